@@ -1,0 +1,27 @@
+"""The CPU kernels, compiled by Numba: serial functions that release the GIL, driven by threads.
+Threads split outputs, never sums, so the bits are the same for any number of them."""
+
+from minilstm.kernels.numba.cross_entropy import (
+    softmax_cross_entropy_backward,
+    softmax_cross_entropy_forward,
+)
+from minilstm.kernels.numba.fully_connected import (
+    fully_connected_backward,
+    fully_connected_forward,
+)
+from minilstm.kernels.numba.lstm import lstm_backward, lstm_forward
+from minilstm.kernels.numba.softmax import softmax_backward, softmax_forward
+from minilstm.kernels.numba.threads import get_num_threads, set_num_threads
+
+__all__ = [
+    "fully_connected_backward",
+    "fully_connected_forward",
+    "get_num_threads",
+    "lstm_backward",
+    "lstm_forward",
+    "set_num_threads",
+    "softmax_backward",
+    "softmax_cross_entropy_backward",
+    "softmax_cross_entropy_forward",
+    "softmax_forward",
+]

@@ -1,0 +1,54 @@
+"""Softmax and cross-entropy in one pass: the twin of `minilstm.functional.cross_entropy`.
+The loss is summed in float64, row after row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from minilstm.kernels.numba.compiling import jit
+from minilstm.kernels.numba.product import contiguous
+from minilstm.kernels.numba.softmax import softmax_row
+from numpy.typing import NDArray
+
+from minilstm.functional.cross_entropy import CrossEntropyCache
+from minilstm.functional.ragged import IntArray
+
+Array = NDArray[Any]
+
+
+@jit
+def _forward(logits, targets, scores):
+    loss = 0.0
+    for n in range(len(logits)):
+        top, total = softmax_row(logits[n], scores[n])  # (1)
+        loss += np.log(np.float64(total)) + np.float64(top) - np.float64(logits[n, targets[n]])
+    return loss / len(logits)  # (2)
+
+
+@jit
+def _backward(scores, targets, dlogits):
+    N, C = scores.shape
+    rows = scores.dtype.type(N)
+    one = scores.dtype.type(1)
+    for n in range(N):
+        # (2), (1) loss = mean of -log softmax(logits)_target
+        for k in range(C):
+            onehot = one if k == targets[n] else scores.dtype.type(0)
+            dlogits[n, k] = (scores[n, k] - onehot) / rows
+
+
+def softmax_cross_entropy_forward(
+    logits: Array, targets: IntArray
+) -> tuple[float, CrossEntropyCache]:
+    """Mean loss and scores; see `minilstm.functional.cross_entropy`."""
+    scores = np.empty(logits.shape, logits.dtype)  # (N, C)
+    loss = _forward(contiguous(logits), contiguous(targets), scores)
+    return float(loss), CrossEntropyCache(scores, targets)
+
+
+def softmax_cross_entropy_backward(cache: CrossEntropyCache) -> Array:
+    """(scores - onehot) / N; see `minilstm.functional.cross_entropy`."""
+    dlogits = np.empty(cache.scores.shape, cache.scores.dtype)  # (N, C)
+    _backward(contiguous(cache.scores), contiguous(cache.targets), dlogits)
+    return dlogits

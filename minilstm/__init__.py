@@ -1,0 +1,73 @@
+"""minilstm: an LSTM engine from scratch, with every backward pass written by hand.
+Names are loaded when first used, so importing the package costs little more than NumPy."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from minilstm.backend import get_num_threads as get_num_threads
+    from minilstm.backend import set_backend as set_backend
+    from minilstm.backend import set_num_threads as set_num_threads
+    from minilstm.backend import use_backend as use_backend
+    from minilstm.data import datasets as datasets
+    from minilstm.data import read_sequences as read_sequences
+    from minilstm.data.labels import scores_to_labels as scores_to_labels
+    from minilstm.errors import DataError as DataError
+    from minilstm.errors import DivergedError as DivergedError
+    from minilstm.errors import GradientError as GradientError
+    from minilstm.errors import ModelFileError as ModelFileError
+    from minilstm.gradcheck import gradcheck as gradcheck
+    from minilstm.layers import LSTM as LSTM
+    from minilstm.layers import FullyConnected as FullyConnected
+    from minilstm.layers import SequenceInput as SequenceInput
+    from minilstm.layers import Softmax as Softmax
+    from minilstm.network import Network as Network
+    from minilstm.network import load as load
+    from minilstm.options import TrainingOptions as TrainingOptions
+    from minilstm.train import train as train
+    from minilstm.training_info import TrainingInfo as TrainingInfo
+
+_HOME = {
+    "get_num_threads": "backend",
+    "set_backend": "backend",
+    "set_num_threads": "backend",
+    "use_backend": "backend",
+    "datasets": "data",
+    "read_sequences": "data",
+    "scores_to_labels": "data.labels",
+    "DataError": "errors",
+    "DivergedError": "errors",
+    "GradientError": "errors",
+    "ModelFileError": "errors",
+    "gradcheck": "gradcheck",
+    "LSTM": "layers",
+    "FullyConnected": "layers",
+    "SequenceInput": "layers",
+    "Softmax": "layers",
+    "Network": "network",
+    "load": "network",
+    "TrainingOptions": "options",
+    "train": "train",
+    "TrainingInfo": "training_info",
+}
+
+__all__ = ["__version__", *_HOME]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        value = getattr(importlib.import_module(f"minilstm.{_HOME[name]}"), name)
+    elif name in ("plots", "kernels"):
+        value = importlib.import_module(f"minilstm.{name}")
+    else:
+        raise AttributeError(f"module 'minilstm' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "plots"})

@@ -1,0 +1,160 @@
+"""The switch between NumPy, Numba and CuPy: a small frozen record of functions for each.
+This is the only door to `minilstm.kernels`, and it opens when a backend is first asked for."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+NAMES = ("auto", "numpy", "numba", "cupy")
+
+_chosen: ContextVar[str] = ContextVar("minilstm_backend")
+
+
+@dataclass(frozen=True)
+class Backend:
+    """The functions that layers call; each has the contract of its twin in `functional`."""
+
+    name: str
+    lstm_forward: Callable[..., Any]
+    lstm_backward: Callable[..., Any]
+    fully_connected_forward: Callable[..., Any]
+    fully_connected_backward: Callable[..., Any]
+    softmax_forward: Callable[..., Any]
+    softmax_backward: Callable[..., Any]
+    softmax_cross_entropy_forward: Callable[..., Any]
+    softmax_cross_entropy_backward: Callable[..., Any]
+
+
+@contextmanager
+def use_backend(name: str) -> Iterator[Backend]:
+    """Compute with one backend inside a ``with`` block.
+
+    Parameters
+    ----------
+    name : "numpy", "numba", "cupy", or "auto": Numba where it is installed, else NumPy
+
+    Yields
+    ------
+    Backend
+
+    Raises
+    ------
+    ValueError
+        The name is none of these.
+    ImportError
+        The backend is not installed; the message names the extra.
+
+    Examples
+    --------
+    >>> with use_backend("numpy") as backend:
+    ...     backend.name
+    'numpy'
+    """
+    backend = load_backend(name)
+    token = _chosen.set(name)
+    try:
+        yield backend
+    finally:
+        _chosen.reset(token)
+
+
+def set_backend(name: str) -> Backend:
+    """Compute with one backend from now on; the arguments are those of `use_backend`."""
+    backend = load_backend(name)
+    _chosen.set(name)
+    return backend
+
+
+def current_backend() -> Backend:
+    """The backend in force: `use_backend`, else `set_backend`, else MINILSTM_BACKEND, else auto."""
+    return load_backend(_chosen.get(os.environ.get("MINILSTM_BACKEND") or "auto"))
+
+
+def load_backend(name: str) -> Backend:
+    """Build the record of a backend; see `use_backend` for the names and the errors."""
+    if name == "auto":
+        name = "numba" if is_installed("numba") else "numpy"
+    if name == "numpy":
+        return _numpy()
+    if name == "numba":
+        if not is_installed("numba"):
+            raise ImportError(
+                "the backend 'numba' needs Numba, which is not installed: "
+                "pip install 'minilstm[fast]', or choose the backend 'numpy'."
+            )
+        return _numba()
+    if name == "cupy":
+        raise ImportError(
+            "the backend 'cupy' is not part of this version of minilstm; "
+            "choose 'numba' or 'numpy', which compute on the CPU."
+        )
+    raise ValueError(f"the backend is {name!r}; choose one of {', '.join(map(repr, NAMES))}.")
+
+
+def get_num_threads() -> int:
+    """Threads that the Numba kernels use; 1 where Numba is absent."""
+    if not is_installed("numba"):
+        return 1
+    from minilstm.kernels.numba import threads
+
+    return threads.get_num_threads()
+
+
+def set_num_threads(n: int) -> None:
+    """Let the Numba kernels use n threads; the bits of every result stay the same.
+
+    Parameters
+    ----------
+    n : int, at least 1
+    """
+    if load_backend("auto").name == "numba":
+        from minilstm.kernels.numba import threads
+
+        threads.set_num_threads(n)
+
+
+@cache
+def is_installed(package: str) -> bool:
+    """Whether a package could be imported, found without importing it."""
+    return importlib.util.find_spec(package) is not None
+
+
+@cache
+def _numpy() -> Backend:
+    from minilstm.functional import cross_entropy, fully_connected, lstm, softmax
+
+    return Backend(
+        name="numpy",
+        lstm_forward=lstm.lstm_forward,
+        lstm_backward=lstm.lstm_backward,
+        fully_connected_forward=fully_connected.fully_connected_forward,
+        fully_connected_backward=fully_connected.fully_connected_backward,
+        softmax_forward=softmax.softmax_forward,
+        softmax_backward=softmax.softmax_backward,
+        softmax_cross_entropy_forward=cross_entropy.softmax_cross_entropy_forward,
+        softmax_cross_entropy_backward=cross_entropy.softmax_cross_entropy_backward,
+    )
+
+
+@cache
+def _numba() -> Backend:
+    from minilstm.kernels import numba as kernels
+
+    return Backend(
+        name="numba",
+        lstm_forward=kernels.lstm_forward,
+        lstm_backward=kernels.lstm_backward,
+        fully_connected_forward=kernels.fully_connected_forward,
+        fully_connected_backward=kernels.fully_connected_backward,
+        softmax_forward=kernels.softmax_forward,
+        softmax_backward=kernels.softmax_backward,
+        softmax_cross_entropy_forward=kernels.softmax_cross_entropy_forward,
+        softmax_cross_entropy_backward=kernels.softmax_cross_entropy_backward,
+    )

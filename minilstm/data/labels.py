@@ -1,0 +1,209 @@
+"""Labels in and out: from strings or integers to class numbers, and from scores to labels.
+The classes of a network are the sorted distinct labels of its training data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from minilstm.data.batch import Batch
+from minilstm.errors import DataError
+
+Array = NDArray[Any]
+Labels = list[Array] | Array
+
+
+def as_labels(y: Any, batch: Batch, output_mode: str, name: str = "y") -> list[Array]:
+    """Check that labels fit their sequences.
+
+    Parameters
+    ----------
+    y : output mode "sequence": (T,) for one sequence, a list of B arrays (T_b,), or (B, T);
+        output mode "last": (B,), or one label for one sequence. Strings or integers.
+    batch : the sequences
+    output_mode : "sequence" for a label a step, "last" for a label a sequence
+    name : of the argument, for the messages
+
+    Returns
+    -------
+    list of B arrays: (T_b,) for "sequence", (1,) for "last"
+
+    Raises
+    ------
+    DataError
+        Another number of labels, another shape, missing or fractional labels.
+
+    Examples
+    --------
+    >>> batch = Batch([np.zeros((2, 3)), np.zeros((1, 3))], "list")
+    >>> [a.tolist() for a in as_labels([["a", "b"], ["a"]], batch, "sequence")]
+    [['a', 'b'], ['a']]
+    """
+    sequences, form = batch
+    if output_mode == "last":
+        labels = _as_label_array(y, name).reshape(-1) if np.ndim(y) == 0 else _flat(y, name)
+        if len(labels) != len(sequences):
+            raise DataError(
+                f"{name} has {len(labels)} labels, but there are {len(sequences)} sequences; "
+                "for output_mode='last' give one label for each sequence."
+            )
+        return [labels[b : b + 1] for b in range(len(labels))]
+    if form == "single" and not _is_list_of_arrays(y):
+        y = [y]
+        names = [name]
+    else:
+        if not isinstance(y, (list, tuple, np.ndarray)) or len(y) != len(sequences):
+            count = len(y) if hasattr(y, "__len__") else "no"
+            raise DataError(
+                f"{name} has labels for {count} sequences, but there are {len(sequences)}; "
+                "give one array of labels for each sequence."
+            )
+        names = [f"{name}[{b}]" for b in range(len(y))]
+    out = []
+    for label_name, labels_b, sequence in zip(names, y, sequences, strict=True):
+        array = _as_label_array(labels_b, label_name)
+        if array.shape != (len(sequence),):
+            raise DataError(
+                f"{label_name} has shape {array.shape}, but its sequence has {len(sequence)} time "
+                f"steps; for output_mode='sequence' give one label a step, shape "
+                f"({len(sequence)},)."
+            )
+        out.append(array)
+    return out
+
+
+def find_classes(labels: Sequence[Array], name: str = "y") -> Array:
+    """Sorted distinct labels.
+
+    Raises
+    ------
+    DataError
+        There is only one, or strings and integers are mixed.
+
+    Examples
+    --------
+    >>> find_classes([np.array(["b", "a"]), np.array(["b"])]).tolist()
+    ['a', 'b']
+    """
+    kinds = {"text" if a.dtype.kind == "U" else "whole numbers" for a in labels}
+    if len(kinds) > 1:
+        raise DataError(
+            f"{name} mixes text and whole numbers as labels; use one kind for all sequences."
+        )
+    classes = np.unique(np.concatenate([np.unique(a) for a in labels]))  # (C,)
+    if len(classes) < 2:
+        raise DataError(
+            f"{name} holds one class only, {classes[0].item()!r}, but a classifier needs at least "
+            "two; check that the right labels were read."
+        )
+    return classes
+
+
+def to_targets(labels: Sequence[Array], classes: Array, name: str = "y") -> list[NDArray[np.int64]]:
+    """Class numbers, 0 to C - 1, in the order of `classes`.
+
+    Raises
+    ------
+    DataError
+        A label is not one of the classes.
+
+    Examples
+    --------
+    >>> [t.tolist() for t in to_targets([np.array(["b", "a"])], np.array(["a", "b"]))]
+    [[1, 0]]
+    """
+    out = []
+    for b, array in enumerate(labels):
+        same_kind = (array.dtype.kind == "U") == (classes.dtype.kind == "U")
+        place = np.searchsorted(classes, array) if same_kind else np.zeros(len(array), np.int64)
+        place = np.minimum(place, len(classes) - 1).astype(np.int64)  # (T,)
+        known = classes[place] == array if same_kind else np.zeros(len(array), bool)
+        if not known.all():
+            stranger = array[~known][0].item()
+            raise DataError(
+                f"{name} holds the label {stranger!r} (sequence {b}), which is not among the "
+                f"network's {len(classes)} classes {_shown(classes)}; remove it, or train with it."
+            )
+        out.append(place)
+    return out
+
+
+def scores_to_labels(scores: Any, classes: ArrayLike) -> Any:
+    """The class of the largest score.
+
+    Parameters
+    ----------
+    scores : what `predict` gave: (T, C), (B, C), (C,), (B, T, C), or a list of (T_b, C)
+    classes : (C,) class names in the order of the scores, such as ``net.classes``
+
+    Returns
+    -------
+    Labels of the same form without the last axis: an array, one label, or a list of arrays.
+    The first of equal scores wins.
+
+    Raises
+    ------
+    DataError
+        The number of scores is not the number of classes, or a score is NaN.
+
+    Examples
+    --------
+    >>> scores_to_labels(np.array([[0.1, 0.9], [0.8, 0.2]]), ["walk", "run"]).tolist()
+    ['run', 'walk']
+    """
+    names = np.asarray(classes)  # (C,)
+    if isinstance(scores, (list, tuple)) and (not scores or np.ndim(scores[0]) > 0):
+        return [scores_to_labels(s, names) for s in scores]
+    array = np.asarray(scores)
+    if array.ndim == 0 or array.shape[-1] != len(names):
+        raise DataError(
+            f"scores has shape {array.shape}, but there are {len(names)} classes; "
+            f"pass scores whose last axis is {len(names)}, and the classes of the same network."
+        )
+    if np.isnan(array).any():
+        raise DataError("scores holds NaN, so no class is the largest; check the network's input.")
+    return names[array.argmax(axis=-1)]
+
+
+def _flat(y: Any, name: str) -> Array:
+    array = _as_label_array(y, name)
+    if array.ndim != 1:
+        raise DataError(
+            f"{name} has shape {array.shape}, but for output_mode='last' labels are (B,); "
+            "give one label for each sequence."
+        )
+    return array
+
+
+def _as_label_array(y: Any, name: str) -> Array:
+    try:
+        array = np.asarray(y)
+    except ValueError as error:
+        raise DataError(
+            f"{name} holds label arrays of different lengths, but one array was wanted; "
+            "check output_mode: 'sequence' takes a label a step, 'last' a label a sequence."
+        ) from error
+    if array.dtype == object:
+        kinds = {type(v) for v in array.ravel()}
+        if kinds and all(issubclass(k, str) for k in kinds):
+            array = array.astype(str)
+        elif kinds and all(issubclass(k, (int, np.integer)) for k in kinds) and bool not in kinds:
+            array = array.astype(np.int64)
+    if array.dtype.kind not in "iuU":
+        raise DataError(
+            f"{name} has dtype {array.dtype}, but labels are strings or whole numbers; "
+            "convert them, and remove missing ones."
+        )
+    return array
+
+
+def _is_list_of_arrays(y: Any) -> bool:
+    return isinstance(y, (list, tuple)) and len(y) == 1 and np.ndim(y[0]) == 1
+
+
+def _shown(classes: Array) -> str:
+    shown = [repr(c.item()) for c in classes[:12]]
+    return ", ".join(shown) + (", ..." if len(classes) > 12 else "")

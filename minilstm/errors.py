@@ -1,0 +1,31 @@
+"""The errors that minilstm raises on purpose.
+Each message is one sentence that names the argument, what came, what was wanted, and what to do."""
+
+from __future__ import annotations
+
+
+class DataError(ValueError):
+    """The data handed in cannot be used: wrong shape, NaN, unknown label, broken file."""
+
+
+class ModelFileError(ValueError):
+    """A model file is truncated, foreign, or fails its own self-test."""
+
+
+class GradientError(AssertionError):
+    """A gradient written by hand disagrees with the reference derivative."""
+
+
+class DivergedError(ArithmeticError):
+    """The training loss became NaN or infinite.
+
+    Attributes
+    ----------
+    network : the network before the first bad step, the last that gave a finite loss
+    info : TrainingInfo up to that step
+    """
+
+    def __init__(self, message: str, network: object, info: object) -> None:
+        super().__init__(message)
+        self.network = network
+        self.info = info

@@ -1,0 +1,200 @@
+"""The LSTM, forward and backward: the equations of the whole project stand on this page.
+Backward walks forward's numbered lines in reverse and quotes the line it reverses.
+
+Axes: B batch, T time, N rows of a packed ragged batch (see `ragged`), D input features,
+H hidden units, G = 4H gate rows in blocks i (input), f (forget), g (cell candidate), o (output)::
+
+            D       H                    ┌ i ┐  sigmoid   H rows
+          ┌───┐   ┌───┐   ┌─┐            │ f │  sigmoid   H rows
+      z = │ W │ x+│ R │ h+│b│  G rows =  │ g │  tanh      H rows
+          └───┘   └───┘   └─┘            └ o ┘  sigmoid   H rows
+
+Source of the equations: Hochreiter and Schmidhuber (1997), with the forget gate of Gers,
+Schmidhuber and Cummins (2000); no peepholes; one bias.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minilstm.functional.activations import (
+    dsigmoid_from_output,
+    dtanh_from_output,
+    sigmoid,
+    tanh,
+)
+from minilstm.functional.ragged import IntArray, last_rows, previous_rows, state_slots
+
+Array = NDArray[Any]
+
+
+class LSTMState(NamedTuple):
+    """Hidden and cell state of B sequences: what one step hands to the next."""
+
+    hidden: Array  # (B, H)
+    cell: Array  # (B, H)
+
+
+class LSTMCache(NamedTuple):
+    """What backward needs from forward."""
+
+    x: Array  # (N, D)
+    W: Array  # (G, D)
+    R: Array  # (G, H)
+    h: Array  # (B + N, H) slot 0 is the initial state
+    c: Array  # (B + N, H) slot 0 is the initial state
+    gates: Array  # (N, G) activated i, f, g, o
+    active: IntArray  # (T,)
+
+
+class LSTMGradients(NamedTuple):
+    """Gradients of the loss with respect to the parameters and the initial state."""
+
+    W: Array  # (G, D)
+    R: Array  # (G, H)
+    b: Array  # (G,)
+    h0: Array  # (B, H)
+    c0: Array  # (B, H)
+
+
+def lstm_forward(
+    x: Array,
+    h0: Array,
+    c0: Array,
+    W: Array,
+    R: Array,
+    b: Array,
+    active: IntArray | None = None,
+) -> tuple[Array, LSTMState, LSTMCache]:
+    """Run an LSTM over a batch of sequences of any lengths.
+
+    For every step t of every sequence::
+
+        z = W x_t + R h_{t-1} + b                       (1)
+        i, f, o = sigmoid(z_i), sigmoid(z_f), sigmoid(z_o)   (2)
+        g = tanh(z_g)                                   (3)
+        c_t = f * c_{t-1} + i * g                       (4)
+        h_t = o * tanh(c_t)                             (5)
+
+    Parameters
+    ----------
+    x : (N, D) float32, float64 or complex128, time-major rows; one sequence is simply (T, D)
+    h0, c0 : (B, H) initial hidden and cell state, in the order of the packed batch
+    W : (4H, D) input weights
+    R : (4H, H) recurrent weights
+    b : (4H,) bias
+    active : (T,) int64 sequences running at each step; None means one sequence of N steps
+
+    Returns
+    -------
+    h : (N, H) hidden state after every step
+    state : LSTMState, hidden and cell state after each sequence's own last step, (B, H) each
+    cache : LSTMCache, for `lstm_backward`
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> x, W, R = rng.normal(size=(7, 3)), rng.normal(size=(8, 3)), rng.normal(size=(8, 2))
+    >>> h, state, cache = lstm_forward(x, np.zeros((1, 2)), np.zeros((1, 2)), W, R, np.zeros(8))
+    >>> h.shape, bool((state.hidden[0] == h[-1]).all())
+    ((7, 2), True)
+    """
+    if active is None:
+        active = np.ones(len(x), np.int64)  # (T,)
+    B, H = h0.shape
+    N = len(x)
+    slots = state_slots(active)  # (T + 1,)
+    h = np.empty((B + N, H), x.dtype)  # (B + N, H)
+    c = np.empty((B + N, H), x.dtype)  # (B + N, H)
+    h[:B], c[:B] = h0, c0
+    gates = x @ W.T + b  # (N, G) the W x + b part of (1), for all steps at once
+    for t, n in enumerate(active):
+        prev = slice(slots[t], slots[t] + n)
+        now = slice(slots[t + 1], slots[t + 1] + n)
+        z = gates[now.start - B : now.stop - B]  # (n, G)
+        z += h[prev] @ R.T  # (1)
+        z[:, : 2 * H] = sigmoid(z[:, : 2 * H])  # (2) i, f
+        z[:, 3 * H :] = sigmoid(z[:, 3 * H :])  # (2) o
+        z[:, 2 * H : 3 * H] = tanh(z[:, 2 * H : 3 * H])  # (3)
+        i, f, g, o = z[:, :H], z[:, H : 2 * H], z[:, 2 * H : 3 * H], z[:, 3 * H :]  # (n, H)
+        c[now] = f * c[prev] + i * g  # (4)
+        h[now] = o * tanh(c[now])  # (5)
+    last = B + last_rows(active)  # (B,)
+    return h[B:], LSTMState(h[last], c[last]), LSTMCache(x, W, R, h, c, gates, active)
+
+
+def lstm_backward(
+    dh: Array | None,
+    dstate: LSTMState | None,
+    cache: LSTMCache,
+    need_dx: bool = True,
+) -> tuple[Array | None, LSTMGradients]:
+    """Gradients of an LSTM: backpropagation through all of time.
+
+    Parameters
+    ----------
+    dh : (N, H) gradient of the loss with respect to every hidden output; None means zero
+    dstate : LSTMState of (B, H) gradients with respect to the final state; None means zero
+    cache : LSTMCache, from `lstm_forward`
+    need_dx : False skips the gradient of the input (the first layer's is never used)
+
+    Returns
+    -------
+    dx : (N, D), or None when not needed
+    grads : LSTMGradients, of W (4H, D), R (4H, H), b (4H,), h0 (B, H) and c0 (B, H)
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> x, W, R = rng.normal(size=(7, 3)), rng.normal(size=(8, 3)), rng.normal(size=(8, 2))
+    >>> h, _, cache = lstm_forward(x, np.zeros((1, 2)), np.zeros((1, 2)), W, R, np.zeros(8))
+    >>> dx, grads = lstm_backward(rng.normal(size=h.shape), None, cache)
+    >>> dx.shape, grads.W.shape, grads.R.shape, grads.b.shape
+    ((7, 3), (8, 3), (8, 2), (8,))
+    """
+    x, W, R, h, c, gates, active = cache
+    B, H = len(h) - len(x), R.shape[1]
+    slots = state_slots(active)  # (T + 1,)
+    dz = np.empty_like(gates)  # (N, G)
+    # The two paths by which gradient arrives from step t + 1; a sequence that has already ended
+    # keeps its final-state gradient here until the loop reaches its last step.
+    dh_next, dc_next = (
+        (np.zeros((B, H), x.dtype), np.zeros((B, H), x.dtype))
+        if dstate is None
+        else (dstate.hidden.copy(), dstate.cell.copy())
+    )  # (B, H)
+    for t in range(len(active) - 1, -1, -1):
+        n = active[t]
+        prev = slice(slots[t], slots[t] + n)
+        now = slice(slots[t + 1], slots[t + 1] + n)
+        rows = slice(now.start - B, now.stop - B)
+        z = gates[rows]  # (n, G)
+        i, f, g, o = z[:, :H], z[:, H : 2 * H], z[:, 2 * H : 3 * H], z[:, 3 * H :]  # (n, H)
+        dh_t = dh_next[:n] if dh is None else dh[rows] + dh_next[:n]  # (n, H)
+
+        # (5) h_t = o * tanh(c_t)
+        tanh_c = tanh(c[now])  # (n, H)
+        do = dh_t * tanh_c  # (n, H)
+        dc = dc_next[:n] + dh_t * o * dtanh_from_output(tanh_c)  # (n, H)
+        # (4) c_t = f * c_{t-1} + i * g
+        df = dc * c[prev]  # (n, H)
+        di = dc * g  # (n, H)
+        dg = dc * i  # (n, H)
+        dc_next[:n] = dc * f
+        # (3) g = tanh(z_g)
+        dz[rows, 2 * H : 3 * H] = dg * dtanh_from_output(g)
+        # (2) i, f, o = sigmoid(z_i), sigmoid(z_f), sigmoid(z_o)
+        dz[rows, :H] = di * dsigmoid_from_output(i)
+        dz[rows, H : 2 * H] = df * dsigmoid_from_output(f)
+        dz[rows, 3 * H :] = do * dsigmoid_from_output(o)
+        # (1) z = W x_t + R h_{t-1} + b, the h_{t-1} part
+        dh_next[:n] = dz[rows] @ R
+    # (1) the rest, for all steps at once
+    dx = dz @ W if need_dx else None  # (N, D)
+    dW = dz.T @ x  # (G, D)
+    dR = dz.T @ h[previous_rows(active)]  # (G, H)
+    db = dz.sum(axis=0)  # (G,)
+    return dx, LSTMGradients(dW, dR, db, dh_next, dc_next)

@@ -1,0 +1,206 @@
+"""Ragged batches without padding: sequences of different lengths as one array of rows, time-major.
+Packing and unpacking only move rows, so each is the other's backward pass.
+
+Axes: B batch, T longest sequence, N = sum of all lengths, D features.
+
+Sequences are sorted from longest to shortest and laid out step by step::
+
+    lengths 3, 2, 1         rows          active
+    a0 a1 a2                a0 b0 c0      3   step 0
+    b0 b1            ->     a1 b1         2   step 1
+    c0                      a2            1   step 2
+
+Step t owns the next ``active[t]`` rows, and its sequences are always the first ones, so a time
+loop reads and writes plain slices and never meets a padded step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+IntArray = NDArray[np.int64]
+
+
+class Packed(NamedTuple):
+    """A ragged batch as rows.
+
+    Attributes
+    ----------
+    rows : (N, D) the steps of all sequences, time-major
+    active : (T,) int64, how many sequences are still running at each step (never increasing)
+    order : (B,) int64, ``order[j]`` is the place in the batch of the j-th longest sequence
+    """
+
+    rows: Array  # (N, D)
+    active: IntArray  # (T,)
+    order: IntArray  # (B,)
+
+
+def pack(sequences: Sequence[Array]) -> Packed:
+    """Lay a list of sequences out as time-major rows.
+
+    Parameters
+    ----------
+    sequences : list of B arrays (T_b, D) or (T_b,), one dtype, each with at least one step
+
+    Returns
+    -------
+    Packed
+        Sequences of equal length keep their order. A single sequence is not copied.
+
+    Examples
+    --------
+    >>> a, b = np.array([[1.0], [2.0]]), np.array([[7.0], [8.0], [9.0]])
+    >>> packed = pack([a, b])
+    >>> packed.rows.ravel().tolist(), packed.active.tolist(), packed.order.tolist()
+    ([7.0, 1.0, 8.0, 2.0, 9.0], [2, 2, 1], [1, 0])
+    """
+    lengths = np.array([len(s) for s in sequences], dtype=np.int64)  # (B,)
+    order = np.argsort(-lengths, kind="stable").astype(np.int64)  # (B,)
+    active = active_counts(lengths[order])  # (T,)
+    if len(sequences) == 1:
+        return Packed(np.ascontiguousarray(sequences[0]), active, order)
+    start = np.cumsum(active) - active  # (T,) first row of each step
+    first = sequences[0]
+    rows = np.empty((int(lengths.sum()), *first.shape[1:]), first.dtype)  # (N, D)
+    for j, b in enumerate(order):
+        rows[start[: lengths[b]] + j] = sequences[b]
+    return Packed(rows, active, order)
+
+
+def pack_with_targets(
+    sequences: Sequence[Array], targets: Sequence[IntArray]
+) -> tuple[Packed, IntArray]:
+    """Pack sequences and their class numbers so that the targets are in the order of the rows.
+
+    Parameters
+    ----------
+    sequences : list of B arrays (T_b, D)
+    targets : list of B arrays: (T_b,), one a step, or (1,), one a sequence
+
+    Returns
+    -------
+    packed : Packed
+    targets : (N,) one a row, or (B,) one a sequence, longest first
+
+    Examples
+    --------
+    >>> a, b = np.array([[1.0], [2.0]]), np.array([[7.0], [8.0], [9.0]])
+    >>> pack_with_targets([a, b], [np.array([4]), np.array([5])])[1].tolist()
+    [5, 4]
+    """
+    packed = pack(sequences)
+    if all(len(t) == len(s) for t, s in zip(targets, sequences, strict=True)):
+        return packed, pack(targets).rows  # (N,)
+    return packed, np.concatenate([targets[j] for j in packed.order])  # (B,)
+
+
+def unpack(rows: Array, active: IntArray, order: IntArray) -> list[Array]:
+    """Give rows back as a list of sequences in the order of the batch.
+
+    Parameters
+    ----------
+    rows : (N, ...) time-major rows
+    active : (T,) int64, sequences running at each step
+    order : (B,) int64, as `pack` returned it
+
+    Returns
+    -------
+    list of B arrays (T_b, ...)
+
+    Examples
+    --------
+    >>> a, b = np.array([[1.0], [2.0]]), np.array([[7.0], [8.0], [9.0]])
+    >>> [s.ravel().tolist() for s in unpack(*pack([a, b]))]
+    [[1.0, 2.0], [7.0, 8.0, 9.0]]
+    """
+    if len(order) == 1:
+        return [rows]
+    start = np.cumsum(active) - active  # (T,)
+    lengths = sequence_lengths(active)  # (B,) longest first
+    out: list[Array] = [rows] * len(order)
+    for j, b in enumerate(order):
+        out[b] = rows[start[: lengths[j]] + j]
+    return out
+
+
+def active_counts(lengths: IntArray) -> IntArray:
+    """Sequences still running at each step, from lengths sorted longest first.
+
+    Examples
+    --------
+    >>> active_counts(np.array([3, 2, 1])).tolist()
+    [3, 2, 1]
+    """
+    steps = np.arange(int(lengths[0]))  # (T,)
+    running = len(lengths) - np.searchsorted(lengths[::-1], steps, side="right")
+    return running.astype(np.int64)  # (T,)
+
+
+def sequence_lengths(active: IntArray) -> IntArray:
+    """Lengths of the sequences, longest first: the inverse of `active_counts`.
+
+    Examples
+    --------
+    >>> sequence_lengths(np.array([3, 2, 1])).tolist()
+    [3, 2, 1]
+    """
+    ranks = np.arange(int(active[0]))  # (B,)
+    steps = len(active) - np.searchsorted(active[::-1], ranks, side="right")
+    return steps.astype(np.int64)  # (B,)
+
+
+def state_slots(active: IntArray) -> IntArray:
+    """First row of each slot of a state array that also holds the initial state.
+
+    A state array has B + N rows: slot 0 holds the B initial states, slot t + 1 the states after
+    step t. With it the first step is no special case in either direction.
+
+    Parameters
+    ----------
+    active : (T,) int64, sequences running at each step
+
+    Returns
+    -------
+    (T + 1,) int64
+        ``slots[t]`` is where step t finds the previous state, ``slots[t + 1]`` where it writes.
+
+    Examples
+    --------
+    >>> state_slots(np.array([3, 2, 1])).tolist()
+    [0, 3, 6, 8]
+    """
+    sizes = np.concatenate((active[:1], active))  # (T + 1,)
+    return (np.cumsum(sizes) - sizes).astype(np.int64)
+
+
+def last_rows(active: IntArray) -> IntArray:
+    """Row of each sequence's last step, longest sequence first.
+
+    Examples
+    --------
+    >>> last_rows(np.array([3, 2, 1])).tolist()
+    [5, 4, 2]
+    """
+    start = np.cumsum(active) - active  # (T,)
+    return (start[sequence_lengths(active) - 1] + np.arange(int(active[0]))).astype(np.int64)
+
+
+def previous_rows(active: IntArray) -> IntArray:
+    """Row of a state array (`state_slots`) that holds the state before each step's row.
+
+    Examples
+    --------
+    >>> previous_rows(np.array([3, 2, 1])).tolist()
+    [0, 1, 2, 3, 4, 6]
+    """
+    slots = state_slots(active)  # (T + 1,)
+    n_rows = int(active.sum())
+    step = np.repeat(np.arange(len(active)), active)  # (N,)
+    within = np.arange(n_rows) - (slots[1:] - slots[1])[step]  # (N,) place inside the step
+    return (slots[step] + within).astype(np.int64)

@@ -1,0 +1,147 @@
+"""The LSTM layer: its size, what it puts out, and how its three learnable arrays start.
+The equations are in `minilstm.functional.lstm`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from minilstm.backend import Backend
+from minilstm.functional.lstm import LSTMState
+from minilstm.functional.ragged import IntArray
+from minilstm.layers import initializers
+from minilstm.layers.base import (
+    Array,
+    Layer,
+    Parameter,
+    Parameters,
+    Signal,
+    check_choice,
+    check_size,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class LSTM(Layer):
+    """Long short-term memory layer, gates in blocks i, f, g, o, one bias.
+
+    Parameters
+    ----------
+    num_hidden_units : H
+    output_mode : "sequence" gives the hidden state of every step, "last" that of each sequence's
+        own last step (never of a padded one)
+    name : name in the network; "" lets the network choose
+    input_weights_learn_rate_factor, recurrent_weights_learn_rate_factor, \
+bias_learn_rate_factor : multiply the learning rate of that array
+    input_weights_l2_factor, recurrent_weights_l2_factor, bias_l2_factor : multiply the L2
+        regularisation of that array; the bias has none by default
+
+    Notes
+    -----
+    Learnables: input_weights (4H, D) Glorot, recurrent_weights (4H, H) orthogonal, bias (4H,)
+    zero but 1 for the forget gate.
+
+    Examples
+    --------
+    >>> [(p.name, p.shape) for p in LSTM(200).parameters(3)]
+    [('input_weights', (800, 3)), ('recurrent_weights', (800, 200)), ('bias', (800,))]
+    """
+
+    num_hidden_units: int
+    output_mode: str = "sequence"
+    input_weights_learn_rate_factor: float = 1.0
+    recurrent_weights_learn_rate_factor: float = 1.0
+    bias_learn_rate_factor: float = 1.0
+    input_weights_l2_factor: float = 1.0
+    recurrent_weights_l2_factor: float = 1.0
+    bias_l2_factor: float = 0.0
+    kind: ClassVar[str] = "lstm"
+
+    def __post_init__(self) -> None:
+        check_size("LSTM", "num_hidden_units", self.num_hidden_units)
+        check_choice("LSTM", "output_mode", self.output_mode, ("sequence", "last"))
+
+    @property
+    def label(self) -> str:
+        """One line for tables."""
+        last = ", last step only" if self.output_mode == "last" else ""
+        return f"LSTM with {self.num_hidden_units} hidden units{last}"
+
+    def output_size(self, input_size: int) -> int:
+        """H, whatever comes in."""
+        return self.num_hidden_units
+
+    def parameters(self, input_size: int) -> tuple[Parameter, ...]:
+        """input_weights (4H, D), recurrent_weights (4H, H), bias (4H,)."""
+        H = self.num_hidden_units
+        return (
+            Parameter(
+                "input_weights",
+                (4 * H, input_size),
+                initializers.glorot,
+                self.input_weights_learn_rate_factor,
+                self.input_weights_l2_factor,
+            ),
+            Parameter(
+                "recurrent_weights",
+                (4 * H, H),
+                initializers.orthogonal,
+                self.recurrent_weights_learn_rate_factor,
+                self.recurrent_weights_l2_factor,
+            ),
+            Parameter(
+                "bias",
+                (4 * H,),
+                initializers.unit_forget_gate,
+                self.bias_learn_rate_factor,
+                self.bias_l2_factor,
+            ),
+        )
+
+    def initial_state(self, batch: int, dtype: Any) -> LSTMState:
+        """Zero hidden and cell state, (B, H) each."""
+        shape = (batch, self.num_hidden_units)
+        return LSTMState(np.zeros(shape, dtype), np.zeros(shape, dtype))
+
+    def forward(
+        self, backend: Backend, p: Parameters, signal: Signal, state: LSTMState | None
+    ) -> tuple[Signal, LSTMState | None, Any]:
+        """Hidden states of every step (N, H), or of each last step (B, H)."""
+        rows, active = signal
+        if state is None:
+            state = self.initial_state(int(active[0]), rows.dtype)
+        h, last, cache = backend.lstm_forward(
+            rows, *state, p["input_weights"], p["recurrent_weights"], p["bias"], active
+        )
+        if self.output_mode == "last":
+            return Signal(last.hidden, _one_step(last.hidden)), last, cache
+        return Signal(h, active), last, cache
+
+    def backward(
+        self,
+        backend: Backend,
+        dy: Array,
+        dstate: LSTMState | None,
+        cache: Any,
+        need_dx: bool,
+    ) -> tuple[Array | None, dict[str, Array], LSTMState | None]:
+        """Gradients from the output dy and, if given, from the final state."""
+        dh: Array | None = dy  # (N, H)
+        if self.output_mode == "last":
+            # The output is the final hidden state: its gradient arrives there, nowhere else.
+            dh = None
+            dstate = (
+                LSTMState(dy, np.zeros_like(dy))
+                if dstate is None
+                else LSTMState(dstate.hidden + dy, dstate.cell)
+            )
+        dx, grads = backend.lstm_backward(dh, dstate, cache, need_dx)
+        by_name = {"input_weights": grads.W, "recurrent_weights": grads.R, "bias": grads.b}
+        return dx, by_name, LSTMState(grads.h0, grads.c0)
+
+
+def _one_step(rows: Array) -> IntArray:
+    """A batch of B vectors is a batch of B sequences of one step."""
+    return np.array([len(rows)], np.int64)  # (1,)

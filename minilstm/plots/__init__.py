@@ -1,0 +1,31 @@
+"""The figures of minilstm: signals, training progress, predictions, confusion charts.
+Each function draws with Matplotlib's object interface on the axes it is given, or on a new figure.
+
+A new figure belongs to no window: `save_figure` writes it to a file, and a notebook shows
+`ax.figure`. To draw in a window, hand over axes of your own: `plot_features(x, ax=plt.gca())`.
+Matplotlib itself is imported on the first call, never by importing this package.
+"""
+
+from __future__ import annotations
+
+from .confusion import confusion_matrix, plot_confusion
+from .envelope import envelope
+from .files import save_figure
+from .live import LiveTrainingProgress
+from .predictions import plot_predictions
+from .sequences import plot_features, plot_sequence
+from .style import colours
+from .training import plot_training_progress
+
+__all__ = [
+    "LiveTrainingProgress",
+    "colours",
+    "confusion_matrix",
+    "envelope",
+    "plot_confusion",
+    "plot_features",
+    "plot_predictions",
+    "plot_sequence",
+    "plot_training_progress",
+    "save_figure",
+]

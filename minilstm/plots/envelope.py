@@ -1,0 +1,151 @@
+"""Thinning of long signals for drawing, with no peak lost and no class change moved.
+Pure NumPy: which steps to keep, and how to cut a line into one piece a class."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minilstm.errors import DataError
+
+COLUMNS = 2000  # more pixel columns than a page-wide figure has, so the thinning cannot be seen
+
+
+def envelope(
+    values: NDArray[Any], columns: int = COLUMNS, *, breaks: NDArray[np.int64] | None = None
+) -> NDArray[np.int64]:
+    """Choose the steps of a signal that its picture needs.
+
+    The steps are cut into `columns` equal spans, and each span keeps its first, lowest, highest
+    and last step: the line through them covers the pixels that the line through all steps covers.
+    A span with a value that is not finite keeps one such step as well, so that the gap is seen.
+
+    Parameters
+    ----------
+    values : array, shape (T,)
+        The signal; any real dtype.
+    columns : int
+        Number of spans, at least 1. A signal of up to `4 * columns` steps is kept whole.
+    breaks : int64 array, shape (R,), optional
+        Steps at which a span must start in any case, such as class changes.
+
+    Returns
+    -------
+    int64 array, shape (K,)
+        The kept steps, rising, each once; at most `5 * (columns + R)` of them.
+
+    Raises
+    ------
+    DataError
+        If `values` is not one-dimensional or `columns` is below 1.
+
+    Notes
+    -----
+    The four steps a span are the M4 aggregation: U. Jugel et al., "M4: a visualization-oriented
+    time series data aggregation", Proceedings of the VLDB Endowment 7(10), 2014.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> signal = np.zeros(10_000)
+    >>> signal[1234] = 7.0
+    >>> kept = envelope(signal, columns=10)
+    >>> 1234 in kept, kept.size <= 40
+    (True, True)
+    """
+    signal = np.asarray(values)  # (T,)
+    if signal.ndim != 1:
+        raise DataError(
+            f"values has shape {signal.shape} and should be (T,): pass one feature, as x[:, 0]."
+        )
+    if columns < 1:
+        raise DataError(f"columns is {columns} and should be at least 1: pass a pixel width.")
+    steps = signal.shape[0]
+    if steps <= 4 * columns:
+        return np.arange(steps, dtype=np.int64)  # (T,)
+    starts = np.arange(columns, dtype=np.int64) * steps // columns  # (columns,)
+    if breaks is not None:
+        starts = np.union1d(starts, np.asarray(breaks, dtype=np.int64))  # (S,)
+        starts = starts[(starts >= 0) & (starts < steps)]
+    stops = np.append(starts[1:], steps)  # (S,)
+    finite = np.isfinite(signal)  # (T,)
+    low = np.where(finite, signal, np.inf)  # (T,)
+    high = np.where(finite, signal, -np.inf)  # (T,)
+    keep = np.zeros(steps, dtype=bool)  # (T,)
+    keep[starts] = True
+    keep[stops - 1] = True
+    for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
+        keep[start + low[start:stop].argmin()] = True
+        keep[start + high[start:stop].argmax()] = True
+    if not finite.all():
+        gaps = np.flatnonzero(~finite)  # (N,)
+        span = np.searchsorted(starts, gaps, side="right")  # (N,)
+        keep[gaps[np.unique(span, return_index=True)[1]]] = True
+    return np.flatnonzero(keep).astype(np.int64)  # (K,)
+
+
+def run_starts(codes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Give the first step of each run of equal codes, step 0 included.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> run_starts(np.array([4, 4, 1, 1, 1, 4])).tolist()
+    [0, 2, 5]
+    """
+    if codes.size == 0:
+        return np.zeros(0, dtype=np.int64)
+    changes = np.flatnonzero(codes[1:] != codes[:-1]) + 1  # (R - 1,)
+    return np.concatenate(([0], changes)).astype(np.int64)  # (R,)
+
+
+def class_lines(
+    values: NDArray[Any], codes: NDArray[np.int64], kept: NDArray[np.int64], n_classes: int
+) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Cut the line through the kept steps into one NaN-separated line for each class.
+
+    Where the class changes, both lines meet at the midpoint of the segment between the two steps,
+    so that the picture of the signal stays whole and a run of a single step can still be seen.
+
+    Parameters
+    ----------
+    values : array, shape (T,)
+        The signal.
+    codes : int64 array, shape (T,)
+        Class of each step, 0 to `n_classes - 1`.
+    kept : int64 array, shape (K,)
+        The steps to draw; should hold both sides of every change in view (see `envelope`).
+    n_classes : int
+        Number of classes C.
+
+    Returns
+    -------
+    list of C pairs of float64 arrays
+        Position (in steps) and value of the points of each class's line; empty where it has none.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x, c = np.array([0.0, 2.0, 4.0]), np.array([0, 0, 1])
+    >>> (position, value), _ = class_lines(x, c, np.arange(3), 2)
+    >>> position.tolist(), value.tolist()
+    ([0.0, 1.0, 1.5, nan], [0.0, 2.0, 3.0, nan])
+    """
+    inside = kept[1:][codes[kept[1:]] != codes[kept[:-1]]]  # (E,) first kept step of each new run
+    middle = (values[inside - 1].astype(np.float64) + values[inside]) / 2  # (E,)
+    before, after = codes[inside - 1], codes[inside]  # (E,), (E,)
+    lines = []
+    for code in range(n_classes):
+        own = kept[codes[kept] == code]  # (K_c,)
+        ends, begins = before == code, after == code  # (E,), (E,)
+        order = np.concatenate(
+            (own, inside[begins] - 0.5, inside[ends] - 0.5, inside[ends] - 0.4)
+        )  # (P,) the last ones place each NaN behind its run
+        gap = np.full(int(ends.sum()), np.nan)
+        position = np.concatenate((own, inside[begins] - 0.5, inside[ends] - 0.5, gap))  # (P,)
+        value = np.concatenate((values[own], middle[begins], middle[ends], gap))  # (P,)
+        by_step = np.argsort(order, kind="stable")
+        lines.append((position[by_step].astype(np.float64), value[by_step].astype(np.float64)))
+    return lines

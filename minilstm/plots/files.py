@@ -1,0 +1,103 @@
+"""Figures to files: PNG, SVG or PDF, whole or not at all.
+The same figure gives the same bytes, since nothing written depends on the time or on chance."""
+
+from __future__ import annotations
+
+import os
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minilstm.errors import DataError
+
+from .style import DPI, require_matplotlib
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+SUFFIXES = {".png": "png", ".svg": "svg", ".pdf": "pdf"}
+# Dates and version numbers, which would make the same figure differ from day to day.
+UNDATED: dict[str, dict[str, Any]] = {
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
+
+
+def check_figure_path(path: str | os.PathLike[str]) -> Path:
+    """Give the path of a figure file, or raise if it cannot be written there."""
+    target = Path(path)
+    if target.suffix.lower() not in SUFFIXES:
+        raise DataError(
+            f"path is {str(path)!r} and should end in {', '.join(SUFFIXES)}: the suffix chooses "
+            "the file format."
+        )
+    if not target.parent.is_dir():
+        raise DataError(
+            f"path is {str(path)!r}, whose folder {str(target.parent)!r} does not exist: "
+            "make the folder first."
+        )
+    return target
+
+
+def save_figure(figure: Axes | Figure, path: str | os.PathLike[str], *, dpi: float = DPI) -> Path:
+    """Write a figure to a file, whole or not at all, the same bytes each time.
+
+    Parameters
+    ----------
+    figure : Axes or Figure
+        The figure, or any axes in it.
+    path : str or path
+        File to write; its suffix (.png, .svg, .pdf) chooses the format. The folder must exist.
+    dpi : float
+        Pixels an inch for PNG; the figures made here are 10 inches wide or a little less.
+
+    Returns
+    -------
+    pathlib.Path
+        The file written.
+
+    Raises
+    ------
+    DataError
+        If the suffix is none of the three, the folder is missing, or `dpi` is not positive.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np
+    >>> from minilstm.plots import plot_features
+    >>> ax = plot_features(np.zeros((5, 3)))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_figure(ax, folder + "/signal.png").name
+    'signal.png'
+    """
+    require_matplotlib()
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    target = check_figure_path(path)
+    if not (np.isfinite(dpi) and dpi > 0):
+        raise DataError(f"dpi is {dpi!r} and should be positive: pass, for example, {DPI}.")
+    root = figure if isinstance(figure, Figure) else figure.get_figure(root=True)
+    if root is None:
+        raise DataError("figure is an Axes that was removed from its figure: draw it again.")
+    kind = SUFFIXES[target.suffix.lower()]
+    content = BytesIO()
+    # SVG names its parts by hashes salted at random, unless this setting gives the salt.
+    with matplotlib.rc_context({"svg.hashsalt": "minilstm", "pdf.fonttype": 42}):
+        root.savefig(content, format=kind, dpi=dpi, metadata=UNDATED[kind])
+    write_bytes(target, content.getvalue())
+    return target
+
+
+def write_bytes(target: Path, content: bytes) -> None:
+    """Write a file beside its place and move it there in one stroke."""
+    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        beside.write_bytes(content)
+        os.replace(beside, target)
+    finally:
+        beside.unlink(missing_ok=True)

@@ -1,0 +1,214 @@
+"""Pictures of sensor signals: one feature coloured by class, or all features together.
+Long signals are thinned to what their picture needs, and drawn in full again when zoomed into."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from minilstm.errors import DataError
+
+from .classes import as_labels, class_codes, class_list
+from .envelope import class_lines, envelope, run_starts
+from .style import (
+    BLUE,
+    check_sample_rate,
+    colours,
+    format_time_axis,
+    height_for,
+    label_axes,
+    new_axes,
+    place_legend,
+    require_matplotlib,
+)
+from .traces import FEW_STEPS, Lines, draw_traces
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def plot_sequence(
+    x: ArrayLike,
+    labels: ArrayLike | None = None,
+    *,
+    feature: int = 0,
+    classes: Sequence[Any] | NDArray[Any] | None = None,
+    sample_rate: float | None = None,
+    title: str | None = None,
+    ylabel: str = "Acceleration",
+    unit: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw one feature of one sequence, coloured by the class of each step.
+
+    Parameters
+    ----------
+    x : array, shape (T, D)
+        The sequence; real numbers. Values that are not finite leave a gap.
+    labels : array, shape (T,), optional
+        Class of each step, strings or integers. Without it the line has one colour.
+    feature : int
+        Column of `x` to draw, from 0.
+    classes : sequence of C labels, optional
+        The classes in the order of their colours; the default is those in `labels`, sorted.
+    sample_rate : float, optional
+        Steps a second, in hertz. With it the x axis is in seconds, otherwise in time steps from 0.
+    title : str, optional
+        The default is "Feature 1" for `feature=0`, and so on.
+    ylabel, unit : str
+        Name of the quantity and its unit, written as "Acceleration (m/s²)".
+    ax : Axes, optional
+        Axes to draw on; the default is a new figure.
+
+    Returns
+    -------
+    Axes
+        The axes drawn on; `save_figure` writes them to a file.
+
+    Raises
+    ------
+    DataError
+        If a shape, the feature, a label or the sample rate does not fit.
+    ImportError
+        If Matplotlib is missing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.sin(np.arange(300.0))[:, None]
+    >>> ax = plot_sequence(x, ["Sitting"] * 200 + ["Walking"] * 100, unit="g")
+    >>> [text.get_text() for text in ax.get_legend().get_texts()], ax.get_ylabel()
+    (['Sitting', 'Walking'], 'Acceleration (g)')
+    """
+    sequence = _check_sequence(x)  # (T, D)
+    steps, features = sequence.shape
+    if not -1 < feature < features:
+        raise DataError(
+            f"feature is {feature} and x has {features} features (shape {sequence.shape}): "
+            f"pass a number from 0 to {features - 1}."
+        )
+    rate = check_sample_rate(sample_rate)
+    codes, names = np.zeros(steps, dtype=np.int64), [""]  # (T,)
+    if labels is not None:
+        marks = as_labels("labels", labels)  # (T,)
+        if marks.size != steps:
+            turn = "transpose x to x.T" if marks.size == features else "pass one label a step"
+            raise DataError(
+                f"labels has {marks.size} entries and x has {steps} steps (shape "
+                f"{sequence.shape}): {turn}."
+            )
+        names = class_list(classes, marks)
+        codes = class_codes("labels", marks, names)
+    require_matplotlib()
+    signal = sequence[:, feature]  # (T,)
+    edges = run_starts(codes)  # (R,)
+    both_sides = np.union1d(edges, edges - 1)
+
+    def lines_between(low: int, high: int) -> Lines:
+        kept = low + envelope(signal[low:high], breaks=both_sides - low)  # (K,)
+        return class_lines(signal, codes, kept, len(names))
+
+    shown = [code for code in range(len(names)) if (codes == code).any()]
+    ax = new_axes(height_for(len(shown)))[0] if ax is None else ax
+    palette = colours(len(names)) if labels is not None else [BLUE]
+    draw_traces(
+        ax, lines_between, steps, rate, [(code, str(names[code]), palette[code]) for code in shown]
+    )
+    if steps <= FEW_STEPS:
+        for code in shown:
+            own = np.flatnonzero(codes == code)
+            ax.plot(own / rate, signal[own], ".", markersize=6, color=palette[code])
+    format_time_axis(ax, sample_rate)
+    label_axes(
+        ax,
+        y=f"{ylabel} ({unit})" if unit else ylabel,
+        title=f"Feature {feature + 1}" if title is None else title,
+    )
+    if labels is not None:
+        place_legend(ax)
+    return ax
+
+
+def plot_features(
+    x: ArrayLike,
+    *,
+    names: Sequence[str] | None = None,
+    sample_rate: float | None = None,
+    title: str = "Test data",
+    ylabel: str = "Acceleration",
+    unit: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw all features of one sequence, one line each.
+
+    Parameters
+    ----------
+    x : array, shape (T, D)
+        The sequence; real numbers. Values that are not finite leave a gap.
+    names : sequence of D str, optional
+        Names of the features for the legend; the default is "Feature 1", "Feature 2", ...
+    sample_rate : float, optional
+        Steps a second, in hertz. With it the x axis is in seconds, otherwise in time steps from 0.
+    title : str
+        The title; an empty one leaves it out.
+    ylabel, unit : str
+        Name of the quantity and its unit, written as "Acceleration (m/s²)".
+    ax : Axes, optional
+        Axes to draw on; the default is a new figure.
+
+    Returns
+    -------
+    Axes
+        The axes drawn on.
+
+    Raises
+    ------
+    DataError
+        If `x` is not (T, D), the names do not number D, or the sample rate is not positive.
+    ImportError
+        If Matplotlib is missing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> ax = plot_features(np.zeros((20, 3)))
+    >>> [text.get_text() for text in ax.get_legend().get_texts()]
+    ['Feature 1', 'Feature 2', 'Feature 3']
+    """
+    sequence = _check_sequence(x)  # (T, D)
+    steps, features = sequence.shape
+    titles = [f"Feature {d + 1}" for d in range(features)] if names is None else list(names)
+    if len(titles) != features:
+        raise DataError(
+            f"names has {len(titles)} entries and x has {features} features (shape "
+            f"{sequence.shape}): pass one name a feature."
+        )
+    rate = check_sample_rate(sample_rate)
+    require_matplotlib()
+
+    def lines_between(low: int, high: int) -> Lines:
+        kept = [low + envelope(sequence[low:high, d]) for d in range(features)]
+        return [(k.astype(np.float64), sequence[k, d]) for d, k in enumerate(kept)]
+
+    ax = new_axes(height_for(features))[0] if ax is None else ax
+    palette = colours(features)
+    draw_traces(
+        ax, lines_between, steps, rate, [(d, str(titles[d]), palette[d]) for d in range(features)]
+    )
+    format_time_axis(ax, sample_rate)
+    label_axes(ax, y=f"{ylabel} ({unit})" if unit else ylabel, title=title)
+    place_legend(ax)
+    return ax
+
+
+def _check_sequence(x: ArrayLike) -> NDArray[Any]:
+    sequence: NDArray[Any] = np.asarray(x)
+    if sequence.ndim != 2 or 0 in sequence.shape or sequence.dtype.kind not in "fiub":
+        raise DataError(
+            f"x has shape {sequence.shape} and dtype {sequence.dtype} and should be one sequence "
+            "of real numbers, (T, D), with at least one step: pass one sequence, as x[0]."
+        )
+    return sequence

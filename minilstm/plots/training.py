@@ -1,0 +1,176 @@
+"""The training progress figure: accuracy and loss against iterations, from a training history.
+Measured values are pale, their smoothed course dark, validation black, epochs shaded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minilstm.errors import DataError
+
+from .history import Columns, TrainingRecord, check_history, counts, last_values, smooth
+from .style import (
+    BLUE,
+    DARK,
+    GREY,
+    LABEL_SIZE,
+    PALE,
+    VERMILLION,
+    label_axes,
+    new_axes,
+    place_legend,
+    require_matplotlib,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SMOOTHED_FROM = 15  # iterations; fewer are seen well enough one by one
+MOST_BANDS = 20
+HEIGHTS = {1: 3.9, 2: 6.4}  # inches, by the number of axes
+
+
+def plot_training_progress(
+    info: TrainingRecord, *, axes: Sequence[Axes] | None = None
+) -> tuple[Axes | None, Axes]:
+    """Draw accuracy and loss against the iteration.
+
+    Parameters
+    ----------
+    info : training record
+        What `minilstm.train` returns beside the network. `info.history` maps names to arrays (N,):
+        "iteration" and "loss", and where measured "epoch", "accuracy" (0 to 1), "time" (seconds),
+        "validation_loss" and "validation_accuracy" (NaN where not measured). `info.stop_reason`
+        goes into the title.
+    axes : sequence of Axes, optional
+        Axes to draw on, for accuracy and for loss; without an "accuracy" column the last is used
+        and a first one is left blank. The default is a new figure.
+
+    Returns
+    -------
+    tuple of Axes
+        The accuracy axes, None if the history has no "accuracy" column, and the loss axes.
+
+    Raises
+    ------
+    DataError
+        If the columns differ in length or "iteration" or "loss" is missing from a history that
+        has other columns.
+    ImportError
+        If Matplotlib is missing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from types import SimpleNamespace
+    >>> history = {"epoch": np.arange(1, 4), "iteration": np.arange(1, 4),
+    ...            "loss": np.array([1.6, 0.9, 0.4]), "accuracy": np.array([0.2, 0.6, 0.9])}
+    >>> info = SimpleNamespace(history=history, stop_reason="max epochs completed")
+    >>> accuracy, loss = plot_training_progress(info)
+    >>> accuracy.get_ylabel(), loss.get_ylabel(), loss.get_xlabel()
+    ('Accuracy (%)', 'Loss', 'Iteration (1 per epoch)')
+    """
+    columns = check_history(info.history)
+    require_matplotlib()
+    rows = 2 if "accuracy" in columns else 1
+    given = list(axes) if axes is not None else new_axes(HEIGHTS[rows], rows)
+    if len(given) < rows or len(given) > 2:
+        raise DataError(
+            f"axes has {len(given)} entries and should have 2, for accuracy and loss: "
+            "pass the axes of a figure with two rows."
+        )
+    if len(given) > rows:
+        given[0].set_axis_off()
+    draw_progress(columns, str(info.stop_reason), given[-rows:])
+    return (given[0] if rows == 2 else None), given[-1]
+
+
+def draw_progress(columns: Columns, stop_reason: str, axes: Sequence[Axes]) -> None:
+    """Draw a checked history on one or two axes; an empty one leaves a note in place of curves."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    loss_ax = axes[-1]
+    iteration = columns.get("iteration", np.zeros(0))  # (N,)
+    xlabel = _mark_epochs(axes, iteration, columns.get("epoch"))
+    panels = [(loss_ax, "loss", "Loss", VERMILLION, 1.0)]
+    if len(axes) == 2:
+        panels.insert(0, (axes[0], "accuracy", "Accuracy (%)", BLUE, 100.0))
+    for ax, name, label, colour, scale in panels:
+        values = columns.get(name, np.zeros(0)) * scale
+        checked = columns.get(f"validation_{name}", np.zeros(0)) * scale
+        if values.size:
+            _draw_curves(ax, iteration, values, checked, colour)
+        if not np.isfinite(values).any():
+            note = "No finite values" if values.size else "No iterations recorded"
+            ax.text(
+                0.5, 0.5, note, transform=ax.transAxes, ha="center", va="center",
+                fontsize=LABEL_SIZE, color=GREY,
+            )  # fmt: skip
+        if name == "accuracy":
+            ax.set_ylim(0, 102)
+            ax.set_yticks(range(0, 101, 20))
+        elif not (values < 0).any():
+            ax.set_ylim(bottom=0)
+        ax.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, steps=[1, 2, 5, 10]))
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+        if iteration.size:
+            pad = 0.01 * (iteration[-1] - iteration[0]) or 1.0
+            ax.set_xlim(iteration[0] - pad, iteration[-1] + pad)
+        values_reached = last_values(columns, name)
+        if ax is axes[0]:
+            reached = ": ".join(part for part in (counts(columns), values_reached) if part)
+            label_axes(ax, y=label, title=f"Training progress: {stop_reason}\n{reached}".strip())
+        else:
+            label_axes(ax, y=label, title=values_reached.capitalize())
+        place_legend(ax)
+    label_axes(loss_ax, x=xlabel)
+
+
+def _draw_curves(
+    ax: Axes,
+    iteration: NDArray[np.float64],
+    values: NDArray[np.float64],
+    checked: NDArray[np.float64],
+    colour: str,
+) -> None:
+    smoothed = values.size >= SMOOTHED_FROM
+    ax.plot(
+        iteration, values, color=colour, linewidth=1.0 if smoothed else 1.8,
+        alpha=0.4 if smoothed else 1.0, marker="" if smoothed else "o", markersize=4,
+        label="Training",
+    )  # fmt: skip
+    if smoothed:
+        ax.plot(iteration, smooth(values), color=colour, linewidth=2.0, label="Smoothed")
+    measured = np.isfinite(checked)
+    if measured.any():
+        ax.plot(
+            iteration[measured], checked[measured], color=DARK, linestyle="dashed", linewidth=1.2,
+            marker="o", markersize=4, label="Validation",
+        )  # fmt: skip
+
+
+def _mark_epochs(
+    axes: Sequence[Axes], iteration: NDArray[np.float64], epoch: NDArray[np.float64] | None
+) -> str:
+    """Shade every other epoch, or group of epochs, and give the x label that says so."""
+    if epoch is None or iteration.size < 2:
+        return "Iteration"
+    numbers, first = np.unique(epoch, return_index=True)  # (E,), (E,)
+    if numbers.size == iteration.size:
+        return "Iteration (1 per epoch)"
+    if numbers.size == 1:
+        return "Iteration"
+    group = next(
+        step * 10**power
+        for power, step in product(range(16), (1, 2, 5))
+        if numbers.size <= MOST_BANDS * step * 10**power
+    )
+    edges = np.append(iteration[first[::group]], iteration[-1] + 1) - 0.5
+    for ax in axes:
+        for low, high in zip(edges[1::2], edges[2::2], strict=False):
+            ax.axvspan(low, high, color=PALE, linewidth=0, zorder=0)
+    return f"Iteration (bands: {group} epochs each)" if group > 1 else "Iteration (bands: epochs)"
