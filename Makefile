@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 .PHONY: demo test lint clean
 
 demo: $(VENV)/demo.installed
-	$(BIN)/minilstm demo
+	@$(BIN)/minilstm demo
 
 test: $(VENV)/test.installed
 	$(BIN)/ruff check .

@@ -4,11 +4,14 @@ Names are loaded when first used, so importing the package costs little more tha
 from __future__ import annotations
 
 import importlib
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from minilstm import plots as plots
     from minilstm.backend import get_num_threads as get_num_threads
     from minilstm.backend import set_backend as set_backend
     from minilstm.backend import set_num_threads as set_num_threads
@@ -58,10 +61,24 @@ _HOME = {
 __all__ = ["__version__", *_HOME]
 
 
+class _Package(ModuleType):
+    """Keeps `train` and `gradcheck` the functions, although modules have the same names.
+
+    Importing the module minilstm.train would otherwise rebind minilstm.train to the module.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _HOME and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
+
+
 def __getattr__(name: str) -> Any:
     if name in _HOME:
         value = getattr(importlib.import_module(f"minilstm.{_HOME[name]}"), name)
-    elif name in ("plots", "kernels"):
+    elif name == "plots":
         value = importlib.import_module(f"minilstm.{name}")
     else:
         raise AttributeError(f"module 'minilstm' has no attribute {name!r}")

@@ -1,5 +1,9 @@
 """The model file: safetensors arrays with JSON metadata, no pickle anywhere.
-It carries its own self-test, an input and the scores it gave, which loading runs again."""
+It carries its own self-test, an input and the scores it gave, which loading runs again.
+
+A checksum of all arrays goes with it: in a large network a single changed weight moves the
+scores of one short input by less than two machines differ.
+"""
 
 from __future__ import annotations
 
@@ -62,6 +66,11 @@ def write_model(
     Returns
     -------
     Path of the file
+
+    Raises
+    ------
+    ValueError
+        The network is of another dtype, or its scores are not finite; nothing is written.
     """
     from safetensors.numpy import save
 
@@ -69,6 +78,16 @@ def write_model(
 
     if dtype.name not in SELF_TEST_TOLERANCE:
         raise ValueError(f"the network is {dtype}; only float32 and float64 can be saved.")
+    if classes is not None and classes.dtype.kind not in "iuU":
+        raise ValueError(
+            f"the network's classes have dtype {classes.dtype}; only strings and whole numbers "
+            "can be saved."
+        )
+    if not np.isfinite(test_scores).all():
+        raise ValueError(
+            "the network gives NaN or infinite scores, so its file would not pass the self-test; "
+            "train it, or give its SequenceInput a mean."
+        )
     tensors = {key: np.ascontiguousarray(value) for key, value in parameters.items()}
     configs = []
     for layer in layers:
@@ -83,6 +102,7 @@ def write_model(
         "minilstm_version": __version__,
         "gate_layout": GATE_LAYOUT,
         "dtype": dtype.name,
+        "sha256": _checksum(tensors),
         "layers": configs,
         "classes": None if classes is None else classes.tolist(),
     }
@@ -132,12 +152,14 @@ def read_model(path: str | os.PathLike[str]) -> ModelContents:
             f"{FORMAT_VERSION}; update minilstm to read it."
         )
     try:
+        if metadata["sha256"] != _checksum(tensors):
+            raise ValueError("its arrays are not those that were saved")
         if metadata["gate_layout"] != GATE_LAYOUT:
             raise ValueError(f"gate layout {metadata['gate_layout']!r}, not {GATE_LAYOUT!r}")
         test_input, test_scores = tensors.pop(TEST_INPUT), tensors.pop(TEST_SCORES)
         layers = [_layer(config, tensors) for config in metadata["layers"]]
         classes = metadata["classes"]
-        return ModelContents(
+        contents = ModelContents(
             layers,
             tensors,
             None if classes is None else np.array(classes),
@@ -146,6 +168,8 @@ def read_model(path: str | os.PathLike[str]) -> ModelContents:
             test_scores,
             metadata,
         )
+        _check_contents(contents)
+        return contents
     except (KeyError, TypeError, ValueError) as error:
         raise damaged(path, str(error)) from error
 
@@ -158,8 +182,8 @@ def check_self_test(path: str | os.PathLike[str], contents: ModelContents, score
     if not error <= SELF_TEST_TOLERANCE[contents.dtype]:
         raise ModelFileError(
             f"{path} fails its self-test: scores differ from the saved ones by {error:.1e} "
-            f"(allowed {SELF_TEST_TOLERANCE[contents.dtype]:.0e}); its weights were changed after "
-            "saving, so save the model again."
+            f"(allowed {SELF_TEST_TOLERANCE[contents.dtype]:.0e}) though its arrays are intact; "
+            "its layers were changed, or NumPy computes differently here: save the model again."
         )
 
 
@@ -169,6 +193,34 @@ def damaged(path: str | os.PathLike[str], reason: str) -> ModelFileError:
         f"{path} does not describe a network ({reason}); it was changed after saving, so save the "
         "model again."
     )
+
+
+def _check_contents(contents: ModelContents) -> None:
+    """Raise ValueError for what would otherwise fail, or be cast, while the network is built."""
+    dtype = contents.dtype
+    if not isinstance(dtype, str) or dtype not in SELF_TEST_TOLERANCE:
+        raise ValueError(f"dtype {dtype!r}, not one of {list(SELF_TEST_TOLERANCE)}")
+    for key, value in {**contents.parameters, TEST_INPUT: contents.test_input}.items():
+        if value.dtype != dtype:
+            raise ValueError(f"{key} is {value.dtype}, not {dtype}")
+    classes = contents.classes
+    if classes is not None and (classes.ndim != 1 or classes.dtype.kind not in "iU"):
+        raise ValueError(f"classes {classes.tolist()!r}, not a list of strings or whole numbers")
+    size = getattr(contents.layers[0], "input_size", 0) if contents.layers else 0
+    if contents.test_input.ndim != 2 or contents.test_input.shape[1] != size:
+        raise ValueError(f"{TEST_INPUT} has shape {contents.test_input.shape}, not (16, {size})")
+
+
+def _checksum(tensors: dict[str, Array]) -> str:
+    """SHA-256 of the names, types, shapes and bytes of arrays."""
+    import hashlib
+
+    digest = hashlib.sha256()
+    for key in sorted(tensors):
+        value = np.ascontiguousarray(tensors[key])
+        digest.update(f"{key} {value.dtype.name} {tensors[key].shape} ".encode())
+        digest.update(value.tobytes())
+    return digest.hexdigest()
 
 
 def _layer(config: dict[str, Any], tensors: dict[str, Array]) -> Layer:

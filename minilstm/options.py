@@ -113,7 +113,9 @@ class TrainingOptions:
             if value not in choices:
                 known = ", ".join(map(repr, choices))
                 raise ValueError(f"{name} is {value!r}; choose one of {known}.")
-        metrics = [self.metrics] if isinstance(self.metrics, str) else list(self.metrics)
+        metrics = [self.metrics] if isinstance(self.metrics, str) else self.metrics
+        if not isinstance(metrics, (list, tuple)):
+            raise ValueError(f"metrics is {metrics!r}; give a list, such as ['accuracy'] or [].")
         object.__setattr__(self, "metrics", tuple(metrics))
         for metric in metrics:
             if metric not in _METRICS:
@@ -127,6 +129,9 @@ class TrainingOptions:
         ):
             _check_whole(name, getattr(self, name), at_least=1)
         _check_whole("seed", self.seed, at_least=0)
+        for name in ("drop_partial_batch", "reset_input_normalization", "verbose"):
+            if not isinstance(getattr(self, name), (bool, np.bool_)):
+                raise ValueError(f"{name} is {getattr(self, name)!r}; give True or False.")
         for name in ("initial_learn_rate", "epsilon"):
             _check_number(name, getattr(self, name), "above 0", lambda v: 0 < v < math.inf)
         for name in ("gradient_threshold", "validation_patience"):

@@ -112,14 +112,27 @@ def check_state(state: Mapping[str, Any], zero: State, dtype: Any) -> State:
     DataError
         It is for other layers, or another batch size or number of hidden units.
     """
+    if not isinstance(state, Mapping):
+        raise DataError(
+            f"state is {type(state).__name__}, but a dict of (hidden, cell) by layer name is "
+            "wanted; pass a state that this network returned."
+        )
     if set(state) != set(zero):
         raise DataError(
-            f"state is for the layers {sorted(state)}, but this network has {sorted(zero)}; "
+            f"state is for the layers {list(state)}, but this network has {list(zero)}; "
             "pass a state that this network returned."
         )
     out = {}
     for name, pair in state.items():
-        values = [np.array(v, dtype) for v in pair]
+        try:
+            hidden, cell = pair
+            with np.errstate(over="ignore"):
+                values = [np.array(hidden, dtype), np.array(cell, dtype)]  # (B, H), (B, H)
+        except (TypeError, ValueError) as error:
+            raise DataError(
+                f"state[{name!r}] is {type(pair).__name__}, not a pair of arrays (hidden, cell); "
+                "pass a state that this network returned."
+            ) from error
         wanted = zero[name].hidden.shape
         for what, value in zip(LSTMState._fields, values, strict=True):
             if value.shape != wanted:

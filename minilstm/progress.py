@@ -12,7 +12,7 @@ from typing import Any
 from minilstm.options import TrainingOptions
 from minilstm.training_info import TrainingInfo, format_heading, format_row
 
-SECONDS_BETWEEN_LINES = 10.0
+SECONDS_BETWEEN_LINES = 30.0
 
 
 class Progress:
@@ -75,7 +75,7 @@ class Progress:
 
     def finish(self, info: TrainingInfo) -> Path | None:
         """Close the bar, say why training stopped, save the picture; returns its path."""
-        self.close()
+        self._close_bar()
         if self._options.verbose:
             print(info.stop_reason, flush=True)
         if self._picture is None:
@@ -84,7 +84,12 @@ class Progress:
         return path
 
     def close(self) -> None:
-        """Take the bar off the screen."""
+        """Take bar and picture off the screen, with nothing said or saved."""
+        self._close_bar()
+        if self._picture is not None:
+            self._picture.close()
+
+    def _close_bar(self) -> None:
         if self._bar is not None:
             self._bar.close()
             self._bar = None

@@ -42,20 +42,20 @@ def name_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:
         The list is empty, does not begin with SequenceInput, repeats a name, or puts an LSTM
         after one that keeps the last step only.
     TypeError
-        An entry is not a layer.
+        It is not a list, or an entry is not a layer.
 
     Examples
     --------
     >>> [layer.name for layer in name_layers([SequenceInput(3), LSTM(8), LSTM(4), Softmax()])]
     ['input', 'lstm_1', 'lstm_2', 'softmax']
     """
+    example = "give a list such as [SequenceInput(3), LSTM(200), FullyConnected(5), Softmax()]."
+    if not isinstance(layers, (list, tuple)):
+        raise TypeError(f"layers is {type(layers).__name__}, not a list of layers; {example}")
     layers = tuple(layers)
     for n, layer in enumerate(layers):
         if not isinstance(layer, Layer):
-            raise TypeError(
-                f"layers[{n}] is {layer!r}, not a layer; "
-                "give a list such as [SequenceInput(3), LSTM(200), FullyConnected(5), Softmax()]."
-            )
+            raise TypeError(f"layers[{n}] is {layer!r}, not a layer; {example}")
     if not layers or not isinstance(layers[0], SequenceInput):
         first = type(layers[0]).__name__ if layers else "nothing"
         raise ValueError(f"layers begins with {first}; begin with SequenceInput(features).")
@@ -156,6 +156,8 @@ def summary_table(
 
 def _check_names(layers: Sequence[Layer]) -> None:
     for name, count in Counter(layer.name for layer in layers).items():
+        if not isinstance(name, str):
+            raise TypeError(f"a layer is named {name!r}; give it a name in quotes, or none.")
         if count > 1:
             raise ValueError(f"{count} layers are named {name!r}; give each its own name.")
         if "/" in name:

@@ -83,7 +83,11 @@ def train(
     >>> net.evaluate(x, y)["accuracy"] > 0.95
     True
     """
-    options = options or TrainingOptions()
+    options = TrainingOptions() if options is None else options
+    if not isinstance(options, TrainingOptions):
+        raise TypeError(
+            f"options is {type(options).__name__}; give TrainingOptions('adam', max_epochs=60)."
+        )
     if loss != "crossentropy":
         raise ValueError(f"loss is {loss!r}; choose 'crossentropy'.")
     backend = _backend(options)
@@ -172,18 +176,37 @@ class _Training:
         self.history: dict[str, list[float]] = {c: [] for c in self._columns()}
         self.per_epoch = len(self._cuts(np.arange(len(data.sequences))))
         self.best_loss, self.best_net, self.best_iteration, self.waited = math.inf, net, 0, 0
+        self.good_net = net
         self.last_norm = 0.0
         slots = parameter_slots(net.layers)
         self.l2 = {k: options.l2_regularization * p.l2_factor for k, p in slots}
         self.rate_factors = {k: p.learn_rate_factor for k, p in slots}
 
     def run(self) -> tuple[Network, TrainingInfo]:
-        """The loop."""
+        """Train, and show it."""
+        total = self.options.max_epochs * self.per_epoch
+        progress = Progress(self.options, total, list(self.history))
+        try:
+            reason = self._loop(progress, total)
+            self._check_last_update()
+        except DivergedError as error:
+            assert isinstance(error.info, TrainingInfo)
+            progress.finish(error.info)
+            raise
+        except BaseException:
+            progress.close()
+            raise
+        net, output_iteration = self._output()
+        info = self._info(reason, output_iteration)
+        progress.finish(info)
+        return net, info
+
+    # A step that overflows is seen and reported once, by its loss, not in warnings on the way.
+    @np.errstate(over="ignore", invalid="ignore")
+    def _loop(self, progress: Progress, total: int) -> str:
+        """All epochs, or until something stops them; returns the reason."""
         options = self.options
-        total = options.max_epochs * self.per_epoch
-        progress = Progress(options, total, list(self.history))
         self.started = time.perf_counter()
-        reason = f"All {options.max_epochs} epochs are done."
         try:
             if self.validation is not None:
                 start = self._validate(0)
@@ -201,20 +224,13 @@ class _Training:
                     values.append(row.get(column, math.nan))
                 progress.iteration({c: v[-1] for c, v in self.history.items()}, self.history)
                 if self.waited >= options.validation_patience:
-                    reason = (
+                    return (
                         f"Stopped after epoch {epoch}: the validation loss has not fallen for "
                         f"{self.waited} validations."
                     )
-                    break
         except KeyboardInterrupt:
-            reason = f"Stopped by Ctrl-C after {len(self.history['epoch'])} of {total} iterations."
-        except DivergedError:
-            progress.close()
-            raise
-        net, output_iteration = self._output()
-        info = self._info(reason, output_iteration)
-        progress.finish(info)
-        return net, info
+            return f"Stopped by Ctrl-C after {self.adam.t} of {total} iterations."
+        return f"All {options.max_epochs} epochs are done."
 
     def _step(
         self, iteration: int, epoch: int, rate: float, signal: Signal, targets: IntArray
@@ -222,7 +238,8 @@ class _Training:
         options, net = self.options, self.net
         loss, scores, grads = net.loss_and_gradients(signal, targets, backend=self.backend)
         if not math.isfinite(loss):
-            raise self._diverged(iteration, epoch, rate, loss)
+            raise self._diverged(iteration, epoch, rate, f"the loss became {loss}")
+        self.good_net = net
         row = {
             "iteration": iteration,
             "epoch": epoch,
@@ -307,24 +324,40 @@ class _Training:
     def _output(self) -> tuple[Network, int]:
         if self.options.output_network == "best-validation":
             return self.best_net, self.best_iteration
-        return self.net, len(self.history["iteration"])
+        return self.net, self.adam.t
 
     def _info(self, reason: str, output_iteration: int) -> TrainingInfo:
         whole = ("iteration", "epoch")
+        rows = min(map(len, self.history.values()))  # Ctrl-C may have come within a row
         history = {
-            c: np.array(v, np.int64 if c in whole else np.float64) for c, v in self.history.items()
+            c: np.array(v[:rows], np.int64 if c in whole else np.float64)
+            for c, v in self.history.items()
         }
         seconds = time.perf_counter() - self.started
         return TrainingInfo(
             history, reason, output_iteration, seconds, self.backend.name, self.options.seed
         )
 
-    def _diverged(self, iteration: int, epoch: int, rate: float, loss: float) -> DivergedError:
+    def _broken(self) -> list[str]:
+        return [k for k, p in self.net.parameters.items() if not np.isfinite(p).all()]
+
+    def _check_last_update(self) -> None:
+        """Raise if the last update, which no loss follows, made a parameter NaN or infinite."""
+        if self.history["iteration"] and self._broken():
+            iteration, epoch, rate = (
+                self.history[c][-1] for c in ("iteration", "epoch", "learning_rate")
+            )
+            what = f"the last update made {self._broken()[0]} infinite"
+            raise self._diverged(int(iteration), int(epoch), rate, what)
+
+    def _diverged(self, iteration: int, epoch: int, rate: float, what: str) -> DivergedError:
         losses = self.history["loss"]
         good = f"the last good loss was {losses[-1]:.4g}" if losses else "no step had a finite loss"
-        broken = [k for k, p in self.net.parameters.items() if not np.isfinite(p).all()]
+        broken = self._broken()
         largest = max(float(np.abs(s).max()) for s in self.data.sequences)
-        if not losses or (largest > 1e4 and self.options.dtype == "float32"):
+        if not losses and broken:
+            cause = f"{broken[0]} of the network handed in is not finite: start from another"
+        elif not losses or (largest > 1e4 and self.options.dtype == "float32"):
             cause = (
                 f"the data reach {largest:.3g}: scale them, or use "
                 "SequenceInput(..., normalization='zerocenter')"
@@ -340,9 +373,7 @@ class _Training:
                 + (f" and made {broken[0]} infinite" if broken else "")
                 + ": lower initial_learn_rate"
             )
-        reason = (
-            f"the loss became {loss} in epoch {epoch}, iteration {iteration}; {good}; likely "
-            f"cause: {cause}."
-        )
-        info = self._info(reason[0].upper() + reason[1:], iteration - 1)
-        return DivergedError(reason, self.net, info)
+        reason = f"{what} in epoch {epoch}, iteration {iteration}; {good}; likely cause: {cause}."
+        # The network before the last update is the last whose loss is known to be finite.
+        info = self._info(reason[0].upper() + reason[1:], max(0, self.adam.t - 1))
+        return DivergedError(reason, self.good_net, info)

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import numpy as np
 from llvmlite import ir
-from minilstm.kernels.numba.compiling import OPTIONS
 from numba import types
 from numba.extending import intrinsic, overload
+
+from minilstm.kernels.numba.compiling import OPTIONS
 
 f4, f8 = np.float32, np.float64
 i4, i8 = np.int32, np.int64

@@ -6,13 +6,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from minilstm.kernels.numba.compiling import jit
-from minilstm.kernels.numba.product import contiguous
-from minilstm.kernels.numba.softmax import softmax_row
 from numpy.typing import NDArray
 
 from minilstm.functional.cross_entropy import CrossEntropyCache
 from minilstm.functional.ragged import IntArray
+from minilstm.kernels.numba.compiling import jit
+from minilstm.kernels.numba.product import contiguous
+from minilstm.kernels.numba.softmax import softmax_row
 
 Array = NDArray[Any]
 

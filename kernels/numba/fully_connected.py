@@ -6,6 +6,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+from minilstm.functional.fully_connected import FullyConnectedCache, FullyConnectedGradients
 from minilstm.kernels.numba.product import (
     REGISTER_BYTES,
     TILE_ROWS,
@@ -14,9 +17,6 @@ from minilstm.kernels.numba.product import (
     contiguous,
 )
 from minilstm.kernels.numba.threads import run, split
-from numpy.typing import NDArray
-
-from minilstm.functional.fully_connected import FullyConnectedCache, FullyConnectedGradients
 
 Array = NDArray[Any]
 

@@ -10,6 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+from minilstm.functional.lstm import LSTMCache, LSTMGradients, LSTMState
+from minilstm.functional.ragged import IntArray, last_rows, state_slots
 from minilstm.kernels.numba.activations import sigmoid, tanh
 from minilstm.kernels.numba.compiling import jit
 from minilstm.kernels.numba.product import (
@@ -22,10 +26,6 @@ from minilstm.kernels.numba.product import (
     contiguous,
 )
 from minilstm.kernels.numba.threads import get_num_threads, run, split
-from numpy.typing import NDArray
-
-from minilstm.functional.lstm import LSTMCache, LSTMGradients, LSTMState
-from minilstm.functional.ragged import IntArray, last_rows, state_slots
 
 Array = NDArray[Any]
 

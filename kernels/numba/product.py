@@ -14,9 +14,10 @@ from typing import Any
 import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
-from minilstm.kernels.numba.compiling import jit
 from numba import types
 from numba.extending import intrinsic
+
+from minilstm.kernels.numba.compiling import jit
 
 _HOST = llvm.get_host_cpu_features()
 # One vector register in bytes, and the vectors of a tile row: 3 rows of accumulators, one row of

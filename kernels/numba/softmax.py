@@ -6,12 +6,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from minilstm.kernels.numba.activations import exp
-from minilstm.kernels.numba.compiling import jit
-from minilstm.kernels.numba.product import contiguous
 from numpy.typing import NDArray
 
 from minilstm.functional.softmax import SoftmaxCache
+from minilstm.kernels.numba.activations import exp
+from minilstm.kernels.numba.compiling import jit
+from minilstm.kernels.numba.product import contiguous
 
 Array = NDArray[Any]
 

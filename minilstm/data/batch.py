@@ -88,12 +88,11 @@ def _as_sequence(x: Any, features: int, dtype: Any, name: str) -> Array:
         )
         raise DataError(f"{name} has shape {array.shape}, but {wanted}; {hint}.")
     if array.shape[1] != features:
-        hint = (
-            f"it looks transposed: pass {name}.T"
-            if array.shape[0] == features
-            else "check the number of features, or build the network with "
-            f"SequenceInput({array.shape[1]})"
-        )
+        hint = "check the number of features"
+        if array.shape[0] == features:
+            hint = f"it looks transposed: pass {name}.T"
+        elif array.shape[1] > 0:
+            hint += f", or build the network with SequenceInput({array.shape[1]})"
         raise DataError(f"{name} has shape {array.shape}, but {wanted}; {hint}.")
     if len(array) == 0:
         raise DataError(

@@ -44,7 +44,7 @@ def as_labels(y: Any, batch: Batch, output_mode: str, name: str = "y") -> list[A
     """
     sequences, form = batch
     if output_mode == "last":
-        labels = _as_label_array(y, name).reshape(-1) if np.ndim(y) == 0 else _flat(y, name)
+        labels = _flat(y, name)  # (B,)
         if len(labels) != len(sequences):
             raise DataError(
                 f"{name} has {len(labels)} labels, but there are {len(sequences)} sequences; "
@@ -55,10 +55,14 @@ def as_labels(y: Any, batch: Batch, output_mode: str, name: str = "y") -> list[A
         y = [y]
         names = [name]
     else:
-        if not isinstance(y, (list, tuple, np.ndarray)) or len(y) != len(sequences):
-            count = len(y) if hasattr(y, "__len__") else "no"
+        if not isinstance(y, (list, tuple, np.ndarray)) or getattr(y, "ndim", 1) == 0:
             raise DataError(
-                f"{name} has labels for {count} sequences, but there are {len(sequences)}; "
+                f"{name} is {type(y).__name__}, but there are {len(sequences)} sequences; "
+                "give a list with one array of labels for each."
+            )
+        if len(y) != len(sequences):
+            raise DataError(
+                f"{name} has labels for {len(y)} sequences, but there are {len(sequences)}; "
                 "give one array of labels for each sequence."
             )
         names = [f"{name}[{b}]" for b in range(len(y))]
@@ -116,11 +120,13 @@ def to_targets(labels: Sequence[Array], classes: Array, name: str = "y") -> list
     [[1, 0]]
     """
     out = []
+    order = np.argsort(classes)  # (C,)
     for b, array in enumerate(labels):
-        same_kind = (array.dtype.kind == "U") == (classes.dtype.kind == "U")
-        place = np.searchsorted(classes, array) if same_kind else np.zeros(len(array), np.int64)
-        place = np.minimum(place, len(classes) - 1).astype(np.int64)  # (T,)
-        known = classes[place] == array if same_kind else np.zeros(len(array), bool)
+        known, place = np.zeros(len(array), bool), np.zeros(len(array), np.int64)  # (T,), (T,)
+        if (array.dtype.kind == "U") == (classes.dtype.kind == "U"):
+            found = np.searchsorted(classes, array, sorter=order)  # (T,)
+            place = order[np.minimum(found, len(classes) - 1)].astype(np.int64)
+            known = classes[place] == array
         if not known.all():
             stranger = array[~known][0].item()
             raise DataError(
@@ -131,7 +137,7 @@ def to_targets(labels: Sequence[Array], classes: Array, name: str = "y") -> list
     return out
 
 
-def scores_to_labels(scores: Any, classes: ArrayLike) -> Any:
+def scores_to_labels(scores: Any, classes: ArrayLike | None) -> Any:
     """The class of the largest score.
 
     Parameters
@@ -154,7 +160,12 @@ def scores_to_labels(scores: Any, classes: ArrayLike) -> Any:
     >>> scores_to_labels(np.array([[0.1, 0.9], [0.8, 0.2]]), ["walk", "run"]).tolist()
     ['run', 'walk']
     """
-    names = np.asarray(classes)  # (C,)
+    names = np.asarray(classes)  # (C,), or () for the None of an untrained network
+    if names.ndim != 1:
+        raise DataError(
+            f"classes is {classes!r}, but one name for each score is wanted; "
+            "pass the classes of a trained network."
+        )
     if isinstance(scores, (list, tuple)) and (not scores or np.ndim(scores[0]) > 0):
         return [scores_to_labels(s, names) for s in scores]
     array = np.asarray(scores)
@@ -169,7 +180,7 @@ def scores_to_labels(scores: Any, classes: ArrayLike) -> Any:
 
 
 def _flat(y: Any, name: str) -> Array:
-    array = _as_label_array(y, name)
+    array = np.atleast_1d(_as_label_array(y, name))
     if array.ndim != 1:
         raise DataError(
             f"{name} has shape {array.shape}, but for output_mode='last' labels are (B,); "
@@ -186,22 +197,38 @@ def _as_label_array(y: Any, name: str) -> Array:
             f"{name} holds label arrays of different lengths, but one array was wanted; "
             "check output_mode: 'sequence' takes a label a step, 'last' a label a sequence."
         ) from error
-    if array.dtype == object:
-        kinds = {type(v) for v in array.ravel()}
-        if kinds and all(issubclass(k, str) for k in kinds):
+    if array.dtype == object or isinstance(y, (list, tuple)):
+        # NumPy would make text of a number or of a missing label in a list of strings.
+        kinds = {type(v) for v in np.array(y, dtype=object).ravel()}
+        if all(issubclass(k, str) for k in kinds):
             array = array.astype(str)
-        elif kinds and all(issubclass(k, (int, np.integer)) for k in kinds) and bool not in kinds:
-            array = array.astype(np.int64)
+        elif bool in kinds or not all(issubclass(k, (int, np.integer)) for k in kinds):
+            raise DataError(
+                f"{name} holds labels of type {' and '.join(sorted(k.__name__ for k in kinds))}, "
+                "but labels are all strings or all whole numbers; convert them, and remove "
+                "missing ones."
+            )
+        elif array.dtype == object:
+            array = np.array(array.tolist())
     if array.dtype.kind not in "iuU":
         raise DataError(
             f"{name} has dtype {array.dtype}, but labels are strings or whole numbers; "
             "convert them, and remove missing ones."
         )
-    return array
+    if array.dtype.kind == "U":
+        return array
+    if array.size and array.max() > np.iinfo(np.int64).max:
+        raise DataError(
+            f"{name} holds the label {array.max()}, beyond 64-bit integers; use smaller numbers, "
+            "or strings."
+        )
+    return array.astype(np.int64)  # one integer type, so that no mixture becomes a float
 
 
 def _is_list_of_arrays(y: Any) -> bool:
-    return isinstance(y, (list, tuple)) and len(y) == 1 and np.ndim(y[0]) == 1
+    if not isinstance(y, (list, tuple)) or len(y) != 1:
+        return False
+    return isinstance(y[0], (list, tuple)) or getattr(y[0], "ndim", 0) == 1
 
 
 def _shown(classes: Array) -> str:

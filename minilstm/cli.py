@@ -1,0 +1,152 @@
+"""The command line: parses and calls, computes nothing.
+Exit codes: 0 done, 1 a check failed or training diverged, 2 bad usage or input, 130 Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import minilstm
+from minilstm import commands
+from minilstm.backend import NAMES, set_backend, set_num_threads
+from minilstm.errors import DivergedError, GradientError
+
+DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    arguments : words after "minilstm"; None takes them from the command line
+
+    Returns
+    -------
+    exit code
+
+    Examples
+    --------
+    >>> main(["info", "no-such-model.safetensors"])
+    2
+    """
+    try:
+        options = _parser().parse_args(arguments)
+    except SystemExit as stop:  # argparse has already said why
+        return int(stop.code or 0)
+    try:
+        if getattr(options, "threads", None):
+            set_num_threads(options.threads)
+        if getattr(options, "backend", None):
+            set_backend(options.backend)
+        result = options.run(options)
+    except KeyboardInterrupt:
+        print("stopped by Ctrl-C", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output has gone, as with "| head"
+        sys.stderr.close()
+        return DONE
+    except (DivergedError, GradientError) as error:
+        return _complain(options, error, FAILED)
+    except (ValueError, TypeError, OSError, ImportError) as error:
+        return _complain(options, error, BAD_INPUT)
+    if options.json:
+        print(json.dumps({k: v for k, v in result.items() if k != "exit_code"}), flush=True)
+    return int(result.get("exit_code", DONE))
+
+
+def _complain(options: argparse.Namespace, error: Exception, code: int) -> int:
+    print(f"minilstm: {error}", file=sys.stderr)
+    if options.json:
+        print(json.dumps({"error": str(error), "exit_code": code}), flush=True)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="minilstm",
+        description="An LSTM engine from scratch: train, predict, stream, check gradients.",
+        epilog="Exit codes: 0 done, 1 a check failed or training diverged, 2 bad usage or input, "
+        "130 stopped by Ctrl-C.",
+    )
+    parser.add_argument("--version", action="version", version=f"minilstm {minilstm.__version__}")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--json", action="store_true", help="one JSON object as the last line")
+    common.add_argument("--backend", choices=NAMES, help="what computes (default: auto)")
+    common.add_argument("--threads", type=_positive, help="threads of the Numba kernels")
+    add = parser.add_subparsers(required=True, metavar="COMMAND").add_parser
+
+    demo = add("demo", parents=[common], help="train, test, predict, stream and draw")
+    demo.add_argument("--quick", action="store_true", help="less than a minute")
+    demo.add_argument("--out", type=Path, default=Path("minilstm-demo"), help="folder for files")
+    demo.add_argument("--seed", type=_natural, default=0)
+    demo.set_defaults(run=commands.demo)
+
+    data = argparse.ArgumentParser(add_help=False)
+    data.add_argument("--id-column", help="CSV: column that names the sequence of a row")
+    data.add_argument("--label-column", help="CSV: column with the label")
+    data.add_argument("--label-per", choices=("step", "sequence"), help="CSV: whose label it is")
+
+    train = add("train", parents=[common, data], help="train a classifier on a file of sequences")
+    train.add_argument("train", type=Path, metavar="TRAIN", help=".mat, .npz, .csv or .ts")
+    train.add_argument("--test", type=Path, help="labelled sequences to test on")
+    train.add_argument("--hidden", type=_positive, default=200, help="hidden units (200)")
+    train.add_argument("--output-mode", choices=("sequence", "last"), default="sequence")
+    train.add_argument("--normalization", choices=("none", "zerocenter"), default="none")
+    train.add_argument("--epochs", type=_positive, default=60, help="(60)")
+    train.add_argument("--mini-batch-size", type=_positive, default=128, help="sequences (128)")
+    train.add_argument("--learn-rate", type=float, default=1e-3, help="(0.001)")
+    train.add_argument("--gradient-threshold", type=float, default=2.0, help="(2; inf for none)")
+    train.add_argument("--dtype", choices=("float32", "float64"), default="float32")
+    train.add_argument("--seed", type=_natural, default=0)
+    train.add_argument("--out", type=Path, default=Path("minilstm-train"), help="folder for files")
+    train.add_argument("--quiet", action="store_true", help="no table of the training")
+    train.set_defaults(run=commands.train_files)
+
+    predict = add("predict", parents=[common, data], help="labels and scores of sequences, as CSV")
+    predict.add_argument("model", type=Path, metavar="MODEL")
+    predict.add_argument("data", type=Path, metavar="DATA", help=".mat, .npz, .csv or .ts")
+    predict.add_argument("--out", type=Path, help="file for the CSV (default: standard output)")
+    predict.set_defaults(run=commands.predict_file)
+
+    stream = add(
+        "stream",
+        parents=[common],
+        help="CSV rows in, one label and its scores a line out, as they arrive",
+        description="Reads one time step a line from standard input, features separated by "
+        "commas; an empty line starts a new sequence. A first line of names is passed over.",
+    )
+    stream.add_argument("model", type=Path, metavar="MODEL")
+    stream.set_defaults(run=commands.stream_lines)
+
+    info = add("info", parents=[common], help="describe a model file, or this installation")
+    info.add_argument("model", type=Path, nargs="?", metavar="MODEL")
+    info.set_defaults(run=commands.info)
+
+    bench = add("bench", parents=[common], help="time training, inference and streaming here")
+    bench.add_argument("--against", default="", help="other engines: torch,onnxruntime")
+    bench.add_argument("--repeats", type=_positive, default=5, help="counted runs (5)")
+    bench.add_argument("--scale", type=float, default=0.1, help="of the training lengths (0.1)")
+    bench.set_defaults(run=commands.bench)
+
+    check = add("gradcheck", parents=[common], help="prove the installed engine's gradients")
+    check.add_argument("--seed", type=_natural, default=0)
+    check.set_defaults(run=commands.check_gradients)
+    return parser
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 1")
+    return value
+
+
+def _natural(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 0")
+    return value

@@ -1,0 +1,109 @@
+"""Reading sequences from a file: one call for the four formats, chosen by the suffix.
+The writers beside it turn arrays into files that the same call reads back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from minilstm.data.read_checks import Sequences, check_file
+from minilstm.data.read_csv import read_csv
+from minilstm.data.read_mat import read_mat
+from minilstm.data.read_npz import read_npz
+from minilstm.data.read_ts import read_ts
+from minilstm.data.writers import write_csv, write_npz
+from minilstm.errors import DataError
+
+__all__ = ["Sequences", "read_sequences", "write_csv", "write_npz"]
+
+_READERS: dict[str, Callable[..., Sequences]] = {
+    ".mat": read_mat,
+    ".npz": read_npz,
+    ".csv": read_csv,
+    ".ts": read_ts,
+}
+_OPTIONS = {
+    "x_name": (".mat",),
+    "y_name": (".mat",),
+    "layout": (".mat",),
+    "id_column": (".csv",),
+    "label_column": (".csv",),
+    "label_per": (".csv",),
+}
+
+
+def read_sequences(
+    path: str | os.PathLike[str],
+    *,
+    x_name: str | None = None,
+    y_name: str | None = None,
+    layout: str | None = None,
+    id_column: str | None = None,
+    label_column: str | None = None,
+    label_per: str | None = None,
+) -> Sequences:
+    """Read the sequences, and the labels where there are any, of one file.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        A file whose name ends in .mat, .npz, .csv or .ts. The pages of `read_mat`, `read_npz`,
+        `read_csv` and `read_ts` say what each of them may hold.
+    x_name, y_name : str, optional
+        For .mat: the variables to read. By default the one whose name starts with X, and its
+        partner with Y (or T) in place of the X; ``y_name=""`` reads no labels.
+    layout : {"CT", "TC"}, optional
+        For .mat: whether each array is stored D x T (MathWorks' way, "CT") or T x D ("TC").
+        By default the labels per step tell; without them it is "CT".
+    id_column, label_column : str, optional
+        For .csv: the columns with the name of the sequence and with the label.
+    label_per : {"step", "sequence"}, optional
+        For .csv: whether the labels belong to steps (the default) or to whole sequences.
+
+    Returns
+    -------
+    Sequences
+        `x`, B arrays (T, D); `y`, B arrays (T,) for labels per step, one array (B,) for labels
+        per sequence, None without labels; `feature_names`, D strings or None; `ids`, B strings.
+
+    Raises
+    ------
+    DataError
+        When the file is of another kind, is broken, or holds NaN or infinity.
+    FileNotFoundError
+        When there is no such file.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = pathlib.Path(folder, "steps.csv")
+    ...     _ = file.write_text("sequence,speed,label\\na,0.5,go\\na,0.0,stop\\nb,0.1,stop\\n")
+    ...     data = read_sequences(file)
+    >>> [x.shape for x in data.x], [y.tolist() for y in data.y], data.ids
+    ([(2, 1), (1, 1)], [['go', 'stop'], ['stop']], ['a', 'b'])
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in _READERS:
+        raise DataError(
+            f"path {str(Path(path))!r} ends in {suffix!r}, but a file of sequences ends in .mat, "
+            ".npz, .csv or .ts: convert it to one of those, with minilstm.data.write_npz say."
+        )
+    given: dict[str, Any] = {
+        "x_name": x_name,
+        "y_name": y_name,
+        "layout": layout,
+        "id_column": id_column,
+        "label_column": label_column,
+        "label_per": label_per,
+    }
+    options = {name: value for name, value in given.items() if value is not None}
+    for name in options:
+        if suffix not in _OPTIONS[name]:
+            raise DataError(
+                f"{name}={options[name]!r} was given for a {suffix} file, but {name} is an option "
+                f"of {_OPTIONS[name][0]} files only: leave it out."
+            )
+    return _READERS[suffix](check_file(path), **options)

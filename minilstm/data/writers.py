@@ -1,0 +1,146 @@
+"""Writing sequences to files that `read_sequences` reads back: .npz for keeps, .csv for eyes.
+Everything is checked before a file is touched, and the file appears whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minilstm.data.read_checks import check_names, check_suffix, check_x, check_y, label_kind
+from minilstm.errors import DataError
+
+
+def write_npz(
+    path: str | os.PathLike[str],
+    x: Sequence[NDArray[Any]],
+    y: Sequence[NDArray[Any]] | NDArray[Any] | None = None,
+    *,
+    feature_names: Sequence[str] | None = None,
+    ids: Sequence[str] | None = None,
+) -> None:
+    """Write sequences as a flat .npz file that :func:`minilstm.data.read_sequences` reads back.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The file to write; its name must end in .npz. It appears whole or not at all.
+    x : sequence of numpy.ndarray
+        B arrays (T, D), all of the same float type, finite.
+    y : sequence of numpy.ndarray, or numpy.ndarray, optional
+        Labels, strings or integers: B arrays (T,), or one array (B,).
+    feature_names : sequence of str, optional
+        D names.
+    ids : sequence of str, optional
+        B names; by default "0", "1", ...
+
+    Raises
+    ------
+    DataError
+        When the arrays do not fit together; nothing is written then.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_npz(folder + "/two.npz", [np.zeros((3, 2)), np.ones((1, 2))], np.array([4, 7]))
+    ...     data = read_npz(folder + "/two.npz")
+    >>> [x.shape for x in data.x], data.y.tolist()
+    ([(3, 2), (1, 2)], [4, 7])
+    """
+    # Imported here, as users of the readers alone never need it.
+    from minilstm.files import write_atomically
+
+    target = check_suffix(path, ".npz")
+    batch = [np.asarray(values) for values in x]
+    kinds = sorted({str(values.dtype) for values in batch})
+    if len(kinds) > 1 or any(values.dtype.kind != "f" for values in batch):
+        raise DataError(
+            f"x has the types {', '.join(kinds)}, but one float type for all was wanted: convert "
+            "the arrays first."
+        )
+    check_x(batch, [f"x[{k}]" for k in range(len(batch))])
+    arrays: dict[str, NDArray[Any]] = {
+        "x": np.concatenate(batch),
+        "lengths": np.array([len(values) for values in batch]),
+    }
+    if y is not None:
+        per_sequence = isinstance(y, np.ndarray) and y.ndim == 1 and y.dtype.kind != "O"
+        labels = y if per_sequence else [np.asarray(part) for part in y]
+        check_y(labels, batch)
+        flat = labels if isinstance(labels, np.ndarray) else np.concatenate(labels)
+        arrays["y"] = label_kind(flat, "y")
+        arrays["label_per"] = np.array("sequence" if per_sequence else "step")
+    for name, given, count, unit in (
+        ("feature_names", feature_names, batch[0].shape[1], "features"),
+        ("ids", ids, len(batch), "sequences"),
+    ):
+        listed = check_names(given, count, name, unit)
+        if listed is not None:
+            arrays[name] = np.array(listed, dtype=np.str_)
+    write_atomically(target, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
+
+
+def write_csv(
+    path: str | os.PathLike[str],
+    x: Sequence[NDArray[Any]],
+    y: Sequence[NDArray[Any]] | NDArray[Any] | None = None,
+    *,
+    feature_names: Sequence[str] | None = None,
+    ids: Sequence[str] | None = None,
+) -> None:
+    """Write sequences in long form, so that :func:`minilstm.data.read_sequences` reads them back.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The file to write; its name must end in .csv. It appears whole or not at all.
+    x : sequence of numpy.ndarray
+        B arrays (T, D), finite. Every number is written so that it reads back the same.
+    y : sequence of numpy.ndarray, or numpy.ndarray, optional
+        Labels, strings or integers: B arrays (T,), or one array (B,), which is repeated on
+        every line of its sequence (read it with ``label_per="sequence"``). Text that is a
+        plainly written integer reads back as an integer.
+    feature_names : sequence of str, optional
+        D names; by default "feature_0", "feature_1", ...
+    ids : sequence of str, optional
+        B names; by default "0", "1", ...
+
+    Raises
+    ------
+    DataError
+        When the arrays do not fit together; nothing is written then.
+    """
+    from minilstm.files import write_atomically
+
+    target = check_suffix(path, ".csv")
+    batch = [np.asarray(values, dtype=np.float64) for values in x]
+    check_x(batch, [f"x[{k}]" for k in range(len(batch))])
+    per_sequence = isinstance(y, np.ndarray) and y.ndim == 1 and y.dtype.kind != "O"
+    labels = y if y is None or per_sequence else [np.asarray(part) for part in y]
+    check_y(labels, batch)
+    width = batch[0].shape[1]
+    names = check_names(feature_names, width, "feature_names", "features")
+    names = names or [f"feature_{k}" for k in range(width)]
+    titles = ["sequence", *names] + ([] if labels is None else ["label"])
+    check_names(titles, width + 1 + (labels is not None), "feature_names", "columns")
+    listed = check_names(ids, len(batch), "ids", "sequences")
+    rows = io.StringIO(newline="")
+    writer = csv.writer(rows, lineterminator="\n")
+    writer.writerow(titles)
+    for k, values in enumerate(batch):
+        name = listed[k] if listed else str(k)
+        if labels is None:
+            writer.writerows([name, *row] for row in values.tolist())
+            continue
+        own = label_kind(np.asarray(labels[k]), f"y[{k}]")
+        column = np.broadcast_to(own, (len(values),)).tolist()
+        writer.writerows(
+            [name, *row, label] for row, label in zip(values.tolist(), column, strict=True)
+        )
+    write_atomically(target, lambda file: file.write(rows.getvalue().encode("utf-8")))

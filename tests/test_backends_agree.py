@@ -1,0 +1,242 @@
+"""Every function of the Numba backend against its NumPy twin: all outputs, gradients, shapes.
+Signatures are compared too, and that no function of either writes into what it is given."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import inspect
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from minilstm.backend import load_backend
+from minilstm.functional.lstm import LSTMState
+from minilstm.functional.ragged import pack
+
+NUMPY = load_backend("numpy")
+FUNCTIONS = [f.name for f in dataclasses.fields(NUMPY) if f.name != "name"]
+# Largest difference allowed, relative to the largest entry of the array. A drawn array may be a
+# single number in which large terms cancel; where there are many, BROAD holds.
+TOLERANCE = {np.float64: 1e-12, np.float32: 1e-4}
+BROAD = {np.float64: 1e-14, np.float32: 3e-6}
+
+dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
+lengths = st.lists(st.integers(1, 40), min_size=1, max_size=9)
+features = st.integers(1, 20)
+hidden = st.sampled_from([1, 2, 3, 5, 8, 15, 16, 17, 31, 33, 64])
+seeds = st.integers(0, 2**16)
+
+
+def assert_agree(got, want, tolerance, what=""):
+    """Nested tuples of arrays of one shape and dtype, equal to a tolerance."""
+    if isinstance(want, tuple):
+        assert type(got) is type(want) and len(got) == len(want), what
+        names = getattr(want, "_fields", range(len(want)))
+        for name, g, w in zip(names, got, want, strict=True):
+            assert_agree(g, w, tolerance, f"{what} {name}")
+    elif want is None:
+        assert got is None, what
+    else:
+        g, w = np.asarray(got), np.asarray(want)
+        assert g.shape == w.shape and np.isfinite(w).all(), what
+        scale = max(float(np.abs(w).max()), 1e-30)
+        error = np.abs(g.astype(np.float64) - w).max() / scale
+        assert error <= tolerance, f"{what}: relative difference {error:.1e}"
+
+
+def lstm_problem(lengths, D, H, seed, dtype):
+    """Arguments of forward, and upstream gradients, of one random ragged batch."""
+    rng = np.random.default_rng(seed)
+    B, N = len(lengths), sum(lengths)
+    packed = pack([rng.standard_normal((n, D)) for n in lengths])
+    state = rng.standard_normal((2, B, H))
+    weights = [rng.standard_normal((4 * H, n)) / np.sqrt(n) for n in (D, H)]
+    arguments = (packed.rows, *state, *weights, rng.standard_normal(4 * H))
+    dh, (dhidden, dcell) = rng.standard_normal((N, H)), rng.standard_normal((2, B, H))
+    arguments = (*(a.astype(dtype) for a in arguments), packed.active)
+    return arguments, dh.astype(dtype), LSTMState(dhidden.astype(dtype), dcell.astype(dtype))
+
+
+def run_lstm(backend, arguments, dh, dstate):
+    """Outputs and gradients, for each way in which a gradient may arrive."""
+    h, state, cache = backend.lstm_forward(*arguments)
+    ways = [(dh, dstate), (dh, None), (None, dstate)]
+    return (h, state), tuple(backend.lstm_backward(*way, cache) for way in ways)
+
+
+def widened(value):
+    """The same nested tuple with every array in float64."""
+    if isinstance(value, tuple):
+        parts = [widened(part) for part in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+    wide = value is None or value.dtype.kind != "f"
+    return value if wide else value.astype(np.float64)
+
+
+@dtypes
+@given(lengths=lengths, D=features, H=hidden, seed=seeds)
+@example(lengths=[1], D=1, H=1, seed=0)
+@example(lengths=[2] * 7, D=20, H=16, seed=0)
+@example(lengths=list(range(9, 0, -1)), D=4, H=15, seed=0)
+def test_lstm(numba_backend, dtype, lengths, D, H, seed):
+    problem = lstm_problem(lengths, D, H, seed, dtype)
+    got, want = run_lstm(numba_backend, *problem), run_lstm(NUMPY, *problem)
+    assert_agree(got, want, TOLERANCE[dtype])
+    if dtype == np.float32:
+        exact = run_lstm(NUMPY, *widened(problem))
+        assert_agree(got, exact, TOLERANCE[dtype], "against float64:")
+
+
+@dtypes
+def test_a_large_lstm_is_as_accurate_as_its_dtype(backend, dtype):
+    problem = lstm_problem([40, 25, 1, 40], 3, 200, 0, dtype)
+    got, exact = run_lstm(backend, *problem), run_lstm(NUMPY, *widened(problem))
+    assert_agree(got, exact, BROAD[dtype])
+
+
+def test_long_sums_keep_their_digits(numba_backend):
+    rng = np.random.default_rng(0)
+    # All of one sign: added one by one in float32, the sums would be wrong by 1e-5.
+    x, dy = rng.uniform(0.5, 1.5, (2, 200_000, 2)).astype(np.float32)
+    cache = numba_backend.fully_connected_forward(x, x[:2], x[0])[1]
+    _, grads = numba_backend.fully_connected_backward(dy, cache)
+    assert_agree(grads.W, dy.astype(np.float64).T @ x.astype(np.float64), 1e-6)
+    assert_agree(grads.b, dy.sum(axis=0, dtype=np.float64), 1e-6)
+
+
+@dtypes
+@given(N=st.integers(1, 60), D=st.integers(1, 70), C=st.integers(1, 40), seed=seeds)
+@example(N=9000, D=5, C=3, seed=0)  # beyond the rows after which partial sums are flushed
+@example(N=1, D=1, C=1, seed=0)
+def test_rows(numba_backend, dtype, N, D, C, seed):
+    rng = np.random.default_rng(seed)
+
+    def draw(*shape):
+        return rng.standard_normal(shape).astype(dtype)
+
+    x, W, b, dy, targets = draw(N, D), draw(C, D), draw(C), draw(N, C), rng.integers(0, C, N)
+    logits = dtype(2) * draw(N, C)
+
+    def run(backend, x, W, b, dy, logits):
+        y, cache = backend.fully_connected_forward(x, W, b)
+        results = [y, backend.fully_connected_backward(dy, cache)]
+        scores, cache = backend.softmax_forward(logits)
+        results += [scores, backend.softmax_backward(dy, cache)]
+        loss, cache = backend.softmax_cross_entropy_forward(logits, targets)
+        return (*results, loss, cache, backend.softmax_cross_entropy_backward(cache))
+
+    arguments = (x, W, b, dy, logits)
+    got, want = run(numba_backend, *arguments), run(NUMPY, *arguments)
+    # One class leaves a loss and gradients of exactly 0, up to rounding: nothing to be relative to.
+    parts = len(got) if C > 1 else 3
+    assert_agree(got[:parts], want[:parts], TOLERANCE[dtype])
+    if dtype == np.float32:
+        exact = run(NUMPY, *widened(arguments))
+        assert_agree(got[:parts], exact[:parts], TOLERANCE[dtype], "against float64:")
+
+
+def test_any_memory_layout_gives_the_same_bits(backend):
+    arguments, dh, dstate = lstm_problem([5, 9, 1, 9], 3, 17, 0, np.float32)
+    arrays = (*arguments[:-1], dh, *dstate)
+    frozen = [a.copy() for a in arrays]
+    for n in (0, 6):  # x and dh, as a read-only memory map would bring them
+        frozen[n].flags.writeable = False
+    every_second = [np.repeat(a, 2, axis=0)[::2] for a in arrays]
+    columns = [np.asfortranarray(a) for a in arrays]
+    want = run_lstm(backend, arguments, dh, dstate)
+    # BLAS picks another order of summation for another layout; the kernels must not.
+    tolerance = 0 if backend.name == "numba" else TOLERANCE[np.float32]
+    for case in (every_second, columns, frozen):
+        got = run_lstm(backend, (*case[:6], arguments[-1]), case[6], LSTMState(*case[7:]))
+        assert_agree(got, want, tolerance)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_signatures_are_equal(numba_backend, name):
+    twins = [
+        inspect.signature(getattr(b, name)).parameters.values() for b in (numba_backend, NUMPY)
+    ]
+    ours, theirs = ([(p.name, p.kind, p.default) for p in twin] for twin in twins)
+    assert ours == theirs
+
+
+def test_bad_numbers_are_seen(backend):
+    arguments, dh, dstate = lstm_problem([4, 2], 3, 17, 0, np.float32)
+    for bad in (np.nan, np.inf):
+        x = arguments[0].copy()
+        x[2] = bad  # step 1 of the first sequence
+        with np.errstate(invalid="ignore"):
+            h, _, cache = backend.lstm_forward(x, *arguments[1:])
+            dx, _ = backend.lstm_backward(dh, dstate, cache)
+        if np.isnan(bad):
+            assert np.isnan(h[2]).all() and np.isnan(h[4:]).all() and np.isnan(dx[2]).all()
+        assert np.isfinite(h[[0, 1, 3]]).all()
+    for bad in (np.nan, np.inf):
+        logits = np.array([[0.0, bad, 1.0], [bad, 0.0, 1.0], [0.0, 1.0, bad], [0.0, 1.0, 2.0]])
+        with np.errstate(invalid="ignore"):
+            scores, _ = backend.softmax_forward(logits)
+            loss, _ = backend.softmax_cross_entropy_forward(logits, np.zeros(4, np.int64))
+        assert np.isnan(scores[:3]).any(axis=1).all() and np.isfinite(scores[3]).all()
+        assert np.isnan(loss)
+
+
+# ------------------------------------------------------------- what holds for every function
+
+
+def calls(backend, dtype):
+    """Each function with arguments it can be called with."""
+    rng = np.random.default_rng(7)
+    arguments, dh, dstate = lstm_problem([2, 5, 1, 5], 3, 4, 7, dtype)
+    x, z, dy = rng.standard_normal((3, 6, 4)).astype(dtype)  # (6, 4) each
+    W, b = rng.standard_normal((4, 4)).astype(dtype), rng.standard_normal(4).astype(dtype)
+    targets = rng.integers(0, 4, 6)
+    cache = backend.lstm_forward(*arguments)[2]
+    return [
+        ("lstm_forward", arguments),
+        ("lstm_backward", (dh, dstate, cache)),
+        ("lstm_backward", (None, dstate, cache)),
+        ("lstm_backward", (dh, None, cache, False)),
+        ("fully_connected_forward", (x, W, b)),
+        ("fully_connected_backward", (dy, backend.fully_connected_forward(x, W, b)[1])),
+        ("softmax_forward", (z,)),
+        ("softmax_backward", (dy, backend.softmax_forward(z)[1])),
+        ("softmax_cross_entropy_forward", (z, targets)),
+        (
+            "softmax_cross_entropy_backward",
+            (backend.softmax_cross_entropy_forward(z, targets)[1],),
+        ),
+    ]
+
+
+def test_every_function_is_called_below():
+    assert {name for name, _ in calls(NUMPY, np.float64)} == set(FUNCTIONS)
+
+
+@dtypes
+def test_no_function_writes_into_its_arguments_or_remembers_a_call(backend, dtype):
+    for name, arguments in calls(backend, dtype):
+        function, before = getattr(backend, name), copy.deepcopy(arguments)
+        first = function(*arguments)
+        kept = copy.deepcopy(first)
+        assert_agree(arguments, before, 0, f"{name} wrote into an argument:")
+        again = function(*arguments)
+        assert_agree(again, first, 0, f"{name} gives something else the second time:")
+        assert_agree(first, kept, 0, f"{name} wrote into what it had returned before:")
+
+
+@dtypes
+def test_dtype_is_kept(backend, dtype):
+    def check(value, name):
+        if isinstance(value, tuple):
+            for part in value:
+                check(part, name)
+        elif value is not None:
+            array = np.asarray(value)
+            wide = array.ndim == 0  # the loss, which is summed in float64
+            assert array.dtype in (np.float64 if wide else dtype, np.int64), name
+
+    for name, arguments in calls(backend, dtype):
+        check(getattr(backend, name)(*arguments), name)

@@ -1,0 +1,258 @@
+"""The command line: what it prints, what it writes, and its exit codes.
+Commands run in this process, but for those that need their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import minilstm as ml
+from minilstm.cli import main
+from minilstm.data import write_csv, write_npz
+
+
+@pytest.fixture(autouse=True)
+def _restore_backend():
+    from minilstm import backend
+
+    token = backend._chosen.set(backend._chosen.get("auto"))
+    yield
+    backend._chosen.reset(token)
+
+
+def make_data(seed: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    rng = np.random.default_rng(seed)
+    x = [rng.normal(size=(T, 2)) for T in (40, 25, 33)]
+    return x, [np.where(a[:, 0] > 0, "up", "down") for a in x]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("cli")
+    write_csv(folder / "train.csv", *make_data(0))
+    write_csv(folder / "test.csv", *make_data(1))
+    x, _ = make_data(2)
+    write_npz(folder / "unlabelled.npz", x, None)
+    arguments = ["train", str(folder / "train.csv"), "--test", str(folder / "test.csv"), "--quiet"]
+    arguments += ["--hidden", "8", "--epochs", "40", "--learn-rate", "0.05"]
+    assert main([*arguments, "--out", str(folder / "out")]) == 0
+    return folder
+
+
+def last_json(capsys) -> dict:
+    return json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+
+
+def test_train_writes_model_history_and_figures(files):
+    names = sorted(p.name for p in (files / "out").iterdir())
+    assert names == ["confusion.png", "history.csv", "model.safetensors", "training-progress.png"]
+    rows = (files / "out" / "history.csv").read_text().splitlines()
+    assert rows[0] == "iteration,epoch,time,learning_rate,loss,accuracy"
+    assert len(rows) == 41
+
+
+def test_train_json_is_the_last_line(files, tmp_path, capsys):
+    arguments = ["train", str(files / "train.csv"), "--epochs", "2", "--hidden", "3", "--json"]
+    assert main([*arguments, "--out", str(tmp_path), "--seed", "7", "--threads", "1"]) == 0
+    result = last_json(capsys)
+    assert set(result) >= {
+        "accuracy", "loss", "seconds", "peak_memory_mb", "backend", "threads", "seed",
+    }  # fmt: skip
+    assert result["seed"] == 7
+    assert result["measured_on"] == "training"
+    assert 0 < result["loss"] < 5
+    assert result["peak_memory_mb"] > 10
+
+
+def test_train_on_one_label_a_sequence(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    x = [rng.normal(size=(T, 2)) + 2 * (n % 2) for n, T in enumerate((5, 9, 3, 4, 7, 6))]
+    y = np.array(["low", "high"] * 3)
+    write_npz(tmp_path / "train.npz", x, y)
+    arguments = ["train", str(tmp_path / "train.npz"), "--output-mode", "last", "--hidden", "4"]
+    assert main([*arguments, "--epochs", "3", "--quiet", "--out", str(tmp_path / "o")]) == 0
+    capsys.readouterr()
+    assert (
+        main(["predict", str(tmp_path / "o/model.safetensors"), str(tmp_path / "train.npz")]) == 0
+    )
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "sequence,label,score_high,score_low"
+    assert len(lines) == 7
+
+
+def test_predict_gives_the_labels_of_the_network(files, capsys, tmp_path):
+    model, data = files / "out/model.safetensors", files / "test.csv"
+    assert main(["predict", str(model), str(data), "--json"]) == 0
+    out = capsys.readouterr()
+    lines = out.out.splitlines()
+    assert lines[0] == "sequence,step,label,score_down,score_up"
+    assert len(lines) == 1 + 40 + 25 + 33 + 1
+    net = ml.load(model)
+    x, y = make_data(1)
+    labels = np.concatenate(ml.scores_to_labels(net.predict(x), net.classes))
+    assert [line.split(",")[2] for line in lines[1:-1]] == labels.tolist()
+    accuracy = float((labels == np.concatenate(y)).mean())
+    assert json.loads(lines[-1])["accuracy"] == pytest.approx(accuracy)
+    assert accuracy > 0.9
+    target = tmp_path / "labels.csv"
+    assert main(["predict", str(model), str(data), "--out", str(target)]) == 0
+    assert target.read_text().splitlines() == lines[:-1]
+
+
+def test_predict_without_labels(files, capsys):
+    model, data = files / "out/model.safetensors", files / "unlabelled.npz"
+    assert main(["predict", str(model), str(data), "--json"]) == 0
+    assert last_json(capsys)["accuracy"] is None
+
+
+def stream(files: Path, text: str, *more: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "minilstm", "stream", str(files / "out/model.safetensors")]
+    return subprocess.run(
+        [*command, *more], input=text, capture_output=True, text=True, timeout=120
+    )
+
+
+def test_stream_equals_predict_and_an_empty_line_starts_anew(files):
+    x, _ = make_data(3)
+    rows = ["\n".join(",".join(f"{v!r}" for v in row.tolist()) for row in a) for a in x[:2]]
+    done = stream(files, "a,b\n" + "\n\n".join(rows) + "\n", "--backend", "numpy")
+    assert done.returncode == 0, done.stderr
+    lines = [line.split(",") for line in done.stdout.splitlines()]
+    net = ml.load(files / "out/model.safetensors")
+    with ml.use_backend("numpy"):
+        scores = net.predict(x[:2])
+    labels = np.concatenate(ml.scores_to_labels(scores, net.classes))
+    assert [line[0] for line in lines] == labels.tolist()
+    shown = np.array([[float(v) for v in line[1:]] for line in lines])
+    assert np.allclose(shown, np.concatenate(scores), atol=1e-5)
+
+
+def test_stream_names_the_broken_line(files):
+    done = stream(files, "0.1,0.2\n0.3,oops\n", "--backend", "numpy")
+    assert done.returncode == 2
+    assert len(done.stdout.splitlines()) == 1
+    assert done.stderr == (
+        "minilstm: line 2 is '0.3,oops', but 2 numbers separated by commas were wanted; "
+        "mend the line.\n"
+    )
+    done = stream(files, "0.1,0.2,0.3\n", "--backend", "numpy")
+    assert done.returncode == 2
+    assert "line 1: x_t has shape (3,)" in done.stderr
+    assert "nan" in stream(files, "0.1,nan\n", "--backend", "numpy").stderr
+
+
+def test_stream_answers_each_line_as_it_arrives(files):
+    command = [sys.executable, "-m", "minilstm", "stream", str(files / "out/model.safetensors")]
+    with subprocess.Popen(
+        [*command, "--backend", "numpy"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        for _ in range(3):
+            process.stdin.write("0.5,-0.5\n")
+            process.stdin.flush()
+            assert process.stdout.readline().split(",")[0] in ("up", "down")
+        process.stdin.close()
+        assert process.wait(60) == 0
+
+
+def test_info(files, capsys):
+    assert main(["info"]) == 0
+    assert "backend" in capsys.readouterr().out
+    assert main(["info", str(files / "out/model.safetensors")]) == 0
+    assert "LSTM with 8 hidden units" in capsys.readouterr().out
+    assert main(["info", str(files / "out/model.safetensors"), "--json"]) == 0
+    facts = last_json(capsys)
+    assert facts["classes"] == ["down", "up"]
+    assert facts["learnables"] == 4 * 8 * (8 + 2 + 1) + 2 * 8 + 2
+
+
+def test_gradcheck_passes_and_says_what_it_proved(capsys):
+    assert main(["gradcheck", "--backend", "numpy", "--json"]) == 0
+    out = capsys.readouterr().out
+    assert "every gradient of 4 networks is right" in out
+    assert json.loads(out.strip().splitlines()[-1])["max_error"] < 1e-12
+
+
+def test_gradcheck_fails_with_exit_code_1(monkeypatch, capsys):
+    import dataclasses
+
+    from minilstm import network
+    from minilstm.backend import load_backend
+
+    honest = load_backend("numpy")
+
+    def forgets_the_recurrent_weights(*arguments):
+        dx, grads = honest.lstm_backward(*arguments)
+        return dx, grads._replace(R=0 * grads.R)
+
+    faulty = dataclasses.replace(honest, lstm_backward=forgets_the_recurrent_weights)
+    monkeypatch.setattr(network, "current_backend", lambda: faulty)
+    assert main(["gradcheck"]) == 1
+    assert "the gradient of lstm/recurrent_weights is wrong" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["info", "none.safetensors"], "there is no such file"),
+        (["train", "none.csv"], "none.csv"),
+        (["train", "none.xyz"], ".xyz"),
+        (["gradcheck", "--backend", "cupy"], "cupy"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(arguments, words, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    out = capsys.readouterr()
+    assert words in out.err
+    assert out.err.startswith("minilstm: ")
+    assert out.err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+    assert main([*arguments, "--json"]) == 2
+    assert last_json(capsys)["exit_code"] == 2
+
+
+def test_bad_usage_is_exit_code_2(capsys):
+    assert main([]) == 2
+    assert main(["train"]) == 2
+    assert main(["demo", "--seed", "-1"]) == 2
+    assert main(["train", "x.csv", "--hidden", "0"]) == 2
+    assert main(["--version"]) == 0
+
+
+def test_labels_of_another_kind_than_the_output_mode(files, capsys, tmp_path):
+    arguments = ["train", str(files / "train.csv"), "--output-mode", "last", "--quiet"]
+    assert main([*arguments, "--out", str(tmp_path / "o")]) == 2
+    assert "label" in capsys.readouterr().err
+
+
+def test_diverging_training_is_exit_code_1(files, tmp_path, capsys):
+    arguments = ["train", str(files / "train.csv"), "--learn-rate", "1e38", "--epochs", "20"]
+    code = main([*arguments, "--hidden", "4", "--quiet", "--out", str(tmp_path)])
+    assert code == 1
+    assert "the loss became" in capsys.readouterr().err
+    assert not (tmp_path / "model.safetensors").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_ctrl_c_keeps_the_network_and_exits_with_130(files, tmp_path):
+    command = [sys.executable, "-u", "-m", "minilstm", "train", str(files / "train.csv")]
+    command += ["--epochs", "1000000", "--hidden", "4", "--backend", "numpy", "--json"]
+    with subprocess.Popen(
+        [*command, "--out", str(tmp_path)], stdout=subprocess.PIPE, text=True
+    ) as process:
+        while not process.stdout.readline().lstrip().startswith("1 "):
+            assert process.poll() is None
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert json.loads(out.strip().splitlines()[-1])["stop_reason"].startswith("Stopped by Ctrl-C")
+    assert ml.load(tmp_path / "model.safetensors").classes.tolist() == ["down", "up"]

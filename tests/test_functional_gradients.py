@@ -1,0 +1,231 @@
+"""Every function of `minilstm.functional` against the complex step, with random upstream gradients.
+A ragged batch is also held against its sequences one by one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from minilstm.functional import (
+    activations,
+    cross_entropy,
+    fully_connected,
+    lstm,
+    ragged,
+    sequence_input,
+    softmax,
+)
+from minilstm.functional.lstm import LSTMState
+from minilstm.gradcheck import complex_step
+
+TOLERANCE = 1e-12  # relative to the largest derivative of the array
+
+# D, H, lengths
+SHAPES = {
+    "one sequence": (3, 4, [6]),
+    "ragged": (3, 4, [2, 5, 1, 5]),
+    "equal lengths": (2, 3, [4, 4, 4]),
+    "T = 1": (2, 3, [1, 1, 1]),
+    "H = 1": (3, 1, [3, 5]),
+    "D = 1": (1, 4, [5, 2]),
+    "all ones": (1, 1, [1]),
+    "D above H": (7, 2, [3, 4]),
+}
+UPSTREAM = ("hidden of every step", "final hidden", "final cell", "all")
+
+
+def assert_close(hand, exact, what, tolerance=TOLERANCE):
+    assert hand.shape == exact.shape, what
+    scale = np.abs(exact).max()
+    assert scale > 1e-6, f"{what}: the reference vanishes, so this checks nothing"
+    assert np.abs(hand - exact).max() <= tolerance * scale, what
+
+
+def lstm_arguments(shape, seed=0):
+    """Arrays by name, and the active counts, of a random LSTM problem."""
+    D, H, lengths = shape
+    rng = np.random.default_rng(seed)
+    packed = ragged.pack([rng.standard_normal((n, D)) for n in lengths])
+    arrays = {"x": packed.rows}  # (N, D)
+    sizes = {"h0": (len(lengths), H), "c0": (len(lengths), H)}
+    sizes |= {"W": (4 * H, D), "R": (4 * H, H), "b": (4 * H,)}
+    arrays |= {name: 0.7 * rng.standard_normal(size) for name, size in sizes.items()}
+    return arrays, packed.active
+
+
+def lstm_upstream(kind, shape, seed=1):
+    """dh (N, H) or None, and dstate or None."""
+    _, H, lengths = shape
+    rng = np.random.default_rng(seed)
+    dh = rng.standard_normal((sum(lengths), H))
+    hidden, cell = rng.standard_normal((2, len(lengths), H))
+    return {
+        "hidden of every step": (dh, None),
+        "final hidden": (None, LSTMState(hidden, 0 * cell)),
+        "final cell": (None, LSTMState(0 * hidden, cell)),
+        "all": (dh, LSTMState(hidden, cell)),
+    }[kind]
+
+
+@pytest.mark.parametrize("kind", UPSTREAM)
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
+def test_lstm(shape, kind):
+    arrays, active = lstm_arguments(shape)
+    dh, dstate = lstm_upstream(kind, shape)
+    _, _, cache = lstm.lstm_forward(**arrays, active=active)
+    dx, grads = lstm.lstm_backward(dh, dstate, cache)
+    assert lstm.lstm_backward(dh, dstate, cache, need_dx=False)[0] is None
+
+    for name, hand in {"x": dx, **grads._asdict()}.items():
+
+        def loss(p, name=name):
+            values = {key: value.astype(p.dtype) for key, value in arrays.items()}
+            h, state, _ = lstm.lstm_forward(**{**values, name: p}, active=active)
+            total = 0 if dh is None else (dh * h).sum()
+            if dstate is not None:
+                total += (dstate.hidden * state.hidden).sum() + (dstate.cell * state.cell).sum()
+            return total
+
+        assert_close(hand, complex_step(loss, arrays[name]), name)
+
+
+def test_one_sequence_needs_no_active_counts():
+    arrays, active = lstm_arguments((3, 4, [6]))
+    h, state, cache = lstm.lstm_forward(**arrays)
+    assert (h == lstm.lstm_forward(**arrays, active=active)[0]).all()
+    assert (state.hidden[0] == h[-1]).all() and (cache.active == 1).all() and len(h) == 6
+
+
+def test_a_ragged_batch_gives_what_its_sequences_give_one_by_one():
+    shape = (3, 4, [2, 5, 1, 5])
+    arrays, active = lstm_arguments(shape)
+    dh, dstate = lstm_upstream("all", shape)
+    h, state, cache = lstm.lstm_forward(**arrays, active=active)
+    dx, grads = lstm.lstm_backward(dh, dstate, cache)
+    order = np.arange(active[0])
+    x_parts, h_parts, dh_parts, dx_parts = (
+        ragged.unpack(rows, active, order) for rows in (arrays["x"], h, dh, dx)
+    )
+    total = {name: 0 for name in "WRb"}
+    for j in order:
+        part = {**arrays, "x": x_parts[j], "h0": arrays["h0"][[j]], "c0": arrays["c0"][[j]]}
+        h_j, state_j, cache_j = lstm.lstm_forward(**part)
+        up_j = LSTMState(dstate.hidden[[j]], dstate.cell[[j]])
+        dx_j, grads_j = lstm.lstm_backward(dh_parts[j], up_j, cache_j)
+        assert_close(h_parts[j], h_j, "h")
+        assert_close(state.hidden[[j]], state_j.hidden, "final hidden")
+        assert_close(state.cell[[j]], state_j.cell, "final cell")
+        assert_close(dx_parts[j], dx_j, "x")
+        assert_close(grads.h0[[j]], grads_j.h0, "h0")
+        assert_close(grads.c0[[j]], grads_j.c0, "c0")
+        total = {name: total[name] + getattr(grads_j, name) for name in total}
+    for name, value in total.items():
+        assert_close(getattr(grads, name), value, name)
+
+
+@pytest.mark.parametrize("sizes", [(5, 3, 4), (1, 3, 4), (5, 1, 4), (5, 3, 1), (1, 1, 1)])
+def test_fully_connected(sizes):
+    N, D, C = sizes
+    rng = np.random.default_rng(2)
+    arrays = {"x": rng.standard_normal((N, D)), "W": rng.standard_normal((C, D))}
+    arrays["b"] = rng.standard_normal(C)
+    dy = rng.standard_normal((N, C))
+    _, cache = fully_connected.fully_connected_forward(**arrays)
+    dx, grads = fully_connected.fully_connected_backward(dy, cache)
+    assert fully_connected.fully_connected_backward(dy, cache, need_dx=False)[0] is None
+    for name, hand in {"x": dx, **grads._asdict()}.items():
+
+        def loss(p, name=name):
+            return (dy * fully_connected.fully_connected_forward(**{**arrays, name: p})[0]).sum()
+
+        assert_close(hand, complex_step(loss, arrays[name]), name)
+
+
+@pytest.mark.parametrize("shift", [0.0, 800.0])
+def test_softmax(shift):
+    rng = np.random.default_rng(3)
+    z, dy = 3 * rng.standard_normal((4, 5)) + shift, rng.standard_normal((4, 5))
+    _, cache = softmax.softmax_forward(z)
+    exact = complex_step(lambda p: (dy * softmax.softmax_forward(p)[0]).sum(), z)
+    assert_close(softmax.softmax_backward(dy, cache), exact, "z")
+
+
+def test_cross_entropy():
+    rng = np.random.default_rng(4)
+    scores = softmax.softmax_forward(rng.standard_normal((6, 4)))[0]
+    targets = rng.integers(0, 4, 6)
+    _, cache = cross_entropy.cross_entropy_forward(scores, targets)
+    exact = complex_step(lambda p: cross_entropy.cross_entropy_forward(p, targets)[0], scores)
+    assert_close(cross_entropy.cross_entropy_backward(cache), exact, "scores")
+
+
+@pytest.mark.parametrize("shape", [(6, 4), (1, 4), (6, 2), (5, 1)])
+def test_softmax_and_cross_entropy_in_one(shape):
+    rng = np.random.default_rng(5)
+    logits, targets = 3 * rng.standard_normal(shape), rng.integers(0, shape[1], shape[0])
+    loss, cache = cross_entropy.softmax_cross_entropy_forward(logits, targets)
+    hand = cross_entropy.softmax_cross_entropy_backward(cache)
+    exact = complex_step(
+        lambda p: cross_entropy.softmax_cross_entropy_forward(p, targets)[0], logits
+    )
+    np.testing.assert_allclose(hand, exact, rtol=0, atol=TOLERANCE)
+
+    scores, first = softmax.softmax_forward(logits)
+    loss_in_two, second = cross_entropy.cross_entropy_forward(scores, targets)
+    in_two = softmax.softmax_backward(cross_entropy.cross_entropy_backward(second), first)
+    assert (cache.scores == scores).all()
+    np.testing.assert_allclose(loss, loss_in_two, rtol=TOLERANCE, atol=TOLERANCE)
+    np.testing.assert_allclose(hand, in_two, rtol=0, atol=TOLERANCE)
+
+
+def test_a_hopeless_row_keeps_a_finite_loss_and_gradient(backend):
+    logits, targets = np.array([[2000.0, 0.0], [0.0, 1.0]]), np.array([1, 1])
+    loss, cache = backend.softmax_cross_entropy_forward(logits, targets)
+    assert loss == pytest.approx((2000 + np.log(1 + np.exp(-1))) / 2, rel=1e-14)
+    dlogits = backend.softmax_cross_entropy_backward(cache)
+    np.testing.assert_allclose(dlogits[0], [0.5, -0.5], rtol=0, atol=1e-15)
+
+
+def test_zerocenter():
+    rng = np.random.default_rng(6)
+    x, mean, dy = rng.standard_normal((5, 3)), rng.standard_normal(3), rng.standard_normal((5, 3))
+    exact = complex_step(lambda p: (dy * sequence_input.zerocenter_forward(p, mean)).sum(), x)
+    assert_close(sequence_input.zerocenter_backward(dy), exact, "x")
+
+
+def test_channel_mean_counts_real_steps_only():
+    parts = [np.full((1, 2), 7.0, np.float32), np.zeros((6, 2), np.float32)]
+    assert sequence_input.channel_mean(parts).tolist() == [1.0, 1.0]
+    # In float32 the 1 would vanish beside 1e8.
+    assert sequence_input.channel_mean([np.array([[1e8], [1], [-1e8], [2]], "f4")]) == 0.75
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "tanh"])
+def test_activations(name):
+    z = np.linspace(-6, 6, 41)
+    function, derivative = getattr(activations, name), f"d{name}_from_output"
+    exact = complex_step(lambda p: function(p).sum(), z)
+    assert_close(getattr(activations, derivative)(function(z)), exact, name, 1e-13)
+    ends = function(np.array([-1e4, 1e4], np.float32))
+    assert ends.tolist() == [0.0 if name == "sigmoid" else -1.0, 1.0] and ends.dtype == np.float32
+
+
+def test_complex_numbers_without_an_imaginary_part_give_the_real_results():
+    shape = (3, 4, [2, 5, 1, 5])
+    arrays, active = lstm_arguments(shape)
+    dh, dstate = lstm_upstream("all", shape)
+    results = []
+    for dtype in (np.float64, np.complex128):
+        up = LSTMState(*(part.astype(dtype) for part in dstate))
+        values = {key: value.astype(dtype) for key, value in arrays.items()}
+        h, state, cache = lstm.lstm_forward(**values, active=active)
+        dx, grads = lstm.lstm_backward(dh.astype(dtype), up, cache)
+        scores, softmax_cache = softmax.softmax_forward(h)
+        dz = softmax.softmax_backward(dh.astype(dtype), softmax_cache)
+        targets = np.arange(len(h)) % 4
+        loss, fused_cache = cross_entropy.softmax_cross_entropy_forward(h, targets)
+        dlogits = cross_entropy.softmax_cross_entropy_backward(fused_cache)
+        results.append([h, *state, dx, *grads, scores, dz, np.asarray(loss), dlogits])
+    for real, widened in zip(*results, strict=True):
+        assert widened.dtype == np.complex128
+        np.testing.assert_allclose(widened, real, rtol=1e-13, atol=1e-15)

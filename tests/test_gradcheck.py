@@ -1,0 +1,250 @@
+"""The gradient checker is checked: faults planted in a backend must be found and rightly named.
+And both backends must pass it, from one unit and one step to 200 units and 200 steps."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+
+import numpy as np
+import pytest
+
+import minilstm as ml
+from minilstm.backend import load_backend
+from minilstm.errors import GradientError
+from minilstm.functional import cross_entropy, fully_connected, lstm
+from minilstm.functional.lstm import LSTMState
+
+NUMPY = load_backend("numpy")
+LEARNABLES = {"input_weights", "recurrent_weights", "bias"}
+STATES = {"initial_hidden", "initial_cell"}
+LSTM = {f"lstm/{name}" for name in LEARNABLES | STATES}
+FC = {"fc/weights", "fc/bias"}
+
+
+def problem(mode="sequence", zerocenter=False, lstms=1, D=3, H=4, C=3, lengths=(6, 1, 4)):
+    """A network, sequences and labels."""
+    options = {"normalization": "zerocenter", "mean": np.arange(1.0, D + 1)} if zerocenter else {}
+    chain = [ml.SequenceInput(D, **options), *[ml.LSTM(H + 1) for _ in range(lstms - 1)]]
+    chain += [ml.LSTM(H, output_mode=mode), ml.FullyConnected(C), ml.Softmax()]
+    rng = np.random.default_rng(0)
+    net = ml.Network(chain, rng=rng)
+    # At the start biases are 0 and all gates alike; a check there could miss something.
+    noise = {k: rng.standard_normal(p.shape) / np.sqrt(H) for k, p in net.parameters.items()}
+    net = net.replace(parameters={k: p + 0.5 * noise[k] for k, p in net.parameters.items()})
+    x = [rng.standard_normal((n, D)) for n in lengths]
+    y = rng.integers(0, C, len(x)) if mode == "last" else [rng.integers(0, C, n) for n in lengths]
+    return net, x, y
+
+
+# -------------------------------------------------------------------------- what is right
+
+
+@pytest.mark.parametrize("zerocenter", [False, True], ids=["none", "zerocenter"])
+@pytest.mark.parametrize("lstms", [1, 2])
+@pytest.mark.parametrize("mode", ["sequence", "last"])
+def test_both_backends_pass(backend, mode, lstms, zerocenter):
+    net, x, y = problem(mode, zerocenter, lstms)
+    with ml.use_backend(backend.name):
+        report = ml.gradcheck(net, x, y)
+    assert report.passed and report.max_error < 1e-12 and report.backend == backend.name
+    names = LSTM if lstms == 1 else {n.replace("lstm", f"lstm_{k}") for n in LSTM for k in (1, 2)}
+    assert {e.name for e in report.errors} == names | FC | {"input"}
+    lines = str(report).splitlines()
+    assert lines[0].split() == ["array", "checked", "relative", "error"]
+    assert len(lines) == len(report.errors) + 2
+    for line, error in zip(lines[1:], report.errors, strict=False):
+        assert line.split()[:2] == [error.name, str(error.checked)]
+    assert f"backward on {backend.name}" in lines[-1] and "WRONG" not in str(report)
+
+
+@pytest.mark.parametrize(
+    "size", [(1, 1, 2, (1,)), (7, 1, 3, (3, 3)), (1, 5, 2, (1, 1, 1))], ids=str
+)
+def test_the_smallest_networks_pass(backend, size):
+    D, H, C, lengths = size
+    net, x, y = problem(D=D, H=H, C=C, lengths=lengths)
+    with ml.use_backend(backend.name):
+        assert ml.gradcheck(net, x, y).max_error < 1e-12
+
+
+@pytest.mark.parametrize("mode", ["sequence", "last"])
+def test_200_units_over_200_steps(backend, mode):
+    net, x, y = problem(mode, H=200, C=5, lengths=(200,))
+    with ml.use_backend(backend.name):
+        report = ml.gradcheck(net, x, y, max_entries=2)
+    assert report.max_error < 1e-10
+
+
+def test_labels_are_class_numbers_or_classes():
+    net, x, y = problem()
+    named = ml.Network(net.layers, net.parameters, classes=["a", "b", "c"])
+    texts = [np.array(["a", "b", "c"])[n] for n in y]
+    assert str(ml.gradcheck(named, x, texts)) == str(ml.gradcheck(net, x, y))
+
+
+def test_a_network_without_lstm_is_checked_too(backend):
+    chain = [ml.SequenceInput(3), ml.FullyConnected(4), ml.FullyConnected(2), ml.Softmax()]
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((5, 3)), np.array([0, 1, 1, 0, 1])
+    with ml.use_backend(backend.name):
+        report = ml.gradcheck(ml.Network(chain, rng=rng), x, y)
+    assert {e.name for e in report.errors} > {"fc_1/weights", "fc_2/bias", "input"}
+
+
+# --------------------------------------------------------------------------- what is wrong
+
+
+def mutant(module, function, old, new):
+    """The function of a maths file with one of its lines changed."""
+    source = inspect.getsource(module)
+    assert source.count(old) == 1, f"{old!r} is not exactly once in {module.__name__}"
+    namespace = {"__name__": "mutant"}
+    exec(compile(source.replace(old, new), f"mutant of {module.__name__}", "exec"), namespace)
+    return {function: namespace[function]}
+
+
+def changed(name, index, change):
+    """lstm_backward with one of its results changed: index 0 is dx, else a field of the grads."""
+
+    def lstm_backward(dh, dstate, cache, need_dx=True):
+        dx, grads = lstm.lstm_backward(dh, dstate, cache, need_dx)
+        if index == 0:
+            return change(dx), grads
+        return dx, grads._replace(**{name: change(getattr(grads, name))})
+
+    return {"lstm_backward": lstm_backward}
+
+
+def swapped_gates(g):
+    i, f, c, o = np.split(g, 4)
+    return np.concatenate([f, i, c, o])
+
+
+def one_entry(g):
+    return g + np.where(np.arange(g.size) == g.size // 2, 0.01 * np.abs(g).max(), 0).reshape(
+        g.shape
+    )
+
+
+def in_lstm(old, new):
+    return mutant(lstm, "lstm_backward", old, new)
+
+
+ALL_BEFORE_FC = LSTM | {"input"}
+FAULTS = {
+    "zero gradient of W": (changed("W", 1, np.zeros_like), {"lstm/input_weights"}),
+    "0.1 % in R": (changed("R", 1, lambda g: 1.001 * g), {"lstm/recurrent_weights"}),
+    "one entry of R": (changed("R", 1, one_entry), {"lstm/recurrent_weights"}),
+    "i and f swapped in b": (changed("b", 1, swapped_gates), {"lstm/bias"}),
+    "i and f swapped in W": (changed("W", 1, swapped_gates), {"lstm/input_weights"}),
+    "sign of c0": (changed("c0", 1, np.negative), {"lstm/initial_cell"}),
+    "h0 and c0 swapped": (
+        in_lstm(
+            "LSTMGradients(dW, dR, db, dh_next, dc_next)",
+            "LSTMGradients(dW, dR, db, dc_next, dh_next)",
+        ),
+        {"lstm/initial_hidden", "lstm/initial_cell"},
+    ),
+    "0.1 % in dx": (changed("x", 0, lambda g: 1.001 * g), {"input"}),
+    "dx through R": (in_lstm("dx = dz @ W", "dx = dz @ R[:, : W.shape[1]]"), {"input"}),
+    "NaN in b": (changed("b", 1, lambda g: g * np.nan), {"lstm/bias"}),
+    "the mean for the sum in b": (in_lstm("dz.sum(axis=0)", "dz.mean(axis=0)"), {"lstm/bias"}),
+    "R meets the state after the step": (
+        in_lstm("h[previous_rows(active)]", "h[B:]"),
+        {"lstm/recurrent_weights"},
+    ),
+    "no derivative of the forget gate": (
+        in_lstm("df * dsigmoid_from_output(f)", "df"),
+        ALL_BEFORE_FC,
+    ),
+    "h-path not carried": (
+        in_lstm("dh_next[:n] = dz[rows] @ R", "dh_next[:n] = 0"),
+        ALL_BEFORE_FC,
+    ),
+    "c-path not carried": (in_lstm("dc_next[:n] = dc * f", "dc_next[:n] = 0"), ALL_BEFORE_FC),
+    "c-path without the forget gate": (
+        in_lstm("dc_next[:n] = dc * f", "dc_next[:n] = dc"),
+        ALL_BEFORE_FC,
+    ),
+    "cell of this step for the one before": (
+        in_lstm("df = dc * c[prev]", "df = dc * c[now]"),
+        ALL_BEFORE_FC,
+    ),
+    "transposed weights of the fully connected layer": (
+        mutant(fully_connected, "fully_connected_backward", "dy.T @ x", "(dy.T @ x)[::-1]"),
+        {"fc/weights"},
+    ),
+    "no mean in the loss": (
+        mutant(cross_entropy, "softmax_cross_entropy_backward", "dlogits /= N", "dlogits /= 1"),
+        ALL_BEFORE_FC | FC,
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_is_found_and_named(monkeypatch, fault):
+    functions, wrong = FAULTS[fault]
+    faulty = dataclasses.replace(NUMPY, name="faulty", **functions)
+    monkeypatch.setattr("minilstm.network.current_backend", lambda: faulty)
+    net, x, y = problem()
+    with pytest.raises(GradientError) as caught:
+        ml.gradcheck(net, x, y)
+    message = str(caught.value)
+    named = set(message.rstrip(".").split("wrong arrays: ")[1].split(", "))
+    assert named == wrong
+    first = message.split("the gradient of ")[1].split()[0]
+    assert first in wrong and ("at index (" in message or "along a random direction" in message)
+    assert "backward gives" in message and "complex step" in message
+
+
+@pytest.mark.parametrize("bad", [1e-3, np.nan])
+def test_one_wrong_entry_among_many_is_found(monkeypatch, bad):
+    # Only a few entries of a large array are compared one by one; the direction sees the rest.
+    def spoiled(dh, dstate, cache, need_dx=True):
+        dx, grads = lstm.lstm_backward(dh, dstate, cache, need_dx)
+        R = grads.R.copy()
+        R[37, 3] += bad
+        return dx, grads._replace(R=R)
+
+    faulty = dataclasses.replace(NUMPY, lstm_backward=spoiled)
+    monkeypatch.setattr("minilstm.network.current_backend", lambda: faulty)
+    net, x, y = problem(H=16)
+    with pytest.raises(GradientError, match="lstm/recurrent_weights is wrong along a random"):
+        ml.gradcheck(net, x, y, max_entries=5)
+
+
+def test_the_index_and_both_values_are_those_of_the_worst_entry(monkeypatch):
+    def spoiled(dh, dstate, cache, need_dx=True):
+        dx, grads = lstm.lstm_backward(dh, dstate, cache, need_dx)
+        b = grads.b.copy()
+        b[5] += 10
+        return dx, grads._replace(b=b)
+
+    net, x, y = problem()
+    right = next(e for e in ml.gradcheck(net, x, y).errors if e.name == "lstm/bias")
+    assert right.relative_error < 1e-12
+    faulty = dataclasses.replace(NUMPY, lstm_backward=spoiled)
+    monkeypatch.setattr("minilstm.network.current_backend", lambda: faulty)
+    with pytest.raises(GradientError, match=r"lstm/bias is wrong at index \(5,\)") as caught:
+        ml.gradcheck(net, x, y)
+    by_hand, exact = (
+        float(str(caught.value).split(w)[1].split()[0].rstrip(",")) for w in ("gives", "step")
+    )
+    assert by_hand - exact == pytest.approx(10, abs=1e-9)
+
+
+def test_a_looser_tolerance_lets_a_small_fault_pass(monkeypatch):
+    faulty = dataclasses.replace(NUMPY, **changed("R", 1, lambda g: g * (1 + 1e-7)))
+    monkeypatch.setattr("minilstm.network.current_backend", lambda: faulty)
+    net, x, y = problem()
+    assert 5e-8 < ml.gradcheck(net, x, y, tolerance=1e-5).max_error < 2e-7
+    with pytest.raises(GradientError):
+        ml.gradcheck(net, x, y)
+
+
+def test_the_check_starts_from_a_state_that_is_not_zero():
+    net, x, y = problem()  # from a zero state a wrong first step could hide
+    arrays = net.gradient_problem(x, y).arrays
+    for state in LSTMState._fields:
+        assert (arrays[f"lstm/initial_{state}"] != 0).all()

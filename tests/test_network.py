@@ -1,0 +1,399 @@
+"""The network as a user meets it: names, structure errors, predict in every form, state, tables.
+Everything runs on the NumPy backend; the maths itself is tested elsewhere."""
+
+from __future__ import annotations
+
+import re
+import tracemalloc
+
+import numpy as np
+import pytest
+
+import minilstm as ml
+from minilstm import prediction
+from minilstm.functional.lstm import LSTMState
+from minilstm.structure import name_layers
+
+FEATURES, HIDDEN, CLASSES = 3, 5, 4
+LENGTHS = (7, 4, 9)
+
+
+@pytest.fixture(autouse=True)
+def on_numpy():
+    with ml.use_backend("numpy"):
+        yield
+
+
+def network(output_mode="sequence", dtype="float64", classes=("a", "b", "c", "d")):
+    layers = [
+        ml.SequenceInput(FEATURES),
+        ml.LSTM(HIDDEN),
+        ml.LSTM(HIDDEN + 1, output_mode),
+        ml.FullyConnected(CLASSES),
+        ml.Softmax(),
+    ]
+    rng = np.random.default_rng(0)
+    net = ml.Network(layers, rng=rng, dtype=dtype, classes=classes)
+    # Larger weights than the first ones, so that states and scores differ visibly.
+    return net.replace(parameters={k: 2 * v for k, v in net.parameters.items()})
+
+
+def batch(lengths=LENGTHS, seed=1):
+    rng = np.random.default_rng(seed)
+    return [rng.standard_normal((T, FEATURES)) for T in lengths]
+
+
+def says(error, message):
+    return pytest.raises(error, match=f"^{re.escape(message)}$")
+
+
+# ---------------------------------------------------------------- names and structure
+
+
+def test_unnamed_layers_are_named_by_kind_and_counted_when_repeated():
+    layers = [ml.SequenceInput(3), ml.LSTM(2), ml.FullyConnected(4), ml.LSTM(2, "last")]
+    layers += [ml.FullyConnected(2, name="head"), ml.Softmax()]
+    names = [layer.name for layer in name_layers(layers)]
+    assert names == ["input", "lstm_1", "fc_1", "lstm_2", "head", "softmax"]
+    assert [layer.name for layer in layers] == ["", "", "", "", "head", ""]  # not the user's own
+
+
+def test_parameters_are_keyed_by_layer_and_name():
+    assert {k: v.shape for k, v in network().parameters.items()} == {
+        "lstm_1/input_weights": (20, 3),
+        "lstm_1/recurrent_weights": (20, 5),
+        "lstm_1/bias": (20,),
+        "lstm_2/input_weights": (24, 5),
+        "lstm_2/recurrent_weights": (24, 6),
+        "lstm_2/bias": (24,),
+        "fc/weights": (4, 6),
+        "fc/bias": (4,),
+    }
+
+
+EXAMPLE = "give a list such as [SequenceInput(3), LSTM(200), FullyConnected(5), Softmax()]."
+
+
+@pytest.mark.parametrize(
+    ("layers", "error", "message"),
+    [
+        ([], ValueError, "layers begins with nothing; begin with SequenceInput(features)."),
+        (
+            [ml.LSTM(2)],
+            ValueError,
+            "layers begins with LSTM; begin with SequenceInput(features).",
+        ),
+        (
+            [ml.SequenceInput(2), ml.SequenceInput(2)],
+            ValueError,
+            "layers[1] is a second SequenceInput; keep only the first.",
+        ),
+        (
+            [ml.SequenceInput(2), "lstm"],
+            TypeError,
+            f"layers[1] is 'lstm', not a layer; {EXAMPLE}",
+        ),
+        (None, TypeError, f"layers is NoneType, not a list of layers; {EXAMPLE}"),
+        (ml.LSTM(2), TypeError, f"layers is LSTM, not a list of layers; {EXAMPLE}"),
+        (
+            [ml.SequenceInput(2), ml.LSTM(2, name="m"), ml.LSTM(2, name="m")],
+            ValueError,
+            "2 layers are named 'm'; give each its own name.",
+        ),
+        (
+            [ml.SequenceInput(2), ml.LSTM(2, name="lstm_2"), ml.LSTM(2)],
+            ValueError,
+            "2 layers are named 'lstm_2'; give each its own name.",
+        ),
+        (
+            [ml.SequenceInput(2, name="a/b")],
+            ValueError,
+            "a layer is named 'a/b'; '/' separates layer and parameter names.",
+        ),
+        (
+            [ml.SequenceInput(2, name=5)],
+            TypeError,
+            "a layer is named 5; give it a name in quotes, or none.",
+        ),
+        (
+            [ml.SequenceInput(2), ml.LSTM(2, "last"), ml.FullyConnected(3), ml.LSTM(2)],
+            ValueError,
+            "the LSTM 'lstm_2' follows 'lstm_1', which keeps the last step only; set "
+            "output_mode='sequence' in 'lstm_1'.",
+        ),
+    ],
+)
+def test_structure_errors_name_the_layer(layers, error, message):
+    with says(error, message):
+        ml.Network(layers, rng=np.random.default_rng(0))
+
+
+def test_parameters_must_be_those_of_the_layers():
+    net = network()
+    with says(ValueError, "parameters and rng are both missing; give one of them."):
+        ml.Network(net.layers)
+    with says(ValueError, "fc/bias has shape (5,), but its layer wants (4,)."):
+        net.replace(parameters={**net.parameters, "fc/bias": np.zeros(5)})
+    missing = {k: v for k, v in net.parameters.items() if k != "fc/bias"}
+    with pytest.raises(ValueError, match=r"; mend \['fc/bias'\]\.$"):
+        net.replace(parameters=missing)
+    with pytest.raises(ValueError, match=r"; mend \['fc/colour'\]\.$"):
+        net.replace(parameters={**net.parameters, "fc/colour": np.zeros(1)})
+
+
+# ---------------------------------------------------------------- predict: forms
+
+
+def test_one_sequence_gives_t_by_c_scores_that_sum_to_one():
+    scores = network().predict(batch()[0])
+    assert scores.shape == (7, CLASSES) and scores.dtype == np.float64
+    np.testing.assert_allclose(scores.sum(axis=1), 1, rtol=1e-12)
+    assert scores.std(axis=0).min() > 1e-3  # the scores do follow the input
+
+
+def test_a_list_gives_a_list_and_each_sequence_what_it_gives_alone():
+    net, x = network(), batch()
+    scores = net.predict(x)
+    assert isinstance(scores, list) and [s.shape for s in scores] == [(T, 4) for T in LENGTHS]
+    for together, one in zip(scores, x, strict=True):
+        np.testing.assert_allclose(together, net.predict(one), rtol=1e-12)
+    assert [s.shape for s in net.predict([x[0][:1]])] == [(1, CLASSES)]
+
+
+def test_a_dense_batch_gives_a_dense_array():
+    net, x = network(), np.stack(batch((6, 6)))
+    scores = net.predict(x)
+    assert scores.shape == (2, 6, CLASSES)
+    np.testing.assert_allclose(scores[1], net.predict(x[1]), rtol=1e-12)
+
+
+def test_last_gives_one_row_a_sequence_and_a_vector_for_one():
+    net, x = network("last"), batch()
+    assert net.predict(x[0]).shape == (CLASSES,)
+    assert net.predict(np.stack(batch((6, 6)))).shape == (2, CLASSES)
+    scores = net.predict(x)
+    assert scores.shape == (3, CLASSES)
+    every_step = network()  # the same weights
+    for b, one in enumerate(x):
+        np.testing.assert_allclose(scores[b], net.predict(one), rtol=1e-12)
+        np.testing.assert_allclose(scores[b], every_step.predict(one)[-1], rtol=1e-12)
+
+
+def test_integers_and_either_memory_order_are_fine():
+    net, x = network(), batch()[0]
+    whole = np.arange(21).reshape(7, 3) - 10
+    assert (net.predict(whole) == net.predict(whole.astype(float))).all()
+    np.testing.assert_array_equal(net.predict(np.asfortranarray(x)), net.predict(x))
+    np.testing.assert_array_equal(net.predict(x[::-1])[0], net.predict(x[::-1].copy())[0])
+
+
+def test_predict_changes_neither_network_nor_input():
+    net, x = network(), batch()
+    before = {k: v.tobytes() for k, v in net.parameters.items()}
+    inputs = [a.tobytes() for a in x]
+    first = net.predict(x)
+    assert all((a == b).all() for a, b in zip(net.predict(x), first, strict=True))
+    assert {k: v.tobytes() for k, v in net.parameters.items()} == before
+    assert [a.tobytes() for a in x] == inputs
+
+
+def test_float32_is_kept_through_and_through():
+    net = network(dtype="float32")
+    scores, state = net.predict(batch(), return_state=True)
+    assert all(s.dtype == np.float32 for s in scores)
+    assert all(a.dtype == np.float32 for pair in state.values() for a in pair)
+
+
+# ---------------------------------------------------------------- predict: state
+
+
+@pytest.mark.parametrize("output_mode", ["sequence", "last"])
+def test_every_split_of_a_sequence_gives_what_the_whole_gives(output_mode):
+    net, x = network(output_mode), batch()[0]
+    whole, end = net.predict(x, return_state=True)
+    for cut in range(1, len(x)):
+        first, state = net.predict(x[:cut], return_state=True)
+        rest, state = net.predict(x[cut:], state=state, return_state=True)
+        joined = rest if output_mode == "last" else np.concatenate([first, rest])
+        np.testing.assert_allclose(joined, whole, rtol=1e-12)
+        for name, pair in state.items():
+            np.testing.assert_allclose(pair, end[name], rtol=1e-12)
+
+
+def test_states_of_a_batch_are_in_its_order_whatever_the_lengths():
+    net, x = network(), batch((4, 9, 7, 9, 1))
+    _, state = net.predict(x, return_state=True)
+    assert {k: v.hidden.shape for k, v in state.items()} == {"lstm_1": (5, 5), "lstm_2": (5, 6)}
+    more = batch((2, 5, 3, 1, 6), seed=2)
+    scores, after = net.predict(more, state=state, return_state=True)
+    for b in range(5):
+        _, alone = net.predict(x[b], return_state=True)
+        expected, alone = net.predict(more[b], state=alone, return_state=True)
+        np.testing.assert_allclose(scores[b], expected, rtol=1e-12)
+        for name, pair in alone.items():
+            np.testing.assert_allclose(after[name].hidden[b], pair.hidden[0], rtol=1e-12)
+            np.testing.assert_allclose(after[name].cell[b], pair.cell[0], rtol=1e-12)
+
+
+def test_a_state_that_was_handed_in_is_not_changed():
+    net, x = network(), batch()
+    _, state = net.predict(x, return_state=True)
+    before = {k: [a.tobytes() for a in pair] for k, pair in state.items()}
+    net.predict(x, state=state, return_state=True)
+    assert {k: [a.tobytes() for a in pair] for k, pair in state.items()} == before
+
+
+def test_no_state_is_the_zero_state_of_the_batch():
+    net, x = network(), batch()
+    zero = net.initial_state(3)
+    assert isinstance(zero["lstm_1"], LSTMState)
+    assert zero["lstm_2"].cell.shape == (3, 6) and not zero["lstm_2"].cell.any()
+    for a, b in zip(net.predict(x, state=zero), net.predict(x), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+STATE = "pass a state that this network returned."
+ONE = (np.zeros((1, 5)), np.zeros((1, 6)))
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        (5, f"state is int, but a dict of (hidden, cell) by layer name is wanted; {STATE}"),
+        ({}, f"state is for the layers [], but this network has ['lstm_1', 'lstm_2']; {STATE}"),
+        (
+            {"lstm_1": (ONE[0], ONE[0])},
+            "state is for the layers ['lstm_1'], but this network has ['lstm_1', 'lstm_2']; "
+            + STATE,
+        ),
+        (
+            {"lstm_1": (ONE[0], ONE[0]), "lstm_2": (np.zeros((2, 6)), ONE[1])},
+            "state['lstm_2'].hidden has shape (2, 6), but this batch wants (1, 6); pass the state "
+            "of the same sequences.",
+        ),
+        (
+            {"lstm_1": (ONE[0], np.zeros((1, 4))), "lstm_2": (ONE[1], ONE[1])},
+            "state['lstm_1'].cell has shape (1, 4), but this batch wants (1, 5); pass the state "
+            "of the same sequences.",
+        ),
+        (
+            {"lstm_1": (ONE[0], ONE[0] + np.nan), "lstm_2": (ONE[1], ONE[1])},
+            f"state['lstm_1'].cell holds NaN or infinity; {STATE}",
+        ),
+        (
+            {"lstm_1": ONE[0], "lstm_2": (ONE[1], ONE[1])},
+            f"state['lstm_1'] is ndarray, not a pair of arrays (hidden, cell); {STATE}",
+        ),
+        (
+            {"lstm_1": None, "lstm_2": (ONE[1], ONE[1])},
+            f"state['lstm_1'] is NoneType, not a pair of arrays (hidden, cell); {STATE}",
+        ),
+    ],
+)
+def test_wrong_states_are_refused(state, message):
+    with says(ml.DataError, message):
+        network().predict(batch()[0], state=state)
+
+
+# ---------------------------------------------------------------- predict: long sequences
+
+
+@pytest.mark.parametrize("output_mode", ["sequence", "last"])
+def test_spans_of_time_change_nothing(output_mode, monkeypatch):
+    net, x = network(output_mode), batch((7, 1, 9, 4))
+    whole, end = net.predict(x, return_state=True)
+    for rows in (1, 2, 3, 5, 8, 20):
+        monkeypatch.setattr(prediction, "SPAN_ROWS", rows)
+        spans, state = net.predict(x, return_state=True)
+        for a, b in zip(spans, whole, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-12)
+        for name, pair in end.items():
+            np.testing.assert_allclose(state[name], pair, rtol=1e-12)
+
+
+def test_memory_stays_flat_over_a_hundred_thousand_steps():
+    layers = [ml.SequenceInput(1), ml.LSTM(16), ml.FullyConnected(2), ml.Softmax()]
+    net = ml.Network(layers, rng=np.random.default_rng(0))
+
+    def peak(T):
+        x = np.zeros((25, T, 1), np.float32)
+        tracemalloc.start()
+        scores = net.predict(x)
+        highest = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert scores.shape == (25, T, 2)
+        return highest - x.nbytes - 4 * scores.nbytes  # the packed input, the scores on their way
+
+    one_span = peak(prediction.SPAN_ROWS // 25)
+    # The gates and states of 25 x 4000 steps at once would be 6 times those of one span.
+    assert 0 < peak(4000) < 1.2 * one_span
+
+
+# ---------------------------------------------------------------- evaluate, replace, tables
+
+
+def test_evaluate_is_mean_cross_entropy_and_accuracy_over_all_real_steps():
+    net, x = network(), batch()
+    rng = np.random.default_rng(3)
+    y = [rng.choice(list("abcd"), T) for T in LENGTHS]
+    scores = np.concatenate(net.predict(x))  # (N, C)
+    targets = np.searchsorted(net.classes, np.concatenate(y))  # (N,)
+    true = scores[np.arange(20), targets]
+    result = net.evaluate(x, y)
+    assert result["loss"] == pytest.approx(-np.log(true).mean(), rel=1e-12)
+    assert result["accuracy"] == np.mean(scores.argmax(axis=1) == targets)
+    assert set(result) == {"loss", "accuracy"}
+    best = [ml.scores_to_labels(s, net.classes) for s in net.predict(x)]
+    assert net.evaluate(x, best)["accuracy"] == 1.0
+    assert net.evaluate(x[0], best[0])["accuracy"] == 1.0
+
+
+def test_evaluate_of_last_takes_one_label_a_sequence_and_any_class_order():
+    x = batch()
+    for classes in (list("abcd"), list("dbca"), [30, 10, 20, 40]):
+        net = network("last", classes=classes)
+        best = ml.scores_to_labels(net.predict(x), net.classes)
+        assert net.evaluate(x, best)["accuracy"] == 1.0
+        assert net.evaluate(x, list(best))["accuracy"] == 1.0
+        assert net.evaluate(x[0], best[0])["accuracy"] == 1.0
+
+
+def test_evaluate_wants_a_class_for_every_score():
+    x, y = batch(), [np.array(["a"] * T) for T in LENGTHS]
+    with says(ml.DataError, "the network has no classes; train it, or give classes=."):
+        network(classes=None).evaluate(x, y)
+    with says(
+        ValueError,
+        "the network puts out 4 scores a step ('fc' is FullyConnected(4)), but the labels have 2 "
+        "classes; use FullyConnected(2).",
+    ):
+        network(classes=["a", "b"]).evaluate(x, y)
+
+
+def test_replace_leaves_the_old_network_alone():
+    net = network()
+    bias = net.parameters["fc/bias"].copy()
+    moved = net.replace(parameters={**net.parameters, "fc/bias": bias + 1})
+    assert (net.parameters["fc/bias"] == bias).all()
+    assert (moved.parameters["fc/bias"] == bias + 1).all()
+    assert moved.classes.tolist() == net.classes.tolist()
+    assert repr(moved) == repr(net)
+    narrow = net.replace(dtype="float32")
+    assert narrow.dtype == np.float32 and narrow.predict(batch()[0]).dtype == np.float32
+    assert net.dtype == np.float64
+
+
+def test_summary_is_a_table_of_layers_and_learnables():
+    layers = [ml.SequenceInput(3), ml.LSTM(200), ml.FullyConnected(5), ml.Softmax()]
+    classes = ["Dancing", "Running", "Sitting", "Standing", "Walking"]
+    net = ml.Network(layers, rng=np.random.default_rng(0), classes=classes)
+    assert net.summary().splitlines() == [
+        "     Name       Layer                                        Output  Learnables",
+        "  1  input      Sequence input with 3 dimensions                  3           0",
+        "  2  lstm       LSTM with 200 hidden units                      200     163,200",
+        "  3  fc         5 fully connected layer                           5       1,005",
+        "  4  softmax    Softmax                                           5           0",
+        "164,205 learnables, float32",
+        "classes: Dancing, Running, Sitting, Standing, Walking",
+    ]
+    assert repr(net) == f"Network\n{net.summary()}"

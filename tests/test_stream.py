@@ -1,0 +1,224 @@
+"""Streaming: one time step at a time gives what the whole sequence gives, and errors cost nothing.
+A stream carries its own state; neither the network nor another stream ever sees it."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+
+import minilstm as ml
+from minilstm.backend import load_backend
+
+BACKENDS = [
+    "numpy",
+    pytest.param("numba", marks=pytest.mark.skipif(not find_spec("numba"), reason="no Numba")),
+]
+FEATURES = 3
+STEPS = 40
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request):
+    with ml.use_backend(request.param):
+        yield request.param
+
+
+@pytest.fixture
+def on_numpy():
+    with ml.use_backend("numpy"):
+        yield
+
+
+def network(output_mode="sequence", dtype="float32", normalization="none"):
+    mean = None if normalization == "none" else [0.5, -1.0, 9.8]
+    layers = [
+        ml.SequenceInput(FEATURES, normalization, mean),
+        ml.LSTM(7),
+        ml.LSTM(5, output_mode),
+        ml.FullyConnected(4),
+        ml.Softmax(),
+    ]
+    net = ml.Network(layers, rng=np.random.default_rng(0), dtype=dtype)
+    return net.replace(parameters={k: 2 * v for k, v in net.parameters.items()})
+
+
+def signal(steps=STEPS, seed=1):
+    return np.random.default_rng(seed).standard_normal((steps, FEATURES))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("normalization", ["none", "zerocenter"])
+def test_steps_give_what_the_whole_sequence_gives(backend, dtype, normalization):
+    net, x = network(dtype=dtype, normalization=normalization), signal()
+    whole = net.predict(x)
+    stream = net.stream()
+    steps = np.array([stream.step(x_t) for x_t in x])  # (T, C)
+    assert steps.dtype == dtype and steps.shape == (STEPS, 4)
+    if backend == "numba":
+        assert steps.tobytes() == whole.tobytes()
+    else:
+        np.testing.assert_allclose(steps, whole, rtol=2e-5 if dtype == "float32" else 1e-12)
+    assert steps.std(axis=0).min() > 1e-3  # the scores do follow the input
+
+
+def test_last_gives_after_each_step_the_scores_of_the_sequence_so_far(on_numpy):
+    net, x = network("last", "float64"), signal(9)
+    stream = net.stream()
+    for t, x_t in enumerate(x):
+        scores = stream.step(x_t)
+        assert scores.shape == (4,)
+        np.testing.assert_allclose(scores, net.predict(x[: t + 1]), rtol=1e-12)
+
+
+def test_scores_and_states_handed_out_stay_what_they_were(backend):
+    stream, x = network().stream(), signal(4)
+    first = stream.step(x[0])
+    state = stream.state
+    copies = first.copy(), {k: [a.copy() for a in pair] for k, pair in state.items()}
+    for x_t in x[1:]:
+        stream.step(x_t)
+    np.testing.assert_array_equal(first, copies[0])
+    for name, pair in state.items():
+        for value, copy in zip(pair, copies[1][name], strict=True):
+            np.testing.assert_array_equal(value, copy)
+
+
+def test_reset_starts_a_new_sequence(backend):
+    stream, x = network().stream(), signal(5)
+    first = [stream.step(x_t).tobytes() for x_t in x]
+    assert stream.step(x[0]).tobytes() != first[0]  # still the old sequence
+    stream.reset()
+    assert [stream.step(x_t).tobytes() for x_t in x] == first
+
+
+def test_state_can_be_taken_from_one_stream_to_another(backend):
+    net, x = network(), signal(8)
+    one = net.stream()
+    for x_t in x[:5]:
+        one.step(x_t)
+    other = net.stream()
+    other.state = one.state
+    for x_t in x[5:]:
+        assert other.step(x_t).tobytes() == one.step(x_t).tobytes()
+
+
+def test_state_goes_to_and_from_predict(on_numpy):
+    net, x = network(dtype="float64"), signal(8)
+    whole, end = net.predict(x, return_state=True)
+    _, state = net.predict(x[:5], return_state=True)
+    stream = net.stream()
+    stream.state = state
+    steps = [stream.step(x_t) for x_t in x[5:]]
+    np.testing.assert_allclose(steps, whole[5:], rtol=1e-12)
+    for name, pair in stream.state.items():
+        assert pair.hidden.shape == (1, 7 if name == "lstm_1" else 5)
+        np.testing.assert_allclose(pair, end[name], rtol=1e-12)
+    more = net.predict(x[:1], state=stream.state)
+    np.testing.assert_allclose(more[0], stream.step(x[0]), rtol=1e-12)
+
+
+def test_a_state_handed_in_is_copied(on_numpy):
+    net, x = network(), signal(2)
+    state = net.initial_state(1)
+    stream = net.stream()
+    stream.state = state
+    state["lstm_1"].hidden[:] = 99
+    assert stream.step(x[0]).tobytes() == net.stream().step(x[0]).tobytes()
+
+
+def test_two_streams_do_not_disturb_each_other_or_the_network(backend):
+    net, x, y = network(), signal(6), signal(6, seed=2)
+    alone = net.stream()
+    expected = [alone.step(x_t).tobytes() for x_t in x]
+    before = {k: v.tobytes() for k, v in net.parameters.items()}
+    one, other = net.stream(), net.stream()
+    seen = []
+    for x_t, y_t in zip(x, y, strict=True):
+        seen.append(one.step(x_t).tobytes())
+        other.step(y_t)
+        net.predict(y)
+    assert seen == expected
+    assert {k: v.tobytes() for k, v in net.parameters.items()} == before
+
+
+def test_a_stream_keeps_the_backend_it_was_made_with(monkeypatch):
+    calls = []
+    numpy_backend = load_backend("numpy")
+
+    def lstm_forward(*arguments):
+        calls.append("lstm")
+        return numpy_backend.lstm_forward(*arguments)
+
+    recording = dataclasses.replace(numpy_backend, lstm_forward=lstm_forward)
+    monkeypatch.setattr("minilstm.stream.current_backend", lambda: recording)
+    stream = network().stream()
+    monkeypatch.undo()
+    with ml.use_backend("numpy"):
+        stream.step(signal(1)[0])
+    assert calls == ["lstm", "lstm"]
+
+
+def test_lists_and_integers_are_steps(on_numpy):
+    net = network()
+    expected = net.stream().step(np.array([1.0, -2.0, 10.0])).tobytes()
+    for x_t in ([1, -2, 10], (1.0, -2.0, 10.0), np.array([1, -2, 10], np.int16)):
+        assert net.stream().step(x_t).tobytes() == expected
+
+
+ONE_STEP = "but one time step of this network is (3,); pass one number for each feature."
+
+
+@pytest.mark.parametrize(
+    ("x_t", "message"),
+    [
+        ([1.0, 2.0], f"x_t has shape (2,), {ONE_STEP}"),
+        (np.zeros((1, 3)), f"x_t has shape (1, 3), {ONE_STEP}"),
+        (1.0, f"x_t has shape (), {ONE_STEP}"),
+        (
+            [1.0, np.nan, 2.0],
+            "x_t holds nan at time step 0, feature 1 (1 such values), but every value must be "
+            "finite; remove or fill them first.",
+        ),
+        (
+            [1e300, 0.0, 0.0],
+            "x_t holds 1e+300 at time step 0, feature 0, beyond the range of float32; scale the "
+            "data or train with dtype='float64'.",
+        ),
+        (
+            ["1", "2", "3"],
+            "x_t has dtype <U1, but sequences are real numbers; convert it to a float or integer "
+            "array.",
+        ),
+        (
+            None,
+            "x_t has dtype object, but sequences are real numbers; convert it to a float or "
+            "integer array.",
+        ),
+    ],
+)
+def test_a_wrong_step_is_refused_and_leaves_the_state(on_numpy, x_t, message):
+    net, x = network(), signal(2)
+    stream, undisturbed = net.stream(), net.stream()
+    stream.step(x[0])
+    undisturbed.step(x[0])
+    with pytest.raises(ml.DataError, match=f"^{re.escape(message)}$"):
+        stream.step(x_t)
+    assert stream.step(x[1]).tobytes() == undisturbed.step(x[1]).tobytes()
+
+
+def test_a_wrong_state_is_refused_and_leaves_the_old_one(on_numpy):
+    net, x = network(), signal(2)
+    stream, undisturbed = net.stream(), net.stream()
+    stream.step(x[0])
+    undisturbed.step(x[0])
+    message = (
+        "state['lstm_1'].hidden has shape (2, 7), but this batch wants (1, 7); pass the state of "
+        "the same sequences."
+    )
+    with pytest.raises(ml.DataError, match=f"^{re.escape(message)}$"):
+        stream.state = net.initial_state(2)
+    assert stream.step(x[1]).tobytes() == undisturbed.step(x[1]).tobytes()

@@ -1,0 +1,314 @@
+"""The shape of the code: which room may import which, and what a program has to load.
+Imports are read from the source, those inside functions too, so no test run can miss one."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import textwrap
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import minilstm as ml
+
+ROOT = Path(__file__).parents[1]
+FACADE = "minilstm"
+LINES = 400
+
+# What each room may import of the package besides itself; every room stands below its users.
+MAY_IMPORT = {
+    "errors": set(),
+    "files": set(),
+    "gradcheck": {"errors"},
+    "data": {"errors", "files"},
+    "functional": set(),
+    "kernels": {"functional"},
+    "backend": {"functional", "kernels"},
+    "layers": {"backend", "functional"},
+    "network": {"layers", "backend", "functional", "data", "errors", "files"},
+    "optimizers": set(),
+    "options": set(),
+    "training_info": {"files"},
+    "plots": {"errors"},
+    "progress": {"plots", "training_info", "options"},
+    "train": {
+        "progress", "training_info", "options", "optimizers", "network", "layers", "backend",
+        "functional", "data", "errors",
+    },
+    "cli": {
+        "train", "progress", "plots", "training_info", "options", "optimizers", "network",
+        "layers", "backend", "functional", "data", "gradcheck", "files", "errors",
+    },
+}  # fmt: skip
+SHARED_ROOMS = {
+    "network": {"prediction", "stream", "structure", "model_file", "gradient_problem"},
+    "cli": {"__main__", "commands", "demo", "bench", "bench_peers"},
+}
+AT_MODULE_LEVEL = {"kernels": {"numpy", "numba", "llvmlite"}}  # elsewhere NumPy alone
+# Everything else a room may need is imported where it is used, and nowhere but there.
+LAZILY = {
+    "data": {"scipy", "matio"},
+    "network": {"safetensors"},
+    "plots": {"matplotlib", "IPython"},
+    "progress": {"tqdm"},
+    "cli": {"torch", "onnx", "onnxruntime"},
+}
+
+
+def sources(*folders):
+    """Source files, without the link by which a checkout finds its kernels as a subpackage."""
+    found = [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
+    assert found
+    return [p for p in found if p.relative_to(ROOT).parts[:2] != ("minilstm", "kernels")]
+
+
+@cache
+def modules():
+    """Files of the package by module name; the folder kernels ships as minilstm.kernels."""
+    named = {}
+    for path in sources("minilstm", "kernels"):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        parts = (FACADE, *parts) if parts[0] == "kernels" else parts
+        named[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return named
+
+
+def room(module):
+    name = module.split(".")[1]
+    shared = [r for r, names in SHARED_ROOMS.items() if name in names]
+    return shared[0] if shared else name
+
+
+class _Imports(ast.NodeVisitor):
+    """Every module that a file imports, with the names taken from it and where it happens."""
+
+    def __init__(self, module, is_package):
+        self.package = module if is_package else module.rpartition(".")[0]
+        self.found, self.inside_function, self.for_types = [], False, False
+
+    def add(self, module, names=()):
+        self.found.append((module, tuple(names), self.inside_function, self.for_types))
+
+    def visit_Import(self, node):
+        for name in node.names:
+            self.add(name.name)
+
+    def visit_ImportFrom(self, node):
+        base = self.package.split(".")[: len(self.package.split(".")) - node.level + 1]
+        start = ".".join(base) if node.level else ""
+        self.add(".".join(filter(None, [start, node.module])), [n.name for n in node.names])
+
+    def visit_FunctionDef(self, node):
+        before, self.inside_function = self.inside_function, True
+        self.generic_visit(node)
+        self.inside_function = before
+
+    visit_AsyncFunctionDef = visit_Lambda = visit_FunctionDef
+
+    def visit_If(self, node):
+        before = self.for_types
+        self.for_types = before or "TYPE_CHECKING" in ast.unparse(node.test)
+        self.generic_visit(node)
+        self.for_types = before
+
+
+def imports(module):
+    path = modules()[module]
+    visitor = _Imports(module, path.name == "__init__.py")
+    visitor.visit(ast.parse(path.read_text()))
+    return visitor.found
+
+
+def inner_imports(module):
+    """Modules of the package that a module imports; names in a package count as its modules."""
+    found = set()
+    for target, names, _, _ in imports(module):
+        if target.split(".")[0] != FACADE:
+            continue
+        parts = [f"{target}.{name}" for name in names]
+        found |= {part for part in parts if part in modules()}
+        if not names or any(part not in modules() for part in parts):
+            found.add(target)
+    return found - {module}
+
+
+def outer_imports(module):
+    """(root of a third-party package, whether inside a function); imports for types left out."""
+    return {
+        (target.split(".")[0], inside)
+        for target, _, inside, for_types in imports(module)
+        if not for_types and target.split(".")[0] not in {*sys.stdlib_module_names, FACADE}
+    }
+
+
+INNER = [m for m in modules() if m != FACADE]
+
+
+# ---------------------------------------------------------------- arrows
+
+
+def test_the_rooms_stand_above_one_another():
+    seen = set()
+    for name, below in MAY_IMPORT.items():
+        assert below <= seen, f"{name} is listed above a room that it may import"
+        seen.add(name)
+
+
+@pytest.mark.parametrize("module", INNER)
+def test_arrows_between_rooms_only_run_downwards(module):
+    here = room(module)
+    assert here in MAY_IMPORT, f"{module} belongs to no room: give it one in this test"
+    for target in inner_imports(module) - {FACADE}:
+        assert target in modules(), f"{module} imports {target}, which does not exist"
+        there = room(target)
+        assert there == here or there in MAY_IMPORT[here], f"{module} imports {target}"
+
+
+@pytest.mark.parametrize("module", INNER)
+def test_only_the_command_line_uses_the_public_face(module):
+    taken = [names for target, names, _, _ in imports(module) if target == FACADE]
+    taken = [n for names in taken for n in (names or ["*"]) if f"{FACADE}.{n}" not in modules()]
+    assert room(module) == "cli" or set(taken) <= {"__version__"}
+
+
+def test_only_the_switch_opens_the_kernels_and_only_when_asked():
+    users = {m for m in INNER for t in inner_imports(m) if "kernels" in t and room(m) != "kernels"}
+    assert users == {"minilstm.backend"}
+    for target, _, inside, _ in imports("minilstm.backend"):
+        assert inside or "kernels" not in target
+
+
+def test_no_module_imports_itself_through_others():
+    arrows = {m: inner_imports(m) - {FACADE} for m in INNER}
+    done = set()
+
+    def visit(module, path):
+        assert module not in path, " -> ".join([*path[path.index(module) :], module])
+        if module not in done:
+            for target in sorted(arrows[module]):
+                visit(target, [*path, module])
+            done.add(module)
+
+    for module in arrows:
+        visit(module, [])
+    assert done == set(INNER) and len(done) > 40
+
+
+@pytest.mark.parametrize("module", [FACADE, *INNER])
+def test_third_parties_are_numpy_at_the_top_and_the_rest_where_used(module):
+    here = room(module) if module != FACADE else FACADE
+    top = AT_MODULE_LEVEL.get(here, {"numpy"})
+    assert {name for name, inside in outer_imports(module) if not inside} <= top
+    lazily = {name for name, inside in outer_imports(module) if inside}
+    assert lazily <= {"numpy"} | LAZILY.get(here, set())
+
+
+# ---------------------------------------------------------------- files
+
+
+@pytest.mark.parametrize(
+    "path", sources("minilstm", "kernels", "tests", "examples"), ids=lambda p: str(p.relative_to(ROOT))
+)  # fmt: skip
+def test_every_file_opens_with_two_sentences_and_stays_short(path):
+    text = path.read_text()
+    opening = ast.get_docstring(ast.parse(text)) or ""
+    assert text.startswith(('"""', 'r"""', "#!")), "the docstring comes first"
+    assert len(re.findall(r"\w[.)`\"']*[.!?](?=\s|$)", opening)) >= 2, opening
+    assert len(text.splitlines()) <= LINES
+
+
+def test_nothing_unpickles():
+    for path in sources("minilstm", "kernels", "examples"):
+        text = path.read_text()
+        roots = {
+            name.split(".")[0]
+            for node in ast.walk(ast.parse(text))
+            for name in (
+                [n.name for n in node.names] if isinstance(node, ast.Import)
+                else [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            )
+        }  # fmt: skip
+        forbidden = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve"}
+        assert not roots & (forbidden | {"marshal"}), path
+        assert not re.search(r"allow_pickle\s*=\s*True", text), path
+        assert not re.search(r"\b(eval|exec)\(", text), path
+
+
+# ---------------------------------------------------------------- what a program loads
+
+
+def loaded_by(program, cwd=None):
+    """Third-party packages that a fresh interpreter has loaded after a program."""
+    lines = f"""
+        import sys
+        before = set(sys.modules)
+        {textwrap.indent(textwrap.dedent(program), " " * 8).strip()}
+        roots = {{name.split(".")[0] for name in set(sys.modules) - before}}
+        roots -= {{*sys.stdlib_module_names, "minilstm", "cython_runtime"}}
+        print(*sorted(r for r in roots if not r.startswith("_cython")))
+    """
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(lines)],
+        capture_output=True, text=True, check=False, cwd=cwd,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    return set(done.stdout.split())
+
+
+def test_importing_minilstm_loads_nothing_but_numpy():
+    assert loaded_by("import minilstm") <= {"numpy"}
+    public = "import minilstm as ml; [getattr(ml, name) for name in ml.__all__]"
+    assert loaded_by(public) == {"numpy"}
+
+
+def test_loading_and_predicting_needs_numpy_and_safetensors_only(tmp_path):
+    layers = [ml.SequenceInput(2, "zerocenter", [1, 2]), ml.LSTM(3), ml.FullyConnected(2)]
+    net = ml.Network([*layers, ml.Softmax()], rng=np.random.default_rng(0), classes=["a", "b"])
+    net.save(tmp_path / "model.safetensors")
+    program = """
+        import numpy as np, minilstm as ml
+        net = ml.load("model.safetensors")
+        with ml.use_backend("numpy"):
+            scores, state = net.predict([np.ones((5, 2))], return_state=True)
+            assert ml.scores_to_labels(scores, net.classes)[0].shape == (5,)
+            assert net.stream().step([1.0, 2.0]).shape == (2,)
+            net.save("again.safetensors")
+    """
+    assert loaded_by(program, tmp_path) == {"numpy", "safetensors"}
+
+
+def test_silent_training_on_numpy_needs_numpy_only():
+    program = """
+        import numpy as np, minilstm as ml
+        layers = [ml.SequenceInput(1), ml.LSTM(2), ml.FullyConnected(2), ml.Softmax()]
+        options = ml.TrainingOptions(max_epochs=1, verbose=False)
+        with ml.use_backend("numpy"):
+            ml.train(np.ones((3, 1)), [0, 1, 0], layers, options=options)
+    """
+    assert loaded_by(program) == {"numpy"}
+
+
+# ---------------------------------------------------------------- the public face
+
+
+def test_every_public_name_leads_somewhere_and_is_documented():
+    for name in set(ml.__all__) - {"__version__"}:
+        assert getattr(ml, name).__doc__, name
+        assert name in dir(ml)
+    with pytest.raises(AttributeError, match="^module 'minilstm' has no attribute 'nothing'$"):
+        _ = ml.nothing
+
+
+def test_functions_named_like_their_modules_stay_functions():
+    program = """
+        from minilstm.gradcheck import complex_step
+        from minilstm.train import train
+        import minilstm as ml
+        assert callable(ml.gradcheck) and ml.train is train
+    """
+    assert loaded_by(program) == {"numpy"}
