@@ -4,6 +4,7 @@ They are needed for comparisons only and imported only then."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -61,8 +62,7 @@ def inference(
             feeds = {"x": time_major, "h0": zero, "c0": zero}
             first = session.run(None, {**feeds, "x": time_major[:start]})[0]
             _same(first.transpose(1, 0, 2), expected)
-            name = f"onnxruntime, {count} thr"
-            runs[name] = lambda session=session, feeds=feeds: session.run(None, feeds)
+            runs[f"onnxruntime, {count} thr"] = partial(session.run, None, feeds)
     return runs
 
 
