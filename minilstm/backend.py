@@ -14,7 +14,9 @@ from typing import Any
 
 NAMES = ("auto", "numpy", "numba", "cupy")
 
+# A `with` block concerns its own thread; `set_backend` concerns all of them.
 _chosen: ContextVar[str] = ContextVar("minilstm_backend")
+_everywhere = ""
 
 
 @dataclass(frozen=True)
@@ -66,15 +68,17 @@ def use_backend(name: str) -> Iterator[Backend]:
 
 
 def set_backend(name: str) -> Backend:
-    """Compute with one backend from now on; the arguments are those of `use_backend`."""
+    """Compute with one backend from now on, in every thread; see `use_backend`."""
+    global _everywhere
     backend = load_backend(name)
-    _chosen.set(name)
+    _everywhere = name
     return backend
 
 
 def current_backend() -> Backend:
     """The backend in force: `use_backend`, else `set_backend`, else MINILSTM_BACKEND, else auto."""
-    return load_backend(_chosen.get(os.environ.get("MINILSTM_BACKEND") or "auto"))
+    default = _everywhere or os.environ.get("MINILSTM_BACKEND") or "auto"
+    return load_backend(_chosen.get(default))
 
 
 def load_backend(name: str) -> Backend:

@@ -101,7 +101,7 @@ class Network:
             value = np.asarray(parameters[key])
             if value.shape != shape:
                 raise ValueError(f"{key} has shape {value.shape}, but its layer wants {shape}.")
-            out[key] = np.asfortranarray(value, dtype=self.dtype)
+            out[key] = np.array(value, self.dtype, order="F")  # a copy: callers keep theirs
         return out
 
     def replace(

@@ -154,7 +154,8 @@ def clip_absolute_value(gradients: Arrays, threshold: float) -> dict[str, Array]
     >>> clip_absolute_value({"a": np.array([-3.0, 0.5])}, 1.0)["a"].tolist()
     [-1.0, 0.5]
     """
-    return {key: np.clip(g, -threshold, threshold) for key, g in gradients.items()}
+    bound = float(threshold)  # a NumPy float64 would widen float32 gradients
+    return {key: np.clip(g, -bound, bound) for key, g in gradients.items()}
 
 
 CLIPPING = {
@@ -173,7 +174,12 @@ def l2norm(g: Array) -> float:
     5.0
     """
     wide = g.astype(np.float64)
-    return float(np.sqrt(np.sum(wide * wide)))
+    with np.errstate(over="ignore"):
+        norm = float(np.sqrt(np.sum(wide * wide)))
+    if norm != np.inf:
+        return norm
+    largest = float(np.abs(wide).max())  # the squares overflowed; the norm itself may not
+    return largest * l2norm(wide / largest) if largest < np.inf else norm
 
 
 def _scaled(g: Array, norm: float, threshold: float) -> Array:

@@ -23,9 +23,9 @@ from minilstm.data import write_csv, write_npz
 def _restore_backend():
     from minilstm import backend
 
-    token = backend._chosen.set(backend._chosen.get("auto"))
+    before = backend._everywhere
     yield
-    backend._chosen.reset(token)
+    backend._everywhere = before
 
 
 def make_data(seed: int) -> tuple[list[np.ndarray], list[np.ndarray]]:

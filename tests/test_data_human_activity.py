@@ -4,6 +4,7 @@ The likeness is checked against MathWorks' own files where they are, and is skip
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 from pathlib import Path
 
@@ -67,10 +68,10 @@ def test_one_bout_of_each_activity_in_an_own_order(full):
 def test_training_shows_every_start_and_change_of_the_test(seed):
     people = draw_people(np.random.default_rng(seed), 7)
     starts = {person.order[0] for person in people[:-1]}
-    changes = {pair for p in people[:-1] for pair in zip(p.order, p.order[1:], strict=False)}
+    changes = {pair for p in people[:-1] for pair in itertools.pairwise(p.order)}
     test = people[-1].order
     assert test[0] in starts
-    assert set(zip(test, test[1:], strict=False)) <= changes
+    assert set(itertools.pairwise(test)) <= changes
     assert sum(person.upside_down for person in people) == 2
     assert not people[-1].upside_down
 

@@ -209,6 +209,7 @@ def test_ten_adam_steps(backend, dtype, run):
             assert_golden(kept[n][name], want[k][n], tolerance, f"{k} after step {t}")
 
 
+@pytest.mark.filterwarnings("ignore:training runs on NumPy alone")
 @pytest.mark.parametrize("run", [r for r in RUNS if r[1] != "torch"], ids="/".join)
 def test_train_takes_the_same_steps(backend, run):
     file, prefix = run

@@ -194,6 +194,7 @@ def test_adam_changes_no_argument_and_remembers_nothing(dtype):
     assert state.t == before[2].t == 1 and first[1].t == 2
 
 
+@pytest.mark.filterwarnings("ignore:training runs on NumPy alone")
 def test_training_applies_the_factors_of_the_layers():
     """A learning-rate factor of 0 freezes an array; nothing else may hold it still."""
     x = list(np.random.default_rng(2).standard_normal((3, 6, 2)))

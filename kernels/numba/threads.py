@@ -74,9 +74,10 @@ def _checked(n: int | str) -> int:
 
 def _executor() -> ThreadPoolExecutor:
     global _pool
-    if _pool is None:
-        _pool = ThreadPoolExecutor(get_num_threads(), thread_name_prefix="minilstm")
-    return _pool
+    pool = _pool  # another thread may call set_num_threads at any time
+    if pool is None:
+        pool = _pool = ThreadPoolExecutor(get_num_threads(), thread_name_prefix="minilstm")
+    return pool
 
 
 def _forget_pool() -> None:

@@ -70,7 +70,7 @@ def read_mat(
     if _is_ct(cells, places, steps, layout):
         cells = [cell.T for cell in cells]
     x = [np.ascontiguousarray(cell) for cell in cells]  # B of (T, D)
-    check_x(x, places)
+    check_x(x, [f"{place} of {str(found)!r}" for place in places])
     return Sequences(x, y, None, places)
 
 
@@ -93,7 +93,7 @@ def _attempt(path: Path, work: Callable[[str], dict[str, Any]]) -> dict[str, Any
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return {k: v for k, v in work(str(path)).items() if not k.startswith("__")}
+            return {k: v for k, v in work(str(path)).items() if k and not k.startswith("__")}
     except Exception as error:  # mat-io raises OSError, KeyError, its own errors, and more
         reason = " ".join(str(error).split())[:120].rstrip(".") or type(error).__name__
         raise DataError(

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import os
 import re
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -69,12 +67,20 @@ def read_npz(path: str | os.PathLike[str]) -> Sequences:
             f"(or x_0000, x_0001, ...) with {', '.join(_PLAIN[1:])} were wanted: rename or "
             "remove the others."
         )
+    flat = "x" in arrays and arrays["x"].ndim == 2
+    for name in ("lengths", "label_per"):
+        if name in arrays and not flat:
+            raise DataError(
+                f"{name} in {str(found)!r} belongs to a flat x (N, D), but x is "
+                f"{arrays['x'].shape if 'x' in arrays else 'numbered'}: remove {name}, or write "
+                "the sequences flat."
+            )
     if x_names:
         x, places, y = _numbered(arrays, x_names, y_names)
     else:
         x, places, y = _plain(arrays)
     floats = [_as_float(values, place) for values, place in zip(x, places, strict=True)]
-    check_x(floats, places)
+    check_x(floats, [f"{place} of {str(found)!r}" for place in places])
     check_y(y, floats)
     ids = _strings(arrays, "ids", len(x), "sequences")
     return Sequences(
@@ -87,6 +93,10 @@ def read_npz(path: str | os.PathLike[str]) -> Sequences:
 
 def _load(path: Path) -> dict[str, NDArray[Any]]:
     """Every array of the file, none of them pickled."""
+    # Imported here, as every prediction imports this room, and these two cost milliseconds.
+    import zipfile
+    import zlib
+
     arrays: dict[str, NDArray[Any]] = {}
     name = "the index"
     try:
@@ -96,6 +106,8 @@ def _load(path: Path) -> dict[str, NDArray[Any]]:
             for member in members:
                 name = member.removesuffix(".npy")
                 arrays[name] = file[name]
+                if not isinstance(arrays[name], np.ndarray):
+                    raise ValueError("not an array")
     except ValueError as error:
         if "allow_pickle" not in str(error):
             raise DataError(_broken(path, name)) from error
@@ -103,7 +115,7 @@ def _load(path: Path) -> dict[str, NDArray[Any]]:
             f"path {str(path)!r} holds Python objects in {name}, which are never loaded as they "
             "can run code: write numbers and strings only, with minilstm.data.write_npz."
         ) from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, KeyError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, KeyError, RuntimeError) as error:
         raise DataError(_broken(path, name)) from error
     return arrays
 
@@ -119,10 +131,6 @@ def _numbered(
 ) -> tuple[list[NDArray[Any]], list[str], list[NDArray[Any]] | NDArray[Any] | None]:
     """The layout with one array for each sequence."""
     x = [arrays[name] for name in x_names]
-    if "lengths" in arrays:
-        raise DataError(
-            "lengths stands beside x_0000, but belongs to a flat x (N, D): remove one of the two."
-        )
     if y_names and ("y" in arrays or [name[1:] for name in y_names] != [n[1:] for n in x_names]):
         raise DataError(
             f"y has the arrays {', '.join(y_names)}{', y' if 'y' in arrays else ''}, but x has "
@@ -140,11 +148,6 @@ def _plain(
     x = arrays["x"]
     y = label_kind(arrays["y"], "y") if "y" in arrays else None
     if x.ndim == 3:
-        if "lengths" in arrays:
-            raise DataError(
-                f"lengths stands beside an x of shape {x.shape}, but belongs to a flat x (N, D): "
-                "write the sequences flat, without padding."
-            )
         per_step = y is not None and y.ndim == 2
         return list(x), [f"x[{k}]" for k in range(len(x))], list(y) if per_step else y  # type: ignore[arg-type]
     if x.ndim != 2:

@@ -47,9 +47,10 @@ def write_npz(
     Examples
     --------
     >>> import tempfile
+    >>> from minilstm.data import read_sequences
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     write_npz(folder + "/two.npz", [np.zeros((3, 2)), np.ones((1, 2))], np.array([4, 7]))
-    ...     data = read_npz(folder + "/two.npz")
+    ...     data = read_sequences(folder + "/two.npz")
     >>> [x.shape for x in data.x], data.y.tolist()
     ([(3, 2), (1, 2)], [4, 7])
     """

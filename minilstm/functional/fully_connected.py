@@ -43,6 +43,7 @@ def fully_connected_forward(x: Array, W: Array, b: Array) -> tuple[Array, FullyC
 
     Examples
     --------
+    >>> import numpy as np
     >>> y, cache = fully_connected_forward(np.ones((4, 3)), np.ones((2, 3)), np.zeros(2))
     >>> y[0].tolist()
     [3.0, 3.0]
@@ -69,6 +70,7 @@ def fully_connected_backward(
 
     Examples
     --------
+    >>> import numpy as np
     >>> _, cache = fully_connected_forward(np.ones((4, 3)), np.ones((2, 3)), np.zeros(2))
     >>> dx, grads = fully_connected_backward(np.ones((4, 2)), cache)
     >>> dx[0].tolist(), grads.b.tolist()

@@ -69,6 +69,11 @@ class SequenceInput(Layer):
         """Subtract the mean where asked."""
         if self.normalization == "none":
             return signal, None, None
+        if self.mean is None:
+            raise ValueError(
+                f"the layer {self.name!r} has normalization 'zerocenter' but no mean; train the "
+                "network, or give SequenceInput its mean."
+            )
         mean = np.asarray(self.mean, signal.rows.dtype)  # (D,)
         return Signal(zerocenter_forward(signal.rows, mean), signal.active), None, None
 

@@ -1,0 +1,188 @@
+"""Reading .csv files: columns and labels, the way back through the writer, every refusal.
+A refusal is asserted word for word, with FILE in place of the path."""
+
+from __future__ import annotations
+
+import io
+import time
+
+import numpy as np
+import pytest
+
+from minilstm.data import read_sequences, write_csv
+from minilstm.errors import DataError
+
+X = [np.array([[0.1, 2.0], [-3.5, 1e-30], [7.0, 8.0]]), np.array([[1 / 3, 5.0]])]
+STEPS = [np.array(["go", "stop", "go"]), np.array(["stop"])]
+
+
+def refusal(path, **options):
+    with pytest.raises(DataError) as error:
+        read_sequences(path, **options)
+    return str(error.value).replace(repr(str(path)), "FILE")
+
+
+def same(left, right):
+    assert len(left) == len(right)
+    for a, b in zip(left, right, strict=True):
+        assert a.dtype.kind == b.dtype.kind
+        assert np.array_equal(a, b)
+
+
+def csv(tmp_path, text):
+    path = tmp_path / "a.csv"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def test_csv_round_trip(tmp_path):
+    path = tmp_path / "a.csv"
+    write_csv(path, X, STEPS, feature_names=["p", "q"], ids=["one, a", 'two "b"'])
+    data = read_sequences(path)
+    same(data.x, X)
+    same(data.y, STEPS)
+    assert (data.feature_names, data.ids) == (["p", "q"], ["one, a", 'two "b"'])
+    small = [x.astype(np.float32) for x in X]
+    write_csv(path, small, np.array([3, -4]))
+    data = read_sequences(path, label_per="sequence")
+    same([x.astype(np.float32) for x in data.x], small)
+    assert (data.y.tolist(), data.y.dtype) == ([3, -4], np.int64)
+    assert [y.tolist() for y in read_sequences(path).y] == [[3, 3, 3], [-4]]
+    write_csv(path, X)
+    assert read_sequences(path).y is None
+
+
+def test_csv_columns(tmp_path):
+    path = csv(tmp_path, "\ufeffrun,x,y,z\r\n1,0,1,2\r\n1,3,4,5\r\n\r\n")
+    data = read_sequences(path)
+    assert (data.feature_names, data.y, data.ids) == (["x", "y", "z"], None, ["1"])
+    data = read_sequences(path, label_column="y")
+    assert (data.feature_names, data.y[0].tolist()) == (["x", "z"], [1, 4])
+    data = read_sequences(path, id_column="", label_column="run")
+    assert (data.x[0].shape, data.ids, data.y[0].tolist()) == ((2, 3), ["0"], [1, 1])
+    path = csv(tmp_path, "t,sequence,y\n0,b,up\n1,b,down\n0,a,up\n")
+    data = read_sequences(path)
+    assert (data.feature_names, data.ids) == (["t"], ["b", "a"])
+    assert read_sequences(csv(tmp_path, "a,x,class\n1,2,k\n")).y[0].tolist() == ["k"]
+    data = read_sequences(csv(tmp_path, "a,x,label\n1,2,3\n"), label_column="")
+    assert (data.feature_names, data.y) == (["x", "label"], None)
+
+
+@pytest.mark.parametrize(
+    ("labels", "wanted"),
+    [(["1", "-2"], [1, -2]), (["1", "x"], ["1", "x"]), (["007", "1"], ["007", "1"]),
+     (["1.0", "2"], ["1.0", "2"]), (["9" * 30, "1"], ["9" * 30, "1"])],
+)  # fmt: skip
+def test_csv_labels_are_integers_only_when_all_are(tmp_path, labels, wanted):
+    path = csv(tmp_path, "sequence,x,label\n" + "".join(f"a,0,{k}\n" for k in labels))
+    assert read_sequences(path).y[0].tolist() == wanted
+
+
+CSV_REFUSALS = {
+    "empty": (
+        "", {},
+        "path FILE is empty, but a header line and at least one step were wanted: check what "
+        "wrote it.",
+    ),
+    "header only": (
+        "sequence,x\n", {},
+        "path FILE has a header but no steps, but at least one was wanted: check what wrote it.",
+    ),
+    "no header": (
+        "1,2.5,3\n1,2,3\n", {},
+        "path FILE starts with the line '1,2.5,3', but a header of different column names was "
+        "wanted: put one name above each column.",
+    ),
+    "one column": (
+        "a;b;c\n1;2;3\n", {},
+        "path FILE has the columns a;b;c, but a sequence id and at least one feature, separated "
+        "by commas, were wanted: add them, or give id_column.",
+    ),
+    "missing column": (
+        "sequence,x,label\na,1,go\na,2\n", {},
+        "line 3 of FILE has 2 columns, but the header has 3 (sequence, x, label): complete or "
+        "remove the line.",
+    ),
+    "text": (
+        "sequence,x\na,1\n\na,fast\n", {},
+        "line 4 of FILE has 'fast' in column 'x', but a finite number was wanted: correct or "
+        "remove the line.",
+    ),
+    "nan": (
+        "sequence,x\na,NaN\n", {},
+        "line 2 of FILE has 'NaN' in column 'x', but a finite number was wanted: correct or "
+        "remove the line.",
+    ),
+    "blank": (
+        "sequence,x\na,\n", {},
+        "line 2 of FILE has '' in column 'x', but a finite number was wanted: correct or remove "
+        "the line.",
+    ),
+    "underscore": (
+        "sequence,x\na,1_0\n", {},
+        "line 2 of FILE has '1_0' in column 'x', but a finite number was wanted: correct or "
+        "remove the line.",
+    ),
+    "huge": (
+        "sequence,x\na,1e999\n", {},
+        "line 2 of FILE has '1e999' in column 'x', but a finite number was wanted: correct or "
+        "remove the line.",
+    ),
+    "no label": (
+        "sequence,x,label\na,1,\n", {},
+        "line 2 of FILE has nothing in column 'label', but a name was wanted: fill it in or "
+        "remove the line.",
+    ),
+    "back again": (
+        "sequence,x\na,1\nb,2\na,3\n", {},
+        "line 4 of FILE goes back to sequence 'a', but the lines of a sequence have to stand "
+        "together: sort the file by sequence, then by time.",
+    ),
+    "not an id": (
+        "time,x\n0.0,1\n0.1,2\n", {},
+        "id_column was not given and the first column 'time' differs on every line, so it cannot "
+        "name sequences of several steps: give id_column, or '' when the whole file is one "
+        "sequence.",
+    ),
+    "unknown column": (
+        "sequence,x\na,1\n", {"label_column": "kind"},
+        "label_column is 'kind', but the columns are sequence, x: name one of them.",
+    ),
+    "two labels": (
+        "sequence,x,label\na,1,go\na,2,go\na,3,stop\n", {"label_per": "sequence"},
+        "label_per is 'sequence', but line 4 has the label 'stop' after 'go' in the same "
+        "sequence: make them equal, or read with label_per='step'.",
+    ),
+    "label_per": (
+        "sequence,x\na,1\n", {"label_per": "auto"},
+        "label_per is 'auto', but 'step' or 'sequence' was wanted: choose one of them.",
+    ),
+    "latin-1": (
+        "sequence,x\nà,1\n".encode("latin-1"), {},
+        "path FILE is not UTF-8 text at byte 11, but a .csv file in UTF-8 was wanted: save it "
+        "again in that encoding.",
+    ),
+    "quotes": (
+        'sequence,x\n"a"b,1\n', {},
+        "path FILE cannot be split into columns (',' expected after '\"'), but comma-separated "
+        "lines were wanted: correct its quotes.",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CSV_REFUSALS)
+def test_csv_refusal(tmp_path, name):
+    text, options, sentence = CSV_REFUSALS[name]
+    assert refusal(csv(tmp_path, text), **options) == sentence
+
+
+def test_csv_of_a_third_of_a_million_lines_takes_seconds(tmp_path):
+    lines = io.StringIO()
+    lines.write("sequence,x,y,z,label\n")
+    lines.writelines(f"{k // 66000},{k}.25,-{k}.5,0.125,Walking\n" for k in range(330_000))
+    path = csv(tmp_path, lines.getvalue())
+    start = time.perf_counter()
+    data = read_sequences(path)
+    assert time.perf_counter() - start < 15.0
+    assert [x.shape for x in data.x] == [(66000, 3)] * 5
+    assert data.x[4][-1].tolist() == [329999.25, -329999.5, 0.125]

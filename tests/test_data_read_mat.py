@@ -1,0 +1,235 @@
+"""Reading .mat files: MathWorks' layout, all kinds of labels, the choice of variables.
+The files are written by mat-io itself, in both formats that MATLAB uses today."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+
+import numpy as np
+import pytest
+
+from minilstm.data import read_sequences
+from minilstm.errors import DataError
+
+pytest.importorskip("scipy")
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    matio = pytest.importorskip("matio")
+    import pandas
+
+SEQUENCES = [np.arange(21.0).reshape(3, 7), -np.arange(15.0).reshape(3, 5)]  # D x T
+
+
+def cells(values):
+    box = np.empty((len(values), 1), dtype=object)
+    for k, value in enumerate(values):
+        box[k, 0] = value
+    return box
+
+
+def categorical(text):
+    return pandas.Categorical.from_codes(["ab".find(k) for k in text], categories=["a", "b"])
+
+
+PER_STEP = cells([categorical("abababa"), categorical("bbbba")])
+
+
+def mat(tmp_path, version="v7", **variables):
+    path = tmp_path / "a.mat"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        matio.save_to_mat(str(path), variables, version=version)
+    return path
+
+
+def refusal(path, **options):
+    with pytest.raises(DataError) as error:
+        read_sequences(path, **options)
+    return str(error.value).replace(repr(str(path)), "FILE")
+
+
+@pytest.mark.parametrize("version", ["v7", "v7.3"])
+def test_mathworks_layout(tmp_path, version):
+    path = mat(tmp_path, version, XTrain=cells(SEQUENCES), YTrain=PER_STEP)
+    data = read_sequences(path)
+    assert [x.tolist() for x in data.x] == [s.T.tolist() for s in SEQUENCES]
+    assert all(x.flags.c_contiguous for x in data.x)
+    assert [y.tolist() for y in data.y] == [list("abababa"), list("bbbba")]
+    assert (data.feature_names, data.ids) == (None, ["XTrain{1}", "XTrain{2}"])
+
+
+KINDS = {
+    "categorical": (categorical("ba"), ["b", "a"]),
+    "string": (np.array(["p", "q"], dtype=np.dtypes.StringDType()), ["p", "q"]),
+    "cellstr": (cells(["hello", "yo"]), ["hello", "yo"]),
+    "char": (np.array([["up"], ["do"]]), ["up", "do"]),
+    "double": (np.array([[3.0], [4.0]]), [3, 4]),
+    "int8": (np.array([[3, 4]], dtype=np.int8), [3, 4]),
+    "logical": (np.array([[True, False]]), [1, 0]),
+    "cell of one": (cells([categorical("b"), categorical("a")]), ["b", "a"]),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_label_a_sequence(tmp_path, kind):
+    value, wanted = KINDS[kind]
+    data = read_sequences(mat(tmp_path, X=cells(SEQUENCES), Y=value))
+    assert isinstance(data.y, np.ndarray)
+    assert data.y.tolist() == wanted
+    assert data.y.dtype.kind in "iU"
+
+
+def test_steps_in_numbers_and_one_matrix(tmp_path):
+    y = cells([np.arange(7.0)[None], np.arange(5.0)[None]])
+    data = read_sequences(mat(tmp_path, X=cells(SEQUENCES), Y=y))
+    assert [part.tolist() for part in data.y] == [list(range(7)), list(range(5))]
+    data = read_sequences(mat(tmp_path, X=SEQUENCES[0], Y=categorical("abababa")))
+    assert (data.x[0].shape, data.y[0].tolist()) == ((7, 3), list("abababa"))
+    texts = cells(["walk"] * 6 + ["stand still"])
+    data = read_sequences(mat(tmp_path, X=SEQUENCES[0], Y=texts))
+    assert data.y[0].tolist() == ["walk"] * 6 + ["stand still"]
+
+
+def test_layout(tmp_path):
+    upright = cells([s.T for s in SEQUENCES])
+    assert [x.shape for x in read_sequences(mat(tmp_path, X=upright, Y=PER_STEP)).x] == [
+        (7, 3), (5, 3)]  # fmt: skip
+    path = mat(tmp_path, X=upright)
+    assert [x.shape for x in read_sequences(path, layout="TC").x] == [(7, 3), (5, 3)]
+    assert refusal(path) == (
+        "X{2} has shape (5, 3) and X{1} has (7, 3), but in layout 'CT' all need the same number "
+        "of features: correct them, or give the other layout."
+    )
+    path = mat(tmp_path, X=upright, Y=PER_STEP)
+    assert refusal(path, layout="CT") == (
+        "X{1} has shape (7, 3), but 7 labels, which is not its number of steps in layout 'CT': "
+        "correct the labels, or give the other layout."
+    )
+    square = np.arange(9.0).reshape(3, 3)
+    path = mat(tmp_path, X=cells([square]), Y=cells([categorical("aba")]))
+    assert read_sequences(path).x[0].tolist() == square.T.tolist()
+    assert refusal(path, layout="BTC") == (
+        "layout is 'BTC', but 'CT' (D x T) or 'TC' (T x D) was wanted: choose one."
+    )
+
+
+def test_three_axes(tmp_path):
+    block = np.arange(24.0).reshape(3, 4, 2)  # D x T x B
+    data = read_sequences(mat(tmp_path, X=block, Y=np.array([[1.0, 2.0]])))
+    assert [x.tolist() for x in data.x] == [block[:, :, 0].T.tolist(), block[:, :, 1].T.tolist()]
+    assert data.ids == ["X(:,:,1)", "X(:,:,2)"]
+
+
+def test_single_stays_single_and_integers_become_double(tmp_path):
+    path = mat(tmp_path, X=SEQUENCES[0].astype(np.float32))
+    assert read_sequences(path).x[0].dtype == np.float32
+    path = mat(tmp_path, X=SEQUENCES[0].astype(np.int16))
+    assert read_sequences(path).x[0].dtype == np.float64
+
+
+def test_choice_of_variables(tmp_path):
+    x, y = cells(SEQUENCES), np.array([[1.0], [2.0]])
+    path = mat(tmp_path, XTrain=x, TTrain=y, XTest=cells(SEQUENCES[:1]), other=y)
+    assert refusal(path) == (
+        "path FILE holds the variables TTrain, XTest, XTrain, other, but one whose name starts "
+        "with X (such as XTrain) was wanted: choose with x_name."
+    )
+    assert read_sequences(path, x_name="XTrain").y.tolist() == [1, 2]
+    assert read_sequences(path, x_name="XTest").y is None
+    assert read_sequences(path, x_name="XTrain", y_name="other").y.tolist() == [1, 2]
+    assert read_sequences(path, x_name="XTrain", y_name="").y is None
+    assert refusal(path, x_name="Xtrain") == (
+        "x_name is 'Xtrain', but the variables of FILE are TTrain, XTest, XTrain, other: name one "
+        "of them."
+    )
+    path = mat(tmp_path, X=x, Yes=y)
+    assert refusal(path) == (
+        "path FILE holds Yes, but no labels that go with X by name: choose with y_name, or give "
+        "y_name='' to read none."
+    )
+    path = mat(tmp_path, X=x, t=np.arange(7.0)[None])
+    assert read_sequences(path).y is None
+
+
+REFUSALS = {
+    "cells": ({"Y": cells([categorical("abababa")] * 3)},
+              "Y has 3 cells, but there are 2 sequences: give a cell for each sequence with a "
+              "label for each step, or one label for each sequence."),
+    "labels": ({"Y": np.array([[1.0, 2.0, 3.0]])},
+               "Y has 3 labels, but there are 2 sequences: give a cell for each sequence with a "
+               "label for each step, or one label for each sequence."),
+    "steps": ({"Y": cells([categorical("abababa"), categorical("abab")])},
+              "X{2} has shape (3, 5), but 4 labels, which is not its number of steps in layout "
+              "'CT': correct the labels, or give the other layout."),
+    "fraction": ({"Y": np.array([[1.0, 2.5]])},
+                 "Y has a label that is no whole number at position 2, but every label has to be "
+                 "known: correct it in MATLAB."),
+    "undefined": ({"Y": cells([categorical("abababa"), categorical("abcab")])},
+                  "Y{2} has an undefined category at position 3, but every label has to be known: "
+                  "correct it in MATLAB."),
+    "mixed": ({"Y": cells([categorical("abababa"), np.ones((1, 5))])},
+              "Y holds text in some cells and numbers in others, but one kind was wanted: convert "
+              "them in MATLAB with categorical()."),
+    "struct": ({"Y": {"a": np.ones((1, 1))}},
+               "Y is of type [('a', 'O')], but labels were wanted: convert it in MATLAB with "
+               "categorical()."),
+    "text in X": ({"X": "hello"},
+                  "X is of type <U5, but a matrix of real numbers was wanted: convert it in "
+                  "MATLAB with double()."),
+    "complex": ({"X": np.ones((2, 3)) * 1j},
+                "X is of type complex128, but a matrix of real numbers was wanted: convert it in "
+                "MATLAB with double()."),
+    "empty cell": ({"X": cells([SEQUENCES[0], np.zeros((3, 0))])},
+                   "X{2} has shape (3, 0), but a filled D x T matrix was wanted: remove or "
+                   "reshape it."),
+    "nan": ({"X": cells([SEQUENCES[0], np.array([[1.0, 2.0], [3.0, 4.0], [5.0, np.nan]])])},
+            "X{2} of FILE has nan at step 1, feature 2, but only finite numbers can be used: fill "
+            "in or remove that step."),
+    "features": ({"X": cells([SEQUENCES[0], np.ones((2, 5))])},
+                 "X{2} has shape (2, 5) and X{1} has (3, 7), but in layout 'CT' all need the same "
+                 "number of features: correct them, or give the other layout."),
+    "no X": ({"X": None, "data": np.ones((2, 2))},
+             "path FILE holds the variables data, but one whose name starts with X (such as "
+             "XTrain) was wanted: choose with x_name."),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_refusal(tmp_path, name):
+    changes, sentence = REFUSALS[name]
+    variables = {"X": cells(SEQUENCES)} | changes
+    path = mat(tmp_path, **{k: v for k, v in variables.items() if v is not None})
+    assert refusal(path) == sentence
+
+
+@pytest.mark.parametrize("version", ["v7", "v7.3"])
+def test_broken_file(tmp_path, version):
+    path = mat(tmp_path, version, X=cells(SEQUENCES), Y=PER_STEP)
+    whole = path.read_bytes()
+    for size in (0, 3, 200, len(whole) // 2):
+        path.write_bytes(whole[:size])
+        sentence = refusal(path)
+        assert sentence.startswith("path FILE cannot be read (")
+        assert sentence.endswith(
+            "), but a whole MAT-file was wanted: save it again in MATLAB with the option '-v7'."
+        )
+
+
+def test_text_file_named_mat(tmp_path):
+    path = tmp_path / "a.mat"
+    path.write_text("sequence,x\n" * 30)
+    assert refusal(path) == (
+        "path FILE cannot be read (Invalid endian indicator in MAT-file header), but a whole "
+        "MAT-file was wanted: save it again in MATLAB with the option '-v7'."
+    )
+
+
+def test_without_mat_io(tmp_path, monkeypatch):
+    path = mat(tmp_path, X=SEQUENCES[0])
+    monkeypatch.setitem(sys.modules, "matio", None)
+    with pytest.raises(ImportError) as error:
+        read_sequences(path)
+    assert str(error.value) == (
+        "Reading .mat files needs SciPy and mat-io: pip install 'minilstm[mat]'."
+    )

@@ -1,0 +1,86 @@
+"""The front door of the readers, and what both writers refuse before they touch a file.
+A refusal is asserted word for word, with FILE in place of the path."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from minilstm.data import read_sequences, write_csv, write_npz
+from minilstm.errors import DataError
+
+X = [np.array([[0.1, 2.0], [-3.5, 1e-30], [7.0, 8.0]]), np.array([[1 / 3, 5.0]])]
+STEPS = [np.array(["go", "stop", "go"]), np.array(["stop"])]
+
+
+def refusal(path, **options):
+    with pytest.raises(DataError) as error:
+        read_sequences(path, **options)
+    return str(error.value).replace(repr(str(path)), "FILE")
+
+
+def test_unknown_suffix(tmp_path):
+    assert refusal(tmp_path / "data.xlsx") == (
+        "path FILE ends in '.xlsx', but a file of sequences ends in .mat, .npz, .csv or .ts: "
+        "convert it to one of those, with minilstm.data.write_npz say."
+    )
+
+
+@pytest.mark.parametrize("suffix", [".mat", ".npz", ".csv", ".ts"])
+def test_missing_file_and_folder(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    with pytest.raises(FileNotFoundError) as error:
+        read_sequences(path)
+    assert str(error.value) == (
+        f"path {str(path)!r} does not exist, but a data file was wanted: check the name."
+    )
+    path.mkdir()
+    assert refusal(path) == "path FILE is a folder, but one file was wanted: name the file."
+
+
+def test_option_of_another_format(tmp_path):
+    assert refusal(tmp_path / "a.npz", label_per="step") == (
+        "label_per='step' was given for a .npz file, but label_per is an option of .csv files "
+        "only: leave it out."
+    )
+
+
+@pytest.mark.parametrize("write", [write_npz, write_csv])
+def test_writers_refuse_and_leave_nothing(tmp_path, write):
+    path = tmp_path / f"a.{write.__name__.removeprefix('write_')}"
+    path.write_text("as before")
+    bad = [X[0], np.array([[np.inf, 0.0]])]
+    for x, y, options, sentence in (
+        (bad, None, {}, "x[1] has inf at step 0, feature 0, but only finite numbers can be used: "
+         "fill in or remove that step."),
+        ([], None, {}, "x holds 0 sequences, but at least 1 was wanted: check what was written."),
+        (X, STEPS[:1], {}, "y has 1 arrays of labels, but x has 2 sequences: give one array (T,) "
+         "for each sequence."),
+        (X, np.array([1, 2, 3]), {}, "y has shape (3,), but x has 2 sequences: give one label for "
+         "each sequence, shape (2,), or a list with one array (T,) for each."),
+        (X, STEPS[::-1], {}, "y[0] has shape (1,), but x[0] has 3 steps: give one label for each "
+         "step, shape (3,)."),
+        (X, None, {"ids": ["a", "a"]}, "ids has 1 different names, but there are 2 sequences: give "
+         "each a name of its own."),
+    ):  # fmt: skip
+        with pytest.raises(DataError) as error:
+            write(path, x, y, **options)
+        assert str(error.value) == sentence
+    with pytest.raises(DataError, match="labels of type float64"):
+        write(path, X, [np.zeros(3), np.zeros(1)])
+    assert path.read_text() == "as before"
+    assert len(list(tmp_path.iterdir())) == 1
+    with pytest.raises(DataError) as error:
+        write(tmp_path / "a.txt", X)
+    assert str(error.value) == (
+        f"path {str(tmp_path / 'a.txt')!r} ends in '.txt', but {path.suffix} was wanted: rename it."
+    )
+
+
+def test_npz_writer_wants_one_float_type(tmp_path):
+    with pytest.raises(DataError) as error:
+        write_npz(tmp_path / "a.npz", [X[0], X[1].astype(np.float32)])
+    assert str(error.value) == (
+        "x has the types float32, float64, but one float type for all was wanted: convert the "
+        "arrays first."
+    )
