@@ -364,7 +364,9 @@ class Network:
         return net
 
     def _self_test(self) -> tuple[Array, Array]:
-        x = np.random.default_rng(0).standard_normal((16, self.input_size)).astype(self.dtype)
+        x = np.random.default_rng(0).standard_normal((16, self.input_size))  # (16, D)
+        mean = getattr(self.layers[0], "mean", None)
+        x = (x if mean is None else x + mean).astype(self.dtype)  # where the network has learned
         return x, self._reference_scores(x)
 
     def _reference_scores(self, x: Array) -> Array:

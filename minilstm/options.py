@@ -19,7 +19,7 @@ _CHOICES = {
     "plots": ("none", "training-progress"),
     "execution_environment": ("auto", "cpu", "gpu"),
     "output_network": ("auto", "last-iteration", "best-validation"),
-    "dtype": ("float32", "float64"),
+    "dtype": ("auto", "float32", "float64"),
 }
 _METRICS = ("accuracy",)
 
@@ -58,7 +58,8 @@ class TrainingOptions:
     plot_file : where that picture goes
     verbose : print a table, and a progress bar with the time left
     verbose_frequency : iterations between rows of the table
-    dtype : "float32" or "float64", of parameters and arithmetic
+    dtype : "float32" or "float64", of parameters and arithmetic; "auto" is float32, or the dtype
+        of the Network whose training goes on
     seed : whole number from which initial parameters and shuffling are drawn
 
     Raises
@@ -104,7 +105,7 @@ class TrainingOptions:
     plot_file: str | os.PathLike[str] = "training-progress.png"
     verbose: bool = True
     verbose_frequency: int = 50
-    dtype: str = "float32"
+    dtype: str = "auto"
     seed: int = 0
 
     def __post_init__(self) -> None:

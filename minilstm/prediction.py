@@ -98,9 +98,10 @@ def measure(scores: Array, targets: IntArray) -> dict[str, float]:
     >>> measure(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([0, 1]))
     {'loss': 0.0, 'accuracy': 1.0}
     """
-    true = scores[np.arange(len(targets)), targets].astype(np.float64)  # (N,)
-    with np.errstate(divide="ignore"):  # a score of exactly 0 is an infinite loss
-        loss = float(-np.log(true).mean())
+    true = scores[np.arange(len(targets)), targets]  # (N,)
+    # A score that underflowed to 0 counts as the smallest number there is, not as infinite loss.
+    true = np.maximum(true, np.finfo(true.dtype).tiny).astype(np.float64)
+    loss = float(-np.log(true).mean())
     return {"loss": loss + 0.0, "accuracy": float((scores.argmax(axis=1) == targets).mean())}
 
 

@@ -121,16 +121,17 @@ def _prepare(
     chain = old.layers if old else name_layers(layers)  # type: ignore[arg-type]
     first = chain[0]
     assert isinstance(first, SequenceInput)  # name_layers has checked
-    batch = as_batch(x, first.input_size, options.dtype)
+    dtype = options.dtype
+    if dtype == "auto":
+        dtype = old.dtype.name if old else "float32"
+    batch = as_batch(x, first.input_size, dtype)
     labels = as_labels(y, batch, output_mode(chain))
     classes = find_classes(labels) if old is None or old.classes is None else old.classes
     targets = to_targets(labels, classes)
     check_classifier(chain, len(classes))
     chain = (_with_statistics(first, batch, options), *chain[1:])
     rng = _generators(options)[0]
-    net = Network(
-        chain, old.parameters if old else None, classes=classes, dtype=options.dtype, rng=rng
-    )
+    net = Network(chain, old.parameters if old else None, classes=classes, dtype=dtype, rng=rng)
     return net, _Data(batch.sequences, targets)
 
 
@@ -357,7 +358,7 @@ class _Training:
         largest = max(float(np.abs(s).max()) for s in self.data.sequences)
         if not losses and broken:
             cause = f"{broken[0]} of the network handed in is not finite: start from another"
-        elif not losses or (largest > 1e4 and self.options.dtype == "float32"):
+        elif not losses or (largest > 1e4 and self.net.dtype == np.float32):
             cause = (
                 f"the data reach {largest:.3g}: scale them, or use "
                 "SequenceInput(..., normalization='zerocenter')"

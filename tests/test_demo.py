@@ -3,9 +3,12 @@ Every Python block, every command and every file of the README's map is tried.""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import re
+import runpy
 import shlex
 from pathlib import Path
 
@@ -33,9 +36,6 @@ def skeleton(line: str) -> str:
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
-    import contextlib
-    import io
-
     folder = tmp_path_factory.mktemp("demo")
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
@@ -117,7 +117,8 @@ def test_readme_commands_run(tmp_path, monkeypatch, capsys):
         words = shlex.split(re.sub(r"^cat \S+ \| | > \S+$", "", command))
         assert words[0] == "minilstm"
         if "stream" in words:
-            monkeypatch.setattr("sys.stdin", (tmp_path / "sensor.csv").open())
+            rows = (tmp_path / "sensor.csv").read_text()
+            monkeypatch.setattr("sys.stdin", io.StringIO(rows))
         assert main(words[1:]) == 0, command
         tried.add(words[1])
     capsys.readouterr()
@@ -147,8 +148,6 @@ def test_readme_links_lead_somewhere():
 
 
 def test_examples(monkeypatch, capsys):
-    import runpy
-
     activity = runpy.run_path(str(ROOT / "examples/human_activity.py"))
     assert activity["main"](scale=0.02) >= 0.97
     vowels = runpy.run_path(str(ROOT / "examples/japanese_vowels.py"))

@@ -195,6 +195,16 @@ def test_zerocenter_subtracts_the_mean_in_the_dtype_of_the_data():
     assert state is None and rows.tolist() == [[1, 1], [3, -2]]
 
 
+def test_zerocenter_without_a_mean_is_an_error_not_nan():
+    layer = ml.SequenceInput(1, "zerocenter", name="input")
+    message = (
+        "the layer 'input' has normalization 'zerocenter' but no mean; train the network, or give "
+        "SequenceInput its mean."
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        layer.forward(load_backend("numpy"), {}, Signal(np.ones((1, 1)), np.array([1])), None)
+
+
 def test_last_gives_each_sequences_own_last_step():
     backend = load_backend("numpy")
     rng = np.random.default_rng(0)
@@ -265,3 +275,10 @@ def test_wrong_options_are_named(build, message):
 def test_unknown_options_are_refused():
     with pytest.raises(TypeError, match="outputmode"):
         ml.LSTM(3, outputmode="last")
+
+
+@pytest.mark.parametrize("layer", [ml.LSTM, ml.FullyConnected])
+@pytest.mark.parametrize("value", ["x", -1, np.nan, True])
+def test_factors_are_numbers_of_at_least_0(layer, value):
+    with pytest.raises(ValueError, match=r"bias_l2_factor is .*; give a number of at least 0\."):
+        layer(3, bias_l2_factor=value)

@@ -35,7 +35,7 @@ METHODS = "choose one of 'l2norm', 'global-l2norm', 'absolute-value'."
             {"output_network": "best"},
             "output_network is 'best'; choose one of 'auto', 'last-iteration', 'best-validation'.",
         ),
-        ({"dtype": "float16"}, "dtype is 'float16'; choose one of 'float32', 'float64'."),
+        ({"dtype": "float16"}, "dtype is 'float16'; choose one of 'auto', 'float32', 'float64'."),
         ({"metrics": ["auc"]}, "metrics holds 'auc'; choose from ['accuracy']."),
         ({"metrics": None}, "metrics is None; give a list, such as ['accuracy'] or []."),
         ({"max_epochs": 0}, f"max_epochs is 0; {WHOLE} 1."),
@@ -122,7 +122,7 @@ def test_defaults_are_the_references():
         "plot_file": "training-progress.png",
         "verbose": True,
         "verbose_frequency": 50,
-        "dtype": "float32",
+        "dtype": "auto",
         "seed": 0,
     }
 

@@ -378,3 +378,14 @@ def test_training_goes_on_from_a_network_and_leaves_it_alone():
     ups = [n for n, label in enumerate(y) if label == "up"]
     one_class, _ = train([x[n] for n in ups], y[ups], net, max_epochs=1)
     assert one_class.classes.tolist() == ["down", "up"]  # the network's, not those of the data
+
+
+def test_a_float64_network_stays_float64_when_its_training_goes_on():
+    rng = np.random.default_rng(0)
+    x, y = [rng.normal(size=(9, 2)) for _ in range(3)], [np.arange(9) % 2 for _ in range(3)]
+    layers = [ml.SequenceInput(2), ml.LSTM(3), ml.FullyConnected(2), ml.Softmax()]
+    options = ml.TrainingOptions(max_epochs=1, verbose=False)
+    net, _ = ml.train(x, y, layers, options=options)
+    assert net.dtype == np.float32
+    wide, _ = ml.train(x, y, net.replace(dtype="float64"), options=options)
+    assert wide.dtype == np.float64

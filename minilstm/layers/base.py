@@ -94,6 +94,19 @@ def check_size(layer: str, argument: str, value: Any) -> None:
         raise ValueError(f"{layer}: {argument} is {value!r}; give a whole number of at least 1.")
 
 
+def check_factors(layer: Layer) -> None:
+    """Raise unless every learning-rate and L2 factor of a layer is a number of at least 0."""
+    for field in dataclasses.fields(layer):
+        value = getattr(layer, field.name)
+        if not field.name.endswith("_factor"):
+            continue
+        number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+        if not number or not 0 <= value < np.inf:
+            raise ValueError(
+                f"{type(layer).__name__}: {field.name} is {value!r}; give a number of at least 0."
+            )
+
+
 def check_choice(layer: str, argument: str, value: Any, choices: tuple[str, ...]) -> None:
     """Raise unless an option is one of the known names."""
     if value not in choices:

@@ -9,7 +9,15 @@ from typing import Any, ClassVar
 from minilstm.backend import Backend
 from minilstm.functional.lstm import LSTMState
 from minilstm.layers import initializers
-from minilstm.layers.base import Array, Layer, Parameter, Parameters, Signal, check_size
+from minilstm.layers.base import (
+    Array,
+    Layer,
+    Parameter,
+    Parameters,
+    Signal,
+    check_factors,
+    check_size,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +50,7 @@ class FullyConnected(Layer):
 
     def __post_init__(self) -> None:
         check_size("FullyConnected", "num_outputs", self.num_outputs)
+        check_factors(self)
 
     @property
     def label(self) -> str:

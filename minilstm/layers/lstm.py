@@ -19,6 +19,7 @@ from minilstm.layers.base import (
     Parameters,
     Signal,
     check_choice,
+    check_factors,
     check_size,
 )
 
@@ -62,6 +63,7 @@ bias_learn_rate_factor : multiply the learning rate of that array
     def __post_init__(self) -> None:
         check_size("LSTM", "num_hidden_units", self.num_hidden_units)
         check_choice("LSTM", "output_mode", self.output_mode, ("sequence", "last"))
+        check_factors(self)
 
     @property
     def label(self) -> str:
