@@ -4,7 +4,7 @@ The content goes to a temporary file in the same folder, which then takes the fi
 from __future__ import annotations
 
 import os
-import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
@@ -40,16 +40,11 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[IO[bytes]], 
             f"path is {str(path)!r}, but the folder {str(path.parent)!r} does not exist; "
             "create it first or choose another."
         )
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    beside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.part")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with open(beside, "xb") as file:
             write(file)
-        # mkstemp makes private files; the result gets the permissions any new file would have.
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
     return path

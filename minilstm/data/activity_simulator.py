@@ -69,8 +69,13 @@ def draw_people(rng: np.random.Generator, count: int) -> list[Person]:
     """
     table = {}
     for name, (low, high) in TRAITS.items():
-        cell = (rng.permutation(count) + rng.random(count)) / count  # (count,)
-        table[name] = low + (high - low) * cell
+        cells = rng.permutation(count)  # (count,)
+        if cells[-1] in (0, count - 1):
+            # The person to test on is never the one at the end of a range: a network that has
+            # seen six people is asked to fill in between them, not to go beyond them.
+            middle = int(np.flatnonzero(cells == count // 2)[0])
+            cells[[middle, -1]] = cells[[-1, middle]]
+        table[name] = low + (high - low) * (cells + rng.random(count)) / count
     people: list[Person] = []
     # A third carries the phone upside down at first, but never the last person, who is the one
     # to test on: one stranger more in that minority would be a test of luck.

@@ -30,12 +30,14 @@ def human_activity(
     person. Every recording holds one bout of each activity; the six orders are counterbalanced
     so that each activity follows each other one. Its sizes are those of the recordings that
     MathWorks' example uses, its averages and spreads resemble theirs, and no sample is theirs.
+    The simulator was tuned until the example's network learns it: a demonstration, no benchmark.
 
     Parameters
     ----------
     path : str or os.PathLike, optional
         A folder with MathWorks' HumanActivityTrain.mat and HumanActivityTest.mat, which are then
-        read (this needs SciPy and mat-io), as float32.
+        read (this needs SciPy and mat-io), as float32. Every bout of their test person is a copy of
+        one in their training files.
     seed : int
         Which simulated people; the same seed always gives the same bits. Not with `path`.
     scale : float

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minilstm.errors import DataError
+from minilstm.files import write_atomically
 
 from .style import DPI, require_matplotlib
 
@@ -89,15 +90,4 @@ def save_figure(figure: Axes | Figure, path: str | os.PathLike[str], *, dpi: flo
     # SVG names its parts by hashes salted at random, unless this setting gives the salt.
     with matplotlib.rc_context({"svg.hashsalt": "minilstm", "pdf.fonttype": 42}):
         root.savefig(content, format=kind, dpi=dpi, metadata=UNDATED[kind])
-    write_bytes(target, content.getvalue())
-    return target
-
-
-def write_bytes(target: Path, content: bytes) -> None:
-    """Write a file beside its place and move it there in one stroke."""
-    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        beside.write_bytes(content)
-        os.replace(beside, target)
-    finally:
-        beside.unlink(missing_ok=True)
+    return write_atomically(target, lambda file: file.write(content.getvalue()))
