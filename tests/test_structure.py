@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "optimizers": set(),
     "options": set(),
     "training_info": {"files"},
-    "plots": {"errors"},
+    "plots": {"errors", "files"},
     "progress": {"plots", "training_info", "options"},
     "train": {
         "progress", "training_info", "options", "optimizers", "network", "layers", "backend",
