@@ -105,7 +105,8 @@ def streaming(
 
 def _same(scores: Array, expected: Array) -> None:
     error = float(np.abs(scores - expected).max())
-    assert error < 1e-4, f"scores differ from minilstm's by {error:.1e}"
+    if not error < 1e-4:
+        raise AssertionError(f"scores differ from minilstm's by {error:.1e}.")
 
 
 def _hidden(net: Network) -> int:
