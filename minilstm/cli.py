@@ -7,11 +7,12 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import minilstm
 from minilstm import commands
-from minilstm.backend import NAMES, set_backend, set_num_threads
+from minilstm.backend import NAMES, set_num_threads, use_backend
 from minilstm.errors import DivergedError
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -38,11 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as stop:  # argparse has already said why
         return int(stop.code or 0)
     try:
-        if getattr(options, "threads", None):
+        if options.threads:
             set_num_threads(options.threads)
-        if getattr(options, "backend", None):
-            set_backend(options.backend)
-        result = options.run(options)
+        with use_backend(options.backend) if options.backend else nullcontext():
+            result = options.run(options)
     except KeyboardInterrupt:
         print("stopped by Ctrl-C", file=sys.stderr)
         return INTERRUPTED

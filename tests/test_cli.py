@@ -19,15 +19,6 @@ from minilstm.cli import main
 from minilstm.data import write_csv, write_npz
 
 
-@pytest.fixture(autouse=True)
-def _restore_backend():
-    from minilstm import backend
-
-    before = backend._everywhere
-    yield
-    backend._everywhere = before
-
-
 def make_data(seed: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
     rng = np.random.default_rng(seed)
     x = [rng.normal(size=(T, 2)) for T in (40, 25, 33)]
@@ -217,6 +208,15 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments, words, capsys, tmp_pat
     assert list(tmp_path.iterdir()) == []
     assert main([*arguments, "--json"]) == 2
     assert last_json(capsys)["exit_code"] == 2
+
+
+def test_the_backend_of_a_command_ends_with_it(files, capsys):
+    from minilstm.backend import current_backend
+
+    before = current_backend().name
+    assert main(["info", "--backend", "numpy", "--json"]) == 0
+    assert last_json(capsys)["backend"] == "numpy"
+    assert current_backend().name == before
 
 
 def test_bad_usage_is_exit_code_2(capsys):
