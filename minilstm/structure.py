@@ -19,7 +19,7 @@ _SHORT_NAMES = {"sequence_input": "input", "fully_connected": "fc"}
 
 
 class Slot(NamedTuple):
-    """One learnable array of the network: its key, its description, its layer's input size."""
+    """One learnable array of the network: its key and its description."""
 
     key: str  # "lstm/input_weights"
     parameter: Parameter

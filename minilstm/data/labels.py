@@ -13,7 +13,6 @@ from minilstm.data.batch import Batch
 from minilstm.errors import DataError
 
 Array = NDArray[Any]
-Labels = list[Array] | Array
 
 
 def as_labels(y: Any, batch: Batch, output_mode: str, name: str = "y") -> list[Array]:
