@@ -26,12 +26,20 @@ class Backend:
     name: str
     lstm_forward: Callable[..., Any]
     lstm_backward: Callable[..., Any]
+    lstm_pack: Callable[..., Any]
+    lstm_advance: Callable[..., Any]
+    lstm_restore: Callable[..., Any]
     fully_connected_forward: Callable[..., Any]
     fully_connected_backward: Callable[..., Any]
     softmax_forward: Callable[..., Any]
     softmax_backward: Callable[..., Any]
     softmax_cross_entropy_forward: Callable[..., Any]
     softmax_cross_entropy_backward: Callable[..., Any]
+    classifier_loss: Callable[..., Any]
+    gradient_norm: Callable[..., Any]
+    adam_step: Callable[..., Any]
+    #: a whole network's time step as one call; None runs a stream layer by layer
+    make_stepper: Callable[..., Any] | None = None
 
 
 @contextmanager
@@ -124,6 +132,18 @@ def set_num_threads(n: int) -> None:
         threads.set_num_threads(n)
 
 
+@contextmanager
+def reuse_memory(backend: Backend) -> Iterator[None]:
+    """Let a backend keep freed arrays for its next call, as long as the ``with`` block runs."""
+    if backend.name != "numba":
+        yield
+        return
+    from minilstm.kernels.numba import buffers
+
+    with buffers.reuse_memory():
+        yield
+
+
 @cache
 def is_installed(package: str) -> bool:
     """Whether a package could be imported, found without importing it."""
@@ -132,18 +152,32 @@ def is_installed(package: str) -> bool:
 
 @cache
 def _numpy() -> Backend:
-    from minilstm.functional import cross_entropy, fully_connected, lstm, softmax
+    from minilstm.functional import (
+        adam,
+        classifier_loss,
+        cross_entropy,
+        fully_connected,
+        lstm,
+        lstm_spans,
+        softmax,
+    )
 
     return Backend(
         name="numpy",
         lstm_forward=lstm.lstm_forward,
         lstm_backward=lstm.lstm_backward,
+        lstm_pack=lstm_spans.lstm_pack,
+        lstm_advance=lstm_spans.lstm_advance,
+        lstm_restore=lstm_spans.lstm_restore,
         fully_connected_forward=fully_connected.fully_connected_forward,
         fully_connected_backward=fully_connected.fully_connected_backward,
         softmax_forward=softmax.softmax_forward,
         softmax_backward=softmax.softmax_backward,
         softmax_cross_entropy_forward=cross_entropy.softmax_cross_entropy_forward,
         softmax_cross_entropy_backward=cross_entropy.softmax_cross_entropy_backward,
+        classifier_loss=classifier_loss.classifier_loss,
+        gradient_norm=adam.gradient_norm,
+        adam_step=adam.adam_step,
     )
 
 
@@ -155,10 +189,17 @@ def _numba() -> Backend:
         name="numba",
         lstm_forward=kernels.lstm_forward,
         lstm_backward=kernels.lstm_backward,
+        lstm_pack=kernels.lstm_pack,
+        lstm_advance=kernels.lstm_advance,
+        lstm_restore=kernels.lstm_restore,
         fully_connected_forward=kernels.fully_connected_forward,
         fully_connected_backward=kernels.fully_connected_backward,
         softmax_forward=kernels.softmax_forward,
         softmax_backward=kernels.softmax_backward,
         softmax_cross_entropy_forward=kernels.softmax_cross_entropy_forward,
         softmax_cross_entropy_backward=kernels.softmax_cross_entropy_backward,
+        classifier_loss=kernels.classifier_loss,
+        gradient_norm=kernels.gradient_norm,
+        adam_step=kernels.adam_step,
+        make_stepper=kernels.make_stepper,
     )

@@ -10,9 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.backend import Backend, load_backend
+from minilstm.data.batch import as_batch
+from minilstm.data.labels import as_labels, to_targets
 from minilstm.functional.lstm import LSTMState
-from minilstm.functional.ragged import IntArray
+from minilstm.functional.ragged import IntArray, pack_with_targets
 from minilstm.layers import Signal
+from minilstm.structure import check_classifier, output_size
 
 Array = NDArray[Any]
 
@@ -24,6 +27,24 @@ class GradientProblem(NamedTuple):
     loss: Callable[[Mapping[str, Array]], Any]  # some arrays replaced, real or complex
     gradients: Callable[[], dict[str, Array]]
     backend: str
+
+
+def from_data(net: Any, x: Any, y: Any, backend: Backend) -> GradientProblem:
+    """The problem of labelled sequences, in whatever form a user has them.
+
+    Parameters
+    ----------
+    net : Network of any dtype; the problem is in float64
+    x, y : as for `minilstm.train`
+    backend : runs the backward pass
+    """
+    batch = as_batch(x, net.input_size, np.float64, "x")
+    labels = as_labels(y, batch, net.output_mode, "y")
+    classes = np.arange(output_size(net.layers)) if net.classes is None else net.classes
+    check_classifier(net.layers, len(classes))
+    packed, targets = pack_with_targets(batch.sequences, to_targets(labels, classes))
+    signal = Signal(packed.rows, packed.active)
+    return build(net.replace(dtype=np.float64), signal, targets, backend)
 
 
 def build(net: Any, signal: Signal, targets: IntArray, backend: Backend) -> GradientProblem:

@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.backend import load_backend
 from minilstm.errors import ModelFileError
 from minilstm.files import write_atomically
-from minilstm.layers import LSTM, FullyConnected, Layer, SequenceInput, Softmax
+from minilstm.layers import LSTM, FullyConnected, Layer, SequenceInput, Signal, Softmax
 
 Array = NDArray[Any]
 
@@ -172,6 +173,21 @@ def read_model(path: str | os.PathLike[str]) -> ModelContents:
         return contents
     except (KeyError, TypeError, ValueError) as error:
         raise damaged(path, str(error)) from error
+
+
+def self_test(net: Any) -> tuple[Array, Array]:
+    """An input (16, D) for a network, and the scores that the NumPy reference gives for it."""
+    x = np.random.default_rng(0).standard_normal((16, net.input_size))  # (16, D)
+    mean = getattr(net.layers[0], "mean", None)
+    x = (x if mean is None else x + mean).astype(net.dtype)  # where the network has learned
+    return x, reference_scores(net, x)
+
+
+def reference_scores(net: Any, x: Array) -> Array:
+    """Scores of one sequence (T, D) on the NumPy reference, whatever the backend in force."""
+    signal = Signal(x, np.ones(len(x), np.int64))
+    scores: Array = net.forward(signal, backend=load_backend("numpy"))[0].rows
+    return scores
 
 
 def check_self_test(path: str | os.PathLike[str], contents: ModelContents, scores: Array) -> None:

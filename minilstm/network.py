@@ -6,6 +6,7 @@ Axes: B batch, T time, N rows of a packed ragged batch, D features, C classes.
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,23 +16,24 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from minilstm import gradient_problem, model_file
-from minilstm.backend import Backend, current_backend, load_backend
+from minilstm.backend import Backend, current_backend
 from minilstm.data.batch import as_batch
 from minilstm.data.labels import as_labels, to_targets
 from minilstm.errors import DataError
 from minilstm.functional.lstm import LSTMState
-from minilstm.functional.ragged import IntArray, pack_with_targets
+from minilstm.functional.ragged import IntArray
 from minilstm.gradient_problem import GradientProblem
 from minilstm.layers import Layer, SequenceInput, Signal
-from minilstm.prediction import check_state, measure, predict_batch
+from minilstm.memory import MemoryPlan, plan_memory
+from minilstm.prediction import check_state, measure, predict_batch, without_caches
+from minilstm.spans import LossAndGradients, loss_and_gradients
 from minilstm.stream import Stream
 from minilstm.structure import (
     check_classifier,
+    checked_parameters,
     initial_parameters,
     name_layers,
     output_mode,
-    output_size,
-    parameter_slots,
     summary_table,
 )
 
@@ -81,28 +83,12 @@ class Network:
             if rng is None:
                 raise ValueError("parameters and rng are both missing; give one of them.")
             parameters = initial_parameters(self.layers, rng, self.dtype)
-        self.parameters = self._checked(parameters)
+        self.parameters = checked_parameters(self.layers, parameters, self.dtype)
         self.classes = None if classes is None else np.array(classes)  # (C,)
         first = self.layers[0]
         assert isinstance(first, SequenceInput)  # name_layers has checked
         self.input_size = first.input_size
         self.output_mode = output_mode(self.layers)
-
-    def _checked(self, parameters: Mapping[str, ArrayLike]) -> dict[str, Array]:
-        slots = {key: p.shape for key, p in parameter_slots(self.layers)}
-        strangers = sorted(set(parameters) ^ set(slots))
-        if strangers:
-            raise ValueError(
-                f"parameters has {sorted(parameters)}, but the layers have {sorted(slots)}; "
-                f"mend {strangers}."
-            )
-        out = {}
-        for key, shape in slots.items():
-            value = np.asarray(parameters[key])
-            if value.shape != shape:
-                raise ValueError(f"{key} has shape {value.shape}, but its layer wants {shape}.")
-            out[key] = np.array(value, self.dtype, order="F")  # a copy: callers keep theirs
-        return out
 
     def replace(
         self,
@@ -117,6 +103,12 @@ class Network:
             classes=self.classes,
             dtype=self.dtype if dtype is None else dtype,
         )
+
+    def updated(self, parameters: dict[str, Array]) -> Network:
+        """The same network around new arrays of the same shapes, which are trusted, not checked."""
+        net = copy.copy(self)
+        net.parameters = {key: np.asfortranarray(p) for key, p in parameters.items()}
+        return net
 
     # ---------------------------------------------------------------- forward and backward
 
@@ -203,39 +195,53 @@ class Network:
         return grads, dstate0, gradient
 
     def loss_and_gradients(
-        self, signal: Signal, targets: IntArray, *, backend: Backend | None = None
-    ) -> tuple[float, Array, dict[str, Array]]:
-        """Cross-entropy of a packed batch, its scores, and the gradient of every learnable.
+        self,
+        signal: Signal,
+        targets: IntArray,
+        *,
+        backend: Backend | None = None,
+        memory_budget: float | str = "auto",
+        truncation: int | None = None,
+    ) -> LossAndGradients:
+        """Cross-entropy of a packed batch and the gradient of every learnable.
 
         Parameters
         ----------
         signal : rows (N, D) and active (T,)
         targets : (N,) class numbers, or (B,) for output mode "last", in packed order
         backend : None means the one in force
+        memory_budget : bytes for what backward needs, or "auto"; changes no bit of the result
+        truncation : cut gradients at multiples of so many steps; None means never
 
         Returns
         -------
-        loss : mean over all real steps (or sequences), nats
-        scores : (N, C) or (B, C)
-        grads : by "layer/parameter"
+        LossAndGradients: the mean loss in nats, right answers, gradients by "layer/parameter"
         """
-        backend = backend or current_backend()
-        logits, _, caches = self.forward(signal, backend=backend, layers=self.layers[:-1])
-        loss, cache = backend.softmax_cross_entropy_forward(logits.rows, targets)
-        dlogits = backend.softmax_cross_entropy_backward(cache)
-        grads, _, _ = self.backward(dlogits, caches, backend=backend)
-        return loss, cache.scores, grads
+        return loss_and_gradients(
+            self.layers,
+            self.by_layer(),
+            signal,
+            targets,
+            self.initial_state(int(signal.active[0])),
+            self.plan_memory(signal.active, memory_budget, truncation),
+            backend or current_backend(),
+            last_only=self.output_mode == "last",
+            truncation=truncation,
+        )
+
+    def plan_memory(
+        self,
+        active: IntArray,
+        memory_budget: float | str = "auto",
+        truncation: int | None = None,
+    ) -> MemoryPlan:
+        """What `loss_and_gradients` will keep and need; see `minilstm.memory.plan_memory`."""
+        size, dtype = self.input_size, self.dtype
+        return plan_memory(self.layers, size, active, dtype, memory_budget, truncation)
 
     def gradient_problem(self, x: Any, y: Any) -> GradientProblem:
         """This network's loss on labelled sequences, in float64, for `minilstm.gradcheck`."""
-        batch = as_batch(x, self.input_size, np.float64, "x")
-        labels = as_labels(y, batch, self.output_mode, "y")
-        classes = np.arange(output_size(self.layers)) if self.classes is None else self.classes
-        check_classifier(self.layers, len(classes))
-        packed, targets = pack_with_targets(batch.sequences, to_targets(labels, classes))
-        signal = Signal(packed.rows, packed.active)
-        wide = self.replace(dtype=np.float64)
-        return gradient_problem.build(wide, signal, targets, current_backend())
+        return gradient_problem.from_data(self, x, y, current_backend())
 
     # ---------------------------------------------------------------- prediction
 
@@ -278,9 +284,8 @@ class Network:
         """
         batch = as_batch(x, self.input_size, self.dtype, "x")
         start = self.check_state(state, len(batch.sequences))
-        backend = current_backend()
         scores, after = predict_batch(
-            lambda span, before: self.forward(span, before, backend=backend)[:2],
+            without_caches(self.layers, self.by_layer(), current_backend()),
             batch,
             start,
             last_only=self.output_mode == "last",
@@ -321,22 +326,29 @@ class Network:
         states = {a.name: a.initial_state(batch, self.dtype) for a in self.layers}
         return {name: s for name, s in states.items() if s is not None}
 
-    def stream(self) -> Stream:
+    def stream(self, batch: int | None = None) -> Stream:
         """Predict one time step at a time, with the state carried along.
+
+        Parameters
+        ----------
+        batch : number of sequences that step together; None means one, without a batch axis
 
         Returns
         -------
-        Stream, with ``step(x_t)``, ``reset()`` and ``state``; it keeps the backend in force now
+        Stream, with ``step(x_t)``, ``reset()`` and ``state``; it keeps the backend in force now,
+        and the values that the parameters have now
         """
-        return Stream(self.forward, self.check_state, self.input_size, self.dtype)
+        return Stream(
+            self.layers, self.by_layer(), self.forward, self.check_state, self.dtype, batch
+        )
 
     # ---------------------------------------------------------------- files and tables
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the network as one safetensors file, whole or not at all; `load` reads it."""
-        test_input, test_scores = self._self_test()
+        test = model_file.self_test(self)
         return model_file.write_model(
-            path, self.layers, self.parameters, self.classes, self.dtype, test_input, test_scores
+            path, self.layers, self.parameters, self.classes, self.dtype, *test
         )
 
     @classmethod
@@ -360,18 +372,10 @@ class Network:
             )
         except (TypeError, ValueError) as error:
             raise model_file.damaged(path, str(error)) from error
-        model_file.check_self_test(path, contents, net._reference_scores(contents.test_input))
+        model_file.check_self_test(
+            path, contents, model_file.reference_scores(net, contents.test_input)
+        )
         return net
-
-    def _self_test(self) -> tuple[Array, Array]:
-        x = np.random.default_rng(0).standard_normal((16, self.input_size))  # (16, D)
-        mean = getattr(self.layers[0], "mean", None)
-        x = (x if mean is None else x + mean).astype(self.dtype)  # where the network has learned
-        return x, self._reference_scores(x)
-
-    def _reference_scores(self, x: Array) -> Array:
-        active = np.ones(len(x), np.int64)  # (T,)
-        return self.forward(Signal(x, active), backend=load_backend("numpy"))[0].rows
 
     def summary(self) -> str:
         """A table of layers, their outputs and learnables."""
@@ -379,6 +383,10 @@ class Network:
 
     def __repr__(self) -> str:
         return f"Network\n{self.summary()}"
+
+    def by_layer(self) -> dict[str, dict[str, Array]]:
+        """The arrays of every layer, by the names of layer and parameter."""
+        return {layer.name: self._of(layer.name) for layer in self.layers}
 
     def _of(self, layer: str) -> dict[str, Array]:
         prefix = layer + "/"

@@ -1,16 +1,21 @@
 """Adam, the L2 term and the three ways to bound gradients, each a pure function.
 The order of a step is: add L2, bound the gradients, let Adam move the parameters.
 
-Every function takes and returns dicts of arrays by "layer/parameter" and changes no argument.
+`update` is the whole step, in one pass a parameter on the backend that is handed in; the other
+functions are its parts, one by one. Every function takes and returns dicts of arrays by
+"layer/parameter" and changes no argument.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from minilstm.functional.adam import AdamRule
 
 Array = NDArray[Any]
 Arrays = Mapping[str, Array]
@@ -98,6 +103,80 @@ def adam_update(
         step = number(learn_rate * factor * correction)
         new[key] = p - step * m[key] / (np.sqrt(v[key]) + number(epsilon))  # (3)
     return new, AdamState(t, m, v)
+
+
+def update(
+    backend: Any,
+    parameters: Arrays,
+    gradients: Arrays,
+    state: AdamState,
+    learn_rate: float,
+    *,
+    gradient_decay_factor: float = 0.9,
+    squared_gradient_decay_factor: float = 0.999,
+    epsilon: float = 1e-8,
+    gradient_threshold: float = math.inf,
+    gradient_threshold_method: str = "l2norm",
+    l2: Mapping[str, float] | None = None,
+    learn_rate_factors: Mapping[str, float] | None = None,
+) -> tuple[dict[str, Array], AdamState, float]:
+    """Add L2, bound the gradients, take one step of Adam: one fused pass a parameter.
+
+    Parameters
+    ----------
+    backend : Backend, whose `gradient_norm` and `adam_step` compute
+    parameters, gradients, state, learn_rate, gradient_decay_factor, \
+squared_gradient_decay_factor, epsilon, learn_rate_factors : as for `adam_update`
+    gradient_threshold : bound; inf means none
+    gradient_threshold_method : "l2norm", "global-l2norm" or "absolute-value"; see `CLIPPING`
+    l2 : as the factors of `add_l2`; None means none
+
+    Returns
+    -------
+    parameters : new arrays
+    state : AdamState after the step
+    norm : Euclidean norm over all gradients, L2 term included, before they were bounded
+
+    Examples
+    --------
+    >>> from minilstm.backend import load_backend
+    >>> p = {"w": np.array([1.0])}
+    >>> new, _, norm = update(load_backend("numpy"), p, {"w": np.array([0.3])}, adam_init(p), 0.1)
+    >>> round(float(new["w"][0]), 6), round(norm, 6)
+    (0.9, 0.3)
+    """
+    l2 = l2 or {}
+    norms = {
+        key: backend.gradient_norm(p, gradients[key], l2.get(key, 0.0))
+        for key, p in parameters.items()
+    }
+    norm = math.hypot(*norms.values())
+    t = state.t + 1
+    b1, b2 = gradient_decay_factor, squared_gradient_decay_factor
+    correction = math.sqrt(1 - b2**t) / (1 - b1**t)
+    by_value = gradient_threshold_method == "absolute-value"
+    new: dict[str, Array] = {}
+    m: dict[str, Array] = {}
+    v: dict[str, Array] = {}
+    for key, p in parameters.items():
+        bounded = norm if gradient_threshold_method == "global-l2norm" else norms[key]
+        scale = 1.0
+        if not by_value and bounded > gradient_threshold:
+            scale = gradient_threshold / bounded
+        factor = 1.0 if learn_rate_factors is None else learn_rate_factors.get(key, 1.0)
+        rule = AdamRule(
+            learn_rate * factor * correction,
+            b1,
+            b2,
+            epsilon,
+            l2.get(key, 0.0),
+            scale,
+            float(gradient_threshold) if by_value else math.inf,
+        )
+        new[key], m[key], v[key] = backend.adam_step(
+            p, gradients[key], state.m[key], state.v[key], rule
+        )
+    return new, AdamState(t, m, v), norm
 
 
 def add_l2(gradients: Arrays, parameters: Arrays, factors: Mapping[str, float]) -> dict[str, Array]:

@@ -52,6 +52,10 @@ class TrainingOptions:
     output_network : "last-iteration", "best-validation" (lowest validation loss), or "auto": last
     metrics : ["accuracy"] or []
     reset_input_normalization : compute the statistics of the input layer anew even if given
+    memory_budget : bytes for what the backward pass needs, or "auto" (240 MiB); what does not fit
+        is computed twice. The gradients have the same bits for every budget
+    bptt_truncation : cut gradients at multiples of so many steps (truncated backpropagation
+        through time); None means that they flow through whole sequences
     execution_environment : "auto", "cpu" or "gpu"
     plots : "training-progress" shows accuracy and loss live where there is a screen, and always
         saves the picture to `plot_file`
@@ -100,6 +104,8 @@ class TrainingOptions:
     output_network: str = "auto"
     metrics: Sequence[str] = ()
     reset_input_normalization: bool = True
+    memory_budget: float | str = "auto"
+    bptt_truncation: int | None = None
     execution_environment: str = "auto"
     plots: str = "none"
     plot_file: str | os.PathLike[str] = "training-progress.png"
@@ -130,6 +136,12 @@ class TrainingOptions:
         ):
             _check_whole(name, getattr(self, name), at_least=1)
         _check_whole("seed", self.seed, at_least=0)
+        if self.bptt_truncation is not None:
+            _check_whole("bptt_truncation", self.bptt_truncation, at_least=1)
+        if self.memory_budget != "auto":
+            _check_number(
+                "memory_budget", self.memory_budget, "of bytes above 0, or 'auto'", lambda v: v > 0
+            )
         for name in ("drop_partial_batch", "reset_input_normalization", "verbose"):
             if not isinstance(getattr(self, name), (bool, np.bool_)):
                 raise ValueError(f"{name} is {getattr(self, name)!r}; give True or False.")

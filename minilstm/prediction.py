@@ -3,23 +3,56 @@ Memory stays flat over any length; the results are those of one long run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.backend import Backend
 from minilstm.data.batch import Batch
 from minilstm.errors import DataError
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import IntArray, pack, unpack
-from minilstm.layers import Signal
+from minilstm.layers import Layer, Signal
 
 Array = NDArray[Any]
 State = dict[str, LSTMState]
 Forward = Callable[[Signal, State], tuple[Signal, State]]
 
 SPAN_ROWS = 16384  # rows of one span: enough to keep kernels busy, a few MB of gates an LSTM unit
+
+
+def without_caches(
+    layers: Sequence[Layer], parameters: Mapping[str, Mapping[str, Array]], backend: Backend
+) -> Forward:
+    """The forward pass that keeps nothing for a backward pass, its weights arranged once.
+
+    Parameters
+    ----------
+    layers : of a network
+    parameters : arrays of each layer, by the names of layer and parameter
+    backend : computes
+
+    Returns
+    -------
+    function from (signal, state) to (output, state after it)
+    """
+    prepared = [(layer, layer.prepare(backend, parameters[layer.name])) for layer in layers]
+
+    def forward(signal: Signal, state: State) -> tuple[Signal, State]:
+        new_state = {}
+        for layer, p in prepared:
+            output, layer_state, _ = layer.advance(
+                backend, p, signal, state.get(layer.name), keep=False, need_output=True
+            )
+            assert output is not None  # it was asked for
+            signal = output
+            if layer_state is not None:
+                new_state[layer.name] = layer_state
+        return signal, new_state
+
+    return forward
 
 
 def run_in_spans(

@@ -23,9 +23,12 @@ class Progress:
     options : TrainingOptions
     total : iterations planned
     columns : of the history, in the order of the table
+    preface : a line above the table
     """
 
-    def __init__(self, options: TrainingOptions, total: int, columns: list[str]) -> None:
+    def __init__(
+        self, options: TrainingOptions, total: int, columns: list[str], preface: str = ""
+    ) -> None:
         self._options = options
         self._total = total
         self._columns = columns
@@ -38,6 +41,8 @@ class Progress:
 
             self._picture = LiveTrainingProgress(options.plot_file, list(options.metrics))
         if options.verbose:
+            if preface:
+                print(preface, flush=True)
             print(f"{format_heading(columns)}  TimeLeft", flush=True)
             if sys.stderr.isatty():
                 from tqdm import tqdm

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from minilstm.layers import LSTM, FullyConnected, Layer, Parameter, SequenceInput, Softmax
 
@@ -97,6 +97,32 @@ def initial_parameters(
 ) -> dict[str, Array]:
     """First value of every learnable array, drawn in float64 and rounded to the dtype."""
     return {key: p.initializer(p.shape, rng).astype(dtype) for key, p in parameter_slots(layers)}
+
+
+def checked_parameters(
+    layers: Sequence[Layer], parameters: Mapping[str, ArrayLike], dtype: Any
+) -> dict[str, Array]:
+    """Column-major copies of arrays by "layer/parameter", which must be those of the layers.
+
+    Raises
+    ------
+    ValueError
+        An array is missing, unknown, or of another shape; the message names it.
+    """
+    slots = {key: p.shape for key, p in parameter_slots(layers)}
+    strangers = sorted(set(parameters) ^ set(slots))
+    if strangers:
+        raise ValueError(
+            f"parameters has {sorted(parameters)}, but the layers have {sorted(slots)}; "
+            f"mend {strangers}."
+        )
+    out = {}
+    for key, shape in slots.items():
+        value = np.asarray(parameters[key])
+        if value.shape != shape:
+            raise ValueError(f"{key} has shape {value.shape}, but its layer wants {shape}.")
+        out[key] = np.array(value, dtype, order="F")  # a copy: callers keep theirs
+    return out
 
 
 def output_size(layers: Sequence[Layer]) -> int:

@@ -13,15 +13,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.backend import Backend, current_backend, is_installed
+from minilstm.backend import Backend, current_backend, is_installed, reuse_memory
 from minilstm.data.batch import Batch, as_batch
 from minilstm.data.labels import as_labels, find_classes, to_targets
 from minilstm.errors import DivergedError
-from minilstm.functional.ragged import IntArray, pack_with_targets
+from minilstm.functional.ragged import IntArray, active_counts, pack_with_targets
 from minilstm.functional.sequence_input import channel_mean
 from minilstm.layers import Layer, SequenceInput, Signal
+from minilstm.memory import MemoryPlan
 from minilstm.network import Network
-from minilstm.optimizers import CLIPPING, adam_init, adam_update, add_l2, l2norm
+from minilstm.optimizers import adam_init, update
 from minilstm.options import TrainingOptions
 from minilstm.progress import Progress
 from minilstm.structure import check_classifier, name_layers, output_mode, parameter_slots
@@ -186,9 +187,10 @@ class _Training:
     def run(self) -> tuple[Network, TrainingInfo]:
         """Train, and show it."""
         total = self.options.max_epochs * self.per_epoch
-        progress = Progress(self.options, total, list(self.history))
+        progress = Progress(self.options, total, list(self.history), str(self._largest_plan()))
         try:
-            reason = self._loop(progress, total)
+            with reuse_memory(self.backend):
+                reason = self._loop(progress, total)
             self._check_last_update()
         except DivergedError as error:
             assert isinstance(error.info, TrainingInfo)
@@ -237,7 +239,13 @@ class _Training:
         self, iteration: int, epoch: int, rate: float, signal: Signal, targets: IntArray
     ) -> dict[str, float]:
         options, net = self.options, self.net
-        loss, scores, grads = net.loss_and_gradients(signal, targets, backend=self.backend)
+        loss, correct, grads = net.loss_and_gradients(
+            signal,
+            targets,
+            backend=self.backend,
+            memory_budget=options.memory_budget,
+            truncation=options.bptt_truncation,
+        )
         if not math.isfinite(loss):
             raise self._diverged(iteration, epoch, rate, f"the loss became {loss}")
         self.good_net = net
@@ -248,24 +256,23 @@ class _Training:
             "loss": float(loss),
         }
         if "accuracy" in options.metrics:
-            row["accuracy"] = float((scores.argmax(axis=1) == targets).mean())
-        self.last_norm = math.sqrt(sum(l2norm(g) ** 2 for g in grads.values()))
-        grads = add_l2(grads, net.parameters, self.l2)
-        if options.gradient_threshold < math.inf:
-            clip = CLIPPING[options.gradient_threshold_method]
-            grads = clip(grads, options.gradient_threshold)
-        parameters, adam = adam_update(
+            row["accuracy"] = correct / len(targets)
+        parameters, adam, self.last_norm = update(
+            self.backend,
             net.parameters,
             grads,
             self.adam,
             rate,
-            options.gradient_decay_factor,
-            options.squared_gradient_decay_factor,
-            options.epsilon,
-            self.rate_factors,
+            gradient_decay_factor=options.gradient_decay_factor,
+            squared_gradient_decay_factor=options.squared_gradient_decay_factor,
+            epsilon=options.epsilon,
+            gradient_threshold=options.gradient_threshold,
+            gradient_threshold_method=options.gradient_threshold_method,
+            l2=self.l2,
+            learn_rate_factors=self.rate_factors,
         )
         # Both change together, so Ctrl-C between any two lines leaves a whole network.
-        self.net, self.adam = net.replace(parameters=parameters), adam
+        self.net, self.adam = net.updated(parameters), adam
         row["time"] = time.perf_counter() - self.started
         return row
 
@@ -287,6 +294,19 @@ class _Training:
             for signal, targets in packed:
                 iteration += 1
                 yield iteration, epoch, rate, signal, targets
+
+    def _largest_plan(self) -> MemoryPlan:
+        """Of the mini-batch that needs the most memory."""
+        lengths = np.array([len(s) for s in self.data.sequences], np.int64)  # (B,)
+        plans = [
+            self.net.plan_memory(
+                active_counts(-np.sort(-lengths[cut])),
+                self.options.memory_budget,
+                self.options.bptt_truncation,
+            )
+            for cut in self._cuts(np.arange(len(lengths)))
+        ]
+        return max(plans, key=lambda plan: plan.kept + plan.used)
 
     def _cuts(self, order: IntArray) -> list[IntArray]:
         size = self.options.mini_batch_size

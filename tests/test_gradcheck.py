@@ -176,7 +176,7 @@ FAULTS = {
         {"fc/weights"},
     ),
     "no mean in the loss": (
-        mutant(cross_entropy, "softmax_cross_entropy_backward", "dlogits /= N", "dlogits /= 1"),
+        mutant(cross_entropy, "softmax_cross_entropy_backward", "/= divisor", "/= 1"),
         ALL_BEFORE_FC | FC,
     ),
 }

@@ -73,6 +73,12 @@ METHODS = "choose one of 'l2norm', 'global-l2norm', 'absolute-value'."
             {"squared_gradient_decay_factor": -0.1},
             "squared_gradient_decay_factor is -0.1; give a number from 0 to 1.",
         ),
+        ({"memory_budget": 0}, "memory_budget is 0; give a number of bytes above 0, or 'auto'."),
+        (
+            {"memory_budget": "all"},
+            "memory_budget is 'all'; give a number of bytes above 0, or 'auto'.",
+        ),
+        ({"bptt_truncation": 0}, f"bptt_truncation is 0; {WHOLE} 1."),
         ({"verbose": "no"}, "verbose is 'no'; give True or False."),
         ({"drop_partial_batch": 1}, "drop_partial_batch is 1; give True or False."),
         ({"validation_data": 5}, "validation_data is int of no items; give (x, y)."),
@@ -110,6 +116,8 @@ def test_defaults_are_the_references():
         "gradient_threshold": math.inf,
         "gradient_threshold_method": "l2norm",
         "shuffle": "once",
+        "memory_budget": "auto",
+        "bptt_truncation": None,
         "drop_partial_batch": False,  # the reference drops it
         "validation_data": None,
         "validation_frequency": 50,

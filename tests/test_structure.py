@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "backend": {"functional", "kernels"},
     "layers": {"backend", "functional"},
     "network": {"layers", "backend", "functional", "data", "errors", "files"},
-    "optimizers": set(),
+    "optimizers": {"functional"},
     "options": set(),
     "training_info": {"files"},
     "plots": {"errors", "files"},
@@ -46,7 +46,15 @@ MAY_IMPORT = {
     },
 }  # fmt: skip
 SHARED_ROOMS = {
-    "network": {"prediction", "stream", "structure", "model_file", "gradient_problem"},
+    "network": {
+        "prediction",
+        "stream",
+        "structure",
+        "model_file",
+        "gradient_problem",
+        "memory",
+        "spans",
+    },
     "cli": {"__main__", "commands", "demo", "bench", "bench_peers"},
 }
 AT_MODULE_LEVEL = {"kernels": {"numpy", "numba", "llvmlite"}}  # elsewhere NumPy alone

@@ -106,12 +106,12 @@ def test_a_real_ctrl_c_ends_a_running_program_in_order(tmp_path):
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
     )  # fmt: skip
     try:
-        lines = [child.stdout.readline(), child.stdout.readline()]  # heading, iteration 1
+        lines = [child.stdout.readline() for _ in range(3)]  # memory, heading, iteration 1
         child.send_signal(signal.SIGINT)
         out, err = child.communicate(timeout=30)
     finally:
         child.kill()
-    assert lines[1].split()[0] == "1" and (child.returncode, err) == (0, "")
+    assert lines[2].split()[0] == "1" and (child.returncode, err) == (0, "")
     assert re.search(r"Stopped by Ctrl-C after \d+ of 10000000 iterations\.\nwent on True\n$", out)
     assert ml.load(tmp_path / "model.safetensors").classes.tolist() == [0, 1]
 

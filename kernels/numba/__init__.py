@@ -1,6 +1,8 @@
 """The CPU kernels, compiled by Numba: serial functions that release the GIL, driven by threads.
 Threads split outputs, never sums, so the bits are the same for any number of them."""
 
+from minilstm.kernels.numba.adam import adam_step, gradient_norm
+from minilstm.kernels.numba.classifier_loss import classifier_loss
 from minilstm.kernels.numba.cross_entropy import (
     softmax_cross_entropy_backward,
     softmax_cross_entropy_forward,
@@ -9,16 +11,30 @@ from minilstm.kernels.numba.fully_connected import (
     fully_connected_backward,
     fully_connected_forward,
 )
-from minilstm.kernels.numba.lstm import lstm_backward, lstm_forward
+from minilstm.kernels.numba.lstm import (
+    lstm_advance,
+    lstm_backward,
+    lstm_forward,
+    lstm_pack,
+    lstm_restore,
+)
 from minilstm.kernels.numba.softmax import softmax_backward, softmax_forward
+from minilstm.kernels.numba.stream import make_stepper
 from minilstm.kernels.numba.threads import get_num_threads, set_num_threads
 
 __all__ = [
+    "adam_step",
+    "classifier_loss",
     "fully_connected_backward",
     "fully_connected_forward",
     "get_num_threads",
+    "gradient_norm",
+    "lstm_advance",
     "lstm_backward",
     "lstm_forward",
+    "lstm_pack",
+    "lstm_restore",
+    "make_stepper",
     "set_num_threads",
     "softmax_backward",
     "softmax_cross_entropy_backward",

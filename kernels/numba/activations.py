@@ -1,4 +1,4 @@
-"""exp, sigmoid and tanh short enough to vectorise, in float32 and float64.
+"""exp, sigmoid and tanh short enough for a vector register, in float32 and float64.
 The twin of `minilstm.functional.activations`; tests state and check the error of each.
 
 exp(x) = 2^n e^r with n = round(x / ln 2) and |r| <= ln(2)/2. Adding and subtracting 1.5 * 2^23
@@ -10,121 +10,68 @@ Taylor series to degree 13 is exact to rounding on that interval.
 
 from __future__ import annotations
 
-import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic, overload
+from math import factorial
+from typing import Any
 
-from minilstm.kernels.numba.compiling import OPTIONS
+from numba.extending import intrinsic
 
-f4, f8 = np.float32, np.float64
-i4, i8 = np.int32, np.int64
+from minilstm.kernels.numba.simd import Value
 
-
-@intrinsic
-def _bits(typing, x):
-    out = types.int32 if x == types.float32 else types.int64
-    return out(x), lambda ctx, bd, sig, a: bd.bitcast(a[0], ir.IntType(sig.return_type.bitwidth))
+_CEPHES: tuple[float, ...] = (
+    1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1,
+    5.0000001201e-1,
+)  # fmt: skip
+_TAYLOR = tuple(1 / factorial(n) for n in range(13, 1, -1))
 
 
-@intrinsic
-def _from_bits(typing, n):
-    out = types.float32 if n == types.int32 else types.float64
-    llvm = ir.FloatType() if n == types.int32 else ir.DoubleType()
-    return out(n), lambda ctx, bd, sig, a: bd.bitcast(a[0], llvm)
-
-
-def exp_parts(x):
+def exp_parts(x: Value) -> tuple[Value, Value]:
     """(e^r - 1, 2^n) such that exp(x) = 2^n e^r."""
+    if x.is_single:
+        x, shift, coefficients = x.between(-87.0, 88.0), 12582912.0, _CEPHES
+        halves = 0.693359375, -2.12194440e-4
+    else:
+        x, shift, coefficients = x.between(-708.0, 709.0), 6755399441055744.0, _TAYLOR
+        halves = 6.93145751953125e-1, 1.42860682030941723212e-6
+    shifted = x * 1.4426950408889634 + shift
+    n = shifted - shift
+    r = x - n * halves[0]
+    r = r - n * halves[1]
+    p = r.of(coefficients[0])
+    for coefficient in coefficients[1:]:
+        p = p * r + coefficient
+    return p * (r * r) + r, shifted.two_to_the_low_bits()
 
 
-@overload(exp_parts, jit_options=OPTIONS)
-def _exp_parts(x):
-    def parts32(x):
-        # Written so that a NaN stays a NaN: every comparison with it is false.
-        x = f4(-87.0) if x < f4(-87.0) else x
-        x = f4(88.0) if x > f4(88.0) else x
-        shifted = x * f4(1.44269504) + f4(12582912.0)
-        n = shifted - f4(12582912.0)
-        r = x - n * f4(0.693359375)
-        r = r + n * f4(2.12194440e-4)
-        p = f4(1.9875691500e-4)
-        p = p * r + f4(1.3981999507e-3)
-        p = p * r + f4(8.3334519073e-3)
-        p = p * r + f4(4.1665795894e-2)
-        p = p * r + f4(1.6666665459e-1)
-        p = p * r + f4(5.0000001201e-1)
-        p = p * (r * r) + r
-        return p, _from_bits(i4((_bits(shifted) + i4(127)) << i4(23)))
-
-    def parts64(x):
-        x = -708.0 if x < -708.0 else x
-        x = 709.0 if x > 709.0 else x
-        shifted = x * 1.4426950408889634 + 6755399441055744.0
-        n = shifted - 6755399441055744.0
-        r = x - n * 6.93145751953125e-1
-        r = r - n * 1.42860682030941723212e-6
-        p = 1.0 / 6227020800.0
-        p = p * r + 1.0 / 479001600.0
-        p = p * r + 1.0 / 39916800.0
-        p = p * r + 1.0 / 3628800.0
-        p = p * r + 1.0 / 362880.0
-        p = p * r + 1.0 / 40320.0
-        p = p * r + 1.0 / 5040.0
-        p = p * r + 1.0 / 720.0
-        p = p * r + 1.0 / 120.0
-        p = p * r + 1.0 / 24.0
-        p = p * r + 1.0 / 6.0
-        p = p * r + 0.5
-        p = p * (r * r) + r
-        return p, _from_bits(i8((_bits(shifted) + i8(1023)) << i8(52)))
-
-    return parts32 if x == types.float32 else parts64
-
-
-def exp(x):
+def exp_of(x: Value) -> Value:
     """e^x; below -87 (-708 in float64) it stays at that tiny value instead of reaching 0."""
+    p, scale = exp_parts(x)
+    return p * scale + scale
 
 
-@overload(exp, jit_options=OPTIONS)
-def _exp(x):
-    def impl(x):
-        p, scale = exp_parts(x)
-        return p * scale + scale
-
-    return impl
-
-
-def sigmoid(x):
+def sigmoid_of(x: Value) -> Value:
     """1 / (1 + e^-x)."""
+    return 1.0 / (1.0 + exp_of(-x))
 
 
-@overload(sigmoid, jit_options=OPTIONS)
-def _sigmoid(x):
-    one = f4(1) if x == types.float32 else f8(1)
-
-    def impl(x):
-        return one / (one + exp(-x))
-
-    return impl
-
-
-def tanh(x):
+def tanh_of(x: Value) -> Value:
     """m / (m + 2) with m = e^2x - 1, formed without cancellation, so small x keep their digits."""
+    # tanh is 1 to rounding long before these ends; beyond them e^2x would overflow.
+    end = 15.0 if x.is_single else 25.0
+    x = x.between(-end, end)
+    p, scale = exp_parts(x + x)
+    m = p * scale + (scale - 1.0)
+    return m / (m + 2.0)
 
 
-@overload(tanh, jit_options=OPTIONS)
-def _tanh(x):
-    kind = f4 if x == types.float32 else f8
-    one, two = kind(1), kind(2)
-    # tanh is 1 to rounding long before this; beyond it e^2x would overflow.
-    limit = kind(15) if x == types.float32 else kind(25)
+def _of_one_number(formula: Any) -> Any:
+    @intrinsic
+    def function(typing, x):
+        def generate(context, builder, sig, args):
+            return formula(Value(builder, args[0])).value
 
-    def impl(x):
-        x = limit if x > limit else x
-        x = -limit if x < -limit else x
-        p, scale = exp_parts(x + x)
-        m = p * scale + (scale - one)
-        return m / (m + two)
+        return x(x), generate
 
-    return impl
+    return function
+
+
+exp, sigmoid, tanh = (_of_one_number(formula) for formula in (exp_of, sigmoid_of, tanh_of))

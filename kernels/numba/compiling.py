@@ -13,15 +13,21 @@ OPTIONS: dict[str, Any] = {
     "fastmath": {"contract"},
     "boundscheck": False,
     "error_model": "numpy",
+    "nogil": True,
 }
+
+
+def inner(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a function as a part of the kernels that call it."""
+    return numba.njit(**OPTIONS)(function)
 
 
 def jit(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a kernel on first use; without a writable cache folder that only costs time."""
     try:
-        kernel = numba.njit(nogil=True, cache=True, **OPTIONS)(function)
+        kernel = numba.njit(cache=True, **OPTIONS)(function)
     except RuntimeError:  # no folder to cache in
-        return numba.njit(nogil=True, **OPTIONS)(function)
+        return numba.njit(**OPTIONS)(function)
     _stamp_with_all_sources(kernel)
     return kernel
 

@@ -18,37 +18,38 @@ Array = NDArray[Any]
 
 
 @jit
-def _forward(logits, targets, scores):
+def _forward(logits, targets, scores, count):
     loss = 0.0
     for n in range(len(logits)):
         top, total = softmax_row(logits[n], scores[n])  # (1)
         loss += np.log(np.float64(total)) + np.float64(top) - np.float64(logits[n, targets[n]])
-    return loss / len(logits)  # (2)
+    return loss / count  # (2)
 
 
 @jit
-def _backward(scores, targets, dlogits):
+def _backward(scores, targets, dlogits, count):
     N, C = scores.shape
-    rows = scores.dtype.type(N)
+    rows = scores.dtype.type(count)
     one = scores.dtype.type(1)
     for n in range(N):
-        # (2), (1) loss = mean of -log softmax(logits)_target
+        # (2), (1) loss = sum of -log softmax(logits)_target / count
         for k in range(C):
             onehot = one if k == targets[n] else scores.dtype.type(0)
             dlogits[n, k] = (scores[n, k] - onehot) / rows
 
 
 def softmax_cross_entropy_forward(
-    logits: Array, targets: IntArray
+    logits: Array, targets: IntArray, count: int | None = None
 ) -> tuple[float, CrossEntropyCache]:
-    """Mean loss and scores; see `minilstm.functional.cross_entropy`."""
+    """Loss and scores; see `minilstm.functional.cross_entropy`."""
     scores = np.empty(logits.shape, logits.dtype)  # (N, C)
-    loss = _forward(contiguous(logits), contiguous(targets), scores)
-    return float(loss), CrossEntropyCache(scores, targets)
+    count = len(targets) if count is None else count
+    loss = _forward(contiguous(logits), contiguous(targets), scores, count)
+    return float(loss), CrossEntropyCache(scores, targets, count)
 
 
 def softmax_cross_entropy_backward(cache: CrossEntropyCache) -> Array:
-    """(scores - onehot) / N; see `minilstm.functional.cross_entropy`."""
+    """(scores - onehot) / count; see `minilstm.functional.cross_entropy`."""
     dlogits = np.empty(cache.scores.shape, cache.scores.dtype)  # (N, C)
-    _backward(contiguous(cache.scores), contiguous(cache.targets), dlogits)
+    _backward(contiguous(cache.scores), contiguous(cache.targets), dlogits, cache.divisor)
     return dlogits

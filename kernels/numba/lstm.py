@@ -1,8 +1,9 @@
 """The LSTM, forward and backward: the twin of `minilstm.functional.lstm`, same contract.
-Each thread carries a few sequences through all of time; the weight gradients follow as products.
+Each thread owns some of the units through all of time; the threads meet once a time step.
 
-The numbered lines are those of the twin. Backward keeps, for each sequence, the two gradients
-that arrive from the next step, exactly as the twin does.
+The numbered lines are those of the twin. A thread computes the four gates of its units for every
+sequence, so its share of the weights stays in its own cache, one long sequence occupies all
+threads, and six sequences fill a register tile. Weight gradients follow as one product.
 """
 
 from __future__ import annotations
@@ -14,117 +15,166 @@ from numpy.typing import NDArray
 
 from minilstm.functional.lstm import LSTMCache, LSTMGradients, LSTMState
 from minilstm.functional.ragged import IntArray, last_rows, state_slots
-from minilstm.kernels.numba.activations import sigmoid, tanh
+from minilstm.kernels.numba.barrier import arrive, give_up, make_counts, wait_for_all
+from minilstm.kernels.numba.buffers import LINE, empty
 from minilstm.kernels.numba.compiling import jit
+from minilstm.kernels.numba.hardware import TILE_ROWS, lanes
+from minilstm.kernels.numba.lstm_cell import cell_backward, cell_forward, cell_restore
+from minilstm.kernels.numba.panels import LSTMPanels, pack_columns, pack_lstm, unpack_lstm
 from minilstm.kernels.numba.product import (
-    REGISTER_BYTES,
-    TILE_ROWS,
-    VECTORS,
-    add_product,
-    add_rows,
-    add_transposed_product,
+    BLOCK,
+    FLUSH,
+    GAP,
+    add_outer,
     contiguous,
+    copy_columns,
+    flush,
+    product,
 )
-from minilstm.kernels.numba.threads import get_num_threads, run, split
+from minilstm.kernels.numba.simd import prefetch
+from minilstm.kernels.numba.threads import run, split, team
+from minilstm.kernels.numba.tiles import affine_rows, set_rows
 
 Array = NDArray[Any]
 
-
-@jit
-def _cell_forward(z, c_prev, c, h):
-    """Lines (2) to (5) for one sequence; z (G,) holds (1) and becomes the activated gates."""
-    H = len(h)
-    # Slices, and loops from 0: an index that might be negative keeps a loop from vectorising.
-    i, f, g, o = z[:H], z[H : 2 * H], z[2 * H : 3 * H], z[3 * H :]  # (H,)
-    for j in range(H):
-        i[j] = sigmoid(i[j])  # (2)
-    for j in range(H):
-        f[j] = sigmoid(f[j])
-    for j in range(H):
-        o[j] = sigmoid(o[j])
-    for j in range(H):
-        g[j] = tanh(g[j])  # (3)
-    for j in range(H):
-        c[j] = f[j] * c_prev[j] + i[j] * g[j]  # (4)
-    for j in range(H):
-        h[j] = o[j] * tanh(c[j])  # (5)
+WORTH_SHARING = 25_000  # multiply-adds of a step that a thread more must find to do
 
 
 @jit
-def _forward(first, count, x, active, slots, Wt, Rt, b, gates, c, h):
-    """The time loop for `count` (1 to 3) neighbouring sequences, the first at place `first`."""
-    D, G = Wt.shape
-    H = Rt.shape[0]
-    B = slots[1]
+def _forward(me, size, counts, first, last, x, active, starts, slots, keep, panels, gates, c, h):
+    """The time loop for units first to last; states of step t lie at slots[t + 1]."""
+    D, H = x.shape[1], h.shape[1]
+    K, V = panels.shape[1], panels.shape[2]
+    q, q_last = first // V * 4, (last + V - 1) // V * 4
+    width = q_last // 4 * V - first
+    z = np.empty((active[0], 4, width), h.dtype)  # (B, 4, units)
+    a, a_gate = np.empty(4 * width, h.dtype), width  # (4 units,) where no gates are kept
     for t in range(len(active)):
-        n = min(count, active[t] - first)
-        if n <= 0:
-            break
-        prev = slots[t] + first
-        now = slots[t + 1] + first
-        row = now - B
+        n, prev, now, row = active[t], slots[t], slots[t + 1], starts[t]
+        tiles = (n + TILE_ROWS - 1) // TILE_ROWS
+        for tile in range(tiles):
+            r, end = n * tile // tiles, n * (tile + 1) // tiles
+            affine_rows(
+                end - r, x, (row + r) * D, D, D, h, (prev + r) * H, H, H, panels, 0, K * V, q,
+                q_last, z, 4 * width * r - first, 4 * width, width, V,
+            )  # (1)  # fmt: skip
         for r in range(n):
-            gates[row + r] = b
-        add_rows(n, G, D, x, row * D, D, 1, Wt, 0, G, gates, row * G, G)  # (1) W x
-        add_rows(n, G, H, h, prev * H, H, 1, Rt, 0, G, gates, row * G, G)  # (1) R h
-        for r in range(n):
-            _cell_forward(gates[row + r], c[prev + r], c[now + r], h[now + r])
+            p, s = (prev + r) * H + first, (now + r) * H + first
+            if keep:
+                cell_forward(
+                    last - first, z, 4 * width * r, width, gates, (row + r) * 4 * H + first, H,
+                    c, p, c, s, h, s,
+                )  # fmt: skip
+            else:
+                cell_forward(last - first, z, 4 * width * r, width, a, 0, a_gate, c, p, c, s, h, s)
+        if size > 1:
+            arrive(counts, me, t + 1)
+            if not wait_for_all(counts, size, t + 1):
+                return
 
 
 @jit
-def _cell_backward(z, c_prev, c, dh, dc, tanh_c, dz):
-    """Lines (5) to (2) in reverse for one sequence; dc (H,) becomes the gradient of c_{t-1}."""
-    H = len(c)
-    i, f, g, o = z[:H], z[H : 2 * H], z[2 * H : 3 * H], z[3 * H :]  # (H,)
-    di, df, dg, do = dz[:H], dz[H : 2 * H], dz[2 * H : 3 * H], dz[3 * H :]  # (H,)
-    one = c.dtype.type(1)
-    for j in range(H):
-        tanh_c[j] = tanh(c[j])
-    # (5) h_t = o * tanh(c_t)
-    for j in range(H):
-        do[j] = dh[j] * tanh_c[j] * (o[j] * (one - o[j]))
-    for j in range(H):
-        dc[j] += dh[j] * o[j] * (one - tanh_c[j] * tanh_c[j])
-    # (4) c_t = f * c_{t-1} + i * g, (3) g = tanh(z_g), (2) sigmoid
-    for j in range(H):
-        di[j] = dc[j] * g[j] * (i[j] * (one - i[j]))
-    for j in range(H):
-        dg[j] = dc[j] * i[j] * (one - g[j] * g[j])
-    for j in range(H):
-        df[j] = dc[j] * c_prev[j] * (f[j] * (one - f[j]))
-    for j in range(H):
-        dc[j] *= f[j]
+def _restore(first, last, active, starts, slots, gates, c, h):
+    """c and h of units first to last, from gates that were kept."""
+    H = h.shape[1]
+    for t in range(len(active)):
+        for r in range(active[t]):
+            p, s = (slots[t] + r) * H + first, (slots[t + 1] + r) * H + first
+            at = (starts[t] + r) * 4 * H + first
+            cell_restore(last - first, gates, at, H, c, p, c, s, h, s)
 
 
 @jit
-def _backward(first, count, active, slots, R, gates, c, dh, dh_next, dc_next, dz):
-    """The time loop in reverse for `count` neighbouring sequences; dh may be (0, H) for zero."""
-    G, H = R.shape
-    B = slots[1]
-    scratch = np.empty(H, R.dtype)  # (H,)
-    for t in range(len(active) - 1, -1, -1):
-        n = min(count, active[t] - first)
-        if n <= 0:
-            continue
-        prev = slots[t] + first
-        now = slots[t + 1] + first
-        row = now - B
+def _backward(
+    me, size, counts, first, last, active, starts, slots, panels, gates, c, dh, dh_next, dc_next, dz
+):  # fmt: skip
+    """The time loop in reverse for units first to last; dh may be (0, H) for zero."""
+    H = c.shape[1]
+    G, V = panels.shape[1], panels.shape[2]
+    q, q_last = first // V, (last + V - 1) // V
+    units, width = last - first, q_last * V - first
+    B = active[0]
+    d = np.zeros((B, width), c.dtype)  # (B, units) the gradient of h_t from the next step
+    nothing = np.zeros(width, c.dtype)  # (units,)
+    for r in range(B):
+        for j in range(units):
+            d[r, j] = dh_next[r, first + j]
+    for back in range(len(active)):
+        t = len(active) - 1 - back
+        n, prev, now, row = active[t], slots[t], slots[t + 1], starts[t]
         for r in range(n):
-            s = first + r
+            at, place = (row + r) * G + first, (row + r) * H + first
+            p, s = (prev + r) * H + first, (now + r) * H + first
             if len(dh) > 0:
-                dh_next[s] += dh[row + r]
-            _cell_backward(
-                gates[row + r],
-                c[prev + r],
-                c[now + r],
-                dh_next[s],
-                dc_next[s],
-                scratch,
-                dz[row + r],
-            )
-            dh_next[s] = 0
+                cell_backward(
+                    units, gates, at, H, c, p, c, s, dh, place, d, width * r,
+                    dc_next, r * H + first, dz, at, H,
+                )  # fmt: skip
+            else:
+                cell_backward(
+                    units, gates, at, H, c, p, c, s, nothing, 0, d, width * r,
+                    dc_next, r * H + first, dz, at, H,
+                )  # fmt: skip
+        if size > 1:
+            arrive(counts, me, back + 1)
+            if not wait_for_all(counts, size, back + 1):
+                return
+        if t > 0:
+            # What the next turn of the loop reads arrives from memory while the product runs.
+            for r in range(active[t - 1]):
+                at = (starts[t - 1] + r) * G + first
+                place, p = (starts[t - 1] + r) * H + first, (slots[t - 1] + r) * H + first
+                for j in range(0, units, LINE // c.itemsize):
+                    for gate in range(4):
+                        prefetch(gates, at + gate * H + j)
+                    prefetch(c, p + j)
+                    if len(dh) > 0:
+                        prefetch(dh, place + j)
         # (1) z = W x_t + R h_{t-1} + b, the h_{t-1} part
-        add_rows(n, H, G, dz, row * G, G, 1, R, 0, H, dh_next, first * H, H)
+        tiles = (n + TILE_ROWS - 1) // TILE_ROWS
+        for tile in range(tiles):
+            r, end = n * tile // tiles, n * (tile + 1) // tiles
+            set_rows(
+                end - r, dz, (row + r) * G, G, 1, G, panels, 0, G * V, q, q_last, d,
+                width * r - first, width, V, 4 * V,
+            )  # fmt: skip
+    for r in range(B):
+        for j in range(units):
+            dh_next[r, first + j] = d[r, j]
+
+
+@jit
+def _weight_gradient(first, last, x, h, dz, h_rows, z_rows, counts, out):
+    """(1) for the weights of units first to last: sums over rows of dz^T (1, x, h_{t-1})."""
+    D, H, V = x.shape[1], h.shape[1], out.shape[2]
+    q_first, q_last = first // V * 4, (last + V - 1) // V * 4
+    own = out[q_first:q_last]  # (vectors, 1 + D + H, V)
+    own[:] = 0
+    part = np.zeros_like(own)  # of the rows since the last flush
+    since = 0
+    panels = np.zeros((q_last - q_first, BLOCK * V + GAP), h.dtype)  # columns of dz
+    inputs = np.ones((BLOCK, 1 + D), h.dtype)  # (rows, 1 + D) the factors of bias and W
+    for s in range(len(counts)):
+        for n in range(0, counts[s], BLOCK):
+            depth = min(BLOCK, counts[s] - n)
+            z_row = z_rows[s] + n
+            for gate in range(4):
+                copy_columns(dz, z_row, depth, gate * H + first, last - first, panels, gate, 4)
+            for k in range(depth):
+                for j in range(D):
+                    inputs[k, 1 + j] = x[z_row + k, j]
+            add_outer(inputs, 0, 1 + D, 1 + D, depth, panels, part, 0)
+            add_outer(h, (h_rows[s] + n) * H, H, H, depth, panels, part, 1 + D)
+            since += depth
+            if since >= FLUSH:
+                flush(part, own)
+                since = 0
+    flush(part, own)
+
+
+def lstm_pack(W: Array, R: Array, b: Array) -> LSTMPanels:
+    """Rearrange weights for many calls; see `minilstm.functional.lstm_spans.lstm_pack`."""
+    return pack_lstm(W, R, b)
 
 
 def lstm_forward(
@@ -135,22 +185,81 @@ def lstm_forward(
     R: Array,
     b: Array,
     active: IntArray | None = None,
+    packed: Any = None,
 ) -> tuple[Array, LSTMState, LSTMCache]:
     """Run an LSTM over a batch of sequences; see `minilstm.functional.lstm.lstm_forward`."""
     if active is None:
         active = np.ones(len(x), np.int64)  # (T,)
+    packed = pack_lstm(W, R, b) if packed is None else packed
     B, H = h0.shape
-    N = len(x)
-    slots = state_slots(active)  # (T + 1,)
-    h = np.empty((B + N, H), x.dtype)  # (B + N, H)
-    c = np.empty((B + N, H), x.dtype)  # (B + N, H)
-    h[:B], c[:B] = h0, c0
-    gates = np.empty((N, 4 * H), x.dtype)  # (N, G)
-    Wt, Rt = contiguous(W.T), contiguous(R.T)  # (D, G), (H, G)
-    shared = (contiguous(x), active, slots, Wt, Rt, contiguous(b), gates, c, h)
-    run(_forward, [(first, count, *shared) for first, count in _groups(B)])
+    h, c = _states(h0, c0, B + len(x))  # (B + N, H)
+    gates = empty((len(x), 4 * H), x.dtype)  # (N, G)
+    _run_forward(x, active, state_slots(active), True, packed, gates, c, h)
     last = B + last_rows(active)  # (B,)
-    return h[B:], LSTMState(h[last], c[last]), LSTMCache(x, W, R, h, c, gates, active)
+    state = LSTMState(h[last], c[last])
+    return h[B:], state, LSTMCache(x, W, R, h, c, gates, active, packed)
+
+
+def lstm_advance(
+    x: Array,
+    h0: Array,
+    c0: Array,
+    active: IntArray,
+    packed: LSTMPanels,
+    keep: str,
+) -> tuple[Array | None, LSTMState, Array | None]:
+    """Run forward, keeping less; see `minilstm.functional.lstm_spans.lstm_advance`."""
+    (B, H), N, T = h0.shape, len(x), len(active)
+    gates = empty((N if keep == "gates" else 0, 4 * H), x.dtype)  # (N, G) or (0, G)
+    if keep == "output":
+        slots, last = state_slots(active), B + last_rows(active)  # (T + 1,), (B,)
+    else:
+        # Only the last state goes on: two places, used in turn, hold it.
+        slots = np.arange(T + 1) % 2 * B  # (T + 1,)
+        steps = T - np.searchsorted(active[::-1], np.arange(B), side="right")  # (B,)
+        last = steps % 2 * B + np.arange(B)  # (B,)
+    h, c = _states(h0, c0, B + N if keep == "output" else 2 * B)  # (B + N, H)
+    _run_forward(x, active, slots, keep == "gates", packed, gates, c, h)
+    output = h[B:] if keep == "output" else None
+    return output, LSTMState(h[last], c[last]), gates if keep == "gates" else None
+
+
+def lstm_restore(gates: Array, h0: Array, c0: Array, active: IntArray) -> tuple[Array, Array]:
+    """States from kept gates; see `minilstm.functional.lstm_spans.lstm_restore`."""
+    B, H = h0.shape
+    h, c = _states(h0, c0, B + len(gates))  # (B + N, H)
+    shared = (active, np.cumsum(active) - active, state_slots(active), gates, c, h)
+    run(_restore, [(*span, *shared) for span in split(H, lanes(h.dtype))])
+    return h, c
+
+
+def _states(h0: Array, c0: Array, rows: int) -> tuple[Array, Array]:
+    """Hidden and cell states, the first B of them set."""
+    (B, H), dtype = h0.shape, h0.dtype
+    h, c = empty((rows, H), dtype), empty((rows, H), dtype)  # (rows, H)
+    h[:B], c[:B] = h0, c0
+    return h, c
+
+
+def _run_forward(
+    x: Array,
+    active: IntArray,
+    slots: IntArray,
+    keep: bool,
+    packed: LSTMPanels,
+    gates: Array,
+    c: Array,
+    h: Array,
+) -> None:
+    H = h.shape[1]
+    shared = (contiguous(x), active, np.cumsum(active) - active, slots, keep, packed.forward)
+    with team(_shares(int(active[0]), packed)) as size:
+        counts = make_counts(size)
+        spans = split(H, lanes(h.dtype), size)
+        calls = [
+            (me, len(spans), counts, *span, *shared, gates, c, h) for me, span in enumerate(spans)
+        ]
+        run(_forward, calls, lambda: give_up(counts))
 
 
 def lstm_backward(
@@ -158,40 +267,39 @@ def lstm_backward(
     dstate: LSTMState | None,
     cache: LSTMCache,
     need_dx: bool = True,
+    spend_cache: bool = False,
 ) -> tuple[Array | None, LSTMGradients]:
     """Gradients of an LSTM; see `minilstm.functional.lstm.lstm_backward`."""
-    x, W, R, h, c, gates, active = cache
+    x, W, R, h, c, gates, active, panels = cache
     N, D = x.shape
     B, H = len(h) - N, R.shape[1]
     dtype = x.dtype
     slots = state_slots(active)  # (T + 1,)
+    starts = slots[1:] - B  # (T,)
     if dstate is None:
         dh_next, dc_next = np.zeros((B, H), dtype), np.zeros((B, H), dtype)  # (B, H)
     else:
-        dh_next, dc_next = dstate.hidden.copy(), dstate.cell.copy()  # (B, H)
+        dh_next, dc_next = _states(dstate.hidden, dstate.cell, B)  # (B, H)
     upstream = np.empty((0, H), dtype) if dh is None else contiguous(dh)  # (N, H) or (0, H)
-    dz = np.empty_like(gates)  # (N, G)
-    shared = (active, slots, contiguous(R), gates, c, upstream, dh_next, dc_next, dz)
-    run(_backward, [(first, count, *shared) for first, count in _groups(B)])
-
-    # (1) the rest, for all steps at once: dW = dz^T x, dR = dz^T h_{t-1}, db = dz^T 1
-    h_rows, z_rows, counts = _row_spans(active, slots)
-    whole = np.array([0]), np.array([0]), np.array([N])
-    dWt = _weight_gradient(contiguous(x), whole[0], dz, *whole[1:])  # (D, G)
-    dRt = _weight_gradient(h, h_rows, dz, z_rows, counts)  # (H, G)
-    db = _weight_gradient(np.ones((N, 1), dtype), whole[0], dz, *whole[1:])[0]  # (G,)
-    dx = None
-    if need_dx:
-        dx = np.zeros((N, D), dtype)  # (N, D)
-        W_rows = contiguous(W)  # (G, D)
-        run(add_product, [(dz, W_rows, dx, *span) for span in split(N, TILE_ROWS)])
-    return dx, LSTMGradients(dWt.T, dRt.T, db, dh_next, dc_next)
+    dz = gates if spend_cache else empty(gates.shape, dtype)  # (N, G)
+    shared = (active, starts, slots, panels.backward, gates, c, upstream, dh_next, dc_next, dz)
+    out = empty(panels.forward.shape, dtype)  # (Q, 1 + D + H, V)
+    with team(_shares(B, panels)) as size:
+        counts = make_counts(size)
+        spans = split(H, lanes(dtype), size)
+        calls = [(me, len(spans), counts, *span, *shared) for me, span in enumerate(spans)]
+        run(_backward, calls, lambda: give_up(counts))
+        # (1) the rest, for all steps at once: dW = dz^T x, dR = dz^T h_{t-1}, db = dz^T 1
+        sums = (contiguous(x), h, dz, *_row_spans(active, slots), out)
+        run(_weight_gradient, [(*span, *sums) for span in split(H, lanes(dtype))])
+    dW, dR, db = unpack_lstm(out, D, H)
+    dx = product(dz, pack_columns(W), np.zeros(D, dtype)) if need_dx else None  # (N, D)
+    return dx, LSTMGradients(dW, dR, db, dh_next, dc_next)
 
 
-def _groups(B: int) -> list[tuple[int, int]]:
-    """(first, count) of the sequences that travel together: a register tile's rows at most."""
-    size = max(1, min(TILE_ROWS, -(-B // get_num_threads())))
-    return [(first, min(size, B - first)) for first in range(0, B, size)]
+def _shares(B: int, packed: LSTMPanels) -> int:
+    """Threads among which a step of B sequences is worth dividing."""
+    return B * packed.forward.size // WORTH_SHARING + 1
 
 
 def _row_spans(active: IntArray, slots: IntArray) -> tuple[IntArray, IntArray, IntArray]:
@@ -202,19 +310,8 @@ def _row_spans(active: IntArray, slots: IntArray) -> tuple[IntArray, IntArray, I
     """
     T = len(active)
     ends = np.flatnonzero(np.diff(active)) + 1  # steps at which the count falls
-    cuts = np.unique(np.concatenate(([0], ends, ends + 1)))
-    firsts = cuts[cuts < T].astype(np.int64)
+    begins = np.zeros(T + 1, bool)  # (T + 1,)
+    begins[0] = begins[ends] = begins[ends + 1] = True
+    firsts = np.flatnonzero(begins[:T])
     lasts = np.append(firsts[1:], T).astype(np.int64)
     return slots[firsts], slots[firsts + 1] - slots[1], active[firsts] * (lasts - firsts)
-
-
-def _weight_gradient(
-    a: Array, a_rows: IntArray, dz: Array, z_rows: IntArray, counts: IntArray
-) -> Array:
-    """Sum over rows of a^T dz, (M, G); threads split the columns."""
-    total = np.zeros((a.shape[1], dz.shape[1]), dz.dtype)  # (M, G)
-    part = np.empty_like(total)  # (M, G)
-    tile = VECTORS * REGISTER_BYTES // dz.itemsize
-    arguments = (a, a_rows, dz, z_rows, counts, total, part)
-    run(add_transposed_product, [(*arguments, *span) for span in split(dz.shape[1], tile)])
-    return total

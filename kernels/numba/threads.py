@@ -1,15 +1,27 @@
-"""A pool of plain Python threads that runs serial kernels side by side.
-Numba's own parallel layer aborts the process when two Python threads enter it; this cannot."""
+"""A crew of plain Python threads that runs serial kernels side by side.
+Numba's own parallel layer aborts the process when two Python threads enter it; this cannot.
+
+Between two kernels a member of the crew watches for the next one for a fraction of a millisecond
+before it goes to sleep: waking a sleeping thread can take longer than a small kernel.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
+from typing import Any
 
-_pool: ThreadPoolExecutor | None = None
+from minilstm.kernels.numba.barrier import await_count, make_counts, publish
+
+WATCH = 8000  # reads before a member goes to sleep: some tenths of a millisecond
+PATIENCE = 1_000_000  # reads between two chances for Ctrl-C to be heard
+
 _num_threads: int | None = None
+_crew: _Crew | None = None
+_lock = threading.RLock()  # held by the Python thread whose kernels the crew runs
 
 
 def get_num_threads() -> int:
@@ -19,9 +31,7 @@ def get_num_threads() -> int:
     asked = os.environ.get("MINILSTM_NUM_THREADS", "")
     if asked:
         return _checked(asked)
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return cores()
 
 
 def set_num_threads(n: int) -> None:
@@ -31,35 +41,140 @@ def set_num_threads(n: int) -> None:
     ----------
     n : int, at least 1
     """
-    global _num_threads, _pool
-    _num_threads, _pool = _checked(n), None
+    global _num_threads
+    _num_threads = _checked(n)
 
 
-def run(kernel: Callable[..., object], argument_lists: Sequence[tuple[object, ...]]) -> None:
-    """Call a compiled kernel once for each tuple of arguments, on as many threads as allowed."""
-    if len(argument_lists) == 1 or get_num_threads() == 1:
+def cores() -> int:
+    """Processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@contextmanager
+def team(most: int) -> Iterator[int]:
+    """How many threads may work on one time loop together: at most `most`.
+
+    They wait for each other at every step, so all of them must run at once: never more than there
+    are cores, and one only while another Python thread has the crew.
+    """
+    size = min(most, get_num_threads(), cores())
+    if size <= 1 or not _lock.acquire(blocking=False):
+        yield 1
+        return
+    try:
+        yield size
+    finally:
+        _lock.release()
+
+
+def run(
+    kernel: Callable[..., object],
+    argument_lists: Sequence[tuple[object, ...]],
+    give_up: Callable[[], None] = lambda: None,
+) -> None:
+    """Call a compiled kernel once for each tuple of arguments, on as many threads as allowed.
+
+    Parameters
+    ----------
+    kernel : serial, releases the GIL
+    argument_lists : the first is run by the calling thread, all of them where the crew is busy
+    give_up : called when an interruption keeps one of the calls from starting; it must let those
+        that wait for each other return
+    """
+    if len(argument_lists) == 1 or get_num_threads() == 1 or not _lock.acquire(blocking=False):
         for arguments in argument_lists:
             kernel(*arguments)
         return
-    futures = [_executor().submit(kernel, *arguments) for arguments in argument_lists]
     try:
-        wait(futures)
-    except BaseException:
-        # Ctrl-C must not leave kernels writing into arrays that the caller has dropped.
-        for future in futures:
-            future.cancel()
-        wait(futures)
-        raise
-    for future in futures:
-        future.result()
+        _crew_of(len(argument_lists) - 1).run(kernel, argument_lists, give_up)
+    finally:
+        _lock.release()
 
 
-def split(total: int, multiple: int) -> list[tuple[int, int]]:
+def split(total: int, multiple: int, parts: int | None = None) -> list[tuple[int, int]]:
     """Cut range(total) into one span a thread, at multiples of `multiple`."""
     blocks = -(-total // multiple)
-    parts = max(1, min(get_num_threads(), blocks))
+    parts = max(1, min(parts or get_num_threads(), blocks))
     cuts = [min(total, blocks * p // parts * multiple) for p in range(parts)] + [total]
     return list(pairwise(cuts))
+
+
+class _Crew:
+    """Threads that wait for kernels; member k has place k for calls and another for answers."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.called, self.answered = make_counts(size), make_counts(size)
+        self.calls = [0] * size  # how often each member was called
+        self.tasks: list[Any] = [None] * size
+        self.errors: list[BaseException | None] = [None] * size
+        self.awake = threading.Condition()
+        self.watch = WATCH if size < cores() else 0
+        for k in range(size):
+            name = f"minilstm-{k + 1}"
+            threading.Thread(target=self._member, args=(k,), name=name, daemon=True).start()
+
+    def run(
+        self,
+        kernel: Callable[..., object],
+        argument_lists: Sequence[tuple[object, ...]],
+        give_up: Callable[[], None],
+    ) -> None:
+        """Let members take all calls but the first; wait for them whatever happens."""
+        called = 0
+        try:
+            for k, arguments in enumerate(argument_lists[1:]):
+                self.tasks[k] = kernel, arguments
+                self.calls[k] += 1
+                called = k + 1
+                publish(self.called, k, self.calls[k])
+            with self.awake:
+                self.awake.notify_all()
+            kernel(*argument_lists[0])
+            self._wait(called)
+        except BaseException:
+            # Ctrl-C must not leave kernels writing into arrays that the caller has dropped.
+            give_up()
+            self._call_again(called)
+            self._wait(called)
+            raise
+        for k in range(called):
+            error, self.errors[k] = self.errors[k], None
+            if error is not None:
+                raise error
+
+    def _wait(self, called: int) -> None:
+        for k in range(called):
+            while not await_count(self.answered, k, self.calls[k], PATIENCE):
+                pass
+
+    def _call_again(self, called: int) -> None:
+        """The interruption may have come before the last call was published."""
+        for k in range(called):
+            publish(self.called, k, self.calls[k])
+        with self.awake:
+            self.awake.notify_all()
+
+    def _member(self, k: int) -> None:
+        count = 0
+        while True:
+            count += 1
+            if not await_count(self.called, k, count, self.watch):
+                with self.awake:
+                    while not await_count(self.called, k, count, 1):
+                        self.awake.wait()
+            self._do(k)
+            publish(self.answered, k, count)
+
+    def _do(self, k: int) -> None:
+        kernel, arguments = self.tasks[k]
+        try:
+            kernel(*arguments)
+        except BaseException as error:
+            self.errors[k] = error
+        self.tasks[k] = None  # arrays must not outlive their use
 
 
 def _checked(n: int | str) -> int:
@@ -72,19 +187,19 @@ def _checked(n: int | str) -> int:
     return count
 
 
-def _executor() -> ThreadPoolExecutor:
-    global _pool
-    pool = _pool  # another thread may call set_num_threads at any time
-    if pool is None:
-        pool = _pool = ThreadPoolExecutor(get_num_threads(), thread_name_prefix="minilstm")
-    return pool
+def _crew_of(size: int) -> _Crew:
+    """A crew of at least so many members; only the holder of the lock asks for it."""
+    global _crew
+    if _crew is None or _crew.size < size:
+        _crew = _Crew(size)  # members of a smaller one sleep for ever
+    return _crew
 
 
-def _forget_pool() -> None:
-    global _pool
-    _pool = None
+def _forget_crew() -> None:
+    global _crew, _lock
+    _crew, _lock = None, threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):
-    # A forked child inherits the pool object but none of its threads: waiting on it would hang.
-    os.register_at_fork(after_in_child=_forget_pool)
+    # A forked child inherits the crew but none of its threads: waiting on it would hang.
+    os.register_at_fork(after_in_child=_forget_crew)

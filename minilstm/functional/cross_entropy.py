@@ -22,6 +22,7 @@ class CrossEntropyCache(NamedTuple):
 
     scores: Array  # (N, C)
     targets: IntArray  # (N,)
+    divisor: int  # by which the sum over the rows was divided
 
 
 def cross_entropy_forward(scores: Array, targets: IntArray) -> tuple[Any, CrossEntropyCache]:
@@ -45,7 +46,7 @@ def cross_entropy_forward(scores: Array, targets: IntArray) -> tuple[Any, CrossE
     """
     true_scores = scores[np.arange(len(targets)), targets]  # (N,)
     loss = -np.log(true_scores).mean()  # (1)
-    return loss, CrossEntropyCache(scores, targets)
+    return loss, CrossEntropyCache(scores, targets, len(targets))
 
 
 def cross_entropy_backward(cache: CrossEntropyCache) -> Array:
@@ -65,7 +66,7 @@ def cross_entropy_backward(cache: CrossEntropyCache) -> Array:
     >>> cross_entropy_backward(cache).tolist()
     [[0.0, -2.0]]
     """
-    scores, targets = cache
+    scores, targets, _ = cache
     rows = np.arange(len(targets))  # (N,)
     dscores = np.zeros_like(scores)  # (N, C)
     # (1) loss = -mean log(true score)
@@ -74,14 +75,14 @@ def cross_entropy_backward(cache: CrossEntropyCache) -> Array:
 
 
 def softmax_cross_entropy_forward(
-    logits: Array, targets: IntArray
+    logits: Array, targets: IntArray, count: int | None = None
 ) -> tuple[Any, CrossEntropyCache]:
     """Softmax, then the mean cross-entropy, as one function that cannot overflow.
 
     ::
 
         y = softmax(logits)                                   (1)
-        loss = mean over rows of -log y_target                (2)
+        loss = sum over rows of -log y_target / count         (2)
 
     With m the largest logit of a row, -log y_target = m + log sum_k exp(z_k - m) - z_target.
 
@@ -89,6 +90,7 @@ def softmax_cross_entropy_forward(
     ----------
     logits : (N, C) real or complex
     targets : (N,) int64 index of the true class, 0 to C - 1
+    count : rows of the whole batch, of which these may be a part; None means N, so the mean
 
     Returns
     -------
@@ -106,11 +108,12 @@ def softmax_cross_entropy_forward(
     log_sum = np.log(np.exp(logits - top[:, None]).sum(axis=1)) + top  # (N,)
     losses = log_sum - logits[np.arange(len(targets)), targets]  # (N,) (2)
     wide = np.complex128 if np.iscomplexobj(logits) else np.float64
-    return losses.mean(dtype=wide), CrossEntropyCache(scores, targets)
+    count = len(targets) if count is None else count
+    return losses.sum(dtype=wide) / count, CrossEntropyCache(scores, targets, count)
 
 
 def softmax_cross_entropy_backward(cache: CrossEntropyCache) -> Array:
-    """Gradient of softmax and cross-entropy together: (y - onehot) / N.
+    """Gradient of softmax and cross-entropy together: (y - onehot) / count.
 
     The gradient goes through the softmax as well: the factor 1 / y of the logarithm cancels the
     y of the softmax Jacobian, which is why nothing is divided by a score that may be tiny.
@@ -129,10 +132,9 @@ def softmax_cross_entropy_backward(cache: CrossEntropyCache) -> Array:
     >>> softmax_cross_entropy_backward(cache).tolist()
     [[-0.5, 0.5]]
     """
-    scores, targets = cache
-    N = len(targets)
+    scores, targets, divisor = cache
     dlogits = scores.copy()  # (N, C)
-    # (2), (1) loss = mean of -log softmax(logits)_target
-    dlogits[np.arange(N), targets] -= 1
-    dlogits /= N
+    # (2), (1) loss = sum of -log softmax(logits)_target / count
+    dlogits[np.arange(len(targets)), targets] -= 1
+    dlogits /= divisor
     return dlogits

@@ -48,6 +48,7 @@ class LSTMCache(NamedTuple):
     c: Array  # (B + N, H) slot 0 is the initial state
     gates: Array  # (N, G) activated i, f, g, o
     active: IntArray  # (T,)
+    packed: Any = None  # W, R and b as a backend arranges them (`lstm_spans.lstm_pack`)
 
 
 class LSTMGradients(NamedTuple):
@@ -68,6 +69,7 @@ def lstm_forward(
     R: Array,
     b: Array,
     active: IntArray | None = None,
+    packed: Any = None,
 ) -> tuple[Array, LSTMState, LSTMCache]:
     """Run an LSTM over a batch of sequences of any lengths.
 
@@ -87,6 +89,8 @@ def lstm_forward(
     R : (4H, H) recurrent weights
     b : (4H,) bias
     active : (T,) int64 sequences running at each step; None means one sequence of N steps
+    packed : W, R and b as `lstm_spans.lstm_pack` arranged them, for repeated calls; None means
+        that this call arranges them itself
 
     Returns
     -------
@@ -123,7 +127,7 @@ def lstm_forward(
         c[now] = f * c[prev] + i * g  # (4)
         h[now] = o * tanh(c[now])  # (5)
     last = B + last_rows(active)  # (B,)
-    return h[B:], LSTMState(h[last], c[last]), LSTMCache(x, W, R, h, c, gates, active)
+    return h[B:], LSTMState(h[last], c[last]), LSTMCache(x, W, R, h, c, gates, active, packed)
 
 
 def lstm_backward(
@@ -131,6 +135,7 @@ def lstm_backward(
     dstate: LSTMState | None,
     cache: LSTMCache,
     need_dx: bool = True,
+    spend_cache: bool = False,
 ) -> tuple[Array | None, LSTMGradients]:
     """Gradients of an LSTM: backpropagation through all of time.
 
@@ -140,6 +145,7 @@ def lstm_backward(
     dstate : LSTMState of (B, H) gradients with respect to the final state; None means zero
     cache : LSTMCache, from `lstm_forward`
     need_dx : False skips the gradient of the input (the first layer's is never used)
+    spend_cache : True lets the gates in the cache be overwritten, so their memory serves twice
 
     Returns
     -------
@@ -155,10 +161,10 @@ def lstm_backward(
     >>> dx.shape, grads.W.shape, grads.R.shape, grads.b.shape
     ((7, 3), (8, 3), (8, 2), (8,))
     """
-    x, W, R, h, c, gates, active = cache
+    x, W, R, h, c, gates, active, _ = cache
     B, H = len(h) - len(x), R.shape[1]
     slots = state_slots(active)  # (T + 1,)
-    dz = np.empty_like(gates)  # (N, G)
+    dz = gates if spend_cache else np.empty_like(gates)  # (N, G)
     # The two paths by which gradient arrives from step t + 1; a sequence that has already ended
     # keeps its final-state gradient here until the loop reaches its last step.
     dh_next, dc_next = (

@@ -15,7 +15,7 @@ from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import IntArray
 
 Array = NDArray[Any]
-Parameters = Mapping[str, Array]
+Parameters = Mapping[str, Any]  # arrays by name; see `Layer.prepare` for what else
 Initializer = Callable[[tuple[int, ...], np.random.Generator], NDArray[np.float64]]
 
 
@@ -78,9 +78,50 @@ class Layer:
         dstate: LSTMState | None,
         cache: Any,
         need_dx: bool,
+        spend_cache: bool = False,
     ) -> tuple[Array | None, dict[str, Array], LSTMState | None]:
-        """Gradients of the input, of each parameter by name, and of the initial state."""
+        """Gradients of the input, of each parameter by name, and of the initial state.
+
+        With `spend_cache` the cache may be overwritten and is of no use afterwards.
+        """
         raise NotImplementedError
+
+    def prepare(self, backend: Backend, p: Parameters) -> Parameters:
+        """The parameters with what a backend computes from them once, for many calls."""
+        return p
+
+    def advance(
+        self,
+        backend: Backend,
+        p: Parameters,
+        signal: Signal,
+        state: LSTMState | None,
+        *,
+        keep: bool,
+        need_output: bool,
+    ) -> tuple[Signal | None, LSTMState | None, Any]:
+        """Forward over a span of time: output if needed, state, and what `restore` is to get.
+
+        A layer without state keeps nothing: its output is cheap to compute again.
+        """
+        if not need_output:
+            return None, None, None
+        return self.forward(backend, p, signal, state)[0], None, None
+
+    def restore(
+        self, backend: Backend, p: Parameters, signal: Signal, state: LSTMState | None, kept: Any
+    ) -> tuple[Signal, Any]:
+        """The output and the cache of a span, from what `advance` kept of it."""
+        output, _, cache = self.forward(backend, p, signal, state)
+        return output, cache
+
+    def kept_per_row(self, itemsize: int) -> int:
+        """Bytes that `advance` keeps for one row."""
+        return 0
+
+    def used_per_row(self, input_size: int, itemsize: int) -> int:
+        """Bytes a row that forward and backward of one span need at most, about."""
+        return 2 * (input_size + self.output_size(input_size)) * itemsize
 
     def config(self) -> dict[str, Any]:
         """The options as plain values, enough to build the layer again."""

@@ -91,6 +91,7 @@ class FullyConnected(Layer):
         dstate: LSTMState | None,
         cache: Any,
         need_dx: bool,
+        spend_cache: bool = False,
     ) -> tuple[Array | None, dict[str, Array], LSTMState | None]:
         """Gradients of the input and of both learnables."""
         dx, grads = backend.fully_connected_backward(dy, cache, need_dx)

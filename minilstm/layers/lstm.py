@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minilstm.backend import Backend
-from minilstm.functional.lstm import LSTMState
-from minilstm.functional.ragged import IntArray
+from minilstm.functional.lstm import LSTMCache, LSTMState
+from minilstm.functional.ragged import IntArray, last_rows
 from minilstm.layers import initializers
 from minilstm.layers.base import (
     Array,
@@ -107,19 +107,81 @@ bias_learn_rate_factor : multiply the learning rate of that array
         shape = (batch, self.num_hidden_units)
         return LSTMState(np.zeros(shape, dtype), np.zeros(shape, dtype))
 
+    def prepare(self, backend: Backend, p: Parameters) -> Parameters:
+        """The parameters, and the weights as the backend arranges them."""
+        packed = backend.lstm_pack(p["input_weights"], p["recurrent_weights"], p["bias"])
+        return {**p, "packed": packed}
+
     def forward(
         self, backend: Backend, p: Parameters, signal: Signal, state: LSTMState | None
     ) -> tuple[Signal, LSTMState | None, Any]:
         """Hidden states of every step (N, H), or of each last step (B, H)."""
         rows, active = signal
-        if state is None:
-            state = self.initial_state(int(active[0]), rows.dtype)
         h, last, cache = backend.lstm_forward(
-            rows, *state, p["input_weights"], p["recurrent_weights"], p["bias"], active
+            rows,
+            *self._start(state, signal),
+            p["input_weights"],
+            p["recurrent_weights"],
+            p["bias"],
+            active,
+            p.get("packed"),
         )
+        return self._output(h, last, active), last, cache
+
+    def advance(
+        self,
+        backend: Backend,
+        p: Parameters,
+        signal: Signal,
+        state: LSTMState | None,
+        *,
+        keep: bool,
+        need_output: bool,
+    ) -> tuple[Signal | None, LSTMState | None, Any]:
+        """The state after a span; of its gates, from which the rest follows, what is asked for."""
+        rows, active = signal
+        start = self._start(state, signal)
+        packed = p["packed"] if "packed" in p else self.prepare(backend, p)["packed"]
+        if keep and need_output:
+            output, last, cache = self.forward(backend, {**p, "packed": packed}, signal, state)
+            return output, last, cache.gates
+        what = "gates" if keep else "output" if need_output else "state"
+        if self.output_mode == "last" and not keep:
+            what = "state"
+        h, last, gates = backend.lstm_advance(rows, *start, active, packed, what)
+        return self._output(h, last, active) if need_output else None, last, gates
+
+    def restore(
+        self, backend: Backend, p: Parameters, signal: Signal, state: LSTMState | None, kept: Any
+    ) -> tuple[Signal, Any]:
+        """The output and the cache of a span from its gates, without a matrix product."""
+        rows, active = signal
+        start = self._start(state, signal)
+        h, c = backend.lstm_restore(kept, *start, active)
+        W, R = p["input_weights"], p["recurrent_weights"]
+        cache = LSTMCache(rows, W, R, h, c, kept, active, p.get("packed"))
+        B = len(start.hidden)
+        last = B + last_rows(active)  # (B,)
+        return self._output(h[B:], LSTMState(h[last], c[last]), active), cache
+
+    def kept_per_row(self, itemsize: int) -> int:
+        """Four activated gates."""
+        return 4 * self.num_hidden_units * itemsize
+
+    def used_per_row(self, input_size: int, itemsize: int) -> int:
+        """Gates, in whose place their gradient goes, states, the gradients of output and input."""
+        return (7 * self.num_hidden_units + 2 * input_size) * itemsize
+
+    def _start(self, state: LSTMState | None, signal: Signal) -> LSTMState:
+        if state is not None:
+            return state
+        return self.initial_state(int(signal.active[0]), signal.rows.dtype)
+
+    def _output(self, h: Array | None, last: LSTMState, active: IntArray) -> Signal:
         if self.output_mode == "last":
-            return Signal(last.hidden, _one_step(last.hidden)), last, cache
-        return Signal(h, active), last, cache
+            return Signal(last.hidden, _one_step(last.hidden))
+        assert h is not None  # the backend was asked for it
+        return Signal(h, active)
 
     def backward(
         self,
@@ -128,6 +190,7 @@ bias_learn_rate_factor : multiply the learning rate of that array
         dstate: LSTMState | None,
         cache: Any,
         need_dx: bool,
+        spend_cache: bool = False,
     ) -> tuple[Array | None, dict[str, Array], LSTMState | None]:
         """Gradients from the output dy and, if given, from the final state."""
         dh: Array | None = dy  # (N, H)
@@ -139,7 +202,7 @@ bias_learn_rate_factor : multiply the learning rate of that array
                 if dstate is None
                 else LSTMState(dstate.hidden + dy, dstate.cell)
             )
-        dx, grads = backend.lstm_backward(dh, dstate, cache, need_dx)
+        dx, grads = backend.lstm_backward(dh, dstate, cache, need_dx, spend_cache)
         by_name = {"input_weights": grads.W, "recurrent_weights": grads.R, "bias": grads.b}
         return dx, by_name, LSTMState(grads.h0, grads.c0)
 

@@ -84,6 +84,7 @@ class SequenceInput(Layer):
         dstate: LSTMState | None,
         cache: Any,
         need_dx: bool,
+        spend_cache: bool = False,
     ) -> tuple[Array | None, dict[str, Array], LSTMState | None]:
         """The gradient passes through unchanged."""
         return zerocenter_backward(dy), {}, None

@@ -46,6 +46,7 @@ class Softmax(Layer):
         dstate: LSTMState | None,
         cache: Any,
         need_dx: bool,
+        spend_cache: bool = False,
     ) -> tuple[Array | None, dict[str, Array], LSTMState | None]:
         """The full Jacobian applied to dy."""
         return backend.softmax_backward(dy, cache), {}, None

@@ -1,0 +1,110 @@
+"""A meeting point for the threads of one kernel, once a time step: no lock, no system call.
+Each thread counts its steps in a place of its own; to wait is to read the others' counts."""
+
+from __future__ import annotations
+
+import platform
+
+import llvmlite.binding as llvm
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from minilstm.kernels.numba.compiling import inner, jit
+
+PLACE = 16  # int64 from one thread's count to the next: two cache lines, so none is shared
+SPINS = 400  # reads before the processor is offered to others: about a time step
+_CAN_YIELD = llvm.address_of_symbol("sched_yield") is not None
+_yield = types.ExternalFunction("sched_yield", types.int32())
+_MACHINE = platform.machine()
+
+
+def make_counts(team: int) -> np.ndarray:
+    """Counts of a team of threads; place 0 is the sign to give up."""
+    return np.zeros((team + 1) * PLACE, np.int64)
+
+
+@intrinsic
+def _publish(typing, counts, at, value):
+    def generate(context, builder, sig, args):
+        data = context.make_array(sig.args[0])(context, builder, args[0]).data
+        builder.store_atomic(args[2], builder.gep(data, [args[1]]), ordering="release", align=8)
+        return context.get_dummy_value()
+
+    return types.void(counts, types.int64, types.int64), generate
+
+
+@intrinsic
+def _read(typing, counts, at):
+    def generate(context, builder, sig, args):
+        data = context.make_array(sig.args[0])(context, builder, args[0]).data
+        return builder.load_atomic(builder.gep(data, [args[1]]), ordering="acquire", align=8)
+
+    return types.int64(counts, types.int64), generate
+
+
+@intrinsic
+def _pause(typing):
+    """Let the other half of a processor core go first for a moment."""
+
+    def generate(context, builder, sig, args):
+        number, hint = ir.IntType(32), None
+        if _MACHINE in ("x86_64", "AMD64"):
+            hint = "llvm.x86.sse2.pause", []
+        elif _MACHINE in ("aarch64", "arm64"):
+            hint = "llvm.aarch64.hint", [number(1)]
+        if hint is not None:
+            signature = ir.FunctionType(ir.VoidType(), [a.type for a in hint[1]])
+            function = cgutils.get_or_insert_function(builder.module, signature, hint[0])
+            builder.call(function, hint[1])
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
+@inner
+def arrive(counts, me, count):
+    """Tell the others that this thread has finished its part of step `count`."""
+    _publish(counts, (me + 1) * PLACE, count)
+
+
+@inner
+def wait_for_all(counts, team, count):
+    """Wait until every thread has finished step `count`; False when told to give up."""
+    for other in range(1, team + 1):
+        spins = 0
+        while _read(counts, other * PLACE) < count:
+            spins += 1
+            _pause()
+            if spins >= SPINS:
+                if _read(counts, 0) != 0:
+                    return False
+                if _CAN_YIELD:
+                    _yield()
+                spins = SPINS // 2
+    return True
+
+
+@jit
+def publish(counts, place, count):
+    """Set the count in one place, after everything this thread has written before."""
+    _publish(counts, place * PLACE, count)
+
+
+@jit
+def await_count(counts, place, count, spins):
+    """Wait for a count in one place, for so many reads at most; whether it came."""
+    for n in range(spins):
+        if _read(counts, place * PLACE) >= count:
+            return True
+        _pause()
+        if n % SPINS == SPINS - 1 and _CAN_YIELD:
+            _yield()
+    return False
+
+
+def give_up(counts: np.ndarray) -> None:
+    """Let every waiting thread return; for when one of them never came."""
+    counts[0] = 1

@@ -1,0 +1,48 @@
+"""What this processor's registers allow: the shape of the tiles that every kernel is built of.
+A tile's outputs, one row of weights and one spread value must all stay in registers together."""
+
+from __future__ import annotations
+
+import os
+
+import llvmlite.binding as llvm
+import numpy as np
+
+TILE_ROWS = 6  # rows of the largest tile: six sequences, or six rows of a weight gradient
+
+_features = llvm.get_host_cpu_features()
+_name = llvm.get_host_cpu_name()
+
+
+def _registers() -> tuple[int, int]:
+    """(bytes of one vector register, how many registers)."""
+    forced = os.environ.get("MINILSTM_VECTOR_BYTES", "")
+    if forced in ("16", "32", "64"):  # to test here what another processor will run
+        return int(forced), 32 if forced == "64" else 16
+    if _features.get("avx512vl", False):
+        # Zen 4 computes a 64-byte vector in two halves; halves of their own split work finer.
+        return (32, 32) if _name == "znver4" else (64, 32)
+    if _features.get("avx2", False):
+        return 32, 16
+    if _features.get("neon", False):
+        return 16, 32
+    return 16, 16
+
+
+REGISTER_BYTES, REGISTERS = _registers()
+
+
+def lanes(dtype: np.dtype | type) -> int:
+    """Numbers of one dtype in a vector register."""
+    return REGISTER_BYTES // np.dtype(dtype).itemsize
+
+
+def tile_vectors(rows: int) -> int:
+    """Vectors across a tile of 1 to 6 rows.
+
+    Enough independent sums to fill two multiply-add pipes of latency 4 (at least 8), as few loads
+    a multiply-add as the registers allow. One row streams the weights and is bound by that.
+    """
+    if REGISTERS == 32:
+        return 8 if rows == 1 else 4
+    return {1: 4, 2: 4, 3: 3, 4: 3, 5: 2, 6: 2}[rows]

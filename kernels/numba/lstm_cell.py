@@ -1,0 +1,209 @@
+"""The pointwise part of an LSTM step for one sequence: lines (2) to (5), and the same in reverse.
+Vector after vector of units goes through all lines in registers; memory is read and written once.
+
+The lines are those of `minilstm.functional.lstm`. Rows are addressed as offsets into arrays, and
+gate blocks lie `gate` numbers apart, so that nothing is copied to be computed.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from minilstm.kernels.numba.activations import sigmoid_of, tanh_of
+from minilstm.kernels.numba.compiling import inner
+from minilstm.kernels.numba.hardware import REGISTER_BYTES
+from minilstm.kernels.numba.simd import Lane, Value
+
+
+class Gates(NamedTuple):
+    """A vector of units of each gate."""
+
+    i: Value
+    f: Value
+    g: Value
+    o: Value
+
+
+def _activate(z: Gates) -> Gates:
+    i, f, o = sigmoid_of(z.i), sigmoid_of(z.f), sigmoid_of(z.o)  # (2)
+    return Gates(i, f, tanh_of(z.g), o)  # (3)
+
+
+def _state(a: Gates, c_prev: Value) -> tuple[Value, Value]:
+    c = a.f * c_prev + a.i * a.g  # (4)
+    return c, a.o * tanh_of(c)  # (5)
+
+
+def _reverse(a: Gates, c_prev: Value, c: Value, dh: Value, dc: Value) -> tuple[Gates, Value]:
+    tanh_c = tanh_of(c)
+    # (5) h_t = o * tanh(c_t)
+    do = dh * tanh_c * (a.o * (1.0 - a.o))
+    dc = dc + dh * a.o * (1.0 - tanh_c * tanh_c)
+    # (4) c_t = f * c_{t-1} + i * g, (3) g = tanh(z_g), (2) sigmoid
+    di = dc * a.g * (a.i * (1.0 - a.i))
+    dg = dc * a.i * (1.0 - a.g * a.g)
+    df = dc * c_prev * (a.f * (1.0 - a.f))
+    return Gates(di, df, dg, do), dc * a.f
+
+
+class _Emit:
+    """Turns intrinsic arguments into vectors at ``at + gate * distance``."""
+
+    def __init__(self, context: Any, builder: Any, sig: Any, args: Any, lanes: int) -> None:
+        self.context, self.builder, self.sig, self.args = context, builder, sig, args
+        itemsize = sig.args[0].dtype.bitwidth // 8
+        self.lane = Lane(builder, itemsize, lanes or REGISTER_BYTES // itemsize)
+
+    def data(self, n: int) -> Any:
+        return self.context.make_array(self.sig.args[n])(
+            self.context, self.builder, self.args[n]
+        ).data
+
+    def load(self, n: int) -> Value:
+        """The vector of array argument n at the offset that follows it."""
+        return self.lane.load(self.data(n), self.args[n + 1])
+
+    def store(self, value: Value, n: int) -> None:
+        self.lane.store(value, self.data(n), self.args[n + 1])
+
+    def places(self, n: int) -> list[Any]:
+        at, distance = self.args[n + 1], self.args[n + 2]
+        b = self.builder
+        return [b.add(at, b.mul(distance, ir.Constant(at.type, gate))) for gate in range(4)]
+
+    def load_gates(self, n: int) -> Gates:
+        return Gates(*(self.lane.load(self.data(n), place) for place in self.places(n)))
+
+    def store_gates(self, gates: Gates, n: int) -> None:
+        for value, place in zip(gates, self.places(n), strict=True):
+            self.lane.store(value, self.data(n), place)
+
+
+def _cells(lanes: int) -> tuple[Any, Any, Any]:
+    """The three cell functions for a whole vector (lanes 0) or for one unit (lanes 1)."""
+
+    @intrinsic
+    def activate(typing, z, z_at, z_gate, a, a_at, a_gate):
+        def generate(context, builder, sig, args):
+            emit = _Emit(context, builder, sig, args, lanes)
+            emit.store_gates(_activate(emit.load_gates(0)), 3)
+            return context.get_dummy_value()
+
+        return types.void(z, z_at, z_gate, a, a_at, a_gate), generate
+
+    @intrinsic
+    def restore(typing, a, a_at, a_gate, p, p_at, c, c_at, h, h_at):
+        def generate(context, builder, sig, args):
+            emit = _Emit(context, builder, sig, args, lanes)
+            new_c, new_h = _state(emit.load_gates(0), emit.load(3))
+            emit.store(new_c, 5)
+            emit.store(new_h, 7)
+            return context.get_dummy_value()
+
+        return types.void(a, a_at, a_gate, p, p_at, c, c_at, h, h_at), generate
+
+    @intrinsic
+    def backward(
+        typing, a, a_at, a_gate, p, p_at, c, c_at, u, u_at, dh, dh_at, dc, dc_at, dz, dz_at, dz_gate
+    ):
+        def generate(context, builder, sig, args):
+            emit = _Emit(context, builder, sig, args, lanes)
+            arrived = emit.load(9) + emit.load(7)
+            dz_gates, dc_prev = _reverse(
+                emit.load_gates(0), emit.load(3), emit.load(5), arrived, emit.load(11)
+            )
+            emit.store_gates(dz_gates, 13)
+            emit.store(dc_prev, 11)
+            return context.get_dummy_value()
+
+        signature = types.void(
+            a, a_at, a_gate, p, p_at, c, c_at, u, u_at, dh, dh_at, dc, dc_at, dz, dz_at, dz_gate
+        )
+        return signature, generate
+
+    return activate, restore, backward
+
+
+_activate_wide, _restore_wide, _backward_wide = _cells(0)
+_activate_one, _restore_one, _backward_one = _cells(1)
+
+
+@inner
+def cell_forward(units, z, z_at, z_gate, a, a_at, a_gate, p, p_at, c, c_at, h, h_at):
+    """Lines (2) to (5): z becomes the activated gates a, with c_{t-1} at p come c_t and h_t."""
+    # Two loops: the processor overlaps neighbouring vectors only while their chains are short.
+    V = REGISTER_BYTES // c.itemsize
+    j = 0
+    while j + V <= units:
+        _activate_wide(z, z_at + j, z_gate, a, a_at + j, a_gate)
+        j += V
+    while j < units:
+        _activate_one(z, z_at + j, z_gate, a, a_at + j, a_gate)
+        j += 1
+    cell_restore(units, a, a_at, a_gate, p, p_at, c, c_at, h, h_at)
+
+
+@inner
+def cell_restore(units, a, a_at, a_gate, p, p_at, c, c_at, h, h_at):
+    """Lines (4) and (5) again, from activated gates that were kept."""
+    V = REGISTER_BYTES // c.itemsize
+    j = 0
+    while j + V <= units:
+        _restore_wide(a, a_at + j, a_gate, p, p_at + j, c, c_at + j, h, h_at + j)
+        j += V
+    while j < units:
+        _restore_one(a, a_at + j, a_gate, p, p_at + j, c, c_at + j, h, h_at + j)
+        j += 1
+
+
+@inner
+def cell_backward(
+    units, a, a_at, a_gate, p, p_at, c, c_at, u, u_at, dh, dh_at, dc, dc_at, dz, dz_at, dz_gate
+):
+    """Lines (5) to (2) in reverse; u and dh hold the two gradients of h_t, from above and later."""
+    V = REGISTER_BYTES // c.itemsize
+    j = 0
+    while j + V <= units:
+        _backward_wide(
+            a,
+            a_at + j,
+            a_gate,
+            p,
+            p_at + j,
+            c,
+            c_at + j,
+            u,
+            u_at + j,
+            dh,
+            dh_at + j,
+            dc,
+            dc_at + j,
+            dz,
+            dz_at + j,
+            dz_gate,
+        )
+        j += V
+    while j < units:
+        _backward_one(
+            a,
+            a_at + j,
+            a_gate,
+            p,
+            p_at + j,
+            c,
+            c_at + j,
+            u,
+            u_at + j,
+            dh,
+            dh_at + j,
+            dc,
+            dc_at + j,
+            dz,
+            dz_at + j,
+            dz_gate,
+        )
+        j += 1

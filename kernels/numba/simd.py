@@ -1,0 +1,164 @@
+"""Numbers and vectors of numbers as expressions, from which kernels emit their instructions.
+One formula, written once with + - * /, serves a single number and a whole vector register.
+
+A `Value` is what a formula computes with; multiply and add may contract into one instruction,
+nothing else may change. Because each lane does the same as a single number would, the place of a
+number in an array changes none of its bits.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from minilstm.kernels.numba.hardware import REGISTER_BYTES
+
+_I32, _I64 = ir.IntType(32), ir.IntType(64)
+_CONTRACT = ("contract",)
+
+
+class Value:
+    """A number (lanes 0) or a vector of `lanes` numbers, float32 or float64."""
+
+    def __init__(self, builder: Any, value: Any) -> None:
+        self.builder, self.value = builder, value
+        self.type = value.type
+        self.lanes = self.type.count if isinstance(self.type, ir.VectorType) else 0
+        element = self.type.element if self.lanes else self.type
+        self.is_single = isinstance(element, ir.FloatType)
+
+    def of(self, number: float) -> Value:
+        """A constant of the same shape."""
+        if self.lanes:
+            constant = ir.Constant(self.type, [number] * self.lanes)
+        else:
+            constant = ir.Constant(self.type, number)
+        return Value(self.builder, constant)
+
+    def _other(self, other: Value | float) -> Any:
+        return other.value if isinstance(other, Value) else self.of(other).value
+
+    def __add__(self, other: Value | float) -> Value:
+        return Value(
+            self.builder, self.builder.fadd(self.value, self._other(other), flags=_CONTRACT)
+        )
+
+    def __radd__(self, other: float) -> Value:
+        return self.of(other) + self
+
+    def __sub__(self, other: Value | float) -> Value:
+        return Value(
+            self.builder, self.builder.fsub(self.value, self._other(other), flags=_CONTRACT)
+        )
+
+    def __rsub__(self, other: float) -> Value:
+        return self.of(other) - self
+
+    def __mul__(self, other: Value | float) -> Value:
+        return Value(
+            self.builder, self.builder.fmul(self.value, self._other(other), flags=_CONTRACT)
+        )
+
+    def __rmul__(self, other: float) -> Value:
+        return self.of(other) * self
+
+    def __truediv__(self, other: Value | float) -> Value:
+        return Value(self.builder, self.builder.fdiv(self.value, self._other(other)))
+
+    def __rtruediv__(self, other: float) -> Value:
+        return self.of(other) / self
+
+    def __neg__(self) -> Value:
+        return Value(self.builder, self.builder.fneg(self.value))
+
+    def sqrt(self) -> Value:
+        """Square root."""
+        shape = f"v{self.lanes}" if self.lanes else ""
+        name = f"llvm.sqrt.{shape}f{32 if self.is_single else 64}"
+        signature = ir.FunctionType(self.type, [self.type])
+        function = cgutils.get_or_insert_function(self.builder.module, signature, name)
+        return Value(self.builder, self.builder.call(function, [self.value]))
+
+    def between(self, low: Value | float, high: Value | float) -> Value:
+        """Bounded on both sides; a NaN, with which every comparison is false, stays."""
+        b, value = self.builder, self.value
+        for bound, test in ((self._other(low), "<"), (self._other(high), ">")):
+            value = b.select(b.fcmp_ordered(test, value, bound), bound, value)
+        return Value(b, value)
+
+    def two_to_the_low_bits(self) -> Value:
+        """2^n, where n is the whole number in the low bits of a sum with 1.5 * 2^23 (2^52)."""
+        element, bias, shift = (_I32, 127, 23) if self.is_single else (_I64, 1023, 52)
+        whole = ir.VectorType(element, self.lanes) if self.lanes else element
+
+        def constant(n: int) -> ir.Constant:
+            return ir.Constant(whole, [n] * self.lanes if self.lanes else n)
+
+        b = self.builder
+        exponent = b.add(b.bitcast(self.value, whole), constant(bias))
+        return Value(b, b.bitcast(b.shl(exponent, constant(shift)), self.type))
+
+
+class Lane:
+    """Reads and writes vectors of an array's memory, the last of them perhaps only in part."""
+
+    def __init__(self, builder: Any, itemsize: int, lanes: int) -> None:
+        self.builder, self.itemsize, self.lanes = builder, itemsize, lanes
+        element = ir.FloatType() if itemsize == 4 else ir.DoubleType()
+        self.vector = ir.VectorType(element, lanes)
+
+    def _at(self, base: Any, offset: Any) -> Any:
+        b = self.builder
+        return b.bitcast(b.gep(base, [offset]), self.vector.as_pointer())
+
+    def load(self, base: Any, offset: Any) -> Value:
+        return Value(self.builder, self.builder.load(self._at(base, offset), align=self.itemsize))
+
+    def spread(self, address: Any) -> Value:
+        """The number at an address, in every lane."""
+        b, i32 = self.builder, ir.IntType(32)
+        undefined = ir.Constant(self.vector, ir.Undefined)
+        zeros = ir.Constant(ir.VectorType(i32, self.lanes), [0] * self.lanes)
+        first = b.insert_element(undefined, b.load(address), ir.Constant(i32, 0))
+        return Value(b, b.shuffle_vector(first, undefined, zeros))
+
+    def store(self, value: Value, base: Any, offset: Any) -> None:
+        self.builder.store(value.value, self._at(base, offset), align=self.itemsize)
+
+
+@intrinsic
+def copy_vector(typing, source, source_at, target, target_at):
+    """One vector register's worth of numbers, from one array's memory to another's."""
+
+    def generate(context, builder, sig, args):
+        source_data, target_data = (
+            context.make_array(sig.args[n])(context, builder, args[n]).data for n in (0, 2)
+        )
+        itemsize = sig.args[0].dtype.bitwidth // 8
+        lane = Lane(builder, itemsize, REGISTER_BYTES // itemsize)
+        lane.store(lane.load(source_data, args[1]), target_data, args[3])
+        return context.get_dummy_value()
+
+    return types.void(source, source_at, target, target_at), generate
+
+
+@intrinsic
+def prefetch(typing, array, at):
+    """Ask for the cache line of element `at`, which will be read soon; changes nothing else."""
+
+    def generate(context, builder, sig, args):
+        i32, pointer = ir.IntType(32), ir.IntType(8).as_pointer()
+        signature = ir.FunctionType(ir.VoidType(), [pointer, i32, i32, i32])
+        function = cgutils.get_or_insert_function(builder.module, signature, "llvm.prefetch.p0")
+        address = builder.gep(
+            context.make_array(sig.args[0])(context, builder, args[0]).data, [args[1]]
+        )
+        read, second_level, not_code = (ir.Constant(i32, n) for n in (0, 2, 1))
+        builder.call(function, [builder.bitcast(address, pointer), read, second_level, not_code])
+        return context.get_dummy_value()
+
+    return types.void(array, at), generate

@@ -1,0 +1,200 @@
+"""The inner loop of every kernel: a tile of outputs that stays in registers over the whole sum.
+Each output is one chain of fused multiply-adds over k, in order, whatever tile it falls in.
+
+So a row computed alone equals the same row in a batch, and threads may split outputs as they
+like. The tile is written as vector instructions (a Numba intrinsic), because plain loops over a
+dozen arrays do not vectorise.
+
+The right-hand matrix comes as panels one vector wide: panel q holds its `depth` rows of `lanes`
+numbers one after another, so the loop streams through memory in order.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from minilstm.kernels.numba.hardware import REGISTER_BYTES
+from minilstm.kernels.numba.simd import Lane, Value
+
+_I64 = ir.IntType(64)
+Grid = dict[tuple[int, int], Any]  # something for each row and vector of a tile
+
+
+def _number(n: int) -> ir.Constant:
+    return ir.Constant(_I64, n)
+
+
+class _Tile(Lane):
+    """Emits the instructions of one tile of `rows` x `vectors` outputs."""
+
+    def __init__(self, builder: Any, itemsize: int, rows: int, vectors: int) -> None:
+        super().__init__(builder, itemsize, REGISTER_BYTES // itemsize)
+        self.rows, self.vectors = range(rows), range(vectors)
+        self.grid = [(r, v) for r in self.rows for v in self.vectors]
+
+    def chain(
+        self, start: Grid, a_rows: list[Any], a_k: Any, panels: list[Any], depth: Any
+    ) -> Grid:
+        """start + sum over k of a[r][k a_k] panel[v][k], a loop of multiply-adds over k."""
+        b = self.builder
+        entry = b.block
+        loop, done = b.append_basic_block("k_loop"), b.append_basic_block("k_done")
+        b.cbranch(b.icmp_signed(">", depth, _number(0)), loop, done)
+        b.position_at_end(loop)
+        k = b.phi(_I64)
+        held = {g: b.phi(self.vector) for g in self.grid}
+        row, place = b.mul(k, _number(self.lanes)), b.mul(k, a_k)
+        weights = [self.load(panel, row) for panel in panels]
+        step = {}
+        for r in self.rows:
+            value = self.spread(b.gep(a_rows[r], [place]))
+            for v in self.vectors:
+                step[r, v] = value * weights[v] + Value(b, held[r, v])
+        k_next = b.add(k, _number(1))
+        k.add_incoming(_number(0), entry)
+        k.add_incoming(k_next, loop)
+        b.cbranch(b.icmp_signed("<", k_next, depth), loop, done)
+        b.position_at_end(done)
+        total = {}
+        for g in self.grid:
+            end = b.phi(self.vector)
+            for phi in (held[g], end):
+                phi.add_incoming(start[g].value, entry)
+                phi.add_incoming(step[g].value, loop)
+            total[g] = Value(b, end)
+        return total
+
+
+def _data(context: Any, builder: Any, sig: Any, args: Any, n: int) -> Any:
+    return context.make_array(sig.args[n])(context, builder, args[n]).data
+
+
+def _places(tile: _Tile, at: Any, row: Any, q: Any, gate: Any, block: Any) -> Grid:
+    """Where outputs lie: vector q is gate q % 4 of block q // 4, as for the LSTM's four gates."""
+    b = tile.builder
+    places = {}
+    for v in tile.vectors:
+        index = b.add(q, _number(v))
+        across = b.add(
+            b.mul(b.and_(index, _number(3)), gate), b.mul(b.ashr(index, _number(2)), block)
+        )
+        for r in tile.rows:
+            places[r, v] = b.add(b.add(at, b.mul(row, _number(r))), across)
+    return places
+
+
+def _panels(tile: _Tile, b_data: Any, b_at: Any, b_panel: Any, q: Any) -> list[Any]:
+    b = tile.builder
+    return [
+        b.gep(b_data, [b.add(b_at, b.mul(b_panel, b.add(q, _number(v))))]) for v in tile.vectors
+    ]
+
+
+def make_product(rows: int, vectors: int, adds: bool) -> Any:
+    """C = A B or C += A B, for one tile."""
+
+    @intrinsic
+    def tile(
+        typing, a, a_at, a_row, a_k, depth, b, b_at, b_panel, q, c, c_at, c_row, c_gate, c_block
+    ):
+        signature = types.void(
+            a, a_at, a_row, a_k, depth, b, b_at, b_panel, q, c, c_at, c_row, c_gate, c_block
+        )
+
+        def generate(context, builder, sig, args):
+            t = _Tile(builder, a.dtype.bitwidth // 8, rows, vectors)
+            a_data, b_data, c_data = (_data(context, builder, sig, args, n) for n in (0, 5, 9))
+            a_at, a_row, a_k, depth = args[1:5]
+            b_at, b_panel, q = args[6:9]
+            places = _places(t, args[10], args[11], q, args[12], args[13])
+            # The sum starts from zero even where it joins C: C arrives while it runs.
+            start = {g: Value(builder, ir.Constant(t.vector, None)) for g in t.grid}
+            a_rows = [
+                builder.gep(a_data, [builder.add(a_at, builder.mul(a_row, _number(r)))])
+                for r in t.rows
+            ]
+            total = t.chain(start, a_rows, a_k, _panels(t, b_data, b_at, b_panel, q), depth)
+            for g in t.grid:
+                if adds:
+                    total[g] = t.load(c_data, places[g]) + total[g]
+                t.store(total[g], c_data, places[g])
+            return context.get_dummy_value()
+
+        return signature, generate
+
+    return tile
+
+
+def make_affine(rows: int, vectors: int) -> Any:
+    """C = bias + X W + A R, for one tile; a panel holds the bias row, D rows of W, H rows of R."""
+
+    @intrinsic
+    def tile(
+        typing,
+        x,
+        x_at,
+        x_row,
+        D,
+        a,
+        a_at,
+        a_row,
+        H,
+        b,
+        b_at,
+        b_panel,
+        q,
+        c,
+        c_at,
+        c_row,
+        c_gate,
+        c_block,
+    ):
+        signature = types.void(
+            x,
+            x_at,
+            x_row,
+            D,
+            a,
+            a_at,
+            a_row,
+            H,
+            b,
+            b_at,
+            b_panel,
+            q,
+            c,
+            c_at,
+            c_row,
+            c_gate,
+            c_block,
+        )
+
+        def generate(context, builder, sig, args):
+            t = _Tile(builder, a.dtype.bitwidth // 8, rows, vectors)
+            x_data, a_data, b_data, c_data = (
+                _data(context, builder, sig, args, n) for n in (0, 4, 8, 12)
+            )
+            panels = _panels(t, b_data, args[9], args[10], args[11])
+            bias = [t.load(panel, _number(0)) for panel in panels]
+            total = {(r, v): bias[v] for r, v in t.grid}
+            skip = _number(t.lanes)
+            for data, at, row, depth in ((x_data, *args[1:4]), (a_data, *args[5:8])):
+                panels = [builder.gep(panel, [skip]) for panel in panels]
+                lines = [
+                    builder.gep(data, [builder.add(at, builder.mul(row, _number(r)))])
+                    for r in t.rows
+                ]
+                total = t.chain(total, lines, _number(1), panels, depth)
+                skip = builder.mul(depth, _number(t.lanes))
+            places = _places(t, args[13], args[14], args[11], args[15], args[16])
+            for g in t.grid:
+                t.store(total[g], c_data, places[g])
+            return context.get_dummy_value()
+
+        return signature, generate
+
+    return tile

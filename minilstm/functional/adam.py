@@ -1,0 +1,93 @@
+"""One step of Adam for one array, with its L2 term and its bounds, as a single function.
+The kernels fuse it into one pass over memory; `minilstm.optimizers` says it in separate steps.
+
+Arrays p, g, m and v are a parameter, its gradient, and Adam's two running means: one shape.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+class AdamRule(NamedTuple):
+    """The numbers of one step."""
+
+    rate: float  # learning rate times its factor times the bias correction
+    decay: float  # b1, of the mean of the gradient
+    squared_decay: float  # b2, of the mean of its square
+    epsilon: float
+    l2: float = 0.0  # regularisation times the factor of the parameter
+    scale: float = 1.0  # by which a norm's bound shrinks the gradient
+    bound: float = np.inf  # largest absolute value of an entry
+
+
+def gradient_norm(p: Array, g: Array, l2: float) -> float:
+    """Euclidean norm of g + l2 p, summed in float64.
+
+    Parameters
+    ----------
+    p, g : arrays of one shape
+    l2 : weight of the L2 term
+
+    Returns
+    -------
+    float; infinite or NaN where an entry is
+
+    Examples
+    --------
+    >>> gradient_norm(np.array([1.0, 1.0]), np.array([2.0, 3.0]), 1.0)
+    5.0
+    """
+    wide = g.astype(np.float64)
+    if l2:
+        wide += np.float64(g.dtype.type(l2)) * p
+    largest = float(np.abs(wide).max())
+    if largest == 0 or not np.isfinite(largest):
+        return largest
+    wide /= largest  # squares of large or tiny entries would overflow or vanish
+    return largest * float(np.sqrt(np.sum(wide * wide)))
+
+
+def adam_step(p: Array, g: Array, m: Array, v: Array, rule: AdamRule) -> tuple[Array, Array, Array]:
+    """One step of Adam.
+
+    ::
+
+        g = scale (g + l2 p), then cut to [-bound, bound]         (1)
+        m = b1 m + (1 - b1) g                                     (2)
+        v = b2 v + (1 - b2) g^2                                   (3)
+        p = p - rate m / (sqrt(v) + e)                            (4)
+
+    Parameters
+    ----------
+    p, g, m, v : arrays of one shape and dtype; none is changed
+    rule : AdamRule
+
+    Returns
+    -------
+    p, m, v : new arrays
+
+    Notes
+    -----
+    Kingma and Ba, "Adam: a method for stochastic optimization" (2015), end of section 2.
+
+    Examples
+    --------
+    >>> one, zero = np.array([1.0]), np.array([0.0])
+    >>> p, m, v = adam_step(one, np.array([0.5]), zero, zero, AdamRule(0.1, 0.9, 0.999, 1e-8))
+    >>> m.round(6).tolist(), v.round(6).tolist()
+    ([0.05], [0.00025])
+    """
+    number = g.dtype.type
+    g = number(rule.scale) * (g + number(rule.l2) * p)  # (1)
+    if rule.bound < np.inf:
+        g = np.clip(g, -number(rule.bound), number(rule.bound))
+    m = number(rule.decay) * m + number(1 - rule.decay) * g  # (2)
+    v = number(rule.squared_decay) * v + number(1 - rule.squared_decay) * (g * g)  # (3)
+    p = p - number(rule.rate) * m / (np.sqrt(v) + number(rule.epsilon))  # (4)
+    return p, m, v

@@ -1,0 +1,120 @@
+"""How a batch goes through training in a stated memory: which spans of time keep their gates.
+The cut into spans does not depend on the budget, so no sum and no bit of a gradient does.
+
+Axes: B batch, T time, N rows of a packed ragged batch, D features, H hidden units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minilstm.functional.ragged import IntArray
+from minilstm.layers import Layer
+
+SPAN_ROWS = 4096  # rows of a span: its arrays stay in the last-level cache, its calls stay few
+AUTO_BUDGET = 240 * 2**20  # bytes; with Python and Numba around it, less than 600 MB
+
+
+class Span(NamedTuple):
+    """Steps first to last of a batch, which are rows row to row_end."""
+
+    first: int
+    last: int
+    row: int
+    row_end: int
+
+
+class MemoryPlan(NamedTuple):
+    """How a batch goes through training."""
+
+    spans: tuple[Span, ...]
+    first_kept: int  # spans from here on keep their gates
+    kept: int  # bytes of what is kept from forward to backward
+    used: int  # bytes that one span needs while it is computed
+    everything: int  # bytes that keeping all spans would take
+    budget: float  # bytes asked for
+
+    def __str__(self) -> str:
+        need = self.kept + self.used
+        rows = self.spans[-1].row_end
+        again = self.spans[self.first_kept].row if self.first_kept < len(self.spans) else rows
+        text = f"memory for gradients: {_megabytes(need)}"
+        if again == 0 or len(self.spans) == 1:
+            return f"{text}, nothing is computed twice"
+        text += f"; {again / rows:.0%} of the steps are computed twice"
+        text += f" (keeping all would take {_megabytes(self.everything + self.used)})"
+        if need > self.budget:
+            text += f"; the budget of {_megabytes(self.budget)} is less than the least possible"
+        return text
+
+
+def plan_memory(
+    layers: Sequence[Layer],
+    input_size: int,
+    active: IntArray,
+    dtype: Any,
+    budget: float | str = "auto",
+    truncation: int | None = None,
+) -> MemoryPlan:
+    """Cut a batch into spans of time, and choose which of them keep their gates.
+
+    Parameters
+    ----------
+    layers : of the network
+    input_size : D
+    active : (T,) int64 sequences running at each step
+    dtype : of the network
+    budget : bytes for what backward needs, or "auto"
+    truncation : steps after which gradients are cut, or None; spans end there
+
+    Returns
+    -------
+    MemoryPlan; its `kept + used` exceeds a budget that is less than the least possible
+
+    Examples
+    --------
+    >>> from minilstm.layers import LSTM, SequenceInput
+    >>> plan = plan_memory([SequenceInput(3), LSTM(200)], 3, np.full(60_000, 6), "float32")
+    >>> len(plan.spans), plan.spans[1].first, plan.first_kept > 0
+    (88, 682, True)
+    """
+    budget = AUTO_BUDGET if budget == "auto" else float(budget)
+    itemsize = np.dtype(dtype).itemsize
+    ends = np.cumsum(active)  # (T,)
+    T, B = len(active), int(active[0])
+    steps = max(1, SPAN_ROWS // B)
+    cuts = set(range(0, T, steps))
+    if truncation is not None:
+        cuts |= set(range(0, T, truncation))
+    firsts = sorted(cuts)
+    spans = tuple(
+        Span(a, b, int(ends[a - 1]) if a else 0, int(ends[b - 1]))
+        for a, b in zip(firsts, [*firsts[1:], T], strict=True)
+    )
+    per_row, size = 0, input_size
+    used_per_row = []
+    states = 0
+    for layer in layers:
+        per_row += layer.kept_per_row(itemsize)
+        used_per_row.append(layer.used_per_row(size, itemsize))
+        size = layer.output_size(size)
+        states += 2 * size * itemsize if layer.kept_per_row(itemsize) else 0
+    longest = max(s.row_end - s.row for s in spans)
+    used = longest * (sum(used_per_row)) + len(spans) * B * states
+    # The last span goes straight from forward to backward: it is never kept.
+    first_kept, kept = len(spans) - 1, 0
+    while first_kept > 0:
+        span = spans[first_kept - 1]
+        more = (span.row_end - span.row) * per_row
+        if kept + more + used > budget:
+            break
+        first_kept, kept = first_kept - 1, kept + more
+    everything = (spans[-1].row) * per_row
+    return MemoryPlan(spans, first_kept, kept, used, everything, budget)
+
+
+def _megabytes(size: float) -> str:
+    return f"{size / 2**20:,.0f} MiB"
