@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from minilstm.backend import set_backend as set_backend
     from minilstm.backend import set_num_threads as set_num_threads
     from minilstm.backend import use_backend as use_backend
+    from minilstm.backend import warmup as warmup
     from minilstm.data import datasets as datasets
     from minilstm.data import read_sequences as read_sequences
     from minilstm.data.labels import scores_to_labels as scores_to_labels
@@ -39,6 +40,7 @@ _HOME = {
     "set_backend": "backend",
     "set_num_threads": "backend",
     "use_backend": "backend",
+    "warmup": "backend",
     "datasets": "data",
     "read_sequences": "data",
     "scores_to_labels": "data.labels",

@@ -132,6 +132,48 @@ def set_num_threads(n: int) -> None:
         threads.set_num_threads(n)
 
 
+def multiply_add_peak() -> float:
+    """GFLOP/s of fused multiply-adds in registers, float32, on all threads of the Numba kernels."""
+    load_backend("numba")
+    from minilstm.kernels.numba import peak
+
+    return peak.multiply_add_peak()
+
+
+def vector_bits() -> int | None:
+    """Width of the vector registers that the Numba kernels use; None where Numba is absent."""
+    if not is_installed("numba"):
+        return None
+    from minilstm.kernels.numba import hardware
+
+    return 8 * hardware.REGISTER_BYTES
+
+
+def warmup(dtype: str = "float32", say: Callable[[str, float], None] | None = None) -> None:
+    """Compile the Numba kernels for a dtype now, instead of when each is first used.
+
+    They are kept on disk, so this is worth doing once on a machine, say when it is set up.
+
+    Parameters
+    ----------
+    dtype : "float32" or "float64"
+    say : called with the name of each kernel and the seconds it took
+
+    Raises
+    ------
+    ImportError
+        Numba is not installed.
+    ValueError
+        The dtype is another.
+    """
+    if dtype not in ("float32", "float64"):
+        raise ValueError(f"dtype is {dtype!r}; choose 'float32' or 'float64'.")
+    load_backend("numba")
+    from minilstm.kernels.numba import compiling
+
+    compiling.compile_all(dtype, say or (lambda name, seconds: None))
+
+
 @contextmanager
 def reuse_memory(backend: Backend) -> Iterator[None]:
     """Let a backend keep freed arrays for its next call, as long as the ``with`` block runs."""

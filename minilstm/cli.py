@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -101,6 +102,9 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--learn-rate", type=float, default=1e-3, help="(0.001)")
     train.add_argument("--gradient-threshold", type=float, default=2.0, help="(2; inf for none)")
     train.add_argument("--dtype", choices=("float32", "float64"), default="float32")
+    train.add_argument(
+        "--memory-budget", type=_size, default="auto", help="such as 200MB (default: auto)"
+    )
     train.add_argument("--seed", type=_natural, default=0)
     train.add_argument("--out", type=Path, default=Path("minilstm-train"), help="folder for files")
     train.add_argument("--quiet", action="store_true", help="no table of the training")
@@ -128,9 +132,26 @@ def _parser() -> argparse.ArgumentParser:
 
     bench = add("bench", parents=[common], help="time training, inference and streaming here")
     bench.add_argument("--against", default="", help="other engines: torch,onnxruntime")
-    bench.add_argument("--repeats", type=_positive, default=5, help="counted runs (5)")
-    bench.add_argument("--scale", type=float, default=0.1, help="of the training lengths (0.1)")
+    bench.add_argument(
+        "--works",
+        default="",
+        help="some of training,vowels,inference,streaming,length,cold; with --long also memory "
+        "(default: all)",
+    )
+    bench.add_argument("--repeats", type=_positive, default=5, help="counted turns (5)")
+    bench.add_argument(
+        "--scale", type=float, default=0.1, help="of the training lengths (0.1; 1 for the whole)"
+    )
+    bench.add_argument(
+        "--long",
+        action="store_true",
+        help="also what takes minutes: a million steps, an empty cache, memory of trainings",
+    )
     bench.set_defaults(run=commands.bench)
+
+    warm = add("warmup", parents=[common], help="compile the Numba kernels now, for later use")
+    warm.add_argument("--dtype", choices=("float32", "float64", "both"), default="float32")
+    warm.set_defaults(run=commands.warm_up)
 
     check = add("gradcheck", parents=[common], help="prove the installed engine's gradients")
     check.add_argument("--seed", type=_natural, default=0)
@@ -143,6 +164,18 @@ def _positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 1")
     return value
+
+
+def _size(text: str) -> float | str:
+    """Bytes: a number, perhaps with kB, MB or GB behind it, or "auto"."""
+    if text == "auto":
+        return text
+    match = re.fullmatch(r"([0-9.]+)\s*([kMG]?)B?", text)
+    try:
+        assert match is not None
+        return float(match[1]) * {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}[match[2]]
+    except (AssertionError, ValueError):
+        raise argparse.ArgumentTypeError(f"{text} is no size such as 200MB, nor auto") from None
 
 
 def _natural(text: str) -> int:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from minilstm import __version__
-from minilstm.backend import current_backend, get_num_threads, is_installed
+from minilstm.backend import current_backend, get_num_threads, is_installed, warmup
 from minilstm.data import Sequences, read_sequences
 from minilstm.data.labels import scores_to_labels
 from minilstm.errors import DataError
@@ -69,6 +69,7 @@ def train_files(options: argparse.Namespace) -> dict[str, Any]:
         "gradient_threshold": options.gradient_threshold,
         "metrics": ["accuracy"],
         "dtype": options.dtype,
+        "memory_budget": options.memory_budget,
         "seed": options.seed,
         "verbose": not options.quiet,
     }
@@ -231,22 +232,42 @@ def check_gradients(options: argparse.Namespace) -> dict[str, Any]:
 
 def bench(options: argparse.Namespace) -> dict[str, Any]:
     """Time this machine, alone or beside other engines."""
-    from minilstm.bench import LENGTHS, PEERS, run_bench
+    from minilstm.bench import Settings, run_bench
 
-    against = [name for name in options.against.split(",") if name]
-    for name in against:
-        if name not in PEERS:
-            raise ValueError(f"--against has {name!r}; choose from {', '.join(PEERS)}.")
-    if not 1 / min(LENGTHS) <= options.scale <= 1:
-        raise ValueError(f"--scale is {options.scale}; give a number above 0, at most 1.")
-    started = time.perf_counter()
-    threads = get_num_threads()
-    print(f"minilstm {__version__}, backend {current_backend().name}, {threads} threads each")
-    timings = run_bench(
-        against=against, repeats=options.repeats, scale=options.scale, threads=threads
+    settings = Settings(
+        against=[name for name in options.against.split(",") if name],
+        works=[name for name in options.works.split(",") if name],
+        repeats=options.repeats,
+        scale=options.scale,
+        threads=get_num_threads(),
+        long=options.long,
     )
-    seconds = time.perf_counter() - started
-    return {**_facts(None, None, seconds, None), "timings": [t._asdict() for t in timings]}
+    started = time.perf_counter()
+    result = run_bench(settings)
+    return {
+        **_facts(None, None, time.perf_counter() - started, None),
+        "settings": settings._asdict(),
+        "machine": result.machine,
+        "timings": [row._asdict() for row in result.rows],
+        "ratios": [ratio._asdict() for ratio in result.ratios],
+    }
+
+
+def warm_up(options: argparse.Namespace) -> dict[str, Any]:
+    """Compile all kernels and keep them on disk."""
+    dtypes = ["float32", "float64"] if options.dtype == "both" else [options.dtype]
+    started = time.perf_counter()
+    seconds: dict[str, float] = {}
+    for dtype in dtypes:
+
+        def say(name: str, took: float, dtype: str = dtype) -> None:
+            seconds[f"{name} {dtype}"] = round(took, 3)
+            print(f"{name:<28} {dtype}  {took:6.2f} s", flush=True)
+
+        warmup(dtype, say)
+    total = time.perf_counter() - started
+    print(f"{len(seconds)} kernels are ready, {total:.1f} s")
+    return {**_facts(None, None, total, None), "kernels": seconds}
 
 
 def _load_classifier(path: Path) -> Network:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from minilstm import gradient_problem, model_file
-from minilstm.backend import Backend, current_backend
+from minilstm.backend import Backend, current_backend, reuse_memory
 from minilstm.data.batch import as_batch
 from minilstm.data.labels import as_labels, to_targets
 from minilstm.errors import DataError
@@ -284,12 +284,10 @@ class Network:
         """
         batch = as_batch(x, self.input_size, self.dtype, "x")
         start = self.check_state(state, len(batch.sequences))
-        scores, after = predict_batch(
-            without_caches(self.layers, self.by_layer(), current_backend()),
-            batch,
-            start,
-            last_only=self.output_mode == "last",
-        )
+        backend = current_backend()
+        forward = without_caches(self.layers, self.by_layer(), backend)
+        with reuse_memory(backend):
+            scores, after = predict_batch(forward, batch, start, self.output_mode == "last")
         return (scores, after) if return_state else scores
 
     def evaluate(
@@ -335,12 +333,9 @@ class Network:
 
         Returns
         -------
-        Stream, with ``step(x_t)``, ``reset()`` and ``state``; it keeps the backend in force now,
-        and the values that the parameters have now
+        Stream, with ``step(x_t)``, ``reset()`` and ``state``; it keeps the backend in force now
         """
-        return Stream(
-            self.layers, self.by_layer(), self.forward, self.check_state, self.dtype, batch
-        )
+        return Stream(self, batch)
 
     # ---------------------------------------------------------------- files and tables
 

@@ -20,7 +20,7 @@ Array = NDArray[Any]
 State = dict[str, LSTMState]
 Forward = Callable[[Signal, State], tuple[Signal, State]]
 
-SPAN_ROWS = 16384  # rows of one span: enough to keep kernels busy, a few MB of gates an LSTM unit
+SPAN_ROWS = 4096  # rows of one span: enough to keep kernels busy, few enough for the cache
 
 
 def without_caches(

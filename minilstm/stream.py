@@ -4,91 +4,208 @@ A stream carries the state of its network from step to step; the network itself 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from threading import Lock
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from minilstm.backend import current_backend
+from minilstm.backend import Backend, current_backend
 from minilstm.data.batch import as_step
+from minilstm.errors import DataError
 from minilstm.functional.lstm import LSTMState
-from minilstm.layers import Signal
+from minilstm.layers import LSTM, FullyConnected, Layer, SequenceInput, Signal, Softmax
+from minilstm.layers.base import check_size
+from minilstm.structure import output_size
 
 Array = NDArray[Any]
 State = dict[str, LSTMState]
+# Writes the scores (n C,) of a step (n D,), and replaces the states; False, with no state changed,
+# where a number is not finite.
+Stepper = Callable[[Array, Array], bool]
 
-_ONE_STEP = np.ones(1, np.int64)  # (1,) one sequence, one step
+# Bound here because looking names up in NumPy takes a noticeable part of a small network's step.
+_empty, _ndarray = np.empty, np.ndarray
+
+
+class Network(Protocol):
+    """What a stream needs of a `minilstm.network.Network`."""
+
+    layers: tuple[Layer, ...]
+    dtype: np.dtype[Any]
+
+    def by_layer(self) -> dict[str, dict[str, Array]]:
+        """The arrays of every layer, by the names of layer and parameter."""
+
+    def forward(
+        self, signal: Signal, state: State, *, backend: Backend
+    ) -> tuple[Signal, State, list[Any]]:
+        """Output, state after it, and caches."""
+
+    def check_state(self, state: Mapping[str, LSTMState] | None, batch: int) -> State:
+        """A checked copy of a state; None gives the initial state."""
 
 
 class Stream:
-    """One running sequence; made by ``net.stream()``.
+    """One running sequence, or several that step together; made by ``net.stream()``.
 
-    Stepping through a sequence gives the scores that `predict` gives for the whole of it: the
-    same bits on the Numba backend, the same to rounding on NumPy.
+    Stepping through a sequence gives the scores that `predict` gives for the whole of it, alone
+    or beside others: the same bits on the Numba backend, the same to rounding on NumPy.
+
+    Streams are independent: each may run in a thread of its own. Threads that share one stream
+    take turns.
 
     Parameters
     ----------
-    forward : the network's forward pass
-    check_state : checks a state against the network; None gives the initial state
-    input_size : D
-    dtype : of the network
+    network : whose steps to take
+    batch : n, sequences that step together; None means one, without a batch axis
 
     Examples
     --------
     >>> from minilstm.layers import LSTM, FullyConnected, SequenceInput, Softmax
     >>> from minilstm.network import Network
     >>> layers = [SequenceInput(3), LSTM(8), FullyConnected(5), Softmax()]
-    >>> stream = Network(layers, rng=np.random.default_rng(0)).stream()
-    >>> stream.step([0.1, -0.2, 9.8]).shape
+    >>> net = Network(layers, rng=np.random.default_rng(0))
+    >>> net.stream().step([0.1, -0.2, 9.8]).shape
     (5,)
+    >>> net.stream(batch=2).step([[0.1, -0.2, 9.8], [0.0, 0.1, 9.7]]).shape
+    (2, 5)
     """
 
-    def __init__(
-        self,
-        forward: Callable[..., tuple[Signal, State, list[Any]]],
-        check_state: Callable[[Mapping[str, LSTMState] | None, int], State],
-        input_size: int,
-        dtype: np.dtype[Any],
-    ) -> None:
-        self._forward = forward
-        self._check_state = check_state
-        self._input_size = input_size
-        self._dtype = dtype
-        self._backend = current_backend()
-        self._state = check_state(None, 1)
+    __slots__ = (
+        "__weakref__", "_advance", "_batch", "_check_state", "_dtype", "_lock", "_out_shape",
+        "_states", "_x_shape",
+    )  # fmt: skip
 
-    def step(self, x_t: ArrayLike) -> Array:
+    def __init__(self, network: Network, batch: int | None = None) -> None:
+        if batch is not None:
+            check_size("stream", "batch", batch)
+        first = network.layers[0]
+        assert isinstance(first, SequenceInput)  # the network has checked
+        n = () if batch is None else (int(batch),)
+        self._x_shape = (*n, first.input_size)
+        self._out_shape = (*n, output_size(network.layers))
+        self._batch = 1 if batch is None else int(batch)
+        self._dtype, self._check_state = network.dtype, network.check_state
+        self._lock = Lock()
+        self._states = network.check_state(None, self._batch)  # of the stream, written in place
+        backend, chain = current_backend(), _chain(network)
+        if backend.make_stepper is None or chain is None:
+            advance = _layer_by_layer(network, backend, self._states, self._batch)
+        else:
+            advance, states = backend.make_stepper(chain, self._batch, self._dtype)
+            self._states = dict(zip(self._states, states, strict=True))
+        self._advance: Stepper = advance if batch is None else _with_batch_axis(advance)
+
+    def step(self, x_t: ArrayLike, out: Array | None = None) -> Array:
         """Scores after one more time step.
+
+        An array of the network's dtype is taken as it is; anything else is converted first.
 
         Parameters
         ----------
-        x_t : (D,) the features of the step
+        x_t : (D,) the features of the step, or (n, D) with ``batch=n``
+        out : where to write the scores, a contiguous array of the network's dtype; None means a
+            new array
 
         Returns
         -------
-        (C,) scores
+        (C,) scores, or (n, C); `out` itself where given
 
         Raises
         ------
         DataError
-            Another number of features, or a value that is not finite; the state is unchanged.
+            Another number of features, or a value that is not finite, or `out` cannot hold the
+            scores; the state is unchanged.
         """
-        row = as_step(x_t, self._input_size, self._dtype)  # (1, D)
-        out, self._state, _ = self._forward(
-            Signal(row, _ONE_STEP), self._state, backend=self._backend
-        )
-        scores: Array = out.rows[0]  # (C,)
-        return scores
+        if out is None:
+            out = _empty(self._out_shape, self._dtype)  # (C,) or (n, C)
+        elif not (
+            type(out) is _ndarray
+            and out.dtype is self._dtype
+            and out.shape == self._out_shape
+            and out.flags.carray
+        ):
+            raise self._unfit(out)
+        if type(x_t) is _ndarray and x_t.dtype is self._dtype and x_t.shape == self._x_shape:
+            with self._lock:
+                if self._advance(x_t, out):
+                    return out
+        # What is refused above comes here to be converted, or to be told what is wrong with it.
+        streams = None if len(self._x_shape) == 1 else self._batch
+        rows = as_step(x_t, self._x_shape[-1], self._dtype, streams=streams)  # (n, D)
+        with self._lock:
+            done = self._advance(rows.reshape(self._x_shape), out)
+        # False only if another thread wrote into x_t since it was checked.
+        return out if done else self.step(x_t, out)
 
     def reset(self) -> None:
-        """Start a new sequence from the initial state."""
-        self._state = self._check_state(None, 1)
+        """Start new sequences from the initial state."""
+        self._set(self._check_state(None, self._batch))
 
     @property
     def state(self) -> State:
-        """Hidden and cell state, (1, H) each, by layer name: what the stream remembers."""
-        return dict(self._state)
+        """Hidden and cell state, (1, H) or (n, H) each, by layer name: what a stream remembers."""
+        with self._lock:
+            return {k: LSTMState(s.hidden.copy(), s.cell.copy()) for k, s in self._states.items()}
 
     @state.setter
     def state(self, state: Mapping[str, LSTMState]) -> None:
-        self._state = self._check_state(state, 1)
+        self._set(self._check_state(state, self._batch))
+
+    def _set(self, state: State) -> None:
+        with self._lock:
+            _overwrite(self._states, state)
+
+    def _unfit(self, out: Any) -> DataError:
+        came = type(out).__name__
+        if isinstance(out, np.ndarray):
+            came = f"of shape {out.shape} and dtype {out.dtype}"
+            came += "" if out.flags.carray else ", not contiguous or not writeable"
+        shape = self._out_shape if len(self._out_shape) > 1 else self._out_shape[0]
+        return DataError(
+            f"out is {came}, but the scores need a contiguous array of shape {self._out_shape} "
+            f"and dtype {self._dtype}; pass np.empty({shape}, {self._dtype.name!r})."
+        )
+
+
+def _chain(network: Network) -> list[tuple[str, Mapping[str, Any]]] | None:
+    """Kind and content of each layer, as `make_stepper` takes them; None for what it cannot."""
+    known, layers = (SequenceInput, LSTM, FullyConnected, Softmax), network.layers
+    if network.dtype not in (np.float32, np.float64) or any(type(a) not in known for a in layers):
+        return None
+    first = layers[0]
+    assert isinstance(first, SequenceInput)  # the network has checked
+    head: dict[str, Any] = {"size": first.input_size}
+    if first.normalization == "zerocenter":
+        if first.mean is None:
+            return None  # forward says what is missing
+        head["mean"] = np.asarray(first.mean, network.dtype)  # (D,)
+    parameters = network.by_layer()
+    return [(first.kind, head), *((a.kind, parameters[a.name]) for a in layers[1:])]
+
+
+def _layer_by_layer(network: Network, backend: Backend, states: State, batch: int) -> Stepper:
+    """A step as a sequence of one step, through the network's forward pass."""
+    active = np.array([batch], np.int64)  # (1,) the sequences that make the one step
+
+    def advance(x: Array, out: Array) -> bool:
+        if not np.isfinite(x).all():
+            return False
+        rows = np.ascontiguousarray(x).reshape(batch, -1)  # (n, D)
+        signal, after, _ = network.forward(Signal(rows, active), states, backend=backend)
+        out[:] = signal.rows.reshape(-1)
+        _overwrite(states, after)
+        return True
+
+    return advance
+
+
+def _overwrite(states: State, new: Mapping[str, LSTMState]) -> None:
+    for name, (hidden, cell) in new.items():
+        states[name].hidden[:], states[name].cell[:] = hidden, cell
+
+
+def _with_batch_axis(advance: Stepper) -> Stepper:
+    """The same for x (n, D) and contiguous out (n, C), which reach the stepper as one axis."""
+    return lambda x, out: advance(x.reshape(-1), out.reshape(-1))

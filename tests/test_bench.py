@@ -5,47 +5,142 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from types import SimpleNamespace
+import subprocess
+import sys
 
+import numpy as np
 import pytest
 
+import minilstm as ml
 from minilstm import bench, network
 from minilstm.backend import is_installed, load_backend
+from minilstm.bench import process as bench_process
+from minilstm.bench import stream as bench_stream
+from minilstm.bench import turns as bench_turns
+from minilstm.bench import works as bench_works
 from minilstm.cli import main
+
+QUICK = ["--repeats", "1", "--scale", "0.001", "--backend", "numpy"]
+STREAM_UNITS = ["us, p50", "us, p99", "us, first call"]
 
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch):
-    monkeypatch.setattr(bench, "INFERENCE_STEPS", 60)
-    monkeypatch.setattr(bench, "STREAM_STEPS", 60)
+    monkeypatch.setattr(bench_works, "INFERENCE_STEPS", 60)
+    monkeypatch.setattr(bench_works, "CHECKED_STEPS", 50)
+    monkeypatch.setattr(bench_works, "SHORT", (20, 40, 80))
+    monkeypatch.setattr(bench_works, "LONGEST", 160)
+    monkeypatch.setattr(bench_stream, "STEPS", 60)
+    monkeypatch.setattr(bench_process, "STREAMED_STEPS", 2000)
+    monkeypatch.setattr(bench_turns, "PAUSE", 0)
+    monkeypatch.setattr(bench_process, "TURNS", 1)
+    monkeypatch.setattr(bench_process, "SCALE", 0.001)
+    monkeypatch.setattr(bench_process, "CHECKED_SCALE", 0.001)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
 
+def run(*arguments, capsys):
+    """The lines a command prints, and the JSON after them."""
+    assert main(["bench", *QUICK, "--json", *arguments]) == 0
+    *lines, last = capsys.readouterr().out.splitlines()
+    return lines, json.loads(last)
+
+
 def test_bench_times_every_work(capsys):
-    arguments = ["bench", "--repeats", "2", "--scale", "0.001", "--backend", "numpy", "--json"]
-    assert main(arguments) == 0
-    lines = capsys.readouterr().out.splitlines()
-    timings = json.loads(lines[-1])["timings"]
-    assert [t["work"].split(",")[0] for t in timings] == [
-        "training step", "inference", "inference", "streaming", "streaming", "streaming",
-    ]  # fmt: skip
-    for t in timings:
-        assert t["engine"] == "minilstm"
+    lines, found = run("--repeats", "2", capsys=capsys)
+    rows = [(t["work"].split(",")[0], t["engine"], t["unit"]) for t in found["timings"]]
+    assert rows == [
+        ("training step", "minilstm", "us a step"),
+        ("training step", "minilstm, all kept", "us a step"),
+        ("Japanese Vowels", "minilstm", "us a mini-batch"),
+        *[("inference", "minilstm", "us a step")] * 2,
+        *[("streaming", "minilstm", unit) for unit in STREAM_UNITS * 3],
+        *[("cost against length", f"minilstm, T {T}", "us a step") for T in (20, 40, 80)],
+        ("cold start", "minilstm, prediction", "s"),
+        ("cold start", "minilstm, streamed step", "s"),
+    ]
+    for t in found["timings"]:
         assert 0 < t["low"] <= t["median"] <= t["high"]
-        assert t["ratio"] is None
-    assert len(lines) == 2 + len(timings) + 1
+        assert len(t["turns"]) == 2
+    assert found["ratios"] == []
+    assert found["machine"]["backend"] == "numpy"
+    assert found["settings"]["works"] == []
+    table = lines[lines.index("") :]
+    assert len(table) == 2 + len(rows)
 
 
-def test_ratios_come_from_pairs_of_turns(monkeypatch):
-    clock = iter([0, 9, 100, 102, 102, 106, 110, 111, 111, 113])
-    monkeypatch.setattr(bench, "time", SimpleNamespace(perf_counter=lambda: float(next(clock))))
-    work = bench.Work("w", "us a step", 1_000_000, {"minilstm": int, "other": int})
-    ours, theirs = bench._timed(work, 2)
-    assert (ours.low, ours.high, ours.ratio) == (1.0, 2.0, None)
-    assert (theirs.low, theirs.high, theirs.ratio) == (2.0, 4.0, 2.0)
+def test_what_takes_long_runs_only_when_asked(capsys):
+    works = "length,streaming,cold,memory"
+    _, found = run("--long", "--works", works, capsys=capsys)
+    rows = {(t["work"].split(",")[-1].strip(), t["engine"]): t for t in found["timings"]}
+    engines = {engine for _, engine in rows}
+    assert "minilstm, T 160" in engines
+    assert {"minilstm, training step", "minilstm, smallest budget"} <= engines
+    assert ("2000 steps", "minilstm") in rows
+    assert {t["unit"] for t in found["timings"]} >= {"MiB, peak", "MiB grown", "s, last epoch"}
 
 
-def test_a_wrong_engine_is_not_timed(monkeypatch):
+def test_the_share_of_the_peak_stands_beside_the_training(capsys):
+    pytest.importorskip("numba")
+    _, found = run("--works", "training", "--backend", "numba", capsys=capsys)
+    by_unit = {t["unit"]: t for t in found["timings"] if t["engine"] == "minilstm"}
+    peak = next(t for t in found["timings"] if t["unit"] == "GFLOP/s")
+    steps = [max(1, round(T * 0.001)) for T in bench_works.LENGTHS]
+    flops = 3 * 2 * 800 * 203 * sum(steps)
+    seconds = by_unit["us a step"]["median"] * max(steps) / 1e6
+    share = 100 * flops / seconds / (peak["median"] * 1e9)
+    assert by_unit["% of peak"]["median"] == pytest.approx(share)
+    assert found["machine"]["vector_bits"] in (128, 256, 512)
+
+
+def test_ratios_come_from_pairs_of_turns():
+    order = []
+
+    def engine(name, values):
+        values = iter(values)
+
+        def measure():
+            order.append(name)
+            return {"us a step": next(values)}
+
+        return measure
+
+    engines = {"minilstm": engine("a", [9, 1, 4, 2]), "torch": engine("b", [100, 4, 4, 6])}
+    ours, theirs = bench_turns.take_turns(bench_turns.Work("w", engines), 3)
+    assert order == ["a", "b"] * 4
+    assert (ours.median, ours.low, ours.high, ours.ratio) == (2, 1, 4, None)
+    assert (theirs.median, theirs.low, theirs.high, theirs.ratio) == (4, 4, 6, 3)
+    assert theirs.turns == (4, 4, 6)
+
+
+def test_a_work_gives_back_what_it_holds_when_an_engine_fails():
+    closed = []
+
+    def fails():
+        raise OSError("no")
+
+    work = bench_turns.Work("w", {"minilstm": fails}, close=lambda: closed.append(True))
+    with pytest.raises(OSError, match=r"^no$"):
+        bench_turns.take_turns(work, 1)
+    assert closed == [True]
+
+
+def test_the_trainer_updates_as_train_does():
+    x, y = bench_works.random_sequences(0.001)
+    net = bench_works.network(7)
+    options = ml.TrainingOptions(
+        max_epochs=3, gradient_threshold=2, shuffle="never", verbose=False, memory_budget=1
+    )
+    expected, _ = ml.train(x, y, net, options=options)
+    trainer = bench_works.Trainer(net, [bench_works._packed(x, y)], 1, 2.0)
+    for _ in range(3):
+        trainer.epoch()
+    trainer.close()
+    for key, p in expected.parameters.items():
+        assert np.array_equal(trainer.net.parameters[key], p), key
+
+
+def test_a_wrong_gradient_is_refused_before_anything_is_timed(monkeypatch):
     honest = load_backend("numpy")
 
     def forgets_the_bias(*arguments):
@@ -54,24 +149,96 @@ def test_a_wrong_engine_is_not_timed(monkeypatch):
 
     faulty = dataclasses.replace(honest, lstm_backward=forgets_the_bias)
     monkeypatch.setattr(network, "current_backend", lambda: faulty)
-    with pytest.raises(AssertionError, match="lstm/bias differs from the reference"):
-        bench.run_bench(repeats=1, scale=0.001)
+    refused("training", "lstm/bias differs from the reference")
+
+
+def test_a_wrong_update_is_refused(monkeypatch):
+    honest = load_backend("numpy")
+
+    def goes_uphill(p, *arguments):
+        new, m, v = honest.adam_step(p, *arguments)
+        return 2 * p - new, m, v
+
+    faulty = dataclasses.replace(honest, adam_step=goes_uphill)
+    monkeypatch.setattr(bench_works, "current_backend", lambda: faulty)
+    refused("vowels", "the update of .* differs from the reference")
+
+
+def test_wrong_scores_are_refused(monkeypatch):
+    monkeypatch.setattr(network.Stream, "step", lambda self, x_t: np.full(5, 0.2))
+    refused("streaming", "scores differ from the reference")
+
+
+def refused(work, words):
+    """The benchmark of a work ends with these words, and without a table."""
+    said = []
+    with pytest.raises(AssertionError, match=words), ml.use_backend("numpy"):
+        bench.run_bench(bench.Settings(works=["inference", work], scale=0.001), say=said.append)
+    assert not any("median" in line for line in said)
+
+
+def test_a_process_that_fails_says_why():
+    with pytest.raises(ChildProcessError, match=r"failed: ValueError: because$"):
+        bench_process.run_python("raise ValueError('because')", [], 1)
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--against", "tensorflow"], "--against has 'tensorflow'"),
+        (["--against", "tensorflow"], "--against has 'tensorflow'; choose from torch"),
+        (["--works", "training,sleep"], "--works has 'sleep'; choose from training"),
+        (["--works", "memory"], "--works has 'memory', which takes minutes; add --long"),
         (["--scale", "0"], "--scale is 0.0"),
         (["--scale", "2"], "--scale is 2.0"),
     ],
 )
 def test_wrong_words_are_refused(arguments, words, capsys):
     assert main(["bench", *arguments]) == 2
-    assert words in capsys.readouterr().err
+    captured = capsys.readouterr()
+    assert words in captured.err and captured.out == ""
+
+
+def test_help_names_every_work(capsys):
+    assert main(["bench", "--help"]) == 0
+    words = capsys.readouterr().out
+    assert all(name in words for name in bench.WORKS + bench.LONG_WORKS)
+
+
+# ---------------------------------------------------------------- other engines
 
 
 @pytest.mark.skipif(is_installed("torch"), reason="PyTorch is installed")
 def test_an_absent_engine_is_one_clear_error(capsys):
-    assert main(["bench", "--against", "torch", "--scale", "0.001", "--repeats", "1"]) == 2
+    assert main(["bench", *QUICK, "--against", "torch"]) == 2
     assert "pip install torch" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not is_installed("torch"), reason="PyTorch is not installed")
+def test_pytorch_does_the_same_works(capsys):
+    works = "training,vowels,inference,streaming,memory"
+    _, found = run("--against", "torch", "--long", "--works", works, capsys=capsys)
+    ratios = {r["work"].split(",")[0] for r in found["ratios"]}
+    assert {*works.split(",")[2:4], "training step", "Japanese Vowels", "whole training"} == ratios
+    assert all(r["engine"].startswith("torch") and r["ratio"] > 0 for r in found["ratios"])
+
+
+@pytest.mark.skipif(not is_installed("onnxruntime"), reason="ONNX Runtime is not installed")
+def test_onnx_runtime_is_compared_at_its_best_thread_count(capsys, set_threads):
+    set_threads(2)
+    arguments = ["--against", "onnxruntime", "--works", "inference,streaming", "--repeats", "3"]
+    _, found = run(*arguments, capsys=capsys)
+    for r in found["ratios"]:
+        rows = [
+            t for t in found["timings"]
+            if (t["work"], t["unit"]) == (r["work"], r["unit"]) and t["engine"] != "minilstm"
+        ]  # fmt: skip
+        assert len(rows) == (2 if "inference" in r["work"] else 1)
+        assert min(rows, key=lambda t: t["median"])["engine"] == r["engine"]
+
+
+def test_nothing_of_it_loads_other_engines_unasked():
+    program = "import sys, minilstm.bench; print({'torch', 'onnxruntime'} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "set()\n"

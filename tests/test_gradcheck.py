@@ -107,7 +107,7 @@ def mutant(module, function, old, new):
 def changed(name, index, change):
     """lstm_backward with one of its results changed: index 0 is dx, else a field of the grads."""
 
-    def lstm_backward(dh, dstate, cache, need_dx=True):
+    def lstm_backward(dh, dstate, cache, need_dx=True, spend_cache=False):
         dx, grads = lstm.lstm_backward(dh, dstate, cache, need_dx)
         if index == 0:
             return change(dx), grads
@@ -201,7 +201,7 @@ def test_a_planted_fault_is_found_and_named(monkeypatch, fault):
 @pytest.mark.parametrize("bad", [1e-3, np.nan])
 def test_one_wrong_entry_among_many_is_found(monkeypatch, bad):
     # Only a few entries of a large array are compared one by one; the direction sees the rest.
-    def spoiled(dh, dstate, cache, need_dx=True):
+    def spoiled(dh, dstate, cache, need_dx=True, spend_cache=False):
         dx, grads = lstm.lstm_backward(dh, dstate, cache, need_dx)
         R = grads.R.copy()
         R[37, 3] += bad
@@ -215,7 +215,7 @@ def test_one_wrong_entry_among_many_is_found(monkeypatch, bad):
 
 
 def test_the_index_and_both_values_are_those_of_the_worst_entry(monkeypatch):
-    def spoiled(dh, dstate, cache, need_dx=True):
+    def spoiled(dh, dstate, cache, need_dx=True, spend_cache=False):
         dx, grads = lstm.lstm_backward(dh, dstate, cache, need_dx)
         b = grads.b.copy()
         b[5] += 10

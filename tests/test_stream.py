@@ -17,6 +17,7 @@ BACKENDS = [
     "numpy",
     pytest.param("numba", marks=pytest.mark.skipif(not find_spec("numba"), reason="no Numba")),
 ]
+dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 FEATURES = 3
 STEPS = 40
 
@@ -25,12 +26,6 @@ STEPS = 40
 def backend(request):
     with ml.use_backend(request.param):
         yield request.param
-
-
-@pytest.fixture
-def on_numpy():
-    with ml.use_backend("numpy"):
-        yield
 
 
 def network(output_mode="sequence", dtype="float32", normalization="none"):
@@ -50,7 +45,7 @@ def signal(steps=STEPS, seed=1):
     return np.random.default_rng(seed).standard_normal((steps, FEATURES))
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@dtypes
 @pytest.mark.parametrize("normalization", ["none", "zerocenter"])
 def test_steps_give_what_the_whole_sequence_gives(backend, dtype, normalization):
     net, x = network(dtype=dtype, normalization=normalization), signal()
@@ -65,7 +60,7 @@ def test_steps_give_what_the_whole_sequence_gives(backend, dtype, normalization)
     assert steps.std(axis=0).min() > 1e-3  # the scores do follow the input
 
 
-def test_last_gives_after_each_step_the_scores_of_the_sequence_so_far(on_numpy):
+def test_last_gives_after_each_step_the_scores_of_the_sequence_so_far(backend):
     net, x = network("last", "float64"), signal(9)
     stream = net.stream()
     for t, x_t in enumerate(x):
@@ -106,7 +101,7 @@ def test_state_can_be_taken_from_one_stream_to_another(backend):
         assert other.step(x_t).tobytes() == one.step(x_t).tobytes()
 
 
-def test_state_goes_to_and_from_predict(on_numpy):
+def test_state_goes_to_and_from_predict(backend):
     net, x = network(dtype="float64"), signal(8)
     whole, end = net.predict(x, return_state=True)
     _, state = net.predict(x[:5], return_state=True)
@@ -121,7 +116,7 @@ def test_state_goes_to_and_from_predict(on_numpy):
     np.testing.assert_allclose(more[0], stream.step(x[0]), rtol=1e-12)
 
 
-def test_a_state_handed_in_is_copied(on_numpy):
+def test_a_state_handed_in_is_copied(backend):
     net, x = network(), signal(2)
     state = net.initial_state(1)
     stream = net.stream()
@@ -162,7 +157,7 @@ def test_a_stream_keeps_the_backend_it_was_made_with(monkeypatch):
     assert calls == ["lstm", "lstm"]
 
 
-def test_lists_and_integers_are_steps(on_numpy):
+def test_lists_and_integers_are_steps(backend):
     net = network()
     expected = net.stream().step(np.array([1.0, -2.0, 10.0])).tobytes()
     for x_t in ([1, -2, 10], (1.0, -2.0, 10.0), np.array([1, -2, 10], np.int16)):
@@ -200,7 +195,7 @@ ONE_STEP = "but one time step of this network is (3,); pass one number for each 
         ),
     ],
 )
-def test_a_wrong_step_is_refused_and_leaves_the_state(on_numpy, x_t, message):
+def test_a_wrong_step_is_refused_and_leaves_the_state(backend, x_t, message):
     net, x = network(), signal(2)
     stream, undisturbed = net.stream(), net.stream()
     stream.step(x[0])
@@ -210,7 +205,7 @@ def test_a_wrong_step_is_refused_and_leaves_the_state(on_numpy, x_t, message):
     assert stream.step(x[1]).tobytes() == undisturbed.step(x[1]).tobytes()
 
 
-def test_a_wrong_state_is_refused_and_leaves_the_old_one(on_numpy):
+def test_a_wrong_state_is_refused_and_leaves_the_old_one(backend):
     net, x = network(), signal(2)
     stream, undisturbed = net.stream(), net.stream()
     stream.step(x[0])
@@ -222,3 +217,71 @@ def test_a_wrong_state_is_refused_and_leaves_the_old_one(on_numpy):
     with pytest.raises(ml.DataError, match=f"^{re.escape(message)}$"):
         stream.state = net.initial_state(2)
     assert stream.step(x[1]).tobytes() == undisturbed.step(x[1]).tobytes()
+
+
+# ---------------------------------------------------------------- every network, every cut
+
+CHAINS = {
+    "wide input": [ml.SequenceInput(19), ml.LSTM(33), ml.FullyConnected(5), ml.Softmax()],
+    "dense first": [
+        ml.SequenceInput(3, "zerocenter", [0.5, -1.0, 9.8]), ml.FullyConnected(6), ml.LSTM(9),
+        ml.FullyConnected(11), ml.FullyConnected(2), ml.Softmax(),
+    ],
+    "three LSTMs": [
+        ml.SequenceInput(1), ml.LSTM(1), ml.LSTM(16), ml.LSTM(40, "last"), ml.FullyConnected(3),
+    ],
+    "softmax of states": [ml.SequenceInput(2), ml.LSTM(5), ml.Softmax(), ml.LSTM(3), ml.Softmax()],
+    "softmax of the input": [ml.SequenceInput(10), ml.Softmax()],
+    "states alone": [ml.SequenceInput(3), ml.LSTM(200)],
+    "input alone": [ml.SequenceInput(3, "zerocenter", [1, 2, 3])],
+}  # fmt: skip
+
+
+@pytest.fixture(params=CHAINS)
+def chain(request):
+    return CHAINS[request.param]
+
+
+def built(chain, dtype):
+    net = ml.Network(chain, rng=np.random.default_rng(0), dtype=dtype)
+    return net.replace(parameters={k: 2 * v for k, v in net.parameters.items()})
+
+
+def assert_same(got, want, backend, dtype):
+    """The same bits on Numba; BLAS sums in another order for another number of rows."""
+    assert got.shape == want.shape and got.dtype == want.dtype == dtype
+    if backend == "numba":
+        assert got.tobytes() == want.tobytes()
+    else:
+        tolerance = 1e-5 if dtype == "float32" else 1e-13
+        np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance)
+
+
+@dtypes
+def test_a_sequence_may_be_cut_anywhere_between_predict_and_a_stream(backend, dtype, chain):
+    net = built(chain, dtype)
+    x = np.random.default_rng(1).standard_normal((9, net.input_size))
+    wholes = [net.predict(x[: t + 1], return_state=True) for t in range(9)]
+    scores = [s if s.ndim == 1 else s[-1] for s, _ in wholes]
+    for cut in range(9):
+        stream = net.stream()
+        if cut:
+            stream.state = wholes[cut - 1][1]
+        for t in range(cut, 9):
+            assert_same(stream.step(x[t]), scores[t], backend, dtype)
+            state = stream.state
+            assert list(state) == list(wholes[t][1])
+            for name, pair in state.items():
+                for value, want in zip(pair, wholes[t][1][name], strict=True):
+                    assert_same(value, want, backend, dtype)
+
+
+@pytest.mark.skipif(not find_spec("numba"), reason="no Numba")
+def test_the_one_call_agrees_with_layer_by_layer(chain):
+    net, streams = built(chain, "float64"), []
+    for name in ("numpy", "numba"):
+        with ml.use_backend(name):
+            streams.append(net.stream())
+    for x_t in np.random.default_rng(1).standard_normal((9, net.input_size)):
+        one, other = (stream.step(x_t) for stream in streams)
+        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-13)

@@ -55,7 +55,7 @@ SHARED_ROOMS = {
         "memory",
         "spans",
     },
-    "cli": {"__main__", "commands", "demo", "bench", "bench_peers"},
+    "cli": {"__main__", "commands", "demo", "bench"},
 }
 AT_MODULE_LEVEL = {"kernels": {"numpy", "numba", "llvmlite"}}  # elsewhere NumPy alone
 # Everything else a room may need is imported where it is used, and nowhere but there.

@@ -12,7 +12,7 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from minilstm.functional.adam import AdamRule
-from minilstm.kernels.numba.compiling import jit
+from minilstm.kernels.numba.compiling import kernel
 from minilstm.kernels.numba.hardware import REGISTER_BYTES
 from minilstm.kernels.numba.simd import Lane, Value
 
@@ -60,7 +60,7 @@ def _step(lanes: int) -> Any:
 _step_wide, _step_one = _step(0), _step(1)
 
 
-@jit
+@kernel("void(F[::1], F[::1], F[::1], F[::1], F[::1], F[::1], F[::1], F[::1])")
 def _update(p, g, m, v, new_p, new_m, new_v, numbers):
     V = REGISTER_BYTES // p.itemsize
     j = 0
@@ -72,7 +72,7 @@ def _update(p, g, m, v, new_p, new_m, new_v, numbers):
         j += 1
 
 
-@jit
+@kernel("f8(F[::1], F[::1], f8, f8)")
 def _sum_of_squares(p, g, l2, factor):
     """Sum of (factor (g + l2 p))^2; NaN or infinite where an entry is or squares overflow."""
     s0 = s1 = s2 = s3 = 0.0

@@ -12,7 +12,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from minilstm.kernels.numba.compiling import inner, jit
+from minilstm.kernels.numba.compiling import inner, kernel
 
 PLACE = 16  # int64 from one thread's count to the next: two cache lines, so none is shared
 SPINS = 400  # reads before the processor is offered to others: about a time step
@@ -87,13 +87,13 @@ def wait_for_all(counts, team, count):
     return True
 
 
-@jit
+@kernel("void(i8[::1], i8, i8)")
 def publish(counts, place, count):
     """Set the count in one place, after everything this thread has written before."""
     _publish(counts, place * PLACE, count)
 
 
-@jit
+@kernel("b1(i8[::1], i8, i8, i8)")
 def await_count(counts, place, count, spins):
     """Wait for a count in one place, for so many reads at most; whether it came."""
     for n in range(spins):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from minilstm.functional.classifier_loss import ClassifierLoss
 from minilstm.functional.ragged import IntArray
 from minilstm.kernels.numba.buffers import empty
-from minilstm.kernels.numba.compiling import jit
+from minilstm.kernels.numba.compiling import kernel
 from minilstm.kernels.numba.hardware import TILE_ROWS
 from minilstm.kernels.numba.panels import pack_columns, unpack_columns
 from minilstm.kernels.numba.product import BLOCK, GAP, add_outer, contiguous
@@ -26,7 +26,10 @@ from minilstm.kernels.numba.tiles import set_rows
 Array = NDArray[Any]
 
 
-@jit
+@kernel(
+    "void(i8, i8, F[:, ::1], i8[::1], F[:, :, ::1], F[:, :, ::1], F[::1], i8, F[:, ::1], "
+    "f8[::1], i8[::1], F[:, :, :, ::1], F[:, ::1])"
+)
 def _chunks(first, last, x, targets, forward, backward, b, count, dx, losses, correct, dW, db):
     """Chunks first to last of BLOCK rows; each writes rows of dx and sums of its own."""
     N, D = x.shape

@@ -1,13 +1,25 @@
-"""How every kernel here is compiled: serial, without the GIL, cached on disk where that works.
-Multiply-adds may contract into one instruction, but no sum is reordered and no NaN assumed away."""
+"""How every kernel here is compiled: for one dtype when first called, and kept on disk.
+Serial, without the GIL; multiply-adds may contract into one instruction, but no sum is reordered
+and no NaN assumed away.
+
+A kernel says the types of its arguments, with F for float32 or float64. It is compiled for just
+those, so an array of another kind is an error at once and never another compilation.
+"""
 
 from __future__ import annotations
 
+import sys
+import threading
+import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numba
+import numpy as np
+
+from minilstm.kernels.numba.hardware import REGISTER_BYTES, REGISTERS
 
 OPTIONS: dict[str, Any] = {
     "fastmath": {"contract"},
@@ -15,31 +27,117 @@ OPTIONS: dict[str, Any] = {
     "error_model": "numpy",
     "nogil": True,
 }
+FLOATS = {"float32": "f4", "float64": "f8"}
+QUIET_SECONDS = 0.7  # of compiling before a line on the terminal says why nothing happens
+
+kernels: list[Kernel] = []
+_told = False
+
+
+class Kernel:
+    """A function with its argument types, compiled for a dtype when it is first needed.
+
+    Parameters
+    ----------
+    function : in the part of Python that Numba compiles
+    signature : types of its arguments in Numba's words, with F for the floating type
+    """
+
+    def __init__(self, function: Callable[..., Any], signature: str) -> None:
+        self.function, self.signature = function, signature
+        self.name = f"{function.__module__.rpartition('.')[2]}.{function.__name__.strip('_')}"
+        self._compiled: dict[Any, Any] = {}
+        self._lock = threading.Lock()
+        kernels.append(self)
+
+    def __call__(self, *arguments: Any) -> Any:
+        for argument in arguments:
+            if isinstance(argument, np.ndarray) and argument.dtype.kind == "f":
+                return self.of(argument.dtype)(*arguments)
+        return self.of(np.dtype(np.float64))(*arguments)
+
+    def of(self, dtype: Any) -> Any:
+        """The compiled function for a dtype: float32 or float64."""
+        try:
+            return self._compiled[dtype]
+        except KeyError:
+            dtype = np.dtype(dtype)
+        with self._lock:
+            if dtype not in self._compiled:
+                types = self.signature.replace("F", FLOATS[dtype.name])
+                with _line_if_it_takes_long():
+                    self._compiled[dtype] = _compile(self.function, types)
+        return self._compiled[dtype]
+
+
+def kernel(signature: str) -> Callable[[Callable[..., Any]], Kernel]:
+    """Decorate the entry point of a computation; see `Kernel`."""
+    return lambda function: Kernel(function, signature)
 
 
 def inner(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile a function as a part of the kernels that call it."""
+    """Decorate a part of kernels: it is compiled with each kernel that calls it."""
     return numba.njit(**OPTIONS)(function)
 
 
-def jit(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile a kernel on first use; without a writable cache folder that only costs time."""
+def compile_all(dtype: Any, say: Callable[[str, float], None]) -> None:
+    """Compile, or read from the disk, every kernel; `say` gets each name and its seconds."""
+    for one in kernels:
+        started = time.perf_counter()
+        one.of(np.dtype(dtype))
+        say(one.name, time.perf_counter() - started)
+
+
+def _compile(function: Callable[..., Any], types: str) -> Any:
+    """From the cache on disk where that works; a cache that does not work only costs time."""
     try:
-        kernel = numba.njit(cache=True, **OPTIONS)(function)
-    except RuntimeError:  # no folder to cache in
-        return numba.njit(**OPTIONS)(function)
-    _stamp_with_all_sources(kernel)
-    return kernel
+        compiled = numba.njit(cache=True, **OPTIONS)(function)
+        _stamp_with_all_sources(compiled)
+        compiled.compile(types)
+    except Exception:  # no folder to write in, a full disk, a damaged file
+        compiled = numba.njit(**OPTIONS)(function)
+        compiled.compile(types)
+    compiled.disable_compile()
+    return compiled
 
 
-def _stamp_with_all_sources(kernel: Any) -> None:
+def _stamp_with_all_sources(compiled: Any) -> None:
     """Tie a cached kernel to every file of this folder, not only to the file it stands in.
 
     Kernels inline functions of their neighbours, and Numba's own stamp would miss a change there.
     """
-    sources = sorted(Path(__file__).parent.glob("*.py"))
-    stamp = tuple((s.name, s.stat().st_mtime, s.stat().st_size) for s in sources)
     try:
-        kernel._cache._cache_file._source_stamp = stamp
+        compiled._cache._cache_file._source_stamp = _stamp()
     except AttributeError:  # another Numba: its own, weaker stamp stays
         return
+
+
+@cache
+def _stamp() -> tuple[Any, ...]:
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    files = tuple((s.name, s.stat().st_mtime, s.stat().st_size) for s in sources)
+    return (REGISTER_BYTES, REGISTERS, *files)
+
+
+class _line_if_it_takes_long:
+    """Say once, on a terminal, that kernels are being compiled."""
+
+    def __enter__(self) -> None:
+        self.timer = threading.Timer(QUIET_SECONDS, _tell)
+        self.timer.daemon = True
+        self.timer.start()
+
+    def __exit__(self, *error: object) -> None:
+        self.timer.cancel()
+
+
+def _tell() -> None:
+    global _told
+    if _told or not (sys.stderr.isatty() or "ipykernel" in sys.modules):
+        return
+    _told = True
+    print(
+        "minilstm: compiling kernels for this machine, once; `minilstm warmup` does it beforehand",
+        file=sys.stderr,
+        flush=True,
+    )

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from minilstm.functional.cross_entropy import CrossEntropyCache
 from minilstm.functional.ragged import IntArray
-from minilstm.kernels.numba.compiling import jit
+from minilstm.kernels.numba.compiling import kernel
 from minilstm.kernels.numba.product import contiguous
 from minilstm.kernels.numba.softmax import softmax_row
 
 Array = NDArray[Any]
 
 
-@jit
+@kernel("f8(F[:, ::1], i8[::1], F[:, ::1], i8)")
 def _forward(logits, targets, scores, count):
     loss = 0.0
     for n in range(len(logits)):
@@ -26,7 +26,7 @@ def _forward(logits, targets, scores, count):
     return loss / count  # (2)
 
 
-@jit
+@kernel("void(F[:, ::1], i8[::1], F[:, ::1], i8)")
 def _backward(scores, targets, dlogits, count):
     N, C = scores.shape
     rows = scores.dtype.type(count)

@@ -17,7 +17,7 @@ from minilstm.functional.lstm import LSTMCache, LSTMGradients, LSTMState
 from minilstm.functional.ragged import IntArray, last_rows, state_slots
 from minilstm.kernels.numba.barrier import arrive, give_up, make_counts, wait_for_all
 from minilstm.kernels.numba.buffers import LINE, empty
-from minilstm.kernels.numba.compiling import jit
+from minilstm.kernels.numba.compiling import kernel
 from minilstm.kernels.numba.hardware import TILE_ROWS, lanes
 from minilstm.kernels.numba.lstm_cell import cell_backward, cell_forward, cell_restore
 from minilstm.kernels.numba.panels import LSTMPanels, pack_columns, pack_lstm, unpack_lstm
@@ -40,9 +40,14 @@ Array = NDArray[Any]
 WORTH_SHARING = 25_000  # multiply-adds of a step that a thread more must find to do
 
 
-@jit
-def _forward(me, size, counts, first, last, x, active, starts, slots, keep, panels, gates, c, h):
-    """The time loop for units first to last; states of step t lie at slots[t + 1]."""
+@kernel(
+    "void(i8, i8, i8[::1], i8, i8, F[:, ::1], i8[::1], i8[::1], i8[::1], i8[::1], b1, "
+    "F[:, :, ::1], F[:, ::1], F[:, ::1], F[:, ::1])"
+)
+def _forward(
+    me, size, counts, first, last, x, active, starts, slots, c_slots, keep, panels, gates, c, h
+):  # fmt: skip
+    """The time loop for units first to last; h of step t lies at slots[t + 1], c at c_slots."""
     D, H = x.shape[1], h.shape[1]
     K, V = panels.shape[1], panels.shape[2]
     q, q_last = first // V * 4, (last + V - 1) // V * 4
@@ -59,21 +64,22 @@ def _forward(me, size, counts, first, last, x, active, starts, slots, keep, pane
                 q_last, z, 4 * width * r - first, 4 * width, width, V,
             )  # (1)  # fmt: skip
         for r in range(n):
-            p, s = (prev + r) * H + first, (now + r) * H + first
+            p, s = (c_slots[t] + r) * H + first, (c_slots[t + 1] + r) * H + first
+            to = (now + r) * H + first
             if keep:
                 cell_forward(
                     last - first, z, 4 * width * r, width, gates, (row + r) * 4 * H + first, H,
-                    c, p, c, s, h, s,
+                    c, p, c, s, h, to,
                 )  # fmt: skip
             else:
-                cell_forward(last - first, z, 4 * width * r, width, a, 0, a_gate, c, p, c, s, h, s)
+                cell_forward(last - first, z, 4 * width * r, width, a, 0, a_gate, c, p, c, s, h, to)
         if size > 1:
             arrive(counts, me, t + 1)
             if not wait_for_all(counts, size, t + 1):
                 return
 
 
-@jit
+@kernel("void(i8, i8, i8[::1], i8[::1], i8[::1], F[:, ::1], F[:, ::1], F[:, ::1])")
 def _restore(first, last, active, starts, slots, gates, c, h):
     """c and h of units first to last, from gates that were kept."""
     H = h.shape[1]
@@ -84,7 +90,10 @@ def _restore(first, last, active, starts, slots, gates, c, h):
             cell_restore(last - first, gates, at, H, c, p, c, s, h, s)
 
 
-@jit
+@kernel(
+    "void(i8, i8, i8[::1], i8, i8, i8[::1], i8[::1], i8[::1], F[:, :, ::1], F[:, ::1], "
+    "F[:, ::1], F[:, ::1], F[:, ::1], F[:, ::1], F[:, ::1])"
+)
 def _backward(
     me, size, counts, first, last, active, starts, slots, panels, gates, c, dh, dh_next, dc_next, dz
 ):  # fmt: skip
@@ -143,7 +152,7 @@ def _backward(
             dh_next[r, first + j] = d[r, j]
 
 
-@jit
+@kernel("void(i8, i8, F[:, ::1], F[:, ::1], F[:, ::1], i8[::1], i8[::1], i8[::1], F[:, :, ::1])")
 def _weight_gradient(first, last, x, h, dz, h_rows, z_rows, counts, out):
     """(1) for the weights of units first to last: sums over rows of dz^T (1, x, h_{t-1})."""
     D, H, V = x.shape[1], h.shape[1], out.shape[2]
@@ -194,7 +203,8 @@ def lstm_forward(
     B, H = h0.shape
     h, c = _states(h0, c0, B + len(x))  # (B + N, H)
     gates = empty((len(x), 4 * H), x.dtype)  # (N, G)
-    _run_forward(x, active, state_slots(active), True, packed, gates, c, h)
+    slots = state_slots(active)  # (T + 1,)
+    _run_forward(x, active, slots, slots, True, packed, gates, c, h)
     last = B + last_rows(active)  # (B,)
     state = LSTMState(h[last], c[last])
     return h[B:], state, LSTMCache(x, W, R, h, c, gates, active, packed)
@@ -218,10 +228,13 @@ def lstm_advance(
         slots = np.arange(T + 1) % 2 * B  # (T + 1,)
         steps = T - np.searchsorted(active[::-1], np.arange(B), side="right")  # (B,)
         last = steps % 2 * B + np.arange(B)  # (B,)
-    h, c = _states(h0, c0, B + N if keep == "output" else 2 * B)  # (B + N, H)
-    _run_forward(x, active, slots, keep == "gates", packed, gates, c, h)
+    h = empty((B + N if keep == "output" else 2 * B, H), x.dtype)  # (B + N, H) or (2 B, H)
+    h[:B] = h0
+    c = np.array(c0, order="C")  # (B, H) each step in the place of the one before
+    in_place = np.zeros(T + 1, np.int64)  # (T + 1,)
+    _run_forward(x, active, slots, in_place, keep == "gates", packed, gates, c, h)
     output = h[B:] if keep == "output" else None
-    return output, LSTMState(h[last], c[last]), gates if keep == "gates" else None
+    return output, LSTMState(h[last], c), gates if keep == "gates" else None
 
 
 def lstm_restore(gates: Array, h0: Array, c0: Array, active: IntArray) -> tuple[Array, Array]:
@@ -245,6 +258,7 @@ def _run_forward(
     x: Array,
     active: IntArray,
     slots: IntArray,
+    c_slots: IntArray,
     keep: bool,
     packed: LSTMPanels,
     gates: Array,
@@ -252,7 +266,8 @@ def _run_forward(
     h: Array,
 ) -> None:
     H = h.shape[1]
-    shared = (contiguous(x), active, np.cumsum(active) - active, slots, keep, packed.forward)
+    starts = np.cumsum(active) - active  # (T,)
+    shared = (contiguous(x), active, starts, slots, c_slots, keep, packed.forward)
     with team(_shares(int(active[0]), packed)) as size:
         counts = make_counts(size)
         spans = split(H, lanes(h.dtype), size)

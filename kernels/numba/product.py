@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.kernels.numba.buffers import empty
-from minilstm.kernels.numba.compiling import inner, jit
+from minilstm.kernels.numba.compiling import inner, kernel
 from minilstm.kernels.numba.hardware import REGISTER_BYTES, TILE_ROWS
 from minilstm.kernels.numba.panels import unpack_columns
 from minilstm.kernels.numba.simd import copy_vector
@@ -23,7 +23,7 @@ FLUSH = 4096  # rows after which a partial sum joins the total: keeps float32 ro
 GAP = 16  # numbers between panels of such a block, so that they do not all meet in one cache set
 
 
-@jit
+@kernel("void(F[:, ::1], F[:, :, ::1], F[::1], F[:, ::1], i8, i8)")
 def multiply_rows(a, panels, bias, c, first, last):
     """C[first:last] = A[first:last] B + bias for A (N, K), panels of B (K, M), bias (M,)."""
     K, M = a.shape[1], c.shape[1]
@@ -84,7 +84,7 @@ def flush(part, total):
                 part[q, k, j] = 0
 
 
-@jit
+@kernel("void(F[:, ::1], F[:, ::1], F[:, :, ::1], i8, i8)")
 def sum_of_outer(a, b, out, q_first, q_last):
     """out[q_first:q_last] = packed A^T B for A (N, M), B (N, J), summed row after row."""
     N, M = a.shape

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from minilstm.functional.softmax import SoftmaxCache
 from minilstm.kernels.numba.activations import exp
-from minilstm.kernels.numba.compiling import jit
+from minilstm.kernels.numba.compiling import inner, kernel
 from minilstm.kernels.numba.product import contiguous
 
 Array = NDArray[Any]
 
 
-@jit
+@inner
 def softmax_row(z, y):
     """Lines (1) and (2) of the twin for one row; returns the shift and the sum of exponentials."""
     top = z[0]
@@ -31,13 +31,13 @@ def softmax_row(z, y):
     return top, total
 
 
-@jit
+@kernel("void(F[:, ::1], F[:, ::1])")
 def _forward(z, y):
     for n in range(len(z)):
         softmax_row(z[n], y[n])
 
 
-@jit
+@kernel("void(F[:, ::1], F[:, ::1], F[:, ::1])")
 def _backward(dy, y, dz):
     N, C = y.shape
     for n in range(N):

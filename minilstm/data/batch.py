@@ -66,15 +66,42 @@ steps of 3 features; it looks transposed: pass x_test.T.
     return Batch([_as_sequence(array, features, dtype, name)], "single")
 
 
-def as_step(x: Any, features: int, dtype: Any, name: str = "x_t") -> Array:
-    """Check one time step, (D,), and bring it to the dtype of the network as (1, D)."""
+def as_step(
+    x: Any, features: int, dtype: Any, name: str = "x_t", streams: int | None = None
+) -> Array:
+    """Check one time step and bring it to the dtype of the network.
+
+    Parameters
+    ----------
+    x : (D,) one time step, or (n, D) that of n streams
+    features : D that the network wants
+    dtype : of the network
+    name : of the argument, for the messages
+    streams : n, or None for a single stream
+
+    Returns
+    -------
+    (1, D), or (n, D)
+
+    Raises
+    ------
+    DataError
+        Another shape, not a number, NaN or infinite.
+    """
     array = _as_array(x, name)
-    if array.shape != (features,):
+    if streams is None:
+        if array.shape != (features,):
+            raise DataError(
+                f"{name} has shape {array.shape}, but one time step of this network is "
+                f"({features},); pass one number for each feature."
+            )
+        return _converted(array[None], dtype, name)
+    if array.shape != (streams, features):
         raise DataError(
-            f"{name} has shape {array.shape}, but one time step of this network is ({features},); "
-            "pass one number for each feature."
+            f"{name} has shape {array.shape}, but one time step of these {streams} streams is "
+            f"({streams}, {features}); pass one row for each stream."
         )
-    return _converted(array[None], dtype, name)
+    return _converted(array, dtype, name, "stream")
 
 
 def _as_sequence(x: Any, features: int, dtype: Any, name: str) -> Array:
@@ -118,12 +145,12 @@ def _as_array(x: Any, name: str) -> Array:
     return array
 
 
-def _converted(array: Array, dtype: Any, name: str) -> Array:
+def _converted(array: Array, dtype: Any, name: str, row: str = "time step") -> Array:
     finite = np.isfinite(array)
     if not finite.all():
         at = tuple(int(i) for i in np.argwhere(~finite)[0])
         raise DataError(
-            f"{name} holds {array[at]} at {_place(at)} ({int((~finite).sum())} such values), "
+            f"{name} holds {array[at]} at {_place(at, row)} ({int((~finite).sum())} such values), "
             "but every value must be finite; remove or fill them first."
         )
     with np.errstate(over="ignore"):
@@ -131,11 +158,11 @@ def _converted(array: Array, dtype: Any, name: str) -> Array:
     if out.dtype.itemsize < array.dtype.itemsize and not np.isfinite(out).all():
         at = tuple(int(i) for i in np.argwhere(~np.isfinite(out))[0])
         raise DataError(
-            f"{name} holds {array[at]} at {_place(at)}, beyond the range of {out.dtype}; "
+            f"{name} holds {array[at]} at {_place(at, row)}, beyond the range of {out.dtype}; "
             "scale the data or train with dtype='float64'."
         )
     return out
 
 
-def _place(at: tuple[int, ...]) -> str:
-    return f"time step {at[0]}, feature {at[1]}"
+def _place(at: tuple[int, ...], row: str) -> str:
+    return f"{row} {at[0]}, feature {at[1]}"

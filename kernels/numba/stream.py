@@ -1,0 +1,234 @@
+"""One time step of a whole network in one call: no array is made, the GIL is free, one thread.
+The sums are those of whole sequences, tile for tile, so the scores have the same bits.
+
+A network comes as a table of whole numbers, a row a layer, that says what the layer does, how large
+it is, and where its numbers lie in two flat arrays: `weights`, which streams of one network share,
+and `memory`, which each has for itself. So one compilation a dtype serves every network.
+
+Axes: B streams that step together, D features, H hidden units, C outputs, V lanes of a vector.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
+from typing import Any
+from weakref import WeakValueDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minilstm.functional.lstm import LSTMState
+from minilstm.kernels.numba.buffers import LINE, zeros
+from minilstm.kernels.numba.compiling import inner, kernel
+from minilstm.kernels.numba.hardware import REGISTER_BYTES, TILE_ROWS, lanes
+from minilstm.kernels.numba.lstm_cell import cell_forward
+from minilstm.kernels.numba.panels import pack_columns, pack_lstm
+from minilstm.kernels.numba.softmax import softmax_row
+from minilstm.kernels.numba.tiles import affine_rows, set_rows
+
+Array = NDArray[Any]
+Layer = tuple[str, Mapping[str, Any]]  # kind, and what it needs by name
+
+# Columns of the table. Every *_AT is an offset: WEIGHTS_AT and BIAS_AT in `weights`, the others in
+# `memory`. Rows of a layer's input and output are whole vectors, so no loop has a remainder.
+KIND, INPUTS, OUTPUTS, WEIGHTS_AT, BIAS_AT, FROM_AT, TO_AT, CELL_AT, SUMS_AT, COLUMNS = range(10)
+KINDS = ("sequence_input", "lstm", "fully_connected", "softmax")
+INPUT, LSTM, FULLY_CONNECTED, SOFTMAX = range(4)
+
+
+@inner
+def _whole(n, V):
+    """The smallest multiple of V that holds n."""
+    return (n + V - 1) // V * V
+
+
+@inner
+def _lstm(B, V, layer, weights, memory):
+    """Lines (1) to (5) of `minilstm.functional.lstm`; h and c are replaced in place."""
+    D, H, h, c, z = layer[INPUTS], layer[OUTPUTS], layer[TO_AT], layer[CELL_AT], layer[SUMS_AT]
+    x, x_row, width = layer[FROM_AT], _whole(D, V), _whole(H, V)
+    Q = 4 * width // V
+    tiles = (B + TILE_ROWS - 1) // TILE_ROWS
+    for tile in range(tiles):
+        first, end = B * tile // tiles, B * (tile + 1) // tiles
+        affine_rows(
+            end - first, memory, x + first * x_row, x_row, D, memory, h + first * width, width, H,
+            weights, layer[WEIGHTS_AT], (1 + D + H) * V, 0, Q,
+            memory, z, 4 * width, width, V,
+        )  # (1)  # fmt: skip
+        # Nothing reads h_{t-1} of these rows any more.
+        for r in range(first, end):
+            at, own = z + (r - first) * 4 * width, r * width
+            cell_forward(
+                width, memory, at, width, memory, at, width,
+                memory, c + own, memory, c + own, memory, h + own,
+            )  # fmt: skip
+
+
+@inner
+def _fully_connected(B, V, layer, weights, memory):
+    """Line (1) of `minilstm.functional.fully_connected`."""
+    K, C, x, y, bias = layer[INPUTS], layer[OUTPUTS], layer[FROM_AT], layer[TO_AT], layer[BIAS_AT]
+    x_row, y_row = _whole(K, V), _whole(C, V)
+    tiles = (B + TILE_ROWS - 1) // TILE_ROWS
+    for tile in range(tiles):
+        first, end = B * tile // tiles, B * (tile + 1) // tiles
+        set_rows(
+            end - first, memory, x + first * x_row, x_row, 1, K,
+            weights, layer[WEIGHTS_AT], K * V, 0, y_row // V,
+            memory, y + first * y_row, y_row, V, 4 * V,
+        )  # fmt: skip
+    for r in range(B):
+        for j in range(C):
+            memory[y + r * y_row + j] += weights[bias + j]
+
+
+@kernel("b1(i8, i8[:, ::1], F[::1], F[::1], F[:], F[::1])")
+def _step(B, table, weights, memory, x, out):
+    """One step of B streams; False, with every state unchanged, where x is not finite.
+
+    x has B D numbers, in any layout; out has B C.
+    """
+    D, C = table[0, OUTPUTS], table[len(table) - 1, OUTPUTS]
+    V = REGISTER_BYTES // memory.itemsize
+    mean, to, x_row = table[0, BIAS_AT], table[0, TO_AT], _whole(D, V)
+    finite = True
+    for r in range(B):
+        for j in range(D):
+            value = x[r * D + j]
+            finite &= np.isfinite(value)
+            if mean >= 0:
+                value -= weights[mean + j]
+            memory[to + r * x_row + j] = value
+    if not finite:
+        return False
+    for n in range(1, len(table)):
+        layer = table[n]  # (COLUMNS,)
+        if layer[KIND] == LSTM:
+            _lstm(B, V, layer, weights, memory)
+        elif layer[KIND] == FULLY_CONNECTED:
+            _fully_connected(B, V, layer, weights, memory)
+        else:
+            row = _whole(layer[OUTPUTS], V)
+            for r in range(B):
+                z, y = layer[FROM_AT] + r * row, layer[TO_AT] + r * row
+                softmax_row(memory[z : z + layer[OUTPUTS]], memory[y : y + layer[OUTPUTS]])
+    y, y_row = table[len(table) - 1, TO_AT], _whole(C, V)
+    for r in range(B):
+        for k in range(C):
+            out[r * C + k] = memory[y + r * y_row + k]
+    return True
+
+
+class _Flat:
+    """A flat array that is being planned: each part of it begins at a cache line."""
+
+    def __init__(self, dtype: np.dtype[Any]) -> None:
+        self.dtype, self.size = dtype, 0
+        self._parts: list[tuple[int, Array]] = []
+
+    def reserve(self, size: int) -> int:
+        """Offset of a new part of zeros."""
+        at, line = self.size, LINE // self.dtype.itemsize
+        self.size += -(-size // line) * line
+        return at
+
+    def append(self, values: Any) -> int:
+        """Offset of a new part with these values."""
+        part = np.asarray(values, self.dtype).reshape(-1)
+        at = self.reserve(part.size)
+        self._parts.append((at, part))
+        return at
+
+    def array(self) -> Array:
+        """The array itself."""
+        flat = zeros((self.size,), self.dtype)  # (size,)
+        for at, part in self._parts:
+            flat[at : at + part.size] = part
+        return flat
+
+
+def make_stepper(
+    chain: Sequence[Layer], batch: int, dtype: np.dtype[Any]
+) -> tuple[Callable[[Array, Array], bool], list[LSTMState]]:
+    """A network ready to take one time step after another.
+
+    Parameters
+    ----------
+    chain : kind and content of each layer: "sequence_input" first, with "size" D and, to be
+        subtracted, "mean" (D,); then any of "lstm" with "input_weights", "recurrent_weights" and
+        "bias"; "fully_connected" with "weights" and "bias"; "softmax". All arrays are copied
+    batch : B, streams that step together
+    dtype : float32 or float64
+
+    Returns
+    -------
+    step : function of x (B D,) and out (B C,), arrays of that dtype and of one axis, which the
+        function does not check; out must be contiguous. False if a value of x is not finite: then
+        no state has changed. Not for two threads at once
+    states : hidden and cell state (B, H) of each LSTM: views, through which they are read and set
+    """
+    V, B = lanes(dtype), batch
+    weights, memory, table, states = _Flat(dtype), _Flat(dtype), [], []
+    widest = max((_row(len(p["bias"]) // 4, V) for kind, p in chain if kind == "lstm"), default=0)
+    sums = memory.reserve(min(B, TILE_ROWS) * 4 * widest)
+    size, source = 0, 0
+    for kind, p in chain:
+        line = np.zeros(COLUMNS, np.int64)  # (COLUMNS,)
+        line[[KIND, FROM_AT, SUMS_AT, BIAS_AT]] = KINDS.index(kind), source, sums, -1
+        inputs = size
+        if kind == "sequence_input":
+            size = int(p["size"])
+            if "mean" in p:
+                line[BIAS_AT] = weights.append(p["mean"])
+        elif kind == "lstm":
+            W, R, b = p["input_weights"], p["recurrent_weights"], p["bias"]
+            size = R.shape[1]
+            line[WEIGHTS_AT] = weights.append(pack_lstm(W, R, b).forward)
+            line[CELL_AT] = memory.reserve(B * _row(size, V))
+        elif kind == "fully_connected":
+            size = len(p["bias"])
+            line[WEIGHTS_AT] = weights.append(pack_columns(p["weights"].T))
+            line[BIAS_AT] = weights.append(p["bias"])
+        source = memory.reserve(B * _row(size, V))
+        line[[INPUTS, OUTPUTS, TO_AT]] = inputs, size, source
+        table.append(line)
+    flat = memory.array()
+    for line in table:
+        if line[KIND] == LSTM:
+            H, row = line[OUTPUTS], _row(line[OUTPUTS], V)
+            h, c = (flat[at : at + B * row].reshape(B, row)[:, :H] for at in line[[TO_AT, CELL_AT]])
+            states.append(LSTMState(h, c))  # (B, H) each
+    return partial(_compiled(dtype), B, np.stack(table), _shared(weights.array()), flat), states
+
+
+def _row(size: int, V: int) -> int:
+    """Numbers from one row to the next; see `_whole`."""
+    return -(-size // V) * V
+
+
+@cache
+def _compiled(dtype: np.dtype[Any]) -> Callable[..., bool]:
+    """The kernel for one dtype, entered directly.
+
+    Numba's dispatcher would look at the types of all arguments, which takes as long as a step of
+    a small network does; here they are known.
+    """
+    (only,) = _step.of(dtype).overloads.values()
+    entry: Callable[..., bool] = only.entry_point
+    return entry
+
+
+_in_use: WeakValueDictionary[tuple[str, bytes], Array] = WeakValueDictionary()
+
+
+def _shared(weights: Array) -> Array:
+    """The array that streams with the same weights already use, or else this one.
+
+    A thousand streams of a network thus hold its weights once. The content decides, so a network
+    whose arrays were changed meanwhile gets its own.
+    """
+    key = weights.dtype.str, hashlib.blake2b(weights.data, digest_size=32).digest()
+    return _in_use.setdefault(key, weights)

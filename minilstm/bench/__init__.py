@@ -1,0 +1,159 @@
+"""Times training, inference and streaming on this machine, alone or beside other engines.
+All results are checked before anything is timed; engines take turns, so drift falls on all alike.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from minilstm.bench.machine import describe, lines
+from minilstm.bench.process import cold, empty_cache, flat_memory, memory
+from minilstm.bench.stream import SIZES, streaming
+from minilstm.bench.turns import Ratio, Row, Work, best_ratios, take_turns
+from minilstm.bench.works import LENGTHS, inference, length, training, vowels
+
+PEERS = ("torch", "onnxruntime")
+WORKS = ("training", "vowels", "inference", "streaming", "length", "cold")
+LONG_WORKS = ("memory",)  # of minutes, or gigabytes
+SMALLEST_SCALE = 1 / min(LENGTHS)
+
+
+class Settings(NamedTuple):
+    """What to measure, and how."""
+
+    against: Sequence[str] = ()  # other engines, of PEERS; each must be installed
+    works: Sequence[str] = ()  # of WORKS and LONG_WORKS; none means all that `long` allows
+    repeats: int = 5  # counted turns of each engine, after one that is not counted
+    scale: float = 0.1  # of the lengths of the training sequences
+    threads: int = 1  # of every engine
+    long: bool = False  # also what takes minutes
+
+
+class Result(NamedTuple):
+    """What the benchmark found."""
+
+    machine: dict[str, Any]
+    rows: list[Row]
+    ratios: list[Ratio]
+
+
+def run_bench(settings: Settings, say: Callable[[str], None] = print) -> Result:
+    """Check every work, then time it.
+
+    Parameters
+    ----------
+    settings : Settings
+    say : called with each line of text
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    ValueError
+        A setting is none of its choices.
+    ImportError
+        An engine is not installed.
+    AssertionError
+        An engine's results differ from the NumPy reference; nothing was timed.
+
+    Notes
+    -----
+    The cost of a step does not depend on `scale`, except that the default memory budget holds all
+    of a short training, and computes a part of a long one twice.
+    """
+    settings = _checked(settings)
+    # A program that times others must not let one of them guess its threads from the machine.
+    os.environ.setdefault("OMP_NUM_THREADS", str(settings.threads))
+    _import_engines(settings.against)
+    machine = describe(settings.threads)
+    for line in lines(machine):
+        say(line)
+    works = _works(settings)
+    say("all results agree with the NumPy reference; timing begins")
+    say("")
+    say(
+        f"{'work':<34} {'engine':<26} {'unit':<15} {'median':>10} {'lowest':>10} {'highest':>10} "
+        f"{'ratio':>7}"
+    )
+    rows: list[Row] = []
+    for work in works:
+        found = take_turns(work, settings.repeats)
+        for n, row in enumerate(found):
+            say(_line(row, row.work if n == 0 else ""))
+        rows += found
+    ratios = best_ratios(rows)
+    if ratios:
+        say("")
+        say("minilstm against the best of each engine, the median over pairs of turns")
+    for r in ratios:
+        say(f"{r.work:<34} {r.engine:<26} {r.unit:<15} {r.ratio:>9.2f}x")
+    return Result(machine, rows, ratios)
+
+
+def _checked(settings: Settings) -> Settings:
+    """The settings with all works named, or a ValueError."""
+    for name in settings.against:
+        if name not in PEERS:
+            raise ValueError(f"--against has {name!r}; choose from {', '.join(PEERS)}.")
+    for name in settings.works:
+        if name not in WORKS + LONG_WORKS:
+            choices = ", ".join(WORKS + LONG_WORKS)
+            raise ValueError(f"--works has {name!r}; choose from {choices}.")
+        if name in LONG_WORKS and not settings.long:
+            raise ValueError(f"--works has {name!r}, which takes minutes; add --long.")
+    if not SMALLEST_SCALE <= settings.scale <= 1:
+        raise ValueError(f"--scale is {settings.scale}; give a number above 0, at most 1.")
+    everything = WORKS + LONG_WORKS if settings.long else WORKS
+    return settings._replace(works=settings.works or everything)
+
+
+def _import_engines(against: Sequence[str]) -> None:
+    if "torch" in against:
+        from minilstm.bench.torch import import_torch
+
+        import_torch()
+    if "onnxruntime" in against:
+        from minilstm.bench.onnx import import_onnx
+
+        import_onnx()
+
+
+def _works(settings: Settings) -> list[Work]:
+    """Every work that was asked for, its results checked."""
+    against, threads, long = settings.against, settings.threads, settings.long
+    works: list[Work] = []
+    for name in settings.works:
+        if name == "training":
+            works.append(training(settings.scale, against, threads))
+        elif name == "vowels":
+            works.append(vowels(against, threads))
+        elif name == "inference":
+            works += [inference(batch, against, threads) for batch in (1, 6)]
+        elif name == "streaming":
+            works += [streaming(hidden, against) for hidden in SIZES]
+            works += [flat_memory(threads)] if long else []
+        elif name == "length":
+            works.append(length(long))
+        elif name == "cold":
+            works.append(cold(threads))
+            works += [empty_cache(threads)] if long else []
+        else:
+            works.append(memory(against, threads))
+    return works
+
+
+def _line(row: Row, work: str) -> str:
+    ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
+    low, high = ("", "") if len(row.turns) == 1 else (_number(row.low), _number(row.high))
+    return (
+        f"{work:<34} {row.engine:<26} {row.unit:<15} {_number(row.median):>10} {low:>10} "
+        f"{high:>10} {ratio:>7}"
+    ).rstrip()
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.2f}"

@@ -1,0 +1,99 @@
+"""The machine that a benchmark ran on: its name, its vectors, its multiply-add peak, its memory.
+Without these, times mean nothing to anyone else.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from datetime import date
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from minilstm import __version__
+from minilstm.backend import current_backend, is_installed, vector_bits
+
+
+def describe(threads: int) -> dict[str, Any]:
+    """Facts about machine and program, by name.
+
+    Parameters
+    ----------
+    threads : of every engine
+
+    Returns
+    -------
+    dict with "processor", "cores", "vector_bits" (None without Numba), "threads", "backend",
+    "system", "date", and the version of every package that takes part, None where not installed
+    """
+    packages = ("numpy", "numba", "torch", "onnxruntime")
+    return {
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "vector_bits": vector_bits(),
+        "threads": threads,
+        "backend": current_backend().name,
+        "system": f"{platform.system()} {platform.machine()}",
+        "date": date.today().isoformat(),
+        "minilstm": __version__,
+        "python": platform.python_version(),
+        **{p: metadata.version(p) if is_installed(p) else None for p in packages},
+    }
+
+
+def lines(facts: dict[str, Any]) -> list[str]:
+    """The same facts as text, two lines."""
+    vectors = f"{facts['vector_bits']}-bit vectors, " if facts["vector_bits"] else ""
+    versions = [
+        f"{name} {facts[name]}"
+        for name in ("minilstm", "python", "numpy", "numba", "torch", "onnxruntime")
+        if facts[name] is not None
+    ]
+    return [
+        f"{facts['processor']}, {facts['cores']} cores, {vectors}{facts['system']}, "
+        f"{facts['date']}",
+        f"backend {facts['backend']}, {facts['threads']} threads each; {', '.join(versions)}",
+    ]
+
+
+def processor() -> str:
+    """The processor's name as the system tells it."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.lower().startswith(("model name", "hardware")):
+                return line.split(":", 1)[1].strip()
+    except OSError:  # not Linux
+        pass
+    return platform.processor() or platform.machine() or "unknown processor"
+
+
+def resident_mib() -> float | None:
+    """Resident memory of this process now, in MiB; None where the system does not say."""
+    return _status("VmRSS")
+
+
+def peak_resident_mib() -> float | None:
+    """Largest resident memory of this process so far, in MiB; None where the system is silent."""
+    # Linux hands getrusage's maximum from a parent to its child, so it would be the parent's here.
+    peak = _status("VmHWM")
+    if peak is not None:
+        return peak
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return largest / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def _status(name: str) -> float | None:
+    """A size from Linux' account of this process, in MiB."""
+    try:
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith(name):
+                return int(line.split()[1]) / 2**10
+    except OSError:  # not Linux
+        pass
+    return None

@@ -1,0 +1,205 @@
+"""The same works on PyTorch, with the same weights and checked results.
+It is needed for comparisons only and imported only then.
+
+Axes: B batch, T time, D features, H hidden units, C classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minilstm.bench.turns import Measure, require_same, require_same_gradients
+from minilstm.network import Network
+
+Array = NDArray[Any]
+Run = Callable[[], Any]
+Batch = tuple[Sequence[Array], Sequence[Array]]  # sequences (T_b, D), classes of each
+
+
+class _Torch:
+    """A network in PyTorch: same weights, cross-entropy, clipping of each array, L2, Adam."""
+
+    def __init__(self, net: Network, threads: int, clip: float) -> None:
+        self.torch = torch = import_torch()
+        self.threads, self.clip = threads, clip
+        torch.set_num_threads(threads)
+        _, H = net.parameters["lstm/recurrent_weights"].shape
+        self.lstm = torch.nn.LSTM(net.input_size, H)
+        self.dense = torch.nn.Linear(H, len(net.parameters["fc/bias"]))
+        self.by_name = {
+            "lstm/input_weights": self.lstm.weight_ih_l0,  # gates i, f, g, o, as ours
+            "lstm/recurrent_weights": self.lstm.weight_hh_l0,
+            "lstm/bias": self.lstm.bias_ih_l0,
+            "fc/weights": self.dense.weight,
+            "fc/bias": self.dense.bias,
+        }
+        with torch.no_grad():
+            for key, target in self.by_name.items():
+                target.copy_(torch.tensor(np.ascontiguousarray(net.parameters[key])))
+            self.lstm.bias_hh_l0.zero_()  # PyTorch has two biases; ours is their sum
+        self.parameters = [*self.lstm.parameters(), *self.dense.parameters()]
+        weights = [p for p in self.parameters if p.ndim == 2]
+        biases = [p for p in self.parameters if p.ndim == 1]
+        groups = [{"params": weights, "weight_decay": 1e-4}, {"params": biases}]
+        self.adam = torch.optim.Adam(groups, lr=1e-3)
+        self.cross_entropy = torch.nn.CrossEntropyLoss(ignore_index=-100)
+
+    def gradients(self, logits: Run, targets: Any) -> dict[str, Array]:
+        """Of the mean cross-entropy, by our names."""
+        self.adam.zero_grad()
+        self.cross_entropy(logits(), targets).backward()
+        return {key: p.grad.numpy().copy() for key, p in self.by_name.items()}
+
+    def update(self, logits: Run, targets: Any) -> None:
+        """Forward, backward, clip, Adam."""
+        self.adam.zero_grad()
+        self.cross_entropy(logits(), targets).backward()
+        for p in self.parameters:
+            self.torch.nn.utils.clip_grad_norm_([p], self.clip)
+        self.adam.step()
+
+    def scores(self, x: Any, state: Any = None) -> Any:
+        """Scores (T, B, C) of rows (T, B, D), and the state after them."""
+        h, state = self.lstm(x, state)
+        return self.torch.softmax(self.dense(h), -1), state
+
+
+def _steps(model: _Torch, x: Sequence[Array], y: Sequence[Array]) -> tuple[Run, Any]:
+    """Logits of every step and the targets: padded sequences, of which real steps count.
+
+    Padding is PyTorch's fastest way on a CPU, although it computes the padded steps as well: its
+    packed sequences take a path many times slower for batches like this.
+    """
+    torch = model.torch
+    pad = torch.nn.utils.rnn.pad_sequence
+    rows = pad([torch.tensor(a) for a in x])  # (T, B, D)
+    targets = pad([torch.tensor(a) for a in y], padding_value=-100).reshape(-1)  # (T B,)
+    return lambda: model.dense(model.lstm(rows)[0]).flatten(0, 1), targets
+
+
+def _ends(model: _Torch, x: Sequence[Array], y: Sequence[Array], way: str) -> tuple[Run, Any]:
+    """Logits of the last steps of sequences, longest first, and the targets."""
+    torch = model.torch
+    targets = torch.tensor(np.concatenate(y))  # (B,)
+    tensors = [torch.tensor(a) for a in x]
+    if way == "packed":
+        lengths = torch.tensor([len(a) for a in x])
+        rows = torch.nn.utils.rnn.pad_sequence(tensors)  # (T, B, D)
+        packed = torch.nn.utils.rnn.pack_padded_sequence(rows, lengths)
+        return lambda: model.dense(model.lstm(packed)[1][0][0]), targets
+    rows = torch.nn.utils.rnn.pad_sequence(tensors)  # (T, B, D)
+    ends = torch.tensor([len(a) - 1 for a in x]), torch.arange(len(x))
+    return lambda: model.dense(model.lstm(rows)[0][ends]), targets
+
+
+def check_training(
+    net: Network,
+    x: Sequence[Array],
+    y: Sequence[Array],
+    exact: Mapping[str, Array],
+    threads: int,
+) -> None:
+    """PyTorch's gradients against the reference."""
+    model = _Torch(net, threads, 2.0)
+    require_same_gradients(model.gradients(*_steps(model, x, y)), exact, "torch")
+
+
+def training(net: Network, x: Sequence[Array], y: Sequence[Array], threads: int) -> Run:
+    """One full-batch update in PyTorch of sequences (T_b, D) with a class (T_b,) a step."""
+    model = _Torch(net, threads, 2.0)
+    work = _steps(model, x, y)
+    return _on_threads(model, lambda: model.update(*work))
+
+
+def check_vowels(
+    net: Network,
+    x: Sequence[Array],
+    y: Sequence[Array],
+    exact: Mapping[str, Array],
+    way: str,
+    threads: int,
+) -> None:
+    """PyTorch's gradients of one mini-batch against the reference."""
+    model = _Torch(net, threads, 1.0)
+    require_same_gradients(model.gradients(*_ends(model, x, y, way)), exact, f"torch, {way}")
+
+
+def vowels(net: Network, batches: Sequence[Batch], way: str, threads: int) -> Run:
+    """An epoch in PyTorch; `way` is "packed" or "padded", done before the clock runs."""
+    model = _Torch(net, threads, 1.0)
+    works = [_ends(model, *batch, way) for batch in batches]
+
+    def epoch() -> None:
+        for work in works:
+            model.update(*work)
+
+    return _on_threads(model, epoch)
+
+
+def inference(net: Network, x: Array, expected: Array, threads: int) -> Run:
+    """Whole sequences (B, T, D); `expected` (B, t, C) holds the scores of their first steps."""
+    time_major = np.ascontiguousarray(x.transpose(1, 0, 2))  # (T, B, D)
+    model = _Torch(net, threads, 1.0)
+    scores = model.torch.inference_mode()(model.scores)
+    rows = model.torch.tensor(time_major)
+    first = scores(rows[: expected.shape[1]])[0].numpy().transpose(1, 0, 2)
+    require_same(first, expected, "torch")
+    return _on_threads(model, partial(scores, rows))
+
+
+def streaming(
+    net: Network, x: Array, expected: Array, per_call: Callable[..., dict[str, float]]
+) -> Measure:
+    """One step (D,) of x (T, D) at a time, on one thread: a single row gains nothing from more.
+
+    `expected` (t, C) holds the scores of the first steps.
+    """
+    model = _Torch(net, 1, 1.0)
+    torch = model.torch
+
+    def start() -> Callable[[Any], Any]:
+        state = None
+
+        def step(x_t: Any) -> Any:
+            nonlocal state
+            scores, state = model.scores(x_t, state)
+            return scores
+
+        return step
+
+    steps = list(torch.tensor(x)[:, None, None])  # T tensors (1, 1, D)
+
+    def measure() -> dict[str, float]:
+        torch.set_num_threads(1)
+        with torch.inference_mode():
+            return per_call(start, steps)
+
+    with torch.inference_mode():
+        step = start()
+        first = np.stack([step(x_t).numpy()[0, 0] for x_t in steps[: len(expected)]])
+    require_same(first, expected, "torch")
+    return measure
+
+
+def _on_threads(model: _Torch, run: Run) -> Run:
+    """Set PyTorch's threads for every run: works with another number may come in between."""
+
+    def wrapped() -> Any:
+        model.torch.set_num_threads(model.threads)
+        return run()
+
+    return wrapped
+
+
+def import_torch() -> Any:
+    """PyTorch, or one error with the line that installs it."""
+    try:
+        import torch
+    except ImportError as error:
+        raise ImportError("--against torch needs PyTorch: pip install torch.") from error
+    return torch

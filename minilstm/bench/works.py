@@ -1,0 +1,285 @@
+"""What the benchmark times in this process: training steps, short sequences, whole sequences.
+Every engine's results are checked against the NumPy reference while its work is built.
+
+Axes: B batch, T time, D features, H hidden units, C classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minilstm.backend import (
+    current_backend,
+    load_backend,
+    multiply_add_peak,
+    reuse_memory,
+    use_backend,
+)
+from minilstm.bench.turns import (
+    OURS,
+    Measure,
+    Turns,
+    Work,
+    clocked,
+    require_same,
+    require_same_gradients,
+)
+from minilstm.data import datasets
+from minilstm.functional.ragged import IntArray, pack_with_targets
+from minilstm.layers import LSTM, FullyConnected, SequenceInput, Signal, Softmax
+from minilstm.network import Network
+from minilstm.optimizers import adam_init, update
+
+Array = NDArray[Any]
+Packed = tuple[Signal, IntArray]  # rows and targets of a mini-batch
+
+LENGTHS = (64480, 53696, 56416, 50688, 51888, 54256)  # of the seed's training sequences
+FEATURES, CLASSES, HIDDEN = 3, 5, 200
+INFERENCE_STEPS = 4096
+CHECKED_STEPS = 700  # more than one span of six sequences
+LONGEST = 1_000_000  # steps, with --long
+SHORT = (1_000, 10_000, 100_000)
+EVERYTHING = 1e12  # bytes: a memory budget that keeps all
+LEARN_RATE, L2 = 1e-3, 1e-4
+
+
+def network(hidden: int, features: int = FEATURES, classes: int = CLASSES, **lstm: Any) -> Network:
+    """A classifier with fixed first values: D features, one LSTM layer, C classes."""
+    layers = [
+        SequenceInput(features),
+        LSTM(hidden, **lstm),
+        FullyConnected(classes),
+        Softmax(),
+    ]
+    return Network(layers, classes=np.arange(classes), rng=np.random.default_rng(0))
+
+
+def random_sequences(scale: float = 1.0) -> tuple[list[Array], list[IntArray]]:
+    """Six sequences (T_b, D) of the seed's lengths, with a class (T_b,) for every step."""
+    rng = np.random.default_rng(0)
+    lengths = [max(1, round(T * scale)) for T in LENGTHS]
+    x = [rng.standard_normal((T, FEATURES)).astype(np.float32) for T in lengths]
+    return x, [rng.integers(0, CLASSES, T) for T in lengths]
+
+
+class Trainer:
+    """Updates of one network, made as `train` makes them.
+
+    It works in a thread of its own, because a thread's freed memory is its own to use again: so
+    each engine finds what it would find in a training, whatever has its turn in between.
+    """
+
+    def __init__(
+        self, net: Network, batches: Sequence[Packed], memory_budget: float | str, clip: float
+    ) -> None:
+        self.net, self.batches, self.budget, self.clip = net, batches, memory_budget, clip
+        self.adam = adam_init(net.parameters)
+        self.l2 = {key: L2 for key in net.parameters if "weights" in key}
+        self.backend = current_backend()
+        memory = ExitStack()
+        self.thread = ThreadPoolExecutor(
+            1, initializer=lambda: memory.enter_context(reuse_memory(self.backend))
+        )
+
+    def epoch(self) -> None:
+        """One update for each mini-batch."""
+        self.thread.submit(self._epoch).result()
+
+    def _epoch(self) -> None:
+        for signal, targets in self.batches:
+            net = self.net
+            _, _, gradients = net.loss_and_gradients(
+                signal, targets, backend=self.backend, memory_budget=self.budget
+            )
+            parameters, self.adam, _ = update(
+                self.backend,
+                net.parameters,
+                gradients,
+                self.adam,
+                LEARN_RATE,
+                gradient_threshold=self.clip,
+                l2=self.l2,
+            )
+            self.net = net.updated(parameters)
+
+    def close(self) -> None:
+        """End the thread, and with it the memory it kept."""
+        self.thread.shutdown()
+
+
+def training(scale: float, against: Sequence[str], threads: int) -> Work:
+    """One full-batch update of the seed's network: forward, backward, clip, Adam.
+
+    A step counts all six sequences together, as many of them as are still running.
+    """
+    x, y = random_sequences(scale)
+    net = network(HIDDEN)
+    start = [a[:CHECKED_STEPS] for a in x], [a[:CHECKED_STEPS] for a in y]
+    exact = _exact_gradients(net, *start)
+    for budget in ("auto", 1, EVERYTHING):
+        _check_training(net, *start, exact, budget)
+    steps = max(len(a) for a in x)
+    batch = [_packed(x, y)]
+    trainers = {
+        OURS: Trainer(net, batch, "auto", 2.0),
+        f"{OURS}, all kept": Trainer(net, batch, EVERYTHING, 2.0),
+    }
+    engines: dict[str, Measure] = {
+        name: clocked(trainer.epoch, steps) for name, trainer in trainers.items()
+    }
+    if "torch" in against:
+        from minilstm.bench import torch as bench_torch
+
+        bench_torch.check_training(net, *start, exact, threads)
+        engines["torch"] = clocked(bench_torch.training(net, x, y, threads), steps)
+    on_numba = current_backend().name == "numba"
+    if on_numba:
+        engines["multiply-add peak"] = lambda: {"GFLOP/s": multiply_add_peak()}
+
+    # Forward, its gradient for the input, its gradient for the weights: 2 x 4H (H + D) each.
+    flops = 3 * 2 * 4 * HIDDEN * (HIDDEN + FEATURES) * sum(len(a) for a in x)
+
+    def shares(turns: Turns) -> Turns:
+        peaks = turns["multiply-add peak"]["GFLOP/s"]
+        out: Turns = {}
+        for name in trainers:
+            pairs = zip(turns[name]["us a step"], peaks, strict=True)
+            out[name] = {"% of peak": [flops / (us * steps * 10 * peak) for us, peak in pairs]}
+        return out
+
+    return Work(
+        f"training step, B 6, H {HIDDEN}, T {steps}",
+        engines,
+        derive=shares if on_numba else None,
+        close=partial(_close, list(trainers.values())),
+    )
+
+
+def vowels(against: Sequence[str], threads: int) -> Work:
+    """One epoch of Japanese Vowels: ten updates by 27 real sequences of about the same length."""
+    x, y, _, _ = datasets.japanese_vowels()
+    order = np.argsort([-len(a) for a in x], kind="stable")
+    cuts = [order[n : n + 27] for n in range(0, len(x), 27)]
+    batches = [([x[b] for b in cut], [np.array([y[b] - 1]) for b in cut]) for cut in cuts]
+    net = network(100, features=12, classes=9, output_mode="last")
+    exact = _exact_gradients(net, *batches[0])
+    _check_training(net, *batches[0], exact, "auto")
+    trainer = Trainer(net, [_packed(*batch) for batch in batches], "auto", 1.0)
+    unit = "us a mini-batch"
+    engines = {OURS: clocked(trainer.epoch, len(batches), unit)}
+    if "torch" in against:
+        from minilstm.bench import torch as bench_torch
+
+        for way in ("packed", "padded"):
+            bench_torch.check_vowels(net, *batches[0], exact, way, threads)
+            run = bench_torch.vowels(net, batches, way, threads)
+            engines[f"torch, {way}"] = clocked(run, len(batches), unit)
+    return Work("Japanese Vowels, one epoch", engines, close=trainer.close)
+
+
+def inference(batch: int, against: Sequence[str], threads: int) -> Work:
+    """Scores of whole sequences of one length."""
+    rng = np.random.default_rng(batch)
+    x = rng.standard_normal((batch, INFERENCE_STEPS, FEATURES)).astype(np.float32)
+    net = network(HIDDEN)
+    with use_backend("numpy"):
+        expected = net.predict(x[:, :50])
+    require_same(net.predict(x[:, :50]), expected)
+    engines = {OURS: clocked(lambda: net.predict(x), INFERENCE_STEPS)}
+    if "torch" in against:
+        from minilstm.bench import torch as bench_torch
+
+        engines["torch"] = clocked(
+            bench_torch.inference(net, x, expected, threads), INFERENCE_STEPS
+        )
+    if "onnxruntime" in against:
+        from minilstm.bench import onnx as bench_onnx
+
+        for count in sorted({1, threads}):
+            run = bench_onnx.inference(net, x, expected, count)
+            engines[f"onnxruntime, {count} thr"] = clocked(run, INFERENCE_STEPS)
+    return Work(f"inference, B {batch}, H {HIDDEN}, T {INFERENCE_STEPS}", engines)
+
+
+def length(long: bool) -> Work:
+    """Updates by one sequence, short and long: a step should cost the same in all of them.
+
+    A turn of a short one makes as many updates as fill 100,000 steps. Where the default memory
+    budget computes a part twice, a row with everything kept stands beside it.
+    """
+    lengths = (*SHORT, LONGEST) if long else SHORT
+    net = network(64)
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((lengths[-1], FEATURES)).astype(np.float32)
+    y = rng.integers(0, CLASSES, lengths[-1])
+    start = [x[:CHECKED_STEPS]], [y[:CHECKED_STEPS]]
+    _check_training(net, *start, _exact_gradients(net, *start), "auto")
+    trainers = []
+    engines: dict[str, Measure] = {}
+    for T in lengths:
+        times = max(1, SHORT[-1] // T)
+        batch = _packed([x[:T]], [y[:T]])
+        whole = net.plan_memory(batch[0].active, "auto").first_kept == 0
+        for budget, title in (("auto", ""), (EVERYTHING, ", kept"))[: 1 if whole else 2]:
+            trainers.append(Trainer(net, [batch] * times, budget, 2.0))
+            engines[f"{OURS}, T {T}{title}"] = clocked(trainers[-1].epoch, T * times)
+    return Work(
+        "cost against length, B 1, H 64",
+        engines,
+        base=f"{OURS}, T {lengths[0]}",
+        close=partial(_close, trainers),
+    )
+
+
+def _close(trainers: Sequence[Trainer]) -> None:
+    for trainer in trainers:
+        trainer.close()
+
+
+def _packed(x: Sequence[Array], y: Sequence[IntArray]) -> Packed:
+    packed, targets = pack_with_targets(x, y)
+    return Signal(packed.rows, packed.active), targets
+
+
+def _exact_gradients(net: Network, x: Sequence[Array], y: Sequence[IntArray]) -> dict[str, Array]:
+    """Of the NumPy reference in float64."""
+    signal, targets = _packed([a.astype(np.float64) for a in x], y)
+    numpy = load_backend("numpy")
+    return net.replace(dtype="float64").loss_and_gradients(signal, targets, backend=numpy).gradients
+
+
+def _check_training(
+    net: Network,
+    x: Sequence[Array],
+    y: Sequence[IntArray],
+    exact: Mapping[str, Array],
+    budget: float | str,
+) -> None:
+    """Gradients and the update of the backend in force against the reference in float64."""
+    signal, targets = _packed(x, y)
+    gradients = net.loss_and_gradients(signal, targets, memory_budget=budget).gradients
+    require_same_gradients(gradients, exact)
+    # The same gradients go to both, for where one is almost zero Adam looks at its sign alone.
+    l2 = {key: L2 for key in net.parameters if "weights" in key}
+    settings: dict[str, Any] = {"gradient_threshold": 2.0, "l2": l2}
+    new = []
+    for backend, dtype in ((current_backend(), np.float32), (load_backend("numpy"), np.float64)):
+        parameters, grads = (
+            {key: a.astype(dtype) for key, a in arrays.items()}
+            for arrays in (net.parameters, gradients)
+        )
+        state = adam_init(parameters)
+        new.append(update(backend, parameters, grads, state, LEARN_RATE, **settings)[0])
+    for key, p in new[1].items():
+        error = float(np.abs(new[0][key] - p).max())
+        if not error < 1e-5:
+            raise AssertionError(
+                f"the update of {key} differs from the reference by {error:.1e}; nothing was timed."
+            )

@@ -1,0 +1,66 @@
+"""The kernels as other processors run them: every width of a vector register, on this machine.
+The width decides how work is cut, never a sum, so all widths give the same bits."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+pytest.importorskip("numba")
+from minilstm.kernels.numba import hardware
+
+PROGRAM = """
+    import hashlib
+    import numpy as np
+    import minilstm as ml
+    from minilstm.functional.ragged import pack_with_targets
+    from minilstm.kernels.numba import hardware
+    from minilstm.layers import Signal
+    from minilstm.optimizers import adam_init, update
+    from minilstm.backend import load_backend
+
+    rng = np.random.default_rng(0)
+    layers = [ml.SequenceInput(3), ml.LSTM(37), ml.FullyConnected(5), ml.Softmax()]
+    net = ml.Network(layers, rng=rng, classes=range(5))
+    x = [rng.standard_normal((n, 3)).astype(np.float32) for n in (9, 9, 7, 7, 4, 2, 1)]
+    packed, targets = pack_with_targets(x, [rng.integers(0, 5, len(a)) for a in x])
+    backend = load_backend("numba")
+    loss, correct, grads = net.loss_and_gradients(Signal(packed.rows, packed.active), targets)
+    wide = net.replace(dtype="float64").loss_and_gradients(
+        Signal(packed.rows.astype(float), packed.active), targets, backend=load_backend("numpy")
+    )
+    for key, g in wide.gradients.items():
+        assert abs(grads[key] - g).max() < 1e-5 * abs(g).max(), key
+    new, _, norm = update(backend, net.parameters, grads, adam_init(net.parameters), 0.01)
+    stream = net.stream()
+    steps = [stream.step(row) for row in x[0]]
+    digest = hashlib.sha256()
+    for array in (*net.predict(x), *steps, *grads.values(), *new.values(), np.array([loss, norm])):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    print(hardware.REGISTER_BYTES, digest.hexdigest())
+"""
+
+
+def digest(width, tmp_path):
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    if width:
+        environment["MINILSTM_VECTOR_BYTES"] = str(width)
+    result = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(PROGRAM)],
+        env=environment, capture_output=True, text=True, timeout=900,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    used, value = result.stdout.split()
+    assert int(used) == (width or hardware.REGISTER_BYTES)
+    return value
+
+
+def test_every_width_gives_the_same_bits(tmp_path):
+    widths = {16, 32, 64} - {hardware.REGISTER_BYTES}
+    own = digest(None, tmp_path)
+    for width in widths:
+        assert digest(width, tmp_path) == own, width
