@@ -8,6 +8,7 @@ those, so an array of another kind is an error at once and never another compila
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 import time
@@ -28,6 +29,7 @@ OPTIONS: dict[str, Any] = {
     "nogil": True,
 }
 FLOATS = {"float32": "f4", "float64": "f8"}
+_FLOAT64 = np.dtype(np.float64)
 QUIET_SECONDS = 0.7  # of compiling before a line on the terminal says why nothing happens
 
 kernels: list[Kernel] = []
@@ -46,15 +48,16 @@ class Kernel:
     def __init__(self, function: Callable[..., Any], signature: str) -> None:
         self.function, self.signature = function, signature
         self.name = f"{function.__module__.rpartition('.')[2]}.{function.__name__.strip('_')}"
+        # The argument whose dtype decides; a kernel without one is compiled once.
+        types = re.sub(r"\[[^]]*\]", "", signature.partition("(")[2]).split(",")
+        self._decides = next((n for n, t in enumerate(types) if "F" in t), None)
         self._compiled: dict[Any, Any] = {}
         self._lock = threading.Lock()
         kernels.append(self)
 
     def __call__(self, *arguments: Any) -> Any:
-        for argument in arguments:
-            if isinstance(argument, np.ndarray) and argument.dtype.kind == "f":
-                return self.of(argument.dtype)(*arguments)
-        return self.of(np.dtype(np.float64))(*arguments)
+        dtype = _FLOAT64 if self._decides is None else arguments[self._decides].dtype
+        return self.of(dtype)(*arguments)
 
     def of(self, dtype: Any) -> Any:
         """The compiled function for a dtype: float32 or float64."""

@@ -54,14 +54,21 @@ def _forward(
     width = q_last // 4 * V - first
     z = np.empty((active[0], 4, width), h.dtype)  # (B, 4, units)
     a, a_gate = np.empty(4 * width, h.dtype), width  # (4 units,) where no gates are kept
+    # x_t and h_{t-1} side by side: one sum runs over both, out of this thread's own cache.
+    xh = np.empty((active[0], D + H), h.dtype)  # (B, D + H)
     for t in range(len(active)):
         n, prev, now, row = active[t], slots[t], slots[t + 1], starts[t]
+        for r in range(n):
+            for j in range(D):
+                xh[r, j] = x[row + r, j]
+            for j in range(H):
+                xh[r, D + j] = h[prev + r, j]
         tiles = (n + TILE_ROWS - 1) // TILE_ROWS
         for tile in range(tiles):
             r, end = n * tile // tiles, n * (tile + 1) // tiles
             affine_rows(
-                end - r, x, (row + r) * D, D, D, h, (prev + r) * H, H, H, panels, 0, K * V, q,
-                q_last, z, 4 * width * r - first, 4 * width, width, V,
+                end - r, xh, r * (D + H), D + H, 1, D + H, panels, 0, K * V, q, q_last,
+                z, 4 * width * r - first, 4 * width, width, V,
             )  # (1)  # fmt: skip
         for r in range(n):
             p, s = (c_slots[t] + r) * H + first, (c_slots[t + 1] + r) * H + first

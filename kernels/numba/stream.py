@@ -49,14 +49,19 @@ def _lstm(B, V, layer, weights, memory):
     """Lines (1) to (5) of `minilstm.functional.lstm`; h and c are replaced in place."""
     D, H, h, c, z = layer[INPUTS], layer[OUTPUTS], layer[TO_AT], layer[CELL_AT], layer[SUMS_AT]
     x, x_row, width = layer[FROM_AT], _whole(D, V), _whole(H, V)
-    Q = 4 * width // V
+    Q, xh = 4 * width // V, z + min(B, TILE_ROWS) * 4 * width
     tiles = (B + TILE_ROWS - 1) // TILE_ROWS
     for tile in range(tiles):
         first, end = B * tile // tiles, B * (tile + 1) // tiles
+        for r in range(first, end):  # x_t and h_{t-1} side by side, for one sum over both
+            at = xh + (r - first) * (D + H)
+            for j in range(D):
+                memory[at + j] = memory[x + r * x_row + j]
+            for j in range(H):
+                memory[at + D + j] = memory[h + r * width + j]
         affine_rows(
-            end - first, memory, x + first * x_row, x_row, D, memory, h + first * width, width, H,
-            weights, layer[WEIGHTS_AT], (1 + D + H) * V, 0, Q,
-            memory, z, 4 * width, width, V,
+            end - first, memory, xh, D + H, 1, D + H, weights, layer[WEIGHTS_AT], (1 + D + H) * V,
+            0, Q, memory, z, 4 * width, width, V,
         )  # (1)  # fmt: skip
         # Nothing reads h_{t-1} of these rows any more.
         for r in range(first, end):
@@ -172,8 +177,9 @@ def make_stepper(
     """
     V, B = lanes(dtype), batch
     weights, memory, table, states = _Flat(dtype), _Flat(dtype), [], []
-    widest = max((_row(len(p["bias"]) // 4, V) for kind, p in chain if kind == "lstm"), default=0)
-    sums = memory.reserve(min(B, TILE_ROWS) * 4 * widest)
+    lstms = [p["input_weights"].shape for kind, p in chain if kind == "lstm"]  # (4H, D) each
+    widest = max((4 * _row(G // 4, V) + D + G // 4 for G, D in lstms), default=0)
+    sums = memory.reserve(min(B, TILE_ROWS) * widest)  # z of (1), x and h side by side
     size, source = 0, 0
     for kind, p in chain:
         line = np.zeros(COLUMNS, np.int64)  # (COLUMNS,)

@@ -94,9 +94,14 @@ def _panels(tile: _Tile, b_data: Any, b_at: Any, b_panel: Any, q: Any) -> list[A
     ]
 
 
-def make_product(rows: int, vectors: int, adds: bool) -> Any:
-    """C = A B or C += A B, for one tile."""
+def make_product(rows: int, vectors: int, start: str) -> Any:
+    """One tile of a product: C = A B ("zero"), C += A B ("add"), or C = bias + A B ("bias").
 
+    With "bias" each panel begins with a row of biases, before the rows that A multiplies.
+    """
+
+    # The arguments are those of `tiles.set_rows`, without a last vector.
+    # fmt: off
     @intrinsic
     def tile(
         typing, a, a_at, a_row, a_k, depth, b, b_at, b_panel, q, c, c_at, c_row, c_gate, c_block
@@ -104,94 +109,28 @@ def make_product(rows: int, vectors: int, adds: bool) -> Any:
         signature = types.void(
             a, a_at, a_row, a_k, depth, b, b_at, b_panel, q, c, c_at, c_row, c_gate, c_block
         )
+        # fmt: on
 
         def generate(context, builder, sig, args):
             t = _Tile(builder, a.dtype.bitwidth // 8, rows, vectors)
             a_data, b_data, c_data = (_data(context, builder, sig, args, n) for n in (0, 5, 9))
             a_at, a_row, a_k, depth = args[1:5]
             b_at, b_panel, q = args[6:9]
-            places = _places(t, args[10], args[11], q, args[12], args[13])
-            # The sum starts from zero even where it joins C: C arrives while it runs.
-            start = {g: Value(builder, ir.Constant(t.vector, None)) for g in t.grid}
+            panels = _panels(t, b_data, b_at, b_panel, q)
+            # A sum that joins C starts from zero: C arrives while it runs.
+            first = {v: Value(builder, ir.Constant(t.vector, None)) for v in t.vectors}
+            if start == "bias":
+                first = {v: t.load(panels[v], _number(0)) for v in t.vectors}
+                panels = [builder.gep(panel, [_number(t.lanes)]) for panel in panels]
             a_rows = [
                 builder.gep(a_data, [builder.add(a_at, builder.mul(a_row, _number(r)))])
                 for r in t.rows
             ]
-            total = t.chain(start, a_rows, a_k, _panels(t, b_data, b_at, b_panel, q), depth)
+            total = t.chain({(r, v): first[v] for r, v in t.grid}, a_rows, a_k, panels, depth)
+            places = _places(t, args[10], args[11], q, args[12], args[13])
             for g in t.grid:
-                if adds:
+                if start == "add":
                     total[g] = t.load(c_data, places[g]) + total[g]
-                t.store(total[g], c_data, places[g])
-            return context.get_dummy_value()
-
-        return signature, generate
-
-    return tile
-
-
-def make_affine(rows: int, vectors: int) -> Any:
-    """C = bias + X W + A R, for one tile; a panel holds the bias row, D rows of W, H rows of R."""
-
-    @intrinsic
-    def tile(
-        typing,
-        x,
-        x_at,
-        x_row,
-        D,
-        a,
-        a_at,
-        a_row,
-        H,
-        b,
-        b_at,
-        b_panel,
-        q,
-        c,
-        c_at,
-        c_row,
-        c_gate,
-        c_block,
-    ):
-        signature = types.void(
-            x,
-            x_at,
-            x_row,
-            D,
-            a,
-            a_at,
-            a_row,
-            H,
-            b,
-            b_at,
-            b_panel,
-            q,
-            c,
-            c_at,
-            c_row,
-            c_gate,
-            c_block,
-        )
-
-        def generate(context, builder, sig, args):
-            t = _Tile(builder, a.dtype.bitwidth // 8, rows, vectors)
-            x_data, a_data, b_data, c_data = (
-                _data(context, builder, sig, args, n) for n in (0, 4, 8, 12)
-            )
-            panels = _panels(t, b_data, args[9], args[10], args[11])
-            bias = [t.load(panel, _number(0)) for panel in panels]
-            total = {(r, v): bias[v] for r, v in t.grid}
-            skip = _number(t.lanes)
-            for data, at, row, depth in ((x_data, *args[1:4]), (a_data, *args[5:8])):
-                panels = [builder.gep(panel, [skip]) for panel in panels]
-                lines = [
-                    builder.gep(data, [builder.add(at, builder.mul(row, _number(r)))])
-                    for r in t.rows
-                ]
-                total = t.chain(total, lines, _number(1), panels, depth)
-                skip = builder.mul(depth, _number(t.lanes))
-            places = _places(t, args[13], args[14], args[11], args[15], args[16])
-            for g in t.grid:
                 t.store(total[g], c_data, places[g])
             return context.get_dummy_value()
 
