@@ -43,6 +43,7 @@ Packed = tuple[Signal, IntArray]  # rows and targets of a mini-batch
 LENGTHS = (64480, 53696, 56416, 50688, 51888, 54256)  # of the seed's training sequences
 FEATURES, CLASSES, HIDDEN = 3, 5, 200
 INFERENCE_STEPS = 4096
+SHORT_RUNS = 5  # of a work that takes milliseconds, timed together
 CHECKED_STEPS = 700  # more than one span of six sequences
 LONGEST = 1_000_000  # steps, with --long
 SHORT = (1_000, 10_000, 100_000)
@@ -173,14 +174,14 @@ def vowels(against: Sequence[str], threads: int) -> Work:
     _check_training(net, *batches[0], exact, "auto")
     trainer = Trainer(net, [_packed(*batch) for batch in batches], "auto", 1.0)
     unit = "us a mini-batch"
-    engines = {OURS: clocked(trainer.epoch, len(batches), unit)}
+    engines = {OURS: clocked(trainer.epoch, len(batches), unit, runs=SHORT_RUNS)}
     if "torch" in against:
         from minilstm.bench import torch as bench_torch
 
         for way in ("packed", "padded"):
             bench_torch.check_vowels(net, *batches[0], exact, way, threads)
             run = bench_torch.vowels(net, batches, way, threads)
-            engines[f"torch, {way}"] = clocked(run, len(batches), unit)
+            engines[f"torch, {way}"] = clocked(run, len(batches), unit, runs=SHORT_RUNS)
     return Work("Japanese Vowels, one epoch", engines, close=trainer.close)
 
 
@@ -192,19 +193,19 @@ def inference(batch: int, against: Sequence[str], threads: int) -> Work:
     with use_backend("numpy"):
         expected = net.predict(x[:, :50])
     require_same(net.predict(x[:, :50]), expected)
-    engines = {OURS: clocked(lambda: net.predict(x), INFERENCE_STEPS)}
+    engines = {OURS: clocked(lambda: net.predict(x), INFERENCE_STEPS, runs=SHORT_RUNS)}
     if "torch" in against:
         from minilstm.bench import torch as bench_torch
 
         engines["torch"] = clocked(
-            bench_torch.inference(net, x, expected, threads), INFERENCE_STEPS
+            bench_torch.inference(net, x, expected, threads), INFERENCE_STEPS, runs=SHORT_RUNS
         )
     if "onnxruntime" in against:
         from minilstm.bench import onnx as bench_onnx
 
         for count in sorted({1, threads}):
             run = bench_onnx.inference(net, x, expected, count)
-            engines[f"onnxruntime, {count} thr"] = clocked(run, INFERENCE_STEPS)
+            engines[f"onnxruntime, {count} thr"] = clocked(run, INFERENCE_STEPS, runs=SHORT_RUNS)
     return Work(f"inference, B {batch}, H {HIDDEN}, T {INFERENCE_STEPS}", engines)
 
 
