@@ -62,6 +62,11 @@ def _block(size: int) -> Array:
         if fits and sys.getrefcount(stored[n]) == _ALONE:
             best = n if best is None or stored[n].size < stored[best].size else best
     if best is None:
+        # Batches grow and shrink along a ragged end: what was large enough before goes.
+        for n in range(len(stored) - 1, -1, -1):
+            near = size <= 16 * stored[n].size < 16 * size
+            if near and sys.getrefcount(stored[n]) == _ALONE:
+                del stored[n]
         best = len(stored)
         stored.append(np.empty(size, np.uint8))
     block: Array = stored[best]

@@ -127,8 +127,8 @@ class _Crew:
         try:
             for k, arguments in enumerate(argument_lists[1:]):
                 self.tasks[k] = kernel, arguments
+                called = k + 1  # before it is: an interruption may come between any two lines
                 self.calls[k] += 1
-                called = k + 1
                 publish(self.called, k, self.calls[k])
             with self.awake:
                 self.awake.notify_all()
