@@ -83,7 +83,7 @@ def run(
     give_up : called when an interruption keeps one of the calls from starting; it must let those
         that wait for each other return
     """
-    if len(argument_lists) == 1 or get_num_threads() == 1 or not _lock.acquire(blocking=False):
+    if len(argument_lists) == 1 or not _lock.acquire(blocking=False):
         for arguments in argument_lists:
             kernel(*arguments)
         return
@@ -126,7 +126,7 @@ class _Crew:
         called = 0
         try:
             for k, arguments in enumerate(argument_lists[1:]):
-                self.tasks[k] = kernel, arguments
+                self.tasks[k], self.errors[k] = (kernel, arguments), None
                 called = k + 1  # before it is: an interruption may come between any two lines
                 self.calls[k] += 1
                 publish(self.called, k, self.calls[k])
