@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minilstm.functional.ragged import IntArray
-from minilstm.layers import Layer
+from minilstm.layers import Layer, Shape
 
 SPAN_ROWS = 4096  # rows of a span: its arrays stay in the last-level cache, its calls stay few
 AUTO_BUDGET = 240 * 2**20  # bytes; with Python and Numba around it, less than 600 MB
@@ -53,7 +53,7 @@ class MemoryPlan(NamedTuple):
 
 def plan_memory(
     layers: Sequence[Layer],
-    input_size: int,
+    input_shape: Shape,
     active: IntArray,
     dtype: Any,
     budget: float | str = "auto",
@@ -64,7 +64,7 @@ def plan_memory(
     Parameters
     ----------
     layers : of the network
-    input_size : D
+    input_shape : (D,)
     active : (T,) int64 sequences running at each step
     dtype : of the network
     budget : bytes for what backward needs, or "auto"
@@ -77,7 +77,7 @@ def plan_memory(
     Examples
     --------
     >>> from minilstm.layers import LSTM, SequenceInput
-    >>> plan = plan_memory([SequenceInput(3), LSTM(200)], 3, np.full(60_000, 6), "float32")
+    >>> plan = plan_memory([SequenceInput(3), LSTM(200)], (3,), np.full(60_000, 6), "float32")
     >>> len(plan.spans), plan.spans[1].first, plan.first_kept > 0
     (88, 682, True)
     """
@@ -94,14 +94,14 @@ def plan_memory(
         Span(a, b, int(ends[a - 1]) if a else 0, int(ends[b - 1]))
         for a, b in zip(firsts, [*firsts[1:], T], strict=True)
     )
-    per_row, size = 0, input_size
+    per_row, shape = 0, input_shape
     used_per_row = []
     states = 0
     for layer in layers:
         per_row += layer.kept_per_row(itemsize)
-        used_per_row.append(layer.used_per_row(size, itemsize))
-        size = layer.output_size(size)
-        states += 2 * size * itemsize if layer.kept_per_row(itemsize) else 0
+        used_per_row.append(layer.used_per_row(shape, itemsize))
+        shape = layer.output_shape(shape)
+        states += 2 * shape[0] * itemsize if layer.kept_per_row(itemsize) else 0
     longest = max(s.row_end - s.row for s in spans)
     used = longest * (sum(used_per_row)) + len(spans) * B * states
     # The last span goes straight from forward to backward: it is never kept.

@@ -236,8 +236,8 @@ class Network:
         truncation: int | None = None,
     ) -> MemoryPlan:
         """What `loss_and_gradients` will keep and need; see `minilstm.memory.plan_memory`."""
-        size, dtype = self.input_size, self.dtype
-        return plan_memory(self.layers, size, active, dtype, memory_budget, truncation)
+        shape, dtype = (self.input_size,), self.dtype
+        return plan_memory(self.layers, shape, active, dtype, memory_budget, truncation)
 
     def gradient_problem(self, x: Any, y: Any) -> GradientProblem:
         """This network's loss on labelled sequences, in float64, for `minilstm.gradcheck`."""

@@ -172,7 +172,10 @@ class _Chain:
         for n in range(len(self.body) - 1, -1, -1):
             layer = self.body[n]
             if n == self.turn - 1 and self.last_only:
-                short, dy = dy, np.zeros((int(span.active[0]), layer.output_size(0)), rows.dtype)
+                short, dy = (
+                    dy,
+                    np.zeros((int(span.active[0]), layer.output_shape((1,))[0]), rows.dtype),
+                )
                 if short is not None:
                     dy[own] = short
             if dy is None:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from minilstm.layers import LSTM, FullyConnected, Layer, Parameter, SequenceInput, Softmax
+from minilstm.layers import LSTM, FullyConnected, Layer, Parameter, SequenceInput, Shape, Softmax
 
 Array = NDArray[Any]
 
@@ -84,11 +84,12 @@ def parameter_slots(layers: Sequence[Layer]) -> list[Slot]:
     >>> [(slot.key, slot.parameter.shape) for slot in parameter_slots(chain)][-2:]
     [('fc/weights', (5, 200)), ('fc/bias', (5,))]
     """
-    slots, size = [], 0
+    slots: list[Slot] = []
+    shape: Shape = ()
     for layer in layers:
-        size = layer.input_size if isinstance(layer, SequenceInput) else size
-        slots += [Slot(f"{layer.name}/{p.name}", p) for p in layer.parameters(size)]
-        size = layer.output_size(size)
+        shape = layer.shape if isinstance(layer, SequenceInput) else shape
+        slots += [Slot(f"{layer.name}/{p.name}", p) for p in layer.parameters(shape)]
+        shape = layer.output_shape(shape)
     return slots
 
 
@@ -127,10 +128,10 @@ def checked_parameters(
 
 def output_size(layers: Sequence[Layer]) -> int:
     """Features that the last layer puts out."""
-    size = 0
+    shape: Shape = ()
     for layer in layers:
-        size = layer.input_size if isinstance(layer, SequenceInput) else layer.output_size(size)
-    return size
+        shape = layer.shape if isinstance(layer, SequenceInput) else layer.output_shape(shape)
+    return shape[-1]
 
 
 def output_mode(layers: Sequence[Layer]) -> str:
@@ -169,9 +170,10 @@ def summary_table(
 ) -> str:
     """Layers, what they put out and what they learn, as lines of text."""
     lines = [f"{'':>3}  {'Name':<10} {'Layer':<44} {'Output':>6}  {'Learnables':>10}"]
-    size = 0
+    shape: Shape = ()
     for n, layer in enumerate(layers, 1):
-        size = layer.input_size if isinstance(layer, SequenceInput) else layer.output_size(size)
+        shape = layer.shape if isinstance(layer, SequenceInput) else layer.output_shape(shape)
+        size = shape[-1]
         count = sum(v.size for k, v in parameters.items() if k.startswith(f"{layer.name}/"))
         lines.append(f"{n:>3}  {layer.name:<10} {layer.label:<44} {size:>6}  {count:>10,}")
     lines.append(f"{sum(v.size for v in parameters.values()):,} learnables, {dtype}")

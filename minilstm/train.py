@@ -181,8 +181,8 @@ class _Training:
         self.good_net = net
         self.last_norm = 0.0
         slots = parameter_slots(net.layers)
-        self.l2 = {k: options.l2_regularization * p.l2_factor for k, p in slots}
-        self.rate_factors = {k: p.learn_rate_factor for k, p in slots}
+        self.l2 = {k: options.l2_regularization * p.l2_factor for k, p in slots}  # type: ignore
+        self.rate_factors: dict[str, Any] = {k: p.learn_rate_factor for k, p in slots}
 
     def run(self) -> tuple[Network, TrainingInfo]:
         """Train, and show it."""

@@ -20,7 +20,7 @@ HIDDEN, FEATURES = 50, 3
 def drawn(layer, input_size, seed=0):
     """First value of every learnable of a layer, by name."""
     rng = np.random.default_rng(seed)
-    return {p.name: p.initializer(p.shape, rng) for p in layer.parameters(input_size)}
+    return {p.name: p.initializer(p.shape, rng) for p in layer.parameters((input_size,))}
 
 
 # ---------------------------------------------------------------- initialisers
@@ -89,12 +89,12 @@ def test_the_same_generator_gives_the_same_draw_and_another_seed_another():
 
 
 def test_sizes_of_outputs_and_learnables():
-    assert ml.LSTM(200).output_size(3) == 200
-    assert ml.FullyConnected(5).output_size(200) == 5
-    assert ml.Softmax().output_size(5) == 5 and ml.Softmax().parameters(5) == ()
-    assert ml.SequenceInput(3).parameters(3) == ()
-    sizes = [int(np.prod(p.shape)) for p in ml.LSTM(200).parameters(3)]
-    sizes += [int(np.prod(p.shape)) for p in ml.FullyConnected(5).parameters(200)]
+    assert ml.LSTM(200).output_shape((3,)) == (200,)
+    assert ml.FullyConnected(5).output_shape((200,)) == (5,)
+    assert ml.Softmax().output_shape((5,)) == (5,) and ml.Softmax().parameters((5,)) == ()
+    assert ml.SequenceInput(3).parameters((3,)) == ()
+    sizes = [int(np.prod(p.shape)) for p in ml.LSTM(200).parameters((3,))]
+    sizes += [int(np.prod(p.shape)) for p in ml.FullyConnected(5).parameters((200,))]
     assert sizes == [2400, 160_000, 800, 1000, 5] and sum(sizes) == 164_205
 
 
@@ -123,12 +123,12 @@ def test_factors_reach_the_parameter_they_are_named_after():
         weights_l2_factor=3.5,
         bias_l2_factor=4.5,
     )
-    assert {p.name: (p.learn_rate_factor, p.l2_factor) for p in lstm.parameters(1)} == {
+    assert {p.name: (p.learn_rate_factor, p.l2_factor) for p in lstm.parameters((1,))} == {
         "input_weights": (1.5, 4.5),
         "recurrent_weights": (2.5, 5.5),
         "bias": (3.5, 6.5),
     }
-    assert {p.name: (p.learn_rate_factor, p.l2_factor) for p in dense.parameters(1)} == {
+    assert {p.name: (p.learn_rate_factor, p.l2_factor) for p in dense.parameters((1,))} == {
         "weights": (1.5, 3.5),
         "bias": (2.5, 4.5),
     }
@@ -136,7 +136,7 @@ def test_factors_reach_the_parameter_they_are_named_after():
 
 def test_defaults_are_the_references_factor_one_and_no_l2_on_biases():
     for layer in (ml.LSTM(2), ml.FullyConnected(2)):
-        for p in layer.parameters(1):
+        for p in layer.parameters((1,)):
             assert p.learn_rate_factor == 1
             assert p.l2_factor == (0 if p.name == "bias" else 1)
     assert ml.LSTM(2).output_mode == "sequence"
@@ -236,7 +236,7 @@ def test_sizes_are_whole_numbers_of_at_least_one(layer, argument, value):
 
 
 def test_a_numpy_integer_is_a_size():
-    assert ml.LSTM(np.int32(4)).output_size(1) == 4
+    assert ml.LSTM(np.int32(4)).output_shape((1,)) == (4,)
 
 
 @pytest.mark.parametrize(

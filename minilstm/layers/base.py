@@ -1,10 +1,16 @@
-"""What every layer has in common: a name, sizes, learnable parameters, forward and backward.
-Values live outside: parameters and states come in as arguments, caches and gradients go out."""
+"""What every layer has in common: a name, shapes, learnable parameters, forward and backward.
+Values live outside: parameters and states come in as arguments, caches and gradients go out.
+
+Shapes are those of one step, channels last: (D,) for vectors, (h, w, c) for images, (h, w, d, c)
+for volumes. Most layers have one input and one output and define `forward` and `backward`; those
+with several ports define `forward_ports` and `backward_ports` instead.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -16,24 +22,35 @@ from minilstm.functional.ragged import IntArray
 
 Array = NDArray[Any]
 Parameters = Mapping[str, Any]  # arrays by name; see `Layer.prepare` for what else
+Shape = tuple[int, ...]
 Initializer = Callable[[tuple[int, ...], np.random.Generator], NDArray[np.float64]]
 
 
 class Signal(NamedTuple):
     """What flows between layers: the steps of a ragged batch, time-major."""
 
-    rows: Array  # (N, D)
+    rows: Array  # (N, *shape)
     active: IntArray  # (T,) sequences still running at each step
 
 
+class Training(NamedTuple):
+    """What forward is told while a network learns; None in its place means prediction."""
+
+    key: int  # 64 random bits of this step and this layer
+    row: int  # number, in the whole batch, of the first row of the signal
+
+
 class Parameter(NamedTuple):
-    """A learnable array of a layer: how large, how it starts, how the solver treats it."""
+    """A learnable array of a layer: how large, how it starts, how the solver treats it.
+
+    A factor is a number, or one number for each of equal blocks of rows (the gates of an LSTM).
+    """
 
     name: str
-    shape: tuple[int, ...]
+    shape: Shape
     initializer: Initializer
-    learn_rate_factor: float
-    l2_factor: float
+    learn_rate_factor: float | tuple[float, ...]
+    l2_factor: float | tuple[float, ...]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -46,6 +63,10 @@ class Layer:
 
     #: short kind, used in files, tables and automatic names
     kind: ClassVar[str]
+    #: fields that may hold learnable values to start from instead of an initialiser
+    values: ClassVar[tuple[str, ...]] = ()
+    #: fields that hold arrays which are saved beside the learnables
+    arrays: ClassVar[tuple[str, ...]] = ()
     name: str = dataclasses.field(default="", kw_only=True)
 
     @property
@@ -53,12 +74,40 @@ class Layer:
         """One line for tables, such as "LSTM with 200 hidden units"."""
         raise NotImplementedError
 
-    def output_size(self, input_size: int) -> int:
-        """Features of the output rows for a given number of features of the input rows."""
-        return input_size
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """Names of the inputs."""
+        return ("in",)
 
-    def parameters(self, input_size: int) -> tuple[Parameter, ...]:
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """Names of the outputs."""
+        return ("out",)
+
+    @property
+    def whole(self) -> bool:
+        """Whether training needs all steps of a batch at once, so that time cannot be cut."""
+        return False
+
+    @property
+    def keeps_last(self) -> bool:
+        """Whether the output is each sequence's last step only, without a time axis."""
+        return False
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Shape of an output row for that of an input row; a ValueError says what does not fit."""
+        return input_shape
+
+    def output_shapes(self, input_shapes: Sequence[Shape]) -> tuple[Shape, ...]:
+        """The same for layers with several ports."""
+        return (self.output_shape(input_shapes[0]),)
+
+    def parameters(self, input_shape: Shape) -> tuple[Parameter, ...]:
         """The learnable arrays of the layer, in a fixed order."""
+        return ()
+
+    def statistics(self, input_shape: Shape) -> tuple[Parameter, ...]:
+        """Arrays that are carried and saved with the learnables, but not learned."""
         return ()
 
     def initial_state(self, batch: int, dtype: Any) -> LSTMState | None:
@@ -66,7 +115,12 @@ class Layer:
         return None
 
     def forward(
-        self, backend: Backend, p: Parameters, signal: Signal, state: LSTMState | None
+        self,
+        backend: Backend,
+        p: Parameters,
+        signal: Signal,
+        state: LSTMState | None,
+        training: Training | None = None,
     ) -> tuple[Signal, LSTMState | None, Any]:
         """Output, state after the last step, and the cache for `backward`."""
         raise NotImplementedError
@@ -85,6 +139,33 @@ class Layer:
         With `spend_cache` the cache may be overwritten and is of no use afterwards.
         """
         raise NotImplementedError
+
+    def forward_ports(
+        self,
+        backend: Backend,
+        p: Parameters,
+        inputs: Sequence[Signal],
+        state: LSTMState | None,
+        training: Training | None = None,
+    ) -> tuple[tuple[Signal, ...], LSTMState | None, Any]:
+        """`forward` for any number of inputs and outputs."""
+        output, after, cache = self.forward(backend, p, inputs[0], state, training)
+        return (output,), after, cache
+
+    def backward_ports(
+        self,
+        backend: Backend,
+        douts: Sequence[Array | None],
+        dstate: LSTMState | None,
+        cache: Any,
+        need_dx: bool,
+        spend_cache: bool = False,
+    ) -> tuple[tuple[Array | None, ...], dict[str, Array], LSTMState | None]:
+        """`backward` for any number of inputs and outputs; None is a gradient of zero."""
+        (dy,) = douts
+        assert dy is not None  # a layer whose only output is not used does not run
+        dx, grads, dstate0 = self.backward(backend, dy, dstate, cache, need_dx, spend_cache)
+        return (dx,), grads, dstate0
 
     def prepare(self, backend: Backend, p: Parameters) -> Parameters:
         """The parameters with what a backend computes from them once, for many calls."""
@@ -119,13 +200,24 @@ class Layer:
         """Bytes that `advance` keeps for one row."""
         return 0
 
-    def used_per_row(self, input_size: int, itemsize: int) -> int:
+    def used_per_row(self, input_shape: Shape, itemsize: int) -> int:
         """Bytes a row that forward and backward of one span need at most, about."""
-        return 2 * (input_size + self.output_size(input_size)) * itemsize
+        return 2 * (count(input_shape) + count(self.output_shape(input_shape))) * itemsize
 
     def config(self) -> dict[str, Any]:
-        """The options as plain values, enough to build the layer again."""
-        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        """The options as plain values, enough to build the layer again; no given values."""
+        names = [f.name for f in dataclasses.fields(self) if f.name not in self.values]
+        return {name: getattr(self, name) for name in names}
+
+    def without_values(self) -> Layer:
+        """The layer without given values, for when a network holds them."""
+        given: dict[str, Any] = {n: None for n in self.values if getattr(self, n) is not None}
+        return dataclasses.replace(self, **given) if given else self
+
+
+def count(shape: Shape) -> int:
+    """Numbers in a row of a shape."""
+    return math.prod(shape)
 
 
 def check_size(layer: str, argument: str, value: Any) -> None:
@@ -146,6 +238,16 @@ def check_factors(layer: Layer) -> None:
             raise ValueError(
                 f"{type(layer).__name__}: {field.name} is {value!r}; give a number of at least 0."
             )
+
+
+def check_vector(layer: Layer, input_shape: Shape) -> int:
+    """Features of a row, which must be a vector."""
+    if len(input_shape) != 1:
+        raise ValueError(
+            f"the layer {layer.name!r} ({layer.label}) wants vectors (D,), but its input has shape "
+            f"{input_shape}; put Flatten() before it."
+        )
+    return input_shape[0]
 
 
 def check_choice(layer: str, argument: str, value: Any, choices: tuple[str, ...]) -> None:

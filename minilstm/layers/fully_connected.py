@@ -14,9 +14,12 @@ from minilstm.layers.base import (
     Layer,
     Parameter,
     Parameters,
+    Shape,
     Signal,
+    Training,
     check_factors,
     check_size,
+    count,
 )
 
 
@@ -37,7 +40,7 @@ class FullyConnected(Layer):
 
     Examples
     --------
-    >>> [(p.name, p.shape) for p in FullyConnected(5).parameters(200)]
+    >>> [(p.name, p.shape) for p in FullyConnected(5).parameters((200,))]
     [('weights', (5, 200)), ('bias', (5,))]
     """
 
@@ -57,17 +60,17 @@ class FullyConnected(Layer):
         """One line for tables."""
         return f"{self.num_outputs} fully connected layer"
 
-    def output_size(self, input_size: int) -> int:
-        """C, whatever comes in."""
-        return self.num_outputs
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """(C,), whatever comes in."""
+        return (self.num_outputs,)
 
-    def parameters(self, input_size: int) -> tuple[Parameter, ...]:
+    def parameters(self, input_shape: Shape) -> tuple[Parameter, ...]:
         """weights (C, inputs), bias (C,)."""
         C = self.num_outputs
         return (
             Parameter(
                 "weights",
-                (C, input_size),
+                (C, count(input_shape)),
                 initializers.glorot,
                 self.weights_learn_rate_factor,
                 self.weights_l2_factor,
@@ -78,7 +81,12 @@ class FullyConnected(Layer):
         )
 
     def forward(
-        self, backend: Backend, p: Parameters, signal: Signal, state: LSTMState | None
+        self,
+        backend: Backend,
+        p: Parameters,
+        signal: Signal,
+        state: LSTMState | None,
+        training: Training | None = None,
     ) -> tuple[Signal, LSTMState | None, Any]:
         """Outputs of every row, (N, C)."""
         y, cache = backend.fully_connected_forward(signal.rows, p["weights"], p["bias"])

@@ -17,10 +17,14 @@ from minilstm.layers.base import (
     Layer,
     Parameter,
     Parameters,
+    Shape,
     Signal,
+    Training,
     check_choice,
     check_factors,
     check_size,
+    check_vector,
+    count,
 )
 
 
@@ -46,7 +50,7 @@ bias_learn_rate_factor : multiply the learning rate of that array
 
     Examples
     --------
-    >>> [(p.name, p.shape) for p in LSTM(200).parameters(3)]
+    >>> [(p.name, p.shape) for p in LSTM(200).parameters((3,))]
     [('input_weights', (800, 3)), ('recurrent_weights', (800, 200)), ('bias', (800,))]
     """
 
@@ -71,17 +75,23 @@ bias_learn_rate_factor : multiply the learning rate of that array
         last = ", last step only" if self.output_mode == "last" else ""
         return f"LSTM with {self.num_hidden_units} hidden units{last}"
 
-    def output_size(self, input_size: int) -> int:
-        """H, whatever comes in."""
-        return self.num_hidden_units
+    @property
+    def keeps_last(self) -> bool:
+        """Whether the output is each sequence's last step only."""
+        return self.output_mode == "last"
 
-    def parameters(self, input_size: int) -> tuple[Parameter, ...]:
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """(H,), whatever vectors come in."""
+        check_vector(self, input_shape)
+        return (self.num_hidden_units,)
+
+    def parameters(self, input_shape: Shape) -> tuple[Parameter, ...]:
         """input_weights (4H, D), recurrent_weights (4H, H), bias (4H,)."""
-        H = self.num_hidden_units
+        H, D = self.num_hidden_units, check_vector(self, input_shape)
         return (
             Parameter(
                 "input_weights",
-                (4 * H, input_size),
+                (4 * H, D),
                 initializers.glorot,
                 self.input_weights_learn_rate_factor,
                 self.input_weights_l2_factor,
@@ -113,7 +123,12 @@ bias_learn_rate_factor : multiply the learning rate of that array
         return {**p, "packed": packed}
 
     def forward(
-        self, backend: Backend, p: Parameters, signal: Signal, state: LSTMState | None
+        self,
+        backend: Backend,
+        p: Parameters,
+        signal: Signal,
+        state: LSTMState | None,
+        training: Training | None = None,
     ) -> tuple[Signal, LSTMState | None, Any]:
         """Hidden states of every step (N, H), or of each last step (B, H)."""
         rows, active = signal
@@ -168,9 +183,9 @@ bias_learn_rate_factor : multiply the learning rate of that array
         """Four activated gates."""
         return 4 * self.num_hidden_units * itemsize
 
-    def used_per_row(self, input_size: int, itemsize: int) -> int:
+    def used_per_row(self, input_shape: Shape, itemsize: int) -> int:
         """Gates, in whose place their gradient goes, states, the gradients of output and input."""
-        return (7 * self.num_hidden_units + 2 * input_size) * itemsize
+        return (7 * self.num_hidden_units + 2 * count(input_shape)) * itemsize
 
     def _start(self, state: LSTMState | None, signal: Signal) -> LSTMState:
         if state is not None:

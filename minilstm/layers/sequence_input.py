@@ -12,7 +12,16 @@ from numpy.typing import ArrayLike
 from minilstm.backend import Backend
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.sequence_input import zerocenter_backward, zerocenter_forward
-from minilstm.layers.base import Array, Layer, Parameters, Signal, check_choice, check_size
+from minilstm.layers.base import (
+    Array,
+    Layer,
+    Parameters,
+    Shape,
+    Signal,
+    Training,
+    check_choice,
+    check_size,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,8 +72,23 @@ class SequenceInput(Layer):
         text = f"Sequence input with {self.input_size} dimensions"
         return text if self.normalization == "none" else f"{text}, {self.normalization}"
 
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """None: data come from outside."""
+        return ()
+
+    @property
+    def shape(self) -> Shape:
+        """Shape of one step."""
+        return (self.input_size,)
+
     def forward(
-        self, backend: Backend, p: Parameters, signal: Signal, state: LSTMState | None
+        self,
+        backend: Backend,
+        p: Parameters,
+        signal: Signal,
+        state: LSTMState | None,
+        training: Training | None = None,
     ) -> tuple[Signal, LSTMState | None, Any]:
         """Subtract the mean where asked."""
         if self.normalization == "none":

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from minilstm.backend import Backend
 from minilstm.functional.lstm import LSTMState
-from minilstm.layers.base import Array, Layer, Parameters, Signal
+from minilstm.layers.base import Array, Layer, Parameters, Signal, Training
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +33,12 @@ class Softmax(Layer):
         return "Softmax"
 
     def forward(
-        self, backend: Backend, p: Parameters, signal: Signal, state: LSTMState | None
+        self,
+        backend: Backend,
+        p: Parameters,
+        signal: Signal,
+        state: LSTMState | None,
+        training: Training | None = None,
     ) -> tuple[Signal, LSTMState | None, Any]:
         """Scores of every row, (N, C)."""
         y, cache = backend.softmax_forward(signal.rows)
