@@ -85,6 +85,11 @@ class Layer:
         return ("out",)
 
     @property
+    def optional_inputs(self) -> tuple[str, ...]:
+        """Names of inputs that nothing needs to feed."""
+        return ()
+
+    @property
     def whole(self) -> bool:
         """Whether training needs all steps of a batch at once, so that time cannot be cut."""
         return False
