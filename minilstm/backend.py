@@ -33,6 +33,14 @@ class Backend:
     fully_connected_backward: Callable[..., Any]
     softmax_forward: Callable[..., Any]
     softmax_backward: Callable[..., Any]
+    relu_forward: Callable[..., Any]
+    relu_backward: Callable[..., Any]
+    dropout_forward: Callable[..., Any]
+    dropout_backward: Callable[..., Any]
+    batch_normalization_forward: Callable[..., Any]
+    batch_normalization_backward: Callable[..., Any]
+    batch_normalization_apply: Callable[..., Any]
+    batch_normalization_apply_backward: Callable[..., Any]
     softmax_cross_entropy_forward: Callable[..., Any]
     softmax_cross_entropy_backward: Callable[..., Any]
     classifier_loss: Callable[..., Any]
@@ -196,11 +204,14 @@ def is_installed(package: str) -> bool:
 def _numpy() -> Backend:
     from minilstm.functional import (
         adam,
+        batch_normalization,
         classifier_loss,
         cross_entropy,
+        dropout,
         fully_connected,
         lstm,
         lstm_spans,
+        relu,
         softmax,
     )
 
@@ -215,6 +226,14 @@ def _numpy() -> Backend:
         fully_connected_backward=fully_connected.fully_connected_backward,
         softmax_forward=softmax.softmax_forward,
         softmax_backward=softmax.softmax_backward,
+        relu_forward=relu.relu_forward,
+        relu_backward=relu.relu_backward,
+        dropout_forward=dropout.dropout_forward,
+        dropout_backward=dropout.dropout_backward,
+        batch_normalization_forward=batch_normalization.batch_normalization_forward,
+        batch_normalization_backward=batch_normalization.batch_normalization_backward,
+        batch_normalization_apply=batch_normalization.batch_normalization_apply,
+        batch_normalization_apply_backward=batch_normalization.batch_normalization_apply_backward,
         softmax_cross_entropy_forward=cross_entropy.softmax_cross_entropy_forward,
         softmax_cross_entropy_backward=cross_entropy.softmax_cross_entropy_backward,
         classifier_loss=classifier_loss.classifier_loss,
@@ -238,6 +257,14 @@ def _numba() -> Backend:
         fully_connected_backward=kernels.fully_connected_backward,
         softmax_forward=kernels.softmax_forward,
         softmax_backward=kernels.softmax_backward,
+        relu_forward=kernels.relu_forward,
+        relu_backward=kernels.relu_backward,
+        dropout_forward=kernels.dropout_forward,
+        dropout_backward=kernels.dropout_backward,
+        batch_normalization_forward=kernels.batch_normalization_forward,
+        batch_normalization_backward=kernels.batch_normalization_backward,
+        batch_normalization_apply=kernels.batch_normalization_apply,
+        batch_normalization_apply_backward=kernels.batch_normalization_apply_backward,
         softmax_cross_entropy_forward=kernels.softmax_cross_entropy_forward,
         softmax_cross_entropy_backward=kernels.softmax_cross_entropy_backward,
         classifier_loss=kernels.classifier_loss,

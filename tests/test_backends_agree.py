@@ -264,6 +264,10 @@ def calls(backend, dtype):
     p, g, m, v = rng.standard_normal((4, 5, 3)).astype(dtype)  # (5, 3) each
     rule = AdamRule(0.1, 0.9, 0.99, 1e-8, 0.01, 0.5, 0.8)
     spans = [(rows, h0, c0, active, packed, keep) for keep in ("state", "output", "gates")]
+    images, dimages = rng.standard_normal((2, 3, 5, 2, 4)).astype(dtype)  # (3, 5, 2, 4) each
+    statistics = (b, b * b, 1e-5)
+    normalized = backend.batch_normalization_forward(images, W[0], b, 1e-5)[1]
+    applied = backend.batch_normalization_apply(images, W[0], b, *statistics)[1]
     return [
         ("lstm_forward", arguments),
         ("lstm_backward", (dh, dstate, cache)),
@@ -273,6 +277,16 @@ def calls(backend, dtype):
         ("fully_connected_backward", (dy, backend.fully_connected_forward(x, W, b)[1])),
         ("softmax_forward", (z,)),
         ("softmax_backward", (dy, backend.softmax_forward(z)[1])),
+        ("relu_forward", (images,)),
+        ("relu_backward", (dimages, backend.relu_forward(images)[1])),
+        ("dropout_forward", (images, 0.3, 5, 2)),
+        ("dropout_backward", (dimages, backend.dropout_forward(images, 0.3, 5, 2)[1])),
+        ("batch_normalization_forward", (images, W[0], b, 1e-5)),
+        ("batch_normalization_backward", (dimages, normalized)),
+        ("batch_normalization_backward", (dimages, normalized, False)),
+        ("batch_normalization_apply", (images, W[0], b, *statistics)),
+        ("batch_normalization_apply_backward", (dimages, applied)),
+        ("batch_normalization_apply_backward", (dimages, applied, False)),
         ("softmax_cross_entropy_forward", (z, targets)),
         (
             "softmax_cross_entropy_backward",
@@ -308,12 +322,15 @@ def test_no_function_writes_into_its_arguments_or_remembers_a_call(backend, dtyp
 def test_dtype_is_kept(backend, dtype):
     def check(value, name):
         if isinstance(value, tuple):
-            for part in value:
-                check(part, name)
+            # The statistics of a batch, like the loss, are summed in float64.
+            wide = ("mean", "variance") if name == "batch_normalization_forward" else ()
+            for field, part in zip(getattr(value, "_fields", value), value, strict=True):
+                if not (isinstance(field, str) and field in wide):
+                    check(part, name)
         elif value is not None:
             array = np.asarray(value)
-            wide = array.ndim == 0  # the loss, which is summed in float64
-            assert array.dtype in (np.float64 if wide else dtype, np.int64), name
+            wide = array.ndim == 0
+            assert array.dtype in (np.float64 if wide else dtype, np.int64, np.bool_), name
 
     for name, arguments in calls(backend, dtype):
         check(getattr(backend, name)(*arguments), name)

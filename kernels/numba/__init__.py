@@ -2,11 +2,18 @@
 Threads split outputs, never sums, so the bits are the same for any number of them."""
 
 from minilstm.kernels.numba.adam import adam_step, gradient_norm
+from minilstm.kernels.numba.batch_normalization import (
+    batch_normalization_apply,
+    batch_normalization_apply_backward,
+    batch_normalization_backward,
+    batch_normalization_forward,
+)
 from minilstm.kernels.numba.classifier_loss import classifier_loss
 from minilstm.kernels.numba.cross_entropy import (
     softmax_cross_entropy_backward,
     softmax_cross_entropy_forward,
 )
+from minilstm.kernels.numba.dropout import dropout_backward, dropout_forward
 from minilstm.kernels.numba.fully_connected import (
     fully_connected_backward,
     fully_connected_forward,
@@ -18,13 +25,20 @@ from minilstm.kernels.numba.lstm import (
     lstm_pack,
     lstm_restore,
 )
+from minilstm.kernels.numba.relu import relu_backward, relu_forward
 from minilstm.kernels.numba.softmax import softmax_backward, softmax_forward
 from minilstm.kernels.numba.stream import make_stepper
 from minilstm.kernels.numba.threads import get_num_threads, set_num_threads
 
 __all__ = [
     "adam_step",
+    "batch_normalization_apply",
+    "batch_normalization_apply_backward",
+    "batch_normalization_backward",
+    "batch_normalization_forward",
     "classifier_loss",
+    "dropout_backward",
+    "dropout_forward",
     "fully_connected_backward",
     "fully_connected_forward",
     "get_num_threads",
@@ -35,6 +49,8 @@ __all__ = [
     "lstm_pack",
     "lstm_restore",
     "make_stepper",
+    "relu_backward",
+    "relu_forward",
     "set_num_threads",
     "softmax_backward",
     "softmax_cross_entropy_backward",
