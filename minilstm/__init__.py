@@ -26,8 +26,16 @@ if TYPE_CHECKING:
     from minilstm.errors import ModelFileError as ModelFileError
     from minilstm.gradcheck import gradcheck as gradcheck
     from minilstm.layers import LSTM as LSTM
+    from minilstm.layers import Addition as Addition
+    from minilstm.layers import BatchNormalization as BatchNormalization
+    from minilstm.layers import Concatenation as Concatenation
+    from minilstm.layers import Dropout as Dropout
+    from minilstm.layers import Flatten as Flatten
     from minilstm.layers import FullyConnected as FullyConnected
+    from minilstm.layers import ReLU as ReLU
+    from minilstm.layers import SequenceFolding as SequenceFolding
     from minilstm.layers import SequenceInput as SequenceInput
+    from minilstm.layers import SequenceUnfolding as SequenceUnfolding
     from minilstm.layers import Softmax as Softmax
     from minilstm.network import Network as Network
     from minilstm.network import load as load
@@ -50,8 +58,16 @@ _HOME = {
     "ModelFileError": "errors",
     "gradcheck": "gradcheck",
     "LSTM": "layers",
+    "Addition": "layers",
+    "BatchNormalization": "layers",
+    "Concatenation": "layers",
+    "Dropout": "layers",
+    "Flatten": "layers",
     "FullyConnected": "layers",
+    "ReLU": "layers",
+    "SequenceFolding": "layers",
     "SequenceInput": "layers",
+    "SequenceUnfolding": "layers",
     "Softmax": "layers",
     "Network": "network",
     "load": "network",

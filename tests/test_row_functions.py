@@ -9,7 +9,7 @@ import pytest
 
 from minilstm.backend import load_backend
 from minilstm.functional import batch_normalization, dropout, flatten
-from minilstm.functional.batch_normalization import moving_statistic, pool_statistics
+from minilstm.functional.channel_statistics import moving_statistic, pool_statistics
 from minilstm.gradcheck import complex_step
 
 NUMPY = load_backend("numpy")

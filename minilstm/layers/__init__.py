@@ -2,17 +2,31 @@
 Each calls its function through the backend it is handed; none of them holds learned values."""
 
 from minilstm.layers.base import Layer, Parameter, Shape, Signal, Training
+from minilstm.layers.batch_normalization import BatchNormalization
+from minilstm.layers.combine import Addition, Concatenation
+from minilstm.layers.dropout import Dropout
+from minilstm.layers.flatten import Flatten
 from minilstm.layers.fully_connected import FullyConnected
 from minilstm.layers.lstm import LSTM
+from minilstm.layers.relu import ReLU
+from minilstm.layers.sequence_folding import SequenceFolding, SequenceUnfolding
 from minilstm.layers.sequence_input import SequenceInput
 from minilstm.layers.softmax import Softmax
 
 __all__ = [
     "LSTM",
+    "Addition",
+    "BatchNormalization",
+    "Concatenation",
+    "Dropout",
+    "Flatten",
     "FullyConnected",
     "Layer",
     "Parameter",
+    "ReLU",
+    "SequenceFolding",
     "SequenceInput",
+    "SequenceUnfolding",
     "Shape",
     "Signal",
     "Softmax",

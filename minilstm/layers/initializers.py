@@ -69,6 +69,17 @@ def zeros(shape: tuple[int, ...], rng: np.random.Generator) -> Float:
     return np.zeros(shape)
 
 
+def ones(shape: tuple[int, ...], rng: np.random.Generator) -> Float:
+    """All one; the generator is not used.
+
+    Examples
+    --------
+    >>> ones((2,), np.random.default_rng(0)).tolist()
+    [1.0, 1.0]
+    """
+    return np.ones(shape)
+
+
 def unit_forget_gate(shape: tuple[int, ...], rng: np.random.Generator) -> Float:
     """Zero, but 1 for the forget gate, so that a new LSTM remembers (Jozefowicz et al., 2015).
 

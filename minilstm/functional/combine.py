@@ -1,0 +1,107 @@
+"""Several arrays into one, forward and backward: their sum, or their channels side by side.
+Rows of all arrays belong to the same steps.
+
+Axes: N rows, ... positions in an image or volume, C channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+class ConcatenationCache(NamedTuple):
+    """What backward needs from forward."""
+
+    channels: tuple[int, ...]  # of each input
+
+
+def addition_forward(xs: Sequence[Array]) -> Array:
+    """Add arrays of one shape, the first two first: y = x_1 + x_2 + ...   (1)
+
+    Parameters
+    ----------
+    xs : at least one array (N, ..., C)
+
+    Returns
+    -------
+    y : (N, ..., C)
+
+    Examples
+    --------
+    >>> addition_forward([np.array([[1.0, 2.0]]), np.array([[10.0, 20.0]])]).tolist()
+    [[11.0, 22.0]]
+    """
+    y = xs[0]  # (N, ..., C)
+    for x in xs[1:]:
+        y = y + x  # (1)
+    return y
+
+
+def addition_backward(dy: Array, inputs: int) -> tuple[Array, ...]:
+    """Gradient of each input: that of the sum, the very same array every time.
+
+    Parameters
+    ----------
+    dy : (N, ..., C) gradient of the loss with respect to the sum
+    inputs : number of arrays that were added
+
+    Returns
+    -------
+    one (N, ..., C) for each input
+
+    Examples
+    --------
+    >>> [dx.tolist() for dx in addition_backward(np.array([[3.0]]), 2)]
+    [[[3.0]], [[3.0]]]
+    """
+    return (dy,) * inputs  # (1) y = x_1 + x_2 + ...
+
+
+def concatenation_forward(xs: Sequence[Array]) -> tuple[Array, ConcatenationCache]:
+    """Lay the channels of all arrays side by side.   (2)
+
+    Parameters
+    ----------
+    xs : arrays (N, ..., C_i), equal in all axes but the last
+
+    Returns
+    -------
+    y : (N, ..., sum of C_i)
+    cache : ConcatenationCache, for `concatenation_backward`
+
+    Examples
+    --------
+    >>> concatenation_forward([np.array([[1.0, 2.0]]), np.array([[3.0]])])[0].tolist()
+    [[1.0, 2.0, 3.0]]
+    """
+    y = np.concatenate(xs, axis=-1)  # (N, ..., sum of C_i) (2)
+    return y, ConcatenationCache(tuple(x.shape[-1] for x in xs))
+
+
+def concatenation_backward(dy: Array, cache: ConcatenationCache) -> tuple[Array, ...]:
+    """Give each input the gradient of its own channels.
+
+    Parameters
+    ----------
+    dy : (N, ..., sum of C_i) gradient of the loss with respect to the output
+    cache : ConcatenationCache, from `concatenation_forward`
+
+    Returns
+    -------
+    one (N, ..., C_i) for each input
+
+    Examples
+    --------
+    >>> _, cache = concatenation_forward([np.ones((1, 2)), np.ones((1, 1))])
+    >>> [dx.tolist() for dx in concatenation_backward(np.array([[5.0, 6.0, 7.0]]), cache)]
+    [[[5.0, 6.0]], [[7.0]]]
+    """
+    # (2) channels side by side
+    cuts = np.cumsum(cache.channels)[:-1]
+    return tuple(np.ascontiguousarray(part) for part in np.split(dy, cuts, axis=-1))

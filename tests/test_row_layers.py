@@ -1,0 +1,312 @@
+"""The layers that act on rows: ReLU, dropout, batch normalisation, flattening, folding, combining.
+Options, shapes, errors, and what goes forward and back in training and in prediction."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+import minilstm as ml
+from minilstm.backend import load_backend
+from minilstm.functional import dropout
+from minilstm.gradcheck import complex_step
+from minilstm.layers import Signal, Training
+
+NUMPY = load_backend("numpy")
+ACTIVE = np.array([2, 2, 1], np.int64)  # two sequences, of 3 and 2 steps
+TRAINING = Training(key=2**63 + 11, row=40)
+dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
+modes = pytest.mark.parametrize("training", [None, TRAINING], ids=["prediction", "training"])
+
+
+def draw(*shape, seed=0, dtype=np.float64):
+    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+
+
+def values(layer, shape, dtype=np.float64, seed=5):
+    """Random learnables and statistics of a layer, by name."""
+    rng = np.random.default_rng(seed)
+    slots = (*layer.parameters(shape), *layer.statistics(shape))
+    drawn = {p.name: rng.uniform(0.5, 1.5, p.shape) for p in slots}
+    return {name: value.astype(dtype) for name, value in drawn.items()}
+
+
+def raises(message):
+    return pytest.raises(ValueError, match=f"^{re.escape(message)}$")
+
+
+# ---------------------------------------------------------------- all layers with one input
+
+
+ONE_INPUT = [ml.ReLU(), ml.Dropout(0.4), ml.BatchNormalization(), ml.Flatten()]
+ONE_INPUT += [ml.SequenceFolding(), ml.SequenceUnfolding()]
+layers = pytest.mark.parametrize("layer", ONE_INPUT, ids=lambda layer: layer.kind)
+shapes = pytest.mark.parametrize("shape", [(3,), (2, 4, 3), (2, 1, 3, 2)], ids=str)
+
+
+@layers
+@shapes
+@modes
+def test_gradients(backend, layer, shape, training):
+    x, p = draw(5, *shape), values(layer, shape)
+    out, state, cache = layer.forward(backend, p, Signal(x, ACTIVE), None, training)
+    assert state is None and out.active is ACTIVE
+    assert out.rows.shape == (5, *layer.output_shape(shape))
+    dy = draw(*out.rows.shape, seed=1)
+    dx, grads, dstate = layer.backward(backend, dy, None, cache, True)
+    assert dstate is None and set(grads) == {a.name for a in layer.parameters(shape)}
+    without, same, _ = layer.backward(backend, dy, None, cache, False)
+    assert without is None and all((same[name] == grads[name]).all() for name in grads)
+    for name, hand in {"x": dx, **grads}.items():
+
+        def loss(q, name=name):
+            rows = q if name == "x" else x.astype(q.dtype)
+            now = p if name == "x" else {**p, name: q}
+            y = layer.forward(NUMPY, now, Signal(rows, ACTIVE), None, training)[0].rows
+            return (dy * y).sum()
+
+        exact = complex_step(loss, x if name == "x" else p[name])
+        assert hand.shape == exact.shape
+        assert abs(exact).max() > 1e-6
+        assert abs(hand - exact).max() <= 1e-12 * abs(exact).max()
+
+
+@layers
+@dtypes
+@modes
+def test_dtype_and_arguments_are_kept(backend, layer, dtype, training):
+    x, p = draw(5, 2, 4, 3, dtype=dtype), values(layer, (2, 4, 3), dtype)
+    before = x.copy()
+    out, _, cache = layer.forward(backend, p, Signal(x, ACTIVE), None, training)
+    dy = draw(*out.rows.shape, seed=1, dtype=dtype)
+    up = dy.copy()
+    dx, grads, _ = layer.backward(backend, dy, None, cache, True)
+    assert (x == before).all() and (dy == up).all()
+    assert {a.dtype for a in (out.rows, dx, *grads.values())} == {np.dtype(dtype)}
+
+
+@layers
+def test_a_layer_can_be_built_again_from_its_options(layer):
+    config = layer.config()
+    assert config.pop("name") == ""
+    again = type(layer)(**config)
+    assert again.config() == layer.config() and again.label == layer.label
+    assert layer.label in {
+        "ReLU", "Dropout, 40 %", "Batch normalization", "Flatten", "Sequence folding",
+        "Sequence unfolding",
+    }  # fmt: skip
+    assert layer.whole is (layer.kind == "batch_normalization")
+
+
+# --------------------------------------------------------------------------------- dropout
+
+
+def test_dropout_is_for_training_only(backend):
+    x = draw(5, 3)
+    layer = ml.Dropout()
+    assert layer.probability == 0.5
+    out, _, cache = layer.forward(backend, {}, Signal(x, ACTIVE), None)
+    assert out.rows is x and layer.backward(backend, x, None, cache, True)[0] is x
+    out, _, cache = layer.forward(backend, {}, Signal(x, ACTIVE), None, TRAINING)
+    mask = dropout.dropout_mask(x.shape, 0.5, *TRAINING)
+    assert (out.rows == np.where(mask, 2 * x, 0)).all()
+    other = layer.forward(backend, {}, Signal(x, ACTIVE), None, Training(3, 40))[0]
+    assert not (out.rows == other.rows).all()
+
+
+def test_dropout_of_spans_is_that_of_the_whole_batch(backend):
+    x, layer = draw(200, 6), ml.Dropout(0.3)
+    one_each = np.ones(200, np.int64)
+    whole = layer.forward(backend, {}, Signal(x, one_each), None, Training(5, 0))[0].rows
+    for cut in (1, 100, 199):
+        parts = [
+            layer.forward(backend, {}, Signal(x[a:b], one_each[a:b]), None, Training(5, a))[0].rows
+            for a, b in ((0, cut), (cut, 200))
+        ]
+        assert (np.concatenate(parts) == whole).all()
+
+
+@pytest.mark.parametrize("value", [1, 1.0, -0.1, float("nan"), True, "0.5", None])
+def test_dropout_probabilities(value):
+    with raises(f"Dropout: probability is {value!r}; give a number of at least 0 and below 1."):
+        ml.Dropout(value)
+
+
+@pytest.mark.parametrize(("value", "text"), [(0, "0 %"), (0.125, "12.5 %"), (0.2, "20 %")])
+def test_dropout_label(value, text):
+    assert ml.Dropout(value).label == f"Dropout, {text}"
+
+
+# --------------------------------------------------------------------- batch normalisation
+
+
+def test_batch_normalization_options_are_the_references():
+    layer = ml.BatchNormalization(scale_learn_rate_factor=2, offset_l2_factor=3)
+    assert (layer.epsilon, layer.mean_decay, layer.variance_decay) == (1e-5, 0.1, 0.1)
+    learnables = [(p.name, p.shape, p.learn_rate_factor, p.l2_factor) for p in
+                  layer.parameters((4, 5, 7))]  # fmt: skip
+    assert learnables == [("scale", (7,), 2, 1), ("offset", (7,), 1, 3)]
+    rng = np.random.default_rng(0)
+    starts = {
+        p.name: p.initializer(p.shape, rng).tolist()
+        for p in (*layer.parameters((2,)), *layer.statistics((2,)))
+    }
+    ones, zeros = [1, 1], [0, 0]
+    assert starts == {
+        "scale": ones, "offset": zeros, "trained_mean": zeros, "trained_variance": ones,
+    }  # fmt: skip
+
+
+@dtypes
+def test_running_statistics(backend, dtype):
+    layer = ml.BatchNormalization(mean_decay=0.25, variance_decay=0.5)
+    x, p = 3 + draw(5, 4, 2, dtype=dtype), values(layer, (4, 2), dtype)
+    _, _, cache = layer.forward(backend, p, Signal(x, ACTIVE), None, TRAINING)
+    new = layer.updated_statistics(p, cache)
+    mean, variance = x.mean(axis=(0, 1)), x.var(axis=(0, 1))
+    tolerance = 1e-5 if dtype == np.float32 else 1e-13
+    want = 0.25 * mean + 0.75 * p["trained_mean"], 0.5 * variance + 0.5 * p["trained_variance"]
+    np.testing.assert_allclose(new["trained_mean"], want[0], rtol=tolerance)
+    np.testing.assert_allclose(new["trained_variance"], want[1], rtol=tolerance)
+    assert set(new) == {"trained_mean", "trained_variance"}
+    assert {a.dtype for a in new.values()} == {np.dtype(dtype)}
+    _, _, cache = layer.forward(backend, p, Signal(x, ACTIVE), None)
+    assert layer.updated_statistics(p, cache) == {}
+
+
+def test_prediction_uses_the_trained_statistics_whatever_the_batch(backend):
+    layer = ml.BatchNormalization(epsilon=0.5)
+    x, p = draw(5, 3), values(layer, (3,))
+    out = layer.forward(backend, p, Signal(x, ACTIVE), None)[0].rows
+    want = p["scale"] * (x - p["trained_mean"]) / np.sqrt(p["trained_variance"] + 0.5) + p["offset"]
+    np.testing.assert_allclose(out, want, rtol=1e-13, atol=1e-15)
+    alone = layer.forward(backend, p, Signal(x[:1], ACTIVE[-1:]), None)[0].rows
+    np.testing.assert_allclose(alone, out[:1], rtol=1e-13)
+
+
+def test_given_values_are_kept_apart_from_options():
+    layer = ml.BatchNormalization(scale=[1, 2], trained_variance=(3.0, 4.0), name="bn")
+    assert layer.scale.tolist() == [1, 2] and layer.offset is None
+    assert not layer.scale.flags.writeable
+    assert not {*layer.config()} & {"scale", "offset", "trained_mean", "trained_variance"}
+    assert layer.output_shape((5, 5, 2)) == (5, 5, 2)
+    message = (
+        "the layer 'bn' (Batch normalization) has scale of shape (2,), but its input has shape "
+        "(5, 3); give one number for each of the 3 channels."
+    )
+    for method in (layer.output_shape, layer.parameters):
+        with raises(message):
+            method((5, 3))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"epsilon": 0}, "epsilon is 0; give a number above 0."),
+        ({"epsilon": "1e-5"}, "epsilon is '1e-5'; give a number above 0."),
+        ({"mean_decay": 1.5}, "mean_decay is 1.5; give a number from 0 to 1."),
+        ({"variance_decay": True}, "variance_decay is True; give a number from 0 to 1."),
+        ({"scale_l2_factor": -1}, "scale_l2_factor is -1; give a number of at least 0."),
+        ({"offset": [[1.0]]}, "offset has shape (1, 1); give one finite number for each channel, "
+         "shape (C,)."),
+        ({"scale": [np.nan]}, "scale has shape (1,); give one finite number for each channel, "
+         "shape (C,)."),
+        ({"trained_variance": [1, -2.0]}, "trained_variance has an entry of -2; give variances of "
+         "at least 0."),
+    ],
+)  # fmt: skip
+def test_batch_normalization_errors(options, message):
+    with raises(f"BatchNormalization: {message}"):
+        ml.BatchNormalization(**options)
+
+
+# --------------------------------------------------------------- flattening and folding
+
+
+def test_flatten_shapes_and_order(backend):
+    assert ml.Flatten().output_shape((24, 24, 20)) == (11520,)
+    assert ml.Flatten().output_shape((3,)) == (3,)
+    x = draw(5, 2, 3, 4)
+    y = ml.Flatten().forward(backend, {}, Signal(x, ACTIVE), None)[0].rows
+    for n in range(5):
+        assert (y[n] == x[n].ravel(order="F")).all()
+
+
+def test_folding_hands_the_number_of_sequences_to_unfolding(backend):
+    fold, unfold = ml.SequenceFolding(), ml.SequenceUnfolding(name="unfold")
+    assert fold.output_names == ("out", "mini_batch_size")
+    assert unfold.input_names == ("in", "mini_batch_size") and fold.input_names == ("in",)
+    assert fold.output_shapes([(4, 4, 1)]) == ((4, 4, 1), ())
+    assert unfold.output_shapes([(4, 4, 1), ()]) == ((4, 4, 1),)
+    x, dy = draw(5, 4, 4, 1), draw(5, 4, 4, 1, seed=1)
+    (rows, number), _, cache = fold.forward_ports(backend, {}, [Signal(x, ACTIVE)], None)
+    assert rows.rows is x and number.rows.tolist() == [2]
+    assert len(number.rows) == number.active.sum()
+    assert fold.backward_ports(backend, [dy, None], None, cache, True) == ((dy,), {}, None)
+    assert fold.backward_ports(backend, [dy, None], None, cache, False) == ((None,), {}, None)
+    for second in (number, None):
+        (out,), _, cache = unfold.forward_ports(backend, {}, [rows, second], None)
+        assert out.rows is x and out.active is ACTIVE
+        got = unfold.backward_ports(backend, [dy], None, cache, True)
+        assert got == ((dy, None), {}, None)
+    with raises(
+        "the layer 'unfold' (Sequence unfolding) got rows of 2 sequences, but [3] at its input "
+        "'mini_batch_size'; connect it to the output 'mini_batch_size' of the SequenceFolding that "
+        "the rows went through."
+    ):
+        unfold.forward_ports(backend, {}, [rows, Signal(np.array([3]), np.ones(1, int))], None)
+
+
+# ------------------------------------------------------------------------------- combining
+
+
+@pytest.mark.parametrize("inputs", [2, 3])
+@pytest.mark.parametrize("kind", [ml.Addition, ml.Concatenation])
+@dtypes
+def test_combining(backend, kind, inputs, dtype):
+    layer = kind(inputs, name="join")
+    assert layer.label == f"{kind.__name__} of {inputs} inputs"
+    assert layer.input_names == ("in1", "in2", "in3")[:inputs]
+    widths = [4] * inputs if kind is ml.Addition else [4, 1, 2][:inputs]
+    xs = [draw(5, 2, width, seed=n, dtype=dtype) for n, width in enumerate(widths)]
+    (out,), _, cache = layer.forward_ports(backend, {}, [Signal(x, ACTIVE) for x in xs], None)
+    want = sum(xs[1:], xs[0]) if kind is ml.Addition else np.concatenate(xs, axis=2)
+    assert (out.rows == want).all() and out.rows.dtype == dtype and out.active is ACTIVE
+    assert layer.output_shapes([x.shape[1:] for x in xs]) == (want.shape[1:],)
+    dy = draw(*want.shape, seed=9, dtype=dtype)
+    dxs, grads, _ = layer.backward_ports(backend, [dy], None, cache, True)
+    assert grads == {} and len(dxs) == inputs
+    at = 0
+    for dx, x in zip(dxs, xs, strict=True):
+        part = dy if kind is ml.Addition else dy[..., at : at + x.shape[-1]]
+        at += x.shape[-1]
+        assert dx.dtype == dtype and (dx == part).all() and dx.shape == x.shape
+    assert layer.backward_ports(backend, [dy], None, cache, False)[0] == (None,) * inputs
+    assert layer.backward_ports(backend, [None], None, cache, True)[0] == (None,) * inputs
+
+
+def test_inputs_that_do_not_fit():
+    with raises(
+        "the layer 'sum' (Addition of 2 inputs) has inputs of shapes (3,), (4,); give it 2 inputs "
+        "of one shape."
+    ):
+        ml.Addition(name="sum").output_shapes([(3,), (4,)])
+    with raises(
+        "the layer 'cat' (Concatenation of 3 inputs) has inputs of shapes (5, 5, 3), (5, 5, 2), "
+        "(4, 5, 3); give it 3 inputs that differ in the last axis only."
+    ):
+        ml.Concatenation(3, name="cat").output_shapes([(5, 5, 3), (5, 5, 2), (4, 5, 3)])
+    with pytest.raises(ValueError, match="has inputs of shapes"):
+        ml.Addition().output_shapes([(3,)])
+    x, last = Signal(draw(5, 3), ACTIVE), Signal(draw(2, 3), np.array([2]))
+    for layer in (ml.Addition(name="join"), ml.Concatenation(name="join")):
+        with raises(
+            f"the layer 'join' ({layer.label}) got inputs of different steps: 3 (5 rows), "
+            "1 (2 rows); combine outputs that all have a time axis or all keep the last step only."
+        ):
+            layer.forward_ports(NUMPY, {}, [x, last], None)
+    for value in (1, 0, 2.0, True, "2"):
+        with raises(f"Addition: num_inputs is {value!r}; give a whole number of at least 2."):
+            ml.Addition(value)
