@@ -214,20 +214,16 @@ def _losses() -> dict[str, Any]:
         squared_error,
     )
 
-    return {
-        "absolute_error_forward": absolute_error.absolute_error_forward,
-        "absolute_error_backward": absolute_error.absolute_error_backward,
-        "binary_cross_entropy_forward": binary_cross_entropy.binary_cross_entropy_forward,
-        "binary_cross_entropy_backward": binary_cross_entropy.binary_cross_entropy_backward,
-        "cross_entropy_forward": cross_entropy.cross_entropy_forward,
-        "cross_entropy_backward": cross_entropy.cross_entropy_backward,
-        "huber_forward": huber.huber_forward,
-        "huber_backward": huber.huber_backward,
-        "sigmoid_binary_cross_entropy_forward": binary_cross_entropy.sigmoid_binary_cross_entropy_forward,
-        "sigmoid_binary_cross_entropy_backward": binary_cross_entropy.sigmoid_binary_cross_entropy_backward,
-        "squared_error_forward": squared_error.squared_error_forward,
-        "squared_error_backward": squared_error.squared_error_backward,
+    home = {
+        "absolute_error": absolute_error,
+        "binary_cross_entropy": binary_cross_entropy,
+        "cross_entropy": cross_entropy,
+        "huber": huber,
+        "sigmoid_binary_cross_entropy": binary_cross_entropy,
+        "squared_error": squared_error,
     }
+    names = [(f"{loss}_{way}", home[loss]) for loss in home for way in ("forward", "backward")]
+    return {name: getattr(module, name) for name, module in names}
 
 
 @cache

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.functional.weighted_sum import (
@@ -56,6 +55,7 @@ def squared_error_forward(
 
     Examples
     --------
+    >>> import numpy as np
     >>> y, t = np.array([[1.0, 5.0]]), np.array([[3.0, 4.0]])
     >>> float(squared_error_forward(y, t, 2)[0])
     2.5
@@ -80,6 +80,7 @@ def squared_error_backward(cache: SquaredErrorCache) -> Array:
 
     Examples
     --------
+    >>> import numpy as np
     >>> _, cache = squared_error_forward(np.array([[1.0, 5.0]]), np.array([[3.0, 4.0]]), 2)
     >>> squared_error_backward(cache).tolist()
     [[-2.0, 1.0]]
