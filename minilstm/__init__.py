@@ -26,9 +26,12 @@ if TYPE_CHECKING:
     from minilstm.errors import ModelFileError as ModelFileError
     from minilstm.gradcheck import gradcheck as gradcheck
     from minilstm.layers import LSTM as LSTM
+    from minilstm.layers import ClassificationOutput as ClassificationOutput
     from minilstm.layers import FullyConnected as FullyConnected
+    from minilstm.layers import RegressionOutput as RegressionOutput
     from minilstm.layers import SequenceInput as SequenceInput
     from minilstm.layers import Softmax as Softmax
+    from minilstm.losses import CrossEntropy as CrossEntropy
     from minilstm.network import Network as Network
     from minilstm.network import load as load
     from minilstm.options import TrainingOptions as TrainingOptions
@@ -50,9 +53,12 @@ _HOME = {
     "ModelFileError": "errors",
     "gradcheck": "gradcheck",
     "LSTM": "layers",
+    "ClassificationOutput": "layers",
     "FullyConnected": "layers",
+    "RegressionOutput": "layers",
     "SequenceInput": "layers",
     "Softmax": "layers",
+    "CrossEntropy": "losses",
     "Network": "network",
     "load": "network",
     "TrainingOptions": "options",

@@ -4,14 +4,17 @@ Each calls its function through the backend it is handed; none of them holds lea
 from minilstm.layers.base import Layer, Parameter, Shape, Signal, Training
 from minilstm.layers.fully_connected import FullyConnected
 from minilstm.layers.lstm import LSTM
+from minilstm.layers.outputs import ClassificationOutput, RegressionOutput
 from minilstm.layers.sequence_input import SequenceInput
 from minilstm.layers.softmax import Softmax
 
 __all__ = [
     "LSTM",
+    "ClassificationOutput",
     "FullyConnected",
     "Layer",
     "Parameter",
+    "RegressionOutput",
     "SequenceInput",
     "Shape",
     "Signal",

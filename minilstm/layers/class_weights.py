@@ -157,7 +157,8 @@ def weights_of_classes(
     Raises
     ------
     ValueError
-        A class has no weight, or a weight is for a label that is no class.
+        A class has no weight, a weight is for a label that is no class, or `declared` has other
+        labels than `classes`.
 
     Examples
     --------
@@ -165,6 +166,11 @@ def weights_of_classes(
     array([1., 5.])
     """
     labels = tuple(_plain(label) for label in np.asarray(classes))
+    if declared is not None and set(declared) != set(labels):
+        raise ValueError(
+            f"{owner}: classes is {list(declared)}, but the labels have the classes "
+            f"{_shown(labels)}; name these, in any order."
+        )
     if class_weights is None:
         return None
     if class_weights == INVERSE_FREQUENCY:
