@@ -34,9 +34,13 @@ if TYPE_CHECKING:
     from minilstm.layers import FullyConnected as FullyConnected
     from minilstm.layers import ReLU as ReLU
     from minilstm.layers import SequenceFolding as SequenceFolding
+    from minilstm.layers import ClassificationOutput as ClassificationOutput
+    from minilstm.layers import FullyConnected as FullyConnected
+    from minilstm.layers import RegressionOutput as RegressionOutput
     from minilstm.layers import SequenceInput as SequenceInput
     from minilstm.layers import SequenceUnfolding as SequenceUnfolding
     from minilstm.layers import Softmax as Softmax
+    from minilstm.losses import CrossEntropy as CrossEntropy
     from minilstm.network import Network as Network
     from minilstm.network import load as load
     from minilstm.options import TrainingOptions as TrainingOptions
@@ -66,9 +70,13 @@ _HOME = {
     "FullyConnected": "layers",
     "ReLU": "layers",
     "SequenceFolding": "layers",
+    "ClassificationOutput": "layers",
+    "FullyConnected": "layers",
+    "RegressionOutput": "layers",
     "SequenceInput": "layers",
     "SequenceUnfolding": "layers",
     "Softmax": "layers",
+    "CrossEntropy": "losses",
     "Network": "network",
     "load": "network",
     "TrainingOptions": "options",

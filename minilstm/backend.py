@@ -44,6 +44,18 @@ class Backend:
     softmax_cross_entropy_forward: Callable[..., Any]
     softmax_cross_entropy_backward: Callable[..., Any]
     classifier_loss: Callable[..., Any]
+    absolute_error_forward: Callable[..., Any]
+    absolute_error_backward: Callable[..., Any]
+    binary_cross_entropy_forward: Callable[..., Any]
+    binary_cross_entropy_backward: Callable[..., Any]
+    cross_entropy_forward: Callable[..., Any]
+    cross_entropy_backward: Callable[..., Any]
+    huber_forward: Callable[..., Any]
+    huber_backward: Callable[..., Any]
+    sigmoid_binary_cross_entropy_forward: Callable[..., Any]
+    sigmoid_binary_cross_entropy_backward: Callable[..., Any]
+    squared_error_forward: Callable[..., Any]
+    squared_error_backward: Callable[..., Any]
     gradient_norm: Callable[..., Any]
     adam_step: Callable[..., Any]
     #: a whole network's time step as one call; None runs a stream layer by layer
@@ -200,6 +212,28 @@ def is_installed(package: str) -> bool:
     return importlib.util.find_spec(package) is not None
 
 
+def _losses() -> dict[str, Any]:
+    """Losses that take little time beside the layers before them: the same for every backend."""
+    from minilstm.functional import (
+        absolute_error,
+        binary_cross_entropy,
+        cross_entropy,
+        huber,
+        squared_error,
+    )
+
+    home = {
+        "absolute_error": absolute_error,
+        "binary_cross_entropy": binary_cross_entropy,
+        "cross_entropy": cross_entropy,
+        "huber": huber,
+        "sigmoid_binary_cross_entropy": binary_cross_entropy,
+        "squared_error": squared_error,
+    }
+    names = [(f"{loss}_{way}", home[loss]) for loss in home for way in ("forward", "backward")]
+    return {name: getattr(module, name) for name, module in names}
+
+
 @cache
 def _numpy() -> Backend:
     from minilstm.functional import (
@@ -239,6 +273,7 @@ def _numpy() -> Backend:
         classifier_loss=classifier_loss.classifier_loss,
         gradient_norm=adam.gradient_norm,
         adam_step=adam.adam_step,
+        **_losses(),
     )
 
 
@@ -271,4 +306,5 @@ def _numba() -> Backend:
         gradient_norm=kernels.gradient_norm,
         adam_step=kernels.adam_step,
         make_stepper=kernels.make_stepper,
+        **_losses(),
     )

@@ -192,6 +192,14 @@ def test_the_end_of_a_classifier(numba_backend, dtype, N, D, C, seed):
     wide = NUMPY.classifier_loss(*widened((x, W, b)), targets, N + 3)
     assert_agree(got._replace(correct=None), wide._replace(correct=None), TOLERANCE[dtype])
 
+    weights = rng.uniform(0.1, 3, N).astype(dtype)
+    targets[1::2] = -1
+    got = numba_backend.classifier_loss(x, W, b, targets, N + 3, weights)
+    want = NUMPY.classifier_loss(x, W, b, targets, N + 3, weights)
+    assert got.correct == want.correct <= len(targets[::2])
+    assert not got.dx[1::2].any()
+    assert_agree(got._replace(correct=None), want._replace(correct=None), TOLERANCE[dtype])
+
 
 @dtypes
 @given(size=st.integers(1, 70), seed=seeds, method=st.sampled_from(["plain", "scaled", "bounded"]))
@@ -257,7 +265,8 @@ def calls(backend, dtype):
     arguments, dh, dstate = lstm_problem([2, 5, 1, 5], 3, 4, 7, dtype)
     x, z, dy = rng.standard_normal((3, 6, 4)).astype(dtype)  # (6, 4) each
     W, b = rng.standard_normal((4, 4)).astype(dtype), rng.standard_normal(4).astype(dtype)
-    targets = rng.integers(0, 4, 6)
+    targets, row_weights = rng.integers(0, 4, 6), rng.random(6).astype(dtype)
+    unknown = np.where(np.arange(6) % 2, targets, -1)  # every second row has no class
     cache = backend.lstm_forward(*arguments)[2]
     rows, h0, c0, *weights, active = arguments
     packed = backend.lstm_pack(*weights)
@@ -295,10 +304,30 @@ def calls(backend, dtype):
         ("lstm_forward", (*arguments, packed)),
         *(("lstm_advance", span) for span in spans),
         ("lstm_restore", (cache.gates, h0, c0, active)),
+        ("softmax_cross_entropy_forward", (z, unknown, 11, row_weights)),
+        (
+            "softmax_cross_entropy_backward",
+            (backend.softmax_cross_entropy_forward(z, unknown, 11, row_weights)[1],),
+        ),
         ("classifier_loss", (x, W, b, targets, 11)),
+        ("classifier_loss", (x, W, b, unknown, 11, row_weights)),
+        *loss_calls(backend, z, targets, row_weights),
         ("gradient_norm", (p, g, 0.1)),
         ("adam_step", (p, g, m, v * v, rule)),
     ]
+
+
+def loss_calls(backend, y, targets, weights):
+    """The losses that are one function for all backends, forward and backward."""
+    scores = backend.softmax_forward(y)[0]
+    forwards = [("cross_entropy", (scores, targets, 9, weights))]
+    for name in ("squared_error", "absolute_error", "huber"):
+        forwards.append((name, (y, y[::-1].copy(), 9.0, weights)))
+    for name in ("binary_cross_entropy", "sigmoid_binary_cross_entropy"):
+        forwards.append((name, (scores, (y > 0).astype(y.dtype), 9.0, weights)))
+    for name, arguments in forwards:
+        cache = getattr(backend, f"{name}_forward")(*arguments)[1]
+        yield from ((f"{name}_forward", arguments), (f"{name}_backward", (cache,)))
 
 
 def test_every_function_is_called_below():

@@ -30,19 +30,22 @@ MAY_IMPORT = {
     "kernels": {"functional"},
     "backend": {"functional", "kernels"},
     "layers": {"backend", "functional"},
-    "network": {"layers", "backend", "functional", "data", "errors", "files"},
+    "losses": {"layers", "backend", "functional", "errors"},
+    "metrics": {"errors"},
+    "network": {"metrics", "losses", "layers", "backend", "functional", "data", "errors", "files"},
     "optimizers": {"functional"},
     "options": set(),
     "training_info": {"files"},
     "plots": {"errors", "files"},
     "progress": {"plots", "training_info", "options"},
     "train": {
-        "progress", "training_info", "options", "optimizers", "network", "layers", "backend",
-        "functional", "data", "errors",
+        "progress", "training_info", "options", "optimizers", "network", "metrics", "losses",
+        "layers", "backend", "functional", "data", "errors",
     },
     "cli": {
         "train", "progress", "plots", "training_info", "options", "optimizers", "network",
-        "layers", "backend", "functional", "data", "gradcheck", "files", "errors",
+        "metrics", "losses", "layers", "backend", "functional", "data", "gradcheck", "files",
+        "errors",
     },
 }  # fmt: skip
 SHARED_ROOMS = {

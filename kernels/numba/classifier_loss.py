@@ -16,6 +16,7 @@ from minilstm.functional.classifier_loss import ClassifierLoss
 from minilstm.functional.ragged import IntArray
 from minilstm.kernels.numba.buffers import empty
 from minilstm.kernels.numba.compiling import kernel
+from minilstm.kernels.numba.cross_entropy import or_empty
 from minilstm.kernels.numba.hardware import TILE_ROWS
 from minilstm.kernels.numba.panels import pack_columns, unpack_columns
 from minilstm.kernels.numba.product import BLOCK, GAP, add_outer, contiguous
@@ -27,15 +28,17 @@ Array = NDArray[Any]
 
 
 @kernel(
-    "void(i8, i8, F[:, ::1], i8[::1], F[:, :, ::1], F[:, :, ::1], F[::1], i8, F[:, ::1], "
-    "f8[::1], i8[::1], F[:, :, :, ::1], F[:, ::1])"
+    "void(i8, i8, F[:, ::1], i8[::1], F[:, :, ::1], F[:, :, ::1], F[::1], f8, F[::1], "
+    "F[:, ::1], f8[::1], i8[::1], F[:, :, :, ::1], F[:, ::1])"
 )
-def _chunks(first, last, x, targets, forward, backward, b, count, dx, losses, correct, dW, db):
+def _chunks(
+    first, last, x, targets, forward, backward, b, count, weights, dx, losses, correct, dW, db
+):
     """Chunks first to last of BLOCK rows; each writes rows of dx and sums of its own."""
     N, D = x.shape
     C, V = len(b), forward.shape[2]
     Q, QD = len(forward), len(backward)
-    one = x.dtype.type(1)
+    zero, one = x.dtype.type(0), x.dtype.type(1)
     rows_of_batch = x.dtype.type(count)
     z = np.zeros((TILE_ROWS, Q * V), x.dtype)  # (rows, C) logits, scores, then their gradient
     out = np.empty((TILE_ROWS, QD * V), x.dtype)  # (rows, D) of dx
@@ -53,6 +56,12 @@ def _chunks(first, last, x, targets, forward, backward, b, count, dx, losses, co
             set_rows(rows, x, n * D, D, 1, D, forward, 0, D * V, 0, Q, z, 0, Q * V, V, 4 * V)  # (1)
             for r in range(rows):
                 line, target = z[r, :C], targets[n + r]
+                if target < 0:
+                    for k in range(C):
+                        line[k] = zero
+                        panels[k // V, (n + r - start) * V + k % V] = zero
+                    continue
+                w = weights[n + r] if len(weights) else one
                 best = 0
                 for k in range(C):
                     line[k] += b[k]
@@ -60,12 +69,12 @@ def _chunks(first, last, x, targets, forward, backward, b, count, dx, losses, co
                         best = k
                 true = np.float64(line[target])
                 top, total = softmax_row(line, line)
-                loss += np.log(np.float64(total)) + np.float64(top) - true  # (2)
+                loss += np.float64(w) * (np.log(np.float64(total)) + np.float64(top) - true)  # (2)
                 right += best == target
-                # (2) loss = sum of -log softmax(logits)_target / count
+                # (2) loss = sum of weight (-log softmax(logits)_target) / count
                 line[target] -= one
                 for k in range(C):
-                    line[k] /= rows_of_batch
+                    line[k] = w * line[k] / rows_of_batch
                     db[chunk, k] += line[k]
                     panels[k // V, (n + r - start) * V + k % V] = line[k]
             # (1) logits = W x + b
@@ -78,7 +87,14 @@ def _chunks(first, last, x, targets, forward, backward, b, count, dx, losses, co
         losses[chunk], correct[chunk] = loss, right
 
 
-def classifier_loss(x: Array, W: Array, b: Array, targets: IntArray, count: int) -> ClassifierLoss:
+def classifier_loss(
+    x: Array,
+    W: Array,
+    b: Array,
+    targets: IntArray,
+    count: float,
+    weights: Array | None = None,
+) -> ClassifierLoss:
     """Loss and gradients of the last layers; see `minilstm.functional.classifier_loss`."""
     (N, D), C, dtype = x.shape, len(b), x.dtype
     forward, backward = pack_columns(W.T), pack_columns(W)  # (Q, D, V), (D / V, C, V)
@@ -87,9 +103,10 @@ def classifier_loss(x: Array, W: Array, b: Array, targets: IntArray, count: int)
     losses, correct = np.empty(chunks), np.empty(chunks, np.int64)  # (chunks,)
     dW = empty((chunks, *forward.shape), dtype)  # (chunks, Q, D, V)
     db = np.empty((chunks, C), dtype)  # (chunks, C)
-    rows = contiguous(x), contiguous(targets), forward, backward, contiguous(b), count
+    rows = contiguous(x), contiguous(targets), forward, backward, contiguous(b)
+    scale = float(count), or_empty(weights, dtype)
     sums = dx, losses, correct, dW, db
-    run(_chunks, [(*span, *rows, *sums) for span in split(chunks, 1)])
+    run(_chunks, [(*span, *rows, *scale, *sums) for span in split(chunks, 1)])
     dW_total = unpack_columns(dW.sum(axis=0), C).T  # (C, D)
     return ClassifierLoss(
         float(losses.sum()) / count, int(correct.sum()), dx, dW_total, db.sum(axis=0)

@@ -1,5 +1,5 @@
 """Softmax and cross-entropy in one pass: the twin of `minilstm.functional.cross_entropy`.
-The loss is summed in float64, row after row."""
+The loss is summed in float64, row after row; rows without a class (target -1) are skipped."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.functional.cross_entropy import CrossEntropyCache
+from minilstm.functional.cross_entropy import CrossEntropyCache, rows_with_class
 from minilstm.functional.ragged import IntArray
 from minilstm.kernels.numba.compiling import kernel
 from minilstm.kernels.numba.product import contiguous
@@ -16,40 +16,61 @@ from minilstm.kernels.numba.softmax import softmax_row
 
 Array = NDArray[Any]
 
+_NO_WEIGHTS = {np.dtype(t): np.empty(0, t) for t in (np.float32, np.float64)}
 
-@kernel("f8(F[:, ::1], i8[::1], F[:, ::1], i8)")
-def _forward(logits, targets, scores, count):
+
+@kernel("f8(F[:, ::1], i8[::1], F[:, ::1], f8, F[::1])")
+def _forward(logits, targets, scores, count, weights):
     loss = 0.0
     for n in range(len(logits)):
         top, total = softmax_row(logits[n], scores[n])  # (1)
-        loss += np.log(np.float64(total)) + np.float64(top) - np.float64(logits[n, targets[n]])
+        if targets[n] < 0:
+            continue
+        w = np.float64(weights[n]) if len(weights) else 1.0
+        row = np.log(np.float64(total)) + np.float64(top) - np.float64(logits[n, targets[n]])
+        loss += w * row
     return loss / count  # (2)
 
 
-@kernel("void(F[:, ::1], i8[::1], F[:, ::1], i8)")
-def _backward(scores, targets, dlogits, count):
+@kernel("void(F[:, ::1], i8[::1], F[:, ::1], f8, F[::1])")
+def _backward(scores, targets, dlogits, count, weights):
     N, C = scores.shape
     rows = scores.dtype.type(count)
-    one = scores.dtype.type(1)
+    zero, one = scores.dtype.type(0), scores.dtype.type(1)
     for n in range(N):
-        # (2), (1) loss = sum of -log softmax(logits)_target / count
+        if targets[n] < 0:
+            dlogits[n] = zero
+            continue
+        w = weights[n] if len(weights) else one
+        # (2), (1) loss = sum of weight (-log softmax(logits)_target) / count
         for k in range(C):
-            onehot = one if k == targets[n] else scores.dtype.type(0)
-            dlogits[n, k] = (scores[n, k] - onehot) / rows
+            onehot = one if k == targets[n] else zero
+            dlogits[n, k] = w * (scores[n, k] - onehot) / rows
 
 
 def softmax_cross_entropy_forward(
-    logits: Array, targets: IntArray, count: int | None = None
+    logits: Array, targets: IntArray, count: float | None = None, weights: Array | None = None
 ) -> tuple[float, CrossEntropyCache]:
     """Loss and scores; see `minilstm.functional.cross_entropy`."""
     scores = np.empty(logits.shape, logits.dtype)  # (N, C)
-    count = len(targets) if count is None else count
-    loss = _forward(contiguous(logits), contiguous(targets), scores, count)
-    return float(loss), CrossEntropyCache(scores, targets, count)
+    count = rows_with_class(targets) if count is None else count
+    weights = None if weights is None else np.asarray(weights, logits.dtype)  # (N,)
+    rows = contiguous(logits), contiguous(targets), scores, float(count)
+    loss = _forward(*rows, or_empty(weights, logits.dtype))
+    return float(loss), CrossEntropyCache(scores, targets, count, weights)
 
 
 def softmax_cross_entropy_backward(cache: CrossEntropyCache) -> Array:
-    """(scores - onehot) / count; see `minilstm.functional.cross_entropy`."""
-    dlogits = np.empty(cache.scores.shape, cache.scores.dtype)  # (N, C)
-    _backward(contiguous(cache.scores), contiguous(cache.targets), dlogits, cache.divisor)
+    """Weight (scores - onehot) / count; see `minilstm.functional.cross_entropy`."""
+    scores, targets, divisor, weights = cache
+    dlogits = np.empty(scores.shape, scores.dtype)  # (N, C)
+    rows = contiguous(scores), contiguous(targets), dlogits, float(divisor)
+    _backward(*rows, or_empty(weights, scores.dtype))
     return dlogits
+
+
+def or_empty(weights: Array | None, dtype: Any) -> Array:
+    """Row weights as kernels take them, (N,) of a dtype; (0,) says that every row weighs 1."""
+    if weights is None:
+        return _NO_WEIGHTS[dtype]
+    return contiguous(np.asarray(weights, dtype))

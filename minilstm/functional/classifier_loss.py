@@ -33,21 +33,29 @@ class ClassifierLoss(NamedTuple):
     b: Array  # (C,)
 
 
-def classifier_loss(x: Array, W: Array, b: Array, targets: IntArray, count: int) -> ClassifierLoss:
+def classifier_loss(
+    x: Array,
+    W: Array,
+    b: Array,
+    targets: IntArray,
+    count: float,
+    weights: Array | None = None,
+) -> ClassifierLoss:
     """Loss and gradients of the last layers, forward and backward at once.
 
     ::
 
-        logits = W x + b                                        (1)
-        loss = sum over rows of -log softmax(logits)_target / count   (2)
+        logits = W x + b                                                 (1)
+        loss = sum_n weights_n (-log softmax(logits_n)_target) / count   (2)
 
     Parameters
     ----------
     x : (N, D) rows
     W : (C, D) weights
     b : (C,) bias
-    targets : (N,) int64 index of the true class, 0 to C - 1
-    count : rows of the whole batch, of which these may be a part
+    targets : (N,) int64 number of the true class, 0 to C - 1, or -1 for a row without a class
+    count : rows with a class in the whole batch, of which these may be a part
+    weights : (N,) of the rows; None means 1 each
 
     Returns
     -------
@@ -61,7 +69,7 @@ def classifier_loss(x: Array, W: Array, b: Array, targets: IntArray, count: int)
     (1.3863, 2, [-0.75, 0.25, 0.25, 0.25])
     """
     logits, dense = fully_connected_forward(x, W, b)  # (N, C) (1)
-    loss, entropy = softmax_cross_entropy_forward(logits, targets, count)  # (2)
+    loss, entropy = softmax_cross_entropy_forward(logits, targets, count, weights)  # (2)
     correct = int((logits.real.argmax(axis=1) == targets).sum())
     # (2), (1) in reverse
     dlogits = softmax_cross_entropy_backward(entropy)  # (N, C)

@@ -10,6 +10,7 @@ from minilstm.layers.fully_connected import FullyConnected
 from minilstm.layers.lstm import LSTM
 from minilstm.layers.relu import ReLU
 from minilstm.layers.sequence_folding import SequenceFolding, SequenceUnfolding
+from minilstm.layers.outputs import ClassificationOutput, RegressionOutput
 from minilstm.layers.sequence_input import SequenceInput
 from minilstm.layers.softmax import Softmax
 
@@ -25,6 +26,11 @@ __all__ = [
     "Parameter",
     "ReLU",
     "SequenceFolding",
+    "ClassificationOutput",
+    "FullyConnected",
+    "Layer",
+    "Parameter",
+    "RegressionOutput",
     "SequenceInput",
     "SequenceUnfolding",
     "Shape",

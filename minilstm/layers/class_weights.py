@@ -1,0 +1,241 @@
+"""Weights of classes: checked as a user gives them, and as numbers in the order of the classes.
+They tell the cross-entropy which classes matter more, for instance because they are rare.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+INVERSE_FREQUENCY = "inverse-frequency"
+
+Label = str | int
+#: None, a number by label, numbers in the order of the classes, or "inverse-frequency"
+ClassWeights = None | str | dict[Label, float] | tuple[float, ...]
+
+
+def inverse_frequency_weights(counts: ArrayLike) -> NDArray[np.float64]:
+    """Weights that let every class count the same in all: w_k = N / (K n_k).
+
+    Parameters
+    ----------
+    counts : (K,) rows of each class, of N in all
+
+    Returns
+    -------
+    (K,) float64
+        Their mean over the N rows is 1. A class without a row has weight 0.
+
+    Examples
+    --------
+    >>> inverse_frequency_weights([6, 2]).tolist()
+    [0.6666666666666666, 2.0]
+    """
+    n = np.asarray(counts, np.float64)  # (K,)
+    weights = np.zeros_like(n)  # (K,)
+    np.divide(n.sum(), len(n) * n, out=weights, where=n > 0)
+    return weights
+
+
+def checked_labels(owner: str, argument: str, labels: Any) -> tuple[Label, ...]:
+    """Labels as a tuple of strings or whole numbers, none of them twice.
+
+    Parameters
+    ----------
+    owner, argument : for the messages
+    labels : list, tuple or array of labels; one label counts as a list of one
+
+    Examples
+    --------
+    >>> checked_labels("CrossEntropy", "classes", np.array(["walk", "run"]))
+    ('walk', 'run')
+    """
+    if isinstance(labels, (str, int, np.integer)):
+        labels = [labels]
+    if not isinstance(labels, (list, tuple, np.ndarray)):
+        raise TypeError(
+            f"{owner}: {argument} is {type(labels).__name__}; give a list of labels, such as "
+            "['run', 'walk']."
+        )
+    plain = tuple(_plain(label) for label in labels)
+    strange = [label for label in plain if not _is_label(label)]
+    if strange:
+        raise TypeError(
+            f"{owner}: {argument} holds {strange[0]!r}; labels are strings or whole numbers."
+        )
+    repeated = sorted({str(label) for label in plain if plain.count(label) > 1})
+    if repeated:
+        raise ValueError(
+            f"{owner}: {argument} names {repeated[0]!r} more than once; give every label once."
+        )
+    return plain
+
+
+def checked_class_weights(
+    owner: str, class_weights: Any, classes: tuple[Label, ...] | None
+) -> ClassWeights:
+    """Class weights in one of their four plain forms.
+
+    Parameters
+    ----------
+    owner : for the messages
+    class_weights : None; a dict of a weight by label, or pairs (label, weight); weights in the
+        order of the classes; or "inverse-frequency"
+    classes : the labels, where they are known already
+
+    Raises
+    ------
+    ValueError
+        A weight is negative or not finite, all are 0, there are too few or too many, or a label
+        is not one of the classes.
+    TypeError
+        It has none of the forms.
+
+    Examples
+    --------
+    >>> checked_class_weights("CrossEntropy", [("run", 2), ("walk", 1)], None)
+    {'run': 2.0, 'walk': 1.0}
+    """
+    forms = (
+        f"give a dict of a weight by label, a list in the order of the classes, "
+        f"{INVERSE_FREQUENCY!r}, or None."
+    )
+    if class_weights is None:
+        return None
+    if isinstance(class_weights, str):
+        if class_weights != INVERSE_FREQUENCY:
+            raise ValueError(f"{owner}: class_weights is {class_weights!r}; {forms}")
+        return INVERSE_FREQUENCY
+    if isinstance(class_weights, Mapping):
+        by_label = list(class_weights.items())
+    elif not isinstance(class_weights, (list, tuple, np.ndarray)) or np.ndim(class_weights) == 0:
+        raise TypeError(f"{owner}: class_weights is {class_weights!r}; {forms}")
+    elif len(class_weights) and all(_is_pair(entry) for entry in class_weights):
+        by_label = [(label, weight) for label, weight in class_weights]
+    else:
+        weights = tuple(_checked_weight(owner, w, f"[{k}]") for k, w in enumerate(class_weights))
+        _check_some(owner, weights)
+        if classes is not None:
+            _check_count(owner, len(weights), classes)
+        return weights
+    labels = checked_labels(owner, "class_weights", [label for label, _ in by_label])
+    given = {
+        label: _checked_weight(owner, weight, f"[{label!r}]")
+        for label, (_, weight) in zip(labels, by_label, strict=True)
+    }
+    _check_some(owner, tuple(given.values()))
+    if classes is not None:
+        _check_known(owner, given, classes)
+    return given
+
+
+def weights_of_classes(
+    owner: str,
+    class_weights: ClassWeights,
+    declared: tuple[Label, ...] | None,
+    classes: ArrayLike,
+    counts: ArrayLike,
+) -> NDArray[np.float64] | None:
+    """The weight of every class of a network.
+
+    Parameters
+    ----------
+    owner : for the messages
+    class_weights : from `checked_class_weights`
+    declared : the labels in whose order a list of weights is given; None means that of `classes`
+    classes : (C,) labels of the network, in its order
+    counts : (C,) rows of each class in the training data
+
+    Returns
+    -------
+    (C,) float64, or None where every class weighs 1
+
+    Raises
+    ------
+    ValueError
+        A class has no weight, a weight is for a label that is no class, or `declared` has other
+        labels than `classes`.
+
+    Examples
+    --------
+    >>> weights_of_classes("CrossEntropy", (5.0, 1.0), ("run", "idle"), ["idle", "run"], [9, 1])
+    array([1., 5.])
+    """
+    labels = tuple(_plain(label) for label in np.asarray(classes))
+    if declared is not None and set(declared) != set(labels):
+        raise ValueError(
+            f"{owner}: classes is {list(declared)}, but the labels have the classes "
+            f"{_shown(labels)}; name these, in any order."
+        )
+    if class_weights is None:
+        return None
+    if class_weights == INVERSE_FREQUENCY:
+        return inverse_frequency_weights(counts)
+    if isinstance(class_weights, dict):
+        given: Mapping[Any, float] = class_weights
+    else:
+        if declared is None:
+            _check_count(owner, len(class_weights), labels)
+        given = dict(zip(labels if declared is None else declared, class_weights, strict=True))  # type: ignore[arg-type]
+    _check_known(owner, given, labels)
+    return np.array([given[label] for label in labels])  # (C,)
+
+
+def _check_known(owner: str, given: Mapping[Any, float], classes: Sequence[Label]) -> None:
+    strangers = [label for label in given if label not in classes]
+    missing = [label for label in classes if label not in given]
+    if strangers or missing:
+        problem = (
+            f"a weight for {strangers[0]!r}, which is no class"
+            if strangers
+            else f"no weight for the class {missing[0]!r}"
+        )
+        raise ValueError(
+            f"{owner}: class_weights has {problem}; give one for each of {_shown(classes)}."
+        )
+
+
+def _check_count(owner: str, count: int, classes: Sequence[Label]) -> None:
+    if count != len(classes):
+        raise ValueError(
+            f"{owner}: class_weights has {count} weights, but there are {len(classes)} classes; "
+            f"give one for each of {_shown(classes)}, in this order."
+        )
+
+
+def _checked_weight(owner: str, weight: Any, where: str) -> float:
+    number = isinstance(weight, (int, float, np.integer, np.floating))
+    if not number or isinstance(weight, bool) or not 0 <= weight < math.inf:
+        raise ValueError(
+            f"{owner}: class_weights{where} is {weight!r}; give a finite number of at least 0."
+        )
+    return float(weight)
+
+
+def _check_some(owner: str, weights: Sequence[float]) -> None:
+    if not any(weights):
+        raise ValueError(
+            f"{owner}: class_weights holds no weight above 0; nothing would be learned, so give "
+            "at least one."
+        )
+
+
+def _is_pair(entry: Any) -> bool:
+    return isinstance(entry, (list, tuple)) and len(entry) == 2
+
+
+def _is_label(label: Any) -> bool:
+    return isinstance(label, (str, int)) and not isinstance(label, bool)
+
+
+def _plain(label: Any) -> Any:
+    return label.item() if isinstance(label, np.generic) else label
+
+
+def _shown(classes: Sequence[Label]) -> str:
+    shown = ", ".join(repr(label) for label in classes[:12])
+    return shown + (", ..." if len(classes) > 12 else "")

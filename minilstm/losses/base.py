@@ -1,0 +1,84 @@
+"""What every loss is to the training loop: a name, a kind of targets, a divisor, two functions.
+The equations are in `minilstm.functional`; here are names, options and checks.
+
+Rows are the real steps of all sequences, or one row a sequence where the network keeps the last
+step; there are no padded ones. The divisor belongs to the whole batch, so a batch may go through
+in parts whose losses and gradients add up.
+
+Axes: N rows, C classes, R responses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import ArrayLike, NDArray
+
+from minilstm.backend import Backend
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss as the training loop sees it.
+
+    Attributes
+    ----------
+    name : as in ``train(loss=...)``
+    kind : what the targets are: "classes" (N,) class numbers, where -1 means no class; "numbers"
+        (N, R); "multilabel" (N, C) of 0 and 1; "any" for a pair of functions
+    normalization : what the sum is divided by, in words
+    whole : needs all rows of a batch at once
+    fuses_with : kind of the layer which `fused_forward` takes in as well, or ""
+    """
+
+    name: str
+    kind: str
+    normalization: str
+    whole: bool = False
+    fuses_with: str = ""
+
+    def divisor(self, rows: int, responses: int) -> float:
+        """What the sum over a batch is divided by.
+
+        Parameters
+        ----------
+        rows : in the whole batch, without those whose target is -1
+        responses : R, or C
+        """
+        return float(max(rows, 1))
+
+    def weights_of_classes(self, classes: ArrayLike, counts: ArrayLike) -> Array | None:
+        """The weight of each class (C,), or None; see `CrossEntropy`."""
+        return None
+
+    def forward(
+        self, backend: Backend, y: Array, t: Array, divisor: float, weights: Array | None = None
+    ) -> tuple[Any, Any]:
+        """The loss of rows y (N, C) with targets t, and the cache for `backward`.
+
+        Parameters
+        ----------
+        backend : computes
+        y : (N, C) what the network puts out, real or complex
+        t : targets, as `kind` says
+        divisor : from `divisor`
+        weights : (N,) of the rows; None means 1 each
+        """
+        raise NotImplementedError
+
+    def backward(self, backend: Backend, cache: Any) -> Array:
+        """The gradient dy (N, C)."""
+        raise NotImplementedError
+
+    def fused_forward(
+        self, backend: Backend, z: Array, t: Array, divisor: float, weights: Array | None = None
+    ) -> tuple[Any, Any]:
+        """`forward` from what goes into the layer `fuses_with`, which nothing can overflow."""
+        raise NotImplementedError
+
+    def fused_backward(self, backend: Backend, cache: Any) -> Array:
+        """The gradient dz (N, C) of `fused_forward`."""
+        raise NotImplementedError

@@ -1,0 +1,74 @@
+"""A loss that a user wrote, as a pair of functions: its value and its gradient.
+They are called with all rows of a mini-batch, and what they return is checked.
+
+Axes: N rows, C columns of the predictions, R of the targets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from minilstm.backend import Backend
+from minilstm.losses.base import Array, Loss
+
+
+@dataclass(frozen=True)
+class FunctionLoss(Loss):
+    """A loss that a user wrote: one function for its value, one for its gradient.
+
+    Both get all rows of a mini-batch at once: predictions y (N, C), in the time-major order in
+    which batches are computed, and targets t (N, R); class labels come as one-hot rows (N, C).
+    Rows without a class are left out. The value is not divided by anything.
+
+    Attributes
+    ----------
+    value : f(y, t) -> number
+    gradient : g(y, t) -> dy, of the shape of y
+    """
+
+    value: Callable[[Array, Array], Any] = field(kw_only=True)
+    gradient: Callable[[Array, Array], Any] = field(kw_only=True)
+
+    def divisor(self, rows: int, responses: int) -> float:
+        """1: the function itself decides what it divides by."""
+        return 1.0
+
+    def forward(
+        self, backend: Backend, y: Array, t: Array, divisor: float, weights: Array | None = None
+    ) -> tuple[Any, Any]:
+        """The value of the user's function, as a float (or complex)."""
+        if weights is not None:
+            raise ValueError(
+                f"the loss {self.name!r} is a pair of functions, which take no weights; weigh the "
+                "rows inside the functions."
+            )
+        if t.ndim == 1:
+            rows = np.flatnonzero(t >= 0)  # (N',) those with a class
+            t = np.eye(y.shape[1], dtype=y.real.dtype)[t[rows]]  # (N', C)
+        else:
+            rows = np.arange(len(y))  # (N,)
+            t = t.astype(y.real.dtype, copy=False)
+        value = np.asarray(self.value(y[rows], t))
+        if value.size != 1 or value.dtype.kind not in "iufc":
+            raise ValueError(
+                f"the loss {self.name!r} returned an array of shape {value.shape} and dtype "
+                f"{value.dtype}, but one number is wanted; return the sum or mean over the rows."
+            )
+        return value.reshape(())[()] / divisor, (y, t, rows, divisor)
+
+    def backward(self, backend: Backend, cache: Any) -> Array:
+        """The user's gradient, with zeros for rows without a class."""
+        y, t, rows, divisor = cache
+        part = np.asarray(self.gradient(y[rows], t))  # (N', C)
+        if part.shape != (len(rows), *y.shape[1:]):
+            raise ValueError(
+                f"the gradient of the loss {self.name!r} has shape {part.shape}, but the "
+                f"predictions have {(len(rows), *y.shape[1:])}; return one derivative for each."
+            )
+        dy = np.zeros_like(y)  # (N, C)
+        dy[rows] = part / divisor
+        return dy

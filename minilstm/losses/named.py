@@ -1,0 +1,174 @@
+"""The losses with a name, each with its scale, and which loss a user means.
+Those on numbers are sums over elements; the cross-entropy has options and a file of its own.
+
+Axes: N rows, C classes, R responses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from minilstm.backend import Backend
+from minilstm.layers import ClassificationOutput, Layer, RegressionOutput
+from minilstm.losses.base import Array, Loss
+from minilstm.losses.cross_entropy import CrossEntropy
+from minilstm.losses.functions import FunctionLoss
+
+
+@dataclass(frozen=True)
+class ElementLoss(Loss):
+    """A loss that is a sum over rows and columns of a function of prediction and target.
+
+    Attributes
+    ----------
+    function : of the backend, without "_forward" and "_backward"
+    options : by name, passed to the forward function
+    per_element : divide by rows times columns; else by rows
+    """
+
+    function: str = ""
+    options: Mapping[str, float] = field(default_factory=dict)
+    per_element: bool = True
+
+    def divisor(self, rows: int, responses: int) -> float:
+        """Rows, times columns for a mean over all elements."""
+        return float(max(rows, 1) * (responses if self.per_element else 1))
+
+    def forward(
+        self, backend: Backend, y: Array, t: Array, divisor: float, weights: Array | None = None
+    ) -> tuple[Any, Any]:
+        """From predictions (N, R) or probabilities (N, C)."""
+        return self._call(backend, self.function, y, t, divisor, weights)
+
+    def backward(self, backend: Backend, cache: Any) -> Array:
+        """The gradient of what `forward` was given."""
+        return getattr(backend, f"{self.function}_backward")(cache)
+
+    def fused_forward(
+        self, backend: Backend, z: Array, t: Array, divisor: float, weights: Array | None = None
+    ) -> tuple[Any, Any]:
+        """From what goes into the layer `fuses_with`."""
+        return self._call(backend, f"{self.fuses_with}_{self.function}", z, t, divisor, weights)
+
+    def fused_backward(self, backend: Backend, cache: Any) -> Array:
+        """The gradient of what `fused_forward` was given."""
+        return getattr(backend, f"{self.fuses_with}_{self.function}_backward")(cache)
+
+    def _call(self, backend: Backend, function: str, y: Array, t: Array, *rest: Any) -> Any:
+        t = t.astype(y.real.dtype, copy=False)
+        return getattr(backend, f"{function}_forward")(y, t, *rest, **self.options)
+
+
+_ELEMENTS = "mean over all elements"
+#: Losses by name. Their scales: "mse", "mae" and "huber" are means over rows and responses;
+#: "half-mse" is 1/(2N) times the sum over N rows and all responses, not divided by R;
+#: "binary-crossentropy" is summed over the classes, and a mean over rows.
+_NAMED: Mapping[str, Loss] = MappingProxyType(
+    {
+        "crossentropy": CrossEntropy(),
+        "binary-crossentropy": ElementLoss(
+            "binary-crossentropy",
+            "multilabel",
+            "sum over classes, mean over all real steps",
+            fuses_with="sigmoid",
+            function="binary_cross_entropy",
+            per_element=False,
+        ),
+        "mse": ElementLoss("mse", "numbers", _ELEMENTS, function="squared_error"),
+        "mae": ElementLoss("mae", "numbers", _ELEMENTS, function="absolute_error"),
+        "huber": ElementLoss("huber", "numbers", _ELEMENTS, function="huber"),
+        "half-mse": ElementLoss(
+            "half-mse",
+            "numbers",
+            "half the sum over responses, mean over all real steps",
+            function="squared_error",
+            options=MappingProxyType({"factor": 0.5}),
+            per_element=False,
+        ),
+    }
+)
+_ALIASES = {
+    "index-crossentropy": "crossentropy",
+    "mean-squared-error": "mse",
+    "l2loss": "mse",
+    "mean-absolute-error": "mae",
+    "l1loss": "mae",
+}
+NAMES = (*_NAMED, *_ALIASES)
+
+
+def find_loss(loss: Any) -> Loss:
+    """The loss that a user means.
+
+    Parameters
+    ----------
+    loss : one of these, or a `CrossEntropy`, or a pair of functions (value, gradient):
+
+        - "crossentropy" (also "index-crossentropy"): mean over all real steps, or sequences
+        - "binary-crossentropy": sum over classes, mean over steps; each class is true or false
+        - "mse" ("mean-squared-error", "l2loss"), "mae" ("mean-absolute-error", "l1loss"),
+          "huber" (transition at an error of 1): means over all steps and responses
+        - "half-mse": 1/(2N) times the sum over N steps and all responses, as `RegressionOutput`
+
+    Raises
+    ------
+    ValueError, TypeError
+        It is none of these.
+
+    Examples
+    --------
+    >>> find_loss("l2loss").name, find_loss("l2loss").divisor(rows=10, responses=2)
+    ('mse', 20.0)
+    >>> find_loss((lambda y, t: (y - t).sum(), lambda y, t: 1 + 0 * y)).whole
+    True
+    """
+    choices = ", ".join(map(repr, NAMES))
+    if isinstance(loss, Loss):
+        return loss
+    if isinstance(loss, str):
+        if loss not in NAMES:
+            raise ValueError(
+                f"loss is {loss!r}; choose one of {choices}, or give a pair of functions "
+                "(value, gradient)."
+            )
+        return _NAMED[_ALIASES.get(loss, loss)]
+    if isinstance(loss, (tuple, list)) and len(loss) == 2 and all(map(callable, loss)):
+        value, gradient = loss
+        name = getattr(value, "__name__", type(value).__name__)
+        words = "as the function says"
+        return FunctionLoss(name, "any", words, whole=True, value=value, gradient=gradient)
+    if callable(loss):
+        raise TypeError(
+            "loss is one function, but its gradient is wanted as well; give a pair "
+            "(value, gradient) of functions of y and t."
+        )
+    raise TypeError(
+        f"loss is {type(loss).__name__}; choose one of {choices}, or give ml.CrossEntropy(...) or "
+        "a pair of functions (value, gradient)."
+    )
+
+
+def loss_of_output_layer(layer: Layer) -> Loss:
+    """The loss that an output layer stands for.
+
+    Parameters
+    ----------
+    layer : ClassificationOutput (cross-entropy) or RegressionOutput ("half-mse")
+
+    Examples
+    --------
+    >>> loss_of_output_layer(RegressionOutput()).name
+    'half-mse'
+    """
+    if isinstance(layer, ClassificationOutput):
+        classes = None if layer.classes == "auto" else layer.classes
+        return CrossEntropy(layer.class_weights, classes)
+    if isinstance(layer, RegressionOutput):
+        return _NAMED["half-mse"]
+    raise TypeError(
+        f"the layer {layer.name!r} ({layer.label}) is no output layer; end the layers with "
+        "ClassificationOutput() or RegressionOutput(), or give a loss."
+    )
