@@ -1,7 +1,7 @@
 """The CPU kernels, compiled by Numba: serial functions that release the GIL, driven by threads.
 Threads split outputs, never sums, so the bits are the same for any number of them."""
 
-from minilstm.kernels.numba.adam import adam_step, gradient_norm
+from minilstm.kernels.numba.adam import adam_step
 from minilstm.kernels.numba.classifier_loss import classifier_loss
 from minilstm.kernels.numba.cross_entropy import (
     softmax_cross_entropy_backward,
@@ -11,6 +11,7 @@ from minilstm.kernels.numba.fully_connected import (
     fully_connected_backward,
     fully_connected_forward,
 )
+from minilstm.kernels.numba.gradient import gradient_norm
 from minilstm.kernels.numba.lstm import (
     lstm_advance,
     lstm_backward,
@@ -18,6 +19,8 @@ from minilstm.kernels.numba.lstm import (
     lstm_pack,
     lstm_restore,
 )
+from minilstm.kernels.numba.rmsprop import rmsprop_step
+from minilstm.kernels.numba.sgdm import sgdm_step
 from minilstm.kernels.numba.softmax import softmax_backward, softmax_forward
 from minilstm.kernels.numba.stream import make_stepper
 from minilstm.kernels.numba.threads import get_num_threads, set_num_threads
@@ -35,7 +38,9 @@ __all__ = [
     "lstm_pack",
     "lstm_restore",
     "make_stepper",
+    "rmsprop_step",
     "set_num_threads",
+    "sgdm_step",
     "softmax_backward",
     "softmax_cross_entropy_backward",
     "softmax_cross_entropy_forward",
