@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from minilstm import plots as plots
+    from minilstm import schedules as schedules
     from minilstm.backend import get_num_threads as get_num_threads
     from minilstm.backend import set_backend as set_backend
     from minilstm.backend import set_num_threads as set_num_threads
@@ -104,7 +105,7 @@ sys.modules[__name__].__class__ = _Package
 def __getattr__(name: str) -> Any:
     if name in _HOME:
         value = getattr(importlib.import_module(f"minilstm.{_HOME[name]}"), name)
-    elif name == "plots":
+    elif name in ("plots", "schedules"):
         value = importlib.import_module(f"minilstm.{name}")
     else:
         raise AttributeError(f"module 'minilstm' has no attribute {name!r}")
@@ -113,4 +114,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, "plots"})
+    return sorted({*globals(), *__all__, "plots", "schedules"})

@@ -58,6 +58,8 @@ class Backend:
     squared_error_backward: Callable[..., Any]
     gradient_norm: Callable[..., Any]
     adam_step: Callable[..., Any]
+    rmsprop_step: Callable[..., Any]
+    sgdm_step: Callable[..., Any]
     #: a whole network's time step as one call; None runs a stream layer by layer
     make_stepper: Callable[..., Any] | None = None
 
@@ -243,9 +245,12 @@ def _numpy() -> Backend:
         cross_entropy,
         dropout,
         fully_connected,
+        gradient,
         lstm,
         lstm_spans,
         relu,
+        rmsprop,
+        sgdm,
         softmax,
     )
 
@@ -271,9 +276,11 @@ def _numpy() -> Backend:
         softmax_cross_entropy_forward=cross_entropy.softmax_cross_entropy_forward,
         softmax_cross_entropy_backward=cross_entropy.softmax_cross_entropy_backward,
         classifier_loss=classifier_loss.classifier_loss,
-        gradient_norm=adam.gradient_norm,
+        gradient_norm=gradient.gradient_norm,
         adam_step=adam.adam_step,
         **_losses(),
+        rmsprop_step=rmsprop.rmsprop_step,
+        sgdm_step=sgdm.sgdm_step,
     )
 
 
@@ -305,6 +312,8 @@ def _numba() -> Backend:
         classifier_loss=kernels.classifier_loss,
         gradient_norm=kernels.gradient_norm,
         adam_step=kernels.adam_step,
+        rmsprop_step=kernels.rmsprop_step,
+        sgdm_step=kernels.sgdm_step,
         make_stepper=kernels.make_stepper,
         **_losses(),
     )

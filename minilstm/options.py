@@ -5,23 +5,48 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import InitVar, dataclass
 from typing import Any
 
-import numpy as np
+from minilstm.learn_rate import as_schedule
+from minilstm.optimizers import CLIPPING, LEARN_RATES, SOLVERS, SQUARED_DECAYS
+from minilstm.option_checks import (
+    as_functions,
+    as_metrics,
+    check_choice,
+    check_data_format,
+    check_finite,
+    check_flag,
+    check_number,
+    check_pair,
+    check_positive,
+    check_sequence_length,
+    check_share,
+    check_whole,
+    metric_name,
+)
+from minilstm.schedules import Schedule
 
 _CHOICES = {
-    "solver": ("adam",),
-    "gradient_threshold_method": ("l2norm", "global-l2norm", "absolute-value"),
-    "learn_rate_schedule": ("none", "piecewise"),
+    "solver": tuple(SOLVERS),
+    "gradient_threshold_method": tuple(CLIPPING),
     "shuffle": ("once", "never", "every-epoch"),
-    "plots": ("none", "training-progress"),
-    "execution_environment": ("auto", "cpu", "gpu"),
+    "sequence_padding_direction": ("right", "left"),
     "output_network": ("auto", "last-iteration", "best-validation"),
+    "batch_normalization_statistics": ("auto", "population", "moving"),
+    "checkpoint_frequency_unit": ("epoch", "iteration"),
+    "execution_environment": ("auto", "cpu", "gpu"),
+    "plots": ("none", "training-progress"),
     "dtype": ("auto", "float32", "float64"),
 }
-_METRICS = ("accuracy",)
+_WHOLE = (
+    "max_epochs", "mini_batch_size", "learn_rate_drop_period", "validation_frequency",
+    "checkpoint_frequency", "verbose_frequency",
+)  # fmt: skip
+_FLAGS = ("drop_partial_batch", "reset_input_normalization", "verbose")
+_DECAYS = ("momentum", "gradient_decay_factor", "squared_gradient_decay_factor")
+_LATER: Any = None  # replaced by a number as soon as the solver is known
 
 
 @dataclass(frozen=True)
@@ -30,14 +55,20 @@ class TrainingOptions:
 
     Parameters
     ----------
-    solver : "adam"
+    solver : "adam", "sgdm" (gradient descent with momentum) or "rmsprop"
     max_epochs : passes over the training set
     mini_batch_size : sequences an update; a set smaller than this is one full batch
-    initial_learn_rate : step size of the solver
-    learn_rate_schedule : "none", or "piecewise": multiply the rate by `learn_rate_drop_factor`
-        after every `learn_rate_drop_period` epochs
-    learn_rate_drop_factor, learn_rate_drop_period : see above
-    gradient_decay_factor, squared_gradient_decay_factor, epsilon : of Adam
+    initial_learn_rate : step size of the solver; None is 0.01 for "sgdm", else 0.001
+    learn_rate_schedule : how the rate changes: "none", "piecewise" (multiply it by
+        `learn_rate_drop_factor` after every `learn_rate_drop_period` epochs), "warmup", "cosine",
+        "cyclical", "exponential", "polynomial"; an object of `minilstm.schedules`; a function
+        (epoch, iteration) -> rate (the rate itself, not a factor); or a list of these, one after
+        another
+    learn_rate_drop_factor, learn_rate_drop_period : of "piecewise"
+    momentum : of "sgdm", the share of the velocity that stays
+    gradient_decay_factor : of "adam"
+    squared_gradient_decay_factor : of "adam" (None is 0.999) and "rmsprop" (None is 0.9)
+    epsilon : of "adam" and "rmsprop"
     l2_regularization : penalty on weights (not biases), added to the gradient; the loss that is
         shown excludes it
     gradient_threshold : bound on the gradient; inf means none
@@ -46,64 +77,103 @@ class TrainingOptions:
     shuffle : "once", "never" or "every-epoch"
     drop_partial_batch : leave out the sequences that do not fill the last mini-batch of an epoch,
         as the reference does; by default they are used
+    data_format : what the axes of an array of the training data are, a letter each: S spatial, C
+        channel, T time, B batch, such as "CTB", "TC" or "SSCTB" (a B is left out of the arrays of a
+        list); "auto" is "TC" for the arrays of a list and "BTC" for one array. Prediction does not
+        know it
+    input_data_formats : the reference's name of the same option
+    target_data_formats : the same for targets
+    sequence_length : "ragged" computes each sequence at its own length; the reference's ways are
+        "longest" and "shortest" (of the mini-batch), and a whole number: pad to a multiple, then
+        split
+    sequence_padding_direction, sequence_padding_value : "right" or "left", and a number; without
+        effect on "ragged"
     validation_data : (x, y) to evaluate while training, or None
     validation_frequency : iterations between validations; also before the first and at the end
     validation_patience : stop after this many validations whose loss is not below the best
+    objective_metric_name : what tells the best network: "loss", or the name of one of the metrics
     output_network : "last-iteration", "best-validation" (lowest validation loss), or "auto": last
-    metrics : ["accuracy"] or []
+    metrics : list of "accuracy", "fscore", "precision", "recall", "auc", "rmse" and functions
+    output_fcn : function or list of functions, called with an info record as the training proceeds;
+        one that returns True stops it
+    checkpoint_path : folder for networks saved on the way; "" saves none
+    checkpoint_frequency, checkpoint_frequency_unit : a checkpoint after every so many "epoch" or
+        "iteration"
     reset_input_normalization : compute the statistics of the input layer anew even if given
+    batch_normalization_statistics : "population" computes them over the whole training set at the
+        end, "moving" keeps the running ones; "auto" is "population"
     memory_budget : bytes for what the backward pass needs, or "auto" (240 MiB); what does not fit
         is computed twice. The gradients have the same bits for every budget
-    bptt_truncation : cut gradients at multiples of so many steps (truncated backpropagation
-        through time); None means that they flow through whole sequences
+    bptt_truncation : cut gradients at multiples of so many steps (truncated backpropagation through
+        time); None means that they flow through whole sequences
     execution_environment : "auto", "cpu" or "gpu"
     plots : "training-progress" shows accuracy and loss live where there is a screen, and always
         saves the picture to `plot_file`
     plot_file : where that picture goes
     verbose : print a table, and a progress bar with the time left
     verbose_frequency : iterations between rows of the table
-    dtype : "float32" or "float64", of parameters and arithmetic; "auto" is float32, or the dtype
-        of the Network whose training goes on
-    seed : whole number from which initial parameters and shuffling are drawn
+    dtype : "float32" or "float64", of parameters and arithmetic; "auto" is float32, or the dtype of
+        the Network whose training goes on
+    seed : whole number from which everything random is drawn
 
     Raises
     ------
     ValueError
-        An option is unknown or out of range; the message names it.
+        An option is out of range, or two contradict each other; the message names them.
+    TypeError
+        There is no such option.
 
     Notes
     -----
-    Differences from the reference: batches are ragged, never padded, so no option pads; the last
-    partial mini-batch is used (`drop_partial_batch`).
+    Differences from the reference: batches are ragged, never padded, unless `sequence_length` asks
+    for it; the last partial mini-batch is used (`drop_partial_batch`). Options about where and how
+    MATLAB runs its code are not accepted, since nothing here corresponds to them:
+    PreprocessingEnvironment, Acceleration, DispatchInBackground, and the parallel and multi-GPU
+    values of ExecutionEnvironment.
 
     Examples
     --------
     >>> options = TrainingOptions("adam", max_epochs=60, gradient_threshold=2)
     >>> options.initial_learn_rate, options.mini_batch_size, options.l2_regularization
     (0.001, 128, 0.0001)
+    >>> TrainingOptions("sgdm").initial_learn_rate
+    0.01
     """
 
     solver: str = "adam"
     max_epochs: int = 30
     mini_batch_size: int = 128
-    initial_learn_rate: float = 1e-3
-    learn_rate_schedule: str = "none"
+    initial_learn_rate: float = _LATER
+    learn_rate_schedule: str | Schedule | Callable[[int, int], float] | Sequence[Any] = "none"
     learn_rate_drop_factor: float = 0.1
     learn_rate_drop_period: int = 10
+    momentum: float = 0.9
     gradient_decay_factor: float = 0.9
-    squared_gradient_decay_factor: float = 0.999
+    squared_gradient_decay_factor: float = _LATER
     epsilon: float = 1e-8
     l2_regularization: float = 1e-4
     gradient_threshold: float = math.inf
     gradient_threshold_method: str = "l2norm"
     shuffle: str = "once"
     drop_partial_batch: bool = False
+    data_format: str = "auto"
+    input_data_formats: InitVar[str | None] = None
+    target_data_formats: str = "auto"
+    sequence_length: str | int = "ragged"
+    sequence_padding_direction: str = "right"
+    sequence_padding_value: float = 0.0
     validation_data: tuple[Any, Any] | None = None
     validation_frequency: int = 50
     validation_patience: float = math.inf
+    objective_metric_name: str = "loss"
     output_network: str = "auto"
-    metrics: Sequence[str] = ()
+    metrics: Sequence[Any] = ()
+    output_fcn: Callable[..., Any] | Sequence[Callable[..., Any]] | None = ()
+    checkpoint_path: str | os.PathLike[str] = ""
+    checkpoint_frequency: int = 1
+    checkpoint_frequency_unit: str = "epoch"
     reset_input_normalization: bool = True
+    batch_normalization_statistics: str = "auto"
     memory_budget: float | str = "auto"
     bptt_truncation: int | None = None
     execution_environment: str = "auto"
@@ -114,75 +184,122 @@ class TrainingOptions:
     dtype: str = "auto"
     seed: int = 0
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, input_data_formats: str | None) -> None:
         for name, choices in _CHOICES.items():
-            value = getattr(self, name)
-            if value not in choices:
-                known = ", ".join(map(repr, choices))
-                raise ValueError(f"{name} is {value!r}; choose one of {known}.")
-        metrics = [self.metrics] if isinstance(self.metrics, str) else self.metrics
-        if not isinstance(metrics, (list, tuple)):
-            raise ValueError(f"metrics is {metrics!r}; give a list, such as ['accuracy'] or [].")
-        object.__setattr__(self, "metrics", tuple(metrics))
-        for metric in metrics:
-            if metric not in _METRICS:
-                raise ValueError(f"metrics holds {metric!r}; choose from {list(_METRICS)}.")
-        for name in (
-            "max_epochs",
-            "mini_batch_size",
-            "learn_rate_drop_period",
-            "validation_frequency",
-            "verbose_frequency",
-        ):
-            _check_whole(name, getattr(self, name), at_least=1)
-        _check_whole("seed", self.seed, at_least=0)
+            check_choice(name, getattr(self, name), choices)
+        self._resolve(input_data_formats)
+        for name in _WHOLE:
+            check_whole(name, getattr(self, name), at_least=1)
+        check_whole("seed", self.seed, at_least=0)
         if self.bptt_truncation is not None:
-            _check_whole("bptt_truncation", self.bptt_truncation, at_least=1)
-        if self.memory_budget != "auto":
-            _check_number(
-                "memory_budget", self.memory_budget, "of bytes above 0, or 'auto'", lambda v: v > 0
+            check_whole("bptt_truncation", self.bptt_truncation, at_least=1)
+        for name in _FLAGS:
+            check_flag(name, getattr(self, name))
+        self._check_numbers()
+        as_schedule(self.learn_rate_schedule)
+        check_data_format("data_format", self.data_format)
+        check_data_format("target_data_formats", self.target_data_formats, channels=False)
+        check_sequence_length(self.sequence_length)
+        if not isinstance(self.checkpoint_path, (str, os.PathLike)):
+            raise ValueError(
+                f"checkpoint_path is {self.checkpoint_path!r}; give a folder, or '' for no "
+                f"checkpoints."
             )
-        for name in ("drop_partial_batch", "reset_input_normalization", "verbose"):
-            if not isinstance(getattr(self, name), (bool, np.bool_)):
-                raise ValueError(f"{name} is {getattr(self, name)!r}; give True or False.")
-        for name in ("initial_learn_rate", "epsilon"):
-            _check_number(name, getattr(self, name), "above 0", lambda v: 0 < v < math.inf)
-        for name in ("gradient_threshold", "validation_patience"):
-            _check_number(name, getattr(self, name), "above 0 (inf for none)", lambda v: v > 0)
-        _check_number(
-            "l2_regularization", self.l2_regularization, "at least 0", lambda v: 0 <= v < math.inf
-        )
-        for name in (
-            "learn_rate_drop_factor",
-            "gradient_decay_factor",
-            "squared_gradient_decay_factor",
-        ):
-            _check_number(name, getattr(self, name), "from 0 to 1", lambda v: 0 <= v <= 1)
-        for name in ("gradient_decay_factor", "squared_gradient_decay_factor"):
-            _check_number(name, getattr(self, name), "below 1", lambda v: v < 1)
-        if self.validation_data is not None:
-            pair = self.validation_data
-            if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+        self._check_validation()
+
+    def _resolve(self, input_data_formats: str | None) -> None:
+        """Fill in what depends on other options, and give lists one form."""
+        values: dict[str, Any] = {
+            "metrics": as_metrics(self.metrics),
+            "output_fcn": as_functions("output_fcn", self.output_fcn),
+        }
+        if self.initial_learn_rate is None:
+            values["initial_learn_rate"] = LEARN_RATES[self.solver]
+        if self.squared_gradient_decay_factor is None:
+            decay = SQUARED_DECAYS.get(self.solver, SQUARED_DECAYS["adam"])
+            values["squared_gradient_decay_factor"] = decay
+        if input_data_formats is not None:
+            check_data_format("input_data_formats", input_data_formats)
+            if self.data_format not in ("auto", input_data_formats):
                 raise ValueError(
-                    f"validation_data is {type(pair).__name__} of {_count(pair)}; give (x, y)."
+                    f"input_data_formats is {input_data_formats!r}, but data_format is "
+                    f"{self.data_format!r}; give one of them."
                 )
+            values["data_format"] = input_data_formats
+        if isinstance(self.learn_rate_schedule, list):
+            values["learn_rate_schedule"] = tuple(self.learn_rate_schedule)
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    def _check_numbers(self) -> None:
+        for name in ("initial_learn_rate", "epsilon"):
+            check_positive(name, getattr(self, name))
+        for name in ("gradient_threshold", "validation_patience"):
+            check_number(name, getattr(self, name), "above 0 (inf for none)", lambda v: v > 0)
+        check_finite("l2_regularization", self.l2_regularization)
+        for name in ("learn_rate_drop_factor", *_DECAYS):
+            check_share(name, getattr(self, name))
+        for name in _DECAYS:
+            check_number(name, getattr(self, name), "below 1", lambda v: v < 1)
+        value = self.sequence_padding_value
+        check_number("sequence_padding_value", value, "that is finite", math.isfinite)
+        if self.memory_budget != "auto":
+            wanted = "of bytes above 0, or 'auto'"
+            check_number("memory_budget", self.memory_budget, wanted, lambda v: v > 0)
+
+    def _check_validation(self) -> None:
+        if self.validation_data is not None:
+            check_pair("validation_data", self.validation_data)
         elif self.output_network == "best-validation":
             raise ValueError(
                 "output_network is 'best-validation', but validation_data is None; give (x, y)."
             )
+        names = ("loss", *self.metric_names)
+        if self.objective_metric_name not in names:
+            raise ValueError(
+                f"objective_metric_name is {self.objective_metric_name!r}; choose one of "
+                f"{', '.join(map(repr, names))}, which are 'loss' and the metrics."
+            )
 
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        """What the metrics are called in the history.
 
-def _check_whole(name: str, value: Any, at_least: int) -> None:
-    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not whole or value < at_least:
-        raise ValueError(f"{name} is {value!r}; give a whole number of at least {at_least}.")
+        Examples
+        --------
+        >>> TrainingOptions(metrics=["rmse", max]).metric_names
+        ('rmse', 'max')
+        """
+        return tuple(map(metric_name, self.metrics))
 
+    @property
+    def solver_options(self) -> dict[str, Any]:
+        """The options of a step, by the names that `minilstm.optimizers.update` has for them.
 
-def _check_number(name: str, value: Any, wanted: str, fits: Any) -> None:
-    number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-    if not number or not fits(value):
-        raise ValueError(f"{name} is {value!r}; give a number {wanted}.")
+        Examples
+        --------
+        >>> TrainingOptions("rmsprop").solver_options["squared_gradient_decay_factor"]
+        0.9
+        """
+        names = (*_DECAYS, "epsilon", "gradient_threshold", "gradient_threshold_method")
+        return {name: getattr(self, name) for name in names}
 
+    def learn_rate(self, epoch: int, iteration: int, total_iterations: int) -> float:
+        """The learning rate of one iteration, as the schedule has it.
 
-def _count(value: Any) -> str:
-    return f"{len(value)} items" if hasattr(value, "__len__") else "no items"
+        Parameters
+        ----------
+        epoch, iteration : from 1
+        total_iterations : of the whole training
+
+        Examples
+        --------
+        >>> options = TrainingOptions(learn_rate_schedule="piecewise", learn_rate_drop_period=2)
+        >>> [round(options.learn_rate(epoch, epoch, 30), 6) for epoch in (1, 2, 3)]
+        [0.001, 0.001, 0.0001]
+        """
+        schedule = as_schedule(
+            self.learn_rate_schedule, self.learn_rate_drop_factor, self.learn_rate_drop_period
+        )
+        epochs = self.max_epochs
+        return schedule.rate(self.initial_learn_rate, epoch, iteration, epochs, total_iterations)

@@ -16,6 +16,8 @@ from minilstm.backend import load_backend
 from minilstm.functional.adam import AdamRule
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import pack
+from minilstm.functional.rmsprop import RmspropRule
+from minilstm.functional.sgdm import SgdmRule
 
 NUMPY = load_backend("numpy")
 # A stepper has no twin: NumPy steps layer by layer, and tests/test_stream.py compares the two.
@@ -203,16 +205,18 @@ def test_the_end_of_a_classifier(numba_backend, dtype, N, D, C, seed):
 
 @dtypes
 @given(size=st.integers(1, 70), seed=seeds, method=st.sampled_from(["plain", "scaled", "bounded"]))
-def test_adam(numba_backend, dtype, size, seed, method):
+def test_solvers(numba_backend, dtype, size, seed, method):
     rng = np.random.default_rng(seed)
     p, g, m, v = rng.standard_normal((4, size)).astype(dtype)
-    rule = {
-        "plain": AdamRule(0.01, 0.9, 0.999, 1e-8),
-        "scaled": AdamRule(0.01, 0.9, 0.999, 1e-8, 1e-4, 0.3),
-        "bounded": AdamRule(0.01, 0.8, 0.9, 1e-3, 0.1, 1.0, 0.2),
-    }[method]
-    step = (p, g, m, v * v, rule)
-    assert_agree(numba_backend.adam_step(*step), NUMPY.adam_step(*step), TOLERANCE[dtype])
+    bounds = {"plain": (), "scaled": (1e-4, 0.3), "bounded": (0.1, 1.0, 0.2)}[method]
+    steps = {
+        "adam_step": (p, g, m, v * v, AdamRule(0.01, 0.9, 0.999, 1e-8, *bounds)),
+        "rmsprop_step": (p, g, v * v, RmspropRule(0.01, 0.9, 1e-8, *bounds)),
+        "sgdm_step": (p, g, v, SgdmRule(0.01, 0.9, *bounds)),
+    }
+    for name, step in steps.items():
+        got, want = (getattr(b, name)(*step) for b in (numba_backend, NUMPY))
+        assert_agree(got, want, TOLERANCE[dtype], name)
     for factor in (1.0, 1e18, 1e-18):  # squares of float32 such as these leave its range
         args = p * dtype(factor), g * dtype(factor), 0.1
         assert numba_backend.gradient_norm(*args) == pytest.approx(NUMPY.gradient_norm(*args))
@@ -314,6 +318,8 @@ def calls(backend, dtype):
         *loss_calls(backend, z, targets, row_weights),
         ("gradient_norm", (p, g, 0.1)),
         ("adam_step", (p, g, m, v * v, rule)),
+        ("rmsprop_step", (p, g, v * v, RmspropRule(0.1, 0.9, 1e-8, 0.01, 0.5, 0.8))),
+        ("sgdm_step", (p, g, v, SgdmRule(0.1, 0.9, 0.01, 0.5, 0.8))),
     ]
 
 

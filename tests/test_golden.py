@@ -12,7 +12,15 @@ import minilstm as ml
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import pack, pack_with_targets, unpack
 from minilstm.layers import Signal
-from minilstm.optimizers import CLIPPING, adam_init, adam_update, add_l2, l2norm
+from minilstm.optimizers import (
+    CLIPPING,
+    adam_init,
+    adam_update,
+    add_l2,
+    l2norm,
+    solver_init,
+    update,
+)
 
 GOLDEN = Path(__file__).parent / "golden"
 # Largest difference allowed, relative to the largest entry of the array.
@@ -31,6 +39,12 @@ RUNS = {
     ("adam_sequence", "absolute"): "absolute-value",
     ("adam_sequence", "torch"): "l2norm",
     ("adam_last", "default"): "l2norm",
+}
+SOLVER_RUNS = {
+    "sgdm": "l2norm",
+    "sgdm_l2norm": "l2norm",
+    "rmsprop": "l2norm",
+    "rmsprop_absolute": "absolute-value",
 }
 
 
@@ -207,6 +221,33 @@ def test_ten_adam_steps(backend, dtype, run):
         parameters, state = adam_update(net.parameters, grads, state, lr, epsilon=epsilon)
         net = net.replace(parameters=parameters)
         kept += [net.parameters] if t in a["steps"] else []
+    for n, t in enumerate(a["steps"]):
+        for k, name in NAMES.items():
+            assert_golden(kept[n][name], want[k][n], tolerance, f"{k} after step {t}")
+
+
+@dtypes
+@pytest.mark.parametrize("run", SOLVER_RUNS)
+def test_ten_steps_of_the_other_solvers(backend, dtype, run):
+    (a, net), tolerance = start("solvers", dtype), ADAM[dtype]
+    want = read("solvers", f"{run}_")
+    lr, l2, threshold = (float(want[k]) for k in ("lr", "l2", "threshold"))
+    packed, targets = problem(a, dtype)
+    factors = {name: l2 for name in net.parameters if not name.endswith("bias")}
+    state, kept = solver_init(run.split("_")[0], net.parameters), []
+    for t in range(1, 11):
+        loss, _, grads = net.loss_and_gradients(
+            Signal(packed.rows, packed.active), targets, backend=backend
+        )
+        assert_golden(loss, want["loss"][t - 1], tolerance, f"loss of step {t}")
+        parameters, state, norm = update(
+            backend, net.parameters, grads, state, lr, l2=factors,
+            gradient_threshold=threshold, gradient_threshold_method=SOLVER_RUNS[run],
+        )  # fmt: skip
+        assert norm == pytest.approx(np.linalg.norm(want["norms"][t - 1]), rel=10 * tolerance)
+        net = net.replace(parameters=parameters)
+        kept += [net.parameters] if t in a["steps"] else []
+    assert state.t == 10
     for n, t in enumerate(a["steps"]):
         for k, name in NAMES.items():
             assert_golden(kept[n][name], want[k][n], tolerance, f"{k} after step {t}")

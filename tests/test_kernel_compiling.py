@@ -82,11 +82,11 @@ NORM = """
     import numpy as np
     from minilstm.backend import load_backend
     backend = load_backend("numba")
-    from minilstm.kernels.numba import adam, compiling
+    from minilstm.kernels.numba import compiling, gradient
     assert not any(one._compiled for one in compiling.kernels)  # importing compiles nothing
     x = np.array([3.0, 4.0])
     print(backend.gradient_norm(x, x, 0.0))
-    compiled = adam._sum_of_squares.of(np.dtype(float))
+    compiled = gradient._sum_of_squares.of(np.dtype(float))
     print(sum(compiled.stats.cache_hits.values()))
 """
 

@@ -4,6 +4,7 @@ That each option has its effect is shown in test_train."""
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import math
 import re
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 import minilstm as ml
+from minilstm.optimizers import update
 
 WHOLE = "give a whole number of at least"
 METHODS = "choose one of 'l2norm', 'global-l2norm', 'absolute-value'."
@@ -19,11 +21,13 @@ METHODS = "choose one of 'l2norm', 'global-l2norm', 'absolute-value'."
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ({"solver": "sgdm"}, "solver is 'sgdm'; choose one of 'adam'."),
+        ({"solver": "lbfgs"}, "solver is 'lbfgs'; choose one of 'adam', 'sgdm', 'rmsprop'."),
         ({"gradient_threshold_method": "l2"}, f"gradient_threshold_method is 'l2'; {METHODS}"),
         (
             {"learn_rate_schedule": None},
-            "learn_rate_schedule is None; choose one of 'none', 'piecewise'.",
+            "learn_rate_schedule is None; choose one of 'none', 'piecewise', 'warmup', 'cosine', "
+            "'cyclical', 'exponential', 'polynomial', or give an object of minilstm.schedules, a "
+            "list, or a function of (epoch, iteration).",
         ),
         ({"shuffle": True}, "shuffle is True; choose one of 'once', 'never', 'every-epoch'."),
         ({"plots": "live"}, "plots is 'live'; choose one of 'none', 'training-progress'."),
@@ -36,7 +40,12 @@ METHODS = "choose one of 'l2norm', 'global-l2norm', 'absolute-value'."
             "output_network is 'best'; choose one of 'auto', 'last-iteration', 'best-validation'.",
         ),
         ({"dtype": "float16"}, "dtype is 'float16'; choose one of 'auto', 'float32', 'float64'."),
-        ({"metrics": ["auc"]}, "metrics holds 'auc'; choose from ['accuracy']."),
+        (
+            {"metrics": ["mape"]},
+            "metrics holds 'mape'; choose from ['accuracy', 'fscore', 'precision', 'recall', "
+            "'auc', 'rmse'], or give a function.",
+        ),
+        ({"metrics": ["auc", "auc"]}, "metrics holds two of the name 'auc'; give each once."),
         ({"metrics": None}, "metrics is None; give a list, such as ['accuracy'] or []."),
         ({"max_epochs": 0}, f"max_epochs is 0; {WHOLE} 1."),
         ({"mini_batch_size": 2.0}, f"mini_batch_size is 2.0; {WHOLE} 1."),
@@ -78,6 +87,65 @@ METHODS = "choose one of 'l2norm', 'global-l2norm', 'absolute-value'."
             {"memory_budget": "all"},
             "memory_budget is 'all'; give a number of bytes above 0, or 'auto'.",
         ),
+        ({"momentum": -0.5}, "momentum is -0.5; give a number from 0 to 1."),
+        ({"momentum": 1.0}, "momentum is 1.0; give a number below 1."),
+        ({"momentum": True}, "momentum is True; give a number from 0 to 1."),
+        ({"epsilon": 1j}, "epsilon is 1j; give a number above 0."),
+        *(
+            (
+                {name: value},
+                f"{name} is {value!r}; give 'auto', or a letter for each axis of the data, such as "
+                "'CTB': one C, at most one T and one B, and an S for each spatial axis.",
+            )
+            for name in ("data_format", "input_data_formats")
+            for value in ("TB", "CCT", "CTBT", "CBB", "CTU", "ctb", "", 3)
+        ),
+        (
+            {"data_format": "CTB", "input_data_formats": "BTC"},
+            "input_data_formats is 'BTC', but data_format is 'CTB'; give one of them.",
+        ),
+        (
+            {"target_data_formats": "TT"},
+            "target_data_formats is 'TT'; give 'auto', or a letter for each axis of the data, such "
+            "as 'CTB': at most one C, at most one T and one B, and an S for each spatial axis.",
+        ),
+        *(
+            (
+                {"sequence_length": value},
+                f"sequence_length is {value!r}; choose one of 'ragged', 'longest', 'shortest', or "
+                "give a whole number of at least 1.",
+            )
+            for value in ("long", 0, 2.0, True, None)
+        ),
+        (
+            {"sequence_padding_direction": "both"},
+            "sequence_padding_direction is 'both'; choose one of 'right', 'left'.",
+        ),
+        (
+            {"sequence_padding_value": math.nan},
+            "sequence_padding_value is nan; give a number that is finite.",
+        ),
+        (
+            {"objective_metric_name": "auc", "metrics": "accuracy"},
+            "objective_metric_name is 'auc'; choose one of 'loss', 'accuracy', which are 'loss' "
+            "and the metrics.",
+        ),
+        ({"output_fcn": 5}, "output_fcn is 5; give a function, or a list of functions."),
+        (
+            {"output_fcn": [max, 5]},
+            "output_fcn is [<built-in function max>, 5]; give a function, or a list of functions.",
+        ),
+        ({"checkpoint_path": 5}, "checkpoint_path is 5; give a folder, or '' for no checkpoints."),
+        ({"checkpoint_frequency": 0}, f"checkpoint_frequency is 0; {WHOLE} 1."),
+        (
+            {"checkpoint_frequency_unit": "hour"},
+            "checkpoint_frequency_unit is 'hour'; choose one of 'epoch', 'iteration'.",
+        ),
+        (
+            {"batch_normalization_statistics": "none"},
+            "batch_normalization_statistics is 'none'; choose one of 'auto', 'population', "
+            "'moving'.",
+        ),
         ({"bptt_truncation": 0}, f"bptt_truncation is 0; {WHOLE} 1."),
         ({"verbose": "no"}, "verbose is 'no'; give True or False."),
         ({"drop_partial_batch": 1}, "drop_partial_batch is 1; give True or False."),
@@ -94,9 +162,55 @@ def test_options(option, message):
         ml.TrainingOptions(**option)
 
 
-def test_unknown_options_are_refused():
-    with pytest.raises(TypeError, match="learning_rate"):
-        ml.TrainingOptions(learning_rate=0.1)
+@pytest.mark.parametrize(
+    "name",
+    ["learning_rate", "preprocessing_environment", "acceleration", "dispatch_in_background"],
+)
+def test_unknown_options_are_refused(name):
+    with pytest.raises(TypeError, match=name):
+        ml.TrainingOptions(**{name: "auto"})
+
+
+@pytest.mark.parametrize(
+    ("solver", "rate", "decay"),
+    [("adam", 1e-3, 0.999), ("sgdm", 1e-2, 0.999), ("rmsprop", 1e-3, 0.9)],
+)
+def test_defaults_that_hang_on_the_solver_are_numbers_at_once(solver, rate, decay):
+    options = ml.TrainingOptions(solver)
+    assert options.initial_learn_rate == rate
+    assert options.squared_gradient_decay_factor == decay
+    options = ml.TrainingOptions(solver, initial_learn_rate=0.5, squared_gradient_decay_factor=0.6)
+    assert options.initial_learn_rate == 0.5 and options.squared_gradient_decay_factor == 0.6
+
+
+def test_the_options_of_a_step_are_those_of_update():
+    options = ml.TrainingOptions("sgdm", momentum=0.5, gradient_threshold=2).solver_options
+    assert options["momentum"] == 0.5 and options["gradient_threshold"] == 2
+    assert set(options) < set(inspect.signature(update).parameters)
+
+
+@pytest.mark.parametrize("letters", ["auto", "CTB", "BTC", "TC", "SSCTB", "CB", "SCT", "C"])
+def test_formats_have_two_names(letters):
+    assert ml.TrainingOptions(data_format=letters).data_format == letters
+    assert ml.TrainingOptions(input_data_formats=letters).data_format == letters
+    options = ml.TrainingOptions(input_data_formats=letters, data_format=letters)
+    assert dataclasses.replace(options, seed=3).data_format == letters
+    assert dataclasses.replace(options, data_format="TC").data_format == "TC"
+    assert ml.TrainingOptions(target_data_formats="TB").target_data_formats == "TB"
+
+
+def test_functions_may_be_metrics_and_output_functions():
+    def share(scores, targets):
+        return 0.5
+
+    options = ml.TrainingOptions(metrics=share, output_fcn=print, objective_metric_name="share")
+    assert options.metrics == (share,) and options.metric_names == ("share",)
+    assert options.output_fcn == (print,)
+    options = ml.TrainingOptions(metrics=["rmse", share], output_fcn=[print, max])
+    assert options.metric_names == ("rmse", "share") and options.output_fcn == (print, max)
+    assert ml.TrainingOptions(output_fcn=None).output_fcn == ()
+    for length in ("longest", "shortest", 7, np.int64(7)):
+        assert ml.TrainingOptions(sequence_length=length).sequence_length == length
 
 
 def test_defaults_are_the_references():
@@ -109,6 +223,7 @@ def test_defaults_are_the_references():
         "learn_rate_schedule": "none",
         "learn_rate_drop_factor": 0.1,
         "learn_rate_drop_period": 10,
+        "momentum": 0.9,
         "gradient_decay_factor": 0.9,
         "squared_gradient_decay_factor": 0.999,
         "epsilon": 1e-8,
@@ -119,12 +234,23 @@ def test_defaults_are_the_references():
         "memory_budget": "auto",
         "bptt_truncation": None,
         "drop_partial_batch": False,  # the reference drops it
+        "data_format": "auto",
+        "target_data_formats": "auto",
+        "sequence_length": "ragged",  # the reference pads to the longest
+        "sequence_padding_direction": "right",
+        "sequence_padding_value": 0.0,
         "validation_data": None,
         "validation_frequency": 50,
         "validation_patience": math.inf,
+        "objective_metric_name": "loss",
         "output_network": "auto",
         "metrics": (),
+        "output_fcn": (),
+        "checkpoint_path": "",
+        "checkpoint_frequency": 1,
+        "checkpoint_frequency_unit": "epoch",
         "reset_input_normalization": True,
+        "batch_normalization_statistics": "auto",
         "execution_environment": "auto",
         "plots": "none",
         "plot_file": "training-progress.png",

@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "metrics": {"errors"},
     "network": {"metrics", "losses", "layers", "backend", "functional", "data", "errors", "files"},
     "optimizers": {"functional"},
-    "options": set(),
+    "options": {"optimizers"},
     "training_info": {"files"},
     "plots": {"errors", "files"},
     "progress": {"plots", "training_info", "options"},
@@ -49,6 +49,8 @@ MAY_IMPORT = {
     },
 }  # fmt: skip
 SHARED_ROOMS = {
+    "optimizers": {"factors", "gradient_bounds"},
+    "options": {"learn_rate", "option_checks", "schedules"},
     "network": {
         "prediction",
         "stream",

@@ -8,6 +8,7 @@ from minilstm.kernels.numba.batch_normalization import (
     batch_normalization_backward,
     batch_normalization_forward,
 )
+from minilstm.kernels.numba.adam import adam_step
 from minilstm.kernels.numba.classifier_loss import classifier_loss
 from minilstm.kernels.numba.cross_entropy import (
     softmax_cross_entropy_backward,
@@ -18,6 +19,7 @@ from minilstm.kernels.numba.fully_connected import (
     fully_connected_backward,
     fully_connected_forward,
 )
+from minilstm.kernels.numba.gradient import gradient_norm
 from minilstm.kernels.numba.lstm import (
     lstm_advance,
     lstm_backward,
@@ -26,6 +28,8 @@ from minilstm.kernels.numba.lstm import (
     lstm_restore,
 )
 from minilstm.kernels.numba.relu import relu_backward, relu_forward
+from minilstm.kernels.numba.rmsprop import rmsprop_step
+from minilstm.kernels.numba.sgdm import sgdm_step
 from minilstm.kernels.numba.softmax import softmax_backward, softmax_forward
 from minilstm.kernels.numba.stream import make_stepper
 from minilstm.kernels.numba.threads import get_num_threads, set_num_threads
@@ -51,7 +55,9 @@ __all__ = [
     "make_stepper",
     "relu_backward",
     "relu_forward",
+    "rmsprop_step",
     "set_num_threads",
+    "sgdm_step",
     "softmax_backward",
     "softmax_cross_entropy_backward",
     "softmax_cross_entropy_forward",

@@ -1,5 +1,5 @@
 """One step of Adam for one array, with its L2 term and its bounds, as a single function.
-The kernels fuse it into one pass over memory; `minilstm.optimizers` says it in separate steps.
+The kernels fuse it into one pass over memory.
 
 Arrays p, g, m and v are a parameter, its gradient, and Adam's two running means: one shape.
 """
@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from minilstm.functional.gradient import bounded_gradient
 
 Array = NDArray[Any]
 
@@ -26,33 +28,6 @@ class AdamRule(NamedTuple):
     bound: float = np.inf  # largest absolute value of an entry
 
 
-def gradient_norm(p: Array, g: Array, l2: float) -> float:
-    """Euclidean norm of g + l2 p, summed in float64.
-
-    Parameters
-    ----------
-    p, g : arrays of one shape
-    l2 : weight of the L2 term
-
-    Returns
-    -------
-    float; infinite or NaN where an entry is
-
-    Examples
-    --------
-    >>> gradient_norm(np.array([1.0, 1.0]), np.array([2.0, 3.0]), 1.0)
-    5.0
-    """
-    wide = g.astype(np.float64)
-    if l2:
-        wide += np.float64(g.dtype.type(l2)) * p
-    largest = float(np.abs(wide).max())
-    if largest == 0 or not np.isfinite(largest):
-        return largest
-    wide /= largest  # squares of large or tiny entries would overflow or vanish
-    return largest * float(np.sqrt(np.sum(wide * wide)))
-
-
 def adam_step(p: Array, g: Array, m: Array, v: Array, rule: AdamRule) -> tuple[Array, Array, Array]:
     """One step of Adam.
 
@@ -62,6 +37,9 @@ def adam_step(p: Array, g: Array, m: Array, v: Array, rule: AdamRule) -> tuple[A
         m = b1 m + (1 - b1) g                                     (2)
         v = b2 v + (1 - b2) g^2                                   (3)
         p = p - rate m / (sqrt(v) + e)                            (4)
+
+    Here rate = a sqrt(1 - b2^t) / (1 - b1^t) at step t with learning rate a. The bias correction
+    is folded into it, so e is added to the uncorrected root; PyTorch adds it to the corrected one.
 
     Parameters
     ----------
@@ -84,9 +62,7 @@ def adam_step(p: Array, g: Array, m: Array, v: Array, rule: AdamRule) -> tuple[A
     ([0.05], [0.00025])
     """
     number = g.dtype.type
-    g = number(rule.scale) * (g + number(rule.l2) * p)  # (1)
-    if rule.bound < np.inf:
-        g = np.clip(g, -number(rule.bound), number(rule.bound))
+    g = bounded_gradient(p, g, rule.l2, rule.scale, rule.bound)  # (1)
     m = number(rule.decay) * m + number(1 - rule.decay) * g  # (2)
     v = number(rule.squared_decay) * v + number(1 - rule.squared_decay) * (g * g)  # (3)
     p = p - number(rule.rate) * m / (np.sqrt(v) + number(rule.epsilon))  # (4)

@@ -22,6 +22,7 @@ HERE = Path(__file__).resolve().parent
 LEARNABLES = ("W", "R", "b", "F", "fb")
 L2_FACTOR = {"W": 1.0, "R": 1.0, "b": 0.0, "F": 1.0, "fb": 0.0}
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
+MOMENTUM, RMSPROP_DECAY = 0.9, 0.9
 KEPT_STEPS = (1, 2, 10)
 
 
@@ -151,12 +152,23 @@ def adam_run(
     start: Leaves, y: Arrays, lr: float, l2: float = 1e-4, method: str = "l2norm",
     threshold: float = np.inf, rule: str = "matlab",
 ) -> Arrays:  # fmt: skip
-    """Take ten full-batch Adam steps; rule "torch" is torch.optim.Adam, "converted" imitates it."""
+    """Take ten full-batch steps, of Adam or of one of PyTorch's own optimizers.
+
+    Rule "matlab" is the reference's Adam and "converted" imitates "torch", torch.optim.Adam;
+    "sgdm" and "rmsprop" are torch.optim.SGD and torch.optim.RMSprop.
+    """
     a = {name: t.detach().clone().requires_grad_() for name, t in start.items()}
     params = [a[name] for name in LEARNABLES]
     decay = [l2 * L2_FACTOR[name] for name in LEARNABLES]
-    groups = [{"params": [w], "weight_decay": d} for w, d in zip(params, decay, strict=True)]
-    theirs = torch.optim.Adam(groups, lr=lr, betas=(BETA1, BETA2), eps=EPSILON)
+    whole = threshold == np.inf  # where L2 is bounded too, it must be added before PyTorch's step
+    groups = [
+        {"params": [w], "weight_decay": d if whole else 0.0}
+        for w, d in zip(params, decay, strict=True)
+    ]
+    theirs: Any = {
+        "sgdm": lambda: torch.optim.SGD(groups, lr=lr, momentum=MOMENTUM),
+        "rmsprop": lambda: torch.optim.RMSprop(groups, lr=lr, alpha=RMSPROP_DECAY, eps=EPSILON),
+    }.get(rule, lambda: torch.optim.Adam(groups, lr=lr, betas=(BETA1, BETA2), eps=EPSILON))()
     ms, vs = ([torch.zeros_like(w) for w in params] for _ in range(2))
     log: dict[str, list[Any]] = {key: [] for key in ("loss", "accuracy", "norms", *LEARNABLES)}
     for t in range(1, KEPT_STEPS[-1] + 1):
@@ -171,8 +183,9 @@ def adam_run(
         with torch.no_grad():
             full = [g + d * w for g, d, w in zip(raw, decay, params, strict=True)]
             log["norms"].append([g.norm().item() for g in full])
-            if rule == "torch":
-                for w, g in zip(params, raw, strict=True):
+            if rule in ("torch", "sgdm", "rmsprop"):
+                bounded = raw if whole else clip(full, method, threshold)
+                for w, g in zip(params, bounded, strict=True):
                     w.grad = g
                 theirs.step()
             else:
@@ -288,6 +301,15 @@ SEQUENCE_RUNS: dict[str, dict[str, Any]] = {
     "torch": {"lr": 0.01, "l2": 0.0, "rule": "torch"},
 }
 
+SOLVER_RUNS: dict[str, dict[str, Any]] = {
+    "sgdm": {"lr": 0.1, "l2": 0.01, "rule": "sgdm"},
+    "sgdm_l2norm": {"lr": 0.1, "rule": "sgdm", "method": "l2norm", "threshold": 0.09},
+    "rmsprop": {"lr": 0.01, "l2": 0.01, "rule": "rmsprop"},
+    "rmsprop_absolute": {
+        "lr": 0.01, "rule": "rmsprop", "method": "absolute-value", "threshold": 0.03,
+    },
+}  # fmt: skip
+
 
 def make_all() -> dict[str, Arrays]:
     """Make and check every golden file: file name -> arrays."""
@@ -314,6 +336,9 @@ def make_all() -> dict[str, Arrays]:
     check_adam_runs(files["adam_sequence"])
     last = (4, [6], 3, [9, 4, 12, 1, 7, 5], "last", False)
     files["adam_last"] = adam_case(50, last, {"default": {"lr": 1e-3}})
+    files["solvers"] = adam_case(41, sequence, SOLVER_RUNS)
+    over = files["solvers"]["sgdm_l2norm_norms"] > files["solvers"]["sgdm_l2norm_threshold"]
+    assert 5 <= over.sum() <= 45, over.sum(axis=0)
     return files
 
 

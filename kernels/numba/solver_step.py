@@ -1,0 +1,99 @@
+"""What the solvers share: one formula, applied to every place of some arrays in a single pass.
+A vector register at a time, and the rest one by one; both give each entry the same bits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+from minilstm.kernels.numba.compiling import inner
+from minilstm.kernels.numba.gradient import line
+from minilstm.kernels.numba.hardware import REGISTER_BYTES
+from minilstm.kernels.numba.simd import Lane, Value
+
+Array = NDArray[Any]
+
+
+def bounded(p: Value, g: Value, l2: Value, scale: Value, bound: Value) -> Value:
+    """The gradient that a solver uses; see `minilstm.functional.gradient.bounded_gradient`."""
+    return (scale * (g + l2 * p)).between(-bound, bound)
+
+
+def one_pass(formula: Callable[..., tuple[Value, ...]], inputs: int, numbers: int) -> Any:
+    """A part of kernels that takes (arrays, numbers) and applies a formula at every place.
+
+    Parameters
+    ----------
+    formula : (values of the inputs, numbers) -> values of the outputs
+    inputs : how many of the arrays are read; the formula's results go into the others, in order
+    numbers : how many numbers the formula needs
+    """
+    wide, one = (_at_one_place(formula, inputs, numbers, lanes) for lanes in (0, 1))
+
+    @inner
+    def run(arrays, numbers):
+        n = len(arrays[0])
+        V = REGISTER_BYTES // arrays[0].itemsize
+        j = 0
+        while j + V <= n:
+            wide(j, arrays, numbers)
+            j += V
+        while j < n:
+            one(j, arrays, numbers)
+            j += 1
+
+    return run
+
+
+def _at_one_place(formula: Any, inputs: int, numbers: int, lanes: int) -> Any:
+    """The formula for one vector (lanes 0) or one number (lanes 1) at place `at` of each array."""
+
+    @intrinsic
+    def step(typing, at, arrays, values):
+        def generate(context, builder, sig, args):
+            array_type = sig.args[1].dtype
+            itemsize = array_type.dtype.bitwidth // 8
+            lane = Lane(builder, itemsize, lanes or REGISTER_BYTES // itemsize)
+
+            def data(value):
+                return context.make_array(array_type)(context, builder, value).data
+
+            bases = [data(value) for value in cgutils.unpack_tuple(builder, args[1])]
+            first = data(args[2])
+            spread = [
+                lane.spread(builder.gep(first, [ir.Constant(ir.IntType(64), n)]))
+                for n in range(numbers)
+            ]
+            read = [lane.load(base, args[0]) for base in bases[:inputs]]
+            for value, base in zip(formula(*read, spread), bases[inputs:], strict=True):
+                lane.store(value, base, args[0])
+            return context.get_dummy_value()
+
+        return types.void(at, arrays, values), generate
+
+    return step
+
+
+def stepped(
+    kernel: Any, arrays: Sequence[Array], outputs: int, numbers: Sequence[float]
+) -> list[Array]:
+    """Call a compiled pass: its outputs, as new arrays like the first input.
+
+    Parameters
+    ----------
+    kernel : takes the inputs, the outputs and the numbers, all as lines
+    arrays : the inputs, of one shape and dtype
+    outputs : how many arrays the kernel writes
+    numbers : for the formula
+    """
+    p = arrays[0]
+    new = [np.empty(p.shape, p.dtype, order="F") for _ in range(outputs)]
+    kernel(*(line(a) for a in (*arrays, *new)), np.array(numbers, p.dtype))
+    return new

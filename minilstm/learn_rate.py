@@ -1,0 +1,127 @@
+"""What the option `learn_rate_schedule` may hold, made into one schedule.
+A name, an object of `minilstm.schedules`, a function, or a list of them, one after another."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from minilstm.schedules import SCHEDULES, Piecewise, Schedule
+
+
+@dataclass(frozen=True)
+class InTurn:
+    """Schedules one after another, each counting epochs and iterations from where it begins.
+
+    Each but the last needs an end: a number of `steps`. An epoch of a schedule that began within
+    one is as many iterations as an epoch of the training.
+
+    Examples
+    --------
+    >>> from minilstm.schedules import Warmup
+    >>> both = InTurn((Warmup(0.5, 1, steps=2), Piecewise(0.1, 1)))
+    >>> [round(both.rate(1.0, 1 + n // 4, n + 1, 3, 12), 3) for n in range(12)]
+    [0.5, 0.75, 1.0, 1.0, 1.0, 1.0, 0.1, 0.1, 0.1, 0.1, 0.01, 0.01]
+    """
+
+    schedules: tuple[Any, ...]
+
+    def __post_init__(self) -> None:
+        for schedule in self.schedules[:-1]:
+            if getattr(schedule, "steps", None) is None:
+                raise ValueError(
+                    f"learn_rate_schedule holds {schedule!r}, which has no end, before another; "
+                    f"give it a number of steps, or put it last."
+                )
+
+    def rate(
+        self,
+        initial_rate: float,
+        epoch: int,
+        iteration: int,
+        total_epochs: int,
+        total_iterations: int,
+    ) -> float:
+        """See `Schedule.rate`."""
+        per_epoch = max(1, total_iterations // total_epochs)
+        for schedule in self.schedules[:-1]:
+            length = schedule.steps * (per_epoch if schedule.unit == "epoch" else 1)
+            if iteration <= length:
+                return float(
+                    schedule.rate(initial_rate, epoch, iteration, total_epochs, total_iterations)
+                )
+            iteration, total_iterations = iteration - length, total_iterations - length
+            epoch, total_epochs = -(-iteration // per_epoch), -(-total_iterations // per_epoch)
+        return float(
+            self.schedules[-1].rate(initial_rate, epoch, iteration, total_epochs, total_iterations)
+        )
+
+
+@dataclass(frozen=True)
+class Function:
+    """The rate (not a factor) that a function of (epoch, iteration) returns.
+
+    Examples
+    --------
+    >>> Function(lambda epoch, iteration: 0.1 / epoch).rate(1.0, 4, 9, 10, 30)
+    0.025
+    """
+
+    function: Callable[[int, int], float]
+
+    def rate(
+        self,
+        initial_rate: float,
+        epoch: int,
+        iteration: int,
+        total_epochs: int,
+        total_iterations: int,
+    ) -> float:
+        """See `Schedule.rate`; the initial rate plays no part."""
+        rate = float(self.function(epoch, iteration))
+        if not 0 <= rate < math.inf:
+            raise ValueError(
+                f"learn_rate_schedule gave the rate {rate} for epoch {epoch}, iteration "
+                f"{iteration}; let the function return a finite number of at least 0."
+            )
+        return rate
+
+
+def as_schedule(given: Any, drop_factor: float = 0.1, drop_period: int = 10) -> Schedule:
+    """The schedule that a value of the option `learn_rate_schedule` means.
+
+    Parameters
+    ----------
+    given : one of the names of `SCHEDULES`, a schedule, a function (epoch, iteration) -> rate, or
+        a list of names and schedules that follow one another
+    drop_factor, drop_period : of "piecewise" given by its name
+
+    Raises
+    ------
+    ValueError
+        It is none of these.
+
+    Examples
+    --------
+    >>> as_schedule("piecewise", 0.5, 3)
+    Piecewise(drop_factor=0.5, period=3, unit='epoch')
+    >>> as_schedule(["warmup", "cosine"]).rate(0.1, 1, 6, 2, 20)
+    0.1
+    """
+    if isinstance(given, (list, tuple)) and given:
+        parts = tuple(as_schedule(one, drop_factor, drop_period) for one in given)
+        return parts[0] if len(parts) == 1 else InTurn(parts)
+    if isinstance(given, str) and given in SCHEDULES:
+        made = SCHEDULES[given]
+        return Piecewise(drop_factor, drop_period) if made is Piecewise else made()
+    if not isinstance(given, type):
+        if isinstance(given, Schedule):
+            return given
+        if callable(given):
+            return Function(given)
+    raise ValueError(
+        f"learn_rate_schedule is {given!r}; choose one of {', '.join(map(repr, SCHEDULES))}, or "
+        f"give an object of minilstm.schedules, a list, or a function of (epoch, iteration)."
+    )

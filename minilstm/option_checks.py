@@ -1,0 +1,135 @@
+"""The checks of options: each raises one sentence that says what came and what was wanted.
+They look at single values; what two options mean together is checked where both are known."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+METRICS = ("accuracy", "fscore", "precision", "recall", "auc", "rmse")
+
+
+def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
+    """One of some words."""
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{name} is {value!r}; choose one of {', '.join(map(repr, choices))}.")
+
+
+def check_whole(name: str, value: Any, at_least: int) -> None:
+    """A whole number, Python's or NumPy's."""
+    if not _is_whole(value) or value < at_least:
+        raise ValueError(f"{name} is {value!r}; give a whole number of at least {at_least}.")
+
+
+def check_number(name: str, value: Any, wanted: str, fits: Callable[[Any], bool]) -> None:
+    """A real number that fits; `wanted` says in words which do."""
+    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(
+        value, bool
+    )
+    if not number or not fits(value):
+        raise ValueError(f"{name} is {value!r}; give a number {wanted}.")
+
+
+def check_finite(name: str, value: Any, at_least: float = 0) -> None:
+    """A finite number of at least so much."""
+    check_number(name, value, f"at least {at_least}", lambda v: at_least <= v < math.inf)
+
+
+def check_positive(name: str, value: Any) -> None:
+    """A finite number above 0."""
+    check_number(name, value, "above 0", lambda v: 0 < v < math.inf)
+
+
+def check_share(name: str, value: Any) -> None:
+    """A number from 0 to 1."""
+    check_number(name, value, "from 0 to 1", lambda v: 0 <= v <= 1)
+
+
+def check_flag(name: str, value: Any) -> None:
+    """True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"{name} is {value!r}; give True or False.")
+
+
+def check_sequence_length(value: Any) -> None:
+    """Of the option `sequence_length`."""
+    words = ("ragged", "longest", "shortest")
+    if not (isinstance(value, str) and value in words) and not (_is_whole(value) and value >= 1):
+        raise ValueError(
+            f"sequence_length is {value!r}; choose one of {', '.join(map(repr, words))}, or give "
+            f"a whole number of at least 1."
+        )
+
+
+def check_data_format(name: str, value: Any, channels: bool = True) -> None:
+    """Letters for the axes of data: S spatial, C channel, T time, B batch; or "auto".
+
+    Parameters
+    ----------
+    name : of the option
+    value : what was given
+    channels : whether there must be a C
+    """
+    if isinstance(value, str):
+        counts = {letter: value.count(letter) for letter in "SCTB"}
+        known = bool(value) and sum(counts.values()) == len(value)
+        single = counts["C"] <= 1 and counts["T"] <= 1 and counts["B"] <= 1
+        if value == "auto" or (known and single and counts["C"] >= channels):
+            return
+    raise ValueError(
+        f"{name} is {value!r}; give 'auto', or a letter for each axis of the data, such as 'CTB': "
+        f"{'one C' if channels else 'at most one C'}, at most one T and one B, and an S for each "
+        f"spatial axis."
+    )
+
+
+def check_pair(name: str, value: Any) -> None:
+    """Two things, (x, y)."""
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        count = f"{len(value)} items" if hasattr(value, "__len__") else "no items"
+        raise ValueError(f"{name} is {type(value).__name__} of {count}; give (x, y).")
+
+
+def as_metrics(value: Any) -> tuple[Any, ...]:
+    """Names and functions as a tuple; one alone needs no list."""
+    metrics = [value] if isinstance(value, str) or callable(value) else value
+    if not isinstance(metrics, (list, tuple)):
+        raise ValueError(f"metrics is {value!r}; give a list, such as ['accuracy'] or [].")
+    for metric in metrics:
+        if not callable(metric) and metric not in METRICS:
+            raise ValueError(
+                f"metrics holds {metric!r}; choose from {list(METRICS)}, or give a function."
+            )
+    names = [metric_name(metric) for metric in metrics]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"metrics holds two of the name {name!r}; give each once.")
+    return tuple(metrics)
+
+
+def metric_name(metric: Any) -> str:
+    """What a metric is called in the history: its name, or that of the function.
+
+    Examples
+    --------
+    >>> metric_name("rmse"), metric_name(sum)
+    ('rmse', 'sum')
+    """
+    if isinstance(metric, str):
+        return metric
+    return str(getattr(metric, "__name__", type(metric).__name__))
+
+
+def as_functions(name: str, value: Any) -> tuple[Callable[..., Any], ...]:
+    """Functions as a tuple; one alone needs no list, and None means none."""
+    functions = () if value is None else value if isinstance(value, (list, tuple)) else (value,)
+    if not all(map(callable, functions)):
+        raise ValueError(f"{name} is {value!r}; give a function, or a list of functions.")
+    return tuple(functions)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
