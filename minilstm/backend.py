@@ -31,6 +31,8 @@ class Backend:
     lstm_restore: Callable[..., Any]
     fully_connected_forward: Callable[..., Any]
     fully_connected_backward: Callable[..., Any]
+    convolution_forward: Callable[..., Any]
+    convolution_backward: Callable[..., Any]
     softmax_forward: Callable[..., Any]
     softmax_backward: Callable[..., Any]
     softmax_cross_entropy_forward: Callable[..., Any]
@@ -197,6 +199,7 @@ def _numpy() -> Backend:
     from minilstm.functional import (
         adam,
         classifier_loss,
+        convolution,
         cross_entropy,
         fully_connected,
         lstm,
@@ -213,6 +216,8 @@ def _numpy() -> Backend:
         lstm_restore=lstm_spans.lstm_restore,
         fully_connected_forward=fully_connected.fully_connected_forward,
         fully_connected_backward=fully_connected.fully_connected_backward,
+        convolution_forward=convolution.convolution_forward,
+        convolution_backward=convolution.convolution_backward,
         softmax_forward=softmax.softmax_forward,
         softmax_backward=softmax.softmax_backward,
         softmax_cross_entropy_forward=cross_entropy.softmax_cross_entropy_forward,
@@ -236,6 +241,8 @@ def _numba() -> Backend:
         lstm_restore=kernels.lstm_restore,
         fully_connected_forward=kernels.fully_connected_forward,
         fully_connected_backward=kernels.fully_connected_backward,
+        convolution_forward=kernels.convolution_forward,
+        convolution_backward=kernels.convolution_backward,
         softmax_forward=kernels.softmax_forward,
         softmax_backward=kernels.softmax_backward,
         softmax_cross_entropy_forward=kernels.softmax_cross_entropy_forward,

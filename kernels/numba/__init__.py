@@ -3,6 +3,7 @@ Threads split outputs, never sums, so the bits are the same for any number of th
 
 from minilstm.kernels.numba.adam import adam_step, gradient_norm
 from minilstm.kernels.numba.classifier_loss import classifier_loss
+from minilstm.kernels.numba.convolution import convolution_backward, convolution_forward
 from minilstm.kernels.numba.cross_entropy import (
     softmax_cross_entropy_backward,
     softmax_cross_entropy_forward,
@@ -25,6 +26,8 @@ from minilstm.kernels.numba.threads import get_num_threads, set_num_threads
 __all__ = [
     "adam_step",
     "classifier_loss",
+    "convolution_backward",
+    "convolution_forward",
     "fully_connected_backward",
     "fully_connected_forward",
     "get_num_threads",
