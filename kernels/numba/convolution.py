@@ -23,16 +23,15 @@ from minilstm.functional.convolution import (
 )
 from minilstm.kernels.numba.buffers import empty
 from minilstm.kernels.numba.compiling import inner, kernel
-from minilstm.kernels.numba.gather import ROWS, add_block, bias_block, sum_block
+from minilstm.kernels.numba.gather import ROWS, add_block, bias_block, pack_for_blocks, sum_block
 from minilstm.kernels.numba.hardware import lanes
-from minilstm.kernels.numba.panels import pack_columns
 from minilstm.kernels.numba.product import FLUSH, contiguous
 from minilstm.kernels.numba.threads import get_num_threads, run, split
 from minilstm.kernels.numba.windows import Windows, phases_of_gradient, windows_of_input
 
 Array = NDArray[Any]
 
-DEPTH = 128  # windows whose gradients join a sum together
+DEPTH = 128
 PART = 1024  # windows of one part of the batch, at least
 MOST_PARTS = 64
 MOST_NUMBERS = 1 << 22  # in the gradients of all parts
@@ -49,15 +48,15 @@ def _frame(x, image, images, size, lines, frames, frame):
 
 
 @kernel(
-    "void(F[::1], i8, i8, i8[:, ::1], i8, i8[::1], i8[::1], i8[::1], F[:, :, ::1], F[::1], i8, i8,"
-    " b1, i8, i8, i8)"
+    "void(F[::1], i8, i8, i8[:, ::1], i8, i8[::1], i8[::1], i8[::1], F[::1], i8, i8, F[::1], i8,"
+    " i8, b1, i8, i8, i8)"
 )
 def _convolve(
-    x, size, frame, lines, group, corners, steps, places, panels, y, y_size, F, dense, N, first,
+    x, size, frame, lines, group, corners, steps, places, panels, Q, V, y, y_size, F, dense, N, first,
     last,
 ):  # fmt: skip
     """Outputs `first` to `last` of all images: F channels each, the sum of window x panels."""
-    O, M = len(corners), panels.shape[0] * panels.shape[2]
+    O, M = len(corners), Q * V
     frames = np.zeros(group * frame, x.dtype)
     out = np.empty(ROWS * M, x.dtype)
     at, to = np.empty(ROWS, np.int64), np.empty(ROWS, np.int64)
@@ -86,9 +85,9 @@ def _convolve(
             if o == O:
                 o, image, base = 0, image + 1, base + step
             if dense and rows == ROWS and (p + ROWS - 1) * F + M <= last * F:
-                bias_block(a, at, steps, panels, y, p * F, F)
+                bias_block(a, at, steps, panels, Q, V, y, p * F, F)
             else:
-                bias_block(a, at, steps, panels, out, 0, M)
+                bias_block(a, at, steps, panels, Q, V, out, 0, M)
                 for r in range(rows):
                     for f in range(F):
                         y[to[r] + f] = out[r * M + f]
@@ -97,10 +96,10 @@ def _convolve(
 
 @kernel(
     "void(F[::1], i8, i8, i8[:, ::1], i8, i8[::1], i8[::1], F[::1], i8, i8, F[:, :, :, ::1], i8, i8,"
-    " i8, i8, i8)"
+    " i8, i8, i8, i8)"
 )
 def _sum_windows(
-    x, size, frame, lines, group, corners, steps, dy, F, N, out, per, row, row_end, first, last
+    x, size, frame, lines, group, corners, steps, dy, F, N, out, K, per, row, row_end, first, last
 ):
     """out[part, row:row_end] = (windows)^T dy for parts `first` to `last`; the last row sums dy.
 
@@ -143,7 +142,21 @@ def _sum_windows(
                     end_of_dy[: depth * F] = dy[b_at : b_at + depth * F]
                     b, b_at = end_of_dy, 0
                 for k in range(row, row_end, ROWS):
-                    add_block(a, steps, k, at, depth, b, b_at, F, Q, V, own, (k - row) * M)
+                    add_block(
+                        min(ROWS, K - k),
+                        a,
+                        steps,
+                        k,
+                        at,
+                        depth,
+                        b,
+                        b_at,
+                        F,
+                        Q,
+                        V,
+                        own,
+                        (k - row) * M,
+                    )
                 if row == 0:
                     sum_block(one, zeros, depth, b, b_at, F, Q, V, own, row_end * M)
                 since += depth
@@ -203,9 +216,10 @@ def _windows_times(
     """y = bias + windows of x times a matrix; `dense` when the windows give all of y in order."""
     size, frame, lines, group, corners, steps, places = windows
     N, F = len(x), len(bias)
-    panels = pack_columns(np.concatenate([bias[None], matrix]))  # (Q, 1 + K, V)
+    V = lanes(x.dtype)
+    weights = (pack_for_blocks(bias, matrix), -(-F // V), V)
     y_size = y.size // N if N else 0
-    shared = (size, frame, lines, group, corners, steps, places, panels, y.reshape(-1), y_size)
+    shared = (size, frame, lines, group, corners, steps, places, *weights, y.reshape(-1), y_size)
     spans = split(N * len(corners), ROWS)
     run(_convolve, [(x.reshape(-1), *shared, F, dense, N, *span) for span in spans])
 
@@ -222,9 +236,9 @@ def _windows_transposed_times(x: Array, windows: Windows, dy: Array) -> tuple[Ar
     padded = np.concatenate([steps, np.full(R - K, steps[-1])])  # (R,)
     shared = (x.reshape(-1), size, frame, lines, group, corners, padded, dy.reshape(-1), F, N, out)
     if parts >= 2 * get_num_threads():
-        calls = [(*shared, per, 0, R, *span) for span in split(parts, 1)]
+        calls = [(*shared, K, per, 0, R, *span) for span in split(parts, 1)]
     else:
-        calls = [(*shared, per, *span, 0, parts) for span in split(R, ROWS)]
+        calls = [(*shared, K, per, *span, 0, parts) for span in split(R, ROWS)]
     run(_sum_windows, calls)
     total = out.sum(axis=0).reshape(R + 1, Q * V)
     return total[:K, :F], total[R, :F]
