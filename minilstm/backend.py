@@ -31,6 +31,8 @@ class Backend:
     lstm_restore: Callable[..., Any]
     fully_connected_forward: Callable[..., Any]
     fully_connected_backward: Callable[..., Any]
+    convolution_forward: Callable[..., Any]
+    convolution_backward: Callable[..., Any]
     softmax_forward: Callable[..., Any]
     softmax_backward: Callable[..., Any]
     relu_forward: Callable[..., Any]
@@ -242,6 +244,7 @@ def _numpy() -> Backend:
         adam,
         batch_normalization,
         classifier_loss,
+        convolution,
         cross_entropy,
         dropout,
         fully_connected,
@@ -263,6 +266,8 @@ def _numpy() -> Backend:
         lstm_restore=lstm_spans.lstm_restore,
         fully_connected_forward=fully_connected.fully_connected_forward,
         fully_connected_backward=fully_connected.fully_connected_backward,
+        convolution_forward=convolution.convolution_forward,
+        convolution_backward=convolution.convolution_backward,
         softmax_forward=softmax.softmax_forward,
         softmax_backward=softmax.softmax_backward,
         relu_forward=relu.relu_forward,
@@ -297,6 +302,8 @@ def _numba() -> Backend:
         lstm_restore=kernels.lstm_restore,
         fully_connected_forward=kernels.fully_connected_forward,
         fully_connected_backward=kernels.fully_connected_backward,
+        convolution_forward=kernels.convolution_forward,
+        convolution_backward=kernels.convolution_backward,
         softmax_forward=kernels.softmax_forward,
         softmax_backward=kernels.softmax_backward,
         relu_forward=kernels.relu_forward,

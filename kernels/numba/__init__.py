@@ -10,6 +10,7 @@ from minilstm.kernels.numba.batch_normalization import (
 )
 from minilstm.kernels.numba.adam import adam_step
 from minilstm.kernels.numba.classifier_loss import classifier_loss
+from minilstm.kernels.numba.convolution import convolution_backward, convolution_forward
 from minilstm.kernels.numba.cross_entropy import (
     softmax_cross_entropy_backward,
     softmax_cross_entropy_forward,
@@ -43,6 +44,8 @@ __all__ = [
     "classifier_loss",
     "dropout_backward",
     "dropout_forward",
+    "convolution_backward",
+    "convolution_forward",
     "fully_connected_backward",
     "fully_connected_forward",
     "get_num_threads",

@@ -11,6 +11,7 @@ numbers one after another, so the loop streams through memory in order.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
@@ -24,11 +25,11 @@ _I64 = ir.IntType(64)
 Grid = dict[tuple[int, int], Any]  # something for each row and vector of a tile
 
 
-def _number(n: int) -> ir.Constant:
+def number(n: int) -> ir.Constant:
     return ir.Constant(_I64, n)
 
 
-class _Tile(Lane):
+class Tile(Lane):
     """Emits the instructions of one tile of `rows` x `vectors` outputs."""
 
     def __init__(self, builder: Any, itemsize: int, rows: int, vectors: int) -> None:
@@ -37,25 +38,31 @@ class _Tile(Lane):
         self.grid = [(r, v) for r in self.rows for v in self.vectors]
 
     def chain(
-        self, start: Grid, a_rows: list[Any], a_k: Any, panels: list[Any], depth: Any
+        self,
+        start: Grid,
+        a_rows: list[Any],
+        a_place: Callable[[Any], Any],
+        panels: list[Any],
+        b_row: Any,
+        depth: Any,
     ) -> Grid:
-        """start + sum over k of a[r][k a_k] panel[v][k], a loop of multiply-adds over k."""
+        """start + sum over k of a[r][a_place(k)] panel[v][k b_row], a loop of multiply-adds."""
         b = self.builder
         entry = b.block
         loop, done = b.append_basic_block("k_loop"), b.append_basic_block("k_done")
-        b.cbranch(b.icmp_signed(">", depth, _number(0)), loop, done)
+        b.cbranch(b.icmp_signed(">", depth, number(0)), loop, done)
         b.position_at_end(loop)
         k = b.phi(_I64)
         held = {g: b.phi(self.vector) for g in self.grid}
-        row, place = b.mul(k, _number(self.lanes)), b.mul(k, a_k)
+        row, place = b.mul(k, b_row), a_place(k)
         weights = [self.load(panel, row) for panel in panels]
         step = {}
         for r in self.rows:
             value = self.spread(b.gep(a_rows[r], [place]))
             for v in self.vectors:
                 step[r, v] = value * weights[v] + Value(b, held[r, v])
-        k_next = b.add(k, _number(1))
-        k.add_incoming(_number(0), entry)
+        k_next = b.add(k, number(1))
+        k.add_incoming(number(0), entry)
         k.add_incoming(k_next, loop)
         b.cbranch(b.icmp_signed("<", k_next, depth), loop, done)
         b.position_at_end(done)
@@ -69,29 +76,27 @@ class _Tile(Lane):
         return total
 
 
-def _data(context: Any, builder: Any, sig: Any, args: Any, n: int) -> Any:
+def data_of(context: Any, builder: Any, sig: Any, args: Any, n: int) -> Any:
     return context.make_array(sig.args[n])(context, builder, args[n]).data
 
 
-def _places(tile: _Tile, at: Any, row: Any, q: Any, gate: Any, block: Any) -> Grid:
+def _places(tile: Tile, at: Any, row: Any, q: Any, gate: Any, block: Any) -> Grid:
     """Where outputs lie: vector q is gate q % 4 of block q // 4, as for the LSTM's four gates."""
     b = tile.builder
     places = {}
     for v in tile.vectors:
-        index = b.add(q, _number(v))
+        index = b.add(q, number(v))
         across = b.add(
-            b.mul(b.and_(index, _number(3)), gate), b.mul(b.ashr(index, _number(2)), block)
+            b.mul(b.and_(index, number(3)), gate), b.mul(b.ashr(index, number(2)), block)
         )
         for r in tile.rows:
-            places[r, v] = b.add(b.add(at, b.mul(row, _number(r))), across)
+            places[r, v] = b.add(b.add(at, b.mul(row, number(r))), across)
     return places
 
 
-def _panels(tile: _Tile, b_data: Any, b_at: Any, b_panel: Any, q: Any) -> list[Any]:
+def _panels(tile: Tile, b_data: Any, b_at: Any, b_panel: Any, q: Any) -> list[Any]:
     b = tile.builder
-    return [
-        b.gep(b_data, [b.add(b_at, b.mul(b_panel, b.add(q, _number(v))))]) for v in tile.vectors
-    ]
+    return [b.gep(b_data, [b.add(b_at, b.mul(b_panel, b.add(q, number(v))))]) for v in tile.vectors]
 
 
 def make_product(rows: int, vectors: int, start: str) -> Any:
@@ -112,21 +117,28 @@ def make_product(rows: int, vectors: int, start: str) -> Any:
         # fmt: on
 
         def generate(context, builder, sig, args):
-            t = _Tile(builder, a.dtype.bitwidth // 8, rows, vectors)
-            a_data, b_data, c_data = (_data(context, builder, sig, args, n) for n in (0, 5, 9))
+            t = Tile(builder, a.dtype.bitwidth // 8, rows, vectors)
+            a_data, b_data, c_data = (data_of(context, builder, sig, args, n) for n in (0, 5, 9))
             a_at, a_row, a_k, depth = args[1:5]
             b_at, b_panel, q = args[6:9]
             panels = _panels(t, b_data, b_at, b_panel, q)
             # A sum that joins C starts from zero: C arrives while it runs.
             first = {v: Value(builder, ir.Constant(t.vector, None)) for v in t.vectors}
             if start == "bias":
-                first = {v: t.load(panels[v], _number(0)) for v in t.vectors}
-                panels = [builder.gep(panel, [_number(t.lanes)]) for panel in panels]
+                first = {v: t.load(panels[v], number(0)) for v in t.vectors}
+                panels = [builder.gep(panel, [number(t.lanes)]) for panel in panels]
             a_rows = [
-                builder.gep(a_data, [builder.add(a_at, builder.mul(a_row, _number(r)))])
+                builder.gep(a_data, [builder.add(a_at, builder.mul(a_row, number(r)))])
                 for r in t.rows
             ]
-            total = t.chain({(r, v): first[v] for r, v in t.grid}, a_rows, a_k, panels, depth)
+            total = t.chain(
+                {(r, v): first[v] for r, v in t.grid},
+                a_rows,
+                lambda k: builder.mul(k, a_k),
+                panels,
+                number(t.lanes),
+                depth,
+            )
             places = _places(t, args[10], args[11], q, args[12], args[13])
             for g in t.grid:
                 if start == "add":
