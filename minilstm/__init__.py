@@ -29,15 +29,14 @@ if TYPE_CHECKING:
     from minilstm.layers import LSTM as LSTM
     from minilstm.layers import Addition as Addition
     from minilstm.layers import BatchNormalization as BatchNormalization
+    from minilstm.layers import ClassificationOutput as ClassificationOutput
     from minilstm.layers import Concatenation as Concatenation
     from minilstm.layers import Dropout as Dropout
     from minilstm.layers import Flatten as Flatten
     from minilstm.layers import FullyConnected as FullyConnected
+    from minilstm.layers import RegressionOutput as RegressionOutput
     from minilstm.layers import ReLU as ReLU
     from minilstm.layers import SequenceFolding as SequenceFolding
-    from minilstm.layers import ClassificationOutput as ClassificationOutput
-    from minilstm.layers import FullyConnected as FullyConnected
-    from minilstm.layers import RegressionOutput as RegressionOutput
     from minilstm.layers import SequenceInput as SequenceInput
     from minilstm.layers import SequenceUnfolding as SequenceUnfolding
     from minilstm.layers import Softmax as Softmax
@@ -65,15 +64,14 @@ _HOME = {
     "LSTM": "layers",
     "Addition": "layers",
     "BatchNormalization": "layers",
+    "ClassificationOutput": "layers",
     "Concatenation": "layers",
     "Dropout": "layers",
     "Flatten": "layers",
     "FullyConnected": "layers",
     "ReLU": "layers",
-    "SequenceFolding": "layers",
-    "ClassificationOutput": "layers",
-    "FullyConnected": "layers",
     "RegressionOutput": "layers",
+    "SequenceFolding": "layers",
     "SequenceInput": "layers",
     "SequenceUnfolding": "layers",
     "Softmax": "layers",

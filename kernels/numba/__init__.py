@@ -1,14 +1,13 @@
 """The CPU kernels, compiled by Numba: serial functions that release the GIL, driven by threads.
 Threads split outputs, never sums, so the bits are the same for any number of them."""
 
-from minilstm.kernels.numba.adam import adam_step, gradient_norm
+from minilstm.kernels.numba.adam import adam_step
 from minilstm.kernels.numba.batch_normalization import (
     batch_normalization_apply,
     batch_normalization_apply_backward,
     batch_normalization_backward,
     batch_normalization_forward,
 )
-from minilstm.kernels.numba.adam import adam_step
 from minilstm.kernels.numba.classifier_loss import classifier_loss
 from minilstm.kernels.numba.convolution import convolution_backward, convolution_forward
 from minilstm.kernels.numba.cross_entropy import (
@@ -42,10 +41,10 @@ __all__ = [
     "batch_normalization_backward",
     "batch_normalization_forward",
     "classifier_loss",
-    "dropout_backward",
-    "dropout_forward",
     "convolution_backward",
     "convolution_forward",
+    "dropout_backward",
+    "dropout_forward",
     "fully_connected_backward",
     "fully_connected_forward",
     "get_num_threads",

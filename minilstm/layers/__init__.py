@@ -8,9 +8,9 @@ from minilstm.layers.dropout import Dropout
 from minilstm.layers.flatten import Flatten
 from minilstm.layers.fully_connected import FullyConnected
 from minilstm.layers.lstm import LSTM
+from minilstm.layers.outputs import ClassificationOutput, RegressionOutput
 from minilstm.layers.relu import ReLU
 from minilstm.layers.sequence_folding import SequenceFolding, SequenceUnfolding
-from minilstm.layers.outputs import ClassificationOutput, RegressionOutput
 from minilstm.layers.sequence_input import SequenceInput
 from minilstm.layers.softmax import Softmax
 
@@ -18,6 +18,7 @@ __all__ = [
     "LSTM",
     "Addition",
     "BatchNormalization",
+    "ClassificationOutput",
     "Concatenation",
     "Dropout",
     "Flatten",
@@ -25,12 +26,8 @@ __all__ = [
     "Layer",
     "Parameter",
     "ReLU",
-    "SequenceFolding",
-    "ClassificationOutput",
-    "FullyConnected",
-    "Layer",
-    "Parameter",
     "RegressionOutput",
+    "SequenceFolding",
     "SequenceInput",
     "SequenceUnfolding",
     "Shape",
