@@ -1,17 +1,27 @@
-"""The sequence input layer: says how many features a step has, and how they are normalised.
-With "zerocenter" it subtracts the training mean of each channel, wherever the network runs."""
+"""The sequence input layer: says what one step is, and how it is normalised.
+The equations and the statistics are in `minilstm.functional.sequence_input`."""
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from minilstm.backend import Backend
 from minilstm.functional.lstm import LSTMState
-from minilstm.functional.sequence_input import zerocenter_backward, zerocenter_forward
+from minilstm.functional.sequence_input import (
+    USES,
+    Affine,
+    coefficients,
+    normalize_backward,
+    normalize_forward,
+    statistics,
+    statistics_shape,
+)
 from minilstm.layers.base import (
     Array,
     Layer,
@@ -23,64 +33,156 @@ from minilstm.layers.base import (
     check_size,
 )
 
+Function = Callable[[Array], Array]
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class SequenceInput(Layer):
-    """Input of sequences (T, D).
+    """Input of sequences of vectors (T, D), images (T, h, w, c) or volumes (T, h, w, d, c).
 
     Parameters
     ----------
-    input_size : D, features of one step
-    normalization : "none" or "zerocenter" (subtract `mean`)
-    mean : (D,) mean of each channel; None lets training compute it over all real steps.
-        Training computes it anew even if given, unless ``reset_input_normalization=False``.
+    input_size : D, features of one step; or the size of one image [h, w, c], of one volume
+        [h, w, d, c], as a list, tuple or array of integers
+    normalization : "none"; "zerocenter", subtract `mean`; "zscore", then also divide by
+        `standard_deviation`; "rescale-symmetric", from `min` and `max` to -1 and 1;
+        "rescale-zero-one", to 0 and 1; or a function f(rows) of the rows (N, *shape) of any
+        number of steps in any order, which gives back as many of the same shape
+    mean, standard_deviation, min, max : the statistics that the normalisation uses: (D,) for
+        vectors, (1, 1, c) or (h, w, c) for images, volumes likewise, or one number. None lets
+        training compute them over all real steps, which it does even if they are given, unless
+        ``reset_input_normalization=False``.
+    normalization_dimension : what training computes one statistic for: "channel", pooled over
+        space; "element", each number of a step; "all", one for everything. "auto" means channel,
+        or element where statistics of such a shape are given.
+    min_length : steps that every sequence must have, in training and prediction
     name : name in the network; "" lets the network choose
+
+    Notes
+    -----
+    Where a deviation or a range is 0 nothing is divided there, and the data of the training
+    become 0. Standard deviations are those of all steps, divided by their number.
+
+    A function is not differentiated through: `backward` gives None in place of dx, and a network
+    with a function cannot be saved.
 
     Examples
     --------
     >>> SequenceInput(12).label
     'Sequence input with 12 dimensions'
+    >>> print(SequenceInput([28, 28, 1], "zerocenter", name="video"))
+    SequenceInput with properties:
+        name:                    'video'
+        input_size:              (28, 28, 1)
+        min_length:              1
+      Hyperparameters
+        normalization:           'zerocenter'
+        normalization_dimension: 'auto'
+        mean:                    None
     """
 
-    input_size: int
-    normalization: str = "none"
+    input_size: Any  # int for vectors, tuple of ints for images and volumes
+    normalization: str | Function = "none"
     mean: ArrayLike | None = None
+    normalization_dimension: str = "auto"
+    standard_deviation: ArrayLike | None = None
+    min: ArrayLike | None = None
+    max: ArrayLike | None = None
+    min_length: int = 1
     kind: ClassVar[str] = "sequence_input"
+    #: fields that hold arrays, which files keep beside the learnables
+    arrays: ClassVar[tuple[str, ...]] = ("mean", "standard_deviation", "min", "max")
 
     def __post_init__(self) -> None:
-        check_size("SequenceInput", "input_size", self.input_size)
-        check_choice("SequenceInput", "normalization", self.normalization, ("none", "zerocenter"))
-        if self.mean is None:
-            return
-        mean = np.array(self.mean, np.float64)  # (D,)
-        if mean.shape != (self.input_size,) or not np.isfinite(mean).all():
-            raise ValueError(
-                f"SequenceInput: mean has shape {mean.shape}; give one finite number for each of "
-                f"the {self.input_size} channels, shape ({self.input_size},)."
-            )
-        if self.normalization != "zerocenter":
-            raise ValueError(
-                "SequenceInput: a mean was given but normalization is 'none'; "
-                "set normalization='zerocenter' to use it."
-            )
-        mean.flags.writeable = False
-        object.__setattr__(self, "mean", mean)
+        object.__setattr__(self, "input_size", _checked_size(self.input_size))
+        if not callable(self.normalization):
+            check_choice("SequenceInput", "normalization", self.normalization, tuple(USES))
+        dimensions = ("auto", "channel", "element", "all")
+        check_choice(
+            "SequenceInput", "normalization_dimension", self.normalization_dimension, dimensions
+        )
+        check_size("SequenceInput", "min_length", self.min_length)
+        for field in self.arrays:
+            if getattr(self, field) is not None:
+                value = self._checked_statistic(field)
+                value.flags.writeable = False
+                object.__setattr__(self, field, value)
+        low, high = self.min, self.max
+        if low is not None and high is not None and np.any(np.asarray(low) > np.asarray(high)):
+            raise ValueError(f"{self._who}: min is above max; give the smaller values as min.")
 
     @property
-    def label(self) -> str:
-        """One line for tables."""
-        text = f"Sequence input with {self.input_size} dimensions"
-        return text if self.normalization == "none" else f"{text}, {self.normalization}"
+    def shape(self) -> Shape:
+        """Shape of one step: (D,), (h, w, c) or (h, w, d, c)."""
+        size = self.input_size
+        return size if isinstance(size, tuple) else (size,)
 
     @property
     def input_names(self) -> tuple[str, ...]:
         """None: data come from outside."""
         return ()
 
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """The shape of one step, whatever stands before."""
+        return self.shape
+
+    def output_shapes(self, input_shapes: Sequence[Shape]) -> tuple[Shape, ...]:
+        """The same, as there may be no input."""
+        return (self.shape,)
+
     @property
-    def shape(self) -> Shape:
-        """Shape of one step."""
-        return (self.input_size,)
+    def label(self) -> str:
+        """One line for tables."""
+        text = f"Sequence input with {'x'.join(map(str, self.shape))} dimensions"
+        if self.normalization == "none":
+            return text
+        return f"{text}, {self._normalization_name()}"
+
+    def with_statistics(self, sequences: Sequence[Array], reset: bool = True) -> SequenceInput:
+        """The layer with the statistics of training data.
+
+        Parameters
+        ----------
+        sequences : list of B arrays (T_b, *shape), not normalised
+        reset : compute them anew even if given; False computes only those that are missing
+
+        Returns
+        -------
+        SequenceInput; this one itself if there is nothing to compute
+        """
+        kind = self.normalization
+        if callable(kind):
+            return self
+        wanted = [name for name in USES[kind] if reset or getattr(self, name) is None]
+        if not wanted:
+            return self
+        found = statistics(sequences, self._dimension(reset), kind)
+        changed: dict[str, Any] = {name: found[name] for name in wanted}
+        return dataclasses.replace(self, **changed)
+
+    def affine(self, dtype: Any) -> Affine | None:
+        """The constants of the normalisation in the dtype of the rows; None for "none".
+
+        Raises
+        ------
+        ValueError
+            Statistics are missing, or the normalisation is a function.
+        """
+        kind = self.normalization
+        if kind == "none":
+            return None
+        if callable(kind):
+            raise ValueError(f"{self._who}: the normalization is a function, not an equation.")
+        values = {}
+        for name in USES[kind]:
+            value = getattr(self, name)
+            if value is None:
+                raise ValueError(
+                    f"the layer {self.name!r} has normalization {kind!r} but no {name}; train the "
+                    f"network, or give SequenceInput its {name}."
+                )
+            values[name] = value
+        return coefficients(kind, values, dtype)
 
     def forward(
         self,
@@ -90,16 +192,13 @@ class SequenceInput(Layer):
         state: LSTMState | None,
         training: Training | None = None,
     ) -> tuple[Signal, LSTMState | None, Any]:
-        """Subtract the mean where asked."""
-        if self.normalization == "none":
+        """Normalise every step; the cache is the constants of the equation."""
+        if callable(self.normalization):
+            return Signal(self._applied(signal.rows), signal.active), None, self.normalization
+        affine = self.affine(signal.rows.dtype)
+        if affine is None:
             return signal, None, None
-        if self.mean is None:
-            raise ValueError(
-                f"the layer {self.name!r} has normalization 'zerocenter' but no mean; train the "
-                "network, or give SequenceInput its mean."
-            )
-        mean = np.asarray(self.mean, signal.rows.dtype)  # (D,)
-        return Signal(zerocenter_forward(signal.rows, mean), signal.active), None, None
+        return Signal(normalize_forward(signal.rows, affine), signal.active), None, affine
 
     def backward(
         self,
@@ -110,5 +209,137 @@ class SequenceInput(Layer):
         need_dx: bool,
         spend_cache: bool = False,
     ) -> tuple[Array | None, dict[str, Array], LSTMState | None]:
-        """The gradient passes through unchanged."""
-        return zerocenter_backward(dy), {}, None
+        """dx of the equation; None if it is not needed or the normalisation is a function."""
+        if not need_dx or callable(cache):
+            return None, {}, None
+        return (dy if cache is None else normalize_backward(dy, cache)), {}, None
+
+    def config(self) -> dict[str, Any]:
+        """The options as plain values, enough to build the layer again.
+
+        Raises
+        ------
+        ValueError
+            The normalisation is a function.
+        """
+        if callable(self.normalization):
+            raise ValueError(
+                f"{self._who}: normalization is the function {self._normalization_name()}, which "
+                "cannot be saved; normalise the data first, and build the network without it."
+            )
+        options = super().config()
+        size = self.input_size
+        return {**options, "input_size": list(size) if isinstance(size, tuple) else size}
+
+    def __repr__(self) -> str:
+        shown = ["name", "input_size", "normalization", "mean"]
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            other = isinstance(value, np.ndarray) or value != field.default
+            if field.name not in shown and other:
+                shown.append(field.name)
+        options = [(name, getattr(self, name)) for name in shown]
+        large = {name for name, v in options if isinstance(v, np.ndarray) and v.size > 24}
+        texts = [f"{k}={f'<array {v.shape}>' if k in large else repr(v)}" for k, v in options]
+        return f"SequenceInput({', '.join(texts)})"
+
+    def __str__(self) -> str:
+        kind = self.normalization
+        used = () if callable(kind) else USES[kind]
+        normalised = ("normalization", "normalization_dimension", *used)
+        if kind == "none":
+            normalised = ("normalization",)
+        width = max(len(name) for name in (*normalised, "input_size")) + 1
+        lines = ["SequenceInput with properties:"]
+        for name in ("name", "input_size", "min_length"):
+            lines.append(f"    {name + ':':<{width}} {getattr(self, name)!r}")
+        lines.append("  Hyperparameters")
+        for name in normalised:
+            lines.append(f"    {name + ':':<{width}} {_shown(getattr(self, name))}")
+        return "\n".join(lines)
+
+    @property
+    def _who(self) -> str:
+        return f"SequenceInput {self.name!r}" if self.name else "SequenceInput"
+
+    def _normalization_name(self) -> str:
+        return str(getattr(self.normalization, "__name__", self.normalization))
+
+    def _dimension(self, reset: bool) -> str:
+        """What "auto" stands for."""
+        if self.normalization_dimension != "auto":
+            return self.normalization_dimension
+        given = [np.shape(v) for v in map(self.__getattribute__, self.arrays) if v is not None]
+        if self.shape in given:
+            return "element"
+        return "all" if given and not reset and not any(given) else "channel"
+
+    def _checked_statistic(self, field: str) -> NDArray[np.float64]:
+        """A float64 copy of a given statistic."""
+        kind, given = self.normalization, getattr(self, field)
+        if callable(kind) or field not in USES[kind]:
+            user = next(name for name, used in USES.items() if field in used)
+            what = "a function" if callable(kind) else repr(kind)
+            raise ValueError(
+                f"{self._who}: a {field} was given but normalization is {what}; "
+                f"set normalization={user!r} to use it."
+            )
+        dimension = self.normalization_dimension
+        dimensions = ("channel", "element", "all") if dimension == "auto" else (dimension,)
+        allowed = list(dict.fromkeys(statistics_shape(self.shape, d) for d in dimensions))
+        wanted = f"give finite numbers of shape {' or '.join(map(str, allowed))}"
+        try:
+            array = np.asarray(given)
+        except ValueError:
+            array = np.asarray(None)
+        if array.dtype.kind not in "iuf":
+            raise ValueError(f"{self._who}: {field} has dtype {array.dtype}; {wanted}.")
+        if array.shape not in allowed:
+            raise ValueError(f"{self._who}: {field} has shape {array.shape}; {wanted}.")
+        with np.errstate(over="ignore"):
+            value = np.array(array, np.float64)
+        if not np.isfinite(value).all():
+            bad = value[~np.isfinite(value)][0]
+            raise ValueError(f"{self._who}: {field} holds {bad}; {wanted}.")
+        if field == "standard_deviation" and (value < 0).any():
+            raise ValueError(
+                f"{self._who}: {field} holds {value[value < 0][0]}; give numbers of at least 0."
+            )
+        return value
+
+    def _applied(self, rows: Array) -> Array:
+        """What the function makes of the rows, in their dtype."""
+        assert callable(self.normalization)  # the caller has checked
+        # A copy, as the function may write into it; real, though gradients are checked in complex.
+        out = np.asarray(self.normalization(rows.real.copy()))
+        real = out.shape == rows.shape and out.dtype.kind in "iuf"
+        if not real or not np.isfinite(out).all():
+            what = "numbers that are not finite" if real else f"{out.dtype} of shape {out.shape}"
+            raise ValueError(
+                f"{self._who}: the function {self._normalization_name()} made {what} from rows of "
+                f"shape {rows.shape}; return finite real numbers of the same shape."
+            )
+        return out.astype(rows.dtype, copy=False)
+
+
+def _checked_size(size: Any) -> int | Shape:
+    """An int for vectors, a tuple of ints for images and volumes."""
+    if not isinstance(size, (list, tuple, np.ndarray)) or np.size(size) < 2:
+        check_size("SequenceInput", "input_size", size)
+        return int(size)
+    whole = all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) for n in size)
+    if len(size) not in (3, 4) or not whole or any(n < 1 for n in size):
+        raise ValueError(
+            f"SequenceInput: input_size is {size!r}; give a whole number of features, "
+            "or [h, w, c] for images, [h, w, d, c] for volumes, all at least 1."
+        )
+    return tuple(int(n) for n in size)
+
+
+def _shown(value: Any) -> str:
+    """A value in one line: small arrays whole, large ones by shape and range."""
+    if not isinstance(value, np.ndarray):
+        return repr(value) if not callable(value) else str(getattr(value, "__name__", value))
+    if value.size <= 6:
+        return np.array2string(value, precision=4, separator=", ").replace("\n", "")
+    return f"{value.shape} from {value.min():.4g} to {value.max():.4g}"
