@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from minilstm.backend import Backend
 from minilstm.functional.lstm import LSTMState
@@ -20,7 +20,6 @@ from minilstm.functional.sequence_input import (
     normalize_backward,
     normalize_forward,
     statistics,
-    statistics_shape,
 )
 from minilstm.layers.base import (
     Array,
@@ -31,6 +30,12 @@ from minilstm.layers.base import (
     Training,
     check_choice,
     check_size,
+)
+from minilstm.layers.input_options import (
+    checked_input_size,
+    checked_statistic,
+    one_line,
+    property_block,
 )
 
 Function = Callable[[Array], Array]
@@ -94,7 +99,7 @@ class SequenceInput(Layer):
     arrays: ClassVar[tuple[str, ...]] = ("mean", "standard_deviation", "min", "max")
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "input_size", _checked_size(self.input_size))
+        object.__setattr__(self, "input_size", checked_input_size(self.input_size))
         if not callable(self.normalization):
             check_choice("SequenceInput", "normalization", self.normalization, tuple(USES))
         dimensions = ("auto", "channel", "element", "all")
@@ -104,8 +109,10 @@ class SequenceInput(Layer):
         check_size("SequenceInput", "min_length", self.min_length)
         for field in self.arrays:
             if getattr(self, field) is not None:
-                value = self._checked_statistic(field)
-                value.flags.writeable = False
+                value = checked_statistic(
+                    self._who, field, getattr(self, field), self.normalization, self.shape,
+                    self.normalization_dimension,
+                )  # fmt: skip
                 object.__setattr__(self, field, value)
         low, high = self.min, self.max
         if low is not None and high is not None and np.any(np.asarray(low) > np.asarray(high)):
@@ -232,31 +239,12 @@ class SequenceInput(Layer):
         return {**options, "input_size": list(size) if isinstance(size, tuple) else size}
 
     def __repr__(self) -> str:
-        shown = ["name", "input_size", "normalization", "mean"]
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            other = isinstance(value, np.ndarray) or value != field.default
-            if field.name not in shown and other:
-                shown.append(field.name)
-        options = [(name, getattr(self, name)) for name in shown]
-        large = {name for name, v in options if isinstance(v, np.ndarray) and v.size > 24}
-        texts = [f"{k}={f'<array {v.shape}>' if k in large else repr(v)}" for k, v in options]
-        return f"SequenceInput({', '.join(texts)})"
+        return one_line(self, always=("name", "input_size", "normalization", "mean"))
 
     def __str__(self) -> str:
-        kind = self.normalization
-        used = () if callable(kind) else USES[kind]
-        normalised = ("normalization", "normalization_dimension", *used)
-        if kind == "none":
-            normalised = ("normalization",)
-        width = max(len(name) for name in (*normalised, "input_size")) + 1
-        lines = ["SequenceInput with properties:"]
-        for name in ("name", "input_size", "min_length"):
-            lines.append(f"    {name + ':':<{width}} {getattr(self, name)!r}")
-        lines.append("  Hyperparameters")
-        for name in normalised:
-            lines.append(f"    {name + ':':<{width}} {_shown(getattr(self, name))}")
-        return "\n".join(lines)
+        used = () if callable(self.normalization) else USES[self.normalization]
+        normalised = ("normalization", *(("normalization_dimension", *used) if used else ()))
+        return property_block(self, ("name", "input_size", "min_length"), normalised)
 
     @property
     def _who(self) -> str:
@@ -274,39 +262,6 @@ class SequenceInput(Layer):
             return "element"
         return "all" if given and not reset and not any(given) else "channel"
 
-    def _checked_statistic(self, field: str) -> NDArray[np.float64]:
-        """A float64 copy of a given statistic."""
-        kind, given = self.normalization, getattr(self, field)
-        if callable(kind) or field not in USES[kind]:
-            user = next(name for name, used in USES.items() if field in used)
-            what = "a function" if callable(kind) else repr(kind)
-            raise ValueError(
-                f"{self._who}: a {field} was given but normalization is {what}; "
-                f"set normalization={user!r} to use it."
-            )
-        dimension = self.normalization_dimension
-        dimensions = ("channel", "element", "all") if dimension == "auto" else (dimension,)
-        allowed = list(dict.fromkeys(statistics_shape(self.shape, d) for d in dimensions))
-        wanted = f"give finite numbers of shape {' or '.join(map(str, allowed))}"
-        try:
-            array = np.asarray(given)
-        except ValueError:
-            array = np.asarray(None)
-        if array.dtype.kind not in "iuf":
-            raise ValueError(f"{self._who}: {field} has dtype {array.dtype}; {wanted}.")
-        if array.shape not in allowed:
-            raise ValueError(f"{self._who}: {field} has shape {array.shape}; {wanted}.")
-        with np.errstate(over="ignore"):
-            value = np.array(array, np.float64)
-        if not np.isfinite(value).all():
-            bad = value[~np.isfinite(value)][0]
-            raise ValueError(f"{self._who}: {field} holds {bad}; {wanted}.")
-        if field == "standard_deviation" and (value < 0).any():
-            raise ValueError(
-                f"{self._who}: {field} holds {value[value < 0][0]}; give numbers of at least 0."
-            )
-        return value
-
     def _applied(self, rows: Array) -> Array:
         """What the function makes of the rows, in their dtype."""
         assert callable(self.normalization)  # the caller has checked
@@ -320,26 +275,3 @@ class SequenceInput(Layer):
                 f"shape {rows.shape}; return finite real numbers of the same shape."
             )
         return out.astype(rows.dtype, copy=False)
-
-
-def _checked_size(size: Any) -> int | Shape:
-    """An int for vectors, a tuple of ints for images and volumes."""
-    if not isinstance(size, (list, tuple, np.ndarray)) or np.size(size) < 2:
-        check_size("SequenceInput", "input_size", size)
-        return int(size)
-    whole = all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) for n in size)
-    if len(size) not in (3, 4) or not whole or any(n < 1 for n in size):
-        raise ValueError(
-            f"SequenceInput: input_size is {size!r}; give a whole number of features, "
-            "or [h, w, c] for images, [h, w, d, c] for volumes, all at least 1."
-        )
-    return tuple(int(n) for n in size)
-
-
-def _shown(value: Any) -> str:
-    """A value in one line: small arrays whole, large ones by shape and range."""
-    if not isinstance(value, np.ndarray):
-        return repr(value) if not callable(value) else str(getattr(value, "__name__", value))
-    if value.size <= 6:
-        return np.array2string(value, precision=4, separator=", ").replace("\n", "")
-    return f"{value.shape} from {value.min():.4g} to {value.max():.4g}"
