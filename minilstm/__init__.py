@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from minilstm.data import datasets as datasets
     from minilstm.data import read_sequences as read_sequences
     from minilstm.data.labels import scores_to_labels as scores_to_labels
+    from minilstm.data.padding import pad_sequences as pad_sequences
     from minilstm.errors import DataError as DataError
     from minilstm.errors import DivergedError as DivergedError
     from minilstm.errors import GradientError as GradientError
@@ -56,6 +57,7 @@ _HOME = {
     "datasets": "data",
     "read_sequences": "data",
     "scores_to_labels": "data.labels",
+    "pad_sequences": "data.padding",
     "DataError": "errors",
     "DivergedError": "errors",
     "GradientError": "errors",

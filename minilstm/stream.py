@@ -177,6 +177,8 @@ def _chain(network: Network) -> list[tuple[str, Mapping[str, Any]]] | None:
     first = layers[0]
     assert isinstance(first, SequenceInput)  # the network has checked
     head: dict[str, Any] = {"size": first.input_size}
+    if first.normalization not in ("none", "zerocenter"):
+        return None
     if first.normalization == "zerocenter":
         if first.mean is None:
             return None  # forward says what is missing

@@ -186,11 +186,20 @@ def test_a_hopeless_row_keeps_a_finite_loss_and_gradient(backend):
     np.testing.assert_allclose(dlogits[0], [0.5, -0.5], rtol=0, atol=1e-15)
 
 
-def test_zerocenter():
+@pytest.mark.parametrize("kind", [kind for kind in sequence_input.USES if kind != "none"])
+@pytest.mark.parametrize("dimension", ["channel", "element", "all"])
+@pytest.mark.parametrize("shape", [(3,), (1,), (4, 3, 2), (2, 1, 3, 2)], ids=str)
+def test_normalizations(kind, dimension, shape):
     rng = np.random.default_rng(6)
-    x, mean, dy = rng.standard_normal((5, 3)), rng.standard_normal(3), rng.standard_normal((5, 3))
-    exact = complex_step(lambda p: (dy * sequence_input.zerocenter_forward(p, mean)).sum(), x)
-    assert_close(sequence_input.zerocenter_backward(dy), exact, "x")
+    x, dy = rng.standard_normal((2, 5, *shape))
+    values = sequence_input.statistics([x], dimension, kind)
+
+    def loss(p):
+        affine = sequence_input.coefficients(kind, values, p.dtype)
+        return (dy * sequence_input.normalize_forward(p, affine)).sum()
+
+    hand = sequence_input.normalize_backward(dy, sequence_input.coefficients(kind, values, "f8"))
+    assert_close(hand, complex_step(loss, x), "x")
 
 
 def test_channel_mean_counts_real_steps_only():

@@ -152,6 +152,11 @@ def test_defaults_are_the_references_factor_one_and_no_l2_on_biases():
             "Sequence input with 3 dimensions, zerocenter",
             "SequenceInput(name='', input_size=3, normalization='zerocenter', mean=None)",
         ),
+        (
+            ml.SequenceInput([28, 28, 1], name="video"),
+            "Sequence input with 28x28x1 dimensions",
+            "SequenceInput(name='video', input_size=(28, 28, 1), normalization='none', mean=None)",
+        ),
         (ml.LSTM(200), "LSTM with 200 hidden units", "LSTM(name='', num_hidden_units=200"),
         (
             ml.LSTM(100, "last", name="memory"),
@@ -247,18 +252,17 @@ def test_a_numpy_integer_is_a_size():
             "LSTM: output_mode is 'first'; choose one of 'sequence', 'last'.",
         ),
         (
-            lambda: ml.SequenceInput(3, normalization="zscore"),
-            "SequenceInput: normalization is 'zscore'; choose one of 'none', 'zerocenter'.",
+            lambda: ml.SequenceInput(3, normalization="z-score"),
+            "SequenceInput: normalization is 'z-score'; choose one of 'none', 'zerocenter', "
+            "'zscore', 'rescale-symmetric', 'rescale-zero-one'.",
         ),
         (
             lambda: ml.SequenceInput(3, "zerocenter", [1, 2]),
-            "SequenceInput: mean has shape (2,); give one finite number for each of the 3 "
-            "channels, shape (3,).",
+            "SequenceInput: mean has shape (2,); give finite numbers of shape (3,) or ().",
         ),
         (
             lambda: ml.SequenceInput(2, "zerocenter", [1, np.nan]),
-            "SequenceInput: mean has shape (2,); give one finite number for each of the 2 "
-            "channels, shape (2,).",
+            "SequenceInput: mean holds nan; give finite numbers of shape (2,) or ().",
         ),
         (
             lambda: ml.SequenceInput(2, mean=[1, 2]),

@@ -1,5 +1,8 @@
 """Checks what users hand in as sequences, and says what is wrong before any work starts.
-One sequence is (T, D); a batch is a list of such arrays of any lengths, or a dense (B, T, D)."""
+One sequence is (T, *shape); a batch is a list of them, of any lengths, or a dense (B, T, *shape).
+
+The shape of one step is (D,) for vectors, (h, w, c) for images, (h, w, d, c) for volumes.
+"""
 
 from __future__ import annotations
 
@@ -16,19 +19,23 @@ Array = NDArray[Any]
 class Batch(NamedTuple):
     """Checked sequences, and the form they came in: "single", "list" or "dense"."""
 
-    sequences: list[Array]  # B arrays (T_b, D)
+    sequences: list[Array]  # B arrays (T_b, *shape)
     form: str
 
 
-def as_batch(x: Any, features: int, dtype: Any, name: str = "x") -> Batch:
+def as_batch(
+    x: Any, features: int | tuple[int, ...], dtype: Any, name: str = "x", min_length: int = 1
+) -> Batch:
     """Check sequences and bring them to the dtype of the network.
 
     Parameters
     ----------
-    x : (T, D) for one sequence, a list of B such arrays, or (B, T, D); integers or floats
-    features : D that the network wants
+    x : (T, *shape) for one sequence, a list of B such arrays, or (B, T, *shape); integers or
+        floats
+    features : what the network wants as one step: D, or a shape (D,), (h, w, c) or (h, w, d, c)
     dtype : of the network; numbers are converted to it as they come in
     name : of the argument, for the messages
+    min_length : steps that every sequence must have
 
     Returns
     -------
@@ -37,7 +44,7 @@ def as_batch(x: Any, features: int, dtype: Any, name: str = "x") -> Batch:
     Raises
     ------
     DataError
-        Anything is missing, empty, of another shape, not a number, NaN or infinite.
+        Anything is missing, empty, too short, of another shape, not a number, NaN or infinite.
 
     Examples
     --------
@@ -46,80 +53,87 @@ def as_batch(x: Any, features: int, dtype: Any, name: str = "x") -> Batch:
         ...
     minilstm.errors.DataError: x_test has shape (3, 100), but the network wants (T, 3), T time \
 steps of 3 features; it looks transposed: pass x_test.T.
+    >>> [video] = as_batch(np.zeros((9, 28, 28, 1), np.uint8), (28, 28, 1), "float32").sequences
+    >>> video.shape, video.dtype
+    ((9, 28, 28, 1), dtype('float32'))
     """
+    shape = _as_shape(features)
     if isinstance(x, (list, tuple)) or (isinstance(x, np.ndarray) and x.dtype == object):
         if len(x) == 0:
             raise DataError(
                 f"{name} is an empty list, but at least one sequence is wanted; "
-                f"pass one or more arrays (T, {features})."
+                f"pass one or more arrays {_axes(shape)}."
             )
-        items = [(f"{name}[{b}]", s) for b, s in enumerate(x)]
-        return Batch([_as_sequence(s, features, dtype, n) for n, s in items], "list")
-    array = _as_array(x, name)
-    if array.ndim == 3:
-        if len(array) == 0:
+        items, form = [(f"{name}[{b}]", s) for b, s in enumerate(x)], "list"
+    else:
+        array = _as_array(x, name, shape)
+        items, form = [(name, array)], "single"
+        if array.ndim == len(shape) + 2:
+            if len(array) == 0:
+                raise DataError(
+                    f"{name} has shape {array.shape}, a batch of no sequences; pass at least one."
+                )
+            items, form = [(f"{name}[{b}]", s) for b, s in enumerate(array)], "dense"
+    sequences = [_as_sequence(s, shape, dtype, n) for n, s in items]
+    for (n, _), sequence in zip(items, sequences, strict=True):
+        if len(sequence) < min_length:
             raise DataError(
-                f"{name} has shape {array.shape}, a batch of no sequences; pass at least one."
+                f"{n} has {len(sequence)} time steps, but the network wants at least {min_length}; "
+                "remove it, or lower min_length in SequenceInput."
             )
-        items = [(f"{name}[{b}]", s) for b, s in enumerate(array)]
-        return Batch([_as_sequence(s, features, dtype, n) for n, s in items], "dense")
-    return Batch([_as_sequence(array, features, dtype, name)], "single")
+    return Batch(sequences, form)
 
 
 def as_step(
-    x: Any, features: int, dtype: Any, name: str = "x_t", streams: int | None = None
+    x: Any,
+    features: int | tuple[int, ...],
+    dtype: Any,
+    name: str = "x_t",
+    streams: int | None = None,
 ) -> Array:
     """Check one time step and bring it to the dtype of the network.
 
     Parameters
     ----------
-    x : (D,) one time step, or (n, D) that of n streams
-    features : D that the network wants
+    x : (*shape) one time step, or (n, *shape) that of n streams
+    features : what the network wants as one step, as for `as_batch`
     dtype : of the network
     name : of the argument, for the messages
     streams : n, or None for a single stream
 
     Returns
     -------
-    (1, D), or (n, D)
+    (1, *shape), or (n, *shape)
 
     Raises
     ------
     DataError
         Another shape, not a number, NaN or infinite.
     """
-    array = _as_array(x, name)
+    shape = _as_shape(features)
+    array = _as_array(x, name, shape)
+    one = "pass one number for each feature" if len(shape) == 1 else f"pass {_one_of(shape)}"
     if streams is None:
-        if array.shape != (features,):
+        if array.shape != shape:
             raise DataError(
                 f"{name} has shape {array.shape}, but one time step of this network is "
-                f"({features},); pass one number for each feature."
+                f"{shape}; {_no_channels(array, shape, name) or one}."
             )
         return _converted(array[None], dtype, name)
-    if array.shape != (streams, features):
+    if array.shape != (streams, *shape):
+        each = "pass one row for each stream" if len(shape) == 1 else f"{one} for each stream"
         raise DataError(
             f"{name} has shape {array.shape}, but one time step of these {streams} streams is "
-            f"({streams}, {features}); pass one row for each stream."
+            f"{(streams, *shape)}; {_no_channels(array, shape, name) or each}."
         )
     return _converted(array, dtype, name, "stream")
 
 
-def _as_sequence(x: Any, features: int, dtype: Any, name: str) -> Array:
-    array = _as_array(x, name)
-    wanted = f"the network wants (T, {features}), T time steps of {features} features"
-    if array.ndim != 2:
-        hint = (
-            f"pass {name}[:, None] if it is one feature over time"
-            if array.ndim == 1 and features == 1
-            else "give each sequence two axes, time then features"
-        )
-        raise DataError(f"{name} has shape {array.shape}, but {wanted}; {hint}.")
-    if array.shape[1] != features:
-        hint = "check the number of features"
-        if array.shape[0] == features:
-            hint = f"it looks transposed: pass {name}.T"
-        elif array.shape[1] > 0:
-            hint += f", or build the network with SequenceInput({array.shape[1]})"
+def _as_sequence(x: Any, shape: tuple[int, ...], dtype: Any, name: str) -> Array:
+    array = _as_array(x, name, shape)
+    wanted = f"the network wants {_axes(shape)}, T time steps of {_named(shape)}"
+    if array.ndim != len(shape) + 1 or array.shape[1:] != shape:
+        hint = (_vector_hint if len(shape) == 1 else _image_hint)(array, shape, name)
         raise DataError(f"{name} has shape {array.shape}, but {wanted}; {hint}.")
     if len(array) == 0:
         raise DataError(
@@ -129,12 +143,54 @@ def _as_sequence(x: Any, features: int, dtype: Any, name: str) -> Array:
     return _converted(array, dtype, name)
 
 
-def _as_array(x: Any, name: str) -> Array:
+def _vector_hint(array: Array, shape: tuple[int, ...], name: str) -> str:
+    """What to do about an array that is not (T, D)."""
+    (features,) = shape
+    if array.ndim != 2:
+        if array.ndim == 1 and features == 1:
+            return f"pass {name}[:, None] if it is one feature over time"
+        return "give each sequence two axes, time then features"
+    if array.shape[0] == features:
+        return f"it looks transposed: pass {name}.T"
+    hint = "check the number of features"
+    if array.shape[1] > 0:
+        hint += f", or build the network with SequenceInput({array.shape[1]})"
+    return hint
+
+
+def _image_hint(array: Array, shape: tuple[int, ...], name: str) -> str:
+    """What to do about an array that is not (T, h, w, c) or (T, h, w, d, c)."""
+    axes = "(T, h, w, c)" if len(shape) == 3 else "(T, h, w, d, c)"
+    if array.ndim == len(shape) + 1 and array.shape[1:] == (shape[-1], *shape[:-1]):
+        return f"its channels come first: pass np.moveaxis({name}, 1, -1)"
+    if hint := _no_channels(array, shape, name):
+        return hint
+    if array.shape == shape:
+        return f"it is a single {_noun(shape)}: pass {name}[None] as a sequence of one step"
+    if array.ndim == len(shape) + 1:
+        if array.shape[:-1] == shape:
+            return f"time is its last axis: pass np.moveaxis({name}, -1, 0)"
+        if all(array.shape):
+            size = ", ".join(map(str, array.shape[1:]))
+            return f"resize the {_noun(shape)}s, or build the network with SequenceInput([{size}])"
+    return f"give each sequence the axes {axes}, channels last"
+
+
+def _no_channels(array: Array, shape: tuple[int, ...], name: str) -> str:
+    """The way out for images without a channel axis; "" for anything else."""
+    space = shape[:-1]
+    if space and shape[-1] == 1 and array.shape[-len(space) :] == space and array.shape != shape:
+        return f"add the channel axis: pass {name}[..., None]"
+    return ""
+
+
+def _as_array(x: Any, name: str, shape: tuple[int, ...]) -> Array:
     try:
         array = np.asarray(x)
     except ValueError as error:
+        axes = "(T, D)" if len(shape) == 1 else _axes(shape)
         raise DataError(
-            f"{name} holds rows of different lengths, but one sequence is a full array (T, D); "
+            f"{name} holds rows of different lengths, but one sequence is a full array {axes}; "
             "pass a list of arrays for sequences of different lengths."
         ) from error
     if array.dtype.kind not in "iuf":
@@ -146,13 +202,15 @@ def _as_array(x: Any, name: str) -> Array:
 
 
 def _converted(array: Array, dtype: Any, name: str, row: str = "time step") -> Array:
-    finite = np.isfinite(array)
-    if not finite.all():
-        at = tuple(int(i) for i in np.argwhere(~finite)[0])
-        raise DataError(
-            f"{name} holds {array[at]} at {_place(at, row)} ({int((~finite).sum())} such values), "
-            "but every value must be finite; remove or fill them first."
-        )
+    """The numbers in the dtype of the network, all of them finite."""
+    if array.dtype.kind == "f":
+        finite = np.isfinite(array)
+        if not finite.all():
+            at = tuple(int(i) for i in np.argwhere(~finite)[0])
+            raise DataError(
+                f"{name} holds {array[at]} at {_place(at, row)} ({int((~finite).sum())} such "
+                "values), but every value must be finite; remove or fill them first."
+            )
     with np.errstate(over="ignore"):
         out = np.ascontiguousarray(array, dtype=dtype)
     if out.dtype.itemsize < array.dtype.itemsize and not np.isfinite(out).all():
@@ -164,5 +222,30 @@ def _converted(array: Array, dtype: Any, name: str, row: str = "time step") -> A
     return out
 
 
+def _as_shape(features: int | tuple[int, ...]) -> tuple[int, ...]:
+    return features if isinstance(features, tuple) else (int(features),)
+
+
+def _axes(shape: tuple[int, ...]) -> str:
+    return f"(T, {', '.join(map(str, shape))})"
+
+
+def _named(shape: tuple[int, ...]) -> str:
+    if len(shape) == 1:
+        return f"{shape[0]} features"
+    size = "x".join(map(str, shape[:-1]))
+    return f"{size} {_noun(shape)}s with {shape[-1]} channel{'s' if shape[-1] > 1 else ''}"
+
+
+def _noun(shape: tuple[int, ...]) -> str:
+    return "image" if len(shape) == 3 else "volume"
+
+
+def _one_of(shape: tuple[int, ...]) -> str:
+    return f"one {_noun(shape)}, channels last"
+
+
 def _place(at: tuple[int, ...], row: str) -> str:
-    return f"{row} {at[0]}, feature {at[1]}"
+    if len(at) == 2:
+        return f"{row} {at[0]}, feature {at[1]}"
+    return f"{row} {at[0]}, {'pixel' if len(at) == 4 else 'voxel'} {at[1:-1]}, channel {at[-1]}"

@@ -14,6 +14,8 @@ from minilstm.errors import DataError
 
 Array = NDArray[Any]
 
+NO_CLASS = -1  # the class number of a label that is ignored
+
 
 def as_labels(y: Any, batch: Batch, output_mode: str, name: str = "y") -> list[Array]:
     """Check that labels fit their sequences.
@@ -78,8 +80,16 @@ def as_labels(y: Any, batch: Batch, output_mode: str, name: str = "y") -> list[A
     return out
 
 
-def find_classes(labels: Sequence[Array], name: str = "y") -> Array:
+def find_classes(
+    labels: Sequence[Array], name: str = "y", ignored: Sequence[str | int] = ()
+) -> Array:
     """Sorted distinct labels.
+
+    Parameters
+    ----------
+    labels : list of arrays of strings or integers, from `as_labels`
+    name : of the argument, for the messages
+    ignored : labels that are no class, such as "" or -1 at steps that nobody has labelled
 
     Raises
     ------
@@ -88,7 +98,7 @@ def find_classes(labels: Sequence[Array], name: str = "y") -> Array:
 
     Examples
     --------
-    >>> find_classes([np.array(["b", "a"]), np.array(["b"])]).tolist()
+    >>> find_classes([np.array(["b", "a"]), np.array(["b", ""])], ignored=[""]).tolist()
     ['a', 'b']
     """
     kinds = {"text" if a.dtype.kind == "U" else "whole numbers" for a in labels}
@@ -97,6 +107,12 @@ def find_classes(labels: Sequence[Array], name: str = "y") -> Array:
             f"{name} mixes text and whole numbers as labels; use one kind for all sequences."
         )
     classes = np.unique(np.concatenate([np.unique(a) for a in labels]))  # (C,)
+    classes = classes[~_is_ignored(classes, ignored)]
+    if len(classes) == 0:
+        raise DataError(
+            f"{name} holds no label but the ignored ones, but a classifier needs at least two "
+            "classes; check which labels are ignored."
+        )
     if len(classes) < 2:
         raise DataError(
             f"{name} holds one class only, {classes[0].item()!r}, but a classifier needs at least "
@@ -105,8 +121,20 @@ def find_classes(labels: Sequence[Array], name: str = "y") -> Array:
     return classes
 
 
-def to_targets(labels: Sequence[Array], classes: Array, name: str = "y") -> list[NDArray[np.int64]]:
-    """Class numbers, 0 to C - 1, in the order of `classes`.
+def to_targets(
+    labels: Sequence[Array],
+    classes: Array,
+    name: str = "y",
+    ignored: Sequence[str | int] = (),
+) -> list[NDArray[np.int64]]:
+    """Class numbers, 0 to C - 1, in the order of `classes`; -1 for labels that are ignored.
+
+    Parameters
+    ----------
+    labels : list of arrays of strings or integers, from `as_labels`
+    classes : (C,) the classes of the network
+    name : of the argument, for the messages
+    ignored : labels that count nowhere, whether or not they are among the classes
 
     Raises
     ------
@@ -117,6 +145,8 @@ def to_targets(labels: Sequence[Array], classes: Array, name: str = "y") -> list
     --------
     >>> [t.tolist() for t in to_targets([np.array(["b", "a"])], np.array(["a", "b"]))]
     [[1, 0]]
+    >>> to_targets([np.array([7, -1])], np.array([5, 7]), ignored=[-1])[0].tolist()
+    [1, -1]
     """
     out = []
     order = np.argsort(classes)  # (C,)
@@ -126,8 +156,10 @@ def to_targets(labels: Sequence[Array], classes: Array, name: str = "y") -> list
             found = np.searchsorted(classes, array, sorter=order)  # (T,)
             place = order[np.minimum(found, len(classes) - 1)].astype(np.int64)
             known = classes[place] == array
-        if not known.all():
-            stranger = array[~known][0].item()
+        left_out = _is_ignored(array, ignored)  # (T,)
+        place[left_out] = NO_CLASS
+        if not (known | left_out).all():
+            stranger = array[~(known | left_out)][0].item()
             raise DataError(
                 f"{name} holds the label {stranger!r} (sequence {b}), which is not among the "
                 f"network's {len(classes)} classes {_shown(classes)}; remove it, or train with it."
@@ -176,6 +208,21 @@ def scores_to_labels(scores: Any, classes: ArrayLike | None) -> Any:
     if np.isnan(array).any():
         raise DataError("scores holds NaN, so no class is the largest; check the network's input.")
     return names[array.argmax(axis=-1)]
+
+
+def _is_ignored(labels: Array, ignored: Sequence[str | int]) -> NDArray[np.bool_]:
+    """Which labels are among the ignored ones, (T,); a number and its digits are not the same."""
+    listed = [ignored] if isinstance(ignored, (str, int, np.integer)) else list(ignored)
+    for label in listed:
+        if isinstance(label, bool) or not isinstance(label, (str, int, np.integer)):
+            raise TypeError(
+                f"a label to ignore is {label!r}; give strings or whole numbers, like the labels."
+            )
+    out = np.zeros(len(labels), np.bool_)
+    for label in listed:
+        if isinstance(label, str) == (labels.dtype.kind == "U"):
+            out |= labels == label
+    return out
 
 
 def _flat(y: Any, name: str) -> Array:

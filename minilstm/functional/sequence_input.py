@@ -1,75 +1,226 @@
-"""The sequence input's normalisation, forward and backward.
-Statistics are taken over real steps only, one number a channel.
+"""The sequence input's normalisations, forward and backward, and the statistics they need.
+Statistics are constants of the training data: they are taken over real steps and never learned.
 
-Axes: N rows, D features (channels).
+Axes: N rows (steps of all sequences), then the shape of one step: (D,) features of a vector,
+(h, w, c) an image, (h, w, d, c) a volume, channels always last. Every normalisation is one
+equation with its own constants, each of a shape that broadcasts against a step::
+
+    y = (x - shift) / scale + offset                                                        (1)
+
+    normalization        shift    scale                offset
+    "zerocenter"         mean     1                    0
+    "zscore"             mean     standard deviation   0
+    "rescale-symmetric"  min      (max - min) / 2      -1     so that y runs from -1 to 1
+    "rescale-zero-one"   min      max - min            0      so that y runs from 0 to 1
+
+Where a deviation or a range is 0, scale is 1 and offset 0: a value that never changes becomes 0.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[Any]
+Statistics = dict[str, NDArray[np.float64]]
+
+#: the statistics that each normalisation uses
+USES: dict[str, tuple[str, ...]] = {
+    "none": (),
+    "zerocenter": ("mean",),
+    "zscore": ("mean", "standard_deviation"),
+    "rescale-symmetric": ("min", "max"),
+    "rescale-zero-one": ("min", "max"),
+}
+_BLOCK = 1 << 18  # numbers that are looked at together: 2 MiB of float64, whatever the data
+
+
+class Affine(NamedTuple):
+    """The constants of equation (1), in the dtype of the rows; None stands for 1 or 0."""
+
+    shift: Array
+    scale: Array | None
+    offset: Array | None
+
+
+def statistics_shape(shape: tuple[int, ...], dimension: str) -> tuple[int, ...]:
+    """Shape of the statistics of steps of a given shape.
+
+    Parameters
+    ----------
+    shape : of one step, channels last
+    dimension : "channel", pooled over space; "element", each number by itself; "all", one number
+
+    Returns
+    -------
+    (D,) for vectors, (1, 1, c) or (h, w, c) for images, volumes likewise, () for "all"
+
+    Examples
+    --------
+    >>> [statistics_shape((28, 28, 3), d) for d in ("channel", "element", "all")]
+    [(1, 1, 3), (28, 28, 3), ()]
+    """
+    if dimension == "all":
+        return ()
+    return shape if dimension == "element" else (1,) * (len(shape) - 1) + shape[-1:]
+
+
+def statistics(sequences: Sequence[Array], dimension: str, kind: str) -> Statistics:
+    """What a normalisation needs to know of the training data.
+
+    Parameters
+    ----------
+    sequences : list of B arrays (T_b, *shape) of any real dtype, T_b at least 1
+    dimension : "channel", "element" or "all"; see `statistics_shape`
+    kind : the normalisation, such as "zscore"
+
+    Returns
+    -------
+    dict with those of "mean", "standard_deviation", "min", "max" that it uses, float64. The
+    standard deviation is that of all steps, divided by their number.
+
+    Notes
+    -----
+    The data are read in blocks, so nothing as large as a sequence is copied. Two passes: the
+    second sums squares about the mean of the first. Both look at the distance from the first
+    step, which is exactly 0 for data that never change, and so is their deviation then.
+
+    Examples
+    --------
+    >>> x = [np.array([[1.0, 10.0]]), np.array([[3.0, 10.0], [5.0, 10.0]])]
+    >>> {name: a.round(3).tolist() for name, a in statistics(x, "channel", "zscore").items()}
+    {'mean': [3.0, 10.0], 'standard_deviation': [1.633, 0.0]}
+    >>> float(statistics(x, "all", "rescale-symmetric")["max"])
+    10.0
+    """
+    shape = sequences[0].shape[1:]
+    kept = statistics_shape(shape, dimension)
+    # Axes of a block (steps, *shape) that are pooled; for "all" they are all of them.
+    wide = kept or (1,) * len(shape)
+    axes = (0, *(n + 1 for n in range(len(shape)) if wide[n] == 1))
+    if kind.startswith("rescale"):
+        low, high = np.full(wide, np.inf), np.full(wide, -np.inf)
+        for block in _blocks(sequences):
+            low = np.minimum(low, block.min(axis=axes).reshape(wide))
+            high = np.maximum(high, block.max(axis=axes).reshape(wide))
+        return {k: a.reshape(kept).astype(np.float64) for k, a in (("min", low), ("max", high))}
+    count = sum(s.size for s in sequences) / np.prod(wide)
+    first = sequences[0][(slice(0, 1), *(slice(0, n) for n in wide))]  # (1, *wide)
+    first = first.reshape(wide).astype(np.float64)
+    away = np.zeros(wide)
+    for block in _blocks(sequences):
+        away += np.subtract(block, first, dtype=np.float64).sum(axis=axes).reshape(wide)
+    away /= count
+    found = {"mean": (first + away).reshape(kept)}
+    if "standard_deviation" in USES[kind]:
+        squares = np.zeros(wide)
+        for block in _blocks(sequences):
+            d = np.subtract(block, first, dtype=np.float64)  # (steps, *shape)
+            d -= away
+            d *= d
+            squares += d.sum(axis=axes).reshape(wide)
+        found["standard_deviation"] = np.sqrt(squares / count).reshape(kept)
+    return found
+
+
+def coefficients(kind: str, values: Mapping[str, ArrayLike], dtype: Any) -> Affine:
+    """The constants of equation (1) from the statistics.
+
+    Parameters
+    ----------
+    kind : the normalisation
+    values : the statistics that it uses, by name, of shapes that broadcast against a step
+    dtype : of the rows; a scale that is 0 there counts as 0
+
+    Returns
+    -------
+    Affine
+
+    Examples
+    --------
+    >>> values = {"min": [0.0, 7.0], "max": [4.0, 7.0]}
+    >>> [a.tolist() for a in coefficients("rescale-symmetric", values, "float32")]
+    [[0.0, 7.0], [2.0, 1.0], [-1.0, 0.0]]
+    """
+    given = {name: np.asarray(v, np.float64) for name, v in values.items()}
+    if kind == "zerocenter":
+        return Affine(given["mean"].astype(dtype), None, None)
+    if kind == "zscore":
+        shift, scale = given["mean"], given["standard_deviation"]
+    else:
+        shift, scale = given["min"], given["max"] - given["min"]
+        scale = scale / 2 if kind == "rescale-symmetric" else scale
+    scale = scale.astype(dtype)
+    flat = scale == 0
+    offset = np.where(flat, 0, -1).astype(dtype) if kind == "rescale-symmetric" else None
+    return Affine(shift.astype(dtype), np.where(flat, scale.dtype.type(1), scale), offset)
+
+
+def normalize_forward(x: Array, affine: Affine) -> Array:
+    """Shift and scale every step: equation (1).
+
+    Parameters
+    ----------
+    x : (N, *shape) rows
+    affine : from `coefficients`, in the dtype of x
+
+    Returns
+    -------
+    y : (N, *shape), a new array
+
+    Examples
+    --------
+    >>> affine = coefficients("zerocenter", {"mean": [1.0, 1.0]}, "float64")
+    >>> normalize_forward(np.array([[1.0, 2.0]]), affine).tolist()
+    [[0.0, 1.0]]
+    """
+    y = x - affine.shift  # (N, *shape) (1)
+    if affine.scale is not None:
+        y /= affine.scale
+    if affine.offset is not None:
+        y += affine.offset
+    return y
+
+
+def normalize_backward(dy: Array, affine: Affine) -> Array:
+    """Gradient with respect to the input; the statistics are constants of the data.
+
+    Parameters
+    ----------
+    dy : (N, *shape) gradient of the loss with respect to the output
+    affine : of the forward pass
+
+    Returns
+    -------
+    dx : (N, *shape); dy itself where nothing is divided
+
+    Examples
+    --------
+    >>> affine = coefficients("zscore", {"mean": [5.0], "standard_deviation": [4.0]}, "float64")
+    >>> normalize_backward(np.ones((1, 1)), affine).tolist()
+    [[0.25]]
+    """
+    # (1) y = (x - shift) / scale + offset
+    return dy if affine.scale is None else dy / affine.scale  # (N, *shape)
 
 
 def channel_mean(sequences: Sequence[Array]) -> NDArray[np.float64]:
     """Mean of each channel over all steps of all sequences.
-
-    Parameters
-    ----------
-    sequences : list of arrays (T_b, D)
-
-    Returns
-    -------
-    (D,) float64, whatever the dtype of the data
 
     Examples
     --------
     >>> channel_mean([np.array([[1.0, 10.0]]), np.array([[3.0, 20.0], [5.0, 30.0]])]).tolist()
     [3.0, 20.0]
     """
-    total = np.sum([s.sum(axis=0, dtype=np.float64) for s in sequences], axis=0)  # (D,)
-    mean: NDArray[np.float64] = total / sum(len(s) for s in sequences)
-    return mean
+    return statistics(sequences, "channel", "zerocenter")["mean"]  # (D,)
 
 
-def zerocenter_forward(x: Array, mean: Array) -> Array:
-    """Subtract the mean of each channel: y = x - mean.   (1)
-
-    Parameters
-    ----------
-    x : (N, D) rows
-    mean : (D,) in the dtype of x
-
-    Returns
-    -------
-    y : (N, D)
-
-    Examples
-    --------
-    >>> zerocenter_forward(np.array([[1.0, 2.0]]), np.array([1.0, 1.0])).tolist()
-    [[0.0, 1.0]]
-    """
-    return x - mean  # (N, D) (1)
-
-
-def zerocenter_backward(dy: Array) -> Array:
-    """Gradient with respect to the input; the mean is a constant of the data.
-
-    Parameters
-    ----------
-    dy : (N, D) gradient of the loss with respect to the output
-
-    Returns
-    -------
-    dx : (N, D)
-
-    Examples
-    --------
-    >>> zerocenter_backward(np.ones((1, 2))).tolist()
-    [[1.0, 1.0]]
-    """
-    return dy  # (1) y = x - mean
+def _blocks(sequences: Sequence[Array]) -> Iterator[Array]:
+    """The steps of all sequences, a few at a time."""
+    for sequence in sequences:
+        steps = max(1, _BLOCK // max(1, sequence[0].size))
+        for n in range(0, len(sequence), steps):
+            yield sequence[n : n + steps]

@@ -1,8 +1,10 @@
-"""The sequence input layer: says how many features a step has, and how they are normalised.
-With "zerocenter" it subtracts the training mean of each channel, wherever the network runs."""
+"""The sequence input layer: says what one step is, and how it is normalised.
+The equations and the statistics are in `minilstm.functional.sequence_input`."""
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -11,7 +13,14 @@ from numpy.typing import ArrayLike
 
 from minilstm.backend import Backend
 from minilstm.functional.lstm import LSTMState
-from minilstm.functional.sequence_input import zerocenter_backward, zerocenter_forward
+from minilstm.functional.sequence_input import (
+    USES,
+    Affine,
+    coefficients,
+    normalize_backward,
+    normalize_forward,
+    statistics,
+)
 from minilstm.layers.base import (
     Array,
     Layer,
@@ -22,65 +31,165 @@ from minilstm.layers.base import (
     check_choice,
     check_size,
 )
+from minilstm.layers.input_options import (
+    checked_input_size,
+    checked_statistic,
+    one_line,
+    property_block,
+)
+
+Function = Callable[[Array], Array]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SequenceInput(Layer):
-    """Input of sequences (T, D).
+    """Input of sequences of vectors (T, D), images (T, h, w, c) or volumes (T, h, w, d, c).
 
     Parameters
     ----------
-    input_size : D, features of one step
-    normalization : "none" or "zerocenter" (subtract `mean`)
-    mean : (D,) mean of each channel; None lets training compute it over all real steps.
-        Training computes it anew even if given, unless ``reset_input_normalization=False``.
+    input_size : D, features of one step; or the size of one image [h, w, c], of one volume
+        [h, w, d, c], as a list, tuple or array of integers
+    normalization : "none"; "zerocenter", subtract `mean`; "zscore", then also divide by
+        `standard_deviation`; "rescale-symmetric", from `min` and `max` to -1 and 1;
+        "rescale-zero-one", to 0 and 1; or a function f(rows) of the rows (N, *shape) of any
+        number of steps in any order, which gives back as many of the same shape
+    mean, standard_deviation, min, max : the statistics that the normalisation uses: (D,) for
+        vectors, (1, 1, c) or (h, w, c) for images, volumes likewise, or one number. None lets
+        training compute them over all real steps, which it does even if they are given, unless
+        ``reset_input_normalization=False``.
+    normalization_dimension : what training computes one statistic for: "channel", pooled over
+        space; "element", each number of a step; "all", one for everything. "auto" means channel,
+        or element where statistics of such a shape are given.
+    min_length : steps that every sequence must have, in training and prediction
     name : name in the network; "" lets the network choose
+
+    Notes
+    -----
+    Where a deviation or a range is 0 nothing is divided there, and the data of the training
+    become 0. Standard deviations are those of all steps, divided by their number.
+
+    A function is not differentiated through: `backward` gives None in place of dx, and a network
+    with a function cannot be saved.
 
     Examples
     --------
     >>> SequenceInput(12).label
     'Sequence input with 12 dimensions'
+    >>> print(SequenceInput([28, 28, 1], "zerocenter", name="video"))
+    SequenceInput with properties:
+        name:                    'video'
+        input_size:              (28, 28, 1)
+        min_length:              1
+      Hyperparameters
+        normalization:           'zerocenter'
+        normalization_dimension: 'auto'
+        mean:                    None
     """
 
-    input_size: int
-    normalization: str = "none"
+    input_size: Any  # int for vectors, tuple of ints for images and volumes
+    normalization: str | Function = "none"
     mean: ArrayLike | None = None
+    normalization_dimension: str = "auto"
+    standard_deviation: ArrayLike | None = None
+    min: ArrayLike | None = None
+    max: ArrayLike | None = None
+    min_length: int = 1
     kind: ClassVar[str] = "sequence_input"
+    #: fields that hold arrays, which files keep beside the learnables
+    arrays: ClassVar[tuple[str, ...]] = ("mean", "standard_deviation", "min", "max")
 
     def __post_init__(self) -> None:
-        check_size("SequenceInput", "input_size", self.input_size)
-        check_choice("SequenceInput", "normalization", self.normalization, ("none", "zerocenter"))
-        if self.mean is None:
-            return
-        mean = np.array(self.mean, np.float64)  # (D,)
-        if mean.shape != (self.input_size,) or not np.isfinite(mean).all():
-            raise ValueError(
-                f"SequenceInput: mean has shape {mean.shape}; give one finite number for each of "
-                f"the {self.input_size} channels, shape ({self.input_size},)."
-            )
-        if self.normalization != "zerocenter":
-            raise ValueError(
-                "SequenceInput: a mean was given but normalization is 'none'; "
-                "set normalization='zerocenter' to use it."
-            )
-        mean.flags.writeable = False
-        object.__setattr__(self, "mean", mean)
+        object.__setattr__(self, "input_size", checked_input_size(self.input_size))
+        if not callable(self.normalization):
+            check_choice("SequenceInput", "normalization", self.normalization, tuple(USES))
+        dimensions = ("auto", "channel", "element", "all")
+        check_choice(
+            "SequenceInput", "normalization_dimension", self.normalization_dimension, dimensions
+        )
+        check_size("SequenceInput", "min_length", self.min_length)
+        for field in self.arrays:
+            if getattr(self, field) is not None:
+                value = checked_statistic(
+                    self._who, field, getattr(self, field), self.normalization, self.shape,
+                    self.normalization_dimension,
+                )  # fmt: skip
+                object.__setattr__(self, field, value)
+        low, high = self.min, self.max
+        if low is not None and high is not None and np.any(np.asarray(low) > np.asarray(high)):
+            raise ValueError(f"{self._who}: min is above max; give the smaller values as min.")
 
     @property
-    def label(self) -> str:
-        """One line for tables."""
-        text = f"Sequence input with {self.input_size} dimensions"
-        return text if self.normalization == "none" else f"{text}, {self.normalization}"
+    def shape(self) -> Shape:
+        """Shape of one step: (D,), (h, w, c) or (h, w, d, c)."""
+        size = self.input_size
+        return size if isinstance(size, tuple) else (size,)
 
     @property
     def input_names(self) -> tuple[str, ...]:
         """None: data come from outside."""
         return ()
 
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """The shape of one step, whatever stands before."""
+        return self.shape
+
+    def output_shapes(self, input_shapes: Sequence[Shape]) -> tuple[Shape, ...]:
+        """The same, as there may be no input."""
+        return (self.shape,)
+
     @property
-    def shape(self) -> Shape:
-        """Shape of one step."""
-        return (self.input_size,)
+    def label(self) -> str:
+        """One line for tables."""
+        text = f"Sequence input with {'x'.join(map(str, self.shape))} dimensions"
+        if self.normalization == "none":
+            return text
+        return f"{text}, {self._normalization_name()}"
+
+    def with_statistics(self, sequences: Sequence[Array], reset: bool = True) -> SequenceInput:
+        """The layer with the statistics of training data.
+
+        Parameters
+        ----------
+        sequences : list of B arrays (T_b, *shape), not normalised
+        reset : compute them anew even if given; False computes only those that are missing
+
+        Returns
+        -------
+        SequenceInput; this one itself if there is nothing to compute
+        """
+        kind = self.normalization
+        if callable(kind):
+            return self
+        wanted = [name for name in USES[kind] if reset or getattr(self, name) is None]
+        if not wanted:
+            return self
+        found = statistics(sequences, self._dimension(reset), kind)
+        changed: dict[str, Any] = {name: found[name] for name in wanted}
+        return dataclasses.replace(self, **changed)
+
+    def affine(self, dtype: Any) -> Affine | None:
+        """The constants of the normalisation in the dtype of the rows; None for "none".
+
+        Raises
+        ------
+        ValueError
+            Statistics are missing, or the normalisation is a function.
+        """
+        kind = self.normalization
+        if kind == "none":
+            return None
+        if callable(kind):
+            raise ValueError(f"{self._who}: the normalization is a function, not an equation.")
+        values = {}
+        for name in USES[kind]:
+            value = getattr(self, name)
+            if value is None:
+                raise ValueError(
+                    f"the layer {self.name!r} has normalization {kind!r} but no {name}; train the "
+                    f"network, or give SequenceInput its {name}."
+                )
+            values[name] = value
+        return coefficients(kind, values, dtype)
 
     def forward(
         self,
@@ -90,16 +199,13 @@ class SequenceInput(Layer):
         state: LSTMState | None,
         training: Training | None = None,
     ) -> tuple[Signal, LSTMState | None, Any]:
-        """Subtract the mean where asked."""
-        if self.normalization == "none":
+        """Normalise every step; the cache is the constants of the equation."""
+        if callable(self.normalization):
+            return Signal(self._applied(signal.rows), signal.active), None, self.normalization
+        affine = self.affine(signal.rows.dtype)
+        if affine is None:
             return signal, None, None
-        if self.mean is None:
-            raise ValueError(
-                f"the layer {self.name!r} has normalization 'zerocenter' but no mean; train the "
-                "network, or give SequenceInput its mean."
-            )
-        mean = np.asarray(self.mean, signal.rows.dtype)  # (D,)
-        return Signal(zerocenter_forward(signal.rows, mean), signal.active), None, None
+        return Signal(normalize_forward(signal.rows, affine), signal.active), None, affine
 
     def backward(
         self,
@@ -110,5 +216,62 @@ class SequenceInput(Layer):
         need_dx: bool,
         spend_cache: bool = False,
     ) -> tuple[Array | None, dict[str, Array], LSTMState | None]:
-        """The gradient passes through unchanged."""
-        return zerocenter_backward(dy), {}, None
+        """dx of the equation; None if it is not needed or the normalisation is a function."""
+        if not need_dx or callable(cache):
+            return None, {}, None
+        return (dy if cache is None else normalize_backward(dy, cache)), {}, None
+
+    def config(self) -> dict[str, Any]:
+        """The options as plain values, enough to build the layer again.
+
+        Raises
+        ------
+        ValueError
+            The normalisation is a function.
+        """
+        if callable(self.normalization):
+            raise ValueError(
+                f"{self._who}: normalization is the function {self._normalization_name()}, which "
+                "cannot be saved; normalise the data first, and build the network without it."
+            )
+        options = super().config()
+        size = self.input_size
+        return {**options, "input_size": list(size) if isinstance(size, tuple) else size}
+
+    def __repr__(self) -> str:
+        return one_line(self, always=("name", "input_size", "normalization", "mean"))
+
+    def __str__(self) -> str:
+        used = () if callable(self.normalization) else USES[self.normalization]
+        normalised = ("normalization", *(("normalization_dimension", *used) if used else ()))
+        return property_block(self, ("name", "input_size", "min_length"), normalised)
+
+    @property
+    def _who(self) -> str:
+        return f"SequenceInput {self.name!r}" if self.name else "SequenceInput"
+
+    def _normalization_name(self) -> str:
+        return str(getattr(self.normalization, "__name__", self.normalization))
+
+    def _dimension(self, reset: bool) -> str:
+        """What "auto" stands for."""
+        if self.normalization_dimension != "auto":
+            return self.normalization_dimension
+        given = [np.shape(v) for v in map(self.__getattribute__, self.arrays) if v is not None]
+        if self.shape in given:
+            return "element"
+        return "all" if given and not reset and not any(given) else "channel"
+
+    def _applied(self, rows: Array) -> Array:
+        """What the function makes of the rows, in their dtype."""
+        assert callable(self.normalization)  # the caller has checked
+        # A copy, as the function may write into it; real, though gradients are checked in complex.
+        out = np.asarray(self.normalization(rows.real.copy()))
+        real = out.shape == rows.shape and out.dtype.kind in "iuf"
+        if not real or not np.isfinite(out).all():
+            what = "numbers that are not finite" if real else f"{out.dtype} of shape {out.shape}"
+            raise ValueError(
+                f"{self._who}: the function {self._normalization_name()} made {what} from rows of "
+                f"shape {rows.shape}; return finite real numbers of the same shape."
+            )
+        return out.astype(rows.dtype, copy=False)

@@ -1,0 +1,246 @@
+"""The reference's padding, for who wants its figures: sequences of a mini-batch at one length.
+Nothing here is on by default, as our batches are ragged and compute no padded step.
+
+Padded steps are real steps to a network: it runs through them, and normalisations count them.
+Padded class numbers are -1, which is no class; padded responses have the value of the padding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minilstm.errors import DataError
+
+Array = NDArray[Any]
+Mask = NDArray[np.bool_]
+
+NO_CLASS = -1
+
+
+class Padded(NamedTuple):
+    """Sequences of one length as one array, and which of their steps are real."""
+
+    data: Array  # (B, L, *shape)
+    mask: Mask  # (B, L), True at real steps
+
+
+class PaddedBatch(NamedTuple):
+    """A mini-batch at one length: what `minilstm.functional.ragged.pack` then takes."""
+
+    sequences: list[Array]  # B arrays (L, *shape)
+    targets: list[Array]  # B arrays (L,) or (L, R); untouched where they are one a sequence
+    masks: list[Mask]  # B arrays (L,), True at real steps
+
+
+def pad_sequences(
+    sequences: Sequence[Any],
+    length: int | str = "longest",
+    direction: str = "right",
+    value: float = 0.0,
+) -> Padded:
+    """Pad or truncate sequences to one length.
+
+    Parameters
+    ----------
+    sequences : list of B arrays (T_b, *shape), all of one shape of step
+    length : "longest" pads to the longest sequence, "shortest" truncates to the shortest, a whole
+        number L does both
+    direction : "right" pads and truncates at the end, "left" at the start
+    value : of padded steps
+
+    Returns
+    -------
+    data : (B, L, *shape), of the dtype that holds all sequences
+    mask : (B, L) bool, True at real steps
+
+    Raises
+    ------
+    DataError
+        The sequences do not fit together, or their dtype cannot hold the value.
+    ValueError
+        An option is not one of the above.
+
+    Examples
+    --------
+    >>> data, mask = pad_sequences([[1.0, 2.0, 3.0], [4.0]], direction="left")
+    >>> data.tolist(), mask.tolist()
+    ([[1.0, 2.0, 3.0], [0.0, 0.0, 4.0]], [[True, True, True], [False, False, True]])
+    >>> pad_sequences([[1.0, 2.0, 3.0], [4.0]], "shortest").data.tolist()
+    [[1.0], [4.0]]
+    """
+    check_padding(length, direction, value)
+    if not isinstance(sequences, (list, tuple, np.ndarray)) or len(sequences) == 0:
+        raise DataError(
+            f"sequences is {sequences!r}, but a list of at least one array is wanted; "
+            "pass [array] for a single sequence."
+        )
+    arrays = [_as_array(s, f"sequences[{b}]") for b, s in enumerate(sequences)]
+    for b, array in enumerate(arrays):
+        if array.shape[1:] != arrays[0].shape[1:]:
+            raise DataError(
+                f"sequences[{b}] has shape {array.shape}, but sequences[0] has "
+                f"{arrays[0].shape}; they may differ in their first axis only, which is time."
+            )
+    dtype = np.result_type(*(a.dtype for a in arrays))
+    lengths = [len(a) for a in arrays]
+    ends = {"longest": max(lengths), "shortest": min(lengths)}
+    L = int(length) if not isinstance(length, str) else ends[length]
+    if min(lengths) < L and not _holds(dtype, value):
+        raise DataError(
+            f"value is {value!r}, but the sequences are {dtype}, which cannot hold it; "
+            "convert them to float64 first."
+        )
+    data = np.zeros((len(arrays), L, *arrays[0].shape[1:]), dtype)  # (B, L, *shape)
+    mask = np.zeros((len(arrays), L), np.bool_)  # (B, L)
+    for b, array in enumerate(arrays):
+        theirs, here = _overlap(len(array), L, direction)
+        if len(array) < L:
+            data[b] = value
+        data[b, here] = array[theirs]
+        mask[b, here] = True
+    return Padded(data, mask)
+
+
+def pad_batch(
+    sequences: Sequence[Array],
+    targets: Sequence[Array],
+    length: int | str = "longest",
+    direction: str = "right",
+    value: float = 0.0,
+    *,
+    last: bool = False,
+) -> PaddedBatch:
+    """A mini-batch as the reference trains on it.
+
+    Parameters
+    ----------
+    sequences : list of B arrays (T_b, *shape)
+    targets : list of B arrays: (T_b,) integers are class numbers and are padded with -1, (T_b, R)
+        floats are responses and are padded with `value`
+    length : "longest", "shortest" (truncates), or a whole number, which pads to the longest
+        sequence rounded up to a multiple of it; `split_sequences` then cuts the pieces
+    direction : "right" pads and truncates at the end, "left" at the start
+    value : of padded steps
+    last : the targets are one a sequence and stay as they are
+
+    Returns
+    -------
+    PaddedBatch
+
+    Examples
+    --------
+    >>> x, y = [np.ones((3, 1)), np.ones((1, 1))], [np.array([0, 1, 1]), np.array([1])]
+    >>> batch = pad_batch(x, y, 2)
+    >>> [a.shape for a in batch.sequences], batch.targets[1].tolist()
+    ([(4, 1), (4, 1)], [1, -1, -1, -1])
+    """
+    check_padding(length, direction, value)
+    if not isinstance(length, str):
+        longest = max(len(s) for s in sequences)
+        length = -(-longest // int(length)) * int(length)
+    data, mask = pad_sequences(sequences, length, direction, value)
+    if last:
+        return PaddedBatch(list(data), list(targets), list(mask))
+    classes = all(t.dtype.kind in "iu" for t in targets)
+    padding = NO_CLASS if classes else value
+    padded = pad_sequences(targets, len(data[0]), direction, padding).data  # (B, L) or (B, L, R)
+    return PaddedBatch(list(data), list(padded), list(mask))
+
+
+def split_sequences(arrays: Sequence[Array], size: int) -> list[list[Array]]:
+    """Cut sequences of one length into consecutive pieces, each a mini-batch of its own.
+
+    Parameters
+    ----------
+    arrays : list of B arrays (L, ...), such as sequences, targets or masks
+    size : steps of a piece; the last may be shorter
+
+    Returns
+    -------
+    list of pieces, each a list of B arrays (size, ...), views
+
+    Examples
+    --------
+    >>> [[a.tolist() for a in piece] for piece in split_sequences([np.arange(4)], 2)]
+    [[[0, 1]], [[2, 3]]]
+    """
+    return [[a[n : n + size] for a in arrays] for n in range(0, len(arrays[0]), size)]
+
+
+def trim(outputs: Sequence[Array], masks: Sequence[Mask]) -> list[Array]:
+    """What a network put out at the real steps of padded sequences.
+
+    Parameters
+    ----------
+    outputs : B arrays (L, ...), or (B, L, ...)
+    masks : B arrays (L,), or (B, L), from `pad_sequences` or `pad_batch`
+
+    Returns
+    -------
+    list of B arrays (T_b, ...); shorter where a sequence was truncated
+
+    Examples
+    --------
+    >>> data, mask = pad_sequences([[1.0, 2.0], [4.0]], direction="left")
+    >>> [a.tolist() for a in trim(data, mask)]
+    [[1.0, 2.0], [4.0]]
+    """
+    return [output[mask] for output, mask in zip(outputs, masks, strict=True)]
+
+
+def check_padding(length: Any, direction: Any, value: Any) -> None:
+    """Raise ValueError unless the options of padding are known ones.
+
+    Examples
+    --------
+    >>> check_padding("longest", "middle", 0.0)
+    Traceback (most recent call last):
+        ...
+    ValueError: direction is 'middle'; choose one of 'right', 'left'.
+    """
+    whole = isinstance(length, (int, np.integer)) and not isinstance(length, (bool, np.bool_))
+    named = isinstance(length, str) and length in ("longest", "shortest")
+    if not (named or (whole and length >= 1)):
+        raise ValueError(
+            f"length is {length!r}; choose 'longest', 'shortest', or a whole number of at least 1."
+        )
+    if direction not in ("right", "left"):
+        raise ValueError(f"direction is {direction!r}; choose one of 'right', 'left'.")
+    number = isinstance(value, (int, float, np.integer, np.floating))
+    if not number or isinstance(value, bool) or not np.isfinite(value):
+        raise ValueError(f"value is {value!r}; give one finite number.")
+
+
+def _overlap(T: int, L: int, direction: str) -> tuple[slice, slice]:
+    """Steps of a sequence that are kept, and their places in the padded one."""
+    kept = min(T, L)
+    if direction == "right":
+        return slice(0, kept), slice(0, kept)
+    return slice(T - kept, T), slice(L - kept, L)
+
+
+def _holds(dtype: np.dtype[Any], value: float) -> bool:
+    if dtype.kind == "f":
+        return abs(value) <= float(np.finfo(dtype).max)
+    bounds = np.iinfo(dtype)
+    return bounds.min <= value <= bounds.max and value == int(value)
+
+
+def _as_array(x: Any, name: str) -> Array:
+    try:
+        array = np.asarray(x)
+    except ValueError as error:
+        raise DataError(
+            f"{name} holds rows of different lengths, but one sequence is a full array; "
+            "pass a list of arrays for sequences of different lengths."
+        ) from error
+    if array.dtype.kind not in "iuf" or array.ndim == 0:
+        raise DataError(
+            f"{name} has dtype {array.dtype} and shape {array.shape}, but a sequence is an array "
+            "of real numbers (T, ...); convert it first."
+        )
+    return array

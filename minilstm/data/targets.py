@@ -1,0 +1,163 @@
+"""Checks the numbers that a network is to put out: responses of a regression, or 0 and 1.
+They come in as users have them and go out as one array for each sequence, in the batch's dtype."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minilstm.data.batch import Batch
+from minilstm.errors import DataError
+
+Array = NDArray[Any]
+
+
+def as_targets(
+    y: Any,
+    batch: Batch,
+    last: bool,
+    responses: int,
+    name: str = "y",
+    *,
+    binary: bool = False,
+) -> list[Array]:
+    """Check that targets fit their sequences and the outputs of the network.
+
+    Parameters
+    ----------
+    y : one row of R numbers a step: (T, R) for one sequence, a list of B arrays (T_b, R), or
+        (B, T, R); with `last` one row a sequence: (B, R). Without the last axis where R is 1.
+        Integers or floats of any width.
+    batch : the sequences
+    last : a target is for a whole sequence, not for each step
+    responses : R, outputs of the network
+    name : of the argument, for the messages
+    binary : every target is 0 or 1 (or bool), as "binary-crossentropy" wants them
+
+    Returns
+    -------
+    list of B arrays in the dtype of the sequences: (T_b, R), or (1, R) with `last`
+
+    Raises
+    ------
+    DataError
+        Another number of targets, another shape, not numbers, NaN or infinite, or not 0 or 1.
+
+    Examples
+    --------
+    >>> batch = Batch([np.zeros((2, 3)), np.zeros((1, 3))], "list")
+    >>> [a.tolist() for a in as_targets([[1.5, 2], [3]], batch, False, 1)]
+    [[[1.5], [2.0]], [[3.0]]]
+    >>> [a.tolist() for a in as_targets([[1, 2], [3, 4]], batch, True, 2)]
+    [[[1.0, 2.0]], [[3.0, 4.0]]]
+    """
+    B, dtype = len(batch.sequences), batch.sequences[0].dtype
+    if last:
+        rows = _rows_of_sequences(_as_array(y, name, binary), B, responses, name)  # (B, R)
+        rows = _converted(rows, dtype, name, "sequence", binary)
+        return [rows[b : b + 1] for b in range(B)]
+    if batch.form == "single" and not _is_list_of_one(y, len(batch.sequences[0]), responses):
+        items = [(name, y)]
+    else:
+        if not isinstance(y, (list, tuple, np.ndarray)) or getattr(y, "ndim", 1) == 0:
+            raise DataError(
+                f"{name} is {type(y).__name__}, but there are {B} sequences; "
+                "give a list with one array of targets for each."
+            )
+        if len(y) != B:
+            raise DataError(
+                f"{name} has targets for {len(y)} sequences, but there are {B}; "
+                "give one array of targets for each sequence."
+            )
+        items = [(f"{name}[{b}]", y[b]) for b in range(B)]
+    out = []
+    for (place, y_b), sequence in zip(items, batch.sequences, strict=True):
+        array, T = _as_array(y_b, place, binary), len(sequence)
+        if responses == 1 and array.shape == (T,):
+            array = array[:, None]  # (T, 1)
+        if array.shape != (T, responses):
+            wanted = f"({T},) or ({T}, 1)" if responses == 1 else f"({T}, {responses})"
+            hint = "" if array.shape != (responses, T) else f"; it looks transposed: pass {place}.T"
+            raise DataError(
+                f"{place} has shape {array.shape}, but its sequence has {T} time steps and the "
+                f"network puts out {_counted(responses)} a step"
+                f"{hint or f'; give one row a step, shape {wanted}'}."
+            )
+        out.append(_converted(array, dtype, place, "time step", binary))
+    return out
+
+
+def _rows_of_sequences(array: Array, B: int, responses: int, name: str) -> Array:
+    """One row a sequence, (B, R), from any of the forms that mean it."""
+    if array.shape == (B, responses):
+        return array
+    if responses == 1 and array.shape == (B,):
+        return array[:, None]
+    if B == 1 and (array.shape == (responses,) or (responses == 1 and array.ndim == 0)):
+        return array.reshape(1, responses)
+    wanted = f"({B},) or ({B}, 1)" if responses == 1 else f"({B}, {responses})"
+    raise DataError(
+        f"{name} has shape {array.shape}, but there are {B} sequences and the network puts out "
+        f"{_counted(responses)} for each; give one row a sequence, shape {wanted}."
+    )
+
+
+def _is_list_of_one(y: Any, T: int, responses: int) -> bool:
+    """Whether the targets of a single sequence came as a list of one array."""
+    if not isinstance(y, (list, tuple)) or len(y) != 1:
+        return False
+    try:
+        shape = np.shape(y[0])
+    except ValueError:
+        return False
+    return shape == (T, responses) or (responses == 1 and shape == (T,)) or len(shape) > 1
+
+
+def _as_array(y: Any, name: str, binary: bool) -> Array:
+    try:
+        array = np.asarray(y)
+    except ValueError as error:
+        raise DataError(
+            f"{name} holds rows of different lengths, but one array was wanted; give one row of "
+            "numbers a step, or one a sequence where the network keeps the last step only."
+        ) from error
+    if array.dtype.kind not in ("biuf" if binary else "iuf"):
+        raise DataError(
+            f"{name} has dtype {array.dtype}, but targets of this loss are real numbers; convert "
+            "them, or train on labels with loss='crossentropy'."
+        )
+    return array
+
+
+def _converted(array: Array, dtype: Any, name: str, row: str, binary: bool) -> Array:
+    """The numbers in the dtype of the sequences, all of them finite, and 0 or 1 if binary."""
+    finite = np.isfinite(array)
+    if not finite.all():
+        raise DataError(
+            f"{name} holds {_first(array, ~finite, row)} ({int((~finite).sum())} such values), "
+            "but every target must be finite; remove or fill them first."
+        )
+    if binary and not (fits := (array == 0) | (array == 1)).all():
+        raise DataError(
+            f"{name} holds {_first(array, ~fits, row)}, but every target of "
+            "loss='binary-crossentropy' is 0 or 1; give one column of 0 and 1 for each class."
+        )
+    with np.errstate(over="ignore"):
+        out = np.array(array, dtype=dtype, order="C")
+    if not (held := np.isfinite(out)).all():
+        raise DataError(
+            f"{name} holds {_first(array, ~held, row)}, beyond the range of {out.dtype}; "
+            "scale the targets or train with dtype='float64'."
+        )
+    return out
+
+
+def _first(array: Array, bad: NDArray[np.bool_], row: str) -> str:
+    at = tuple(int(i) for i in np.argwhere(bad)[0])
+    return f"{array[at]} at {row} {at[0]}, response {at[1]}"
+
+
+def _counted(responses: int) -> str:
+    return "1 number" if responses == 1 else f"{responses} numbers"
