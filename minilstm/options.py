@@ -20,6 +20,7 @@ from minilstm.option_checks import (
     check_flag,
     check_number,
     check_pair,
+    check_path,
     check_positive,
     check_sequence_length,
     check_share,
@@ -62,8 +63,7 @@ class TrainingOptions:
     learn_rate_schedule : how the rate changes: "none", "piecewise" (multiply it by
         `learn_rate_drop_factor` after every `learn_rate_drop_period` epochs), "warmup", "cosine",
         "cyclical", "exponential", "polynomial"; an object of `minilstm.schedules`; a function
-        (epoch, iteration) -> rate (the rate itself, not a factor); or a list of these, one after
-        another
+        (epoch, iteration) -> rate, not a factor; or a list of these, one after another
     learn_rate_drop_factor, learn_rate_drop_period : of "piecewise"
     momentum : of "sgdm", the share of the velocity that stays
     gradient_decay_factor : of "adam"
@@ -77,15 +77,13 @@ class TrainingOptions:
     shuffle : "once", "never" or "every-epoch"
     drop_partial_batch : leave out the sequences that do not fill the last mini-batch of an epoch,
         as the reference does; by default they are used
-    data_format : what the axes of an array of the training data are, a letter each: S spatial, C
-        channel, T time, B batch, such as "CTB", "TC" or "SSCTB" (a B is left out of the arrays of a
-        list); "auto" is "TC" for the arrays of a list and "BTC" for one array. Prediction does not
-        know it
+    data_format : the axes of an array of the training data, a letter each: S spatial, C channel, T
+        time, B batch, such as "CTB" or "SSCTB" (the arrays of a list have no B); "auto" is "TC" for
+        the arrays of a list and "BTC" for one array. Prediction does not know it
     input_data_formats : the reference's name of the same option
     target_data_formats : the same for targets
-    sequence_length : "ragged" computes each sequence at its own length; the reference's ways are
-        "longest" and "shortest" (of the mini-batch), and a whole number: pad to a multiple, then
-        split
+    sequence_length : "ragged" computes each sequence at its own length; "longest" and "shortest"
+        (of the mini-batch) are the reference's; a whole number pads to a multiple of it, then splits
     sequence_padding_direction, sequence_padding_value : "right" or "left", and a number; without
         effect on "ragged"
     validation_data : (x, y) to evaluate while training, or None
@@ -94,8 +92,7 @@ class TrainingOptions:
     objective_metric_name : what tells the best network: "loss", or the name of one of the metrics
     output_network : "last-iteration", "best-validation" (lowest validation loss), or "auto": last
     metrics : list of "accuracy", "fscore", "precision", "recall", "auc", "rmse" and functions
-    output_fcn : function or list of functions, called with an info record as the training proceeds;
-        one that returns True stops it
+    output_fcn : function or list of functions of an info record; one that returns True stops
     checkpoint_path : folder for networks saved on the way; "" saves none
     checkpoint_frequency, checkpoint_frequency_unit : a checkpoint after every so many "epoch" or
         "iteration"
@@ -200,11 +197,8 @@ class TrainingOptions:
         check_data_format("data_format", self.data_format)
         check_data_format("target_data_formats", self.target_data_formats, channels=False)
         check_sequence_length(self.sequence_length)
-        if not isinstance(self.checkpoint_path, (str, os.PathLike)):
-            raise ValueError(
-                f"checkpoint_path is {self.checkpoint_path!r}; give a folder, or '' for no "
-                f"checkpoints."
-            )
+        check_path("checkpoint_path", self.checkpoint_path, "a folder, or '' for no checkpoints")
+        check_path("plot_file", self.plot_file, "the name of a picture file")
         self._check_validation()
 
     def _resolve(self, input_data_formats: str | None) -> None:

@@ -20,7 +20,7 @@ PROGRAM = """
     from minilstm.functional.ragged import pack_with_targets
     from minilstm.kernels.numba import hardware
     from minilstm.layers import Signal
-    from minilstm.optimizers import adam_init, update
+    from minilstm.optimizers import SOLVERS, solver_init, update
     from minilstm.backend import load_backend
 
     rng = np.random.default_rng(0)
@@ -35,11 +35,15 @@ PROGRAM = """
     )
     for key, g in wide.gradients.items():
         assert abs(grads[key] - g).max() < 1e-5 * abs(g).max(), key
-    new, _, norm = update(backend, net.parameters, grads, adam_init(net.parameters), 0.01)
+    moved = []
+    for solver in SOLVERS:
+        state = solver_init(solver, net.parameters)
+        new, _, norm = update(backend, net.parameters, grads, state, 0.01)
+        moved += new.values()
     stream = net.stream()
     steps = [stream.step(row) for row in x[0]]
     digest = hashlib.sha256()
-    for array in (*net.predict(x), *steps, *grads.values(), *new.values(), np.array([loss, norm])):
+    for array in (*net.predict(x), *steps, *grads.values(), *moved, np.array([loss, norm])):
         digest.update(np.ascontiguousarray(array).tobytes())
     print(hardware.REGISTER_BYTES, digest.hexdigest())
 """

@@ -136,6 +136,7 @@ METHODS = "choose one of 'l2norm', 'global-l2norm', 'absolute-value'."
             "output_fcn is [<built-in function max>, 5]; give a function, or a list of functions.",
         ),
         ({"checkpoint_path": 5}, "checkpoint_path is 5; give a folder, or '' for no checkpoints."),
+        ({"plot_file": None}, "plot_file is None; give the name of a picture file."),
         ({"checkpoint_frequency": 0}, f"checkpoint_frequency is 0; {WHOLE} 1."),
         (
             {"checkpoint_frequency_unit": "hour"},
