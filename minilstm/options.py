@@ -83,7 +83,7 @@ class TrainingOptions:
     input_data_formats : the reference's name of the same option
     target_data_formats : the same for targets
     sequence_length : "ragged" computes each sequence at its own length; "longest" and "shortest"
-        (of the mini-batch) are the reference's; a whole number pads to a multiple of it, then splits
+        (of the mini-batch) are the reference's; a whole number pads to a multiple, then splits
     sequence_padding_direction, sequence_padding_value : "right" or "left", and a number; without
         effect on "ragged"
     validation_data : (x, y) to evaluate while training, or None
