@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from minilstm import plots as plots
     from minilstm import schedules as schedules
+    from minilstm.analysis import analyze as analyze
     from minilstm.backend import get_num_threads as get_num_threads
     from minilstm.backend import set_backend as set_backend
     from minilstm.backend import set_num_threads as set_num_threads
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from minilstm.errors import GradientError as GradientError
     from minilstm.errors import ModelFileError as ModelFileError
     from minilstm.gradcheck import gradcheck as gradcheck
+    from minilstm.graph import LayerGraph as LayerGraph
     from minilstm.layers import LSTM as LSTM
     from minilstm.layers import Addition as Addition
     from minilstm.layers import BatchNormalization as BatchNormalization
@@ -43,12 +45,14 @@ if TYPE_CHECKING:
     from minilstm.layers import Softmax as Softmax
     from minilstm.losses import CrossEntropy as CrossEntropy
     from minilstm.network import Network as Network
+    from minilstm.network import assemble as assemble
     from minilstm.network import load as load
     from minilstm.options import TrainingOptions as TrainingOptions
     from minilstm.train import train as train
     from minilstm.training_info import TrainingInfo as TrainingInfo
 
 _HOME = {
+    "analyze": "analysis",
     "get_num_threads": "backend",
     "set_backend": "backend",
     "set_num_threads": "backend",
@@ -63,6 +67,7 @@ _HOME = {
     "GradientError": "errors",
     "ModelFileError": "errors",
     "gradcheck": "gradcheck",
+    "LayerGraph": "graph",
     "LSTM": "layers",
     "Addition": "layers",
     "BatchNormalization": "layers",
@@ -79,6 +84,7 @@ _HOME = {
     "Softmax": "layers",
     "CrossEntropy": "losses",
     "Network": "network",
+    "assemble": "network",
     "load": "network",
     "TrainingOptions": "options",
     "train": "train",

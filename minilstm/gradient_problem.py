@@ -9,13 +9,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.answers import as_answers
 from minilstm.backend import Backend, load_backend
-from minilstm.data.batch import as_batch
-from minilstm.data.labels import as_labels, to_targets
 from minilstm.functional.lstm import LSTMState
-from minilstm.functional.ragged import IntArray, pack_with_targets
+from minilstm.heads import MiniBatch, find_heads
+from minilstm.inputs import as_batches
 from minilstm.layers import Signal
-from minilstm.structure import check_classifier, output_size
+from minilstm.memory import plan_memory
+from minilstm.mini_batch import mini_batch
+from minilstm.spans import TrainingPass
 
 Array = NDArray[Any]
 
@@ -30,7 +32,7 @@ class GradientProblem(NamedTuple):
 
 
 def from_data(net: Any, x: Any, y: Any, backend: Backend) -> GradientProblem:
-    """The problem of labelled sequences, in whatever form a user has them.
+    """The problem of sequences with answers, in whatever form a user has them.
 
     Parameters
     ----------
@@ -38,62 +40,64 @@ def from_data(net: Any, x: Any, y: Any, backend: Backend) -> GradientProblem:
     x, y : as for `minilstm.train`
     backend : runs the backward pass
     """
-    batch = as_batch(x, net.input_size, np.float64, "x")
-    labels = as_labels(y, batch, net.output_mode, "y")
-    classes = np.arange(output_size(net.layers)) if net.classes is None else net.classes
-    check_classifier(net.layers, len(classes))
-    packed, targets = pack_with_targets(batch.sequences, to_targets(labels, classes))
-    signal = Signal(packed.rows, packed.active)
-    return build(net.replace(dtype=np.float64), signal, targets, backend)
+    heads = find_heads(net.wiring, net.losses)
+    batches = as_batches(net.wiring, x, np.float64, net.data_format)
+    known = [net.classes if h.loss.kind == "classes" else None for h in heads]
+    classes = [
+        np.arange(h.columns) if k is None and h.loss.kind == "classes" else k
+        for k, h in zip(known, heads, strict=True)
+    ]
+    answers = as_answers(net.wiring, heads, batches[0], y, classes)
+    batch = mini_batch(heads, [b.sequences for b in batches], answers.targets, [None] * len(heads))
+    return build(net.replace(dtype=np.float64), batch, backend)
 
 
-def build(net: Any, signal: Signal, targets: IntArray, backend: Backend) -> GradientProblem:
-    """The problem of one packed batch, starting from a random non-zero state.
+def build(net: Any, batch: MiniBatch, backend: Backend, key: int = 1) -> GradientProblem:
+    """The problem of one mini-batch, starting from a random non-zero state.
 
     Parameters
     ----------
     net : Network in float64
-    signal : rows (N, D) float64 and active (T,)
-    targets : (N,) or (B,) class numbers in packed order
+    batch : packed
     backend : runs the backward pass
+    key : random bits of the step, which fix what dropout drops
     """
     rng = np.random.default_rng(0)
+    active = batch.signals[0].active
     states = {
         f"{name}/initial_{part}": 0.5 * rng.standard_normal(value.shape)  # (B, H)
-        for name, state in net.initial_state(int(signal.active[0])).items()
+        for name, state in net.initial_state(int(active[0])).items()
         for part, value in zip(LSTMState._fields, state, strict=True)
     }
-    arrays = {**net.parameters, "input": signal.rows, **states}
-    reference = load_backend("numpy")
+    names = [f"input_{k + 1}" if k else "input" for k in range(len(batch.signals))]
+    inputs = {name: signal.rows for name, signal in zip(names, batch.signals, strict=True)}
+    arrays = {**net.parameters, **inputs, **states}
+    heads = find_heads(net.wiring, net.losses)
+    whole = any(head.loss.whole for head in heads)
 
-    def state_of(values: Mapping[str, Array]) -> dict[str, LSTMState]:
-        names = sorted({key.split("/")[0] for key in states})
-        return {
-            n: LSTMState(values[f"{n}/initial_hidden"], values[f"{n}/initial_cell"]) for n in names
+    def run(values: Mapping[str, Array], where: Backend, loss_only: bool) -> Any:
+        dtype = np.result_type(*values.values())
+        values = {name: value.astype(dtype) for name, value in values.items()}
+        moved = net.replace(parameters={k: values[k] for k in net.parameters}, dtype=dtype)
+        signals = tuple(Signal(values[name], active) for name in names)
+        state = {
+            name: LSTMState(values[f"{name}/initial_hidden"], values[f"{name}/initial_cell"])
+            for name in net.initial_state()
         }
+        plan = plan_memory(net.wiring, active, dtype, np.inf, whole=whole)
+        walk = TrainingPass(
+            moved.wiring, heads, moved.by_layer(), where, key, inputs_too=not loss_only
+        )
+        return walk.run(batch._replace(signals=signals), state, plan, loss_only=loss_only)
 
     def loss(replaced: Mapping[str, Array]) -> Any:
-        values = {**arrays, **replaced}
-        dtype = np.result_type(*replaced.values())
-        values = {key: value.astype(dtype) for key, value in values.items()}
-        moved = net.replace(parameters={k: values[k] for k in net.parameters}, dtype=dtype)
-        logits, _, _ = moved.forward(
-            Signal(values["input"], signal.active),
-            state_of(values),
-            backend=reference,
-            layers=net.layers[:-1],
-        )
-        return reference.softmax_cross_entropy_forward(logits.rows, targets)[0]
+        return run({**arrays, **replaced}, load_backend("numpy"), True)[0].loss
 
     def gradients() -> dict[str, Array]:
-        logits, _, caches = net.forward(
-            signal, state_of(arrays), backend=backend, layers=net.layers[:-1]
-        )
-        _, cache = backend.softmax_cross_entropy_forward(logits.rows, targets)
-        dlogits = backend.softmax_cross_entropy_backward(cache)
-        grads, dstate0, dx = net.backward(dlogits, caches, backend=backend, need_dx=True)
-        for name, state in dstate0.items():
+        found, more = run(arrays, backend, False)
+        grads = dict(found.gradients)
+        for name, state in more.state.items():
             grads[f"{name}/initial_hidden"], grads[f"{name}/initial_cell"] = state
-        return {**grads, "input": dx}
+        return {**grads, **dict(zip(names, more.inputs, strict=True))}
 
     return GradientProblem(arrays, loss, gradients, backend.name)

@@ -6,15 +6,15 @@ Axes: B batch, T time, N rows of a packed ragged batch, D features, H hidden uni
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from minilstm.functional.ragged import IntArray
-from minilstm.layers import Layer, Shape
+from minilstm.structure import Wiring
 
 SPAN_ROWS = 4096  # rows of a span: its arrays stay in the last-level cache, its calls stay few
+SPAN_BYTES = 256 * 2**20  # at most, of what one span needs while it is computed
 AUTO_BUDGET = 240 * 2**20  # bytes; with Python and Numba around it, less than 600 MB
 
 
@@ -52,23 +52,23 @@ class MemoryPlan(NamedTuple):
 
 
 def plan_memory(
-    layers: Sequence[Layer],
-    input_shape: Shape,
+    wiring: Wiring,
     active: IntArray,
     dtype: Any,
     budget: float | str = "auto",
     truncation: int | None = None,
+    whole: bool = False,
 ) -> MemoryPlan:
     """Cut a batch into spans of time, and choose which of them keep their gates.
 
     Parameters
     ----------
-    layers : of the network
-    input_shape : (D,)
+    wiring : of the network
     active : (T,) int64 sequences running at each step
     dtype : of the network
     budget : bytes for what backward needs, or "auto"
     truncation : steps after which gradients are cut, or None; spans end there
+    whole : the loss, or a layer, needs all of the batch at once: there is one span
 
     Returns
     -------
@@ -77,7 +77,8 @@ def plan_memory(
     Examples
     --------
     >>> from minilstm.layers import LSTM, SequenceInput
-    >>> plan = plan_memory([SequenceInput(3), LSTM(200)], (3,), np.full(60_000, 6), "float32")
+    >>> from minilstm.structure import wire
+    >>> plan = plan_memory(wire([SequenceInput(3), LSTM(200)]), np.full(60_000, 6), "float32")
     >>> len(plan.spans), plan.spans[1].first, plan.first_kept > 0
     (88, 682, True)
     """
@@ -85,35 +86,49 @@ def plan_memory(
     itemsize = np.dtype(dtype).itemsize
     ends = np.cumsum(active)  # (T,)
     T, B = len(active), int(active[0])
-    steps = max(1, SPAN_ROWS // B)
-    cuts = set(range(0, T, steps))
-    if truncation is not None:
-        cuts |= set(range(0, T, truncation))
+    per_row, per_sequence = used_bytes(wiring, itemsize)
+    cuts = {0}
+    if not (whole or wiring.cannot_be_cut(training=True)):
+        cuts |= set(range(0, T, max(1, span_rows(per_row) // B)))
+        if truncation is not None:
+            cuts |= set(range(0, T, truncation))
     firsts = sorted(cuts)
     spans = tuple(
         Span(a, b, int(ends[a - 1]) if a else 0, int(ends[b - 1]))
         for a, b in zip(firsts, [*firsts[1:], T], strict=True)
     )
-    per_row, shape = 0, input_shape
-    used_per_row = []
-    states = 0
-    for layer in layers:
-        per_row += layer.kept_per_row(itemsize)
-        used_per_row.append(layer.used_per_row(shape, itemsize))
-        shape = layer.output_shape(shape)
-        states += 2 * shape[0] * itemsize if layer.kept_per_row(itemsize) else 0
+    kept_per_row = sum(node.layer.kept_per_row(itemsize) for node in wiring.nodes)
+    states = sum(2 * node.state_size * itemsize for node in wiring.nodes)
     longest = max(s.row_end - s.row for s in spans)
-    used = longest * (sum(used_per_row)) + len(spans) * B * states
+    used = longest * per_row + B * per_sequence + len(spans) * B * states
     # The last span goes straight from forward to backward: it is never kept.
     first_kept, kept = len(spans) - 1, 0
     while first_kept > 0:
         span = spans[first_kept - 1]
-        more = (span.row_end - span.row) * per_row
+        more = (span.row_end - span.row) * kept_per_row
         if kept + more + used > budget:
             break
         first_kept, kept = first_kept - 1, kept + more
-    everything = (spans[-1].row) * per_row
+    everything = spans[-1].row * kept_per_row
     return MemoryPlan(spans, first_kept, kept, used, everything, budget)
+
+
+def used_bytes(wiring: Wiring, itemsize: int) -> tuple[int, int]:
+    """Bytes that training needs for each row of one span, and for each sequence, about."""
+    per_row = per_sequence = 0
+    for node in wiring.nodes:
+        shape = node.in_shapes[0] if node.in_shapes else node.shapes[0]
+        need = node.layer.used_per_row(shape, itemsize)
+        if node.steps[0] or node.layer.keeps_last:
+            per_row += need
+        else:
+            per_sequence += need
+    return per_row, per_sequence
+
+
+def span_rows(bytes_per_row: int) -> int:
+    """Rows of a span: fewer where a row is large, such as a picture."""
+    return max(1, min(SPAN_ROWS, SPAN_BYTES // max(1, bytes_per_row)))
 
 
 def _megabytes(size: float) -> str:

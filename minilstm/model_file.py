@@ -18,15 +18,17 @@ from numpy.typing import NDArray
 from minilstm.backend import load_backend
 from minilstm.errors import ModelFileError
 from minilstm.files import write_atomically
-from minilstm.layers import LSTM, FullyConnected, Layer, SequenceInput, Signal, Softmax
+from minilstm.graph import Connection, LayerGraph
+from minilstm.layers import KINDS, Layer, SequenceInput, Signal
+from minilstm.losses import CrossEntropy, Loss, find_loss
 
 Array = NDArray[Any]
 
 FORMAT = "minilstm"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+READABLE_VERSIONS = (1, 2)  # version 1 knew chains of four kinds of layers only
 GATE_LAYOUT = "ifgo"
-TEST_INPUT, TEST_SCORES, MEAN = "self_test/input", "self_test/scores", "mean"
-KINDS: dict[str, type[Layer]] = {a.kind: a for a in (SequenceInput, LSTM, FullyConnected, Softmax)}
+TEST_INPUT, TEST_SCORES, STATISTICS = "self_test/input", "self_test/scores", "statistics/"
 # Scores are between 0 and 1 and machines differ by their order of summation only, so these
 # absolute bounds are thousands of roundings wide and far below any visible change.
 SELF_TEST_TOLERANCE = {"float32": 1e-4, "float64": 1e-10}
@@ -35,34 +37,28 @@ SELF_TEST_TOLERANCE = {"float32": 1e-4, "float64": 1e-10}
 class ModelContents(NamedTuple):
     """Everything a model file holds."""
 
-    layers: list[Layer]
+    graph: LayerGraph
     parameters: dict[str, Array]
-    classes: Array | None
+    statistics: dict[str, Array]
+    classes: Any  # (C,) array, a dict of them by output, or None
+    losses: list[Any] | None
+    data_format: str
     dtype: str
-    test_input: Array  # (16, D)
-    test_scores: Array  # (16, C), or (1, C) for output mode "last"
+    test_inputs: list[Array]  # (16, *shape) for each input
+    test_scores: list[Array]  # (16, C), or (1, C) for output mode "last", for each output
     metadata: dict[str, Any]
 
 
 def write_model(
-    path: str | os.PathLike[str],
-    layers: tuple[Layer, ...],
-    parameters: dict[str, Array],
-    classes: Array | None,
-    dtype: np.dtype[Any],
-    test_input: Array,
-    test_scores: Array,
+    path: str | os.PathLike[str], net: Any, test_inputs: list[Array], test_scores: list[Array]
 ) -> Path:
     """Write a model file, whole or not at all.
 
     Parameters
     ----------
     path : usually ends in .safetensors; its folder must exist
-    layers : named chain
-    parameters : arrays by "layer/parameter"
-    classes : (C,) strings or integers, or None
-    dtype : "float32" or "float64"
-    test_input, test_scores : the self-test
+    net : Network of dtype float32 or float64
+    test_inputs, test_scores : the self-test
 
     Returns
     -------
@@ -71,32 +67,34 @@ def write_model(
     Raises
     ------
     ValueError
-        The network is of another dtype, or its scores are not finite; nothing is written.
+        The network cannot be saved, or its scores are not finite; nothing is written.
     """
     from safetensors.numpy import save
 
     from minilstm import __version__
 
+    dtype = net.dtype
     if dtype.name not in SELF_TEST_TOLERANCE:
         raise ValueError(f"the network is {dtype}; only float32 and float64 can be saved.")
-    if classes is not None and classes.dtype.kind not in "iuU":
-        raise ValueError(
-            f"the network's classes have dtype {classes.dtype}; only strings and whole numbers "
-            "can be saved."
-        )
-    if not np.isfinite(test_scores).all():
+    if not all(np.isfinite(scores).all() for scores in test_scores):
         raise ValueError(
             "the network gives NaN or infinite scores, so its file would not pass the self-test; "
             "train it, or give its SequenceInput a mean."
         )
-    tensors = {key: np.ascontiguousarray(value) for key, value in parameters.items()}
+    tensors = {key: np.ascontiguousarray(value) for key, value in net.parameters.items()}
+    for key, value in net.statistics.items():
+        tensors[STATISTICS + key] = np.ascontiguousarray(value)
     configs = []
-    for layer in layers:
+    for layer in net.wiring.graph.layers:
         config = layer.config()
-        if config.get(MEAN) is not None:
-            tensors[f"{layer.name}/{MEAN}"] = np.array(config.pop(MEAN))
+        for name in layer.arrays:
+            value = config.pop(name)
+            if value is not None:
+                tensors[f"{layer.name}/{name}"] = np.array(value)
         configs.append({"kind": layer.kind, **config})
-    tensors[TEST_INPUT], tensors[TEST_SCORES] = test_input, np.ascontiguousarray(test_scores)
+    for key, arrays in ((TEST_INPUT, test_inputs), (TEST_SCORES, test_scores)):
+        for k, array in enumerate(arrays):
+            tensors[_numbered(key, k)] = np.ascontiguousarray(array)
     metadata = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -105,7 +103,10 @@ def write_model(
         "dtype": dtype.name,
         "sha256": _checksum(tensors),
         "layers": configs,
-        "classes": None if classes is None else classes.tolist(),
+        "connections": [list(c) for c in net.wiring.graph.connections],
+        "classes": _plain_classes(net.classes),
+        "losses": None if net.losses is None else [_loss_name(a) for a in net.losses],
+        "data_format": net.data_format,
     }
     text = {FORMAT: json.dumps(metadata)}
     return write_atomically(path, lambda file: file.write(save(tensors, metadata=text)))
@@ -147,25 +148,32 @@ def read_model(path: str | os.PathLike[str]) -> ModelContents:
         version = metadata["format_version"]
     except (ValueError, KeyError, TypeError) as error:
         raise damaged(path, str(error)) from error
-    if version != FORMAT_VERSION:
+    if version not in READABLE_VERSIONS:
         raise ModelFileError(
-            f"{path} has format version {version}, but this minilstm reads version "
-            f"{FORMAT_VERSION}; update minilstm to read it."
+            f"{path} has format version {version}, but this minilstm reads versions "
+            f"up to {FORMAT_VERSION}; update minilstm to read it."
         )
     try:
         if metadata["sha256"] != _checksum(tensors):
             raise ValueError("its arrays are not those that were saved")
         if metadata["gate_layout"] != GATE_LAYOUT:
             raise ValueError(f"gate layout {metadata['gate_layout']!r}, not {GATE_LAYOUT!r}")
-        test_input, test_scores = tensors.pop(TEST_INPUT), tensors.pop(TEST_SCORES)
+        test_inputs, test_scores = _popped(tensors, TEST_INPUT), _popped(tensors, TEST_SCORES)
         layers = [_layer(config, tensors) for config in metadata["layers"]]
-        classes = metadata["classes"]
+        graph = LayerGraph(layers)
+        if version > 1:
+            graph.connections = [Connection(*pair) for pair in metadata["connections"]]
+        carried = [key for key in tensors if key.startswith(STATISTICS)]
+        losses = metadata.get("losses")
         contents = ModelContents(
-            layers,
+            graph,
             tensors,
-            None if classes is None else np.array(classes),
+            {key.removeprefix(STATISTICS): tensors.pop(key) for key in carried},
+            _classes(metadata["classes"]),
+            None if losses is None else [_loss(name) for name in losses],
+            metadata.get("data_format", "auto"),
             metadata["dtype"],
-            test_input,
+            test_inputs,
             test_scores,
             metadata,
         )
@@ -175,30 +183,45 @@ def read_model(path: str | os.PathLike[str]) -> ModelContents:
         raise damaged(path, str(error)) from error
 
 
-def self_test(net: Any) -> tuple[Array, Array]:
-    """An input (16, D) for a network, and the scores that the NumPy reference gives for it."""
-    x = np.random.default_rng(0).standard_normal((16, net.input_size))  # (16, D)
-    mean = getattr(net.layers[0], "mean", None)
-    x = (x if mean is None else x + mean).astype(net.dtype)  # where the network has learned
-    return x, reference_scores(net, x)
+def self_test(net: Any) -> tuple[list[Array], list[Array]]:
+    """An input (16, *shape) for each input, and what the NumPy reference puts out for them."""
+    rng = np.random.default_rng(0)
+    inputs = []
+    for n in net.wiring.inputs:
+        layer = net.layers[n]
+        x = rng.standard_normal((16, *layer.shape))  # (16, *shape)
+        mean, least, most = layer.mean, layer.min, layer.max
+        if mean is not None:
+            deviation = 1.0 if layer.standard_deviation is None else layer.standard_deviation
+            x = mean + x * deviation  # where the network has learned
+        elif least is not None and most is not None:
+            x = least + (most - least) / (1 + np.exp(-x))
+        inputs.append(x.astype(net.dtype))
+    return inputs, reference_scores(net, inputs)
 
 
-def reference_scores(net: Any, x: Array) -> Array:
-    """Scores of one sequence (T, D) on the NumPy reference, whatever the backend in force."""
-    signal = Signal(x, np.ones(len(x), np.int64))
-    scores: Array = net.forward(signal, backend=load_backend("numpy"))[0].rows
-    return scores
+def reference_scores(net: Any, inputs: list[Array]) -> list[Array]:
+    """Outputs for one sequence (T, *shape), on the NumPy reference whatever backend is in force."""
+    signals = [Signal(x, np.ones(len(x), np.int64)) for x in inputs]
+    output = net.forward(signals, backend=load_backend("numpy"))[0]
+    return [output.rows] if isinstance(output, Signal) else [a.rows for a in output]
 
 
-def check_self_test(path: str | os.PathLike[str], contents: ModelContents, scores: Array) -> None:
+def check_self_test(
+    path: str | os.PathLike[str], contents: ModelContents, outputs: list[Array]
+) -> None:
     """Raise unless the loaded network gives the scores it gave when it was saved."""
-    saved = contents.test_scores
-    same_shape = scores.shape == saved.shape
-    error = float(np.abs(scores - saved).max()) if same_shape else np.inf
-    if not error <= SELF_TEST_TOLERANCE[contents.dtype]:
+    error = 0.0
+    allowed = SELF_TEST_TOLERANCE[contents.dtype]
+    for scores, saved in zip(outputs, contents.test_scores, strict=False):
+        same_shape = scores.shape == saved.shape
+        # Scores are between 0 and 1, other outputs are compared to the largest of them.
+        size = max(1.0, float(np.abs(saved).max()))
+        error = max(error, float(np.abs(scores - saved).max()) / size if same_shape else np.inf)
+    if len(outputs) != len(contents.test_scores) or not error <= allowed:
         raise ModelFileError(
             f"{path} fails its self-test: scores differ from the saved ones by {error:.1e} "
-            f"(allowed {SELF_TEST_TOLERANCE[contents.dtype]:.0e}) though its arrays are intact; "
+            f"(allowed {allowed:.0e}) though its arrays are intact; "
             "its layers were changed, or NumPy computes differently here: save the model again."
         )
 
@@ -216,15 +239,62 @@ def _check_contents(contents: ModelContents) -> None:
     dtype = contents.dtype
     if not isinstance(dtype, str) or dtype not in SELF_TEST_TOLERANCE:
         raise ValueError(f"dtype {dtype!r}, not one of {list(SELF_TEST_TOLERANCE)}")
-    for key, value in {**contents.parameters, TEST_INPUT: contents.test_input}.items():
+    tests = {_numbered(TEST_INPUT, k): x for k, x in enumerate(contents.test_inputs)}
+    for key, value in {**contents.parameters, **contents.statistics, **tests}.items():
         if value.dtype != dtype:
             raise ValueError(f"{key} is {value.dtype}, not {dtype}")
     classes = contents.classes
-    if classes is not None and (classes.ndim != 1 or classes.dtype.kind not in "iU"):
-        raise ValueError(f"classes {classes.tolist()!r}, not a list of strings or whole numbers")
-    size = getattr(contents.layers[0], "input_size", 0) if contents.layers else 0
-    if contents.test_input.ndim != 2 or contents.test_input.shape[1] != size:
-        raise ValueError(f"{TEST_INPUT} has shape {contents.test_input.shape}, not (16, {size})")
+    for some in classes.values() if isinstance(classes, dict) else [classes]:
+        if some is not None and (some.ndim != 1 or some.dtype.kind not in "iU"):
+            raise ValueError(f"classes {some.tolist()!r}, not a list of strings or whole numbers")
+    inputs = [a for a in contents.graph.layers if isinstance(a, SequenceInput)]
+    if len(inputs) != len(contents.test_inputs):
+        raise ValueError(f"{len(contents.test_inputs)} test inputs for {len(inputs)} inputs")
+
+
+def _numbered(key: str, k: int) -> str:
+    """The first has no number, as when there was only one."""
+    return key if k == 0 else f"{key}_{k + 1}"
+
+
+def _popped(tensors: dict[str, Array], key: str) -> list[Array]:
+    found = [tensors.pop(key)]
+    while _numbered(key, len(found)) in tensors:
+        found.append(tensors.pop(_numbered(key, len(found))))
+    return found
+
+
+def _plain_classes(classes: Any) -> Any:
+    if classes is None:
+        return None
+    if isinstance(classes, dict):
+        return {name: _plain_classes(c) for name, c in classes.items()}
+    if classes.dtype.kind not in "iuU":
+        raise ValueError(
+            f"the network's classes have dtype {classes.dtype}; only strings and whole numbers "
+            "can be saved."
+        )
+    return classes.tolist()
+
+
+def _classes(plain: Any) -> Any:
+    if plain is None:
+        return None
+    if isinstance(plain, dict):
+        return {name: _classes(c) for name, c in plain.items()}
+    return np.array(plain)
+
+
+def _loss_name(loss: Any) -> str | None:
+    """The name of a loss; class weights only matter in training, and functions cannot be saved."""
+    loss = find_loss(loss)
+    if isinstance(loss, CrossEntropy):
+        return "crossentropy"
+    return loss.name if loss.kind != "any" else None
+
+
+def _loss(name: str | None) -> Loss | None:
+    return None if name is None else find_loss(name)
 
 
 def _checksum(tensors: dict[str, Array]) -> str:
@@ -244,7 +314,8 @@ def _layer(config: dict[str, Any], tensors: dict[str, Array]) -> Layer:
     kind = options.pop("kind")
     if kind not in KINDS:
         raise ValueError(f"unknown layer kind {kind!r}")
-    mean = tensors.pop(f"{options['name']}/{MEAN}", None)
-    if mean is not None:
-        options[MEAN] = mean
+    for name in KINDS[kind].arrays:
+        value = tensors.pop(f"{options['name']}/{name}", None)
+        if value is not None:
+            options[name] = value
     return KINDS[kind](**options)

@@ -1,5 +1,5 @@
-"""The wiring: forward is a list of calls, backward is the same list reversed.
-A network is layers, parameter values and classes; predicting never changes it.
+"""The wiring: forward is a walk along the layers, backward the same walk reversed.
+A network is layers, parameter values and classes; what it computes is in `execution` and `spans`.
 
 Axes: B batch, T time, N rows of a packed ragged batch, D features, C classes.
 """
@@ -16,48 +16,60 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from minilstm import gradient_problem, model_file
-from minilstm.backend import Backend, current_backend, reuse_memory
-from minilstm.data.batch import as_batch
-from minilstm.data.labels import as_labels, to_targets
-from minilstm.errors import DataError
+from minilstm.analysis import analyze
+from minilstm.backend import Backend, current_backend
+from minilstm.execution import Part, needed_gradients, run_backward, run_forward
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import IntArray
 from minilstm.gradient_problem import GradientProblem
+from minilstm.graph import LayerGraph
+from minilstm.heads import MiniBatch, find_heads
 from minilstm.layers import Layer, SequenceInput, Signal
+from minilstm.losses import Loss
 from minilstm.memory import MemoryPlan, plan_memory
-from minilstm.prediction import check_state, measure, predict_batch, without_caches
-from minilstm.spans import LossAndGradients, loss_and_gradients
-from minilstm.stream import Stream
+from minilstm.mini_batch import pack_targets
+from minilstm.predictor import Predictor
+from minilstm.spans import LossAndGradients, TrainingPass
 from minilstm.structure import (
-    check_classifier,
-    checked_parameters,
-    initial_parameters,
-    name_layers,
-    output_mode,
-    summary_table,
+    Port,
+    checked_values,
+    first_values,
+    parameter_slots,
+    statistic_slots,
+    wire,
 )
 
 Array = NDArray[Any]
 State = dict[str, LSTMState]
 
 
-class Network:
-    """A chain of layers with values for its learnables.
+class Network(Predictor):
+    """Layers with values for their learnables.
 
     Parameters
     ----------
-    layers : SequenceInput first; unnamed layers get names
-    parameters : array for each learnable, by "layer/parameter"; None draws them from `rng`
-    classes : (C,) sorted class labels, or None
+    layers : list of layers, SequenceInput first, or a LayerGraph; unnamed layers get names
+    parameters : array for each learnable, by "layer/parameter"; None takes what layers were given
+        and draws the others from `rng`
+    classes : (C,) class labels in the order of the scores, or None
     dtype : "float32", "float64", or complex128 for gradient checks
     rng : generator for the first values when `parameters` is None
+    statistics : arrays that are carried but not learned, by "layer/name"; None means the given or
+        first ones
+    losses : one for each output, for `evaluate` and `loss_and_gradients`; None asks the output
+        layers, and takes cross-entropy for an output without one
+    data_format : letters for the axes of the data that come in, such as "CTB"; "auto" is
+        (T, features), and a list or a leading axis for a batch
 
     Attributes
     ----------
-    layers : tuple of named layers
+    layers : tuple of named layers, in the order in which they run
     parameters : dict of arrays; matrices are stored column-major, which kernels stream through
+    statistics : dict of arrays, such as the mean and variance of batch normalisation
     classes : (C,) array, or None before training
     dtype : numpy dtype of parameters and results
+    state : where `predict` starts, by layer name; see `predict_and_update_state`
+    input_names, output_names : of the layers that data enter and leave
 
     Examples
     --------
@@ -70,97 +82,129 @@ class Network:
 
     def __init__(
         self,
-        layers: Sequence[Layer],
+        layers: Sequence[Layer] | LayerGraph,
         parameters: Mapping[str, ArrayLike] | None = None,
         *,
         classes: ArrayLike | None = None,
         dtype: Any = "float32",
         rng: np.random.Generator | None = None,
+        statistics: Mapping[str, ArrayLike] | None = None,
+        losses: Sequence[Any] | None = None,
+        data_format: str = "auto",
     ) -> None:
-        self.layers = name_layers(layers)
+        wiring = wire(layers)
         self.dtype = np.dtype(dtype)
+        slots, carried = parameter_slots(wiring), statistic_slots(wiring)
         if parameters is None:
             if rng is None:
                 raise ValueError("parameters and rng are both missing; give one of them.")
-            parameters = initial_parameters(self.layers, rng, self.dtype)
-        self.parameters = checked_parameters(self.layers, parameters, self.dtype)
+            self.parameters = first_values(wiring, slots, rng, self.dtype)
+        else:
+            self.parameters = checked_values(slots, parameters, self.dtype)
+        if statistics is None:
+            unused = np.random.default_rng(0)  # the first statistics are constants
+            self.statistics = first_values(wiring, carried, unused, self.dtype)
+        else:
+            self.statistics = checked_values(carried, statistics, self.dtype)
+        # The network holds the values from here on, so the layers let go of those given.
+        plain = [layer.without_values() for layer in wiring.graph.layers]
+        self.wiring = wire(wiring.graph.named(plain))
+        self.layers = self.wiring.layers
         self.classes = None if classes is None else np.array(classes)  # (C,)
-        first = self.layers[0]
-        assert isinstance(first, SequenceInput)  # name_layers has checked
+        self.losses = None if losses is None else tuple(losses)
+        self.data_format = data_format
+        self.carried_state: State | None = None
+        self.input_names = [self.layers[n].name for n in self.wiring.inputs]
+        self.output_names = [self.layers[n].name for n in self.wiring.outputs]
+        first = self.layers[self.wiring.inputs[0]]
+        assert isinstance(first, SequenceInput)  # the wiring has checked
         self.input_size = first.input_size
-        self.output_mode = output_mode(self.layers)
+        steps = self.wiring.nodes[self.wiring.outputs[0]].steps[0]
+        self.output_mode = "sequence" if steps else "last"
 
     def replace(
         self,
         *,
         parameters: Mapping[str, ArrayLike] | None = None,
+        statistics: Mapping[str, ArrayLike] | None = None,
+        classes: ArrayLike | None = None,
         dtype: Any = None,
+        losses: Sequence[Any] | None = None,
+        data_format: str | None = None,
     ) -> Network:
-        """The same network with other parameter values or another dtype."""
+        """The same network with other values, classes, dtype, losses or format."""
         return Network(
-            self.layers,
+            self.wiring.graph,
             self.parameters if parameters is None else parameters,
-            classes=self.classes,
+            classes=self.classes if classes is None else classes,
             dtype=self.dtype if dtype is None else dtype,
+            statistics=self.statistics if statistics is None else statistics,
+            losses=self.losses if losses is None else losses,
+            data_format=self.data_format if data_format is None else data_format,
         )
 
-    def updated(self, parameters: dict[str, Array]) -> Network:
+    def updated(
+        self, parameters: dict[str, Array], statistics: Mapping[str, Array] | None = None
+    ) -> Network:
         """The same network around new arrays of the same shapes, which are trusted, not checked."""
         net = copy.copy(self)
         net.parameters = {key: np.asfortranarray(p) for key, p in parameters.items()}
+        if statistics:
+            net.statistics = {**self.statistics, **statistics}
         return net
 
     # ---------------------------------------------------------------- forward and backward
 
     def forward(
         self,
-        signal: Signal,
+        signal: Signal | Sequence[Signal],
         state: Mapping[str, LSTMState] | None = None,
         *,
         backend: Backend | None = None,
-        layers: Sequence[Layer] | None = None,
-    ) -> tuple[Signal, State, list[Any]]:
+        key: int | None = None,
+    ) -> tuple[Any, State, dict[int, Any]]:
         """Run a packed batch through the layers.
 
         Parameters
         ----------
-        signal : rows (N, D) and active (T,), time-major
-        state : hidden and cell state by layer name, in the order of the packed batch
+        signal : rows (N, *shape) and active (T,), time-major; a list of them for several inputs
+        state : hidden and cell state by layer name, in the order of the packed batch; None means
+            the initial state
         backend : None means the one in force
-        layers : a leading part of the network's layers; None means all
+        key : 64 random bits of a training step; None means prediction
 
         Returns
         -------
-        output : Signal
+        output : Signal; a tuple of them for several outputs
         state : after each sequence's last step
-        caches : one a layer, for `backward`
+        caches : for `backward`
         """
-        backend = backend or current_backend()
-        caches, new_state = [], {}
-        for layer in self.layers if layers is None else layers:
-            name = layer.name
-            signal, layer_state, cache = layer.forward(
-                backend, self._of(name), signal, state.get(name) if state else None
-            )
-            if layer_state is not None:
-                new_state[name] = layer_state
-            caches.append(cache)
-        return signal, new_state, caches
+        signals = [signal] if isinstance(signal, Signal) else list(signal)
+        done = run_forward(
+            self.wiring,
+            backend or current_backend(),
+            self.by_layer(),
+            signals,
+            state or self.initial_state(int(signals[0].active[0])),
+            part=Part(key=key),
+        )
+        outputs = tuple(done.values[Port(n, 0)] for n in self.wiring.outputs)
+        return outputs[0] if len(outputs) == 1 else outputs, done.state, done.caches
 
     def backward(
         self,
-        dy: Array,
-        caches: Sequence[Any],
+        dy: Array | Sequence[Array],
+        caches: Mapping[int, Any],
         dstate: Mapping[str, LSTMState] | None = None,
         *,
         backend: Backend | None = None,
         need_dx: bool = False,
-    ) -> tuple[dict[str, Array], State, Array | None]:
-        """Gradients of everything, from the gradient of the output of the last cached layer.
+    ) -> tuple[dict[str, Array], State, Any]:
+        """Gradients of everything, from the gradient of the output.
 
         Parameters
         ----------
-        dy : (N, C) gradient of the loss with respect to that output
+        dy : (N, C) gradient of the loss with respect to the output; a list for several outputs
         caches : from `forward`
         dstate : gradients with respect to the final state, by layer name; None means zero
         backend : the one that ran `forward`
@@ -170,64 +214,64 @@ class Network:
         -------
         grads : by "layer/parameter"
         dstate0 : gradients of the initial state, by layer name
-        dx : (N, D), or None
+        dx : (N, *shape), a list for several inputs, or None
         """
-        backend = backend or current_backend()
-        layers = self.layers[: len(caches)]
-        learns = [bool(self._of(layer.name)) for layer in layers]
-        grads: dict[str, Array] = {}
-        dstate0: State = {}
-        gradient: Array | None = dy
-        for n in range(len(layers) - 1, -1, -1):
-            if gradient is None:
-                break
-            name = layers[n].name
-            gradient, layer_grads, layer_dstate = layers[n].backward(
-                backend,
-                gradient,
-                dstate.get(name) if dstate else None,
-                caches[n],
-                need_dx or any(learns[:n]),
-            )
-            grads.update({f"{name}/{key}": g for key, g in layer_grads.items()})
-            if layer_dstate is not None:
-                dstate0[name] = layer_dstate
-        return grads, dstate0, gradient
+        dys = [dy] if isinstance(dy, np.ndarray) else list(dy)
+        ends = self.wiring.outputs
+        learns = {name for name, p in self.by_layer().items() if p}
+        need = needed_gradients(self.wiring, learns.__contains__)
+        arrived = dict(dstate or {})
+        grads, dstate0, dinputs = run_backward(
+            self.wiring,
+            backend or current_backend(),
+            {Port(n, 0): d for n, d in zip(ends, dys, strict=True)},
+            arrived,
+            dict(caches),
+            need_dx=[True] * len(need) if need_dx else need,
+            batch=len(next(iter(arrived.values())).hidden) if arrived else len(dys[0]),
+            rows=len(dys[0]),
+        )
+        dx = [dinputs[n] for n in self.wiring.inputs] if need_dx else None
+        return grads, dstate0, dx[0] if dx and len(dx) == 1 else dx
 
     def loss_and_gradients(
         self,
-        signal: Signal,
-        targets: IntArray,
+        batch: MiniBatch | Signal,
+        targets: IntArray | None = None,
         *,
+        state: Mapping[str, LSTMState] | None = None,
         backend: Backend | None = None,
         memory_budget: float | str = "auto",
         truncation: int | None = None,
+        key: int = 0,
+        want_outputs: bool = False,
     ) -> LossAndGradients:
-        """Cross-entropy of a packed batch and the gradient of every learnable.
+        """Loss of a packed batch and the gradient of every learnable.
 
         Parameters
         ----------
-        signal : rows (N, D) and active (T,)
-        targets : (N,) class numbers, or (B,) for output mode "last", in packed order
+        batch : MiniBatch; or the Signal of the only input, rows (N, *shape) and active (T,)
+        targets : with a Signal: (N,) class numbers, or (B,) for output mode "last", or (N, R) or
+            (B, R) numbers, in packed order
+        state : before the first step, in packed order; None means the initial state
         backend : None means the one in force
         memory_budget : bytes for what backward needs, or "auto"; changes no bit of the result
         truncation : cut gradients at multiples of so many steps; None means never
+        key : 64 random bits of the step, for dropout
+        want_outputs : also return what the network puts out
 
         Returns
         -------
-        LossAndGradients: the mean loss in nats, right answers, gradients by "layer/parameter"
+        LossAndGradients
         """
-        return loss_and_gradients(
-            self.layers,
-            self.by_layer(),
-            signal,
-            targets,
-            self.initial_state(int(signal.active[0])),
-            self.plan_memory(signal.active, memory_budget, truncation),
-            backend or current_backend(),
-            last_only=self.output_mode == "last",
-            truncation=truncation,
-        )
+        heads = find_heads(self.wiring, self.losses)
+        if isinstance(batch, Signal):
+            batch = pack_targets(heads, [batch], [targets])
+        backend = backend or current_backend()
+        plan = self.plan_memory(batch.signals[0].active, memory_budget, truncation)
+        walk = TrainingPass(self.wiring, heads, self.by_layer(), backend, key)
+        start = dict(state) if state else self.initial_state(int(batch.signals[0].active[0]))
+        return walk.run(batch, start, plan, truncation, want_outputs)[0]
 
     def plan_memory(
         self,
@@ -236,115 +280,18 @@ class Network:
         truncation: int | None = None,
     ) -> MemoryPlan:
         """What `loss_and_gradients` will keep and need; see `minilstm.memory.plan_memory`."""
-        shape, dtype = (self.input_size,), self.dtype
-        return plan_memory(self.layers, shape, active, dtype, memory_budget, truncation)
+        whole = any(isinstance(a, Loss) and a.whole for a in self.losses or ())
+        return plan_memory(self.wiring, active, self.dtype, memory_budget, truncation, whole)
 
     def gradient_problem(self, x: Any, y: Any) -> GradientProblem:
         """This network's loss on labelled sequences, in float64, for `minilstm.gradcheck`."""
         return gradient_problem.from_data(self, x, y, current_backend())
 
-    # ---------------------------------------------------------------- prediction
-
-    def predict(
-        self,
-        x: Any,
-        *,
-        state: Mapping[str, LSTMState] | None = None,
-        return_state: bool = False,
-    ) -> Any:
-        """Scores of sequences.
-
-        Parameters
-        ----------
-        x : (T, D) one sequence, a list of B such arrays, or (B, T, D)
-        state : where to start from, as an earlier call returned it; None means the initial state
-        return_state : also return the state after the last step
-
-        Returns
-        -------
-        scores : output mode "sequence": (T, C), a list of (T_b, C), or (B, T, C), as x came in;
-            "last": (C,) for one sequence, else (B, C)
-        state : dict of (hidden (B, H), cell (B, H)) by layer name, if asked for
-
-        Raises
-        ------
-        DataError
-            x or state does not fit the network.
-
-        Examples
-        --------
-        >>> from minilstm.layers import LSTM, FullyConnected, SequenceInput, Softmax
-        >>> layers = [SequenceInput(3), LSTM(8), FullyConnected(5), Softmax()]
-        >>> net = Network(layers, rng=np.random.default_rng(0))
-        >>> x = np.ones((10, 3))
-        >>> first, state = net.predict(x[:4], return_state=True)
-        >>> rest = net.predict(x[4:], state=state)
-        >>> bool(np.allclose(np.concatenate([first, rest]), net.predict(x)))
-        True
-        """
-        batch = as_batch(x, self.input_size, self.dtype, "x")
-        start = self.check_state(state, len(batch.sequences))
-        backend = current_backend()
-        forward = without_caches(self.layers, self.by_layer(), backend)
-        with reuse_memory(backend):
-            scores, after = predict_batch(forward, batch, start, self.output_mode == "last")
-        return (scores, after) if return_state else scores
-
-    def evaluate(
-        self, x: Any, y: Any, *, name: str = "x", label_name: str = "y"
-    ) -> dict[str, float]:
-        """Loss and accuracy on labelled sequences.
-
-        Parameters
-        ----------
-        x : as for `predict`
-        y : labels, a list of (T_b,) arrays for output mode "sequence", (B,) for "last"
-
-        Returns
-        -------
-        dict with "loss" (mean cross-entropy, nats) and "accuracy" (0 to 1), over all real steps
-
-        Raises
-        ------
-        DataError
-            The data do not fit the network, or a label is not among its classes.
-        """
-        if self.classes is None:
-            raise DataError("the network has no classes; train it, or give classes=.")
-        check_classifier(self.layers, len(self.classes))
-        batch = as_batch(x, self.input_size, self.dtype, name)
-        labels = as_labels(y, batch, self.output_mode, label_name)
-        targets = np.concatenate(to_targets(labels, self.classes, label_name))  # (N,) or (B,)
-        scores = self.predict(batch.sequences)
-        rows = scores if self.output_mode == "last" else np.concatenate(scores)  # (N, C)
-        return measure(rows, targets)
-
-    def initial_state(self, batch: int = 1) -> State:
-        """Zero state of B sequences: (hidden (B, H), cell (B, H)) by layer name."""
-        states = {a.name: a.initial_state(batch, self.dtype) for a in self.layers}
-        return {name: s for name, s in states.items() if s is not None}
-
-    def stream(self, batch: int | None = None) -> Stream:
-        """Predict one time step at a time, with the state carried along.
-
-        Parameters
-        ----------
-        batch : number of sequences that step together; None means one, without a batch axis
-
-        Returns
-        -------
-        Stream, with ``step(x_t)``, ``reset()`` and ``state``; it keeps the backend in force now
-        """
-        return Stream(self, batch)
-
     # ---------------------------------------------------------------- files and tables
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the network as one safetensors file, whole or not at all; `load` reads it."""
-        test = model_file.self_test(self)
-        return model_file.write_model(
-            path, self.layers, self.parameters, self.classes, self.dtype, *test
-        )
+        return model_file.write_model(path, self, *model_file.self_test(self))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Network:
@@ -360,37 +307,78 @@ class Network:
         contents = model_file.read_model(path)
         try:
             net = cls(
-                contents.layers,
+                contents.graph,
                 contents.parameters,
                 classes=contents.classes,
                 dtype=contents.dtype,
+                statistics=contents.statistics,
+                losses=contents.losses,
+                data_format=contents.data_format,
             )
+            scores = model_file.reference_scores(net, contents.test_inputs)
         except (TypeError, ValueError) as error:
             raise model_file.damaged(path, str(error)) from error
-        model_file.check_self_test(
-            path, contents, model_file.reference_scores(net, contents.test_input)
-        )
+        model_file.check_self_test(path, contents, scores)
         return net
 
-    def summary(self) -> str:
-        """A table of layers, their outputs and learnables."""
-        return summary_table(self.layers, self.parameters, self.dtype, self.classes)
+    def summary(self, batch_size: int = 1, sequence_length: int = 100) -> str:
+        """A table of layers: what they put out, learn and remember, and the memory they need.
+
+        Parameters
+        ----------
+        batch_size, sequence_length : for which the memory of activations is stated
+        """
+        text = analyze(self.wiring.graph, batch_size, sequence_length, self.dtype).text()
+        if self.classes is not None:
+            text += "\nclasses: " + ", ".join(str(c) for c in self.classes)
+        return text
+
+    def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
+        """Draw the layers and the arrows between them; see `minilstm.plots.network`."""
+        from minilstm.drawing import draw
+
+        return draw(analyze(self.wiring.graph), path)
 
     def __repr__(self) -> str:
         return f"Network\n{self.summary()}"
 
     def by_layer(self) -> dict[str, dict[str, Array]]:
         """The arrays of every layer, by the names of layer and parameter."""
-        return {layer.name: self._of(layer.name) for layer in self.layers}
+        out: dict[str, dict[str, Array]] = {layer.name: {} for layer in self.layers}
+        for arrays in (self.parameters, self.statistics):
+            for key, value in arrays.items():
+                layer, _, name = key.partition("/")
+                out[layer][name] = value
+        return out
 
-    def _of(self, layer: str) -> dict[str, Array]:
-        prefix = layer + "/"
-        return {k[len(prefix) :]: v for k, v in self.parameters.items() if k.startswith(prefix)}
 
-    def check_state(self, state: Mapping[str, LSTMState] | None, batch: int) -> State:
-        """A checked copy of a state for B sequences; None gives the initial state."""
-        zero = self.initial_state(batch)
-        return zero if state is None else check_state(state, zero, self.dtype)
+def assemble(
+    layers: Sequence[Layer] | LayerGraph, classes: ArrayLike | None = None, dtype: Any = "float32"
+) -> Network:
+    """A ready network from layers that were given their weights; nothing is trained.
+
+    Parameters
+    ----------
+    layers : list or LayerGraph; every layer that learns has been given its arrays, such as
+        ``FullyConnected(5, weights=W, bias=b)``
+    classes : (C,) class labels in the order of the scores, or None
+    dtype : "float32" or "float64"
+
+    Raises
+    ------
+    ValueError
+        A value is missing or of another shape; the message names it.
+
+    Examples
+    --------
+    >>> from minilstm.layers import FullyConnected, SequenceInput
+    >>> double = FullyConnected(2, weights=2 * np.eye(2), bias=np.zeros(2))
+    >>> assemble([SequenceInput(2), double]).predict(np.array([[1, 2], [3, 4]])).tolist()
+    [[2.0, 4.0], [6.0, 8.0]]
+    """
+    wiring = wire(layers)
+    values = first_values(wiring, parameter_slots(wiring), None, np.float64)
+    return Network(layers, values, classes=classes, dtype=dtype)
 
 
 def load(path: str | os.PathLike[str]) -> Network:

@@ -12,115 +12,148 @@ from numpy.typing import NDArray
 from minilstm.backend import Backend
 from minilstm.data.batch import Batch
 from minilstm.errors import DataError
+from minilstm.execution import Parameters, State, run_forward
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import IntArray, pack, unpack
-from minilstm.layers import Layer, Signal
+from minilstm.layers import Signal
+from minilstm.memory import SPAN_BYTES, used_bytes
+from minilstm.structure import Port, Wiring, ancestors
 
 Array = NDArray[Any]
-State = dict[str, LSTMState]
-Forward = Callable[[Signal, State], tuple[Signal, State]]
+Forward = Callable[[Sequence[Signal], State], tuple[list[Signal], State]]
 
 SPAN_ROWS = 4096  # rows of one span: enough to keep kernels busy, few enough for the cache
 
 
 def without_caches(
-    layers: Sequence[Layer], parameters: Mapping[str, Mapping[str, Array]], backend: Backend
+    wiring: Wiring, parameters: Parameters, backend: Backend, wanted: Sequence[Port]
 ) -> Forward:
     """The forward pass that keeps nothing for a backward pass, its weights arranged once.
 
     Parameters
     ----------
-    layers : of a network
+    wiring : of the network
     parameters : arrays of each layer, by the names of layer and parameter
     backend : computes
+    wanted : the outputs that are asked for; layers that they do not need do not run
 
     Returns
     -------
-    function from (signal, state) to (output, state after it)
+    function from (signals, state) to (wanted outputs, state after them)
     """
-    prepared = [(layer, layer.prepare(backend, parameters[layer.name])) for layer in layers]
+    prepared = {a.name: a.prepare(backend, parameters[a.name]) for a in wiring.layers}
+    want = [port.node for port in wanted]
+    nodes = ancestors(wiring, want)
 
-    def forward(signal: Signal, state: State) -> tuple[Signal, State]:
-        new_state = {}
-        for layer, p in prepared:
-            output, layer_state, _ = layer.advance(
-                backend, p, signal, state.get(layer.name), keep=False, need_output=True
-            )
-            assert output is not None  # it was asked for
-            signal = output
-            if layer_state is not None:
-                new_state[layer.name] = layer_state
-        return signal, new_state
+    def forward(signals: Sequence[Signal], state: State) -> tuple[list[Signal], State]:
+        done = run_forward(
+            wiring,
+            backend,
+            prepared,
+            signals,
+            state,
+            nodes=nodes,
+            want=want,
+            keep_caches=False,
+        )
+        return [done.values[port] for port in wanted], done.state
 
     return forward
 
 
 def run_in_spans(
-    forward: Forward, signal: Signal, state: State, last_only: bool
-) -> tuple[Array, State]:
+    forward: Forward, signals: Sequence[Signal], state: State, steps: Sequence[bool], rows: int
+) -> tuple[list[Array], State]:
     """Outputs of all rows, span after span of time, with the state carried across.
 
     Parameters
     ----------
-    forward : output and state of a span, from its rows and the state before it
-    signal : rows (N, D) and active (T,)
+    forward : outputs and state of a span, from its rows and the state before it
+    signals : rows (N, *shape) and active (T,) of each input
     state : before the first step, (B, H) arrays in packed order
-    last_only : the output is one row a sequence, not one a step
+    steps : for each output, whether it is one row a step, not one a sequence
+    rows : of a span at most; 0 means one span
 
     Returns
     -------
-    rows : (N, C), or (B, C) with `last_only`
+    outputs : (N, *shape) or (B, *shape) each
     state : after each sequence's own last step
     """
-    ends = np.cumsum(signal.active)  # (T,) rows up to and including each step
-    outputs: list[Array] = []
+    active = signals[0].active
+    ends = np.cumsum(active)  # (T,) rows up to and including each step
+    outputs: list[list[Array]] = [[] for _ in steps]
     final = {k: LSTMState(s.hidden.copy(), s.cell.copy()) for k, s in state.items()}
     step = done = 0
-    while step < len(signal.active):
-        stop = max(step + 1, int(np.searchsorted(ends, done + SPAN_ROWS, side="right")))
-        active = signal.active[step:stop]
-        n = int(active[0])  # the sequences that reach this span are the first n
+    while step < len(active):
+        stop = max(step + 1, int(np.searchsorted(ends, done + rows, side="right")))
+        stop = stop if rows else len(active)
+        running = active[step:stop]
+        n = int(running[0])  # the sequences that reach this span are the first n
         start = {k: LSTMState(s.hidden[:n], s.cell[:n]) for k, s in final.items()}
-        out, after = forward(Signal(signal.rows[done : ends[stop - 1]], active), start)
+        part = [Signal(a.rows[done : ends[stop - 1]], running) for a in signals]
+        outs, after = forward(part, start)
         for k, s in after.items():
             final[k].hidden[:n], final[k].cell[:n] = s.hidden, s.cell
-        if last_only and outputs:
-            outputs[0][:n] = out.rows
-        else:
-            outputs.append(out.rows)
+        for all_parts, out, by_step in zip(outputs, outs, steps, strict=True):
+            if by_step or not all_parts:
+                all_parts.append(out.rows)
+            else:
+                all_parts[0][:n] = out.rows
         step, done = stop, int(ends[stop - 1])
-    return outputs[0] if len(outputs) == 1 else np.concatenate(outputs), final
+    return [a[0] if len(a) == 1 else np.concatenate(a) for a in outputs], final
 
 
 def predict_batch(
-    forward: Forward, batch: Batch, state: State, last_only: bool
-) -> tuple[Any, State]:
-    """Scores of checked sequences, in the form in which they came.
+    wiring: Wiring,
+    forward: Forward,
+    batches: Sequence[Batch],
+    state: State,
+    wanted: Sequence[Port],
+    dtype: Any,
+) -> tuple[list[Any], State]:
+    """Outputs for checked sequences, in the form in which they came.
 
     Parameters
     ----------
-    forward : output and state of a span, from its rows and the state before it
-    batch : Batch of B sequences
+    wiring : of the network
+    forward : from `without_caches`
+    batches : one of B sequences for each input, of the same lengths
     state : (B, H) arrays in the order of the batch
-    last_only : one row of scores a sequence, not one a step
+    wanted : outputs that `forward` gives
+    dtype : of the network
 
     Returns
     -------
-    scores : (T, C), a list of (T_b, C), or (B, T, C); with `last_only` (C,) or (B, C)
+    outputs : (T, *shape), a list of (T_b, *shape), or (B, T, *shape) each; an output of one row a
+        sequence (*shape) or (B, *shape)
     state : after each sequence's own last step, in the order of the batch
     """
-    packed = pack(batch.sequences)
-    order = packed.order  # (B,)
+    packed = [pack(batch.sequences) for batch in batches]
+    order, form = packed[0].order, batches[0].form  # (B,)
     start = {k: LSTMState(s.hidden[order], s.cell[order]) for k, s in state.items()}
-    rows, after = run_in_spans(forward, Signal(packed.rows, packed.active), start, last_only)
+    steps = [wiring.nodes[port.node].steps[port.output] for port in wanted]
+    rows = span_rows(wiring, dtype)
+    signals = [Signal(p.rows, p.active) for p in packed]
+    outs, after = run_in_spans(forward, signals, start, steps, rows)
     back = np.argsort(order)  # (B,)
     after = {k: LSTMState(s.hidden[back], s.cell[back]) for k, s in after.items()}
-    if last_only:
-        scores: Any = rows[back]  # (B, C)
-    else:
-        scores = unpack(rows, packed.active, order)
-        scores = np.stack(scores) if batch.form == "dense" else scores
-    return (scores[0] if batch.form == "single" else scores), after
+    results: list[Any] = []
+    for out, by_step in zip(outs, steps, strict=True):
+        if not by_step:
+            result: Any = out[back]  # (B, *shape)
+        else:
+            result = unpack(out, packed[0].active, order)
+            result = np.stack(result) if form == "dense" else result
+        results.append(result[0] if form == "single" else result)
+    return results, after
+
+
+def span_rows(wiring: Wiring, dtype: Any) -> int:
+    """Rows of a span of prediction; 0 where sequences cannot be cut."""
+    if wiring.cannot_be_cut(training=False):
+        return 0
+    per_row, _ = used_bytes(wiring, np.dtype(dtype).itemsize)
+    return max(1, min(SPAN_ROWS, SPAN_BYTES // max(1, per_row)))
 
 
 def measure(scores: Array, targets: IntArray) -> dict[str, float]:

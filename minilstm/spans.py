@@ -2,7 +2,8 @@
 Forward keeps the gates of as many spans as the budget holds and computes the others a second time.
 
 The spans are the same for every budget, and each is restored to the very bits it had, so the
-budget changes time and memory and not one bit of a gradient.
+budget changes time and memory and not one bit of a gradient. A network with a layer that needs
+the whole batch (batch normalisation, a BiLSTM) goes through as one span.
 
 Axes: B batch, T time, N rows of a packed ragged batch, D features, H hidden units, C classes.
 """
@@ -16,201 +17,264 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.backend import Backend
+from minilstm.execution import (
+    Part,
+    State,
+    needed_gradients,
+    run_advance,
+    run_backward,
+    run_forward,
+)
 from minilstm.functional.lstm import LSTMState
-from minilstm.functional.ragged import IntArray
-from minilstm.layers import FullyConnected, Layer, Signal
+from minilstm.heads import Head, HeadResult, MiniBatch, run_head
+from minilstm.layers import Signal
 from minilstm.memory import MemoryPlan
+from minilstm.structure import Port, Wiring, ancestors
 
 Array = NDArray[Any]
-State = dict[str, LSTMState]
-Parameters = Mapping[str, Any]
 
 
 class LossAndGradients(NamedTuple):
     """What one pass over a batch gives."""
 
-    loss: float  # mean over all real steps (or sequences), nats
-    correct: int  # steps (or sequences) whose largest score is the true class
-    gradients: dict[str, Array]  # by "layer/parameter"
+    loss: float  # summed over the outputs of the network
+    correct: tuple[int, ...]  # for each output, rows whose largest score is the true class
+    gradients: dict[str, Array]  # of every learnable, by "layer/parameter"
+    state: State  # after each sequence's last step, (B, H) each
+    statistics: dict[str, Array]  # new values of what is carried but not learned
+    outputs: tuple[Array, ...] | None  # rows of each output, in packed order, if asked for
 
 
-def loss_and_gradients(
-    layers: Sequence[Layer],
-    parameters: Mapping[str, Parameters],
-    signal: Signal,
-    targets: IntArray,
-    state: State,
-    plan: MemoryPlan,
-    backend: Backend,
-    *,
-    last_only: bool = False,
-    truncation: int | None = None,
-) -> LossAndGradients:
-    """Mean cross-entropy of a packed batch and the gradient of every learnable.
+class Gradients(NamedTuple):
+    """Gradients that only a gradient check asks for."""
+
+    state: State  # of the state before the first step
+    inputs: tuple[Array, ...]  # of the rows of each input
+
+
+class TrainingPass:
+    """The layers and heads of a network, cut where its recurrent part ends.
 
     Parameters
     ----------
-    layers : of a network that ends in Softmax
-    parameters : of each layer, by its name
-    signal : rows (N, D) and active (T,)
-    targets : (N,) class numbers, or (B,) with `last_only`, in packed order
-    state : initial state by layer name, (B, H) arrays
-    plan : from `plan_memory`, for this batch
+    wiring : of the network
+    heads : from `find_heads`
+    parameters : arrays of each layer, by its name
     backend : computes
-    last_only : the loss looks at each sequence's last step only
-    truncation : as for `plan_memory`
-
-    Returns
-    -------
-    LossAndGradients
+    key : random bits of this training step
+    inputs_too : also give the gradients of the inputs
     """
-    chain = _Chain(layers, parameters, backend, last_only)
-    spans, active = plan.spans, signal.active
-    count = len(targets)
-
-    def part(n: int) -> Signal:
-        s = spans[n]
-        return Signal(signal.rows[s.row : s.row_end], active[s.first : s.last])
-
-    states: list[State] = [state]
-    kept: dict[int, list[Any] | None] = {}
-    for n in range(len(spans) - 1):
-        after, kept[n] = chain.advance(part(n), states[n], n >= plan.first_kept)
-        following = int(active[spans[n].last])  # sequences that reach the next span
-        states.append({k: LSTMState(*(a[:following] for a in s)) for k, s in after.items()})
-
-    losses, correct = [0.0] * len(spans), 0
-    gradients: dict[str, Array] = {}
-    dstate: State = {}
-    for n in range(len(spans) - 1, -1, -1):
-        span = spans[n]
-        if last_only:  # sequences that do not reach the next span have their last step in this one
-            following = int(active[span.last]) if n + 1 < len(spans) else 0
-            own = slice(following, int(active[span.first]))
-        else:
-            own = slice(span.row, span.row_end)
-        if truncation is not None and span.last % truncation == 0:
-            dstate = {}
-        losses[n], right, grads, dstate = chain.loss_and_backward(
-            part(n), states[n], kept.pop(n, None), own, targets[own], count, dstate
-        )
-        correct += right
-        for key, g in grads.items():
-            if key in gradients:
-                gradients[key] += g
-            else:
-                gradients[key] = g
-    return LossAndGradients(float(np.sum(losses)), correct, gradients)
-
-
-class _Chain:
-    """The layers of a classifier, cut where the recurrent part and where the loss begin."""
 
     def __init__(
         self,
-        layers: Sequence[Layer],
-        parameters: Mapping[str, Parameters],
+        wiring: Wiring,
+        heads: Sequence[Head],
+        parameters: Mapping[str, Any],
         backend: Backend,
-        last_only: bool,
+        key: int = 0,
+        inputs_too: bool = False,
     ) -> None:
-        self.backend, self.last_only = backend, last_only
-        fused = len(layers) > 1 and isinstance(layers[-2], FullyConnected)
-        self.classifier = layers[-2] if fused else None
-        self.body = layers[: -2 if fused else -1]
-        recurrent = [n for n, layer in enumerate(self.body) if layer.kept_per_row(1)]
-        self.turn = recurrent[-1] + 1 if recurrent else 0  # layers from here on have no state
-        self.parameters = {a.name: a.prepare(backend, parameters[a.name]) for a in layers}
-        learns = [bool(parameters[a.name]) for a in self.body]
-        self.need_dx = [any(learns[:n]) for n in range(len(learns))]
+        self.wiring, self.heads, self.backend, self.key = wiring, heads, backend, key
+        self.layers = wiring.layers
+        self.parameters = {a.name: a.prepare(backend, parameters[a.name]) for a in self.layers}
+        swallowed = {n for head in heads for n in head.swallowed}
+        self.nodes = [n for n in range(len(wiring.nodes)) if n not in swallowed]
+        self.recurrent = ancestors(wiring, [n for n, a in enumerate(wiring.nodes) if a.state_size])
+        learning = {a.name for a in self.layers if parameters[a.name]}
+        if inputs_too:
+            self.need_dx = [True] * len(wiring.nodes)
+        else:
+            self.need_dx = needed_gradients(wiring, learning.__contains__)
 
-    def advance(self, span: Signal, state: State, keep: bool) -> tuple[State, list[Any] | None]:
-        """The state after a span, and what its layers keep of it."""
-        after, kept = dict(state), []
-        signal: Signal | None = span
-        for n, layer in enumerate(self.body[: self.turn]):
-            assert signal is not None  # every layer but the last was asked for its output
-            signal, layer_state, layer_kept = layer.advance(
-                self.backend,
-                self.parameters[layer.name],
-                signal,
-                state.get(layer.name),
-                keep=keep,
-                need_output=n + 1 < self.turn,
-            )
-            kept.append(layer_kept)
-            if layer_state is not None:
-                after[layer.name] = layer_state
-        return after, kept if keep else None
-
-    def loss_and_backward(
+    def run(
         self,
-        span: Signal,
+        batch: MiniBatch,
         state: State,
-        kept: list[Any] | None,
-        own: slice,
-        targets: IntArray,
-        count: int,
-        dstate: State,
-    ) -> tuple[float, int, dict[str, Array], State]:
-        """A span's part of the loss, right answers, gradients, and the gradient of its start."""
-        backend = self.backend
-        caches, signal = [], span
-        for n, layer in enumerate(self.body):
-            if n == self.turn and self.last_only:
-                signal = Signal(signal.rows[own], np.array([len(targets)], np.int64))
-            p, before = self.parameters[layer.name], state.get(layer.name)
-            if kept is not None and n < self.turn:
-                signal, cache = layer.restore(backend, p, signal, before, kept[n])
-            else:
-                signal, _, cache = layer.forward(backend, p, signal, before)
-            caches.append(cache)
-        rows = signal.rows
-        if self.last_only and self.turn == len(self.body):
-            rows = rows[own]
-        loss, correct, grads, dy = self._loss(rows, targets, count)
-        dstate0: State = {}
-        for n in range(len(self.body) - 1, -1, -1):
-            layer = self.body[n]
-            if n == self.turn - 1 and self.last_only:
-                short, dy = (
-                    dy,
-                    np.zeros((int(span.active[0]), layer.output_shape((1,))[0]), rows.dtype),
-                )
-                if short is not None:
-                    dy[own] = short
-            if dy is None:
-                continue
-            arrived = _lengthened(dstate.get(layer.name), int(span.active[0]))
-            dy, layer_grads, layer_dstate = layer.backward(
-                backend, dy, arrived, caches[n], self.need_dx[n], spend_cache=True
+        plan: MemoryPlan,
+        truncation: int | None = None,
+        want_outputs: bool = False,
+        loss_only: bool = False,
+    ) -> tuple[LossAndGradients, Gradients]:
+        """Loss and gradients of a batch.
+
+        Parameters
+        ----------
+        batch : packed
+        state : before the first step, (B, H) each, by layer name
+        plan : from `plan_memory`, for this batch
+        truncation : as for `plan_memory`
+        want_outputs : also return the rows of each output
+        loss_only : leave the gradients out
+        """
+        spans, active = plan.spans, batch.signals[0].active
+        B = int(active[0])
+
+        def signals(n: int) -> tuple[Signal, ...]:
+            s = spans[n]
+            rows = slice(s.row, s.row_end)
+            return tuple(Signal(a.rows[rows], active[s.first : s.last]) for a in batch.signals)
+
+        def own(n: int) -> slice | None:  # sequences whose last step lies in the span
+            if len(spans) == 1:
+                return None
+            after = int(active[spans[n].last]) if n + 1 < len(spans) else 0
+            return slice(after, int(active[spans[n].first]))
+
+        states: list[State] = [state]
+        final = {k: LSTMState(s.hidden.copy(), s.cell.copy()) for k, s in state.items()}
+        kept: dict[int, dict[int, Any]] = {}
+        for n in range(len(spans) - 1):
+            part = Part(spans[n].row, own(n), self.key)
+            keep = n >= plan.first_kept
+            after, kept[n] = run_advance(
+                self.wiring,
+                self.backend,
+                self.parameters,
+                signals(n),
+                states[n],
+                self.recurrent,
+                part,
+                keep,
             )
-            grads.update({f"{layer.name}/{key}": g for key, g in layer_grads.items()})
-            if layer_dstate is not None:
-                dstate0[layer.name] = layer_dstate
-        return loss, correct, grads, dstate0
+            _write(final, after)
+            following = int(active[spans[n].last])  # sequences that reach the next span
+            states.append({k: LSTMState(*(a[:following] for a in s)) for k, s in after.items()})
 
-    def _loss(
-        self, rows: Array, targets: IntArray, count: int
-    ) -> tuple[float, int, dict[str, Array], Array | None]:
-        """Loss, right answers, gradients of the classifier, and the gradient of its rows."""
-        if len(targets) == 0:  # no sequence ends in this span
-            return 0.0, 0, {}, None
-        if self.classifier is None:
-            loss, cache = self.backend.softmax_cross_entropy_forward(rows, targets, count)
-            correct = int((cache.scores.argmax(axis=1) == targets).sum())
-            return loss, correct, {}, self.backend.softmax_cross_entropy_backward(cache)
-        name = self.classifier.name
-        p = self.parameters[name]
-        part = self.backend.classifier_loss(rows, p["weights"], p["bias"], targets, count)
-        grads = {f"{name}/weights": part.W, f"{name}/bias": part.b}
-        return part.loss, part.correct, grads, part.dx
+        loss, correct = [0.0] * len(spans), [0] * len(self.heads)
+        gradients: dict[str, Array] = {}
+        statistics: dict[str, Array] = {}
+        outputs: list[list[Array]] = [[] for _ in self.heads]
+        dinputs: list[list[Array]] = [[] for _ in batch.signals]
+        dstate: State = {}
+        for n in range(len(spans) - 1, -1, -1):
+            span = spans[n]
+            part = Part(span.row, own(n), self.key)
+            if truncation is not None and span.last % truncation == 0:
+                dstate = {}
+            forward = run_forward(
+                self.wiring,
+                self.backend,
+                self.parameters,
+                signals(n),
+                states[n],
+                nodes=self.nodes,
+                part=part,
+                kept=kept.pop(n, None),
+                want=[head.source.node for head in self.heads],
+            )
+            if n == len(spans) - 1:
+                _write(final, forward.state)
+            statistics.update(self._statistics(forward.caches))
+            rows, ends = slice(span.row, span.row_end), part.own or slice(0, B)
+            dys: dict[Port, Array] = {}
+            for k, head in enumerate(self.heads):
+                result = self._head(head, forward.values, batch, k, rows, ends, want_outputs)
+                loss[n] += result.loss
+                correct[k] += result.correct
+                _add(gradients, result.grads)
+                if result.outputs is not None:
+                    outputs[k].append(result.outputs)
+                if result.dy is not None:
+                    before = dys.get(head.source)
+                    dys[head.source] = result.dy if before is None else before + result.dy
+            caches = forward.caches
+            del forward
+            if loss_only:
+                continue
+            grads, dstate, dx = run_backward(
+                self.wiring,
+                self.backend,
+                dys,
+                dstate,
+                caches,
+                need_dx=self.need_dx,
+                batch=int(active[span.first]),
+                rows=span.row_end - span.row,
+                part=part,
+                spend_caches=True,
+            )
+            _add(gradients, grads)
+            for k, node in enumerate(self.wiring.inputs):
+                if node in dx:
+                    dinputs[k].append(dx[node])
+        for name, arrays in self.parameters.items():
+            for key in self._learnables(name):
+                if f"{name}/{key}" not in gradients:  # the loss does not depend on it
+                    gradients[f"{name}/{key}"] = np.zeros_like(arrays[key])
+        total: Any = sum(loss[1:], loss[0])
+        return (
+            LossAndGradients(
+                float(np.sum(loss)) if not np.iscomplexobj(loss) else total,
+                tuple(correct),
+                gradients,
+                final,
+                statistics,
+                tuple(self._joined(h, o, active) for h, o in zip(self.heads, outputs, strict=True))
+                if want_outputs
+                else None,
+            ),
+            Gradients(dstate, tuple(np.concatenate(d[::-1]) for d in dinputs if d)),
+        )
+
+    def _head(
+        self,
+        head: Head,
+        values: Any,
+        batch: MiniBatch,
+        k: int,
+        rows: slice,
+        ends: slice,
+        want_outputs: bool,
+    ) -> HeadResult:
+        """A head on the rows of a span, or on the sequences that end in it."""
+        chosen = rows if head.steps else ends
+        targets, weights = batch.targets[k][chosen], batch.weights[k]
+        if len(targets) == 0:
+            return HeadResult(0.0, 0, {}, None, None)
+        return run_head(
+            head,
+            self.layers,
+            self.parameters,
+            self.backend,
+            values[head.source].rows,
+            targets,
+            None if weights is None else weights[chosen],
+            batch.divisors[k],
+            want_outputs,
+        )
+
+    def _statistics(self, caches: Mapping[int, Any]) -> dict[str, Array]:
+        """New running statistics of the layers that have some."""
+        out = {}
+        for n, cache in caches.items():
+            layer = self.layers[n]
+            if hasattr(layer, "updated_statistics"):
+                new = layer.updated_statistics(self.parameters[layer.name], cache)
+                out.update({f"{layer.name}/{key}": value for key, value in new.items()})
+        return out
+
+    def _learnables(self, name: str) -> list[str]:
+        node = next(a for a in self.wiring.nodes if a.layer.name == name)
+        if not node.in_shapes:
+            return []
+        return [p.name for p in node.layer.parameters(node.in_shapes[0])]
+
+    def _joined(self, head: Head, parts: list[Array], active: Array) -> Array:
+        """Rows of an output in packed order, from those of the spans, the last span first."""
+        if head.steps:
+            return np.concatenate(parts[::-1])
+        return np.concatenate(parts)  # the longest sequences end in the last span
 
 
-def _lengthened(state: LSTMState | None, B: int) -> LSTMState | None:
-    """A gradient of states, with zeros for sequences that ended before it arose."""
-    if state is None or len(state.hidden) == B:
-        return state
-    out = LSTMState(*(np.zeros((B, a.shape[1]), a.dtype) for a in state))
-    for target, source in zip(out, state, strict=True):
-        target[: len(source)] = source
-    return out
+def _write(final: State, after: Mapping[str, LSTMState]) -> None:
+    """Overwrite the state of the sequences that reached a span, which are the first ones."""
+    for name, (hidden, cell) in after.items():
+        final[name].hidden[: len(hidden)], final[name].cell[: len(cell)] = hidden, cell
+
+
+def _add(total: dict[str, Array], more: Mapping[str, Array]) -> None:
+    for key, g in more.items():
+        if key in total:
+            total[key] += g
+        else:
+            total[key] = g

@@ -16,7 +16,8 @@ from minilstm.errors import DataError
 from minilstm.functional.lstm import LSTMState
 from minilstm.layers import LSTM, FullyConnected, Layer, SequenceInput, Signal, Softmax
 from minilstm.layers.base import check_size
-from minilstm.structure import output_size
+from minilstm.prediction import without_caches
+from minilstm.structure import Port, Wiring
 
 Array = NDArray[Any]
 State = dict[str, LSTMState]
@@ -37,10 +38,9 @@ class Network(Protocol):
     def by_layer(self) -> dict[str, dict[str, Array]]:
         """The arrays of every layer, by the names of layer and parameter."""
 
-    def forward(
-        self, signal: Signal, state: State, *, backend: Backend
-    ) -> tuple[Signal, State, list[Any]]:
-        """Output, state after it, and caches."""
+    @property
+    def wiring(self) -> Wiring:
+        """The checked layers in order."""
 
     def check_state(self, state: Mapping[str, LSTMState] | None, batch: int) -> State:
         """A checked copy of a state; None gives the initial state."""
@@ -74,18 +74,19 @@ class Stream:
 
     __slots__ = (
         "__weakref__", "_advance", "_batch", "_check_state", "_dtype", "_lock", "_out_shape",
-        "_states", "_x_shape",
+        "_states", "_step_shape", "_streams", "_x_shape",
     )  # fmt: skip
 
     def __init__(self, network: Network, batch: int | None = None) -> None:
         if batch is not None:
             check_size("stream", "batch", batch)
-        first = network.layers[0]
-        assert isinstance(first, SequenceInput)  # the network has checked
+        wiring = network.wiring
+        _check_streamable(wiring)
         n = () if batch is None else (int(batch),)
-        self._x_shape = (*n, first.input_size)
-        self._out_shape = (*n, output_size(network.layers))
+        self._x_shape = (*n, *wiring.shape(wiring.inputs[0]))
+        self._out_shape = (*n, *wiring.shape(wiring.outputs[0]))
         self._batch = 1 if batch is None else int(batch)
+        self._streams, self._step_shape = batch, wiring.shape(wiring.inputs[0])
         self._dtype, self._check_state = network.dtype, network.check_state
         self._lock = Lock()
         self._states = network.check_state(None, self._batch)  # of the stream, written in place
@@ -132,8 +133,7 @@ class Stream:
                 if self._advance(x_t, out):
                     return out
         # What is refused above comes here to be converted, or to be told what is wrong with it.
-        streams = None if len(self._x_shape) == 1 else self._batch
-        rows = as_step(x_t, self._x_shape[-1], self._dtype, streams=streams)  # (n, D)
+        rows = as_step(x_t, self._step_shape, self._dtype, streams=self._streams)  # (n, D)
         with self._lock:
             done = self._advance(rows.reshape(self._x_shape), out)
         # False only if another thread wrote into x_t since it was checked.
@@ -169,20 +169,43 @@ class Stream:
         )
 
 
+def _check_streamable(wiring: Wiring) -> None:
+    for what, ends in (("inputs", wiring.inputs), ("outputs", wiring.outputs)):
+        if len(ends) != 1:
+            names = [wiring.nodes[n].layer.name for n in ends]
+            raise ValueError(
+                f"the network has {len(ends)} {what}, {names}, but a stream has one of each; use "
+                "predict with state= and return_state=True, a few steps at a time."
+            )
+    for node in wiring.nodes:
+        if node.layer.whole and node.state_size:
+            raise ValueError(
+                f"the layer {node.layer.name!r} ({node.layer.label}) needs whole sequences, so the "
+                "network cannot predict step by step; use predict, or an LSTM in its place."
+            )
+
+
 def _chain(network: Network) -> list[tuple[str, Mapping[str, Any]]] | None:
     """Kind and content of each layer, as `make_stepper` takes them; None for what it cannot."""
     known, layers = (SequenceInput, LSTM, FullyConnected, Softmax), network.layers
     if network.dtype not in (np.float32, np.float64) or any(type(a) not in known for a in layers):
         return None
     first = layers[0]
-    assert isinstance(first, SequenceInput)  # the network has checked
-    head: dict[str, Any] = {"size": first.input_size}
-    if first.normalization not in ("none", "zerocenter"):
+    if not isinstance(first, SequenceInput) or not isinstance(first.input_size, int):
         return None
+    feeds = [node.inputs[0] for node in network.wiring.nodes[1:]]
+    if feeds != [Port(n, 0) for n in range(len(feeds))]:
+        return None  # not a chain
+    head: dict[str, Any] = {"size": first.input_size}
     if first.normalization == "zerocenter":
         if first.mean is None:
             return None  # forward says what is missing
         head["mean"] = np.asarray(first.mean, network.dtype)  # (D,)
+    elif first.normalization != "none":
+        return None
+    for layer in layers:
+        if isinstance(layer, LSTM) and not getattr(layer, "has_usual_activations", True):
+            return None
     parameters = network.by_layer()
     return [(first.kind, head), *((a.kind, parameters[a.name]) for a in layers[1:])]
 
@@ -190,13 +213,16 @@ def _chain(network: Network) -> list[tuple[str, Mapping[str, Any]]] | None:
 def _layer_by_layer(network: Network, backend: Backend, states: State, batch: int) -> Stepper:
     """A step as a sequence of one step, through the network's forward pass."""
     active = np.array([batch], np.int64)  # (1,) the sequences that make the one step
+    wiring = network.wiring
+    forward = without_caches(wiring, network.by_layer(), backend, [Port(wiring.outputs[0], 0)])
+    shape = wiring.shape(wiring.inputs[0])
 
     def advance(x: Array, out: Array) -> bool:
         if not np.isfinite(x).all():
             return False
-        rows = np.ascontiguousarray(x).reshape(batch, -1)  # (n, D)
-        signal, after, _ = network.forward(Signal(rows, active), states, backend=backend)
-        out[:] = signal.rows.reshape(-1)
+        rows = np.ascontiguousarray(x).reshape(batch, *shape)  # (n, D)
+        (output,), after = forward([Signal(rows, active)], states)
+        out[:] = output.rows.reshape(out.shape)
         _overwrite(states, after)
         return True
 

@@ -1,108 +1,195 @@
-"""From a user's list of layers to a checked, named chain with sizes and first parameter values.
+"""From a user's layers to the order in which they run, with the shape of what each puts out.
 Every problem is found here, by layer name, before anything is computed."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from minilstm.layers import LSTM, FullyConnected, Layer, Parameter, SequenceInput, Shape, Softmax
+from minilstm.functional.lstm import LSTMState
+from minilstm.graph import LayerGraph, chain
+from minilstm.layers import Layer, Parameter, SequenceInput, Shape
+from minilstm.naming import EXAMPLE, name_layers
 
 Array = NDArray[Any]
 
-_SHORT_NAMES = {"sequence_input": "input", "fully_connected": "fc"}
+OUTPUT_LAYERS = ("classification_output", "regression_output")
+
+
+class Port(NamedTuple):
+    """One output of one node."""
+
+    node: int
+    output: int
+
+
+class Node(NamedTuple):
+    """A layer in its place: what feeds it, and what it puts out."""
+
+    layer: Layer
+    inputs: tuple[Port | None, ...]  # None: an input that may stay unconnected, and is
+    in_shapes: tuple[Shape, ...]
+    shapes: tuple[Shape, ...]  # of each output
+    steps: tuple[bool, ...]  # whether each output has a row a step, not a row a sequence
+    state_size: int  # numbers of hidden state a sequence; 0 for a layer without state
+
+
+class Wiring(NamedTuple):
+    """A checked network: nodes in an order in which they can run."""
+
+    nodes: tuple[Node, ...]
+    inputs: tuple[int, ...]  # nodes that data enter
+    outputs: tuple[int, ...]  # nodes whose outputs nothing in the network uses
+    graph: LayerGraph
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers, in the order in which they run."""
+        return tuple(node.layer for node in self.nodes)
+
+    def users(self, node: int) -> list[int]:
+        """Nodes that an output of a node feeds."""
+        return [
+            n
+            for n, other in enumerate(self.nodes)
+            if any(port is not None and port.node == node for port in other.inputs)
+        ]
+
+    def shape(self, node: int) -> Shape:
+        """Shape of a node's first output."""
+        return self.nodes[node].shapes[0]
+
+    def cannot_be_cut(self, training: bool) -> bool:
+        """Whether a layer needs all steps of a sequence, or in training of a batch, at once."""
+        return any(n.layer.whole and (training or n.state_size > 0) for n in self.nodes)
+
+
+def wire(layers: Sequence[Layer] | LayerGraph) -> Wiring:
+    """Check a list of layers or a graph, and put its layers in order.
+
+    Raises
+    ------
+    ValueError
+        The layers do not form a network; the message names the layers and says what to do.
+    TypeError
+        It is neither a list nor a graph, or an entry is not a layer.
+
+    Examples
+    --------
+    >>> from minilstm.layers import LSTM, Softmax
+    >>> [node.shapes for node in wire([SequenceInput(3), LSTM(8), Softmax()]).nodes]
+    [((3,),), ((8,),), ((8,),)]
+    """
+    wiring, problems = examine(layers)
+    if problems:
+        more = f" (and {len(problems) - 1} more; see summary())" if len(problems) > 1 else ""
+        raise ValueError(problems[0] + more)
+    assert wiring is not None  # without a problem there is a wiring
+    return wiring
+
+
+def examine(layers: Sequence[Layer] | LayerGraph) -> tuple[Wiring | None, list[str]]:
+    """The wiring as far as it goes, and one sentence for every problem found."""
+    graph = layers if isinstance(layers, LayerGraph) else _chain_of(layers)
+    problems = _input_problems(graph) + _dangling(graph)
+    order, circle = _sorted(graph)
+    if circle:
+        names = " -> ".join(repr(name) for name in [*circle, circle[0]])
+        problems.append(f"the layers {names} form a circle; disconnect one of these connections.")
+    if not order:
+        return None, problems
+    nodes = _nodes(graph, order, problems)
+    inputs = tuple(n for n, node in enumerate(nodes) if isinstance(node.layer, SequenceInput))
+    wiring = Wiring(tuple(nodes), inputs, (), graph)
+    outputs = tuple(n for n in range(len(nodes)) if not wiring.users(n))
+    problems += [
+        f"{node.layer.name!r} is an output layer, but feeds others; put it at the end."
+        for n, node in enumerate(nodes)
+        if node.layer.kind in OUTPUT_LAYERS and n not in outputs
+    ]
+    return wiring._replace(outputs=outputs), problems
 
 
 class Slot(NamedTuple):
-    """One learnable array of the network: its key and its description."""
+    """One array of the network: its key and its description."""
 
     key: str  # "lstm/input_weights"
     parameter: Parameter
 
 
-def name_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:
-    """Check that the layers form a network, and name the unnamed ones.
+def parameter_slots(wiring: Wiring) -> list[Slot]:
+    """Every learnable array, in order.
 
-    Parameters
-    ----------
-    layers : SequenceInput first, then any LSTM, FullyConnected and Softmax layers
+    Examples
+    --------
+    >>> from minilstm.layers import LSTM, FullyConnected
+    >>> slots = parameter_slots(wire([SequenceInput(3), LSTM(200), FullyConnected(5)]))
+    >>> [(slot.key, slot.parameter.shape) for slot in slots][-2:]
+    [('fc/weights', (5, 200)), ('fc/bias', (5,))]
+    """
+    return [
+        Slot(f"{node.layer.name}/{p.name}", p)
+        for node in wiring.nodes
+        if node.in_shapes
+        for p in node.layer.parameters(node.in_shapes[0])
+    ]
 
-    Returns
-    -------
-    tuple of layers, each with a unique name
+
+def statistic_slots(wiring: Wiring) -> list[Slot]:
+    """Every array that is carried but not learned, in order."""
+    return [
+        Slot(f"{node.layer.name}/{p.name}", p)
+        for node in wiring.nodes
+        if node.in_shapes
+        for p in node.layer.statistics(node.in_shapes[0])
+    ]
+
+
+def first_values(
+    wiring: Wiring, slots: Sequence[Slot], rng: np.random.Generator | None, dtype: Any
+) -> dict[str, Array]:
+    """Given values of layers, else drawn ones: in float64, rounded to the dtype.
 
     Raises
     ------
     ValueError
-        The list is empty, does not begin with SequenceInput, repeats a name, or puts an LSTM
-        after one that keeps the last step only.
-    TypeError
-        It is not a list, or an entry is not a layer.
-
-    Examples
-    --------
-    >>> [layer.name for layer in name_layers([SequenceInput(3), LSTM(8), LSTM(4), Softmax()])]
-    ['input', 'lstm_1', 'lstm_2', 'softmax']
+        A given value has another shape; or it is missing, and there is no generator.
     """
-    example = "give a list such as [SequenceInput(3), LSTM(200), FullyConnected(5), Softmax()]."
-    if not isinstance(layers, (list, tuple)):
-        raise TypeError(f"layers is {type(layers).__name__}, not a list of layers; {example}")
-    layers = tuple(layers)
-    for n, layer in enumerate(layers):
-        if not isinstance(layer, Layer):
-            raise TypeError(f"layers[{n}] is {layer!r}, not a layer; {example}")
-    if not layers or not isinstance(layers[0], SequenceInput):
-        first = type(layers[0]).__name__ if layers else "nothing"
-        raise ValueError(f"layers begins with {first}; begin with SequenceInput(features).")
-    for n, layer in enumerate(layers[1:], 1):
-        if isinstance(layer, SequenceInput):
-            raise ValueError(f"layers[{n}] is a second SequenceInput; keep only the first.")
-    kinds = Counter(layer.kind for layer in layers)
-    seen: Counter[str] = Counter()
-    named = []
-    for layer in layers:
-        seen[layer.kind] += 1
-        short = _SHORT_NAMES.get(layer.kind, layer.kind)
-        automatic = short if kinds[layer.kind] == 1 else f"{short}_{seen[layer.kind]}"
-        named.append(dataclasses.replace(layer, name=layer.name or automatic))
-    _check_names(named)
-    _check_order(named)
-    return tuple(named)
+    layers = {layer.name: layer for layer in wiring.layers}
+    out, missing = {}, []
+    for key, p in slots:
+        name = key.partition("/")[0]
+        given = getattr(layers[name], p.name, None)
+        if given is not None:
+            value = np.asarray(given, np.float64)
+            if value.shape != p.shape:
+                raise ValueError(
+                    f"the layer {name!r} was given {p.name} of shape {value.shape}, but wants "
+                    f"{p.shape}; give an array of that shape."
+                )
+            out[key] = np.array(value, dtype, order="F")
+        elif rng is None:
+            missing.append(key)
+        else:
+            value = np.asarray(p.initializer(p.shape, rng))
+            if value.shape != p.shape:
+                raise ValueError(
+                    f"the initializer of {key} returned shape {value.shape}, but {p.shape} is "
+                    "wanted; let it return an array of the shape that it is given."
+                )
+            out[key] = value.astype(dtype)
+    if missing:
+        raise ValueError(
+            f"the layers were given no values for {', '.join(missing)}; give each layer its "
+            "arrays, such as FullyConnected(5, weights=W, bias=b)."
+        )
+    return out
 
 
-def parameter_slots(layers: Sequence[Layer]) -> list[Slot]:
-    """Every learnable array of a named chain, in order.
-
-    Examples
-    --------
-    >>> chain = name_layers([SequenceInput(3), LSTM(200), FullyConnected(5), Softmax()])
-    >>> [(slot.key, slot.parameter.shape) for slot in parameter_slots(chain)][-2:]
-    [('fc/weights', (5, 200)), ('fc/bias', (5,))]
-    """
-    slots: list[Slot] = []
-    shape: Shape = ()
-    for layer in layers:
-        shape = layer.shape if isinstance(layer, SequenceInput) else shape
-        slots += [Slot(f"{layer.name}/{p.name}", p) for p in layer.parameters(shape)]
-        shape = layer.output_shape(shape)
-    return slots
-
-
-def initial_parameters(
-    layers: Sequence[Layer], rng: np.random.Generator, dtype: Any
-) -> dict[str, Array]:
-    """First value of every learnable array, drawn in float64 and rounded to the dtype."""
-    return {key: p.initializer(p.shape, rng).astype(dtype) for key, p in parameter_slots(layers)}
-
-
-def checked_parameters(
-    layers: Sequence[Layer], parameters: Mapping[str, ArrayLike], dtype: Any
-) -> dict[str, Array]:
+def checked_values(slots: Sequence[Slot], given: Mapping[str, ArrayLike], dtype: Any) -> Any:
     """Column-major copies of arrays by "layer/parameter", which must be those of the layers.
 
     Raises
@@ -110,98 +197,165 @@ def checked_parameters(
     ValueError
         An array is missing, unknown, or of another shape; the message names it.
     """
-    slots = {key: p.shape for key, p in parameter_slots(layers)}
-    strangers = sorted(set(parameters) ^ set(slots))
+    shapes = {key: p.shape for key, p in slots}
+    strangers = sorted(set(given) ^ set(shapes))
     if strangers:
         raise ValueError(
-            f"parameters has {sorted(parameters)}, but the layers have {sorted(slots)}; "
+            f"parameters has {sorted(given)}, but the layers have {sorted(shapes)}; "
             f"mend {strangers}."
         )
     out = {}
-    for key, shape in slots.items():
-        value = np.asarray(parameters[key])
+    for key, shape in shapes.items():
+        value = np.asarray(given[key])
         if value.shape != shape:
             raise ValueError(f"{key} has shape {value.shape}, but its layer wants {shape}.")
         out[key] = np.array(value, dtype, order="F")  # a copy: callers keep theirs
     return out
 
 
-def output_size(layers: Sequence[Layer]) -> int:
-    """Features that the last layer puts out."""
-    shape: Shape = ()
-    for layer in layers:
-        shape = layer.shape if isinstance(layer, SequenceInput) else layer.output_shape(shape)
-    return shape[-1]
+def ancestors(wiring: Wiring, nodes: Sequence[int]) -> list[int]:
+    """Some nodes and everything that feeds them, in order."""
+    found = set(nodes)
+    for n in range(len(wiring.nodes) - 1, -1, -1):
+        if n in found:
+            found |= {port.node for port in wiring.nodes[n].inputs if port is not None}
+    return sorted(found)
 
 
-def output_mode(layers: Sequence[Layer]) -> str:
-    """ "last" if a layer keeps only the last step, else "sequence"."""
-    return "last" if any(_is_last(layer) for layer in layers) else "sequence"
+def initial_state(wiring: Wiring, batch: int, dtype: Any) -> dict[str, LSTMState]:
+    """State of B sequences before their first step, by layer name."""
+    states = {a.name: a.initial_state(batch, dtype) for a in wiring.layers}
+    return {name: s for name, s in states.items() if s is not None}
 
 
-def check_classifier(layers: Sequence[Layer], num_classes: int) -> None:
-    """Raise unless the network ends in one score for each class.
-
-    Parameters
-    ----------
-    layers : a named chain
-    num_classes : C, distinct labels in the training data
-    """
-    if not isinstance(layers[-1], Softmax):
-        raise ValueError(
-            f"the last layer is {layers[-1].name!r} ({layers[-1].label}), but "
-            "loss='crossentropy' wants scores that sum to 1; end the network with Softmax()."
-        )
-    size = output_size(layers)
-    if size != num_classes:
-        wide = next((a for a in reversed(layers) if isinstance(a, FullyConnected)), None)
-        where = f"{wide.name!r} is FullyConnected({size})" if wide else f"it puts out {size}"
-        raise ValueError(
-            f"the network puts out {size} scores a step ({where}), but the labels have "
-            f"{num_classes} classes; use FullyConnected({num_classes})."
-        )
-
-
-def summary_table(
-    layers: Sequence[Layer],
-    parameters: Mapping[str, Array],
-    dtype: np.dtype[Any],
-    classes: Array | None,
-) -> str:
-    """Layers, what they put out and what they learn, as lines of text."""
-    lines = [f"{'':>3}  {'Name':<10} {'Layer':<44} {'Output':>6}  {'Learnables':>10}"]
-    shape: Shape = ()
-    for n, layer in enumerate(layers, 1):
-        shape = layer.shape if isinstance(layer, SequenceInput) else layer.output_shape(shape)
-        size = shape[-1]
-        count = sum(v.size for k, v in parameters.items() if k.startswith(f"{layer.name}/"))
-        lines.append(f"{n:>3}  {layer.name:<10} {layer.label:<44} {size:>6}  {count:>10,}")
-    lines.append(f"{sum(v.size for v in parameters.values()):,} learnables, {dtype}")
-    if classes is not None:
-        lines.append("classes: " + ", ".join(str(c) for c in classes))
-    return "\n".join(lines)
-
-
-def _check_names(layers: Sequence[Layer]) -> None:
-    for name, count in Counter(layer.name for layer in layers).items():
-        if not isinstance(name, str):
-            raise TypeError(f"a layer is named {name!r}; give it a name in quotes, or none.")
-        if count > 1:
-            raise ValueError(f"{count} layers are named {name!r}; give each its own name.")
-        if "/" in name:
-            raise ValueError(f"a layer is named {name!r}; '/' separates layer and parameter names.")
-
-
-def _check_order(layers: Sequence[Layer]) -> None:
-    last = None
-    for layer in layers:
-        if last is not None and isinstance(layer, LSTM):
+def _chain_of(layers: Any) -> LayerGraph:
+    if not isinstance(layers, (list, tuple)):
+        raise TypeError(f"layers is {type(layers).__name__}, not a list of layers; {EXAMPLE}")
+    named = name_layers(layers)
+    if not named or not isinstance(named[0], SequenceInput):
+        first = type(named[0]).__name__ if named else "nothing"
+        raise ValueError(f"layers begins with {first}; begin with SequenceInput(features).")
+    for n, layer in enumerate(named[1:], 1):
+        if isinstance(layer, SequenceInput):
             raise ValueError(
-                f"the LSTM {layer.name!r} follows {last.name!r}, which keeps the last step only; "
-                f"set output_mode='sequence' in {last.name!r}."
+                f"layers[{n}] is a second SequenceInput; keep only the first, or use a LayerGraph."
             )
-        last = layer if _is_last(layer) else last
+    return chain(named)
 
 
-def _is_last(layer: Layer) -> bool:
-    return isinstance(layer, LSTM) and layer.output_mode == "last"
+def _input_problems(graph: LayerGraph) -> list[str]:
+    if any(isinstance(layer, SequenceInput) for layer in graph.layers):
+        return []
+    return ["the graph has no SequenceInput; add one, such as SequenceInput(3)."]
+
+
+def _dangling(graph: LayerGraph) -> list[str]:
+    fed = {c.destination for c in graph.connections}
+    problems = []
+    for layer in graph.layers:
+        for port in layer.input_names:
+            if f"{layer.name}/{port}" not in fed and port not in layer.optional_inputs:
+                problems.append(
+                    f"the input {port!r} of {layer.name!r} ({layer.label}) is fed by nothing; "
+                    f"connect an output to '{layer.name}/{port}', or remove the layer."
+                )
+    return problems
+
+
+def _sorted(graph: LayerGraph) -> tuple[list[Layer], list[str]]:
+    """Layers so that each comes after what feeds it, and the names of a circle if there is one."""
+    feeders: dict[str, list[str]] = {layer.name: [] for layer in graph.layers}
+    for source, destination in graph.connections:
+        feeders[destination.partition("/")[0]].append(source.partition("/")[0])
+    order: list[Layer] = []
+    done: set[str] = set()
+    waiting = list(graph.layers)
+    while waiting:
+        ready = next((a for a in waiting if done.issuperset(feeders[a.name])), None)
+        if ready is None:
+            return order, _circle({a.name: feeders[a.name] for a in waiting}, done)
+        waiting.remove(ready)
+        order.append(ready)
+        done.add(ready.name)
+    return order, []
+
+
+def _circle(feeders: Mapping[str, Sequence[str]], done: set[str]) -> list[str]:
+    """Go back from feeder to feeder until a layer comes up a second time."""
+    path = [next(iter(feeders))]
+    while True:
+        before = next(name for name in feeders[path[-1]] if name not in done)
+        if before in path:
+            return path[path.index(before) :][::-1]
+        path.append(before)
+
+
+def _nodes(graph: LayerGraph, order: Sequence[Layer], problems: list[str]) -> list[Node]:
+    """Nodes with shapes, as far as they can be told; what does not fit becomes a problem."""
+    feeder = {c.destination: c.source for c in graph.connections}
+    place = {layer.name: n for n, layer in enumerate(order)}
+    nodes: list[Node] = []
+    for layer in order:
+        ports: list[Port | None] = []
+        for name in layer.input_names:
+            source, _, output = feeder.get(f"{layer.name}/{name}", "").partition("/")
+            if source in place:
+                outputs = order[place[source]].output_names
+                ports.append(Port(place[source], outputs.index(output)))
+            else:
+                ports.append(None)
+        if isinstance(layer, SequenceInput):
+            nodes.append(Node(layer, (), (layer.shape,), (layer.shape,), (True,), 0))
+            continue
+        known = [p for p in ports if p is not None]
+        in_shapes = tuple(nodes[p.node].shapes[p.output] for p in known if nodes[p.node].shapes)
+        steps = [nodes[p.node].steps[p.output] for p in known if nodes[p.node].steps]
+        nodes.append(Node(layer, tuple(ports), (), (), (), 0))
+        if len(steps) < len(known) or not known:
+            continue  # what feeds it has a problem of its own
+        state = layer.initial_state(1, np.float32)
+        problems += _step_problems(nodes, layer, known, steps, state is not None)
+        try:
+            shapes = layer.output_shapes(in_shapes)
+        except ValueError as error:
+            where = f" (fed by {', '.join(repr(order[p.node].name) for p in known)})"
+            problems.append(_with(str(error), where))
+            continue
+        out_steps = (steps[0] and not layer.keeps_last, *[False] * (len(shapes) - 1))
+        size = 0 if state is None else state.hidden.shape[1]
+        nodes[-1] = Node(layer, tuple(ports), in_shapes, shapes, out_steps, size)
+    return nodes
+
+
+def _step_problems(
+    nodes: Sequence[Node], layer: Layer, ports: Sequence[Port], steps: Sequence[bool], state: bool
+) -> list[str]:
+    if state and not steps[0]:
+        last = _last_before(nodes, ports[0].node)
+        return [
+            f"the {type(layer).__name__} {layer.name!r} follows {last!r}, which keeps the last "
+            f"step only; set output_mode='sequence' in {last!r}."
+        ]
+    if layer.input_names[0] == "in1" and len(set(steps)) > 1:
+        names = [nodes[p.node].layer.name for p in ports]
+        return [
+            f"{layer.name!r} joins {names}, of which some give a row a step and some a row a "
+            "sequence; give all of them the same output_mode."
+        ]
+    return []
+
+
+def _last_before(nodes: Sequence[Node], node: int) -> str:
+    """Name of the layer that dropped the time axis of what a node puts out."""
+    while not nodes[node].layer.keeps_last:
+        port = nodes[node].inputs[0]
+        if port is None:
+            break
+        node = port.node
+    return nodes[node].layer.name
+
+
+def _with(message: str, where: str) -> str:
+    """A sentence about shapes, with the layers that they come from."""
+    head, mark, tail = message.partition(";")
+    return head + where + mark + tail

@@ -12,7 +12,7 @@ import pytest
 import minilstm as ml
 from minilstm import prediction
 from minilstm.functional.lstm import LSTMState
-from minilstm.structure import name_layers
+from minilstm.naming import name_layers
 
 FEATURES, HIDDEN, CLASSES = 3, 5, 4
 LENGTHS = (7, 4, 9)
@@ -86,7 +86,7 @@ EXAMPLE = "give a list such as [SequenceInput(3), LSTM(200), FullyConnected(5), 
         (
             [ml.SequenceInput(2), ml.SequenceInput(2)],
             ValueError,
-            "layers[1] is a second SequenceInput; keep only the first.",
+            "layers[1] is a second SequenceInput; keep only the first, or use a LayerGraph.",
         ),
         (
             [ml.SequenceInput(2), "lstm"],
@@ -94,7 +94,7 @@ EXAMPLE = "give a list such as [SequenceInput(3), LSTM(200), FullyConnected(5), 
             f"layers[1] is 'lstm', not a layer; {EXAMPLE}",
         ),
         (None, TypeError, f"layers is NoneType, not a list of layers; {EXAMPLE}"),
-        (ml.LSTM(2), TypeError, f"layers is LSTM, not a list of layers; {EXAMPLE}"),
+        ("lstm", TypeError, f"layers is str, not a list of layers; {EXAMPLE}"),
         (
             [ml.SequenceInput(2), ml.LSTM(2, name="m"), ml.LSTM(2, name="m")],
             ValueError,
@@ -108,7 +108,7 @@ EXAMPLE = "give a list such as [SequenceInput(3), LSTM(200), FullyConnected(5), 
         (
             [ml.SequenceInput(2, name="a/b")],
             ValueError,
-            "a layer is named 'a/b'; '/' separates layer and parameter names.",
+            "a layer is named 'a/b'; '/' separates layer and port names.",
         ),
         (
             [ml.SequenceInput(2, name=5)],
@@ -388,12 +388,13 @@ def test_summary_is_a_table_of_layers_and_learnables():
     classes = ["Dancing", "Running", "Sitting", "Standing", "Walking"]
     net = ml.Network(layers, rng=np.random.default_rng(0), classes=classes)
     assert net.summary().splitlines() == [
-        "     Name       Layer                                        Output  Learnables",
-        "  1  input      Sequence input with 3 dimensions                  3           0",
-        "  2  lstm       LSTM with 200 hidden units                      200     163,200",
-        "  3  fc         5 fully connected layer                           5       1,005",
-        "  4  softmax    Softmax                                           5           0",
+        "   Name     Layer                             Output  Learnables  State",
+        "1  input    Sequence input with 3 dimensions       3           0",
+        "2  lstm     LSTM with 200 hidden units           200     163,200    400",
+        "3  fc       5 fully connected layer                5       1,005",
+        "4  softmax  Softmax                                5           0",
         "164,205 learnables, float32",
+        "activations of 1 x 100 steps: 83.2 KiB",
         "classes: Dancing, Running, Sitting, Standing, Walking",
     ]
     assert repr(net) == f"Network\n{net.summary()}"

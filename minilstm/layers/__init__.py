@@ -14,7 +14,29 @@ from minilstm.layers.sequence_folding import SequenceFolding, SequenceUnfolding
 from minilstm.layers.sequence_input import SequenceInput
 from minilstm.layers.softmax import Softmax
 
+#: every layer by its kind, as model files name it
+KINDS: dict[str, type[Layer]] = {
+    a.kind: a
+    for a in (
+        LSTM,
+        Addition,
+        BatchNormalization,
+        ClassificationOutput,
+        Concatenation,
+        Dropout,
+        Flatten,
+        FullyConnected,
+        ReLU,
+        RegressionOutput,
+        SequenceFolding,
+        SequenceInput,
+        SequenceUnfolding,
+        Softmax,
+    )
+}
+
 __all__ = [
+    "KINDS",
     "LSTM",
     "Addition",
     "BatchNormalization",

@@ -1,0 +1,180 @@
+"""What a network will be, before it is one: shapes, learnables, states, memory and every problem.
+The result prints as a table, and is what a picture of the network is drawn from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from minilstm.graph import LayerGraph
+from minilstm.layers import Layer
+from minilstm.layers.base import Shape, count
+from minilstm.naming import title
+from minilstm.structure import Wiring, examine
+
+
+@dataclass(frozen=True)
+class LayerFacts:
+    """One line of an analysis."""
+
+    name: str
+    kind: str  # as a heading, "Fully Connected"
+    label: str  # in words, "5 fully connected layer"
+    shape: Shape | None  # of a row of the first output; None where a problem hides it
+    steps: bool  # a row a step, else a row a sequence
+    learnables: int
+    states: int  # numbers of hidden and cell state a sequence
+    memory: int  # bytes of all its outputs, for the stated batch and length
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """Facts about a network, and its problems.
+
+    Attributes
+    ----------
+    layers : one `LayerFacts` a layer, in the order in which they run
+    connections : pairs "layer/output", "layer/input"
+    problems : one sentence each; an empty tuple means that the network can be trained
+    batch_size, sequence_length : for which memory is stated
+    dtype : in which it is stated
+    """
+
+    layers: tuple[LayerFacts, ...]
+    connections: tuple[tuple[str, str], ...]
+    problems: tuple[str, ...]
+    batch_size: int
+    sequence_length: int
+    dtype: str
+
+    @property
+    def learnables(self) -> int:
+        """Numbers that training changes."""
+        return sum(layer.learnables for layer in self.layers)
+
+    @property
+    def memory(self) -> int:
+        """Bytes of the outputs of all layers, for the stated batch and length."""
+        return sum(layer.memory for layer in self.layers)
+
+    def text(self) -> str:
+        """The table, and the problems under it."""
+        rows = [
+            (
+                f"{n}",
+                layer.name,
+                layer.label,
+                _shown(layer.shape, layer.steps),
+                f"{layer.learnables:,}",
+                f"{layer.states:,}" if layer.states else "",
+            )
+            for n, layer in enumerate(self.layers, 1)
+        ]
+        head = ("", "Name", "Layer", "Output", "Learnables", "State")
+        wide = [max(len(row[k]) for row in [head, *rows]) for k in range(len(head))]
+        sides = "><<>>>"
+        lines = [
+            "  ".join(f"{cell:{side}{w}}" for cell, side, w in zip(row, sides, wide, strict=True))
+            for row in [head, *rows]
+        ]
+        lines = [line.rstrip() for line in lines]
+        lines.append(f"{self.learnables:,} learnables, {self.dtype}")
+        lines.append(
+            f"activations of {self.batch_size} x {self.sequence_length:,} steps: "
+            f"{_bytes(self.memory)}"
+        )
+        count_words = {0: "no problem found", 1: "1 problem:"}
+        if self.problems:
+            lines.append(count_words.get(len(self.problems), f"{len(self.problems)} problems:"))
+            lines += [f"  - {problem}" for problem in self.problems]
+        return "\n".join(lines)
+
+    def __str__(self) -> str:
+        return self.text()
+
+
+def analyze(
+    layers: Sequence[Layer] | LayerGraph,
+    batch_size: int = 1,
+    sequence_length: int = 100,
+    dtype: Any = "float32",
+) -> Analysis:
+    """Look at layers without building a network: nothing is drawn, nothing is computed.
+
+    Parameters
+    ----------
+    layers : list of layers or LayerGraph
+    batch_size, sequence_length : B and T for which the memory of activations is stated
+    dtype : of the activations
+
+    Returns
+    -------
+    Analysis, which prints as a table; `problems` is empty for layers that form a network
+
+    Examples
+    --------
+    >>> import minilstm as ml
+    >>> images = ml.LayerGraph([ml.SequenceInput([28, 28, 1]), ml.LSTM(8), ml.Softmax()])
+    >>> print(analyze(images).problems[0])
+    the layer 'lstm' (LSTM with 8 hidden units) wants vectors (D,), but its input has shape \
+(28, 28, 1) (fed by 'input'); put Flatten() before it.
+    """
+    for name, value in (("batch_size", batch_size), ("sequence_length", sequence_length)):
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+            raise ValueError(f"{name} is {value!r}; give a whole number of at least 1.")
+    wiring, problems = examine(layers)
+    facts: list[LayerFacts] = []
+    connections: Sequence[tuple[str, str]] = ()
+    if wiring is not None:
+        facts = _facts(wiring, batch_size, sequence_length, np.dtype(dtype))
+        connections = wiring.graph.connections
+    return Analysis(
+        tuple(facts),
+        tuple((c[0], c[1]) for c in connections),
+        tuple(problems),
+        batch_size,
+        sequence_length,
+        np.dtype(dtype).name,
+    )
+
+
+def _facts(wiring: Wiring, B: int, T: int, dtype: np.dtype[Any]) -> list[LayerFacts]:
+    facts = []
+    for node in wiring.nodes:
+        layer = node.layer
+        known = bool(node.shapes)
+        parameters = layer.parameters(node.in_shapes[0]) if node.in_shapes and known else ()
+        memory = sum(
+            count(shape) * B * (T if steps else 1) * dtype.itemsize
+            for shape, steps in zip(node.shapes, node.steps, strict=True)
+        )
+        facts.append(
+            LayerFacts(
+                layer.name,
+                title(layer),
+                layer.label,
+                node.shapes[0] if known else None,
+                node.steps[0] if known else True,
+                sum(count(p.shape) for p in parameters),
+                2 * node.state_size,
+                memory,
+            )
+        )
+    placed = {layer.name for layer in facts}
+    left = [layer for layer in wiring.graph.layers if layer.name not in placed]  # in a circle
+    facts += [LayerFacts(a.name, title(a), a.label, None, True, 0, 0, 0) for a in left]
+    return facts
+
+
+def _bytes(size: int) -> str:
+    return f"{size / 2**20:,.1f} MiB" if size >= 2**20 else f"{size / 2**10:,.1f} KiB"
+
+
+def _shown(shape: Shape | None, steps: bool) -> str:
+    if shape is None:
+        return "?"
+    text = "x".join(str(n) for n in shape)
+    return text if steps else f"{text} (last)"

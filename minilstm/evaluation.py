@@ -1,0 +1,119 @@
+"""How good a network is on sequences whose answers are known: its loss and metrics.
+Every real step counts once, however long the sequences are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minilstm.answers import as_answers
+from minilstm.backend import current_backend
+from minilstm.data.batch import Batch
+from minilstm.errors import DataError
+from minilstm.heads import Head, find_heads
+from minilstm.inputs import as_batches
+from minilstm.metrics import find_metric
+from minilstm.prediction import measure
+
+Array = NDArray[Any]
+
+
+def evaluate(
+    net: Any,
+    x: Any,
+    y: Any,
+    metrics: Sequence[Any] = (),
+    name: str = "x",
+    label_name: str = "y",
+) -> dict[str, float]:
+    """Loss and metrics; see `minilstm.predictor.Predictor.evaluate`."""
+    heads = find_heads(net.wiring, net.losses)
+    classes = classes_by_output(net, heads)
+    batches = as_batches(net.wiring, x, net.dtype, net.data_format, name)
+    targets = as_answers(
+        net.wiring, heads, batches[0], y, classes, label_name
+    ).targets
+    return measure_outputs(net, heads, batches, targets, metrics)
+
+
+def measure_outputs(
+    net: Any,
+    heads: Sequence[Head],
+    batches: Sequence[Batch],
+    targets: Sequence[Sequence[Array]],
+    metrics: Sequence[Any] = (),
+) -> dict[str, float]:
+    """Loss and metrics of checked sequences and targets.
+
+    Parameters
+    ----------
+    net : Network
+    heads : of the network
+    batches : one for each input
+    targets : for each output B arrays
+    metrics : names or functions besides "accuracy" for classes and "rmse" for numbers
+
+    Returns
+    -------
+    dict with "loss", summed over outputs, and the metrics; with several outputs a metric is named
+    "OUTPUT/METRIC"
+    """
+    sequences = [batch.sequences for batch in batches]
+    outputs = net.predict(sequences if len(sequences) > 1 else sequences[0], data_format="auto")
+    outputs = outputs if len(heads) > 1 else (outputs,)
+    result = {"loss": 0.0}
+    for head, output, parts in zip(heads, outputs, targets, strict=True):
+        rows = np.concatenate(output) if head.steps else np.asarray(output)  # (N, C)
+        found = measure_rows(head, rows, np.concatenate(parts), metrics)
+        result["loss"] += found.pop("loss")
+        prefix = f"{net.layers[head.output].name}/" if len(heads) > 1 else ""
+        result.update({prefix + key: value for key, value in found.items()})
+    return result
+
+
+def measure_rows(
+    head: Head, rows: Array, targets: Array, metrics: Sequence[Any] = ()
+) -> dict[str, float]:
+    """Loss and metrics of the rows of one output."""
+    loss = head.loss
+    if targets.ndim == 1 and loss.kind == "classes":
+        counted = targets >= 0  # (N,) those with a class
+        if not counted.all():
+            rows, targets = rows[counted], targets[counted]
+        found = measure(rows, targets)
+    else:
+        real = len(targets) if targets.ndim > 1 else int((targets >= 0).sum())
+        divisor = loss.divisor(real, head.columns)
+        value, _ = loss.forward(current_backend(), rows, targets, divisor)
+        found = {"loss": float(value)}
+        if loss.kind == "numbers":
+            found["rmse"] = find_metric("rmse").compute(rows, targets)
+    for metric in metrics:
+        how = find_metric(metric)
+        if how.name not in found:
+            found[how.name] = how.compute(rows, targets)
+    return found
+
+
+def classes_by_output(net: Any, heads: Sequence[Head]) -> list[Array | None]:
+    """The classes of each output of a trained network.
+
+    Raises
+    ------
+    DataError
+        A loss wants classes, but the network has none.
+    """
+    out: list[Array | None] = []
+    for head in heads:
+        classes = net.classes
+        if isinstance(classes, dict):
+            classes = classes.get(net.layers[head.output].name)
+        if head.loss.kind != "classes":
+            classes = classes if head.loss.kind == "any" else None
+        elif classes is None:
+            raise DataError("the network has no classes; train it, or give classes=.")
+        out.append(classes)
+    return out

@@ -1,0 +1,298 @@
+"""Running the layers of a network: forward is a walk along the wiring, backward the same reversed.
+What flows into a layer from several users is added up; a layer that nothing reached is left out.
+
+Axes: B batch, T time, N rows of a packed ragged batch.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minilstm.backend import Backend
+from minilstm.functional.lstm import LSTMState
+from minilstm.layers import SequenceInput, Signal, Training
+from minilstm.structure import Port, Wiring
+
+Array = NDArray[Any]
+State = dict[str, LSTMState]
+Parameters = Mapping[str, Mapping[str, Any]]  # of each layer, by its name
+
+
+class Part(NamedTuple):
+    """Which part of a batch runs: all of it, or a span of time."""
+
+    row: int = 0  # number in the whole batch of the first row
+    own: slice | None = None  # sequences whose last step lies in the part; None means all
+    key: int | None = None  # random bits of this training step; None means prediction
+
+
+WHOLE = Part()
+
+
+class Forward(NamedTuple):
+    """What a forward walk leaves."""
+
+    values: dict[Port, Signal]  # outputs, of those nodes that nothing has used up
+    state: State  # after each sequence's last step
+    caches: dict[int, Any]  # of each node that ran
+
+
+def run_forward(
+    wiring: Wiring,
+    backend: Backend,
+    parameters: Parameters,
+    signals: Sequence[Signal],
+    state: Mapping[str, LSTMState],
+    *,
+    nodes: Collection[int] | None = None,
+    part: Part = WHOLE,
+    kept: Mapping[int, Any] | None = None,
+    want: Collection[int] = (),
+    keep_caches: bool = True,
+) -> Forward:
+    """Run layers over a packed batch, or over a span of it.
+
+    Parameters
+    ----------
+    wiring : of the network
+    backend : computes
+    parameters : arrays of each layer, prepared or not
+    signals : one for each input of the network
+    state : hidden and cell state before the first row, (B, H) each, by layer name
+    nodes : those that run; None means all
+    part : which part of the batch this is
+    kept : what `advance` kept of some nodes, from which they are restored
+    want : nodes whose values stay to the end besides those that nothing uses
+    keep_caches : False drops them, for prediction
+
+    Returns
+    -------
+    Forward
+    """
+    chosen = range(len(wiring.nodes)) if nodes is None else sorted(nodes)
+    uses = _count_uses(wiring, chosen)
+    for n in want:
+        uses[n] = uses.get(n, 0) + 1
+    values: dict[Port, Signal] = {}
+    after: State = {}
+    caches: dict[int, Any] = {}
+    for n in chosen:
+        node = wiring.nodes[n]
+        layer, name = node.layer, node.layer.name
+        if not node.steps[0] and not layer.keeps_last and part.own == slice(0, 0):
+            continue  # one row a sequence, but no sequence ends in this part
+        before = state.get(name)
+        p = parameters[name]
+        if isinstance(layer, SequenceInput):
+            signal = signals[wiring.inputs.index(n)]
+            output, _, cache = layer.forward(backend, p, signal, None)
+            outputs: tuple[Signal, ...] = (output,)
+        else:
+            taken = [None if port is None else values[port] for port in node.inputs]
+            if kept is not None and n in kept:
+                assert taken[0] is not None  # a layer with state is fed
+                output, cache = layer.restore(backend, p, taken[0], before, kept[n])
+                outputs = (output,)
+            elif not keep_caches and node.state_size and len(node.shapes) == len(taken) == 1:
+                assert taken[0] is not None  # a layer with state is fed
+                shown, layer_state, cache = layer.advance(
+                    backend, p, taken[0], before, keep=False, need_output=True
+                )
+                assert shown is not None and layer_state is not None  # asked for, and it has one
+                outputs, after[name] = (shown,), layer_state
+            else:
+                outputs, layer_state, cache = layer.forward_ports(
+                    backend,
+                    p,
+                    taken,  # type: ignore[arg-type]
+                    before,
+                    _training(part, name, node.steps[0]),
+                )
+                if layer_state is not None:
+                    after[name] = layer_state
+            if layer.keeps_last and part.own is not None:
+                rows = outputs[0].rows[part.own]
+                outputs = (Signal(rows, np.array([len(rows)], np.int64)), *outputs[1:])
+        if keep_caches:
+            caches[n] = cache
+        for output_number, signal in enumerate(outputs):
+            values[Port(n, output_number)] = signal
+        for port in node.inputs:
+            if port is not None:
+                uses[port.node] -= 1
+                if uses[port.node] == 0:
+                    for gone in [q for q in values if q.node == port.node]:
+                        del values[gone]
+    return Forward(values, after, caches)
+
+
+def run_advance(
+    wiring: Wiring,
+    backend: Backend,
+    parameters: Parameters,
+    signals: Sequence[Signal],
+    state: Mapping[str, LSTMState],
+    nodes: Collection[int],
+    part: Part,
+    keep: bool,
+) -> tuple[State, dict[int, Any]]:
+    """Run the layers with state over a span, and what they need; only states come out.
+
+    Parameters
+    ----------
+    nodes : layers with state, and the layers that feed them
+    keep : also return what `run_forward` needs to restore them
+    the others : as for `run_forward`
+
+    Returns
+    -------
+    state : after the span
+    kept : by node; empty unless asked for
+    """
+    chosen = sorted(nodes)
+    uses = _count_uses(wiring, chosen)
+    values: dict[Port, Signal] = {}
+    after, kept = dict(state), {}
+    for n in chosen:
+        node = wiring.nodes[n]
+        layer, name = node.layer, node.layer.name
+        p = parameters[name]
+        if isinstance(layer, SequenceInput):
+            signal = signals[wiring.inputs.index(n)]
+            values[Port(n, 0)] = layer.forward(backend, p, signal, None)[0]
+            continue
+        taken = [None if port is None else values[port] for port in node.inputs]
+        if node.state_size == 0:
+            training = _training(part, name, node.steps[0])
+            outputs, _, _ = layer.forward_ports(backend, p, taken, None, training)  # type: ignore[arg-type]
+            for number, signal in enumerate(outputs):
+                values[Port(n, number)] = signal
+            continue
+        assert taken[0] is not None  # a layer with state is fed
+        output, layer_state, layer_kept = layer.advance(
+            backend, p, taken[0], state.get(name), keep=keep, need_output=uses.get(n, 0) > 0
+        )
+        assert layer_state is not None  # it has one
+        after[name] = layer_state
+        if output is not None:
+            values[Port(n, 0)] = output
+        if keep:
+            kept[n] = layer_kept
+    return after, kept
+
+
+def run_backward(
+    wiring: Wiring,
+    backend: Backend,
+    gradients: Mapping[Port, Array],
+    dstate: Mapping[str, LSTMState],
+    caches: dict[int, Any],
+    *,
+    need_dx: Sequence[bool],
+    batch: int,
+    rows: int,
+    part: Part = WHOLE,
+    spend_caches: bool = False,
+) -> tuple[dict[str, Array], State, dict[int, Array]]:
+    """Gradients of everything that ran, from gradients of some of its outputs.
+
+    Parameters
+    ----------
+    wiring, backend : as in the forward walk
+    gradients : of the loss with respect to outputs of nodes
+    dstate : gradients with respect to the states after the last row, by layer name
+    caches : from `run_forward`; emptied on the way, so memory falls
+    need_dx : for each node, whether the gradient of its input is of use
+    batch, rows : B and N of the part
+    part : the part that ran
+    spend_caches : caches may be overwritten
+
+    Returns
+    -------
+    grads : of learnables, by "layer/parameter"
+    dstate0 : of the states before the first row, by layer name
+    dinputs : of what enters each node that data enter, where asked for
+    """
+    arrived: dict[Port, Array] = dict(gradients)
+    grads: dict[str, Array] = {}
+    dstate0: State = {}
+    dinputs: dict[int, Array] = {}
+    for n in sorted(caches, reverse=True):
+        node, cache = wiring.nodes[n], caches.pop(n)
+        layer, name = node.layer, node.layer.name
+        douts = [arrived.pop(Port(n, k), None) for k in range(len(node.shapes))]
+        later = dstate.get(name)
+        if layer.keeps_last and part.own is not None:
+            short = douts[0]
+            dtype = (
+                (later.hidden if later is not None else short).dtype
+                if (later is not None or short is not None)
+                else None
+            )
+            if dtype is None:
+                continue
+            douts[0] = np.zeros((batch, *node.shapes[0]), dtype)  # (B, H)
+            if short is not None:
+                douts[0][part.own] = short
+        if all(d is None for d in douts):
+            if later is None:
+                continue
+            douts[0] = np.zeros(
+                (rows if node.steps[0] else batch, *node.shapes[0]), later.hidden.dtype
+            )
+        dxs, layer_grads, layer_dstate = layer.backward_ports(
+            backend, douts, lengthened(later, batch), cache, need_dx[n], spend_caches
+        )
+        del cache
+        grads.update({f"{name}/{key}": g for key, g in layer_grads.items()})
+        if layer_dstate is not None:
+            dstate0[name] = layer_dstate
+        if not node.inputs and dxs[0] is not None:
+            dinputs[n] = dxs[0]
+        for port, dx in zip(node.inputs, dxs, strict=False):
+            if port is not None and dx is not None:
+                arrived[port] = dx if port not in arrived else arrived[port] + dx
+    return grads, dstate0, dinputs
+
+
+def needed_gradients(wiring: Wiring, learns: Callable[[str], bool]) -> list[bool]:
+    """For each node, whether something before it learns, so that it must pass a gradient on."""
+    learning: list[bool] = []
+    need: list[bool] = []
+    for node in wiring.nodes:
+        need.append(any(learning[port.node] for port in node.inputs if port is not None))
+        learning.append(need[-1] or learns(node.layer.name))
+    return need
+
+
+def lengthened(state: LSTMState | None, B: int) -> LSTMState | None:
+    """A gradient of states, with zeros for sequences that ended before it arose."""
+    if state is None or len(state.hidden) == B:
+        return state
+    out = LSTMState(*(np.zeros((B, a.shape[1]), a.dtype) for a in state))
+    for target, source in zip(out, state, strict=True):
+        target[: len(source)] = source
+    return out
+
+
+def _training(part: Part, name: str, steps: bool) -> Training | None:
+    """Random bits of a layer: those of the step, stirred with its name."""
+    if part.key is None:
+        return None
+    row = part.row if steps or part.own is None else part.own.start
+    return Training((part.key * 0x9E3779B97F4A7C15 + zlib.crc32(name.encode())) % 2**64, row)
+
+
+def _count_uses(wiring: Wiring, chosen: Collection[int]) -> dict[int, int]:
+    """How many inputs of the chosen nodes each node feeds."""
+    uses: dict[int, int] = {}
+    for n in chosen:
+        for port in wiring.nodes[n].inputs:
+            if port is not None:
+                uses[port.node] = uses.get(port.node, 0) + 1
+    return uses

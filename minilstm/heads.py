@@ -1,0 +1,186 @@
+"""Where a network ends in training: which rows each loss looks at, and with which targets.
+A loss swallows the softmax before it, and the fully connected layer before that, where it can."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minilstm.backend import Backend
+from minilstm.layers import FullyConnected, Layer, Signal
+from minilstm.losses import CrossEntropy, Loss, find_loss, loss_of_output_layer
+from minilstm.structure import OUTPUT_LAYERS, Port, Wiring
+
+Array = NDArray[Any]
+
+
+class Head(NamedTuple):
+    """The end of one output of a network."""
+
+    output: int  # node of the network's output
+    loss: Loss
+    source: Port  # whose rows the head starts from
+    classifier: int | None  # fully connected node within the head
+    fused: bool  # the loss takes in the activation before it
+    swallowed: tuple[int, ...]  # nodes that do not run in training
+    steps: bool  # a row a step; else a row a sequence
+    columns: int  # numbers in a row of the output
+
+
+class MiniBatch(NamedTuple):
+    """What one training step sees, packed time-major; one entry for each input or output."""
+
+    signals: tuple[Signal, ...]
+    targets: tuple[Array, ...]  # (N,) or (B,) class numbers, or (N, R) or (B, R) numbers
+    weights: tuple[Array | None, ...]  # (N,) or (B,) of the rows
+    divisors: tuple[float, ...]  # of each loss
+
+
+class HeadResult(NamedTuple):
+    """What some rows add to the loss, and its gradients."""
+
+    loss: Any  # scalar; complex in a complex-step check
+    correct: int  # rows whose largest score is the true class
+    grads: dict[str, Array]  # of a classifier that ran within the head
+    dy: Array | None  # of the rows that the head started from
+    outputs: Array | None  # what the network puts out for the rows, if asked for
+
+
+def find_heads(wiring: Wiring, losses: Sequence[Any] | None = None) -> tuple[Head, ...]:
+    """The heads of a network.
+
+    Parameters
+    ----------
+    wiring : of the network
+    losses : one for each output, as `minilstm.losses.find_loss` takes them; None asks the output
+        layers, and takes cross-entropy for an output without one
+
+    Raises
+    ------
+    ValueError
+        A loss is given for an output layer, which has its own, or cross-entropy has no scores.
+    """
+    if losses is not None and len(losses) != len(wiring.outputs):
+        names = [wiring.nodes[n].layer.name for n in wiring.outputs]
+        raise ValueError(
+            f"loss holds {len(losses)} losses, but the network has {len(names)} outputs, {names}; "
+            "give one for each."
+        )
+    return tuple(
+        _head(wiring, n, None if losses is None else losses[k])
+        for k, n in enumerate(wiring.outputs)
+    )
+
+
+def _head(wiring: Wiring, output: int, given: Any) -> Head:
+    nodes = wiring.nodes
+    layer = nodes[output].layer
+    n, swallowed = output, []
+    if layer.kind in OUTPUT_LAYERS:
+        if given is not None:
+            raise ValueError(
+                f"a loss was given, but the output layer {layer.name!r} ({layer.label}) has its "
+                "own; leave loss out, or remove the output layer."
+            )
+        loss = loss_of_output_layer(layer)
+        swallowed.append(n)
+        n = _feeder(wiring, n)
+    else:
+        loss = find_loss("crossentropy" if given is None else given)
+    if isinstance(loss, CrossEntropy) and nodes[n].layer.kind != "softmax":
+        end = nodes[n].layer
+        raise ValueError(
+            f"the last layer is {end.name!r} ({end.label}), but loss='crossentropy' wants scores "
+            "that sum to 1; end the network with Softmax()."
+        )
+    shape = wiring.shape(n)
+    if len(shape) != 1:
+        raise ValueError(
+            f"the output {layer.name!r} has shape {shape} a step, but a loss wants vectors; put "
+            "Flatten() or FullyConnected(...) at the end."
+        )
+    steps = nodes[n].steps[0]
+    fused = bool(loss.fuses_with) and nodes[n].layer.kind == loss.fuses_with
+    fused = fused and len(wiring.users(n)) <= 1
+    classifier = None
+    if fused:
+        swallowed.append(n)
+        n = _feeder(wiring, n)
+        dense = nodes[n]
+        alone = len(wiring.users(n)) == 1 and len(dense.in_shapes[:1]) == 1
+        flat = alone and len(dense.in_shapes[0]) == 1 if dense.in_shapes else False
+        if isinstance(loss, CrossEntropy) and isinstance(dense.layer, FullyConnected) and flat:
+            classifier = n
+            swallowed.append(n)
+            n = _feeder(wiring, n)
+    return Head(output, loss, Port(n, 0), classifier, fused, tuple(swallowed), steps, shape[0])
+
+
+def _feeder(wiring: Wiring, n: int) -> int:
+    port = wiring.nodes[n].inputs[0]
+    assert port is not None  # the wiring has been checked
+    return port.node
+
+
+def run_head(
+    head: Head,
+    layers: Sequence[Layer],
+    parameters: Any,
+    backend: Backend,
+    rows: Array,
+    targets: Array,
+    weights: Array | None,
+    divisor: float,
+    want_outputs: bool = False,
+) -> HeadResult:
+    """Loss and gradients of some rows.
+
+    Parameters
+    ----------
+    head : from `find_heads`
+    layers : of the network, by node
+    parameters : arrays of each layer, by its name
+    backend : computes
+    rows : (N, D) of the head's source
+    targets, weights : of the same rows
+    divisor : of the whole batch
+    want_outputs : also return what the network puts out for the rows
+    """
+    loss = head.loss
+    if not len(rows):
+        return HeadResult(0.0, 0, {}, None, np.empty((0, head.columns), rows.dtype))
+    if head.classifier is not None:
+        name = layers[head.classifier].name
+        W, b = parameters[name]["weights"], parameters[name]["bias"]
+        if not want_outputs:
+            part = backend.classifier_loss(rows, W, b, targets, divisor, weights)
+            grads = {f"{name}/weights": part.W, f"{name}/bias": part.b}
+            return HeadResult(part.loss, part.correct, grads, part.dx, None)
+        logits, dense = backend.fully_connected_forward(rows, W, b)  # (N, C)
+        value, cache = loss.fused_forward(backend, logits, targets, divisor, weights)
+        dx, dense_grads = backend.fully_connected_backward(
+            loss.fused_backward(backend, cache), dense
+        )
+        grads = {f"{name}/weights": dense_grads.W, f"{name}/bias": dense_grads.b}
+        outputs = backend.softmax_forward(logits)[0]  # (N, C)
+        return HeadResult(value, _correct(loss, logits, targets), grads, dx, outputs)
+    if head.fused:
+        value, cache = loss.fused_forward(backend, rows, targets, divisor, weights)
+        dy = loss.fused_backward(backend, cache)
+        outputs = None
+        if want_outputs:
+            outputs = getattr(backend, f"{loss.fuses_with}_forward")(rows)[0]  # (N, C)
+        return HeadResult(value, _correct(loss, rows, targets), {}, dy, outputs)
+    value, cache = loss.forward(backend, rows, targets, divisor, weights)
+    dy = loss.backward(backend, cache)
+    return HeadResult(value, _correct(loss, rows, targets), {}, dy, rows if want_outputs else None)
+
+
+def _correct(loss: Loss, rows: Array, targets: Array) -> int:
+    """Rows whose largest number stands at the true class; 0 where targets are no classes."""
+    if targets.ndim != 1:
+        return 0
+    return int((rows.real.argmax(axis=1) == targets).sum())

@@ -1,0 +1,64 @@
+"""Batch normalisation after training: mean and variance of each channel over the training set.
+Layer after layer, each on what the layers before it put out with their final statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minilstm.backend import Backend
+from minilstm.data.batch import Batch
+from minilstm.functional.channel_statistics import PooledStatistics, pool_statistics
+from minilstm.layers import BatchNormalization
+from minilstm.network import Network
+from minilstm.options import TrainingOptions
+from minilstm.prediction import predict_batch, without_caches
+
+Array = NDArray[Any]
+
+
+def population_statistics(
+    net: Network, sequences: Sequence[Sequence[Array]], options: TrainingOptions, backend: Backend
+) -> Network:
+    """The network with statistics over all sequences.
+
+    Parameters
+    ----------
+    net : trained
+    sequences : for each input B arrays (T_b, *shape)
+    options : whose mini_batch_size says how many sequences run at once
+    backend : computes
+    """
+    B, size = len(sequences[0]), options.mini_batch_size
+    for node in net.wiring.nodes:
+        if not isinstance(node.layer, BatchNormalization):
+            continue
+        feeder = node.inputs[0]
+        assert feeder is not None  # the wiring has been checked
+        forward = without_caches(net.wiring, net.by_layer(), backend, [feeder])
+        total: PooledStatistics | None = None
+        for n in range(0, B, size):
+            batches = [Batch(list(s[n : n + size]), "list") for s in sequences]
+            state = net.initial_state(len(batches[0].sequences))
+            (rows,), _ = predict_batch(net.wiring, forward, batches, state, [feeder], net.dtype)
+            steps = net.wiring.nodes[feeder.node].steps[feeder.output]
+            for part in rows if steps else [rows]:
+                total = _pooled(total, part)
+        assert total is not None  # there is at least one sequence
+        name = node.layer.name
+        new = {
+            f"{name}/trained_mean": total.mean.astype(net.dtype),
+            f"{name}/trained_variance": total.variance.astype(net.dtype),
+        }
+        net = net.updated(net.parameters, new)
+    return net
+
+
+def _pooled(total: PooledStatistics | None, rows: Array) -> PooledStatistics:
+    """One more array of rows, whose last axis is the channel."""
+    wide = rows.reshape(-1, rows.shape[-1]).astype(np.float64)  # (M, C)
+    mean = wide.mean(axis=0)  # (C,)
+    return pool_statistics(total, len(wide), mean, np.square(wide - mean).mean(axis=0))

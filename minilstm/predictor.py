@@ -1,0 +1,287 @@
+"""What a trained network does for its users: scores, labels, streams, activations, measures.
+Predicting changes nothing; only the methods named after it carry the state on.
+
+Axes: B batch, T time, D features, H hidden units, C classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minilstm.backend import current_backend, reuse_memory
+from minilstm.data.batch import Batch
+from minilstm.data.labels import scores_to_labels
+from minilstm.errors import DataError
+from minilstm.evaluation import evaluate
+from minilstm.functional.lstm import LSTMState
+from minilstm.inputs import Padding, as_batches, padded, trimmed
+from minilstm.layers import Layer
+from minilstm.prediction import check_state, predict_batch, without_caches
+from minilstm.stream import Stream
+from minilstm.structure import Port, Wiring, initial_state
+
+Array = NDArray[Any]
+State = dict[str, LSTMState]
+
+
+class Predictor:
+    """The predicting half of a `minilstm.network.Network`."""
+
+    wiring: Wiring
+    layers: tuple[Layer, ...]
+    dtype: np.dtype[Any]
+    classes: Array | None
+    losses: tuple[Any, ...] | None
+    data_format: str
+    carried_state: State | None
+    output_names: list[str]
+
+    def by_layer(self) -> dict[str, dict[str, Array]]:
+        """The arrays of every layer, by the names of layer and parameter."""
+        raise NotImplementedError
+
+    def predict(
+        self,
+        x: Any,
+        *,
+        state: Mapping[str, LSTMState] | None = None,
+        return_state: bool = False,
+        mini_batch_size: int | None = None,
+        sequence_length: str | int = "ragged",
+        sequence_padding_direction: str = "right",
+        sequence_padding_value: float = 0.0,
+        data_format: str | None = None,
+    ) -> Any:
+        """Scores, or whatever the last layer puts out, of sequences.
+
+        Parameters
+        ----------
+        x : (T, D) one sequence, a list of B such arrays, or (B, T, D); images (T, h, w, c) in the
+            place of (T, D); for several inputs a dict by the names of the inputs, or a list
+        state : where to start from, as an earlier call returned it; None means `state` of the
+            network where it was set, else the initial state
+        return_state : also return the state after the last step
+        mini_batch_size : sequences that are computed together; None means all. Ragged batches
+            give the same for every size, padded ones do not
+        sequence_length : "ragged" pads nothing; "longest", "shortest" or a whole number pad or cut
+            as the reference does, within each mini-batch
+        sequence_padding_direction, sequence_padding_value : "right" or "left", and with what
+        data_format : letters for the axes; None means `data_format` of the network
+
+        Returns
+        -------
+        scores : output mode "sequence": (T, C), a list of (T_b, C), or (B, T, C), as x came in,
+            padded steps taken off; "last": (C,) for one sequence, else (B, C). A tuple of these
+            for several outputs
+        state : dict of (hidden (B, H), cell (B, H)) by layer name, if asked for
+
+        Raises
+        ------
+        DataError
+            x or state does not fit the network.
+
+        Examples
+        --------
+        >>> import minilstm as ml
+        >>> layers = [ml.SequenceInput(3), ml.LSTM(8), ml.FullyConnected(5), ml.Softmax()]
+        >>> net = ml.Network(layers, rng=np.random.default_rng(0))
+        >>> x = np.ones((10, 3))
+        >>> first, state = net.predict(x[:4], return_state=True)
+        >>> rest = net.predict(x[4:], state=state)
+        >>> bool(np.allclose(np.concatenate([first, rest]), net.predict(x)))
+        True
+        """
+        padding = Padding(
+            sequence_length, sequence_padding_direction, sequence_padding_value
+        ).checked()
+        wanted = [Port(n, 0) for n in self.wiring.outputs]
+        batches = as_batches(self.wiring, x, self.dtype, data_format or self.data_format)
+        outputs, after = self._outputs(batches, wanted, state, mini_batch_size, padding)
+        scores = outputs[0] if len(outputs) == 1 else tuple(outputs)
+        return (scores, after) if return_state else scores
+
+    def classify(self, x: Any, **options: Any) -> Any:
+        """The class of the largest score of each step, or of each sequence.
+
+        Parameters
+        ----------
+        x, options : as for `predict`
+
+        Returns
+        -------
+        labels : as `minilstm.scores_to_labels` gives them for what `predict` gives
+        state : if asked for
+        """
+        result = self.predict(x, **options)
+        if options.get("return_state"):
+            return scores_to_labels(result[0], self.classes), result[1]
+        return scores_to_labels(result, self.classes)
+
+    def predict_and_update_state(self, x: Any, **options: Any) -> Any:
+        """`predict`, and keep the state after the last step for the next call.
+
+        Parameters
+        ----------
+        x, options : as for `predict`
+
+        Examples
+        --------
+        >>> import minilstm as ml
+        >>> layers = [ml.SequenceInput(3), ml.LSTM(8), ml.FullyConnected(5), ml.Softmax()]
+        >>> net = ml.Network(layers, rng=np.random.default_rng(0))
+        >>> x = np.ones((10, 3))
+        >>> parts = [net.predict_and_update_state(x[:4]), net.predict_and_update_state(x[4:])]
+        >>> net.reset_state()
+        >>> bool(np.allclose(np.concatenate(parts), net.predict(x)))
+        True
+        """
+        options["return_state"] = True
+        scores, self.carried_state = self.predict(x, **options)
+        return scores
+
+    def classify_and_update_state(self, x: Any, **options: Any) -> Any:
+        """`classify`, and keep the state after the last step for the next call."""
+        return scores_to_labels(self.predict_and_update_state(x, **options), self.classes)
+
+    def reset_state(self) -> None:
+        """Let the next prediction start from the initial state."""
+        self.carried_state = None
+
+    @property
+    def state(self) -> State:
+        """Where `predict` starts: (hidden, cell) by layer name; settable."""
+        return self.initial_state() if self.carried_state is None else self.carried_state
+
+    @state.setter
+    def state(self, state: Mapping[str, LSTMState] | None) -> None:
+        if state is None:
+            self.reset_state()
+            return
+        sizes = [len(np.atleast_2d(pair[0])) for pair in state.values() if len(pair) == 2]
+        self.carried_state = self.check_state(state, sizes[0] if sizes else 1)
+
+    def activations(self, x: Any, layer: str, *, data_format: str | None = None) -> Any:
+        """What a layer puts out.
+
+        Parameters
+        ----------
+        x : as for `predict`
+        layer : its name, or "name/output" for a layer with several outputs
+
+        Returns
+        -------
+        (T, *shape), a list of (T_b, *shape) or (B, T, *shape), as x came in; behind a layer that
+        keeps the last step (*shape) or (B, *shape)
+
+        Examples
+        --------
+        >>> import minilstm as ml
+        >>> layers = [ml.SequenceInput(3), ml.LSTM(8), ml.FullyConnected(5), ml.Softmax()]
+        >>> net = ml.Network(layers, rng=np.random.default_rng(0))
+        >>> net.activations(np.ones((10, 3)), "lstm").shape
+        (10, 8)
+        """
+        name, _, output = str(layer).partition("/")
+        names = [a.name for a in self.layers]
+        if name not in names:
+            raise ValueError(f"layer is {layer!r}, but the network has {names}; name one of them.")
+        n = names.index(name)
+        ports = self.layers[n].output_names
+        if output and output not in ports:
+            raise ValueError(f"layer is {layer!r}, but {name!r} has the outputs {list(ports)}.")
+        wanted = [Port(n, ports.index(output) if output else 0)]
+        batches = as_batches(self.wiring, x, self.dtype, data_format or self.data_format)
+        return self._outputs(batches, wanted, None, None, Padding())[0][0]
+
+    def evaluate(
+        self, x: Any, y: Any, *, metrics: Sequence[Any] = (), name: str = "x", label_name: str = "y"
+    ) -> dict[str, float]:
+        """Loss and metrics on sequences whose answers are known.
+
+        Parameters
+        ----------
+        x : as for `predict`
+        y : labels, a list of (T_b,) arrays for output mode "sequence", (B,) for "last"; numbers
+            (T_b, R) or (B, R) where the loss is one of regression
+        metrics : names or functions besides the usual ones, see `minilstm.metrics`
+
+        Returns
+        -------
+        dict with "loss", and "accuracy" (0 to 1) for classes or "rmse" for numbers, over all real
+        steps
+
+        Raises
+        ------
+        DataError
+            The data do not fit the network, or a label is not among its classes.
+        """
+        return evaluate(self, x, y, metrics, name, label_name)
+
+    def initial_state(self, batch: int = 1) -> State:
+        """State of B sequences before their first step: (hidden (B, H), cell (B, H)) by layer."""
+        return initial_state(self.wiring, batch, self.dtype)
+
+    def check_state(self, state: Mapping[str, LSTMState] | None, batch: int) -> State:
+        """A checked copy of a state for B sequences; None gives the initial state."""
+        zero = self.initial_state(batch)
+        return zero if state is None else check_state(state, zero, self.dtype)
+
+    def stream(self, batch: int | None = None) -> Stream:
+        """Predict one time step at a time, with the state carried along.
+
+        Parameters
+        ----------
+        batch : number of sequences that step together; None means one, without a batch axis
+
+        Returns
+        -------
+        Stream, with ``step(x_t)``, ``reset()`` and ``state``; it keeps the backend in force now
+        """
+        return Stream(self, batch)
+
+    def _outputs(
+        self,
+        batches: list[Batch],
+        wanted: Sequence[Port],
+        state: Mapping[str, LSTMState] | None,
+        size: int | None,
+        padding: Padding,
+    ) -> tuple[list[Any], State]:
+        B, form = len(batches[0].sequences), batches[0].form
+        if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
+            raise DataError(
+                f"mini_batch_size is {size!r}; give a whole number of at least 1, or None."
+            )
+        start = self.check_state(self.carried_state if state is None else state, B)
+        backend = current_backend()
+        forward = without_caches(self.wiring, self.by_layer(), backend, wanted)
+        results: list[list[Any]] = [[] for _ in wanted]
+        states: list[State] = []
+        step = size or B
+        with reuse_memory(backend):
+            for n in range(0, B, step):
+                part = [Batch(b.sequences[n : n + step], form) for b in batches]
+                part, masks = padded(part, padding)
+                before = {k: LSTMState(*(a[n : n + step] for a in s)) for k, s in start.items()}
+                outs, after = predict_batch(self.wiring, forward, part, before, wanted, self.dtype)
+                states.append(after)
+                for all_parts, out, port in zip(results, outs, wanted, strict=True):
+                    if self.wiring.nodes[port.node].steps[port.output]:
+                        out = trimmed(out, masks, form)
+                    all_parts.append(out)
+        joined = [parts[0] if len(parts) == 1 else _joined(parts) for parts in results]
+        return joined, {
+            k: LSTMState(*(np.concatenate([s[k][i] for s in states]) for i in range(2)))
+            for k in start
+        }
+
+
+def _joined(parts: list[Any]) -> Any:
+    """Outputs of several mini-batches as one: lists are joined, arrays stacked."""
+    if isinstance(parts[0], list):
+        return [out for part in parts for out in part]
+    return np.concatenate(parts)
