@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from minilstm.layers import SequenceFolding as SequenceFolding
     from minilstm.layers import SequenceInput as SequenceInput
     from minilstm.layers import SequenceUnfolding as SequenceUnfolding
+    from minilstm.layers import Sigmoid as Sigmoid
     from minilstm.layers import Softmax as Softmax
     from minilstm.losses import CrossEntropy as CrossEntropy
     from minilstm.network import Network as Network
@@ -81,6 +82,7 @@ _HOME = {
     "SequenceFolding": "layers",
     "SequenceInput": "layers",
     "SequenceUnfolding": "layers",
+    "Sigmoid": "layers",
     "Softmax": "layers",
     "CrossEntropy": "losses",
     "Network": "network",

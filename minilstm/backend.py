@@ -35,6 +35,8 @@ class Backend:
     convolution_backward: Callable[..., Any]
     softmax_forward: Callable[..., Any]
     softmax_backward: Callable[..., Any]
+    sigmoid_forward: Callable[..., Any]
+    sigmoid_backward: Callable[..., Any]
     relu_forward: Callable[..., Any]
     relu_backward: Callable[..., Any]
     dropout_forward: Callable[..., Any]
@@ -216,13 +218,14 @@ def is_installed(package: str) -> bool:
     return importlib.util.find_spec(package) is not None
 
 
-def _losses() -> dict[str, Any]:
-    """Losses that take little time beside the layers before them: the same for every backend."""
+def _shared() -> dict[str, Any]:
+    """Functions that take little time beside the others: the same for every backend."""
     from minilstm.functional import (
         absolute_error,
         binary_cross_entropy,
         cross_entropy,
         huber,
+        sigmoid,
         squared_error,
     )
 
@@ -231,10 +234,11 @@ def _losses() -> dict[str, Any]:
         "binary_cross_entropy": binary_cross_entropy,
         "cross_entropy": cross_entropy,
         "huber": huber,
+        "sigmoid": sigmoid,
         "sigmoid_binary_cross_entropy": binary_cross_entropy,
         "squared_error": squared_error,
     }
-    names = [(f"{loss}_{way}", home[loss]) for loss in home for way in ("forward", "backward")]
+    names = [(f"{name}_{way}", home[name]) for name in home for way in ("forward", "backward")]
     return {name: getattr(module, name) for name, module in names}
 
 
@@ -283,7 +287,7 @@ def _numpy() -> Backend:
         classifier_loss=classifier_loss.classifier_loss,
         gradient_norm=gradient.gradient_norm,
         adam_step=adam.adam_step,
-        **_losses(),
+        **_shared(),
         rmsprop_step=rmsprop.rmsprop_step,
         sgdm_step=sgdm.sgdm_step,
     )
@@ -322,5 +326,5 @@ def _numba() -> Backend:
         rmsprop_step=kernels.rmsprop_step,
         sgdm_step=kernels.sgdm_step,
         make_stepper=kernels.make_stepper,
-        **_losses(),
+        **_shared(),
     )

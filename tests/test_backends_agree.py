@@ -300,6 +300,8 @@ def calls(backend, dtype):
         ("batch_normalization_apply", (images, W[0], b, *statistics)),
         ("batch_normalization_apply_backward", (dimages, applied)),
         ("batch_normalization_apply_backward", (dimages, applied, False)),
+        ("sigmoid_forward", (z,)),
+        ("sigmoid_backward", (dy, backend.sigmoid_forward(z)[1])),
         ("softmax_cross_entropy_forward", (z, targets)),
         (
             "softmax_cross_entropy_backward",

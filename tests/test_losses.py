@@ -13,6 +13,7 @@ import minilstm as ml
 from minilstm.backend import load_backend
 from minilstm.functional.huber import huber_forward
 from minilstm.gradcheck import complex_step
+from minilstm.layers import Signal
 from minilstm.losses import (
     NAMES,
     CrossEntropy,
@@ -100,6 +101,26 @@ def test_gradient_through_the_layer_before(backend, name, shape, weighted):
         assert_close(hand, exact)
     scores = NUMPY.softmax_forward(z)[0] if name == "crossentropy" else 1 / (1 + np.exp(-z))
     assert value == pytest.approx(loss.forward(backend, scores, t, 3.5, weights)[0], rel=1e-12)
+
+
+@shapes
+@weighted
+def test_the_sigmoid_layer_and_its_loss_give_what_the_two_in_one_give(backend, shape, weighted):
+    loss, layer = find_loss("binary-crossentropy"), ml.Sigmoid()
+    _, t, weights = problem(loss, shape)
+    z = 3 * np.random.default_rng(1).standard_normal(shape)
+    weights = weights if weighted else None
+    signal = Signal(z, np.array([len(z)]))
+    scores, _, cache = layer.forward(backend, {}, signal, None)
+    value, loss_cache = loss.forward(backend, scores.rows, t, 2.0, weights)
+    dz = layer.backward(backend, loss.backward(backend, loss_cache), None, cache, True)[0]
+    fused, fused_cache = loss.fused_forward(backend, z, t, 2.0, weights)
+    assert value == pytest.approx(fused, rel=1e-13)
+    np.testing.assert_allclose(dz, loss.fused_backward(backend, fused_cache), rtol=1e-12)
+    assert loss.fuses_with == layer.kind
+    upstream = np.random.default_rng(2).standard_normal(shape)
+    exact = complex_step(lambda p: (upstream * NUMPY.sigmoid_forward(p)[0]).sum(), z)
+    assert_close(backend.sigmoid_backward(upstream, backend.sigmoid_forward(z)[1]), exact)
 
 
 def test_the_end_of_a_classifier_with_weights_and_rows_without_a_class(backend):

@@ -38,14 +38,16 @@ def _backward(scores, targets, dlogits, count, weights):
     rows = scores.dtype.type(count)
     zero, one = scores.dtype.type(0), scores.dtype.type(1)
     for n in range(N):
-        if targets[n] < 0:
-            dlogits[n] = zero
-            continue
-        w = weights[n] if len(weights) else one
         # (2), (1) loss = sum of weight (-log softmax(logits)_target) / count
         for k in range(C):
             onehot = one if k == targets[n] else zero
-            dlogits[n, k] = w * (scores[n, k] - onehot) / rows
+            dlogits[n, k] = (scores[n, k] - onehot) / rows
+    for n in range(len(weights)):
+        for k in range(C):
+            dlogits[n, k] *= weights[n]
+    for n in range(N):
+        if targets[n] < 0:
+            dlogits[n] = zero
 
 
 def softmax_cross_entropy_forward(

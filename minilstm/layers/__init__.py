@@ -12,6 +12,7 @@ from minilstm.layers.outputs import ClassificationOutput, RegressionOutput
 from minilstm.layers.relu import ReLU
 from minilstm.layers.sequence_folding import SequenceFolding, SequenceUnfolding
 from minilstm.layers.sequence_input import SequenceInput
+from minilstm.layers.sigmoid import Sigmoid
 from minilstm.layers.softmax import Softmax
 
 #: every layer by its kind, as model files name it
@@ -53,6 +54,7 @@ __all__ = [
     "SequenceInput",
     "SequenceUnfolding",
     "Shape",
+    "Sigmoid",
     "Signal",
     "Softmax",
     "Training",
