@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from minilstm.errors import ModelFileError as ModelFileError
     from minilstm.gradcheck import gradcheck as gradcheck
     from minilstm.layers import LSTM as LSTM
+    from minilstm.layers import Convolution2D as Convolution2D
+    from minilstm.layers import Convolution3D as Convolution3D
     from minilstm.layers import FullyConnected as FullyConnected
     from minilstm.layers import SequenceInput as SequenceInput
     from minilstm.layers import Softmax as Softmax
@@ -50,6 +52,8 @@ _HOME = {
     "ModelFileError": "errors",
     "gradcheck": "gradcheck",
     "LSTM": "layers",
+    "Convolution2D": "layers",
+    "Convolution3D": "layers",
     "FullyConnected": "layers",
     "SequenceInput": "layers",
     "Softmax": "layers",
