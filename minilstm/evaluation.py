@@ -33,9 +33,7 @@ def evaluate(
     heads = find_heads(net.wiring, net.losses)
     classes = classes_by_output(net, heads)
     batches = as_batches(net.wiring, x, net.dtype, net.data_format, name)
-    targets = as_answers(
-        net.wiring, heads, batches[0], y, classes, label_name
-    ).targets
+    targets = as_answers(net.wiring, heads, batches[0], y, classes, label_name).targets
     return measure_outputs(net, heads, batches, targets, metrics)
 
 

@@ -4,9 +4,9 @@ Each calls its function through the backend it is handed; none of them holds lea
 from minilstm.layers.base import Layer, Parameter, Shape, Signal, Training
 from minilstm.layers.batch_normalization import BatchNormalization
 from minilstm.layers.combine import Addition, Concatenation
+from minilstm.layers.convolution import Convolution2D, Convolution3D
 from minilstm.layers.dropout import Dropout
 from minilstm.layers.flatten import Flatten
-from minilstm.layers.convolution import Convolution2D, Convolution3D
 from minilstm.layers.fully_connected import FullyConnected
 from minilstm.layers.lstm import LSTM
 from minilstm.layers.outputs import ClassificationOutput, RegressionOutput
@@ -19,22 +19,9 @@ from minilstm.layers.softmax import Softmax
 #: every layer by its kind, as model files name it
 KINDS: dict[str, type[Layer]] = {
     a.kind: a
-    for a in (
-        LSTM,
-        Addition,
-        BatchNormalization,
-        ClassificationOutput,
-        Concatenation,
-        Dropout,
-        Flatten,
-        FullyConnected,
-        ReLU,
-        RegressionOutput,
-        SequenceFolding,
-        SequenceInput,
-        SequenceUnfolding,
-        Softmax,
-    )
+    for a in Layer.__subclasses__()
+    for a in (a, *a.__subclasses__())
+    if hasattr(a, "kind")
 }
 
 __all__ = [
@@ -44,10 +31,10 @@ __all__ = [
     "BatchNormalization",
     "ClassificationOutput",
     "Concatenation",
-    "Dropout",
-    "Flatten",
     "Convolution2D",
     "Convolution3D",
+    "Dropout",
+    "Flatten",
     "FullyConnected",
     "Layer",
     "Parameter",
