@@ -283,6 +283,10 @@ def test_a_single_sequence_is_named_without_an_index():
         f"y has shape (4,), {STEP} 1 number a step; give one row a step, shape (3,) or (3, 1)."
     ):
         as_targets(numbers(4), batch("single"), False, 1)
+    with refuses(
+        f"y[0] has shape (4, 1), {STEP} 1 number a step; give one row a step, shape (3,) or (3, 1)."
+    ):
+        as_targets([numbers(4, 1)], batch("single"), False, 1)
     ragged = [[[1], [2, 3]]]
     with refuses(
         "y holds rows of different lengths, but one array was wanted; give one row of "
