@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from minilstm.layers import LSTM as LSTM
     from minilstm.layers import Addition as Addition
     from minilstm.layers import BatchNormalization as BatchNormalization
+    from minilstm.layers import BiLSTM as BiLSTM
     from minilstm.layers import ClassificationOutput as ClassificationOutput
     from minilstm.layers import Concatenation as Concatenation
     from minilstm.layers import Convolution2D as Convolution2D
@@ -74,6 +75,7 @@ _HOME = {
     "LSTM": "layers",
     "Addition": "layers",
     "BatchNormalization": "layers",
+    "BiLSTM": "layers",
     "ClassificationOutput": "layers",
     "Concatenation": "layers",
     "Convolution2D": "layers",

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from minilstm.graph import LayerGraph
+from minilstm.connections import Connections
 from minilstm.layers import Layer
 from minilstm.layers.base import Shape, count
 from minilstm.naming import title
@@ -97,7 +97,7 @@ class Analysis:
 
 
 def analyze(
-    layers: Sequence[Layer] | LayerGraph,
+    layers: Sequence[Layer] | Connections,
     batch_size: int = 1,
     sequence_length: int = 100,
     dtype: Any = "float32",

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.backend import load_backend
+from minilstm.connections import Connection, Connections
 from minilstm.errors import ModelFileError
 from minilstm.files import write_atomically
-from minilstm.graph import Connection, LayerGraph
 from minilstm.layers import KINDS, Layer, SequenceInput, Signal
 from minilstm.losses import CrossEntropy, Loss, find_loss
 
@@ -37,7 +37,7 @@ SELF_TEST_TOLERANCE = {"float32": 1e-4, "float64": 1e-10}
 class ModelContents(NamedTuple):
     """Everything a model file holds."""
 
-    graph: LayerGraph
+    graph: Connections
     parameters: dict[str, Array]
     statistics: dict[str, Array]
     classes: Any  # (C,) array, a dict of them by output, or None
@@ -160,7 +160,7 @@ def read_model(path: str | os.PathLike[str]) -> ModelContents:
             raise ValueError(f"gate layout {metadata['gate_layout']!r}, not {GATE_LAYOUT!r}")
         test_inputs, test_scores = _popped(tensors, TEST_INPUT), _popped(tensors, TEST_SCORES)
         layers = [_layer(config, tensors) for config in metadata["layers"]]
-        graph = LayerGraph(layers)
+        graph = Connections(layers)
         if version > 1:
             graph.connections = [Connection(*pair) for pair in metadata["connections"]]
         carried = [key for key in tensors if key.startswith(STATISTICS)]

@@ -18,11 +18,11 @@ from numpy.typing import ArrayLike, NDArray
 from minilstm import gradient_problem, model_file
 from minilstm.analysis import analyze
 from minilstm.backend import Backend, current_backend
+from minilstm.connections import Connections
 from minilstm.execution import Part, needed_gradients, run_backward, run_forward
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import IntArray
 from minilstm.gradient_problem import GradientProblem
-from minilstm.graph import LayerGraph
 from minilstm.heads import MiniBatch, find_heads
 from minilstm.layers import Layer, SequenceInput, Signal
 from minilstm.losses import Loss
@@ -82,7 +82,7 @@ class Network(Predictor):
 
     def __init__(
         self,
-        layers: Sequence[Layer] | LayerGraph,
+        layers: Sequence[Layer] | Connections,
         parameters: Mapping[str, ArrayLike] | None = None,
         *,
         classes: ArrayLike | None = None,
@@ -353,7 +353,7 @@ class Network(Predictor):
 
 
 def assemble(
-    layers: Sequence[Layer] | LayerGraph, classes: ArrayLike | None = None, dtype: Any = "float32"
+    layers: Sequence[Layer] | Connections, classes: ArrayLike | None = None, dtype: Any = "float32"
 ) -> Network:
     """A ready network from layers that were given their weights; nothing is trained.
 

@@ -95,7 +95,9 @@ class Stream:
             advance = _layer_by_layer(network, backend, self._states, self._batch)
         else:
             advance, states = backend.make_stepper(chain, self._batch, self._dtype)
-            self._states = dict(zip(self._states, states, strict=True))
+            start = self._states
+            self._states = dict(zip(start, states, strict=True))
+            _overwrite(self._states, start)
         self._advance: Stepper = advance if batch is None else _with_batch_axis(advance)
 
     def step(self, x_t: ArrayLike, out: Array | None = None) -> Array:
@@ -180,8 +182,8 @@ def _check_streamable(wiring: Wiring) -> None:
     for node in wiring.nodes:
         if node.layer.whole and node.state_size:
             raise ValueError(
-                f"the layer {node.layer.name!r} ({node.layer.label}) needs whole sequences, so the "
-                "network cannot predict step by step; use predict, or an LSTM in its place."
+                f"stream: the layer {node.layer.name!r} ({node.layer.label}) needs whole sequences; "
+                "use predict, or a network of LSTM layers."
             )
 
 
@@ -203,11 +205,14 @@ def _chain(network: Network) -> list[tuple[str, Mapping[str, Any]]] | None:
         head["mean"] = np.asarray(first.mean, network.dtype)  # (D,)
     elif first.normalization != "none":
         return None
-    for layer in layers:
-        if isinstance(layer, LSTM) and not getattr(layer, "has_usual_activations", True):
-            return None
     parameters = network.by_layer()
-    return [(first.kind, head), *((a.kind, parameters[a.name]) for a in layers[1:])]
+    chain: list[tuple[str, Mapping[str, Any]]] = [(first.kind, head)]
+    for layer in layers[1:]:
+        content: dict[str, Any] = dict(parameters[layer.name])
+        if isinstance(layer, LSTM):
+            content["gate_activation"], content["state_activation"] = layer.activations
+        chain.append((layer.kind, content))
+    return chain
 
 
 def _layer_by_layer(network: Network, backend: Backend, states: State, batch: int) -> Stepper:

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from minilstm.connections import Connections
 from minilstm.functional.lstm import LSTMState
-from minilstm.graph import LayerGraph, chain
 from minilstm.layers import Layer, Parameter, SequenceInput, Shape
 from minilstm.naming import EXAMPLE, name_layers
 
@@ -43,7 +43,7 @@ class Wiring(NamedTuple):
     nodes: tuple[Node, ...]
     inputs: tuple[int, ...]  # nodes that data enter
     outputs: tuple[int, ...]  # nodes whose outputs nothing in the network uses
-    graph: LayerGraph
+    graph: Connections
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -67,7 +67,7 @@ class Wiring(NamedTuple):
         return any(n.layer.whole and (training or n.state_size > 0) for n in self.nodes)
 
 
-def wire(layers: Sequence[Layer] | LayerGraph) -> Wiring:
+def wire(layers: Sequence[Layer] | Connections) -> Wiring:
     """Check a list of layers or a graph, and put its layers in order.
 
     Raises
@@ -91,9 +91,9 @@ def wire(layers: Sequence[Layer] | LayerGraph) -> Wiring:
     return wiring
 
 
-def examine(layers: Sequence[Layer] | LayerGraph) -> tuple[Wiring | None, list[str]]:
+def examine(layers: Sequence[Layer] | Connections) -> tuple[Wiring | None, list[str]]:
     """The wiring as far as it goes, and one sentence for every problem found."""
-    graph = layers if isinstance(layers, LayerGraph) else _chain_of(layers)
+    graph = layers if isinstance(layers, Connections) else _chain_of(layers)
     problems = _input_problems(graph) + _dangling(graph)
     order, circle = _sorted(graph)
     if circle:
@@ -228,7 +228,7 @@ def initial_state(wiring: Wiring, batch: int, dtype: Any) -> dict[str, LSTMState
     return {name: s for name, s in states.items() if s is not None}
 
 
-def _chain_of(layers: Any) -> LayerGraph:
+def _chain_of(layers: Any) -> Connections:
     if not isinstance(layers, (list, tuple)):
         raise TypeError(f"layers is {type(layers).__name__}, not a list of layers; {EXAMPLE}")
     named = name_layers(layers)
@@ -240,16 +240,16 @@ def _chain_of(layers: Any) -> LayerGraph:
             raise ValueError(
                 f"layers[{n}] is a second SequenceInput; keep only the first, or use a LayerGraph."
             )
-    return chain(named)
+    return Connections(named)
 
 
-def _input_problems(graph: LayerGraph) -> list[str]:
+def _input_problems(graph: Connections) -> list[str]:
     if any(isinstance(layer, SequenceInput) for layer in graph.layers):
         return []
     return ["the graph has no SequenceInput; add one, such as SequenceInput(3)."]
 
 
-def _dangling(graph: LayerGraph) -> list[str]:
+def _dangling(graph: Connections) -> list[str]:
     fed = {c.destination for c in graph.connections}
     problems = []
     for layer in graph.layers:
@@ -262,7 +262,7 @@ def _dangling(graph: LayerGraph) -> list[str]:
     return problems
 
 
-def _sorted(graph: LayerGraph) -> tuple[list[Layer], list[str]]:
+def _sorted(graph: Connections) -> tuple[list[Layer], list[str]]:
     """Layers so that each comes after what feeds it, and the names of a circle if there is one."""
     feeders: dict[str, list[str]] = {layer.name: [] for layer in graph.layers}
     for source, destination in graph.connections:
@@ -290,7 +290,7 @@ def _circle(feeders: Mapping[str, Sequence[str]], done: set[str]) -> list[str]:
         path.append(before)
 
 
-def _nodes(graph: LayerGraph, order: Sequence[Layer], problems: list[str]) -> list[Node]:
+def _nodes(graph: Connections, order: Sequence[Layer], problems: list[str]) -> list[Node]:
     """Nodes with shapes, as far as they can be told; what does not fit becomes a problem."""
     feeder = {c.destination: c.source for c in graph.connections}
     place = {layer.name: n for n, layer in enumerate(order)}

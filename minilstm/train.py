@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from minilstm.backend import Backend, current_backend, is_installed
-from minilstm.graph import LayerGraph
+from minilstm.connections import Connections
 from minilstm.layers import Layer
 from minilstm.network import Network
 from minilstm.options import TrainingOptions
@@ -22,7 +22,7 @@ from minilstm.training_loop import TrainingLoop, check_checkpoints
 def train(
     x: Any,
     y: Any,
-    layers: Sequence[Layer] | LayerGraph | Network,
+    layers: Sequence[Layer] | Connections | Network,
     loss: Any = None,
     options: TrainingOptions | None = None,
     *,

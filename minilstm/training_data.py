@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.answers import as_answers
+from minilstm.connections import Connections
 from minilstm.data.batch import Batch
 from minilstm.data.padding import pad_batch, split_sequences
 from minilstm.errors import DataError
 from minilstm.functional.ragged import IntArray
-from minilstm.graph import LayerGraph
 from minilstm.heads import Head, MiniBatch, find_heads
 from minilstm.inputs import as_batches, by_output
 from minilstm.layers import Layer, SequenceInput
@@ -52,7 +52,7 @@ class Piece(NamedTuple):
 def prepare(
     x: Any,
     y: Any,
-    layers: Sequence[Layer] | LayerGraph | Network,
+    layers: Sequence[Layer] | Connections | Network,
     loss: Any,
     options: TrainingOptions,
     step_weights: Any = None,

@@ -1,0 +1,202 @@
+"""Named layers and the connections between them, which can be changed at will.
+Nothing is computed here; `structure` turns them into the order in which layers run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple, Self
+
+from minilstm.layers import Layer
+from minilstm.naming import layer_table, name_new_layers
+
+
+class Connection(NamedTuple):
+    """One arrow of a graph: from an output "layer/out" to an input "layer/in"."""
+
+    source: str
+    destination: str
+
+
+class Connections:
+    """Layers, and which output feeds which input; `minilstm.LayerGraph` is the public kind.
+
+    Attributes
+    ----------
+    layers : list of named layers, in the order in which they were added
+    connections : list of Connection
+    """
+
+    def __init__(self, layers: Sequence[Layer] = ()) -> None:
+        self.layers: list[Layer] = []
+        self.connections: list[Connection] = []
+        self.add(layers)
+
+    def add(self, layers: Layer | Sequence[Layer]) -> Self:
+        """Add layers, connected one after the other but not to the layers already there.
+
+        Parameters
+        ----------
+        layers : one layer or a list of them
+
+        Raises
+        ------
+        ValueError
+            A name is taken.
+        TypeError
+            An entry is not a layer.
+        """
+        added = name_new_layers(layers, [a.name for a in self.layers])
+        self.layers.extend(added)
+        for before, after in pairwise(added):
+            if before.output_names and after.input_names:
+                source = f"{before.name}/{before.output_names[0]}"
+                destination = f"{after.name}/{after.input_names[0]}"
+                self.connections.append(Connection(source, destination))
+        return self
+
+    def connect(self, source: str, destination: str) -> Self:
+        """Feed an output to an input.
+
+        Parameters
+        ----------
+        source : "layer", or "layer/output" for a layer with several outputs
+        destination : "layer", or "layer/input" for a layer with several inputs
+
+        Raises
+        ------
+        ValueError
+            There is no such layer, output or input, or the input is already fed.
+        """
+        source, destination = self._output(source), self._input(destination)
+        for connection in self.connections:
+            if connection.destination == destination:
+                raise ValueError(
+                    f"{destination!r} is already fed by {connection.source!r}; disconnect that "
+                    "first, or join both with Addition or Concatenation."
+                )
+        self.connections.append(Connection(source, destination))
+        return self
+
+    def disconnect(self, source: str, destination: str) -> Self:
+        """Take a connection away; see `connect` for the arguments."""
+        connection = Connection(self._output(source), self._input(destination))
+        if connection not in self.connections:
+            fed = [c.source for c in self.connections if c.destination == connection.destination]
+            raise ValueError(
+                f"{connection.source!r} is not connected to {connection.destination!r}, which is "
+                f"fed by {fed or 'nothing'}; name a connection of the graph."
+            )
+        self.connections.remove(connection)
+        return self
+
+    def remove(self, names: str | Iterable[str]) -> Self:
+        """Take layers away, and every connection to and from them."""
+        names = [names] if isinstance(names, str) else list(names)
+        for name in names:
+            self[name]
+        self.layers = [a for a in self.layers if a.name not in names]
+        self.connections = [
+            c for c in self.connections if not {_layer(c.source), _layer(c.destination)} & {*names}
+        ]
+        return self
+
+    def replace(self, name: str, layers: Layer | Sequence[Layer]) -> Self:
+        """Put one layer, or several in a row, in the place of another.
+
+        What fed the old layer feeds the first of the new ones, and the last feeds what the old
+        one fed; ports keep their names where the new layers have them.
+        """
+        old = self[name]
+        others = [a.name for a in self.layers if a.name != name]
+        new = name_new_layers(layers, others)
+        if not new:
+            raise ValueError(f"layers is empty; give what shall take the place of {name!r}.")
+        inner = Connections(new).connections
+        first, last = new[0], new[-1]
+
+        def moved(c: Connection) -> Connection:
+            source, destination = c
+            if _layer(source) == name:
+                port = _same_port(_port(source), old.output_names, last.output_names, last)
+                source = f"{last.name}/{port}"
+            if _layer(destination) == name:
+                port = _same_port(_port(destination), old.input_names, first.input_names, first)
+                destination = f"{first.name}/{port}"
+            return Connection(source, destination)
+
+        connections = [moved(c) for c in self.connections]
+        at = self.layers.index(old)
+        self.layers[at : at + 1] = new
+        self.connections = connections + inner
+        return self
+
+    def __getitem__(self, name: str) -> Layer:
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        known = ", ".join(repr(a.name) for a in self.layers)
+        raise ValueError(f"there is no layer {name!r} in the graph; it has {known or 'no layers'}.")
+
+    def __repr__(self) -> str:
+        lines = [f"{type(self).__name__} of {len(self.layers)} layers", layer_table(self.layers)]
+        lines += [f"  {source} -> {destination}" for source, destination in self.connections]
+        return "\n".join(lines)
+
+    def copy(self) -> Self:
+        """Another graph of the same layers and connections."""
+        out = type(self)()
+        out.layers, out.connections = list(self.layers), list(self.connections)
+        return out
+
+    def named(self, layers: Sequence[Layer]) -> Self:
+        """The same connections between other layers of the same names."""
+        out = self.copy()
+        out.layers = list(layers)
+        return out
+
+    def _output(self, port: str) -> str:
+        return self._find(port, "output", lambda layer: layer.output_names)
+
+    def _input(self, port: str) -> str:
+        return self._find(port, "input", lambda layer: layer.input_names)
+
+    def _find(self, port: str, what: str, names_of: Any) -> str:
+        if not isinstance(port, str):
+            raise TypeError(f"{what} is {port!r}; give a name such as 'lstm' or 'lstm/hidden'.")
+        name, _, wanted = port.partition("/")
+        names = names_of(self[name])
+        if not names:
+            raise ValueError(f"the layer {name!r} has no {what}; choose another layer.")
+        wanted = _snake(wanted) if wanted else names[0]
+        if wanted not in names:
+            raise ValueError(
+                f"the layer {name!r} has no {what} {wanted!r}; choose one of {list(names)}."
+            )
+        return f"{name}/{wanted}"
+
+
+def _layer(port: str) -> str:
+    return port.partition("/")[0]
+
+
+def _port(port: str) -> str:
+    return port.partition("/")[2]
+
+
+def _same_port(port: str, old: Sequence[str], new: Sequence[str], layer: Layer) -> str:
+    if port in new:
+        return port
+    place = list(old).index(port)
+    if place >= len(new):
+        raise ValueError(
+            f"{layer.name!r} has the ports {list(new)}, but the layer that it replaces is "
+            f"connected at {port!r}; disconnect that first."
+        )
+    return new[place]
+
+
+def _snake(name: str) -> str:
+    """mini_batch_size for miniBatchSize."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
