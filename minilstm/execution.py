@@ -227,24 +227,17 @@ def run_backward(
         layer, name = node.layer, node.layer.name
         douts = [arrived.pop(Port(n, k), None) for k in range(len(node.shapes))]
         later = dstate.get(name)
-        if layer.keeps_last and part.own is not None:
-            short = douts[0]
-            dtype = (
-                (later.hidden if later is not None else short).dtype
-                if (later is not None or short is not None)
-                else None
-            )
-            if dtype is None:
-                continue
-            douts[0] = np.zeros((batch, *node.shapes[0]), dtype)  # (B, H)
+        some = douts[0] if later is None else later.hidden
+        if layer.keeps_last and part.own is not None and some is not None:
+            short, full = douts[0], np.zeros((batch, *node.shapes[0]), some.dtype)  # (B, H)
             if short is not None:
-                douts[0][part.own] = short
+                full[part.own] = short
+            douts[0] = full
         if all(d is None for d in douts):
-            if later is None:
-                continue
-            douts[0] = np.zeros(
-                (rows if node.steps[0] else batch, *node.shapes[0]), later.hidden.dtype
-            )
+            if some is None:
+                continue  # nothing of the loss depends on it
+            size = rows if node.steps[0] else batch
+            douts[0] = np.zeros((size, *node.shapes[0]), some.dtype)
         dxs, layer_grads, layer_dstate = layer.backward_ports(
             backend, douts, lengthened(later, batch), cache, need_dx[n], spend_caches
         )

@@ -182,8 +182,8 @@ def _check_streamable(wiring: Wiring) -> None:
     for node in wiring.nodes:
         if node.layer.whole and node.state_size:
             raise ValueError(
-                f"stream: the layer {node.layer.name!r} ({node.layer.label}) needs whole sequences; "
-                "use predict, or a network of LSTM layers."
+                f"stream: the layer {node.layer.name!r} ({node.layer.label}) needs whole "
+                "sequences, so it cannot go step by step; use predict, or a network of LSTM layers."
             )
 
 

@@ -157,8 +157,9 @@ def packed(
     for k, head in enumerate(heads):
         if head.steps:
             targets[k] = pad_batch(lengths, targets[k], length, direction, value).targets
-            if weights[k] is not None:
-                weights[k] = pad_batch(lengths, weights[k], length, direction, 1.0).targets
+            row_weights = weights[k]
+            if row_weights is not None:
+                weights[k] = pad_batch(lengths, row_weights, length, direction, 1.0).targets
     if isinstance(length, str):
         yield Piece(mini_batch(heads, sequences, targets, weights, padded=True), False)
         return

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import minilstm as ml
-from minilstm import bench, network
+from minilstm import bench, network, stream
 from minilstm.backend import is_installed, load_backend
 from minilstm.bench import process as bench_process
 from minilstm.bench import stream as bench_stream
@@ -165,7 +165,7 @@ def test_a_wrong_update_is_refused(monkeypatch):
 
 
 def test_wrong_scores_are_refused(monkeypatch):
-    monkeypatch.setattr(network.Stream, "step", lambda self, x_t: np.full(5, 0.2))
+    monkeypatch.setattr(stream.Stream, "step", lambda self, x_t: np.full(5, 0.2))
     refused("streaming", "scores differ from the reference")
 
 

@@ -96,9 +96,9 @@ class Trainer:
     def _epoch(self) -> None:
         for signal, targets in self.batches:
             net = self.net
-            _, _, gradients = net.loss_and_gradients(
+            gradients = net.loss_and_gradients(
                 signal, targets, backend=self.backend, memory_budget=self.budget
-            )
+            ).gradients
             parameters, self.adam, _ = update(
                 self.backend,
                 net.parameters,

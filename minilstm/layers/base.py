@@ -210,9 +210,14 @@ class Layer:
         return 2 * (count(input_shape) + count(self.output_shape(input_shape))) * itemsize
 
     def config(self) -> dict[str, Any]:
-        """The options as plain values, enough to build the layer again; no given values."""
+        """The options as plain values, enough to build the layer again.
+
+        Given values are left out, since a network holds them, and so are functions that a user
+        gave as initialisers, since they have done their work.
+        """
         names = [f.name for f in dataclasses.fields(self) if f.name not in self.values]
-        return {name: getattr(self, name) for name in names}
+        options = {name: getattr(self, name) for name in names}
+        return {name: value for name, value in options.items() if not callable(value)}
 
     def without_values(self) -> Layer:
         """The layer without given values, for when a network holds them."""

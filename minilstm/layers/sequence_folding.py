@@ -130,6 +130,11 @@ class SequenceUnfolding(_PassThrough):
     kind: ClassVar[str] = "sequence_unfolding"
 
     @property
+    def optional_inputs(self) -> tuple[str, ...]:
+        """The number of sequences, which every signal carries anyway."""
+        return ("mini_batch_size",)
+
+    @property
     def label(self) -> str:
         """One line for tables."""
         return "Sequence unfolding"
