@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from minilstm.answers import as_answers
 from minilstm.backend import current_backend
-from minilstm.data.batch import Batch
 from minilstm.errors import DataError
 from minilstm.heads import Head, find_heads
 from minilstm.inputs import as_batches
@@ -34,15 +33,16 @@ def evaluate(
     classes = classes_by_output(net, heads)
     batches = as_batches(net.wiring, x, net.dtype, net.data_format, name)
     targets = as_answers(net.wiring, heads, batches[0], y, classes, label_name).targets
-    return measure_outputs(net, heads, batches, targets, metrics)
+    return measure_outputs(net, heads, [b.sequences for b in batches], targets, metrics)
 
 
 def measure_outputs(
     net: Any,
     heads: Sequence[Head],
-    batches: Sequence[Batch],
+    sequences: Sequence[Sequence[Array]],
     targets: Sequence[Sequence[Array]],
     metrics: Sequence[Any] = (),
+    weights: Sequence[Sequence[Array] | None] | None = None,
 ) -> dict[str, float]:
     """Loss and metrics of checked sequences and targets.
 
@@ -50,22 +50,26 @@ def measure_outputs(
     ----------
     net : Network
     heads : of the network
-    batches : one for each input
+    sequences : for each input B arrays (T_b, *shape)
     targets : for each output B arrays
     metrics : names or functions besides "accuracy" for classes and "rmse" for numbers
+    weights : for each output B arrays for the loss, or None
 
     Returns
     -------
     dict with "loss", summed over outputs, and the metrics; with several outputs a metric is named
     "OUTPUT/METRIC"
     """
-    sequences = [batch.sequences for batch in batches]
-    outputs = net.predict(sequences if len(sequences) > 1 else sequences[0], data_format="auto")
+    x = [list(s) for s in sequences]
+    outputs = net.predict(x if len(x) > 1 else x[0], data_format="auto")
     outputs = outputs if len(heads) > 1 else (outputs,)
     result = {"loss": 0.0}
-    for head, output, parts in zip(heads, outputs, targets, strict=True):
+    row_weights = [None] * len(heads) if weights is None else weights
+    for head, output, parts, w in zip(heads, outputs, targets, row_weights, strict=True):
         rows = np.concatenate(output) if head.steps else np.asarray(output)  # (N, C)
-        found = measure_rows(head, rows, np.concatenate(parts), metrics)
+        found = measure_rows(
+            head, rows, np.concatenate(parts), metrics, None if w is None else np.concatenate(w)
+        )
         result["loss"] += found.pop("loss")
         prefix = f"{net.layers[head.output].name}/" if len(heads) > 1 else ""
         result.update({prefix + key: value for key, value in found.items()})
@@ -73,19 +77,24 @@ def measure_outputs(
 
 
 def measure_rows(
-    head: Head, rows: Array, targets: Array, metrics: Sequence[Any] = ()
+    head: Head,
+    rows: Array,
+    targets: Array,
+    metrics: Sequence[Any] = (),
+    weights: Array | None = None,
 ) -> dict[str, float]:
-    """Loss and metrics of the rows of one output."""
+    """Loss and metrics of the rows (N, C) of one output; weights (N,) count in the loss only."""
     loss = head.loss
     if targets.ndim == 1 and loss.kind == "classes":
         counted = targets >= 0  # (N,) those with a class
         if not counted.all():
             rows, targets = rows[counted], targets[counted]
-        found = measure(rows, targets)
+            weights = None if weights is None else weights[counted]
+        found = measure(rows, targets, weights)
     else:
         real = len(targets) if targets.ndim > 1 else int((targets >= 0).sum())
         divisor = loss.divisor(real, head.columns)
-        value, _ = loss.forward(current_backend(), rows, targets, divisor)
+        value, _ = loss.forward(current_backend(), rows, targets, divisor, weights)
         found = {"loss": float(value)}
         if loss.kind == "numbers":
             found["rmse"] = find_metric("rmse").compute(rows, targets)

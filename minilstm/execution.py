@@ -30,6 +30,11 @@ class Part(NamedTuple):
     own: slice | None = None  # sequences whose last step lies in the part; None means all
     key: int | None = None  # random bits of this training step; None means prediction
 
+    @property
+    def nobody_ends(self) -> bool:
+        """Whether no sequence has its last step in the part."""
+        return self.own is not None and self.own.start == self.own.stop
+
 
 WHOLE = Part()
 
@@ -84,7 +89,7 @@ def run_forward(
     for n in chosen:
         node = wiring.nodes[n]
         layer, name = node.layer, node.layer.name
-        if not node.steps[0] and not layer.keeps_last and part.own == slice(0, 0):
+        if not node.steps[0] and not layer.keeps_last and part.nobody_ends:
             continue  # one row a sequence, but no sequence ends in this part
         before = state.get(name)
         p = parameters[name]

@@ -156,8 +156,10 @@ def span_rows(wiring: Wiring, dtype: Any) -> int:
     return max(1, min(SPAN_ROWS, SPAN_BYTES // max(1, per_row)))
 
 
-def measure(scores: Array, targets: IntArray) -> dict[str, float]:
+def measure(scores: Array, targets: IntArray, weights: Array | None = None) -> dict[str, float]:
     """Mean cross-entropy (nats) and accuracy (0 to 1) of scores (N, C) against classes (N,).
+
+    Weights (N,) multiply the cross-entropy of each row, whose sum is still divided by N.
 
     Examples
     --------
@@ -167,7 +169,8 @@ def measure(scores: Array, targets: IntArray) -> dict[str, float]:
     true = scores[np.arange(len(targets)), targets]  # (N,)
     # A score that underflowed to 0 counts as the smallest number there is, not as infinite loss.
     true = np.maximum(true, np.finfo(true.dtype).tiny).astype(np.float64)
-    loss = float(-np.log(true).mean())
+    losses = -np.log(true)  # (N,)
+    loss = float((losses if weights is None else losses * weights).mean())
     return {"loss": loss + 0.0, "accuracy": float((scores.argmax(axis=1) == targets).mean())}
 
 

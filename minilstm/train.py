@@ -84,7 +84,7 @@ def train(
     # One generator for first values, one for shuffling, one for dropout: none disturbs another.
     values, shuffler, noise = np.random.default_rng(options.seed).spawn(3)
     net, heads, data = prepare(x, y, layers, loss, options, step_weights, values)
-    validation = check_validation(net, heads, options)
+    validation = check_validation(net, heads, data, options)
     return TrainingLoop(net, heads, data, validation, options, backend, shuffler, noise).run()
 
 

@@ -12,21 +12,19 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.answers import as_answers
+from minilstm.answers import Answers, as_answers
 from minilstm.connections import Connections
-from minilstm.data.batch import Batch
 from minilstm.data.padding import pad_batch, split_sequences
 from minilstm.errors import DataError
 from minilstm.functional.ragged import IntArray
 from minilstm.heads import Head, MiniBatch, find_heads
 from minilstm.inputs import as_batches, by_output
 from minilstm.layers import Layer, SequenceInput
-from minilstm.losses import CrossEntropy
 from minilstm.metrics import find_metric
 from minilstm.mini_batch import mini_batch
 from minilstm.network import Network
 from minilstm.options import TrainingOptions
-from minilstm.structure import wire
+from minilstm.structure import Wiring, wire
 
 Array = NDArray[Any]
 
@@ -37,6 +35,7 @@ class TrainingData(NamedTuple):
     sequences: list[list[Array]]  # for each input B arrays (T_b, *shape)
     targets: list[list[Array]]  # for each output B arrays (T_b,) or (1,), (T_b, R) or (1, R)
     weights: list[list[Array] | None]  # for each output B arrays (T_b,) or (1,)
+    class_weights: list[Array | None]  # for each output (C + 1,), the last for rows without a class
 
     def __len__(self) -> int:
         return len(self.sequences[0])
@@ -84,7 +83,8 @@ def prepare(
     known = _known_classes(old, wiring, heads)
     answers = as_answers(wiring, heads, batches[0], y, known, "y", options.target_data_formats)
     _check_metrics(heads, options)
-    weights = _weights(wiring, heads, batches[0], answers, step_weights)
+    by_class = _class_weights(heads, answers, dtype)
+    weights = _weights(wiring, heads, answers, by_class, step_weights, dtype)
     layers_now = list(wiring.graph.layers)
     for n, batch in zip(wiring.inputs, batches, strict=True):
         first = wiring.nodes[n].layer
@@ -104,13 +104,14 @@ def prepare(
         losses=losses,
         data_format=data_format,
     )
-    return net, heads, TrainingData([b.sequences for b in batches], answers.targets, weights)
+    sequences = [b.sequences for b in batches]
+    return net, heads, TrainingData(sequences, answers.targets, weights, by_class)
 
 
 def check_validation(
-    net: Network, heads: Sequence[Head], options: TrainingOptions
-) -> tuple[list[Batch], TrainingData] | None:
-    """Checked validation data, or None."""
+    net: Network, heads: Sequence[Head], data: TrainingData, options: TrainingOptions
+) -> TrainingData | None:
+    """Checked validation data, weighted as the training data are by class; or None."""
     if options.validation_data is None:
         return None
     x, y = options.validation_data
@@ -119,8 +120,9 @@ def check_validation(
     answers = as_answers(
         net.wiring, heads, batches[0], y, known, "validation y", options.target_data_formats
     )
-    none: list[list[Array] | None] = [None] * len(heads)
-    return batches, TrainingData([b.sequences for b in batches], answers.targets, none)
+    by_class = data.class_weights
+    weights = _weights(net.wiring, heads, answers, by_class, None, net.dtype)
+    return TrainingData([b.sequences for b in batches], answers.targets, weights, by_class)
 
 
 def cuts(order: IntArray, options: TrainingOptions) -> list[IntArray]:
@@ -183,7 +185,7 @@ def packed(
         )
 
 
-def _losses(loss: Any, wiring: Any, old: Network | None) -> Any:
+def _losses(loss: Any, wiring: Wiring, old: Network | None) -> Any:
     if loss is None:
         return old.losses if old else None
     names = [wiring.nodes[n].layer.name for n in wiring.outputs]
@@ -192,7 +194,9 @@ def _losses(loss: Any, wiring: Any, old: Network | None) -> Any:
     return [part for _, part in by_output(loss, names, "loss")]
 
 
-def _known_classes(net: Network | None, wiring: Any, heads: Sequence[Head]) -> list[Array | None]:
+def _known_classes(
+    net: Network | None, wiring: Wiring, heads: Sequence[Head]
+) -> list[Array | None]:
     if net is None or net.classes is None:
         return [None] * len(heads)
     if isinstance(net.classes, dict):
@@ -214,27 +218,36 @@ def _check_metrics(heads: Sequence[Head], options: TrainingOptions) -> None:
             )
 
 
+def _class_weights(heads: Sequence[Head], answers: Answers, dtype: Any) -> list[Array | None]:
+    """The weight of each class, and 0 for rows without one; None where all weigh the same."""
+    out: list[Array | None] = []
+    for head, targets, classes in zip(heads, answers.targets, answers.classes, strict=True):
+        table = None
+        if classes is not None:
+            every = np.concatenate(targets)  # (N,)
+            counts = np.bincount(every[every >= 0], minlength=len(classes))  # (C,)
+            table = head.loss.weights_of_classes(classes, counts)
+        out.append(None if table is None else np.append(table, 0.0).astype(dtype))
+    return out
+
+
 def _weights(
-    wiring: Any, heads: Sequence[Head], batch: Batch, answers: Any, given: Any
+    wiring: Wiring,
+    heads: Sequence[Head],
+    answers: Answers,
+    by_class: Sequence[Array | None],
+    given: Any,
+    dtype: Any,
 ) -> list[list[Array] | None]:
     """Weight of every row: of its class, times that of its step."""
     names = [wiring.nodes[h.output].layer.name for h in heads]
     parts: list[Any] = [None] * len(heads)
     if given is not None:
         parts = [part for _, part in by_output(given, names, "step_weights")]
-    dtype = batch.sequences[0].dtype
     out: list[list[Array] | None] = []
-    for head, part, targets, classes in zip(
-        heads, parts, answers.targets, answers.classes, strict=True
-    ):
+    for part, targets, table in zip(parts, answers.targets, by_class, strict=True):
         rows = None if part is None else _step_weights(part, targets, dtype)
-        by_class = None
-        if classes is not None and isinstance(head.loss, CrossEntropy):
-            every = np.concatenate(targets)  # (N,)
-            counts = np.bincount(every[every >= 0], minlength=len(classes))  # (C,)
-            by_class = head.loss.weights_of_classes(classes, counts)
-        if by_class is not None:
-            table = np.append(np.asarray(by_class), 0.0).astype(dtype)  # (C + 1,) last: no class
+        if table is not None:
             weighted = [table[t] for t in targets]
             rows = (
                 weighted if rows is None else [a * b for a, b in zip(weighted, rows, strict=True)]

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.backend import Backend, reuse_memory
-from minilstm.data.batch import Batch
 from minilstm.divergence import diverged
 from minilstm.errors import DataError, DivergedError
 from minilstm.evaluation import measure_outputs, measure_rows
@@ -56,7 +55,7 @@ class TrainingLoop:
     net : to start from
     heads : of the network
     data : checked
-    validation : checked sequences and targets, or None
+    validation : checked, or None
     options : TrainingOptions
     backend : computes
     shuffler, noise : generators of the order of sequences, and of dropout
@@ -67,7 +66,7 @@ class TrainingLoop:
         net: Network,
         heads: Sequence[Head],
         data: TrainingData,
-        validation: tuple[list[Batch], TrainingData] | None,
+        validation: TrainingData | None,
         options: TrainingOptions,
         backend: Backend,
         shuffler: np.random.Generator,
@@ -255,8 +254,10 @@ class TrainingLoop:
 
     def _validate(self, iteration: int) -> dict[str, float]:
         assert self.validation is not None  # the caller has checked
-        batches, data = self.validation
-        result = measure_outputs(self.net, self.heads, batches, data.targets, self.options.metrics)
+        data = self.validation
+        result = measure_outputs(
+            self.net, self.heads, data.sequences, data.targets, self.options.metrics, data.weights
+        )
         objective = self.options.objective_metric_name
         value = result[objective if objective in result else self.columns_of(objective)[0]]
         value = value if objective in SMALLER_IS_BETTER else -value
