@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from minilstm.layers import Concatenation as Concatenation
     from minilstm.layers import Dropout as Dropout
     from minilstm.layers import Flatten as Flatten
+    from minilstm.layers import Convolution2D as Convolution2D
+    from minilstm.layers import Convolution3D as Convolution3D
     from minilstm.layers import FullyConnected as FullyConnected
     from minilstm.layers import RegressionOutput as RegressionOutput
     from minilstm.layers import ReLU as ReLU
@@ -70,6 +72,8 @@ _HOME = {
     "Concatenation": "layers",
     "Dropout": "layers",
     "Flatten": "layers",
+    "Convolution2D": "layers",
+    "Convolution3D": "layers",
     "FullyConnected": "layers",
     "ReLU": "layers",
     "RegressionOutput": "layers",

@@ -31,7 +31,7 @@ from minilstm.kernels.numba.windows import Windows, phases_of_gradient, windows_
 
 Array = NDArray[Any]
 
-DEPTH = 128
+DEPTH = 128  # windows whose gradients join a sum together
 PART = 1024  # windows of one part of the batch, at least
 MOST_PARTS = 64
 MOST_NUMBERS = 1 << 22  # in the gradients of all parts
@@ -52,17 +52,20 @@ def _frame(x, image, images, size, lines, frames, frame):
     " i8, b1, i8, i8, i8)"
 )
 def _convolve(
-    x, size, frame, lines, group, corners, steps, places, panels, Q, V, y, y_size, F, dense, N, first,
-    last,
+    x, size, frame, lines, group, corners, steps, places, panels, Q, V, y, y_size, F, dense, N,
+    first, last,
 ):  # fmt: skip
-    """Outputs `first` to `last` of all images: F channels each, the sum of window x panels."""
-    O, M = len(corners), Q * V
+    """y = bias + windows x weights for windows `first` to `last` of all images.
+
+    With `dense` y has its F numbers of one window after those of another, else at `places`.
+    """
+    per_image, M = len(corners), Q * V
     frames = np.zeros(group * frame, x.dtype)
     out = np.empty(ROWS * M, x.dtype)
     at, to = np.empty(ROWS, np.int64), np.empty(ROWS, np.int64)
     p = first
     while p < last:
-        image = p // O
+        image = p // per_image
         images = N - image
         a, step = x, size
         base = image * size
@@ -70,8 +73,8 @@ def _convolve(
             images = min(group, images)
             _frame(x, image, images, size, lines, frames, frame)
             a, step, base = frames, frame, 0
-        stop = min(last, (image + images) * O)
-        o = p - image * O
+        stop = min(last, (image + images) * per_image)
+        o = p - image * per_image
         while p < stop:
             rows = min(ROWS, stop - p)
             for r in range(ROWS):
@@ -79,10 +82,10 @@ def _convolve(
                 at[r], to[r] = base + corners[o], image * y_size + places[o]
                 if r + 1 < rows:
                     o += 1
-                    if o == O:
+                    if o == per_image:
                         o, image, base = 0, image + 1, base + step
             o += 1
-            if o == O:
+            if o == per_image:
                 o, image, base = 0, image + 1, base + step
             if dense and rows == ROWS and (p + ROWS - 1) * F + M <= last * F:
                 bias_block(a, at, steps, panels, Q, V, y, p * F, F)
@@ -95,8 +98,8 @@ def _convolve(
 
 
 @kernel(
-    "void(F[::1], i8, i8, i8[:, ::1], i8, i8[::1], i8[::1], F[::1], i8, i8, F[:, :, :, ::1], i8, i8,"
-    " i8, i8, i8, i8)"
+    "void(F[::1], i8, i8, i8[:, ::1], i8, i8[::1], i8[::1], F[::1], i8, i8, F[:, :, :, ::1], i8,"
+    " i8, i8, i8, i8, i8)"
 )
 def _sum_windows(
     x, size, frame, lines, group, corners, steps, dy, F, N, out, K, per, row, row_end, first, last
@@ -105,7 +108,7 @@ def _sum_windows(
 
     A part is `per` images; the rows are a multiple of 12.
     """
-    O, R, Q, V = len(corners), out.shape[1] - 1, out.shape[2], out.shape[3]
+    per_image, R, Q, V = len(corners), out.shape[1] - 1, out.shape[2], out.shape[3]
     M = Q * V
     frames = np.zeros(group * frame, x.dtype)
     at = np.empty(DEPTH, np.int64)
@@ -126,7 +129,7 @@ def _sum_windows(
             if frame > 0:
                 _frame(x, image, images, size, lines, frames, frame)
                 a, step, base = frames, frame, 0
-            windows = images * O
+            windows = images * per_image
             blocks = (windows + DEPTH - 1) // DEPTH
             o = 0
             for block in range(blocks):
@@ -135,28 +138,17 @@ def _sum_windows(
                 for n in range(depth):
                     at[n] = base + corners[o]
                     o += 1
-                    if o == O:
+                    if o == per_image:
                         o, base = 0, base + step
-                b, b_at = dy, (image * O + p) * F
+                b, b_at = dy, (image * per_image + p) * F
                 if b_at + (depth - 1) * F + M > len(dy):
                     end_of_dy[: depth * F] = dy[b_at : b_at + depth * F]
                     b, b_at = end_of_dy, 0
                 for k in range(row, row_end, ROWS):
                     add_block(
-                        min(ROWS, K - k),
-                        a,
-                        steps,
-                        k,
-                        at,
-                        depth,
-                        b,
-                        b_at,
-                        F,
-                        Q,
-                        V,
-                        own,
-                        (k - row) * M,
-                    )
+                        min(ROWS, K - k), a, steps, k, at, depth,
+                        b, b_at, F, Q, V, own, (k - row) * M,
+                    )  # fmt: skip
                 if row == 0:
                     sum_block(one, zeros, depth, b, b_at, F, Q, V, own, row_end * M)
                 since += depth
@@ -205,8 +197,8 @@ def convolution_backward(
         phases = phases_of_gradient(*shape)
         for windows, taps in phases:
             part = W[np.ix_(*taps)].reshape(-1, Cin, F)  # (taps, Cin, F)
-            part = part.transpose(0, 2, 1).reshape(-1, Cin)  # (taps F, Cin)
-            _windows_times(dy, windows, part, np.zeros(Cin, W.dtype), dx, len(phases) == 1)
+            turned = part.transpose(0, 2, 1).reshape(-1, Cin)  # (taps F, Cin)
+            _windows_times(dy, windows, turned, np.zeros(Cin, W.dtype), dx, len(phases) == 1)
     return dx, ConvolutionGradients(dW.reshape(W.shape), db)
 
 
@@ -227,12 +219,12 @@ def _windows_times(
 def _windows_transposed_times(x: Array, windows: Windows, dy: Array) -> tuple[Array, Array]:
     """(windows)^T dy (K, F), and the sum of dy (F,)."""
     size, frame, lines, group, corners, steps, _ = windows
-    N, O, K, F, V = len(x), len(corners), len(steps), dy.shape[-1], lanes(dy.dtype)
+    N, K, F, V = len(x), len(steps), dy.shape[-1], lanes(dy.dtype)
     R, Q = -(-K // ROWS) * ROWS, -(-F // V)
-    most = max(1, min(MOST_PARTS, N * O // PART, MOST_NUMBERS // (R * Q * V)))
-    per = -(-N // most)  # images
+    most = max(1, min(MOST_PARTS, N * len(corners) // PART, MOST_NUMBERS // (R * Q * V)))
+    per = max(1, -(-N // most))  # images
     parts = -(-N // per)
-    out = empty((parts, R + 1, Q, V), dy.dtype)  # (parts, K and what fills twelve, F and what ...)
+    out = empty((parts, R + 1, Q, V), dy.dtype)  # R > K and Q V > F fill the last tiles
     padded = np.concatenate([steps, np.full(R - K, steps[-1])])  # (R,)
     shared = (x.reshape(-1), size, frame, lines, group, corners, padded, dy.reshape(-1), F, N, out)
     if parts >= 2 * get_num_threads():

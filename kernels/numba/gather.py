@@ -1,7 +1,7 @@
 """A register tile whose left matrix is gathered from memory by two tables of places.
 Neither a convolution nor its weight gradient then needs the matrix of all windows laid out.
 
-A[r, k] is element ``a_at + rows[r] + steps[k]`` of the memory of `a`. For a convolution `rows`
+A[r, k] is element ``rows[r] + steps[k]`` of the memory of `a`. For a convolution `rows`
 are the windows' first corners and `steps` the places inside a window; for its weight gradient the
 two change roles. Each output is one chain of fused multiply-adds over k, in order.
 """
@@ -75,11 +75,8 @@ def _make(rows: int, vectors: int, start: str) -> Any:
     return tile
 
 
-_bias_pair, _bias_triple, _bias_single = (
-    _make(6, 2, "bias"),
-    _make(4, 3, "bias"),
-    _make(6, 1, "bias"),
-)
+_bias_pair, _bias_triple = _make(6, 2, "bias"), _make(4, 3, "bias")
+_bias_single = _make(6, 1, "bias")
 _add_pair, _add_triple, _add_single = _make(6, 2, "add"), _make(4, 3, "add"), _make(6, 1, "add")
 _sum_triple, _sum_single = _make(1, 3, "add"), _make(1, 1, "add")
 

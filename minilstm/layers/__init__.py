@@ -6,6 +6,7 @@ from minilstm.layers.batch_normalization import BatchNormalization
 from minilstm.layers.combine import Addition, Concatenation
 from minilstm.layers.dropout import Dropout
 from minilstm.layers.flatten import Flatten
+from minilstm.layers.convolution import Convolution2D, Convolution3D
 from minilstm.layers.fully_connected import FullyConnected
 from minilstm.layers.lstm import LSTM
 from minilstm.layers.outputs import ClassificationOutput, RegressionOutput
@@ -22,6 +23,8 @@ __all__ = [
     "Concatenation",
     "Dropout",
     "Flatten",
+    "Convolution2D",
+    "Convolution3D",
     "FullyConnected",
     "Layer",
     "Parameter",

@@ -1,0 +1,338 @@
+"""Convolution layers for sequences of images and of volumes: sizes, padding, first values.
+The equations are in `minilstm.functional.convolution`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from minilstm.backend import Backend
+from minilstm.functional.convolution import Pads, Sizes, convolution_size, same_padding
+from minilstm.functional.lstm import LSTMState
+from minilstm.layers.base import (
+    Array,
+    Initializer,
+    Layer,
+    Parameter,
+    Parameters,
+    Shape,
+    Signal,
+    Training,
+    check_factors,
+    check_size,
+    count,
+)
+
+Float = NDArray[np.float64]
+
+
+def glorot(shape: Shape, rng: np.random.Generator) -> Float:
+    """Uniform on (-a, a), a = sqrt(6 / (inputs + outputs)), for filters (*size, Cin, F).
+
+    A place of the filter counts for both: inputs = size Cin, outputs = size F (Glorot and Bengio,
+    2010).
+
+    Examples
+    --------
+    >>> W = glorot((5, 5, 1, 20), np.random.default_rng(0))
+    >>> W.shape, bool(abs(W).max() < np.sqrt(6 / (25 + 500)))
+    ((5, 5, 1, 20), True)
+    """
+    bound = np.sqrt(6 / (count(shape[:-2]) * (shape[-2] + shape[-1])))
+    return rng.uniform(-bound, bound, shape)
+
+
+def he(shape: Shape, rng: np.random.Generator) -> Float:
+    """Normal with variance 2 / (size Cin), for filters (*size, Cin, F) (He et al., 2015).
+
+    Examples
+    --------
+    >>> he((3, 3, 2, 4), np.random.default_rng(0)).shape
+    (3, 3, 2, 4)
+    """
+    return rng.standard_normal(shape) * np.sqrt(2 / count(shape[:-1]))
+
+
+INITIALIZERS: dict[str, Initializer] = {
+    "glorot": glorot,
+    "he": he,
+    "narrow-normal": lambda shape, rng: 0.01 * rng.standard_normal(shape),
+    "zeros": lambda shape, rng: np.zeros(shape),
+    "ones": lambda shape, rng: np.ones(shape),
+}
+FOR_A_BIAS = ("narrow-normal", "zeros", "ones")  # the others count inputs, which a bias has not
+
+
+@dataclass(frozen=True, eq=False)
+class _Convolution(Layer):
+    """What convolutions of images and of volumes have in common."""
+
+    filter_size: int | Sequence[int]
+    num_filters: int
+    stride: int | Sequence[int] = 1
+    dilation: int | Sequence[int] = 1
+    padding: str | int | Sequence[Any] = 0
+    weights: ArrayLike | None = None
+    bias: ArrayLike | None = None
+    weights_initializer: str | Initializer = "glorot"
+    bias_initializer: str | Initializer = "zeros"
+    weights_learn_rate_factor: float = 1.0
+    bias_learn_rate_factor: float = 1.0
+    weights_l2_factor: float = 1.0
+    bias_l2_factor: float = 0.0
+    axes: ClassVar[tuple[str, ...]]
+    values: ClassVar[tuple[str, ...]] = ("weights", "bias")
+
+    def __post_init__(self) -> None:
+        kind = type(self).__name__
+        check_size(kind, "num_filters", self.num_filters)
+        check_factors(self)
+        for argument in ("filter_size", "stride", "dilation"):
+            sizes = _sizes(kind, argument, getattr(self, argument), len(self.axes))
+            object.__setattr__(self, argument, sizes)
+        object.__setattr__(self, "padding", _pads(kind, self.padding, len(self.axes)))
+        for argument, names in (("weights", tuple(INITIALIZERS)), ("bias", FOR_A_BIAS)):
+            value = getattr(self, f"{argument}_initializer")
+            if not callable(value) and (not isinstance(value, str) or value not in names):
+                raise ValueError(
+                    f"{kind}: {argument}_initializer is {value!r}; choose one of "
+                    f"{', '.join(map(repr, names))}, or give a function of a shape and a generator."
+                )
+        self._take_values()
+
+    def _take_values(self) -> None:
+        """Keep read-only copies of given learnables whose shapes fit the options."""
+        Cin = "channels"
+        wanted: dict[str, tuple[Any, ...]] = {
+            "weights": (*self._options()[0], Cin, self.num_filters),
+            "bias": (self.num_filters,),
+        }
+        for argument, shape in wanted.items():
+            if getattr(self, argument) is None:
+                continue
+            value = np.array(getattr(self, argument), np.float64)
+            fits = len(value.shape) == len(shape) and all(
+                want in (Cin, got) for want, got in zip(shape, value.shape, strict=True)
+            )
+            if not fits or not np.isfinite(value).all():
+                wish = str(shape).replace("'", "")
+                raise ValueError(
+                    f"{type(self).__name__}: {argument} has shape {value.shape}; give finite "
+                    f"numbers of shape {wish}."
+                )
+            value.flags.writeable = False
+            object.__setattr__(self, argument, value)
+
+    def _options(self) -> tuple[Sizes, Sizes, Sizes]:
+        """filter_size, stride and dilation, a number for each spatial axis."""
+        return self.filter_size, self.stride, self.dilation  # type: ignore[return-value]
+
+    def _padding_of(self, size: Sizes) -> Pads:
+        if self.padding == "same":
+            return same_padding(size, *self._options())
+        return self.padding  # type: ignore[return-value]
+
+    @property
+    def label(self) -> str:
+        """One line for tables."""
+        filter_size, stride, dilation = self._options()
+        text = f"{self.num_filters} {'x'.join(map(str, filter_size))} convolutions with stride "
+        text += _listed(stride)
+        if any(d != 1 for d in dilation):
+            text += f", dilation {_listed(dilation)}"
+        if self.padding == "same":
+            return f"{text} and padding 'same'"
+        pads: Any = self.padding
+        if len(pads) == 2:
+            return f"{text} and padding {_listed([n for pair in pads for n in pair])}"
+        before, after = (_listed(side)[1:-1] for side in zip(*pads, strict=True))
+        return f"{text} and padding [{before}; {after}]"
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """(oh, ow[, od], F) for (h, w[, d], c)."""
+        wanted = f"({', '.join(self.axes)}, c)"
+        if len(input_shape) != len(self.axes) + 1:
+            raise ValueError(
+                f"the layer {self.name!r} ({self.label}) wants an input of shape {wanted}, but "
+                f"its input has shape {input_shape}; give it images or volumes with channels last."
+            )
+        size, options = input_shape[:-1], self._options()
+        pads = self._padding_of(size)
+        out = convolution_size(size, options[0], options[1], pads, options[2])
+        if min(out) < 1:
+            reach = tuple((f - 1) * d + 1 for f, d in zip(options[0], options[2], strict=True))
+            padded = tuple(n + sum(pair) for n, pair in zip(size, pads, strict=True))
+            raise ValueError(
+                f"the layer {self.name!r} ({self.label}) has filters that reach over {reach}, but "
+                f"its input of shape {input_shape} is {padded} with its padding; use smaller "
+                "filters, more padding, or larger images."
+            )
+        if self.weights is not None and np.shape(self.weights)[-2] != input_shape[-1]:
+            raise ValueError(
+                f"the layer {self.name!r} was given weights of shape {np.shape(self.weights)}, but "
+                f"its input has shape {input_shape}; give weights for {input_shape[-1]} channels."
+            )
+        return (*out, self.num_filters)
+
+    def parameters(self, input_shape: Shape) -> tuple[Parameter, ...]:
+        """weights (fh, fw[, fd], c, F), bias (F,)."""
+        self.output_shape(input_shape)
+        shape = (*self._options()[0], input_shape[-1], self.num_filters)
+        rates = self.weights_learn_rate_factor, self.bias_learn_rate_factor
+        decays = self.weights_l2_factor, self.bias_l2_factor
+        first = _found(self.weights_initializer), _found(self.bias_initializer)
+        return (
+            Parameter("weights", shape, first[0], rates[0], decays[0]),
+            Parameter("bias", (self.num_filters,), first[1], rates[1], decays[1]),
+        )
+
+    def forward(
+        self,
+        backend: Backend,
+        p: Parameters,
+        signal: Signal,
+        state: LSTMState | None,
+        training: Training | None = None,
+    ) -> tuple[Signal, LSTMState | None, Any]:
+        """Outputs of every step, (N, oh, ow[, od], F)."""
+        x = signal.rows
+        _, stride, dilation = self._options()
+        padding = self._padding_of(x.shape[1:-1])
+        y, cache = backend.convolution_forward(
+            x, p["weights"], p["bias"], stride, padding, dilation
+        )
+        return Signal(y, signal.active), None, cache
+
+    def backward(
+        self,
+        backend: Backend,
+        dy: Array,
+        dstate: LSTMState | None,
+        cache: Any,
+        need_dx: bool,
+        spend_cache: bool = False,
+    ) -> tuple[Array | None, dict[str, Array], LSTMState | None]:
+        """Gradients of the input and of both learnables."""
+        dx, grads = backend.convolution_backward(dy, cache, need_dx)
+        return dx, {"weights": grads.W, "bias": grads.b}, None
+
+    def config(self) -> dict[str, Any]:
+        """The options as plain values; initialisers that are functions are left out."""
+        return {name: value for name, value in super().config().items() if not callable(value)}
+
+
+@dataclass(frozen=True, eq=False)
+class Convolution2D(_Convolution):
+    """F filters that slide over the image (h, w, c) of each step.
+
+    Parameters
+    ----------
+    filter_size : height and width of a filter, or one number for both
+    num_filters : F
+    stride, dilation : steps between two places, and between two entries, of a filter; one number
+        or one for each axis
+    padding : zeros around an image: one number, [a, b] for top and bottom, left and right,
+        [top, bottom, left, right], ((top, bottom), (left, right)), or "same" for an output of
+        ceil(in / stride), with an odd one more at the bottom and the right
+    weights, bias : (fh, fw, c, F) and (F,), values to start from instead of an initialiser
+    weights_initializer : "glorot", "he", "narrow-normal", "zeros", "ones", or a function of a shape
+        and a generator
+    bias_initializer : the same, but neither "glorot" nor "he"
+    weights_learn_rate_factor, bias_learn_rate_factor : multiply the learning rate of that array
+    weights_l2_factor, bias_l2_factor : multiply its L2 regularisation; the bias has none
+    name : name in the network; "" lets the network choose
+
+    Raises
+    ------
+    ValueError
+        An option is none of these; the message names it.
+
+    Examples
+    --------
+    >>> layer = Convolution2D(5, 20)
+    >>> layer.label
+    '20 5x5 convolutions with stride [1 1] and padding [0 0 0 0]'
+    >>> layer.output_shape((28, 28, 1))
+    (24, 24, 20)
+    """
+
+    kind: ClassVar[str] = "convolution_2d"
+    axes: ClassVar[tuple[str, ...]] = ("h", "w")
+
+
+@dataclass(frozen=True, eq=False)
+class Convolution3D(_Convolution):
+    """F filters that slide over the volume (h, w, d, c) of each step.
+
+    Parameters
+    ----------
+    filter_size : height, width and depth of a filter, or one number for all
+    padding : zeros around a volume: one number, one for each axis,
+        [[top, left, front], [bottom, right, back]], three pairs (before, after), or "same"
+    weights : (fh, fw, fd, c, F)
+
+    The other options are those of `Convolution2D`.
+
+    Examples
+    --------
+    >>> layer = Convolution3D(3, 8, stride=(2, 2, 1), padding=[[1, 1, 0], [1, 1, 0]])
+    >>> layer.label
+    '8 3x3x3 convolutions with stride [2 2 1] and padding [1 1 0; 1 1 0]'
+    >>> layer.output_shape((16, 16, 5, 2))
+    (8, 8, 3, 8)
+    """
+
+    kind: ClassVar[str] = "convolution_3d"
+    axes: ClassVar[tuple[str, ...]] = ("h", "w", "d")
+
+
+def _found(initializer: str | Initializer) -> Initializer:
+    return INITIALIZERS[initializer] if isinstance(initializer, str) else initializer
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return f"[{' '.join(map(str, numbers))}]"
+
+
+def _whole(value: Any) -> NDArray[np.int64] | None:
+    """An array of whole numbers, or None where it is something else."""
+    try:
+        array = np.array(value)
+    except ValueError:  # ragged
+        return None
+    return array.astype(np.int64) if array.dtype.kind in "iu" else None
+
+
+def _sizes(kind: str, argument: str, value: Any, axes: int) -> Sizes:
+    array = _whole(value)
+    if array is None or array.shape not in ((), (axes,)) or (array < 1).any():
+        raise ValueError(
+            f"{kind}: {argument} is {value!r}; give a whole number of at least 1, or {axes} of "
+            "them, one for each axis."
+        )
+    return tuple(np.broadcast_to(array, axes).tolist())
+
+
+def _pads(kind: str, value: Any, axes: int) -> str | Pads:
+    """(before, after) for each axis, or "same"."""
+    if isinstance(value, str) and value == "same":
+        return value
+    array = _whole(value)
+    if array is not None and (array >= 0).all():
+        if array.shape in ((), (axes,)):
+            array = np.broadcast_to(array, axes).repeat(2).reshape(axes, 2)
+        elif axes == 2 and array.shape == (4,):
+            array = array.reshape(2, 2)
+        elif axes == 3 and array.shape == (2, 3):
+            array = array.T
+        if array.shape == (axes, 2):
+            return tuple((int(before), int(after)) for before, after in array)
+    sides = "[top, bottom, left, right]" if axes == 2 else "[[top, left, front], [bottom, ...]]"
+    raise ValueError(
+        f"{kind}: padding is {value!r}; give a whole number of at least 0, one for each axis, "
+        f"{sides}, or 'same'."
+    )
