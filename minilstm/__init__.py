@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from minilstm.layers import BatchNormalization as BatchNormalization
     from minilstm.layers import ClassificationOutput as ClassificationOutput
     from minilstm.layers import Concatenation as Concatenation
-    from minilstm.layers import Dropout as Dropout
-    from minilstm.layers import Flatten as Flatten
     from minilstm.layers import Convolution2D as Convolution2D
     from minilstm.layers import Convolution3D as Convolution3D
+    from minilstm.layers import Dropout as Dropout
+    from minilstm.layers import Flatten as Flatten
     from minilstm.layers import FullyConnected as FullyConnected
     from minilstm.layers import RegressionOutput as RegressionOutput
     from minilstm.layers import ReLU as ReLU

@@ -4,9 +4,9 @@ Each calls its function through the backend it is handed; none of them holds lea
 from minilstm.layers.base import Layer, Parameter, Shape, Signal, Training
 from minilstm.layers.batch_normalization import BatchNormalization
 from minilstm.layers.combine import Addition, Concatenation
+from minilstm.layers.convolution import Convolution2D, Convolution3D
 from minilstm.layers.dropout import Dropout
 from minilstm.layers.flatten import Flatten
-from minilstm.layers.convolution import Convolution2D, Convolution3D
 from minilstm.layers.fully_connected import FullyConnected
 from minilstm.layers.lstm import LSTM
 from minilstm.layers.outputs import ClassificationOutput, RegressionOutput
