@@ -279,6 +279,9 @@ def calls(backend, dtype):
     both = (rows, *(np.concatenate((s, -s), axis=1) for s in (h0, c0)))
     both = (*both, *(np.concatenate((w, -w)) for w in weights), active)
     both_cache = backend.bilstm_forward(*both)[2]
+    images, filters = rng.standard_normal((2, 5, 6, 3)), rng.standard_normal((2, 3, 3, 4))
+    convolution = images.astype(dtype), filters.astype(dtype), b, (1, 2), ((1, 0), (0, 2)), (2, 1)
+    y, seen = backend.convolution_forward(*convolution)
     p, g, m, v = rng.standard_normal((4, 5, 3)).astype(dtype)  # (5, 3) each
     rule = AdamRule(0.1, 0.9, 0.99, 1e-8, 0.01, 0.5, 0.8)
     spans = [(rows, h0, c0, active, packed, keep) for keep in ("state", "output", "gates")]
@@ -293,6 +296,9 @@ def calls(backend, dtype):
         ("lstm_backward", (dh, None, cache, False)),
         ("fully_connected_forward", (x, W, b)),
         ("fully_connected_backward", (dy, backend.fully_connected_forward(x, W, b)[1])),
+        ("convolution_forward", convolution),
+        ("convolution_backward", (y, seen)),
+        ("convolution_backward", (y, seen, False)),
         ("softmax_forward", (z,)),
         ("softmax_backward", (dy, backend.softmax_forward(z)[1])),
         ("relu_forward", (images,)),

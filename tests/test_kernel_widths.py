@@ -42,6 +42,13 @@ PROGRAM = """
         moved += new.values()
     stream = net.stream()
     steps = [stream.step(row) for row in x[0]]
+    # 3, 13 and 20 columns: one vector, two, three and more, so every tile, at every width.
+    for Cin, F in ((3, 13), (13, 20), (20, 3)):
+        image, W = rng.standard_normal((9, 8, 7, Cin)), rng.standard_normal((3, 2, Cin, F))
+        image, W, b = (a.astype(np.float32) for a in (image, W, W[0, 0, 0]))
+        y, cache = backend.convolution_forward(image, W, b, (1, 1), ((1, 1), (0, 1)), (1, 1))
+        dx, weight_grads = backend.convolution_backward(y, cache)
+        moved += [y, dx, *weight_grads]
     digest = hashlib.sha256()
     for array in (*net.predict(x), *steps, *grads.values(), *moved, np.array([loss, norm])):
         digest.update(np.ascontiguousarray(array).tobytes())

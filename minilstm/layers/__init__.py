@@ -37,6 +37,8 @@ __all__ = [
     "Convolution3D",
     "Dropout",
     "Flatten",
+    "Convolution2D",
+    "Convolution3D",
     "FullyConnected",
     "Layer",
     "Parameter",
