@@ -1,4 +1,4 @@
-"""exp, sigmoid and tanh short enough for a vector register, in float32 and float64.
+"""exp, sigmoid and tanh short enough for a vector register, and the other activations of an LSTM.
 The twin of `minilstm.functional.activations`; tests state and check the error of each.
 
 exp(x) = 2^n e^r with n = round(x / ln 2) and |r| <= ln(2)/2. Adding and subtracting 1.5 * 2^23
@@ -10,11 +10,13 @@ Taylor series to degree 13 is exact to rounding on that interval.
 
 from __future__ import annotations
 
-from math import factorial
-from typing import Any
+from collections.abc import Callable
+from math import factorial, inf
+from typing import Any, NamedTuple
 
 from numba.extending import intrinsic
 
+from minilstm.functional.activations import GATE_ACTIVATIONS, STATE_ACTIVATIONS
 from minilstm.kernels.numba.simd import Value
 
 _CEPHES: tuple[float, ...] = (
@@ -61,6 +63,62 @@ def tanh_of(x: Value) -> Value:
     p, scale = exp_parts(x + x)
     m = p * scale + (scale - 1.0)
     return m / (m + 2.0)
+
+
+def softsign_of(x: Value) -> Value:
+    """x / (1 + |x|)."""
+    return x / (x.larger(-x) + 1.0)
+
+
+def relu_of(x: Value) -> Value:
+    """x where it is positive, else 0."""
+    return x.between(0.0, inf)
+
+
+def hard_sigmoid_of(x: Value) -> Value:
+    """0.2 x + 0.5 cut off at 0 and 1."""
+    return (x * 0.2 + 0.5).between(0.0, 1.0)
+
+
+class Activations(NamedTuple):
+    """The functions of an LSTM's gates and of its state, each derivative from the output."""
+
+    gate: Callable[[Value], Value]
+    gate_slope: Callable[[Value], Value]
+    state: Callable[[Value], Value]
+    state_slope: Callable[[Value], Value]
+
+
+USUAL = Activations(sigmoid_of, lambda y: y * (1.0 - y), tanh_of, lambda y: 1.0 - y * y)
+
+
+def chosen(gate: Any, state: Any) -> Activations:
+    """Those that two numbers name while the kernel runs: places in `numbers_of`'s lists.
+
+    All are computed and one is taken; the ones that are not usual cost little beside these.
+    """
+
+    def gate_of(x: Value) -> Value:
+        return hard_sigmoid_of(x).where(gate, 1, sigmoid_of(x))
+
+    def gate_slope(y: Value) -> Value:
+        return y.inside(0.0, 1.0, 0.2).where(gate, 1, USUAL.gate_slope(y))
+
+    def state_of(x: Value) -> Value:
+        return relu_of(x).where(state, 2, softsign_of(x).where(state, 1, tanh_of(x)))
+
+    def state_slope(y: Value) -> Value:
+        rest = 1.0 - y.larger(-y)
+        softsign = (rest * rest).where(state, 1, USUAL.state_slope(y))
+        return y.inside(0.0, inf, 1.0).where(state, 2, softsign)
+
+    return Activations(gate_of, gate_slope, state_of, state_slope)
+
+
+def numbers_of(gate_activation: str, state_activation: str) -> tuple[int, int]:
+    """The numbers by which kernels know two activations; 0 and 0 are the usual ones."""
+    gates, states = list(GATE_ACTIVATIONS), list(STATE_ACTIVATIONS)
+    return gates.index(gate_activation), states.index(state_activation)
 
 
 def _of_one_number(formula: Any) -> Any:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from minilstm.functional.lstm import LSTMCache, LSTMGradients, LSTMState
 from minilstm.functional.ragged import IntArray, last_rows, state_slots
+from minilstm.kernels.numba.activations import numbers_of
 from minilstm.kernels.numba.barrier import arrive, give_up, make_counts, wait_for_all
 from minilstm.kernels.numba.buffers import LINE, empty
 from minilstm.kernels.numba.compiling import kernel
@@ -42,10 +43,11 @@ WORTH_SHARING = 25_000  # multiply-adds of a step that a thread more must find t
 
 @kernel(
     "void(i8, i8, i8[::1], i8, i8, F[:, ::1], i8[::1], i8[::1], i8[::1], i8[::1], b1, "
-    "F[:, :, ::1], F[:, ::1], F[:, ::1], F[:, ::1])"
+    "i8, i8, F[:, :, ::1], F[:, ::1], F[:, ::1], F[:, ::1])"
 )
 def _forward(
-    me, size, counts, first, last, x, active, starts, slots, c_slots, keep, panels, gates, c, h
+    me, size, counts, first, last, x, active, starts, slots, c_slots, keep, gate, state, panels,
+    gates, c, h
 ):  # fmt: skip
     """The time loop for units first to last; h of step t lies at slots[t + 1], c at c_slots."""
     D, H = x.shape[1], h.shape[1]
@@ -53,7 +55,9 @@ def _forward(
     q, q_last = first // V * 4, (last + V - 1) // V * 4
     width = q_last // 4 * V - first
     z = np.empty((active[0], 4, width), h.dtype)  # (B, 4, units)
-    a, a_gate = np.empty(4 * width, h.dtype), width  # (4 units,) where no gates are kept
+    # Where no gates are kept, one place (4 units,) serves them all.
+    a = gates if keep else np.empty((1, 4 * width), h.dtype)
+    a_row, a_first, a_gate = (4 * H, first, H) if keep else (0, 0, width)
     # x_t and h_{t-1} side by side: one sum runs over both, out of this thread's own cache.
     xh = np.empty((active[0], D + H), h.dtype)  # (B, D + H)
     for t in range(len(active)):
@@ -73,36 +77,34 @@ def _forward(
         for r in range(n):
             p, s = (c_slots[t] + r) * H + first, (c_slots[t + 1] + r) * H + first
             to = (now + r) * H + first
-            if keep:
-                cell_forward(
-                    last - first, z, 4 * width * r, width, gates, (row + r) * 4 * H + first, H,
-                    c, p, c, s, h, to,
-                )  # fmt: skip
-            else:
-                cell_forward(last - first, z, 4 * width * r, width, a, 0, a_gate, c, p, c, s, h, to)
+            cell_forward(
+                last - first, z, 4 * width * r, width, a, (row + r) * a_row + a_first, a_gate,
+                c, p, c, s, h, to, gate, state,
+            )  # fmt: skip
         if size > 1:
             arrive(counts, me, t + 1)
             if not wait_for_all(counts, size, t + 1):
                 return
 
 
-@kernel("void(i8, i8, i8[::1], i8[::1], i8[::1], F[:, ::1], F[:, ::1], F[:, ::1])")
-def _restore(first, last, active, starts, slots, gates, c, h):
+@kernel("void(i8, i8, i8[::1], i8[::1], i8[::1], i8, F[:, ::1], F[:, ::1], F[:, ::1])")
+def _restore(first, last, active, starts, slots, state, gates, c, h):
     """c and h of units first to last, from gates that were kept."""
     H = h.shape[1]
     for t in range(len(active)):
         for r in range(active[t]):
             p, s = (slots[t] + r) * H + first, (slots[t + 1] + r) * H + first
             at = (starts[t] + r) * 4 * H + first
-            cell_restore(last - first, gates, at, H, c, p, c, s, h, s)
+            cell_restore(last - first, gates, at, H, c, p, c, s, h, s, 0, state)
 
 
 @kernel(
-    "void(i8, i8, i8[::1], i8, i8, i8[::1], i8[::1], i8[::1], F[:, :, ::1], F[:, ::1], "
+    "void(i8, i8, i8[::1], i8, i8, i8[::1], i8[::1], i8[::1], i8, i8, F[:, :, ::1], F[:, ::1], "
     "F[:, ::1], F[:, ::1], F[:, ::1], F[:, ::1], F[:, ::1])"
 )
 def _backward(
-    me, size, counts, first, last, active, starts, slots, panels, gates, c, dh, dh_next, dc_next, dz
+    me, size, counts, first, last, active, starts, slots, gate, state, panels, gates, c, dh,
+    dh_next, dc_next, dz
 ):  # fmt: skip
     """The time loop in reverse for units first to last; dh may be (0, H) for zero."""
     H = c.shape[1]
@@ -111,7 +113,8 @@ def _backward(
     units, width = last - first, q_last * V - first
     B = active[0]
     d = np.zeros((B, width), c.dtype)  # (B, units) the gradient of h_t from the next step
-    nothing = np.zeros(width, c.dtype)  # (units,)
+    given = len(dh) > 0
+    u = dh if given else np.zeros((1, width), c.dtype)  # (N, H), or (1, units) of nothing
     for r in range(B):
         for j in range(units):
             d[r, j] = dh_next[r, first + j]
@@ -121,16 +124,10 @@ def _backward(
         for r in range(n):
             at, place = (row + r) * G + first, (row + r) * H + first
             p, s = (prev + r) * H + first, (now + r) * H + first
-            if len(dh) > 0:
-                cell_backward(
-                    units, gates, at, H, c, p, c, s, dh, place, d, width * r,
-                    dc_next, r * H + first, dz, at, H,
-                )  # fmt: skip
-            else:
-                cell_backward(
-                    units, gates, at, H, c, p, c, s, nothing, 0, d, width * r,
-                    dc_next, r * H + first, dz, at, H,
-                )  # fmt: skip
+            cell_backward(
+                units, gates, at, H, c, p, c, s, u, place if given else 0, d, width * r,
+                dc_next, r * H + first, dz, at, H, gate, state,
+            )  # fmt: skip
         if size > 1:
             arrive(counts, me, back + 1)
             if not wait_for_all(counts, size, back + 1):
@@ -141,11 +138,11 @@ def _backward(
                 at = (starts[t - 1] + r) * G + first
                 place, p = (starts[t - 1] + r) * H + first, (slots[t - 1] + r) * H + first
                 for j in range(0, units, LINE // c.itemsize):
-                    for gate in range(4):
-                        prefetch(gates, at + gate * H + j)
+                    for block in range(4):
+                        prefetch(gates, at + block * H + j)
                     prefetch(c, p + j)
-                    if len(dh) > 0:
-                        prefetch(dh, place + j)
+                    if given:
+                        prefetch(u, place + j)
         # (1) z = W x_t + R h_{t-1} + b, the h_{t-1} part
         tiles = (n + TILE_ROWS - 1) // TILE_ROWS
         for tile in range(tiles):
@@ -202,19 +199,22 @@ def lstm_forward(
     b: Array,
     active: IntArray | None = None,
     packed: Any = None,
+    gate_activation: str = "sigmoid",
+    state_activation: str = "tanh",
 ) -> tuple[Array, LSTMState, LSTMCache]:
     """Run an LSTM over a batch of sequences; see `minilstm.functional.lstm.lstm_forward`."""
     if active is None:
         active = np.ones(len(x), np.int64)  # (T,)
     packed = pack_lstm(W, R, b) if packed is None else packed
+    names = gate_activation, state_activation
     B, H = h0.shape
     h, c = _states(h0, c0, B + len(x))  # (B + N, H)
     gates = empty((len(x), 4 * H), x.dtype)  # (N, G)
     slots = state_slots(active)  # (T + 1,)
-    _run_forward(x, active, slots, slots, True, packed, gates, c, h)
+    _run_forward(x, active, slots, slots, True, names, packed, gates, c, h)
     last = B + last_rows(active)  # (B,)
     state = LSTMState(h[last], c[last])
-    return h[B:], state, LSTMCache(x, W, R, h, c, gates, active, packed)
+    return h[B:], state, LSTMCache(x, W, R, h, c, gates, active, packed, *names)
 
 
 def lstm_advance(
@@ -224,6 +224,8 @@ def lstm_advance(
     active: IntArray,
     packed: LSTMPanels,
     keep: str,
+    gate_activation: str = "sigmoid",
+    state_activation: str = "tanh",
 ) -> tuple[Array | None, LSTMState, Array | None]:
     """Run forward, keeping less; see `minilstm.functional.lstm_spans.lstm_advance`."""
     (B, H), N, T = h0.shape, len(x), len(active)
@@ -239,16 +241,20 @@ def lstm_advance(
     h[:B] = h0
     c = np.array(c0, order="C")  # (B, H) each step in the place of the one before
     in_place = np.zeros(T + 1, np.int64)  # (T + 1,)
-    _run_forward(x, active, slots, in_place, keep == "gates", packed, gates, c, h)
+    names = gate_activation, state_activation
+    _run_forward(x, active, slots, in_place, keep == "gates", names, packed, gates, c, h)
     output = h[B:] if keep == "output" else None
     return output, LSTMState(h[last], c), gates if keep == "gates" else None
 
 
-def lstm_restore(gates: Array, h0: Array, c0: Array, active: IntArray) -> tuple[Array, Array]:
+def lstm_restore(
+    gates: Array, h0: Array, c0: Array, active: IntArray, state_activation: str = "tanh"
+) -> tuple[Array, Array]:
     """States from kept gates; see `minilstm.functional.lstm_spans.lstm_restore`."""
     B, H = h0.shape
     h, c = _states(h0, c0, B + len(gates))  # (B + N, H)
-    shared = (active, np.cumsum(active) - active, state_slots(active), gates, c, h)
+    _, state = numbers_of("sigmoid", state_activation)
+    shared = (active, np.cumsum(active) - active, state_slots(active), state, gates, c, h)
     run(_restore, [(*span, *shared) for span in split(H, lanes(h.dtype))])
     return h, c
 
@@ -267,6 +273,7 @@ def _run_forward(
     slots: IntArray,
     c_slots: IntArray,
     keep: bool,
+    names: tuple[str, str],
     packed: LSTMPanels,
     gates: Array,
     c: Array,
@@ -274,7 +281,9 @@ def _run_forward(
 ) -> None:
     H = h.shape[1]
     starts = np.cumsum(active) - active  # (T,)
-    shared = (contiguous(x), active, starts, slots, c_slots, keep, packed.forward)
+    shared = (
+        contiguous(x), active, starts, slots, c_slots, keep, *numbers_of(*names), packed.forward,
+    )  # fmt: skip
     with team(_shares(int(active[0]), packed)) as size:
         counts = make_counts(size)
         spans = split(H, lanes(h.dtype), size)
@@ -292,7 +301,7 @@ def lstm_backward(
     spend_cache: bool = False,
 ) -> tuple[Array | None, LSTMGradients]:
     """Gradients of an LSTM; see `minilstm.functional.lstm.lstm_backward`."""
-    x, W, R, h, c, gates, active, panels = cache
+    x, W, R, h, c, gates, active, panels, *names = cache
     N, D = x.shape
     B, H = len(h) - N, R.shape[1]
     dtype = x.dtype
@@ -304,7 +313,10 @@ def lstm_backward(
         dh_next, dc_next = _states(dstate.hidden, dstate.cell, B)  # (B, H)
     upstream = np.empty((0, H), dtype) if dh is None else contiguous(dh)  # (N, H) or (0, H)
     dz = gates if spend_cache else empty(gates.shape, dtype)  # (N, G)
-    shared = (active, starts, slots, panels.backward, gates, c, upstream, dh_next, dc_next, dz)
+    shared = (
+        active, starts, slots, *numbers_of(*names), panels.backward, gates, c, upstream, dh_next,
+        dc_next, dz,
+    )  # fmt: skip
     out = empty(panels.forward.shape, dtype)  # (Q, 1 + D + H, V)
     with team(_shares(B, panels)) as size:
         counts = make_counts(size)

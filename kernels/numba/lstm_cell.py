@@ -2,7 +2,8 @@
 Vector after vector of units goes through all lines in registers; memory is read and written once.
 
 The lines are those of `minilstm.functional.lstm`. Rows are addressed as offsets into arrays, and
-gate blocks lie `gate` numbers apart, so that nothing is copied to be computed.
+gate blocks lie `gate` numbers apart, so that nothing is copied to be computed. Last come two
+numbers that say which activations the gates and the state have (`activations.numbers_of`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from minilstm.kernels.numba.activations import sigmoid_of, tanh_of
+from minilstm.kernels.numba.activations import USUAL, Activations, chosen
 from minilstm.kernels.numba.compiling import inner
 from minilstm.kernels.numba.hardware import REGISTER_BYTES
 from minilstm.kernels.numba.simd import Lane, Value
@@ -28,25 +29,27 @@ class Gates(NamedTuple):
     o: Value
 
 
-def _activate(z: Gates) -> Gates:
-    i, f, o = sigmoid_of(z.i), sigmoid_of(z.f), sigmoid_of(z.o)  # (2)
-    return Gates(i, f, tanh_of(z.g), o)  # (3)
+def _activate(z: Gates, of: Activations) -> Gates:
+    i, f, o = of.gate(z.i), of.gate(z.f), of.gate(z.o)  # (2)
+    return Gates(i, f, of.state(z.g), o)  # (3)
 
 
-def _state(a: Gates, c_prev: Value) -> tuple[Value, Value]:
+def _state(a: Gates, c_prev: Value, of: Activations) -> tuple[Value, Value]:
     c = a.f * c_prev + a.i * a.g  # (4)
-    return c, a.o * tanh_of(c)  # (5)
+    return c, a.o * of.state(c)  # (5)
 
 
-def _reverse(a: Gates, c_prev: Value, c: Value, dh: Value, dc: Value) -> tuple[Gates, Value]:
-    tanh_c = tanh_of(c)
+def _reverse(
+    a: Gates, c_prev: Value, c: Value, dh: Value, dc: Value, of: Activations
+) -> tuple[Gates, Value]:
+    tanh_c = of.state(c)
     # (5) h_t = o * tanh(c_t)
-    do = dh * tanh_c * (a.o * (1.0 - a.o))
-    dc = dc + dh * a.o * (1.0 - tanh_c * tanh_c)
+    do = dh * tanh_c * of.gate_slope(a.o)
+    dc = dc + dh * a.o * of.state_slope(tanh_c)
     # (4) c_t = f * c_{t-1} + i * g, (3) g = tanh(z_g), (2) sigmoid
-    di = dc * a.g * (a.i * (1.0 - a.i))
-    dg = dc * a.i * (1.0 - a.g * a.g)
-    df = dc * c_prev * (a.f * (1.0 - a.f))
+    di = dc * a.g * of.gate_slope(a.i)
+    dg = dc * a.i * of.state_slope(a.g)
+    df = dc * c_prev * of.gate_slope(a.f)
     return Gates(di, df, dg, do), dc * a.f
 
 
@@ -83,127 +86,147 @@ class _Emit:
             self.lane.store(value, self.data(n), place)
 
 
-def _cells(lanes: int) -> tuple[Any, Any, Any]:
+# fmt: off
+
+
+def _cells(lanes: int, usual: bool) -> tuple[Any, Any, Any]:
     """The three cell functions for a whole vector (lanes 0) or for one unit (lanes 1)."""
 
+    def activations(args: Any) -> Activations:
+        return USUAL if usual else chosen(*args[-2:])
+
     @intrinsic
-    def activate(typing, z, z_at, z_gate, a, a_at, a_gate):
+    def activate(typing, z, z_at, z_gate, a, a_at, a_gate, gate, state):
         def generate(context, builder, sig, args):
             emit = _Emit(context, builder, sig, args, lanes)
-            emit.store_gates(_activate(emit.load_gates(0)), 3)
+            emit.store_gates(_activate(emit.load_gates(0), activations(args)), 3)
             return context.get_dummy_value()
 
-        return types.void(z, z_at, z_gate, a, a_at, a_gate), generate
+        return types.void(z, z_at, z_gate, a, a_at, a_gate, gate, state), generate
 
     @intrinsic
-    def restore(typing, a, a_at, a_gate, p, p_at, c, c_at, h, h_at):
+    def restore(typing, a, a_at, a_gate, p, p_at, c, c_at, h, h_at, gate, state):
         def generate(context, builder, sig, args):
             emit = _Emit(context, builder, sig, args, lanes)
-            new_c, new_h = _state(emit.load_gates(0), emit.load(3))
+            new_c, new_h = _state(emit.load_gates(0), emit.load(3), activations(args))
             emit.store(new_c, 5)
             emit.store(new_h, 7)
             return context.get_dummy_value()
 
-        return types.void(a, a_at, a_gate, p, p_at, c, c_at, h, h_at), generate
+        return types.void(a, a_at, a_gate, p, p_at, c, c_at, h, h_at, gate, state), generate
 
     @intrinsic
     def backward(
-        typing, a, a_at, a_gate, p, p_at, c, c_at, u, u_at, dh, dh_at, dc, dc_at, dz, dz_at, dz_gate
+        typing, a, a_at, a_gate, p, p_at, c, c_at, u, u_at, dh, dh_at, dc, dc_at, dz, dz_at,
+        dz_gate, gate, state
     ):
         def generate(context, builder, sig, args):
             emit = _Emit(context, builder, sig, args, lanes)
             arrived = emit.load(9) + emit.load(7)
             dz_gates, dc_prev = _reverse(
-                emit.load_gates(0), emit.load(3), emit.load(5), arrived, emit.load(11)
+                emit.load_gates(0), emit.load(3), emit.load(5), arrived, emit.load(11),
+                activations(args),
             )
             emit.store_gates(dz_gates, 13)
             emit.store(dc_prev, 11)
             return context.get_dummy_value()
 
         signature = types.void(
-            a, a_at, a_gate, p, p_at, c, c_at, u, u_at, dh, dh_at, dc, dc_at, dz, dz_at, dz_gate
+            a, a_at, a_gate, p, p_at, c, c_at, u, u_at, dh, dh_at, dc, dc_at, dz, dz_at, dz_gate,
+            gate, state
         )
         return signature, generate
 
     return activate, restore, backward
 
 
-_activate_wide, _restore_wide, _backward_wide = _cells(0)
-_activate_one, _restore_one, _backward_one = _cells(1)
+def _loops(usual: bool) -> tuple[Any, Any, Any]:
+    """The three cell functions for any number of units."""
+    activate_wide, restore_wide, backward_wide = _cells(0, usual)
+    activate_one, restore_one, backward_one = _cells(1, usual)
+
+    @inner
+    def activate(units, z, z_at, z_gate, a, a_at, a_gate, V, gate, state):
+        j = 0
+        while j + V <= units:
+            activate_wide(z, z_at + j, z_gate, a, a_at + j, a_gate, gate, state)
+            j += V
+        while j < units:
+            activate_one(z, z_at + j, z_gate, a, a_at + j, a_gate, gate, state)
+            j += 1
+
+    @inner
+    def restore(units, a, a_at, a_gate, p, p_at, c, c_at, h, h_at, V, gate, state):
+        j = 0
+        while j + V <= units:
+            restore_wide(a, a_at + j, a_gate, p, p_at + j, c, c_at + j, h, h_at + j, gate, state)
+            j += V
+        while j < units:
+            restore_one(a, a_at + j, a_gate, p, p_at + j, c, c_at + j, h, h_at + j, gate, state)
+            j += 1
+
+    @inner
+    def backward(
+        units, a, a_at, a_gate, p, p_at, c, c_at, u, u_at, dh, dh_at, dc, dc_at, dz, dz_at,
+        dz_gate, V, gate, state
+    ):
+        j = 0
+        while j + V <= units:
+            backward_wide(
+                a, a_at + j, a_gate, p, p_at + j, c, c_at + j, u, u_at + j, dh, dh_at + j,
+                dc, dc_at + j, dz, dz_at + j, dz_gate, gate, state,
+            )
+            j += V
+        while j < units:
+            backward_one(
+                a, a_at + j, a_gate, p, p_at + j, c, c_at + j, u, u_at + j, dh, dh_at + j,
+                dc, dc_at + j, dz, dz_at + j, dz_gate, gate, state,
+            )
+            j += 1
+
+    return activate, restore, backward
+
+
+_activate_usual, _restore_usual, _backward_usual = _loops(usual=True)
+_activate_chosen, _restore_chosen, _backward_chosen = _loops(usual=False)
 
 
 @inner
-def cell_forward(units, z, z_at, z_gate, a, a_at, a_gate, p, p_at, c, c_at, h, h_at):
+def cell_forward(units, z, z_at, z_gate, a, a_at, a_gate, p, p_at, c, c_at, h, h_at, gate, state):
     """Lines (2) to (5): z becomes the activated gates a, with c_{t-1} at p come c_t and h_t."""
     # Two loops: the processor overlaps neighbouring vectors only while their chains are short.
     V = REGISTER_BYTES // c.itemsize
-    j = 0
-    while j + V <= units:
-        _activate_wide(z, z_at + j, z_gate, a, a_at + j, a_gate)
-        j += V
-    while j < units:
-        _activate_one(z, z_at + j, z_gate, a, a_at + j, a_gate)
-        j += 1
-    cell_restore(units, a, a_at, a_gate, p, p_at, c, c_at, h, h_at)
+    if gate == 0 and state == 0:
+        _activate_usual(units, z, z_at, z_gate, a, a_at, a_gate, V, gate, state)
+    else:
+        _activate_chosen(units, z, z_at, z_gate, a, a_at, a_gate, V, gate, state)
+    cell_restore(units, a, a_at, a_gate, p, p_at, c, c_at, h, h_at, gate, state)
 
 
 @inner
-def cell_restore(units, a, a_at, a_gate, p, p_at, c, c_at, h, h_at):
+def cell_restore(units, a, a_at, a_gate, p, p_at, c, c_at, h, h_at, gate, state):
     """Lines (4) and (5) again, from activated gates that were kept."""
     V = REGISTER_BYTES // c.itemsize
-    j = 0
-    while j + V <= units:
-        _restore_wide(a, a_at + j, a_gate, p, p_at + j, c, c_at + j, h, h_at + j)
-        j += V
-    while j < units:
-        _restore_one(a, a_at + j, a_gate, p, p_at + j, c, c_at + j, h, h_at + j)
-        j += 1
+    if state == 0:
+        _restore_usual(units, a, a_at, a_gate, p, p_at, c, c_at, h, h_at, V, gate, state)
+    else:
+        _restore_chosen(units, a, a_at, a_gate, p, p_at, c, c_at, h, h_at, V, gate, state)
 
 
 @inner
 def cell_backward(
-    units, a, a_at, a_gate, p, p_at, c, c_at, u, u_at, dh, dh_at, dc, dc_at, dz, dz_at, dz_gate
+    units, a, a_at, a_gate, p, p_at, c, c_at, u, u_at, dh, dh_at, dc, dc_at, dz, dz_at, dz_gate,
+    gate, state
 ):
     """Lines (5) to (2) in reverse; u and dh hold the two gradients of h_t, from above and later."""
     V = REGISTER_BYTES // c.itemsize
-    j = 0
-    while j + V <= units:
-        _backward_wide(
-            a,
-            a_at + j,
-            a_gate,
-            p,
-            p_at + j,
-            c,
-            c_at + j,
-            u,
-            u_at + j,
-            dh,
-            dh_at + j,
-            dc,
-            dc_at + j,
-            dz,
-            dz_at + j,
-            dz_gate,
+    if gate == 0 and state == 0:
+        _backward_usual(
+            units, a, a_at, a_gate, p, p_at, c, c_at, u, u_at, dh, dh_at, dc, dc_at, dz, dz_at,
+            dz_gate, V, gate, state,
         )
-        j += V
-    while j < units:
-        _backward_one(
-            a,
-            a_at + j,
-            a_gate,
-            p,
-            p_at + j,
-            c,
-            c_at + j,
-            u,
-            u_at + j,
-            dh,
-            dh_at + j,
-            dc,
-            dc_at + j,
-            dz,
-            dz_at + j,
-            dz_gate,
+    else:
+        _backward_chosen(
+            units, a, a_at, a_gate, p, p_at, c, c_at, u, u_at, dh, dh_at, dc, dc_at, dz, dz_at,
+            dz_gate, V, gate, state,
         )
-        j += 1

@@ -90,6 +90,25 @@ class Value:
             value = b.select(b.fcmp_ordered(test, value, bound), bound, value)
         return Value(b, value)
 
+    def larger(self, other: Value) -> Value:
+        """The larger of both; this one where they cannot be compared."""
+        b = self.builder
+        smaller = b.fcmp_ordered("<", self.value, other.value)
+        return Value(b, b.select(smaller, other.value, self.value))
+
+    def inside(self, low: float, high: float, number: float) -> Value:
+        """`number` where this lies between two bounds, and 0 where it does not."""
+        b, value = self.builder, self.value
+        above = b.fcmp_ordered(">", value, self.of(low).value)
+        below = b.fcmp_ordered("<", value, self.of(high).value)
+        return Value(b, b.select(b.and_(above, below), self.of(number).value, self.of(0.0).value))
+
+    def where(self, number: Any, wanted: int, other: Value) -> Value:
+        """This if a whole number is the wanted one, else the other, in all lanes alike."""
+        b = self.builder
+        equal = b.icmp_signed("==", number, ir.Constant(number.type, wanted))
+        return Value(b, b.select(equal, self.value, other.value))
+
     def two_to_the_low_bits(self) -> Value:
         """2^n, where n is the whole number in the low bits of a sum with 1.5 * 2^23 (2^52)."""
         element, bias, shift = (_I32, 127, 23) if self.is_single else (_I64, 1023, 52)

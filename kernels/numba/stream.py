@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.functional.lstm import LSTMState
+from minilstm.kernels.numba.activations import numbers_of
 from minilstm.kernels.numba.buffers import LINE, zeros
 from minilstm.kernels.numba.compiling import inner, kernel
 from minilstm.kernels.numba.hardware import REGISTER_BYTES, TILE_ROWS, lanes
@@ -33,7 +34,9 @@ Layer = tuple[str, Mapping[str, Any]]  # kind, and what it needs by name
 
 # Columns of the table. Every *_AT is an offset: WEIGHTS_AT and BIAS_AT in `weights`, the others in
 # `memory`. Rows of a layer's input and output are whole vectors, so no loop has a remainder.
-KIND, INPUTS, OUTPUTS, WEIGHTS_AT, BIAS_AT, FROM_AT, TO_AT, CELL_AT, SUMS_AT, COLUMNS = range(10)
+# GATE and STATE are the numbers of an LSTM's activations.
+KIND, INPUTS, OUTPUTS, WEIGHTS_AT, BIAS_AT, FROM_AT, TO_AT, CELL_AT, SUMS_AT = range(9)
+GATE, STATE, COLUMNS = range(9, 12)
 KINDS = ("sequence_input", "lstm", "fully_connected", "softmax")
 INPUT, LSTM, FULLY_CONNECTED, SOFTMAX = range(4)
 
@@ -68,7 +71,7 @@ def _lstm(B, V, layer, weights, memory):
             at, own = z + (r - first) * 4 * width, r * width
             cell_forward(
                 width, memory, at, width, memory, at, width,
-                memory, c + own, memory, c + own, memory, h + own,
+                memory, c + own, memory, c + own, memory, h + own, layer[GATE], layer[STATE],
             )  # fmt: skip
 
 
@@ -163,8 +166,9 @@ def make_stepper(
     Parameters
     ----------
     chain : kind and content of each layer: "sequence_input" first, with "size" D and, to be
-        subtracted, "mean" (D,); then any of "lstm" with "input_weights", "recurrent_weights" and
-        "bias"; "fully_connected" with "weights" and "bias"; "softmax". All arrays are copied
+        subtracted, "mean" (D,); then any of "lstm" with "input_weights", "recurrent_weights",
+        "bias", and where they are not the usual ones "gate_activation" and "state_activation";
+        "fully_connected" with "weights" and "bias"; "softmax". All arrays are copied
     batch : B, streams that step together
     dtype : float32 or float64
 
@@ -194,6 +198,9 @@ def make_stepper(
             size = R.shape[1]
             line[WEIGHTS_AT] = weights.append(pack_lstm(W, R, b).forward)
             line[CELL_AT] = memory.reserve(B * _row(size, V))
+            line[[GATE, STATE]] = numbers_of(
+                p.get("gate_activation", "sigmoid"), p.get("state_activation", "tanh")
+            )
         elif kind == "fully_connected":
             size = len(p["bias"])
             line[WEIGHTS_AT] = weights.append(pack_columns(p["weights"].T))

@@ -1,9 +1,13 @@
-"""Sigmoid and tanh, and their derivatives written in terms of their outputs.
-Both are analytic, so complex-step gradient checks run through them."""
+"""The activations of gates and states, and their derivatives written in terms of their outputs.
+All take complex numbers, so complex-step gradient checks run through them.
+
+Where a function has a kink, a complex number counts on the side of its real part.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +58,68 @@ def tanh(z: Array) -> Array:
     return out
 
 
+def softsign(z: Array) -> Array:
+    """z / (1 + |z|), a tanh with slow tails (Glorot and Bengio, 2010).
+
+    Parameters
+    ----------
+    z : array, any shape, real or complex
+
+    Returns
+    -------
+    array of the same shape and dtype, in (-1, 1) for real z
+
+    Examples
+    --------
+    >>> softsign(np.array([-3.0, 0.0, 1.0])).tolist()
+    [-0.75, 0.0, 0.5]
+    """
+    return z / (1 + _size(z))
+
+
+def relu(z: Array) -> Array:
+    """z where it is positive, else 0.
+
+    Parameters
+    ----------
+    z : array, any shape, real or complex
+
+    Returns
+    -------
+    array of the same shape and dtype; NaN stays NaN
+
+    Examples
+    --------
+    >>> relu(np.array([-3.0, 0.0, 2.0])).tolist()
+    [0.0, 0.0, 2.0]
+    """
+    out: Array = np.where(z.real <= 0, z.dtype.type(0), z)
+    return out
+
+
+def hard_sigmoid(z: Array) -> Array:
+    """0.2 z + 0.5 cut off at 0 and 1: a sigmoid of three straight lines.
+
+    Parameters
+    ----------
+    z : array, any shape, real or complex
+
+    Returns
+    -------
+    array of the same shape and dtype, in [0, 1] for real z; NaN stays NaN
+
+    Examples
+    --------
+    >>> hard_sigmoid(np.array([-3.0, 0.0, 1.0, 3.0])).tolist()
+    [0.0, 0.5, 0.7, 1.0]
+    """
+    number = z.dtype.type
+    line = number(0.2) * z + number(0.5)
+    cut = np.where(line.real <= 0, number(0), line)
+    out: Array = np.where(line.real >= 1, number(1), cut)
+    return out
+
+
 def dsigmoid_from_output(y: Array) -> Array:
     """Derivative of the sigmoid, from its output: y (1 - y).
 
@@ -82,3 +148,78 @@ def dtanh_from_output(y: Array) -> Array:
     [1.0]
     """
     return 1 - y * y
+
+
+def dsoftsign_from_output(y: Array) -> Array:
+    """Derivative of softsign, from its output: (1 - |y|)^2.
+
+    Parameters
+    ----------
+    y : array, what `softsign` returned (not its argument)
+
+    Examples
+    --------
+    >>> dsoftsign_from_output(np.array([-0.75, 0.0])).tolist()
+    [0.0625, 1.0]
+    """
+    rest = 1 - _size(y)
+    return rest * rest
+
+
+def drelu_from_output(y: Array) -> Array:
+    """Derivative of relu, from its output: 1 where y is positive, else 0.
+
+    Parameters
+    ----------
+    y : array, what `relu` returned (not its argument)
+
+    Examples
+    --------
+    >>> drelu_from_output(np.array([0.0, 2.0])).tolist()
+    [0.0, 1.0]
+    """
+    out: Array = (y.real > 0).astype(y.dtype)
+    return out
+
+
+def dhard_sigmoid_from_output(y: Array) -> Array:
+    """Derivative of hard-sigmoid, from its output: 0.2 between the ends, 0 at 0 and at 1.
+
+    Parameters
+    ----------
+    y : array, what `hard_sigmoid` returned (not its argument)
+
+    Examples
+    --------
+    >>> dhard_sigmoid_from_output(np.array([0.0, 0.5, 1.0])).tolist()
+    [0.0, 0.2, 0.0]
+    """
+    slope = y.dtype.type(0.2)
+    out: Array = np.where((y.real > 0) & (y.real < 1), slope, y.dtype.type(0))
+    return out
+
+
+def _size(z: Array) -> Array:
+    """|z| for a real array, continued along the sign of the real part for a complex one."""
+    out: Array = np.where(z.real < 0, -z, z)
+    return out
+
+
+class Activation(NamedTuple):
+    """A function and its derivative as a function of the output."""
+
+    forward: Callable[[Array], Array]
+    derivative: Callable[[Array], Array]
+
+
+#: what an LSTM may use on its gates i, f and o, by name; the first is the default
+GATE_ACTIVATIONS = {
+    "sigmoid": Activation(sigmoid, dsigmoid_from_output),
+    "hard-sigmoid": Activation(hard_sigmoid, dhard_sigmoid_from_output),
+}
+#: what an LSTM may use on the cell candidate g and on the cell; the first is the default
+STATE_ACTIVATIONS = {
+    "tanh": Activation(tanh, dtanh_from_output),
+    "softsign": Activation(softsign, dsoftsign_from_output),
+    "relu": Activation(relu, drelu_from_output),
+}

@@ -9,6 +9,9 @@ H hidden units, G = 4H gate rows in blocks i (input), f (forget), g (cell candid
       z = │ W │ x+│ R │ h+│b│  G rows =  │ g │  tanh      H rows
           └───┘   └───┘   └─┘            └ o ┘  sigmoid   H rows
 
+Another function may take the place of sigmoid (`gate_activation`) and of tanh, on g and on the
+cell (`state_activation`); `activations` lists them.
+
 Source of the equations: Hochreiter and Schmidhuber (1997), with the forget gate of Gers,
 Schmidhuber and Cummins (2000); no peepholes; one bias.
 """
@@ -20,12 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.functional.activations import (
-    dsigmoid_from_output,
-    dtanh_from_output,
-    sigmoid,
-    tanh,
-)
+from minilstm.functional.activations import GATE_ACTIVATIONS, STATE_ACTIVATIONS
 from minilstm.functional.ragged import IntArray, last_rows, previous_rows, state_slots
 
 Array = NDArray[Any]
@@ -49,6 +47,8 @@ class LSTMCache(NamedTuple):
     gates: Array  # (N, G) activated i, f, g, o
     active: IntArray  # (T,)
     packed: Any = None  # W, R and b as a backend arranges them (`lstm_spans.lstm_pack`)
+    gate_activation: str = "sigmoid"
+    state_activation: str = "tanh"
 
 
 class LSTMGradients(NamedTuple):
@@ -70,6 +70,8 @@ def lstm_forward(
     b: Array,
     active: IntArray | None = None,
     packed: Any = None,
+    gate_activation: str = "sigmoid",
+    state_activation: str = "tanh",
 ) -> tuple[Array, LSTMState, LSTMCache]:
     """Run an LSTM over a batch of sequences of any lengths.
 
@@ -91,6 +93,8 @@ def lstm_forward(
     active : (T,) int64 sequences running at each step; None means one sequence of N steps
     packed : W, R and b as `lstm_spans.lstm_pack` arranged them, for repeated calls; None means
         that this call arranges them itself
+    gate_activation : "sigmoid" or "hard-sigmoid", for sigmoid in (2)
+    state_activation : "tanh", "softsign" or "relu", for tanh in (3) and (5)
 
     Returns
     -------
@@ -108,6 +112,7 @@ def lstm_forward(
     """
     if active is None:
         active = np.ones(len(x), np.int64)  # (T,)
+    gate, state = GATE_ACTIVATIONS[gate_activation], STATE_ACTIVATIONS[state_activation]
     B, H = h0.shape
     N = len(x)
     slots = state_slots(active)  # (T + 1,)
@@ -120,14 +125,15 @@ def lstm_forward(
         now = slice(slots[t + 1], slots[t + 1] + n)
         z = gates[now.start - B : now.stop - B]  # (n, G)
         z += h[prev] @ R.T  # (1)
-        z[:, : 2 * H] = sigmoid(z[:, : 2 * H])  # (2) i, f
-        z[:, 3 * H :] = sigmoid(z[:, 3 * H :])  # (2) o
-        z[:, 2 * H : 3 * H] = tanh(z[:, 2 * H : 3 * H])  # (3)
+        z[:, : 2 * H] = gate.forward(z[:, : 2 * H])  # (2) i, f
+        z[:, 3 * H :] = gate.forward(z[:, 3 * H :])  # (2) o
+        z[:, 2 * H : 3 * H] = state.forward(z[:, 2 * H : 3 * H])  # (3)
         i, f, g, o = z[:, :H], z[:, H : 2 * H], z[:, 2 * H : 3 * H], z[:, 3 * H :]  # (n, H)
         c[now] = f * c[prev] + i * g  # (4)
-        h[now] = o * tanh(c[now])  # (5)
+        h[now] = o * state.forward(c[now])  # (5)
     last = B + last_rows(active)  # (B,)
-    return h[B:], LSTMState(h[last], c[last]), LSTMCache(x, W, R, h, c, gates, active, packed)
+    cache = LSTMCache(x, W, R, h, c, gates, active, packed, gate_activation, state_activation)
+    return h[B:], LSTMState(h[last], c[last]), cache
 
 
 def lstm_backward(
@@ -161,7 +167,8 @@ def lstm_backward(
     >>> dx.shape, grads.W.shape, grads.R.shape, grads.b.shape
     ((7, 3), (8, 3), (8, 2), (8,))
     """
-    x, W, R, h, c, gates, active, _ = cache
+    x, W, R, h, c, gates, active, _, gate_activation, state_activation = cache
+    gate, state = GATE_ACTIVATIONS[gate_activation], STATE_ACTIVATIONS[state_activation]
     B, H = len(h) - len(x), R.shape[1]
     slots = state_slots(active)  # (T + 1,)
     dz = gates if spend_cache else np.empty_like(gates)  # (N, G)
@@ -182,20 +189,20 @@ def lstm_backward(
         dh_t = dh_next[:n] if dh is None else dh[rows] + dh_next[:n]  # (n, H)
 
         # (5) h_t = o * tanh(c_t)
-        tanh_c = tanh(c[now])  # (n, H)
+        tanh_c = state.forward(c[now])  # (n, H)
         do = dh_t * tanh_c  # (n, H)
-        dc = dc_next[:n] + dh_t * o * dtanh_from_output(tanh_c)  # (n, H)
+        dc = dc_next[:n] + dh_t * o * state.derivative(tanh_c)  # (n, H)
         # (4) c_t = f * c_{t-1} + i * g
         df = dc * c[prev]  # (n, H)
         di = dc * g  # (n, H)
         dg = dc * i  # (n, H)
         dc_next[:n] = dc * f
         # (3) g = tanh(z_g)
-        dz[rows, 2 * H : 3 * H] = dg * dtanh_from_output(g)
+        dz[rows, 2 * H : 3 * H] = dg * state.derivative(g)
         # (2) i, f, o = sigmoid(z_i), sigmoid(z_f), sigmoid(z_o)
-        dz[rows, :H] = di * dsigmoid_from_output(i)
-        dz[rows, H : 2 * H] = df * dsigmoid_from_output(f)
-        dz[rows, 3 * H :] = do * dsigmoid_from_output(o)
+        dz[rows, :H] = di * gate.derivative(i)
+        dz[rows, H : 2 * H] = df * gate.derivative(f)
+        dz[rows, 3 * H :] = do * gate.derivative(o)
         # (1) z = W x_t + R h_{t-1} + b, the h_{t-1} part
         dh_next[:n] = dz[rows] @ R
     # (1) the rest, for all steps at once

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.functional.activations import tanh
+from minilstm.functional.activations import STATE_ACTIVATIONS
 from minilstm.functional.lstm import LSTMState, lstm_forward
 from minilstm.functional.ragged import IntArray, state_slots
 
@@ -38,7 +38,14 @@ def lstm_pack(W: Array, R: Array, b: Array) -> Any:
 
 
 def lstm_advance(
-    x: Array, h0: Array, c0: Array, active: IntArray, packed: Any, keep: str
+    x: Array,
+    h0: Array,
+    c0: Array,
+    active: IntArray,
+    packed: Any,
+    keep: str,
+    gate_activation: str = "sigmoid",
+    state_activation: str = "tanh",
 ) -> tuple[Array | None, LSTMState, Array | None]:
     """`lstm_forward` for a span of time, without the cache.
 
@@ -50,6 +57,7 @@ def lstm_advance(
     packed : from `lstm_pack`
     keep : "state" keeps nothing else, "output" also h, "gates" also the activated gates, from
         which `lstm_restore` makes the rest
+    gate_activation, state_activation : as for `lstm_forward`
 
     Returns
     -------
@@ -66,11 +74,14 @@ def lstm_advance(
     (True, (5, 4))
     """
     W, R, b = packed
-    h, state, cache = lstm_forward(x, h0, c0, W, R, b, active)
+    names = gate_activation, state_activation
+    h, state, cache = lstm_forward(x, h0, c0, W, R, b, active, None, *names)
     return h if keep == "output" else None, state, cache.gates if keep == "gates" else None
 
 
-def lstm_restore(gates: Array, h0: Array, c0: Array, active: IntArray) -> tuple[Array, Array]:
+def lstm_restore(
+    gates: Array, h0: Array, c0: Array, active: IntArray, state_activation: str = "tanh"
+) -> tuple[Array, Array]:
     """Lines (4) and (5) of the forward pass again: states from gates, with no matrix product.
 
     Parameters
@@ -78,6 +89,7 @@ def lstm_restore(gates: Array, h0: Array, c0: Array, active: IntArray) -> tuple[
     gates : (N, 4H) activated i, f, g, o, from `lstm_advance`
     h0, c0 : (B, H) state before the span
     active : (T,) int64 sequences running at each step
+    state_activation : as for `lstm_forward`
 
     Returns
     -------
@@ -90,6 +102,7 @@ def lstm_restore(gates: Array, h0: Array, c0: Array, active: IntArray) -> tuple[
     >>> h.shape, c[1].tolist()
     ((6, 2), [0.25, 0.25])
     """
+    state = STATE_ACTIVATIONS[state_activation]
     B, H = h0.shape
     slots = state_slots(active)  # (T + 1,)
     h = np.empty((B + len(gates), H), gates.dtype)  # (B + N, H)
@@ -100,5 +113,5 @@ def lstm_restore(gates: Array, h0: Array, c0: Array, active: IntArray) -> tuple[
         now = slice(slots[t + 1], slots[t + 1] + n)
         i, f, g, o = np.split(gates[now.start - B : now.stop - B], 4, axis=1)  # (n, H)
         c[now] = f * c[prev] + i * g  # (4)
-        h[now] = o * tanh(c[now])  # (5)
+        h[now] = o * state.forward(c[now])  # (5)
     return h, c
