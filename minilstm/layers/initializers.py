@@ -1,12 +1,35 @@
-"""How learnable arrays start: Glorot, orthogonal, and the LSTM bias with its forget gate open.
-Each takes a shape (outputs, inputs) and a generator, and draws in float64 whatever the network."""
+"""How learnable arrays start: Glorot, He, orthogonal, and the LSTM bias with its forget gate open.
+Each takes a shape and a generator, and draws in float64 whatever the network.
+
+A matrix is (outputs, inputs); of more axes the last two are (channels, filters) and those before
+them the window that slides over an image.
+"""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Float = NDArray[np.float64]
+Initializer = Callable[[tuple[int, ...], np.random.Generator], Float]
+
+
+def fans(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Inputs that one output sums over, and outputs that one input reaches.
+
+    Examples
+    --------
+    >>> fans((800, 3)), fans((5, 5, 1, 20)), fans((7,))
+    ((3, 800), (25, 500), (1, 7))
+    """
+    if len(shape) < 3:
+        return math.prod(shape[1:]), shape[0]
+    window = math.prod(shape[:-2])
+    return window * shape[-2], window * shape[-1]
 
 
 def glorot(shape: tuple[int, ...], rng: np.random.Generator) -> Float:
@@ -16,12 +39,12 @@ def glorot(shape: tuple[int, ...], rng: np.random.Generator) -> Float:
 
     Parameters
     ----------
-    shape : (outputs, inputs)
+    shape : (outputs, inputs), or see above
     rng : generator of the draw
 
     Returns
     -------
-    (outputs, inputs) float64
+    array of that shape, float64
 
     Examples
     --------
@@ -29,23 +52,53 @@ def glorot(shape: tuple[int, ...], rng: np.random.Generator) -> Float:
     >>> W.shape, bool(abs(W).max() < np.sqrt(6 / 803))
     ((800, 3), True)
     """
-    bound = np.sqrt(6 / sum(shape))
+    bound = np.sqrt(6 / sum(fans(shape)))
     return rng.uniform(-bound, bound, shape)
+
+
+def he(shape: tuple[int, ...], rng: np.random.Generator) -> Float:
+    """Normal with mean 0 and variance 2 / inputs (He, Zhang, Ren and Sun, 2015).
+
+    Parameters
+    ----------
+    shape : (outputs, inputs), or see above
+    rng : generator of the draw
+
+    Examples
+    --------
+    >>> W = he((800, 50), np.random.default_rng(0))
+    >>> round(float(W.std()), 2)
+    0.2
+    """
+    return rng.normal(0.0, np.sqrt(2 / fans(shape)[0]), shape)
+
+
+def narrow_normal(shape: tuple[int, ...], rng: np.random.Generator) -> Float:
+    """Normal with mean 0 and standard deviation 0.01.
+
+    Examples
+    --------
+    >>> W = narrow_normal((800, 50), np.random.default_rng(0))
+    >>> round(float(W.std()), 4)
+    0.01
+    """
+    return rng.normal(0.0, 0.01, shape)
 
 
 def orthogonal(shape: tuple[int, ...], rng: np.random.Generator) -> Float:
     """Orthonormal columns from one QR of the whole matrix (Saxe, McClelland and Ganguli, 2014).
 
-    The sign of R's diagonal is moved into Q, which makes the draw uniform.
+    The sign of R's diagonal is moved into Q, which makes the draw uniform. With fewer outputs than
+    inputs the rows are orthonormal. Of more than two axes the last stands for the columns.
 
     Parameters
     ----------
-    shape : (outputs, inputs), outputs >= inputs
+    shape : (outputs, inputs), or see above
     rng : generator of the draw
 
     Returns
     -------
-    (outputs, inputs) float64
+    array of that shape, float64
 
     Examples
     --------
@@ -53,8 +106,12 @@ def orthogonal(shape: tuple[int, ...], rng: np.random.Generator) -> Float:
     >>> bool(np.allclose(R.T @ R, np.eye(2)))
     True
     """
-    q, r = np.linalg.qr(rng.standard_normal(shape))
-    out: Float = q * np.where(np.diag(r) < 0, -1.0, 1.0)
+    columns = shape[-1] if len(shape) > 1 else 1
+    draw = rng.standard_normal((math.prod(shape) // columns, columns))
+    wide = draw.shape[0] < draw.shape[1]
+    q, r = np.linalg.qr(draw.T if wide else draw)
+    q = q * np.where(np.diag(r) < 0, -1.0, 1.0)
+    out: Float = np.ascontiguousarray(q.T if wide else q).reshape(shape)
     return out
 
 
@@ -97,3 +154,76 @@ def unit_forget_gate(shape: tuple[int, ...], rng: np.random.Generator) -> Float:
     H = shape[0] // 4
     bias[H : 2 * H] = 1
     return bias
+
+
+def in_halves(initializer: Initializer) -> Initializer:
+    """The same for each half of the rows by itself, as for the two directions of a BiLSTM.
+
+    Examples
+    --------
+    >>> in_halves(unit_forget_gate)((8,), np.random.default_rng(0)).tolist()
+    [0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0]
+    """
+
+    def halves(shape: tuple[int, ...], rng: np.random.Generator) -> Float:
+        half = (shape[0] // 2, *shape[1:])
+        return np.concatenate([initializer(half, rng) for _ in range(2)])
+
+    return halves
+
+
+#: what may be given by name
+BY_NAME: dict[str, Initializer] = {
+    "glorot": glorot,
+    "he": he,
+    "orthogonal": orthogonal,
+    "narrow-normal": narrow_normal,
+    "zeros": zeros,
+    "ones": ones,
+    "unit-forget-gate": unit_forget_gate,
+}
+
+
+def find(given: str | Callable[..., Any], layer: str, argument: str) -> Initializer:
+    """The initialiser of a name, or a user's own function with a check of what it returns.
+
+    Parameters
+    ----------
+    given : a name, or a function (shape, rng) -> array
+    layer : what to call the layer where something is wrong
+    argument : the option's name
+
+    Returns
+    -------
+    function (shape, rng) -> float64 array of that shape
+
+    Raises
+    ------
+    ValueError
+        The name is not known; or later, when the function is called, its array does not fit.
+
+    Examples
+    --------
+    >>> find("ones", "LSTM", "bias_initializer")((2,), np.random.default_rng(0)).tolist()
+    [1.0, 1.0]
+    """
+    if isinstance(given, str) and given in BY_NAME:
+        return BY_NAME[given]
+    if not callable(given):
+        known = ", ".join(map(repr, BY_NAME))
+        raise ValueError(
+            f"{layer}: {argument} is {given!r}; choose one of {known}, or give a function "
+            "(shape, rng) that returns an array."
+        )
+    draw = given
+
+    def checked(shape: tuple[int, ...], rng: np.random.Generator) -> Float:
+        value = np.asarray(draw(shape, rng))
+        if value.shape != shape or value.dtype.kind not in "fiub":
+            raise ValueError(
+                f"{layer}: the function given as {argument} returned shape {value.shape} and "
+                f"dtype {value.dtype}; return real numbers of shape {shape}."
+            )
+        return np.array(value, np.float64)
+
+    return checked
