@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from minilstm.layers import LSTM as LSTM
     from minilstm.layers import Addition as Addition
     from minilstm.layers import BatchNormalization as BatchNormalization
+    from minilstm.layers import BiLSTM as BiLSTM
     from minilstm.layers import ClassificationOutput as ClassificationOutput
     from minilstm.layers import Concatenation as Concatenation
     from minilstm.layers import Dropout as Dropout
@@ -66,6 +67,7 @@ _HOME = {
     "LSTM": "layers",
     "Addition": "layers",
     "BatchNormalization": "layers",
+    "BiLSTM": "layers",
     "ClassificationOutput": "layers",
     "Concatenation": "layers",
     "Dropout": "layers",

@@ -29,6 +29,8 @@ class Backend:
     lstm_pack: Callable[..., Any]
     lstm_advance: Callable[..., Any]
     lstm_restore: Callable[..., Any]
+    bilstm_forward: Callable[..., Any]
+    bilstm_backward: Callable[..., Any]
     fully_connected_forward: Callable[..., Any]
     fully_connected_backward: Callable[..., Any]
     convolution_forward: Callable[..., Any]
@@ -243,6 +245,7 @@ def _numpy() -> Backend:
     from minilstm.functional import (
         adam,
         batch_normalization,
+        bilstm,
         classifier_loss,
         convolution,
         cross_entropy,
@@ -264,6 +267,8 @@ def _numpy() -> Backend:
         lstm_pack=lstm_spans.lstm_pack,
         lstm_advance=lstm_spans.lstm_advance,
         lstm_restore=lstm_spans.lstm_restore,
+        bilstm_forward=bilstm.bilstm_forward,
+        bilstm_backward=bilstm.bilstm_backward,
         fully_connected_forward=fully_connected.fully_connected_forward,
         fully_connected_backward=fully_connected.fully_connected_backward,
         convolution_forward=convolution.convolution_forward,
@@ -300,6 +305,8 @@ def _numba() -> Backend:
         lstm_pack=kernels.lstm_pack,
         lstm_advance=kernels.lstm_advance,
         lstm_restore=kernels.lstm_restore,
+        bilstm_forward=kernels.bilstm_forward,
+        bilstm_backward=kernels.bilstm_backward,
         fully_connected_forward=kernels.fully_connected_forward,
         fully_connected_backward=kernels.fully_connected_backward,
         convolution_forward=kernels.convolution_forward,

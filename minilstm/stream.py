@@ -14,7 +14,7 @@ from minilstm.backend import Backend, current_backend
 from minilstm.data.batch import as_step
 from minilstm.errors import DataError
 from minilstm.functional.lstm import LSTMState
-from minilstm.layers import LSTM, FullyConnected, Layer, SequenceInput, Signal, Softmax
+from minilstm.layers import LSTM, BiLSTM, FullyConnected, Layer, SequenceInput, Signal, Softmax
 from minilstm.layers.base import check_size
 from minilstm.structure import output_size
 
@@ -82,6 +82,12 @@ class Stream:
             check_size("stream", "batch", batch)
         first = network.layers[0]
         assert isinstance(first, SequenceInput)  # the network has checked
+        for layer in network.layers:
+            if isinstance(layer, BiLSTM):
+                raise ValueError(
+                    f"stream: the layer {layer.name!r} reads sequences from both ends, so it needs "
+                    "whole ones; use predict, or a network of LSTM layers."
+                )
         n = () if batch is None else (int(batch),)
         self._x_shape = (*n, first.input_size)
         self._out_shape = (*n, output_size(network.layers))
@@ -94,7 +100,9 @@ class Stream:
             advance = _layer_by_layer(network, backend, self._states, self._batch)
         else:
             advance, states = backend.make_stepper(chain, self._batch, self._dtype)
-            self._states = dict(zip(self._states, states, strict=True))
+            start = self._states
+            self._states = dict(zip(start, states, strict=True))
+            _overwrite(self._states, start)
         self._advance: Stepper = advance if batch is None else _with_batch_axis(advance)
 
     def step(self, x_t: ArrayLike, out: Array | None = None) -> Array:
@@ -183,8 +191,16 @@ def _chain(network: Network) -> list[tuple[str, Mapping[str, Any]]] | None:
         if first.mean is None:
             return None  # forward says what is missing
         head["mean"] = np.asarray(first.mean, network.dtype)  # (D,)
+    if any(isinstance(a, LSTM) and a.whole for a in layers):
+        return None  # states go from layer to layer
     parameters = network.by_layer()
-    return [(first.kind, head), *((a.kind, parameters[a.name]) for a in layers[1:])]
+    chain: list[tuple[str, Mapping[str, Any]]] = [(first.kind, head)]
+    for layer in layers[1:]:
+        content: dict[str, Any] = dict(parameters[layer.name])
+        if isinstance(layer, LSTM):
+            content["gate_activation"], content["state_activation"] = layer.activations
+        chain.append((layer.kind, content))
+    return chain
 
 
 def _layer_by_layer(network: Network, backend: Backend, states: State, batch: int) -> Stepper:

@@ -8,6 +8,7 @@ from minilstm.kernels.numba.batch_normalization import (
     batch_normalization_backward,
     batch_normalization_forward,
 )
+from minilstm.kernels.numba.bilstm import bilstm_backward, bilstm_forward
 from minilstm.kernels.numba.classifier_loss import classifier_loss
 from minilstm.kernels.numba.convolution import convolution_backward, convolution_forward
 from minilstm.kernels.numba.cross_entropy import (
@@ -40,6 +41,8 @@ __all__ = [
     "batch_normalization_apply_backward",
     "batch_normalization_backward",
     "batch_normalization_forward",
+    "bilstm_backward",
+    "bilstm_forward",
     "classifier_loss",
     "convolution_backward",
     "convolution_forward",

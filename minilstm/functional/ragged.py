@@ -204,3 +204,29 @@ def previous_rows(active: IntArray) -> IntArray:
     step = np.repeat(np.arange(len(active)), active)  # (N,)
     within = np.arange(n_rows) - (slots[1:] - slots[1])[step]  # (N,) place inside the step
     return (slots[step] + within).astype(np.int64)
+
+
+def reversed_rows(active: IntArray) -> IntArray:
+    """Rows in the order that reverses every sequence in time, within the same layout.
+
+    The order is its own inverse: ``rows[order][order]`` is `rows` again.
+
+    Parameters
+    ----------
+    active : (T,) int64, sequences running at each step
+
+    Returns
+    -------
+    (N,) int64
+        Row n of the reversed batch is row ``order[n]`` of the batch.
+
+    Examples
+    --------
+    >>> reversed_rows(np.array([3, 2, 1])).tolist()
+    [5, 4, 2, 3, 1, 0]
+    """
+    start = np.cumsum(active) - active  # (T,)
+    step = np.repeat(np.arange(len(active)), active)  # (N,)
+    place = np.arange(len(step)) - start[step]  # (N,) which sequence
+    mirrored = sequence_lengths(active)[place] - 1 - step  # (N,)
+    return (start[mirrored] + place).astype(np.int64)

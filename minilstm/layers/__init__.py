@@ -3,6 +3,7 @@ Each calls its function through the backend it is handed; none of them holds lea
 
 from minilstm.layers.base import Layer, Parameter, Shape, Signal, Training
 from minilstm.layers.batch_normalization import BatchNormalization
+from minilstm.layers.bilstm import BiLSTM
 from minilstm.layers.combine import Addition, Concatenation
 from minilstm.layers.dropout import Dropout
 from minilstm.layers.flatten import Flatten
@@ -18,6 +19,7 @@ __all__ = [
     "LSTM",
     "Addition",
     "BatchNormalization",
+    "BiLSTM",
     "ClassificationOutput",
     "Concatenation",
     "Dropout",

@@ -6,30 +6,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
-
 from minilstm.backend import Backend
 from minilstm.functional.lstm import LSTMCache, LSTMState
-from minilstm.functional.ragged import IntArray, last_rows
-from minilstm.layers import initializers
-from minilstm.layers.base import (
-    Array,
-    Layer,
-    Parameter,
-    Parameters,
-    Shape,
-    Signal,
-    Training,
-    check_choice,
-    check_factors,
-    check_size,
-    check_vector,
-    count,
-)
+from minilstm.functional.ragged import last_rows
+from minilstm.layers.base import Parameters, Shape, Signal, Training, count
+from minilstm.layers.recurrent import Recurrent
 
 
 @dataclass(frozen=True, eq=False)
-class LSTM(Layer):
+class LSTM(Recurrent):
     """Long short-term memory layer, gates in blocks i, f, g, o, one bias.
 
     Parameters
@@ -37,11 +22,21 @@ class LSTM(Layer):
     num_hidden_units : H
     output_mode : "sequence" gives the hidden state of every step, "last" that of each sequence's
         own last step (never of a padded one)
-    name : name in the network; "" lets the network choose
+    state_activation_function : "tanh", "softsign" or "relu", on g and on the cell
+    gate_activation_function : "sigmoid" or "hard-sigmoid", on i, f and o
+    input_weights_initializer, recurrent_weights_initializer, bias_initializer : a name of
+        `minilstm.layers.initializers`, or a function (shape, rng) -> array, which is not saved
+    input_weights, recurrent_weights, bias : (4H, D), (4H, H), (4H,) values to start from instead
+    hidden_state, cell_state : (H,) state before the first step, to which a reset returns; None
+        means zero. It is not learned
+    has_state_inputs : True adds the inputs "hidden" and "cell", from which sequences start
+    has_state_outputs : True adds the outputs "hidden" and "cell", the state after the last step
     input_weights_learn_rate_factor, recurrent_weights_learn_rate_factor, \
-bias_learn_rate_factor : multiply the learning rate of that array
+bias_learn_rate_factor : multiply the learning rate of that array; a number, or four, one for each
+        gate in the order i, f, g, o
     input_weights_l2_factor, recurrent_weights_l2_factor, bias_l2_factor : multiply the L2
-        regularisation of that array; the bias has none by default
+        regularisation of that array, in the same way; the bias has none by default
+    name : name in the network; "" lets the network choose
 
     Notes
     -----
@@ -54,68 +49,13 @@ bias_learn_rate_factor : multiply the learning rate of that array
     [('input_weights', (800, 3)), ('recurrent_weights', (800, 200)), ('bias', (800,))]
     """
 
-    num_hidden_units: int
-    output_mode: str = "sequence"
-    input_weights_learn_rate_factor: float = 1.0
-    recurrent_weights_learn_rate_factor: float = 1.0
-    bias_learn_rate_factor: float = 1.0
-    input_weights_l2_factor: float = 1.0
-    recurrent_weights_l2_factor: float = 1.0
-    bias_l2_factor: float = 0.0
     kind: ClassVar[str] = "lstm"
-
-    def __post_init__(self) -> None:
-        check_size("LSTM", "num_hidden_units", self.num_hidden_units)
-        check_choice("LSTM", "output_mode", self.output_mode, ("sequence", "last"))
-        check_factors(self)
 
     @property
     def label(self) -> str:
         """One line for tables."""
-        last = ", last step only" if self.output_mode == "last" else ""
+        last = ", last step only" if self.keeps_last else ""
         return f"LSTM with {self.num_hidden_units} hidden units{last}"
-
-    @property
-    def keeps_last(self) -> bool:
-        """Whether the output is each sequence's last step only."""
-        return self.output_mode == "last"
-
-    def output_shape(self, input_shape: Shape) -> Shape:
-        """(H,), whatever vectors come in."""
-        check_vector(self, input_shape)
-        return (self.num_hidden_units,)
-
-    def parameters(self, input_shape: Shape) -> tuple[Parameter, ...]:
-        """input_weights (4H, D), recurrent_weights (4H, H), bias (4H,)."""
-        H, D = self.num_hidden_units, check_vector(self, input_shape)
-        return (
-            Parameter(
-                "input_weights",
-                (4 * H, D),
-                initializers.glorot,
-                self.input_weights_learn_rate_factor,
-                self.input_weights_l2_factor,
-            ),
-            Parameter(
-                "recurrent_weights",
-                (4 * H, H),
-                initializers.orthogonal,
-                self.recurrent_weights_learn_rate_factor,
-                self.recurrent_weights_l2_factor,
-            ),
-            Parameter(
-                "bias",
-                (4 * H,),
-                initializers.unit_forget_gate,
-                self.bias_learn_rate_factor,
-                self.bias_l2_factor,
-            ),
-        )
-
-    def initial_state(self, batch: int, dtype: Any) -> LSTMState:
-        """Zero hidden and cell state, (B, H) each."""
-        shape = (batch, self.num_hidden_units)
-        return LSTMState(np.zeros(shape, dtype), np.zeros(shape, dtype))
 
     def prepare(self, backend: Backend, p: Parameters) -> Parameters:
         """The parameters, and the weights as the backend arranges them."""
@@ -140,6 +80,7 @@ bias_learn_rate_factor : multiply the learning rate of that array
             p["bias"],
             active,
             p.get("packed"),
+            *self.activations,
         )
         return self._output(h, last, active), last, cache
 
@@ -161,9 +102,9 @@ bias_learn_rate_factor : multiply the learning rate of that array
             output, last, cache = self.forward(backend, {**p, "packed": packed}, signal, state)
             return output, last, cache.gates
         what = "gates" if keep else "output" if need_output else "state"
-        if self.output_mode == "last" and not keep:
+        if self.keeps_last and not keep:
             what = "state"
-        h, last, gates = backend.lstm_advance(rows, *start, active, packed, what)
+        h, last, gates = backend.lstm_advance(rows, *start, active, packed, what, *self.activations)
         return self._output(h, last, active) if need_output else None, last, gates
 
     def restore(
@@ -172,9 +113,9 @@ bias_learn_rate_factor : multiply the learning rate of that array
         """The output and the cache of a span from its gates, without a matrix product."""
         rows, active = signal
         start = self._start(state, signal)
-        h, c = backend.lstm_restore(kept, *start, active)
+        h, c = backend.lstm_restore(kept, *start, active, self.state_activation_function)
         W, R = p["input_weights"], p["recurrent_weights"]
-        cache = LSTMCache(rows, W, R, h, c, kept, active, p.get("packed"))
+        cache = LSTMCache(rows, W, R, h, c, kept, active, p.get("packed"), *self.activations)
         B = len(start.hidden)
         last = B + last_rows(active)  # (B,)
         return self._output(h[B:], LSTMState(h[last], c[last]), active), cache
@@ -186,42 +127,3 @@ bias_learn_rate_factor : multiply the learning rate of that array
     def used_per_row(self, input_shape: Shape, itemsize: int) -> int:
         """Gates, in whose place their gradient goes, states, the gradients of output and input."""
         return (7 * self.num_hidden_units + 2 * count(input_shape)) * itemsize
-
-    def _start(self, state: LSTMState | None, signal: Signal) -> LSTMState:
-        if state is not None:
-            return state
-        return self.initial_state(int(signal.active[0]), signal.rows.dtype)
-
-    def _output(self, h: Array | None, last: LSTMState, active: IntArray) -> Signal:
-        if self.output_mode == "last":
-            return Signal(last.hidden, _one_step(last.hidden))
-        assert h is not None  # the backend was asked for it
-        return Signal(h, active)
-
-    def backward(
-        self,
-        backend: Backend,
-        dy: Array,
-        dstate: LSTMState | None,
-        cache: Any,
-        need_dx: bool,
-        spend_cache: bool = False,
-    ) -> tuple[Array | None, dict[str, Array], LSTMState | None]:
-        """Gradients from the output dy and, if given, from the final state."""
-        dh: Array | None = dy  # (N, H)
-        if self.output_mode == "last":
-            # The output is the final hidden state: its gradient arrives there, nowhere else.
-            dh = None
-            dstate = (
-                LSTMState(dy, np.zeros_like(dy))
-                if dstate is None
-                else LSTMState(dstate.hidden + dy, dstate.cell)
-            )
-        dx, grads = backend.lstm_backward(dh, dstate, cache, need_dx, spend_cache)
-        by_name = {"input_weights": grads.W, "recurrent_weights": grads.R, "bias": grads.b}
-        return dx, by_name, LSTMState(grads.h0, grads.c0)
-
-
-def _one_step(rows: Array) -> IntArray:
-    """A batch of B vectors is a batch of B sequences of one step."""
-    return np.array([len(rows)], np.int64)  # (1,)

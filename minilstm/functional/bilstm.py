@@ -1,0 +1,216 @@
+"""The bidirectional LSTM: one LSTM reads each sequence forward, another reads it backward.
+Both are the LSTM of `minilstm.functional.lstm`; here is only how they are put together.
+
+Axes: B batch, N rows of a packed ragged batch, D input features, H hidden units of one direction.
+Arrays of both directions have the forward half first: weights 8H rows, states 2H columns.
+
+Source: Schuster and Paliwal (1997).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minilstm.functional.lstm import (
+    LSTMCache,
+    LSTMGradients,
+    LSTMState,
+    lstm_backward,
+    lstm_forward,
+)
+from minilstm.functional.ragged import IntArray, reversed_rows
+
+Array = NDArray[Any]
+
+
+class BiLSTMCache(NamedTuple):
+    """What backward needs from forward."""
+
+    ahead: LSTMCache  # of the direction that reads forward
+    back: LSTMCache  # of the other, whose rows are reversed in time
+    order: IntArray  # (N,) from `ragged.reversed_rows`
+
+
+class Parts(NamedTuple):
+    """What the two directions are made of: a backend's LSTM, and how it moves rows."""
+
+    lstm_forward: Callable[..., Any]
+    lstm_backward: Callable[..., Any]
+    #: (rows, order) -> rows[order]
+    take: Callable[[Array, IntArray], Array]
+    #: (a, b, order) -> a and b[order] side by side
+    join: Callable[[Array, Array, IntArray], Array]
+    #: (rows, order) -> the left half of rows, and the right half of rows[order]
+    part: Callable[[Array, IntArray], tuple[Array, Array]]
+    #: (a, b, order) -> a + b[order]; a may be overwritten
+    add: Callable[[Array, Array, IntArray], Array]
+
+
+def _part(rows: Array, order: IntArray) -> tuple[Array, Array]:
+    H = rows.shape[1] // 2
+    return rows[:, :H], rows[order, H:]
+
+
+NUMPY_PARTS = Parts(
+    lstm_forward,
+    lstm_backward,
+    take=lambda rows, order: rows[order],
+    join=lambda a, b, order: np.concatenate((a, b[order]), axis=1),
+    part=_part,
+    add=lambda a, b, order: a + b[order],
+)
+
+
+def bilstm_forward(
+    x: Array,
+    h0: Array,
+    c0: Array,
+    W: Array,
+    R: Array,
+    b: Array,
+    active: IntArray | None = None,
+    packed: Any = None,
+    gate_activation: str = "sigmoid",
+    state_activation: str = "tanh",
+    need_output: bool = True,
+) -> tuple[Array | None, LSTMState, BiLSTMCache]:
+    """Run an LSTM in both directions over a batch of sequences of any lengths.
+
+    With ~ for each sequence reversed in time::
+
+        h> = LSTM(x)  with the first 4H rows of W, R and b       (1)
+        h< = ~LSTM(~x)  with the last 4H rows                    (2)
+        h = [h>, h<]                                             (3)
+
+    Parameters
+    ----------
+    x : (N, D) float32, float64 or complex128, time-major rows; one sequence is simply (T, D)
+    h0, c0 : (B, 2H) state from which each direction starts: the forward one before the first
+        step, the backward one behind each sequence's own last step
+    W : (8H, D) input weights, blocks i, f, g, o forward, then i, f, g, o backward
+    R : (8H, H) recurrent weights
+    b : (8H,) bias
+    active : (T,) int64 sequences running at each step; None means one sequence of N steps
+    packed : the forward and the backward half as `lstm_spans.lstm_pack` arranged them; None means
+        that this call arranges them itself
+    gate_activation, state_activation : as for `lstm_forward`
+    need_output : False skips h, for when the final state is all that is wanted
+
+    Returns
+    -------
+    h : (N, 2H) hidden states of both directions at every step, or None
+    state : LSTMState (B, 2H): the forward direction after each sequence's own last step, beside the
+        backward direction after it has read the first step
+    cache : BiLSTMCache, for `bilstm_backward`
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> x, W, R = rng.normal(size=(7, 3)), rng.normal(size=(16, 3)), rng.normal(size=(16, 2))
+    >>> start = np.zeros((1, 4))
+    >>> h, state, cache = bilstm_forward(x, start, start, W, R, np.zeros(16))
+    >>> h.shape, state.hidden[0].tolist() == [*h[-1, :2], *h[0, 2:]]
+    ((7, 4), True)
+    """
+    options = active, packed, gate_activation, state_activation, need_output
+    return forward_with(NUMPY_PARTS, x, h0, c0, W, R, b, *options)
+
+
+def forward_with(
+    parts: Parts,
+    x: Array,
+    h0: Array,
+    c0: Array,
+    W: Array,
+    R: Array,
+    b: Array,
+    active: IntArray | None,
+    packed: Any,
+    gate_activation: str,
+    state_activation: str,
+    need_output: bool,
+) -> tuple[Array | None, LSTMState, BiLSTMCache]:
+    """`bilstm_forward` on the LSTM of any backend."""
+    if active is None:
+        active = np.ones(len(x), np.int64)  # (T,)
+    H = R.shape[1]
+    packs = (None, None) if packed is None else packed
+    names = gate_activation, state_activation
+    order = reversed_rows(active)  # (N,)
+    first, second = slice(0, 4 * H), slice(4 * H, 8 * H)
+    h, last, ahead = parts.lstm_forward(
+        x, h0[:, :H], c0[:, :H], W[first], R[first], b[first], active, packs[0], *names
+    )  # (1)
+    mirrored = parts.take(x, order)  # (N, D)
+    h_back, last_back, back = parts.lstm_forward(
+        mirrored, h0[:, H:], c0[:, H:], W[second], R[second], b[second], active, packs[1], *names
+    )  # (2)
+    state = LSTMState(*(np.concatenate(s, axis=1) for s in zip(last, last_back, strict=True)))
+    both = parts.join(h, h_back, order) if need_output else None  # (3) (N, 2H)
+    return both, state, BiLSTMCache(ahead, back, order)
+
+
+def bilstm_backward(
+    dh: Array | None,
+    dstate: LSTMState | None,
+    cache: BiLSTMCache,
+    need_dx: bool = True,
+    spend_cache: bool = False,
+) -> tuple[Array | None, LSTMGradients]:
+    """Gradients of a bidirectional LSTM.
+
+    Parameters
+    ----------
+    dh : (N, 2H) gradient of the loss with respect to every output; None means zero
+    dstate : LSTMState of (B, 2H) gradients with respect to the final state; None means zero
+    cache : BiLSTMCache, from `bilstm_forward`
+    need_dx : False skips the gradient of the input
+    spend_cache : True lets the gates in the cache be overwritten, so their memory serves twice
+
+    Returns
+    -------
+    dx : (N, D), or None when not needed
+    grads : LSTMGradients, of W (8H, D), R (8H, H), b (8H,), h0 (B, 2H) and c0 (B, 2H)
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> x, W, R = rng.normal(size=(7, 3)), rng.normal(size=(16, 3)), rng.normal(size=(16, 2))
+    >>> start = np.zeros((1, 4))
+    >>> h, _, cache = bilstm_forward(x, start, start, W, R, np.zeros(16))
+    >>> dx, grads = bilstm_backward(rng.normal(size=h.shape), None, cache)
+    >>> dx.shape, grads.W.shape, grads.R.shape, grads.h0.shape
+    ((7, 3), (16, 3), (16, 2), (1, 4))
+    """
+    return backward_with(NUMPY_PARTS, dh, dstate, cache, need_dx, spend_cache)
+
+
+def backward_with(
+    parts: Parts,
+    dh: Array | None,
+    dstate: LSTMState | None,
+    cache: BiLSTMCache,
+    need_dx: bool,
+    spend_cache: bool,
+) -> tuple[Array | None, LSTMGradients]:
+    """`bilstm_backward` on the LSTM of any backend."""
+    ahead, back, order = cache
+    H = ahead.R.shape[1]
+    # (3) h = [h>, h<]
+    dh_ahead, dh_back = (None, None) if dh is None else parts.part(dh, order)  # (N, H) each
+    states: list[LSTMState | None] = [None, None]
+    if dstate is not None:
+        states = [LSTMState(*(s[:, half] for s in dstate)) for half in (slice(H), slice(H, None))]
+    # (2) h< = ~LSTM(~x)
+    dx_back, second = parts.lstm_backward(dh_back, states[1], back, need_dx, spend_cache)
+    # (1) h> = LSTM(x)
+    dx, first = parts.lstm_backward(dh_ahead, states[0], ahead, need_dx, spend_cache)
+    if need_dx:
+        dx = parts.add(dx, dx_back, order)  # (N, D)
+    pairs = zip(LSTMGradients._fields, first, second, strict=True)
+    grads = (np.concatenate(pair, axis=0 if name in "WRb" else 1) for name, *pair in pairs)
+    return dx, LSTMGradients(*grads)

@@ -1,0 +1,108 @@
+"""The bidirectional LSTM layer: each step knows what comes before it and what comes after it.
+The equations are in `minilstm.functional.bilstm`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from minilstm.backend import Backend
+from minilstm.functional.lstm import LSTMState
+from minilstm.layers.base import Parameters, Shape, Signal, Training, count
+from minilstm.layers.recurrent import LEARNABLES, Recurrent
+
+
+@dataclass(frozen=True, eq=False)
+class BiLSTM(Recurrent):
+    """Two LSTM layers over the same sequences, one forward in time and one backward.
+
+    Whole sequences are needed: a carried state of the backward direction has no meaning, so such
+    a network is trained and used on complete sequences only.
+
+    Parameters
+    ----------
+    num_hidden_units : H, of each direction; the layer has 2H outputs, the forward half first
+    output_mode : "sequence" gives the hidden states of every step; "last" gives the forward one
+        after each sequence's own last step beside the backward one after it has read the first
+    state_activation_function, gate_activation_function : as for `LSTM`
+    input_weights_initializer, recurrent_weights_initializer, bias_initializer : as for `LSTM`;
+        each draws both directions as one matrix of 8H rows, but "unit-forget-gate" opens the forget
+        gates of both
+    input_weights, recurrent_weights, bias : (8H, D), (8H, H), (8H,) values to start from instead;
+        blocks i, f, g, o forward, then i, f, g, o backward
+    hidden_state, cell_state : (2H,) state from which each direction starts; None means zero
+    has_state_inputs, has_state_outputs : as for `LSTM`, with states of 2H numbers
+    input_weights_learn_rate_factor, recurrent_weights_learn_rate_factor, \
+bias_learn_rate_factor : multiply the learning rate of that array; a number, or eight, one for each
+        block of rows
+    input_weights_l2_factor, recurrent_weights_l2_factor, bias_l2_factor : multiply the L2
+        regularisation of that array, in the same way; the bias has none by default
+    name : name in the network; "" lets the network choose
+
+    Examples
+    --------
+    >>> [(p.name, p.shape) for p in BiLSTM(100).parameters((12,))]
+    [('input_weights', (800, 12)), ('recurrent_weights', (800, 100)), ('bias', (800,))]
+    >>> BiLSTM(100).output_shape((12,))
+    (200,)
+    """
+
+    kind: ClassVar[str] = "bilstm"
+    directions: ClassVar[int] = 2
+
+    @property
+    def label(self) -> str:
+        """One line for tables."""
+        last = ", last step only" if self.keeps_last else ""
+        return f"BiLSTM with {self.num_hidden_units} hidden units{last}"
+
+    @property
+    def whole(self) -> bool:
+        """The backward direction begins at the end."""
+        return True
+
+    def prepare(self, backend: Backend, p: Parameters) -> Parameters:
+        """The parameters, and the weights of each direction as the backend arranges them."""
+        G = 4 * self.num_hidden_units
+        halves = (slice(0, G), slice(G, 2 * G))
+        packed = tuple(backend.lstm_pack(*(p[n][half] for n in LEARNABLES)) for half in halves)
+        return {**p, "packed": packed}
+
+    def forward(
+        self,
+        backend: Backend,
+        p: Parameters,
+        signal: Signal,
+        state: LSTMState | None,
+        training: Training | None = None,
+    ) -> tuple[Signal, LSTMState | None, Any]:
+        """Hidden states of every step (N, 2H), or of each sequence's two ends (B, 2H)."""
+        rows, active = signal
+        h, last, cache = backend.bilstm_forward(
+            rows,
+            *self._start(state, signal),
+            *(p[n] for n in LEARNABLES),
+            active,
+            p.get("packed"),
+            *self.activations,
+            not self.keeps_last,
+        )
+        return self._output(h, last, active), last, cache
+
+    def advance(
+        self,
+        backend: Backend,
+        p: Parameters,
+        signal: Signal,
+        state: LSTMState | None,
+        *,
+        keep: bool,
+        need_output: bool,
+    ) -> tuple[Signal | None, LSTMState | None, Any]:
+        """`forward` over whole sequences, without a cache."""
+        output, last, _ = self.forward(backend, p, signal, state)
+        return output, last, None
+
+    def used_per_row(self, input_shape: Shape, itemsize: int) -> int:
+        """Gates and states of both directions, what moves between them, and the gradients."""
+        return (18 * self.num_hidden_units + 4 * count(input_shape)) * itemsize
