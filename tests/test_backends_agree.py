@@ -86,6 +86,8 @@ def widened(value):
 @example(lengths=[1], D=1, H=1, seed=0)
 @example(lengths=[2] * 7, D=20, H=16, seed=0)
 @example(lengths=list(range(9, 0, -1)), D=4, H=15, seed=0)
+@example(lengths=[140, 30, 2], D=600, H=17, seed=0)  # cut into blocks, and more rows than one
+@example(lengths=[1], D=513, H=1, seed=0)
 def test_lstm(numba_backend, dtype, lengths, D, H, seed):
     problem = lstm_problem(lengths, D, H, seed, dtype)
     got, want = run_lstm(numba_backend, *problem), run_lstm(NUMPY, *problem)
@@ -274,6 +276,9 @@ def calls(backend, dtype):
     cache = backend.lstm_forward(*arguments)[2]
     rows, h0, c0, *weights, active = arguments
     packed = backend.lstm_pack(*weights)
+    both = (rows, *(np.concatenate((s, -s), axis=1) for s in (h0, c0)))
+    both = (*both, *(np.concatenate((w, -w)) for w in weights), active)
+    both_cache = backend.bilstm_forward(*both)[2]
     p, g, m, v = rng.standard_normal((4, 5, 3)).astype(dtype)  # (5, 3) each
     rule = AdamRule(0.1, 0.9, 0.99, 1e-8, 0.01, 0.5, 0.8)
     spans = [(rows, h0, c0, active, packed, keep) for keep in ("state", "output", "gates")]
@@ -306,8 +311,15 @@ def calls(backend, dtype):
             (backend.softmax_cross_entropy_forward(z, targets)[1],),
         ),
         ("lstm_forward", (*arguments, packed)),
+        ("lstm_forward", (*arguments, packed, "hard-sigmoid", "softsign")),
         *(("lstm_advance", span) for span in spans),
+        *(("lstm_advance", (*span, "hard-sigmoid", "relu")) for span in spans),
+        ("bilstm_forward", both),
+        ("bilstm_forward", (*both, None, "hard-sigmoid", "relu", False)),
+        ("bilstm_backward", (np.concatenate((dh, dh), axis=1), None, both_cache)),
+        ("bilstm_backward", (None, LSTMState(both[1], both[2]), both_cache)),
         ("lstm_restore", (cache.gates, h0, c0, active)),
+        ("lstm_restore", (cache.gates, h0, c0, active, "softsign")),
         ("softmax_cross_entropy_forward", (z, unknown, 11, row_weights)),
         (
             "softmax_cross_entropy_backward",

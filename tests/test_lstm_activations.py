@@ -37,7 +37,7 @@ def problem(D, H, lengths, seed=0):
 def test_gradients(backend, gate, state, shape):
     arrays, active, dh, dstate = problem(*shape)
     names = {"gate_activation": gate, "state_activation": state}
-    h, after, cache = backend.lstm_forward(**arrays, active=active, **names)
+    h, _, cache = backend.lstm_forward(**arrays, active=active, **names)
     exact, _, _ = lstm_forward(**arrays, active=active, **names)
     np.testing.assert_allclose(h, exact, rtol=1e-12, atol=1e-14)
     dx, grads = backend.lstm_backward(dh, dstate, cache)

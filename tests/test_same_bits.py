@@ -227,3 +227,27 @@ def test_a_forked_child_predicts(set_threads):
         os.waitpid(child, 0)
     assert got == want
     assert b"".join(b for *_, b in bits(net.predict(x))) == want
+
+
+# ------------------------------------------------------------------------------- wide inputs
+
+
+@dtypes
+@modes
+def test_a_wide_input_keeps_every_promise(set_threads, dtype, mode):
+    # Wide enough for the products that are cut into blocks, with more rows than one block.
+    net, x = build((700, 17, 4), dtype, mode), draw([300] * 5 + [7, 1], 700)
+    one_by_one = [net.predict(s) for s in x]
+    packed, targets = pack_with_targets(
+        [s.astype(dtype) for s in x],
+        [np.arange(1 if mode == "last" else len(s)) % 4 for s in x],
+    )
+    results = []
+    for n in THREADS:
+        set_threads(n)
+        assert bits(list(net.predict(x))) == bits(one_by_one)
+        results.append(bits(net.loss_and_gradients(Signal(packed.rows, packed.active), targets)))
+    assert results[0] == results[1] == results[2]
+    if mode == "sequence":
+        stream = net.stream()
+        assert bits(np.stack([stream.step(x_t) for x_t in x[5]])) == bits(one_by_one[5])

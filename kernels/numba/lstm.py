@@ -21,6 +21,12 @@ from minilstm.kernels.numba.buffers import LINE, empty
 from minilstm.kernels.numba.compiling import kernel
 from minilstm.kernels.numba.hardware import TILE_ROWS, lanes
 from minilstm.kernels.numba.lstm_cell import cell_backward, cell_forward, cell_restore
+from minilstm.kernels.numba.lstm_wide import (
+    WIDE,
+    forward_wide,
+    input_gradient,
+    input_weight_gradient,
+)
 from minilstm.kernels.numba.panels import LSTMPanels, pack_columns, pack_lstm, unpack_lstm
 from minilstm.kernels.numba.product import (
     BLOCK,
@@ -290,7 +296,8 @@ def _run_forward(
         calls = [
             (me, len(spans), counts, *span, *shared, gates, c, h) for me, span in enumerate(spans)
         ]
-        run(_forward, calls, lambda: give_up(counts))
+        loop = forward_wide if x.shape[1] >= WIDE else _forward
+        run(loop, calls, lambda: give_up(counts))
 
 
 def lstm_backward(
@@ -317,17 +324,25 @@ def lstm_backward(
         active, starts, slots, *numbers_of(*names), panels.backward, gates, c, upstream, dh_next,
         dc_next, dz,
     )  # fmt: skip
-    out = empty(panels.forward.shape, dtype)  # (Q, 1 + D + H, V)
+    wide = D >= WIDE
+    x_near = np.empty((N, 0), dtype) if wide else contiguous(x)  # what is summed beside h
+    Q, _, V = panels.forward.shape
+    out = empty((Q, 1 + x_near.shape[1] + H, V), dtype)  # (Q, 1 + D + H, V)
     with team(_shares(B, panels)) as size:
         counts = make_counts(size)
         spans = split(H, lanes(dtype), size)
         calls = [(me, len(spans), counts, *span, *shared) for me, span in enumerate(spans)]
         run(_backward, calls, lambda: give_up(counts))
         # (1) the rest, for all steps at once: dW = dz^T x, dR = dz^T h_{t-1}, db = dz^T 1
-        sums = (contiguous(x), h, dz, *_row_spans(active, slots), out)
+        sums = (x_near, h, dz, *_row_spans(active, slots), out)
         run(_weight_gradient, [(*span, *sums) for span in split(H, lanes(dtype))])
-    dW, dR, db = unpack_lstm(out, D, H)
-    dx = product(dz, pack_columns(W), np.zeros(D, dtype)) if need_dx else None  # (N, D)
+    dW, dR, db = unpack_lstm(out, x_near.shape[1], H)
+    dx: Array | None = None  # (N, D)
+    if wide:
+        dW = input_weight_gradient(x, dz)
+        dx = input_gradient(dz, W) if need_dx else None
+    elif need_dx:
+        dx = product(dz, pack_columns(W), np.zeros(D, dtype))
     return dx, LSTMGradients(dW, dR, db, dh_next, dc_next)
 
 

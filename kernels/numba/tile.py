@@ -102,7 +102,8 @@ def _panels(tile: Tile, b_data: Any, b_at: Any, b_panel: Any, q: Any) -> list[An
 def make_product(rows: int, vectors: int, start: str) -> Any:
     """One tile of a product: C = A B ("zero"), C += A B ("add"), or C = bias + A B ("bias").
 
-    With "bias" each panel begins with a row of biases, before the rows that A multiplies.
+    With "bias" each panel begins with a row of biases, before the rows that A multiplies. With
+    "more" the sum goes on from C, as if it had never been interrupted.
     """
 
     # The arguments are those of `tiles.set_rows`, without a last vector.
@@ -131,15 +132,18 @@ def make_product(rows: int, vectors: int, start: str) -> Any:
                 builder.gep(a_data, [builder.add(a_at, builder.mul(a_row, number(r)))])
                 for r in t.rows
             ]
+            places = _places(t, args[10], args[11], q, args[12], args[13])
+            begin = {(r, v): first[v] for r, v in t.grid}
+            if start == "more":
+                begin = {g: t.load(c_data, places[g]) for g in t.grid}
             total = t.chain(
-                {(r, v): first[v] for r, v in t.grid},
+                begin,
                 a_rows,
                 lambda k: builder.mul(k, a_k),
                 panels,
                 number(t.lanes),
                 depth,
             )
-            places = _places(t, args[10], args[11], q, args[12], args[13])
             for g in t.grid:
                 if start == "add":
                     total[g] = t.load(c_data, places[g]) + total[g]

@@ -38,6 +38,7 @@ def _rows(rows: int, start: str) -> Any:
 
 _set1, _set2, _set3, _set4, _set5, _set6 = (_rows(rows, "zero") for rows in _SIZES)
 _add1, _add2, _add3, _add4, _add5, _add6 = (_rows(rows, "add") for rows in _SIZES)
+_mor1, _mor2, _mor3, _mor4, _mor5, _mor6 = (_rows(rows, "more") for rows in _SIZES)
 _aff1, _aff2, _aff3, _aff4, _aff5, _aff6 = (_rows(rows, "bias") for rows in _SIZES)
 
 
@@ -96,3 +97,22 @@ def affine_rows(
         _aff2(a, a_at, a_row, a_k, K, b, b_at, b_panel, q, q_last, c, c_at, c_row, gate, block)
     else:
         _aff1(a, a_at, a_row, a_k, K, b, b_at, b_panel, q, q_last, c, c_at, c_row, gate, block)
+
+
+@inner
+def more_rows(
+    rows, a, a_at, a_row, a_k, K, b, b_at, b_panel, q, q_last, c, c_at, c_row, gate, block
+):
+    """C + A B as one sum, whose first part is in C."""
+    if rows == 6:
+        _mor6(a, a_at, a_row, a_k, K, b, b_at, b_panel, q, q_last, c, c_at, c_row, gate, block)
+    elif rows == 5:
+        _mor5(a, a_at, a_row, a_k, K, b, b_at, b_panel, q, q_last, c, c_at, c_row, gate, block)
+    elif rows == 4:
+        _mor4(a, a_at, a_row, a_k, K, b, b_at, b_panel, q, q_last, c, c_at, c_row, gate, block)
+    elif rows == 3:
+        _mor3(a, a_at, a_row, a_k, K, b, b_at, b_panel, q, q_last, c, c_at, c_row, gate, block)
+    elif rows == 2:
+        _mor2(a, a_at, a_row, a_k, K, b, b_at, b_panel, q, q_last, c, c_at, c_row, gate, block)
+    else:
+        _mor1(a, a_at, a_row, a_k, K, b, b_at, b_panel, q, q_last, c, c_at, c_row, gate, block)
