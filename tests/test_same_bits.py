@@ -236,7 +236,7 @@ def test_a_forked_child_predicts(set_threads):
 @modes
 def test_a_wide_input_keeps_every_promise(set_threads, dtype, mode):
     # Wide enough for the products that are cut into blocks, with more rows than one block.
-    net, x = build((700, 17, 4), dtype, mode), draw([300] * 5 + [7, 1], 700)
+    net, x = build((1030, 17, 4), dtype, mode), draw([300] * 5 + [7, 1], 1030)
     one_by_one = [net.predict(s) for s in x]
     packed, targets = pack_with_targets(
         [s.astype(dtype) for s in x],

@@ -24,7 +24,7 @@ from minilstm.kernels.numba.tiles import add_rows, more_rows, set_rows
 
 Array = NDArray[Any]
 
-WIDE = 512  # features from which on this pays
+WIDE = 1024  # features from which on this pays
 ROWS = 768  # rows of the steps whose products with x are made together
 CACHED = 320_000  # bytes of a block of weights
 COLUMNS = 96  # features of a block of a weight gradient
