@@ -125,9 +125,7 @@ def test_the_plan_says_what_it_does():
     wiring = wire([ml.SequenceInput(3), ml.LSTM(200), ml.FullyConnected(5), ml.Softmax()])
     memory.SPAN_ROWS = 4096
     gates = 4 * 200 * 4  # bytes a row
-    all_kept, half, nothing = (
-        plan_memory(wiring, active, "float32", b) for b in (2e9, 6e8, 1)
-    )
+    all_kept, half, nothing = (plan_memory(wiring, active, "float32", b) for b in (2e9, 6e8, 1))
     assert all_kept.first_kept == 0 and all_kept.kept == all_kept.everything
     assert all_kept.kept == all_kept.spans[-1].row * gates
     assert str(all_kept).endswith("nothing is computed twice")
