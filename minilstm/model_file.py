@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.backend import load_backend
-from minilstm.connections import Connection, Connections
+from minilstm.connections import Connections
 from minilstm.errors import ModelFileError
 from minilstm.files import write_atomically
 from minilstm.layers import KINDS, Layer, SequenceInput, Signal
@@ -29,6 +29,7 @@ FORMAT_VERSION = 2
 READABLE_VERSIONS = (1, 2)  # version 1 knew chains of four kinds of layers only
 GATE_LAYOUT = "ifgo"
 TEST_INPUT, TEST_SCORES, STATISTICS = "self_test/input", "self_test/scores", "statistics/"
+TEST_STEPS = 16
 # Scores are between 0 and 1 and machines differ by their order of summation only, so these
 # absolute bounds are thousands of roundings wide and far below any visible change.
 SELF_TEST_TOLERANCE = {"float32": 1e-4, "float64": 1e-10}
@@ -162,7 +163,9 @@ def read_model(path: str | os.PathLike[str]) -> ModelContents:
         layers = [_layer(config, tensors) for config in metadata["layers"]]
         graph = Connections(layers)
         if version > 1:
-            graph.connections = [Connection(*pair) for pair in metadata["connections"]]
+            graph.connections = []
+            for source, destination in metadata["connections"]:
+                graph.connect(source, destination)
         carried = [key for key in tensors if key.startswith(STATISTICS)]
         losses = metadata.get("losses")
         contents = ModelContents(
@@ -189,7 +192,7 @@ def self_test(net: Any) -> tuple[list[Array], list[Array]]:
     inputs = []
     for n in net.wiring.inputs:
         layer = net.layers[n]
-        x = rng.standard_normal((16, *layer.shape))  # (16, *shape)
+        x = rng.standard_normal((TEST_STEPS, *layer.shape))  # (16, *shape)
         mean, least, most = layer.mean, layer.min, layer.max
         if mean is not None:
             deviation = 1.0 if layer.standard_deviation is None else layer.standard_deviation
@@ -250,6 +253,9 @@ def _check_contents(contents: ModelContents) -> None:
     inputs = [a for a in contents.graph.layers if isinstance(a, SequenceInput)]
     if len(inputs) != len(contents.test_inputs):
         raise ValueError(f"{len(contents.test_inputs)} test inputs for {len(inputs)} inputs")
+    for layer, (key, x) in zip(inputs, tests.items(), strict=True):
+        if x.shape != (TEST_STEPS, *layer.shape):
+            raise ValueError(f"{key} has shape {x.shape}, not {(TEST_STEPS, *layer.shape)}")
 
 
 def _numbered(key: str, k: int) -> str:

@@ -151,7 +151,7 @@ def statistic_slots(wiring: Wiring) -> list[Slot]:
 def first_values(
     wiring: Wiring, slots: Sequence[Slot], rng: np.random.Generator | None, dtype: Any
 ) -> dict[str, Array]:
-    """Given values of layers, else drawn ones: in float64, rounded to the dtype.
+    """Given values of layers, else drawn ones: in float64, rounded to the dtype, column-major.
 
     Raises
     ------
@@ -180,7 +180,7 @@ def first_values(
                     f"the initializer of {key} returned shape {value.shape}, but {p.shape} is "
                     "wanted; let it return an array of the shape that it is given."
                 )
-            out[key] = value.astype(dtype)
+            out[key] = np.array(value, dtype, order="F")
     if missing:
         raise ValueError(
             f"the layers were given no values for {', '.join(missing)}; give each layer its "

@@ -133,7 +133,11 @@ BAD_X = [
     (np.zeros((4, 3), object), f"x[0] has dtype object, {REAL}"),
     ([good_x()[0], None], f"x[1] has dtype object, {REAL}"),
     (None, f"x has dtype object, {REAL}"),
-    ({"x": 1}, f"x has dtype object, {REAL}"),
+    (
+        {"a": 1},
+        "x is a dict of ['a'], but the network's inputs are ['input']; give one entry for each.",
+    ),
+    ({"input": None}, f"x['input'] has dtype object, {REAL}"),
     (
         [[[1, 2, 3], [4, 5]]],
         "x[0] holds rows of different lengths, but one sequence is a full array (T, D); pass a "
@@ -250,6 +254,12 @@ def test_labels_of_every_step(y, message):
     [
         (
             good_y(),
+            "y has a label for every step (the first sequence has shape (5,)), but the layer "
+            "'lstm' keeps the last step only, so one label a sequence is wanted, shape (2,); set "
+            "output_mode='sequence' in 'lstm', or give one label a sequence.",
+        ),
+        (
+            good_y((5, 3)),
             "y holds label arrays of different lengths, but one array was wanted; check "
             "output_mode: 'sequence' takes a label a step, 'last' a label a sequence.",
         ),
@@ -350,7 +360,17 @@ def test_layers_that_are_no_classifier_for_the_labels():
 
 
 def test_the_loss_and_the_options_are_known_ones():
-    with refuses("loss is 'mse'; choose 'crossentropy'.", ValueError):
+    with refuses(
+        "loss is 'hinge'; choose one of 'crossentropy', 'binary-crossentropy', 'mse', 'mae', "
+        "'huber', 'half-mse', 'index-crossentropy', 'mean-squared-error', 'l2loss', "
+        "'mean-absolute-error', 'l1loss', or give a pair of functions (value, gradient).",
+        ValueError,
+    ):
+        ml.train(good_x(), good_y(), layers(), loss="hinge")
+    with refuses(
+        "y[0] has dtype <U4, but targets of this loss are real numbers; convert them, or train on "
+        "labels with loss='crossentropy'."
+    ):
         ml.train(good_x(), good_y(), layers(), loss="mse")
     with refuses("options is dict; give TrainingOptions('adam', max_epochs=60).", TypeError):
         ml.train(good_x(), good_y(), layers(), options={})

@@ -12,7 +12,7 @@ import pytest
 import minilstm as ml
 from minilstm.backend import load_backend
 from minilstm.errors import GradientError
-from minilstm.functional import cross_entropy, fully_connected, lstm
+from minilstm.functional import classifier_loss, cross_entropy, fully_connected, lstm
 from minilstm.functional.lstm import LSTMState
 
 NUMPY = load_backend("numpy")
@@ -171,13 +171,31 @@ FAULTS = {
         in_lstm("df = dc * c[prev]", "df = dc * c[now]"),
         ALL_BEFORE_FC,
     ),
-    "transposed weights of the fully connected layer": (
-        mutant(fully_connected, "fully_connected_backward", "dy.T @ x", "(dy.T @ x)[::-1]"),
+    "transposed weights of the last fully connected layer": (
+        mutant(classifier_loss, "classifier_loss", "dx, grads.W, ", "dx, grads.W[::-1], "),
         {"fc/weights"},
     ),
     "no mean in the loss": (
-        mutant(cross_entropy, "softmax_cross_entropy_backward", "/= divisor", "/= 1"),
+        mutant(
+            classifier_loss,
+            "classifier_loss",
+            "_backward(entropy)",
+            "_backward(entropy._replace(divisor=1))",
+        ),
         ALL_BEFORE_FC | FC,
+    ),
+}
+# The end of a network computes its loss in one call; these functions run elsewhere.
+FAULTS_ELSEWHERE = {
+    "transposed weights of a fully connected layer": (
+        mutant(fully_connected, "fully_connected_backward", "dy.T @ x", "(dy.T @ x)[::-1]"),
+        [ml.SequenceInput(3), ml.FullyConnected(4), ml.LSTM(3), ml.FullyConnected(3)],
+        {"fc_1/weights"},
+    ),
+    "no mean in the loss of a network without a fully connected layer": (
+        mutant(cross_entropy, "softmax_cross_entropy_backward", "/= divisor", "/= 1"),
+        [ml.SequenceInput(3), ml.LSTM(3)],
+        ALL_BEFORE_FC,
     ),
 }
 
@@ -196,6 +214,19 @@ def test_a_planted_fault_is_found_and_named(monkeypatch, fault):
     first = message.split("the gradient of ")[1].split()[0]
     assert first in wrong and ("at index (" in message or "along a random direction" in message)
     assert "backward gives" in message and "complex step" in message
+
+
+@pytest.mark.parametrize("fault", FAULTS_ELSEWHERE)
+def test_a_fault_outside_the_end_of_the_network_is_found(monkeypatch, fault):
+    functions, layers, wrong = FAULTS_ELSEWHERE[fault]
+    _, x, y = problem()
+    net = ml.Network([*layers, ml.Softmax()], rng=np.random.default_rng(0))
+    assert ml.gradcheck(net, x, y).passed
+    faulty = dataclasses.replace(NUMPY, name="faulty", **functions)
+    monkeypatch.setattr("minilstm.network.current_backend", lambda: faulty)
+    with pytest.raises(GradientError) as caught:
+        ml.gradcheck(net, x, y)
+    assert set(str(caught.value).rstrip(".").split("wrong arrays: ")[1].split(", ")) == wrong
 
 
 @pytest.mark.parametrize("bad", [1e-3, np.nan])

@@ -135,7 +135,7 @@ def test_a_new_file_replaces_an_old_one_and_has_ordinary_permissions(tmp_path):
 
 def test_the_file_is_arrays_and_json_that_others_can_read(saved):
     arrays, metadata = contents(saved)
-    assert metadata["format_version"] == 1 and metadata["gate_layout"] == "ifgo"
+    assert metadata["format_version"] == 2 and metadata["gate_layout"] == "ifgo"
     assert [layer["kind"] for layer in metadata["layers"]] == [
         "sequence_input", "lstm", "fully_connected", "softmax",
     ]  # fmt: skip
@@ -192,11 +192,13 @@ def test_a_pickle_is_refused_and_never_run(tmp_path):
     assert not (tmp_path / "sprung").exists()
 
 
-@pytest.mark.parametrize("version", [0, 2, 99, "1", None])
+@pytest.mark.parametrize("version", [0, 3, 99, "1", None])
 def test_another_format_version_is_refused(saved, version):
     arrays, metadata = contents(saved)
     rewrite(saved, arrays, {**metadata, "format_version": version})
-    message = f"has format version {version}, but this minilstm reads version 1; update minilstm"
+    message = (
+        f"has format version {version}, but this minilstm reads versions up to 2; update minilstm"
+    )
     with refused(saved, f"{message} to read it\\."):
         ml.load(saved)
 
@@ -243,7 +245,8 @@ def without(mapping, key):
 
 
 def no_input(metadata):
-    return {**metadata, "layers": metadata["layers"][1:]}
+    connections = metadata["connections"][1:]
+    return {**metadata, "layers": metadata["layers"][1:], "connections": connections}
 
 
 def with_layer(metadata, n, **changes):
@@ -259,8 +262,11 @@ def with_layer(metadata, n, **changes):
         (lambda a, m: (a, without(m, "format_version")), "'format_version'"),
         (lambda a, m: (a, without(m, "layers")), "'layers'"),
         (lambda a, m: (a, without(m, "sha256")), "'sha256'"),
-        (lambda a, m: (without(a, "input/mean"), {**m, "layers": []}), "(16, 3), not (16, 0)"),
-        (lambda a, m: (without(a, "input/mean"), no_input(m)), "(16, 3), not (16, 0)"),
+        (
+            lambda a, m: (without(a, "input/mean"), {**m, "layers": []}),
+            "no layer 'input' in the graph",
+        ),
+        (lambda a, m: (without(a, "input/mean"), no_input(m)), "1 test inputs for 0 inputs"),
         (lambda a, m: (a, with_layer(m, 1, kind="gru")), "unknown layer kind 'gru'"),
         (lambda a, m: (a, with_layer(m, 1, num_hidden_units=3)), "its layer wants (12, 3)"),
         (lambda a, m: (a, with_layer(m, 1, output_mode="first")), "output_mode is 'first'"),
@@ -271,6 +277,11 @@ def with_layer(metadata, n, **changes):
         (lambda a, m: (a, {**m, "dtype": None}), "dtype None"),
         (lambda a, m: (a, {**m, "classes": 5}), "classes 5, not a list"),
         (lambda a, m: (a, {**m, "classes": [0.5, 1.5]}), "classes [0.5, 1.5], not a list"),
+        (lambda a, m: (a, without(m, "connections")), "'connections'"),
+        (lambda a, m: (a, {**m, "connections": [["input/out"]]}), "not enough values"),
+        (lambda a, m: (a, {**m, "connections": [["in/out", "fc/in"]]}), "no layer 'in'"),
+        (lambda a, m: (a, {**m, "connections": m["connections"] * 2}), "already fed"),
+        (lambda a, m: (a, {**m, "connections": m["connections"][1:]}), "fed by nothing"),
         (lambda a, m: (without(a, "fc/bias"), m), "mend ['fc/bias']"),
         (lambda a, m: ({**a, "extra": a["fc/bias"]}, m), "mend ['extra']"),
         (lambda a, m: (without(a, "self_test/input"), m), "'self_test/input'"),

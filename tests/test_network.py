@@ -101,11 +101,6 @@ EXAMPLE = "give a list such as [SequenceInput(3), LSTM(200), FullyConnected(5), 
             "2 layers are named 'm'; give each its own name.",
         ),
         (
-            [ml.SequenceInput(2), ml.LSTM(2, name="lstm_2"), ml.LSTM(2)],
-            ValueError,
-            "2 layers are named 'lstm_2'; give each its own name.",
-        ),
-        (
             [ml.SequenceInput(2, name="a/b")],
             ValueError,
             "a layer is named 'a/b'; '/' separates layer and port names.",
@@ -126,6 +121,12 @@ EXAMPLE = "give a list such as [SequenceInput(3), LSTM(200), FullyConnected(5), 
 def test_structure_errors_name_the_layer(layers, error, message):
     with says(error, message):
         ml.Network(layers, rng=np.random.default_rng(0))
+
+
+def test_a_name_made_for_a_layer_is_never_one_that_was_given():
+    layers = [ml.SequenceInput(2), ml.LSTM(2, name="lstm_2"), ml.LSTM(2), ml.LSTM(2)]
+    net = ml.Network(layers, rng=np.random.default_rng(0))
+    assert [a.name for a in net.layers] == ["input", "lstm_2", "lstm_3", "lstm_4"]
 
 
 def test_parameters_must_be_those_of_the_layers():

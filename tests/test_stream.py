@@ -144,11 +144,11 @@ def test_a_stream_keeps_the_backend_it_was_made_with(monkeypatch):
     calls = []
     numpy_backend = load_backend("numpy")
 
-    def lstm_forward(*arguments):
+    def lstm_advance(*arguments):
         calls.append("lstm")
-        return numpy_backend.lstm_forward(*arguments)
+        return numpy_backend.lstm_advance(*arguments)
 
-    recording = dataclasses.replace(numpy_backend, lstm_forward=lstm_forward)
+    recording = dataclasses.replace(numpy_backend, lstm_advance=lstm_advance)
     monkeypatch.setattr("minilstm.stream.current_backend", lambda: recording)
     stream = network().stream()
     monkeypatch.undo()

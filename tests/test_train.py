@@ -51,11 +51,12 @@ def batches(monkeypatch):
     seen = []
     real = ml.Network.loss_and_gradients
 
-    def recording(self, signal, targets, **options):
-        numbers = signal.rows[:, 0].astype(int).tolist()
-        assert targets.tolist() == [n % 2 for n in numbers]  # labels stay with their sequences
+    def recording(self, batch, **options):
+        numbers = batch.signals[0].rows[:, 0].astype(int).tolist()
+        labels = batch.targets[0].tolist()
+        assert labels == [n % 2 for n in numbers]  # labels stay with their sequences
         seen.append(numbers)
-        return real(self, signal, targets, **options)
+        return real(self, batch, **options)
 
     monkeypatch.setattr(ml.Network, "loss_and_gradients", recording)
     return seen

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 import minilstm as ml
+from minilstm import training_loop
 
 
 @pytest.fixture(autouse=True)
@@ -47,16 +48,16 @@ def bits(net):
 # ---------------------------------------------------------------- Ctrl-C
 
 
-def interrupt_at(monkeypatch, call, name="loss_and_gradients"):
-    real, calls = getattr(ml.Network, name), []
+def interrupt_at(monkeypatch, call, where=ml.Network, name="loss_and_gradients"):
+    real, calls = getattr(where, name), []
 
-    def interrupted(self, *arguments, **options):
+    def interrupted(*arguments, **options):
         calls.append(1)
         if len(calls) == call:
             raise KeyboardInterrupt
-        return real(self, *arguments, **options)
+        return real(*arguments, **options)
 
-    monkeypatch.setattr(ml.Network, name, interrupted)
+    monkeypatch.setattr(where, name, interrupted)
 
 
 def test_ctrl_c_returns_the_network_so_far(monkeypatch, capsys):
@@ -70,8 +71,8 @@ def test_ctrl_c_returns_the_network_so_far(monkeypatch, capsys):
 
 
 def test_ctrl_c_before_the_first_step_returns_the_first_network(monkeypatch):
-    start = ml.Network(LAYERS, rng=np.random.default_rng(0).spawn(2)[0])
-    interrupt_at(monkeypatch, 1, "evaluate")
+    start = ml.Network(LAYERS, rng=np.random.default_rng(0).spawn(3)[0])
+    interrupt_at(monkeypatch, 1, training_loop, "measure_outputs")
     net, info = train(max_epochs=9, validation_data=data(2))
     assert bits(net) == bits(start) and info.output_iteration == 0
     assert info.stop_reason == "Stopped by Ctrl-C after 0 of 9 iterations."
@@ -80,7 +81,8 @@ def test_ctrl_c_before_the_first_step_returns_the_first_network(monkeypatch):
 
 
 def test_ctrl_c_between_update_and_history_keeps_them_whole(monkeypatch):
-    interrupt_at(monkeypatch, 3, "evaluate")  # the validation after the second update
+    # The third is the validation after the second update.
+    interrupt_at(monkeypatch, 3, training_loop, "measure_outputs")
     net, info = train(max_epochs=9, validation_data=data(2), validation_frequency=1)
     assert bits(net) == bits(train(max_epochs=2)[0])
     assert info.output_iteration == 2 and info.history["iteration"].tolist() == [1]
@@ -106,12 +108,12 @@ def test_a_real_ctrl_c_ends_a_running_program_in_order(tmp_path):
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
     )  # fmt: skip
     try:
-        lines = [child.stdout.readline() for _ in range(3)]  # memory, heading, iteration 1
+        lines = [child.stdout.readline() for _ in range(4)]  # loss, memory, heading, iteration 1
         child.send_signal(signal.SIGINT)
         out, err = child.communicate(timeout=30)
     finally:
         child.kill()
-    assert lines[2].split()[0] == "1" and (child.returncode, err) == (0, "")
+    assert lines[3].split()[0] == "1" and (child.returncode, err) == (0, "")
     assert re.search(r"Stopped by Ctrl-C after \d+ of 10000000 iterations\.\nwent on True\n$", out)
     assert ml.load(tmp_path / "model.safetensors").classes.tolist() == [0, 1]
 
@@ -152,10 +154,10 @@ def test_the_network_of_a_late_divergence_is_the_last_good_one(monkeypatch):
 
     def broken(self, *arguments, **options):
         calls.append(1)
-        loss, scores, grads = real(self, *arguments, **options)
+        result = real(self, *arguments, **options)
         if len(calls) == 3:  # the third update makes every parameter NaN
-            grads = {k: g * np.nan for k, g in grads.items()}
-        return loss, scores, grads
+            return result._replace(gradients={k: g * np.nan for k, g in result.gradients.items()})
+        return result
 
     monkeypatch.setattr(ml.Network, "loss_and_gradients", broken)
     error = diverged()
