@@ -9,7 +9,7 @@ from minilstm.analysis import Analysis
 
 
 def draw(analysis: Analysis, path: Any = None) -> Any:
-    """Draw layers as boxes and connections as arrows; see `minilstm.plots.network_figure`."""
+    """Draw layers as boxes and connections as arrows; see `minilstm.plots.plot_network`."""
     from minilstm import plots
 
-    return plots.network(analysis, path)
+    return plots.plot_network(analysis, path)

@@ -37,7 +37,7 @@ class LayerGraph(Connections):
     """
 
     def plot(self, path: Any = None) -> Any:
-        """Draw the layers and arrows; see `minilstm.plots.network`."""
+        """Draw the layers and arrows; see `minilstm.plots.plot_network`."""
         return draw(analyze(self), path)
 
     def summary(self, batch_size: int = 1, sequence_length: int = 100) -> str:

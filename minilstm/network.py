@@ -334,7 +334,7 @@ class Network(Predictor):
         return text
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
-        """Draw the layers and the arrows between them; see `minilstm.plots.network`."""
+        """Draw the layers and the arrows between them; see `minilstm.plots.plot_network`."""
         from minilstm.drawing import draw
 
         return draw(analyze(self.wiring.graph), path)

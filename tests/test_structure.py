@@ -32,36 +32,36 @@ MAY_IMPORT = {
     "layers": {"backend", "functional"},
     "losses": {"layers", "backend", "functional", "errors"},
     "metrics": {"errors"},
-    "network": {"metrics", "losses", "layers", "backend", "functional", "data", "errors", "files"},
+    "plots": {"errors", "files"},
+    "graph": {"plots", "layers", "functional"},
+    "network": {
+        "graph", "metrics", "losses", "layers", "backend", "functional", "data", "errors", "files",
+    },
     "optimizers": {"functional"},
     "options": {"optimizers"},
     "training_info": {"files"},
-    "plots": {"errors", "files"},
     "progress": {"plots", "training_info", "options"},
     "train": {
-        "progress", "training_info", "options", "optimizers", "network", "metrics", "losses",
-        "layers", "backend", "functional", "data", "errors",
+        "progress", "training_info", "options", "optimizers", "network", "graph", "metrics",
+        "losses", "layers", "backend", "functional", "data", "errors",
     },
     "cli": {
-        "train", "progress", "plots", "training_info", "options", "optimizers", "network",
+        "train", "progress", "plots", "training_info", "options", "optimizers", "network", "graph",
         "metrics", "losses", "layers", "backend", "functional", "data", "gradcheck", "files",
         "errors",
     },
 }  # fmt: skip
 SHARED_ROOMS = {
+    "graph": {"analysis", "connections", "drawing", "naming", "structure"},
+    "network": {
+        "answers", "evaluation", "execution", "gradient_problem", "heads", "inputs", "memory",
+        "mini_batch", "model_file", "prediction", "predictor", "spans", "stream",
+    },
     "optimizers": {"factors", "gradient_bounds"},
     "options": {"learn_rate", "option_checks", "schedules"},
-    "network": {
-        "prediction",
-        "stream",
-        "structure",
-        "model_file",
-        "gradient_problem",
-        "memory",
-        "spans",
-    },
+    "train": {"divergence", "population", "training_data", "training_loop"},
     "cli": {"__main__", "commands", "demo", "bench"},
-}
+}  # fmt: skip
 AT_MODULE_LEVEL = {"kernels": {"numpy", "numba", "llvmlite"}}  # elsewhere NumPy alone
 # Everything else a room may need is imported where it is used, and nowhere but there.
 LAZILY = {

@@ -1,4 +1,4 @@
-"""The figures of minilstm: signals, training progress, predictions, confusion charts.
+"""The figures of minilstm: signals, training progress, predictions, confusion charts, networks.
 Each function draws with Matplotlib's object interface on the axes it is given, or on a new figure.
 
 A new figure belongs to no window: `save_figure` writes it to a file, and a notebook shows
@@ -12,6 +12,7 @@ from .confusion import confusion_matrix, plot_confusion
 from .envelope import envelope
 from .files import save_figure
 from .live import LiveTrainingProgress
+from .network import plot_network
 from .predictions import plot_predictions
 from .sequences import plot_features, plot_sequence
 from .style import colours
@@ -24,6 +25,7 @@ __all__ = [
     "envelope",
     "plot_confusion",
     "plot_features",
+    "plot_network",
     "plot_predictions",
     "plot_sequence",
     "plot_training_progress",
