@@ -33,6 +33,7 @@ MAY_IMPORT = {
     "losses": {"layers", "backend", "functional", "errors"},
     "metrics": {"errors"},
     "network": {"metrics", "losses", "layers", "backend", "functional", "data", "errors", "files"},
+    "forecast": {"network", "functional", "data", "errors"},
     "optimizers": {"functional"},
     "options": {"optimizers"},
     "training_info": {"files"},
