@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from minilstm.errors import DivergedError as DivergedError
     from minilstm.errors import GradientError as GradientError
     from minilstm.errors import ModelFileError as ModelFileError
+    from minilstm.forecast import forecast as forecast
     from minilstm.gradcheck import gradcheck as gradcheck
     from minilstm.graph import LayerGraph as LayerGraph
     from minilstm.layers import LSTM as LSTM
@@ -70,6 +71,7 @@ _HOME = {
     "DivergedError": "errors",
     "GradientError": "errors",
     "ModelFileError": "errors",
+    "forecast": "forecast",
     "gradcheck": "gradcheck",
     "LayerGraph": "graph",
     "LSTM": "layers",

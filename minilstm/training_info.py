@@ -18,16 +18,9 @@ from minilstm.files import write_atomically
 
 Array = NDArray[Any]
 
-_HEADINGS = {
-    "iteration": ("Iteration", "{:.0f}"),
-    "epoch": ("Epoch", "{:.0f}"),
-    "time": ("Seconds", "{:.1f}"),
-    "learning_rate": ("LearnRate", "{:.2g}"),
-    "loss": ("Loss", "{:.4f}"),
-    "accuracy": ("Accuracy", "{:.4f}"),
-    "validation_loss": ("ValidationLoss", "{:.4f}"),
-    "validation_accuracy": ("ValidationAccuracy", "{:.4f}"),
-}
+_HEADINGS = {"time": "Seconds", "learning_rate": "LearnRate", "rmse": "RMSE", "auc": "AUC"}
+_FORMATS = {"iteration": "{:.0f}", "epoch": "{:.0f}", "time": "{:.1f}", "learning_rate": "{:.2g}"}
+_USUAL = ("iteration", "epoch", "loss", "accuracy", "fscore", "precision", "recall")
 _LONGEST_TABLE = 60
 
 
@@ -38,9 +31,10 @@ class TrainingInfo:
     Attributes
     ----------
     history : dict of equally long arrays, one entry an iteration: "epoch", "iteration", "loss"
-        (nats, before the update), "accuracy" (0 to 1, if it was a metric), "learning_rate",
-        "time" (seconds since the start), and with validation data "validation_loss" and
-        "validation_accuracy" (NaN where it was not measured)
+        (of the mini-batch, before the update), each metric by its name, "learning_rate", "time"
+        (seconds since the start), and with validation data "validation_loss" and the metrics as
+        "validation_rmse" (NaN where they were not measured); with several outputs a metric is
+        "OUTPUT/METRIC"
     stop_reason : one sentence
     output_iteration : the iteration whose parameters the returned network has
     seconds : the whole training took so long
@@ -49,8 +43,8 @@ class TrainingInfo:
 
     Examples
     --------
-    >>> history = {"epoch": np.array([1]), "iteration": np.array([1]), "loss": np.array([0.5]),
-    ...            "learning_rate": np.array([0.001]), "time": np.array([2.0])}
+    >>> history = {"iteration": np.array([1]), "epoch": np.array([1]), "time": np.array([2.0]),
+    ...            "learning_rate": np.array([0.001]), "loss": np.array([0.5])}
     >>> print(TrainingInfo(history, "All epochs are done.", 1, 2.0))
     Iteration    Epoch  Seconds  LearnRate     Loss
             1        1      2.0      0.001   0.5000
@@ -65,7 +59,7 @@ class TrainingInfo:
     seed: int = 0
 
     def __str__(self) -> str:
-        columns = [c for c in _HEADINGS if c in self.history]
+        columns = list(self.history)
         count = len(self.history["iteration"])
         shown = range(count)
         if count > _LONGEST_TABLE:
@@ -78,7 +72,7 @@ class TrainingInfo:
 
     def to_csv(self, path: str | os.PathLike[str]) -> Path:
         """Write the history as CSV, a column each; empty where a value was not measured."""
-        columns = [c for c in _HEADINGS if c in self.history]
+        columns = list(self.history)
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(columns)
@@ -89,17 +83,36 @@ class TrainingInfo:
 
 def format_heading(columns: list[str]) -> str:
     """Heading line of a table with these columns of the history."""
-    return "  ".join(_HEADINGS[c][0].rjust(_width(c)) for c in columns)
+    return "  ".join(_heading(c).rjust(_width(c)) for c in columns)
 
 
 def format_row(row: Mapping[str, float]) -> str:
     """One line of the table, aligned under `format_heading`; blank where a value is NaN."""
     cells = []
     for column, value in row.items():
-        text = "" if value != value else _HEADINGS[column][1].format(value)
+        text = "" if value != value else _FORMATS.get(column, _of_any_size(value)).format(value)
         cells.append(text.rjust(_width(column)))
     return "  ".join(cells)
 
 
+def _of_any_size(value: float) -> str:
+    """Four decimals, but four digits where those would say nothing or too much."""
+    return "{:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e6 else "{:.3e}"
+
+
+def _heading(column: str) -> str:
+    """What stands above a column; a metric that a user wrote keeps its name.
+
+    Examples
+    --------
+    >>> [_heading(c) for c in ("loss", "validation_rmse", "fc_2/accuracy", "my_metric")]
+    ['Loss', 'ValidationRMSE', 'fc_2/Accuracy', 'my_metric']
+    """
+    measured = column.removeprefix("validation_")
+    output, slash, metric = measured.rpartition("/")
+    metric = metric.capitalize() if metric in _USUAL else _HEADINGS.get(metric, metric)
+    return "Validation" * (measured != column) + output + slash + metric
+
+
 def _width(column: str) -> int:
-    return max(7, len(_HEADINGS[column][0]))
+    return max(7, len(_heading(column)))

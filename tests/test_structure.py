@@ -37,6 +37,8 @@ MAY_IMPORT = {
     "network": {
         "graph", "metrics", "losses", "layers", "backend", "functional", "data", "errors", "files",
     },
+    "network": {"metrics", "losses", "layers", "backend", "functional", "data", "errors", "files"},
+    "forecast": {"network", "functional", "data", "errors"},
     "optimizers": {"functional"},
     "options": {"optimizers"},
     "training_info": {"files"},
