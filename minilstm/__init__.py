@@ -84,8 +84,6 @@ _HOME = {
     "Convolution3D": "layers",
     "Dropout": "layers",
     "Flatten": "layers",
-    "Convolution2D": "layers",
-    "Convolution3D": "layers",
     "FullyConnected": "layers",
     "ReLU": "layers",
     "RegressionOutput": "layers",

@@ -194,7 +194,7 @@ def test_names_that_are_taken_or_are_no_names_are_refused():
         graph.add(ml.LSTM(2, name=5))
     with pytest.raises(TypeError, match=r"^layers\[1\] is 'lstm', not a layer; give a list such"):
         graph.add([ml.LSTM(2), "lstm"])
-    with pytest.raises(TypeError, match="^layers is dict, not a list of layers; give a list such"):
+    with pytest.raises(TypeError, match=r"^layers is dict, not a list of layers; give a list such"):
         graph.add({"lstm": ml.LSTM(2)})
     assert names(graph) == ["input", "lstm", "fc", "scores"] and arrows(graph) == CHAIN
 

@@ -37,7 +37,6 @@ MAY_IMPORT = {
     "network": {
         "graph", "metrics", "losses", "layers", "backend", "functional", "data", "errors", "files",
     },
-    "network": {"metrics", "losses", "layers", "backend", "functional", "data", "errors", "files"},
     "forecast": {"network", "functional", "data", "errors"},
     "optimizers": {"functional"},
     "options": {"optimizers"},

@@ -37,8 +37,6 @@ __all__ = [
     "Convolution3D",
     "Dropout",
     "Flatten",
-    "Convolution2D",
-    "Convolution3D",
     "FullyConnected",
     "Layer",
     "Parameter",
