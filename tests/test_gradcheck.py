@@ -155,7 +155,7 @@ FAULTS = {
         {"lstm/recurrent_weights"},
     ),
     "no derivative of the forget gate": (
-        in_lstm("df * dsigmoid_from_output(f)", "df"),
+        in_lstm("df * gate.derivative(f)", "df"),
         ALL_BEFORE_FC,
     ),
     "h-path not carried": (
