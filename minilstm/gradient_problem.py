@@ -17,7 +17,7 @@ from minilstm.inputs import as_batches
 from minilstm.layers import Signal
 from minilstm.memory import plan_memory
 from minilstm.mini_batch import mini_batch
-from minilstm.spans import TrainingPass
+from minilstm.spans import TrainingPass, find_route
 
 Array = NDArray[Any]
 
@@ -74,6 +74,7 @@ def build(net: Any, batch: MiniBatch, backend: Backend, key: int = 1) -> Gradien
     arrays = {**net.parameters, **inputs, **states}
     heads = find_heads(net.wiring, net.losses)
     whole = any(head.loss.whole for head in heads)
+    route = find_route(net.wiring, heads, inputs_too=True)
 
     def run(values: Mapping[str, Array], where: Backend, loss_only: bool) -> Any:
         dtype = np.result_type(*values.values())
@@ -85,9 +86,7 @@ def build(net: Any, batch: MiniBatch, backend: Backend, key: int = 1) -> Gradien
             for name in net.initial_state()
         }
         plan = plan_memory(net.wiring, active, dtype, np.inf, whole=whole)
-        walk = TrainingPass(
-            moved.wiring, heads, moved.by_layer(), where, key, inputs_too=not loss_only
-        )
+        walk = TrainingPass(route, moved.by_layer(), where, key)
         return walk.run(batch._replace(signals=signals), state, plan, loss_only=loss_only)
 
     def loss(replaced: Mapping[str, Array]) -> Any:

@@ -6,6 +6,7 @@ Axes: B batch, T time, N rows of a packed ragged batch, D features, H hidden uni
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -113,6 +114,7 @@ def plan_memory(
     return MemoryPlan(spans, first_kept, kept, used, everything, budget)
 
 
+@lru_cache(maxsize=64)
 def used_bytes(wiring: Wiring, itemsize: int) -> tuple[int, int]:
     """Bytes that training needs for each row of one span, and for each sequence, about."""
     per_row = per_sequence = 0

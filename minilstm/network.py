@@ -29,7 +29,7 @@ from minilstm.losses import Loss
 from minilstm.memory import MemoryPlan, plan_memory
 from minilstm.mini_batch import pack_targets
 from minilstm.predictor import Predictor
-from minilstm.spans import LossAndGradients, TrainingPass
+from minilstm.spans import LossAndGradients, Route, TrainingPass, find_route
 from minilstm.structure import (
     Port,
     checked_values,
@@ -114,6 +114,7 @@ class Network(Predictor):
         self.losses = None if losses is None else tuple(losses)
         self.data_format = data_format
         self.carried_state: State | None = None
+        self._route: Route | None = None  # of training, found when it is first needed
         self.input_names = [self.layers[n].name for n in self.wiring.inputs]
         self.output_names = [self.layers[n].name for n in self.wiring.outputs]
         first = self.layers[self.wiring.inputs[0]]
@@ -264,12 +265,13 @@ class Network(Predictor):
         -------
         LossAndGradients
         """
-        heads = find_heads(self.wiring, self.losses)
+        if self._route is None:
+            self._route = find_route(self.wiring, find_heads(self.wiring, self.losses))
         if isinstance(batch, Signal):
-            batch = pack_targets(heads, [batch], [targets])
+            batch = pack_targets(self._route.heads, [batch], [targets])
         backend = backend or current_backend()
         plan = self.plan_memory(batch.signals[0].active, memory_budget, truncation)
-        walk = TrainingPass(self.wiring, heads, self.by_layer(), backend, key)
+        walk = TrainingPass(self._route, self.by_layer(), backend, key)
         start = dict(state) if state else self.initial_state(int(batch.signals[0].active[0]))
         return walk.run(batch, start, plan, truncation, want_outputs)[0]
 

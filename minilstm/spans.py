@@ -29,7 +29,7 @@ from minilstm.functional.lstm import LSTMState
 from minilstm.heads import Head, HeadResult, MiniBatch, run_head
 from minilstm.layers import Signal
 from minilstm.memory import MemoryPlan
-from minilstm.structure import Port, Wiring, ancestors
+from minilstm.structure import Port, Wiring, ancestors, parameter_slots
 
 Array = NDArray[Any]
 
@@ -52,39 +52,60 @@ class Gradients(NamedTuple):
     inputs: tuple[Array, ...]  # of the rows of each input
 
 
-class TrainingPass:
-    """The layers and heads of a network, cut where its recurrent part ends.
+class Route(NamedTuple):
+    """What a training pass does in the same way at every step; found once for a network."""
+
+    wiring: Wiring
+    heads: tuple[Head, ...]
+    nodes: tuple[int, ...]  # those that run; the others are within a head
+    sources: tuple[int, ...]  # nodes that the heads start from
+    recurrent: tuple[int, ...]  # nodes with state, and what feeds them
+    need_dx: tuple[bool, ...]  # by node
+    learnables: tuple[str, ...]  # "layer/parameter"
+
+
+def find_route(wiring: Wiring, heads: Sequence[Head], inputs_too: bool = False) -> Route:
+    """The route of a training pass.
 
     Parameters
     ----------
     wiring : of the network
     heads : from `find_heads`
+    inputs_too : also give the gradients of the inputs
+    """
+    swallowed = {n for head in heads for n in head.swallowed}
+    keys = tuple(slot.key for slot in parameter_slots(wiring))
+    learning = {key.partition("/")[0] for key in keys}
+    need = needed_gradients(wiring, learning.__contains__)
+    return Route(
+        wiring,
+        tuple(heads),
+        tuple(n for n in range(len(wiring.nodes)) if n not in swallowed),
+        tuple(head.source.node for head in heads),
+        tuple(ancestors(wiring, [n for n, a in enumerate(wiring.nodes) if a.state_size])),
+        tuple([True] * len(need) if inputs_too else need),
+        keys,
+    )
+
+
+class TrainingPass:
+    """The layers and heads of a network, with the parameters of one step.
+
+    Parameters
+    ----------
+    route : from `find_route`
     parameters : arrays of each layer, by its name
     backend : computes
     key : random bits of this training step
-    inputs_too : also give the gradients of the inputs
     """
 
     def __init__(
-        self,
-        wiring: Wiring,
-        heads: Sequence[Head],
-        parameters: Mapping[str, Any],
-        backend: Backend,
-        key: int = 0,
-        inputs_too: bool = False,
+        self, route: Route, parameters: Mapping[str, Any], backend: Backend, key: int = 0
     ) -> None:
-        self.wiring, self.heads, self.backend, self.key = wiring, heads, backend, key
-        self.layers = wiring.layers
+        self.route, self.backend, self.key = route, backend, key
+        self.wiring, self.heads = route.wiring, route.heads
+        self.layers = route.wiring.layers
         self.parameters = {a.name: a.prepare(backend, parameters[a.name]) for a in self.layers}
-        swallowed = {n for head in heads for n in head.swallowed}
-        self.nodes = [n for n in range(len(wiring.nodes)) if n not in swallowed]
-        self.recurrent = ancestors(wiring, [n for n, a in enumerate(wiring.nodes) if a.state_size])
-        learning = {a.name for a in self.layers if parameters[a.name]}
-        if inputs_too:
-            self.need_dx = [True] * len(wiring.nodes)
-        else:
-            self.need_dx = needed_gradients(wiring, learning.__contains__)
 
     def run(
         self,
@@ -132,7 +153,7 @@ class TrainingPass:
                 self.parameters,
                 signals(n),
                 states[n],
-                self.recurrent,
+                self.route.recurrent,
                 part,
                 keep,
             )
@@ -157,10 +178,10 @@ class TrainingPass:
                 self.parameters,
                 signals(n),
                 states[n],
-                nodes=self.nodes,
+                nodes=self.route.nodes,
                 part=part,
                 kept=kept.pop(n, None),
-                want=[head.source.node for head in self.heads],
+                want=self.route.sources,
             )
             if n == len(spans) - 1:
                 _write(final, forward.state)
@@ -187,7 +208,7 @@ class TrainingPass:
                 dys,
                 dstate,
                 caches,
-                need_dx=self.need_dx,
+                need_dx=self.route.need_dx,
                 batch=int(active[span.first]),
                 rows=span.row_end - span.row,
                 part=part,
@@ -197,10 +218,10 @@ class TrainingPass:
             for k, node in enumerate(self.wiring.inputs):
                 if node in dx:
                     dinputs[k].append(dx[node])
-        for name, arrays in self.parameters.items():
-            for key in self._learnables(name):
-                if f"{name}/{key}" not in gradients:  # the loss does not depend on it
-                    gradients[f"{name}/{key}"] = np.zeros_like(arrays[key])
+        for key in self.route.learnables:
+            if key not in gradients:  # the loss does not depend on it
+                layer, _, name = key.partition("/")
+                gradients[key] = np.zeros_like(self.parameters[layer][name])
         total: Any = sum(loss[1:], loss[0])
         return (
             LossAndGradients(
@@ -252,12 +273,6 @@ class TrainingPass:
                 new = layer.updated_statistics(self.parameters[layer.name], cache)
                 out.update({f"{layer.name}/{key}": value for key, value in new.items()})
         return out
-
-    def _learnables(self, name: str) -> list[str]:
-        node = next(a for a in self.wiring.nodes if a.layer.name == name)
-        if not node.in_shapes:
-            return []
-        return [p.name for p in node.layer.parameters(node.in_shapes[0])]
 
     def _joined(self, head: Head, parts: list[Array], active: Array) -> Array:
         """Rows of an output in packed order, from those of the spans, the last span first."""
