@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from minilstm.options import TrainingOptions
-from minilstm.training_info import TrainingInfo, format_heading, format_row
+from minilstm.training_info import TrainingInfo, format_heading, format_row, metric_columns
 
 SECONDS_BETWEEN_LINES = 30.0
 
@@ -39,7 +39,7 @@ class Progress:
         if options.plots == "training-progress":
             from minilstm.plots import LiveTrainingProgress
 
-            self._picture = LiveTrainingProgress(options.plot_file, list(options.metrics))
+            self._picture = LiveTrainingProgress(options.plot_file, metric_columns(columns))
         if options.verbose:
             if preface:
                 print(preface, flush=True)

@@ -90,14 +90,29 @@ def format_row(row: Mapping[str, float]) -> str:
     """One line of the table, aligned under `format_heading`; blank where a value is NaN."""
     cells = []
     for column, value in row.items():
-        text = "" if value != value else _FORMATS.get(column, _of_any_size(value)).format(value)
+        form = _FORMATS.get(column, "")
+        text = "" if value != value else form.format(value) if form else _number(value)
         cells.append(text.rjust(_width(column)))
     return "  ".join(cells)
 
 
-def _of_any_size(value: float) -> str:
-    """Four decimals, but four digits where those would say nothing or too much."""
-    return "{:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e6 else "{:.3e}"
+def metric_columns(columns: list[str]) -> list[str]:
+    """The columns of metrics, without those of the validation.
+
+    Examples
+    --------
+    >>> metric_columns(["iteration", "loss", "speed/rmse", "validation_loss"])
+    ['speed/rmse']
+    """
+    usual = ("iteration", "epoch", "time", "learning_rate", "loss")
+    return [c for c in columns if c not in usual and not c.startswith("validation_")]
+
+
+def _number(value: float) -> str:
+    """Four decimals where they say something, else fewer digits; at most seven characters."""
+    if value == 0 or 1e-4 <= abs(value) < 99.99995:
+        return f"{value:.4f}"
+    return f"{value:.5g}" if 99.99995 <= abs(value) < 99999.5 else f"{value:.1e}"
 
 
 def _heading(column: str) -> str:
@@ -107,11 +122,14 @@ def _heading(column: str) -> str:
     --------
     >>> [_heading(c) for c in ("loss", "validation_rmse", "fc_2/accuracy", "my_metric")]
     ['Loss', 'ValidationRMSE', 'fc_2/Accuracy', 'my_metric']
+    >>> _heading("validation_fc_2/rmse")
+    'Validation fc_2/RMSE'
     """
     measured = column.removeprefix("validation_")
     output, slash, metric = measured.rpartition("/")
     metric = metric.capitalize() if metric in _USUAL else _HEADINGS.get(metric, metric)
-    return "Validation" * (measured != column) + output + slash + metric
+    before = "" if measured == column else "Validation " if output else "Validation"
+    return before + output + slash + metric
 
 
 def _width(column: str) -> int:

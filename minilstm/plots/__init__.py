@@ -1,4 +1,4 @@
-"""The figures of minilstm: signals, training progress, predictions, confusion charts, networks.
+"""The figures of minilstm: signals, networks, training progress, predictions, forecasts.
 Each function draws with Matplotlib's object interface on the axes it is given, or on a new figure.
 
 A new figure belongs to no window: `save_figure` writes it to a file, and a notebook shows
@@ -11,9 +11,11 @@ from __future__ import annotations
 from .confusion import confusion_matrix, plot_confusion
 from .envelope import envelope
 from .files import save_figure
+from .forecast import plot_forecast
 from .live import LiveTrainingProgress
 from .network import plot_network
 from .predictions import plot_predictions
+from .regression import plot_regression
 from .sequences import plot_features, plot_sequence
 from .style import colours
 from .training import plot_training_progress
@@ -25,8 +27,10 @@ __all__ = [
     "envelope",
     "plot_confusion",
     "plot_features",
+    "plot_forecast",
     "plot_network",
     "plot_predictions",
+    "plot_regression",
     "plot_sequence",
     "plot_training_progress",
     "save_figure",

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from minilstm.errors import DataError
 
 Columns = dict[str, NDArray[np.float64]]
-DRAWN = (
-    "epoch", "iteration", "loss", "accuracy", "time", "validation_loss", "validation_accuracy",
-)  # fmt: skip
+NOT_METRICS = ("epoch", "iteration", "loss", "time", "learning_rate")
+VALIDATION = "validation_"
+WORDS = {"rmse": "RMSE", "auc": "AUC", "fscore": "F-score"}
 
 
 class TrainingRecord(Protocol):
@@ -31,9 +31,7 @@ class TrainingRecord(Protocol):
 
 def check_history(history: Mapping[str, Any]) -> Columns:
     """Give the columns as float64 arrays (N,), or raise if they do not fit together."""
-    columns = {
-        name: np.asarray(history[name], dtype=np.float64) for name in DRAWN if name in history
-    }  # (N,) each
+    columns = {name: np.asarray(v, dtype=np.float64) for name, v in history.items()}  # (N,) each
     lengths = {name: values.shape for name, values in columns.items()}
     if len(set(lengths.values())) > 1 or any(len(shape) != 1 for shape in lengths.values()):
         raise DataError(
@@ -47,6 +45,37 @@ def check_history(history: Mapping[str, Any]) -> Columns:
             "pass the history that training returns."
         )
     return columns
+
+
+def metric_columns(columns: Columns) -> list[str]:
+    """The names of the metrics in a history, accuracy first.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> metric_columns({"loss": np.ones(3), "rmse": np.ones(3), "validation_rmse": np.ones(3)})
+    ['rmse']
+    """
+    names = [c for c in columns if c not in NOT_METRICS and not c.startswith(VALIDATION)]
+    return sorted(names, key=lambda name: not is_share(name))
+
+
+def in_words(name: str) -> str:
+    """What a column is called in a figure.
+
+    Examples
+    --------
+    >>> in_words("accuracy"), in_words("fscore"), in_words("speed/rmse"), in_words("mean_gap")
+    ('accuracy', 'F-score', 'RMSE of speed', 'mean gap')
+    """
+    output, _, metric = name.rpartition("/")
+    text = WORDS.get(metric, metric.replace("_", " "))
+    return f"{text} of {output}" if output else text
+
+
+def is_share(name: str) -> bool:
+    """Whether a column is written in percent."""
+    return name.rpartition("/")[2] == "accuracy"
 
 
 def smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -93,12 +122,12 @@ def last_values(columns: Columns, name: str) -> str:
         return ""
 
     def form(value: float) -> str:
-        if name != "accuracy":
+        if not is_share(name):
             return f"{value:.4g}"
         # Only all of them are 100.00%.
         return "99.99%" if 0.99995 <= value < 1 else f"{value:.2%}"
 
-    text = f"{name} {form(values[-1])}"
-    checked = columns.get(f"validation_{name}", np.zeros(0))  # (N,)
+    text = f"{in_words(name)} {form(values[-1])}"
+    checked = columns.get(VALIDATION + name, np.zeros(0))  # (N,)
     checked = checked[np.isfinite(checked)]
     return f"{text}, validation {form(checked[-1])}" if checked.size else text

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .files import check_figure_path, save_figure
-from .history import TrainingRecord, check_history
+from .history import TrainingRecord, check_history, metric_columns
 from .style import fill_figure, new_axes, require_matplotlib
-from .training import HEIGHTS, draw_progress
+from .training import draw_progress, height_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,7 +49,7 @@ class LiveTrainingProgress:
         File of the figure (.png, .svg or .pdf); None writes none. Where nothing can be shown, the
         file is rewritten at each redraw.
     metrics : sequence of str
-        Names of the metrics in the history; with "accuracy" the figure has two rows.
+        Names of the columns of metrics in the history; the figure has a row for each.
 
     Raises
     ------
@@ -76,8 +76,8 @@ class LiveTrainingProgress:
     ) -> None:
         require_matplotlib()
         self.path = None if path is None else check_figure_path(path)
-        self._rows = 2 if "accuracy" in metrics else 1
-        self._screen = _open_screen(HEIGHTS[self._rows], self.path)
+        self._rows = 1 + len(metrics)
+        self._screen = _open_screen(height_of(self._rows), self.path)
         to_file = self._screen.kind == "file"
         self._live, self._closed = not to_file or self.path is not None, False
         wait = SECONDS_BETWEEN if to_file else 0.0
@@ -154,7 +154,7 @@ class LiveTrainingProgress:
 
     def _draw(self, history: Mapping[str, Any], stop_reason: str) -> None:
         columns = check_history(history)
-        rows = 2 if "accuracy" in columns else self._rows
+        rows = 1 + len(metric_columns(columns)) if columns else self._rows
         self._screen.figure.clear()
         draw_progress(columns, stop_reason, fill_figure(self._screen.figure, rows))
 

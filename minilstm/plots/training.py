@@ -1,4 +1,4 @@
-"""The training progress figure: accuracy and loss against iterations, from a training history.
+"""The training progress figure: metrics and loss against iterations, from a training history.
 Measured values are pale, their smoothed course dark, validation black, epochs shaded."""
 
 from __future__ import annotations
@@ -12,14 +12,25 @@ from numpy.typing import NDArray
 
 from minilstm.errors import DataError
 
-from .history import Columns, TrainingRecord, check_history, counts, last_values, smooth
+from .history import (
+    VALIDATION,
+    Columns,
+    TrainingRecord,
+    check_history,
+    counts,
+    in_words,
+    is_share,
+    last_values,
+    metric_columns,
+    smooth,
+)
 from .style import (
-    BLUE,
     DARK,
     GREY,
     LABEL_SIZE,
     PALE,
     VERMILLION,
+    colours,
     label_axes,
     new_axes,
     place_legend,
@@ -31,29 +42,29 @@ if TYPE_CHECKING:
 
 SMOOTHED_FROM = 15  # iterations; fewer are seen well enough one by one
 MOST_BANDS = 20
-HEIGHTS = {1: 3.9, 2: 6.4}  # inches, by the number of axes
 
 
 def plot_training_progress(
     info: TrainingRecord, *, axes: Sequence[Axes] | None = None
 ) -> tuple[Axes | None, Axes]:
-    """Draw accuracy and loss against the iteration.
+    """Draw metrics and loss against the iteration.
 
     Parameters
     ----------
     info : training record
         What `minilstm.train` returns beside the network. `info.history` maps names to arrays (N,):
-        "iteration" and "loss", and where measured "epoch", "accuracy" (0 to 1), "time" (seconds),
-        "validation_loss" and "validation_accuracy" (NaN where not measured). `info.stop_reason`
-        goes into the title.
+        "iteration" and "loss", and where measured "epoch", "time" (seconds), "learning_rate", a
+        column for each metric, such as "accuracy" (0 to 1), and "validation_loss" and
+        "validation_accuracy" (NaN where not measured). `info.stop_reason` goes into the title.
     axes : sequence of Axes, optional
-        Axes to draw on, for accuracy and for loss; without an "accuracy" column the last is used
-        and a first one is left blank. The default is a new figure.
+        Axes to draw on, one for each metric, accuracy first, and the last for the loss; of two
+        axes the first is left blank if there is no metric. The default is a new figure.
 
     Returns
     -------
     tuple of Axes
-        The accuracy axes, None if the history has no "accuracy" column, and the loss axes.
+        The axes of the first metric, which is accuracy if the history has it; None if the
+        history has no metric; and the axes of the loss. Those of more metrics lie between them.
 
     Raises
     ------
@@ -76,32 +87,39 @@ def plot_training_progress(
     """
     columns = check_history(info.history)
     require_matplotlib()
-    rows = 2 if "accuracy" in columns else 1
-    given = list(axes) if axes is not None else new_axes(HEIGHTS[rows], rows)
-    if len(given) < rows or len(given) > 2:
+    rows = 1 + len(metric_columns(columns))
+    given = list(axes) if axes is not None else new_axes(height_of(rows), rows)
+    if len(given) < rows or len(given) > max(rows, 2):
+        wanted = [*map(in_words, metric_columns(columns)), "loss"]
         raise DataError(
-            f"axes has {len(given)} entries and should have 2, for accuracy and loss: "
-            "pass the axes of a figure with two rows."
+            f"axes has {len(given)} entries and should have {rows}, for {', '.join(wanted)}: "
+            f"pass the axes of a figure with as many rows."
         )
     if len(given) > rows:
         given[0].set_axis_off()
     draw_progress(columns, str(info.stop_reason), given[-rows:])
-    return (given[0] if rows == 2 else None), given[-1]
+    return (given[0] if rows > 1 else None), given[-1]
+
+
+def height_of(rows: int) -> float:
+    """Inches of a figure with so many axes one above the other."""
+    return 1.4 + 2.5 * rows
 
 
 def draw_progress(columns: Columns, stop_reason: str, axes: Sequence[Axes]) -> None:
-    """Draw a checked history on one or two axes; an empty one leaves a note in place of curves."""
+    """Draw a checked history on axes for its metrics and its loss, or a note if it is empty."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     loss_ax = axes[-1]
     iteration = columns.get("iteration", np.zeros(0))  # (N,)
     xlabel = _mark_epochs(axes, iteration, columns.get("epoch"))
-    panels = [(loss_ax, "loss", "Loss", VERMILLION, 1.0)]
-    if len(axes) == 2:
-        panels.insert(0, (axes[0], "accuracy", "Accuracy (%)", BLUE, 100.0))
-    for ax, name, label, colour, scale in panels:
+    names = [*(metric_columns(columns) or ["accuracy"] * (len(axes) - 1)), "loss"]
+    palette = [c for c in colours(len(names) + 1) if c != VERMILLION]
+    for ax, name, colour in zip(axes, names, [*palette[: len(names) - 1], VERMILLION], strict=True):
+        scale = 100.0 if is_share(name) else 1.0
+        label = _capital(in_words(name)) + (" (%)" if is_share(name) else "")
         values = columns.get(name, np.zeros(0)) * scale
-        checked = columns.get(f"validation_{name}", np.zeros(0)) * scale
+        checked = columns.get(VALIDATION + name, np.zeros(0)) * scale
         if values.size:
             _draw_curves(ax, iteration, values, checked, colour)
         if not np.isfinite(values).any():
@@ -110,7 +128,7 @@ def draw_progress(columns: Columns, stop_reason: str, axes: Sequence[Axes]) -> N
                 0.5, 0.5, note, transform=ax.transAxes, ha="center", va="center",
                 fontsize=LABEL_SIZE, color=GREY,
             )  # fmt: skip
-        if name == "accuracy":
+        if is_share(name):
             ax.set_ylim(0, 102)
             ax.set_yticks(range(0, 101, 20))
         elif not (values < 0).any():
@@ -125,9 +143,13 @@ def draw_progress(columns: Columns, stop_reason: str, axes: Sequence[Axes]) -> N
             reached = ": ".join(part for part in (counts(columns), values_reached) if part)
             label_axes(ax, y=label, title=f"Training progress: {stop_reason}\n{reached}".strip())
         else:
-            label_axes(ax, y=label, title=values_reached.capitalize())
+            label_axes(ax, y=label, title=_capital(values_reached))
         place_legend(ax)
     label_axes(loss_ax, x=xlabel)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _draw_curves(

@@ -1,0 +1,163 @@
+"""A time series and how a network continues it, in closed loop and in open loop.
+Closed loop feeds predictions back as inputs; open loop is told the true value after each step.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from minilstm.errors import DataError
+
+from .envelope import envelope
+from .numbers import as_numbers, rmse, rounded
+from .style import (
+    BLUE,
+    DARK,
+    GREY,
+    PALE,
+    VERMILLION,
+    check_sample_rate,
+    format_time_axis,
+    label_axes,
+    new_axes,
+    place_legend,
+    require_matplotlib,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Floats = NDArray[np.float64]
+DOTS_UP_TO = 60  # steps of a forecast that are shown one by one
+
+
+def plot_forecast(
+    history: ArrayLike,
+    forecast: ArrayLike,
+    actual: ArrayLike | None = None,
+    *,
+    open_loop: ArrayLike | None = None,
+    feature: int = 0,
+    last: int | None = None,
+    sample_rate: float | None = None,
+    title: str = "Forecast",
+    ylabel: str = "Value",
+    unit: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw a series, the forecast that goes on from it, and what came true.
+
+    Parameters
+    ----------
+    history : array, shape (T,) or (T, D)
+        The series up to where the forecast begins.
+    forecast : array, shape (N,) or (N, D)
+        The N steps after it, in closed loop: each predicted from the ones before.
+    actual : array, shape (N,) or (N, D), optional
+        What came true; with it the title says the root mean square error.
+    open_loop : array, shape (N,) or (N, D), optional
+        Predictions of the same steps, each made when all before it were known.
+    feature : int
+        Column to draw, from 0.
+    last : int, optional
+        Steps of the history to draw; the default is all of them.
+    sample_rate : float, optional
+        Steps a second, in hertz. With it the x axis is in seconds, otherwise in time steps from 0.
+    title : str
+        First part of the title; the errors follow it.
+    ylabel, unit : str
+        Name of the quantity and its unit, written as "Temperature (°C)".
+    ax : Axes, optional
+        Axes to draw on; the default is a new figure.
+
+    Returns
+    -------
+    Axes
+        The axes drawn on.
+
+    Raises
+    ------
+    DataError
+        If a shape, the feature, `last` or the sample rate does not fit.
+    ImportError
+        If Matplotlib is missing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> wave = np.sin(0.2 * np.arange(120.0))
+    >>> ax = plot_forecast(wave[:100], wave[100:] + 0.1, wave[100:])
+    >>> ax.get_title()
+    'Forecast of 20 steps: RMSE 0.1'
+    """
+    series = _column("history", history, feature)  # (T,)
+    ahead = _column("forecast", forecast, feature)  # (N,)
+    others = {}
+    for name, value in (("actual", actual), ("open_loop", open_loop)):
+        if value is not None:
+            others[name] = _column(name, value, feature)  # (N,)
+            if others[name].size != ahead.size:
+                raise DataError(
+                    f"{name} has {others[name].size} steps and forecast has {ahead.size}: pass "
+                    "the same steps of both."
+                )
+    if last is not None and last < 1:
+        raise DataError(f"last is {last!r} and should be at least 1: pass None to draw all steps.")
+    rate = check_sample_rate(sample_rate)
+    require_matplotlib()
+
+    T, N = series.size, ahead.size
+    begin = 0 if last is None else max(0, T - last)
+    ax = new_axes(4.4)[0] if ax is None else ax
+    ax.axvspan((T - 1) / rate, (T - 1 + N) / rate, color=PALE, linewidth=0, zorder=0)
+    kept = begin + envelope(series[begin:])
+    ax.plot(kept / rate, series[kept], color=DARK, linewidth=1.3, label="Observed")
+    styles = {
+        "actual": (others.get("actual"), GREY, "solid", "", "Actual"),
+        "open_loop": (others.get("open_loop"), BLUE, "solid", "o", "Open loop"),
+        "forecast": (ahead, VERMILLION, "solid", "o", "Closed loop" if open_loop is not None
+                     else "Forecast"),
+    }  # fmt: skip
+    for values, colour, line, marker, label in styles.values():
+        if values is None:
+            continue
+        kept = envelope(values)
+        # From the last known step on, so that the curve continues the series.
+        x = np.concatenate([[T - 1], T + kept]) / rate
+        ax.plot(
+            x, np.concatenate([series[-1:], values[kept]]), color=colour, linestyle=line,
+            linewidth=3.5 if marker == "" else 1.4, alpha=0.45 if marker == "" else 1.0,
+            marker=marker if N <= DOTS_UP_TO else "", markersize=3.5,
+            markevery=slice(1, None), label=label,
+        )  # fmt: skip
+    ax.set_xlim((begin - 0.5) / rate, (T - 0.5 + N) / rate)
+    format_time_axis(ax, sample_rate)
+    label_axes(ax, y=f"{ylabel} ({unit})" if unit else ylabel, title=_title(title, ahead, others))
+    place_legend(ax)
+    return ax
+
+
+def _title(title: str, ahead: Floats, others: dict[str, Floats]) -> str:
+    count = f"of {ahead.size:,} step{'' if ahead.size == 1 else 's'}"
+    text = f"{title} {count}" if title else ""
+    if "actual" not in others:
+        return text
+    errors = f"RMSE {rounded(rmse(others['actual'], ahead))}"
+    if "open_loop" in others:
+        other = rounded(rmse(others["actual"], others["open_loop"]))
+        errors += f" in closed loop, {other} in open loop"
+    return f"{text}: {errors}" if text else errors
+
+
+def _column(name: str, values: ArrayLike, feature: int) -> Floats:
+    numbers = as_numbers(name, values)  # (N, D)
+    if not -1 < feature < numbers.shape[1]:
+        raise DataError(
+            f"feature is {feature} and {name} has {numbers.shape[1]} features: pass a number from "
+            f"0 to {numbers.shape[1] - 1}."
+        )
+    column: Floats = numbers[:, feature]
+    return column
