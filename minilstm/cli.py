@@ -15,6 +15,7 @@ import minilstm
 from minilstm import commands
 from minilstm.backend import NAMES, set_num_threads, use_backend
 from minilstm.errors import DivergedError
+from minilstm.optimizers import SOLVERS
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -96,11 +97,20 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--test", type=Path, help="labelled sequences to test on")
     train.add_argument("--hidden", type=_positive, default=200, help="hidden units (200)")
     train.add_argument("--output-mode", choices=("sequence", "last"), default="sequence")
-    train.add_argument("--normalization", choices=("none", "zerocenter"), default="none")
+    train.add_argument("--bilstm", action="store_true", help="read sequences in both directions")
+    train.add_argument("--dropout", type=_share, default=0.0, metavar="P", help="(0)")
+    train.add_argument("--normalization", choices=commands.NORMALIZATIONS, default="none")
+    train.add_argument("--solver", choices=tuple(SOLVERS), default="adam")
     train.add_argument("--epochs", type=_positive, default=60, help="(60)")
     train.add_argument("--mini-batch-size", type=_positive, default=128, help="sequences (128)")
-    train.add_argument("--learn-rate", type=float, default=1e-3, help="(0.001)")
+    train.add_argument("--learn-rate", type=float, help="(0.001; 0.01 for sgdm)")
     train.add_argument("--gradient-threshold", type=float, default=2.0, help="(2; inf for none)")
+    train.add_argument(
+        "--padding",
+        choices=("ragged", "longest", "shortest"),
+        default="ragged",
+        help="length of the sequences of a mini-batch (ragged: each its own)",
+    )
     train.add_argument("--dtype", choices=("float32", "float64"), default="float32")
     train.add_argument(
         "--memory-budget", type=_size, default="auto", help="such as 200MB (default: auto)"
@@ -129,6 +139,11 @@ def _parser() -> argparse.ArgumentParser:
     info = add("info", parents=[common], help="describe a model file, or this installation")
     info.add_argument("model", type=Path, nargs="?", metavar="MODEL")
     info.set_defaults(run=commands.info)
+
+    plot = add("plot", parents=[common], help="draw a model: boxes for layers, and arrows")
+    plot.add_argument("model", type=Path, metavar="MODEL")
+    plot.add_argument("--out", type=Path, help=".png, .svg or .pdf (default: MODEL's name, .png)")
+    plot.set_defaults(run=commands.plot_model)
 
     bench = add("bench", parents=[common], help="time training, inference and streaming here")
     bench.add_argument("--against", default="", help="other engines: torch,onnxruntime")
@@ -176,6 +191,15 @@ def _size(text: str) -> float | str:
         return float(match[1]) * {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}[match[2]]
     except (AssertionError, ValueError):
         raise argparse.ArgumentTypeError(f"{text} is no size such as 200MB, nor auto") from None
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+        assert 0 <= value < 1
+    except (AssertionError, ValueError):
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 to below 1") from None
+    return value
 
 
 def _natural(text: str) -> int:

@@ -22,13 +22,15 @@ from minilstm.data import Sequences, read_sequences
 from minilstm.data.labels import scores_to_labels
 from minilstm.errors import DataError
 from minilstm.files import write_atomically
+from minilstm.functional.sequence_input import USES
 from minilstm.gradcheck import gradcheck
-from minilstm.layers import LSTM, FullyConnected, SequenceInput, Softmax
+from minilstm.layers import LSTM, BiLSTM, Dropout, FullyConnected, SequenceInput, Softmax
 from minilstm.network import Network
 from minilstm.options import TrainingOptions
 from minilstm.train import train
 
 INTERRUPTED = 130
+NORMALIZATIONS = tuple(USES)
 
 
 def demo(options: argparse.Namespace) -> dict[str, Any]:
@@ -57,7 +59,8 @@ def train_files(options: argparse.Namespace) -> dict[str, Any]:
     num_classes = len(np.unique(np.concatenate([np.unique(a) for a in _as_list(data.y)])))
     layers = [
         SequenceInput(data.x[0].shape[1], normalization=options.normalization),
-        LSTM(options.hidden, output_mode=options.output_mode),
+        (BiLSTM if options.bilstm else LSTM)(options.hidden, output_mode=options.output_mode),
+        *([Dropout(options.dropout)] if options.dropout else []),
         FullyConnected(num_classes),
         Softmax(),
     ]
@@ -65,7 +68,8 @@ def train_files(options: argparse.Namespace) -> dict[str, Any]:
     settings = {
         "max_epochs": options.epochs,
         "mini_batch_size": options.mini_batch_size,
-        "initial_learn_rate": options.learn_rate,
+        "initial_learn_rate": options.learn_rate,  # None: the solver's own
+        "sequence_length": options.padding,
         "gradient_threshold": options.gradient_threshold,
         "metrics": ["accuracy"],
         "dtype": options.dtype,
@@ -73,13 +77,13 @@ def train_files(options: argparse.Namespace) -> dict[str, Any]:
         "seed": options.seed,
         "verbose": not options.quiet,
     }
-    TrainingOptions("adam", **settings)  # refuse bad values before a folder is made
+    TrainingOptions(options.solver, **settings)  # refuse bad values before a folder is made
     out: Path = options.out
     out.mkdir(parents=True, exist_ok=True)
     if draw:
         settings |= {"plots": "training-progress", "plot_file": out / "training-progress.png"}
     started = time.perf_counter()
-    net, info = train(data.x, data.y, layers, options=TrainingOptions("adam", **settings))
+    net, info = train(data.x, data.y, layers, options=TrainingOptions(options.solver, **settings))
     files = [net.save(out / "model.safetensors"), info.to_csv(out / "history.csv")]
     files += [out / "training-progress.png"] if draw else []
     whose = "training"
@@ -168,6 +172,8 @@ def info(options: argparse.Namespace) -> dict[str, Any]:
         return {
             "layers": [{"kind": layer.kind, "name": layer.name} for layer in net.layers],
             "learnables": sum(v.size for v in net.parameters.values()),
+            "inputs": list(net.input_names),
+            "outputs": list(net.output_names),
             "input_size": net.input_size,
             "output_mode": net.output_mode,
             "classes": None if net.classes is None else net.classes.tolist(),
@@ -195,6 +201,19 @@ def info(options: argparse.Namespace) -> dict[str, Any]:
         for name, value in facts.items():
             print(f"{name:<12} {'not installed' if value is None else value}")
     return facts
+
+
+def plot_model(options: argparse.Namespace) -> dict[str, Any]:
+    """Draw the layers of a model file and the arrows between them."""
+    net = Network.load(options.model)
+    path = options.out or options.model.with_suffix(".png")
+    net.plot(path)
+    print(f"  {path}")
+    return {
+        "layers": len(net.layers),
+        "learnables": sum(v.size for v in net.parameters.values()),
+        "files": [str(path)],
+    }
 
 
 def check_gradients(options: argparse.Namespace) -> dict[str, Any]:

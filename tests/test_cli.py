@@ -164,6 +164,38 @@ def test_info(files, capsys):
     assert facts["learnables"] == 4 * 8 * (8 + 2 + 1) + 2 * 8 + 2
 
 
+def test_plot_draws_the_model_beside_it_or_where_told(files, capsys, tmp_path):
+    pytest.importorskip("matplotlib")
+    model = tmp_path / "small.safetensors"
+    model.write_bytes((files / "out/model.safetensors").read_bytes())
+    assert main(["plot", str(model), "--json"]) == 0
+    facts = last_json(capsys)
+    assert facts == {"layers": 4, "learnables": 370, "files": [str(tmp_path / "small.png")]}
+    assert (tmp_path / "small.png").read_bytes().startswith(b"\x89PNG")
+    assert main(["plot", str(model), "--out", str(tmp_path / "other.svg")]) == 0
+    assert "LSTM with 8 hidden units" not in capsys.readouterr().err
+    assert (tmp_path / "other.svg").read_text().startswith("<?xml")
+    assert main(["plot", str(model), "--out", str(tmp_path / "other.bmp")]) == 2
+    assert main(["plot", str(tmp_path / "none.safetensors")]) == 2
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_train_with_other_layers_solver_and_padding(files, tmp_path, capsys):
+    arguments = ["train", str(files / "train.csv"), "--hidden", "3", "--epochs", "2", "--quiet"]
+    arguments += ["--solver", "sgdm", "--normalization", "zscore", "--bilstm", "--dropout", "0.25"]
+    arguments += ["--padding", "longest", "--backend", "numpy", "--out", str(tmp_path)]
+    assert main(arguments) == 0
+    net = ml.load(tmp_path / "model.safetensors")
+    kinds = [layer.kind for layer in net.layers]
+    assert kinds == ["sequence_input", "bilstm", "dropout", "fully_connected", "softmax"]
+    assert net.layers[0].normalization == "zscore" and net.layers[2].probability == 0.25
+    rates = (tmp_path / "history.csv").read_text().splitlines()[1].split(",")[3]
+    assert float(rates) == 0.01  # of sgdm, where none is given
+    for share in ("1", "-0.1", "half"):
+        assert main(["train", "x.csv", "--dropout", share]) == 2
+        assert f"{share} is not a number from 0 to below 1" in capsys.readouterr().err
+
+
 def test_gradcheck_passes_and_says_what_it_proved(capsys):
     assert main(["gradcheck", "--backend", "numpy", "--json"]) == 0
     out = capsys.readouterr().out

@@ -125,7 +125,7 @@ def test_readme_commands_run(tmp_path, monkeypatch, capsys):
         tried.add(words[1])
     capsys.readouterr()
     assert tried == {
-        "make demo", "make test", "train", "predict", "stream", "info", "gradcheck",
+        "make demo", "make test", "train", "predict", "stream", "info", "plot", "gradcheck",
     }  # fmt: skip
 
 

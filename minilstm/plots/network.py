@@ -182,7 +182,7 @@ def _boxes(analysis: NetworkFacts) -> list[_Box]:
                 ports[layer][side].append(name)
     wrong: set[str] = set()
     for problem in analysis.problems:
-        quoted = re.findall(r"'([^']+)'", problem)
+        quoted = [n for n in re.findall(r"'([^']+)'", problem) if n in ports]
         # A sentence about one layer names it first, and then perhaps those beside it.
         wrong.update(quoted if problem.startswith("the layers ") else quoted[:1])
     return [_box(a, *ports[a.name], a.name in wrong) for a in analysis.layers]
@@ -326,12 +326,12 @@ def _draw_box(ax: Axes, box: _Box, place: Any, scale: float) -> None:
     y = top + 12.5 + 10.0 * box.named[0]
     ax.text(
         middle, y, box.name, ha="center", va="center_baseline", fontsize=NAME_SIZE * scale,
-        fontweight="bold", color=DARK, zorder=3, parse_math=False,
+        fontweight="bold", color=DARK, zorder=4, parse_math=False,
     )  # fmt: skip
     for n, text in enumerate(box.lines, 1):
         ax.text(
             middle, y + LINE * n + 0.5, text, ha="center", va="center_baseline",
-            fontsize=TEXT_SIZE * scale, zorder=3, parse_math=False,
+            fontsize=TEXT_SIZE * scale, zorder=4, parse_math=False,
             color=DARK if n < len(box.lines) else VERMILLION if box.unknown else GREY,
         )  # fmt: skip
 
@@ -347,5 +347,5 @@ def _draw_port_names(ax: Axes, boxes: list[_Box], wire: Wire, curve: Any, scale:
         if box.named[side]:
             ax.text(
                 x, y + inwards, name, ha="center", va="center", fontsize=PORT_SIZE * scale,
-                color=GREY, style="italic", zorder=3, parse_math=False,
+                color=GREY, style="italic", zorder=4, parse_math=False,
             )  # fmt: skip
