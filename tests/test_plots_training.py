@@ -84,6 +84,34 @@ def test_progress_without_accuracy_without_history_and_with_a_blown_up_loss():
     assert [t.get_text() for t in loss.texts] == ["No finite values"]
 
 
+def test_progress_of_a_regression_shows_its_metric_and_not_in_percent():
+    columns = history(20, accuracy=False)
+    columns |= {"rmse": columns["loss"] * 2, "learning_rate": np.full(20, 0.01)}
+    columns["validation_rmse"] = np.where(columns["iteration"] % 5 == 0, 0.5, np.nan)
+    first, loss = plots.plot_training_progress(info(columns))
+    assert len(loss.figure.axes) == 2 and first.get_ylabel() == "RMSE"
+    assert first.get_title().endswith("20 iterations, 10.0 s: RMSE 1.251, validation 0.5")
+    assert legend_texts(first) == ["Training", "Smoothed", "Validation"]
+    np.testing.assert_array_equal(first.lines[0].get_ydata(), columns["rmse"])
+    assert loss.get_ylabel() == "Loss"
+
+
+def test_progress_of_several_outputs_has_a_panel_for_each_metric():
+    columns = history(20, accuracy=False)
+    columns |= {"speed/rmse": np.ones(20), "mood/accuracy": np.full(20, 0.5), "my_gap": np.ones(20)}
+    columns["validation_mood/accuracy"] = np.full(20, 0.25)
+    first, loss = plots.plot_training_progress(info(columns))
+    labels = [ax.get_ylabel() for ax in loss.figure.axes]
+    assert labels == ["Accuracy of mood (%)", "RMSE of speed", "My gap", "Loss"]
+    assert first.lines[-1].get_ydata().tolist() == [25.0] * 20 and first.get_ylim()[1] == 102
+    assert loss.figure.axes[1].get_title() == "RMSE of speed 1"
+    figure = Figure(layout="constrained")
+    axes = figure.subplots(4, 1)
+    assert plots.plot_training_progress(info(columns), axes=axes) == (axes[0], axes[3])
+    with pytest.raises(DataError, match="axes has 2 entries and should have 4, for accuracy of"):
+        plots.plot_training_progress(info(columns), axes=axes[:2])
+
+
 def test_progress_bands_are_grouped_and_said_to_be():
     _, loss = plots.plot_training_progress(info(history(600, 3)))
     assert loss.get_xlabel() == "Iteration (bands: 10 epochs each)" and len(loss.patches) == 10
@@ -169,7 +197,7 @@ def test_live_in_a_notebook_replaces_one_image(tmp_path, monkeypatch, clock):
         return Handle()
 
     kernel = SimpleNamespace(kernel=object())
-    ipython = SimpleNamespace(get_ipython=lambda: kernel)
+    ipython = SimpleNamespace(get_ipython=lambda: kernel, version_info=(8, 24))
     parts = SimpleNamespace(Image=lambda data, format: data, display=display)
     monkeypatch.setitem(sys.modules, "IPython", ipython)
     monkeypatch.setitem(sys.modules, "IPython.display", parts)

@@ -66,8 +66,8 @@ def along(curve: Floats, count: int = 16) -> Floats:
 
     Examples
     --------
-    >>> along(straight((0, 0), (3, 0)), 4).tolist()
-    [[0.0, 0.0], [1.0, 0.0], [2.0, 0.0], [3.0, 0.0]]
+    >>> along(straight((0, 0), (4, 0)), 5).round(9).tolist()
+    [[0.0, 0.0], [1.0, 0.0], [2.0, 0.0], [3.0, 0.0], [4.0, 0.0]]
     """
     t = np.linspace(0, 1, count)[:, None]
     pieces = [curve[n : n + 4] for n in range(0, len(curve) - 1, 3)]

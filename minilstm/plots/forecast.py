@@ -115,25 +115,23 @@ def plot_forecast(
     ax.axvspan((T - 1) / rate, (T - 1 + N) / rate, color=PALE, linewidth=0, zorder=0)
     kept = begin + envelope(series[begin:])
     ax.plot(kept / rate, series[kept], color=DARK, linewidth=1.3, label="Observed")
-    styles = {
-        "actual": (others.get("actual"), GREY, "solid", "", "Actual"),
-        "open_loop": (others.get("open_loop"), BLUE, "solid", "o", "Open loop"),
-        "forecast": (ahead, VERMILLION, "solid", "o", "Closed loop" if open_loop is not None
-                     else "Forecast"),
-    }  # fmt: skip
-    for values, colour, line, marker, label in styles.values():
+    closed = "Forecast" if open_loop is None else "Closed loop"
+    curves = [("Actual", others.get("actual"), GREY, 3.5, 0.45)]
+    curves += [("Open loop", others.get("open_loop"), BLUE, 1.4, 1.0)]
+    for label, values, colour, width, alpha in [*curves, (closed, ahead, VERMILLION, 1.4, 1.0)]:
         if values is None:
             continue
         kept = envelope(values)
         # From the last known step on, so that the curve continues the series.
-        x = np.concatenate([[T - 1], T + kept]) / rate
         ax.plot(
-            x, np.concatenate([series[-1:], values[kept]]), color=colour, linestyle=line,
-            linewidth=3.5 if marker == "" else 1.4, alpha=0.45 if marker == "" else 1.0,
-            marker=marker if N <= DOTS_UP_TO else "", markersize=3.5,
-            markevery=slice(1, None), label=label,
+            np.concatenate([[T - 1], T + kept]) / rate,
+            np.concatenate([series[-1:], values[kept]]),
+            color=colour, linewidth=width, alpha=alpha, label=label,
+            marker="o" if N <= DOTS_UP_TO and alpha == 1 else "", markersize=3.5,
+            markevery=slice(1, None),
         )  # fmt: skip
-    ax.set_xlim((begin - 0.5) / rate, (T - 0.5 + N) / rate)
+    pad = 0.01 * (T - begin + N)
+    ax.set_xlim((begin - pad) / rate, (T - 1 + N + pad) / rate)
     format_time_axis(ax, sample_rate)
     label_axes(ax, y=f"{ylabel} ({unit})" if unit else ylabel, title=_title(title, ahead, others))
     place_legend(ax)
