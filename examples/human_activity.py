@@ -1,4 +1,4 @@
-"""Sequence-to-sequence classification: name the activity of every time step.
+"""Sequence-to-sequence classification: name the activity of every time step, and draw it.
 Run it with a folder that holds MathWorks' two files to train on those instead of simulated data."""
 
 from __future__ import annotations
@@ -8,8 +8,10 @@ import sys
 import minilstm as ml
 
 
-def main(path: str | None = None, scale: float = 1.0) -> float:
-    """Train, predict, and return the accuracy over all test steps."""
+def main(
+    path: str | None = None, scale: float = 1.0, out: str = "predicted-activities.png"
+) -> float:
+    """Train, predict, draw, and return the accuracy over all test steps."""
     data = ml.datasets.human_activity(path) if path else ml.datasets.human_activity(scale=scale)
     x_train, y_train, x_test, y_test = data
     layers = [
@@ -27,6 +29,9 @@ def main(path: str | None = None, scale: float = 1.0) -> float:
     labels = ml.scores_to_labels(scores, net.classes)  # (T,)
     accuracy = float((labels == y_test[0]).mean())
     print(f"test accuracy {accuracy:.4f}")
+
+    axes = ml.plots.plot_predictions(labels, y_test[0], classes=net.classes)
+    ml.plots.save_figure(axes, out)
     return accuracy
 
 
