@@ -9,13 +9,12 @@ import minilstm as ml
 
 
 def waves(count: int, rng: np.random.Generator) -> list[np.ndarray]:
-    """Simulated waves (T, 3) of 160 to 200 steps: a tone and its third harmonic, with noise."""
+    """Simulated waves (T, 3) of 160 to 200 steps: tones of one frequency, with a little noise."""
     out = []
-    for frequency in rng.uniform(1.0, 5.0, count):
+    for frequency in rng.uniform(2.0, 6.0, count):
         phase = frequency * np.arange(rng.integers(160, 201))[:, None] / 100 + rng.random(3)
-        clean = np.sin(2 * np.pi * phase) + 0.4 * np.sin(6 * np.pi * phase + 1)  # (T, 3)
-        wave = rng.uniform(1, 4, 3) * clean + rng.uniform(-2, 2, 3)
-        out.append(wave + 0.03 * rng.standard_normal(wave.shape))
+        wave = rng.uniform(1, 3, 3) * np.sin(2 * np.pi * phase)  # (T, 3)
+        out.append(wave + 0.02 * rng.standard_normal(wave.shape))
     return out
 
 
@@ -43,7 +42,8 @@ def main(
         "adam",
         max_epochs=max_epochs,
         mini_batch_size=32,
-        initial_learn_rate=0.005,
+        initial_learn_rate=0.01,
+        learn_rate_schedule="cosine",
         gradient_threshold=1,
         shuffle="every-epoch",
         verbose=False,
