@@ -27,6 +27,7 @@ def main(
     count: int = 400,
     max_epochs: int = 60,
     steps: int = 40,
+    hidden: int = 128,
     seed: int = 0,
     out: str | None = "forecasting.png",
 ) -> float:
@@ -37,11 +38,11 @@ def main(
     mean, std = np.concatenate(train).mean(axis=0), np.concatenate(train).std(axis=0)  # (3,)
     scaled = [(a - mean) / std for a in train]
     x_train, y_train = [a[:-1] for a in scaled], [a[1:] for a in scaled]  # one step ahead
-    layers = [ml.SequenceInput(3), ml.LSTM(128), ml.FullyConnected(3)]
+    layers = [ml.SequenceInput(3), ml.LSTM(hidden), ml.FullyConnected(3)]
     options = ml.TrainingOptions(
         "adam",
         max_epochs=max_epochs,
-        mini_batch_size=32,
+        mini_batch_size=16,
         initial_learn_rate=0.01,
         learn_rate_schedule="cosine",
         gradient_threshold=1,
