@@ -9,10 +9,10 @@ import minilstm as ml
 
 
 def waves(count: int, rng: np.random.Generator) -> list[np.ndarray]:
-    """Simulated waves (T, 3) of 160 to 200 steps: tones of one frequency, with a little noise."""
+    """Simulated waves (T, 3) of 120 to 160 steps: tones of one frequency, with a little noise."""
     out = []
-    for frequency in rng.uniform(2.0, 6.0, count):
-        phase = frequency * np.arange(rng.integers(160, 201))[:, None] / 100 + rng.random(3)
+    for frequency in rng.uniform(2.0, 5.0, count):
+        phase = frequency * np.arange(rng.integers(120, 161))[:, None] / 100 + rng.random(3)
         wave = rng.uniform(1, 3, 3) * np.sin(2 * np.pi * phase)  # (T, 3)
         out.append(wave + 0.02 * rng.standard_normal(wave.shape))
     return out
@@ -26,7 +26,7 @@ def rmse(forecasts: list[np.ndarray], truth: list[np.ndarray]) -> float:
 def main(
     count: int = 400,
     max_epochs: int = 60,
-    steps: int = 40,
+    steps: int = 30,
     hidden: int = 128,
     seed: int = 0,
     out: str | None = "forecasting.png",

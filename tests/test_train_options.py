@@ -1,5 +1,5 @@
 """Options of training, each with its effect, on networks that predict numbers.
-Order, ends, reports, checkpoints, dropout, batch normalisation; formulas are written out by hand."""
+Order, ends, reports, checkpoints, dropout, batch normalisation; expectations are computed here."""
 
 from __future__ import annotations
 
