@@ -9,13 +9,12 @@ import minilstm as ml
 
 
 def waves(count: int, rng: np.random.Generator) -> list[np.ndarray]:
-    """Simulated waves (T, 3) of 160 to 200 steps: a tone and its third harmonic, with noise."""
+    """Simulated waves (T, 3) of 120 to 160 steps: tones of one frequency, with a little noise."""
     out = []
-    for frequency in rng.uniform(1.0, 5.0, count):
-        phase = frequency * np.arange(rng.integers(160, 201))[:, None] / 100 + rng.random(3)
-        clean = np.sin(2 * np.pi * phase) + 0.4 * np.sin(6 * np.pi * phase + 1)  # (T, 3)
-        wave = rng.uniform(1, 4, 3) * clean + rng.uniform(-2, 2, 3)
-        out.append(wave + 0.03 * rng.standard_normal(wave.shape))
+    for frequency in rng.uniform(2.0, 5.0, count):
+        phase = frequency * np.arange(rng.integers(120, 161))[:, None] / 100 + rng.random(3)
+        wave = rng.uniform(1, 3, 3) * np.sin(2 * np.pi * phase)  # (T, 3)
+        out.append(wave + 0.02 * rng.standard_normal(wave.shape))
     return out
 
 
@@ -27,7 +26,8 @@ def rmse(forecasts: list[np.ndarray], truth: list[np.ndarray]) -> float:
 def main(
     count: int = 400,
     max_epochs: int = 60,
-    steps: int = 40,
+    steps: int = 30,
+    hidden: int = 128,
     seed: int = 0,
     out: str | None = "forecasting.png",
 ) -> float:
@@ -38,12 +38,13 @@ def main(
     mean, std = np.concatenate(train).mean(axis=0), np.concatenate(train).std(axis=0)  # (3,)
     scaled = [(a - mean) / std for a in train]
     x_train, y_train = [a[:-1] for a in scaled], [a[1:] for a in scaled]  # one step ahead
-    layers = [ml.SequenceInput(3), ml.LSTM(128), ml.FullyConnected(3)]
+    layers = [ml.SequenceInput(3), ml.LSTM(hidden), ml.FullyConnected(3)]
     options = ml.TrainingOptions(
         "adam",
         max_epochs=max_epochs,
-        mini_batch_size=32,
-        initial_learn_rate=0.005,
+        mini_batch_size=16,
+        initial_learn_rate=0.01,
+        learn_rate_schedule="cosine",
         gradient_threshold=1,
         shuffle="every-epoch",
         verbose=False,

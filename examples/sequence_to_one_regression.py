@@ -3,8 +3,6 @@ The waves are simulated: sines, squares, triangles and sawteeth of three channel
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 import minilstm as ml
@@ -67,14 +65,13 @@ def main(
     return rmse
 
 
-def draw(y: np.ndarray, predicted: np.ndarray, out: str) -> Path:
+def draw(y: np.ndarray, predicted: np.ndarray, out: str) -> None:
     from matplotlib.figure import Figure
 
     axes = Figure(figsize=(6, 6)).subplots()
     axes.plot(y, predicted, ".", y, y, "k-", linewidth=0.8)
     axes.set(xlabel="true frequency (Hz)", ylabel="predicted frequency (Hz)", aspect="equal")
     axes.figure.savefig(out, dpi=150)
-    return Path(out)
 
 
 if __name__ == "__main__":

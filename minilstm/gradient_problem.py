@@ -42,7 +42,14 @@ def from_data(net: Any, x: Any, y: Any, backend: Backend) -> GradientProblem:
     """
     heads = find_heads(net.wiring, net.losses)
     batches = as_batches(net.wiring, x, np.float64, net.data_format)
-    known = [net.classes if h.loss.kind == "classes" else None for h in heads]
+    by_output = net.classes if isinstance(net.classes, dict) else {}
+    names = [net.layers[h.output].name for h in heads]
+    known = [
+        by_output.get(name, None if by_output else net.classes)
+        if h.loss.kind == "classes"
+        else None
+        for h, name in zip(heads, names, strict=True)
+    ]
     classes = [
         np.arange(h.columns) if k is None and h.loss.kind == "classes" else k
         for k, h in zip(known, heads, strict=True)

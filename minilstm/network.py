@@ -51,7 +51,8 @@ class Network(Predictor):
     layers : list of layers, SequenceInput first, or a LayerGraph; unnamed layers get names
     parameters : array for each learnable, by "layer/parameter"; None takes what layers were given
         and draws the others from `rng`
-    classes : (C,) class labels in the order of the scores, or None
+    classes : (C,) class labels in the order of the scores, or None; for several outputs with
+        classes a dict of them by the names of the outputs
     dtype : "float32", "float64", or complex128 for gradient checks
     rng : generator for the first values when `parameters` is None
     statistics : arrays that are carried but not learned, by "layer/name"; None means the given or
@@ -66,7 +67,7 @@ class Network(Predictor):
     layers : tuple of named layers, in the order in which they run
     parameters : dict of arrays; matrices are stored column-major, which kernels stream through
     statistics : dict of arrays, such as the mean and variance of batch normalisation
-    classes : (C,) array, or None before training
+    classes : (C,) array, or None before training; a dict where several outputs have classes
     dtype : numpy dtype of parameters and results
     state : where `predict` starts, by layer name; see `predict_and_update_state`
     input_names, output_names : of the layers that data enter and leave
@@ -85,7 +86,7 @@ class Network(Predictor):
         layers: Sequence[Layer] | Connections,
         parameters: Mapping[str, ArrayLike] | None = None,
         *,
-        classes: ArrayLike | None = None,
+        classes: ArrayLike | Mapping[str, ArrayLike] | None = None,
         dtype: Any = "float32",
         rng: np.random.Generator | None = None,
         statistics: Mapping[str, ArrayLike] | None = None,
@@ -110,7 +111,7 @@ class Network(Predictor):
         plain = [layer.without_values() for layer in wiring.graph.layers]
         self.wiring = wire(wiring.graph.named(plain))
         self.layers = self.wiring.layers
-        self.classes = None if classes is None else np.array(classes)  # (C,)
+        self.classes = _as_classes(classes)  # (C,)
         self.losses = None if losses is None else tuple(losses)
         self.data_format = data_format
         self.carried_state: State | None = None
@@ -128,7 +129,7 @@ class Network(Predictor):
         *,
         parameters: Mapping[str, ArrayLike] | None = None,
         statistics: Mapping[str, ArrayLike] | None = None,
-        classes: ArrayLike | None = None,
+        classes: ArrayLike | Mapping[str, ArrayLike] | None = None,
         dtype: Any = None,
         losses: Sequence[Any] | None = None,
         data_format: str | None = None,
@@ -331,8 +332,10 @@ class Network(Predictor):
         batch_size, sequence_length : for which the memory of activations is stated
         """
         text = analyze(self.wiring.graph, batch_size, sequence_length, self.dtype).text()
-        if self.classes is not None:
-            text += "\nclasses: " + ", ".join(str(c) for c in self.classes)
+        several = self.classes if isinstance(self.classes, dict) else {"": self.classes}
+        for name, labels in several.items():
+            if labels is not None:
+                text += f"\nclasses{' of ' * bool(name)}{name}: " + ", ".join(map(str, labels))
         return text
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
@@ -386,3 +389,10 @@ def assemble(
 def load(path: str | os.PathLike[str]) -> Network:
     """Read a network from a file; see `Network.load`."""
     return Network.load(path)
+
+
+def _as_classes(classes: Any) -> Any:
+    """Labels (C,) as an array of their own, or a dict of such arrays by output; None stays."""
+    if isinstance(classes, Mapping):
+        return {str(name): np.array(labels) for name, labels in classes.items()}
+    return None if classes is None else np.array(classes)

@@ -16,8 +16,9 @@ from minilstm.backend import current_backend, reuse_memory
 from minilstm.data.batch import Batch
 from minilstm.data.labels import scores_to_labels
 from minilstm.errors import DataError
-from minilstm.evaluation import evaluate
+from minilstm.evaluation import classes_by_output, evaluate
 from minilstm.functional.lstm import LSTMState
+from minilstm.heads import find_heads
 from minilstm.inputs import Padding, as_batches, padded, trimmed
 from minilstm.layers import Layer
 from minilstm.prediction import check_state, predict_batch, without_caches
@@ -34,7 +35,7 @@ class Predictor:
     wiring: Wiring
     layers: tuple[Layer, ...]
     dtype: np.dtype[Any]
-    classes: Array | None
+    classes: Any  # (C,) array, a dict of them by output, or None
     losses: tuple[Any, ...] | None
     data_format: str
     carried_state: State | None
@@ -113,13 +114,14 @@ class Predictor:
 
         Returns
         -------
-        labels : as `minilstm.scores_to_labels` gives them for what `predict` gives
+        labels : as `minilstm.scores_to_labels` gives them for what `predict` gives; of several
+            outputs those without classes stay numbers
         state : if asked for
         """
         result = self.predict(x, **options)
         if options.get("return_state"):
-            return scores_to_labels(result[0], self.classes), result[1]
-        return scores_to_labels(result, self.classes)
+            return self._labels(result[0]), result[1]
+        return self._labels(result)
 
     def predict_and_update_state(self, x: Any, **options: Any) -> Any:
         """`predict`, and keep the state after the last step for the next call.
@@ -145,7 +147,7 @@ class Predictor:
 
     def classify_and_update_state(self, x: Any, **options: Any) -> Any:
         """`classify`, and keep the state after the last step for the next call."""
-        return scores_to_labels(self.predict_and_update_state(x, **options), self.classes)
+        return self._labels(self.predict_and_update_state(x, **options))
 
     def reset_state(self) -> None:
         """Let the next prediction start from the initial state."""
@@ -242,6 +244,15 @@ class Predictor:
         Stream, with ``step(x_t)``, ``reset()`` and ``state``; it keeps the backend in force now
         """
         return Stream(self, batch)
+
+    def _labels(self, scores: Any) -> Any:
+        """The labels of what `predict` gave, of each output that has classes."""
+        if len(self.output_names) == 1:
+            return scores_to_labels(scores, self.classes)
+        classes = classes_by_output(self, find_heads(self.wiring, self.losses))
+        return tuple(
+            s if c is None else scores_to_labels(s, c) for s, c in zip(scores, classes, strict=True)
+        )
 
     def _outputs(
         self,
