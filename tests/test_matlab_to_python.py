@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 
 import minilstm as ml
-from minilstm.training_data import TrainingData
 from minilstm.training_loop import TrainingLoop
 
 ROOT = Path(__file__).parents[1]
@@ -46,10 +45,10 @@ def cut_short(monkeypatch):
     real = TrainingLoop.__init__
 
     def init(self, net, heads, data, validation, options, *others):
-        few = TrainingData(
+        few = type(data)(
             [[s[:STEPS] for s in x] for x in data.sequences],
             [[t[:STEPS] for t in y] for y in data.targets],
-            data.weights,
+            *data[2:],
         )
         short = dataclasses.replace(options, max_epochs=min(EPOCHS, options.max_epochs))
         real(self, net, heads, few, validation, short, *others)
