@@ -86,9 +86,9 @@ class Analysis:
             f"activations of {self.batch_size} x {self.sequence_length:,} steps: "
             f"{_bytes(self.memory)}"
         )
-        count_words = {0: "no problem found", 1: "1 problem:"}
         if self.problems:
-            lines.append(count_words.get(len(self.problems), f"{len(self.problems)} problems:"))
+            count = len(self.problems)
+            lines.append("1 problem:" if count == 1 else f"{count} problems:")
             lines += [f"  - {problem}" for problem in self.problems]
         return "\n".join(lines)
 

@@ -180,7 +180,7 @@ def _check_streamable(wiring: Wiring) -> None:
                 "predict with state= and return_state=True, a few steps at a time."
             )
     for node in wiring.nodes:
-        if node.layer.whole and node.state_size:
+        if node.is_whole(training=False):
             raise ValueError(
                 f"stream: the layer {node.layer.name!r} ({node.layer.label}) needs whole "
                 "sequences, so it cannot go step by step; use predict, or a network of LSTM layers."

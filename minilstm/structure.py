@@ -36,6 +36,11 @@ class Node(NamedTuple):
     steps: tuple[bool, ...]  # whether each output has a row a step, not a row a sequence
     state_size: int  # numbers of hidden state a sequence; 0 for a layer without state
 
+    def is_whole(self, training: bool) -> bool:
+        """Whether the layer needs all steps of a sequence, or in training of a batch, at once."""
+        remembers = self.state_size > 0 or getattr(self.layer, "has_state_inputs", False)
+        return self.layer.whole and (training or remembers)
+
 
 class Wiring(NamedTuple):
     """A checked network: nodes in an order in which they can run."""
@@ -63,8 +68,8 @@ class Wiring(NamedTuple):
         return self.nodes[node].shapes[0]
 
     def cannot_be_cut(self, training: bool) -> bool:
-        """Whether a layer needs all steps of a sequence, or in training of a batch, at once."""
-        return any(n.layer.whole and (training or n.state_size > 0) for n in self.nodes)
+        """Whether some layer needs all steps at once."""
+        return any(node.is_whole(training) for node in self.nodes)
 
 
 def wire(layers: Sequence[Layer] | Connections) -> Wiring:

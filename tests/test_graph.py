@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 
 import minilstm as ml
@@ -215,8 +216,6 @@ def test_a_graph_prints_its_layers_and_arrows():
 
 
 def test_building_a_network_changes_no_graph_and_the_network_no_longer_follows_it():
-    import numpy as np
-
     graph = chain()
     net = ml.Network(graph, rng=np.random.default_rng(0))
     graph.remove("fc")

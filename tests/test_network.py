@@ -78,11 +78,7 @@ EXAMPLE = "give a list such as [SequenceInput(3), LSTM(200), FullyConnected(5), 
     ("layers", "error", "message"),
     [
         ([], ValueError, "layers begins with nothing; begin with SequenceInput(features)."),
-        (
-            [ml.LSTM(2)],
-            ValueError,
-            "layers begins with LSTM; begin with SequenceInput(features).",
-        ),
+        ([ml.LSTM(2)], ValueError, "layers begins with LSTM; begin with SequenceInput(features)."),
         (
             [ml.SequenceInput(2), ml.SequenceInput(2)],
             ValueError,

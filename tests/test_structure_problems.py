@@ -1,0 +1,385 @@
+"""Every fault of a network is one sentence that names the layers and the shapes, before training.
+And a summary lists all of them at once, with the sizes and the memory of what is right."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+import minilstm as ml
+from minilstm.training_loop import TrainingLoop
+
+
+@pytest.fixture(autouse=True)
+def no_training_starts(monkeypatch):
+    """Whatever is refused here is refused before the first step."""
+
+    def run(self):
+        raise AssertionError("training has started")
+
+    monkeypatch.setattr(TrainingLoop, "run", run)
+
+
+def refuses(message, error=ValueError):
+    return pytest.raises(error, match=f"^{re.escape(message)}$")
+
+
+def sequences(*shape, lengths=(5, 3)):
+    rng = np.random.default_rng(0)
+    return [rng.standard_normal((n, *shape)) for n in lengths]
+
+
+def labels(*lengths):
+    return [np.arange(n) % 2 for n in lengths]
+
+
+def tail(classes=2):
+    return [ml.FullyConnected(classes, name="fc"), ml.Softmax(name="softmax")]
+
+
+def circle():
+    graph = ml.LayerGraph([ml.SequenceInput(3), ml.Addition(2, name="sum"), ml.LSTM(3), *tail()])
+    return graph.connect("lstm", "sum/in2")
+
+
+def dangling():
+    return ml.LayerGraph([ml.SequenceInput(3), ml.LSTM(3), ml.Addition(2, name="sum"), *tail()])
+
+
+def different_shapes():
+    graph = ml.LayerGraph([ml.SequenceInput(3), ml.LSTM(4), ml.Addition(2, name="sum"), *tail()])
+    return graph.connect("input", "sum/in2")
+
+
+def different_images():
+    graph = ml.LayerGraph(
+        [ml.SequenceInput([6, 6, 1]), ml.Convolution2D(3, 2), ml.Concatenation(2, name="join")]
+    )
+    graph.connect("input", "join/in2")
+    graph.add([ml.Flatten(), ml.LSTM(2), *tail()]).connect("join", "flatten")
+    return graph
+
+
+def mixed_modes():
+    graph = ml.LayerGraph([ml.SequenceInput(3), ml.LSTM(3, "last"), ml.Addition(2, name="sum")])
+    graph.connect("input", "sum/in2").add(tail()).connect("sum", "fc")
+    return graph
+
+
+def narrow_state():
+    graph = ml.LayerGraph([ml.SequenceInput(3), ml.LSTM(4, has_state_outputs=True, name="encoder")])
+    graph.add([ml.LSTM(5, has_state_inputs=True, name="decoder"), *tail()])
+    graph.connect("input", "decoder")
+    graph.connect("encoder/hidden", "decoder/hidden").connect("encoder/cell", "decoder/cell")
+    return graph
+
+
+def output_in_the_middle():
+    return [ml.SequenceInput(3), ml.ClassificationOutput(name="output"), ml.LSTM(3), *tail()]
+
+
+PROBLEMS = {
+    "a circle": (
+        circle,
+        3,
+        "the layers 'lstm' -> 'sum' -> 'lstm' form a circle; disconnect one of these connections.",
+    ),
+    "a dangling input": (
+        dangling,
+        3,
+        "the input 'in2' of 'sum' (Addition of 2 inputs) is fed by nothing; connect an output to "
+        "'sum/in2', or remove the layer.",
+    ),
+    "addition of different shapes": (
+        different_shapes,
+        3,
+        "the layer 'sum' (Addition of 2 inputs) has inputs of shapes (4,), (3,) (fed by 'lstm', "
+        "'input'); give it 2 inputs of one shape.",
+    ),
+    "concatenation of images of different sizes": (
+        different_images,
+        (6, 6, 1),
+        "the layer 'join' (Concatenation of 2 inputs) has inputs of shapes (4, 4, 2), (6, 6, 1) "
+        "(fed by 'conv', 'input'); give it 2 inputs that differ in the last axis only.",
+    ),
+    "a filter larger than the image": (
+        lambda: [ml.SequenceInput([4, 4, 1]), ml.Convolution2D(5, 2), ml.Flatten(), *tail()],
+        (4, 4, 1),
+        None,
+    ),
+    "a convolution of vectors": (
+        lambda: [ml.SequenceInput(3), ml.Convolution2D(5, 2), ml.Flatten(), *tail()],
+        3,
+        None,
+    ),
+    "a convolution of volumes": (
+        lambda: [ml.SequenceInput([4, 4, 4, 1]), ml.Convolution2D(3, 2), ml.Flatten(), *tail()],
+        (4, 4, 4, 1),
+        None,
+    ),
+    "an LSTM after an image": (
+        lambda: [ml.SequenceInput([6, 6, 1]), ml.Convolution2D(3, 2), ml.LSTM(3), *tail()],
+        (6, 6, 1),
+        "the layer 'lstm' (LSTM with 3 hidden units) wants vectors (D,), but its input has shape "
+        "(4, 4, 2) (fed by 'conv'); put Flatten() before it.",
+    ),
+    "an LSTM behind the last step": (
+        lambda: [ml.SequenceInput(3), ml.LSTM(3, "last"), ml.ReLU(), ml.LSTM(2), *tail()],
+        3,
+        "the LSTM 'lstm_2' follows 'lstm_1', which keeps the last step only; set "
+        "output_mode='sequence' in 'lstm_1'.",
+    ),
+    "steps and last steps together": (
+        mixed_modes,
+        3,
+        "'sum' joins ['lstm', 'input'], of which some give a row a step and some a row a "
+        "sequence; give all of them the same output_mode.",
+    ),
+    "a state of another width": (
+        narrow_state,
+        3,
+        "the layer 'decoder' (LSTM with 5 hidden units) wants shape (5,) at its input 'hidden', "
+        "but what arrives there has shape (4,) (fed by 'input', 'encoder', 'encoder'); make both "
+        "layers equally wide.",
+    ),
+    "an output layer in the middle": (
+        output_in_the_middle,
+        3,
+        "'output' is an output layer, but feeds others; put it at the end.",
+    ),
+    "no input": (
+        lambda: ml.LayerGraph([ml.LSTM(3), *tail()]),
+        3,
+        None,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", PROBLEMS)
+def test_a_fault_is_one_sentence_before_anything_runs(fault):
+    build, size, message = PROBLEMS[fault]
+    layers = build()
+    problems = ml.analyze(layers).problems
+    x = sequences(*((size,) if isinstance(size, int) else size))
+    options = ml.TrainingOptions(verbose=False)
+    for attempt in (
+        lambda: ml.train(x, labels(5, 3), layers, options=options),
+        lambda: ml.Network(layers, rng=np.random.default_rng(0)),
+        lambda: ml.assemble(layers),
+    ):
+        with pytest.raises(ValueError, match=";") as caught:
+            attempt()
+        said = re.sub(r" \(and \d+ more; see summary\(\)\)$", "", str(caught.value))
+        assert said == problems[0]
+        if message is not None:
+            assert said == message
+        assert "\n" not in said and said.endswith(".") and said.count("; ") >= 1
+    for name in re.findall(r"'(\w+)'", problems[0]):
+        assert name in re.findall(r"\w+", ml.analyze(layers).text())
+
+
+def test_a_filter_larger_than_the_image_names_both_sizes():
+    build, _, _ = PROBLEMS["a filter larger than the image"]
+    (problem,) = ml.analyze(build()).problems
+    assert "'conv'" in problem and "(4, 4, 1)" in problem and "5" in problem
+
+
+@pytest.mark.parametrize("fault", ["a convolution of vectors", "a convolution of volumes"])
+def test_a_convolution_of_other_shapes_names_the_shape(fault):
+    build, size, _ = PROBLEMS[fault]
+    problem = ml.analyze(build()).problems[0]
+    assert "'conv'" in problem and str((size,) if isinstance(size, int) else size) in problem
+
+
+def test_two_layers_of_one_name_are_refused_when_they_meet():
+    with refuses("2 layers are named 'a'; give each its own name."):
+        ml.LayerGraph([ml.SequenceInput(3), ml.LSTM(2, name="a"), ml.LSTM(2, name="a")])
+    with refuses("2 layers are named 'a'; give each its own name."):
+        ml.LayerGraph([ml.SequenceInput(3), ml.LSTM(2, name="a")]).add(ml.LSTM(2, name="a"))
+    layers = [ml.SequenceInput(3), ml.LSTM(2, name="a"), ml.LSTM(2, name="a"), *tail()]
+    with refuses("2 layers are named 'a'; give each its own name."):
+        ml.train(sequences(3), labels(5, 3), layers)
+
+
+# ---------------------------------------------------------------- all problems at once
+
+
+def four_faults():
+    graph = ml.LayerGraph([ml.SequenceInput([4, 4, 1], name="video"), ml.LSTM(3, name="memory")])
+    graph.add([ml.SequenceInput(2, name="sound"), ml.LSTM(3, name="ear")])
+    graph.add([ml.Addition(3, name="sum"), *tail()])
+    graph.add([ml.SequenceInput(7, name="third"), ml.Addition(2, name="other")])
+    graph.connect("ear", "sum/in1").connect("sound", "sum/in2").connect("ear", "other/in2")
+    return graph
+
+
+def test_a_summary_lists_every_problem_of_a_graph():
+    graph = four_faults()
+    problems = ml.analyze(graph).problems
+    assert len(problems) == 4
+    assert problems[0].startswith("the input 'in3' of 'sum' (Addition of 3 inputs) is fed by nothi")
+    assert any(
+        p.startswith("the layer 'memory' (LSTM with 3 hidden units) wants") for p in problems
+    )
+    assert any("'sum'" in p and "(3,), (2,) (fed by 'ear', 'sound')" in p for p in problems)
+    assert any("'other'" in p and "(7,), (3,)" in p for p in problems)
+    text = graph.summary()
+    assert "4 problems:" in text
+    assert all(f"  - {problem}" in text.splitlines() for problem in problems)
+    for layer in graph.layers:
+        assert layer.name in text
+    with pytest.raises(ValueError, match=r"fed by nothing.*\(and 3 more; see summary\(\)\)$"):
+        ml.Network(graph, rng=np.random.default_rng(0))
+
+
+def test_a_circle_does_not_hide_other_problems():
+    graph = circle().add([ml.SequenceInput([4, 4, 1], name="video"), ml.LSTM(3, name="memory")])
+    problems = ml.analyze(graph).problems
+    assert len(problems) == 2
+    assert any("form a circle" in p for p in problems) and any("'memory'" in p for p in problems)
+    assert "2 problems:" in graph.summary()
+
+
+def test_what_follows_a_fault_is_no_fault_of_its_own():
+    layers = [ml.SequenceInput([6, 6, 1]), ml.LSTM(3), ml.LSTM(3), ml.Convolution2D(3, 2), *tail()]
+    assert len(ml.analyze(layers).problems) == 1
+
+
+# ---------------------------------------------------------------- sizes and memory by hand
+
+
+def test_shapes_learnables_states_and_memory_are_those_computed_by_hand():
+    layers = [
+        ml.SequenceInput([28, 28, 1]),
+        ml.SequenceFolding(),
+        ml.Convolution2D(5, 20),
+        ml.BatchNormalization(),
+        ml.ReLU(),
+        ml.SequenceUnfolding(),
+        ml.Flatten(),
+        ml.LSTM(200, "last"),
+        ml.FullyConnected(10),
+        ml.Softmax(),
+    ]
+    B, T = 3, 7
+    facts = ml.analyze(layers, batch_size=B, sequence_length=T)
+    assert facts.problems == ()
+    assert [layer.shape for layer in facts.layers] == [
+        (28, 28, 1), (28, 28, 1), (24, 24, 20), (24, 24, 20), (24, 24, 20), (24, 24, 20),
+        (11520,), (200,), (10,), (10,),
+    ]  # fmt: skip
+    assert [layer.steps for layer in facts.layers] == [True] * 7 + [False] * 3
+    assert [layer.learnables for layer in facts.layers] == [
+        0, 0, 5 * 5 * 1 * 20 + 20, 2 * 20, 0, 0, 0, 800 * 11520 + 800 * 200 + 800, 2010, 0,
+    ]  # fmt: skip
+    assert facts.learnables == 520 + 40 + 9_376_800 + 2010
+    assert [layer.states for layer in facts.layers] == [0] * 7 + [400, 0, 0]
+    steps, image, big = B * T * 4, 28 * 28, 24 * 24 * 20  # float32
+    number = B * 4  # the number of sequences that folding puts out beside the steps
+    assert [layer.memory for layer in facts.layers] == [
+        steps * image, steps * image + number, *[steps * big] * 5, B * 200 * 4, B * 40, B * 40,
+    ]  # fmt: skip
+    assert facts.memory == sum(layer.memory for layer in facts.layers)
+    double = ml.analyze(layers, B, T, "float64")
+    assert double.memory == 2 * facts.memory and double.learnables == facts.learnables
+    text = facts.text()
+    assert "9,379,370 learnables, float32" in text
+    assert text.splitlines()[-1].startswith("activations of 3 x 7 steps: 4.7 MiB")
+
+
+def test_memory_grows_with_batch_and_length():
+    layers = [ml.SequenceInput(3), ml.LSTM(8), *tail()]
+    one = ml.analyze(layers, 1, 1).memory
+    assert one == 4 * (3 + 8 + 2 + 2)
+    assert ml.analyze(layers, 5, 100).memory == 500 * one
+    for name in ("batch_size", "sequence_length"):
+        for bad in (0, -1, 1.5, True, "3"):
+            with refuses(f"{name} is {bad!r}; give a whole number of at least 1."):
+                ml.analyze(layers, **{name: bad})
+
+
+def test_the_summary_of_a_network_is_that_of_its_graph():
+    graph = ml.LayerGraph([ml.SequenceInput(3), ml.LSTM(8), *tail()])
+    net = ml.Network(graph, rng=np.random.default_rng(0), classes=["run", "walk"])
+    assert net.summary(5, 100) == graph.summary(5, 100) + "\nclasses: run, walk"
+    learnables = sum(p.size for p in net.parameters.values())
+    assert ml.analyze(graph).learnables == learnables
+    assert f"{learnables:,} learnables" in net.summary()
+
+
+# ---------------------------------------------------------------- networks that do not fit the data
+
+
+def refused_by_train(message, x, y, layers, loss=None, error=ValueError, **options):
+    with refuses(message, error):
+        ml.train(x, y, layers, loss, ml.TrainingOptions(verbose=False, **options))
+
+
+def test_the_last_step_before_labels_of_every_step():
+    refused_by_train(
+        "y has a label for every step (the first sequence has shape (5,)), but the layer 'lstm' "
+        "keeps the last step only, so one label a sequence is wanted, shape (2,); set "
+        "output_mode='sequence' in 'lstm', or give one label a sequence.",
+        sequences(3), labels(5, 3), [ml.SequenceInput(3), ml.LSTM(4, "last"), *tail()],
+        error=ml.DataError,
+    )  # fmt: skip
+
+
+def test_class_weights_of_the_wrong_length():
+    layers = [ml.SequenceInput(3), ml.LSTM(4), *tail()]
+    with pytest.raises(
+        (ValueError, ml.DataError), match=r"class_weights.*3.*2|class_weights.*2.*3"
+    ):
+        ml.train(
+            sequences(3), labels(5, 3), layers,
+            ml.CrossEntropy(class_weights=[1, 2, 3], classes=[0, 1]),
+        )  # fmt: skip
+    with pytest.raises((ValueError, ml.DataError), match="class"):
+        ml.train(
+            sequences(3), labels(5, 3), layers,
+            ml.CrossEntropy(class_weights=[1, 2, 3], classes=[0, 1, 2]),
+        )  # fmt: skip
+
+
+def test_labels_outside_the_classes():
+    layers = [ml.SequenceInput(3), ml.LSTM(4), *tail(), ml.ClassificationOutput([0, 7])]
+    with pytest.raises(
+        ml.DataError, match=r"^y holds the label 1 \(sequence 0\), which is not amo"
+    ):
+        ml.train(sequences(3), labels(5, 3), layers)
+
+
+@pytest.mark.parametrize("name", ["mean", "standard_deviation"])
+@pytest.mark.parametrize(("size", "shape"), [(3, (2,)), ([4, 4, 2], (4, 4)), ([4, 4, 2], (3,))])
+def test_statistics_of_the_wrong_shape(name, size, shape):
+    with pytest.raises(ValueError, match=f"SequenceInput: {name} has shape "):
+        ml.SequenceInput(size, "zscore", **{name: np.ones(shape)})
+
+
+def test_batch_statistics_of_the_wrong_shape():
+    layer = ml.BatchNormalization(trained_mean=np.zeros(3), trained_variance=np.ones(3), name="bn")
+    layers = [ml.SequenceInput(2), layer, ml.LSTM(4), *tail()]
+    with pytest.raises(ValueError, match=r"'bn'.*\(3,\).*\(2,\)"):
+        ml.train(sequences(2), labels(5, 3), layers)
+
+
+def test_a_loss_that_the_end_of_the_network_has_no_numbers_for():
+    refused_by_train(
+        "the last layer is 'lstm' (LSTM with 4 hidden units), but loss='crossentropy' wants scores "
+        "that sum to 1; end the network with Softmax().",
+        sequences(3), labels(5, 3), [ml.SequenceInput(3), ml.LSTM(4)],
+    )  # fmt: skip
+    refused_by_train(
+        "a loss was given, but the output layer 'classification' (crossentropyex) has its own; "
+        "leave loss out, or remove the output layer.",
+        sequences(3), labels(5, 3),
+        [ml.SequenceInput(3), ml.LSTM(4), *tail(), ml.ClassificationOutput()], "crossentropy",
+    )  # fmt: skip
+    refused_by_train(
+        "the output 'conv' has shape (4, 4, 2) a step, but a loss wants vectors; put Flatten() or "
+        "FullyConnected(...) at the end.",
+        sequences(6, 6, 1), labels(5, 3),
+        [ml.SequenceInput([6, 6, 1]), ml.Convolution2D(3, 2)], "mse",
+    )  # fmt: skip
