@@ -12,7 +12,7 @@ KEPT = {"sine": 1.0, "sawtooth": 0.7, "square": 0.5, "triangle": 0.3}  # shares,
 
 
 def waveforms(count: int, noise: float, rng: np.random.Generator) -> tuple[list, np.ndarray]:
-    """Sequences (T, 3) of `count` of each class: one frequency, three phases, noise; labels (B,)."""
+    """`count` sequences (T, 3) of each class, of one frequency and three phases; labels (B,)."""
     shapes = {
         "sine": lambda turn: np.sin(2 * np.pi * turn),
         "square": lambda turn: np.sign(0.5 - turn),
@@ -22,8 +22,8 @@ def waveforms(count: int, noise: float, rng: np.random.Generator) -> tuple[list,
     labels = rng.permutation(np.repeat(CLASSES, count))  # (B,)
     sequences = []
     for label in labels:
-        t = np.arange(rng.integers(30, 61))[:, None]  # (T, 1)
-        turn = (t * rng.uniform(0.05, 0.1) + rng.random(3)) % 1.0  # (T, 3)
+        t = np.arange(rng.integers(20, 41))[:, None]  # (T, 1)
+        turn = (t * rng.uniform(0.06, 0.12) + rng.random(3)) % 1.0  # (T, 3)
         sequences.append(shapes[label](turn) + noise * rng.standard_normal(turn.shape))
     return sequences, labels
 
@@ -46,14 +46,15 @@ def main(
     for title, class_weights in (("Without weights", None), ("With weights", weights)):
         layers = [
             ml.SequenceInput(3),
-            ml.LSTM(50, output_mode="last"),
+            ml.LSTM(32, output_mode="last"),
             ml.FullyConnected(len(classes)),
             ml.Softmax(),
             ml.ClassificationOutput(classes, class_weights),
         ]
         options = ml.TrainingOptions(
-            "adam", max_epochs=max_epochs, mini_batch_size=32, initial_learn_rate=0.005,
-            gradient_threshold=1, shuffle="every-epoch", verbose=False, seed=seed,
+            "adam", max_epochs=max_epochs, mini_batch_size=32, initial_learn_rate=0.01,
+            learn_rate_schedule="cosine", gradient_threshold=1, shuffle="every-epoch",
+            verbose=False, seed=seed,
         )  # fmt: skip
         net, _ = ml.train(x_train, y_train, layers, options=options)
         charts[title] = labels = net.classify(x_test)  # (B,)

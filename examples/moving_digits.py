@@ -12,7 +12,7 @@ Array = NDArray[Any]
 
 
 def moving_digits(
-    train: int = 2000, test: int = 500, frames: int = 10, size: int = 18, seed: int = 0
+    train: int = 2000, test: int = 500, frames: int = 10, size: int = 20, seed: int = 0
 ) -> tuple[list[Array], Array, list[Array], Array]:
     """Make clips (T, 28, 28, 1), float32 from 0 to 1, and their labels 0 to 9.
 

@@ -55,7 +55,7 @@ def draw(
     top.set(ylabel="Score", ylim=(0, 1), title="Scores of five activities as the steps arrive")
     top.legend(loc="upper left", bbox_to_anchor=(1, 1.02), frameon=False)
     for name, colour in zip(classes, colours, strict=True):
-        middle.fill_between(steps, 0, 1, where=truth == name, color=colour, step="mid", lw=0)
+        middle.fill_between(steps, 0, 1, where=truth == name, color=colour, step="post", lw=0)
     middle.set(ylabel="True", yticks=[], ylim=(0, 1), xlim=(0, len(scores) - 1))
     bottom.semilogy(steps, latency, ".", ms=2, color="#555555")
     bottom.set(xlabel="Time step", ylabel="Latency (µs)")

@@ -33,7 +33,7 @@ def main(
     clips: int = 2000, frames: int = 10, max_epochs: int = 4, seed: int = 0,
     out: str = "video-classification.png",
 ) -> float:  # fmt: skip
-    """Train, test, draw the graph, the training and one clip; return the accuracy over test clips."""
+    """Train, test, draw graph, training and a clip, and return the accuracy over test clips."""
     graph, path = video_network(), Path(out)
     graph.plot(path.with_stem(path.stem + "-graph"))
     x_train, y_train, x_test, y_test = moving_digits(clips, max(200, clips // 4), frames, seed=seed)
