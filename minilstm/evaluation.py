@@ -61,7 +61,8 @@ def measure_outputs(
     "OUTPUT/METRIC"
     """
     x = [list(s) for s in sequences]
-    outputs = net.predict(x if len(x) > 1 else x[0], data_format="auto")
+    start = net.initial_state(len(x[0]))  # whatever state the network carries on
+    outputs = net.predict(x if len(x) > 1 else x[0], state=start, data_format="auto")
     outputs = outputs if len(heads) > 1 else (outputs,)
     result = {"loss": 0.0}
     row_weights = [None] * len(heads) if weights is None else weights

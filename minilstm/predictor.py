@@ -202,7 +202,7 @@ class Predictor:
     def evaluate(
         self, x: Any, y: Any, *, metrics: Sequence[Any] = (), name: str = "x", label_name: str = "y"
     ) -> dict[str, float]:
-        """Loss and metrics on sequences whose answers are known.
+        """Loss and metrics on sequences whose answers are known, from the initial state.
 
         Parameters
         ----------
@@ -267,7 +267,10 @@ class Predictor:
             raise DataError(
                 f"mini_batch_size is {size!r}; give a whole number of at least 1, or None."
             )
-        start = self.check_state(self.carried_state if state is None else state, B)
+        if state is None:
+            state = self.carried_state
+            _check_carried(state, B)
+        start = self.check_state(state, B)
         backend = current_backend()
         forward = without_caches(self.wiring, self.by_layer(), backend, wanted)
         results: list[list[Any]] = [[] for _ in wanted]
@@ -289,6 +292,17 @@ class Predictor:
             k: LSTMState(*(np.concatenate([s[k][i] for s in states]) for i in range(2)))
             for k in start
         }
+
+
+def _check_carried(state: State | None, B: int) -> None:
+    """Raise if the state that the network carries on is that of other sequences."""
+    for hidden, _ in (state or {}).values():
+        if len(hidden) != B:
+            sequences = "1 sequence" if len(hidden) == 1 else f"{len(hidden)} sequences"
+            raise DataError(
+                f"the network carries the state of {sequences} on, but there are {B}; call "
+                "reset_state(), or give state=."
+            )
 
 
 def _joined(parts: list[Any]) -> Any:
