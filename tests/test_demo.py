@@ -91,8 +91,8 @@ def test_readme_python_blocks_run(number, tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out
 
 
-def test_readme_has_its_two_python_blocks():
-    assert len(blocks("python")) == 2
+def test_readme_has_its_three_python_blocks():
+    assert len(blocks("python")) == 3
 
 
 def test_readme_commands_run(tmp_path, monkeypatch, capsys):
