@@ -28,6 +28,7 @@ class LayerGraph(Connections):
     --------
     A residual block: the input of the second LSTM is added to its output.
 
+    >>> import numpy as np
     >>> import minilstm as ml
     >>> graph = ml.LayerGraph([ml.SequenceInput(12), ml.LSTM(8, name="a"), ml.LSTM(8, name="b"),
     ...                        ml.Addition(2, name="sum"), ml.FullyConnected(9), ml.Softmax()])

@@ -27,8 +27,8 @@ def history(count=3):
 def test_every_column_is_in_the_table():
     lines = str(ml.TrainingInfo(history(), "done", 3, 4.5)).splitlines()
     assert lines[0].split() == [
-        "Iteration", "Epoch", "Seconds", "LearnRate", "Loss", "speed/RMSE", "mood/FScore",
-        "MeanGap", "ValidationLoss", "Validation", "speed/RMSE", "ValidationAUC",
+        "Iteration", "Epoch", "Seconds", "LearnRate", "Loss", "speed/RMSE", "mood/Fscore",
+        "mean_gap", "ValidationLoss", "Validation", "speed/RMSE", "ValidationAUC",
     ]  # fmt: skip
     assert lines[3].split() == [
         "3", "3", "4.5", "0.001", "4115", "0.1667", "1.0000", "-3.0000", "0.2500", "0.1250",
