@@ -29,7 +29,7 @@ def waveforms(count: int, noise: float, rng: np.random.Generator) -> tuple[list,
 
 
 def main(
-    count: int = 250, max_epochs: int = 30, noise: float = 0.5, seed: int = 0,
+    count: int = 250, max_epochs: int = 20, noise: float = 0.8, seed: int = 0,
     out: str = "class-imbalance.png",
 ) -> float:  # fmt: skip
     """Train without and with weights, draw both, and return how much the rarest class gains."""
