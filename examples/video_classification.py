@@ -38,12 +38,13 @@ def main(
     graph.plot(path.with_stem(path.stem + "-graph"))
     x_train, y_train, x_test, y_test = moving_digits(clips, max(200, clips // 4), frames, seed=seed)
     options = ml.TrainingOptions(
-        # A step changes each of 11,520 inputs of the LSTM, so it has to be small.
+        # Every step of the solver moves all 11,520 inputs of a gate at once, so it has to be small.
         "adam", initial_learn_rate=2e-4, max_epochs=max_epochs, mini_batch_size=50,
-        metrics=["accuracy"], plots="training-progress",
-        plot_file=path.with_stem(path.stem + "-training"), seed=seed,
+        metrics=["accuracy"], verbose_frequency=10, seed=seed,
     )  # fmt: skip
-    net, _ = ml.train(x_train, y_train, graph, options=options)
+    net, info = ml.train(x_train, y_train, graph, options=options)
+    progress = ml.plots.plot_training_progress(info)
+    ml.plots.save_figure(progress[0], path.with_stem(path.stem + "-training"))
 
     accuracy = float((net.classify(x_test, mini_batch_size=100) == y_test).mean())
     print(f"test accuracy {accuracy:.4f}")

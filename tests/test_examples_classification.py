@@ -104,7 +104,7 @@ def test_missing_scikit_learn_is_one_clear_error(example, monkeypatch):
 
 def test_class_imbalance(example, tmp_path):
     out = tmp_path / "imbalance.png"
-    assert example("class_imbalance")["main"](out=str(out)) > 0.05
+    assert example("class_imbalance")["main"](out=str(out)) >= 0.1  # 0.16 to 0.35 over seeds
     check_picture(out)
 
 
