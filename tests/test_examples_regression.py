@@ -33,7 +33,7 @@ def test_the_frequency_of_a_wave(tmp_path, capsys):
     rmse = load("sequence_to_one_regression")["main"](count=150, max_epochs=60, out=str(out))
     shown, spread = numbers(capsys.readouterr().out)
     assert shown == pytest.approx(rmse, abs=1e-3)
-    assert rmse < 0.7 * spread
+    assert rmse < 0.7 * spread  # 0.55 and 0.37 of it over two seeds
     check_picture(out)
 
 
@@ -68,11 +68,11 @@ def test_engines_wear_and_fail():
 
 def test_the_future_of_a_wave(tmp_path, capsys):
     out = tmp_path / "waves.png"
-    closed = load("forecasting")["main"](count=100, max_epochs=80, hidden=64, out=str(out))
+    closed = load("forecasting")["main"](count=100, max_epochs=100, hidden=64, out=str(out))
     opened, before, shown, last = numbers(capsys.readouterr().out)
     assert shown == pytest.approx(closed, abs=1e-3)
-    assert opened < 0.4 * before
-    assert closed < 0.9 * last
+    assert opened < 0.4 * before  # 0.15, 0.16 and 0.18 of it over three seeds
+    assert closed < 0.75 * last  # 0.52, 0.38 and 0.48
     check_picture(out)
 
 
