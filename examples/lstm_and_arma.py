@@ -25,9 +25,9 @@ def linear(steps: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def mackey_glass(steps: int, rng: np.random.Generator) -> np.ndarray:
-    """Blood cells after Mackey and Glass (1977), chaotic: dy/dt = 0.2 y' / (1 + y'^10) - 0.1 y.
+    """Mackey and Glass (1977): dy/dt = 0.2 y' / (1 + y'^10) - 0.1 y, where y' is y 17 seconds ago.
 
-    y' is y 17 seconds ago; a sample every 6 seconds, a tenth of a second a step of the integration.
+    A sample every 6 seconds; a step of the integration is a tenth of a second.
     """
     fine = np.full(170 + 60 * (steps + 100), 1.2) + 0.1 * rng.standard_normal()
     for t in range(170, len(fine) - 1):
@@ -60,16 +60,10 @@ def by_lstm(train: np.ndarray, test: np.ndarray, max_epochs: int, seed: int) -> 
     pieces = [scaled[n : n + 101] for n in range(0, len(scaled) - 100, 50)]
     layers = [ml.SequenceInput(1), ml.LSTM(32), ml.FullyConnected(1)]
     options = ml.TrainingOptions(
-        "adam",
-        max_epochs=max_epochs,
-        mini_batch_size=8,
-        initial_learn_rate=0.01,
-        learn_rate_schedule="cosine",
-        gradient_threshold=1,
-        shuffle="every-epoch",
-        verbose=False,
-        seed=seed,
-    )
+        "adam", max_epochs=max_epochs, mini_batch_size=8, initial_learn_rate=0.01,
+        learn_rate_schedule="cosine", gradient_threshold=1, shuffle="every-epoch",
+        verbose=False, seed=seed,
+    )  # fmt: skip
     x, y = [a[:-1] for a in pieces], [a[1:] for a in pieces]
     net, _ = ml.train(x, y, layers, loss="mse", options=options)
     ahead = ml.forecast(net, scaled, len(test), actual=(test[:, None] - mean) / std)  # (T, 1)
@@ -77,10 +71,7 @@ def by_lstm(train: np.ndarray, test: np.ndarray, max_epochs: int, seed: int) -> 
 
 
 def main(
-    steps: int = 2000,
-    max_epochs: int = 100,
-    seed: int = 0,
-    out: str | None = "lstm_and_arma.png",
+    steps: int = 2000, max_epochs: int = 100, seed: int = 0, out: str | None = "lstm_and_arma.png"
 ) -> float:
     """Fit both models to both series; return by how many points the LSTM leads on the chaotic."""
     rng, lead, shown = np.random.default_rng(seed), 0.0, []

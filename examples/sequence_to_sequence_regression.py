@@ -63,16 +63,10 @@ def main(
         ml.FullyConnected(1),
     ]
     options = ml.TrainingOptions(
-        "adam",
-        max_epochs=max_epochs,
-        mini_batch_size=20,
-        initial_learn_rate=0.01,
-        gradient_threshold=1,
-        shuffle="never",
-        sequence_length=sequence_length,
-        verbose=False,
-        seed=seed,
-    )
+        "adam", max_epochs=max_epochs, mini_batch_size=20, initial_learn_rate=0.01,
+        gradient_threshold=1, shuffle="never", sequence_length=sequence_length,
+        verbose=False, seed=seed,
+    )  # fmt: skip
     net, _ = ml.train(x_train, y_train, layers, loss="mse", options=options)
 
     predicted = [np.minimum(a, LONGEST) for a in net.predict(x_test)]  # (T_b, 1) each

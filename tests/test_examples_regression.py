@@ -33,7 +33,7 @@ def test_the_frequency_of_a_wave(tmp_path, capsys):
     rmse = load("sequence_to_one_regression")["main"](count=150, max_epochs=60, out=str(out))
     shown, spread = numbers(capsys.readouterr().out)
     assert shown == pytest.approx(rmse, abs=1e-3)
-    assert rmse < 0.7 * spread
+    assert rmse < 0.7 * spread  # 0.55 and 0.37 of it over two seeds
     check_picture(out)
 
 
@@ -53,7 +53,7 @@ def test_the_remaining_life_of_an_engine(tmp_path, capsys, sequence_length):
         count=40, max_epochs=30, hidden=50, sequence_length=sequence_length, out=str(out)
     )
     _, spread = numbers(capsys.readouterr().out)
-    assert rmse < 0.75 * spread
+    assert rmse < 0.65 * spread  # 0.41, 0.54 and 0.51 of it over three seeds
     check_picture(out)
 
 
@@ -68,11 +68,11 @@ def test_engines_wear_and_fail():
 
 def test_the_future_of_a_wave(tmp_path, capsys):
     out = tmp_path / "waves.png"
-    closed = load("forecasting")["main"](count=100, max_epochs=80, hidden=64, out=str(out))
+    closed = load("forecasting")["main"](count=100, max_epochs=100, hidden=64, out=str(out))
     opened, before, shown, last = numbers(capsys.readouterr().out)
     assert shown == pytest.approx(closed, abs=1e-3)
-    assert opened < 0.4 * before
-    assert closed < 0.9 * last
+    assert opened < 0.4 * before  # 0.15, 0.16 and 0.18 of it over three seeds
+    assert closed < 0.75 * last  # 0.52, 0.38 and 0.48
     check_picture(out)
 
 
@@ -82,7 +82,7 @@ def test_an_arma_model_wins_on_its_own_ground_and_an_lstm_on_chaos(tmp_path, cap
     lead = load("lstm_and_arma")["main"](steps=800, max_epochs=80, out=str(out))
     fits = re.findall(r"fit: ARMA (-?[\d.]+) %, LSTM (-?[\d.]+) %", capsys.readouterr().out)
     (arma_linear, lstm_linear), (arma_chaos, lstm_chaos) = [tuple(map(float, f)) for f in fits]
-    assert arma_linear > lstm_linear - 0.5 > 60
+    assert arma_linear > lstm_linear - 0.5 and lstm_linear > 70  # ahead by 0.4, 0.0 and 0.5
     assert lstm_chaos - arma_chaos == pytest.approx(lead, abs=0.11)
-    assert lead > 5
+    assert lead > 15  # 28.0, 25.1 and 25.8
     check_picture(out)
