@@ -33,6 +33,7 @@ _FLOAT64 = np.dtype(np.float64)
 QUIET_SECONDS = 0.7  # of compiling before a line on the terminal says why nothing happens
 
 kernels: list[Kernel] = []
+_parts: set[str] = set()  # names of what kernels are made of
 _told = False
 
 
@@ -78,8 +79,19 @@ def kernel(signature: str) -> Callable[[Callable[..., Any]], Kernel]:
     return lambda function: Kernel(function, signature)
 
 
-def inner(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorate a part of kernels: it is compiled with each kernel that calls it."""
+def inner(function: Callable[..., Any], name: str = "") -> Callable[..., Any]:
+    """Decorate a part of kernels: it is compiled with each kernel that calls it.
+
+    A function made within another wants a name that tells what it was made with. Numba tells
+    functions of one name apart by a count that starts anew in every process, so kernels that
+    different processes have put in the cache would else run each other's parts.
+    """
+    function.__name__ = name or function.__name__
+    function.__qualname__ = name or function.__qualname__
+    key = f"{function.__module__}.{function.__qualname__}"
+    if key in _parts or "<locals>" in key:
+        raise ValueError(f"there is a part {key} already, or it needs a name: give inner another.")
+    _parts.add(key)
     return numba.njit(**OPTIONS)(function)
 
 

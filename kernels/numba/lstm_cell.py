@@ -145,7 +145,6 @@ def _loops(usual: bool) -> tuple[Any, Any, Any]:
     activate_wide, restore_wide, backward_wide = _cells(0, usual)
     activate_one, restore_one, backward_one = _cells(1, usual)
 
-    @inner
     def activate(units, z, z_at, z_gate, a, a_at, a_gate, V, gate, state):
         j = 0
         while j + V <= units:
@@ -155,7 +154,6 @@ def _loops(usual: bool) -> tuple[Any, Any, Any]:
             activate_one(z, z_at + j, z_gate, a, a_at + j, a_gate, gate, state)
             j += 1
 
-    @inner
     def restore(units, a, a_at, a_gate, p, p_at, c, c_at, h, h_at, V, gate, state):
         j = 0
         while j + V <= units:
@@ -165,7 +163,6 @@ def _loops(usual: bool) -> tuple[Any, Any, Any]:
             restore_one(a, a_at + j, a_gate, p, p_at + j, c, c_at + j, h, h_at + j, gate, state)
             j += 1
 
-    @inner
     def backward(
         units, a, a_at, a_gate, p, p_at, c, c_at, u, u_at, dh, dh_at, dc, dc_at, dz, dz_at,
         dz_gate, V, gate, state
@@ -184,7 +181,12 @@ def _loops(usual: bool) -> tuple[Any, Any, Any]:
             )
             j += 1
 
-    return activate, restore, backward
+    kind = "usual" if usual else "chosen"
+    return (
+        inner(activate, f"activate_{kind}"),
+        inner(restore, f"restore_{kind}"),
+        inner(backward, f"backward_{kind}"),
+    )
 
 
 _activate_usual, _restore_usual, _backward_usual = _loops(usual=True)

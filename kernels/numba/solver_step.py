@@ -37,7 +37,6 @@ def one_pass(formula: Callable[..., tuple[Value, ...]], inputs: int, numbers: in
     """
     wide, one = (_at_one_place(formula, inputs, numbers, lanes) for lanes in (0, 1))
 
-    @inner
     def run(arrays, numbers):
         n = len(arrays[0])
         V = REGISTER_BYTES // arrays[0].itemsize
@@ -49,7 +48,7 @@ def one_pass(formula: Callable[..., tuple[Value, ...]], inputs: int, numbers: in
             one(j, arrays, numbers)
             j += 1
 
-    return run
+    return inner(run, f"pass_of_{formula.__module__.rpartition('.')[2]}")
 
 
 def _at_one_place(formula: Any, inputs: int, numbers: int, lanes: int) -> Any:

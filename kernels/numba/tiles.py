@@ -24,7 +24,6 @@ def _rows(rows: int, start: str) -> Any:
     V = tile_vectors(rows)
     wide, narrow = make_product(rows, V, start), make_product(rows, 1, start)
 
-    @inner
     def across(a, a_at, a_row, a_k, K, b, b_at, b_panel, q, q_last, c, c_at, c_row, gate, block):
         while q + V <= q_last:
             wide(a, a_at, a_row, a_k, K, b, b_at, b_panel, q, c, c_at, c_row, gate, block)
@@ -33,7 +32,7 @@ def _rows(rows: int, start: str) -> Any:
             narrow(a, a_at, a_row, a_k, K, b, b_at, b_panel, q, c, c_at, c_row, gate, block)
             q += 1
 
-    return across
+    return inner(across, f"{start}_{rows}_rows")
 
 
 _set1, _set2, _set3, _set4, _set5, _set6 = (_rows(rows, "zero") for rows in _SIZES)
