@@ -165,3 +165,50 @@ def test_every_kernel_is_warmed_up():
     for expected in ("lstm.forward", "lstm.backward", "product.multiply_rows", "softmax.forward"):
         assert expected in names
     assert all(isinstance(one, Kernel) for one in kernels)
+
+
+def test_every_part_of_a_kernel_has_a_name_of_its_own():
+    before = set(compiling._parts)
+    message = "needs a name: give inner another"
+
+    def anonymous(x):
+        return x
+
+    with pytest.raises(ValueError, match=message):
+        compiling.inner(anonymous)
+    try:
+        compiling.inner(anonymous, "named_for_a_test")
+        with pytest.raises(ValueError, match=message):
+            compiling.inner(anonymous, "named_for_a_test")
+    finally:
+        compiling._parts.intersection_update(before)
+    assert len(before) > 40
+
+
+def test_kernels_that_different_processes_cached_do_not_run_each_others_parts(tmp_path):
+    # Each of the first two is the first that its process compiles, so Numba's counts coincide.
+    compile_one = """
+        import numpy as np
+        import minilstm.kernels.numba
+        from minilstm.kernels.numba.compiling import kernels
+        next(k for k in kernels if k.name == {name!r}).of(np.dtype("float32"))
+    """
+    cache = {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    for name in ("lstm.forward", "classifier_loss.chunks"):
+        run(compile_one.format(name=name), tmp_path, **cache)
+    both = """
+        import numpy as np
+        from minilstm.backend import load_backend
+        from minilstm.kernels.numba.compiling import kernels
+        for name in ("lstm.forward", "classifier_loss.chunks"):
+            next(k for k in kernels if k.name == name).of(np.dtype("float32"))
+        rng = np.random.default_rng(0)
+        x, W = (rng.standard_normal((n, 9)).astype("f4") for n in (20, 4))
+        b, targets = np.zeros(4, "f4"), rng.integers(0, 4, 20)
+        losses = [
+            load_backend(name).classifier_loss(x, W, b, targets, 20.0).loss
+            for name in ("numpy", "numba")
+        ]
+        assert abs(losses[0] - losses[1]) < 1e-5, losses
+    """
+    run(both, tmp_path, **cache)
