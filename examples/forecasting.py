@@ -61,26 +61,9 @@ def main(
     print(f"open loop    RMSE {rmse(opened, truth):.3f}, value before {rmse(previous, truth):.3f}")
     print(f"closed loop  RMSE {rmse(closed, truth):.3f}, last value   {rmse(held, truth):.3f}")
     if out:
-        draw(history[0], truth[0], opened[0], closed[0], out)
+        axes = ml.plots.plot_forecast(history[0], closed[0], truth[0], open_loop=opened[0])
+        ml.plots.save_figure(axes, out)
     return rmse(closed, truth)
-
-
-def draw(
-    history: np.ndarray, truth: np.ndarray, opened: np.ndarray, closed: np.ndarray, out: str
-) -> None:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(10, 6), layout="constrained")
-    ahead = np.arange(len(history), len(history) + len(truth))
-    for k, axes in enumerate(figure.subplots(3, sharex=True)):
-        axes.plot(history[:, k], color="0.4", label="history")
-        axes.plot(ahead, truth[:, k], color="k", label="truth")
-        axes.plot(ahead, opened[:, k], color="#0072B2", label="open loop")
-        axes.plot(ahead, closed[:, k], color="#D55E00", linestyle="--", label="closed loop")
-        axes.set_ylabel(f"channel {k}")
-    axes.set_xlabel("step")
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=4)
-    figure.savefig(out, dpi=150)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """An LSTM beside an ARMA model: which of them predicts the next value of a series better?
 One series is linear and made for the ARMA model, the other is chaotic and made for nobody.
 
-It needs statsmodels: pip install statsmodels.
+It needs statsmodels: pip install 'minilstm[examples]'.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def draw(shown: list, out: str) -> None:
         axes.set(ylabel=f"{name} series")
     axes.legend(ncols=3)
     axes.set_xlabel("step")
-    figure.savefig(out, dpi=150)
+    ml.plots.save_figure(figure, out)
 
 
 if __name__ == "__main__":

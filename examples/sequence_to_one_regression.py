@@ -61,17 +61,9 @@ def main(
     rmse = float(np.sqrt(np.mean((predicted - y) ** 2)))
     print(f"RMSE {rmse:.3f} Hz, the spread of the frequencies is {y.std():.3f} Hz")
     if out:
-        draw(y, predicted, out)
+        axes = ml.plots.plot_regression(y, predicted, quantity="frequency", unit="Hz")
+        ml.plots.save_figure(axes, out)
     return rmse
-
-
-def draw(y: np.ndarray, predicted: np.ndarray, out: str) -> None:
-    from matplotlib.figure import Figure
-
-    axes = Figure(figsize=(6, 6)).subplots()
-    axes.plot(y, predicted, ".", y, y, "k-", linewidth=0.8)
-    axes.set(xlabel="true frequency (Hz)", ylabel="predicted frequency (Hz)", aspect="equal")
-    axes.figure.savefig(out, dpi=150)
 
 
 if __name__ == "__main__":

@@ -91,7 +91,7 @@ def draw(predicted: list, y: list, errors: np.ndarray, out: str) -> None:
     curves[0].legend()
     histogram.hist(errors, 20)
     histogram.set(xlabel="error at the last cycle", ylabel="engines")
-    figure.savefig(out, dpi=150)
+    ml.plots.save_figure(figure, out)
 
 
 if __name__ == "__main__":

