@@ -49,9 +49,11 @@ def main(
     progress = ml.plots.plot_training_progress(info)
     ml.plots.save_figure(progress[0], path.with_stem(path.stem + "-training"))
 
-    accuracy = float((net.classify(x_test, mini_batch_size=100) == y_test).mean())
+    right = net.classify(x_test, mini_batch_size=100) == y_test  # (B,)
+    accuracy = float(right.mean())
     print(f"test accuracy {accuracy:.4f}")
-    draw(net, x_test[1], y_test[1], path)
+    shown = int(right.argmax())  # the first that is right
+    draw(net, x_test[shown], y_test[shown], path)
     return accuracy
 
 
