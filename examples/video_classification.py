@@ -1,7 +1,7 @@
 """Video classification: a convolution for every frame, an LSTM for the clip, ten classes.
 The clips show handwritten digits that move and bounce; see `moving_digits`.
 
-Four epochs take a few minutes on two cores and 0.9 GB, and reach a test accuracy of 0.91.
+Four epochs take about a minute on two cores and 0.9 GB, and reach a test accuracy of 0.91.
 """
 
 from __future__ import annotations
