@@ -90,7 +90,9 @@ def test_video_classification(example, tmp_path):
     pytest.importorskip("sklearn")
     out = tmp_path / "video.png"
     main = example("video_classification")["main"]
-    assert main(clips=200, frames=3, max_epochs=4, out=str(out)) >= 0.3  # chance is 0.1
+    assert (
+        main(clips=200, frames=3, max_epochs=4, out=str(out)) >= 0.35
+    )  # chance is 0.1, three seeds reach 0.5 to 0.58
     for name in ("video.png", "video-graph.png", "video-training.png"):
         check_picture(tmp_path / name)
 
