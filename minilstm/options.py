@@ -79,7 +79,7 @@ class TrainingOptions:
         as the reference does; by default they are used
     data_format : the axes of an array of the training data, a letter each: S spatial, C channel, T
         time, B batch, such as "CTB" or "SSCTB" (the arrays of a list have no B); "auto" is "TC" for
-        the arrays of a list and "BTC" for one array. Prediction does not know it
+        the arrays of a list and "BTC" for one array. The network remembers it for prediction
     input_data_formats : the reference's name of the same option
     target_data_formats : the same for targets
     sequence_length : "ragged" computes each sequence at its own length; "longest" and "shortest"

@@ -230,7 +230,8 @@ class TrainingLoop:
             for head in self.heads
         )
         padding = self.options.sequence_length
-        how = "" if padding == "ragged" else f" (sequence_length {padding!r}: padding counts)"
+        counts = "cut to the shortest" if padding == "shortest" else "padding counts"
+        how = "" if padding == "ragged" else f" (sequence_length {padding!r}: {counts})"
         return f"loss: {losses}{how}\n{self._largest_plan()}"
 
     def _largest_plan(self) -> MemoryPlan:
