@@ -29,7 +29,8 @@ PROGRAM = """
     x = [rng.standard_normal((n, 3)).astype(np.float32) for n in (9, 9, 7, 7, 4, 2, 1)]
     packed, targets = pack_with_targets(x, [rng.integers(0, 5, len(a)) for a in x])
     backend = load_backend("numba")
-    loss, correct, grads = net.loss_and_gradients(Signal(packed.rows, packed.active), targets)
+    found = net.loss_and_gradients(Signal(packed.rows, packed.active), targets)
+    loss, grads = found.loss, found.gradients
     wide = net.replace(dtype="float64").loss_and_gradients(
         Signal(packed.rows.astype(float), packed.active), targets, backend=load_backend("numpy")
     )
