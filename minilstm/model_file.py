@@ -20,7 +20,7 @@ from minilstm.connections import Connections
 from minilstm.errors import ModelFileError
 from minilstm.files import write_atomically
 from minilstm.layers import KINDS, Layer, SequenceInput, Signal
-from minilstm.losses import CrossEntropy, Loss, find_loss
+from minilstm.losses import Loss, find_loss
 
 Array = NDArray[Any]
 
@@ -291,12 +291,9 @@ def _classes(plain: Any) -> Any:
     return np.array(plain)
 
 
-def _loss_name(loss: Any) -> str | None:
+def _loss_name(loss: Loss | None) -> str | None:
     """The name of a loss; class weights only matter in training, and functions cannot be saved."""
-    loss = find_loss(loss)
-    if isinstance(loss, CrossEntropy):
-        return "crossentropy"
-    return loss.name if loss.kind != "any" else None
+    return None if loss is None or loss.kind == "any" else loss.name
 
 
 def _loss(name: str | None) -> Loss | None:

@@ -25,7 +25,7 @@ from minilstm.functional.ragged import IntArray
 from minilstm.gradient_problem import GradientProblem
 from minilstm.heads import MiniBatch, find_heads
 from minilstm.layers import Layer, SequenceInput, Signal
-from minilstm.losses import Loss
+from minilstm.losses import Loss, find_loss
 from minilstm.memory import MemoryPlan, plan_memory
 from minilstm.mini_batch import pack_targets
 from minilstm.predictor import Predictor
@@ -112,7 +112,7 @@ class Network(Predictor):
         self.wiring = wire(wiring.graph.named(plain))
         self.layers = self.wiring.layers
         self.classes = _as_classes(classes)  # (C,)
-        self.losses = None if losses is None else tuple(losses)
+        self.losses = None if losses is None else tuple(map(_as_loss, losses))
         self.data_format = data_format
         self.carried_state: State | None = None
         self._route: Route | None = None  # of training, found when it is first needed
@@ -283,7 +283,7 @@ class Network(Predictor):
         truncation: int | None = None,
     ) -> MemoryPlan:
         """What `loss_and_gradients` will keep and need; see `minilstm.memory.plan_memory`."""
-        whole = any(isinstance(a, Loss) and a.whole for a in self.losses or ())
+        whole = any(loss is not None and loss.whole for loss in self.losses or ())
         return plan_memory(self.wiring, active, self.dtype, memory_budget, truncation, whole)
 
     def gradient_problem(self, x: Any, y: Any) -> GradientProblem:
@@ -355,6 +355,11 @@ class Network(Predictor):
                 layer, _, name = key.partition("/")
                 out[layer][name] = value
         return out
+
+
+def _as_loss(loss: Any) -> Loss | None:
+    """A loss resolved; None, as a file has it for a pair of functions, stays None."""
+    return None if loss is None else find_loss(loss)
 
 
 def assemble(

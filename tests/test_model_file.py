@@ -122,6 +122,16 @@ def test_the_same_network_gives_the_same_bytes_also_after_loading(tmp_path):
     assert network(seed=1).save(tmp_path / "other").read_bytes() != first
 
 
+def test_a_network_trained_with_a_pair_of_functions_is_saved_loaded_and_saved_again(tmp_path):
+    pair = (lambda y, t: ((y - t) ** 2).mean(), lambda y, t: 2 * (y - t) / y.size)
+    net = network().replace(losses=[pair])
+    net.save(tmp_path / "first.safetensors")
+    loaded = ml.load(tmp_path / "first.safetensors")
+    assert loaded.losses == (None,)
+    loaded.save(tmp_path / "second.safetensors")
+    assert ml.load(tmp_path / "second.safetensors").losses == (None,)
+
+
 def test_a_new_file_replaces_an_old_one_and_has_ordinary_permissions(tmp_path):
     path = tmp_path / "model.safetensors"
     path.write_text("old")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import minilstm as ml
+from minilstm import memory
 
 
 def data(lengths=(3, 5, 2, 4, 6, 3), responses=1, seed=0):
@@ -204,3 +205,21 @@ def ml_signal(sequences):
 
     rows = np.stack(sequences, axis=1).reshape(-1, sequences[0].shape[1])  # time-major
     return Signal(rows, np.full(len(sequences[0]), len(sequences), np.int64))
+
+
+def test_a_pair_of_functions_sees_all_rows_of_a_long_batch(monkeypatch):
+    monkeypatch.setattr(memory, "SPAN_ROWS", 6)  # a loss that can be cut goes in several spans
+    x, y = data()
+    net = start(layers())
+    seen = []
+
+    def mean_squares(y, t):
+        seen.append(len(y))
+        return ((y - t) ** 2).mean()
+
+    gradients, loss = gradient_of(x, y, net, (mean_squares, lambda y, t: 2 * (y - t) / y.size))
+    expected, named = gradient_of(x, y, net, "mse")
+    assert set(seen) == {23}
+    assert loss == pytest.approx(named, rel=1e-12)
+    for key, g in expected.items():
+        np.testing.assert_allclose(gradients[key], g, rtol=1e-9, atol=1e-12)
