@@ -19,13 +19,14 @@ from minilstm import gradient_problem, model_file
 from minilstm.analysis import analyze
 from minilstm.backend import Backend, current_backend
 from minilstm.connections import Connections
+from minilstm.drawing import draw
 from minilstm.execution import Part, needed_gradients, run_backward, run_forward
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import IntArray
 from minilstm.gradient_problem import GradientProblem
 from minilstm.heads import MiniBatch, find_heads
 from minilstm.layers import Layer, SequenceInput, Signal
-from minilstm.losses import Loss, find_loss
+from minilstm.losses import find_loss
 from minilstm.memory import MemoryPlan, plan_memory
 from minilstm.mini_batch import pack_targets
 from minilstm.predictor import Predictor
@@ -112,7 +113,9 @@ class Network(Predictor):
         self.wiring = wire(wiring.graph.named(plain))
         self.layers = self.wiring.layers
         self.classes = _as_classes(classes)  # (C,)
-        self.losses = None if losses is None else tuple(map(_as_loss, losses))
+        if losses is not None:  # one of them is None where a file could not hold functions
+            losses = tuple(None if loss is None else find_loss(loss) for loss in losses)
+        self.losses = losses
         self.data_format = data_format
         self.carried_state: State | None = None
         self._route: Route | None = None  # of training, found when it is first needed
@@ -340,8 +343,6 @@ class Network(Predictor):
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
         """Draw the layers and the arrows between them; see `minilstm.plots.plot_network`."""
-        from minilstm.drawing import draw
-
         return draw(analyze(self.wiring.graph), path)
 
     def __repr__(self) -> str:
@@ -355,11 +356,6 @@ class Network(Predictor):
                 layer, _, name = key.partition("/")
                 out[layer][name] = value
         return out
-
-
-def _as_loss(loss: Any) -> Loss | None:
-    """A loss resolved; None, as a file has it for a pair of functions, stays None."""
-    return None if loss is None else find_loss(loss)
 
 
 def assemble(

@@ -20,6 +20,7 @@ from minilstm.functional.ragged import IntArray
 from minilstm.heads import Head, MiniBatch, find_heads
 from minilstm.inputs import as_batches, by_output
 from minilstm.layers import Layer, SequenceInput
+from minilstm.losses import row_weights
 from minilstm.metrics import find_metric
 from minilstm.mini_batch import mini_batch
 from minilstm.network import Network
@@ -35,7 +36,7 @@ class TrainingData(NamedTuple):
     sequences: list[list[Array]]  # for each input B arrays (T_b, *shape)
     targets: list[list[Array]]  # for each output B arrays (T_b,) or (1,), (T_b, R) or (1, R)
     weights: list[list[Array] | None]  # for each output B arrays (T_b,) or (1,)
-    class_weights: list[Array | None]  # for each output (C + 1,), the last for rows without a class
+    class_weights: list[Array | None]  # for each output (C,), or None
 
     def __len__(self) -> int:
         return len(self.sequences[0])
@@ -83,7 +84,7 @@ def prepare(
     known = _known_classes(old, wiring, heads)
     answers = as_answers(wiring, heads, batches[0], y, known, "y", options.target_data_formats)
     _check_metrics(heads, options)
-    by_class = _class_weights(heads, answers, dtype)
+    by_class = _class_weights(heads, answers)
     weights = _weights(wiring, heads, answers, by_class, step_weights, dtype)
     layers_now = list(wiring.graph.layers)
     for n, batch in zip(wiring.inputs, batches, strict=True):
@@ -218,16 +219,16 @@ def _check_metrics(heads: Sequence[Head], options: TrainingOptions) -> None:
             )
 
 
-def _class_weights(heads: Sequence[Head], answers: Answers, dtype: Any) -> list[Array | None]:
-    """The weight of each class, and 0 for rows without one; None where all weigh the same."""
+def _class_weights(heads: Sequence[Head], answers: Answers) -> list[Array | None]:
+    """The weight of each class (C,) for each output; None where all weigh the same."""
     out: list[Array | None] = []
     for head, targets, classes in zip(heads, answers.targets, answers.classes, strict=True):
-        table = None
+        weights = None
         if classes is not None:
             every = np.concatenate(targets)  # (N,)
             counts = np.bincount(every[every >= 0], minlength=len(classes))  # (C,)
-            table = head.loss.weights_of_classes(classes, counts)
-        out.append(None if table is None else np.append(table, 0.0).astype(dtype))
+            weights = head.loss.weights_of_classes(classes, counts)
+        out.append(weights)
     return out
 
 
@@ -245,10 +246,10 @@ def _weights(
     if given is not None:
         parts = [part for _, part in by_output(given, names, "step_weights")]
     out: list[list[Array] | None] = []
-    for part, targets, table in zip(parts, answers.targets, by_class, strict=True):
+    for part, targets, of_classes in zip(parts, answers.targets, by_class, strict=True):
         rows = None if part is None else _step_weights(part, targets, dtype)
-        if table is not None:
-            weighted = [table[t] for t in targets]
+        if of_classes is not None:
+            weighted: list[Any] = [row_weights(t, of_classes, dtype) for t in targets]
             rows = (
                 weighted if rows is None else [a * b for a, b in zip(weighted, rows, strict=True)]
             )

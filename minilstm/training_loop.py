@@ -16,6 +16,7 @@ from minilstm.backend import Backend, reuse_memory
 from minilstm.divergence import diverged
 from minilstm.errors import DataError, DivergedError
 from minilstm.evaluation import measure_outputs, measure_rows
+from minilstm.factors import weighted
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import active_counts
 from minilstm.heads import Head
@@ -84,7 +85,7 @@ class TrainingLoop:
         self.good_net = net
         self.last_norm = 0.0
         slots = parameter_slots(net.wiring)
-        self.l2 = {k: _scaled(options.l2_regularization, p.l2_factor) for k, p in slots}
+        self.l2 = {k: weighted(p.l2_factor, options.l2_regularization) for k, p in slots}
         self.rate_factors = {k: p.learn_rate_factor for k, p in slots}
         self.carried: dict[str, LSTMState] | None = None  # between the pieces of a split batch
         self.want_outputs = any(name != "accuracy" for name in options.metric_names)
@@ -378,9 +379,3 @@ def check_checkpoints(options: TrainingOptions) -> None:
             f"checkpoint_path is {str(path)!r}, but there is no such folder; make it, or leave "
             "checkpoint_path empty."
         )
-
-
-def _scaled(l2: float, factor: float | tuple[float, ...]) -> float | tuple[float, ...]:
-    if isinstance(factor, tuple):
-        return tuple(l2 * f for f in factor)
-    return l2 * factor

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from minilstm.backend import Backend
 from minilstm.functional.convolution import Pads, Sizes, convolution_size, same_padding
 from minilstm.functional.lstm import LSTMState
+from minilstm.layers import initializers
 from minilstm.layers.base import (
     Array,
     Initializer,
@@ -24,46 +25,9 @@ from minilstm.layers.base import (
     Training,
     check_factors,
     check_size,
-    count,
 )
 
-Float = NDArray[np.float64]
-
-
-def glorot(shape: Shape, rng: np.random.Generator) -> Float:
-    """Uniform on (-a, a), a = sqrt(6 / (inputs + outputs)), for filters (*size, Cin, F).
-
-    A place of the filter counts for both: inputs = size Cin, outputs = size F (Glorot and Bengio,
-    2010).
-
-    Examples
-    --------
-    >>> W = glorot((5, 5, 1, 20), np.random.default_rng(0))
-    >>> W.shape, bool(abs(W).max() < np.sqrt(6 / (25 + 500)))
-    ((5, 5, 1, 20), True)
-    """
-    bound = np.sqrt(6 / (count(shape[:-2]) * (shape[-2] + shape[-1])))
-    return rng.uniform(-bound, bound, shape)
-
-
-def he(shape: Shape, rng: np.random.Generator) -> Float:
-    """Normal with variance 2 / (size Cin), for filters (*size, Cin, F) (He et al., 2015).
-
-    Examples
-    --------
-    >>> he((3, 3, 2, 4), np.random.default_rng(0)).shape
-    (3, 3, 2, 4)
-    """
-    return rng.standard_normal(shape) * np.sqrt(2 / count(shape[:-1]))
-
-
-INITIALIZERS: dict[str, Initializer] = {
-    "glorot": glorot,
-    "he": he,
-    "narrow-normal": lambda shape, rng: 0.01 * rng.standard_normal(shape),
-    "zeros": lambda shape, rng: np.zeros(shape),
-    "ones": lambda shape, rng: np.ones(shape),
-}
+FOR_WEIGHTS = ("glorot", "he", "narrow-normal", "zeros", "ones")
 FOR_A_BIAS = ("narrow-normal", "zeros", "ones")  # the others count inputs, which a bias has not
 
 
@@ -95,7 +59,7 @@ class _Convolution(Layer):
             sizes = _sizes(kind, argument, getattr(self, argument), len(self.axes))
             object.__setattr__(self, argument, sizes)
         object.__setattr__(self, "padding", _pads(kind, self.padding, len(self.axes)))
-        for argument, names in (("weights", tuple(INITIALIZERS)), ("bias", FOR_A_BIAS)):
+        for argument, names in (("weights", FOR_WEIGHTS), ("bias", FOR_A_BIAS)):
             value = getattr(self, f"{argument}_initializer")
             if not callable(value) and (not isinstance(value, str) or value not in names):
                 raise ValueError(
@@ -178,13 +142,17 @@ class _Convolution(Layer):
             )
         return (*out, self.num_filters)
 
+    def _initializer(self, argument: str) -> Initializer:
+        option = f"{argument}_initializer"
+        return initializers.find(getattr(self, option), type(self).__name__, option)
+
     def parameters(self, input_shape: Shape) -> tuple[Parameter, ...]:
         """weights (fh, fw[, fd], c, F), bias (F,)."""
         self.output_shape(input_shape)
         shape = (*self._options()[0], input_shape[-1], self.num_filters)
         rates = self.weights_learn_rate_factor, self.bias_learn_rate_factor
         decays = self.weights_l2_factor, self.bias_l2_factor
-        first = _found(self.weights_initializer), _found(self.bias_initializer)
+        first = [self._initializer(name) for name in ("weights", "bias")]
         return (
             Parameter("weights", shape, first[0], rates[0], decays[0]),
             Parameter("bias", (self.num_filters,), first[1], rates[1], decays[1]),
@@ -288,10 +256,6 @@ class Convolution3D(_Convolution):
 
     kind: ClassVar[str] = "convolution_3d"
     axes: ClassVar[tuple[str, ...]] = ("h", "w", "d")
-
-
-def _found(initializer: str | Initializer) -> Initializer:
-    return INITIALIZERS[initializer] if isinstance(initializer, str) else initializer
 
 
 def _listed(numbers: Sequence[int]) -> str:
