@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from minilstm.backend import Backend
 from minilstm.functional.lstm import LSTMState
-from minilstm.layers import SequenceInput, Signal, Training
+from minilstm.layers import Signal, Training
 from minilstm.structure import Port, Wiring
 
 Array = NDArray[Any]
@@ -93,36 +93,26 @@ def run_forward(
             continue  # one row a sequence, but no sequence ends in this part
         before = state.get(name)
         p = parameters[name]
-        if isinstance(layer, SequenceInput):
-            signal = signals[wiring.inputs.index(n)]
-            output, _, cache = layer.forward(backend, p, signal, None)
-            outputs: tuple[Signal, ...] = (output,)
+        taken = _taken(wiring, n, signals, values)
+        outputs: tuple[Signal, ...]
+        layer_state: LSTMState | None = None
+        if kept is not None and n in kept:
+            output, cache = layer.restore(backend, p, taken[0], before, kept[n])
+            outputs = (output,)
+        elif not keep_caches and node.state_size and len(node.shapes) == len(taken) == 1:
+            shown, layer_state, cache = layer.advance(
+                backend, p, taken[0], before, keep=False, need_output=True
+            )
+            assert shown is not None  # it was asked for
+            outputs = (shown,)
         else:
-            taken = [None if port is None else values[port] for port in node.inputs]
-            if kept is not None and n in kept:
-                assert taken[0] is not None  # a layer with state is fed
-                output, cache = layer.restore(backend, p, taken[0], before, kept[n])
-                outputs = (output,)
-            elif not keep_caches and node.state_size and len(node.shapes) == len(taken) == 1:
-                assert taken[0] is not None  # a layer with state is fed
-                shown, layer_state, cache = layer.advance(
-                    backend, p, taken[0], before, keep=False, need_output=True
-                )
-                assert shown is not None and layer_state is not None  # asked for, and it has one
-                outputs, after[name] = (shown,), layer_state
-            else:
-                outputs, layer_state, cache = layer.forward_ports(
-                    backend,
-                    p,
-                    taken,  # type: ignore[arg-type]
-                    before,
-                    _training(part, name, node.steps[0]),
-                )
-                if layer_state is not None:
-                    after[name] = layer_state
-            if layer.keeps_last and part.own is not None:
-                rows = outputs[0].rows[part.own]
-                outputs = (Signal(rows, np.array([len(rows)], np.int64)), *outputs[1:])
+            training = _training(part, name, node.steps[0])
+            outputs, layer_state, cache = layer.forward_ports(backend, p, taken, before, training)
+        if layer_state is not None:
+            after[name] = layer_state
+        if layer.keeps_last and part.own is not None:
+            rows = outputs[0].rows[part.own]
+            outputs = (Signal(rows, np.array([len(rows)], np.int64)), *outputs[1:])
         if keep_caches:
             caches[n] = cache
         for output_number, signal in enumerate(outputs):
@@ -167,18 +157,13 @@ def run_advance(
         node = wiring.nodes[n]
         layer, name = node.layer, node.layer.name
         p = parameters[name]
-        if isinstance(layer, SequenceInput):
-            signal = signals[wiring.inputs.index(n)]
-            values[Port(n, 0)] = layer.forward(backend, p, signal, None)[0]
-            continue
-        taken = [None if port is None else values[port] for port in node.inputs]
+        taken = _taken(wiring, n, signals, values)
         if node.state_size == 0:
             training = _training(part, name, node.steps[0])
-            outputs, _, _ = layer.forward_ports(backend, p, taken, None, training)  # type: ignore[arg-type]
+            outputs, _, _ = layer.forward_ports(backend, p, taken, None, training)
             for number, signal in enumerate(outputs):
                 values[Port(n, number)] = signal
             continue
-        assert taken[0] is not None  # a layer with state is fed
         output, layer_state, layer_kept = layer.advance(
             backend, p, taken[0], state.get(name), keep=keep, need_output=uses.get(n, 0) > 0
         )
@@ -276,6 +261,15 @@ def lengthened(state: LSTMState | None, B: int) -> LSTMState | None:
     for target, source in zip(out, state, strict=True):
         target[: len(source)] = source
     return out
+
+
+def _taken(
+    wiring: Wiring, n: int, signals: Sequence[Signal], values: Mapping[Port, Signal]
+) -> list[Any]:
+    """What enters a node: from outside, or from other nodes; None where a port may stay empty."""
+    if n in wiring.inputs:
+        return [signals[wiring.inputs.index(n)]]
+    return [None if port is None else values[port] for port in wiring.nodes[n].inputs]
 
 
 def _training(part: Part, name: str, steps: bool) -> Training | None:

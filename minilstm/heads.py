@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.backend import Backend
@@ -109,10 +108,9 @@ def _head(wiring: Wiring, output: int, given: Any) -> Head:
     if fused:
         swallowed.append(n)
         n = _feeder(wiring, n)
-        dense = nodes[n]
-        alone = len(wiring.users(n)) == 1 and len(dense.in_shapes[:1]) == 1
-        flat = alone and len(dense.in_shapes[0]) == 1 if dense.in_shapes else False
-        if isinstance(loss, CrossEntropy) and isinstance(dense.layer, FullyConnected) and flat:
+        vectors = [len(shape) for shape in nodes[n].in_shapes] == [1]
+        dense = isinstance(nodes[n].layer, FullyConnected) and vectors
+        if isinstance(loss, CrossEntropy) and dense and len(wiring.users(n)) == 1:
             classifier = n
             swallowed.append(n)
             n = _feeder(wiring, n)
@@ -150,36 +148,34 @@ def run_head(
     want_outputs : also return what the network puts out for the rows
     """
     loss = head.loss
-    if not len(rows):
-        return HeadResult(0.0, 0, {}, None, np.empty((0, head.columns), rows.dtype))
     if head.classifier is not None:
         name = layers[head.classifier].name
         W, b = parameters[name]["weights"], parameters[name]["bias"]
-        if not want_outputs:
-            part = backend.classifier_loss(rows, W, b, targets, divisor, weights)
+        if want_outputs:  # one function less at once, as the scores must exist
+            logits, dense = backend.fully_connected_forward(rows, W, b)  # (N, C)
+            result = run_head(
+                head._replace(classifier=None), layers, parameters, backend, logits, targets,
+                weights, divisor, want_outputs,
+            )  # fmt: skip
+            dx, part = backend.fully_connected_backward(result.dy, dense)
             grads = {f"{name}/weights": part.W, f"{name}/bias": part.b}
-            return HeadResult(part.loss, part.correct, grads, part.dx, None)
-        logits, dense = backend.fully_connected_forward(rows, W, b)  # (N, C)
-        value, cache = loss.fused_forward(backend, logits, targets, divisor, weights)
-        dx, dense_grads = backend.fully_connected_backward(
-            loss.fused_backward(backend, cache), dense
-        )
-        grads = {f"{name}/weights": dense_grads.W, f"{name}/bias": dense_grads.b}
-        outputs = backend.softmax_forward(logits)[0]  # (N, C)
-        return HeadResult(value, _correct(loss, logits, targets), grads, dx, outputs)
+            return result._replace(grads=grads, dy=dx)
+        end = backend.classifier_loss(rows, W, b, targets, divisor, weights)
+        grads = {f"{name}/weights": end.W, f"{name}/bias": end.b}
+        return HeadResult(end.loss, end.correct, grads, end.dx, None)
+    outputs = rows if want_outputs else None
     if head.fused:
         value, cache = loss.fused_forward(backend, rows, targets, divisor, weights)
         dy = loss.fused_backward(backend, cache)
-        outputs = None
         if want_outputs:
             outputs = getattr(backend, f"{loss.fuses_with}_forward")(rows)[0]  # (N, C)
-        return HeadResult(value, _correct(loss, rows, targets), {}, dy, outputs)
-    value, cache = loss.forward(backend, rows, targets, divisor, weights)
-    dy = loss.backward(backend, cache)
-    return HeadResult(value, _correct(loss, rows, targets), {}, dy, rows if want_outputs else None)
+    else:
+        value, cache = loss.forward(backend, rows, targets, divisor, weights)
+        dy = loss.backward(backend, cache)
+    return HeadResult(value, _correct(rows, targets), {}, dy, outputs)
 
 
-def _correct(loss: Loss, rows: Array, targets: Array) -> int:
+def _correct(rows: Array, targets: Array) -> int:
     """Rows whose largest number stands at the true class; 0 where targets are no classes."""
     if targets.ndim != 1:
         return 0

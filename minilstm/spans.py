@@ -222,15 +222,15 @@ class TrainingPass:
             if key not in gradients:  # the loss does not depend on it
                 layer, _, name = key.partition("/")
                 gradients[key] = np.zeros_like(self.parameters[layer][name])
-        total: Any = sum(loss[1:], loss[0])
+        total = np.sum(loss)
         return (
             LossAndGradients(
-                float(np.sum(loss)) if not np.iscomplexobj(loss) else total,
+                total if np.iscomplexobj(total) else float(total),
                 tuple(correct),
                 gradients,
                 final,
                 statistics,
-                tuple(self._joined(h, o, active) for h, o in zip(self.heads, outputs, strict=True))
+                tuple(_joined(h, parts) for h, parts in zip(self.heads, outputs, strict=True))
                 if want_outputs
                 else None,
             ),
@@ -274,11 +274,11 @@ class TrainingPass:
                 out.update({f"{layer.name}/{key}": value for key, value in new.items()})
         return out
 
-    def _joined(self, head: Head, parts: list[Array], active: Array) -> Array:
-        """Rows of an output in packed order, from those of the spans, the last span first."""
-        if head.steps:
-            return np.concatenate(parts[::-1])
-        return np.concatenate(parts)  # the longest sequences end in the last span
+
+def _joined(head: Head, parts: list[Array]) -> Array:
+    """Rows of an output in packed order, from those of the spans, the last span first."""
+    # The longest sequences end in the last span, so rows of sequences are in order already.
+    return np.concatenate(parts[::-1] if head.steps else parts)
 
 
 def _write(final: State, after: Mapping[str, LSTMState]) -> None:

@@ -207,17 +207,6 @@ def normalize_backward(dy: Array, affine: Affine) -> Array:
     return dy if affine.scale is None else dy / affine.scale  # (N, *shape)
 
 
-def channel_mean(sequences: Sequence[Array]) -> NDArray[np.float64]:
-    """Mean of each channel over all steps of all sequences.
-
-    Examples
-    --------
-    >>> channel_mean([np.array([[1.0, 10.0]]), np.array([[3.0, 20.0], [5.0, 30.0]])]).tolist()
-    [3.0, 20.0]
-    """
-    return statistics(sequences, "channel", "zerocenter")["mean"]  # (D,)
-
-
 def _blocks(sequences: Sequence[Array]) -> Iterator[Array]:
     """The steps of all sequences, a few at a time."""
     for sequence in sequences:
