@@ -3,6 +3,8 @@ Each message is one sentence that names the argument, what came, what was wanted
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class DataError(ValueError):
     """The data handed in cannot be used: wrong shape, NaN, unknown label, broken file."""
@@ -13,7 +15,16 @@ class ModelFileError(ValueError):
 
 
 class GradientError(AssertionError):
-    """A gradient written by hand disagrees with the reference derivative."""
+    """A gradient written by hand disagrees with the reference derivative.
+
+    Attributes
+    ----------
+    report : minilstm.gradcheck.GradientReport, or None where no comparison was possible
+    """
+
+    def __init__(self, message: str, report: Any = None) -> None:
+        super().__init__(message)
+        self.report = report
 
 
 class DivergedError(ArithmeticError):

@@ -1,128 +1,81 @@
 """The gradient checker: proves a backward pass against derivatives it cannot have got wrong.
-The oracle is the complex step, exact to rounding, so no tolerance has to be forgiving.
+It takes any two functions on arrays, or a network with sequences and answers.
 
-For an analytic f and a tiny h, f(p + ih) = f(p) + ih f'(p) - h^2 f''(p)/2 ..., so
-Im f(p + ih) / h is the derivative with no subtraction, hence no cancellation, whatever h
-(Squire and Trapp, 1998). h = 1e-30 leaves nothing of the second-order term.
+The reference is the complex step, exact to rounding (see `minilstm.checking.derivatives`), so no
+tolerance has to be forgiving; a function that takes no complex numbers is checked with
+differences, whose error is estimated. What passes is derived from the dtype, the sizes and that
+estimate, and printed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.checking.check import METHODS, Settings, check
+from minilstm.checking.derivatives import complex_step as complex_step
+from minilstm.checking.kinks import Kink as Kink
+from minilstm.checking.plain import problem_of
+from minilstm.checking.problem import Problem
+from minilstm.checking.report import GradientReport as GradientReport
+from minilstm.checking.report import ParameterError as ParameterError
 from minilstm.errors import GradientError
 
 Array = NDArray[Any]
 
-STEP = 1e-30
-# Whole networks through a few hundred steps, in float64: the rounding of two different orders of
-# summation stays well below this, and no real mistake does.
-TOLERANCE = 1e-10
-
-
-class ParameterError(NamedTuple):
-    """The worst disagreement found in one array."""
-
-    name: str
-    relative_error: float  # |difference| over the largest true derivative of the array
-    where: tuple[int, ...]  # index; () for the check along a random direction
-    by_hand: float  # derivative from backward
-    reference: float  # derivative from the complex step
-    checked: int  # entries compared one by one
-
-
-@dataclass(frozen=True)
-class GradientReport:
-    """Errors of a gradient check, array by array.
-
-    Attributes
-    ----------
-    errors : list of ParameterError
-    tolerance : largest relative error that passes
-    backend : whose backward pass was checked
-    """
-
-    errors: list[ParameterError]
-    tolerance: float
-    backend: str
-
-    @property
-    def max_error(self) -> float:
-        """The largest relative error of all; NaN counts as infinite."""
-        return max(_or_infinite(e.relative_error) for e in self.errors)
-
-    @property
-    def passed(self) -> bool:
-        """Whether every array is within the tolerance; NaN never is."""
-        return all(e.relative_error <= self.tolerance for e in self.errors)
-
-    def __str__(self) -> str:
-        width = max(len(e.name) for e in self.errors)
-        lines = [f"{'array':<{width}}  {'checked':>7}  {'relative error':>14}"]
-        lines += [
-            f"{e.name:<{width}}  {e.checked:>7}  {e.relative_error:>14.1e}"
-            + ("" if e.relative_error <= self.tolerance else "  WRONG")
-            for e in self.errors
-        ]
-        lines.append(
-            f"backward on {self.backend} against the complex step: largest relative error "
-            f"{self.max_error:.1e}, allowed {self.tolerance:.0e}"
-        )
-        return "\n".join(lines)
-
-
-def complex_step(f: Callable[[Array], Any], p: Array) -> NDArray[np.float64]:
-    """Derivative of a scalar function with respect to every entry of an array.
-
-    Parameters
-    ----------
-    f : takes an array of the shape of p, complex128, and returns a scalar; analytic in p
-    p : float64, any shape
-
-    Returns
-    -------
-    float64 array of the shape of p
-
-    Examples
-    --------
-    >>> complex_step(lambda p: (p**3).sum(), np.array([1.0, 2.0])).tolist()
-    [3.0, 12.0]
-    """
-    out = np.empty(p.shape)
-    for index in np.ndindex(p.shape):
-        out[index] = _entry(f, p, index)
-    return out
-
 
 def gradcheck(
-    net: Any,
-    x: Any,
-    y: Any,
+    f: Any = None,
+    backward: Any = None,
+    inputs: Any = None,
     *,
-    tolerance: float = TOLERANCE,
+    method: str = "auto",
+    cached: bool = False,
+    upstream: str | None = "random",
+    axes: Mapping[str, tuple[Any, ...]] | None = None,
+    tolerance: float | None = None,
     max_entries: int = 40,
+    directions: int = 3,
     seed: int = 0,
+    raises: bool = True,
+    net: Any = None,
+    x: Any = None,
+    y: Any = None,
 ) -> GradientReport:
-    """Check every gradient of a network, as the backend in force computes it in float64.
+    """Check every gradient of a pair of functions, or of a network.
 
-    Each learnable and the input are compared entry by entry where they are small, at
-    `max_entries` random entries where they are large, and always along one random direction,
-    which every entry takes part in.
+    Each array is compared entry by entry where it is small; where it is large, at `max_entries`
+    random entries and along one random direction, which every entry takes part in.
 
     Parameters
     ----------
-    net : minilstm Network
-    x : (T, D), a list of (T_b, D), or (B, T, D); a few dozen steps are enough
-    y : labels among ``net.classes``; or class numbers 0 to C - 1 if the network has no classes
-    tolerance : largest error allowed, relative to the largest derivative of the array (or to a
-        thousandth of the largest of all arrays, if that is more)
+    f : the forward pass: takes the inputs, returns an array, a number, or a tuple of them. Or a
+        `minilstm.Network`: then the next two arguments are its sequences and its answers, as for
+        `minilstm.train`, and the backend in force computes the gradients, in float64
+    backward : takes the upstream gradient, of the structure of what f returns, and the inputs;
+        returns the gradients of the floating-point inputs in order, or a dict by name. Upstream
+        gradients are random numbers
+    inputs : dict of arrays by name, passed by keyword; or a list of arrays, passed in order.
+        Floating-point arrays are differentiated, everything else is handed on
+    method : "complex", the complex step; "difference", central differences with extrapolation and
+        an error estimate, for functions that take no complex numbers; "auto", the first of the
+        two that works; "directional", for large arrays: all of them at once along random
+        directions, at most 6 forward passes and 1 backward as long as nothing is wrong
+    cached : True where f returns (output, cache) and backward takes (upstream gradient, cache)
+    upstream : None where f is a loss and backward takes the inputs, or the cache, alone
+    axes : what the axes of an input are, for the report: a tuple for each name with a word for
+        each axis ("time", "batch", "feature", "unit" ...); "gates" or a tuple of labels such as
+        ("i", "f", "o", "g") for an axis of equal blocks
+    tolerance : largest relative error allowed; None derives it from the dtype, the sizes and the
+        error estimate of the reference
     max_entries : entries of one array to compare one by one
-    seed : of the choice of entries and directions
+    directions : of the directional check; with differences, a third as many
+    seed : of upstream gradients, entries and directions
+    raises : False returns the report of a wrong gradient
+    net, x, y : names of the first three arguments where f is a network
 
     Returns
     -------
@@ -131,95 +84,76 @@ def gradcheck(
     Raises
     ------
     GradientError
-        A gradient is wrong; the message names the array, the index and both values.
+        A gradient is wrong: the message names the array, the place, both values and the likely
+        cause; the attribute ``report`` holds the whole report.
+    ValueError, TypeError
+        The arguments do not fit together.
+
+    Notes
+    -----
+    Errors are relative to the largest derivative of an array, or to a thousandth of what the
+    array with the largest effect on the loss would give it, if that is more.
 
     Examples
     --------
+    >>> def f(x, W):
+    ...     return np.tanh(x @ W)
+    >>> def backward(dy, x, W):
+    ...     dz = dy * (1 - f(x, W) ** 2)
+    ...     return dz @ W.T, x.T @ dz
+    >>> rng = np.random.default_rng(0)
+    >>> inputs = {"x": rng.normal(size=(5, 3)), "W": rng.normal(size=(3, 2))}
+    >>> gradcheck(f, backward, inputs).max_error < 1e-14
+    True
+
+    A network:
+
     >>> import minilstm as ml
     >>> layers = [ml.SequenceInput(3), ml.LSTM(4), ml.FullyConnected(2), ml.Softmax()]
-    >>> rng = np.random.default_rng(0)
     >>> net = ml.Network(layers, rng=rng)
     >>> report = gradcheck(net, rng.normal(size=(5, 3)), np.array([0, 1, 1, 0, 1]))
     >>> report.max_error < 1e-12
     True
     """
-    rng = np.random.default_rng(seed)
-    problem = net.gradient_problem(x, y)
-    grads = problem.gradients()
-    errors = []
-    # An array whose true gradient is zero (a bias before batch normalisation) has only rounding
-    # errors in it, so no array is measured against less than a thousandth of the largest gradient.
-    floor = 1e-3 * max(float(np.abs(grads[name]).max()) for name in problem.arrays)
-    for name, value in problem.arrays.items():
-
-        def loss(p: Array, name: str = name) -> Any:
-            return problem.loss({name: p})
-
-        indices = list(_indices(value.shape, max_entries, rng))
-        exact = [_entry(loss, value, index) for index in indices]
-        hand = [float(grads[name][index]) for index in indices]
-        direction = rng.standard_normal(value.shape)
-        along = np.imag(loss(value + 1j * STEP * direction)) / STEP
-        hand_along = float((grads[name] * direction).sum())
-        errors.append(
-            _worst(name, indices, hand, exact, hand_along, float(along), tolerance, floor)
+    subject, second, third = (
+        a if a is not None else b for a, b in ((f, net), (backward, x), (inputs, y))
+    )
+    if method not in METHODS:
+        raise ValueError(f"method is {method!r}; choose one of {', '.join(map(repr, METHODS))}.")
+    for name, number in (("max_entries", max_entries), ("directions", directions)):
+        if number < 1:
+            raise ValueError(f"{name} is {number}; it has to be at least 1.")
+    if tolerance is not None and not tolerance > 0:
+        raise ValueError(f"tolerance is {tolerance}; it has to be above 0, or None.")
+    if hasattr(subject, "gradient_problem"):
+        problem = _of_network(subject, second, third)
+    else:
+        rng = np.random.default_rng([seed, 0])
+        problem, _, _ = problem_of(
+            subject, second, third, cached=cached, upstream=upstream, axes=axes, rng=rng
         )
-    report = GradientReport(errors, tolerance, problem.backend)
-    if not report.passed:
-        raise GradientError(_message(report))
+    report = check(problem, Settings(method, tolerance, max_entries, directions, seed))
+    if raises and not report.passed:
+        raise GradientError(report.message(), report)
     return report
 
 
-def _entry(f: Callable[[Array], Any], p: Array, index: tuple[int, ...]) -> float:
-    shifted = p.astype(np.complex128)
-    shifted[index] += 1j * STEP
-    return float(np.imag(f(shifted)) / STEP)
-
-
-def _indices(
-    shape: tuple[int, ...], most: int, rng: np.random.Generator
-) -> Iterator[tuple[int, ...]]:
-    size = int(np.prod(shape))
-    flat = np.arange(size) if size <= most else np.sort(rng.choice(size, most, replace=False))
-    for n in flat:
-        yield tuple(int(i) for i in np.unravel_index(n, shape))
-
-
-def _worst(
-    name: str,
-    indices: list[tuple[int, ...]],
-    hand: list[float],
-    exact: list[float],
-    hand_along: float,
-    exact_along: float,
-    tolerance: float,
-    floor: float,
-) -> ParameterError:
-    """The worst entry; the random direction only where it finds what no compared entry shows."""
-    largest = max(*map(abs, exact), floor) or 1.0
-    errors = [abs(a - b) / largest for a, b in zip(hand, exact, strict=True)]
-    n = int(np.argmax([_or_infinite(e) for e in errors]))
-    entry = ParameterError(name, errors[n], indices[n], hand[n], exact[n], len(indices))
-    along = abs(hand_along - exact_along) / max(abs(exact_along), largest)
-    whole = ParameterError(name, along, (), hand_along, exact_along, len(indices))
-    if not entry.relative_error <= tolerance:
-        return entry
-    worse = _or_infinite(whole.relative_error) > entry.relative_error
-    return whole if worse else entry
-
-
-def _or_infinite(error: float) -> float:
-    """An error that is NaN must lose every comparison."""
-    return np.inf if error != error else error
-
-
-def _message(report: GradientReport) -> str:
-    wrong = [e for e in report.errors if not e.relative_error <= report.tolerance]
-    first = wrong[0]
-    where = f"at index {first.where}" if first.where else "along a random direction"
-    names = ", ".join(e.name for e in wrong)
-    return (
-        f"the gradient of {first.name} is wrong {where}: backward gives {first.by_hand:.12g}, the "
-        f"complex step {first.reference:.12g} (relative error {first.relative_error:.1e}, allowed "
-        f"{report.tolerance:.0e}); wrong arrays: {names}."
+def _of_network(net: Any, x: Any, y: Any) -> Problem:
+    found = net.gradient_problem(x, y)
+    base = float(np.real(found.loss({})))
+    problem = Problem(
+        found.arrays,
+        found.loss,
+        found.gradients,
+        found.backend,
+        magnitude=abs(base),  # a sum of losses, none of which is negative
+        base=base,
+        terms=found.terms,
+        analytic=found.analytic,
+        axes=found.axes,
+        rows=found.rows,
+        counts=found.counts,
+        replay=found.replay,
     )
+    problem.forward_passes = 1
+    return problem

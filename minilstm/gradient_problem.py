@@ -4,6 +4,7 @@ The loss runs on the NumPy reference, real or complex; the gradients on the back
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,14 +13,35 @@ from numpy.typing import NDArray
 from minilstm.answers import as_answers
 from minilstm.backend import Backend, load_backend
 from minilstm.functional.lstm import LSTMState
+from minilstm.functional.ragged import IntArray, pack
 from minilstm.heads import MiniBatch, find_heads
 from minilstm.inputs import as_batches
 from minilstm.layers import Signal
+from minilstm.losses.functions import FunctionLoss
 from minilstm.memory import plan_memory
 from minilstm.mini_batch import mini_batch
 from minilstm.spans import TrainingPass, find_route
 
 Array = NDArray[Any]
+Axes = dict[str, tuple[Any, ...]]
+
+GATES = ("i", "f", "g", "o")
+BOTH_WAYS = tuple(f"{way} {gate}" for way in ("forward", "backward") for gate in GATES)
+# What the axes of learnable arrays are called, by the kind of their layer.
+AXES: dict[str, Axes] = {
+    "lstm": {
+        "input_weights": (GATES, "feature"),
+        "recurrent_weights": (GATES, "unit"),
+        "bias": (GATES,),
+    },
+    "bilstm": {
+        "input_weights": (BOTH_WAYS, "feature"),
+        "recurrent_weights": (BOTH_WAYS, "unit"),
+        "bias": (BOTH_WAYS,),
+    },
+    "fully_connected": {"weights": ("output", "feature"), "bias": ("output",)},
+    "batch_normalization": {"scale": ("channel",), "offset": ("channel",)},
+}
 
 
 class GradientProblem(NamedTuple):
@@ -27,8 +49,14 @@ class GradientProblem(NamedTuple):
 
     arrays: dict[str, Array]  # float64: learnables, "input" (N, D), "LAYER/initial_hidden" ...
     loss: Callable[[Mapping[str, Array]], Any]  # some arrays replaced, real or complex
-    gradients: Callable[[], dict[str, Array]]
+    gradients: Callable[..., dict[str, Array]]  # the same may be replaced, by default none
     backend: str
+    replay: Callable[[str, Callable[..., Any]], dict[str, Array]]  # with a function replaced
+    axes: Axes  # names of the axes of each array
+    rows: Array  # (N, 2) sequence and time step of each row of an input
+    counts: dict[str, int]  # sizes by which a loss or a gradient may be divided
+    terms: int  # numbers that take part in the pass
+    analytic: bool  # whether the loss takes complex numbers
 
 
 def from_data(net: Any, x: Any, y: Any, backend: Backend) -> GradientProblem:
@@ -56,10 +84,13 @@ def from_data(net: Any, x: Any, y: Any, backend: Backend) -> GradientProblem:
     ]
     answers = as_answers(net.wiring, heads, batches[0], y, classes)
     batch = mini_batch(heads, [b.sequences for b in batches], answers.targets, [None] * len(heads))
-    return build(net.replace(dtype=np.float64), batch, backend)
+    order = pack(batches[0].sequences).order  # (B,)
+    return build(net.replace(dtype=np.float64), batch, backend, order)
 
 
-def build(net: Any, batch: MiniBatch, backend: Backend, key: int = 1) -> GradientProblem:
+def build(
+    net: Any, batch: MiniBatch, backend: Backend, order: IntArray, key: int = 1
+) -> GradientProblem:
     """The problem of one mini-batch, starting from a random non-zero state.
 
     Parameters
@@ -67,6 +98,7 @@ def build(net: Any, batch: MiniBatch, backend: Backend, key: int = 1) -> Gradien
     net : Network in float64
     batch : packed
     backend : runs the backward pass
+    order : (B,) number of each sequence of the batch, as the user counts them
     key : random bits of the step, which fix what dropout drops
     """
     rng = np.random.default_rng(0)
@@ -99,11 +131,50 @@ def build(net: Any, batch: MiniBatch, backend: Backend, key: int = 1) -> Gradien
     def loss(replaced: Mapping[str, Array]) -> Any:
         return run({**arrays, **replaced}, load_backend("numpy"), True)[0].loss
 
-    def gradients() -> dict[str, Array]:
-        found, more = run(arrays, backend, False)
+    def gradients(
+        replaced: Mapping[str, Array] | None = None, where: Backend = backend
+    ) -> dict[str, Array]:
+        found, more = run({**arrays, **(replaced or {})}, where, False)
         grads = dict(found.gradients)
         for name, state in more.state.items():
             grads[f"{name}/initial_hidden"], grads[f"{name}/initial_cell"] = state
         return {**grads, **dict(zip(names, more.inputs, strict=True))}
 
-    return GradientProblem(arrays, loss, gradients, backend.name)
+    def replay(function: str, wrong: Callable[..., Any]) -> dict[str, Array]:
+        changed: Any = {function: wrong}
+        return gradients(where=replace(load_backend("numpy"), **changed))
+
+    steps = np.concatenate([np.full(n, t) for t, n in enumerate(active)])  # (N,)
+    sequences = np.concatenate([order[:n] for n in active])  # (N,)
+    heads_divide = {f"the divisor of the loss ({d:g})": int(d) for d in batch.divisors}
+    counts = {"the batch": int(active[0]), "the time steps": len(active), "the rows": len(steps)}
+    return GradientProblem(
+        arrays,
+        loss,
+        gradients,
+        backend.name,
+        replay,
+        {**_axes(net), **{n: ("row", *_features(a)) for n, a in inputs.items()}},
+        np.stack([sequences, steps], axis=1),
+        {**counts, **heads_divide},
+        sum(a.size for a in arrays.values()),
+        not any(isinstance(head.loss, FunctionLoss) for head in heads),
+    )
+
+
+def _axes(net: Any) -> Axes:
+    """Names of the axes of learnables and initial states."""
+    found: Axes = {}
+    for layer in net.layers:
+        for name, axes in AXES.get(layer.kind, {}).items():
+            found[f"{layer.name}/{name}"] = axes
+    for name in net.initial_state():
+        for part in LSTMState._fields:
+            found[f"{name}/initial_{part}"] = ("sequence", "unit")
+    return found
+
+
+def _features(rows: Array) -> tuple[str, ...]:
+    """Names of the axes of one row: of a vector, an image or a volume."""
+    spatial = ("height", "width", "depth")[: rows.ndim - 2]
+    return ("feature",) if rows.ndim == 2 else (*spatial, "channel")

@@ -53,6 +53,7 @@ MAY_IMPORT = {
     },
 }  # fmt: skip
 SHARED_ROOMS = {
+    "gradcheck": {"checking"},
     "graph": {"analysis", "connections", "drawing", "naming", "structure"},
     "network": {
         "answers", "evaluation", "execution", "gradient_problem", "heads", "inputs", "memory",

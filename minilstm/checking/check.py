@@ -1,0 +1,154 @@
+"""One gradient check from beginning to end: the oracle, the comparison, kinks, causes, the report.
+Entry by entry or along random directions; both end in the same report."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minilstm.checking.claims import Claims, claims_of
+from minilstm.checking.comparison import Comparison, compare
+from minilstm.checking.derivatives import Derivative
+from minilstm.checking.directional import directions_of, slope_by_hand, two_slopes
+from minilstm.checking.explanation import explained
+from minilstm.checking.kinks import Kink, find_kink
+from minilstm.checking.oracle import Oracle, try_complex
+from minilstm.checking.problem import Problem
+from minilstm.checking.report import GradientReport, ParameterError, or_infinite
+from minilstm.checking.tolerances import Noise, base_tolerance
+
+Array = NDArray[Any]
+
+METHODS = ("auto", "complex", "difference", "directional")
+
+
+class Settings(NamedTuple):
+    """How to check; see `minilstm.gradcheck.gradcheck`."""
+
+    method: str
+    tolerance: float | None
+    max_entries: int
+    directions: int
+    seed: int
+
+
+def check(problem: Problem, settings: Settings) -> GradientReport:
+    """Check every gradient of a problem.
+
+    Parameters
+    ----------
+    problem : arrays, loss and gradients
+    settings : how
+
+    Returns
+    -------
+    GradientReport, right or wrong
+    """
+    # Another stream than that of the upstream gradients.
+    rng = np.random.default_rng([settings.seed, 1])
+    base = problem.value({}).real if problem.base is None else problem.base
+    if settings.method == "directional":
+        return _by_direction(problem, settings, base, rng)
+    claims = claims_of(problem, base, twice=True)
+    method, notes = settings.method, list[str]()
+    if method == "auto":
+        method = "complex"
+        if not problem.analytic:
+            everywhere = directions_of(problem, claims.grads, 1, rng, bounded=True)[0]
+            why_not = try_complex(problem, everywhere, base).why_not
+            if why_not:
+                method, notes = "difference", [why_not]
+    return _by_entry(problem, settings, base, claims, method, method, rng, notes)
+
+
+def _by_entry(
+    problem: Problem,
+    settings: Settings,
+    base: float,
+    claims: Claims,
+    method: str,
+    title: str,
+    rng: np.random.Generator,
+    notes: list[str],
+) -> GradientReport:
+    """Every array by itself: small ones whole, large ones at random entries and one direction."""
+    oracle = Oracle(problem, method)
+    noise = Noise(problem, rng)
+    found: dict[str, Comparison] = {
+        name: compare(
+            oracle,
+            name,
+            claims.grads,
+            noise,
+            base,
+            tolerance=settings.tolerance or base_tolerance(problem),
+            fixed=settings.tolerance is not None,
+            max_entries=settings.max_entries,
+            rng=rng,
+        )
+        for name, hand in claims.grads.items()
+        if hand is not None
+    }
+    kinks = [find_kink(problem, name, base, rng) for name in found]
+    errors = explained(oracle, claims, found)
+    return _report(problem, errors, title, settings, kinks, notes + claims.notes)
+
+
+def _by_direction(
+    problem: Problem, settings: Settings, base: float, rng: np.random.Generator
+) -> GradientReport:
+    """All arrays at once; where that fails, entry by entry to find out which and where."""
+    claims = claims_of(problem, base, twice=False)
+    gentle = directions_of(problem, claims.grads, 1, rng, bounded=True)[0]
+    trial = try_complex(problem, gentle, base)
+    method = "difference" if trial.why_not else "complex"
+    title, notes = f"directional, {method}", [trial.why_not] if trial.why_not else []
+    oracle = Oracle(problem, method)
+    kinks: list[Kink | None] = []
+    if trial.turns(base):
+        kinks = [find_kink(problem, name, base, rng) for name in gentle]
+    if method == "complex":
+        drawn = directions_of(problem, claims.grads, settings.directions - 1, rng, bounded=False)
+        slopes = [(gentle, Derivative(trial.slope, 0.0))]
+        slopes += [(d, oracle.along(d)) for d in drawn]
+    else:
+        count = settings.directions // 3 - 1
+        drawn = directions_of(problem, claims.grads, count, rng, bounded=True)
+        slopes = [(gentle, two_slopes(problem, gentle, trial))]
+        slopes += [(d, two_slopes(problem, d)) for d in drawn]
+    tolerance = settings.tolerance or base_tolerance(problem)
+    worst, hand, reference, allowed = 0.0, 0.0, 0.0, tolerance
+    for direction, slope in slopes:
+        by_hand, size = slope_by_hand(claims.grads, direction)
+        size = max(size, abs(slope.value)) or 1.0
+        relative = or_infinite(abs(by_hand - slope.value) / size)
+        room = tolerance if settings.tolerance else max(tolerance, 2 * slope.error / size)
+        if relative / room >= worst / allowed:
+            worst, hand, reference, allowed = relative, by_hand, slope.value, room
+    if not worst <= allowed or claims.faults:
+        return _by_entry(problem, settings, base, claims, method, title, rng, notes)
+    errors = [ParameterError(name, worst, (), hand, reference, 0, allowed) for name in gentle]
+    return _report(problem, errors, title, settings, kinks, notes + claims.notes)
+
+
+def _report(
+    problem: Problem,
+    errors: list[ParameterError],
+    method: str,
+    settings: Settings,
+    kinks: list[Kink | None],
+    notes: list[str],
+) -> GradientReport:
+    written = [f"f or backward writes into its argument {name}" for name in problem.spoiled]
+    return GradientReport(
+        errors,
+        problem.backward,
+        method,
+        settings.seed,
+        problem.forward_passes,
+        problem.backward_passes,
+        tuple(k for k in kinks if k is not None),
+        (*problem.notes, *notes, *sorted(written)),
+    )

@@ -1,0 +1,104 @@
+"""What backward claims, looked at before any derivative is taken.
+Shapes that do not fit, gradients that are missing, and calls that do not repeat are found here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minilstm.checking.problem import Problem
+from minilstm.errors import GradientError
+
+Array = NDArray[Any]
+
+REPEATS_TO = 1e-9  # a second call may differ by the order of its sums, not by more
+
+
+@dataclass
+class Claims:
+    """Gradients by backward, in the shapes of their arrays, and what is wrong with them at once.
+
+    Attributes
+    ----------
+    grads : by array name; None where backward gives none; NaN where its shape does not fit
+    faults : sentences by array name: why the gradient is wrong whatever its numbers are
+    unsteady : relative change of a gradient from one call to the next, where there is one
+    notes : sentences for the report
+    """
+
+    grads: dict[str, Array | None]
+    faults: dict[str, str] = field(default_factory=dict)
+    unsteady: dict[str, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def claims_of(problem: Problem, base: float, twice: bool) -> Claims:
+    """Run backward, and all once more if `twice`.
+
+    Parameters
+    ----------
+    problem : arrays, loss and gradients
+    base : the loss at the arrays
+    twice : False saves a forward and a backward pass
+
+    Raises
+    ------
+    GradientError
+        f gives another value when called again, so it has no derivative that could be compared.
+    """
+    claims = Claims(problem.claimed())
+    for name, gradient in claims.grads.items():
+        if gradient is None:
+            claims.notes.append(f"backward gives no gradient for {name}, so it was not checked")
+        elif gradient.shape != problem.arrays[name].shape:
+            _fit(claims, name, gradient, problem.arrays[name])
+    if all(gradient is None for gradient in claims.grads.values()):
+        raise GradientError("backward gives no gradient at all; return one for each input.")
+    if twice:
+        again = problem.value({}).real
+        if not again == base:
+            raise GradientError(
+                f"f gives {base:.17g} and then {again:.17g} for the same inputs, so it has no "
+                "derivative to compare; seed what is random in it and keep no state between calls."
+            )
+        _compare_calls(claims, problem.claimed())
+    return claims
+
+
+def _fit(claims: Claims, name: str, gradient: Array, value: Array) -> None:
+    """Bring a gradient of another shape to its array's, or say what it looks like."""
+    if np.squeeze(gradient).shape == np.squeeze(value).shape:
+        claims.grads[name] = gradient.reshape(value.shape)
+        claims.notes.append(
+            f"the gradient of {name} has shape {gradient.shape}, the array {value.shape}; "
+            "axes of length 1 were passed over"
+        )
+        return
+    claims.grads[name] = np.full(value.shape, np.nan)
+    looks = ""
+    if gradient.shape == value.shape[::-1]:
+        looks = ": it is transposed"
+    elif gradient.ndim > value.ndim and gradient.shape[gradient.ndim - value.ndim :] == value.shape:
+        looks = ": it was not summed over the rows to which the array was broadcast"
+    elif gradient.size == value.size:
+        looks = ": the same count of numbers, so perhaps it is transposed or flattened"
+    claims.faults[name] = (
+        f"the gradient has shape {gradient.shape} where the array has {value.shape}{looks}"
+    )
+
+
+def _compare_calls(claims: Claims, again: dict[str, Array | None]) -> None:
+    for name, first in claims.grads.items():
+        second = again[name]
+        if first is None or second is None or name in claims.faults:
+            continue
+        second = second.reshape(first.shape)
+        with np.errstate(invalid="ignore"):
+            change = np.abs(second - first)
+        largest = float(np.nanmax(np.abs(first), initial=0.0)) or 1.0
+        relative = float(np.nanmax(change, initial=0.0)) / largest
+        if relative > REPEATS_TO * max(1.0, np.finfo(first.dtype).eps / 1e-16):
+            claims.unsteady[name] = relative

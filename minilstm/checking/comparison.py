@@ -1,0 +1,191 @@
+"""The comparison: every array entry by entry where it is small, at random entries and along a
+random direction where it is large. What fails is measured again with the noise of the problem."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minilstm.checking.derivatives import Derivative
+from minilstm.checking.kinks import slopes
+from minilstm.checking.oracle import Oracle, one_hot
+from minilstm.checking.problem import Problem
+from minilstm.checking.report import ParameterError, or_infinite
+from minilstm.checking.tolerances import PROVES_NOTHING, Noise
+
+Array = NDArray[Any]
+Gradients = Mapping[str, Array | None]
+
+
+@dataclass
+class Comparison:
+    """One array: what was compared, and the known part of its true gradient.
+
+    Attributes
+    ----------
+    error : the worst disagreement
+    exact : true gradient, NaN where it was not computed
+    scale : what errors of single entries are measured against
+    direction : along which it is worst
+    allowed : absolute difference of two slopes along it that passes
+    """
+
+    error: ParameterError
+    exact: Array
+    scale: float
+    direction: Array
+    allowed: float
+
+
+def compare(
+    oracle: Oracle,
+    name: str,
+    grads: Gradients,
+    noise: Noise,
+    base: float,
+    *,
+    tolerance: float,
+    fixed: bool,
+    max_entries: int,
+    rng: np.random.Generator,
+) -> Comparison:
+    """Compare one array's gradient with the reference.
+
+    Parameters
+    ----------
+    oracle : of the problem
+    name : of the array
+    grads : what backward claims, of all arrays; that of this one is not None
+    noise : of the problem, measured if the tolerance is exceeded
+    base : the loss
+    tolerance : relative error that passes
+    fixed : True where the tolerance was given and is not to be widened by noise
+    max_entries : entries to compare one by one
+    rng : of entries and direction
+    """
+    hand = grads[name]
+    assert hand is not None
+    exact = np.full(hand.shape, np.nan)
+    if hand.size == 0:
+        nothing = ParameterError(name, 0.0, (), 0.0, 0.0, 0, tolerance)
+        return Comparison(nothing, exact, 1.0, exact, 0.0)
+    indices = list(_indices(hand.shape, max_entries, rng))
+    found = [oracle.entry(name, index) for index in indices]
+    for index, derivative in zip(indices, found, strict=True):
+        exact[index] = derivative.value
+    scale = _scale(oracle.problem, name, grads, found)
+    trials = [
+        _Trial(one_hot(hand.shape, i), i, float(hand[i]), d, scale)
+        for i, d in zip(indices, found, strict=True)
+    ]
+    if len(indices) < hand.size:
+        direction = rng.standard_normal(hand.shape)
+        # As many entries, each as far off as one may be, add up like a random walk.
+        length = scale * float(np.sqrt(hand.size))
+        slope = oracle.along({name: direction})
+        trials.append(_Trial(direction, (), float((hand * direction).sum()), slope, length))
+    notes = []
+    while True:
+        # An entry says more than a direction, so it is named where both are wrong.
+        entries = [t for t in trials if t.index and not t.beyond(tolerance) <= 1]
+        worst = max(entries or trials, key=lambda t: t.beyond(tolerance))
+        allowed = max(tolerance, 0.0 if fixed else worst.estimate)
+        if worst.relative <= allowed:
+            break
+        if not fixed and np.isfinite(worst.relative):
+            allowed = max(allowed, _measured(oracle, name, grads, noise, worst))
+        if worst.relative <= allowed or len(trials) == 1:
+            break
+        around = slopes(oracle.problem, {name: worst.direction}, base)
+        if not around.between(worst.hand):
+            break
+        notes.append(
+            f"no derivative at {list(worst.index) or 'some entry'} (slopes {around.left:.4g} and "
+            f"{around.right:.4g}); backward's {worst.hand:.4g} lies between them and passes"
+        )
+        trials.remove(worst)
+    if allowed > PROVES_NOTHING and not fixed:
+        notes.append(f"rounding or curvature leaves {allowed:.0e} open, which proves little")
+    error = ParameterError(
+        name,
+        worst.relative,
+        worst.index,
+        worst.hand,
+        worst.reference.value,
+        len(indices),
+        allowed,
+        note="; ".join(notes),
+    )
+    return Comparison(error, exact, scale, worst.direction, allowed * worst.scale)
+
+
+class _Trial:
+    """One direction, often a single entry: what backward and the reference say of it."""
+
+    def __init__(
+        self,
+        direction: Array,
+        index: tuple[int, ...],
+        hand: float,
+        reference: Derivative,
+        scale: float,
+    ) -> None:
+        self.direction, self.index = direction, index
+        self.hand, self.reference, self.scale = hand, reference, scale
+        off = abs(hand - reference.value)
+        self.relative = or_infinite(off / scale) if off else 0.0
+        # A difference cannot prove more than its own error estimate; one that failed gives none.
+        self.estimate = 2 * reference.error / scale if np.isfinite(reference.error) else 0.0
+
+    def beyond(self, tolerance: float) -> float:
+        """The error in units of what is allowed."""
+        return self.relative / max(tolerance, self.estimate)
+
+
+def _scale(problem: Problem, name: str, grads: Gradients, found: list[Derivative]) -> float:
+    """What errors of an array are measured against: its largest derivative.
+
+    An array whose true gradient is zero (a bias before batch normalisation) has only rounding
+    errors in it, so no array is measured against less than a thousandth of what the array with
+    the largest effect on the loss would give it.
+    """
+    hand = grads[name]
+    assert hand is not None
+    largest = max((abs(d.value) for d in found), default=0.0)
+    if len(found) < hand.size:  # the entries that were not drawn may be the large ones
+        largest = max(largest, _largest(hand))
+    effects = [_largest(g) * problem.size(k) for k, g in grads.items() if g is not None]
+    return max(largest, 1e-3 * max(effects) / problem.size(name)) or 1.0
+
+
+def _largest(gradient: Array) -> float:
+    return float(np.abs(gradient[np.isfinite(gradient)]).max(initial=0.0))
+
+
+def _measured(oracle: Oracle, name: str, grads: Gradients, noise: Noise, worst: _Trial) -> float:
+    """The tolerance that the noise of the problem leaves, relative."""
+    hand = grads[name]
+    assert hand is not None
+    size = noise.of(
+        name,
+        hand,
+        lambda moved: oracle.at(moved, {name: worst.direction}),
+        worst.reference.value,
+    )
+    if not worst.index:
+        size *= float(np.sqrt(hand.size))
+    limit = noise.limit(name, grads)
+    return min(size, limit * (1 if worst.index else float(np.sqrt(hand.size)))) / worst.scale
+
+
+def _indices(
+    shape: tuple[int, ...], most: int, rng: np.random.Generator
+) -> Iterator[tuple[int, ...]]:
+    size = int(np.prod(shape))
+    flat = np.arange(size) if size <= most else np.sort(rng.choice(size, most, replace=False))
+    for n in flat:
+        yield tuple(int(i) for i in np.unravel_index(n, shape))

@@ -1,0 +1,102 @@
+"""The check of large arrays: all of them at once, along a few random directions.
+It costs six forward passes and one backward, whatever the sizes; only a failure costs more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minilstm.checking.derivatives import Derivative
+from minilstm.checking.oracle import Oracle, Trial, plain_difference
+from minilstm.checking.problem import Problem
+
+Array = NDArray[Any]
+Gradients = Mapping[str, Array | None]
+
+
+def directions_of(
+    problem: Problem, grads: Gradients, count: int, rng: np.random.Generator, bounded: bool
+) -> list[dict[str, Array]]:
+    """Random directions in which every array has a like share of the slope.
+
+    Parameters
+    ----------
+    grads : what backward claims; an array without a gradient is left out
+    count : of directions
+    bounded : True keeps every entry in proportion to its array, as differences need it
+    """
+    found = []
+    for _ in range(count):
+        direction = {}
+        for name, gradient in grads.items():
+            if gradient is None or gradient.size == 0:
+                continue
+            drawn = rng.standard_normal(gradient.shape)
+            weight = problem.size(name) if bounded else 1 / _length(gradient, grads)
+            direction[name] = weight * drawn
+        found.append(direction)
+    return found
+
+
+def slope_by_hand(grads: Gradients, direction: Mapping[str, Array]) -> tuple[float, float]:
+    """Slope along a direction by backward, and the size that rounding is measured against."""
+    slope, size = 0.0, 0.0
+    for name, d in direction.items():
+        gradient = grads[name]
+        assert gradient is not None
+        terms = gradient.astype(np.float64) * d
+        slope += float(terms.sum())
+        size += float(np.sqrt((terms[np.isfinite(terms)] ** 2).sum()))
+    return slope, size
+
+
+def two_slopes(
+    problem: Problem, direction: Mapping[str, Array], trial: Trial | None = None
+) -> Derivative:
+    """Slope along a direction by two differences, one of twice the step: 4 forward passes.
+
+    Parameters
+    ----------
+    direction : in proportion to the arrays
+    trial : along the same direction, if there has been one: 2 passes fewer
+    """
+    above, below, step, noise = trial[2:] if trial else plain_difference(problem, direction)
+    finer = (above - below) / (2 * step)
+    far = [problem.along(direction, t).real for t in (2 * step, -2 * step)]
+    coarser = (far[0] - far[1]) / (4 * step)
+    return Derivative(finer + (finer - coarser) / 3, abs(finer - coarser) + 2 * noise)
+
+
+def narrow(
+    oracle: Oracle, name: str, gradient: Array, direction: Array, allowed: float
+) -> tuple[int, ...]:
+    """An entry of an array that is wrong, found by halving: about log2 of its size in passes.
+
+    Parameters
+    ----------
+    gradient : by backward
+    direction : along which the whole array is wrong
+    allowed : absolute difference of two slopes that rounding explains
+    """
+    part = np.arange(gradient.size)
+    while len(part) > 1:
+        first, second = np.array_split(part, 2)
+        flat = np.zeros(gradient.size)
+        flat[first] = direction.ravel()[first]
+        by_hand = float((gradient.ravel()[first] * flat[first]).sum())
+        off = abs(by_hand - oracle.along({name: flat.reshape(gradient.shape)}).value)
+        part = second if off <= allowed else first
+    return tuple(int(i) for i in np.unravel_index(int(part[0]), gradient.shape))
+
+
+def _length(gradient: Array, grads: Gradients) -> float:
+    """Euclidean length of a gradient; of the longest one where it is zero."""
+
+    def length(g: Array) -> float:
+        return float(np.sqrt((g[np.isfinite(g)].astype(np.float64) ** 2).sum()))
+
+    own = length(gradient)
+    return own or max((length(g) for g in grads.values() if g is not None), default=0.0) or 1.0

@@ -1,0 +1,63 @@
+"""From numbers to words: where an array is wrong, and why that may be.
+A large array that is wrong somewhere is halved until the place is found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from minilstm.checking.claims import Claims
+from minilstm.checking.comparison import Comparison
+from minilstm.checking.directional import narrow
+from minilstm.checking.oracle import Oracle
+from minilstm.checking.report import ParameterError
+
+
+def explained(
+    oracle: Oracle, claims: Claims, found: Mapping[str, Comparison]
+) -> list[ParameterError]:
+    """The errors of all arrays, each with its place and its likely causes.
+
+    Parameters
+    ----------
+    oracle : of the problem
+    claims : what backward claims
+    found : the comparison of each array that has a gradient
+    """
+    errors = {name: comparison.error for name, comparison in found.items()}
+    for name, fault in claims.faults.items():
+        errors[name] = replace(errors[name], causes=(fault,))
+    for name, change in claims.unsteady.items():
+        errors[name] = replace(
+            errors[name],
+            relative_error=max(change, errors[name].relative_error),
+            causes=(
+                "backward gives another gradient when it is called again: it adds to what an "
+                "earlier call left behind, or it draws random numbers",
+            ),
+        )
+    wrong = [name for name, error in errors.items() if not error.passed]
+    for name in wrong:
+        if not errors[name].where and not claims.faults.get(name):
+            errors[name] = _placed(oracle, claims, found[name], errors[name])
+    return list(errors.values())
+
+
+def _placed(
+    oracle: Oracle, claims: Claims, comparison: Comparison, error: ParameterError
+) -> ParameterError:
+    """The same error at an entry, found by halving the array, if that entry is wrong enough."""
+    hand = claims.grads[error.name]
+    assert hand is not None
+    index = narrow(oracle, error.name, hand, comparison.direction, comparison.allowed)
+    value = oracle.entry(error.name, index).value
+    comparison.exact[index] = value
+    off = abs(float(hand[index]) - value) / comparison.scale
+    if not off > error.tolerance and not np.isnan(off):
+        return error
+    relative = float("inf") if np.isnan(off) else off
+    return replace(
+        error, relative_error=relative, where=index, by_hand=float(hand[index]), reference=value
+    )

@@ -1,0 +1,121 @@
+"""Points at which a function has no derivative, found by the slopes on either side of them.
+A check at such a point proves nothing, so the point is named, and a slope between passes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minilstm.checking.problem import Problem
+
+Array = NDArray[Any]
+
+NEAR = 1e-4  # widest step, in units of the typical size of the array
+FINER = 8.0
+# The two slopes of a smooth function come together as fast as the step shrinks: to 1/8 here.
+STAY_APART = 0.3
+JUMP = 4.0
+VISIBLE = 1e-6  # a change of slope below this part of it is not looked at
+
+
+class Slopes(NamedTuple):
+    """Slopes to the left and to the right of a point along a direction, and whether they meet."""
+
+    left: float
+    right: float
+    kink: bool
+    jump: bool
+
+    def between(self, slope: float) -> bool:
+        """Whether a slope lies between the two, so that it is a right answer at a kink."""
+        room = 1e-3 * max(abs(self.left), abs(self.right))
+        low, high = sorted((self.left, self.right))
+        return self.kink and not self.jump and low - room <= slope <= high + room
+
+
+class Kink(NamedTuple):
+    """A point at which the function has no derivative."""
+
+    name: str  # of the array
+    where: tuple[int, ...]  # index of the entry along which it shows most
+    value: float  # of that entry
+    left: float  # slope to the left of it
+    right: float
+    kind: str  # what such a kink usually is
+
+    def __str__(self) -> str:
+        index = ", ".join(map(str, self.where))
+        return (
+            f"{self.name}[{index}] = {self.value:.6g} is at or next to a point without a "
+            f"derivative: slope {self.left:.4g} below it, {self.right:.4g} above ({self.kind})"
+        )
+
+
+def slopes(problem: Problem, direction: Mapping[str, Array], base: float) -> Slopes:
+    """The one-sided slopes of the loss along a direction: 4 forward passes.
+
+    Parameters
+    ----------
+    direction : arrays of the shapes of some of the problem's
+    base : the loss at the point itself
+    """
+    unit = max(float(np.abs(d).max()) / problem.size(k) for k, d in direction.items())
+    if unit == 0:
+        return Slopes(0.0, 0.0, False, False)
+    apart, pairs = [], []
+    for t in (NEAR / unit, NEAR / unit / FINER):
+        right = (problem.along(direction, t).real - base) / t
+        left = (base - problem.along(direction, -t).real) / t
+        noise = 8 * float(np.finfo(np.float64).eps) * problem.magnitude / t
+        pairs.append((left, right))
+        apart.append(max(0.0, abs(right - left) - noise))
+    left, right = pairs[-1]
+    seen = apart[1] > VISIBLE * max(abs(left), abs(right))
+    kink = bool(seen and apart[1] > STAY_APART * apart[0])
+    return Slopes(left, right, kink, bool(kink and apart[1] > JUMP * apart[0]))
+
+
+def find_kink(problem: Problem, name: str, base: float, rng: np.random.Generator) -> Kink | None:
+    """Look for a kink of the loss in one array, along a random direction; if so, find the entry.
+
+    Costs 4 forward passes where there is none, and 4 for each halving of the array where there is.
+    """
+    shape = problem.arrays[name].shape
+    size = int(np.prod(shape))
+    direction = rng.standard_normal(shape) * problem.size(name)
+    if size == 0 or not slopes(problem, {name: direction}, base).kink:
+        return None
+    part = np.arange(size)
+    while len(part) > 1:
+        halves = np.array_split(part, 2)
+        part = halves[0] if _shows(problem, name, halves[0], direction, base) else halves[1]
+    index = tuple(int(i) for i in np.unravel_index(int(part[0]), shape))
+    single = np.zeros(shape)
+    single[index] = problem.size(name)
+    found = slopes(problem, {name: single}, base)
+    left, right = found.left / problem.size(name), found.right / problem.size(name)
+    value = float(problem.arrays[name][index])
+    return Kink(name, index, value, left, right, kind_of(left, right, found.jump, value))
+
+
+def kind_of(left: float, right: float, jump: bool, value: float) -> str:
+    """What a kink with these slopes usually is, in words."""
+    flat = 1e-6 * max(abs(left), abs(right))
+    if jump:
+        return "a jump: a threshold, a rounding, a comparison"
+    if abs(left) <= flat:
+        return "flat below: a ReLU at 0 or the lower end of a clipping"
+    if abs(right) <= flat:
+        return "flat above: the upper end of a clipping, or a ReLU of a negated value"
+    if abs(left + right) <= 1e-3 * max(abs(left), abs(right)):
+        return "the sign of the slope turns: an absolute value at 0"
+    return "the slope changes: a maximum of two equal values, or another change of branch"
+
+
+def _shows(problem: Problem, name: str, part: Array, direction: Array, base: float) -> bool:
+    only = np.zeros(direction.size)
+    only[part] = direction.ravel()[part]
+    return slopes(problem, {name: only.reshape(direction.shape)}, base).kink

@@ -1,0 +1,143 @@
+"""The choice of the reference: the complex step where a function is safe for it, else differences.
+Safe means tried: complex numbers come back, and they agree with differences."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.exceptions import ComplexWarning
+from numpy.typing import NDArray
+
+from minilstm.checking.derivatives import Derivative, difference_along, exact_along
+from minilstm.checking.kinks import NEAR
+from minilstm.checking.problem import Problem
+
+Array = NDArray[Any]
+
+ROUGHLY = 1e-4  # agreement of a complex step with one plain difference
+KINK_SEEN = 1e-3  # change of slope over one small step, relative: no smooth function's curvature
+# A step at which truncation and rounding of one plain difference are both far below that.
+PLAIN = NEAR / 8
+
+
+class Oracle:
+    """The reference derivative of a problem along any direction."""
+
+    def __init__(self, problem: Problem, method: str) -> None:
+        self.problem, self.method = problem, method
+
+    def along(self, direction: Mapping[str, Array], levels: int = 3) -> Derivative:
+        """Derivative of the loss along a direction, with its error estimate."""
+        if self.method == "complex":
+            return exact_along(self.problem, direction)
+        return difference_along(self.problem, direction, levels)
+
+    def entry(self, name: str, index: tuple[int, ...]) -> Derivative:
+        """Derivative with respect to one entry of an array."""
+        return self.along({name: one_hot(self.problem.arrays[name].shape, index)})
+
+    def at(self, moved: Mapping[str, Array], direction: Mapping[str, Array]) -> float:
+        """The same derivative with the arrays moved."""
+        elsewhere = replace(self.problem, arrays=dict(moved))
+        whole = {k: direction.get(k, np.zeros(a.shape)) for k, a in moved.items()}
+        found = Oracle(elsewhere, self.method).along(whole).value
+        self.problem.forward_passes = elsewhere.forward_passes
+        return found
+
+
+def one_hot(shape: tuple[int, ...], index: tuple[int, ...]) -> Array:
+    """Zeros with a one at an index."""
+    out = np.zeros(shape)
+    out[index] = 1.0
+    return out
+
+
+class Trial(NamedTuple):
+    """The complex step, tried along one direction beside plain differences.
+
+    Attributes
+    ----------
+    why_not : why the complex step cannot be used; "" if it can
+    slope : derivative along the direction by the complex step
+    above, below, step, noise : as `plain_difference` gives them
+    """
+
+    why_not: str
+    slope: float
+    above: float
+    below: float
+    step: float
+    noise: float
+
+    def turns(self, base: float) -> bool:
+        """Whether the slopes to both sides differ by more than a smooth function's would."""
+        right, left = (self.above - base) / self.step, (base - self.below) / self.step
+        seen = KINK_SEEN * max(abs(right), abs(left))
+        return abs(right - left) > seen + 4 * self.noise
+
+
+def try_complex(problem: Problem, direction: Mapping[str, Array], base: float) -> Trial:
+    """Try the complex step along a direction: 3 forward passes, 6 next to a kink."""
+    trial = _tried(problem, direction)
+    if not trial.why_not or not trial.turns(base):
+        return trial
+    # The slopes of a kink say nothing; a little way off there is none.
+    rng = np.random.default_rng(0)
+    beside = {
+        k: a + 1e-3 * problem.size(k) * rng.standard_normal(a.shape)
+        for k, a in problem.arrays.items()
+    }
+    elsewhere = replace(problem, arrays=beside)
+    why_not = _tried(elsewhere, direction).why_not
+    problem.forward_passes = elsewhere.forward_passes
+    return trial._replace(why_not=why_not)
+
+
+def _tried(problem: Problem, direction: Mapping[str, Array]) -> Trial:
+    why_not, slope = "", 0.0
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", ComplexWarning)
+            slope = exact_along(problem, direction).value
+    except Exception as error:  # whatever a function of someone else's raises at complex numbers
+        why_not = (
+            f"f takes no complex numbers ({type(error).__name__}: {_first_line(error)}), so "
+            "differences were used; buffers made in the dtype of the inputs would make the check "
+            "exact"
+        )
+    above, below, step, noise = plain_difference(problem, direction)
+    plain = (above - below) / (2 * step)
+    if not why_not and not abs(slope - plain) <= ROUGHLY * max(abs(slope), abs(plain)) + noise:
+        why_not = (
+            f"f loses the imaginary part somewhere (complex step {slope:.6g}, difference "
+            f"{plain:.6g}), so differences were used; abs, max, conj and real buffers are the "
+            "usual places"
+        )
+    return Trial(why_not, slope, above, below, step, noise)
+
+
+def plain_difference(
+    problem: Problem, direction: Mapping[str, Array]
+) -> tuple[float, float, float, float]:
+    """The loss a small step to either side along a direction: two forward passes.
+
+    Returns
+    -------
+    above, below : the loss there
+    step : in units of the direction
+    noise : rounding error of the slope between them
+    """
+    unit = max(float(np.abs(d).max(initial=0.0)) / problem.size(k) for k, d in direction.items())
+    step = PLAIN / unit
+    above, below = (problem.along(direction, t).real for t in (step, -step))
+    noise = 8 * float(np.finfo(np.float64).eps) * problem.magnitude / step
+    return above, below, step, noise
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip().splitlines()
+    return text[0][:100] if text else "no message"

@@ -1,0 +1,257 @@
+"""A problem made of two plain functions: a forward pass and the backward pass written for it.
+The loss is the sum of the outputs times random numbers, which are the upstream gradients."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minilstm.checking.problem import Axes, Problem
+from minilstm.checking.trees import is_number, leaves, named_leaves, replaced
+from minilstm.errors import GradientError
+
+Array = NDArray[Any]
+
+
+def problem_of(
+    f: Callable[..., Any],
+    backward: Callable[..., Any],
+    inputs: Any,
+    *,
+    cached: bool,
+    upstream: str | None,
+    axes: Mapping[str, Axes] | None,
+    rng: np.random.Generator,
+) -> tuple[Problem, Any, Any]:
+    """The problem of a pair of functions; see `minilstm.gradcheck.gradcheck`.
+
+    Returns
+    -------
+    problem : its arrays are the floating-point inputs
+    outputs : what f returned, without a cache
+    upstream : random gradients of the structure of the outputs; None if f is a loss
+
+    Raises
+    ------
+    TypeError, ValueError
+        The functions, the inputs or the option fit together in no way.
+    """
+    for name, function in (("f", f), ("backward", backward)):
+        if not callable(function):
+            raise TypeError(
+                f"{name} is {type(function).__name__}, not a function; pass f, backward and "
+                "inputs, or a network, its sequences and its answers."
+            )
+    if upstream not in ("random", None):
+        raise ValueError(
+            f"upstream is {upstream!r}; pass 'random', or None where f is a loss and backward "
+            "takes no upstream gradient."
+        )
+    named, by_keyword = _named(f, inputs)
+    arrays = {k: v for k, v in named.items() if isinstance(v, np.ndarray) and v.dtype.kind == "f"}
+    if not arrays:
+        raise ValueError(
+            "inputs holds no array of floating-point numbers, so there is nothing to "
+            "differentiate; pass a dict of float64 arrays by name."
+        )
+    unknown = set(axes or {}) - set(named)
+    if unknown:
+        raise ValueError(
+            f"axes names {sorted(unknown)[0]!r}, which is no input; the inputs are "
+            f"{', '.join(named)}."
+        )
+    spoiled: set[str] = set()
+
+    def call(
+        function: Callable[..., Any], first: tuple[Any, ...], values: Mapping[str, Any]
+    ) -> Any:
+        given = {**named, **values}
+        given = {k: v.copy() if isinstance(v, np.ndarray) else v for k, v in given.items()}
+        before = {k: v.copy() for k, v in given.items() if isinstance(v, np.ndarray)}
+        result = function(*first, **given) if by_keyword else function(*first, *given.values())
+        spoiled.update(
+            k for k, v in before.items() if not np.array_equal(v, given[k], equal_nan=True)
+        )
+        return result
+
+    def forward(values: Mapping[str, Any]) -> tuple[Any, Any]:
+        result = call(f, (), values)
+        if not cached:
+            return result, None
+        if not isinstance(result, tuple) or len(result) < 2:
+            raise TypeError(
+                f"f returned {type(result).__name__}; with cached=True it has to return a tuple "
+                "of the output, or several, and the cache that backward takes."
+            )
+        outputs = result[:-1]
+        return (outputs[0] if len(outputs) == 1 else outputs), result[-1]
+
+    outputs, first_cache = forward({})
+    unspent = [first_cache]  # backward may overwrite a cache, so each is used once
+    _check_outputs(outputs, upstream)
+    dy = None if upstream is None else replaced(outputs, lambda y: _random_like(y, rng))
+
+    def loss(values: Mapping[str, Array]) -> Any:
+        # A function may make its buffers of the dtype of any of its inputs.
+        wide = np.result_type(*values.values(), np.float64)
+        filled = {k: a.astype(wide) for k, a in {**arrays, **values}.items()}
+        return _loss_of(forward(filled)[0], dy)
+
+    def gradients(values: Mapping[str, Array]) -> dict[str, Array | None]:
+        filled = {**arrays, **values}
+        if cached:
+            cache = unspent.pop() if unspent and not values else forward(filled)[1]
+            several = isinstance(outputs, tuple) and not hasattr(outputs, "_fields")
+            first = () if dy is None else tuple(dy) if several else (dy,)
+            found = backward(*first, cache)
+        else:
+            found = call(backward, () if dy is None else (dy,), filled)
+        return _by_name(found, arrays)
+
+    sizes = [np.asarray(y).size for y in leaves(outputs) if is_number(y)]
+    pairs = zip(leaves(outputs if dy is None else dy), leaves(outputs), strict=True)
+    magnitude = sum(
+        float(np.abs(np.asarray(y) * (1 if dy is None else d)).sum())
+        for d, y in pairs
+        if is_number(y)
+    )
+    problem = Problem(
+        arrays,
+        loss,
+        gradients,
+        getattr(backward, "__name__", "backward"),
+        magnitude=magnitude,
+        terms=sum(sizes) + sum(a.size for a in arrays.values()),
+        axes=axes or {},
+        counts=_counts(arrays, outputs, axes or {}),
+    )
+    if problem.eps <= np.finfo(np.float64).eps:  # else the reference is at home in float64
+        problem.base = float(np.real(_loss_of(outputs, dy)))
+    problem.forward_passes = 1
+    problem.spoiled = spoiled
+    return problem, outputs, dy
+
+
+def _named(f: Callable[..., Any], inputs: Any) -> tuple[dict[str, Any], bool]:
+    """Inputs by name, lists as arrays, and whether they are passed by keyword."""
+    if isinstance(inputs, Mapping):
+        named, by_keyword = {str(k): v for k, v in inputs.items()}, True
+        try:
+            inspect.signature(f).bind(**named)
+        except TypeError as error:
+            raise TypeError(
+                f"f does not take the inputs {', '.join(named)} by keyword ({error}); name them "
+                "as f does, or pass a list to have them passed in order."
+            ) from None
+        except ValueError:  # a built-in function without a signature
+            pass
+    else:
+        values = list(inputs) if isinstance(inputs, tuple | list) else [inputs]
+        named, by_keyword = dict(zip(_names(f, len(values)), values, strict=True)), False
+    return {k: np.asarray(v) if _is_list_of_numbers(v) else v for k, v in named.items()}, by_keyword
+
+
+def _names(f: Callable[..., Any], count: int) -> list[str]:
+    """The names of f's parameters where it has that many in order, else numbers."""
+    try:
+        parameters = list(inspect.signature(f).parameters.values())
+    except (TypeError, ValueError):
+        parameters = []
+    in_order = [
+        p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+    ]
+    return in_order[:count] if len(in_order) >= count else [f"input {k}" for k in range(count)]
+
+
+def _is_list_of_numbers(value: Any) -> bool:
+    if not isinstance(value, list):
+        return False
+    try:
+        return np.asarray(value).dtype.kind == "f"
+    except ValueError:  # sequences of unequal lengths stay a list
+        return False
+
+
+def _check_outputs(outputs: Any, upstream: str | None) -> None:
+    numbers = [np.asarray(y) for y in leaves(outputs) if is_number(y)]
+    if not numbers:
+        raise TypeError(
+            "f returns no floating-point numbers, so it has no gradient; with cached=True its "
+            "last result is taken as the cache."
+        )
+    if any(not np.isfinite(y).all() for y in numbers):
+        raise ValueError(
+            "f gives NaN or infinite numbers at these inputs, so there is no gradient to compare; "
+            "choose other inputs."
+        )
+    if upstream is None and (len(numbers) != 1 or numbers[0].size != 1):
+        raise ValueError(
+            f"f returns {sum(y.size for y in numbers)} numbers, but with upstream=None it has to "
+            "be a loss, one number; leave upstream at 'random' for any other function."
+        )
+
+
+def _loss_of(outputs: Any, dy: Any) -> Any:
+    """The outputs times the upstream gradients, summed; the output itself of a loss."""
+    if dy is None:
+        return next(np.asarray(y).reshape(-1)[0] for y in leaves(outputs) if is_number(y))
+    parts = zip(leaves(dy), leaves(outputs), strict=True)
+    return sum((np.asarray(d) * np.asarray(y)).sum() for d, y in parts if d is not None)
+
+
+def _random_like(y: Any, rng: np.random.Generator) -> Any:
+    """A random upstream gradient of the shape and dtype of an output."""
+    if not is_number(y):
+        return None
+    array = np.asarray(y)
+    drawn = rng.standard_normal(array.shape).astype(array.dtype)
+    return drawn if isinstance(y, np.ndarray) else array.dtype.type(drawn)
+
+
+def _by_name(found: Any, arrays: Mapping[str, Array]) -> dict[str, Array | None]:
+    """What backward returned, sorted to the arrays it belongs to, by name or else in order."""
+    parts = list(named_leaves(found))
+    if len(parts) == 1 and len(arrays) == 1:
+        parts = [(next(iter(arrays)), parts[0][1])]
+    named = {name: part for name, part in parts if name in arrays}
+    rest = [part for name, part in parts if name not in arrays]
+    open_names = [name for name in arrays if name not in named]
+    if len(rest) > len(open_names) and any(part is None for part in rest):
+        rest = [part for part in rest if part is not None]  # None stood for an integer input
+    if len(rest) not in (0, len(open_names)):
+        raise GradientError(
+            f"backward returned {len(parts)} gradients for {len(arrays)} inputs "
+            f"({', '.join(arrays)}); return one for each in this order, None for one that is "
+            "missing, or a dict by name."
+        )
+    named.update(zip(open_names, rest, strict=False))
+    return {name: None if named.get(name) is None else np.asarray(named[name]) for name in arrays}
+
+
+def _counts(arrays: Mapping[str, Array], outputs: Any, axes: Mapping[str, Axes]) -> dict[str, int]:
+    """Lengths that may have become a factor: named axes first, then every axis there is."""
+    counts: dict[str, int] = {}
+    words = {"batch": "the batch", "sequence": "the batch", "time": "the time steps"}
+    for name, array in arrays.items():
+        for word, length in zip(axes.get(name, ()), array.shape, strict=False):
+            if isinstance(word, str) and word != "gates":
+                counts.setdefault(words.get(word, f"the number of {word}s"), length)
+    for name, array in arrays.items():
+        for k, length in enumerate(array.shape):
+            counts.setdefault(f"axis {k} of {name}", length)
+    for k, y in enumerate(leaves(outputs)):
+        if is_number(y):
+            counts.setdefault(f"the numbers in output {k}", np.asarray(y).size)
+            for n, length in enumerate(np.asarray(y).shape):
+                counts.setdefault(f"axis {n} of output {k}", length)
+    if (
+        len(arrays)
+        and (steps := counts.get("the time steps"))
+        and (batch := counts.get("the batch"))
+    ):
+        counts.setdefault("the batch times the time steps", steps * batch)
+    return counts

@@ -1,0 +1,86 @@
+"""What a gradient checker works on: arrays, a scalar of them, and the gradients claimed for it.
+A network gives such a problem by itself; `plain` makes one of any two functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Axes = tuple[Any, ...]  # a word or a tuple of block labels for each axis
+
+
+@dataclass
+class Problem:
+    """Arrays by name, the loss they give, and the gradients that backward claims.
+
+    Attributes
+    ----------
+    arrays : float arrays that are differentiated, in the dtype in which backward computes
+    loss : takes some arrays replaced, real or complex, and gives a scalar
+    gradients : runs backward once; takes some arrays replaced; None for a gradient not given
+    backward : who computes the gradients, for the report
+    magnitude : sum of the absolute values that the loss adds up, for the rounding of differences
+    base : the loss at the arrays, if it is known already
+    terms : numbers that take part, for the rounding of sums
+    analytic : True where loss is known to be safe for complex arrays
+    axes : names of the axes of an array, for the report; see `minilstm.gradcheck.gradcheck`
+    rows : (N, 2) sequence and time step of each row of an axis called "row"
+    counts : sizes that could have become a factor of a gradient, by name
+    replay : gradients with one function replaced by a wrong one, for finding causes; or None
+    notes : sentences for the report
+    spoiled : arguments into which one of the functions wrote
+    forward_passes, backward_passes : how many have been run
+    """
+
+    arrays: dict[str, Array]
+    loss: Callable[[Mapping[str, Array]], Any]
+    gradients: Callable[[Mapping[str, Array]], Mapping[str, Array | None]]
+    backward: str
+    magnitude: float = 1.0
+    base: float | None = None
+    terms: int = 1
+    analytic: bool = False
+    axes: Mapping[str, Axes] = field(default_factory=dict)
+    rows: Array | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+    replay: Callable[[str, Callable[..., Any]], Mapping[str, Array]] | None = None
+    notes: list[str] = field(default_factory=list)
+    spoiled: set[str] = field(default_factory=set)
+    forward_passes: int = 0
+    backward_passes: int = 0
+
+    def value(self, replaced: Mapping[str, Array]) -> complex:
+        """One forward pass: the loss with some arrays replaced."""
+        self.forward_passes += 1
+        return complex(self.loss(replaced))
+
+    def along(self, direction: Mapping[str, Array], step: complex) -> complex:
+        """One forward pass: the loss at the arrays moved by a step along a direction.
+
+        Parameters
+        ----------
+        direction : arrays of the shapes of some of `arrays`
+        step : real, or imaginary for a complex step
+        """
+        wide = np.complex128 if isinstance(step, complex) else np.float64
+        return self.value({k: self.arrays[k].astype(wide) + step * d for k, d in direction.items()})
+
+    def claimed(self, replaced: Mapping[str, Array] | None = None) -> dict[str, Array | None]:
+        """One backward pass: the gradients that backward claims."""
+        self.backward_passes += 1
+        return dict(self.gradients(replaced or {}))
+
+    def size(self, name: str) -> float:
+        """Typical size of an array's entries: their root mean square, 1 for zeros."""
+        array = self.arrays[name].astype(np.float64)
+        return float(np.sqrt(np.mean(array * array))) or 1.0 if array.size else 1.0
+
+    @property
+    def eps(self) -> float:
+        """Spacing of the numbers in which backward computes, near 1."""
+        return max((float(np.finfo(a.dtype).eps) for a in self.arrays.values()), default=0.0)
