@@ -24,7 +24,7 @@ LINES = 400
 MAY_IMPORT = {
     "errors": set(),
     "files": set(),
-    "gradcheck": {"errors"},
+    "gradcheck": {"errors", "files"},
     "data": {"errors", "files"},
     "functional": set(),
     "kernels": {"functional"},
@@ -53,6 +53,7 @@ MAY_IMPORT = {
     },
 }  # fmt: skip
 SHARED_ROOMS = {
+    "gradcheck": {"checking"},
     "graph": {"analysis", "connections", "drawing", "naming", "structure"},
     "network": {
         "answers", "evaluation", "execution", "gradient_problem", "heads", "inputs", "memory",
