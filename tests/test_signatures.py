@@ -15,10 +15,10 @@ GATES = ("i", "f", "g", "o")
 RNG = np.random.default_rng(0)
 
 
-def causes(hand, exact, axes=(), value=None, tolerance=1e-10, counts=COUNTS):
+def causes(hand, exact, axes=(), value=None, tolerance=1e-10, counts=COUNTS, rows=None):
     exact = np.asarray(exact, float)
     value = np.random.default_rng(9).standard_normal(exact.shape) if value is None else value
-    evidence = Evidence("w", hand, exact, value, axes, tolerance)
+    evidence = Evidence("w", hand, exact, value, axes, tolerance, rows)
     return explain([evidence], counts).get("w", ())
 
 
@@ -163,6 +163,41 @@ def test_a_gradient_without_an_axis_is_told_from_one_that_has_it(shape, axes, ma
     assert says in causes(hand, exact, axes)[0]
 
 
+# ---------------------------------------------------------------- packed rows
+
+LENGTHS = (5, 4, 2)
+PACKED = np.array([(s, t) for t in range(5) for s in range(3) if t < LENGTHS[s]])  # (11, 2)
+LAST = np.array([t == LENGTHS[s] - 1 for s, t in PACKED])
+
+
+def of_rows(move):
+    """A mistake that takes each row from another: move(sequence, step) -> (sequence, step)."""
+    number = {(s, t): n for n, (s, t) in enumerate(PACKED.tolist())}
+    order = [number.get(move(s, t), -1) for s, t in PACKED.tolist()]
+    return lambda e: np.where(np.array(order)[:, None] < 0, 0.0, e[order])
+
+
+@pytest.mark.parametrize("share", [1.0, 0.8])
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda e: np.where(LAST[:, None], e, e**2), "right at the last time step only and wrong"),
+        (lambda e: np.where(LAST[:, None], e, 0), "right at the last time step only and zero be"),
+        (lambda e: np.where(PACKED[:, :1] == 0, e, 0), "the sequences, only the first one counts"),
+        (lambda e: e[np.lexsort(PACKED.T[::-1])], "Its rows stand sequence after sequence"),
+        (of_rows(lambda s, t: (s, LENGTHS[s] - 1 - t)), "Each sequence is reversed in time"),
+        (of_rows(lambda s, t: (s, t - 1)), "one step late along the time steps"),
+        (of_rows(lambda s, t: (s, t + 1)), "one step early along the time steps"),
+    ],
+)
+def test_rows_of_a_ragged_batch_are_looked_at_as_sequences(make, says, share):
+    rng = np.random.default_rng(2)
+    exact = rng.standard_normal((11, 4))
+    known = masked(exact, share, rng)
+    found = causes(make(exact), known, ("row", "unit"), rows=PACKED)
+    assert found and says in found[0], found
+
+
 # ---------------------------------------------------------------- what cannot be compared
 
 
@@ -301,7 +336,8 @@ def situations(draw):
 def test_noise_names_nothing(situation):
     exact, known, axes, rng = situation
     hand = np.abs(exact).max(initial=0) * rng.standard_normal(exact.shape)
-    assert causes(hand, known, axes) == ()
+    rows = np.stack([np.arange(8) % 2, np.arange(8) // 2], 1)
+    assert causes(hand, known, axes, rows=rows) == ()
 
 
 @given(situations(), st.sampled_from([1e-12, 1e-6, 1e-3]))

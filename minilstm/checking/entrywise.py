@@ -178,7 +178,7 @@ def _bounded(case: Case) -> Iterator[str]:
             f"It is clipped at {number(bound)}: smaller entries are right, the {int(beyond.sum())} "
             "larger ones compared have this size; check the gradient before it is clipped."
         )
-    elif case.explains(bound * np.sign(case.exact), needed=3):
+    elif np.ptp(case.hand[case.known]) and case.explains(bound * np.sign(case.exact), needed=3):
         yield f"Only the sign is right: every entry has the size {number(bound)}."
 
 

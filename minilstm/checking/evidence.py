@@ -34,6 +34,8 @@ class Evidence(NamedTuple):
     value : the array itself
     axes : one item for each axis (see `minilstm.checking.places`); () for unknown
     tolerance : relative to the largest entry of exact
+    rows : (N, 2) integers, sequence and time step of each index along an axis "row"; None if
+        unknown
     """
 
     name: str
@@ -42,6 +44,7 @@ class Evidence(NamedTuple):
     value: Array
     axes: tuple[Axis, ...] = ()
     tolerance: float = 1e-10
+    rows: NDArray[np.int64] | None = None
 
 
 class Case:
@@ -60,6 +63,8 @@ class Case:
         self.exact: Array = np.asarray(evidence.exact, np.float64)
         self.value: Array = np.asarray(evidence.value, np.float64)
         self.axes = evidence.axes if len(evidence.axes) == self.exact.ndim else ()
+        self.rows = evidence.rows
+        self.real: Array | bool = True  # False where there is no entry, only a gap
         self.tolerance = evidence.tolerance
         self.counts = {name: n for name, n in counts.items() if n > 1}
         self.close = max(CLOSE, evidence.tolerance)
@@ -112,7 +117,7 @@ class Case:
         needed : how many of them have to agree; by default as many as rule out coincidence
         constants : free constants that were fitted
         """
-        can = np.isfinite(made)
+        can = np.isfinite(made) & self.real
         if not can.any() or self.worst <= 4 * self.tolerance * self.scale:
             return False
         # Unwanted signals at a millionth of the largest entry are rounding, not evidence.

@@ -18,17 +18,19 @@ MOST_COMPARED = 2**22  # entries, each slice of an axis against each other
 MOST_SLICES = 2000  # looked at one by one
 
 
-def layouts(case: Case, told: Collection[int] = ()) -> Iterator[str]:
+def layouts(case: Case, told: Collection[int] = (), turned: bool = True) -> Iterator[str]:
     """All sentences of this file that hold for an array whose gradient is finite.
 
     Parameters
     ----------
     case : one array
     told : axes of which all has been said already
+    turned : whether axes may have been exchanged
     """
     if case.hand.size < 2:
         return
-    yield from _transposed(case)
+    if turned:
+        yield from _transposed(case)
     for axis in sorted(range(case.hand.ndim), key=lambda n: case.word(n) == ""):
         if case.hand.shape[axis] > 1 and axis not in told:
             yield from _along(case, axis)
@@ -177,9 +179,10 @@ def _right_in_part(case: Case, axis: int) -> Iterator[str]:
     are = "zero" if empty else "wrong"
     if word == "time" and min(right) > max(wrong):
         if min(right) == size - 1:
+            carried = "not carried" if empty else "not carried, or carried wrongly,"
             yield (
                 f"It is right at the last time step only and {are} before: what arrives from "
-                "later steps is not carried to the step before."
+                f"later steps is {carried} to the step before."
             )
         else:
             yield (

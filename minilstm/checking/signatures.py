@@ -18,6 +18,7 @@ from minilstm.checking.blocks import blocks
 from minilstm.checking.entrywise import entrywise, factor_reasons, name_factor, not_finite
 from minilstm.checking.evidence import Case, Evidence, listed, number
 from minilstm.checking.layouts import layouts
+from minilstm.checking.packed_rows import packed_rows
 
 __all__ = ["Evidence", "explain"]
 
@@ -95,6 +96,9 @@ def _alone(case: Case) -> Iterator[str]:
     yield from entrywise(case)
     if case.hand.any() and not case.zero:
         by_axis = blocks(case)
+        rows = packed_rows(case)
+        if rows is not None and rows[1]:
+            by_axis[rows[0]] = rows[1]
         for said in by_axis.values():
             yield from said
         yield from layouts(case, by_axis)
