@@ -1,0 +1,276 @@
+"""Mistakes that act on each entry alone: a wrong sign, a factor, a bound, a rounding.
+Each function returns the sentences that hold for one array, best first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minilstm.checking.evidence import Case, number
+
+Array = NDArray[Any]
+
+
+def not_finite(hand: Array) -> str:
+    """What to say of a gradient with NaN or infinite entries; "" if there are none.
+
+    Examples
+    --------
+    >>> not_finite(np.array([1.0, np.nan, np.inf]))
+    '2 of 3 entries are NaN or infinite, the first at index (1,).'
+    """
+    bad = np.argwhere(~np.isfinite(hand))
+    if not len(bad):
+        return ""
+    kind = "NaN" if np.isnan(hand).sum() == len(bad) else "NaN or infinite"
+    kind = "infinite" if not np.isnan(hand).any() else kind
+    first = tuple(int(n) for n in bad[0])
+    if len(bad) == hand.size:
+        return f"Every entry is {kind}: a division by zero, or a number that grew out of range."
+    are = "entry is" if len(bad) == 1 else "entries are"
+    return f"{len(bad)} of {hand.size} {are} {kind}, the first at index {first}."
+
+
+def entrywise(case: Case) -> list[str]:
+    """All sentences of this file that hold for an array whose gradient is finite."""
+    return [sentence for sentence in _entrywise(case) if sentence]
+
+
+def _entrywise(case: Case) -> Iterator[str]:
+    if not case.hand.any():
+        yield "It is zero everywhere: it was never computed, never added up, or not returned."
+        return
+    if case.zero:
+        yield (
+            "The right gradient is zero: what f returns does not depend on this array, perhaps "
+            "because the forward pass reads another array in its place."
+        )
+        return
+    if case.explains(case.value):
+        yield "It is the array itself, not its gradient: its value was returned in its place."
+    constant = case.factor()
+    if constant is not None:
+        norm = _norm(case, constant)
+        yield norm or next(name_factor(constant, case), "")
+    yield from _signs(case)
+    yield from _bounded(case)
+    yield from _plus_value(case)
+    yield from _function_of_value(case)
+    yield from _rounded(case)
+
+
+def name_factor(c: float, case: Case) -> Iterator[str]:
+    """What a constant factor may come from; nothing where a single entry makes any fit.
+
+    Parameters
+    ----------
+    c : hand is c times the right gradient
+    case : gives the named counts and how close is equal
+    """
+    reasons = factor_reasons(c, case.counts, case.close)
+    several = int((case.wrong & (np.abs(case.exact) > case.close * case.scale)).sum())
+    if not reasons and several >= case.needed(1):
+        reasons = ratio_reasons(c, case.counts, case.close) or [
+            "one constant is too many, is missing, or stands where another belongs"
+        ]
+    if reasons:
+        size = _times(c)
+        yield f"It is {size} the right gradient: {', or '.join(reasons)}."
+
+
+def factor_reasons(c: float, counts: Mapping[str, int], close: float) -> list[str]:
+    """Mistakes that multiply a gradient by c; those with a name only.
+
+    Examples
+    --------
+    >>> factor_reasons(0.25, {"the batch": 4}, 1e-6)
+    ['it is divided by the batch (4), as for a mean where the loss has a sum']
+    """
+    sign = "the sign is wrong, and " if c < 0 else ""
+    if _same(c, -1.0, close):
+        return ["the sign is wrong"]
+    c = abs(c)
+    reasons = []
+    for name, n in counts.items():
+        if _same(c, n, close):
+            reasons.append(f"{sign}it is multiplied by {name} ({n}), or a mean is missing")
+        if _same(c, 1 / n, close):
+            reasons.append(
+                f"{sign}it is divided by {name} ({n}), as for a mean where the loss has a sum"
+            )
+    if _same(c, 2.0, close):
+        reasons.append(
+            f"{sign}it is added up twice (are gradients of an earlier call still in the buffer?), "
+            "or has the 2 of a square too often"
+        )
+    if _same(c, 0.5, close):
+        reasons.append(f"{sign}the 2 of a square is missing")
+    return reasons
+
+
+def ratio_reasons(c: float, counts: Mapping[str, int], close: float) -> list[str]:
+    """Rarer mistakes with a named count: its square, or one count where another belongs."""
+    sign = "the sign is wrong, and " if c < 0 else ""
+    c = abs(c)
+    for name, n in counts.items():
+        if _same(c, n * n, close):
+            return [f"{sign}it is multiplied by the square of {name} ({n})"]
+        if _same(c, 1 / n**2, close):
+            return [f"{sign}it is divided by the square of {name} ({n})"]
+        for other, m in counts.items():
+            if n != m and _same(c, m / n, close):
+                return [f"{sign}it is divided by {name} ({n}) where {other} ({m}) belongs"]
+    if c > 1.5 and _same(c, round(c), close) and c < 100:
+        return [f"{sign}it is added up {round(c)} times"]
+    return []
+
+
+def _same(c: float, target: float, close: float) -> bool:
+    return abs(c - target) <= 2 * close * abs(target)
+
+
+def _times(c: float) -> str:
+    if abs(c + 1) <= 1e-3:
+        return "minus"
+    return {2.0: "twice", 0.5: "half"}.get(float(number(c)), f"{number(c)} times")
+
+
+def _round(c: float) -> bool:
+    """Whether c is such as people choose: at most two digits, as 0.25 or 5."""
+    return c > 0 and abs(c - float(f"{c:.1e}")) <= 1e-9 * c
+
+
+def _norm(case: Case, constant: float) -> str:
+    """A norm that is a round number, though the constant is none that has a name."""
+    norm = float(np.sqrt((case.hand**2).sum()))
+    if constant < 0 or case.hand.size < 2 or not _round(norm):
+        return ""
+    if factor_reasons(constant, case.counts, case.close):
+        return ""
+    return (
+        f"It is {number(constant)} times the right gradient and its norm is {number(norm)} "
+        "exactly: it is normalised, or clipped to this norm, before it is checked."
+    )
+
+
+def _signs(case: Case) -> Iterator[str]:
+    exact = case.exact
+    kept = bool((exact[case.known] > case.close * case.scale).any())
+    if kept and case.explains(np.abs(exact)):
+        yield "It is the absolute value of the right gradient: negative entries lost their sign."
+    elif kept and case.explains(np.maximum(exact, 0.0)):
+        yield "Its negative entries are zero: a rectifier or a maximum with 0 acts on the gradient."
+    if case.largest >= 1 and case.explains(np.trunc(exact)):
+        yield "It is cut to whole numbers: it is kept in an array of integers."
+
+
+def _bounded(case: Case) -> Iterator[str]:
+    """Entries equal up to a bound, and the bound beyond it."""
+    bound = float(np.abs(case.hand).max())
+    beyond = case.known & (np.abs(np.where(case.known, case.exact, 0.0)) > bound)
+    below = case.known & ~beyond & (np.abs(case.hand) < bound)
+    constants = 0 if _round(bound) else 1
+    if below.any() and case.explains(np.clip(case.exact, -bound, bound), None, None, constants):
+        yield (
+            f"It is clipped at {number(bound)}: smaller entries are right, the {int(beyond.sum())} "
+            "larger ones compared have this size; check the gradient before it is clipped."
+        )
+    elif np.ptp(case.hand[case.known]) and case.explains(bound * np.sign(case.exact), needed=3):
+        yield f"Only the sign is right: every entry has the size {number(bound)}."
+
+
+def _plus_value(case: Case) -> Iterator[str]:
+    """The right gradient plus a multiple of the array; or the updated array."""
+    value, exact, known = case.value, case.exact, case.known
+    square = float((value[known] ** 2).sum())
+    if square > 0:
+        c = float(((case.hand - exact)[known] * value[known]).sum()) / square
+        if case.explains(exact + c * value, None, None, 1):
+            yield (
+                f"It is the right gradient {'plus' if c > 0 else 'minus'} {number(abs(c))} times "
+                "the array itself: an L2 term (weight decay) is in the gradient but not in the "
+                "loss."
+            )
+    c = float(((case.hand - value)[known] * exact[known]).sum()) / float((exact[known] ** 2).sum())
+    if abs(c) * case.largest > case.close * np.abs(value).max() and case.explains(
+        value + c * exact, None, None, 2
+    ):
+        yield f"It is the array after an update (itself {c:+.4g} times the gradient)."
+
+
+def _sigmoid(x: Array) -> Array:
+    return 0.5 * (1.0 + np.tanh(0.5 * x))
+
+
+def _dsigmoid(x: Array) -> Array:
+    return _sigmoid(x) * (1.0 - _sigmoid(x))
+
+
+def _dtanh(x: Array) -> Array:
+    return 1.0 - np.tanh(x) ** 2
+
+
+# What each entry may be multiplied by, as a function of the array's own entry x.
+_OF_VALUE: tuple[tuple[str, Callable[[Array], Array]], ...] = (
+    ("the factor x (its own value) is too many", lambda x: x),
+    ("the factor x (its own value) is missing", lambda x: 1 / x),
+    ("the factor 2 x of a square is too many", lambda x: 2 * x),
+    ("the factor 2 x of a square is missing", lambda x: 1 / (2 * x)),
+    ("the factor 1 - x^2 is too many", lambda x: 1 - x * x),
+    ("the factor 1 - x^2 is missing", lambda x: 1 / (1 - x * x)),
+    ("the factor x (1 - x) is too many", lambda x: x * (1 - x)),
+    ("the factor x (1 - x) is missing", lambda x: 1 / (x * (1 - x))),
+    ("tanh'(x) is missing", lambda x: 1 / _dtanh(x)),
+    ("tanh'(x) is too many", _dtanh),
+    ("sigmoid'(x) is missing", lambda x: 1 / _dsigmoid(x)),
+    ("sigmoid'(x) is too many", _dsigmoid),
+    ("sigmoid(x) stands where its derivative belongs", lambda x: _sigmoid(x) / _dsigmoid(x)),
+    ("tanh(x) stands where its derivative belongs", lambda x: np.tanh(x) / _dtanh(x)),
+    (
+        "tanh' is taken of tanh(x), which went through tanh already",
+        lambda x: _dtanh(np.tanh(x)) / _dtanh(x),
+    ),
+    (
+        "sigmoid' is taken of sigmoid(x), which went through the sigmoid already",
+        lambda x: _dsigmoid(_sigmoid(x)) / _dsigmoid(x),
+    ),
+    (
+        "x (1 - x) is taken of x itself, not of sigmoid(x)",
+        lambda x: x * (1 - x) / _dsigmoid(x),
+    ),
+    ("1 - x^2 is taken of x itself, not of tanh(x)", lambda x: (1 - x * x) / _dtanh(x)),
+    ("entries where x < 0 are zero, as behind a rectifier", lambda x: (x > 0).astype(float)),
+)  # fmt: skip
+
+
+def _function_of_value(case: Case) -> Iterator[str]:
+    with np.errstate(all="ignore"):
+        for reason, f in _OF_VALUE:
+            if case.explains(case.exact * f(case.value), None, None, 1):
+                yield f"Each entry is off by a function of the array's own entry x: {reason}."
+                return
+
+
+def _rounded(case: Case) -> Iterator[str]:
+    """Numbers that hold in float32 or float16 exactly, though the right ones do not."""
+    if case.hand.dtype != np.float64 or case.tolerance > 1e-7:
+        return
+    error = float(np.abs((case.hand - case.exact)[case.known]).max()) / case.scale
+    with np.errstate(over="ignore"):
+        for kind, allowed in ((np.float16, 2e-2), (np.float32, 1e-5)):
+            rounds = (case.hand == case.hand.astype(kind)).all()
+            if rounds and error <= allowed and (case.exact != case.exact.astype(kind)).any():
+                yield (
+                    f"All its numbers are {np.dtype(kind).name} numbers and the error is small "
+                    f"({error:.0e}): it is computed in {np.dtype(kind).name}."
+                )
+                return
+    small = np.abs((case.hand - case.exact)[case.known]) / case.scale
+    if 1e-9 < error < 3e-6 and case.known.sum() > 4 and np.mean(small > 1e-11) > 0.5:
+        yield (
+            f"The error is small everywhere ({error:.0e} at most): perhaps a part of it is "
+            "computed in float32."
+        )

@@ -1,0 +1,217 @@
+"""A wrong gradient beside the right one, and the test that every named cause has to pass.
+A cause counts when the mistake, made on purpose to the right gradient, gives the wrong one.
+
+Only a few entries of the right gradient may be known, the others are NaN. A mistake must then
+give the wrong gradient wherever it can be computed, and explain enough entries that are wrong:
+as many as make a coincidence unlikely at the tolerance, and one more for each free constant.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minilstm.checking.places import Axis, one_of
+
+Array = NDArray[Any]
+
+CLOSE = 1e-6  # two numbers from one mistake agree to this, relative to the largest
+
+
+class Evidence(NamedTuple):
+    """What the checker knows of one array.
+
+    Attributes
+    ----------
+    name : of the array
+    hand : its gradient as backward gives it; None where none came back
+    exact : its gradient from the oracle, NaN where not computed; the shape of the array
+    value : the array itself
+    axes : one item for each axis (see `minilstm.checking.places`); () for unknown
+    tolerance : relative to the largest entry of exact
+    rows : (N, 2) integers, sequence and time step of each index along an axis "row"; None if
+        unknown
+    """
+
+    name: str
+    hand: Array
+    exact: Array
+    value: Array
+    axes: tuple[Axis, ...] = ()
+    tolerance: float = 1e-10
+    rows: NDArray[np.int64] | None = None
+
+
+class Case:
+    """One array under suspicion: hand and exact in float64, and what can be asked of them.
+
+    Parameters
+    ----------
+    evidence : hand has the shape of exact and is finite
+    counts : named sizes that may have become a factor
+    floor : size of a gradient below which an array counts as zero
+    """
+
+    def __init__(self, evidence: Evidence, counts: Mapping[str, int], floor: float = 0.0) -> None:
+        self.name = evidence.name
+        self.hand: Array = np.asarray(evidence.hand, np.float64)
+        self.exact: Array = np.asarray(evidence.exact, np.float64)
+        self.value: Array = np.asarray(evidence.value, np.float64)
+        self.axes = evidence.axes if len(evidence.axes) == self.exact.ndim else ()
+        self.rows = evidence.rows
+        self.real: Array | bool = True  # False where there is no entry, only a gap
+        self.tolerance = evidence.tolerance
+        self.counts = {name: n for name, n in counts.items() if n > 1}
+        self.close = max(CLOSE, evidence.tolerance)
+        self.known: Array = np.isfinite(self.exact)
+        self.largest = float(np.abs(self.exact[self.known]).max(initial=0.0))
+        self.scale = self.largest if self.largest > 1e-9 * floor else floor or 1.0
+
+    @cached_property
+    def wrong(self) -> Array:
+        """Where hand is known to be wrong."""
+        with np.errstate(invalid="ignore"):
+            return self.known & ~(np.abs(self.hand - self.exact) <= self.tolerance * self.scale)
+
+    @cached_property
+    def full(self) -> bool:
+        """Whether the right gradient is known everywhere."""
+        return bool(self.known.all())
+
+    @property
+    def zero(self) -> bool:
+        """Whether the right gradient is zero wherever it is known."""
+        return self.largest <= self.tolerance * self.scale
+
+    @cached_property
+    def worst(self) -> float:
+        """The largest error of hand."""
+        return float(np.abs(self.hand - self.exact)[self.known].max(initial=0.0))
+
+    def allowed(self, size: float) -> float:
+        """How far apart two numbers may be that are the same but for rounding.
+
+        A small error is explained by what is far closer to hand than the right gradient is.
+        """
+        return max(min(self.close * size, 0.01 * self.worst), self.tolerance * size)
+
+    def needed(self, constants: int = 0) -> int:
+        """How many wrong entries a mistake with free constants has to explain."""
+        chance = 2 * self.allowed(self.scale) / (self.worst or self.scale)
+        return math.ceil(math.log(1e-5) / math.log(min(chance, 0.1))) + constants
+
+    def explains(
+        self, made: Array, at: Array | None = None, needed: int | None = None, constants: int = 0
+    ) -> bool:
+        """Whether a mistake made on purpose gives hand.
+
+        Parameters
+        ----------
+        made : the right gradient with the mistake in it, NaN where it cannot be computed
+        at : the entries that show the mistake; by default those where hand is wrong
+        needed : how many of them have to agree; by default as many as rule out coincidence
+        constants : free constants that were fitted
+        """
+        can = np.isfinite(made) & self.real
+        if not can.any() or self.worst <= 4 * self.tolerance * self.scale:
+            return False
+        # Unwanted signals at a millionth of the largest entry are rounding, not evidence.
+        size = max(float(np.abs(made[can]).max()), self.close * self.scale)
+        if not (np.abs(self.hand - made)[can] <= self.allowed(size)).all():
+            return False
+        shown = (self.wrong if at is None else at) & can
+        return int(shown.sum()) >= (self.needed(constants) if needed is None else needed)
+
+    def moved(self, source: Array, factor: float = 1.0) -> bool:
+        """Whether hand is the right gradient with its entries moved.
+
+        Parameters
+        ----------
+        source : of each entry, the flat index of the entry it was taken from; -1 for unknown
+        factor : what the entries are multiplied by besides
+        """
+        exact, wrong = self.exact.ravel(), self.wrong.ravel()
+        made = np.where(source >= 0, factor * exact[source], np.nan)
+        # Where the right value is unknown, the entry shows a move if its source was wrong itself.
+        shown = self.wrong | (~self.known & wrong[source])
+        return self.explains(made, shown & (np.abs(made) > self.close * self.scale))
+
+    def factor(self, made: Array | None = None) -> float | None:
+        """The constant c with hand = c made; None if there is none.
+
+        A single entry has a factor to any other; see `factors.name_factor` for what it is worth.
+        """
+        made = self.exact if made is None else made
+        can = np.isfinite(made)
+        square = float((made[can] ** 2).sum())
+        if square == 0.0:
+            return None
+        c = float((self.hand[can] * made[can]).sum()) / square
+        if not np.isfinite(c) or abs(c) * self.largest <= self.close * self.scale:
+            return None
+        return c if self.explains(c * made, needed=1) else None
+
+    def slices(self, axis: int) -> list[Case]:
+        """One case for each index along an axis."""
+        return [
+            self.part(np.s_[(slice(None),) * axis + (n,)]) for n in range(self.hand.shape[axis])
+        ]
+
+    def part(self, index: Any) -> Case:
+        """The same array, looked at in part; errors stay relative to the whole."""
+        axes = ()
+        one = Evidence(self.name, self.hand[index], self.exact[index], self.value[index], axes)
+        case = Case(one._replace(tolerance=self.tolerance), self.counts)
+        case.scale = self.scale
+        return case
+
+    @property
+    def right(self) -> bool:
+        """Whether something is known of it, not only zeros, and all of that is right."""
+        return not self.wrong.any() and self.largest > self.close * self.scale
+
+    def along(self, axis: int) -> str:
+        """ "along time", or "along axis 0" where its meaning is unknown."""
+        word = self.word(axis)
+        return f"along {'the ' + _plural(one_of(word)) if word else f'axis {axis}'}"
+
+    def word(self, axis: int) -> str:
+        """The word for an axis, "" where unknown or where it has blocks."""
+        word = self.axes[axis] if self.axes else ""
+        return word if isinstance(word, str) and word != "gates" else ""
+
+    def at(self, axis: int, n: int) -> str:
+        """ "time step 3", or "index 3 of axis 0"."""
+        word = self.word(axis)
+        return f"{one_of(word)} {n}" if word else f"index {n} of axis {axis}"
+
+
+def _plural(word: str) -> str:
+    return word + ("es" if word.endswith("s") else "s")
+
+
+def number(x: float) -> str:
+    """A number in a sentence: four digits that count.
+
+    Examples
+    --------
+    >>> number(4.0), number(0.371234), number(1e-05)
+    ('4', '0.3712', '1e-05')
+    """
+    return f"{x:.4g}"
+
+
+def listed(words: list[str]) -> str:
+    """Words with commas and an "and".
+
+    Examples
+    --------
+    >>> listed(["i"]), listed(["i", "f", "o"])
+    ('i', 'i, f and o')
+    """
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

@@ -1,0 +1,222 @@
+"""A gradient report as a table, as JSON and as JUnit XML.
+The table is for people, JSON for programs, and JUnit XML for the pages of test servers.
+
+JSON knows no NaN and no infinity. A number that is not finite is written as null, and a second
+field beside it, its name followed by "_text", holds "nan", "inf" or "-inf"::
+
+    {"name": "R", "relative_error": null, "relative_error_text": "nan", ...}
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minilstm.files import write_atomically
+
+FORMAT = "minilstm gradient report 1"
+_METHODS = {
+    "complex": "the complex step",
+    "difference": "central differences",
+    "directional": "random directions",
+}
+# What XML 1.0 cannot hold, not even escaped.
+_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def text(report: Any) -> str:
+    """The report as a table, with places and likely causes below what is wrong.
+
+    Parameters
+    ----------
+    report : GradientReport
+
+    Returns
+    -------
+    str of several lines
+    """
+    errors = report.errors
+    width = max([len("array"), *(len(e.name) for e in errors)])
+    lines = [f"{'array':<{width}}  {'checked':>7}  {'relative error':>14}  {'allowed':>7}"]
+    for e in errors:
+        ends = "" if e.passed else "  WRONG"
+        row = f"{e.name:<{width}}  {e.checked:>7}  {e.relative_error:>14.1e}  {e.tolerance:>7.0e}"
+        lines.append(row + ends)
+        indent = " " * (width + 2)
+        if not e.passed:
+            lines.append(f"{indent}{_where(e)}: {_both(e, report)}")
+            lines += [f"{indent}likely cause: {cause}" for cause in e.causes]
+        if e.note:
+            lines.append(f"{indent}note: {e.note}")
+    lines.append(
+        f"backward on {report.backend} against {_method(report)}: largest relative error "
+        f"{report.max_error:.1e}, {'passed' if report.passed else 'WRONG'}"
+    )
+    return "\n".join([*lines, *_remarks(report)])
+
+
+def to_dict(report: Any) -> dict[str, Any]:
+    """The report as plain dicts, lists, numbers and words, ready for JSON.
+
+    Parameters
+    ----------
+    report : GradientReport
+
+    Returns
+    -------
+    dict
+        The fields of the report, and "format", "passed", "max_error" and "wrong"; each entry of
+        "errors" has the fields of a ParameterError and "passed". Numbers that are not finite are
+        None, with a "..._text" field beside them.
+    """
+    more = {"passed": report.passed, "max_error": report.max_error, "wrong": list(report.wrong)}
+    plain = _record({"format": FORMAT, **more, **_fields(report)})
+    plain["errors"] = [_record({**_fields(e), "passed": e.passed}) for e in report.errors]
+    return plain
+
+
+def to_json(report: Any, path: str | os.PathLike[str] | None = None) -> str:
+    """The report as JSON; numbers that are not finite become null (see the top of this file).
+
+    Parameters
+    ----------
+    report : GradientReport
+    path : a file to write it to as well, whole or not at all
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    FileNotFoundError
+        The folder of path does not exist.
+    """
+    return _written(json.dumps(to_dict(report), indent=2, allow_nan=False) + "\n", path)
+
+
+def to_junit(
+    report: Any, name: str = "gradcheck", path: str | os.PathLike[str] | None = None
+) -> str:
+    """The report as JUnit XML, with one test case for each array.
+
+    A wrong array is a failure that tells place, both values, relative error, tolerance and likely
+    causes. Notes are the output of a test case; kinks and notes on the whole check that of the
+    suite.
+
+    Parameters
+    ----------
+    report : GradientReport
+    name : of the test suite, such as the name of the function or network
+    path : a file to write it to as well, whole or not at all
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    FileNotFoundError
+        The folder of path does not exist.
+    """
+    wrong = sum(not e.passed for e in report.errors)
+    counts = {"tests": str(len(report.errors)), "failures": str(wrong), "errors": "0"}
+    top = ET.Element("testsuites", counts)
+    suite = ET.SubElement(top, "testsuite", {"name": _xml(name), **counts, "skipped": "0"})
+    properties = ET.SubElement(suite, "properties")
+    for field in ("backend", "method", "seed", "forward_passes", "backward_passes"):
+        value = _xml(str(getattr(report, field)))
+        ET.SubElement(properties, "property", {"name": field, "value": value})
+    for e in report.errors:
+        case = ET.SubElement(suite, "testcase", {"classname": _xml(name), "name": _xml(e.name)})
+        if not e.passed:
+            said = _failure(e, report)
+            kind = {"message": _xml(said[0]), "type": "GradientError"}
+            ET.SubElement(case, "failure", kind).text = _xml("\n".join(said))
+        if e.note:
+            ET.SubElement(case, "system-out").text = _xml(e.note)
+    remarks = _remarks(report)
+    if remarks:
+        ET.SubElement(suite, "system-out").text = _xml("\n".join(remarks))
+    ET.indent(top)
+    head = '<?xml version="1.0" encoding="utf-8"?>\n'
+    return _written(head + ET.tostring(top, encoding="unicode") + "\n", path)
+
+
+def _failure(e: Any, report: Any) -> list[str]:
+    return [
+        f"the gradient of {e.name} is wrong {_where(e)}: {_both(e, report)}",
+        f"relative error {e.relative_error:.3g}, tolerance {e.tolerance:.3g}, {e.checked} entries "
+        "compared",
+        *(f"likely cause: {cause}" for cause in e.causes),
+    ]
+
+
+def _where(e: Any) -> str:
+    if not e.where:
+        return "along a random direction" if not e.place else f"at {e.place}"
+    return f"at {e.place} (index {e.where})" if e.place else f"at index {e.where}"
+
+
+def _both(e: Any, report: Any) -> str:
+    return f"backward gives {e.by_hand:.12g}, {_method(report)} {e.reference:.12g}"
+
+
+def _method(report: Any) -> str:
+    return _METHODS.get(report.method, report.method)
+
+
+def _remarks(report: Any) -> list[str]:
+    return [f"kink: {kink}" for kink in report.kinks] + [f"note: {note}" for note in report.notes]
+
+
+def _xml(said: str) -> str:
+    return _NOT_XML.sub("?", said)
+
+
+def _fields(record: Any) -> dict[str, Any]:
+    """The fields of a dataclass or a NamedTuple, by name."""
+    if dataclasses.is_dataclass(record):
+        return {f.name: getattr(record, f.name) for f in dataclasses.fields(record)}
+    return dict(record._asdict())
+
+
+def _record(fields: Mapping[str, Any]) -> dict[str, Any]:
+    plain: dict[str, Any] = {}
+    for key, value in fields.items():
+        plain[str(key)] = _plain(value)
+        if isinstance(value, (float, np.floating)) and not math.isfinite(value):
+            plain[f"{key}_text"] = str(float(value))
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can hold; a number that is not finite is None."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if dataclasses.is_dataclass(value) or hasattr(value, "_asdict"):
+        return _record(_fields(value))
+    if isinstance(value, Mapping):
+        return _record(value)
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(v) for v in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, (bool, int, str)) else str(value)
+
+
+def _written(said: str, path: str | os.PathLike[str] | None) -> str:
+    if path is not None:
+        write_atomically(Path(path), lambda file: file.write(said.encode()))
+    return said

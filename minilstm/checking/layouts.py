@@ -1,0 +1,226 @@
+"""Mistakes that move entries: transposed, flipped, one step off, summed over the wrong axis.
+Each function returns the sentences that hold for one array, best first."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minilstm.checking.evidence import Case, listed
+
+Array = NDArray[Any]
+
+MOST_COMPARED = 2**22  # entries, each slice of an axis against each other
+MOST_SLICES = 2000  # looked at one by one
+
+
+def layouts(case: Case, told: Collection[int] = (), turned: bool = True) -> Iterator[str]:
+    """All sentences of this file that hold for an array whose gradient is finite.
+
+    Parameters
+    ----------
+    case : one array
+    told : axes of which all has been said already
+    turned : whether axes may have been exchanged
+    """
+    if case.hand.size < 2:
+        return
+    if turned:
+        yield from _transposed(case)
+    for axis in sorted(range(case.hand.ndim), key=lambda n: case.word(n) == ""):
+        if case.hand.shape[axis] > 1 and axis not in told:
+            yield from _along(case, axis)
+
+
+def _along(case: Case, axis: int) -> Iterator[str]:
+    found = [*_flipped(case, axis), *_shifted(case, axis)] or [*_reordered(case, axis)]
+    found = found or [*_constant(case, axis)] or [*_own_factors(case, axis)]
+    yield from found or _right_in_part(case, axis)
+
+
+def _sources(case: Case) -> Array:
+    return np.arange(case.hand.size).reshape(case.hand.shape)
+
+
+def _transposed(case: Case) -> Iterator[str]:
+    source = _sources(case)
+    shape, axes = source.shape, range(source.ndim)
+    for order in permutations(axes) if source.ndim < 5 else ():
+        if order == tuple(axes):
+            continue
+        swapped = [a for a in axes if order[a] != a]
+        names = listed([str(a) for a in swapped])
+        turned = source.transpose(order)
+        if turned.shape == shape and case.moved(turned):
+            how = "It is transposed" if source.ndim == 2 else f"Its axes {names} are exchanged"
+            yield f"{how}."
+            return
+        if case.moved(turned.reshape(shape)):
+            how = (
+                "the transpose, reshaped"
+                if source.ndim == 2
+                else f"an array with the axes in the order {order}, reshaped"
+            )
+            yield (
+                f"It has the right numbers in another order: they are those of {how} (row-major "
+                "and column-major order are mixed up)."
+            )
+            return
+    if case.moved(source.ravel().reshape(shape, order="F")):
+        yield (
+            "It has the right numbers in another order: written in row-major order and read in "
+            "column-major order."
+        )
+
+
+def _flipped(case: Case, axis: int) -> Iterator[str]:
+    if case.moved(np.flip(_sources(case), axis)):
+        what = case.along(axis)
+        more = {
+            "time": ": one of two loops runs in forward order where the other runs backwards"
+        }.get(case.word(axis), ", as by a filter or a loop that runs the other way")
+        yield f"It is reversed {what}{more}."
+
+
+def _shifted(case: Case, axis: int) -> Iterator[str]:
+    """One step off; what stands at the end that nothing moves to is told too."""
+    size = case.hand.shape[axis]
+    if size < 3:
+        return
+    for by in (1, -1):
+        source = np.roll(_sources(case), by, axis)
+        whole = case.moved(source)
+        end = 0 if by == 1 else size - 1
+        at = (slice(None),) * axis
+        source[(*at, end)] = -1
+        if not (whole or case.moved(source)):
+            continue
+        edge, beside = case.hand[(*at, end)], case.hand[(*at, end + by)]
+        if whole:
+            rest = "wraps around"
+        elif not edge.any():
+            rest = "is zero"
+        else:
+            rest = "is repeated" if np.array_equal(edge, beside) else "is something else"
+        yield (
+            f"It is one step {'late' if by == 1 else 'early'} {case.along(axis)}: at each t stands "
+            f"what belongs to t {'-' if by == 1 else '+'} 1, and {case.at(axis, end)} {rest}."
+        )
+        return
+
+
+def _reordered(case: Case, axis: int) -> Iterator[str]:
+    """The right slices in another order."""
+    size = case.hand.shape[axis]
+    if size * case.hand.size > MOST_COMPARED:
+        return
+    hand, exact = np.moveaxis(case.hand, axis, 0), np.moveaxis(case.exact, axis, 0)
+    with np.errstate(invalid="ignore"):
+        apart = np.abs(hand[:, None] - exact[None])  # (to, from, ...)
+    fits = ~(apart > case.close * case.scale) | np.isnan(apart)
+    fits = fits.reshape(size, size, -1).all(-1)
+    order = [int(np.flatnonzero(row)[0]) if row.sum() == 1 else -1 for row in fits]
+    if sorted(order) != list(range(size)) or order == list(range(size)):
+        return
+    if case.moved(np.take(_sources(case), order, axis)):
+        moved = [n for n in range(size) if order[n] != n]
+        if len(moved) == 2:
+            yield f"Two places are exchanged {case.along(axis)}: {moved[0]} and {moved[1]}."
+        else:
+            where = ": sorting by length is not undone" if case.word(axis) in _ROWS else ""
+            shown = f"{order}" if size <= 12 else "another one"
+            yield f"The order {case.along(axis)} is {shown} instead of 0, 1, 2, ...{where}."
+
+
+_ROWS = ("batch", "sequence", "row")
+
+
+def _constant(case: Case, axis: int) -> Iterator[str]:
+    """Equal along an axis along which the right gradient changes."""
+    hand = case.hand
+    if np.ptp(hand, axis).max() > case.close * np.abs(hand).max():
+        return
+    with np.errstate(invalid="ignore"):
+        high = np.where(case.known, case.exact, -np.inf).max(axis)
+        low = np.where(case.known, case.exact, np.inf).min(axis)
+    if not case.wrong.any() or not (high - low > case.close * case.scale).any():
+        return
+    what = case.along(axis)
+    for name, f in (("sum", np.sum), ("mean", np.mean)):
+        made = np.broadcast_to(f(case.exact, axis=axis, keepdims=True), hand.shape)
+        if case.explains(made):
+            yield f"It is the {name} of the right gradient {what}, repeated for each of them."
+            return
+    made = np.broadcast_to(case.exact.mean(), hand.shape)
+    if case.explains(made):
+        yield "It is the mean of the right gradient, the same number everywhere."
+    else:
+        yield (
+            f"It is the same {what}, where the right gradient changes: perhaps it is summed over "
+            "this axis by mistake and then repeated."
+        )
+
+
+def _right_in_part(case: Case, axis: int) -> Iterator[str]:
+    """Right at some indices of an axis and wrong at the others."""
+    size, word = case.hand.shape[axis], case.word(axis)
+    if size > MOST_SLICES:
+        return
+    parts = case.slices(axis)
+    right = [n for n, p in enumerate(parts) if p.right]
+    wrong = [n for n, p in enumerate(parts) if p.wrong.any()]
+    if not right or not wrong or not all(p.known.any() for p in parts):
+        return
+    empty = all(not parts[n].hand.any() for n in wrong)
+    are = "zero" if empty else "wrong"
+    if word == "time" and min(right) > max(wrong):
+        if min(right) == size - 1:
+            carried = "not carried" if empty else "not carried, or carried wrongly,"
+            yield (
+                f"It is right at the last time step only and {are} before: what arrives from "
+                f"later steps is {carried} to the step before."
+            )
+        else:
+            yield (
+                f"It is right from time step {min(right)} on and {are} before: what arrives from "
+                "later steps is cut off or spoilt there."
+            )
+    elif word == "time" and max(right) < min(wrong):
+        yield (
+            f"It is right up to time step {max(right)} and {are} from step {min(wrong)} on: "
+            "perhaps a mask, a length or the last step is treated wrongly."
+        )
+    elif empty and len(right) == 1:
+        which = {0: "first", size - 1: "last"}.get(right[0], "")
+        only = f"the {which} one" if which else case.at(axis, right[0])
+        yield f"Of {case.along(axis).removeprefix('along ')}, only {only} counts; others are zero."
+    elif len(wrong) == 1 and size > 2:
+        yield f"It is {are} at {case.at(axis, wrong[0])} only; the others are right."
+    elif len(right) == 1 and size > 2:
+        yield f"It is right at {case.at(axis, right[0])} only."
+    elif empty:
+        yield f"It is zero at {len(wrong)} of {size} places {case.along(axis)}; others are right."
+
+
+def _own_factors(case: Case, axis: int) -> Iterator[str]:
+    """One constant for each index of an axis, such as a class weight or a missing scale."""
+    if case.hand.shape[axis] > MOST_SLICES:
+        return
+    parts = case.slices(axis)
+    strong = [int((p.known & (np.abs(p.exact) > case.close * case.scale)).sum()) for p in parts]
+    if min(strong) < 1 + case.needed():
+        return
+    factors = [p.factor() if p.wrong.any() else 1.0 for p in parts]
+    found = [c for c in factors if c is not None]
+    if len(found) < len(parts) or np.ptp(found) <= case.close * np.abs(found).max():
+        return
+    shown = ", ".join(f"{c:.4g}" for c in found[:6]) + (", ..." if len(found) > 6 else "")
+    word = case.word(axis) or f"index of axis {axis}"
+    yield (
+        f"Each {word} has a factor of its own ({shown}): a weight, scale or mask along this axis "
+        "is too many, is missing, or is another one."
+    )

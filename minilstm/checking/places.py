@@ -1,0 +1,137 @@
+"""An index into an array, said in words: which gate, which unit, which time step.
+What an axis means comes from its user; an axis without a meaning keeps its number.
+
+Axes are described as `minilstm.gradcheck.gradcheck` takes them, one item for each axis:
+
+- a word: "time", "sequence" or "batch", "feature", "unit", "class", "channel", ...
+- a tuple of labels: the axis is cut in as many equal blocks, such as ("i", "f", "g", "o") for the
+  4H rows of an LSTM's weights; "gates" is short for these four;
+- "row": rows of a packed ragged batch; each row's sequence and time step come separately.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+GATES = ("i", "f", "g", "o")
+_FULL_NAMES = {"i": "input gate", "f": "forget gate", "g": "cell candidate", "o": "output gate"}
+_WORDS = {"time": "time step", "batch": "sequence"}
+
+Axis = str | tuple[str, ...]
+
+
+class Place(NamedTuple):
+    """Where an entry of an array is; all numbers start at zero.
+
+    Attributes
+    ----------
+    text : "forget gate, unit 3, feature 1"; "" for no index
+    gate : full name of the block, "forget gate"; None where no axis has blocks
+    unit : number of the unit, inside its block if there are blocks; None where no axis has units
+    time_step : None where no axis is time
+    """
+
+    text: str
+    gate: str | None
+    unit: int | None
+    time_step: int | None
+
+
+def describe(
+    index: Sequence[int],
+    axes: Sequence[Axis],
+    shape: Sequence[int],
+    rows: NDArray[np.int64] | None = None,
+) -> Place:
+    """Say in words where an index points.
+
+    Parameters
+    ----------
+    index : one number for each axis; () for no place
+    axes : one item for each axis, as above; missing and empty items are unknown
+    shape : of the array
+    rows : (N, 2) integers, sequence and time step of each row; for an axis "row"
+
+    Returns
+    -------
+    Place
+        An axis whose size is no multiple of its number of labels counts as unknown.
+
+    Examples
+    --------
+    >>> describe((7, 1), ("gates", "feature"), (16, 3)).text
+    'forget gate, unit 3, feature 1'
+    >>> describe((1, 0), ("row", "feature"), (3, 2), np.array([[0, 0], [2, 5], [1, 0]])).text
+    'sequence 2, time step 5, feature 0'
+    >>> describe((2, 4), (), (3, 5)).text
+    'axis 0 index 2, axis 1 index 4'
+    """
+    parts: list[str] = []
+    gate: str | None = None
+    numbers: dict[str, int] = {}
+    for axis, at in enumerate(int(n) for n in index):
+        word = axes[axis] if axis < len(axes) else ""
+        labels = blocks(word, shape[axis])
+        if labels:
+            size = shape[axis] // len(labels)
+            label = labels[at // size]
+            gate = full_name(label, labels) if gate is None else gate
+            parts.append(full_name(label, labels))
+            if size > 1 or _are_gates(labels):
+                numbers.setdefault("unit", at % size)
+                parts.append(f"unit {at % size}")
+        elif word == "row" and rows is not None:
+            sequence, step = (int(n) for n in rows[at])
+            numbers.setdefault("time step", step)
+            parts += [f"sequence {sequence}", f"time step {step}"]
+        elif isinstance(word, str) and word not in ("", "gates"):
+            thing = one_of(word)
+            # The second axis of recurrent weights: the unit whose output is multiplied.
+            parts.append(f"from unit {at}" if thing == "unit" in numbers else f"{thing} {at}")
+            numbers.setdefault(thing, at)
+        else:
+            parts.append(f"axis {axis} index {at}")
+    return Place(", ".join(parts), gate, numbers.get("unit"), numbers.get("time step"))
+
+
+def blocks(axis: Any, size: int) -> tuple[str, ...]:
+    """Labels of the equal blocks of an axis; () where it has none or they do not fit its size.
+
+    Examples
+    --------
+    >>> blocks("gates", 8), blocks(("r", "z"), 5), blocks("time", 8)
+    (('i', 'f', 'g', 'o'), (), ())
+    """
+    labels = GATES if axis == "gates" else axis
+    fits = not isinstance(labels, str) and len(labels) > 0 and size and size % len(labels) == 0
+    return tuple(str(label) for label in labels) if fits else ()
+
+
+def full_name(label: str, labels: Sequence[str]) -> str:
+    """The name of a block: "forget gate" for f among the gates i, f, g, o; others stay.
+
+    Examples
+    --------
+    >>> full_name("f", ("f", "i", "g", "o")), full_name("z", ("r", "z", "n"))
+    ('forget gate', 'z')
+    """
+    return _FULL_NAMES[label] if sorted(labels) == sorted(GATES) else label
+
+
+def one_of(word: str) -> str:
+    """What one index along an axis is called: "time step" for "time".
+
+    Examples
+    --------
+    >>> one_of("time"), one_of("batch"), one_of("feature")
+    ('time step', 'sequence', 'feature')
+    """
+    return _WORDS.get(word, word)
+
+
+def _are_gates(labels: Sequence[str]) -> bool:
+    return sorted(labels) == sorted(GATES) or all(label.endswith("gate") for label in labels)

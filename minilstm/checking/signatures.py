@@ -1,0 +1,196 @@
+"""Likely causes of a wrong gradient, found from the wrong and the right one alone.
+A cause is named when the mistake, made on purpose to the right gradient, gives the wrong one.
+
+Where the evidence is weaker the sentence says "perhaps". Which function was differentiated does not
+matter and is not known; `minilstm.checking.evidence` holds the test that each cause has to pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minilstm.checking.blocks import blocks
+from minilstm.checking.entrywise import entrywise, factor_reasons, name_factor, not_finite
+from minilstm.checking.evidence import Case, Evidence, listed, number
+from minilstm.checking.layouts import layouts
+from minilstm.checking.packed_rows import packed_rows
+
+__all__ = ["Evidence", "explain"]
+
+Array = NDArray[Any]
+
+MOST = 3  # causes for one array
+
+
+def explain(evidence: Sequence[Evidence], counts: Mapping[str, int]) -> dict[str, tuple[str, ...]]:
+    """Name the likely causes of wrong gradients.
+
+    Parameters
+    ----------
+    evidence : one for each array that was checked, right ones too: they are compared with others
+    counts : named sizes that may have become a factor, such as {"the batch": 4, "the rows": 28}
+
+    Returns
+    -------
+    dict
+        Array name to causes as sentences, best first, at most three. Arrays that are right, and
+        those whose cause is not clear, are left out.
+
+    Examples
+    --------
+    >>> exact = np.array([[0.5, -1.0], [2.0, 0.25], [1.5, -3.0]])
+    >>> hand = exact / 4
+    >>> for cause in explain([Evidence("w", hand, exact, exact + 1)], {"the batch": 4})["w"]:
+    ...     print(cause)
+    It is 0.25 times the right gradient: it is divided by the batch (4), as for a mean where the \
+loss has a sum.
+    """
+    causes: dict[str, list[str]] = {}
+    floor = max((_largest(e.exact) for e in evidence), default=0.0)
+    cases = []
+    for one in evidence:
+        unusable = _unusable(one)
+        if unusable:
+            causes[one.name] = [unusable]
+        else:
+            cases.append(Case(one, counts, 1e-3 * floor))
+    wrong = [case for case in cases if case.wrong.any()]
+    joint = _joint(cases, wrong, whole=len(cases) == len(evidence))
+    for case in wrong:
+        found = [*_between(case, cases), *_alone(case)]
+        if joint:
+            # The factor of one array says less than the factor that all of them share.
+            found = [joint, *(s for s in found if not s.startswith(("It is", "Its norm")))]
+        if found:
+            causes[case.name] = found
+    return {
+        one.name: tuple(dict.fromkeys(causes[one.name]))[:MOST]
+        for one in evidence
+        if one.name in causes
+    }
+
+
+def _largest(exact: Array) -> float:
+    known = np.isfinite(exact)
+    return float(np.abs(np.asarray(exact)[known]).max(initial=0.0))
+
+
+def _unusable(one: Evidence) -> str:
+    """What is wrong with a gradient that cannot be compared: absent, misshapen or not finite."""
+    if one.hand is None:
+        return "No gradient came back for it (None): it was never computed, or not returned."
+    hand, shape = np.asarray(one.hand), np.shape(one.exact)
+    if hand.shape != shape:
+        turned = " (transposed?)" if hand.shape == shape[::-1] else ""
+        return f"Its shape is {hand.shape}{turned}, that of the array is {shape}."
+    return not_finite(hand)
+
+
+def _alone(case: Case) -> Iterator[str]:
+    """Causes within one array, the most telling first."""
+    yield from entrywise(case)
+    if case.hand.any() and not case.zero:
+        by_axis = blocks(case)
+        rows = packed_rows(case)
+        if rows is not None and rows[1]:
+            by_axis[rows[0]] = rows[1]
+        for said in by_axis.values():
+            yield from said
+        yield from layouts(case, by_axis)
+
+
+def _joint(cases: list[Case], wrong: list[Case], whole: bool) -> str:
+    """What holds for all arrays together: one factor, or no gradient at all."""
+    live = [case for case in cases if not case.zero]
+    if len(live) < 2 or not whole or any(case not in wrong for case in live):
+        return ""
+    if not any(case.hand.any() for case in live):
+        return "All gradients are zero: nothing arrives from the loss, or nothing is returned."
+    together = _together(live)
+    c = together.factor()
+    if c is None:
+        return ""
+    norm = float(np.sqrt(sum(float((case.hand**2).sum()) for case in live)))
+    rounded = abs(norm - float(f"{norm:.1e}")) <= 1e-9 * norm
+    if c > 0 and rounded and not factor_reasons(c, together.counts, together.close):
+        return (
+            f"All gradients together have a norm of {number(norm)} exactly: perhaps they are "
+            "clipped to this norm before they are checked."
+        )
+    for sentence in name_factor(c, together):
+        said = sentence.removeprefix("It is ").replace("the right gradient", "the right ones")
+        return (
+            f"All {len(live)} gradients are {said.removesuffix('.')}; a factor shared by all comes "
+            "from the loss or from the upstream gradient."
+        )
+    return ""
+
+
+def _together(cases: list[Case]) -> Case:
+    """Several arrays as one, each divided by its own size so that none is lost beside another."""
+    parts = [(case, case.scale) for case in cases]
+    hand = np.concatenate([(case.hand / s).ravel() for case, s in parts])
+    exact = np.concatenate([(case.exact / s).ravel() for case, s in parts])
+    one = Evidence("", hand, exact, np.zeros_like(hand))
+    together = Case(one._replace(tolerance=max(case.tolerance for case in cases)), {})
+    together.counts = cases[0].counts
+    return together
+
+
+def _between(case: Case, cases: list[Case]) -> Iterator[str]:
+    """Causes that show in two arrays: exchanged, copied, or one read in place of another."""
+    alike = [c for c in cases if c is not case and c.hand.shape == case.hand.shape]
+    for other in alike:
+        if not _is_that_of(case, other):
+            continue
+        if _is_that_of(other, case):
+            yield f"It is exchanged with the gradient of {other.name}."
+        else:
+            yield f"It is the gradient of {other.name}, copied or written to the wrong array."
+        return
+    # An array that the forward pass reads in place of others gets all their gradients.
+    unused = [c for c in alike if c.zero and c.wrong.any() and c.hand.any()]
+    if case.zero:
+        readers = [c for c in alike if c.wrong.any() and not c.zero]
+        for other in readers:
+            names = _read_instead(other, [c for c in cases if c is case or c in unused])
+            if case.name in names:
+                yield _misread(other.name, names)
+                return
+    else:
+        names = _read_instead(case, unused)
+        if names:
+            yield _misread(case.name, names)
+
+
+def _misread(name: str, instead_of: list[str]) -> str:
+    return (
+        f"The forward pass reads {name} where it should read {listed(instead_of)}: the right "
+        f"gradient of {name} is what backward gives for all of them together."
+    )
+
+
+def _read_instead(case: Case, unused: list[Case]) -> list[str]:
+    """Names of unused arrays whose gradients are missing in this one."""
+    for many in range(1, min(len(unused), 4) + 1):
+        for chosen in combinations(unused, many):
+            total = case.hand + sum(c.hand for c in chosen)
+            apart = np.abs(total - case.exact)[case.known]
+            size = case.close * max(case.largest, float(np.abs(case.hand).max()))
+            if case.known.any() and (apart <= size).all():
+                return [c.name for c in chosen]
+    return []
+
+
+def _is_that_of(case: Case, other: Case) -> bool:
+    """Whether one array's hand gradient is the right gradient of another."""
+    if other.zero or not case.wrong.any():
+        return False
+    if other.right:  # then hand knows all of it
+        return case.explains(other.hand)
+    return case.explains(other.exact, case.wrong | (~case.known & other.wrong))

@@ -1,0 +1,372 @@
+"""Causes named from a wrong and a right gradient: every mistake is made on purpose and found.
+Noise, right gradients and single numbers that fit by chance must name nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minilstm.checking.signatures import Evidence, explain
+
+COUNTS = {"the batch": 4, "the time steps": 7, "the rows": 28}
+GATES = ("i", "f", "g", "o")
+RNG = np.random.default_rng(0)
+
+
+def causes(hand, exact, axes=(), value=None, tolerance=1e-10, counts=COUNTS, rows=None):
+    exact = np.asarray(exact, float)
+    value = np.random.default_rng(9).standard_normal(exact.shape) if value is None else value
+    evidence = Evidence("w", hand, exact, value, axes, tolerance, rows)
+    return explain([evidence], counts).get("w", ())
+
+
+def masked(exact, share, rng):
+    """The same with some entries unknown."""
+    return np.where(rng.random(exact.shape) < share, exact, np.nan)
+
+
+def swap(exact, order, count=4):
+    return np.concatenate([np.split(exact, count)[n] for n in order])
+
+
+def with_block(exact, n, f, count=4):
+    parts = np.split(exact.copy(), count)
+    parts[n] = f(parts)
+    return np.concatenate(parts)
+
+
+def rows_from(hand, n, value=0.0):
+    hand = hand.copy()
+    hand[n:] = value
+    return hand
+
+
+def shift(exact, by, axis, edge=0.0):
+    made = np.roll(exact, by, axis)
+    at = [slice(None)] * exact.ndim
+    at[axis] = 0 if by > 0 else -1
+    made[tuple(at)] = edge
+    return made
+
+
+def cut_before(exact, n, rng):
+    hand = exact.copy()
+    hand[:n] += rng.standard_normal(hand[:n].shape)
+    return hand
+
+
+# Name, shape, axes, the mistake, what the first sentence says; all hold with entries missing too.
+MISTAKES = [
+    ("zero", (5, 3), (), lambda e, v, r: 0 * e, "It is zero everywhere"),
+    ("value", (5, 3), (), lambda e, v, r: v.copy(), "the array itself, not its gradient"),
+    ("sign", (5, 3), (), lambda e, v, r: -e, "the sign is wrong"),
+    ("batch", (5, 3), (), lambda e, v, r: 4 * e, "multiplied by the batch (4)"),
+    ("mean", (5, 3), (), lambda e, v, r: e / 28, "divided by the rows (28)"),
+    ("minus mean", (5, 3), (), lambda e, v, r: -e / 4, "sign is wrong, and it is divided by the b"),
+    ("twice", (5, 3), (), lambda e, v, r: 2 * e, "added up twice"),
+    ("half", (5, 3), (), lambda e, v, r: e / 2, "the 2 of a square is missing"),
+    ("thrice", (5, 3), (), lambda e, v, r: 3 * e, "added up 3 times"),
+    ("other count", (5, 3), (), lambda e, v, r: e * 4 / 7, "divided by the time steps (7) where"),
+    ("square", (5, 3), (), lambda e, v, r: e / 16, "divided by the square of the batch (4)"),
+    ("constant", (5, 3), (), lambda e, v, r: 0.3712 * e, "0.3712 times the right gradient"),
+    ("absolute", (5, 3), (), lambda e, v, r: abs(e), "absolute value"),
+    ("rectified", (5, 3), (), lambda e, v, r: np.maximum(e, 0), "negative entries are zero"),
+    ("decay", (5, 3), (), lambda e, v, r: e + 0.01 * v, "plus 0.01 times the array itself"),
+    ("updated", (5, 3), (), lambda e, v, r: v - 0.1 * e, "after an update (itself -0.1 times"),
+    ("clipped", (9, 5), (), lambda e, v, r: np.clip(e, -0.5, 0.5), "clipped at 0.5"),
+    ("odd clip", (9, 5), (), lambda e, v, r: np.clip(e, -0.5173, 0.5173), "clipped at 0.5173"),
+    ("signs", (5, 3), (), lambda e, v, r: 0.25 * np.sign(e), "Only the sign is right"),
+    ("integers", (9, 5), (), lambda e, v, r: np.trunc(e), "cut to whole numbers"),
+    ("times x", (5, 3), (), lambda e, v, r: e * v, "the factor x (its own value) is too many"),
+    ("no 2x", (5, 3), (), lambda e, v, r: e / (2 * v), "factor 2 x of a square is missing"),
+    ("no tanh'", (5, 3), (), lambda e, v, r: e / (1 - np.tanh(v) ** 2), "tanh'(x) is missing"),
+    ("normalised", (5, 3), (), lambda e, v, r: e / np.sqrt((e**2).sum()), "its norm is 1 exactly"),
+    ("float32", (5, 3), (), lambda e, v, r: e.astype("f4").astype(float), "computed in float32"),
+    ("float16", (5, 3), (), lambda e, v, r: e.astype("f2").astype(float), "computed in float16"),
+    ("near", (5, 3), (), lambda e, v, r: e * (1 + 1e-7 * r.random(e.shape)), "perhaps a part of"),
+    ("transposed", (5, 5), (), lambda e, v, r: e.T.copy(), "It is transposed"),
+    ("reshaped", (6, 4), (), lambda e, v, r: e.T.reshape(6, 4), "those of the transpose, reshaped"),
+    ("column", (6, 4), (), lambda e, v, r: e.ravel().reshape(6, 4, order="F"), "read in column"),
+    ("axes", (3, 4, 4), (), lambda e, v, r: e.transpose(0, 2, 1), "axes 1 and 2 are exchanged"),
+    ("reversed", (7, 3), ("time", "feature"), lambda e, v, r: e[::-1], "reversed along the time s"),
+    ("flipped", (3, 5, 2), (), lambda e, v, r: e[:, ::-1], "reversed along axis 1"),
+    ("late", (7, 3), ("time", "unit"), lambda e, v, r: shift(e, 1, 0), "time step 0 is zero"),
+    ("early", (7, 3), ("time", ""), lambda e, v, r: shift(e, -1, 0), "time step 6 is zero"),
+    ("around", (4, 7), (), lambda e, v, r: np.roll(e, 1, 1), "index 0 of axis 1 wraps around"),
+    ("order", (5, 3), ("batch", ""), lambda e, v, r: e[[2, 0, 1, 4, 3]], "by length is not undone"),
+    ("two", (5, 3), ("batch", ""), lambda e, v, r: e[[0, 3, 2, 1, 4]],
+     "exchanged along the sequences: 1 and 3"),
+    ("last step", (6, 4, 3), ("time", "batch", "unit"), lambda e, v, r: cut_before(e, 5, r),
+     "right at the last time step only and wrong before"),
+    ("last zero", (6, 4), ("time", "unit"), lambda e, v, r: np.vstack([0 * e[:5], e[5:]]),
+     "right at the last time step only and zero before"),
+    ("from step", (6, 4), ("time", "unit"), lambda e, v, r: cut_before(e, 3, r),
+     "right from time step 3 on"),
+    ("to step", (6, 4), ("time", "unit"), lambda e, v, r: rows_from(e, 4, 7.0),
+     "right up to time step 3 and wrong from step 4 on"),
+    ("first", (4, 6), ("sequence", "unit"), lambda e, v, r: rows_from(e, 1), "only the first one"),
+    ("one row", (5, 4), ("class", ""), lambda e, v, r: np.vstack([e[:2], e[2:3] ** 2, e[3:]]),
+     "wrong at class 2 only"),
+    ("row factors", (3, 9), ("class", ""), lambda e, v, r: e * np.array([[1.0], [0.3], [2.5]]),
+     "Each class has a factor of its own (1, 0.3, 2.5)"),
+    ("swapped", (12, 5), ("gates", ""), lambda e, v, r: swap(e, (0, 2, 1, 3)),
+     "Gate f and gate g are exchanged"),
+    ("ring", (12, 5), (GATES, ""), lambda e, v, r: swap(e, (1, 2, 3, 0)),
+     "gates are in the order f, g, o and i; i, f, g and o is right"),
+    ("copies", (32,), (GATES,), lambda e, v, r: swap(e, (1, 1, 2, 1)),
+     "Gate i and gate o are a copy of gate f"),
+    ("zero gate", (12, 4), (GATES, ""), lambda e, v, r: with_block(e, 1, lambda p: 0 * p[1]),
+     "In gate f: it is zero everywhere"),
+    ("factor", (9, 4), (("r", "z", "n"), ""),
+     lambda e, v, r: with_block(e, 2, lambda p: 4 * p[2], 3),
+     "In n: it is 4 times the right gradient: it is multiplied by the batch (4)"),
+    ("one gate", (12, 4), (GATES, ""), lambda e, v, r: with_block(e, 1, lambda p: p[1] ** 2),
+     "Only gate f is wrong; gate i, gate g and gate o are right"),
+    ("one right", (12, 4), (GATES, ""), lambda e, v, r: np.vstack([e[:9] ** 2, e[9:]]),
+     "Only gate o of the gates is right"),
+    ("interleaved", (12, 5), (GATES, ""),
+     lambda e, v, r: e.reshape(4, 3, 5).swapaxes(0, 1).reshape(12, 5), "gates are interleaved"),
+]  # fmt: skip
+WHOLE = [
+    ("sum", (6, 3), ("batch", "unit"), lambda e: e.sum(0), "the sum of the right gradient"),
+    ("mean", (6, 3), ("batch", "unit"), lambda e: e.mean(0), "the mean of the right gradient"),
+    ("one number", (6,), (), lambda e: e.mean(), "the mean of the right gradient along axis 0"),
+    ("some row", (6, 3), ("batch", "unit"), lambda e: e[:1] ** 2, "same along the sequences"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("shape", "axes", "make", "says"), [m[1:] for m in MISTAKES],
+                         ids=[m[0] for m in MISTAKES])  # fmt: skip
+@pytest.mark.parametrize("share", [1.0, 0.7])
+@pytest.mark.parametrize("scale", [1.0, 1e-3])
+def test_a_mistake_made_on_purpose_is_named(shape, axes, make, says, share, scale):
+    if scale != 1 and says in ("cut to whole numbers", "clipped at 0.5", "clipped at 0.5173"):
+        return
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        exact, value = 2 * scale * rng.standard_normal(shape), rng.standard_normal(shape)
+        hand = make(exact, value, rng)
+        found = causes(hand, masked(exact, share, rng), axes, value)
+        assert found, (seed, says)
+        assert any(says in cause for cause in found), found
+        assert all(cause.endswith(".") and cause[0].isupper() for cause in found)
+        assert len(found) <= 3
+
+
+@pytest.mark.parametrize(("shape", "axes", "make", "says"), [m[1:] for m in WHOLE],
+                         ids=[m[0] for m in WHOLE])  # fmt: skip
+def test_a_gradient_without_an_axis_is_told_from_one_that_has_it(shape, axes, make, says):
+    exact = RNG.standard_normal(shape)
+    hand = np.broadcast_to(make(exact), shape)
+    assert says in causes(hand, exact, axes)[0]
+
+
+# ---------------------------------------------------------------- packed rows
+
+LENGTHS = (5, 4, 2)
+PACKED = np.array([(s, t) for t in range(5) for s in range(3) if t < LENGTHS[s]])  # (11, 2)
+LAST = np.array([t == LENGTHS[s] - 1 for s, t in PACKED])
+
+
+def of_rows(move):
+    """A mistake that takes each row from another: move(sequence, step) -> (sequence, step)."""
+    number = {(s, t): n for n, (s, t) in enumerate(PACKED.tolist())}
+    order = [number.get(move(s, t), -1) for s, t in PACKED.tolist()]
+    return lambda e: np.where(np.array(order)[:, None] < 0, 0.0, e[order])
+
+
+@pytest.mark.parametrize("share", [1.0, 0.8])
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda e: np.where(LAST[:, None], e, e**2), "right at the last time step only and wrong"),
+        (lambda e: np.where(LAST[:, None], e, 0), "right at the last time step only and zero be"),
+        (lambda e: np.where(PACKED[:, :1] == 0, e, 0), "the sequences, only the first one counts"),
+        (lambda e: e[np.lexsort(PACKED.T[::-1])], "Its rows stand sequence after sequence"),
+        (of_rows(lambda s, t: (s, LENGTHS[s] - 1 - t)), "Each sequence is reversed in time"),
+        (of_rows(lambda s, t: (s, t - 1)), "one step late along the time steps"),
+        (of_rows(lambda s, t: (s, t + 1)), "one step early along the time steps"),
+    ],
+)
+def test_rows_of_a_ragged_batch_are_looked_at_as_sequences(make, says, share):
+    rng = np.random.default_rng(2)
+    exact = rng.standard_normal((11, 4))
+    known = masked(exact, share, rng)
+    found = causes(make(exact), known, ("row", "unit"), rows=PACKED)
+    assert found and says in found[0], found
+
+
+# ---------------------------------------------------------------- what cannot be compared
+
+
+def test_an_absent_misshapen_or_broken_gradient_is_told():
+    exact = RNG.standard_normal((3, 4))
+    assert causes(None, exact) == (
+        "No gradient came back for it (None): it was never computed, or not returned.",
+    )
+    assert causes(exact.T, exact) == (
+        "Its shape is (4, 3) (transposed?), that of the array is (3, 4).",
+    )
+    hand = exact.copy()
+    hand[1, 2] = hand[2, 0] = np.nan
+    assert causes(hand, exact) == ("2 of 12 entries are NaN, the first at index (1, 2).",)
+    hand[0, 3] = np.inf
+    assert causes(hand, exact)[0].startswith("3 of 12 entries are NaN or infinite, the first at")
+    assert causes(np.full((3, 4), -np.inf), exact)[0].startswith("Every entry is infinite")
+
+
+# ---------------------------------------------------------------- several arrays
+
+
+def group(names, shapes, seed=0):
+    rng = np.random.default_rng(seed)
+    return {name: 2 * rng.standard_normal(s) for name, s in zip(names, shapes, strict=True)}
+
+
+def explained(hand, exact, counts=COUNTS):
+    rng = np.random.default_rng(1)
+    return explain(
+        [Evidence(k, hand[k], exact[k], rng.standard_normal(exact[k].shape)) for k in exact], counts
+    )
+
+
+def test_a_factor_of_all_arrays_is_one_cause():
+    exact = group("Wb", [(5, 3), (1,)])
+    found = explained({k: e / 4 for k, e in exact.items()}, exact)
+    assert found["W"] == found["b"]
+    assert found["W"][0].startswith("All 2 gradients are 0.25 times the right ones: it is divided")
+    assert "from the loss or from the upstream gradient" in found["W"][0]
+    found = explained({"W": exact["W"] / 4, "b": exact["b"]}, exact)
+    assert set(found) == {"W"} and found["W"][0].startswith("It is 0.25 times")
+    found = explained({k: 0 * e for k, e in exact.items()}, exact)
+    assert found["b"][0].startswith("All gradients are zero")
+
+
+def test_one_number_helped_by_another_array():
+    exact = group("ab", [(1,), ()])
+    found = explained({k: 0.371 * e for k, e in exact.items()}, exact)
+    assert found["a"][0].startswith("All 2 gradients are 0.371 times the right ones: one constant")
+
+
+def test_clipping_all_arrays_together_shows_in_their_norm():
+    exact = group("Wb", [(5, 3), (3,)])
+    norm = np.sqrt(sum((e**2).sum() for e in exact.values()))
+    found = explained({k: 0.5 * e / norm for k, e in exact.items()}, exact)
+    assert found["b"][0].startswith("All gradients together have a norm of 0.5 exactly")
+
+
+def test_exchanged_and_copied_gradients_of_two_arrays():
+    exact = group(["h0", "c0", "x"], [(4, 3), (4, 3), (2,)])
+    hand = {"h0": exact["c0"], "c0": exact["h0"], "x": exact["x"]}
+    found = explained(hand, exact)
+    assert found == {
+        "h0": ("It is exchanged with the gradient of c0.",),
+        "c0": ("It is exchanged with the gradient of h0.",),
+    }
+    exact = group(["bi", "bf", "bo"], [(3,)] * 3)
+    found = explained({**exact, "bi": exact["bf"], "bo": exact["bf"]}, exact)
+    assert set(found) == {"bi", "bo"}
+    assert found["bi"][0].startswith("It is the gradient of bf, copied")
+
+
+def test_an_array_read_in_place_of_others_by_the_forward_pass():
+    claimed = group(["bf", "bu", "bo", "bc"], [(3,)] * 4)
+    exact = {k: 0 * g for k, g in claimed.items()}
+    exact["bo"] = claimed["bf"] + claimed["bu"] + claimed["bo"]
+    exact["bc"] = claimed["bc"]
+    found = explained(claimed, exact)
+    assert set(found) == {"bf", "bu", "bo"}
+    for name in found:
+        assert found[name][0].startswith("The forward pass reads bo where it should read bf and bu")
+
+
+def test_an_array_that_the_function_does_not_use():
+    found = causes(RNG.standard_normal((3, 2)), np.zeros((3, 2)))
+    assert found[0].startswith("The right gradient is zero: what f returns does not depend on")
+    # Nothing but rounding beside a large gradient is right.
+    exact = {"a": 1e3 * RNG.standard_normal(3), "b": np.zeros(3)}
+    assert explained({"a": exact["a"], "b": np.full(3, 1e-14)}, exact) == {}
+
+
+# ---------------------------------------------------------------- little evidence
+
+
+def test_a_single_number_has_a_factor_only_where_that_has_a_name():
+    exact = np.array([1.7])
+    assert causes(4 * exact, exact)[0].startswith("It is 4 times the right gradient: it is mult")
+    assert "multiplied by the batch" not in causes(4 * exact, exact, counts={})[0:1]
+    assert causes(0.371 * exact, exact) == ()
+    assert causes(3 * exact, exact) == ()
+    assert "the sign is wrong" in causes(-exact, exact)[0]
+    assert causes(np.array(-1.7), np.array(1.7))[0] == (
+        "It is minus the right gradient: the sign is wrong."
+    )
+
+
+def test_several_reasons_for_one_factor_stand_in_one_sentence():
+    exact = RNG.standard_normal((3, 3))
+    (found,) = causes(2 * exact, exact, counts={"the batch": 2, "the rows": 6})
+    assert "the batch (2)" in found and "added up twice" in found and " or " in found
+
+
+def test_nothing_known_names_nothing():
+    hand = RNG.standard_normal((3, 3))
+    assert causes(hand, np.full((3, 3), np.nan)) == ()
+    assert explain([], {}) == {}
+
+
+SHAPES = [(), (1,), (2,), (7,), (1, 1), (1, 5), (4, 1), (8, 3), (6, 6), (3, 1, 4), (7, 2, 8)]
+WORDS = ["", "time", "batch", "unit", "gates", ("a", "b"), "row"]
+
+
+@st.composite
+def situations(draw):
+    shape = draw(st.sampled_from(SHAPES))
+    axes = draw(st.one_of(st.just(()), st.tuples(*[st.sampled_from(WORDS)] * len(shape))))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    exact = draw(st.sampled_from([1e-6, 1.0, 1e6])) * rng.standard_normal(shape)
+    share = draw(st.sampled_from([0.3, 1.0]))
+    return exact, masked(exact, share, rng), axes, rng
+
+
+@given(situations())
+@settings(max_examples=200, deadline=None, derandomize=True)
+def test_noise_names_nothing(situation):
+    exact, known, axes, rng = situation
+    hand = np.abs(exact).max(initial=0) * rng.standard_normal(exact.shape)
+    rows = np.stack([np.arange(8) % 2, np.arange(8) // 2], 1)
+    assert causes(hand, known, axes, rows=rows) == ()
+
+
+@given(situations(), st.sampled_from([1e-12, 1e-6, 1e-3]))
+@settings(max_examples=200, deadline=None, derandomize=True)
+def test_right_within_the_tolerance_names_nothing(situation, tolerance):
+    exact, known, axes, rng = situation
+    largest = np.abs(known[np.isfinite(known)]).max(initial=0)
+    hand = exact + tolerance * largest * rng.uniform(-0.99, 0.99, exact.shape)
+    assert causes(hand, known, axes, tolerance=tolerance) == ()
+
+
+@given(situations())
+@settings(max_examples=100, deadline=None, derandomize=True)
+def test_float32_noise_names_nothing_and_its_factors_are_found(situation):
+    exact, known, axes, rng = situation
+    noise = 1e-5 * np.abs(exact).max(initial=0) * rng.standard_normal(exact.shape)
+    hand = (28 * exact + noise).astype(np.float32)
+    found = causes(hand, known, axes, tolerance=1e-4)
+    assert not np.isfinite(known).any() or "the rows (28)" in found[0]
+    hand = np.abs(exact).max(initial=0) * rng.standard_normal(exact.shape).astype(np.float32)
+    assert exact.size < 4 or causes(hand, known, axes, tolerance=1e-4) == ()
+
+
+def test_arguments_are_left_alone_and_big_arrays_are_quick():
+    rng = np.random.default_rng(0)
+    exact = rng.standard_normal((1600, 400))
+    known = masked(exact, 40 / exact.size, rng)
+    hand = exact.T.reshape(exact.shape)
+    before = hand.copy(), known.copy()
+    assert "transpose, reshaped" in causes(hand, known, ("gates", "unit"))[0]
+    np.testing.assert_array_equal(hand, before[0])
+    np.testing.assert_array_equal(known, before[1])
