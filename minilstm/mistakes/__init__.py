@@ -9,6 +9,7 @@ from minilstm.mistakes import (
     bilstm,
     convolution,
     dense,
+    elementwise,
     lstm_steps,
     lstm_sums,
 )
@@ -22,6 +23,7 @@ CATALOGUE: tuple[Mistake, ...] = (
     *dense.MISTAKES,
     *convolution.MISTAKES,
     *batch_normalization.MISTAKES,
+    *elementwise.MISTAKES,
 )
 
 __all__ = ["CATALOGUE", "Mistake", "mistakes_of"]
@@ -41,6 +43,6 @@ def mistakes_of(function: str) -> tuple[Mistake, ...]:
     Examples
     --------
     >>> mistakes_of("lstm_backward")[0].cause
-    'the derivative of the input gate is missing: dz_i = di should be di * i * (1 - i).'
+    'The derivative of the input gate is missing: dz_i = di should be di * i * (1 - i).'
     """
     return tuple(mistake for mistake in CATALOGUE if mistake.function == function)

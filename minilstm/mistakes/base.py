@@ -82,7 +82,7 @@ def maker(
     >>> table = {"dx": Rule("dy * w", lambda v: v.dy * v.w)}
     >>> make = maker("scale_backward", table, lambda rules: lambda v: rules["dx"].value(v))
     >>> make("w missing", "the factor is missing", dx=Rule("dy", lambda v: v.dy)).cause
-    'the factor is missing: dx = dy should be dy * w.'
+    'The factor is missing: dx = dy should be dy * w.'
     """
 
     def make(name: str, what: str, *seen_in: str, fault: str = "", **wrong: Rule) -> Mistake:
@@ -92,9 +92,8 @@ def maker(
         lines = fault or listed(
             [f"{k} = {rule.text} should be {right[k].text}" for k, rule in wrong.items()]
         )
-        return Mistake(
-            prefix + name, f"{what}: {lines}.", function, build({**right, **wrong}), seen_in
-        )
+        cause = sentence(f"{what}: {lines}")
+        return Mistake(prefix + name, cause, function, build({**right, **wrong}), seen_in)
 
     return make
 
@@ -108,3 +107,16 @@ def listed(texts: Sequence[str]) -> str:
     'a, b and c'
     """
     return " and ".join(filter(None, [", ".join(texts[:-1]), texts[-1]]))
+
+
+def sentence(text: str) -> str:
+    """A text with its full stop and, where it starts with a word, its capital.
+
+    Examples
+    --------
+    >>> sentence("the sign is wrong"), sentence("dx has the wrong sign")
+    ('The sign is wrong.', 'dx has the wrong sign.')
+    """
+    word = text.split()[0]
+    is_word = word == "a" or (word.isalpha() and len(word) > 2) or word == "no"
+    return f"{text[0].upper() if is_word else text[0]}{text[1:]}."

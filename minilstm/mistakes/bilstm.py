@@ -11,7 +11,7 @@ import numpy as np
 
 from minilstm.functional.bilstm import NUMPY_PARTS, Parts, backward_with
 from minilstm.mistakes import lstm_steps, lstm_sums
-from minilstm.mistakes.base import Mistake
+from minilstm.mistakes.base import Mistake, sentence
 
 PREFIX = "both directions: "
 
@@ -29,36 +29,36 @@ def bilstm_backward_by(parts: Parts) -> Callable[..., Any]:
 
 def _joined(name: str, cause: str, **parts: Callable[..., Any]) -> Mistake:
     wrong = bilstm_backward_by(NUMPY_PARTS._replace(**parts))
-    return Mistake(name, cause, "bilstm_backward", wrong)
+    return Mistake(name, sentence(cause), "bilstm_backward", wrong)
 
 
 MISTAKES: tuple[Mistake, ...] = (
     _joined(
         "dx of the forward direction only",
-        "dx of the direction that reads backward is missing: dx should be the sum of both.",
+        "dx of the direction that reads backward is missing: dx should be the sum of both",
         add=lambda a, b, order: a,
     ),
     _joined(
         "dx of the backward direction only",
-        "dx of the direction that reads forward is missing: dx should be the sum of both.",
+        "dx of the direction that reads forward is missing: dx should be the sum of both",
         add=lambda a, b, order: b[order],
     ),
     _joined(
         "dx not turned round",
         "dx of the direction that reads backward is added in reversed time: its steps should be "
-        "turned round first.",
+        "turned round first",
         add=lambda a, b, order: a + b,
     ),
     _joined(
         "dh not turned round",
         "dh reaches the direction that reads backward in the order of forward time: its steps "
-        "should be turned round first.",
+        "should be turned round first",
         part=lambda rows, order: tuple(np.split(rows, 2, axis=1)),
     ),
     _joined(
         "halves of dh swapped",
-        "the two directions get one another's half of dh: the left half belongs to the one that "
-        "reads forward.",
+        "the two directions get one another's half of dh: the left half should go to the one that "
+        "reads forward",
         part=lambda rows, order: NUMPY_PARTS.part(np.roll(rows, rows.shape[1] // 2, axis=1), order),
     ),
     *(

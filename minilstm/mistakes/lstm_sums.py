@@ -352,6 +352,8 @@ def _public() -> list[Mistake]:
             "derivatives of activated values, cell too",
             "all five derivatives are taken of values that are already activated",
             "nicklashansen/rnn_lstm_from_scratch#1",
+            fault="they should be i * (1 - i), f * (1 - f), o * (1 - o), 1 - g^2 and "
+            "1 - tanh(c_t)^2",
             dc=CELL_TWICE,
             **{f"dz_{k}": twice(k) for k in GATES},
         ),
