@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "gradcheck": {"errors", "files"},
     "data": {"errors", "files"},
     "functional": set(),
+    "mistakes": {"functional"},
     "kernels": {"functional"},
     "backend": {"functional", "kernels"},
     "layers": {"backend", "functional"},

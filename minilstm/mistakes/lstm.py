@@ -1,0 +1,207 @@
+"""The backward pass of the LSTM as a table of equations, and the function that follows a table.
+The lines are those of `minilstm.functional.lstm`; `lstm_steps` and `lstm_sums` change them.
+
+Axes: B batch, T time, N rows, D features, H hidden units, G = 4H gate rows i, f, g, o; n sequences
+run at the step at hand.
+
+A line of `STEP` reads these values of the step: dh, the gradient of the outputs from above; dh_next
+and dc_next, carried from the step after; the gates i, f, g, o; c and c_prev; tanh_c; sigmoid, tanh
+and their derivatives from outputs, dsigmoid and dtanh (or what a layer uses in their place). A line
+of `SUMS` reads arrays of all steps at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minilstm.functional.activations import GATE_ACTIVATIONS, STATE_ACTIVATIONS
+from minilstm.functional.lstm import LSTMCache, LSTMGradients, LSTMState
+from minilstm.functional.ragged import (
+    IntArray,
+    previous_rows,
+    sequence_lengths,
+    state_slots,
+)
+from minilstm.mistakes.base import Rule, Table, follow
+
+Array = NDArray[Any]
+
+GATES = {"i": "input gate", "f": "forget gate", "g": "cell candidate", "o": "output gate"}
+#: before the first step: what is carried into the last step, and the order of the steps
+START: Table = {
+    "dh_T": Rule("dstate.hidden", lambda v: v.dhidden),  # (B, H)
+    "dc_T": Rule("dstate.cell", lambda v: v.dcell),  # (B, H)
+    "steps": Rule("T - 1, ..., 0", lambda v: range(v.T - 1, -1, -1)),
+}
+#: every step
+STEP: Table = {
+    "dh_t": Rule("dh + dh_next", lambda v: v.dh + v.dh_next),  # (n, H)
+    # (5) h_t = o * tanh(c_t)
+    "do": Rule("dh_t * tanh(c_t)", lambda v: v.dh_t * v.tanh_c),
+    "dc": Rule(
+        "dc_next + dh_t * o * (1 - tanh(c_t)^2)",
+        lambda v: v.dc_next + v.dh_t * v.o * v.dtanh(v.tanh_c),
+    ),
+    # (4) c_t = f * c_{t-1} + i * g
+    "df": Rule("dc * c_{t-1}", lambda v: v.dc * v.c_prev),
+    "di": Rule("dc * g", lambda v: v.dc * v.g),
+    "dg": Rule("dc * i", lambda v: v.dc * v.i),
+    "dc_next": Rule("dc * f", lambda v: v.dc * v.f),
+    # (3) g = tanh(z_g), (2) i, f, o = sigmoid(z_i), sigmoid(z_f), sigmoid(z_o)
+    "dz_i": Rule("di * i * (1 - i)", lambda v: v.di * v.dsigmoid(v.i)),
+    "dz_f": Rule("df * f * (1 - f)", lambda v: v.df * v.dsigmoid(v.f)),
+    "dz_g": Rule("dg * (1 - g^2)", lambda v: v.dg * v.dtanh(v.g)),
+    "dz_o": Rule("do * o * (1 - o)", lambda v: v.do * v.dsigmoid(v.o)),
+    "dz": Rule("[dz_i, dz_f, dz_g, dz_o]", lambda v: beside(v, "ifgo")),  # (n, G)
+    # (1) z = W x_t + R h_{t-1} + b, the h_{t-1} part
+    "dh_next": Rule("dz R", lambda v: v.dz @ v.R),  # (n, H)
+}
+#: after the last step
+SUMS: Table = {
+    # (1) the rest, for all steps at once
+    "dx": Rule("dz W", lambda v: v.dz @ v.W),  # (N, D)
+    "dW": Rule("sum of dz_t x_t^T", lambda v: v.dz.T @ v.x),  # (G, D)
+    "dR": Rule("sum of dz_t h_{t-1}^T", lambda v: v.dz.T @ v.h_prev),  # (G, H)
+    "db": Rule("sum of dz_t", lambda v: v.dz.sum(axis=0)),  # (G,)
+    "dh0": Rule("dh_next of the first step", lambda v: v.dh_next),  # (B, H)
+    "dc0": Rule("dc_next of the first step", lambda v: v.dc_next),  # (B, H)
+}
+RIGHT: Table = {**START, **STEP, **SUMS}
+
+
+def lstm_backward_by(rules: Table) -> Callable[..., tuple[Array | None, LSTMGradients]]:
+    """The backward pass that follows a table, with the contract of `functional.lstm.lstm_backward`.
+
+    Parameters
+    ----------
+    rules : a formula for each name in `RIGHT`
+
+    Examples
+    --------
+    >>> from minilstm.functional.lstm import lstm_backward, lstm_forward
+    >>> rng = np.random.default_rng(0)
+    >>> x, W, R = rng.normal(size=(7, 3)), rng.normal(size=(8, 3)), rng.normal(size=(8, 2))
+    >>> h, _, cache = lstm_forward(x, np.zeros((1, 2)), np.zeros((1, 2)), W, R, np.zeros(8))
+    >>> dx, grads = lstm_backward_by(RIGHT)(np.ones_like(h), None, cache)
+    >>> np.allclose(dx, lstm_backward(np.ones_like(h), None, cache)[0], rtol=0, atol=1e-14)
+    True
+    """
+
+    def lstm_backward(
+        dh: Array | None,
+        dstate: LSTMState | None,
+        cache: LSTMCache,
+        need_dx: bool = True,
+        spend_cache: bool = False,
+    ) -> tuple[Array | None, LSTMGradients]:
+        x, _, R, h, c, gates, active, _, gate_activation, state_activation = cache
+        gate, state = GATE_ACTIVATIONS[gate_activation], STATE_ACTIVATIONS[state_activation]
+        B, H = len(h) - len(x), R.shape[1]
+        lengths, slots = sequence_lengths(active), state_slots(active)
+        zero = np.zeros((B, H), x.dtype)  # (B, H)
+        dhidden, dcell = dstate or (zero, zero)  # (B, H) each
+        every = SimpleNamespace(
+            T=len(active), B=B, x=x, W=cache.W, R=R, active=active, lengths=lengths,
+            dhidden=dhidden, dcell=dcell, h=h[B:], h_prev=h[previous_rows(active)],
+        )  # fmt: skip
+        start = SimpleNamespace(**vars(every))
+        follow({name: rules[name] for name in START}, start)
+        dh_next, dc_next = start.dh_T.copy(), start.dc_T.copy()  # (B, H) each
+        kept = {name: np.zeros_like(h[B:]) for name in ("dh_t", "dc")}  # (N, H) each
+        dz = np.zeros_like(gates)  # (N, G)
+        for t in start.steps:
+            n = active[t]
+            prev = slice(slots[t], slots[t] + n)
+            now = slice(slots[t + 1], slots[t + 1] + n)
+            rows = slice(now.start - B, now.stop - B)
+            i, f, g, o = np.split(gates[rows], 4, axis=1)  # (n, H) each
+            ends = (lengths[:n] == t + 1)[:, None]  # (n, 1)
+            v = SimpleNamespace(
+                t=t, R=R, W=cache.W, i=i, f=f, g=g, o=o, c=c[now], c_prev=c[prev], h=h[now],
+                tanh_c=state.forward(c[now]), dh=np.zeros_like(i) if dh is None else dh[rows],
+                dh_next=dh_next[:n], dc_next=dc_next[:n],
+                ends=ends, dh_end=dhidden[:n] * ends, dc_end=dcell[:n] * ends,
+                sigmoid=gate.forward, dsigmoid=gate.derivative,
+                tanh=state.forward, dtanh=state.derivative,
+            )  # fmt: skip
+            follow({name: rules[name] for name in STEP}, v)
+            dz[rows], kept["dh_t"][rows], kept["dc"][rows] = v.dz, v.dh_t, v.dc
+            dh_next[:n], dc_next[:n] = v.dh_next, v.dc_next
+        total = SimpleNamespace(
+            **vars(every), dz=dz, dh_next=dh_next, dc_next=dc_next,
+            first_dh_t=kept["dh_t"][:B], first_dc=kept["dc"][:B],
+        )  # fmt: skip
+        follow({name: rules[name] for name in SUMS}, total)
+        grads = LSTMGradients(total.dW, total.dR, total.db, total.dh0, total.dc0)
+        return (total.dx if need_dx else None), grads
+
+    return lstm_backward
+
+
+def beside(v: Any, order: str) -> Array:
+    """The gradients of z of the four gates beside one another, in the order of these letters."""
+    return np.concatenate([getattr(v, f"dz_{gate}") for gate in order], axis=1)  # (n, G)
+
+
+def block(gate: str, H: int) -> slice:
+    """Rows of one gate among the 4H.
+
+    Examples
+    --------
+    >>> block("f", 3)
+    slice(3, 6, None)
+    """
+    k = "ifgo".index(gate)
+    return slice(k * H, (k + 1) * H)
+
+
+def without(gate: str, dz: Array) -> Array:
+    """dz with the columns of one gate set to zero."""
+    out = dz.copy()  # (n, G)
+    out[:, block(gate, dz.shape[1] // 4)] = 0
+    return out
+
+
+def one_step_earlier(rows: Array, active: IntArray) -> Array:
+    """Each row replaced by that of the step before in its sequence; zero at the first step.
+
+    Examples
+    --------
+    >>> one_step_earlier(np.array([[1.0], [2.0], [3.0]]), np.array([2, 1])).ravel().tolist()
+    [0.0, 0.0, 1.0]
+    """
+    before = np.concatenate((np.zeros_like(rows[: active[0]]), rows))  # (B + N, ...)
+    return before[previous_rows(active)]
+
+
+def one_step_later(rows: Array, active: IntArray) -> Array:
+    """Each row replaced by that of the step after in its sequence; zero at the last step.
+
+    Examples
+    --------
+    >>> one_step_later(np.array([[1.0], [2.0], [3.0]]), np.array([2, 1])).ravel().tolist()
+    [3.0, 0.0, 0.0]
+    """
+    B = int(active[0])
+    out = np.zeros((B + len(rows), *rows.shape[1:]), rows.dtype)  # (B + N, ...)
+    out[previous_rows(active)] = rows
+    return out[B:]
+
+
+def only(which: str, rows: Array, active: IntArray) -> Array:
+    """Rows of all but the "first" or the "last" step of each sequence set to zero.
+
+    Examples
+    --------
+    >>> only("last", np.array([[1.0], [2.0], [3.0]]), np.array([2, 1])).ravel().tolist()
+    [0.0, 2.0, 3.0]
+    """
+    step = np.repeat(np.arange(len(active)), active)  # (N,)
+    place = np.arange(len(step)) - (np.cumsum(active) - active)[step]  # (N,) which sequence
+    wanted = 0 if which == "first" else sequence_lengths(active)[place] - 1
+    return rows * (step == wanted)[:, None]
