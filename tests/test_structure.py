@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "gradcheck": {"errors"},
     "data": {"errors", "files"},
     "functional": set(),
+    "checking": {"functional"},
     "kernels": {"functional"},
     "backend": {"functional", "kernels"},
     "layers": {"backend", "functional"},
