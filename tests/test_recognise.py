@@ -87,7 +87,7 @@ def joined(order="ifgo", h_first=False, turned=False, bias="own"):
     return f, shapes | ({"b": (4 * H,)} if bias == "own" else {})
 
 
-def one_sequence(order="fico", eight=False, D=D, mixed=False):
+def one_sequence(order="figo", eight=False, D=D, mixed=False):
     """A matrix for each gate and column vectors, x (T, D), initial state at the end."""
     own = dict(zip(order, order.replace("g", "c"), strict=True))
     listed = order[::-1] if mixed else order

@@ -91,7 +91,8 @@ def _sieve(
     sigmoid = GATE_ACTIVATIONS["sigmoid"].forward
     x = parts.x[:, few]  # (T, B, D)
     B, (_, H, _) = x.shape[1], parts.W.shape
-    fixed = np.einsum("tbd,ghd->tbgh", x, parts.W) + sum(parts.biases, np.zeros(()))
+    W, R = parts.W.reshape(4 * H, -1), parts.R.reshape(4 * H, H)
+    fixed = (x @ W.T).reshape(*x.shape[:2], 4, H) + sum(parts.biases, np.zeros(()))
     places = np.array(ORDERS)  # (O, 4)
     h, c = (
         np.zeros((len(places), B, H)) + (0 if s is None else s[few]) for s in (parts.h0, parts.c0)
@@ -100,7 +101,7 @@ def _sieve(
         [(kind, how.apply(a)) for kind, how in p] for p, a in zip(possible, outputs, strict=True)
     ]
     for t in range(len(x)):
-        z = fixed[t] + np.einsum("obk,ghk->obgh", h, parts.R)  # (O, B, 4, H)
+        z = fixed[t] + (h @ R.T).reshape(-1, B, 4, H)  # (O, B, 4, H)
         z = np.take_along_axis(z, places[:, None, :, None], axis=2)  # i, f, g, o
         i, f, g, o = (z[:, :, k] for k in range(4))  # (O, B, H)
         c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
