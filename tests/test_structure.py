@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "data": {"errors", "files"},
     "functional": set(),
     "mistakes": {"functional"},
+    "checking": {"functional"},
     "kernels": {"functional"},
     "backend": {"functional", "kernels"},
     "layers": {"backend", "functional"},

@@ -1,0 +1,83 @@
+"""Ways in which one array may be another with its axes in a different order.
+Axes of length 1 are left out of account, so that (H,), (H, 1) and (1, 1, H) are all the same."""
+
+from __future__ import annotations
+
+from itertools import permutations
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+class Arrangement(NamedTuple):
+    """How an array becomes the array wanted: drop axes of length 1, turn, put such axes in."""
+
+    order: tuple[int, ...]  # of the axes that are longer than 1
+    shape: tuple[int, ...]  # wanted
+
+    def apply(self, array: Array) -> Array:
+        """The array in the shape wanted."""
+        kept = array.reshape([n for n in array.shape if n != 1])
+        return kept.transpose(self.order).reshape(self.shape)
+
+    @property
+    def turned(self) -> bool:
+        """Whether axes change places."""
+        return self.order != tuple(range(len(self.order)))
+
+
+def arrangements(shape: tuple[int, ...], wanted: tuple[int, ...]) -> list[Arrangement]:
+    """All arrangements of an array that give the shape wanted, the untouched one first.
+
+    Parameters
+    ----------
+    shape : of the array
+    wanted : shape that it should have
+
+    Returns
+    -------
+    list of Arrangement, empty where the shapes do not fit
+
+    Examples
+    --------
+    >>> [a.order for a in arrangements((2, 3), (3, 2))], arrangements((2, 3), (6,))
+    ([(1, 0)], [])
+    >>> len(arrangements((3, 3), (3, 3))), len(arrangements((4, 1), (1, 4)))
+    (2, 1)
+    """
+    here, there = [n for n in shape if n != 1], [n for n in wanted if n != 1]
+    if sorted(here) != sorted(there) or len(here) > 4 or 0 in here:
+        return []
+    orders = permutations(range(len(here)))
+    return [Arrangement(o, wanted) for o in orders if [here[k] for k in o] == there]
+
+
+def leaves(tree: Any) -> list[Any]:
+    """The arrays of nested tuples and lists, in order.
+
+    Examples
+    --------
+    >>> leaves((1, [2, (3,)]))
+    [1, 2, 3]
+    """
+    if isinstance(tree, tuple | list):
+        return [leaf for part in tree for leaf in leaves(part)]
+    return [tree]
+
+
+def same(values: Any, wanted: Any, tolerance: float) -> bool:
+    """Whether two arrays agree, relative to the largest entry of the one wanted.
+
+    Examples
+    --------
+    >>> same(np.array([1.0, 100.0]), np.array([1.0 + 1e-9, 100.0]), 1e-9)
+    True
+    """
+    values, wanted = np.asarray(values), np.asarray(wanted)
+    if values.shape != wanted.shape or not values.size:
+        return False
+    largest = np.abs(wanted).max()
+    return bool(np.abs(values - wanted).max() <= tolerance * largest) and bool(largest < np.inf)

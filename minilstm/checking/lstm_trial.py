@@ -1,0 +1,238 @@
+"""Trial of a layout: the LSTM is run with the user's arrays, and its outputs are compared.
+All 24 orders of the gates run at once, and those that disagree are dropped at the first step.
+
+Axes: O orders of the gates, B batch, T time, N = T B rows, H hidden.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import permutations
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minilstm.checking.arrangements import Arrangement, arrangements, same
+from minilstm.checking.lstm_layouts import Layout, Parts, layouts
+from minilstm.functional.activations import GATE_ACTIVATIONS
+from minilstm.functional.lstm import LSTMState, lstm_backward, lstm_forward
+
+Array = NDArray[Any]
+Six = tuple[Array, Array, Array, Array, Array, Array]  # what `lstm_forward` takes
+ORDERS = tuple(permutations(range(4)))  # places of i, f, g, o among the user's four gates
+SEQUENCES = 2  # of a batch that take part in the first trial; the rest can only confirm it
+MOST_STEPS = 4000
+MOST_NUMBERS = 3e8
+
+
+class Output(NamedTuple):
+    """What one of the user's outputs is."""
+
+    kind: str  # "h" or "c" of all steps, "last h" or "last c"
+    how: Arrangement  # into (T, B, H) or (B, H)
+
+
+class FoundLSTM(NamedTuple):
+    """A layout, an order of the gates and the meaning of the outputs that agree with the user."""
+
+    layout: Layout
+    order: tuple[int, ...]
+    outputs: tuple[Output, ...]
+
+
+def find_lstm(
+    arrays: Mapping[str, Array], outputs: Sequence[Array], tolerance: float
+) -> FoundLSTM | None:
+    """Search for the layout in which the user's function is an LSTM.
+
+    Parameters
+    ----------
+    arrays : the user's float arrays by name
+    outputs : what the user's function returned
+    tolerance : allowed difference, relative to the largest entry
+
+    Returns
+    -------
+    FoundLSTM, or None where no layout gives the outputs
+    """
+    steps, numbers = 0, 0.0
+    shapes = {name: a.shape for name, a in arrays.items()}
+    for layout in layouts(shapes, [a.size for a in outputs]):
+        T, B, _, H, _, _ = layout.sizes
+        possible = [_readings(a, T, B, H) for a in outputs]
+        if not all(possible):
+            continue
+        parts = layout.build(arrays)
+        orders, taken = _sieve(parts, possible, outputs, tolerance)
+        for order in orders:
+            read = _confirmed(parts, order, possible, outputs, tolerance)
+            if read is not None:
+                return FoundLSTM(layout, order, read)
+        steps, numbers = steps + taken, numbers + taken * 96.0 * H * min(B, SEQUENCES)
+        if steps > MOST_STEPS or numbers > MOST_NUMBERS:
+            return None
+    return None
+
+
+def _readings(output: Array, T: int, B: int, H: int) -> list[Output]:
+    """What an output may be, from its shape."""
+    found = [Output(k, a) for a in arrangements(output.shape, (T, B, H)) for k in ("h", "c")]
+    for how in arrangements(output.shape, (B, H)):
+        found += [Output("last h", how), Output("last c", how)]
+    return found
+
+
+def _sieve(
+    parts: Parts, possible: Sequence[list[Output]], outputs: Sequence[Array], tolerance: float
+) -> tuple[list[tuple[int, ...]], int]:
+    """Orders of the gates that agree on a few sequences of the batch, and the steps it took."""
+    few, last = slice(SEQUENCES), len(parts.x) - 1
+    sigmoid = GATE_ACTIVATIONS["sigmoid"].forward
+    x = parts.x[:, few]  # (T, B, D)
+    B, (_, H, _) = x.shape[1], parts.W.shape
+    W, R = parts.W.reshape(4 * H, -1), parts.R.reshape(4 * H, H)
+    fixed = (x @ W.T).reshape(*x.shape[:2], 4, H) + sum(parts.biases, np.zeros(()))
+    places = np.array(ORDERS)  # (O, 4)
+    h, c = (
+        np.zeros((len(places), B, H)) + (0 if s is None else s[few]) for s in (parts.h0, parts.c0)
+    )  # (O, B, H)
+    seen = [
+        [(kind, how.apply(a)) for kind, how in p] for p, a in zip(possible, outputs, strict=True)
+    ]
+    for t in range(len(x)):
+        z = fixed[t] + (h @ R.T).reshape(-1, B, 4, H)  # (O, B, 4, H)
+        z = np.take_along_axis(z, places[:, None, :, None], axis=2)  # i, f, g, o
+        i, f, g, o = (z[:, :, k] for k in range(4))  # (O, B, H)
+        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+        h = sigmoid(o) * np.tanh(c)
+        alive = np.ones(len(places), bool)  # (O,)
+        for readings in seen:
+            alive &= _any_agrees(readings, h, c, t, last, tolerance)
+        places, h, c = places[alive], h[alive], c[alive]
+        if not len(places):
+            break
+    return [tuple(map(int, p)) for p in places], t + 1
+
+
+def _any_agrees(
+    readings: list[tuple[str, Array]], h: Array, c: Array, t: int, last: int, tolerance: float
+) -> NDArray[np.bool_]:
+    """For each order, whether one of the readings of an output agrees at step t."""
+    agrees = np.zeros(len(h), bool)  # (O,)
+    for kind, values in readings:
+        if kind.startswith("last") and t < last:
+            return np.ones(len(h), bool)  # nothing is known before the last step
+        wanted = values if kind.startswith("last") else values[t]  # (B, H)
+        ours = h if kind.endswith("h") else c  # (O, B, H)
+        difference = np.abs(ours - wanted[: h.shape[1]]).max(axis=(1, 2))
+        agrees |= difference <= tolerance * np.abs(values).max()
+    return agrees
+
+
+def _confirmed(
+    parts: Parts,
+    order: tuple[int, ...],
+    possible: Sequence[list[Output]],
+    outputs: Sequence[Array],
+    tolerance: float,
+) -> tuple[Output, ...] | None:
+    """What each output is, by the reference LSTM on the whole batch; None where one is unlike."""
+    (T, B, _), H = parts.x.shape, parts.W.shape[1]
+    h, state, cache = lstm_forward(*_canonical(parts, order), np.full(T, B))
+    ours = {
+        "h": h.reshape(T, B, H), "c": cache.c[B:].reshape(T, B, H),
+        "last h": state.hidden, "last c": state.cell,
+    }  # fmt: skip
+    read = []
+    for readings, values in zip(possible, outputs, strict=True):
+        right = [r for r in readings if same(ours[r.kind], r.how.apply(values), tolerance)]
+        if not right:
+            return None
+        read.append(right[0])
+    return tuple(read)
+
+
+def _canonical(parts: Parts, order: Sequence[int]) -> Six:
+    """x, h0, c0, W, R, b as `lstm_forward` takes them."""
+    (T, B, D), (_, H, _), gates = parts.x.shape, parts.W.shape, list(order)
+    zero = np.zeros((B, H))
+    b = sum((a[gates].reshape(4 * H) for a in parts.biases), np.zeros(4 * H))
+    h0, c0 = (zero if s is None else s for s in (parts.h0, parts.c0))
+    W, R = parts.W[gates].reshape(4 * H, D), parts.R[gates].reshape(4 * H, H)
+    arrays = (parts.x.reshape(T * B, D), h0, c0, W, R, b)
+    x, h0, c0, W, R, b = (np.ascontiguousarray(a, np.float64) for a in arrays)
+    return x, h0, c0, W, R, b
+
+
+def replay_lstm(
+    found: FoundLSTM,
+    arrays: Mapping[str, Array],
+    upstream: Sequence[Array],
+    wrong: Callable[..., Any] = lstm_backward,
+) -> dict[str, Array]:
+    """Gradients of the user's arrays, computed by any backward pass of the reference's contract.
+
+    Parameters
+    ----------
+    found : from `find_lstm`
+    arrays : the user's arrays by name
+    upstream : gradient of each output, of its shape
+    wrong : backward pass with the contract of `lstm_backward`
+
+    Returns
+    -------
+    dict of arrays, by the user's names and of the user's shapes
+    """
+    T, B, D, H, _, _ = found.layout.sizes
+    canonical = _canonical(found.layout.build(arrays), found.order)
+    dh, dc = np.zeros((T, B, H)), np.zeros((T, B, H))
+    last_h, last_c = np.zeros((B, H)), np.zeros((B, H))
+    kinds = {kind for kind, _ in found.outputs}
+    into = {"h": dh, "c": dc, "last h": last_h, "last c": last_c}
+    for (kind, how), up in zip(found.outputs, upstream, strict=True):
+        into[kind][...] += how.apply(np.asarray(up, np.float64))
+    if "h" not in kinds and "last c" not in kinds:  # the last output alone comes from above
+        dh[-1], last_h = dh[-1] + last_h, np.zeros((B, H))
+    last_c = last_c + dc[-1]
+    total = _backward(wrong, canonical, dh.reshape(T * B, H), LSTMState(last_h, last_c), T)
+    # A cell state is an output at every step only by being the last one of a shorter sequence.
+    for t in range(T - 1) if "c" in kinds else ():
+        cut = canonical[0][: (t + 1) * B], *canonical[1:]
+        state = LSTMState(np.zeros((B, H)), dc[t])
+        part = _backward(wrong, cut, np.zeros(((t + 1) * B, H)), state, t + 1)
+        part[0] = np.concatenate([part[0], np.zeros(((T - t - 1) * B, D))])
+        total = [a + b for a, b in zip(total, part, strict=True)]
+    return _scattered(found, arrays, total)
+
+
+def _backward(
+    wrong: Callable[..., Any], canonical: Six, dh: Array, dstate: LSTMState, T: int
+) -> list[Array]:
+    B = len(canonical[1])
+    _, _, cache = lstm_forward(*canonical, np.full(T, B))
+    dx, grads = wrong(dh, dstate, cache)
+    return [dx, *grads]
+
+
+def _scattered(
+    found: FoundLSTM, arrays: Mapping[str, Array], total: Sequence[Array]
+) -> dict[str, Array]:
+    """The same arrangement of entry numbers says which entry of the user each gradient is for."""
+    starts = np.cumsum([0, *(a.size for a in arrays.values())])
+    numbers = {
+        name: np.arange(start, start + a.size).reshape(a.shape)
+        for (name, a), start in zip(arrays.items(), starts[:-1], strict=True)
+    }
+    parts, gates = found.layout.build(numbers), list(found.order)
+    dx, dW, dR, db, dh0, dc0 = total
+    flat = np.zeros(starts[-1])
+    pairs = [(parts.x, dx), (parts.W[gates], dW), (parts.R[gates], dR)]
+    pairs += [(bias[gates], db) for bias in parts.biases]
+    pairs += [(p, d) for p, d in ((parts.h0, dh0), (parts.c0, dc0)) if p is not None]
+    for places, gradient in pairs:
+        flat[places.ravel()] = gradient.ravel()
+    return {
+        name: flat[start : start + a.size].reshape(a.shape)
+        for (name, a), start in zip(arrays.items(), starts[:-1], strict=True)
+    }

@@ -1,0 +1,106 @@
+"""Decides by trial whether a plain function is one whose backward pass is known here.
+Shapes say what it might be, the reference says whether it is: its outputs must be the user's.
+
+An LSTM is found in any usual layout (`lstm_layouts`), and five simpler functions (`row_trials`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minilstm.checking.arrangements import leaves
+from minilstm.checking.lstm_trial import FoundLSTM, find_lstm, replay_lstm
+from minilstm.checking.row_trials import TRIALS
+
+Array = NDArray[Any]
+
+
+class Likeness(NamedTuple):
+    """What a user's function was found to be."""
+
+    title: str  # "an LSTM with gates in the order f, i, g, o; x (T, D), W (4H, D), R (4H, H)"
+    function: str  # name of the backward pass in `minilstm.functional`
+    replay: Callable[[Callable[..., Any]], dict[str, Array]]
+
+
+def recognise(inputs: Mapping[str, Any], outputs: Any, upstream: Any) -> Likeness | None:
+    """Find the function of `minilstm.functional` that a user's function computes.
+
+    All arrays must have a part in it, and the outputs must agree to 1e-9 (float32: 1e-4) of the
+    largest entry. Nothing is ever raised: what is odd is not recognised.
+
+    Parameters
+    ----------
+    inputs : the user's arrays by name, in their order; integers among them may be classes
+    outputs : what the function returned: an array, a number, or nested tuples or lists of them
+    upstream : gradients of the outputs, of the same structure; None where the output is a loss
+
+    Returns
+    -------
+    Likeness, whose ``replay(backward)`` gives the gradients that a backward pass with the contract
+    of the reference computes, by the user's names and in the user's shapes; or None
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> x, W, b = rng.normal(size=(5, 3)), rng.normal(size=(3, 2)), rng.normal(size=2)
+    >>> found = recognise({"x": x, "W": W, "b": b}, x @ W + b, np.ones((5, 2)))
+    >>> found.title, found.function
+    ('a fully connected layer with W (D, C)', 'fully_connected_backward')
+    >>> from minilstm.functional.fully_connected import fully_connected_backward
+    >>> found.replay(fully_connected_backward)["b"].tolist()
+    [5.0, 5.0]
+    """
+    try:
+        with np.errstate(all="ignore"):
+            return _recognise(inputs, outputs, upstream)
+    except Exception:  # arrays of any kind may come; a likeness is a hint and must not stop a check
+        return None
+
+
+def _recognise(inputs: Mapping[str, Any], outputs: Any, upstream: Any) -> Likeness | None:
+    given = {name: np.asarray(a) for name, a in inputs.items()}
+    arrays = {n: a.astype(np.float64) for n, a in given.items() if a.dtype.kind == "f"}
+    others = {n: a for n, a in given.items() if a.dtype.kind != "f"}
+    out = [np.asarray(leaf) for leaf in leaves(outputs)]
+    coarse = any(a.dtype == np.float32 for a in [*out, *given.values()])
+    values = [a.astype(np.float64) for a in out if a.dtype.kind == "f"]
+    finite = all(np.isfinite(a).all() for a in [*arrays.values(), *values])
+    if not arrays or len(values) != len(out) or not values or not finite:
+        return None
+    ups = [np.ones(a.shape) for a in out]
+    if upstream is not None:
+        ups = [np.asarray(leaf, np.float64) for leaf in leaves(upstream)]
+    tolerance = 1e-4 if coarse else 1e-9
+    for trial in TRIALS:
+        found = trial(arrays, others, values, ups, tolerance)
+        if found is not None:
+            return Likeness(*found)
+    lstm = None if others else find_lstm(arrays, values, tolerance)
+    if lstm is None:
+        return None
+    return Likeness(
+        _title(lstm), "lstm_backward", lambda wrong: _replayed(lstm, arrays, ups, wrong)
+    )
+
+
+def _replayed(
+    found: FoundLSTM, arrays: Mapping[str, Array], ups: list[Array], wrong: Callable[..., Any]
+) -> dict[str, Array]:
+    with np.errstate(all="ignore"):
+        return replay_lstm(found, arrays, ups, wrong)
+
+
+def _title(found: FoundLSTM) -> str:
+    names = dict(zip(found.order, "ifgo", strict=True))
+    gates = [names[k] for k in range(4)]
+    if found.layout.gates:
+        pairs = zip(gates, found.layout.gates, strict=True)
+        return (
+            f"an LSTM with gates {', '.join(f'{g} ({n})' for g, n in pairs)}; {found.layout.title}"
+        )
+    return f"an LSTM with gates in the order {', '.join(gates)}; {found.layout.title}"
