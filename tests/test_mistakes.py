@@ -264,7 +264,7 @@ def test_names_are_unique_and_causes_are_sentences():
         assert len(names) == len(set(names)), function
         assert all(callable(m.wrong) and m.function == function for m in mistakes_of(function))
     for m in CATALOGUE:
-        assert m.name and len(m.name) < 70, m.name
+        assert m.name and len(m.name) < 80, m.name
         assert re.fullmatch(r"[A-Za-z1]([^.\n]|\.(?=\w))+\.", m.cause), m.cause
         assert len(m.cause) < 400 and "should" in m.cause and "  " not in m.cause, m.cause
         assert m.cause.count(": ") <= 1 and " =  " not in m.cause, m.cause

@@ -308,7 +308,7 @@ _FUSED: tuple[Mistake, ...] = (
     ),
     _fused(
         "softmax skipped",
-        "the gradient of the scores is passed on as that of the logits: the softmax is missing",
+        "the gradient of the scores is passed on as that of the logits, past the softmax",
         p=Rule("-onehot / y", lambda v: -v.onehot / v.scores),
     ),
     _fused(

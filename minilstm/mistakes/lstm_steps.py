@@ -112,7 +112,7 @@ def _derivatives() -> list[Mistake]:
                 of_z,
             ),
             (
-                f"derivative of the other function in dz_{k}",
+                f"derivative of {'sigmoid' if k == 'g' else 'tanh'} in dz_{k}",
                 f"the {gate} is a {name}, and its derivative is that of "
                 f"{'a sigmoid' if k == 'g' else 'tanh'}",
                 as_the_other,
