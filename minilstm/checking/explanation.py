@@ -8,10 +8,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from minilstm.checking.causes import expanded, find_causes
 from minilstm.checking.claims import Claims
 from minilstm.checking.comparison import Comparison
 from minilstm.checking.directional import narrow
 from minilstm.checking.oracle import Oracle
+from minilstm.checking.places import describe
 from minilstm.checking.report import ParameterError
 
 
@@ -26,6 +28,7 @@ def explained(
     claims : what backward claims
     found : the comparison of each array that has a gradient
     """
+    problem = oracle.problem
     errors = {name: comparison.error for name, comparison in found.items()}
     for name, fault in claims.faults.items():
         errors[name] = replace(errors[name], causes=(fault,))
@@ -42,6 +45,20 @@ def explained(
     for name in wrong:
         if not errors[name].where and not claims.faults.get(name):
             errors[name] = _placed(oracle, claims, found[name], errors[name])
+    exact = {name: comparison.exact for name, comparison in found.items()}
+    allowed = {name: error.tolerance for name, error in errors.items()}
+    causes = find_causes(oracle, claims.grads, exact, allowed, wrong) if wrong else {}
+    for name, error in errors.items():
+        axes = expanded(problem.axes.get(name, ()))
+        place = describe(error.where, axes, problem.arrays[name].shape, problem.rows)
+        errors[name] = replace(
+            error,
+            place=place.text,
+            gate=place.gate,
+            unit=place.unit,
+            time_step=place.time_step,
+            causes=error.causes or causes.get(name, ()),
+        )
     return list(errors.values())
 
 

@@ -27,7 +27,8 @@ FORMAT = "minilstm gradient report 1"
 _METHODS = {
     "complex": "the complex step",
     "difference": "central differences",
-    "directional": "random directions",
+    "directional, complex": "the complex step along random directions",
+    "directional, difference": "central differences along random directions",
 }
 # What XML 1.0 cannot hold, not even escaped.
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -53,13 +54,14 @@ def text(report: Any) -> str:
         lines.append(row + ends)
         indent = " " * (width + 2)
         if not e.passed:
-            lines.append(f"{indent}{_where(e)}: {_both(e, report)}")
+            lines.append(f"{indent}{where(e)}: {both(e, report)}")
             lines += [f"{indent}likely cause: {cause}" for cause in e.causes]
         if e.note:
             lines.append(f"{indent}note: {e.note}")
     lines.append(
         f"backward on {report.backend} against {_method(report)}: largest relative error "
-        f"{report.max_error:.1e}, {'passed' if report.passed else 'WRONG'}"
+        f"{report.max_error:.1e}, {'passed' if report.passed else 'WRONG'}; seed {report.seed}, "
+        f"{report.forward_passes} forward and {report.backward_passes} backward passes"
     )
     return "\n".join([*lines, *_remarks(report)])
 
@@ -154,21 +156,24 @@ def to_junit(
 
 def _failure(e: Any, report: Any) -> list[str]:
     return [
-        f"the gradient of {e.name} is wrong {_where(e)}: {_both(e, report)}",
+        f"the gradient of {e.name} is wrong {where(e)}: {both(e, report)}",
         f"relative error {e.relative_error:.3g}, tolerance {e.tolerance:.3g}, {e.checked} entries "
         "compared",
         *(f"likely cause: {cause}" for cause in e.causes),
     ]
 
 
-def _where(e: Any) -> str:
+def where(e: Any) -> str:
+    """Where an array is wrong: the index, and what it means."""
     if not e.where:
-        return "along a random direction" if not e.place else f"at {e.place}"
-    return f"at {e.place} (index {e.where})" if e.place else f"at index {e.where}"
+        return "along a random direction"
+    return f"at index {e.where}" + (f" ({e.place})" if e.place else "")
 
 
-def _both(e: Any, report: Any) -> str:
-    return f"backward gives {e.by_hand:.12g}, {_method(report)} {e.reference:.12g}"
+def both(e: Any, report: Any) -> str:
+    """Both values, and where the second one comes from."""
+    oracle = _method(report).split(" along")[0]
+    return f"backward gives {e.by_hand:.12g}, {oracle} {e.reference:.12g}"
 
 
 def _method(report: Any) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.checking.problem import Axes, Problem
+from minilstm.checking.recognise import recognise
 from minilstm.checking.trees import is_number, leaves, named_leaves, replaced
 from minilstm.errors import GradientError
 
@@ -133,6 +134,7 @@ def problem_of(
         problem.base = float(np.real(_loss_of(outputs, dy)))
     problem.forward_passes = 1
     problem.spoiled = spoiled
+    problem.recognise = lambda: recognise(named, outputs, dy)
     return problem, outputs, dy
 
 

@@ -32,6 +32,7 @@ class Problem:
     rows : (N, 2) sequence and time step of each row of an axis called "row"
     counts : sizes that could have become a factor of a gradient, by name
     replay : gradients with one function replaced by a wrong one, for finding causes; or None
+    recognise : finds out what the functions compute, where there is no replay
     notes : sentences for the report
     spoiled : arguments into which one of the functions wrote
     forward_passes, backward_passes : how many have been run
@@ -49,6 +50,7 @@ class Problem:
     rows: Array | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
     replay: Callable[[str, Callable[..., Any]], Mapping[str, Array]] | None = None
+    recognise: Callable[[], Any] | None = None
     notes: list[str] = field(default_factory=list)
     spoiled: set[str] = field(default_factory=set)
     forward_passes: int = 0

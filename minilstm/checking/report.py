@@ -4,17 +4,12 @@ A report prints as a table, and goes into JSON and JUnit files for machines."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from minilstm.checking import exports
 from minilstm.checking.kinks import Kink
-
-ORACLES = {
-    "complex": "the complex step",
-    "difference": "central differences",
-    "directional, complex": "the complex step along random directions",
-    "directional, difference": "central differences along random directions",
-}
 
 
 @dataclass(frozen=True)
@@ -80,6 +75,23 @@ class GradientReport:
     kinks: tuple[Kink, ...] = ()
     notes: tuple[str, ...] = ()
 
+    def to_dict(self) -> dict[str, Any]:
+        """The report as plain dicts, lists, numbers and words; see `minilstm.checking.exports`."""
+        return exports.to_dict(self)
+
+    def to_json(self) -> str:
+        """The same as JSON text; numbers that are not finite are null, with a text beside them."""
+        return exports.to_json(self)
+
+    def to_junit(self, name: str = "gradients") -> str:
+        """The report as JUnit XML: a test case for each array.
+
+        Parameters
+        ----------
+        name : of the test suite
+        """
+        return exports.to_junit(self, name)
+
     @property
     def max_error(self) -> float:
         """The largest relative error of all; NaN counts as infinite."""
@@ -101,58 +113,19 @@ class GradientReport:
         return [e.name for e in self.errors if not e.passed]
 
     def __str__(self) -> str:
-        width = max(5, *(len(e.name) for e in self.errors))
-        lines = [f"{'array':<{width}}  {'checked':>7}  {'relative error':>14}  {'allowed':>8}"]
-        for e in self.errors:
-            verdict = "" if e.passed else "  WRONG"
-            lines.append(
-                f"{e.name:<{width}}  {e.checked:>7}  {e.relative_error:>14.1e}  "
-                f"{e.tolerance:>8.0e}{verdict}"
-            )
-        lines.append(
-            f"backward on {self.backend} against {ORACLES.get(self.method, self.method)}: "
-            f"largest relative error {self.max_error:.1e}; seed {self.seed}, "
-            f"{self.forward_passes} forward and {self.backward_passes} backward passes"
-        )
-        for e in self.errors:
-            if not e.passed:
-                lines += ["", *_details(e)]
-        lines += [f"note: {e.name}: {e.note}" for e in self.errors if e.passed and e.note]
-        lines += [f"note: {kink}" for kink in self.kinks]
-        lines += [f"note: {note}" for note in self.notes]
-        return "\n".join(lines)
+        return exports.text(self)
 
     def message(self) -> str:
         """One sentence that says what is wrong, for an error."""
         first = next(e for e in self.errors if not e.passed)
+        cause = f", likely cause: {first.causes[0].rstrip('.')}" if first.causes else ""
         return (
-            f"the gradient of {first.name} is wrong {_where(first)}: backward gives "
-            f"{first.by_hand:.12g}, {ORACLES.get(self.method, self.method).split(' along')[0]} "
-            f"{first.reference:.12g} (relative error {first.relative_error:.1e}, allowed "
-            f"{first.tolerance:.0e}){_because(first)}; wrong arrays: {', '.join(self.wrong)}."
+            f"the gradient of {first.name} is wrong {exports.where(first)}: "
+            f"{exports.both(first, self)} (relative error {first.relative_error:.1e}, allowed "
+            f"{first.tolerance:.0e}){cause}; wrong arrays: {', '.join(self.wrong)}."
         )
 
 
 def or_infinite(error: float) -> float:
     """An error that is NaN must lose every comparison."""
     return np.inf if error != error else error
-
-
-def _where(error: ParameterError) -> str:
-    if not error.where:
-        return "along a random direction"
-    return f"at index {error.where}" + (f" ({error.place})" if error.place else "")
-
-
-def _because(error: ParameterError) -> str:
-    return f", likely cause: {error.causes[0].rstrip('.')}" if error.causes else ""
-
-
-def _details(error: ParameterError) -> list[str]:
-    lines = [
-        f"{error.name} is wrong {_where(error)}:",
-        f"  by hand    {error.by_hand:.15g}",
-        f"  reference  {error.reference:.15g}",
-    ]
-    lines += [f"  likely cause: {cause}" for cause in error.causes]
-    return lines + ([f"  note: {error.note}"] if error.note else [])

@@ -1,0 +1,143 @@
+"""Likely causes of a wrong gradient, by two kinds of evidence and never by guessing.
+Known mistakes are made on purpose and compared; failing that, the numbers are held side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minilstm.checking.comparison import Gradients
+from minilstm.checking.oracle import Oracle
+from minilstm.checking.places import GATES
+from minilstm.checking.problem import Axes, Problem
+from minilstm.checking.signatures import Evidence, explain
+from minilstm.mistakes import CATALOGUE
+
+Array = NDArray[Any]
+Replay = Callable[[str, Callable[..., Any]], Mapping[str, Array]]
+
+MOST_TERMS = 200_000  # a hundred mistakes are made, each with a forward and a backward pass
+SAME = 1e-7  # a mistake made on purpose gives the same wrong numbers to rounding
+MOST_ENTRIES = 400  # of an array whose true gradient is computed whole for the evidence
+
+
+def find_causes(
+    oracle: Oracle,
+    grads: Gradients,
+    exact: Mapping[str, Array],
+    tolerances: Mapping[str, float],
+    wrong: list[str],
+) -> dict[str, tuple[str, ...]]:
+    """Causes by array name, best first.
+
+    Parameters
+    ----------
+    oracle : of the problem
+    grads : what backward claims
+    exact : true gradients as far as they are known, NaN elsewhere
+    tolerances : relative, by array
+    wrong : names of the arrays that failed
+    """
+    problem = oracle.problem
+    causes: dict[str, list[str]] = {name: [] for name in wrong}
+    replay = problem.replay or _replay_of(problem)
+    if replay is not None and problem.terms <= MOST_TERMS:
+        for name, found in replayed(replay, grads, wrong).items():
+            causes[name] += found
+    evidence = []
+    for name, known in exact.items():
+        hand = grads[name]
+        if hand is None or hand.shape != known.shape:
+            continue
+        whole = known
+        if name in wrong and known.size <= MOST_ENTRIES:
+            whole = known.copy()
+            for index in zip(*np.nonzero(np.isnan(known)), strict=True):
+                place = tuple(int(i) for i in index)
+                whole[place] = oracle.entry(name, place).value
+        axes = expanded(problem.axes.get(name, ()))
+        rows = problem.rows if "row" in axes else None
+        value = problem.arrays[name]
+        evidence.append(Evidence(name, hand, whole, value, axes, tolerances[name], rows))
+    for name, likely in explain(evidence, problem.counts).items():
+        if name in causes:
+            causes[name] += [cause for cause in likely if cause not in causes[name]]
+    return {name: tuple(likely) for name, likely in causes.items() if likely}
+
+
+def replayed(replay: Replay, grads: Gradients, wrong: list[str]) -> dict[str, list[str]]:
+    """Causes found by making each known mistake on purpose.
+
+    Parameters
+    ----------
+    replay : takes the name of a function and a wrong one in its place, gives gradients by name
+    grads : what backward claims
+    wrong : names of the arrays that failed
+    """
+    whole: list[str] = []
+    single: dict[str, list[str]] = {name: [] for name in wrong}
+    called = _called(replay)
+    for mistake in CATALOGUE:
+        if mistake.function not in called:
+            continue
+        try:
+            made = replay(mistake.function, mistake.wrong)
+        except Exception:  # a mistake may not even run on every shape
+            continue
+        alike = [n for n in made if n in grads and _alike(grads[n], made[n])]
+        if all(n in alike for n in made if grads.get(n) is not None):
+            whole.append(mistake.cause)
+        for name in wrong:
+            if name in alike:
+                single[name].append(f"perhaps {mistake.cause}")
+    if whole:
+        return {name: list(whole) for name in wrong}
+    # Several mistakes at once: each array by itself, and only where a single one explains it.
+    return {name: found for name, found in single.items() if len(found) == 1}
+
+
+def expanded(axes: Axes) -> Axes:
+    """Axes with "gates" written out."""
+    return tuple(GATES if axis == "gates" else axis for axis in axes)
+
+
+def _replay_of(problem: Problem) -> Replay | None:
+    """Replays for a plain function, if it is recognised."""
+    likeness = problem.recognise() if problem.recognise else None
+    if likeness is None:
+        return None
+    problem.notes.append(f"f was recognised as {likeness.title}")
+
+    def replay(function: str, wrong: Callable[..., Any]) -> Mapping[str, Array]:
+        return likeness.replay(wrong) if function == likeness.function else {}
+
+    return replay
+
+
+def _called(replay: Replay) -> set[str]:
+    """Names of the functions that a replay calls at all."""
+    found: set[str] = set()
+    for function in {mistake.function for mistake in CATALOGUE}:
+
+        def note(*args: Any, function: str = function, **options: Any) -> Any:
+            found.add(function)
+            raise _Noted
+
+        with suppress(_Noted):
+            replay(function, note)
+    return found
+
+
+class _Noted(Exception):
+    """Ends a replay as soon as the function in question has been called."""
+
+
+def _alike(hand: Array | None, made: Array | None) -> bool:
+    if hand is None or made is None or hand.shape != made.shape:
+        return False
+    largest = max(float(np.abs(made).max(initial=0.0)), float(np.abs(hand).max(initial=0.0)))
+    return bool(np.abs(hand - made).max(initial=0.0) <= SAME * largest)
