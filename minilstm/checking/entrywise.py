@@ -71,7 +71,7 @@ def name_factor(c: float, case: Case) -> Iterator[str]:
     case : gives the named counts and how close is equal
     """
     reasons = factor_reasons(c, case.counts, case.close)
-    several = int((case.wrong & (np.abs(case.exact) > case.close * case.scale)).sum())
+    several = int((case.wrong & case.signal).sum())
     if not reasons and several >= case.needed(1):
         reasons = ratio_reasons(c, case.counts, case.close) or [
             "one constant is too many, is missing, or stands where another belongs"
