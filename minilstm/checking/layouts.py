@@ -156,12 +156,13 @@ def _right_in_part(case: Case, axis: int) -> Iterator[str]:
         return
     empty = all(not parts[n].hand.any() for n in wrong)
     are = "zero" if empty else "wrong"
+    perhaps = "" if size > 2 else "perhaps "
     if word == "time" and min(right) > max(wrong):
         if min(right) == size - 1:
             carried = "not carried" if empty else "not carried, or carried wrongly,"
             yield (
-                f"It is right at the last time step only and {are} before: what arrives from "
-                f"later steps is {carried} to the step before."
+                f"It is right at the last time step only and {are} before: {perhaps}what arrives "
+                f"from later steps is {carried} to the step before."
             )
         else:
             yield (
