@@ -24,11 +24,10 @@ LINES = 400
 MAY_IMPORT = {
     "errors": set(),
     "files": set(),
-    "gradcheck": {"errors", "files"},
     "data": {"errors", "files"},
     "functional": set(),
     "mistakes": {"functional"},
-    "checking": {"functional"},
+    "gradcheck": {"mistakes", "functional", "errors", "files"},
     "kernels": {"functional"},
     "backend": {"functional", "kernels"},
     "layers": {"backend", "functional"},

@@ -1,5 +1,5 @@
-"""A gradient report as a table, as JSON and as JUnit XML.
-The table is for people, JSON for programs, and JUnit XML for the pages of test servers.
+"""A gradient report as JSON for programs, and as JUnit XML for the pages of test servers.
+Nothing of the report is lost on the way; files are written whole or not at all.
 
 JSON knows no NaN and no infinity. A number that is not finite is written as null, and a second
 field beside it, its name followed by "_text", holds "nan", "inf" or "-inf"::
@@ -24,44 +24,8 @@ import numpy as np
 from minilstm.files import write_atomically
 
 FORMAT = "minilstm gradient report 1"
-_METHODS = {
-    "complex": "the complex step",
-    "difference": "central differences",
-    "directional": "random directions",
-}
 # What XML 1.0 cannot hold, not even escaped.
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-
-
-def text(report: Any) -> str:
-    """The report as a table, with places and likely causes below what is wrong.
-
-    Parameters
-    ----------
-    report : GradientReport
-
-    Returns
-    -------
-    str of several lines
-    """
-    errors = report.errors
-    width = max([len("array"), *(len(e.name) for e in errors)])
-    lines = [f"{'array':<{width}}  {'checked':>7}  {'relative error':>14}  {'allowed':>7}"]
-    for e in errors:
-        ends = "" if e.passed else "  WRONG"
-        row = f"{e.name:<{width}}  {e.checked:>7}  {e.relative_error:>14.1e}  {e.tolerance:>7.0e}"
-        lines.append(row + ends)
-        indent = " " * (width + 2)
-        if not e.passed:
-            lines.append(f"{indent}{_where(e)}: {_both(e, report)}")
-            lines += [f"{indent}likely cause: {cause}" for cause in e.causes]
-        if e.note:
-            lines.append(f"{indent}note: {e.note}")
-    lines.append(
-        f"backward on {report.backend} against {_method(report)}: largest relative error "
-        f"{report.max_error:.1e}, {'passed' if report.passed else 'WRONG'}"
-    )
-    return "\n".join([*lines, *_remarks(report)])
 
 
 def to_dict(report: Any) -> dict[str, Any]:
@@ -110,8 +74,8 @@ def to_junit(
     """The report as JUnit XML, with one test case for each array.
 
     A wrong array is a failure that tells place, both values, relative error, tolerance and likely
-    causes. Notes are the output of a test case; kinks and notes on the whole check that of the
-    suite.
+    causes. Kinks and notes on an array are the output of its test case, notes on the whole check
+    that of the suite.
 
     Parameters
     ----------
@@ -142,11 +106,9 @@ def to_junit(
             said = _failure(e, report)
             kind = {"message": _xml(said[0]), "type": "GradientError"}
             ET.SubElement(case, "failure", kind).text = _xml("\n".join(said))
-        if e.note:
-            ET.SubElement(case, "system-out").text = _xml(e.note)
-    remarks = _remarks(report)
-    if remarks:
-        ET.SubElement(suite, "system-out").text = _xml("\n".join(remarks))
+        _say(case, [e.note] * bool(e.note) + [str(k) for k in report.kinks if k.name == e.name])
+    names = {e.name for e in report.errors}
+    _say(suite, [str(k) for k in report.kinks if k.name not in names] + list(report.notes))
     ET.indent(top)
     head = '<?xml version="1.0" encoding="utf-8"?>\n'
     return _written(head + ET.tostring(top, encoding="unicode") + "\n", path)
@@ -163,20 +125,17 @@ def _failure(e: Any, report: Any) -> list[str]:
 
 def _where(e: Any) -> str:
     if not e.where:
-        return "along a random direction" if not e.place else f"at {e.place}"
-    return f"at {e.place} (index {e.where})" if e.place else f"at index {e.where}"
+        return "along a random direction"
+    return f"at index {e.where}" + (f" ({e.place})" if e.place else "")
 
 
 def _both(e: Any, report: Any) -> str:
-    return f"backward gives {e.by_hand:.12g}, {_method(report)} {e.reference:.12g}"
+    return f"backward gives {e.by_hand:.12g}, {report.oracle} {e.reference:.12g}"
 
 
-def _method(report: Any) -> str:
-    return _METHODS.get(report.method, report.method)
-
-
-def _remarks(report: Any) -> list[str]:
-    return [f"kink: {kink}" for kink in report.kinks] + [f"note: {note}" for note in report.notes]
+def _say(element: ET.Element, lines: list[str]) -> None:
+    if lines:
+        ET.SubElement(element, "system-out").text = _xml("\n".join(lines))
 
 
 def _xml(said: str) -> str:

@@ -3,10 +3,13 @@ A report prints as a table, and goes into JSON and JUnit files for machines."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from minilstm.checking import exports
 from minilstm.checking.kinks import Kink
 
 ORACLES = {
@@ -100,6 +103,23 @@ class GradientReport:
         """Names of the arrays whose gradients are wrong."""
         return [e.name for e in self.errors if not e.passed]
 
+    @property
+    def oracle(self) -> str:
+        """What backward was compared with, in words."""
+        return ORACLES.get(self.method, self.method)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as plain dicts, lists, numbers and words; see `minilstm.checking.exports`."""
+        return exports.to_dict(self)
+
+    def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
+        """The report as JSON, written to a file too if a path is given; NaN becomes null."""
+        return exports.to_json(self, path)
+
+    def to_junit(self, name: str = "gradcheck", path: str | os.PathLike[str] | None = None) -> str:
+        """The report as JUnit XML: one test case for each array, in a suite of this name."""
+        return exports.to_junit(self, name, path)
+
     def __str__(self) -> str:
         width = max(5, *(len(e.name) for e in self.errors))
         lines = [f"{'array':<{width}}  {'checked':>7}  {'relative error':>14}  {'allowed':>8}"]
@@ -110,7 +130,7 @@ class GradientReport:
                 f"{e.tolerance:>8.0e}{verdict}"
             )
         lines.append(
-            f"backward on {self.backend} against {ORACLES.get(self.method, self.method)}: "
+            f"backward on {self.backend} against {self.oracle}: "
             f"largest relative error {self.max_error:.1e}; seed {self.seed}, "
             f"{self.forward_passes} forward and {self.backward_passes} backward passes"
         )
@@ -127,7 +147,7 @@ class GradientReport:
         first = next(e for e in self.errors if not e.passed)
         return (
             f"the gradient of {first.name} is wrong {_where(first)}: backward gives "
-            f"{first.by_hand:.12g}, {ORACLES.get(self.method, self.method).split(' along')[0]} "
+            f"{first.by_hand:.12g}, {self.oracle.split(' along')[0]} "
             f"{first.reference:.12g} (relative error {first.relative_error:.1e}, allowed "
             f"{first.tolerance:.0e}){_because(first)}; wrong arrays: {', '.join(self.wrong)}."
         )
