@@ -111,6 +111,10 @@ MISTAKES = [
      "wrong at class 2 only"),
     ("row factors", (3, 9), ("class", ""), lambda e, v, r: e * np.array([[1.0], [0.3], [2.5]]),
      "Each class has a factor of its own (1, 0.3, 2.5)"),
+    ("offset", (8, 3), ("batch", ""), lambda e, v, r: e + r.standard_normal((1, 3)),
+     "off by the same amount along the sequences: a term that is summed over this axis"),
+    ("mask too many", (6, 7), (), lambda e, v, r: e * (np.arange(42).reshape(6, 7) % 5 > 0),
+     "right at the others: perhaps a mask is too many"),
     ("swapped", (12, 5), ("gates", ""), lambda e, v, r: swap(e, (0, 2, 1, 3)),
      "Gate f and gate g are exchanged"),
     ("ring", (12, 5), (GATES, ""), lambda e, v, r: swap(e, (1, 2, 3, 0)),
@@ -133,6 +137,8 @@ WHOLE = [
     ("sum", (6, 3), ("batch", "unit"), lambda e: e.sum(0), "the sum of the right gradient"),
     ("mean", (6, 3), ("batch", "unit"), lambda e: e.mean(0), "the mean of the right gradient"),
     ("one number", (6,), (), lambda e: e.mean(), "the mean of the right gradient along axis 0"),
+    ("cumulative", (6, 3), ("time", ""), lambda e: np.cumsum(e, 0), "sum of all before it as well"),
+    ("from behind", (3, 6), (), lambda e: np.cumsum(e[:, ::-1], 1)[:, ::-1], "all behind it as w"),
     ("some row", (6, 3), ("batch", "unit"), lambda e: e[:1] ** 2, "same along the sequences"),
 ]  # fmt: skip
 
@@ -153,6 +159,13 @@ def test_a_mistake_made_on_purpose_is_named(shape, axes, make, says, share, scal
         assert any(says in cause for cause in found), found
         assert all(cause.endswith(".") and cause[0].isupper() for cause in found)
         assert len(found) <= 3
+
+
+def test_a_mask_that_is_missing():
+    keep = RNG.random((6, 5)) > 0.3
+    hand = RNG.standard_normal((6, 5))
+    found = causes(hand, np.where(keep, hand, 0.0))
+    assert found[0].startswith(f"At {30 - keep.sum()} of 30 entries the right gradient is zero")
 
 
 @pytest.mark.parametrize(("shape", "axes", "make", "says"), [m[1:] for m in WHOLE],
@@ -199,6 +212,10 @@ def test_rows_of_a_ragged_batch_are_looked_at_as_sequences(make, says, share):
 
 
 # ---------------------------------------------------------------- what cannot be compared
+
+
+def test_complex_numbers_are_no_gradient():
+    assert "complex" in causes(np.ones(3) * 1j, np.ones(3))[0]
 
 
 def test_an_absent_misshapen_or_broken_gradient_is_told():
@@ -269,6 +286,12 @@ def test_exchanged_and_copied_gradients_of_two_arrays():
     found = explained({**exact, "bi": exact["bf"], "bo": exact["bf"]}, exact)
     assert set(found) == {"bi", "bo"}
     assert found["bi"][0].startswith("It is the gradient of bf, copied")
+
+
+def test_a_gradient_that_is_added_to_another_array():
+    exact = group(["h0", "c0"], [(4, 3), (4, 3)])
+    found = explained({"h0": exact["h0"] + exact["c0"], "c0": 0 * exact["c0"]}, exact)
+    assert found["h0"][0] == "The gradient of c0 is added to it as well."
 
 
 def test_an_array_read_in_place_of_others_by_the_forward_pass():

@@ -104,14 +104,14 @@ def _one_by_one(found: list[_Block], copied: list[int | None], kind: str) -> Ite
             causes = entrywise(found[n].case)
             if not causes:
                 continue
-            cause = causes[0].removesuffix(".")
+            cause = f": {_small(causes[0].removesuffix('.'))}"
         told.setdefault(cause, []).append(found[n].title)
     if not right and len(told) == 1 and len(next(iter(told.values()))) == len(found):
         return  # the same holds for the whole array and is said there
     for cause, titles in told.items():
         alone = f"; the other {kind} are right" if len(titles) + len(right) == len(found) else ""
-        if cause.startswith("It is "):
-            yield f"In {listed(titles)}: {_small(cause)}{alone}."
+        if cause.startswith(":"):
+            yield f"In {listed(titles)}{cause}{alone}."
         else:
             are = "is" if len(titles) == 1 else "are"
             yield f"{_capital(listed(titles))} {are} {cause}{alone}."

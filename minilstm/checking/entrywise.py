@@ -71,7 +71,7 @@ def name_factor(c: float, case: Case) -> Iterator[str]:
     case : gives the named counts and how close is equal
     """
     reasons = factor_reasons(c, case.counts, case.close)
-    several = int((case.wrong & (np.abs(case.exact) > case.close * case.scale)).sum())
+    several = int((case.wrong & case.signal).sum())
     if not reasons and several >= case.needed(1):
         reasons = ratio_reasons(c, case.counts, case.close) or [
             "one constant is too many, is missing, or stands where another belongs"
@@ -256,7 +256,7 @@ def _function_of_value(case: Case) -> Iterator[str]:
 
 def _rounded(case: Case) -> Iterator[str]:
     """Numbers that hold in float32 or float16 exactly, though the right ones do not."""
-    if case.hand.dtype != np.float64 or case.tolerance > 1e-7:
+    if case.tolerance > 1e-7:
         return
     error = float(np.abs((case.hand - case.exact)[case.known]).max()) / case.scale
     with np.errstate(over="ignore"):

@@ -20,6 +20,7 @@ from minilstm.checking.places import Axis, one_of
 
 Array = NDArray[Any]
 
+MOST_SLICES = 2000  # of one axis, looked at one by one
 CLOSE = 1e-6  # two numbers from one mistake agree to this, relative to the largest
 
 
@@ -87,6 +88,12 @@ class Case:
     def zero(self) -> bool:
         """Whether the right gradient is zero wherever it is known."""
         return self.largest <= self.tolerance * self.scale
+
+    @cached_property
+    def signal(self) -> Array:
+        """Where the right gradient is known and more than rounding."""
+        with np.errstate(invalid="ignore"):
+            return self.known & (np.abs(self.exact) > self.close * self.scale)
 
     @cached_property
     def worst(self) -> float:

@@ -1,4 +1,4 @@
-"""Mistakes that move entries: transposed, flipped, one step off, summed over the wrong axis.
+"""Mistakes that move entries: transposed, flipped, one step off; or right in one part only.
 Each function returns the sentences that hold for one array, best first."""
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.checking.evidence import Case, listed
+from minilstm.checking.evidence import MOST_SLICES, Case, listed
+from minilstm.checking.terms import masked, terms
 
 Array = NDArray[Any]
 
 MOST_COMPARED = 2**22  # entries, each slice of an axis against each other
-MOST_SLICES = 2000  # looked at one by one
 
 
 def layouts(case: Case, told: Collection[int] = (), turned: bool = True) -> Iterator[str]:
@@ -31,15 +31,19 @@ def layouts(case: Case, told: Collection[int] = (), turned: bool = True) -> Iter
         return
     if turned:
         yield from _transposed(case)
+    said = bool(told)
     for axis in sorted(range(case.hand.ndim), key=lambda n: case.word(n) == ""):
         if case.hand.shape[axis] > 1 and axis not in told:
-            yield from _along(case, axis)
+            for sentence in _along(case, axis):
+                yield sentence
+                said = True
+    if not said:
+        yield from masked(case)
 
 
 def _along(case: Case, axis: int) -> Iterator[str]:
     found = [*_flipped(case, axis), *_shifted(case, axis)] or [*_reordered(case, axis)]
-    found = found or [*_constant(case, axis)] or [*_own_factors(case, axis)]
-    yield from found or _right_in_part(case, axis)
+    yield from found or [*terms(case, axis)] or _right_in_part(case, axis)
 
 
 def _sources(case: Case) -> Array:
@@ -106,9 +110,10 @@ def _shifted(case: Case, axis: int) -> Iterator[str]:
             rest = "is zero"
         else:
             rest = "is repeated" if np.array_equal(edge, beside) else "is something else"
+        late, sign = ("late", "-") if by == 1 else ("early", "+")
         yield (
-            f"It is one step {'late' if by == 1 else 'early'} {case.along(axis)}: at each t stands "
-            f"what belongs to t {'-' if by == 1 else '+'} 1, and {case.at(axis, end)} {rest}."
+            f"It is one step {late} {case.along(axis)}: at index t stands what belongs to "
+            f"t {sign} 1, and {case.at(axis, end)} {rest}."
         )
         return
 
@@ -139,32 +144,6 @@ def _reordered(case: Case, axis: int) -> Iterator[str]:
 _ROWS = ("batch", "sequence", "row")
 
 
-def _constant(case: Case, axis: int) -> Iterator[str]:
-    """Equal along an axis along which the right gradient changes."""
-    hand = case.hand
-    if np.ptp(hand, axis).max() > case.close * np.abs(hand).max():
-        return
-    with np.errstate(invalid="ignore"):
-        high = np.where(case.known, case.exact, -np.inf).max(axis)
-        low = np.where(case.known, case.exact, np.inf).min(axis)
-    if not case.wrong.any() or not (high - low > case.close * case.scale).any():
-        return
-    what = case.along(axis)
-    for name, f in (("sum", np.sum), ("mean", np.mean)):
-        made = np.broadcast_to(f(case.exact, axis=axis, keepdims=True), hand.shape)
-        if case.explains(made):
-            yield f"It is the {name} of the right gradient {what}, repeated for each of them."
-            return
-    made = np.broadcast_to(case.exact.mean(), hand.shape)
-    if case.explains(made):
-        yield "It is the mean of the right gradient, the same number everywhere."
-    else:
-        yield (
-            f"It is the same {what}, where the right gradient changes: perhaps it is summed over "
-            "this axis by mistake and then repeated."
-        )
-
-
 def _right_in_part(case: Case, axis: int) -> Iterator[str]:
     """Right at some indices of an axis and wrong at the others."""
     size, word = case.hand.shape[axis], case.word(axis)
@@ -177,12 +156,13 @@ def _right_in_part(case: Case, axis: int) -> Iterator[str]:
         return
     empty = all(not parts[n].hand.any() for n in wrong)
     are = "zero" if empty else "wrong"
+    perhaps = "" if size > 2 else "perhaps "
     if word == "time" and min(right) > max(wrong):
         if min(right) == size - 1:
             carried = "not carried" if empty else "not carried, or carried wrongly,"
             yield (
-                f"It is right at the last time step only and {are} before: what arrives from "
-                f"later steps is {carried} to the step before."
+                f"It is right at the last time step only and {are} before: {perhaps}what arrives "
+                f"from later steps is {carried} to the step before."
             )
         else:
             yield (
@@ -194,33 +174,15 @@ def _right_in_part(case: Case, axis: int) -> Iterator[str]:
             f"It is right up to time step {max(right)} and {are} from step {min(wrong)} on: "
             "perhaps a mask, a length or the last step is treated wrongly."
         )
+    elif len(wrong) == 1 and size > 2:
+        yield f"It is {are} at {case.at(axis, wrong[0])} only; the others are right."
+    elif any((p.signal & ~p.wrong).any() for p in (parts[n] for n in wrong)):
+        return  # right and wrong entries are mixed: the axis has nothing to do with it
     elif empty and len(right) == 1:
         which = {0: "first", size - 1: "last"}.get(right[0], "")
         only = f"the {which} one" if which else case.at(axis, right[0])
         yield f"Of {case.along(axis).removeprefix('along ')}, only {only} counts; others are zero."
-    elif len(wrong) == 1 and size > 2:
-        yield f"It is {are} at {case.at(axis, wrong[0])} only; the others are right."
     elif len(right) == 1 and size > 2:
         yield f"It is right at {case.at(axis, right[0])} only."
     elif empty:
         yield f"It is zero at {len(wrong)} of {size} places {case.along(axis)}; others are right."
-
-
-def _own_factors(case: Case, axis: int) -> Iterator[str]:
-    """One constant for each index of an axis, such as a class weight or a missing scale."""
-    if case.hand.shape[axis] > MOST_SLICES:
-        return
-    parts = case.slices(axis)
-    strong = [int((p.known & (np.abs(p.exact) > case.close * case.scale)).sum()) for p in parts]
-    if min(strong) < 1 + case.needed():
-        return
-    factors = [p.factor() if p.wrong.any() else 1.0 for p in parts]
-    found = [c for c in factors if c is not None]
-    if len(found) < len(parts) or np.ptp(found) <= case.close * np.abs(found).max():
-        return
-    shown = ", ".join(f"{c:.4g}" for c in found[:6]) + (", ..." if len(found) > 6 else "")
-    word = case.word(axis) or f"index of axis {axis}"
-    yield (
-        f"Each {word} has a factor of its own ({shown}): a weight, scale or mask along this axis "
-        "is too many, is missing, or is another one."
-    )

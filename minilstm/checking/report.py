@@ -3,6 +3,7 @@ A report prints as a table, and goes into JSON and JUnit files for machines."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,18 +80,19 @@ class GradientReport:
         """The report as plain dicts, lists, numbers and words; see `minilstm.checking.exports`."""
         return exports.to_dict(self)
 
-    def to_json(self) -> str:
-        """The same as JSON text; numbers that are not finite are null, with a text beside them."""
-        return exports.to_json(self)
+    def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
+        """The same as JSON text, also written to a file if there is a path."""
+        return exports.to_json(self, path)
 
-    def to_junit(self, name: str = "gradients") -> str:
-        """The report as JUnit XML: a test case for each array.
+    def to_junit(self, name: str = "gradcheck", path: str | os.PathLike[str] | None = None) -> str:
+        """The report as JUnit XML, a test case for each array, also written to a file.
 
         Parameters
         ----------
         name : of the test suite
+        path : a file to write it to, whole or not at all
         """
-        return exports.to_junit(self, name)
+        return exports.to_junit(self, name, path)
 
     @property
     def max_error(self) -> float:

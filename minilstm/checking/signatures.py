@@ -85,6 +85,8 @@ def _unusable(one: Evidence) -> str:
     if one.hand is None:
         return "No gradient came back for it (None): it was never computed, or not returned."
     hand, shape = np.asarray(one.hand), np.shape(one.exact)
+    if np.iscomplexobj(hand):
+        return "Its numbers are complex: a gradient of real arrays is real."
     if hand.shape != shape:
         turned = " (transposed?)" if hand.shape == shape[::-1] else ""
         return f"Its shape is {hand.shape}{turned}, that of the array is {shape}."
@@ -153,6 +155,11 @@ def _between(case: Case, cases: list[Case]) -> Iterator[str]:
         else:
             yield f"It is the gradient of {other.name}, copied or written to the wrong array."
         return
+    for other in alike:
+        made = case.exact + (other.hand if other.right else other.exact)
+        if not other.zero and case.explains(made):
+            yield f"The gradient of {other.name} is added to it as well."
+            return
     # An array that the forward pass reads in place of others gets all their gradients.
     unused = [c for c in alike if c.zero and c.wrong.any() and c.hand.any()]
     if case.zero:
