@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from minilstm.backend import set_num_threads as set_num_threads
     from minilstm.backend import use_backend as use_backend
     from minilstm.backend import warmup as warmup
+    from minilstm.conformance import conformance as conformance
     from minilstm.data import datasets as datasets
     from minilstm.data import read_sequences as read_sequences
     from minilstm.data.labels import scores_to_labels as scores_to_labels
@@ -63,6 +64,7 @@ _HOME = {
     "set_num_threads": "backend",
     "use_backend": "backend",
     "warmup": "backend",
+    "conformance": "conformance",
     "datasets": "data",
     "read_sequences": "data",
     "scores_to_labels": "data.labels",
@@ -105,7 +107,7 @@ __all__ = ["__version__", *_HOME]
 
 
 class _Package(ModuleType):
-    """Keeps `train` and `gradcheck` the functions, although modules have the same names.
+    """Keeps `train`, `gradcheck` and `conformance` the functions, although modules have the same names.
 
     Importing the module minilstm.train would otherwise rebind minilstm.train to the module.
     """

@@ -1,0 +1,124 @@
+"""A kit that examines somebody else's hand-written LSTM and gives it a score card.
+Each check is a row with points; where a gradient is wrong, the row says where and why.
+
+The functions under test need not look like those of this package: a layout is named by three
+options, and an adapter of two lines does the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minilstm.conformance.card import Row as Row
+from minilstm.conformance.card import ScoreCard as ScoreCard
+from minilstm.conformance.checks import run_checks
+from minilstm.conformance.subject import Subject
+
+
+def conformance(
+    forward: Callable[..., Any],
+    backward: Callable[..., Any],
+    *,
+    gate_order: str = "ifgo",
+    orientation: str = "rows",
+    batch_axis: int | None = None,
+    initial_state: bool = True,
+    dtype: Any = np.float64,
+    seed: int = 0,
+) -> ScoreCard:
+    """Examine an LSTM: outputs, gradients, edges, repeated calls, dtypes, long and large inputs.
+
+    The two functions are called as ::
+
+        h, (hT, cT), cache = forward(x, h0, c0, W, R, b)
+        gradients = backward(dh, (dhT, dcT), cache)
+
+    `cache` is whatever backward needs; it may be the object of a class. `gradients` is a dict with
+    the keys x, W, R, b, h0 and c0, or a tuple in this order. What an LSTM does not offer costs
+    nothing, and the card says so: a gradient of h0 or c0 that is None or left out; a final state,
+    by returning ``(h, None, cache)`` (backward is then called with None in its place); lengths, by
+    having no argument ``lengths`` (B,) in forward, for batches with padding at the end.
+
+    Parameters
+    ----------
+    forward, backward : the functions under test. Where forward takes complex numbers its own
+        derivative is exact, by the complex step; where it does not, central differences serve
+    gate_order : the order of the four blocks of rows, the letters i (input), f (forget),
+        g (cell candidate) and o (output)
+    orientation : "rows", W is (4H, D) and R (4H, H); or "columns", W is (D, 4H) and R (H, 4H).
+        The bias is (4H,) either way
+    batch_axis : None, x is one sequence (T, D) and states are (H,); 0, x is (B, T, D); or 1, x is
+        (T, B, D); states are (B, H) with both. The outputs h are laid out like x
+    initial_state : False for an LSTM that always starts from zeros: h0 and c0 are zeros then, and
+        it may pass them over
+    dtype : np.float64; or np.float32 for an LSTM that knows no other, whose gradients are then
+        compared with the reference's, to 2e-4
+    seed : of everything random
+
+    Returns
+    -------
+    ScoreCard
+        With rows (name, passed, points, detail, cause), ``score``, ``total`` and ``failed``. An
+        exception in a function under test fails the row at hand and is quoted there.
+
+    Raises
+    ------
+    ValueError, TypeError
+        An option is not one of those above.
+
+    Examples
+    --------
+    The reference itself, on one sequence (its states are (1, H)):
+
+    >>> from minilstm.functional.lstm import LSTMState, lstm_backward, lstm_forward
+    >>> def forward(x, h0, c0, W, R, b):
+    ...     h, state, cache = lstm_forward(x, h0[None], c0[None], W, R, b)
+    ...     return h, (state.hidden[0], state.cell[0]), cache
+    >>> def backward(dh, dstate, cache):
+    ...     dx, g = lstm_backward(dh, LSTMState(dstate[0][None], dstate[1][None]), cache)
+    ...     return dx, g.W, g.R, g.b, g.h0[0], g.c0[0]
+    >>> card = conformance(forward, backward)
+    >>> card.score == card.total, card["ragged batches"].detail
+    (True, 'not offered: no batches')
+
+    An LSTM that starts from zeros, ends without a state, keeps gates f, i, o, g in columns and
+    hands out gradients of its weights alone; backward forgets a derivative:
+
+    >>> def forward(x, h0, c0, W, R, b):
+    ...     h, state, cache = lstm_forward(x, h0[None], c0[None], *rows(W.T, R.T, b))
+    ...     return h, None, cache
+    >>> def rows(*arrays):  # this person's f, i, o, g to i, f, g, o, and the other way round
+    ...     blocks = [np.split(a, 4) for a in arrays]
+    ...     return [np.concatenate([p[1], p[0], p[3], p[2]]) for p in blocks]
+    >>> def backward(dh, dstate, cache):
+    ...     dx, g = lstm_backward(dh, None, cache)
+    ...     W, R, b = rows(g.W, g.R, g.b)
+    ...     return {"x": dx, "W": W.T, "R": 2 * R.T, "b": b}
+    >>> card = conformance(
+    ...     forward, backward, gate_order="fiog", orientation="columns", initial_state=False)
+    >>> card.failed
+    ['gradient of R']
+    """
+    if sorted(gate_order) != sorted("ifgo"):
+        raise ValueError(f"gate_order is {gate_order!r}; give the letters i, f, g and o in order.")
+    if orientation not in ("rows", "columns"):
+        raise ValueError(f"orientation is {orientation!r}; choose 'rows' or 'columns'.")
+    if batch_axis not in (None, 0, 1):
+        raise ValueError(f"batch_axis is {batch_axis!r}; choose None, 0 or 1.")
+    if np.dtype(dtype) not in (np.float32, np.float64):
+        raise ValueError(f"dtype is {dtype!r}; choose np.float64 or np.float32.")
+    for name, function in (("forward", forward), ("backward", backward)):
+        if not callable(function):
+            raise TypeError(f"{name} is {type(function).__name__}; it has to be a function.")
+    subject = Subject(
+        forward, backward, gate_order, orientation, batch_axis, initial_state, np.dtype(dtype).type
+    )
+    title = f"{_name(forward)} and {_name(backward)}"
+    return ScoreCard(run_checks(subject, seed), f"conformance of {title}")
+
+
+def _name(function: Callable[..., Any]) -> str:
+    return str(getattr(function, "__name__", type(function).__name__))

@@ -1,0 +1,230 @@
+"""Checks of the calls rather than the numbers: repeated, mixed, ragged, in another dtype, extreme.
+What an LSTM gives must depend on its arguments alone.
+
+Axes: B batch, T time, D features, H hidden.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minilstm.conformance.subject import Outputs, Sizes, Subject, Upstream
+
+Array = NDArray[Any]
+Finding = tuple[bool | None, str, str]  # passed, detail, cause
+Gradients = Mapping[str, Array | None]
+
+
+def _problem(
+    subject: Subject, sizes: Sizes, seed: int, scale: float = 1.0
+) -> tuple[dict[str, Array], Upstream]:
+    """Arrays, and upstream gradients of the shapes that the outputs must have."""
+    rng = np.random.default_rng([seed, 3, *sizes])
+    arrays = subject.draw(sizes, rng, scale)
+    outputs = subject.run(arrays)
+    return arrays, subject.draw_upstream(outputs, rng)
+
+
+def _named(outputs: Outputs) -> dict[str, Array]:
+    """The outputs by name."""
+    state = zip(("hT", "cT"), outputs.state or (), strict=False)
+    return {"h": np.asarray(outputs.h), **{name: np.asarray(a) for name, a in state}}
+
+
+def _given(gradients: Gradients, wrong: set[str] | None = None) -> dict[str, Array]:
+    """The gradients that there are, without those of arrays that are wrong anyway."""
+    left = {n: a for n, a in gradients.items() if a is not None and n not in (wrong or ())}
+    return {f"the gradient of {n}": a for n, a in left.items()}
+
+
+def _copied(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    return {name: a.copy() for name, a in arrays.items()}
+
+
+def same_bits(subject: Subject, seed: int) -> Finding:
+    """Forward and backward twice with the same arguments."""
+    arrays, upstream = _problem(subject, Sizes(), seed)
+    runs = []
+    for _ in range(2):
+        outputs = subject.run(arrays)
+        results = _copied(_named(outputs))
+        runs.append(results | _copied(_given(subject.gradients(upstream, outputs.cache))))
+    first, second = runs
+    for name, a in first.items():
+        b = second[name]
+        if a.shape == b.shape and np.array_equal(a, b, equal_nan=True):
+            continue
+        cause = ""
+        if name not in ("h", "hT", "cT"):
+            cause = (
+                "the gradients of an earlier call are still in there; set them to zero at the "
+                "start of backward."
+            )
+        elif a.shape == b.shape:
+            cause = "forward starts from a state that an earlier call left behind."
+        return False, f"{name} is another the second time", cause
+    return True, f"{len(first)} arrays", ""
+
+
+def calls_do_not_mix(subject: Subject, seed: int, wrong: set[str]) -> Finding:
+    """Forward of one problem, forward of another, then backward of both."""
+    problems = [_problem(subject, Sizes(), seed + k) for k in range(2)]
+    alone = []
+    for arrays, upstream in problems:
+        alone.append(_copied(_given(subject.both(arrays, upstream), wrong)))
+    caches = [subject.run(arrays).cache for arrays, _ in problems]
+    for k, (_, upstream) in enumerate(problems):
+        mixed = _given(subject.gradients(upstream, caches[k]), wrong)
+        for name, a in alone[k].items():
+            if not _close(subject, mixed[name], a):
+                return (
+                    False,
+                    f"{name} changes when another forward pass comes before backward",
+                    "what backward needs is kept outside the cache and overwritten by the next "
+                    "forward pass.",
+                )
+    return True, "forward A, forward B, backward A, backward B", ""
+
+
+def arguments_stay(subject: Subject, seed: int) -> Finding:
+    """Neither function writes into what it is given."""
+    arrays, upstream = _problem(subject, Sizes(), seed)
+    above = {"dh": upstream.dh}
+    if upstream.dstate is not None:
+        above |= {"dhT": upstream.dstate[0], "dcT": upstream.dstate[1]}
+    before = _copied(arrays | above)
+    cache = subject.run(arrays, copy=False).cache
+    after_forward = [n for n in arrays if not np.array_equal(arrays[n], before[n])]
+    if after_forward:
+        return False, f"forward writes into {', '.join(after_forward)}", ""
+    subject.gradients(upstream, cache, copy=False)
+    changed = [n for n, a in (arrays | above).items() if not np.array_equal(a, before[n])]
+    cause = "an array is changed in place (+= or out=) that was taken without a copy."
+    return not changed, f"backward writes into {', '.join(changed)}" if changed else "", (
+        cause if changed else ""
+    )  # fmt: skip
+
+
+def stays(dtype: Any) -> Callable[[Subject, int], Finding]:
+    """Outputs and gradients have the dtype of the arrays."""
+
+    def check(subject: Subject, seed: int) -> Finding:
+        if subject.dtype == np.float32 and dtype != np.float32:
+            return None, "dtype=np.float32", ""
+        narrow = replace(subject, dtype=dtype)
+        arrays, upstream = _problem(narrow, Sizes(), seed)
+        outputs = narrow.run(arrays)
+        results = _named(outputs) | _given(narrow.gradients(upstream, outputs.cache))
+        wrong = {n: a.dtype for n, a in results.items() if a.dtype != dtype}
+        if not wrong:
+            return True, f"{len(results)} arrays", ""
+        name, has = next(iter(wrong.items()))
+        count = "" if len(wrong) == 1 else f", and {len(wrong) - 1} others"
+        cause = f"a buffer is made without a dtype, so it is {has}." if has == np.float64 else ""
+        return False, f"{name} is {has}{count}", cause
+
+    return check
+
+
+def ragged_batches(subject: Subject, seed: int, wrong: set[str]) -> Finding:
+    """Sequences of several lengths in one batch give what they give one by one."""
+    if subject.batch_axis is None:
+        return None, "no batches", ""
+    if not subject.takes_lengths:
+        return None, "forward has no argument lengths", ""
+    lengths = np.array([4, 6, 2])
+    arrays, upstream = _problem(subject, Sizes(T=6, B=3), seed)
+    dh = subject.time_major(upstream.dh).copy()  # (T, B, H)
+    for b, n in enumerate(lengths):
+        dh[n:, b] = 0  # padding has no gradient
+    upstream = Upstream(subject.laid_out(dh), upstream.dstate)
+    outputs = subject.run(arrays, lengths)
+    together = subject.gradients(upstream, outputs.cache)
+    judged = {n for n, a in together.items() if a is not None and n not in wrong}
+    sums = {n: np.zeros_like(together[n]) for n in ("W", "R", "b") if n in judged}
+    for b, n in enumerate(lengths):
+        one, part = _alone(subject, arrays, b, n), subject.time_major(outputs.h)[:n, b]
+        single = subject.run(one)
+        if not _close(subject, part, subject.time_major(single.h)[:, 0]):
+            return False, f"h of sequence {b} ({n} of 6 steps) is not what it is alone", ""
+        for name, all_of_them in _named(outputs).items():
+            if name != "h" and not _close(subject, all_of_them[b], _named(single)[name][0]):
+                cause = "the final state is taken at the end of the padding."
+                return False, f"{name} of sequence {b} ({n} of 6 steps) is another alone", cause
+        state = upstream.dstate
+        above = Upstream(
+            subject.laid_out(dh[:n, b : b + 1]),
+            None if state is None else (state[0][b : b + 1], state[1][b : b + 1]),
+        )
+        grads = subject.gradients(above, single.cache)
+        for name in sums:
+            sums[name] = sums[name] + np.asarray(grads[name])
+        for name in ("x", "h0", "c0"):
+            whole, own = together[name], grads[name]
+            if name not in judged or whole is None or own is None:
+                continue
+            mine = subject.time_major(whole)[:n, b] if name == "x" else whole[b]
+            if not _close(subject, mine, subject.time_major(own)[:, 0] if name == "x" else own[0]):
+                return False, f"the gradient of {name} in sequence {b} is not what it is alone", ""
+    for name, total in sums.items():
+        if not _close(subject, np.asarray(together[name]), total):
+            return False, f"the gradient of {name} is not the sum over the sequences", (
+                "padded steps add to it."
+            )  # fmt: skip
+    return True, "lengths 4, 6, 2", ""
+
+
+def _alone(subject: Subject, arrays: Mapping[str, Array], b: int, n: int) -> dict[str, Array]:
+    """One sequence of the batch, without its padding."""
+    x = subject.laid_out(subject.time_major(arrays["x"])[:n, b : b + 1])
+    state = {name: arrays[name][b : b + 1] for name in ("h0", "c0")}
+    return {**arrays, **state, "x": np.ascontiguousarray(x)}
+
+
+def large_inputs(subject: Subject, seed: int) -> Finding:
+    """Saturated gates give finite outputs and gradients."""
+    arrays, upstream = _problem(subject, Sizes(), seed, scale=1e3)
+    outputs = subject.run(arrays)
+    results = _named(outputs) | _given(subject.gradients(upstream, outputs.cache))
+    wrong = [name for name, a in results.items() if not np.isfinite(a).all()]
+    if not wrong:
+        return True, "inputs of 1000 give finite gradients", ""
+    cause = "exp overflows; use the sign of its argument, or tanh, for the sigmoid."
+    return False, f"not finite: {', '.join(wrong)}", cause
+
+
+def nan_is_seen(subject: Subject, seed: int) -> Finding:
+    """NaN in one step is in the outputs from there on and nowhere else, and in the gradients."""
+    arrays, upstream = _problem(subject, Sizes(), seed)
+    x = subject.time_major(arrays["x"].copy())  # (T, B, D)
+    x[2, 0, 0] = np.nan
+    outputs = subject.run({**arrays, "x": np.ascontiguousarray(subject.laid_out(x))})
+    h = subject.time_major(np.asarray(outputs.h))  # (T, B, H)
+    hit = np.zeros(h.shape, bool)
+    hit[2:, 0] = True
+    if h.shape[:2] != x.shape[:2]:
+        return False, f"h has shape {np.shape(outputs.h)}, so its steps cannot be told", ""
+    if not np.isnan(h[2:, 0]).any():
+        return False, "a NaN in x leaves no trace in h", "something replaces NaN by a number."
+    if np.isnan(h[~hit]).any():
+        return False, "a NaN in x is also in earlier steps or other sequences", ""
+    W = subject.gradients(upstream, outputs.cache)["W"]
+    if W is not None and not np.isnan(W).any():
+        return False, "a NaN in x leaves no trace in the gradient of W", (
+            "something replaces NaN by a number."
+        )  # fmt: skip
+    return True, "a NaN in x is in the outputs after it and in the gradient of W", ""
+
+
+def _close(subject: Subject, a: Any, b: Any) -> bool:
+    """Equal but for the order of sums."""
+    a, b = np.asarray(a), np.asarray(b)
+    if a.shape != b.shape:
+        return False
+    tolerance = 1e-4 if subject.dtype == np.float32 else 1e-9
+    return bool(np.abs(a - b).max() <= tolerance * max(np.abs(b).max(), 1e-300))

@@ -1,0 +1,244 @@
+"""Somebody's LSTM as the checks see it: random arrays in its layout, its outputs, its gradients.
+The same arrays in the layout of the reference say what it should give.
+
+Axes: B batch, T time, D features, H hidden, G = 4H gate rows in an order of its own.
+"""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minilstm.functional.lstm import LSTMCache, LSTMState, lstm_forward
+
+Array = NDArray[Any]
+Arrays = Mapping[str, Array]
+NAMES = ("x", "W", "R", "b", "h0", "c0")
+GATES = {"i": "input gate", "f": "forget gate", "g": "cell candidate", "o": "output gate"}
+
+
+class Sizes(NamedTuple):
+    """Sizes of one check."""
+
+    T: int = 6
+    B: int = 3
+    D: int = 2
+    H: int = 4
+
+
+class Upstream(NamedTuple):
+    """Gradients that arrive from above, in the layout of the outputs."""
+
+    dh: Array  # (T, H), (B, T, H) or (T, B, H)
+    dstate: tuple[Array, Array] | None  # (H,) or (B, H) each; None where no state is returned
+
+
+class Outputs(NamedTuple):
+    """What forward returned."""
+
+    h: Array
+    state: tuple[Array, Array] | None
+    cache: Any
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The two functions under test and their layout; see `minilstm.conformance.conformance`."""
+
+    forward: Callable[..., Any]
+    backward: Callable[..., Any]
+    gate_order: str
+    orientation: str
+    batch_axis: int | None
+    initial_state: bool
+    dtype: Any
+
+    @property
+    def takes_lengths(self) -> bool:
+        """Whether forward has an argument for the lengths of the sequences."""
+        try:
+            return "lengths" in inspect.signature(self.forward).parameters
+        except (TypeError, ValueError):
+            return False
+
+    @property
+    def checked(self) -> tuple[str, ...]:
+        """Names of the arrays that may have gradients."""
+        return NAMES if self.initial_state else NAMES[:4]
+
+    @property
+    def axes(self) -> dict[str, tuple[Any, ...]]:
+        """What the axes of each array are, for reports."""
+        gates = tuple(GATES[g] for g in self.gate_order)
+        rows: dict[str, tuple[Any, ...]] = {"W": (gates, "feature"), "R": (gates, "unit")}
+        if self.orientation == "columns":
+            rows = {name: pair[::-1] for name, pair in rows.items()}
+        x = {None: ("time", "feature"), 0: ("batch", "time", "feature")}
+        state = ("unit",) if self.batch_axis is None else ("batch", "unit")
+        return {
+            "x": x.get(self.batch_axis, ("time", "batch", "feature")),
+            **rows, "b": (gates,), "h0": state, "c0": state,
+        }  # fmt: skip
+
+    def draw(self, sizes: Sizes, rng: np.random.Generator, scale: float = 1.0) -> dict[str, Array]:
+        """Random arrays in the layout of the subject; `scale` stretches x."""
+        T, B, D, H = sizes._replace(B=1 if self.batch_axis is None else sizes.B)
+        R = rng.standard_normal((4 * H, H)) / np.sqrt(H)  # (G, H) so that long sequences stay tame
+        W, b = rng.standard_normal((4 * H, D)), 0.5 * rng.standard_normal(4 * H)
+        columns = self.orientation == "columns"
+        h0, c0 = 0.5 * rng.standard_normal((2, B, H)) * self.initial_state
+        arrays = {
+            "x": self.laid_out(scale * rng.standard_normal((T, B, D))),
+            "W": W.T if columns else W, "R": R.T if columns else R, "b": b,
+            "h0": h0[0] if self.batch_axis is None else h0,
+            "c0": c0[0] if self.batch_axis is None else c0,
+        }  # fmt: skip
+        return {name: np.array(a, self.dtype, order="C") for name, a in arrays.items()}
+
+    def laid_out(self, steps: Array) -> Array:
+        """(T, B, ...) as the subject keeps it."""
+        if self.batch_axis is None:
+            return steps[:, 0]
+        return steps.swapaxes(0, 1) if self.batch_axis == 0 else steps
+
+    def time_major(self, own: Array) -> Array:
+        """The inverse: (T, B, ...)."""
+        if self.batch_axis is None:
+            return own[:, None]
+        return own.swapaxes(0, 1) if self.batch_axis == 0 else own
+
+    def run(self, arrays: Arrays, lengths: Array | None = None, copy: bool = True) -> Outputs:
+        """Call forward on copies of the arrays and take what it returns apart."""
+        extra = {} if lengths is None else {"lengths": lengths}
+        given = (arrays[name] for name in ("x", "h0", "c0", "W", "R", "b"))
+        six = [a.copy() if copy else a for a in given]
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            found = self.forward(*six, **extra)
+        if not isinstance(found, tuple) or len(found) != 3:
+            raise TypeError(
+                f"forward returned {_kind(found)}; it has to return (h, (hT, cT), cache), or "
+                "(h, None, cache) where it gives no final state"
+            )
+        h, state, cache = found
+        if state is not None and len(state) != 2:
+            raise TypeError(f"forward returned {len(state)} final states; return (hT, cT) or None")
+        return Outputs(h, None if state is None else (state[0], state[1]), cache)
+
+    def gradients(
+        self, upstream: Upstream, cache: Any, copy: bool = True
+    ) -> dict[str, Array | None]:
+        """Call backward on copies of the upstream gradients and give its gradients names."""
+        if copy:
+            state = upstream.dstate
+            state = None if state is None else (state[0].copy(), state[1].copy())
+            upstream = Upstream(upstream.dh.copy(), state)
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            found = self.backward(upstream.dh, upstream.dstate, cache)
+        return named_gradients(found)
+
+    def both(self, arrays: Arrays, upstream: Upstream) -> dict[str, Array | None]:
+        """Gradients by a forward and a backward pass."""
+        return self.gradients(upstream, self.run(arrays).cache)
+
+    def draw_upstream(self, outputs: Outputs, rng: np.random.Generator) -> Upstream:
+        """Random gradients of the outputs, of their shapes and dtypes."""
+
+        def like(a: Any) -> Array:
+            return rng.standard_normal(np.shape(a)).astype(self.dtype)
+
+        state = outputs.state
+        return Upstream(like(outputs.h), None if state is None else (like(state[0]), like(state[1])))
+
+    # ------------------------------------------------------------ the reference
+
+    def reference(self, arrays: Arrays) -> tuple[Array, LSTMState, LSTMCache]:
+        """Outputs of the reference in the layout of the subject, and its own cache."""
+        T, B, _ = self.time_major(arrays["x"]).shape
+        h, state, cache = self.reference_outputs(arrays)
+        own = self.laid_out(h.reshape(T, B, -1))
+        if self.batch_axis is None:
+            state = LSTMState(state.hidden[0], state.cell[0])
+        return own, state, cache
+
+    def reference_outputs(self, arrays: Arrays) -> tuple[Array, LSTMState, LSTMCache]:
+        """`lstm_forward` on the arrays, in float64."""
+        wide = {name: np.asarray(a, np.float64) for name, a in arrays.items()}
+        x = self.time_major(wide["x"])  # (T, B, D)
+        T, B, D = x.shape
+        H = wide["b"].size // 4
+        rows = np.ascontiguousarray(x.reshape(T * B, D))
+        h0, c0 = (wide[name].reshape(B, H) for name in ("h0", "c0"))
+        W, R, b = (self._blocks(wide[name])[self._order()] for name in ("W", "R", "b"))
+        flat = W.reshape(4 * H, D), R.reshape(4 * H, H), b.reshape(4 * H)
+        return lstm_forward(rows, h0, c0, *flat, np.full(T, B))
+
+    def by_reference(
+        self, backward: Callable[..., Any], upstream: Upstream, cache: LSTMCache
+    ) -> dict[str, Array]:
+        """Gradients by a backward pass of the reference's contract, in the subject's layout."""
+        T, B, H = len(cache.active), int(cache.active[0]), cache.R.shape[1]
+        dh = self.time_major(np.asarray(upstream.dh, np.float64)).reshape(T * B, H)
+        dstate = upstream.dstate or (np.zeros((B, H)), np.zeros((B, H)))
+        hidden, cell = (np.array(d, np.float64).reshape(B, H) for d in dstate)
+        with np.errstate(all="ignore"):
+            dx, grads = backward(dh, LSTMState(hidden, cell), cache)
+        found = {"x": self.laid_out(dx.reshape(T, B, -1))}
+        for name in ("W", "R", "b"):
+            canonical = getattr(grads, name)
+            blocks = np.empty((4, H, *canonical.shape[1:]))
+            blocks[self._order()] = canonical.reshape(blocks.shape)
+            whole = blocks.reshape(canonical.shape)
+            found[name] = whole.T if self.orientation == "columns" and whole.ndim == 2 else whole
+        single = self.batch_axis is None
+        return found | {n: getattr(grads, n)[0] if single else getattr(grads, n)
+                        for n in ("h0", "c0")}  # fmt: skip
+
+    def _order(self) -> list[int]:
+        return [self.gate_order.index(gate) for gate in "ifgo"]
+
+    def _blocks(self, own: Array) -> Array:
+        """Rows of the gates as (4, H, ...)."""
+        rows = own.T if self.orientation == "columns" and own.ndim == 2 else own
+        return rows.reshape(4, len(rows) // 4, *rows.shape[1:])
+
+
+def named_gradients(found: Any) -> dict[str, Array | None]:
+    """Gradients by name from a dict, a tuple in the order of NAMES, or nested ones.
+
+    Examples
+    --------
+    >>> named_gradients((1.0, {"W": 2.0, "R": 3.0, "b": None}))["R"]
+    array(3.)
+    >>> named_gradients((1.0, (2.0, 3.0, 4.0)))["h0"] is None
+    True
+    """
+    named: dict[str, Any] = {}
+    in_order = _sorted_into(found, named)
+    for name, gradient in zip((n for n in NAMES if n not in named), in_order, strict=False):
+        named[name] = gradient
+    return {n: None if named.get(n) is None else np.asarray(named[n]) for n in NAMES}
+
+
+def _sorted_into(found: Any, named: dict[str, Any]) -> Sequence[Any]:
+    """Put what has a name there; return the rest in order."""
+    if isinstance(found, Mapping):
+        named.update({name: a for name, a in found.items() if name in NAMES})
+        return []
+    if isinstance(found, tuple) and hasattr(found, "_asdict"):
+        return _sorted_into(found._asdict(), named)
+    if isinstance(found, tuple | list):
+        return [a for part in found for a in _sorted_into(part, named)]
+    return [found]
+
+
+def _kind(found: Any) -> str:
+    size = f" of {len(found)}" if isinstance(found, tuple | list) else ""
+    return f"{type(found).__name__}{size}"
