@@ -107,7 +107,7 @@ __all__ = ["__version__", *_HOME]
 
 
 class _Package(ModuleType):
-    """Keeps `train`, `gradcheck` and `conformance` the functions, although modules have the same names.
+    """Keeps `train`, `gradcheck` and `conformance` the functions, though modules are named so too.
 
     Importing the module minilstm.train would otherwise rebind minilstm.train to the module.
     """

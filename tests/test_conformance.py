@@ -1,5 +1,5 @@
-"""The conformance kit: the reference gets full marks in any layout, and each planted fault costs
-exactly the rows that it should, with the cause in words where the fault is a known one."""
+"""The conformance kit gives the reference full marks in any layout.
+Each planted fault costs exactly the rows that it should, and a known one is named."""
 
 from __future__ import annotations
 
@@ -128,10 +128,7 @@ class Plain:
         for t in range(T):
             z = x[t] @ W.T + h @ R.T + b
             i, f, g, o = np.split(z, 4, axis=1)
-            if fault == "exp overflows":
-                i = np.exp(i) / (1 + np.exp(i))
-            else:
-                i = sigmoid(i)
+            i = np.exp(i) / (1 + np.exp(i)) if fault == "exp overflows" else sigmoid(i)
             f, g, o = sigmoid(f), np.tanh(g), sigmoid(o)
             c_new = f * c + i * g
             h_new = o * np.tanh(c_new)
@@ -168,9 +165,7 @@ class Plain:
             dc = dc_next + dh_t * o * (1 - tanh_c**2)
             df = dc * c * (f if fault == "forget derivative" else f * (1 - f))
             di = dc * (i if fault == "i for g" else g) * i * (1 - i)
-            dz = np.concatenate(
-                [di, df, dc * i * (1 - g**2), dh_t * tanh_c * o * (1 - o)], axis=1
-            )
+            dz = np.concatenate([di, df, dc * i * (1 - g**2), dh_t * tanh_c * o * (1 - o)], axis=1)
             dz = np.where(on, dz, 0).astype(W.dtype)
             new = o * tanh_c
             dW += dz.T @ x

@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "functional": set(),
     "mistakes": {"functional"},
     "gradcheck": {"mistakes", "functional", "errors", "files"},
+    "conformance": {"gradcheck", "mistakes", "functional", "errors"},
     "kernels": {"functional"},
     "backend": {"functional", "kernels"},
     "layers": {"backend", "functional"},

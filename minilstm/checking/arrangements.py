@@ -55,19 +55,6 @@ def arrangements(shape: tuple[int, ...], wanted: tuple[int, ...]) -> list[Arrang
     return [Arrangement(o, wanted) for o in orders if [here[k] for k in o] == there]
 
 
-def leaves(tree: Any) -> list[Any]:
-    """The arrays of nested tuples and lists, in order.
-
-    Examples
-    --------
-    >>> leaves((1, [2, (3,)]))
-    [1, 2, 3]
-    """
-    if isinstance(tree, tuple | list):
-        return [leaf for part in tree for leaf in leaves(part)]
-    return [tree]
-
-
 def same(values: Any, wanted: Any, tolerance: float) -> bool:
     """Whether two arrays agree, relative to the largest entry of the one wanted.
 

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.checking.arrangements import leaves
 from minilstm.checking.lstm_trial import FoundLSTM, find_lstm, replay_lstm
 from minilstm.checking.row_trials import TRIALS
+from minilstm.checking.trees import leaves
 
 Array = NDArray[Any]
 
@@ -66,7 +66,7 @@ def _recognise(inputs: Mapping[str, Any], outputs: Any, upstream: Any) -> Likene
     given = {name: np.asarray(a) for name, a in inputs.items()}
     arrays = {n: a.astype(np.float64) for n, a in given.items() if a.dtype.kind == "f"}
     others = {n: a for n, a in given.items() if a.dtype.kind != "f"}
-    out = [np.asarray(leaf) for leaf in leaves(outputs)]
+    out = [np.asarray(leaf) for leaf in leaves(outputs) if leaf is not None]
     coarse = any(a.dtype == np.float32 for a in [*out, *given.values()])
     values = [a.astype(np.float64) for a in out if a.dtype.kind == "f"]
     finite = all(np.isfinite(a).all() for a in [*arrays.values(), *values])
@@ -74,7 +74,7 @@ def _recognise(inputs: Mapping[str, Any], outputs: Any, upstream: Any) -> Likene
         return None
     ups = [np.ones(a.shape) for a in out]
     if upstream is not None:
-        ups = [np.asarray(leaf, np.float64) for leaf in leaves(upstream)]
+        ups = [np.asarray(up, np.float64) for up in leaves(upstream) if up is not None]
     tolerance = 1e-4 if coarse else 1e-9
     for trial in TRIALS:
         found = trial(arrays, others, values, ups, tolerance)

@@ -155,7 +155,9 @@ class Subject:
             return rng.standard_normal(np.shape(a)).astype(self.dtype)
 
         state = outputs.state
-        return Upstream(like(outputs.h), None if state is None else (like(state[0]), like(state[1])))
+        return Upstream(
+            like(outputs.h), None if state is None else (like(state[0]), like(state[1]))
+        )
 
     # ------------------------------------------------------------ the reference
 

@@ -82,8 +82,13 @@ def verdicts(
 
 
 def _report(
-    subject: Subject, arrays: Arrays, seed: int, paths: Paths, names: Sequence[str],
-    max_entries: int, method: str,
+    subject: Subject,
+    arrays: Arrays,
+    seed: int,
+    paths: Paths,
+    names: Sequence[str],
+    max_entries: int,
+    method: str,
 ) -> GradientReport:
     """The report of the gradient checker, for outputs chosen by `paths`."""
     fixed = {n: a for n, a in arrays.items() if n not in names}
