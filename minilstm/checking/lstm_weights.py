@@ -54,7 +54,7 @@ def weight_picks(left: Shapes, D: int, H: int, inside: bool) -> Iterator[Pick]:
     if len(names) == 1:
         for reading, text in _stacks(left[names[0]], H, D + H + inside):
             for places, letters in _columns(D, H, inside):
-                title = f"{names[0]} {text} with K = {letters}"
+                title = f"{names[0]} {text.replace('K', _width(inside))} for {letters}"
                 yield Pick(names, title, _joined([reading], places))
     if inside:
         return
@@ -67,8 +67,8 @@ def weight_picks(left: Shapes, D: int, H: int, inside: bool) -> Iterator[Pick]:
     if len(names) == 4:
         for how in _common(left, names, (H, D + H)):
             for places, letters in _columns(D, H, False):
-                shape = "(K, H)" if how.turned else "(H, K)"
-                title = f"a matrix {shape} for each gate with K = {letters}"
+                shape = "(D + H, H)" if how.turned else "(H, D + H)"
+                title = f"a matrix {shape} for {letters} for each gate"
                 yield Pick(names, title, _joined([_as_one_gate(how)] * 4, places))
     if len(names) == 8:
         for ordered in fours(names):
@@ -106,6 +106,10 @@ def bias_picks(left: Shapes, H: int, count: int) -> Iterator[Pick]:
         for names in combinations(single, 4 * count):
             for ordered in fours(names):
                 yield Pick(ordered, "", lambda arrays, names: _biases(arrays, names, H))
+
+
+def _width(inside: bool) -> str:
+    return "D + H + 1" if inside else "D + H"
 
 
 def _biases(arrays: Arrays, names: tuple[str, ...], H: int) -> tuple[Array, ...]:
