@@ -19,10 +19,11 @@ import pytest
 
 import minilstm as ml
 import minilstm.layers
-from minilstm import engine_cases, engine_proof
+from minilstm import engine_proof
 from minilstm.backend import is_installed, load_backend
 from minilstm.cli import main
 from minilstm.data import write_csv, write_npz
+from minilstm.engine_proof import checks, formulas, networks
 
 
 def make_data(seed: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -284,15 +285,15 @@ def test_a_wrong_step_of_a_solver_shows_both_numbers(monkeypatch, capsys):
         return p + rule.rate * v, v
 
     monkeypatch.setattr("minilstm.backend._numpy", lambda: faulty(sgdm_step=sgdm_step))
-    check = engine_proof._solver("sgdm")
+    check = checks._solver("sgdm")
     found = check(load_backend("numpy"), 0)
     assert not found.passed and found.error > 1e-4
     assert re.search(r"^(weights|bias)\[.*\] is \S+ after 3 steps, the formula gives", found.report)
 
 
 def test_every_layer_and_solver_has_its_case():
-    assert set(engine_cases.LAYERS) == set(ml.layers.KINDS)
-    assert len(engine_cases.loss_names()) == 9
+    assert set(networks.LAYERS) == set(ml.layers.KINDS)
+    assert len(formulas.loss_names()) == 9
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,6 @@ MAY_IMPORT = {
     "errors": set(),
     "files": set(),
     "gradcheck": {"errors", "files"},
-    "gradcheck": {"errors"},
     "pytest_plugin": {"gradcheck", "files", "errors"},
     "data": {"errors", "files"},
     "functional": set(),
@@ -66,7 +65,7 @@ SHARED_ROOMS = {
     "optimizers": {"factors", "gradient_bounds"},
     "options": {"learn_rate", "option_checks", "schedules"},
     "train": {"divergence", "population", "training_data", "training_loop"},
-    "cli": {"__main__", "commands", "demo", "bench", "engine_cases", "engine_proof"},
+    "cli": {"__main__", "commands", "demo", "bench", "engine_proof"},
 }  # fmt: skip
 # Elsewhere NumPy alone.
 AT_MODULE_LEVEL = {"kernels": {"numpy", "numba", "llvmlite"}, "pytest_plugin": {"pytest"}}

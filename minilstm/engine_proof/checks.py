@@ -1,5 +1,5 @@
-"""Proves the installed engine on this machine, in seconds: what `minilstm gradcheck` does.
-Each layer, loss and solver is checked on each backend, and the end says what was proved.
+"""The checks of the installed engine, one after the other: what `minilstm gradcheck` runs.
+Each layer, loss and solver is checked on each backend, and each check is a line of a table.
 
 Gradients that a backend computes in float64 are held against the complex step on the NumPy
 reference; steps of a solver against the formula, worked out one number at a time.
@@ -8,23 +8,14 @@ reference; steps of a solver against the formula, worked out one number at a tim
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from importlib import metadata
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
-from xml.etree import ElementTree
 
 import numpy as np
 
-from minilstm import engine_cases
-from minilstm.backend import (
-    Backend,
-    get_num_threads,
-    is_installed,
-    ready_kernels,
-    use_backend,
-    vector_bits,
-)
+from minilstm.backend import Backend, is_installed, ready_kernels, use_backend
+from minilstm.engine_proof import formulas, networks
 from minilstm.gradcheck import gradcheck
 from minilstm.layers import KINDS
 from minilstm.optimizers import SOLVERS
@@ -32,10 +23,6 @@ from minilstm.optimizers import SOLVERS
 BACKENDS = ("numpy", "numba")
 # Three steps of one number, each a dozen roundings.
 SOLVER_TOLERANCE = 64 * float(np.finfo(np.float64).eps)
-NOT_TRIED = (
-    "float32, predictions, streams, and trainings cut into spans of time (the tests of minilstm "
-    "compare these)"
-)
 
 
 class Row(NamedTuple):
@@ -143,83 +130,6 @@ def find_layers(names: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(chosen))
 
 
-def proved(rows: Sequence[Row]) -> list[str]:
-    """What the checks came to, in sentences.
-
-    Parameters
-    ----------
-    rows : from `prove`
-    """
-    wrong = [row for row in rows if not row.passed]
-    if wrong:
-        names = "; ".join(dict.fromkeys(f"{r.title} on {r.backend} ({r.worst})" for r in wrong))
-        return [f"{len(wrong)} of {len(rows)} checks are wrong on this machine: {names}"]
-    backends = dict.fromkeys(row.backend for row in rows)
-    parts = [
-        _number(len({row.name for row in rows if row.part == part}), part)
-        for part in dict.fromkeys(row.part for row in rows)
-    ]
-    most = max(rows, key=lambda row: row.error)
-    missing = [f"the layer {kind}, which has no case" for kind in KINDS
-               if kind not in engine_cases.LAYERS]  # fmt: skip
-    missing += [
-        f"the backend {name}, which was not asked for" if is_installed(name)
-        else f"the backend {name}, which is not installed"
-        for name in BACKENDS if name not in backends
-    ]  # fmt: skip
-    return [
-        f"proved on this machine ({_machine(backends)}): {', '.join(parts)}; largest relative "
-        f"error {most.error:.1e} ({most.worst} of {most.title} on {most.backend})",
-        f"not proved: {'; '.join([*missing, NOT_TRIED])}",
-    ]
-
-
-def to_plain(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """The checks for JSON, which knows no infinite numbers: an error that is none is None."""
-    return [
-        {**row._asdict(), "error": row.error if np.isfinite(row.error) else None} for row in rows
-    ]
-
-
-def to_junit(rows: Sequence[Row]) -> bytes:
-    """The checks as JUnit XML, one test case each, for programs that show test results."""
-    wrong = [row for row in rows if not row.passed]
-    suite = ElementTree.Element(
-        "testsuite",
-        name="minilstm gradcheck",
-        tests=str(len(rows)),
-        failures=str(len(wrong)),
-        time=f"{sum(row.seconds for row in rows):.3f}",
-    )
-    for row in rows:
-        case = ElementTree.SubElement(
-            suite,
-            "testcase",
-            classname=f"minilstm.{row.backend}",
-            name=row.title,
-            time=f"{row.seconds:.3f}",
-        )
-        if not row.passed:
-            message = f"{row.worst}: relative error {row.error:.1e}, allowed {row.tolerance:.0e}"
-            ElementTree.SubElement(case, "failure", message=message).text = row.report
-    ElementTree.indent(suite)
-    return bytes(ElementTree.tostring(suite, "utf-8", xml_declaration=True))
-
-
-def _machine(backends: Iterable[str]) -> str:
-    """What it ran on, in words."""
-    words = [f"{name} {metadata.version(name)}" for name in backends]
-    if "numba" in backends:
-        words.append(_number(get_num_threads(), "thread"))
-        words.append(f"vectors of {vector_bits()} bits")
-    return ", ".join(words)
-
-
-def _number(count: int, thing: str) -> str:
-    many = {"loss": "losses"}.get(thing, f"{thing}s")
-    return f"{count} {thing if count == 1 else many}"
-
-
 # ---------------------------------------------------------------- the checks
 
 
@@ -228,13 +138,13 @@ def _checks(kinds: Sequence[str], everything: bool) -> list[tuple[str, str, str,
     found: list[tuple[str, str, str, _Check]] = [
         ("layer", kind, case, _network(graph))
         for kind in kinds
-        for case, graph in engine_cases.LAYERS.get(kind, {}).items()
+        for case, graph in networks.LAYERS.get(kind, {}).items()
     ]
     if everything:
-        found += [("loss", name, "", _loss(name)) for name in engine_cases.loss_names()]
+        found += [("loss", name, "", _loss(name)) for name in formulas.loss_names()]
         found += [("solver", name, "three steps", _solver(name)) for name in SOLVERS]
         found += [
-            ("network", name, "", _network(*whole)) for name, whole in engine_cases.NETWORKS.items()
+            ("network", name, "", _network(*whole)) for name, whole in networks.NETWORKS.items()
         ]
     return found
 
@@ -266,11 +176,11 @@ def _timed(check: _Check, backend: Backend, seed: int) -> tuple[_Found, float]:
 
 def _network(
     graph: Callable[[], Any],
-    lengths: tuple[int, ...] = engine_cases.LENGTHS,
+    lengths: tuple[int, ...] = networks.LENGTHS,
     options: Mapping[str, Any] = MappingProxyType({}),
 ) -> _Check:
     def check(backend: Backend, seed: int) -> _Found:
-        net, x, y = engine_cases.problem(graph(), np.random.default_rng(seed), lengths)
+        net, x, y = networks.problem(graph(), np.random.default_rng(seed), lengths)
         return _of_report(gradcheck(net, x, y, seed=seed, raises=False, **options))
 
     return check
@@ -278,7 +188,7 @@ def _network(
 
 def _loss(name: str) -> _Check:
     def check(backend: Backend, seed: int) -> _Found:
-        problem = engine_cases.loss_problem(name, backend, np.random.default_rng(seed))
+        problem = formulas.loss_problem(name, backend, np.random.default_rng(seed))
         return _of_report(gradcheck(*problem, upstream=None, seed=seed, raises=False))
 
     return check
@@ -304,7 +214,7 @@ def _size(error: float) -> float:
 
 def _solver(name: str) -> _Check:
     def check(backend: Backend, seed: int) -> _Found:
-        problem = engine_cases.solver_problem(name, backend, np.random.default_rng(seed))
+        problem = formulas.solver_problem(name, backend, np.random.default_rng(seed))
         errors, places = {}, {}
         for key, want in problem.formula.items():
             apart = np.abs(problem.found[key] - want)
@@ -314,7 +224,7 @@ def _solver(name: str) -> _Check:
         where = places[worst]
         report = (
             f"{worst}{list(where)} is {problem.found[worst][where]:.17g} after "
-            f"{engine_cases.STEPS} steps, the formula gives {problem.formula[worst][where]:.17g}"
+            f"{formulas.STEPS} steps, the formula gives {problem.formula[worst][where]:.17g}"
         )
         passed = errors[worst] <= SOLVER_TOLERANCE
         entries = sum(want.size for want in problem.formula.values())
