@@ -24,12 +24,11 @@ LINES = 400
 MAY_IMPORT = {
     "errors": set(),
     "files": set(),
-    "gradcheck": {"errors", "files"},
-    "pytest_plugin": {"gradcheck", "files", "errors"},
     "data": {"errors", "files"},
     "functional": set(),
     "mistakes": {"functional"},
     "gradcheck": {"mistakes", "functional", "errors", "files"},
+    "pytest_plugin": {"gradcheck", "files", "errors"},
     "kernels": {"functional"},
     "backend": {"functional", "kernels"},
     "layers": {"backend", "functional"},

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from textwrap import indent
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -33,7 +34,7 @@ class Row(NamedTuple):
     case: str
     backend: str
     arrays: int
-    entries: int  # compared one by one
+    entries: int  # compared one by one; 0 where all of them are, but along directions
     error: float  # the worst, relative to the largest of its array
     worst: str  # array that has it
     tolerance: float
@@ -104,10 +105,11 @@ def prove(
             row = _run(part, name, case, backend, check, seed)
             if row.kernels:
                 say(f"  {row.kernel_seconds:.1f} s to compile or load {', '.join(row.kernels)}")
+            entries = row.entries or "all"
             say(
-                f"{row.title:<{width}}  {row.backend:<7}  {row.arrays:>6}  {row.entries:>7}  "
+                f"{row.title:<{width}}  {row.backend:<7}  {row.arrays:>6}  {entries:>7}  "
                 f"{row.error:>14.1e}  {row.tolerance:>7.0e}  {row.seconds:>7.2f}"
-                + ("" if row.passed else "  WRONG\n" + row.report)
+                + ("" if row.passed else "  WRONG\n" + indent(row.report, "  "))
             )
             rows.append(row)
     return rows

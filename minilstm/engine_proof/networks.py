@@ -93,7 +93,7 @@ LAYERS: dict[str, dict[str, Callable[[], LayerGraph]]] = {
     },
     "lstm": {
         "every step": lambda: _chain(LSTM(5)),
-        "last step": lambda: _chain(LSTM(37, output_mode="last")),
+        "last step": lambda: _chain(LSTM(19, output_mode="last")),
         "softsign, hard sigmoid": lambda: _chain(LSTM(4, "sequence", "softsign", "hard-sigmoid")),
         "relu": lambda: _chain(LSTM(3, state_activation_function="relu")),
         "states in and out": _states_handed_on,
