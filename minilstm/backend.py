@@ -177,6 +177,15 @@ def vector_bits() -> int | None:
     return 8 * hardware.REGISTER_BYTES
 
 
+def ready_kernels() -> frozenset[str]:
+    """The Numba kernels that this process has compiled or read from the disk, with their dtypes."""
+    if not is_installed("numba"):
+        return frozenset()
+    from minilstm.kernels.numba import compiling
+
+    return frozenset(f"{k.name} {dtype}" for k in compiling.kernels for dtype in k._compiled)
+
+
 def warmup(dtype: str = "float32", say: Callable[[str, float], None] | None = None) -> None:
     """Compile the Numba kernels for a dtype now, instead of when each is first used.
 

@@ -170,6 +170,10 @@ def _parser() -> argparse.ArgumentParser:
 
     check = add("gradcheck", parents=[common], help="prove the installed engine's gradients")
     check.add_argument("--seed", type=_natural, default=0)
+    check.add_argument(
+        "--layer", nargs="+", default=[], metavar="NAME", help="such as LSTM (default: everything)"
+    )
+    check.add_argument("--junit", type=Path, metavar="FILE", help="write the checks as JUnit XML")
     check.set_defaults(run=commands.check_gradients)
     return parser
 

@@ -16,14 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from minilstm import __version__
+from minilstm import __version__, engine_proof
 from minilstm.backend import current_backend, get_num_threads, is_installed, warmup
 from minilstm.data import Sequences, read_sequences
 from minilstm.data.labels import scores_to_labels
 from minilstm.errors import DataError
 from minilstm.files import write_atomically
 from minilstm.functional.sequence_input import USES
-from minilstm.gradcheck import gradcheck
 from minilstm.layers import LSTM, BiLSTM, Dropout, FullyConnected, SequenceInput, Softmax
 from minilstm.network import Network
 from minilstm.options import TrainingOptions
@@ -217,36 +216,32 @@ def plot_model(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def check_gradients(options: argparse.Namespace) -> dict[str, Any]:
-    """Check whole networks, both output modes, on this machine."""
-    rng = np.random.default_rng(options.seed)
-    cases = {
-        "sequence, ragged": ([LSTM(7)], (9, 1, 4), 40),
-        "last, ragged": ([LSTM(6, output_mode="last")], (5, 8, 1), 40),
-        "two LSTM layers": ([LSTM(5), LSTM(4)], (6, 3), 40),
-        "200 units, 200 steps": ([LSTM(200)], (200,), 5),
-    }
+    """Check the installed engine: layers, losses, solvers and whole networks, on this machine."""
+    backends = [current_backend().name] if options.backend else []
     started = time.perf_counter()
-    worst = 0.0
-    for title, (middle, lengths, entries) in cases.items():
-        layers = [
-            SequenceInput(3, normalization="zerocenter", mean=[0.5, -0.5, 0.1]),
-            *middle,
-            FullyConnected(4),
-            Softmax(),
-        ]
-        net = Network(layers, dtype="float64", rng=rng)
-        x = [rng.normal(size=(T, 3)) for T in lengths]
-        y: Any = [rng.integers(0, 4, T) for T in lengths]
-        y = rng.integers(0, 4, len(x)) if net.output_mode == "last" else y
-        report = gradcheck(net, x, y, max_entries=entries, seed=options.seed)
-        worst = max(worst, report.max_error)
-        print(f"{title}\n{report}\n")
+    rows = engine_proof.prove(backends, options.layer, options.seed)
     seconds = time.perf_counter() - started
-    print(
-        f"every gradient of {len(cases)} networks is right: largest relative error {worst:.1e}, "
+    compiling = sum(row.kernel_seconds for row in rows)
+    sentences = engine_proof.proved(rows)
+    sentences.append(
         f"{seconds:.1f} s"
+        + (f", {compiling:.1f} of them to compile or load kernels" if compiling else "")
     )
-    return {**_facts(None, None, seconds, options.seed), "max_error": worst}
+    print("\n" + "\n".join(sentences))
+    if options.junit:
+        write_atomically(options.junit, lambda file: file.write(engine_proof.to_junit(rows)))
+    wrong = [row for row in rows if not row.passed]
+    if wrong:
+        print(f"minilstm: {sentences[0]}.", file=sys.stderr)
+    return {
+        **_facts(None, None, seconds, options.seed),
+        "max_error": max(rows, key=lambda row: row.error).error if not wrong else None,
+        "wrong": len(wrong),
+        "proved": sentences[:-1],
+        "compile_seconds": round(compiling, 3),
+        "checks": engine_proof.to_plain(rows),
+        "exit_code": 1 if wrong else 0,
+    }
 
 
 def bench(options: argparse.Namespace) -> dict[str, Any]:

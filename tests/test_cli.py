@@ -3,20 +3,27 @@ Commands run in this process, but for those that need their own."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
 import minilstm as ml
+import minilstm.layers
+from minilstm import engine_proof
+from minilstm.backend import is_installed, load_backend
 from minilstm.cli import main
 from minilstm.data import write_csv, write_npz
+from minilstm.engine_proof import checks, formulas, networks
 
 
 def make_data(seed: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -196,29 +203,100 @@ def test_train_with_other_layers_solver_and_padding(files, tmp_path, capsys):
         assert f"{share} is not a number from 0 to below 1" in capsys.readouterr().err
 
 
-def test_gradcheck_passes_and_says_what_it_proved(capsys):
-    assert main(["gradcheck", "--backend", "numpy", "--json"]) == 0
+# ---------------------------------------------------------------- gradcheck
+
+
+def test_gradcheck_proves_the_whole_engine_and_says_so(capsys, tmp_path):
+    file = tmp_path / "checks.xml"
+    assert main(["gradcheck", "--backend", "numpy", "--json", "--junit", str(file)]) == 0
     out = capsys.readouterr().out
-    assert "every gradient of 4 networks is right" in out
-    assert json.loads(out.strip().splitlines()[-1])["max_error"] < 1e-12
+    facts = json.loads(out.strip().splitlines()[-1], parse_constant=pytest.fail)
+    assert facts["max_error"] < 1e-12 and facts["wrong"] == 0 and facts["compile_seconds"] == 0
+    sentence, missing = facts["proved"]
+    assert "proved on this machine (numpy " in sentence
+    assert "18 layers, 9 losses, 3 solvers, 4 networks; largest relative error" in sentence
+    assert "the backend numba" in missing and "float32" in missing
+    assert sentence in out and missing in out
+    rows = facts["checks"]
+    assert {row["name"] for row in rows if row["part"] == "layer"} == set(ml.layers.KINDS)
+    assert {row["backend"] for row in rows} == {"numpy"}
+    for row in rows:
+        assert row["passed"] and row["error"] <= row["tolerance"] < 1e-6
+        assert row["entries"] > 3 or "along directions" in row["name"]
+        assert f"{row['part']} {row['name']}" in out
+    cases = list(ElementTree.parse(file).getroot().iter("testcase"))
+    assert len(cases) == len(rows) and not list(ElementTree.parse(file).iter("failure"))
 
 
-def test_gradcheck_fails_with_exit_code_1(monkeypatch, capsys):
-    import dataclasses
+def test_gradcheck_of_named_layers_does_those_on_every_backend(capsys):
+    arguments = ["gradcheck", "--layer", "Softmax", "batch_normalization", "fullyconnected"]
+    assert main([*arguments, "--json", "--seed", "5"]) == 0
+    rows = last_json(capsys)["checks"]
+    names = {row["name"] for row in rows}
+    assert names == {"softmax", "batch_normalization", "fully_connected"}
+    installed = {"numpy", "numba"} if is_installed("numba") else {"numpy"}
+    assert {row["backend"] for row in rows} == installed
 
+
+def faulty(**functions):
+    """The NumPy backend with other functions in it."""
+    return dataclasses.replace(load_backend("numpy"), **functions)
+
+
+def forgets_the_recurrent_weights(*arguments):
+    dx, grads = load_backend("numpy").lstm_backward(*arguments)
+    return dx, grads._replace(R=0 * grads.R)
+
+
+def test_gradcheck_names_layer_array_and_cause_of_a_planted_fault(monkeypatch, capsys, tmp_path):
     from minilstm import network
-    from minilstm.backend import load_backend
 
-    honest = load_backend("numpy")
+    wrong = faulty(lstm_backward=forgets_the_recurrent_weights)
+    monkeypatch.setattr(network, "current_backend", lambda: wrong)
+    file = tmp_path / "checks.xml"
+    arguments = ["gradcheck", "--backend", "numpy", "--layer", "LSTM", "sigmoid"]
+    assert main([*arguments, "--junit", str(file), "--json"]) == 1
+    captured = capsys.readouterr()
+    assert captured.err.count("\n") == 1
+    assert "layer lstm, every step on numpy (lstm/recurrent_weights)" in captured.err
+    assert "layer sigmoid" not in captured.err
+    assert re.search(r"lstm/recurrent_weights .* WRONG\n +at index .* unit \d", captured.out)
+    assert "likely cause: No gradient arrives at the recurrent weights" in captured.out
+    facts = json.loads(captured.out.strip().splitlines()[-1], parse_constant=pytest.fail)
+    assert {row["name"] for row in facts["checks"] if not row["passed"]} == {"lstm"}
+    assert facts["wrong"] == 5 and facts["max_error"] == 1
+    failures = list(ElementTree.parse(file).getroot().iter("failure"))
+    assert len(failures) == 5 and "recurrent_weights" in failures[0].text
 
-    def forgets_the_recurrent_weights(*arguments):
-        dx, grads = honest.lstm_backward(*arguments)
-        return dx, grads._replace(R=0 * grads.R)
 
-    faulty = dataclasses.replace(honest, lstm_backward=forgets_the_recurrent_weights)
-    monkeypatch.setattr(network, "current_backend", lambda: faulty)
-    assert main(["gradcheck"]) == 1
-    assert "the gradient of lstm/recurrent_weights is wrong" in capsys.readouterr().err
+@pytest.mark.parametrize("broken", [lambda *a: 1 / 0, lambda *a: (np.full(3, np.nan), a[1])])
+def test_gradcheck_finds_a_solver_or_a_layer_that_breaks(monkeypatch, capsys, broken):
+    wrong = faulty(sgdm_step=broken, sigmoid_backward=broken)
+    monkeypatch.setattr("minilstm.backend._numpy", lambda: wrong)
+    some = {kind: networks.LAYERS[kind] for kind in ("addition", "relu", "sigmoid")}
+    monkeypatch.setattr(networks, "LAYERS", some)
+    monkeypatch.setattr(networks, "NETWORKS", {})
+    rows = engine_proof.prove(["numpy"], say=print)
+    named = {passed: {row.name for row in rows if row.passed == passed} for passed in (False, True)}
+    assert named[False] == {"sgdm", "sigmoid", "addition"}  # a sum of an input and its sigmoid
+    assert named[True] >= {"adam", "rmsprop", "relu", "mse"}
+    assert json.dumps(engine_proof.to_plain(rows), allow_nan=False)
+    assert "checks are wrong" in engine_proof.proved(rows)[0]
+
+
+def test_a_wrong_step_of_a_solver_shows_both_numbers():
+    def sgdm_step(p, g, v, rule):  # the momentum a second time
+        v = rule.momentum * v - rule.rate * (g + rule.l2 * p)
+        return p + rule.momentum * v, v
+
+    found = checks._solver("sgdm")(faulty(sgdm_step=sgdm_step), 0)
+    assert not found.passed and found.error > 1e-4
+    assert re.search(r"^(weights|bias)\[.*\] is \S+ after 3 steps, the formula gives", found.report)
+
+
+def test_every_layer_and_solver_has_its_case():
+    assert set(networks.LAYERS) == set(ml.layers.KINDS)
+    assert len(formulas.loss_names()) == 9
 
 
 @pytest.mark.parametrize(
@@ -228,6 +306,7 @@ def test_gradcheck_fails_with_exit_code_1(monkeypatch, capsys):
         (["train", "none.csv"], "none.csv"),
         (["train", "none.xyz"], ".xyz"),
         (["gradcheck", "--backend", "cupy"], "cupy"),
+        (["gradcheck", "--layer", "GRU"], "layer is 'GRU', which is none; choose among Addition"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(arguments, words, capsys, tmp_path, monkeypatch):

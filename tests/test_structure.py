@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "mistakes": {"functional"},
     "gradcheck": {"mistakes", "functional", "errors", "files"},
     "conformance": {"gradcheck", "mistakes", "functional", "errors"},
+    "pytest_plugin": {"gradcheck", "files", "errors"},
     "kernels": {"functional"},
     "backend": {"functional", "kernels"},
     "layers": {"backend", "functional"},
@@ -64,9 +65,10 @@ SHARED_ROOMS = {
     "optimizers": {"factors", "gradient_bounds"},
     "options": {"learn_rate", "option_checks", "schedules"},
     "train": {"divergence", "population", "training_data", "training_loop"},
-    "cli": {"__main__", "commands", "demo", "bench"},
+    "cli": {"__main__", "commands", "demo", "bench", "engine_proof"},
 }  # fmt: skip
-AT_MODULE_LEVEL = {"kernels": {"numpy", "numba", "llvmlite"}}  # elsewhere NumPy alone
+# Elsewhere NumPy alone.
+AT_MODULE_LEVEL = {"kernels": {"numpy", "numba", "llvmlite"}, "pytest_plugin": {"pytest"}}
 # Everything else a room may need is imported where it is used, and nowhere but there.
 LAZILY = {
     "data": {"scipy", "matio"},

@@ -1,0 +1,238 @@
+"""The checks of the installed engine, one after the other: what `minilstm gradcheck` runs.
+Each layer, loss and solver is checked on each backend, and each check is a line of a table.
+
+Gradients that a backend computes in float64 are held against the complex step on the NumPy
+reference; steps of a solver against the formula, worked out one number at a time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from textwrap import indent
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minilstm.backend import Backend, is_installed, ready_kernels, use_backend
+from minilstm.engine_proof import formulas, networks
+from minilstm.gradcheck import gradcheck
+from minilstm.layers import KINDS
+from minilstm.optimizers import SOLVERS
+
+BACKENDS = ("numpy", "numba")
+# Three steps of one number, each a dozen roundings.
+SOLVER_TOLERANCE = 64 * float(np.finfo(np.float64).eps)
+
+
+class Row(NamedTuple):
+    """One check: a line of the table."""
+
+    part: str  # "layer", "loss", "solver" or "network"
+    name: str  # of the layer, by kind, or of the loss ...
+    case: str
+    backend: str
+    arrays: int
+    entries: int  # compared one by one; 0 where all of them are, but along directions
+    error: float  # the worst, relative to the largest of its array
+    worst: str  # array that has it
+    tolerance: float
+    seconds: float
+    kernels: tuple[str, ...]  # made ready for this check, and in how many seconds
+    kernel_seconds: float
+    passed: bool
+    report: str  # of a check that failed, with place and cause
+
+    @property
+    def title(self) -> str:
+        """What is checked, in a few words."""
+        return f"{self.part} {self.name}" + (f", {self.case}" if self.case else "")
+
+
+class _Found(NamedTuple):
+    """What a check came to; the fields of `Row` that it decides."""
+
+    arrays: int
+    entries: int
+    error: float
+    worst: str
+    tolerance: float
+    passed: bool
+    report: str
+
+
+_Check = Callable[[Backend, int], _Found]
+
+
+def prove(
+    backends: Sequence[str] = (),
+    layers: Sequence[str] = (),
+    seed: int = 0,
+    say: Callable[[str], None] = print,
+) -> list[Row]:
+    """Check all there is, or some layers only, and say each line as it is known.
+
+    Parameters
+    ----------
+    backends : "numpy", "numba"; none means all that are installed
+    layers : kinds ("lstm") or names of classes ("LSTM"), in any case; none means every layer, loss
+        and solver, and some whole networks
+    seed : of all numbers and of the choice of entries
+    say : called with each line of the table
+
+    Returns
+    -------
+    list of Row, right or wrong
+
+    Raises
+    ------
+    ValueError
+        There is no such layer.
+
+    Examples
+    --------
+    >>> rows = prove(["numpy"], ["softmax"], say=lambda line: None)
+    >>> [(row.title, row.entries, row.passed) for row in rows]
+    [('layer softmax, vectors', 27, True)]
+    """
+    checks = _checks(find_layers(layers), everything=not layers)
+    width = max(len(f"{part} {name}, {case}") for part, name, case, _ in checks)
+    say(f"{'check':<{width}}  backend  arrays  entries  relative error  allowed  seconds")
+    rows = []
+    for backend in backends or [name for name in BACKENDS if name == "numpy" or is_installed(name)]:
+        for part, name, case, check in checks:
+            row = _run(part, name, case, backend, check, seed)
+            if row.kernels:
+                say(f"  {row.kernel_seconds:.1f} s to compile or load {', '.join(row.kernels)}")
+            entries = row.entries or "all"
+            say(
+                f"{row.title:<{width}}  {row.backend:<7}  {row.arrays:>6}  {entries:>7}  "
+                f"{row.error:>14.1e}  {row.tolerance:>7.0e}  {row.seconds:>7.2f}"
+                + ("" if row.passed else "  WRONG\n" + indent(row.report, "  "))
+            )
+            rows.append(row)
+    return rows
+
+
+def find_layers(names: Sequence[str]) -> list[str]:
+    """Kinds of the layers that a user names; none means all of them.
+
+    Examples
+    --------
+    >>> find_layers(["LSTM", "fullyconnected", "batch_normalization"])
+    ['lstm', 'fully_connected', 'batch_normalization']
+    """
+    known = {word.lower(): kind for kind, a in KINDS.items() for word in (kind, a.__name__)}
+    for name in names:
+        if name.lower() not in known:
+            classes = ", ".join(sorted(a.__name__ for a in KINDS.values()))
+            raise ValueError(f"layer is {name!r}, which is none; choose among {classes}.")
+    chosen = [known[name.lower()] for name in names] or sorted(KINDS)
+    return list(dict.fromkeys(chosen))
+
+
+# ---------------------------------------------------------------- the checks
+
+
+def _checks(kinds: Sequence[str], everything: bool) -> list[tuple[str, str, str, _Check]]:
+    """(part, name, case, what to run), in the order of the table."""
+    found: list[tuple[str, str, str, _Check]] = [
+        ("layer", kind, case, _network(graph))
+        for kind in kinds
+        for case, graph in networks.LAYERS.get(kind, {}).items()
+    ]
+    if everything:
+        found += [("loss", name, "", _loss(name)) for name in formulas.loss_names()]
+        found += [("solver", name, "three steps", _solver(name)) for name in SOLVERS]
+        found += [
+            ("network", name, "", _network(*whole)) for name, whole in networks.NETWORKS.items()
+        ]
+    return found
+
+
+def _run(part: str, name: str, case: str, backend: str, check: _Check, seed: int) -> Row:
+    ready = ready_kernels() if backend == "numba" else frozenset()
+    kernels: tuple[str, ...] = ()
+    first = 0.0
+    with use_backend(backend) as record:
+        found, seconds = _timed(check, record, seed)
+        if backend == "numba" and (new := ready_kernels() - ready):
+            kernels, first = tuple(sorted(new)), seconds
+            found, seconds = _timed(check, record, seed)
+    return Row(
+        part, name, case, backend, found.arrays, found.entries, found.error, found.worst,
+        found.tolerance, seconds, kernels, max(first - seconds, 0.0), found.passed, found.report,
+    )  # fmt: skip
+
+
+def _timed(check: _Check, backend: Backend, seed: int) -> tuple[_Found, float]:
+    started = time.perf_counter()
+    try:
+        found = check(backend, seed)
+    except Exception as error:  # a backend that breaks is wrong, and the other checks go on
+        text = f"{type(error).__name__}: {error}"
+        found = _Found(0, 0, np.inf, "it broke off", 0.0, False, text)
+    return found, time.perf_counter() - started
+
+
+def _network(
+    graph: Callable[[], Any],
+    lengths: tuple[int, ...] = networks.LENGTHS,
+    options: Mapping[str, Any] = MappingProxyType({}),
+) -> _Check:
+    def check(backend: Backend, seed: int) -> _Found:
+        net, x, y = networks.problem(graph(), np.random.default_rng(seed), lengths)
+        return _of_report(gradcheck(net, x, y, seed=seed, raises=False, **options))
+
+    return check
+
+
+def _loss(name: str) -> _Check:
+    def check(backend: Backend, seed: int) -> _Found:
+        problem = formulas.loss_problem(name, backend, np.random.default_rng(seed))
+        return _of_report(gradcheck(*problem, upstream=None, seed=seed, raises=False))
+
+    return check
+
+
+def _of_report(report: Any) -> _Found:
+    worst = max(report.errors, key=lambda e: (not e.passed, _size(e.relative_error)))
+    return _Found(
+        len(report.errors),
+        sum(e.checked for e in report.errors),
+        _size(worst.relative_error),
+        worst.name,
+        worst.tolerance,
+        report.passed,
+        "" if report.passed else str(report),
+    )
+
+
+def _size(error: float) -> float:
+    """An error that is NaN must lose every comparison."""
+    return np.inf if error != error else error
+
+
+def _solver(name: str) -> _Check:
+    def check(backend: Backend, seed: int) -> _Found:
+        problem = formulas.solver_problem(name, backend, np.random.default_rng(seed))
+        errors, places = {}, {}
+        for key, want in problem.formula.items():
+            apart = np.abs(problem.found[key] - want)
+            places[key] = tuple(int(i) for i in np.unravel_index(np.argmax(apart), want.shape))
+            errors[key] = _size(float(apart.max() / np.abs(want).max()))
+        worst = max(errors, key=lambda key: errors[key])
+        where = places[worst]
+        report = (
+            f"{worst}{list(where)} is {problem.found[worst][where]:.17g} after "
+            f"{formulas.STEPS} steps, the formula gives {problem.formula[worst][where]:.17g}"
+        )
+        passed = errors[worst] <= SOLVER_TOLERANCE
+        entries = sum(want.size for want in problem.formula.values())
+        return _Found(
+            len(errors), entries, errors[worst], worst, SOLVER_TOLERANCE, passed,
+            "" if passed else report,
+        )  # fmt: skip
+
+    return check

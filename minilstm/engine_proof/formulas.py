@@ -1,0 +1,152 @@
+"""The losses and solvers that `minilstm gradcheck` tries, each as a problem of its own.
+Losses are functions of plain arrays; solvers are held against their formulas, number by number.
+
+Axes: N rows, C classes or columns, D features.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minilstm.backend import Backend, load_backend
+from minilstm.losses import NAMES, find_loss
+from minilstm.optimizers import Arrays, solver_init, update
+
+Array = NDArray[Any]
+
+
+def loss_names() -> list[str]:
+    """Every loss, alone and with the layers it takes in.
+
+    Examples
+    --------
+    >>> loss_names()[:2]
+    ['crossentropy', 'crossentropy with softmax']
+    """
+    names: dict[str, None] = {}
+    for loss in map(find_loss, NAMES):
+        names[loss.name] = None
+        if loss.fuses_with:
+            names[f"{loss.name} with {loss.fuses_with}"] = None
+    return [*names, "crossentropy with softmax and fully_connected"]
+
+
+class LossProblem(NamedTuple):
+    """A loss on the reference and its gradients on a backend, as functions of the same arrays."""
+
+    f: Callable[..., Any]
+    backward: Callable[..., Any]
+    inputs: dict[str, Array]
+
+
+def loss_problem(name: str, backend: Backend, rng: np.random.Generator) -> LossProblem:
+    """A loss of a few rows, weighted; of those with classes, one row has none.
+
+    Parameters
+    ----------
+    name : one of `loss_names`
+    backend : computes the gradients
+    rng : draws predictions, targets and weights
+    """
+    reference = load_backend("numpy")
+    N, C = 7, 4
+    loss = find_loss(name.split()[0])
+    weights = rng.uniform(0.5, 2, N)  # (N,)
+    t: Array = rng.standard_normal((N, C))
+    if loss.kind == "classes":
+        t = rng.integers(0, C, N)  # (N,)
+        t[2] = -1
+    elif loss.kind == "multilabel":
+        t = rng.integers(0, 2, (N, C))
+    rows = rng.standard_normal((N, C))
+    divisor = loss.divisor(N, C)
+    if name.endswith("fully_connected"):
+        x, W = rng.standard_normal((N, 3)), rng.standard_normal((C, 3))
+        end = (t, divisor, weights)
+        return LossProblem(
+            lambda x, W, b: reference.classifier_loss(x, W, b, *end).loss,
+            lambda x, W, b: _gradients_of_classifier(backend, x, W, b, *end),
+            {"x": x, "W": W, "b": rng.standard_normal(C)},
+        )
+    if " with " in name:
+        return LossProblem(
+            lambda z: loss.fused_forward(reference, z, t, divisor, weights)[0],
+            lambda z: loss.fused_backward(
+                backend, loss.fused_forward(backend, z, t, divisor, weights)[1]
+            ),
+            {"z": rows},
+        )
+    if loss.fuses_with:  # it wants scores between 0 and 1
+        rows = getattr(reference, f"{loss.fuses_with}_forward")(rows)[0]
+    return LossProblem(
+        lambda y: loss.forward(reference, y, t, divisor, weights)[0],
+        lambda y: loss.backward(backend, loss.forward(backend, y, t, divisor, weights)[1]),
+        {"y": rows},
+    )
+
+
+def _gradients_of_classifier(backend: Backend, *arguments: Any) -> dict[str, Array]:
+    end = backend.classifier_loss(*arguments)
+    return {"x": end.dx, "W": end.W, "b": end.b}
+
+
+class SolverProblem(NamedTuple):
+    """Where a backend's solver goes, and where the formula goes, one number at a time."""
+
+    found: dict[str, Array]
+    formula: dict[str, Array]
+
+
+L2, RATE, STEPS = 0.01, 0.1, 3
+
+
+def solver_problem(solver: str, backend: Backend, rng: np.random.Generator) -> SolverProblem:
+    """Three steps of a solver with an L2 term and other gradients each time.
+
+    Parameters
+    ----------
+    solver : one of `minilstm.optimizers.SOLVERS`
+    backend : takes the steps
+    rng : draws parameters and gradients
+    """
+    shapes = {"weights": (5, 3), "bias": (5,)}
+    start = {k: np.asfortranarray(rng.standard_normal(s)) for k, s in shapes.items()}
+    gradients = [{k: rng.standard_normal(s) for k, s in shapes.items()} for _ in range(STEPS)]
+    p: Arrays = start
+    state = solver_init(solver, start)
+    for g in gradients:
+        p, state, _ = update(backend, p, g, state, RATE, l2=dict.fromkeys(shapes, L2))
+    formula = {
+        key: np.array(
+            [
+                _by_hand(solver, float(value[index]), [float(g[key][index]) for g in gradients])
+                for index in np.ndindex(value.shape)
+            ]
+        ).reshape(value.shape)
+        for key, value in start.items()
+    }
+    return SolverProblem(dict(p), formula)
+
+
+def _by_hand(solver: str, p: float, gradients: list[float]) -> float:
+    """Where one number goes, in Python's own arithmetic and with the solvers' own defaults."""
+    mean = square = velocity = 0.0
+    for t, gradient in enumerate(gradients, start=1):
+        g = gradient + L2 * p
+        if solver == "sgdm":
+            velocity = 0.9 * velocity - RATE * g
+            p += velocity
+        elif solver == "rmsprop":
+            square = 0.9 * square + 0.1 * g * g
+            p -= RATE * g / (math.sqrt(square) + 1e-8)
+        else:
+            mean = 0.9 * mean + 0.1 * g
+            square = 0.999 * square + 0.001 * g * g
+            rate = RATE * math.sqrt(1 - 0.999**t) / (1 - 0.9**t)
+            p -= rate * mean / (math.sqrt(square) + 1e-8)
+    return p

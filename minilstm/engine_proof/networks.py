@@ -1,0 +1,192 @@
+"""The networks that `minilstm gradcheck` tries: small ones for every layer, and some whole ones.
+A layer stands alone between an input and a loss, so that a wrong gradient is its own.
+
+Sequences are ragged and one has a single step; sizes are odd, so that no axis hides behind another
+and no kernel meets only whole tiles.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minilstm.graph import LayerGraph
+from minilstm.heads import find_heads
+from minilstm.layers import (
+    LSTM,
+    Addition,
+    BatchNormalization,
+    BiLSTM,
+    ClassificationOutput,
+    Concatenation,
+    Convolution2D,
+    Convolution3D,
+    Dropout,
+    Flatten,
+    FullyConnected,
+    RegressionOutput,
+    ReLU,
+    SequenceFolding,
+    SequenceInput,
+    SequenceUnfolding,
+    Sigmoid,
+    Softmax,
+)
+from minilstm.network import Network
+
+Array = NDArray[Any]
+
+LENGTHS = (5, 1, 3)
+FEATURES = 3
+
+
+class Problem(NamedTuple):
+    """A network with sequences and answers, as `minilstm.gradcheck` takes them."""
+
+    net: Network
+    x: list[Array]
+    y: Any
+
+
+def _chain(*layers: Any, shape: Any = FEATURES) -> LayerGraph:
+    return LayerGraph([SequenceInput(shape, name="x"), *layers, RegressionOutput()])
+
+
+def _joined(join: Any) -> LayerGraph:
+    graph = _chain(Sigmoid(name="a"), join)
+    return graph.connect("x", f"{join.name}/in2")
+
+
+def _states_handed_on() -> LayerGraph:
+    layers = [LSTM(3, name="a", has_state_outputs=True), LSTM(3, name="b", has_state_inputs=True)]
+    graph = _chain(*layers)
+    return graph.connect("a/hidden", "b/hidden").connect("a/cell", "b/cell")
+
+
+def _folded() -> LayerGraph:
+    middle = [SequenceFolding(name="fold"), ReLU(), SequenceUnfolding(name="unfold"), Flatten()]
+    graph = _chain(*middle, shape=(2, 3, 1))
+    return graph.connect("fold/mini_batch_size", "unfold/mini_batch_size")
+
+
+def _normalized(name: str, **statistics: Any) -> LayerGraph:
+    return LayerGraph([SequenceInput(FEATURES, name, **statistics), RegressionOutput()])
+
+
+def _classes(*layers: Any, **options: Any) -> LayerGraph:
+    end = [Softmax(), ClassificationOutput(**options)]
+    return LayerGraph([SequenceInput(FEATURES), *layers, *end])
+
+
+_MEAN, _DEVIATION = [0.5, -0.5, 0.1], [2.0, 0.5, 1.5]
+
+#: networks by kind of the layer that they prove, each with a title
+LAYERS: dict[str, dict[str, Callable[[], LayerGraph]]] = {
+    "sequence_input": {
+        "zscore": lambda: _normalized("zscore", mean=_MEAN, standard_deviation=_DEVIATION),
+        "rescale": lambda: _normalized("rescale-symmetric", min=[-3] * 3, max=[2, 3, 4]),
+    },
+    "lstm": {
+        "every step": lambda: _chain(LSTM(5)),
+        "last step": lambda: _chain(LSTM(19, output_mode="last")),
+        "softsign, hard sigmoid": lambda: _chain(LSTM(4, "sequence", "softsign", "hard-sigmoid")),
+        "relu": lambda: _chain(LSTM(3, state_activation_function="relu")),
+        "states in and out": _states_handed_on,
+    },
+    "bilstm": {
+        "every step": lambda: _chain(BiLSTM(3)),
+        "last step": lambda: _chain(BiLSTM(5, output_mode="last")),
+    },
+    "fully_connected": {
+        "vectors": lambda: _chain(FullyConnected(7)),
+        "images": lambda: _chain(FullyConnected(2), shape=(2, 3, 2)),
+    },
+    "convolution_2d": {
+        "padded, strided": lambda: _chain(
+            Convolution2D((2, 3), 3, stride=(1, 2), padding=1), Flatten(), shape=(3, 4, 2)
+        ),
+        "dilated": lambda: _chain(
+            Convolution2D(2, 2, dilation=2, padding="same"), Flatten(), shape=(4, 3, 1)
+        ),
+    },
+    "convolution_3d": {
+        "padded": lambda: _chain(Convolution3D(2, 2, padding=1), Flatten(), shape=(2, 3, 2, 2)),
+    },
+    "batch_normalization": {
+        "vectors": lambda: _chain(BatchNormalization()),
+        "images": lambda: _chain(BatchNormalization(), Flatten(), shape=(2, 2, 2)),
+    },
+    "dropout": {"in training": lambda: _chain(Dropout(0.4))},
+    "relu": {"vectors": lambda: _chain(ReLU())},
+    "sigmoid": {"vectors": lambda: _chain(Sigmoid())},
+    "softmax": {"vectors": lambda: _chain(Softmax())},
+    "flatten": {"images": lambda: _chain(Flatten(), shape=(2, 3, 2))},
+    "sequence_folding": {"images": _folded},
+    "sequence_unfolding": {"images": _folded},
+    "addition": {"two inputs": lambda: _joined(Addition(2, name="both"))},
+    "concatenation": {"two inputs": lambda: _joined(Concatenation(2, name="both"))},
+    "classification_output": {
+        "after softmax": lambda: _classes(),
+        "class weights": lambda: _classes(
+            FullyConnected(3), classes=[0, 1, 2], class_weights=[0.5, 2, 1]
+        ),
+    },
+    "regression_output": {"vectors": lambda: _chain()},
+}  # fmt: skip
+
+
+def _before_softmax(*layers: Any) -> LayerGraph:
+    middle = [SequenceInput(FEATURES, "zerocenter", _MEAN), *layers]
+    return LayerGraph([*middle, FullyConnected(4), Softmax()])
+
+
+class Whole(NamedTuple):
+    """A whole network, and how to check it."""
+
+    layers: Callable[[], LayerGraph]
+    lengths: tuple[int, ...]
+    options: Mapping[str, Any] = MappingProxyType({})
+
+
+#: whole networks by title; the large one costs too much entry by entry
+NETWORKS: dict[str, Whole] = {
+    "sequence, ragged": Whole(lambda: _before_softmax(LSTM(7)), (9, 1, 4)),
+    "last, ragged": Whole(lambda: _before_softmax(LSTM(6, output_mode="last")), (5, 8, 1)),
+    "two LSTM layers": Whole(lambda: _before_softmax(LSTM(5), LSTM(4)), (6, 3)),
+    "200 units, 200 steps, along directions": Whole(
+        lambda: _before_softmax(LSTM(200)), (200,), {"method": "directional"}
+    ),
+}
+
+
+def problem(
+    graph: LayerGraph, rng: np.random.Generator, lengths: tuple[int, ...] = LENGTHS
+) -> Problem:
+    """A network of some layers with random learnables, sequences and answers.
+
+    Parameters
+    ----------
+    graph : of layers with one input and one output
+    rng : draws everything
+    lengths : of the sequences
+    """
+    net = Network(graph, dtype="float64", rng=rng)
+    # At the start biases are 0 and gates alike; a check there could miss something.
+    moved = {
+        k: p + 0.3 * rng.standard_normal(p.shape) / math.sqrt(p.shape[-1] if p.ndim > 1 else 1)
+        for k, p in net.parameters.items()
+    }
+    net = net.replace(parameters=moved)
+    (head,) = find_heads(net.wiring, net.losses)
+    x = [rng.standard_normal((T, *net.layers[0].output_shape(()))) for T in lengths]
+    rows = lengths if head.steps else (1,) * len(lengths)
+    if head.loss.kind == "classes":
+        y = [rng.integers(0, head.columns, n) for n in rows]
+        return Problem(net, x, y if head.steps else np.concatenate(y))
+    targets = [rng.standard_normal((n, head.columns)) for n in rows]
+    return Problem(net, x, targets if head.steps else np.concatenate(targets))

@@ -1,0 +1,98 @@
+"""What the checks of the engine came to: sentences for people, JSON and JUnit XML for programs.
+A sentence about what is proved is followed by one about what is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from importlib import metadata
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+
+from minilstm.backend import get_num_threads, is_installed, vector_bits
+from minilstm.engine_proof.checks import BACKENDS, Row
+from minilstm.engine_proof.networks import LAYERS
+from minilstm.layers import KINDS
+
+NOT_TRIED = (
+    "float32, predictions, streams, and trainings cut into spans of time (the tests of minilstm "
+    "compare these)"
+)
+
+
+def proved(rows: Sequence[Row]) -> list[str]:
+    """What the checks came to, in sentences.
+
+    Parameters
+    ----------
+    rows : from `prove`
+    """
+    wrong = [row for row in rows if not row.passed]
+    if wrong:
+        names = "; ".join(dict.fromkeys(f"{r.title} on {r.backend} ({r.worst})" for r in wrong))
+        return [f"{len(wrong)} of {len(rows)} checks are wrong on this machine: {names}"]
+    backends = dict.fromkeys(row.backend for row in rows)
+    parts = [
+        _number(len({row.name for row in rows if row.part == part}), part)
+        for part in dict.fromkeys(row.part for row in rows)
+    ]
+    most = max(rows, key=lambda row: row.error)
+    missing = [f"the layer {kind}, which has no case" for kind in KINDS
+               if kind not in LAYERS]  # fmt: skip
+    missing += [
+        f"the backend {name}, which was not asked for" if is_installed(name)
+        else f"the backend {name}, which is not installed"
+        for name in BACKENDS if name not in backends
+    ]  # fmt: skip
+    return [
+        f"proved on this machine ({_machine(backends)}): {', '.join(parts)}; largest relative "
+        f"error {most.error:.1e} ({most.worst} of {most.title} on {most.backend})",
+        f"not proved: {'; '.join([*missing, NOT_TRIED])}",
+    ]
+
+
+def to_plain(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """The checks for JSON, which knows no infinite numbers: an error that is none is None."""
+    return [
+        {**row._asdict(), "error": row.error if np.isfinite(row.error) else None} for row in rows
+    ]
+
+
+def to_junit(rows: Sequence[Row]) -> bytes:
+    """The checks as JUnit XML, one test case each, for programs that show test results."""
+    wrong = [row for row in rows if not row.passed]
+    suite = ElementTree.Element(
+        "testsuite",
+        name="minilstm gradcheck",
+        tests=str(len(rows)),
+        failures=str(len(wrong)),
+        time=f"{sum(row.seconds for row in rows):.3f}",
+    )
+    for row in rows:
+        case = ElementTree.SubElement(
+            suite,
+            "testcase",
+            classname=f"minilstm.{row.backend}",
+            name=row.title,
+            time=f"{row.seconds:.3f}",
+        )
+        if not row.passed:
+            message = f"{row.worst}: relative error {row.error:.1e}, allowed {row.tolerance:.0e}"
+            ElementTree.SubElement(case, "failure", message=message).text = row.report
+    ElementTree.indent(suite)
+    return bytes(ElementTree.tostring(suite, "utf-8", xml_declaration=True))
+
+
+def _machine(backends: Iterable[str]) -> str:
+    """What it ran on, in words."""
+    words = [f"{name} {metadata.version(name)}" for name in backends]
+    if "numba" in backends:
+        words.append(_number(get_num_threads(), "thread"))
+        words.append(f"vectors of {vector_bits()} bits")
+    return ", ".join(words)
+
+
+def _number(count: int, thing: str) -> str:
+    many = {"loss": "losses"}.get(thing, f"{thing}s")
+    return f"{count} {thing if count == 1 else many}"
