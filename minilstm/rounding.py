@@ -43,7 +43,7 @@ class Accuracy(NamedTuple):
 
 
 SIGMOID, TANH = Accuracy(3.0, 2.5), Accuracy(4.0, 0.0)
-EXP = Accuracy(4.0, 0.0)
+EXP, LOG = Accuracy(5.2, 0.0), Accuracy(8.0, 0.0)
 # Largest second derivatives: sigmoid'' is 1 / (6 sqrt 3) at most, tanh'' 4 / (3 sqrt 3).
 _CURVE_SIGMOID, _CURVE_TANH = 0.09623, 0.76981
 
