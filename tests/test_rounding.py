@@ -25,8 +25,7 @@ def lstm_problem(D, H, lengths, seed=0, spread=1.0):
     shapes |= {"W": (4 * H, D), "R": (4 * H, H), "b": (4 * H,)}
     scales = {"W": spread / np.sqrt(D), "R": spread / np.sqrt(H), "h0": 0.5}
     arrays = {
-        k: (scales.get(k, 1) * rng.standard_normal(s)).astype(np.float32)
-        for k, s in shapes.items()
+        k: (scales.get(k, 1) * rng.standard_normal(s)).astype(np.float32) for k, s in shapes.items()
     }
     dh = rng.standard_normal((N, H)).astype(np.float32)
     up = LSTMState(*rng.standard_normal((2, B, H)).astype(np.float32))
@@ -65,7 +64,9 @@ def held(got, want, bound):
 def to_half(results):
     """The same with 11 significant bits, as float16 has them."""
     fractions, powers = zip(*map(np.frexp, results), strict=True)
-    return [np.ldexp(np.round(f * 2**11) / 2**11, p) for f, p in zip(fractions, powers, strict=True)]
+    return [
+        np.ldexp(np.round(f * 2**11) / 2**11, p) for f, p in zip(fractions, powers, strict=True)
+    ]
 
 
 sizes = st.one_of(st.integers(1, 6), st.integers(1, 64))
@@ -157,9 +158,7 @@ def test_float64_has_its_own_bound():
 # ---------------------------------------------------------------- the other layers
 
 
-@given(
-    N=st.integers(1, 40), D=st.integers(1, 70), C=st.integers(1, 20), seed=st.integers(0, 99)
-)
+@given(N=st.integers(1, 40), D=st.integers(1, 70), C=st.integers(1, 20), seed=st.integers(0, 99))
 def test_fully_connected(backend, N, D, C, seed):
     rng = np.random.default_rng(seed)
     x, W, b, dy = (
@@ -188,8 +187,7 @@ def test_convolution(backend, shape, filters, F, stride, pad, seed):
     rng = np.random.default_rng(seed)
     options = stride, ((pad, 0), (0, pad)), (1, 1)
     x, W, b = (
-        rng.standard_normal(s).astype(np.float32)
-        for s in (shape, (*filters, shape[-1], F), (F,))
+        rng.standard_normal(s).astype(np.float32) for s in (shape, (*filters, shape[-1], F), (F,))
     )
     dy = rng.standard_normal(NUMPY.convolution_forward(x, W, b, *options)[0].shape).astype("f4")
     results = []
