@@ -206,6 +206,18 @@ def test_as_many_features_as_units_and_zero_states():
     check(f, arrays, {}, lstm_backward, "lstm_backward")
 
 
+@pytest.mark.parametrize("order", ["ifgo", "igfo"])
+def test_a_one_added_to_the_forget_gate(order):
+    f, shapes = stacked(order)
+    one = np.repeat([gate == "f" for gate in order], H)
+
+    def plus(x, W, R, b, h0, c0):
+        return f(x, W, R, b + one, h0, c0)
+
+    found = check(plus, draw(shapes), {}, lstm_backward, "lstm_backward")
+    assert found.title.endswith("; 1 is added to z_f")
+
+
 def test_names_do_not_matter():
     f, shapes = stacked("figo")
     arrays = draw({f"a{k}": shape for k, shape in enumerate(shapes.values())})

@@ -1,7 +1,9 @@
 """Trial of a layout: the LSTM is run with the user's arrays, and its outputs are compared.
 All 24 orders of the gates run at once, and those that disagree are dropped at the first step.
 
-Axes: O orders of the gates, B batch, T time, N = T B rows, H hidden.
+Some add 1 to what the forget gate's sigmoid takes; each order is tried with and without it.
+
+Axes: O orders of the gates, each twice, B batch, T time, N = T B rows, H hidden.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ from minilstm.functional.lstm import LSTMState, lstm_backward, lstm_forward
 
 Array = NDArray[Any]
 Six = tuple[Array, Array, Array, Array, Array, Array]  # what `lstm_forward` takes
-ORDERS = tuple(permutations(range(4)))  # places of i, f, g, o among the user's four gates
+# Places of i, f, g, o among the user's four gates, and what is added to z_f.
+ORDERS = tuple((places, one) for one in (0.0, 1.0) for places in permutations(range(4)))
 SEQUENCES = 2  # of a batch that take part in the first trial; the rest can only confirm it
 MOST_STEPS = 4000
 MOST_NUMBERS = 3e8
@@ -38,6 +41,7 @@ class FoundLSTM(NamedTuple):
 
     layout: Layout
     order: tuple[int, ...]
+    forget: float  # what is added to the forget gate's pre-activation
     outputs: tuple[Output, ...]
 
 
@@ -65,11 +69,11 @@ def find_lstm(
             continue
         parts = layout.build(arrays)
         orders, taken = _sieve(parts, possible, outputs, tolerance)
-        for order in orders:
-            read = _confirmed(parts, order, possible, outputs, tolerance)
+        for order, forget in orders:
+            read = _confirmed(parts, order, forget, possible, outputs, tolerance)
             if read is not None:
-                return FoundLSTM(layout, order, read)
-        steps, numbers = steps + taken, numbers + taken * 96.0 * H * min(B, SEQUENCES)
+                return FoundLSTM(layout, order, forget, read)
+        steps, numbers = steps + taken, numbers + taken * 4.0 * len(ORDERS) * H * min(B, SEQUENCES)
         if steps > MOST_STEPS or numbers > MOST_NUMBERS:
             return None
     return None
@@ -85,7 +89,7 @@ def _readings(output: Array, T: int, B: int, H: int) -> list[Output]:
 
 def _sieve(
     parts: Parts, possible: Sequence[list[Output]], outputs: Sequence[Array], tolerance: float
-) -> tuple[list[tuple[int, ...]], int]:
+) -> tuple[list[tuple[tuple[int, ...], float]], int]:
     """Orders of the gates that agree on a few sequences of the batch, and the steps it took."""
     few, last = slice(SEQUENCES), len(parts.x) - 1
     sigmoid = GATE_ACTIVATIONS["sigmoid"].forward
@@ -93,7 +97,8 @@ def _sieve(
     B, (_, H, _) = x.shape[1], parts.W.shape
     W, R = parts.W.reshape(4 * H, -1), parts.R.reshape(4 * H, H)
     fixed = (x @ W.T).reshape(*x.shape[:2], 4, H) + sum(parts.biases, np.zeros(()))
-    places = np.array(ORDERS)  # (O, 4)
+    places = np.array([order for order, _ in ORDERS])  # (O, 4)
+    one = np.array([added for _, added in ORDERS])[:, None, None]  # (O, 1, 1)
     h, c = (
         np.zeros((len(places), B, H)) + (0 if s is None else s[few]) for s in (parts.h0, parts.c0)
     )  # (O, B, H)
@@ -104,15 +109,16 @@ def _sieve(
         z = fixed[t] + (h @ R.T).reshape(-1, B, 4, H)  # (O, B, 4, H)
         z = np.take_along_axis(z, places[:, None, :, None], axis=2)  # i, f, g, o
         i, f, g, o = (z[:, :, k] for k in range(4))  # (O, B, H)
-        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+        c = sigmoid(f + one) * c + sigmoid(i) * np.tanh(g)
         h = sigmoid(o) * np.tanh(c)
         alive = np.ones(len(places), bool)  # (O,)
         for readings in seen:
             alive &= _any_agrees(readings, h, c, t, last, tolerance)
-        places, h, c = places[alive], h[alive], c[alive]
+        places, one, h, c = places[alive], one[alive], h[alive], c[alive]
         if not len(places):
             break
-    return [tuple(map(int, p)) for p in places], t + 1
+    added = one[:, 0, 0].tolist()
+    return [(tuple(p), a) for p, a in zip(places.tolist(), added, strict=True)], t + 1
 
 
 def _any_agrees(
@@ -133,13 +139,14 @@ def _any_agrees(
 def _confirmed(
     parts: Parts,
     order: tuple[int, ...],
+    forget: float,
     possible: Sequence[list[Output]],
     outputs: Sequence[Array],
     tolerance: float,
 ) -> tuple[Output, ...] | None:
     """What each output is, by the reference LSTM on the whole batch; None where one is unlike."""
     (T, B, _), H = parts.x.shape, parts.W.shape[1]
-    h, state, cache = lstm_forward(*_canonical(parts, order), np.full(T, B))
+    h, state, cache = lstm_forward(*_canonical(parts, order, forget), np.full(T, B))
     ours = {
         "h": h.reshape(T, B, H), "c": cache.c[B:].reshape(T, B, H),
         "last h": state.hidden, "last c": state.cell,
@@ -153,11 +160,12 @@ def _confirmed(
     return tuple(read)
 
 
-def _canonical(parts: Parts, order: Sequence[int]) -> Six:
+def _canonical(parts: Parts, order: Sequence[int], forget: float) -> Six:
     """x, h0, c0, W, R, b as `lstm_forward` takes them."""
     (T, B, D), (_, H, _), gates = parts.x.shape, parts.W.shape, list(order)
     zero = np.zeros((B, H))
     b = sum((a[gates].reshape(4 * H) for a in parts.biases), np.zeros(4 * H))
+    b[H : 2 * H] += forget
     h0, c0 = (zero if s is None else s for s in (parts.h0, parts.c0))
     W, R = parts.W[gates].reshape(4 * H, D), parts.R[gates].reshape(4 * H, H)
     arrays = (parts.x.reshape(T * B, D), h0, c0, W, R, b)
@@ -185,7 +193,7 @@ def replay_lstm(
     dict of arrays, by the user's names and of the user's shapes
     """
     T, B, D, H, _, _ = found.layout.sizes
-    canonical = _canonical(found.layout.build(arrays), found.order)
+    canonical = _canonical(found.layout.build(arrays), found.order, found.forget)
     dh, dc = np.zeros((T, B, H)), np.zeros((T, B, H))
     last_h, last_c = np.zeros((B, H)), np.zeros((B, H))
     kinds = {kind for kind, _ in found.outputs}

@@ -100,7 +100,8 @@ def _title(found: FoundLSTM) -> str:
     gates = [names[k] for k in range(4)]
     if found.layout.gates:
         pairs = zip(gates, found.layout.gates, strict=True)
-        return (
-            f"an LSTM with gates {', '.join(f'{g} ({n})' for g, n in pairs)}; {found.layout.title}"
-        )
-    return f"an LSTM with gates in the order {', '.join(gates)}; {found.layout.title}"
+        listed = f"gates {', '.join(f'{gate} ({name})' for gate, name in pairs)}"
+    else:
+        listed = f"gates in the order {', '.join(gates)}"
+    added = "; 1 is added to z_f" if found.forget else ""
+    return f"an LSTM with {listed}; {found.layout.title}{added}"
