@@ -235,7 +235,7 @@ def check_gradients(options: argparse.Namespace) -> dict[str, Any]:
         print(f"minilstm: {sentences[0]}.", file=sys.stderr)
     return {
         **_facts(None, None, seconds, options.seed),
-        "max_error": max((row.error for row in rows if np.isfinite(row.error)), default=None),
+        "max_error": engine_proof.largest_error(rows),
         "wrong": len(wrong),
         "proved": sentences[:-1],
         "compile_seconds": round(compiling, 3),
