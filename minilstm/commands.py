@@ -235,7 +235,7 @@ def check_gradients(options: argparse.Namespace) -> dict[str, Any]:
         print(f"minilstm: {sentences[0]}.", file=sys.stderr)
     return {
         **_facts(None, None, seconds, options.seed),
-        "max_error": max(rows, key=lambda row: row.error).error if not wrong else None,
+        "max_error": engine_proof.largest_error(rows),
         "wrong": len(wrong),
         "proved": sentences[:-1],
         "compile_seconds": round(compiling, 3),

@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "data": {"errors", "files"},
     "functional": set(),
     "mistakes": {"functional"},
+    "rounding": {"functional"},
     "gradcheck": {"mistakes", "functional", "errors", "files"},
     "conformance": {"gradcheck", "mistakes", "functional", "errors"},
     "pytest_plugin": {"gradcheck", "files", "errors"},
@@ -52,7 +53,7 @@ MAY_IMPORT = {
     "cli": {
         "train", "progress", "plots", "training_info", "options", "optimizers", "network", "graph",
         "metrics", "losses", "layers", "backend", "functional", "data", "gradcheck", "files",
-        "errors",
+        "rounding", "errors",
     },
 }  # fmt: skip
 SHARED_ROOMS = {
@@ -62,6 +63,7 @@ SHARED_ROOMS = {
         "answers", "evaluation", "execution", "gradient_problem", "heads", "inputs", "memory",
         "mini_batch", "model_file", "prediction", "predictor", "spans", "stream",
     },
+    "rounding": {"rounding_rows"},
     "optimizers": {"factors", "gradient_bounds"},
     "options": {"learn_rate", "option_checks", "schedules"},
     "train": {"divergence", "population", "training_data", "training_loop"},

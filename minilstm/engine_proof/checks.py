@@ -2,7 +2,8 @@
 Each layer, loss and solver is checked on each backend, and each check is a line of a table.
 
 Gradients that a backend computes in float64 are held against the complex step on the NumPy
-reference; steps of a solver against the formula, worked out one number at a time.
+reference; steps of a solver against the formula, worked out one number at a time; float32 against
+float64, entry by entry, within the bound that rounding leaves.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ import numpy as np
 
 from minilstm.backend import Backend, is_installed, ready_kernels, use_backend
 from minilstm.engine_proof import formulas, networks
+from minilstm.engine_proof.single import SINGLE
 from minilstm.gradcheck import gradcheck
 from minilstm.layers import KINDS
 from minilstm.optimizers import SOLVERS
 
 BACKENDS = ("numpy", "numba")
+FLOAT32 = "float32"
 # Three steps of one number, each a dozen roundings.
 SOLVER_TOLERANCE = 64 * float(np.finfo(np.float64).eps)
 
@@ -29,13 +32,13 @@ SOLVER_TOLERANCE = 64 * float(np.finfo(np.float64).eps)
 class Row(NamedTuple):
     """One check: a line of the table."""
 
-    part: str  # "layer", "loss", "solver" or "network"
+    part: str  # "layer", "loss", "solver", "float32" or "network"
     name: str  # of the layer, by kind, or of the loss ...
     case: str
     backend: str
     arrays: int
     entries: int  # compared one by one; 0 where all of them are, but along directions
-    error: float  # the worst, relative to the largest of its array
+    error: float  # the worst, relative to the largest of its array; of float32, to its bound
     worst: str  # array that has it
     tolerance: float
     seconds: float
@@ -145,6 +148,7 @@ def _checks(kinds: Sequence[str], everything: bool) -> list[tuple[str, str, str,
     if everything:
         found += [("loss", name, "", _loss(name)) for name in formulas.loss_names()]
         found += [("solver", name, "three steps", _solver(name)) for name in SOLVERS]
+        found += [(FLOAT32, name, "share of its rounding bound", _single(name)) for name in SINGLE]
         found += [
             ("network", name, "", _network(*whole)) for name, whole in networks.NETWORKS.items()
         ]
@@ -216,23 +220,42 @@ def _size(error: float) -> float:
 
 def _solver(name: str) -> _Check:
     def check(backend: Backend, seed: int) -> _Found:
-        problem = formulas.solver_problem(name, backend, np.random.default_rng(seed))
-        errors, places = {}, {}
-        for key, want in problem.formula.items():
-            apart = np.abs(problem.found[key] - want)
-            places[key] = tuple(int(i) for i in np.unravel_index(np.argmax(apart), want.shape))
-            errors[key] = _size(float(apart.max() / np.abs(want).max()))
-        worst = max(errors, key=lambda key: errors[key])
-        where = places[worst]
-        report = (
-            f"{worst}{list(where)} is {problem.found[worst][where]:.17g} after "
-            f"{formulas.STEPS} steps, the formula gives {problem.formula[worst][where]:.17g}"
-        )
-        passed = errors[worst] <= SOLVER_TOLERANCE
-        entries = sum(want.size for want in problem.formula.values())
-        return _Found(
-            len(errors), entries, errors[worst], worst, SOLVER_TOLERANCE, passed,
-            "" if passed else report,
-        )  # fmt: skip
+        found, formula = formulas.solver_problem(name, backend, np.random.default_rng(seed))
+        scale = {key: np.full(want.shape, np.abs(want).max()) for key, want in formula.items()}
+        who = f"after {formulas.STEPS} steps, the formula gives"
+        return _compared(found, formula, scale, SOLVER_TOLERANCE, who)
 
     return check
+
+
+def _single(name: str) -> _Check:
+    def check(backend: Backend, seed: int) -> _Found:
+        problem = SINGLE[name](backend, np.random.default_rng(seed))
+        return _compared(*problem, 1.0, "in float32, the float64 reference gives")
+
+    return check
+
+
+def _compared(
+    found: Mapping[str, Any],
+    wanted: Mapping[str, Any],
+    scale: Mapping[str, Any],
+    tolerance: float,
+    who: str,
+) -> _Found:
+    """All entries of some arrays beside those wanted; errors in units of `scale`."""
+    errors, places = {}, {}
+    for key, want in wanted.items():
+        apart = np.abs(found[key] - want)
+        # Where all that is summed is 0, so are the result and its scale.
+        off = np.where(apart == 0, 0.0, apart / np.maximum(scale[key], 1e-300))
+        off = np.where(np.isnan(off), np.inf, off)
+        places[key] = tuple(int(i) for i in np.unravel_index(np.argmax(off), want.shape))
+        errors[key] = float(off.max())
+    worst = max(errors, key=lambda key: errors[key])
+    where = places[worst]
+    report = f"{worst}{list(where)} is {found[worst][where]:.17g} {who} {wanted[worst][where]:.17g}"
+    passed = errors[worst] <= tolerance
+    entries = sum(want.size for want in wanted.values())
+    text = "" if passed else report
+    return _Found(len(errors), entries, errors[worst], worst, tolerance, passed, text)

@@ -1,0 +1,109 @@
+"""What the engine computes in float32, held against the float64 reference and a bound.
+The bound is that of `minilstm.rounding`: how far rounding can lead, entry by entry.
+
+Axes: N rows, D features, H hidden units, C classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minilstm.backend import Backend, load_backend
+from minilstm.functional.lstm import LSTMState
+from minilstm.functional.ragged import active_counts
+from minilstm.rounding import lstm_error_bound
+from minilstm.rounding_rows import fully_connected_error_bound, softmax_cross_entropy_error_bound
+
+Array = NDArray[Any]
+
+
+class Bounded(NamedTuple):
+    """Results in float32, in float64, and how far apart they may be, by name."""
+
+    found: dict[str, Array]
+    exact: dict[str, Array]
+    bound: dict[str, Array]
+
+
+def _bounded(bound: Any, results: Callable[[Backend, Any], list[Any]], backend: Backend) -> Bounded:
+    single = results(backend, np.dtype(np.float32))
+    double = results(load_backend("numpy"), np.dtype(np.float64))
+    for name, value in zip(bound._fields, single, strict=True):
+        if np.asarray(value).dtype == np.float64 and np.ndim(value):
+            raise TypeError(f"{name} is float64, though all that went in is float32.")
+    return Bounded(
+        *(
+            {k: np.asarray(v, np.float64) for k, v in zip(bound._fields, values, strict=True)}
+            for values in (single, double, bound)
+        )
+    )
+
+
+def _draw(rng: np.random.Generator, *shape: int) -> Array:
+    return rng.standard_normal(shape).astype(np.float32)
+
+
+def lstm(backend: Backend, rng: np.random.Generator) -> Bounded:
+    """Forward and backward of an LSTM on three sequences, one of a single step."""
+    lengths, D, H = (7, 4, 1), 3, 19
+    N, B = sum(lengths), len(lengths)
+    arrays: dict[str, Any] = {
+        "x": _draw(rng, N, D),
+        "h0": 0.5 * _draw(rng, B, H),
+        "c0": _draw(rng, B, H),
+    }
+    arrays |= {"W": _draw(rng, 4 * H, D) / 2, "R": _draw(rng, 4 * H, H) / 5, "b": _draw(rng, 4 * H)}
+    active = active_counts(np.array(lengths))  # (T,)
+    dh, dstate = _draw(rng, N, H), LSTMState(_draw(rng, B, H), _draw(rng, B, H))
+
+    def results(where: Backend, dtype: Any) -> list[Any]:
+        own = {k: a.astype(dtype) for k, a in arrays.items()}
+        h, state, cache = where.lstm_forward(**own, active=active)
+        up = LSTMState(*(a.astype(dtype) for a in dstate))
+        dx, grads = where.lstm_backward(dh.astype(dtype), up, cache)
+        return [h, *state, dx, *grads]
+
+    bound = lstm_error_bound(**arrays, dh=dh, dstate=dstate, active=active)
+    return _bounded(bound, results, backend)
+
+
+def fully_connected(backend: Backend, rng: np.random.Generator) -> Bounded:
+    """Forward and backward of a fully connected layer."""
+    N, D, C = 13, 21, 5
+    arrays, dy = (_draw(rng, N, D), _draw(rng, C, D), _draw(rng, C)), _draw(rng, N, C)
+
+    def results(where: Backend, dtype: Any) -> list[Any]:
+        y, cache = where.fully_connected_forward(*(a.astype(dtype) for a in arrays))
+        dx, grads = where.fully_connected_backward(dy.astype(dtype), cache)
+        return [y, dx, *grads]
+
+    return _bounded(fully_connected_error_bound(*arrays, dy), results, backend)
+
+
+def softmax_cross_entropy(backend: Backend, rng: np.random.Generator) -> Bounded:
+    """Loss and gradient of the softmax with its cross-entropy, weighted; one row has no class."""
+    N, C = 13, 5
+    z, weights = _draw(rng, N, C), rng.uniform(0, 2, N).astype(np.float32)
+    targets = rng.integers(0, C, N)
+    targets[3] = -1
+
+    def results(where: Backend, dtype: Any) -> list[Any]:
+        loss, cache = where.softmax_cross_entropy_forward(
+            z.astype(dtype), targets, float(N), weights.astype(dtype)
+        )
+        return [loss, where.softmax_cross_entropy_backward(cache)]
+
+    bound = softmax_cross_entropy_error_bound(z, targets, float(N), weights)
+    return _bounded(bound, results, backend)
+
+
+#: problems by name
+SINGLE: dict[str, Callable[[Backend, np.random.Generator], Bounded]] = {
+    "lstm": lstm,
+    "fully_connected": fully_connected,
+    "softmax with crossentropy": softmax_cross_entropy,
+}
