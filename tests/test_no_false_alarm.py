@@ -338,3 +338,44 @@ def test_networks(case, kinds, lengths, classes):
     with ml.use_backend("numpy"):
         report = ml.gradcheck(net, x, y, method=case.method, max_entries=8)
     assert report.passed and all(not e.causes for e in report.errors)
+
+
+# ---------------------------------------------------------------- what once was a false alarm
+
+
+def test_an_array_of_little_effect_that_loses_its_imaginary_part():
+    x, y = 1e-3 * np.array([1.0, -2.0, 0.5]), np.array([3.0, -1.0, 2.0])
+    f, backward = USERS["absolute values"]
+    for method in ("auto", "directional"):
+        report = ml.gradcheck(f, backward, {"x": x, "y": 1e3 * y}, method=method)
+        assert report.passed and "difference" in report.method
+
+
+def test_and_a_wrong_gradient_beside_it_is_still_found():
+    x, y = 1e-3 * np.array([1.0, -2.0, 0.5]), 1e3 * np.array([3.0, -1.0, 2.0])
+    f, _ = USERS["absolute values"]
+    report = ml.gradcheck(f, lambda d, x, y: (0 * d, d * (y > 0)), {"x": x, "y": y}, raises=False)
+    assert report.wrong == ["x"]
+
+
+def test_two_values_in_batch_normalization_cancel():
+    x = {"x": np.array([[1.0], [4.0]]), "scale": np.ones(1), "offset": np.zeros(1)}
+    case = Case(0, "auto", 1.0, 1.0, np.float64, (1, 1, 1, 1))
+    forward = batch_normalization.batch_normalization_forward
+    cached(case, forward, batch_normalization.batch_normalization_backward, x, 1e-5)
+
+
+def test_a_saturated_sigmoid_has_few_digits_left():
+    case = Case(0, "auto", 1.0, 1.0, np.float32, (1, 1, 1, 1))
+    x = {"x": np.array([[9.0, 12.0], [15.0, 80.0]])}
+    cached(case, sigmoid.sigmoid_forward, sigmoid.sigmoid_backward, x)
+
+
+def test_a_mistake_does_not_hide_in_the_rounding_of_float32():
+    x = np.array([[9.0, 12.0], [15.0, 0.3]], np.float32)
+
+    def backward(dy, cache):
+        return dy * cache.y * (1 - cache.y * cache.y)
+
+    report = ml.gradcheck(sigmoid.sigmoid_forward, backward, [x], cached=True, raises=False)
+    assert len(report.wrong) == 1
