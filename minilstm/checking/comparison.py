@@ -98,7 +98,14 @@ def compare(
             break
         if not fixed and np.isfinite(worst.relative):
             allowed = max(allowed, _measured(oracle, name, grads, noise, worst))
-        if worst.relative <= allowed or len(trials) == 1:
+        if worst.relative <= allowed:
+            break
+        if not fixed and np.isfinite(worst.relative) and _is_rounding(oracle, name, noise, worst):
+            allowed = worst.relative
+            dtype = oracle.problem.arrays[name].dtype.name
+            notes.append(f"the error of {worst.relative:.0e} is the rounding of {dtype}")
+            break
+        if len(trials) == 1:
             break
         around = slopes(oracle.problem, {name: worst.direction}, base)
         if not around.between(worst.hand):
@@ -180,6 +187,19 @@ def _measured(oracle: Oracle, name: str, grads: Gradients, noise: Noise, worst: 
         size *= float(np.sqrt(hand.size))
     limit = noise.limit(name, grads)
     return min(size, limit * (1 if worst.index else float(np.sqrt(hand.size)))) / worst.scale
+
+
+def _is_rounding(oracle: Oracle, name: str, noise: Noise, worst: _Trial) -> bool:
+    """Whether a disagreement all but vanishes when both sides have more digits.
+
+    Or is too small to show in the last digit of the loss if the array changed by all its size.
+    """
+    off = abs(worst.hand - worst.reference.value)
+    if off * oracle.problem.size(name) <= oracle.problem.eps * oracle.problem.magnitude:
+        return True
+    return noise.vanishes(
+        name, worst.direction, lambda wide: oracle.at(wide, {name: worst.direction}), off
+    )
 
 
 def _indices(

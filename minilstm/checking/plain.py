@@ -104,13 +104,14 @@ def problem_of(
 
     def gradients(values: Mapping[str, Array]) -> dict[str, Array | None]:
         filled = {**arrays, **values}
+        up = _widened(dy, values)
         if cached:
             cache = unspent.pop() if unspent and not values else forward(filled)[1]
             several = isinstance(outputs, tuple) and not hasattr(outputs, "_fields")
-            first = () if dy is None else tuple(dy) if several else (dy,)
+            first = () if up is None else tuple(up) if several else (up,)
             found = backward(*first, cache)
         else:
-            found = call(backward, () if dy is None else (dy,), filled)
+            found = call(backward, () if up is None else (up,), filled)
         return _by_name(found, arrays)
 
     sizes = [np.asarray(y).size for y in leaves(outputs) if is_number(y)]
@@ -212,6 +213,20 @@ def _random_like(y: Any, rng: np.random.Generator) -> Any:
     array = np.asarray(y)
     drawn = rng.standard_normal(array.shape).astype(array.dtype)
     return drawn if isinstance(y, np.ndarray) else array.dtype.type(drawn)
+
+
+def _widened(dy: Any, values: Mapping[str, Array]) -> Any:
+    """Upstream gradients in the dtype of the arrays, where that is wider than their own."""
+    if dy is None or not values:
+        return dy
+    dtype = np.result_type(*values.values())
+
+    def wide(d: Any) -> Any:
+        if d is None or np.result_type(d, dtype) == np.asarray(d).dtype:
+            return d
+        return np.asarray(d).astype(dtype)
+
+    return replaced(dy, wide)
 
 
 def _by_name(found: Any, arrays: Mapping[str, Array]) -> dict[str, Array | None]:

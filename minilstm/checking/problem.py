@@ -70,7 +70,12 @@ class Problem:
         step : real, or imaginary for a complex step
         """
         wide = np.complex128 if isinstance(step, complex) else np.float64
-        return self.value({k: self.arrays[k].astype(wide) + step * d for k, d in direction.items()})
+        return self.value(
+            {
+                k: self.arrays[k].astype(np.result_type(self.arrays[k], wide)) + step * d
+                for k, d in direction.items()
+            }
+        )
 
     def claimed(self, replaced: Mapping[str, Array] | None = None) -> dict[str, Array | None]:
         """One backward pass: the gradients that backward claims."""

@@ -7,7 +7,11 @@ chapters 3 and 4). A gradient takes its sums over the numbers of the inputs and 
 
 The noise: an ill-conditioned gradient changes by far more than u when its inputs change by u.
 So the inputs are moved by one unit in the last place, and how much both gradients then change is
-what rounding may do to them. A mistake does not shrink with u; it stays where it is.
+what rounding may do to them.
+
+Where even that does not show it (a saturated sigmoid, whose 1 - y has few digits left however the
+inputs move), both gradients are computed once more with a smaller u, float64 for float32 and
+extended precision for float64. Rounding shrinks with u; a mistake stays where it is.
 """
 
 from __future__ import annotations
@@ -26,6 +30,8 @@ SAFETY = 4.0
 NOISE_SAFETY = 32.0
 REPEATS = 3
 LARGEST_NOISE = 1e-6  # of the largest gradient: noise beyond is a fault and excuses none
+SHRINKS = 64.0  # a disagreement that shrinks as much in the next wider type is rounding
+WIDER = {"float16": np.float32, "float32": np.float64, "float64": np.longdouble}
 PROVES_NOTHING = 1e-2  # a tolerance above this would let real mistakes pass
 
 
@@ -50,6 +56,7 @@ class Noise:
         self._problem, self._rng = problem, rng
         self._moved: list[dict[str, Array]] = []
         self._hand: list[dict[str, Array | None]] = []
+        self._wide: tuple[dict[str, Array], Mapping[str, Array | None]] | None = None
 
     def of(
         self,
@@ -79,6 +86,40 @@ class Noise:
             if exact is not None:
                 changes.append(abs(exact(moved) - value))
         return NOISE_SAFETY * max(c for c in changes if np.isfinite(c))
+
+    def vanishes(
+        self,
+        name: str,
+        direction: Array,
+        exact: Callable[[Mapping[str, Array]], float],
+        off: float,
+    ) -> bool:
+        """Whether a disagreement is rounding, for it all but vanishes in a wider type.
+
+        Parameters
+        ----------
+        name : of the array
+        direction : along which the gradients disagree
+        exact : the reference derivative along it, at arrays replaced
+        off : how far they are apart in the type of the problem
+        """
+        try:
+            if self._wide is None:
+                self._wide = self._widened()
+            arrays, grads = self._wide
+            hand = grads.get(name)
+            if hand is None or hand.shape != direction.shape:
+                return False
+            return bool(abs(float((hand * direction).sum()) - exact(arrays)) * SHRINKS <= off)
+        except Exception:  # functions that compute in their own type only
+            self._wide = {}, {}
+            return False
+
+    def _widened(self) -> tuple[dict[str, Array], Mapping[str, Array | None]]:
+        arrays = {k: a.astype(WIDER[a.dtype.name]) for k, a in self._problem.arrays.items()}
+        if any(np.finfo(a.dtype).eps >= self._problem.eps for a in arrays.values()):
+            return {}, {}  # on some machines extended precision is none
+        return arrays, self._problem.claimed(arrays)
 
     def limit(self, name: str, grads: Mapping[str, Array | None]) -> float:
         """Largest noise that is believed: a part of what all arrays together do to the loss."""
