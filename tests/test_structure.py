@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "data": {"errors", "files"},
     "functional": set(),
     "mistakes": {"functional"},
+    "rounding": {"functional"},
     "gradcheck": {"mistakes", "functional", "errors", "files"},
     "conformance": {"gradcheck", "mistakes", "functional", "errors"},
     "pytest_plugin": {"gradcheck", "files", "errors"},
@@ -64,6 +65,7 @@ SHARED_ROOMS = {
     },
     "optimizers": {"factors", "gradient_bounds"},
     "options": {"learn_rate", "option_checks", "schedules"},
+    "rounding": {"rounding_rows"},
     "train": {"divergence", "population", "training_data", "training_loop"},
     "cli": {"__main__", "commands", "demo", "bench", "engine_proof"},
 }  # fmt: skip
