@@ -1,4 +1,4 @@
-"""Bounds of rounding errors for what acts on rows by itself: products, convolution, the softmax loss.
+"""Bounds of rounding errors for what acts on rows: products, convolution, the softmax loss.
 See `minilstm.rounding` for the model, its source and what a bound leaves out."""
 
 from __future__ import annotations
