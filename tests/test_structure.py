@@ -66,7 +66,6 @@ SHARED_ROOMS = {
     "rounding": {"rounding_rows"},
     "optimizers": {"factors", "gradient_bounds"},
     "options": {"learn_rate", "option_checks", "schedules"},
-    "rounding": {"rounding_rows"},
     "train": {"divergence", "population", "training_data", "training_loop"},
     "cli": {"__main__", "commands", "demo", "bench", "engine_proof"},
 }  # fmt: skip
