@@ -22,6 +22,8 @@ Replay = Callable[[str, Callable[..., Any]], Mapping[str, Array]]
 
 MOST_TERMS = 200_000  # a hundred mistakes are made, each with a forward and a backward pass
 SAME = 1e-7  # a mistake made on purpose gives the same wrong numbers to rounding
+CLOSER = 0.01  # and to much less than the error they explain
+MOST_CAUSES = 4
 MOST_ENTRIES = 400  # of an array whose true gradient is computed whole for the evidence
 
 
@@ -30,7 +32,7 @@ def find_causes(
     grads: Gradients,
     exact: Mapping[str, Array],
     tolerances: Mapping[str, float],
-    wrong: list[str],
+    wrong: Mapping[str, float],
 ) -> dict[str, tuple[str, ...]]:
     """Causes by array name, best first.
 
@@ -40,7 +42,7 @@ def find_causes(
     grads : what backward claims
     exact : true gradients as far as they are known, NaN elsewhere
     tolerances : relative, by array
-    wrong : names of the arrays that failed
+    wrong : how far off each array that failed is
     """
     problem = oracle.problem
     causes: dict[str, list[str]] = {name: [] for name in wrong}
@@ -69,14 +71,14 @@ def find_causes(
     return {name: tuple(likely) for name, likely in causes.items() if likely}
 
 
-def replayed(replay: Replay, grads: Gradients, wrong: list[str]) -> dict[str, list[str]]:
+def replayed(replay: Replay, grads: Gradients, wrong: Mapping[str, float]) -> dict[str, list[str]]:
     """Causes found by making each known mistake on purpose.
 
     Parameters
     ----------
     replay : takes the name of a function and a wrong one in its place, gives gradients by name
     grads : what backward claims
-    wrong : names of the arrays that failed
+    wrong : how far off each array that failed is
     """
     whole: list[str] = []
     single: dict[str, list[str]] = {name: [] for name in wrong}
@@ -88,14 +90,14 @@ def replayed(replay: Replay, grads: Gradients, wrong: list[str]) -> dict[str, li
             made = replay(mistake.function, mistake.wrong)
         except Exception:  # a mistake may not even run on every shape
             continue
-        alike = [n for n in made if n in grads and _alike(grads[n], made[n])]
+        alike = [n for n in made if n in grads and _alike(grads[n], made[n], wrong.get(n))]
         if all(n in alike for n in made if grads.get(n) is not None):
             whole.append(mistake.cause)
         for name in wrong:
             if name in alike:
                 single[name].append(f"perhaps {mistake.cause}")
     if whole:
-        return {name: list(whole) for name in wrong}
+        return {name: whole[:MOST_CAUSES] for name in wrong}
     # Several mistakes at once: each array by itself, and only where a single one explains it.
     return {name: found for name, found in single.items() if len(found) == 1}
 
@@ -136,8 +138,12 @@ class _Noted(Exception):
     """Ends a replay as soon as the function in question has been called."""
 
 
-def _alike(hand: Array | None, made: Array | None) -> bool:
+def _alike(hand: Array | None, made: Array | None, off: float | None) -> bool:
+    """Whether a mistake gives what backward gives, far closer than backward is to the truth."""
     if hand is None or made is None or hand.shape != made.shape:
         return False
     largest = max(float(np.abs(made).max(initial=0.0)), float(np.abs(hand).max(initial=0.0)))
-    return bool(np.abs(hand - made).max(initial=0.0) <= SAME * largest)
+    allowed = SAME * largest
+    if off is not None and np.isfinite(off):
+        allowed = min(allowed, CLOSER * off)
+    return bool(np.abs(hand - made).max(initial=0.0) <= allowed)

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from minilstm.checking.claims import Claims, claims_of
 from minilstm.checking.comparison import Comparison, compare
 from minilstm.checking.derivatives import Derivative
-from minilstm.checking.directional import directions_of, slope_by_hand, two_slopes
+from minilstm.checking.directional import directions_of, slope_by_hand
 from minilstm.checking.explanation import explained
 from minilstm.checking.kinks import Kink, find_kink
-from minilstm.checking.oracle import Oracle, try_complex
+from minilstm.checking.oracle import Oracle, try_complex, two_slopes
 from minilstm.checking.problem import Problem
 from minilstm.checking.report import GradientReport, ParameterError, or_infinite
 from minilstm.checking.tolerances import Noise, base_tolerance
@@ -79,6 +79,8 @@ def _by_entry(
     """Every array by itself: small ones whole, large ones at random entries and one direction."""
     oracle = Oracle(problem, method)
     noise = Noise(problem, rng)
+    if method == "difference":
+        problem.measure_noise()
     found: dict[str, Comparison] = {
         name: compare(
             oracle,

@@ -114,10 +114,9 @@ def difference_along(
     unit = max(float(np.abs(d).max()) / problem.size(k) for k, d in direction.items())
     if unit == 0:
         return Derivative(0.0, 0.0)
-    noise = float(np.finfo(np.float64).eps) * problem.magnitude
 
     def g(t: float) -> float:
         return problem.along(direction, t / unit).real
 
-    slope = difference(g, noise, levels)
+    slope = difference(g, problem.last_digit, levels)
     return Derivative(slope.value * unit, slope.error * unit)

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.checking.derivatives import Derivative
-from minilstm.checking.oracle import Oracle, Trial, plain_difference
+from minilstm.checking.oracle import Oracle
 from minilstm.checking.problem import Problem
 
 Array = NDArray[Any]
@@ -51,23 +50,6 @@ def slope_by_hand(grads: Gradients, direction: Mapping[str, Array]) -> tuple[flo
         slope += float(terms.sum())
         size += float(np.sqrt((terms[np.isfinite(terms)] ** 2).sum()))
     return slope, size
-
-
-def two_slopes(
-    problem: Problem, direction: Mapping[str, Array], trial: Trial | None = None
-) -> Derivative:
-    """Slope along a direction by two differences, one of twice the step: 4 forward passes.
-
-    Parameters
-    ----------
-    direction : in proportion to the arrays
-    trial : along the same direction, if there has been one: 2 passes fewer
-    """
-    above, below, step, noise = trial[2:] if trial else plain_difference(problem, direction)
-    finer = (above - below) / (2 * step)
-    far = [problem.along(direction, t).real for t in (2 * step, -2 * step)]
-    coarser = (far[0] - far[1]) / (4 * step)
-    return Derivative(finer + (finer - coarser) / 3, abs(finer - coarser) + 2 * noise)
 
 
 def narrow(

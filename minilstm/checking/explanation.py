@@ -47,7 +47,8 @@ def explained(
             errors[name] = _placed(oracle, claims, found[name], errors[name])
     exact = {name: comparison.exact for name, comparison in found.items()}
     allowed = {name: error.tolerance for name, error in errors.items()}
-    causes = find_causes(oracle, claims.grads, exact, allowed, wrong) if wrong else {}
+    offs = {name: abs(errors[name].by_hand - errors[name].reference) for name in wrong}
+    causes = find_causes(oracle, claims.grads, exact, allowed, offs) if wrong else {}
     for name, error in errors.items():
         axes = expanded(problem.axes.get(name, ()))
         place = describe(error.where, axes, problem.arrays[name].shape, problem.rows)

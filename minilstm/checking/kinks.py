@@ -69,7 +69,7 @@ def slopes(problem: Problem, direction: Mapping[str, Array], base: float) -> Slo
     for t in (NEAR / unit, NEAR / unit / FINER):
         right = (problem.along(direction, t).real - base) / t
         left = (base - problem.along(direction, -t).real) / t
-        noise = 8 * float(np.finfo(np.float64).eps) * problem.magnitude / t
+        noise = 8 * problem.last_digit / t
         pairs.append((left, right))
         apart.append(max(0.0, abs(right - left) - noise))
     left, right = pairs[-1]
