@@ -15,7 +15,7 @@ from minilstm.checking.kinks import slopes
 from minilstm.checking.oracle import Oracle, one_hot, two_slopes
 from minilstm.checking.problem import Problem
 from minilstm.checking.report import ParameterError, or_infinite
-from minilstm.checking.tolerances import PROVES_NOTHING, Noise
+from minilstm.checking.tolerances import LARGEST_ROUNDING, PROVES_NOTHING, Noise
 
 Array = NDArray[Any]
 Gradients = Mapping[str, Array | None]
@@ -204,6 +204,9 @@ def _is_rounding(oracle: Oracle, name: str, noise: Noise, worst: _Trial) -> bool
     off = abs(worst.hand - worst.reference.value)
     if off * oracle.problem.size(name) <= oracle.problem.eps * oracle.problem.magnitude:
         return True
+    # So large an error is no rounding, whatever the same functions do in another type.
+    if worst.relative > oracle.problem.eps**LARGEST_ROUNDING:
+        return False
     return noise.vanishes(
         name, worst.direction, lambda wide: oracle.at(wide, {name: worst.direction}), off
     )

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from minilstm.checking.causes import expanded, find_causes
-from minilstm.checking.claims import Claims
+from minilstm.checking.claims import REPEATS_TO, Claims
 from minilstm.checking.comparison import Comparison
 from minilstm.checking.directional import narrow
 from minilstm.checking.oracle import Oracle
@@ -36,6 +36,7 @@ def explained(
         errors[name] = replace(
             errors[name],
             relative_error=max(change, errors[name].relative_error),
+            tolerance=min(REPEATS_TO, errors[name].tolerance),
             causes=(
                 "backward gives another gradient when it is called again: it adds to what an "
                 "earlier call left behind, or it draws random numbers",

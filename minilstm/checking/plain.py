@@ -126,7 +126,8 @@ def problem_of(
         loss,
         gradients,
         getattr(backward, "__name__", "backward"),
-        magnitude=magnitude,
+        # Outputs that are exactly zero may be what rounding left of numbers near one.
+        magnitude=magnitude or float(np.finfo(np.float64).eps) * sum(sizes),
         terms=sum(sizes) + sum(a.size for a in arrays.values()),
         axes=axes or {},
         counts=_counts(arrays, outputs, axes or {}),
