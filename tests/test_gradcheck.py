@@ -55,7 +55,7 @@ def test_both_backends_pass(backend, mode, lstms, zerocenter):
     assert len(lines) == len(report.errors) + 2
     for line, error in zip(lines[1:], report.errors, strict=False):
         assert line.split()[:2] == [error.name, str(error.checked)]
-    assert f"backward on {backend.name}" in lines[-1] and "WRONG" not in str(report)
+    assert f"gradients by {backend.name}" in lines[-1] and "WRONG" not in str(report)
 
 
 @pytest.mark.parametrize(

@@ -155,7 +155,7 @@ def test_the_table_names_place_values_and_causes():
     assert lines[4].strip() == "likely cause: Gate f is a copy of gate i."
     assert lines[6].strip() == "note: a note"
     assert lines[7].split() == ["b", "12", "nan", "1e-10", "WRONG"]
-    assert lines[-3].startswith("backward on numpy against the complex step: largest relative er")
+    assert lines[-3].startswith("gradients by numpy against the complex step: largest relative er")
     assert ", WRONG; seed" in lines[-3] and lines[-1] == "note: float32 was raised"
     assert text(Report([Entry("W")])).splitlines()[-1].count("1.0e-15, passed; seed") == 1
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from minilstm.checking.comparison import Gradients
 from minilstm.checking.oracle import Oracle
 from minilstm.checking.places import GATES
-from minilstm.checking.problem import Axes, Problem
+from minilstm.checking.problem import Axes
+from minilstm.checking.recognise import Likeness
 from minilstm.checking.signatures import Evidence, explain
 from minilstm.mistakes import CATALOGUE
 
@@ -33,6 +34,7 @@ def find_causes(
     exact: Mapping[str, Array],
     tolerances: Mapping[str, float],
     wrong: Mapping[str, float],
+    likeness: Likeness | None,
 ) -> dict[str, tuple[str, ...]]:
     """Causes by array name, best first.
 
@@ -43,10 +45,11 @@ def find_causes(
     exact : true gradients as far as they are known, NaN elsewhere
     tolerances : relative, by array
     wrong : how far off each array that failed is
+    likeness : what a plain function was recognised as
     """
     problem = oracle.problem
     causes: dict[str, list[str]] = {name: [] for name in wrong}
-    replay = problem.replay or _replay_of(problem)
+    replay = problem.replay or _replay_of(likeness)
     if replay is not None and problem.terms <= MOST_TERMS:
         for name, found in replayed(replay, grads, wrong).items():
             causes[name] += found
@@ -107,12 +110,10 @@ def expanded(axes: Axes) -> Axes:
     return tuple(GATES if axis == "gates" else axis for axis in axes)
 
 
-def _replay_of(problem: Problem) -> Replay | None:
-    """Replays for a plain function, if it is recognised."""
-    likeness = problem.recognise() if problem.recognise else None
+def _replay_of(likeness: Likeness | None) -> Replay | None:
+    """Replays for a plain function, if it was recognised."""
     if likeness is None:
         return None
-    problem.notes.append(f"f was recognised as {likeness.title}")
 
     def replay(function: str, wrong: Callable[..., Any]) -> Mapping[str, Array]:
         return likeness.replay(wrong) if function == likeness.function else {}

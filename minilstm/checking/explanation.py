@@ -49,10 +49,15 @@ def explained(
     exact = {name: comparison.exact for name, comparison in found.items()}
     allowed = {name: error.tolerance for name, error in errors.items()}
     offs = {name: abs(errors[name].by_hand - errors[name].reference) for name in wrong}
-    causes = find_causes(oracle, claims.grads, exact, allowed, offs) if wrong else {}
+    likeness = problem.recognise() if wrong and problem.recognise else None
+    if likeness is not None:
+        problem.notes.append(f"f was recognised as {likeness.title}")
+    causes = find_causes(oracle, claims.grads, exact, allowed, offs, likeness) if wrong else {}
     for name, error in errors.items():
         axes = expanded(problem.axes.get(name, ()))
         place = describe(error.where, axes, problem.arrays[name].shape, problem.rows)
+        if likeness is not None and error.where and name in wrong and not axes:
+            place = likeness.place(name, error.where) or place
         errors[name] = replace(
             error,
             place=place.text,

@@ -59,7 +59,7 @@ def text(report: Any) -> str:
         if e.note:
             lines.append(f"{indent}note: {e.note}")
     lines.append(
-        f"backward on {report.backend} against {_method(report)}: largest relative error "
+        f"gradients by {report.backend} against {_method(report)}: largest relative error "
         f"{report.max_error:.1e}, {'passed' if report.passed else 'WRONG'}; seed {report.seed}, "
         f"{report.forward_passes} forward and {report.backward_passes} backward passes"
     )

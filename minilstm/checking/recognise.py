@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.checking.lstm_places import place_in_lstm
 from minilstm.checking.lstm_trial import FoundLSTM, find_lstm, replay_lstm
+from minilstm.checking.places import Place
 from minilstm.checking.row_trials import TRIALS
 from minilstm.checking.trees import leaves
 
@@ -25,6 +27,7 @@ class Likeness(NamedTuple):
     title: str  # "an LSTM with gates in the order f, i, g, o; x (T, D), W (4H, D), R (4H, H)"
     function: str  # name of the backward pass in `minilstm.functional`
     replay: Callable[[Callable[..., Any]], dict[str, Array]]
+    place: Callable[[str, tuple[int, ...]], Place | None]  # an entry of an array, in words
 
 
 def recognise(inputs: Mapping[str, Any], outputs: Any, upstream: Any) -> Likeness | None:
@@ -79,12 +82,15 @@ def _recognise(inputs: Mapping[str, Any], outputs: Any, upstream: Any) -> Likene
     for trial in TRIALS:
         found = trial(arrays, others, values, ups, tolerance)
         if found is not None:
-            return Likeness(*found)
+            return Likeness(*found, lambda name, index: None)
     lstm = None if others else find_lstm(arrays, values, tolerance)
     if lstm is None:
         return None
     return Likeness(
-        _title(lstm), "lstm_backward", lambda wrong: _replayed(lstm, arrays, ups, wrong)
+        _title(lstm),
+        "lstm_backward",
+        lambda wrong: _replayed(lstm, arrays, ups, wrong),
+        lambda name, index: place_in_lstm(lstm, arrays, name, index),
     )
 
 
