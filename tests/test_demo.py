@@ -88,11 +88,18 @@ def test_readme_shows_what_the_demo_prints(demo):
 def test_readme_python_blocks_run(number, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     exec(compile(blocks("python")[number], f"README block {number}", "exec"), {})
-    assert capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert printed
+    shown = re.search(rf"^{re.escape(blocks('python')[number])}```\n\n```text\n(.*?)^```$",
+                      README, re.DOTALL | re.MULTILINE)  # fmt: skip
+    if shown:
+        assert [skeleton(line) for line in printed.splitlines()] == [
+            skeleton(line) for line in shown[1].splitlines()
+        ]
 
 
-def test_readme_has_its_three_python_blocks():
-    assert len(blocks("python")) == 3
+def test_readme_has_its_four_python_blocks():
+    assert len(blocks("python")) == 4
 
 
 def test_readme_commands_run(tmp_path, monkeypatch, capsys):

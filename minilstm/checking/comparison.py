@@ -201,11 +201,13 @@ def _is_rounding(oracle: Oracle, name: str, noise: Noise, worst: _Trial) -> bool
 
     Or is too small to show in the last digit of the loss if the array changed by all its size.
     """
+    problem = oracle.problem
     off = abs(worst.hand - worst.reference.value)
-    if off * oracle.problem.size(name) <= oracle.problem.eps * oracle.problem.magnitude:
+    effect = off * problem.size(name) / problem.magnitude if problem.magnitude else np.inf
+    if effect <= problem.eps:
         return True
     # So large an error is no rounding, whatever the same functions do in another type.
-    if worst.relative > oracle.problem.eps**LARGEST_ROUNDING:
+    if effect > problem.eps**LARGEST_ROUNDING:
         return False
     return noise.vanishes(
         name, worst.direction, lambda wide: oracle.at(wide, {name: worst.direction}), off

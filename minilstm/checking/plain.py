@@ -251,25 +251,24 @@ def _by_name(found: Any, arrays: Mapping[str, Array]) -> dict[str, Array | None]
 
 
 def _counts(arrays: Mapping[str, Array], outputs: Any, axes: Mapping[str, Axes]) -> dict[str, int]:
-    """Lengths that may have become a factor: named axes first, then every axis there is."""
+    """Lengths that may have become a factor: named axes first, then every other length once."""
     counts: dict[str, int] = {}
     words = {"batch": "the batch", "sequence": "the batch", "time": "the time steps"}
     for name, array in arrays.items():
         for word, length in zip(axes.get(name, ()), array.shape, strict=False):
             if isinstance(word, str) and word != "gates":
                 counts.setdefault(words.get(word, f"the number of {word}s"), length)
-    for name, array in arrays.items():
-        for k, length in enumerate(array.shape):
-            counts.setdefault(f"axis {k} of {name}", length)
-    for k, y in enumerate(leaves(outputs)):
-        if is_number(y):
-            counts.setdefault(f"the numbers in output {k}", np.asarray(y).size)
-            for n, length in enumerate(np.asarray(y).shape):
-                counts.setdefault(f"axis {n} of output {k}", length)
-    if (
-        len(arrays)
-        and (steps := counts.get("the time steps"))
-        and (batch := counts.get("the batch"))
-    ):
-        counts.setdefault("the batch times the time steps", steps * batch)
+    if "the batch" in counts and "the time steps" in counts:
+        counts["the batch times the time steps"] = counts["the batch"] * counts["the time steps"]
+    outs = [(n, np.asarray(y)) for n, y in enumerate(leaves(outputs)) if is_number(y)]
+    lengths = [
+        *((f"axis {k} of {n}", d) for n, a in arrays.items() for k, d in enumerate(a.shape)),
+        *((f"axis {k} of output {n}", d) for n, y in outs for k, d in enumerate(y.shape)),
+    ]
+    for axis, length in lengths:
+        if length not in counts.values():
+            counts[f"the length of {axis}"] = length
+    for n, y in outs:
+        if y.size not in counts.values():
+            counts[f"the count of numbers in output {n}"] = y.size
     return counts

@@ -30,7 +30,9 @@ SAFETY = 4.0
 NOISE_SAFETY = 32.0
 REPEATS = 3
 LARGEST_NOISE = 1e-6  # of the largest gradient: noise beyond is a fault and excuses none
-LARGEST_ROUNDING = 0.375  # power of eps, relative: 1e-6 for float64, 3e-3 for float32
+# Power of eps: the largest error that can be rounding, as a change of the loss when the array
+# changes by all its size, relative to the loss. 1e-6 for float64, 3e-3 for float32.
+LARGEST_ROUNDING = 0.375
 SHRINKS = 64.0  # a disagreement that shrinks as much in the next wider type is rounding
 WIDER = {"float16": np.float32, "float32": np.float64, "float64": np.longdouble}
 PROVES_NOTHING = 1e-2  # a tolerance above this would let real mistakes pass
