@@ -15,7 +15,7 @@ from minilstm.checking.kinks import slopes
 from minilstm.checking.oracle import Oracle, one_hot, two_slopes
 from minilstm.checking.problem import Problem
 from minilstm.checking.report import ParameterError, or_infinite
-from minilstm.checking.tolerances import LARGEST_ROUNDING, PROVES_NOTHING, Noise
+from minilstm.checking.tolerances import LARGEST_ROUNDING, NOISE_SAFETY, PROVES_NOTHING, Noise
 
 Array = NDArray[Any]
 Gradients = Mapping[str, Array | None]
@@ -199,12 +199,12 @@ def _measured(oracle: Oracle, name: str, grads: Gradients, noise: Noise, worst: 
 def _is_rounding(oracle: Oracle, name: str, noise: Noise, worst: _Trial) -> bool:
     """Whether a disagreement all but vanishes when both sides have more digits.
 
-    Or is too small to show in the last digit of the loss if the array changed by all its size.
+    Or is too small to show in the last digits of the loss if the array changed by all its size.
     """
     problem = oracle.problem
     off = abs(worst.hand - worst.reference.value)
     effect = off * problem.size(name) / problem.magnitude if problem.magnitude else np.inf
-    if effect <= problem.eps:
+    if effect <= NOISE_SAFETY * problem.eps:
         return True
     # So large an error is no rounding, whatever the same functions do in another type.
     if effect > problem.eps**LARGEST_ROUNDING:
