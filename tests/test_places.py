@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from minilstm.checking.places import Place, describe
+from minilstm.checking.recognition import recognise
 
 GATES = ("i", "f", "g", "o")
 ROWS = np.array([[0, 0], [1, 0], [2, 0], [0, 1], [2, 1], [2, 5]])
@@ -55,3 +56,30 @@ def test_numbers_are_plain_integers():
     place = describe(tuple(np.array([5, 1])), ("row", "unit"), (6, 2), ROWS)
     assert [type(n) for n in (place.unit, place.time_step)] == [int, int]
     assert describe([np.int64(2)], ("time",), (3,)).text == "time step 2"
+
+
+def test_an_entry_is_named_by_gate_unit_and_step_in_any_layout():
+    rng = np.random.default_rng(0)
+    T, B, D, H = 4, 2, 3, 5
+    inputs = {
+        "kernel": rng.standard_normal((D + H, 4 * H)),
+        "data": rng.standard_normal((T, B, D)),
+        "bias": rng.standard_normal(4 * H),
+    }
+
+    def forward(kernel, data, bias):
+        h, c, out = np.zeros((B, H)), np.zeros((B, H)), []
+        for x_t in data:
+            z = np.concatenate([x_t, h], axis=1) @ kernel + bias
+            o, g, i, f = np.split(z, 4, axis=1)
+            i, f, o = (1 / (1 + np.exp(-z)) for z in (i, f, o))
+            c = f * c + i * np.tanh(g)
+            h = o * np.tanh(c)
+            out.append(h)
+        return np.stack(out)
+
+    found = recognise(inputs, forward(**inputs), rng.standard_normal((T, B, H)))
+    assert found.place("bias", (3 * H + 1,)) == ("forget gate, unit 1", "forget gate", 1, None)
+    assert found.place("kernel", (2, 4)).text == "output gate, unit 4, feature 2"
+    assert found.place("kernel", (D + 1, H + 2)).text == "cell candidate, unit 2, from unit 1"
+    assert found.place("data", (3, 1, 2)) == ("sequence 1, time step 3, feature 2", None, None, 3)

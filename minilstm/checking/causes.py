@@ -14,7 +14,7 @@ from minilstm.checking.comparison import Gradients
 from minilstm.checking.oracle import Oracle
 from minilstm.checking.places import GATES
 from minilstm.checking.problem import Axes
-from minilstm.checking.recognise import Likeness
+from minilstm.checking.recognition import Likeness
 from minilstm.checking.signatures import Evidence, explain
 from minilstm.mistakes import CATALOGUE
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.checking.problem import Axes, Problem
-from minilstm.checking.recognise import recognise
+from minilstm.checking.recognition import recognise
 from minilstm.checking.trees import is_number, leaves, named_leaves, replaced
 from minilstm.errors import GradientError
 

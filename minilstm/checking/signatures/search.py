@@ -2,7 +2,7 @@
 A cause is named when the mistake, made on purpose to the right gradient, gives the wrong one.
 
 Where the evidence is weaker the sentence says "perhaps". Which function was differentiated does not
-matter and is not known; `minilstm.checking.evidence` holds the test that each cause has to pass.
+matter and is not known; `evidence` holds the test that each cause has to pass.
 """
 
 from __future__ import annotations
@@ -14,13 +14,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.checking.blocks import blocks
-from minilstm.checking.entrywise import entrywise, factor_reasons, name_factor, not_finite
-from minilstm.checking.evidence import Case, Evidence, listed, number
-from minilstm.checking.layouts import layouts
-from minilstm.checking.packed_rows import packed_rows
-
-__all__ = ["Evidence", "explain"]
+from minilstm.checking.signatures.blocks import blocks
+from minilstm.checking.signatures.entrywise import (
+    entrywise,
+    factor_reasons,
+    name_factor,
+    not_finite,
+)
+from minilstm.checking.signatures.evidence import Case, Evidence, listed, number
+from minilstm.checking.signatures.layouts import layouts
+from minilstm.checking.signatures.packed_rows import packed_rows
 
 Array = NDArray[Any]
 

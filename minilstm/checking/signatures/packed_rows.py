@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.checking.evidence import Case, Evidence
-from minilstm.checking.layouts import layouts
+from minilstm.checking.signatures.evidence import Case, Evidence
+from minilstm.checking.signatures.layouts import layouts
 
 Array = NDArray[Any]
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.checking.arrangements import arrangements, same
+from minilstm.checking.recognition.arrangements import arrangements, same
 from minilstm.functional.batch_normalization import batch_normalization_forward
 from minilstm.functional.convolution import convolution_forward, convolution_size
 from minilstm.functional.cross_entropy import softmax_cross_entropy_forward

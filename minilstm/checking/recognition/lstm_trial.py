@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.checking.arrangements import Arrangement, arrangements, same
-from minilstm.checking.lstm_layouts import Layout, Parts, layouts
+from minilstm.checking.recognition.arrangements import Arrangement, arrangements, same
+from minilstm.checking.recognition.lstm_layouts import Layout, Parts, layouts
 from minilstm.functional.activations import GATE_ACTIVATIONS
 from minilstm.functional.lstm import LSTMState, lstm_backward, lstm_forward
 

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.checking.lstm_places import place_in_lstm
-from minilstm.checking.lstm_trial import FoundLSTM, find_lstm, replay_lstm
 from minilstm.checking.places import Place
-from minilstm.checking.row_trials import TRIALS
+from minilstm.checking.recognition.lstm_places import place_in_lstm
+from minilstm.checking.recognition.lstm_trial import FoundLSTM, find_lstm, replay_lstm
+from minilstm.checking.recognition.row_trials import TRIALS
 from minilstm.checking.trees import leaves
 
 Array = NDArray[Any]

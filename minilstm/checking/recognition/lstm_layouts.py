@@ -13,8 +13,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.checking.arrangements import Arrangement, arrangements
-from minilstm.checking.lstm_weights import Pick, Shapes, bias_picks, follow, weight_picks
+from minilstm.checking.recognition.arrangements import Arrangement, arrangements
+from minilstm.checking.recognition.lstm_weights import (
+    Pick,
+    Shapes,
+    bias_picks,
+    follow,
+    weight_picks,
+)
 
 Array = NDArray[Any]
 X_AXES = {

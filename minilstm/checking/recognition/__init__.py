@@ -1,0 +1,6 @@
+"""Finds out by trial what a stranger's function computes, and in which layout it keeps its arrays.
+So that known mistakes can be made in it on purpose, and its entries have names.
+"""
+
+from minilstm.checking.recognition.likeness import Likeness as Likeness
+from minilstm.checking.recognition.likeness import recognise as recognise
