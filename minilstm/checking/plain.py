@@ -127,7 +127,7 @@ def problem_of(
         gradients,
         getattr(backward, "__name__", "backward"),
         # Outputs that are exactly zero may be what rounding left of numbers near one.
-        magnitude=magnitude or float(np.finfo(np.float64).eps) * sum(sizes),
+        magnitude=magnitude or float(sum(sizes)),
         terms=sum(sizes) + sum(a.size for a in arrays.values()),
         axes=axes or {},
         counts=_counts(arrays, outputs, axes or {}),
