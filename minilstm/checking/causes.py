@@ -21,7 +21,7 @@ from minilstm.mistakes import CATALOGUE
 Array = NDArray[Any]
 Replay = Callable[[str, Callable[..., Any]], Mapping[str, Array]]
 
-MOST_TERMS = 200_000  # a hundred mistakes are made, each with a forward and a backward pass
+MOST_TERMS = 50_000  # a hundred mistakes are made, each with a forward and a backward pass
 SAME = 1e-7  # a mistake made on purpose gives the same wrong numbers to rounding
 CLOSER = 0.01  # and to much less than the error they explain
 MOST_CAUSES = 4
@@ -50,7 +50,12 @@ def find_causes(
     problem = oracle.problem
     causes: dict[str, list[str]] = {name: [] for name in wrong}
     replay = problem.replay or _replay_of(likeness)
-    if replay is not None and problem.terms <= MOST_TERMS:
+    if replay is not None and problem.terms > MOST_TERMS:
+        problem.notes.append(
+            f"with {problem.terms} numbers the known mistakes were not tried one by one; check a "
+            "smaller case to have the cause named"
+        )
+    elif replay is not None:
         for name, found in replayed(replay, grads, wrong).items():
             causes[name] += found
     evidence = []
