@@ -66,7 +66,7 @@ def find_causes(
         whole = known
         if name in wrong and known.size <= MOST_ENTRIES:
             whole = known.copy()
-            for index in zip(*np.nonzero(np.isnan(known)), strict=True):
+            for index in np.argwhere(np.isnan(known)):
                 place = tuple(int(i) for i in index)
                 whole[place] = oracle.entry(name, place).value
         axes = expanded(problem.axes.get(name, ()))

@@ -14,7 +14,7 @@ from minilstm.checking.derivatives import Derivative
 from minilstm.checking.directional import directions_of, slope_by_hand
 from minilstm.checking.explanation import explained
 from minilstm.checking.kinks import Kink, find_kink
-from minilstm.checking.oracle import Oracle, try_complex, two_slopes
+from minilstm.checking.oracle import Oracle, loses_a_part, refused, try_complex, two_slopes
 from minilstm.checking.problem import Problem
 from minilstm.checking.report import GradientReport, ParameterError, or_infinite
 from minilstm.checking.tolerances import Noise, base_tolerance
@@ -51,6 +51,8 @@ def check(problem: Problem, settings: Settings) -> GradientReport:
     base = problem.value({}).real if problem.base is None else problem.base
     if settings.method == "directional":
         return _by_direction(problem, settings, base, rng)
+    if settings.method == "complex" and not problem.analytic:
+        _complex_or_error(problem)
     claims = claims_of(problem, base, twice=True)
     method, notes = settings.method, list[str]()
     if method == "auto":
@@ -64,6 +66,16 @@ def check(problem: Problem, settings: Settings) -> GradientReport:
                     method, notes = "difference", [why_not]
                     break
     return _by_entry(problem, settings, base, claims, method, method, rng, notes)
+
+
+def _complex_or_error(problem: Problem) -> None:
+    """Refuse a method that was asked for and cannot work."""
+    why_not = refused(problem, {k: np.ones(a.shape) for k, a in problem.arrays.items()})
+    if why_not:
+        raise ValueError(
+            f"method is 'complex', but {why_not}; make buffers in the dtype of the inputs, or "
+            "choose 'auto' or 'difference'."
+        )
 
 
 def _by_entry(
@@ -96,12 +108,19 @@ def _by_entry(
         for name, hand in claims.grads.items()
         if hand is not None
     }
-    if method == "complex" and settings.method != "complex" and not problem.analytic:
+    if method == "complex" and not problem.analytic:
         for name, comparison in found.items():
-            if comparison.error.passed:
+            error = comparison.error
+            if error.passed or not np.isfinite(error.by_hand):
                 continue
             # What looks wrong may be the reference: a part of f may lose the imaginary part.
-            why_not = try_complex(problem, {name: comparison.direction}, base).why_not
+            along = {name: comparison.direction}
+            why_not = try_complex(problem, along, base).why_not or loses_a_part(
+                problem, along, error.by_hand, error.reference
+            )
+            if why_not and settings.method == "complex":  # it was asked for
+                notes = [*notes, why_not.replace(", so differences were used", "")]
+                break
             if why_not:
                 title = title.replace("complex", "difference")
                 return _by_entry(
@@ -118,6 +137,8 @@ def _by_direction(
     """All arrays at once; where that fails, entry by entry to find out which and where."""
     claims = claims_of(problem, base, twice=False)
     gentle = directions_of(problem, claims.grads, 1, rng, bounded=True)[0]
+    if not gentle:  # arrays without entries
+        return _by_entry(problem, settings, base, claims, "complex", "complex", rng, [])
     trial = try_complex(problem, gentle, base)
     method = "difference" if trial.why_not else "complex"
     title, notes = f"directional, {method}", [trial.why_not] if trial.why_not else []
@@ -126,7 +147,8 @@ def _by_direction(
     if trial.turns(base):
         kinks = [find_kink(problem, name, base, rng) for name in gentle]
     if method == "complex":
-        drawn = directions_of(problem, claims.grads, settings.directions - 1, rng, bounded=False)
+        count = max(0, settings.directions - 1 - (trial.passes - 3))
+        drawn = directions_of(problem, claims.grads, count, rng, bounded=False)
         slopes = [(gentle, Derivative(trial.slope, 0.0))]
         slopes += [(d, oracle.along(d)) for d in drawn]
     else:
@@ -144,6 +166,7 @@ def _by_direction(
         if relative / room >= worst / allowed:
             worst, hand, reference, allowed = relative, by_hand, slope.value, room
     if not worst <= allowed or claims.faults:
+        claims = claims_of(problem, base, twice=True)
         return _by_entry(problem, settings, base, claims, method, title, rng, notes)
     errors = [ParameterError(name, worst, (), hand, reference, 0, allowed) for name in gentle]
     return _report(problem, errors, title, settings, kinks, notes + claims.notes)

@@ -44,7 +44,7 @@ def explained(
         )
     wrong = [name for name, error in errors.items() if not error.passed]
     for name in wrong:
-        if not errors[name].where and not claims.faults.get(name):
+        if not errors[name].where and problem.arrays[name].ndim and not claims.faults.get(name):
             errors[name] = _placed(oracle, claims, found[name], errors[name])
     exact = {name: comparison.exact for name, comparison in found.items()}
     allowed = {name: error.tolerance for name, error in errors.items()}
@@ -60,7 +60,7 @@ def explained(
             place = likeness.place(name, error.where) or place
         errors[name] = replace(
             error,
-            place=place.text,
+            place=place.text if problem.arrays[name].ndim else "its only number",
             gate=place.gate,
             unit=place.unit,
             time_step=place.time_step,

@@ -166,7 +166,7 @@ def _failure(e: Any, report: Any) -> list[str]:
 def where(e: Any) -> str:
     """Where an array is wrong: the index, and what it means."""
     if not e.where:
-        return "along a random direction"
+        return f"at {e.place}" if e.place else "along a random direction"
     return f"at index {e.where}" + (f" ({e.place})" if e.place else "")
 
 

@@ -18,6 +18,7 @@ FINER = 8.0
 # The two slopes of a smooth function come together as fast as the step shrinks: to 1/8 here.
 STAY_APART = 0.3
 JUMP = 4.0
+PLAINLY = 1e3  # last digits of the loss that a jump of equal height to both sides has to exceed
 VISIBLE = 1e-6  # a change of slope below this part of it is not looked at
 
 
@@ -65,14 +66,17 @@ def slopes(problem: Problem, direction: Mapping[str, Array], base: float) -> Slo
     unit = max(float(np.abs(d).max()) / problem.size(k) for k, d in direction.items())
     if unit == 0:
         return Slopes(0.0, 0.0, False, False)
-    apart, pairs = [], []
+    apart, pairs, steep = [], [], []
     for t in (NEAR / unit, NEAR / unit / FINER):
         right = (problem.along(direction, t).real - base) / t
         left = (base - problem.along(direction, -t).real) / t
         noise = 8 * problem.last_digit / t
         pairs.append((left, right))
         apart.append(max(0.0, abs(right - left) - noise))
+        steep.append(min(abs(right), abs(left)))
     left, right = pairs[-1]
+    if steep[1] > max(JUMP * steep[0], PLAINLY * problem.last_digit * FINER * unit / NEAR):
+        return Slopes(left, right, True, True)  # in the middle of a jump: as far to both sides
     seen = apart[1] > VISIBLE * max(abs(left), abs(right))
     kink = bool(seen and apart[1] > STAY_APART * apart[0])
     return Slopes(left, right, kink, bool(kink and apart[1] > JUMP * apart[0]))

@@ -19,6 +19,7 @@ from minilstm.checking.problem import Problem
 Array = NDArray[Any]
 
 ROUGHLY = 1e-4  # agreement of a complex step with one plain difference
+CLOSELY = 1e-7  # the same; what is further apart has to be the curvature, or the step is refused
 KINK_SEEN = 1e-3  # change of slope over one small step, relative: no smooth function's curvature
 # A step at which truncation and rounding of one plain difference are both far below that.
 PLAIN = NEAR / 8
@@ -64,6 +65,7 @@ class Trial(NamedTuple):
     why_not : why the complex step cannot be used; "" if it can
     slope : derivative along the direction by the complex step
     above, below, step, noise : as `plain_difference` gives them
+    passes : forward passes that it took
     """
 
     why_not: str
@@ -72,6 +74,7 @@ class Trial(NamedTuple):
     below: float
     step: float
     noise: float
+    passes: int = 3
 
     def turns(self, base: float) -> bool:
         """Whether the slopes to both sides differ by more than a smooth function's would."""
@@ -81,47 +84,91 @@ class Trial(NamedTuple):
 
 
 def try_complex(problem: Problem, direction: Mapping[str, Array], base: float) -> Trial:
-    """Try the complex step along a direction: 3 forward passes, 6 next to a kink."""
+    """Try the complex step along a direction: 3 forward passes, more where they disagree."""
+    before = problem.forward_passes
     trial = _tried(problem, direction)
-    if not trial.why_not or not trial.turns(base):
-        return trial
-    # The slopes of a kink say nothing; a little way off there is none.
+    if trial.why_not and trial.turns(base):
+        # The slopes of a kink say nothing; a little way off there is none.
+        elsewhere = replace(problem, arrays=beside(problem))
+        trial = trial._replace(why_not=_tried(elsewhere, direction).why_not)
+        problem.forward_passes = elsewhere.forward_passes
+    return trial._replace(passes=problem.forward_passes - before)
+
+
+def beside(problem: Problem) -> dict[str, Array]:
+    """The arrays, moved a little way at random: off a kink that they may lie on."""
     rng = np.random.default_rng(0)
-    beside = {
-        k: a + 1e-3 * problem.size(k) * rng.standard_normal(a.shape)
+    return {
+        k: a + (1e-3 * problem.size(k) * rng.standard_normal(a.shape)).astype(a.dtype)
         for k, a in problem.arrays.items()
     }
-    elsewhere = replace(problem, arrays=beside)
-    why_not = _tried(elsewhere, direction).why_not
-    problem.forward_passes = elsewhere.forward_passes
-    return trial._replace(why_not=why_not)
+
+
+def loses_a_part(
+    problem: Problem, direction: Mapping[str, Array], by_hand: float, slope: float
+) -> str:
+    """Why a complex step is not believed that backward disagrees with; "" if it is.
+
+    Differences with an error estimate decide: 6 forward passes or more.
+
+    Parameters
+    ----------
+    by_hand : slope along the direction by backward
+    slope : by the complex step
+    """
+    plain = difference_along(problem, direction)
+    if abs(by_hand - plain.value) <= 2 * plain.error and abs(slope - plain.value) > 4 * plain.error:
+        return _lost(slope, plain.value)
+    return ""
 
 
 def _tried(problem: Problem, direction: Mapping[str, Array]) -> Trial:
-    why_not, slope = "", 0.0
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", ComplexWarning)
-            slope = exact_along(problem, direction).value
-    except Exception as error:  # whatever a function of someone else's raises at complex numbers
-        why_not = (
-            f"f takes no complex numbers ({type(error).__name__}: {_first_line(error)}), so "
-            "differences were used; buffers made in the dtype of the inputs would make the check "
-            "exact"
+    slope, why_not = _complex_along(problem, direction)
+    if why_not:
+        why_not += (
+            ", so differences were used; buffers made in the dtype of the inputs would make the "
+            "check exact"
         )
     above, below, step, noise = plain_difference(problem, direction)
     plain = (above - below) / (2 * step)
-    allowed = ROUGHLY * max(abs(slope), abs(plain))
-    if not why_not and not abs(slope - plain) <= allowed + noise:
+    largest = max(abs(slope), abs(plain))
+    trial = Trial(why_not, slope, above, below, step, noise)
+    if why_not or abs(slope - plain) <= CLOSELY * largest + noise:
+        return trial
+    if not abs(slope - plain) <= ROUGHLY * largest + noise:
         problem.measure_noise()
-        noise = 8 * problem.last_digit / step
-    if not why_not and not abs(slope - plain) <= allowed + noise:
-        why_not = (
-            f"f loses the imaginary part somewhere (complex step {slope:.6g}, difference "
-            f"{plain:.6g}), so differences were used; abs, max, conj and real buffers are the "
-            "usual places"
-        )
-    return Trial(why_not, slope, above, below, step, noise)
+        trial = trial._replace(noise=8 * problem.last_digit / step)
+        if not abs(slope - plain) <= ROUGHLY * largest + trial.noise:
+            return trial._replace(why_not=_lost(slope, plain))
+    better = two_slopes(problem, direction, trial)
+    if not abs(slope - better.value) <= CLOSELY * largest + better.error:
+        problem.measure_noise()
+        trial = trial._replace(noise=8 * problem.last_digit / step)
+        if not abs(slope - better.value) <= CLOSELY * largest + better.error + 2 * trial.noise:
+            return trial._replace(why_not=_lost(slope, better.value))
+    return trial
+
+
+def refused(problem: Problem, direction: Mapping[str, Array]) -> str:
+    """Why f takes no complex numbers; "" if it does: one forward pass."""
+    return _complex_along(problem, direction)[1]
+
+
+def _complex_along(problem: Problem, direction: Mapping[str, Array]) -> tuple[float, str]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", ComplexWarning)
+            return exact_along(problem, direction).value, ""
+    except Exception as error:  # whatever a function of someone else's raises at complex numbers
+        return 0.0, f"f takes no complex numbers ({type(error).__name__}: {_first_line(error)})"
+
+
+def _lost(slope: float, plain: float) -> str:
+    return (
+        f"f loses the imaginary part somewhere (complex step {slope:.9g}, difference "
+        f"{plain:.9g}), so differences were used; abs, max, conj and real buffers are the "
+        "usual places"
+    )
 
 
 def plain_difference(
@@ -152,7 +199,7 @@ def two_slopes(
     direction : in proportion to the arrays
     trial : along the same direction, if there has been one: 2 passes fewer
     """
-    above, below, step, noise = trial[2:] if trial else plain_difference(problem, direction)
+    above, below, step, noise = trial[2:6] if trial else plain_difference(problem, direction)
     finer = (above - below) / (2 * step)
     far = [problem.along(direction, t).real for t in (2 * step, -2 * step)]
     coarser = (far[0] - far[1]) / (4 * step)

@@ -59,24 +59,17 @@ def problem_of(
             "inputs holds no array of floating-point numbers, so there is nothing to "
             "differentiate; pass a dict of float64 arrays by name."
         )
-    unknown = set(axes or {}) - set(named)
-    if unknown:
-        raise ValueError(
-            f"axes names {sorted(unknown)[0]!r}, which is no input; the inputs are "
-            f"{', '.join(named)}."
-        )
+    _check_axes(axes or {}, named)
     spoiled: set[str] = set()
 
     def call(
         function: Callable[..., Any], first: tuple[Any, ...], values: Mapping[str, Any]
     ) -> Any:
         given = {**named, **values}
-        given = {k: v.copy() if isinstance(v, np.ndarray) else v for k, v in given.items()}
-        before = {k: v.copy() for k, v in given.items() if isinstance(v, np.ndarray)}
+        before = {k: v for k, v in given.items() if isinstance(v, np.ndarray)}
+        given |= {k: v.copy() for k, v in before.items()}
         result = function(*first, **given) if by_keyword else function(*first, *given.values())
-        spoiled.update(
-            k for k, v in before.items() if not np.array_equal(v, given[k], equal_nan=True)
-        )
+        spoiled.update(k for k, v in before.items() if not _same(v, given[k]))
         return result
 
     def forward(values: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -92,7 +85,7 @@ def problem_of(
         return (outputs[0] if len(outputs) == 1 else outputs), result[-1]
 
     outputs, first_cache = forward({})
-    unspent = [first_cache]  # backward may overwrite a cache, so each is used once
+    unspent = [first_cache] if cached else []  # backward may overwrite a cache: used once
     _check_outputs(outputs, upstream)
     dy = None if upstream is None else replaced(outputs, lambda y: _random_like(y, rng))
 
@@ -105,14 +98,21 @@ def problem_of(
     def gradients(values: Mapping[str, Array]) -> dict[str, Array | None]:
         filled = {**arrays, **values}
         up = _widened(dy, values)
+        given = replaced(up, _copied)  # backward may write into it
+        cache = unspent.pop() if unspent and not values else None
+        if cache is None and (cached or values):
+            # Also where nothing is handed over: an object may keep its cache to itself.
+            cache = forward(filled)[1]
+            problem.forward_passes += 1
         if cached:
-            cache = unspent.pop() if unspent and not values else forward(filled)[1]
             several = isinstance(outputs, tuple) and not hasattr(outputs, "_fields")
-            first = () if up is None else tuple(up) if several else (up,)
+            first = () if up is None else tuple(given) if several else (given,)
             found = backward(*first, cache)
         else:
-            found = call(backward, () if up is None else (up,), filled)
-        return _by_name(found, arrays)
+            found = call(backward, () if up is None else (given,), filled)
+        if not all(_same(a, b) for a, b in zip(leaves(up), leaves(given), strict=True)):
+            spoiled.add("dy, the upstream gradient")
+        return _by_name(found, arrays, [name for name in named if name not in arrays])
 
     sizes = [np.asarray(y).size for y in leaves(outputs) if is_number(y)]
     pairs = zip(leaves(outputs if dy is None else dy), leaves(outputs), strict=True)
@@ -171,6 +171,21 @@ def _names(f: Callable[..., Any], count: int) -> list[str]:
     return in_order[:count] if len(in_order) >= count else [f"input {k}" for k in range(count)]
 
 
+def _check_axes(axes: Mapping[str, Axes], named: Mapping[str, Any]) -> None:
+    unknown = set(axes) - set(named)
+    if unknown:
+        raise ValueError(
+            f"axes names {sorted(unknown)[0]!r}, which is no input; the inputs are "
+            f"{', '.join(named)}."
+        )
+    for name, words in axes.items():
+        if isinstance(words, str) or len(words) > np.ndim(named[name]):
+            raise ValueError(
+                f"axes[{name!r}] is {words!r}, but {name} has {np.ndim(named[name])} axes; give a "
+                "tuple with a word, or a tuple of labels, for each axis."
+            )
+
+
 def _is_list_of_numbers(value: Any) -> bool:
     if not isinstance(value, list):
         return False
@@ -186,6 +201,11 @@ def _check_outputs(outputs: Any, upstream: str | None) -> None:
         raise TypeError(
             "f returns no floating-point numbers, so it has no gradient; with cached=True its "
             "last result is taken as the cache."
+        )
+    if any(np.iscomplexobj(y) for y in numbers):
+        raise TypeError(
+            "f returns complex numbers for real inputs, whose derivatives are not defined here; "
+            "return the real and the imaginary parts as two arrays."
         )
     if any(not np.isfinite(y).all() for y in numbers):
         raise ValueError(
@@ -230,7 +250,9 @@ def _widened(dy: Any, values: Mapping[str, Array]) -> Any:
     return replaced(dy, wide)
 
 
-def _by_name(found: Any, arrays: Mapping[str, Array]) -> dict[str, Array | None]:
+def _by_name(
+    found: Any, arrays: Mapping[str, Array], others: list[str]
+) -> dict[str, Array | None]:
     """What backward returned, sorted to the arrays it belongs to, by name or else in order."""
     parts = list(named_leaves(found))
     if len(parts) == 1 and len(arrays) == 1:
@@ -241,13 +263,38 @@ def _by_name(found: Any, arrays: Mapping[str, Array]) -> dict[str, Array | None]
     if len(rest) > len(open_names) and any(part is None for part in rest):
         rest = [part for part in rest if part is not None]  # None stood for an integer input
     if len(rest) not in (0, len(open_names)):
+        none_for = f", not counting {', '.join(others)} (no arrays of floats)" if others else ""
         raise GradientError(
             f"backward returned {len(parts)} gradients for {len(arrays)} inputs "
-            f"({', '.join(arrays)}); return one for each in this order, None for one that is "
-            "missing, or a dict by name."
+            f"({', '.join(arrays)}{none_for}); return one for each in this order, None for one "
+            "that is missing, or a dict by name."
         )
     named.update(zip(open_names, rest, strict=False))
-    return {name: None if named.get(name) is None else np.asarray(named[name]) for name in arrays}
+    return {name: _gradient(name, named.get(name)) for name in arrays}
+
+
+def _gradient(name: str, found: Any) -> Array | None:
+    """One gradient as an array of its own, for backward may use its buffer again."""
+    if found is None:
+        return None
+    gradient = np.array(found)
+    if gradient.dtype.kind not in "bifuc":
+        raise TypeError(
+            f"backward gives {type(found).__name__} as the gradient of {name}; return an array of "
+            "numbers, or None if it is missing."
+        )
+    return gradient if gradient.dtype.kind in "fc" else gradient.astype(np.float64)
+
+
+def _copied(leaf: Any) -> Any:
+    return leaf.copy() if isinstance(leaf, np.ndarray) else leaf
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Whether two arrays or numbers are equal, NaN to NaN."""
+    if a is None or b is None:
+        return a is b
+    return bool(np.array_equal(a, b, equal_nan=np.asarray(a).dtype.kind in "fc"))
 
 
 def _counts(arrays: Mapping[str, Array], outputs: Any, axes: Mapping[str, Axes]) -> dict[str, int]:

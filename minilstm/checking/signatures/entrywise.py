@@ -135,7 +135,8 @@ def _same(c: float, target: float, close: float) -> bool:
 def _times(c: float) -> str:
     if abs(c + 1) <= 1e-3:
         return "minus"
-    return {2.0: "twice", 0.5: "half"}.get(float(number(c)), f"{number(c)} times")
+    digits = f"{c:.12g}" if abs(abs(c) - 1) < 1e-3 else number(c)
+    return {"2": "twice", "0.5": "half"}.get(digits, f"{digits} times")
 
 
 def _round(c: float) -> bool:
