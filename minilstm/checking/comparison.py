@@ -4,7 +4,7 @@ random direction where it is large. What fails is measured again with the noise 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from minilstm.checking.derivatives import Derivative
 from minilstm.checking.kinks import slopes
-from minilstm.checking.oracle import Oracle, beside, one_hot, two_slopes
+from minilstm.checking.oracle import Oracle, beside, moved_to, one_hot, two_slopes
 from minilstm.checking.problem import Problem
 from minilstm.checking.report import ParameterError, or_infinite
 from minilstm.checking.tolerances import LARGEST_ROUNDING, NOISE_SAFETY, PROVES_NOTHING, Noise
@@ -131,6 +131,11 @@ def compare(
     if len(kinked) > MOST_KINKS:
         notes.append(f"{len(kinked) - MOST_KINKS} more without a derivative pass likewise")
     claimed, true = _largest(hand), np.nanmax(np.abs(exact), initial=0.0)
+    if not np.isfinite(worst.reference.value):
+        notes.append(
+            "f gives NaN or infinite numbers next to this point, so there is no derivative to "
+            "compare; choose other inputs"
+        )
     small = 0 < max(claimed, true) <= min(allowed, PROVES_NOTHING) * scale
     if worst.relative <= allowed and small:
         notes.append(
@@ -162,7 +167,7 @@ def _right_beside(oracle: Oracle, name: str, worst: _Trial, tolerance: float) ->
     if oracle.method == "complex":
         true = Derivative(oracle.at(moved, along), 0.0)
     else:  # wide steps would meet the kink again
-        elsewhere = replace(oracle.problem, arrays=moved)
+        elsewhere = moved_to(oracle.problem, moved)
         true = two_slopes(elsewhere, along)
         oracle.problem.forward_passes = elsewhere.forward_passes
     off = abs(float((hand * worst.direction).sum()) - true.value)
@@ -201,7 +206,7 @@ def _scale(problem: Problem, name: str, grads: Gradients, found: list[Derivative
     """
     hand = grads[name]
     assert hand is not None
-    largest = max((abs(d.value) for d in found), default=0.0)
+    largest = max((abs(d.value) for d in found if np.isfinite(d.value)), default=0.0)
     if len(found) < hand.size:  # the entries that were not drawn may be the large ones
         largest = max(largest, _largest(hand))
     effects = [_largest(g) * problem.size(k) for k, g in grads.items() if g is not None]

@@ -71,7 +71,8 @@ def difference(g: Callable[[float], float], noise: float, levels: int = 3) -> De
 
     Returns
     -------
-    Derivative, its error estimated from the last extrapolation and the noise
+    Derivative, its error estimated from the last extrapolation and the noise; NaN where g is not
+    finite
 
     Examples
     --------
@@ -89,6 +90,8 @@ def difference(g: Callable[[float], float], noise: float, levels: int = 3) -> De
         last = table[-1][-1]
         change = max(abs(last - table[-1][-2]), abs(last - table[-2][-1]))
         found = Derivative(last, change + 2 * noise / (step * 0.5 ** (levels - 1)))
+        if not np.isfinite(found.error) and not np.isfinite(best.error):
+            return Derivative(np.nan, np.inf)
         if not found.error < best.error:
             break
         best = found
@@ -100,7 +103,7 @@ def difference(g: Callable[[float], float], noise: float, levels: int = 3) -> De
 
 def exact_along(problem: Problem, direction: Mapping[str, Array]) -> Derivative:
     """Derivative of the loss along a direction by one complex step: one forward pass."""
-    unit = max((float(np.abs(d).max()) / problem.size(k) for k, d in direction.items()), default=0)
+    unit = max(float(np.abs(d).max(initial=0.0)) / problem.size(k) for k, d in direction.items())
     # Tiny beside the arrays, however small they are; a power of 2 costs no digit.
     step = STEP * 2.0 ** -max(0.0, np.ceil(np.log2(unit))) if np.isfinite(unit) and unit else STEP
     return Derivative(problem.along(direction, 1j * step).imag / step, 0.0)
@@ -114,7 +117,7 @@ def difference_along(
     The direction's entries are in units of the arrays; the step is in units of their typical
     sizes, so that no array is moved by more than a small part of itself.
     """
-    unit = max(float(np.abs(d).max()) / problem.size(k) for k, d in direction.items())
+    unit = max(float(np.abs(d).max(initial=0.0)) / problem.size(k) for k, d in direction.items())
     if unit == 0:
         return Derivative(0.0, 0.0)
 

@@ -10,9 +10,10 @@ import numpy as np
 
 from minilstm.checking.causes import expanded, find_causes
 from minilstm.checking.claims import REPEATS_TO, Claims
-from minilstm.checking.comparison import Comparison
+from minilstm.checking.comparison import MOST_KINKS, Comparison
 from minilstm.checking.directional import narrow
-from minilstm.checking.oracle import Oracle
+from minilstm.checking.kinks import slopes
+from minilstm.checking.oracle import Oracle, one_hot
 from minilstm.checking.places import describe
 from minilstm.checking.report import ParameterError
 
@@ -75,11 +76,20 @@ def _placed(
     """The same error at an entry, found by halving the array, if that entry is wrong enough."""
     hand = claims.grads[error.name]
     assert hand is not None
-    index = narrow(oracle, error.name, hand, comparison.direction, comparison.allowed)
-    value = oracle.entry(error.name, index).value
-    comparison.exact[index] = value
-    off = abs(float(hand[index]) - value) / comparison.scale
-    if not off > error.tolerance and not np.isnan(off):
+    base = oracle.problem.value({}).real
+    direction = comparison.direction.copy()
+    for _ in range(MOST_KINKS):
+        index = narrow(oracle, error.name, hand, direction, comparison.allowed)
+        value = oracle.entry(error.name, index).value
+        comparison.exact[index] = value
+        off = abs(float(hand[index]) - value) / comparison.scale
+        if not off > error.tolerance and not np.isnan(off):
+            return error
+        along = {error.name: one_hot(hand.shape, index)}
+        if not slopes(oracle.problem, along, base).between(float(hand[index])):
+            break
+        direction[index] = 0.0  # right in its way: the mistake is elsewhere
+    else:
         return error
     relative = float("inf") if np.isnan(off) else off
     return replace(

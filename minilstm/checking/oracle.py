@@ -89,7 +89,7 @@ def try_complex(problem: Problem, direction: Mapping[str, Array], base: float) -
     trial = _tried(problem, direction)
     if trial.why_not and trial.turns(base):
         # The slopes of a kink say nothing; a little way off there is none.
-        elsewhere = replace(problem, arrays=beside(problem))
+        elsewhere = moved_to(problem, beside(problem))
         trial = trial._replace(why_not=_tried(elsewhere, direction).why_not)
         problem.forward_passes = elsewhere.forward_passes
     return trial._replace(passes=problem.forward_passes - before)
@@ -102,6 +102,12 @@ def beside(problem: Problem) -> dict[str, Array]:
         k: a + (1e-3 * problem.size(k) * rng.standard_normal(a.shape)).astype(a.dtype)
         for k, a in problem.arrays.items()
     }
+
+
+def moved_to(problem: Problem, arrays: Mapping[str, Array]) -> Problem:
+    """The same problem at other arrays."""
+    loss = problem.loss
+    return replace(problem, arrays=dict(arrays), loss=lambda values: loss({**arrays, **values}))
 
 
 def loses_a_part(

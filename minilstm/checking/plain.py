@@ -250,10 +250,10 @@ def _widened(dy: Any, values: Mapping[str, Array]) -> Any:
     return replaced(dy, wide)
 
 
-def _by_name(
-    found: Any, arrays: Mapping[str, Array], others: list[str]
-) -> dict[str, Array | None]:
+def _by_name(found: Any, arrays: Mapping[str, Array], others: list[str]) -> dict[str, Array | None]:
     """What backward returned, sorted to the arrays it belongs to, by name or else in order."""
+    if found is None:
+        return dict.fromkeys(arrays)
     parts = list(named_leaves(found))
     if len(parts) == 1 and len(arrays) == 1:
         parts = [(next(iter(arrays)), parts[0][1])]
