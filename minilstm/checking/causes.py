@@ -73,7 +73,9 @@ def find_causes(
         rows = problem.rows if "row" in axes else None
         value = problem.arrays[name]
         evidence.append(Evidence(name, hand, whole, value, axes, tolerances[name], rows))
-    for name, likely in explain(evidence, problem.counts).items():
+    with np.errstate(all="ignore"):  # numbers of any size
+        explanations = explain(evidence, problem.counts)
+    for name, likely in explanations.items():
         if name in causes:
             causes[name] += [cause for cause in likely if cause not in causes[name]]
     return {name: tuple(likely) for name, likely in causes.items() if likely}

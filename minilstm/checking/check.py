@@ -3,6 +3,7 @@ Entry by entry or along random directions; both end in the same report."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -139,7 +140,7 @@ def _by_direction(
     gentle = directions_of(problem, claims.grads, 1, rng, bounded=True)[0]
     if not gentle:  # arrays without entries
         return _by_entry(problem, settings, base, claims, "complex", "complex", rng, [])
-    trial = try_complex(problem, gentle, base)
+    trial = try_complex(problem, gentle, base, thrifty=True)
     method = "difference" if trial.why_not else "complex"
     title, notes = f"directional, {method}", [trial.why_not] if trial.why_not else []
     oracle = Oracle(problem, method)
@@ -154,7 +155,7 @@ def _by_direction(
     else:
         count = settings.directions // 3 - 1
         drawn = directions_of(problem, claims.grads, count, rng, bounded=True)
-        measured = [(gentle, two_slopes(problem, gentle, trial))]
+        measured = [(gentle, trial.better or two_slopes(problem, gentle, trial))]
         measured += [(d, two_slopes(problem, d)) for d in drawn]
     tolerance = settings.tolerance or base_tolerance(problem)
     worst, hand, reference, allowed = 0.0, 0.0, 0.0, tolerance
@@ -170,8 +171,32 @@ def _by_direction(
     if not worst <= allowed or claims.faults or not proves:
         claims = claims_of(problem, base, twice=True)
         return _by_entry(problem, settings, base, claims, method, title, rng, notes)
-    errors = [ParameterError(name, worst, (), hand, reference, 0, allowed) for name in gentle]
+    errors = [
+        ParameterError(
+            name, worst, (), hand, reference, 0, allowed,
+            note=_unseen(name, claims.grads, measured, allowed) if method == "difference" else "",
+        )
+        for name in gentle
+    ]  # fmt: skip
     return _report(problem, errors, title, settings, kinks, notes + claims.notes)
+
+
+def _unseen(
+    name: str,
+    grads: Mapping[str, Array | None],
+    measured: list[tuple[dict[str, Array], Derivative]],
+    allowed: float,
+) -> str:
+    """What to say of an array whose share of the slopes is too small to be seen in them."""
+    for direction, _ in measured:
+        whole = slope_by_hand(grads, direction)[1]
+        share = slope_by_hand(grads, {name: direction[name]})[1]
+        if share > allowed * whole:
+            return ""
+    return (
+        "its derivatives are zero, or too small beside those of the other arrays to be seen along "
+        "a direction that all share; a check entry by entry sees them"
+    )
 
 
 def _report(

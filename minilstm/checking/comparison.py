@@ -111,7 +111,9 @@ def compare(
         if oracle.method == "difference" and not fixed:
             # A change of branch within the wide steps spoils them and their error estimate.
             finer = two_slopes(oracle.problem, {name: worst.direction})
-            if abs(worst.hand - finer.value) <= 2 * finer.error + tolerance * worst.scale:
+            room = 2 * finer.error + tolerance * worst.scale
+            apart = abs(worst.reference.value - finer.value)
+            if abs(worst.hand - finer.value) <= room < apart:
                 allowed = worst.relative
                 notes.append(f"finer differences give {finer.value:.9g}, which agrees")
                 break

@@ -34,7 +34,7 @@ def directions_of(
             if gradient is None or gradient.size == 0:
                 continue
             drawn = rng.standard_normal(gradient.shape)
-            weight = problem.size(name) if bounded else 1 / _length(gradient, grads)
+            weight = problem.size(name) if bounded else 1 / _weight(gradient, grads)
             direction[name] = weight * drawn
         found.append(direction)
     return found
@@ -48,7 +48,7 @@ def slope_by_hand(grads: Gradients, direction: Mapping[str, Array]) -> tuple[flo
         assert gradient is not None
         terms = gradient.astype(np.float64) * d
         slope += float(terms.sum())
-        size += float(np.sqrt((terms[np.isfinite(terms)] ** 2).sum()))
+        size += length(terms)
     return slope, size
 
 
@@ -74,11 +74,20 @@ def narrow(
     return tuple(int(i) for i in np.unravel_index(int(part[0]), gradient.shape))
 
 
-def _length(gradient: Array, grads: Gradients) -> float:
-    """Euclidean length of a gradient; of the longest one where it is zero."""
+def length(array: Array) -> float:
+    """Euclidean length of the finite entries, without overflow.
 
-    def length(g: Array) -> float:
-        return float(np.sqrt((g[np.isfinite(g)].astype(np.float64) ** 2).sum()))
+    Examples
+    --------
+    >>> length(np.array([3e200, 4e200, np.nan]))
+    5e+200
+    """
+    finite = array[np.isfinite(array)].astype(np.float64)
+    largest = float(np.abs(finite).max(initial=0.0))
+    return largest * float(np.sqrt(((finite / largest) ** 2).sum())) if largest else 0.0
 
+
+def _weight(gradient: Array, grads: Gradients) -> float:
+    """Length of a gradient; of the longest one where it is zero."""
     own = length(gradient)
     return own or max((length(g) for g in grads.values() if g is not None), default=0.0) or 1.0

@@ -19,6 +19,7 @@ from minilstm.checking.problem import Problem
 Array = NDArray[Any]
 
 ROUGHLY = 1e-4  # agreement of a complex step with one plain difference
+GROSSLY = 0.1
 CLOSELY = 1e-7  # the same; what is further apart has to be the curvature, or the step is refused
 KINK_SEEN = 1e-3  # change of slope over one small step, relative: no smooth function's curvature
 # A step at which truncation and rounding of one plain difference are both far below that.
@@ -66,6 +67,7 @@ class Trial(NamedTuple):
     slope : derivative along the direction by the complex step
     above, below, step, noise : as `plain_difference` gives them
     passes : forward passes that it took
+    better : the slope by two differences, where it was needed
     """
 
     why_not: str
@@ -75,6 +77,7 @@ class Trial(NamedTuple):
     step: float
     noise: float
     passes: int = 3
+    better: Derivative | None = None
 
     def turns(self, base: float) -> bool:
         """Whether the slopes to both sides differ by more than a smooth function's would."""
@@ -83,14 +86,23 @@ class Trial(NamedTuple):
         return abs(right - left) > seen + 4 * self.noise
 
 
-def try_complex(problem: Problem, direction: Mapping[str, Array], base: float) -> Trial:
-    """Try the complex step along a direction: 3 forward passes, more where they disagree."""
+def try_complex(
+    problem: Problem, direction: Mapping[str, Array], base: float, thrifty: bool = False
+) -> Trial:
+    """Try the complex step along a direction: 3 forward passes, more where they disagree.
+
+    Parameters
+    ----------
+    direction : of the step
+    base : the loss at the arrays
+    thrifty : True spends no passes on finding out whether noise is why they disagree grossly
+    """
     before = problem.forward_passes
-    trial = _tried(problem, direction)
+    trial = _tried(problem, direction, thrifty)
     if trial.why_not and trial.turns(base):
         # The slopes of a kink say nothing; a little way off there is none.
         elsewhere = moved_to(problem, beside(problem))
-        trial = trial._replace(why_not=_tried(elsewhere, direction).why_not)
+        trial = trial._replace(why_not=_tried(elsewhere, direction, thrifty).why_not)
         problem.forward_passes = elsewhere.forward_passes
     return trial._replace(passes=problem.forward_passes - before)
 
@@ -122,13 +134,15 @@ def loses_a_part(
     by_hand : slope along the direction by backward
     slope : by the complex step
     """
+    if abs(by_hand - slope) > 10 * CLOSELY * max(abs(by_hand), abs(slope)):
+        return ""  # so large a part would have shown in the trial
     plain = difference_along(problem, direction)
     if abs(by_hand - plain.value) <= 2 * plain.error and abs(slope - plain.value) > 4 * plain.error:
         return _lost(slope, plain.value)
     return ""
 
 
-def _tried(problem: Problem, direction: Mapping[str, Array]) -> Trial:
+def _tried(problem: Problem, direction: Mapping[str, Array], thrifty: bool) -> Trial:
     slope, why_not = _complex_along(problem, direction)
     if why_not:
         why_not += (
@@ -142,11 +156,13 @@ def _tried(problem: Problem, direction: Mapping[str, Array]) -> Trial:
     if why_not or abs(slope - plain) <= CLOSELY * largest + noise:
         return trial
     if not abs(slope - plain) <= ROUGHLY * largest + noise:
-        problem.measure_noise()
+        if not thrifty or abs(slope - plain) <= GROSSLY * largest:
+            problem.measure_noise()
         trial = trial._replace(noise=8 * problem.last_digit / step)
         if not abs(slope - plain) <= ROUGHLY * largest + trial.noise:
             return trial._replace(why_not=_lost(slope, plain))
     better = two_slopes(problem, direction, trial)
+    trial = trial._replace(better=better)
     if not abs(slope - better.value) <= CLOSELY * largest + better.error:
         problem.measure_noise()
         trial = trial._replace(noise=8 * problem.last_digit / step)

@@ -113,10 +113,13 @@ class Problem:
         values = np.array([self.along(direction, 1e-6 * t).real for t in range(1, 8)])
         found = []
         for order, share in ((3, 36 / 720), (4, 576 / 40320)):  # (k!)^2 / (2k)!
-            found.append(float(np.sqrt(share * np.mean(np.diff(values, order) ** 2))))
+            apart = np.diff(values, order)
+            largest = float(np.abs(apart).max()) or 1.0
+            found.append(largest * float(np.sqrt(share * np.mean((apart / largest) ** 2))))
         self.noise = 4 * max(found)
 
     @property
     def eps(self) -> float:
-        """Spacing of the numbers in which backward computes, near 1."""
-        return max((float(np.finfo(a.dtype).eps) for a in self.arrays.values()), default=0.0)
+        """Spacing of the numbers in which backward and the reference compute, near 1."""
+        reference = float(np.finfo(np.float64).eps)  # which is kept in float64 at best
+        return max(reference, *(float(np.finfo(a.dtype).eps) for a in self.arrays.values()))

@@ -195,7 +195,10 @@ def _plus_value(case: Case) -> Iterator[str]:
                 "the array itself: an L2 term (weight decay) is in the gradient but not in the "
                 "loss."
             )
-    c = float(((case.hand - value)[known] * exact[known]).sum()) / float((exact[known] ** 2).sum())
+    square = float((exact[known] ** 2).sum())
+    if square == 0:
+        return
+    c = float(((case.hand - value)[known] * exact[known]).sum()) / square
     if abs(c) * case.largest > case.close * np.abs(value).max() and case.explains(
         value + c * exact, None, None, 2
     ):
