@@ -39,6 +39,10 @@ def real_buffer(x):
     return y
 
 
+def real_part(x):
+    return x.real * x.real
+
+
 def scalar_maths(x):
     return np.array([math.exp(v) for v in x.ravel()]).reshape(x.shape)
 
@@ -177,9 +181,9 @@ def cached_square(x):
 
 
 @pytest.mark.parametrize("size", [(1,), (4, 3), (1000, 1000)], ids=str)
-@pytest.mark.parametrize("kind", ["complex", "difference", "cached"])
+@pytest.mark.parametrize("kind", ["complex", "difference", "losing", "cached"])
 def test_directional_takes_six_forward_passes_and_one_backward(size, kind):
-    f = {"complex": square, "difference": real_buffer, "cached": cached_square}[kind]
+    f = {"complex": square, "difference": real_buffer, "losing": real_part}.get(kind, cached_square)
     f, backward = Counted(f), Counted(square_backward)
     x = RNG.normal(size=size)
     report = ml.gradcheck(f, backward, [x], method="directional", cached=kind == "cached")
@@ -345,6 +349,39 @@ def test_an_array_too_small_to_be_proved_is_told():
     report = ml.gradcheck(f, lambda d, a, b: (1e20 * d[0], 0 * b), [X, X])
     assert "zeros would pass as well" in report.errors[1].note and not report.errors[0].note
     assert failing(f, lambda d, a, b: (0 * a, d[1]), [X, X]).wrong == ["a"]
+
+
+@pytest.mark.parametrize("method", ["auto", "directional"])
+def test_an_error_below_the_last_digit_of_the_loss_is_found(method):
+    def f(a, b):
+        return 1e8 * a * a, 1e-3 * np.sin(b)
+
+    def backward(factor):
+        return lambda d, a, b: (2e8 * d[0] * a, factor * 1e-3 * d[1] * np.cos(b))
+
+    assert ml.gradcheck(f, backward(1), [X, X], method=method).passed
+    assert failing(f, backward(1.001), [X, X], method=method).wrong == ["b"]
+
+
+@pytest.mark.parametrize("method", ["auto", "difference", "directional"])
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+def test_numbers_whose_squares_are_out_of_range(method, scale):
+    def f(x):
+        return scale * x * x
+
+    assert ml.gradcheck(f, lambda dy, x: 2 * scale * dy * x, [X], method=method).passed
+    failing(f, lambda dy, x: scale * dy * x, [X], method=method)
+
+
+def test_a_share_too_small_to_be_seen_along_a_direction_is_told():
+    def f(a, b):
+        return 1e12 * np.cbrt(a), np.cbrt(b)
+
+    def backward(d, a, b):
+        return 1e12 * d[0] / (3 * np.cbrt(a) ** 2), 0 * b
+
+    report = ml.gradcheck(f, backward, [X, X], method="directional")
+    assert "check entry by entry" in report.errors[1].note and not report.errors[0].note
 
 
 def test_the_same_seed_gives_the_same_report():

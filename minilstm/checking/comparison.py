@@ -15,12 +15,19 @@ from minilstm.checking.kinks import slopes
 from minilstm.checking.oracle import Oracle, beside, moved_to, one_hot, two_slopes
 from minilstm.checking.problem import Problem
 from minilstm.checking.report import ParameterError, or_infinite
-from minilstm.checking.tolerances import LARGEST_ROUNDING, NOISE_SAFETY, PROVES_NOTHING, Noise
+from minilstm.checking.tolerances import (
+    LARGEST_ROUNDING,
+    NOISE_SAFETY,
+    PROVES_NOTHING,
+    SHRINKS,
+    Noise,
+)
 
 Array = NDArray[Any]
 Gradients = Mapping[str, Array | None]
 
 MOST_KINKS = 3  # that are told one by one
+STAYS = 1e-3  # an error that changes by less of itself in a wider type is none of rounding
 BESIDE = 1e-8  # a little way off a kink the two agree to this, relative
 
 
@@ -238,19 +245,21 @@ def _measured(oracle: Oracle, name: str, grads: Gradients, noise: Noise, worst: 
 def _is_rounding(oracle: Oracle, name: str, noise: Noise, worst: _Trial) -> bool:
     """Whether a disagreement all but vanishes when both sides have more digits.
 
-    Or is too small to show in the last digits of the loss if the array changed by all its size.
+    Or is too small to show in the last digits of the loss if the array changed by all its size,
+    unless it is the same with more digits.
     """
     problem = oracle.problem
     off = abs(worst.hand - worst.reference.value)
     effect = off * problem.size(name) / problem.magnitude if problem.magnitude else np.inf
-    if effect <= NOISE_SAFETY * problem.eps:
-        return True
     # So large an error is no rounding, whatever the same functions do in another type.
     if effect > problem.eps**LARGEST_ROUNDING:
         return False
-    return noise.vanishes(
-        name, worst.direction, lambda wide: oracle.at(wide, {name: worst.direction}), off
+    left = noise.left_in_wider(
+        name, worst.direction, lambda wide: oracle.at(wide, {name: worst.direction})
     )
+    if effect <= NOISE_SAFETY * problem.eps:
+        return left is None or not abs(left - off) <= STAYS * off
+    return left is not None and left * SHRINKS <= off
 
 
 def _indices(

@@ -18,9 +18,8 @@ from minilstm.checking.problem import Problem
 
 Array = NDArray[Any]
 
-ROUGHLY = 1e-4  # agreement of a complex step with one plain difference
-GROSSLY = 0.1
-CLOSELY = 1e-7  # the same; what is further apart has to be the curvature, or the step is refused
+GROSSLY = 0.1  # a part that is lost, and no noise
+CLOSELY = 1e-7  # agreement of a complex step with one plain difference
 KINK_SEEN = 1e-3  # change of slope over one small step, relative: no smooth function's curvature
 # A step at which truncation and rounding of one plain difference are both far below that.
 PLAIN = NEAR / 8
@@ -155,16 +154,12 @@ def _tried(problem: Problem, direction: Mapping[str, Array], thrifty: bool) -> T
     trial = Trial(why_not, slope, above, below, step, noise)
     if why_not or abs(slope - plain) <= CLOSELY * largest + noise:
         return trial
-    if not abs(slope - plain) <= ROUGHLY * largest + noise:
-        if not thrifty or abs(slope - plain) <= GROSSLY * largest:
-            problem.measure_noise()
-        trial = trial._replace(noise=8 * problem.last_digit / step)
-        if not abs(slope - plain) <= ROUGHLY * largest + trial.noise:
-            return trial._replace(why_not=_lost(slope, plain))
+    # It may be curvature, or noise.
     better = two_slopes(problem, direction, trial)
     trial = trial._replace(better=better)
     if not abs(slope - better.value) <= CLOSELY * largest + better.error:
-        problem.measure_noise()
+        if not thrifty or abs(slope - better.value) <= GROSSLY * largest:
+            problem.measure_noise()
         trial = trial._replace(noise=8 * problem.last_digit / step)
         if not abs(slope - better.value) <= CLOSELY * largest + better.error + 2 * trial.noise:
             return trial._replace(why_not=_lost(slope, better.value))

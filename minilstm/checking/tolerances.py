@@ -90,21 +90,16 @@ class Noise:
                 changes.append(abs(exact(moved) - value))
         return NOISE_SAFETY * max(c for c in changes if np.isfinite(c))
 
-    def vanishes(
-        self,
-        name: str,
-        direction: Array,
-        exact: Callable[[Mapping[str, Array]], float],
-        off: float,
-    ) -> bool:
-        """Whether a disagreement is rounding, for it all but vanishes in a wider type.
+    def left_in_wider(
+        self, name: str, direction: Array, exact: Callable[[Mapping[str, Array]], float]
+    ) -> float | None:
+        """What is left of a disagreement in a wider type; None where there is none that works.
 
         Parameters
         ----------
         name : of the array
         direction : along which the gradients disagree
         exact : the reference derivative along it, at arrays replaced
-        off : how far they are apart in the type of the problem
         """
         try:
             if self._wide is None:
@@ -112,11 +107,13 @@ class Noise:
             arrays, grads = self._wide
             hand = grads.get(name)
             if hand is None or hand.shape != direction.shape:
-                return False
-            return bool(abs(float((hand * direction).sum()) - exact(arrays)) * SHRINKS <= off)
+                return None
+            if np.finfo(hand.dtype).eps >= self._problem.eps:
+                return None  # backward did not follow
+            return abs(float((hand * direction).sum()) - exact(arrays))
         except Exception:  # functions that compute in their own type only
             self._wide = {}, {}
-            return False
+            return None
 
     def _widened(self) -> tuple[dict[str, Array], Mapping[str, Array | None]]:
         arrays = {k: a.astype(WIDER[a.dtype.name]) for k, a in self._problem.arrays.items()}
