@@ -12,6 +12,7 @@ how far off it can be (Ridders, 1982).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -105,7 +106,8 @@ def exact_along(problem: Problem, direction: Mapping[str, Array]) -> Derivative:
     """Derivative of the loss along a direction by one complex step: one forward pass."""
     unit = max(float(np.abs(d).max(initial=0.0)) / problem.size(k) for k, d in direction.items())
     # Tiny beside the arrays, however small they are; a power of 2 costs no digit.
-    step = STEP * 2.0 ** -max(0.0, np.ceil(np.log2(unit))) if np.isfinite(unit) and unit else STEP
+    usable = np.isfinite(unit) and unit > 0
+    step = STEP * 2.0 ** -min(900, max(0, math.ceil(math.log2(unit)))) if usable else STEP
     return Derivative(problem.along(direction, 1j * step).imag / step, 0.0)
 
 
