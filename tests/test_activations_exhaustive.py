@@ -82,6 +82,8 @@ def checker(kernel, exact):
 def exact_sigmoid(x):
     if abs(x) > 200:  # all digits of float64 are those of the limit, sooner than exp finds out
         return 1.0 if x > 0 else 0.0
+    if abs(x) < 2.0**-27:  # a third of all patterns; the next term, x^3 / 48, is below 2^-86
+        return 0.5 + 0.25 * x
     return 1 / (1 + math.exp(-x))
 
 
