@@ -1,4 +1,4 @@
-"""Bounds of rounding errors for what acts on rows: products, convolution, the softmax loss.
+"""Bounds of rounding errors for what acts on rows: products, batch normalisation, the softmax loss.
 See `minilstm.rounding` for the model, its source and what a bound leaves out."""
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from minilstm.functional.ragged import IntArray
 from minilstm.rounding import EXP, FLOAT32, LOG, SPARE, gamma
 
 Array = NDArray[Any]
+FLOAT64 = 2.0**-53  # unit roundoff of the statistics of batch normalisation
 
 
 class ProductErrors(NamedTuple):
@@ -24,6 +25,15 @@ class ProductErrors(NamedTuple):
     dx: Array
     dW: Array
     db: Array
+
+
+class NormalizationErrors(NamedTuple):
+    """Bounds of |computed - exact| for batch normalisation, each of the shape of its result."""
+
+    y: Array  # (N, ..., C)
+    dx: Array  # (N, ..., C)
+    dscale: Array  # (C,)
+    doffset: Array  # (C,)
 
 
 class LossErrors(NamedTuple):
@@ -97,6 +107,78 @@ def convolution_error_bound(
     return _scaled((y, dx, *grads), (window + 1, window // W.shape[-2] * F, places, places), u)
 
 
+def batch_normalization_error_bound(
+    x: Array, scale: Array, offset: Array, dy: Array, epsilon: float,
+    statistics: tuple[Array, Array] | None = None, u: float = FLOAT32,
+) -> NormalizationErrors:  # fmt: skip
+    """Bound the rounding errors of batch normalisation, whose statistics are summed in float64.
+
+    Parameters
+    ----------
+    x, scale, offset, epsilon : as for `functional.batch_normalization.batch_normalization_forward`
+    dy : (N, ..., C) gradient of the loss with respect to the output
+    statistics : mean and variance, (C,) each, if they are given; None means those of the batch
+    u : unit roundoff of the precision that is bounded, 2^-24 for float32
+
+    Returns
+    -------
+    NormalizationErrors, infinite for a channel whose variance and epsilon rounding may make 0
+
+    Notes
+    -----
+    Summed in float64, M numbers far from 0 leave an error of M 2^-53 |x| in their mean. That is
+    beside u times the deviation for an |x| of some 2^29 / M deviations, and so the float64
+    reference has it as well: it is counted twice. The sums of squares of a mean that is off by d
+    are too large by M d^2, no more.
+
+    Examples
+    --------
+    >>> x, dy = np.array([[1.0], [3.0]]), np.ones((2, 1))
+    >>> bound = batch_normalization_error_bound(x, np.ones(1), np.zeros(1), dy, 1e-5)
+    >>> bound.dx.shape, bool((bound.y < 5e-7).all())
+    ((2, 1), True)
+    """
+    x, scale, offset, dy = (np.asarray(a, np.float64) for a in (x, scale, offset, dy))
+    C, M = x.shape[-1], x.size // x.shape[-1]
+    shape, x, dy = x.shape, x.reshape(M, C), dy.reshape(M, C)
+    scale, offset = abs(scale), abs(offset)
+    if statistics is None:
+        mean, of_mean = x.mean(axis=0), gamma(M + 1, FLOAT64) * abs(x).mean(axis=0)  # (C,) each
+        variance = ((x - mean) ** 2).mean(axis=0)  # (C,)
+        of_variance = of_mean**2 + gamma(M + 5, FLOAT64) * (variance + of_mean**2)  # (C,)
+    else:
+        mean, variance = (np.asarray(a, np.float64) for a in statistics)  # (C,) each
+        of_mean = of_variance = np.zeros(C)
+    # By how many roundings of n y, n itself and dx differ: given statistics are in the dtype of x.
+    in_y, in_n, in_dx = (4, 1, 5) if statistics is None else (6, 4, 4)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = of_variance / (variance + epsilon)  # (C,)
+        of_inverse = np.where(share < 1, 1 / np.sqrt(1 - np.minimum(share, 1)) - 1, np.inf)
+        inverse = (1 + of_inverse) / np.sqrt(variance + epsilon)  # (C,) as computed, at most
+        # (3) n = (x - mean) / sqrt(variance + epsilon); its error is that of the statistics alone
+        n = abs(x - mean) * inverse  # (M, C)
+        of_n = of_mean * inverse + n * of_inverse  # (M, C)
+        # Kernels take x - c, with c the mean in x's dtype, and put what is left in the offset.
+        left = (of_mean + u * abs(mean)) * inverse  # (C,)
+        n = n + left  # (M, C) as computed, at most
+        # (4) y = scale n + offset
+        y = scale * (_both(in_y, u) * n + 2 * of_n) + _both(2, u) * (offset + scale * left)
+        # (4) the sums over dy n and over dy
+        sums, of_sums = (abs(dy) * n).sum(axis=0), (abs(dy) * of_n).sum(axis=0)  # (C,) each
+        of_dscale = _both(in_n + 1, u) * sums + 2 * (of_sums + gamma(M + 6, FLOAT64) * sums)
+        of_doffset = 2 * gamma(M, FLOAT64) * abs(dy).sum(axis=0)  # (C,)
+        dscale = abs((dy * (x - mean)).sum(axis=0)) * inverse + of_dscale  # (C,) at most
+        doffset = abs(dy.sum(axis=0)) + of_doffset  # (C,) at most
+        # (3), (2), (1) dx = factor (dy - doffset / M - n dscale / M)
+        factor, size, errors = scale * inverse, abs(dy), np.zeros((M, C))
+        if statistics is None:
+            size = size + doffset / M + (n + left) * dscale / M  # (M, C)
+            errors = (n * of_dscale + 2 * of_n * dscale + of_doffset) / M  # (M, C)
+        dx = factor * ((_both(in_dx, u) + 2 * of_inverse) * size + errors)  # (M, C)
+    bounds = y.reshape(shape), dx.reshape(shape), of_dscale + u * dscale, of_doffset + u * doffset
+    return NormalizationErrors(*(np.nan_to_num(SPARE * a, nan=np.inf) for a in bounds))
+
+
 def softmax_cross_entropy_error_bound(
     z: Array, targets: IntArray, count: float | None = None, weights: Array | None = None,
     u: float = FLOAT32,
@@ -139,6 +221,11 @@ def softmax_cross_entropy_error_bound(
     rows = of_sum[:, 0] / (1 - of_sum[:, 0]) + LOG.relative * u * log_sum + gamma(3, u) * sizes
     loss = (abs(scale) * (rows + gamma(N + 3, u) * sizes)).sum()
     return LossErrors(float(SPARE * loss), SPARE * dz)
+
+
+def _both(n: int, u: float) -> float:
+    """n roundings, beside the few of float64 in what belongs to a channel."""
+    return gamma(n, u) + gamma(10, FLOAT64)
 
 
 def _magnitudes(*arrays: Array) -> list[Array]:

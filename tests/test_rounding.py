@@ -202,6 +202,73 @@ def test_convolution(backend, shape, filters, F, stride, pad, seed):
             held(to_half(results[0]), results[1], bound)
 
 
+@settings(max_examples=60)
+@given(
+    shape=st.one_of(
+        st.tuples(st.integers(1, 300), st.integers(1, 7)),
+        st.tuples(st.integers(1, 4), st.integers(1, 5), st.integers(1, 5), st.integers(1, 30)),
+    ),
+    far=st.sampled_from([0, 1, 30, 1e4, 1e7]), spread=st.sampled_from([0, 1e-3, 1, 50]),
+    epsilon=st.sampled_from([1e-5, 1e-12, 1]), given_statistics=st.booleans(),
+    seed=st.integers(0, 99),
+)  # fmt: skip
+def test_batch_normalization(backend, shape, far, spread, epsilon, given_statistics, seed):
+    rng = np.random.default_rng(seed)
+    x, dy = ((s * rng.standard_normal(shape)).astype(np.float32) for s in (spread, 1))
+    x = x + np.float32(far) * rng.standard_normal(shape[-1]).astype(np.float32)
+    scale, offset, mean = rng.standard_normal((3, shape[-1])).astype(np.float32)
+    statistics = (mean + np.float32(far), rng.uniform(0.01, 3, shape[-1]).astype(np.float32))
+    results = [
+        normalization_results(on, dtype, x, scale, offset, dy, epsilon,
+                              statistics if given_statistics else None)
+        for dtype, on in ((np.float32, backend), (np.float64, NUMPY))
+    ]  # fmt: skip
+    bound = rounding_rows.batch_normalization_error_bound(
+        x, scale, offset, dy, epsilon, statistics if given_statistics else None
+    )
+    held(*results, bound)
+    if x.size > 60 and far <= 30 and spread >= 1:
+        spoiled = to_half(results[0])
+        for name, a, b, limit in zip(bound._fields, spoiled, results[1], bound, strict=True):
+            apart = abs(a - b) > limit
+            assert apart.mean() > 0.5 if name in ("y", "dx") else apart.any(), name
+
+
+def normalization_results(on, dtype, x, scale, offset, dy, epsilon, statistics):
+    """y, dx and the gradients of scale and offset, by the batch or by given statistics."""
+    x, scale, offset, dy = (a.astype(dtype) for a in (x, scale, offset, dy))
+    if statistics is None:
+        y, cache = on.batch_normalization_forward(x, scale, offset, epsilon)
+        dx, grads = on.batch_normalization_backward(dy, cache)
+    else:
+        own = (a.astype(dtype) for a in statistics)
+        y, cache = on.batch_normalization_apply(x, scale, offset, *own, epsilon)
+        dx, grads = on.batch_normalization_apply_backward(dy, cache)
+    assert {a.dtype for a in (y, dx, *grads)} == {np.dtype(dtype)}
+    return [y, dx, *grads]
+
+
+@pytest.mark.parametrize("given_statistics", [False, True])
+def test_how_tight_the_bound_of_batch_normalization_is(backend, given_statistics):
+    rng = np.random.default_rng(1)
+    x, dy = rng.standard_normal((2, 200, 5)).astype(np.float32)
+    scale, offset, mean, variance = rng.uniform(0.5, 2, (4, 5)).astype(np.float32)
+    given_ = (mean, variance) if given_statistics else None
+    rest = (x, scale, offset, dy, 1e-5, given_)
+    exact = normalization_results(NUMPY, np.float64, *rest)
+    ratios = held(normalization_results(backend, np.float32, *rest), exact,
+                  rounding_rows.batch_normalization_error_bound(*rest))  # fmt: skip
+    print(backend.name, {n: f"{np.max(r):.3f} {np.median(r):.3f}" for n, r in ratios.items()})
+    assert np.median(ratios["y"]) > 0.03 and np.median(ratios["dx"]) > 0.01
+    assert np.max(ratios["doffset"]) > 0.05 and np.max(ratios["dscale"]) > 1e-4
+
+
+def test_a_channel_without_variance_and_epsilon_is_not_bounded():
+    ones = np.ones((3, 1))
+    bound = rounding_rows.batch_normalization_error_bound(ones, ones[0], ones[0], ones, 0.0)
+    assert np.isinf(bound.y).all() and np.isinf(bound.dx).all()
+
+
 @given(
     N=st.integers(1, 40), C=st.integers(1, 30), scale=st.sampled_from([0.1, 1, 10]),
     weighted=st.booleans(), seed=st.integers(0, 99),

@@ -51,7 +51,7 @@ class Number(NamedTuple):
         return cls(exact, gamma(roundings, unit(dtype)) * abs(exact), abs(exact), dtype)
 
     def _rounded(self, exact: Any, error: Any, size: Any) -> Number:
-        """One rounding: relative, or half of the smallest subnormal number under the normal ones."""
+        """One rounding: relative, and at most the smallest subnormal number where it is not."""
         tiny = np.where(exact == 0, error > 0, True) * L(np.finfo(self.dtype).smallest_subnormal)
         error = error + unit(self.dtype) * (abs(exact) + error) + tiny
         return Number(exact, error, size, self.dtype)
@@ -229,7 +229,7 @@ def test_a_step(
     want = moved(solver, p_, full, memory_, Number.given(rate, dtype, 1), s)
 
     got = getattr(backend, f"{solver}_step")(p, g, *memory, rule)
-    names = ("p", "m", "v")[: len(got) - 1] + ("v",)
+    names = ("p", "v") if len(got) == 2 else ("p", "m", "v")
     for name, one, exact in zip(names, got, want, strict=True):
         held(one, exact, name)
         # g and l2 p of unlike sign cancel, and the step divides by what is left of them.
@@ -453,6 +453,5 @@ def test_a_small_mistake_leaves_the_bounds(backend, change):
             print(backend.name, solver, [f"{np.max(a):.3f} {np.median(a):.3f}" for a in shares])
             assert all(np.max(a) > 0.02 for a in shares)  # nor so wide that it holds nothing back
         else:
-            with pytest.raises(AssertionError, match="of the bound"):
-                for pair in results:
-                    held(*pair)
+            beyond = [abs(a.astype(L) - b.exact) > SPARE * b.error for a, b in results]
+            assert np.any(beyond)
