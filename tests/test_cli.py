@@ -216,7 +216,8 @@ def test_gradcheck_proves_the_whole_engine_and_says_so(capsys, tmp_path):
     assert "proved on this machine (numpy " in sentence
     assert "18 layers, 9 losses, 3 solvers, 4 networks; largest relative error" in sentence
     assert "the backend numba" in missing and "float32" in missing
-    assert "float32 keeps within its rounding bounds (lstm, fully_connected" in single
+    assert "float32 keeps within its rounding bounds (lstm, fully_connected, conv" in single
+    assert "batch_normalization with given statistics" in single
     assert all(text in out for text in facts["proved"])
     rows = facts["checks"]
     assert {row["name"] for row in rows if row["part"] == "layer"} == set(ml.layers.KINDS)

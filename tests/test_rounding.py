@@ -3,6 +3,8 @@ The bound is held to be neither broken nor so wide that it could hold no fault b
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 import minilstm as ml
 from minilstm import rounding, rounding_rows
 from minilstm.backend import load_backend
+from minilstm.engine_proof import checks
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import active_counts
 
@@ -121,7 +124,7 @@ def test_a_last_term_left_out_is_found_out():
         assert (abs(a - b) > limit).mean() > 0.5, name
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # pytest comes back to this file for the second backend
 def long_problem():
     """The network of the README through 200 steps: arguments, exact results and bounds."""
     problem = lstm_problem(3, 200, [200])
@@ -289,3 +292,45 @@ def test_softmax_and_cross_entropy(backend, N, C, scale, weighted, seed):
     if C > 4 and N > 1 and scale == 1:
         with pytest.raises(AssertionError, match="of the bound"):
             held([results[0][0], *to_half(results[0][1:])], results[1], bound)
+
+
+# ---------------------------------------------------------------- the rows of `minilstm gradcheck`
+
+
+@pytest.mark.parametrize("name", checks.SINGLE)
+def test_each_float32_row_finds_results_of_eleven_bits(name):
+    """Every function of the record spoils what it returns in float32."""
+
+    def roughly(result):
+        if isinstance(result, tuple):
+            parts = [roughly(part) for part in result]
+            return type(result)(*parts) if hasattr(result, "_fields") else tuple(parts)
+        if getattr(result, "dtype", None) == np.float32 and result.ndim:
+            return result.astype(np.float16).astype(np.float32)
+        return result
+
+    def rough(function):
+        # What forward keeps for backward stays as it is.
+        return lambda *a, **k: (
+            (roughly(r[0]), *r[1:]) if isinstance(r := function(*a, **k), tuple) else roughly(r)
+        )
+
+    functions = {
+        k: rough(f) for k, f in vars(NUMPY).items() if callable(f) and k.endswith("ward")
+    } | {"batch_normalization_apply": rough(NUMPY.batch_normalization_apply)}
+    assert checks._single(name)(NUMPY, 0).passed
+    found = checks._single(name)(dataclasses.replace(NUMPY, **functions), 0)
+    assert not found.passed and found.error > 1
+
+
+def test_gradients_by_given_statistics_have_a_row_of_their_own():
+    def through_the_batch(dy, cache):  # what a batch's own statistics would give
+        x, scale, _, _, epsilon = cache
+        _, cache = NUMPY.batch_normalization_forward(x, scale, scale, epsilon)
+        return NUMPY.batch_normalization_backward(dy, cache)
+
+    assert checks._given_statistics(NUMPY, 0).passed
+    found = checks._given_statistics(
+        dataclasses.replace(NUMPY, batch_normalization_apply_backward=through_the_batch), 0
+    )
+    assert not found.passed and "scale" in found.report

@@ -145,6 +145,8 @@ def _checks(kinds: Sequence[str], everything: bool) -> list[tuple[str, str, str,
         for kind in kinds
         for case, graph in networks.LAYERS.get(kind, {}).items()
     ]
+    if "batch_normalization" in kinds:
+        found.append(("layer", "batch_normalization", "given statistics", _given_statistics))
     if everything:
         found += [("loss", name, "", _loss(name)) for name in formulas.loss_names()]
         found += [("solver", name, "three steps", _solver(name)) for name in SOLVERS]
@@ -198,6 +200,12 @@ def _loss(name: str) -> _Check:
         return _of_report(gradcheck(*problem, upstream=None, seed=seed, raises=False))
 
     return check
+
+
+def _given_statistics(backend: Backend, seed: int) -> _Found:
+    """Batch normalisation as in prediction, which no training of a network comes past."""
+    problem = formulas.given_statistics_problem(backend, np.random.default_rng(seed))
+    return _of_report(gradcheck(*problem, seed=seed, raises=False))
 
 
 def _of_report(report: Any) -> _Found:

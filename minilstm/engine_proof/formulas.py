@@ -95,6 +95,24 @@ def _gradients_of_classifier(backend: Backend, *arguments: Any) -> dict[str, Arr
     return {"x": end.dx, "W": end.W, "b": end.b}
 
 
+def given_statistics_problem(backend: Backend, rng: np.random.Generator) -> LossProblem:
+    """Batch normalisation by given statistics; its gradients need one that arrives."""
+    reference = load_backend("numpy")
+    x, scale, offset, mean = (rng.standard_normal(s) for s in ((3, 2, 2, 3), 3, 3, 3))
+    rest = mean, rng.uniform(0.5, 2, 3), 1e-5
+
+    def gradients(dy: Array, x: Array, scale: Array, offset: Array) -> dict[str, Array]:
+        cache = backend.batch_normalization_apply(x, scale, offset, *rest)[1]
+        dx, grads = backend.batch_normalization_apply_backward(dy, cache)
+        return {"x": dx, "scale": grads.scale, "offset": grads.offset}
+
+    return LossProblem(
+        lambda x, scale, offset: reference.batch_normalization_apply(x, scale, offset, *rest)[0],
+        gradients,
+        {"x": x, "scale": scale, "offset": offset},
+    )
+
+
 class SolverProblem(NamedTuple):
     """Where a backend's solver goes, and where the formula goes, one number at a time."""
 

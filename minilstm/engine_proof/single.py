@@ -1,7 +1,7 @@
 """What the engine computes in float32, held against the float64 reference and a bound.
 The bound is that of `minilstm.rounding`: how far rounding can lead, entry by entry.
 
-Axes: N rows, D features, H hidden units, C classes.
+Axes: N rows, D features, H hidden units, C classes or channels, F filters.
 """
 
 from __future__ import annotations
@@ -16,7 +16,12 @@ from minilstm.backend import Backend, load_backend
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import active_counts
 from minilstm.rounding import lstm_error_bound
-from minilstm.rounding_rows import fully_connected_error_bound, softmax_cross_entropy_error_bound
+from minilstm.rounding_rows import (
+    batch_normalization_error_bound,
+    convolution_error_bound,
+    fully_connected_error_bound,
+    softmax_cross_entropy_error_bound,
+)
 
 Array = NDArray[Any]
 
@@ -84,6 +89,54 @@ def fully_connected(backend: Backend, rng: np.random.Generator) -> Bounded:
     return _bounded(fully_connected_error_bound(*arrays, dy), results, backend)
 
 
+def convolution(backend: Backend, rng: np.random.Generator) -> Bounded:
+    """Forward and backward of a convolution of images, padded and strided."""
+    N, (h, w, C), (kh, kw, F) = 3, (6, 5, 2), (3, 2, 5)
+    options = (1, 2), ((1, 1), (0, 1)), (1, 1)  # stride, padding, dilation
+    arrays = _draw(rng, N, h, w, C), _draw(rng, kh, kw, C, F), _draw(rng, F)
+    dy = _draw(rng, N, 6, 3, F)
+
+    def results(where: Backend, dtype: Any) -> list[Any]:
+        y, cache = where.convolution_forward(*(a.astype(dtype) for a in arrays), *options)
+        dx, grads = where.convolution_backward(dy.astype(dtype), cache)
+        return [y, dx, *grads]
+
+    return _bounded(convolution_error_bound(*arrays, dy, *options), results, backend)
+
+
+def batch_normalization(backend: Backend, rng: np.random.Generator) -> Bounded:
+    """Forward and backward by the statistics of the batch, of images away from 0."""
+    arrays, dy = _images(rng)
+
+    def results(where: Backend, dtype: Any) -> list[Any]:
+        y, cache = where.batch_normalization_forward(*(a.astype(dtype) for a in arrays), 1e-5)
+        dx, grads = where.batch_normalization_backward(dy.astype(dtype), cache)
+        return [y, dx, *grads]
+
+    return _bounded(batch_normalization_error_bound(*arrays, dy, 1e-5), results, backend)
+
+
+def batch_normalization_apply(backend: Backend, rng: np.random.Generator) -> Bounded:
+    """The same by given statistics, as in prediction."""
+    arrays, dy = _images(rng)
+    statistics = _draw(rng, 5), rng.uniform(0.5, 2, 5).astype(np.float32)
+
+    def results(where: Backend, dtype: Any) -> list[Any]:
+        given = (a.astype(dtype) for a in (*arrays, *statistics))
+        y, cache = where.batch_normalization_apply(*given, 1e-5)
+        dx, grads = where.batch_normalization_apply_backward(dy.astype(dtype), cache)
+        return [y, dx, *grads]
+
+    bound = batch_normalization_error_bound(*arrays, dy, 1e-5, statistics)
+    return _bounded(bound, results, backend)
+
+
+def _images(rng: np.random.Generator) -> tuple[tuple[Array, Array, Array], Array]:
+    """x (N, h, w, C), scale and offset (C,), and a gradient like x."""
+    x = 3 + 2 * _draw(rng, 4, 3, 2, 5)
+    return (x, _draw(rng, 5), _draw(rng, 5)), _draw(rng, *x.shape)
+
+
 def softmax_cross_entropy(backend: Backend, rng: np.random.Generator) -> Bounded:
     """Loss and gradient of the softmax with its cross-entropy, weighted; one row has no class."""
     N, C = 13, 5
@@ -105,5 +158,8 @@ def softmax_cross_entropy(backend: Backend, rng: np.random.Generator) -> Bounded
 SINGLE: dict[str, Callable[[Backend, np.random.Generator], Bounded]] = {
     "lstm": lstm,
     "fully_connected": fully_connected,
+    "convolution": convolution,
+    "batch_normalization": batch_normalization,
+    "batch_normalization with given statistics": batch_normalization_apply,
     "softmax with crossentropy": softmax_cross_entropy,
 }
