@@ -53,7 +53,7 @@ def run(pytester, monkeypatch):
 
     def run(text, *arguments):
         pytester.makepyfile(HEAD + text)
-        return pytester.runpytest_inprocess(
+        return pytester.runpytest_subprocess(
             "-p", "minilstm.pytest_plugin", "-W", "error", "--strict-markers", *arguments
         )
 
@@ -233,7 +233,7 @@ def test_the_example_in_the_documentation_runs(pytester):
         0
     ]
     pytester.makepyfile(test_it="\n".join(line[4:] for line in text.splitlines()))
-    result = pytester.runpytest_inprocess("-p", "minilstm.pytest_plugin", "-W", "error")
+    result = pytester.runpytest_subprocess("-p", "minilstm.pytest_plugin", "-W", "error")
     result.assert_outcomes(passed=1)
     line = next(line for line in result.outlines if line.startswith("gradients: "))
     shown = minilstm.pytest_plugin.__doc__.partition("    gradients: ")[2].splitlines()[0]
