@@ -20,6 +20,7 @@ from minilstm.checking.tolerances import (
     NOISE_SAFETY,
     PROVES_NOTHING,
     SHRINKS,
+    UNDERFLOW,
     Noise,
 )
 
@@ -246,7 +247,8 @@ def _is_rounding(oracle: Oracle, name: str, noise: Noise, worst: _Trial) -> bool
     """Whether a disagreement all but vanishes when both sides have more digits.
 
     Or is too small to show in the last digits of the loss if the array changed by all its size,
-    unless it is the same with more digits.
+    unless it is the same with more digits. Where a function is saturated through and through, such
+    as one whose outputs are all 0, derivatives may be lost in any type.
     """
     problem = oracle.problem
     off = abs(worst.hand - worst.reference.value)
@@ -254,6 +256,8 @@ def _is_rounding(oracle: Oracle, name: str, noise: Noise, worst: _Trial) -> bool
     # So large an error is no rounding, whatever the same functions do in another type.
     if effect > problem.eps**LARGEST_ROUNDING:
         return False
+    if effect <= problem.eps**UNDERFLOW:
+        return True
     left = noise.left_in_wider(
         name, worst.direction, lambda wide: oracle.at(wide, {name: worst.direction})
     )
