@@ -97,7 +97,7 @@ def _one_by_one(found: list[_Block], copied: list[int | None], kind: str) -> Ite
             cause = f"a copy of {found[source].title}: the wrong block is written there"
         elif found[n].case.zero and found[n].case.hand.any():
             cause = (
-                "not zero though it should be: the forward pass does not use this block, perhaps "
+                "not zero but should be: the forward pass does not use this block, perhaps "
                 "because it reads another in its place"
             )
         else:
