@@ -20,7 +20,7 @@ from minilstm.checking.tolerances import (
     NOISE_SAFETY,
     PROVES_NOTHING,
     SHRINKS,
-    UNDERFLOW,
+    WIDER,
     Noise,
 )
 
@@ -256,7 +256,8 @@ def _is_rounding(oracle: Oracle, name: str, noise: Noise, worst: _Trial) -> bool
     # So large an error is no rounding, whatever the same functions do in another type.
     if effect > problem.eps**LARGEST_ROUNDING:
         return False
-    if effect <= problem.eps**UNDERFLOW:
+    wider = WIDER.get(problem.arrays[name].dtype.name, np.longdouble)
+    if effect <= NOISE_SAFETY * np.finfo(wider).eps:
         return True
     left = noise.left_in_wider(
         name, worst.direction, lambda wide: oracle.at(wide, {name: worst.direction})

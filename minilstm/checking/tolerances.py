@@ -31,11 +31,10 @@ NOISE_SAFETY = 32.0
 REPEATS = 3
 LARGEST_NOISE = 1e-6  # of the largest gradient: noise beyond is a fault and excuses none
 # Power of eps: the largest error that can be rounding, as a change of the loss when the array
-# changes by all its size, relative to the loss. 1e-6 for float64, 3e-3 for float32.
-LARGEST_ROUNDING = 0.375
-UNDERFLOW = 1.75  # the same: an error so small is lost in any type; 4e-28 for float64
+# changes by all its size, relative to the loss. 1e-4 for float64, 2e-2 for float32.
+LARGEST_ROUNDING = 0.25
 SHRINKS = 64.0  # a disagreement that shrinks as much in the next wider type is rounding
-WIDER = {"float16": np.float32, "float32": np.float64, "float64": np.longdouble}
+WIDER: dict[str, Any] = {"float16": np.float32, "float32": np.float64, "float64": np.longdouble}
 PROVES_NOTHING = 1e-2  # a tolerance above this would let real mistakes pass
 
 
