@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from minilstm import __version__, engine_proof
+from minilstm import __version__
 from minilstm.backend import current_backend, get_num_threads, is_installed, warmup
 from minilstm.data import Sequences, read_sequences
 from minilstm.data.labels import scores_to_labels
@@ -217,6 +217,8 @@ def plot_model(options: argparse.Namespace) -> dict[str, Any]:
 
 def check_gradients(options: argparse.Namespace) -> dict[str, Any]:
     """Check the installed engine: layers, losses, solvers and whole networks, on this machine."""
+    from minilstm import engine_proof
+
     backends = [current_backend().name] if options.backend else []
     started = time.perf_counter()
     rows = engine_proof.prove(backends, options.layer, options.seed)

@@ -129,7 +129,7 @@ def gradcheck(
         problem = _of_network(subject, second, third)
     else:
         rng = np.random.default_rng([seed, 0])
-        problem, _, _ = problem_of(
+        problem = problem_of(
             subject, second, third, cached=cached, upstream=upstream, axes=axes, rng=rng
         )
     report = check(problem, Settings(method, tolerance, max_entries, directions, seed))

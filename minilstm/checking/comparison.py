@@ -177,9 +177,7 @@ def _right_beside(oracle: Oracle, name: str, worst: _Trial, tolerance: float) ->
     if oracle.method == "complex":
         true = Derivative(oracle.at(moved, along), 0.0)
     else:  # wide steps would meet the kink again
-        elsewhere = moved_to(oracle.problem, moved)
-        true = two_slopes(elsewhere, along)
-        oracle.problem.forward_passes = elsewhere.forward_passes
+        true = two_slopes(moved_to(oracle.problem, moved), along)
     off = abs(float((hand * worst.direction).sum()) - true.value)
     return off <= max(BESIDE, 10 * tolerance) * worst.scale + 2 * true.error
 

@@ -25,6 +25,7 @@ Array = NDArray[Any]
 
 STEP = 1e-30
 WIDEST = 2.0**-9  # first step of a difference, in units of the typical size of the array
+LEVELS = 3  # steps, each half the one before
 FINEST = 2.0**-21  # no difference is taken with a step below
 
 
@@ -60,15 +61,14 @@ def complex_step(f: Callable[[Array], Any], p: Array) -> NDArray[np.float64]:
     return out
 
 
-def difference(g: Callable[[float], float], noise: float, levels: int = 3) -> Derivative:
+def difference(g: Callable[[float], float], noise: float) -> Derivative:
     """Derivative at 0 of a function of one number, by central differences and extrapolation.
 
     Parameters
     ----------
-    g : smooth; called at 2 x levels points, and at as many again with steps eight times finer for
-        as long as the error estimate is poor and finer steps help (three levels only)
+    g : smooth; called at 6 points, and at as many again with steps eight times finer for as long
+        as the error estimate is poor and finer steps help
     noise : absolute rounding error of one value of g
-    levels : 2 or 3 steps, each half the one before
 
     Returns
     -------
@@ -83,20 +83,20 @@ def difference(g: Callable[[float], float], noise: float, levels: int = 3) -> De
     """
     step, best = WIDEST, Derivative(0.0, np.inf)
     while step > FINEST:
-        table = [[(g(h) - g(-h)) / (2 * h)] for h in step * 0.5 ** np.arange(levels)]
-        for row in range(1, levels):
+        table = [[(g(h) - g(-h)) / (2 * h)] for h in step * 0.5 ** np.arange(LEVELS)]
+        for row in range(1, LEVELS):
             for order in range(1, row + 1):
                 finer, coarser = table[row][order - 1], table[row - 1][order - 1]
                 table[row].append(finer + (finer - coarser) / (4**order - 1))
         last = table[-1][-1]
         change = max(abs(last - table[-1][-2]), abs(last - table[-2][-1]))
-        found = Derivative(last, change + 2 * noise / (step * 0.5 ** (levels - 1)))
+        found = Derivative(last, change + 2 * noise / (step * 0.5 ** (LEVELS - 1)))
         if not np.isfinite(found.error) and not np.isfinite(best.error):
             return Derivative(np.nan, np.inf)
         if not found.error < best.error:
             break
         best = found
-        if levels < 3 or best.error <= 1e-8 * abs(best.value):
+        if best.error <= 1e-8 * abs(best.value):
             break
         step /= 8
     return Derivative(float(best.value), float(best.error))
@@ -104,27 +104,25 @@ def difference(g: Callable[[float], float], noise: float, levels: int = 3) -> De
 
 def exact_along(problem: Problem, direction: Mapping[str, Array]) -> Derivative:
     """Derivative of the loss along a direction by one complex step: one forward pass."""
-    unit = max(float(np.abs(d).max(initial=0.0)) / problem.size(k) for k, d in direction.items())
+    unit = problem.reach(direction)
     # Tiny beside the arrays, however small they are; a power of 2 costs no digit.
     usable = np.isfinite(unit) and unit > 0
     step = STEP * 2.0 ** -min(900, max(0, math.ceil(math.log2(unit)))) if usable else STEP
     return Derivative(problem.along(direction, 1j * step).imag / step, 0.0)
 
 
-def difference_along(
-    problem: Problem, direction: Mapping[str, Array], levels: int = 3
-) -> Derivative:
-    """Derivative of the loss along a direction by differences: 4 forward passes, 6 or more.
+def difference_along(problem: Problem, direction: Mapping[str, Array]) -> Derivative:
+    """Derivative of the loss along a direction by differences: 6 forward passes or more.
 
     The direction's entries are in units of the arrays; the step is in units of their typical
     sizes, so that no array is moved by more than a small part of itself.
     """
-    unit = max(float(np.abs(d).max(initial=0.0)) / problem.size(k) for k, d in direction.items())
+    unit = problem.reach(direction)
     if unit == 0:
         return Derivative(0.0, 0.0)
 
     def g(t: float) -> float:
         return problem.along(direction, t / unit).real
 
-    slope = difference(g, problem.last_digit, levels)
+    slope = difference(g, problem.last_digit)
     return Derivative(slope.value * unit, slope.error * unit)

@@ -63,7 +63,7 @@ def slopes(problem: Problem, direction: Mapping[str, Array], base: float) -> Slo
     direction : arrays of the shapes of some of the problem's
     base : the loss at the point itself
     """
-    unit = max(float(np.abs(d).max(initial=0.0)) / problem.size(k) for k, d in direction.items())
+    unit = problem.reach(direction)
     if unit == 0:
         return Slopes(0.0, 0.0, False, False)
     apart, pairs, steep = [], [], []

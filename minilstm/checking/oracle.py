@@ -31,11 +31,11 @@ class Oracle:
     def __init__(self, problem: Problem, method: str) -> None:
         self.problem, self.method = problem, method
 
-    def along(self, direction: Mapping[str, Array], levels: int = 3) -> Derivative:
+    def along(self, direction: Mapping[str, Array]) -> Derivative:
         """Derivative of the loss along a direction, with its error estimate."""
         if self.method == "complex":
             return exact_along(self.problem, direction)
-        return difference_along(self.problem, direction, levels)
+        return difference_along(self.problem, direction)
 
     def entry(self, name: str, index: tuple[int, ...]) -> Derivative:
         """Derivative with respect to one entry of an array."""
@@ -43,11 +43,7 @@ class Oracle:
 
     def at(self, moved: Mapping[str, Array], direction: Mapping[str, Array]) -> float:
         """The same derivative with the arrays moved."""
-        elsewhere = replace(self.problem, arrays=dict(moved))
-        whole = {k: direction.get(k, np.zeros(a.shape)) for k, a in moved.items()}
-        found = Oracle(elsewhere, self.method).along(whole).value
-        self.problem.forward_passes = elsewhere.forward_passes
-        return found
+        return Oracle(moved_to(self.problem, moved), self.method).along(direction).value
 
 
 def one_hot(shape: tuple[int, ...], index: tuple[int, ...]) -> Array:
@@ -102,7 +98,6 @@ def try_complex(
         # The slopes of a kink say nothing; a little way off there is none.
         elsewhere = moved_to(problem, beside(problem))
         trial = trial._replace(why_not=_tried(elsewhere, direction, thrifty).why_not)
-        problem.forward_passes = elsewhere.forward_passes
     return trial._replace(passes=problem.forward_passes - before)
 
 
@@ -116,9 +111,12 @@ def beside(problem: Problem) -> dict[str, Array]:
 
 
 def moved_to(problem: Problem, arrays: Mapping[str, Array]) -> Problem:
-    """The same problem at other arrays."""
-    loss = problem.loss
-    return replace(problem, arrays=dict(arrays), loss=lambda values: loss({**arrays, **values}))
+    """The same problem at other arrays; its forward passes are counted by the first one."""
+
+    def loss(values: Mapping[str, Array]) -> complex:
+        return problem.value({**arrays, **values})
+
+    return replace(problem, arrays=dict(arrays), loss=loss)
 
 
 def loses_a_part(
@@ -199,7 +197,7 @@ def plain_difference(
     step : in units of the direction
     noise : rounding error of the slope between them
     """
-    unit = max(float(np.abs(d).max(initial=0.0)) / problem.size(k) for k, d in direction.items())
+    unit = problem.reach(direction)
     step = PLAIN / unit
     above, below = (problem.along(direction, t).real for t in (step, -step))
     noise = 8 * problem.last_digit / step

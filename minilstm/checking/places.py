@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 GATES = ("i", "f", "g", "o")
-_FULL_NAMES = {"i": "input gate", "f": "forget gate", "g": "cell candidate", "o": "output gate"}
+FULL_NAMES = {"i": "input gate", "f": "forget gate", "g": "cell candidate", "o": "output gate"}
 _WORDS = {"time": "time step", "batch": "sequence"}
 
 Axis = str | tuple[str, ...]
@@ -119,7 +119,7 @@ def full_name(label: str, labels: Sequence[str]) -> str:
     >>> full_name("f", ("f", "i", "g", "o")), full_name("z", ("r", "z", "n"))
     ('forget gate', 'z')
     """
-    return _FULL_NAMES[label] if sorted(labels) == sorted(GATES) else label
+    return FULL_NAMES[label] if sorted(labels) == sorted(GATES) else label
 
 
 def one_of(word: str) -> str:

@@ -27,14 +27,12 @@ def problem_of(
     upstream: str | None,
     axes: Mapping[str, Axes] | None,
     rng: np.random.Generator,
-) -> tuple[Problem, Any, Any]:
+) -> Problem:
     """The problem of a pair of functions; see `minilstm.gradcheck.gradcheck`.
 
     Returns
     -------
-    problem : its arrays are the floating-point inputs
-    outputs : what f returned, without a cache
-    upstream : random gradients of the structure of the outputs; None if f is a loss
+    Problem, whose arrays are the floating-point inputs
 
     Raises
     ------
@@ -137,7 +135,7 @@ def problem_of(
     problem.forward_passes = 1
     problem.spoiled = spoiled
     problem.recognise = lambda: recognise(named, outputs, dy)
-    return problem, outputs, dy
+    return problem
 
 
 def _named(f: Callable[..., Any], inputs: Any) -> tuple[dict[str, Any], bool]:

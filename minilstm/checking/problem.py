@@ -92,6 +92,10 @@ class Problem:
         array = self.arrays[name].astype(np.float64)
         return float(np.sqrt(np.mean(array * array))) or 1.0 if array.size else 1.0
 
+    def reach(self, direction: Mapping[str, Array]) -> float:
+        """How far a direction goes at most, in units of the typical sizes of its arrays."""
+        return max(float(np.abs(d).max(initial=0.0)) / self.size(k) for k, d in direction.items())
+
     @property
     def last_digit(self) -> float:
         """How far rounding can move a value of the loss: measured, or its last digit."""

@@ -65,7 +65,7 @@ class Noise:
         self,
         name: str,
         hand: Array,
-        exact: Callable[[Mapping[str, Array]], float] | None,
+        exact: Callable[[Mapping[str, Array]], float],
         value: float,
     ) -> float:
         """Absolute noise of an array's gradient and of one reference value for it.
@@ -74,7 +74,7 @@ class Noise:
         ----------
         name : of the array
         hand : its gradient by backward
-        exact : the reference derivative at arrays replaced; None to leave it out
+        exact : the reference derivative at arrays replaced
         value : the reference derivative at the arrays themselves
         """
         if not self._moved:
@@ -86,8 +86,7 @@ class Noise:
             again = other[name]
             if again is not None and again.shape == hand.shape:
                 changes.append(float(np.nanmax(np.abs(again - hand), initial=0.0)))
-            if exact is not None:
-                changes.append(abs(exact(moved) - value))
+            changes.append(abs(exact(moved) - value))
         return NOISE_SAFETY * max(c for c in changes if np.isfinite(c))
 
     def left_in_wider(

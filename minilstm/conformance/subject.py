@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.checking.places import FULL_NAMES
 from minilstm.functional.lstm import LSTMCache, LSTMState, lstm_forward
 
 Array = NDArray[Any]
 Arrays = Mapping[str, Array]
 NAMES = ("x", "W", "R", "b", "h0", "c0")
-GATES = {"i": "input gate", "f": "forget gate", "g": "cell candidate", "o": "output gate"}
 
 
 class Sizes(NamedTuple):
@@ -75,7 +75,7 @@ class Subject:
     @property
     def axes(self) -> dict[str, tuple[Any, ...]]:
         """What the axes of each array are, for reports."""
-        gates = tuple(GATES[g] for g in self.gate_order)
+        gates = tuple(FULL_NAMES[g] for g in self.gate_order)
         rows: dict[str, tuple[Any, ...]] = {"W": (gates, "feature"), "R": (gates, "unit")}
         if self.orientation == "columns":
             rows = {name: pair[::-1] for name, pair in rows.items()}

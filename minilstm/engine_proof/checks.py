@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minilstm.backend import Backend, is_installed, ready_kernels, use_backend
+from minilstm.checking.report import or_infinite
 from minilstm.engine_proof import formulas, networks
 from minilstm.engine_proof.single import SINGLE
 from minilstm.gradcheck import gradcheck
@@ -209,21 +210,16 @@ def _given_statistics(backend: Backend, seed: int) -> _Found:
 
 
 def _of_report(report: Any) -> _Found:
-    worst = max(report.errors, key=lambda e: (not e.passed, _size(e.relative_error)))
+    worst = max(report.errors, key=lambda e: (not e.passed, or_infinite(e.relative_error)))
     return _Found(
         len(report.errors),
         sum(e.checked for e in report.errors),
-        _size(worst.relative_error),
+        or_infinite(worst.relative_error),
         worst.name,
         worst.tolerance,
         report.passed,
         "" if report.passed else str(report),
     )
-
-
-def _size(error: float) -> float:
-    """An error that is NaN must lose every comparison."""
-    return np.inf if error != error else error
 
 
 def _solver(name: str) -> _Check:

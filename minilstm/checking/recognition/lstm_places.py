@@ -41,13 +41,13 @@ def place_in_lstm(
         start += array.size
     parts = found.layout.build(numbered)
     gate_of_block = dict(zip(found.order, "ifgo", strict=True))
-    for what, blocks in (("feature", parts.W), ("from unit", parts.R), ("", None)):
-        for block in parts.biases if blocks is None else (blocks,):
-            at = _find(block, wanted)
-            if at is not None:
-                gate = full_name(gate_of_block[at[0]], GATES)
-                last = f", {what} {at[2]}" if what else ""
-                return Place(f"{gate}, unit {at[1]}{last}", gate, at[1], None)
+    biases = [("", bias) for bias in parts.biases]
+    for what, block in [("feature", parts.W), ("from unit", parts.R), *biases]:
+        at = _find(block, wanted)
+        if at is not None:
+            gate = full_name(gate_of_block[at[0]], GATES)
+            last = f", {what} {at[2]}" if what else ""
+            return Place(f"{gate}, unit {at[1]}{last}", gate, at[1], None)
     at = _find(parts.x, wanted)  # (T, B, D)
     if at is not None:
         sequence = f"sequence {at[1]}, " if parts.x.shape[1] > 1 else ""
