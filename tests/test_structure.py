@@ -70,7 +70,7 @@ SHARED_ROOMS = {
     "cli": {"__main__", "commands", "demo", "bench", "engine_proof"},
 }  # fmt: skip
 # Elsewhere NumPy alone.
-AT_MODULE_LEVEL = {"kernels": {"numpy", "numba", "llvmlite"}, "pytest_plugin": {"pytest"}}
+AT_MODULE_LEVEL = {"kernels": {"numpy", "numba", "llvmlite", "cupy"}, "pytest_plugin": {"pytest"}}
 # Everything else a room may need is imported where it is used, and nowhere but there.
 LAZILY = {
     "data": {"scipy", "matio"},

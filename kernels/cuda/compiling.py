@@ -1,0 +1,103 @@
+"""CUDA sources, compiled by CuPy for the sizes of a network when a kernel is first launched.
+Headers are written into the text, since CuPy keeps binaries by the text alone."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import cupy
+import numpy as np
+
+THREADS = 256  # of a block, where nothing speaks for another number
+BLOCKS = 4096  # at most, of a launch whose threads stride over its work
+
+
+@cache
+def source(name: str) -> str:
+    """The text of a file of this folder, with its headers in the place of their names."""
+    text = files(__package__).joinpath(name).read_text(encoding="utf-8")
+    return re.sub(r'(?m)^#include "(.+)"$', lambda match: source(match[1]), text)
+
+
+def options(dtype: Any, constants: dict[str, int]) -> tuple[str, ...]:
+    """What the compiler is told: the number type and the sizes."""
+    dtype = np.dtype(dtype)
+    real = {"float32": "float", "float64": "double"}[dtype.name]
+    defined = {"REAL": real, "REAL_BITS": 8 * dtype.itemsize, **constants}
+    return ("-std=c++17", *(f"-D{key}={value}" for key, value in defined.items()))
+
+
+@cache
+def _module(
+    file: str, dtype: str, cooperative: bool, constants: tuple[tuple[str, int], ...]
+) -> Any:
+    return cupy.RawModule(
+        code=source(file),
+        options=options(dtype, dict(constants)),
+        enable_cooperative_groups=cooperative,
+    )
+
+
+@cache
+def _function(
+    file: str, name: str, dtype: str, cooperative: bool, constants: tuple[tuple[str, int], ...]
+) -> Any:
+    return _module(file, dtype, cooperative, constants).get_function(name)
+
+
+def kernel(file: str, name: str, dtype: Any, *, cooperative: bool = False, **constants: int) -> Any:
+    """A kernel of a file, for a dtype and for constants that the file knows by these names.
+
+    Parameters
+    ----------
+    file : such as "softmax.cu"
+    name : of the function
+    dtype : float32 or float64, which the file calls REAL
+    cooperative : all blocks run at the same time, so they may wait for one another
+    constants : whole numbers, defined before the text
+
+    Returns
+    -------
+    for `launch`
+    """
+    sizes = tuple(sorted(constants.items()))
+    return _function(file, name, np.dtype(dtype).name, cooperative, sizes)
+
+
+def launch(function: Any, blocks: int, threads: int, *arguments: Any, shared: int = 0) -> None:
+    """Run a kernel.
+
+    Parameters
+    ----------
+    function : from `kernel`
+    blocks, threads : of the grid, and of each block
+    arguments : CuPy arrays, which are contiguous; whole numbers, which arrive as int64; NumPy
+        numbers, which arrive as they are; None, which arrives as a null pointer
+    shared : bytes of shared memory of each block
+    """
+    if shared > 48 * 1024:
+        function.max_dynamic_shared_size_bytes = shared
+    function((blocks,), (threads,), tuple(map(_argument, arguments)), shared_mem=shared)
+
+
+def launch_each(function: Any, n: int, *arguments: Any) -> None:
+    """Run a kernel whose threads stride over n pieces of work (`FOR_EACH`); n = 0 runs nothing."""
+    if n:
+        launch(function, min(-(-n // THREADS), BLOCKS), THREADS, *arguments)
+
+
+def _argument(value: Any) -> Any:
+    if value is None:
+        return np.uint64(0)
+    if isinstance(value, int):
+        return np.int64(value)
+    if isinstance(value, float):
+        raise TypeError("a kernel wants numbers of a stated width; pass dtype.type(number).")
+    if isinstance(value, cupy.ndarray) and not (
+        value.flags.c_contiguous or value.flags.f_contiguous
+    ):
+        raise ValueError("a kernel wants contiguous arrays.")
+    return value
