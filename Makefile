@@ -2,6 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Two processes take the tests file by file; threads of NumPy's products would only be in the way.
+SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
+PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -q
 
 .PHONY: demo test lint clean
 
@@ -12,7 +15,8 @@ test: $(VENV)/test.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q
+	$(PYTEST) $(SIDE_BY_SIDE) -m "not alone"
+	$(PYTEST) -m alone tests
 
 lint: $(VENV)/test.installed
 	$(BIN)/ruff check --fix .

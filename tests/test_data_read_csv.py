@@ -176,6 +176,7 @@ def test_csv_refusal(tmp_path, name):
     assert refusal(csv(tmp_path, text), **options) == sentence
 
 
+@pytest.mark.alone
 def test_csv_of_a_third_of_a_million_lines_takes_seconds(tmp_path):
     lines = io.StringIO()
     lines.write("sequence,x,y,z,label\n")

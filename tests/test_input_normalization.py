@@ -89,6 +89,7 @@ def test_two_passes_see_a_small_deviation_beside_a_large_mean():
     assert found[0] == pytest.approx((small + 1e9 - 1e9).std(), rel=1e-9)
 
 
+@pytest.mark.alone
 def test_statistics_do_not_copy_the_data():
     import tracemalloc
 

@@ -58,9 +58,9 @@ PROGRAM = """
 
 
 def digest(width, tmp_path):
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
-    if width:
-        environment["MINILSTM_VECTOR_BYTES"] = str(width)
+    environment = dict(os.environ)
+    if width:  # the kernels of this machine's own width stand in the usual cache already
+        environment |= {"NUMBA_CACHE_DIR": str(tmp_path), "MINILSTM_VECTOR_BYTES": str(width)}
     result = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(PROGRAM)],
         env=environment, capture_output=True, text=True, timeout=900,

@@ -308,6 +308,7 @@ def test_spans_of_time_change_nothing(output_mode, monkeypatch):
             np.testing.assert_allclose(state[name], pair, rtol=1e-12)
 
 
+@pytest.mark.alone
 def test_memory_stays_flat_over_a_hundred_thousand_steps():
     layers = [ml.SequenceInput(1), ml.LSTM(16), ml.FullyConnected(2), ml.Softmax()]
     net = ml.Network(layers, rng=np.random.default_rng(0))

@@ -18,6 +18,7 @@ from minilstm.functional.lstm import LSTMState, lstm_backward, lstm_forward
 from minilstm.functional.softmax import softmax_backward
 from minilstm.gradcheck import complex_step
 
+pytestmark = pytest.mark.alone  # searches that have to end in time
 T, B, D, H = 5, 3, 2, 4
 ORDERS = ["".join(order) for order in permutations("ifgo")]
 

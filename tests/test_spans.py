@@ -145,6 +145,7 @@ def test_the_estimate_is_printed_before_training(capsys):
     assert plan.startswith("memory for gradients: 0 MiB; ") and "computed twice" in plan
 
 
+@pytest.mark.alone
 def test_memory_stays_within_the_estimate(numba_backend):
     import tracemalloc
 

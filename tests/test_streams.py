@@ -228,21 +228,25 @@ def growth(work):
         tracemalloc.stop()
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("batch", [None, 3])
 def test_stepping_holds_no_more_memory_the_longer_it_goes(backend, batch):
     net, shape = network(), (FEATURES,) if batch is None else (batch, FEATURES)
     stream, x = net.stream(batch=batch), np.ones(shape, np.float32)
     out = np.empty((*shape[:-1], 4), np.float32)
 
-    def work():
-        for _ in range(5000):
+    def work(repeats):
+        for _ in range(repeats):
             stream.step(x)
             stream.step(x, out)
 
-    held, peak = growth(work)
+    held, peak = growth(lambda: work(2000))
     assert held < 2000 and peak < 20_000
+    held_soon, peak_soon = growth(lambda: work(100))
+    assert held - held_soon < 400 and peak - peak_soon < 4000  # of 3800 steps more
 
 
+@pytest.mark.alone
 @needs_numba
 def test_streams_of_one_network_share_its_weights():
     net = network(hidden=128)  # 0.3 MB of weights

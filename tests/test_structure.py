@@ -261,6 +261,14 @@ def test_nothing_unpickles():
         assert not re.search(r"\b(eval|exec)\(", text), path
 
 
+def test_tests_that_measure_time_or_memory_run_alone():
+    measures = re.compile(r"tracemalloc\.start\(|perf_counter\(\)|process_time\(\)|getrusage\(")
+    measuring = [path for path in sources("tests") if measures.search(path.read_text())]
+    assert len(measuring) >= 6
+    for path in measuring:
+        assert "pytest.mark.alone" in path.read_text(), path
+
+
 # ---------------------------------------------------------------- what a program loads
 
 
