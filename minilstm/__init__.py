@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from minilstm import plots as plots
     from minilstm import schedules as schedules
     from minilstm.analysis import analyze as analyze
+    from minilstm.backend import count_transfers as count_transfers
     from minilstm.backend import get_num_threads as get_num_threads
     from minilstm.backend import set_backend as set_backend
     from minilstm.backend import set_num_threads as set_num_threads
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from minilstm.data.labels import scores_to_labels as scores_to_labels
     from minilstm.data.padding import pad_sequences as pad_sequences
     from minilstm.errors import DataError as DataError
+    from minilstm.errors import DeviceError as DeviceError
     from minilstm.errors import DivergedError as DivergedError
     from minilstm.errors import GradientError as GradientError
     from minilstm.errors import ModelFileError as ModelFileError
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "analyze": "analysis",
+    "count_transfers": "backend",
     "get_num_threads": "backend",
     "set_backend": "backend",
     "set_num_threads": "backend",
@@ -70,6 +73,7 @@ _HOME = {
     "scores_to_labels": "data.labels",
     "pad_sequences": "data.padding",
     "DataError": "errors",
+    "DeviceError": "errors",
     "DivergedError": "errors",
     "GradientError": "errors",
     "ModelFileError": "errors",

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any
 
@@ -17,6 +17,14 @@ NAMES = ("auto", "numpy", "numba", "cupy")
 # A `with` block concerns its own thread; `set_backend` concerns all of them.
 _chosen: ContextVar[str] = ContextVar("minilstm_backend")
 _everywhere = ""
+
+
+def _same(array: Any) -> Any:
+    """Where a backend computes in the memory of the host, nothing has to be moved."""
+    return array
+
+
+_ON_HOST = {"to_device": _same, "to_host": _same, "gpu_bytes": None}
 
 
 @dataclass(frozen=True)
@@ -63,11 +71,17 @@ class Backend:
     squared_error_forward: Callable[..., Any]
     squared_error_backward: Callable[..., Any]
     gradient_norm: Callable[..., Any]
+    gradient_scale: Callable[..., Any]
     adam_step: Callable[..., Any]
     rmsprop_step: Callable[..., Any]
     sgdm_step: Callable[..., Any]
     #: a whole network's time step as one call; None runs a stream layer by layer
     make_stepper: Callable[..., Any] | None = None
+    #: an array to where the backend computes, and back to NumPy; the array itself if it is there
+    to_device: Callable[[Any], Any] = _same
+    to_host: Callable[[Any], Any] = _same
+    #: memory of the GPU; None where it computes in the memory of the host
+    gpu_bytes: int | None = None
 
 
 @contextmanager
@@ -88,6 +102,8 @@ def use_backend(name: str) -> Iterator[Backend]:
         The name is none of these.
     ImportError
         The backend is not installed; the message names the extra.
+    DeviceError
+        The backend is "cupy", but CuPy finds no GPU; the message says what it found instead.
 
     Examples
     --------
@@ -113,8 +129,7 @@ def set_backend(name: str) -> Backend:
 
 def current_backend() -> Backend:
     """The backend in force: `use_backend`, else `set_backend`, else MINILSTM_BACKEND, else auto."""
-    default = _everywhere or os.environ.get("MINILSTM_BACKEND") or "auto"
-    return load_backend(_chosen.get(default))
+    return load_backend(chosen_backend())
 
 
 def load_backend(name: str) -> Backend:
@@ -131,10 +146,7 @@ def load_backend(name: str) -> Backend:
             )
         return _numba()
     if name == "cupy":
-        raise ImportError(
-            "the backend 'cupy' is not part of this version of minilstm; "
-            "choose 'numba' or 'numpy', which compute on the CPU."
-        )
+        return _cupy()
     raise ValueError(f"the backend is {name!r}; choose one of {', '.join(map(repr, NAMES))}.")
 
 
@@ -166,6 +178,14 @@ def multiply_add_peak() -> float:
     from minilstm.kernels.numba import peak
 
     return peak.multiply_add_peak()
+
+
+def measuring() -> Any:
+    """The module that measures the GPU; the errors are those of `use_backend`."""
+    load_backend("cupy")
+    from minilstm.kernels.cuda import measuring
+
+    return measuring
 
 
 def vector_bits() -> int | None:
@@ -211,6 +231,47 @@ def warmup(dtype: str = "float32", say: Callable[[str, float], None] | None = No
     compiling.compile_all(dtype, say or (lambda name, seconds: None))
 
 
+def gpu_devices() -> list[Any]:
+    """The GPUs that CuPy can use, as (name, compute_capability, memory_mb); [] without any."""
+    from minilstm.kernels import device
+
+    return device.devices()
+
+
+def cupy_version() -> str | None:
+    """The version of CuPy; None where it is not installed or cannot be imported."""
+    from minilstm.kernels import device
+
+    return device.version()
+
+
+def chosen_backend() -> str:
+    """The name that was asked for: "auto" where nothing was; see `current_backend`."""
+    return _chosen.get(_everywhere or os.environ.get("MINILSTM_BACKEND") or "auto")
+
+
+@contextmanager
+def count_transfers() -> Iterator[Any]:
+    """Count the arrays that move between the memory of the host and that of a GPU.
+
+    Yields
+    ------
+    Transfers, with `to_device`, `to_device_bytes`, `to_host` and `to_host_bytes`; all stay 0 where
+    the backend computes on the CPU
+
+    Examples
+    --------
+    >>> with count_transfers() as moved:
+    ...     pass
+    >>> moved.to_device, moved.to_host_bytes
+    (0, 0)
+    """
+    from minilstm.kernels import transfers
+
+    with transfers.count_transfers() as counts:
+        yield counts
+
+
 @contextmanager
 def reuse_memory(backend: Backend) -> Iterator[None]:
     """Let a backend keep freed arrays for its next call, as long as the ``with`` block runs."""
@@ -235,6 +296,7 @@ def _shared() -> dict[str, Any]:
         absolute_error,
         binary_cross_entropy,
         cross_entropy,
+        gradient,
         huber,
         sigmoid,
         squared_error,
@@ -250,6 +312,7 @@ def _shared() -> dict[str, Any]:
         "squared_error": squared_error,
     }
     names = [(f"{name}_{way}", home[name]) for name in home for way in ("forward", "backward")]
+    names.append(("gradient_scale", gradient))
     return {name: getattr(module, name) for name, module in names}
 
 
@@ -311,36 +374,26 @@ def _numpy() -> Backend:
 def _numba() -> Backend:
     from minilstm.kernels import numba as kernels
 
-    return Backend(
-        name="numba",
-        lstm_forward=kernels.lstm_forward,
-        lstm_backward=kernels.lstm_backward,
-        lstm_pack=kernels.lstm_pack,
-        lstm_advance=kernels.lstm_advance,
-        lstm_restore=kernels.lstm_restore,
-        bilstm_forward=kernels.bilstm_forward,
-        bilstm_backward=kernels.bilstm_backward,
-        fully_connected_forward=kernels.fully_connected_forward,
-        fully_connected_backward=kernels.fully_connected_backward,
-        convolution_forward=kernels.convolution_forward,
-        convolution_backward=kernels.convolution_backward,
-        softmax_forward=kernels.softmax_forward,
-        softmax_backward=kernels.softmax_backward,
-        relu_forward=kernels.relu_forward,
-        relu_backward=kernels.relu_backward,
-        dropout_forward=kernels.dropout_forward,
-        dropout_backward=kernels.dropout_backward,
-        batch_normalization_forward=kernels.batch_normalization_forward,
-        batch_normalization_backward=kernels.batch_normalization_backward,
-        batch_normalization_apply=kernels.batch_normalization_apply,
-        batch_normalization_apply_backward=kernels.batch_normalization_apply_backward,
-        softmax_cross_entropy_forward=kernels.softmax_cross_entropy_forward,
-        softmax_cross_entropy_backward=kernels.softmax_cross_entropy_backward,
-        classifier_loss=kernels.classifier_loss,
-        gradient_norm=kernels.gradient_norm,
-        adam_step=kernels.adam_step,
-        rmsprop_step=kernels.rmsprop_step,
-        sgdm_step=kernels.sgdm_step,
-        make_stepper=kernels.make_stepper,
-        **_shared(),
-    )
+    return _record("numba", kernels, **_shared(), **_ON_HOST)
+
+
+@cache
+def _cupy() -> Backend:
+    if not is_installed("cupy"):
+        raise ImportError(
+            "the backend 'cupy' needs CuPy, which is not installed: pip install "
+            "'minilstm[cuda12]' (or 'minilstm[cuda13]' for a driver of CUDA 13), or choose the "
+            "backend 'numba' or 'numpy'."
+        )
+    from minilstm.kernels import device
+
+    device.check_device()
+    from minilstm.kernels import cuda as kernels
+
+    return _record("cupy", kernels, make_stepper=None, gpu_bytes=device.memory_bytes())
+
+
+def _record(name: str, kernels: Any, **others: Any) -> Backend:
+    """The functions of a package of kernels, and others."""
+    wanted = [f.name for f in fields(Backend) if f.name != "name" and f.name not in others]
+    return Backend(name=name, **{w: getattr(kernels, w) for w in wanted}, **others)

@@ -14,7 +14,7 @@ from pathlib import Path
 import minilstm
 from minilstm import commands
 from minilstm.backend import NAMES, set_num_threads, use_backend
-from minilstm.errors import DivergedError
+from minilstm.errors import DeviceError, DivergedError
 from minilstm.optimizers import SOLVERS
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return DONE
     except (DivergedError, AssertionError) as error:  # a GradientError is an AssertionError
         return _complain(options, error, FAILED)
-    except (ValueError, TypeError, OSError, ImportError) as error:
+    except (ValueError, TypeError, OSError, ImportError, DeviceError) as error:
         return _complain(options, error, BAD_INPUT)
     if options.json:
         print(json.dumps({k: v for k, v in result.items() if k != "exit_code"}), flush=True)
@@ -151,7 +151,12 @@ def _parser() -> argparse.ArgumentParser:
         "--works",
         default="",
         help="some of training,vowels,inference,streaming,length,cold; with --long also memory "
-        "(default: all)",
+        "(default: all); with --backend cupy some of training,batches,inference,streaming",
+    )
+    bench.add_argument(
+        "--crossover",
+        action="store_true",
+        help="with --backend cupy: measure where the GPU overtakes the CPU, and keep the table",
     )
     bench.add_argument("--repeats", type=_positive, default=5, help="counted turns (5)")
     bench.add_argument(

@@ -17,7 +17,14 @@ from typing import Any
 import numpy as np
 
 from minilstm import __version__
-from minilstm.backend import current_backend, get_num_threads, is_installed, warmup
+from minilstm.backend import (
+    cupy_version,
+    current_backend,
+    get_num_threads,
+    gpu_devices,
+    is_installed,
+    warmup,
+)
 from minilstm.data import Sequences, read_sequences
 from minilstm.data.labels import scores_to_labels
 from minilstm.errors import DataError
@@ -195,11 +202,16 @@ def info(options: argparse.Namespace) -> dict[str, Any]:
         "backend": current_backend().name,
         "threads": get_num_threads(),
         **packages,
+        "cupy": cupy_version(),
     }
+    gpus = gpu_devices()
     if not options.json:
         for name, value in facts.items():
             print(f"{name:<12} {'not installed' if value is None else value}")
-    return facts
+        for gpu in gpus:
+            capability = f"compute capability {gpu.compute_capability}"
+            print(f"{'gpu':<12} {gpu.name}, {capability}, {gpu.memory_mb} MB")
+    return {**facts, "gpus": [gpu._asdict() for gpu in gpus]}
 
 
 def plot_model(options: argparse.Namespace) -> dict[str, Any]:
@@ -250,6 +262,8 @@ def bench(options: argparse.Namespace) -> dict[str, Any]:
     """Time this machine, alone or beside other engines."""
     from minilstm.bench import Settings, run_bench
 
+    if options.crossover:
+        return _crossover()
     settings = Settings(
         against=[name for name in options.against.split(",") if name],
         works=[name for name in options.works.split(",") if name],
@@ -266,6 +280,21 @@ def bench(options: argparse.Namespace) -> dict[str, Any]:
         "machine": result.machine,
         "timings": [row._asdict() for row in result.rows],
         "ratios": [ratio._asdict() for ratio in result.ratios],
+    }
+
+
+def _crossover() -> dict[str, Any]:
+    """Measure and keep where the GPU overtakes the CPU."""
+    from minilstm.bench.crossover import run_crossover
+    from minilstm.crossover import to_plain
+
+    started = time.perf_counter()
+    found = run_crossover(get_num_threads())
+    return {
+        **_facts(None, None, time.perf_counter() - started, None),
+        "machine": found.machine,
+        "crossover": to_plain(found.table),
+        "files": [str(found.path)],
     }
 
 

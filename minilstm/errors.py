@@ -14,6 +14,10 @@ class ModelFileError(ValueError):
     """A model file is truncated, foreign, or fails its own self-test."""
 
 
+class DeviceError(RuntimeError):
+    """There is no GPU that can be used."""
+
+
 class GradientError(AssertionError):
     """A gradient written by hand disagrees with the reference derivative.
 

@@ -68,7 +68,8 @@ def run_forward(
     backend : computes
     parameters : arrays of each layer, prepared or not
     signals : one for each input of the network
-    state : hidden and cell state before the first row, (B, H) each, by layer name
+    state : hidden and cell state before the first row, (B, H) each, by layer name; a layer that is
+        not among them starts from its initial state
     nodes : those that run; None means all
     part : which part of the batch this is
     kept : what `advance` kept of some nodes, from which they are restored
@@ -219,7 +220,7 @@ def run_backward(
         later = dstate.get(name)
         some = douts[0] if later is None else later.hidden
         if layer.keeps_last and part.own is not None and some is not None:
-            short, full = douts[0], np.zeros((batch, *node.shapes[0]), some.dtype)  # (B, H)
+            short, full = douts[0], zeros(some, (batch, *node.shapes[0]))  # (B, H)
             if short is not None:
                 full[part.own] = short
             douts[0] = full
@@ -227,7 +228,7 @@ def run_backward(
             if some is None:
                 continue  # nothing of the loss depends on it
             size = rows if node.steps[0] else batch
-            douts[0] = np.zeros((size, *node.shapes[0]), some.dtype)
+            douts[0] = zeros(some, (size, *node.shapes[0]))
         dxs, layer_grads, layer_dstate = layer.backward_ports(
             backend, douts, lengthened(later, batch), cache, need_dx[n], spend_caches
         )
@@ -257,10 +258,15 @@ def lengthened(state: LSTMState | None, B: int) -> LSTMState | None:
     """A gradient of states, with zeros for sequences that ended before it arose."""
     if state is None or len(state.hidden) == B:
         return state
-    out = LSTMState(*(np.zeros((B, a.shape[1]), a.dtype) for a in state))
+    out = LSTMState(*(zeros(a, (B, a.shape[1])) for a in state))
     for target, source in zip(out, state, strict=True):
         target[: len(source)] = source
     return out
+
+
+def zeros(like: Array, shape: tuple[int, ...]) -> Array:
+    """Zeros of a shape, in the dtype and the memory of another array."""
+    return np.zeros_like(like, order="C", shape=shape)
 
 
 def _taken(

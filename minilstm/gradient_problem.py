@@ -20,6 +20,7 @@ from minilstm.layers import Signal
 from minilstm.losses.functions import FunctionLoss
 from minilstm.memory import plan_memory
 from minilstm.mini_batch import mini_batch
+from minilstm.placement import moved_state
 from minilstm.spans import TrainingPass, find_route
 
 Array = NDArray[Any]
@@ -124,9 +125,13 @@ def build(
             name: LSTMState(values[f"{name}/initial_hidden"], values[f"{name}/initial_cell"])
             for name in net.initial_state()
         }
-        plan = plan_memory(net.wiring, active, dtype, np.inf, whole=whole)
-        walk = TrainingPass(route, moved.by_layer(), where, key)
-        return walk.run(batch._replace(signals=signals), state, plan, loss_only=loss_only)
+        plan = plan_memory(
+            net.wiring, active, dtype, np.inf, whole=whole, gpu_bytes=where.gpu_bytes
+        )
+        walk = TrainingPass(route, moved.by_layer(where), where, key)
+        placed = batch._replace(signals=signals).moved(where.to_device)
+        start = moved_state(state, where.to_device)
+        return walk.run(placed, start, plan, loss_only=loss_only)
 
     def loss(replaced: Mapping[str, Array]) -> Any:
         return run({**arrays, **replaced}, load_backend("numpy"), True)[0].loss
@@ -138,7 +143,8 @@ def build(
         grads = dict(found.gradients)
         for name, state in more.state.items():
             grads[f"{name}/initial_hidden"], grads[f"{name}/initial_cell"] = state
-        return {**grads, **dict(zip(names, more.inputs, strict=True))}
+        grads.update(zip(names, more.inputs, strict=True))
+        return {name: where.to_host(g) for name, g in grads.items()}
 
     def replay(function: str, wrong: Callable[..., Any]) -> dict[str, Array]:
         changed: Any = {function: wrong}

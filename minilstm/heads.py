@@ -3,7 +3,7 @@ A loss swallows the softmax before it, and the fully connected layer before that
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
@@ -36,6 +36,15 @@ class MiniBatch(NamedTuple):
     targets: tuple[Array, ...]  # (N,) or (B,) class numbers, or (N, R) or (B, R) numbers
     weights: tuple[Array | None, ...]  # (N,) or (B,) of the rows
     divisors: tuple[float, ...]  # of each loss
+
+    def moved(self, move: Callable[[Any], Any]) -> MiniBatch:
+        """The same with its rows, targets and weights moved; steps are counted on the host."""
+        return MiniBatch(
+            tuple(Signal(move(s.rows), s.active) for s in self.signals),
+            tuple(move(t) for t in self.targets),
+            tuple(None if w is None else move(w) for w in self.weights),
+            self.divisors,
+        )
 
 
 class HeadResult(NamedTuple):
@@ -172,11 +181,11 @@ def run_head(
     else:
         value, cache = loss.forward(backend, rows, targets, divisor, weights)
         dy = loss.backward(backend, cache)
-    return HeadResult(value, _correct(rows, targets), {}, dy, outputs)
+    return HeadResult(value, _correct(backend, rows, targets), {}, dy, outputs)
 
 
-def _correct(rows: Array, targets: Array) -> int:
+def _correct(backend: Backend, rows: Array, targets: Array) -> int:
     """Rows whose largest number stands at the true class; 0 where targets are no classes."""
     if targets.ndim != 1:
         return 0
-    return int((rows.real.argmax(axis=1) == targets).sum())
+    return int(backend.to_host((rows.real.argmax(axis=1) == targets).sum()))

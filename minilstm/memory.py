@@ -17,6 +17,10 @@ from minilstm.structure import Wiring
 SPAN_ROWS = 4096  # rows of a span: its arrays stay in the last-level cache, its calls stay few
 SPAN_BYTES = 256 * 2**20  # at most, of what one span needs while it is computed
 AUTO_BUDGET = 240 * 2**20  # bytes; with Python and Numba around it, less than 600 MB
+# A GPU has no cache for the arrays of a span, and each span costs it launches: they are long there.
+# They must not follow the size of its memory, for the bits of a gradient follow the spans.
+GPU_SPAN_BYTES = 2**30
+GPU_SHARE = 0.5  # of its memory, for what backward needs
 
 
 class Span(NamedTuple):
@@ -59,6 +63,7 @@ def plan_memory(
     budget: float | str = "auto",
     truncation: int | None = None,
     whole: bool = False,
+    gpu_bytes: int | None = None,
 ) -> MemoryPlan:
     """Cut a batch into spans of time, and choose which of them keep their gates.
 
@@ -67,9 +72,10 @@ def plan_memory(
     wiring : of the network
     active : (T,) int64 sequences running at each step
     dtype : of the network
-    budget : bytes for what backward needs, or "auto"
+    budget : bytes for what backward needs, or "auto": 240 MiB, on a GPU half of its memory
     truncation : steps after which gradients are cut, or None; spans end there
     whole : the loss, or a layer, needs all of the batch at once: there is one span
+    gpu_bytes : memory of the GPU that computes; None means a CPU
 
     Returns
     -------
@@ -83,14 +89,16 @@ def plan_memory(
     >>> len(plan.spans), plan.spans[1].first, plan.first_kept > 0
     (88, 682, True)
     """
-    budget = AUTO_BUDGET if budget == "auto" else float(budget)
+    if budget == "auto":
+        budget = AUTO_BUDGET if gpu_bytes is None else GPU_SHARE * gpu_bytes
+    budget = float(budget)
     itemsize = np.dtype(dtype).itemsize
     ends = np.cumsum(active)  # (T,)
     T, B = len(active), int(active[0])
     per_row, per_sequence = used_bytes(wiring, itemsize)
     cuts = {0}
     if not (whole or wiring.cannot_be_cut(training=True)):
-        cuts |= set(range(0, T, max(1, span_rows(per_row) // B)))
+        cuts |= set(range(0, T, max(1, span_rows(per_row, gpu_bytes is not None) // B)))
         if truncation is not None:
             cuts |= set(range(0, T, truncation))
     firsts = sorted(cuts)
@@ -128,8 +136,10 @@ def used_bytes(wiring: Wiring, itemsize: int) -> tuple[int, int]:
     return per_row, per_sequence
 
 
-def span_rows(bytes_per_row: int) -> int:
+def span_rows(bytes_per_row: int, on_gpu: bool) -> int:
     """Rows of a span: fewer where a row is large, such as a picture."""
+    if on_gpu:
+        return max(1, GPU_SPAN_BYTES // max(1, bytes_per_row))
     return max(1, min(SPAN_ROWS, SPAN_BYTES // max(1, bytes_per_row)))
 
 

@@ -29,6 +29,7 @@ from minilstm.layers import Layer, SequenceInput, Signal
 from minilstm.losses import find_loss
 from minilstm.memory import MemoryPlan, plan_memory
 from minilstm.mini_batch import pack_targets
+from minilstm.placement import Placement, column_major, moved_state
 from minilstm.predictor import Predictor
 from minilstm.spans import LossAndGradients, Route, TrainingPass, find_route
 from minilstm.structure import (
@@ -119,6 +120,7 @@ class Network(Predictor):
         self.data_format = data_format
         self.carried_state: State | None = None
         self._route: Route | None = None  # of training, found when it is first needed
+        self.placement = Placement()
         self.input_names = [self.layers[n].name for n in self.wiring.inputs]
         self.output_names = [self.layers[n].name for n in self.wiring.outputs]
         first = self.layers[self.wiring.inputs[0]]
@@ -153,7 +155,7 @@ class Network(Predictor):
     ) -> Network:
         """The same network around new arrays of the same shapes, which are trusted, not checked."""
         net = copy.copy(self)
-        net.parameters = {key: np.asfortranarray(p) for key, p in parameters.items()}
+        net.parameters = {k: column_major(p) for k, p in parameters.items()}
         if statistics:
             net.statistics = {**self.statistics, **statistics}
         return net
@@ -170,6 +172,9 @@ class Network(Predictor):
     ) -> tuple[Any, State, dict[int, Any]]:
         """Run a packed batch through the layers.
 
+        As in `backward` and `loss_and_gradients`, arrays may come from anywhere, and go out where
+        the backend computes: as CuPy arrays on a GPU. (`predict` gives NumPy arrays always.)
+
         Parameters
         ----------
         signal : rows (N, *shape) and active (T,), time-major; a list of them for several inputs
@@ -184,13 +189,14 @@ class Network(Predictor):
         state : after each sequence's last step
         caches : for `backward`
         """
-        signals = [signal] if isinstance(signal, Signal) else list(signal)
+        given = [signal] if isinstance(signal, Signal) else list(signal)
+        backend = backend or current_backend()
         done = run_forward(
             self.wiring,
-            backend or current_backend(),
-            self.by_layer(),
-            signals,
-            state or self.initial_state(int(signals[0].active[0])),
+            backend,
+            self.by_layer(backend),
+            [Signal(backend.to_device(s.rows), s.active) for s in given],
+            moved_state(state or self.initial_state(int(given[0].active[0])), backend.to_device),
             part=Part(key=key),
         )
         outputs = tuple(done.values[Port(n, 0)] for n in self.wiring.outputs)
@@ -221,14 +227,15 @@ class Network(Predictor):
         dstate0 : gradients of the initial state, by layer name
         dx : (N, *shape), a list for several inputs, or None
         """
-        dys = [dy] if isinstance(dy, np.ndarray) else list(dy)
+        backend = backend or current_backend()
+        dys = [backend.to_device(d) for d in (dy if isinstance(dy, (list, tuple)) else [dy])]
         ends = self.wiring.outputs
         learns = {name for name, p in self.by_layer().items() if p}
         need = needed_gradients(self.wiring, learns.__contains__)
-        arrived = dict(dstate or {})
+        arrived = moved_state(dstate or {}, backend.to_device)
         grads, dstate0, dinputs = run_backward(
             self.wiring,
-            backend or current_backend(),
+            backend,
             {Port(n, 0): d for n, d in zip(ends, dys, strict=True)},
             arrived,
             dict(caches),
@@ -274,9 +281,10 @@ class Network(Predictor):
         if isinstance(batch, Signal):
             batch = pack_targets(self._route.heads, [batch], [targets])
         backend = backend or current_backend()
-        plan = self.plan_memory(batch.signals[0].active, memory_budget, truncation)
-        walk = TrainingPass(self._route, self.by_layer(), backend, key)
-        start = dict(state) if state else self.initial_state(int(batch.signals[0].active[0]))
+        plan = self.plan_memory(batch.signals[0].active, memory_budget, truncation, backend)
+        walk = TrainingPass(self._route, self.by_layer(backend), backend, key)
+        start = moved_state(state or {}, backend.to_device)
+        batch = batch.moved(backend.to_device)
         return walk.run(batch, start, plan, truncation, want_outputs)[0]
 
     def plan_memory(
@@ -284,10 +292,12 @@ class Network(Predictor):
         active: IntArray,
         memory_budget: float | str = "auto",
         truncation: int | None = None,
+        backend: Backend | None = None,
     ) -> MemoryPlan:
         """What `loss_and_gradients` will keep and need; see `minilstm.memory.plan_memory`."""
         whole = any(loss is not None and loss.whole for loss in self.losses or ())
-        return plan_memory(self.wiring, active, self.dtype, memory_budget, truncation, whole)
+        how = memory_budget, truncation, whole, (backend or current_backend()).gpu_bytes
+        return plan_memory(self.wiring, active, self.dtype, *how)
 
     def gradient_problem(self, x: Any, y: Any) -> GradientProblem:
         """This network's loss on labelled sequences, in float64, for `minilstm.gradcheck`."""
@@ -347,15 +357,6 @@ class Network(Predictor):
 
     def __repr__(self) -> str:
         return f"Network\n{self.summary()}"
-
-    def by_layer(self) -> dict[str, dict[str, Array]]:
-        """The arrays of every layer, by the names of layer and parameter."""
-        out: dict[str, dict[str, Array]] = {layer.name: {} for layer in self.layers}
-        for arrays in (self.parameters, self.statistics):
-            for key, value in arrays.items():
-                layer, _, name = key.partition("/")
-                out[layer][name] = value
-        return out
 
 
 def assemble(

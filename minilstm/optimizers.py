@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from minilstm.factors import Factor, assembled, blocks
 from minilstm.functional.adam import AdamRule, adam_step
-from minilstm.functional.gradient import gradient_norm
+from minilstm.functional.gradient import gradient_norm, gradient_scale
 from minilstm.functional.rmsprop import RmspropRule, rmsprop_step
 from minilstm.functional.sgdm import SgdmRule, sgdm_step
 from minilstm.gradient_bounds import CLIPPING as CLIPPING
@@ -129,7 +129,8 @@ def update(
 
     Parameters
     ----------
-    backend : Backend, whose `gradient_norm` and `adam_step`, `sgdm_step` or `rmsprop_step` compute
+    backend : Backend, whose `gradient_norm`, `gradient_scale` and `adam_step`, `sgdm_step` or
+        `rmsprop_step` compute
     parameters, gradients : arrays by name
     state : from `solver_init` or an earlier step; its type tells the solver
     learn_rate : a
@@ -148,7 +149,8 @@ def update(
     -------
     parameters : new arrays, column-major
     state : after the step, of the type that was given
-    norm : Euclidean norm over all gradients, L2 term included, before they were bounded
+    norm : Euclidean norm over all gradients, L2 term included, before they were bounded; a float,
+        or on a GPU an array () that stays there until it is looked at
 
     Raises
     ------
@@ -176,21 +178,18 @@ def update(
     cuts = {
         key: blocks(key, p, l2.get(key, 0.0), rates.get(key, 1.0)) for key, p in parameters.items()
     }
-    norms = {
-        key: math.hypot(
-            *(backend.gradient_norm(p[b.rows], gradients[key][b.rows], b.l2) for b in cuts[key])
-        )
-        for key, p in parameters.items()
-    }
-    norm = math.hypot(*norms.values())
     by_value = gradient_threshold_method == "absolute-value"
     bound = float(gradient_threshold) if by_value else math.inf
+    limit = math.inf if by_value else gradient_threshold  # of norms
+    own = {}
+    for key, p in parameters.items():
+        g = gradients[key]
+        norms = [backend.gradient_norm(p[b.rows], g[b.rows], b.l2) for b in cuts[key]]
+        own[key] = backend.gradient_scale(norms, limit)
+    norm, common_scale = backend.gradient_scale([n for n, _ in own.values()], limit)
     new: list[dict[str, Array]] = [{} for _ in state]
     for key, p in parameters.items():
-        bounded = norm if gradient_threshold_method == "global-l2norm" else norms[key]
-        scale = 1.0
-        if not by_value and bounded > gradient_threshold:
-            scale = gradient_threshold / bounded
+        scale = common_scale if gradient_threshold_method == "global-l2norm" else own[key][1]
         parts = []
         for rows, weight, factor in cuts[key]:
             arrays = [a[rows] for a in (p, gradients[key], *(memory[key] for memory in state[1:]))]
@@ -251,6 +250,7 @@ def adam_update(
 #: the part of the NumPy backend that `update` asks for; backends stand above this file
 _NUMPY = SimpleNamespace(
     gradient_norm=gradient_norm,
+    gradient_scale=gradient_scale,
     adam_step=adam_step,
     sgdm_step=sgdm_step,
     rmsprop_step=rmsprop_step,

@@ -99,11 +99,15 @@ class TrainingOptions:
     reset_input_normalization : compute the statistics of the input layer anew even if given
     batch_normalization_statistics : "population" computes them over the whole training set at the
         end, "moving" keeps the running ones; "auto" is "population"
-    memory_budget : bytes for what the backward pass needs, or "auto" (240 MiB); what does not fit
-        is computed twice. The gradients have the same bits for every budget
+    memory_budget : bytes for what the backward pass needs, or "auto" (240 MiB; half of the memory
+        of a GPU); what does not fit is computed twice. The gradients have the same bits for every
+        budget
     bptt_truncation : cut gradients at multiples of so many steps (truncated backpropagation through
         time); None means that they flow through whole sequences
-    execution_environment : "auto", "cpu" or "gpu"
+    execution_environment : "gpu" trains on the backend "cupy", "cpu" on one of the others; "auto"
+        takes the backend that was chosen or, where none was, the GPU if it was the faster side in
+        times measured on this machine (`minilstm bench --backend cupy --crossover`), else the CPU.
+        To choose a backend of the other kind as well is an error
     plots : "training-progress" shows accuracy and loss live where there is a screen, and always
         saves the picture to `plot_file`
     plot_file : where that picture goes

@@ -27,7 +27,7 @@ def population_statistics(
 
     Parameters
     ----------
-    net : trained
+    net : trained, its arrays where the backend computes
     sequences : for each input B arrays (T_b, *shape)
     options : whose mini_batch_size says how many sequences run at once
     backend : computes
@@ -38,12 +38,13 @@ def population_statistics(
             continue
         feeder = node.inputs[0]
         assert feeder is not None  # the wiring has been checked
-        forward = without_caches(net.wiring, net.by_layer(), backend, [feeder])
+        forward = without_caches(net.wiring, net.by_layer(backend), backend, [feeder])
         total: PooledStatistics | None = None
         for n in range(0, B, size):
             batches = [Batch(list(s[n : n + size]), "list") for s in sequences]
-            state = net.initial_state(len(batches[0].sequences))
-            (rows,), _ = predict_batch(net.wiring, forward, batches, state, [feeder], net.dtype)
+            (rows,), _ = predict_batch(
+                net.wiring, forward, backend, batches, {}, [feeder], net.dtype, want_state=False
+            )
             steps = net.wiring.nodes[feeder.node].steps[feeder.output]
             for part in rows if steps else [rows]:
                 total = _pooled(total, part)
@@ -53,6 +54,7 @@ def population_statistics(
             f"{name}/trained_mean": total.mean.astype(net.dtype),
             f"{name}/trained_variance": total.variance.astype(net.dtype),
         }
+        new = {key: backend.to_device(value) for key, value in new.items()}
         net = net.updated(net.parameters, new)
     return net
 

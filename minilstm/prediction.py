@@ -16,13 +16,12 @@ from minilstm.execution import Parameters, State, run_forward
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import IntArray, pack, unpack
 from minilstm.layers import Signal
-from minilstm.memory import SPAN_BYTES, used_bytes
+from minilstm.memory import span_rows, used_bytes
+from minilstm.placement import moved_state
 from minilstm.structure import Port, Wiring, ancestors
 
 Array = NDArray[Any]
 Forward = Callable[[Sequence[Signal], State], tuple[list[Signal], State]]
-
-SPAN_ROWS = 4096  # rows of one span: enough to keep kernels busy, few enough for the cache
 
 
 def without_caches(
@@ -33,7 +32,7 @@ def without_caches(
     Parameters
     ----------
     wiring : of the network
-    parameters : arrays of each layer, by the names of layer and parameter
+    parameters : arrays of each layer, by the names of layer and parameter, where `backend` computes
     backend : computes
     wanted : the outputs that are asked for; layers that they do not need do not run
 
@@ -70,7 +69,7 @@ def run_in_spans(
     ----------
     forward : outputs and state of a span, from its rows and the state before it
     signals : rows (N, *shape) and active (T,) of each input
-    state : before the first step, (B, H) arrays in packed order
+    state : before the first step, (B, H) arrays in packed order; {} is the initial one
     steps : for each output, whether it is one row a step, not one a sequence
     rows : of a span at most; 0 means one span
 
@@ -82,16 +81,18 @@ def run_in_spans(
     active = signals[0].active
     ends = np.cumsum(active)  # (T,) rows up to and including each step
     outputs: list[list[Array]] = [[] for _ in steps]
-    final = {k: LSTMState(s.hidden.copy(), s.cell.copy()) for k, s in state.items()}
+    final: State = {}
     step = done = 0
     while step < len(active):
         stop = max(step + 1, int(np.searchsorted(ends, done + rows, side="right")))
         stop = stop if rows else len(active)
         running = active[step:stop]
         n = int(running[0])  # the sequences that reach this span are the first n
-        start = {k: LSTMState(s.hidden[:n], s.cell[:n]) for k, s in final.items()}
+        start = {k: LSTMState(s.hidden[:n], s.cell[:n]) for k, s in (final or state).items()}
         part = [Signal(a.rows[done : ends[stop - 1]], running) for a in signals]
         outs, after = forward(part, start)
+        if not final:  # every sequence reaches the first span
+            final = {k: LSTMState(s.hidden.copy(), s.cell.copy()) for k, s in after.items()}
         for k, s in after.items():
             final[k].hidden[:n], final[k].cell[:n] = s.hidden, s.cell
         for all_parts, out, by_step in zip(outputs, outs, steps, strict=True):
@@ -106,39 +107,45 @@ def run_in_spans(
 def predict_batch(
     wiring: Wiring,
     forward: Forward,
+    backend: Backend,
     batches: Sequence[Batch],
     state: State,
     wanted: Sequence[Port],
     dtype: Any,
+    want_state: bool = True,
 ) -> tuple[list[Any], State]:
-    """Outputs for checked sequences, in the form in which they came.
+    """Outputs for checked sequences, in the form in which they came, as NumPy arrays.
+
+    The rows go to where the backend computes once, and the outputs come back once.
 
     Parameters
     ----------
     wiring : of the network
     forward : from `without_caches`
+    backend : for which `forward` was made
     batches : one of B sequences for each input, of the same lengths
-    state : (B, H) arrays in the order of the batch
+    state : (B, H) arrays in the order of the batch; {} is the initial one
     wanted : outputs that `forward` gives
     dtype : of the network
+    want_state : False leaves the state after the last step where it is
 
     Returns
     -------
     outputs : (T, *shape), a list of (T_b, *shape), or (B, T, *shape) each; an output of one row a
         sequence (*shape) or (B, *shape)
-    state : after each sequence's own last step, in the order of the batch
+    state : after each sequence's own last step, in the order of the batch; {} if it is not wanted
     """
     packed = [pack(batch.sequences) for batch in batches]
     order, form = packed[0].order, batches[0].form  # (B,)
-    start = {k: LSTMState(s.hidden[order], s.cell[order]) for k, s in state.items()}
+    start = moved_state(state, lambda a: backend.to_device(a[order]))
     steps = [wiring.nodes[port.node].steps[port.output] for port in wanted]
-    rows = span_rows(wiring, dtype)
-    signals = [Signal(p.rows, p.active) for p in packed]
+    rows = rows_of_span(wiring, dtype, backend.gpu_bytes is not None)
+    signals = [Signal(backend.to_device(p.rows), p.active) for p in packed]
     outs, after = run_in_spans(forward, signals, start, steps, rows)
     back = np.argsort(order)  # (B,)
-    after = {k: LSTMState(s.hidden[back], s.cell[back]) for k, s in after.items()}
+    after = moved_state(after, lambda a: backend.to_host(a)[back]) if want_state else {}
     results: list[Any] = []
-    for out, by_step in zip(outs, steps, strict=True):
+    for out, by_step in zip(map(backend.to_host, outs), steps, strict=True):
         if not by_step:
             result: Any = out[back]  # (B, *shape)
         else:
@@ -148,12 +155,12 @@ def predict_batch(
     return results, after
 
 
-def span_rows(wiring: Wiring, dtype: Any) -> int:
+def rows_of_span(wiring: Wiring, dtype: Any, on_gpu: bool) -> int:
     """Rows of a span of prediction; 0 where sequences cannot be cut."""
     if wiring.cannot_be_cut(training=False):
         return 0
     per_row, _ = used_bytes(wiring, np.dtype(dtype).itemsize)
-    return max(1, min(SPAN_ROWS, SPAN_BYTES // max(1, per_row)))
+    return span_rows(per_row, on_gpu)
 
 
 def measure(scores: Array, targets: IntArray, weights: Array | None = None) -> dict[str, float]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.backend import current_backend, reuse_memory
+from minilstm.backend import Backend, current_backend, reuse_memory
 from minilstm.data.batch import Batch
 from minilstm.data.labels import scores_to_labels
 from minilstm.errors import DataError
@@ -21,6 +21,7 @@ from minilstm.functional.lstm import LSTMState
 from minilstm.heads import find_heads
 from minilstm.inputs import Padding, as_batches, padded, trimmed
 from minilstm.layers import Layer
+from minilstm.placement import Placement
 from minilstm.prediction import check_state, predict_batch, without_caches
 from minilstm.stream import Stream
 from minilstm.structure import Port, Wiring, initial_state
@@ -34,6 +35,9 @@ class Predictor:
 
     wiring: Wiring
     layers: tuple[Layer, ...]
+    parameters: dict[str, Array]
+    statistics: dict[str, Array]
+    placement: Placement
     dtype: np.dtype[Any]
     classes: Any  # (C,) array, a dict of them by output, or None
     losses: tuple[Any, ...] | None
@@ -41,9 +45,23 @@ class Predictor:
     carried_state: State | None
     output_names: list[str]
 
-    def by_layer(self) -> dict[str, dict[str, Array]]:
-        """The arrays of every layer, by the names of layer and parameter."""
-        raise NotImplementedError
+    def by_layer(self, backend: Backend | None = None) -> dict[str, dict[str, Array]]:
+        """The arrays of every layer, by the names of layer and parameter.
+
+        Parameters
+        ----------
+        backend : gives them where it computes; None gives the network's own
+        """
+        arrays: Mapping[str, Array] = {**self.parameters, **self.statistics}
+        if backend is not None and backend.gpu_bytes is not None:
+            of_layers = ((a.name, a.constants(self.dtype)) for a in self.layers)
+            more = {f"{name}/{key}": c for name, found in of_layers for key, c in found.items()}
+            arrays = self.placement.place(backend, {**arrays, **more})
+        out: dict[str, dict[str, Array]] = {layer.name: {} for layer in self.layers}
+        for key, value in arrays.items():
+            layer, _, name = key.partition("/")
+            out[layer][name] = value
+        return out
 
     def predict(
         self,
@@ -101,7 +119,9 @@ class Predictor:
         ).checked()
         wanted = [Port(n, 0) for n in self.wiring.outputs]
         batches = as_batches(self.wiring, x, self.dtype, data_format or self.data_format)
-        outputs, after = self._outputs(batches, wanted, state, mini_batch_size, padding)
+        outputs, after = self._outputs(
+            batches, wanted, state, mini_batch_size, padding, return_state
+        )
         scores = outputs[0] if len(outputs) == 1 else tuple(outputs)
         return (scores, after) if return_state else scores
 
@@ -197,7 +217,7 @@ class Predictor:
             raise ValueError(f"layer is {layer!r}, but {name!r} has the outputs {list(ports)}.")
         wanted = [Port(n, ports.index(output) if output else 0)]
         batches = as_batches(self.wiring, x, self.dtype, data_format or self.data_format)
-        return self._outputs(batches, wanted, None, None, Padding())[0][0]
+        return self._outputs(batches, wanted, None, None, Padding(), False)[0][0]
 
     def evaluate(
         self, x: Any, y: Any, *, metrics: Sequence[Any] = (), name: str = "x", label_name: str = "y"
@@ -261,6 +281,7 @@ class Predictor:
         state: Mapping[str, LSTMState] | None,
         size: int | None,
         padding: Padding,
+        want_state: bool,
     ) -> tuple[list[Any], State]:
         B, form = len(batches[0].sequences), batches[0].form
         if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
@@ -270,9 +291,9 @@ class Predictor:
         if state is None:
             state = self.carried_state
             _check_carried(state, B)
-        start = self.check_state(state, B)
+        start = {} if state is None else self.check_state(state, B)
         backend = current_backend()
-        forward = without_caches(self.wiring, self.by_layer(), backend, wanted)
+        forward = without_caches(self.wiring, self.by_layer(backend), backend, wanted)
         results: list[list[Any]] = [[] for _ in wanted]
         states: list[State] = []
         step = size or B
@@ -281,7 +302,9 @@ class Predictor:
                 part = [Batch(b.sequences[n : n + step], form) for b in batches]
                 part, masks = padded(part, padding)
                 before = {k: LSTMState(*(a[n : n + step] for a in s)) for k, s in start.items()}
-                outs, after = predict_batch(self.wiring, forward, part, before, wanted, self.dtype)
+                outs, after = predict_batch(
+                    self.wiring, forward, backend, part, before, wanted, self.dtype, want_state
+                )
                 states.append(after)
                 for all_parts, out, port in zip(results, outs, wanted, strict=True):
                     if self.wiring.nodes[port.node].steps[port.output]:
@@ -290,7 +313,7 @@ class Predictor:
         joined = [parts[0] if len(parts) == 1 else _joined(parts) for parts in results]
         return joined, {
             k: LSTMState(*(np.concatenate([s[k][i] for s in states]) for i in range(2)))
-            for k in start
+            for k in states[0]
         }
 
 

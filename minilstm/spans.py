@@ -91,6 +91,8 @@ def find_route(wiring: Wiring, heads: Sequence[Head], inputs_too: bool = False) 
 class TrainingPass:
     """The layers and heads of a network, with the parameters of one step.
 
+    All arrays that go in are where the backend computes, and so is what comes out.
+
     Parameters
     ----------
     route : from `find_route`
@@ -121,7 +123,7 @@ class TrainingPass:
         Parameters
         ----------
         batch : packed
-        state : before the first step, (B, H) each, by layer name
+        state : before the first step, (B, H) each, by layer name; {} is the initial one
         plan : from `plan_memory`, for this batch
         truncation : as for `plan_memory`
         want_outputs : also return the rows of each output
@@ -142,7 +144,7 @@ class TrainingPass:
             return slice(after, int(active[spans[n].first]))
 
         states: list[State] = [state]
-        final = {k: LSTMState(s.hidden.copy(), s.cell.copy()) for k, s in state.items()}
+        final: State = {}
         kept: dict[int, dict[int, Any]] = {}
         for n in range(len(spans) - 1):
             part = Part(spans[n].row, own(n), self.key)
@@ -282,8 +284,10 @@ def _joined(head: Head, parts: list[Array]) -> Array:
 
 
 def _write(final: State, after: Mapping[str, LSTMState]) -> None:
-    """Overwrite the state of the sequences that reached a span, which are the first ones."""
+    """Overwrite the state of the sequences that reached a span: the first ones, at first all."""
     for name, (hidden, cell) in after.items():
+        if name not in final:
+            final[name] = LSTMState(hidden.copy(), cell.copy())
         final[name].hidden[: len(hidden)], final[name].cell[: len(cell)] = hidden, cell
 
 

@@ -16,6 +16,7 @@ from minilstm.errors import DataError
 from minilstm.functional.lstm import LSTMState
 from minilstm.layers import LSTM, FullyConnected, Layer, SequenceInput, Signal, Softmax
 from minilstm.layers.base import check_size
+from minilstm.placement import moved_state
 from minilstm.prediction import without_caches
 from minilstm.structure import Port, Wiring
 
@@ -35,7 +36,7 @@ class Network(Protocol):
     layers: tuple[Layer, ...]
     dtype: np.dtype[Any]
 
-    def by_layer(self) -> dict[str, dict[str, Array]]:
+    def by_layer(self, backend: Backend | None = None) -> dict[str, dict[str, Array]]:
         """The arrays of every layer, by the names of layer and parameter."""
 
     @property
@@ -73,8 +74,8 @@ class Stream:
     """
 
     __slots__ = (
-        "__weakref__", "_advance", "_batch", "_check_state", "_dtype", "_lock", "_out_shape",
-        "_states", "_step_shape", "_streams", "_x_shape",
+        "__weakref__", "_advance", "_backend", "_batch", "_check_state", "_dtype", "_lock",
+        "_out_shape", "_states", "_step_shape", "_streams", "_x_shape",
     )  # fmt: skip
 
     def __init__(self, network: Network, batch: int | None = None) -> None:
@@ -89,8 +90,10 @@ class Stream:
         self._streams, self._step_shape = batch, wiring.shape(wiring.inputs[0])
         self._dtype, self._check_state = network.dtype, network.check_state
         self._lock = Lock()
-        self._states = network.check_state(None, self._batch)  # of the stream, written in place
         backend, chain = current_backend(), _chain(network)
+        self._backend = backend
+        # Of the stream, written in place: where the backend computes.
+        self._states = moved_state(network.check_state(None, self._batch), backend.to_device)
         if backend.make_stepper is None or chain is None:
             advance = _layer_by_layer(network, backend, self._states, self._batch)
         else:
@@ -149,7 +152,7 @@ class Stream:
     def state(self) -> State:
         """Hidden and cell state, (1, H) or (n, H) each, by layer name: what a stream remembers."""
         with self._lock:
-            return {k: LSTMState(s.hidden.copy(), s.cell.copy()) for k, s in self._states.items()}
+            return moved_state(self._states, lambda a: self._backend.to_host(a.copy()))
 
     @state.setter
     def state(self, state: Mapping[str, LSTMState]) -> None:
@@ -157,7 +160,7 @@ class Stream:
 
     def _set(self, state: State) -> None:
         with self._lock:
-            _overwrite(self._states, state)
+            _overwrite(self._states, moved_state(state, self._backend.to_device))
 
     def _unfit(self, out: Any) -> DataError:
         came = type(out).__name__
@@ -219,15 +222,16 @@ def _layer_by_layer(network: Network, backend: Backend, states: State, batch: in
     """A step as a sequence of one step, through the network's forward pass."""
     active = np.array([batch], np.int64)  # (1,) the sequences that make the one step
     wiring = network.wiring
-    forward = without_caches(wiring, network.by_layer(), backend, [Port(wiring.outputs[0], 0)])
+    arrays, wanted = network.by_layer(backend), [Port(wiring.outputs[0], 0)]
+    forward = without_caches(wiring, arrays, backend, wanted)
     shape = wiring.shape(wiring.inputs[0])
 
     def advance(x: Array, out: Array) -> bool:
         if not np.isfinite(x).all():
             return False
         rows = np.ascontiguousarray(x).reshape(batch, *shape)  # (n, D)
-        (output,), after = forward([Signal(rows, active)], states)
-        out[:] = output.rows.reshape(out.shape)
+        (output,), after = forward([Signal(backend.to_device(rows), active)], states)
+        out[:] = backend.to_host(output.rows).reshape(out.shape)
         _overwrite(states, after)
         return True
 

@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from minilstm.backend import Backend, current_backend, is_installed
+from minilstm.backend import Backend, is_installed, load_backend, use_backend
 from minilstm.connections import Connections
+from minilstm.environment import is_left_open, training_backend
 from minilstm.layers import Layer
 from minilstm.network import Network
 from minilstm.options import TrainingOptions
-from minilstm.training_data import check_validation, prepare
+from minilstm.side import choose_side
+from minilstm.training_data import TrainingData, check_validation, prepare
 from minilstm.training_info import TrainingInfo
 from minilstm.training_loop import TrainingLoop, check_checkpoints
 
@@ -57,6 +59,8 @@ def train(
         The layers do not form a network, or not one for these answers.
     DivergedError
         The loss became NaN or infinite; it carries the last good network.
+    ImportError, DeviceError
+        The GPU was asked for, but CuPy is not installed or finds none.
 
     Notes
     -----
@@ -79,22 +83,33 @@ def train(
         raise TypeError(
             f"options is {type(options).__name__}; give TrainingOptions('adam', max_epochs=60)."
         )
-    backend = _backend(options)
+    backend = training_backend(options.execution_environment)
     check_checkpoints(options)
     # One generator for first values, one for shuffling, one for dropout: none disturbs another.
     values, shuffler, noise = np.random.default_rng(options.seed).spawn(3)
     net, heads, data = prepare(x, y, layers, loss, options, step_weights, values)
     validation = check_validation(net, heads, data, options)
-    return TrainingLoop(net, heads, data, validation, options, backend, shuffler, noise).run()
+    backend, note = _faster(backend, net, data, options)
+    _say_that_numpy_is_slow(backend)
+    with use_backend(backend.name):
+        loop = TrainingLoop(net, heads, data, validation, options, backend, shuffler, noise, note)
+        return loop.run()
 
 
-def _backend(options: TrainingOptions) -> Backend:
-    if options.execution_environment == "gpu":
-        raise ImportError(
-            "execution_environment is 'gpu', but this version of minilstm computes on the CPU "
-            "only; choose 'cpu' or 'auto'."
-        )
-    backend = current_backend()
+def _faster(
+    backend: Backend, net: Network, data: TrainingData, options: TrainingOptions
+) -> tuple[Backend, str]:
+    """The backend, or the GPU's where nobody chose and it was measured faster; and what to say."""
+    units = max(node.state_size for node in net.wiring.nodes)
+    # Recurrent layers in float32 are what was measured.
+    if not (is_left_open(options.execution_environment) and units and net.dtype == np.float32):
+        return backend, ""
+    steps = float(np.mean([len(s) for s in data.sequences[0]]))
+    side = choose_side("training", steps, min(options.mini_batch_size, len(data)), units)
+    return (load_backend("cupy") if side.name == "gpu" else backend), side.note
+
+
+def _say_that_numpy_is_slow(backend: Backend) -> None:
     if backend.name == "numpy" and not is_installed("numba"):
         warnings.warn(
             "training runs on NumPy alone because Numba is not installed; it is several times "
@@ -102,4 +117,3 @@ def _backend(options: TrainingOptions) -> Backend:
             UserWarning,
             stacklevel=3,
         )
-    return backend

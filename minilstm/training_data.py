@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.answers import Answers, as_answers
+from minilstm.backend import Backend
 from minilstm.connections import Connections
 from minilstm.data.padding import pad_batch, split_sequences
 from minilstm.errors import DataError
@@ -45,8 +46,9 @@ class TrainingData(NamedTuple):
 class Piece(NamedTuple):
     """A mini-batch, and whether it goes on where the one before stopped."""
 
-    batch: MiniBatch
+    batch: MiniBatch  # where the backend computes
     goes_on: bool
+    targets: tuple[Array, ...]  # of the batch, on the host
 
 
 def prepare(
@@ -143,15 +145,27 @@ def pieces_of(data: TrainingData, chosen: IntArray, options: TrainingOptions) ->
     return -(-longest // int(options.sequence_length))
 
 
-def packed(
-    data: TrainingData, heads: Sequence[Head], chosen: IntArray, options: TrainingOptions
+def pieces(
+    data: TrainingData,
+    heads: Sequence[Head],
+    chosen: IntArray,
+    options: TrainingOptions,
+    backend: Backend,
 ) -> Iterator[Piece]:
+    """The chosen sequences as `Piece`, their arrays moved to where the backend computes."""
+    for n, batch in enumerate(_packed(data, heads, chosen, options)):
+        yield Piece(batch.moved(backend.to_device), n > 0, batch.targets)
+
+
+def _packed(
+    data: TrainingData, heads: Sequence[Head], chosen: IntArray, options: TrainingOptions
+) -> Iterator[MiniBatch]:
     """The chosen sequences as one mini-batch, or as one after another where they are split."""
     sequences = [[s[b] for b in chosen] for s in data.sequences]
     targets = [[t[b] for b in chosen] for t in data.targets]
     weights = [None if w is None else [w[b] for b in chosen] for w in data.weights]
     if options.sequence_length == "ragged":
-        yield Piece(mini_batch(heads, sequences, targets, weights), False)
+        yield mini_batch(heads, sequences, targets, weights)
         return
     length, direction = options.sequence_length, options.sequence_padding_direction
     value = options.sequence_padding_value
@@ -164,7 +178,7 @@ def packed(
             if row_weights is not None:
                 weights[k] = pad_batch(lengths, row_weights, length, direction, 1.0).targets
     if isinstance(length, str):
-        yield Piece(mini_batch(heads, sequences, targets, weights, padded=True), False)
+        yield mini_batch(heads, sequences, targets, weights, padded=True)
         return
     count = -(-len(sequences[0][0]) // int(length))
     for n in range(count):
@@ -174,15 +188,12 @@ def packed(
                 return arrays
             return split_sequences(arrays, int(length))[n]
 
-        yield Piece(
-            mini_batch(
-                heads,
-                [part(s, True) for s in sequences],
-                [part(t, h.steps) for t, h in zip(targets, heads, strict=True)],
-                [part(w, h.steps) for w, h in zip(weights, heads, strict=True)],
-                padded=True,
-            ),
-            n > 0,
+        yield mini_batch(
+            heads,
+            [part(s, True) for s in sequences],
+            [part(t, h.steps) for t, h in zip(targets, heads, strict=True)],
+            [part(w, h.steps) for w, h in zip(weights, heads, strict=True)],
+            padded=True,
         )
 
 

@@ -24,10 +24,11 @@ from minilstm.memory import MemoryPlan
 from minilstm.network import Network
 from minilstm.optimizers import solver_init, update
 from minilstm.options import TrainingOptions
+from minilstm.placement import moved_network
 from minilstm.population import population_statistics
 from minilstm.progress import Progress
 from minilstm.structure import parameter_slots
-from minilstm.training_data import Piece, TrainingData, cuts, packed, pieces_of
+from minilstm.training_data import Piece, TrainingData, cuts, pieces, pieces_of
 from minilstm.training_info import TrainingInfo
 
 Array = NDArray[Any]
@@ -60,6 +61,7 @@ class TrainingLoop:
     options : TrainingOptions
     backend : computes
     shuffler, noise : generators of the order of sequences, and of dropout
+    note : a line to print above the table, or ""
     """
 
     def __init__(
@@ -72,10 +74,14 @@ class TrainingLoop:
         backend: Backend,
         shuffler: np.random.Generator,
         noise: np.random.Generator,
+        note: str = "",
     ) -> None:
-        self.net, self.heads, self.data, self.validation = net, heads, data, validation
+        self.heads, self.data, self.validation = heads, data, validation
         self.options, self.backend = options, backend
-        self.shuffler, self.noise = shuffler, noise
+        self.shuffler, self.noise, self.note = shuffler, noise, note
+        # The arrays of these networks, and what the solver remembers, stay where the backend
+        # computes; `_shown` gives a network as users see it.
+        self.net = net = moved_network(net, backend.to_device)
         self.solver = solver_init(options.solver, net.parameters)
         self.columns = self._columns()
         self.history: dict[str, list[float]] = {c: [] for c in self.columns}
@@ -196,11 +202,11 @@ class TrainingLoop:
         """Metrics of a mini-batch before the update."""
         found: dict[str, float] = {}
         names = self.options.metric_names
-        for k, head in enumerate(self.heads):
-            targets = piece.batch.targets[k]
+        for k, (head, targets) in enumerate(zip(self.heads, piece.targets, strict=True)):
             prefix = self._prefix(head)
             if result.outputs is not None:
-                other = measure_rows(head, result.outputs[k], targets, metrics=self.options.metrics)
+                rows = self.backend.to_host(result.outputs[k])  # (N, C)
+                other = measure_rows(head, rows, targets, metrics=self.options.metrics)
                 found.update({prefix + name: other[name] for name in names if name in other})
             elif "accuracy" in names and targets.ndim == 1:
                 found[f"{prefix}accuracy"] = result.correct[k] / max(1, int((targets >= 0).sum()))
@@ -218,7 +224,11 @@ class TrainingLoop:
                 ready = []
             if not ready:
                 parts = cuts(order, options)
-                ready = [p for part in parts for p in packed(data, self.heads, part, options)]
+                ready = [
+                    piece
+                    for part in parts
+                    for piece in pieces(data, self.heads, part, options, self.backend)
+                ]
             for n, piece in enumerate(ready):
                 iteration += 1
                 rate = options.learn_rate(epoch, iteration, total)
@@ -233,7 +243,8 @@ class TrainingLoop:
         padding = self.options.sequence_length
         counts = "cut to the shortest" if padding == "shortest" else "padding counts"
         how = "" if padding == "ragged" else f" (sequence_length {padding!r}: {counts})"
-        return f"loss: {losses}{how}\n{self._largest_plan()}"
+        note = f"\n{self.note}" if self.note else ""
+        return f"loss: {losses}{how}\n{self._largest_plan()}{note}"
 
     def _largest_plan(self) -> MemoryPlan:
         """Of the mini-batch that needs the most memory."""
@@ -247,11 +258,8 @@ class TrainingLoop:
                 if not isinstance(options.sequence_length, str):
                     same = options.sequence_length
                 own = np.full(len(own), same, np.int64)
-            plans.append(
-                self.net.plan_memory(
-                    active_counts(own), options.memory_budget, options.bptt_truncation
-                )
-            )
+            how = options.memory_budget, options.bptt_truncation, self.backend
+            plans.append(self.net.plan_memory(active_counts(own), *how))
         return max(plans, key=lambda plan: plan.kept + plan.used)
 
     def _validate(self, iteration: int) -> dict[str, float]:
@@ -279,11 +287,13 @@ class TrainingLoop:
         if (by_epoch and not epoch_ends) or count % options.checkpoint_frequency:
             return
         name = f"checkpoint-epoch-{epoch:04d}-iteration-{iteration:06d}.safetensors"
-        self.net.save(Path(options.checkpoint_path) / name)
+        self._shown(self.net).save(Path(options.checkpoint_path) / name)
 
     def _tell(self, state: str, row: dict[str, float]) -> bool:
         """Call every output function; whether one of them wants to stop."""
         functions: Any = self.options.output_fcn
+        if not functions:
+            return False
         usual = ("iteration", "epoch", "time", "learning_rate", "loss", "validation_loss")
         told = Progressed(
             state,
@@ -294,7 +304,7 @@ class TrainingLoop:
             row.get("loss", math.nan),
             row.get("validation_loss", math.nan),
             {k: v for k, v in row.items() if k not in usual},
-            self.net,
+            self._shown(self.net),
         )
         return any([bool(function(told)) for function in functions])
 
@@ -331,8 +341,13 @@ class TrainingLoop:
 
     def _output(self) -> tuple[Network, int]:
         if self._takes_best():
-            return self.best_net, self.best_iteration
-        return self.net, self.solver.t
+            return self._shown(self.best_net), self.best_iteration
+        return self._shown(self.net), self.solver.t
+
+    def _shown(self, net: Network) -> Network:
+        """A network with NumPy arrays."""
+        moved: Network = moved_network(net, self.backend.to_host)
+        return moved
 
     def _info(self, reason: str, output_iteration: int) -> TrainingInfo:
         whole = ("iteration", "epoch")
@@ -348,6 +363,7 @@ class TrainingLoop:
 
     def _check_last_update(self) -> None:
         """Raise if the last update, which no loss follows, made a parameter NaN or infinite."""
+        self.net = self._shown(self.net)
         broken = [k for k, p in self.net.parameters.items() if not np.isfinite(p).all()]
         if self.history["iteration"] and broken:
             iteration, epoch, rate = (
@@ -359,16 +375,16 @@ class TrainingLoop:
     def _raise_diverged(self, iteration: int, epoch: int, rate: float, what: str) -> None:
         reason = diverged(
             f"{what} in epoch {epoch}, iteration {iteration}",
-            self.net,
+            self._shown(self.net),
             self.data.sequences,
             self.history["loss"],
             rate,
-            self.last_norm,
+            float(self.backend.to_host(self.last_norm)),
             self.options.gradient_threshold,
         )
         # The network before the last update is the last whose loss is known to be finite.
         info = self._info(reason[0].upper() + reason[1:], max(0, self.solver.t - 1))
-        raise DivergedError(reason, self.good_net, info)
+        raise DivergedError(reason, self._shown(self.good_net), info)
 
 
 def check_checkpoints(options: TrainingOptions) -> None:

@@ -1,18 +1,26 @@
-"""What all tests share: the two backends, a way to set threads, one profile for hypothesis.
+"""What all tests share: the backends, a way to set threads, one profile for hypothesis.
 Everything is seeded, so two runs of the tests draw the same examples."""
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
 
+import cuda_shim
 import numpy as np
 import pytest
+from device_arrays import on_host
 from hypothesis import settings
 
 import minilstm as ml
+from minilstm import backend as switch
 from minilstm.backend import is_installed, load_backend
+
+# CuPy's arrays: on the CPU, or where there is a device.
+WHERE = ["shim", pytest.param("device", marks=pytest.mark.gpu)]
 
 # A slow first example is Numba compiling, not a fault.
 settings.register_profile("minilstm", deadline=None, derandomize=True, max_examples=25)
@@ -74,6 +82,68 @@ def numba_backend():
     """The record of the Numba backend."""
     pytest.importorskip("numba")
     return load_backend("numba")
+
+
+@pytest.fixture(scope="module", params=WHERE)
+def cuda_kernels(request):
+    """The package `minilstm.kernels.cuda`, on a device or on what stands for one."""
+    with cuda_for_tests(request.param):
+        yield importlib.import_module("minilstm.kernels.cuda")
+
+
+@pytest.fixture(scope="module", params=WHERE)
+def cupy_backend(request):
+    """The record of the CuPy backend, on a device or on what stands for one."""
+    with cuda_for_tests(request.param):
+        yield load_backend("cupy")
+
+
+@pytest.fixture(scope="module", params=["numba", *WHERE])
+def fast_backend(request):
+    """Each backend but NumPy, for arrays of the host."""
+    if request.param == "numba":
+        yield request.getfixturevalue("numba_backend")
+    else:
+        with cuda_for_tests(request.param):
+            yield on_host(load_backend("cupy"))
+
+
+@pytest.fixture(scope="module", params=["numpy", "numba", *WHERE])
+def any_backend(request):
+    """Each backend, for arrays of the host."""
+    if request.param in ("numpy", "numba"):
+        if not is_installed(request.param):
+            pytest.skip(f"{request.param} is not installed")
+        yield load_backend(request.param)
+    else:
+        with cuda_for_tests(request.param):
+            yield on_host(load_backend("cupy"))
+
+
+@contextmanager
+def cuda_for_tests(where):
+    """CuPy and the CUDA kernels within a ``with`` block, and nothing of them left after it."""
+    if where == "device":
+        cupy = pytest.importorskip("cupy")
+        try:
+            cupy.cuda.runtime.getDeviceCount()
+        except cupy.cuda.runtime.CUDARuntimeError as error:
+            pytest.skip(f"no device: {error}")
+    elif not cuda_shim.can_compile():
+        pytest.skip("the kernels run on a CPU through gcc on Linux")
+    entered = cuda_shim.fresh_kernels() if where == "device" else cuda_shim.installed()
+    with entered:
+        forget_backends()
+        try:
+            yield
+        finally:
+            forget_backends()
+
+
+def forget_backends():
+    """Let the switch look anew for what is installed; the other records stay as they are."""
+    is_installed.cache_clear()
+    switch._cupy.cache_clear()
 
 
 @pytest.fixture

@@ -1,5 +1,5 @@
-"""Every function of the Numba backend against its NumPy twin: all outputs, gradients, shapes.
-Signatures are compared too, and that no function of either writes into what it is given."""
+"""Every function of the other backends against its NumPy twin: all outputs, gradients, shapes.
+Signatures are compared too, and that no function of any writes into what it is given."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from minilstm.functional.sgdm import SgdmRule
 
 NUMPY = load_backend("numpy")
 # A stepper has no twin: NumPy steps layer by layer, and tests/test_stream.py compares the two.
-NO_TWIN = {"name", "make_stepper"}
+NO_TWIN = {"name", "make_stepper", "to_device", "to_host", "gpu_bytes"}
 FUNCTIONS = [f.name for f in dataclasses.fields(NUMPY) if f.name not in NO_TWIN]
 # Largest difference allowed, relative to the largest entry of the array. A drawn array may be a
 # single number in which large terms cancel; where there are many, BROAD holds.
@@ -90,9 +90,9 @@ def widened(value):
 @example(lengths=[1], D=513, H=1, seed=0)
 @example(lengths=[140, 30, 2], D=1030, H=17, seed=0)  # cut into blocks, and more rows than one
 @example(lengths=[1], D=1024, H=1, seed=0)
-def test_lstm(numba_backend, dtype, lengths, D, H, seed):
+def test_lstm(fast_backend, dtype, lengths, D, H, seed):
     problem = lstm_problem(lengths, D, H, seed, dtype)
-    got, want = run_lstm(numba_backend, *problem), run_lstm(NUMPY, *problem)
+    got, want = run_lstm(fast_backend, *problem), run_lstm(NUMPY, *problem)
     assert_agree(got, want, TOLERANCE[dtype])
     if dtype == np.float32:
         exact = run_lstm(NUMPY, *widened(problem))
@@ -100,18 +100,18 @@ def test_lstm(numba_backend, dtype, lengths, D, H, seed):
 
 
 @dtypes
-def test_a_large_lstm_is_as_accurate_as_its_dtype(backend, dtype):
+def test_a_large_lstm_is_as_accurate_as_its_dtype(any_backend, dtype):
     problem = lstm_problem([40, 25, 1, 40], 3, 200, 0, dtype)
-    got, exact = run_lstm(backend, *problem), run_lstm(NUMPY, *widened(problem))
+    got, exact = run_lstm(any_backend, *problem), run_lstm(NUMPY, *widened(problem))
     assert_agree(got, exact, BROAD[dtype])
 
 
-def test_long_sums_keep_their_digits(numba_backend):
+def test_long_sums_keep_their_digits(fast_backend):
     rng = np.random.default_rng(0)
     # All of one sign: added one by one in float32, the sums would be wrong by 1e-5.
     x, dy = rng.uniform(0.5, 1.5, (2, 200_000, 2)).astype(np.float32)
-    cache = numba_backend.fully_connected_forward(x, x[:2], x[0])[1]
-    _, grads = numba_backend.fully_connected_backward(dy, cache)
+    cache = fast_backend.fully_connected_forward(x, x[:2], x[0])[1]
+    _, grads = fast_backend.fully_connected_backward(dy, cache)
     assert_agree(grads.W, dy.astype(np.float64).T @ x.astype(np.float64), 1e-6)
     assert_agree(grads.b, dy.sum(axis=0, dtype=np.float64), 1e-6)
 
@@ -120,7 +120,7 @@ def test_long_sums_keep_their_digits(numba_backend):
 @given(N=st.integers(1, 60), D=st.integers(1, 70), C=st.integers(1, 40), seed=seeds)
 @example(N=9000, D=5, C=3, seed=0)  # beyond the rows after which partial sums are flushed
 @example(N=1, D=1, C=1, seed=0)
-def test_rows(numba_backend, dtype, N, D, C, seed):
+def test_rows(fast_backend, dtype, N, D, C, seed):
     rng = np.random.default_rng(seed)
 
     def draw(*shape):
@@ -138,7 +138,7 @@ def test_rows(numba_backend, dtype, N, D, C, seed):
         return (*results, loss, cache, backend.softmax_cross_entropy_backward(cache))
 
     arguments = (x, W, b, dy, logits)
-    got, want = run(numba_backend, *arguments), run(NUMPY, *arguments)
+    got, want = run(fast_backend, *arguments), run(NUMPY, *arguments)
     # One class leaves a loss and gradients of exactly 0, up to rounding: nothing to be relative to.
     parts = len(got) if C > 1 else 3
     assert_agree(got[:parts], want[:parts], TOLERANCE[dtype])
@@ -147,7 +147,7 @@ def test_rows(numba_backend, dtype, N, D, C, seed):
         assert_agree(got[:parts], exact[:parts], TOLERANCE[dtype], "against float64:")
 
 
-def test_any_memory_layout_gives_the_same_bits(backend):
+def test_any_memory_layout_gives_the_same_bits(any_backend):
     arguments, dh, dstate = lstm_problem([5, 9, 1, 9], 3, 17, 0, np.float32)
     arrays = (*arguments[:-1], dh, *dstate)
     frozen = [a.copy() for a in arrays]
@@ -155,11 +155,11 @@ def test_any_memory_layout_gives_the_same_bits(backend):
         frozen[n].flags.writeable = False
     every_second = [np.repeat(a, 2, axis=0)[::2] for a in arrays]
     columns = [np.asfortranarray(a) for a in arrays]
-    want = run_lstm(backend, arguments, dh, dstate)
+    want = run_lstm(any_backend, arguments, dh, dstate)
     # BLAS picks another order of summation for another layout; the kernels must not.
-    tolerance = 0 if backend.name == "numba" else TOLERANCE[np.float32]
+    tolerance = 0 if any_backend.name == "numba" else TOLERANCE[np.float32]
     for case in (every_second, columns, frozen):
-        got = run_lstm(backend, (*case[:6], arguments[-1]), case[6], LSTMState(*case[7:]))
+        got = run_lstm(any_backend, (*case[:6], arguments[-1]), case[6], LSTMState(*case[7:]))
         assert_agree(got, want, tolerance)
 
 
@@ -167,9 +167,9 @@ def test_any_memory_layout_gives_the_same_bits(backend):
 @given(lengths=lengths, D=features, H=hidden, seed=seeds)
 @example(lengths=[1], D=1, H=1, seed=0)
 @example(lengths=[9, 9, 9, 2, 1, 1, 1], D=3, H=9, seed=0)
-def test_a_span_that_is_kept_is_restored(numba_backend, dtype, lengths, D, H, seed):
+def test_a_span_that_is_kept_is_restored(fast_backend, dtype, lengths, D, H, seed):
     (x, h0, c0, W, R, b, active), _, _ = lstm_problem(lengths, D, H, seed, dtype)
-    for backend in (NUMPY, numba_backend):
+    for backend in (NUMPY, fast_backend):
         packed = backend.lstm_pack(W, R, b)
         h, state, cache = backend.lstm_forward(x, h0, c0, W, R, b, active, packed)
         assert_agree(backend.lstm_forward(x, h0, c0, W, R, b, active)[0], h, 0)
@@ -186,12 +186,12 @@ def test_a_span_that_is_kept_is_restored(numba_backend, dtype, lengths, D, H, se
 @given(N=st.integers(1, 300), D=st.integers(1, 40), C=st.integers(2, 20), seed=seeds)
 @example(N=129, D=200, C=5, seed=0)
 @example(N=1, D=1, C=2, seed=0)
-def test_the_end_of_a_classifier(numba_backend, dtype, N, D, C, seed):
+def test_the_end_of_a_classifier(fast_backend, dtype, N, D, C, seed):
     rng = np.random.default_rng(seed)
     x, W = rng.standard_normal((N, D)).astype(dtype), rng.standard_normal((C, D)).astype(dtype)
     b, targets = rng.standard_normal(C).astype(dtype), rng.integers(0, C, N)
     W /= np.sqrt(dtype(D))
-    got = numba_backend.classifier_loss(x, W, b, targets, N + 3)
+    got = fast_backend.classifier_loss(x, W, b, targets, N + 3)
     want = NUMPY.classifier_loss(x, W, b, targets, N + 3)
     assert got.correct == want.correct
     assert_agree(got._replace(correct=None), want._replace(correct=None), TOLERANCE[dtype])
@@ -200,7 +200,7 @@ def test_the_end_of_a_classifier(numba_backend, dtype, N, D, C, seed):
 
     weights = rng.uniform(0.1, 3, N).astype(dtype)
     targets[1::2] = -1
-    got = numba_backend.classifier_loss(x, W, b, targets, N + 3, weights)
+    got = fast_backend.classifier_loss(x, W, b, targets, N + 3, weights)
     want = NUMPY.classifier_loss(x, W, b, targets, N + 3, weights)
     assert got.correct == want.correct <= len(targets[::2])
     assert not got.dx[1::2].any()
@@ -209,7 +209,7 @@ def test_the_end_of_a_classifier(numba_backend, dtype, N, D, C, seed):
 
 @dtypes
 @given(size=st.integers(1, 70), seed=seeds, method=st.sampled_from(["plain", "scaled", "bounded"]))
-def test_solvers(numba_backend, dtype, size, seed, method):
+def test_solvers(fast_backend, dtype, size, seed, method):
     rng = np.random.default_rng(seed)
     p, g, m, v = rng.standard_normal((4, size)).astype(dtype)
     bounds = {"plain": (), "scaled": (1e-4, 0.3), "bounded": (0.1, 1.0, 0.2)}[method]
@@ -219,47 +219,45 @@ def test_solvers(numba_backend, dtype, size, seed, method):
         "sgdm_step": (p, g, v, SgdmRule(0.01, 0.9, *bounds)),
     }
     for name, step in steps.items():
-        got, want = (getattr(b, name)(*step) for b in (numba_backend, NUMPY))
+        got, want = (getattr(b, name)(*step) for b in (fast_backend, NUMPY))
         assert_agree(got, want, TOLERANCE[dtype], name)
     for factor in (1.0, 1e18, 1e-18):  # squares of float32 such as these leave its range
         args = p * dtype(factor), g * dtype(factor), 0.1
-        assert numba_backend.gradient_norm(*args) == pytest.approx(NUMPY.gradient_norm(*args))
+        assert fast_backend.gradient_norm(*args) == pytest.approx(NUMPY.gradient_norm(*args))
 
 
-def test_norms_of_entries_that_are_not_finite(backend):
+def test_norms_of_entries_that_are_not_finite(any_backend):
     for bad in (np.nan, np.inf, -np.inf):
-        norm = backend.gradient_norm(np.zeros(9), np.array([1.0] * 8 + [bad]), 0.0)
+        norm = any_backend.gradient_norm(np.zeros(9), np.array([1.0] * 8 + [bad]), 0.0)
         assert not np.isfinite(norm)
-    assert backend.gradient_norm(np.zeros(9), np.zeros(9), 1.0) == 0
-    huge = backend.gradient_norm(np.zeros(2), np.array([3e300, 4e300]), 0.0)
+    assert any_backend.gradient_norm(np.zeros(9), np.zeros(9), 1.0) == 0
+    huge = any_backend.gradient_norm(np.zeros(2), np.array([3e300, 4e300]), 0.0)
     assert huge == pytest.approx(5e300)
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_signatures_are_equal(numba_backend, name):
-    twins = [
-        inspect.signature(getattr(b, name)).parameters.values() for b in (numba_backend, NUMPY)
-    ]
+def test_signatures_are_equal(fast_backend, name):
+    twins = [inspect.signature(getattr(b, name)).parameters.values() for b in (fast_backend, NUMPY)]
     ours, theirs = ([(p.name, p.kind, p.default) for p in twin] for twin in twins)
     assert ours == theirs
 
 
-def test_bad_numbers_are_seen(backend):
+def test_bad_numbers_are_seen(any_backend):
     arguments, dh, dstate = lstm_problem([4, 2], 3, 17, 0, np.float32)
     for bad in (np.nan, np.inf):
         x = arguments[0].copy()
         x[2] = bad  # step 1 of the first sequence
         with np.errstate(invalid="ignore"):
-            h, _, cache = backend.lstm_forward(x, *arguments[1:])
-            dx, _ = backend.lstm_backward(dh, dstate, cache)
+            h, _, cache = any_backend.lstm_forward(x, *arguments[1:])
+            dx, _ = any_backend.lstm_backward(dh, dstate, cache)
         if np.isnan(bad):
             assert np.isnan(h[2]).all() and np.isnan(h[4:]).all() and np.isnan(dx[2]).all()
         assert np.isfinite(h[[0, 1, 3]]).all()
     for bad in (np.nan, np.inf):
         logits = np.array([[0.0, bad, 1.0], [bad, 0.0, 1.0], [0.0, 1.0, bad], [0.0, 1.0, 2.0]])
         with np.errstate(invalid="ignore"):
-            scores, _ = backend.softmax_forward(logits)
-            loss, _ = backend.softmax_cross_entropy_forward(logits, np.zeros(4, np.int64))
+            scores, _ = any_backend.softmax_forward(logits)
+            loss, _ = any_backend.softmax_cross_entropy_forward(logits, np.zeros(4, np.int64))
         assert np.isnan(scores[:3]).any(axis=1).all() and np.isfinite(scores[3]).all()
         assert np.isnan(loss)
 
@@ -339,6 +337,7 @@ def calls(backend, dtype):
         ("classifier_loss", (x, W, b, unknown, 11, row_weights)),
         *loss_calls(backend, z, targets, row_weights),
         ("gradient_norm", (p, g, 0.1)),
+        ("gradient_scale", ([3.0, 4.0], 2.0)),
         ("adam_step", (p, g, m, v * v, rule)),
         ("rmsprop_step", (p, g, v * v, RmspropRule(0.1, 0.9, 1e-8, 0.01, 0.5, 0.8))),
         ("sgdm_step", (p, g, v, SgdmRule(0.1, 0.9, 0.01, 0.5, 0.8))),
@@ -364,9 +363,9 @@ def test_every_function_is_called_below():
 
 
 @dtypes
-def test_no_function_writes_into_its_arguments_or_remembers_a_call(backend, dtype):
-    for name, arguments in calls(backend, dtype):
-        function, before = getattr(backend, name), copy.deepcopy(arguments)
+def test_no_function_writes_into_its_arguments_or_remembers_a_call(any_backend, dtype):
+    for name, arguments in calls(any_backend, dtype):
+        function, before = getattr(any_backend, name), copy.deepcopy(arguments)
         first = function(*arguments)
         kept = copy.deepcopy(first)
         assert_agree(arguments, before, 0, f"{name} wrote into an argument:")
@@ -376,7 +375,7 @@ def test_no_function_writes_into_its_arguments_or_remembers_a_call(backend, dtyp
 
 
 @dtypes
-def test_dtype_is_kept(backend, dtype):
+def test_dtype_is_kept(any_backend, dtype):
     def check(value, name):
         if isinstance(value, tuple):
             # The statistics of a batch, like the loss, are summed in float64.
@@ -389,5 +388,5 @@ def test_dtype_is_kept(backend, dtype):
             wide = array.ndim == 0
             assert array.dtype in (np.float64 if wide else dtype, np.int64, np.bool_), name
 
-    for name, arguments in calls(backend, dtype):
-        check(getattr(backend, name)(*arguments), name)
+    for name, arguments in calls(any_backend, dtype):
+        check(getattr(any_backend, name)(*arguments), name)

@@ -132,7 +132,7 @@ def test_the_trainer_updates_as_train_does():
         max_epochs=3, gradient_threshold=2, shuffle="never", verbose=False, memory_budget=1
     )
     expected, _ = ml.train(x, y, net, options=options)
-    trainer = bench_works.Trainer(net, [bench_works._packed(x, y)], 1, 2.0)
+    trainer = bench_works.Trainer(net, [bench_works.packed_batch(x, y)], 1, 2.0)
     for _ in range(3):
         trainer.epoch()
     trainer.close()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import minilstm as ml
-from minilstm import prediction
+from minilstm import memory
 from minilstm.functional.lstm import LSTMState
 from minilstm.naming import name_layers
 
@@ -300,7 +300,7 @@ def test_spans_of_time_change_nothing(output_mode, monkeypatch):
     net, x = network(output_mode), batch((7, 1, 9, 4))
     whole, end = net.predict(x, return_state=True)
     for rows in (1, 2, 3, 5, 8, 20):
-        monkeypatch.setattr(prediction, "SPAN_ROWS", rows)
+        monkeypatch.setattr(memory, "SPAN_ROWS", rows)
         spans, state = net.predict(x, return_state=True)
         for a, b in zip(spans, whole, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-12)
@@ -322,7 +322,7 @@ def test_memory_stays_flat_over_a_hundred_thousand_steps():
         assert scores.shape == (25, T, 2)
         return highest - x.nbytes - 4 * scores.nbytes  # the packed input, the scores on their way
 
-    one_span = peak(prediction.SPAN_ROWS // 25)
+    one_span = peak(memory.SPAN_ROWS // 25)
     # The gates and states of 25 x 4000 steps at once would be 6 times those of one span.
     assert 0 < peak(4000) < 1.2 * one_span
 

@@ -1,4 +1,4 @@
-"""Results in float32, of both backends, against float64 within a bound computed for each problem.
+"""Results in float32, of all backends, against float64 within a bound computed for each problem.
 The bound is held to be neither broken nor so wide that it could hold no fault back."""
 
 from __future__ import annotations
@@ -18,6 +18,12 @@ from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import active_counts
 
 NUMPY = load_backend("numpy")
+
+
+@pytest.fixture(scope="module")
+def backend(any_backend):
+    """Each of them, the CUDA kernels included."""
+    return any_backend
 
 
 def lstm_problem(D, H, lengths, seed=0, spread=1.0):

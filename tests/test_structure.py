@@ -24,6 +24,8 @@ LINES = 400
 MAY_IMPORT = {
     "errors": set(),
     "files": set(),
+    "hardware": set(),
+    "crossover": {"files"},
     "data": {"errors", "files"},
     "functional": set(),
     "mistakes": {"functional"},
@@ -31,7 +33,7 @@ MAY_IMPORT = {
     "gradcheck": {"mistakes", "functional", "errors", "files"},
     "conformance": {"gradcheck", "mistakes", "functional", "errors"},
     "pytest_plugin": {"gradcheck", "files", "errors"},
-    "kernels": {"functional"},
+    "kernels": {"functional", "errors"},
     "backend": {"functional", "kernels"},
     "layers": {"backend", "functional"},
     "losses": {"layers", "backend", "functional", "errors"},
@@ -48,12 +50,12 @@ MAY_IMPORT = {
     "progress": {"plots", "training_info", "options"},
     "train": {
         "progress", "training_info", "options", "optimizers", "network", "graph", "metrics",
-        "losses", "layers", "backend", "functional", "data", "errors",
+        "losses", "layers", "backend", "functional", "data", "crossover", "hardware", "errors",
     },
     "cli": {
         "train", "progress", "plots", "training_info", "options", "optimizers", "network", "graph",
         "metrics", "losses", "layers", "backend", "functional", "data", "gradcheck", "files",
-        "rounding", "errors",
+        "crossover", "hardware", "rounding", "errors",
     },
 }  # fmt: skip
 SHARED_ROOMS = {
@@ -61,18 +63,19 @@ SHARED_ROOMS = {
     "graph": {"analysis", "connections", "drawing", "naming", "structure"},
     "network": {
         "answers", "evaluation", "execution", "gradient_problem", "heads", "inputs", "memory",
-        "mini_batch", "model_file", "prediction", "predictor", "spans", "stream",
+        "mini_batch", "model_file", "placement", "prediction", "predictor", "spans", "stream",
     },
     "rounding": {"rounding_rows"},
     "optimizers": {"factors", "gradient_bounds"},
     "options": {"learn_rate", "option_checks", "schedules"},
-    "train": {"divergence", "population", "training_data", "training_loop"},
+    "train": {"divergence", "environment", "population", "side", "training_data", "training_loop"},
     "cli": {"__main__", "commands", "demo", "bench", "engine_proof"},
 }  # fmt: skip
 # Elsewhere NumPy alone.
 AT_MODULE_LEVEL = {"kernels": {"numpy", "numba", "llvmlite", "cupy"}, "pytest_plugin": {"pytest"}}
 # Everything else a room may need is imported where it is used, and nowhere but there.
 LAZILY = {
+    "kernels": {"cupy"},
     "data": {"scipy", "matio"},
     "network": {"safetensors"},
     "plots": {"matplotlib", "IPython"},
@@ -263,7 +266,8 @@ def test_nothing_unpickles():
 
 def test_tests_that_measure_time_or_memory_run_alone():
     measures = re.compile(r"tracemalloc\.start\(|perf_counter\(\)|process_time\(\)|getrusage\(")
-    measuring = [path for path in sources("tests") if measures.search(path.read_text())]
+    tests = [path for path in sources("tests") if path.name.startswith("test_")]
+    measuring = [path for path in tests if measures.search(path.read_text())]
     assert len(measuring) >= 6
     for path in measuring:
         assert "pytest.mark.alone" in path.read_text(), path

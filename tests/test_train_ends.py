@@ -212,12 +212,12 @@ def test_a_broken_network_handed_in_is_named_as_the_cause():
 # ---------------------------------------------------------------- where it runs
 
 
-def test_a_gpu_is_a_clear_error_before_anything_runs(capfd):
+def test_a_gpu_beside_a_backend_of_the_cpu_is_a_clear_error_before_anything_runs(capfd):
     message = (
-        "execution_environment is 'gpu', but this version of minilstm computes on the CPU only; "
-        "choose 'cpu' or 'auto'."
+        "execution_environment is 'gpu', but the backend 'numpy' was chosen, which computes on the "
+        "CPU; choose the backend 'cupy' or 'auto', or the environment 'cpu'."
     )
-    with pytest.raises(ImportError, match=f"^{re.escape(message)}$"):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         train(verbose=True, execution_environment="gpu")
     assert capfd.readouterr() == ("", "")
     assert bits(train(execution_environment="cpu", max_epochs=1)[0]) == bits(train(max_epochs=1)[0])

@@ -94,7 +94,7 @@ def _argument(value: Any) -> Any:
         return np.uint64(0)
     if isinstance(value, int):
         return np.int64(value)
-    if isinstance(value, float):
+    if isinstance(value, float) and not isinstance(value, np.float64):  # which is a float, too
         raise TypeError("a kernel wants numbers of a stated width; pass dtype.type(number).")
     if isinstance(value, cupy.ndarray) and not (
         value.flags.c_contiguous or value.flags.f_contiguous

@@ -8,16 +8,21 @@
 #ifdef __CUDACC__  // ---------------------------------------------------------------------------
 
 #define KERNEL extern "C" __global__ void
-#define DEVICE static __device__ __forceinline__
+#define DEVICE static __device__ __forceinline__ __attribute__((unused))
 #define ALIGNED(bytes) __align__(bytes)
 #define RESTRICT __restrict__
 // All the shared memory of a block, whose size the launch gives.
 #define SHARED_MEMORY(name) extern __shared__ __align__(16) unsigned char name[]
 #define BLOCK_BARRIER() __syncthreads()
+#define WARP_BARRIER() __syncwarp()
 #define WARP_XOR(value, lanes) __shfl_xor_sync(0xffffffffu, value, lanes)
 #define WARP_FROM(value, lane) __shfl_sync(0xffffffffu, value, lane)
 // Past the first-level cache, which does not see what other blocks have written.
 #define LOAD_FROM_L2(pointer) __ldcg(pointer)
+#define PREFETCH(pointer) asm volatile("prefetch.global.L2 [%0];" :: "l"(pointer))
+#define UNROLL _Pragma("unroll")
+// So that the compiler knows how many registers a thread may have.
+#define BLOCK_OF(threads) __launch_bounds__(threads, 1)
 
 DEVICE void add_and_release(unsigned *counter, unsigned value)
 {
@@ -32,28 +37,31 @@ DEVICE unsigned load_and_acquire(const unsigned *counter)
 }
 
 #if __CUDA_ARCH__ >= 900
-DEVICE unsigned cluster_rank(void)
+#define CLUSTER(blocks) __cluster_dims__(blocks, 1, 1)
+
+// The two halves of a meeting of all threads of a cluster.
+DEVICE void cluster_arrive(void) { asm volatile("barrier.cluster.arrive.release;" ::: "memory"); }
+DEVICE void cluster_wait(void) { asm volatile("barrier.cluster.wait.acquire;" ::: "memory"); }
+
+// Where a pointer into one's own shared memory points to in that of another block of the cluster.
+DEVICE unsigned cluster_place(const void *own, unsigned rank)
 {
-    unsigned rank;
-    asm volatile("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
-    return rank;
+    unsigned place;
+    asm volatile("mapa.shared::cluster.u32 %0, %1, %2;"
+                 : "=r"(place) : "r"((unsigned)__cvta_generic_to_shared(own)), "r"(rank));
+    return place;
 }
 
-DEVICE void cluster_arrive(void) { asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory"); }
-DEVICE void cluster_wait(void) { asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory"); }
-
-// Write to the place in the shared memory of another block that this pointer has in one's own.
 DEVICE void cluster_store(REAL *place, unsigned rank, REAL value)
 {
-    unsigned own = (unsigned)__cvta_generic_to_shared(place), other;
-    asm volatile("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(other) : "r"(own), "r"(rank));
 #if REAL_BITS == 32
-    asm volatile("st.shared::cluster.f32 [%0], %1;" :: "r"(other), "f"(value) : "memory");
+    asm volatile("st.shared::cluster.f32 [%0], %1;"
+                 :: "r"(cluster_place(place, rank)), "f"(value) : "memory");
 #else
-    asm volatile("st.shared::cluster.f64 [%0], %1;" :: "r"(other), "d"(value) : "memory");
+    asm volatile("st.shared::cluster.f64 [%0], %1;"
+                 :: "r"(cluster_place(place, rank)), "d"(value) : "memory");
 #endif
 }
-#define CLUSTER(blocks) __cluster_dims__(blocks, 1, 1)
 #endif
 
 #endif  // -----------------------------------------------------------------------------------------
@@ -67,6 +75,7 @@ typedef long long int64;
 #define REAL_SQRT sqrtf
 #define REAL_ABS fabsf
 #define REAL_MIN fminf
+#define REAL_FMA fmaf
 #define REAL_MAX fmaxf
 #else
 #define REAL_EXP exp
@@ -75,6 +84,7 @@ typedef long long int64;
 #define REAL_SQRT sqrt
 #define REAL_ABS fabs
 #define REAL_MIN fmin
+#define REAL_FMA fma
 #define REAL_MAX fmax
 #endif
 

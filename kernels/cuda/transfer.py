@@ -3,38 +3,15 @@ Nothing else in this folder moves data, so the counts are complete."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import cupy
 import numpy as np
 
-
-@dataclass
-class Transfers:
-    """What has moved between host and device while it was counted."""
-
-    to_device: int = 0  # arrays
-    to_device_bytes: int = 0
-    to_host: int = 0  # arrays
-    to_host_bytes: int = 0
-
-
-_counting: ContextVar[tuple[Transfers, ...]] = ContextVar("minilstm_transfers", default=())
-
-
-@contextmanager
-def count_transfers() -> Iterator[Transfers]:
-    """Count what moves between host and device within a ``with`` block."""
-    counts = Transfers()
-    token = _counting.set((*_counting.get(), counts))
-    try:
-        yield counts
-    finally:
-        _counting.reset(token)
+from minilstm.functional.ragged import IntArray, active_counts, sequence_lengths
+from minilstm.kernels.transfers import moved_to_device, moved_to_host
 
 
 def to_device(array: Any, order: str = "K") -> Any:
@@ -48,17 +25,31 @@ def to_device(array: Any, order: str = "K") -> Any:
     if isinstance(array, cupy.ndarray):
         return array
     array = np.asarray(array)
-    for counts in _counting.get():
-        counts.to_device += 1
-        counts.to_device_bytes += array.nbytes
+    moved_to_device(array.nbytes)
     return cupy.asarray(array, order=order)
+
+
+def indices(make: Callable[[IntArray], IntArray], active: IntArray) -> Any:
+    """What a function makes of `active`, in the memory of the device, where it is kept.
+
+    A training sees the same few batches again and again, and a stream the same step.
+
+    Parameters
+    ----------
+    make : a function of `active` alone, whose result is about as small as a batch is
+    active : (T,) int64 sequences running at each step, on the host
+    """
+    return _indices(make, sequence_lengths(active).tobytes(), cupy.cuda.Device().id)
+
+
+@lru_cache(maxsize=1024)
+def _indices(make: Callable[[IntArray], IntArray], lengths: bytes, device: int) -> Any:
+    return to_device(make(active_counts(np.frombuffer(lengths, np.int64))))
 
 
 def to_host(array: Any) -> Any:
     """An array in the memory of the host: itself if it is there, else a copy."""
     if not isinstance(array, cupy.ndarray):
         return array
-    for counts in _counting.get():
-        counts.to_host += 1
-        counts.to_host_bytes += array.nbytes
+    moved_to_host(array.nbytes)
     return cupy.asnumpy(array, order="A")

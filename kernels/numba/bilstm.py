@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from minilstm.functional.bilstm import BiLSTMCache, Parts, backward_with, forward_with
 from minilstm.functional.lstm import LSTMGradients, LSTMState
-from minilstm.functional.ragged import IntArray
+from minilstm.functional.ragged import IntArray, reversed_rows
 from minilstm.kernels.numba.buffers import empty
 from minilstm.kernels.numba.compiling import kernel
 from minilstm.kernels.numba.lstm import lstm_backward, lstm_forward
@@ -88,7 +88,7 @@ def add_rows(a: Array, b: Array, order: IntArray) -> Array:
     return a
 
 
-PARTS = Parts(lstm_forward, lstm_backward, take_rows, join_rows, part_rows, add_rows)
+PARTS = Parts(lstm_forward, lstm_backward, reversed_rows, take_rows, join_rows, part_rows, add_rows)
 
 
 def bilstm_forward(

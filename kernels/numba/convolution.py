@@ -27,7 +27,7 @@ from minilstm.kernels.numba.gather import ROWS, add_block, bias_block, pack_for_
 from minilstm.kernels.numba.hardware import lanes
 from minilstm.kernels.numba.product import FLUSH, contiguous
 from minilstm.kernels.numba.threads import get_num_threads, run, split
-from minilstm.kernels.numba.windows import Windows, phases_of_gradient, windows_of_input
+from minilstm.kernels.windows import Windows, phases_of_gradient, windows_of_input
 
 Array = NDArray[Any]
 

@@ -1,5 +1,7 @@
 """Times training, inference and streaming on this machine, alone or beside other engines.
 All results are checked before anything is timed; engines take turns, so drift falls on all alike.
+
+With the backend "cupy" it times the GPU (`gpu.py`), and `crossover.py` both sides against another.
 """
 
 from __future__ import annotations
@@ -8,6 +10,8 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from minilstm.backend import current_backend
+from minilstm.bench.gpu import GPU_WORKS, gpu_work
 from minilstm.bench.machine import describe, lines
 from minilstm.bench.process import cold, empty_cache, flat_memory, memory
 from minilstm.bench.stream import SIZES, streaming
@@ -15,6 +19,7 @@ from minilstm.bench.turns import Ratio, Row, Work, best_ratios, take_turns
 from minilstm.bench.works import LENGTHS, inference, length, training, vowels
 
 PEERS = ("torch", "onnxruntime")
+GPU_PEERS = ("torch",)
 WORKS = ("training", "vowels", "inference", "streaming", "length", "cold")
 LONG_WORKS = ("memory",)  # of minutes, or gigabytes
 SMALLEST_SCALE = 1 / min(LENGTHS)
@@ -24,10 +29,10 @@ class Settings(NamedTuple):
     """What to measure, and how."""
 
     against: Sequence[str] = ()  # other engines, of PEERS; each must be installed
-    works: Sequence[str] = ()  # of WORKS and LONG_WORKS; none means all that `long` allows
+    works: Sequence[str] = ()  # of WORKS and LONG_WORKS, or of GPU_WORKS; none means all allowed
     repeats: int = 5  # counted turns of each engine, after one that is not counted
     scale: float = 0.1  # of the lengths of the training sequences
-    threads: int = 1  # of every engine
+    threads: int = 1  # of every engine on the CPU
     long: bool = False  # also what takes minutes
 
 
@@ -68,11 +73,12 @@ def run_bench(settings: Settings, say: Callable[[str], None] = print) -> Result:
     settings = _checked(settings)
     # A program that times others must not let one of them guess its threads from the machine.
     os.environ.setdefault("OMP_NUM_THREADS", str(settings.threads))
-    _import_engines(settings.against)
+    on_gpu = current_backend().name == "cupy"
+    _import_engines(settings.against, on_gpu)
     machine = describe(settings.threads)
     for line in lines(machine):
         say(line)
-    works = _works(settings)
+    works = _gpu_works(settings) if on_gpu else _works(settings)
     say("all results agree with the NumPy reference; timing begins")
     say("")
     say(
@@ -96,23 +102,34 @@ def run_bench(settings: Settings, say: Callable[[str], None] = print) -> Result:
 
 def _checked(settings: Settings) -> Settings:
     """The settings with all works named, or a ValueError."""
+    on_gpu = current_backend().name == "cupy"
     for name in settings.against:
         if name not in PEERS:
             raise ValueError(f"--against has {name!r}; choose from {', '.join(PEERS)}.")
+        if on_gpu and name not in GPU_PEERS:
+            raise ValueError(
+                f"--against has {name!r}, which is measured on the CPU only; leave it out, or "
+                "choose another backend than 'cupy'."
+            )
+    known: Sequence[str] = GPU_WORKS if on_gpu else WORKS + LONG_WORKS
     for name in settings.works:
-        if name not in WORKS + LONG_WORKS:
-            choices = ", ".join(WORKS + LONG_WORKS)
-            raise ValueError(f"--works has {name!r}; choose from {choices}.")
+        if name not in known:
+            where = " on a GPU" if on_gpu else ""
+            raise ValueError(f"--works has {name!r}; choose from {', '.join(known)}{where}.")
         if name in LONG_WORKS and not settings.long:
             raise ValueError(f"--works has {name!r}, which takes minutes; add --long.")
     if not SMALLEST_SCALE <= settings.scale <= 1:
         raise ValueError(f"--scale is {settings.scale}; give a number above 0, at most 1.")
-    everything = WORKS + LONG_WORKS if settings.long else WORKS
+    everything = known if on_gpu or settings.long else WORKS
     return settings._replace(works=settings.works or everything)
 
 
-def _import_engines(against: Sequence[str]) -> None:
-    if "torch" in against:
+def _import_engines(against: Sequence[str], on_gpu: bool) -> None:
+    if "torch" in against and on_gpu:
+        from minilstm.bench.torch_gpu import import_cuda
+
+        import_cuda()
+    elif "torch" in against:
         from minilstm.bench.torch import import_torch
 
         import_torch()
@@ -120,6 +137,13 @@ def _import_engines(against: Sequence[str]) -> None:
         from minilstm.bench.onnx import import_onnx
 
         import_onnx()
+
+
+def _gpu_works(settings: Settings) -> list[Work]:
+    """Every work on the GPU that was asked for, its results checked."""
+    return [
+        work for name in settings.works for work in gpu_work(name, settings.against, settings.scale)
+    ]
 
 
 def _works(settings: Settings) -> list[Work]:

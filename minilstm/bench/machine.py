@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from minilstm import __version__
-from minilstm.backend import current_backend, is_installed, vector_bits
+from minilstm.backend import current_backend, is_installed, measuring, vector_bits
+from minilstm.hardware import processor
 
 
 def describe(threads: int) -> dict[str, Any]:
@@ -26,47 +27,50 @@ def describe(threads: int) -> dict[str, Any]:
     Returns
     -------
     dict with "processor", "cores", "vector_bits" (None without Numba), "threads", "backend",
-    "system", "date", and the version of every package that takes part, None where not installed
+    "system", "date", the version of every package that takes part, None where not installed, and
+    "gpu": facts about the device and its software, None where the backend computes on the CPU
     """
+    backend = current_backend().name
     packages = ("numpy", "numba", "torch", "onnxruntime")
     return {
         "processor": processor(),
         "cores": os.cpu_count(),
         "vector_bits": vector_bits(),
         "threads": threads,
-        "backend": current_backend().name,
+        "backend": backend,
         "system": f"{platform.system()} {platform.machine()}",
         "date": date.today().isoformat(),
         "minilstm": __version__,
         "python": platform.python_version(),
         **{p: metadata.version(p) if is_installed(p) else None for p in packages},
+        "gpu": measuring().describe() if backend == "cupy" else None,
     }
 
 
 def lines(facts: dict[str, Any]) -> list[str]:
-    """The same facts as text, two lines."""
+    """The same facts as text: two lines, and one more for a GPU."""
     vectors = f"{facts['vector_bits']}-bit vectors, " if facts["vector_bits"] else ""
     versions = [
         f"{name} {facts[name]}"
         for name in ("minilstm", "python", "numpy", "numba", "torch", "onnxruntime")
         if facts[name] is not None
     ]
+    gpu = facts["gpu"]
     return [
         f"{facts['processor']}, {facts['cores']} cores, {vectors}{facts['system']}, "
         f"{facts['date']}",
         f"backend {facts['backend']}, {facts['threads']} threads each; {', '.join(versions)}",
+        *([] if gpu is None else [_gpu_line(gpu)]),
     ]
 
 
-def processor() -> str:
-    """The processor's name as the system tells it."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.lower().startswith(("model name", "hardware")):
-                return line.split(":", 1)[1].strip()
-    except OSError:  # not Linux
-        pass
-    return platform.processor() or platform.machine() or "unknown processor"
+def _gpu_line(gpu: dict[str, Any]) -> str:
+    driver = "" if gpu["driver"] is None else f"driver {gpu['driver']}, "
+    return (
+        f"{gpu['device']}, {gpu['multiprocessors']} multiprocessors, compute capability "
+        f"{gpu['compute_capability']}, {gpu['device_gib']} GiB; {driver}CUDA "
+        f"{gpu['cuda_runtime']} (the driver knows {gpu['cuda_driver']}), cupy {gpu['cupy']}"
+    )
 
 
 def resident_mib() -> float | None:

@@ -21,16 +21,16 @@ Run = Callable[[], Any]
 Batch = tuple[Sequence[Array], Sequence[Array]]  # sequences (T_b, D), classes of each
 
 
-class _Torch:
+class Model:
     """A network in PyTorch: same weights, cross-entropy, clipping of each array, L2, Adam."""
 
-    def __init__(self, net: Network, threads: int, clip: float) -> None:
+    def __init__(self, net: Network, threads: int, clip: float, **where: Any) -> None:
         self.torch = torch = import_torch()
         self.threads, self.clip = threads, clip
         torch.set_num_threads(threads)
         _, H = net.parameters["lstm/recurrent_weights"].shape
-        self.lstm = torch.nn.LSTM(net.input_size, H)
-        self.dense = torch.nn.Linear(H, len(net.parameters["fc/bias"]))
+        self.lstm = torch.nn.LSTM(net.input_size, H, **where)
+        self.dense = torch.nn.Linear(H, len(net.parameters["fc/bias"]), **where)
         self.by_name = {
             "lstm/input_weights": self.lstm.weight_ih_l0,  # gates i, f, g, o, as ours
             "lstm/recurrent_weights": self.lstm.weight_hh_l0,
@@ -53,7 +53,7 @@ class _Torch:
         """Of the mean cross-entropy, by our names."""
         self.adam.zero_grad()
         self.cross_entropy(logits(), targets).backward()
-        return {key: p.grad.numpy().copy() for key, p in self.by_name.items()}
+        return {key: p.grad.cpu().numpy().copy() for key, p in self.by_name.items()}
 
     def update(self, logits: Run, targets: Any) -> None:
         """Forward, backward, clip, Adam."""
@@ -69,7 +69,7 @@ class _Torch:
         return self.torch.softmax(self.dense(h), -1), state
 
 
-def _steps(model: _Torch, x: Sequence[Array], y: Sequence[Array]) -> tuple[Run, Any]:
+def _steps(model: Model, x: Sequence[Array], y: Sequence[Array]) -> tuple[Run, Any]:
     """Logits of every step and the targets: padded sequences, of which real steps count.
 
     Padding is PyTorch's fastest way on a CPU, although it computes the padded steps as well: its
@@ -82,7 +82,7 @@ def _steps(model: _Torch, x: Sequence[Array], y: Sequence[Array]) -> tuple[Run, 
     return lambda: model.dense(model.lstm(rows)[0]).flatten(0, 1), targets
 
 
-def _ends(model: _Torch, x: Sequence[Array], y: Sequence[Array], way: str) -> tuple[Run, Any]:
+def _ends(model: Model, x: Sequence[Array], y: Sequence[Array], way: str) -> tuple[Run, Any]:
     """Logits of the last steps of sequences, longest first, and the targets."""
     torch = model.torch
     targets = torch.tensor(np.concatenate(y))  # (B,)
@@ -105,13 +105,13 @@ def check_training(
     threads: int,
 ) -> None:
     """PyTorch's gradients against the reference."""
-    model = _Torch(net, threads, 2.0)
+    model = Model(net, threads, 2.0)
     require_same_gradients(model.gradients(*_steps(model, x, y)), exact, "torch")
 
 
 def training(net: Network, x: Sequence[Array], y: Sequence[Array], threads: int) -> Run:
     """One full-batch update in PyTorch of sequences (T_b, D) with a class (T_b,) a step."""
-    model = _Torch(net, threads, 2.0)
+    model = Model(net, threads, 2.0)
     work = _steps(model, x, y)
     return _on_threads(model, lambda: model.update(*work))
 
@@ -125,13 +125,13 @@ def check_vowels(
     threads: int,
 ) -> None:
     """PyTorch's gradients of one mini-batch against the reference."""
-    model = _Torch(net, threads, 1.0)
+    model = Model(net, threads, 1.0)
     require_same_gradients(model.gradients(*_ends(model, x, y, way)), exact, f"torch, {way}")
 
 
 def vowels(net: Network, batches: Sequence[Batch], way: str, threads: int) -> Run:
     """An epoch in PyTorch; `way` is "packed" or "padded", done before the clock runs."""
-    model = _Torch(net, threads, 1.0)
+    model = Model(net, threads, 1.0)
     works = [_ends(model, *batch, way) for batch in batches]
 
     def epoch() -> None:
@@ -144,7 +144,7 @@ def vowels(net: Network, batches: Sequence[Batch], way: str, threads: int) -> Ru
 def inference(net: Network, x: Array, expected: Array, threads: int) -> Run:
     """Whole sequences (B, T, D); `expected` (B, t, C) holds the scores of their first steps."""
     time_major = np.ascontiguousarray(x.transpose(1, 0, 2))  # (T, B, D)
-    model = _Torch(net, threads, 1.0)
+    model = Model(net, threads, 1.0)
     scores = model.torch.inference_mode()(model.scores)
     rows = model.torch.tensor(time_major)
     first = scores(rows[: expected.shape[1]])[0].numpy().transpose(1, 0, 2)
@@ -159,7 +159,7 @@ def streaming(
 
     `expected` (t, C) holds the scores of the first steps.
     """
-    model = _Torch(net, 1, 1.0)
+    model = Model(net, 1, 1.0)
     torch = model.torch
 
     def start() -> Callable[[Any], Any]:
@@ -186,7 +186,7 @@ def streaming(
     return measure
 
 
-def _on_threads(model: _Torch, run: Run) -> Run:
+def _on_threads(model: Model, run: Run) -> Run:
     """Set PyTorch's threads for every run: works with another number may come in between."""
 
     def wrapped() -> Any:

@@ -36,6 +36,7 @@ from minilstm.functional.ragged import IntArray, pack_with_targets
 from minilstm.layers import LSTM, FullyConnected, SequenceInput, Signal, Softmax
 from minilstm.network import Network
 from minilstm.optimizers import adam_init, update
+from minilstm.placement import moved_network
 
 Array = NDArray[Any]
 Packed = tuple[Signal, IntArray]  # rows and targets of a mini-batch
@@ -80,10 +81,15 @@ class Trainer:
     def __init__(
         self, net: Network, batches: Sequence[Packed], memory_budget: float | str, clip: float
     ) -> None:
-        self.net, self.batches, self.budget, self.clip = net, batches, memory_budget, clip
-        self.adam = adam_init(net.parameters)
-        self.l2 = {key: L2 for key in net.parameters if "weights" in key}
         self.backend = current_backend()
+        move = self.backend.to_device  # once, as a training does
+        self.net: Network = moved_network(net, move)
+        self.budget, self.clip = memory_budget, clip
+        self.batches = [
+            (Signal(move(signal.rows), signal.active), move(targets)) for signal, targets in batches
+        ]
+        self.adam = adam_init(self.net.parameters)
+        self.l2 = {key: L2 for key in net.parameters if "weights" in key}
         memory = ExitStack()
         self.thread = ThreadPoolExecutor(
             1, initializer=lambda: memory.enter_context(reuse_memory(self.backend))
@@ -123,11 +129,11 @@ def training(scale: float, against: Sequence[str], threads: int) -> Work:
     x, y = random_sequences(scale)
     net = network(HIDDEN)
     start = [a[:CHECKED_STEPS] for a in x], [a[:CHECKED_STEPS] for a in y]
-    exact = _exact_gradients(net, *start)
+    exact = exact_gradients(net, *start)
     for budget in ("auto", 1, EVERYTHING):
-        _check_training(net, *start, exact, budget)
+        check_gradients(net, *start, exact, budget)
     steps = max(len(a) for a in x)
-    batch = [_packed(x, y)]
+    batch = [packed_batch(x, y)]
     trainers = {
         OURS: Trainer(net, batch, "auto", 2.0),
         f"{OURS}, all kept": Trainer(net, batch, EVERYTHING, 2.0),
@@ -170,9 +176,9 @@ def vowels(against: Sequence[str], threads: int) -> Work:
     cuts = [order[n : n + 27] for n in range(0, len(x), 27)]
     batches = [([x[b] for b in cut], [np.array([y[b] - 1]) for b in cut]) for cut in cuts]
     net = network(100, features=12, classes=9, output_mode="last")
-    exact = _exact_gradients(net, *batches[0])
-    _check_training(net, *batches[0], exact, "auto")
-    trainer = Trainer(net, [_packed(*batch) for batch in batches], "auto", 1.0)
+    exact = exact_gradients(net, *batches[0])
+    check_gradients(net, *batches[0], exact, "auto")
+    trainer = Trainer(net, [packed_batch(*batch) for batch in batches], "auto", 1.0)
     unit = "us a mini-batch"
     engines = {OURS: clocked(trainer.epoch, len(batches), unit, runs=SHORT_RUNS)}
     if "torch" in against:
@@ -221,12 +227,12 @@ def length(long: bool) -> Work:
     x = rng.standard_normal((lengths[-1], FEATURES)).astype(np.float32)
     y = rng.integers(0, CLASSES, lengths[-1])
     start = [x[:CHECKED_STEPS]], [y[:CHECKED_STEPS]]
-    _check_training(net, *start, _exact_gradients(net, *start), "auto")
+    check_gradients(net, *start, exact_gradients(net, *start), "auto")
     trainers = []
     engines: dict[str, Measure] = {}
     for T in lengths:
         times = max(1, SHORT[-1] // T)
-        batch = _packed([x[:T]], [y[:T]])
+        batch = packed_batch([x[:T]], [y[:T]])
         whole = net.plan_memory(batch[0].active, "auto").first_kept == 0
         for budget, title in (("auto", ""), (EVERYTHING, ", kept"))[: 1 if whole else 2]:
             trainers.append(Trainer(net, [batch] * times, budget, 2.0))
@@ -244,19 +250,20 @@ def _close(trainers: Sequence[Trainer]) -> None:
         trainer.close()
 
 
-def _packed(x: Sequence[Array], y: Sequence[IntArray]) -> Packed:
+def packed_batch(x: Sequence[Array], y: Sequence[IntArray]) -> Packed:
+    """Sequences (T_b, D) and their classes, (T_b,) or (1,), as one mini-batch."""
     packed, targets = pack_with_targets(x, y)
     return Signal(packed.rows, packed.active), targets
 
 
-def _exact_gradients(net: Network, x: Sequence[Array], y: Sequence[IntArray]) -> dict[str, Array]:
-    """Of the NumPy reference in float64."""
-    signal, targets = _packed([a.astype(np.float64) for a in x], y)
+def exact_gradients(net: Network, x: Sequence[Array], y: Sequence[IntArray]) -> dict[str, Array]:
+    """Gradients of the NumPy reference in float64, by "layer/parameter"."""
+    signal, targets = packed_batch([a.astype(np.float64) for a in x], y)
     numpy = load_backend("numpy")
     return net.replace(dtype="float64").loss_and_gradients(signal, targets, backend=numpy).gradients
 
 
-def _check_training(
+def check_gradients(
     net: Network,
     x: Sequence[Array],
     y: Sequence[IntArray],
@@ -264,20 +271,23 @@ def _check_training(
     budget: float | str,
 ) -> None:
     """Gradients and the update of the backend in force against the reference in float64."""
-    signal, targets = _packed(x, y)
-    gradients = net.loss_and_gradients(signal, targets, memory_budget=budget).gradients
+    signal, targets = packed_batch(x, y)
+    backend = current_backend()
+    found = net.loss_and_gradients(signal, targets, memory_budget=budget).gradients
+    gradients = {key: backend.to_host(g) for key, g in found.items()}
     require_same_gradients(gradients, exact)
     # The same gradients go to both, for where one is almost zero Adam looks at its sign alone.
     l2 = {key: L2 for key in net.parameters if "weights" in key}
     settings: dict[str, Any] = {"gradient_threshold": 2.0, "l2": l2}
     new = []
-    for backend, dtype in ((current_backend(), np.float32), (load_backend("numpy"), np.float64)):
+    for where, dtype in ((backend, np.float32), (load_backend("numpy"), np.float64)):
         parameters, grads = (
-            {key: a.astype(dtype) for key, a in arrays.items()}
+            {key: where.to_device(a.astype(dtype)) for key, a in arrays.items()}
             for arrays in (net.parameters, gradients)
         )
         state = adam_init(parameters)
-        new.append(update(backend, parameters, grads, state, LEARN_RATE, **settings)[0])
+        updated = update(where, parameters, grads, state, LEARN_RATE, **settings)[0]
+        new.append({key: where.to_host(p) for key, p in updated.items()})
     for key, p in new[1].items():
         error = float(np.abs(new[0][key] - p).max())
         if not error < 1e-5:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minilstm.backend import Backend, is_installed, ready_kernels, use_backend
+from minilstm.backend import Backend, gpu_devices, is_installed, ready_kernels, use_backend
 from minilstm.checking.report import or_infinite
 from minilstm.engine_proof import formulas, networks
 from minilstm.engine_proof.single import SINGLE
@@ -24,7 +24,7 @@ from minilstm.gradcheck import gradcheck
 from minilstm.layers import KINDS
 from minilstm.optimizers import SOLVERS
 
-BACKENDS = ("numpy", "numba")
+BACKENDS = ("numpy", "numba", "cupy")
 FLOAT32 = "float32"
 # Three steps of one number, each a dozen roundings.
 SOLVER_TOLERANCE = 64 * float(np.finfo(np.float64).eps)
@@ -79,7 +79,7 @@ def prove(
 
     Parameters
     ----------
-    backends : "numpy", "numba"; none means all that are installed
+    backends : "numpy", "numba", "cupy"; none means all that can compute here
     layers : kinds ("lstm") or names of classes ("LSTM"), in any case; none means every layer, loss
         and solver, and some whole networks
     seed : of all numbers and of the choice of entries
@@ -104,7 +104,7 @@ def prove(
     width = max(len(f"{part} {name}, {case}") for part, name, case, _ in checks)
     say(f"{'check':<{width}}  backend  arrays  entries  relative error  allowed  seconds")
     rows = []
-    for backend in backends or [name for name in BACKENDS if name == "numpy" or is_installed(name)]:
+    for backend in backends or [name for name in BACKENDS if missing_part(name) is None]:
         for part, name, case, check in checks:
             row = _run(part, name, case, backend, check, seed)
             if row.kernels:
@@ -117,6 +117,15 @@ def prove(
             )
             rows.append(row)
     return rows
+
+
+def missing_part(backend: str) -> str | None:
+    """What a backend lacks to compute here, in words; None for nothing."""
+    if backend != "numpy" and not is_installed(backend):
+        return "which is not installed"
+    if backend == "cupy" and not gpu_devices():
+        return "which finds no GPU"
+    return None
 
 
 def find_layers(names: Sequence[str]) -> list[str]:

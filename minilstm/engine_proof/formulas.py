@@ -67,17 +67,18 @@ def loss_problem(name: str, backend: Backend, rng: np.random.Generator) -> LossP
     divisor = loss.divisor(N, C)
     if name.endswith("fully_connected"):
         x, W = rng.standard_normal((N, 3)), rng.standard_normal((C, 3))
-        end = (t, divisor, weights)
         return LossProblem(
-            lambda x, W, b: reference.classifier_loss(x, W, b, *end).loss,
-            lambda x, W, b: _gradients_of_classifier(backend, x, W, b, *end),
+            lambda x, W, b: reference.classifier_loss(x, W, b, t, divisor, weights).loss,
+            lambda x, W, b: _gradients_of_classifier(backend, x, W, b, t, divisor, weights),
             {"x": x, "W": W, "b": rng.standard_normal(C)},
         )
+    to_device, to_host = backend.to_device, backend.to_host
+    end = to_device(t), divisor, to_device(weights)  # of the gradients
     if " with " in name:
         return LossProblem(
             lambda z: loss.fused_forward(reference, z, t, divisor, weights)[0],
-            lambda z: loss.fused_backward(
-                backend, loss.fused_forward(backend, z, t, divisor, weights)[1]
+            lambda z: to_host(
+                loss.fused_backward(backend, loss.fused_forward(backend, to_device(z), *end)[1])
             ),
             {"z": rows},
         )
@@ -85,14 +86,17 @@ def loss_problem(name: str, backend: Backend, rng: np.random.Generator) -> LossP
         rows = getattr(reference, f"{loss.fuses_with}_forward")(rows)[0]
     return LossProblem(
         lambda y: loss.forward(reference, y, t, divisor, weights)[0],
-        lambda y: loss.backward(backend, loss.forward(backend, y, t, divisor, weights)[1]),
+        lambda y: to_host(loss.backward(backend, loss.forward(backend, to_device(y), *end)[1])),
         {"y": rows},
     )
 
 
-def _gradients_of_classifier(backend: Backend, *arguments: Any) -> dict[str, Array]:
-    end = backend.classifier_loss(*arguments)
-    return {"x": end.dx, "W": end.W, "b": end.b}
+def _gradients_of_classifier(
+    backend: Backend, x: Array, W: Array, b: Array, t: Array, divisor: float, weights: Array
+) -> dict[str, Array]:
+    x, W, b, t, weights = map(backend.to_device, (x, W, b, t, weights))
+    end = backend.classifier_loss(x, W, b, t, divisor, weights)
+    return {name: backend.to_host(g) for name, g in (("x", end.dx), ("W", end.W), ("b", end.b))}
 
 
 def given_statistics_problem(backend: Backend, rng: np.random.Generator) -> LossProblem:
@@ -102,9 +106,11 @@ def given_statistics_problem(backend: Backend, rng: np.random.Generator) -> Loss
     rest = mean, rng.uniform(0.5, 2, 3), 1e-5
 
     def gradients(dy: Array, x: Array, scale: Array, offset: Array) -> dict[str, Array]:
-        cache = backend.batch_normalization_apply(x, scale, offset, *rest)[1]
-        dx, grads = backend.batch_normalization_apply_backward(dy, cache)
-        return {"x": dx, "scale": grads.scale, "offset": grads.offset}
+        given = map(backend.to_device, (x, scale, offset, *rest[:2]))
+        cache = backend.batch_normalization_apply(*given, rest[2])[1]
+        dx, grads = backend.batch_normalization_apply_backward(backend.to_device(dy), cache)
+        found = {"x": dx, "scale": grads.scale, "offset": grads.offset}
+        return {name: backend.to_host(g) for name, g in found.items()}
 
     return LossProblem(
         lambda x, scale, offset: reference.batch_normalization_apply(x, scale, offset, *rest)[0],
@@ -135,9 +141,10 @@ def solver_problem(solver: str, backend: Backend, rng: np.random.Generator) -> S
     shapes = {"weights": (5, 3), "bias": (5,)}
     start = {k: np.asfortranarray(rng.standard_normal(s)) for k, s in shapes.items()}
     gradients = [{k: rng.standard_normal(s) for k, s in shapes.items()} for _ in range(STEPS)]
-    p: Arrays = start
-    state = solver_init(solver, start)
-    for g in gradients:
+    p: Arrays = {k: backend.to_device(a) for k, a in start.items()}
+    state = solver_init(solver, p)
+    for step in gradients:
+        g = {k: backend.to_device(a) for k, a in step.items()}
         p, state, _ = update(backend, p, g, state, RATE, l2=dict.fromkeys(shapes, L2))
     formula = {
         key: np.array(
@@ -148,7 +155,7 @@ def solver_problem(solver: str, backend: Backend, rng: np.random.Generator) -> S
         ).reshape(value.shape)
         for key, value in start.items()
     }
-    return SolverProblem(dict(p), formula)
+    return SolverProblem({k: backend.to_host(a) for k, a in p.items()}, formula)
 
 
 def _by_hand(solver: str, p: float, gradients: list[float]) -> float:

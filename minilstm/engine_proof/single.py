@@ -35,7 +35,7 @@ class Bounded(NamedTuple):
 
 
 def _bounded(bound: Any, results: Callable[[Backend, Any], list[Any]], backend: Backend) -> Bounded:
-    single = results(backend, np.dtype(np.float32))
+    single = [backend.to_host(v) for v in results(backend, np.dtype(np.float32))]
     double = results(load_backend("numpy"), np.dtype(np.float64))
     for name, value in zip(bound._fields, single, strict=True):
         if np.asarray(value).dtype == np.float64 and np.ndim(value):
@@ -46,6 +46,11 @@ def _bounded(bound: Any, results: Callable[[Backend, Any], list[Any]], backend: 
             for values in (single, double, bound)
         )
     )
+
+
+def _cast(where: Backend, dtype: Any) -> Callable[[Array], Any]:
+    """Arrays in a dtype, where a backend computes."""
+    return lambda array: where.to_device(array.astype(dtype))
 
 
 def _draw(rng: np.random.Generator, *shape: int) -> Array:
@@ -66,10 +71,10 @@ def lstm(backend: Backend, rng: np.random.Generator) -> Bounded:
     dh, dstate = _draw(rng, N, H), LSTMState(_draw(rng, B, H), _draw(rng, B, H))
 
     def results(where: Backend, dtype: Any) -> list[Any]:
-        own = {k: a.astype(dtype) for k, a in arrays.items()}
+        cast = _cast(where, dtype)
+        own = {k: cast(a) for k, a in arrays.items()}
         h, state, cache = where.lstm_forward(**own, active=active)
-        up = LSTMState(*(a.astype(dtype) for a in dstate))
-        dx, grads = where.lstm_backward(dh.astype(dtype), up, cache)
+        dx, grads = where.lstm_backward(cast(dh), LSTMState(*map(cast, dstate)), cache)
         return [h, *state, dx, *grads]
 
     bound = lstm_error_bound(**arrays, dh=dh, dstate=dstate, active=active)
@@ -82,8 +87,9 @@ def fully_connected(backend: Backend, rng: np.random.Generator) -> Bounded:
     arrays, dy = (_draw(rng, N, D), _draw(rng, C, D), _draw(rng, C)), _draw(rng, N, C)
 
     def results(where: Backend, dtype: Any) -> list[Any]:
-        y, cache = where.fully_connected_forward(*(a.astype(dtype) for a in arrays))
-        dx, grads = where.fully_connected_backward(dy.astype(dtype), cache)
+        cast = _cast(where, dtype)
+        y, cache = where.fully_connected_forward(*map(cast, arrays))
+        dx, grads = where.fully_connected_backward(cast(dy), cache)
         return [y, dx, *grads]
 
     return _bounded(fully_connected_error_bound(*arrays, dy), results, backend)
@@ -97,8 +103,9 @@ def convolution(backend: Backend, rng: np.random.Generator) -> Bounded:
     dy = _draw(rng, N, 6, 3, F)
 
     def results(where: Backend, dtype: Any) -> list[Any]:
-        y, cache = where.convolution_forward(*(a.astype(dtype) for a in arrays), *options)
-        dx, grads = where.convolution_backward(dy.astype(dtype), cache)
+        cast = _cast(where, dtype)
+        y, cache = where.convolution_forward(*map(cast, arrays), *options)
+        dx, grads = where.convolution_backward(cast(dy), cache)
         return [y, dx, *grads]
 
     return _bounded(convolution_error_bound(*arrays, dy, *options), results, backend)
@@ -109,8 +116,9 @@ def batch_normalization(backend: Backend, rng: np.random.Generator) -> Bounded:
     arrays, dy = _images(rng)
 
     def results(where: Backend, dtype: Any) -> list[Any]:
-        y, cache = where.batch_normalization_forward(*(a.astype(dtype) for a in arrays), 1e-5)
-        dx, grads = where.batch_normalization_backward(dy.astype(dtype), cache)
+        cast = _cast(where, dtype)
+        y, cache = where.batch_normalization_forward(*map(cast, arrays), 1e-5)
+        dx, grads = where.batch_normalization_backward(cast(dy), cache)
         return [y, dx, *grads]
 
     return _bounded(batch_normalization_error_bound(*arrays, dy, 1e-5), results, backend)
@@ -122,9 +130,9 @@ def batch_normalization_apply(backend: Backend, rng: np.random.Generator) -> Bou
     statistics = _draw(rng, 5), rng.uniform(0.5, 2, 5).astype(np.float32)
 
     def results(where: Backend, dtype: Any) -> list[Any]:
-        given = (a.astype(dtype) for a in (*arrays, *statistics))
-        y, cache = where.batch_normalization_apply(*given, 1e-5)
-        dx, grads = where.batch_normalization_apply_backward(dy.astype(dtype), cache)
+        cast = _cast(where, dtype)
+        y, cache = where.batch_normalization_apply(*map(cast, (*arrays, *statistics)), 1e-5)
+        dx, grads = where.batch_normalization_apply_backward(cast(dy), cache)
         return [y, dx, *grads]
 
     bound = batch_normalization_error_bound(*arrays, dy, 1e-5, statistics)
@@ -145,8 +153,9 @@ def softmax_cross_entropy(backend: Backend, rng: np.random.Generator) -> Bounded
     targets[3] = -1
 
     def results(where: Backend, dtype: Any) -> list[Any]:
+        cast = _cast(where, dtype)
         loss, cache = where.softmax_cross_entropy_forward(
-            z.astype(dtype), targets, float(N), weights.astype(dtype)
+            cast(z), where.to_device(targets), float(N), cast(weights)
         )
         return [loss, where.softmax_cross_entropy_backward(cache)]
 

@@ -10,8 +10,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from minilstm.backend import get_num_threads, is_installed, vector_bits
-from minilstm.engine_proof.checks import BACKENDS, FLOAT32, Row
+from minilstm.backend import cupy_version, get_num_threads, gpu_devices, vector_bits
+from minilstm.engine_proof.checks import BACKENDS, FLOAT32, Row, missing_part
 from minilstm.engine_proof.networks import LAYERS
 from minilstm.layers import KINDS
 
@@ -40,8 +40,7 @@ def proved(rows: Sequence[Row]) -> list[str]:
     missing = [f"the layer {kind}, which has no case" for kind in KINDS
                if kind not in LAYERS]  # fmt: skip
     missing += [
-        f"the backend {name}, which was not asked for" if is_installed(name)
-        else f"the backend {name}, which is not installed"
+        f"the backend {name}, {missing_part(name) or 'which was not asked for'}"
         for name in BACKENDS if name not in backends
     ]  # fmt: skip
     within = [
@@ -97,10 +96,15 @@ def to_junit(rows: Sequence[Row]) -> bytes:
 
 def _machine(backends: Iterable[str]) -> str:
     """What it ran on, in words."""
-    words = [f"{name} {metadata.version(name)}" for name in backends]
+    words = [
+        f"{name} {cupy_version() if name == 'cupy' else metadata.version(name)}"
+        for name in backends
+    ]
     if "numba" in backends:
         words.append(_number(get_num_threads(), "thread"))
         words.append(f"vectors of {vector_bits()} bits")
+    if "cupy" in backends:
+        words += [gpu.name for gpu in gpu_devices()]
     return ", ".join(words)
 
 

@@ -40,6 +40,8 @@ class Parts(NamedTuple):
 
     lstm_forward: Callable[..., Any]
     lstm_backward: Callable[..., Any]
+    #: active -> what the functions below take as order: `ragged.reversed_rows`, where rows are
+    order: Callable[[IntArray], IntArray]
     #: (rows, order) -> rows[order]
     take: Callable[[Array, IntArray], Array]
     #: (a, b, order) -> a and b[order] side by side
@@ -58,6 +60,7 @@ def _part(rows: Array, order: IntArray) -> tuple[Array, Array]:
 NUMPY_PARTS = Parts(
     lstm_forward,
     lstm_backward,
+    reversed_rows,
     take=lambda rows, order: rows[order],
     join=lambda a, b, order: np.concatenate((a, b[order]), axis=1),
     part=_part,
@@ -140,7 +143,7 @@ def forward_with(
     H = R.shape[1]
     packs = (None, None) if packed is None else packed
     names = gate_activation, state_activation
-    order = reversed_rows(active)  # (N,)
+    order = parts.order(active)  # (N,)
     first, second = slice(0, 4 * H), slice(4 * H, 8 * H)
     h, last, ahead = parts.lstm_forward(
         x, h0[:, :H], c0[:, :H], W[first], R[first], b[first], active, packs[0], *names

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -35,6 +34,7 @@ def flatten_forward(x: Array) -> tuple[Array, FlattenCache]:
 
     Examples
     --------
+    >>> import numpy as np
     >>> x = np.array([[[[1.0], [3.0], [5.0]], [[2.0], [4.0], [6.0]]]])  # (1, 2, 3, 1)
     >>> flatten_forward(x)[0].tolist()
     [[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]]
@@ -58,6 +58,7 @@ def flatten_backward(dy: Array, cache: FlattenCache) -> Array:
 
     Examples
     --------
+    >>> import numpy as np
     >>> x = np.arange(12.0).reshape(1, 2, 3, 2)
     >>> y, cache = flatten_forward(x)
     >>> bool((flatten_backward(y, cache) == x).all())
@@ -65,7 +66,8 @@ def flatten_backward(dy: Array, cache: FlattenCache) -> Array:
     """
     # (1) y[n, i + h (j + w k)] = x[n, i, j, k]
     reverse = dy.reshape(len(dy), *cache.shape[::-1])  # (N, c, w, h)
-    return np.ascontiguousarray(_axes_reversed(reverse))  # (N, h, w, c)
+    dx = _axes_reversed(reverse)  # (N, h, w, c)
+    return dx if dx.flags.c_contiguous else dx.copy()
 
 
 def _axes_reversed(x: Array) -> Array:

@@ -6,6 +6,8 @@ Arrays p and g are a parameter and its gradient, of one shape and dtype.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -39,6 +41,28 @@ def gradient_norm(p: Array, g: Array, l2: float) -> float:
         return largest
     wide /= largest  # squares of large or tiny entries would overflow or vanish
     return largest * float(np.sqrt(np.sum(wide * wide)))
+
+
+def gradient_scale(norms: Sequence[float], threshold: float) -> tuple[float, float]:
+    """Norm of a whole from the norms of its parts, and the scale that brings it within a bound.
+
+    Parameters
+    ----------
+    norms : of the parts, from `gradient_norm` or from here
+    threshold : bound of the norm; inf means none
+
+    Returns
+    -------
+    norm : float
+    scale : float, threshold / norm where the norm exceeds the threshold, else 1
+
+    Examples
+    --------
+    >>> gradient_scale([3.0, 4.0], 2.5)
+    (5.0, 0.5)
+    """
+    norm = math.hypot(*norms)
+    return norm, threshold / norm if norm > threshold else 1.0
 
 
 def bounded_gradient(p: Array, g: Array, l2: float, scale: float, bound: float) -> Array:

@@ -115,6 +115,13 @@ class Layer:
         """Arrays that are carried and saved with the learnables, but not learned."""
         return ()
 
+    def constants(self, dtype: Any) -> dict[str, Array]:
+        """Arrays that `forward` would compute anew each time, for a backend with its own memory.
+
+        They come among the parameters then, by these names.
+        """
+        return {}
+
     def initial_state(self, batch: int, dtype: Any) -> LSTMState | None:
         """The state before the first step of B sequences, or None for a layer without state."""
         return None

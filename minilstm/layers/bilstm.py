@@ -80,7 +80,7 @@ bias_learn_rate_factor : multiply the learning rate of that array; a number, or 
         rows, active = signal
         h, last, cache = backend.bilstm_forward(
             rows,
-            *self._start(state, signal),
+            *self._start(backend, state, signal),
             *(p[n] for n in LEARNABLES),
             active,
             p.get("packed"),

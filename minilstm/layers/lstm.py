@@ -10,7 +10,7 @@ from minilstm.backend import Backend
 from minilstm.functional.lstm import LSTMCache, LSTMState
 from minilstm.functional.ragged import last_rows
 from minilstm.layers.base import Parameters, Shape, Signal, Training, count
-from minilstm.layers.recurrent import Recurrent
+from minilstm.layers.recurrent import Recurrent, vectors
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +74,7 @@ bias_learn_rate_factor : multiply the learning rate of that array; a number, or 
         rows, active = signal
         h, last, cache = backend.lstm_forward(
             rows,
-            *self._start(state, signal),
+            *self._start(backend, state, signal),
             p["input_weights"],
             p["recurrent_weights"],
             p["bias"],
@@ -96,7 +96,7 @@ bias_learn_rate_factor : multiply the learning rate of that array; a number, or 
     ) -> tuple[Signal | None, LSTMState | None, Any]:
         """The state after a span; of its gates, from which the rest follows, what is asked for."""
         rows, active = signal
-        start = self._start(state, signal)
+        start = self._start(backend, state, signal)
         packed = p["packed"] if "packed" in p else self.prepare(backend, p)["packed"]
         if keep and need_output:
             output, last, cache = self.forward(backend, {**p, "packed": packed}, signal, state)
@@ -112,13 +112,14 @@ bias_learn_rate_factor : multiply the learning rate of that array; a number, or 
     ) -> tuple[Signal, Any]:
         """The output and the cache of a span from its gates, without a matrix product."""
         rows, active = signal
-        start = self._start(state, signal)
+        start = self._start(backend, state, signal)
         h, c = backend.lstm_restore(kept, *start, active, self.state_activation_function)
         W, R = p["input_weights"], p["recurrent_weights"]
         cache = LSTMCache(rows, W, R, h, c, kept, active, p.get("packed"), *self.activations)
         B = len(start.hidden)
-        last = B + last_rows(active)  # (B,)
-        return self._output(h[B:], LSTMState(h[last], c[last]), active), cache
+        if self.keeps_last:
+            return vectors(h[backend.to_device(B + last_rows(active))]), cache  # (B, H)
+        return Signal(h[B:], active), cache  # (N, H)
 
     def kept_per_row(self, itemsize: int) -> int:
         """Four activated gates."""

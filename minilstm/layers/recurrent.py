@@ -218,10 +218,16 @@ class Recurrent(Layer):
             cell[:] = self.cell_state
         return LSTMState(hidden, cell)
 
-    def _start(self, state: LSTMState | None, signal: Signal) -> LSTMState:
+    def _start(self, backend: Backend, state: LSTMState | None, signal: Signal) -> LSTMState:
+        """The state before the first row, where the rows are."""
         if state is not None:
             return state
-        return self._own_state(int(signal.active[0]), signal.rows.dtype)
+        rows, shape = signal.rows, (int(signal.active[0]), self.width)
+        own = LSTMState(*(np.zeros_like(rows, order="C", shape=shape) for _ in range(2)))  # (B, H)
+        for array, given in zip(own, (self.hidden_state, self.cell_state), strict=True):
+            if given is not None:
+                array[:] = backend.to_device(np.asarray(given, rows.dtype))
+        return own
 
     def _output(self, h: Array | None, last: LSTMState, active: IntArray) -> Signal:
         if self.keeps_last:

@@ -191,6 +191,15 @@ class SequenceInput(Layer):
             values[name] = value
         return coefficients(kind, values, dtype)
 
+    def constants(self, dtype: Any) -> dict[str, Array]:
+        """Those of `affine`, where there are any."""
+        kind = self.normalization
+        if callable(kind) or any(getattr(self, name) is None for name in USES[kind]):
+            return {}
+        affine = self.affine(dtype)
+        found = {} if affine is None else affine._asdict()
+        return {name: array for name, array in found.items() if array is not None}
+
     def forward(
         self,
         backend: Backend,
@@ -199,10 +208,17 @@ class SequenceInput(Layer):
         state: LSTMState | None,
         training: Training | None = None,
     ) -> tuple[Signal, LSTMState | None, Any]:
-        """Normalise every step; the cache is the constants of the equation."""
+        """Normalise every step; the cache is the constants of the equation.
+
+        They come from p where `constants` has put them there. A function gets NumPy arrays.
+        """
         if callable(self.normalization):
-            return Signal(self._applied(signal.rows), signal.active), None, self.normalization
-        affine = self.affine(signal.rows.dtype)
+            applied = backend.to_device(self._applied(backend.to_host(signal.rows)))
+            return Signal(applied, signal.active), None, self.normalization
+        if p:
+            affine: Affine | None = Affine(p["shift"], p.get("scale"), p.get("offset"))
+        else:
+            affine = self.affine(signal.rows.dtype)
         if affine is None:
             return signal, None, None
         return Signal(normalize_forward(signal.rows, affine), signal.active), None, affine

@@ -40,12 +40,13 @@ class FunctionLoss(Loss):
     def forward(
         self, backend: Backend, y: Array, t: Array, divisor: float, weights: Array | None = None
     ) -> tuple[Any, Any]:
-        """The value of the user's function, as a float (or complex)."""
+        """The value of the user's function of NumPy arrays, as a float (or complex)."""
         if weights is not None:
             raise ValueError(
                 f"the loss {self.name!r} is a pair of functions, which take no weights; weigh the "
                 "rows inside the functions."
             )
+        y, t = backend.to_host(y), backend.to_host(t)
         if t.ndim == 1:
             rows = np.flatnonzero(t >= 0)  # (N',) those with a class
             t = np.eye(y.shape[1], dtype=y.real.dtype)[t[rows]]  # (N', C)
@@ -71,4 +72,4 @@ class FunctionLoss(Loss):
             )
         dy = np.zeros_like(y)  # (N, C)
         dy[rows] = part / divisor
-        return dy
+        return backend.to_device(dy)

@@ -1,0 +1,104 @@
+"""What must hold on a GPU before anything is timed there: right results, and the same bits again.
+The LSTM is held against float64 on the CPU within the computed bound of its rounding.
+
+Axes: B batch, T time, N rows of a packed ragged batch, D features, H hidden units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minilstm.backend import Backend, current_backend, load_backend
+from minilstm.bench import works
+from minilstm.functional.lstm import LSTMState
+from minilstm.functional.ragged import IntArray, active_counts
+from minilstm.network import Network
+from minilstm.rounding import lstm_error_bound
+
+Array = NDArray[Any]
+LENGTHS = (4, 2, 1)  # of the sequences within the bound, which costs T^2 H^3
+
+
+def check_network(net: Network, x: Sequence[Array], y: Sequence[IntArray]) -> dict[str, Array]:
+    """Check the LSTM of a network, and its gradients, on the backend in force.
+
+    Parameters
+    ----------
+    net : a classifier with one LSTM layer
+    x, y : sequences (T_b, D) and classes (T_b,); their first steps are computed
+
+    Returns
+    -------
+    gradients of the reference in float64, by "layer/parameter"
+
+    Raises
+    ------
+    AssertionError
+        A result is further from the reference than rounding can lead, or has other bits when it is
+        computed again.
+    """
+    check_lstm(net.parameters)
+    short = first_steps(x), first_steps(y)
+    exact = works.exact_gradients(net, *short)
+    for budget in ("auto", 1, works.EVERYTHING):
+        works.check_gradients(net, *short, exact, budget)
+    signal, targets = works.packed_batch(*short)
+    to_host = current_backend().to_host
+    runs = [net.loss_and_gradients(signal, targets) for _ in range(2)]
+    for key in exact:
+        _require_same_bits(key, *(to_host(run.gradients[key]) for run in runs))
+    return exact
+
+
+def first_steps(arrays: Sequence[Array]) -> list[Array]:
+    """The first steps of sequences: so many that a check takes no longer for a large batch."""
+    steps = max(8, 6 * works.CHECKED_STEPS // len(arrays))
+    return [a[:steps] for a in arrays]
+
+
+def check_lstm(parameters: Mapping[str, Array]) -> None:
+    """Forward and backward of the layer "lstm" against float64, within the bound of rounding."""
+    W, R, b = (
+        np.asarray(parameters[f"lstm/{name}"], np.float32)
+        for name in ("input_weights", "recurrent_weights", "bias")
+    )
+    rng = np.random.default_rng(1)
+    N, B, D, H = sum(LENGTHS), len(LENGTHS), W.shape[1], R.shape[1]
+    shapes = {"x": (N, D), "h0": (B, H), "c0": (B, H), "dh": (N, H), "up_h": (B, H), "up_c": (B, H)}
+    drawn = {key: rng.standard_normal(s).astype(np.float32) for key, s in shapes.items()}
+    given: dict[str, Any] = {key: drawn[key] for key in ("x", "h0", "c0")}
+    given |= {"W": W, "R": R, "b": b}
+    dstate, active = LSTMState(drawn["up_h"], drawn["up_c"]), active_counts(np.array(LENGTHS))
+    bound = lstm_error_bound(**given, dh=drawn["dh"], dstate=dstate, active=active)
+
+    def results(backend: Backend, dtype: Any) -> list[Array]:
+        def moved(a: Array) -> Array:
+            return backend.to_device(a.astype(dtype))
+
+        h, state, cache = backend.lstm_forward(
+            **{key: moved(a) for key, a in given.items()}, active=active
+        )
+        dx, grads = backend.lstm_backward(moved(drawn["dh"]), LSTMState(*map(moved, dstate)), cache)
+        return [backend.to_host(a) for a in (h, *state, dx, *grads)]
+
+    backend = current_backend()
+    found, again = (results(backend, np.float32) for _ in range(2))
+    exact = results(load_backend("numpy"), np.float64)
+    for name, one, other, wanted, limit in zip(
+        bound._fields, found, again, exact, bound, strict=True
+    ):
+        _require_same_bits(f"{name} of the LSTM", one, other)
+        if not (np.abs(one - wanted) <= limit).all():
+            raise AssertionError(
+                f"{name} of the LSTM with {H} units is further from the reference than rounding "
+                "can lead; nothing was timed."
+            )
+
+
+def _require_same_bits(name: str, one: Array, again: Array) -> None:
+    if not np.array_equal(one, again):
+        raise AssertionError(f"{name} differs from run to run; nothing was timed.")

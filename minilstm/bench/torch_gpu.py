@@ -1,0 +1,203 @@
+"""PyTorch on the same GPU, where its LSTM is that of cuDNN: same weights, data and checked results.
+float32 without TF32, deterministic, and each thing in the way that PyTorch does fastest.
+
+Axes: B batch, T time, N rows of a packed ragged batch, D features, H hidden units, C classes.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minilstm.bench.torch import Model, import_torch
+from minilstm.bench.turns import Measure, require_same, require_same_gradients
+from minilstm.network import Network
+
+Array = NDArray[Any]
+Run = Callable[[], Any]
+
+DEVICE = "cuda"
+# Packed sequences hold real steps alone; padded ones are as long as the longest.
+WAYS = ("packed", "padded")
+
+
+class _Model(Model):
+    """The same on the device; all arrays are clipped, and all updated, in a few launches."""
+
+    def __init__(self, net: Network, clip: float) -> None:
+        super().__init__(net, 1, clip, device=DEVICE)
+        groups = [
+            {key: group[key] for key in ("params", "weight_decay")}
+            for group in self.adam.param_groups
+        ]
+        self.adam = self.torch.optim.Adam(groups, lr=1e-3, fused=True)
+
+    def update(self, logits: Run, targets: Any) -> None:
+        """Forward, backward, clip, Adam."""
+        torch = self.torch
+        self.adam.zero_grad()
+        self.cross_entropy(logits(), targets).backward()
+        gradients = [p.grad for p in self.parameters]
+        norms = torch.stack(torch._foreach_norm(gradients))
+        factors = (self.clip / (norms + 1e-6)).clamp(max=1)
+        torch._foreach_mul_(gradients, list(factors.unbind()))
+        self.adam.step()
+
+    def put_together(self, arrays: Sequence[Array], way: str, padding: float = 0.0) -> Any:
+        """Arrays (T_b, ...) on the host as what the LSTM takes: packed, or padded (T, B, ...)."""
+        rnn = self.torch.nn.utils.rnn
+        order = np.argsort([-len(a) for a in arrays], kind="stable")
+        tensors = [self.torch.tensor(arrays[b]) for b in order]
+        if way == "packed":
+            return rnn.pack_sequence(tensors)
+        return rnn.pad_sequence(tensors, padding_value=padding)
+
+    def steps(self, x: Sequence[Array], y: Sequence[Array], way: str) -> tuple[Run, Any]:
+        """Logits of every step and the targets, both on the device."""
+        rows = self.put_together(x, way).to(DEVICE)
+        targets = self.put_together(y, way, -100).to(DEVICE)
+        if way == "packed":
+            return lambda: self.dense(self.lstm(rows)[0].data), targets.data
+        return lambda: self.dense(self.lstm(rows)[0]).flatten(0, 1), targets.reshape(-1)
+
+
+def import_cuda() -> Any:
+    """PyTorch with a GPU, exact and deterministic, or one error that says what is missing."""
+    # cuBLAS reads it when it starts; without it the order of some sums is free.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch = import_torch()
+    if not torch.cuda.is_available():
+        raise ImportError(
+            f"--against torch beside the backend 'cupy' needs a PyTorch that computes on this GPU, "
+            f"but PyTorch {torch.__version__} finds none; install a build for your CUDA version "
+            "(pytorch.org), or leave it out."
+        )
+    be_exact(torch)
+    return torch
+
+
+def be_exact(torch: Any) -> None:
+    """No TF32, and the same bits in every run."""
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.deterministic = True
+    torch.use_deterministic_algorithms(True, warn_only=True)
+
+
+def check_training(
+    net: Network, x: Sequence[Array], y: Sequence[Array], exact: Mapping[str, Array], way: str
+) -> None:
+    """PyTorch's gradients against the reference."""
+    model = _Model(net, 1.0)
+    require_same_gradients(model.gradients(*model.steps(x, y, way)), exact, f"torch, {way}")
+
+
+def training(
+    net: Network, x: Sequence[Array], y: Sequence[Array], way: str, clip: float
+) -> tuple[Run, float]:
+    """One update of a whole batch that is on the device, and MiB of the device it takes."""
+
+    def start() -> Run:
+        model = _Model(net, clip)
+        work = model.steps(x, y, way)
+        model.update(*work)
+        return lambda: model.update(*work)
+
+    return _with_memory(start)
+
+
+def check_inference(net: Network, x: Sequence[Array], expected: Sequence[Array], way: str) -> None:
+    """PyTorch's scores (T_b, C) of sequences (T_b, D) against the reference's."""
+    scores = _inference(net, x, way)()
+    for b, found in enumerate(_apart(scores, x, way)):
+        require_same(found, expected[b], f"torch, {way}")
+
+
+def inference(net: Network, x: Sequence[Array], way: str) -> tuple[Run, float]:
+    """Scores of whole sequences, from the host to the host, and MiB of the device they take."""
+
+    def start() -> Run:
+        run = _inference(net, x, way)
+        run()
+        return run
+
+    return _with_memory(start)
+
+
+def streaming(
+    net: Network, x: Array, expected: Array, per_call: Callable[..., dict[str, float]]
+) -> Measure:
+    """One step (D,) of x (T, D) at a time, its scores back on the host before the next.
+
+    `expected` (t, C) holds the scores of the first steps.
+    """
+    model = _Model(net, 1.0)
+    torch = model.torch
+
+    def start() -> Callable[[Any], Any]:
+        state = None
+
+        def step(x_t: Any) -> Any:
+            nonlocal state
+            scores, state = model.scores(x_t.to(DEVICE), state)
+            return scores.cpu()
+
+        return step
+
+    steps = list(torch.tensor(x)[:, None, None])  # T tensors (1, 1, D)
+
+    def measure() -> dict[str, float]:
+        with torch.inference_mode():
+            return per_call(start, steps)
+
+    with torch.inference_mode():
+        step = start()
+        first = np.stack([step(x_t).numpy()[0, 0] for x_t in steps[: len(expected)]])
+    require_same(first, expected, "torch")
+    return measure
+
+
+def _inference(net: Network, x: Sequence[Array], way: str) -> Run:
+    """Scores on the host, packed rows (N, C) or padded (T, B, C), of sequences put together."""
+    model = _Model(net, 1.0)
+    rows, torch = model.put_together(x, way), model.torch
+
+    def run() -> Any:
+        with torch.inference_mode():
+            hidden, _ = model.lstm(rows.to(DEVICE))
+            hidden = hidden.data if way == "packed" else hidden
+            return torch.softmax(model.dense(hidden), -1).cpu()
+
+    return run
+
+
+def _apart(scores: Any, x: Sequence[Array], way: str) -> list[Array]:
+    """Scores (T_b, C) of each sequence, in the order in which they came."""
+    order = np.argsort([-len(a) for a in x], kind="stable")  # (B,)
+    lengths = np.array([len(x[b]) for b in order])
+    rows = scores.numpy()
+    out: list[Any] = [None] * len(x)
+    if way == "packed":
+        active = [int((lengths > t).sum()) for t in range(lengths[0])]
+        firsts = np.cumsum([0, *active])  # row of each step's first sequence
+    for k, b in enumerate(order):
+        if way == "packed":
+            out[b] = rows[firsts[: lengths[k]] + k]
+        else:
+            out[b] = rows[: lengths[k], k]
+    return out
+
+
+def _with_memory(start: Callable[[], Run]) -> tuple[Run, float]:
+    """What `start` makes, and MiB that PyTorch took from the device for it, at most."""
+    cuda = import_torch().cuda
+    gc.collect()
+    cuda.empty_cache()
+    before = cuda.memory_reserved()
+    run = start()
+    return run, max(0, cuda.memory_reserved() - before) / 2**20

@@ -1,0 +1,85 @@
+"""The arrays of a network in the memory where a backend computes.
+On a CPU they are the network's own; on a GPU they are copies, kept from call to call.
+
+Arrays move here, where batches and states come in, and where results go out: nowhere else, and
+never within a pass. `minilstm.count_transfers` counts them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minilstm.backend import Backend
+from minilstm.functional.lstm import LSTMState
+
+Array = NDArray[Any]
+State = dict[str, LSTMState]
+Move = Callable[[Any], Any]  # `to_device` or `to_host` of a backend
+
+
+class _Copy(NamedTuple):
+    host: Array  # what was copied
+    device: Any
+
+
+class Placement:
+    """Copies of a network's arrays, made again only where a number of the network has changed."""
+
+    def __init__(self) -> None:
+        self._kept: tuple[Backend | None, dict[str, _Copy]] = None, {}
+
+    def __reduce__(self) -> Any:
+        # A copy of a network, or one sent to another process, makes its own.
+        return Placement, ()
+
+    def place(self, backend: Backend, arrays: Mapping[str, Array]) -> dict[str, Any]:
+        """The arrays where the backend computes, by the same names."""
+        of, before = self._kept
+        before = before if of is backend else {}
+        out: dict[str, Any] = {}
+        kept: dict[str, _Copy] = {}
+        for key, array in arrays.items():
+            if not isinstance(array, np.ndarray):  # it is there already, as in training
+                out[key] = array
+                continue
+            copy = before.get(key)
+            # Compared by its numbers, for a user may have written into it.
+            if copy is None or not _same_numbers(copy.host, array):
+                copy = _Copy(array.copy(), backend.to_device(array))
+            kept[key], out[key] = copy, copy.device
+        self._kept = backend, kept
+        return out
+
+
+def moved_state(state: Mapping[str, LSTMState], move: Move) -> State:
+    """Hidden and cell states by layer name, moved."""
+    return {name: LSTMState(move(s.hidden), move(s.cell)) for name, s in state.items()}
+
+
+def moved_network(net: Any, move: Move) -> Any:
+    """A network with its arrays in another memory; the network itself if they are there already.
+
+    Parameters
+    ----------
+    net : Network
+    move : `to_device` or `to_host` of a backend
+    """
+    parameters = {key: move(value) for key, value in net.parameters.items()}
+    statistics = {key: move(value) for key, value in net.statistics.items()}
+    pairs = ((parameters, net.parameters), (statistics, net.statistics))
+    if all(new[key] is old[key] for new, old in pairs for key in old):
+        return net
+    return net.updated(parameters, statistics)
+
+
+def column_major(array: Any) -> Any:
+    """An array as parameters are stored; itself if it is stored so already."""
+    return array if array.flags.f_contiguous else array.copy(order="F")
+
+
+def _same_numbers(a: Array, b: Array) -> bool:
+    return a.dtype == b.dtype and np.array_equal(a, b)

@@ -1,0 +1,77 @@
+"""Calling functions of the CUDA kernels with arrays of the host, and reading what they give.
+Every call is made with threads in several orders, which must not change a bit."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import fields
+from types import SimpleNamespace
+
+import cuda_shim
+import numpy as np
+
+from minilstm.functional.bilstm import BiLSTMCache
+
+
+def moved(value, move):
+    """The same nested tuples and lists, with every array in them moved by a function."""
+    if isinstance(value, (tuple, list)):
+        parts = [moved(part, move) for part in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+    return move(value) if hasattr(value, "dtype") else value
+
+
+def call(kernels, name, *arguments):
+    """What a function gives, on the host; twice and with threads in other orders, bit for bit."""
+    function = getattr(kernels, name)
+    arguments = moved(arguments, lambda a: a if np.isscalar(a) else kernels.to_device(a))
+    given = moved(arguments, kernels.to_host)
+    first = moved(function(*arguments), kernels.to_host)
+    for order in ("forward", "reverse", "random"):
+        with cuda_shim.thread_order(order, seed=1):
+            again = moved(function(*arguments), kernels.to_host)
+        assert bits(again) == bits(first), f"{name}, threads in the order {order!r}"
+    now = moved(arguments, kernels.to_host)
+    assert bits(now) == bits(given), f"{name} wrote into an argument"
+    return first
+
+
+def bits(value):
+    """All numbers of nested tuples, as bytes, with their shapes and types."""
+    if isinstance(value, (tuple, list)):
+        return [bits(part) for part in value]
+    if value is None:
+        return None
+    array = np.asarray(value)
+    return array.shape, array.dtype.str, array.tobytes()
+
+
+def on_host(backend):
+    """A backend as tests of the others see it: arrays of the host go in, and such come out.
+
+    Where sequences end stays on the host, so of the arguments of an LSTM only numbers are moved.
+    """
+
+    def there_and_back(name):
+        function = getattr(backend, name)
+
+        def there(array):
+            counts = "lstm" in name and np.asarray(array).dtype.kind == "i"
+            return array if counts or np.isscalar(array) else backend.to_device(array)
+
+        @functools.wraps(function)
+        def called(*arguments, **named):
+            arguments = moved(arguments, there)
+            named = {key: moved(value, there) for key, value in named.items()}
+            arguments = [
+                a._replace(order=backend.to_device(a.order)) if isinstance(a, BiLSTMCache) else a
+                for a in arguments
+            ]
+            return moved(function(*arguments, **named), backend.to_host)
+
+        return called
+
+    places = {"to_device", "to_host"}
+    names = [f.name for f in fields(backend) if callable(getattr(backend, f.name))]
+    functions = {name: there_and_back(name) for name in names if name not in places}
+    return SimpleNamespace(name=backend.name, **functions)

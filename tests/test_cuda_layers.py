@@ -1,0 +1,121 @@
+"""Each layer without a state on the device: forward and backward give what NumPy gives.
+Nothing moves between host and device inside a layer, and the host waits for nothing."""
+
+from __future__ import annotations
+
+import cuda_shim
+import numpy as np
+import pytest
+from test_backends_agree import NUMPY, TOLERANCE, assert_agree, dtypes
+from test_row_layers import ACTIVE, draw, modes, values
+
+import minilstm as ml
+from minilstm.layers import Signal
+
+MEAN, DEVIATION = [1.0, -2.0, 0.5], [2.0, 0.0, 0.25]
+VECTORS = {
+    "input": ml.SequenceInput(3),
+    "zerocenter": ml.SequenceInput(3, "zerocenter", MEAN),
+    "zscore": ml.SequenceInput(3, "zscore", MEAN, standard_deviation=DEVIATION),
+    "rescale": ml.SequenceInput(3, "rescale-symmetric", min=[0, 1, 2], max=[1, 1, 4]),
+    "rescale to one": ml.SequenceInput(3, "rescale-zero-one", min=[0, 1, 2], max=[1, 1, 4]),
+    "fully connected": ml.FullyConnected(4),
+    "softmax": ml.Softmax(),
+    "classification": ml.ClassificationOutput(),
+    "regression": ml.RegressionOutput(),
+}
+ANY = {
+    "sigmoid": ml.Sigmoid(),
+    "relu": ml.ReLU(),
+    "dropout": ml.Dropout(0.4),
+    "batch normalization": ml.BatchNormalization(),
+    "flatten": ml.Flatten(),
+    "folding": ml.SequenceFolding(),
+    "unfolding": ml.SequenceUnfolding(),
+    "addition": ml.Addition(3),
+    "concatenation": ml.Concatenation(2),
+}
+IMAGES = {
+    "input": ml.SequenceInput([4, 5, 3], "zerocenter", np.reshape(MEAN, (1, 1, 3))),
+    "convolution": ml.Convolution2D([3, 2], 5, stride=(1, 2), padding="same"),
+    "fully connected": ml.FullyConnected(4),
+}
+VOLUMES = {
+    "convolution": ml.Convolution3D(2, 5, stride=2, padding=1),
+    "fully connected": ml.FullyConnected(4),
+}
+CASES = {
+    f"{name} of {what}": (layer, shape)
+    for what, shape, layers in (
+        ("vectors", (3,), {**VECTORS, **ANY}),
+        ("images", (4, 5, 3), {**IMAGES, **ANY}),
+        ("volumes", (3, 4, 2, 3), {**VOLUMES, **ANY}),
+    )
+    for name, layer in layers.items()
+}
+cases = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+
+
+def problem(layer, shape, dtype):
+    """Parameters, inputs and the upstream gradient of a layer."""
+    inputs = [draw(5, *shape, seed=n, dtype=dtype) for n, _ in enumerate(layer.input_names or "x")]
+    if isinstance(layer, ml.SequenceUnfolding):
+        inputs = inputs[:1]
+    out = layer.output_shapes([shape] * len(inputs))[0]
+    return values(layer, shape, dtype), inputs, draw(5, *out, seed=9, dtype=dtype)
+
+
+def run(backend, layer, p, inputs, dy, training):
+    """Outputs, gradients and running statistics."""
+    signals = [Signal(x, ACTIVE) for x in inputs]
+    outputs, _, cache = layer.forward_ports(backend, p, signals, None, training)
+    douts = [dy, *[None] * (len(outputs) - 1)]
+    dx, grads, _ = layer.backward_ports(backend, douts, None, cache, True)
+    _, same, _ = layer.backward_ports(backend, douts, None, cache, False)
+    assert list(grads) == list(same)
+    known = isinstance(layer, ml.BatchNormalization)
+    moved = layer.updated_statistics(p, cache) if known else {}
+    return (outputs[0].rows, *dx, *grads.values(), *same.values(), *moved.values())
+
+
+@cases
+@modes
+@dtypes
+def test_a_layer_gives_what_it_gives_on_numpy(cupy_backend, case, training, dtype):
+    layer, shape = case
+    p, inputs, dy = problem(layer, shape, dtype)
+    want = run(NUMPY, layer, p, inputs, dy, training)
+    p = {**p, **layer.constants(dtype)}
+    placed = {name: cupy_backend.to_device(np.asfortranarray(a)) for name, a in p.items()}
+    arguments = placed, [cupy_backend.to_device(x) for x in inputs], cupy_backend.to_device(dy)
+    run(cupy_backend, layer, *arguments, training)  # tables kept from call to call are moved here
+    cuda_shim.counts.reset()
+    with ml.count_transfers() as counted:
+        got = run(cupy_backend, layer, *arguments, training)
+    hidden = cuda_shim.counts
+    assert counted.to_device == counted.to_host == hidden.synchronisations == 0
+    assert hidden.uploads == hidden.downloads == 0
+    for a, b in zip(got, want, strict=True):
+        assert (a is b is None) or (type(a) is type(arguments[2]) and a.dtype == b.dtype)
+    got = tuple(cupy_backend.to_host(a) for a in got)
+    assert_agree(got, want, TOLERANCE[dtype])
+
+
+@dtypes
+def test_a_function_that_normalises_gets_and_gives_numpy_arrays(cupy_backend, dtype):
+    def halved(rows):
+        assert type(rows) is np.ndarray and rows.flags.writeable
+        return rows / 2
+
+    layer, x = ml.SequenceInput(3, halved), draw(5, 3, dtype=dtype)
+    moved = cupy_backend.to_device(x)
+    out, _, cache = layer.forward(cupy_backend, {}, Signal(moved, ACTIVE), None)
+    assert cupy_backend.to_host(out.rows).tolist() == (x / 2).tolist()
+    assert layer.backward(cupy_backend, moved, None, cache, True)[0] is None
+
+
+def test_folding_hands_the_number_of_sequences_to_unfolding(cupy_backend):
+    x = Signal(cupy_backend.to_device(draw(5, 3)), ACTIVE)
+    outputs, _, _ = ml.SequenceFolding().forward_ports(cupy_backend, {}, [x], None)
+    back, _, _ = ml.SequenceUnfolding().forward_ports(cupy_backend, {}, outputs, None)
+    assert back == (x,)
