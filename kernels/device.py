@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 from minilstm.errors import DeviceError
 
+OLDEST = 7  # the generation from which threads can acquire what others have released
+
 
 class Device(NamedTuple):
     """What CUDA says of a GPU."""
@@ -18,16 +20,35 @@ class Device(NamedTuple):
 
 
 def check_device() -> None:
-    """Raise unless CuPy can be imported, and finds a GPU and the libraries of NVIDIA.
+    """Raise unless CuPy finds a GPU and all that it takes to compile and run a kernel there.
 
     Raises
     ------
     ImportError
-        CuPy, or cuBLAS or the compiler, cannot be loaded.
+        CuPy, or cuBLAS or the compiler, cannot be loaded, or cannot compile a kernel.
     DeviceError
-        CuPy finds no GPU.
+        CuPy finds no GPU, or none that will run the kernels.
     """
-    cupy, found = _cupy(), "it found none"
+    cupy = _cupy()
+    _check_libraries(cupy)
+    try:
+        cupy.ones(1)  # a kernel of CuPy's own, which includes headers of CUDA
+    except (cupy.cuda.runtime.CUDARuntimeError, MemoryError) as error:
+        raise DeviceError(
+            f"the backend 'cupy' needs an NVIDIA GPU that runs its kernels, but it says: {error}; "
+            "check with nvidia-smi, or choose the backend 'numba' or 'numpy'."
+        ) from error
+    except Exception as error:  # CuPy has an exception of its own for what does not compile
+        raise ImportError(
+            "the backend 'cupy' needs CuPy to compile kernels, but it says: "
+            f"{_first_error(error)}; where the headers of CUDA are missing, install the CUDA "
+            "toolkit, or pip install 'cupy-cuda12x[ctk]' (or 'cupy-cuda13x[ctk]'); or choose the "
+            "backend 'numba' or 'numpy'."
+        ) from error
+
+
+def _check_libraries(cupy: Any) -> None:
+    found = "it found none"
     try:
         count = cupy.cuda.runtime.getDeviceCount()
     except RuntimeError as error:  # CuPy has a subclass of it for the messages of CUDA
@@ -36,6 +57,13 @@ def check_device() -> None:
         raise DeviceError(
             f"the backend 'cupy' needs an NVIDIA GPU that CuPy can use, but {found}; check the "
             "driver with nvidia-smi, or choose the backend 'numba' or 'numpy'."
+        )
+    told = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.runtime.getDevice())
+    if told["major"] < OLDEST:
+        raise DeviceError(
+            f"the backend 'cupy' needs a GPU of compute capability {OLDEST}.0 or later, but this "
+            f"one has {told['major']}.{told['minor']}; choose another with CUDA_VISIBLE_DEVICES, "
+            "or the backend 'numba' or 'numpy'."
         )
     try:
         from cupy.cuda import cublas as cublas
@@ -96,3 +124,9 @@ def _last_line(error: Exception) -> str:
     """What a message of many lines ends with, which is the first cause."""
     lines = [line.strip(" =") for line in str(error).splitlines()]
     return [line for line in lines if line][-1] if any(lines) else type(error).__name__
+
+
+def _first_error(error: Exception) -> str:
+    """The line of a compiler's messages that names an error, else the last line."""
+    lines = (line.strip() for line in str(error).splitlines())
+    return next((line for line in lines if "error:" in line), _last_line(error))

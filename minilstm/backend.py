@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from typing import Any
 
@@ -22,9 +22,6 @@ _everywhere = ""
 def _same(array: Any) -> Any:
     """Where a backend computes in the memory of the host, nothing has to be moved."""
     return array
-
-
-_ON_HOST = {"to_device": _same, "to_host": _same, "gpu_bytes": None}
 
 
 @dataclass(frozen=True)
@@ -101,9 +98,9 @@ def use_backend(name: str) -> Iterator[Backend]:
     ValueError
         The name is none of these.
     ImportError
-        The backend is not installed; the message names the extra.
+        The backend, or what it needs, is not installed; the message says what to install.
     DeviceError
-        The backend is "cupy", but CuPy finds no GPU; the message says what it found instead.
+        The backend is "cupy", but CuPy finds no GPU that it can use; the message says why.
 
     Examples
     --------
@@ -256,8 +253,8 @@ def count_transfers() -> Iterator[Any]:
 
     Yields
     ------
-    Transfers, with `to_device`, `to_device_bytes`, `to_host` and `to_host_bytes`; all stay 0 where
-    the backend computes on the CPU
+    counts of arrays, `to_device` and `to_host`, and of their bytes, `to_device_bytes` and
+    `to_host_bytes`; all stay 0 where the backend computes on the CPU
 
     Examples
     --------
@@ -374,7 +371,7 @@ def _numpy() -> Backend:
 def _numba() -> Backend:
     from minilstm.kernels import numba as kernels
 
-    return _record("numba", kernels, **_shared(), **_ON_HOST)
+    return _record("numba", kernels, **_shared())
 
 
 @cache
@@ -390,10 +387,14 @@ def _cupy() -> Backend:
     device.check_device()
     from minilstm.kernels import cuda as kernels
 
-    return _record("cupy", kernels, make_stepper=None, gpu_bytes=device.memory_bytes())
+    return _record("cupy", kernels, gpu_bytes=device.memory_bytes())
 
 
 def _record(name: str, kernels: Any, **others: Any) -> Backend:
-    """The functions of a package of kernels, and others."""
-    wanted = [f.name for f in fields(Backend) if f.name != "name" and f.name not in others]
-    return Backend(name=name, **{w: getattr(kernels, w) for w in wanted}, **others)
+    """The functions of a package of kernels, and others; what neither has keeps its default."""
+    own = {
+        f.name: getattr(kernels, f.name)
+        for f in fields(Backend)
+        if f.name not in ("name", *others) and (f.default is MISSING or hasattr(kernels, f.name))
+    }
+    return Backend(name=name, **own, **others)

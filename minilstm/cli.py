@@ -146,12 +146,16 @@ def _parser() -> argparse.ArgumentParser:
     plot.set_defaults(run=commands.plot_model)
 
     bench = add("bench", parents=[common], help="time training, inference and streaming here")
-    bench.add_argument("--against", default="", help="other engines: torch,onnxruntime")
+    bench.add_argument(
+        "--against",
+        default="",
+        help="other engines: torch,onnxruntime; with --backend cupy torch alone",
+    )
     bench.add_argument(
         "--works",
         default="",
-        help="some of training,vowels,inference,streaming,length,cold; with --long also memory "
-        "(default: all); with --backend cupy some of training,batches,inference,streaming",
+        help="some of training,vowels,inference,streaming,length,cold, with --long also memory; "
+        "with --backend cupy some of training,batches,inference,streaming (default: all)",
     )
     bench.add_argument(
         "--crossover",

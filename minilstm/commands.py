@@ -23,11 +23,12 @@ from minilstm.backend import (
     get_num_threads,
     gpu_devices,
     is_installed,
+    load_backend,
     warmup,
 )
 from minilstm.data import Sequences, read_sequences
 from minilstm.data.labels import scores_to_labels
-from minilstm.errors import DataError
+from minilstm.errors import DataError, DeviceError
 from minilstm.files import write_atomically
 from minilstm.functional.sequence_input import USES
 from minilstm.layers import LSTM, BiLSTM, Dropout, FullyConnected, SequenceInput, Softmax
@@ -206,11 +207,18 @@ def info(options: argparse.Namespace) -> dict[str, Any]:
     }
     gpus = gpu_devices()
     if not options.json:
+        broken = facts["cupy"] is None and is_installed("cupy")
+        missing = {"cupy": "cannot be imported"} if broken else {}
         for name, value in facts.items():
-            print(f"{name:<12} {'not installed' if value is None else value}")
+            print(f"{name:<12} {missing.get(name, 'not installed') if value is None else value}")
         for gpu in gpus:
             capability = f"compute capability {gpu.compute_capability}"
             print(f"{'gpu':<12} {gpu.name}, {capability}, {gpu.memory_mb} MB")
+        if is_installed("cupy") and not gpus:
+            try:
+                load_backend("cupy")
+            except (ImportError, DeviceError) as error:
+                print(f"{'gpu':<12} none: {error}")
     return {**facts, "gpus": [gpu._asdict() for gpu in gpus]}
 
 
@@ -263,6 +271,11 @@ def bench(options: argparse.Namespace) -> dict[str, Any]:
     from minilstm.bench import Settings, run_bench
 
     if options.crossover:
+        if options.against or options.works or options.long:
+            raise ValueError(
+                "--crossover measures works and sizes of its own; leave out --against, --works and "
+                "--long."
+            )
         return _crossover()
     settings = Settings(
         against=[name for name in options.against.split(",") if name],

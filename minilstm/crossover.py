@@ -135,19 +135,14 @@ def cache_folder() -> Path:
     return (Path(base) if base else Path.home() / default) / "minilstm"
 
 
-def write_table(table: Table, folder: Path | None = None) -> Path:
+def write_table(table: Table) -> Path:
     """Keep a table, whole or not at all, in the place of an older one of the same machine.
-
-    Parameters
-    ----------
-    table : of this machine
-    folder : None means `cache_folder()`; it is made where it does not exist
 
     Returns
     -------
-    Path of the file
+    Path of the file, in `cache_folder()`, which is made where it does not exist
     """
-    folder = cache_folder() if folder is None else folder
+    folder = cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
     name = hashlib.sha256("\n".join(table[:3]).encode()).hexdigest()[:16]
     text = json.dumps({"format": _FORMAT, **to_plain(table)}, indent=1)
@@ -156,14 +151,13 @@ def write_table(table: Table, folder: Path | None = None) -> Path:
     )
 
 
-def read_tables(processor: str, version: str, folder: Path | None = None) -> list[Table]:
+def read_tables(processor: str, version: str) -> list[Table]:
     """All tables of this processor and version, one for each GPU that was measured.
 
     A file that cannot be read, or holds something else, counts as no table.
     """
     try:
-        folder = cache_folder() if folder is None else folder
-        paths = sorted(folder.glob("crossover-*.json"))
+        paths = sorted(cache_folder().glob("crossover-*.json"))
     except (OSError, RuntimeError):  # a folder that is not ours to read, or no home at all
         return []
     found = [_read(path) for path in paths]

@@ -17,10 +17,10 @@ from minilstm.structure import Wiring
 SPAN_ROWS = 4096  # rows of a span: its arrays stay in the last-level cache, its calls stay few
 SPAN_BYTES = 256 * 2**20  # at most, of what one span needs while it is computed
 AUTO_BUDGET = 240 * 2**20  # bytes; with Python and Numba around it, less than 600 MB
-# A GPU has no cache for the arrays of a span, and each span costs it launches: they are long there.
-# They must not follow the size of its memory, for the bits of a gradient follow the spans.
-GPU_SPAN_BYTES = 2**30
-GPU_SHARE = 0.5  # of its memory, for what backward needs
+# A GPU has no cache for the arrays of a span, and each span costs it launches: where there is room,
+# a batch is one span. The bits of its gradients follow the memory of the device, not the budget.
+GPU_SPAN = 1 / 4  # of its memory, for a span while it is computed
+GPU_BUDGET = 1 / 2  # for what backward needs
 
 
 class Span(NamedTuple):
@@ -90,7 +90,7 @@ def plan_memory(
     (88, 682, True)
     """
     if budget == "auto":
-        budget = AUTO_BUDGET if gpu_bytes is None else GPU_SHARE * gpu_bytes
+        budget = AUTO_BUDGET if gpu_bytes is None else GPU_BUDGET * gpu_bytes
     budget = float(budget)
     itemsize = np.dtype(dtype).itemsize
     ends = np.cumsum(active)  # (T,)
@@ -98,7 +98,7 @@ def plan_memory(
     per_row, per_sequence = used_bytes(wiring, itemsize)
     cuts = {0}
     if not (whole or wiring.cannot_be_cut(training=True)):
-        cuts |= set(range(0, T, max(1, span_rows(per_row, gpu_bytes is not None) // B)))
+        cuts |= set(range(0, T, max(1, span_rows(per_row, gpu_bytes) // B)))
         if truncation is not None:
             cuts |= set(range(0, T, truncation))
     firsts = sorted(cuts)
@@ -136,10 +136,10 @@ def used_bytes(wiring: Wiring, itemsize: int) -> tuple[int, int]:
     return per_row, per_sequence
 
 
-def span_rows(bytes_per_row: int, on_gpu: bool) -> int:
+def span_rows(bytes_per_row: int, gpu_bytes: int | None) -> int:
     """Rows of a span: fewer where a row is large, such as a picture."""
-    if on_gpu:
-        return max(1, GPU_SPAN_BYTES // max(1, bytes_per_row))
+    if gpu_bytes is not None:
+        return max(1, int(GPU_SPAN * gpu_bytes) // max(1, bytes_per_row))
     return max(1, min(SPAN_ROWS, SPAN_BYTES // max(1, bytes_per_row)))
 
 

@@ -139,7 +139,7 @@ def predict_batch(
     order, form = packed[0].order, batches[0].form  # (B,)
     start = moved_state(state, lambda a: backend.to_device(a[order]))
     steps = [wiring.nodes[port.node].steps[port.output] for port in wanted]
-    rows = rows_of_span(wiring, dtype, backend.gpu_bytes is not None)
+    rows = rows_of_span(wiring, dtype, backend.gpu_bytes)
     signals = [Signal(backend.to_device(p.rows), p.active) for p in packed]
     outs, after = run_in_spans(forward, signals, start, steps, rows)
     back = np.argsort(order)  # (B,)
@@ -155,12 +155,12 @@ def predict_batch(
     return results, after
 
 
-def rows_of_span(wiring: Wiring, dtype: Any, on_gpu: bool) -> int:
+def rows_of_span(wiring: Wiring, dtype: Any, gpu_bytes: int | None) -> int:
     """Rows of a span of prediction; 0 where sequences cannot be cut."""
     if wiring.cannot_be_cut(training=False):
         return 0
     per_row, _ = used_bytes(wiring, np.dtype(dtype).itemsize)
-    return span_rows(per_row, on_gpu)
+    return span_rows(per_row, gpu_bytes)
 
 
 def measure(scores: Array, targets: IntArray, weights: Array | None = None) -> dict[str, float]:

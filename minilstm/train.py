@@ -11,11 +11,10 @@ import numpy as np
 
 from minilstm.backend import Backend, is_installed, load_backend, use_backend
 from minilstm.connections import Connections
-from minilstm.environment import is_left_open, training_backend
+from minilstm.environment import choose_side, is_left_open, training_backend
 from minilstm.layers import Layer
 from minilstm.network import Network
 from minilstm.options import TrainingOptions
-from minilstm.side import choose_side
 from minilstm.training_data import TrainingData, check_validation, prepare
 from minilstm.training_info import TrainingInfo
 from minilstm.training_loop import TrainingLoop, check_checkpoints
@@ -105,7 +104,7 @@ def _faster(
     if not (is_left_open(options.execution_environment) and units and net.dtype == np.float32):
         return backend, ""
     steps = float(np.mean([len(s) for s in data.sequences[0]]))
-    side = choose_side("training", steps, min(options.mini_batch_size, len(data)), units)
+    side = choose_side(steps, min(options.mini_batch_size, len(data)), units)
     return (load_backend("cupy") if side.name == "gpu" else backend), side.note
 
 

@@ -71,10 +71,9 @@ def pytest_report_header():
 
 @pytest.fixture(scope="session", params=["numpy", "numba"])
 def backend(request):
-    """The record of each backend that is installed."""
-    if not is_installed(request.param):
-        pytest.skip(f"{request.param} is not installed")
-    return load_backend(request.param)
+    """The record of each backend that computes on the CPU."""
+    with record_of(request.param) as record:
+        yield record
 
 
 @pytest.fixture(scope="session")
@@ -94,30 +93,40 @@ def cuda_kernels(request):
 @pytest.fixture(scope="module", params=WHERE)
 def cupy_backend(request):
     """The record of the CuPy backend, on a device or on what stands for one."""
-    with cuda_for_tests(request.param):
-        yield load_backend("cupy")
+    with record_of(request.param) as record:
+        yield record
+
+
+@pytest.fixture(scope="module", params=["numpy", "numba", *WHERE])
+def every_backend(request):
+    """The record of each backend."""
+    with record_of(request.param) as record:
+        yield record
 
 
 @pytest.fixture(scope="module", params=["numba", *WHERE])
 def fast_backend(request):
     """Each backend but NumPy, for arrays of the host."""
-    if request.param == "numba":
-        yield request.getfixturevalue("numba_backend")
-    else:
-        with cuda_for_tests(request.param):
-            yield on_host(load_backend("cupy"))
+    with record_of(request.param) as record:
+        yield on_host(record)
 
 
-@pytest.fixture(scope="module", params=["numpy", "numba", *WHERE])
-def any_backend(request):
+@pytest.fixture(scope="module")
+def any_backend(every_backend):
     """Each backend, for arrays of the host."""
-    if request.param in ("numpy", "numba"):
-        if not is_installed(request.param):
-            pytest.skip(f"{request.param} is not installed")
-        yield load_backend(request.param)
+    return on_host(every_backend)
+
+
+@contextmanager
+def record_of(name):
+    """The record of a backend within a ``with`` block; "shim" and "device" are the CuPy backend."""
+    if name not in ("numpy", "numba"):
+        with cuda_for_tests(name):
+            yield load_backend("cupy")
+    elif is_installed(name):
+        yield load_backend(name)
     else:
-        with cuda_for_tests(request.param):
-            yield on_host(load_backend("cupy"))
+        pytest.skip(f"{name} is not installed")
 
 
 @contextmanager

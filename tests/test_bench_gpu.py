@@ -12,13 +12,15 @@ import pytest
 from cuda_shim import executor
 
 import minilstm as ml
-from minilstm import bench, crossover, network, predictor, side
+from minilstm import bench, crossover, environment, network, predictor
 from minilstm.backend import current_backend, is_installed, load_backend
 from minilstm.bench import crossover as bench_crossover
 from minilstm.bench import gpu as bench_gpu
 from minilstm.bench import gpu_checks
+from minilstm.bench import stream as bench_stream
 from minilstm.bench import turns as bench_turns
 from minilstm.bench import works as bench_works
+from minilstm.bench.stream import per_call
 from minilstm.cli import main
 
 CLOCKS = ["us a step", "us a step, events"]
@@ -35,8 +37,8 @@ def _small(monkeypatch, tmp_path):
     monkeypatch.setattr(bench_gpu, "BATCHES", (3,))
     monkeypatch.setattr(bench_gpu, "BATCH_HIDDEN", 7)
     monkeypatch.setattr(bench_gpu, "BATCH_STEPS", 4)
-    monkeypatch.setattr(bench_gpu, "STREAM_HIDDEN", (5,))
-    monkeypatch.setattr(bench_gpu, "STREAM_STEPS", 12)
+    monkeypatch.setattr(bench_stream, "GPU_STEPS", 12)
+    monkeypatch.setattr(bench_stream, "CHECKED_STEPS", 5)
     monkeypatch.setattr(bench_gpu, "EXCHANGES", 2)
     monkeypatch.setattr(bench_crossover, "LENGTHS", (2, 4))
     monkeypatch.setattr(bench_crossover, "BATCHES", (1, 3))
@@ -76,7 +78,7 @@ def test_every_work_is_timed_on_both_clocks_beside_its_floor(cupy_backend, capsy
         *rows("training step, B 3, H 7, T 4", training),
         *rows("inference, B 3, H 7, T 4", inference),
         *rows(f"inference, B 6, H 6, T {longest}", inference),
-        *[("streaming, H 5", "minilstm", u) for u in ("us, p50", "us, p99", "us, first call")],
+        *[("streaming, H 6", "minilstm", u) for u in ("us, p50", "us, p99", "us, first call")],
     ]
     for t in found["timings"]:
         assert t["low"] <= t["median"] <= t["high"]
@@ -141,9 +143,9 @@ def test_another_result_in_the_next_run_is_refused(cupy_backend, monkeypatch):
     def drifts(*arguments, **named):
         h, state, cache = cupy_backend.lstm_forward(*arguments, **named)
         runs.append(1)
-        return h * (1 + 2.0**-23 * (len(runs) % 2)), state, cache
+        return h * (1 + 2.0**-23 * len(runs)), state, cache
 
-    refused(monkeypatch, "h of the LSTM differs from run to run", "training", lstm_forward=drifts)
+    refused(monkeypatch, "differs from run to run; nothing", "training", lstm_forward=drifts)
 
 
 def test_wrong_scores_are_refused(cupy_backend, monkeypatch):
@@ -191,9 +193,11 @@ def test_works_of_a_gpu_are_not_for_a_cpu(capsys):
     assert "--works has 'batches'; choose from training, vowels" in capsys.readouterr().err
 
 
-def test_the_crossover_wants_a_gpu(capsys):
+def test_the_crossover_wants_a_gpu_and_no_works(capsys):
     assert main(["bench", "--backend", "numpy", "--crossover"]) == 2
     assert "--crossover compares a GPU with the CPU; add --backend cupy" in capsys.readouterr().err
+    assert main(["bench", "--backend", "numpy", "--crossover", "--against", "torch"]) == 2
+    assert "--crossover measures works and sizes of its own" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(is_installed("torch"), reason="PyTorch is installed")
@@ -240,6 +244,30 @@ def test_pytorch_gives_the_same_results_in_both_ways(torch_gpu, way):
         start[0]()
 
 
+def test_pytorch_streams_the_same_scores(torch_gpu):
+    x = np.random.default_rng(0).standard_normal((8, 3)).astype(np.float32)
+    net = bench_works.network(8)
+    with ml.use_backend("numpy"):
+        expected = net.predict(x[:5])
+    found = torch_gpu.streaming(net, x, expected, per_call)()
+    assert all(microseconds > 0 for microseconds in found.values())
+    with pytest.raises(AssertionError, match="on torch; nothing was timed"):
+        torch_gpu.streaming(net, x, expected[::-1], per_call)
+
+
+def test_pytorch_is_exact_and_wastes_no_time(torch_gpu):
+    import torch
+
+    try:
+        torch_gpu.be_exact(torch)
+        assert not torch.backends.cuda.matmul.allow_tf32 and not torch.backends.cudnn.allow_tf32
+        assert torch.are_deterministic_algorithms_enabled()
+        assert torch.is_deterministic_algorithms_warn_only_enabled()
+        assert not torch.utils.deterministic.fill_uninitialized_memory
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
 def test_pytorch_without_a_gpu_is_one_clear_error(torch_gpu):
     if torch_gpu.DEVICE != "cpu":
         pytest.skip("PyTorch has a GPU here")
@@ -263,11 +291,13 @@ def test_the_crossover_is_measured_printed_and_kept(cupy_backend, capsys):
     for point, row in zip(table["points"], rows, strict=False):
         assert row.split()[:4] == [str(point[key]) for key in ("work", "T", "B", "H")]
         assert row.split()[6] == ("GPU" if point["gpu"] < point["cpu"] else "CPU")
-    (kept,) = crossover.read_tables(*side.measured_as())
+    (kept,) = crossover.read_tables(*environment.measured_as())
     assert json.loads(json.dumps(crossover.to_plain(kept))) == table
     assert kept.device == found["machine"]["gpu"]["device"]
     for p in kept.points:
-        assert side.choose_side(p.work, p.T, p.B, p.H).name == p.faster
+        assert crossover.faster_side(kept, p.work, p.T, p.B, p.H) == p.faster
+        if p.work == "training":
+            assert environment.choose_side(p.T, p.B, p.H).name == p.faster
 
 
 def test_sizes_that_would_take_too_long_are_left_out(cupy_backend, monkeypatch):

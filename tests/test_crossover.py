@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minilstm as ml
-from minilstm import crossover, hardware, side
+from minilstm import crossover, environment, hardware
 from minilstm.backend import gpu_devices
 from minilstm.crossover import Point, Table, faster_side, log_ratio
 
@@ -101,6 +101,14 @@ def test_equal_times_and_works_without_points_are_the_cpus():
 # ---------------------------------------------------------------- its file
 
 
+@pytest.fixture
+def folder(monkeypatch, tmp_path):
+    """Where tables are kept, with nothing in it."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (tmp_path / "minilstm").mkdir()
+    return tmp_path / "minilstm"
+
+
 def test_a_table_comes_back_as_it_went(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "not" / "there yet"))
     rng = np.random.default_rng(0)
@@ -168,23 +176,24 @@ DAMAGED = {
 }
 
 
-def test_the_spoiled_files_are_spoiled_and_nothing_else(tmp_path):
-    (tmp_path / "crossover-0.json").write_bytes(spoiled(lambda c: None))
-    assert len(crossover.read_tables("a CPU", "1.0, numba", tmp_path)) == 1
+def test_the_spoiled_files_are_spoiled_and_nothing_else(folder):
+    (folder / "crossover-0.json").write_bytes(spoiled(lambda c: None))
+    assert len(crossover.read_tables("a CPU", "1.0, numba")) == 1
 
 
 @pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
-def test_a_damaged_or_foreign_file_is_no_table(tmp_path, content):
-    (tmp_path / "crossover-0.json").write_bytes(content)
-    assert crossover.read_tables("a CPU", "1.0, numba", tmp_path) == []
-    kept = crossover.write_table(table(lambda T, B, H: 2.0), tmp_path)
-    assert kept.exists() and len(crossover.read_tables("a CPU", "1.0, numba", tmp_path)) == 1
+def test_a_damaged_or_foreign_file_is_no_table(folder, content):
+    (folder / "crossover-0.json").write_bytes(content)
+    assert crossover.read_tables("a CPU", "1.0, numba") == []
+    kept = crossover.write_table(table(lambda T, B, H: 2.0))
+    assert kept.exists() and len(crossover.read_tables("a CPU", "1.0, numba")) == 1
 
 
-def test_a_folder_that_cannot_be_read_holds_no_table(tmp_path, monkeypatch):
-    (tmp_path / "crossover-0.json").mkdir()
-    assert crossover.read_tables("a CPU", "1.0, numba", tmp_path) == []
-    assert crossover.read_tables("a CPU", "1.0, numba", tmp_path / "crossover-0.json" / "no") == []
+def test_a_folder_that_cannot_be_read_holds_no_table(folder, monkeypatch):
+    (folder / "crossover-0.json").mkdir()
+    assert crossover.read_tables("a CPU", "1.0, numba") == []
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "crossover-0.json" / "no"))
+    assert crossover.read_tables("a CPU", "1.0, numba") == []
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setattr(crossover.sys, "platform", "linux")
 
@@ -200,7 +209,7 @@ def test_a_folder_that_cannot_be_read_holds_no_table(tmp_path, monkeypatch):
 
 @dataclasses.dataclass
 class Machine:
-    """A machine as `side` sees it."""
+    """A machine as `environment` sees it."""
 
     cupy: bool = True
     gpus: tuple[str, ...] = ("a GPU",)
@@ -216,47 +225,47 @@ class Machine:
 def machine(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     found = Machine()
-    monkeypatch.setattr(side, "is_installed", lambda package: found.cupy)
-    monkeypatch.setattr(side, "gpu_devices", found.devices)
-    monkeypatch.setattr(side, "seems_to_have_gpu", lambda: found.device_file)
+    monkeypatch.setattr(environment, "is_installed", lambda package: found.cupy)
+    monkeypatch.setattr(environment, "gpu_devices", found.devices)
+    monkeypatch.setattr(environment, "seems_to_have_gpu", lambda: found.device_file)
     return found
 
 
 def keep(ratio, device="a GPU"):
-    crossover.write_table(table(lambda T, B, H: ratio, device=device, of=side.measured_as()))
+    crossover.write_table(table(lambda T, B, H: ratio, device=device, of=environment.measured_as()))
 
 
 def test_the_measured_side_is_taken(machine):
     keep(0.5)
-    choice = side.choose_side("training", 100, 16, 64)
+    choice = environment.choose_side(100, 16, 64)
     assert choice.name == "gpu" and "GPU" in choice.note
     keep(2.0)
-    choice = side.choose_side("training", 100, 16, 64)
+    choice = environment.choose_side(100, 16, 64)
     assert choice.name == "cpu" and "CPU" in choice.note
 
 
 def test_without_cupy_or_a_gpu_it_is_the_cpu_without_a_word(machine):
     machine.gpus = ()
     keep(0.5)
-    assert side.choose_side("training", 100, 16, 64) == ("cpu", "")
+    assert environment.choose_side(100, 16, 64) == ("cpu", "")
     machine.cupy = False
-    assert side.choose_side("training", 100, 16, 64) == ("cpu", "")
+    assert environment.choose_side(100, 16, 64) == ("cpu", "")
 
 
 def test_without_a_table_cupy_is_not_even_loaded(machine):
-    assert side.choose_side("training", 100, 16, 64) == ("cpu", side.NO_TABLE)
+    assert environment.choose_side(100, 16, 64) == ("cpu", environment.NO_TABLE)
     machine.device_file = False
-    assert side.choose_side("training", 100, 16, 64) == ("cpu", "")
+    assert environment.choose_side(100, 16, 64) == ("cpu", "")
     assert machine.asked == 0
-    assert "minilstm bench --backend cupy --crossover" in side.NO_TABLE
+    assert "minilstm bench --backend cupy --crossover" in environment.NO_TABLE
 
 
 def test_a_table_of_another_gpu_or_version_does_not_count(machine, monkeypatch):
     keep(0.5, device="another GPU")
-    assert side.choose_side("training", 100, 16, 64) == ("cpu", side.NO_TABLE)
+    assert environment.choose_side(100, 16, 64) == ("cpu", environment.NO_TABLE)
     keep(0.5)
-    monkeypatch.setattr(side, "__version__", "99")
-    assert side.choose_side("training", 100, 16, 64) == ("cpu", side.NO_TABLE)
+    monkeypatch.setattr(environment, "__version__", "99")
+    assert environment.choose_side(100, 16, 64) == ("cpu", environment.NO_TABLE)
 
 
 @pytest.fixture
@@ -277,9 +286,9 @@ def test_training_goes_where_it_was_measured_faster(
 ):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     cpu, gpu = ml_auto(), gpu_devices()[0].name
-    monkeypatch.setattr(side, "seems_to_have_gpu", lambda: True)
+    monkeypatch.setattr(environment, "seems_to_have_gpu", lambda: True)
     assert train(*learnable, verbose=True) == cpu
-    assert side.NO_TABLE in capsys.readouterr().out
+    assert environment.NO_TABLE in capsys.readouterr().out
     keep(2.0, gpu)
     assert train(*learnable, verbose=True) == cpu
     assert "computing on the CPU: the faster side" in capsys.readouterr().out
@@ -308,15 +317,15 @@ def test_the_size_that_is_asked_is_that_of_a_mini_batch(machine, learnable, monk
     monkeypatch.setattr(
         sys.modules["minilstm.train"],
         "choose_side",
-        lambda *size: asked.append(size) or side.Side("cpu"),
+        lambda *size: asked.append(size) or environment.Side("cpu"),
     )
     train(*learnable, ml.LSTM(3), ml.LSTM(5), mini_batch_size=2)
     train(*learnable)
-    assert asked == [("training", 16 / 3, 2, 5), ("training", 16 / 3, 3, 3)]
+    assert asked == [(16 / 3, 2, 5), (16 / 3, 3, 3)]
 
 
 def test_the_processor_has_a_name_and_a_gpu_leaves_a_file(monkeypatch, tmp_path):
-    assert side.measured_as() == (hardware.processor(), f"{ml.__version__}, {ml_auto()}")
+    assert environment.measured_as() == (hardware.processor(), f"{ml.__version__}, {ml_auto()}")
     monkeypatch.setattr(hardware, "DEVICE_FILES", (str(tmp_path / "nvidiactl"),))
     assert not hardware.seems_to_have_gpu()
     (tmp_path / "nvidiactl").touch()

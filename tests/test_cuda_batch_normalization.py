@@ -6,6 +6,7 @@ from __future__ import annotations
 import cuda_shim
 import numpy as np
 import pytest
+from device_arrays import moved
 from test_backends_agree import BROAD, NUMPY, TOLERANCE, assert_agree, dtypes, widened
 from test_convolution import bits
 
@@ -22,14 +23,6 @@ def draw(shape, dtype, seed=0):
     x, dy = rng.standard_normal((2, *shape)) + 0.5
     scale, offset, mean = rng.standard_normal((3, shape[-1]))
     return [a.astype(dtype) for a in (x, dy, scale, offset, mean, mean**2 + 0.1)]
-
-
-def moved(value, move):
-    """A nested tuple of arrays with every array moved."""
-    if isinstance(value, tuple):
-        parts = [moved(part, move) for part in value]
-        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
-    return value if value is None or isinstance(value, float) else move(value)
 
 
 def run(functions, x, dy, scale, offset, mean, variance, epsilon=1e-5):

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from test_cli import make_data
 
-import minilstm as ml
 from minilstm.cli import main
 from minilstm.data import write_csv
 
@@ -57,10 +56,3 @@ def test_train_predict_and_stream(cupy_backend, data, tmp_path, capsys, monkeypa
     assert [row[0] for row in table[0]] == [row[0] for row in table[1]] and len(table[0]) >= 3
     cupy, numpy = (np.array([row[1:] for row in t[-3:]], float) for t in table)
     np.testing.assert_allclose(cupy, numpy, atol=2e-6)
-
-
-def test_a_choice_that_contradicts_itself_is_one_line(cupy_backend, capsys):
-    options = ml.TrainingOptions(execution_environment="cpu")
-    with ml.use_backend("cupy"), pytest.raises(ValueError, match=r"^execution_environment is"):
-        ml.train(None, None, None, options=options)
-    assert capsys.readouterr() == ("", "")

@@ -146,7 +146,7 @@ def test_any_memory_layout_gives_the_same_bits(cuda_kernels):
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_the_gradient_of_the_weights_has_their_layout(cuda_kernels, order):
     arrays, options = draw(CASES["everything"], np.float32)
-    moved = [cuda_kernels.to_device(a, order) for a in arrays]
+    moved = [cuda_kernels.to_device(np.asarray(a, order=order)) for a in arrays]
     dW = run(cuda_kernels, moved, options)[2]
     assert dW.strides == moved[1].strides and dW.flags[f"{order}_CONTIGUOUS"]
 

@@ -23,6 +23,17 @@ class CUDARuntimeError(RuntimeError):
     pass
 def getDeviceCount():
     {count}
+def getDevice():
+    return 0
+def getDeviceProperties(device):
+    return {{"major": {major}, "minor": 1}}
+"""
+# What `cupy.ones` raises where it cannot compile its kernel.
+NO_HEADERS = """
+class CompileException(Exception):
+    pass
+def ones(shape):
+    {raises}
 """
 # What `cupy/__init__.py` says when its own libraries do not load.
 NO_LIBRARY = '''
@@ -38,6 +49,9 @@ Original error:
 ================================================================
 """)
 '''
+LIBRARIES = {
+    "runtime": "return 1", "cublas": "", "nvrtc": "def getVersion():\n    return 12, 9",
+}  # fmt: skip
 MACHINES = {
     "no driver": {
         "runtime": 'raise CUDARuntimeError("cudaErrorInsufficientDriver: CUDA driver version is '
@@ -47,6 +61,7 @@ MACHINES = {
         "runtime": 'raise CUDARuntimeError("cudaErrorNoDevice: no CUDA-capable device is detected")'
     },
     "none": {"runtime": "return 0"},
+    "too old": {"runtime": "return 1", "major": 6},
     "no library": {"package": NO_LIBRARY, "runtime": "return 1"},
     "no products": {
         "runtime": "return 1",
@@ -56,6 +71,24 @@ MACHINES = {
         "runtime": "return 1",
         "cublas": "",
         "nvrtc": "def getVersion():\n    raise RuntimeError('Failure finding \"libnvrtc.so.12\"')",
+    },
+    "no headers": {
+        **LIBRARIES,
+        "package": NO_HEADERS.format(raises="raise RuntimeError('Failed to find CUDA headers')"),
+    },
+    "no header": {
+        **LIBRARIES,
+        "package": NO_HEADERS.format(
+            raises="raise CompileException('a.cuh(12): catastrophic error: cannot open source file "
+            '"cuda_fp16.h"\\n\\n1 error detected.\\nCompilation terminated.\\n\')'
+        ),
+    },
+    "busy": {
+        **LIBRARIES,
+        "package": NO_HEADERS.format(
+            raises="raise cuda.runtime.CUDARuntimeError('cudaErrorDevicesUnavailable: CUDA-capable "
+            "device(s) is/are busy or unavailable')"
+        ),
     },
 }
 MESSAGES = {
@@ -67,6 +100,9 @@ MESSAGES = {
     "nvidia-smi, or choose the backend 'numba' or 'numpy'.",
     "none": "DeviceError: the backend 'cupy' needs an NVIDIA GPU that CuPy can use, but it found "
     "none; check the driver with nvidia-smi, or choose the backend 'numba' or 'numpy'.",
+    "too old": "DeviceError: the backend 'cupy' needs a GPU of compute capability 7.0 or later, "
+    "but this one has 6.1; choose another with CUDA_VISIBLE_DEVICES, or the backend 'numba' or "
+    "'numpy'.",
     "no library": "ImportError: the backend 'cupy' needs CuPy, which is installed but cannot be "
     "imported (ImportError: libcudart.so.12: cannot open shared object file: No such file or "
     "directory); install one that fits your CUDA libraries: pip install 'minilstm[cuda12]' or "
@@ -77,17 +113,28 @@ MESSAGES = {
     "no compiler": "ImportError: the backend 'cupy' needs NVIDIA's cuBLAS and NVRTC, which CuPy "
     'cannot load (Failure finding "libnvrtc.so.12"); install the CUDA toolkit, or pip install '
     "'cupy-cuda12x[ctk]' (or 'cupy-cuda13x[ctk]'), or choose the backend 'numba' or 'numpy'.",
+    "no headers": "ImportError: the backend 'cupy' needs CuPy to compile kernels, but it says: "
+    "Failed to find CUDA headers; where the headers of CUDA are missing, install the CUDA "
+    "toolkit, or pip install 'cupy-cuda12x[ctk]' (or 'cupy-cuda13x[ctk]'); or choose the backend "
+    "'numba' or 'numpy'.",
+    "no header": "ImportError: the backend 'cupy' needs CuPy to compile kernels, but it says: "
+    'a.cuh(12): catastrophic error: cannot open source file "cuda_fp16.h"; where the headers of '
+    "CUDA are missing, install the CUDA toolkit, or pip install 'cupy-cuda12x[ctk]' (or "
+    "'cupy-cuda13x[ctk]'); or choose the backend 'numba' or 'numpy'.",
+    "busy": "DeviceError: the backend 'cupy' needs an NVIDIA GPU that runs its kernels, but it "
+    "says: cudaErrorDevicesUnavailable: CUDA-capable device(s) is/are busy or unavailable; check "
+    "with nvidia-smi, or choose the backend 'numba' or 'numpy'.",
 }
 
 
-def write_cupy(folder, package="", runtime="return 1", **parts):
+def write_cupy(folder, package="", runtime="return 1", major=8, **parts):
     """A package that stands for CuPy, which warns when it is imported, as CuPy may."""
     warn = "import warnings; warnings.warn('CUDA path could not be detected.')\n"
     (folder / "cupy/cuda").mkdir(parents=True)
     start = warn + package + "\nfrom cupy import cuda\n__version__ = '14.2.0'\n"
     (folder / "cupy/__init__.py").write_text(start)
     (folder / "cupy/cuda/__init__.py").write_text("from cupy.cuda import runtime\n")
-    (folder / "cupy/cuda/runtime.py").write_text(RUNTIME.format(count=runtime))
+    (folder / "cupy/cuda/runtime.py").write_text(RUNTIME.format(count=runtime, major=major))
     for name, text in parts.items():
         (folder / f"cupy/cuda/{name}.py").write_text(text)
 
@@ -161,6 +208,7 @@ def test_a_command_says_in_one_line_that_there_is_no_gpu(tmp_path):
         sys.stderr = sys.stdout
         assert main(["info", "--backend", "cupy", "--json"]) == 2
         assert main(["info", "--json"]) == 0
+        assert main(["info"]) == 0
         """,
     )
     message = MESSAGES["no device"].removeprefix("DeviceError: ")
@@ -168,6 +216,14 @@ def test_a_command_says_in_one_line_that_there_is_no_gpu(tmp_path):
     assert json.loads(lines[1]) == {"error": message, "exit_code": 2}
     facts = json.loads(lines[2])
     assert (facts["cupy"], facts["gpus"]) == ("14.2.0", [])
+    assert lines[-2:] == ["cupy         14.2.0", f"gpu          none: {message}"]
+
+
+def test_info_says_that_cupy_cannot_be_imported(tmp_path):
+    write_cupy(tmp_path, **MACHINES["no library"])
+    lines = run(tmp_path, "from minilstm.cli import main; assert main(['info']) == 0")
+    message = MESSAGES["no library"].removeprefix("ImportError: ")
+    assert lines[-2:] == ["cupy         cannot be imported", f"gpu          none: {message}"]
 
 
 def test_nothing_but_the_backend_itself_imports_cupy(tmp_path):

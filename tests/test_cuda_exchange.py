@@ -46,10 +46,24 @@ def test_a_grid_brings_every_number_where_it_belongs(
 @dtypes
 @sizes
 @pytest.mark.parametrize("blocks", [2, 8])
-def test_a_cluster_does_the_same(exchange, cuda_kernels, values, steps, blocks, dtype):
-    if not exchange.has_clusters():
+def test_a_cluster_does_the_same(exchange, measuring, cuda_kernels, values, steps, blocks, dtype):
+    if not any(group.cluster for group in measuring.exchange_groups()):
         pytest.skip("this device has no clusters")
     brought(exchange, cuda_kernels, exchange.Group(blocks, True), values, steps, dtype)
+
+
+def test_a_device_that_refuses_a_cluster_has_none(exchange, monkeypatch):
+    def refused(*arguments, **options):
+        raise RuntimeError("CUDA_ERROR_INVALID_CLUSTER_SIZE: cluster misconfiguration")
+
+    monkeypatch.setattr(exchange, "launch", refused)
+    assert exchange.has_clusters() is False
+    plans = importlib.import_module("minilstm.kernels.cuda.lstm_plan")
+    plans.device.cache_clear()
+    refusing = plans.device(0)
+    plans.device.cache_clear()
+    assert not refusing.has_clusters
+    assert plans.make_plan(refusing, 200, 6, 1000, "float32").exchange == 2
 
 
 def test_an_exchange_that_loses_numbers_is_not_timed(exchange, measuring, monkeypatch):
@@ -60,9 +74,10 @@ def test_an_exchange_that_loses_numbers_is_not_timed(exchange, measuring, monkey
 
 def test_every_group_that_the_device_has_is_timed(exchange, measuring):
     groups = measuring.exchange_groups()
-    most = measuring.describe()["multiprocessors"]
-    assert max(g.blocks for g in groups if not g.cluster) == most
-    assert [g.blocks for g in groups if g.cluster] == [2, 8] * exchange.has_clusters()
+    facts = measuring.describe()
+    assert max(g.blocks for g in groups if not g.cluster) == facts["multiprocessors"]
+    has_clusters = float(facts["compute_capability"]) >= 9
+    assert [g.blocks for g in groups if g.cluster] == [2, 8] * has_clusters
     assert len({str(g) for g in groups}) == len(groups)
     for group in groups:
         if group.blocks <= 8:  # more take long where threads are fibres

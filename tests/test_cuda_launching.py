@@ -4,6 +4,8 @@ On a device, and on what stands for one."""
 from __future__ import annotations
 
 import importlib
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -105,6 +107,34 @@ def test_arguments_that_would_be_misread_are_refused(compiling):
         compiling.launch_each(add, 4, x[::2], None, x, 4, np.float64(1))
 
 
+class Slow:
+    """A kernel in which any number of threads can come between asking for memory and launching."""
+
+    def __init__(self):
+        self.most, self.refused = 48 << 10, []
+
+    @property
+    def max_dynamic_shared_size_bytes(self):
+        return self.most
+
+    @max_dynamic_shared_size_bytes.setter
+    def max_dynamic_shared_size_bytes(self, size):
+        self.most = size
+        time.sleep(0.05)
+
+    def __call__(self, grid, block, args, *, shared_mem=0):
+        if shared_mem > self.most:
+            self.refused.append(shared_mem)
+
+
+def test_threads_may_want_different_memory_of_the_same_kernel(compiling):
+    kernel = Slow()
+    with ThreadPoolExecutor(2) as threads:
+        for size in (100 << 10, 60 << 10) * 2:
+            threads.submit(compiling.launch, kernel, 1, 32, shared=size)
+    assert kernel.refused == []
+
+
 # ---------------------------------------------------------------- transfers
 
 
@@ -118,7 +148,7 @@ def test_transfers_are_counted_where_they_happen(cuda_kernels):
             assert cuda_kernels.to_device(x) is x
             back = cuda_kernels.to_host(x)
             assert cuda_kernels.to_host(back) is back
-            y = cuda_kernels.to_device(host[:1].astype(np.float32), order="C")
+            y = cuda_kernels.to_device(np.ones((1, 3), np.float32))
         z = cuda_kernels.to_device([1, 2])
     assert (inner.to_device, inner.to_device_bytes) == (1, 12)
     assert (inner.to_host, inner.to_host_bytes) == (1, 48)

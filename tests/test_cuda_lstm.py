@@ -32,12 +32,16 @@ DEVICES = {
     "clusters": (True, 20, 227 << 10),
     "grid": (False, 20, 163 << 10),
     "small grid": (False, 9, 96 << 10),
+    "little memory": (False, 9, 8 << 10),
     "steps": (False, 4, 64),
 }
 LARGE_DEVICES = {
     "clusters": (True, 132, 227 << 10),
     "grid": (False, 108, 163 << 10),
     "old grid": (False, 80, 96 << 10),
+    "small grid": (False, 40, 64 << 10),
+    "desktop": (True, 84, 99 << 10),
+    "part": (True, 7, 227 << 10),
 }
 # Lengths, D, H: units that fill no team, no warp, no round; teams of 8, 16 and 32 lanes.
 PROBLEMS = [
@@ -137,6 +141,7 @@ def test_every_way_of_sharing_gives_the_same_bits(kernels, monkeypatch, dtype):
                 results.append(bits(run(kernels, *problem)))
         assert all(result == results[0] for result in results)
         assert len(plans) > 2 or not on_shim()
+        assert len(lengths) < 24 or any(p.rows_back < p.rows for p in plans) or not on_shim()
 
 
 @pytest.mark.parametrize("state", STATE_ACTIVATIONS)
@@ -247,6 +252,8 @@ def test_plans_cover_all_units_and_rows_and_fit(cuda_kernels, device, dtype):
             assert p.threads % 32 == 0 and p.units * p.lanes <= p.threads <= 512
             assert max(p.shared, p.shared_back) <= memory
             assert p.rows in (1, p.lanes) and min(p.held, p.held_back) >= 0
+            assert p.rows_back == p.rows or (p.exchange == 2 and p.rows % p.rows_back == 0)
+            assert p.rows > 1 or -(-B // p.groups) <= 16
             if p.exchange == 0:
                 assert p.blocks == 1
             if p.exchange == 1:
@@ -265,6 +272,13 @@ def test_plans_of_the_sizes_that_matter(cuda_kernels):
     for B in (64, 256):
         large = plan(clusters, 512, B)
         assert (large.exchange, large.blocks, large.rows, large.held) == (2, 32, 16, 7)
+    # Where memory is short, backward takes fewer sequences at a time than forward.
+    for device, rows_back in ((grid, 16), ("desktop", 8), ("small grid", 4)):
+        large = plan(device, 512, 256)
+        assert (large.rows, large.rows_back) == (16, rows_back)
+    assert plan("part", 200, 6).exchange == 2  # too few multiprocessors for a cluster of 8
+    assert plan(clusters, 1024, 4) is not None
+    assert plan(clusters, 1024, 64) is None  # one after another would take too long
     assert plan(clusters, 200, 6, T=2) is None  # not worth loading the weights
     assert plan("old grid", 3000, 6) is None
     assert plan(clusters, 200, 6, "float64") is not None

@@ -173,9 +173,7 @@ def test_dropout_gives_the_very_same_bits(cuda_kernels, dtype, shape):
 
 
 def test_signatures_are_those_of_the_twins(cuda_kernels):
-    # What moves arrays has no twin with an order of axes to choose.
     names = {f.name for f in dataclasses.fields(NUMPY) if hasattr(cuda_kernels, f.name)}
-    names -= {"to_device"}
     assert names >= {"classifier_loss", "gradient_scale", "huber_forward", "sgdm_step"}
     for name in sorted(names):
         twins = [inspect.signature(getattr(b, name)) for b in (cuda_kernels, NUMPY)]

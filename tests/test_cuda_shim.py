@@ -84,13 +84,12 @@ KERNEL smallest(REAL *x) { x[0] = x[0] / 4; }
 """  # noqa: E501
 
 
-def module(cupy, text, dtype="float64", cooperative=False, **constants):
+def module(cupy, text, dtype="float64", **constants):
     from minilstm.kernels.cuda import compiling
 
     return cupy.RawModule(
         code=compiling.source("device.cuh") + text,
         options=compiling.options(dtype, constants),
-        enable_cooperative_groups=cooperative,
     )
 
 
@@ -108,9 +107,12 @@ def launch(cupy):
     """Compile a text and run one of its kernels."""
     from minilstm.kernels.cuda import compiling
 
-    def launch(text, name, blocks, threads, *arguments, shared=0, dtype="float64", **options):
-        function = module(cupy, text, dtype, **options).get_function(name)
-        compiling.launch(function, blocks, threads, *arguments, shared=shared)
+    def launch(
+        text, name, blocks, threads, *arguments, shared=0, dtype="float64", together=False, **sizes
+    ):
+        function = module(cupy, text, dtype, **sizes).get_function(name)
+        options = {"shared": shared, "cooperative": together}
+        compiling.launch(function, blocks, threads, *arguments, **options)
 
     return launch
 
@@ -135,7 +137,7 @@ def test_right_kernels_give_the_right_numbers_in_every_order(cupy, launch, order
         launch(RIGHT, "ring", 8, 256, told, shared=64, dtype=dtype, BLOCKS=4)
         assert told.get().tolist() == [1, 2, 3, 0, 5, 6, 7, 4]
         arrived, told = cupy.zeros(1, np.uint32), cupy.empty((4, 8), dtype)
-        options = {"dtype": dtype, "cooperative": True, "BLOCKS": 4}
+        options = {"dtype": dtype, "together": True, "BLOCKS": 4}
         launch(RIGHT, "neighbours", 8, 256, arrived, told, **options)
         own = np.arange(8)
         two = own + np.roll(own, -1)
@@ -152,7 +154,7 @@ def test_float32_loses_numbers_too_small_to_be_normal_as_cupy_tells_the_compiler
 
 def test_two_thousand_threads_live_at_once(cupy, launch):
     arrived, told = cupy.zeros(1, np.uint32), cupy.empty((4, 16))
-    launch(RIGHT, "neighbours", 16, 128, arrived, told, cooperative=True, BLOCKS=4)
+    launch(RIGHT, "neighbours", 16, 128, arrived, told, together=True, BLOCKS=4)
     assert int(arrived[0]) == 3 * 16 and bool(cupy.isfinite(told[1:]).all())
 
 
@@ -360,9 +362,8 @@ def test_a_text_with_errors_or_warnings_raises(launch, text, message):
 def test_memory_and_grids_have_the_limits_of_the_device(cupy):
     from minilstm.kernels.cuda import compiling
 
-    def function(cooperative=False):
-        text = "KERNEL none(void) { }\n"
-        return module(cupy, text, cooperative=cooperative).get_function("none")
+    def function():
+        return module(cupy, "KERNEL none(void) { }\n").get_function("none")
 
     for capability, most in [(70, 96 << 10), (80, 163 << 10), (90, 227 << 10)]:
         with cuda_shim.simulated_capability(capability):
@@ -373,6 +374,8 @@ def test_memory_and_grids_have_the_limits_of_the_device(cupy):
     with pytest.raises(LaunchError, match="max_dynamic_shared_size_bytes"):
         function()((1,), (32,), (), shared_mem=(48 << 10) + 1)
     sms = cupy.cuda.Device().attributes["MultiProcessorCount"]
-    compiling.launch(function(cooperative=True), sms, 256, shared=200 << 10)
+    compiling.launch(function(), sms, 256, shared=200 << 10, cooperative=True)
     with pytest.raises(LaunchError, match="at the same time"):
-        compiling.launch(function(cooperative=True), sms + 1, 256, shared=200 << 10)
+        compiling.launch(function(), sms + 1, 256, shared=200 << 10, cooperative=True)
+    with pytest.raises(LaunchError, match="cudadevrt"):
+        cupy.RawModule(code="", enable_cooperative_groups=True)

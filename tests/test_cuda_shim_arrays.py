@@ -51,12 +51,31 @@ HOST = np.arange(6.0)
         lambda cupy, x: x[[0, 1]],
         lambda cupy, x: [1, 2, 3][x.astype(np.int64)[0]],
         lambda cupy, x: hash(x),
+        lambda cupy, x: float(x[:1]),
+        lambda cupy, x: int(x[:1]),
         lambda cupy, x: x.get(out=np.zeros(6, np.float32)),
     ],
 )
 def test_arrays_of_the_host_do_not_mix_with_those_of_the_device(cupy, mix):
     with pytest.raises(TypeError):
         mix(cupy, cupy.arange(6.0))
+
+
+@pytest.mark.parametrize(
+    "mix",
+    [
+        lambda cupy, x: x * np.float64(2),
+        lambda cupy, x: np.float64(2) - x,
+        lambda cupy, x: cupy.maximum(x, np.int64(0)),
+        lambda cupy, x: cupy.where(x > 0, x, np.float64(1)),
+        lambda cupy, x: x.__iadd__(np.float64(2)),
+        lambda cupy, x: x / 100_000,
+        lambda cupy, x: x * 1e39,
+    ],
+)
+def test_numbers_that_widen_arrays_in_one_version_alone_are_refused(cupy, mix):
+    with pytest.raises(TypeError, match="CuPy 13"):
+        mix(cupy, cupy.zeros(3, np.float32))
 
 
 def test_functions_and_operators_compute_what_those_of_numpy_do(cupy):
@@ -74,6 +93,7 @@ def test_functions_and_operators_compute_what_those_of_numpy_do(cupy):
         (x.astype(np.int64) // 2, host.astype(np.int64) // 2),
         (-x, -host),
         (x >= 2, host >= 2),
+        (x / 65_535 + float("inf"), host / 65_535 + np.inf),
     ]:
         assert isinstance(got, cupy.ndarray) and got.dtype == want.dtype
         np.testing.assert_array_equal(got.get(), want)
@@ -116,6 +136,8 @@ def test_new_arrays_have_the_order_that_cupy_gives_them(cupy):
     assert cupy.asnumpy(x).flags.c_contiguous and cupy.asnumpy(x, order="A").flags.f_contiguous
     assert cupy.asarray(host, order="C").flags.c_contiguous
     assert cupy.empty((2, 3), order="F").flags.f_contiguous
+    # Axes in any other order come to the device as rows.
+    assert cupy.asarray(np.zeros((2, 3, 4)).transpose(1, 0, 2)).flags.c_contiguous
     turned = cupy.zeros((2, 3, 4)).transpose(1, 0, 2)
     assert cupy.empty_like(turned).strides == turned.strides == (32, 96, 8)
 

@@ -1,4 +1,4 @@
-"""Both backends against PyTorch: the golden outputs, gradients and ten Adam steps of tests/golden.
+"""Every backend against PyTorch: the golden outputs, gradients and ten Adam steps of tests/golden.
 The files were made in float64; the bounds below say how closely each dtype must follow them."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from minilstm.optimizers import (
     solver_init,
     update,
 )
+from minilstm.placement import moved_state
 
 GOLDEN = Path(__file__).parent / "golden"
 # Largest difference allowed, relative to the largest entry of the array.
@@ -66,6 +67,14 @@ def problem(a, dtype):
     return pack_with_targets(x, labels) if labels else (pack(x), None)
 
 
+def there(backend, arrays):
+    return {name: backend.to_device(a) for name, a in arrays.items()}
+
+
+def back_again(backend, arrays):
+    return {name: backend.to_host(a) for name, a in arrays.items()}
+
+
 def assert_golden(got, want, tolerance, what):
     want = np.asarray(want)
     assert np.shape(got) == want.shape, what
@@ -86,7 +95,8 @@ CASES += [("edges", "upstream_"), ("edges", "dct_")]
 
 @dtypes
 @pytest.mark.parametrize("case", CASES, ids="".join)
-def test_functions(backend, dtype, case):
+def test_functions(any_backend, dtype, case):
+    backend = any_backend
     a, tolerance = read(*case), GRADIENTS[dtype]
     packed, targets = problem(a, dtype)
     order, back = packed.order, np.argsort(packed.order)
@@ -127,7 +137,8 @@ def test_functions(backend, dtype, case):
 
 
 @dtypes
-def test_two_stacked_layers(backend, dtype):
+def test_two_stacked_layers(every_backend, dtype):
+    backend, host = every_backend, every_backend.to_host
     a, tolerance = read("stacked"), GRADIENTS[dtype]
     lstms = [ml.LSTM(6, name="l1"), ml.LSTM(4, output_mode="last", name="l2")]
     layers = [ml.SequenceInput(3), *lstms, ml.FullyConnected(3), ml.Softmax()]
@@ -141,15 +152,16 @@ def test_two_stacked_layers(backend, dtype):
 
     short = ml.Network(net.layers[:-1], net.parameters, dtype=dtype)  # without the softmax
     logits, state, caches = short.forward(signal, backend=backend)
-    loss, cache = backend.softmax_cross_entropy_forward(logits.rows, targets)
+    loss, cache = backend.softmax_cross_entropy_forward(logits.rows, backend.to_device(targets))
     dlogits = backend.softmax_cross_entropy_backward(cache)
     grads, dstate, dx = short.backward(dlogits, caches, backend=backend, need_dx=True)
+    scores, state, dstate = host(cache.scores), moved_state(state, host), moved_state(dstate, host)
     assert_golden(loss, a["loss"], tolerance, "loss")
-    assert_golden(cache.scores[back], a["scores"], tolerance, "scores")
-    assert_golden_lists(dx, packed, a, "dx", tolerance)
+    assert_golden(scores[back], a["scores"], tolerance, "scores")
+    assert_golden_lists(host(dx), packed, a, "dx", tolerance)
     for golden, name in names.items():
         key = golden.replace("_", "_d") if "_" in golden else f"d{golden}"
-        assert_golden(grads[name], a[key], tolerance, key)
+        assert_golden(host(grads[name]), a[key], tolerance, key)
     for n in ("l1", "l2"):
         assert_golden(state[n].hidden[back], a[f"{n}_hT"], tolerance, f"{n}_hT")
         assert_golden(state[n].cell[back], a[f"{n}_cT"], tolerance, f"{n}_cT")
@@ -158,21 +170,21 @@ def test_two_stacked_layers(backend, dtype):
 
     result = net.loss_and_gradients(signal, targets, backend=backend)
     assert_golden(result.loss, a["loss"], tolerance, "loss")
-    assert result.correct == ((cache.scores.argmax(axis=1) == targets).sum(),)
+    assert result.correct == ((scores.argmax(axis=1) == targets).sum(),)
     for golden, name in names.items():
         key = golden.replace("_", "_d") if "_" in golden else f"d{golden}"
-        assert_golden(result.gradients[name], a[key], tolerance, key)
+        assert_golden(host(result.gradients[name]), a[key], tolerance, key)
     with ml.use_backend(backend.name):
         assert_golden(net.predict(parts(a, "x")), a["scores"], tolerance, "predict")
         assert_golden(net.evaluate(parts(a, "x"), a["y"])["loss"], a["loss"], tolerance, "loss")
 
 
 @dtypes
-def test_predict_starts_from_a_state(backend, dtype):
+def test_predict_starts_from_a_state(every_backend, dtype):
     a, tolerance = read("sequence_ragged"), GRADIENTS[dtype]
     layers = [ml.SequenceInput(3), ml.LSTM(5), ml.FullyConnected(4), ml.Softmax()]
     net = ml.Network(layers, {name: a[k] for k, name in NAMES.items()}, dtype=dtype)
-    with ml.use_backend(backend.name):
+    with ml.use_backend(every_backend.name):
         scores, state = net.predict(
             parts(a, "x"), state={"lstm": (a["h0"], a["c0"])}, return_state=True
         )
@@ -197,7 +209,7 @@ def start(file, dtype):
 
 @dtypes
 @pytest.mark.parametrize("run", RUNS, ids="/".join)
-def test_ten_adam_steps(backend, dtype, run):
+def test_ten_adam_steps(every_backend, dtype, run):
     file, prefix = run
     (a, net), tolerance = start(file, dtype), ADAM[dtype]
     want = read(file, f"{prefix}_")
@@ -207,12 +219,13 @@ def test_ten_adam_steps(backend, dtype, run):
     state, kept = adam_init(net.parameters), []
     for t in range(1, 11):
         result = net.loss_and_gradients(
-            Signal(packed.rows, packed.active), targets, backend=backend
+            Signal(packed.rows, packed.active), targets, backend=every_backend
         )
         assert_golden(result.loss, want["loss"][t - 1], tolerance, f"loss of step {t}")
         accuracy = result.correct[0] / len(targets)
         assert accuracy == pytest.approx(want["accuracy"][t - 1], abs=1e-12)
-        grads = add_l2(result.gradients, net.parameters, factors)
+        gradients = back_again(every_backend, result.gradients)
+        grads = add_l2(gradients, net.parameters, factors)
         norms = [l2norm(grads[name]) for name in NAMES.values()]
         assert_golden(norms, want["norms"][t - 1], tolerance, f"norms of step {t}")
         if threshold < np.inf:
@@ -229,24 +242,26 @@ def test_ten_adam_steps(backend, dtype, run):
 
 @dtypes
 @pytest.mark.parametrize("run", SOLVER_RUNS)
-def test_ten_steps_of_the_other_solvers(backend, dtype, run):
+def test_ten_steps_of_the_other_solvers(every_backend, dtype, run):
+    backend = every_backend
     (a, net), tolerance = start("solvers", dtype), ADAM[dtype]
     want = read("solvers", f"{run}_")
     lr, l2, threshold = (float(want[k]) for k in ("lr", "l2", "threshold"))
     packed, targets = problem(a, dtype)
     factors = {name: l2 for name in net.parameters if not name.endswith("bias")}
-    state, kept = solver_init(run.split("_")[0], net.parameters), []
+    state, kept = solver_init(run.split("_")[0], there(backend, net.parameters)), []
     for t in range(1, 11):
         result = net.loss_and_gradients(
             Signal(packed.rows, packed.active), targets, backend=backend
         )
         assert_golden(result.loss, want["loss"][t - 1], tolerance, f"loss of step {t}")
         parameters, state, norm = update(
-            backend, net.parameters, result.gradients, state, lr, l2=factors,
+            backend, there(backend, net.parameters), result.gradients, state, lr, l2=factors,
             gradient_threshold=threshold, gradient_threshold_method=SOLVER_RUNS[run],
         )  # fmt: skip
+        norm = float(backend.to_host(norm))
         assert norm == pytest.approx(np.linalg.norm(want["norms"][t - 1]), rel=10 * tolerance)
-        net = net.replace(parameters=parameters)
+        net = net.replace(parameters=back_again(backend, parameters))
         kept += [net.parameters] if t in a["steps"] else []
     assert state.t == 10
     for n, t in enumerate(a["steps"]):
@@ -256,7 +271,7 @@ def test_ten_steps_of_the_other_solvers(backend, dtype, run):
 
 @pytest.mark.filterwarnings("ignore:training runs on NumPy alone")
 @pytest.mark.parametrize("run", [r for r in RUNS if r[1] != "torch"], ids="/".join)
-def test_train_takes_the_same_steps(backend, run):
+def test_train_takes_the_same_steps(every_backend, run):
     file, prefix = run
     (a, net), tolerance = start(file, "float64"), ADAM["float64"]
     want = read(file, f"{prefix}_")
@@ -272,7 +287,7 @@ def test_train_takes_the_same_steps(backend, run):
         dtype="float64",
         verbose=False,
     )
-    with ml.use_backend(backend.name):
+    with ml.use_backend(every_backend.name):
         net, info = ml.train(parts(a, "x"), a.get("y", parts(a, "y")), net, options=options)
     assert_golden(info.history["loss"], want["loss"], tolerance, "loss")
     assert_golden(info.history["accuracy"], want["accuracy"], 1e-12, "accuracy")

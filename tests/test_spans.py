@@ -136,6 +136,15 @@ def test_the_plan_says_what_it_does():
     assert [p.spans for p in (half, nothing)] == [all_kept.spans] * 2
 
 
+def test_on_a_gpu_a_batch_is_one_span_where_it_fits():
+    wiring = wire([ml.SequenceInput(3), ml.LSTM(200), ml.FullyConnected(5), ml.Softmax()])
+    active = np.full(60_000, 6)
+    large, small = (plan_memory(wiring, active, "float32", gpu_bytes=n << 30) for n in (24, 2))
+    assert len(large.spans) == 1 and large.used <= (24 << 30) / 4 and large.budget == 12 << 30
+    assert 1 < len(small.spans) < 10 and 0 < small.first_kept < len(small.spans) - 1
+    assert small.used <= 1.01 * (2 << 30) / 4 and small.kept + small.used <= small.budget == 1 << 30
+
+
 def test_the_estimate_is_printed_before_training(capsys):
     x = [np.zeros((30, 1)), np.ones((30, 1))]
     layers = [ml.SequenceInput(1), ml.LSTM(3, "last"), ml.FullyConnected(2), ml.Softmax()]

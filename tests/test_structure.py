@@ -68,7 +68,7 @@ SHARED_ROOMS = {
     "rounding": {"rounding_rows"},
     "optimizers": {"factors", "gradient_bounds"},
     "options": {"learn_rate", "option_checks", "schedules"},
-    "train": {"divergence", "environment", "population", "side", "training_data", "training_loop"},
+    "train": {"divergence", "environment", "population", "training_data", "training_loop"},
     "cli": {"__main__", "commands", "demo", "bench", "engine_proof"},
 }  # fmt: skip
 # Elsewhere NumPy alone.

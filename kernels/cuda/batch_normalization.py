@@ -14,6 +14,7 @@ from minilstm.functional.batch_normalization import (
     BatchNormalizationGradients,
 )
 from minilstm.kernels.cuda.compiling import THREADS, kernel, launch, launch_each
+from minilstm.kernels.cuda.layout import row_major
 
 Array = Any  # of CuPy
 
@@ -26,7 +27,7 @@ def batch_normalization_forward(
     x: Array, scale: Array, offset: Array, epsilon: float
 ) -> tuple[Array, BatchNormalizationCache]:
     """Normalise by the batch's own statistics; see `minilstm.functional.batch_normalization`."""
-    rows, grid = cupy.ascontiguousarray(x), _Grid(x)
+    rows, grid = row_major(x), _Grid(x)
     mean = grid.folded("sum_rows", grid.channels, grid.count, rows, None)  # (C,) (1)
     variance = grid.folded("sum_rows", grid.channels, grid.count, rows, mean)  # (C,) (2)
     y = _normalise(grid, rows, scale, offset, mean, variance, epsilon)  # (N, ..., C) (3), (4)
@@ -38,8 +39,8 @@ def batch_normalization_backward(
 ) -> tuple[Array | None, BatchNormalizationGradients]:
     """Gradients of x, scale, offset; see `minilstm.functional.batch_normalization`."""
     x, scale, mean, variance, epsilon = cache
-    grid, x, dy = _Grid(x), cupy.ascontiguousarray(x), cupy.ascontiguousarray(dy)
-    wide, small = np.float64(epsilon), cupy.ascontiguousarray(scale)
+    grid, x, dy = _Grid(x), row_major(x), row_major(dy)
+    wide, small = np.float64(epsilon), row_major(scale)
     totals = grid.folded("sum_gradients", 2 * grid.channels, 1, x, dy, mean)  # (2 C,) (4)
     grads = _gradients(grid, totals, variance, epsilon)
     if not need_dx:
@@ -53,7 +54,7 @@ def batch_normalization_apply(
     x: Array, scale: Array, offset: Array, mean: Array, variance: Array, epsilon: float
 ) -> tuple[Array, BatchNormalizationApplyCache]:
     """Normalise by given statistics; see `minilstm.functional.batch_normalization`."""
-    rows, statistics = cupy.ascontiguousarray(x), (_wide(mean), _wide(variance))
+    rows, statistics = row_major(x), (_wide(mean), _wide(variance))
     y = _normalise(_Grid(x), rows, scale, offset, *statistics, epsilon)  # (N, ..., C) (3), (4)
     return y, BatchNormalizationApplyCache(x, scale, mean, variance, epsilon)
 
@@ -63,8 +64,8 @@ def batch_normalization_apply_backward(
 ) -> tuple[Array | None, BatchNormalizationGradients]:
     """Gradients with constant statistics; see `minilstm.functional.batch_normalization`."""
     x, scale, mean, variance, epsilon = cache
-    grid, x, dy = _Grid(x), cupy.ascontiguousarray(x), cupy.ascontiguousarray(dy)
-    variance, small = _wide(variance), cupy.ascontiguousarray(scale)
+    grid, x, dy = _Grid(x), row_major(x), row_major(dy)
+    variance, small = _wide(variance), row_major(scale)
     totals = grid.folded("sum_gradients", 2 * grid.channels, 1, x, dy, _wide(mean))  # (2 C,) (4)
     grads = _gradients(grid, totals, variance, epsilon)
     if not need_dx:
@@ -90,8 +91,8 @@ class _Grid:
 
     def folded(self, name: str, width: int, divisor: int, *arrays: Array | None) -> Array:
         """(width,) float64: what a kernel sums, divided."""
-        sums = cupy.empty((self.parts, width), np.float64)
-        total = cupy.empty(width, np.float64)
+        sums = cupy.empty((self.parts, width), np.float64)  # (parts, width)
+        total = cupy.empty(width, np.float64)  # (width,)
         self.each(name, *arrays, out=sums)
         channels, threads = _block(width)
         launch(
@@ -121,7 +122,7 @@ def _normalise(
     epsilon: float,
 ) -> Array:  # fmt: skip
     y = cupy.empty(x.shape, x.dtype)  # (N, ..., C)
-    learned = cupy.ascontiguousarray(scale), cupy.ascontiguousarray(offset)
+    learned = row_major(scale), row_major(offset)
     grid.each("normalise", x, *learned, mean, variance, np.float64(epsilon), out=y)
     return y
 

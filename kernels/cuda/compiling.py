@@ -4,12 +4,16 @@ Headers are written into the text, since CuPy keeps binaries by the text alone."
 from __future__ import annotations
 
 import re
-from functools import cache
+import threading
+from functools import cache, partial
 from importlib.resources import files
 from typing import Any
 
 import cupy
 import numpy as np
+
+_SHARED = 48 * 1024  # bytes of shared memory that a block has without asking
+_asking = threading.Lock()  # what was asked for belongs to a kernel, which threads may share
 
 THREADS = 256  # of a block, where nothing speaks for another number
 BLOCKS = 4096  # at most, of a launch whose threads stride over its work
@@ -31,24 +35,16 @@ def options(dtype: Any, constants: dict[str, int]) -> tuple[str, ...]:
 
 
 @cache
-def _module(
-    file: str, dtype: str, cooperative: bool, constants: tuple[tuple[str, int], ...]
-) -> Any:
-    return cupy.RawModule(
-        code=source(file),
-        options=options(dtype, dict(constants)),
-        enable_cooperative_groups=cooperative,
-    )
+def _module(file: str, dtype: str, constants: tuple[tuple[str, int], ...]) -> Any:
+    return cupy.RawModule(code=source(file), options=options(dtype, dict(constants)))
 
 
 @cache
-def _function(
-    file: str, name: str, dtype: str, cooperative: bool, constants: tuple[tuple[str, int], ...]
-) -> Any:
-    return _module(file, dtype, cooperative, constants).get_function(name)
+def _function(file: str, name: str, dtype: str, constants: tuple[tuple[str, int], ...]) -> Any:
+    return _module(file, dtype, constants).get_function(name)
 
 
-def kernel(file: str, name: str, dtype: Any, *, cooperative: bool = False, **constants: int) -> Any:
+def kernel(file: str, name: str, dtype: Any, **constants: int) -> Any:
     """A kernel of a file, for a dtype and for constants that the file knows by these names.
 
     Parameters
@@ -56,7 +52,6 @@ def kernel(file: str, name: str, dtype: Any, *, cooperative: bool = False, **con
     file : such as "softmax.cu"
     name : of the function
     dtype : float32 or float64, which the file calls REAL
-    cooperative : all blocks run at the same time, so they may wait for one another
     constants : whole numbers, defined before the text
 
     Returns
@@ -64,10 +59,17 @@ def kernel(file: str, name: str, dtype: Any, *, cooperative: bool = False, **con
     for `launch`
     """
     sizes = tuple(sorted(constants.items()))
-    return _function(file, name, np.dtype(dtype).name, cooperative, sizes)
+    return _function(file, name, np.dtype(dtype).name, sizes)
 
 
-def launch(function: Any, blocks: int, threads: int, *arguments: Any, shared: int = 0) -> None:
+def launch(
+    function: Any,
+    blocks: int,
+    threads: int,
+    *arguments: Any,
+    shared: int = 0,
+    cooperative: bool = False,
+) -> None:
     """Run a kernel.
 
     Parameters
@@ -77,10 +79,18 @@ def launch(function: Any, blocks: int, threads: int, *arguments: Any, shared: in
     arguments : CuPy arrays, which are contiguous; whole numbers, which arrive as int64; NumPy
         numbers, which arrive as they are; None, which arrives as a null pointer
     shared : bytes of shared memory of each block
+    cooperative : all blocks run at the same time, so they may wait for one another
     """
-    if shared > 48 * 1024:
+    # The launch alone is cooperative: versions of CuPy link a module that is said to be so with a
+    # library that only the CUDA toolkit has, and that these kernels do not call.
+    run = partial(function.kernel, enable_cooperative_groups=True) if cooperative else function
+    run = partial(run, (blocks,), (threads,), tuple(map(_argument, arguments)), shared_mem=shared)
+    if shared <= _SHARED:
+        run()
+        return
+    with _asking:
         function.max_dynamic_shared_size_bytes = shared
-    function((blocks,), (threads,), tuple(map(_argument, arguments)), shared_mem=shared)
+        run()
 
 
 def launch_each(function: Any, n: int, *arguments: Any) -> None:

@@ -45,7 +45,8 @@ KERNEL convolve(const REAL *RESTRICT x, int64 size, const int64 *RESTRICT corner
 {
     SHARED_MEMORY(shared);
     REAL *a = (REAL *)shared, *b = a + DEPTH * PITCH;      // (DEPTH, PITCH), (DEPTH, TILE_COLUMNS)
-    int64 *at = (int64 *)(b + DEPTH * TILE_COLUMNS);       // (TILE_ROWS)
+    int64 *at = (int64 *)(b + DEPTH * TILE_COLUMNS);       // (TILE_ROWS) where windows begin
+    int64 *to = at + TILE_ROWS;                            // (TILE_ROWS) where outputs begin
     int thread = threadIdx.x, across = thread % COLUMN_THREADS, down = thread / COLUMN_THREADS;
     int64 column_tiles = (F + TILE_COLUMNS - 1) / TILE_COLUMNS;
     int64 first = blockIdx.x / column_tiles * TILE_ROWS;
@@ -53,7 +54,9 @@ KERNEL convolve(const REAL *RESTRICT x, int64 size, const int64 *RESTRICT corner
 
     for (int i = thread; i < TILE_ROWS; i += THREADS) {
         int64 window = first + i < windows ? first + i : windows - 1;
-        at[i] = window / per_image * size + corners[window % per_image];
+        int64 image = window / per_image, place = window - image * per_image;
+        at[i] = image * size + corners[place];
+        to[i] = image * y_size + places[place];
     }
     REAL sum[HEIGHT][WIDTH];
     for (int j = 0; j < WIDTH; j++) {
@@ -80,10 +83,11 @@ KERNEL convolve(const REAL *RESTRICT x, int64 size, const int64 *RESTRICT corner
         multiply(a + HEIGHT * down, b + WIDTH * across, DEPTH, sum);
     }
 
+    BLOCK_BARRIER();  // `to` is complete, also where windows are empty (K = 0)
     for (int i = 0; i < HEIGHT; i++) {
-        int64 window = first + HEIGHT * down + i, f = column + WIDTH * across;
-        if (window < windows) {
-            REAL *out = y + window / per_image * y_size + places[window % per_image] + f;
+        int64 f = column + WIDTH * across;
+        if (first + HEIGHT * down + i < windows) {
+            REAL *out = y + to[HEIGHT * down + i] + f;
             for (int j = 0; j < WIDTH; j++)
                 if (f + j < F)
                     out[j] = sum[i][j];

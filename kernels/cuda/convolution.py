@@ -28,6 +28,7 @@ from minilstm.functional.convolution import (
 )
 from minilstm.functional.ragged import IntArray
 from minilstm.kernels.cuda.compiling import kernel, launch, launch_each
+from minilstm.kernels.cuda.layout import dense, element_strides, row_major
 from minilstm.kernels.cuda.transfer import to_device
 from minilstm.kernels.windows import Windows, phases_of_gradient, windows_of_input
 
@@ -63,10 +64,10 @@ def convolution_forward(
     (*filter_size, _, F), size = W.shape, x.shape[1:-1]
     out = convolution_size(size, tuple(filter_size), stride, padding, dilation)
     y = cupy.empty((len(x), *out, F), x.dtype)  # (N, oS, F)
-    weights = _dense(W)
-    steps = _steps(weights)
+    weights = dense(W)
+    steps = element_strides(weights)
     tables = _tables_of_input(size, W.shape, steps, stride, padding, dilation)
-    _windows_times(_rows(x), (tables,), weights, steps[-1], _rows(b), y)  # (1), (2)
+    _windows_times(row_major(x), (tables,), weights, steps[-1], row_major(b), y)  # (1), (2)
     return y, ConvolutionCache(x, W, stride, padding, dilation)
 
 
@@ -75,14 +76,15 @@ def convolution_backward(
 ) -> tuple[Array | None, ConvolutionGradients]:
     """Gradients; see `minilstm.functional.convolution.convolution_backward`."""
     x, W, stride, padding, dilation = cache
-    dy, weights = _rows(dy), _dense(W)
-    steps = _steps(weights)
+    dy, weights = row_major(dy), dense(W)
+    steps = element_strides(weights)
     shape = (x.shape[1:-1], W.shape, steps, stride, padding, dilation)
     dW = cupy.empty_like(weights)  # (fS, Cin, F), in the layout of W
     db = cupy.empty(W.shape[-1:], dy.dtype)  # (F,)
-    _windows_transposed_times(_rows(x), _tables_of_input(*shape), dy, steps[-1], dW, db)
+    # (2) y_o = b + sum_k p_{s o + d k} W_k
+    _windows_transposed_times(row_major(x), _tables_of_input(*shape), dy, steps[-1], dW, db)
     dx = None
-    if need_dx:
+    if need_dx:  # (2), (1) p = x with zeros around it
         dx = cupy.empty(x.shape, x.dtype)  # (N, S, Cin)
         _windows_times(dy, _tables_of_gradient(*shape), weights, steps[-2], None, dx)
     return dx, ConvolutionGradients(dW, db)
@@ -150,7 +152,7 @@ def _windows_times(
                 tile.covering(windows, F), tile.threads,
                 a, size, tables.corners, per_image, tables.steps, K, weights, tables.taps,
                 tap_step, bias, y[images], y_size, tables.places, F, windows,
-                shared=tile.shared(x.dtype, tile.rows),
+                shared=tile.shared(x.dtype, 2 * tile.rows),
             )  # fmt: skip
 
 
@@ -171,7 +173,7 @@ def _windows_transposed_times(
         MOST_NUMBERS // (groups * (K + 1) * F),
     )
     parts = max(1, most)
-    out = cupy.zeros((parts * groups, K + 1, F), np.float64)
+    out = cupy.zeros((parts * groups, K + 1, F), np.float64)  # dW of each, and db in its last row
     for images, a, size in _framed(x, tables):
         windows = (images.stop - images.start) * per_image
         per_part = -(-windows // parts)
@@ -198,7 +200,7 @@ def _framed(x: Array, tables: Tables) -> Iterator[tuple[slice, Array, int]]:
     for first in range(0, N, group):
         images = slice(first, min(N, first + group))
         count, lines = images.stop - first, len(windows.lines)
-        frames = cupy.zeros((count, windows.frame), x.dtype)
+        frames = cupy.zeros((count, windows.frame), x.dtype)  # (count, frame)
         launch_each(
             kernel("frame.cu", "frame", x.dtype), count * lines * tables.length,
             x[images], windows.size, tables.lines, lines, tables.length, frames, windows.frame,
@@ -236,22 +238,8 @@ class _Tile(NamedTuple):
         return -(-rows // self.rows) * -(-columns // self.columns)
 
     def shared(self, dtype: Any, places: int) -> int:
-        """Bytes of both matrices with `places` places of windows."""
+        """Bytes of both matrices with `places` places of windows or outputs."""
         return self.depth * (self.rows + 4 + self.columns) * dtype.itemsize + 8 * places
-
-
-def _rows(x: Array) -> Array:
-    return cupy.ascontiguousarray(x)
-
-
-def _dense(W: Array) -> Array:
-    """W row- or column-major, as it comes if it is one of them."""
-    return W if W.flags.c_contiguous or W.flags.f_contiguous else cupy.ascontiguousarray(W)
-
-
-def _steps(W: Array) -> Sizes:
-    """Elements from one index to the next, for each axis."""
-    return tuple(stride // W.dtype.itemsize for stride in W.strides)
 
 
 def _evenly(n: int, most: int) -> int:

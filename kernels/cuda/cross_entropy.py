@@ -10,7 +10,8 @@ import numpy as np
 
 from minilstm.functional.cross_entropy import CrossEntropyCache
 from minilstm.kernels.cuda.compiling import kernel, launch_each
-from minilstm.kernels.cuda.product import contiguous, sum_rows
+from minilstm.kernels.cuda.layout import row_major
+from minilstm.kernels.cuda.product import sum_rows
 from minilstm.kernels.cuda.softmax import launch_rows
 from minilstm.kernels.cuda.transfer import to_host
 
@@ -25,7 +26,7 @@ def softmax_cross_entropy_forward(
     scores = cupy.empty(logits.shape, dtype)  # (N, C)
     losses = cupy.empty((N, 2), np.float64)  # (N, 2) loss, and 1 for a row with a class
     weights = in_dtype(weights, dtype)
-    rows = contiguous(logits), contiguous(targets), weights, scores, losses
+    rows = row_major(logits), row_major(targets), weights, scores, losses
     launch_rows("cross_entropy.cu", "softmax_cross_entropy_forward", scores, *rows)  # (1)
     loss, count = _divided_sum(losses, count)  # (2)
     return loss, CrossEntropyCache(scores, targets, count, weights)
@@ -37,7 +38,7 @@ def softmax_cross_entropy_backward(cache: CrossEntropyCache) -> Array:
     dlogits = cupy.empty(scores.shape, scores.dtype)  # (N, C)
     name = "softmax_cross_entropy_backward"
     function = kernel("cross_entropy.cu", name, scores.dtype, LANES=1)
-    rows = contiguous(scores), contiguous(targets), in_dtype(weights, scores.dtype), dlogits
+    rows = row_major(scores), row_major(targets), in_dtype(weights, scores.dtype), dlogits
     numbers = scores.dtype.type(divisor), scores.size, scores.shape[1]
     launch_each(function, scores.size, *rows, *numbers)
     return dlogits
@@ -51,7 +52,7 @@ def cross_entropy_forward(
     losses = cupy.empty((N, 2), np.float64)  # (N, 2) loss, and 1 for a row with a class
     weights = in_dtype(weights, dtype)
     function = kernel("cross_entropy.cu", "cross_entropy_forward", dtype, LANES=1)
-    rows = contiguous(scores), contiguous(targets), weights, losses
+    rows = row_major(scores), row_major(targets), weights, losses
     launch_each(function, N, *rows, np.finfo(dtype).tiny, N, C)
     loss, count = _divided_sum(losses, count)  # (1)
     return loss, CrossEntropyCache(scores, targets, count, weights)
@@ -63,14 +64,14 @@ def cross_entropy_backward(cache: CrossEntropyCache) -> Array:
     (N, C), dtype = scores.shape, scores.dtype
     dscores = cupy.zeros((N, C), dtype)  # (N, C)
     function = kernel("cross_entropy.cu", "cross_entropy_backward", dtype, LANES=1)
-    rows = contiguous(scores), contiguous(targets), in_dtype(weights, dtype), dscores
+    rows = row_major(scores), row_major(targets), in_dtype(weights, dtype), dscores
     launch_each(function, N, *rows, np.finfo(dtype).tiny, dtype.type(divisor), N, C)
     return dscores
 
 
 def in_dtype(weights: Array | None, dtype: Any) -> Array | None:
     """Row weights as kernels take them, (N,) of a dtype; None says that every row weighs 1."""
-    return None if weights is None else contiguous(weights.astype(dtype, copy=False))
+    return None if weights is None else row_major(weights.astype(dtype, copy=False))
 
 
 def _divided_sum(losses: Array, count: float | None) -> tuple[float, float]:

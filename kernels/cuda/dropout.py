@@ -11,7 +11,7 @@ import numpy as np
 
 from minilstm.functional.dropout import DropoutCache, dropped_below
 from minilstm.kernels.cuda.compiling import kernel, launch_each
-from minilstm.kernels.cuda.product import contiguous
+from minilstm.kernels.cuda.layout import row_major
 
 Array = Any  # of CuPy
 
@@ -25,7 +25,7 @@ def dropout_forward(
     place = np.uint64(int(key) & (2**64 - 1)), np.uint64(row)
     sizes = x.size, math.prod(x.shape[1:])
     function = kernel("dropout.cu", "dropout_forward", x.dtype)
-    launch_each(function, x.size, contiguous(x), y, scale, *place, below, *sizes)
+    launch_each(function, x.size, row_major(x), y, scale, *place, below, *sizes)
     return y, DropoutCache(probability, key, row)
 
 

@@ -1,5 +1,5 @@
 """Exchanges between blocks, step after step, with no work between them.
-`minilstm bench` times them: no persistent recurrent kernel can take less time a step.
+`minilstm bench` times them: no persistent recurrent kernel that meets so can take less time.
 
 Each number moves one place down a step, so the results say whether the exchanges happened.
 """
@@ -46,41 +46,45 @@ def exchange(numbers: Any, steps: int, group: Group) -> Any:
 
 
 def _exchange_grid(numbers: Any, steps: int, blocks: int) -> Any:
-    function = _kernel("exchange_grid", numbers, blocks, cooperative=True)
-    halves = cupy.empty((2, len(numbers)), numbers.dtype)
+    # Only a cluster's kernel knows its size; this one is compiled once for all.
+    function = kernel("exchange.cu", "exchange_grid", numbers.dtype, BLOCKS=1)
+    halves = cupy.empty((2, len(numbers)), numbers.dtype)  # (2, K)
     halves[0] = numbers
     counter = cupy.zeros(1, cupy.uint32)
-    launch(function, blocks, THREADS, halves, counter, len(numbers), steps, shared=numbers.nbytes)
+    arguments = halves, counter, len(numbers), steps
+    launch(function, blocks, THREADS, *arguments, shared=numbers.nbytes, cooperative=True)
     return halves[steps % 2]
 
 
 def _exchange_cluster(numbers: Any, steps: int, blocks: int) -> Any:
-    function = _kernel("exchange_cluster", numbers, blocks)
+    function = kernel("exchange.cu", "exchange_cluster", numbers.dtype, BLOCKS=blocks)
     moved = numbers.copy()
     launch(function, blocks, THREADS, moved, len(numbers), steps, shared=2 * numbers.nbytes)
     return moved
 
 
-def check_exchange(group: Group, values: int = 100, steps: int = 3) -> None:
-    """Raise AssertionError where numbers are not where the exchanges should have brought them.
-
-    Parameters
-    ----------
-    group : of blocks
-    values, steps : numbers, and exchanges of them
-    """
-    numbers = np.arange(values, dtype=np.float32)  # (K,)
-    moved = exchange(to_device(numbers), steps, group)
-    if not np.array_equal(to_host(moved), np.roll(numbers, -steps)):
+def check_exchange(group: Group) -> None:
+    """Raise AssertionError where numbers are not where some exchanges should have brought them."""
+    numbers = np.arange(100, dtype=np.float32)  # (K,)
+    moved = exchange(to_device(numbers), 3, group)
+    if not np.array_equal(to_host(moved), np.roll(numbers, -3)):
         raise AssertionError("an exchange between blocks lost numbers; nothing was timed.")
 
 
 def has_clusters() -> bool:
-    """Whether the device can run blocks as clusters: compute capability 9.0 and later."""
-    return int(cupy.cuda.Device().compute_capability) >= 90
+    """Whether the device runs clusters of 8 blocks, each block alone on its multiprocessor.
 
-
-def _kernel(name: str, numbers: Any, blocks: int, cooperative: bool = False) -> Any:
-    # Only a cluster's kernel knows its size; the other is compiled once for all.
-    size = 1 if cooperative else blocks
-    return kernel("exchange.cu", name, numbers.dtype, cooperative=cooperative, BLOCKS=size)
+    Devices of compute capability 9.0 and later have clusters, but a small one, or a part of one
+    (MIG), may have too few multiprocessors that lie together. A launch tells.
+    """
+    device = cupy.cuda.Device()
+    if int(device.compute_capability) < 90:
+        return False
+    numbers = cupy.zeros(8, cupy.float32)
+    function = kernel("exchange.cu", "exchange_cluster", numbers.dtype, BLOCKS=8)
+    memory = int(device.attributes["MaxSharedMemoryPerBlockOptin"])
+    try:
+        launch(function, 8, THREADS, numbers, len(numbers), 1, shared=memory)
+    except RuntimeError:  # CUDA refuses at once a cluster that will never find its place
+        return False
+    return True

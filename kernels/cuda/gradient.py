@@ -12,6 +12,7 @@ import cupy
 import numpy as np
 
 from minilstm.kernels.cuda.compiling import THREADS, kernel, launch
+from minilstm.kernels.cuda.layout import column_major
 
 Array = Any  # of CuPy
 
@@ -41,8 +42,3 @@ def gradient_scale(norms: Sequence[Array], threshold: float) -> tuple[Array, Any
         return norm, 1.0
     # fmin passes over NaN, as the twin's comparison does: a norm that is NaN bounds nothing.
     return norm, cupy.fmin(float(threshold) / norm, 1.0)
-
-
-def column_major(a: Array) -> Array:
-    """The same array if it lies in memory as parameters do, else such a copy."""
-    return cupy.asfortranarray(a)

@@ -17,6 +17,7 @@ from minilstm.functional.lstm import LSTMCache, LSTMGradients, LSTMState
 from minilstm.functional.lstm_spans import lstm_pack
 from minilstm.functional.ragged import IntArray, last_rows, sequence_lengths, state_slots
 from minilstm.kernels.cuda.compiling import kernel, launch, launch_each
+from minilstm.kernels.cuda.layout import dense, element_strides, row_major
 from minilstm.kernels.cuda.lstm_plan import Plan, constants, device, make_plan
 from minilstm.kernels.cuda.product import outer_sum, sum_rows
 from minilstm.kernels.cuda.transfer import indices
@@ -52,8 +53,8 @@ def lstm_forward(
     if plan is None:
         _forward_by_steps(gates, b, R, active, h, c, names)
     else:
-        R = _dense(R)
-        arguments = gates, _dense(b), R, *_steps_of(R), _lengths(active), B, N
+        R = dense(R)
+        arguments = gates, dense(b), R, *element_strides(R), _lengths(active), B, N
         _launch("lstm_forward", plan, H, names, (*arguments, plan.rows_of_group, h, c))
     state = LSTMState(*_last_states((h, c), active))
     return h[B:], state, LSTMCache(x, W, R, h, c, gates, active, packed, *names)
@@ -71,15 +72,15 @@ def lstm_backward(
     names = activations[0], activations[1]
     B, H = len(h) - len(x), R.shape[1]
     dz = gates if spend_cache else cupy.empty_like(gates)  # (N, G)
-    dh = None if dh is None else cupy.ascontiguousarray(dh)  # (N, H)
+    dh = None if dh is None else row_major(dh)  # (N, H)
     plan = _plan(active, H, x.dtype)
     if plan is None:
         dh0, dc0 = _backward_by_steps(dz, gates, c, dh, dstate, R, active, names)
     else:
         dh0, dc0 = cupy.empty((2, B, H), x.dtype)  # (B, H) each
-        last = (None, None) if dstate is None else map(cupy.ascontiguousarray, dstate)
-        R = _dense(R)
-        arguments = dz, gates, c, dh, *last, R, *_steps_of(R), _lengths(active), B
+        last = (None, None) if dstate is None else map(row_major, dstate)
+        R = dense(R)
+        arguments = dz, gates, c, dh, *last, R, *element_strides(R), _lengths(active), B
         _launch("lstm_backward", plan, H, names, (*arguments, plan.rows_of_group, dh0, dc0))
     # (1) the rest, for all steps at once
     dx = dz @ W if need_dx else None  # (N, D)
@@ -113,7 +114,7 @@ def lstm_restore(
     B, H = h0.shape
     h, c = _states(h0, c0, B + len(gates))  # (B + N, H)
     restore = _step_kernel("lstm_restore", gates.dtype, ("sigmoid", state_activation))
-    launch_each(restore, B * H, _dense(gates), _lengths(active), B, H, h, c)
+    launch_each(restore, B * H, row_major(gates), _lengths(active), B, H, h, c)
     return h, c
 
 
@@ -126,7 +127,7 @@ def _forward_by_steps(
     """Lines (1) to (5), a product and a launch a step."""
     (B, H), slots = (len(h) - len(gates), h.shape[1]), state_slots(active)  # (T + 1,)
     step = _step_kernel("lstm_step_forward", h.dtype, names)
-    b = _dense(b)
+    b = dense(b)
     for t, n in enumerate(active.tolist()):
         now = slice(slots[t + 1], slots[t + 1] + n)
         product = h[slots[t] : slots[t] + n] @ R.T  # (1) (n, G) the R h_{t-1} part
@@ -179,14 +180,15 @@ def _launch(
         "lstm.cu",
         name,
         arguments[0].dtype,
-        cooperative=plan.exchange == 2,
         **constants(plan, H),
         **_numbers_of(names),
     )
     shared = plan.shared if name == "lstm_forward" else plan.shared_back
     arrived = cupy.zeros(COUNTER_GAP * plan.groups, np.uint32)
     blocks = plan.groups * plan.blocks
-    launch(function, blocks, plan.threads, *arguments, arrived, shared=shared)
+    together = plan.exchange == 2
+    sizes = blocks, plan.threads
+    launch(function, *sizes, *arguments, arrived, shared=shared, cooperative=together)
 
 
 def _step_kernel(name: str, dtype: Any, names: tuple[str, str]) -> Any:
@@ -246,14 +248,3 @@ def _changes(active: IntArray) -> IntArray:
     starts = np.cumsum(active) - active  # (T,)
     steps = sequence_lengths(active)[::-1] + 1  # (B,) ascending, the second step after each end
     return starts[steps[steps < len(active)]]
-
-
-def _dense(a: Array) -> Array:
-    """The array itself where its numbers lie side by side in either order, else a copy."""
-    return a if a.flags.c_contiguous or a.flags.f_contiguous else cupy.ascontiguousarray(a)
-
-
-def _steps_of(R: Array) -> tuple[int, int]:
-    """Distances between the rows and between the columns of R, in numbers."""
-    down, across = R.strides
-    return down // R.itemsize, across // R.itemsize

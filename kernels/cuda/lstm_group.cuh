@@ -2,7 +2,8 @@
 // A team of lanes has a few outputs: each lane sums a part of k, then the lanes add up.
 //
 // Constants: HIDDEN units of the layer; UNITS of them a block; BLOCKS a group; LANES a team of
-// forward, which has one unit; ROWS sequences at a time, 1 or LANES.
+// forward, which has one unit; ROWS sequences at a time forward, 1 or LANES, and ROWS_BACK backward,
+// a power of 2 up to LANES.
 // EXCHANGE tells what a group is: 0 one block, 1 a cluster, 2 blocks of a cooperative grid.
 
 #define THREADS ((UNITS * LANES + 31) / 32 * 32)
@@ -50,22 +51,36 @@ DEVICE void begin_together(void)
 #endif
 }
 
-// The meeting once a step, after which every block sees what the others have written. `arrived`
-// counts the blocks of a cooperative group that have come, `meetings` those that were held.
-DEVICE void meet(unsigned *arrived, unsigned meetings)
+// The meeting once a step, in two halves: what was sent before `arrive` is seen by all blocks after
+// `wait_for_all`. A release waits until all stores before it are done, so only what others wait for
+// belongs there. `arrived` counts the blocks of a cooperative group that have come, `meetings`
+// those that were held.
+DEVICE void arrive(unsigned *arrived)
 {
-#if EXCHANGE == 2
+    (void)arrived;
+#if EXCHANGE == 1
+    cluster_arrive();
+#elif EXCHANGE == 2
     BLOCK_BARRIER();
+    if (threadIdx.x == 0)
+        add_and_release(arrived, 1);
+#endif
+}
+
+DEVICE void wait_for_all(unsigned *arrived, unsigned meetings)
+{
+    (void)arrived, (void)meetings;
+#if EXCHANGE == 1
+    cluster_wait();
+#else
+#if EXCHANGE == 2
     if (threadIdx.x == 0) {
         unsigned all = BLOCKS * (meetings + 1);
-        add_and_release(arrived, 1);
         while ((int)(load_and_acquire(arrived) - all) < 0) {
         }
     }
+#endif
     BLOCK_BARRIER();
-#else
-    (void)arrived, (void)meetings;
-    begin_together();
 #endif
 }
 
@@ -74,11 +89,29 @@ DEVICE void meet(unsigned *arrived, unsigned meetings)
 DEVICE void send(REAL *place, REAL value, int lane, int lanes)
 {
 #if EXCHANGE == 1
-    for (int rank = lane; rank < BLOCKS; rank += lanes)
-        cluster_store(place, rank, value);
+    UNROLL for (int i = 0; i < BLOCKS; i += lanes) {
+        if (i + lane < BLOCKS)
+            cluster_store(place, i + lane, value);
+    }
 #else
     (void)lanes;
     if (lane == 0)
         *place = value;
+#endif
+}
+
+// The same for four numbers, within a block or a cluster.
+DEVICE void send_four(real4 *place, Gates a, int lane, int lanes)
+{
+#if EXCHANGE == 1
+    UNROLL for (int i = 0; i < BLOCKS; i += lanes) {
+        if (i + lane < BLOCKS)
+            cluster_store_four(place, i + lane, a.i, a.f, a.g, a.o);
+    }
+#else
+    (void)lanes;
+    real4 four = {a.i, a.f, a.g, a.o};
+    if (lane == 0)
+        *place = four;
 #endif
 }

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 import cupy
 import numpy as np
 
+from minilstm.kernels.cuda.exchange import has_clusters
+
 WARP = 32
 BLOCK_THREADS = 256  # wanted of a block: with so many, each may have 255 registers
 LARGEST_CLUSTER = 8  # of those that every device with clusters takes
@@ -22,6 +24,7 @@ REGISTERS = 65536  # of a block, where it is alone on its multiprocessor
 OTHER_REGISTERS = 64  # of a thread, beside weights and sums: what compilers were seen to use
 SUM_REGISTERS = 64  # of a thread, at most, for the sums of several sequences
 WORTH_HOLDING = 3  # steps from which loading the weights pays
+MOST_TURNS = 16  # of sequences one after another: beyond, a product for all of them takes less
 
 
 class Device(NamedTuple):
@@ -38,7 +41,8 @@ class Plan(NamedTuple):
     blocks: int  # of a group
     units: int  # of a block
     lanes: int  # of a team of forward
-    rows: int  # sequences that a group takes at a time
+    rows: int  # sequences that a group takes at a time, forward
+    rows_back: int  # and backward
     exchange: int  # 0 one block, 1 a cluster, 2 a cooperative grid
     groups: int
     rows_of_group: int
@@ -51,11 +55,10 @@ class Plan(NamedTuple):
 
 @cache
 def device(number: int) -> Device:
-    """The device of this number."""
-    found = cupy.cuda.Device(number)
-    attributes = found.attributes
+    """The device of this number, which is in use."""
+    attributes = cupy.cuda.Device(number).attributes
     return Device(
-        int(found.compute_capability) >= 90,
+        has_clusters(),
         int(attributes["MultiProcessorCount"]),
         int(attributes["MaxSharedMemoryPerBlockOptin"]),
     )
@@ -82,12 +85,13 @@ def make_plan(device: Device, H: int, B: int, T: int, dtype: Any) -> Plan | None
     size = np.dtype(dtype).itemsize
     for exchange, blocks in _groups(device, H, lanes):
         at_once = device.multiprocessors // blocks  # groups
-        # Clusters wait for a place; the blocks of a cooperative grid must all find one.
-        share = -(-B // at_once) if exchange == 2 else 1
-        many = share > 2 or at_once < B
-        tall = lanes if many and lanes * size <= SUM_REGISTERS else 1
+        turns = -(-B // at_once)
+        tall = lanes if turns > 1 and lanes * size <= SUM_REGISTERS else 1
         for rows in sorted({tall, 1}, reverse=True):
-            of_group = share if exchange == 2 else rows
+            if rows == 1 and turns > MOST_TURNS:
+                continue
+            # Clusters wait for a place; the blocks of a cooperative grid must all find one.
+            of_group = turns if exchange == 2 else rows
             plan = _fitted(device, H, B, lanes, size, exchange, blocks, rows, of_group)
             if plan is not None:
                 return plan
@@ -100,9 +104,8 @@ def _groups(device: Device, H: int, lanes: int) -> list[tuple[int, int]]:
     kinds = [(0, 1)] if few == 1 else []
     if device.has_clusters:
         kinds += [(1, blocks) for blocks in (2, 4, 8) if few <= blocks] or [(1, LARGEST_CLUSTER)]
-    if few <= device.multiprocessors:
-        kinds.append((2, few))
-    return kinds
+    kinds.append((2, few))
+    return [kind for kind in kinds if kind[1] <= device.multiprocessors]
 
 
 def _fitted(
@@ -127,14 +130,19 @@ def _fitted(
     tiles = 1 if exchange == 2 else 2
     cell = of_group * units  # c or dc
 
-    def room(rounds: int, width: int, quads: int) -> tuple[int, int]:
+    def room(rounds: int, width: int, quads: int, rows: int) -> tuple[int, int]:
         """Rounds of `width` real4 weights in registers, and bytes of shared memory for the rest."""
         held = min(rounds, (registers - width * rows * words) // (4 * width * words))
         stored = (rounds - held) * width * threads
         return held, (4 * (stored + tiles * rows * rounds * quads) + cell) * size
 
-    held, shared = room(-(-H // (4 * lanes)), 4, lanes)  # four gates of a unit
-    held_back, shared_back = room(-(-H // WARP), outs, WARP)
+    held, shared = room(-(-H // (4 * lanes)), 4, lanes, rows)  # four gates of a unit
+    rows_back = rows
+    held_back, shared_back = room(-(-H // WARP), outs, WARP, rows_back)
+    # dz is four times as large as h; only a grid takes the sequences of a group by turns.
+    while shared_back > device.shared_bytes and rows_back > 1 and exchange == 2:
+        rows_back //= 2
+        held_back, shared_back = room(-(-H // WARP), outs, WARP, rows_back)
     if min(held, held_back) < 0 or max(shared, shared_back) > device.shared_bytes:
         return None
     return Plan(
@@ -142,6 +150,7 @@ def _fitted(
         units,
         lanes,
         rows,
+        rows_back,
         exchange,
         -(-B // of_group),
         of_group,
@@ -161,6 +170,7 @@ def constants(plan: Plan, H: int) -> dict[str, int]:
         "BLOCKS": plan.blocks,
         "LANES": plan.lanes,
         "ROWS": plan.rows,
+        "ROWS_BACK": plan.rows_back,
         "EXCHANGE": plan.exchange,
         "HELD": plan.held,
         "HELD_BACK": plan.held_back,

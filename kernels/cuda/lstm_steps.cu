@@ -44,23 +44,38 @@ KERNEL lstm_step_backward(REAL *dz, const REAL *gates, const REAL *c_before, con
     }
 }
 
+#define AT_ONCE 8  // steps whose gates a thread asks for before it needs the first
+
 // Lines (4) and (5) again for every step of every sequence, a thread for each of its units.
 KERNEL lstm_restore(const REAL *gates, const int64 *lengths, int64 B, int64 H, REAL *h, REAL *c)
 {
     FOR_EACH(k, B * H) {
         int64 r = k / H, u = k % H;
-        int64 running = B, start = 0;  // sequences of this step, and its first row
+        int64 running = B, start = 0;  // sequences of step t, and its first row
         REAL c_now = c[k];
-        for (int64 t = 0; t < lengths[r]; t++) {
+        for (int64 t = 0; t < lengths[r];) {
             while (lengths[running - 1] <= t)
                 running--;
-            const REAL *own = gates + 4 * H * (start + r) + u;
-            int64 slot = (B + start + r) * H + u;
-            Gates a = {own[0], own[H], own[2 * H], own[3 * H]};
-            c_now = cell_state(a, c_now);
-            c[slot] = c_now;
-            h[slot] = hidden_state(a, c_now);
-            start += running;
+            // So many sequences run until the next one ends.
+            int64 left = lengths[running - 1] - t, count = left < AT_ONCE ? left : AT_ONCE;
+            Gates a[AT_ONCE];
+            UNROLL for (int j = 0; j < AT_ONCE; j++) {
+                if (j < count) {
+                    const REAL *own = gates + 4 * H * (start + j * running + r) + u;
+                    Gates step = {own[0], own[H], own[2 * H], own[3 * H]};
+                    a[j] = step;
+                }
+            }
+            UNROLL for (int j = 0; j < AT_ONCE; j++) {
+                if (j < count) {
+                    int64 slot = (B + start + j * running + r) * H + u;
+                    c_now = cell_state(a[j], c_now);
+                    c[slot] = c_now;
+                    h[slot] = hidden_state(a[j], c_now);
+                }
+            }
+            t += count;
+            start += count * running;
         }
     }
 }

@@ -10,13 +10,9 @@ from typing import Any
 
 import cupy
 
-from minilstm.kernels.cuda.exchange import (
-    LARGEST,
-    Group,
-    check_exchange,
-    exchange,
-    has_clusters,
-)
+from minilstm.kernels.cuda.exchange import LARGEST, Group, check_exchange, exchange
+from minilstm.kernels.cuda.lstm_plan import device
+from minilstm.kernels.device import devices
 
 
 def describe() -> dict[str, Any]:
@@ -28,14 +24,13 @@ def describe() -> dict[str, Any]:
     where the system does not say), "cuda_driver" (the newest CUDA that the driver knows),
     "cuda_runtime" and "cupy"
     """
-    device, runtime = cupy.cuda.Device(), cupy.cuda.runtime
-    properties = runtime.getDeviceProperties(device.id)
-    capability = device.compute_capability
+    number, runtime = cupy.cuda.Device().id, cupy.cuda.runtime
+    here = devices()[number]
     return {
-        "device": properties["name"].decode(),
-        "compute_capability": f"{capability[:-1]}.{capability[-1]}",
-        "multiprocessors": int(properties["multiProcessorCount"]),
-        "device_gib": round(properties["totalGlobalMem"] / 2**30, 1),
+        "device": here.name,
+        "compute_capability": here.compute_capability,
+        "multiprocessors": device(number).multiprocessors,
+        "device_gib": round(here.memory_mb / 2**10, 1),
         "driver": _driver(),
         "cuda_driver": _version(runtime.driverGetVersion()),
         "cuda_runtime": _version(runtime.runtimeGetVersion()),
@@ -60,9 +55,10 @@ def event_seconds(run: Callable[[], object]) -> float:
 
 def exchange_groups() -> list[Group]:
     """Groups of blocks that can exchange here, from two blocks to one for each multiprocessor."""
-    most = int(cupy.cuda.Device().attributes["MultiProcessorCount"])
+    here = device(cupy.cuda.Device().id)
+    most = here.multiprocessors
     grids = [Group(n, False) for n in sorted({2, 8, 32, most}) if n <= most]
-    return grids + ([Group(n, True) for n in (2, 8)] if has_clusters() else [])
+    return grids + ([Group(n, True) for n in (2, 8)] if here.has_clusters else [])
 
 
 def exchange_seconds(values: int, steps: int, group: Group) -> float:

@@ -15,16 +15,12 @@ import cupy
 import numpy as np
 
 from minilstm.kernels.cuda.compiling import kernel, launch_each
+from minilstm.kernels.cuda.layout import row_major
 
 Array = Any  # of CuPy
 
 BLOCK = 2048  # rows whose products are summed in the dtype
 FAN_IN = 128  # numbers that one thread adds up
-
-
-def contiguous(a: Array) -> Array:
-    """The same array if its rows follow one another in memory, else such a copy."""
-    return cupy.ascontiguousarray(a)
 
 
 def outer_sum(a: Array, b: Array) -> Array:
@@ -44,8 +40,8 @@ def outer_sum(a: Array, b: Array) -> Array:
     if N <= BLOCK:
         return cupy.matmul(a.T, b)
     whole = blocks * BLOCK
-    left = contiguous(a[:whole]).reshape(blocks, BLOCK, J).transpose(0, 2, 1)
-    parts = cupy.matmul(left, contiguous(b[:whole]).reshape(blocks, BLOCK, K))  # (blocks, J, K)
+    left = row_major(a[:whole]).reshape(blocks, BLOCK, J).transpose(0, 2, 1)
+    parts = cupy.matmul(left, row_major(b[:whole]).reshape(blocks, BLOCK, K))  # (blocks, J, K)
     total = sum_rows(parts.reshape(blocks, J * K)).reshape(J, K)
     if whole < N:
         total += cupy.matmul(a[whole:].T, b[whole:])
@@ -54,7 +50,7 @@ def outer_sum(a: Array, b: Array) -> Array:
 
 def sum_rows(x: Array) -> Array:
     """Sum over the rows of x (N, C), in float64 and in a fixed order: (C,) float64."""
-    x = contiguous(x)
+    x = row_major(x)
     N, C = x.shape
     while True:
         parts = max(-(-N // FAN_IN), 1)

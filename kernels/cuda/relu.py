@@ -10,7 +10,7 @@ import numpy as np
 
 from minilstm.functional.relu import ReLUCache
 from minilstm.kernels.cuda.compiling import kernel, launch_each
-from minilstm.kernels.cuda.product import contiguous
+from minilstm.kernels.cuda.layout import row_major
 
 Array = Any  # of CuPy
 
@@ -19,7 +19,7 @@ def relu_forward(x: Array) -> tuple[Array, ReLUCache]:
     """y = x where x > 0, else 0; see `minilstm.functional.relu`."""
     y, passes = cupy.empty(x.shape, x.dtype), cupy.empty(x.shape, np.bool_)  # (N, ...) each
     function = kernel("relu.cu", "relu_forward", x.dtype)
-    launch_each(function, x.size, contiguous(x), y, passes, x.size)
+    launch_each(function, x.size, row_major(x), y, passes, x.size)
     return y, ReLUCache(passes)
 
 
@@ -27,5 +27,5 @@ def relu_backward(dy: Array, cache: ReLUCache) -> Array:
     """dy where x was positive; see `minilstm.functional.relu`."""
     dx = cupy.empty(dy.shape, dy.dtype)  # (N, ...)
     function = kernel("relu.cu", "relu_backward", dy.dtype)
-    launch_each(function, dy.size, contiguous(dy), cache.passes, dx, dy.size)
+    launch_each(function, dy.size, row_major(dy), cache.passes, dx, dy.size)
     return dx

@@ -9,7 +9,7 @@ import cupy
 
 from minilstm.functional.softmax import SoftmaxCache
 from minilstm.kernels.cuda.compiling import kernel, launch_each
-from minilstm.kernels.cuda.product import contiguous
+from minilstm.kernels.cuda.layout import row_major
 
 Array = Any  # of CuPy
 
@@ -20,14 +20,14 @@ FEW = 16  # classes, up to which one thread takes a whole row
 def softmax_forward(z: Array) -> tuple[Array, SoftmaxCache]:
     """Scores of each row of logits; see `minilstm.functional.softmax`."""
     y = cupy.empty(z.shape, z.dtype)  # (N, C)
-    launch_rows("softmax.cu", "softmax_forward", y, contiguous(z), y)
+    launch_rows("softmax.cu", "softmax_forward", y, row_major(z), y)
     return y, SoftmaxCache(y)
 
 
 def softmax_backward(dy: Array, cache: SoftmaxCache) -> Array:
     """The softmax Jacobian applied to dy; see `minilstm.functional.softmax`."""
     dz = cupy.empty(dy.shape, dy.dtype)  # (N, C)
-    launch_rows("softmax.cu", "softmax_backward", dz, contiguous(dy), contiguous(cache.y), dz)
+    launch_rows("softmax.cu", "softmax_backward", dz, row_major(dy), row_major(cache.y), dz)
     return dz
 
 

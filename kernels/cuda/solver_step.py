@@ -9,7 +9,7 @@ from typing import Any
 import cupy
 
 from minilstm.kernels.cuda.compiling import kernel, launch_each
-from minilstm.kernels.cuda.gradient import column_major
+from minilstm.kernels.cuda.layout import column_major
 
 Array = Any  # of CuPy
 
@@ -29,7 +29,7 @@ def stepped(
     """
     p = arrays[0]
     number = p.dtype.type
-    new = [cupy.empty(p.shape, p.dtype, order="F") for _ in range(outputs)]
+    new = [cupy.empty(p.shape, p.dtype, order="F") for _ in range(outputs)]  # as p each
     there = isinstance(rule.scale, cupy.ndarray)
     scale = (number(1), rule.scale) if there else (number(rule.scale), None)
     own = [number(value) for value in numbers]

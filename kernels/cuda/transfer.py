@@ -14,19 +14,16 @@ from minilstm.functional.ragged import IntArray, active_counts, sequence_lengths
 from minilstm.kernels.transfers import moved_to_device, moved_to_host
 
 
-def to_device(array: Any, order: str = "K") -> Any:
+def to_device(array: Any) -> Any:
     """An array in the memory of the device: itself if it is there, else a copy.
 
-    Parameters
-    ----------
-    array : of NumPy or of CuPy
-    order : "K" keeps the order of the axes, "C" and "F" are row-major and column-major
+    A copy is column-major if the array is, else row-major.
     """
     if isinstance(array, cupy.ndarray):
         return array
     array = np.asarray(array)
     moved_to_device(array.nbytes)
-    return cupy.asarray(array, order=order)
+    return cupy.asarray(array, order="K")
 
 
 def indices(make: Callable[[IntArray], IntArray], active: IntArray) -> Any:

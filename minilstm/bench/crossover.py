@@ -18,8 +18,8 @@ from minilstm.bench.gpu import CLIP, dense_sequences
 from minilstm.bench.gpu_checks import check_network
 from minilstm.bench.machine import describe, lines
 from minilstm.crossover import WORKS, Point, Table, write_table
+from minilstm.environment import measured_as
 from minilstm.network import Network
-from minilstm.side import measured_as
 
 LENGTHS = (10, 100, 1000, 10_000)
 BATCHES = (1, 6, 64, 256)
@@ -67,7 +67,7 @@ def run_crossover(threads: int, say: Callable[[str], None] = print) -> Crossover
     started = time.perf_counter()
     for hidden in HIDDEN_SIZES:
         net = works.network(hidden)
-        check_network(net, *dense_sequences(6, min(works.CHECKED_STEPS, max(LENGTHS))))
+        check_network(net, *dense_sequences(6, works.CHECKED_STEPS))
         for batch in BATCHES:
             for work in WORKS:
                 for steps in LENGTHS:

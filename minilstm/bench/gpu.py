@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from minilstm.backend import measuring, use_backend
 from minilstm.bench import works
 from minilstm.bench.gpu_checks import check_network, first_steps
-from minilstm.bench.stream import per_call
+from minilstm.bench.stream import streaming
 from minilstm.bench.turns import OURS, Measure, Turns, Work, require_same
 from minilstm.functional.ragged import IntArray
 from minilstm.network import Network
@@ -33,8 +33,6 @@ Run = Callable[[], Any]
 GPU_WORKS = ("training", "batches", "inference", "streaming")
 BATCHES = (64, 256)  # sequences
 BATCH_HIDDEN, BATCH_STEPS = 512, 1000
-STREAM_HIDDEN = (200,)
-STREAM_STEPS = 2000
 EXCHANGES = 5000  # of one turn
 CLIP = 2.0
 
@@ -61,7 +59,7 @@ def gpu_work(name: str, against: Sequence[str], scale: float) -> list[Work]:
     if name == "inference":
         return [inference(works.HIDDEN, works.random_sequences(scale)[0], against)]
     if name == "streaming":
-        return [streaming(hidden, against) for hidden in STREAM_HIDDEN]
+        return [streaming(works.HIDDEN, against)]
     found = []
     for batch in BATCHES:
         x, y = dense_sequences(batch, BATCH_STEPS)
@@ -116,23 +114,6 @@ def inference(hidden: int, x: Sequence[Array], against: Sequence[str]) -> Work:
             torch_gpu.check_inference(net, first, expected, way)
             engines[f"torch, {way}"] = Engine(*torch_gpu.inference(net, x, way))
     return _work("inference", hidden, x, engines)
-
-
-def streaming(hidden: int, against: Sequence[str]) -> Work:
-    """One step at a time, each answer back on the host before the next step goes in."""
-    rng = np.random.default_rng(hidden)
-    x = rng.standard_normal((STREAM_STEPS, works.FEATURES)).astype(np.float32)
-    net = works.network(hidden)
-    with use_backend("numpy"):
-        expected = net.predict(x[: works.CHECKED_STEPS])
-    stream = net.stream()
-    require_same(np.stack([stream.step(x_t) for x_t in x[: works.CHECKED_STEPS]]), expected)
-    measures: dict[str, Measure] = {OURS: partial(per_call, lambda: net.stream().step, list(x))}
-    if "torch" in against:
-        from minilstm.bench import torch_gpu
-
-        measures["torch"] = torch_gpu.streaming(net, x, expected, per_call)
-    return Work(f"streaming, H {hidden}", measures)
 
 
 # ---------------------------------------------------------------- time, memory, the floor

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.backend import Backend, current_backend, load_backend
+from minilstm.backend import current_backend
 from minilstm.bench import works
+from minilstm.engine_proof.single import bounded_lstm
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import IntArray, active_counts
 from minilstm.network import Network
-from minilstm.rounding import lstm_error_bound
 
 Array = NDArray[Any]
 LENGTHS = (4, 2, 1)  # of the sequences within the bound, which costs T^2 H^3
@@ -73,26 +73,9 @@ def check_lstm(parameters: Mapping[str, Array]) -> None:
     given: dict[str, Any] = {key: drawn[key] for key in ("x", "h0", "c0")}
     given |= {"W": W, "R": R, "b": b}
     dstate, active = LSTMState(drawn["up_h"], drawn["up_c"]), active_counts(np.array(LENGTHS))
-    bound = lstm_error_bound(**given, dh=drawn["dh"], dstate=dstate, active=active)
-
-    def results(backend: Backend, dtype: Any) -> list[Array]:
-        def moved(a: Array) -> Array:
-            return backend.to_device(a.astype(dtype))
-
-        h, state, cache = backend.lstm_forward(
-            **{key: moved(a) for key, a in given.items()}, active=active
-        )
-        dx, grads = backend.lstm_backward(moved(drawn["dh"]), LSTMState(*map(moved, dstate)), cache)
-        return [backend.to_host(a) for a in (h, *state, dx, *grads)]
-
-    backend = current_backend()
-    found, again = (results(backend, np.float32) for _ in range(2))
-    exact = results(load_backend("numpy"), np.float64)
-    for name, one, other, wanted, limit in zip(
-        bound._fields, found, again, exact, bound, strict=True
-    ):
-        _require_same_bits(f"{name} of the LSTM", one, other)
-        if not (np.abs(one - wanted) <= limit).all():
+    found, exact, bound = bounded_lstm(current_backend(), given, drawn["dh"], dstate, active)
+    for name, limit in bound.items():
+        if not (np.abs(found[name] - exact[name]) <= limit).all():
             raise AssertionError(
                 f"{name} of the LSTM with {H} units is further from the reference than rounding "
                 "can lead; nothing was timed."

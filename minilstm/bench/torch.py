@@ -172,6 +172,17 @@ def streaming(
 
         return step
 
+    return step_by_step(torch, start, x, expected, per_call)
+
+
+def step_by_step(
+    torch: Any,
+    start: Callable[[], Callable[[Any], Any]],
+    x: Array,
+    expected: Array,
+    per_call: Callable[..., dict[str, float]],
+) -> Measure:
+    """Time what `start` gives for each step of x (T, D), its first scores (t, C) checked."""
     steps = list(torch.tensor(x)[:, None, None])  # T tensors (1, 1, D)
 
     def measure() -> dict[str, float]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.bench.torch import Model, import_torch
+from minilstm.bench.torch import Model, import_torch, step_by_step
 from minilstm.bench.turns import Measure, require_same, require_same_gradients
 from minilstm.network import Network
 
@@ -87,6 +87,8 @@ def be_exact(torch: Any) -> None:
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.deterministic = True
     torch.use_deterministic_algorithms(True, warn_only=True)
+    # Which would also write NaN into all new memory, and take its time for it.
+    torch.utils.deterministic.fill_uninitialized_memory = False
 
 
 def check_training(
@@ -137,7 +139,7 @@ def streaming(
     `expected` (t, C) holds the scores of the first steps.
     """
     model = _Model(net, 1.0)
-    torch = model.torch
+    model.lstm.train(False)  # else cuDNN stores what backward would need
 
     def start() -> Callable[[Any], Any]:
         state = None
@@ -149,22 +151,13 @@ def streaming(
 
         return step
 
-    steps = list(torch.tensor(x)[:, None, None])  # T tensors (1, 1, D)
-
-    def measure() -> dict[str, float]:
-        with torch.inference_mode():
-            return per_call(start, steps)
-
-    with torch.inference_mode():
-        step = start()
-        first = np.stack([step(x_t).numpy()[0, 0] for x_t in steps[: len(expected)]])
-    require_same(first, expected, "torch")
-    return measure
+    return step_by_step(model.torch, start, x, expected, per_call)
 
 
 def _inference(net: Network, x: Sequence[Array], way: str) -> Run:
     """Scores on the host, packed rows (N, C) or padded (T, B, C), of sequences put together."""
     model = _Model(net, 1.0)
+    model.lstm.train(False)  # else cuDNN stores what backward would need
     rows, torch = model.put_together(x, way), model.torch
 
     def run() -> Any:

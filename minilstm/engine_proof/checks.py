@@ -124,7 +124,7 @@ def missing_part(backend: str) -> str | None:
     if backend != "numpy" and not is_installed(backend):
         return "which is not installed"
     if backend == "cupy" and not gpu_devices():
-        return "which finds no GPU"
+        return "which cannot compute here"
     return None
 
 

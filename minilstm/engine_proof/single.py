@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from minilstm.backend import Backend, load_backend
 from minilstm.functional.lstm import LSTMState
-from minilstm.functional.ragged import active_counts
+from minilstm.functional.ragged import IntArray, active_counts
 from minilstm.rounding import lstm_error_bound
 from minilstm.rounding_rows import (
     batch_normalization_error_bound,
@@ -24,6 +24,7 @@ from minilstm.rounding_rows import (
 )
 
 Array = NDArray[Any]
+Results = Callable[[Backend, Any], list[Any]]
 
 
 class Bounded(NamedTuple):
@@ -34,7 +35,15 @@ class Bounded(NamedTuple):
     bound: dict[str, Array]
 
 
-def _bounded(bound: Any, results: Callable[[Backend, Any], list[Any]], backend: Backend) -> Bounded:
+def bounded(bound: Any, results: Results, backend: Backend) -> Bounded:
+    """A backend's results in float32 beside the reference's in float64.
+
+    Parameters
+    ----------
+    bound : named tuple, of each result how far rounding can lead
+    results : backend and dtype -> arrays, or numbers, in the order of the bound
+    backend : computes in float32
+    """
     single = [backend.to_host(v) for v in results(backend, np.dtype(np.float32))]
     double = results(load_backend("numpy"), np.dtype(np.float64))
     for name, value in zip(bound._fields, single, strict=True):
@@ -69,6 +78,21 @@ def lstm(backend: Backend, rng: np.random.Generator) -> Bounded:
     arrays |= {"W": _draw(rng, 4 * H, D) / 2, "R": _draw(rng, 4 * H, H) / 5, "b": _draw(rng, 4 * H)}
     active = active_counts(np.array(lengths))  # (T,)
     dh, dstate = _draw(rng, N, H), LSTMState(_draw(rng, B, H), _draw(rng, B, H))
+    return bounded_lstm(backend, arrays, dh, dstate, active)
+
+
+def bounded_lstm(
+    backend: Backend, arrays: dict[str, Any], dh: Array, dstate: LSTMState, active: IntArray
+) -> Bounded:
+    """Forward and backward of an LSTM for given numbers, float32.
+
+    Parameters
+    ----------
+    backend : computes in float32
+    arrays : x (N, D), h0 and c0 (B, H), W (G, D), R (G, H), b (G,)
+    dh, dstate : upstream gradients (N, H), and (B, H) each
+    active : (T,) int64 sequences running at each step
+    """
 
     def results(where: Backend, dtype: Any) -> list[Any]:
         cast = _cast(where, dtype)
@@ -78,7 +102,7 @@ def lstm(backend: Backend, rng: np.random.Generator) -> Bounded:
         return [h, *state, dx, *grads]
 
     bound = lstm_error_bound(**arrays, dh=dh, dstate=dstate, active=active)
-    return _bounded(bound, results, backend)
+    return bounded(bound, results, backend)
 
 
 def fully_connected(backend: Backend, rng: np.random.Generator) -> Bounded:
@@ -92,7 +116,7 @@ def fully_connected(backend: Backend, rng: np.random.Generator) -> Bounded:
         dx, grads = where.fully_connected_backward(cast(dy), cache)
         return [y, dx, *grads]
 
-    return _bounded(fully_connected_error_bound(*arrays, dy), results, backend)
+    return bounded(fully_connected_error_bound(*arrays, dy), results, backend)
 
 
 def convolution(backend: Backend, rng: np.random.Generator) -> Bounded:
@@ -108,7 +132,7 @@ def convolution(backend: Backend, rng: np.random.Generator) -> Bounded:
         dx, grads = where.convolution_backward(cast(dy), cache)
         return [y, dx, *grads]
 
-    return _bounded(convolution_error_bound(*arrays, dy, *options), results, backend)
+    return bounded(convolution_error_bound(*arrays, dy, *options), results, backend)
 
 
 def batch_normalization(backend: Backend, rng: np.random.Generator) -> Bounded:
@@ -121,7 +145,7 @@ def batch_normalization(backend: Backend, rng: np.random.Generator) -> Bounded:
         dx, grads = where.batch_normalization_backward(cast(dy), cache)
         return [y, dx, *grads]
 
-    return _bounded(batch_normalization_error_bound(*arrays, dy, 1e-5), results, backend)
+    return bounded(batch_normalization_error_bound(*arrays, dy, 1e-5), results, backend)
 
 
 def batch_normalization_apply(backend: Backend, rng: np.random.Generator) -> Bounded:
@@ -136,7 +160,7 @@ def batch_normalization_apply(backend: Backend, rng: np.random.Generator) -> Bou
         return [y, dx, *grads]
 
     bound = batch_normalization_error_bound(*arrays, dy, 1e-5, statistics)
-    return _bounded(bound, results, backend)
+    return bounded(bound, results, backend)
 
 
 def _images(rng: np.random.Generator) -> tuple[tuple[Array, Array, Array], Array]:
@@ -160,7 +184,7 @@ def softmax_cross_entropy(backend: Backend, rng: np.random.Generator) -> Bounded
         return [loss, where.softmax_cross_entropy_backward(cache)]
 
     bound = softmax_cross_entropy_error_bound(z, targets, float(N), weights)
-    return _bounded(bound, results, backend)
+    return bounded(bound, results, backend)
 
 
 #: problems by name

@@ -60,7 +60,7 @@ def absolute_error_forward(
     1.5
     """
     d = y - t  # (N, R) (1)
-    sign = np.sign(d.real)  # (N, R)
+    sign = sign_of(d.real)  # (N, R)
     loss, total = weighted_sum_forward(sign * d, divisor, weights)  # (2), (3)
     return loss, AbsoluteErrorCache(sign, total)
 
@@ -85,3 +85,24 @@ def absolute_error_backward(cache: AbsoluteErrorCache) -> Array:
     sign, total = cache
     # (3), (2), (1) e = sign(d) (y - t)
     return weighted_sum_backward(sign, total)
+
+
+def sign_of(d: Array) -> Array:
+    """-1, 0 or 1 by the sign; NaN stays NaN, of which `numpy.sign` on CuPy before 14 makes 0.
+
+    Parameters
+    ----------
+    d : array, any shape, real
+
+    Returns
+    -------
+    array of the same shape and dtype
+
+    Examples
+    --------
+    >>> sign_of(np.array([-3.0, 0.0, 2.0, np.nan])).tolist()
+    [-1.0, 0.0, 1.0, nan]
+    """
+    one = d.dtype.type(1)
+    out: Array = np.where(d > 0, one, np.where(d < 0, -one, d))
+    return out

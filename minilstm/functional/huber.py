@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.functional.absolute_error import sign_of
 from minilstm.functional.weighted_sum import (
     WeightedSumCache,
     weighted_sum_backward,
@@ -62,7 +63,7 @@ def huber_forward(
     0.8125
     """
     d = y - t  # (N, R) (1)
-    size = np.sign(d.real) * d  # (N, R) |d|
+    size = sign_of(d.real) * d  # (N, R) |d|
     outside = transition * (size - 0.5 * transition)  # (N, R)
     e = np.where(size.real <= transition, 0.5 * (d * d), outside)  # (N, R) (2a), (2b)
     loss, total = weighted_sum_forward(e, divisor, weights)  # (3)
@@ -88,6 +89,6 @@ def huber_backward(cache: HuberCache) -> Array:
     """
     d, transition, total = cache
     # (3), (2b), (2a), (1) e = delta |y - t| - ... outside, (y - t)^2 / 2 inside
-    sign = np.sign(d.real)  # (N, R)
+    sign = sign_of(d.real)  # (N, R)
     slopes = np.where(sign * d.real <= transition, d, transition * sign)  # (N, R)
     return weighted_sum_backward(slopes, total)

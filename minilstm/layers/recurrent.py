@@ -208,25 +208,23 @@ class Recurrent(Layer):
 
     def initial_state(self, batch: int, dtype: Any) -> LSTMState | None:
         """What every sequence starts from; None where that comes from other layers."""
-        return None if self.has_state_inputs else self._own_state(batch, dtype)
-
-    def _own_state(self, batch: int, dtype: Any) -> LSTMState:
-        hidden, cell = np.zeros((2, batch, self.width), dtype)  # (B, width) each
-        if self.hidden_state is not None:
-            hidden[:] = self.hidden_state
-        if self.cell_state is not None:
-            cell[:] = self.cell_state
-        return LSTMState(hidden, cell)
+        if self.has_state_inputs:
+            return None
+        return self._own_state(np.empty(0, dtype), batch, np.asarray)
 
     def _start(self, backend: Backend, state: LSTMState | None, signal: Signal) -> LSTMState:
         """The state before the first row, where the rows are."""
         if state is not None:
             return state
-        rows, shape = signal.rows, (int(signal.active[0]), self.width)
-        own = LSTMState(*(np.zeros_like(rows, order="C", shape=shape) for _ in range(2)))  # (B, H)
+        return self._own_state(signal.rows, int(signal.active[0]), backend.to_device)
+
+    def _own_state(self, like: Array, batch: int, move: Callable[[Any], Any]) -> LSTMState:
+        """What the layer was given, or zeros, in the dtype and the memory of another array."""
+        shape = batch, self.width
+        own = LSTMState(*(np.zeros_like(like, order="C", shape=shape) for _ in range(2)))  # (B, H)
         for array, given in zip(own, (self.hidden_state, self.cell_state), strict=True):
             if given is not None:
-                array[:] = backend.to_device(np.asarray(given, rows.dtype))
+                array[:] = move(np.asarray(given, like.dtype))
         return own
 
     def _output(self, h: Array | None, last: LSTMState, active: IntArray) -> Signal:

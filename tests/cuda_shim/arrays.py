@@ -9,6 +9,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from .promotion import check_promotion
+
 GUARD = 1024  # bytes in front of and behind every array
 PAGE = 512  # bytes that the memory pool of CuPy rounds up to
 
@@ -133,6 +135,8 @@ def forward(function, what):
             raise TypeError(f"{what}: Wrong arguments {unknown}")
         if is_ufunc and any(type(value) in (tuple, list) for value in args):
             raise TypeError(f"{what}: Unsupported type {list}")
+        if is_ufunc or what.startswith("__") or what in ("where", "clip"):
+            check_promotion(args, what, ndarray)
         sources = []
         args = [unwrap(value, sources, what) for value in args]
         kwargs = {key: unwrap(value, sources, what) for key, value in kwargs.items()}
@@ -181,23 +185,24 @@ class ndarray:
 
     # ------------------------------------------------------------ what reaches the host
 
-    def _read(self):
-        if self.size != 1:
-            raise ValueError(f"an array of {self.size} values is not one number")
-        counts.synchronisations += 1
-        return self._a
+    def _number(self):
+        if self.ndim:  # NumPy, by way of which CuPy goes, is about to forbid it
+            raise TypeError(f"an array with {self.ndim} axes is not a number")
+        return self.item()
 
     def __float__(self):
-        return float(self._read().item())
+        return float(self._number())
 
     def __int__(self):
-        return int(self._read().item())
+        return int(self._number())
 
     def __complex__(self):
-        return complex(self._read().item())
+        return complex(self._number())
 
     def __bool__(self):
-        return bool(self._read().item())
+        if self.size == 0:  # CuPy says False, with a warning
+            raise ValueError("the truth value of an empty array")
+        return bool(self.item())
 
     def item(self, *index):
         counts.synchronisations += 1
@@ -344,6 +349,7 @@ def _in_place(name):
     apply = getattr(np.ndarray, name)
 
     def operator(self, other):
+        check_promotion((self, other), name, ndarray)
         with np.errstate(all="ignore"):
             apply(self._a, unwrap(other, [], name))
         return self

@@ -145,8 +145,9 @@ class RawModule:
 
     def __init__(self, *, code, options=(), backend="nvrtc", enable_cooperative_groups=False):
         assert backend == "nvrtc"
+        if enable_cooperative_groups:
+            raise LaunchError("such a module needs cudadevrt, which is only in the CUDA toolkit")
         self._code, self._options = code, tuple(options)
-        self._cooperative = enable_cooperative_groups
         self._library = None
 
     def compile(self, log_stream=None):
@@ -228,7 +229,7 @@ _DTYPES = {
 
 
 class Function:
-    """A kernel that checks its launch: the types of arguments, the limits, the memory around."""
+    """`cupy.RawKernel`, which checks its launch: types of arguments, limits, the memory around."""
 
     def __init__(self, module, name):
         library = module._library
@@ -248,8 +249,19 @@ class Function:
         super().__setattr__(name, value)
 
     def __call__(self, grid, block, args, *, shared_mem=0):
+        self.kernel(grid, block, args, shared_mem)
+
+    @property
+    def kernel(self):
+        """The `cupy.cuda.Function`."""
+        return self._launch
+
+    def _launch(
+        self, grid, block, args, shared_mem=0, stream=None, enable_cooperative_groups=False
+    ):
+        assert stream is None and type(grid) is type(block) is tuple
         (blocks,), (threads,) = grid, block
-        self._check_size(blocks, threads, shared_mem)
+        self._check_size(blocks, threads, shared_mem, enable_cooperative_groups)
         if len(args) != len(self._parameters):
             raise LaunchError(
                 f"{self.name} takes {len(self._parameters)} arguments, not {len(args)}"
@@ -264,8 +276,8 @@ class Function:
         order, seed = _order.get()
         failed = _runtime().shim_launch(
             self._call, pointers, blocks, threads, shared_mem, self._cluster,
-            self._module._cooperative, self._module._real == "float", ORDERS[order], seed, message,
-            len(message),
+            enable_cooperative_groups, self._module._real == "float", ORDERS[order], seed,
+            message, len(message),
         )  # fmt: skip
         if failed:
             said = f"{self.name}: {message.value.decode()}"
@@ -274,7 +286,7 @@ class Function:
             if isinstance(given, arrays.ndarray) and not given._owner.is_sound():
                 raise LaunchError(f"{self.name} has written outside of {name}")
 
-    def _check_size(self, blocks, threads, shared):
+    def _check_size(self, blocks, threads, shared, cooperative):
         if not (0 < blocks < 2**31 and 0 < threads <= min(1024, self._most)):
             most = f"at most {self._most} by its BLOCK_OF, or by default"
             raise LaunchError(f"{self.name}: {blocks} blocks of {threads} threads, {most}")
@@ -286,7 +298,7 @@ class Function:
         if self._cluster and (blocks % self._cluster or self._cluster > 8):
             raise LaunchError(f"{self.name}: {blocks} blocks in clusters of {self._cluster}")
         together = min(2048 // threads, (SHARED_LIMIT[capability()] + 1024) // (shared + 1024))
-        if self._module._cooperative and blocks > MULTIPROCESSORS * together:
+        if cooperative and blocks > MULTIPROCESSORS * together:
             raise LaunchError(f"{self.name}: {blocks} blocks cannot run at the same time")
 
     def _value(self, kind, name, _restrict, given):

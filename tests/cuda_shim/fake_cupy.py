@@ -23,7 +23,7 @@ _FORWARDED = (
     "logical_xor matmul max maximum mean median min minimum mod moveaxis multiply nan_to_num "
     "nanmax nanmin nansum negative nextafter not_equal outer pad percentile positive power prod "
     "ptp quantile ravel reciprocal remainder repeat reshape right_shift left_shift rint roll "
-    "round searchsorted sign signbit sin sinh split sqrt square squeeze stack std subtract sum "
+    "round searchsorted signbit sin sinh split sqrt square squeeze stack std subtract sum "
     "swapaxes take take_along_axis tan tanh tensordot tile trace transpose tri tril triu "
     "true_divide trunc unravel_index var vdot vstack where arange eye identity amax amin "
     "logspace rot90 fabs cbrt divmod iscomplexobj"
@@ -57,6 +57,13 @@ def _scalar(name):
     return forward(call, name)
 
 
+def sign(x, out=None, dtype=None):
+    """0 for NaN, as in CuPy before version 14."""
+    made = forward(np.sign, "sign")(x, out=out, dtype=dtype)
+    made._a[np.isnan(made._a)] = 0
+    return made
+
+
 def _upload(value, dtype, order, copy):
     """What `array` and `asarray` do; arrays of the host are counted."""
     if isinstance(value, ndarray):
@@ -70,7 +77,10 @@ def _upload(value, dtype, order, copy):
     if isinstance(value, (list, tuple)) and any(isinstance(part, ndarray) for part in value):
         return forward(np.stack, "array")(list(value))
     counts.uploads += 1
-    return copy_in(np.asarray(value, dtype), order or "K")
+    host = np.asarray(value, dtype)
+    if order not in ("C", "F"):  # columns stay columns, and whatever else there is becomes rows
+        order = "F" if host.flags.fnc else "C"
+    return copy_in(host, order)
 
 
 def array(obj, dtype=None, copy=True, order="K", subok=False, ndmin=0, *, blocking=False):
@@ -182,7 +192,7 @@ def make_modules():
     for function in (
         array, asarray, ascontiguousarray, asfortranarray, asnumpy, get_array_module, empty, zeros,
         ones, full, empty_like, zeros_like, ones_like, full_like, copyto, copy, may_share_memory,
-        shares_memory, get_default_memory_pool,
+        shares_memory, get_default_memory_pool, sign,
     ):  # fmt: skip
         setattr(module, function.__name__, function)
     module.is_available = lambda: True

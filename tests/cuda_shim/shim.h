@@ -77,6 +77,13 @@ void shim_cluster_store(void *place, unsigned rank, const void *value, unsigned 
         REAL shim_value = (value);                                                        \
         shim_cluster_store(shim_place, rank, &shim_value, sizeof shim_value);             \
     } while (0)
+#define cluster_store_four(place, rank, x, y, z, w)                                       \
+    do {                                                                                  \
+        void *shim_place = (place);                                                       \
+        REAL shim_four[4] = {(x), (y), (z), (w)};                                         \
+        if ((size_t)shim_place % 16) __builtin_trap();                                    \
+        shim_cluster_store(shim_place, rank, shim_four, sizeof shim_four);                \
+    } while (0)
 #endif
 
 #endif
