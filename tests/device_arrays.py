@@ -27,7 +27,7 @@ def call(kernels, name, *arguments):
     arguments = moved(arguments, lambda a: a if np.isscalar(a) else kernels.to_device(a))
     given = moved(arguments, kernels.to_host)
     first = moved(function(*arguments), kernels.to_host)
-    for order in ("forward", "reverse", "random"):
+    for order in ("forward", "reverse", "random", "warps"):
         with cuda_shim.thread_order(order, seed=1):
             again = moved(function(*arguments), kernels.to_host)
         assert bits(again) == bits(first), f"{name}, threads in the order {order!r}"

@@ -105,7 +105,7 @@ def test_bad_numbers_stay_in_their_channel(cuda_kernels, dtype):
 def test_the_same_bits_in_any_order_of_threads(cuda_kernels, shape, dtype):
     arrays = draw(shape, dtype)
     want = bits(flat(on_device(cuda_kernels, arrays)))
-    for order, seed in (("forward", 0), ("reverse", 0), ("random", 1)):
+    for order, seed in (("forward", 0), ("reverse", 0), ("random", 1), ("warps", 1)):
         with cuda_shim.thread_order(order, seed):
             assert bits(flat(on_device(cuda_kernels, arrays))) == want
 

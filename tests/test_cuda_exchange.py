@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib
 
+import cuda_shim
 import numpy as np
 import pytest
 
@@ -28,9 +29,12 @@ sizes = pytest.mark.parametrize(("values", "steps"), [(1, 3), (5, 1), (600, 4), 
 def brought(exchange, cuda_kernels, group, values, steps, dtype):
     numbers = np.random.default_rng(0).standard_normal(values).astype(dtype)
     given = cuda_kernels.to_device(numbers)
-    moved = cuda_kernels.to_host(exchange.exchange(given, steps, group))
-    assert moved.dtype == dtype
-    assert np.array_equal(moved, np.roll(numbers, -steps))
+    orders = [("forward", 0), ("blocks", 1), *(("warps", seed) for seed in range(3))]
+    for order, seed in orders:
+        with cuda_shim.thread_order(order, seed):
+            moved = cuda_kernels.to_host(exchange.exchange(given, steps, group))
+        assert moved.dtype == dtype
+        assert np.array_equal(moved, np.roll(numbers, -steps))
     assert np.array_equal(cuda_kernels.to_host(given), numbers)
 
 

@@ -112,7 +112,7 @@ def test_outputs_and_gradients(kernels, kind, dtype, problem):
     if dtype == np.float32:
         exact = run_lstm(NUMPY, *widened((arguments, dh, dstate)))
         assert_agree(got, exact, TOLERANCE[dtype], "against float64:")
-    for order in ("reverse", "random"):
+    for order in ("reverse", "random", "blocks", "warps"):
         with cuda_shim.thread_order(order, seed=2):
             assert bits(run(kernels, arguments, dh, dstate)) == bits(got), order
     assert kind != "steps" or plan_of(kernels, lengths, H, dtype) is None

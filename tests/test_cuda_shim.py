@@ -16,6 +16,8 @@ ROOT = Path(__file__).parents[1]
 SHIM = (ROOT / "tests" / "cuda_shim" / "shim.h").read_text()
 
 ORDERS = [("forward", 0), ("reverse", 0), ("random", 1), ("random", 2)]
+BARRIER, LOOP = " BLOCK_BARRIER();", "while (load_and_acquire(arrived)"
+AHEAD = [(order, seed) for order in ("blocks", "warps") for seed in (1, 2, 3)]
 
 RIGHT = """
 KERNEL twice(const REAL *RESTRICT x, REAL *RESTRICT y, int64 n, REAL factor)
@@ -120,7 +122,7 @@ def launch(cupy):
 # ---------------------------------------------------------------- right kernels
 
 
-@pytest.mark.parametrize("order", ORDERS, ids=str)
+@pytest.mark.parametrize("order", ORDERS + AHEAD, ids=str)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_right_kernels_give_the_right_numbers_in_every_order(cupy, launch, order, dtype):
     with thread_order(*order):
@@ -142,6 +144,23 @@ def test_right_kernels_give_the_right_numbers_in_every_order(cupy, launch, order
         own = np.arange(8)
         two = own + np.roll(own, -1)
         np.testing.assert_array_equal(told[1:].get(), [own, two, own + np.roll(two, -1)])
+
+
+@pytest.mark.parametrize(("part", "which"), [(BARRIER, 0), (LOOP, 0), (BARRIER, 1)])
+def test_a_meeting_with_a_part_missing_shows_where_some_run_ahead(cupy, launch, part, which):
+    at = RIGHT.index("KERNEL neighbours")
+    for _ in range(which + 1):
+        at = RIGHT.index(part, at + 1)
+    text = RIGHT[:at] + RIGHT[at:].replace(part, " if (0" if part == LOOP else " ;", 1)
+    wrong = []
+    for order in AHEAD:
+        arrived, told = cupy.zeros(1, np.uint32), cupy.empty((4, 8))
+        with thread_order(*order):
+            launch(text, "neighbours", 8, 256, arrived, told, together=True, BLOCKS=4)
+        own = np.arange(8)
+        two = own + np.roll(own, -1)
+        wrong.append(not np.array_equal(told[1:].get(), [own, two, own + np.roll(two, -1)]))
+    assert any(wrong)
 
 
 def test_float32_loses_numbers_too_small_to_be_normal_as_cupy_tells_the_compiler(cupy, launch):

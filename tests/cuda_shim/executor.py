@@ -28,7 +28,7 @@ FLAGS += ["-fstack-clash-protection"]  # so that a stack that is too small ends 
 SANITIZER = ["-fsanitize=undefined", "-fsanitize-undefined-trap-on-error"]
 WARNINGS = ["-Wall", "-Wextra", "-Werror", "-Wno-sign-compare"]
 NO_MARKS = ["-DSHIM_KERNEL=", "-DSHIM_CLUSTER(blocks)=", "-DSHIM_BLOCK_OF(threads)="]
-ORDERS = {"forward": 0, "reverse": 1, "random": 2}
+ORDERS = {"forward": 0, "reverse": 1, "random": 2, "blocks": 3, "warps": 4}
 MULTIPROCESSORS = 132
 # Most shared memory of a block, for each architecture that the shim can stand for.
 SHARED_LIMIT = {70: 96 << 10, 80: 163 << 10, 90: 227 << 10}
@@ -48,7 +48,12 @@ class LaunchError(RuntimeError):
 
 @contextmanager
 def thread_order(order, seed=0):
-    """Run threads "forward", in "reverse" or at "random" (by a seed) within a ``with`` block."""
+    """Run threads in an order within a ``with`` block.
+
+    "forward", "reverse" and "random" (by a seed): each goes on to where it waits for others, in
+    turn. "blocks" and "warps" (by a seed): one block as far as it comes, then another; or all but
+    one warp as far as they come, then that one.
+    """
     token = _order.set((order, seed))
     assert order in ORDERS
     try:

@@ -65,7 +65,7 @@ static struct {
     Thread *thread;
     Warp *warp;
     Cluster *clusters;
-    unsigned *order, next;
+    unsigned *order, *unit, next;
     unsigned long events;
     jmp_buf scheduler, failed;
     char *message;

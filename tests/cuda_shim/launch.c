@@ -33,15 +33,90 @@ static unsigned long draw(unsigned long *seed)  // xorshift
     return *seed;
 }
 
+// The orders: FORWARD, REVERSE and RANDOM let every thread go on to where it has to wait, in turn.
+// BLOCKS lets one block after the other go on until nobody of it can; WARPS draws a warp that has to
+// wait until nobody else can go on. So some are far ahead, and a meeting that is missing shows.
+enum { FORWARD, REVERSE, RANDOM, BLOCKS, WARPS };
+
+static void shuffle(unsigned *numbers, unsigned n, unsigned long *seed)
+{
+    for (unsigned i = n - 1; i > 0; i--) {
+        unsigned j = (unsigned)(draw(seed) % (i + 1)), swap = numbers[i];
+        numbers[i] = numbers[j];
+        numbers[j] = swap;
+    }
+}
+
 static void put_in_order(int order, unsigned long *seed)
 {
+    unsigned n = run.threads * run.blocks, warps = (run.threads + WARP - 1) / WARP;
+    for (unsigned i = 0; i < n; i++) run.order[i] = order == REVERSE ? n - 1 - i : i;
+    if (order == RANDOM) shuffle(run.order, n, seed);
+    if (order != BLOCKS && order != WARPS) return;
+    unsigned size = order == BLOCKS ? run.threads : WARP, a_block = order == BLOCKS ? 1 : warps;
+    unsigned units = run.blocks * a_block;
+    for (unsigned i = 0; i < units; i++) run.unit[i] = i;
+    shuffle(run.unit, units, seed);
+    for (unsigned i = 0, at = 0; i < units; i++) {
+        unsigned block = run.unit[i] / a_block, first = run.unit[i] % a_block * size;
+        for (unsigned t = first; t < first + size && t < run.threads; t++)
+            run.order[at++] = block * run.threads + t;
+    }
+}
+
+// Every thread at these places of the order, once; whether anything happened.
+static int pass_over(unsigned first, unsigned end)
+{
+    unsigned long events = run.events;
+    for (unsigned i = first; i < end; i++) {
+        Thread *thread = &run.thread[run.order[i]];
+        if (thread->state == FRESH)
+            enter(take_fibre());
+        else if (thread->state == READY || thread->state == SPINS)
+            enter(thread->fibre);
+    }
+    return run.events != events;
+}
+
+static int can_go_on(unsigned first, unsigned end)
+{
+    for (unsigned i = first; i < end; i++)
+        if (run.thread[run.order[i]].state == READY) return 1;
+    return 0;
+}
+
+static unsigned end_of_warp(unsigned first)
+{
+    unsigned t = run.order[first] % run.threads, rest = run.threads - t;
+    return first + (rest < WARP ? rest : WARP);
+}
+
+// A warp after the other as far as it comes, until nothing happens at these places any more.
+static void run_ahead(unsigned first, unsigned end)
+{
+    unsigned long events;
+    do {
+        events = run.events;
+        for (unsigned i = first, next; i < end; i = next) {
+            next = end_of_warp(i);
+            while (pass_over(i, next) && can_go_on(i, next)) {
+            }
+        }
+    } while (run.events != events);
+}
+
+static void pass_in(int order)
+{
     unsigned n = run.threads * run.blocks;
-    for (unsigned i = 0; i < n; i++) run.order[i] = order == 1 ? n - 1 - i : i;
-    if (order != 2) return;
-    for (unsigned i = n - 1; i > 0; i--) {
-        unsigned j = (unsigned)(draw(seed) % (i + 1)), swap = run.order[i];
-        run.order[i] = run.order[j];
-        run.order[j] = swap;
+    if (order == BLOCKS) {
+        for (unsigned i = 0; i < n; i += run.threads) run_ahead(i, i + run.threads);
+    } else if (order == WARPS) {
+        unsigned last = 0;
+        while (end_of_warp(last) < n) last = end_of_warp(last);
+        run_ahead(0, last);
+        pass_over(last, n);  // to its next wait, before which another warp may be drawn
+    } else {
+        pass_over(0, n);
     }
 }
 
@@ -70,13 +145,7 @@ static void run_together(unsigned first, int order, unsigned long *seed)
     for (unsigned done = 0; done < n;) {
         unsigned long events = run.events;
         put_in_order(order, seed);
-        for (unsigned i = 0; i < n; i++) {
-            Thread *thread = &run.thread[run.order[i]];
-            if (thread->state == FRESH)
-                enter(take_fibre());
-            else if (thread->state == READY || thread->state == SPINS)
-                enter(thread->fibre);
-        }
+        pass_in(order);
         run.next = n;
         done = 0;
         for (unsigned t = 0; t < n; t++) done += run.thread[t].state == DONE;
@@ -171,6 +240,7 @@ int shim_launch(void (*call)(void **), void **arguments, unsigned blocks, unsign
     run.message_size = message_size;
     run.thread = calloc((size_t)alive * threads, sizeof *run.thread);
     run.order = calloc((size_t)alive * threads, sizeof *run.order);
+    run.unit = calloc((size_t)alive * ((threads + WARP - 1) / WARP), sizeof *run.unit);
     run.warp = calloc((size_t)alive * ((threads + WARP - 1) / WARP), sizeof *run.warp);
     run.clusters = calloc(alive, sizeof *run.clusters);
     run.block = calloc(alive, sizeof *run.block);
@@ -187,7 +257,7 @@ int shim_launch(void (*call)(void **), void **arguments, unsigned blocks, unsign
     if (!_setjmp(run.failed)) {
         unsigned groups = blocks / alive;
         for (unsigned i = 0; i < groups; i++) {
-            unsigned group = order == 0 ? i : order == 1 ? groups - 1 - i
+            unsigned group = order == FORWARD ? i : order == REVERSE ? groups - 1 - i
                            : (unsigned)((i * 2654435761ul + seed) % groups);
             run_together(group * alive, order, &state);
         }
@@ -208,6 +278,7 @@ int shim_launch(void (*call)(void **), void **arguments, unsigned blocks, unsign
     free(run.block);
     free(run.clusters);
     free(run.warp);
+    free(run.unit);
     free(run.order);
     free(run.thread);
     return failed;
