@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from minilstm.bench.torch import Model, import_torch, step_by_step
 from minilstm.bench.turns import Measure, require_same, require_same_gradients
+from minilstm.functional.ragged import pack, unpack
 from minilstm.network import Network
 
 Array = NDArray[Any]
@@ -171,19 +172,11 @@ def _inference(net: Network, x: Sequence[Array], way: str) -> Run:
 
 def _apart(scores: Any, x: Sequence[Array], way: str) -> list[Array]:
     """Scores (T_b, C) of each sequence, in the order in which they came."""
-    order = np.argsort([-len(a) for a in x], kind="stable")  # (B,)
-    lengths = np.array([len(x[b]) for b in order])
+    _, active, order = pack(x)
     rows = scores.numpy()
-    out: list[Any] = [None] * len(x)
     if way == "packed":
-        active = [int((lengths > t).sum()) for t in range(lengths[0])]
-        firsts = np.cumsum([0, *active])  # row of each step's first sequence
-    for k, b in enumerate(order):
-        if way == "packed":
-            out[b] = rows[firsts[: lengths[k]] + k]
-        else:
-            out[b] = rows[: lengths[k], k]
-    return out
+        return unpack(rows, active, order)
+    return [rows[: len(x[b]), k] for b, k in enumerate(np.argsort(order))]
 
 
 def _with_memory(start: Callable[[], Run]) -> tuple[Run, float]:
