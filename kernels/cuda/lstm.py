@@ -20,7 +20,7 @@ from minilstm.kernels.cuda.compiling import kernel, launch, launch_each
 from minilstm.kernels.cuda.layout import dense, element_strides, row_major
 from minilstm.kernels.cuda.lstm_plan import Plan, constants, device, make_plan
 from minilstm.kernels.cuda.product import outer_sum, sum_rows
-from minilstm.kernels.cuda.transfer import indices
+from minilstm.kernels.cuda.transfer import kept
 
 Array = Any  # a CuPy array
 
@@ -212,9 +212,8 @@ def _states(h0: Array, c0: Array, rows: int) -> tuple[Array, Array]:
     return h, c
 
 
-def _lengths(active: IntArray) -> Array:
-    """(B,) lengths of the sequences, longest first: all that a kernel asks about their times."""
-    return indices(sequence_lengths, active)
+# (B,) lengths of the sequences, longest first: all that a kernel asks about their times.
+_lengths = kept(sequence_lengths)
 
 
 def _last_states(arrays: tuple[Array, ...], active: IntArray) -> list[Array]:
@@ -222,10 +221,11 @@ def _last_states(arrays: tuple[Array, ...], active: IntArray) -> list[Array]:
     B = int(active[0])
     if active[-1] == B:  # all end together
         return [a[-B:].copy() for a in arrays]
-    places = indices(_last_slots, active)
+    places = _last_slots(active)
     return [a[places] for a in arrays]
 
 
+@kept
 def _last_slots(active: IntArray) -> IntArray:
     """(B,) places in a state array of each sequence's last step."""
     return active[0] + last_rows(active)
@@ -234,7 +234,7 @@ def _last_slots(active: IntArray) -> IntArray:
 def _previous_states(h: Array, active: IntArray) -> Array:
     """(N, H) the hidden state before each row: `functional.ragged.previous_rows` of h."""
     N, H = int(active.sum()), h.shape[1]
-    changes = indices(_changes, active)
+    changes = _changes(active)
     if not len(changes):
         return h[:N]
     out = cupy.empty((N, H), h.dtype)
@@ -243,6 +243,7 @@ def _previous_states(h: Array, active: IntArray) -> Array:
     return out
 
 
+@kept
 def _changes(active: IntArray) -> IntArray:
     """Rows from which one slot more is skipped to find the state before: at most B of them."""
     starts = np.cumsum(active) - active  # (T,)

@@ -26,22 +26,22 @@ def to_device(array: Any) -> Any:
     return cupy.asarray(array, order="K")
 
 
-def indices(make: Callable[[IntArray], IntArray], active: IntArray) -> Any:
-    """What a function makes of `active`, in the memory of the device, where it is kept.
+def kept(make: Callable[[IntArray], IntArray], most: int = 1024) -> Callable[[IntArray], Any]:
+    """A function of `active` whose results lie in the memory of the device, where they are kept.
 
     A training sees the same few batches again and again, and a stream the same step.
 
     Parameters
     ----------
-    make : a function of `active` alone, whose result is about as small as a batch is
-    active : (T,) int64 sequences running at each step, on the host
+    make : a function of `active` alone, (T,) int64 sequences running at each step, on the host
+    most : results that are kept, for as many batches of other lengths
     """
-    return _indices(make, sequence_lengths(active).tobytes(), cupy.cuda.Device().id)
 
+    @lru_cache(maxsize=most)
+    def there(lengths: bytes, device: int) -> Any:
+        return to_device(make(active_counts(np.frombuffer(lengths, np.int64))))
 
-@lru_cache(maxsize=1024)
-def _indices(make: Callable[[IntArray], IntArray], lengths: bytes, device: int) -> Any:
-    return to_device(make(active_counts(np.frombuffer(lengths, np.int64))))
+    return lambda active: there(sequence_lengths(active).tobytes(), cupy.cuda.Device().id)
 
 
 def to_host(array: Any) -> Any:

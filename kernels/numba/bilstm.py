@@ -3,13 +3,13 @@ Each direction is the LSTM kernel with all threads; what is here moves rows betw
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.functional.bilstm import BiLSTMCache, Parts, backward_with, forward_with
-from minilstm.functional.lstm import LSTMGradients, LSTMState
+from minilstm.functional.bilstm import Parts, backward_with, forward_with
 from minilstm.functional.ragged import IntArray, reversed_rows
 from minilstm.kernels.numba.buffers import empty
 from minilstm.kernels.numba.compiling import kernel
@@ -89,32 +89,5 @@ def add_rows(a: Array, b: Array, order: IntArray) -> Array:
 
 
 PARTS = Parts(lstm_forward, lstm_backward, reversed_rows, take_rows, join_rows, part_rows, add_rows)
-
-
-def bilstm_forward(
-    x: Array,
-    h0: Array,
-    c0: Array,
-    W: Array,
-    R: Array,
-    b: Array,
-    active: IntArray | None = None,
-    packed: Any = None,
-    gate_activation: str = "sigmoid",
-    state_activation: str = "tanh",
-    need_output: bool = True,
-) -> tuple[Array | None, LSTMState, BiLSTMCache]:
-    """Run an LSTM in both directions; see `minilstm.functional.bilstm.bilstm_forward`."""
-    options = active, packed, gate_activation, state_activation, need_output
-    return forward_with(PARTS, x, h0, c0, W, R, b, *options)
-
-
-def bilstm_backward(
-    dh: Array | None,
-    dstate: LSTMState | None,
-    cache: BiLSTMCache,
-    need_dx: bool = True,
-    spend_cache: bool = False,
-) -> tuple[Array | None, LSTMGradients]:
-    """Gradients of both directions; see `minilstm.functional.bilstm.bilstm_backward`."""
-    return backward_with(PARTS, dh, dstate, cache, need_dx, spend_cache)
+bilstm_forward = partial(forward_with, PARTS)
+bilstm_backward = partial(backward_with, PARTS)

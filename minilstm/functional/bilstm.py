@@ -131,11 +131,11 @@ def forward_with(
     W: Array,
     R: Array,
     b: Array,
-    active: IntArray | None,
-    packed: Any,
-    gate_activation: str,
-    state_activation: str,
-    need_output: bool,
+    active: IntArray | None = None,
+    packed: Any = None,
+    gate_activation: str = "sigmoid",
+    state_activation: str = "tanh",
+    need_output: bool = True,
 ) -> tuple[Array | None, LSTMState, BiLSTMCache]:
     """`bilstm_forward` on the LSTM of any backend."""
     if active is None:
@@ -197,8 +197,8 @@ def backward_with(
     dh: Array | None,
     dstate: LSTMState | None,
     cache: BiLSTMCache,
-    need_dx: bool,
-    spend_cache: bool,
+    need_dx: bool = True,
+    spend_cache: bool = False,
 ) -> tuple[Array | None, LSTMGradients]:
     """`bilstm_backward` on the LSTM of any backend."""
     ahead, back, order = cache
