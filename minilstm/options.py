@@ -9,9 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import InitVar, dataclass
 from typing import Any
 
-from minilstm.learn_rate import as_schedule
-from minilstm.optimizers import CLIPPING, LEARN_RATES, SOLVERS, SQUARED_DECAYS
-from minilstm.option_checks import (
+from minilstm.checks import (
     as_functions,
     as_metrics,
     check_choice,
@@ -27,6 +25,8 @@ from minilstm.option_checks import (
     check_whole,
     metric_name,
 )
+from minilstm.learn_rate import as_schedule
+from minilstm.optimizers import CLIPPING, LEARN_RATES, SOLVERS, SQUARED_DECAYS
 from minilstm.schedules import Schedule
 
 _CHOICES = {

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
-from minilstm.option_checks import (
+from minilstm.checks import (
     check_choice,
     check_finite,
     check_number,

@@ -71,7 +71,6 @@ MAY_IMPORT = {
 }  # fmt: skip
 # Modules that still lie at the top, and the room that they belong to.
 AT_THE_TOP = {
-    "checks": {"option_checks"},
     "command_line": {"cli", "commands", "demo"},
     "network": {"answers", "evaluation", "forecast", "inputs", "metrics", "model_file",
         "network", "predictor", "stream"},
