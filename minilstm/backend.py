@@ -293,11 +293,11 @@ def _shared() -> dict[str, Any]:
         absolute_error,
         binary_cross_entropy,
         cross_entropy,
-        gradient,
         huber,
         sigmoid,
         squared_error,
     )
+    from minilstm.functional import gradient_norm as gradient
 
     home = {
         "absolute_error": absolute_error,
@@ -324,14 +324,14 @@ def _numpy() -> Backend:
         cross_entropy,
         dropout,
         fully_connected,
-        gradient,
         lstm,
-        lstm_spans,
         relu,
         rmsprop,
         sgdm,
         softmax,
     )
+    from minilstm.functional import gradient_norm as gradient
+    from minilstm.functional import lstm_in_spans as lstm_spans
 
     return Backend(
         name="numpy",

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from minilstm.factors import Factor, assembled, blocks
 from minilstm.functional.adam import AdamRule, adam_step
-from minilstm.functional.gradient import gradient_norm, gradient_scale
+from minilstm.functional.gradient_norm import gradient_norm, gradient_scale
 from minilstm.functional.rmsprop import RmspropRule, rmsprop_step
 from minilstm.functional.sgdm import SgdmRule, sgdm_step
 from minilstm.gradient_bounds import CLIPPING as CLIPPING

@@ -22,7 +22,7 @@ _MEMORY = 3 * 8 * THREADS  # bytes: three sums of each thread
 
 
 def gradient_norm(p: Array, g: Array, l2: float) -> Array:
-    """Norm of g + l2 p as an array () float64; see `minilstm.functional.gradient.gradient_norm`."""
+    """Norm of g + l2 p as an array () float64; its NumPy twin is in `functional.gradient_norm`."""
     blocks = max(1, min(-(-g.size // (SHARE * THREADS)), BLOCKS))
     of_blocks = cupy.empty((blocks, 3), np.float64)  # (blocks, 3) sums of squares
     norm = cupy.empty((), np.float64)  # ()
@@ -36,7 +36,7 @@ def gradient_norm(p: Array, g: Array, l2: float) -> Array:
 
 
 def gradient_scale(norms: Sequence[Array], threshold: float) -> tuple[Array, Any]:
-    """Norm of a whole and its scale; see `minilstm.functional.gradient.gradient_scale`."""
+    """Norm of a whole and its scale; see `minilstm.functional.gradient_norm.gradient_scale`."""
     norm = reduce(cupy.hypot, norms or [cupy.zeros(())])
     if threshold == math.inf:
         return norm, 1.0

@@ -14,7 +14,7 @@ import numpy as np
 
 from minilstm.functional.activations import GATE_ACTIVATIONS, STATE_ACTIVATIONS
 from minilstm.functional.lstm import LSTMCache, LSTMGradients, LSTMState
-from minilstm.functional.lstm_spans import lstm_pack
+from minilstm.functional.lstm_in_spans import lstm_pack
 from minilstm.functional.ragged import IntArray, last_rows, sequence_lengths, state_slots
 from minilstm.kernels.cuda.compiling import kernel, launch, launch_each
 from minilstm.kernels.cuda.layout import dense, element_strides, row_major
@@ -100,7 +100,7 @@ def lstm_advance(
     gate_activation: str = "sigmoid",
     state_activation: str = "tanh",
 ) -> tuple[Array | None, LSTMState, Array | None]:
-    """Run forward, keeping less; see `minilstm.functional.lstm_spans.lstm_advance`."""
+    """Run forward, keeping less; see `minilstm.functional.lstm_in_spans.lstm_advance`."""
     names = gate_activation, state_activation
     W, R, b = packed
     h, state, cache = lstm_forward(x, h0, c0, W, R, b, active, None, *names)
@@ -110,7 +110,7 @@ def lstm_advance(
 def lstm_restore(
     gates: Array, h0: Array, c0: Array, active: IntArray, state_activation: str = "tanh"
 ) -> tuple[Array, Array]:
-    """States from kept gates; see `minilstm.functional.lstm_spans.lstm_restore`."""
+    """States from kept gates; see `minilstm.functional.lstm_in_spans.lstm_restore`."""
     B, H = h0.shape
     h, c = _states(h0, c0, B + len(gates))  # (B + N, H)
     restore = _step_kernel("lstm_restore", gates.dtype, ("sigmoid", state_activation))

@@ -36,7 +36,7 @@ def _sum_of_squares(p, g, l2, factor):
 
 
 def gradient_norm(p: Array, g: Array, l2: float) -> float:
-    """Norm of g + l2 p; see `minilstm.functional.gradient.gradient_norm`."""
+    """Norm of g + l2 p; see `minilstm.functional.gradient_norm.gradient_norm`."""
     lines = line(p), line(g)
     weight = float(g.dtype.type(l2))
     total = _sum_of_squares(*lines, weight, 1.0)

@@ -192,7 +192,7 @@ def _weight_gradient(first, last, x, h, dz, h_rows, z_rows, counts, out):
 
 
 def lstm_pack(W: Array, R: Array, b: Array) -> LSTMPanels:
-    """Rearrange weights for many calls; see `minilstm.functional.lstm_spans.lstm_pack`."""
+    """Rearrange weights for many calls; see `minilstm.functional.lstm_in_spans.lstm_pack`."""
     return pack_lstm(W, R, b)
 
 
@@ -233,7 +233,7 @@ def lstm_advance(
     gate_activation: str = "sigmoid",
     state_activation: str = "tanh",
 ) -> tuple[Array | None, LSTMState, Array | None]:
-    """Run forward, keeping less; see `minilstm.functional.lstm_spans.lstm_advance`."""
+    """Run forward, keeping less; see `minilstm.functional.lstm_in_spans.lstm_advance`."""
     (B, H), N, T = h0.shape, len(x), len(active)
     gates = empty((N if keep == "gates" else 0, 4 * H), x.dtype)  # (N, G) or (0, G)
     if keep == "output":
@@ -256,7 +256,7 @@ def lstm_advance(
 def lstm_restore(
     gates: Array, h0: Array, c0: Array, active: IntArray, state_activation: str = "tanh"
 ) -> tuple[Array, Array]:
-    """States from kept gates; see `minilstm.functional.lstm_spans.lstm_restore`."""
+    """States from kept gates; see `minilstm.functional.lstm_in_spans.lstm_restore`."""
     B, H = h0.shape
     h, c = _states(h0, c0, B + len(gates))  # (B + N, H)
     _, state = numbers_of("sigmoid", state_activation)

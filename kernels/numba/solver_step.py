@@ -22,7 +22,7 @@ Array = NDArray[Any]
 
 
 def bounded(p: Value, g: Value, l2: Value, scale: Value, bound: Value) -> Value:
-    """The gradient that a solver uses; see `minilstm.functional.gradient.bounded_gradient`."""
+    """The gradient that a solver uses; see `minilstm.functional.gradient_norm.bounded_gradient`."""
     return (scale * (g + l2 * p)).between(-bound, bound)
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.functional.gradient import bounded_gradient
+from minilstm.functional.gradient_norm import bounded_gradient
 
 Array = NDArray[Any]
 
