@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.data.batch import Batch
-from minilstm.data.formats import arrange
+from minilstm.data.axis_order import arrange
 from minilstm.data.labels import as_labels, find_classes, to_targets
+from minilstm.data.sequences import Batch
 from minilstm.data.targets import as_targets
 from minilstm.errors import DataError
 from minilstm.heads import Head

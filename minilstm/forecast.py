@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.data.batch import Batch, as_batch
-from minilstm.data.formats import arrange
+from minilstm.data.axis_order import arrange
+from minilstm.data.sequences import Batch, as_batch
 from minilstm.errors import DataError
 from minilstm.functional.lstm import LSTMState
 from minilstm.inputs import as_batches

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minilstm.data.batch import Batch, as_batch
-from minilstm.data.formats import arrange
+from minilstm.data.axis_order import arrange
 from minilstm.data.padding import check_padding, pad_sequences, trim
+from minilstm.data.sequences import Batch, as_batch
 from minilstm.errors import DataError
 from minilstm.layers import SequenceInput
 from minilstm.structure import Wiring
@@ -64,10 +64,10 @@ def as_batches(
     Parameters
     ----------
     wiring : of the network
-    x : sequences as `minilstm.data.batch.as_batch` takes them; for several inputs a dict of them
+    x : sequences as `minilstm.data.sequences.as_batch` takes them; for several inputs a dict of them
         by the names of the inputs, or a list with one entry for each input
     dtype : of the network
-    data_format : letters for the axes, see `minilstm.data.formats`
+    data_format : letters for the axes, see `minilstm.data.axis_order`
     name : of the argument, for the messages
 
     Returns

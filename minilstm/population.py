@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.backend import Backend
-from minilstm.data.batch import Batch
+from minilstm.data.sequences import Batch
 from minilstm.functional.channel_statistics import PooledStatistics, pool_statistics
 from minilstm.layers import BatchNormalization
 from minilstm.network import Network

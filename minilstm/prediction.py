@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.backend import Backend
-from minilstm.data.batch import Batch
+from minilstm.data.sequences import Batch
 from minilstm.errors import DataError
 from minilstm.execution import Parameters, State, run_forward
 from minilstm.functional.lstm import LSTMState

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.backend import Backend, current_backend, reuse_memory
-from minilstm.data.batch import Batch
 from minilstm.data.labels import scores_to_labels
+from minilstm.data.sequences import Batch
 from minilstm.errors import DataError
 from minilstm.evaluation import classes_by_output, evaluate
 from minilstm.functional.lstm import LSTMState

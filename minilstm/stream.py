@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from minilstm.backend import Backend, current_backend
-from minilstm.data.batch import as_step
+from minilstm.data.sequences import as_step
 from minilstm.errors import DataError
 from minilstm.functional.lstm import LSTMState
 from minilstm.layers import LSTM, FullyConnected, Layer, SequenceInput, Signal, Softmax

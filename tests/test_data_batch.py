@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 
-from minilstm.data.batch import as_batch, as_step
+from minilstm.data.sequences import as_batch, as_step
 from minilstm.errors import DataError
 
 IMAGE, VOLUME = (5, 4, 1), (4, 3, 2, 2)

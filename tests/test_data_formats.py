@@ -9,7 +9,7 @@ import re
 import numpy as np
 import pytest
 
-from minilstm.data.formats import arrange, check_format
+from minilstm.data.axis_order import arrange, check_format
 from minilstm.errors import DataError
 
 SIZES = {"B": 2, "T": 5, "C": 3}

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minilstm.data.activity_simulator import TRAITS, draw_people
-from minilstm.data.human_activity import human_activity
+from minilstm.data.datasets.activity_simulator import TRAITS, draw_people
+from minilstm.data.datasets.human_activity import human_activity
 from minilstm.errors import DataError
 
 LENGTHS = [64480, 53696, 56416, 50688, 51888, 54256]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from minilstm.data.japanese_vowels import japanese_vowels
+from minilstm.data.datasets.japanese_vowels import japanese_vowels
 
 ROOT = Path(__file__).parents[1]
 

@@ -8,8 +8,8 @@ import re
 import numpy as np
 import pytest
 
-from minilstm.data.batch import as_batch
 from minilstm.data.labels import find_classes, to_targets
+from minilstm.data.sequences import as_batch
 from minilstm.data.targets import as_targets
 from minilstm.errors import DataError
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from minilstm.data.batch import Batch
+from minilstm.data.sequences import Batch
 from minilstm.errors import DataError
 
 Array = NDArray[Any]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.data.read_ts import read_ts
+from minilstm.data.files.read_ts import read_ts
 from minilstm.files import write_atomically
 
 SIZES = {"train": 270, "test": 370}

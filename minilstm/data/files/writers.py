@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.data.read_checks import check_names, check_suffix, check_x, check_y, label_kind
+from minilstm.data.files.checks import check_names, check_suffix, check_x, check_y, label_kind
 from minilstm.errors import DataError
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.data.activity_simulator import draw_people, simulate_person
+from minilstm.data.datasets.activity_simulator import draw_people, simulate_person
 from minilstm.errors import DataError
 
 TRAIN_LENGTHS = (64480, 53696, 56416, 50688, 51888, 54256)
@@ -108,7 +108,7 @@ def _read_real(folder: Path) -> tuple[Batch, Batch, Batch, Batch]:
             "leave path out for simulated data."
         )
     # Imported here, so that simulated data does not pay for the reader.
-    from minilstm.data.read_mat import read_mat
+    from minilstm.data.files.read_mat import read_mat
 
     halves: list[Batch] = []
     for file, part in zip(files, ("Train", "Test"), strict=True):

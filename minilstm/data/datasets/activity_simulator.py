@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.data.activity_motion import SAMPLE_RATE_HZ, simulate_bout
+from minilstm.data.datasets.activity_motion import SAMPLE_RATE_HZ, simulate_bout
 
 G = 100.0  # readings are in hundredths of the standard gravity
 RESOLUTION = 1.0 / 64.0  # one step of the simulated converter, in the same unit

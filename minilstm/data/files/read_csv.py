@@ -12,12 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.data.read_checks import (
-    Sequences,
-    check_file,
-    finite_number,
-    label_array,
-)
+from minilstm.data.files.checks import Sequences, check_file, finite_number, label_array
 from minilstm.errors import DataError
 
 

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from minilstm.data.read_checks import Sequences, check_file
-from minilstm.data.read_csv import read_csv
-from minilstm.data.read_mat import read_mat
-from minilstm.data.read_npz import read_npz
-from minilstm.data.read_ts import read_ts
-from minilstm.data.writers import write_csv, write_npz
+from minilstm.data.files.checks import Sequences, check_file
+from minilstm.data.files.read_csv import read_csv
+from minilstm.data.files.read_mat import read_mat
+from minilstm.data.files.read_npz import read_npz
+from minilstm.data.files.read_ts import read_ts
+from minilstm.data.files.writers import write_csv, write_npz
 from minilstm.errors import DataError
 
 __all__ = ["Sequences", "read_sequences", "write_csv", "write_npz"]

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.data.mat_labels import decode_labels
-from minilstm.data.read_checks import Sequences, check_file, check_x
+from minilstm.data.files.checks import Sequences, check_file, check_x
+from minilstm.data.files.mat_labels import decode_labels
 from minilstm.errors import DataError
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.data.read_checks import (
+from minilstm.data.files.checks import (
     Sequences,
     check_file,
     check_names,
