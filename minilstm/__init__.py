@@ -13,7 +13,6 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from minilstm import plots as plots
     from minilstm import schedules as schedules
-    from minilstm.analysis import analyze as analyze
     from minilstm.backend import count_transfers as count_transfers
     from minilstm.backend import get_num_threads as get_num_threads
     from minilstm.backend import set_backend as set_backend
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from minilstm.errors import ModelFileError as ModelFileError
     from minilstm.forecast import forecast as forecast
     from minilstm.gradcheck import gradcheck as gradcheck
-    from minilstm.graph import LayerGraph as LayerGraph
     from minilstm.layers import LSTM as LSTM
     from minilstm.layers import Addition as Addition
     from minilstm.layers import BatchNormalization as BatchNormalization
@@ -52,15 +50,17 @@ if TYPE_CHECKING:
     from minilstm.layers import Sigmoid as Sigmoid
     from minilstm.layers import Softmax as Softmax
     from minilstm.losses import CrossEntropy as CrossEntropy
-    from minilstm.network import Network as Network
-    from minilstm.network import assemble as assemble
-    from minilstm.network import load as load
+    from minilstm.network.graph.analysis import analyze as analyze
+    from minilstm.network.graph.layer_graph import LayerGraph as LayerGraph
+    from minilstm.network.network import Network as Network
+    from minilstm.network.network import assemble as assemble
+    from minilstm.network.network import load as load
     from minilstm.options import TrainingOptions as TrainingOptions
     from minilstm.train import train as train
     from minilstm.training_info import TrainingInfo as TrainingInfo
 
 _HOME = {
-    "analyze": "analysis",
+    "analyze": "network.graph.analysis",
     "count_transfers": "backend",
     "get_num_threads": "backend",
     "set_backend": "backend",
@@ -79,7 +79,7 @@ _HOME = {
     "ModelFileError": "errors",
     "forecast": "forecast",
     "gradcheck": "gradcheck",
-    "LayerGraph": "graph",
+    "LayerGraph": "network.graph.layer_graph",
     "LSTM": "layers",
     "Addition": "layers",
     "BatchNormalization": "layers",
@@ -99,9 +99,9 @@ _HOME = {
     "Sigmoid": "layers",
     "Softmax": "layers",
     "CrossEntropy": "losses",
-    "Network": "network",
-    "assemble": "network",
-    "load": "network",
+    "Network": "network.network",
+    "assemble": "network.network",
+    "load": "network.network",
     "TrainingOptions": "options",
     "train": "train",
     "TrainingInfo": "training_info",

@@ -17,7 +17,7 @@ from minilstm.errors import DataError
 from minilstm.heads import Head
 from minilstm.inputs import by_output
 from minilstm.losses import CrossEntropy
-from minilstm.structure import Wiring
+from minilstm.network.graph.wiring import Wiring
 
 Array = NDArray[Any]
 

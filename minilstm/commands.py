@@ -32,7 +32,7 @@ from minilstm.errors import DataError, DeviceError
 from minilstm.files import write_atomically
 from minilstm.functional.sequence_input import USES
 from minilstm.layers import LSTM, BiLSTM, Dropout, FullyConnected, SequenceInput, Softmax
-from minilstm.network import Network
+from minilstm.network.network import Network
 from minilstm.options import TrainingOptions
 from minilstm.train import train
 

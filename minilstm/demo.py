@@ -15,7 +15,7 @@ from minilstm.backend import current_backend, get_num_threads
 from minilstm.data import datasets
 from minilstm.data.labels import scores_to_labels
 from minilstm.layers import LSTM, FullyConnected, SequenceInput, Softmax
-from minilstm.network import Network
+from minilstm.network.network import Network
 from minilstm.options import TrainingOptions
 from minilstm.train import train
 from minilstm.training_info import TrainingInfo

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from minilstm.backend import Backend
 from minilstm.functional.lstm import LSTMState
 from minilstm.layers import Signal, Training
-from minilstm.structure import Port, Wiring
+from minilstm.network.graph.wiring import Port, Wiring
 
 Array = NDArray[Any]
 State = dict[str, LSTMState]

@@ -17,7 +17,7 @@ from minilstm.data.sequences import Batch, as_batch
 from minilstm.errors import DataError
 from minilstm.functional.lstm import LSTMState
 from minilstm.inputs import as_batches
-from minilstm.network import Network
+from minilstm.network.network import Network
 
 Array = NDArray[Any]
 

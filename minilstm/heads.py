@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from minilstm.backend import Backend
 from minilstm.layers import FullyConnected, Layer, Signal
 from minilstm.losses import CrossEntropy, Loss, find_loss, loss_of_output_layer
-from minilstm.structure import OUTPUT_LAYERS, Port, Wiring
+from minilstm.network.graph.wiring import OUTPUT_LAYERS, Port, Wiring
 
 Array = NDArray[Any]
 

@@ -13,7 +13,7 @@ from minilstm.data.padding import check_padding, pad_sequences, trim
 from minilstm.data.sequences import Batch, as_batch
 from minilstm.errors import DataError
 from minilstm.layers import SequenceInput
-from minilstm.structure import Wiring
+from minilstm.network.graph.wiring import Wiring
 
 
 class Padding(NamedTuple):

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minilstm.functional.ragged import IntArray
-from minilstm.structure import Wiring
+from minilstm.network.graph.wiring import Wiring
 
 SPAN_ROWS = 4096  # rows of a span: its arrays stay in the last-level cache, its calls stay few
 SPAN_BYTES = 256 * 2**20  # at most, of what one span needs while it is computed
@@ -84,7 +84,7 @@ def plan_memory(
     Examples
     --------
     >>> from minilstm.layers import LSTM, SequenceInput
-    >>> from minilstm.structure import wire
+    >>> from minilstm.network.graph.wiring import wire
     >>> plan = plan_memory(wire([SequenceInput(3), LSTM(200)]), np.full(60_000, 6), "float32")
     >>> len(plan.spans), plan.spans[1].first, plan.first_kept > 0
     (88, 682, True)

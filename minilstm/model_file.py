@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.backend import load_backend
-from minilstm.connections import Connections
 from minilstm.errors import ModelFileError
 from minilstm.files import write_atomically
 from minilstm.layers import KINDS, Layer, SequenceInput, Signal
 from minilstm.losses import Loss, find_loss
+from minilstm.network.graph.connections import Connections
 
 Array = NDArray[Any]
 

@@ -13,7 +13,7 @@ from minilstm.backend import Backend
 from minilstm.data.sequences import Batch
 from minilstm.functional.channel_statistics import PooledStatistics, pool_statistics
 from minilstm.layers import BatchNormalization
-from minilstm.network import Network
+from minilstm.network.network import Network
 from minilstm.options import TrainingOptions
 from minilstm.prediction import predict_batch, without_caches
 

@@ -17,8 +17,8 @@ from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import IntArray, pack, unpack
 from minilstm.layers import Signal
 from minilstm.memory import span_rows, used_bytes
+from minilstm.network.graph.wiring import Port, Wiring, ancestors
 from minilstm.placement import moved_state
-from minilstm.structure import Port, Wiring, ancestors
 
 Array = NDArray[Any]
 Forward = Callable[[Sequence[Signal], State], tuple[list[Signal], State]]

@@ -21,17 +21,17 @@ from minilstm.functional.lstm import LSTMState
 from minilstm.heads import find_heads
 from minilstm.inputs import Padding, as_batches, padded, trimmed
 from minilstm.layers import Layer
+from minilstm.network.graph.wiring import Port, Wiring, initial_state
 from minilstm.placement import Placement
 from minilstm.prediction import check_state, predict_batch, without_caches
 from minilstm.stream import Stream
-from minilstm.structure import Port, Wiring, initial_state
 
 Array = NDArray[Any]
 State = dict[str, LSTMState]
 
 
 class Predictor:
-    """The predicting half of a `minilstm.network.Network`."""
+    """The predicting half of a `minilstm.network.network.Network`."""
 
     wiring: Wiring
     layers: tuple[Layer, ...]

@@ -29,7 +29,7 @@ from minilstm.functional.lstm import LSTMState
 from minilstm.heads import Head, HeadResult, MiniBatch, run_head
 from minilstm.layers import Signal
 from minilstm.memory import MemoryPlan
-from minilstm.structure import Port, Wiring, ancestors, parameter_slots
+from minilstm.network.graph.wiring import Port, Wiring, ancestors, parameter_slots
 
 Array = NDArray[Any]
 

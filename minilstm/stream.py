@@ -16,9 +16,9 @@ from minilstm.errors import DataError
 from minilstm.functional.lstm import LSTMState
 from minilstm.layers import LSTM, FullyConnected, Layer, SequenceInput, Signal, Softmax
 from minilstm.layers.base import check_size
+from minilstm.network.graph.wiring import Port, Wiring
 from minilstm.placement import moved_state
 from minilstm.prediction import without_caches
-from minilstm.structure import Port, Wiring
 
 Array = NDArray[Any]
 State = dict[str, LSTMState]
@@ -31,7 +31,7 @@ _empty, _ndarray = np.empty, np.ndarray
 
 
 class Network(Protocol):
-    """What a stream needs of a `minilstm.network.Network`."""
+    """What a stream needs of a `minilstm.network.network.Network`."""
 
     layers: tuple[Layer, ...]
     dtype: np.dtype[Any]
@@ -64,7 +64,7 @@ class Stream:
     Examples
     --------
     >>> from minilstm.layers import LSTM, FullyConnected, SequenceInput, Softmax
-    >>> from minilstm.network import Network
+    >>> from minilstm.network.network import Network
     >>> layers = [SequenceInput(3), LSTM(8), FullyConnected(5), Softmax()]
     >>> net = Network(layers, rng=np.random.default_rng(0))
     >>> net.stream().step([0.1, -0.2, 9.8]).shape

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from minilstm.backend import Backend, is_installed, load_backend, use_backend
-from minilstm.connections import Connections
 from minilstm.environment import choose_side, is_left_open, training_backend
 from minilstm.layers import Layer
-from minilstm.network import Network
+from minilstm.network.graph.connections import Connections
+from minilstm.network.network import Network
 from minilstm.options import TrainingOptions
 from minilstm.training_data import TrainingData, check_validation, prepare
 from minilstm.training_info import TrainingInfo

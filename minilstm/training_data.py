@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from minilstm.answers import Answers, as_answers
 from minilstm.backend import Backend
-from minilstm.connections import Connections
 from minilstm.data.padding import pad_batch, split_sequences
 from minilstm.errors import DataError
 from minilstm.functional.ragged import IntArray
@@ -24,9 +23,10 @@ from minilstm.layers import Layer, SequenceInput
 from minilstm.losses import row_weights
 from minilstm.metrics import find_metric
 from minilstm.mini_batch import mini_batch
-from minilstm.network import Network
+from minilstm.network.graph.connections import Connections
+from minilstm.network.graph.wiring import Wiring, wire
+from minilstm.network.network import Network
 from minilstm.options import TrainingOptions
-from minilstm.structure import Wiring, wire
 
 Array = NDArray[Any]
 

@@ -252,7 +252,7 @@ def forgets_the_recurrent_weights(*arguments):
 
 
 def test_gradcheck_names_layer_array_and_cause_of_a_planted_fault(monkeypatch, capsys, tmp_path):
-    from minilstm import network
+    from minilstm.network import network
 
     wrong = faulty(lstm_backward=forgets_the_recurrent_weights)
     monkeypatch.setattr(network, "current_backend", lambda: wrong)

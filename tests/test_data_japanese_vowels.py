@@ -56,7 +56,7 @@ def test_calls_do_not_share_memory():
 
 
 def test_licence_lies_beside_the_data():
-    text = (ROOT / "minilstm" / "data" / "japanese_vowels_LICENSE.md").read_text()
+    text = (ROOT / "minilstm" / "data" / "datasets" / "japanese_vowels_LICENSE.md").read_text()
     for wanted in ("10.24432/C5NS47", "CC BY 4.0", "Kudo", "Toyama", "Shimbo", "1103-1111"):
         assert wanted in text
 

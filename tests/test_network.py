@@ -12,7 +12,7 @@ import pytest
 import minilstm as ml
 from minilstm import memory
 from minilstm.functional.lstm import LSTMState
-from minilstm.naming import name_layers
+from minilstm.network.graph.naming import name_layers
 
 FEATURES, HIDDEN, CLASSES = 3, 5, 4
 LENGTHS = (7, 4, 9)

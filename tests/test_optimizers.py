@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import minilstm as ml
+from minilstm.network.graph.wiring import parameter_slots
 from minilstm.optimizers import (
     CLIPPING,
     adam_init,
@@ -22,7 +23,6 @@ from minilstm.optimizers import (
     clip_l2norm,
     l2norm,
 )
-from minilstm.structure import parameter_slots
 
 DTYPES = (np.float32, np.float64)
 methods = pytest.mark.parametrize("method", CLIPPING)

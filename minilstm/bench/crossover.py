@@ -19,7 +19,7 @@ from minilstm.bench.gpu_checks import check_network
 from minilstm.bench.machine import describe, lines
 from minilstm.crossover import WORKS, Point, Table, write_table
 from minilstm.environment import measured_as
-from minilstm.network import Network
+from minilstm.network.network import Network
 
 LENGTHS = (10, 100, 1000, 10_000)
 BATCHES = (1, 6, 64, 256)

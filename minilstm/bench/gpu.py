@@ -25,7 +25,7 @@ from minilstm.bench.gpu_checks import check_network, first_steps
 from minilstm.bench.stream import streaming
 from minilstm.bench.turns import OURS, Measure, Turns, Work, require_same
 from minilstm.functional.ragged import IntArray
-from minilstm.network import Network
+from minilstm.network.network import Network
 
 Array = NDArray[Any]
 Run = Callable[[], Any]

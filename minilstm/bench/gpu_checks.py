@@ -17,7 +17,7 @@ from minilstm.bench import works
 from minilstm.engine_proof.single import bounded_lstm
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import IntArray, active_counts
-from minilstm.network import Network
+from minilstm.network.network import Network
 
 Array = NDArray[Any]
 LENGTHS = (4, 2, 1)  # of the sequences within the bound, which costs T^2 H^3

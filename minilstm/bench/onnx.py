@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.bench.turns import Measure, require_same
-from minilstm.network import Network
+from minilstm.network.network import Network
 
 Array = NDArray[Any]
 Run = Callable[[], Any]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from minilstm.bench.torch import Model, import_torch, step_by_step
 from minilstm.bench.turns import Measure, require_same, require_same_gradients
 from minilstm.functional.ragged import pack, unpack
-from minilstm.network import Network
+from minilstm.network.network import Network
 
 Array = NDArray[Any]
 Run = Callable[[], Any]

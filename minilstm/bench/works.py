@@ -34,7 +34,7 @@ from minilstm.bench.turns import (
 from minilstm.data import datasets
 from minilstm.functional.ragged import IntArray, pack_with_targets
 from minilstm.layers import LSTM, FullyConnected, SequenceInput, Signal, Softmax
-from minilstm.network import Network
+from minilstm.network.network import Network
 from minilstm.optimizers import adam_init, update
 from minilstm.placement import moved_network
 

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.graph import LayerGraph
 from minilstm.heads import find_heads
 from minilstm.layers import (
     LSTM,
@@ -37,7 +36,8 @@ from minilstm.layers import (
     Sigmoid,
     Softmax,
 )
-from minilstm.network import Network
+from minilstm.network.graph.layer_graph import LayerGraph
+from minilstm.network.network import Network
 
 Array = NDArray[Any]
 

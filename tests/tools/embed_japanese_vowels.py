@@ -1,4 +1,4 @@
-"""Make minilstm/data/japanese_vowels.npz from the two .ts files of the original data.
+"""Make minilstm/data/datasets/japanese_vowels.npz from the two .ts files of the original data.
 Run as: python embed_japanese_vowels.py JapaneseVowels_TRAIN.ts JapaneseVowels_TEST.ts [OUT.npz]"""
 
 from __future__ import annotations
@@ -45,5 +45,5 @@ def embed(train: str, test: str, out: str | Path) -> None:
 if __name__ == "__main__":
     if len(sys.argv) not in (3, 4):
         raise SystemExit(__doc__)
-    default = Path(__file__).parents[2] / "minilstm" / "data" / "japanese_vowels.npz"
+    default = Path(__file__).parents[2] / "minilstm" / "data" / "datasets" / "japanese_vowels.npz"
     embed(sys.argv[1], sys.argv[2], sys.argv[3] if len(sys.argv) == 4 else default)

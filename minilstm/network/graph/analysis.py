@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from minilstm.connections import Connections
 from minilstm.layers import Layer
 from minilstm.layers.base import Shape, count
-from minilstm.naming import title
-from minilstm.structure import Wiring, examine
+from minilstm.network.graph.connections import Connections
+from minilstm.network.graph.naming import title
+from minilstm.network.graph.wiring import Wiring, examine
 
 
 @dataclass(frozen=True)

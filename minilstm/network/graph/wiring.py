@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from minilstm.connections import Connections
 from minilstm.functional.lstm import LSTMState
 from minilstm.layers import Layer, Parameter, SequenceInput, Shape
-from minilstm.naming import EXAMPLE, name_layers
+from minilstm.network.graph.connections import Connections
+from minilstm.network.graph.naming import EXAMPLE, name_layers
 
 Array = NDArray[Any]
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple, Self
 
 from minilstm.layers import Layer
-from minilstm.naming import layer_table, name_new_layers
+from minilstm.network.graph.naming import layer_table, name_new_layers
 
 
 class Connection(NamedTuple):

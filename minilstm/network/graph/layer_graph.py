@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from minilstm.analysis import analyze
-from minilstm.connections import Connections
-from minilstm.drawing import draw
+from minilstm.network.graph.analysis import analyze
+from minilstm.network.graph.connections import Connections
+from minilstm.network.graph.drawing import draw
 
 
 class LayerGraph(Connections):

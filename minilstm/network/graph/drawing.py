@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from minilstm.analysis import Analysis
+from minilstm.network.graph.analysis import Analysis
 
 
 def draw(analysis: Analysis, path: Any = None) -> Any:

@@ -16,10 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from minilstm import gradient_problem, model_file
-from minilstm.analysis import analyze
 from minilstm.backend import Backend, current_backend
-from minilstm.connections import Connections
-from minilstm.drawing import draw
 from minilstm.execution import Part, needed_gradients, run_backward, run_forward
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import IntArray
@@ -29,10 +26,10 @@ from minilstm.layers import Layer, SequenceInput, Signal
 from minilstm.losses import find_loss
 from minilstm.memory import MemoryPlan, plan_memory
 from minilstm.mini_batch import pack_targets
-from minilstm.placement import Placement, column_major, moved_state
-from minilstm.predictor import Predictor
-from minilstm.spans import LossAndGradients, Route, TrainingPass, find_route
-from minilstm.structure import (
+from minilstm.network.graph.analysis import analyze
+from minilstm.network.graph.connections import Connections
+from minilstm.network.graph.drawing import draw
+from minilstm.network.graph.wiring import (
     Port,
     checked_values,
     first_values,
@@ -40,6 +37,9 @@ from minilstm.structure import (
     statistic_slots,
     wire,
 )
+from minilstm.placement import Placement, column_major, moved_state
+from minilstm.predictor import Predictor
+from minilstm.spans import LossAndGradients, Route, TrainingPass, find_route
 
 Array = NDArray[Any]
 State = dict[str, LSTMState]

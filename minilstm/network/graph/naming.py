@@ -1,0 +1,126 @@
+"""Names for layers: given ones are checked, missing ones are made from the kind of layer.
+Tables of layers are printed from here too."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from minilstm.layers import Layer
+
+_SHORT_NAMES = {
+    "sequence_input": "input",
+    "fully_connected": "fc",
+    "convolution_2d": "conv",
+    "convolution_3d": "conv",
+    "batch_normalization": "bn",
+    "sequence_folding": "fold",
+    "sequence_unfolding": "unfold",
+    "classification_output": "classification",
+    "regression_output": "regression",
+}
+_TITLES = {
+    "lstm": "LSTM",
+    "bilstm": "BiLSTM",
+    "relu": "ReLU",
+    "convolution_2d": "2-D Convolution",
+    "convolution_3d": "3-D Convolution",
+}
+EXAMPLE = "give a list such as [SequenceInput(3), LSTM(200), FullyConnected(5), Softmax()]."
+
+
+def name_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:
+    """Name the unnamed layers of a list.
+
+    Parameters
+    ----------
+    layers : list of layers
+
+    Returns
+    -------
+    tuple of layers, each with a unique name
+
+    Raises
+    ------
+    ValueError
+        A name occurs twice, or cannot be a name.
+    TypeError
+        It is not a list, or an entry is not a layer.
+
+    Examples
+    --------
+    >>> from minilstm.layers import LSTM, SequenceInput, Softmax
+    >>> [layer.name for layer in name_layers([SequenceInput(3), LSTM(8), LSTM(4), Softmax()])]
+    ['input', 'lstm_1', 'lstm_2', 'softmax']
+    """
+    return tuple(name_new_layers(layers, ()))
+
+
+def name_new_layers(layers: Layer | Sequence[Layer], taken: Sequence[str]) -> list[Layer]:
+    """The same for layers that join others, whose names are taken."""
+    if isinstance(layers, Layer):
+        layers = [layers]
+    if not isinstance(layers, (list, tuple)):
+        raise TypeError(f"layers is {type(layers).__name__}, not a list of layers; {EXAMPLE}")
+    for n, layer in enumerate(layers):
+        if not isinstance(layer, Layer):
+            raise TypeError(f"layers[{n}] is {layer!r}, not a layer; {EXAMPLE}")
+    given = [layer.name for layer in layers if layer.name]
+    for name in given:
+        if not isinstance(name, str):
+            raise TypeError(f"a layer is named {name!r}; give it a name in quotes, or none.")
+    kinds = Counter(_short(layer) for layer in layers)
+    used = {*taken, *given}
+    seen: Counter[str] = Counter()
+    named = []
+    for layer in layers:
+        short = _short(layer)
+        seen[short] += 1
+        name = layer.name or _free(short, seen, kinds[short] == 1, used, bool(taken))
+        used.add(name)
+        named.append(dataclasses.replace(layer, name=name))
+    for name, count in Counter([*taken, *(layer.name for layer in named)]).items():
+        if count > 1:
+            raise ValueError(f"{count} layers are named {name!r}; give each its own name.")
+        if "/" in name:
+            raise ValueError(f"a layer is named {name!r}; '/' separates layer and port names.")
+    return named
+
+
+def title(layer: Layer) -> str:
+    """The kind of a layer as a heading, such as "Fully Connected"."""
+    return _TITLES.get(layer.kind, layer.kind.replace("_", " ").title())
+
+
+def layer_table(layers: Sequence[Layer]) -> str:
+    """Number, name, kind and description of each layer, as lines of text.
+
+    Examples
+    --------
+    >>> from minilstm.layers import LSTM, SequenceInput
+    >>> print(layer_table([SequenceInput(12), LSTM(100, output_mode="last", name="lstm")]))
+      1  ''      Sequence Input  Sequence input with 12 dimensions
+      2  'lstm'  LSTM            LSTM with 100 hidden units, last step only
+    """
+    rows = [(repr(a.name), title(a), a.label) for a in layers]
+    wide = [max((len(row[n]) for row in rows), default=0) for n in (0, 1)]
+    return "\n".join(
+        f"{n:>3}  {name:<{wide[0]}}  {kind:<{wide[1]}}  {label}"
+        for n, (name, kind, label) in enumerate(rows, 1)
+    )
+
+
+def _short(layer: Layer) -> str:
+    return _SHORT_NAMES.get(layer.kind, layer.kind)
+
+
+def _free(short: str, seen: Counter[str], single: bool, used: Any, joins: bool) -> str:
+    """ "lstm" if it is the only one, else the next of "lstm_1", "lstm_2", ... that is free."""
+    if single and short not in used:
+        return short
+    n = seen[short] if not joins else 1
+    while f"{short}_{n}" in used:
+        n += 1
+    return f"{short}_{n}"
