@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from minilstm.answers import as_answers
 from minilstm.backend import load_backend
 from minilstm.errors import DataError
-from minilstm.heads import Head, find_heads
 from minilstm.inputs import as_batches
 from minilstm.metrics import find_metric
-from minilstm.prediction import measure
+from minilstm.network.passes.heads import Head, find_heads
+from minilstm.network.passes.prediction_pass import measure
 
 Array = NDArray[Any]
 

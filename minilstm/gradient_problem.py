@@ -14,14 +14,14 @@ from minilstm.answers import as_answers
 from minilstm.backend import Backend, load_backend
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import IntArray, pack
-from minilstm.heads import MiniBatch, find_heads
 from minilstm.inputs import as_batches
 from minilstm.layers import Signal
 from minilstm.losses.functions import FunctionLoss
-from minilstm.memory import plan_memory
-from minilstm.mini_batch import mini_batch
-from minilstm.placement import moved_state
-from minilstm.spans import TrainingPass, find_route
+from minilstm.network.passes.heads import MiniBatch, find_heads
+from minilstm.network.passes.memory import plan_memory
+from minilstm.network.passes.mini_batch import mini_batch
+from minilstm.network.passes.placement import moved_state
+from minilstm.network.passes.training_pass import TrainingPass, find_route
 
 Array = NDArray[Any]
 Axes = dict[str, tuple[Any, ...]]

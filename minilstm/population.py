@@ -14,8 +14,8 @@ from minilstm.data.sequences import Batch
 from minilstm.functional.channel_statistics import PooledStatistics, pool_statistics
 from minilstm.layers import BatchNormalization
 from minilstm.network.network import Network
+from minilstm.network.passes.prediction_pass import predict_batch, without_caches
 from minilstm.options import TrainingOptions
-from minilstm.prediction import predict_batch, without_caches
 
 Array = NDArray[Any]
 

@@ -18,12 +18,12 @@ from minilstm.data.sequences import Batch
 from minilstm.errors import DataError
 from minilstm.evaluation import classes_by_output, evaluate
 from minilstm.functional.lstm import LSTMState
-from minilstm.heads import find_heads
 from minilstm.inputs import Padding, as_batches, padded, trimmed
 from minilstm.layers import Layer
 from minilstm.network.graph.wiring import Port, Wiring, initial_state
-from minilstm.placement import Placement
-from minilstm.prediction import check_state, predict_batch, without_caches
+from minilstm.network.passes.heads import find_heads
+from minilstm.network.passes.placement import Placement
+from minilstm.network.passes.prediction_pass import check_state, predict_batch, without_caches
 from minilstm.stream import Stream
 
 Array = NDArray[Any]

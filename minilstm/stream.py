@@ -17,8 +17,8 @@ from minilstm.functional.lstm import LSTMState
 from minilstm.layers import LSTM, FullyConnected, Layer, SequenceInput, Signal, Softmax
 from minilstm.layers.base import check_size
 from minilstm.network.graph.wiring import Port, Wiring
-from minilstm.placement import moved_state
-from minilstm.prediction import without_caches
+from minilstm.network.passes.placement import moved_state
+from minilstm.network.passes.prediction_pass import without_caches
 
 Array = NDArray[Any]
 State = dict[str, LSTMState]

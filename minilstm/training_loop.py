@@ -19,13 +19,13 @@ from minilstm.evaluation import measure_outputs, measure_rows
 from minilstm.factors import weighted
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import active_counts
-from minilstm.heads import Head
-from minilstm.memory import MemoryPlan
 from minilstm.network.graph.wiring import parameter_slots
 from minilstm.network.network import Network
+from minilstm.network.passes.heads import Head
+from minilstm.network.passes.memory import MemoryPlan
+from minilstm.network.passes.placement import moved_network
 from minilstm.optimizers import solver_init, update
 from minilstm.options import TrainingOptions
-from minilstm.placement import moved_network
 from minilstm.population import population_statistics
 from minilstm.progress import Progress
 from minilstm.training_data import Piece, TrainingData, cuts, pieces, pieces_of

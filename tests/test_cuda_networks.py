@@ -13,9 +13,9 @@ from test_network_graphs import built, draw, encoder_decoder, residual, two_in_t
 import minilstm as ml
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import pack
-from minilstm.heads import find_heads
 from minilstm.layers import Signal
-from minilstm.mini_batch import mini_batch
+from minilstm.network.passes.heads import find_heads
+from minilstm.network.passes.mini_batch import mini_batch
 
 LENGTHS = (9, 1, 14, 4)
 TOLERANCE = {"float64": 1e-12, "float32": 3e-5}
@@ -173,7 +173,7 @@ def test_gradients_of_a_batch_are_those_of_numpy(cupy_backend, name):
 def test_spans_in_a_memory_budget_give_the_gradients_of_numpy(
     cupy_backend, monkeypatch, name, budget, truncation
 ):
-    monkeypatch.setattr("minilstm.memory.span_rows", lambda *_: 8)
+    monkeypatch.setattr("minilstm.network.passes.memory.span_rows", lambda *_: 8)
     net, x = network(name)
     batch = batch_of(net, x)
     plan = net.plan_memory(batch.signals[0].active, budget, truncation, cupy_backend)
@@ -183,7 +183,7 @@ def test_spans_in_a_memory_budget_give_the_gradients_of_numpy(
 
 
 def test_a_memory_budget_changes_no_bit(cupy_backend, monkeypatch):
-    monkeypatch.setattr("minilstm.memory.span_rows", lambda *_: 8)
+    monkeypatch.setattr("minilstm.network.passes.memory.span_rows", lambda *_: 8)
     net, x = network("deep", "float32")
     with ml.use_backend("cupy"):
         kept, again = (

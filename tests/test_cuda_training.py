@@ -108,7 +108,7 @@ def test_every_solver_and_bound_steps_as_on_numpy(cupy_backend, solver, method):
     ids=str,
 )
 def test_options_mean_what_they_mean_on_numpy(cupy_backend, monkeypatch, how):
-    monkeypatch.setattr("minilstm.memory.span_rows", lambda *_: 8)
+    monkeypatch.setattr("minilstm.network.passes.memory.span_rows", lambda *_: 8)
     same_training(lambda: train(chain(ml.LSTM(5), out=3), **how))
 
 
@@ -338,7 +338,7 @@ def test_new_lengths_bring_a_few_small_tables(cupy_backend):
 
 @pytest.mark.parametrize("budget", ["auto", 1.0])
 def test_a_step_in_spans_moves_its_losses_only(cupy_backend, monkeypatch, budget):
-    monkeypatch.setattr("minilstm.memory.span_rows", lambda *_: 8)
+    monkeypatch.setattr("minilstm.network.passes.memory.span_rows", lambda *_: 8)
     layers = chain(ml.LSTM(5), out=3)
     moved = []
     for epochs in (1, 3, 4):

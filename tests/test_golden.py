@@ -12,6 +12,7 @@ import minilstm as ml
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import pack, pack_with_targets, unpack
 from minilstm.layers import Signal
+from minilstm.network.passes.placement import moved_state
 from minilstm.optimizers import (
     CLIPPING,
     adam_init,
@@ -21,7 +22,6 @@ from minilstm.optimizers import (
     solver_init,
     update,
 )
-from minilstm.placement import moved_state
 
 GOLDEN = Path(__file__).parent / "golden"
 # Largest difference allowed, relative to the largest entry of the array.

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import minilstm as ml
-from minilstm import memory
-from minilstm.heads import find_heads
-from minilstm.mini_batch import mini_batch
+from minilstm.network.passes import memory
+from minilstm.network.passes.heads import find_heads
+from minilstm.network.passes.mini_batch import mini_batch
 
 LENGTHS = (21, 3, 1, 21, 9, 13)
 
@@ -121,7 +121,7 @@ def test_prediction_in_spans_gives_what_one_run_gives(monkeypatch, backend, buil
     x = [rng.standard_normal((n, *net.layers[0].shape)) for n in LENGTHS]
     with ml.use_backend(backend.name):
         whole, state = net.predict(x, return_state=True)
-        monkeypatch.setattr("minilstm.memory.SPAN_ROWS", 7)
+        monkeypatch.setattr("minilstm.network.passes.memory.SPAN_ROWS", 7)
         cut, after = net.predict(x, return_state=True)
     for many, others in zip(cut, whole, strict=True):
         for a, b in zip(many, others, strict=True):

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import minilstm as ml
-from minilstm import memory
 from minilstm.functional.lstm import LSTMState
 from minilstm.network.graph.naming import name_layers
+from minilstm.network.passes import memory
 
 FEATURES, HIDDEN, CLASSES = 3, 5, 4
 LENGTHS = (7, 4, 9)

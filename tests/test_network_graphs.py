@@ -221,7 +221,7 @@ def test_a_state_between_layers_is_no_other_in_long_sequences(monkeypatch, outpu
         graph.connect("encoder", "decoder/hidden").connect("encoder", "decoder/cell")
     net, x = built(graph), draw(3, lengths=(40, 25))
     whole = net.predict(x)
-    monkeypatch.setattr("minilstm.memory.SPAN_ROWS", 8)
+    monkeypatch.setattr("minilstm.network.passes.memory.SPAN_ROWS", 8)
     for a, b in zip(net.predict(x), whole, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12)
     with pytest.raises(ValueError, match="needs whole sequences"):

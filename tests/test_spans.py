@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 import minilstm as ml
-from minilstm import memory
 from minilstm.backend import load_backend
 from minilstm.functional.ragged import pack_with_targets
 from minilstm.layers import Signal
-from minilstm.memory import plan_memory
 from minilstm.network.graph.wiring import wire
+from minilstm.network.passes import memory
+from minilstm.network.passes.memory import plan_memory
 
 LENGTHS = (40, 25, 1, 40, 7, 13)
 KEEP_ALL = 1e12

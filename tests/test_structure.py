@@ -74,8 +74,6 @@ AT_THE_TOP = {
     "command_line": {"cli", "commands", "demo"},
     "network": {"answers", "evaluation", "forecast", "inputs", "metrics", "model_file",
         "predictor", "stream"},
-    "network.passes": {"execution", "heads", "memory", "mini_batch", "placement", "prediction",
-        "spans"},
     "proof.causes": {"checking.causes", "checking.recognition",
         "checking.recognition.arrangements", "checking.recognition.likeness",
         "checking.recognition.lstm_layouts", "checking.recognition.lstm_places",

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import minilstm as ml
-from minilstm import memory
+from minilstm.network.passes import memory
 
 
 def data(lengths=(3, 5, 2, 4, 6, 3), responses=1, seed=0):

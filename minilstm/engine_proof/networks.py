@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.heads import find_heads
 from minilstm.layers import (
     LSTM,
     Addition,
@@ -38,6 +37,7 @@ from minilstm.layers import (
 )
 from minilstm.network.graph.layer_graph import LayerGraph
 from minilstm.network.network import Network
+from minilstm.network.passes.heads import find_heads
 
 Array = NDArray[Any]
 

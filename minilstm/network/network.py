@@ -17,15 +17,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from minilstm import gradient_problem, model_file
 from minilstm.backend import Backend, current_backend
-from minilstm.execution import Part, needed_gradients, run_backward, run_forward
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import IntArray
 from minilstm.gradient_problem import GradientProblem
-from minilstm.heads import MiniBatch, find_heads
 from minilstm.layers import Layer, SequenceInput, Signal
 from minilstm.losses import find_loss
-from minilstm.memory import MemoryPlan, plan_memory
-from minilstm.mini_batch import pack_targets
 from minilstm.network.graph.analysis import analyze
 from minilstm.network.graph.connections import Connections
 from minilstm.network.graph.drawing import draw
@@ -37,9 +33,13 @@ from minilstm.network.graph.wiring import (
     statistic_slots,
     wire,
 )
-from minilstm.placement import Placement, column_major, moved_state
+from minilstm.network.passes.heads import MiniBatch, find_heads
+from minilstm.network.passes.memory import MemoryPlan, plan_memory
+from minilstm.network.passes.mini_batch import pack_targets
+from minilstm.network.passes.placement import Placement, column_major, moved_state
+from minilstm.network.passes.training_pass import LossAndGradients, Route, TrainingPass, find_route
+from minilstm.network.passes.walk import Part, needed_gradients, run_backward, run_forward
 from minilstm.predictor import Predictor
-from minilstm.spans import LossAndGradients, Route, TrainingPass, find_route
 
 Array = NDArray[Any]
 State = dict[str, LSTMState]
@@ -294,7 +294,7 @@ class Network(Predictor):
         truncation: int | None = None,
         backend: Backend | None = None,
     ) -> MemoryPlan:
-        """What `loss_and_gradients` will keep and need; see `minilstm.memory.plan_memory`."""
+        """What `loss_and_gradients` will keep and need; see `minilstm.network.passes.memory.plan_memory`."""
         whole = any(loss is not None and loss.whole for loss in self.losses or ())
         how = memory_budget, truncation, whole, (backend or current_backend()).gpu_bytes
         return plan_memory(self.wiring, active, self.dtype, *how)

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.functional.ragged import pack
-from minilstm.heads import Head, MiniBatch
 from minilstm.layers import Signal
+from minilstm.network.passes.heads import Head, MiniBatch
 
 Array = NDArray[Any]
 

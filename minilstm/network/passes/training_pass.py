@@ -17,7 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.backend import Backend
-from minilstm.execution import (
+from minilstm.functional.lstm import LSTMState
+from minilstm.layers import Signal
+from minilstm.network.graph.wiring import Port, Wiring, ancestors, parameter_slots
+from minilstm.network.passes.heads import Head, HeadResult, MiniBatch, run_head
+from minilstm.network.passes.memory import MemoryPlan
+from minilstm.network.passes.walk import (
     Part,
     State,
     needed_gradients,
@@ -25,11 +30,6 @@ from minilstm.execution import (
     run_backward,
     run_forward,
 )
-from minilstm.functional.lstm import LSTMState
-from minilstm.heads import Head, HeadResult, MiniBatch, run_head
-from minilstm.layers import Signal
-from minilstm.memory import MemoryPlan
-from minilstm.network.graph.wiring import Port, Wiring, ancestors, parameter_slots
 
 Array = NDArray[Any]
 

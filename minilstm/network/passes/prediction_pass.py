@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from minilstm.backend import Backend
 from minilstm.data.sequences import Batch
 from minilstm.errors import DataError
-from minilstm.execution import Parameters, State, run_forward
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import IntArray, pack, unpack
 from minilstm.layers import Signal
-from minilstm.memory import span_rows, used_bytes
 from minilstm.network.graph.wiring import Port, Wiring, ancestors
-from minilstm.placement import moved_state
+from minilstm.network.passes.memory import span_rows, used_bytes
+from minilstm.network.passes.placement import moved_state
+from minilstm.network.passes.walk import Parameters, State, run_forward
 
 Array = NDArray[Any]
 Forward = Callable[[Sequence[Signal], State], tuple[list[Signal], State]]
