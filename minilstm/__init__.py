@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from minilstm.errors import DivergedError as DivergedError
     from minilstm.errors import GradientError as GradientError
     from minilstm.errors import ModelFileError as ModelFileError
-    from minilstm.forecast import forecast as forecast
     from minilstm.gradcheck import gradcheck as gradcheck
     from minilstm.layers import LSTM as LSTM
     from minilstm.layers import Addition as Addition
@@ -50,6 +49,7 @@ if TYPE_CHECKING:
     from minilstm.layers import Sigmoid as Sigmoid
     from minilstm.layers import Softmax as Softmax
     from minilstm.losses import CrossEntropy as CrossEntropy
+    from minilstm.network.forecast import forecast as forecast
     from minilstm.network.graph.analysis import analyze as analyze
     from minilstm.network.graph.layer_graph import LayerGraph as LayerGraph
     from minilstm.network.network import Network as Network
@@ -77,7 +77,7 @@ _HOME = {
     "DivergedError": "errors",
     "GradientError": "errors",
     "ModelFileError": "errors",
-    "forecast": "forecast",
+    "forecast": "network.forecast",
     "gradcheck": "gradcheck",
     "LayerGraph": "network.graph.layer_graph",
     "LSTM": "layers",

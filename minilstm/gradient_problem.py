@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.answers import as_answers
 from minilstm.backend import Backend, load_backend
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import IntArray, pack
-from minilstm.inputs import as_batches
 from minilstm.layers import Signal
 from minilstm.losses.functions import FunctionLoss
+from minilstm.network.answers import as_answers
+from minilstm.network.examples import as_batches
 from minilstm.network.passes.heads import MiniBatch, find_heads
 from minilstm.network.passes.memory import plan_memory
 from minilstm.network.passes.mini_batch import mini_batch

@@ -12,17 +12,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.answers import Answers, as_answers
 from minilstm.backend import Backend
 from minilstm.data.padding import pad_batch, split_sequences
 from minilstm.errors import DataError
 from minilstm.functional.ragged import IntArray
-from minilstm.inputs import as_batches, by_output
 from minilstm.layers import Layer, SequenceInput
 from minilstm.losses import row_weights
-from minilstm.metrics import find_metric
+from minilstm.network.answers import Answers, as_answers
+from minilstm.network.examples import as_batches, by_output
 from minilstm.network.graph.connections import Connections
 from minilstm.network.graph.wiring import Wiring, wire
+from minilstm.network.metrics import find_metric
 from minilstm.network.network import Network
 from minilstm.network.passes.heads import Head, MiniBatch, find_heads
 from minilstm.network.passes.mini_batch import mini_batch

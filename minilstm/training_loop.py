@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from minilstm.backend import Backend, reuse_memory
 from minilstm.divergence import diverged
 from minilstm.errors import DataError, DivergedError
-from minilstm.evaluation import measure_outputs, measure_rows
 from minilstm.factors import weighted
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import active_counts
+from minilstm.network.evaluation import measure_outputs, measure_rows
 from minilstm.network.graph.wiring import parameter_slots
 from minilstm.network.network import Network
 from minilstm.network.passes.heads import Head

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 
 import minilstm as ml
-from minilstm import bench, stream
+from minilstm import bench
 from minilstm.backend import is_installed, load_backend
 from minilstm.bench import process as bench_process
 from minilstm.bench import stream as bench_stream
 from minilstm.bench import turns as bench_turns
 from minilstm.bench import works as bench_works
 from minilstm.cli import main
-from minilstm.network import network
+from minilstm.network import network, stream
 
 QUICK = ["--repeats", "1", "--scale", "0.001", "--backend", "numpy"]
 STREAM_UNITS = ["us, p50", "us, p99", "us, first call"]

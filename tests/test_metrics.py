@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from minilstm.errors import DataError
-from minilstm.metrics import NAMES, Metric, find_metric
+from minilstm.network.metrics import NAMES, Metric, find_metric
 
 FOR_CLASSES = ("accuracy", "precision", "recall", "fscore", "auc")
 

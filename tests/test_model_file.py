@@ -16,8 +16,8 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 import minilstm as ml
-from minilstm import model_file
 from minilstm.functional import activations
+from minilstm.network import model_file
 
 
 @pytest.fixture(autouse=True)

@@ -149,7 +149,7 @@ def test_a_stream_keeps_the_backend_it_was_made_with(monkeypatch):
         return numpy_backend.lstm_advance(*arguments)
 
     recording = dataclasses.replace(numpy_backend, lstm_advance=lstm_advance)
-    monkeypatch.setattr("minilstm.stream.current_backend", lambda: recording)
+    monkeypatch.setattr("minilstm.network.stream.current_backend", lambda: recording)
     stream = network().stream()
     monkeypatch.undo()
     with ml.use_backend("numpy"):

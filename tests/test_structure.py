@@ -72,8 +72,6 @@ MAY_IMPORT = {
 # Modules that still lie at the top, and the room that they belong to.
 AT_THE_TOP = {
     "command_line": {"cli", "commands", "demo"},
-    "network": {"answers", "evaluation", "forecast", "inputs", "metrics", "model_file",
-        "predictor", "stream"},
     "proof.causes": {"checking.causes", "checking.recognition",
         "checking.recognition.arrangements", "checking.recognition.likeness",
         "checking.recognition.lstm_layouts", "checking.recognition.lstm_places",

@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from minilstm import gradient_problem, model_file
+from minilstm import gradient_problem
 from minilstm.backend import Backend, current_backend
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import IntArray
 from minilstm.gradient_problem import GradientProblem
 from minilstm.layers import Layer, SequenceInput, Signal
 from minilstm.losses import find_loss
+from minilstm.network import model_file
 from minilstm.network.graph.analysis import analyze
 from minilstm.network.graph.connections import Connections
 from minilstm.network.graph.drawing import draw
@@ -39,7 +40,7 @@ from minilstm.network.passes.mini_batch import pack_targets
 from minilstm.network.passes.placement import Placement, column_major, moved_state
 from minilstm.network.passes.training_pass import LossAndGradients, Route, TrainingPass, find_route
 from minilstm.network.passes.walk import Part, needed_gradients, run_backward, run_forward
-from minilstm.predictor import Predictor
+from minilstm.network.predictor import Predictor
 
 Array = NDArray[Any]
 State = dict[str, LSTMState]

@@ -16,15 +16,15 @@ from minilstm.backend import Backend, current_backend, reuse_memory
 from minilstm.data.labels import scores_to_labels
 from minilstm.data.sequences import Batch
 from minilstm.errors import DataError
-from minilstm.evaluation import classes_by_output, evaluate
 from minilstm.functional.lstm import LSTMState
-from minilstm.inputs import Padding, as_batches, padded, trimmed
 from minilstm.layers import Layer
+from minilstm.network.evaluation import classes_by_output, evaluate
+from minilstm.network.examples import Padding, as_batches, padded, trimmed
 from minilstm.network.graph.wiring import Port, Wiring, initial_state
 from minilstm.network.passes.heads import find_heads
 from minilstm.network.passes.placement import Placement
 from minilstm.network.passes.prediction_pass import check_state, predict_batch, without_caches
-from minilstm.stream import Stream
+from minilstm.network.stream import Stream
 
 Array = NDArray[Any]
 State = dict[str, LSTMState]
@@ -229,7 +229,7 @@ class Predictor:
         x : as for `predict`
         y : labels, a list of (T_b,) arrays for output mode "sequence", (B,) for "last"; numbers
             (T_b, R) or (B, R) where the loss is one of regression
-        metrics : names or functions besides the usual ones, see `minilstm.metrics`
+        metrics : names or functions besides the usual ones, see `minilstm.network.metrics`
 
         Returns
         -------

@@ -14,8 +14,8 @@ from minilstm.data.labels import as_labels, find_classes, to_targets
 from minilstm.data.sequences import Batch
 from minilstm.data.targets import as_targets
 from minilstm.errors import DataError
-from minilstm.inputs import by_output
 from minilstm.losses import CrossEntropy
+from minilstm.network.examples import by_output
 from minilstm.network.graph.wiring import Wiring
 from minilstm.network.passes.heads import Head
 

@@ -16,7 +16,7 @@ from minilstm.data.axis_order import arrange
 from minilstm.data.sequences import Batch, as_batch
 from minilstm.errors import DataError
 from minilstm.functional.lstm import LSTMState
-from minilstm.inputs import as_batches
+from minilstm.network.examples import as_batches
 from minilstm.network.network import Network
 
 Array = NDArray[Any]
@@ -72,7 +72,7 @@ def forecast(
 
     Notes
     -----
-    Each step costs one step of a `minilstm.stream.Stream`. The numbers are those of the loop above
+    Each step costs one step of a `minilstm.network.stream.Stream`. The numbers are those of the loop above
     written with ``net.predict(..., state=...)``: the same bits on the Numba backend. Feeding the
     true values is the teacher forcing of Williams and Zipser, "A learning algorithm for continually
     running fully recurrent neural networks" (1989).

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.answers import as_answers
 from minilstm.backend import load_backend
 from minilstm.errors import DataError
-from minilstm.inputs import as_batches
-from minilstm.metrics import find_metric
+from minilstm.network.answers import as_answers
+from minilstm.network.examples import as_batches
+from minilstm.network.metrics import find_metric
 from minilstm.network.passes.heads import Head, find_heads
 from minilstm.network.passes.prediction_pass import measure
 
@@ -28,7 +28,7 @@ def evaluate(
     name: str = "x",
     label_name: str = "y",
 ) -> dict[str, float]:
-    """Loss and metrics; see `minilstm.predictor.Predictor.evaluate`."""
+    """Loss and metrics; see `minilstm.network.predictor.Predictor.evaluate`."""
     heads = find_heads(net.wiring, net.losses)
     classes = classes_by_output(net, heads)
     batches = as_batches(net.wiring, x, net.dtype, net.data_format, name)
