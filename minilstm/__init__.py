@@ -12,7 +12,6 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from minilstm import plots as plots
-    from minilstm import schedules as schedules
     from minilstm.backend import count_transfers as count_transfers
     from minilstm.backend import get_num_threads as get_num_threads
     from minilstm.backend import set_backend as set_backend
@@ -55,9 +54,10 @@ if TYPE_CHECKING:
     from minilstm.network.network import Network as Network
     from minilstm.network.network import assemble as assemble
     from minilstm.network.network import load as load
-    from minilstm.options import TrainingOptions as TrainingOptions
-    from minilstm.train import train as train
-    from minilstm.training_info import TrainingInfo as TrainingInfo
+    from minilstm.training import schedules as schedules
+    from minilstm.training.history import TrainingInfo as TrainingInfo
+    from minilstm.training.options import TrainingOptions as TrainingOptions
+    from minilstm.training.train import train as train
 
 _HOME = {
     "analyze": "network.graph.analysis",
@@ -102,9 +102,9 @@ _HOME = {
     "Network": "network.network",
     "assemble": "network.network",
     "load": "network.network",
-    "TrainingOptions": "options",
-    "train": "train",
-    "TrainingInfo": "training_info",
+    "TrainingOptions": "training.options",
+    "train": "training.train",
+    "TrainingInfo": "training.history",
 }
 
 __all__ = ["__version__", *_HOME]

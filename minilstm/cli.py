@@ -15,7 +15,7 @@ import minilstm
 from minilstm import commands
 from minilstm.backend import NAMES, set_num_threads, use_backend
 from minilstm.errors import DeviceError, DivergedError
-from minilstm.optimizers import SOLVERS
+from minilstm.training.solvers import SOLVERS
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 

@@ -33,8 +33,8 @@ from minilstm.files import write_atomically
 from minilstm.functional.sequence_input import USES
 from minilstm.layers import LSTM, BiLSTM, Dropout, FullyConnected, SequenceInput, Softmax
 from minilstm.network.network import Network
-from minilstm.options import TrainingOptions
-from minilstm.train import train
+from minilstm.training.options import TrainingOptions
+from minilstm.training.train import train
 
 INTERRUPTED = 130
 NORMALIZATIONS = tuple(USES)
@@ -299,7 +299,7 @@ def bench(options: argparse.Namespace) -> dict[str, Any]:
 def _crossover() -> dict[str, Any]:
     """Measure and keep where the GPU overtakes the CPU."""
     from minilstm.bench.crossover import run_crossover
-    from minilstm.crossover import to_plain
+    from minilstm.training.crossover import to_plain
 
     started = time.perf_counter()
     found = run_crossover(get_num_threads())

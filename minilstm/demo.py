@@ -16,9 +16,9 @@ from minilstm.data import datasets
 from minilstm.data.labels import scores_to_labels
 from minilstm.layers import LSTM, FullyConnected, SequenceInput, Softmax
 from minilstm.network.network import Network
-from minilstm.options import TrainingOptions
-from minilstm.train import train
-from minilstm.training_info import TrainingInfo
+from minilstm.training.history import TrainingInfo
+from minilstm.training.options import TrainingOptions
+from minilstm.training.train import train
 
 QUICK_SCALE = 0.04  # of the recordings' lengths
 QUICK_VOWEL_EPOCHS = 30

@@ -12,7 +12,7 @@ import pytest
 from cuda_shim import executor
 
 import minilstm as ml
-from minilstm import bench, crossover, environment
+from minilstm import bench
 from minilstm.backend import current_backend, is_installed, load_backend
 from minilstm.bench import crossover as bench_crossover
 from minilstm.bench import gpu as bench_gpu
@@ -23,6 +23,7 @@ from minilstm.bench import works as bench_works
 from minilstm.bench.stream import per_call
 from minilstm.cli import main
 from minilstm.network import network, predictor
+from minilstm.training import crossover, environment
 
 CLOCKS = ["us a step", "us a step, events"]
 SCALE = 0.0001

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minilstm as ml
-from minilstm import crossover, environment, hardware
 from minilstm.backend import gpu_devices
-from minilstm.crossover import Point, Table, faster_side, log_ratio
+from minilstm.training import crossover, environment, hardware
+from minilstm.training.crossover import Point, Table, faster_side, log_ratio
 
 LENGTHS, BATCHES, HIDDEN = (10, 100, 1000), (1, 16, 256), (32, 512)
 
@@ -315,7 +315,7 @@ def test_what_was_chosen_or_not_measured_stays_where_it_is(
 def test_the_size_that_is_asked_is_that_of_a_mini_batch(machine, learnable, monkeypatch):
     asked = []
     monkeypatch.setattr(
-        sys.modules["minilstm.train"],
+        sys.modules["minilstm.training.train"],
         "choose_side",
         lambda *size: asked.append(size) or environment.Side("cpu"),
     )

@@ -15,7 +15,7 @@ import minilstm as ml
 from minilstm.functional.adam import AdamRule
 from minilstm.functional.rmsprop import RmspropRule
 from minilstm.functional.sgdm import SgdmRule
-from minilstm.optimizers import CLIPPING, SOLVERS, solver_init, update
+from minilstm.training.solvers import CLIPPING, SOLVERS, solver_init, update
 
 SHAPES = [(1,), (31,), (33, 1), (5, 7), (256, 4), (1025,), (300, 41)]
 shapes = pytest.mark.parametrize("shape", SHAPES, ids=str)

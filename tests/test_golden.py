@@ -13,7 +13,7 @@ from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import pack, pack_with_targets, unpack
 from minilstm.layers import Signal
 from minilstm.network.passes.placement import moved_state
-from minilstm.optimizers import (
+from minilstm.training.solvers import (
     CLIPPING,
     adam_init,
     adam_update,

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import minilstm as ml
-from minilstm.training_loop import TrainingLoop
+from minilstm.training.loop import TrainingLoop
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "matlab-to-python.md"

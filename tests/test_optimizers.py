@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 
 import minilstm as ml
 from minilstm.network.graph.wiring import parameter_slots
-from minilstm.optimizers import (
+from minilstm.training.solvers import (
     CLIPPING,
     adam_init,
     adam_update,

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import minilstm as ml
-from minilstm.optimizers import update
+from minilstm.training.solvers import update
 
 WHOLE = "give a whole number of at least"
 METHODS = "choose one of 'l2norm', 'global-l2norm', 'absolute-value'."
@@ -26,7 +26,7 @@ METHODS = "choose one of 'l2norm', 'global-l2norm', 'absolute-value'."
         (
             {"learn_rate_schedule": None},
             "learn_rate_schedule is None; choose one of 'none', 'piecewise', 'warmup', 'cosine', "
-            "'cyclical', 'exponential', 'polynomial', or give an object of minilstm.schedules, a "
+            "'cyclical', 'exponential', 'polynomial', or give an object of minilstm.training.schedules, a "
             "list, or a function of (epoch, iteration).",
         ),
         ({"shuffle": True}, "shuffle is True; choose one of 'once', 'never', 'every-epoch'."),

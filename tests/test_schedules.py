@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import minilstm as ml
-from minilstm.learn_rate import as_schedule
-from minilstm.schedules import (
+from minilstm.training.learn_rate import as_schedule
+from minilstm.training.schedules import (
     SCHEDULES,
     Cosine,
     Cyclical,

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minilstm.backend import load_backend
-from minilstm.optimizers import CLIPPING, SOLVERS, add_l2, l2norm, solver_init, update
+from minilstm.training.solvers import CLIPPING, SOLVERS, add_l2, l2norm, solver_init, update
 
 DTYPES = (np.float32, np.float64)
 ROUNDING = {np.float32: 2e-6, np.float64: 1e-14}

@@ -94,9 +94,6 @@ AT_THE_TOP = {
         "engine_proof.networks", "engine_proof.single", "engine_proof.verdict"},
     "proof.reports": {"checking.exports", "checking.places", "checking.report"},
     "proof.rounding": {"rounding", "rounding_rows"},
-    "training": {"crossover", "divergence", "environment", "factors", "gradient_bounds",
-        "hardware", "learn_rate", "optimizers", "options", "population", "progress",
-        "schedules", "train", "training_data", "training_info", "training_loop"},
 }  # fmt: skip
 # Arrows that still run up.
 TO_BE_TURNED = {

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import minilstm as ml
-from minilstm.training_loop import TrainingLoop
+from minilstm.training.loop import TrainingLoop
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import minilstm as ml
-from minilstm import training_loop
+from minilstm.training import loop as training_loop
 
 
 @pytest.fixture(autouse=True)
@@ -224,7 +224,7 @@ def test_a_gpu_beside_a_backend_of_the_cpu_is_a_clear_error_before_anything_runs
 
 
 def test_training_without_numba_says_so_once_with_the_pip_line(monkeypatch):
-    for name in ("minilstm.backend", "minilstm.train"):
+    for name in ("minilstm.backend", "minilstm.training.train"):
         monkeypatch.setattr(import_module(name), "is_installed", lambda package: False)
     with ml.use_backend("auto") as backend, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

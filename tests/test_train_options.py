@@ -220,7 +220,7 @@ def test_the_table_and_the_csv_show_every_metric(tmp_path, capsys):
 
 
 def test_small_and_large_numbers_keep_their_digits_in_the_table():
-    from minilstm.training_info import format_row
+    from minilstm.training.history import format_row
 
     row = {"iteration": 3.0, "loss": 0.25, "rmse": 1.25e-5, "validation_loss": 3.5e7}
     assert format_row(row).split() == ["3", "0.2500", "1.3e-05", "3.5e+07"]

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import minilstm as ml
-from minilstm import progress, training_loop
+from minilstm.training import loop as training_loop
+from minilstm.training import progress
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import minilstm as ml
-from minilstm.training_info import format_heading, format_row
+from minilstm.training.history import format_heading, format_row
 
 
 def history(count=3):

@@ -17,9 +17,9 @@ from minilstm.bench import works
 from minilstm.bench.gpu import CLIP, dense_sequences
 from minilstm.bench.gpu_checks import check_network
 from minilstm.bench.machine import describe, lines
-from minilstm.crossover import WORKS, Point, Table, write_table
-from minilstm.environment import measured_as
 from minilstm.network.network import Network
+from minilstm.training.crossover import WORKS, Point, Table, write_table
+from minilstm.training.environment import measured_as
 
 LENGTHS = (10, 100, 1000, 10_000)
 BATCHES = (1, 6, 64, 256)

@@ -204,8 +204,8 @@ def whole_training(engine: str, budget: float | str, scale: float, threads: int)
         seconds = time.perf_counter() - started
     else:
         from minilstm.layers import LSTM, FullyConnected, SequenceInput, Softmax
-        from minilstm.options import TrainingOptions
-        from minilstm.train import train
+        from minilstm.training.options import TrainingOptions
+        from minilstm.training.train import train
 
         layers = [SequenceInput(FEATURES), LSTM(HIDDEN), FullyConnected(CLASSES), Softmax()]
         options = TrainingOptions(

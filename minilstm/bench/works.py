@@ -36,7 +36,7 @@ from minilstm.functional.ragged import IntArray, pack_with_targets
 from minilstm.layers import LSTM, FullyConnected, SequenceInput, Signal, Softmax
 from minilstm.network.network import Network
 from minilstm.network.passes.placement import moved_network
-from minilstm.optimizers import adam_init, update
+from minilstm.training.solvers import adam_init, update
 
 Array = NDArray[Any]
 Packed = tuple[Signal, IntArray]  # rows and targets of a mini-batch

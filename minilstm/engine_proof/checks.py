@@ -22,7 +22,7 @@ from minilstm.engine_proof import formulas, networks
 from minilstm.engine_proof.single import SINGLE
 from minilstm.gradcheck import gradcheck
 from minilstm.layers import KINDS
-from minilstm.optimizers import SOLVERS
+from minilstm.training.solvers import SOLVERS
 
 BACKENDS = ("numpy", "numba", "cupy")
 FLOAT32 = "float32"

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from minilstm.backend import Backend, load_backend
 from minilstm.losses import NAMES, find_loss
-from minilstm.optimizers import Arrays, solver_init, update
+from minilstm.training.solvers import Arrays, solver_init, update
 
 Array = NDArray[Any]
 
@@ -134,7 +134,7 @@ def solver_problem(solver: str, backend: Backend, rng: np.random.Generator) -> S
 
     Parameters
     ----------
-    solver : one of `minilstm.optimizers.SOLVERS`
+    solver : one of `minilstm.training.solvers.SOLVERS`
     backend : takes the steps
     rng : draws parameters and gradients
     """

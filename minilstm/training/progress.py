@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from minilstm.options import TrainingOptions
-from minilstm.training_info import TrainingInfo, format_heading, format_row, metric_columns
+from minilstm.training.history import TrainingInfo, format_heading, format_row, metric_columns
+from minilstm.training.options import TrainingOptions
 
 SECONDS_BETWEEN_LINES = 30.0
 

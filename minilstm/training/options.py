@@ -25,9 +25,9 @@ from minilstm.checks import (
     check_whole,
     metric_name,
 )
-from minilstm.learn_rate import as_schedule
-from minilstm.optimizers import CLIPPING, LEARN_RATES, SOLVERS, SQUARED_DECAYS
-from minilstm.schedules import Schedule
+from minilstm.training.learn_rate import as_schedule
+from minilstm.training.schedules import Schedule
+from minilstm.training.solvers import CLIPPING, LEARN_RATES, SOLVERS, SQUARED_DECAYS
 
 _CHOICES = {
     "solver": tuple(SOLVERS),
@@ -62,7 +62,7 @@ class TrainingOptions:
     initial_learn_rate : step size of the solver; None is 0.01 for "sgdm", else 0.001
     learn_rate_schedule : how the rate changes: "none", "piecewise" (multiply it by
         `learn_rate_drop_factor` after every `learn_rate_drop_period` epochs), "warmup", "cosine",
-        "cyclical", "exponential", "polynomial"; an object of `minilstm.schedules`; a function
+        "cyclical", "exponential", "polynomial"; an object of `minilstm.training.schedules`; a function
         (epoch, iteration) -> rate, not a factor; or a list of these, one after another
     learn_rate_drop_factor, learn_rate_drop_period : of "piecewise"
     momentum : of "sgdm", the share of the velocity that stays
@@ -272,7 +272,7 @@ class TrainingOptions:
 
     @property
     def solver_options(self) -> dict[str, Any]:
-        """The options of a step, by the names that `minilstm.optimizers.update` has for them.
+        """The options of a step, by the names that `minilstm.training.solvers.update` has for them.
 
         Examples
         --------

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from minilstm.backend import Backend, is_installed, load_backend, use_backend
-from minilstm.environment import choose_side, is_left_open, training_backend
 from minilstm.layers import Layer
 from minilstm.network.graph.connections import Connections
 from minilstm.network.network import Network
-from minilstm.options import TrainingOptions
-from minilstm.training_data import TrainingData, check_validation, prepare
-from minilstm.training_info import TrainingInfo
-from minilstm.training_loop import TrainingLoop, check_checkpoints
+from minilstm.training.batches import TrainingData, check_validation, prepare
+from minilstm.training.environment import choose_side, is_left_open, training_backend
+from minilstm.training.history import TrainingInfo
+from minilstm.training.loop import TrainingLoop, check_checkpoints
+from minilstm.training.options import TrainingOptions
 
 
 def train(

@@ -26,7 +26,7 @@ from minilstm.network.metrics import find_metric
 from minilstm.network.network import Network
 from minilstm.network.passes.heads import Head, MiniBatch, find_heads
 from minilstm.network.passes.mini_batch import mini_batch
-from minilstm.options import TrainingOptions
+from minilstm.training.options import TrainingOptions
 
 Array = NDArray[Any]
 

@@ -13,9 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.backend import Backend, reuse_memory
-from minilstm.divergence import diverged
 from minilstm.errors import DataError, DivergedError
-from minilstm.factors import weighted
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import active_counts
 from minilstm.network.evaluation import measure_outputs, measure_rows
@@ -24,12 +22,14 @@ from minilstm.network.network import Network
 from minilstm.network.passes.heads import Head
 from minilstm.network.passes.memory import MemoryPlan
 from minilstm.network.passes.placement import moved_network
-from minilstm.optimizers import solver_init, update
-from minilstm.options import TrainingOptions
-from minilstm.population import population_statistics
-from minilstm.progress import Progress
-from minilstm.training_data import Piece, TrainingData, cuts, pieces, pieces_of
-from minilstm.training_info import TrainingInfo
+from minilstm.training.batches import Piece, TrainingData, cuts, pieces, pieces_of
+from minilstm.training.divergence import diverged
+from minilstm.training.factors import weighted
+from minilstm.training.final_statistics import population_statistics
+from minilstm.training.history import TrainingInfo
+from minilstm.training.options import TrainingOptions
+from minilstm.training.progress import Progress
+from minilstm.training.solvers import solver_init, update
 
 Array = NDArray[Any]
 SMALLER_IS_BETTER = ("loss", "rmse")

@@ -1,5 +1,5 @@
 """The L2 term and the three ways to bound gradients, each a pure function.
-`minilstm.optimizers.update` fuses them into the step of a solver; here they stand one by one.
+`minilstm.training.solvers.update` fuses them into the step of a solver; here they stand one by one.
 
 Every function takes and returns dicts of arrays by "layer/parameter" and changes no argument.
 """

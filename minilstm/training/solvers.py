@@ -16,17 +16,17 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.factors import Factor, assembled, blocks
 from minilstm.functional.adam import AdamRule, adam_step
 from minilstm.functional.gradient_norm import gradient_norm, gradient_scale
 from minilstm.functional.rmsprop import RmspropRule, rmsprop_step
 from minilstm.functional.sgdm import SgdmRule, sgdm_step
-from minilstm.gradient_bounds import CLIPPING as CLIPPING
-from minilstm.gradient_bounds import add_l2 as add_l2
-from minilstm.gradient_bounds import clip_absolute_value as clip_absolute_value
-from minilstm.gradient_bounds import clip_global_l2norm as clip_global_l2norm
-from minilstm.gradient_bounds import clip_l2norm as clip_l2norm
-from minilstm.gradient_bounds import l2norm as l2norm
+from minilstm.training.factors import Factor, assembled, blocks
+from minilstm.training.gradient_bounds import CLIPPING as CLIPPING
+from minilstm.training.gradient_bounds import add_l2 as add_l2
+from minilstm.training.gradient_bounds import clip_absolute_value as clip_absolute_value
+from minilstm.training.gradient_bounds import clip_global_l2norm as clip_global_l2norm
+from minilstm.training.gradient_bounds import clip_l2norm as clip_l2norm
+from minilstm.training.gradient_bounds import l2norm as l2norm
 
 Array = NDArray[Any]
 Arrays = Mapping[str, Array]

@@ -15,7 +15,7 @@ from minilstm.functional.channel_statistics import PooledStatistics, pool_statis
 from minilstm.layers import BatchNormalization
 from minilstm.network.network import Network
 from minilstm.network.passes.prediction_pass import predict_batch, without_caches
-from minilstm.options import TrainingOptions
+from minilstm.training.options import TrainingOptions
 
 Array = NDArray[Any]
 

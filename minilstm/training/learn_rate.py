@@ -1,5 +1,5 @@
 """What the option `learn_rate_schedule` may hold, made into one schedule.
-A name, an object of `minilstm.schedules`, a function, or a list of them, one after another."""
+A name, an object of `minilstm.training.schedules`, a function, or a list of them, one after another."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from minilstm.schedules import SCHEDULES, Piecewise, Schedule
+from minilstm.training.schedules import SCHEDULES, Piecewise, Schedule
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class InTurn:
 
     Examples
     --------
-    >>> from minilstm.schedules import Warmup
+    >>> from minilstm.training.schedules import Warmup
     >>> both = InTurn((Warmup(0.5, 1, steps=2), Piecewise(0.1, 1)))
     >>> [round(both.rate(1.0, 1 + n // 4, n + 1, 3, 12), 3) for n in range(12)]
     [0.5, 0.75, 1.0, 1.0, 1.0, 1.0, 0.1, 0.1, 0.1, 0.1, 0.01, 0.01]
@@ -123,5 +123,5 @@ def as_schedule(given: Any, drop_factor: float = 0.1, drop_period: int = 10) -> 
             return Function(given)
     raise ValueError(
         f"learn_rate_schedule is {given!r}; choose one of {', '.join(map(repr, SCHEDULES))}, or "
-        f"give an object of minilstm.schedules, a list, or a function of (epoch, iteration)."
+        f"give an object of minilstm.training.schedules, a list, or a function of (epoch, iteration)."
     )
