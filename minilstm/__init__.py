@@ -107,6 +107,8 @@ _HOME = {
     "TrainingInfo": "training.history",
 }
 
+_MODULES = {"plots": "plots", "schedules": "training.schedules"}
+
 __all__ = ["__version__", *_HOME]
 
 
@@ -127,8 +129,8 @@ sys.modules[__name__].__class__ = _Package
 def __getattr__(name: str) -> Any:
     if name in _HOME:
         value = getattr(importlib.import_module(f"minilstm.{_HOME[name]}"), name)
-    elif name in ("plots", "schedules"):
-        value = importlib.import_module(f"minilstm.{name}")
+    elif name in _MODULES:
+        value = importlib.import_module(f"minilstm.{_MODULES[name]}")
     else:
         raise AttributeError(f"module 'minilstm' has no attribute {name!r}")
     globals()[name] = value
@@ -136,4 +138,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, "plots", "schedules"})
+    return sorted({*globals(), *__all__, *_MODULES})

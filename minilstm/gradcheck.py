@@ -1,7 +1,7 @@
 """The gradient checker: proves a backward pass against derivatives it cannot have got wrong.
 It takes any two functions on arrays, or a network with sequences and answers.
 
-The reference is the complex step, exact to rounding (see `minilstm.checking.derivatives`), so no
+The reference is the complex step, exact to rounding (see `minilstm.proof.derivatives.complex_step`), so no
 tolerance has to be forgiving; a function that takes no complex numbers is checked with
 differences, whose error is estimated. What passes is derived from the dtype, the sizes and that
 estimate, and printed.
@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.checking.check import METHODS, Settings, check
-from minilstm.checking.derivatives import complex_step as complex_step
-from minilstm.checking.kinks import Kink as Kink
 from minilstm.checking.plain import problem_of
-from minilstm.checking.problem import Problem
 from minilstm.checking.report import GradientReport as GradientReport
 from minilstm.checking.report import ParameterError as ParameterError
 from minilstm.errors import GradientError
+from minilstm.proof.derivatives.complex_step import complex_step as complex_step
+from minilstm.proof.derivatives.kinks import Kink as Kink
+from minilstm.proof.derivatives.problem import Problem
 
 Array = NDArray[Any]
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import minilstm as ml
-from minilstm.checking.derivatives import difference_along
-from minilstm.checking.problem import Problem
 from minilstm.errors import GradientError
+from minilstm.proof.derivatives.complex_step import difference_along
+from minilstm.proof.derivatives.problem import Problem
 
 RNG = np.random.default_rng(5)
 X = RNG.normal(size=(4, 3))

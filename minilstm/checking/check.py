@@ -9,16 +9,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.checking.claims import Claims, claims_of
 from minilstm.checking.comparison import Comparison, compare
-from minilstm.checking.derivatives import Derivative
-from minilstm.checking.directional import directions_of, slope_by_hand
 from minilstm.checking.explanation import explained
-from minilstm.checking.kinks import Kink, find_kink, slopes
-from minilstm.checking.oracle import Oracle, loses_a_part, refused, try_complex, two_slopes
-from minilstm.checking.problem import Problem
 from minilstm.checking.report import GradientReport, ParameterError, or_infinite
-from minilstm.checking.tolerances import PROVES_NOTHING, Noise, base_tolerance
+from minilstm.proof.derivatives.claims import Claims, claims_of
+from minilstm.proof.derivatives.complex_step import Derivative
+from minilstm.proof.derivatives.directional import directions_of, slope_by_hand
+from minilstm.proof.derivatives.kinks import Kink, find_kink, slopes
+from minilstm.proof.derivatives.oracle import Oracle, loses_a_part, refused, try_complex, two_slopes
+from minilstm.proof.derivatives.problem import Problem
+from minilstm.proof.derivatives.tolerances import PROVES_NOTHING, Noise, base_tolerance
 
 Array = NDArray[Any]
 

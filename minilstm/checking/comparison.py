@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.checking.derivatives import Derivative
-from minilstm.checking.kinks import slopes
-from minilstm.checking.oracle import Oracle, beside, moved_to, one_hot, two_slopes
-from minilstm.checking.problem import Problem
 from minilstm.checking.report import ParameterError, or_infinite
-from minilstm.checking.tolerances import (
+from minilstm.proof.derivatives.complex_step import Derivative
+from minilstm.proof.derivatives.kinks import slopes
+from minilstm.proof.derivatives.oracle import Oracle, beside, moved_to, one_hot, two_slopes
+from minilstm.proof.derivatives.problem import Problem
+from minilstm.proof.derivatives.tolerances import (
     LARGEST_ROUNDING,
     NOISE_SAFETY,
     PROVES_NOTHING,

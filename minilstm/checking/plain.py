@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.checking.problem import Axes, Problem
 from minilstm.checking.recognition import recognise
-from minilstm.checking.trees import is_number, leaves, named_leaves, replaced
 from minilstm.errors import GradientError
+from minilstm.proof.derivatives.problem import Axes, Problem
+from minilstm.proof.derivatives.trees import is_number, leaves, named_leaves, replaced
 
 Array = NDArray[Any]
 

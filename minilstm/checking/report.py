@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from minilstm.checking import exports
-from minilstm.checking.kinks import Kink
+from minilstm.proof.derivatives.kinks import Kink
 
 
 @dataclass(frozen=True)

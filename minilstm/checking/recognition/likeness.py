@@ -16,7 +16,7 @@ from minilstm.checking.places import Place
 from minilstm.checking.recognition.lstm_places import place_in_lstm
 from minilstm.checking.recognition.lstm_trial import FoundLSTM, find_lstm, replay_lstm
 from minilstm.checking.recognition.row_trials import TRIALS
-from minilstm.checking.trees import leaves
+from minilstm.proof.derivatives.trees import leaves
 
 Array = NDArray[Any]
 

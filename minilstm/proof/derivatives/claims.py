@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.checking.problem import Problem
 from minilstm.errors import GradientError
+from minilstm.proof.derivatives.problem import Problem
 
 Array = NDArray[Any]
 

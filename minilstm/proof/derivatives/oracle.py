@@ -12,9 +12,9 @@ import numpy as np
 from numpy.exceptions import ComplexWarning
 from numpy.typing import NDArray
 
-from minilstm.checking.derivatives import Derivative, difference_along, exact_along
-from minilstm.checking.kinks import NEAR
-from minilstm.checking.problem import Problem
+from minilstm.proof.derivatives.complex_step import Derivative, difference_along, exact_along
+from minilstm.proof.derivatives.kinks import NEAR
+from minilstm.proof.derivatives.problem import Problem
 
 Array = NDArray[Any]
 

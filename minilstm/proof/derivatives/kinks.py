@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.checking.problem import Problem
+from minilstm.proof.derivatives.problem import Problem
 
 Array = NDArray[Any]
 

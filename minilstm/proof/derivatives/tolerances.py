@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.checking.problem import Problem
+from minilstm.proof.derivatives.problem import Problem
 
 Array = NDArray[Any]
 
