@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minilstm.rounding import SPARE, gamma
+from minilstm.proof.rounding.lstm import SPARE, gamma
 
 L = np.longdouble
 WIDER = np.finfo(L).nmant > 53

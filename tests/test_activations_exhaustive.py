@@ -1,5 +1,5 @@
 """Sigmoid and tanh of the Numba kernels for every float32 there is: all 2^32 bit patterns.
-The largest error of each is asserted, and so is what `minilstm.rounding` says of both backends.
+The largest error of each is asserted, and so is what `minilstm.proof.rounding.lstm` says of both backends.
 
 The reference is the C library's exp and tanh in float64, whose own error is some 2^-29 of a
 float32 unit in the last place. Nothing is left out by symmetry or by a stride: NaN, infinities,
@@ -18,7 +18,7 @@ numba = pytest.importorskip("numba")
 from minilstm.functional import activations as plain  # noqa: E402
 from minilstm.kernels.numba import activations  # noqa: E402
 from minilstm.kernels.numba.compiling import OPTIONS  # noqa: E402
-from minilstm.rounding import EXP, SIGMOID, TANH  # noqa: E402
+from minilstm.proof.rounding.lstm import EXP, SIGMOID, TANH  # noqa: E402
 
 # Largest error in units in the last place of the true value. Measured over all patterns: 2.481,
 # 2.499 and 1.01; a machine without fused multiply-adds rounds a little otherwise.

@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minilstm as ml
-from minilstm import rounding, rounding_rows
 from minilstm.backend import load_backend
 from minilstm.engine_proof import checks
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import active_counts
+from minilstm.proof.rounding import lstm as rounding
+from minilstm.proof.rounding import rows as rounding_rows
 
 NUMPY = load_backend("numpy")
 

@@ -19,7 +19,7 @@ from long_numbers import U64, WIDER, L, Number, held, unit, within_1e_14
 from minilstm.functional.adam import AdamRule
 from minilstm.functional.rmsprop import RmspropRule
 from minilstm.functional.sgdm import SgdmRule
-from minilstm.rounding import SPARE, gamma
+from minilstm.proof.rounding.lstm import SPARE, gamma
 from minilstm.training.solvers import CLIPPING, SOLVERS, solver_init, update
 
 pytestmark = pytest.mark.skipif(not WIDER, reason="long double is no wider than float64 here")

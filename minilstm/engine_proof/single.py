@@ -1,5 +1,5 @@
 """What the engine computes in float32, held against the float64 reference and a bound.
-The bound is that of `minilstm.rounding`: how far rounding can lead, entry by entry.
+The bound is that of `minilstm.proof.rounding.lstm`: how far rounding can lead, entry by entry.
 
 Axes: N rows, D features, H hidden units, C classes or channels, F filters.
 """
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from minilstm.backend import Backend, load_backend
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import IntArray, active_counts
-from minilstm.rounding import lstm_error_bound
-from minilstm.rounding_rows import (
+from minilstm.proof.rounding.lstm import lstm_error_bound
+from minilstm.proof.rounding.rows import (
     batch_normalization_error_bound,
     convolution_error_bound,
     fully_connected_error_bound,

@@ -1,5 +1,5 @@
 """Bounds of rounding errors for what acts on rows: products, batch normalisation, the softmax loss.
-See `minilstm.rounding` for the model, its source and what a bound leaves out."""
+See `minilstm.proof.rounding.lstm` for the model, its source and what a bound leaves out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from minilstm.functional.convolution import convolution_backward, convolution_fo
 from minilstm.functional.cross_entropy import softmax_cross_entropy_forward
 from minilstm.functional.fully_connected import fully_connected_backward, fully_connected_forward
 from minilstm.functional.ragged import IntArray
-from minilstm.rounding import EXP, FLOAT32, LOG, SPARE, gamma
+from minilstm.proof.rounding.lstm import EXP, FLOAT32, LOG, SPARE, gamma
 
 Array = NDArray[Any]
 FLOAT64 = 2.0**-53  # unit roundoff of the statistics of batch normalisation
