@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from minilstm.checking.check import METHODS, Settings, check
 from minilstm.checking.plain import problem_of
-from minilstm.checking.report import GradientReport as GradientReport
-from minilstm.checking.report import ParameterError as ParameterError
 from minilstm.errors import GradientError
 from minilstm.proof.derivatives.complex_step import complex_step as complex_step
 from minilstm.proof.derivatives.kinks import Kink as Kink
 from minilstm.proof.derivatives.problem import Problem
+from minilstm.proof.reports.report import GradientReport as GradientReport
+from minilstm.proof.reports.report import ParameterError as ParameterError
 
 Array = NDArray[Any]
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from minilstm.checking.exports import FORMAT, text, to_dict, to_json, to_junit
+from minilstm.proof.reports.exports import FORMAT, text, to_dict, to_json, to_junit
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from minilstm.checking.places import Place, describe
 from minilstm.checking.recognition import recognise
+from minilstm.proof.reports.places import Place, describe
 
 GATES = ("i", "f", "g", "o")
 ROWS = np.array([[0, 0], [1, 0], [2, 0], [0, 1], [2, 1], [2, 5]])

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.checking.comparison import Gradients
-from minilstm.checking.places import GATES
 from minilstm.checking.recognition import Likeness
 from minilstm.checking.signatures import Evidence, explain
 from minilstm.mistakes import CATALOGUE
 from minilstm.proof.derivatives.oracle import Oracle
 from minilstm.proof.derivatives.problem import Axes
+from minilstm.proof.reports.places import GATES
 
 Array = NDArray[Any]
 Replay = Callable[[str, Callable[..., Any]], Mapping[str, Array]]

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from minilstm.checking.comparison import Comparison, compare
 from minilstm.checking.explanation import explained
-from minilstm.checking.report import GradientReport, ParameterError, or_infinite
 from minilstm.proof.derivatives.claims import Claims, claims_of
 from minilstm.proof.derivatives.complex_step import Derivative
 from minilstm.proof.derivatives.directional import directions_of, slope_by_hand
@@ -19,6 +18,7 @@ from minilstm.proof.derivatives.kinks import Kink, find_kink, slopes
 from minilstm.proof.derivatives.oracle import Oracle, loses_a_part, refused, try_complex, two_slopes
 from minilstm.proof.derivatives.problem import Problem
 from minilstm.proof.derivatives.tolerances import PROVES_NOTHING, Noise, base_tolerance
+from minilstm.proof.reports.report import GradientReport, ParameterError, or_infinite
 
 Array = NDArray[Any]
 

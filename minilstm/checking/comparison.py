@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.checking.report import ParameterError, or_infinite
 from minilstm.proof.derivatives.complex_step import Derivative
 from minilstm.proof.derivatives.kinks import slopes
 from minilstm.proof.derivatives.oracle import Oracle, beside, moved_to, one_hot, two_slopes
@@ -23,6 +22,7 @@ from minilstm.proof.derivatives.tolerances import (
     WIDER,
     Noise,
 )
+from minilstm.proof.reports.report import ParameterError, or_infinite
 
 Array = NDArray[Any]
 Gradients = Mapping[str, Array | None]

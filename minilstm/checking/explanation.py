@@ -10,12 +10,12 @@ import numpy as np
 
 from minilstm.checking.causes import expanded, find_causes
 from minilstm.checking.comparison import MOST_KINKS, Comparison
-from minilstm.checking.places import describe
-from minilstm.checking.report import ParameterError
 from minilstm.proof.derivatives.claims import REPEATS_TO, Claims
 from minilstm.proof.derivatives.directional import narrow
 from minilstm.proof.derivatives.kinks import slopes
 from minilstm.proof.derivatives.oracle import Oracle, one_hot
+from minilstm.proof.reports.places import describe
+from minilstm.proof.reports.report import ParameterError
 
 
 def explained(

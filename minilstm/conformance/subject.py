@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.checking.places import FULL_NAMES
 from minilstm.functional.lstm import LSTMCache, LSTMState, lstm_forward
+from minilstm.proof.reports.places import FULL_NAMES
 
 Array = NDArray[Any]
 Arrays = Mapping[str, Array]

@@ -17,11 +17,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minilstm.backend import Backend, gpu_devices, is_installed, ready_kernels, use_backend
-from minilstm.checking.report import or_infinite
 from minilstm.engine_proof import formulas, networks
 from minilstm.engine_proof.single import SINGLE
 from minilstm.gradcheck import gradcheck
 from minilstm.layers import KINDS
+from minilstm.proof.reports.report import or_infinite
 from minilstm.training.solvers import SOLVERS
 
 BACKENDS = ("numpy", "numba", "cupy")

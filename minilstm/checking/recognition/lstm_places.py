@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.checking.places import GATES, Place, full_name
 from minilstm.checking.recognition.lstm_trial import FoundLSTM
+from minilstm.proof.reports.places import GATES, Place, full_name
 
 Array = NDArray[Any]
 

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minilstm.checking.places import GATES
-from minilstm.checking.places import blocks as labels_of
 from minilstm.checking.signatures.entrywise import entrywise
 from minilstm.checking.signatures.evidence import Case, listed
+from minilstm.proof.reports.places import GATES
+from minilstm.proof.reports.places import blocks as labels_of
 
 
 class _Block(NamedTuple):

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.checking.places import Axis, one_of
+from minilstm.proof.reports.places import Axis, one_of
 
 Array = NDArray[Any]
 
@@ -33,7 +33,7 @@ class Evidence(NamedTuple):
     hand : its gradient as backward gives it; None where none came back
     exact : its gradient from the oracle, NaN where not computed; the shape of the array
     value : the array itself
-    axes : one item for each axis (see `minilstm.checking.places`); () for unknown
+    axes : one item for each axis (see `minilstm.proof.reports.places`); () for unknown
     tolerance : relative to the largest entry of exact
     rows : (N, 2) integers, sequence and time step of each index along an axis "row"; None if
         unknown

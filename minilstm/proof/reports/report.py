@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from minilstm.checking import exports
 from minilstm.proof.derivatives.kinks import Kink
+from minilstm.proof.reports import exports
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class GradientReport:
     notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as plain dicts, lists, numbers and words; see `minilstm.checking.exports`."""
+        """The report as plain dicts, lists, numbers and words; see `minilstm.proof.reports.exports`."""
         return exports.to_dict(self)
 
     def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
