@@ -8,7 +8,7 @@ from pathlib import Path
 
 import mutants
 
-from minilstm.mistakes import CATALOGUE
+from minilstm.proof.causes.mistakes import CATALOGUE
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "gradient-checking.md").read_text("utf-8")
@@ -24,7 +24,7 @@ def test_the_blocks_run(capsys):
 
 
 def test_the_catalogue_is_as_large_as_the_page_says():
-    assert f"`minilstm.mistakes`: {len(CATALOGUE)} of them" in PAGE
+    assert f"`minilstm.proof.causes.mistakes`: {len(CATALOGUE)} of them" in PAGE
 
 
 def test_every_public_bug_of_the_page_is_a_mutant():

@@ -10,7 +10,6 @@ import re
 import numpy as np
 import pytest
 
-from minilstm import mistakes
 from minilstm.backend import load_backend
 from minilstm.functional import (
     batch_normalization as bn,
@@ -28,11 +27,12 @@ from minilstm.functional import (
     softmax,
 )
 from minilstm.functional.ragged import active_counts
-from minilstm.mistakes import CATALOGUE, dense, elementwise, mistakes_of
-from minilstm.mistakes import batch_normalization as bn_mistakes
-from minilstm.mistakes import convolution as convolution_mistakes
-from minilstm.mistakes import lstm as lstm_mistakes
-from minilstm.mistakes.bilstm import bilstm_backward_by
+from minilstm.proof.causes import mistakes
+from minilstm.proof.causes.mistakes import CATALOGUE, dense, elementwise, mistakes_of
+from minilstm.proof.causes.mistakes import batch_normalization as bn_mistakes
+from minilstm.proof.causes.mistakes import convolution as convolution_mistakes
+from minilstm.proof.causes.mistakes import lstm as lstm_mistakes
+from minilstm.proof.causes.mistakes.bilstm import bilstm_backward_by
 
 TOLERANCE = 1e-14  # relative to the largest entry
 FUNCTIONS = {m.function for m in CATALOGUE}

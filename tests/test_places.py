@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from minilstm.checking.recognition import recognise
+from minilstm.proof.causes.recognition import recognise
 from minilstm.proof.reports.places import Place, describe
 
 GATES = ("i", "f", "g", "o")

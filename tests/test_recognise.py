@@ -9,7 +9,6 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from minilstm.checking.recognition import recognise
 from minilstm.functional.batch_normalization import batch_normalization_backward
 from minilstm.functional.convolution import convolution_backward, convolution_forward
 from minilstm.functional.cross_entropy import softmax_cross_entropy_backward
@@ -17,6 +16,7 @@ from minilstm.functional.fully_connected import fully_connected_backward
 from minilstm.functional.lstm import LSTMState, lstm_backward, lstm_forward
 from minilstm.functional.softmax import softmax_backward
 from minilstm.gradcheck import complex_step
+from minilstm.proof.causes.recognition import recognise
 
 pytestmark = pytest.mark.alone  # searches that have to end in time
 T, B, D, H = 5, 3, 2, 4

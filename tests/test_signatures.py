@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minilstm.checking.signatures import Evidence, explain
+from minilstm.proof.causes.signatures import Evidence, explain
 
 COUNTS = {"the batch": 4, "the time steps": 7, "the rows": 28}
 GATES = ("i", "f", "g", "o")

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.checking.recognition import recognise
 from minilstm.errors import GradientError
+from minilstm.proof.causes.recognition import recognise
 from minilstm.proof.derivatives.problem import Axes, Problem
 from minilstm.proof.derivatives.trees import is_number, leaves, named_leaves, replaced
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from minilstm.conformance.subject import NAMES, Arrays, Subject, Upstream
 from minilstm.functional.lstm import lstm_backward
 from minilstm.gradcheck import GradientReport, gradcheck
-from minilstm.mistakes import mistakes_of
+from minilstm.proof.causes.mistakes import mistakes_of
 
 Array = NDArray[Any]
 COARSE = 2e-4  # relative; a few hundred sums in float32

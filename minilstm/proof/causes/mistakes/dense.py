@@ -26,7 +26,7 @@ from minilstm.functional.fully_connected import (
     fully_connected_forward,
 )
 from minilstm.functional.softmax import SoftmaxCache, softmax_backward
-from minilstm.mistakes.base import Mistake, Rule, Table, follow, maker
+from minilstm.proof.causes.mistakes.base import Mistake, Rule, Table, follow, maker
 
 Array = NDArray[Any]
 

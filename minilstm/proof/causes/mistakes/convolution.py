@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.functional.convolution import ConvolutionCache, ConvolutionGradients
-from minilstm.mistakes.base import Mistake, Rule, Table, follow, maker
+from minilstm.proof.causes.mistakes.base import Mistake, Rule, Table, follow, maker
 
 Array = NDArray[Any]
 

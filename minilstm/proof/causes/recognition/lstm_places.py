@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.checking.recognition.lstm_trial import FoundLSTM
+from minilstm.proof.causes.recognition.lstm_trial import FoundLSTM
 from minilstm.proof.reports.places import GATES, Place, full_name
 
 Array = NDArray[Any]

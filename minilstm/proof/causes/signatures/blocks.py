@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minilstm.checking.signatures.entrywise import entrywise
-from minilstm.checking.signatures.evidence import Case, listed
+from minilstm.proof.causes.signatures.entrywise import entrywise
+from minilstm.proof.causes.signatures.evidence import Case, listed
 from minilstm.proof.reports.places import GATES
 from minilstm.proof.reports.places import blocks as labels_of
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.checking.signatures.evidence import MOST_SLICES, Case, listed
-from minilstm.checking.signatures.terms import masked, terms
+from minilstm.proof.causes.signatures.evidence import MOST_SLICES, Case, listed
+from minilstm.proof.causes.signatures.terms import masked, terms
 
 Array = NDArray[Any]
 

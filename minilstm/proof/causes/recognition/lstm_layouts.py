@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.checking.recognition.arrangements import Arrangement, arrangements
-from minilstm.checking.recognition.lstm_weights import (
+from minilstm.proof.causes.recognition.arrangements import Arrangement, arrangements
+from minilstm.proof.causes.recognition.lstm_weights import (
     Pick,
     Shapes,
     bias_picks,

@@ -1,5 +1,5 @@
 """Known mistakes inside a step of the LSTM's backward pass: lines (5), (4), (3) and (2) of forward.
-Each changes one or a few lines of the table in `minilstm.mistakes.lstm`, whose letters it uses.
+Each changes one or a few lines of the table in `minilstm.proof.causes.mistakes.lstm`, whose letters it uses.
 """
 
 from __future__ import annotations
@@ -10,14 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.mistakes.base import Mistake, Rule, maker
-from minilstm.mistakes.lstm import (
-    GATES,
-    RIGHT,
-    beside,
-    lstm_backward_by,
-    without,
-)
+from minilstm.proof.causes.mistakes.base import Mistake, Rule, maker
+from minilstm.proof.causes.mistakes.lstm import GATES, RIGHT, beside, lstm_backward_by, without
 
 Array = NDArray[Any]
 

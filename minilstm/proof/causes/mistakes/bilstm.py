@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from minilstm.functional.bilstm import NUMPY_PARTS, Parts, backward_with
-from minilstm.mistakes import lstm_steps, lstm_sums
-from minilstm.mistakes.base import Mistake, sentence
+from minilstm.proof.causes.mistakes import lstm_steps, lstm_sums
+from minilstm.proof.causes.mistakes.base import Mistake, sentence
 
 PREFIX = "both directions: "
 

@@ -27,7 +27,7 @@ from minilstm.functional.ragged import (
     sequence_lengths,
     state_slots,
 )
-from minilstm.mistakes.base import Rule, Table, follow
+from minilstm.proof.causes.mistakes.base import Rule, Table, follow
 
 Array = NDArray[Any]
 

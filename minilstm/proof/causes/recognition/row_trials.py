@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.checking.recognition.arrangements import arrangements, same
 from minilstm.functional.batch_normalization import batch_normalization_forward
 from minilstm.functional.convolution import convolution_forward, convolution_size
 from minilstm.functional.cross_entropy import softmax_cross_entropy_forward
 from minilstm.functional.fully_connected import fully_connected_forward
 from minilstm.functional.softmax import softmax_forward
+from minilstm.proof.causes.recognition.arrangements import arrangements, same
 
 Array = NDArray[Any]
 Arrays = Mapping[str, Array]

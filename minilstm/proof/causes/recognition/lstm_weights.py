@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.checking.recognition.arrangements import Arrangement, arrangements
+from minilstm.proof.causes.recognition.arrangements import Arrangement, arrangements
 
 Array = NDArray[Any]
 Shapes = Mapping[str, tuple[int, ...]]

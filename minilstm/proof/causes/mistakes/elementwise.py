@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.functional.dropout import DropoutCache, dropout_forward
-from minilstm.mistakes.base import Mistake, Rule, Table, follow, maker
+from minilstm.proof.causes.mistakes.base import Mistake, Rule, Table, follow, maker
 
 Array = NDArray[Any]
 

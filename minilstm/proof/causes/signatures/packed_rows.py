@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.checking.signatures.evidence import Case, Evidence
-from minilstm.checking.signatures.layouts import layouts
+from minilstm.proof.causes.signatures.evidence import Case, Evidence
+from minilstm.proof.causes.signatures.layouts import layouts
 
 Array = NDArray[Any]
 

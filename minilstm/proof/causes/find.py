@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.checking.comparison import Gradients
-from minilstm.checking.recognition import Likeness
-from minilstm.checking.signatures import Evidence, explain
-from minilstm.mistakes import CATALOGUE
+from minilstm.proof.causes.mistakes import CATALOGUE
+from minilstm.proof.causes.recognition import Likeness
+from minilstm.proof.causes.signatures import Evidence, explain
 from minilstm.proof.derivatives.oracle import Oracle
 from minilstm.proof.derivatives.problem import Axes
 from minilstm.proof.reports.places import GATES

@@ -2,5 +2,5 @@
 So that known mistakes can be made in it on purpose, and its entries have names.
 """
 
-from minilstm.checking.recognition.likeness import Likeness as Likeness
-from minilstm.checking.recognition.likeness import recognise as recognise
+from minilstm.proof.causes.recognition.likeness import Likeness as Likeness
+from minilstm.proof.causes.recognition.likeness import recognise as recognise

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from minilstm.checking.signatures.evidence import MOST_SLICES, Case
+from minilstm.proof.causes.signatures.evidence import MOST_SLICES, Case
 
 
 def terms(case: Case, axis: int) -> Iterator[str]:

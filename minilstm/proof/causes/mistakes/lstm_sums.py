@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.functional.ragged import reversed_rows
-from minilstm.mistakes.base import Mistake, Rule, Table, listed, maker
-from minilstm.mistakes.lstm import (
+from minilstm.proof.causes.mistakes.base import Mistake, Rule, Table, listed, maker
+from minilstm.proof.causes.mistakes.lstm import (
     GATES,
     RIGHT,
     block,
@@ -22,7 +22,7 @@ from minilstm.mistakes.lstm import (
     only,
     without,
 )
-from minilstm.mistakes.lstm_steps import CELL_TWICE, twice, value
+from minilstm.proof.causes.mistakes.lstm_steps import CELL_TWICE, twice, value
 
 Array = NDArray[Any]
 

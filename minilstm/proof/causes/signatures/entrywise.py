@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.checking.signatures.evidence import Case, number
+from minilstm.proof.causes.signatures.evidence import Case, number
 
 Array = NDArray[Any]
 

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.checking.recognition.arrangements import Arrangement, arrangements, same
-from minilstm.checking.recognition.lstm_layouts import Layout, Parts, layouts
 from minilstm.functional.activations import GATE_ACTIVATIONS
 from minilstm.functional.lstm import LSTMState, lstm_backward, lstm_forward
+from minilstm.proof.causes.recognition.arrangements import Arrangement, arrangements, same
+from minilstm.proof.causes.recognition.lstm_layouts import Layout, Parts, layouts
 
 Array = NDArray[Any]
 Six = tuple[Array, Array, Array, Array, Array, Array]  # what `lstm_forward` takes

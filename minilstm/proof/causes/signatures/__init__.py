@@ -2,5 +2,5 @@
 The wrong gradient is held beside the right one, and a cause has to give the very same numbers.
 """
 
-from minilstm.checking.signatures.evidence import Evidence as Evidence
-from minilstm.checking.signatures.search import explain as explain
+from minilstm.proof.causes.signatures.evidence import Evidence as Evidence
+from minilstm.proof.causes.signatures.search import explain as explain

@@ -4,7 +4,7 @@ A gradient that is wrong in just the way of one of them names its own cause.
 
 from __future__ import annotations
 
-from minilstm.mistakes import (
+from minilstm.proof.causes.mistakes import (
     batch_normalization,
     bilstm,
     convolution,
@@ -13,7 +13,7 @@ from minilstm.mistakes import (
     lstm_steps,
     lstm_sums,
 )
-from minilstm.mistakes.base import Mistake
+from minilstm.proof.causes.mistakes.base import Mistake
 
 #: all of them, those of the same function beside one another
 CATALOGUE: tuple[Mistake, ...] = (

@@ -14,16 +14,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.checking.signatures.blocks import blocks
-from minilstm.checking.signatures.entrywise import (
+from minilstm.proof.causes.signatures.blocks import blocks
+from minilstm.proof.causes.signatures.entrywise import (
     entrywise,
     factor_reasons,
     name_factor,
     not_finite,
 )
-from minilstm.checking.signatures.evidence import Case, Evidence, listed, number
-from minilstm.checking.signatures.layouts import layouts
-from minilstm.checking.signatures.packed_rows import packed_rows
+from minilstm.proof.causes.signatures.evidence import Case, Evidence, listed, number
+from minilstm.proof.causes.signatures.layouts import layouts
+from minilstm.proof.causes.signatures.packed_rows import packed_rows
 
 Array = NDArray[Any]
 
