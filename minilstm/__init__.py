@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from minilstm.errors import DivergedError as DivergedError
     from minilstm.errors import GradientError as GradientError
     from minilstm.errors import ModelFileError as ModelFileError
-    from minilstm.gradcheck import gradcheck as gradcheck
     from minilstm.layers import LSTM as LSTM
     from minilstm.layers import Addition as Addition
     from minilstm.layers import BatchNormalization as BatchNormalization
@@ -54,6 +53,7 @@ if TYPE_CHECKING:
     from minilstm.network.network import Network as Network
     from minilstm.network.network import assemble as assemble
     from minilstm.network.network import load as load
+    from minilstm.proof.checker.gradcheck import gradcheck as gradcheck
     from minilstm.training import schedules as schedules
     from minilstm.training.history import TrainingInfo as TrainingInfo
     from minilstm.training.options import TrainingOptions as TrainingOptions
@@ -78,7 +78,7 @@ _HOME = {
     "GradientError": "errors",
     "ModelFileError": "errors",
     "forecast": "network.forecast",
-    "gradcheck": "gradcheck",
+    "gradcheck": "proof.checker.gradcheck",
     "LayerGraph": "network.graph.layer_graph",
     "LSTM": "layers",
     "Addition": "layers",

@@ -42,7 +42,7 @@ import pytest
 from minilstm.errors import GradientError
 
 if TYPE_CHECKING:
-    from minilstm.gradcheck import GradientReport
+    from minilstm.proof.checker.gradcheck import GradientReport
 
 KEYWORDS = ("seed", "tolerance", "max_entries", "method")
 
@@ -81,7 +81,7 @@ def assert_gradients(request: pytest.FixtureRequest) -> Callable[..., GradientRe
 
     def check(*arguments: Any, **options: Any) -> GradientReport:
         __tracebackhide__ = True  # the failing line is the user's, not one of these
-        from minilstm.gradcheck import gradcheck
+        from minilstm.proof.checker.gradcheck import gradcheck
 
         strict = options.pop("raises", True)
         try:

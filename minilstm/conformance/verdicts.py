@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from minilstm.conformance.subject import NAMES, Arrays, Subject, Upstream
 from minilstm.functional.lstm import lstm_backward
-from minilstm.gradcheck import GradientReport, gradcheck
 from minilstm.proof.causes.mistakes import mistakes_of
+from minilstm.proof.checker.gradcheck import GradientReport, gradcheck
 
 Array = NDArray[Any]
 COARSE = 2e-4  # relative; a few hundred sums in float32

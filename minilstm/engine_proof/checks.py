@@ -19,8 +19,8 @@ import numpy as np
 from minilstm.backend import Backend, gpu_devices, is_installed, ready_kernels, use_backend
 from minilstm.engine_proof import formulas, networks
 from minilstm.engine_proof.single import SINGLE
-from minilstm.gradcheck import gradcheck
 from minilstm.layers import KINDS
+from minilstm.proof.checker.gradcheck import gradcheck
 from minilstm.proof.reports.report import or_infinite
 from minilstm.training.solvers import SOLVERS
 

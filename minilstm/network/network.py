@@ -15,11 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from minilstm import gradient_problem
 from minilstm.backend import Backend, current_backend
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import IntArray
-from minilstm.gradient_problem import GradientProblem
 from minilstm.layers import Layer, SequenceInput, Signal
 from minilstm.losses import find_loss
 from minilstm.network import model_file
@@ -41,6 +39,8 @@ from minilstm.network.passes.placement import Placement, column_major, moved_sta
 from minilstm.network.passes.training_pass import LossAndGradients, Route, TrainingPass, find_route
 from minilstm.network.passes.walk import Part, needed_gradients, run_backward, run_forward
 from minilstm.network.predictor import Predictor
+from minilstm.proof.checker import networks as gradient_problem
+from minilstm.proof.checker.networks import GradientProblem
 
 Array = NDArray[Any]
 State = dict[str, LSTMState]

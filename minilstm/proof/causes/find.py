@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.checking.comparison import Gradients
 from minilstm.proof.causes.mistakes import CATALOGUE
 from minilstm.proof.causes.recognition import Likeness
 from minilstm.proof.causes.signatures import Evidence, explain
+from minilstm.proof.checker.comparison import Gradients
 from minilstm.proof.derivatives.oracle import Oracle
 from minilstm.proof.derivatives.problem import Axes
 from minilstm.proof.reports.places import GATES

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from minilstm.checking.comparison import MOST_KINKS, Comparison
 from minilstm.proof.causes.find import expanded, find_causes
+from minilstm.proof.checker.comparison import MOST_KINKS, Comparison
 from minilstm.proof.derivatives.claims import REPEATS_TO, Claims
 from minilstm.proof.derivatives.directional import narrow
 from minilstm.proof.derivatives.kinks import slopes

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.checking.comparison import Comparison, compare
-from minilstm.checking.explanation import explained
+from minilstm.proof.checker.comparison import Comparison, compare
+from minilstm.proof.checker.explanation import explained
 from minilstm.proof.derivatives.claims import Claims, claims_of
 from minilstm.proof.derivatives.complex_step import Derivative
 from minilstm.proof.derivatives.directional import directions_of, slope_by_hand

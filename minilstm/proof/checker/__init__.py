@@ -1,0 +1,2 @@
+"""The gradient checker: two functions, or a network, against the true derivative.
+`minilstm.gradcheck` is the door to it."""

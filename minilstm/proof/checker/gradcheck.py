@@ -1,0 +1,159 @@
+"""The gradient checker: proves a backward pass against derivatives it cannot have got wrong.
+It takes any two functions on arrays, or a network with sequences and answers.
+
+The reference is the complex step, exact to rounding (see `minilstm.proof.derivatives.complex_step`), so no
+tolerance has to be forgiving; a function that takes no complex numbers is checked with
+differences, whose error is estimated. What passes is derived from the dtype, the sizes and that
+estimate, and printed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minilstm.errors import GradientError
+from minilstm.proof.checker.check import METHODS, Settings, check
+from minilstm.proof.checker.functions import problem_of
+from minilstm.proof.derivatives.complex_step import complex_step as complex_step
+from minilstm.proof.derivatives.kinks import Kink as Kink
+from minilstm.proof.derivatives.problem import Problem
+from minilstm.proof.reports.report import GradientReport as GradientReport
+from minilstm.proof.reports.report import ParameterError as ParameterError
+
+Array = NDArray[Any]
+
+
+def gradcheck(
+    f: Any = None,
+    backward: Any = None,
+    inputs: Any = None,
+    *,
+    method: str = "auto",
+    cached: bool = False,
+    upstream: str | None = "random",
+    axes: Mapping[str, tuple[Any, ...]] | None = None,
+    tolerance: float | None = None,
+    max_entries: int = 40,
+    directions: int = 3,
+    seed: int = 0,
+    raises: bool = True,
+    net: Any = None,
+    x: Any = None,
+    y: Any = None,
+) -> GradientReport:
+    """Check every gradient of a pair of functions, or of a network.
+
+    Each array is compared entry by entry where it is small; where it is large, at `max_entries`
+    random entries and along one random direction, which every entry takes part in.
+
+    Parameters
+    ----------
+    f : the forward pass: takes the inputs, returns an array, a number, or a tuple of them. Or a
+        `minilstm.Network`: then the next two arguments are its sequences and its answers, as for
+        `minilstm.train`, and the backend in force computes the gradients, in float64
+    backward : takes the upstream gradient, of the structure of what f returns, and the inputs;
+        returns the gradients of the floating-point inputs in order, or a dict by name. Upstream
+        gradients are random numbers
+    inputs : dict of arrays by name, passed by keyword; or a list of arrays, passed in order.
+        Floating-point arrays are differentiated, everything else is handed on
+    method : "complex", the complex step; "difference", central differences with extrapolation and
+        an error estimate, for functions that take no complex numbers; "auto", the first of the
+        two that works; "directional", for large arrays: all of them at once along random
+        directions, at most 6 forward passes and 1 backward as long as nothing is wrong
+    cached : True where f returns (output, cache) and backward takes (upstream gradient, cache)
+    upstream : None where f is a loss and backward takes the inputs, or the cache, alone
+    axes : what the axes of an input are, for the report: a tuple for each name with a word for
+        each axis ("time", "batch", "feature", "unit" ...); "gates" or a tuple of labels such as
+        ("i", "f", "o", "g") for an axis of equal blocks
+    tolerance : largest relative error allowed; None derives it from the dtype, the sizes and the
+        error estimate of the reference
+    max_entries : entries of one array to compare one by one
+    directions : of the directional check; with differences, a third as many
+    seed : of upstream gradients, entries and directions
+    raises : False returns the report of a wrong gradient
+    net, x, y : names of the first three arguments where f is a network
+
+    Returns
+    -------
+    GradientReport
+
+    Raises
+    ------
+    GradientError
+        A gradient is wrong: the message names the array, the place, both values and the likely
+        cause; the attribute ``report`` holds the whole report.
+    ValueError, TypeError
+        The arguments do not fit together.
+
+    Notes
+    -----
+    Errors are relative to the largest derivative of an array, or to a thousandth of what the
+    array with the largest effect on the loss would give it, if that is more.
+
+    Examples
+    --------
+    >>> def f(x, W):
+    ...     return np.tanh(x @ W)
+    >>> def backward(dy, x, W):
+    ...     dz = dy * (1 - f(x, W) ** 2)
+    ...     return dz @ W.T, x.T @ dz
+    >>> rng = np.random.default_rng(0)
+    >>> inputs = {"x": rng.normal(size=(5, 3)), "W": rng.normal(size=(3, 2))}
+    >>> gradcheck(f, backward, inputs).max_error < 1e-14
+    True
+
+    A network:
+
+    >>> import minilstm as ml
+    >>> layers = [ml.SequenceInput(3), ml.LSTM(4), ml.FullyConnected(2), ml.Softmax()]
+    >>> net = ml.Network(layers, rng=rng)
+    >>> report = gradcheck(net, rng.normal(size=(5, 3)), np.array([0, 1, 1, 0, 1]))
+    >>> report.max_error < 1e-12
+    True
+    """
+    subject, second, third = (
+        a if a is not None else b for a, b in ((f, net), (backward, x), (inputs, y))
+    )
+    if method not in METHODS:
+        raise ValueError(f"method is {method!r}; choose one of {', '.join(map(repr, METHODS))}.")
+    for name, number in (("max_entries", max_entries), ("directions", directions)):
+        if number < 1:
+            raise ValueError(f"{name} is {number}; it has to be at least 1.")
+    if tolerance is not None and not tolerance > 0:
+        raise ValueError(f"tolerance is {tolerance}; it has to be above 0, or None.")
+    if hasattr(subject, "gradient_problem"):
+        problem = _of_network(subject, second, third)
+    else:
+        rng = np.random.default_rng([seed, 0])
+        problem = problem_of(
+            subject, second, third, cached=cached, upstream=upstream, axes=axes, rng=rng
+        )
+    report = check(problem, Settings(method, tolerance, max_entries, directions, seed))
+    if raises and not report.passed:
+        raise GradientError(report.message(), report)
+    return report
+
+
+def _of_network(net: Any, x: Any, y: Any) -> Problem:
+    found = net.gradient_problem(x, y)
+    base = float(np.real(found.loss({})))
+    problem = Problem(
+        found.arrays,
+        found.loss,
+        found.gradients,
+        found.backend,
+        magnitude=abs(base),  # a sum of losses, none of which is negative
+        base=base,
+        terms=found.terms,
+        analytic=found.analytic,
+        axes=found.axes,
+        rows=found.rows,
+        counts=found.counts,
+        replay=found.replay,
+    )
+    problem.forward_passes = 1
+    return problem
