@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from minilstm.backend import set_num_threads as set_num_threads
     from minilstm.backend import use_backend as use_backend
     from minilstm.backend import warmup as warmup
-    from minilstm.conformance import conformance as conformance
     from minilstm.data import datasets as datasets
     from minilstm.data import read_sequences as read_sequences
     from minilstm.data.labels import scores_to_labels as scores_to_labels
@@ -54,6 +53,7 @@ if TYPE_CHECKING:
     from minilstm.network.network import assemble as assemble
     from minilstm.network.network import load as load
     from minilstm.proof.checker.gradcheck import gradcheck as gradcheck
+    from minilstm.proof.conformance import conformance as conformance
     from minilstm.training import schedules as schedules
     from minilstm.training.history import TrainingInfo as TrainingInfo
     from minilstm.training.options import TrainingOptions as TrainingOptions
@@ -67,7 +67,7 @@ _HOME = {
     "set_num_threads": "backend",
     "use_backend": "backend",
     "warmup": "backend",
-    "conformance": "conformance",
+    "conformance": "proof.conformance",
     "datasets": "data",
     "read_sequences": "data",
     "scores_to_labels": "data.labels",

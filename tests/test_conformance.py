@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 import minilstm as ml
-from minilstm.conformance import conformance
-from minilstm.conformance.checks import CHECKS
-from minilstm.conformance.subject import named_gradients
 from minilstm.errors import GradientError
 from minilstm.functional.lstm import LSTMState, lstm_backward, lstm_forward
 from minilstm.functional.ragged import pack
+from minilstm.proof.conformance import conformance
+from minilstm.proof.conformance.checks import CHECKS
+from minilstm.proof.conformance.subject import named_gradients
 
 NAMES = [check.name for check in CHECKS]
 BATCH_ROWS = {"a batch of one", "ragged batches"}

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.conformance.subject import Outputs, Sizes, Subject, Upstream
+from minilstm.proof.conformance.subject import Outputs, Sizes, Subject, Upstream
 
 Array = NDArray[Any]
 Finding = tuple[bool | None, str, str]  # passed, detail, cause

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.conformance.subject import NAMES, Arrays, Subject, Upstream
 from minilstm.functional.lstm import lstm_backward
 from minilstm.proof.causes.mistakes import mistakes_of
 from minilstm.proof.checker.gradcheck import GradientReport, gradcheck
+from minilstm.proof.conformance.subject import NAMES, Arrays, Subject, Upstream
 
 Array = NDArray[Any]
 COARSE = 2e-4  # relative; a few hundred sums in float32

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.conformance.calls import (
+from minilstm.proof.conformance.calls import (
     arguments_stay,
     calls_do_not_mix,
     large_inputs,
@@ -24,9 +24,9 @@ from minilstm.conformance.calls import (
     same_bits,
     stays,
 )
-from minilstm.conformance.card import Row
-from minilstm.conformance.subject import NAMES, Sizes, Subject
-from minilstm.conformance.verdicts import COARSE, Paths, Verdict, verdicts
+from minilstm.proof.conformance.card import Row
+from minilstm.proof.conformance.subject import NAMES, Sizes, Subject
+from minilstm.proof.conformance.verdicts import COARSE, Paths, Verdict, verdicts
 
 Array = NDArray[Any]
 Finding = tuple[bool | None, str, str]  # passed, detail, cause

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from minilstm.conformance.card import Row as Row
-from minilstm.conformance.card import ScoreCard as ScoreCard
-from minilstm.conformance.checks import run_checks
-from minilstm.conformance.subject import Subject
+from minilstm.proof.conformance.card import Row as Row
+from minilstm.proof.conformance.card import ScoreCard as ScoreCard
+from minilstm.proof.conformance.checks import run_checks
+from minilstm.proof.conformance.subject import Subject
 
 
 def conformance(
