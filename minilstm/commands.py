@@ -237,7 +237,7 @@ def plot_model(options: argparse.Namespace) -> dict[str, Any]:
 
 def check_gradients(options: argparse.Namespace) -> dict[str, Any]:
     """Check the installed engine: layers, losses, solvers and whole networks, on this machine."""
-    from minilstm import engine_proof
+    from minilstm.proof import engine as engine_proof
 
     backends = [current_backend().name] if options.backend else []
     started = time.perf_counter()

@@ -19,11 +19,11 @@ import pytest
 
 import minilstm as ml
 import minilstm.layers
-from minilstm import engine_proof
 from minilstm.backend import is_installed, load_backend
 from minilstm.cli import main
 from minilstm.data import write_csv, write_npz
-from minilstm.engine_proof import checks, formulas, networks
+from minilstm.proof import engine as engine_proof
+from minilstm.proof.engine import checks, formulas, networks
 
 
 def make_data(seed: int) -> tuple[list[np.ndarray], list[np.ndarray]]:

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 import minilstm as ml
 from minilstm.backend import load_backend
-from minilstm.engine_proof import checks
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import active_counts
+from minilstm.proof.engine import checks
 from minilstm.proof.rounding import lstm as rounding
 from minilstm.proof.rounding import rows as rounding_rows
 

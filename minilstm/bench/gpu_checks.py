@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from minilstm.backend import current_backend
 from minilstm.bench import works
-from minilstm.engine_proof.single import bounded_lstm
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import IntArray, active_counts
 from minilstm.network.network import Network
+from minilstm.proof.engine.single import bounded_lstm
 
 Array = NDArray[Any]
 LENGTHS = (4, 2, 1)  # of the sequences within the bound, which costs T^2 H^3

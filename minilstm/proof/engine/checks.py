@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minilstm.backend import Backend, gpu_devices, is_installed, ready_kernels, use_backend
-from minilstm.engine_proof import formulas, networks
-from minilstm.engine_proof.single import SINGLE
 from minilstm.layers import KINDS
 from minilstm.proof.checker.gradcheck import gradcheck
+from minilstm.proof.engine import formulas, networks
+from minilstm.proof.engine.single import SINGLE
 from minilstm.proof.reports.report import or_infinite
 from minilstm.training.solvers import SOLVERS
 

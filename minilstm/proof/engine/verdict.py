@@ -11,9 +11,9 @@ from xml.etree import ElementTree
 import numpy as np
 
 from minilstm.backend import cupy_version, get_num_threads, gpu_devices, vector_bits
-from minilstm.engine_proof.checks import BACKENDS, FLOAT32, Row, missing_part
-from minilstm.engine_proof.networks import LAYERS
 from minilstm.layers import KINDS
+from minilstm.proof.engine.checks import BACKENDS, FLOAT32, Row, missing_part
+from minilstm.proof.engine.networks import LAYERS
 
 NOT_TRIED = "predictions, streams, trainings cut into spans of time"
 
