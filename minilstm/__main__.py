@@ -1,8 +1,8 @@
 """Lets ``python -m minilstm`` do what the command ``minilstm`` does.
-The commands are in `minilstm.cli`."""
+The commands are in `minilstm.command_line.cli`."""
 
 import sys
 
-from minilstm.cli import main
+from minilstm.command_line.cli import main
 
 sys.exit(main())

@@ -18,7 +18,7 @@ from minilstm.bench import process as bench_process
 from minilstm.bench import stream as bench_stream
 from minilstm.bench import turns as bench_turns
 from minilstm.bench import works as bench_works
-from minilstm.cli import main
+from minilstm.command_line.cli import main
 from minilstm.network import network, stream
 
 QUICK = ["--repeats", "1", "--scale", "0.001", "--backend", "numpy"]

@@ -21,7 +21,7 @@ from minilstm.bench import stream as bench_stream
 from minilstm.bench import turns as bench_turns
 from minilstm.bench import works as bench_works
 from minilstm.bench.stream import per_call
-from minilstm.cli import main
+from minilstm.command_line.cli import main
 from minilstm.network import network, predictor
 from minilstm.training import crossover, environment
 

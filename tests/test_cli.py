@@ -20,7 +20,7 @@ import pytest
 import minilstm as ml
 import minilstm.layers
 from minilstm.backend import is_installed, load_backend
-from minilstm.cli import main
+from minilstm.command_line.cli import main
 from minilstm.data import write_csv, write_npz
 from minilstm.proof import engine as engine_proof
 from minilstm.proof.engine import checks, formulas, networks

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from test_cli import make_data
 
-from minilstm.cli import main
+from minilstm.command_line.cli import main
 from minilstm.data import write_csv
 
 

@@ -12,7 +12,7 @@ import pytest
 
 import minilstm as ml
 from minilstm import backend as switch
-from minilstm.cli import main
+from minilstm.command_line.cli import main
 
 NO_CUPY = (
     "the backend 'cupy' needs CuPy, which is not installed: pip install 'minilstm[cuda12]' (or "
@@ -221,7 +221,7 @@ def test_a_command_says_in_one_line_that_there_is_no_gpu(tmp_path):
 
 def test_info_says_that_cupy_cannot_be_imported(tmp_path):
     write_cupy(tmp_path, **MACHINES["no library"])
-    lines = run(tmp_path, "from minilstm.cli import main; assert main(['info']) == 0")
+    lines = run(tmp_path, "from minilstm.command_line.cli import main; assert main(['info']) == 0")
     message = MESSAGES["no library"].removeprefix("ImportError: ")
     assert lines[-2:] == ["cupy         cannot be imported", f"gpu          none: {message}"]
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import minilstm as ml
-from minilstm.cli import main
+from minilstm.command_line.cli import main
 from minilstm.data import write_csv
 
 ROOT = Path(__file__).resolve().parent.parent

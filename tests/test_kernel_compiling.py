@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import minilstm as ml
-from minilstm.cli import main
+from minilstm.command_line.cli import main
 
 pytest.importorskip("numba")
 from minilstm.kernels.numba import compiling

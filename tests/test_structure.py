@@ -71,7 +71,6 @@ MAY_IMPORT = {
 }  # fmt: skip
 # Modules that still lie at the top, and the room that they belong to.
 AT_THE_TOP = {
-    "command_line": {"cli", "commands", "demo"},
 }  # fmt: skip
 # Arrows that still run up.
 TO_BE_TURNED = {

@@ -12,8 +12,8 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import minilstm
-from minilstm import commands
 from minilstm.backend import NAMES, set_num_threads, use_backend
+from minilstm.command_line import commands
 from minilstm.errors import DeviceError, DivergedError
 from minilstm.training.solvers import SOLVERS
 

@@ -44,7 +44,7 @@ def demo(options: argparse.Namespace) -> dict[str, Any]:
     """Train, test, predict, stream and draw."""
     if not is_installed("matplotlib"):
         raise ImportError("the demo draws figures with Matplotlib: pip install 'minilstm[plot]'.")
-    from minilstm.demo import run_demo
+    from minilstm.command_line.demo import run_demo
 
     print(f"minilstm {__version__}, ", end="")
     result = run_demo(options.out, quick=options.quick, seed=options.seed)
