@@ -42,7 +42,7 @@ import pytest
 from minilstm.errors import GradientError
 
 if TYPE_CHECKING:
-    from minilstm.proof.checker.gradcheck import GradientReport
+    from minilstm.proof.reports.report import GradientReport
 
 KEYWORDS = ("seed", "tolerance", "max_entries", "method")
 

@@ -1,5 +1,5 @@
 """Sigmoid and tanh of the Numba kernels for every float32 there is: all 2^32 bit patterns.
-The largest error of each is asserted, and so is what `minilstm.proof.rounding.lstm` says of both backends.
+The largest error of each is asserted, and so is what `proof/rounding` says of both backends.
 
 The reference is the C library's exp and tanh in float64, whose own error is some 2^-29 of a
 float32 unit in the last place. Nothing is left out by symmetry or by a stride: NaN, infinities,

@@ -12,7 +12,7 @@ from minilstm.backend import load_backend
 from minilstm.functional.bilstm import bilstm_forward
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import active_counts, pack, reversed_rows, unpack
-from minilstm.proof.checker.gradcheck import complex_step
+from minilstm.gradcheck import complex_step
 
 NUMPY = load_backend("numpy")
 SHAPES = {

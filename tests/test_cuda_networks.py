@@ -16,6 +16,7 @@ from minilstm.functional.ragged import pack
 from minilstm.layers import Signal
 from minilstm.network.passes.heads import find_heads
 from minilstm.network.passes.mini_batch import mini_batch
+from minilstm.proof.checker.networks import problem_of_network
 
 LENGTHS = (9, 1, 14, 4)
 TOLERANCE = {"float64": 1e-12, "float32": 3e-5}
@@ -306,7 +307,7 @@ def test_gradcheck_proves_the_backward_pass_of_the_device(cupy_backend, name):
     y = rng.integers(0, len(net.classes), len(x) if last else 0)
     y = y if last else [rng.integers(0, len(net.classes), len(a)) for a in x]
     with ml.use_backend("cupy"):
-        assert net.gradient_problem(x, y).backend == "cupy"
+        assert problem_of_network(net, x, y).backward == "cupy"
         report = ml.gradcheck(net, x, y)
     assert report.max_error < 1e-10
 

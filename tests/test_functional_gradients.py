@@ -16,7 +16,7 @@ from minilstm.functional import (
     softmax,
 )
 from minilstm.functional.lstm import LSTMState
-from minilstm.proof.checker.gradcheck import complex_step
+from minilstm.gradcheck import complex_step
 
 TOLERANCE = 1e-12  # relative to the largest derivative of the array
 

@@ -14,6 +14,7 @@ from minilstm.backend import load_backend
 from minilstm.errors import GradientError
 from minilstm.functional import classifier_loss, cross_entropy, fully_connected, lstm
 from minilstm.functional.lstm import LSTMState
+from minilstm.proof.checker.networks import problem_of_network
 
 NUMPY = load_backend("numpy")
 LEARNABLES = {"input_weights", "recurrent_weights", "bias"}
@@ -204,7 +205,7 @@ FAULTS_ELSEWHERE = {
 def test_a_planted_fault_is_found_and_named(monkeypatch, fault):
     functions, wrong = FAULTS[fault]
     faulty = dataclasses.replace(NUMPY, name="faulty", **functions)
-    monkeypatch.setattr("minilstm.network.network.current_backend", lambda: faulty)
+    monkeypatch.setattr("minilstm.proof.checker.networks.current_backend", lambda: faulty)
     net, x, y = problem()
     with pytest.raises(GradientError) as caught:
         ml.gradcheck(net, x, y)
@@ -223,7 +224,7 @@ def test_a_fault_outside_the_end_of_the_network_is_found(monkeypatch, fault):
     net = ml.Network([*layers, ml.Softmax()], rng=np.random.default_rng(0))
     assert ml.gradcheck(net, x, y).passed
     faulty = dataclasses.replace(NUMPY, name="faulty", **functions)
-    monkeypatch.setattr("minilstm.network.network.current_backend", lambda: faulty)
+    monkeypatch.setattr("minilstm.proof.checker.networks.current_backend", lambda: faulty)
     with pytest.raises(GradientError) as caught:
         ml.gradcheck(net, x, y)
     assert set(str(caught.value).rstrip(".").split("wrong arrays: ")[1].split(", ")) == wrong
@@ -240,7 +241,7 @@ def test_one_wrong_entry_among_many_is_found(monkeypatch, bad):
         return dx, grads._replace(R=R)
 
     faulty = dataclasses.replace(NUMPY, lstm_backward=spoiled)
-    monkeypatch.setattr("minilstm.network.network.current_backend", lambda: faulty)
+    monkeypatch.setattr("minilstm.proof.checker.networks.current_backend", lambda: faulty)
     net, x, y = problem(H=16)
     with pytest.raises(GradientError, match=r"lstm/recurrent_weights is wrong at index \(37, 3\)"):
         ml.gradcheck(net, x, y, max_entries=5)
@@ -257,7 +258,7 @@ def test_the_index_and_both_values_are_those_of_the_worst_entry(monkeypatch):
     right = next(e for e in ml.gradcheck(net, x, y).errors if e.name == "lstm/bias")
     assert right.relative_error < 1e-12
     faulty = dataclasses.replace(NUMPY, lstm_backward=spoiled)
-    monkeypatch.setattr("minilstm.network.network.current_backend", lambda: faulty)
+    monkeypatch.setattr("minilstm.proof.checker.networks.current_backend", lambda: faulty)
     with pytest.raises(GradientError, match=r"lstm/bias is wrong at index \(5,\)") as caught:
         ml.gradcheck(net, x, y)
     by_hand, exact = (
@@ -268,7 +269,7 @@ def test_the_index_and_both_values_are_those_of_the_worst_entry(monkeypatch):
 
 def test_a_looser_tolerance_lets_a_small_fault_pass(monkeypatch):
     faulty = dataclasses.replace(NUMPY, **changed("R", 1, lambda g: g * (1 + 1e-7)))
-    monkeypatch.setattr("minilstm.network.network.current_backend", lambda: faulty)
+    monkeypatch.setattr("minilstm.proof.checker.networks.current_backend", lambda: faulty)
     net, x, y = problem()
     assert 5e-8 < ml.gradcheck(net, x, y, tolerance=1e-5).max_error < 2e-7
     with pytest.raises(GradientError):
@@ -277,6 +278,6 @@ def test_a_looser_tolerance_lets_a_small_fault_pass(monkeypatch):
 
 def test_the_check_starts_from_a_state_that_is_not_zero():
     net, x, y = problem()  # from a zero state a wrong first step could hide
-    arrays = net.gradient_problem(x, y).arrays
+    arrays = problem_of_network(net, x, y).arrays
     for state in LSTMState._fields:
         assert (arrays[f"lstm/initial_{state}"] != 0).all()

@@ -12,6 +12,7 @@ import pytest
 import minilstm as ml
 from minilstm.backend import load_backend
 from minilstm.functional.huber import huber_forward
+from minilstm.gradcheck import complex_step
 from minilstm.layers import Signal
 from minilstm.losses import (
     NAMES,
@@ -20,7 +21,6 @@ from minilstm.losses import (
     find_loss,
     row_weights,
 )
-from minilstm.proof.checker.gradcheck import complex_step
 
 NUMPY = load_backend("numpy")
 TOLERANCE = 1e-9  # relative to the largest derivative

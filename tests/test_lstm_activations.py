@@ -12,7 +12,7 @@ import minilstm as ml
 from minilstm.functional import activations
 from minilstm.functional.lstm import LSTMState, lstm_forward
 from minilstm.functional.ragged import pack
-from minilstm.proof.checker.gradcheck import complex_step
+from minilstm.gradcheck import complex_step
 
 GATES, STATES = tuple(activations.GATE_ACTIVATIONS), tuple(activations.STATE_ACTIVATIONS)
 PAIRS = list(itertools.product(GATES, STATES))

@@ -176,7 +176,7 @@ def in_a_network(monkeypatch, mutant):
     layers, named = NETWORKS[mutant.function]
     net = network(*layers)
     faulty = dataclasses.replace(NUMPY, name="faulty", **{mutant.function: mutant.make()})
-    monkeypatch.setattr("minilstm.network.network.current_backend", lambda: faulty)
+    monkeypatch.setattr("minilstm.proof.checker.networks.current_backend", lambda: faulty)
     shape = (5, 5, 2) if mutant.function == "convolution_backward" else (D,)
     report = ml.gradcheck(net, *sequences(shape), raises=False)
     found = {e.name: e for e in report.errors}

@@ -26,7 +26,7 @@ METHODS = "choose one of 'l2norm', 'global-l2norm', 'absolute-value'."
         (
             {"learn_rate_schedule": None},
             "learn_rate_schedule is None; choose one of 'none', 'piecewise', 'warmup', 'cosine', "
-            "'cyclical', 'exponential', 'polynomial', or give an object of minilstm.training.schedules, a "
+            "'cyclical', 'exponential', 'polynomial', or give an object of minilstm.schedules, a "
             "list, or a function of (epoch, iteration).",
         ),
         ({"shuffle": True}, "shuffle is True; choose one of 'once', 'never', 'every-epoch'."),

@@ -15,8 +15,8 @@ from minilstm.functional.cross_entropy import softmax_cross_entropy_backward
 from minilstm.functional.fully_connected import fully_connected_backward
 from minilstm.functional.lstm import LSTMState, lstm_backward, lstm_forward
 from minilstm.functional.softmax import softmax_backward
+from minilstm.gradcheck import complex_step
 from minilstm.proof.causes.recognition import recognise
-from minilstm.proof.checker.gradcheck import complex_step
 
 pytestmark = pytest.mark.alone  # searches that have to end in time
 T, B, D, H = 5, 3, 2, 4

@@ -13,8 +13,8 @@ import minilstm as ml
 from minilstm.backend import load_backend
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import pack
+from minilstm.gradcheck import complex_step
 from minilstm.layers import Signal, initializers
-from minilstm.proof.checker.gradcheck import complex_step
 
 NUMPY = load_backend("numpy")
 LAYERS = [ml.LSTM, ml.BiLSTM]

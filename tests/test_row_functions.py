@@ -10,7 +10,7 @@ import pytest
 from minilstm.backend import load_backend
 from minilstm.functional import batch_normalization, dropout, flatten
 from minilstm.functional.channel_statistics import moving_statistic, pool_statistics
-from minilstm.proof.checker.gradcheck import complex_step
+from minilstm.gradcheck import complex_step
 
 NUMPY = load_backend("numpy")
 TOLERANCE = 1e-12  # relative to the largest derivative of the array

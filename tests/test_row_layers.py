@@ -11,8 +11,8 @@ import pytest
 import minilstm as ml
 from minilstm.backend import load_backend
 from minilstm.functional import dropout
+from minilstm.gradcheck import complex_step
 from minilstm.layers import Signal, Training
-from minilstm.proof.checker.gradcheck import complex_step
 
 NUMPY = load_backend("numpy")
 ACTIVE = np.array([2, 2, 1], np.int64)  # two sequences, of 3 and 2 steps

@@ -64,8 +64,8 @@ def as_batches(
     Parameters
     ----------
     wiring : of the network
-    x : sequences as `minilstm.data.sequences.as_batch` takes them; for several inputs a dict of them
-        by the names of the inputs, or a list with one entry for each input
+    x : sequences as `minilstm.data.sequences.as_batch` takes them; for several inputs a dict of
+        them by the names of the inputs, or a list with one entry for each input
     dtype : of the network
     data_format : letters for the axes, see `minilstm.data.axis_order`
     name : of the argument, for the messages

@@ -72,8 +72,8 @@ def forecast(
 
     Notes
     -----
-    Each step costs one step of a `minilstm.network.stream.Stream`. The numbers are those of the loop above
-    written with ``net.predict(..., state=...)``: the same bits on the Numba backend. Feeding the
+    Each step costs one step of `net.stream()`. The numbers are those of the loop above written with
+    ``net.predict(..., state=...)``: the same bits on the Numba backend. Feeding the
     true values is the teacher forcing of Williams and Zipser, "A learning algorithm for continually
     running fully recurrent neural networks" (1989).
 

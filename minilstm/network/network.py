@@ -39,8 +39,6 @@ from minilstm.network.passes.placement import Placement, column_major, moved_sta
 from minilstm.network.passes.training_pass import LossAndGradients, Route, TrainingPass, find_route
 from minilstm.network.passes.walk import Part, needed_gradients, run_backward, run_forward
 from minilstm.network.predictor import Predictor
-from minilstm.proof.checker import networks as gradient_problem
-from minilstm.proof.checker.networks import GradientProblem
 
 Array = NDArray[Any]
 State = dict[str, LSTMState]
@@ -295,14 +293,10 @@ class Network(Predictor):
         truncation: int | None = None,
         backend: Backend | None = None,
     ) -> MemoryPlan:
-        """What `loss_and_gradients` will keep and need; see `minilstm.network.passes.memory.plan_memory`."""
+        """What `loss_and_gradients` will keep and need; see `plan_memory`."""
         whole = any(loss is not None and loss.whole for loss in self.losses or ())
         how = memory_budget, truncation, whole, (backend or current_backend()).gpu_bytes
         return plan_memory(self.wiring, active, self.dtype, *how)
-
-    def gradient_problem(self, x: Any, y: Any) -> GradientProblem:
-        """This network's loss on labelled sequences, in float64, for `minilstm.gradcheck`."""
-        return gradient_problem.from_data(self, x, y, current_backend())
 
     # ---------------------------------------------------------------- files and tables
 

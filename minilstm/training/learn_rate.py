@@ -1,5 +1,5 @@
 """What the option `learn_rate_schedule` may hold, made into one schedule.
-A name, an object of `minilstm.training.schedules`, a function, or a list of them, one after another."""
+A name, an object of `minilstm.schedules`, a function, or a list of them, one after another."""
 
 from __future__ import annotations
 
@@ -123,5 +123,5 @@ def as_schedule(given: Any, drop_factor: float = 0.1, drop_period: int = 10) -> 
             return Function(given)
     raise ValueError(
         f"learn_rate_schedule is {given!r}; choose one of {', '.join(map(repr, SCHEDULES))}, or "
-        f"give an object of minilstm.training.schedules, a list, or a function of (epoch, iteration)."
+        f"give an object of minilstm.schedules, a list, or a function of (epoch, iteration)."
     )

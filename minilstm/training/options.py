@@ -62,7 +62,7 @@ class TrainingOptions:
     initial_learn_rate : step size of the solver; None is 0.01 for "sgdm", else 0.001
     learn_rate_schedule : how the rate changes: "none", "piecewise" (multiply it by
         `learn_rate_drop_factor` after every `learn_rate_drop_period` epochs), "warmup", "cosine",
-        "cyclical", "exponential", "polynomial"; an object of `minilstm.training.schedules`; a function
+        "cyclical", "exponential", "polynomial"; an object of `minilstm.schedules`; a function
         (epoch, iteration) -> rate, not a factor; or a list of these, one after another
     learn_rate_drop_factor, learn_rate_drop_period : of "piecewise"
     momentum : of "sgdm", the share of the velocity that stays

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from minilstm.proof.causes.mistakes import CATALOGUE
 from minilstm.proof.causes.recognition import Likeness
 from minilstm.proof.causes.signatures import Evidence, explain
-from minilstm.proof.checker.comparison import Gradients
 from minilstm.proof.derivatives.oracle import Oracle
-from minilstm.proof.derivatives.problem import Axes
+from minilstm.proof.derivatives.problem import Axes, Gradients
 from minilstm.proof.reports.places import GATES
 
 Array = NDArray[Any]

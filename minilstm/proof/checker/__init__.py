@@ -1,2 +1,2 @@
 """The gradient checker: two functions, or a network, against the true derivative.
-`minilstm.gradcheck` is the door to it."""
+Users reach it through `minilstm.gradcheck`."""

@@ -3,7 +3,7 @@ random direction where it is large. What fails is measured again with the noise 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from minilstm.proof.derivatives.complex_step import Derivative
 from minilstm.proof.derivatives.kinks import slopes
 from minilstm.proof.derivatives.oracle import Oracle, beside, moved_to, one_hot, two_slopes
-from minilstm.proof.derivatives.problem import Problem
+from minilstm.proof.derivatives.problem import Gradients, Problem
 from minilstm.proof.derivatives.tolerances import (
     LARGEST_ROUNDING,
     NOISE_SAFETY,
@@ -25,7 +25,6 @@ from minilstm.proof.derivatives.tolerances import (
 from minilstm.proof.reports.report import ParameterError, or_infinite
 
 Array = NDArray[Any]
-Gradients = Mapping[str, Array | None]
 
 MOST_KINKS = 3  # that are told one by one
 STAYS = 1e-3  # an error that changes by less of itself in a wider type is none of rounding

@@ -1,7 +1,7 @@
 """The gradient checker: proves a backward pass against derivatives it cannot have got wrong.
 It takes any two functions on arrays, or a network with sequences and answers.
 
-The reference is the complex step, exact to rounding (see `minilstm.proof.derivatives.complex_step`), so no
+The reference is the complex step, exact to rounding (see `proof/derivatives`), so no
 tolerance has to be forgiving; a function that takes no complex numbers is checked with
 differences, whose error is estimated. What passes is derived from the dtype, the sizes and that
 estimate, and printed.
@@ -18,11 +18,7 @@ from numpy.typing import NDArray
 from minilstm.errors import GradientError
 from minilstm.proof.checker.check import METHODS, Settings, check
 from minilstm.proof.checker.functions import problem_of
-from minilstm.proof.derivatives.complex_step import complex_step as complex_step
-from minilstm.proof.derivatives.kinks import Kink as Kink
-from minilstm.proof.derivatives.problem import Problem
-from minilstm.proof.reports.report import GradientReport as GradientReport
-from minilstm.proof.reports.report import ParameterError as ParameterError
+from minilstm.proof.reports.report import GradientReport
 
 Array = NDArray[Any]
 
@@ -125,8 +121,12 @@ def gradcheck(
             raise ValueError(f"{name} is {number}; it has to be at least 1.")
     if tolerance is not None and not tolerance > 0:
         raise ValueError(f"tolerance is {tolerance}; it has to be above 0, or None.")
-    if hasattr(subject, "gradient_problem"):
-        problem = _of_network(subject, second, third)
+    from minilstm.network.network import Network
+
+    if isinstance(subject, Network):
+        from minilstm.proof.checker.networks import problem_of_network
+
+        problem = problem_of_network(subject, second, third)
     else:
         rng = np.random.default_rng([seed, 0])
         problem = problem_of(
@@ -136,24 +136,3 @@ def gradcheck(
     if raises and not report.passed:
         raise GradientError(report.message(), report)
     return report
-
-
-def _of_network(net: Any, x: Any, y: Any) -> Problem:
-    found = net.gradient_problem(x, y)
-    base = float(np.real(found.loss({})))
-    problem = Problem(
-        found.arrays,
-        found.loss,
-        found.gradients,
-        found.backend,
-        magnitude=abs(base),  # a sum of losses, none of which is negative
-        base=base,
-        terms=found.terms,
-        analytic=found.analytic,
-        axes=found.axes,
-        rows=found.rows,
-        counts=found.counts,
-        replay=found.replay,
-    )
-    problem.forward_passes = 1
-    return problem

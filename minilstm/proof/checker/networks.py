@@ -5,31 +5,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.backend import Backend, load_backend
+from minilstm.backend import Backend, current_backend, load_backend
 from minilstm.functional.lstm import LSTMState
-from minilstm.functional.ragged import IntArray, pack
+from minilstm.functional.ragged import pack
 from minilstm.layers import Signal
 from minilstm.losses.functions import FunctionLoss
 from minilstm.network.answers import as_answers
 from minilstm.network.examples import as_batches
-from minilstm.network.passes.heads import MiniBatch, find_heads
+from minilstm.network.network import Network
+from minilstm.network.passes.heads import find_heads
 from minilstm.network.passes.memory import plan_memory
 from minilstm.network.passes.mini_batch import mini_batch
 from minilstm.network.passes.placement import moved_state
 from minilstm.network.passes.training_pass import TrainingPass, find_route
+from minilstm.proof.derivatives.problem import Problem
 
 Array = NDArray[Any]
-Axes = dict[str, tuple[Any, ...]]
+AxisNames = dict[str, tuple[Any, ...]]
 
 GATES = ("i", "f", "g", "o")
 BOTH_WAYS = tuple(f"{way} {gate}" for way in ("forward", "backward") for gate in GATES)
 # What the axes of learnable arrays are called, by the kind of their layer.
-AXES: dict[str, Axes] = {
+AXES: dict[str, AxisNames] = {
     "lstm": {
         "input_weights": (GATES, "feature"),
         "recurrent_weights": (GATES, "unit"),
@@ -43,31 +45,23 @@ AXES: dict[str, Axes] = {
     "fully_connected": {"weights": ("output", "feature"), "bias": ("output",)},
     "batch_normalization": {"scale": ("channel",), "offset": ("channel",)},
 }
+DROPOUT_KEY = 1  # random bits of the step, which fix what dropout drops
 
 
-class GradientProblem(NamedTuple):
-    """Arrays, the loss they give, and the gradients that backward claims."""
+def problem_of_network(net: Network, x: Any, y: Any) -> Problem:
+    """A network's loss on labelled sequences as a problem for the checker.
 
-    arrays: dict[str, Array]  # float64: learnables, "input" (N, D), "LAYER/initial_hidden" ...
-    loss: Callable[[Mapping[str, Array]], Any]  # some arrays replaced, real or complex
-    gradients: Callable[..., dict[str, Array]]  # the same may be replaced, by default none
-    backend: str
-    replay: Callable[[str, Callable[..., Any]], dict[str, Array]]  # with a function replaced
-    axes: Axes  # names of the axes of each array
-    rows: Array  # (N, 2) sequence and time step of each row of an input
-    counts: dict[str, int]  # sizes by which a loss or a gradient may be divided
-    terms: int  # numbers that take part in the pass
-    analytic: bool  # whether the loss takes complex numbers
-
-
-def from_data(net: Any, x: Any, y: Any, backend: Backend) -> GradientProblem:
-    """The problem of sequences with answers, in whatever form a user has them.
+    The state before the first step is random and not zero, so that its gradients are checked too.
 
     Parameters
     ----------
-    net : Network of any dtype; the problem is in float64
+    net : of any dtype; the problem is in float64
     x, y : as for `minilstm.train`
-    backend : runs the backward pass
+
+    Returns
+    -------
+    Problem, whose arrays are the learnables, "input" (N, D) and "LAYER/initial_hidden" (B, H) ...;
+    the backend in force computes the gradients
     """
     heads = find_heads(net.wiring, net.losses)
     batches = as_batches(net.wiring, x, np.float64, net.data_format)
@@ -85,23 +79,8 @@ def from_data(net: Any, x: Any, y: Any, backend: Backend) -> GradientProblem:
     ]
     answers = as_answers(net.wiring, heads, batches[0], y, classes)
     batch = mini_batch(heads, [b.sequences for b in batches], answers.targets, [None] * len(heads))
-    order = pack(batches[0].sequences).order  # (B,)
-    return build(net.replace(dtype=np.float64), batch, backend, order)
-
-
-def build(
-    net: Any, batch: MiniBatch, backend: Backend, order: IntArray, key: int = 1
-) -> GradientProblem:
-    """The problem of one mini-batch, starting from a random non-zero state.
-
-    Parameters
-    ----------
-    net : Network in float64
-    batch : packed
-    backend : runs the backward pass
-    order : (B,) number of each sequence of the batch, as the user counts them
-    key : random bits of the step, which fix what dropout drops
-    """
+    order = pack(batches[0].sequences).order  # (B,) number of each sequence, as the user counts
+    net, backend = net.replace(dtype=np.float64), current_backend()
     rng = np.random.default_rng(0)
     active = batch.signals[0].active
     states = {
@@ -112,7 +91,6 @@ def build(
     names = [f"input_{k + 1}" if k else "input" for k in range(len(batch.signals))]
     inputs = {name: signal.rows for name, signal in zip(names, batch.signals, strict=True)}
     arrays = {**net.parameters, **inputs, **states}
-    heads = find_heads(net.wiring, net.losses)
     whole = any(head.loss.whole for head in heads)
     route = find_route(net.wiring, heads, inputs_too=True)
 
@@ -128,7 +106,7 @@ def build(
         plan = plan_memory(
             net.wiring, active, dtype, np.inf, whole=whole, gpu_bytes=where.gpu_bytes
         )
-        walk = TrainingPass(route, moved.by_layer(where), where, key)
+        walk = TrainingPass(route, moved.by_layer(where), where, DROPOUT_KEY)
         placed = batch._replace(signals=signals).moved(where.to_device)
         start = moved_state(state, where.to_device)
         return walk.run(placed, start, plan, loss_only=loss_only)
@@ -136,10 +114,8 @@ def build(
     def loss(replaced: Mapping[str, Array]) -> Any:
         return run({**arrays, **replaced}, load_backend("numpy"), True)[0].loss
 
-    def gradients(
-        replaced: Mapping[str, Array] | None = None, where: Backend = backend
-    ) -> dict[str, Array]:
-        found, more = run({**arrays, **(replaced or {})}, where, False)
+    def gradients(replaced: Mapping[str, Array], where: Backend = backend) -> dict[str, Array]:
+        found, more = run({**arrays, **replaced}, where, False)
         grads = dict(found.gradients)
         for name, state in more.state.items():
             grads[f"{name}/initial_hidden"], grads[f"{name}/initial_cell"] = state
@@ -148,29 +124,33 @@ def build(
 
     def replay(function: str, wrong: Callable[..., Any]) -> dict[str, Array]:
         changed: Any = {function: wrong}
-        return gradients(where=replace(load_backend("numpy"), **changed))
+        return gradients({}, replace(load_backend("numpy"), **changed))
 
     steps = np.concatenate([np.full(n, t) for t, n in enumerate(active)])  # (N,)
     sequences = np.concatenate([order[:n] for n in active])  # (N,)
     heads_divide = {f"the divisor of the loss ({d:g})": int(d) for d in batch.divisors}
     counts = {"the batch": int(active[0]), "the time steps": len(active), "the rows": len(steps)}
-    return GradientProblem(
+    base = float(np.real(loss({})))
+    return Problem(
         arrays,
         loss,
         gradients,
         backend.name,
-        replay,
-        {**_axes(net), **{n: ("row", *_features(a)) for n, a in inputs.items()}},
-        np.stack([sequences, steps], axis=1),
-        {**counts, **heads_divide},
-        sum(a.size for a in arrays.values()),
-        not any(isinstance(head.loss, FunctionLoss) for head in heads),
+        magnitude=abs(base),  # a sum of losses, none of which is negative
+        base=base,
+        terms=sum(a.size for a in arrays.values()),
+        analytic=not any(isinstance(head.loss, FunctionLoss) for head in heads),
+        axes={**_axes(net), **{n: ("row", *_features(a)) for n, a in inputs.items()}},
+        rows=np.stack([sequences, steps], axis=1),  # (N, 2)
+        counts={**counts, **heads_divide},
+        replay=replay,
+        forward_passes=1,
     )
 
 
-def _axes(net: Any) -> Axes:
+def _axes(net: Network) -> AxisNames:
     """Names of the axes of learnables and initial states."""
-    found: Axes = {}
+    found: AxisNames = {}
     for layer in net.layers:
         for name, axes in AXES.get(layer.kind, {}).items():
             found[f"{layer.name}/{name}"] = axes

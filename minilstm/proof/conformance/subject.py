@@ -49,7 +49,7 @@ class Outputs(NamedTuple):
 
 @dataclass(frozen=True)
 class Subject:
-    """The two functions under test and their layout; see `minilstm.proof.conformance.conformance`."""
+    """The two functions under test and their layout; see `conformance`."""
 
     forward: Callable[..., Any]
     backward: Callable[..., Any]

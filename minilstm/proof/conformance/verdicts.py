@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from minilstm.functional.lstm import lstm_backward
 from minilstm.proof.causes.mistakes import mistakes_of
-from minilstm.proof.checker.gradcheck import GradientReport, gradcheck
+from minilstm.proof.checker.gradcheck import gradcheck
 from minilstm.proof.conformance.subject import NAMES, Arrays, Subject, Upstream
+from minilstm.proof.reports.report import GradientReport
 
 Array = NDArray[Any]
 COARSE = 2e-4  # relative; a few hundred sums in float32

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 Axes = tuple[Any, ...]  # a word or a tuple of block labels for each axis
+Gradients = Mapping[str, Array | None]  # by array name; None where none was given
 
 
 @dataclass
@@ -41,7 +42,7 @@ class Problem:
 
     arrays: dict[str, Array]
     loss: Callable[[Mapping[str, Array]], Any]
-    gradients: Callable[[Mapping[str, Array]], Mapping[str, Array | None]]
+    gradients: Callable[[Mapping[str, Array]], Gradients]
     backward: str
     magnitude: float = 1.0
     base: float | None = None

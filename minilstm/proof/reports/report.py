@@ -77,7 +77,7 @@ class GradientReport:
     notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as plain dicts, lists, numbers and words; see `minilstm.proof.reports.exports`."""
+        """The report as plain dicts, lists, numbers and words; see `exports`."""
         return exports.to_dict(self)
 
     def to_json(self, path: str | os.PathLike[str] | None = None) -> str:

@@ -1,5 +1,5 @@
 """Known mistakes inside a step of the LSTM's backward pass: lines (5), (4), (3) and (2) of forward.
-Each changes one or a few lines of the table in `minilstm.proof.causes.mistakes.lstm`, whose letters it uses.
+Each changes one or a few lines of the table in `lstm.py`, whose letters it uses.
 """
 
 from __future__ import annotations
