@@ -12,7 +12,7 @@ import nvrtc
 import pytest
 from cuda_shim import LaunchError, thread_order
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 SHIM = (ROOT / "tests" / "cuda_shim" / "shim.h").read_text()
 
 ORDERS = [("forward", 0), ("reverse", 0), ("random", 1), ("random", 2)]

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-EXAMPLE = Path(__file__).parents[1] / "examples" / "check_your_lstm.py"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "check_your_lstm.py"
 FOUND = {
     "forget derivative": (["x", "K", "b"], "dz_f = df * f should be df * f * (1 - f)"),
     "bias copied": (["b"], "Bias gradients are copied from the forget gate"),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import minilstm as ml
 
-PAGE = (Path(__file__).parents[1] / "docs" / "gpu.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "gpu.md").read_text("utf-8")
 
 
 def examples():
@@ -40,7 +40,7 @@ def test_the_python_of_the_page_gives_what_it_says(cupy_backend, monkeypatch):
 
 
 def test_the_page_is_reached_from_the_others():
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     assert "(docs/gpu.md)" in (root / "README.md").read_text("utf-8")
     assert "(gpu.md)" in (root / "docs" / "promises.md").read_text("utf-8")
     for target in re.findall(r"\]\(([^)#:]+)", PAGE):

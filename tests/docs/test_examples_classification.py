@@ -13,7 +13,7 @@ import pytest
 import minilstm as ml
 from minilstm.backend import current_backend
 
-EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 pytest.importorskip("matplotlib")
 

@@ -10,7 +10,7 @@ import mutants
 
 from minilstm.proof.causes.mistakes import CATALOGUE
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "gradient-checking.md").read_text("utf-8")
 
 

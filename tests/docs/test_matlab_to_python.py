@@ -17,7 +17,7 @@ import pytest
 import minilstm as ml
 from minilstm.training.loop import TrainingLoop
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "matlab-to-python.md"
 SEEDS = ROOT.parent / "shared" / "seeds"
 DOCUMENTS = {

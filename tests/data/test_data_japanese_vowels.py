@@ -11,7 +11,7 @@ import numpy as np
 
 from minilstm.data.datasets.japanese_vowels import japanese_vowels
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def test_sizes_and_types():

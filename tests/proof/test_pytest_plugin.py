@@ -254,6 +254,6 @@ def test_loading_the_plugin_costs_pytest_alone():
 
 def test_the_entry_point_has_the_name_of_the_module():
     # With another name pytest would refuse `-p minilstm.pytest_plugin` as registered twice.
-    text = (Path(__file__).parents[1] / "pyproject.toml").read_text()
+    text = (Path(__file__).parents[2] / "pyproject.toml").read_text()
     entry = re.search(r"\[project.entry-points.pytest11\]\n(.*) = (.*)\n", text)
     assert ast.literal_eval(entry[1]) == ast.literal_eval(entry[2]) == "minilstm.pytest_plugin"

@@ -12,7 +12,7 @@ import cuda_shim
 import nvrtc
 import pytest
 
-HERE = Path(__file__).parents[1] / "kernels" / "cuda"
+HERE = Path(__file__).parents[3] / "kernels" / "cuda"
 ARCHITECTURES = (70, 80, 90)
 DTYPES = ("float32", "float64")
 

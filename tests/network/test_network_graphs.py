@@ -16,7 +16,7 @@ import minilstm as ml
 from minilstm.layers import KINDS
 
 LENGTHS = (6, 1, 4)
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parents[1] / "golden"
 
 
 def refuses(message, error=ValueError):

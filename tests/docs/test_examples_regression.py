@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("numba")
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def load(name):

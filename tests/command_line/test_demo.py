@@ -18,7 +18,7 @@ import minilstm as ml
 from minilstm.command_line.cli import main
 from minilstm.data import write_csv
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
 
 

@@ -18,7 +18,7 @@ from minilstm.errors import DataError
 LENGTHS = [64480, 53696, 56416, 50688, 51888, 54256]
 CLASSES = ["Dancing", "Running", "Sitting", "Standing", "Walking"]
 REAL = Path(
-    os.environ.get("MINILSTM_REAL_DATA", Path(__file__).parents[1] / ".." / "shared" / "data")
+    os.environ.get("MINILSTM_REAL_DATA", Path(__file__).parents[2] / ".." / "shared" / "data")
 )
 needs_real = pytest.mark.skipif(
     not (REAL / "HumanActivityTest.mat").is_file(), reason="MathWorks' files are not here"
