@@ -60,23 +60,19 @@ def _values(a):
 def differing(arrays, recorded, tolerance):
     """Names of arrays whose values are not those recorded."""
     found = values(arrays)
-    wrong = sorted(found.keys() ^ recorded.keys())
-    for name in found.keys() & recorded.keys():
-        new, old = found[name], recorded[name]
-        if isinstance(old[0], str) or isinstance(new[0], str):
-            same = new == old
-        else:
-            norm = old[1] if math.isfinite(old[1]) else 1.0
-            allowed = (
-                tolerance * max(norm, LEAST_NORM) * np.array([math.sqrt(arrays[name].size), 1, 1])
-            )
-            allowed = allowed[[0, 1, *[2] * (len(old) - 2)]]
-            gap = np.abs(np.subtract(new, old))
-            same = len(new) == len(old) and bool(
-                np.all((gap <= allowed) | (np.isnan(new) & np.isnan(old)))
-            )
-        wrong += [] if same else [name]
-    return sorted(wrong)
+    common = found.keys() & recorded.keys()
+    wrong = [k for k in common if not _same(found[k], recorded[k], tolerance, arrays[k].size)]
+    return sorted([*wrong, *(found.keys() ^ recorded.keys())])
+
+
+def _same(new, old, tolerance, size):
+    if len(new) != len(old) or isinstance(old[0], str) or isinstance(new[0], str):
+        return new == old
+    allowed = tolerance * max(old[1] if math.isfinite(old[1]) else 1, LEAST_NORM)
+    # The sum of so many numbers may be further off than their norm.
+    allowed = np.array([allowed * math.sqrt(size), *[allowed] * (len(old) - 1)])
+    close = np.abs(np.subtract(new, old)) <= allowed
+    return bool(np.all(close | (np.isnan(new) & np.isnan(old))))
 
 
 def canonical(text):
