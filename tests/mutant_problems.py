@@ -1,5 +1,5 @@
 """What the mutants are checked in: a small network for each of their functions, and a plain pair.
-`in_a_network` and `as_a_pair` run a gradient check and give its report.
+The functions `in_a_network` and `as_a_pair` run a gradient check and give its report.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """Model files: what today's and earlier files predict, and the bytes that saving writes.
-`model_v2.safetensors` was saved when the record was first made, and is never written again.
+The file `model_v2.safetensors` was saved with the first record, and is never written again.
 """
 
 from __future__ import annotations
