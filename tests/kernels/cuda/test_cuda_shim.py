@@ -13,7 +13,7 @@ import pytest
 from cuda_shim import LaunchError, thread_order
 
 ROOT = Path(__file__).parents[3]
-SHIM = (ROOT / "tests" / "cuda_shim" / "shim.h").read_text()
+SHIM = (Path(__file__).parent / "cuda_shim" / "shim.h").read_text()
 
 ORDERS = [("forward", 0), ("reverse", 0), ("random", 1), ("random", 2)]
 BARRIER, LOOP = " BLOCK_BARRIER();", "while (load_and_acquire(arrived)"
