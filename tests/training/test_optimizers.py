@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import minilstm as ml
-from minilstm.network.graph.wiring import parameter_slots
+from minilstm.network.graph.parameters import parameter_slots
 from minilstm.training.solvers import (
     CLIPPING,
     adam_init,
