@@ -22,7 +22,8 @@ from minilstm.bench import turns as bench_turns
 from minilstm.bench import works as bench_works
 from minilstm.bench.stream import per_call
 from minilstm.command_line.cli import main
-from minilstm.network import network, predictor
+from minilstm.network import network
+from minilstm.network.passes import prediction_pass
 from minilstm.training import crossover, environment
 
 CLOCKS = ["us a step", "us a step, events"]
@@ -164,7 +165,7 @@ def refused(monkeypatch, words, work, **faulty):
         honest = current_backend()
         return record if honest.name == "cupy" else honest
 
-    for module in (gpu_checks, bench_works, network, predictor):
+    for module in (gpu_checks, bench_works, network, prediction_pass):
         monkeypatch.setattr(module, "current_backend", in_force)
     said = []
     settings = bench.Settings(works=[work], scale=SCALE)
