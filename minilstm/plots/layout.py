@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .curves import around_corners, downwards
+from .arrows import around_corners, downwards, ports, straightened
 
 Floats = NDArray[np.float64]
 Point = tuple[float, float]
@@ -24,7 +24,6 @@ Point = tuple[float, float]
 # it, between two arrows side by side, between two rows, and between two columns.
 BETWEEN_BOXES, BOX_TO_ARROW, BETWEEN_ARROWS = 26.0, 17.0, 11.0
 BETWEEN_ROWS, BETWEEN_COLUMNS = 27.0, 40.0
-STRAIGHTENED_POINTS = 8.0  # an arrow that would run so little to the side runs straight
 MOST_ROWS_IN_ONE_COLUMN = 12
 WIDTH_TO_HEIGHT = 1.25  # the shape of picture that columns aim at
 SWEEPS = 24
@@ -117,13 +116,13 @@ def lay_out(sizes: Sequence[Point], wires: Sequence[Wire], port_widths: Sequence
     # A box stands in the middle of its row; an arrow that passes goes on at the top.
     arrive = row_top + np.where(height > 0, (heights[places.row] - height) / 2, 0.0)
     leave = arrive + height
-    outs = _ports([w[:2] for w in forward], [x[c[1]] for c in places.chains], x, port_widths)
-    intos = _ports([w[2:] for w in forward], [x[c[-2]] for c in places.chains], x, port_widths)
+    outs = ports([w[:2] for w in forward], [x[c[1]] for c in places.chains], x, port_widths)
+    intos = ports([w[2:] for w in forward], [x[c[-2]] for c in places.chains], x, port_widths)
 
     def route(chain: list[int], out: float, into: float) -> Floats:
         passed = x[chain[1:-1]].tolist()
-        xs = [_straightened(out, passed[0]), *passed] if passed else [out]
-        xs.append(_straightened(into, xs[-1]))
+        xs = [straightened(out, passed[0]), *passed] if passed else [out]
+        xs.append(straightened(into, xs[-1]))
         pieces = []
         for (a, b), x0, x1 in zip(pairwise(chain), xs, xs[1:], strict=False):
             start, end = (x0, leave[a]), (x1, arrive[b])
@@ -248,25 +247,3 @@ def _column_starts(places: _Places, x: Floats, half: Floats, heights: Floats) ->
         near = range(max(even - slack, starts[-1] + 1), min(even + slack, count - 1) + 1)
         starts.append(min(near, key=lambda r: (len(places.entering(r)), abs(r - even))))
     return starts
-
-
-def _ports(
-    ends: Sequence[tuple[int, int]], toward: Sequence[float], x: Floats, widths: Sequence[float]
-) -> list[float]:
-    """Where wires meet their box and port: ports beside one another, the straightest centred."""
-    aims: dict[tuple[int, int], list[float]] = {}
-    for end, aim in zip(ends, toward, strict=True):
-        aims.setdefault(end, []).append(aim)
-    mean = {end: float(np.mean(found)) for end, found in aims.items()}
-    place = {}
-    for box in {box for box, _ in ends}:
-        order = sorted((end for end in mean if end[0] == box), key=lambda e: (mean[e], e))
-        off = [abs(mean[end] - x[box]) for end in order]
-        centred = len(order) <= 3 and min(off) < 2.0
-        centre = off.index(min(off)) if centred else (len(order) - 1) / 2
-        place |= {end: x[box] + (n - centre) * widths[box] for n, end in enumerate(order)}
-    return [float(place[end]) for end in ends]
-
-
-def _straightened(place: float, to: float) -> float:
-    return to if abs(place - to) < STRAIGHTENED_POINTS else place
