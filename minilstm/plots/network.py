@@ -43,39 +43,17 @@ UNWRITTEN_PORTS = {"in", "out"}
 IN_A_BOX: dict[str, Any] = {"zorder": 4, "parse_math": False}  # looks of its texts
 
 
-class LayerFacts(Protocol):
-    """What the picture says of a layer."""
-
-    @property
-    def name(self) -> str:
-        """Its name in the network."""
-
-    @property
-    def kind(self) -> str:
-        """What it is, "Fully Connected"."""
-
-    @property
-    def label(self) -> str:
-        """The same in words, with its sizes."""
-
-    @property
-    def shape(self) -> tuple[int, ...] | None:
-        """Of a row of its first output; None where it is unknown."""
-
-    @property
-    def steps(self) -> bool:
-        """Whether it has an output for each step, else one for each sequence."""
-
-    @property
-    def learnables(self) -> int:
-        """Numbers that training changes."""
-
-
 class NetworkFacts(Protocol):
-    """What `minilstm.analyze` finds out about a network."""
+    """What `minilstm.analyze` finds out about a network.
+
+    Of each layer the picture says `name`, `kind` ("Fully Connected"), `label` (the same in words,
+    with its sizes), `shape` (of a row of its first output; None where it is unknown), `steps`
+    (whether it has an output for each step, else one for each sequence) and `learnables` (how many
+    numbers training changes).
+    """
 
     @property
-    def layers(self) -> Sequence[LayerFacts]:
+    def layers(self) -> Sequence[Any]:
         """In the order in which they run."""
 
     @property
@@ -185,7 +163,7 @@ def _wrong(problems: Sequence[str], names: Container[str]) -> set[str]:
     return wrong
 
 
-def _box(layer: LayerFacts, ports: tuple[list[str], list[str]], wrong: bool) -> _Box:
+def _box(layer: Any, ports: tuple[list[str], list[str]], wrong: bool) -> _Box:
     what = layer.kind.replace("_", " ").lower()
     colour = next((c for words, c in FAMILIES if any(w in what for w in words)), GREY)
     lines = _wrap(layer.label if colour != DARK else f"{what}, {layer.label}".capitalize())
