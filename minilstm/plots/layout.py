@@ -95,22 +95,7 @@ def lay_out(sizes: Sequence[Point], wires: Sequence[Wire], port_widths: Sequence
     x = _across(places, half)  # (P,)
     heights = np.array([height[row].max() for row in places.rows])
     starts = _column_starts(places, x, half, heights) if len(forward) == len(wires) else [0]
-    tops: list[float] = []  # of each row
-    turns: dict[int, tuple[float, float, float]] = {}  # ways from column to column, by their start
-    right = -BETWEEN_COLUMNS
-    for first, stop in pairwise([*starts, len(heights)]):
-        leaving = sorted(places.entering(first), key=lambda a: -x[a]) if first else []
-        left = right + BETWEEN_COLUMNS + BETWEEN_ARROWS * len(leaving)
-        for k, a in enumerate(leaving):
-            before, after = BETWEEN_ARROWS * k, BETWEEN_ARROWS * (len(leaving) - 1 - k)
-            low = tops[-1] + heights[first - 1] + 12.0 + before
-            turns[a] = low, left - BETWEEN_COLUMNS / 2 - after, -14.0 - after
-        inside = [i for row in places.rows[first:stop] for i in row]
-        x[inside] += left - (x - half)[inside].min()
-        right = (x + half)[inside].max()
-        steps = [heights[r] + _gap(places, x, r + 1) for r in range(first, stop - 1)]
-        tops += accumulate(steps, initial=0.0)
-
+    tops, turns, right = _stack(places, x, half, heights, starts)
     row_top = np.array(tops)[places.row]  # (P,)
     row_bottom = row_top + heights[places.row]
     # A box stands in the middle of its row; an arrow that passes goes on at the top.
@@ -247,3 +232,29 @@ def _column_starts(places: _Places, x: Floats, half: Floats, heights: Floats) ->
         near = range(max(even - slack, starts[-1] + 1), min(even + slack, count - 1) + 1)
         starts.append(min(near, key=lambda r: (len(places.entering(r)), abs(r - even))))
     return starts
+
+
+def _stack(
+    places: _Places, x: Floats, half: Floats, heights: Floats, starts: list[int]
+) -> tuple[list[float], dict[int, tuple[float, float, float]], float]:
+    """Move columns beside one another; give the top of each row, turns, and the right edge.
+
+    A turn is how an arrow comes from one column to the next: down to a height, over to a side and
+    up to a height. It is found by the place that the arrow leaves.
+    """
+    tops: list[float] = []  # of each row
+    turns: dict[int, tuple[float, float, float]] = {}
+    right = -BETWEEN_COLUMNS
+    for first, stop in pairwise([*starts, len(heights)]):
+        leaving = sorted(places.entering(first), key=lambda a: -x[a]) if first else []
+        left = right + BETWEEN_COLUMNS + BETWEEN_ARROWS * len(leaving)
+        for k, a in enumerate(leaving):
+            before, after = BETWEEN_ARROWS * k, BETWEEN_ARROWS * (len(leaving) - 1 - k)
+            low = tops[-1] + heights[first - 1] + 12.0 + before
+            turns[a] = low, left - BETWEEN_COLUMNS / 2 - after, -14.0 - after
+        inside = [i for row in places.rows[first:stop] for i in row]
+        x[inside] += left - (x - half)[inside].min()
+        right = (x + half)[inside].max()
+        steps = [heights[r] + _gap(places, x, r + 1) for r in range(first, stop - 1)]
+        tops += accumulate(steps, initial=0.0)
+    return tops, turns, right

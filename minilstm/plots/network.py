@@ -123,7 +123,9 @@ def plot_network(
     if path is not None:
         check_figure_path(path)
     index = {layer.name: n for n, layer in enumerate(analysis.layers)}
-    ports: list[tuple[list[str], list[str]]] = [([], []) for _ in index]  # outputs and inputs
+    ports: list[tuple[list[str], list[str]]] = [
+        ([], []) for _ in analysis.layers
+    ]  # outputs and inputs
     wires = []
     for connection in analysis.connections:
         ends: list[int] = []
@@ -235,7 +237,6 @@ def _draw(
     ax = figure.add_axes((0, 0, 1, 1))
     ax.set_axis_off()
     ax.set(xlim=(0, width), ylim=(height, 0))
-
     if title:
         _write(ax, width / 2, MARGIN_POINTS + 6, title, TITLE_POINTS * scale)
     shift = np.array([(width - layout.size[0]) / 2, MARGIN_POINTS + head])
