@@ -1,5 +1,5 @@
 """What a mistake is, and how a table of equations becomes a backward pass that has it.
-A table gives each line of a backward pass a name, its text and its formula; a mistake changes one.
+A table gives each line of a backward pass a name and a rule; a mistake changes one or a few.
 
 The values that the lines share stand in a namespace `v`: each line reads from it and puts its own
 result there under its name, in the order of the table.
@@ -11,6 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
+
+from minilstm.mistakes.rules import Change, Words
+from minilstm.mistakes.rules import Rule as NewRule
 
 
 class Rule(NamedTuple):
@@ -20,7 +24,9 @@ class Rule(NamedTuple):
     value: Callable[[Any], Any]  # the same as a formula: takes the namespace v
 
 
-Table = Mapping[str, Rule]
+Array = NDArray[Any]
+Table = Mapping[str, Any]
+Backward = Callable[..., Any]
 
 
 class Mistake(NamedTuple):
@@ -43,24 +49,28 @@ class Mistake(NamedTuple):
     seen_in: tuple[str, ...] = ()
 
 
-def follow(rules: Table, v: Any) -> None:
-    """Compute the lines of a table in their order, each into the namespace.
+def table(lines: Mapping[str, str], words: Words) -> Table:
+    """A table of lines, from the expression of each and the words of all."""
+    return {name: NewRule(source, words) for name, source in lines.items()}
+
+
+def follow(rules: Table, v: Any) -> Any:
+    """Compute the lines of a table in their order, each into the namespace, which is returned.
 
     Examples
     --------
     >>> from types import SimpleNamespace
-    >>> v = SimpleNamespace(dc=2.0, f=0.5)
-    >>> follow({"dc_next": Rule("dc * f", lambda v: v.dc * v.f)}, v)
-    >>> v.dc_next
+    >>> follow(table({"dc_next": "dc * f"}, {}), SimpleNamespace(dc=2.0, f=0.5)).dc_next
     1.0
     """
     with np.errstate(all="ignore"):  # a mistake may well divide by zero
         for name, rule in rules.items():
             setattr(v, name, rule.value(v))
+    return v
 
 
 def maker(
-    function: str, right: Table, build: Callable[[Table], Callable[..., Any]], prefix: str = ""
+    function: str, right: Table, build: Callable[[Table], Backward]
 ) -> Callable[..., Mistake]:
     """A short way to write the mistakes of one function down.
 
@@ -69,31 +79,39 @@ def maker(
     function : name of the function
     right : its table
     build : makes the backward pass that follows a table
-    prefix : of the names, which tells the mistakes of this function from those of others
 
     Returns
     -------
     callable
-        ``make(name, what, *seen_in, line=Rule(...))``: `what` says what is wrong; the texts of the
-        wrong and the right lines are put behind it, or `fault` where that reads better.
+        ``make(name, what, *seen_in, line=change)``: `what` says what is wrong; the texts of the
+        wrong and the right lines are put behind it, or `fault` where that reads better. A change
+        is an operator of `minilstm.mistakes.rules`, or the line that stands there instead.
 
     Examples
     --------
-    >>> table = {"dx": Rule("dy * w", lambda v: v.dy * v.w)}
-    >>> make = maker("scale_backward", table, lambda rules: lambda v: rules["dx"].value(v))
-    >>> make("w missing", "the factor is missing", dx=Rule("dy", lambda v: v.dy)).cause
+    >>> from minilstm.mistakes.rules import drop
+    >>> right = table({"dx": "dy * w"}, {})
+    >>> make = maker("scale_backward", right, lambda rules: rules["dx"].value)
+    >>> make("w missing", "the factor is missing", dx=drop("w")).cause
     'The factor is missing: dx = dy should be dy * w.'
     """
 
-    def make(name: str, what: str, *seen_in: str, fault: str = "", **wrong: Rule) -> Mistake:
-        unknown = wrong.keys() - right.keys()
+    def make(
+        name: str,
+        what: str,
+        *seen_in: str,
+        fault: str = "",
+        **changes: Change | Rule | NewRule | str,
+    ) -> Mistake:
+        unknown = changes.keys() - right.keys()
         if unknown:
             raise KeyError(f"{function} has no line {', '.join(sorted(unknown))}")
+        wrong = {k: c if isinstance(c, Rule) else right[k].changed(c) for k, c in changes.items()}
         lines = fault or listed(
-            [f"{k} = {rule.text} should be {right[k].text}" for k, rule in wrong.items()]
+            [f"{line} = {rule.text} should be {right[line].text}" for line, rule in wrong.items()]
         )
         cause = sentence(f"{what}: {lines}")
-        return Mistake(prefix + name, cause, function, build({**right, **wrong}), seen_in)
+        return Mistake(name, cause, function, build({**right, **wrong}), seen_in)
 
     return make
 
