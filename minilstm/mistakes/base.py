@@ -7,14 +7,15 @@ result there under its name, in the order of the table.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.mistakes.rules import Change, Words
 from minilstm.mistakes.rules import Rule as NewRule
+from minilstm.mistakes.rules import Words
 
 
 class Rule(NamedTuple):
@@ -83,30 +84,25 @@ def maker(
     Returns
     -------
     callable
-        ``make(name, what, *seen_in, line=change)``: `what` says what is wrong; the texts of the
+        ``make(name, what, *seen_in, line="drop w")``: `what` says what is wrong; the texts of the
         wrong and the right lines are put behind it, or `fault` where that reads better. A change
-        is an operator of `minilstm.mistakes.rules`, or the line that stands there instead.
+        is words for `Rule.changed`, or a rule that stands there instead.
 
     Examples
     --------
-    >>> from minilstm.mistakes.rules import drop
     >>> right = table({"dx": "dy * w"}, {})
     >>> make = maker("scale_backward", right, lambda rules: rules["dx"].value)
-    >>> make("w missing", "the factor is missing", dx=drop("w")).cause
+    >>> make("w missing", "the factor is missing", dx="drop w").cause
     'The factor is missing: dx = dy should be dy * w.'
     """
 
     def make(
-        name: str,
-        what: str,
-        *seen_in: str,
-        fault: str = "",
-        **changes: Change | Rule | NewRule | str,
+        name: str, what: str, *seen_in: str, fault: str = "", **changes: Rule | NewRule | str
     ) -> Mistake:
         unknown = changes.keys() - right.keys()
         if unknown:
             raise KeyError(f"{function} has no line {', '.join(sorted(unknown))}")
-        wrong = {k: c if isinstance(c, Rule) else right[k].changed(c) for k, c in changes.items()}
+        wrong = {k: right[k].changed(c) if isinstance(c, str) else c for k, c in changes.items()}
         lines = fault or listed(
             [f"{line} = {rule.text} should be {right[line].text}" for line, rule in wrong.items()]
         )
@@ -114,6 +110,46 @@ def maker(
         return Mistake(name, cause, function, build({**right, **wrong}), seen_in)
 
     return make
+
+
+def read(make: Callable[..., Mistake], text: str, **letters: str) -> tuple[Mistake, ...]:
+    r"""The mistakes that a text lists, each with its changes indented under it.
+
+    ::
+
+        name | what is wrong | public threads, where it was seen in some
+            line, another: words for `Rule.changed`
+            line = what stands there instead
+            fault: what is said in place of the lines
+
+    What is indented further goes on with the line above it.
+
+    Parameters
+    ----------
+    make : from `maker`
+    text : in this form
+    letters : what stands for <letter> in it
+
+    Examples
+    --------
+    >>> right = table({"dx": "dy * w"}, {})
+    >>> make = maker("scale_backward", right, lambda rules: rules["dx"].value)
+    >>> read(make, "<w> missing | the factor is missing\n    dx: drop <w>", w="w")[0].cause
+    'The factor is missing: dx = dy should be dy * w.'
+    """
+    for letter, meaning in letters.items():
+        text = text.replace(f"<{letter}>", meaning)
+    joined = re.sub(r"\n {8}", " ", text.strip())
+    return tuple(_one(make, *record.split("\n    ")) for record in re.split(r"\n+(?! )", joined))
+
+
+def _one(make: Callable[..., Mistake], head: str, *lines: str) -> Mistake:
+    options: dict[str, str] = {}
+    for line in lines:
+        names, words = re.split(r": | (?==)", line, maxsplit=1)
+        options |= dict.fromkeys(names.split(", "), words)
+    name, what, *seen_in = head.split(" | ")
+    return make(name, what, *seen_in, **options)
 
 
 def listed(texts: Sequence[str]) -> str:

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from minilstm.functional.dropout import DropoutCache, dropout_mask
-from minilstm.mistakes.base import Array, Backward, Mistake, Table, follow, maker, table
-from minilstm.mistakes.rules import drop, put
+from minilstm.mistakes.base import Array, Backward, Mistake, Table, follow, maker, read, table
 
 # ------------------------------------------------------------------ dropout
 
@@ -37,31 +36,20 @@ def dropout_backward_by(rules: Table) -> Backward:
     return dropout_backward
 
 
-_make = maker("dropout_backward", DROPOUT, dropout_backward_by)
-_DROPOUT = (
-    _make("mask forgotten", "the mask is forgotten", dx=drop("m")),
-    _make(
-        "scale forgotten", "what is kept is scaled in forward and not in backward", m=drop("1 - p")
-    ),
-    _make(
-        "mask forgotten, scale kept",
-        "the gradient goes to the dropped numbers too",
-        m=drop("mask(dy)"),
-    ),
-    _make(
-        "mask of the first row for all",
-        "the mask of the first step is used for all steps",
-        "lmnt-com/haste#43",
-        fault="each row should have its own mask",
-        m=put("first_row", "dy"),
-    ),
-    _make(
-        "another mask",
-        "the mask is drawn anew in backward",
-        fault="it should be the mask of forward",
-        m=put("another", "mask"),
-    ),
-)
+_DROPOUT = """
+mask forgotten | the mask is forgotten
+    dx: drop m
+scale forgotten | what is kept is scaled in forward and not in backward
+    m: drop 1 - p
+mask forgotten, scale kept | the gradient goes to the dropped numbers too
+    m: drop mask(dy)
+mask of the first row for all | the mask of the first step is used for all steps | lmnt-com/haste#43
+    m: first_row for dy
+    fault: each row should have its own mask
+another mask | the mask is drawn anew in backward
+    m: another for mask
+    fault: it should be the mask of forward
+"""
 
 # ------------------------------------------------------------------ the rectifier and the sigmoid
 
@@ -84,32 +72,28 @@ def from_output_by(rules: Table) -> Backward:
     return backward
 
 
-_make = maker("relu_backward", RELU, from_output_by)
-_RELU = (
-    _make("derivative missing", "the rectifier is forgotten", slope="1"),
-    _make(
-        "zeroed where dy is negative",
-        "the gradient is cut off where it is negative itself, not where x is",
-        slope=put("where_positive", "passes"),
-    ),
+_RELU = """
+derivative missing | the rectifier is forgotten
+    slope = 1
+zeroed where dy is negative | the gradient is cut off where it is negative itself, not where x is
+    slope: where_positive for passes
+"""
+_SIGMOID = """
+derivative missing | the sigmoid is forgotten
+    slope = 1
+values for derivatives | the output stands where its derivative belongs
+    slope: drop 1 - y
+half a derivative | half of the derivative is missing
+    slope: drop y
+derivative of the activated value |
+        y is already activated, and the sigmoid is applied to it a second time
+    slope: sigmoid(y) for y
+derivative of tanh | the derivative is that of tanh
+    slope = 1 - y**2
+"""
+
+MISTAKES: tuple[Mistake, ...] = (
+    *read(maker("dropout_backward", DROPOUT, dropout_backward_by), _DROPOUT),
+    *read(maker("relu_backward", RELU, from_output_by), _RELU),
+    *read(maker("sigmoid_backward", SIGMOID, from_output_by), _SIGMOID),
 )
-
-_make = maker("sigmoid_backward", SIGMOID, from_output_by)
-_SIGMOID = (
-    _make("derivative missing", "the sigmoid is forgotten", slope="1"),
-    _make(
-        "values for derivatives",
-        "the output stands where its derivative belongs",
-        slope=drop("1 - y"),
-    ),
-    _make("half a derivative", "half of the derivative is missing", slope=drop("y")),
-    _make(
-        "derivative of the activated value",
-        "y is already activated, and the sigmoid is applied to it a second time",
-        slope=put("sigmoid(y)", "y"),
-    ),
-    _make("derivative of tanh", "the derivative is that of tanh", slope="1 - y**2"),
-)
-
-
-MISTAKES: tuple[Mistake, ...] = (*_DROPOUT, *_RELU, *_SIGMOID)

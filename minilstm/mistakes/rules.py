@@ -1,5 +1,5 @@
 """A line of a backward pass as an expression that computes, prints itself and can be changed.
-The operators at the end change one: they leave a part out, put another in its place, and so on.
+The operators at the end make a wrong line of the right one: leave a part out, swap two, and so on.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ import numpy as np
 
 Words = Mapping[str, str]
 Formula = Callable[[Any], Any]
-#: what makes a wrong line of the right one: an operator, or the text of a line or the line itself
-Change = Callable[["Rule"], "Rule"]
 
 BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -65,33 +63,52 @@ class Rule:
     """
 
     def __init__(self, source: str, words: Words) -> None:
-        self.source = ast.unparse(ast.parse(source, mode="eval"))  # spaced in one way
+        self.source = ast.unparse(_tree(source))  # with spaces in one way
         self.words = words
-
-    @property
-    def tree(self) -> ast.expr:
-        """The expression, new at each call, so that it may be changed."""
-        return ast.parse(self.source, mode="eval").body
 
     @cached_property
     def text(self) -> str:
         """The line as a report prints it."""
-        printed = ast.unparse(_Printed({**PRINTED, **self.words}).visit(self.tree))
+        printed = ast.unparse(_Printed({**PRINTED, **self.words}).visit(_tree(self.source)))
         return printed.replace(".T", "^T").replace(" @ ", " ").replace(" ** ", "^")
 
     @cached_property
     def value(self) -> Formula:
         """The line as a function of the namespace."""
-        tree = self.tree
+        tree = _tree(self.source)
         value = formula(tree)
         # A line that is a name alone shares no memory with what has that name.
         return (lambda v: copy(value(v))) if isinstance(tree, ast.Name) else value
 
-    def changed(self, change: Change | Rule | str) -> Rule:
-        """This line after a change: an operator, or the line that stands in its place."""
-        if isinstance(change, str):
-            return Rule(change, self.words)
-        return change if isinstance(change, Rule) else change(self)
+    def changed(self, words: str) -> Rule:
+        """This line after a mistake.
+
+        Parameters
+        ----------
+        words : ``drop a``, ``b for a``, ``swap a and b``, ``zero``, ``over N``; one of them and
+            ``where it fits``; or ``= expression``
+
+        Examples
+        --------
+        >>> Rule("dy @ W", {}).changed("W.T for W where it fits").text
+        'dy W^T'
+        """
+        if words.startswith("= "):
+            return Rule(words[2:], self.words)
+        change, fits, _ = words.partition(" where it fits")
+        verb, _, rest = change.partition(" ")
+        match verb:
+            case "zero":
+                return Rule(f"zero({self.source})", self.words)
+            case "over":
+                return Rule(f"({self.source}) / {rest}", self.words)
+            case "drop":
+                wrong = drop(self, rest)
+            case "swap":
+                wrong = swap(self, *rest.split(" and "))
+            case _:
+                wrong = put(self, *change.split(" for "))
+        return Rule(f"alike({wrong.source}, {self.source})", self.words) if fits else wrong
 
 
 class _Printed(ast.NodeTransformer):
@@ -116,7 +133,7 @@ def formula(node: ast.expr) -> Formula:
     Examples
     --------
     >>> from types import SimpleNamespace
-    >>> formula(ast.parse("dy * (1 - y)", mode="eval").body)(SimpleNamespace(dy=4.0, y=0.75))
+    >>> formula(_tree("dy * (1 - y)"))(SimpleNamespace(dy=4.0, y=0.75))
     1.0
     """
     match node:
@@ -152,117 +169,64 @@ def _call(name: str, parts: list[Formula]) -> Formula:
 # ------------------------------------------------------------------ operators
 
 
-def drop(part: str) -> Change:
+def drop(rule: Rule, part: str) -> Rule:
     """Leave one factor or one term out.
 
     Examples
     --------
-    >>> drop("b")(Rule("a + b * c", {})).text, drop("a")(Rule("a + b * c", {})).text
-    ('a + c', 'b * c')
-    >>> drop("a")(Rule("a / b", {})).text
-    '1 / b'
+    >>> rule = Rule("a + b / c", {})
+    >>> [drop(rule, part).text for part in "abc"]
+    ['b / c', 'a + 1 / c', 'a + b']
     """
 
-    def change(rule: Rule) -> Rule:
-        def without(node: ast.AST) -> ast.AST | None:
-            match node:
-                case ast.BinOp(left=left, op=ast.Add() | ast.Mult(), right=right):
-                    if ast.unparse(left) == part:
-                        return right
-                    return left if ast.unparse(right) == part else None
-                case ast.BinOp(left=left, op=ast.Div() | ast.Sub(), right=right):
-                    if ast.unparse(left) == part and isinstance(node.op, ast.Div):
-                        return ast.BinOp(ast.Constant(1), node.op, right)
-                    return left if ast.unparse(right) == part else None
+    def without(node: ast.expr) -> ast.expr | None:
+        if not isinstance(node, ast.BinOp):
             return None
+        if ast.unparse(node.right) == part:
+            return node.left
+        if ast.unparse(node.left) != part:
+            return None
+        divided = isinstance(node.op, ast.Div)
+        return ast.BinOp(ast.Constant(1), node.op, node.right) if divided else node.right
 
-        return _edited(rule, without, f"no factor or term {part}")
-
-    return change
+    return _edited(rule, without, part)
 
 
-def put(new: str, old: str) -> Change:
+def put(rule: Rule, new: str, old: str) -> Rule:
     """Put another part for each that stands there.
 
     Examples
     --------
-    >>> put("f", "o")(Rule("dh * o * (1 - o)", {})).text
+    >>> put(Rule("dh * o * (1 - o)", {}), "f", "o").text
     'dh * f * (1 - f)'
     """
-
-    def change(rule: Rule) -> Rule:
-        def other(node: ast.AST) -> ast.AST | None:
-            same = isinstance(node, ast.expr) and ast.unparse(node) == old
-            return ast.parse(new, mode="eval").body if same else None
-
-        return _edited(rule, other, f"no {old}")
-
-    return change
+    return _edited(rule, lambda node: _tree(new) if ast.unparse(node) == old else None, old)
 
 
-def swap(one: str, other: str) -> Change:
-    """Interchange two names.
+def swap(rule: Rule, one: str, other: str) -> Rule:
+    """Interchange two parts.
 
     Examples
     --------
-    >>> swap("a", "b")(Rule("a - b * a", {})).text
+    >>> swap(Rule("a - b * a", {}), "a", "b").text
     'b - a * b'
     """
-
-    def change(rule: Rule) -> Rule:
-        return put(one, "_")(put(other, one)(put("_", other)(rule)))
-
-    return change
+    return put(put(put(rule, "_", one), one, other), other, "_")
 
 
-def zero(rule: Rule) -> Rule:
-    """Zeros in the shape of the right line.
-
-    Examples
-    --------
-    >>> zero(Rule("dy @ W", {})).text
-    '0'
-    """
-    return Rule(f"zero({rule.source})", rule.words)
-
-
-def over(count: str) -> Change:
-    """Divide by a number, as a mean does.
-
-    Examples
-    --------
-    >>> over("N")(Rule("dy.T @ x", {})).text
-    'dy^T x / N'
-    """
-    return lambda rule: Rule(f"({rule.source}) / {count}", rule.words)
-
-
-def fitting(change: Change) -> Change:
-    """Make a change only where the wrong array has the shape of the right one.
-
-    Examples
-    --------
-    >>> fitting(put("x.T @ dy", "dy.T @ x"))(Rule("dy.T @ x", {})).text
-    'x^T dy'
-    """
-    return lambda rule: Rule(f"alike({change(rule).source}, {rule.source})", rule.words)
-
-
-def _edited(rule: Rule, edit: Callable[[ast.AST], ast.AST | None], lacking: str) -> Rule:
-    """A rule after an edit of each node for which `edit` gives another."""
+def _edited(rule: Rule, edit: Callable[[ast.expr], ast.expr | None], part: str) -> Rule:
+    """A rule with what `edit` gives for the nodes of its expression, if it gives something."""
 
     class Editor(ast.NodeTransformer):
-        edits = 0
-
         def visit(self, node: ast.AST) -> ast.AST:
-            new = edit(node)
-            if new is None:
-                return self.generic_visit(node)
-            self.edits += 1
-            return new
+            new = edit(node) if isinstance(node, ast.expr) else None
+            return self.generic_visit(node) if new is None else new
 
-    editor = Editor()
-    tree = editor.visit(rule.tree)
-    if not editor.edits:
-        raise ValueError(f"{lacking} in {rule.source}")
-    return Rule(ast.unparse(tree), rule.words)
+    source = ast.unparse(Editor().visit(_tree(rule.source)))
+    if source == rule.source:
+        raise ValueError(f"{rule.source} has no part {part} to change")
+    return Rule(source, rule.words)
+
+
+def _tree(source: str) -> ast.expr:
+    return ast.parse(source, mode="eval").body
