@@ -14,19 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.mistakes.rules import Rule as NewRule
-from minilstm.mistakes.rules import Words
-
-
-class Rule(NamedTuple):
-    """One line of a backward pass."""
-
-    text: str  # its right-hand side, as the report prints it
-    value: Callable[[Any], Any]  # the same as a formula: takes the namespace v
-
+from minilstm.mistakes.rules import Rule, Words
 
 Array = NDArray[Any]
-Table = Mapping[str, Any]
+Table = Mapping[str, Rule]
 Backward = Callable[..., Any]
 
 
@@ -52,7 +43,7 @@ class Mistake(NamedTuple):
 
 def table(lines: Mapping[str, str], words: Words) -> Table:
     """A table of lines, from the expression of each and the words of all."""
-    return {name: NewRule(source, words) for name, source in lines.items()}
+    return {name: Rule(source, words) for name, source in lines.items()}
 
 
 def follow(rules: Table, v: Any) -> Any:
@@ -97,7 +88,7 @@ def maker(
     """
 
     def make(
-        name: str, what: str, *seen_in: str, fault: str = "", **changes: Rule | NewRule | str
+        name: str, what: str, *seen_in: str, fault: str = "", **changes: Rule | str
     ) -> Mistake:
         unknown = changes.keys() - right.keys()
         if unknown:
@@ -112,35 +103,45 @@ def maker(
     return make
 
 
-def read(make: Callable[..., Mistake], text: str, **letters: str) -> tuple[Mistake, ...]:
+def read(
+    make: Callable[..., Mistake], text: str, *families: Sequence[Mapping[str, str]]
+) -> tuple[Mistake, ...]:
     r"""The mistakes that a text lists, each with its changes indented under it.
 
     ::
 
+        # a comment
         name | what is wrong | public threads, where it was seen in some
             line, another: words for `Rule.changed`
             line = what stands there instead
             fault: what is said in place of the lines
 
-    What is indented further goes on with the line above it.
+    What is indented further goes on with the line above it. An empty line ends a block.
 
     Parameters
     ----------
     make : from `maker`
     text : in this form
-    letters : what stands for <letter> in it
+    families : a block that has <letter> in it is read once for each entry of the family that says
+        what its letters stand for
 
     Examples
     --------
-    >>> right = table({"dx": "dy * w"}, {})
+    >>> right = table({"dx": "dy * w * u"}, {})
     >>> make = maker("scale_backward", right, lambda rules: rules["dx"].value)
-    >>> read(make, "<w> missing | the factor is missing\n    dx: drop <w>", w="w")[0].cause
-    'The factor is missing: dx = dy should be dy * w.'
+    >>> text = "<a> missing | the factor is missing\n    dx: drop <a>"
+    >>> [mistake.name for mistake in read(make, text, [{"a": "w"}, {"a": "u"}])]
+    ['w missing', 'u missing']
     """
-    for letter, meaning in letters.items():
-        text = text.replace(f"<{letter}>", meaning)
-    joined = re.sub(r"\n {8}", " ", text.strip())
-    return tuple(_one(make, *record.split("\n    ")) for record in re.split(r"\n+(?! )", joined))
+    found = []
+    joined = re.sub(r"\n {8}", " ", re.sub(r"^#.*\n", "", text.strip(), flags=re.M))
+    for block in joined.split("\n\n"):
+        family = next((f for f in families if any(f"<{a}>" in block for a in f[0])), [{}])
+        for letters in family:
+            meant = re.sub("<(\\w+)>", lambda found: letters[found[1]], block)
+            records = re.split(r"\n(?! )", meant)
+            found += [_one(make, *record.split("\n    ")) for record in records]
+    return tuple(found)
 
 
 def _one(make: Callable[..., Mistake], head: str, *lines: str) -> Mistake:

@@ -139,7 +139,7 @@ def mirrored(W: Array) -> Array:
 
 
 _make = maker("convolution_backward", RIGHT, convolution_backward_by)
-_FILTER = """
+_MISTAKES = """
 filter flipped in dx | the filter is turned over on the way to dx
     part_k: turned(W_k) for W_k
 filter flipped in dW | the gradient of the filter is turned over
@@ -168,40 +168,42 @@ dx zero | no gradient arrives at the images
     dx: zero
 gradient equal to the filters | the filters themselves are returned for their gradient
     dW = W
-"""
-_IGNORED = """
+
 <what> ignored in dx | the <what> is ignored on the way to dx
     <letter>_written = ones
-    fault: <written>
+    fault: dy_o W_k^T is added at <place> and should be added at s o + d k
 <what> ignored in dW | the <what> is ignored in the gradient of the filter
     <letter>_read = ones
-    fault: <read>
+    fault: dW_k meets p_{<place>} and should meet p_{s o + d k}
 <what> ignored in both | the <what> is ignored
     <letter>_written, <letter>_read = ones
-    fault: <written>, and <read>
-"""
-_EDGES = """
+    fault: dy_o W_k^T is added at <place> and should be added at s o + d k, and
+        dW_k meets p_{<place>} and should meet p_{s o + d k}
+
 overlapping places overwritten in dx |
         places of the input that several places of the filter see are overwritten (= for +=)
     dp: overwritten for added
     fault: dp = dy_o W_k^T should be added to what is there
-padding cut off at the end only | <wrong_side>
+padding cut off at the end only | the zeros around the image are cut off at the wrong side
     dx: first_zero for before
-    fault: dx starts at the first zero <behind>
-padding cut off by the number after | <wrong_side>
+    fault: dx starts at the first zero and should start right behind the zeros before
+        the image
+padding cut off by the number after | the zeros around the image are cut off at the wrong side
     dx: after for before
-    fault: dx starts behind as many places as there are zeros after the image <behind>
-padding cut off one too late | <wrong_side>
+    fault: dx starts behind as many places as there are zeros after the image and should start right behind the zeros before
+        the image
+padding cut off one too late | the zeros around the image are cut off at the wrong side
     dx: one_late for before
-    fault: dx starts one place too late <behind>
-padding cut off one too early | <wrong_side>
+    fault: dx starts one place too late and should start right behind the zeros before
+        the image
+padding cut off one too early | the zeros around the image are cut off at the wrong side
     dx: one_early for before
-    fault: dx starts one place too early <behind>
+    fault: dx starts one place too early and should start right behind the zeros before
+        the image
 padding after the image in dW |
         the zeros stand all behind the image when the filter's gradient is computed
     p: behind for around
-"""
-_SWAPPED = """
+
 spatial axes of dW swapped | the rows and columns of the filter's gradient are interchanged
     dW = mirrored(all(dW_k))
 spatial axes swapped in dx | the rows and columns of the filter are interchanged on the way to dx
@@ -213,22 +215,9 @@ channels swapped in dx | channels and filters are interchanged on the way to dx
 """
 
 
-def _ignored(what: str, letter: str, place: str) -> tuple[Mistake, ...]:
-    """The stride or the dilation taken for 1: in dx, in dW and in both."""
-    written = f"dy_o W_k^T is added at {place} and should be added at s o + d k"
-    read_ = f"dW_k meets p_{{{place}}} and should meet p_{{s o + d k}}"
-    return read(_make, _IGNORED, what=what, letter=letter, written=written, read=read_)
-
-
-MISTAKES: tuple[Mistake, ...] = (
-    *read(_make, _FILTER),
-    *_ignored("stride", "s", "o + d k"),
-    *_ignored("dilation", "d", "s o + k"),
-    *read(
-        _make,
-        _EDGES,
-        wrong_side="the zeros around the image are cut off at the wrong side",
-        behind="and should start right behind the zeros before the image",
-    ),
-    *read(_make, _SWAPPED),
-)
+# the stride or the dilation taken for 1: in dx, in dW and in both
+_STEPS = [
+    {"what": "stride", "letter": "s", "place": "o + d k"},
+    {"what": "dilation", "letter": "d", "place": "s o + k"},
+]
+MISTAKES: tuple[Mistake, ...] = read(_make, _MISTAKES, _STEPS)

@@ -68,11 +68,11 @@ _FULLY_CONNECTED = read(
     maker("fully_connected_backward", FULLY_CONNECTED, fully_connected_backward_by),
     """
 dW transposed | the gradient of the weights is transposed
-    dW: x.T @ dy for dy.T @ x where it fits
+    dW = alike(x.T @ dy, dy.T @ x)
 W transposed in dx | the gradient goes back through the transposed weights
     dx: alike(W.T, W) for W
 W missing in dx | the gradient goes back past the weights
-    dx: drop W where it fits
+    dx = alike(dy, dy @ W)
 dx zero | no gradient arrives at the input
     dx: zero
 dW zero | no gradient arrives at the weights

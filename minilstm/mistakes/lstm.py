@@ -28,6 +28,7 @@ from minilstm.functional.ragged import (
 from minilstm.mistakes.base import Array, Backward, Table, follow, maker, table
 
 GATES = {"i": "input gate", "f": "forget gate", "g": "cell candidate", "o": "output gate"}
+EACH_GATE = [{"k": k, "gate": gate} for k, gate in GATES.items()]
 WORDS = {
     "dhidden": "dstate.hidden",
     "dcell": "dstate.cell",
@@ -150,7 +151,7 @@ def lstm_backward_by(rules: Table) -> Backward:
         every = SimpleNamespace(
             R=R, W=cache.W, sigmoid=gate.forward, dsigmoid=gate.derivative, tanh=state.forward,
             dtanh=state.derivative, logit=lambda y: np.log(y / (1 - y)), arctanh=np.arctanh,
-            without=without,
+            **{f"no_{k}": np.repeat([k != other for other in GATES], H) for k in GATES},  # (G,)
         )  # fmt: skip
         step = {name: rules[name] for name in STEP}
         for t in start.steps:
@@ -169,15 +170,19 @@ def lstm_backward_by(rules: Table) -> Backward:
             follow(step, v)
             dz[rows], kept["dh_t"][rows], kept["dc"][rows] = v.dz, v.dh_t, v.dc
             dh_next[:n], dc_next[:n] = v.dh_next, v.dc_next
+        every_row = np.ones((len(x), 1), bool)  # (N, 1)
+        after_first = one_step_earlier(every_row, active)  # (N, 1)
+        before_last = one_step_later(every_row, active)  # (N, 1)
         total = SimpleNamespace(
-            **vars(every), dz=dz, x=x, h=h[B:], h_prev=h[previous_rows(active)],
-            first_dh_next=dh_next, first_dc_next=dc_next,
-            first_dh_t=kept["dh_t"][:B], first_dc=kept["dc"][:B], B=B, T=T, N=len(x),
-            outer=lambda dz, rows: dz.T @ rows, total=lambda dz: dz.sum(axis=0),
-            only=lambda which, rows: only(which, rows, active),
+            **vars(every), B=B, T=T, N=len(x), dz=dz, x=x, h=h[B:],
+            h_prev=h[previous_rows(active)], first_dh_next=dh_next, first_dc_next=dc_next,
+            first_dh_t=kept["dh_t"][:B], first_dc=kept["dc"][:B],
+            first=~after_first, after_first=after_first, before_last=before_last,
+            last=~before_last, outer=lambda dz, rows: dz.T @ rows,
+            total=lambda dz: dz.sum(axis=0), copied=copied,
             before=lambda rows: one_step_earlier(rows, active),
             after=lambda rows: one_step_later(rows, active),
-            turned=lambda rows: rows[reversed_rows(active)], copied=copied,
+            turned=lambda rows: rows[reversed_rows(active)],
         )  # fmt: skip
         follow({name: rules[name] for name in SUMS}, total)
         grads = LSTMGradients(total.dW, total.dR, total.db, total.dh0, total.dc0)
@@ -189,31 +194,10 @@ def lstm_backward_by(rules: Table) -> Backward:
 make = maker("lstm_backward", RIGHT, lstm_backward_by)
 
 
-def block(gate: str, H: int) -> slice:
-    """Rows of one gate among the 4H.
-
-    Examples
-    --------
-    >>> block("f", 3)
-    slice(3, 6, None)
-    """
-    k = "ifgo".index(gate)
-    return slice(k * H, (k + 1) * H)
-
-
-def without(gate: str, dz: Array) -> Array:
-    """dz with the columns of one gate set to zero."""
-    out = dz.copy()  # (n, G)
-    out[:, block(gate, dz.shape[1] // 4)] = 0
-    return out
-
-
 def copied(gates: str, db: Array) -> Array:
     """db with the part of the forget gate in the place of these gates' parts."""
-    out, H = db.copy(), len(db) // 4
-    for gate in gates:
-        out[block(gate, H)] = db[block("f", H)]
-    return out
+    parts = dict(zip("ifgo", np.split(db, 4), strict=True))  # (H,) each
+    return np.concatenate([parts["f" if k in gates else k] for k in "ifgo"])
 
 
 def one_step_earlier(rows: Array, active: IntArray) -> Array:
@@ -240,17 +224,3 @@ def one_step_later(rows: Array, active: IntArray) -> Array:
     out = np.zeros((B + len(rows), *rows.shape[1:]), rows.dtype)  # (B + N, ...)
     out[previous_rows(active)] = rows
     return out[B:]
-
-
-def only(which: str, rows: Array, active: IntArray) -> Array:
-    """Rows of all but the "first" or the "last" step of each sequence set to zero.
-
-    Examples
-    --------
-    >>> only("last", np.array([[1.0], [2.0], [3.0]]), np.array([2, 1])).ravel().tolist()
-    [0.0, 2.0, 3.0]
-    """
-    step = np.repeat(np.arange(len(active)), active)  # (N,)
-    place = np.arange(len(step)) - (np.cumsum(active) - active)[step]  # (N,) which sequence
-    wanted = 0 if which == "first" else sequence_lengths(active)[place] - 1
-    return rows * (step == wanted)[:, None]

@@ -5,45 +5,91 @@ Each changes one or a few lines of the table in `minilstm.mistakes.lstm`, whose 
 from __future__ import annotations
 
 from minilstm.mistakes.base import Mistake, read
-from minilstm.mistakes.lstm import GATES, RIGHT, make
+from minilstm.mistakes.lstm import EACH_GATE, GATES, RIGHT, make
 
 
-def derivative_changes(k: str) -> dict[str, str]:
-    """What may become of the derivative of an activation, in line dz_k of a gate k."""
-    name, other = ("tanh", "sigmoid") if k == "g" else ("sigmoid", "tanh")
-    right = f"d{name}({k})"
-    tanh_like, sigmoid_like = f"= d{k} * (1 - {k}**2)", f"= d{k} * {k} * (1 - {k})"
-    return {
-        "missing": f"drop {right}",
-        "value": f"{k} for {right}",
-        "half": f"1 - {k} for {right}",
-        "twice": f"d{name}({name}({k})) for {right}",
+def _letters(k: str, gate: str) -> dict[str, str]:
+    """What the letters of a text mean for a gate; the last are changes of its line dz_k."""
+    of_its_kind = {
+        "name": "sigmoid",
+        "other": "tanh",
+        "an_other": "tanh",
         "at_z": f"= d{k} * logit({k}) * (1 - logit({k}))",
-        "other": sigmoid_like if k == "g" else tanh_like,
-        "name": name, "other_name": other, "an_other": "a sigmoid" if k == "g" else "tanh",
-    } | ({"at_z": "= dg * (1 - arctanh(g)**2)"} if k == "g" else {})  # fmt: skip
+        "as_other": f"= d{k} * (1 - {k}**2)",
+    }
+    if k == "g":
+        of_its_kind = {
+            "name": "tanh",
+            "other": "sigmoid",
+            "an_other": "a sigmoid",
+            "at_z": "= dg * (1 - arctanh(g)**2)",
+            "as_other": "= dg * g * (1 - g)",
+        }
+    name = of_its_kind["name"]
+    slope = f"d{name}({k})"
+    changes = {"missing": f"drop {slope}", "value": f"{k} for {slope}"}
+    changes["twice"] = f"d{name}({name}({k})) for {slope}"
+    return {"k": k, "gate": gate, "slope": slope, **of_its_kind, **changes}
 
 
+_EACH_GATE = [_letters(**each) for each in EACH_GATE]
+_SENTENCES = {
+    "not_h": "the gradient of h_{t-1} does not reach the step before",
+    "not_c": "the gradient of c_{t-1} does not reach the step before",
+    "neither": "neither dh_next nor dc_next is carried to the step before",
+}
+_PAIRS = [
+    {"a": a, "b": b, "one": GATES[a], "other": GATES[b]}
+    for a, b in ("if", "ig", "io", "fg", "fo", "go")
+]
+_FACTORS = [
+    {"line": line, "right": right, "factor": factor, "what": what}
+    for line, right, factors, what in (
+        ("di", "g", ["i", "o"], "the input gate is multiplied by g in (4)"),
+        ("dg", "i", ["g", "f"], "the cell candidate is multiplied by i in (4)"),
+        (
+            "df",
+            "c_prev",
+            ["c", "tanh_c", "g", "f"],
+            "the forget gate is multiplied by the cell of the step before in (4)",
+        ),
+        ("do", "tanh_c", ["c", "h", "o"], "the output gate is multiplied by tanh(c_t) in (5)"),
+    )
+    for factor in factors
+]
+_OF_THE_GATES = """
 # lines (2) and (3): what the activation of one gate becomes
-_OF_A_GATE = """
 <gate>: derivative missing | the derivative of the <gate> is missing
     dz_<k>: <missing>
 <gate>: <name> for its derivative | the <gate> itself stands where its derivative belongs
     dz_<k>: <value>
 <gate>: half a derivative | half of the <gate>'s derivative is missing
-    dz_<k>: <half>
+    dz_<k>: 1 - <k> for <slope>
 <gate>: derivative of the activated <k> |
         the <gate> is already activated, and <name> is applied to it a second time
     dz_<k>: <twice>
 <gate>: derivative at z_<k> |
         the derivative of the <gate> is written for the activated <k> and is given z_<k>
     dz_<k>: <at_z>
-<gate>: derivative of <other_name> in dz_<k> |
+<gate>: derivative of <other> in dz_<k> |
         the <gate> is a <name>, and its derivative is that of <an_other>
-    dz_<k>: <other>
+    dz_<k>: <as_other>
 """
+_AT_ONCE = """
+sigmoids: <title> | <what>
+    dz_i: <i>
+    dz_f: <f>
+    dz_o: <o>
+    fault: <of_i>, and so for f and o
+all gates: <title> | <what>
+    dz_i: <i>
+    dz_f: <f>
+    dz_g: <g>
+    dz_o: <o>
+    fault: <of_i>, and so for f and o; <of_g>
+"""
+_OTHERS = """
 # line (5): what the activation of the cell becomes
-_OF_THE_CELL = """
 tanh derivative of the cell missing | the derivative of tanh(c_t) is missing
     dc: drop dtanh(tanh_c)
 tanh of the cell for its derivative | tanh(c_t) itself stands where its derivative belongs
@@ -67,9 +113,8 @@ forget gate for the output gate in dc |
 input gate for the output gate in dc |
         the way from h_t to c_t goes through the output gate, not the input gate
     dc: i for o
-"""
+
 # what a step hands to the step before it
-_CARRIED = """
 dh_next not used | <not_h>
     dh_t: drop dh_next
 dh_next zero | <not_h>
@@ -117,98 +162,53 @@ dh carried as a sum over the steps | dh is carried as a sum over the steps (+= f
     dh_next = dh_next + dz @ R
 dh carried through W | dh is carried through the input weights
     dh_next: alike(W, R) for R
-"""
-_LACKING = """
+
 <gate> missing in dh_next | the <gate> is left out of the gradient of h_{t-1}
-    dh_next: without("<k>", dz) for dz
+    dh_next: dz * no_<k> for dz
     fault: dh_next should be the sum over all four gates and lacks dz_<k> R_<k>
-"""
+
 # line (4) and the output gate of line (5): what each gate is multiplied by
-_FACTORS = """
-di with i | the input gate is multiplied by g in (4)
-    di: i for g
-di with o | the input gate is multiplied by g in (4)
-    di: o for g
-dg with g | the cell candidate is multiplied by i in (4)
-    dg: g for i
-dg with f | the cell candidate is multiplied by i in (4)
-    dg: f for i
-df with c | the forget gate is multiplied by the cell of the step before in (4)
-    df: c for c_prev
-df with tanh_c | the forget gate is multiplied by the cell of the step before in (4)
-    df: tanh_c for c_prev
-df with g | the forget gate is multiplied by the cell of the step before in (4)
-    df: g for c_prev
-df with f | the forget gate is multiplied by the cell of the step before in (4)
-    df: f for c_prev
-do with c | the output gate is multiplied by tanh(c_t) in (5)
-    do: c for tanh_c
-do with h | the output gate is multiplied by tanh(c_t) in (5)
-    do: h for tanh_c
-do with o | the output gate is multiplied by tanh(c_t) in (5)
-    do: o for tanh_c
+<line> with <factor> | <what>
+    <line>: <factor> for <right>
+
 i and g interchanged in (4) | the two factors of i * g in (4) are interchanged
     di: i for g
     dg: g for i
 initial cell forgotten in df | the first step has a cell before it too, the initial one
     df = dc * c_prev * after_first
     fault: df = 0 at the first step should be dc * c_0
-"""
-_SWAPPED = """
+
 <one> and <other> swapped | <a> and <b> are swapped in z
     dz: swap dz_<a> and dz_<b>
 """
 
 
-def _all_at_once() -> list[Mistake]:
-    """The activations of all sigmoids, and of all gates, with the same mistake."""
-    out = []
-    for title, what, change in (
-        ("derivatives missing", "no gate has its derivative", "missing"),
-        ("values for derivatives", "the gates stand where their derivatives belong", "value"),
-        (
-            "derivatives of activated values",
-            "the gates are already activated, and their functions are applied a second time",
-            "twice",
-        ),
-        (
-            "derivatives at z",
-            "the derivatives are written for activated values and are given z",
-            "at_z",
-        ),
-    ):
-        lines = {f"dz_{k}": derivative_changes(k)[change] for k in GATES}
-        of_i, of_g = (
-            f"{line} = {RIGHT[line].changed(lines[line]).text} should be {RIGHT[line].text}"
-            for line in ("dz_i", "dz_g")
-        )
-        fault = f"{of_i}, and so for f and o"
-        sigmoids = {line: words for line, words in lines.items() if line != "dz_g"}
-        out.append(make(f"sigmoids: {title}", what, fault=fault, **sigmoids))
-        out.append(make(f"all gates: {title}", what, fault=f"{fault}; {of_g}", **lines))
-    return out
+def _at_once(title: str, what: str, change: str) -> dict[str, str]:
+    """The same mistake in the activations of several gates: what the letters of a text mean."""
+    letters = {"title": title, "what": what, **{each["k"]: each[change] for each in _EACH_GATE}}
+    for k in "ig":
+        right = RIGHT[f"dz_{k}"]
+        wrong = right.changed(letters[k])
+        letters[f"of_{k}"] = f"dz_{k} = {wrong.text} should be {right.text}"
+    return letters
 
 
+_TITLES = [
+    _at_once("derivatives missing", "no gate has its derivative", "missing"),
+    _at_once("values for derivatives", "the gates stand where their derivatives belong", "value"),
+    _at_once(
+        "derivatives of activated values",
+        "the gates are already activated, and their functions are applied a second time",
+        "twice",
+    ),
+    _at_once(
+        "derivatives at z",
+        "the derivatives are written for activated values and are given z",
+        "at_z",
+    ),
+]
 MISTAKES: tuple[Mistake, ...] = (
-    *(
-        mistake
-        for k, gate in GATES.items()
-        for mistake in read(make, _OF_A_GATE, k=k, gate=gate, **derivative_changes(k))
-    ),
-    *_all_at_once(),
-    *read(make, _OF_THE_CELL),
-    *read(
-        make,
-        _CARRIED,
-        not_h="the gradient of h_{t-1} does not reach the step before",
-        not_c="the gradient of c_{t-1} does not reach the step before",
-        neither="neither dh_next nor dc_next is carried to the step before",
-    ),
-    *(m for k, gate in GATES.items() for m in read(make, _LACKING, k=k, gate=gate)),
-    *read(make, _FACTORS),
-    *(
-        mistake
-        for a, b in ("if", "ig", "io", "fg", "fo", "go")
-        for mistake in read(make, _SWAPPED, a=a, b=b, one=GATES[a], other=GATES[b])
-    ),
+    *read(make, _OF_THE_GATES, _EACH_GATE),
+    *read(make, _AT_ONCE, _TITLES),
+    *read(make, _OTHERS, _FACTORS, EACH_GATE, _PAIRS, [_SENTENCES]),
 )

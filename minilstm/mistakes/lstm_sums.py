@@ -4,13 +4,25 @@ And those of public projects that are several mistakes at once, made here all to
 
 from __future__ import annotations
 
-from minilstm.mistakes.base import Mistake, listed, read
-from minilstm.mistakes.lstm import GATES, make
+from minilstm.mistakes.base import Mistake, read
+from minilstm.mistakes.lstm import EACH_GATE, make
 
-COUNTS = {"B": "sequences", "T": "time steps", "N": "rows"}
-
+_COUNTS = [
+    {
+        "by": by,
+        "of": of,
+        "divided": f"the sum over all steps and sequences is divided by the number of {of}",
+    }
+    for by, of in {"B": "sequences", "T": "time steps", "N": "rows"}.items()
+]
+_SENTENCES = {
+    "itself": "the weights themselves are returned for their gradients",
+    "copied": "bias gradients are copied from the forget gate",
+    "all_steps": "dW, dR and db are sums over all steps",
+    "tanh_twice": "tanh is applied a second time to the activated g and tanh(c_t)",
+}
+_MISTAKES = """
 # the sums over all steps: dW, dR and db
-_ZERO = """
 dW zero | no gradient arrives at the input weights
     dW: zero
 dR zero | no gradient arrives at the recurrent weights
@@ -28,29 +40,43 @@ gradient equal to the weights: dR | <itself> | explosion/thinc
 gradient equal to the weights: dW and dR | <itself> | explosion/thinc
     dW = W
     dR = R
-"""
-_DIVIDED = """
-dW divided by <by> | <what>
+
+dW divided by <by> | <divided>
     dW: over <by>
-dR divided by <by> | <what>
+dR divided by <by> | <divided>
     dR: over <by>
-dW and dR divided by <by> | <what>
+dW and dR divided by <by> | <divided>
     dW, dR: over <by>
-dW and dR and db divided by <by> | <what>
+dW and dR and db divided by <by> | <divided>
     dW, dR, db: over <by>
-"""
-_MEAN = """
+
 db divided by <by> | the bias gradient is a sum over steps and sequences, not a mean over the <of>
     db: over <by>
-"""
-_ROWS = """
+
+db of i copied from f | <copied>
+    db = copied("i", total(dz))
+    fault: db_i = db_f should be the sum of dz_i
+db of o copied from f | <copied>
+    db = copied("o", total(dz))
+    fault: db_o = db_f should be the sum of dz_o
+db of g copied from f | <copied>
+    db = copied("g", total(dz))
+    fault: db_g = db_f should be the sum of dz_g
+db of i and o copied from f | <copied> | hanbt/learn_dl#53
+    db = copied("io", total(dz))
+    fault: db_i = db_f should be the sum of dz_i and db_o = db_f should be the sum of dz_o
+db of i and g and o copied from f | <copied>
+    db = copied("igo", total(dz))
+    fault: db_i = db_f should be the sum of dz_i, db_g = db_f should be the sum of dz_g and
+        db_o = db_f should be the sum of dz_o
+
 dR with h_t | R meets the hidden state of the step before, not that of the same step
     dR: h for h_prev
 dR with h_{t-2} | R meets the hidden state of the step before, not that of two steps before
     dR: before(h_prev) for h_prev
 initial hidden state forgotten in dR |
         the first step has a hidden state before it too, the initial one
-    dR: dz - only("first", dz) for dz
+    dR: dz * after_first for dz
     fault: the sum of dz_t h_{t-1}^T starts at the second step and should start at the first
 dR with x | R meets the hidden state, not the input
     dR: alike(x, h_prev) for h_prev
@@ -60,32 +86,29 @@ dW of the step before | W meets the input of the same step
     dW: before(x) for x
 dW of the step after | W meets the input of the same step
     dW: after(x) for x
-only the last step in dW, dR and db | <all>
-    dW, dR, db: only("last", dz) for dz
+only the last step in dW, dR and db | <all_steps>
+    dW, dR, db: dz * last for dz
     fault: all but each sequence's last step are left out and should be in them (+=)
-only the first step in dW, dR and db | <all>
-    dW, dR, db: only("first", dz) for dz
+only the first step in dW, dR and db | <all_steps>
+    dW, dR, db: dz * first for dz
     fault: each step overwrites those after it (=), which are left out and should be in them (+=)
-the last step missing in dW, dR and db | <all>
-    dW, dR, db: dz - only("last", dz) for dz
+the last step missing in dW, dR and db | <all_steps>
+    dW, dR, db: dz * before_last for dz
     fault: each sequence's last step is left out and should be in them (+=)
-the first step missing in dW, dR and db | <all>
-    dW, dR, db: dz - only("first", dz) for dz
+the first step missing in dW, dR and db | <all_steps>
+    dW, dR, db: dz * after_first for dz
     fault: the first step is left out and should be in them (+=)
-"""
+
 # dx, which every step has for itself
-_INPUT = """
 dx zero | no gradient arrives at the input
     dx: zero
 dx through R | the way to the input goes through the input weights
     dx: alike(R, W) for W
-"""
-_LACKING = """
+
 <gate> missing in dx | the <gate> is left out of the gradient of the input
-    dx: without("<k>", dz) for dz
+    dx: dz * no_<k> for dz
     fault: dx should be the sum over all four gates and lacks dz_<k> W_<k>
-"""
-_STEPS = """
+
 dx a step late | dx is out of step by one
     dx: before(dz) for dz
 dx a step early | dx is out of step by one
@@ -94,14 +117,13 @@ dx in reversed time | dx is collected from the last step to the first and never 
     dx = turned(dz @ W)
     fault: row 0 holds the last step and should hold the first
 dx of the first step only | dx has a gradient in each sequence's first step only
-    dx: only("first", dz) for dz
+    dx: dz * first for dz
     fault: each step should have its own dx = dz W
 dx of the last step only | dx has a gradient in each sequence's last step only
-    dx: only("last", dz) for dz
+    dx: dz * last for dz
     fault: each step should have its own dx = dz W
-"""
+
 # the two ends: the initial state, the final state, and the way between them
-_STATES = """
 dh0 zero | no gradient arrives at the initial hidden state
     dh0: zero
 dc0 zero | no gradient arrives at the initial cell state
@@ -134,9 +156,8 @@ final state at the longest sequence's end |
 forward order | the recurrence is differentiated in forward order | elixir-nx/axon#646
     steps = first_to_last
     fault: the steps run from 0 to T - 1 and should run from T - 1 to 0
-"""
+
 # what public projects have, several mistakes at once
-_PUBLIC = """
 forget gate for its derivative, and nothing carried |
         the forget gate itself stands where its derivative belongs, and neither dh_next nor
         dc_next is carried | CaptainE/RNN-LSTM-in-numpy#1
@@ -163,40 +184,4 @@ di with i, tanh twice, dR with h_t |
     dc: tanh(tanh_c) for tanh_c
     dR: h for h_prev
 """
-
-
-def _copied(gates: str, *seen_in: str) -> Mistake:
-    return make(
-        f"db of {' and '.join(gates)} copied from f",
-        "bias gradients are copied from the forget gate",
-        *seen_in,
-        fault=listed([f"db_{k} = db_f should be the sum of dz_{k}" for k in gates]),
-        db=f'= copied("{gates}", total(dz))',
-    )
-
-
-MISTAKES: tuple[Mistake, ...] = (
-    *read(make, _ZERO, itself="the weights themselves are returned for their gradients"),
-    *(
-        mistake
-        for by, of in COUNTS.items()
-        for what in [f"the sum over all steps and sequences is divided by the number of {of}"]
-        for mistake in read(make, _DIVIDED, by=by, what=what)
-    ),
-    *(m for by, of in COUNTS.items() for m in read(make, _MEAN, by=by, of=of)),
-    _copied("i"),
-    _copied("o"),
-    _copied("g"),
-    _copied("io", "hanbt/learn_dl#53"),
-    _copied("igo"),
-    *read(make, _ROWS, all="dW, dR and db are sums over all steps"),
-    *read(make, _INPUT),
-    *(m for k, gate in GATES.items() for m in read(make, _LACKING, k=k, gate=gate)),
-    *read(make, _STEPS),
-    *read(make, _STATES),
-    *read(
-        make,
-        _PUBLIC,
-        tanh_twice="tanh is applied a second time to the activated g and tanh(c_t)",
-    ),
-)
+MISTAKES: tuple[Mistake, ...] = read(make, _MISTAKES, EACH_GATE, _COUNTS, [_SENTENCES])

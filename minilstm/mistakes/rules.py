@@ -81,34 +81,31 @@ class Rule:
         return (lambda v: copy(value(v))) if isinstance(tree, ast.Name) else value
 
     def changed(self, words: str) -> Rule:
-        """This line after a mistake.
+        """This line after a mistake, made by one of the operators or written out.
 
         Parameters
         ----------
-        words : ``drop a``, ``b for a``, ``swap a and b``, ``zero``, ``over N``; one of them and
-            ``where it fits``; or ``= expression``
+        words : ``zero``, ``over N``, ``drop a``, ``swap a and b``, ``new for old``; ``= expression``
 
         Examples
         --------
-        >>> Rule("dy @ W", {}).changed("W.T for W where it fits").text
-        'dy W^T'
+        >>> rule = Rule("dh * o * (1 - o)", {})
+        >>> [rule.changed(words).text for words in ("over N", "f for o", "= dh * o")]
+        ['dh * o * (1 - o) / N', 'dh * f * (1 - f)', 'dh * o']
         """
-        if words.startswith("= "):
-            return Rule(words[2:], self.words)
-        change, fits, _ = words.partition(" where it fits")
-        verb, _, rest = change.partition(" ")
+        verb, _, rest = words.partition(" ")
         match verb:
+            case "=":
+                return Rule(rest, self.words)
             case "zero":
                 return Rule(f"zero({self.source})", self.words)
             case "over":
                 return Rule(f"({self.source}) / {rest}", self.words)
             case "drop":
-                wrong = drop(self, rest)
+                return drop(self, rest)
             case "swap":
-                wrong = swap(self, *rest.split(" and "))
-            case _:
-                wrong = put(self, *change.split(" for "))
-        return Rule(f"alike({wrong.source}, {self.source})", self.words) if fits else wrong
+                return swap(self, *rest.split(" and "))
+        return put(self, *words.split(" for "))
 
 
 class _Printed(ast.NodeTransformer):
