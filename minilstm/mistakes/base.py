@@ -41,8 +41,8 @@ class Mistake(NamedTuple):
     seen_in: tuple[str, ...] = ()
 
 
-def table(lines: Mapping[str, str], words: Words) -> Table:
-    """A table of lines, from the expression of each and the words of all."""
+def table(words: Words, **lines: str) -> Table:
+    """A table of lines: the words of all, and the expression of each in their order."""
     return {name: Rule(source, words) for name, source in lines.items()}
 
 
@@ -52,7 +52,7 @@ def follow(rules: Table, v: Any) -> Any:
     Examples
     --------
     >>> from types import SimpleNamespace
-    >>> follow(table({"dc_next": "dc * f"}, {}), SimpleNamespace(dc=2.0, f=0.5)).dc_next
+    >>> follow(table({}, dc_next="dc * f"), SimpleNamespace(dc=2.0, f=0.5)).dc_next
     1.0
     """
     with np.errstate(all="ignore"):  # a mistake may well divide by zero
@@ -81,7 +81,7 @@ def maker(
 
     Examples
     --------
-    >>> right = table({"dx": "dy * w"}, {})
+    >>> right = table({}, dx="dy * w")
     >>> make = maker("scale_backward", right, lambda rules: rules["dx"].value)
     >>> make("w missing", "the factor is missing", dx="drop w").cause
     'The factor is missing: dx = dy should be dy * w.'
@@ -127,7 +127,7 @@ def read(
 
     Examples
     --------
-    >>> right = table({"dx": "dy * w * u"}, {})
+    >>> right = table({}, dx="dy * w * u")
     >>> make = maker("scale_backward", right, lambda rules: rules["dx"].value)
     >>> text = "<a> missing | the factor is missing\n    dx: drop <a>"
     >>> [mistake.name for mistake in read(make, text, [{"a": "w"}, {"a": "u"}])]
@@ -138,7 +138,9 @@ def read(
     for block in joined.split("\n\n"):
         family = next((f for f in families if any(f"<{a}>" in block for a in f[0])), [{}])
         for letters in family:
-            meant = re.sub("<(\\w+)>", lambda found: letters[found[1]], block)
+            meant = block
+            for letter, meaning in letters.items():
+                meant = meant.replace(f"<{letter}>", meaning)
             records = re.split(r"\n(?! )", meant)
             found += [_one(make, *record.split("\n    ")) for record in records]
     return tuple(found)

@@ -20,25 +20,23 @@ WORDS = {
     "less_one": "({0} - 1)",
 }
 RIGHT: Table = table(
-    {
-        # (3) n = (x - mean) / sqrt(variance + epsilon)
-        "deviation": "sqrt(variance + epsilon)",  # (C,)
-        "n": "(x - mean) / deviation",  # (N, ..., C)
-        # (4) y = scale n + offset
-        "dscale": "sum_of(dy * n)",  # (C,)
-        "doffset": "sum_of(dy)",  # (C,)
-        # (3) in reverse
-        "factor": "scale / deviation",  # (C,)
-        # (1) mean = sum of x / M
-        "through_mean": "-sum_of(dy) / M",  # (C,)
-        # (2) variance = sum of (x - mean)^2 / M
-        "through_variance": "-n * sum_of(dy * n) / M",  # (N, ..., C)
-        "dx": "factor * (dy + through_mean + through_variance)",  # (N, ..., C)
-    },
     WORDS,
+    # (3) n = (x - mean) / sqrt(variance + epsilon)
+    deviation="sqrt(variance + epsilon)",  # (C,)
+    n="(x - mean) / deviation",  # (N, ..., C)
+    # (4) y = scale n + offset
+    dscale="sum_of(dy * n)",  # (C,)
+    doffset="sum_of(dy)",  # (C,)
+    # (3) in reverse
+    factor="scale / deviation",  # (C,)
+    # (1) mean = sum of x / M
+    through_mean="-sum_of(dy) / M",  # (C,)
+    # (2) variance = sum of (x - mean)^2 / M
+    through_variance="-n * sum_of(dy * n) / M",  # (N, ..., C)
+    dx="factor * (dy + through_mean + through_variance)",  # (N, ..., C)
 )
 #: the same with given statistics, through which no gradient goes
-APPLY: Table = {**RIGHT, **table({"through_mean": "0", "through_variance": "0"}, WORDS)}
+APPLY: Table = {**RIGHT, **table(WORDS, through_mean="0", through_variance="0")}
 
 
 def batch_normalization_backward_by(rules: Table) -> Backward:

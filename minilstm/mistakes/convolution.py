@@ -39,24 +39,22 @@ WORDS = {
     "cut(dp, before)": "dp without the zeros around it",
 }
 RIGHT: Table = table(
-    {
-        # where the filter reads and dx is written: steps between its places and its entries
-        "s_read": "s",
-        "d_read": "d",
-        "s_written": "s",
-        "d_written": "d",
-        # (1) p = x with zeros around it
-        "p": "padded(x, around)",  # (N, S + pads, Cin)
-        # (2) y_o = b + sum_k p_{s o + d k} W_k
-        "db": "sum_of(dy)",  # (F,)
-        "dW_k": "sum_over_o(p, dy)",  # (Cin, F) of each k
-        "dW": "all(dW_k)",  # (fS, Cin, F)
-        "part_k": "through(W_k)",  # (N, oS, Cin) of each k
-        "dp": "added(part_k)",  # (N, S + pads, Cin)
-        # (1) in reverse
-        "dx": "cut(dp, before)",  # (N, S, Cin)
-    },
     WORDS,
+    # where the filter reads and dx is written: steps between its places and its entries
+    s_read="s",
+    d_read="d",
+    s_written="s",
+    d_written="d",
+    # (1) p = x with zeros around it
+    p="padded(x, around)",  # (N, S + pads, Cin)
+    # (2) y_o = b + sum_k p_{s o + d k} W_k
+    db="sum_of(dy)",  # (F,)
+    dW_k="sum_over_o(p, dy)",  # (Cin, F) of each k
+    dW="all(dW_k)",  # (fS, Cin, F)
+    part_k="through(W_k)",  # (N, oS, Cin) of each k
+    dp="added(part_k)",  # (N, S + pads, Cin)
+    # (1) in reverse
+    dx="cut(dp, before)",  # (N, S, Cin)
 )
 
 
@@ -190,8 +188,8 @@ padding cut off at the end only | the zeros around the image are cut off at the 
         the image
 padding cut off by the number after | the zeros around the image are cut off at the wrong side
     dx: after for before
-    fault: dx starts behind as many places as there are zeros after the image and should start right behind the zeros before
-        the image
+    fault: dx starts behind as many places as there are zeros after the image and should start
+        right behind the zeros before the image
 padding cut off one too late | the zeros around the image are cut off at the wrong side
     dx: one_late for before
     fault: dx starts one place too late and should start right behind the zeros before

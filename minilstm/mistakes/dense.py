@@ -39,13 +39,11 @@ WORDS = {
 # ------------------------------------------------------------------ fully connected
 
 FULLY_CONNECTED: Table = table(
-    {
-        # (1) y = W x + b
-        "dx": "dy @ W",  # (N, D)
-        "dW": "dy.T @ x",  # (C, D)
-        "db": "sum_over_rows(dy)",  # (C,)
-    },
     WORDS,
+    # (1) y = W x + b
+    dx="dy @ W",  # (N, D)
+    dW="dy.T @ x",  # (C, D)
+    db="sum_over_rows(dy)",  # (C,)
 )
 
 
@@ -100,12 +98,10 @@ dW and db divided by the rows |
 # ------------------------------------------------------------------ softmax
 
 SOFTMAX: Table = table(
-    {
-        # (2), (1) y_c = e_c / sum_k e_k
-        "inner": "sum_over_classes(dy * y)",  # (N, 1)
-        "dz": "y * (dy - inner)",  # (N, C)
-    },
     WORDS,
+    # (2), (1) y_c = e_c / sum_k e_k
+    inner="sum_over_classes(dy * y)",  # (N, 1)
+    dz="y * (dy - inner)",  # (N, C)
 )
 
 
@@ -149,23 +145,19 @@ _FACTORS = {
     "scale": "1 / count",
 }
 CROSS_ENTROPY: Table = table(
-    {
-        # (1) loss = -sum of weight log(true score) / count
-        "slope": "-1 / score",  # (N, C)
-        "chosen": "at_target",  # (N, C)
-        **_FACTORS,
-        "d": "chosen * slope * (w * known * scale)",  # (N, C)
-    },
     WORDS,
+    # (1) loss = -sum of weight log(true score) / count
+    slope="-1 / score",  # (N, C)
+    chosen="at_target",  # (N, C)
+    **_FACTORS,
+    d="chosen * slope * (w * known * scale)",  # (N, C)
 )
 FUSED: Table = table(
-    {
-        # (2), (1) loss = sum of weight (-log softmax(logits)_target) / count
-        "p": "y - onehot",  # (N, C)
-        **_FACTORS,
-        "d": "p * (w * known * scale)",  # (N, C)
-    },
     WORDS,
+    # (2), (1) loss = sum of weight (-log softmax(logits)_target) / count
+    p="y - onehot",  # (N, C)
+    **_FACTORS,
+    d="p * (w * known * scale)",  # (N, C)
 )
 
 

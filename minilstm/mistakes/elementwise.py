@@ -17,7 +17,7 @@ from minilstm.mistakes.base import Array, Backward, Mistake, Table, follow, make
 # ------------------------------------------------------------------ dropout
 
 # (4) y = x m; `mask` is 1 where a number of these rows is kept, `another` is drawn anew
-DROPOUT: Table = table({"m": "mask(dy) / (1 - p)", "dx": "dy * m"}, {"mask(dy)": "mask"})
+DROPOUT: Table = table({"mask(dy)": "mask"}, m="mask(dy) / (1 - p)", dx="dy * m")
 
 
 def dropout_backward_by(rules: Table) -> Backward:
@@ -54,10 +54,11 @@ another mask | the mask is drawn anew in backward
 # ------------------------------------------------------------------ the rectifier and the sigmoid
 
 RELU: Table = table(
-    {"slope": "one(passes)", "dx": "dy * slope"},
     {"one(passes)": "1 where x > 0, else 0", "one(where_positive)": "1 where dy > 0"},
+    slope="one(passes)",
+    dx="dy * slope",
 )
-SIGMOID: Table = table({"slope": "y * (1 - y)", "dx": "dy * slope"}, {})
+SIGMOID: Table = table({}, slope="y * (1 - y)", dx="dy * slope")
 
 
 def from_output_by(rules: Table) -> Backward:

@@ -62,48 +62,42 @@ WORDS = {
 }
 #: before the first step: what is carried into the last step, and the order of the steps
 START: Table = table(
-    {
-        "dh_T": "dhidden",  # (B, H)
-        "dc_T": "dcell",  # (B, H)
-        "steps": "last_to_first",
-    },
     WORDS,
+    dh_T="dhidden",  # (B, H)
+    dc_T="dcell",  # (B, H)
+    steps="last_to_first",
 )
 #: every step
 STEP: Table = table(
-    {
-        "dh_t": "dh + dh_next",  # (n, H)
-        # (5) h_t = o * tanh(c_t)
-        "do": "dh_t * tanh_c",
-        "dc": "dc_next + dh_t * o * dtanh(tanh_c)",
-        # (4) c_t = f * c_{t-1} + i * g
-        "df": "dc * c_prev",
-        "di": "dc * g",
-        "dg": "dc * i",
-        "dc_next": "dc * f",
-        # (3) g = tanh(z_g), (2) i, f, o = sigmoid(z_i), sigmoid(z_f), sigmoid(z_o)
-        "dz_i": "di * dsigmoid(i)",
-        "dz_f": "df * dsigmoid(f)",
-        "dz_g": "dg * dtanh(g)",
-        "dz_o": "do * dsigmoid(o)",
-        "dz": "[dz_i, dz_f, dz_g, dz_o]",  # (n, G)
-        # (1) z = W x_t + R h_{t-1} + b, the h_{t-1} part
-        "dh_next": "dz @ R",  # (n, H)
-    },
     WORDS,
+    dh_t="dh + dh_next",  # (n, H)
+    # (5) h_t = o * tanh(c_t)
+    do="dh_t * tanh_c",
+    dc="dc_next + dh_t * o * dtanh(tanh_c)",
+    # (4) c_t = f * c_{t-1} + i * g
+    df="dc * c_prev",
+    di="dc * g",
+    dg="dc * i",
+    dc_next="dc * f",
+    # (3) g = tanh(z_g), (2) i, f, o = sigmoid(z_i), sigmoid(z_f), sigmoid(z_o)
+    dz_i="di * dsigmoid(i)",
+    dz_f="df * dsigmoid(f)",
+    dz_g="dg * dtanh(g)",
+    dz_o="do * dsigmoid(o)",
+    dz="[dz_i, dz_f, dz_g, dz_o]",  # (n, G)
+    # (1) z = W x_t + R h_{t-1} + b, the h_{t-1} part
+    dh_next="dz @ R",  # (n, H)
 )
 #: after the last step
 SUMS: Table = table(
-    {
-        # (1) the rest, for all steps at once
-        "dx": "dz @ W",  # (N, D)
-        "dW": "outer(dz, x)",  # (G, D)
-        "dR": "outer(dz, h_prev)",  # (G, H)
-        "db": "total(dz)",  # (G,)
-        "dh0": "first_dh_next",  # (B, H)
-        "dc0": "first_dc_next",  # (B, H)
-    },
     WORDS,
+    # (1) the rest, for all steps at once
+    dx="dz @ W",  # (N, D)
+    dW="outer(dz, x)",  # (G, D)
+    dR="outer(dz, h_prev)",  # (G, H)
+    db="total(dz)",  # (G,)
+    dh0="first_dh_next",  # (B, H)
+    dc0="first_dc_next",  # (B, H)
 )
 RIGHT: Table = {**START, **STEP, **SUMS}
 

@@ -33,11 +33,6 @@ def _letters(k: str, gate: str) -> dict[str, str]:
 
 
 _EACH_GATE = [_letters(**each) for each in EACH_GATE]
-_SENTENCES = {
-    "not_h": "the gradient of h_{t-1} does not reach the step before",
-    "not_c": "the gradient of c_{t-1} does not reach the step before",
-    "neither": "neither dh_next nor dc_next is carried to the step before",
-}
 _PAIRS = [
     {"a": a, "b": b, "one": GATES[a], "other": GATES[b]}
     for a, b in ("if", "ig", "io", "fg", "fo", "go")
@@ -115,25 +110,25 @@ input gate for the output gate in dc |
     dc: i for o
 
 # what a step hands to the step before it
-dh_next not used | <not_h>
+dh_next not used | the gradient of h_{t-1} does not reach the step before
     dh_t: drop dh_next
-dh_next zero | <not_h>
+dh_next zero | the gradient of h_{t-1} does not reach the step before
     dh_next: zero
-dh_next used at the end only | <not_h>
+dh_next used at the end only | the gradient of h_{t-1} does not reach the step before
     dh_t: dh_end for dh_next
 dc_next not used | dc has two parts, and the carried one is overwritten (= for +=) |
         apache/mxnet#4057 | nicodjimenez/lstm#49
     dc: drop dc_next
-dc_next zero | <not_c>
+dc_next zero | the gradient of c_{t-1} does not reach the step before
     dc_next: zero
-dc_next used at the end only | <not_c>
+dc_next used at the end only | the gradient of c_{t-1} does not reach the step before
     dc = dh_t * o * dtanh(tanh_c) + dc_end
-neither used | <neither>
+neither used | neither dh_next nor dc_next is carried to the step before
     dh_t: drop dh_next
     dc: drop dc_next
-neither carried | <neither>
+neither carried | neither dh_next nor dc_next is carried to the step before
     dh_next, dc_next: zero
-neither used before the end | <neither>
+neither used before the end | neither dh_next nor dc_next is carried to the step before
     dh_t: dh_end for dh_next
     dc = dh_t * o * dtanh(tanh_c) + dc_end
 h part of dc missing | dc has two parts, and the one through h_t is missing
@@ -210,5 +205,5 @@ _TITLES = [
 MISTAKES: tuple[Mistake, ...] = (
     *read(make, _OF_THE_GATES, _EACH_GATE),
     *read(make, _AT_ONCE, _TITLES),
-    *read(make, _OTHERS, _FACTORS, EACH_GATE, _PAIRS, [_SENTENCES]),
+    *read(make, _OTHERS, _FACTORS, EACH_GATE, _PAIRS),
 )

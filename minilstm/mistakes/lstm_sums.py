@@ -8,19 +8,10 @@ from minilstm.mistakes.base import Mistake, read
 from minilstm.mistakes.lstm import EACH_GATE, make
 
 _COUNTS = [
-    {
-        "by": by,
-        "of": of,
-        "divided": f"the sum over all steps and sequences is divided by the number of {of}",
-    }
-    for by, of in {"B": "sequences", "T": "time steps", "N": "rows"}.items()
+    {"by": "B", "of": "sequences"},
+    {"by": "T", "of": "time steps"},
+    {"by": "N", "of": "rows"},
 ]
-_SENTENCES = {
-    "itself": "the weights themselves are returned for their gradients",
-    "copied": "bias gradients are copied from the forget gate",
-    "all_steps": "dW, dR and db are sums over all steps",
-    "tanh_twice": "tanh is applied a second time to the activated g and tanh(c_t)",
-}
 _MISTAKES = """
 # the sums over all steps: dW, dR and db
 dW zero | no gradient arrives at the input weights
@@ -33,39 +24,43 @@ dW and dR zero | no gradient arrives at the weights | lmnt-com/haste#17 | lmnt-c
     dW, dR: zero
 dW, dR and db zero | no gradient arrives at any parameter | explosion/thinc
     dW, dR, db: zero
-gradient equal to the weights: dW | <itself> | explosion/thinc
+gradient equal to the weights: dW |
+        the weights themselves are returned for their gradients | explosion/thinc
     dW = W
-gradient equal to the weights: dR | <itself> | explosion/thinc
+gradient equal to the weights: dR |
+        the weights themselves are returned for their gradients | explosion/thinc
     dR = R
-gradient equal to the weights: dW and dR | <itself> | explosion/thinc
+gradient equal to the weights: dW and dR |
+        the weights themselves are returned for their gradients | explosion/thinc
     dW = W
     dR = R
 
-dW divided by <by> | <divided>
+dW divided by <by> | the sum over all steps and sequences is divided by the number of <of>
     dW: over <by>
-dR divided by <by> | <divided>
+dR divided by <by> | the sum over all steps and sequences is divided by the number of <of>
     dR: over <by>
-dW and dR divided by <by> | <divided>
+dW and dR divided by <by> | the sum over all steps and sequences is divided by the number of <of>
     dW, dR: over <by>
-dW and dR and db divided by <by> | <divided>
+dW and dR and db divided by <by> |
+        the sum over all steps and sequences is divided by the number of <of>
     dW, dR, db: over <by>
 
 db divided by <by> | the bias gradient is a sum over steps and sequences, not a mean over the <of>
     db: over <by>
 
-db of i copied from f | <copied>
+db of i copied from f | bias gradients are copied from the forget gate
     db = copied("i", total(dz))
     fault: db_i = db_f should be the sum of dz_i
-db of o copied from f | <copied>
+db of o copied from f | bias gradients are copied from the forget gate
     db = copied("o", total(dz))
     fault: db_o = db_f should be the sum of dz_o
-db of g copied from f | <copied>
+db of g copied from f | bias gradients are copied from the forget gate
     db = copied("g", total(dz))
     fault: db_g = db_f should be the sum of dz_g
-db of i and o copied from f | <copied> | hanbt/learn_dl#53
+db of i and o copied from f | bias gradients are copied from the forget gate | hanbt/learn_dl#53
     db = copied("io", total(dz))
     fault: db_i = db_f should be the sum of dz_i and db_o = db_f should be the sum of dz_o
-db of i and g and o copied from f | <copied>
+db of i and g and o copied from f | bias gradients are copied from the forget gate
     db = copied("igo", total(dz))
     fault: db_i = db_f should be the sum of dz_i, db_g = db_f should be the sum of dz_g and
         db_o = db_f should be the sum of dz_o
@@ -86,16 +81,16 @@ dW of the step before | W meets the input of the same step
     dW: before(x) for x
 dW of the step after | W meets the input of the same step
     dW: after(x) for x
-only the last step in dW, dR and db | <all_steps>
+only the last step in dW, dR and db | dW, dR and db are sums over all steps
     dW, dR, db: dz * last for dz
     fault: all but each sequence's last step are left out and should be in them (+=)
-only the first step in dW, dR and db | <all_steps>
+only the first step in dW, dR and db | dW, dR and db are sums over all steps
     dW, dR, db: dz * first for dz
     fault: each step overwrites those after it (=), which are left out and should be in them (+=)
-the last step missing in dW, dR and db | <all_steps>
+the last step missing in dW, dR and db | dW, dR and db are sums over all steps
     dW, dR, db: dz * before_last for dz
     fault: each sequence's last step is left out and should be in them (+=)
-the first step missing in dW, dR and db | <all_steps>
+the first step missing in dW, dR and db | dW, dR and db are sums over all steps
     dW, dR, db: dz * after_first for dz
     fault: the first step is left out and should be in them (+=)
 
@@ -164,7 +159,8 @@ forget gate for its derivative, and nothing carried |
     dz_f: f for dsigmoid(f)
     dh_t: drop dh_next
     dc: drop dc_next
-tanh derivatives of activated values | <tanh_twice>
+tanh derivatives of activated values |
+        tanh is applied a second time to the activated g and tanh(c_t)
     dz_g: tanh(g) for g
     dc: tanh(tanh_c) for tanh_c
 derivatives of activated values, cell too |
@@ -177,11 +173,12 @@ derivatives of activated values, cell too |
     dz_o: sigmoid(o) for o
     fault: they should be i * (1 - i), f * (1 - f), o * (1 - o), 1 - g^2 and 1 - tanh(c_t)^2
 di with i, tanh twice, dR with h_t |
-        di has i in place of g, <tanh_twice>, and R meets h_t in place of h_{t-1} |
+        di has i in place of g, tanh is applied a second time to the activated g and tanh(c_t),
+        and R meets h_t in place of h_{t-1} |
         wvabrinskas/Neuron#181
     di: i for g
     dz_g: tanh(g) for g
     dc: tanh(tanh_c) for tanh_c
     dR: h for h_prev
 """
-MISTAKES: tuple[Mistake, ...] = read(make, _MISTAKES, EACH_GATE, _COUNTS, [_SENTENCES])
+MISTAKES: tuple[Mistake, ...] = read(make, _MISTAKES, EACH_GATE, _COUNTS)

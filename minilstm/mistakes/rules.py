@@ -1,5 +1,5 @@
 """A line of a backward pass as an expression that computes, prints itself and can be changed.
-The operators at the end make a wrong line of the right one: leave a part out, swap two, and so on.
+An operator makes a wrong line of the right one: it leaves a part out, swaps two, and so on.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Rule:
     def value(self) -> Formula:
         """The line as a function of the namespace."""
         tree = _tree(self.source)
-        value = formula(tree)
+        value = _formula(tree)
         # A line that is a name alone shares no memory with what has that name.
         return (lambda v: copy(value(v))) if isinstance(tree, ast.Name) else value
 
@@ -85,13 +85,17 @@ class Rule:
 
         Parameters
         ----------
-        words : ``zero``, ``over N``, ``drop a``, ``swap a and b``, ``new for old``; ``= expression``
+        words : ``drop a`` leaves a factor or a term out, ``b for a`` puts another part in its
+            place, ``swap a and b`` interchanges two; ``over N`` divides, ``zero`` gives zeros in
+            the shape of the right line; ``= expression`` stands for the whole line
 
         Examples
         --------
-        >>> rule = Rule("dh * o * (1 - o)", {})
-        >>> [rule.changed(words).text for words in ("over N", "f for o", "= dh * o")]
-        ['dh * o * (1 - o) / N', 'dh * f * (1 - f)', 'dh * o']
+        >>> rule = Rule("a + b / c", {})
+        >>> [rule.changed(words).text for words in ("drop a", "drop b", "drop c", "over N")]
+        ['b / c', 'a + 1 / c', 'a + b', '(a + b / c) / N']
+        >>> [rule.changed(words).text for words in ("c - b for b", "swap a and c", "zero", "= a")]
+        ['a + (c - b) / c', 'c + b / a', '0', 'a']
         """
         verb, _, rest = words.partition(" ")
         match verb:
@@ -102,10 +106,44 @@ class Rule:
             case "over":
                 return Rule(f"({self.source}) / {rest}", self.words)
             case "drop":
-                return drop(self, rest)
+                return self._edited(lambda node: _without(rest, node), rest)
             case "swap":
-                return swap(self, *rest.split(" and "))
-        return put(self, *words.split(" for "))
+                a, b = rest.split(" and ")
+                return self._put("_", a)._put(a, b)._put(b, "_")
+        return self._put(*words.split(" for "))
+
+    def _put(self, new: str, old: str) -> Rule:
+        """Another part for each that stands there."""
+        return self._edited(lambda node: _tree(new) if ast.unparse(node) == old else None, old)
+
+    def _edited(self, edit: Callable[[ast.expr], ast.expr | None], part: str) -> Rule:
+        """The line with what `edit` gives for the parts of the expression, if it gives any."""
+
+        class Editor(ast.NodeTransformer):
+            def visit(self, node: ast.AST) -> ast.AST:
+                new = edit(node) if isinstance(node, ast.expr) else None
+                return self.generic_visit(node) if new is None else new
+
+        source = ast.unparse(Editor().visit(_tree(self.source)))
+        if source == self.source:
+            raise ValueError(f"{source} has no part {part} to change")
+        return Rule(source, self.words)
+
+
+def _tree(source: str) -> ast.expr:
+    return ast.parse(source, mode="eval").body
+
+
+def _without(part: str, node: ast.expr) -> ast.expr | None:
+    """One operation without a factor or a term; None where it has no such part."""
+    if not isinstance(node, ast.BinOp):
+        return None
+    if ast.unparse(node.right) == part:
+        return node.left
+    if ast.unparse(node.left) != part:
+        return None
+    divided = isinstance(node.op, ast.Div)
+    return ast.BinOp(ast.Constant(1), node.op, node.right) if divided else node.right
 
 
 class _Printed(ast.NodeTransformer):
@@ -124,106 +162,28 @@ class _Printed(ast.NodeTransformer):
         return self.generic_visit(node)
 
 
-def formula(node: ast.expr) -> Formula:
-    """The function of the namespace that an expression is.
-
-    Examples
-    --------
-    >>> from types import SimpleNamespace
-    >>> formula(_tree("dy * (1 - y)"))(SimpleNamespace(dy=4.0, y=0.75))
-    1.0
-    """
+def _formula(node: ast.expr) -> Formula:
+    """The function of the namespace that an expression is."""
     match node:
         case ast.Name(id=name):
             return attrgetter(name)
         case ast.Constant(value=number):
             return lambda v: number
         case ast.UnaryOp(op=ast.USub(), operand=part):
-            inner = formula(part)
+            inner = _formula(part)
             return lambda v: -inner(v)
         case ast.BinOp(left=left, op=sign, right=right):
-            apply, a, b = BINARY[type(sign)], formula(left), formula(right)
+            apply, a, b = BINARY[type(sign)], _formula(left), _formula(right)
             return lambda v: apply(a(v), b(v))
         case ast.Attribute(value=part, attr="T"):
-            inner = formula(part)
+            inner = _formula(part)
             return lambda v: inner(v).T
         case ast.List(elts=elements):
-            columns = [formula(part) for part in elements]
+            columns = [_formula(part) for part in elements]
             return lambda v: np.concatenate([column(v) for column in columns], axis=1)
-        case ast.Call(func=ast.Name(id=name), args=arguments):
-            return _call(name, [formula(part) for part in arguments])
+        case ast.Call(func=function, args=arguments):
+            known = FUNCTIONS.get(ast.unparse(function))
+            of = _formula(function) if known is None else lambda v: known
+            parts = [_formula(part) for part in arguments]
+            return lambda v: of(v)(*[part(v) for part in parts])
     raise ValueError(f"no line of a table can have {ast.unparse(node)} in it")
-
-
-def _call(name: str, parts: list[Formula]) -> Formula:
-    if name in FUNCTIONS:
-        function = FUNCTIONS[name]
-        return lambda v: function(*[part(v) for part in parts])
-    of = attrgetter(name)
-    return lambda v: of(v)(*[part(v) for part in parts])
-
-
-# ------------------------------------------------------------------ operators
-
-
-def drop(rule: Rule, part: str) -> Rule:
-    """Leave one factor or one term out.
-
-    Examples
-    --------
-    >>> rule = Rule("a + b / c", {})
-    >>> [drop(rule, part).text for part in "abc"]
-    ['b / c', 'a + 1 / c', 'a + b']
-    """
-
-    def without(node: ast.expr) -> ast.expr | None:
-        if not isinstance(node, ast.BinOp):
-            return None
-        if ast.unparse(node.right) == part:
-            return node.left
-        if ast.unparse(node.left) != part:
-            return None
-        divided = isinstance(node.op, ast.Div)
-        return ast.BinOp(ast.Constant(1), node.op, node.right) if divided else node.right
-
-    return _edited(rule, without, part)
-
-
-def put(rule: Rule, new: str, old: str) -> Rule:
-    """Put another part for each that stands there.
-
-    Examples
-    --------
-    >>> put(Rule("dh * o * (1 - o)", {}), "f", "o").text
-    'dh * f * (1 - f)'
-    """
-    return _edited(rule, lambda node: _tree(new) if ast.unparse(node) == old else None, old)
-
-
-def swap(rule: Rule, one: str, other: str) -> Rule:
-    """Interchange two parts.
-
-    Examples
-    --------
-    >>> swap(Rule("a - b * a", {}), "a", "b").text
-    'b - a * b'
-    """
-    return put(put(put(rule, "_", one), one, other), other, "_")
-
-
-def _edited(rule: Rule, edit: Callable[[ast.expr], ast.expr | None], part: str) -> Rule:
-    """A rule with what `edit` gives for the nodes of its expression, if it gives something."""
-
-    class Editor(ast.NodeTransformer):
-        def visit(self, node: ast.AST) -> ast.AST:
-            new = edit(node) if isinstance(node, ast.expr) else None
-            return self.generic_visit(node) if new is None else new
-
-    source = ast.unparse(Editor().visit(_tree(rule.source)))
-    if source == rule.source:
-        raise ValueError(f"{rule.source} has no part {part} to change")
-    return Rule(source, rule.words)
-
-
-def _tree(source: str) -> ast.expr:
-    return ast.parse(source, mode="eval").body
