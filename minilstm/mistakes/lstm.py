@@ -42,9 +42,7 @@ WORDS = {
     "dtanh": "(1 - {0}^2)",
     "logit": "z_{0}",
     "arctanh": "z_{0}",
-    "dh * ends": "dh where a sequence ends",
-    "dh_end": "dstate.hidden where a sequence ends",
-    "dc_end": "dstate.cell where a sequence ends",
+    "at_end": "{0} where a sequence ends",
     # of all steps
     "outer": "sum of {0}_t {1}^T",
     "total": "sum of {0}_t",
@@ -142,10 +140,10 @@ def lstm_backward_by(rules: Table) -> Backward:
         dh_next, dc_next = start.dh_T.copy(), start.dc_T.copy()  # (B, H) each
         kept = {name: np.zeros_like(h[B:]) for name in ("dh_t", "dc")}  # (N, H) each
         dz = np.zeros_like(gates)  # (N, G)
-        every = SimpleNamespace(
+        v = SimpleNamespace(
             R=R, W=cache.W, sigmoid=gate.forward, dsigmoid=gate.derivative, tanh=state.forward,
             dtanh=state.derivative, logit=lambda y: np.log(y / (1 - y)), arctanh=np.arctanh,
-            **{f"no_{k}": np.repeat([k != other for other in GATES], H) for k in GATES},  # (G,)
+            without=without, dhidden=dhidden, dcell=dcell,
         )  # fmt: skip
         step = {name: rules[name] for name in STEP}
         for t in start.steps:
@@ -154,25 +152,22 @@ def lstm_backward_by(rules: Table) -> Backward:
             now = slice(slots[t + 1], slots[t + 1] + n)
             rows = slice(now.start - B, now.stop - B)
             i, f, g, o = np.split(gates[rows], 4, axis=1)  # (n, H) each
-            ends = (lengths[:n] == t + 1)[:, None]  # (n, 1)
-            v = SimpleNamespace(
-                **vars(every), i=i, f=f, g=g, o=o, c=c[now], c_prev=c[prev], h=h[now],
+            vars(v).update(
+                i=i, f=f, g=g, o=o, c=c[now], c_prev=c[prev], h=h[now],
                 tanh_c=state.forward(c[now]), dh=np.zeros_like(i) if dh is None else dh[rows],
                 dh_next=dh_next[:n], dc_next=dc_next[:n], after_first=t > 0,
-                ends=ends, dh_end=dhidden[:n] * ends, dc_end=dcell[:n] * ends,
+                at_end=lambda rows, n=n, t=t: rows[:n] * (lengths[:n] == t + 1)[:, None],
             )  # fmt: skip
             follow(step, v)
             dz[rows], kept["dh_t"][rows], kept["dc"][rows] = v.dz, v.dh_t, v.dc
             dh_next[:n], dc_next[:n] = v.dh_next, v.dc_next
-        every_row = np.ones((len(x), 1), bool)  # (N, 1)
-        after_first = one_step_earlier(every_row, active)  # (N, 1)
-        before_last = one_step_later(every_row, active)  # (N, 1)
         total = SimpleNamespace(
-            **vars(every), B=B, T=T, N=len(x), dz=dz, x=x, h=h[B:],
+            R=R, W=cache.W, without=without, B=B, T=T, N=len(x), dz=dz, x=x, h=h[B:],
             h_prev=h[previous_rows(active)], first_dh_next=dh_next, first_dc_next=dc_next,
             first_dh_t=kept["dh_t"][:B], first_dc=kept["dc"][:B],
-            first=~after_first, after_first=after_first, before_last=before_last,
-            last=~before_last, outer=lambda dz, rows: dz.T @ rows,
+            after_first=lambda rows: rows * one_step_earlier(np.ones_like(rows), active),
+            before_last=lambda rows: rows * one_step_later(np.ones_like(rows), active),
+            outer=lambda dz, rows: dz.T @ rows,
             total=lambda dz: dz.sum(axis=0), copied=copied,
             before=lambda rows: one_step_earlier(rows, active),
             after=lambda rows: one_step_later(rows, active),
@@ -192,6 +187,12 @@ def copied(gates: str, db: Array) -> Array:
     """db with the part of the forget gate in the place of these gates' parts."""
     parts = dict(zip("ifgo", np.split(db, 4), strict=True))  # (H,) each
     return np.concatenate([parts["f" if k in gates else k] for k in "ifgo"])
+
+
+def without(gate: str, dz: Array) -> Array:
+    """dz with the columns of one gate set to zero."""
+    parts = dict(zip("ifgo", np.split(dz, 4, axis=1), strict=True))  # (N, H) each
+    return np.concatenate([parts[k] * (k != gate) for k in parts], axis=1)
 
 
 def one_step_earlier(rows: Array, active: IntArray) -> Array:

@@ -115,22 +115,22 @@ dh_next not used | the gradient of h_{t-1} does not reach the step before
 dh_next zero | the gradient of h_{t-1} does not reach the step before
     dh_next: zero
 dh_next used at the end only | the gradient of h_{t-1} does not reach the step before
-    dh_t: dh_end for dh_next
+    dh_t: at_end(dhidden) for dh_next
 dc_next not used | dc has two parts, and the carried one is overwritten (= for +=) |
         apache/mxnet#4057 | nicodjimenez/lstm#49
     dc: drop dc_next
 dc_next zero | the gradient of c_{t-1} does not reach the step before
     dc_next: zero
 dc_next used at the end only | the gradient of c_{t-1} does not reach the step before
-    dc = dh_t * o * dtanh(tanh_c) + dc_end
+    dc = dh_t * o * dtanh(tanh_c) + at_end(dcell)
 neither used | neither dh_next nor dc_next is carried to the step before
     dh_t: drop dh_next
     dc: drop dc_next
 neither carried | neither dh_next nor dc_next is carried to the step before
     dh_next, dc_next: zero
 neither used before the end | neither dh_next nor dc_next is carried to the step before
-    dh_t: dh_end for dh_next
-    dc = dh_t * o * dtanh(tanh_c) + dc_end
+    dh_t: at_end(dhidden) for dh_next
+    dc = dh_t * o * dtanh(tanh_c) + at_end(dcell)
 h part of dc missing | dc has two parts, and the one through h_t is missing
     dc: drop dh_t * o * dtanh(tanh_c)
 dh_next missing in dc | dc has dh in it and should have dh_t, with the carried part
@@ -139,7 +139,7 @@ dh_next missing in do | do has dh in it and should have dh_t, with the carried p
     do: dh for dh_t
 dh counted only at the end |
         the gradient of the outputs is left out but for each sequence's last step
-    dh_t = dh_next + dh * ends
+    dh_t = dh_next + at_end(dh)
 dc carried without the forget gate | dc is carried without the forget gate
     dc_next: drop f
 dc carried with the input gate | dc is carried with the input gate
@@ -159,7 +159,7 @@ dh carried through W | dh is carried through the input weights
     dh_next: alike(W, R) for R
 
 <gate> missing in dh_next | the <gate> is left out of the gradient of h_{t-1}
-    dh_next: dz * no_<k> for dz
+    dh_next: without("<k>", dz) for dz
     fault: dh_next should be the sum over all four gates and lacks dz_<k> R_<k>
 
 # line (4) and the output gate of line (5): what each gate is multiplied by

@@ -71,7 +71,7 @@ dR with h_{t-2} | R meets the hidden state of the step before, not that of two s
     dR: before(h_prev) for h_prev
 initial hidden state forgotten in dR |
         the first step has a hidden state before it too, the initial one
-    dR: dz * after_first for dz
+    dR: after_first(dz) for dz
     fault: the sum of dz_t h_{t-1}^T starts at the second step and should start at the first
 dR with x | R meets the hidden state, not the input
     dR: alike(x, h_prev) for h_prev
@@ -82,16 +82,16 @@ dW of the step before | W meets the input of the same step
 dW of the step after | W meets the input of the same step
     dW: after(x) for x
 only the last step in dW, dR and db | dW, dR and db are sums over all steps
-    dW, dR, db: dz * last for dz
+    dW, dR, db: dz - before_last(dz) for dz
     fault: all but each sequence's last step are left out and should be in them (+=)
 only the first step in dW, dR and db | dW, dR and db are sums over all steps
-    dW, dR, db: dz * first for dz
+    dW, dR, db: dz - after_first(dz) for dz
     fault: each step overwrites those after it (=), which are left out and should be in them (+=)
 the last step missing in dW, dR and db | dW, dR and db are sums over all steps
-    dW, dR, db: dz * before_last for dz
+    dW, dR, db: before_last(dz) for dz
     fault: each sequence's last step is left out and should be in them (+=)
 the first step missing in dW, dR and db | dW, dR and db are sums over all steps
-    dW, dR, db: dz * after_first for dz
+    dW, dR, db: after_first(dz) for dz
     fault: the first step is left out and should be in them (+=)
 
 # dx, which every step has for itself
@@ -101,7 +101,7 @@ dx through R | the way to the input goes through the input weights
     dx: alike(R, W) for W
 
 <gate> missing in dx | the <gate> is left out of the gradient of the input
-    dx: dz * no_<k> for dz
+    dx: without("<k>", dz) for dz
     fault: dx should be the sum over all four gates and lacks dz_<k> W_<k>
 
 dx a step late | dx is out of step by one
@@ -112,10 +112,10 @@ dx in reversed time | dx is collected from the last step to the first and never 
     dx = turned(dz @ W)
     fault: row 0 holds the last step and should hold the first
 dx of the first step only | dx has a gradient in each sequence's first step only
-    dx: dz * first for dz
+    dx: dz - after_first(dz) for dz
     fault: each step should have its own dx = dz W
 dx of the last step only | dx has a gradient in each sequence's last step only
-    dx: dz * last for dz
+    dx: dz - before_last(dz) for dz
     fault: each step should have its own dx = dz W
 
 # the two ends: the initial state, the final state, and the way between them

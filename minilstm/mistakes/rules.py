@@ -63,7 +63,7 @@ class Rule:
     """
 
     def __init__(self, source: str, words: Words) -> None:
-        self.source = ast.unparse(_tree(source))  # with spaces in one way
+        self.source = source
         self.words = words
 
     @cached_property
@@ -114,36 +114,44 @@ class Rule:
 
     def _put(self, new: str, old: str) -> Rule:
         """Another part for each that stands there."""
-        return self._edited(lambda node: _tree(new) if ast.unparse(node) == old else None, old)
+        return self._edited(lambda node: _tree(new) if _source(node) == old else None, old)
 
     def _edited(self, edit: Callable[[ast.expr], ast.expr | None], part: str) -> Rule:
         """The line with what `edit` gives for the parts of the expression, if it gives any."""
+        found = []
 
         class Editor(ast.NodeTransformer):
             def visit(self, node: ast.AST) -> ast.AST:
                 new = edit(node) if isinstance(node, ast.expr) else None
-                return self.generic_visit(node) if new is None else new
+                if new is None:
+                    return self.generic_visit(node)
+                found.append(node)
+                return new
 
-        source = ast.unparse(Editor().visit(_tree(self.source)))
-        if source == self.source:
-            raise ValueError(f"{source} has no part {part} to change")
-        return Rule(source, self.words)
+        tree = Editor().visit(_tree(self.source))
+        if not found:
+            raise ValueError(f"{self.source} has no part {part} to change")
+        return Rule(ast.unparse(tree), self.words)
 
 
 def _tree(source: str) -> ast.expr:
     return ast.parse(source, mode="eval").body
 
 
+def _source(node: ast.AST) -> str:
+    return node.id if isinstance(node, ast.Name) else ast.unparse(node)
+
+
 def _without(part: str, node: ast.expr) -> ast.expr | None:
     """One operation without a factor or a term; None where it has no such part."""
-    if not isinstance(node, ast.BinOp):
-        return None
-    if ast.unparse(node.right) == part:
-        return node.left
-    if ast.unparse(node.left) != part:
-        return None
-    divided = isinstance(node.op, ast.Div)
-    return ast.BinOp(ast.Constant(1), node.op, node.right) if divided else node.right
+    match node:
+        case ast.BinOp(left=left, op=sign, right=right):
+            if _source(right) == part:
+                return left
+            if _source(left) == part:
+                nothing = {ast.Div: ast.Constant(1), ast.Sub: ast.Constant(0)}.get(type(sign))
+                return right if nothing is None else ast.BinOp(nothing, sign, right)
+    return None
 
 
 class _Printed(ast.NodeTransformer):
@@ -153,12 +161,14 @@ class _Printed(ast.NodeTransformer):
         self.words = words
 
     def visit(self, node: ast.AST) -> ast.AST:
-        source = ast.unparse(node)
-        if source in self.words and isinstance(node, ast.expr):
-            return ast.Name(self.words[source])
-        if isinstance(node, ast.Call) and ast.unparse(node.func) in self.words:
-            parts = [ast.unparse(self.visit(part)) for part in node.args]
-            return ast.Name(self.words[ast.unparse(node.func)].format(*parts))
+        if not isinstance(node, ast.expr):
+            return node
+        words = self.words.get(_source(node))
+        if words is not None:
+            return ast.Name(words)
+        if isinstance(node, ast.Call) and _source(node.func) in self.words:
+            parts = [_source(self.visit(part)) for part in node.args]
+            return ast.Name(self.words[_source(node.func)].format(*parts))
         return self.generic_visit(node)
 
 
@@ -182,8 +192,8 @@ def _formula(node: ast.expr) -> Formula:
             columns = [_formula(part) for part in elements]
             return lambda v: np.concatenate([column(v) for column in columns], axis=1)
         case ast.Call(func=function, args=arguments):
-            known = FUNCTIONS.get(ast.unparse(function))
+            known = FUNCTIONS.get(_source(function))
             of = _formula(function) if known is None else lambda v: known
             parts = [_formula(part) for part in arguments]
             return lambda v: of(v)(*[part(v) for part in parts])
-    raise ValueError(f"no line of a table can have {ast.unparse(node)} in it")
+    raise ValueError(f"no line of a table can have {_source(node)} in it")
