@@ -94,14 +94,10 @@ def maker(
         if unknown:
             raise KeyError(f"{function} has no line {', '.join(sorted(unknown))}")
         wrong = {k: right[k].changed(c) if isinstance(c, str) else c for k, c in changes.items()}
-        lines = (
-            [fault]
-            if fault
-            else [
-                f"{line} = {rule.text} should be {right[line].text}" for line, rule in wrong.items()
-            ]
+        lines = fault or listed(
+            [f"{line} = {rule.text} should be {right[line].text}" for line, rule in wrong.items()]
         )
-        cause = sentence(f"{what}: {listed(lines)}")
+        cause = sentence(f"{what}: {lines}")
         return Mistake(name, cause, function, build({**right, **wrong}), seen_in)
 
     return make

@@ -8,28 +8,28 @@ from minilstm.mistakes.base import Mistake, read
 from minilstm.mistakes.lstm import EACH_GATE, GATES, RIGHT, make
 
 
+def _derivative(name: str, y: str, k: str) -> str:
+    """Line dz_k with the derivative of an activation written in terms of its output y."""
+    return f"= d{k} * (1 - {y}**2)" if name == "tanh" else f"= d{k} * {y} * (1 - {y})"
+
+
 def _letters(k: str, gate: str) -> dict[str, str]:
     """What the letters of a text mean for a gate; the last are changes of its line dz_k."""
-    of_its_kind = {
-        "name": "sigmoid",
-        "other": "tanh",
-        "an_other": "tanh",
-        "at_z": f"= d{k} * logit({k}) * (1 - logit({k}))",
-        "as_other": f"= d{k} * (1 - {k}**2)",
-    }
-    if k == "g":
-        of_its_kind = {
-            "name": "tanh",
-            "other": "sigmoid",
-            "an_other": "a sigmoid",
-            "at_z": "= dg * (1 - arctanh(g)**2)",
-            "as_other": "= dg * g * (1 - g)",
-        }
-    name = of_its_kind["name"]
+    name, other = ("tanh", "sigmoid") if k == "g" else ("sigmoid", "tanh")
     slope = f"d{name}({k})"
-    changes = {"missing": f"drop {slope}", "value": f"{k} for {slope}"}
-    changes["twice"] = f"d{name}({name}({k})) for {slope}"
-    return {"k": k, "gate": gate, "slope": slope, **of_its_kind, **changes}
+    return {
+        "k": k,
+        "gate": gate,
+        "name": name,
+        "other": other,
+        "an_other": "a sigmoid" if k == "g" else "tanh",
+        "missing": f"drop {slope}",
+        "value": f"{k} for {slope}",
+        "half": f"1 - {k} for {slope}",
+        "twice": f"d{name}({name}({k})) for {slope}",
+        "at_z": _derivative(name, f"arctanh({k})" if k == "g" else f"logit({k})", k),
+        "as_other": _derivative(other, k, k),
+    }
 
 
 _EACH_GATE = [_letters(**each) for each in EACH_GATE]
@@ -59,7 +59,7 @@ _OF_THE_GATES = """
 <gate>: <name> for its derivative | the <gate> itself stands where its derivative belongs
     dz_<k>: <value>
 <gate>: half a derivative | half of the <gate>'s derivative is missing
-    dz_<k>: 1 - <k> for <slope>
+    dz_<k>: <half>
 <gate>: derivative of the activated <k> |
         the <gate> is already activated, and <name> is applied to it a second time
     dz_<k>: <twice>
