@@ -106,12 +106,13 @@ def maker(
 def read(
     make: Callable[..., Mistake], text: str, *families: Sequence[Mapping[str, str]]
 ) -> tuple[Mistake, ...]:
-    r"""The mistakes that a text lists, each with its changes indented under it.
+    """The mistakes that a text lists, each with its changes beside or under it.
 
     ::
 
         # a comment
-        name | what is wrong | public threads, where it was seen in some
+        name | what is wrong | line: words for `Rule.changed` | a public thread, where it was seen
+        name | what is wrong
             line, another: words for `Rule.changed`
             line = what stands there instead
             fault: what is said in place of the lines
@@ -129,7 +130,7 @@ def read(
     --------
     >>> right = table({}, dx="dy * w * u")
     >>> make = maker("scale_backward", right, lambda rules: rules["dx"].value)
-    >>> text = "<a> missing | the factor is missing\n    dx: drop <a>"
+    >>> text = "<a> missing | the factor is missing | dx: drop <a>"
     >>> [mistake.name for mistake in read(make, text, [{"a": "w"}, {"a": "u"}])]
     ['w missing', 'u missing']
     """
@@ -141,18 +142,20 @@ def read(
             meant = block
             for letter, meaning in letters.items():
                 meant = meant.replace(f"<{letter}>", meaning)
-            records = re.split(r"\n(?! )", meant)
-            found += [_one(make, *record.split("\n    ")) for record in records]
+            found += [_one(make, record) for record in re.split(r"\n(?! )", meant)]
     return tuple(found)
 
 
-def _one(make: Callable[..., Mistake], head: str, *lines: str) -> Mistake:
+def _one(make: Callable[..., Mistake], record: str) -> Mistake:
+    name, what, *parts = re.split(r" \| |\n    ", record)
+    threads: list[str] = []
     options: dict[str, str] = {}
-    for line in lines:
-        names, words = re.split(r": | (?==)", line, maxsplit=1)
-        options |= dict.fromkeys(names.split(", "), words)
-    name, what, *seen_in = head.split(" | ")
-    return make(name, what, *seen_in, **options)
+    for part in parts:
+        if change := re.match(r"([\w, ]+)(?:: | (?==))", part):
+            options |= dict.fromkeys(change[1].split(", "), part[change.end() :])
+        else:
+            threads.append(part)
+    return make(name, what, *threads, **options)
 
 
 def listed(texts: Sequence[str]) -> str:

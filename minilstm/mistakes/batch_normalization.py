@@ -61,24 +61,17 @@ def batch_normalization_backward_by(rules: Table) -> Backward:
 
 # Those that do not concern the statistics: with those of the batch and with given ones.
 _SHARED = """
-scale missing in dx | the scale is missing on the way to dx
-    factor: drop scale
-deviation missing in dx | the deviation is missing on the way to dx
-    factor: drop deviation
+scale missing in dx | the scale is missing on the way to dx | factor: drop scale
+deviation missing in dx | the deviation is missing on the way to dx | factor: drop deviation
 variance for the deviation in dx | the root of the variance is missing
     factor: variance + epsilon for deviation
-epsilon missing | epsilon is left out of the backward pass
-    deviation: drop epsilon
-epsilon outside the root | epsilon is added to the root
-    deviation = sqrt(variance) + epsilon
-dscale with x | the scale meets the normalised x
-    dscale: x for n
+epsilon missing | epsilon is left out of the backward pass | deviation: drop epsilon
+epsilon outside the root | epsilon is added to the root | deviation = sqrt(variance) + epsilon
+dscale with x | the scale meets the normalised x | dscale: x for n
 dscale with x - mean | the scale meets the normalised x, divided by the deviation
     dscale: x - mean for n
-scale forgotten | the scale is forgotten
-    dscale: zero
-offset forgotten | the offset is forgotten | tracel-ai/burn#5235
-    doffset: zero
+scale forgotten | the scale is forgotten | dscale: zero
+offset forgotten | the offset is forgotten | doffset: zero | tracel-ai/burn#5235
 doffset is a mean | the gradient of the offset is the mean and not the sum
     doffset: mean_of for sum_of
 dscale is a mean | the gradient of the scale is the mean and not the sum
@@ -88,8 +81,7 @@ dscale and doffset are means | the gradients of scale and offset are means and n
 dscale and doffset swapped | the gradients of scale and offset are interchanged
     dscale: drop n
     doffset: dy * n for dy
-dx zero | no gradient arrives at the input
-    dx: zero
+dx zero | no gradient arrives at the input | dx: zero
 """
 _OF_THE_BATCH = """
 gradient through the mean missing |

@@ -119,16 +119,10 @@ def of_all_places(of_place: OfPlace, W: Array) -> Array:
 
 
 def cut(dp: Array, starts: Sequence[int], x: Array) -> Array:
-    """The part of dp from these places on, as long as x; zeros where that runs over the edge."""
-    out = np.zeros_like(x)  # (N, S, Cin)
-    sizes = x.shape[1:-1]
-    inside = [slice(max(a, 0), a + n) for a, n in zip(starts, sizes, strict=True)]
-    part = dp[(slice(None), *inside)]
-    there = [
-        slice(max(-a, 0), max(-a, 0) + m) for a, m in zip(starts, part.shape[1:-1], strict=True)
-    ]
-    out[(slice(None), *there)] = part
-    return out
+    """The part of dp from these places on, as long as x; zeros a place over the edge."""
+    wide = np.pad(dp, ((0, 0), *[(1, 1) for _ in starts], (0, 0)))  # a place more on each side
+    parts = zip(starts, x.shape[1:-1], strict=True)
+    return wide[(slice(None), *[slice(a + 1, a + 1 + n) for a, n in parts])]  # (N, S, Cin)
 
 
 def mirrored(W: Array) -> Array:
@@ -138,21 +132,16 @@ def mirrored(W: Array) -> Array:
 
 _make = maker("convolution_backward", RIGHT, convolution_backward_by)
 _MISTAKES = """
-filter flipped in dx | the filter is turned over on the way to dx
-    part_k: turned(W_k) for W_k
-filter flipped in dW | the gradient of the filter is turned over
-    dW: turned(dW_k) for dW_k
+filter flipped in dx | the filter is turned over on the way to dx | part_k: turned(W_k) for W_k
+filter flipped in dW | the gradient of the filter is turned over | dW: turned(dW_k) for dW_k
 filter flipped in both | the filter is turned over
     part_k: turned(W_k) for W_k
     dW: turned(dW_k) for dW_k
-bias forgotten | the bias is forgotten | tracel-ai/burn#5235
-    db: zero
+bias forgotten | the bias is forgotten | db: zero | tracel-ai/burn#5235
 db is a mean over the places | the bias is added at every place, so its gradient is a sum over them
     db: over places
-db is a mean | the bias gradient is the mean and not the sum
-    db: mean_of for sum_of
-db divided by the images | the bias gradient is divided by the number of images
-    db = total(dy) / N
+db is a mean | the bias gradient is the mean and not the sum | db: mean_of for sum_of
+db divided by the images | the bias gradient is divided by the number of images | db = total(dy) / N
 dW divided by the images |
         the sum over the images is divided by their number, as the loss has done already
     dW: over N
@@ -160,12 +149,9 @@ dW and db divided by the images |
         the sums over the images are divided by their number, as the loss has done already
     dW: over N
     db = total(dy) / N
-dW zero | no gradient arrives at the filters
-    dW: zero
-dx zero | no gradient arrives at the images
-    dx: zero
-gradient equal to the filters | the filters themselves are returned for their gradient
-    dW = W
+dW zero | no gradient arrives at the filters | dW: zero
+dx zero | no gradient arrives at the images | dx: zero
+gradient equal to the filters | the filters themselves are returned for their gradient | dW = W
 
 <what> ignored in dx | the <what> is ignored on the way to dx
     <letter>_written = ones

@@ -65,26 +65,16 @@ def fully_connected_backward_by(rules: Table) -> Backward:
 _FULLY_CONNECTED = read(
     maker("fully_connected_backward", FULLY_CONNECTED, fully_connected_backward_by),
     """
-dW transposed | the gradient of the weights is transposed
-    dW = alike(x.T @ dy, dy.T @ x)
-W transposed in dx | the gradient goes back through the transposed weights
-    dx: alike(W.T, W) for W
-W missing in dx | the gradient goes back past the weights
-    dx = alike(dy, dy @ W)
-dx zero | no gradient arrives at the input
-    dx: zero
-dW zero | no gradient arrives at the weights
-    dW: zero
-bias forgotten | the bias is forgotten | tracel-ai/burn#5235
-    db: zero
-dW and db zero | no gradient arrives at the parameters
-    dW, db: zero
-gradient equal to the weights | the weights themselves are returned for their gradient
-    dW = W
-db is a mean | the bias gradient is the mean and not the sum
-    db: mean_over_rows for sum_over_rows
-db of one row | the bias gradient is that of a single row
-    db = last_row
+dW transposed | the gradient of the weights is transposed | dW = alike(x.T @ dy, dy.T @ x)
+W transposed in dx | the gradient goes back through the transposed weights | dx: alike(W.T, W) for W
+W missing in dx | the gradient goes back past the weights | dx = alike(dy, dy @ W)
+dx zero | no gradient arrives at the input | dx: zero
+dW zero | no gradient arrives at the weights | dW: zero
+bias forgotten | the bias is forgotten | db: zero | tracel-ai/burn#5235
+dW and db zero | no gradient arrives at the parameters | dW, db: zero
+gradient equal to the weights | the weights themselves are returned for their gradient | dW = W
+db is a mean | the bias gradient is the mean and not the sum | db: mean_over_rows for sum_over_rows
+db of one row | the bias gradient is that of a single row | db = last_row
 dW divided by the rows |
         the sum over the rows is divided by their number, as the loss has done already
     dW: over N
@@ -120,18 +110,14 @@ def softmax_backward_by(rules: Table) -> Backward:
 _SOFTMAX = read(
     maker("softmax_backward", SOFTMAX, softmax_backward_by),
     """
-Jacobian skipped | the gradient goes past the softmax as if it were not there
-    dz = dy
+Jacobian skipped | the gradient goes past the softmax as if it were not there | dz = dy
 Jacobian without its outer product | the part of the Jacobian that all classes share is missing
     dz: drop inner
 diagonal of the Jacobian | only the diagonal of the Jacobian is used, as for a sigmoid
     dz = y * (1 - y) * dy
-y missing in dz | the factor y is missing
-    dz: drop y
-y missing in the inner product | the inner product lacks the scores
-    inner: drop y
-sign of the inner product | the inner product has the wrong sign
-    dz: dy + inner for dy - inner
+y missing in dz | the factor y is missing | dz: drop y
+y missing in the inner product | the inner product lacks the scores | inner: drop y
+sign of the inner product | the inner product has the wrong sign | dz: dy + inner for dy - inner
 inner product over the rows | the inner product runs over the rows
     inner: sum_over_rows for sum_over_classes
 """,
@@ -212,10 +198,8 @@ _CROSS_ENTROPY = read(
     maker("cross_entropy_backward", CROSS_ENTROPY, cross_entropy_backward_by),
     _SHARED
     + """
-score missing | the derivative of the logarithm is missing
-    slope = -1
-all classes | a row's loss has the score of the true class only
-    chosen = at_every_class
+score missing | the derivative of the logarithm is missing | slope = -1
+all classes | a row's loss has the score of the true class only | chosen = at_every_class
 gradient of the logits |
         this is the gradient before the softmax, which goes through the softmax once more
     d = (y - onehot) * (w * known * scale)
@@ -229,16 +213,13 @@ _FUSED = read(
     maker("softmax_cross_entropy_backward", FUSED, cross_entropy_backward_by),
     _SHARED
     + """
-1 not subtracted at the target | 1 is not subtracted at the target
-    p: drop onehot
+1 not subtracted at the target | 1 is not subtracted at the target | p: drop onehot
 softmax skipped | the gradient of the scores is passed on as that of the logits, past the softmax
     p = -onehot / y
 softmax twice | y - onehot has passed the softmax already and goes through it once more
     p = softmax_backward(y - onehot)
-true class only | only the true class has a gradient
-    p = (y - 1) * onehot
-other classes only | the true class has no gradient
-    p = y * (1 - onehot)
+true class only | only the true class has a gradient | p = (y - 1) * onehot
+other classes only | the true class has no gradient | p = y * (1 - onehot)
 """,
 )
 

@@ -37,12 +37,9 @@ def dropout_backward_by(rules: Table) -> Backward:
 
 
 _DROPOUT = """
-mask forgotten | the mask is forgotten
-    dx: drop m
-scale forgotten | what is kept is scaled in forward and not in backward
-    m: drop 1 - p
-mask forgotten, scale kept | the gradient goes to the dropped numbers too
-    m: drop mask(dy)
+mask forgotten | the mask is forgotten | dx: drop m
+scale forgotten | what is kept is scaled in forward and not in backward | m: drop 1 - p
+mask forgotten, scale kept | the gradient goes to the dropped numbers too | m: drop mask(dy)
 mask of the first row for all | the mask of the first step is used for all steps | lmnt-com/haste#43
     m: first_row for dy
     fault: each row should have its own mask
@@ -74,23 +71,18 @@ def from_output_by(rules: Table) -> Backward:
 
 
 _RELU = """
-derivative missing | the rectifier is forgotten
-    slope = 1
+derivative missing | the rectifier is forgotten | slope = 1
 zeroed where dy is negative | the gradient is cut off where it is negative itself, not where x is
     slope: where_positive for passes
 """
 _SIGMOID = """
-derivative missing | the sigmoid is forgotten
-    slope = 1
-values for derivatives | the output stands where its derivative belongs
-    slope: drop 1 - y
-half a derivative | half of the derivative is missing
-    slope: drop y
+derivative missing | the sigmoid is forgotten | slope = 1
+values for derivatives | the output stands where its derivative belongs | slope: drop 1 - y
+half a derivative | half of the derivative is missing | slope: drop y
 derivative of the activated value |
         y is already activated, and the sigmoid is applied to it a second time
     slope: sigmoid(y) for y
-derivative of tanh | the derivative is that of tanh
-    slope = 1 - y**2
+derivative of tanh | the derivative is that of tanh | slope = 1 - y**2
 """
 
 MISTAKES: tuple[Mistake, ...] = (

@@ -5,7 +5,7 @@ Each changes one or a few lines of the table in `minilstm.mistakes.lstm`, whose 
 from __future__ import annotations
 
 from minilstm.mistakes.base import Mistake, read
-from minilstm.mistakes.lstm import EACH_GATE, GATES, RIGHT, make
+from minilstm.mistakes.lstm import EACH_GATE, RIGHT, make
 
 
 def _derivative(name: str, y: str, k: str) -> str:
@@ -33,33 +33,12 @@ def _letters(k: str, gate: str) -> dict[str, str]:
 
 
 _EACH_GATE = [_letters(**each) for each in EACH_GATE]
-_PAIRS = [
-    {"a": a, "b": b, "one": GATES[a], "other": GATES[b]}
-    for a, b in ("if", "ig", "io", "fg", "fo", "go")
-]
-_FACTORS = [
-    {"line": line, "right": right, "factor": factor, "what": what}
-    for line, right, factors, what in (
-        ("di", "g", ["i", "o"], "the input gate is multiplied by g in (4)"),
-        ("dg", "i", ["g", "f"], "the cell candidate is multiplied by i in (4)"),
-        (
-            "df",
-            "c_prev",
-            ["c", "tanh_c", "g", "f"],
-            "the forget gate is multiplied by the cell of the step before in (4)",
-        ),
-        ("do", "tanh_c", ["c", "h", "o"], "the output gate is multiplied by tanh(c_t) in (5)"),
-    )
-    for factor in factors
-]
 _OF_THE_GATES = """
 # lines (2) and (3): what the activation of one gate becomes
-<gate>: derivative missing | the derivative of the <gate> is missing
-    dz_<k>: <missing>
+<gate>: derivative missing | the derivative of the <gate> is missing | dz_<k>: <missing>
 <gate>: <name> for its derivative | the <gate> itself stands where its derivative belongs
     dz_<k>: <value>
-<gate>: half a derivative | half of the <gate>'s derivative is missing
-    dz_<k>: <half>
+<gate>: half a derivative | half of the <gate>'s derivative is missing | dz_<k>: <half>
 <gate>: derivative of the activated <k> |
         the <gate> is already activated, and <name> is applied to it a second time
     dz_<k>: <twice>
@@ -100,8 +79,7 @@ tanh derivative on the carried part too |
 output gate on the carried part too |
         the carried dc_next does not pass through the output gate and is multiplied by it
     dc = (dc_next + dh_t) * o * dtanh(tanh_c)
-output gate missing in dc | the output gate is missing on the way from h_t to c_t
-    dc: drop o
+output gate missing in dc | the output gate is missing on the way from h_t to c_t | dc: drop o
 forget gate for the output gate in dc |
         the way from h_t to c_t goes through the output gate, not the forget gate
     dc: f for o
@@ -110,24 +88,20 @@ input gate for the output gate in dc |
     dc: i for o
 
 # what a step hands to the step before it
-dh_next not used | the gradient of h_{t-1} does not reach the step before
-    dh_t: drop dh_next
-dh_next zero | the gradient of h_{t-1} does not reach the step before
-    dh_next: zero
+dh_next not used | the gradient of h_{t-1} does not reach the step before | dh_t: drop dh_next
+dh_next zero | the gradient of h_{t-1} does not reach the step before | dh_next: zero
 dh_next used at the end only | the gradient of h_{t-1} does not reach the step before
     dh_t: at_end(dhidden) for dh_next
 dc_next not used | dc has two parts, and the carried one is overwritten (= for +=) |
         apache/mxnet#4057 | nicodjimenez/lstm#49
     dc: drop dc_next
-dc_next zero | the gradient of c_{t-1} does not reach the step before
-    dc_next: zero
+dc_next zero | the gradient of c_{t-1} does not reach the step before | dc_next: zero
 dc_next used at the end only | the gradient of c_{t-1} does not reach the step before
     dc = dh_t * o * dtanh(tanh_c) + at_end(dcell)
 neither used | neither dh_next nor dc_next is carried to the step before
     dh_t: drop dh_next
     dc: drop dc_next
-neither carried | neither dh_next nor dc_next is carried to the step before
-    dh_next, dc_next: zero
+neither carried | neither dh_next nor dc_next is carried to the step before | dh_next, dc_next: zero
 neither used before the end | neither dh_next nor dc_next is carried to the step before
     dh_t: at_end(dhidden) for dh_next
     dc = dh_t * o * dtanh(tanh_c) + at_end(dcell)
@@ -140,12 +114,9 @@ dh_next missing in do | do has dh in it and should have dh_t, with the carried p
 dh counted only at the end |
         the gradient of the outputs is left out but for each sequence's last step
     dh_t = dh_next + at_end(dh)
-dc carried without the forget gate | dc is carried without the forget gate
-    dc_next: drop f
-dc carried with the input gate | dc is carried with the input gate
-    dc_next: i for f
-dc carried with the output gate | dc is carried with the output gate
-    dc_next: o for f
+dc carried without the forget gate | dc is carried without the forget gate | dc_next: drop f
+dc carried with the input gate | dc is carried with the input gate | dc_next: i for f
+dc carried with the output gate | dc is carried with the output gate | dc_next: o for f
 dc carried with the derivative of the forget gate |
         dc is carried with the derivative of the forget gate
     dc_next: dsigmoid(f) for f
@@ -155,26 +126,37 @@ dc carried as a sum over the steps (+= for =) | dc is carried as a sum over the 
     dc_next = dc_next + dc * f
 dh carried as a sum over the steps | dh is carried as a sum over the steps (+= for =)
     dh_next = dh_next + dz @ R
-dh carried through W | dh is carried through the input weights
-    dh_next: alike(W, R) for R
+dh carried through W | dh is carried through the input weights | dh_next: alike(W, R) for R
 
 <gate> missing in dh_next | the <gate> is left out of the gradient of h_{t-1}
     dh_next: without("<k>", dz) for dz
     fault: dh_next should be the sum over all four gates and lacks dz_<k> R_<k>
 
 # line (4) and the output gate of line (5): what each gate is multiplied by
-<line> with <factor> | <what>
-    <line>: <factor> for <right>
-
+di with i | the input gate is multiplied by g in (4) | di: i for g
+di with o | the input gate is multiplied by g in (4) | di: o for g
+dg with g | the cell candidate is multiplied by i in (4) | dg: g for i
+dg with f | the cell candidate is multiplied by i in (4) | dg: f for i
+df with c | the forget gate is multiplied by the cell of the step before in (4) | df: c for c_prev
+df with tanh_c | the forget gate is multiplied by the cell of the step before in (4)
+    df: tanh_c for c_prev
+df with g | the forget gate is multiplied by the cell of the step before in (4) | df: g for c_prev
+df with f | the forget gate is multiplied by the cell of the step before in (4) | df: f for c_prev
+do with c | the output gate is multiplied by tanh(c_t) in (5) | do: c for tanh_c
+do with h | the output gate is multiplied by tanh(c_t) in (5) | do: h for tanh_c
+do with o | the output gate is multiplied by tanh(c_t) in (5) | do: o for tanh_c
 i and g interchanged in (4) | the two factors of i * g in (4) are interchanged
     di: i for g
     dg: g for i
 initial cell forgotten in df | the first step has a cell before it too, the initial one
     df = dc * c_prev * after_first
     fault: df = 0 at the first step should be dc * c_0
-
-<one> and <other> swapped | <a> and <b> are swapped in z
-    dz: swap dz_<a> and dz_<b>
+input gate and forget gate swapped | i and f are swapped in z | dz: swap dz_i and dz_f
+input gate and cell candidate swapped | i and g are swapped in z | dz: swap dz_i and dz_g
+input gate and output gate swapped | i and o are swapped in z | dz: swap dz_i and dz_o
+forget gate and cell candidate swapped | f and g are swapped in z | dz: swap dz_f and dz_g
+forget gate and output gate swapped | f and o are swapped in z | dz: swap dz_f and dz_o
+cell candidate and output gate swapped | g and o are swapped in z | dz: swap dz_g and dz_o
 """
 
 
@@ -205,5 +187,5 @@ _TITLES = [
 MISTAKES: tuple[Mistake, ...] = (
     *read(make, _OF_THE_GATES, _EACH_GATE),
     *read(make, _AT_ONCE, _TITLES),
-    *read(make, _OTHERS, _FACTORS, EACH_GATE, _PAIRS),
+    *read(make, _OTHERS, EACH_GATE),
 )

@@ -14,16 +14,12 @@ _COUNTS = [
 ]
 _MISTAKES = """
 # the sums over all steps: dW, dR and db
-dW zero | no gradient arrives at the input weights
-    dW: zero
-dR zero | no gradient arrives at the recurrent weights
-    dR: zero
-bias forgotten | the bias is forgotten | tracel-ai/burn#5235
-    db: zero
+dW zero | no gradient arrives at the input weights | dW: zero
+dR zero | no gradient arrives at the recurrent weights | dR: zero
+bias forgotten | the bias is forgotten | db: zero | tracel-ai/burn#5235
 dW and dR zero | no gradient arrives at the weights | lmnt-com/haste#17 | lmnt-com/haste#31
     dW, dR: zero
-dW, dR and db zero | no gradient arrives at any parameter | explosion/thinc
-    dW, dR, db: zero
+dW, dR and db zero | no gradient arrives at any parameter | dW, dR, db: zero | explosion/thinc
 gradient equal to the weights: dW |
         the weights themselves are returned for their gradients | explosion/thinc
     dW = W
@@ -73,14 +69,10 @@ initial hidden state forgotten in dR |
         the first step has a hidden state before it too, the initial one
     dR: after_first(dz) for dz
     fault: the sum of dz_t h_{t-1}^T starts at the second step and should start at the first
-dR with x | R meets the hidden state, not the input
-    dR: alike(x, h_prev) for h_prev
-dW with h_{t-1} | W meets the input, not the hidden state
-    dW: alike(h_prev, x) for x
-dW of the step before | W meets the input of the same step
-    dW: before(x) for x
-dW of the step after | W meets the input of the same step
-    dW: after(x) for x
+dR with x | R meets the hidden state, not the input | dR: alike(x, h_prev) for h_prev
+dW with h_{t-1} | W meets the input, not the hidden state | dW: alike(h_prev, x) for x
+dW of the step before | W meets the input of the same step | dW: before(x) for x
+dW of the step after | W meets the input of the same step | dW: after(x) for x
 only the last step in dW, dR and db | dW, dR and db are sums over all steps
     dW, dR, db: dz - before_last(dz) for dz
     fault: all but each sequence's last step are left out and should be in them (+=)
@@ -95,19 +87,15 @@ the first step missing in dW, dR and db | dW, dR and db are sums over all steps
     fault: the first step is left out and should be in them (+=)
 
 # dx, which every step has for itself
-dx zero | no gradient arrives at the input
-    dx: zero
-dx through R | the way to the input goes through the input weights
-    dx: alike(R, W) for W
+dx zero | no gradient arrives at the input | dx: zero
+dx through R | the way to the input goes through the input weights | dx: alike(R, W) for W
 
 <gate> missing in dx | the <gate> is left out of the gradient of the input
     dx: without("<k>", dz) for dz
     fault: dx should be the sum over all four gates and lacks dz_<k> W_<k>
 
-dx a step late | dx is out of step by one
-    dx: before(dz) for dz
-dx a step early | dx is out of step by one
-    dx: after(dz) for dz
+dx a step late | dx is out of step by one | dx: before(dz) for dz
+dx a step early | dx is out of step by one | dx: after(dz) for dz
 dx in reversed time | dx is collected from the last step to the first and never turned round
     dx = turned(dz @ W)
     fault: row 0 holds the last step and should hold the first
@@ -119,12 +107,9 @@ dx of the last step only | dx has a gradient in each sequence's last step only
     fault: each step should have its own dx = dz W
 
 # the two ends: the initial state, the final state, and the way between them
-dh0 zero | no gradient arrives at the initial hidden state
-    dh0: zero
-dc0 zero | no gradient arrives at the initial cell state
-    dc0: zero
-dh0 and dc0 zero | no gradient arrives at the initial state
-    dh0, dc0: zero
+dh0 zero | no gradient arrives at the initial hidden state | dh0: zero
+dc0 zero | no gradient arrives at the initial cell state | dc0: zero
+dh0 and dc0 zero | no gradient arrives at the initial state | dh0, dc0: zero
 dh0 and dc0 swapped | the gradients of the initial hidden and cell state are interchanged
     dh0 = first_dc_next
     dc0 = first_dh_next
@@ -134,12 +119,9 @@ dh0 of the first output |
 dc0 without the first forget gate |
         the gradient of c_0 is that of the first cell, before it passes the forget gate
     dc0 = first_dc
-final state forgotten | the gradient of the final state is ignored
-    dh_T, dc_T: zero
-final hidden state forgotten | the gradient of the final h is ignored
-    dh_T: zero
-final cell state forgotten | the gradient of the final c is ignored
-    dc_T: zero
+final state forgotten | the gradient of the final state is ignored | dh_T, dc_T: zero
+final hidden state forgotten | the gradient of the final h is ignored | dh_T: zero
+final cell state forgotten | the gradient of the final c is ignored | dc_T: zero
 final h and c swapped | the gradients of the final hidden and cell state are interchanged
     dh_T = dcell
     dc_T = dhidden
