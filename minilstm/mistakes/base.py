@@ -76,8 +76,9 @@ def maker(
     -------
     callable
         ``make(name, what, *seen_in, line="drop w")``: `what` says what is wrong; the texts of the
-        wrong and the right lines are put behind it, or `fault` where that reads better. A change
-        is words for `Rule.changed`, or a rule that stands there instead.
+        wrong and the right lines are put behind it, or `fault` where that reads better, in which
+        <line> stands for the texts of that line. A change is words for `Rule.changed`, or a rule
+        that stands there instead.
 
     Examples
     --------
@@ -94,9 +95,10 @@ def maker(
         if unknown:
             raise KeyError(f"{function} has no line {', '.join(sorted(unknown))}")
         wrong = {k: right[k].changed(c) if isinstance(c, str) else c for k, c in changes.items()}
-        lines = fault or listed(
-            [f"{line} = {rule.text} should be {right[line].text}" for line, rule in wrong.items()]
-        )
+        said = {k: f"{k} = {rule.text} should be {right[k].text}" for k, rule in wrong.items()}
+        lines = fault or listed(list(said.values()))
+        for line, text in said.items():
+            lines = lines.replace(f"<{line}>", text)
         cause = sentence(f"{what}: {lines}")
         return Mistake(name, cause, function, build({**right, **wrong}), seen_in)
 
@@ -113,7 +115,7 @@ def read(
         # a comment
         name | what is wrong | line: words for `Rule.changed` | a public thread, where it was seen
         name | what is wrong
-            line, another: words for `Rule.changed`
+            line, another: words for `Rule.changed`, with ? for the last letter of each line
             line = what stands there instead
             fault: what is said in place of the lines
 
@@ -152,7 +154,8 @@ def _one(make: Callable[..., Mistake], record: str) -> Mistake:
     options: dict[str, str] = {}
     for part in parts:
         if change := re.match(r"([\w, ]+)(?:: | (?==))", part):
-            options |= dict.fromkeys(change[1].split(", "), part[change.end() :])
+            words = part[change.end() :]
+            options |= {line: words.replace("?", line[-1]) for line in change[1].split(", ")}
         else:
             threads.append(part)
     return make(name, what, *threads, **options)

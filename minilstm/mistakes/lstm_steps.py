@@ -5,64 +5,75 @@ Each changes one or a few lines of the table in `minilstm.mistakes.lstm`, whose 
 from __future__ import annotations
 
 from minilstm.mistakes.base import Mistake, read
-from minilstm.mistakes.lstm import EACH_GATE, RIGHT, make
+from minilstm.mistakes.lstm import EACH_GATE, make
 
-
-def _derivative(name: str, y: str, k: str) -> str:
-    """Line dz_k with the derivative of an activation written in terms of its output y."""
-    return f"= d{k} * (1 - {y}**2)" if name == "tanh" else f"= d{k} * {y} * (1 - {y})"
-
-
-def _letters(k: str, gate: str) -> dict[str, str]:
-    """What the letters of a text mean for a gate; the last are changes of its line dz_k."""
-    name, other = ("tanh", "sigmoid") if k == "g" else ("sigmoid", "tanh")
-    slope = f"d{name}({k})"
-    return {
-        "k": k,
-        "gate": gate,
-        "name": name,
-        "other": other,
-        "an_other": "a sigmoid" if k == "g" else "tanh",
-        "missing": f"drop {slope}",
-        "value": f"{k} for {slope}",
-        "half": f"1 - {k} for {slope}",
-        "twice": f"d{name}({name}({k})) for {slope}",
-        "at_z": _derivative(name, f"arctanh({k})" if k == "g" else f"logit({k})", k),
-        "as_other": _derivative(other, k, k),
-    }
-
-
-_EACH_GATE = [_letters(**each) for each in EACH_GATE]
-_OF_THE_GATES = """
 # lines (2) and (3): what the activation of one gate becomes
-<gate>: derivative missing | the derivative of the <gate> is missing | dz_<k>: <missing>
-<gate>: <name> for its derivative | the <gate> itself stands where its derivative belongs
-    dz_<k>: <value>
-<gate>: half a derivative | half of the <gate>'s derivative is missing | dz_<k>: <half>
+_SIGMOID = """
+<gate>: derivative missing | the derivative of the <gate> is missing | dz_<k>: drop dsigmoid(<k>)
+<gate>: sigmoid for its derivative | the <gate> itself stands where its derivative belongs
+    dz_<k>: <k> for dsigmoid(<k>)
+<gate>: half a derivative | half of the <gate>'s derivative is missing
+    dz_<k>: 1 - <k> for dsigmoid(<k>)
 <gate>: derivative of the activated <k> |
-        the <gate> is already activated, and <name> is applied to it a second time
-    dz_<k>: <twice>
+        the <gate> is already activated, and sigmoid is applied to it a second time
+    dz_<k>: sigmoid(<k>) for <k>
 <gate>: derivative at z_<k> |
         the derivative of the <gate> is written for the activated <k> and is given z_<k>
-    dz_<k>: <at_z>
-<gate>: derivative of <other> in dz_<k> |
-        the <gate> is a <name>, and its derivative is that of <an_other>
-    dz_<k>: <as_other>
+    dz_<k> = d<k> * logit(<k>) * (1 - logit(<k>))
+<gate>: derivative of tanh in dz_<k> | the <gate> is a sigmoid, and its derivative is that of tanh
+    dz_<k> = d<k> * (1 - <k>**2)
 """
-_AT_ONCE = """
-sigmoids: <title> | <what>
-    dz_i: <i>
-    dz_f: <f>
-    dz_o: <o>
-    fault: <of_i>, and so for f and o
-all gates: <title> | <what>
-    dz_i: <i>
-    dz_f: <f>
-    dz_g: <g>
-    dz_o: <o>
-    fault: <of_i>, and so for f and o; <of_g>
+_TANH = """
+cell candidate: derivative missing | the derivative of the cell candidate is missing
+    dz_g: drop dtanh(g)
+cell candidate: tanh for its derivative |
+        the cell candidate itself stands where its derivative belongs
+    dz_g: g for dtanh(g)
+cell candidate: half a derivative | half of the cell candidate's derivative is missing
+    dz_g: 1 - g for dtanh(g)
+cell candidate: derivative of the activated g |
+        the cell candidate is already activated, and tanh is applied to it a second time
+    dz_g: tanh(g) for g
+cell candidate: derivative at z_g |
+        the derivative of the cell candidate is written for the activated g and is given z_g
+    dz_g = dg * (1 - arctanh(g)**2)
+cell candidate: derivative of sigmoid in dz_g |
+        the cell candidate is a tanh, and its derivative is that of a sigmoid
+    dz_g = dg * g * (1 - g)
 """
 _OTHERS = """
+# lines (2) and (3): what the activations of several gates become
+sigmoids: derivatives missing | no gate has its derivative
+    dz_i, dz_f, dz_o: drop dsigmoid(?)
+    fault: <dz_i>, and so for f and o
+all gates: derivatives missing | no gate has its derivative
+    dz_i, dz_f, dz_o: drop dsigmoid(?)
+    dz_g: drop dtanh(g)
+    fault: <dz_i>, and so for f and o; <dz_g>
+sigmoids: values for derivatives | the gates stand where their derivatives belong
+    dz_i, dz_f, dz_o: ? for dsigmoid(?)
+    fault: <dz_i>, and so for f and o
+all gates: values for derivatives | the gates stand where their derivatives belong
+    dz_i, dz_f, dz_o: ? for dsigmoid(?)
+    dz_g: g for dtanh(g)
+    fault: <dz_i>, and so for f and o; <dz_g>
+sigmoids: derivatives of activated values |
+        the gates are already activated, and their functions are applied a second time
+    dz_i, dz_f, dz_o: sigmoid(?) for ?
+    fault: <dz_i>, and so for f and o
+all gates: derivatives of activated values |
+        the gates are already activated, and their functions are applied a second time
+    dz_i, dz_f, dz_o: sigmoid(?) for ?
+    dz_g: tanh(g) for g
+    fault: <dz_i>, and so for f and o; <dz_g>
+sigmoids: derivatives at z | the derivatives are written for activated values and are given z
+    dz_i, dz_f, dz_o = d? * logit(?) * (1 - logit(?))
+    fault: <dz_i>, and so for f and o
+all gates: derivatives at z | the derivatives are written for activated values and are given z
+    dz_i, dz_f, dz_o = d? * logit(?) * (1 - logit(?))
+    dz_g = dg * (1 - arctanh(g)**2)
+    fault: <dz_i>, and so for f and o; <dz_g>
+
 # line (5): what the activation of the cell becomes
 tanh derivative of the cell missing | the derivative of tanh(c_t) is missing
     dc: drop dtanh(tanh_c)
@@ -158,34 +169,9 @@ forget gate and cell candidate swapped | f and g are swapped in z | dz: swap dz_
 forget gate and output gate swapped | f and o are swapped in z | dz: swap dz_f and dz_o
 cell candidate and output gate swapped | g and o are swapped in z | dz: swap dz_g and dz_o
 """
-
-
-def _at_once(title: str, what: str, change: str) -> dict[str, str]:
-    """The same mistake in the activations of several gates: what the letters of a text mean."""
-    letters = {"title": title, "what": what, **{each["k"]: each[change] for each in _EACH_GATE}}
-    for k in "ig":
-        right = RIGHT[f"dz_{k}"]
-        wrong = right.changed(letters[k])
-        letters[f"of_{k}"] = f"dz_{k} = {wrong.text} should be {right.text}"
-    return letters
-
-
-_TITLES = [
-    _at_once("derivatives missing", "no gate has its derivative", "missing"),
-    _at_once("values for derivatives", "the gates stand where their derivatives belong", "value"),
-    _at_once(
-        "derivatives of activated values",
-        "the gates are already activated, and their functions are applied a second time",
-        "twice",
-    ),
-    _at_once(
-        "derivatives at z",
-        "the derivatives are written for activated values and are given z",
-        "at_z",
-    ),
-]
 MISTAKES: tuple[Mistake, ...] = (
-    *read(make, _OF_THE_GATES, _EACH_GATE),
-    *read(make, _AT_ONCE, _TITLES),
+    *read(make, _SIGMOID, EACH_GATE[:2]),
+    *read(make, _TANH),
+    *read(make, _SIGMOID, EACH_GATE[3:]),
     *read(make, _OTHERS, EACH_GATE),
 )

@@ -149,10 +149,8 @@ derivatives of activated values, cell too |
         all five derivatives are taken of values that are already activated |
         nicklashansen/rnn_lstm_from_scratch#1
     dc: tanh(tanh_c) for tanh_c
-    dz_i: sigmoid(i) for i
-    dz_f: sigmoid(f) for f
+    dz_i, dz_f, dz_o: sigmoid(?) for ?
     dz_g: tanh(g) for g
-    dz_o: sigmoid(o) for o
     fault: they should be i * (1 - i), f * (1 - f), o * (1 - o), 1 - g^2 and 1 - tanh(c_t)^2
 di with i, tanh twice, dR with h_t |
         di has i in place of g, tanh is applied a second time to the activated g and tanh(c_t),
