@@ -27,11 +27,16 @@ from minilstm.checks import (
 )
 from minilstm.training.learn_rate import as_schedule
 from minilstm.training.schedules import Schedule
-from minilstm.training.solvers import CLIPPING, LEARN_RATES, SOLVERS, SQUARED_DECAYS
+from minilstm.training.solvers import (
+    GRADIENT_THRESHOLD_METHODS,
+    LEARN_RATES,
+    SOLVERS,
+    SQUARED_DECAYS,
+)
 
 _CHOICES = {
     "solver": tuple(SOLVERS),
-    "gradient_threshold_method": tuple(CLIPPING),
+    "gradient_threshold_method": GRADIENT_THRESHOLD_METHODS,
     "shuffle": ("once", "never", "every-epoch"),
     "sequence_padding_direction": ("right", "left"),
     "output_network": ("auto", "last-iteration", "best-validation"),
