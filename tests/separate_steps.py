@@ -108,6 +108,7 @@ def adam_update(
     learn_rate: float,
     gradient_decay_factor: float = 0.9,
     squared_gradient_decay_factor: float = 0.999,
+    epsilon: float = 1e-8,
     **options: Any,
 ) -> tuple[dict[str, Array], AdamState]:
     """One step of Adam in NumPy, without L2 or a bound; see `functional.adam.adam_step`.
@@ -120,10 +121,17 @@ def adam_update(
     >>> round(float(new["w"][0]), 6), state.t
     (0.9, 1)
     """
-    options["gradient_decay_factor"] = gradient_decay_factor
-    options["squared_gradient_decay_factor"] = squared_gradient_decay_factor
-    numpy = load_backend("numpy")
-    new, after, _ = update(numpy, parameters, gradients, state, learn_rate, **options)
+    new, after, _ = update(
+        load_backend("numpy"),
+        parameters,
+        gradients,
+        state,
+        learn_rate,
+        gradient_decay_factor=gradient_decay_factor,
+        squared_gradient_decay_factor=squared_gradient_decay_factor,
+        epsilon=epsilon,
+        **options,
+    )
     return new, after
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import minilstm as ml
 from minilstm.backend import gpu_devices
-from minilstm.training import crossover, environment, hardware
+from minilstm.training import crossover, environment
 from minilstm.training.crossover import Point, Table, faster_side, log_ratio
 
 LENGTHS, BATCHES, HIDDEN = (10, 100, 1000), (1, 16, 256), (32, 512)
@@ -325,11 +325,11 @@ def test_the_size_that_is_asked_is_that_of_a_mini_batch(machine, learnable, monk
 
 
 def test_the_processor_has_a_name_and_a_gpu_leaves_a_file(monkeypatch, tmp_path):
-    assert environment.measured_as() == (hardware.processor(), f"{ml.__version__}, {ml_auto()}")
-    monkeypatch.setattr(hardware, "DEVICE_FILES", (str(tmp_path / "nvidiactl"),))
-    assert not hardware.seems_to_have_gpu()
+    assert environment.measured_as() == (environment.processor(), f"{ml.__version__}, {ml_auto()}")
+    monkeypatch.setattr(environment, "DEVICE_FILES", (str(tmp_path / "nvidiactl"),))
+    assert not environment.seems_to_have_gpu()
     (tmp_path / "nvidiactl").touch()
-    assert hardware.seems_to_have_gpu()
+    assert environment.seems_to_have_gpu()
 
 
 def ml_auto():

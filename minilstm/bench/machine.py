@@ -14,7 +14,7 @@ from typing import Any
 
 from minilstm import __version__
 from minilstm.backend import current_backend, is_installed, measuring, vector_bits
-from minilstm.training.hardware import processor
+from minilstm.training.environment import processor
 
 
 def describe(threads: int) -> dict[str, Any]:
