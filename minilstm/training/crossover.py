@@ -140,7 +140,7 @@ def _read(path: Path) -> Table | None:
         names = [content[field] for field in Table._fields[:-1]]
         points = tuple(Point(**point) for point in content["points"])
         sound = points and all(map(_is_sound, points)) and all(isinstance(n, str) for n in names)
-        return Table(*names, points) if sound else None
+        return Table._make([*names, points]) if sound else None
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
 
