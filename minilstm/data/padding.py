@@ -13,12 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.data.arrays import ONE_SEQUENCE, as_array
 from minilstm.errors import DataError
 
 Array = NDArray[Any]
 Mask = NDArray[np.bool_]
 
-NO_CLASS = -1
+NO_CLASS = -1  # the class number of a step that counts nowhere: ignored, or padded
 
 
 class Padded(NamedTuple):
@@ -231,13 +232,7 @@ def _holds(dtype: np.dtype[Any], value: float) -> bool:
 
 
 def _as_array(x: Any, name: str) -> Array:
-    try:
-        array = np.asarray(x)
-    except ValueError as error:
-        raise DataError(
-            f"{name} holds rows of different lengths, but one sequence is a full array; "
-            "pass a list of arrays for sequences of different lengths."
-        ) from error
+    array = as_array(x, name, ONE_SEQUENCE.format(axes=""))
     if array.dtype.kind not in "iuf" or array.ndim == 0:
         raise DataError(
             f"{name} has dtype {array.dtype} and shape {array.shape}, but a sequence is an array "

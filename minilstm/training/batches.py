@@ -83,10 +83,11 @@ def _packed(
     length, direction = options.sequence_length, options.sequence_padding_direction
     value = options.sequence_padding_value
     lengths = sequences[0]
-    sequences = [pad_batch(s, s, length, direction, value).sequences for s in sequences]
+    how = length, direction, value
+    sequences = [pad_batch(s, [], *how, last=True).sequences for s in sequences]
     for k, head in enumerate(heads):
         if head.steps:
-            targets[k] = pad_batch(lengths, targets[k], length, direction, value).targets
+            targets[k] = pad_batch(lengths, targets[k], *how).targets
             row_weights = weights[k]
             if row_weights is not None:
                 weights[k] = pad_batch(lengths, row_weights, length, direction, 1.0).targets

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from minilstm.errors import DataError
 from minilstm.layers import Layer, SequenceInput
 from minilstm.losses import row_weights
-from minilstm.network.answers import Answers, as_answers
-from minilstm.network.examples import as_batches, by_output
+from minilstm.network.examples import Answers, as_answers, as_batches, by_output
 from minilstm.network.graph.connections import Connections
 from minilstm.network.graph.wiring import Wiring, wire
 from minilstm.network.metrics import find_metric
