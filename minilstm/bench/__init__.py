@@ -13,8 +13,11 @@ from typing import Any, NamedTuple
 from minilstm.backend import current_backend
 from minilstm.bench.gpu import GPU_WORKS, gpu_work
 from minilstm.bench.machine import describe, lines
-from minilstm.bench.process import cold, empty_cache, flat_memory, memory
+from minilstm.bench.onnx import import_onnx
+from minilstm.bench.process import cold, flat_memory, memory
 from minilstm.bench.stream import SIZES, streaming
+from minilstm.bench.torch import import_torch
+from minilstm.bench.torch_gpu import import_cuda
 from minilstm.bench.turns import Ratio, Row, Work, best_ratios, take_turns
 from minilstm.bench.works import LENGTHS, inference, length, training, vowels
 
@@ -125,17 +128,9 @@ def _checked(settings: Settings) -> Settings:
 
 
 def _import_engines(against: Sequence[str], on_gpu: bool) -> None:
-    if "torch" in against and on_gpu:
-        from minilstm.bench.torch_gpu import import_cuda
-
-        import_cuda()
-    elif "torch" in against:
-        from minilstm.bench.torch import import_torch
-
-        import_torch()
+    if "torch" in against:
+        (import_cuda if on_gpu else import_torch)()
     if "onnxruntime" in against:
-        from minilstm.bench.onnx import import_onnx
-
         import_onnx()
 
 
@@ -164,7 +159,7 @@ def _works(settings: Settings) -> list[Work]:
             works.append(length(long))
         elif name == "cold":
             works.append(cold(threads))
-            works += [empty_cache(threads)] if long else []
+            works += [cold(threads, empty_cache=True)] if long else []
         else:
             works.append(memory(against, threads))
     return works

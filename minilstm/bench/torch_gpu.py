@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.bench import torch as bench_torch
 from minilstm.bench.torch import Model, import_torch, step_by_step
-from minilstm.bench.turns import Measure, require_same, require_same_gradients
+from minilstm.bench.turns import Measure, require_same
 from minilstm.functional.ragged import pack, unpack
 from minilstm.network.network import Network
 
@@ -23,8 +24,6 @@ Array = NDArray[Any]
 Run = Callable[[], Any]
 
 DEVICE = "cuda"
-# Packed sequences hold real steps alone; padded ones are as long as the longest.
-WAYS = ("packed", "padded")
 
 
 class _Model(Model):
@@ -48,23 +47,6 @@ class _Model(Model):
         factors = (self.clip / (norms + 1e-6)).clamp(max=1)
         torch._foreach_mul_(gradients, list(factors.unbind()))
         self.adam.step()
-
-    def put_together(self, arrays: Sequence[Array], way: str, padding: float = 0.0) -> Any:
-        """Arrays (T_b, ...) on the host as what the LSTM takes: packed, or padded (T, B, ...)."""
-        rnn = self.torch.nn.utils.rnn
-        order = np.argsort([-len(a) for a in arrays], kind="stable")
-        tensors = [self.torch.tensor(arrays[b]) for b in order]
-        if way == "packed":
-            return rnn.pack_sequence(tensors)
-        return rnn.pad_sequence(tensors, padding_value=padding)
-
-    def steps(self, x: Sequence[Array], y: Sequence[Array], way: str) -> tuple[Run, Any]:
-        """Logits of every step and the targets, both on the device."""
-        rows = self.put_together(x, way).to(DEVICE)
-        targets = self.put_together(y, way, -100).to(DEVICE)
-        if way == "packed":
-            return lambda: self.dense(self.lstm(rows)[0].data), targets.data
-        return lambda: self.dense(self.lstm(rows)[0]).flatten(0, 1), targets.reshape(-1)
 
 
 def import_cuda() -> Any:
@@ -95,9 +77,8 @@ def be_exact(torch: Any) -> None:
 def check_training(
     net: Network, x: Sequence[Array], y: Sequence[Array], exact: Mapping[str, Array], way: str
 ) -> None:
-    """PyTorch's gradients against the reference."""
-    model = _Model(net, 1.0)
-    require_same_gradients(model.gradients(*model.steps(x, y, way)), exact, f"torch, {way}")
+    """PyTorch's gradients against the reference's."""
+    bench_torch.check_training(_Model(net, 1.0), x, y, exact, way)
 
 
 def training(
@@ -107,7 +88,7 @@ def training(
 
     def start() -> Run:
         model = _Model(net, clip)
-        work = model.steps(x, y, way)
+        work = model.work(x, y, way)
         model.update(*work)
         return lambda: model.update(*work)
 

@@ -192,7 +192,7 @@ def _parser() -> argparse.ArgumentParser:
 def _whole_number(at_least: int) -> Callable[[str], int]:
     """What turns a word into a whole number of at least so much."""
 
-    def whole(text: str) -> int:
+    def whole_number(text: str) -> int:
         try:
             value = int(text)
             assert value >= at_least
@@ -201,7 +201,7 @@ def _whole_number(at_least: int) -> Callable[[str], int]:
             raise argparse.ArgumentTypeError(f"{text} is not {wanted}") from None
         return value
 
-    return whole
+    return whole_number
 
 
 def _size(text: str) -> float | str:

@@ -1,7 +1,7 @@
 """Brings data of another order of axes to ours, which is time, then space, then channels.
 A format is a string with one letter for each axis: S space, C channel, B batch, T time.
 
-In our own order a vector sequence is "TC" and an image sequence "TSSC"; a dense batch has a B in
+In our order a vector sequence is "TC" and an image sequence "TSSC"; a dense batch has a B in
 front. The reference's channel x time sequences are "CT". A list of arrays is described with or
 without the B, which is then the list itself: "CTB" and "CT" say the same of a list.
 """
@@ -27,7 +27,7 @@ def arrange(
     Parameters
     ----------
     x : one sequence, a list of B sequences, or a dense batch
-    data_format : letters of the axes as they come, such as "CTB", or "auto" for our own order
+    data_format : letters of the axes as they come, such as "CTB", or "auto" for our order
     input_rank : axes of one step: 1 for vectors, 3 for images, 4 for volumes
     name : of the argument, for the messages
     last : x has no time, such as the responses of sequence-to-one regression

@@ -153,7 +153,7 @@ def pad_batch(
 
 
 def split_sequences(arrays: Sequence[Array], size: int) -> list[list[Array]]:
-    """Cut sequences of one length into consecutive pieces, each a mini-batch of its own.
+    """Cut sequences of one length into consecutive pieces, each a mini-batch by itself.
 
     Parameters
     ----------
@@ -203,9 +203,9 @@ def check_padding(length: Any, direction: Any, value: Any) -> None:
         ...
     ValueError: direction is 'middle'; choose one of 'right', 'left'.
     """
-    whole = isinstance(length, (int, np.integer)) and not isinstance(length, (bool, np.bool_))
+    number = isinstance(length, (int, np.integer)) and not isinstance(length, (bool, np.bool_))
     named = isinstance(length, str) and length in ("longest", "shortest")
-    if not (named or (whole and length >= 1)):
+    if not (named or (number and length >= 1)):
         raise ValueError(
             f"length is {length!r}; choose 'longest', 'shortest', or a whole number of at least 1."
         )

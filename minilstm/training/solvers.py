@@ -175,15 +175,15 @@ def update(
     by_value = gradient_threshold_method == "absolute-value"
     bound = float(gradient_threshold) if by_value else math.inf
     limit = math.inf if by_value else gradient_threshold  # of norms
-    own = {}
+    by_array = {}  # norm and scale of each array
     for key, p in parameters.items():
         g = gradients[key]
         norms = [backend.gradient_norm(p[b.rows], g[b.rows], b.l2) for b in cuts[key]]
-        own[key] = backend.gradient_scale(norms, limit)
-    norm, common_scale = backend.gradient_scale([n for n, _ in own.values()], limit)
+        by_array[key] = backend.gradient_scale(norms, limit)
+    norm, common_scale = backend.gradient_scale([n for n, _ in by_array.values()], limit)
     new: list[dict[str, Array]] = [{} for _ in state]
     for key, p in parameters.items():
-        scale = common_scale if gradient_threshold_method == "global-l2norm" else own[key][1]
+        scale = common_scale if gradient_threshold_method == "global-l2norm" else by_array[key][1]
         parts = []
         for rows, weight, factor in cuts[key]:
             arrays = [a[rows] for a in (p, gradients[key], *(memory[key] for memory in state[1:]))]
