@@ -19,9 +19,9 @@ from minilstm.network.passes.heads import Head
 from minilstm.network.passes.memory import MemoryPlan
 from minilstm.network.passes.placement import moved_network
 from minilstm.training.batches import TrainingData, cuts
+from minilstm.training.history import STEP_COLUMNS
 from minilstm.training.options import TrainingOptions
 
-STEP_COLUMNS = ("iteration", "epoch", "time", "learning_rate", "loss")
 SMALLER_IS_BETTER = ("loss", "rmse")
 
 
