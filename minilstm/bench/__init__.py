@@ -66,7 +66,7 @@ def run_bench(settings: Settings, say: Callable[[str], None] = print) -> Result:
     ImportError
         An engine is not installed.
     AssertionError
-        An engine's results differ from the NumPy reference; nothing was timed.
+        An engine's results differ from the NumPy twin; nothing was timed.
 
     Notes
     -----
@@ -82,7 +82,7 @@ def run_bench(settings: Settings, say: Callable[[str], None] = print) -> Result:
     for line in lines(machine):
         say(line)
     works = _gpu_works(settings) if on_gpu else _works(settings)
-    say("all results agree with the NumPy reference; timing begins")
+    say("all results agree with the NumPy twin; timing begins")
     say("")
     say(
         f"{'work':<34} {'engine':<26} {'unit':<15} {'median':>10} {'lowest':>10} {'highest':>10} "

@@ -168,7 +168,7 @@ def memory(against: Sequence[str], threads: int) -> Work:
     for budget in ("auto", 1):  # this also compiles what is not in the cache yet
         found = train_apart(OURS, budget, CHECKED_SCALE)["losses"]
         if not np.allclose(found, expected, rtol=0, atol=1e-4):
-            raise AssertionError(f"losses are {found}, not {expected} as those of the reference.")
+            raise AssertionError(f"losses are {found}, not {expected} as those of the NumPy twin.")
     engines = {
         OURS: training(OURS, "auto"),
         f"{OURS}, smallest budget": training(OURS, 1),

@@ -112,7 +112,7 @@ def _longest_first(arrays: Sequence[Array]) -> list[int]:
 def check_training(
     model: Model, x: Sequence[Array], y: Sequence[Array], exact: Arrays, way: str
 ) -> None:
-    """PyTorch's gradients of one mini-batch against the reference's."""
+    """PyTorch's gradients of one mini-batch against the NumPy twin's."""
     require_same_gradients(model.gradients(*model.work(x, y, way)), exact, f"torch, {way}")
 
 
@@ -126,7 +126,7 @@ def training(
 ) -> Run:
     """An epoch in PyTorch, one update for each batch; the data are put together before.
 
-    `check` holds sequences and classes, and the gradients of the reference for them.
+    `check` holds sequences and classes, and the gradients of the NumPy twin for them.
     """
     if check is not None:
         check_training(Model(net, threads, clip), *check, way)

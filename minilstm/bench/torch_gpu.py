@@ -77,7 +77,7 @@ def be_exact(torch: Any) -> None:
 def check_training(
     net: Network, x: Sequence[Array], y: Sequence[Array], exact: Mapping[str, Array], way: str
 ) -> None:
-    """PyTorch's gradients against the reference's."""
+    """PyTorch's gradients against the NumPy twin's."""
     bench_torch.check_training(_Model(net, 1.0), x, y, exact, way)
 
 
@@ -96,7 +96,7 @@ def training(
 
 
 def check_inference(net: Network, x: Sequence[Array], expected: Sequence[Array], way: str) -> None:
-    """PyTorch's scores (T_b, C) of sequences (T_b, D) against the reference's."""
+    """PyTorch's scores (T_b, C) of sequences (T_b, D) against the NumPy twin's."""
     scores = _inference(net, x, way)()
     for b, found in enumerate(_apart(scores, x, way)):
         require_same(found, expected[b], f"torch, {way}")

@@ -1,5 +1,5 @@
 """What the benchmark times in this process: training steps, short sequences, whole sequences.
-Every engine's results are checked against the NumPy reference while its work is built.
+Every engine's results are checked against the NumPy twin while its work is built.
 
 Axes: B batch, T time, D features, H hidden units, C classes.
 """
@@ -258,7 +258,7 @@ def packed_batch(x: Sequence[Array], y: Sequence[IntArray]) -> Packed:
 
 
 def exact_gradients(net: Network, x: Sequence[Array], y: Sequence[IntArray]) -> dict[str, Array]:
-    """Gradients of the NumPy reference in float64, by "layer/parameter"."""
+    """Gradients of the NumPy twin in float64, by "layer/parameter"."""
     signal, targets = packed_batch([a.astype(np.float64) for a in x], y)
     numpy = load_backend("numpy")
     return net.replace(dtype="float64").loss_and_gradients(signal, targets, backend=numpy).gradients
@@ -271,7 +271,7 @@ def check_gradients(
     exact: Mapping[str, Array],
     budget: float | str,
 ) -> None:
-    """Gradients and the update of the backend in force against the reference in float64."""
+    """Gradients and the update of the backend in force against the NumPy twin in float64."""
     signal, targets = packed_batch(x, y)
     backend = current_backend()
     found = net.loss_and_gradients(signal, targets, memory_budget=budget).gradients
@@ -293,5 +293,6 @@ def check_gradients(
         error = float(np.abs(new[0][key] - p).max())
         if not error < 1e-5:
             raise AssertionError(
-                f"the update of {key} differs from the reference by {error:.1e}; nothing was timed."
+                f"the update of {key} differs from the NumPy twin by {error:.1e}; nothing was "
+                "timed."
             )
