@@ -81,7 +81,7 @@ def run_bench(settings: Settings, say: Callable[[str], None] = print) -> Result:
     machine = describe(settings.threads)
     for line in lines(machine):
         say(line)
-    works = _gpu_works(settings) if on_gpu else _works(settings)
+    works = _works(settings, on_gpu)
     say("all results agree with the NumPy twin; timing begins")
     say("")
     say(
@@ -134,35 +134,25 @@ def _import_engines(against: Sequence[str], on_gpu: bool) -> None:
         import_onnx()
 
 
-def _gpu_works(settings: Settings) -> list[Work]:
-    """Every work on the GPU that was asked for, its results checked."""
-    return [
-        work for name in settings.works for work in gpu_work(name, settings.against, settings.scale)
-    ]
-
-
-def _works(settings: Settings) -> list[Work]:
+def _works(settings: Settings, on_gpu: bool) -> list[Work]:
     """Every work that was asked for, its results checked."""
-    against, threads, long = settings.against, settings.threads, settings.long
-    works: list[Work] = []
-    for name in settings.works:
-        if name == "training":
-            works.append(training(settings.scale, against, threads))
-        elif name == "vowels":
-            works.append(vowels(against, threads))
-        elif name == "inference":
-            works += [inference(batch, against, threads) for batch in (1, 6)]
-        elif name == "streaming":
-            works += [streaming(hidden, against) for hidden in SIZES]
-            works += [flat_memory(threads)] if long else []
-        elif name == "length":
-            works.append(length(long))
-        elif name == "cold":
-            works.append(cold(threads))
-            works += [cold(threads, empty_cache=True)] if long else []
-        else:
-            works.append(memory(against, threads))
-    return works
+    against, threads, scale = settings.against, settings.threads, settings.scale
+    long = settings.long
+    makers: dict[str, Callable[[], list[Work]]] = {
+        "training": lambda: [training(scale, against, threads)],
+        "vowels": lambda: [vowels(against, threads)],
+        "inference": lambda: [inference(batch, against, threads) for batch in (1, 6)],
+        "streaming": lambda: (
+            [streaming(hidden, against) for hidden in SIZES]
+            + ([flat_memory(threads)] if long else [])
+        ),
+        "length": lambda: [length(long)],
+        "cold": lambda: [cold(threads), *([cold(threads, empty_cache=True)] if long else [])],
+        "memory": lambda: [memory(against, threads)],
+    }
+    if on_gpu:
+        return [work for name in settings.works for work in gpu_work(name, against, scale)]
+    return [work for name in settings.works for work in makers[name]()]
 
 
 def _line(row: Row, work: str) -> str:
