@@ -104,6 +104,8 @@ class Model:
         h, state = self.lstm(x, state)
         return self.torch.softmax(self.dense(h), -1), state
 
+    step = scores  # of a stream: from the host to the host
+
 
 def _longest_first(arrays: Sequence[Array]) -> list[int]:
     return sorted(range(len(arrays)), key=lambda b: -len(arrays[b]))
@@ -158,31 +160,25 @@ def streaming(
 
     `expected` (t, C) holds the scores of the first steps.
     """
-    model = Model(net, 1, 1.0)
+    return step_by_step(Model(net, 1, 1.0), x, expected, per_call)
+
+
+def step_by_step(
+    model: Model, x: Array, expected: Array, per_call: Callable[..., dict[str, float]]
+) -> Measure:
+    """Time `Model.step` for each step of x (T, D), its first scores (t, C) checked."""
     torch = model.torch
+    steps = list(torch.tensor(x)[:, None, None])  # T tensors (1, 1, D)
 
     def start() -> Callable[[Any], Any]:
         state = None
 
         def step(x_t: Any) -> Any:
             nonlocal state
-            scores, state = model.scores(x_t, state)
+            scores, state = model.step(x_t, state)
             return scores
 
         return step
-
-    return step_by_step(torch, start, x, expected, per_call)
-
-
-def step_by_step(
-    torch: Any,
-    start: Callable[[], Callable[[Any], Any]],
-    x: Array,
-    expected: Array,
-    per_call: Callable[..., dict[str, float]],
-) -> Measure:
-    """Time what `start` gives for each step of x (T, D), its first scores (t, C) checked."""
-    steps = list(torch.tensor(x)[:, None, None])  # T tensors (1, 1, D)
 
     def measure() -> dict[str, float]:
         torch.set_num_threads(1)

@@ -48,6 +48,11 @@ class _Model(Model):
         torch._foreach_mul_(gradients, list(factors.unbind()))
         self.adam.step()
 
+    def step(self, x: Any, state: Any = None) -> Any:
+        """Scores on the host of one step on the host, and the state on the device."""
+        scores, state = self.scores(x.to(DEVICE), state)
+        return scores.cpu(), state
+
 
 def import_cuda() -> Any:
     """PyTorch with a GPU, exact and deterministic, or one error that says what is missing."""
@@ -122,18 +127,7 @@ def streaming(
     """
     model = _Model(net, 1.0)
     model.lstm.train(False)  # else cuDNN stores what backward would need
-
-    def start() -> Callable[[Any], Any]:
-        state = None
-
-        def step(x_t: Any) -> Any:
-            nonlocal state
-            scores, state = model.scores(x_t.to(DEVICE), state)
-            return scores.cpu()
-
-        return step
-
-    return step_by_step(model.torch, start, x, expected, per_call)
+    return step_by_step(model, x, expected, per_call)
 
 
 def _inference(net: Network, x: Sequence[Array], way: str) -> Run:

@@ -82,25 +82,23 @@ def _packed(
         return
     length, direction = options.sequence_length, options.sequence_padding_direction
     value = options.sequence_padding_value
-    lengths = sequences[0]
+    unpadded = sequences[0]
     how = length, direction, value
     sequences = [pad_batch(s, [], *how, last=True).sequences for s in sequences]
     for k, head in enumerate(heads):
         if head.steps:
-            targets[k] = pad_batch(lengths, targets[k], *how).targets
+            targets[k] = pad_batch(unpadded, targets[k], *how).targets
             row_weights = weights[k]
             if row_weights is not None:
-                weights[k] = pad_batch(lengths, row_weights, length, direction, 1.0).targets
-    if isinstance(length, str):
-        yield mini_batch(heads, sequences, targets, weights, padded=True)
-        return
-    count = -(-len(sequences[0][0]) // int(length))
-    for n in range(count):
+                weights[k] = pad_batch(unpadded, row_weights, length, direction, 1.0).targets
+    steps = len(sequences[0][0])
+    size = steps if isinstance(length, str) else int(length)  # steps of a piece
+    for n in range(-(-steps // size)):
 
         def part(arrays: Any, steps: bool, n: int = n) -> Any:
             if arrays is None or not steps:
                 return arrays
-            return split_sequences(arrays, int(length))[n]
+            return split_sequences(arrays, size)[n]
 
         yield mini_batch(
             heads,
