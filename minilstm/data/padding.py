@@ -13,13 +13,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.data.arrays import ONE_SEQUENCE, as_array
 from minilstm.data.sequences import Batch
 from minilstm.errors import DataError
 
 Array = NDArray[Any]
 Mask = NDArray[np.bool_]
 
-NO_CLASS = -1
+NO_CLASS = -1  # the class number of a step that counts nowhere: ignored, or padded
 
 
 class Padded(NamedTuple):
@@ -153,7 +154,7 @@ def pad_batch(
 
 
 def split_sequences(arrays: Sequence[Array], size: int) -> list[list[Array]]:
-    """Cut sequences of one length into consecutive pieces, each a mini-batch of its own.
+    """Cut sequences of one length into consecutive pieces, each a mini-batch by itself.
 
     Parameters
     ----------
@@ -203,9 +204,9 @@ def check_padding(length: Any, direction: Any, value: Any) -> None:
         ...
     ValueError: direction is 'middle'; choose one of 'right', 'left'.
     """
-    whole = isinstance(length, (int, np.integer)) and not isinstance(length, (bool, np.bool_))
+    number = isinstance(length, (int, np.integer)) and not isinstance(length, (bool, np.bool_))
     named = isinstance(length, str) and length in ("longest", "shortest")
-    if not (named or (whole and length >= 1)):
+    if not (named or (number and length >= 1)):
         raise ValueError(
             f"length is {length!r}; choose 'longest', 'shortest', or a whole number of at least 1."
         )
@@ -225,10 +226,8 @@ class Padding(NamedTuple):
 
     def checked(self) -> Padding:
         """The same, or a ValueError that names the option."""
-        if self.length == "ragged":
-            check_padding("longest", self.direction, self.value)
-        else:
-            check_padding(self.length, self.direction, self.value)
+        length = "longest" if self.length == "ragged" else self.length
+        check_padding(length, self.direction, self.value)
         return self
 
 
@@ -236,13 +235,10 @@ def padded(batches: Sequence[Batch], padding: Padding) -> tuple[list[Batch], Any
     """Sequences of one mini-batch at one length, and masks of their real steps; None if ragged."""
     if padding.length == "ragged":
         return list(batches), None
-    out, length, masks = [], padding.length, None
-    if not isinstance(length, str):  # whole pieces, run through with the state carried on
-        longest = max(len(s) for s in batches[0].sequences)
-        length = -(-longest // length) * length
-    for sequences, form in batches:
-        data, masks = pad_sequences(sequences, length, padding.direction, padding.value)
-        out.append(Batch(list(data), form))
+    out, masks = [], None
+    for sequences, form in batches:  # a number of steps pads to whole pieces, run one by one
+        data, _, masks = pad_batch(sequences, [], *padding, last=True)
+        out.append(Batch(data, form))
     return out, masks
 
 
@@ -272,13 +268,7 @@ def _holds(dtype: np.dtype[Any], value: float) -> bool:
 
 
 def _as_array(x: Any, name: str) -> Array:
-    try:
-        array = np.asarray(x)
-    except ValueError as error:
-        raise DataError(
-            f"{name} holds rows of different lengths, but one sequence is a full array; "
-            "pass a list of arrays for sequences of different lengths."
-        ) from error
+    array = as_array(x, name, ONE_SEQUENCE.format(axes=""))
     if array.dtype.kind not in "iuf" or array.ndim == 0:
         raise DataError(
             f"{name} has dtype {array.dtype} and shape {array.shape}, but a sequence is an array "

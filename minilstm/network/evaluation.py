@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from minilstm.backend import load_backend
 from minilstm.errors import DataError
 from minilstm.functional.ragged import IntArray
-from minilstm.network.answers import as_answers
-from minilstm.network.examples import as_batches
+from minilstm.network.examples import as_answers, as_batches
 from minilstm.network.metrics import find_metric
 from minilstm.network.passes.heads import Head, find_heads
 

@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 
 import minilstm as ml
-from minilstm.training import loop as training_loop
-from minilstm.training import progress
+from minilstm.training import progress, watch
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +48,7 @@ def losses(monkeypatch):
     def give(*values):
         queue = list(values)
         result = lambda *arguments: {"loss": queue.pop(0), "accuracy": 0.5}  # noqa: E731
-        monkeypatch.setattr(training_loop, "measure_outputs", result)
+        monkeypatch.setattr(watch, "measure_outputs", result)
         return queue
 
     return give
