@@ -151,7 +151,7 @@ def get_num_threads() -> int:
     """Threads that the Numba kernels use; 1 where Numba is absent."""
     if not is_installed("numba"):
         return 1
-    from minilstm.kernels.numba import threads
+    from minilstm.kernels.numba.machinery import threads
 
     return threads.get_num_threads()
 
@@ -164,7 +164,7 @@ def set_num_threads(n: int) -> None:
     n : int, at least 1
     """
     if load_backend("auto").name == "numba":
-        from minilstm.kernels.numba import threads
+        from minilstm.kernels.numba.machinery import threads
 
         threads.set_num_threads(n)
 
@@ -172,7 +172,7 @@ def set_num_threads(n: int) -> None:
 def multiply_add_peak() -> float:
     """GFLOP/s of fused multiply-adds in registers, float32, on all threads of the Numba kernels."""
     load_backend("numba")
-    from minilstm.kernels.numba import peak
+    from minilstm.kernels.numba.machinery import peak
 
     return peak.multiply_add_peak()
 
@@ -189,7 +189,7 @@ def vector_bits() -> int | None:
     """Width of the vector registers that the Numba kernels use; None where Numba is absent."""
     if not is_installed("numba"):
         return None
-    from minilstm.kernels.numba import hardware
+    from minilstm.kernels.numba.machinery import hardware
 
     return 8 * hardware.REGISTER_BYTES
 
@@ -198,7 +198,7 @@ def ready_kernels() -> frozenset[str]:
     """The Numba kernels that this process has compiled or read from the disk, with their dtypes."""
     if not is_installed("numba"):
         return frozenset()
-    from minilstm.kernels.numba import compiling
+    from minilstm.kernels.numba.machinery import compiling
 
     return frozenset(f"{k.name} {dtype}" for k in compiling.kernels for dtype in k._compiled)
 
@@ -223,7 +223,7 @@ def warmup(dtype: str = "float32", say: Callable[[str, float], None] | None = No
     if dtype not in ("float32", "float64"):
         raise ValueError(f"dtype is {dtype!r}; choose 'float32' or 'float64'.")
     load_backend("numba")
-    from minilstm.kernels.numba import compiling
+    from minilstm.kernels.numba.machinery import compiling
 
     compiling.compile_all(dtype, say or (lambda name, seconds: None))
 
@@ -275,7 +275,7 @@ def reuse_memory(backend: Backend) -> Iterator[None]:
     if backend.name != "numba":
         yield
         return
-    from minilstm.kernels.numba import buffers
+    from minilstm.kernels.numba.machinery import buffers
 
     with buffers.reuse_memory():
         yield

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("numba")
-from minilstm.kernels.numba import buffers
+from minilstm.kernels.numba.machinery import buffers
 
 SHAPE = (500, 100)
 

@@ -28,12 +28,12 @@ from minilstm.kernels.numba.lstm import (
     lstm_pack,
     lstm_restore,
 )
+from minilstm.kernels.numba.machinery.threads import get_num_threads, set_num_threads
 from minilstm.kernels.numba.relu import relu_backward, relu_forward
 from minilstm.kernels.numba.rmsprop import rmsprop_step
 from minilstm.kernels.numba.sgdm import sgdm_step
 from minilstm.kernels.numba.softmax import softmax_backward, softmax_forward
 from minilstm.kernels.numba.stream import make_stepper
-from minilstm.kernels.numba.threads import get_num_threads, set_num_threads
 
 __all__ = [
     "adam_step",

@@ -18,10 +18,10 @@ from minilstm.functional.batch_normalization import (
     BatchNormalizationCache,
     BatchNormalizationGradients,
 )
-from minilstm.kernels.numba.buffers import empty
-from minilstm.kernels.numba.compiling import kernel
-from minilstm.kernels.numba.product import contiguous
-from minilstm.kernels.numba.threads import run, split
+from minilstm.kernels.numba.machinery.buffers import empty
+from minilstm.kernels.numba.machinery.compiling import kernel
+from minilstm.kernels.numba.machinery.product import contiguous
+from minilstm.kernels.numba.machinery.threads import run, split
 
 Array = NDArray[Any]
 

@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 
 from minilstm.functional.classifier_loss import ClassifierLoss
 from minilstm.functional.ragged import IntArray
-from minilstm.kernels.numba.buffers import empty
-from minilstm.kernels.numba.compiling import kernel
 from minilstm.kernels.numba.cross_entropy import or_empty
-from minilstm.kernels.numba.hardware import TILE_ROWS
-from minilstm.kernels.numba.panels import pack_columns, unpack_columns
-from minilstm.kernels.numba.product import BLOCK, GAP, add_outer, contiguous
+from minilstm.kernels.numba.machinery.buffers import empty
+from minilstm.kernels.numba.machinery.compiling import kernel
+from minilstm.kernels.numba.machinery.hardware import TILE_ROWS
+from minilstm.kernels.numba.machinery.panels import pack_columns, unpack_columns
+from minilstm.kernels.numba.machinery.product import BLOCK, GAP, add_outer, contiguous
+from minilstm.kernels.numba.machinery.threads import run, split
+from minilstm.kernels.numba.machinery.tiled_rows import set_rows
 from minilstm.kernels.numba.softmax import softmax_row
-from minilstm.kernels.numba.threads import run, split
-from minilstm.kernels.numba.tiles import set_rows
 
 Array = NDArray[Any]
 

@@ -21,12 +21,18 @@ from minilstm.functional.convolution import (
     Sizes,
     convolution_size,
 )
-from minilstm.kernels.numba.buffers import empty
-from minilstm.kernels.numba.compiling import inner, kernel
-from minilstm.kernels.numba.gather import ROWS, add_block, bias_block, pack_for_blocks, sum_block
-from minilstm.kernels.numba.hardware import lanes
-from minilstm.kernels.numba.product import FLUSH, contiguous
-from minilstm.kernels.numba.threads import get_num_threads, run, split
+from minilstm.kernels.numba.machinery.buffers import empty
+from minilstm.kernels.numba.machinery.compiling import inner, kernel
+from minilstm.kernels.numba.machinery.gather import (
+    ROWS,
+    add_block,
+    bias_block,
+    pack_for_blocks,
+    sum_block,
+)
+from minilstm.kernels.numba.machinery.hardware import lanes
+from minilstm.kernels.numba.machinery.product import FLUSH, contiguous
+from minilstm.kernels.numba.machinery.threads import get_num_threads, run, split
 from minilstm.kernels.windows import Windows, phases_of_gradient, windows_of_input
 
 Array = NDArray[Any]

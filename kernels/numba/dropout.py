@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.functional.dropout import BITS, MULTIPLIERS, STEP, DropoutCache, dropped_below
-from minilstm.kernels.numba.buffers import empty
-from minilstm.kernels.numba.compiling import inner, kernel
-from minilstm.kernels.numba.product import contiguous
-from minilstm.kernels.numba.threads import run, split
+from minilstm.kernels.numba.machinery.buffers import empty
+from minilstm.kernels.numba.machinery.compiling import inner, kernel
+from minilstm.kernels.numba.machinery.product import contiguous
+from minilstm.kernels.numba.machinery.threads import run, split
 
 Array = NDArray[Any]
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.kernels.numba.compiling import kernel
+from minilstm.kernels.numba.machinery.compiling import kernel
 
 Array = NDArray[Any]
 

@@ -16,10 +16,6 @@ from numpy.typing import NDArray
 from minilstm.functional.lstm import LSTMCache, LSTMGradients, LSTMState
 from minilstm.functional.ragged import IntArray, last_rows, state_slots
 from minilstm.kernels.numba.activations import numbers_of
-from minilstm.kernels.numba.barrier import arrive, give_up, make_counts, wait_for_all
-from minilstm.kernels.numba.buffers import LINE, empty
-from minilstm.kernels.numba.compiling import kernel
-from minilstm.kernels.numba.hardware import TILE_ROWS, lanes
 from minilstm.kernels.numba.lstm_cell import cell_backward, cell_forward, cell_restore
 from minilstm.kernels.numba.lstm_wide import (
     WIDE,
@@ -27,8 +23,12 @@ from minilstm.kernels.numba.lstm_wide import (
     input_gradient,
     input_weight_gradient,
 )
-from minilstm.kernels.numba.panels import LSTMPanels, pack_columns, pack_lstm, unpack_lstm
-from minilstm.kernels.numba.product import (
+from minilstm.kernels.numba.machinery.barrier import arrive, give_up, make_counts, wait_for_all
+from minilstm.kernels.numba.machinery.buffers import LINE, empty
+from minilstm.kernels.numba.machinery.compiling import kernel
+from minilstm.kernels.numba.machinery.hardware import TILE_ROWS, lanes
+from minilstm.kernels.numba.machinery.panels import LSTMPanels, pack_columns, pack_lstm, unpack_lstm
+from minilstm.kernels.numba.machinery.product import (
     BLOCK,
     FLUSH,
     GAP,
@@ -38,9 +38,9 @@ from minilstm.kernels.numba.product import (
     flush,
     product,
 )
-from minilstm.kernels.numba.simd import prefetch
-from minilstm.kernels.numba.threads import run, split, team
-from minilstm.kernels.numba.tiles import affine_rows, set_rows
+from minilstm.kernels.numba.machinery.simd import prefetch
+from minilstm.kernels.numba.machinery.threads import run, split, team
+from minilstm.kernels.numba.machinery.tiled_rows import affine_rows, set_rows
 
 Array = NDArray[Any]
 

@@ -15,9 +15,9 @@ from numba import types
 from numba.extending import intrinsic
 
 from minilstm.kernels.numba.activations import USUAL, Activations, chosen
-from minilstm.kernels.numba.compiling import inner
-from minilstm.kernels.numba.hardware import REGISTER_BYTES
-from minilstm.kernels.numba.simd import Lane, Value
+from minilstm.kernels.numba.machinery.compiling import inner
+from minilstm.kernels.numba.machinery.hardware import REGISTER_BYTES
+from minilstm.kernels.numba.machinery.simd import Lane, Value
 
 
 class Gates(NamedTuple):

@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.kernels.numba.barrier import arrive, wait_for_all
-from minilstm.kernels.numba.buffers import empty, zeros
-from minilstm.kernels.numba.compiling import kernel
-from minilstm.kernels.numba.hardware import REGISTER_BYTES, TILE_ROWS, lanes
 from minilstm.kernels.numba.lstm_cell import cell_forward
-from minilstm.kernels.numba.product import BLOCK, FLUSH, GAP, contiguous
-from minilstm.kernels.numba.threads import run, split
-from minilstm.kernels.numba.tiles import add_rows, more_rows, set_rows
+from minilstm.kernels.numba.machinery.barrier import arrive, wait_for_all
+from minilstm.kernels.numba.machinery.buffers import empty, zeros
+from minilstm.kernels.numba.machinery.compiling import kernel
+from minilstm.kernels.numba.machinery.hardware import REGISTER_BYTES, TILE_ROWS, lanes
+from minilstm.kernels.numba.machinery.product import BLOCK, FLUSH, GAP, contiguous
+from minilstm.kernels.numba.machinery.threads import run, split
+from minilstm.kernels.numba.machinery.tiled_rows import add_rows, more_rows, set_rows
 
 Array = NDArray[Any]
 

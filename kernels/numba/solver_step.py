@@ -13,10 +13,10 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from minilstm.kernels.numba.compiling import inner
 from minilstm.kernels.numba.gradient import line
-from minilstm.kernels.numba.hardware import REGISTER_BYTES
-from minilstm.kernels.numba.simd import Lane, Value
+from minilstm.kernels.numba.machinery.compiling import inner
+from minilstm.kernels.numba.machinery.hardware import REGISTER_BYTES
+from minilstm.kernels.numba.machinery.simd import Lane, Value
 
 Array = NDArray[Any]
 

@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 
 from minilstm.functional.lstm import LSTMState
 from minilstm.kernels.numba.activations import numbers_of
-from minilstm.kernels.numba.buffers import LINE, zeros
-from minilstm.kernels.numba.compiling import inner, kernel
-from minilstm.kernels.numba.hardware import REGISTER_BYTES, TILE_ROWS, lanes
 from minilstm.kernels.numba.lstm_cell import cell_forward
-from minilstm.kernels.numba.panels import pack_columns, pack_lstm
+from minilstm.kernels.numba.machinery.buffers import LINE, zeros
+from minilstm.kernels.numba.machinery.compiling import inner, kernel
+from minilstm.kernels.numba.machinery.hardware import REGISTER_BYTES, TILE_ROWS, lanes
+from minilstm.kernels.numba.machinery.panels import pack_columns, pack_lstm
+from minilstm.kernels.numba.machinery.tiled_rows import affine_rows, set_rows
 from minilstm.kernels.numba.softmax import softmax_row
-from minilstm.kernels.numba.tiles import affine_rows, set_rows
 
 Array = NDArray[Any]
 Layer = tuple[str, Mapping[str, Any]]  # kind, and what it needs by name

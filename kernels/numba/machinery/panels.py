@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.kernels.numba.buffers import empty, zeros
-from minilstm.kernels.numba.hardware import lanes
+from minilstm.kernels.numba.machinery.buffers import empty, zeros
+from minilstm.kernels.numba.machinery.hardware import lanes
 
 Array = NDArray[Any]
 

@@ -12,7 +12,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from minilstm.kernels.numba.compiling import inner, kernel
+from minilstm.kernels.numba.machinery.compiling import inner, kernel
 
 PLACE = 16  # int64 from one thread's count to the next: two cache lines, so none is shared
 SPINS = 400  # reads before the processor is offered to others: about a time step

@@ -20,7 +20,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from minilstm.kernels.numba.hardware import REGISTER_BYTES, REGISTERS
+from minilstm.kernels.numba.machinery.hardware import REGISTER_BYTES, REGISTERS
 
 OPTIONS: dict[str, Any] = {
     "fastmath": {"contract"},
@@ -31,6 +31,8 @@ OPTIONS: dict[str, Any] = {
 FLOATS = {"float32": "f4", "float64": "f8"}
 _FLOAT64 = np.dtype(np.float64)
 QUIET_SECONDS = 0.7  # of compiling before a line on the terminal says why nothing happens
+
+SOURCES = Path(__file__).parents[1]  # all that a kernel is made of: the twins and this folder
 
 kernels: list[Kernel] = []
 _parts: set[str] = set()  # names of what kernels are made of
@@ -117,7 +119,7 @@ def _compile(function: Callable[..., Any], types: str) -> Any:
 
 
 def _stamp_with_all_sources(compiled: Any) -> None:
-    """Tie a cached kernel to every file of this folder, not only to the file it stands in.
+    """Tie a cached kernel to every file of `SOURCES`, not only to the file it stands in.
 
     Kernels inline functions of their neighbours, and Numba's own stamp would miss a change there.
     """
@@ -129,8 +131,10 @@ def _stamp_with_all_sources(compiled: Any) -> None:
 
 @cache
 def _stamp() -> tuple[Any, ...]:
-    sources = sorted(Path(__file__).parent.glob("*.py"))
-    files = tuple((s.name, s.stat().st_mtime, s.stat().st_size) for s in sources)
+    sources = sorted(SOURCES.rglob("*.py"))
+    files = tuple(
+        (str(s.relative_to(SOURCES)), s.stat().st_mtime, s.stat().st_size) for s in sources
+    )
     return (REGISTER_BYTES, REGISTERS, *files)
 
 

@@ -16,11 +16,11 @@ from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from minilstm.kernels.numba.buffers import zeros
-from minilstm.kernels.numba.compiling import inner
-from minilstm.kernels.numba.hardware import lanes
-from minilstm.kernels.numba.simd import Value
-from minilstm.kernels.numba.tile import Tile, data_of, number
+from minilstm.kernels.numba.machinery.buffers import zeros
+from minilstm.kernels.numba.machinery.compiling import inner
+from minilstm.kernels.numba.machinery.hardware import lanes
+from minilstm.kernels.numba.machinery.register_tile import Tile, data_of, number
+from minilstm.kernels.numba.machinery.simd import Value
 
 Array = NDArray[Any]
 

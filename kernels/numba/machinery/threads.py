@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
 
-from minilstm.kernels.numba.barrier import await_count, make_counts, publish
+from minilstm.kernels.numba.machinery.barrier import await_count, make_counts, publish
 
 WATCH = 8000  # reads before a member goes to sleep: some tenths of a millisecond
 PATIENCE = 1_000_000  # reads between two chances for Ctrl-C to be heard

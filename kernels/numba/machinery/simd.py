@@ -15,7 +15,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from minilstm.kernels.numba.hardware import REGISTER_BYTES
+from minilstm.kernels.numba.machinery.hardware import REGISTER_BYTES
 
 _I32, _I64 = ir.IntType(32), ir.IntType(64)
 _CONTRACT = ("contract",)

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from minilstm.kernels.numba.compiling import inner
-from minilstm.kernels.numba.hardware import TILE_ROWS, tile_vectors
-from minilstm.kernels.numba.tile import make_product
+from minilstm.kernels.numba.machinery.compiling import inner
+from minilstm.kernels.numba.machinery.hardware import TILE_ROWS, tile_vectors
+from minilstm.kernels.numba.machinery.register_tile import make_product
 
 _SIZES = range(1, TILE_ROWS + 1)
 

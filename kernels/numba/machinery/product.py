@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.kernels.numba.buffers import empty
-from minilstm.kernels.numba.compiling import inner, kernel
-from minilstm.kernels.numba.hardware import REGISTER_BYTES, TILE_ROWS
-from minilstm.kernels.numba.panels import unpack_columns
-from minilstm.kernels.numba.simd import copy_vector
-from minilstm.kernels.numba.threads import run, split
-from minilstm.kernels.numba.tiles import add_rows, set_rows
+from minilstm.kernels.numba.machinery.buffers import empty
+from minilstm.kernels.numba.machinery.compiling import inner, kernel
+from minilstm.kernels.numba.machinery.hardware import REGISTER_BYTES, TILE_ROWS
+from minilstm.kernels.numba.machinery.panels import unpack_columns
+from minilstm.kernels.numba.machinery.simd import copy_vector
+from minilstm.kernels.numba.machinery.threads import run, split
+from minilstm.kernels.numba.machinery.tiled_rows import add_rows, set_rows
 
 Array = NDArray[Any]
 

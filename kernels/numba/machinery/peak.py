@@ -11,10 +11,10 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from minilstm.kernels.numba.compiling import kernel
-from minilstm.kernels.numba.hardware import REGISTER_BYTES, REGISTERS
-from minilstm.kernels.numba.simd import Lane, Value
-from minilstm.kernels.numba.threads import get_num_threads, run
+from minilstm.kernels.numba.machinery.compiling import kernel
+from minilstm.kernels.numba.machinery.hardware import REGISTER_BYTES, REGISTERS
+from minilstm.kernels.numba.machinery.simd import Lane, Value
+from minilstm.kernels.numba.machinery.threads import get_num_threads, run
 
 LANES = REGISTER_BYTES // 4  # float32 numbers in a register
 CHAINS = REGISTERS - 4  # independent sums: more than two or four pipes of latency 4 can hold

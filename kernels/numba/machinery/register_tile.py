@@ -18,8 +18,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from minilstm.kernels.numba.hardware import REGISTER_BYTES
-from minilstm.kernels.numba.simd import Lane, Value
+from minilstm.kernels.numba.machinery.hardware import REGISTER_BYTES
+from minilstm.kernels.numba.machinery.simd import Lane, Value
 
 _I64 = ir.IntType(64)
 Grid = dict[tuple[int, int], Any]  # something for each row and vector of a tile
@@ -106,7 +106,7 @@ def make_product(rows: int, vectors: int, start: str) -> Any:
     "more" the sum goes on from C, as if it had never been interrupted.
     """
 
-    # The arguments are those of `tiles.set_rows`, without a last vector.
+    # The arguments are those of `tiled_rows.set_rows`, without a last vector.
     # fmt: off
     @intrinsic
     def tile(
