@@ -109,10 +109,7 @@ def batch_normalization_backward(
     """Gradients of x, scale, offset; see `minilstm.functional.batch_normalization`."""
     x, scale, mean, variance, epsilon = cache
     lines = _Lines(x)
-    inverse, dscale, doffset = _sums_of_gradients(
-        lines, x, dy, mean, variance, epsilon
-    )  # (C,) each
-    grads = BatchNormalizationGradients(dscale.astype(x.dtype), doffset.astype(x.dtype))
+    inverse, dscale, doffset, grads = _gradients(lines, x, dy, mean, variance, epsilon)
     if not need_dx:
         return None, grads
     # (4), (3) dx = scale inverse (dy - doffset / M - (x - mean) inverse dscale / M)
@@ -139,10 +136,7 @@ def batch_normalization_apply_backward(
     """Gradients with constant statistics; see `minilstm.functional.batch_normalization`."""
     x, scale, mean, variance, epsilon = cache
     lines = _Lines(x)
-    inverse, dscale, doffset = _sums_of_gradients(
-        lines, x, dy, mean, variance, epsilon
-    )  # (C,) each
-    grads = BatchNormalizationGradients(dscale.astype(x.dtype), doffset.astype(x.dtype))
+    inverse, *_, grads = _gradients(lines, x, dy, mean, variance, epsilon)
     if not need_dx:
         return None, grads
     zero = np.zeros_like(inverse)  # (C,)
@@ -198,13 +192,15 @@ def _normalise(
     return y
 
 
-def _sums_of_gradients(
+def _gradients(
     lines: _Lines, x: Array, dy: Array, mean: Array, variance: Array, epsilon: float
-) -> tuple[Array, Array, Array]:
-    """1 / sqrt(variance + epsilon), dscale and doffset, (C,) float64 each."""
+) -> tuple[Array, Array, Array, BatchNormalizationGradients]:
+    """1 / sqrt(variance + epsilon), dscale and doffset, (C,) float64 each; the last two as x."""
     inverse = 1 / np.sqrt(variance.astype(np.float64) + epsilon)  # (C,)
     products, doffset = lines.channel_sums(_products, [x, dy], mean)  # (C,) each
-    return inverse, products * inverse, doffset
+    dscale = products * inverse  # (C,)
+    grads = BatchNormalizationGradients(dscale.astype(x.dtype), doffset.astype(x.dtype))
+    return inverse, dscale, doffset, grads
 
 
 def _folded(sums: Array, channels: int) -> Array:

@@ -18,15 +18,16 @@ from minilstm.functional.ragged import IntArray, last_rows, state_slots
 from minilstm.kernels.numba.activations import numbers_of
 from minilstm.kernels.numba.lstm_cell import cell_backward, cell_forward, cell_restore
 from minilstm.kernels.numba.lstm_wide import (
+    FORWARD,
     WIDE,
     forward_wide,
     input_gradient,
     input_weight_gradient,
 )
-from minilstm.kernels.numba.machinery.barrier import arrive, give_up, make_counts, wait_for_all
+from minilstm.kernels.numba.machinery.barrier import give_up, make_counts, meet
 from minilstm.kernels.numba.machinery.buffers import LINE, empty
 from minilstm.kernels.numba.machinery.compiling import kernel
-from minilstm.kernels.numba.machinery.hardware import TILE_ROWS, lanes
+from minilstm.kernels.numba.machinery.hardware import lanes
 from minilstm.kernels.numba.machinery.panels import LSTMPanels, pack_columns, pack_lstm, unpack_lstm
 from minilstm.kernels.numba.machinery.product import (
     BLOCK,
@@ -47,10 +48,7 @@ Array = NDArray[Any]
 WORTH_SHARING = 25_000  # multiply-adds of a step that a thread more must find to do
 
 
-@kernel(
-    "void(i8, i8, i8[::1], i8, i8, F[:, ::1], i8[::1], i8[::1], i8[::1], i8[::1], b1, "
-    "i8, i8, F[:, :, ::1], F[:, ::1], F[:, ::1], F[:, ::1])"
-)
+@kernel(FORWARD)
 def _forward(
     me, size, counts, first, last, x, active, starts, slots, c_slots, keep, gate, state, panels,
     gates, c, h
@@ -73,13 +71,9 @@ def _forward(
                 xh[r, j] = x[row + r, j]
             for j in range(H):
                 xh[r, D + j] = h[prev + r, j]
-        tiles = (n + TILE_ROWS - 1) // TILE_ROWS
-        for tile in range(tiles):
-            r, end = n * tile // tiles, n * (tile + 1) // tiles
-            affine_rows(
-                end - r, xh, r * (D + H), D + H, 1, D + H, panels, 0, K * V, q, q_last,
-                z, 4 * width * r - first, 4 * width, width, V,
-            )  # (1)  # fmt: skip
+        affine_rows(
+            n, xh, 0, D + H, 1, D + H, panels, 0, K * V, q, q_last, z, -first, 4 * width, width, V
+        )  # (1)
         for r in range(n):
             p, s = (c_slots[t] + r) * H + first, (c_slots[t + 1] + r) * H + first
             to = (now + r) * H + first
@@ -87,10 +81,8 @@ def _forward(
                 last - first, z, 4 * width * r, width, a, (row + r) * a_row + a_first, a_gate,
                 c, p, c, s, h, to, gate, state,
             )  # fmt: skip
-        if size > 1:
-            arrive(counts, me, t + 1)
-            if not wait_for_all(counts, size, t + 1):
-                return
+        if not meet(counts, me, size, t + 1):
+            return
 
 
 @kernel("void(i8, i8, i8[::1], i8[::1], i8[::1], i8, F[:, ::1], F[:, ::1], F[:, ::1])")
@@ -134,10 +126,8 @@ def _backward(
                 units, gates, at, H, c, p, c, s, u, place if given else 0, d, width * r,
                 dc_next, r * H + first, dz, at, H, gate, state,
             )  # fmt: skip
-        if size > 1:
-            arrive(counts, me, back + 1)
-            if not wait_for_all(counts, size, back + 1):
-                return
+        if not meet(counts, me, size, back + 1):
+            return
         if t > 0:
             # What the next turn of the loop reads arrives from memory while the product runs.
             for r in range(active[t - 1]):
@@ -150,13 +140,7 @@ def _backward(
                     if given:
                         prefetch(u, place + j)
         # (1) z = W x_t + R h_{t-1} + b, the h_{t-1} part
-        tiles = (n + TILE_ROWS - 1) // TILE_ROWS
-        for tile in range(tiles):
-            r, end = n * tile // tiles, n * (tile + 1) // tiles
-            set_rows(
-                end - r, dz, (row + r) * G, G, 1, G, panels, 0, G * V, q, q_last, d,
-                width * r - first, width, V, 4 * V,
-            )  # fmt: skip
+        set_rows(n, dz, row * G, G, 1, G, panels, 0, G * V, q, q_last, d, -first, width, V, 4 * V)
     for r in range(B):
         for j in range(units):
             dh_next[r, first + j] = d[r, j]

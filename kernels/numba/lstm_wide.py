@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.kernels.numba.lstm_cell import cell_forward
-from minilstm.kernels.numba.machinery.barrier import arrive, wait_for_all
+from minilstm.kernels.numba.machinery.barrier import meet
 from minilstm.kernels.numba.machinery.buffers import empty, zeros
 from minilstm.kernels.numba.machinery.compiling import kernel
 from minilstm.kernels.numba.machinery.hardware import REGISTER_BYTES, TILE_ROWS, lanes
@@ -30,10 +30,14 @@ CACHED = 320_000  # bytes of a block of weights
 COLUMNS = 96  # features of a block of a weight gradient
 
 
-@kernel(
+# The types of the arguments of both time loops: this one and that of `lstm`.
+FORWARD = (
     "void(i8, i8, i8[::1], i8, i8, F[:, ::1], i8[::1], i8[::1], i8[::1], i8[::1], b1, "
     "i8, i8, F[:, :, ::1], F[:, ::1], F[:, ::1], F[:, ::1])"
 )
+
+
+@kernel(FORWARD)
 def forward_wide(
     me, size, counts, first, last, x, active, starts, slots, c_slots, keep, gate, state, panels,
     gates, c, h
@@ -59,23 +63,16 @@ def forward_wide(
                 for v in range(q, q_last):
                     for j in range(V):
                         z[r, v & 3, (v >> 2) * V - first + j] = panels[v, 0, j]
-            tiles = (rows + TILE_ROWS - 1) // TILE_ROWS
             for k in range(0, D, depth):
-                for tile in range(tiles):
-                    r, end = rows * tile // tiles, rows * (tile + 1) // tiles
-                    more_rows(
-                        end - r, x, (base + r) * D + k, D, 1, min(depth, D - k), panels,
-                        (1 + k) * V, K * V, q, q_last, z, 4 * width * r - first, 4 * width,
-                        width, V,
-                    )  # (1) the b + W x part  # fmt: skip
+                more_rows(
+                    rows, x, base * D + k, D, 1, min(depth, D - k), panels, (1 + k) * V, K * V,
+                    q, q_last, z, -first, 4 * width, width, V,
+                )  # (1) the b + W x part  # fmt: skip
         n, prev, now, row = active[t], slots[t], slots[t + 1], starts[t]
-        tiles = (n + TILE_ROWS - 1) // TILE_ROWS
-        for tile in range(tiles):
-            r, end = n * tile // tiles, n * (tile + 1) // tiles
-            more_rows(
-                end - r, h, (prev + r) * H, H, 1, H, panels, (1 + D) * V, K * V, q, q_last,
-                z, 4 * width * (row - base + r) - first, 4 * width, width, V,
-            )  # (1) the R h part  # fmt: skip
+        more_rows(
+            n, h, prev * H, H, 1, H, panels, (1 + D) * V, K * V, q, q_last,
+            z, 4 * width * (row - base) - first, 4 * width, width, V,
+        )  # (1) the R h part  # fmt: skip
         for r in range(n):
             p, s = (c_slots[t] + r) * H + first, (c_slots[t + 1] + r) * H + first
             cell_forward(
@@ -83,10 +80,8 @@ def forward_wide(
                 a, (row + r) * a_row + a_first, a_gate, c, p, c, s, h, (now + r) * H + first,
                 gate, state,
             )  # fmt: skip
-        if size > 1:
-            arrive(counts, me, t + 1)
-            if not wait_for_all(counts, size, t + 1):
-                return
+        if not meet(counts, me, size, t + 1):
+            return
 
 
 @kernel("void(F[:, ::1], F[:, :, ::1], i8, i8)")
@@ -110,18 +105,15 @@ def _features(x, panels, out, first, last):
     inputs = np.empty((BLOCK, COLUMNS), x.dtype)  # (rows, features)
     for d in range(first, last, COLUMNS):
         M = min(COLUMNS, last - d)
-        tiles = (M + TILE_ROWS - 1) // TILE_ROWS
         for block in range(len(panels)):
             depth = min(BLOCK, N - block * BLOCK)
             for k in range(depth):
                 for j in range(M):
                     inputs[k, j] = x[block * BLOCK + k, d + j]
-            for tile in range(tiles):
-                i, end = M * tile // tiles, M * (tile + 1) // tiles
-                add_rows(
-                    end - i, inputs, i, 1, COLUMNS, depth, panels, block * Q * line, line, 0, Q,
-                    out, (d + i) * Q * V, Q * V, V, 4 * V,
-                )  # fmt: skip
+            add_rows(
+                M, inputs, 0, 1, COLUMNS, depth, panels, block * Q * line, line, 0, Q,
+                out, d * Q * V, Q * V, V, 4 * V,
+            )  # fmt: skip
 
 
 @kernel("void(F[:, ::1], F[:, :], b1, F[:, ::1], i8, i8)")

@@ -80,14 +80,10 @@ def _fully_connected(B, V, layer, weights, memory):
     """Line (1) of `minilstm.functional.fully_connected`."""
     K, C, x, y, bias = layer[INPUTS], layer[OUTPUTS], layer[FROM_AT], layer[TO_AT], layer[BIAS_AT]
     x_row, y_row = _whole(K, V), _whole(C, V)
-    tiles = (B + TILE_ROWS - 1) // TILE_ROWS
-    for tile in range(tiles):
-        first, end = B * tile // tiles, B * (tile + 1) // tiles
-        set_rows(
-            end - first, memory, x + first * x_row, x_row, 1, K,
-            weights, layer[WEIGHTS_AT], K * V, 0, y_row // V,
-            memory, y + first * y_row, y_row, V, 4 * V,
-        )  # fmt: skip
+    set_rows(
+        B, memory, x, x_row, 1, K, weights, layer[WEIGHTS_AT], K * V, 0, y_row // V,
+        memory, y, y_row, V, 4 * V,
+    )  # fmt: skip
     for r in range(B):
         for j in range(C):
             memory[y + r * y_row + j] += weights[bias + j]

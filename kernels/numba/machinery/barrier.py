@@ -13,6 +13,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from minilstm.kernels.numba.machinery.compiling import inner, kernel
+from minilstm.kernels.numba.machinery.simd import data_of
 
 PLACE = 16  # int64 from one thread's count to the next: two cache lines, so none is shared
 SPINS = 400  # reads before the processor is offered to others: about a time step
@@ -29,8 +30,8 @@ def make_counts(team: int) -> np.ndarray:
 @intrinsic
 def _publish(typing, counts, at, value):
     def generate(context, builder, sig, args):
-        data = context.make_array(sig.args[0])(context, builder, args[0]).data
-        builder.store_atomic(args[2], builder.gep(data, [args[1]]), ordering="release", align=8)
+        place = builder.gep(data_of(context, builder, sig, args, 0), [args[1]])
+        builder.store_atomic(args[2], place, ordering="release", align=8)
         return context.get_dummy_value()
 
     return types.void(counts, types.int64, types.int64), generate
@@ -39,8 +40,8 @@ def _publish(typing, counts, at, value):
 @intrinsic
 def _read(typing, counts, at):
     def generate(context, builder, sig, args):
-        data = context.make_array(sig.args[0])(context, builder, args[0]).data
-        return builder.load_atomic(builder.gep(data, [args[1]]), ordering="acquire", align=8)
+        place = builder.gep(data_of(context, builder, sig, args, 0), [args[1]])
+        return builder.load_atomic(place, ordering="acquire", align=8)
 
     return types.int64(counts, types.int64), generate
 
@@ -65,14 +66,14 @@ def _pause(typing):
 
 
 @inner
-def arrive(counts, me, count):
-    """Tell the others that this thread has finished its part of step `count`."""
+def meet(counts, me, team, count):
+    """Say that this thread has finished step `count`, and wait until all of the team have.
+
+    False says that the wait was given up.
+    """
+    if team == 1:
+        return True
     _publish(counts, (me + 1) * PLACE, count)
-
-
-@inner
-def wait_for_all(counts, team, count):
-    """Wait until every thread has finished step `count`; False when told to give up."""
     for other in range(1, team + 1):
         spins = 0
         while _read(counts, other * PLACE) < count:

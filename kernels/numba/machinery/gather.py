@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from minilstm.kernels.numba.machinery.buffers import zeros
 from minilstm.kernels.numba.machinery.compiling import inner
 from minilstm.kernels.numba.machinery.hardware import lanes
-from minilstm.kernels.numba.machinery.register_tile import Tile, data_of, number
-from minilstm.kernels.numba.machinery.simd import Value
+from minilstm.kernels.numba.machinery.register_tile import Tile
+from minilstm.kernels.numba.machinery.simd import Value, data_of, number
 
 Array = NDArray[Any]
 
@@ -37,7 +37,7 @@ def _make(rows: int, vectors: int, start: str) -> Any:
         )
 
         def generate(context, builder, sig, args):
-            t = Tile(builder, a.dtype.bitwidth // 8, rows, vectors)
+            t = Tile(builder, a.dtype, rows, vectors)
             a_data, rows_data, steps_data, b_data, c_data = (
                 data_of(context, builder, sig, args, n) for n in (0, 1, 3, 6, 9)
             )

@@ -65,13 +65,7 @@ def add_outer(a, a_at, M, a_k, depth, panels, out, m):
     """
     Q, K, V = out.shape
     line = panels.shape[1]
-    tiles = (M + TILE_ROWS - 1) // TILE_ROWS
-    for tile in range(tiles):
-        i, end = M * tile // tiles, M * (tile + 1) // tiles
-        add_rows(
-            end - i, a, a_at + i, 1, a_k, depth, panels, 0, line, 0, Q,
-            out, (m + i) * V, V, K * V, 4 * K * V,
-        )  # fmt: skip
+    add_rows(M, a, a_at, 1, a_k, depth, panels, 0, line, 0, Q, out, m * V, V, K * V, 4 * K * V)
 
 
 @inner

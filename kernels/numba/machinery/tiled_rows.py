@@ -1,7 +1,7 @@
-"""Products of a few rows with a packed matrix, cut into register tiles.
+"""Products of rows with a packed matrix, cut into register tiles.
 Any number of rows and columns is taken; no cut changes a single bit of a result.
 
-All functions take the same arguments. C has `rows` rows, 1 to 6. A[r, k] is element
+All functions take the same arguments. C has `rows` rows. A[r, k] is element
 ``a_at + r a_row + k a_k`` of the memory of `a`, k below K. Panel q of B begins at
 ``b_at + q b_panel`` of `b`. Vector q of row r of C, for q to q_last, begins at
 ``c_at + r c_row + q % 4 gate + q // 4 block`` of `c`. All arrays are C-contiguous.
@@ -34,24 +34,29 @@ def _rows(rows: int, start: str) -> Any:
 
 
 def _product(name: str, start: str) -> Any:
-    """A part of kernels that takes 1 to 6 rows of C and hands them to the tile of their number."""
+    """A part of kernels: rows are shared out evenly among as few tiles as can hold them."""
     one, two, three, four, five, six = (_rows(rows, start) for rows in range(1, TILE_ROWS + 1))
 
     def product(
         rows, a, a_at, a_row, a_k, K, b, b_at, b_panel, q, q_last, c, c_at, c_row, gate, block
     ):
-        if rows == 6:
-            six(a, a_at, a_row, a_k, K, b, b_at, b_panel, q, q_last, c, c_at, c_row, gate, block)
-        elif rows == 5:
-            five(a, a_at, a_row, a_k, K, b, b_at, b_panel, q, q_last, c, c_at, c_row, gate, block)
-        elif rows == 4:
-            four(a, a_at, a_row, a_k, K, b, b_at, b_panel, q, q_last, c, c_at, c_row, gate, block)
-        elif rows == 3:
-            three(a, a_at, a_row, a_k, K, b, b_at, b_panel, q, q_last, c, c_at, c_row, gate, block)
-        elif rows == 2:
-            two(a, a_at, a_row, a_k, K, b, b_at, b_panel, q, q_last, c, c_at, c_row, gate, block)
-        else:
-            one(a, a_at, a_row, a_k, K, b, b_at, b_panel, q, q_last, c, c_at, c_row, gate, block)
+        tiles, r = (rows + TILE_ROWS - 1) // TILE_ROWS, 0
+        for tile in range(1, tiles + 1):
+            end = rows if tile == tiles else rows * tile // tiles
+            n, at, to = end - r, a_at + r * a_row, c_at + r * c_row
+            if n == 6:
+                six(a, at, a_row, a_k, K, b, b_at, b_panel, q, q_last, c, to, c_row, gate, block)
+            elif n == 5:
+                five(a, at, a_row, a_k, K, b, b_at, b_panel, q, q_last, c, to, c_row, gate, block)
+            elif n == 4:
+                four(a, at, a_row, a_k, K, b, b_at, b_panel, q, q_last, c, to, c_row, gate, block)
+            elif n == 3:
+                three(a, at, a_row, a_k, K, b, b_at, b_panel, q, q_last, c, to, c_row, gate, block)
+            elif n == 2:
+                two(a, at, a_row, a_k, K, b, b_at, b_panel, q, q_last, c, to, c_row, gate, block)
+            else:
+                one(a, at, a_row, a_k, K, b, b_at, b_panel, q, q_last, c, to, c_row, gate, block)
+            r = end
 
     return inner(product, name)
 
