@@ -147,7 +147,7 @@ def test_no_folder_and_no_room_only_cost_time(small, monkeypatch, error):
 @pytest.mark.alone
 def test_a_line_on_the_terminal_says_why_nothing_happens(small, monkeypatch, capsys):
     monkeypatch.setattr(compiling, "QUIET_SECONDS", 0.0)
-    monkeypatch.setattr(compiling, "_told", False)
+    monkeypatch.setattr(compiling, "_announced", False)
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     real = compiling._compile
 

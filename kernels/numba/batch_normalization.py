@@ -25,8 +25,8 @@ from minilstm.kernels.numba.machinery.threads import run, split
 
 Array = NDArray[Any]
 
-WIDTH = 512  # numbers of a line, at least about so many
-BLOCK = 1 << 14  # numbers of a block, which has sums of its own
+LINE_NUMBERS = 512  # numbers of a line, at least about so many
+BLOCK_NUMBERS = 1 << 14  # numbers of a block, which has sums of its own
 
 
 @kernel("void(i8, i8, i8, F[::1], f8[::1], f8[:, ::1])")
@@ -151,9 +151,9 @@ class _Lines:
     def __init__(self, x: Array) -> None:
         self.channels = x.shape[-1]
         self.count = x.size // self.channels  # M
-        self.repeat = min(-(-WIDTH // self.channels), self.count)
+        self.repeat = min(-(-LINE_NUMBERS // self.channels), self.count)
         width = self.repeat * self.channels  # W
-        self.size = -(-BLOCK // width) * width  # numbers of a block
+        self.size = -(-BLOCK_NUMBERS // width) * width  # numbers of a block
         self.blocks = -(-x.size // self.size)
         self.dtype = x.dtype
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from minilstm.functional.lstm import LSTMState
 from minilstm.kernels.numba.activations import numbers_of
 from minilstm.kernels.numba.lstm_cell import cell_forward
-from minilstm.kernels.numba.machinery.buffers import LINE, zeros
+from minilstm.kernels.numba.machinery.buffers import LINE_BYTES, zeros
 from minilstm.kernels.numba.machinery.compiling import inner, kernel
 from minilstm.kernels.numba.machinery.hardware import REGISTER_BYTES, TILE_ROWS, lanes
 from minilstm.kernels.numba.machinery.panels import pack_columns, pack_lstm
@@ -68,10 +68,10 @@ def _lstm(B, V, layer, weights, memory):
         )  # (1)  # fmt: skip
         # Nothing reads h_{t-1} of these rows any more.
         for r in range(first, end):
-            at, own = z + (r - first) * 4 * width, r * width
+            at, state = z + (r - first) * 4 * width, r * width
             cell_forward(
                 width, memory, at, width, memory, at, width,
-                memory, c + own, memory, c + own, memory, h + own, layer[GATE], layer[STATE],
+                memory, c + state, memory, c + state, memory, h + state, layer[GATE], layer[STATE],
             )  # fmt: skip
 
 
@@ -135,7 +135,7 @@ class _Flat:
 
     def reserve(self, size: int) -> int:
         """Offset of a new part of zeros."""
-        at, line = self.size, LINE // self.dtype.itemsize
+        at, line = self.size, LINE_BYTES // self.dtype.itemsize
         self.size += -(-size // line) * line
         return at
 

@@ -36,7 +36,7 @@ SOURCES = Path(__file__).parents[1]  # all that a kernel is made of: the twins a
 
 kernels: list[Kernel] = []
 _parts: set[str] = set()  # names of what kernels are made of
-_told = False
+_announced = False
 
 
 class Kernel:
@@ -142,7 +142,7 @@ class _line_if_it_takes_long:
     """Say once, on a terminal, that kernels are being compiled."""
 
     def __enter__(self) -> None:
-        self.timer = threading.Timer(QUIET_SECONDS, _tell)
+        self.timer = threading.Timer(QUIET_SECONDS, _announce)
         self.timer.daemon = True
         self.timer.start()
 
@@ -150,11 +150,11 @@ class _line_if_it_takes_long:
         self.timer.cancel()
 
 
-def _tell() -> None:
-    global _told
-    if _told or not (sys.stderr.isatty() or "ipykernel" in sys.modules):
+def _announce() -> None:
+    global _announced
+    if _announced or not (sys.stderr.isatty() or "ipykernel" in sys.modules):
         return
-    _told = True
+    _announced = True
     print(
         "minilstm: compiling kernels for this machine, once; `minilstm warmup` does it beforehand",
         file=sys.stderr,

@@ -19,8 +19,8 @@ from minilstm.kernels.numba.machinery.threads import get_num_threads, run
 LANES = REGISTER_BYTES // 4  # float32 numbers in a register
 CHAINS = REGISTERS - 4  # independent sums: more than two or four pipes of latency 4 can hold
 FLOPS = 2 * LANES * CHAINS  # of one turn of the loop
-SHORTEST = 0.02  # seconds of one measurement
-TRIES = 5
+SHORTEST_SECONDS = 0.02  # seconds of one measurement
+MEASUREMENTS = 5  # that are long enough; the fastest of them counts
 
 
 @intrinsic
@@ -73,11 +73,11 @@ def multiply_add_peak() -> float:
     out = [np.zeros(CHAINS * LANES, np.float32) for _ in range(get_num_threads())]
     multiply_add(1, numbers, out[0])  # compiles, or is read from the cache
     steps, best, tries = 1 << 16, 0.0, 0
-    while tries < TRIES:
+    while tries < MEASUREMENTS:
         started = time.perf_counter()
-        run(multiply_add, [(steps, numbers, own) for own in out])
+        run(multiply_add, [(steps, numbers, sums) for sums in out])
         seconds = time.perf_counter() - started
-        if seconds < SHORTEST:
+        if seconds < SHORTEST_SECONDS:
             steps *= 2
             continue
         best, tries = max(best, steps * FLOPS * len(out) / seconds / 1e9), tries + 1

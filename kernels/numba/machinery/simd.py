@@ -112,13 +112,13 @@ class Value:
     def two_to_the_low_bits(self) -> Value:
         """2^n, where n is the whole number in the low bits of a sum with 1.5 * 2^23 (2^52)."""
         element, bias, shift = (_I32, 127, 23) if self.is_single else (_I64, 1023, 52)
-        whole = ir.VectorType(element, self.lanes) if self.lanes else element
+        integers = ir.VectorType(element, self.lanes) if self.lanes else element
 
         def constant(n: int) -> ir.Constant:
-            return ir.Constant(whole, [n] * self.lanes if self.lanes else n)
+            return ir.Constant(integers, [n] * self.lanes if self.lanes else n)
 
         b = self.builder
-        exponent = b.add(b.bitcast(self.value, whole), constant(bias))
+        exponent = b.add(b.bitcast(self.value, integers), constant(bias))
         return Value(b, b.bitcast(b.shl(exponent, constant(shift)), self.type))
 
 
