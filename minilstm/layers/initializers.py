@@ -8,7 +8,7 @@ them the window that slides over an image.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -184,7 +184,9 @@ BY_NAME: dict[str, Initializer] = {
 }
 
 
-def find(given: str | Callable[..., Any], layer: str, argument: str) -> Initializer:
+def find(
+    given: str | Callable[..., Any], layer: str, argument: str, names: Sequence[str] = ()
+) -> Initializer:
     """The initialiser of a name, or a user's own function with a check of what it returns.
 
     Parameters
@@ -192,6 +194,7 @@ def find(given: str | Callable[..., Any], layer: str, argument: str) -> Initiali
     given : a name, or a function (shape, rng) -> array
     layer : what to call the layer where something is wrong
     argument : the option's name
+    names : those that may be given; () means all of `BY_NAME`
 
     Returns
     -------
@@ -207,10 +210,11 @@ def find(given: str | Callable[..., Any], layer: str, argument: str) -> Initiali
     >>> find("ones", "LSTM", "bias_initializer")((2,), np.random.default_rng(0)).tolist()
     [1.0, 1.0]
     """
-    if isinstance(given, str) and given in BY_NAME:
+    names = names or tuple(BY_NAME)
+    if isinstance(given, str) and given in names:
         return BY_NAME[given]
     if not callable(given):
-        known = ", ".join(map(repr, BY_NAME))
+        known = ", ".join(map(repr, names))
         raise ValueError(
             f"{layer}: {argument} is {given!r}; choose one of {known}, or give a function "
             "(shape, rng) that returns an array."

@@ -18,7 +18,7 @@ from minilstm.layers import Signal
 from minilstm.network.graph.wiring import Port, Wiring, ancestors
 from minilstm.network.passes.memory import span_rows, used_bytes
 from minilstm.network.passes.placement import moved_state
-from minilstm.network.passes.walk import Parameters, State, run_forward
+from minilstm.network.passes.walk import Parameters, State, prepared, run_forward
 
 Array = NDArray[Any]
 Forward = Callable[[Sequence[Signal], State], tuple[list[Signal], State]]
@@ -40,21 +40,13 @@ def without_caches(
     -------
     function from (signals, state) to (wanted outputs, state after them)
     """
-    prepared = {a.name: a.prepare(backend, parameters[a.name]) for a in wiring.layers}
+    arranged = prepared(wiring.layers, backend, parameters)
     want = [port.node for port in wanted]
     nodes = ancestors(wiring, want)
 
     def forward(signals: Sequence[Signal], state: State) -> tuple[list[Signal], State]:
-        done = run_forward(
-            wiring,
-            backend,
-            prepared,
-            signals,
-            state,
-            nodes=nodes,
-            want=want,
-            keep_caches=False,
-        )
+        how: Any = {"nodes": nodes, "want": want, "keep": "nothing"}
+        done = run_forward(wiring, backend, arranged, signals, state, **how)
         return [done.values[port] for port in wanted], done.state
 
     return forward

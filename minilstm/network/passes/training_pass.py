@@ -18,15 +18,16 @@ from numpy.typing import NDArray
 
 from minilstm.backend import Backend
 from minilstm.functional.lstm import LSTMState
-from minilstm.layers import Signal
+from minilstm.layers import BatchNormalization, Signal
 from minilstm.network.graph.wiring import Port, Wiring, ancestors, parameter_slots
 from minilstm.network.passes.heads import Head, HeadResult, MiniBatch, run_head
 from minilstm.network.passes.memory import MemoryPlan
 from minilstm.network.passes.walk import (
+    Forward,
     Part,
     State,
     needed_gradients,
-    run_advance,
+    prepared,
     run_backward,
     run_forward,
 )
@@ -107,7 +108,7 @@ class TrainingPass:
         self.route, self.backend, self.key = route, backend, key
         self.wiring, self.heads = route.wiring, route.heads
         self.layers = route.wiring.layers
-        self.parameters = {a.name: a.prepare(backend, parameters[a.name]) for a in self.layers}
+        self.parameters = prepared(self.layers, backend, parameters)
 
     def run(
         self,
@@ -148,20 +149,19 @@ class TrainingPass:
         kept: dict[int, dict[int, Any]] = {}
         for n in range(len(spans) - 1):
             part = Part(spans[n].row, own(n), self.key)
-            keep = n >= plan.first_kept
-            after, kept[n] = run_advance(
-                self.wiring,
-                self.backend,
-                self.parameters,
+            ahead = self._forward(
                 signals(n),
                 states[n],
-                self.route.recurrent,
-                part,
-                keep,
+                nodes=self.route.recurrent,
+                part=part,
+                keep="gates" if n >= plan.first_kept else "nothing",
             )
-            _write(final, after)
+            kept[n] = ahead.caches
+            _write(final, ahead.state)
             following = int(active[spans[n].last])  # sequences that reach the next span
-            states.append({k: LSTMState(*(a[:following] for a in s)) for k, s in after.items()})
+            states.append(
+                {k: LSTMState(*(a[:following] for a in s)) for k, s in ahead.state.items()}
+            )
 
         loss, correct = [0.0] * len(spans), [0] * len(self.heads)
         gradients: dict[str, Array] = {}
@@ -174,10 +174,7 @@ class TrainingPass:
             part = Part(span.row, own(n), self.key)
             if truncation is not None and span.last % truncation == 0:
                 dstate = {}
-            forward = run_forward(
-                self.wiring,
-                self.backend,
-                self.parameters,
+            forward = self._forward(
                 signals(n),
                 states[n],
                 nodes=self.route.nodes,
@@ -239,6 +236,9 @@ class TrainingPass:
             Gradients(dstate, tuple(np.concatenate(d[::-1]) for d in dinputs if d)),
         )
 
+    def _forward(self, signals: Sequence[Signal], state: State, **options: Any) -> Forward:
+        return run_forward(self.wiring, self.backend, self.parameters, signals, state, **options)
+
     def _head(
         self,
         head: Head,
@@ -271,7 +271,7 @@ class TrainingPass:
         out = {}
         for n, cache in caches.items():
             layer = self.layers[n]
-            if hasattr(layer, "updated_statistics"):
+            if isinstance(layer, BatchNormalization):
                 new = layer.updated_statistics(self.parameters[layer.name], cache)
                 out.update({f"{layer.name}/{key}": value for key, value in new.items()})
         return out
