@@ -108,7 +108,6 @@ def bilstm_forward(
     h : (N, 2H) hidden states of both directions at every step, or None
     state : LSTMState (B, 2H): the forward direction after each sequence's own last step, beside the
         backward direction after it has read the first step
-    cache : BiLSTMCache, for `bilstm_backward`
 
     Examples
     --------
@@ -166,18 +165,7 @@ def bilstm_backward(
 ) -> tuple[Array | None, LSTMGradients]:
     """Gradients of a bidirectional LSTM.
 
-    Parameters
-    ----------
-    dh : (N, 2H) gradient of the loss with respect to every output; None means zero
-    dstate : LSTMState of (B, 2H) gradients with respect to the final state; None means zero
-    cache : BiLSTMCache, from `bilstm_forward`
-    need_dx : False skips the gradient of the input
-    spend_cache : True lets the gates in the cache be overwritten, so their memory serves twice
-
-    Returns
-    -------
-    dx : (N, D), or None when not needed
-    grads : LSTMGradients, of W (8H, D), R (8H, H), b (8H,), h0 (B, 2H) and c0 (B, 2H)
+    Shapes: dh (N, 2H), dstate of (B, 2H); dx (N, D); W (8H, D), R (8H, H), b (8H,), h0, c0 (B, 2H).
 
     Examples
     --------

@@ -74,7 +74,6 @@ def concatenation_forward(xs: Sequence[Array]) -> tuple[Array, ConcatenationCach
     Returns
     -------
     y : (N, ..., sum of C_i)
-    cache : ConcatenationCache, for `concatenation_backward`
 
     Examples
     --------
@@ -88,14 +87,7 @@ def concatenation_forward(xs: Sequence[Array]) -> tuple[Array, ConcatenationCach
 def concatenation_backward(dy: Array, cache: ConcatenationCache) -> tuple[Array, ...]:
     """Give each input the gradient of its own channels.
 
-    Parameters
-    ----------
-    dy : (N, ..., sum of C_i) gradient of the loss with respect to the output
-    cache : ConcatenationCache, from `concatenation_forward`
-
-    Returns
-    -------
-    one (N, ..., C_i) for each input
+    Shapes: dy (N, ..., sum of C_i); one dx (N, ..., C_i) for each input.
 
     Examples
     --------

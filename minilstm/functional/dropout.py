@@ -102,7 +102,6 @@ def dropout_forward(
     Returns
     -------
     y : (N, ...) in the dtype of x
-    cache : DropoutCache, for `dropout_backward`
 
     Examples
     --------
@@ -119,14 +118,7 @@ def dropout_forward(
 def dropout_backward(dy: Array, cache: DropoutCache) -> Array:
     """Gradient of dropout: the same mask and scale once more, for the map is linear.
 
-    Parameters
-    ----------
-    dy : (N, ...) gradient of the loss with respect to the output
-    cache : DropoutCache, from `dropout_forward`
-
-    Returns
-    -------
-    dx : (N, ...)
+    Shapes: dy (N, ...); dx (N, ...).
 
     Examples
     --------

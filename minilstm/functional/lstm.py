@@ -100,7 +100,6 @@ def lstm_forward(
     -------
     h : (N, H) hidden state after every step
     state : LSTMState, hidden and cell state after each sequence's own last step, (B, H) each
-    cache : LSTMCache, for `lstm_backward`
 
     Examples
     --------
@@ -145,18 +144,7 @@ def lstm_backward(
 ) -> tuple[Array | None, LSTMGradients]:
     """Gradients of an LSTM: backpropagation through all of time.
 
-    Parameters
-    ----------
-    dh : (N, H) gradient of the loss with respect to every hidden output; None means zero
-    dstate : LSTMState of (B, H) gradients with respect to the final state; None means zero
-    cache : LSTMCache, from `lstm_forward`
-    need_dx : False skips the gradient of the input (the first layer's is never used)
-    spend_cache : True lets the gates in the cache be overwritten, so their memory serves twice
-
-    Returns
-    -------
-    dx : (N, D), or None when not needed
-    grads : LSTMGradients, of W (4H, D), R (4H, H), b (4H,), h0 (B, H) and c0 (B, H)
+    Shapes: dh (N, H), dstate of (B, H); dx (N, D); W (4H, D), R (4H, H), b (4H,), h0, c0 (B, H).
 
     Examples
     --------

@@ -33,13 +33,11 @@ def weighted_sum_forward(
     Parameters
     ----------
     elements : (N, R) real or complex
-    divisor : of the whole batch, of which these rows may be a part
-    weights : (N,) of the rows; None means 1 each
+    divisor, weights : as for every loss
 
     Returns
     -------
-    loss : scalar; summed in float64 (or complex128)
-    cache : WeightedSumCache, for `weighted_sum_backward`
+    loss : scalar
 
     Examples
     --------

@@ -6,14 +6,14 @@ Axes: N rows, C classes, R responses.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
 from minilstm.backend import Backend
 from minilstm.layers import ClassificationOutput, Layer, RegressionOutput
-from minilstm.losses.base import Array, Loss
+from minilstm.losses.base import Array, Functions, Loss
 from minilstm.losses.cross_entropy import CrossEntropy
 from minilstm.losses.functions import FunctionLoss
 
@@ -24,12 +24,14 @@ class ElementLoss(Loss):
 
     Attributes
     ----------
-    function : of the backend, without "_forward" and "_backward"
+    pair : forward and backward of rows, of a backend
+    fused_pair : the same of what goes into the layer `fuses_with`, or None
     options : by name, passed to the forward function
     per_element : divide by rows times columns; else by rows
     """
 
-    function: str = ""
+    pair: Callable[[Backend], Functions] = field(kw_only=True, repr=False)
+    fused_pair: Callable[[Backend], Functions] | None = field(default=None, repr=False)
     options: Mapping[str, float] = field(default_factory=dict)
     per_element: bool = True
 
@@ -37,29 +39,39 @@ class ElementLoss(Loss):
         """Rows, times columns for a mean over all elements."""
         return float(max(rows, 1) * (responses if self.per_element else 1))
 
-    def forward(
-        self, backend: Backend, y: Array, t: Array, divisor: float, weights: Array | None = None
-    ) -> tuple[Any, Any]:
-        """From predictions (N, R) or probabilities (N, C)."""
-        return self._call(backend, self.function, y, t, divisor, weights)
+    def functions(self, backend: Backend, fused: bool = False) -> Functions:
+        """From predictions (N, R) or probabilities (N, C), or from what `fuses_with` gets."""
+        pair = self.fused_pair if fused else self.pair
+        assert pair is not None  # a loss without one fuses with nothing
+        forward, backward = pair(backend)
 
-    def backward(self, backend: Backend, cache: Any) -> Array:
-        """The gradient of what `forward` was given."""
-        return getattr(backend, f"{self.function}_backward")(cache)
+        def in_dtype(y: Array, t: Array, *rest: Any) -> Any:
+            return forward(y, t.astype(y.real.dtype, copy=False), *rest, **self.options)
 
-    def fused_forward(
-        self, backend: Backend, z: Array, t: Array, divisor: float, weights: Array | None = None
-    ) -> tuple[Any, Any]:
-        """From what goes into the layer `fuses_with`."""
-        return self._call(backend, f"{self.fuses_with}_{self.function}", z, t, divisor, weights)
+        return in_dtype, backward
 
-    def fused_backward(self, backend: Backend, cache: Any) -> Array:
-        """The gradient of what `fused_forward` was given."""
-        return getattr(backend, f"{self.fuses_with}_{self.function}_backward")(cache)
 
-    def _call(self, backend: Backend, function: str, y: Array, t: Array, *rest: Any) -> Any:
-        t = t.astype(y.real.dtype, copy=False)
-        return getattr(backend, f"{function}_forward")(y, t, *rest, **self.options)
+def _squared_error(backend: Backend) -> Functions:
+    return backend.squared_error_forward, backend.squared_error_backward
+
+
+def _absolute_error(backend: Backend) -> Functions:
+    return backend.absolute_error_forward, backend.absolute_error_backward
+
+
+def _huber(backend: Backend) -> Functions:
+    return backend.huber_forward, backend.huber_backward
+
+
+def _binary(backend: Backend) -> Functions:
+    return backend.binary_cross_entropy_forward, backend.binary_cross_entropy_backward
+
+
+def _sigmoid_binary(backend: Backend) -> Functions:
+    return (
+        backend.sigmoid_binary_cross_entropy_forward,
+        backend.sigmoid_binary_cross_entropy_backward,
+    )
 
 
 _ELEMENTS = "mean over all elements"
@@ -74,18 +86,19 @@ _NAMED: Mapping[str, Loss] = MappingProxyType(
             "multilabel",
             "sum over classes, mean over all real steps",
             fuses_with="sigmoid",
-            function="binary_cross_entropy",
+            pair=_binary,
+            fused_pair=_sigmoid_binary,
             per_element=False,
         ),
-        "mse": ElementLoss("mse", "numbers", _ELEMENTS, function="squared_error"),
-        "mae": ElementLoss("mae", "numbers", _ELEMENTS, function="absolute_error"),
-        "huber": ElementLoss("huber", "numbers", _ELEMENTS, function="huber"),
+        "mse": ElementLoss("mse", "numbers", _ELEMENTS, pair=_squared_error),
+        "mae": ElementLoss("mae", "numbers", _ELEMENTS, pair=_absolute_error),
+        "huber": ElementLoss("huber", "numbers", _ELEMENTS, pair=_huber),
         "half-mse": ElementLoss(
             "half-mse",
             "numbers",
             "half the sum over responses, mean over all real steps",
-            function="squared_error",
-            options=MappingProxyType({"factor": 0.5}),
+            pair=_squared_error,
+            options={"factor": 0.5},
             per_element=False,
         ),
     }

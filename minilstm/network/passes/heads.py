@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from numpy.typing import NDArray
 
 from minilstm.backend import Backend
-from minilstm.layers import FullyConnected, Layer, Signal
+from minilstm.layers import FullyConnected, Layer, RowLayer, Run, Signal
 from minilstm.losses import CrossEntropy, Loss, find_loss, loss_of_output_layer
 from minilstm.network.graph.wiring import OUTPUT_LAYERS, Port, Wiring
 
@@ -177,7 +177,10 @@ def run_head(
         value, cache = loss.fused_forward(backend, rows, targets, divisor, weights)
         dy = loss.fused_backward(backend, cache)
         if want_outputs:
-            outputs = getattr(backend, f"{loss.fuses_with}_forward")(rows)[0]  # (N, C)
+            ends = (layers[n] for n in head.swallowed)
+            activation = next(a for a in ends if a.kind == loss.fuses_with)
+            assert isinstance(activation, RowLayer)  # it has no state
+            outputs, _ = activation.forward(Run(backend), rows)  # (N, C)
     else:
         value, cache = loss.forward(backend, rows, targets, divisor, weights)
         dy = loss.backward(backend, cache)
