@@ -18,7 +18,14 @@ from minilstm.layers import Signal
 from minilstm.network.graph.wiring import Port, Wiring, ancestors
 from minilstm.network.passes.memory import span_rows, used_bytes
 from minilstm.network.passes.placement import moved_state
-from minilstm.network.passes.walk import Parameters, State, prepared, run_forward
+from minilstm.network.passes.walk import (
+    Parameters,
+    State,
+    first_states,
+    prepared,
+    run_forward,
+    write_states,
+)
 
 Array = NDArray[Any]
 Forward = Callable[[Sequence[Signal], State], tuple[list[Signal], State]]
@@ -80,13 +87,10 @@ def run_in_spans(
         stop = stop if rows else len(active)
         running = active[step:stop]
         n = int(running[0])  # the sequences that reach this span are the first n
-        start = {k: LSTMState(s.hidden[:n], s.cell[:n]) for k, s in (final or state).items()}
+        start = first_states(final or state, n)
         part = [Signal(a.rows[done : ends[stop - 1]], running) for a in signals]
         outs, after = forward(part, start)
-        if not final:  # every sequence reaches the first span
-            final = {k: LSTMState(s.hidden.copy(), s.cell.copy()) for k, s in after.items()}
-        for k, s in after.items():
-            final[k].hidden[:n], final[k].cell[:n] = s.hidden, s.cell
+        write_states(final, after)
         for all_parts, out, by_step in zip(outputs, outs, steps, strict=True):
             if by_step or not all_parts:
                 all_parts.append(out.rows)

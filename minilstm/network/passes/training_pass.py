@@ -17,19 +17,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.backend import Backend
-from minilstm.functional.lstm import LSTMState
 from minilstm.layers import BatchNormalization, Signal
 from minilstm.network.graph.wiring import Port, Wiring, ancestors, parameter_slots
 from minilstm.network.passes.heads import Head, HeadResult, MiniBatch, run_head
-from minilstm.network.passes.memory import MemoryPlan
+from minilstm.network.passes.memory import MemoryPlan, Span
 from minilstm.network.passes.walk import (
     Forward,
     Part,
     State,
+    first_states,
     needed_gradients,
     prepared,
     run_backward,
     run_forward,
+    write_states,
 )
 
 Array = NDArray[Any]
@@ -131,37 +132,16 @@ class TrainingPass:
         loss_only : leave the gradients out
         """
         spans, active = plan.spans, batch.signals[0].active
-        B = int(active[0])
-
-        def signals(n: int) -> tuple[Signal, ...]:
-            s = spans[n]
-            rows = slice(s.row, s.row_end)
-            return tuple(Signal(a.rows[rows], active[s.first : s.last]) for a in batch.signals)
-
-        def own(n: int) -> slice | None:  # sequences whose last step lies in the span
-            if len(spans) == 1:
-                return None
-            after = int(active[spans[n].last]) if n + 1 < len(spans) else 0
-            return slice(after, int(active[spans[n].first]))
-
+        pieces = [self._piece(batch, spans, n) for n in range(len(spans))]
         states: list[State] = [state]
         final: State = {}
         kept: dict[int, dict[int, Any]] = {}
-        for n in range(len(spans) - 1):
-            part = Part(spans[n].row, own(n), self.key)
-            ahead = self._forward(
-                signals(n),
-                states[n],
-                nodes=self.route.recurrent,
-                part=part,
-                keep="gates" if n >= plan.first_kept else "nothing",
-            )
+        for n, (signals, part) in enumerate(pieces[:-1]):
+            keep = "gates" if n >= plan.first_kept else "nothing"
+            ahead = self._forward(signals, states[n], self.route.recurrent, part, keep=keep)
             kept[n] = ahead.caches
-            _write(final, ahead.state)
-            following = int(active[spans[n].last])  # sequences that reach the next span
-            states.append(
-                {k: LSTMState(*(a[:following] for a in s)) for k, s in ahead.state.items()}
-            )
+            write_states(final, ahead.state)
+            states.append(first_states(ahead.state, int(active[spans[n].last])))
 
         loss, correct = [0.0] * len(spans), [0] * len(self.heads)
         gradients: dict[str, Array] = {}
@@ -170,22 +150,15 @@ class TrainingPass:
         dinputs: list[list[Array]] = [[] for _ in batch.signals]
         dstate: State = {}
         for n in range(len(spans) - 1, -1, -1):
-            span = spans[n]
-            part = Part(span.row, own(n), self.key)
+            span, (signals, part) = spans[n], pieces[n]
             if truncation is not None and span.last % truncation == 0:
                 dstate = {}
-            forward = self._forward(
-                signals(n),
-                states[n],
-                nodes=self.route.nodes,
-                part=part,
-                kept=kept.pop(n, None),
-                want=self.route.sources,
-            )
+            again = {"kept": kept.pop(n, None), "want": self.route.sources}
+            forward = self._forward(signals, states[n], self.route.nodes, part, **again)
             if n == len(spans) - 1:
-                _write(final, forward.state)
+                write_states(final, forward.state)
             statistics.update(self._statistics(forward.caches))
-            rows, ends = slice(span.row, span.row_end), part.own or slice(0, B)
+            rows, ends = slice(span.row, span.row_end), part.own or slice(0, int(active[0]))
             dys: dict[Port, Array] = {}
             for k, head in enumerate(self.heads):
                 result = self._head(head, forward.values, batch, k, rows, ends, want_outputs)
@@ -236,8 +209,24 @@ class TrainingPass:
             Gradients(dstate, tuple(np.concatenate(d[::-1]) for d in dinputs if d)),
         )
 
-    def _forward(self, signals: Sequence[Signal], state: State, **options: Any) -> Forward:
-        return run_forward(self.wiring, self.backend, self.parameters, signals, state, **options)
+    def _piece(self, batch: MiniBatch, spans: Sequence[Span], n: int) -> tuple[Any, Part]:
+        """The signals of a span, and which part of the batch it is."""
+        first, last, row, row_end = spans[n]
+        active, own = batch.signals[0].active, None
+        if len(spans) > 1:  # the sequences whose last step lies in the span
+            after = int(active[last]) if n + 1 < len(spans) else 0
+            own = slice(after, int(active[first]))
+        signals = [Signal(a.rows[row:row_end], active[first:last]) for a in batch.signals]
+        return signals, Part(row, own, self.key)
+
+    def _forward(
+        self, signals: Any, state: State, nodes: Sequence[int], part: Part, **options: Any
+    ) -> Forward:
+        """A forward walk through some nodes."""
+        return run_forward(
+            self.wiring, self.backend, self.parameters, signals, state, nodes=nodes, part=part,
+            **options,
+        )  # fmt: skip
 
     def _head(
         self,
@@ -281,14 +270,6 @@ def _joined(head: Head, parts: list[Array]) -> Array:
     """Rows of an output in packed order, from those of the spans, the last span first."""
     # The longest sequences end in the last span, so rows of sequences are in order already.
     return np.concatenate(parts[::-1] if head.steps else parts)
-
-
-def _write(final: State, after: Mapping[str, LSTMState]) -> None:
-    """Overwrite the state of the sequences that reached a span: the first ones, at first all."""
-    for name, (hidden, cell) in after.items():
-        if name not in final:
-            final[name] = LSTMState(hidden.copy(), cell.copy())
-        final[name].hidden[: len(hidden)], final[name].cell[: len(cell)] = hidden, cell
 
 
 def _add(total: dict[str, Array], more: Mapping[str, Array]) -> None:

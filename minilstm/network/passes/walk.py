@@ -236,6 +236,19 @@ def lengthened(state: LSTMState | None, B: int) -> LSTMState | None:
     return out
 
 
+def first_states(states: Mapping[str, LSTMState], n: int) -> State:
+    """States of the first n sequences, which are the longest: those that reach the next span."""
+    return {name: LSTMState(s.hidden[:n], s.cell[:n]) for name, s in states.items()}
+
+
+def write_states(final: State, after: Mapping[str, LSTMState]) -> None:
+    """Overwrite the state of the sequences that reached a span: the first ones, at first all."""
+    for name, (hidden, cell) in after.items():
+        if name not in final:
+            final[name] = LSTMState(hidden.copy(), cell.copy())
+        final[name].hidden[: len(hidden)], final[name].cell[: len(cell)] = hidden, cell
+
+
 def zeros(like: Array, shape: tuple[int, ...]) -> Array:
     """Zeros of a shape, in the dtype and the memory of another array."""
     return np.zeros_like(like, order="C", shape=shape)
