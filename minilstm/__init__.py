@@ -8,7 +8,7 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from minilstm.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from minilstm import plots as plots
@@ -113,13 +113,13 @@ __all__ = ["__version__", *_HOME]
 
 
 class _Package(ModuleType):
-    """Keeps `train`, `gradcheck` and `conformance` the functions, though modules are named so too.
+    """Keeps `gradcheck` the function, though the door `minilstm/gradcheck.py` is named so too.
 
-    Importing the module minilstm.train would otherwise rebind minilstm.train to the module.
+    Importing the door would otherwise rebind the name to the module.
     """
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if not (name in _HOME and isinstance(value, ModuleType)):
+        if name != "gradcheck" or not isinstance(value, ModuleType):
             super().__setattr__(name, value)
 
 

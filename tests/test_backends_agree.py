@@ -20,7 +20,7 @@ from minilstm.functional.rmsprop import RmspropRule
 from minilstm.functional.sgdm import SgdmRule
 
 NUMPY = load_backend("numpy")
-# A stepper has no twin: NumPy steps layer by layer, and tests/test_stream.py compares the two.
+# A stepper has no twin: NumPy steps layer by layer; tests/network/test_stream.py compares them.
 NO_TWIN = {"name", "make_stepper", "to_device", "to_host", "gpu_bytes"}
 FUNCTIONS = [f.name for f in dataclasses.fields(NUMPY) if f.name not in NO_TWIN]
 # Largest difference allowed, relative to the largest entry of the array. A drawn array may be a

@@ -196,10 +196,10 @@ def test_arrows_between_rooms_only_run_downwards(module):
 
 
 @pytest.mark.parametrize("module", INNER)
-def test_only_the_command_line_uses_the_public_face(module):
+def test_no_room_uses_the_public_face(module):
     taken = [names for target, names, _, _ in imports(module) if target == FACADE]
     taken = [n for names in taken for n in (names or ["*"]) if f"{FACADE}.{n}" not in modules()]
-    assert room(module) in {"command_line", "bench"} or set(taken) <= {"__version__"}
+    assert not taken
 
 
 def test_only_the_switch_opens_the_kernels_and_only_when_asked():

@@ -12,9 +12,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from minilstm import __version__
 from minilstm.backend import current_backend, is_installed, measuring, vector_bits
 from minilstm.training.hardware import processor
+from minilstm.version import __version__
 
 
 def describe(threads: int) -> dict[str, Any]:

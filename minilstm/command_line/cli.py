@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
-import minilstm
 from minilstm.backend import NAMES, set_num_threads, use_backend
 from minilstm.command_line import commands
 from minilstm.errors import DeviceError, DivergedError
 from minilstm.training.solvers import SOLVERS
+from minilstm.version import __version__
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -74,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Exit codes: 0 done, 1 a check failed or training diverged, 2 bad usage or input, "
         "130 stopped by Ctrl-C.",
     )
-    parser.add_argument("--version", action="version", version=f"minilstm {minilstm.__version__}")
+    parser.add_argument("--version", action="version", version=f"minilstm {__version__}")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="one JSON object as the last line")
     common.add_argument("--backend", choices=NAMES, help="what computes (default: auto)")

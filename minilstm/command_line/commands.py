@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from minilstm import __version__
 from minilstm.backend import (
     cupy_version,
     current_backend,
@@ -35,6 +34,7 @@ from minilstm.layers import LSTM, BiLSTM, Dropout, FullyConnected, SequenceInput
 from minilstm.network.network import Network
 from minilstm.training.options import TrainingOptions
 from minilstm.training.train import train
+from minilstm.version import __version__
 
 INTERRUPTED = 130
 NORMALIZATIONS = tuple(USES)

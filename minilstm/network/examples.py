@@ -4,56 +4,13 @@ Formats are turned to our order of axes, and lengths are compared, before anythi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import Any
 
 from minilstm.data.axis_order import arrange
-from minilstm.data.padding import check_padding, pad_sequences, trim
 from minilstm.data.sequences import Batch, as_batch
 from minilstm.errors import DataError
 from minilstm.layers import SequenceInput
 from minilstm.network.graph.wiring import Wiring
-
-
-class Padding(NamedTuple):
-    """How a mini-batch is brought to one length; by default it is not."""
-
-    length: str | int = "ragged"  # or "longest", "shortest", or steps of a piece
-    direction: str = "right"
-    value: float = 0.0
-
-    def checked(self) -> Padding:
-        """The same, or a ValueError that names the option."""
-        if self.length == "ragged":
-            check_padding("longest", self.direction, self.value)
-        else:
-            check_padding(self.length, self.direction, self.value)
-        return self
-
-
-def padded(batches: Sequence[Batch], padding: Padding) -> tuple[list[Batch], Any]:
-    """Sequences of one mini-batch at one length, and masks of their real steps; None if ragged."""
-    if padding.length == "ragged":
-        return list(batches), None
-    out, length, masks = [], padding.length, None
-    if not isinstance(length, str):  # whole pieces, run through with the state carried on
-        longest = max(len(s) for s in batches[0].sequences)
-        length = -(-longest // length) * length
-    for sequences, form in batches:
-        data, masks = pad_sequences(sequences, length, padding.direction, padding.value)
-        out.append(Batch(list(data), form))
-    return out, masks
-
-
-def trimmed(output: Any, masks: Any, form: str) -> Any:
-    """An output of padded sequences without the padded steps, in the form in which they came."""
-    if masks is None:
-        return output
-    if form == "single":
-        return trim([output], masks)[0]
-    parts = trim(output, masks)
-    return np.stack(parts) if form == "dense" else parts
 
 
 def as_batches(

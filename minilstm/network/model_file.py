@@ -72,7 +72,7 @@ def write_model(
     """
     from safetensors.numpy import save
 
-    from minilstm import __version__
+    from minilstm.version import __version__
 
     dtype = net.dtype
     if dtype.name not in SELF_TEST_TOLERANCE:

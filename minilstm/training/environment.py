@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from minilstm import __version__
 from minilstm.backend import Backend, chosen_backend, gpu_devices, is_installed, load_backend
 from minilstm.training.crossover import faster_side, read_tables
 from minilstm.training.hardware import processor, seems_to_have_gpu
+from minilstm.version import __version__
 
 NO_TABLE = "no crossover table for this GPU: run minilstm bench --backend cupy --crossover"
 

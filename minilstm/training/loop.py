@@ -17,7 +17,7 @@ from minilstm.errors import DataError, DivergedError
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import active_counts
 from minilstm.network.evaluation import measure_outputs, measure_rows
-from minilstm.network.graph.wiring import parameter_slots
+from minilstm.network.graph.parameters import parameter_slots
 from minilstm.network.network import Network
 from minilstm.network.passes.heads import Head
 from minilstm.network.passes.memory import MemoryPlan

@@ -1,0 +1,46 @@
+"""The example that checks somebody's LSTM finds each public bug by its array and its cause.
+And a wrong gradient makes the loss fall faster, as it says, on one task and not on the other."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "check_your_lstm.py"
+FOUND = {
+    "forget derivative": (["x", "K", "b"], "dz_f = df * f should be df * f * (1 - f)"),
+    "bias copied": (["b"], "Bias gradients are copied from the forget gate"),
+    "h_t for h_{t-1}": (["K"], "dR = sum of dz_t h_t^T should be sum of dz_t h_{t-1}^T"),
+    "cell path cut": (["x", "K", "b"], "the carried one is overwritten"),
+}
+
+
+def test_the_bugs_of_others_are_found(tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    out = tmp_path / "check.png"
+    example = runpy.run_path(str(EXAMPLE))
+    assert set(example["BUGS"]) == set(FOUND)
+    found = example["main"](seeds=5, out=str(out))
+    shown = capsys.readouterr().out
+    for bug, (arrays, words) in FOUND.items():
+        wrong, causes = found[bug]
+        assert wrong == arrays and words in causes[0]
+        assert f"{example['BUGS'][bug]}: wrong {', '.join(arrays)}\n" in shown
+        assert causes[0] in shown
+    right, wrong, lower = found["fit"]
+    assert wrong < 0.5 * right and lower >= 4  # a tenth or less, and 5 of 5
+    right, wrong, lower = found["remember"]
+    assert wrong > 1.5 * right and lower <= 2
+    assert re.search(r"fit: median loss after 29 updates \S+ with the right gradient", shown)
+    assert out.read_bytes()[:4] == b"\x89PNG" and out.stat().st_size > 10_000
+
+
+def test_the_lstm_of_the_example_is_right_without_a_bug():
+    example = runpy.run_path(str(EXAMPLE))
+    report = example["check"]("")
+    assert report.passed and report.max_error < 1e-13
+    assert np.isfinite(example["train"]("remember", "", 0, 2)).all()

@@ -1,0 +1,187 @@
+"""What the mutants are checked in: a small network for each of their functions, and a plain pair.
+The functions `in_a_network` and `as_a_pair` run a gradient check and give its report.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from unittest.mock import patch
+
+import numpy as np
+
+import minilstm as ml
+from minilstm.backend import load_backend
+from minilstm.functional import (
+    batch_normalization,
+    convolution,
+    cross_entropy,
+    dropout,
+    fully_connected,
+    lstm,
+    softmax,
+)
+from minilstm.functional.ragged import active_counts
+
+#: where a check of a network takes its backend from
+BACKEND_OF_A_CHECK = "minilstm.proof.checker.networks.current_backend"
+NUMPY = load_backend("numpy")
+LENGTHS = (4, 1, 3)
+D = H = C = 3  # square, so that no wrong transpose is refused for its shape
+
+# ---------------------------------------------------------------- networks
+
+
+def sequences(shape=(D,), lengths=LENGTHS, classes=C, seed=1):
+    rng = np.random.default_rng(seed)
+    x = [rng.standard_normal((n, *shape)) for n in lengths]
+    return x, [rng.integers(0, classes, n) for n in lengths]
+
+
+def network(*layers):
+    """A network whose biases are not zero and whose gates are not alike."""
+    rng = np.random.default_rng(0)
+    net = ml.Network([*layers, ml.Softmax()], rng=rng)
+    noise = {k: 0.4 * rng.standard_normal(p.shape) for k, p in net.parameters.items()}
+    return net.replace(parameters={k: p + noise[k] for k, p in net.parameters.items()})
+
+
+def names(layer, **parameters):
+    """Names in a network of the inputs of a plain function, whose layer is the first."""
+    return {"x": "input", **{k: f"{layer}/{name}" for k, name in parameters.items()}}
+
+
+_IMAGES = [
+    ml.SequenceInput([5, 5, 2]),
+    ml.SequenceFolding(),
+    ml.Convolution2D(3, 2, stride=(2, 1), padding=[1, 2, 2, 1]),
+    ml.SequenceUnfolding(),
+    ml.Flatten(),
+    ml.FullyConnected(C),
+]
+NETWORKS = {
+    "lstm_backward": (
+        [ml.SequenceInput(D), ml.LSTM(H), ml.FullyConnected(C)],
+        names(
+            "lstm", W="input_weights", R="recurrent_weights", b="bias",
+            h0="initial_hidden", c0="initial_cell",
+        ),
+    ),
+    "fully_connected_backward": (
+        [ml.SequenceInput(D), ml.FullyConnected(D), ml.LSTM(H), ml.FullyConnected(C)],
+        names("fc_1", W="weights", b="bias"),
+    ),
+    "softmax_backward": (
+        [ml.SequenceInput(D), ml.Softmax(), ml.FullyConnected(C)], names("")
+    ),
+    "classifier_loss": (
+        [ml.SequenceInput(D), ml.FullyConnected(C)], names("fc", W="weights", b="bias")
+    ),
+    "dropout_backward": (
+        [ml.SequenceInput(D), ml.Dropout(0.4), ml.FullyConnected(C)], names("")
+    ),
+    "batch_normalization_backward": (
+        [ml.SequenceInput(D), ml.BatchNormalization(), ml.FullyConnected(C)],
+        names("bn", scale="scale", offset="offset"),
+    ),
+    "convolution_backward": (_IMAGES, names("conv", W="weights", b="bias")),
+}  # fmt: skip
+
+# ---------------------------------------------------------------- pairs
+
+
+def lstm_pair(lengths=(4, 4, 4), seed=0):
+    """The LSTM as three plain things: a forward pass, its backward pass and its inputs.
+
+    Sequences of equal lengths are an array (T, B, D), as most people have them.
+    """
+    rng = np.random.default_rng(seed)
+    active = active_counts(np.array(lengths))
+    B, N, T = len(lengths), sum(lengths), max(lengths)
+    dense = B * T == N
+    sizes = {"x": (T, B, D) if dense else (N, D), "W": (4 * H, D), "R": (4 * H, H), "b": (4 * H,)}
+    sizes |= {"h0": (B, H), "c0": (B, H)}
+    inputs = {k: 0.7 * rng.standard_normal(size) for k, size in sizes.items()}
+
+    def f(x, **others):
+        h, state, cache = lstm.lstm_forward(x.reshape(N, D), **others, active=active)
+        return h.reshape(*x.shape[:-1], H), tuple(state), cache
+
+    def named(backward):
+        def by_name(dh, dstate, cache):
+            dx, grads = backward(dh.reshape(N, H), lstm.LSTMState(*dstate), cache)
+            return {"x": dx.reshape(sizes["x"]), **grads._asdict()}
+
+        return by_name
+
+    return f, named, inputs
+
+
+def pair(forward, inputs, *options):
+    """The same of a function of rows: backward gives dx, and gradients with names."""
+
+    def f(**inputs):
+        return forward(*inputs.values(), *options)
+
+    def named(backward):
+        def by_name(*arguments):
+            result = backward(*arguments)
+            if not isinstance(result, tuple):
+                return {"x": result}
+            return {"x": result[0], **result[1]._asdict()}
+
+        return by_name
+
+    return f, named, inputs
+
+
+def pairs():
+    rng = np.random.default_rng(2)
+    x, W, b = rng.standard_normal((7, D)), rng.standard_normal((C, D)), rng.standard_normal(C)
+    targets = rng.integers(0, C, 7)
+    image, filters = rng.standard_normal((3, 6, 5, 2)), rng.standard_normal((3, 2, 2, 2))
+    scale, offset = rng.uniform(0.5, 2, (2, D))
+    return {
+        "lstm_backward": lstm_pair(),
+        "fully_connected_backward": pair(
+            fully_connected.fully_connected_forward, {"x": x, "W": W, "b": b}
+        ),
+        "softmax_backward": pair(softmax.softmax_forward, {"x": x}),
+        "cross_entropy_backward": pair(
+            cross_entropy.cross_entropy_forward, {"x": np.exp(x), "targets": targets}
+        ),
+        "softmax_cross_entropy_backward": pair(
+            cross_entropy.softmax_cross_entropy_forward, {"x": x, "targets": targets}
+        ),
+        "dropout_backward": pair(dropout.dropout_forward, {"x": x}, 0.4, 5),
+        "convolution_backward": pair(
+            convolution.convolution_forward, {"x": image, "W": filters, "b": b[:2]},
+            (2, 1), ((1, 2), (1, 1)), (1, 1),
+        ),
+        "batch_normalization_backward": pair(
+            batch_normalization.batch_normalization_forward,
+            {"x": 1 + 2 * x, "scale": scale, "offset": offset}, 0.01,
+        ),
+    }  # fmt: skip
+
+
+PAIRS = pairs()
+LOSSES = {"cross_entropy_backward", "softmax_cross_entropy_backward"}
+
+# ---------------------------------------------------------------- the checks
+
+
+def in_a_network(mutant):
+    """The report of a network with the mutant."""
+    layers, _ = NETWORKS[mutant.function]
+    net = network(*layers)
+    faulty = dataclasses.replace(NUMPY, name="faulty", **{mutant.function: mutant.make()})
+    shape = (5, 5, 2) if mutant.function == "convolution_backward" else (D,)
+    with patch(BACKEND_OF_A_CHECK, lambda: faulty):
+        return ml.gradcheck(net, *sequences(shape), raises=False)
+
+
+def as_a_pair(mutant, pair=None):
+    """The report of a pair of functions with the mutant."""
+    f, named, inputs = pair or PAIRS[mutant.function]
+    options = {"upstream": None} if mutant.function in LOSSES else {}
+    return ml.gradcheck(f, named(mutant.make()), inputs, cached=True, raises=False, **options)
