@@ -91,16 +91,13 @@ def bilstm_forward(
 
     Parameters
     ----------
-    x : (N, D) float32, float64 or complex128, time-major rows; one sequence is simply (T, D)
+    x, active, gate_activation, state_activation : as for `lstm_forward`
     h0, c0 : (B, 2H) state from which each direction starts: the forward one before the first
         step, the backward one behind each sequence's own last step
     W : (8H, D) input weights, blocks i, f, g, o forward, then i, f, g, o backward
     R : (8H, H) recurrent weights
     b : (8H,) bias
-    active : (T,) int64 sequences running at each step; None means one sequence of N steps
-    packed : the forward and the backward half as `lstm_spans.lstm_pack` arranged them; None means
-        that this call arranges them itself
-    gate_activation, state_activation : as for `lstm_forward`
+    packed : the forward and the backward half as `lstm_pack` arranged them, or None
     need_output : False skips h, for when the final state is all that is wanted
 
     Returns

@@ -46,7 +46,7 @@ class LSTMCache(NamedTuple):
     c: Array  # (B + N, H) slot 0 is the initial state
     gates: Array  # (N, G) activated i, f, g, o
     active: IntArray  # (T,)
-    packed: Any = None  # W, R and b as a backend arranges them (`lstm_spans.lstm_pack`)
+    packed: Any = None  # W, R and b as a backend arranges them (`lstm_in_spans.lstm_pack`)
     gate_activation: str = "sigmoid"
     state_activation: str = "tanh"
 
@@ -91,7 +91,7 @@ def lstm_forward(
     R : (4H, H) recurrent weights
     b : (4H,) bias
     active : (T,) int64 sequences running at each step; None means one sequence of N steps
-    packed : W, R and b as `lstm_spans.lstm_pack` arranged them, for repeated calls; None means
+    packed : W, R and b as `lstm_in_spans.lstm_pack` arranged them, for repeated calls; None means
         that this call arranges them itself
     gate_activation : "sigmoid" or "hard-sigmoid", for sigmoid in (2)
     state_activation : "tanh", "softsign" or "relu", for tanh in (3) and (5)

@@ -13,10 +13,6 @@ from minilstm.layers.base import Array, Gradients, RowLayer, Run
 class ReLU(RowLayer):
     """y = max(0, x) for each number, whatever the shape of a step.
 
-    Parameters
-    ----------
-    name : name in the network; "" lets the network choose
-
     Examples
     --------
     >>> ReLU().label, ReLU().output_shape((24, 24, 20))
@@ -41,10 +37,6 @@ class Sigmoid(RowLayer):
 
     The loss for it is "binary-crossentropy".
 
-    Parameters
-    ----------
-    name : name in the network; "" lets the network choose
-
     Examples
     --------
     >>> Sigmoid().label, Sigmoid().output_shape((5,))
@@ -66,10 +58,6 @@ class Sigmoid(RowLayer):
 @dataclass(frozen=True, eq=False)
 class Softmax(RowLayer):
     """Softmax over the classes: each step's outputs become scores that sum to 1.
-
-    Parameters
-    ----------
-    name : name in the network; "" lets the network choose
 
     Examples
     --------

@@ -70,6 +70,8 @@ class Parameter(NamedTuple):
 class Layer:
     """Base of all layers: an immutable description.
 
+    Every layer takes a `name` as keyword, its name in the network; "" lets the network choose.
+
     A layer that learns names its arrays in `learnables`, and gives their shapes in `array_shapes`;
     checks and `parameters` follow. A learnable "weights" has the options `weights` (given values),
     `weights_initializer`, `weights_learn_rate_factor` and `weights_l2_factor`.

@@ -40,7 +40,6 @@ class BatchNormalization(RowLayer):
         the network is trained
     scale_learn_rate_factor, offset_learn_rate_factor : multiply the learning rate of that array
     scale_l2_factor, offset_l2_factor : multiply its L2 regularisation
-    name : name in the network; "" lets the network choose
 
     Notes
     -----

@@ -37,7 +37,6 @@ bias_learn_rate_factor : multiply the learning rate of that array; a number, or 
         block of rows
     input_weights_l2_factor, recurrent_weights_l2_factor, bias_l2_factor : multiply the L2
         regularisation of that array, in the same way; the bias has none by default
-    name : name in the network; "" lets the network choose
 
     Examples
     --------

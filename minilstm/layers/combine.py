@@ -65,7 +65,6 @@ class Addition(_Combine):
     Parameters
     ----------
     num_inputs : at least 2; the inputs are named "in1", "in2", ...
-    name : name in the network; "" lets the network choose
 
     Examples
     --------
@@ -101,7 +100,6 @@ class Concatenation(_Combine):
     Parameters
     ----------
     num_inputs : at least 2; the inputs are named "in1", "in2", ...
-    name : name in the network; "" lets the network choose
 
     Examples
     --------

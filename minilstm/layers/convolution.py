@@ -141,7 +141,6 @@ class Convolution2D(_Convolution):
     bias_initializer : the same, but neither "glorot" nor "he"
     weights_learn_rate_factor, bias_learn_rate_factor : multiply the learning rate of that array
     weights_l2_factor, bias_l2_factor : multiply its L2 regularisation; the bias has none
-    name : name in the network; "" lets the network choose
 
     Raises
     ------

@@ -22,7 +22,6 @@ class Dropout(RowLayer):
     Parameters
     ----------
     probability : of dropping a number, at least 0 and below 1
-    name : name in the network; "" lets the network choose
 
     Examples
     --------

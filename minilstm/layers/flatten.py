@@ -16,10 +16,6 @@ class Flatten(RowLayer):
 
     Weights behind it are in the order of the reference; a row-major flattening would shuffle them.
 
-    Parameters
-    ----------
-    name : name in the network; "" lets the network choose
-
     Examples
     --------
     >>> Flatten().output_shape((24, 24, 20))

@@ -26,7 +26,6 @@ class FullyConnected(RowLayer):
         "ones", or a function (shape, rng) -> array
     weights_learn_rate_factor, bias_learn_rate_factor : multiply the learning rate of that array
     weights_l2_factor, bias_l2_factor : multiply its L2 regularisation; the bias has none
-    name : name in the network; "" lets the network choose
 
     Raises
     ------

@@ -36,7 +36,6 @@ bias_learn_rate_factor : multiply the learning rate of that array; a number, or 
         gate in the order i, f, g, o
     input_weights_l2_factor, recurrent_weights_l2_factor, bias_l2_factor : multiply the L2
         regularisation of that array, in the same way; the bias has none by default
-    name : name in the network; "" lets the network choose
 
     Notes
     -----

@@ -36,7 +36,6 @@ class ClassificationOutput(_PassThrough):
     classes : labels, in whose order `class_weights` are; or "auto", those of the training data
     class_weights : None; a dict of a weight by label; weights in the order of `classes`, which
         then have to be given; or "inverse-frequency". See `minilstm.CrossEntropy`
-    name : name in the network; "" lets the network choose
 
     Raises
     ------
@@ -100,10 +99,6 @@ class RegressionOutput(_PassThrough):
     """The end of a network that predicts numbers: train with half the mean squared error.
 
     The loss is 1/(2N) times the sum over N rows and all responses, not divided by the responses.
-
-    Parameters
-    ----------
-    name : name in the network; "" lets the network choose
 
     Examples
     --------

@@ -21,10 +21,6 @@ class SequenceFolding(RowLayer):
 
     Convolution here acts on every step of a sequence anyway, so the layer may be left out.
 
-    Parameters
-    ----------
-    name : name in the network; "" lets the network choose
-
     Notes
     -----
     The output "mini_batch_size" is the number of sequences, for `SequenceUnfolding`.
@@ -57,10 +53,6 @@ class SequenceFolding(RowLayer):
 @dataclass(frozen=True, eq=False)
 class SequenceUnfolding(RowLayer):
     """Give the steps that `SequenceFolding` treated as single images their time back.
-
-    Parameters
-    ----------
-    name : name in the network; "" lets the network choose
 
     Notes
     -----

@@ -51,7 +51,6 @@ class SequenceInput(RowLayer):
         space; "element", each number of a step; "all", one for everything. "auto" means channel,
         or element where statistics of such a shape are given.
     min_length : steps that every sequence must have, in training and prediction
-    name : name in the network; "" lets the network choose
 
     Notes
     -----

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any
 
@@ -51,29 +52,7 @@ class ElementLoss(Loss):
         return in_dtype, backward
 
 
-def _squared_error(backend: Backend) -> Functions:
-    return backend.squared_error_forward, backend.squared_error_backward
-
-
-def _absolute_error(backend: Backend) -> Functions:
-    return backend.absolute_error_forward, backend.absolute_error_backward
-
-
-def _huber(backend: Backend) -> Functions:
-    return backend.huber_forward, backend.huber_backward
-
-
-def _binary(backend: Backend) -> Functions:
-    return backend.binary_cross_entropy_forward, backend.binary_cross_entropy_backward
-
-
-def _sigmoid_binary(backend: Backend) -> Functions:
-    return (
-        backend.sigmoid_binary_cross_entropy_forward,
-        backend.sigmoid_binary_cross_entropy_backward,
-    )
-
-
+_SQUARED = attrgetter("squared_error_forward", "squared_error_backward")
 _ELEMENTS = "mean over all elements"
 #: Losses by name. Their scales: "mse", "mae" and "huber" are means over rows and responses;
 #: "half-mse" is 1/(2N) times the sum over N rows and all responses, not divided by R;
@@ -86,18 +65,27 @@ _NAMED: Mapping[str, Loss] = MappingProxyType(
             "multilabel",
             "sum over classes, mean over all real steps",
             fuses_with="sigmoid",
-            pair=_binary,
-            fused_pair=_sigmoid_binary,
+            pair=attrgetter("binary_cross_entropy_forward", "binary_cross_entropy_backward"),
+            fused_pair=attrgetter(
+                "sigmoid_binary_cross_entropy_forward", "sigmoid_binary_cross_entropy_backward"
+            ),
             per_element=False,
         ),
-        "mse": ElementLoss("mse", "numbers", _ELEMENTS, pair=_squared_error),
-        "mae": ElementLoss("mae", "numbers", _ELEMENTS, pair=_absolute_error),
-        "huber": ElementLoss("huber", "numbers", _ELEMENTS, pair=_huber),
+        "mse": ElementLoss("mse", "numbers", _ELEMENTS, pair=_SQUARED),
+        "mae": ElementLoss(
+            "mae",
+            "numbers",
+            _ELEMENTS,
+            pair=attrgetter("absolute_error_forward", "absolute_error_backward"),
+        ),
+        "huber": ElementLoss(
+            "huber", "numbers", _ELEMENTS, pair=attrgetter("huber_forward", "huber_backward")
+        ),
         "half-mse": ElementLoss(
             "half-mse",
             "numbers",
             "half the sum over responses, mean over all real steps",
-            pair=_squared_error,
+            pair=_SQUARED,
             options={"factor": 0.5},
             per_element=False,
         ),

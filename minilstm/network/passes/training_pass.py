@@ -20,7 +20,7 @@ from minilstm.backend import Backend
 from minilstm.layers import BatchNormalization, Signal
 from minilstm.network.graph.parameters import parameter_slots
 from minilstm.network.graph.wiring import Port, Wiring, ancestors
-from minilstm.network.passes.heads import Head, HeadResult, MiniBatch, run_head
+from minilstm.network.passes.heads import Head, MiniBatch, run_head
 from minilstm.network.passes.memory import MemoryPlan, Span
 from minilstm.network.passes.walk import (
     Forward,
@@ -162,7 +162,21 @@ class TrainingPass:
             rows, ends = slice(span.row, span.row_end), part.own or slice(0, int(active[0]))
             dys: dict[Port, Array] = {}
             for k, head in enumerate(self.heads):
-                result = self._head(head, forward.values, batch, k, rows, ends, want_outputs)
+                chosen = rows if head.steps else ends
+                targets, weights = batch.targets[k][chosen], batch.weights[k]
+                if len(targets) == 0:
+                    continue  # no sequence ends in the span
+                result = run_head(
+                    head,
+                    self.layers,
+                    self.parameters,
+                    self.backend,
+                    forward.values[head.source].rows,
+                    targets,
+                    None if weights is None else weights[chosen],
+                    batch.divisors[k],
+                    want_outputs,
+                )
                 loss[n] += result.loss
                 correct[k] += result.correct
                 _add(gradients, result.grads)
@@ -228,33 +242,6 @@ class TrainingPass:
             self.wiring, self.backend, self.parameters, signals, state, nodes=nodes, part=part,
             **options,
         )  # fmt: skip
-
-    def _head(
-        self,
-        head: Head,
-        values: Any,
-        batch: MiniBatch,
-        k: int,
-        rows: slice,
-        ends: slice,
-        want_outputs: bool,
-    ) -> HeadResult:
-        """A head on the rows of a span, or on the sequences that end in it."""
-        chosen = rows if head.steps else ends
-        targets, weights = batch.targets[k][chosen], batch.weights[k]
-        if len(targets) == 0:
-            return HeadResult(0.0, 0, {}, None, None)
-        return run_head(
-            head,
-            self.layers,
-            self.parameters,
-            self.backend,
-            values[head.source].rows,
-            targets,
-            None if weights is None else weights[chosen],
-            batch.divisors[k],
-            want_outputs,
-        )
 
     def _statistics(self, caches: Mapping[int, Any]) -> dict[str, Array]:
         """New running statistics of the layers that have some."""

@@ -104,12 +104,16 @@ def run_forward(
         if not node.steps[0] and not layer.keeps_last and part.nobody_ends:
             continue  # one row a sequence, but no sequence ends in this part
         if n in wiring.inputs:
-            taken: list[Signal | None] = [signals[wiring.inputs.index(n)]]
+            taken: list[Any] = [signals[wiring.inputs.index(n)]]
         else:
             taken = [None if port is None else values[port] for port in node.inputs]
-        steps = tuple(signal.active for signal in taken if signal is not None)
+        if len(taken) == 1:
+            x, active = taken[0]
+            steps = (active,)
+        else:
+            x = tuple(None if signal is None else signal.rows for signal in taken)
+            steps = tuple(signal.active for signal in taken if signal is not None)
         run = Run(backend, parameters[name], steps, _training(part, name, node.steps[0]))
-        x = _one_or_all([None if signal is None else signal.rows for signal in taken])
         last: LSTMState | None = None
         if isinstance(layer, Recurrent):
             before = state.get(name)
@@ -196,7 +200,8 @@ def run_backward(
                 continue  # nothing of the loss depends on it
             size = rows if node.steps[0] else batch
             douts[0] = zeros(some, (size, *node.shapes[0]))
-        run, dy = Run(backend, need_dx=need_dx[n]), _one_or_all(douts)
+        run = Run(backend, need_dx=need_dx[n])
+        dy = douts[0] if len(douts) == 1 else tuple(douts)
         if isinstance(layer, Recurrent):
             arriving = lengthened(later, batch)
             dx, layer_grads, first = layer.backward(run, dy, arriving, cache, spend_caches)
@@ -252,11 +257,6 @@ def write_states(final: State, after: Mapping[str, LSTMState]) -> None:
 def zeros(like: Array, shape: tuple[int, ...]) -> Array:
     """Zeros of a shape, in the dtype and the memory of another array."""
     return np.zeros_like(like, order="C", shape=shape)
-
-
-def _one_or_all(arrays: Sequence[Any]) -> Any:
-    """What a layer gets from its ports: the array of the only one, or a tuple of them."""
-    return arrays[0] if len(arrays) == 1 else tuple(arrays)
 
 
 def _training(part: Part, name: str, steps: bool) -> Training | None:
