@@ -47,14 +47,7 @@ def addition_forward(xs: Sequence[Array]) -> Array:
 def addition_backward(dy: Array, inputs: int) -> tuple[Array, ...]:
     """Gradient of each input: that of the sum, the very same array every time.
 
-    Parameters
-    ----------
-    dy : (N, ..., C) gradient of the loss with respect to the sum
-    inputs : number of arrays that were added
-
-    Returns
-    -------
-    one (N, ..., C) for each input
+    Shapes: dy (N, ..., C); one dx (N, ..., C) for each of the inputs.
 
     Examples
     --------

@@ -102,10 +102,7 @@ def softmax_cross_entropy_forward(
     Parameters
     ----------
     logits : (N, C) real or complex
-    targets : (N,) int64 number of the true class, 0 to C - 1, or -1 for a row without a class
-    count : rows with a class in the whole batch, of which these may be a part; None means those
-        given here, so the mean
-    weights : as for every loss
+    targets, count, weights : as for `cross_entropy_forward`
 
     Returns
     -------

@@ -95,9 +95,7 @@ def dropout_forward(
     Parameters
     ----------
     x : (N, ...) rows, real or complex
-    probability : of dropping a number, at least 0 and below 1
-    key : 64-bit whole number; see `dropout_mask`
-    row : number of the first row in the whole batch
+    probability, key, row : as for `dropout_mask`
 
     Returns
     -------

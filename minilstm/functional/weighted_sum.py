@@ -57,14 +57,7 @@ def weighted_sum_forward(
 def weighted_sum_backward(slopes: Array, cache: WeightedSumCache) -> Array:
     """Gradient of the loss with respect to what the elements are made of.
 
-    Parameters
-    ----------
-    slopes : (N, R) derivative of each element with respect to its own argument
-    cache : WeightedSumCache, from `weighted_sum_forward`
-
-    Returns
-    -------
-    (N, R)
+    Shapes: slopes (N, R), the derivative of each element by its argument; (N, R).
 
     Examples
     --------
