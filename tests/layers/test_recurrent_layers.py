@@ -229,6 +229,9 @@ def test_bilstm_and_lstm_shapes(backend, layer, mode):
     y, state, cache = memory.forward(run, signal.rows, None)
     B, N = 3, 8
     assert y.shape == ((N if mode == "sequence" else B), width)
+    net = ml.Network([ml.SequenceInput(2), memory], rng=np.random.default_rng(0))
+    out, _, _ = net.forward(Signal(signal.rows.astype("f4"), signal.active), backend=backend)
+    assert out.active.tolist() == ([3, 2, 2, 1] if mode == "sequence" else [3])
     assert memory.output_shape((2,)) == (width,) and memory.keeps_last == (mode == "last")
     if mode == "last":
         assert (y == state.hidden).all()

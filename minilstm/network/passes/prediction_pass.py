@@ -53,8 +53,9 @@ def without_caches(
     nodes = ancestors(wiring, want)
 
     def forward(signals: Sequence[Signal], state: State) -> tuple[list[Signal], State]:
-        how: Any = {"nodes": nodes, "want": want, "keep": "nothing"}
-        done = run_forward(wiring, backend, arranged, signals, state, **how)
+        done = run_forward(
+            wiring, backend, arranged, signals, state, nodes=nodes, want=want, keep="nothing"
+        )
         return [done.values[port] for port in wanted], done.state
 
     return forward

@@ -154,8 +154,10 @@ class TrainingPass:
             span, (signals, part) = spans[n], pieces[n]
             if truncation is not None and span.last % truncation == 0:
                 dstate = {}
-            again = {"kept": kept.pop(n, None), "want": self.route.sources}
-            forward = self._forward(signals, states[n], self.route.nodes, part, **again)
+            gates, want = kept.pop(n, None), self.route.sources
+            forward = self._forward(
+                signals, states[n], self.route.nodes, part, kept=gates, want=want
+            )
             if n == len(spans) - 1:
                 write_states(final, forward.state)
             statistics.update(self._statistics(forward.caches))
