@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 METRICS = ("accuracy", "fscore", "precision", "recall", "auc", "rmse")
 
@@ -27,10 +28,7 @@ def check_whole(name: str, value: Any, at_least: int) -> None:
 
 def check_number(name: str, value: Any, wanted: str, fits: Callable[[Any], bool]) -> None:
     """A real number that fits; `wanted` says in words which do."""
-    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(
-        value, bool
-    )
-    if not number or not fits(value):
+    if not _is_number(value) or not fits(value):
         raise ValueError(f"{name} is {value!r}; give a number {wanted}.")
 
 
@@ -47,6 +45,61 @@ def check_positive(name: str, value: Any) -> None:
 def check_share(name: str, value: Any) -> None:
     """A number from 0 to 1."""
     check_number(name, value, "from 0 to 1", lambda v: 0 <= v <= 1)
+
+
+def as_factor(name: str, value: Any, blocks: str = "") -> Any:
+    """A factor of a learnable: a number of at least 0, or one for each of some blocks of rows.
+
+    Parameters
+    ----------
+    name : of the option
+    value : what was given
+    blocks : a letter for each block; "" allows one number only
+
+    Returns
+    -------
+    the number as it came, or a tuple of floats
+    """
+    several = bool(blocks) and isinstance(value, (list, tuple, np.ndarray))
+    for number in value if several else (value,):
+        if not _is_number(number) or not 0 <= number < math.inf:
+            raise ValueError(f"{name} is {value!r}; give a number of at least 0.")
+    if several and len(value) != len(blocks):
+        raise ValueError(
+            f"{name} has {len(value)} numbers; give one number, or {len(blocks)}, one for each "
+            f"block of rows ({', '.join(blocks)})."
+        )
+    return tuple(float(number) for number in value) if several else value
+
+
+def as_array(
+    name: str,
+    value: Any,
+    shape: Sequence[int | str],
+    wanted: str = "finite numbers of shape {}",
+) -> NDArray[np.float64]:
+    """A read-only float64 copy of finite numbers.
+
+    Parameters
+    ----------
+    name : of the option
+    value : what was given
+    shape : that it must have; a word in it stands for any size of at least 1
+    wanted : what to give instead, with {} in the place of the shape
+    """
+    try:
+        array = np.array(value, np.float64)
+    except (TypeError, ValueError):
+        array = np.full((), np.nan)
+    fits = len(array.shape) == len(shape) and all(
+        size > 0 if isinstance(want, str) else size == want
+        for size, want in zip(array.shape, shape, strict=True)
+    )
+    if not fits or not np.isfinite(array).all():
+        shown = str(tuple(shape)).replace("'", "")
+        raise ValueError(f"{name} has shape {array.shape}; give {wanted.format(shown)}.")
+    array.flags.writeable = False
+    return array
 
 
 def check_flag(name: str, value: Any) -> None:
@@ -140,3 +193,8 @@ def as_functions(name: str, value: Any) -> tuple[Callable[..., Any], ...]:
 
 def _is_whole(value: Any) -> bool:
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    real = isinstance(value, (int, float, np.integer, np.floating))
+    return real and not isinstance(value, bool)

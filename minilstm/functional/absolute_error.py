@@ -45,13 +45,11 @@ def absolute_error_forward(
     ----------
     y : (N, R) predictions, real or complex
     t : (N, R) targets, of the same dtype
-    divisor : of the whole batch, of which these rows may be a part
-    weights : (N,) of the rows; None means 1 each
+    divisor, weights : as for every loss
 
     Returns
     -------
-    loss : scalar; summed in float64 (or complex128)
-    cache : AbsoluteErrorCache, for `absolute_error_backward`
+    loss : scalar
 
     Examples
     --------
@@ -68,13 +66,7 @@ def absolute_error_forward(
 def absolute_error_backward(cache: AbsoluteErrorCache) -> Array:
     """Gradient with respect to the predictions: sign(y - t) weight / divisor, 0 where they meet.
 
-    Parameters
-    ----------
-    cache : AbsoluteErrorCache, from `absolute_error_forward`
-
-    Returns
-    -------
-    dy : (N, R)
+    Shapes: dy (N, R).
 
     Examples
     --------

@@ -1,7 +1,9 @@
 """The activations of gates and states, and their derivatives written in terms of their outputs.
 All take complex numbers, so complex-step gradient checks run through them.
 
-Where a function has a kink, a complex number counts on the side of its real part.
+Each takes an array of any shape, real or complex, and gives one of the same shape and dtype. A
+derivative takes y, what the function returned, and not its argument z. Where a function has a
+kink, a complex number counts on the side of its real part.
 """
 
 from __future__ import annotations
@@ -20,13 +22,7 @@ def sigmoid(z: Array) -> Array:
 
     Computed as (1 + tanh(z / 2)) / 2, the same function, which cannot overflow.
 
-    Parameters
-    ----------
-    z : array, any shape, real or complex
-
-    Returns
-    -------
-    array of the same shape and dtype, in (0, 1) for real z
+    The result is in (0, 1) for real z.
 
     Examples
     --------
@@ -41,13 +37,7 @@ def sigmoid(z: Array) -> Array:
 def tanh(z: Array) -> Array:
     """Hyperbolic tangent.
 
-    Parameters
-    ----------
-    z : array, any shape, real or complex
-
-    Returns
-    -------
-    array of the same shape and dtype, in (-1, 1) for real z
+    The result is in (-1, 1) for real z.
 
     Examples
     --------
@@ -61,13 +51,7 @@ def tanh(z: Array) -> Array:
 def softsign(z: Array) -> Array:
     """z / (1 + |z|), a tanh with slow tails (Glorot and Bengio, 2010).
 
-    Parameters
-    ----------
-    z : array, any shape, real or complex
-
-    Returns
-    -------
-    array of the same shape and dtype, in (-1, 1) for real z
+    The result is in (-1, 1) for real z.
 
     Examples
     --------
@@ -80,13 +64,7 @@ def softsign(z: Array) -> Array:
 def relu(z: Array) -> Array:
     """z where it is positive, else 0.
 
-    Parameters
-    ----------
-    z : array, any shape, real or complex
-
-    Returns
-    -------
-    array of the same shape and dtype; NaN stays NaN
+    NaN stays NaN.
 
     Examples
     --------
@@ -100,13 +78,7 @@ def relu(z: Array) -> Array:
 def hard_sigmoid(z: Array) -> Array:
     """0.2 z + 0.5 cut off at 0 and 1: a sigmoid of three straight lines.
 
-    Parameters
-    ----------
-    z : array, any shape, real or complex
-
-    Returns
-    -------
-    array of the same shape and dtype, in [0, 1] for real z; NaN stays NaN
+    The result is in [0, 1] for real z; NaN stays NaN.
 
     Examples
     --------
@@ -123,10 +95,6 @@ def hard_sigmoid(z: Array) -> Array:
 def dsigmoid_from_output(y: Array) -> Array:
     """Derivative of the sigmoid, from its output: y (1 - y).
 
-    Parameters
-    ----------
-    y : array, what `sigmoid` returned (not its argument)
-
     Examples
     --------
     >>> dsigmoid_from_output(np.array([0.5])).tolist()
@@ -138,10 +106,6 @@ def dsigmoid_from_output(y: Array) -> Array:
 def dtanh_from_output(y: Array) -> Array:
     """Derivative of tanh, from its output: 1 - y^2.
 
-    Parameters
-    ----------
-    y : array, what `tanh` returned (not its argument)
-
     Examples
     --------
     >>> dtanh_from_output(np.array([0.0])).tolist()
@@ -152,10 +116,6 @@ def dtanh_from_output(y: Array) -> Array:
 
 def dsoftsign_from_output(y: Array) -> Array:
     """Derivative of softsign, from its output: (1 - |y|)^2.
-
-    Parameters
-    ----------
-    y : array, what `softsign` returned (not its argument)
 
     Examples
     --------
@@ -169,10 +129,6 @@ def dsoftsign_from_output(y: Array) -> Array:
 def drelu_from_output(y: Array) -> Array:
     """Derivative of relu, from its output: 1 where y is positive, else 0.
 
-    Parameters
-    ----------
-    y : array, what `relu` returned (not its argument)
-
     Examples
     --------
     >>> drelu_from_output(np.array([0.0, 2.0])).tolist()
@@ -184,10 +140,6 @@ def drelu_from_output(y: Array) -> Array:
 
 def dhard_sigmoid_from_output(y: Array) -> Array:
     """Derivative of hard-sigmoid, from its output: 0.2 between the ends, 0 at 0 and at 1.
-
-    Parameters
-    ----------
-    y : array, what `hard_sigmoid` returned (not its argument)
 
     Examples
     --------

@@ -41,14 +41,7 @@ def adam_step(p: Array, g: Array, m: Array, v: Array, rule: AdamRule) -> tuple[A
     Here rate = a sqrt(1 - b2^t) / (1 - b1^t) at step t with learning rate a. The bias correction
     is folded into it, so e is added to the uncorrected root; PyTorch adds it to the corrected one.
 
-    Parameters
-    ----------
-    p, g, m, v : arrays of one shape and dtype; none is changed
-    rule : AdamRule
-
-    Returns
-    -------
-    p, m, v : new arrays
+    Shapes: p, g, m, v alike, of one dtype, and none is changed; p, m and v come back new.
 
     Notes
     -----

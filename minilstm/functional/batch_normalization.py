@@ -97,16 +97,7 @@ def batch_normalization_backward(
     n does not change when x is shifted or stretched, so dx is the part of the gradient of n that
     neither a shift nor a stretch of the channel explains.
 
-    Parameters
-    ----------
-    dy : (N, ..., C) gradient of the loss with respect to the output
-    cache : BatchNormalizationCache, from `batch_normalization_forward`
-    need_dx : False skips the gradient of the input
-
-    Returns
-    -------
-    dx : (N, ..., C), or None when not needed
-    grads : BatchNormalizationGradients, of scale (C,) and offset (C,)
+    Shapes: dy (N, ..., C); dx (N, ..., C); scale (C,), offset (C,).
 
     Examples
     --------
@@ -146,7 +137,6 @@ def batch_normalization_apply(
     Returns
     -------
     y : (N, ..., C) in the dtype of x
-    cache : BatchNormalizationApplyCache, for `batch_normalization_apply_backward`
 
     Examples
     --------
@@ -164,16 +154,7 @@ def batch_normalization_apply_backward(
 ) -> tuple[Array | None, BatchNormalizationGradients]:
     """Gradients with the statistics held constant.
 
-    Parameters
-    ----------
-    dy : (N, ..., C) gradient of the loss with respect to the output
-    cache : BatchNormalizationApplyCache, from `batch_normalization_apply`
-    need_dx : False skips the gradient of the input
-
-    Returns
-    -------
-    dx : (N, ..., C), or None when not needed
-    grads : BatchNormalizationGradients, of scale (C,) and offset (C,)
+    Shapes: dy (N, ..., C); dx (N, ..., C); scale (C,), offset (C,).
 
     Examples
     --------

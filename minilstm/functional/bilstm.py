@@ -91,16 +91,13 @@ def bilstm_forward(
 
     Parameters
     ----------
-    x : (N, D) float32, float64 or complex128, time-major rows; one sequence is simply (T, D)
+    x, active, gate_activation, state_activation : as for `lstm_forward`
     h0, c0 : (B, 2H) state from which each direction starts: the forward one before the first
         step, the backward one behind each sequence's own last step
     W : (8H, D) input weights, blocks i, f, g, o forward, then i, f, g, o backward
     R : (8H, H) recurrent weights
     b : (8H,) bias
-    active : (T,) int64 sequences running at each step; None means one sequence of N steps
-    packed : the forward and the backward half as `lstm_spans.lstm_pack` arranged them; None means
-        that this call arranges them itself
-    gate_activation, state_activation : as for `lstm_forward`
+    packed : the forward and the backward half as `lstm_pack` arranged them, or None
     need_output : False skips h, for when the final state is all that is wanted
 
     Returns
@@ -108,7 +105,6 @@ def bilstm_forward(
     h : (N, 2H) hidden states of both directions at every step, or None
     state : LSTMState (B, 2H): the forward direction after each sequence's own last step, beside the
         backward direction after it has read the first step
-    cache : BiLSTMCache, for `bilstm_backward`
 
     Examples
     --------
@@ -166,18 +162,7 @@ def bilstm_backward(
 ) -> tuple[Array | None, LSTMGradients]:
     """Gradients of a bidirectional LSTM.
 
-    Parameters
-    ----------
-    dh : (N, 2H) gradient of the loss with respect to every output; None means zero
-    dstate : LSTMState of (B, 2H) gradients with respect to the final state; None means zero
-    cache : BiLSTMCache, from `bilstm_forward`
-    need_dx : False skips the gradient of the input
-    spend_cache : True lets the gates in the cache be overwritten, so their memory serves twice
-
-    Returns
-    -------
-    dx : (N, D), or None when not needed
-    grads : LSTMGradients, of W (8H, D), R (8H, H), b (8H,), h0 (B, 2H) and c0 (B, 2H)
+    Shapes: dh (N, 2H), dstate of (B, 2H); dx (N, D); W (8H, D), R (8H, H), b (8H,), h0, c0 (B, 2H).
 
     Examples
     --------

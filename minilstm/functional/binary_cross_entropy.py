@@ -48,13 +48,11 @@ def binary_cross_entropy_forward(
     ----------
     y : (N, C) probabilities, 0 to 1; real or complex
     t : (N, C) 0 or 1, or a probability between; of the dtype of y
-    divisor : of the whole batch, of which these rows may be a part
-    weights : (N,) of the rows; None means 1 each
+    divisor, weights : as for every loss
 
     Returns
     -------
-    loss : scalar, nats; summed in float64 (or complex128)
-    cache : BinaryCrossEntropyCache, for `binary_cross_entropy_backward`
+    loss : scalar, nats
 
     Examples
     --------
@@ -76,13 +74,7 @@ def binary_cross_entropy_backward(cache: BinaryCrossEntropyCache) -> Array:
     A probability that (1) has moved gets the gradient of where it was moved to, and not 0, so a
     network that is quite sure and quite wrong still learns.
 
-    Parameters
-    ----------
-    cache : BinaryCrossEntropyCache, from `binary_cross_entropy_forward`
-
-    Returns
-    -------
-    dy : (N, C)
+    Shapes: dy (N, C).
 
     Examples
     --------
@@ -111,12 +103,11 @@ def sigmoid_binary_cross_entropy_forward(
     ----------
     z : (N, C) logits, real or complex
     t : (N, C) 0 or 1, or a probability between; of the dtype of z
-    divisor : of the whole batch, of which these rows may be a part
-    weights : (N,) of the rows; None means 1 each
+    divisor, weights : as for every loss
 
     Returns
     -------
-    loss : scalar, nats; summed in float64 (or complex128)
+    loss : scalar, nats
     cache : BinaryCrossEntropyCache, whose `p` (N, C) are the probabilities
 
     Examples
@@ -138,13 +129,7 @@ def sigmoid_binary_cross_entropy_backward(cache: BinaryCrossEntropyCache) -> Arr
 
     The p (1 - p) below the gradient of (2) cancels against the slope of the sigmoid.
 
-    Parameters
-    ----------
-    cache : BinaryCrossEntropyCache, from `sigmoid_binary_cross_entropy_forward`
-
-    Returns
-    -------
-    dz : (N, C)
+    Shapes: dz (N, C).
 
     Examples
     --------

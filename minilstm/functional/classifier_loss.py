@@ -53,9 +53,7 @@ def classifier_loss(
     x : (N, D) rows
     W : (C, D) weights
     b : (C,) bias
-    targets : (N,) int64 number of the true class, 0 to C - 1, or -1 for a row without a class
-    count : rows with a class in the whole batch, of which these may be a part
-    weights : (N,) of the rows; None means 1 each
+    targets, count, weights : as for `cross_entropy_forward`
 
     Returns
     -------

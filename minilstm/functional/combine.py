@@ -47,14 +47,7 @@ def addition_forward(xs: Sequence[Array]) -> Array:
 def addition_backward(dy: Array, inputs: int) -> tuple[Array, ...]:
     """Gradient of each input: that of the sum, the very same array every time.
 
-    Parameters
-    ----------
-    dy : (N, ..., C) gradient of the loss with respect to the sum
-    inputs : number of arrays that were added
-
-    Returns
-    -------
-    one (N, ..., C) for each input
+    Shapes: dy (N, ..., C); one dx (N, ..., C) for each of the inputs.
 
     Examples
     --------
@@ -74,7 +67,6 @@ def concatenation_forward(xs: Sequence[Array]) -> tuple[Array, ConcatenationCach
     Returns
     -------
     y : (N, ..., sum of C_i)
-    cache : ConcatenationCache, for `concatenation_backward`
 
     Examples
     --------
@@ -88,14 +80,7 @@ def concatenation_forward(xs: Sequence[Array]) -> tuple[Array, ConcatenationCach
 def concatenation_backward(dy: Array, cache: ConcatenationCache) -> tuple[Array, ...]:
     """Give each input the gradient of its own channels.
 
-    Parameters
-    ----------
-    dy : (N, ..., sum of C_i) gradient of the loss with respect to the output
-    cache : ConcatenationCache, from `concatenation_forward`
-
-    Returns
-    -------
-    one (N, ..., C_i) for each input
+    Shapes: dy (N, ..., sum of C_i); one dx (N, ..., C_i) for each input.
 
     Examples
     --------

@@ -112,7 +112,6 @@ def convolution_forward(
     Returns
     -------
     y : (N, oh, ow, F) or (N, oh, ow, od, F), sizes as `convolution_size` gives them
-    cache : ConvolutionCache, for `convolution_backward`
 
     Notes
     -----
@@ -139,16 +138,7 @@ def convolution_backward(
 ) -> tuple[Array | None, ConvolutionGradients]:
     """Gradients of a convolution.
 
-    Parameters
-    ----------
-    dy : (N, oh, ow, F) or (N, oh, ow, od, F) gradient of the loss with respect to the output
-    cache : ConvolutionCache, from `convolution_forward`
-    need_dx : False skips the gradient of the input
-
-    Returns
-    -------
-    dx : of the shape of x, or None when not needed
-    grads : ConvolutionGradients, of W and b, of their shapes
+    Shapes: dy (N, oh, ow, F) or (N, oh, ow, od, F); dx as x; W and b as in forward.
 
     Examples
     --------

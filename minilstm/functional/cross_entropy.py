@@ -48,12 +48,11 @@ def cross_entropy_forward(
     targets : (N,) int64 number of the true class, 0 to C - 1, or -1 for a row without a class
     count : rows with a class in the whole batch, of which these may be a part; None means those
         given here, so the mean
-    weights : (N,) of the rows; None means 1 each
+    weights : as for every loss
 
     Returns
     -------
-    loss : scalar, nats a row; summed in float64 (or complex128)
-    cache : CrossEntropyCache, for `cross_entropy_backward`
+    loss : scalar, nats a row
 
     Examples
     --------
@@ -69,13 +68,7 @@ def cross_entropy_forward(
 def cross_entropy_backward(cache: CrossEntropyCache) -> Array:
     """Gradient with respect to the scores: -weight / (count score) at the true class, else 0.
 
-    Parameters
-    ----------
-    cache : CrossEntropyCache, from `cross_entropy_forward`
-
-    Returns
-    -------
-    dscores : (N, C)
+    Shapes: dscores (N, C).
 
     Examples
     --------
@@ -109,14 +102,11 @@ def softmax_cross_entropy_forward(
     Parameters
     ----------
     logits : (N, C) real or complex
-    targets : (N,) int64 number of the true class, 0 to C - 1, or -1 for a row without a class
-    count : rows with a class in the whole batch, of which these may be a part; None means those
-        given here, so the mean
-    weights : (N,) of the rows; None means 1 each
+    targets, count, weights : as for `cross_entropy_forward`
 
     Returns
     -------
-    loss : scalar, nats a row; summed in float64 (or complex128)
+    loss : scalar, nats a row
     cache : CrossEntropyCache, whose `scores` (N, C) are the softmax of the logits
 
     Examples
@@ -139,13 +129,7 @@ def softmax_cross_entropy_backward(cache: CrossEntropyCache) -> Array:
     The gradient goes through the softmax as well: the factor 1 / y of the logarithm cancels the
     y of the softmax Jacobian, which is why nothing is divided by a score that may be tiny.
 
-    Parameters
-    ----------
-    cache : CrossEntropyCache, from `softmax_cross_entropy_forward`
-
-    Returns
-    -------
-    dlogits : (N, C)
+    Shapes: dlogits (N, C).
 
     Examples
     --------

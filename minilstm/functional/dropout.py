@@ -95,14 +95,11 @@ def dropout_forward(
     Parameters
     ----------
     x : (N, ...) rows, real or complex
-    probability : of dropping a number, at least 0 and below 1
-    key : 64-bit whole number; see `dropout_mask`
-    row : number of the first row in the whole batch
+    probability, key, row : as for `dropout_mask`
 
     Returns
     -------
     y : (N, ...) in the dtype of x
-    cache : DropoutCache, for `dropout_backward`
 
     Examples
     --------
@@ -119,14 +116,7 @@ def dropout_forward(
 def dropout_backward(dy: Array, cache: DropoutCache) -> Array:
     """Gradient of dropout: the same mask and scale once more, for the map is linear.
 
-    Parameters
-    ----------
-    dy : (N, ...) gradient of the loss with respect to the output
-    cache : DropoutCache, from `dropout_forward`
-
-    Returns
-    -------
-    dx : (N, ...)
+    Shapes: dy (N, ...); dx (N, ...).
 
     Examples
     --------

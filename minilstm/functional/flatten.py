@@ -30,7 +30,6 @@ def flatten_forward(x: Array) -> tuple[Array, FlattenCache]:
     Returns
     -------
     y : (N, h w c) or (N, h w d c)
-    cache : FlattenCache, for `flatten_backward`
 
     Examples
     --------
@@ -47,14 +46,7 @@ def flatten_forward(x: Array) -> tuple[Array, FlattenCache]:
 def flatten_backward(dy: Array, cache: FlattenCache) -> Array:
     """Put each number of a gradient back where it came from.
 
-    Parameters
-    ----------
-    dy : (N, h w c) gradient of the loss with respect to the output
-    cache : FlattenCache, from `flatten_forward`
-
-    Returns
-    -------
-    dx : (N, h, w, c)
+    Shapes: dy (N, h w c); dx (N, h, w, c).
 
     Examples
     --------

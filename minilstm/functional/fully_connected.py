@@ -39,7 +39,6 @@ def fully_connected_forward(x: Array, W: Array, b: Array) -> tuple[Array, FullyC
     Returns
     -------
     y : (N, C)
-    cache : FullyConnectedCache, for `fully_connected_backward`
 
     Examples
     --------
@@ -57,16 +56,7 @@ def fully_connected_backward(
 ) -> tuple[Array | None, FullyConnectedGradients]:
     """Gradients of a fully connected layer.
 
-    Parameters
-    ----------
-    dy : (N, C) gradient of the loss with respect to the output
-    cache : FullyConnectedCache, from `fully_connected_forward`
-    need_dx : False skips the gradient of the input
-
-    Returns
-    -------
-    dx : (N, D), or None when not needed
-    grads : FullyConnectedGradients, of W (C, D) and b (C,)
+    Shapes: dy (N, C); dx (N, D); W (C, D), b (C,).
 
     Examples
     --------

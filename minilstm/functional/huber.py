@@ -47,14 +47,12 @@ def huber_forward(
     ----------
     y : (N, R) predictions, real or complex
     t : (N, R) targets, of the same dtype
-    divisor : of the whole batch, of which these rows may be a part
-    weights : (N,) of the rows; None means 1 each
+    divisor, weights : as for every loss
     transition : delta, above 0; the error at which the squared piece ends
 
     Returns
     -------
-    loss : scalar; summed in float64 (or complex128)
-    cache : HuberCache, for `huber_backward`
+    loss : scalar
 
     Examples
     --------
@@ -73,13 +71,7 @@ def huber_forward(
 def huber_backward(cache: HuberCache) -> Array:
     """Gradient with respect to the predictions: the error, no larger than the transition.
 
-    Parameters
-    ----------
-    cache : HuberCache, from `huber_forward`
-
-    Returns
-    -------
-    dy : (N, R)
+    Shapes: dy (N, R).
 
     Examples
     --------

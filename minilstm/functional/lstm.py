@@ -46,7 +46,7 @@ class LSTMCache(NamedTuple):
     c: Array  # (B + N, H) slot 0 is the initial state
     gates: Array  # (N, G) activated i, f, g, o
     active: IntArray  # (T,)
-    packed: Any = None  # W, R and b as a backend arranges them (`lstm_spans.lstm_pack`)
+    packed: Any = None  # W, R and b as a backend arranges them (`lstm_in_spans.lstm_pack`)
     gate_activation: str = "sigmoid"
     state_activation: str = "tanh"
 
@@ -91,7 +91,7 @@ def lstm_forward(
     R : (4H, H) recurrent weights
     b : (4H,) bias
     active : (T,) int64 sequences running at each step; None means one sequence of N steps
-    packed : W, R and b as `lstm_spans.lstm_pack` arranged them, for repeated calls; None means
+    packed : W, R and b as `lstm_in_spans.lstm_pack` arranged them, for repeated calls; None means
         that this call arranges them itself
     gate_activation : "sigmoid" or "hard-sigmoid", for sigmoid in (2)
     state_activation : "tanh", "softsign" or "relu", for tanh in (3) and (5)
@@ -100,7 +100,6 @@ def lstm_forward(
     -------
     h : (N, H) hidden state after every step
     state : LSTMState, hidden and cell state after each sequence's own last step, (B, H) each
-    cache : LSTMCache, for `lstm_backward`
 
     Examples
     --------
@@ -145,18 +144,7 @@ def lstm_backward(
 ) -> tuple[Array | None, LSTMGradients]:
     """Gradients of an LSTM: backpropagation through all of time.
 
-    Parameters
-    ----------
-    dh : (N, H) gradient of the loss with respect to every hidden output; None means zero
-    dstate : LSTMState of (B, H) gradients with respect to the final state; None means zero
-    cache : LSTMCache, from `lstm_forward`
-    need_dx : False skips the gradient of the input (the first layer's is never used)
-    spend_cache : True lets the gates in the cache be overwritten, so their memory serves twice
-
-    Returns
-    -------
-    dx : (N, D), or None when not needed
-    grads : LSTMGradients, of W (4H, D), R (4H, H), b (4H,), h0 (B, H) and c0 (B, H)
+    Shapes: dh (N, H), dstate of (B, H); dx (N, D); W (4H, D), R (4H, H), b (4H,), h0, c0 (B, H).
 
     Examples
     --------

@@ -53,11 +53,10 @@ def lstm_advance(
     ----------
     x : (N, D) rows of the span
     h0, c0 : (B, H) state before it
-    active : (T,) int64 sequences running at each step
     packed : from `lstm_pack`
     keep : "state" keeps nothing else, "output" also h, "gates" also the activated gates, from
         which `lstm_restore` makes the rest
-    gate_activation, state_activation : as for `lstm_forward`
+    active, gate_activation, state_activation : as for `lstm_forward`
 
     Returns
     -------
@@ -88,8 +87,7 @@ def lstm_restore(
     ----------
     gates : (N, 4H) activated i, f, g, o, from `lstm_advance`
     h0, c0 : (B, H) state before the span
-    active : (T,) int64 sequences running at each step
-    state_activation : as for `lstm_forward`
+    active, state_activation : as for `lstm_forward`
 
     Returns
     -------

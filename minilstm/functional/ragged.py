@@ -161,10 +161,6 @@ def state_slots(active: IntArray) -> IntArray:
     A state array has B + N rows: slot 0 holds the B initial states, slot t + 1 the states after
     step t. With it the first step is no special case in either direction.
 
-    Parameters
-    ----------
-    active : (T,) int64, sequences running at each step
-
     Returns
     -------
     (T + 1,) int64
@@ -210,10 +206,6 @@ def reversed_rows(active: IntArray) -> IntArray:
     """Rows in the order that reverses every sequence in time, within the same layout.
 
     The order is its own inverse: ``rows[order][order]`` is `rows` again.
-
-    Parameters
-    ----------
-    active : (T,) int64, sequences running at each step
 
     Returns
     -------

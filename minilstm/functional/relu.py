@@ -32,7 +32,6 @@ def relu_forward(x: Array) -> tuple[Array, ReLUCache]:
     Returns
     -------
     y : (N, ...) in the dtype of x
-    cache : ReLUCache, for `relu_backward`
 
     Examples
     --------
@@ -47,14 +46,7 @@ def relu_forward(x: Array) -> tuple[Array, ReLUCache]:
 def relu_backward(dy: Array, cache: ReLUCache) -> Array:
     """Gradient of the rectifier; its derivative at 0 is taken as 0.
 
-    Parameters
-    ----------
-    dy : (N, ...) gradient of the loss with respect to the output
-    cache : ReLUCache, from `relu_forward`
-
-    Returns
-    -------
-    dx : (N, ...)
+    Shapes: dy (N, ...); dx (N, ...).
 
     Examples
     --------

@@ -39,14 +39,7 @@ def rmsprop_step(p: Array, g: Array, v: Array, rule: RmspropRule) -> tuple[Array
     There is no bias correction: v starts at zero, so the first steps are about
     rate / sqrt(1 - b2) long.
 
-    Parameters
-    ----------
-    p, g, v : arrays of one shape and dtype; none is changed
-    rule : RmspropRule
-
-    Returns
-    -------
-    p, v : new arrays
+    Shapes: p, g, v alike, of one dtype, and none is changed; p and v come back new.
 
     Notes
     -----

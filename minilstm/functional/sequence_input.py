@@ -188,14 +188,7 @@ def normalize_forward(x: Array, affine: Affine) -> Array:
 def normalize_backward(dy: Array, affine: Affine) -> Array:
     """Gradient with respect to the input; the statistics are constants of the data.
 
-    Parameters
-    ----------
-    dy : (N, *shape) gradient of the loss with respect to the output
-    affine : of the forward pass
-
-    Returns
-    -------
-    dx : (N, *shape); dy itself where nothing is divided
+    Shapes: dy (N, *shape); dx (N, *shape), dy itself where nothing is divided.
 
     Examples
     --------

@@ -39,14 +39,7 @@ def sgdm_step(p: Array, g: Array, v: Array, rule: SgdmRule) -> tuple[Array, Arra
     keeps its size. PyTorch multiplies the whole velocity by the present rate; while the rate is
     constant, both take the same steps.
 
-    Parameters
-    ----------
-    p, g, v : arrays of one shape and dtype; none is changed
-    rule : SgdmRule
-
-    Returns
-    -------
-    p, v : new arrays
+    Shapes: p, g, v alike, of one dtype, and none is changed; p and v come back new.
 
     Notes
     -----

@@ -31,7 +31,6 @@ def sigmoid_forward(z: Array) -> tuple[Array, SigmoidCache]:
     Returns
     -------
     y : (N, ...) scores
-    cache : SigmoidCache, for `sigmoid_backward`
 
     Examples
     --------
@@ -46,14 +45,7 @@ def sigmoid_forward(z: Array) -> tuple[Array, SigmoidCache]:
 def sigmoid_backward(dy: Array, cache: SigmoidCache) -> Array:
     """Gradient of the sigmoid: y (1 - y) dy.
 
-    Parameters
-    ----------
-    dy : (N, ...) gradient of the loss with respect to the scores
-    cache : SigmoidCache, from `sigmoid_forward`
-
-    Returns
-    -------
-    dz : (N, ...)
+    Shapes: dy (N, ...); dz (N, ...).
 
     Examples
     --------

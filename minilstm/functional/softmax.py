@@ -35,7 +35,6 @@ def softmax_forward(z: Array) -> tuple[Array, SoftmaxCache]:
     Returns
     -------
     y : (N, C) scores
-    cache : SoftmaxCache, for `softmax_backward`
 
     Examples
     --------
@@ -50,14 +49,7 @@ def softmax_forward(z: Array) -> tuple[Array, SoftmaxCache]:
 def softmax_backward(dy: Array, cache: SoftmaxCache) -> Array:
     """Gradient of the softmax: the Jacobian diag(y) - y y^T applied to dy.
 
-    Parameters
-    ----------
-    dy : (N, C) gradient of the loss with respect to the scores
-    cache : SoftmaxCache, from `softmax_forward`
-
-    Returns
-    -------
-    dz : (N, C)
+    Shapes: dy (N, C); dz (N, C).
 
     Examples
     --------

@@ -44,14 +44,12 @@ def squared_error_forward(
     ----------
     y : (N, R) predictions, real or complex
     t : (N, R) targets, of the same dtype
-    divisor : of the whole batch, of which these rows may be a part
-    weights : (N,) of the rows; None means 1 each
+    divisor, weights : as for every loss
     factor : of each square
 
     Returns
     -------
-    loss : scalar; summed in float64 (or complex128)
-    cache : SquaredErrorCache, for `squared_error_backward`
+    loss : scalar
 
     Examples
     --------
@@ -70,13 +68,7 @@ def squared_error_forward(
 def squared_error_backward(cache: SquaredErrorCache) -> Array:
     """Gradient with respect to the predictions: 2 factor weight (y - t) / divisor.
 
-    Parameters
-    ----------
-    cache : SquaredErrorCache, from `squared_error_forward`
-
-    Returns
-    -------
-    dy : (N, R)
+    Shapes: dy (N, R).
 
     Examples
     --------

@@ -33,13 +33,11 @@ def weighted_sum_forward(
     Parameters
     ----------
     elements : (N, R) real or complex
-    divisor : of the whole batch, of which these rows may be a part
-    weights : (N,) of the rows; None means 1 each
+    divisor, weights : as for every loss
 
     Returns
     -------
-    loss : scalar; summed in float64 (or complex128)
-    cache : WeightedSumCache, for `weighted_sum_backward`
+    loss : scalar
 
     Examples
     --------
@@ -59,14 +57,7 @@ def weighted_sum_forward(
 def weighted_sum_backward(slopes: Array, cache: WeightedSumCache) -> Array:
     """Gradient of the loss with respect to what the elements are made of.
 
-    Parameters
-    ----------
-    slopes : (N, R) derivative of each element with respect to its own argument
-    cache : WeightedSumCache, from `weighted_sum_forward`
-
-    Returns
-    -------
-    (N, R)
+    Shapes: slopes (N, R), the derivative of each element by its argument; (N, R).
 
     Examples
     --------

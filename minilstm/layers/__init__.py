@@ -1,7 +1,8 @@
 """What a user writes in a list: small immutable records with sizes, options and initialisers.
-Each calls its function through the backend it is handed; none of them holds learned values."""
+Each calls its function through the backend of a `Run`; none of them holds learned values."""
 
-from minilstm.layers.base import Layer, Parameter, Shape, Signal, Training
+from minilstm.layers.activations import ReLU, Sigmoid, Softmax
+from minilstm.layers.base import Layer, Parameter, RowLayer, Run, Shape, Signal, Training
 from minilstm.layers.batch_normalization import BatchNormalization
 from minilstm.layers.bilstm import BiLSTM
 from minilstm.layers.combine import Addition, Concatenation
@@ -11,19 +12,20 @@ from minilstm.layers.flatten import Flatten
 from minilstm.layers.fully_connected import FullyConnected
 from minilstm.layers.lstm import LSTM
 from minilstm.layers.outputs import ClassificationOutput, RegressionOutput
-from minilstm.layers.relu import ReLU
+from minilstm.layers.recurrent import Recurrent
 from minilstm.layers.sequence_folding import SequenceFolding, SequenceUnfolding
 from minilstm.layers.sequence_input import SequenceInput
-from minilstm.layers.sigmoid import Sigmoid
-from minilstm.layers.softmax import Softmax
+
+
+def _kinds(layer: type[Layer]) -> dict[str, type[Layer]]:
+    found = {layer.kind: layer} if hasattr(layer, "kind") else {}
+    for below in layer.__subclasses__():
+        found |= _kinds(below)
+    return found
+
 
 #: every layer by its kind, as model files name it
-KINDS: dict[str, type[Layer]] = {
-    a.kind: a
-    for a in Layer.__subclasses__()
-    for a in (a, *a.__subclasses__())
-    if hasattr(a, "kind")
-}
+KINDS: dict[str, type[Layer]] = _kinds(Layer)
 
 __all__ = [
     "KINDS",
@@ -41,7 +43,10 @@ __all__ = [
     "Layer",
     "Parameter",
     "ReLU",
+    "Recurrent",
     "RegressionOutput",
+    "RowLayer",
+    "Run",
     "SequenceFolding",
     "SequenceInput",
     "SequenceUnfolding",

@@ -1,9 +1,8 @@
-"""What every layer has in common: a name, shapes, learnable parameters, forward and backward.
+"""What every layer has in common: a name, shapes, learnable arrays, and their checks.
 Values live outside: parameters and states come in as arguments, caches and gradients go out.
 
 Shapes are those of one step, channels last: (D,) for vectors, (h, w, c) for images, (h, w, d, c)
-for volumes. Most layers have one input and one output and define `forward` and `backward`; those
-with several ports define `forward_ports` and `backward_ports` instead.
+for volumes. A layer without a state is a `RowLayer`; one with a state is in `recurrent`.
 """
 
 from __future__ import annotations
@@ -11,17 +10,21 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.backend import Backend
+from minilstm.checks import as_array, as_factor
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import IntArray
+from minilstm.layers import initializers
 
 Array = NDArray[Any]
-Parameters = Mapping[str, Any]  # arrays by name; see `Layer.prepare` for what else
+Gradients = dict[str, Array]  # of each learnable, by its name
+Parameters = Mapping[str, Any]  # arrays by name; see `Recurrent.prepare` for what else
 Shape = tuple[int, ...]
 Initializer = Callable[[tuple[int, ...], np.random.Generator], NDArray[np.float64]]
 
@@ -34,10 +37,20 @@ class Signal(NamedTuple):
 
 
 class Training(NamedTuple):
-    """What forward is told while a network learns; None in its place means prediction."""
+    """What a layer must know while a network learns."""
 
     key: int  # 64 random bits of this step and this layer
-    row: int  # number, in the whole batch, of the first row of the signal
+    row: int  # number, in the whole batch, of the first row
+
+
+class Run(NamedTuple):
+    """What a layer works with beside its rows; `backward` reads `backend` and `need_dx` alone."""
+
+    backend: Backend
+    p: Parameters = MappingProxyType({})  # arrays of the layer, by name
+    steps: tuple[IntArray, ...] = ()  # of each input (T,): sequences still running at each step
+    training: Training | None = None  # None means prediction
+    need_dx: bool = True  # whether `backward` is to give the gradient of the input
 
 
 class Parameter(NamedTuple):
@@ -55,24 +68,64 @@ class Parameter(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Layer:
-    """Base of all layers.
+    """Base of all layers: an immutable description.
 
-    A layer is an immutable description. `forward` and `backward` take the backend, the layer's
-    parameter values and everything else they need as arguments.
+    Every layer takes a `name` as keyword, its name in the network; "" lets the network choose.
+
+    A layer that learns names its arrays in `learnables`, and gives their shapes in `array_shapes`;
+    checks and `parameters` follow. A learnable "weights" has the options `weights` (given values),
+    `weights_initializer`, `weights_learn_rate_factor` and `weights_l2_factor`.
     """
 
     #: short kind, used in files, tables and automatic names
     kind: ClassVar[str]
-    #: fields that may hold learnable values to start from instead of an initialiser
+    #: arrays that a solver changes, in a fixed order
+    learnables: ClassVar[tuple[str, ...]] = ()
+    #: fields that may hold values to start from: learnables, and what is carried beside them
     values: ClassVar[tuple[str, ...]] = ()
     #: fields that hold arrays which are saved beside the learnables
     arrays: ClassVar[tuple[str, ...]] = ()
+    #: letters of equal blocks of rows, each of which may have a factor of its own
+    blocks: ClassVar[str] = ""
+    #: for messages: what given values are to be, and what values of a network's layer are to be
+    wanted_values: ClassVar[str] = "finite numbers of shape {}"
+    fitting_values: ClassVar[str] = "shape {}"
     name: str = dataclasses.field(default="", kw_only=True)
+
+    def __post_init__(self) -> None:
+        """Check what concerns learnables: initialisers, factors, given values."""
+        kind = type(self).__name__
+        for name in self.learnables:
+            self._initializer(name)
+            for option in (f"{name}_learn_rate_factor", f"{name}_l2_factor"):
+                factor = as_factor(f"{kind}: {option}", getattr(self, option), self.blocks)
+                object.__setattr__(self, option, factor)
+        shapes = self.array_shapes(None) if self.values else {}
+        for name in self.values:
+            self._take(name, shapes[name])
+
+    def _take(self, argument: str, shape: tuple[int | str, ...]) -> None:
+        """Keep a given array as a read-only float64 copy; a word in a shape is any size."""
+        given = getattr(self, argument)
+        if given is not None:
+            who = f"{type(self).__name__}: {argument}"
+            object.__setattr__(self, argument, as_array(who, given, shape, self.wanted_values))
 
     @property
     def label(self) -> str:
         """One line for tables, such as "LSTM with 200 hidden units"."""
         raise NotImplementedError
+
+    @property
+    def title(self) -> str:
+        """What messages about a network call the layer."""
+        return f"the layer {self.name!r} ({self.label})"
+
+    @property
+    def who(self) -> str:
+        """What messages about options call the layer."""
+        kind = type(self).__name__
+        return f"{kind} {self.name!r}" if self.name else kind
 
     @property
     def input_names(self) -> tuple[str, ...]:
@@ -107,9 +160,39 @@ class Layer:
         """The same for layers with several ports."""
         return (self.output_shape(input_shapes[0]),)
 
+    def array_shapes(self, input_shape: Shape | None) -> dict[str, tuple[Any, ...]]:
+        """Shape of each array of `values`; where no input is known, a word stands for its size."""
+        return {}
+
     def parameters(self, input_shape: Shape) -> tuple[Parameter, ...]:
         """The learnable arrays of the layer, in a fixed order."""
-        return ()
+        self.output_shape(input_shape)
+        shapes = self.array_shapes(input_shape)
+        return tuple(
+            Parameter(
+                name,
+                shapes[name],
+                self._initializer(name),
+                getattr(self, f"{name}_learn_rate_factor"),
+                getattr(self, f"{name}_l2_factor"),
+            )
+            for name in self.learnables
+        )
+
+    def _initializer(self, name: str) -> Initializer:
+        """How a learnable starts where no values are given."""
+        option = f"{name}_initializer"
+        return initializers.find(getattr(self, option), self.who, option)
+
+    def check_values(self, input_shape: Shape) -> None:
+        """Raise unless every given array fits the input."""
+        for name, shape in self.array_shapes(input_shape).items():
+            given = getattr(self, name)
+            if given is not None and given.shape != shape:
+                raise ValueError(
+                    f"{self.title} has {name} of shape {given.shape}, but its input has shape "
+                    f"{input_shape}; give {self.fitting_values.format(shape)}."
+                )
 
     def statistics(self, input_shape: Shape) -> tuple[Parameter, ...]:
         """Arrays that are carried and saved with the learnables, but not learned."""
@@ -125,92 +208,6 @@ class Layer:
     def initial_state(self, batch: int, dtype: Any) -> LSTMState | None:
         """The state before the first step of B sequences, or None for a layer without state."""
         return None
-
-    def forward(
-        self,
-        backend: Backend,
-        p: Parameters,
-        signal: Signal,
-        state: LSTMState | None,
-        training: Training | None = None,
-    ) -> tuple[Signal, LSTMState | None, Any]:
-        """Output, state after the last step, and the cache for `backward`."""
-        raise NotImplementedError
-
-    def backward(
-        self,
-        backend: Backend,
-        dy: Array,
-        dstate: LSTMState | None,
-        cache: Any,
-        need_dx: bool,
-        spend_cache: bool = False,
-    ) -> tuple[Array | None, dict[str, Array], LSTMState | None]:
-        """Gradients of the input, of each parameter by name, and of the initial state.
-
-        With `spend_cache` the cache may be overwritten and is of no use afterwards.
-        """
-        raise NotImplementedError
-
-    def forward_ports(
-        self,
-        backend: Backend,
-        p: Parameters,
-        inputs: Sequence[Signal],
-        state: LSTMState | None,
-        training: Training | None = None,
-    ) -> tuple[tuple[Signal, ...], LSTMState | None, Any]:
-        """`forward` for any number of inputs and outputs."""
-        output, after, cache = self.forward(backend, p, inputs[0], state, training)
-        return (output,), after, cache
-
-    def backward_ports(
-        self,
-        backend: Backend,
-        douts: Sequence[Array | None],
-        dstate: LSTMState | None,
-        cache: Any,
-        need_dx: bool,
-        spend_cache: bool = False,
-    ) -> tuple[tuple[Array | None, ...], dict[str, Array], LSTMState | None]:
-        """`backward` for any number of inputs and outputs; None is a gradient of zero."""
-        (dy,) = douts
-        assert dy is not None  # a layer whose only output is not used does not run
-        dx, grads, dstate0 = self.backward(backend, dy, dstate, cache, need_dx, spend_cache)
-        return (dx,), grads, dstate0
-
-    def prepare(self, backend: Backend, p: Parameters) -> Parameters:
-        """The parameters with what a backend computes from them once, for many calls."""
-        return p
-
-    def advance(
-        self,
-        backend: Backend,
-        p: Parameters,
-        signal: Signal,
-        state: LSTMState | None,
-        *,
-        keep: bool,
-        need_output: bool,
-    ) -> tuple[Signal | None, LSTMState | None, Any]:
-        """Forward over a span of time: output if needed, state, and what `restore` is to get.
-
-        A layer without state keeps nothing: its output is cheap to compute again.
-        """
-        if not need_output:
-            return None, None, None
-        return self.forward(backend, p, signal, state)[0], None, None
-
-    def restore(
-        self, backend: Backend, p: Parameters, signal: Signal, state: LSTMState | None, kept: Any
-    ) -> tuple[Signal, Any]:
-        """The output and the cache of a span, from what `advance` kept of it."""
-        output, _, cache = self.forward(backend, p, signal, state)
-        return output, cache
-
-    def kept_per_row(self, itemsize: int) -> int:
-        """Bytes that `advance` keeps for one row."""
-        return 0
 
     def used_per_row(self, input_shape: Shape, itemsize: int) -> int:
         """Bytes a row that forward and backward of one span need at most, about."""
@@ -232,43 +229,33 @@ class Layer:
         return dataclasses.replace(self, **given) if given else self
 
 
+class RowLayer(Layer):
+    """A layer that acts on every row by itself, or on all rows of a batch at once; no state.
+
+    `x` and `y` are rows (N, *shape). A layer with several inputs gets a tuple of such arrays and
+    gives the gradients of all of them; one with several outputs gives a tuple of them, and gets a
+    tuple of gradients, where None is a gradient of zero.
+    """
+
+    def forward(self, run: Run, x: Any) -> tuple[Any, Any]:
+        """The output y, and the cache for `backward`."""
+        raise NotImplementedError
+
+    def backward(self, run: Run, dy: Any, cache: Any) -> tuple[Any, Gradients]:
+        """The gradient dx of the input, None where `run.need_dx` is False, and of learnables."""
+        raise NotImplementedError
+
+
 def count(shape: Shape) -> int:
     """Numbers in a row of a shape."""
     return math.prod(shape)
-
-
-def check_size(layer: str, argument: str, value: Any) -> None:
-    """Raise unless a size is a whole number of at least 1."""
-    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not whole or value < 1:
-        raise ValueError(f"{layer}: {argument} is {value!r}; give a whole number of at least 1.")
-
-
-def check_factors(layer: Layer) -> None:
-    """Raise unless every learning-rate and L2 factor of a layer is a number of at least 0."""
-    for field in dataclasses.fields(layer):
-        value = getattr(layer, field.name)
-        if not field.name.endswith("_factor"):
-            continue
-        number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-        if not number or not 0 <= value < np.inf:
-            raise ValueError(
-                f"{type(layer).__name__}: {field.name} is {value!r}; give a number of at least 0."
-            )
 
 
 def check_vector(layer: Layer, input_shape: Shape) -> int:
     """Features of a row, which must be a vector."""
     if len(input_shape) != 1:
         raise ValueError(
-            f"the layer {layer.name!r} ({layer.label}) wants vectors (D,), but its input has shape "
-            f"{input_shape}; put Flatten() before it."
+            f"{layer.title} wants vectors (D,), but its input has shape {input_shape}; put "
+            "Flatten() before it."
         )
     return input_shape[0]
-
-
-def check_choice(layer: str, argument: str, value: Any, choices: tuple[str, ...]) -> None:
-    """Raise unless an option is one of the known names."""
-    if value not in choices:
-        known = ", ".join(map(repr, choices))
-        raise ValueError(f"{layer}: {argument} is {value!r}; choose one of {known}.")

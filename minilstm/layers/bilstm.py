@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from minilstm.backend import Backend
 from minilstm.functional.lstm import LSTMState
-from minilstm.layers.base import Parameters, Shape, Signal, Training, count
+from minilstm.layers.base import Array, Parameters, Run, Shape, count
 from minilstm.layers.recurrent import LEARNABLES, Recurrent
 
 
@@ -37,7 +37,6 @@ bias_learn_rate_factor : multiply the learning rate of that array; a number, or 
         block of rows
     input_weights_l2_factor, recurrent_weights_l2_factor, bias_l2_factor : multiply the L2
         regularisation of that array, in the same way; the bias has none by default
-    name : name in the network; "" lets the network choose
 
     Examples
     --------
@@ -49,17 +48,8 @@ bias_learn_rate_factor : multiply the learning rate of that array; a number, or 
 
     kind: ClassVar[str] = "bilstm"
     directions: ClassVar[int] = 2
-
-    @property
-    def label(self) -> str:
-        """One line for tables."""
-        last = ", last step only" if self.keeps_last else ""
-        return f"BiLSTM with {self.num_hidden_units} hidden units{last}"
-
-    @property
-    def whole(self) -> bool:
-        """The backward direction begins at the end."""
-        return True
+    blocks: ClassVar[str] = "ifgoifgo"
+    whole = True  # the backward direction begins at the end
 
     def prepare(self, backend: Backend, p: Parameters) -> Parameters:
         """The parameters, and the weights of each direction as the backend arranges them."""
@@ -68,40 +58,11 @@ bias_learn_rate_factor : multiply the learning rate of that array; a number, or 
         packed = tuple(backend.lstm_pack(*(p[n][half] for n in LEARNABLES)) for half in halves)
         return {**p, "packed": packed}
 
-    def forward(
-        self,
-        backend: Backend,
-        p: Parameters,
-        signal: Signal,
-        state: LSTMState | None,
-        training: Training | None = None,
-    ) -> tuple[Signal, LSTMState | None, Any]:
-        """Hidden states of every step (N, 2H), or of each sequence's two ends (B, 2H)."""
-        rows, active = signal
-        h, last, cache = backend.bilstm_forward(
-            rows,
-            *self._start(backend, state, signal),
-            *(p[n] for n in LEARNABLES),
-            active,
-            p.get("packed"),
-            *self.activations,
-            not self.keeps_last,
-        )
-        return self._output(h, last, active), last, cache
-
-    def advance(
-        self,
-        backend: Backend,
-        p: Parameters,
-        signal: Signal,
-        state: LSTMState | None,
-        *,
-        keep: bool,
-        need_output: bool,
-    ) -> tuple[Signal | None, LSTMState | None, Any]:
-        """`forward` over whole sequences, without a cache."""
-        output, last, _ = self.forward(backend, p, signal, state)
-        return output, last, None
+    def _compute(self, run: Run, x: Array, start: LSTMState) -> tuple[Array | None, LSTMState, Any]:
+        p = run.p
+        learned = p["input_weights"], p["recurrent_weights"], p["bias"]
+        options = p.get("packed"), *self.activations, not self.keeps_last
+        return run.backend.bilstm_forward(x, *start, *learned, run.steps[0], *options)
 
     def used_per_row(self, input_shape: Shape, itemsize: int) -> int:
         """Gates and states of both directions, what moves between them, and the gradients."""

@@ -110,26 +110,24 @@ def checked_class_weights(
         if class_weights != INVERSE_FREQUENCY:
             raise ValueError(f"{owner}: class_weights is {class_weights!r}; {forms}")
         return INVERSE_FREQUENCY
-    if isinstance(class_weights, Mapping):
-        by_label = list(class_weights.items())
-    elif not isinstance(class_weights, (list, tuple, np.ndarray)) or np.ndim(class_weights) == 0:
+    several = isinstance(class_weights, (list, tuple, np.ndarray)) and np.ndim(class_weights) > 0
+    if not several and not isinstance(class_weights, Mapping):
         raise TypeError(f"{owner}: class_weights is {class_weights!r}; {forms}")
-    elif len(class_weights) and all(_is_pair(entry) for entry in class_weights):
-        by_label = [(label, weight) for label, weight in class_weights]
+    pairs = class_weights if several else list(class_weights.items())
+    given: dict[Label, float] | tuple[float, ...]
+    if several and not (len(pairs) and all(map(_is_pair, pairs))):
+        given = tuple(_checked_weight(owner, w, f"[{k}]") for k, w in enumerate(pairs))
     else:
-        weights = tuple(_checked_weight(owner, w, f"[{k}]") for k, w in enumerate(class_weights))
-        _check_some(owner, weights)
-        if classes is not None:
-            _check_count(owner, len(weights), classes)
-        return weights
-    labels = checked_labels(owner, "class_weights", [label for label, _ in by_label])
-    given = {
-        label: _checked_weight(owner, weight, f"[{label!r}]")
-        for label, (_, weight) in zip(labels, by_label, strict=True)
-    }
-    _check_some(owner, tuple(given.values()))
+        labels = checked_labels(owner, "class_weights", [label for label, _ in pairs])
+        named = zip(labels, [weight for _, weight in pairs], strict=True)
+        given = {label: _checked_weight(owner, w, f"[{label!r}]") for label, w in named}
+    if not any(given.values() if isinstance(given, dict) else given):
+        raise ValueError(
+            f"{owner}: class_weights holds no weight above 0; nothing would be learned, so give "
+            "at least one."
+        )
     if classes is not None:
-        _check_known(owner, given, classes)
+        _check_fit(owner, given, classes)
     return given
 
 
@@ -175,35 +173,31 @@ def weights_of_classes(
         return None
     if class_weights == INVERSE_FREQUENCY:
         return inverse_frequency_weights(counts)
-    if isinstance(class_weights, dict):
-        given: Mapping[Any, float] = class_weights
-    else:
-        if declared is None:
-            _check_count(owner, len(class_weights), labels)
-        given = dict(zip(labels if declared is None else declared, class_weights, strict=True))  # type: ignore[arg-type]
-    _check_known(owner, given, labels)
+    given: Any = class_weights
+    if isinstance(given, tuple):
+        order = labels if declared is None else declared
+        _check_fit(owner, given, order)
+        given = dict(zip(order, given, strict=True))
+    _check_fit(owner, given, labels)
     return np.array([given[label] for label in labels])  # (C,)
 
 
-def _check_known(owner: str, given: Mapping[Any, float], classes: Sequence[Label]) -> None:
-    strangers = [label for label in given if label not in classes]
-    missing = [label for label in classes if label not in given]
-    if strangers or missing:
-        problem = (
-            f"a weight for {strangers[0]!r}, which is no class"
-            if strangers
-            else f"no weight for the class {missing[0]!r}"
-        )
+def _check_fit(
+    owner: str, given: Mapping[Any, float] | tuple[float, ...], classes: Sequence[Label]
+) -> None:
+    """Raise unless there is one weight for each class."""
+    problem, order = "", ""
+    if isinstance(given, tuple):
+        if len(given) != len(classes):
+            problem = f"{len(given)} weights, but there are {len(classes)} classes"
+            order = ", in this order"
+    elif strangers := [label for label in given if label not in classes]:
+        problem = f"a weight for {strangers[0]!r}, which is no class"
+    elif missing := [label for label in classes if label not in given]:
+        problem = f"no weight for the class {missing[0]!r}"
+    if problem:
         raise ValueError(
-            f"{owner}: class_weights has {problem}; give one for each of {_shown(classes)}."
-        )
-
-
-def _check_count(owner: str, count: int, classes: Sequence[Label]) -> None:
-    if count != len(classes):
-        raise ValueError(
-            f"{owner}: class_weights has {count} weights, but there are {len(classes)} classes; "
-            f"give one for each of {_shown(classes)}, in this order."
+            f"{owner}: class_weights has {problem}; give one for each of {_shown(classes)}{order}."
         )
 
 
@@ -214,14 +208,6 @@ def _checked_weight(owner: str, weight: Any, where: str) -> float:
             f"{owner}: class_weights{where} is {weight!r}; give a finite number of at least 0."
         )
     return float(weight)
-
-
-def _check_some(owner: str, weights: Sequence[float]) -> None:
-    if not any(weights):
-        raise ValueError(
-            f"{owner}: class_weights holds no weight above 0; nothing would be learned, so give "
-            "at least one."
-        )
 
 
 def _is_pair(entry: Any) -> bool:

@@ -9,29 +9,24 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from minilstm.backend import Backend
+from minilstm.checks import check_whole
 from minilstm.functional.combine import (
     addition_backward,
     addition_forward,
     concatenation_backward,
     concatenation_forward,
 )
-from minilstm.functional.lstm import LSTMState
-from minilstm.layers.base import Array, Layer, Parameters, Shape, Signal, Training
+from minilstm.layers.base import Array, Gradients, RowLayer, Run, Shape
 
 
 @dataclass(frozen=True, eq=False)
-class _Combine(Layer):
+class _Combine(RowLayer):
     """What both have in common: numbered inputs of the same steps."""
 
     num_inputs: int = 2
 
     def __post_init__(self) -> None:
-        n = self.num_inputs
-        if not isinstance(n, (int, np.integer)) or isinstance(n, bool) or n < 2:
-            raise ValueError(
-                f"{type(self).__name__}: num_inputs is {n!r}; give a whole number of at least 2."
-            )
+        check_whole(f"{type(self).__name__}: num_inputs", self.num_inputs, 2)
 
     @property
     def label(self) -> str:
@@ -43,22 +38,24 @@ class _Combine(Layer):
         """in1, in2, ..."""
         return tuple(f"in{n}" for n in range(1, self.num_inputs + 1))
 
-    def _rows(self, inputs: Sequence[Signal]) -> list[Array]:
-        """The rows of all inputs, which must be of the same steps."""
-        first = inputs[0].active
-        if not all(np.array_equal(first, signal.active) for signal in inputs):
-            lengths = ", ".join(f"{len(s.active)} ({len(s.rows)} rows)" for s in inputs)
+    def _check_steps(self, run: Run, xs: Sequence[Array]) -> None:
+        """Raise unless all inputs are of the same steps."""
+        first = run.steps[0]
+        if not all(np.array_equal(first, active) for active in run.steps):
+            pairs = zip(run.steps, xs, strict=True)
+            lengths = ", ".join(f"{len(active)} ({len(x)} rows)" for active, x in pairs)
             raise ValueError(
-                f"the layer {self.name!r} ({self.label}) got inputs of different steps: {lengths}; "
-                "combine outputs that all have a time axis or all keep the last step only."
+                f"{self.title} got inputs of different steps: {lengths}; combine outputs that all "
+                "have a time axis or all keep the last step only."
             )
-        return [signal.rows for signal in inputs]
 
-    def _mismatch(self, shapes: Sequence[Shape], wanted: str) -> ValueError:
-        text = ", ".join(map(str, shapes))
-        return ValueError(
-            f"the layer {self.name!r} ({self.label}) has inputs of shapes {text}; {wanted}."
-        )
+    def _check_shapes(self, shapes: Sequence[Shape], fit: bool, wanted: str) -> None:
+        """Raise unless the inputs fit, and are as many as they are to be."""
+        if not fit or len(shapes) != self.num_inputs:
+            raise ValueError(
+                f"{self.title} has inputs of shapes {', '.join(map(str, shapes))}; give it "
+                f"{self.num_inputs} inputs {wanted}."
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +65,6 @@ class Addition(_Combine):
     Parameters
     ----------
     num_inputs : at least 2; the inputs are named "in1", "in2", ...
-    name : name in the network; "" lets the network choose
 
     Examples
     --------
@@ -80,36 +76,21 @@ class Addition(_Combine):
 
     def output_shapes(self, input_shapes: Sequence[Shape]) -> tuple[Shape, ...]:
         """That of every input."""
-        if len(set(input_shapes)) != 1 or len(input_shapes) != self.num_inputs:
-            raise self._mismatch(input_shapes, f"give it {self.num_inputs} inputs of one shape")
+        self._check_shapes(input_shapes, len(set(input_shapes)) == 1, "of one shape")
         return (input_shapes[0],)
 
-    def forward_ports(
-        self,
-        backend: Backend,
-        p: Parameters,
-        inputs: Sequence[Signal],
-        state: LSTMState | None,
-        training: Training | None = None,
-    ) -> tuple[tuple[Signal, ...], LSTMState | None, Any]:
+    def forward(self, run: Run, xs: Sequence[Array]) -> tuple[Array, Any]:
         """The sum of all inputs, row by row."""
-        y = addition_forward(self._rows(inputs))
-        return (Signal(y, inputs[0].active),), None, None
+        self._check_steps(run, xs)
+        return addition_forward(xs), None
 
-    def backward_ports(
-        self,
-        backend: Backend,
-        douts: Sequence[Array | None],
-        dstate: LSTMState | None,
-        cache: Any,
-        need_dx: bool,
-        spend_cache: bool = False,
-    ) -> tuple[tuple[Array | None, ...], dict[str, Array], LSTMState | None]:
+    def backward(
+        self, run: Run, dy: Array | None, cache: Any
+    ) -> tuple[tuple[Array | None, ...], Gradients]:
         """The gradient of the sum for each input."""
-        (dy,) = douts
-        if dy is None or not need_dx:
-            return (None,) * self.num_inputs, {}, None
-        return addition_backward(dy, self.num_inputs), {}, None
+        if dy is None or not run.need_dx:
+            return (None,) * self.num_inputs, {}
+        return addition_backward(dy, self.num_inputs), {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +100,6 @@ class Concatenation(_Combine):
     Parameters
     ----------
     num_inputs : at least 2; the inputs are named "in1", "in2", ...
-    name : name in the network; "" lets the network choose
 
     Examples
     --------
@@ -131,36 +111,19 @@ class Concatenation(_Combine):
 
     def output_shapes(self, input_shapes: Sequence[Shape]) -> tuple[Shape, ...]:
         """The channels of all inputs; the other axes are equal."""
-        if len({s[:-1] for s in input_shapes}) != 1 or len(input_shapes) != self.num_inputs:
-            raise self._mismatch(
-                input_shapes,
-                f"give it {self.num_inputs} inputs that differ in the last axis only",
-            )
+        fit = len({shape[:-1] for shape in input_shapes}) == 1
+        self._check_shapes(input_shapes, fit, "that differ in the last axis only")
         return ((*input_shapes[0][:-1], sum(shape[-1] for shape in input_shapes)),)
 
-    def forward_ports(
-        self,
-        backend: Backend,
-        p: Parameters,
-        inputs: Sequence[Signal],
-        state: LSTMState | None,
-        training: Training | None = None,
-    ) -> tuple[tuple[Signal, ...], LSTMState | None, Any]:
+    def forward(self, run: Run, xs: Sequence[Array]) -> tuple[Array, Any]:
         """The channels of all inputs, row by row."""
-        y, cache = concatenation_forward(self._rows(inputs))
-        return (Signal(y, inputs[0].active),), None, cache
+        self._check_steps(run, xs)
+        return concatenation_forward(xs)
 
-    def backward_ports(
-        self,
-        backend: Backend,
-        douts: Sequence[Array | None],
-        dstate: LSTMState | None,
-        cache: Any,
-        need_dx: bool,
-        spend_cache: bool = False,
-    ) -> tuple[tuple[Array | None, ...], dict[str, Array], LSTMState | None]:
-        """The gradient of its own channels for each input."""
-        (dy,) = douts
-        if dy is None or not need_dx:
-            return (None,) * self.num_inputs, {}, None
-        return concatenation_backward(dy, cache), {}, None
+    def backward(
+        self, run: Run, dy: Array | None, cache: Any
+    ) -> tuple[tuple[Array | None, ...], Gradients]:
+        """The gradient of its channels for each input."""
+        if dy is None or not run.need_dx:
+            return (None,) * self.num_inputs, {}
+        return concatenation_backward(dy, cache), {}

@@ -10,29 +10,18 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from minilstm.backend import Backend
+from minilstm.checks import check_whole
 from minilstm.functional.convolution import Pads, Sizes, convolution_size, same_padding
-from minilstm.functional.lstm import LSTMState
 from minilstm.layers import initializers
-from minilstm.layers.base import (
-    Array,
-    Initializer,
-    Layer,
-    Parameter,
-    Parameters,
-    Shape,
-    Signal,
-    Training,
-    check_factors,
-    check_size,
-)
+from minilstm.layers.base import Array, Gradients, Initializer, RowLayer, Run, Shape
 
+# What a bias cannot start from: these count inputs, which it has not.
 FOR_WEIGHTS = ("glorot", "he", "narrow-normal", "zeros", "ones")
-FOR_A_BIAS = ("narrow-normal", "zeros", "ones")  # the others count inputs, which a bias has not
+FOR_A_BIAS = ("narrow-normal", "zeros", "ones")
 
 
 @dataclass(frozen=True, eq=False)
-class _Convolution(Layer):
+class _Convolution(RowLayer):
     """What convolutions of images and of volumes have in common."""
 
     filter_size: int | Sequence[int]
@@ -49,47 +38,17 @@ class _Convolution(Layer):
     weights_l2_factor: float = 1.0
     bias_l2_factor: float = 0.0
     axes: ClassVar[tuple[str, ...]]
+    learnables: ClassVar[tuple[str, ...]] = ("weights", "bias")
     values: ClassVar[tuple[str, ...]] = ("weights", "bias")
 
     def __post_init__(self) -> None:
         kind = type(self).__name__
-        check_size(kind, "num_filters", self.num_filters)
-        check_factors(self)
+        check_whole(f"{kind}: num_filters", self.num_filters, 1)
         for argument in ("filter_size", "stride", "dilation"):
             sizes = _sizes(kind, argument, getattr(self, argument), len(self.axes))
             object.__setattr__(self, argument, sizes)
         object.__setattr__(self, "padding", _pads(kind, self.padding, len(self.axes)))
-        for argument, names in (("weights", FOR_WEIGHTS), ("bias", FOR_A_BIAS)):
-            value = getattr(self, f"{argument}_initializer")
-            if not callable(value) and (not isinstance(value, str) or value not in names):
-                raise ValueError(
-                    f"{kind}: {argument}_initializer is {value!r}; choose one of "
-                    f"{', '.join(map(repr, names))}, or give a function of a shape and a generator."
-                )
-        self._take_values()
-
-    def _take_values(self) -> None:
-        """Keep read-only copies of given learnables whose shapes fit the options."""
-        Cin = "channels"
-        wanted: dict[str, tuple[Any, ...]] = {
-            "weights": (*self._options()[0], Cin, self.num_filters),
-            "bias": (self.num_filters,),
-        }
-        for argument, shape in wanted.items():
-            if getattr(self, argument) is None:
-                continue
-            value = np.array(getattr(self, argument), np.float64)
-            fits = len(value.shape) == len(shape) and all(
-                want in (Cin, got) for want, got in zip(shape, value.shape, strict=True)
-            )
-            if not fits or not np.isfinite(value).all():
-                wish = str(shape).replace("'", "")
-                raise ValueError(
-                    f"{type(self).__name__}: {argument} has shape {value.shape}; give finite "
-                    f"numbers of shape {wish}."
-                )
-            value.flags.writeable = False
-            object.__setattr__(self, argument, value)
+        super().__post_init__()
 
     def _options(self) -> tuple[Sizes, Sizes, Sizes]:
         """filter_size, stride and dilation, a number for each spatial axis."""
@@ -121,8 +80,8 @@ class _Convolution(Layer):
         wanted = f"({', '.join(self.axes)}, c)"
         if len(input_shape) != len(self.axes) + 1:
             raise ValueError(
-                f"the layer {self.name!r} ({self.label}) wants an input of shape {wanted}, but "
-                f"its input has shape {input_shape}; give it images or volumes with channels last."
+                f"{self.title} wants an input of shape {wanted}, but its input has shape "
+                f"{input_shape}; give it images or volumes with channels last."
             )
         size, options = input_shape[:-1], self._options()
         pads = self._padding_of(size)
@@ -131,66 +90,36 @@ class _Convolution(Layer):
             reach = tuple((f - 1) * d + 1 for f, d in zip(options[0], options[2], strict=True))
             padded = tuple(n + sum(pair) for n, pair in zip(size, pads, strict=True))
             raise ValueError(
-                f"the layer {self.name!r} ({self.label}) has filters that reach over {reach}, but "
-                f"its input of shape {input_shape} is {padded} with its padding; use smaller "
-                "filters, more padding, or larger images."
+                f"{self.title} has filters that reach over {reach}, but its input of shape "
+                f"{input_shape} is {padded} with its padding; use smaller filters, more padding, "
+                "or larger images."
             )
-        if self.weights is not None and np.shape(self.weights)[-2] != input_shape[-1]:
-            raise ValueError(
-                f"the layer {self.name!r} was given weights of shape {np.shape(self.weights)}, but "
-                f"its input has shape {input_shape}; give weights for {input_shape[-1]} channels."
-            )
+        self.check_values(input_shape)
         return (*out, self.num_filters)
 
-    def _initializer(self, argument: str) -> Initializer:
-        option = f"{argument}_initializer"
-        return initializers.find(getattr(self, option), type(self).__name__, option)
-
-    def parameters(self, input_shape: Shape) -> tuple[Parameter, ...]:
+    def array_shapes(self, input_shape: Shape | None) -> dict[str, tuple[Any, ...]]:
         """weights (fh, fw[, fd], c, F), bias (F,)."""
-        self.output_shape(input_shape)
-        shape = (*self._options()[0], input_shape[-1], self.num_filters)
-        rates = self.weights_learn_rate_factor, self.bias_learn_rate_factor
-        decays = self.weights_l2_factor, self.bias_l2_factor
-        first = [self._initializer(name) for name in ("weights", "bias")]
-        return (
-            Parameter("weights", shape, first[0], rates[0], decays[0]),
-            Parameter("bias", (self.num_filters,), first[1], rates[1], decays[1]),
-        )
+        channels = "channels" if input_shape is None else input_shape[-1]
+        F = self.num_filters
+        return {"weights": (*self._options()[0], channels, F), "bias": (F,)}
 
-    def forward(
-        self,
-        backend: Backend,
-        p: Parameters,
-        signal: Signal,
-        state: LSTMState | None,
-        training: Training | None = None,
-    ) -> tuple[Signal, LSTMState | None, Any]:
+    def _initializer(self, name: str) -> Initializer:
+        option = f"{name}_initializer"
+        names = FOR_A_BIAS if name == "bias" else FOR_WEIGHTS
+        return initializers.find(getattr(self, option), self.who, option, names)
+
+    def forward(self, run: Run, x: Array) -> tuple[Array, Any]:
         """Outputs of every step, (N, oh, ow[, od], F)."""
-        x = signal.rows
         _, stride, dilation = self._options()
         padding = self._padding_of(x.shape[1:-1])
-        y, cache = backend.convolution_forward(
-            x, p["weights"], p["bias"], stride, padding, dilation
+        return run.backend.convolution_forward(
+            x, run.p["weights"], run.p["bias"], stride, padding, dilation
         )
-        return Signal(y, signal.active), None, cache
 
-    def backward(
-        self,
-        backend: Backend,
-        dy: Array,
-        dstate: LSTMState | None,
-        cache: Any,
-        need_dx: bool,
-        spend_cache: bool = False,
-    ) -> tuple[Array | None, dict[str, Array], LSTMState | None]:
+    def backward(self, run: Run, dy: Array, cache: Any) -> tuple[Array | None, Gradients]:
         """Gradients of the input and of both learnables."""
-        dx, grads = backend.convolution_backward(dy, cache, need_dx)
-        return dx, {"weights": grads.W, "bias": grads.b}, None
-
-    def config(self) -> dict[str, Any]:
-        """The options as plain values; initialisers that are functions are left out."""
-        return {name: value for name, value in super().config().items() if not callable(value)}
+        dx, grads = run.backend.convolution_backward(dy, cache, run.need_dx)
+        return dx, {"weights": grads.W, "bias": grads.b}
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,7 +141,6 @@ class Convolution2D(_Convolution):
     bias_initializer : the same, but neither "glorot" nor "he"
     weights_learn_rate_factor, bias_learn_rate_factor : multiply the learning rate of that array
     weights_l2_factor, bias_l2_factor : multiply its L2 regularisation; the bias has none
-    name : name in the network; "" lets the network choose
 
     Raises
     ------

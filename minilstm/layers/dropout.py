@@ -6,15 +6,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
-
-from minilstm.backend import Backend
-from minilstm.functional.lstm import LSTMState
-from minilstm.layers.base import Array, Layer, Parameters, Signal, Training
+from minilstm.checks import check_number
+from minilstm.layers.base import Array, Gradients, RowLayer, Run
 
 
 @dataclass(frozen=True, eq=False)
-class Dropout(Layer):
+class Dropout(RowLayer):
     """Set each number to zero with a probability and scale the others up, in training only.
 
     Every number of every time step is drawn by itself. The mask follows from the seed of the
@@ -25,7 +22,6 @@ class Dropout(Layer):
     Parameters
     ----------
     probability : of dropping a number, at least 0 and below 1
-    name : name in the network; "" lets the network choose
 
     Examples
     --------
@@ -37,44 +33,22 @@ class Dropout(Layer):
     kind: ClassVar[str] = "dropout"
 
     def __post_init__(self) -> None:
-        p = self.probability
-        number = isinstance(p, (int, float, np.number)) and not isinstance(p, bool)
-        if not number or not 0 <= p < 1:
-            raise ValueError(
-                f"Dropout: probability is {p!r}; give a number of at least 0 and below 1."
-            )
+        wanted = "of at least 0 and below 1"
+        check_number("Dropout: probability", self.probability, wanted, lambda v: 0 <= v < 1)
 
     @property
     def label(self) -> str:
         """One line for tables."""
         return f"Dropout, {100 * self.probability:.4g} %"
 
-    def forward(
-        self,
-        backend: Backend,
-        p: Parameters,
-        signal: Signal,
-        state: LSTMState | None,
-        training: Training | None = None,
-    ) -> tuple[Signal, LSTMState | None, Any]:
+    def forward(self, run: Run, x: Array) -> tuple[Array, Any]:
         """A random part of every row in training; every row as it is in prediction."""
-        if training is None:
-            return signal, None, None
-        y, cache = backend.dropout_forward(
-            signal.rows, self.probability, training.key, training.row
-        )
-        return Signal(y, signal.active), None, cache
+        if run.training is None:
+            return x, None
+        return run.backend.dropout_forward(x, self.probability, *run.training)
 
-    def backward(
-        self,
-        backend: Backend,
-        dy: Array,
-        dstate: LSTMState | None,
-        cache: Any,
-        need_dx: bool,
-        spend_cache: bool = False,
-    ) -> tuple[Array | None, dict[str, Array], LSTMState | None]:
+    def backward(self, run: Run, dy: Array, cache: Any) -> tuple[Array | None, Gradients]:
         """The gradient where the mask kept; all of it after a prediction."""
-        if not need_dx:
-            return None, {}, None
-        return (dy if cache is None else backend.dropout_backward(dy, cache)), {}, None
+        if not run.need_dx:
+            return None, {}
+        return (dy if cache is None else run.backend.dropout_backward(dy, cache)), {}

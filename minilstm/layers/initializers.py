@@ -1,5 +1,5 @@
 """How learnable arrays start: Glorot, He, orthogonal, and the LSTM bias with its forget gate open.
-Each takes a shape and a generator, and draws in float64 whatever the network.
+Each takes a shape and a generator, and gives a float64 array whatever the network.
 
 A matrix is (outputs, inputs); of more axes the last two are (channels, filters) and those before
 them the window that slides over an image.
@@ -8,7 +8,7 @@ them the window that slides over an image.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,15 +37,6 @@ def glorot(shape: tuple[int, ...], rng: np.random.Generator) -> Float:
 
     For an LSTM, outputs is 4H: the stacked matrix counts as one (Glorot and Bengio, 2010).
 
-    Parameters
-    ----------
-    shape : (outputs, inputs), or see above
-    rng : generator of the draw
-
-    Returns
-    -------
-    array of that shape, float64
-
     Examples
     --------
     >>> W = glorot((800, 3), np.random.default_rng(0))
@@ -58,11 +49,6 @@ def glorot(shape: tuple[int, ...], rng: np.random.Generator) -> Float:
 
 def he(shape: tuple[int, ...], rng: np.random.Generator) -> Float:
     """Normal with mean 0 and variance 2 / inputs (He, Zhang, Ren and Sun, 2015).
-
-    Parameters
-    ----------
-    shape : (outputs, inputs), or see above
-    rng : generator of the draw
 
     Examples
     --------
@@ -90,15 +76,6 @@ def orthogonal(shape: tuple[int, ...], rng: np.random.Generator) -> Float:
 
     The sign of R's diagonal is moved into Q, which makes the draw uniform. With fewer outputs than
     inputs the rows are orthonormal. Of more than two axes the last stands for the columns.
-
-    Parameters
-    ----------
-    shape : (outputs, inputs), or see above
-    rng : generator of the draw
-
-    Returns
-    -------
-    array of that shape, float64
 
     Examples
     --------
@@ -140,10 +117,7 @@ def ones(shape: tuple[int, ...], rng: np.random.Generator) -> Float:
 def unit_forget_gate(shape: tuple[int, ...], rng: np.random.Generator) -> Float:
     """Zero, but 1 for the forget gate, so that a new LSTM remembers (Jozefowicz et al., 2015).
 
-    Parameters
-    ----------
-    shape : (4H,)
-    rng : not used
+    The shape is (4H,); the generator is not used.
 
     Examples
     --------
@@ -184,7 +158,9 @@ BY_NAME: dict[str, Initializer] = {
 }
 
 
-def find(given: str | Callable[..., Any], layer: str, argument: str) -> Initializer:
+def find(
+    given: str | Callable[..., Any], layer: str, argument: str, names: Sequence[str] = ()
+) -> Initializer:
     """The initialiser of a name, or a user's own function with a check of what it returns.
 
     Parameters
@@ -192,6 +168,7 @@ def find(given: str | Callable[..., Any], layer: str, argument: str) -> Initiali
     given : a name, or a function (shape, rng) -> array
     layer : what to call the layer where something is wrong
     argument : the option's name
+    names : those that may be given; () means all of `BY_NAME`
 
     Returns
     -------
@@ -207,10 +184,11 @@ def find(given: str | Callable[..., Any], layer: str, argument: str) -> Initiali
     >>> find("ones", "LSTM", "bias_initializer")((2,), np.random.default_rng(0)).tolist()
     [1.0, 1.0]
     """
-    if isinstance(given, str) and given in BY_NAME:
+    names = names or tuple(BY_NAME)
+    if isinstance(given, str) and given in names:
         return BY_NAME[given]
     if not callable(given):
-        known = ", ".join(map(repr, BY_NAME))
+        known = ", ".join(map(repr, names))
         raise ValueError(
             f"{layer}: {argument} is {given!r}; choose one of {known}, or give a function "
             "(shape, rng) that returns an array."

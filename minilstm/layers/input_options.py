@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.checks import check_whole
 from minilstm.functional.sequence_input import USES, statistics_shape
-from minilstm.layers.base import Layer, Shape, check_size
+from minilstm.layers.base import Layer, Shape
 
 
 def checked_input_size(size: Any) -> int | Shape:
@@ -24,7 +25,7 @@ def checked_input_size(size: Any) -> int | Shape:
     """
     several = isinstance(size, (list, tuple)) or (isinstance(size, np.ndarray) and size.ndim)
     if not several or len(size) < 2:
-        check_size("SequenceInput", "input_size", size)
+        check_whole("SequenceInput: input_size", size, 1)
         return int(size)
     whole = all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) for n in size)
     if len(size) not in (3, 4) or not whole or any(n < 1 for n in size):

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 from minilstm.backend import Backend
 from minilstm.functional.lstm import LSTMCache, LSTMState
 from minilstm.functional.ragged import last_rows
-from minilstm.layers.base import Parameters, Shape, Signal, Training, count
-from minilstm.layers.recurrent import Recurrent, vectors
+from minilstm.layers.base import Array, Parameters, Run, Shape, count
+from minilstm.layers.recurrent import LEARNABLES, Recurrent
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +36,6 @@ bias_learn_rate_factor : multiply the learning rate of that array; a number, or 
         gate in the order i, f, g, o
     input_weights_l2_factor, recurrent_weights_l2_factor, bias_l2_factor : multiply the L2
         regularisation of that array, in the same way; the bias has none by default
-    name : name in the network; "" lets the network choose
 
     Notes
     -----
@@ -51,75 +50,45 @@ bias_learn_rate_factor : multiply the learning rate of that array; a number, or 
 
     kind: ClassVar[str] = "lstm"
 
-    @property
-    def label(self) -> str:
-        """One line for tables."""
-        last = ", last step only" if self.keeps_last else ""
-        return f"LSTM with {self.num_hidden_units} hidden units{last}"
-
     def prepare(self, backend: Backend, p: Parameters) -> Parameters:
         """The parameters, and the weights as the backend arranges them."""
-        packed = backend.lstm_pack(p["input_weights"], p["recurrent_weights"], p["bias"])
-        return {**p, "packed": packed}
+        return {**p, "packed": backend.lstm_pack(*(p[name] for name in LEARNABLES))}
 
-    def forward(
-        self,
-        backend: Backend,
-        p: Parameters,
-        signal: Signal,
-        state: LSTMState | None,
-        training: Training | None = None,
-    ) -> tuple[Signal, LSTMState | None, Any]:
-        """Hidden states of every step (N, H), or of each last step (B, H)."""
-        rows, active = signal
-        h, last, cache = backend.lstm_forward(
-            rows,
-            *self._start(backend, state, signal),
-            p["input_weights"],
-            p["recurrent_weights"],
-            p["bias"],
-            active,
-            p.get("packed"),
-            *self.activations,
+    def _compute(self, run: Run, x: Array, start: LSTMState) -> tuple[Array | None, LSTMState, Any]:
+        p = run.p
+        learned = p["input_weights"], p["recurrent_weights"], p["bias"]
+        return run.backend.lstm_forward(
+            x, *start, *learned, run.steps[0], p.get("packed"), *self.activations
         )
-        return self._output(h, last, active), last, cache
 
     def advance(
-        self,
-        backend: Backend,
-        p: Parameters,
-        signal: Signal,
-        state: LSTMState | None,
-        *,
-        keep: bool,
-        need_output: bool,
-    ) -> tuple[Signal | None, LSTMState | None, Any]:
+        self, run: Run, x: Any, state: LSTMState | None, *, keep: bool, need_output: bool
+    ) -> tuple[Any, LSTMState | None, Any]:
         """The state after a span; of its gates, from which the rest follows, what is asked for."""
-        rows, active = signal
-        start = self._start(backend, state, signal)
-        packed = p["packed"] if "packed" in p else self.prepare(backend, p)["packed"]
+        if self.whole:  # states come or go through ports
+            return super().advance(run, x, state, keep=keep, need_output=need_output)
         if keep and need_output:
-            output, last, cache = self.forward(backend, {**p, "packed": packed}, signal, state)
-            return output, last, cache.gates
-        what = "gates" if keep else "output" if need_output else "state"
-        if self.keeps_last and not keep:
-            what = "state"
-        h, last, gates = backend.lstm_advance(rows, *start, active, packed, what, *self.activations)
-        return self._output(h, last, active) if need_output else None, last, gates
+            y, last, cache = self.forward(run, x, state)
+            return y, last, cache.gates
+        what = "gates" if keep else "output" if need_output and not self.keeps_last else "state"
+        start, packed = self._start(run, x, state), run.p["packed"]
+        h, last, gates = run.backend.lstm_advance(
+            x, *start, run.steps[0], packed, what, *self.activations
+        )
+        y = last.hidden if self.keeps_last else h
+        return y if need_output else None, last, gates
 
-    def restore(
-        self, backend: Backend, p: Parameters, signal: Signal, state: LSTMState | None, kept: Any
-    ) -> tuple[Signal, Any]:
+    def restore(self, run: Run, x: Array, state: LSTMState | None, kept: Any) -> tuple[Array, Any]:
         """The output and the cache of a span from its gates, without a matrix product."""
-        rows, active = signal
-        start = self._start(backend, state, signal)
+        p, active, backend = run.p, run.steps[0], run.backend
+        start = self._start(run, x, state)
         h, c = backend.lstm_restore(kept, *start, active, self.state_activation_function)
         W, R = p["input_weights"], p["recurrent_weights"]
-        cache = LSTMCache(rows, W, R, h, c, kept, active, p.get("packed"), *self.activations)
+        cache = LSTMCache(x, W, R, h, c, kept, active, p.get("packed"), *self.activations)
         B = len(start.hidden)
         if self.keeps_last:
-            return vectors(h[backend.to_device(B + last_rows(active))]), cache  # (B, H)
-        return Signal(h[B:], active), cache  # (N, H)
+            return h[backend.to_device(B + last_rows(active))], cache  # (B, H)
+        return h[B:], cache  # (N, H)
 
     def kept_per_row(self, itemsize: int) -> int:
         """Four activated gates."""

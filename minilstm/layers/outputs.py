@@ -7,37 +7,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from minilstm.backend import Backend
-from minilstm.functional.lstm import LSTMState
-from minilstm.layers.base import Array, Layer, Parameters, Shape, Signal, Training, check_vector
+from minilstm.layers.base import Array, Gradients, RowLayer, Run, Shape, check_vector
 from minilstm.layers.class_weights import checked_class_weights, checked_labels
 
 
-class _PassThrough(Layer):
+class _PassThrough(RowLayer):
     """A layer whose output is its input."""
 
-    def forward(
-        self,
-        backend: Backend,
-        p: Parameters,
-        signal: Signal,
-        state: LSTMState | None,
-        training: Training | None = None,
-    ) -> tuple[Signal, LSTMState | None, Any]:
+    def forward(self, run: Run, x: Array) -> tuple[Array, Any]:
         """The rows as they came."""
-        return signal, None, None
+        return x, None
 
-    def backward(
-        self,
-        backend: Backend,
-        dy: Array,
-        dstate: LSTMState | None,
-        cache: Any,
-        need_dx: bool,
-        spend_cache: bool = False,
-    ) -> tuple[Array | None, dict[str, Array], LSTMState | None]:
+    def backward(self, run: Run, dy: Array, cache: Any) -> tuple[Array | None, Gradients]:
         """The gradient as it came."""
-        return dy, {}, None
+        return dy if run.need_dx else None, {}
 
     def used_per_row(self, input_shape: Shape, itemsize: int) -> int:
         """Nothing: no array is made."""
@@ -53,7 +36,6 @@ class ClassificationOutput(_PassThrough):
     classes : labels, in whose order `class_weights` are; or "auto", those of the training data
     class_weights : None; a dict of a weight by label; weights in the order of `classes`, which
         then have to be given; or "inverse-frequency". See `minilstm.CrossEntropy`
-    name : name in the network; "" lets the network choose
 
     Raises
     ------
@@ -69,6 +51,7 @@ class ClassificationOutput(_PassThrough):
     """
 
     kind: ClassVar[str] = "classification_output"
+    label = "crossentropyex"
     classes: Any = "auto"
     class_weights: Any = None
 
@@ -93,18 +76,13 @@ class ClassificationOutput(_PassThrough):
         object.__setattr__(self, "classes", "auto" if classes is None else classes)
         object.__setattr__(self, "class_weights", weights)
 
-    @property
-    def label(self) -> str:
-        """One line for tables."""
-        return "crossentropyex"
-
     def output_shape(self, input_shape: Shape) -> Shape:
         """One score for each class."""
         size = check_vector(self, input_shape)
         if self.classes != "auto" and size != len(self.classes):
             raise ValueError(
-                f"the layer {self.name!r} ({self.label}) has {len(self.classes)} classes, but its "
-                f"input has shape {input_shape}; use FullyConnected({len(self.classes)})."
+                f"{self.title} has {len(self.classes)} classes, but its input has shape "
+                f"{input_shape}; use FullyConnected({len(self.classes)})."
             )
         return input_shape
 
@@ -122,10 +100,6 @@ class RegressionOutput(_PassThrough):
 
     The loss is 1/(2N) times the sum over N rows and all responses, not divided by the responses.
 
-    Parameters
-    ----------
-    name : name in the network; "" lets the network choose
-
     Examples
     --------
     >>> RegressionOutput().label
@@ -133,8 +107,4 @@ class RegressionOutput(_PassThrough):
     """
 
     kind: ClassVar[str] = "regression_output"
-
-    @property
-    def label(self) -> str:
-        """One line for tables."""
-        return "mean-squared-error"
+    label = "mean-squared-error"

@@ -10,52 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
-
-from minilstm.backend import Backend
-from minilstm.functional.lstm import LSTMState
-from minilstm.layers.base import Array, Layer, Parameters, Shape, Signal, Training
+from minilstm.layers.base import Array, Gradients, RowLayer, Run, Shape
 
 COUNT = "mini_batch_size"
 
 
 @dataclass(frozen=True, eq=False)
-class _PassThrough(Layer):
-    """Rows as they come, in both directions."""
-
-    def forward(
-        self,
-        backend: Backend,
-        p: Parameters,
-        signal: Signal,
-        state: LSTMState | None,
-        training: Training | None = None,
-    ) -> tuple[Signal, LSTMState | None, Any]:
-        """Every row as it is."""
-        return signal, None, None
-
-    def backward(
-        self,
-        backend: Backend,
-        dy: Array,
-        dstate: LSTMState | None,
-        cache: Any,
-        need_dx: bool,
-        spend_cache: bool = False,
-    ) -> tuple[Array | None, dict[str, Array], LSTMState | None]:
-        """The gradient as it is."""
-        return (dy if need_dx else None), {}, None
-
-
-@dataclass(frozen=True, eq=False)
-class SequenceFolding(_PassThrough):
+class SequenceFolding(RowLayer):
     """Treat the steps of all sequences as single images, for layers that know no time.
 
     Convolution here acts on every step of a sequence anyway, so the layer may be left out.
-
-    Parameters
-    ----------
-    name : name in the network; "" lets the network choose
 
     Notes
     -----
@@ -68,54 +32,27 @@ class SequenceFolding(_PassThrough):
     """
 
     kind: ClassVar[str] = "sequence_folding"
-
-    @property
-    def label(self) -> str:
-        """One line for tables."""
-        return "Sequence folding"
-
-    @property
-    def output_names(self) -> tuple[str, ...]:
-        """The steps, and how many sequences they belong to."""
-        return ("out", COUNT)
+    label = "Sequence folding"
+    output_names = ("out", COUNT)
 
     def output_shapes(self, input_shapes: Sequence[Shape]) -> tuple[Shape, ...]:
         """As it comes in, and one number."""
         return (input_shapes[0], ())
 
-    def forward_ports(
-        self,
-        backend: Backend,
-        p: Parameters,
-        inputs: Sequence[Signal],
-        state: LSTMState | None,
-        training: Training | None = None,
-    ) -> tuple[tuple[Signal, ...], LSTMState | None, Any]:
+    def forward(self, run: Run, x: Array) -> tuple[tuple[Array, Array], Any]:
         """Every row as it is, and the number of sequences, (1,)."""
-        (signal,) = inputs
-        number = Signal(signal.active[:1].copy(), np.ones(1, np.int64))
-        return (signal, number), None, None
+        return (x, run.steps[0][:1].copy()), None
 
-    def backward_ports(
-        self,
-        backend: Backend,
-        douts: Sequence[Array | None],
-        dstate: LSTMState | None,
-        cache: Any,
-        need_dx: bool,
-        spend_cache: bool = False,
-    ) -> tuple[tuple[Array | None, ...], dict[str, Array], LSTMState | None]:
+    def backward(
+        self, run: Run, dys: Sequence[Array | None], cache: Any
+    ) -> tuple[Array | None, Gradients]:
         """The gradient as it is; a number of sequences has none."""
-        return (douts[0] if need_dx else None,), {}, None
+        return dys[0] if run.need_dx else None, {}
 
 
 @dataclass(frozen=True, eq=False)
-class SequenceUnfolding(_PassThrough):
+class SequenceUnfolding(RowLayer):
     """Give the steps that `SequenceFolding` treated as single images their time back.
-
-    Parameters
-    ----------
-    name : name in the network; "" lets the network choose
 
     Notes
     -----
@@ -128,49 +65,23 @@ class SequenceUnfolding(_PassThrough):
     """
 
     kind: ClassVar[str] = "sequence_unfolding"
+    label = "Sequence unfolding"
+    input_names = ("in", COUNT)
+    optional_inputs = (COUNT,)
 
-    @property
-    def optional_inputs(self) -> tuple[str, ...]:
-        """The number of sequences, which every signal carries anyway."""
-        return ("mini_batch_size",)
-
-    @property
-    def label(self) -> str:
-        """One line for tables."""
-        return "Sequence unfolding"
-
-    @property
-    def input_names(self) -> tuple[str, ...]:
-        """The steps, and how many sequences they belong to."""
-        return ("in", COUNT)
-
-    def forward_ports(
-        self,
-        backend: Backend,
-        p: Parameters,
-        inputs: Sequence[Signal | None],
-        state: LSTMState | None,
-        training: Training | None = None,
-    ) -> tuple[tuple[Signal, ...], LSTMState | None, Any]:
-        """Every row as it is, once the number of sequences is right."""
-        signal, number = inputs[0], inputs[1] if len(inputs) > 1 else None
-        assert signal is not None  # only the second input may be left unconnected
-        if number is not None and number.rows.tolist() != [signal.active[0]]:
+    def forward(self, run: Run, xs: tuple[Array, Array | None]) -> tuple[Array, Any]:
+        """Every row as it is, once the number of sequences is right; None where it is unknown."""
+        (x, number), sequences = xs, run.steps[0][0]
+        if number is not None and number.tolist() != [sequences]:
             raise ValueError(
-                f"the layer {self.name!r} ({self.label}) got rows of {signal.active[0]} sequences, "
-                f"but {number.rows.tolist()} at its input {COUNT!r}; connect it to the output "
-                f"{COUNT!r} of the SequenceFolding that the rows went through."
+                f"{self.title} got rows of {sequences} sequences, but {number.tolist()} at its "
+                f"input {COUNT!r}; connect it to the output {COUNT!r} of the SequenceFolding that "
+                "the rows went through."
             )
-        return (signal,), None, None
+        return x, None
 
-    def backward_ports(
-        self,
-        backend: Backend,
-        douts: Sequence[Array | None],
-        dstate: LSTMState | None,
-        cache: Any,
-        need_dx: bool,
-        spend_cache: bool = False,
-    ) -> tuple[tuple[Array | None, ...], dict[str, Array], LSTMState | None]:
+    def backward(
+        self, run: Run, dy: Array, cache: Any
+    ) -> tuple[tuple[Array | None, None], Gradients]:
         """The gradient as it is; the number of sequences has none."""
-        return (douts[0] if need_dx else None, None), {}, None
+        return (dy if run.need_dx else None, None), {}

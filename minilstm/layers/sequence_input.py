@@ -11,8 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from minilstm.backend import Backend
-from minilstm.functional.lstm import LSTMState
+from minilstm.checks import check_choice, check_whole
 from minilstm.functional.sequence_input import (
     USES,
     Affine,
@@ -21,16 +20,7 @@ from minilstm.functional.sequence_input import (
     normalize_forward,
     statistics,
 )
-from minilstm.layers.base import (
-    Array,
-    Layer,
-    Parameters,
-    Shape,
-    Signal,
-    Training,
-    check_choice,
-    check_size,
-)
+from minilstm.layers.base import Array, Gradients, RowLayer, Run, Shape
 from minilstm.layers.input_options import (
     checked_input_size,
     checked_statistic,
@@ -42,7 +32,7 @@ Function = Callable[[Array], Array]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class SequenceInput(Layer):
+class SequenceInput(RowLayer):
     """Input of sequences of vectors (T, D), images (T, h, w, c) or volumes (T, h, w, d, c).
 
     Parameters
@@ -61,7 +51,6 @@ class SequenceInput(Layer):
         space; "element", each number of a step; "all", one for everything. "auto" means channel,
         or element where statistics of such a shape are given.
     min_length : steps that every sequence must have, in training and prediction
-    name : name in the network; "" lets the network choose
 
     Notes
     -----
@@ -95,39 +84,32 @@ class SequenceInput(Layer):
     max: ArrayLike | None = None
     min_length: int = 1
     kind: ClassVar[str] = "sequence_input"
+    input_names = ()  # data come from outside
     #: fields that hold arrays, which files keep beside the learnables
     arrays: ClassVar[tuple[str, ...]] = ("mean", "standard_deviation", "min", "max")
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "input_size", checked_input_size(self.input_size))
         if not callable(self.normalization):
-            check_choice("SequenceInput", "normalization", self.normalization, tuple(USES))
-        dimensions = ("auto", "channel", "element", "all")
-        check_choice(
-            "SequenceInput", "normalization_dimension", self.normalization_dimension, dimensions
-        )
-        check_size("SequenceInput", "min_length", self.min_length)
+            check_choice("SequenceInput: normalization", self.normalization, tuple(USES))
+        dimension, known = self.normalization_dimension, ("auto", "channel", "element", "all")
+        check_choice("SequenceInput: normalization_dimension", dimension, known)
+        check_whole("SequenceInput: min_length", self.min_length, 1)
         for field in self.arrays:
             if getattr(self, field) is not None:
                 value = checked_statistic(
-                    self._who, field, getattr(self, field), self.normalization, self.shape,
-                    self.normalization_dimension,
+                    self.who, field, getattr(self, field), self.normalization, self.shape, dimension
                 )  # fmt: skip
                 object.__setattr__(self, field, value)
         low, high = self.min, self.max
         if low is not None and high is not None and np.any(np.asarray(low) > np.asarray(high)):
-            raise ValueError(f"{self._who}: min is above max; give the smaller values as min.")
+            raise ValueError(f"{self.who}: min is above max; give the smaller values as min.")
 
     @property
     def shape(self) -> Shape:
         """Shape of one step: (D,), (h, w, c) or (h, w, d, c)."""
         size = self.input_size
         return size if isinstance(size, tuple) else (size,)
-
-    @property
-    def input_names(self) -> tuple[str, ...]:
-        """None: data come from outside."""
-        return ()
 
     def output_shape(self, input_shape: Shape) -> Shape:
         """The shape of one step, whatever stands before."""
@@ -179,7 +161,7 @@ class SequenceInput(Layer):
         if kind == "none":
             return None
         if callable(kind):
-            raise ValueError(f"{self._who}: the normalization is a function, not an equation.")
+            raise ValueError(f"{self.who}: the normalization is a function, not an equation.")
         values = {}
         for name in USES[kind]:
             value = getattr(self, name)
@@ -200,42 +182,26 @@ class SequenceInput(Layer):
         found = {} if affine is None else affine._asdict()
         return {name: array for name, array in found.items() if array is not None}
 
-    def forward(
-        self,
-        backend: Backend,
-        p: Parameters,
-        signal: Signal,
-        state: LSTMState | None,
-        training: Training | None = None,
-    ) -> tuple[Signal, LSTMState | None, Any]:
+    def forward(self, run: Run, x: Array) -> tuple[Array, Any]:
         """Normalise every step; the cache is the constants of the equation.
 
-        They come from p where `constants` has put them there. A function gets NumPy arrays.
+        They come from `run.p` where `constants` has put them there. A function gets NumPy arrays.
         """
         if callable(self.normalization):
-            applied = backend.to_device(self._applied(backend.to_host(signal.rows)))
-            return Signal(applied, signal.active), None, self.normalization
+            rows = self._applied(run.backend.to_host(x))
+            return run.backend.to_device(rows), self.normalization
+        p = run.p
         if p:
             affine: Affine | None = Affine(p["shift"], p.get("scale"), p.get("offset"))
         else:
-            affine = self.affine(signal.rows.dtype)
-        if affine is None:
-            return signal, None, None
-        return Signal(normalize_forward(signal.rows, affine), signal.active), None, affine
+            affine = self.affine(x.dtype)
+        return (x if affine is None else normalize_forward(x, affine)), affine
 
-    def backward(
-        self,
-        backend: Backend,
-        dy: Array,
-        dstate: LSTMState | None,
-        cache: Any,
-        need_dx: bool,
-        spend_cache: bool = False,
-    ) -> tuple[Array | None, dict[str, Array], LSTMState | None]:
+    def backward(self, run: Run, dy: Array, cache: Any) -> tuple[Array | None, Gradients]:
         """dx of the equation; None if it is not needed or the normalisation is a function."""
-        if not need_dx or callable(cache):
-            return None, {}, None
-        return (dy if cache is None else normalize_backward(dy, cache)), {}, None
+        if not run.need_dx or callable(cache):
+            return None, {}
+        return (dy if cache is None else normalize_backward(dy, cache)), {}
 
     def config(self) -> dict[str, Any]:
         """The options as plain values, enough to build the layer again.
@@ -247,7 +213,7 @@ class SequenceInput(Layer):
         """
         if callable(self.normalization):
             raise ValueError(
-                f"{self._who}: normalization is the function {self._normalization_name()}, which "
+                f"{self.who}: normalization is the function {self._normalization_name()}, which "
                 "cannot be saved; normalise the data first, and build the network without it."
             )
         options = super().config()
@@ -261,10 +227,6 @@ class SequenceInput(Layer):
         used = () if callable(self.normalization) else USES[self.normalization]
         normalised = ("normalization", *(("normalization_dimension", *used) if used else ()))
         return property_block(self, ("name", "input_size", "min_length"), normalised)
-
-    @property
-    def _who(self) -> str:
-        return f"SequenceInput {self.name!r}" if self.name else "SequenceInput"
 
     def _normalization_name(self) -> str:
         return str(getattr(self.normalization, "__name__", self.normalization))
@@ -287,7 +249,7 @@ class SequenceInput(Layer):
         if not real or not np.isfinite(out).all():
             what = "numbers that are not finite" if real else f"{out.dtype} of shape {out.shape}"
             raise ValueError(
-                f"{self._who}: the function {self._normalization_name()} made {what} from rows of "
+                f"{self.who}: the function {self._normalization_name()} made {what} from rows of "
                 f"shape {rows.shape}; return finite real numbers of the same shape."
             )
         return out.astype(rows.dtype, copy=False)

@@ -10,6 +10,7 @@ Axes: N rows, C classes, R responses.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from minilstm.backend import Backend
 
 Array = NDArray[Any]
+Functions = tuple[Callable[..., Any], Callable[..., Any]]  # forward and backward
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,10 @@ class Loss:
         """The weight of each class (C,), or None; see `CrossEntropy`."""
         return None
 
+    def functions(self, backend: Backend, fused: bool = False) -> Functions:
+        """Forward and backward of a backend: of rows, or of what goes into `fuses_with`."""
+        raise NotImplementedError
+
     def forward(
         self, backend: Backend, y: Array, t: Array, divisor: float, weights: Array | None = None
     ) -> tuple[Any, Any]:
@@ -67,18 +73,18 @@ class Loss:
         divisor : from `divisor`
         weights : (N,) of the rows; None means 1 each
         """
-        raise NotImplementedError
+        return self.functions(backend)[0](y, t, divisor, weights)
 
     def backward(self, backend: Backend, cache: Any) -> Array:
         """The gradient dy (N, C)."""
-        raise NotImplementedError
+        return self.functions(backend)[1](cache)
 
     def fused_forward(
         self, backend: Backend, z: Array, t: Array, divisor: float, weights: Array | None = None
     ) -> tuple[Any, Any]:
         """`forward` from what goes into the layer `fuses_with`, which nothing can overflow."""
-        raise NotImplementedError
+        return self.functions(backend, fused=True)[0](z, t, divisor, weights)
 
     def fused_backward(self, backend: Backend, cache: Any) -> Array:
         """The gradient dz (N, C) of `fused_forward`."""
-        raise NotImplementedError
+        return self.functions(backend, fused=True)[1](cache)

@@ -22,7 +22,7 @@ from minilstm.layers.class_weights import (
     checked_labels,
     weights_of_classes,
 )
-from minilstm.losses.base import Array, Loss
+from minilstm.losses.base import Array, Functions, Loss
 
 
 @dataclass(frozen=True)
@@ -104,25 +104,11 @@ class CrossEntropy(Loss):
         """
         return weights_of_classes("CrossEntropy", self.class_weights, self.classes, classes, counts)
 
-    def forward(
-        self, backend: Backend, y: Array, t: Array, divisor: float, weights: Array | None = None
-    ) -> tuple[Any, Any]:
-        """From scores (N, C)."""
-        return backend.cross_entropy_forward(y, t, divisor, weights)
-
-    def backward(self, backend: Backend, cache: Any) -> Array:
-        """The gradient of the scores."""
-        return backend.cross_entropy_backward(cache)
-
-    def fused_forward(
-        self, backend: Backend, z: Array, t: Array, divisor: float, weights: Array | None = None
-    ) -> tuple[Any, Any]:
-        """From the logits that go into the softmax."""
-        return backend.softmax_cross_entropy_forward(z, t, divisor, weights)
-
-    def fused_backward(self, backend: Backend, cache: Any) -> Array:
-        """The gradient of the logits."""
-        return backend.softmax_cross_entropy_backward(cache)
+    def functions(self, backend: Backend, fused: bool = False) -> Functions:
+        """From scores (N, C), or from the logits that go into the softmax."""
+        if fused:
+            return backend.softmax_cross_entropy_forward, backend.softmax_cross_entropy_backward
+        return backend.cross_entropy_forward, backend.cross_entropy_backward
 
 
 def row_weights(targets: IntArray, class_weights: Array | None, dtype: Any) -> Array | None:

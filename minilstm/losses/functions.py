@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from minilstm.backend import Backend
-from minilstm.losses.base import Array, Loss
+from minilstm.losses.base import Array, Functions, Loss
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,14 @@ class FunctionLoss(Loss):
         """1: the function itself decides what it divides by."""
         return 1.0
 
-    def forward(
+    def functions(self, backend: Backend, fused: bool = False) -> Functions:
+        """The user's functions, which get and give NumPy arrays; what they return is checked."""
+        return partial(self._value, backend), partial(self._gradient, backend)
+
+    def _value(
         self, backend: Backend, y: Array, t: Array, divisor: float, weights: Array | None = None
     ) -> tuple[Any, Any]:
-        """The value of the user's function of NumPy arrays, as a float (or complex)."""
+        """The value, as a float (or complex)."""
         if weights is not None:
             raise ValueError(
                 f"the loss {self.name!r} is a pair of functions, which take no weights; weigh the "
@@ -61,8 +66,8 @@ class FunctionLoss(Loss):
             )
         return value.reshape(())[()] / divisor, (y, t, rows, divisor)
 
-    def backward(self, backend: Backend, cache: Any) -> Array:
-        """The user's gradient, with zeros for rows without a class."""
+    def _gradient(self, backend: Backend, cache: Any) -> Array:
+        """The gradient, with zeros for rows without a class."""
         y, t, rows, divisor = cache
         part = np.asarray(self.gradient(y[rows], t))  # (N', C)
         if part.shape != (len(rows), *y.shape[1:]):

@@ -6,14 +6,15 @@ Axes: N rows, C classes, R responses.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any
 
 from minilstm.backend import Backend
 from minilstm.layers import ClassificationOutput, Layer, RegressionOutput
-from minilstm.losses.base import Array, Loss
+from minilstm.losses.base import Array, Functions, Loss
 from minilstm.losses.cross_entropy import CrossEntropy
 from minilstm.losses.functions import FunctionLoss
 
@@ -24,12 +25,14 @@ class ElementLoss(Loss):
 
     Attributes
     ----------
-    function : of the backend, without "_forward" and "_backward"
+    pair : forward and backward of rows, of a backend
+    fused_pair : the same of what goes into the layer `fuses_with`, or None
     options : by name, passed to the forward function
     per_element : divide by rows times columns; else by rows
     """
 
-    function: str = ""
+    pair: Callable[[Backend], Functions] = field(kw_only=True, repr=False)
+    fused_pair: Callable[[Backend], Functions] | None = field(default=None, repr=False)
     options: Mapping[str, float] = field(default_factory=dict)
     per_element: bool = True
 
@@ -37,31 +40,19 @@ class ElementLoss(Loss):
         """Rows, times columns for a mean over all elements."""
         return float(max(rows, 1) * (responses if self.per_element else 1))
 
-    def forward(
-        self, backend: Backend, y: Array, t: Array, divisor: float, weights: Array | None = None
-    ) -> tuple[Any, Any]:
-        """From predictions (N, R) or probabilities (N, C)."""
-        return self._call(backend, self.function, y, t, divisor, weights)
+    def functions(self, backend: Backend, fused: bool = False) -> Functions:
+        """From predictions (N, R) or probabilities (N, C), or from what `fuses_with` gets."""
+        pair = self.fused_pair if fused else self.pair
+        assert pair is not None  # a loss without one fuses with nothing
+        forward, backward = pair(backend)
 
-    def backward(self, backend: Backend, cache: Any) -> Array:
-        """The gradient of what `forward` was given."""
-        return getattr(backend, f"{self.function}_backward")(cache)
+        def in_dtype(y: Array, t: Array, *rest: Any) -> Any:
+            return forward(y, t.astype(y.real.dtype, copy=False), *rest, **self.options)
 
-    def fused_forward(
-        self, backend: Backend, z: Array, t: Array, divisor: float, weights: Array | None = None
-    ) -> tuple[Any, Any]:
-        """From what goes into the layer `fuses_with`."""
-        return self._call(backend, f"{self.fuses_with}_{self.function}", z, t, divisor, weights)
-
-    def fused_backward(self, backend: Backend, cache: Any) -> Array:
-        """The gradient of what `fused_forward` was given."""
-        return getattr(backend, f"{self.fuses_with}_{self.function}_backward")(cache)
-
-    def _call(self, backend: Backend, function: str, y: Array, t: Array, *rest: Any) -> Any:
-        t = t.astype(y.real.dtype, copy=False)
-        return getattr(backend, f"{function}_forward")(y, t, *rest, **self.options)
+        return in_dtype, backward
 
 
+_SQUARED = attrgetter("squared_error_forward", "squared_error_backward")
 _ELEMENTS = "mean over all elements"
 #: Losses by name. Their scales: "mse", "mae" and "huber" are means over rows and responses;
 #: "half-mse" is 1/(2N) times the sum over N rows and all responses, not divided by R;
@@ -74,18 +65,28 @@ _NAMED: Mapping[str, Loss] = MappingProxyType(
             "multilabel",
             "sum over classes, mean over all real steps",
             fuses_with="sigmoid",
-            function="binary_cross_entropy",
+            pair=attrgetter("binary_cross_entropy_forward", "binary_cross_entropy_backward"),
+            fused_pair=attrgetter(
+                "sigmoid_binary_cross_entropy_forward", "sigmoid_binary_cross_entropy_backward"
+            ),
             per_element=False,
         ),
-        "mse": ElementLoss("mse", "numbers", _ELEMENTS, function="squared_error"),
-        "mae": ElementLoss("mae", "numbers", _ELEMENTS, function="absolute_error"),
-        "huber": ElementLoss("huber", "numbers", _ELEMENTS, function="huber"),
+        "mse": ElementLoss("mse", "numbers", _ELEMENTS, pair=_SQUARED),
+        "mae": ElementLoss(
+            "mae",
+            "numbers",
+            _ELEMENTS,
+            pair=attrgetter("absolute_error_forward", "absolute_error_backward"),
+        ),
+        "huber": ElementLoss(
+            "huber", "numbers", _ELEMENTS, pair=attrgetter("huber_forward", "huber_backward")
+        ),
         "half-mse": ElementLoss(
             "half-mse",
             "numbers",
             "half the sum over responses, mean over all real steps",
-            function="squared_error",
-            options=MappingProxyType({"factor": 0.5}),
+            pair=_SQUARED,
+            options={"factor": 0.5},
             per_element=False,
         ),
     }

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from minilstm.backend import Backend, current_backend
+from minilstm.checks import check_whole
 from minilstm.data.sequences import as_step
 from minilstm.errors import DataError
 from minilstm.functional.lstm import LSTMState
 from minilstm.layers import LSTM, FullyConnected, SequenceInput, Signal, Softmax
-from minilstm.layers.base import check_size
 from minilstm.network.graph.wiring import Port, Wiring
 from minilstm.network.passes.placement import moved_state
 from minilstm.network.passes.prediction_pass import without_caches
@@ -63,7 +63,7 @@ class Stream:
 
     def __init__(self, network: Any, batch: int | None = None) -> None:
         if batch is not None:
-            check_size("stream", "batch", batch)
+            check_whole("stream: batch", batch, 1)
         wiring = network.wiring
         _check_streamable(wiring)
         n = () if batch is None else (int(batch),)

@@ -17,7 +17,7 @@ from minilstm.functional.convolution import (
     same_padding,
 )
 from minilstm.functional.ragged import pack
-from minilstm.layers import Signal
+from minilstm.layers import Run
 
 # ---------------------------------------------------------------- sizes
 
@@ -39,13 +39,13 @@ def test_a_same_layer_puts_the_odd_zero_at_the_end(backend, height, filters, str
     layer = ml.Convolution2D(filters, 1, stride=stride, padding="same")
     x = np.random.default_rng(0).standard_normal((2, height, height, 1))
     p = {"weights": np.ones((filters, filters, 1, 1)), "bias": np.zeros(1)}
-    signal, _, _ = layer.forward(backend, p, Signal(x, np.array([2])), None)
-    assert signal.rows.shape == (2, *layer.output_shape((height, height, 1)))
+    y, _ = layer.forward(Run(backend, p), x)
+    assert y.shape == (2, *layer.output_shape((height, height, 1)))
     total = max(0, (-(-height // stride) - 1) * stride + filters - height)
     side = (total // 2, -(-total // 2))
     padded = np.pad(x, ((0, 0), side, side, (0, 0)))
     first = padded[:, :filters, :filters].sum(axis=(1, 2))
-    np.testing.assert_allclose(signal.rows[:, 0, 0], first, rtol=0, atol=1e-13)
+    np.testing.assert_allclose(y[:, 0, 0], first, rtol=0, atol=1e-13)
 
 
 # ---------------------------------------------------------------- layers
@@ -139,11 +139,11 @@ def test_a_layer_runs_steps_of_sequences_forward_and_back(backend):
     packed = pack([rng.standard_normal((n, 6, 5, 2)) for n in (3, 1, 2)])
     layer = ml.Convolution2D(3, 4, padding=[1, 0])
     p = {q.name: rng.standard_normal(q.shape) for q in layer.parameters((6, 5, 2))}
-    signal, state, cache = layer.forward(backend, p, Signal(packed.rows, packed.active), None)
-    assert signal.rows.shape == (6, 6, 3, 4) and state is None
-    assert (signal.active == packed.active).all()
-    dy = rng.standard_normal(signal.rows.shape)
-    dx, grads, _ = layer.backward(backend, dy, None, cache, need_dx=True)
+    run = Run(backend, p, (packed.active,))
+    y, cache = layer.forward(run, packed.rows)
+    assert y.shape == (6, 6, 3, 4)
+    dy = rng.standard_normal(y.shape)
+    dx, grads = layer.backward(run, dy, cache)
     options = (1, 1), ((1, 1), (0, 0)), (1, 1)
     want_dx, want = convolution_backward(
         dy, convolution_forward(packed.rows, p["weights"], p["bias"], *options)[1]

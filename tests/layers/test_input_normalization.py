@@ -9,7 +9,7 @@ import pytest
 import minilstm as ml
 from minilstm.backend import load_backend
 from minilstm.functional import sequence_input as functional
-from minilstm.layers import Signal
+from minilstm.layers import Run
 
 WIDTHS = ["u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8", "longdouble"]
 SHAPES = [(3,), (1,), (4, 3, 2), (1, 1, 2), (2, 3, 2, 2)]
@@ -28,10 +28,7 @@ def size(shape):
 
 
 def run(layer, rows):
-    signal = Signal(rows, np.ones(len(rows), np.int64))
-    out, state, cache = layer.forward(load_backend("numpy"), {}, signal, None)
-    assert state is None and out.active is signal.active
-    return out.rows, cache
+    return layer.forward(Run(load_backend("numpy")), rows)
 
 
 def pooled(shape, dimension):
@@ -148,7 +145,7 @@ def test_what_never_changes_becomes_zero(kind, dtype):
     assert (y[:, 1] != 0).any()
     other, _ = run(layer, rows + 2)  # nothing is divided there
     np.testing.assert_allclose(other[:, 0], 2, rtol=1e-6)
-    dx, _, _ = layer.backward(load_backend("numpy"), np.ones_like(y), None, cache, True)
+    dx, _ = layer.backward(Run(load_backend("numpy")), np.ones_like(y), cache)
     assert (dx[:, 0] == 1).all() and dx.dtype == dtype
 
 
@@ -180,7 +177,7 @@ def test_one_number_serves_a_whole_image():
 def test_backward_without_need_gives_nothing():
     layer = ml.SequenceInput(2, "zscore", mean=[0, 0], standard_deviation=[2, 4])
     _, cache = run(layer, np.ones((1, 2)))
-    backend = load_backend("numpy")
-    assert layer.backward(backend, np.ones((1, 2)), None, cache, False) == (None, {}, None)
-    dx, grads, dstate = layer.backward(backend, np.ones((1, 2)), None, cache, True)
-    assert dx.tolist() == [[0.5, 0.25]] and grads == {} and dstate is None
+    how = Run(load_backend("numpy"))
+    assert layer.backward(how._replace(need_dx=False), np.ones((1, 2)), cache) == (None, {})
+    dx, grads = layer.backward(how, np.ones((1, 2)), cache)
+    assert dx.tolist() == [[0.5, 0.25]] and grads == {}

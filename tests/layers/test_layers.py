@@ -12,7 +12,7 @@ import pytest
 import minilstm as ml
 from minilstm.backend import load_backend
 from minilstm.functional.lstm import LSTMState
-from minilstm.layers import Signal, initializers
+from minilstm.layers import Run, initializers
 
 HIDDEN, FEATURES = 50, 3
 
@@ -195,9 +195,9 @@ def test_zerocenter_subtracts_the_mean_in_the_dtype_of_the_data():
     backend = load_backend("numpy")
     layer = ml.SequenceInput(2, "zerocenter", [1.0, -2.0])
     rows = np.array([[1, 1], [3, -2]], np.float32)  # (N, D)
-    out, state, _ = layer.forward(backend, {}, Signal(rows, np.array([1, 1])), None)
-    assert out.rows.tolist() == [[0.0, 3.0], [2.0, 0.0]] and out.rows.dtype == np.float32
-    assert state is None and rows.tolist() == [[1, 1], [3, -2]]
+    y, _ = layer.forward(Run(backend), rows)
+    assert y.tolist() == [[0.0, 3.0], [2.0, 0.0]] and y.dtype == np.float32
+    assert rows.tolist() == [[1, 1], [3, -2]]
 
 
 def test_zerocenter_without_a_mean_is_an_error_not_nan():
@@ -207,19 +207,18 @@ def test_zerocenter_without_a_mean_is_an_error_not_nan():
         "SequenceInput its mean."
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        layer.forward(load_backend("numpy"), {}, Signal(np.ones((1, 1)), np.array([1])), None)
+        layer.forward(Run(load_backend("numpy")), np.ones((1, 1)))
 
 
 def test_last_gives_each_sequences_own_last_step():
     backend = load_backend("numpy")
     rng = np.random.default_rng(0)
     p = {k: rng.standard_normal(v.shape) for k, v in drawn(ml.LSTM(2), 1).items()}
-    signal = Signal(rng.standard_normal((5, 1)), np.array([2, 2, 1]))  # lengths 3 and 2
-    every, state, _ = ml.LSTM(2).forward(backend, p, signal, None)
-    last, _, _ = ml.LSTM(2, "last").forward(backend, p, signal, None)
-    assert last.rows.tolist() == [every.rows[4].tolist(), every.rows[3].tolist()]
-    assert last.active.tolist() == [2]
-    assert isinstance(state, LSTMState) and state.hidden.tolist() == last.rows.tolist()
+    x, run = rng.standard_normal((5, 1)), Run(backend, p, (np.array([2, 2, 1]),))  # lengths 3 and 2
+    every, state, _ = ml.LSTM(2).forward(run, x, None)
+    last, _, _ = ml.LSTM(2, "last").forward(run, x, None)
+    assert last.tolist() == [every[4].tolist(), every[3].tolist()]
+    assert isinstance(state, LSTMState) and state.hidden.tolist() == last.tolist()
 
 
 # ---------------------------------------------------------------- wrong arguments

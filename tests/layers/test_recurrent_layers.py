@@ -14,7 +14,7 @@ from minilstm.backend import load_backend
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import pack
 from minilstm.gradcheck import complex_step
-from minilstm.layers import Signal, initializers
+from minilstm.layers import Run, Signal, initializers
 
 NUMPY = load_backend("numpy")
 LAYERS = [ml.LSTM, ml.BiLSTM]
@@ -32,8 +32,7 @@ def batch(D, lengths, seed=1):
     return Signal(*pack([rng.standard_normal((n, D)) for n in lengths])[:2])
 
 
-def one_step(rows):
-    return Signal(rows, np.array([len(rows)]))
+ONCE = np.array([3])  # one row for each of three sequences
 
 
 # ---------------------------------------------------------------- initialisers
@@ -188,10 +187,11 @@ def test_every_sequence_starts_from_the_given_state(backend, layer):
     zero, start = (a.initial_state(3, np.dtype("float64")) for a in (plain, given))
     assert not zero.hidden.any() and not zero.cell.any()
     assert (start.hidden == hidden).all() and (start.cell == cell).all()
-    got, _, _ = given.forward(backend, p, signal, None)
-    want, _, _ = plain.forward(backend, p, signal, start)
-    assert got.rows.tobytes() == want.rows.tobytes() != b""
-    assert got.rows.tobytes() != plain.forward(backend, p, signal, None)[0].rows.tobytes()
+    x, run = signal.rows, Run(backend, p, (signal.active,))
+    got, _, _ = given.forward(run, x, None)
+    want, _, _ = plain.forward(run, x, start)
+    assert got.tobytes() == want.tobytes() != b""
+    assert got.tobytes() != plain.forward(run, x, None)[0].tobytes()
     single = given.initial_state(2, np.dtype("float32"))
     assert single.hidden.dtype == single.cell.dtype == np.float32
 
@@ -225,14 +225,17 @@ def test_a_bilstm_has_no_stream():
 def test_bilstm_and_lstm_shapes(backend, layer, mode):
     memory, signal = layer(3, mode), batch(2, [4, 1, 3])
     width = 3 if layer is ml.LSTM else 6
-    out, state, cache = memory.forward(backend, drawn(memory, 2), signal, None)
+    run = Run(backend, drawn(memory, 2), (signal.active,))
+    y, state, cache = memory.forward(run, signal.rows, None)
     B, N = 3, 8
-    assert out.rows.shape == ((N if mode == "sequence" else B), width)
+    assert y.shape == ((N if mode == "sequence" else B), width)
+    net = ml.Network([ml.SequenceInput(2), memory], rng=np.random.default_rng(0))
+    out, _, _ = net.forward(Signal(signal.rows.astype("f4"), signal.active), backend=backend)
     assert out.active.tolist() == ([3, 2, 2, 1] if mode == "sequence" else [3])
     assert memory.output_shape((2,)) == (width,) and memory.keeps_last == (mode == "last")
     if mode == "last":
-        assert (out.rows == state.hidden).all()
-    dx, grads, dstate0 = memory.backward(backend, np.ones_like(out.rows), None, cache, True)
+        assert (y == state.hidden).all()
+    dx, grads, dstate0 = memory.backward(run, np.ones_like(y), None, cache)
     assert dx.shape == (N, 2) and dstate0.hidden.shape == (B, width)
     assert list(grads) == [p.name for p in memory.parameters((2,))]
     assert memory.whole == (layer is ml.BiLSTM)
@@ -251,25 +254,23 @@ def test_gradients_pass_through_the_state_ports(backend, layer, mode, used):
     p, signal = drawn(memory, 2), batch(2, lengths)
     rng = np.random.default_rng(2)
     hidden, cell = rng.standard_normal((2, 3, width))
-    inputs = (signal, one_step(hidden), one_step(cell))
-    outputs, state, cache = memory.forward_ports(backend, p, inputs, None)
-    assert state is None and [o.active.tolist() for o in outputs[1:]] == [[3], [3]]
+    run = Run(backend, p, (signal.active, ONCE, ONCE))
+    outputs, state, cache = memory.forward(run, (signal.rows, hidden, cell), None)
+    assert state is None and [len(o) for o in outputs[1:]] == [3, 3]
     douts = tuple(
-        rng.standard_normal(o.rows.shape) if used in ("all", name) else None
+        rng.standard_normal(o.shape) if used in ("all", name) else None
         for o, name in zip(outputs, memory.output_names, strict=True)
     )
-    (dx, dhidden, dcell), grads, dstate0 = memory.backward_ports(backend, douts, None, cache, True)
+    (dx, dhidden, dcell), grads, dstate0 = memory.backward(run, douts, None, cache)
     assert dstate0 is None
     values = {"x": signal.rows, "hidden": hidden, "cell": cell, **p}
     for name, hand in {"x": dx, "hidden": dhidden, "cell": dcell, **grads}.items():
 
         def loss(q, name=name):
             v = {k: a.astype(q.dtype) for k, a in values.items()} | {name: q}
-            ports = (Signal(v["x"], signal.active), one_step(v["hidden"]), one_step(v["cell"]))
-            outs, _, _ = memory.forward_ports(NUMPY, {k: v[k] for k in p}, ports, None)
-            return sum(
-                (d * o.rows).sum() for d, o in zip(douts, outs, strict=True) if d is not None
-            )
+            now = run._replace(backend=NUMPY, p={k: v[k] for k in p})
+            outs, _, _ = memory.forward(now, (v["x"], v["hidden"], v["cell"]), None)
+            return sum((d * o).sum() for d, o in zip(douts, outs, strict=True) if d is not None)
 
         exact = complex_step(loss, values[name])
         assert np.abs(hand - exact).max() <= 1e-11 * max(np.abs(exact).max(), 1e-3), name
@@ -279,14 +280,15 @@ def test_state_outputs_alone_carry_the_state_on(backend):
     memory = ml.LSTM(3, has_state_outputs=True)
     p, signal = drawn(memory, 2), batch(2, [4, 3])
     start = LSTMState(*np.random.default_rng(0).standard_normal((2, 2, 3)))
-    (out, hidden, cell), state, cache = memory.forward_ports(backend, p, [signal], start)
-    assert (hidden.rows == state.hidden).all() and (cell.rows == state.cell).all()
-    dh = np.ones_like(out.rows)
+    run = Run(backend, p, (signal.active,))
+    (y, hidden, cell), state, cache = memory.forward(run, signal.rows, start)
+    assert (hidden == state.hidden).all() and (cell == state.cell).all()
+    dh = np.ones_like(y)
     both = LSTMState(np.full((2, 3), 5.0), np.full((2, 3), 7.0))
     douts, dstate = (dh, both.hidden - 1, both.cell - 1), LSTMState(*np.ones((2, 2, 3)))
-    ports = memory.backward_ports(backend, douts, dstate, cache, True)
-    plain = memory.backward(backend, dh, both, cache, True)
-    assert (ports[0][0] == plain[0]).all() and (ports[2].cell == plain[2].cell).all()
+    ports = memory.backward(run, douts, dstate, cache)
+    plain = memory.backward(run, (dh, None, None), both, cache)
+    assert (ports[0] == plain[0]).all() and (ports[2].cell == plain[2].cell).all()
 
 
 def test_a_state_of_another_width_is_refused():

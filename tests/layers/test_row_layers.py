@@ -12,7 +12,7 @@ import minilstm as ml
 from minilstm.backend import load_backend
 from minilstm.functional import dropout
 from minilstm.gradcheck import complex_step
-from minilstm.layers import Signal, Training
+from minilstm.layers import Run, Training
 
 NUMPY = load_backend("numpy")
 ACTIVE = np.array([2, 2, 1], np.int64)  # two sequences, of 3 and 2 steps
@@ -33,6 +33,20 @@ def values(layer, shape, dtype=np.float64, seed=5):
     return {name: value.astype(dtype) for name, value in drawn.items()}
 
 
+def forward(layer, backend, p, x, training=None, active=ACTIVE):
+    """Output and cache of a layer; ports beside the first stay empty."""
+    several = len(layer.input_names) > 1
+    y, cache = layer.forward(Run(backend, p, (active,), training), (x, None) if several else x)
+    return y[0] if len(layer.output_names) > 1 else y, cache
+
+
+def backward(layer, backend, dy, cache, need_dx=True):
+    """Gradients of the first input, from that of the first output, and of learnables."""
+    dys = (dy, None) if len(layer.output_names) > 1 else dy
+    dx, grads = layer.backward(Run(backend, need_dx=need_dx), dys, cache)
+    return dx[0] if len(layer.input_names) > 1 else dx, grads
+
+
 def raises(message):
     return pytest.raises(ValueError, match=f"^{re.escape(message)}$")
 
@@ -51,21 +65,19 @@ shapes = pytest.mark.parametrize("shape", [(3,), (2, 4, 3), (2, 1, 3, 2)], ids=s
 @modes
 def test_gradients(backend, layer, shape, training):
     x, p = draw(5, *shape), values(layer, shape)
-    out, state, cache = layer.forward(backend, p, Signal(x, ACTIVE), None, training)
-    assert state is None and out.active is ACTIVE
-    assert out.rows.shape == (5, *layer.output_shape(shape))
-    dy = draw(*out.rows.shape, seed=1)
-    dx, grads, dstate = layer.backward(backend, dy, None, cache, True)
-    assert dstate is None and set(grads) == {a.name for a in layer.parameters(shape)}
-    without, same, _ = layer.backward(backend, dy, None, cache, False)
+    y, cache = forward(layer, backend, p, x, training)
+    assert y.shape == (5, *layer.output_shape(shape))
+    dy = draw(*y.shape, seed=1)
+    dx, grads = backward(layer, backend, dy, cache)
+    assert set(grads) == {a.name for a in layer.parameters(shape)}
+    without, same = backward(layer, backend, dy, cache, need_dx=False)
     assert without is None and all((same[name] == grads[name]).all() for name in grads)
     for name, hand in {"x": dx, **grads}.items():
 
         def loss(q, name=name):
             rows = q if name == "x" else x.astype(q.dtype)
             now = p if name == "x" else {**p, name: q}
-            y = layer.forward(NUMPY, now, Signal(rows, ACTIVE), None, training)[0].rows
-            return (dy * y).sum()
+            return (dy * forward(layer, NUMPY, now, rows, training)[0]).sum()
 
         exact = complex_step(loss, x if name == "x" else p[name])
         assert hand.shape == exact.shape
@@ -79,12 +91,12 @@ def test_gradients(backend, layer, shape, training):
 def test_dtype_and_arguments_are_kept(backend, layer, dtype, training):
     x, p = draw(5, 2, 4, 3, dtype=dtype), values(layer, (2, 4, 3), dtype)
     before = x.copy()
-    out, _, cache = layer.forward(backend, p, Signal(x, ACTIVE), None, training)
-    dy = draw(*out.rows.shape, seed=1, dtype=dtype)
+    y, cache = forward(layer, backend, p, x, training)
+    dy = draw(*y.shape, seed=1, dtype=dtype)
     up = dy.copy()
-    dx, grads, _ = layer.backward(backend, dy, None, cache, True)
+    dx, grads = backward(layer, backend, dy, cache)
     assert (x == before).all() and (dy == up).all()
-    assert {a.dtype for a in (out.rows, dx, *grads.values())} == {np.dtype(dtype)}
+    assert {a.dtype for a in (y, dx, *grads.values())} == {np.dtype(dtype)}
 
 
 @layers
@@ -107,22 +119,22 @@ def test_dropout_is_for_training_only(backend):
     x = draw(5, 3)
     layer = ml.Dropout()
     assert layer.probability == 0.5
-    out, _, cache = layer.forward(backend, {}, Signal(x, ACTIVE), None)
-    assert out.rows is x and layer.backward(backend, x, None, cache, True)[0] is x
-    out, _, cache = layer.forward(backend, {}, Signal(x, ACTIVE), None, TRAINING)
+    y, cache = forward(layer, backend, {}, x)
+    assert y is x and backward(layer, backend, x, cache)[0] is x
+    y, cache = forward(layer, backend, {}, x, TRAINING)
     mask = dropout.dropout_mask(x.shape, 0.5, *TRAINING)
-    assert (out.rows == np.where(mask, 2 * x, 0)).all()
-    other = layer.forward(backend, {}, Signal(x, ACTIVE), None, Training(3, 40))[0]
-    assert not (out.rows == other.rows).all()
+    assert (y == np.where(mask, 2 * x, 0)).all()
+    other, _ = forward(layer, backend, {}, x, Training(3, 40))
+    assert not (y == other).all()
 
 
 def test_dropout_of_spans_is_that_of_the_whole_batch(backend):
     x, layer = draw(200, 6), ml.Dropout(0.3)
     one_each = np.ones(200, np.int64)
-    whole = layer.forward(backend, {}, Signal(x, one_each), None, Training(5, 0))[0].rows
+    whole, _ = forward(layer, backend, {}, x, Training(5, 0), one_each)
     for cut in (1, 100, 199):
         parts = [
-            layer.forward(backend, {}, Signal(x[a:b], one_each[a:b]), None, Training(5, a))[0].rows
+            forward(layer, backend, {}, x[a:b], Training(5, a), one_each[a:b])[0]
             for a, b in ((0, cut), (cut, 200))
         ]
         assert (np.concatenate(parts) == whole).all()
@@ -163,7 +175,7 @@ def test_batch_normalization_options_are_the_references():
 def test_running_statistics(backend, dtype):
     layer = ml.BatchNormalization(mean_decay=0.25, variance_decay=0.5)
     x, p = 3 + draw(5, 4, 2, dtype=dtype), values(layer, (4, 2), dtype)
-    _, _, cache = layer.forward(backend, p, Signal(x, ACTIVE), None, TRAINING)
+    _, cache = forward(layer, backend, p, x, TRAINING)
     new = layer.updated_statistics(p, cache)
     mean, variance = x.mean(axis=(0, 1)), x.var(axis=(0, 1))
     tolerance = 1e-5 if dtype == np.float32 else 1e-13
@@ -172,17 +184,17 @@ def test_running_statistics(backend, dtype):
     np.testing.assert_allclose(new["trained_variance"], want[1], rtol=tolerance)
     assert set(new) == {"trained_mean", "trained_variance"}
     assert {a.dtype for a in new.values()} == {np.dtype(dtype)}
-    _, _, cache = layer.forward(backend, p, Signal(x, ACTIVE), None)
+    _, cache = forward(layer, backend, p, x)
     assert layer.updated_statistics(p, cache) == {}
 
 
 def test_prediction_uses_the_trained_statistics_whatever_the_batch(backend):
     layer = ml.BatchNormalization(epsilon=0.5)
     x, p = draw(5, 3), values(layer, (3,))
-    out = layer.forward(backend, p, Signal(x, ACTIVE), None)[0].rows
+    out, _ = forward(layer, backend, p, x)
     want = p["scale"] * (x - p["trained_mean"]) / np.sqrt(p["trained_variance"] + 0.5) + p["offset"]
     np.testing.assert_allclose(out, want, rtol=1e-13, atol=1e-15)
-    alone = layer.forward(backend, p, Signal(x[:1], ACTIVE[-1:]), None)[0].rows
+    alone, _ = forward(layer, backend, p, x[:1], active=ACTIVE[-1:])
     np.testing.assert_allclose(alone, out[:1], rtol=1e-13)
 
 
@@ -229,7 +241,7 @@ def test_flatten_shapes_and_order(backend):
     assert ml.Flatten().output_shape((24, 24, 20)) == (11520,)
     assert ml.Flatten().output_shape((3,)) == (3,)
     x = draw(5, 2, 3, 4)
-    y = ml.Flatten().forward(backend, {}, Signal(x, ACTIVE), None)[0].rows
+    y, _ = forward(ml.Flatten(), backend, {}, x)
     for n in range(5):
         assert (y[n] == x[n].ravel(order="F")).all()
 
@@ -241,22 +253,21 @@ def test_folding_hands_the_number_of_sequences_to_unfolding(backend):
     assert fold.output_shapes([(4, 4, 1)]) == ((4, 4, 1), ())
     assert unfold.output_shapes([(4, 4, 1), ()]) == ((4, 4, 1),)
     x, dy = draw(5, 4, 4, 1), draw(5, 4, 4, 1, seed=1)
-    (rows, number), _, cache = fold.forward_ports(backend, {}, [Signal(x, ACTIVE)], None)
-    assert rows.rows is x and number.rows.tolist() == [2]
-    assert len(number.rows) == number.active.sum()
-    assert fold.backward_ports(backend, [dy, None], None, cache, True) == ((dy,), {}, None)
-    assert fold.backward_ports(backend, [dy, None], None, cache, False) == ((None,), {}, None)
-    for second in (number, None):
-        (out,), _, cache = unfold.forward_ports(backend, {}, [rows, second], None)
-        assert out.rows is x and out.active is ACTIVE
-        got = unfold.backward_ports(backend, [dy], None, cache, True)
-        assert got == ((dy, None), {}, None)
+    run, once = Run(backend, steps=(ACTIVE,)), np.ones(1, int)
+    (rows, number), cache = fold.forward(run, x)
+    assert rows is x and number.tolist() == [2]
+    assert fold.backward(run, (dy, None), cache) == (dy, {})
+    assert fold.backward(run._replace(need_dx=False), (dy, None), cache) == (None, {})
+    for second, steps in ((number, (ACTIVE, once)), (None, (ACTIVE,))):
+        y, cache = unfold.forward(run._replace(steps=steps), (rows, second))
+        assert y is x
+        assert unfold.backward(run, dy, cache) == ((dy, None), {})
     with raises(
         "the layer 'unfold' (Sequence unfolding) got rows of 2 sequences, but [3] at its input "
         "'mini_batch_size'; connect it to the output 'mini_batch_size' of the SequenceFolding that "
         "the rows went through."
     ):
-        unfold.forward_ports(backend, {}, [rows, Signal(np.array([3]), np.ones(1, int))], None)
+        unfold.forward(run._replace(steps=(ACTIVE, once)), (rows, np.array([3])))
 
 
 # ------------------------------------------------------------------------------- combining
@@ -271,20 +282,22 @@ def test_combining(backend, kind, inputs, dtype):
     assert layer.input_names == ("in1", "in2", "in3")[:inputs]
     widths = [4] * inputs if kind is ml.Addition else [4, 1, 2][:inputs]
     xs = [draw(5, 2, width, seed=n, dtype=dtype) for n, width in enumerate(widths)]
-    (out,), _, cache = layer.forward_ports(backend, {}, [Signal(x, ACTIVE) for x in xs], None)
+    run = Run(backend, steps=(ACTIVE,) * inputs)
+    y, cache = layer.forward(run, tuple(xs))
     want = sum(xs[1:], xs[0]) if kind is ml.Addition else np.concatenate(xs, axis=2)
-    assert (out.rows == want).all() and out.rows.dtype == dtype and out.active is ACTIVE
+    assert (y == want).all() and y.dtype == dtype
     assert layer.output_shapes([x.shape[1:] for x in xs]) == (want.shape[1:],)
     dy = draw(*want.shape, seed=9, dtype=dtype)
-    dxs, grads, _ = layer.backward_ports(backend, [dy], None, cache, True)
+    dxs, grads = layer.backward(run, dy, cache)
     assert grads == {} and len(dxs) == inputs
     at = 0
     for dx, x in zip(dxs, xs, strict=True):
         part = dy if kind is ml.Addition else dy[..., at : at + x.shape[-1]]
         at += x.shape[-1]
         assert dx.dtype == dtype and (dx == part).all() and dx.shape == x.shape
-    assert layer.backward_ports(backend, [dy], None, cache, False)[0] == (None,) * inputs
-    assert layer.backward_ports(backend, [None], None, cache, True)[0] == (None,) * inputs
+    without = run._replace(need_dx=False)
+    assert layer.backward(without, dy, cache)[0] == (None,) * inputs
+    assert layer.backward(run, None, cache)[0] == (None,) * inputs
 
 
 def test_inputs_that_do_not_fit():
@@ -300,13 +313,13 @@ def test_inputs_that_do_not_fit():
         ml.Concatenation(3, name="cat").output_shapes([(5, 5, 3), (5, 5, 2), (4, 5, 3)])
     with pytest.raises(ValueError, match="has inputs of shapes"):
         ml.Addition().output_shapes([(3,)])
-    x, last = Signal(draw(5, 3), ACTIVE), Signal(draw(2, 3), np.array([2]))
+    run = Run(NUMPY, steps=(ACTIVE, np.array([2])))
     for layer in (ml.Addition(name="join"), ml.Concatenation(name="join")):
         with raises(
             f"the layer 'join' ({layer.label}) got inputs of different steps: 3 (5 rows), "
             "1 (2 rows); combine outputs that all have a time axis or all keep the last step only."
         ):
-            layer.forward_ports(NUMPY, {}, [x, last], None)
+            layer.forward(run, (draw(5, 3), draw(2, 3)))
     for value in (1, 0, 2.0, True, "2"):
         with raises(f"Addition: num_inputs is {value!r}; give a whole number of at least 2."):
             ml.Addition(value)

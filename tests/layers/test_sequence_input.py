@@ -11,7 +11,7 @@ import pytest
 import minilstm as ml
 from minilstm.backend import load_backend
 from minilstm.functional import sequence_input as functional
-from minilstm.layers import Signal
+from minilstm.layers import Run
 
 WIDTHS = ["u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8", "longdouble"]
 KINDS = ["zerocenter", "zscore", "rescale-symmetric", "rescale-zero-one"]
@@ -24,10 +24,7 @@ def draw(shape, lengths=(5, 1, 3), dtype=np.float64, seed=0):
 
 
 def run(layer, rows):
-    signal = Signal(rows, np.ones(len(rows), np.int64))
-    out, state, cache = layer.forward(load_backend("numpy"), {}, signal, None)
-    assert state is None and out.active is signal.active
-    return out.rows, cache
+    return layer.forward(Run(load_backend("numpy")), rows)
 
 
 def refuses(message, error=ValueError):
@@ -243,7 +240,7 @@ def test_a_function_gets_rows_and_may_write_into_them():
         rows = np.ones((3, 2), dtype)
         y, cache = run(layer, rows)
         assert (y == 0).all() and y.dtype == dtype and (rows == 1).all()
-        dx, grads, _ = layer.backward(load_backend("numpy"), y, None, cache, True)
+        dx, grads = layer.backward(Run(load_backend("numpy")), y, cache)
         assert dx is None and grads == {}
     assert layer.label == "Sequence input with 2 dimensions, spoil"
     assert layer.affine is not None

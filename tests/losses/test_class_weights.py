@@ -14,7 +14,7 @@ import pytest
 import minilstm as ml
 from minilstm.errors import DataError
 from minilstm.functional.ragged import active_counts
-from minilstm.layers import Signal
+from minilstm.layers import Run
 from minilstm.layers.class_weights import inverse_frequency_weights
 from minilstm.losses import (
     CrossEntropy,
@@ -131,11 +131,11 @@ def test_counted_labels():
 
 def test_output_layers_pass_rows_through(backend):
     rows, dy = np.random.default_rng(8).standard_normal((2, 6, 3))
-    signal = Signal(rows, active_counts(np.array([4, 2])))
+    run = Run(backend, steps=(active_counts(np.array([4, 2])),))
     for layer in (ml.ClassificationOutput(), ml.RegressionOutput()):
-        out, state, cache = layer.forward(backend, {}, signal, None)
-        assert out is signal and state is None
-        assert layer.backward(backend, dy, None, cache, True)[0] is dy
+        y, cache = layer.forward(run, rows)
+        assert y is rows
+        assert layer.backward(run, dy, cache)[0] is dy
         assert layer.parameters((3,)) == () and layer.output_shape((3,)) == (3,)
 
 

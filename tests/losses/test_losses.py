@@ -13,7 +13,7 @@ import minilstm as ml
 from minilstm.backend import load_backend
 from minilstm.functional.huber import huber_forward
 from minilstm.gradcheck import complex_step
-from minilstm.layers import Signal
+from minilstm.layers import Run
 from minilstm.losses import (
     NAMES,
     CrossEntropy,
@@ -110,10 +110,9 @@ def test_the_sigmoid_layer_and_its_loss_give_what_the_two_in_one_give(backend, s
     _, t, weights = problem(loss, shape)
     z = 3 * np.random.default_rng(1).standard_normal(shape)
     weights = weights if weighted else None
-    signal = Signal(z, np.array([len(z)]))
-    scores, _, cache = layer.forward(backend, {}, signal, None)
-    value, loss_cache = loss.forward(backend, scores.rows, t, 2.0, weights)
-    dz = layer.backward(backend, loss.backward(backend, loss_cache), None, cache, True)[0]
+    scores, cache = layer.forward(Run(backend), z)
+    value, loss_cache = loss.forward(backend, scores, t, 2.0, weights)
+    dz = layer.backward(Run(backend), loss.backward(backend, loss_cache), cache)[0]
     fused, fused_cache = loss.fused_forward(backend, z, t, 2.0, weights)
     assert value == pytest.approx(fused, rel=1e-13)
     np.testing.assert_allclose(dz, loss.fused_backward(backend, fused_cache), rtol=1e-12)

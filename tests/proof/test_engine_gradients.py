@@ -16,7 +16,7 @@ import minilstm as ml
 from minilstm.backend import load_backend
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import active_counts
-from minilstm.layers import KINDS, Signal, Training
+from minilstm.layers import KINDS, Recurrent, Run, Signal, Training
 from minilstm.losses import NAMES, CrossEntropy, FunctionLoss, Loss, find_loss
 
 NUMPY = load_backend("numpy")
@@ -118,16 +118,35 @@ def relative_error(hand, slope, rng, floor):
     return worst
 
 
+def forward(layer, run, xs, state):
+    """Outputs, state and cache of any layer; without a state for a layer that has none."""
+    if layer.kind == "sequence_unfolding" and len(xs) == 1:
+        xs = [*xs, None]
+    x = xs[0] if len(xs) == 1 else tuple(xs)
+    stateful = isinstance(layer, Recurrent)
+    y, *after, cache = layer.forward(run, x, state) if stateful else layer.forward(run, x)
+    return y if len(layer.output_names) > 1 else (y,), after[0] if after else None, cache
+
+
+def backward(layer, run, dys, dstate, cache):
+    """Gradients of all inputs, of learnables, and of the state before the first step."""
+    dy = dys if len(layer.output_names) > 1 else dys[0]
+    arguments = (dy, dstate, cache) if isinstance(layer, Recurrent) else (dy, cache)
+    dx, grads, *dstate0 = layer.backward(run, *arguments)
+    return dx if len(layer.input_names) > 1 else (dx,), grads, dstate0[0] if dstate0 else None
+
+
 def gradients(backend, layer, p, inputs, state, training, rng):
     """Upstream gradients, and by name what backward makes of them and the value it belongs to."""
-    outs, after, cache = layer.forward_ports(backend, p, inputs, state, training)
+    run = Run(backend, p, tuple(s.active for s in inputs), training)
+    outs, after, cache = forward(layer, run, [s.rows for s in inputs], state)
     # Nothing flows back through the number of sequences that a folding hands on.
     douts = tuple(
-        None if name == "mini_batch_size" else rng.standard_normal(out.rows.shape)
+        None if name == "mini_batch_size" else rng.standard_normal(out.shape)
         for name, out in zip(layer.output_names, outs, strict=True)
     )
     dafter = None if after is None else LSTMState(*(rng.standard_normal(a.shape) for a in after))
-    dxs, grads, dstate = layer.backward_ports(backend, douts, dafter, cache, True)
+    dxs, grads, dstate = backward(layer, run, douts, dafter, cache)
     hands = {f"input {n}": (dx, s.rows) for n, (dx, s) in enumerate(zip(dxs, inputs, strict=False))
              if dx is not None}  # fmt: skip
     hands |= {name: (g, p[name]) for name, g in grads.items()}
@@ -152,8 +171,9 @@ def total(layer, p, inputs, state, training, douts, dafter, moved):
         else:
             values[name] = value
     state = None if before is None else LSTMState(*before)
-    outs, after, _ = layer.forward_ports(NUMPY, values, ports, state, training)
-    used = [(d, o.rows) for d, o in zip(douts, outs, strict=True) if d is not None]
+    run = Run(NUMPY, values, tuple(s.active for s in ports), training)
+    outs, after, _ = forward(layer, run, [s.rows for s in ports], state)
+    used = [(d, o) for d, o in zip(douts, outs, strict=True) if d is not None]
     used += [] if after is None else list(zip(dafter, after, strict=True))
     return sum((d * a).sum() for d, a in used)
 

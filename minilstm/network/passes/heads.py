@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from numpy.typing import NDArray
 
 from minilstm.backend import Backend
-from minilstm.layers import FullyConnected, Layer, Signal
+from minilstm.layers import FullyConnected, Layer, RowLayer, Run, Signal
 from minilstm.losses import CrossEntropy, Loss, find_loss, loss_of_output_layer
 from minilstm.network.graph.wiring import OUTPUT_LAYERS, Port, Wiring
 
@@ -172,15 +172,15 @@ def run_head(
         end = backend.classifier_loss(rows, W, b, targets, divisor, weights)
         grads = {f"{name}/weights": end.W, f"{name}/bias": end.b}
         return HeadResult(end.loss, end.correct, grads, end.dx, None)
+    forward, backward = loss.functions(backend, head.fused)
+    value, cache = forward(rows, targets, divisor, weights)
     outputs = rows if want_outputs else None
-    if head.fused:
-        value, cache = loss.fused_forward(backend, rows, targets, divisor, weights)
-        dy = loss.fused_backward(backend, cache)
-        if want_outputs:
-            outputs = getattr(backend, f"{loss.fuses_with}_forward")(rows)[0]  # (N, C)
-    else:
-        value, cache = loss.forward(backend, rows, targets, divisor, weights)
-        dy = loss.backward(backend, cache)
+    if head.fused and want_outputs:
+        ends = (layers[n] for n in head.swallowed)
+        activation = next(layer for layer in ends if layer.kind == loss.fuses_with)
+        assert isinstance(activation, RowLayer)  # it has no state
+        outputs, _ = activation.forward(Run(backend), rows)  # (N, C)
+    dy = backward(cache)
     return HeadResult(value, _correct(backend, rows, targets), {}, dy, outputs)
 
 

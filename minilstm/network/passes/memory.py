@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minilstm.functional.ragged import IntArray
+from minilstm.layers import Recurrent
 from minilstm.network.graph.wiring import Wiring
 
 SPAN_ROWS = 4096  # rows of a span: its arrays stay in the last-level cache, its calls stay few
@@ -106,7 +107,8 @@ def plan_memory(
         Span(a, b, int(ends[a - 1]) if a else 0, int(ends[b - 1]))
         for a, b in zip(firsts, [*firsts[1:], T], strict=True)
     )
-    kept_per_row = sum(node.layer.kept_per_row(itemsize) for node in wiring.nodes)
+    recurrent = [layer for layer in wiring.layers if isinstance(layer, Recurrent)]
+    kept_per_row = sum(layer.kept_per_row(itemsize) for layer in recurrent)
     states = sum(2 * node.state_size * itemsize for node in wiring.nodes)
     longest = max(s.row_end - s.row for s in spans)
     used = longest * per_row + B * per_sequence + len(spans) * B * states

@@ -19,7 +19,14 @@ from minilstm.layers import Signal
 from minilstm.network.graph.wiring import Port, Wiring, ancestors
 from minilstm.network.passes.memory import span_rows, used_bytes
 from minilstm.network.passes.placement import moved_state
-from minilstm.network.passes.walk import Parameters, State, run_forward
+from minilstm.network.passes.walk import (
+    Parameters,
+    State,
+    first_states,
+    prepared,
+    run_forward,
+    write_states,
+)
 
 Array = NDArray[Any]
 Forward = Callable[[Sequence[Signal], State], tuple[list[Signal], State]]
@@ -41,20 +48,13 @@ def without_caches(
     -------
     function from (signals, state) to (wanted outputs, state after them)
     """
-    prepared = {a.name: a.prepare(backend, parameters[a.name]) for a in wiring.layers}
+    arranged = prepared(wiring.layers, backend, parameters)
     want = [port.node for port in wanted]
     nodes = ancestors(wiring, want)
 
     def forward(signals: Sequence[Signal], state: State) -> tuple[list[Signal], State]:
         done = run_forward(
-            wiring,
-            backend,
-            prepared,
-            signals,
-            state,
-            nodes=nodes,
-            want=want,
-            keep_caches=False,
+            wiring, backend, arranged, signals, state, nodes=nodes, want=want, keep="nothing"
         )
         return [done.values[port] for port in wanted], done.state
 
@@ -89,13 +89,10 @@ def run_in_spans(
         stop = stop if rows else len(active)
         running = active[step:stop]
         n = int(running[0])  # the sequences that reach this span are the first n
-        start = {k: LSTMState(s.hidden[:n], s.cell[:n]) for k, s in (final or state).items()}
+        start = first_states(final or state, n)
         part = [Signal(a.rows[done : ends[stop - 1]], running) for a in signals]
         outs, after = forward(part, start)
-        if not final:  # every sequence reaches the first span
-            final = {k: LSTMState(s.hidden.copy(), s.cell.copy()) for k, s in after.items()}
-        for k, s in after.items():
-            final[k].hidden[:n], final[k].cell[:n] = s.hidden, s.cell
+        write_states(final, after)
         for all_parts, out, by_step in zip(outputs, outs, steps, strict=True):
             if by_step or not all_parts:
                 all_parts.append(out.rows)

@@ -17,19 +17,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.backend import Backend
-from minilstm.functional.lstm import LSTMState
-from minilstm.layers import Signal
+from minilstm.layers import BatchNormalization, Signal
 from minilstm.network.graph.parameters import parameter_slots
 from minilstm.network.graph.wiring import Port, Wiring, ancestors
-from minilstm.network.passes.heads import Head, HeadResult, MiniBatch, run_head
-from minilstm.network.passes.memory import MemoryPlan
+from minilstm.network.passes.heads import Head, MiniBatch, run_head
+from minilstm.network.passes.memory import MemoryPlan, Span
 from minilstm.network.passes.walk import (
+    Forward,
     Part,
     State,
+    first_states,
     needed_gradients,
-    run_advance,
+    prepared,
     run_backward,
     run_forward,
+    write_states,
 )
 
 Array = NDArray[Any]
@@ -108,7 +110,7 @@ class TrainingPass:
         self.route, self.backend, self.key = route, backend, key
         self.wiring, self.heads = route.wiring, route.heads
         self.layers = route.wiring.layers
-        self.parameters = {a.name: a.prepare(backend, parameters[a.name]) for a in self.layers}
+        self.parameters = prepared(self.layers, backend, parameters)
 
     def run(
         self,
@@ -131,38 +133,16 @@ class TrainingPass:
         loss_only : leave the gradients out
         """
         spans, active = plan.spans, batch.signals[0].active
-        B = int(active[0])
-
-        def signals(n: int) -> tuple[Signal, ...]:
-            s = spans[n]
-            rows = slice(s.row, s.row_end)
-            return tuple(Signal(a.rows[rows], active[s.first : s.last]) for a in batch.signals)
-
-        def own(n: int) -> slice | None:  # sequences whose last step lies in the span
-            if len(spans) == 1:
-                return None
-            after = int(active[spans[n].last]) if n + 1 < len(spans) else 0
-            return slice(after, int(active[spans[n].first]))
-
+        pieces = [self._piece(batch, spans, n) for n in range(len(spans))]
         states: list[State] = [state]
         final: State = {}
         kept: dict[int, dict[int, Any]] = {}
-        for n in range(len(spans) - 1):
-            part = Part(spans[n].row, own(n), self.key)
-            keep = n >= plan.first_kept
-            after, kept[n] = run_advance(
-                self.wiring,
-                self.backend,
-                self.parameters,
-                signals(n),
-                states[n],
-                self.route.recurrent,
-                part,
-                keep,
-            )
-            _write(final, after)
-            following = int(active[spans[n].last])  # sequences that reach the next span
-            states.append({k: LSTMState(*(a[:following] for a in s)) for k, s in after.items()})
+        for n, (signals, part) in enumerate(pieces[:-1]):
+            keep = "gates" if n >= plan.first_kept else "nothing"
+            ahead = self._forward(signals, states[n], self.route.recurrent, part, keep=keep)
+            kept[n] = ahead.caches
+            write_states(final, ahead.state)
+            states.append(first_states(ahead.state, int(active[spans[n].last])))
 
         loss, correct = [0.0] * len(spans), [0] * len(self.heads)
         gradients: dict[str, Array] = {}
@@ -171,28 +151,34 @@ class TrainingPass:
         dinputs: list[list[Array]] = [[] for _ in batch.signals]
         dstate: State = {}
         for n in range(len(spans) - 1, -1, -1):
-            span = spans[n]
-            part = Part(span.row, own(n), self.key)
+            span, (signals, part) = spans[n], pieces[n]
             if truncation is not None and span.last % truncation == 0:
                 dstate = {}
-            forward = run_forward(
-                self.wiring,
-                self.backend,
-                self.parameters,
-                signals(n),
-                states[n],
-                nodes=self.route.nodes,
-                part=part,
-                kept=kept.pop(n, None),
-                want=self.route.sources,
+            gates, want = kept.pop(n, None), self.route.sources
+            forward = self._forward(
+                signals, states[n], self.route.nodes, part, kept=gates, want=want
             )
             if n == len(spans) - 1:
-                _write(final, forward.state)
+                write_states(final, forward.state)
             statistics.update(self._statistics(forward.caches))
-            rows, ends = slice(span.row, span.row_end), part.own or slice(0, B)
+            rows, ends = slice(span.row, span.row_end), part.own or slice(0, int(active[0]))
             dys: dict[Port, Array] = {}
             for k, head in enumerate(self.heads):
-                result = self._head(head, forward.values, batch, k, rows, ends, want_outputs)
+                chosen = rows if head.steps else ends
+                targets, weights = batch.targets[k][chosen], batch.weights[k]
+                if len(targets) == 0:
+                    continue  # no sequence ends in the span
+                result = run_head(
+                    head,
+                    self.layers,
+                    self.parameters,
+                    self.backend,
+                    forward.values[head.source].rows,
+                    targets,
+                    None if weights is None else weights[chosen],
+                    batch.divisors[k],
+                    want_outputs,
+                )
                 loss[n] += result.loss
                 correct[k] += result.correct
                 _add(gradients, result.grads)
@@ -240,39 +226,31 @@ class TrainingPass:
             Gradients(dstate, tuple(np.concatenate(d[::-1]) for d in dinputs if d)),
         )
 
-    def _head(
-        self,
-        head: Head,
-        values: Any,
-        batch: MiniBatch,
-        k: int,
-        rows: slice,
-        ends: slice,
-        want_outputs: bool,
-    ) -> HeadResult:
-        """A head on the rows of a span, or on the sequences that end in it."""
-        chosen = rows if head.steps else ends
-        targets, weights = batch.targets[k][chosen], batch.weights[k]
-        if len(targets) == 0:
-            return HeadResult(0.0, 0, {}, None, None)
-        return run_head(
-            head,
-            self.layers,
-            self.parameters,
-            self.backend,
-            values[head.source].rows,
-            targets,
-            None if weights is None else weights[chosen],
-            batch.divisors[k],
-            want_outputs,
-        )
+    def _piece(self, batch: MiniBatch, spans: Sequence[Span], n: int) -> tuple[Any, Part]:
+        """The signals of a span, and which part of the batch it is."""
+        first, last, row, row_end = spans[n]
+        active, own = batch.signals[0].active, None
+        if len(spans) > 1:  # the sequences whose last step lies in the span
+            after = int(active[last]) if n + 1 < len(spans) else 0
+            own = slice(after, int(active[first]))
+        signals = [Signal(a.rows[row:row_end], active[first:last]) for a in batch.signals]
+        return signals, Part(row, own, self.key)
+
+    def _forward(
+        self, signals: Any, state: State, nodes: Sequence[int], part: Part, **options: Any
+    ) -> Forward:
+        """A forward walk through some nodes."""
+        return run_forward(
+            self.wiring, self.backend, self.parameters, signals, state, nodes=nodes, part=part,
+            **options,
+        )  # fmt: skip
 
     def _statistics(self, caches: Mapping[int, Any]) -> dict[str, Array]:
         """New running statistics of the layers that have some."""
         out = {}
         for n, cache in caches.items():
             layer = self.layers[n]
-            if hasattr(layer, "updated_statistics"):
+            if isinstance(layer, BatchNormalization):
                 new = layer.updated_statistics(self.parameters[layer.name], cache)
                 out.update({f"{layer.name}/{key}": value for key, value in new.items()})
         return out
@@ -282,14 +260,6 @@ def _joined(head: Head, parts: list[Array]) -> Array:
     """Rows of an output in packed order, from those of the spans, the last span first."""
     # The longest sequences end in the last span, so rows of sequences are in order already.
     return np.concatenate(parts[::-1] if head.steps else parts)
-
-
-def _write(final: State, after: Mapping[str, LSTMState]) -> None:
-    """Overwrite the state of the sequences that reached a span: the first ones, at first all."""
-    for name, (hidden, cell) in after.items():
-        if name not in final:
-            final[name] = LSTMState(hidden.copy(), cell.copy())
-        final[name].hidden[: len(hidden)], final[name].cell[: len(cell)] = hidden, cell
 
 
 def _add(total: dict[str, Array], more: Mapping[str, Array]) -> None:

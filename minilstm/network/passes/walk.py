@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from minilstm.backend import Backend
 from minilstm.functional.lstm import LSTMState
-from minilstm.layers import Signal, Training
+from minilstm.layers import Layer, Recurrent, RowLayer, Run, Signal, Training
 from minilstm.network.graph.wiring import Port, Wiring
 
 Array = NDArray[Any]
@@ -44,7 +44,17 @@ class Forward(NamedTuple):
 
     values: dict[Port, Signal]  # outputs, of those nodes that nothing has used up
     state: State  # after each sequence's last step
-    caches: dict[int, Any]  # of each node that ran
+    caches: dict[int, Any]  # of each node that ran, as `keep` says
+
+
+def prepared(layers: Sequence[Layer], backend: Backend, parameters: Parameters) -> Parameters:
+    """Arrays of each layer by its name, those of recurrent layers arranged for many calls."""
+    return {
+        layer.name: layer.prepare(backend, parameters[layer.name])
+        if isinstance(layer, Recurrent)
+        else parameters[layer.name]
+        for layer in layers
+    }
 
 
 def run_forward(
@@ -56,9 +66,9 @@ def run_forward(
     *,
     nodes: Collection[int] | None = None,
     part: Part = WHOLE,
+    keep: str = "caches",
     kept: Mapping[int, Any] | None = None,
     want: Collection[int] = (),
-    keep_caches: bool = True,
 ) -> Forward:
     """Run layers over a packed batch, or over a span of it.
 
@@ -66,15 +76,16 @@ def run_forward(
     ----------
     wiring : of the network
     backend : computes
-    parameters : arrays of each layer, prepared or not
+    parameters : arrays of each layer, by its name: from `prepared`, unless caches are kept
     signals : one for each input of the network
     state : hidden and cell state before the first row, (B, H) each, by layer name; a layer that is
         not among them starts from its initial state
     nodes : those that run; None means all
     part : which part of the batch this is
-    kept : what `advance` kept of some nodes, from which they are restored
+    keep : "caches" for `run_backward`, or "gates", from which recurrent layers are restored, or
+        "nothing"; without caches a recurrent layer whose output nothing uses gives its state alone
+    kept : the gates of some nodes, from which they are restored now
     want : nodes whose values stay to the end besides those that nothing uses
-    keep_caches : False drops them, for prediction
 
     Returns
     -------
@@ -92,32 +103,42 @@ def run_forward(
         layer, name = node.layer, node.layer.name
         if not node.steps[0] and not layer.keeps_last and part.nobody_ends:
             continue  # one row a sequence, but no sequence ends in this part
-        before = state.get(name)
-        p = parameters[name]
-        taken = _taken(wiring, n, signals, values)
-        outputs: tuple[Signal, ...]
-        layer_state: LSTMState | None = None
-        if kept is not None and n in kept:
-            output, cache = layer.restore(backend, p, taken[0], before, kept[n])
-            outputs = (output,)
-        elif not keep_caches and node.state_size and len(node.shapes) == len(taken) == 1:
-            shown, layer_state, cache = layer.advance(
-                backend, p, taken[0], before, keep=False, need_output=True
-            )
-            assert shown is not None  # it was asked for
-            outputs = (shown,)
+        if n in wiring.inputs:
+            taken: list[Any] = [signals[wiring.inputs.index(n)]]
         else:
-            training = _training(part, name, node.steps[0])
-            outputs, layer_state, cache = layer.forward_ports(backend, p, taken, before, training)
-        if layer_state is not None:
-            after[name] = layer_state
-        if layer.keeps_last and part.own is not None:
-            rows = outputs[0].rows[part.own]
-            outputs = (Signal(rows, np.array([len(rows)], np.int64)), *outputs[1:])
-        if keep_caches:
+            taken = [None if port is None else values[port] for port in node.inputs]
+        if len(taken) == 1:
+            x, active = taken[0]
+            steps = (active,)
+        else:
+            x = tuple(None if signal is None else signal.rows for signal in taken)
+            steps = tuple(signal.active for signal in taken if signal is not None)
+        run = Run(backend, parameters[name], steps, _training(part, name, node.steps[0]))
+        last: LSTMState | None = None
+        if isinstance(layer, Recurrent):
+            before = state.get(name)
+            if kept is not None and n in kept:
+                y, cache = layer.restore(run, x, before, kept[n])
+            elif keep == "caches":
+                y, last, cache = layer.forward(run, x, before)
+            else:
+                gates, used = keep == "gates", uses.get(n, 0) > 0
+                y, last, cache = layer.advance(run, x, before, keep=gates, need_output=used)
+        else:
+            assert isinstance(layer, RowLayer)  # there are these two
+            y, cache = layer.forward(run, x)
+        if last is not None:
+            after[name] = last
+        if keep == "caches" or (keep == "gates" and node.state_size):
             caches[n] = cache
-        for output_number, signal in enumerate(outputs):
-            values[Port(n, output_number)] = signal
+        for k, rows in enumerate(y if len(node.shapes) > 1 else (y,)):
+            if rows is None:
+                continue  # nothing uses it
+            if k == 0 and not layer.keeps_last:
+                values[Port(n, k)] = Signal(rows, steps[0])
+            else:  # one row a sequence
+                own = rows[part.own] if k == 0 and part.own is not None else rows
+                values[Port(n, k)] = Signal(own, np.array([len(own)], np.int64))
         for port in node.inputs:
             if port is not None:
                 uses[port.node] -= 1
@@ -125,56 +146,6 @@ def run_forward(
                     for gone in [q for q in values if q.node == port.node]:
                         del values[gone]
     return Forward(values, after, caches)
-
-
-def run_advance(
-    wiring: Wiring,
-    backend: Backend,
-    parameters: Parameters,
-    signals: Sequence[Signal],
-    state: Mapping[str, LSTMState],
-    nodes: Collection[int],
-    part: Part,
-    keep: bool,
-) -> tuple[State, dict[int, Any]]:
-    """Run the layers with state over a span, and what they need; only states come out.
-
-    Parameters
-    ----------
-    nodes : layers with state, and the layers that feed them
-    keep : also return what `run_forward` needs to restore them
-    the others : as for `run_forward`
-
-    Returns
-    -------
-    state : after the span
-    kept : by node; empty unless asked for
-    """
-    chosen = sorted(nodes)
-    uses = _count_uses(wiring, chosen)
-    values: dict[Port, Signal] = {}
-    after, kept = dict(state), {}
-    for n in chosen:
-        node = wiring.nodes[n]
-        layer, name = node.layer, node.layer.name
-        p = parameters[name]
-        taken = _taken(wiring, n, signals, values)
-        if node.state_size == 0:
-            training = _training(part, name, node.steps[0])
-            outputs, _, _ = layer.forward_ports(backend, p, taken, None, training)
-            for number, signal in enumerate(outputs):
-                values[Port(n, number)] = signal
-            continue
-        output, layer_state, layer_kept = layer.advance(
-            backend, p, taken[0], state.get(name), keep=keep, need_output=uses.get(n, 0) > 0
-        )
-        assert layer_state is not None  # it has one
-        after[name] = layer_state
-        if output is not None:
-            values[Port(n, 0)] = output
-        if keep:
-            kept[n] = layer_kept
-    return after, kept
 
 
 def run_backward(
@@ -229,18 +200,24 @@ def run_backward(
                 continue  # nothing of the loss depends on it
             size = rows if node.steps[0] else batch
             douts[0] = zeros(some, (size, *node.shapes[0]))
-        dxs, layer_grads, layer_dstate = layer.backward_ports(
-            backend, douts, lengthened(later, batch), cache, need_dx[n], spend_caches
-        )
+        run = Run(backend, need_dx=need_dx[n])
+        dy = douts[0] if len(douts) == 1 else tuple(douts)
+        if isinstance(layer, Recurrent):
+            arriving = lengthened(later, batch)
+            dx, layer_grads, first = layer.backward(run, dy, arriving, cache, spend_caches)
+            if first is not None:
+                dstate0[name] = first
+        else:
+            assert isinstance(layer, RowLayer)  # there are these two
+            dx, layer_grads = layer.backward(run, dy, cache)
         del cache
         grads.update({f"{name}/{key}": g for key, g in layer_grads.items()})
-        if layer_dstate is not None:
-            dstate0[name] = layer_dstate
+        dxs = dx if len(node.inputs) > 1 else (dx,)
         if not node.inputs and dxs[0] is not None:
             dinputs[n] = dxs[0]
-        for port, dx in zip(node.inputs, dxs, strict=False):
-            if port is not None and dx is not None:
-                arrived[port] = dx if port not in arrived else arrived[port] + dx
+        for port, d in zip(node.inputs, dxs, strict=False):
+            if port is not None and d is not None:
+                arrived[port] = d if port not in arrived else arrived[port] + d
     return grads, dstate0, dinputs
 
 
@@ -264,18 +241,22 @@ def lengthened(state: LSTMState | None, B: int) -> LSTMState | None:
     return out
 
 
+def first_states(states: Mapping[str, LSTMState], n: int) -> State:
+    """States of the first n sequences, which are the longest: those that reach the next span."""
+    return {name: LSTMState(s.hidden[:n], s.cell[:n]) for name, s in states.items()}
+
+
+def write_states(final: State, after: Mapping[str, LSTMState]) -> None:
+    """Overwrite the state of the sequences that reached a span: the first ones, at first all."""
+    for name, (hidden, cell) in after.items():
+        if name not in final:
+            final[name] = LSTMState(hidden.copy(), cell.copy())
+        final[name].hidden[: len(hidden)], final[name].cell[: len(cell)] = hidden, cell
+
+
 def zeros(like: Array, shape: tuple[int, ...]) -> Array:
     """Zeros of a shape, in the dtype and the memory of another array."""
     return np.zeros_like(like, order="C", shape=shape)
-
-
-def _taken(
-    wiring: Wiring, n: int, signals: Sequence[Signal], values: Mapping[Port, Signal]
-) -> list[Any]:
-    """What enters a node: from outside, or from other nodes; None where a port may stay empty."""
-    if n in wiring.inputs:
-        return [signals[wiring.inputs.index(n)]]
-    return [None if port is None else values[port] for port in wiring.nodes[n].inputs]
 
 
 def _training(part: Part, name: str, steps: bool) -> Training | None:

@@ -7,10 +7,10 @@ import cuda_shim
 import numpy as np
 import pytest
 from test_backends_agree import NUMPY, TOLERANCE, assert_agree, dtypes
-from test_row_layers import ACTIVE, draw, modes, values
+from test_row_layers import ACTIVE, backward, draw, forward, modes, values
 
 import minilstm as ml
-from minilstm.layers import Signal
+from minilstm.layers import Run
 
 MEAN, DEVIATION = [1.0, -2.0, 0.5], [2.0, 0.0, 0.25]
 VECTORS = {
@@ -67,15 +67,19 @@ def problem(layer, shape, dtype):
 
 def run(backend, layer, p, inputs, dy, training):
     """Outputs, gradients and running statistics."""
-    signals = [Signal(x, ACTIVE) for x in inputs]
-    outputs, _, cache = layer.forward_ports(backend, p, signals, None, training)
-    douts = [dy, *[None] * (len(outputs) - 1)]
-    dx, grads, _ = layer.backward_ports(backend, douts, None, cache, True)
-    _, same, _ = layer.backward_ports(backend, douts, None, cache, False)
+    if len(inputs) > 1:
+        x = tuple(inputs)
+        y, cache = layer.forward(Run(backend, p, (ACTIVE,) * len(x), training), x)
+        dx, grads = layer.backward(Run(backend), dy, cache)
+    else:
+        y, cache = forward(layer, backend, p, inputs[0], training)
+        dx, grads = backward(layer, backend, dy, cache)
+    _, same = backward(layer, backend, dy, cache, need_dx=False)
     assert list(grads) == list(same)
     known = isinstance(layer, ml.BatchNormalization)
     moved = layer.updated_statistics(p, cache) if known else {}
-    return (outputs[0].rows, *dx, *grads.values(), *same.values(), *moved.values())
+    dx = dx if isinstance(dx, tuple) else (dx,)
+    return (y, *dx, *grads.values(), *same.values(), *moved.values())
 
 
 @cases
@@ -109,13 +113,14 @@ def test_a_function_that_normalises_gets_and_gives_numpy_arrays(cupy_backend, dt
 
     layer, x = ml.SequenceInput(3, halved), draw(5, 3, dtype=dtype)
     moved = cupy_backend.to_device(x)
-    out, _, cache = layer.forward(cupy_backend, {}, Signal(moved, ACTIVE), None)
-    assert cupy_backend.to_host(out.rows).tolist() == (x / 2).tolist()
-    assert layer.backward(cupy_backend, moved, None, cache, True)[0] is None
+    y, cache = forward(layer, cupy_backend, {}, moved)
+    assert cupy_backend.to_host(y).tolist() == (x / 2).tolist()
+    assert backward(layer, cupy_backend, moved, cache)[0] is None
 
 
 def test_folding_hands_the_number_of_sequences_to_unfolding(cupy_backend):
-    x = Signal(cupy_backend.to_device(draw(5, 3)), ACTIVE)
-    outputs, _, _ = ml.SequenceFolding().forward_ports(cupy_backend, {}, [x], None)
-    back, _, _ = ml.SequenceUnfolding().forward_ports(cupy_backend, {}, outputs, None)
-    assert back == (x,)
+    x = cupy_backend.to_device(draw(5, 3))
+    run = Run(cupy_backend, steps=(ACTIVE,))
+    outputs, _ = ml.SequenceFolding().forward(run, x)
+    back, _ = ml.SequenceUnfolding().forward(run, outputs)
+    assert back is x
