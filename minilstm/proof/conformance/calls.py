@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.proof.conformance.subject import Outputs, Sizes, Subject, Upstream
+from minilstm.proof.conformance.subject import Sizes, Subject, Upstream
 
 Array = NDArray[Any]
 Finding = tuple[bool | None, str, str]  # passed, detail, cause
@@ -28,12 +28,6 @@ def _problem(
     arrays = subject.draw(sizes, rng, scale)
     outputs = subject.run(arrays)
     return arrays, subject.draw_upstream(outputs, rng)
-
-
-def _named(outputs: Outputs) -> dict[str, Array]:
-    """The outputs by name."""
-    state = zip(("hT", "cT"), outputs.state or (), strict=False)
-    return {"h": np.asarray(outputs.h), **{name: np.asarray(a) for name, a in state}}
 
 
 def _given(gradients: Gradients, wrong: set[str] | None = None) -> dict[str, Array]:
@@ -52,7 +46,7 @@ def same_bits(subject: Subject, seed: int) -> Finding:
     runs = []
     for _ in range(2):
         outputs = subject.run(arrays)
-        results = _copied(_named(outputs))
+        results = _copied(outputs.named())
         runs.append(results | _copied(_given(subject.gradients(upstream, outputs.cache))))
     first, second = runs
     for name, a in first.items():
@@ -76,7 +70,7 @@ def calls_do_not_mix(subject: Subject, seed: int, wrong: set[str]) -> Finding:
     problems = [_problem(subject, Sizes(), seed + k) for k in range(2)]
     alone = []
     for arrays, upstream in problems:
-        alone.append(_copied(_given(subject.both(arrays, upstream), wrong)))
+        alone.append(_copied(_given(subject.gradients(upstream, subject.run(arrays).cache), wrong)))
     caches = [subject.run(arrays).cache for arrays, _ in problems]
     for k, (_, upstream) in enumerate(problems):
         mixed = _given(subject.gradients(upstream, caches[k]), wrong)
@@ -119,7 +113,7 @@ def stays(dtype: Any) -> Callable[[Subject, int], Finding]:
         narrow = replace(subject, dtype=dtype)
         arrays, upstream = _problem(narrow, Sizes(), seed)
         outputs = narrow.run(arrays)
-        results = _named(outputs) | _given(narrow.gradients(upstream, outputs.cache))
+        results = outputs.named() | _given(narrow.gradients(upstream, outputs.cache))
         wrong = {n: a.dtype for n, a in results.items() if a.dtype != dtype}
         if not wrong:
             return True, f"{len(results)} arrays", ""
@@ -152,8 +146,8 @@ def ragged_batches(subject: Subject, seed: int, wrong: set[str]) -> Finding:
         single = subject.run(one)
         if not _close(subject, part, subject.time_major(single.h)[:, 0]):
             return False, f"h of sequence {b} ({n} of 6 steps) is not what it is alone", ""
-        for name, all_of_them in _named(outputs).items():
-            if name != "h" and not _close(subject, all_of_them[b], _named(single)[name][0]):
+        for name, all_of_them in outputs.named().items():
+            if name != "h" and not _close(subject, all_of_them[b], single.named()[name][0]):
                 cause = "the final state is taken at the end of the padding."
                 return False, f"{name} of sequence {b} ({n} of 6 steps) is another alone", cause
         state = upstream.dstate
@@ -190,7 +184,7 @@ def large_inputs(subject: Subject, seed: int) -> Finding:
     """Saturated gates give finite outputs and gradients."""
     arrays, upstream = _problem(subject, Sizes(), seed, scale=1e3)
     outputs = subject.run(arrays)
-    results = _named(outputs) | _given(subject.gradients(upstream, outputs.cache))
+    results = outputs.named() | _given(subject.gradients(upstream, outputs.cache))
     wrong = [name for name, a in results.items() if not np.isfinite(a).all()]
     if not wrong:
         return True, "inputs of 1000 give finite gradients", ""

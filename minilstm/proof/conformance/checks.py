@@ -82,13 +82,14 @@ def run_checks(subject: Subject, seed: int) -> tuple[Row, ...]:
 def shapes_of_outputs(exam: Examination) -> Finding:
     """H and (hT, cT) are laid out like x and like h0."""
     arrays = exam.arrays(Sizes())
-    outputs, reference = exam.subject.run(arrays), exam.subject.reference(arrays)
-    wanted = [("h", np.shape(outputs.h), reference[0].shape)]
-    if outputs.state is not None:
-        pairs = zip(("hT", "cT"), outputs.state, strict=True)
-        wanted += [(name, np.shape(a), arrays["h0"].shape) for name, a in pairs]
-    wrong = [f"{n} has shape {has}, expected {want}" for n, has, want in wanted if has != want]
-    return not wrong, "; ".join(wrong) or ", ".join(f"{n} {has}" for n, has, _ in wanted), ""
+    shapes = {name: a.shape for name, a in exam.subject.run(arrays).named().items()}
+    twin = exam.subject.twin(arrays).named()
+    wrong = [
+        f"{n} has shape {has}, expected {twin[n].shape}"
+        for n, has in shapes.items()
+        if has != twin[n].shape
+    ]
+    return not wrong, "; ".join(wrong) or ", ".join(f"{n} {has}" for n, has in shapes.items()), ""
 
 
 def outputs_agree(exam: Examination) -> Finding:
@@ -120,15 +121,12 @@ def _tolerance(subject: Subject) -> float:
 
 def _disagreement(subject: Subject, arrays: dict[str, Array]) -> str:
     """Where the outputs are not those of the reference; "" where they are."""
-    outputs = subject.run(arrays)
-    h, state, _ = subject.reference(arrays)
-    pairs = [("h", outputs.h, h)]
-    if outputs.state is not None:
-        pairs += list(zip(("hT", "cT"), outputs.state, state, strict=True))
-    for name, has, want in pairs:
-        if np.shape(has) != want.shape:
-            return f"{name} has shape {np.shape(has)}, expected {want.shape}"
-        off = np.abs(np.asarray(has) - want) / np.abs(want).max()
+    found, twin = subject.run(arrays).named(), subject.twin(arrays).named()
+    for name, has in found.items():
+        want = twin[name]
+        if has.shape != want.shape:
+            return f"{name} has shape {has.shape}, expected {want.shape}"
+        off = np.abs(has - want) / np.abs(want).max()
         k = np.unravel_index(int(np.argmax(np.where(np.isnan(off), np.inf, off))), off.shape)
         if not off[k] <= _tolerance(subject):
             place = f"{name}{list(map(int, k))}"

@@ -1,5 +1,5 @@
 """Somebody's LSTM as the checks see it: random arrays in its layout, its outputs, its gradients.
-The same arrays in the layout of the reference say what it should give.
+The NumPy twin, run on the same arrays, says what it should give.
 
 Axes: B batch, T time, D features, H hidden, G = 4H gate rows in an order of its own.
 """
@@ -15,7 +15,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.functional.lstm import LSTMCache, LSTMState, lstm_forward
+from minilstm.functional.lstm import lstm_backward
+from minilstm.proof.causes.recognition.arrangements import by_letters
+from minilstm.proof.causes.recognition.lstm_layouts import Layout, Parts
+from minilstm.proof.causes.recognition.lstm_layouts import Sizes as LayoutSizes
+from minilstm.proof.causes.recognition.lstm_trial import FoundLSTM, Output, forward_of, replay_lstm
 from minilstm.proof.reports.places import FULL_NAMES
 
 Array = NDArray[Any]
@@ -45,6 +49,11 @@ class Outputs(NamedTuple):
     h: Array
     state: tuple[Array, Array] | None
     cache: Any
+
+    def named(self) -> dict[str, Array]:
+        """The outputs by name, without a state where none is returned."""
+        arrays = map(np.asarray, (self.h, *(self.state or ())))
+        return dict(zip(("h", "hT", "cT"), arrays, strict=False))
 
 
 @dataclass(frozen=True)
@@ -144,10 +153,6 @@ class Subject:
             found = self.backward(upstream.dh, upstream.dstate, cache)
         return named_gradients(found)
 
-    def both(self, arrays: Arrays, upstream: Upstream) -> dict[str, Array | None]:
-        """Gradients by a forward and a backward pass."""
-        return self.gradients(upstream, self.run(arrays).cache)
-
     def draw_upstream(self, outputs: Outputs, rng: np.random.Generator) -> Upstream:
         """Random gradients of the outputs, of their shapes and dtypes."""
 
@@ -159,57 +164,44 @@ class Subject:
             like(outputs.h), None if state is None else (like(state[0]), like(state[1]))
         )
 
-    # ------------------------------------------------------------ the reference
+    # ------------------------------------------------------------ the NumPy twin
 
-    def reference(self, arrays: Arrays) -> tuple[Array, LSTMState, LSTMCache]:
-        """Outputs of the reference in the layout of the subject, and its own cache."""
-        T, B, _ = self.time_major(arrays["x"]).shape
-        h, state, cache = self.reference_outputs(arrays)
-        own = self.laid_out(h.reshape(T, B, -1))
-        if self.batch_axis is None:
-            state = LSTMState(state.hidden[0], state.cell[0])
-        return own, state, cache
+    def layout(self, arrays: Arrays) -> FoundLSTM:
+        """The layout of the subject, as recognition would find it."""
+        T, B, D = self.time_major(arrays["x"]).shape
+        H = arrays["b"].size // 4
 
-    def reference_outputs(self, arrays: Arrays) -> tuple[Array, LSTMState, LSTMCache]:
-        """`lstm_forward` on the arrays, in float64."""
-        wide = {name: np.asarray(a, np.float64) for name, a in arrays.items()}
-        x = self.time_major(wide["x"])  # (T, B, D)
-        T, B, D = x.shape
-        H = wide["b"].size // 4
-        rows = np.ascontiguousarray(x.reshape(T * B, D))
-        h0, c0 = (wide[name].reshape(B, H) for name in ("h0", "c0"))
-        W, R, b = (self._blocks(wide[name])[self._order()] for name in ("W", "R", "b"))
-        flat = W.reshape(4 * H, D), R.reshape(4 * H, H), b.reshape(4 * H)
-        return lstm_forward(rows, h0, c0, *flat, np.full(T, B))
+        def build(arrays: Arrays) -> Parts:
+            columns = self.orientation == "columns"
+            W, R = (arrays[n].T if columns else arrays[n] for n in ("W", "R"))
+            h0, c0 = (arrays[name].reshape(B, H) for name in ("h0", "c0"))
+            gates = W.reshape(4, H, D), R.reshape(4, H, H), (arrays["b"].reshape(4, H),)
+            return Parts(self.time_major(arrays["x"]), *gates, h0, c0)
 
-    def by_reference(
-        self, backward: Callable[..., Any], upstream: Upstream, cache: LSTMCache
+        steps = {None: "TH", 0: "BTH"}.get(self.batch_axis, "TBH")
+        sizes = {"T": T, "B": B, "H": H}
+        h, state = by_letters(steps, "TBH", sizes), by_letters("BH", "BH", sizes)
+        outputs = Output("h", h), Output("last h", state), Output("last c", state)
+        order = tuple(self.gate_order.index(gate) for gate in "ifgo")
+        return FoundLSTM(Layout(LayoutSizes(T, B, D, H, 1, 2), (), "", build), order, 0.0, outputs)
+
+    def twin(self, arrays: Arrays) -> Outputs:
+        """Outputs of the NumPy twin in the layout of the subject, in float64."""
+        layout = self.layout(arrays)
+        T, B, *_ = layout.layout.sizes
+        h, state, cache = forward_of(layout.layout.build(arrays), layout.order, layout.forget)
+        hidden, cell = (s[0] if self.batch_axis is None else s for s in state)
+        return Outputs(self.laid_out(h.reshape(T, B, -1)), (hidden, cell), cache)
+
+    def replay(
+        self, arrays: Arrays, upstream: Upstream, backward: Callable[..., Any] = lstm_backward
     ) -> dict[str, Array]:
-        """Gradients by a backward pass of the reference's contract, in the subject's layout."""
-        T, B, H = len(cache.active), int(cache.active[0]), cache.R.shape[1]
-        dh = self.time_major(np.asarray(upstream.dh, np.float64)).reshape(T * B, H)
-        dstate = upstream.dstate or (np.zeros((B, H)), np.zeros((B, H)))
-        hidden, cell = (np.array(d, np.float64).reshape(B, H) for d in dstate)
-        with np.errstate(all="ignore"):
-            dx, grads = backward(dh, LSTMState(hidden, cell), cache)
-        found = {"x": self.laid_out(dx.reshape(T, B, -1))}
-        for name in ("W", "R", "b"):
-            canonical = getattr(grads, name)
-            blocks = np.empty((4, H, *canonical.shape[1:]))
-            blocks[self._order()] = canonical.reshape(blocks.shape)
-            whole = blocks.reshape(canonical.shape)
-            found[name] = whole.T if self.orientation == "columns" and whole.ndim == 2 else whole
-        single = self.batch_axis is None
-        return found | {n: getattr(grads, n)[0] if single else getattr(grads, n)
-                        for n in ("h0", "c0")}  # fmt: skip
-
-    def _order(self) -> list[int]:
-        return [self.gate_order.index(gate) for gate in "ifgo"]
-
-    def _blocks(self, own: Array) -> Array:
-        """Rows of the gates as (4, H, ...)."""
-        rows = own.T if self.orientation == "columns" and own.ndim == 2 else own
-        return rows.reshape(4, len(rows) // 4, *rows.shape[1:])
+        """Gradients by a backward pass with the contract of `lstm_backward`, in this layout."""
+        above = [upstream.dh, *(upstream.dstate or ())]
+        layout = self.layout(arrays)
+        return replay_lstm(
+            layout._replace(outputs=layout.outputs[: len(above)]), arrays, above, backward
+        )
 
 
 def named_gradients(found: Any) -> dict[str, Array | None]:

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.functional.lstm import lstm_backward
 from minilstm.proof.causes.mistakes import mistakes_of
 from minilstm.proof.checker.gradcheck import gradcheck
 from minilstm.proof.conformance.subject import NAMES, Arrays, Subject, Upstream
@@ -69,7 +68,7 @@ def verdicts(
     """
     names = [name for name in names if name in subject.checked]
     if subject.dtype == np.float32:
-        found = _against_the_reference(subject, arrays, seed, paths, names)
+        found = _beside_the_twin(_scene(subject, arrays, seed, paths), names)
     else:
         report = _report(subject, arrays, seed, paths, names, max_entries, method)
         found = {e.name: _verdict(e) for e in report.errors}
@@ -141,27 +140,11 @@ def _numbers(hand: float, reference: float, error: float) -> str:
     return f"by hand {hand:.9g}, reference {reference:.9g}, relative error {error:.0e}"
 
 
-def _upstream(subject: Subject, arrays: Arrays, seed: int, paths: Paths) -> tuple[Upstream, Any]:
-    """Random upstream gradients where gradient arrives, zeros elsewhere; and the cache."""
-    outputs = subject.run(arrays)
-    dh, dstate = subject.draw_upstream(outputs, np.random.default_rng([seed, 1]))
-    dh = dh * subject.dtype(paths.steps)
-    if dstate is not None:
-        hidden, cell = (subject.dtype(p) for p in paths[1:])
-        dstate = (dstate[0] * hidden, dstate[1] * cell)
-    return Upstream(dh, dstate), outputs.cache
-
-
-def _against_the_reference(
-    subject: Subject, arrays: Arrays, seed: int, paths: Paths, names: Sequence[str]
-) -> dict[str, Verdict]:
-    """For an LSTM in float32 alone: the reference's gradients in float64, a coarse tolerance."""
-    upstream, cache = _upstream(subject, arrays, seed, paths)
-    hand = subject.gradients(upstream, cache)
-    exact = subject.by_reference(lstm_backward, upstream, subject.reference(arrays)[2])
+def _beside_the_twin(here: _Scene, names: Sequence[str]) -> dict[str, Verdict]:
+    """For an LSTM in float32 alone: gradients of the NumPy twin in float64, a coarse tolerance."""
     found = {}
     for name in names:
-        gradient, wanted = hand[name], exact[name]
+        gradient, wanted = here.hand[name], here.right[name]
         if gradient is None:
             continue
         if gradient.shape != wanted.shape:
@@ -179,20 +162,25 @@ def _against_the_reference(
 
 
 class _Scene(NamedTuple):
-    """One problem: what the subject gives, and what the reference needs to give anything."""
+    """One problem: what the subject gives for it, and what is right."""
 
+    arrays: Arrays
     upstream: Upstream
     hand: dict[str, Array | None]
-    cache: Any  # of the reference
     right: dict[str, Array]
 
 
 def _scene(subject: Subject, arrays: Arrays, seed: int, paths: Paths) -> _Scene:
-    upstream, cache = _upstream(subject, arrays, seed, paths)
-    hand = subject.gradients(upstream, cache)
-    reference = subject.reference(arrays)[2]
-    right = subject.by_reference(lstm_backward, upstream, reference)
-    return _Scene(upstream, hand, reference, right)
+    """Random upstream gradients where gradient arrives, zeros elsewhere, and what they give."""
+    outputs = subject.run(arrays)
+    dh, dstate = subject.draw_upstream(outputs, np.random.default_rng([seed, 1]))
+    dh = dh * subject.dtype(paths.steps)
+    if dstate is not None:
+        hidden, cell = (subject.dtype(p) for p in paths[1:])
+        dstate = (dstate[0] * hidden, dstate[1] * cell)
+    upstream = Upstream(dh, dstate)
+    hand = subject.gradients(upstream, outputs.cache)
+    return _Scene(arrays, upstream, hand, subject.replay(arrays, upstream))
 
 
 def _causes(
@@ -229,7 +217,7 @@ def _causes(
 def _made(subject: Subject, wrong: Callable[..., Any], scene: _Scene) -> dict[str, Array] | None:
     """Gradients with a mistake; None where these sizes do not allow it."""
     try:
-        return subject.by_reference(wrong, scene.upstream, scene.cache)
+        return subject.replay(scene.arrays, scene.upstream, wrong)
     except (ValueError, IndexError):
         return None
 

@@ -3,6 +3,7 @@ Axes of length 1 are left out of account, so that (H,), (H, 1) and (1, 1, H) are
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import permutations
 from typing import Any, NamedTuple
 
@@ -53,6 +54,19 @@ def arrangements(shape: tuple[int, ...], wanted: tuple[int, ...]) -> list[Arrang
         return []
     orders = permutations(range(len(here)))
     return [Arrangement(o, wanted) for o in orders if [here[k] for k in o] == there]
+
+
+def by_letters(axes: str, wanted: str, sizes: Mapping[str, int]) -> Arrangement:
+    """The arrangement of an array whose axes are known: a letter for each.
+
+    Examples
+    --------
+    >>> by_letters("BTD", "TBD", {"B": 2, "T": 5, "D": 3}).order
+    (1, 0, 2)
+    """
+    kept = [letter for letter in axes if sizes[letter] != 1]
+    order = tuple(kept.index(letter) for letter in wanted if letter in kept)
+    return Arrangement(order, tuple(sizes[letter] for letter in wanted))
 
 
 def same(values: Any, wanted: Any, tolerance: float) -> bool:

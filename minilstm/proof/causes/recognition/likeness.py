@@ -89,16 +89,9 @@ def _recognise(inputs: Mapping[str, Any], outputs: Any, upstream: Any) -> Likene
     return Likeness(
         _title(lstm),
         "lstm_backward",
-        lambda wrong: _replayed(lstm, arrays, ups, wrong),
+        lambda wrong: replay_lstm(lstm, arrays, ups, wrong),
         lambda name, index: place_in_lstm(lstm, arrays, name, index),
     )
-
-
-def _replayed(
-    found: FoundLSTM, arrays: Mapping[str, Array], ups: list[Array], wrong: Callable[..., Any]
-) -> dict[str, Array]:
-    with np.errstate(all="ignore"):
-        return replay_lstm(found, arrays, ups, wrong)
 
 
 def _title(found: FoundLSTM) -> str:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.proof.causes.recognition.arrangements import Arrangement, arrangements
+from minilstm.proof.causes.recognition.arrangements import Arrangement, arrangements, by_letters
 from minilstm.proof.causes.recognition.lstm_weights import (
     Pick,
     Shapes,
@@ -84,10 +84,9 @@ def layouts(shapes: Shapes, output_sizes: Sequence[int]) -> Iterator[Layout]:
         rest = {n: s for n, s in shapes.items() if n != name}
         seen: set[Arrangement] = set()
         for axes in X_AXES.get(len(shapes[name]), ()):
-            length = dict(zip(axes, shapes[name], strict=True))
-            T, B, D = (length.get(letter, 1) for letter in "TBD")
-            kept = [letter for letter in axes if length[letter] != 1]
-            x = Arrangement(tuple(kept.index(n) for n in "TBD" if n in kept), (T, B, D))
+            length = {"T": 1, "B": 1, "D": 1} | dict(zip(axes, shapes[name], strict=True))
+            x = by_letters(axes, "TBD", length)
+            T, B, D = x.shape
             if x in seen:
                 continue
             seen.add(x)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.functional.activations import GATE_ACTIVATIONS
-from minilstm.functional.lstm import LSTMState, lstm_backward, lstm_forward
+from minilstm.functional.lstm import LSTMCache, LSTMState, lstm_backward, lstm_forward
 from minilstm.proof.causes.recognition.arrangements import Arrangement, arrangements, same
 from minilstm.proof.causes.recognition.lstm_layouts import Layout, Parts, layouts
 
@@ -144,9 +144,9 @@ def _confirmed(
     outputs: Sequence[Array],
     tolerance: float,
 ) -> tuple[Output, ...] | None:
-    """What each output is, by the reference LSTM on the whole batch; None where one is unlike."""
+    """What each output is, by the NumPy twin on the whole batch; None where one is unlike."""
     (T, B, _), H = parts.x.shape, parts.W.shape[1]
-    h, state, cache = lstm_forward(*_canonical(parts, order, forget), np.full(T, B))
+    h, state, cache = forward_of(parts, order, forget)
     ours = {
         "h": h.reshape(T, B, H), "c": cache.c[B:].reshape(T, B, H),
         "last h": state.hidden, "last c": state.cell,
@@ -158,6 +158,13 @@ def _confirmed(
             return None
         read.append(right[0])
     return tuple(read)
+
+
+def forward_of(
+    parts: Parts, order: Sequence[int], forget: float
+) -> tuple[Array, LSTMState, LSTMCache]:
+    """What `lstm_forward` gives for the arrays of any layout, in float64."""
+    return lstm_forward(*_canonical(parts, order, forget), np.full(len(parts.x), parts.x.shape[1]))
 
 
 def _canonical(parts: Parts, order: Sequence[int], forget: float) -> Six:
@@ -179,7 +186,7 @@ def replay_lstm(
     upstream: Sequence[Array],
     wrong: Callable[..., Any] = lstm_backward,
 ) -> dict[str, Array]:
-    """Gradients of the user's arrays, computed by any backward pass of the reference's contract.
+    """Gradients of the user's arrays, by any backward pass with the contract of `lstm_backward`.
 
     Parameters
     ----------
@@ -203,14 +210,15 @@ def replay_lstm(
     if "h" not in kinds and "last c" not in kinds:  # the last output alone comes from above
         dh[-1], last_h = dh[-1] + last_h, np.zeros((B, H))
     last_c = last_c + dc[-1]
-    total = _backward(wrong, canonical, dh.reshape(T * B, H), LSTMState(last_h, last_c), T)
-    # A cell state is an output at every step only by being the last one of a shorter sequence.
-    for t in range(T - 1) if "c" in kinds else ():
-        cut = canonical[0][: (t + 1) * B], *canonical[1:]
-        state = LSTMState(np.zeros((B, H)), dc[t])
-        part = _backward(wrong, cut, np.zeros(((t + 1) * B, H)), state, t + 1)
-        part[0] = np.concatenate([part[0], np.zeros(((T - t - 1) * B, D))])
-        total = [a + b for a, b in zip(total, part, strict=True)]
+    with np.errstate(all="ignore"):
+        total = _backward(wrong, canonical, dh.reshape(T * B, H), LSTMState(last_h, last_c), T)
+        # A cell state is an output at every step only by being the last one of a shorter sequence.
+        for t in range(T - 1) if "c" in kinds else ():
+            cut = canonical[0][: (t + 1) * B], *canonical[1:]
+            state = LSTMState(np.zeros((B, H)), dc[t])
+            part = _backward(wrong, cut, np.zeros(((t + 1) * B, H)), state, t + 1)
+            part[0] = np.concatenate([part[0], np.zeros(((T - t - 1) * B, D))])
+            total = [a + b for a, b in zip(total, part, strict=True)]
     return _scattered(found, arrays, total)
 
 
