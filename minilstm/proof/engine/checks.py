@@ -21,6 +21,7 @@ from minilstm.layers import KINDS
 from minilstm.proof.checker.gradcheck import gradcheck
 from minilstm.proof.engine import formulas, networks
 from minilstm.proof.engine.single import SINGLE
+from minilstm.proof.reports.places import worst_place
 from minilstm.proof.reports.report import or_infinite
 from minilstm.training.solvers import SOLVERS
 
@@ -262,9 +263,8 @@ def _compared(
         apart = np.abs(found[key] - want)
         # Where all that is summed is 0, so are the result and its scale.
         off = np.where(apart == 0, 0.0, apart / np.maximum(scale[key], 1e-300))
-        off = np.where(np.isnan(off), np.inf, off)
-        places[key] = tuple(int(i) for i in np.unravel_index(np.argmax(off), want.shape))
-        errors[key] = float(off.max())
+        places[key] = worst_place(off)
+        errors[key] = or_infinite(float(off[places[key]]))
     worst = max(errors, key=lambda key: errors[key])
     where = places[worst]
     report = f"{worst}{list(where)} is {found[worst][where]:.17g} {who} {wanted[worst][where]:.17g}"
