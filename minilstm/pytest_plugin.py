@@ -214,9 +214,9 @@ class _Session:
         file.write(json.dumps(whole, indent=1, allow_nan=False).encode() + b"\n")
 
     def _junit(self, file: IO[bytes]) -> None:
-        root = ElementTree.Element("testsuites")
+        from minilstm.proof.reports.exports import element, xml_text
+
+        root = element(None, "testsuites")
         for _, one in self.found:
-            part = ElementTree.fromstring(one["junit"])
-            root.extend(part if part.tag == "testsuites" else [part])
-        ElementTree.indent(root)
-        file.write(ElementTree.tostring(root, "utf-8", xml_declaration=True))
+            root.extend(ElementTree.fromstring(one["junit"]))
+        file.write(xml_text(root).encode())

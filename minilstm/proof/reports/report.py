@@ -3,9 +3,7 @@ A report prints as a table, and goes into JSON and JUnit files for machines."""
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -76,23 +74,8 @@ class GradientReport:
     kinks: tuple[Kink, ...] = ()
     notes: tuple[str, ...] = ()
 
-    def to_dict(self) -> dict[str, Any]:
-        """The report as plain dicts, lists, numbers and words; see `exports`."""
-        return exports.to_dict(self)
-
-    def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
-        """The same as JSON text, also written to a file if there is a path."""
-        return exports.to_json(self, path)
-
-    def to_junit(self, name: str = "gradcheck", path: str | os.PathLike[str] | None = None) -> str:
-        """The report as JUnit XML, a test case for each array, also written to a file.
-
-        Parameters
-        ----------
-        name : of the test suite
-        path : a file to write it to, whole or not at all
-        """
-        return exports.to_junit(self, name, path)
+    to_dict, to_json, to_junit = exports.to_dict, exports.to_json, exports.to_junit
+    __str__, message = exports.text, exports.message
 
     @property
     def max_error(self) -> float:
@@ -113,19 +96,6 @@ class GradientReport:
     def wrong(self) -> list[str]:
         """Names of the arrays whose gradients are wrong."""
         return [e.name for e in self.errors if not e.passed]
-
-    def __str__(self) -> str:
-        return exports.text(self)
-
-    def message(self) -> str:
-        """One sentence that says what is wrong, for an error."""
-        first = next(e for e in self.errors if not e.passed)
-        cause = f", likely cause: {first.causes[0].rstrip('.')}" if first.causes else ""
-        return (
-            f"the gradient of {first.name} is wrong {exports.where(first)}: "
-            f"{exports.both(first, self)} (relative error {first.relative_error:.1e}, allowed "
-            f"{first.tolerance:.0e}){cause}; wrong arrays: {', '.join(self.wrong)}."
-        )
 
 
 def or_infinite(error: float) -> float:
