@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from textwrap import indent
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -32,22 +33,22 @@ SOLVER_TOLERANCE = 64 * float(np.finfo(np.float64).eps)
 
 
 class Row(NamedTuple):
-    """One check: a line of the table."""
+    """One check: a line of the table. A check that breaks off leaves the defaults."""
 
-    part: str  # "layer", "loss", "solver", "float32" or "network"
-    name: str  # of the layer, by kind, or of the loss ...
-    case: str
-    backend: str
-    arrays: int
-    entries: int  # compared one by one; 0 where all of them are, but along directions
-    error: float  # the worst, relative to the largest of its array; of float32, to its bound
-    worst: str  # array that has it
-    tolerance: float
-    seconds: float
-    kernels: tuple[str, ...]  # made ready for this check, and in how many seconds
-    kernel_seconds: float
-    passed: bool
-    report: str  # of a check that failed, with place and cause
+    part: str = ""  # "layer", "loss", "solver", "float32" or "network"
+    name: str = ""  # of the layer, by kind, or of the loss ...
+    case: str = ""
+    backend: str = ""
+    arrays: int = 0
+    entries: int = 0  # compared one by one; 0 where all of them are, but along directions
+    error: float = np.inf  # the worst, relative to the largest of its array; of float32, its bound
+    worst: str = "it broke off"  # array that has it
+    tolerance: float = 0.0
+    seconds: float = 0.0
+    kernels: tuple[str, ...] = ()  # made ready for this check, and in how many seconds
+    kernel_seconds: float = 0.0
+    passed: bool = False
+    report: str = ""  # of a check that failed, with place and cause
 
     @property
     def title(self) -> str:
@@ -55,19 +56,7 @@ class Row(NamedTuple):
         return f"{self.part} {self.name}" + (f", {self.case}" if self.case else "")
 
 
-class _Found(NamedTuple):
-    """What a check came to; the fields of `Row` that it decides."""
-
-    arrays: int
-    entries: int
-    error: float
-    worst: str
-    tolerance: float
-    passed: bool
-    report: str
-
-
-_Check = Callable[[Backend, int], _Found]
+_Check = Callable[[Backend, int], Row]
 
 
 def prove(
@@ -177,19 +166,23 @@ def _run(part: str, name: str, case: str, backend: str, check: _Check, seed: int
         if backend == "numba" and (new := ready_kernels() - ready):
             kernels, first = tuple(sorted(new)), seconds
             found, seconds = _timed(check, record, seed)
-    return Row(
-        part, name, case, backend, found.arrays, found.entries, found.error, found.worst,
-        found.tolerance, seconds, kernels, max(first - seconds, 0.0), found.passed, found.report,
-    )  # fmt: skip
+    return found._replace(
+        part=part,
+        name=name,
+        case=case,
+        backend=backend,
+        seconds=seconds,
+        kernels=kernels,
+        kernel_seconds=max(first - seconds, 0.0),
+    )
 
 
-def _timed(check: _Check, backend: Backend, seed: int) -> tuple[_Found, float]:
+def _timed(check: _Check, backend: Backend, seed: int) -> tuple[Row, float]:
     started = time.perf_counter()
     try:
         found = check(backend, seed)
     except Exception as error:  # a backend that breaks is wrong, and the other checks go on
-        text = f"{type(error).__name__}: {error}"
-        found = _Found(0, 0, np.inf, "it broke off", 0.0, False, text)
+        found = Row(report=f"{type(error).__name__}: {error}")
     return found, time.perf_counter() - started
 
 
@@ -198,42 +191,46 @@ def _network(
     lengths: tuple[int, ...] = networks.LENGTHS,
     options: Mapping[str, Any] = MappingProxyType({}),
 ) -> _Check:
-    def check(backend: Backend, seed: int) -> _Found:
+    def check(backend: Backend, seed: int) -> Row:
         net, x, y = networks.problem(graph(), np.random.default_rng(seed), lengths)
         return _of_report(gradcheck(net, x, y, seed=seed, raises=False, **options))
 
     return check
 
 
-def _loss(name: str) -> _Check:
-    def check(backend: Backend, seed: int) -> _Found:
-        problem = formulas.loss_problem(name, backend, np.random.default_rng(seed))
-        return _of_report(gradcheck(*problem, upstream=None, seed=seed, raises=False))
+def _functions(
+    draw: Callable[[Backend, np.random.Generator], formulas.LossProblem], **options: Any
+) -> _Check:
+    def check(backend: Backend, seed: int) -> Row:
+        problem = draw(backend, np.random.default_rng(seed))
+        return _of_report(gradcheck(*problem, seed=seed, raises=False, **options))
 
     return check
 
 
-def _given_statistics(backend: Backend, seed: int) -> _Found:
-    """Batch normalisation as in prediction, which no training of a network comes past."""
-    problem = formulas.given_statistics_problem(backend, np.random.default_rng(seed))
-    return _of_report(gradcheck(*problem, seed=seed, raises=False))
+def _loss(name: str) -> _Check:
+    return _functions(partial(formulas.loss_problem, name), upstream=None)
 
 
-def _of_report(report: Any) -> _Found:
+# Batch normalisation as in prediction, which no training of a network comes past.
+_given_statistics = _functions(formulas.given_statistics_problem)
+
+
+def _of_report(report: Any) -> Row:
     worst = max(report.errors, key=lambda e: (not e.passed, or_infinite(e.relative_error)))
-    return _Found(
-        len(report.errors),
-        sum(e.checked for e in report.errors),
-        or_infinite(worst.relative_error),
-        worst.name,
-        worst.tolerance,
-        report.passed,
-        "" if report.passed else str(report),
+    return Row(
+        arrays=len(report.errors),
+        entries=sum(e.checked for e in report.errors),
+        error=or_infinite(worst.relative_error),
+        worst=worst.name,
+        tolerance=worst.tolerance,
+        passed=report.passed,
+        report="" if report.passed else str(report),
     )
 
 
 def _solver(name: str) -> _Check:
-    def check(backend: Backend, seed: int) -> _Found:
+    def check(backend: Backend, seed: int) -> Row:
         found, formula = formulas.solver_problem(name, backend, np.random.default_rng(seed))
         scale = {key: np.full(want.shape, np.abs(want).max()) for key, want in formula.items()}
         who = f"after {formulas.STEPS} steps, the formula gives"
@@ -243,7 +240,7 @@ def _solver(name: str) -> _Check:
 
 
 def _single(name: str) -> _Check:
-    def check(backend: Backend, seed: int) -> _Found:
+    def check(backend: Backend, seed: int) -> Row:
         problem = SINGLE[name](backend, np.random.default_rng(seed))
         return _compared(*problem, 1.0, "in float32, the float64 reference gives")
 
@@ -256,7 +253,7 @@ def _compared(
     scale: Mapping[str, Any],
     tolerance: float,
     who: str,
-) -> _Found:
+) -> Row:
     """All entries of some arrays beside those wanted; errors in units of `scale`."""
     errors, places = {}, {}
     for key, want in wanted.items():
@@ -269,6 +266,12 @@ def _compared(
     where = places[worst]
     report = f"{worst}{list(where)} is {found[worst][where]:.17g} {who} {wanted[worst][where]:.17g}"
     passed = errors[worst] <= tolerance
-    entries = sum(want.size for want in wanted.values())
-    text = "" if passed else report
-    return _Found(len(errors), entries, errors[worst], worst, tolerance, passed, text)
+    return Row(
+        arrays=len(errors),
+        entries=sum(want.size for want in wanted.values()),
+        error=errors[worst],
+        worst=worst,
+        tolerance=tolerance,
+        passed=passed,
+        report="" if passed else report,
+    )
