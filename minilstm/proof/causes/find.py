@@ -8,16 +8,14 @@ from contextlib import suppress
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minilstm.proof.causes.mistakes import CATALOGUE
 from minilstm.proof.causes.recognition import Likeness
 from minilstm.proof.causes.signatures import Evidence, explain
 from minilstm.proof.derivatives.oracle import Oracle
-from minilstm.proof.derivatives.problem import Axes, Gradients
+from minilstm.proof.derivatives.problem import Array, Axes, Gradients
 from minilstm.proof.reports.places import GATES
 
-Array = NDArray[Any]
 Replay = Callable[[str, Callable[..., Any]], Mapping[str, Array]]
 
 MOST_TERMS = 50_000  # a hundred mistakes are made, each with a forward and a backward pass

@@ -4,10 +4,9 @@ Entry by entry or along random directions; both end in the same report."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minilstm.proof.checker.comparison import Comparison, compare
 from minilstm.proof.checker.explanation import explained
@@ -16,11 +15,9 @@ from minilstm.proof.derivatives.complex_step import Derivative
 from minilstm.proof.derivatives.directional import directions_of, slope_by_hand
 from minilstm.proof.derivatives.kinks import Kink, find_kink, slopes
 from minilstm.proof.derivatives.oracle import Oracle, loses_a_part, refused, try_complex, two_slopes
-from minilstm.proof.derivatives.problem import Problem
+from minilstm.proof.derivatives.problem import Array, Problem
 from minilstm.proof.derivatives.tolerances import PROVES_NOTHING, Noise, base_tolerance
 from minilstm.proof.reports.report import GradientReport, ParameterError, or_infinite
-
-Array = NDArray[Any]
 
 METHODS = ("auto", "complex", "difference", "directional")
 

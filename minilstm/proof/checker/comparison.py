@@ -5,15 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minilstm.proof.derivatives.complex_step import Derivative
 from minilstm.proof.derivatives.kinks import slopes
 from minilstm.proof.derivatives.oracle import Oracle, beside, moved_to, one_hot, two_slopes
-from minilstm.proof.derivatives.problem import Gradients, Problem
+from minilstm.proof.derivatives.problem import Array, Gradients, Problem
 from minilstm.proof.derivatives.tolerances import (
     LARGEST_ROUNDING,
     NOISE_SAFETY,
@@ -23,8 +21,6 @@ from minilstm.proof.derivatives.tolerances import (
     Noise,
 )
 from minilstm.proof.reports.report import ParameterError, or_infinite
-
-Array = NDArray[Any]
 
 MOST_KINKS = 3  # that are told one by one
 STAYS = 1e-3  # an error that changes by less of itself in a wider type is none of rounding

@@ -8,14 +8,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minilstm.errors import GradientError
 from minilstm.proof.causes.recognition import recognise
-from minilstm.proof.derivatives.problem import Axes, Problem
+from minilstm.proof.derivatives.problem import Array, Axes, Problem
 from minilstm.proof.derivatives.trees import is_number, leaves, named_leaves, replaced
-
-Array = NDArray[Any]
 
 
 def problem_of(

@@ -13,14 +13,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minilstm.errors import GradientError
 from minilstm.proof.checker.check import METHODS, Settings, check
 from minilstm.proof.checker.functions import problem_of
 from minilstm.proof.reports.report import GradientReport
-
-Array = NDArray[Any]
 
 
 def gradcheck(

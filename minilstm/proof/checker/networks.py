@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minilstm.backend import Backend, current_backend, load_backend
 from minilstm.functional.lstm import LSTMState
@@ -23,9 +22,8 @@ from minilstm.network.passes.memory import plan_memory
 from minilstm.network.passes.mini_batch import mini_batch
 from minilstm.network.passes.placement import moved_state
 from minilstm.network.passes.training_pass import TrainingPass, find_route
-from minilstm.proof.derivatives.problem import Problem
+from minilstm.proof.derivatives.problem import Array, Problem
 
-Array = NDArray[Any]
 AxisNames = dict[str, tuple[Any, ...]]
 
 GATES = ("i", "f", "g", "o")

@@ -11,13 +11,12 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minilstm.proof.causes.recognition.arrangements import same
 from minilstm.proof.conformance.subject import Sizes, Subject, Upstream
 from minilstm.proof.conformance.verdicts import Examination, Finding
+from minilstm.proof.derivatives.problem import Array
 
-Array = NDArray[Any]
 Gradients = Mapping[str, Array | None]
 
 

@@ -12,7 +12,6 @@ from itertools import permutations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minilstm.proof.conformance.calls import (
     arguments_stay,
@@ -33,8 +32,7 @@ from minilstm.proof.conformance.verdicts import (
     tolerance_of,
     verdicts,
 )
-
-Array = NDArray[Any]
+from minilstm.proof.derivatives.problem import Array
 
 
 def run_checks(subject: Subject, seed: int) -> tuple[Row, ...]:

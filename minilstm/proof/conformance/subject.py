@@ -13,16 +13,15 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minilstm.functional.lstm import lstm_backward
 from minilstm.proof.causes.recognition.arrangements import by_letters
 from minilstm.proof.causes.recognition.lstm_layouts import Layout, Parts
 from minilstm.proof.causes.recognition.lstm_layouts import Sizes as LayoutSizes
 from minilstm.proof.causes.recognition.lstm_trial import FoundLSTM, Output, forward_of, replay_lstm
+from minilstm.proof.derivatives.problem import Array
 from minilstm.proof.reports.places import FULL_NAMES
 
-Array = NDArray[Any]
 Arrays = Mapping[str, Array]
 NAMES = ("x", "W", "R", "b", "h0", "c0")
 

@@ -10,16 +10,15 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minilstm.proof.causes.mistakes import mistakes_of
 from minilstm.proof.causes.recognition.arrangements import same
 from minilstm.proof.checker.gradcheck import gradcheck
 from minilstm.proof.conformance.subject import NAMES, Arrays, Sizes, Subject, Upstream
+from minilstm.proof.derivatives.problem import Array
 from minilstm.proof.reports.places import worst_place
 from minilstm.proof.reports.report import GradientReport, ParameterError
 
-Array = NDArray[Any]
 EXACT = 1e-12  # relative, of outputs in float64
 COARSE = 2e-4  # relative; a few hundred sums in float32
 REPLAYED = 1e-7  # relative agreement of a mistake made on purpose; a look-alike is far above it

@@ -4,15 +4,11 @@ Shapes that do not fit, gradients that are missing, and calls that do not repeat
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minilstm.errors import GradientError
-from minilstm.proof.derivatives.problem import Problem
-
-Array = NDArray[Any]
+from minilstm.proof.derivatives.problem import Array, Problem
 
 REPEATS_TO = 1e-9  # a second call may differ by the order of its sums, not by more,
 ROUNDINGS = 1e3  # which in low precision is so many units in the last place

@@ -19,9 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.proof.derivatives.problem import Problem
-
-Array = NDArray[Any]
+from minilstm.proof.derivatives.problem import Array, Problem
 
 STEP = 1e-30
 WIDEST = 2.0**-9  # first step of a difference, in units of the typical size of the array

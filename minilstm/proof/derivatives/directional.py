@@ -4,15 +4,12 @@ It costs six forward passes and one backward, whatever the sizes; only a failure
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minilstm.proof.derivatives.oracle import Oracle
-from minilstm.proof.derivatives.problem import Problem
+from minilstm.proof.derivatives.problem import Array, Problem
 
-Array = NDArray[Any]
 Gradients = Mapping[str, Array | None]
 
 

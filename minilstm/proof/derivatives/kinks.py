@@ -4,14 +4,11 @@ A check at such a point proves nothing, so the point is named, and a slope betwe
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from minilstm.proof.derivatives.problem import Problem
-
-Array = NDArray[Any]
+from minilstm.proof.derivatives.problem import Array, Problem
 
 NEAR = 1e-4  # widest step, in units of the typical size of the array
 FINER = 8.0

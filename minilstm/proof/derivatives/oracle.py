@@ -6,17 +6,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.exceptions import ComplexWarning
-from numpy.typing import NDArray
 
 from minilstm.proof.derivatives.complex_step import Derivative, difference_along, exact_along
 from minilstm.proof.derivatives.kinks import NEAR
-from minilstm.proof.derivatives.problem import Problem
-
-Array = NDArray[Any]
+from minilstm.proof.derivatives.problem import Array, Problem
 
 GROSSLY = 0.1  # a part that is lost, and no noise
 CLOSELY = 1e-7  # agreement of a complex step with one plain difference

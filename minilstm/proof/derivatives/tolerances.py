@@ -20,11 +20,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from minilstm.proof.derivatives.problem import Problem
-
-Array = NDArray[Any]
+from minilstm.proof.derivatives.problem import Array, Problem
 
 SAFETY = 4.0
 NOISE_SAFETY = 32.0

@@ -11,13 +11,11 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minilstm.backend import Backend, load_backend
 from minilstm.losses import NAMES, find_loss
+from minilstm.proof.derivatives.problem import Array
 from minilstm.training.solvers import Arrays, solver_init, update
-
-Array = NDArray[Any]
 
 
 def loss_names() -> list[str]:

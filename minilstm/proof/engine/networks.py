@@ -13,7 +13,6 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minilstm.layers import (
     LSTM,
@@ -38,8 +37,7 @@ from minilstm.layers import (
 from minilstm.network.graph.layer_graph import LayerGraph
 from minilstm.network.network import Network
 from minilstm.network.passes.heads import find_heads
-
-Array = NDArray[Any]
+from minilstm.proof.derivatives.problem import Array
 
 LENGTHS = (5, 1, 3)
 FEATURES = 3

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minilstm.backend import Backend, load_backend
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import IntArray, active_counts
+from minilstm.proof.derivatives.problem import Array
 from minilstm.proof.rounding.lstm import lstm_error_bound
 from minilstm.proof.rounding.rows import (
     batch_normalization_error_bound,
@@ -23,7 +23,6 @@ from minilstm.proof.rounding.rows import (
     softmax_cross_entropy_error_bound,
 )
 
-Array = NDArray[Any]
 Results = Callable[[Backend, Any], list[Any]]
 
 

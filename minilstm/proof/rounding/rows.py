@@ -6,15 +6,13 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minilstm.functional.convolution import convolution_backward, convolution_forward
 from minilstm.functional.cross_entropy import softmax_cross_entropy_forward
 from minilstm.functional.fully_connected import fully_connected_backward, fully_connected_forward
 from minilstm.functional.ragged import IntArray
-from minilstm.proof.rounding.lstm import EXP, FLOAT32, LOG, SPARE, gamma
+from minilstm.proof.rounding.lstm import EXP, FLOAT32, LOG, SPARE, Array, gamma
 
-Array = NDArray[Any]
 FLOAT64 = 2.0**-53  # unit roundoff of the statistics of batch normalisation
 
 

@@ -8,9 +8,8 @@ from itertools import permutations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from minilstm.proof.derivatives.problem import Array
 
 
 class Arrangement(NamedTuple):

@@ -10,15 +10,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minilstm.proof.causes.recognition.lstm_places import place_in_lstm
 from minilstm.proof.causes.recognition.lstm_trial import FoundLSTM, find_lstm, replay_lstm
 from minilstm.proof.causes.recognition.row_trials import TRIALS
+from minilstm.proof.derivatives.problem import Array
 from minilstm.proof.derivatives.trees import leaves
 from minilstm.proof.reports.places import Place
-
-Array = NDArray[Any]
 
 
 class Likeness(NamedTuple):

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import permutations
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minilstm.proof.causes.recognition.arrangements import Arrangement, arrangements, by_letters
 from minilstm.proof.causes.recognition.lstm_weights import (
@@ -21,8 +20,8 @@ from minilstm.proof.causes.recognition.lstm_weights import (
     follow,
     weight_picks,
 )
+from minilstm.proof.derivatives.problem import Array
 
-Array = NDArray[Any]
 X_AXES = {
     3: ("TBD", "BTD", "DBT", "TDB", "BDT", "DTB"),
     2: ("TD", "BD", "DT", "DB"),

@@ -7,15 +7,12 @@ Axes: B batch, T time, D features, H hidden, four gates.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minilstm.proof.causes.recognition.lstm_trial import FoundLSTM
+from minilstm.proof.derivatives.problem import Array
 from minilstm.proof.reports.places import GATES, Place, full_name
-
-Array = NDArray[Any]
 
 
 def place_in_lstm(

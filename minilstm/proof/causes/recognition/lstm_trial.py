@@ -19,8 +19,8 @@ from minilstm.functional.activations import GATE_ACTIVATIONS
 from minilstm.functional.lstm import LSTMCache, LSTMState, lstm_backward, lstm_forward
 from minilstm.proof.causes.recognition.arrangements import Arrangement, arrangements, same
 from minilstm.proof.causes.recognition.lstm_layouts import Layout, Parts, layouts
+from minilstm.proof.derivatives.problem import Array
 
-Array = NDArray[Any]
 Six = tuple[Array, Array, Array, Array, Array, Array]  # what `lstm_forward` takes
 # Places of i, f, g, o among the user's four gates, and what is added to z_f.
 ORDERS = tuple((places, one) for one in (0.0, 1.0) for places in permutations(range(4)))

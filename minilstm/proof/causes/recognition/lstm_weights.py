@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import combinations
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minilstm.proof.causes.recognition.arrangements import Arrangement, arrangements
+from minilstm.proof.derivatives.problem import Array
 
-Array = NDArray[Any]
 Shapes = Mapping[str, tuple[int, ...]]
 Arrays = Mapping[str, Array]
 Reading = Callable[[Array], Array]

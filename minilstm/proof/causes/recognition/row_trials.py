@@ -11,7 +11,6 @@ from itertools import permutations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minilstm.functional.batch_normalization import batch_normalization_forward
 from minilstm.functional.convolution import convolution_forward, convolution_size
@@ -19,8 +18,8 @@ from minilstm.functional.cross_entropy import softmax_cross_entropy_forward
 from minilstm.functional.fully_connected import fully_connected_forward
 from minilstm.functional.softmax import softmax_forward
 from minilstm.proof.causes.recognition.arrangements import arrangements, same
+from minilstm.proof.derivatives.problem import Array
 
-Array = NDArray[Any]
 Arrays = Mapping[str, Array]
 Found = tuple[str, str, Callable[[Callable[..., Any]], dict[str, Array]]]
 

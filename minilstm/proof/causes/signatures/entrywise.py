@@ -4,14 +4,11 @@ Each function returns the sentences that hold for one array, best first."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minilstm.proof.causes.signatures.evidence import Case, number
-
-Array = NDArray[Any]
+from minilstm.proof.derivatives.problem import Array
 
 
 def not_finite(hand: Array) -> str:

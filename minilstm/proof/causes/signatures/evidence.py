@@ -16,9 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.proof.derivatives.problem import Array
 from minilstm.proof.reports.places import Axis, one_of
-
-Array = NDArray[Any]
 
 MOST_SLICES = 2000  # of one axis, looked at one by one
 CLOSE = 1e-6  # two numbers from one mistake agree to this, relative to the largest

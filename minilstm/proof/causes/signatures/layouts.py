@@ -5,15 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from itertools import permutations
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minilstm.proof.causes.signatures.evidence import MOST_SLICES, Case, listed
 from minilstm.proof.causes.signatures.terms import masked, terms
-
-Array = NDArray[Any]
+from minilstm.proof.derivatives.problem import Array
 
 MOST_COMPARED = 2**22  # entries, each slice of an axis against each other
 

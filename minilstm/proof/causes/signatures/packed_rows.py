@@ -4,15 +4,12 @@ Rows are laid out as a grid, last steps under one another, where backward passes
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minilstm.proof.causes.signatures.evidence import Case, Evidence
 from minilstm.proof.causes.signatures.layouts import layouts
-
-Array = NDArray[Any]
+from minilstm.proof.derivatives.problem import Array
 
 
 def packed_rows(case: Case) -> tuple[int, list[str]] | None:

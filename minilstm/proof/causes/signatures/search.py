@@ -9,10 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minilstm.proof.causes.signatures.blocks import blocks
 from minilstm.proof.causes.signatures.entrywise import (
@@ -24,8 +22,7 @@ from minilstm.proof.causes.signatures.entrywise import (
 from minilstm.proof.causes.signatures.evidence import Case, Evidence, listed, number
 from minilstm.proof.causes.signatures.layouts import layouts
 from minilstm.proof.causes.signatures.packed_rows import packed_rows
-
-Array = NDArray[Any]
+from minilstm.proof.derivatives.problem import Array
 
 MOST = 3  # causes for one array
 
