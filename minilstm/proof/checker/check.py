@@ -4,11 +4,10 @@ Entry by entry or along random directions; both end in the same report."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import numpy as np
 
-from minilstm.proof.checker.comparison import Comparison, compare
+from minilstm.proof.checker.comparison import Comparison, Settings, compare
 from minilstm.proof.checker.explanation import explained
 from minilstm.proof.derivatives.claims import Claims, claims_of
 from minilstm.proof.derivatives.complex_step import Derivative
@@ -22,28 +21,8 @@ from minilstm.proof.reports.report import GradientReport, ParameterError, or_inf
 METHODS = ("auto", "complex", "difference", "directional")
 
 
-class Settings(NamedTuple):
-    """How to check; see `minilstm.gradcheck.gradcheck`."""
-
-    method: str
-    tolerance: float | None
-    max_entries: int
-    directions: int
-    seed: int
-
-
 def check(problem: Problem, settings: Settings) -> GradientReport:
-    """Check every gradient of a problem.
-
-    Parameters
-    ----------
-    problem : arrays, loss and gradients
-    settings : how
-
-    Returns
-    -------
-    GradientReport, right or wrong
-    """
+    """Check every gradient of a problem; the report is right or wrong."""
     # Another stream than that of the upstream gradients.
     rng = np.random.default_rng([settings.seed, 1])
     base = problem.value({}).real if problem.base is None else problem.base
@@ -92,17 +71,7 @@ def _by_entry(
     if method == "difference":
         problem.measure_noise()
     found: dict[str, Comparison] = {
-        name: compare(
-            oracle,
-            name,
-            claims.grads,
-            noise,
-            base,
-            tolerance=settings.tolerance or base_tolerance(problem),
-            fixed=settings.tolerance is not None,
-            max_entries=settings.max_entries,
-            rng=rng,
-        )
+        name: compare(oracle, name, claims.grads, noise, base, settings, rng)
         for name, hand in claims.grads.items()
         if hand is not None
     }

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from minilstm.errors import GradientError
-from minilstm.proof.checker.check import METHODS, Settings, check
+from minilstm.proof.checker.check import METHODS, check
+from minilstm.proof.checker.comparison import Settings
 from minilstm.proof.checker.functions import problem_of
 from minilstm.proof.reports.report import GradientReport
 
