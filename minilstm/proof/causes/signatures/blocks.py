@@ -47,7 +47,7 @@ def _gates(labels: tuple[str, ...]) -> bool:
 def _permuted(case: Case, found: list[_Block], labels: tuple[str, ...], axis: int) -> Iterator[str]:
     kind = "gates" if _gates(labels) else "blocks"
     size, count = case.hand.shape[axis] // len(labels), len(labels)
-    source = np.moveaxis(np.arange(case.hand.size).reshape(case.hand.shape), axis, 0)
+    source = np.moveaxis(case.sources(), axis, 0)
     rest = source.shape[1:]
     if size > 1:
         turned = source.reshape(count, size, *rest).swapaxes(0, 1).reshape(source.shape)

@@ -10,7 +10,6 @@ import numpy as np
 
 from minilstm.proof.causes.signatures.evidence import MOST_SLICES, Case, listed
 from minilstm.proof.causes.signatures.terms import masked, terms
-from minilstm.proof.derivatives.problem import Array
 
 MOST_COMPARED = 2**22  # entries, each slice of an axis against each other
 
@@ -43,12 +42,8 @@ def _along(case: Case, axis: int) -> Iterator[str]:
     yield from found or [*terms(case, axis)] or _right_in_part(case, axis)
 
 
-def _sources(case: Case) -> Array:
-    return np.arange(case.hand.size).reshape(case.hand.shape)
-
-
 def _transposed(case: Case) -> Iterator[str]:
-    source = _sources(case)
+    source = case.sources()
     shape, axes = source.shape, range(source.ndim)
     for order in permutations(axes) if source.ndim < 5 else ():
         if order == tuple(axes):
@@ -79,7 +74,7 @@ def _transposed(case: Case) -> Iterator[str]:
 
 
 def _flipped(case: Case, axis: int) -> Iterator[str]:
-    if case.moved(np.flip(_sources(case), axis)):
+    if case.moved(np.flip(case.sources(), axis)):
         what = case.along(axis)
         more = {
             "time": ": one of two loops runs in forward order where the other runs backwards"
@@ -93,7 +88,7 @@ def _shifted(case: Case, axis: int) -> Iterator[str]:
     if size < 3:
         return
     for by in (1, -1):
-        source = np.roll(_sources(case), by, axis)
+        source = np.roll(case.sources(), by, axis)
         whole = case.moved(source)
         end = 0 if by == 1 else size - 1
         at = (slice(None),) * axis
@@ -128,7 +123,7 @@ def _reordered(case: Case, axis: int) -> Iterator[str]:
     order = [int(np.flatnonzero(row)[0]) if row.sum() == 1 else -1 for row in fits]
     if sorted(order) != list(range(size)) or order == list(range(size)):
         return
-    if case.moved(np.take(_sources(case), order, axis)):
+    if case.moved(np.take(case.sources(), order, axis)):
         moved = [n for n in range(size) if order[n] != n]
         if len(moved) == 2:
             yield f"Two places are exchanged {case.along(axis)}: {moved[0]} and {moved[1]}."

@@ -24,7 +24,7 @@ def packed_rows(case: Case) -> tuple[int, list[str]] | None:
     axis = case.axes.index("row")
     if np.shape(case.rows) != (case.hand.shape[axis], 2):
         return None
-    said = [*_batch_major(case, axis)]
+    said = [*_reordered(case, axis)]
     if not said:
         grid = _grid(case, axis)
         others = [n for n in range(grid.hand.ndim) if n not in (axis, axis + 1)]
@@ -32,9 +32,9 @@ def packed_rows(case: Case) -> tuple[int, list[str]] | None:
     return axis, said
 
 
-def _batch_major(case: Case, axis: int) -> Iterator[str]:
+def _reordered(case: Case, axis: int) -> Iterator[str]:
     sequence, step = np.asarray(case.rows).T
-    source = np.arange(case.hand.size).reshape(case.hand.shape)
+    source = case.sources()
     if case.moved(np.take(source, np.lexsort((step, sequence)), axis)):
         yield "Its rows stand sequence after sequence, where time step after time step is right."
     elif case.moved(np.take(source, np.lexsort((sequence, step)), axis)):

@@ -16,6 +16,7 @@ from minilstm.proof.causes.signatures.blocks import blocks
 from minilstm.proof.causes.signatures.entrywise import (
     entrywise,
     factor_reasons,
+    is_round,
     name_factor,
     not_finite,
 )
@@ -24,7 +25,7 @@ from minilstm.proof.causes.signatures.layouts import layouts
 from minilstm.proof.causes.signatures.packed_rows import packed_rows
 from minilstm.proof.derivatives.problem import Array
 
-MOST = 3  # causes for one array
+MOST_CAUSES = 3  # sentences for one array
 
 
 def explain(evidence: Sequence[Evidence], counts: Mapping[str, int]) -> dict[str, tuple[str, ...]]:
@@ -69,7 +70,7 @@ loss has a sum.
         if found:
             causes[case.name] = found
     return {
-        one.name: tuple(dict.fromkeys(causes[one.name]))[:MOST]
+        one.name: tuple(dict.fromkeys(causes[one.name]))[:MOST_CAUSES]
         for one in evidence
         if one.name in causes
     }
@@ -118,8 +119,7 @@ def _joint(cases: list[Case], wrong: list[Case], whole: bool) -> str:
     if c is None:
         return ""
     norm = float(np.sqrt(sum(float((case.hand**2).sum()) for case in live)))
-    rounded = abs(norm - float(f"{norm:.1e}")) <= 1e-9 * norm
-    if c > 0 and rounded and not factor_reasons(c, together.counts, together.close):
+    if c > 0 and is_round(norm) and not factor_reasons(c, together.counts, together.close):
         return (
             f"All gradients together have a norm of {number(norm)} exactly: perhaps they are "
             "clipped to this norm before they are checked."
