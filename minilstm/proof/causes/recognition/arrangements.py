@@ -68,6 +68,18 @@ def by_letters(axes: str, wanted: str, sizes: Mapping[str, int]) -> Arrangement:
     return Arrangement(order, tuple(sizes[letter] for letter in wanted))
 
 
+def numbered(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Arrays of the same shapes whose entries are numbered through, from 1 on.
+
+    A layout only rearranges numbers, so numbered entries sent through it say where each one goes.
+    """
+    ends = np.cumsum([a.size for a in arrays.values()])
+    return {
+        name: np.arange(end - a.size + 1, end + 1).reshape(a.shape)
+        for (name, a), end in zip(arrays.items(), ends, strict=True)
+    }
+
+
 def same(values: Any, wanted: Any, tolerance: float) -> bool:
     """Whether two arrays agree, relative to the largest entry of the one wanted.
 

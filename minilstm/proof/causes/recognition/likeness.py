@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minilstm.proof.causes.recognition.lstm_places import place_in_lstm
+from minilstm.proof.causes.recognition.arrangements import numbered
 from minilstm.proof.causes.recognition.lstm_trial import FoundLSTM, find_lstm, replay_lstm
 from minilstm.proof.causes.recognition.row_trials import TRIALS
 from minilstm.proof.derivatives.problem import Array
 from minilstm.proof.derivatives.trees import leaves
-from minilstm.proof.reports.places import Place
+from minilstm.proof.reports.places import GATES, Place, full_name
 
 
 class Likeness(NamedTuple):
@@ -88,7 +88,7 @@ def _recognise(inputs: Mapping[str, Any], outputs: Any, upstream: Any) -> Likene
         _title(lstm),
         "lstm_backward",
         lambda wrong: replay_lstm(lstm, arrays, ups, wrong),
-        lambda name, index: place_in_lstm(lstm, arrays, name, index),
+        lambda name, index: _place_in_lstm(lstm, arrays, name, index),
     )
 
 
@@ -102,3 +102,33 @@ def _title(found: FoundLSTM) -> str:
         listed = f"gates in the order {', '.join(gates)}"
     added = "; 1 is added to z_f" if found.forget else ""
     return f"an LSTM with {listed}; {found.layout.title}{added}"
+
+
+def _place_in_lstm(
+    found: FoundLSTM, arrays: Mapping[str, Array], name: str, index: tuple[int, ...]
+) -> Place | None:
+    """What an entry of a recognised LSTM is, in words; None where the layout leaves it out."""
+    numbers = numbered(arrays)
+    wanted, parts = numbers[name][index], found.layout.build(numbers)
+    gate_of_block = dict(zip(found.order, "ifgo", strict=True))
+    biases = [("", bias) for bias in parts.biases]
+    for what, block in [("feature", parts.W), ("from unit", parts.R), *biases]:
+        at = _find(block, wanted)
+        if at is not None:
+            gate = full_name(gate_of_block[at[0]], GATES)
+            last = f", {what} {at[2]}" if what else ""
+            return Place(f"{gate}, unit {at[1]}{last}", gate, at[1], None)
+    at = _find(parts.x, wanted)  # (T, B, D)
+    if at is not None:
+        sequence = f"sequence {at[1]}, " if parts.x.shape[1] > 1 else ""
+        return Place(f"{sequence}time step {at[0]}, feature {at[2]}", None, None, at[0])
+    for state in (parts.h0, parts.c0):
+        at = None if state is None else _find(state, wanted)  # (B, H)
+        if at is not None:
+            return Place(f"sequence {at[0]}, unit {at[1]}", None, at[1], None)
+    return None
+
+
+def _find(block: Array, wanted: Any) -> tuple[int, ...] | None:
+    places = np.argwhere(block == wanted)
+    return tuple(int(i) for i in places[0]) if len(places) else None

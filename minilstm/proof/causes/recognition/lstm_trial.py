@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from minilstm.functional.activations import GATE_ACTIVATIONS
 from minilstm.functional.lstm import LSTMCache, LSTMState, lstm_backward, lstm_forward
-from minilstm.proof.causes.recognition.arrangements import Arrangement, arrangements, same
+from minilstm.proof.causes.recognition.arrangements import Arrangement, arrangements, numbered, same
 from minilstm.proof.causes.recognition.lstm_layouts import Layout, Parts, layouts
 from minilstm.proof.derivatives.problem import Array
 
@@ -234,21 +234,14 @@ def _backward(
 def _scattered(
     found: FoundLSTM, arrays: Mapping[str, Array], total: Sequence[Array]
 ) -> dict[str, Array]:
-    """The same arrangement of entry numbers says which entry of the user each gradient is for."""
-    starts = np.cumsum([0, *(a.size for a in arrays.values())])
-    numbers = {
-        name: np.arange(start, start + a.size).reshape(a.shape)
-        for (name, a), start in zip(arrays.items(), starts[:-1], strict=True)
-    }
+    """Gradients of the arrays that `lstm_forward` takes, sent back to the user's arrays."""
+    numbers = numbered(arrays)
     parts, gates = found.layout.build(numbers), list(found.order)
     dx, dW, dR, db, dh0, dc0 = total
-    flat = np.zeros(starts[-1])
+    flat = np.zeros(1 + sum(a.size for a in arrays.values()))
     pairs = [(parts.x, dx), (parts.W[gates], dW), (parts.R[gates], dR)]
     pairs += [(bias[gates], db) for bias in parts.biases]
     pairs += [(p, d) for p, d in ((parts.h0, dh0), (parts.c0, dc0)) if p is not None]
     for places, gradient in pairs:
         flat[places.ravel()] = gradient.ravel()
-    return {
-        name: flat[start : start + a.size].reshape(a.shape)
-        for (name, a), start in zip(arrays.items(), starts[:-1], strict=True)
-    }
+    return {name: flat[places] for name, places in numbers.items()}
