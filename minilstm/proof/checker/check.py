@@ -16,7 +16,7 @@ from minilstm.proof.derivatives.directional import directions_of, slope_by_hand
 from minilstm.proof.derivatives.kinks import Kink, find_kink, slopes
 from minilstm.proof.derivatives.oracle import Oracle, loses_a_part, refused, try_complex, two_slopes
 from minilstm.proof.derivatives.problem import Array, Problem
-from minilstm.proof.derivatives.tolerances import PROVES_NOTHING, Noise, base_tolerance
+from minilstm.proof.derivatives.tolerances import LARGEST_PROOF, Noise, base_tolerance
 from minilstm.proof.reports.report import GradientReport, ParameterError, or_infinite
 
 METHODS = ("auto", "complex", "difference", "directional")
@@ -151,7 +151,7 @@ def _by_direction(run: _Run) -> GradientReport:
         if relative / room >= worst / allowed:
             worst, hand, true, allowed = relative, by_hand, slope.value, room
     # Differences that leave so much open prove nothing; f may even give other values each time.
-    proves = settings.tolerance or allowed <= PROVES_NOTHING
+    proves = settings.tolerance or allowed <= LARGEST_PROOF
     if not worst <= allowed or claims.faults or not proves:
         claims = claims_of(problem, base, twice=True)
         return _by_entry(run, claims, method, title, notes)
@@ -173,9 +173,9 @@ def _unseen(
 ) -> str:
     """What to say of an array whose share of the slopes is too small to be seen in them."""
     for direction, _ in measured:
-        whole = slope_by_hand(grads, direction)[1]
+        everything = slope_by_hand(grads, direction)[1]
         share = slope_by_hand(grads, {name: direction[name]})[1]
-        if share > allowed * whole:
+        if share > allowed * everything:
             return ""
     return (
         "its derivatives are zero, or too small beside those of the other arrays to be seen along "

@@ -14,11 +14,11 @@ from minilstm.proof.derivatives.kinks import slopes
 from minilstm.proof.derivatives.oracle import Oracle, beside, moved_to, one_hot, two_slopes
 from minilstm.proof.derivatives.problem import Array, Gradients, Problem
 from minilstm.proof.derivatives.tolerances import (
-    LARGEST_ROUNDING,
+    LARGEST_PROOF,
+    LARGEST_ROUNDING_POWER,
     NOISE_SAFETY,
-    PROVES_NOTHING,
-    SHRINKS,
-    WIDER,
+    ROUNDING_RATIO,
+    WIDER_DTYPE,
     Noise,
     base_tolerance,
 )
@@ -124,13 +124,13 @@ def compare(
             "compare; choose other inputs"
         )
     claimed, true = _largest(hand), np.nanmax(np.abs(exact), initial=0.0)
-    small = 0 < max(claimed, true) <= min(allowed, PROVES_NOTHING) * scale
+    small = 0 < max(claimed, true) <= min(allowed, LARGEST_PROOF) * scale
     if worst.relative <= allowed and small:
         notes.append(
             f"beside the other arrays its derivatives ({true:.0e} at most) are as small as "
             "rounding, so zeros would pass as well"
         )
-    if allowed > PROVES_NOTHING and not judge.fixed:
+    if allowed > LARGEST_PROOF and not judge.fixed:
         notes.append(f"rounding or curvature leaves {allowed:.0e} open, which proves little")
     values = worst.hand, worst.true.value
     checked, note = len(indices), "; ".join(notes)
@@ -238,9 +238,9 @@ class _Judge(NamedTuple):
         problem, off = self.oracle.problem, worst.off
         effect = off * problem.size(self.name) / problem.magnitude if problem.magnitude else np.inf
         # So large an error is no rounding, whatever the same functions do in another type.
-        if effect > problem.eps**LARGEST_ROUNDING:
+        if effect > problem.eps**LARGEST_ROUNDING_POWER:
             return False
-        wider = WIDER.get(problem.arrays[self.name].dtype.name, np.longdouble)
+        wider = WIDER_DTYPE.get(problem.arrays[self.name].dtype.name, np.longdouble)
         if effect <= NOISE_SAFETY * np.finfo(wider).eps:
             return True
         along = self.along(worst)
@@ -249,7 +249,7 @@ class _Judge(NamedTuple):
         )
         if effect <= NOISE_SAFETY * problem.eps:
             return left is None or not abs(left - off) <= UNCHANGED_PART * off
-        return left is not None and left * SHRINKS <= off
+        return left is not None and left * ROUNDING_RATIO <= off
 
 
 def _scale(problem: Problem, name: str, grads: Gradients, found: list[Derivative]) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 
 from minilstm.proof.causes.find import expanded, find_causes
 from minilstm.proof.checker.comparison import MOST_KINKS, Comparison
-from minilstm.proof.derivatives.claims import REPEATS_TO, Claims
+from minilstm.proof.derivatives.claims import REPEATED_CALL_ERROR, Claims
 from minilstm.proof.derivatives.directional import narrow
 from minilstm.proof.derivatives.kinks import slopes
 from minilstm.proof.derivatives.oracle import Oracle, one_hot
@@ -37,7 +37,7 @@ def explained(
         errors[name] = replace(
             errors[name],
             relative_error=max(change, errors[name].relative_error),
-            tolerance=min(REPEATS_TO, errors[name].tolerance),
+            tolerance=min(REPEATED_CALL_ERROR, errors[name].tolerance),
             causes=(
                 "backward gives another gradient when it is called again: it adds to what an "
                 "earlier call left behind, or it draws random numbers",

@@ -127,7 +127,9 @@ def problem_of(
         axes=axes or {},
         counts=_counts(arrays, outputs, axes or {}),
     )
-    if problem.eps <= np.finfo(np.float64).eps:  # else the reference is at home in float64
+    if (
+        problem.eps <= np.finfo(np.float64).eps
+    ):  # else f is not in float64, where the true derivative is computed
         problem.base = float(np.real(_loss_of(outputs, dy)))
     problem.forward_passes = 1
     problem.spoiled = spoiled
@@ -232,7 +234,7 @@ def _random_like(y: Any, rng: np.random.Generator) -> Any:
 
 
 def _widened(dy: Any, values: Mapping[str, Array]) -> Any:
-    """Upstream gradients in the dtype of the arrays, where that is wider than their own."""
+    """Upstream gradients in the dtype of the arrays, where that is the wider one."""
     if dy is None or not values:
         return dy
     dtype = np.result_type(*values.values())
@@ -269,7 +271,7 @@ def _by_name(found: Any, arrays: Mapping[str, Array], others: list[str]) -> dict
 
 
 def _gradient(name: str, found: Any) -> Array | None:
-    """One gradient as an array of its own, for backward may use its buffer again."""
+    """A copy of one gradient, because backward may use its buffer again."""
     if found is None:
         return None
     gradient = np.array(found)

@@ -1,5 +1,5 @@
 """A network's loss as a function of plain arrays: what the gradient checker works on.
-The loss runs on the NumPy reference, real or complex; the gradients on the backend in force."""
+The loss runs on the NumPy twin, real or complex; the gradients on the backend in force."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """The checks, in the order of the card: what an LSTM has to do, one function a row.
-An array whose gradient is wrong in its own row is left out of later rows: a fault costs once.
+An array whose gradient is wrong in its row is left out of later rows: a fault costs once.
 
 Axes: B batch, T time, D features, H hidden.
 """
@@ -68,18 +68,18 @@ def shapes_of_outputs(exam: Examination) -> Finding:
 
 
 def outputs_agree(exam: Examination) -> Finding:
-    """The outputs from a zero state are those of the reference."""
+    """The outputs from a zero state are those of the NumPy twin."""
     arrays = exam.arrays(Sizes())
     zero = {name: np.zeros_like(arrays[name]) for name in ("h0", "c0")}
     detail = disagreement(exam.subject, arrays | zero)
     cause = ""
     if detail:
         cause = _other_order(exam.subject, arrays | zero)
-    return not detail, detail or f"as the reference, to {tolerance_of(exam.subject):.0e}", cause
+    return not detail, detail or f"as the NumPy twin, to {tolerance_of(exam.subject):.0e}", cause
 
 
 def initial_state(exam: Examination) -> Finding:
-    """The outputs from another state are those of the reference too."""
+    """The outputs from another state are those of the NumPy twin too."""
     if not exam.subject.initial_state:
         return None, "initial_state=False", ""
     arrays = exam.arrays(Sizes())
@@ -87,7 +87,7 @@ def initial_state(exam: Examination) -> Finding:
     detail = disagreement(exam.subject, arrays)
     ignored = detail and not disagreement(exam.subject, arrays | zero)
     cause = "forward uses one of h0 and c0 wrongly, or passes it over." if ignored else ""
-    return not detail, detail or "as the reference", cause
+    return not detail, detail or "as the NumPy twin", cause
 
 
 def _other_order(subject: Subject, arrays: dict[str, Array]) -> str:

@@ -1,7 +1,7 @@
 """Somebody's LSTM as the checks see it: random arrays in its layout, its outputs, its gradients.
 The NumPy twin, run on the same arrays, says what it should give.
 
-Axes: B batch, T time, D features, H hidden, G = 4H gate rows in an order of its own.
+Axes: B batch, T time, D features, H hidden, G = 4H gate rows in the subject's order.
 """
 
 from __future__ import annotations
@@ -115,11 +115,11 @@ class Subject:
             return steps[:, 0]
         return steps.swapaxes(0, 1) if self.batch_axis == 0 else steps
 
-    def time_major(self, own: Array) -> Array:
+    def time_major(self, steps: Array) -> Array:
         """The inverse: (T, B, ...)."""
         if self.batch_axis is None:
-            return own[:, None]
-        return own.swapaxes(0, 1) if self.batch_axis == 0 else own
+            return steps[:, None]
+        return steps.swapaxes(0, 1) if self.batch_axis == 0 else steps
 
     def run(self, arrays: Arrays, lengths: Array | None = None, copy: bool = True) -> Outputs:
         """Call forward on copies of the arrays and take what it returns apart."""

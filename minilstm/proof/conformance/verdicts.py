@@ -19,9 +19,11 @@ from minilstm.proof.derivatives.problem import Array
 from minilstm.proof.reports.places import worst_place
 from minilstm.proof.reports.report import GradientReport, ParameterError
 
-EXACT = 1e-12  # relative, of outputs in float64
-COARSE = 2e-4  # relative; a few hundred sums in float32
-REPLAYED = 1e-7  # relative agreement of a mistake made on purpose; a look-alike is far above it
+# Relative errors that pass: of outputs in float64, and of a few hundred sums in float32.
+FLOAT64_ERROR = 1e-12
+FLOAT32_ERROR = 2e-4
+# A mistake made on purpose agrees to this part of the largest entry; a look-alike is far above it.
+REPLAY_ERROR = 1e-7
 
 
 class Verdict(NamedTuple):
@@ -75,11 +77,11 @@ class Examination:
 
 def tolerance_of(subject: Subject) -> float:
     """Relative error of an output that passes."""
-    return COARSE if subject.dtype == np.float32 else EXACT
+    return FLOAT32_ERROR if subject.dtype == np.float32 else FLOAT64_ERROR
 
 
 def disagreement(subject: Subject, arrays: dict[str, Array]) -> str:
-    """Where the outputs are not those of the reference; "" where they are."""
+    """Where the outputs are not those of the NumPy twin; "" where they are."""
     found, twin = subject.run(arrays).named(), subject.twin(arrays).named()
     for name, has in found.items():
         want = twin[name]
@@ -88,7 +90,7 @@ def disagreement(subject: Subject, arrays: dict[str, Array]) -> str:
         off = np.abs(has - want) / np.abs(want).max()
         k = worst_place(off)
         if not off[k] <= tolerance_of(subject):
-            return f"{name}{list(k)} is {has[k]:.9g}, the reference gives {want[k]:.9g}"
+            return f"{name}{list(k)} is {has[k]:.9g}, the NumPy twin gives {want[k]:.9g}"
     return ""
 
 
@@ -176,8 +178,8 @@ def _verdict(error: ParameterError) -> Verdict:
     words = f" ({error.place})" if error.place else ""
     return Verdict(
         False,
-        f"{error.name}{place}{words}: by hand {error.by_hand:.9g}, reference "
-        f"{error.reference:.9g}, relative error {error.relative_error:.0e}",
+        f"{error.name}{place}{words}: by hand {error.by_hand:.9g}, true "
+        f"derivative {error.reference:.9g}, relative error {error.relative_error:.0e}",
         error.causes[0] if error.causes else "",
     )
 
@@ -195,7 +197,9 @@ def _beside_the_twin(here: _Scene, names: Sequence[str]) -> dict[str, Verdict]:
         off = np.abs(gradient - wanted) / (np.abs(wanted).max() or 1.0)
         k = worst_place(off)
         values = float(gradient[k]), float(wanted[k])
-        found[name] = _verdict(ParameterError(name, float(off[k]), k, *values, off.size, COARSE))
+        found[name] = _verdict(
+            ParameterError(name, float(off[k]), k, *values, off.size, FLOAT32_ERROR)
+        )
     return found
 
 
@@ -228,7 +232,7 @@ def _causes(
 
     A mistake that explains all wrong arrays at once goes before one that explains a single array.
     """
-    tolerance = COARSE if subject.dtype == np.float32 else REPLAYED
+    tolerance = FLOAT32_ERROR if subject.dtype == np.float32 else REPLAY_ERROR
     best: dict[str, tuple[int, str]] = {}
     for mistake in mistakes_of("lstm_backward"):
         made = _made(subject, mistake.wrong, here)

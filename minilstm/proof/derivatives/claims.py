@@ -10,8 +10,9 @@ import numpy as np
 from minilstm.errors import GradientError
 from minilstm.proof.derivatives.problem import Array, Problem
 
-REPEATS_TO = 1e-9  # a second call may differ by the order of its sums, not by more,
-ROUNDINGS = 1e3  # which in low precision is so many units in the last place
+# A second call may differ by the order of its sums: by this part of the largest entry,
+REPEATED_CALL_ERROR = 1e-9
+REPEATED_CALL_ROUNDINGS = 1e3  # or by so many units in the last place, if that is more.
 
 
 @dataclass
@@ -103,5 +104,7 @@ def _compare_calls(claims: Claims, again: dict[str, Array | None]) -> None:
             change = np.abs(second - first)
         largest = float(np.nanmax(np.abs(first), initial=0.0)) or 1.0
         relative = float(np.nanmax(change, initial=0.0)) / largest
-        if relative > max(REPEATS_TO, ROUNDINGS * float(np.finfo(first.dtype).eps)):
+        if relative > max(
+            REPEATED_CALL_ERROR, REPEATED_CALL_ROUNDINGS * float(np.finfo(first.dtype).eps)
+        ):
             claims.unsteady[name] = relative

@@ -57,7 +57,7 @@ def narrow(
     Parameters
     ----------
     gradient : by backward
-    direction : along which the whole array is wrong
+    direction : along which the array is wrong
     allowed : absolute difference of two slopes that rounding explains
     """
     part = np.arange(gradient.size)
@@ -86,5 +86,8 @@ def length(array: Array) -> float:
 
 def _weight(gradient: Array, grads: Gradients) -> float:
     """Length of a gradient; of the longest one where it is zero."""
-    own = length(gradient)
-    return own or max((length(g) for g in grads.values() if g is not None), default=0.0) or 1.0
+    return (
+        length(gradient)
+        or max((length(g) for g in grads.values() if g is not None), default=0.0)
+        or 1.0
+    )

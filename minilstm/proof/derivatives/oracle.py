@@ -1,4 +1,4 @@
-"""The choice of the reference: the complex step where a function is safe for it, else differences.
+"""The choice of the true derivative: the complex step where f is safe for it, else differences.
 Safe means tried: complex numbers come back, and they agree with differences."""
 
 from __future__ import annotations
@@ -12,18 +12,21 @@ import numpy as np
 from numpy.exceptions import ComplexWarning
 
 from minilstm.proof.derivatives.complex_step import Derivative, difference_along, exact_along
-from minilstm.proof.derivatives.kinks import NEAR
+from minilstm.proof.derivatives.kinks import SLOPE_STEP
 from minilstm.proof.derivatives.problem import Array, Problem
 
-GROSSLY = 0.1  # a part that is lost, and no noise
-CLOSELY = 1e-7  # agreement of a complex step with one plain difference
-KINK_SEEN = 1e-3  # change of slope over one small step, relative: no smooth function's curvature
-# A step at which truncation and rounding of one plain difference are both far below that.
-PLAIN = NEAR / 8
+# Relative differences of two slopes. A complex step and one plain difference agree to the first;
+# beyond the second a part of f has lost the imaginary part, and noise is not the reason.
+AGREEMENT_ERROR = 1e-7
+LOST_PART_ERROR = 0.1
+# Relative change of slope over one small step that no smooth function's curvature gives.
+KINK_CHANGE = 1e-3
+# A step at which truncation and rounding of one plain difference are both far below that change.
+PLAIN_STEP = SLOPE_STEP / 8
 
 
 class Oracle:
-    """The reference derivative of a problem along any direction."""
+    """The true derivative of a problem along any direction."""
 
     def __init__(self, problem: Problem, method: str) -> None:
         self.problem, self.method = problem, method
@@ -74,7 +77,7 @@ class Trial(NamedTuple):
     def turns(self, base: float) -> bool:
         """Whether the slopes to both sides differ by more than a smooth function's would."""
         right, left = (self.above - base) / self.step, (base - self.below) / self.step
-        seen = KINK_SEEN * max(abs(right), abs(left))
+        seen = KINK_CHANGE * max(abs(right), abs(left))
         return abs(right - left) > seen + 4 * self.noise
 
 
@@ -128,7 +131,7 @@ def loses_a_part(
     by_hand : slope along the direction by backward
     slope : by the complex step
     """
-    if abs(by_hand - slope) > 10 * CLOSELY * max(abs(by_hand), abs(slope)):
+    if abs(by_hand - slope) > 10 * AGREEMENT_ERROR * max(abs(by_hand), abs(slope)):
         return ""  # so large a part would have shown in the trial
     plain = difference_along(problem, direction)
     if abs(by_hand - plain.value) <= 2 * plain.error and abs(slope - plain.value) > 4 * plain.error:
@@ -147,16 +150,19 @@ def _tried(problem: Problem, direction: Mapping[str, Array], thrifty: bool) -> T
     plain = (above - below) / (2 * step)
     largest = max(abs(slope), abs(plain))
     trial = Trial(why_not, slope, above, below, step, noise)
-    if why_not or abs(slope - plain) <= CLOSELY * largest + noise:
+    if why_not or abs(slope - plain) <= AGREEMENT_ERROR * largest + noise:
         return trial
     # It may be curvature, or noise.
     better = two_slopes(problem, direction, trial)
     trial = trial._replace(better=better)
-    if not abs(slope - better.value) <= CLOSELY * largest + better.error:
-        if not thrifty or abs(slope - better.value) <= GROSSLY * largest:
+    if not abs(slope - better.value) <= AGREEMENT_ERROR * largest + better.error:
+        if not thrifty or abs(slope - better.value) <= LOST_PART_ERROR * largest:
             problem.measure_noise()
         trial = trial._replace(noise=8 * problem.last_digit / step)
-        if not abs(slope - better.value) <= CLOSELY * largest + better.error + 2 * trial.noise:
+        if (
+            not abs(slope - better.value)
+            <= AGREEMENT_ERROR * largest + better.error + 2 * trial.noise
+        ):
             return trial._replace(why_not=_lost(slope, better.value))
     return trial
 
@@ -195,7 +201,7 @@ def plain_difference(
     noise : rounding error of the slope between them
     """
     unit = problem.reach(direction)
-    step = PLAIN / unit
+    step = PLAIN_STEP / unit
     above, below = (problem.along(direction, t).real for t in (step, -step))
     noise = 8 * problem.last_digit / step
     return above, below, step, noise

@@ -1,9 +1,9 @@
 """The checks of the installed engine, one after the other: what `minilstm gradcheck` runs.
 Each layer, loss and solver is checked on each backend, and each check is a line of a table.
 
-Gradients that a backend computes in float64 are held against the complex step on the NumPy
-reference; steps of a solver against the formula, worked out one number at a time; float32 against
-float64, entry by entry, within the bound that rounding leaves.
+Gradients that a backend computes in float64 are compared with the complex step on the NumPy twin.
+Steps of a solver are compared with the formula, worked out one number at a time. Results in float32
+are compared with float64, entry by entry, within the bound that rounding leaves.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def prove(
     ----------
     backends : "numpy", "numba", "cupy"; none means all that can compute here
     layers : kinds ("lstm") or names of classes ("LSTM"), in any case; none means every layer, loss
-        and solver, and some whole networks
+        and solver, and some networks of several layers
     seed : of all numbers and of the choice of entries
     say : called with each line of the table
 
@@ -151,9 +151,7 @@ def _checks(kinds: Sequence[str], everything: bool) -> list[tuple[str, str, str,
         found += [("loss", name, "", _loss(name)) for name in formulas.loss_names()]
         found += [("solver", name, "three steps", _solver(name)) for name in SOLVERS]
         found += [(FLOAT32, name, "share of its rounding bound", _single(name)) for name in SINGLE]
-        found += [
-            ("network", name, "", _network(*whole)) for name, whole in networks.NETWORKS.items()
-        ]
+        found += [("network", name, "", _network(*how)) for name, how in networks.NETWORKS.items()]
     return found
 
 
@@ -242,7 +240,7 @@ def _solver(name: str) -> _Check:
 def _single(name: str) -> _Check:
     def check(backend: Backend, seed: int) -> Row:
         problem = SINGLE[name](backend, np.random.default_rng(seed))
-        return _compared(*problem, 1.0, "in float32, the float64 reference gives")
+        return _compared(*problem, 1.0, "in float32, the NumPy twin in float64 gives")
 
     return check
 

@@ -1,4 +1,4 @@
-"""What the engine computes in float32, held against the float64 reference and a bound.
+"""What the engine computes in float32, beside the NumPy twin in float64 and a bound.
 The bound is that of `minilstm.proof.rounding.lstm`: how far rounding can lead, entry by entry.
 
 Axes: N rows, D features, H hidden units, C classes or channels, F filters.
@@ -35,7 +35,7 @@ class Bounded(NamedTuple):
 
 
 def bounded(bound: Any, results: Results, backend: Backend) -> Bounded:
-    """A backend's results in float32 beside the reference's in float64.
+    """A backend's results in float32 beside the NumPy twin's in float64.
 
     Parameters
     ----------
@@ -95,8 +95,8 @@ def bounded_lstm(
 
     def results(where: Backend, dtype: Any) -> list[Any]:
         cast = _cast(where, dtype)
-        own = {k: cast(a) for k, a in arrays.items()}
-        h, state, cache = where.lstm_forward(**own, active=active)
+        given = {k: cast(a) for k, a in arrays.items()}
+        h, state, cache = where.lstm_forward(**given, active=active)
         dx, grads = where.lstm_backward(cast(dh), LSTMState(*map(cast, dstate)), cache)
         return [h, *state, dx, *grads]
 

@@ -21,7 +21,7 @@ class ParameterError:
     relative_error : |by_hand - reference| over the largest derivative of the array
     where : index of the entry; () for the check along a random direction
     by_hand : derivative from backward
-    reference : derivative from the complex step or from differences
+    reference : the true derivative, from the complex step or from differences
     checked : entries compared one by one
     tolerance : largest relative error that passes, for this array
     place : the index in words, such as "forget gate, unit 3, feature 1"
@@ -62,7 +62,7 @@ class GradientReport:
     seed : of upstream gradients, entries and directions
     forward_passes, backward_passes : how many were run
     kinks : points without a derivative at or next to the inputs
-    notes : sentences about the check as a whole
+    notes : sentences about the check, not about one array
     """
 
     errors: list[ParameterError]

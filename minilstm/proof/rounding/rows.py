@@ -11,9 +11,9 @@ from minilstm.functional.convolution import convolution_backward, convolution_fo
 from minilstm.functional.cross_entropy import softmax_cross_entropy_forward
 from minilstm.functional.fully_connected import fully_connected_backward, fully_connected_forward
 from minilstm.functional.ragged import IntArray
-from minilstm.proof.rounding.lstm import EXP, FLOAT32, LOG, SPARE, Array, gamma
+from minilstm.proof.rounding.lstm import EXP, FLOAT32_ROUNDOFF, LOG, SPARE, Array, gamma
 
-FLOAT64 = 2.0**-53  # unit roundoff of the statistics of batch normalisation
+FLOAT64_ROUNDOFF = 2.0**-53  # unit roundoff of the statistics of batch normalisation
 
 
 class ProductErrors(NamedTuple):
@@ -42,7 +42,7 @@ class LossErrors(NamedTuple):
 
 
 def fully_connected_error_bound(
-    x: Array, W: Array, b: Array, dy: Array, u: float = FLOAT32
+    x: Array, W: Array, b: Array, dy: Array, u: float = FLOAT32_ROUNDOFF
 ) -> ProductErrors:
     """Bound the rounding errors of a fully connected layer: n u |a||b| for a sum of n products.
 
@@ -75,7 +75,7 @@ def fully_connected_error_bound(
 
 def convolution_error_bound(
     x: Array, W: Array, b: Array, dy: Array, stride: Any, padding: Any, dilation: Any,
-    u: float = FLOAT32,
+    u: float = FLOAT32_ROUNDOFF,
 ) -> ProductErrors:  # fmt: skip
     """Bound the rounding errors of a convolution: the same with the windows as rows.
 
@@ -107,7 +107,7 @@ def convolution_error_bound(
 
 def batch_normalization_error_bound(
     x: Array, scale: Array, offset: Array, dy: Array, epsilon: float,
-    statistics: tuple[Array, Array] | None = None, u: float = FLOAT32,
+    statistics: tuple[Array, Array] | None = None, u: float = FLOAT32_ROUNDOFF,
 ) -> NormalizationErrors:  # fmt: skip
     """Bound the rounding errors of batch normalisation, whose statistics are summed in float64.
 
@@ -126,7 +126,7 @@ def batch_normalization_error_bound(
     -----
     Summed in float64, M numbers far from 0 leave an error of M 2^-53 |x| in their mean. That is
     beside u times the deviation for an |x| of some 2^29 / M deviations, and so the float64
-    reference has it as well: it is counted twice. The sums of squares of a mean that is off by d
+    run has it as well: it is counted twice. The sums of squares of a mean that is off by d
     are too large by M d^2, no more.
 
     Examples
@@ -141,9 +141,12 @@ def batch_normalization_error_bound(
     shape, x, dy = x.shape, x.reshape(M, C), dy.reshape(M, C)
     scale, offset = abs(scale), abs(offset)
     if statistics is None:
-        mean, of_mean = x.mean(axis=0), gamma(M + 1, FLOAT64) * abs(x).mean(axis=0)  # (C,) each
+        mean, of_mean = (
+            x.mean(axis=0),
+            gamma(M + 1, FLOAT64_ROUNDOFF) * abs(x).mean(axis=0),
+        )  # (C,) each
         variance = ((x - mean) ** 2).mean(axis=0)  # (C,)
-        of_variance = of_mean**2 + gamma(M + 5, FLOAT64) * (variance + of_mean**2)  # (C,)
+        of_variance = of_mean**2 + gamma(M + 5, FLOAT64_ROUNDOFF) * (variance + of_mean**2)  # (C,)
     else:
         mean, variance = (np.asarray(a, np.float64) for a in statistics)  # (C,) each
         of_mean = of_variance = np.zeros(C)
@@ -163,8 +166,10 @@ def batch_normalization_error_bound(
         y = scale * (_both(in_y, u) * n + 2 * of_n) + _both(2, u) * (offset + scale * left)
         # (4) the sums over dy n and over dy
         sums, of_sums = (abs(dy) * n).sum(axis=0), (abs(dy) * of_n).sum(axis=0)  # (C,) each
-        of_dscale = _both(in_n + 1, u) * sums + 2 * (of_sums + gamma(M + 6, FLOAT64) * sums)
-        of_doffset = 2 * gamma(M, FLOAT64) * abs(dy).sum(axis=0)  # (C,)
+        of_dscale = _both(in_n + 1, u) * sums + 2 * (
+            of_sums + gamma(M + 6, FLOAT64_ROUNDOFF) * sums
+        )
+        of_doffset = 2 * gamma(M, FLOAT64_ROUNDOFF) * abs(dy).sum(axis=0)  # (C,)
         dscale = abs((dy * (x - mean)).sum(axis=0)) * inverse + of_dscale  # (C,) at most
         doffset = abs(dy.sum(axis=0)) + of_doffset  # (C,) at most
         # (3), (2), (1) dx = factor (dy - doffset / M - n dscale / M)
@@ -179,7 +184,7 @@ def batch_normalization_error_bound(
 
 def softmax_cross_entropy_error_bound(
     z: Array, targets: IntArray, count: float | None = None, weights: Array | None = None,
-    u: float = FLOAT32,
+    u: float = FLOAT32_ROUNDOFF,
 ) -> LossErrors:  # fmt: skip
     """Bound the rounding errors of a softmax with its cross-entropy, in one or in two steps.
 
@@ -206,7 +211,7 @@ def softmax_cross_entropy_error_bound(
         counts *= np.asarray(weights, np.float64)
     scale = counts / cache.divisor  # (N,)
     top = z.max(axis=1, keepdims=True)  # (N, 1)
-    # exp of a rounded argument, by a function with an error of its own.
+    # exp of a rounded argument, by a function that has an error too.
     of_exp = (1 + EXP.relative * u) * np.exp(u * (top - z)) - 1  # (N, C)
     of_sum = (1 + of_exp.max(axis=1, keepdims=True)) * (1 + gamma(C, u)) - 1  # (N, 1)
     of_score = (1 + of_exp) * (1 + u) / (1 - of_sum) - 1  # (N, C)
@@ -223,7 +228,7 @@ def softmax_cross_entropy_error_bound(
 
 def _both(n: int, u: float) -> float:
     """n roundings, beside the few of float64 in what belongs to a channel."""
-    return gamma(n, u) + gamma(10, FLOAT64)
+    return gamma(n, u) + gamma(10, FLOAT64_ROUNDOFF)
 
 
 def _magnitudes(*arrays: Array) -> list[Array]:

@@ -1,5 +1,5 @@
 """Decides by trial whether a plain function is one whose backward pass is known here.
-Shapes say what it might be, the reference says whether it is: its outputs must be the user's.
+Shapes say what it might be. The NumPy twin says whether it is: its outputs must be the user's.
 
 An LSTM is found in any usual layout (`lstm_layouts`), and five simpler functions (`row_trials`).
 """
@@ -42,8 +42,8 @@ def recognise(inputs: Mapping[str, Any], outputs: Any, upstream: Any) -> Likenes
 
     Returns
     -------
-    Likeness, whose ``replay(backward)`` gives the gradients that a backward pass with the contract
-    of the reference computes, by the user's names and in the user's shapes; or None
+    Likeness, whose ``replay(backward)`` gives the gradients of a backward pass with the contract of
+    the one named in ``function``, by the user's names and in the user's shapes; or None
 
     Examples
     --------

@@ -24,7 +24,8 @@ from minilstm.proof.derivatives.problem import Array
 Six = tuple[Array, Array, Array, Array, Array, Array]  # what `lstm_forward` takes
 # Places of i, f, g, o among the user's four gates, and what is added to z_f.
 ORDERS = tuple((places, one) for one in (0.0, 1.0) for places in permutations(range(4)))
-SEQUENCES = 2  # of a batch that take part in the first trial; the rest can only confirm it
+TRIAL_SEQUENCES = 2  # of a batch that take part in the first trial; the rest can only confirm it
+# A search ends after so many time steps, or after so many numbers of gates.
 MOST_STEPS = 4000
 MOST_NUMBERS = 3e8
 
@@ -73,7 +74,10 @@ def find_lstm(
             read = _confirmed(parts, order, forget, possible, outputs, tolerance)
             if read is not None:
                 return FoundLSTM(layout, order, forget, read)
-        steps, numbers = steps + taken, numbers + taken * 4.0 * len(ORDERS) * H * min(B, SEQUENCES)
+        steps, numbers = (
+            steps + taken,
+            numbers + taken * 4.0 * len(ORDERS) * H * min(B, TRIAL_SEQUENCES),
+        )
         if steps > MOST_STEPS or numbers > MOST_NUMBERS:
             return None
     return None
@@ -91,7 +95,7 @@ def _sieve(
     parts: Parts, possible: Sequence[list[Output]], outputs: Sequence[Array], tolerance: float
 ) -> tuple[list[tuple[tuple[int, ...], float]], int]:
     """Orders of the gates that agree on a few sequences of the batch, and the steps it took."""
-    few, last = slice(SEQUENCES), len(parts.x) - 1
+    few, last = slice(TRIAL_SEQUENCES), len(parts.x) - 1
     sigmoid = GATE_ACTIVATIONS["sigmoid"].forward
     x = parts.x[:, few]  # (T, B, D)
     B, (_, H, _) = x.shape[1], parts.W.shape
@@ -144,7 +148,7 @@ def _confirmed(
     outputs: Sequence[Array],
     tolerance: float,
 ) -> tuple[Output, ...] | None:
-    """What each output is, by the NumPy twin on the whole batch; None where one is unlike."""
+    """What each output is, by the NumPy twin on all of the batch; None where one is unlike."""
     (T, B, _), H = parts.x.shape, parts.W.shape[1]
     h, state, cache = forward_of(parts, order, forget)
     ours = {

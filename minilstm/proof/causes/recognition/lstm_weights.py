@@ -211,7 +211,7 @@ def follow(first: Sequence[str], second: Sequence[str]) -> tuple[str, ...]:
     >>> follow(["Wf", "Wi", "Wo", "Wc"], ["bc", "bi", "bf", "bo"])
     ('bf', 'bi', 'bo', 'bc')
     """
-    key = {own: name for own, name in zip(_distinct(second), second, strict=True)}
+    key = {part: name for part, name in zip(_distinct(second), second, strict=True)}
     keys = _distinct(first)
     return tuple(key[k] for k in keys) if set(keys) == set(key) else tuple(second)
 

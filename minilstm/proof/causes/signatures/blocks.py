@@ -90,7 +90,7 @@ def _source(block: _Block, found: list[_Block]) -> int | None:
 def _one_by_one(found: list[_Block], copied: list[int | None], kind: str) -> Iterator[str]:
     wrong = [n for n, b in enumerate(found) if b.case.wrong.any()]
     right = [n for n, b in enumerate(found) if b.case.right]
-    told: dict[str, list[str]] = {}
+    titles_by_cause: dict[str, list[str]] = {}
     for n in wrong:
         source = copied[n]
         if source is not None:
@@ -105,17 +105,21 @@ def _one_by_one(found: list[_Block], copied: list[int | None], kind: str) -> Ite
             if not causes:
                 continue
             cause = f": {_small(causes[0].removesuffix('.'))}"
-        told.setdefault(cause, []).append(found[n].title)
-    if not right and len(told) == 1 and len(next(iter(told.values()))) == len(found):
-        return  # the same holds for the whole array and is said there
-    for cause, titles in told.items():
+        titles_by_cause.setdefault(cause, []).append(found[n].title)
+    if (
+        not right
+        and len(titles_by_cause) == 1
+        and len(next(iter(titles_by_cause.values()))) == len(found)
+    ):
+        return  # the same holds for all of the array, and a cause of the array says it
+    for cause, titles in titles_by_cause.items():
         alone = f"; the other {kind} are right" if len(titles) + len(right) == len(found) else ""
         if cause.startswith(":"):
             yield f"In {listed(titles)}{cause}{alone}."
         else:
             are = "is" if len(titles) == 1 else "are"
             yield f"{_capital(listed(titles))} {are} {cause}{alone}."
-    if told or not right or not wrong or len(right) + len(wrong) < len(found):
+    if titles_by_cause or not right or not wrong or len(right) + len(wrong) < len(found):
         return
     if len(wrong) <= len(right) or len(wrong) == 1:
         names = listed([found[n].title for n in wrong])

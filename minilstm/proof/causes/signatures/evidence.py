@@ -159,7 +159,7 @@ class Case:
         return c if self.explains(c * made, needed=1) else None
 
     def sources(self) -> Array:
-        """For each entry its own flat index, to be moved and handed to `moved`."""
+        """For each entry its flat index, to be moved and handed to `moved`."""
         return np.arange(self.hand.size).reshape(self.hand.shape)
 
     def slices(self, axis: int) -> list[Case]:
@@ -169,7 +169,7 @@ class Case:
         ]
 
     def part(self, index: Any) -> Case:
-        """The same array, looked at in part; errors stay relative to the whole."""
+        """The same array, looked at in part; errors stay relative to the largest entry of all."""
         axes = ()
         one = Evidence(self.name, self.hand[index], self.exact[index], self.value[index], axes)
         case = Case(one._replace(tolerance=self.tolerance), self.counts)

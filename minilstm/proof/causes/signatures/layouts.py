@@ -14,22 +14,22 @@ from minilstm.proof.causes.signatures.terms import masked, terms
 MOST_COMPARED = 2**22  # entries, each slice of an axis against each other
 
 
-def layouts(case: Case, told: Collection[int] = (), turned: bool = True) -> Iterator[str]:
+def layouts(case: Case, explained: Collection[int] = (), turned: bool = True) -> Iterator[str]:
     """All sentences of this file that hold for an array whose gradient is finite.
 
     Parameters
     ----------
     case : one array
-    told : axes of which all has been said already
+    explained : axes along which a cause has been found already
     turned : whether axes may have been exchanged
     """
     if case.hand.size < 2:
         return
     if turned:
         yield from _transposed(case)
-    said = bool(told)
+    said = bool(explained)
     for axis in sorted(range(case.hand.ndim), key=lambda n: case.word(n) == ""):
-        if case.hand.shape[axis] > 1 and axis not in told:
+        if case.hand.shape[axis] > 1 and axis not in explained:
             for sentence in _along(case, axis):
                 yield sentence
                 said = True
@@ -83,20 +83,20 @@ def _flipped(case: Case, axis: int) -> Iterator[str]:
 
 
 def _shifted(case: Case, axis: int) -> Iterator[str]:
-    """One step off; what stands at the end that nothing moves to is told too."""
+    """One step off; the sentence says what stands at the end that nothing moves to."""
     size = case.hand.shape[axis]
     if size < 3:
         return
     for by in (1, -1):
         source = np.roll(case.sources(), by, axis)
-        whole = case.moved(source)
+        wraps = case.moved(source)
         end = 0 if by == 1 else size - 1
         at = (slice(None),) * axis
         source[(*at, end)] = -1
-        if not (whole or case.moved(source)):
+        if not (wraps or case.moved(source)):
             continue
         edge, beside = case.hand[(*at, end)], case.hand[(*at, end + by)]
-        if whole:
+        if wraps:
             rest = "wraps around"
         elif not edge.any():
             rest = "is zero"

@@ -61,7 +61,7 @@ loss has a sum.
         else:
             cases.append(Case(one, counts, 1e-3 * floor))
     wrong = [case for case in cases if case.wrong.any()]
-    joint = _joint(cases, wrong, whole=len(cases) == len(evidence))
+    joint = _joint(cases, wrong, complete=len(cases) == len(evidence))
     for case in wrong:
         found = [*_between(case, cases), *_alone(case)]
         if joint:
@@ -107,10 +107,10 @@ def _alone(case: Case) -> Iterator[str]:
         yield from layouts(case, by_axis)
 
 
-def _joint(cases: list[Case], wrong: list[Case], whole: bool) -> str:
+def _joint(cases: list[Case], wrong: list[Case], complete: bool) -> str:
     """What holds for all arrays together: one factor, or no gradient at all."""
     live = [case for case in cases if not case.zero]
-    if len(live) < 2 or not whole or any(case not in wrong for case in live):
+    if len(live) < 2 or not complete or any(case not in wrong for case in live):
         return ""
     if not any(case.hand.any() for case in live):
         return "All gradients are zero: nothing arrives from the loss, or nothing is returned."
@@ -134,7 +134,7 @@ def _joint(cases: list[Case], wrong: list[Case], whole: bool) -> str:
 
 
 def _together(cases: list[Case]) -> Case:
-    """Several arrays as one, each divided by its own size so that none is lost beside another."""
+    """Several arrays as one, each divided by its size so that none is lost beside another."""
     parts = [(case, case.scale) for case in cases]
     hand = np.concatenate([(case.hand / s).ravel() for case, s in parts])
     exact = np.concatenate([(case.exact / s).ravel() for case, s in parts])
