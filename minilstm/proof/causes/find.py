@@ -36,16 +36,9 @@ def find_causes(
     wrong: Mapping[str, float],
     likeness: Likeness | None,
 ) -> dict[str, tuple[str, ...]]:
-    """Causes by array name, best first.
+    """Causes by array name, best first, of the arrays in `wrong`, which says how far off they are.
 
-    Parameters
-    ----------
-    oracle : of the problem
-    grads : what backward claims
-    exact : true gradients as far as they are known, NaN elsewhere
-    tolerances : relative, by array
-    wrong : how far off each array that failed is
-    likeness : what a plain function was recognised as
+    `tolerances` are relative; `likeness` is what a plain function was recognised as.
     """
     problem = oracle.problem
     causes: dict[str, list[str]] = {name: [] for name in wrong}
@@ -82,14 +75,7 @@ def find_causes(
 
 
 def replayed(replay: Replay, grads: Gradients, wrong: Mapping[str, float]) -> dict[str, list[str]]:
-    """Causes found by making each known mistake on purpose.
-
-    Parameters
-    ----------
-    replay : takes the name of a function and a wrong one in its place, gives gradients by name
-    grads : what backward claims
-    wrong : how far off each array that failed is
-    """
+    """Causes found by making each known mistake on purpose, by array name."""
     explains_all: list[str] = []
     single: dict[str, list[str]] = {name: [] for name in wrong}
     called = _called(replay)

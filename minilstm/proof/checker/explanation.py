@@ -21,14 +21,7 @@ from minilstm.proof.reports.report import ParameterError
 def explained(
     oracle: Oracle, claims: Claims, found: Mapping[str, Comparison]
 ) -> list[ParameterError]:
-    """The errors of all arrays, each with its place and its likely causes.
-
-    Parameters
-    ----------
-    oracle : of the problem
-    claims : what backward claims
-    found : the comparison of each array that has a gradient
-    """
+    """The errors of all arrays that have a gradient, each with its place and its likely causes."""
     problem = oracle.problem
     errors = {name: comparison.error for name, comparison in found.items()}
     for name, fault in claims.faults.items():

@@ -34,13 +34,7 @@ class Claims:
 
 
 def claims_of(problem: Problem, base: float, twice: bool) -> Claims:
-    """Run backward, and all once more if `twice`.
-
-    Parameters
-    ----------
-    problem : arrays, loss and gradients
-    base : the loss at the arrays
-    twice : False saves a forward and a backward pass
+    """Run backward; if `twice`, run both passes once more to see whether they repeat.
 
     Raises
     ------

@@ -54,13 +54,7 @@ class Kink(NamedTuple):
 
 
 def slopes(problem: Problem, direction: Mapping[str, Array], base: float) -> Slopes:
-    """The one-sided slopes of the loss along a direction: 4 forward passes.
-
-    Parameters
-    ----------
-    direction : arrays of the shapes of some of the problem's
-    base : the loss at the point itself
-    """
+    """The one-sided slopes of the loss along a direction: 4 forward passes."""
     unit = problem.reach(direction)
     if unit == 0:
         return Slopes(0.0, 0.0, False, False)

@@ -86,11 +86,7 @@ def try_complex(
 ) -> Trial:
     """Try the complex step along a direction: 3 forward passes, more where they disagree.
 
-    Parameters
-    ----------
-    direction : of the step
-    base : the loss at the arrays
-    thrifty : True spends no passes on finding out whether noise is why they disagree grossly
+    With `thrifty` no passes are spent on finding out whether noise is why slopes are far apart.
     """
     before = problem.forward_passes
     trial = _tried(problem, direction, thrifty)
@@ -122,14 +118,9 @@ def moved_to(problem: Problem, arrays: Mapping[str, Array]) -> Problem:
 def loses_a_part(
     problem: Problem, direction: Mapping[str, Array], by_hand: float, slope: float
 ) -> str:
-    """Why a complex step is not believed that backward disagrees with; "" if it is.
+    """Why a slope of the complex step is not believed that backward disagrees with; "" if it is.
 
     Differences with an error estimate decide: 6 forward passes or more.
-
-    Parameters
-    ----------
-    by_hand : slope along the direction by backward
-    slope : by the complex step
     """
     if abs(by_hand - slope) > 10 * AGREEMENT_ERROR * max(abs(by_hand), abs(slope)):
         return ""  # so large a part would have shown in the trial
@@ -192,13 +183,9 @@ def _lost(slope: float, plain: float) -> str:
 def plain_difference(
     problem: Problem, direction: Mapping[str, Array]
 ) -> tuple[float, float, float, float]:
-    """The loss a small step to either side along a direction: two forward passes.
+    """The loss above and below along a direction, the step, and the noise of the slope between.
 
-    Returns
-    -------
-    above, below : the loss there
-    step : in units of the direction
-    noise : rounding error of the slope between them
+    Costs two forward passes; the step is in units of the direction.
     """
     unit = problem.reach(direction)
     step = PLAIN_STEP / unit
@@ -212,10 +199,7 @@ def two_slopes(
 ) -> Derivative:
     """Slope along a direction by two differences, one of twice the step: 4 forward passes.
 
-    Parameters
-    ----------
-    direction : in proportion to the arrays
-    trial : along the same direction, if there has been one: 2 passes fewer
+    A trial along the same direction saves two of them. Directions are in proportion to the arrays.
     """
     above, below, step, noise = trial[2:6] if trial else plain_difference(problem, direction)
     finer = (above - below) / (2 * step)

@@ -69,14 +69,9 @@ class Noise:
         exact: Callable[[Mapping[str, Array]], float],
         value: float,
     ) -> float:
-        """Absolute noise of an array's gradient and of one true derivative.
+        """Absolute noise of an array's gradient, and of a true derivative of this value.
 
-        Parameters
-        ----------
-        name : of the array
-        hand : its gradient by backward
-        exact : the true derivative at arrays replaced
-        value : the true derivative at the arrays themselves
+        `exact` gives the same derivative with the arrays moved.
         """
         if not self._moved:
             for _ in range(NOISE_SAMPLES):
@@ -95,11 +90,7 @@ class Noise:
     ) -> float | None:
         """What is left of a disagreement in a wider type; None where there is none that works.
 
-        Parameters
-        ----------
-        name : of the array
-        direction : along which the gradients disagree
-        exact : the true derivative along it, at arrays replaced
+        `exact` gives the true derivative along the direction with the arrays widened.
         """
         try:
             if self._wide is None:

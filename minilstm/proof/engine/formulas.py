@@ -43,14 +43,7 @@ class LossProblem(NamedTuple):
 
 
 def loss_problem(name: str, backend: Backend, rng: np.random.Generator) -> LossProblem:
-    """A loss of a few rows, weighted; of those with classes, one row has none.
-
-    Parameters
-    ----------
-    name : one of `loss_names`
-    backend : computes the gradients
-    rng : draws predictions, targets and weights
-    """
+    """A loss of a few rows, weighted; of those with classes, one row has none."""
     twin = load_backend("numpy")
     N, C = 7, 4
     loss = find_loss(name.split()[0])
@@ -128,14 +121,7 @@ L2, RATE, STEPS = 0.01, 0.1, 3
 
 
 def solver_problem(solver: str, backend: Backend, rng: np.random.Generator) -> SolverProblem:
-    """Three steps of a solver with an L2 term and other gradients each time.
-
-    Parameters
-    ----------
-    solver : one of `minilstm.training.solvers.SOLVERS`
-    backend : takes the steps
-    rng : draws parameters and gradients
-    """
+    """Three steps of a solver with an L2 term and other gradients each time."""
     shapes = {"weights": (5, 3), "bias": (5,)}
     start = {k: np.asfortranarray(rng.standard_normal(s)) for k, s in shapes.items()}
     gradients = [{k: rng.standard_normal(s) for k, s in shapes.items()} for _ in range(STEPS)]

@@ -165,14 +165,7 @@ NETWORKS: dict[str, SeveralLayers] = {
 def problem(
     graph: LayerGraph, rng: np.random.Generator, lengths: tuple[int, ...] = LENGTHS
 ) -> Problem:
-    """A network of some layers with random learnables, sequences and answers.
-
-    Parameters
-    ----------
-    graph : of layers with one input and one output
-    rng : draws everything
-    lengths : of the sequences
-    """
+    """A network with one input and one output, with random learnables, sequences and answers."""
     net = Network(graph, dtype="float64", rng=rng)
     # At the start biases are 0 and gates alike; a check there could miss something.
     moved = {

@@ -37,11 +37,7 @@ class Bounded(NamedTuple):
 def bounded(bound: Any, results: Results, backend: Backend) -> Bounded:
     """A backend's results in float32 beside the NumPy twin's in float64.
 
-    Parameters
-    ----------
-    bound : named tuple, of each result how far rounding can lead
-    results : backend and dtype -> arrays, or numbers, in the order of the bound
-    backend : computes in float32
+    `results` gives arrays or numbers in the order of the fields of `bound`.
     """
     single = [backend.to_host(v) for v in results(backend, np.dtype(np.float32))]
     double = results(load_backend("numpy"), np.dtype(np.float64))

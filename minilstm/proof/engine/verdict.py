@@ -19,12 +19,7 @@ NOT_TRIED = "predictions, streams, trainings cut into spans of time"
 
 
 def proved(rows: Sequence[Row]) -> list[str]:
-    """What the checks came to, in sentences.
-
-    Parameters
-    ----------
-    rows : from `prove`
-    """
+    """What the checks came to, in sentences."""
     wrong = [row for row in rows if not row.passed]
     if wrong:
         names = "; ".join(dict.fromkeys(f"{r.title} on {r.backend} ({r.worst})" for r in wrong))

@@ -62,16 +62,7 @@ class Layout(NamedTuple):
 
 
 def layouts(shapes: Shapes, output_sizes: Sequence[int]) -> Iterator[Layout]:
-    """Every layout in which these arrays are the arrays of an LSTM, likely ones first.
-
-    Parameters
-    ----------
-    shapes : of the user's arrays, by name
-    output_sizes : number of entries of each output
-
-    Yields
-    ------
-    Layout
+    """Every layout in which the user's arrays are the arrays of an LSTM, likely ones first.
 
     Examples
     --------

@@ -49,17 +49,9 @@ class FoundLSTM(NamedTuple):
 def find_lstm(
     arrays: Mapping[str, Array], outputs: Sequence[Array], tolerance: float
 ) -> FoundLSTM | None:
-    """Search for the layout in which the user's function is an LSTM.
+    """The layout in which the user's arrays give the user's outputs; None where there is none.
 
-    Parameters
-    ----------
-    arrays : the user's float arrays by name
-    outputs : what the user's function returned
-    tolerance : allowed difference, relative to the largest entry
-
-    Returns
-    -------
-    FoundLSTM, or None where no layout gives the outputs
+    The tolerance is relative to the largest entry of an output.
     """
     steps, numbers = 0, 0.0
     shapes = {name: a.shape for name, a in arrays.items()}
@@ -190,18 +182,9 @@ def replay_lstm(
     upstream: Sequence[Array],
     wrong: Callable[..., Any] = lstm_backward,
 ) -> dict[str, Array]:
-    """Gradients of the user's arrays, by any backward pass with the contract of `lstm_backward`.
+    """Gradients by any backward pass with the contract of `lstm_backward`.
 
-    Parameters
-    ----------
-    found : from `find_lstm`
-    arrays : the user's arrays by name
-    upstream : gradient of each output, of its shape
-    wrong : backward pass with the contract of `lstm_backward`
-
-    Returns
-    -------
-    dict of arrays, by the user's names and of the user's shapes
+    They have the user's names and shapes; `upstream` has a gradient for each output.
     """
     T, B, D, H, _, _ = found.layout.sizes
     canonical = _canonical(found.layout.build(arrays), found.order, found.forget)

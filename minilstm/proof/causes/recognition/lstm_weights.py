@@ -30,17 +30,9 @@ class Pick(NamedTuple):
 
 
 def weight_picks(left: Shapes, D: int, H: int, inside: bool) -> Iterator[Pick]:
-    """The layouts of W and R that use up all arrays.
+    """The layouts of W (4, H, D) and R (4, H, H) that use up all arrays that are left.
 
-    Parameters
-    ----------
-    left : shapes by name
-    D, H : sizes
-    inside : whether the bias is a row or a column of the weights
-
-    Yields
-    ------
-    Pick, which builds W (4, H, D), R (4, H, H) and, where it is inside, a bias (4, H)
+    With `inside` the bias (4, H) is a row or a column of the weights.
 
     Examples
     --------
@@ -84,17 +76,7 @@ def weight_picks(left: Shapes, D: int, H: int, inside: bool) -> Iterator[Pick]:
 
 
 def bias_picks(left: Shapes, H: int, count: int) -> Iterator[Pick]:
-    """Biases that stand by themselves, stacked or one for each gate.
-
-    Parameters
-    ----------
-    left : shapes by name, of weights too
-    H : hidden units
-    count : biases that are added up
-
-    Yields
-    ------
-    Pick, which builds biases (4, H)
+    """Biases (4, H) that stand by themselves, stacked or one for each gate; `count` are added up.
 
     Examples
     --------

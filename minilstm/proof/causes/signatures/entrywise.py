@@ -60,13 +60,7 @@ def _entrywise(case: Case) -> Iterator[str]:
 
 
 def name_factor(c: float, case: Case) -> Iterator[str]:
-    """What a constant factor may come from; nothing where a single entry makes any fit.
-
-    Parameters
-    ----------
-    c : hand is c times the right gradient
-    case : gives the named counts and how close is equal
-    """
+    """What a factor c may come from; nothing where a single entry makes any factor fit."""
     reasons = factor_reasons(c, case.counts, case.close)
     several = int((case.wrong & case.signal).sum())
     if not reasons and several >= case.needed(1):

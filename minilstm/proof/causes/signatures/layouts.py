@@ -17,11 +17,7 @@ MOST_COMPARED = 2**22  # entries, each slice of an axis against each other
 def layouts(case: Case, explained: Collection[int] = (), turned: bool = True) -> Iterator[str]:
     """All sentences of this file that hold for an array whose gradient is finite.
 
-    Parameters
-    ----------
-    case : one array
-    explained : axes along which a cause has been found already
-    turned : whether axes may have been exchanged
+    Axes that are `explained` have a cause already; `turned` says whether axes may be exchanged.
     """
     if case.hand.size < 2:
         return

@@ -13,12 +13,7 @@ from minilstm.proof.derivatives.problem import Array
 
 
 def packed_rows(case: Case) -> tuple[int, list[str]] | None:
-    """The axis of the rows and what is said about it; None where no axis has rows.
-
-    Parameters
-    ----------
-    case : one array whose gradient is finite; its `rows` tell sequence and time step of each row
-    """
+    """The axis of the rows and what is said about it; None where no axis has rows."""
     if case.rows is None or "row" not in case.axes:
         return None
     axis = case.axes.index("row")
