@@ -13,7 +13,7 @@ import numpy as np
 
 from minilstm.proof.causes.recognition.arrangements import numbered
 from minilstm.proof.causes.recognition.lstm_trial import FoundLSTM, find_lstm, replay_lstm
-from minilstm.proof.causes.recognition.row_trials import TRIALS
+from minilstm.proof.causes.recognition.row_trials import find_row_function
 from minilstm.proof.derivatives.problem import Array
 from minilstm.proof.derivatives.trees import leaves
 from minilstm.proof.reports.places import GATES, Place, full_name
@@ -77,10 +77,9 @@ def _recognise(inputs: Mapping[str, Any], outputs: Any, upstream: Any) -> Likene
     if upstream is not None:
         ups = [np.asarray(up, np.float64) for up in leaves(upstream) if up is not None]
     tolerance = 1e-4 if coarse else 1e-9
-    for trial in TRIALS:
-        found = trial(arrays, others, values, ups, tolerance)
-        if found is not None:
-            return Likeness(*found, lambda name, index: None)
+    found = find_row_function(arrays, others, values, ups, tolerance)
+    if found is not None:
+        return Likeness(*found, lambda name, index: None)
     lstm = None if others else find_lstm(arrays, values, tolerance)
     if lstm is None:
         return None
