@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -20,6 +20,7 @@ from minilstm.proof.causes.recognition.lstm_layouts import Layout, Parts
 from minilstm.proof.causes.recognition.lstm_layouts import Sizes as LayoutSizes
 from minilstm.proof.causes.recognition.lstm_trial import FoundLSTM, Output, forward_of, replay_lstm
 from minilstm.proof.derivatives.problem import Array
+from minilstm.proof.derivatives.trees import named_leaves
 from minilstm.proof.reports.places import FULL_NAMES
 
 Arrays = Mapping[str, Array]
@@ -213,23 +214,11 @@ def named_gradients(found: Any) -> dict[str, Array | None]:
     >>> named_gradients((1.0, (2.0, 3.0, 4.0)))["h0"] is None
     True
     """
-    named: dict[str, Any] = {}
-    in_order = _sorted_into(found, named)
-    for name, gradient in zip((n for n in NAMES if n not in named), in_order, strict=False):
-        named[name] = gradient
+    parts = list(named_leaves(found))
+    named = {name: part for name, part in parts if name in NAMES}
+    missing = (name for name in NAMES if name not in named)
+    named |= zip(missing, (part for name, part in parts if name is None), strict=False)
     return {n: None if named.get(n) is None else np.asarray(named[n]) for n in NAMES}
-
-
-def _sorted_into(found: Any, named: dict[str, Any]) -> Sequence[Any]:
-    """Put what has a name there; return the rest in order."""
-    if isinstance(found, Mapping):
-        named.update({name: a for name, a in found.items() if name in NAMES})
-        return []
-    if isinstance(found, tuple) and hasattr(found, "_asdict"):
-        return _sorted_into(found._asdict(), named)
-    if isinstance(found, tuple | list):
-        return [a for part in found for a in _sorted_into(part, named)]
-    return [found]
 
 
 def _kind(found: Any) -> str:

@@ -37,6 +37,9 @@ class Output(NamedTuple):
     how: Arrangement  # into (T, B, H) or (B, H)
 
 
+Reading = tuple[Output, Array]  # with the user's output as it is read
+
+
 class FoundLSTM(NamedTuple):
     """A layout, an order of the gates and the meaning of the outputs that agree with the user."""
 
@@ -61,30 +64,28 @@ def find_lstm(
         if not all(possible):
             continue
         parts = layout.build(arrays)
-        orders, taken = _sieve(parts, possible, outputs, tolerance)
+        orders, taken = _sieve(parts, possible, tolerance)
         for order, forget in orders:
-            read = _confirmed(parts, order, forget, possible, outputs, tolerance)
+            read = _confirmed(parts, order, forget, possible, tolerance)
             if read is not None:
                 return FoundLSTM(layout, order, forget, read)
-        steps, numbers = (
-            steps + taken,
-            numbers + taken * 4.0 * len(ORDERS) * H * min(B, TRIAL_SEQUENCES),
-        )
+        steps += taken
+        numbers += taken * 4.0 * len(ORDERS) * H * min(B, TRIAL_SEQUENCES)
         if steps > MOST_STEPS or numbers > MOST_NUMBERS:
             return None
     return None
 
 
-def _readings(output: Array, T: int, B: int, H: int) -> list[Output]:
+def _readings(output: Array, T: int, B: int, H: int) -> list[Reading]:
     """What an output may be, from its shape."""
-    found = [Output(k, a) for a in arrangements(output.shape, (T, B, H)) for k in ("h", "c")]
-    for how in arrangements(output.shape, (B, H)):
-        found += [Output("last h", how), Output("last c", how)]
-    return found
+    steps, state = arrangements(output.shape, (T, B, H)), arrangements(output.shape, (B, H))
+    found = [Output(kind, how) for how in steps for kind in ("h", "c")]
+    found += [Output(kind, how) for how in state for kind in ("last h", "last c")]
+    return [(one, one.how.apply(output)) for one in found]
 
 
 def _sieve(
-    parts: Parts, possible: Sequence[list[Output]], outputs: Sequence[Array], tolerance: float
+    parts: Parts, possible: Sequence[list[Reading]], tolerance: float
 ) -> tuple[list[tuple[tuple[int, ...], float]], int]:
     """Orders of the gates that agree on a few sequences of the batch, and the steps it took."""
     few, last = slice(TRIAL_SEQUENCES), len(parts.x) - 1
@@ -98,9 +99,6 @@ def _sieve(
     h, c = (
         np.zeros((len(places), B, H)) + (0 if s is None else s[few]) for s in (parts.h0, parts.c0)
     )  # (O, B, H)
-    seen = [
-        [(kind, how.apply(a)) for kind, how in p] for p, a in zip(possible, outputs, strict=True)
-    ]
     for t in range(len(x)):
         z = fixed[t] + (h @ R.T).reshape(-1, B, 4, H)  # (O, B, 4, H)
         z = np.take_along_axis(z, places[:, None, :, None], axis=2)  # i, f, g, o
@@ -108,7 +106,7 @@ def _sieve(
         c = sigmoid(f + one) * c + sigmoid(i) * np.tanh(g)
         h = sigmoid(o) * np.tanh(c)
         alive = np.ones(len(places), bool)  # (O,)
-        for readings in seen:
+        for readings in possible:
             alive &= _any_agrees(readings, h, c, t, last, tolerance)
         places, one, h, c = places[alive], one[alive], h[alive], c[alive]
         if not len(places):
@@ -118,11 +116,11 @@ def _sieve(
 
 
 def _any_agrees(
-    readings: list[tuple[str, Array]], h: Array, c: Array, t: int, last: int, tolerance: float
+    readings: list[Reading], h: Array, c: Array, t: int, last: int, tolerance: float
 ) -> NDArray[np.bool_]:
     """For each order, whether one of the readings of an output agrees at step t."""
     agrees = np.zeros(len(h), bool)  # (O,)
-    for kind, values in readings:
+    for (kind, _), values in readings:
         if kind.startswith("last") and t < last:
             return np.ones(len(h), bool)  # nothing is known before the last step
         wanted = values if kind.startswith("last") else values[t]  # (B, H)
@@ -133,13 +131,9 @@ def _any_agrees(
 
 
 def _confirmed(
-    parts: Parts,
-    order: tuple[int, ...],
-    forget: float,
-    possible: Sequence[list[Output]],
-    outputs: Sequence[Array],
+    parts: Parts, order: Sequence[int], forget: float, possible: Sequence[list[Reading]],
     tolerance: float,
-) -> tuple[Output, ...] | None:
+) -> tuple[Output, ...] | None:  # fmt: skip
     """What each output is, by the NumPy twin on all of the batch; None where one is unlike."""
     (T, B, _), H = parts.x.shape, parts.W.shape[1]
     h, state, cache = forward_of(parts, order, forget)
@@ -148,8 +142,8 @@ def _confirmed(
         "last h": state.hidden, "last c": state.cell,
     }  # fmt: skip
     read = []
-    for readings, values in zip(possible, outputs, strict=True):
-        right = [r for r in readings if same(ours[r.kind], r.how.apply(values), tolerance)]
+    for readings in possible:
+        right = [one for one, values in readings if same(ours[one.kind], values, tolerance)]
         if not right:
             return None
         read.append(right[0])
