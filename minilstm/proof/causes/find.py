@@ -42,7 +42,7 @@ def find_causes(
     """
     problem = oracle.problem
     causes: dict[str, list[str]] = {name: [] for name in wrong}
-    replay = problem.replay or _replay_of(likeness)
+    replay = problem.replay or (likeness.in_place_of if likeness else None)
     if replay is not None and problem.terms > MOST_TERMS:
         problem.notes.append(
             f"with {problem.terms} numbers the known mistakes were not tried one by one; check a "
@@ -101,17 +101,6 @@ def replayed(replay: Replay, grads: Gradients, wrong: Mapping[str, float]) -> di
 def expanded(axes: Axes) -> Axes:
     """Axes with "gates" written out."""
     return tuple(GATES if axis == "gates" else axis for axis in axes)
-
-
-def _replay_of(likeness: Likeness | None) -> Replay | None:
-    """Replays for a plain function, if it was recognised."""
-    if likeness is None:
-        return None
-
-    def replay(function: str, wrong: Callable[..., Any]) -> Mapping[str, Array]:
-        return likeness.replay(wrong) if function == likeness.function else {}
-
-    return replay
 
 
 def _called(replay: Replay) -> set[str]:

@@ -27,6 +27,10 @@ class Likeness(NamedTuple):
     replay: Callable[[Callable[..., Any]], dict[str, Array]]
     place: Callable[[str, tuple[int, ...]], Place | None]  # an entry of an array, in words
 
+    def in_place_of(self, function: str, wrong: Callable[..., Any]) -> Mapping[str, Array]:
+        """Gradients with one function replaced by a wrong one; {} if this is another function."""
+        return self.replay(wrong) if function == self.function else {}
+
 
 def recognise(inputs: Mapping[str, Any], outputs: Any, upstream: Any) -> Likeness | None:
     """Find the function of `minilstm.functional` that a user's function computes.

@@ -3,8 +3,8 @@ Blocks are exchanged, copied, left out, or wrong while their neighbours are righ
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -49,14 +49,13 @@ def _permuted(case: Case, found: list[_Block], labels: tuple[str, ...], axis: in
     size, count = case.hand.shape[axis] // len(labels), len(labels)
     source = np.moveaxis(case.sources(), axis, 0)
     rest = source.shape[1:]
-    if size > 1:
-        turned = source.reshape(count, size, *rest).swapaxes(0, 1).reshape(source.shape)
-        if case.moved(np.moveaxis(turned, 0, axis)):
-            yield f"Its {kind} are interleaved: row by row where block by block is right."
-            return
-        turned = source.reshape(size, count, *rest).swapaxes(0, 1).reshape(source.shape)
-        if case.moved(np.moveaxis(turned, 0, axis)):
-            yield f"Its {kind} are block by block where interleaved, row by row, is right."
+    for grid, how in (
+        ((count, size), "interleaved: row by row where block by block is right"),
+        ((size, count), "block by block where interleaved, row by row, is right"),
+    ):
+        turned = source.reshape(*grid, *rest).swapaxes(0, 1).reshape(source.shape)
+        if size > 1 and case.moved(np.moveaxis(turned, 0, axis)):
+            yield f"Its {kind} are {how}."
             return
     copied = [_source(b, found) for b in found]
     order = [n if found[n].case.right else -1 if c is None else c for n, c in enumerate(copied)]
@@ -117,17 +116,19 @@ def _one_by_one(found: list[_Block], copied: list[int | None], kind: str) -> Ite
         if cause.startswith(":"):
             yield f"In {listed(titles)}{cause}{alone}."
         else:
-            are = "is" if len(titles) == 1 else "are"
-            yield f"{_capital(listed(titles))} {are} {cause}{alone}."
+            yield f"{_capital(listed(titles))} {_are(titles)} {cause}{alone}."
     if titles_by_cause or not right or not wrong or len(right) + len(wrong) < len(found):
         return
     if len(wrong) <= len(right) or len(wrong) == 1:
         names = listed([found[n].title for n in wrong])
         others = listed([found[n].title for n in right])
-        are = "is" if len(wrong) == 1 else "are"
-        yield f"Only {names} {are} wrong; {others} {'is' if len(right) == 1 else 'are'} right."
+        yield f"Only {names} {_are(wrong)} wrong; {others} {_are(right)} right."
     else:
         yield f"Only {listed([found[n].title for n in right])} of the {kind} is right."
+
+
+def _are(subjects: Sequence[Any]) -> str:
+    return "is" if len(subjects) == 1 else "are"
 
 
 def _capital(text: str) -> str:
