@@ -83,7 +83,6 @@ def bounded_lstm(
 
     Parameters
     ----------
-    backend : computes in float32
     arrays : x (N, D), h0 and c0 (B, H), W (G, D), R (G, H), b (G,)
     dh, dstate : upstream gradients (N, H), and (B, H) each
     active : (T,) int64 sequences running at each step

@@ -70,8 +70,7 @@ def gamma(n: int, u: float = FLOAT32_ROUNDOFF) -> float:
 
     Parameters
     ----------
-    n : roundings
-    u : unit roundoff
+    n : roundings, each of at most u, the unit roundoff
 
     Examples
     --------

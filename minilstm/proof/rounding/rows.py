@@ -1,5 +1,9 @@
 """Bounds of rounding errors for what acts on rows: products, batch normalisation, the softmax loss.
-See `minilstm.proof.rounding.lstm` for the model, its source and what a bound leaves out."""
+See `minilstm.proof.rounding.lstm` for the model, its source and what a bound leaves out.
+
+Everywhere u is the unit roundoff of the precision that is bounded, 2^-24 for float32. Each bound
+has the shape of its result.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ FLOAT64_ROUNDOFF = 2.0**-53  # unit roundoff of the statistics of batch normalis
 
 
 class ProductErrors(NamedTuple):
-    """Bounds of |computed - exact| for a layer y = W x + b, each of the shape of its result."""
+    """Bounds of |computed - exact| for a layer y = W x + b."""
 
     y: Array
     dx: Array
@@ -26,7 +30,7 @@ class ProductErrors(NamedTuple):
 
 
 class NormalizationErrors(NamedTuple):
-    """Bounds of |computed - exact| for batch normalisation, each of the shape of its result."""
+    """Bounds of |computed - exact| for batch normalisation."""
 
     y: Array  # (N, ..., C)
     dx: Array  # (N, ..., C)
@@ -48,15 +52,8 @@ def fully_connected_error_bound(
 
     Parameters
     ----------
-    x : (N, D) rows
-    W : (C, D) weights
-    b : (C,) bias
+    x, W, b : (N, D) rows, (C, D) weights and (C,) bias
     dy : (N, C) gradient of the loss with respect to the output
-    u : unit roundoff of the precision that is bounded, 2^-24 for float32
-
-    Returns
-    -------
-    ProductErrors, of y (N, C), dx (N, D), dW (C, D) and db (C,)
 
     Examples
     --------
@@ -68,9 +65,8 @@ def fully_connected_error_bound(
     x, W, b, dy = _magnitudes(x, W, b, dy)
     (N, C), D = dy.shape, x.shape[1]
     y, cache = fully_connected_forward(x, W, b)
-    dx, grads = fully_connected_backward(dy, cache)
-    assert dx is not None
-    return _scaled((y, dx, *grads), (D + 1, C, N, N), u)
+    sizes = y, fully_connected_backward(dy, cache)
+    return _scaled(sizes, (D + 1, C, N, N), u)
 
 
 def convolution_error_bound(
@@ -83,11 +79,6 @@ def convolution_error_bound(
     ----------
     x, W, b, stride, padding, dilation : as for `functional.convolution.convolution_forward`
     dy : gradient of the loss with respect to the output, of its shape
-    u : unit roundoff of the precision that is bounded, 2^-24 for float32
-
-    Returns
-    -------
-    ProductErrors, each of the shape of its result
 
     Examples
     --------
@@ -99,10 +90,8 @@ def convolution_error_bound(
     x, W, b, dy = _magnitudes(x, W, b, dy)
     window, F = W[..., 0].size, W.shape[-1]
     y, cache = convolution_forward(x, W, b, stride, padding, dilation)
-    dx, grads = convolution_backward(dy, cache)
-    assert dx is not None
-    places = dy[..., 0].size
-    return _scaled((y, dx, *grads), (window + 1, window // W.shape[-2] * F, places, places), u)
+    sizes, places = (y, convolution_backward(dy, cache)), dy[..., 0].size
+    return _scaled(sizes, (window + 1, window // W.shape[-2] * F, places, places), u)
 
 
 def batch_normalization_error_bound(
@@ -116,14 +105,11 @@ def batch_normalization_error_bound(
     x, scale, offset, epsilon : as for `functional.batch_normalization.batch_normalization_forward`
     dy : (N, ..., C) gradient of the loss with respect to the output
     statistics : mean and variance, (C,) each, if they are given; None means those of the batch
-    u : unit roundoff of the precision that is bounded, 2^-24 for float32
-
-    Returns
-    -------
-    NormalizationErrors, infinite for a channel whose variance and epsilon rounding may make 0
 
     Notes
     -----
+    Bounds are infinite for a channel whose variance and epsilon rounding may make 0.
+
     Summed in float64, M numbers far from 0 leave an error of M 2^-53 |x| in their mean. That is
     beside u times the deviation for an |x| of some 2^29 / M deviations, and so the float64
     run has it as well: it is counted twice. The sums of squares of a mean that is off by d
@@ -191,11 +177,6 @@ def softmax_cross_entropy_error_bound(
     Parameters
     ----------
     z, targets, count, weights : as for `functional.cross_entropy.softmax_cross_entropy_forward`
-    u : unit roundoff of the precision that is bounded, 2^-24 for float32
-
-    Returns
-    -------
-    LossErrors, of the loss and of dz (N, C)
 
     Examples
     --------
@@ -236,6 +217,9 @@ def _magnitudes(*arrays: Array) -> list[Array]:
     return [abs(np.asarray(a, np.float64)) for a in arrays]
 
 
-def _scaled(sizes: tuple[Array, ...], roundings: tuple[int, ...], u: float) -> ProductErrors:
-    scaled = (SPARE * gamma(n, u) * size for n, size in zip(roundings, sizes, strict=True))
+def _scaled(sizes: Any, roundings: tuple[int, ...], u: float) -> ProductErrors:
+    """Bounds from y and (dx, (dW, db)) of magnitudes, and the roundings of a sum in each."""
+    y, (dx, grads) = sizes
+    sizes = zip(roundings, (y, dx, *grads), strict=True)
+    scaled = (SPARE * gamma(n, u) * size for n, size in sizes)
     return ProductErrors(*scaled)
