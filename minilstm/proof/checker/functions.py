@@ -25,11 +25,7 @@ def problem_of(
     axes: Mapping[str, Axes] | None,
     rng: np.random.Generator,
 ) -> Problem:
-    """The problem of a pair of functions; see `minilstm.gradcheck.gradcheck`.
-
-    Returns
-    -------
-    Problem, whose arrays are the floating-point inputs
+    """The problem of a pair of functions, whose arrays are the floating-point inputs.
 
     Raises
     ------
@@ -110,10 +106,9 @@ def problem_of(
         return _by_name(found, arrays, [name for name in named if name not in arrays])
 
     sizes = [np.asarray(y).size for y in leaves(outputs) if is_number(y)]
-    pairs = zip(leaves(outputs if dy is None else dy), leaves(outputs), strict=True)
     magnitude = sum(
         float(np.abs(np.asarray(y) * (1 if dy is None else d)).sum())
-        for d, y in pairs
+        for d, y in zip(leaves(outputs if dy is None else dy), leaves(outputs), strict=True)
         if is_number(y)
     )
     problem = Problem(
@@ -127,9 +122,8 @@ def problem_of(
         axes=axes or {},
         counts=_counts(arrays, outputs, axes or {}),
     )
-    if (
-        problem.eps <= np.finfo(np.float64).eps
-    ):  # else f is not in float64, where the true derivative is computed
+    # The true derivative is computed in float64, where the loss of float32 inputs is another one.
+    if problem.eps <= np.finfo(np.float64).eps:
         problem.base = float(np.real(_loss_of(outputs, dy)))
     problem.forward_passes = 1
     problem.spoiled = spoiled

@@ -98,7 +98,6 @@ def _compare_calls(claims: Claims, again: dict[str, Array | None]) -> None:
             change = np.abs(second - first)
         largest = float(np.nanmax(np.abs(first), initial=0.0)) or 1.0
         relative = float(np.nanmax(change, initial=0.0)) / largest
-        if relative > max(
-            REPEATED_CALL_ERROR, REPEATED_CALL_ROUNDINGS * float(np.finfo(first.dtype).eps)
-        ):
+        roundings = REPEATED_CALL_ROUNDINGS * float(np.finfo(first.dtype).eps)
+        if relative > max(REPEATED_CALL_ERROR, roundings):
             claims.unsteady[name] = relative

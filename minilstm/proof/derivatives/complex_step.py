@@ -105,13 +105,10 @@ def difference(g: Callable[[float], float], noise: float) -> Derivative:
 def exact_along(problem: Problem, direction: Mapping[str, Array]) -> Derivative:
     """Derivative of the loss along a direction by one complex step: one forward pass."""
     unit = problem.reach(direction)
-    # Tiny beside the arrays, however small they are; a power of 2 costs no digit.
-    usable = np.isfinite(unit) and unit > 0
-    step = (
-        COMPLEX_STEP * 2.0 ** -min(900, max(0, math.ceil(math.log2(unit))))
-        if usable
-        else COMPLEX_STEP
-    )
+    step = COMPLEX_STEP
+    if np.isfinite(unit) and unit > 0:
+        # Tiny beside the arrays, however small they are; a power of 2 costs no digit.
+        step *= 2.0 ** -min(900, max(0, math.ceil(math.log2(unit))))
     return Derivative(problem.along(direction, 1j * step).imag / step, 0.0)
 
 

@@ -67,10 +67,8 @@ def slopes(problem: Problem, direction: Mapping[str, Array], base: float) -> Slo
         apart.append(max(0.0, abs(right - left) - noise))
         steep.append(min(abs(right), abs(left)))
     left, right = pairs[-1]
-    if steep[1] > max(
-        JUMP_RATIO * steep[0],
-        JUMP_LAST_DIGITS * problem.last_digit * STEP_RATIO * unit / SLOPE_STEP,
-    ):
+    visible = JUMP_LAST_DIGITS * problem.last_digit * STEP_RATIO * unit / SLOPE_STEP
+    if steep[1] > max(JUMP_RATIO * steep[0], visible):
         return Slopes(left, right, True, True)  # in the middle of a jump: as far to both sides
     seen = apart[1] > VISIBLE_CHANGE * max(abs(left), abs(right))
     kink = bool(seen and apart[1] > KINK_RATIO * apart[0])

@@ -140,20 +140,19 @@ def _tried(problem: Problem, direction: Mapping[str, Array], thrifty: bool) -> T
     above, below, step, noise = plain_difference(problem, direction)
     plain = (above - below) / (2 * step)
     largest = max(abs(slope), abs(plain))
+    allowed = AGREEMENT_ERROR * largest
     trial = Trial(why_not, slope, above, below, step, noise)
-    if why_not or abs(slope - plain) <= AGREEMENT_ERROR * largest + noise:
+    if why_not or abs(slope - plain) <= allowed + noise:
         return trial
     # It may be curvature, or noise.
     better = two_slopes(problem, direction, trial)
     trial = trial._replace(better=better)
-    if not abs(slope - better.value) <= AGREEMENT_ERROR * largest + better.error:
-        if not thrifty or abs(slope - better.value) <= LOST_PART_ERROR * largest:
+    apart = abs(slope - better.value)
+    if not apart <= allowed + better.error:
+        if not thrifty or apart <= LOST_PART_ERROR * largest:
             problem.measure_noise()
         trial = trial._replace(noise=8 * problem.last_digit / step)
-        if (
-            not abs(slope - better.value)
-            <= AGREEMENT_ERROR * largest + better.error + 2 * trial.noise
-        ):
+        if not apart <= allowed + better.error + 2 * trial.noise:
             return trial._replace(why_not=_lost(slope, better.value))
     return trial
 
