@@ -69,12 +69,9 @@ def shapes_of_outputs(exam: Examination) -> Finding:
 
 def outputs_agree(exam: Examination) -> Finding:
     """The outputs from a zero state are those of the NumPy twin."""
-    arrays = exam.arrays(Sizes())
-    zero = {name: np.zeros_like(arrays[name]) for name in ("h0", "c0")}
-    detail = disagreement(exam.subject, arrays | zero)
-    cause = ""
-    if detail:
-        cause = _other_order(exam.subject, arrays | zero)
+    from_zero = _from_zero(exam.arrays(Sizes()))
+    detail = disagreement(exam.subject, from_zero)
+    cause = _other_order(exam.subject, from_zero) if detail else ""
     return not detail, detail or f"as the NumPy twin, to {tolerance_of(exam.subject):.0e}", cause
 
 
@@ -83,11 +80,14 @@ def initial_state(exam: Examination) -> Finding:
     if not exam.subject.initial_state:
         return None, "initial_state=False", ""
     arrays = exam.arrays(Sizes())
-    zero = {name: np.zeros_like(arrays[name]) for name in ("h0", "c0")}
     detail = disagreement(exam.subject, arrays)
-    ignored = detail and not disagreement(exam.subject, arrays | zero)
+    ignored = detail and not disagreement(exam.subject, _from_zero(arrays))
     cause = "forward uses one of h0 and c0 wrongly, or passes it over." if ignored else ""
     return not detail, detail or "as the NumPy twin", cause
+
+
+def _from_zero(arrays: dict[str, Array]) -> dict[str, Array]:
+    return arrays | {name: np.zeros_like(arrays[name]) for name in ("h0", "c0")}
 
 
 def _other_order(subject: Subject, arrays: dict[str, Array]) -> str:

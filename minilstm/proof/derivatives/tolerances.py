@@ -46,11 +46,10 @@ def base_tolerance(problem: Problem) -> float:
 
 def rounded_anew(problem: Problem, rng: np.random.Generator) -> dict[str, Array]:
     """The arrays, each entry moved up or down by one unit in the last place, or left."""
-    moved = {}
-    for name, array in problem.arrays.items():
-        ulp = np.spacing(np.abs(array))
-        moved[name] = array + ulp * rng.integers(-1, 2, array.shape).astype(array.dtype)
-    return moved
+    return {
+        name: a + np.spacing(np.abs(a)) * rng.integers(-1, 2, a.shape).astype(a.dtype)
+        for name, a in problem.arrays.items()
+    }
 
 
 class Noise:

@@ -28,7 +28,7 @@ from minilstm.training.solvers import SOLVERS
 
 BACKENDS = ("numpy", "numba", "cupy")
 FLOAT32 = "float32"
-# Three steps of one number, each a dozen roundings.
+# Relative error of a parameter after three steps, each of which rounds it a dozen times.
 SOLVER_TOLERANCE = 64 * float(np.finfo(np.float64).eps)
 
 

@@ -21,8 +21,7 @@ from minilstm.proof.causes.signatures.entrywise import (
     not_finite,
 )
 from minilstm.proof.causes.signatures.evidence import Case, Evidence, listed, number
-from minilstm.proof.causes.signatures.layouts import layouts
-from minilstm.proof.causes.signatures.packed_rows import packed_rows
+from minilstm.proof.causes.signatures.layouts import layouts, packed_rows
 from minilstm.proof.derivatives.problem import Array
 
 MOST_CAUSES = 3  # sentences for one array
