@@ -74,7 +74,8 @@ def loss_problem(name: str, backend: Backend, rng: np.random.Generator) -> LossP
             {"z": rows},
         )
     if loss.fuses_with:  # it wants scores between 0 and 1
-        rows = getattr(twin, f"{loss.fuses_with}_forward")(rows)[0]
+        layers = {"softmax": twin.softmax_forward, "sigmoid": twin.sigmoid_forward}
+        rows = layers[loss.fuses_with](rows)[0]
     return LossProblem(
         lambda y: loss.forward(twin, y, t, divisor, weights)[0],
         lambda y: to_host(loss.backward(backend, loss.forward(backend, to_device(y), *end)[1])),
