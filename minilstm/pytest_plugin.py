@@ -1,4 +1,4 @@
-"""Gradient checks inside a user's own tests: a fixture, a marker, options and a summary for pytest.
+"""Gradient checks inside a user's tests: a fixture, a marker, options and a summary for pytest.
 Installing minilstm is enough; pytest finds this file by itself and nothing else imports it.
 
 A test file::
@@ -26,7 +26,7 @@ The run ends with one line about all checks, and writes them to files if asked::
 
 ``-p no:minilstm.pytest_plugin`` leaves all of it out.
 
-There are no assertions to rewrite in this file, which pytest is told by: PYTEST_DONT_REWRITE.
+This file has no assertions that pytest should rewrite: PYTEST_DONT_REWRITE says so.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def assert_gradients(request: pytest.FixtureRequest) -> Callable[..., GradientRe
     Raises
     ------
     GradientError
-        A gradient is wrong; the message ends with the whole report.
+        A gradient is wrong; the message ends with the report.
 
     Examples
     --------
@@ -210,13 +210,13 @@ class _Session:
     def _json(self, file: IO[bytes]) -> None:
         reports = [{"test": name, **one["report"]} for name, one in self.found]
         right = sum(one["passed"] for _, one in self.found)
-        whole = {"checks": len(reports), "right": right, "reports": reports}
-        file.write(json.dumps(whole, indent=1, allow_nan=False).encode() + b"\n")
+        session = {"checks": len(reports), "right": right, "reports": reports}
+        file.write(json.dumps(session, indent=1, allow_nan=False).encode() + b"\n")
 
     def _junit(self, file: IO[bytes]) -> None:
-        root = ElementTree.Element("testsuites")
+        from minilstm.proof.reports.exports import element, xml_text
+
+        root = element(None, "testsuites")
         for _, one in self.found:
-            part = ElementTree.fromstring(one["junit"])
-            root.extend(part if part.tag == "testsuites" else [part])
-        ElementTree.indent(root)
-        file.write(ElementTree.tostring(root, "utf-8", xml_declaration=True))
+            root.extend(ElementTree.fromstring(one["junit"]))
+        file.write(xml_text(root).encode())

@@ -304,7 +304,7 @@ def test_float32_that_is_too_rough_is_found():
     assert check(load_backend("numpy"), 0).passed
     found = check(faulty(fully_connected_forward=fully_connected_forward), 0)
     assert not found.passed and found.worst == "y" and 1 < found.error < 1e4
-    assert "in float32, the float64 reference gives" in found.report
+    assert "in float32, the NumPy twin in float64 gives" in found.report
 
 
 def test_every_layer_and_solver_has_its_case():

@@ -257,7 +257,9 @@ def test_a_fault_costs_the_rows_it_should(fault):
 
 def test_the_row_names_place_values_and_cause():
     row = card_of("h_t for h_{t-1}")["gradient of R"]
-    assert row.detail.startswith("R[") and "by hand" in row.detail and "reference" in row.detail
+    assert (
+        row.detail.startswith("R[") and "by hand" in row.detail and "true derivative" in row.detail
+    )
     assert row.points == 3 and row.cause.startswith("R meets the hidden state of the step before")
     with pytest.raises(KeyError, match="is no row; the rows are shapes of outputs"):
         card_of("")["gradient of everything"]

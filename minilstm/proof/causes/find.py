@@ -8,23 +8,24 @@ from contextlib import suppress
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minilstm.proof.causes.mistakes import CATALOGUE
 from minilstm.proof.causes.recognition import Likeness
 from minilstm.proof.causes.signatures import Evidence, explain
 from minilstm.proof.derivatives.oracle import Oracle
-from minilstm.proof.derivatives.problem import Axes, Gradients
+from minilstm.proof.derivatives.problem import Array, Axes, Gradients
 from minilstm.proof.reports.places import GATES
 
-Array = NDArray[Any]
 Replay = Callable[[str, Callable[..., Any]], Mapping[str, Array]]
 
-MOST_TERMS = 50_000  # a hundred mistakes are made, each with a forward and a backward pass
-SAME = 1e-7  # a mistake made on purpose gives the same wrong numbers to rounding
-CLOSER = 0.01  # and to much less than the error they explain
-MOST_CAUSES = 4
-MOST_ENTRIES = 400  # of an array whose true gradient is computed whole for the evidence
+# Numbers of a problem; a hundred mistakes are made, each with a forward and a backward pass.
+MOST_TERMS = 50_000
+# A mistake made on purpose gives the wrong numbers of backward to this part of the largest one,
+# which is rounding, and to this part of the error that it explains.
+REPLAY_ERROR = 1e-7
+REPLAY_PART_OF_ERROR = 0.01
+MOST_CAUSES = 4  # of one array
+MOST_ENTRIES = 400  # of an array whose true gradient is computed at every entry, for the evidence
 
 
 def find_causes(
@@ -35,20 +36,13 @@ def find_causes(
     wrong: Mapping[str, float],
     likeness: Likeness | None,
 ) -> dict[str, tuple[str, ...]]:
-    """Causes by array name, best first.
+    """Causes by array name, best first, of the arrays in `wrong`, which says how far off they are.
 
-    Parameters
-    ----------
-    oracle : of the problem
-    grads : what backward claims
-    exact : true gradients as far as they are known, NaN elsewhere
-    tolerances : relative, by array
-    wrong : how far off each array that failed is
-    likeness : what a plain function was recognised as
+    `tolerances` are relative; `likeness` is what a plain function was recognised as.
     """
     problem = oracle.problem
     causes: dict[str, list[str]] = {name: [] for name in wrong}
-    replay = problem.replay or _replay_of(likeness)
+    replay = problem.replay or (likeness.in_place_of if likeness else None)
     if replay is not None and problem.terms > MOST_TERMS:
         problem.notes.append(
             f"with {problem.terms} numbers the known mistakes were not tried one by one; check a "
@@ -62,16 +56,16 @@ def find_causes(
         hand = grads[name]
         if hand is None or hand.shape != known.shape:
             continue
-        whole = known
+        true = known
         if name in wrong and known.size <= MOST_ENTRIES:
-            whole = known.copy()
+            true = known.copy()
             for index in np.argwhere(np.isnan(known)):
                 place = tuple(int(i) for i in index)
-                whole[place] = oracle.entry(name, place).value
+                true[place] = oracle.entry(name, place).value
         axes = expanded(problem.axes.get(name, ()))
         rows = problem.rows if "row" in axes else None
         value = problem.arrays[name]
-        evidence.append(Evidence(name, hand, whole, value, axes, tolerances[name], rows))
+        evidence.append(Evidence(name, hand, true, value, axes, tolerances[name], rows))
     with np.errstate(all="ignore"):  # numbers of any size
         explanations = explain(evidence, problem.counts)
     for name, likely in explanations.items():
@@ -81,15 +75,8 @@ def find_causes(
 
 
 def replayed(replay: Replay, grads: Gradients, wrong: Mapping[str, float]) -> dict[str, list[str]]:
-    """Causes found by making each known mistake on purpose.
-
-    Parameters
-    ----------
-    replay : takes the name of a function and a wrong one in its place, gives gradients by name
-    grads : what backward claims
-    wrong : how far off each array that failed is
-    """
-    whole: list[str] = []
+    """Causes found by making each known mistake on purpose, by array name."""
+    explains_all: list[str] = []
     single: dict[str, list[str]] = {name: [] for name in wrong}
     called = _called(replay)
     for mistake in CATALOGUE:
@@ -101,12 +88,12 @@ def replayed(replay: Replay, grads: Gradients, wrong: Mapping[str, float]) -> di
             continue
         alike = [n for n in made if n in grads and _alike(grads[n], made[n], wrong.get(n))]
         if all(n in alike for n in made if grads.get(n) is not None):
-            whole.append(mistake.cause)
+            explains_all.append(mistake.cause)
         for name in wrong:
             if name in alike:
                 single[name].append(f"perhaps {mistake.cause}")
-    if whole:
-        return {name: whole[:MOST_CAUSES] for name in wrong}
+    if explains_all:
+        return {name: explains_all[:MOST_CAUSES] for name in wrong}
     # Several mistakes at once: each array by itself, and only where a single one explains it.
     return {name: found for name, found in single.items() if len(found) == 1}
 
@@ -114,17 +101,6 @@ def replayed(replay: Replay, grads: Gradients, wrong: Mapping[str, float]) -> di
 def expanded(axes: Axes) -> Axes:
     """Axes with "gates" written out."""
     return tuple(GATES if axis == "gates" else axis for axis in axes)
-
-
-def _replay_of(likeness: Likeness | None) -> Replay | None:
-    """Replays for a plain function, if it was recognised."""
-    if likeness is None:
-        return None
-
-    def replay(function: str, wrong: Callable[..., Any]) -> Mapping[str, Array]:
-        return likeness.replay(wrong) if function == likeness.function else {}
-
-    return replay
 
 
 def _called(replay: Replay) -> set[str]:
@@ -150,7 +126,7 @@ def _alike(hand: Array | None, made: Array | None, off: float | None) -> bool:
     if hand is None or made is None or hand.shape != made.shape:
         return False
     largest = max(float(np.abs(made).max(initial=0.0)), float(np.abs(hand).max(initial=0.0)))
-    allowed = SAME * largest
+    allowed = REPLAY_ERROR * largest
     if off is not None and np.isfinite(off):
-        allowed = min(allowed, CLOSER * off)
+        allowed = min(allowed, REPLAY_PART_OF_ERROR * off)
     return bool(np.abs(hand - made).max(initial=0.0) <= allowed)

@@ -3,55 +3,62 @@ Entry by entry or along random directions; both end in the same report."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from minilstm.proof.checker.comparison import Comparison, compare
+from minilstm.proof.checker.comparison import Comparison, Settings, compare
 from minilstm.proof.checker.explanation import explained
 from minilstm.proof.derivatives.claims import Claims, claims_of
-from minilstm.proof.derivatives.complex_step import Derivative
+from minilstm.proof.derivatives.complex_step import Derivative, exact_along
 from minilstm.proof.derivatives.directional import directions_of, slope_by_hand
 from minilstm.proof.derivatives.kinks import Kink, find_kink, slopes
 from minilstm.proof.derivatives.oracle import Oracle, loses_a_part, refused, try_complex, two_slopes
-from minilstm.proof.derivatives.problem import Problem
-from minilstm.proof.derivatives.tolerances import PROVES_NOTHING, Noise, base_tolerance
+from minilstm.proof.derivatives.problem import Array, Problem
+from minilstm.proof.derivatives.tolerances import LARGEST_PROOF, Noise, base_tolerance
 from minilstm.proof.reports.report import GradientReport, ParameterError, or_infinite
-
-Array = NDArray[Any]
 
 METHODS = ("auto", "complex", "difference", "directional")
 
 
-class Settings(NamedTuple):
-    """How to check; see `minilstm.gradcheck.gradcheck`."""
+class _Run(NamedTuple):
+    """One check under way."""
 
-    method: str
-    tolerance: float | None
-    max_entries: int
-    directions: int
-    seed: int
+    problem: Problem
+    settings: Settings
+    base: float  # the loss at the arrays
+    rng: np.random.Generator  # of entries and directions
+
+    def kinks(self, names: Iterable[str]) -> list[Kink]:
+        found = [find_kink(self.problem, name, self.base, self.rng) for name in names]
+        return [kink for kink in found if kink is not None]
+
+    def report(
+        self, errors: list[ParameterError], method: str, kinks: list[Kink], notes: list[str]
+    ) -> GradientReport:
+        problem = self.problem
+        written = [f"f or backward writes into its argument {name}" for name in problem.spoiled]
+        return GradientReport(
+            errors,
+            problem.backward,
+            method,
+            self.settings.seed,
+            problem.forward_passes,
+            problem.backward_passes,
+            tuple(kinks),
+            (*problem.notes, *notes, *sorted(written)),
+        )
 
 
 def check(problem: Problem, settings: Settings) -> GradientReport:
-    """Check every gradient of a problem.
-
-    Parameters
-    ----------
-    problem : arrays, loss and gradients
-    settings : how
-
-    Returns
-    -------
-    GradientReport, right or wrong
-    """
+    """Check every gradient of a problem; the report is right or wrong."""
     # Another stream than that of the upstream gradients.
     rng = np.random.default_rng([settings.seed, 1])
     base = problem.value({}).real if problem.base is None else problem.base
+    run = _Run(problem, settings, base, rng)
     if settings.method == "directional":
-        return _by_direction(problem, settings, base, rng)
+        return _by_direction(run)
     if settings.method == "complex" and not problem.analytic:
         _complex_or_error(problem)
     claims = claims_of(problem, base, twice=True)
@@ -66,7 +73,7 @@ def check(problem: Problem, settings: Settings) -> GradientReport:
                 if why_not:
                     method, notes = "difference", [why_not]
                     break
-    return _by_entry(problem, settings, base, claims, method, method, rng, notes)
+    return _by_entry(run, claims, method, method, notes)
 
 
 def _complex_or_error(problem: Problem) -> None:
@@ -80,32 +87,16 @@ def _complex_or_error(problem: Problem) -> None:
 
 
 def _by_entry(
-    problem: Problem,
-    settings: Settings,
-    base: float,
-    claims: Claims,
-    method: str,
-    title: str,
-    rng: np.random.Generator,
-    notes: list[str],
+    run: _Run, claims: Claims, method: str, title: str, notes: list[str]
 ) -> GradientReport:
-    """Every array by itself: small ones whole, large ones at random entries and one direction."""
+    """Every array by itself; a large one at random entries and along one direction."""
+    problem, settings, base, rng = run
     oracle = Oracle(problem, method)
     noise = Noise(problem, rng)
     if method == "difference":
         problem.measure_noise()
     found: dict[str, Comparison] = {
-        name: compare(
-            oracle,
-            name,
-            claims.grads,
-            noise,
-            base,
-            tolerance=settings.tolerance or base_tolerance(problem),
-            fixed=settings.tolerance is not None,
-            max_entries=settings.max_entries,
-            rng=rng,
-        )
+        name: compare(oracle, name, claims.grads, noise, base, settings, rng)
         for name, hand in claims.grads.items()
         if hand is not None
     }
@@ -114,7 +105,7 @@ def _by_entry(
             error = comparison.error
             if error.passed or not np.isfinite(error.by_hand):
                 continue
-            # What looks wrong may be the reference: a part of f may lose the imaginary part.
+            # What looks wrong may be the complex step: a part of f may lose the imaginary part.
             along = {name: comparison.direction}
             why_not = try_complex(problem, along, base).why_not
             if not why_not and not slopes(problem, along, base).kink:
@@ -124,61 +115,54 @@ def _by_entry(
                 break
             if why_not:
                 title = title.replace("complex", "difference")
-                return _by_entry(
-                    problem, settings, base, claims, "difference", title, rng, [*notes, why_not]
-                )
-    kinks = [find_kink(problem, name, base, rng) for name in found]
+                return _by_entry(run, claims, "difference", title, [*notes, why_not])
+    kinks = run.kinks(found)
     errors = explained(oracle, claims, found)
-    return _report(problem, errors, title, settings, kinks, notes + claims.notes)
+    return run.report(errors, title, kinks, notes + claims.notes)
 
 
-def _by_direction(
-    problem: Problem, settings: Settings, base: float, rng: np.random.Generator
-) -> GradientReport:
+def _by_direction(run: _Run) -> GradientReport:
     """All arrays at once; where that fails, entry by entry to find out which and where."""
+    problem, settings, base, rng = run
     claims = claims_of(problem, base, twice=False)
     gentle = directions_of(problem, claims.grads, 1, rng, bounded=True)[0]
     if not gentle:  # arrays without entries
-        return _by_entry(problem, settings, base, claims, "complex", "complex", rng, [])
+        return _by_entry(run, claims, "complex", "complex", [])
     trial = try_complex(problem, gentle, base, thrifty=True)
     method = "difference" if trial.why_not else "complex"
     title, notes = f"directional, {method}", [trial.why_not] if trial.why_not else []
-    oracle = Oracle(problem, method)
-    kinks: list[Kink | None] = []
-    if trial.turns(base):
-        kinks = [find_kink(problem, name, base, rng) for name in gentle]
+    kinks = run.kinks(gentle) if trial.turns(base) else []
     if method == "complex":
-        count = max(0, settings.directions - 1 - (trial.passes - 3))
-        drawn = directions_of(problem, claims.grads, count, rng, bounded=False)
-        measured = [(gentle, Derivative(trial.slope, 0.0))]
-        measured += [(d, oracle.along(d)) for d in drawn]
+        first, count = Derivative(trial.slope, 0.0), settings.directions + 2 - trial.passes
     else:
+        first = trial.better or two_slopes(problem, gentle, trial)
         count = settings.directions // 3 - 1
-        drawn = directions_of(problem, claims.grads, count, rng, bounded=True)
-        measured = [(gentle, trial.better or two_slopes(problem, gentle, trial))]
-        measured += [(d, two_slopes(problem, d)) for d in drawn]
+    drawn = directions_of(problem, claims.grads, count, rng, bounded=method == "difference")
+    measured = [(gentle, first)]
+    slope_along = exact_along if method == "complex" else two_slopes
+    measured += [(direction, slope_along(problem, direction)) for direction in drawn]
     tolerance = settings.tolerance or base_tolerance(problem)
-    worst, hand, reference, allowed = 0.0, 0.0, 0.0, tolerance
+    worst, hand, true, allowed = 0.0, 0.0, 0.0, tolerance
     for direction, slope in measured:
         by_hand, size = slope_by_hand(claims.grads, direction)
         size = max(size, abs(slope.value)) or 1.0
         relative = or_infinite(abs(by_hand - slope.value) / size)
         room = tolerance if settings.tolerance else max(tolerance, 2 * slope.error / size)
         if relative / room >= worst / allowed:
-            worst, hand, reference, allowed = relative, by_hand, slope.value, room
+            worst, hand, true, allowed = relative, by_hand, slope.value, room
     # Differences that leave so much open prove nothing; f may even give other values each time.
-    proves = settings.tolerance or allowed <= PROVES_NOTHING
+    proves = settings.tolerance or allowed <= LARGEST_PROOF
     if not worst <= allowed or claims.faults or not proves:
         claims = claims_of(problem, base, twice=True)
-        return _by_entry(problem, settings, base, claims, method, title, rng, notes)
+        return _by_entry(run, claims, method, title, notes)
     errors = [
         ParameterError(
-            name, worst, (), hand, reference, 0, allowed,
+            name, worst, (), hand, true, 0, allowed,
             note=_unseen(name, claims.grads, measured, allowed) if method == "difference" else "",
         )
         for name in gentle
     ]  # fmt: skip
-    return _report(problem, errors, title, settings, kinks, notes + claims.notes)
+    return run.report(errors, title, kinks, notes + claims.notes)
 
 
 def _unseen(
@@ -189,32 +173,11 @@ def _unseen(
 ) -> str:
     """What to say of an array whose share of the slopes is too small to be seen in them."""
     for direction, _ in measured:
-        whole = slope_by_hand(grads, direction)[1]
+        everything = slope_by_hand(grads, direction)[1]
         share = slope_by_hand(grads, {name: direction[name]})[1]
-        if share > allowed * whole:
+        if share > allowed * everything:
             return ""
     return (
         "its derivatives are zero, or too small beside those of the other arrays to be seen along "
         "a direction that all share; a check entry by entry sees them"
-    )
-
-
-def _report(
-    problem: Problem,
-    errors: list[ParameterError],
-    method: str,
-    settings: Settings,
-    kinks: list[Kink | None],
-    notes: list[str],
-) -> GradientReport:
-    written = [f"f or backward writes into its argument {name}" for name in problem.spoiled]
-    return GradientReport(
-        errors,
-        problem.backward,
-        method,
-        settings.seed,
-        problem.forward_passes,
-        problem.backward_passes,
-        tuple(k for k in kinks if k is not None),
-        (*problem.notes, *notes, *sorted(written)),
     )

@@ -10,7 +10,7 @@ import numpy as np
 
 from minilstm.proof.causes.find import expanded, find_causes
 from minilstm.proof.checker.comparison import MOST_KINKS, Comparison
-from minilstm.proof.derivatives.claims import REPEATS_TO, Claims
+from minilstm.proof.derivatives.claims import REPEATED_CALL_ERROR, Claims
 from minilstm.proof.derivatives.directional import narrow
 from minilstm.proof.derivatives.kinks import slopes
 from minilstm.proof.derivatives.oracle import Oracle, one_hot
@@ -21,14 +21,7 @@ from minilstm.proof.reports.report import ParameterError
 def explained(
     oracle: Oracle, claims: Claims, found: Mapping[str, Comparison]
 ) -> list[ParameterError]:
-    """The errors of all arrays, each with its place and its likely causes.
-
-    Parameters
-    ----------
-    oracle : of the problem
-    claims : what backward claims
-    found : the comparison of each array that has a gradient
-    """
+    """The errors of all arrays that have a gradient, each with its place and its likely causes."""
     problem = oracle.problem
     errors = {name: comparison.error for name, comparison in found.items()}
     for name, fault in claims.faults.items():
@@ -37,7 +30,7 @@ def explained(
         errors[name] = replace(
             errors[name],
             relative_error=max(change, errors[name].relative_error),
-            tolerance=min(REPEATS_TO, errors[name].tolerance),
+            tolerance=min(REPEATED_CALL_ERROR, errors[name].tolerance),
             causes=(
                 "backward gives another gradient when it is called again: it adds to what an "
                 "earlier call left behind, or it draws random numbers",

@@ -8,14 +8,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minilstm.errors import GradientError
 from minilstm.proof.causes.recognition import recognise
-from minilstm.proof.derivatives.problem import Axes, Problem
+from minilstm.proof.derivatives.problem import Array, Axes, Problem
 from minilstm.proof.derivatives.trees import is_number, leaves, named_leaves, replaced
-
-Array = NDArray[Any]
 
 
 def problem_of(
@@ -28,11 +25,7 @@ def problem_of(
     axes: Mapping[str, Axes] | None,
     rng: np.random.Generator,
 ) -> Problem:
-    """The problem of a pair of functions; see `minilstm.gradcheck.gradcheck`.
-
-    Returns
-    -------
-    Problem, whose arrays are the floating-point inputs
+    """The problem of a pair of functions, whose arrays are the floating-point inputs.
 
     Raises
     ------
@@ -113,10 +106,9 @@ def problem_of(
         return _by_name(found, arrays, [name for name in named if name not in arrays])
 
     sizes = [np.asarray(y).size for y in leaves(outputs) if is_number(y)]
-    pairs = zip(leaves(outputs if dy is None else dy), leaves(outputs), strict=True)
     magnitude = sum(
         float(np.abs(np.asarray(y) * (1 if dy is None else d)).sum())
-        for d, y in pairs
+        for d, y in zip(leaves(outputs if dy is None else dy), leaves(outputs), strict=True)
         if is_number(y)
     )
     problem = Problem(
@@ -130,7 +122,8 @@ def problem_of(
         axes=axes or {},
         counts=_counts(arrays, outputs, axes or {}),
     )
-    if problem.eps <= np.finfo(np.float64).eps:  # else the reference is at home in float64
+    # The true derivative is computed in float64, where the loss of float32 inputs is another one.
+    if problem.eps <= np.finfo(np.float64).eps:
         problem.base = float(np.real(_loss_of(outputs, dy)))
     problem.forward_passes = 1
     problem.spoiled = spoiled
@@ -235,7 +228,7 @@ def _random_like(y: Any, rng: np.random.Generator) -> Any:
 
 
 def _widened(dy: Any, values: Mapping[str, Array]) -> Any:
-    """Upstream gradients in the dtype of the arrays, where that is wider than their own."""
+    """Upstream gradients in the dtype of the arrays, where that is the wider one."""
     if dy is None or not values:
         return dy
     dtype = np.result_type(*values.values())
@@ -272,7 +265,7 @@ def _by_name(found: Any, arrays: Mapping[str, Array], others: list[str]) -> dict
 
 
 def _gradient(name: str, found: Any) -> Array | None:
-    """One gradient as an array of its own, for backward may use its buffer again."""
+    """A copy of one gradient, because backward may use its buffer again."""
     if found is None:
         return None
     gradient = np.array(found)

@@ -1,10 +1,10 @@
 """The gradient checker: proves a backward pass against derivatives it cannot have got wrong.
 It takes any two functions on arrays, or a network with sequences and answers.
 
-The reference is the complex step, exact to rounding (see `proof/derivatives`), so no
-tolerance has to be forgiving; a function that takes no complex numbers is checked with
-differences, whose error is estimated. What passes is derived from the dtype, the sizes and that
-estimate, and printed.
+The true derivative is computed by the complex step, exact to rounding (see `proof/derivatives`),
+so no tolerance has to be forgiving. A function that takes no complex numbers is checked with
+differences, whose error is estimated. The tolerance follows from the dtype, the sizes and that
+estimate; the report prints it.
 """
 
 from __future__ import annotations
@@ -13,14 +13,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minilstm.errors import GradientError
-from minilstm.proof.checker.check import METHODS, Settings, check
+from minilstm.proof.checker.check import METHODS, check
+from minilstm.proof.checker.comparison import Settings
 from minilstm.proof.checker.functions import problem_of
 from minilstm.proof.reports.report import GradientReport
-
-Array = NDArray[Any]
 
 
 def gradcheck(
@@ -66,7 +64,7 @@ def gradcheck(
         each axis ("time", "batch", "feature", "unit" ...); "gates" or a tuple of labels such as
         ("i", "f", "o", "g") for an axis of equal blocks
     tolerance : largest relative error allowed; None derives it from the dtype, the sizes and the
-        error estimate of the reference
+        error estimate of the true derivative
     max_entries : entries of one array to compare one by one
     directions : of the directional check; with differences, a third as many
     seed : of upstream gradients, entries and directions

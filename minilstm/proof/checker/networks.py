@@ -1,5 +1,5 @@
 """A network's loss as a function of plain arrays: what the gradient checker works on.
-The loss runs on the NumPy reference, real or complex; the gradients on the backend in force."""
+The loss runs on the NumPy twin, real or complex; the gradients on the backend in force."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minilstm.backend import Backend, current_backend, load_backend
 from minilstm.functional.lstm import LSTMState
@@ -22,9 +21,8 @@ from minilstm.network.passes.memory import plan_memory
 from minilstm.network.passes.mini_batch import mini_batch
 from minilstm.network.passes.placement import moved_state
 from minilstm.network.passes.training_pass import TrainingPass, find_route
-from minilstm.proof.derivatives.problem import Problem
+from minilstm.proof.derivatives.problem import Array, Problem
 
-Array = NDArray[Any]
 AxisNames = dict[str, tuple[Any, ...]]
 
 GATES = ("i", "f", "g", "o")
@@ -65,17 +63,12 @@ def problem_of_network(net: Network, x: Any, y: Any) -> Problem:
     heads = find_heads(net.wiring, net.losses)
     batches = as_batches(net.wiring, x, np.float64, net.data_format)
     by_output = net.classes if isinstance(net.classes, dict) else {}
-    names = [net.layers[h.output].name for h in heads]
-    known = [
-        by_output.get(name, None if by_output else net.classes)
-        if h.loss.kind == "classes"
-        else None
-        for h, name in zip(heads, names, strict=True)
-    ]
-    classes = [
-        np.arange(h.columns) if k is None and h.loss.kind == "classes" else k
-        for k, h in zip(known, heads, strict=True)
-    ]
+    classes: list[Any] = [None] * len(heads)
+    for k, head in enumerate(heads):
+        if head.loss.kind == "classes":
+            name = net.layers[head.output].name
+            known = by_output.get(name, None if by_output else net.classes)
+            classes[k] = np.arange(head.columns) if known is None else known
     answers = as_answers(net.wiring, heads, batches[0], y, classes)
     batch = mini_batch(heads, [b.sequences for b in batches], answers.targets, [None] * len(heads))
     order = pack(batches[0].sequences).order  # (B,) number of each sequence, as the user counts

@@ -44,8 +44,8 @@ def conformance(
 
     Parameters
     ----------
-    forward, backward : the functions under test. Where forward takes complex numbers its own
-        derivative is exact, by the complex step; where it does not, central differences serve
+    forward, backward : the functions under test. Where forward takes complex numbers the
+        true derivative is exact, by the complex step; where it does not, central differences serve
     gate_order : the order of the four blocks of rows, the letters i (input), f (forget),
         g (cell candidate) and o (output)
     orientation : "rows", W is (4H, D) and R (4H, H); or "columns", W is (D, 4H) and R (H, 4H).
@@ -55,7 +55,7 @@ def conformance(
     initial_state : False for an LSTM that always starts from zeros: h0 and c0 are zeros then, and
         it may pass them over
     dtype : np.float64; or np.float32 for an LSTM that knows no other, whose gradients are then
-        compared with the reference's, to 2e-4
+        compared with those of the NumPy twin, to 2e-4
     seed : of everything random
 
     Returns
@@ -71,7 +71,7 @@ def conformance(
 
     Examples
     --------
-    The reference itself, on one sequence (its states are (1, H)):
+    The NumPy twin itself, on one sequence (its states are (1, H)):
 
     >>> from minilstm.functional.lstm import LSTMState, lstm_backward, lstm_forward
     >>> def forward(x, h0, c0, W, R, b):

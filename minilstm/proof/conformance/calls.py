@@ -11,29 +11,20 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from minilstm.proof.conformance.subject import Outputs, Sizes, Subject, Upstream
+from minilstm.proof.causes.recognition.arrangements import same
+from minilstm.proof.conformance.subject import Sizes, Subject, Upstream
+from minilstm.proof.conformance.verdicts import Examination, Finding
+from minilstm.proof.derivatives.problem import Array
 
-Array = NDArray[Any]
-Finding = tuple[bool | None, str, str]  # passed, detail, cause
 Gradients = Mapping[str, Array | None]
 
 
-def _problem(
-    subject: Subject, sizes: Sizes, seed: int, scale: float = 1.0
-) -> tuple[dict[str, Array], Upstream]:
+def _problem(exam: Examination, scale: float = 1.0) -> tuple[dict[str, Array], Upstream]:
     """Arrays, and upstream gradients of the shapes that the outputs must have."""
-    rng = np.random.default_rng([seed, 3, *sizes])
-    arrays = subject.draw(sizes, rng, scale)
-    outputs = subject.run(arrays)
-    return arrays, subject.draw_upstream(outputs, rng)
-
-
-def _named(outputs: Outputs) -> dict[str, Array]:
-    """The outputs by name."""
-    state = zip(("hT", "cT"), outputs.state or (), strict=False)
-    return {"h": np.asarray(outputs.h), **{name: np.asarray(a) for name, a in state}}
+    rng = np.random.default_rng([exam.seed, 3, *Sizes()])
+    arrays = exam.subject.draw(Sizes(), rng, scale)
+    return arrays, exam.subject.draw_upstream(exam.subject.run(arrays), rng)
 
 
 def _given(gradients: Gradients, wrong: set[str] | None = None) -> dict[str, Array]:
@@ -46,41 +37,42 @@ def _copied(arrays: Mapping[str, Array]) -> dict[str, Array]:
     return {name: a.copy() for name, a in arrays.items()}
 
 
-def same_bits(subject: Subject, seed: int) -> Finding:
+def same_bits(exam: Examination) -> Finding:
     """Forward and backward twice with the same arguments."""
-    arrays, upstream = _problem(subject, Sizes(), seed)
+    subject, (arrays, upstream) = exam.subject, _problem(exam)
     runs = []
     for _ in range(2):
         outputs = subject.run(arrays)
-        results = _copied(_named(outputs))
+        results = _copied(outputs.named())
         runs.append(results | _copied(_given(subject.gradients(upstream, outputs.cache))))
     first, second = runs
     for name, a in first.items():
         b = second[name]
         if a.shape == b.shape and np.array_equal(a, b, equal_nan=True):
             continue
-        cause = ""
+        left = "forward starts from a state that an earlier call left behind."
+        cause = left if a.shape == b.shape else ""
         if name not in ("h", "hT", "cT"):
             cause = (
                 "the gradients of an earlier call are still in there; set them to zero at the "
                 "start of backward."
             )
-        elif a.shape == b.shape:
-            cause = "forward starts from a state that an earlier call left behind."
         return False, f"{name} is another the second time", cause
     return True, f"{len(first)} arrays", ""
 
 
-def calls_do_not_mix(subject: Subject, seed: int, wrong: set[str]) -> Finding:
+def calls_do_not_mix(exam: Examination) -> Finding:
     """Forward of one problem, forward of another, then backward of both."""
-    problems = [_problem(subject, Sizes(), seed + k) for k in range(2)]
-    alone = []
-    for arrays, upstream in problems:
-        alone.append(_copied(_given(subject.both(arrays, upstream), wrong)))
+    subject, wrong = exam.subject, exam.wrong
+    problems = [_problem(replace(exam, seed=exam.seed + k)) for k in range(2)]
+    alone = [
+        _copied(_given(subject.gradients(upstream, subject.run(arrays).cache), wrong))
+        for arrays, upstream in problems
+    ]
     caches = [subject.run(arrays).cache for arrays, _ in problems]
-    for k, (_, upstream) in enumerate(problems):
-        mixed = _given(subject.gradients(upstream, caches[k]), wrong)
-        for name, a in alone[k].items():
+    for (_, upstream), cache, before in zip(problems, caches, alone, strict=True):
+        mixed = _given(subject.gradients(upstream, cache), wrong)
+        for name, a in before.items():
             if not _close(subject, mixed[name], a):
                 return (
                     False,
@@ -91,9 +83,9 @@ def calls_do_not_mix(subject: Subject, seed: int, wrong: set[str]) -> Finding:
     return True, "forward A, forward B, backward A, backward B", ""
 
 
-def arguments_stay(subject: Subject, seed: int) -> Finding:
+def arguments_stay(exam: Examination) -> Finding:
     """Neither function writes into what it is given."""
-    arrays, upstream = _problem(subject, Sizes(), seed)
+    subject, (arrays, upstream) = exam.subject, _problem(exam)
     above = {"dh": upstream.dh}
     if upstream.dstate is not None:
         above |= {"dhT": upstream.dstate[0], "dcT": upstream.dstate[1]}
@@ -104,22 +96,22 @@ def arguments_stay(subject: Subject, seed: int) -> Finding:
         return False, f"forward writes into {', '.join(after_forward)}", ""
     subject.gradients(upstream, cache, copy=False)
     changed = [n for n, a in (arrays | above).items() if not np.array_equal(a, before[n])]
+    if not changed:
+        return True, "", ""
     cause = "an array is changed in place (+= or out=) that was taken without a copy."
-    return not changed, f"backward writes into {', '.join(changed)}" if changed else "", (
-        cause if changed else ""
-    )  # fmt: skip
+    return False, f"backward writes into {', '.join(changed)}", cause
 
 
-def stays(dtype: Any) -> Callable[[Subject, int], Finding]:
+def stays(dtype: Any) -> Callable[[Examination], Finding]:
     """Outputs and gradients have the dtype of the arrays."""
 
-    def check(subject: Subject, seed: int) -> Finding:
-        if subject.dtype == np.float32 and dtype != np.float32:
+    def check(exam: Examination) -> Finding:
+        if exam.subject.dtype == np.float32 and dtype != np.float32:
             return None, "dtype=np.float32", ""
-        narrow = replace(subject, dtype=dtype)
-        arrays, upstream = _problem(narrow, Sizes(), seed)
+        narrow = replace(exam.subject, dtype=dtype)
+        arrays, upstream = _problem(replace(exam, subject=narrow))
         outputs = narrow.run(arrays)
-        results = _named(outputs) | _given(narrow.gradients(upstream, outputs.cache))
+        results = outputs.named() | _given(narrow.gradients(upstream, outputs.cache))
         wrong = {n: a.dtype for n, a in results.items() if a.dtype != dtype}
         if not wrong:
             return True, f"{len(results)} arrays", ""
@@ -131,14 +123,15 @@ def stays(dtype: Any) -> Callable[[Subject, int], Finding]:
     return check
 
 
-def ragged_batches(subject: Subject, seed: int, wrong: set[str]) -> Finding:
+def ragged_batches(exam: Examination) -> Finding:
     """Sequences of several lengths in one batch give what they give one by one."""
+    subject, wrong = exam.subject, exam.wrong
     if subject.batch_axis is None:
         return None, "no batches", ""
     if not subject.takes_lengths:
         return None, "forward has no argument lengths", ""
     lengths = np.array([4, 6, 2])
-    arrays, upstream = _problem(subject, Sizes(T=6, B=3), seed)
+    arrays, upstream = _problem(exam)
     dh = subject.time_major(upstream.dh).copy()  # (T, B, H)
     for b, n in enumerate(lengths):
         dh[n:, b] = 0  # padding has no gradient
@@ -152,8 +145,8 @@ def ragged_batches(subject: Subject, seed: int, wrong: set[str]) -> Finding:
         single = subject.run(one)
         if not _close(subject, part, subject.time_major(single.h)[:, 0]):
             return False, f"h of sequence {b} ({n} of 6 steps) is not what it is alone", ""
-        for name, all_of_them in _named(outputs).items():
-            if name != "h" and not _close(subject, all_of_them[b], _named(single)[name][0]):
+        for name, all_of_them in outputs.named().items():
+            if name != "h" and not _close(subject, all_of_them[b], single.named()[name][0]):
                 cause = "the final state is taken at the end of the padding."
                 return False, f"{name} of sequence {b} ({n} of 6 steps) is another alone", cause
         state = upstream.dstate
@@ -165,17 +158,18 @@ def ragged_batches(subject: Subject, seed: int, wrong: set[str]) -> Finding:
         for name in sums:
             sums[name] = sums[name] + np.asarray(grads[name])
         for name in ("x", "h0", "c0"):
-            whole, own = together[name], grads[name]
-            if name not in judged or whole is None or own is None:
+            in_batch, alone = together[name], grads[name]
+            if name not in judged or in_batch is None or alone is None:
                 continue
-            mine = subject.time_major(whole)[:n, b] if name == "x" else whole[b]
-            if not _close(subject, mine, subject.time_major(own)[:, 0] if name == "x" else own[0]):
+            pair = in_batch[b], alone[0]
+            if name == "x":
+                pair = subject.time_major(in_batch)[:n, b], subject.time_major(alone)[:, 0]
+            if not _close(subject, *pair):
                 return False, f"the gradient of {name} in sequence {b} is not what it is alone", ""
     for name, total in sums.items():
         if not _close(subject, np.asarray(together[name]), total):
-            return False, f"the gradient of {name} is not the sum over the sequences", (
-                "padded steps add to it."
-            )  # fmt: skip
+            detail = f"the gradient of {name} is not the sum over the sequences"
+            return False, detail, "padded steps add to it."
     return True, "lengths 4, 6, 2", ""
 
 
@@ -186,11 +180,11 @@ def _alone(subject: Subject, arrays: Mapping[str, Array], b: int, n: int) -> dic
     return {**arrays, **state, "x": np.ascontiguousarray(x)}
 
 
-def large_inputs(subject: Subject, seed: int) -> Finding:
+def large_inputs(exam: Examination) -> Finding:
     """Saturated gates give finite outputs and gradients."""
-    arrays, upstream = _problem(subject, Sizes(), seed, scale=1e3)
+    subject, (arrays, upstream) = exam.subject, _problem(exam, scale=1e3)
     outputs = subject.run(arrays)
-    results = _named(outputs) | _given(subject.gradients(upstream, outputs.cache))
+    results = outputs.named() | _given(subject.gradients(upstream, outputs.cache))
     wrong = [name for name, a in results.items() if not np.isfinite(a).all()]
     if not wrong:
         return True, "inputs of 1000 give finite gradients", ""
@@ -198,33 +192,28 @@ def large_inputs(subject: Subject, seed: int) -> Finding:
     return False, f"not finite: {', '.join(wrong)}", cause
 
 
-def nan_is_seen(subject: Subject, seed: int) -> Finding:
+def nan_is_seen(exam: Examination) -> Finding:
     """NaN in one step is in the outputs from there on and nowhere else, and in the gradients."""
-    arrays, upstream = _problem(subject, Sizes(), seed)
+    subject, (arrays, upstream) = exam.subject, _problem(exam)
     x = subject.time_major(arrays["x"].copy())  # (T, B, D)
     x[2, 0, 0] = np.nan
     outputs = subject.run({**arrays, "x": np.ascontiguousarray(subject.laid_out(x))})
     h = subject.time_major(np.asarray(outputs.h))  # (T, B, H)
     hit = np.zeros(h.shape, bool)
     hit[2:, 0] = True
+    replaced = "something replaces NaN by a number."
     if h.shape[:2] != x.shape[:2]:
         return False, f"h has shape {np.shape(outputs.h)}, so its steps cannot be told", ""
     if not np.isnan(h[2:, 0]).any():
-        return False, "a NaN in x leaves no trace in h", "something replaces NaN by a number."
+        return False, "a NaN in x leaves no trace in h", replaced
     if np.isnan(h[~hit]).any():
         return False, "a NaN in x is also in earlier steps or other sequences", ""
     W = subject.gradients(upstream, outputs.cache)["W"]
     if W is not None and not np.isnan(W).any():
-        return False, "a NaN in x leaves no trace in the gradient of W", (
-            "something replaces NaN by a number."
-        )  # fmt: skip
+        return False, "a NaN in x leaves no trace in the gradient of W", replaced
     return True, "a NaN in x is in the outputs after it and in the gradient of W", ""
 
 
 def _close(subject: Subject, a: Any, b: Any) -> bool:
     """Equal but for the order of sums."""
-    a, b = np.asarray(a), np.asarray(b)
-    if a.shape != b.shape:
-        return False
-    tolerance = 1e-4 if subject.dtype == np.float32 else 1e-9
-    return bool(np.abs(a - b).max() <= tolerance * max(np.abs(b).max(), 1e-300))
+    return same(a, b, 1e-4 if subject.dtype == np.float32 else 1e-9)

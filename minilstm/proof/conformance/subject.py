@@ -1,24 +1,28 @@
 """Somebody's LSTM as the checks see it: random arrays in its layout, its outputs, its gradients.
-The same arrays in the layout of the reference say what it should give.
+The NumPy twin, run on the same arrays, says what it should give.
 
-Axes: B batch, T time, D features, H hidden, G = 4H gate rows in an order of its own.
+Axes: B batch, T time, D features, H hidden, G = 4H gate rows in the subject's order.
 """
 
 from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from minilstm.functional.lstm import LSTMCache, LSTMState, lstm_forward
+from minilstm.functional.lstm import lstm_backward
+from minilstm.proof.causes.recognition.arrangements import by_letters
+from minilstm.proof.causes.recognition.lstm_layouts import Layout, Parts
+from minilstm.proof.causes.recognition.lstm_layouts import Sizes as LayoutSizes
+from minilstm.proof.causes.recognition.lstm_trial import FoundLSTM, Output, forward_of, replay_lstm
+from minilstm.proof.derivatives.problem import Array
+from minilstm.proof.derivatives.trees import named_leaves
 from minilstm.proof.reports.places import FULL_NAMES
 
-Array = NDArray[Any]
 Arrays = Mapping[str, Array]
 NAMES = ("x", "W", "R", "b", "h0", "c0")
 
@@ -45,6 +49,11 @@ class Outputs(NamedTuple):
     h: Array
     state: tuple[Array, Array] | None
     cache: Any
+
+    def named(self) -> dict[str, Array]:
+        """The outputs by name, without a state where none is returned."""
+        arrays = map(np.asarray, (self.h, *(self.state or ())))
+        return dict(zip(("h", "hT", "cT"), arrays, strict=False))
 
 
 @dataclass(frozen=True)
@@ -107,11 +116,11 @@ class Subject:
             return steps[:, 0]
         return steps.swapaxes(0, 1) if self.batch_axis == 0 else steps
 
-    def time_major(self, own: Array) -> Array:
+    def time_major(self, steps: Array) -> Array:
         """The inverse: (T, B, ...)."""
         if self.batch_axis is None:
-            return own[:, None]
-        return own.swapaxes(0, 1) if self.batch_axis == 0 else own
+            return steps[:, None]
+        return steps.swapaxes(0, 1) if self.batch_axis == 0 else steps
 
     def run(self, arrays: Arrays, lengths: Array | None = None, copy: bool = True) -> Outputs:
         """Call forward on copies of the arrays and take what it returns apart."""
@@ -144,10 +153,6 @@ class Subject:
             found = self.backward(upstream.dh, upstream.dstate, cache)
         return named_gradients(found)
 
-    def both(self, arrays: Arrays, upstream: Upstream) -> dict[str, Array | None]:
-        """Gradients by a forward and a backward pass."""
-        return self.gradients(upstream, self.run(arrays).cache)
-
     def draw_upstream(self, outputs: Outputs, rng: np.random.Generator) -> Upstream:
         """Random gradients of the outputs, of their shapes and dtypes."""
 
@@ -159,57 +164,44 @@ class Subject:
             like(outputs.h), None if state is None else (like(state[0]), like(state[1]))
         )
 
-    # ------------------------------------------------------------ the reference
+    # ------------------------------------------------------------ the NumPy twin
 
-    def reference(self, arrays: Arrays) -> tuple[Array, LSTMState, LSTMCache]:
-        """Outputs of the reference in the layout of the subject, and its own cache."""
-        T, B, _ = self.time_major(arrays["x"]).shape
-        h, state, cache = self.reference_outputs(arrays)
-        own = self.laid_out(h.reshape(T, B, -1))
-        if self.batch_axis is None:
-            state = LSTMState(state.hidden[0], state.cell[0])
-        return own, state, cache
+    def layout(self, arrays: Arrays) -> FoundLSTM:
+        """The layout of the subject, as recognition would find it."""
+        T, B, D = self.time_major(arrays["x"]).shape
+        H = arrays["b"].size // 4
 
-    def reference_outputs(self, arrays: Arrays) -> tuple[Array, LSTMState, LSTMCache]:
-        """`lstm_forward` on the arrays, in float64."""
-        wide = {name: np.asarray(a, np.float64) for name, a in arrays.items()}
-        x = self.time_major(wide["x"])  # (T, B, D)
-        T, B, D = x.shape
-        H = wide["b"].size // 4
-        rows = np.ascontiguousarray(x.reshape(T * B, D))
-        h0, c0 = (wide[name].reshape(B, H) for name in ("h0", "c0"))
-        W, R, b = (self._blocks(wide[name])[self._order()] for name in ("W", "R", "b"))
-        flat = W.reshape(4 * H, D), R.reshape(4 * H, H), b.reshape(4 * H)
-        return lstm_forward(rows, h0, c0, *flat, np.full(T, B))
+        def build(arrays: Arrays) -> Parts:
+            columns = self.orientation == "columns"
+            W, R = (arrays[n].T if columns else arrays[n] for n in ("W", "R"))
+            h0, c0 = (arrays[name].reshape(B, H) for name in ("h0", "c0"))
+            gates = W.reshape(4, H, D), R.reshape(4, H, H), (arrays["b"].reshape(4, H),)
+            return Parts(self.time_major(arrays["x"]), *gates, h0, c0)
 
-    def by_reference(
-        self, backward: Callable[..., Any], upstream: Upstream, cache: LSTMCache
+        steps = {None: "TH", 0: "BTH"}.get(self.batch_axis, "TBH")
+        sizes = {"T": T, "B": B, "H": H}
+        h, state = by_letters(steps, "TBH", sizes), by_letters("BH", "BH", sizes)
+        outputs = Output("h", h), Output("last h", state), Output("last c", state)
+        order = tuple(self.gate_order.index(gate) for gate in "ifgo")
+        return FoundLSTM(Layout(LayoutSizes(T, B, D, H, 1, 2), (), "", build), order, 0.0, outputs)
+
+    def twin(self, arrays: Arrays) -> Outputs:
+        """Outputs of the NumPy twin in the layout of the subject, in float64."""
+        layout = self.layout(arrays)
+        T, B, *_ = layout.layout.sizes
+        h, state, cache = forward_of(layout.layout.build(arrays), layout.order, layout.forget)
+        hidden, cell = (s[0] if self.batch_axis is None else s for s in state)
+        return Outputs(self.laid_out(h.reshape(T, B, -1)), (hidden, cell), cache)
+
+    def replay(
+        self, arrays: Arrays, upstream: Upstream, backward: Callable[..., Any] = lstm_backward
     ) -> dict[str, Array]:
-        """Gradients by a backward pass of the reference's contract, in the subject's layout."""
-        T, B, H = len(cache.active), int(cache.active[0]), cache.R.shape[1]
-        dh = self.time_major(np.asarray(upstream.dh, np.float64)).reshape(T * B, H)
-        dstate = upstream.dstate or (np.zeros((B, H)), np.zeros((B, H)))
-        hidden, cell = (np.array(d, np.float64).reshape(B, H) for d in dstate)
-        with np.errstate(all="ignore"):
-            dx, grads = backward(dh, LSTMState(hidden, cell), cache)
-        found = {"x": self.laid_out(dx.reshape(T, B, -1))}
-        for name in ("W", "R", "b"):
-            canonical = getattr(grads, name)
-            blocks = np.empty((4, H, *canonical.shape[1:]))
-            blocks[self._order()] = canonical.reshape(blocks.shape)
-            whole = blocks.reshape(canonical.shape)
-            found[name] = whole.T if self.orientation == "columns" and whole.ndim == 2 else whole
-        single = self.batch_axis is None
-        return found | {n: getattr(grads, n)[0] if single else getattr(grads, n)
-                        for n in ("h0", "c0")}  # fmt: skip
-
-    def _order(self) -> list[int]:
-        return [self.gate_order.index(gate) for gate in "ifgo"]
-
-    def _blocks(self, own: Array) -> Array:
-        """Rows of the gates as (4, H, ...)."""
-        rows = own.T if self.orientation == "columns" and own.ndim == 2 else own
-        return rows.reshape(4, len(rows) // 4, *rows.shape[1:])
+        """Gradients by a backward pass with the contract of `lstm_backward`, in this layout."""
+        above = [upstream.dh, *(upstream.dstate or ())]
+        layout = self.layout(arrays)
+        return replay_lstm(
+            layout._replace(outputs=layout.outputs[: len(above)]), arrays, above, backward
+        )
 
 
 def named_gradients(found: Any) -> dict[str, Array | None]:
@@ -222,23 +214,11 @@ def named_gradients(found: Any) -> dict[str, Array | None]:
     >>> named_gradients((1.0, (2.0, 3.0, 4.0)))["h0"] is None
     True
     """
-    named: dict[str, Any] = {}
-    in_order = _sorted_into(found, named)
-    for name, gradient in zip((n for n in NAMES if n not in named), in_order, strict=False):
-        named[name] = gradient
+    parts = list(named_leaves(found))
+    named = {name: part for name, part in parts if name in NAMES}
+    missing = (name for name in NAMES if name not in named)
+    named |= zip(missing, (part for name, part in parts if name is None), strict=False)
     return {n: None if named.get(n) is None else np.asarray(named[n]) for n in NAMES}
-
-
-def _sorted_into(found: Any, named: dict[str, Any]) -> Sequence[Any]:
-    """Put what has a name there; return the rest in order."""
-    if isinstance(found, Mapping):
-        named.update({name: a for name, a in found.items() if name in NAMES})
-        return []
-    if isinstance(found, tuple) and hasattr(found, "_asdict"):
-        return _sorted_into(found._asdict(), named)
-    if isinstance(found, tuple | list):
-        return [a for part in found for a in _sorted_into(part, named)]
-    return [found]
 
 
 def _kind(found: Any) -> str:

@@ -5,20 +5,25 @@ The gradient checker judges it; known mistakes, made on purpose, name the cause.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from minilstm.functional.lstm import lstm_backward
 from minilstm.proof.causes.mistakes import mistakes_of
+from minilstm.proof.causes.recognition.arrangements import same
 from minilstm.proof.checker.gradcheck import gradcheck
-from minilstm.proof.conformance.subject import NAMES, Arrays, Subject, Upstream
-from minilstm.proof.reports.report import GradientReport
+from minilstm.proof.conformance.subject import NAMES, Arrays, Sizes, Subject, Upstream
+from minilstm.proof.derivatives.problem import Array
+from minilstm.proof.reports.places import worst_place
+from minilstm.proof.reports.report import GradientReport, ParameterError
 
-Array = NDArray[Any]
-COARSE = 2e-4  # relative; a few hundred sums in float32
-REPLAYED = 1e-7  # relative agreement of a mistake made on purpose; a look-alike is far above it
+# Relative errors that pass: of outputs in float64, and of a few hundred sums in float32.
+FLOAT64_ERROR = 1e-12
+FLOAT32_ERROR = 2e-4
+# A mistake made on purpose agrees to this part of the largest entry; a look-alike is far above it.
+REPLAY_ERROR = 1e-7
 
 
 class Verdict(NamedTuple):
@@ -27,6 +32,9 @@ class Verdict(NamedTuple):
     passed: bool
     detail: str
     cause: str = ""
+
+
+Finding = tuple[bool | None, str, str]  # passed, or None for "not offered"; detail; cause
 
 
 class Paths(NamedTuple):
@@ -40,6 +48,52 @@ class Paths(NamedTuple):
 STEPS = Paths(True, False, False)
 
 
+@dataclass(frozen=True)
+class Examination:
+    """What several checks share, computed when first asked for."""
+
+    subject: Subject
+    seed: int
+
+    def arrays(self, sizes: Sizes) -> dict[str, Array]:
+        """Random arrays, the same for the same sizes."""
+        return self.subject.draw(sizes, np.random.default_rng([self.seed, 2]))
+
+    @cached_property
+    def judged(self) -> dict[str, Verdict]:
+        """The gradients of the first problem."""
+        return verdicts(self.subject, self.arrays(Sizes()), self.seed)
+
+    @cached_property
+    def wrong(self) -> set[str]:
+        """Arrays that lost their points already."""
+        return {name for name, verdict in self.judged.items() if not verdict.passed}
+
+    @cached_property
+    def forward_is_right(self) -> bool:
+        """Whether the outputs of the first problem are those of the NumPy twin."""
+        return disagreement(self.subject, self.arrays(Sizes())) == ""
+
+
+def tolerance_of(subject: Subject) -> float:
+    """Relative error of an output that passes."""
+    return FLOAT32_ERROR if subject.dtype == np.float32 else FLOAT64_ERROR
+
+
+def disagreement(subject: Subject, arrays: dict[str, Array]) -> str:
+    """Where the outputs are not those of the NumPy twin; "" where they are."""
+    found, twin = subject.run(arrays).named(), subject.twin(arrays).named()
+    for name, has in found.items():
+        want = twin[name]
+        if has.shape != want.shape:
+            return f"{name} has shape {has.shape}, expected {want.shape}"
+        off = np.abs(has - want) / np.abs(want).max()
+        k = worst_place(off)
+        if not off[k] <= tolerance_of(subject):
+            return f"{name}{list(k)} is {has[k]:.9g}, the NumPy twin gives {want[k]:.9g}"
+    return ""
+
+
 def verdicts(
     subject: Subject,
     arrays: Arrays,
@@ -48,8 +102,7 @@ def verdicts(
     paths: Paths = STEPS,
     names: Sequence[str] = NAMES,
     witness: Arrays | None = None,
-    max_entries: int = 16,
-    method: str = "auto",
+    **how: Any,
 ) -> dict[str, Verdict]:
     """Judge the gradients of all arrays for which backward gives one.
 
@@ -61,7 +114,7 @@ def verdicts(
     paths : where gradient arrives; elsewhere it is zero
     names : of arrays to judge
     witness : arrays of another problem; a known mistake is no cause if it is not seen there
-    max_entries, method : as in `minilstm.gradcheck.gradcheck`
+    how : options of `minilstm.gradcheck.gradcheck`
 
     Returns
     -------
@@ -69,9 +122,9 @@ def verdicts(
     """
     names = [name for name in names if name in subject.checked]
     if subject.dtype == np.float32:
-        found = _against_the_reference(subject, arrays, seed, paths, names)
+        found = _beside_the_twin(_scene(subject, arrays, seed, paths), names)
     else:
-        report = _report(subject, arrays, seed, paths, names, max_entries, method)
+        report = _report(subject, arrays, seed, paths, names, **how)
         found = {e.name: _verdict(e) for e in report.errors}
     if all(v.passed for v in found.values()):
         return found
@@ -83,13 +136,7 @@ def verdicts(
 
 
 def _report(
-    subject: Subject,
-    arrays: Arrays,
-    seed: int,
-    paths: Paths,
-    names: Sequence[str],
-    max_entries: int,
-    method: str,
+    subject: Subject, arrays: Arrays, seed: int, paths: Paths, names: Sequence[str], **how: Any
 ) -> GradientReport:
     """The report of the gradient checker, for outputs chosen by `paths`."""
     fixed = {n: a for n, a in arrays.items() if n not in names}
@@ -118,81 +165,64 @@ def _report(
     backward.__name__ = getattr(subject.backward, "__name__", "backward")
     inputs = {name: arrays[name] for name in names}
     axes = {name: subject.axes[name] for name in names}
+    options = {"max_entries": 16, **how}
     return gradcheck(
-        f, backward, inputs, cached=True, axes=axes, seed=seed, raises=False,
-        max_entries=max_entries, method=method,
-    )  # fmt: skip
+        f, backward, inputs, cached=True, axes=axes, seed=seed, raises=False, **options
+    )
 
 
-def _verdict(error: Any) -> Verdict:
+def _verdict(error: ParameterError) -> Verdict:
     if error.passed:
         return Verdict(True, f"relative error {error.relative_error:.0e}")
-    cause = error.causes[0] if error.causes else ""
-    numbers = _numbers(error.by_hand, error.reference, error.relative_error)
-    return Verdict(False, f"{_place(error.name, error.where, error.place)}: {numbers}", cause)
+    place = f"{list(map(int, error.where))}" if error.where else " along a random direction"
+    words = f" ({error.place})" if error.place else ""
+    return Verdict(
+        False,
+        f"{error.name}{place}{words}: by hand {error.by_hand:.9g}, true "
+        f"derivative {error.reference:.9g}, relative error {error.relative_error:.0e}",
+        error.causes[0] if error.causes else "",
+    )
 
 
-def _place(name: str, where: tuple[int, ...], words: str) -> str:
-    index = f"{list(map(int, where))}" if where else " along a random direction"
-    return f"{name}{index}" + (f" ({words})" if words else "")
-
-
-def _numbers(hand: float, reference: float, error: float) -> str:
-    return f"by hand {hand:.9g}, reference {reference:.9g}, relative error {error:.0e}"
-
-
-def _upstream(subject: Subject, arrays: Arrays, seed: int, paths: Paths) -> tuple[Upstream, Any]:
-    """Random upstream gradients where gradient arrives, zeros elsewhere; and the cache."""
-    outputs = subject.run(arrays)
-    dh, dstate = subject.draw_upstream(outputs, np.random.default_rng([seed, 1]))
-    dh = dh * subject.dtype(paths.steps)
-    if dstate is not None:
-        hidden, cell = (subject.dtype(p) for p in paths[1:])
-        dstate = (dstate[0] * hidden, dstate[1] * cell)
-    return Upstream(dh, dstate), outputs.cache
-
-
-def _against_the_reference(
-    subject: Subject, arrays: Arrays, seed: int, paths: Paths, names: Sequence[str]
-) -> dict[str, Verdict]:
-    """For an LSTM in float32 alone: the reference's gradients in float64, a coarse tolerance."""
-    upstream, cache = _upstream(subject, arrays, seed, paths)
-    hand = subject.gradients(upstream, cache)
-    exact = subject.by_reference(lstm_backward, upstream, subject.reference(arrays)[2])
+def _beside_the_twin(here: _Scene, names: Sequence[str]) -> dict[str, Verdict]:
+    """For an LSTM in float32 alone: gradients of the NumPy twin in float64, a coarse tolerance."""
     found = {}
     for name in names:
-        gradient, wanted = hand[name], exact[name]
+        gradient, wanted = here.hand[name], here.right[name]
         if gradient is None:
             continue
         if gradient.shape != wanted.shape:
             found[name] = Verdict(False, f"shape {gradient.shape} where {name} has {wanted.shape}")
             continue
         off = np.abs(gradient - wanted) / (np.abs(wanted).max() or 1.0)
-        k = np.unravel_index(int(np.argmax(np.where(np.isnan(off), np.inf, off))), off.shape)
-        place = _place(name, tuple(map(int, k)), "")
-        numbers = _numbers(float(gradient[k]), float(wanted[k]), float(off[k]))
-        right = bool(off[k] <= COARSE)
-        found[name] = Verdict(
-            right, f"relative error {off[k]:.0e}" if right else f"{place}: {numbers}"
+        k = worst_place(off)
+        values = float(gradient[k]), float(wanted[k])
+        found[name] = _verdict(
+            ParameterError(name, float(off[k]), k, *values, off.size, FLOAT32_ERROR)
         )
     return found
 
 
 class _Scene(NamedTuple):
-    """One problem: what the subject gives, and what the reference needs to give anything."""
+    """One problem: what the subject gives for it, and what is right."""
 
+    arrays: Arrays
     upstream: Upstream
     hand: dict[str, Array | None]
-    cache: Any  # of the reference
     right: dict[str, Array]
 
 
 def _scene(subject: Subject, arrays: Arrays, seed: int, paths: Paths) -> _Scene:
-    upstream, cache = _upstream(subject, arrays, seed, paths)
-    hand = subject.gradients(upstream, cache)
-    reference = subject.reference(arrays)[2]
-    right = subject.by_reference(lstm_backward, upstream, reference)
-    return _Scene(upstream, hand, reference, right)
+    """Random upstream gradients where gradient arrives, zeros elsewhere, and what they give."""
+    outputs = subject.run(arrays)
+    dh, dstate = subject.draw_upstream(outputs, np.random.default_rng([seed, 1]))
+    dh = dh * subject.dtype(paths.steps)
+    if dstate is not None:
+        hidden, cell = (subject.dtype(p) for p in paths[1:])
+        dstate = (dstate[0] * hidden, dstate[1] * cell)
+    upstream = Upstream(dh, dstate)
+    hand = subject.gradients(upstream, outputs.cache)
+    return _Scene(arrays, upstream, hand, subject.replay(arrays, upstream))
 
 
 def _causes(
@@ -202,7 +232,7 @@ def _causes(
 
     A mistake that explains all wrong arrays at once goes before one that explains a single array.
     """
-    tolerance = COARSE if subject.dtype == np.float32 else REPLAYED
+    tolerance = FLOAT32_ERROR if subject.dtype == np.float32 else REPLAY_ERROR
     best: dict[str, tuple[int, str]] = {}
     for mistake in mistakes_of("lstm_backward"):
         made = _made(subject, mistake.wrong, here)
@@ -210,8 +240,8 @@ def _causes(
             name
             for name in wrong
             if made is not None
-            and _near(here.hand[name], made[name], tolerance)
-            and not _near(here.right[name], made[name], tolerance)
+            and same(here.hand[name], made[name], tolerance)
+            and not same(here.right[name], made[name], tolerance)
         ]
         hits = [name for name in hits if len(hits) > best.get(name, (0, ""))[0]]
         if not hits:
@@ -219,7 +249,7 @@ def _causes(
         if there is not None:
             elsewhere = _made(subject, mistake.wrong, there)
             if elsewhere is None or not all(
-                _near(there.hand[name], elsewhere[name], tolerance) for name in hits
+                same(there.hand[name], elsewhere[name], tolerance) for name in hits
             ):
                 continue
         best.update({name: (len(hits), mistake.cause) for name in hits})
@@ -229,13 +259,6 @@ def _causes(
 def _made(subject: Subject, wrong: Callable[..., Any], scene: _Scene) -> dict[str, Array] | None:
     """Gradients with a mistake; None where these sizes do not allow it."""
     try:
-        return subject.by_reference(wrong, scene.upstream, scene.cache)
+        return subject.replay(scene.arrays, scene.upstream, wrong)
     except (ValueError, IndexError):
         return None
-
-
-def _near(hand: Array | None, made: Array, tolerance: float) -> bool:
-    if hand is None or hand.shape != made.shape:
-        return False
-    largest = np.abs(made).max()
-    return bool(np.abs(hand - made).max() <= tolerance * (largest or 1e-12))

@@ -4,18 +4,15 @@ Shapes that do not fit, gradients that are missing, and calls that do not repeat
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minilstm.errors import GradientError
-from minilstm.proof.derivatives.problem import Problem
+from minilstm.proof.derivatives.problem import Array, Problem
 
-Array = NDArray[Any]
-
-REPEATS_TO = 1e-9  # a second call may differ by the order of its sums, not by more,
-ROUNDINGS = 1e3  # which in low precision is so many units in the last place
+# A second call may differ by the order of its sums: by this part of the largest entry,
+REPEATED_CALL_ERROR = 1e-9
+REPEATED_CALL_ROUNDINGS = 1e3  # or by so many units in the last place, if that is more.
 
 
 @dataclass
@@ -37,13 +34,7 @@ class Claims:
 
 
 def claims_of(problem: Problem, base: float, twice: bool) -> Claims:
-    """Run backward, and all once more if `twice`.
-
-    Parameters
-    ----------
-    problem : arrays, loss and gradients
-    base : the loss at the arrays
-    twice : False saves a forward and a backward pass
+    """Run backward; if `twice`, run both passes once more to see whether they repeat.
 
     Raises
     ------
@@ -107,5 +98,6 @@ def _compare_calls(claims: Claims, again: dict[str, Array | None]) -> None:
             change = np.abs(second - first)
         largest = float(np.nanmax(np.abs(first), initial=0.0)) or 1.0
         relative = float(np.nanmax(change, initial=0.0)) / largest
-        if relative > max(REPEATS_TO, ROUNDINGS * float(np.finfo(first.dtype).eps)):
+        roundings = REPEATED_CALL_ROUNDINGS * float(np.finfo(first.dtype).eps)
+        if relative > max(REPEATED_CALL_ERROR, roundings):
             claims.unsteady[name] = relative

@@ -19,18 +19,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.proof.derivatives.problem import Problem
+from minilstm.proof.derivatives.problem import Array, Problem
 
-Array = NDArray[Any]
-
-STEP = 1e-30
-WIDEST = 2.0**-9  # first step of a difference, in units of the typical size of the array
-LEVELS = 3  # steps, each half the one before
-FINEST = 2.0**-21  # no difference is taken with a step below
+COMPLEX_STEP = 1e-30  # imaginary; its square is lost beside 1
+# Steps of differences, in units of the typical size of the array: the first is the widest, and
+# each is half the one before.
+WIDEST_STEP = 2.0**-9
+FINEST_STEP = 2.0**-21
+EXTRAPOLATED_STEPS = 3
 
 
 class Derivative(NamedTuple):
-    """A reference derivative and how far off it can be."""
+    """A true derivative as it was computed, and how far off it can be."""
 
     value: float
     error: float  # absolute, beyond the rounding of a sum
@@ -56,8 +56,8 @@ def complex_step(f: Callable[[Array], Any], p: Array) -> NDArray[np.float64]:
     out = np.empty(p.shape)
     for index in np.ndindex(p.shape):
         shifted = p.astype(np.complex128)
-        shifted[index] += 1j * STEP
-        out[index] = float(np.imag(f(shifted)) / STEP)
+        shifted[index] += 1j * COMPLEX_STEP
+        out[index] = float(np.imag(f(shifted)) / COMPLEX_STEP)
     return out
 
 
@@ -81,16 +81,16 @@ def difference(g: Callable[[float], float], noise: float) -> Derivative:
     >>> abs(slope.value - 3) <= slope.error < 1e-10
     True
     """
-    step, best = WIDEST, Derivative(0.0, np.inf)
-    while step > FINEST:
-        table = [[(g(h) - g(-h)) / (2 * h)] for h in step * 0.5 ** np.arange(LEVELS)]
-        for row in range(1, LEVELS):
+    step, best = WIDEST_STEP, Derivative(0.0, np.inf)
+    while step > FINEST_STEP:
+        table = [[(g(h) - g(-h)) / (2 * h)] for h in step * 0.5 ** np.arange(EXTRAPOLATED_STEPS)]
+        for row in range(1, EXTRAPOLATED_STEPS):
             for order in range(1, row + 1):
                 finer, coarser = table[row][order - 1], table[row - 1][order - 1]
                 table[row].append(finer + (finer - coarser) / (4**order - 1))
         last = table[-1][-1]
         change = max(abs(last - table[-1][-2]), abs(last - table[-2][-1]))
-        found = Derivative(last, change + 2 * noise / (step * 0.5 ** (LEVELS - 1)))
+        found = Derivative(last, change + 2 * noise / (step * 0.5 ** (EXTRAPOLATED_STEPS - 1)))
         if not np.isfinite(found.error) and not np.isfinite(best.error):
             return Derivative(np.nan, np.inf)
         if not found.error < best.error:
@@ -105,9 +105,10 @@ def difference(g: Callable[[float], float], noise: float) -> Derivative:
 def exact_along(problem: Problem, direction: Mapping[str, Array]) -> Derivative:
     """Derivative of the loss along a direction by one complex step: one forward pass."""
     unit = problem.reach(direction)
-    # Tiny beside the arrays, however small they are; a power of 2 costs no digit.
-    usable = np.isfinite(unit) and unit > 0
-    step = STEP * 2.0 ** -min(900, max(0, math.ceil(math.log2(unit)))) if usable else STEP
+    step = COMPLEX_STEP
+    if np.isfinite(unit) and unit > 0:
+        # Tiny beside the arrays, however small they are; a power of 2 costs no digit.
+        step *= 2.0 ** -min(900, max(0, math.ceil(math.log2(unit))))
     return Derivative(problem.along(direction, 1j * step).imag / step, 0.0)
 
 

@@ -4,28 +4,21 @@ It costs six forward passes and one backward, whatever the sizes; only a failure
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minilstm.proof.derivatives.oracle import Oracle
-from minilstm.proof.derivatives.problem import Problem
+from minilstm.proof.derivatives.problem import Array, Problem
 
-Array = NDArray[Any]
 Gradients = Mapping[str, Array | None]
 
 
 def directions_of(
     problem: Problem, grads: Gradients, count: int, rng: np.random.Generator, bounded: bool
 ) -> list[dict[str, Array]]:
-    """Random directions in which every array has a like share of the slope.
+    """Random directions in which every array that has a gradient has a like share of the slope.
 
-    Parameters
-    ----------
-    grads : what backward claims; an array without a gradient is left out
-    count : of directions
-    bounded : True keeps every entry in proportion to its array, as differences need it
+    With `bounded` every entry is in proportion to its array, as differences need it.
     """
     found = []
     for _ in range(count):
@@ -55,13 +48,9 @@ def slope_by_hand(grads: Gradients, direction: Mapping[str, Array]) -> tuple[flo
 def narrow(
     oracle: Oracle, name: str, gradient: Array, direction: Array, allowed: float
 ) -> tuple[int, ...]:
-    """An entry of an array that is wrong, found by halving: about log2 of its size in passes.
+    """An entry of an array that is wrong along a direction, found by halving.
 
-    Parameters
-    ----------
-    gradient : by backward
-    direction : along which the whole array is wrong
-    allowed : absolute difference of two slopes that rounding explains
+    Costs log2 of the array's size in passes. Rounding explains slopes that are `allowed` apart.
     """
     part = np.arange(gradient.size)
     while len(part) > 1:
@@ -89,5 +78,8 @@ def length(array: Array) -> float:
 
 def _weight(gradient: Array, grads: Gradients) -> float:
     """Length of a gradient; of the longest one where it is zero."""
-    own = length(gradient)
-    return own or max((length(g) for g in grads.values() if g is not None), default=0.0) or 1.0
+    return (
+        length(gradient)
+        or max((length(g) for g in grads.values() if g is not None), default=0.0)
+        or 1.0
+    )

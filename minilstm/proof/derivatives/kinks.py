@@ -4,22 +4,20 @@ A check at such a point proves nothing, so the point is named, and a slope betwe
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from minilstm.proof.derivatives.problem import Problem
+from minilstm.proof.derivatives.problem import Array, Problem
 
-Array = NDArray[Any]
-
-NEAR = 1e-4  # widest step, in units of the typical size of the array
-FINER = 8.0
-# The two slopes of a smooth function come together as fast as the step shrinks: to 1/8 here.
-STAY_APART = 0.3
-JUMP = 4.0
-PLAINLY = 1e3  # last digits of the loss that a jump of equal height to both sides has to exceed
-VISIBLE = 1e-6  # a change of slope below this part of it is not looked at
+SLOPE_STEP = 1e-4  # of one-sided slopes, in units of the typical size of the array
+STEP_RATIO = 8.0  # of that step to a finer one, with which the slopes are taken again
+# With the finer step the slopes of a smooth function come together to 1/8 of their distance. At a
+# kink more than this part of it is left, at a jump it grows by more than this factor.
+KINK_RATIO = 0.3
+JUMP_RATIO = 4.0
+JUMP_LAST_DIGITS = 1e3  # of the loss; a jump as high to both sides has to exceed them
+VISIBLE_CHANGE = 1e-6  # of a slope, relative; a smaller change is not looked at
 
 
 class Slopes(NamedTuple):
@@ -56,18 +54,12 @@ class Kink(NamedTuple):
 
 
 def slopes(problem: Problem, direction: Mapping[str, Array], base: float) -> Slopes:
-    """The one-sided slopes of the loss along a direction: 4 forward passes.
-
-    Parameters
-    ----------
-    direction : arrays of the shapes of some of the problem's
-    base : the loss at the point itself
-    """
+    """The one-sided slopes of the loss along a direction: 4 forward passes."""
     unit = problem.reach(direction)
     if unit == 0:
         return Slopes(0.0, 0.0, False, False)
     apart, pairs, steep = [], [], []
-    for t in (NEAR / unit, NEAR / unit / FINER):
+    for t in (SLOPE_STEP / unit, SLOPE_STEP / unit / STEP_RATIO):
         right = (problem.along(direction, t).real - base) / t
         left = (base - problem.along(direction, -t).real) / t
         noise = 8 * problem.last_digit / t
@@ -75,11 +67,12 @@ def slopes(problem: Problem, direction: Mapping[str, Array], base: float) -> Slo
         apart.append(max(0.0, abs(right - left) - noise))
         steep.append(min(abs(right), abs(left)))
     left, right = pairs[-1]
-    if steep[1] > max(JUMP * steep[0], PLAINLY * problem.last_digit * FINER * unit / NEAR):
+    visible = JUMP_LAST_DIGITS * problem.last_digit * STEP_RATIO * unit / SLOPE_STEP
+    if steep[1] > max(JUMP_RATIO * steep[0], visible):
         return Slopes(left, right, True, True)  # in the middle of a jump: as far to both sides
-    seen = apart[1] > VISIBLE * max(abs(left), abs(right))
-    kink = bool(seen and apart[1] > STAY_APART * apart[0])
-    return Slopes(left, right, kink, bool(kink and apart[1] > JUMP * apart[0]))
+    seen = apart[1] > VISIBLE_CHANGE * max(abs(left), abs(right))
+    kink = bool(seen and apart[1] > KINK_RATIO * apart[0])
+    return Slopes(left, right, kink, bool(kink and apart[1] > JUMP_RATIO * apart[0]))
 
 
 def find_kink(problem: Problem, name: str, base: float, rng: np.random.Generator) -> Kink | None:

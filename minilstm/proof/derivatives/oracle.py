@@ -1,4 +1,4 @@
-"""The choice of the reference: the complex step where a function is safe for it, else differences.
+"""The choice of the true derivative: the complex step where f is safe for it, else differences.
 Safe means tried: complex numbers come back, and they agree with differences."""
 
 from __future__ import annotations
@@ -6,27 +6,27 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.exceptions import ComplexWarning
-from numpy.typing import NDArray
 
 from minilstm.proof.derivatives.complex_step import Derivative, difference_along, exact_along
-from minilstm.proof.derivatives.kinks import NEAR
-from minilstm.proof.derivatives.problem import Problem
+from minilstm.proof.derivatives.kinks import SLOPE_STEP
+from minilstm.proof.derivatives.problem import Array, Problem
 
-Array = NDArray[Any]
-
-GROSSLY = 0.1  # a part that is lost, and no noise
-CLOSELY = 1e-7  # agreement of a complex step with one plain difference
-KINK_SEEN = 1e-3  # change of slope over one small step, relative: no smooth function's curvature
-# A step at which truncation and rounding of one plain difference are both far below that.
-PLAIN = NEAR / 8
+# Relative differences of two slopes. A complex step and one plain difference agree to the first;
+# beyond the second a part of f has lost the imaginary part, and noise is not the reason.
+AGREEMENT_ERROR = 1e-7
+LOST_PART_ERROR = 0.1
+# Relative change of slope over one small step that no smooth function's curvature gives.
+KINK_CHANGE = 1e-3
+# A step at which truncation and rounding of one plain difference are both far below that change.
+PLAIN_STEP = SLOPE_STEP / 8
 
 
 class Oracle:
-    """The reference derivative of a problem along any direction."""
+    """The true derivative of a problem along any direction."""
 
     def __init__(self, problem: Problem, method: str) -> None:
         self.problem, self.method = problem, method
@@ -77,7 +77,7 @@ class Trial(NamedTuple):
     def turns(self, base: float) -> bool:
         """Whether the slopes to both sides differ by more than a smooth function's would."""
         right, left = (self.above - base) / self.step, (base - self.below) / self.step
-        seen = KINK_SEEN * max(abs(right), abs(left))
+        seen = KINK_CHANGE * max(abs(right), abs(left))
         return abs(right - left) > seen + 4 * self.noise
 
 
@@ -86,11 +86,7 @@ def try_complex(
 ) -> Trial:
     """Try the complex step along a direction: 3 forward passes, more where they disagree.
 
-    Parameters
-    ----------
-    direction : of the step
-    base : the loss at the arrays
-    thrifty : True spends no passes on finding out whether noise is why they disagree grossly
+    With `thrifty` no passes are spent on finding out whether noise is why slopes are far apart.
     """
     before = problem.forward_passes
     trial = _tried(problem, direction, thrifty)
@@ -122,16 +118,11 @@ def moved_to(problem: Problem, arrays: Mapping[str, Array]) -> Problem:
 def loses_a_part(
     problem: Problem, direction: Mapping[str, Array], by_hand: float, slope: float
 ) -> str:
-    """Why a complex step is not believed that backward disagrees with; "" if it is.
+    """Why a slope of the complex step is not believed that backward disagrees with; "" if it is.
 
     Differences with an error estimate decide: 6 forward passes or more.
-
-    Parameters
-    ----------
-    by_hand : slope along the direction by backward
-    slope : by the complex step
     """
-    if abs(by_hand - slope) > 10 * CLOSELY * max(abs(by_hand), abs(slope)):
+    if abs(by_hand - slope) > 10 * AGREEMENT_ERROR * max(abs(by_hand), abs(slope)):
         return ""  # so large a part would have shown in the trial
     plain = difference_along(problem, direction)
     if abs(by_hand - plain.value) <= 2 * plain.error and abs(slope - plain.value) > 4 * plain.error:
@@ -149,17 +140,19 @@ def _tried(problem: Problem, direction: Mapping[str, Array], thrifty: bool) -> T
     above, below, step, noise = plain_difference(problem, direction)
     plain = (above - below) / (2 * step)
     largest = max(abs(slope), abs(plain))
+    allowed = AGREEMENT_ERROR * largest
     trial = Trial(why_not, slope, above, below, step, noise)
-    if why_not or abs(slope - plain) <= CLOSELY * largest + noise:
+    if why_not or abs(slope - plain) <= allowed + noise:
         return trial
     # It may be curvature, or noise.
     better = two_slopes(problem, direction, trial)
     trial = trial._replace(better=better)
-    if not abs(slope - better.value) <= CLOSELY * largest + better.error:
-        if not thrifty or abs(slope - better.value) <= GROSSLY * largest:
+    apart = abs(slope - better.value)
+    if not apart <= allowed + better.error:
+        if not thrifty or apart <= LOST_PART_ERROR * largest:
             problem.measure_noise()
         trial = trial._replace(noise=8 * problem.last_digit / step)
-        if not abs(slope - better.value) <= CLOSELY * largest + better.error + 2 * trial.noise:
+        if not apart <= allowed + better.error + 2 * trial.noise:
             return trial._replace(why_not=_lost(slope, better.value))
     return trial
 
@@ -189,16 +182,12 @@ def _lost(slope: float, plain: float) -> str:
 def plain_difference(
     problem: Problem, direction: Mapping[str, Array]
 ) -> tuple[float, float, float, float]:
-    """The loss a small step to either side along a direction: two forward passes.
+    """The loss above and below along a direction, the step, and the noise of the slope between.
 
-    Returns
-    -------
-    above, below : the loss there
-    step : in units of the direction
-    noise : rounding error of the slope between them
+    Costs two forward passes; the step is in units of the direction.
     """
     unit = problem.reach(direction)
-    step = PLAIN / unit
+    step = PLAIN_STEP / unit
     above, below = (problem.along(direction, t).real for t in (step, -step))
     noise = 8 * problem.last_digit / step
     return above, below, step, noise
@@ -209,10 +198,7 @@ def two_slopes(
 ) -> Derivative:
     """Slope along a direction by two differences, one of twice the step: 4 forward passes.
 
-    Parameters
-    ----------
-    direction : in proportion to the arrays
-    trial : along the same direction, if there has been one: 2 passes fewer
+    A trial along the same direction saves two of them. Directions are in proportion to the arrays.
     """
     above, below, step, noise = trial[2:6] if trial else plain_difference(problem, direction)
     finer = (above - below) / (2 * step)

@@ -125,6 +125,6 @@ class Problem:
 
     @property
     def eps(self) -> float:
-        """Spacing of the numbers in which backward and the reference compute, near 1."""
-        reference = float(np.finfo(np.float64).eps)  # which is kept in float64 at best
-        return max(reference, *(float(np.finfo(a.dtype).eps) for a in self.arrays.values()))
+        """Spacing near 1 of the numbers in which the loss, float64, and backward are computed."""
+        double = float(np.finfo(np.float64).eps)
+        return max(double, *(float(np.finfo(a.dtype).eps) for a in self.arrays.values()))

@@ -20,36 +20,36 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from minilstm.proof.derivatives.problem import Problem
+from minilstm.proof.derivatives.problem import Array, Problem
 
-Array = NDArray[Any]
-
-SAFETY = 4.0
-NOISE_SAFETY = 32.0
-REPEATS = 3
-LARGEST_NOISE = 1e-6  # of the largest gradient: noise beyond is a fault and excuses none
+BASE_SAFETY = 4.0  # factor of the rounding that sums are expected to leave
+NOISE_SAFETY = 32.0  # factor of the noise that was measured
+NOISE_SAMPLES = 3  # times that the arrays are rounded anew to measure it
+LARGEST_NOISE = 1e-6  # part of the largest gradient: noise beyond is a fault and excuses none
 # Power of eps: the largest error that can be rounding, as a change of the loss when the array
 # changes by all its size, relative to the loss. 1e-4 for float64, 2e-2 for float32.
-LARGEST_ROUNDING = 0.25
-SHRINKS = 64.0  # a disagreement that shrinks as much in the next wider type is rounding
-WIDER: dict[str, Any] = {"float16": np.float32, "float32": np.float64, "float64": np.longdouble}
-PROVES_NOTHING = 1e-2  # a tolerance above this would let real mistakes pass
+LARGEST_ROUNDING_POWER = 0.25
+ROUNDING_RATIO = 64.0  # a disagreement that shrinks by it in the next wider type is rounding
+WIDER_DTYPE: dict[str, Any] = {
+    "float16": np.float32,
+    "float32": np.float64,
+    "float64": np.longdouble,
+}
+LARGEST_PROOF = 1e-2  # a relative tolerance above it would let real mistakes pass
 
 
 def base_tolerance(problem: Problem) -> float:
     """Relative error that the rounding of sums explains: 4 eps sqrt(numbers that take part)."""
-    return SAFETY * problem.eps * float(np.sqrt(max(problem.terms, 4)))
+    return BASE_SAFETY * problem.eps * float(np.sqrt(max(problem.terms, 4)))
 
 
 def rounded_anew(problem: Problem, rng: np.random.Generator) -> dict[str, Array]:
     """The arrays, each entry moved up or down by one unit in the last place, or left."""
-    moved = {}
-    for name, array in problem.arrays.items():
-        ulp = np.spacing(np.abs(array))
-        moved[name] = array + ulp * rng.integers(-1, 2, array.shape).astype(array.dtype)
-    return moved
+    return {
+        name: a + np.spacing(np.abs(a)) * rng.integers(-1, 2, a.shape).astype(a.dtype)
+        for name, a in problem.arrays.items()
+    }
 
 
 class Noise:
@@ -68,17 +68,12 @@ class Noise:
         exact: Callable[[Mapping[str, Array]], float],
         value: float,
     ) -> float:
-        """Absolute noise of an array's gradient and of one reference value for it.
+        """Absolute noise of an array's gradient, and of a true derivative of this value.
 
-        Parameters
-        ----------
-        name : of the array
-        hand : its gradient by backward
-        exact : the reference derivative at arrays replaced
-        value : the reference derivative at the arrays themselves
+        `exact` gives the same derivative with the arrays moved.
         """
         if not self._moved:
-            for _ in range(REPEATS):
+            for _ in range(NOISE_SAMPLES):
                 self._moved.append(rounded_anew(self._problem, self._rng))
                 self._hand.append(self._problem.claimed(self._moved[-1]))
         changes = [0.0]
@@ -94,11 +89,7 @@ class Noise:
     ) -> float | None:
         """What is left of a disagreement in a wider type; None where there is none that works.
 
-        Parameters
-        ----------
-        name : of the array
-        direction : along which the gradients disagree
-        exact : the reference derivative along it, at arrays replaced
+        `exact` gives the true derivative along the direction with the arrays widened.
         """
         try:
             if self._wide is None:
@@ -115,7 +106,7 @@ class Noise:
             return None
 
     def _widened(self) -> tuple[dict[str, Array], Mapping[str, Array | None]]:
-        arrays = {k: a.astype(WIDER[a.dtype.name]) for k, a in self._problem.arrays.items()}
+        arrays = {k: a.astype(WIDER_DTYPE[a.dtype.name]) for k, a in self._problem.arrays.items()}
         if any(np.finfo(a.dtype).eps >= self._problem.eps for a in arrays.values()):
             return {}, {}  # on some machines extended precision is none
         return arrays, self._problem.claimed(arrays)

@@ -1,15 +1,16 @@
 """The checks of the installed engine, one after the other: what `minilstm gradcheck` runs.
 Each layer, loss and solver is checked on each backend, and each check is a line of a table.
 
-Gradients that a backend computes in float64 are held against the complex step on the NumPy
-reference; steps of a solver against the formula, worked out one number at a time; float32 against
-float64, entry by entry, within the bound that rounding leaves.
+Gradients that a backend computes in float64 are compared with the complex step on the NumPy twin.
+Steps of a solver are compared with the formula, worked out one number at a time. Results in float32
+are compared with float64, entry by entry, within the bound that rounding leaves.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from textwrap import indent
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -21,32 +22,33 @@ from minilstm.layers import KINDS
 from minilstm.proof.checker.gradcheck import gradcheck
 from minilstm.proof.engine import formulas, networks
 from minilstm.proof.engine.single import SINGLE
+from minilstm.proof.reports.places import worst_place
 from minilstm.proof.reports.report import or_infinite
 from minilstm.training.solvers import SOLVERS
 
 BACKENDS = ("numpy", "numba", "cupy")
 FLOAT32 = "float32"
-# Three steps of one number, each a dozen roundings.
+# Relative error of a parameter after three steps, each of which rounds it a dozen times.
 SOLVER_TOLERANCE = 64 * float(np.finfo(np.float64).eps)
 
 
 class Row(NamedTuple):
-    """One check: a line of the table."""
+    """One check: a line of the table. A check that breaks off leaves the defaults."""
 
-    part: str  # "layer", "loss", "solver", "float32" or "network"
-    name: str  # of the layer, by kind, or of the loss ...
-    case: str
-    backend: str
-    arrays: int
-    entries: int  # compared one by one; 0 where all of them are, but along directions
-    error: float  # the worst, relative to the largest of its array; of float32, to its bound
-    worst: str  # array that has it
-    tolerance: float
-    seconds: float
-    kernels: tuple[str, ...]  # made ready for this check, and in how many seconds
-    kernel_seconds: float
-    passed: bool
-    report: str  # of a check that failed, with place and cause
+    part: str = ""  # "layer", "loss", "solver", "float32" or "network"
+    name: str = ""  # of the layer, by kind, or of the loss ...
+    case: str = ""
+    backend: str = ""
+    arrays: int = 0
+    entries: int = 0  # compared one by one; 0 where all of them are, but along directions
+    error: float = np.inf  # the worst, relative to the largest of its array; of float32, its bound
+    worst: str = "it broke off"  # array that has it
+    tolerance: float = 0.0
+    seconds: float = 0.0
+    kernels: tuple[str, ...] = ()  # made ready for this check, and in how many seconds
+    kernel_seconds: float = 0.0
+    passed: bool = False
+    report: str = ""  # of a check that failed, with place and cause
 
     @property
     def title(self) -> str:
@@ -54,19 +56,7 @@ class Row(NamedTuple):
         return f"{self.part} {self.name}" + (f", {self.case}" if self.case else "")
 
 
-class _Found(NamedTuple):
-    """What a check came to; the fields of `Row` that it decides."""
-
-    arrays: int
-    entries: int
-    error: float
-    worst: str
-    tolerance: float
-    passed: bool
-    report: str
-
-
-_Check = Callable[[Backend, int], _Found]
+_Check = Callable[[Backend, int], Row]
 
 
 def prove(
@@ -81,7 +71,7 @@ def prove(
     ----------
     backends : "numpy", "numba", "cupy"; none means all that can compute here
     layers : kinds ("lstm") or names of classes ("LSTM"), in any case; none means every layer, loss
-        and solver, and some whole networks
+        and solver, and some networks of several layers
     seed : of all numbers and of the choice of entries
     say : called with each line of the table
 
@@ -161,9 +151,7 @@ def _checks(kinds: Sequence[str], everything: bool) -> list[tuple[str, str, str,
         found += [("loss", name, "", _loss(name)) for name in formulas.loss_names()]
         found += [("solver", name, "three steps", _solver(name)) for name in SOLVERS]
         found += [(FLOAT32, name, "share of its rounding bound", _single(name)) for name in SINGLE]
-        found += [
-            ("network", name, "", _network(*whole)) for name, whole in networks.NETWORKS.items()
-        ]
+        found += [("network", name, "", _network(*how)) for name, how in networks.NETWORKS.items()]
     return found
 
 
@@ -176,19 +164,23 @@ def _run(part: str, name: str, case: str, backend: str, check: _Check, seed: int
         if backend == "numba" and (new := ready_kernels() - ready):
             kernels, first = tuple(sorted(new)), seconds
             found, seconds = _timed(check, record, seed)
-    return Row(
-        part, name, case, backend, found.arrays, found.entries, found.error, found.worst,
-        found.tolerance, seconds, kernels, max(first - seconds, 0.0), found.passed, found.report,
-    )  # fmt: skip
+    return found._replace(
+        part=part,
+        name=name,
+        case=case,
+        backend=backend,
+        seconds=seconds,
+        kernels=kernels,
+        kernel_seconds=max(first - seconds, 0.0),
+    )
 
 
-def _timed(check: _Check, backend: Backend, seed: int) -> tuple[_Found, float]:
+def _timed(check: _Check, backend: Backend, seed: int) -> tuple[Row, float]:
     started = time.perf_counter()
     try:
         found = check(backend, seed)
     except Exception as error:  # a backend that breaks is wrong, and the other checks go on
-        text = f"{type(error).__name__}: {error}"
-        found = _Found(0, 0, np.inf, "it broke off", 0.0, False, text)
+        found = Row(report=f"{type(error).__name__}: {error}")
     return found, time.perf_counter() - started
 
 
@@ -197,42 +189,46 @@ def _network(
     lengths: tuple[int, ...] = networks.LENGTHS,
     options: Mapping[str, Any] = MappingProxyType({}),
 ) -> _Check:
-    def check(backend: Backend, seed: int) -> _Found:
+    def check(backend: Backend, seed: int) -> Row:
         net, x, y = networks.problem(graph(), np.random.default_rng(seed), lengths)
         return _of_report(gradcheck(net, x, y, seed=seed, raises=False, **options))
 
     return check
 
 
-def _loss(name: str) -> _Check:
-    def check(backend: Backend, seed: int) -> _Found:
-        problem = formulas.loss_problem(name, backend, np.random.default_rng(seed))
-        return _of_report(gradcheck(*problem, upstream=None, seed=seed, raises=False))
+def _functions(
+    draw: Callable[[Backend, np.random.Generator], formulas.LossProblem], **options: Any
+) -> _Check:
+    def check(backend: Backend, seed: int) -> Row:
+        problem = draw(backend, np.random.default_rng(seed))
+        return _of_report(gradcheck(*problem, seed=seed, raises=False, **options))
 
     return check
 
 
-def _given_statistics(backend: Backend, seed: int) -> _Found:
-    """Batch normalisation as in prediction, which no training of a network comes past."""
-    problem = formulas.given_statistics_problem(backend, np.random.default_rng(seed))
-    return _of_report(gradcheck(*problem, seed=seed, raises=False))
+def _loss(name: str) -> _Check:
+    return _functions(partial(formulas.loss_problem, name), upstream=None)
 
 
-def _of_report(report: Any) -> _Found:
+# Batch normalisation as in prediction, which no training of a network comes past.
+_given_statistics = _functions(formulas.given_statistics_problem)
+
+
+def _of_report(report: Any) -> Row:
     worst = max(report.errors, key=lambda e: (not e.passed, or_infinite(e.relative_error)))
-    return _Found(
-        len(report.errors),
-        sum(e.checked for e in report.errors),
-        or_infinite(worst.relative_error),
-        worst.name,
-        worst.tolerance,
-        report.passed,
-        "" if report.passed else str(report),
+    return Row(
+        arrays=len(report.errors),
+        entries=sum(e.checked for e in report.errors),
+        error=or_infinite(worst.relative_error),
+        worst=worst.name,
+        tolerance=worst.tolerance,
+        passed=report.passed,
+        report="" if report.passed else str(report),
     )
 
 
 def _solver(name: str) -> _Check:
-    def check(backend: Backend, seed: int) -> _Found:
+    def check(backend: Backend, seed: int) -> Row:
         found, formula = formulas.solver_problem(name, backend, np.random.default_rng(seed))
         scale = {key: np.full(want.shape, np.abs(want).max()) for key, want in formula.items()}
         who = f"after {formulas.STEPS} steps, the formula gives"
@@ -242,9 +238,9 @@ def _solver(name: str) -> _Check:
 
 
 def _single(name: str) -> _Check:
-    def check(backend: Backend, seed: int) -> _Found:
+    def check(backend: Backend, seed: int) -> Row:
         problem = SINGLE[name](backend, np.random.default_rng(seed))
-        return _compared(*problem, 1.0, "in float32, the float64 reference gives")
+        return _compared(*problem, 1.0, "in float32, the NumPy twin in float64 gives")
 
     return check
 
@@ -255,20 +251,25 @@ def _compared(
     scale: Mapping[str, Any],
     tolerance: float,
     who: str,
-) -> _Found:
+) -> Row:
     """All entries of some arrays beside those wanted; errors in units of `scale`."""
     errors, places = {}, {}
     for key, want in wanted.items():
         apart = np.abs(found[key] - want)
         # Where all that is summed is 0, so are the result and its scale.
         off = np.where(apart == 0, 0.0, apart / np.maximum(scale[key], 1e-300))
-        off = np.where(np.isnan(off), np.inf, off)
-        places[key] = tuple(int(i) for i in np.unravel_index(np.argmax(off), want.shape))
-        errors[key] = float(off.max())
+        places[key] = worst_place(off)
+        errors[key] = or_infinite(float(off[places[key]]))
     worst = max(errors, key=lambda key: errors[key])
     where = places[worst]
     report = f"{worst}{list(where)} is {found[worst][where]:.17g} {who} {wanted[worst][where]:.17g}"
     passed = errors[worst] <= tolerance
-    entries = sum(want.size for want in wanted.values())
-    text = "" if passed else report
-    return _Found(len(errors), entries, errors[worst], worst, tolerance, passed, text)
+    return Row(
+        arrays=len(errors),
+        entries=sum(want.size for want in wanted.values()),
+        error=errors[worst],
+        worst=worst,
+        tolerance=tolerance,
+        passed=passed,
+        report="" if passed else report,
+    )

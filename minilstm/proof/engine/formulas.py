@@ -1,5 +1,5 @@
-"""The losses and solvers that `minilstm gradcheck` tries, each as a problem of its own.
-Losses are functions of plain arrays; solvers are held against their formulas, number by number.
+"""The losses and solvers that `minilstm gradcheck` tries, one problem each.
+Losses are functions of plain arrays. Solvers are compared with their formulas, number by number.
 
 Axes: N rows, C classes or columns, D features.
 """
@@ -11,13 +11,11 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minilstm.backend import Backend, load_backend
 from minilstm.losses import NAMES, find_loss
+from minilstm.proof.derivatives.problem import Array
 from minilstm.training.solvers import Arrays, solver_init, update
-
-Array = NDArray[Any]
 
 
 def loss_names() -> list[str]:
@@ -37,7 +35,7 @@ def loss_names() -> list[str]:
 
 
 class LossProblem(NamedTuple):
-    """A loss on the reference and its gradients on a backend, as functions of the same arrays."""
+    """A loss on the NumPy twin and its gradients on a backend, as functions of the same arrays."""
 
     f: Callable[..., Any]
     backward: Callable[..., Any]
@@ -45,15 +43,8 @@ class LossProblem(NamedTuple):
 
 
 def loss_problem(name: str, backend: Backend, rng: np.random.Generator) -> LossProblem:
-    """A loss of a few rows, weighted; of those with classes, one row has none.
-
-    Parameters
-    ----------
-    name : one of `loss_names`
-    backend : computes the gradients
-    rng : draws predictions, targets and weights
-    """
-    reference = load_backend("numpy")
+    """A loss of a few rows, weighted; of those with classes, one row has none."""
+    twin = load_backend("numpy")
     N, C = 7, 4
     loss = find_loss(name.split()[0])
     weights = rng.uniform(0.5, 2, N)  # (N,)
@@ -68,7 +59,7 @@ def loss_problem(name: str, backend: Backend, rng: np.random.Generator) -> LossP
     if name.endswith("fully_connected"):
         x, W = rng.standard_normal((N, 3)), rng.standard_normal((C, 3))
         return LossProblem(
-            lambda x, W, b: reference.classifier_loss(x, W, b, t, divisor, weights).loss,
+            lambda x, W, b: twin.classifier_loss(x, W, b, t, divisor, weights).loss,
             lambda x, W, b: _gradients_of_classifier(backend, x, W, b, t, divisor, weights),
             {"x": x, "W": W, "b": rng.standard_normal(C)},
         )
@@ -76,16 +67,17 @@ def loss_problem(name: str, backend: Backend, rng: np.random.Generator) -> LossP
     end = to_device(t), divisor, to_device(weights)  # of the gradients
     if " with " in name:
         return LossProblem(
-            lambda z: loss.fused_forward(reference, z, t, divisor, weights)[0],
+            lambda z: loss.fused_forward(twin, z, t, divisor, weights)[0],
             lambda z: to_host(
                 loss.fused_backward(backend, loss.fused_forward(backend, to_device(z), *end)[1])
             ),
             {"z": rows},
         )
     if loss.fuses_with:  # it wants scores between 0 and 1
-        rows = getattr(reference, f"{loss.fuses_with}_forward")(rows)[0]
+        layers = {"softmax": twin.softmax_forward, "sigmoid": twin.sigmoid_forward}
+        rows = layers[loss.fuses_with](rows)[0]
     return LossProblem(
-        lambda y: loss.forward(reference, y, t, divisor, weights)[0],
+        lambda y: loss.forward(twin, y, t, divisor, weights)[0],
         lambda y: to_host(loss.backward(backend, loss.forward(backend, to_device(y), *end)[1])),
         {"y": rows},
     )
@@ -101,7 +93,7 @@ def _gradients_of_classifier(
 
 def given_statistics_problem(backend: Backend, rng: np.random.Generator) -> LossProblem:
     """Batch normalisation by given statistics; its gradients need one that arrives."""
-    reference = load_backend("numpy")
+    twin = load_backend("numpy")
     x, scale, offset, mean = (rng.standard_normal(s) for s in ((3, 2, 2, 3), 3, 3, 3))
     rest = mean, rng.uniform(0.5, 2, 3), 1e-5
 
@@ -113,7 +105,7 @@ def given_statistics_problem(backend: Backend, rng: np.random.Generator) -> Loss
         return {name: backend.to_host(g) for name, g in found.items()}
 
     return LossProblem(
-        lambda x, scale, offset: reference.batch_normalization_apply(x, scale, offset, *rest)[0],
+        lambda x, scale, offset: twin.batch_normalization_apply(x, scale, offset, *rest)[0],
         gradients,
         {"x": x, "scale": scale, "offset": offset},
     )
@@ -130,14 +122,7 @@ L2, RATE, STEPS = 0.01, 0.1, 3
 
 
 def solver_problem(solver: str, backend: Backend, rng: np.random.Generator) -> SolverProblem:
-    """Three steps of a solver with an L2 term and other gradients each time.
-
-    Parameters
-    ----------
-    solver : one of `minilstm.training.solvers.SOLVERS`
-    backend : takes the steps
-    rng : draws parameters and gradients
-    """
+    """Three steps of a solver with an L2 term and other gradients each time."""
     shapes = {"weights": (5, 3), "bias": (5,)}
     start = {k: np.asfortranarray(rng.standard_normal(s)) for k, s in shapes.items()}
     gradients = [{k: rng.standard_normal(s) for k, s in shapes.items()} for _ in range(STEPS)]
@@ -159,7 +144,7 @@ def solver_problem(solver: str, backend: Backend, rng: np.random.Generator) -> S
 
 
 def _by_hand(solver: str, p: float, gradients: list[float]) -> float:
-    """Where one number goes, in Python's own arithmetic and with the solvers' own defaults."""
+    """Where one number goes, in Python's arithmetic, with the defaults of the solvers."""
     mean = square = velocity = 0.0
     for t, gradient in enumerate(gradients, start=1):
         g = gradient + L2 * p

@@ -1,8 +1,8 @@
-"""The networks that `minilstm gradcheck` tries: small ones for every layer, and some whole ones.
-A layer stands alone between an input and a loss, so that a wrong gradient is its own.
+"""The networks that `minilstm gradcheck` tries: small ones for every layer, and some larger ones.
+Each layer stands alone between an input and a loss, so that a wrong gradient names it.
 
-Sequences are ragged and one has a single step; sizes are odd, so that no axis hides behind another
-and no kernel meets only whole tiles.
+Sequences are ragged and one has a single step; sizes are odd, so that no two axes have one length
+and no kernel meets only full tiles.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minilstm.layers import (
     LSTM,
@@ -38,8 +37,7 @@ from minilstm.layers import (
 from minilstm.network.graph.layer_graph import LayerGraph
 from minilstm.network.network import Network
 from minilstm.network.passes.heads import find_heads
-
-Array = NDArray[Any]
+from minilstm.proof.derivatives.problem import Array
 
 LENGTHS = (5, 1, 3)
 FEATURES = 3
@@ -145,20 +143,20 @@ def _before_softmax(*layers: Any) -> LayerGraph:
     return LayerGraph([*middle, FullyConnected(4), Softmax()])
 
 
-class Whole(NamedTuple):
-    """A whole network, and how to check it."""
+class SeveralLayers(NamedTuple):
+    """A network of several layers, and how to check it."""
 
     layers: Callable[[], LayerGraph]
     lengths: tuple[int, ...]
     options: Mapping[str, Any] = MappingProxyType({})
 
 
-#: whole networks by title; the large one costs too much entry by entry
-NETWORKS: dict[str, Whole] = {
-    "sequence, ragged": Whole(lambda: _before_softmax(LSTM(7)), (9, 1, 4)),
-    "last, ragged": Whole(lambda: _before_softmax(LSTM(6, output_mode="last")), (5, 8, 1)),
-    "two LSTM layers": Whole(lambda: _before_softmax(LSTM(5), LSTM(4)), (6, 3)),
-    "200 units, 200 steps, along directions": Whole(
+#: networks of several layers by title; the large one costs too much entry by entry
+NETWORKS: dict[str, SeveralLayers] = {
+    "sequence, ragged": SeveralLayers(lambda: _before_softmax(LSTM(7)), (9, 1, 4)),
+    "last, ragged": SeveralLayers(lambda: _before_softmax(LSTM(6, output_mode="last")), (5, 8, 1)),
+    "two LSTM layers": SeveralLayers(lambda: _before_softmax(LSTM(5), LSTM(4)), (6, 3)),
+    "200 units, 200 steps, along directions": SeveralLayers(
         lambda: _before_softmax(LSTM(200)), (200,), {"method": "directional"}
     ),
 }
@@ -167,14 +165,7 @@ NETWORKS: dict[str, Whole] = {
 def problem(
     graph: LayerGraph, rng: np.random.Generator, lengths: tuple[int, ...] = LENGTHS
 ) -> Problem:
-    """A network of some layers with random learnables, sequences and answers.
-
-    Parameters
-    ----------
-    graph : of layers with one input and one output
-    rng : draws everything
-    lengths : of the sequences
-    """
+    """A network with one input and one output, with random learnables, sequences and answers."""
     net = Network(graph, dtype="float64", rng=rng)
     # At the start biases are 0 and gates alike; a check there could miss something.
     moved = {

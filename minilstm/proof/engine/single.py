@@ -1,4 +1,4 @@
-"""What the engine computes in float32, held against the float64 reference and a bound.
+"""What the engine computes in float32, beside the NumPy twin in float64 and a bound.
 The bound is that of `minilstm.proof.rounding.lstm`: how far rounding can lead, entry by entry.
 
 Axes: N rows, D features, H hidden units, C classes or channels, F filters.
@@ -10,11 +10,11 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minilstm.backend import Backend, load_backend
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import IntArray, active_counts
+from minilstm.proof.derivatives.problem import Array
 from minilstm.proof.rounding.lstm import lstm_error_bound
 from minilstm.proof.rounding.rows import (
     batch_normalization_error_bound,
@@ -23,7 +23,6 @@ from minilstm.proof.rounding.rows import (
     softmax_cross_entropy_error_bound,
 )
 
-Array = NDArray[Any]
 Results = Callable[[Backend, Any], list[Any]]
 
 
@@ -36,13 +35,9 @@ class Bounded(NamedTuple):
 
 
 def bounded(bound: Any, results: Results, backend: Backend) -> Bounded:
-    """A backend's results in float32 beside the reference's in float64.
+    """A backend's results in float32 beside the NumPy twin's in float64.
 
-    Parameters
-    ----------
-    bound : named tuple, of each result how far rounding can lead
-    results : backend and dtype -> arrays, or numbers, in the order of the bound
-    backend : computes in float32
+    `results` gives arrays or numbers in the order of the fields of `bound`.
     """
     single = [backend.to_host(v) for v in results(backend, np.dtype(np.float32))]
     double = results(load_backend("numpy"), np.dtype(np.float64))
@@ -88,7 +83,6 @@ def bounded_lstm(
 
     Parameters
     ----------
-    backend : computes in float32
     arrays : x (N, D), h0 and c0 (B, H), W (G, D), R (G, H), b (G,)
     dh, dstate : upstream gradients (N, H), and (B, H) each
     active : (T,) int64 sequences running at each step
@@ -96,8 +90,8 @@ def bounded_lstm(
 
     def results(where: Backend, dtype: Any) -> list[Any]:
         cast = _cast(where, dtype)
-        own = {k: cast(a) for k, a in arrays.items()}
-        h, state, cache = where.lstm_forward(**own, active=active)
+        given = {k: cast(a) for k, a in arrays.items()}
+        h, state, cache = where.lstm_forward(**given, active=active)
         dx, grads = where.lstm_backward(cast(dh), LSTMState(*map(cast, dstate)), cache)
         return [h, *state, dx, *grads]
 

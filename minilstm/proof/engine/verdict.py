@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from importlib import metadata
 from typing import Any
-from xml.etree import ElementTree
 
 import numpy as np
 
@@ -14,17 +13,13 @@ from minilstm.backend import cupy_version, get_num_threads, gpu_devices, vector_
 from minilstm.layers import KINDS
 from minilstm.proof.engine.checks import BACKENDS, FLOAT32, Row, missing_part
 from minilstm.proof.engine.networks import LAYERS
+from minilstm.proof.reports.exports import element, xml_text
 
 NOT_TRIED = "predictions, streams, trainings cut into spans of time"
 
 
 def proved(rows: Sequence[Row]) -> list[str]:
-    """What the checks came to, in sentences.
-
-    Parameters
-    ----------
-    rows : from `prove`
-    """
+    """What the checks came to, in sentences."""
     wrong = [row for row in rows if not row.passed]
     if wrong:
         names = "; ".join(dict.fromkeys(f"{r.title} on {r.backend} ({r.worst})" for r in wrong))
@@ -71,27 +66,20 @@ def to_plain(rows: Sequence[Row]) -> list[dict[str, Any]]:
 
 def to_junit(rows: Sequence[Row]) -> bytes:
     """The checks as JUnit XML, one test case each, for programs that show test results."""
-    wrong = [row for row in rows if not row.passed]
-    suite = ElementTree.Element(
-        "testsuite",
-        name="minilstm gradcheck",
-        tests=str(len(rows)),
-        failures=str(len(wrong)),
-        time=f"{sum(row.seconds for row in rows):.3f}",
-    )
+    attributes = {
+        "name": "minilstm gradcheck",
+        "tests": len(rows),
+        "failures": sum(not row.passed for row in rows),
+        "time": f"{sum(row.seconds for row in rows):.3f}",
+    }
+    suite = element(None, "testsuite", attributes)
     for row in rows:
-        case = ElementTree.SubElement(
-            suite,
-            "testcase",
-            classname=f"minilstm.{row.backend}",
-            name=row.title,
-            time=f"{row.seconds:.3f}",
-        )
+        names = {"classname": f"minilstm.{row.backend}", "name": row.title}
+        case = element(suite, "testcase", {**names, "time": f"{row.seconds:.3f}"})
         if not row.passed:
             message = f"{row.worst}: relative error {row.error:.1e}, allowed {row.tolerance:.0e}"
-            ElementTree.SubElement(case, "failure", message=message).text = row.report
-    ElementTree.indent(suite)
-    return bytes(ElementTree.tostring(suite, "utf-8", xml_declaration=True))
+            element(case, "failure", {"message": message}, [row.report])
+    return xml_text(suite).encode()
 
 
 def _machine(backends: Iterable[str]) -> str:

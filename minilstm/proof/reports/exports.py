@@ -15,7 +15,7 @@ import math
 import os
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,16 +35,7 @@ _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 
 def text(report: Any) -> str:
-    """The report as a table, with places and likely causes below what is wrong.
-
-    Parameters
-    ----------
-    report : GradientReport
-
-    Returns
-    -------
-    str of several lines
-    """
+    """The report as a table, with places and likely causes below what is wrong."""
     errors = report.errors
     width = max([len("array"), *(len(e.name) for e in errors)])
     lines = [f"{'array':<{width}}  {'checked':>7}  {'relative error':>14}  {'allowed':>7}"]
@@ -54,7 +45,7 @@ def text(report: Any) -> str:
         lines.append(row + ends)
         indent = " " * (width + 2)
         if not e.passed:
-            lines.append(f"{indent}{where(e)}: {both(e, report)}")
+            lines.append(f"{indent}{_where(e)}: {_both(e, report)}")
             lines += [f"{indent}likely cause: {cause}" for cause in e.causes]
         if e.note:
             lines.append(f"{indent}note: {e.note}")
@@ -68,10 +59,6 @@ def text(report: Any) -> str:
 
 def to_dict(report: Any) -> dict[str, Any]:
     """The report as plain dicts, lists, numbers and words, ready for JSON.
-
-    Parameters
-    ----------
-    report : GradientReport
 
     Returns
     -------
@@ -91,12 +78,7 @@ def to_json(report: Any, path: str | os.PathLike[str] | None = None) -> str:
 
     Parameters
     ----------
-    report : GradientReport
     path : a file to write it to as well, whole or not at all
-
-    Returns
-    -------
-    str
 
     Raises
     ------
@@ -111,66 +93,83 @@ def to_junit(
 ) -> str:
     """The report as JUnit XML, with one test case for each array.
 
-    A wrong array is a failure that tells place, both values, relative error, tolerance and likely
-    causes. Notes are the output of a test case; kinks and notes on the whole check that of the
-    suite.
+    A wrong array is a failure that names place, both values, relative error, tolerance and likely
+    causes. Notes are the output of a test case; kinks and notes on the check are that of the suite.
 
     Parameters
     ----------
-    report : GradientReport
     name : of the test suite, such as the name of the function or network
     path : a file to write it to as well, whole or not at all
-
-    Returns
-    -------
-    str
 
     Raises
     ------
     FileNotFoundError
         The folder of path does not exist.
     """
-    wrong = sum(not e.passed for e in report.errors)
-    counts = {"tests": str(len(report.errors)), "failures": str(wrong), "errors": "0"}
-    top = ET.Element("testsuites", counts)
-    suite = ET.SubElement(top, "testsuite", {"name": _xml(name), **counts, "skipped": "0"})
-    properties = ET.SubElement(suite, "properties")
+    counts = {"tests": len(report.errors), "failures": len(report.wrong), "errors": 0}
+    top = element(None, "testsuites", counts)
+    suite = element(top, "testsuite", {"name": name, **counts, "skipped": 0})
+    properties = element(suite, "properties")
     for field in ("backend", "method", "seed", "forward_passes", "backward_passes"):
-        value = _xml(str(getattr(report, field)))
-        ET.SubElement(properties, "property", {"name": field, "value": value})
+        element(properties, "property", {"name": field, "value": getattr(report, field)})
     for e in report.errors:
-        case = ET.SubElement(suite, "testcase", {"classname": _xml(name), "name": _xml(e.name)})
+        case = element(suite, "testcase", {"classname": name, "name": e.name})
         if not e.passed:
             said = _failure(e, report)
-            kind = {"message": _xml(said[0]), "type": "GradientError"}
-            ET.SubElement(case, "failure", kind).text = _xml("\n".join(said))
+            element(case, "failure", {"message": said[0], "type": "GradientError"}, said)
         if e.note:
-            ET.SubElement(case, "system-out").text = _xml(e.note)
-    remarks = _remarks(report)
-    if remarks:
-        ET.SubElement(suite, "system-out").text = _xml("\n".join(remarks))
-    ET.indent(top)
+            element(case, "system-out", said=[e.note])
+    if remarks := _remarks(report):
+        element(suite, "system-out", said=remarks)
+    return _written(xml_text(top), path)
+
+
+def message(report: Any) -> str:
+    """One sentence that says what is wrong, for an error."""
+    first = next(e for e in report.errors if not e.passed)
+    cause = f", likely cause: {first.causes[0].rstrip('.')}" if first.causes else ""
+    return (
+        f"the gradient of {first.name} is wrong {_where(first)}: {_both(first, report)} "
+        f"(relative error {first.relative_error:.1e}, allowed {first.tolerance:.0e}){cause}; "
+        f"wrong arrays: {', '.join(report.wrong)}."
+    )
+
+
+def element(
+    parent: ET.Element | None, tag: str, attributes: Mapping[str, Any] | None = None,
+    said: Sequence[str] = (),
+) -> ET.Element:  # fmt: skip
+    """A new XML element at the end of another, with attributes and lines of text."""
+    plain = {name: _xml(str(value)) for name, value in (attributes or {}).items()}
+    new = ET.Element(tag, plain) if parent is None else ET.SubElement(parent, tag, plain)
+    new.text = _xml("\n".join(said)) or None
+    return new
+
+
+def xml_text(root: ET.Element) -> str:
+    """An XML document, indented."""
+    ET.indent(root)
     head = '<?xml version="1.0" encoding="utf-8"?>\n'
-    return _written(head + ET.tostring(top, encoding="unicode") + "\n", path)
+    return head + ET.tostring(root, encoding="unicode") + "\n"
 
 
 def _failure(e: Any, report: Any) -> list[str]:
     return [
-        f"the gradient of {e.name} is wrong {where(e)}: {both(e, report)}",
+        f"the gradient of {e.name} is wrong {_where(e)}: {_both(e, report)}",
         f"relative error {e.relative_error:.3g}, tolerance {e.tolerance:.3g}, {e.checked} entries "
         "compared",
         *(f"likely cause: {cause}" for cause in e.causes),
     ]
 
 
-def where(e: Any) -> str:
+def _where(e: Any) -> str:
     """Where an array is wrong: the index, and what it means."""
     if not e.where:
         return f"at {e.place}" if e.place else "along a random direction"
     return f"at index {e.where}" + (f" ({e.place})" if e.place else "")
 
 
-def both(e: Any, report: Any) -> str:
+def _both(e: Any, report: Any) -> str:
     """Both values, and where the second one comes from."""
     oracle = _method(report).split(" along")[0]
     return f"backward gives {e.by_hand:.12g}, {oracle} {e.reference:.12g}"
@@ -198,7 +197,7 @@ def _fields(record: Any) -> dict[str, Any]:
 def _record(fields: Mapping[str, Any]) -> dict[str, Any]:
     plain: dict[str, Any] = {}
     for key, value in fields.items():
-        plain[str(key)] = _plain(value)
+        plain[key] = _plain(value)
         if isinstance(value, (float, np.floating)) and not math.isfinite(value):
             plain[f"{key}_text"] = str(float(value))
     return plain
@@ -208,17 +207,13 @@ def _plain(value: Any) -> Any:
     """What JSON can hold; a number that is not finite is None."""
     if isinstance(value, np.generic):
         value = value.item()
-    if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
     if dataclasses.is_dataclass(value) or hasattr(value, "_asdict"):
         return _record(_fields(value))
-    if isinstance(value, Mapping):
-        return _record(value)
-    if isinstance(value, (list, tuple, set, frozenset)):
+    if isinstance(value, (list, tuple)):
         return [_plain(v) for v in value]
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    return value if value is None or isinstance(value, (bool, int, str)) else str(value)
+    return value
 
 
 def _written(said: str, path: str | os.PathLike[str] | None) -> str:

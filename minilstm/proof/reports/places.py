@@ -98,6 +98,18 @@ def describe(
     return Place(", ".join(parts), gate, numbers.get("unit"), numbers.get("time step"))
 
 
+def worst_place(off: NDArray[Any]) -> tuple[int, ...]:
+    """The index of the largest entry; NaN is larger than any number.
+
+    Examples
+    --------
+    >>> worst_place(np.array([[1.0, np.nan], [np.inf, 2.0]]))
+    (0, 1)
+    """
+    largest = int(np.argmax(np.where(np.isnan(off), np.inf, off)))
+    return tuple(int(k) for k in np.unravel_index(largest, off.shape))
+
+
 def blocks(axis: Any, size: int) -> tuple[str, ...]:
     """Labels of the equal blocks of an axis; () where it has none or they do not fit its size.
 

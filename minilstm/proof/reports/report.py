@@ -3,9 +3,7 @@ A report prints as a table, and goes into JSON and JUnit files for machines."""
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -23,7 +21,7 @@ class ParameterError:
     relative_error : |by_hand - reference| over the largest derivative of the array
     where : index of the entry; () for the check along a random direction
     by_hand : derivative from backward
-    reference : derivative from the complex step or from differences
+    reference : the true derivative, from the complex step or from differences
     checked : entries compared one by one
     tolerance : largest relative error that passes, for this array
     place : the index in words, such as "forget gate, unit 3, feature 1"
@@ -64,7 +62,7 @@ class GradientReport:
     seed : of upstream gradients, entries and directions
     forward_passes, backward_passes : how many were run
     kinks : points without a derivative at or next to the inputs
-    notes : sentences about the check as a whole
+    notes : sentences about the check, not about one array
     """
 
     errors: list[ParameterError]
@@ -76,23 +74,8 @@ class GradientReport:
     kinks: tuple[Kink, ...] = ()
     notes: tuple[str, ...] = ()
 
-    def to_dict(self) -> dict[str, Any]:
-        """The report as plain dicts, lists, numbers and words; see `exports`."""
-        return exports.to_dict(self)
-
-    def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
-        """The same as JSON text, also written to a file if there is a path."""
-        return exports.to_json(self, path)
-
-    def to_junit(self, name: str = "gradcheck", path: str | os.PathLike[str] | None = None) -> str:
-        """The report as JUnit XML, a test case for each array, also written to a file.
-
-        Parameters
-        ----------
-        name : of the test suite
-        path : a file to write it to, whole or not at all
-        """
-        return exports.to_junit(self, name, path)
+    to_dict, to_json, to_junit = exports.to_dict, exports.to_json, exports.to_junit
+    __str__, message = exports.text, exports.message
 
     @property
     def max_error(self) -> float:
@@ -113,19 +96,6 @@ class GradientReport:
     def wrong(self) -> list[str]:
         """Names of the arrays whose gradients are wrong."""
         return [e.name for e in self.errors if not e.passed]
-
-    def __str__(self) -> str:
-        return exports.text(self)
-
-    def message(self) -> str:
-        """One sentence that says what is wrong, for an error."""
-        first = next(e for e in self.errors if not e.passed)
-        cause = f", likely cause: {first.causes[0].rstrip('.')}" if first.causes else ""
-        return (
-            f"the gradient of {first.name} is wrong {exports.where(first)}: "
-            f"{exports.both(first, self)} (relative error {first.relative_error:.1e}, allowed "
-            f"{first.tolerance:.0e}){cause}; wrong arrays: {', '.join(self.wrong)}."
-        )
 
 
 def or_infinite(error: float) -> float:

@@ -7,7 +7,7 @@ inner products (3.5). A fused multiply-add only rounds less often. Underflow and
 out. The arrays given are taken as exact: round them to the low precision first.
 
 Nothing of higher order is dropped: each line bounds its products of errors, and an activation's
-Taylor remainder, from bounds that are known by then. The reference's own rounding is covered by
+Taylor remainder, from bounds that are known by then. The rounding of the float64 run is covered by
 `SPARE`. Errors of early steps are carried through the recurrence with their signs and relations
 (as a zonotope: L. Kuehn, 1998; A. Girard, 2005); the usual |R||error| forgets these and grows like
 2^T for weights with which an LSTM in fact forgets its errors.
@@ -26,9 +26,12 @@ from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import IntArray, pack, unpack
 
 Array = NDArray[Any]
-FLOAT32 = 2.0**-24  # unit roundoff
-SPARE = 1.02  # for the rounding of the reference and of the bounds; parts are kept in float32
-FOLD = 0.02  # an old error that makes up less than this of each sum is no longer followed
+FLOAT32_ROUNDOFF = 2.0**-24  # unit roundoff
+# Factor of every bound, for the rounding of the float64 run and of the bounds, of which parts are
+# kept in float32.
+SPARE = 1.02
+# An old error that makes up less than this part of each sum is no longer followed.
+FOLDED_PART = 0.02
 
 
 class Accuracy(NamedTuple):
@@ -62,13 +65,12 @@ class LSTMErrors(NamedTuple):
     dc0: Array  # (B, H)
 
 
-def gamma(n: int, u: float = FLOAT32) -> float:
+def gamma(n: int, u: float = FLOAT32_ROUNDOFF) -> float:
     """n u / (1 - n u): the relative error of a product of n factors 1 + d (Higham, lemma 3.1).
 
     Parameters
     ----------
-    n : roundings
-    u : unit roundoff
+    n : roundings, each of at most u, the unit roundoff
 
     Examples
     --------
@@ -137,7 +139,7 @@ class _Errors:
 
     def add(self, first: Array, second: Array, through: Array | float = 0.0) -> None:
         """2H new parts, each in one place; those of the first array go to the second as well."""
-        if self.blocks and (self.sums[1] <= FOLD * self.bound).all():
+        if self.blocks and (self.sums[1] <= FOLDED_PART * self.bound).all():
             # The oldest parts lose their relations, and count as one new part in each place.
             first, second = first + self.sums[1][0], second + self.sums[1][1]
             del self.blocks[0], self.sums[1]
@@ -160,7 +162,7 @@ def lstm_error_bound(
     dh: Array | None = None,
     dstate: LSTMState | None = None,
     active: IntArray | None = None,
-    u: float = FLOAT32,
+    u: float = FLOAT32_ROUNDOFF,
 ) -> LSTMErrors:
     """Bound the rounding errors of an LSTM's forward and backward pass.
 
@@ -228,8 +230,8 @@ def _activated(
 ) -> tuple[_Value, Array]:
     """A computed activation y, and the part of its error that the errors carried so far lack."""
     bent = (_CURVE_SIGMOID if of is SIGMOID else _CURVE_TANH) / 2 * z.error**2
-    own = u * (of.relative * (abs(y) + slope * z.error + bent) + of.absolute)
-    return _Value(y, slope * z.error + bent + own), slope * rounding + bent + own
+    added = u * (of.relative * (abs(y) + slope * z.error + bent) + of.absolute)
+    return _Value(y, slope * z.error + bent + added), slope * rounding + bent + added
 
 
 def _forward(

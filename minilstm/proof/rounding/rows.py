@@ -1,25 +1,27 @@
 """Bounds of rounding errors for what acts on rows: products, batch normalisation, the softmax loss.
-See `minilstm.proof.rounding.lstm` for the model, its source and what a bound leaves out."""
+See `minilstm.proof.rounding.lstm` for the model, its source and what a bound leaves out.
+
+Everywhere u is the unit roundoff of the precision that is bounded, 2^-24 for float32. Each bound
+has the shape of its result.
+"""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minilstm.functional.convolution import convolution_backward, convolution_forward
 from minilstm.functional.cross_entropy import softmax_cross_entropy_forward
 from minilstm.functional.fully_connected import fully_connected_backward, fully_connected_forward
 from minilstm.functional.ragged import IntArray
-from minilstm.proof.rounding.lstm import EXP, FLOAT32, LOG, SPARE, gamma
+from minilstm.proof.rounding.lstm import EXP, FLOAT32_ROUNDOFF, LOG, SPARE, Array, gamma
 
-Array = NDArray[Any]
-FLOAT64 = 2.0**-53  # unit roundoff of the statistics of batch normalisation
+FLOAT64_ROUNDOFF = 2.0**-53  # unit roundoff of the statistics of batch normalisation
 
 
 class ProductErrors(NamedTuple):
-    """Bounds of |computed - exact| for a layer y = W x + b, each of the shape of its result."""
+    """Bounds of |computed - exact| for a layer y = W x + b."""
 
     y: Array
     dx: Array
@@ -28,7 +30,7 @@ class ProductErrors(NamedTuple):
 
 
 class NormalizationErrors(NamedTuple):
-    """Bounds of |computed - exact| for batch normalisation, each of the shape of its result."""
+    """Bounds of |computed - exact| for batch normalisation."""
 
     y: Array  # (N, ..., C)
     dx: Array  # (N, ..., C)
@@ -44,21 +46,14 @@ class LossErrors(NamedTuple):
 
 
 def fully_connected_error_bound(
-    x: Array, W: Array, b: Array, dy: Array, u: float = FLOAT32
+    x: Array, W: Array, b: Array, dy: Array, u: float = FLOAT32_ROUNDOFF
 ) -> ProductErrors:
     """Bound the rounding errors of a fully connected layer: n u |a||b| for a sum of n products.
 
     Parameters
     ----------
-    x : (N, D) rows
-    W : (C, D) weights
-    b : (C,) bias
+    x, W, b : (N, D) rows, (C, D) weights and (C,) bias
     dy : (N, C) gradient of the loss with respect to the output
-    u : unit roundoff of the precision that is bounded, 2^-24 for float32
-
-    Returns
-    -------
-    ProductErrors, of y (N, C), dx (N, D), dW (C, D) and db (C,)
 
     Examples
     --------
@@ -70,14 +65,13 @@ def fully_connected_error_bound(
     x, W, b, dy = _magnitudes(x, W, b, dy)
     (N, C), D = dy.shape, x.shape[1]
     y, cache = fully_connected_forward(x, W, b)
-    dx, grads = fully_connected_backward(dy, cache)
-    assert dx is not None
-    return _scaled((y, dx, *grads), (D + 1, C, N, N), u)
+    sizes = y, fully_connected_backward(dy, cache)
+    return _scaled(sizes, (D + 1, C, N, N), u)
 
 
 def convolution_error_bound(
     x: Array, W: Array, b: Array, dy: Array, stride: Any, padding: Any, dilation: Any,
-    u: float = FLOAT32,
+    u: float = FLOAT32_ROUNDOFF,
 ) -> ProductErrors:  # fmt: skip
     """Bound the rounding errors of a convolution: the same with the windows as rows.
 
@@ -85,11 +79,6 @@ def convolution_error_bound(
     ----------
     x, W, b, stride, padding, dilation : as for `functional.convolution.convolution_forward`
     dy : gradient of the loss with respect to the output, of its shape
-    u : unit roundoff of the precision that is bounded, 2^-24 for float32
-
-    Returns
-    -------
-    ProductErrors, each of the shape of its result
 
     Examples
     --------
@@ -101,15 +90,13 @@ def convolution_error_bound(
     x, W, b, dy = _magnitudes(x, W, b, dy)
     window, F = W[..., 0].size, W.shape[-1]
     y, cache = convolution_forward(x, W, b, stride, padding, dilation)
-    dx, grads = convolution_backward(dy, cache)
-    assert dx is not None
-    places = dy[..., 0].size
-    return _scaled((y, dx, *grads), (window + 1, window // W.shape[-2] * F, places, places), u)
+    sizes, places = (y, convolution_backward(dy, cache)), dy[..., 0].size
+    return _scaled(sizes, (window + 1, window // W.shape[-2] * F, places, places), u)
 
 
 def batch_normalization_error_bound(
     x: Array, scale: Array, offset: Array, dy: Array, epsilon: float,
-    statistics: tuple[Array, Array] | None = None, u: float = FLOAT32,
+    statistics: tuple[Array, Array] | None = None, u: float = FLOAT32_ROUNDOFF,
 ) -> NormalizationErrors:  # fmt: skip
     """Bound the rounding errors of batch normalisation, whose statistics are summed in float64.
 
@@ -118,17 +105,14 @@ def batch_normalization_error_bound(
     x, scale, offset, epsilon : as for `functional.batch_normalization.batch_normalization_forward`
     dy : (N, ..., C) gradient of the loss with respect to the output
     statistics : mean and variance, (C,) each, if they are given; None means those of the batch
-    u : unit roundoff of the precision that is bounded, 2^-24 for float32
-
-    Returns
-    -------
-    NormalizationErrors, infinite for a channel whose variance and epsilon rounding may make 0
 
     Notes
     -----
+    Bounds are infinite for a channel whose variance and epsilon rounding may make 0.
+
     Summed in float64, M numbers far from 0 leave an error of M 2^-53 |x| in their mean. That is
     beside u times the deviation for an |x| of some 2^29 / M deviations, and so the float64
-    reference has it as well: it is counted twice. The sums of squares of a mean that is off by d
+    run has it as well: it is counted twice. The sums of squares of a mean that is off by d
     are too large by M d^2, no more.
 
     Examples
@@ -143,9 +127,12 @@ def batch_normalization_error_bound(
     shape, x, dy = x.shape, x.reshape(M, C), dy.reshape(M, C)
     scale, offset = abs(scale), abs(offset)
     if statistics is None:
-        mean, of_mean = x.mean(axis=0), gamma(M + 1, FLOAT64) * abs(x).mean(axis=0)  # (C,) each
+        mean, of_mean = (
+            x.mean(axis=0),
+            gamma(M + 1, FLOAT64_ROUNDOFF) * abs(x).mean(axis=0),
+        )  # (C,) each
         variance = ((x - mean) ** 2).mean(axis=0)  # (C,)
-        of_variance = of_mean**2 + gamma(M + 5, FLOAT64) * (variance + of_mean**2)  # (C,)
+        of_variance = of_mean**2 + gamma(M + 5, FLOAT64_ROUNDOFF) * (variance + of_mean**2)  # (C,)
     else:
         mean, variance = (np.asarray(a, np.float64) for a in statistics)  # (C,) each
         of_mean = of_variance = np.zeros(C)
@@ -165,8 +152,10 @@ def batch_normalization_error_bound(
         y = scale * (_both(in_y, u) * n + 2 * of_n) + _both(2, u) * (offset + scale * left)
         # (4) the sums over dy n and over dy
         sums, of_sums = (abs(dy) * n).sum(axis=0), (abs(dy) * of_n).sum(axis=0)  # (C,) each
-        of_dscale = _both(in_n + 1, u) * sums + 2 * (of_sums + gamma(M + 6, FLOAT64) * sums)
-        of_doffset = 2 * gamma(M, FLOAT64) * abs(dy).sum(axis=0)  # (C,)
+        of_dscale = _both(in_n + 1, u) * sums + 2 * (
+            of_sums + gamma(M + 6, FLOAT64_ROUNDOFF) * sums
+        )
+        of_doffset = 2 * gamma(M, FLOAT64_ROUNDOFF) * abs(dy).sum(axis=0)  # (C,)
         dscale = abs((dy * (x - mean)).sum(axis=0)) * inverse + of_dscale  # (C,) at most
         doffset = abs(dy.sum(axis=0)) + of_doffset  # (C,) at most
         # (3), (2), (1) dx = factor (dy - doffset / M - n dscale / M)
@@ -181,18 +170,13 @@ def batch_normalization_error_bound(
 
 def softmax_cross_entropy_error_bound(
     z: Array, targets: IntArray, count: float | None = None, weights: Array | None = None,
-    u: float = FLOAT32,
+    u: float = FLOAT32_ROUNDOFF,
 ) -> LossErrors:  # fmt: skip
     """Bound the rounding errors of a softmax with its cross-entropy, in one or in two steps.
 
     Parameters
     ----------
     z, targets, count, weights : as for `functional.cross_entropy.softmax_cross_entropy_forward`
-    u : unit roundoff of the precision that is bounded, 2^-24 for float32
-
-    Returns
-    -------
-    LossErrors, of the loss and of dz (N, C)
 
     Examples
     --------
@@ -208,7 +192,7 @@ def softmax_cross_entropy_error_bound(
         counts *= np.asarray(weights, np.float64)
     scale = counts / cache.divisor  # (N,)
     top = z.max(axis=1, keepdims=True)  # (N, 1)
-    # exp of a rounded argument, by a function with an error of its own.
+    # exp of a rounded argument, by a function that has an error too.
     of_exp = (1 + EXP.relative * u) * np.exp(u * (top - z)) - 1  # (N, C)
     of_sum = (1 + of_exp.max(axis=1, keepdims=True)) * (1 + gamma(C, u)) - 1  # (N, 1)
     of_score = (1 + of_exp) * (1 + u) / (1 - of_sum) - 1  # (N, C)
@@ -225,7 +209,7 @@ def softmax_cross_entropy_error_bound(
 
 def _both(n: int, u: float) -> float:
     """n roundings, beside the few of float64 in what belongs to a channel."""
-    return gamma(n, u) + gamma(10, FLOAT64)
+    return gamma(n, u) + gamma(10, FLOAT64_ROUNDOFF)
 
 
 def _magnitudes(*arrays: Array) -> list[Array]:
@@ -233,6 +217,9 @@ def _magnitudes(*arrays: Array) -> list[Array]:
     return [abs(np.asarray(a, np.float64)) for a in arrays]
 
 
-def _scaled(sizes: tuple[Array, ...], roundings: tuple[int, ...], u: float) -> ProductErrors:
-    scaled = (SPARE * gamma(n, u) * size for n, size in zip(roundings, sizes, strict=True))
+def _scaled(sizes: Any, roundings: tuple[int, ...], u: float) -> ProductErrors:
+    """Bounds from y and (dx, (dW, db)) of magnitudes, and the roundings of a sum in each."""
+    y, (dx, grads) = sizes
+    sizes = zip(roundings, (y, dx, *grads), strict=True)
+    scaled = (SPARE * gamma(n, u) * size for n, size in sizes)
     return ProductErrors(*scaled)

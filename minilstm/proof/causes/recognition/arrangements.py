@@ -3,13 +3,13 @@ Axes of length 1 are left out of account, so that (H,), (H, 1) and (1, 1, H) are
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import permutations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from minilstm.proof.derivatives.problem import Array
 
 
 class Arrangement(NamedTuple):
@@ -53,6 +53,31 @@ def arrangements(shape: tuple[int, ...], wanted: tuple[int, ...]) -> list[Arrang
         return []
     orders = permutations(range(len(here)))
     return [Arrangement(o, wanted) for o in orders if [here[k] for k in o] == there]
+
+
+def by_letters(axes: str, wanted: str, sizes: Mapping[str, int]) -> Arrangement:
+    """The arrangement of an array whose axes are known: a letter for each.
+
+    Examples
+    --------
+    >>> by_letters("BTD", "TBD", {"B": 2, "T": 5, "D": 3}).order
+    (1, 0, 2)
+    """
+    kept = [letter for letter in axes if sizes[letter] != 1]
+    order = tuple(kept.index(letter) for letter in wanted if letter in kept)
+    return Arrangement(order, tuple(sizes[letter] for letter in wanted))
+
+
+def numbered(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Arrays of the same shapes whose entries are numbered through, from 1 on.
+
+    A layout only rearranges numbers, so numbered entries sent through it say where each one goes.
+    """
+    ends = np.cumsum([a.size for a in arrays.values()])
+    return {
+        name: np.arange(end - a.size + 1, end + 1).reshape(a.shape)
+        for (name, a), end in zip(arrays.items(), ends, strict=True)
+    }
 
 
 def same(values: Any, wanted: Any, tolerance: float) -> bool:

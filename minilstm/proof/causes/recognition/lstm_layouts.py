@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import permutations
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from minilstm.proof.causes.recognition.arrangements import Arrangement, arrangements
+from minilstm.proof.causes.recognition.arrangements import Arrangement, arrangements, by_letters
 from minilstm.proof.causes.recognition.lstm_weights import (
     Pick,
     Shapes,
@@ -21,8 +20,8 @@ from minilstm.proof.causes.recognition.lstm_weights import (
     follow,
     weight_picks,
 )
+from minilstm.proof.derivatives.problem import Array
 
-Array = NDArray[Any]
 X_AXES = {
     3: ("TBD", "BTD", "DBT", "TDB", "BDT", "DTB"),
     2: ("TD", "BD", "DT", "DB"),
@@ -63,16 +62,7 @@ class Layout(NamedTuple):
 
 
 def layouts(shapes: Shapes, output_sizes: Sequence[int]) -> Iterator[Layout]:
-    """Every layout in which these arrays are the arrays of an LSTM, likely ones first.
-
-    Parameters
-    ----------
-    shapes : of the user's arrays, by name
-    output_sizes : number of entries of each output
-
-    Yields
-    ------
-    Layout
+    """Every layout in which the user's arrays are the arrays of an LSTM, likely ones first.
 
     Examples
     --------
@@ -84,10 +74,9 @@ def layouts(shapes: Shapes, output_sizes: Sequence[int]) -> Iterator[Layout]:
         rest = {n: s for n, s in shapes.items() if n != name}
         seen: set[Arrangement] = set()
         for axes in X_AXES.get(len(shapes[name]), ()):
-            length = dict(zip(axes, shapes[name], strict=True))
-            T, B, D = (length.get(letter, 1) for letter in "TBD")
-            kept = [letter for letter in axes if length[letter] != 1]
-            x = Arrangement(tuple(kept.index(n) for n in "TBD" if n in kept), (T, B, D))
+            length = {"T": 1, "B": 1, "D": 1} | dict(zip(axes, shapes[name], strict=True))
+            x = by_letters(axes, "TBD", length)
+            T, B, D = x.shape
             if x in seen:
                 continue
             seen.add(x)

@@ -16,15 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.functional.activations import GATE_ACTIVATIONS
-from minilstm.functional.lstm import LSTMState, lstm_backward, lstm_forward
-from minilstm.proof.causes.recognition.arrangements import Arrangement, arrangements, same
+from minilstm.functional.lstm import LSTMCache, LSTMState, lstm_backward, lstm_forward
+from minilstm.proof.causes.recognition.arrangements import Arrangement, arrangements, numbered, same
 from minilstm.proof.causes.recognition.lstm_layouts import Layout, Parts, layouts
+from minilstm.proof.derivatives.problem import Array
 
-Array = NDArray[Any]
 Six = tuple[Array, Array, Array, Array, Array, Array]  # what `lstm_forward` takes
 # Places of i, f, g, o among the user's four gates, and what is added to z_f.
 ORDERS = tuple((places, one) for one in (0.0, 1.0) for places in permutations(range(4)))
-SEQUENCES = 2  # of a batch that take part in the first trial; the rest can only confirm it
+TRIAL_SEQUENCES = 2  # of a batch that take part in the first trial; the rest can only confirm it
+# A search ends after so many time steps, or after so many numbers of gates.
 MOST_STEPS = 4000
 MOST_NUMBERS = 3e8
 
@@ -34,6 +35,9 @@ class Output(NamedTuple):
 
     kind: str  # "h" or "c" of all steps, "last h" or "last c"
     how: Arrangement  # into (T, B, H) or (B, H)
+
+
+Reading = tuple[Output, Array]  # with the user's output as it is read
 
 
 class FoundLSTM(NamedTuple):
@@ -48,17 +52,9 @@ class FoundLSTM(NamedTuple):
 def find_lstm(
     arrays: Mapping[str, Array], outputs: Sequence[Array], tolerance: float
 ) -> FoundLSTM | None:
-    """Search for the layout in which the user's function is an LSTM.
+    """The layout in which the user's arrays give the user's outputs; None where there is none.
 
-    Parameters
-    ----------
-    arrays : the user's float arrays by name
-    outputs : what the user's function returned
-    tolerance : allowed difference, relative to the largest entry
-
-    Returns
-    -------
-    FoundLSTM, or None where no layout gives the outputs
+    The tolerance is relative to the largest entry of an output.
     """
     steps, numbers = 0, 0.0
     shapes = {name: a.shape for name, a in arrays.items()}
@@ -68,30 +64,31 @@ def find_lstm(
         if not all(possible):
             continue
         parts = layout.build(arrays)
-        orders, taken = _sieve(parts, possible, outputs, tolerance)
+        orders, taken = _sieve(parts, possible, tolerance)
         for order, forget in orders:
-            read = _confirmed(parts, order, forget, possible, outputs, tolerance)
+            read = _confirmed(parts, order, forget, possible, tolerance)
             if read is not None:
                 return FoundLSTM(layout, order, forget, read)
-        steps, numbers = steps + taken, numbers + taken * 4.0 * len(ORDERS) * H * min(B, SEQUENCES)
+        steps += taken
+        numbers += taken * 4.0 * len(ORDERS) * H * min(B, TRIAL_SEQUENCES)
         if steps > MOST_STEPS or numbers > MOST_NUMBERS:
             return None
     return None
 
 
-def _readings(output: Array, T: int, B: int, H: int) -> list[Output]:
+def _readings(output: Array, T: int, B: int, H: int) -> list[Reading]:
     """What an output may be, from its shape."""
-    found = [Output(k, a) for a in arrangements(output.shape, (T, B, H)) for k in ("h", "c")]
-    for how in arrangements(output.shape, (B, H)):
-        found += [Output("last h", how), Output("last c", how)]
-    return found
+    steps, state = arrangements(output.shape, (T, B, H)), arrangements(output.shape, (B, H))
+    found = [Output(kind, how) for how in steps for kind in ("h", "c")]
+    found += [Output(kind, how) for how in state for kind in ("last h", "last c")]
+    return [(one, one.how.apply(output)) for one in found]
 
 
 def _sieve(
-    parts: Parts, possible: Sequence[list[Output]], outputs: Sequence[Array], tolerance: float
+    parts: Parts, possible: Sequence[list[Reading]], tolerance: float
 ) -> tuple[list[tuple[tuple[int, ...], float]], int]:
     """Orders of the gates that agree on a few sequences of the batch, and the steps it took."""
-    few, last = slice(SEQUENCES), len(parts.x) - 1
+    few, last = slice(TRIAL_SEQUENCES), len(parts.x) - 1
     sigmoid = GATE_ACTIVATIONS["sigmoid"].forward
     x = parts.x[:, few]  # (T, B, D)
     B, (_, H, _) = x.shape[1], parts.W.shape
@@ -102,9 +99,6 @@ def _sieve(
     h, c = (
         np.zeros((len(places), B, H)) + (0 if s is None else s[few]) for s in (parts.h0, parts.c0)
     )  # (O, B, H)
-    seen = [
-        [(kind, how.apply(a)) for kind, how in p] for p, a in zip(possible, outputs, strict=True)
-    ]
     for t in range(len(x)):
         z = fixed[t] + (h @ R.T).reshape(-1, B, 4, H)  # (O, B, 4, H)
         z = np.take_along_axis(z, places[:, None, :, None], axis=2)  # i, f, g, o
@@ -112,7 +106,7 @@ def _sieve(
         c = sigmoid(f + one) * c + sigmoid(i) * np.tanh(g)
         h = sigmoid(o) * np.tanh(c)
         alive = np.ones(len(places), bool)  # (O,)
-        for readings in seen:
+        for readings in possible:
             alive &= _any_agrees(readings, h, c, t, last, tolerance)
         places, one, h, c = places[alive], one[alive], h[alive], c[alive]
         if not len(places):
@@ -122,11 +116,11 @@ def _sieve(
 
 
 def _any_agrees(
-    readings: list[tuple[str, Array]], h: Array, c: Array, t: int, last: int, tolerance: float
+    readings: list[Reading], h: Array, c: Array, t: int, last: int, tolerance: float
 ) -> NDArray[np.bool_]:
     """For each order, whether one of the readings of an output agrees at step t."""
     agrees = np.zeros(len(h), bool)  # (O,)
-    for kind, values in readings:
+    for (kind, _), values in readings:
         if kind.startswith("last") and t < last:
             return np.ones(len(h), bool)  # nothing is known before the last step
         wanted = values if kind.startswith("last") else values[t]  # (B, H)
@@ -137,27 +131,30 @@ def _any_agrees(
 
 
 def _confirmed(
-    parts: Parts,
-    order: tuple[int, ...],
-    forget: float,
-    possible: Sequence[list[Output]],
-    outputs: Sequence[Array],
+    parts: Parts, order: Sequence[int], forget: float, possible: Sequence[list[Reading]],
     tolerance: float,
-) -> tuple[Output, ...] | None:
-    """What each output is, by the reference LSTM on the whole batch; None where one is unlike."""
+) -> tuple[Output, ...] | None:  # fmt: skip
+    """What each output is, by the NumPy twin on all of the batch; None where one is unlike."""
     (T, B, _), H = parts.x.shape, parts.W.shape[1]
-    h, state, cache = lstm_forward(*_canonical(parts, order, forget), np.full(T, B))
+    h, state, cache = forward_of(parts, order, forget)
     ours = {
         "h": h.reshape(T, B, H), "c": cache.c[B:].reshape(T, B, H),
         "last h": state.hidden, "last c": state.cell,
     }  # fmt: skip
     read = []
-    for readings, values in zip(possible, outputs, strict=True):
-        right = [r for r in readings if same(ours[r.kind], r.how.apply(values), tolerance)]
+    for readings in possible:
+        right = [one for one, values in readings if same(ours[one.kind], values, tolerance)]
         if not right:
             return None
         read.append(right[0])
     return tuple(read)
+
+
+def forward_of(
+    parts: Parts, order: Sequence[int], forget: float
+) -> tuple[Array, LSTMState, LSTMCache]:
+    """What `lstm_forward` gives for the arrays of any layout, in float64."""
+    return lstm_forward(*_canonical(parts, order, forget), np.full(len(parts.x), parts.x.shape[1]))
 
 
 def _canonical(parts: Parts, order: Sequence[int], forget: float) -> Six:
@@ -179,18 +176,9 @@ def replay_lstm(
     upstream: Sequence[Array],
     wrong: Callable[..., Any] = lstm_backward,
 ) -> dict[str, Array]:
-    """Gradients of the user's arrays, computed by any backward pass of the reference's contract.
+    """Gradients by any backward pass with the contract of `lstm_backward`.
 
-    Parameters
-    ----------
-    found : from `find_lstm`
-    arrays : the user's arrays by name
-    upstream : gradient of each output, of its shape
-    wrong : backward pass with the contract of `lstm_backward`
-
-    Returns
-    -------
-    dict of arrays, by the user's names and of the user's shapes
+    They have the user's names and shapes; `upstream` has a gradient for each output.
     """
     T, B, D, H, _, _ = found.layout.sizes
     canonical = _canonical(found.layout.build(arrays), found.order, found.forget)
@@ -203,14 +191,15 @@ def replay_lstm(
     if "h" not in kinds and "last c" not in kinds:  # the last output alone comes from above
         dh[-1], last_h = dh[-1] + last_h, np.zeros((B, H))
     last_c = last_c + dc[-1]
-    total = _backward(wrong, canonical, dh.reshape(T * B, H), LSTMState(last_h, last_c), T)
-    # A cell state is an output at every step only by being the last one of a shorter sequence.
-    for t in range(T - 1) if "c" in kinds else ():
-        cut = canonical[0][: (t + 1) * B], *canonical[1:]
-        state = LSTMState(np.zeros((B, H)), dc[t])
-        part = _backward(wrong, cut, np.zeros(((t + 1) * B, H)), state, t + 1)
-        part[0] = np.concatenate([part[0], np.zeros(((T - t - 1) * B, D))])
-        total = [a + b for a, b in zip(total, part, strict=True)]
+    with np.errstate(all="ignore"):
+        total = _backward(wrong, canonical, dh.reshape(T * B, H), LSTMState(last_h, last_c), T)
+        # A cell state is an output at every step only by being the last one of a shorter sequence.
+        for t in range(T - 1) if "c" in kinds else ():
+            cut = canonical[0][: (t + 1) * B], *canonical[1:]
+            state = LSTMState(np.zeros((B, H)), dc[t])
+            part = _backward(wrong, cut, np.zeros(((t + 1) * B, H)), state, t + 1)
+            part[0] = np.concatenate([part[0], np.zeros(((T - t - 1) * B, D))])
+            total = [a + b for a, b in zip(total, part, strict=True)]
     return _scattered(found, arrays, total)
 
 
@@ -226,21 +215,14 @@ def _backward(
 def _scattered(
     found: FoundLSTM, arrays: Mapping[str, Array], total: Sequence[Array]
 ) -> dict[str, Array]:
-    """The same arrangement of entry numbers says which entry of the user each gradient is for."""
-    starts = np.cumsum([0, *(a.size for a in arrays.values())])
-    numbers = {
-        name: np.arange(start, start + a.size).reshape(a.shape)
-        for (name, a), start in zip(arrays.items(), starts[:-1], strict=True)
-    }
+    """Gradients of the arrays that `lstm_forward` takes, sent back to the user's arrays."""
+    numbers = numbered(arrays)
     parts, gates = found.layout.build(numbers), list(found.order)
     dx, dW, dR, db, dh0, dc0 = total
-    flat = np.zeros(starts[-1])
+    flat = np.zeros(1 + sum(a.size for a in arrays.values()))
     pairs = [(parts.x, dx), (parts.W[gates], dW), (parts.R[gates], dR)]
     pairs += [(bias[gates], db) for bias in parts.biases]
     pairs += [(p, d) for p, d in ((parts.h0, dh0), (parts.c0, dc0)) if p is not None]
     for places, gradient in pairs:
         flat[places.ravel()] = gradient.ravel()
-    return {
-        name: flat[start : start + a.size].reshape(a.shape)
-        for (name, a), start in zip(arrays.items(), starts[:-1], strict=True)
-    }
+    return {name: flat[places] for name, places in numbers.items()}

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import combinations
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minilstm.proof.causes.recognition.arrangements import Arrangement, arrangements
+from minilstm.proof.derivatives.problem import Array
 
-Array = NDArray[Any]
 Shapes = Mapping[str, tuple[int, ...]]
 Arrays = Mapping[str, Array]
 Reading = Callable[[Array], Array]
@@ -31,17 +30,9 @@ class Pick(NamedTuple):
 
 
 def weight_picks(left: Shapes, D: int, H: int, inside: bool) -> Iterator[Pick]:
-    """The layouts of W and R that use up all arrays.
+    """The layouts of W (4, H, D) and R (4, H, H) that use up all arrays that are left.
 
-    Parameters
-    ----------
-    left : shapes by name
-    D, H : sizes
-    inside : whether the bias is a row or a column of the weights
-
-    Yields
-    ------
-    Pick, which builds W (4, H, D), R (4, H, H) and, where it is inside, a bias (4, H)
+    With `inside` the bias (4, H) is a row or a column of the weights.
 
     Examples
     --------
@@ -63,7 +54,7 @@ def weight_picks(left: Shapes, D: int, H: int, inside: bool) -> Iterator[Pick]:
             for of_W, text_W in _stacks(left[pair[0]], H, D):
                 for of_R, text_R in _stacks(left[pair[1]], H, H):
                     W, R = text_W.replace("K", "D"), text_R.replace("K", "H")
-                    yield Pick(pair, f"{pair[0]} {W}, {pair[1]} {R}", _pair(of_W, of_R))
+                    yield Pick(pair, f"{pair[0]} {W}, {pair[1]} {R}", _stacked([of_W], [of_R]))
     if len(names) == 4:
         for how in _common(left, names, (H, D + H)):
             for places, letters in _columns(D, H, False):
@@ -77,21 +68,15 @@ def weight_picks(left: Shapes, D: int, H: int, inside: bool) -> Iterator[Pick]:
                     shape = "(D, H)" if W_how.turned else "(H, D)"
                     side = "h R" if R_how.turned else "R h"
                     title = f"two matrices for each gate, {shape} and (H, H) in {side}"
-                    yield Pick(ordered, title, _single_gates(W_how, R_how))
+                    yield Pick(
+                        ordered,
+                        title,
+                        _stacked(*([_as_one_gate(how)] * 4 for how in (W_how, R_how))),
+                    )
 
 
 def bias_picks(left: Shapes, H: int, count: int) -> Iterator[Pick]:
-    """Biases that stand by themselves, stacked or one for each gate.
-
-    Parameters
-    ----------
-    left : shapes by name, of weights too
-    H : hidden units
-    count : biases that are added up
-
-    Yields
-    ------
-    Pick, which builds biases (4, H)
+    """Biases (4, H) that stand by themselves, stacked or one for each gate; `count` are added up.
 
     Examples
     --------
@@ -100,21 +85,18 @@ def bias_picks(left: Shapes, H: int, count: int) -> Iterator[Pick]:
     """
     stacked = [n for n, s in left.items() if arrangements(s, (4 * H,)) or s == (4, H)]
     for names in combinations(stacked, count):
-        yield Pick(names, "", lambda arrays, names: tuple(arrays[n].reshape(4, H) for n in names))
+        yield Pick(names, "", _stacked(*[[lambda array: array.reshape(4, H)]] * count))
     if count:
         single = [n for n, s in left.items() if arrangements(s, (H,))]
         for names in combinations(single, 4 * count):
             for ordered in fours(names):
-                yield Pick(ordered, "", lambda arrays, names: _biases(arrays, names, H))
+                yield Pick(
+                    ordered, "", _stacked(*[[lambda array: array.reshape(1, H)] * 4] * count)
+                )
 
 
 def _width(inside: bool) -> str:
     return "D + H + 1" if inside else "D + H"
-
-
-def _biases(arrays: Arrays, names: tuple[str, ...], H: int) -> tuple[Array, ...]:
-    groups = [names[k : k + 4] for k in range(0, len(names), 4)]
-    return tuple(np.stack([arrays[n].reshape(H) for n in group]) for group in groups)
 
 
 def _stacks(shape: tuple[int, ...], H: int, K: int) -> list[tuple[Reading, str]]:
@@ -136,25 +118,23 @@ def _as_one_gate(how: Arrangement) -> Reading:
     return lambda array: how.apply(array)[None]
 
 
-def _pair(of_W: Reading, of_R: Reading) -> Build:
-    return lambda arrays, names: (of_W(arrays[names[0]]), of_R(arrays[names[1]]))
+def _stacked(*groups: Sequence[Reading]) -> Build:
+    """Each group of arrays makes one stack of four gates, (4, ...)."""
 
-
-def _single_gates(of_W: Arrangement, of_R: Arrangement) -> Build:
     def build(arrays: Arrays, names: tuple[str, ...]) -> tuple[Array, ...]:
-        W = np.stack([of_W.apply(arrays[n]) for n in names[:4]])
-        return W, np.stack([of_R.apply(arrays[n]) for n in names[4:]])
+        given = (arrays[n] for n in names)
+        return tuple(np.concatenate([read(next(given)) for read in group]) for group in groups)
 
     return build
 
 
 def _joined(readings: Sequence[Reading], places: Sequence[slice]) -> Build:
     """W and R (and a bias) as columns of one matrix, or of one for each gate."""
+    stack = _stacked(readings)
 
     def build(arrays: Arrays, names: tuple[str, ...]) -> tuple[Array, ...]:
-        parts = [read(arrays[n]) for n, read in zip(names, readings, strict=True)]
-        whole = np.concatenate(parts)  # (4, H, K)
-        W, R, *bias = (whole[:, :, place] for place in places)
+        (joined,) = stack(arrays, names)  # (4, H, K)
+        W, R, *bias = (joined[:, :, place] for place in places)
         return W, R, *(b[:, :, 0] for b in bias)
 
     return build
@@ -213,7 +193,7 @@ def follow(first: Sequence[str], second: Sequence[str]) -> tuple[str, ...]:
     >>> follow(["Wf", "Wi", "Wo", "Wc"], ["bc", "bi", "bf", "bo"])
     ('bf', 'bi', 'bo', 'bc')
     """
-    key = {own: name for own, name in zip(_distinct(second), second, strict=True)}
+    key = {part: name for part, name in zip(_distinct(second), second, strict=True)}
     keys = _distinct(first)
     return tuple(key[k] for k in keys) if set(keys) == set(key) else tuple(second)
 

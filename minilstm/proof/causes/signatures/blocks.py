@@ -3,8 +3,8 @@ Blocks are exchanged, copied, left out, or wrong while their neighbours are righ
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -47,16 +47,15 @@ def _gates(labels: tuple[str, ...]) -> bool:
 def _permuted(case: Case, found: list[_Block], labels: tuple[str, ...], axis: int) -> Iterator[str]:
     kind = "gates" if _gates(labels) else "blocks"
     size, count = case.hand.shape[axis] // len(labels), len(labels)
-    source = np.moveaxis(np.arange(case.hand.size).reshape(case.hand.shape), axis, 0)
+    source = np.moveaxis(case.sources(), axis, 0)
     rest = source.shape[1:]
-    if size > 1:
-        turned = source.reshape(count, size, *rest).swapaxes(0, 1).reshape(source.shape)
-        if case.moved(np.moveaxis(turned, 0, axis)):
-            yield f"Its {kind} are interleaved: row by row where block by block is right."
-            return
-        turned = source.reshape(size, count, *rest).swapaxes(0, 1).reshape(source.shape)
-        if case.moved(np.moveaxis(turned, 0, axis)):
-            yield f"Its {kind} are block by block where interleaved, row by row, is right."
+    for grid, how in (
+        ((count, size), "interleaved: row by row where block by block is right"),
+        ((size, count), "block by block where interleaved, row by row, is right"),
+    ):
+        turned = source.reshape(*grid, *rest).swapaxes(0, 1).reshape(source.shape)
+        if size > 1 and case.moved(np.moveaxis(turned, 0, axis)):
+            yield f"Its {kind} are {how}."
             return
     copied = [_source(b, found) for b in found]
     order = [n if found[n].case.right else -1 if c is None else c for n, c in enumerate(copied)]
@@ -90,7 +89,7 @@ def _source(block: _Block, found: list[_Block]) -> int | None:
 def _one_by_one(found: list[_Block], copied: list[int | None], kind: str) -> Iterator[str]:
     wrong = [n for n, b in enumerate(found) if b.case.wrong.any()]
     right = [n for n, b in enumerate(found) if b.case.right]
-    told: dict[str, list[str]] = {}
+    titles_by_cause: dict[str, list[str]] = {}
     for n in wrong:
         source = copied[n]
         if source is not None:
@@ -105,25 +104,31 @@ def _one_by_one(found: list[_Block], copied: list[int | None], kind: str) -> Ite
             if not causes:
                 continue
             cause = f": {_small(causes[0].removesuffix('.'))}"
-        told.setdefault(cause, []).append(found[n].title)
-    if not right and len(told) == 1 and len(next(iter(told.values()))) == len(found):
-        return  # the same holds for the whole array and is said there
-    for cause, titles in told.items():
+        titles_by_cause.setdefault(cause, []).append(found[n].title)
+    if (
+        not right
+        and len(titles_by_cause) == 1
+        and len(next(iter(titles_by_cause.values()))) == len(found)
+    ):
+        return  # the same holds for all of the array, and a cause of the array says it
+    for cause, titles in titles_by_cause.items():
         alone = f"; the other {kind} are right" if len(titles) + len(right) == len(found) else ""
         if cause.startswith(":"):
             yield f"In {listed(titles)}{cause}{alone}."
         else:
-            are = "is" if len(titles) == 1 else "are"
-            yield f"{_capital(listed(titles))} {are} {cause}{alone}."
-    if told or not right or not wrong or len(right) + len(wrong) < len(found):
+            yield f"{_capital(listed(titles))} {_are(titles)} {cause}{alone}."
+    if titles_by_cause or not right or not wrong or len(right) + len(wrong) < len(found):
         return
     if len(wrong) <= len(right) or len(wrong) == 1:
         names = listed([found[n].title for n in wrong])
         others = listed([found[n].title for n in right])
-        are = "is" if len(wrong) == 1 else "are"
-        yield f"Only {names} {are} wrong; {others} {'is' if len(right) == 1 else 'are'} right."
+        yield f"Only {names} {_are(wrong)} wrong; {others} {_are(right)} right."
     else:
         yield f"Only {listed([found[n].title for n in right])} of the {kind} is right."
+
+
+def _are(subjects: Sequence[Any]) -> str:
+    return "is" if len(subjects) == 1 else "are"
 
 
 def _capital(text: str) -> str:

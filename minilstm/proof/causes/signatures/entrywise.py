@@ -4,14 +4,11 @@ Each function returns the sentences that hold for one array, best first."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minilstm.proof.causes.signatures.evidence import Case, number
-
-Array = NDArray[Any]
+from minilstm.proof.derivatives.problem import Array
 
 
 def not_finite(hand: Array) -> str:
@@ -63,22 +60,18 @@ def _entrywise(case: Case) -> Iterator[str]:
 
 
 def name_factor(c: float, case: Case) -> Iterator[str]:
-    """What a constant factor may come from; nothing where a single entry makes any fit.
-
-    Parameters
-    ----------
-    c : hand is c times the right gradient
-    case : gives the named counts and how close is equal
-    """
+    """What a factor c may come from; nothing where a single entry makes any factor fit."""
     reasons = factor_reasons(c, case.counts, case.close)
     several = int((case.wrong & case.signal).sum())
     if not reasons and several >= case.needed(1):
-        reasons = ratio_reasons(c, case.counts, case.close) or [
+        sign = "the sign is wrong, and " if c < 0 else ""
+        rare = _rare_factors(abs(c), case.counts)
+        reasons = [sign + reason for size, reason in rare if _same(abs(c), size, case.close)][:1]
+        reasons = reasons or [
             "one constant is too many, is missing, or stands where another belongs"
         ]
     if reasons:
-        size = _times(c)
-        yield f"It is {size} the right gradient: {', or '.join(reasons)}."
+        yield f"It is {_times(c)} the right gradient: {', or '.join(reasons)}."
 
 
 def factor_reasons(c: float, counts: Mapping[str, int], close: float) -> list[str]:
@@ -89,43 +82,35 @@ def factor_reasons(c: float, counts: Mapping[str, int], close: float) -> list[st
     >>> factor_reasons(0.25, {"the batch": 4}, 1e-6)
     ['it is divided by the batch (4), as for a mean where the loss has a sum']
     """
-    sign = "the sign is wrong, and " if c < 0 else ""
     if _same(c, -1.0, close):
         return ["the sign is wrong"]
-    c = abs(c)
-    reasons = []
-    for name, n in counts.items():
-        if _same(c, n, close):
-            reasons.append(f"{sign}it is multiplied by {name} ({n}), or a mean is missing")
-        if _same(c, 1 / n, close):
-            reasons.append(
-                f"{sign}it is divided by {name} ({n}), as for a mean where the loss has a sum"
-            )
-    if _same(c, 2.0, close):
-        reasons.append(
-            f"{sign}it is added up twice (are gradients of an earlier call still in the buffer?), "
-            "or has the 2 of a square too often"
-        )
-    if _same(c, 0.5, close):
-        reasons.append(f"{sign}the 2 of a square is missing")
-    return reasons
-
-
-def ratio_reasons(c: float, counts: Mapping[str, int], close: float) -> list[str]:
-    """Rarer mistakes with a named count: its square, or one count where another belongs."""
     sign = "the sign is wrong, and " if c < 0 else ""
-    c = abs(c)
+    return [sign + reason for size, reason in _factors(counts) if _same(abs(c), size, close)]
+
+
+def _factors(counts: Mapping[str, int]) -> Iterator[tuple[float, str]]:
+    """Factors that a mistake leaves, and the mistake."""
     for name, n in counts.items():
-        if _same(c, n * n, close):
-            return [f"{sign}it is multiplied by the square of {name} ({n})"]
-        if _same(c, 1 / n**2, close):
-            return [f"{sign}it is divided by the square of {name} ({n})"]
+        yield n, f"it is multiplied by {name} ({n}), or a mean is missing"
+        yield 1 / n, f"it is divided by {name} ({n}), as for a mean where the loss has a sum"
+    yield (
+        2.0,
+        "it is added up twice (are gradients of an earlier call still in the buffer?), or has the "
+        "2 of a square too often",
+    )
+    yield 0.5, "the 2 of a square is missing"
+
+
+def _rare_factors(c: float, counts: Mapping[str, int]) -> Iterator[tuple[float, str]]:
+    """Rarer ones: the square of a named count, or one count where another belongs."""
+    for name, n in counts.items():
+        yield n * n, f"it is multiplied by the square of {name} ({n})"
+        yield 1 / n**2, f"it is divided by the square of {name} ({n})"
         for other, m in counts.items():
-            if n != m and _same(c, m / n, close):
-                return [f"{sign}it is divided by {name} ({n}) where {other} ({m}) belongs"]
-    if c > 1.5 and _same(c, round(c), close) and c < 100:
-        return [f"{sign}it is added up {round(c)} times"]
-    return []
+            if n != m:
+                yield m / n, f"it is divided by {name} ({n}) where {other} ({m}) belongs"
+    if 1.5 < c < 100:
+        yield round(c), f"it is added up {round(c)} times"
 
 
 def _same(c: float, target: float, close: float) -> bool:
@@ -139,7 +124,7 @@ def _times(c: float) -> str:
     return {"2": "twice", "0.5": "half"}.get(digits, f"{digits} times")
 
 
-def _round(c: float) -> bool:
+def is_round(c: float) -> bool:
     """Whether c is such as people choose: at most two digits, as 0.25 or 5."""
     return c > 0 and abs(c - float(f"{c:.1e}")) <= 1e-9 * c
 
@@ -147,7 +132,7 @@ def _round(c: float) -> bool:
 def _norm(case: Case, constant: float) -> str:
     """A norm that is a round number, though the constant is none that has a name."""
     norm = float(np.sqrt((case.hand**2).sum()))
-    if constant < 0 or case.hand.size < 2 or not _round(norm):
+    if constant < 0 or case.hand.size < 2 or not is_round(norm):
         return ""
     if factor_reasons(constant, case.counts, case.close):
         return ""
@@ -173,7 +158,7 @@ def _bounded(case: Case) -> Iterator[str]:
     bound = float(np.abs(case.hand).max())
     beyond = case.known & (np.abs(np.where(case.known, case.exact, 0.0)) > bound)
     below = case.known & ~beyond & (np.abs(case.hand) < bound)
-    constants = 0 if _round(bound) else 1
+    constants = 0 if is_round(bound) else 1
     if below.any() and case.explains(np.clip(case.exact, -bound, bound), None, None, constants):
         yield (
             f"It is clipped at {number(bound)}: smaller entries are right, the {int(beyond.sum())} "

@@ -16,12 +16,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.proof.derivatives.problem import Array
 from minilstm.proof.reports.places import Axis, one_of
 
-Array = NDArray[Any]
-
-MOST_SLICES = 2000  # of one axis, looked at one by one
-CLOSE = 1e-6  # two numbers from one mistake agree to this, relative to the largest
+MOST_SLICES = 2000  # slices of one axis that are looked at one by one
+# Two numbers that one mistake gives agree to this part of the largest entry.
+SAME_MISTAKE_ERROR = 1e-6
 
 
 class Evidence(NamedTuple):
@@ -68,7 +68,7 @@ class Case:
         self.real: Array | bool = True  # False where there is no entry, only a gap
         self.tolerance = evidence.tolerance
         self.counts = {name: n for name, n in counts.items() if n > 1}
-        self.close = max(CLOSE, evidence.tolerance)
+        self.close = max(SAME_MISTAKE_ERROR, evidence.tolerance)
         self.known: Array = np.isfinite(self.exact)
         self.largest = float(np.abs(self.exact[self.known]).max(initial=0.0))
         self.scale = self.largest if self.largest > 1e-9 * floor else floor or 1.0
@@ -78,11 +78,6 @@ class Case:
         """Where hand is known to be wrong."""
         with np.errstate(invalid="ignore"):
             return self.known & ~(np.abs(self.hand - self.exact) <= self.tolerance * self.scale)
-
-    @cached_property
-    def full(self) -> bool:
-        """Whether the right gradient is known everywhere."""
-        return bool(self.known.all())
 
     @property
     def zero(self) -> bool:
@@ -151,7 +146,7 @@ class Case:
     def factor(self, made: Array | None = None) -> float | None:
         """The constant c with hand = c made; None if there is none.
 
-        A single entry has a factor to any other; see `factors.name_factor` for what it is worth.
+        A single entry has a factor to any other; see `entrywise.name_factor` for what it is worth.
         """
         made = self.exact if made is None else made
         can = np.isfinite(made)
@@ -163,6 +158,10 @@ class Case:
             return None
         return c if self.explains(c * made, needed=1) else None
 
+    def sources(self) -> Array:
+        """For each entry its flat index, to be moved and handed to `moved`."""
+        return np.arange(self.hand.size).reshape(self.hand.shape)
+
     def slices(self, axis: int) -> list[Case]:
         """One case for each index along an axis."""
         return [
@@ -170,7 +169,7 @@ class Case:
         ]
 
     def part(self, index: Any) -> Case:
-        """The same array, looked at in part; errors stay relative to the whole."""
+        """The same array, looked at in part; errors stay relative to the largest entry of all."""
         axes = ()
         one = Evidence(self.name, self.hand[index], self.exact[index], self.value[index], axes)
         case = Case(one._replace(tolerance=self.tolerance), self.counts)

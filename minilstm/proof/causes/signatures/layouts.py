@@ -1,39 +1,36 @@
 """Mistakes that move entries: transposed, flipped, one step off; or right in one part only.
-Each function returns the sentences that hold for one array, best first."""
+Each function returns the sentences that hold for one array, best first.
+
+The rows of a packed ragged batch are laid out as a grid of sequences and time steps. Their last
+steps stand under one another, because there backward passes begin.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from itertools import permutations
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from minilstm.proof.causes.signatures.evidence import MOST_SLICES, Case, listed
+from minilstm.proof.causes.signatures.evidence import MOST_SLICES, Case, Evidence, listed
 from minilstm.proof.causes.signatures.terms import masked, terms
-
-Array = NDArray[Any]
+from minilstm.proof.derivatives.problem import Array
 
 MOST_COMPARED = 2**22  # entries, each slice of an axis against each other
 
 
-def layouts(case: Case, told: Collection[int] = (), turned: bool = True) -> Iterator[str]:
+def layouts(case: Case, explained: Collection[int] = (), turned: bool = True) -> Iterator[str]:
     """All sentences of this file that hold for an array whose gradient is finite.
 
-    Parameters
-    ----------
-    case : one array
-    told : axes of which all has been said already
-    turned : whether axes may have been exchanged
+    Axes that are `explained` have a cause already; `turned` says whether axes may be exchanged.
     """
     if case.hand.size < 2:
         return
     if turned:
         yield from _transposed(case)
-    said = bool(told)
+    said = bool(explained)
     for axis in sorted(range(case.hand.ndim), key=lambda n: case.word(n) == ""):
-        if case.hand.shape[axis] > 1 and axis not in told:
+        if case.hand.shape[axis] > 1 and axis not in explained:
             for sentence in _along(case, axis):
                 yield sentence
                 said = True
@@ -46,12 +43,8 @@ def _along(case: Case, axis: int) -> Iterator[str]:
     yield from found or [*terms(case, axis)] or _right_in_part(case, axis)
 
 
-def _sources(case: Case) -> Array:
-    return np.arange(case.hand.size).reshape(case.hand.shape)
-
-
 def _transposed(case: Case) -> Iterator[str]:
-    source = _sources(case)
+    source = case.sources()
     shape, axes = source.shape, range(source.ndim)
     for order in permutations(axes) if source.ndim < 5 else ():
         if order == tuple(axes):
@@ -82,7 +75,7 @@ def _transposed(case: Case) -> Iterator[str]:
 
 
 def _flipped(case: Case, axis: int) -> Iterator[str]:
-    if case.moved(np.flip(_sources(case), axis)):
+    if case.moved(np.flip(case.sources(), axis)):
         what = case.along(axis)
         more = {
             "time": ": one of two loops runs in forward order where the other runs backwards"
@@ -91,20 +84,20 @@ def _flipped(case: Case, axis: int) -> Iterator[str]:
 
 
 def _shifted(case: Case, axis: int) -> Iterator[str]:
-    """One step off; what stands at the end that nothing moves to is told too."""
+    """One step off; the sentence says what stands at the end that nothing moves to."""
     size = case.hand.shape[axis]
     if size < 3:
         return
     for by in (1, -1):
-        source = np.roll(_sources(case), by, axis)
-        whole = case.moved(source)
+        source = np.roll(case.sources(), by, axis)
+        wraps = case.moved(source)
         end = 0 if by == 1 else size - 1
         at = (slice(None),) * axis
         source[(*at, end)] = -1
-        if not (whole or case.moved(source)):
+        if not (wraps or case.moved(source)):
             continue
         edge, beside = case.hand[(*at, end)], case.hand[(*at, end + by)]
-        if whole:
+        if wraps:
             rest = "wraps around"
         elif not edge.any():
             rest = "is zero"
@@ -131,7 +124,7 @@ def _reordered(case: Case, axis: int) -> Iterator[str]:
     order = [int(np.flatnonzero(row)[0]) if row.sum() == 1 else -1 for row in fits]
     if sorted(order) != list(range(size)) or order == list(range(size)):
         return
-    if case.moved(np.take(_sources(case), order, axis)):
+    if case.moved(np.take(case.sources(), order, axis)):
         moved = [n for n in range(size) if order[n] != n]
         if len(moved) == 2:
             yield f"Two places are exchanged {case.along(axis)}: {moved[0]} and {moved[1]}."
@@ -186,3 +179,68 @@ def _right_in_part(case: Case, axis: int) -> Iterator[str]:
         yield f"It is right at {case.at(axis, right[0])} only."
     elif empty:
         yield f"It is zero at {len(wrong)} of {size} places {case.along(axis)}; others are right."
+
+
+# ---------------------------------------------------------------- packed rows
+
+
+def packed_rows(case: Case) -> tuple[int, list[str]] | None:
+    """The axis of the rows and what is said about it; None where no axis has rows."""
+    if case.rows is None or "row" not in case.axes:
+        return None
+    axis = case.axes.index("row")
+    if np.shape(case.rows) != (case.hand.shape[axis], 2):
+        return None
+    said = [*_rows_reordered(case, axis)]
+    if not said:
+        grid = _grid(case, axis)
+        others = [n for n in range(grid.hand.ndim) if n not in (axis, axis + 1)]
+        said = list(layouts(grid, others, turned=False))
+    return axis, said
+
+
+def _rows_reordered(case: Case, axis: int) -> Iterator[str]:
+    sequence, step = np.asarray(case.rows).T
+    source = case.sources()
+    if case.moved(np.take(source, np.lexsort((step, sequence)), axis)):
+        yield "Its rows stand sequence after sequence, where time step after time step is right."
+    elif case.moved(np.take(source, np.lexsort((sequence, step)), axis)):
+        yield "Its rows stand time step after time step, where sequence after sequence is right."
+    elif case.moved(np.take(source, _reversed(case), axis)):
+        yield (
+            "Each sequence is reversed in time: one of two loops runs in forward order where the "
+            "other runs backwards."
+        )
+
+
+def _reversed(case: Case) -> Array:
+    """For each row, the row as far from the end of its sequence as it is from the start."""
+    sequence, step = np.asarray(case.rows).T
+    back = np.empty(len(step), np.int64)
+    for s in np.unique(sequence):
+        of = np.flatnonzero(sequence == s)
+        of = of[np.argsort(step[of])]
+        back[of] = of[::-1]
+    return back
+
+
+def _grid(case: Case, axis: int) -> Case:
+    """The array with the axes (..., sequence, time, ...) in place of rows; gaps are unknown."""
+    sequence, step = np.asarray(case.rows).T
+    names, sequence = np.unique(sequence, return_inverse=True)
+    last = np.array([step[sequence == n].max() for n in range(len(names))])
+    aligned = step + last.max() - last[sequence]
+    shape = (len(names), int(aligned.max()) + 1)
+
+    def spread(rows: Array, gap: float) -> Array:
+        rows = np.moveaxis(rows, axis, 0)
+        grid = np.full((*shape, *rows.shape[1:]), gap)
+        grid[sequence, aligned] = rows
+        return np.moveaxis(grid, (0, 1), (axis, axis + 1))
+
+    axes = (*case.axes[:axis], "sequence", "time", *case.axes[axis + 1 :])
+    hand, exact, value = spread(case.hand, 0.0), spread(case.exact, np.nan), spread(case.value, 0.0)
+    grid = Case(Evidence(case.name, hand, exact, value, axes, case.tolerance), case.counts)
+    grid.scale = case.scale
+    grid.real = spread(np.ones_like(case.hand), 0.0) > 0
+    return grid

@@ -9,25 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minilstm.proof.causes.signatures.blocks import blocks
 from minilstm.proof.causes.signatures.entrywise import (
     entrywise,
     factor_reasons,
+    is_round,
     name_factor,
     not_finite,
 )
 from minilstm.proof.causes.signatures.evidence import Case, Evidence, listed, number
-from minilstm.proof.causes.signatures.layouts import layouts
-from minilstm.proof.causes.signatures.packed_rows import packed_rows
+from minilstm.proof.causes.signatures.layouts import layouts, packed_rows
+from minilstm.proof.derivatives.problem import Array
 
-Array = NDArray[Any]
-
-MOST = 3  # causes for one array
+MOST_CAUSES = 3  # sentences for one array
 
 
 def explain(evidence: Sequence[Evidence], counts: Mapping[str, int]) -> dict[str, tuple[str, ...]]:
@@ -63,7 +60,7 @@ loss has a sum.
         else:
             cases.append(Case(one, counts, 1e-3 * floor))
     wrong = [case for case in cases if case.wrong.any()]
-    joint = _joint(cases, wrong, whole=len(cases) == len(evidence))
+    joint = _joint(cases, wrong, complete=len(cases) == len(evidence))
     for case in wrong:
         found = [*_between(case, cases), *_alone(case)]
         if joint:
@@ -72,7 +69,7 @@ loss has a sum.
         if found:
             causes[case.name] = found
     return {
-        one.name: tuple(dict.fromkeys(causes[one.name]))[:MOST]
+        one.name: tuple(dict.fromkeys(causes[one.name]))[:MOST_CAUSES]
         for one in evidence
         if one.name in causes
     }
@@ -109,10 +106,10 @@ def _alone(case: Case) -> Iterator[str]:
         yield from layouts(case, by_axis)
 
 
-def _joint(cases: list[Case], wrong: list[Case], whole: bool) -> str:
+def _joint(cases: list[Case], wrong: list[Case], complete: bool) -> str:
     """What holds for all arrays together: one factor, or no gradient at all."""
     live = [case for case in cases if not case.zero]
-    if len(live) < 2 or not whole or any(case not in wrong for case in live):
+    if len(live) < 2 or not complete or any(case not in wrong for case in live):
         return ""
     if not any(case.hand.any() for case in live):
         return "All gradients are zero: nothing arrives from the loss, or nothing is returned."
@@ -121,8 +118,7 @@ def _joint(cases: list[Case], wrong: list[Case], whole: bool) -> str:
     if c is None:
         return ""
     norm = float(np.sqrt(sum(float((case.hand**2).sum()) for case in live)))
-    rounded = abs(norm - float(f"{norm:.1e}")) <= 1e-9 * norm
-    if c > 0 and rounded and not factor_reasons(c, together.counts, together.close):
+    if c > 0 and is_round(norm) and not factor_reasons(c, together.counts, together.close):
         return (
             f"All gradients together have a norm of {number(norm)} exactly: perhaps they are "
             "clipped to this norm before they are checked."
@@ -137,7 +133,7 @@ def _joint(cases: list[Case], wrong: list[Case], whole: bool) -> str:
 
 
 def _together(cases: list[Case]) -> Case:
-    """Several arrays as one, each divided by its own size so that none is lost beside another."""
+    """Several arrays as one, each divided by its size so that none is lost beside another."""
     parts = [(case, case.scale) for case in cases]
     hand = np.concatenate([(case.hand / s).ravel() for case, s in parts])
     exact = np.concatenate([(case.exact / s).ravel() for case, s in parts])
