@@ -11,6 +11,8 @@ import warnings
 
 import numpy as np
 import pytest
+from agreement import bits
+from agreement import dtype_names as dtypes
 
 import minilstm as ml
 from minilstm.functional.lstm import LSTMState
@@ -23,7 +25,6 @@ THREADS = (1, 2, 4)
 # Odd sizes leave remainders in every tile; 65 is one more than a tile row of float32.
 SIZES = [(3, 17, 8), (2, 65, 3), (1, 1, 2), (5, 200, 5)]
 sizes = pytest.mark.parametrize("size", SIZES, ids=str)
-dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 modes = pytest.mark.parametrize("mode", ["sequence", "last"])
 
 
@@ -47,16 +48,6 @@ def build(size, dtype, mode="sequence", layers=1, zerocenter=False):
 def draw(lengths, D, seed=0):
     rng = np.random.default_rng(seed)
     return [rng.standard_normal((n, D)) for n in lengths]
-
-
-def bits(value):
-    """All arrays in nested containers, as bytes with shape and dtype."""
-    if isinstance(value, dict):
-        value = [part for _, part in sorted(value.items())]
-    if isinstance(value, (list, tuple)):
-        return [b for part in value for b in bits(part)]
-    array = np.asarray(value)
-    return [(array.dtype.str, array.shape, array.tobytes())]
 
 
 # --------------------------------------------------------------------------------- threads

@@ -8,25 +8,12 @@ import time
 
 import numpy as np
 import pytest
+from agreement import assert_same_arrays, refusal
 
 from minilstm.data import read_sequences, write_csv
-from minilstm.errors import DataError
 
 X = [np.array([[0.1, 2.0], [-3.5, 1e-30], [7.0, 8.0]]), np.array([[1 / 3, 5.0]])]
 STEPS = [np.array(["go", "stop", "go"]), np.array(["stop"])]
-
-
-def refusal(path, **options):
-    with pytest.raises(DataError) as error:
-        read_sequences(path, **options)
-    return str(error.value).replace(repr(str(path)), "FILE")
-
-
-def same(left, right):
-    assert len(left) == len(right)
-    for a, b in zip(left, right, strict=True):
-        assert a.dtype.kind == b.dtype.kind
-        assert np.array_equal(a, b)
 
 
 def csv(tmp_path, text):
@@ -39,13 +26,13 @@ def test_csv_round_trip(tmp_path):
     path = tmp_path / "a.csv"
     write_csv(path, X, STEPS, feature_names=["p", "q"], ids=["one, a", 'two "b"'])
     data = read_sequences(path)
-    same(data.x, X)
-    same(data.y, STEPS)
+    assert_same_arrays(data.x, X)
+    assert_same_arrays(data.y, STEPS)
     assert (data.feature_names, data.ids) == (["p", "q"], ["one, a", 'two "b"'])
     small = [x.astype(np.float32) for x in X]
     write_csv(path, small, np.array([3, -4]))
     data = read_sequences(path, label_per="sequence")
-    same([x.astype(np.float32) for x in data.x], small)
+    assert_same_arrays([x.astype(np.float32) for x in data.x], small)
     assert (data.y.tolist(), data.y.dtype) == ([3, -4], np.int64)
     assert [y.tolist() for y in read_sequences(path).y] == [[3, 3, 3], [-4]]
     write_csv(path, X)

@@ -8,9 +8,9 @@ import warnings
 
 import numpy as np
 import pytest
+from agreement import refusal
 
 from minilstm.data import read_sequences
-from minilstm.errors import DataError
 
 pytest.importorskip("scipy")
 with warnings.catch_warnings():
@@ -41,12 +41,6 @@ def mat(tmp_path, version="v7", **variables):
         warnings.simplefilter("ignore")
         matio.save_to_mat(str(path), variables, version=version)
     return path
-
-
-def refusal(path, **options):
-    with pytest.raises(DataError) as error:
-        read_sequences(path, **options)
-    return str(error.value).replace(repr(str(path)), "FILE")
 
 
 @pytest.mark.parametrize("version", ["v7", "v7.3"])

@@ -5,23 +5,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from agreement import assert_same_arrays, refusal
 
 from minilstm.data import read_sequences
-from minilstm.errors import DataError
-
-
-def refusal(path, **options):
-    with pytest.raises(DataError) as error:
-        read_sequences(path, **options)
-    return str(error.value).replace(repr(str(path)), "FILE")
-
-
-def same(left, right):
-    assert len(left) == len(right)
-    for a, b in zip(left, right, strict=True):
-        assert a.dtype.kind == b.dtype.kind
-        assert np.array_equal(a, b)
-
 
 HEADER = "# a remark\n@problemName a\n@timeStamps false\n@univariate false\n"
 TS = HEADER + "@dimensions 2\n@equalLength false\n@classLabel true up down\n@data\n"
@@ -35,7 +21,7 @@ def ts(tmp_path, text):
 
 def test_ts(tmp_path):
     data = read_sequences(ts(tmp_path, TS + "1,2,3:4,5,6:up\n\n# remark\n7:-8e-1:down\n"))
-    same(data.x, [np.array([[1.0, 4], [2, 5], [3, 6]]), np.array([[7.0, -0.8]])])
+    assert_same_arrays(data.x, [np.array([[1.0, 4], [2, 5], [3, 6]]), np.array([[7.0, -0.8]])])
     assert (data.y.tolist(), data.feature_names, data.ids) == (["up", "down"], None, ["1", "2"])
     data = read_sequences(ts(tmp_path, "@univariate true\n@classLabel true 1 2\n@data\n1,2:2\n"))
     assert (data.x[0].shape, data.y.tolist(), data.y.dtype) == ((2, 1), [2], np.int64)

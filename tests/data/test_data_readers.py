@@ -5,18 +5,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from agreement import refusal
 
 from minilstm.data import read_sequences, write_csv, write_npz
 from minilstm.errors import DataError
 
 X = [np.array([[0.1, 2.0], [-3.5, 1e-30], [7.0, 8.0]]), np.array([[1 / 3, 5.0]])]
 STEPS = [np.array(["go", "stop", "go"]), np.array(["stop"])]
-
-
-def refusal(path, **options):
-    with pytest.raises(DataError) as error:
-        read_sequences(path, **options)
-    return str(error.value).replace(repr(str(path)), "FILE")
 
 
 def test_unknown_suffix(tmp_path):

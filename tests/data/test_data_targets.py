@@ -7,11 +7,11 @@ import re
 
 import numpy as np
 import pytest
+from agreement import refuses, refuses_data
 
 from minilstm.data.labels import find_classes, to_targets
 from minilstm.data.sequences import as_batch
 from minilstm.data.targets import as_targets
-from minilstm.errors import DataError
 
 LENGTHS = (3, 2)
 WIDTHS = ["u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8", "longdouble"]
@@ -22,11 +22,6 @@ def batch(form="list", dtype="float32", lengths=LENGTHS):
     if form == "dense":
         x = np.zeros((2, 3, 4))
     return as_batch(x[0] if form == "single" else x, 4, dtype)
-
-
-def refuses(message, error=DataError):
-    assert message.endswith(".") and re.search(r"[.!?]\s", message) is None
-    return pytest.raises(error, match=f"^{re.escape(message)}$")
 
 
 def numbers(*shape):
@@ -137,13 +132,13 @@ def test_targets_of_0_and_1():
     out = as_targets(y, batch(), False, 3, binary=True)
     assert out[1].tolist() == [[1, 1, 1]] * 2 and out[1].dtype == np.float32
     assert as_targets([True, False], batch(), True, 1, binary=True)[0].tolist() == [[1]]
-    with refuses(
+    with refuses_data(
         "y[0] holds 0.5 at time step 2, response 1, but every target of "
         "loss='binary-crossentropy' is 0 or 1; give one column of 0 and 1 for each class."
     ):
         y[0][2, 1] = 0.5
         as_targets(y, batch(), False, 3, binary=True)
-    with refuses(
+    with refuses_data(
         "y[0] has dtype bool, but targets of this loss are real numbers; convert them, or train "
         "on labels with loss='crossentropy'."
     ):
@@ -232,9 +227,9 @@ KIND = (
     ],
 )
 def test_targets_that_do_not_fit(y, R, message):
-    with refuses(message):
+    with refuses_data(message):
         as_targets(y, batch(), False, R)
-    with refuses(re.sub(r"\by\b(?=[ \[.])", "validation y", message)):
+    with refuses_data(re.sub(r"\by\b(?=[ \[.])", "validation y", message)):
         as_targets(y, batch(), False, R, "validation y")
 
 
@@ -274,21 +269,21 @@ def test_targets_that_do_not_fit(y, R, message):
     ],
 )
 def test_targets_of_sequences_that_do_not_fit(y, R, message):
-    with refuses(message):
+    with refuses_data(message):
         as_targets(y, batch(), True, R)
 
 
 def test_a_single_sequence_is_named_without_an_index():
-    with refuses(
+    with refuses_data(
         f"y has shape (4,), {STEP} 1 number a step; give one row a step, shape (3,) or (3, 1)."
     ):
         as_targets(numbers(4), batch("single"), False, 1)
-    with refuses(
+    with refuses_data(
         f"y[0] has shape (4, 1), {STEP} 1 number a step; give one row a step, shape (3,) or (3, 1)."
     ):
         as_targets([numbers(4, 1)], batch("single"), False, 1)
     ragged = [[[1], [2, 3]]]
-    with refuses(
+    with refuses_data(
         "y holds rows of different lengths, but one array was wanted; give one row of "
         "numbers a step, or one a sequence where the network keeps the last step only."
     ):
@@ -333,17 +328,17 @@ def test_nothing_is_ignored_unless_asked():
 
 def test_ignoring_too_much():
     labels = [np.array(["a", "b", "a"])]
-    with refuses(
+    with refuses_data(
         "y holds no label but the ignored ones, but a classifier needs at least two classes; "
         "check which labels are ignored."
     ):
         find_classes(labels, ignored=["a", "b"])
-    with refuses(
+    with refuses_data(
         "y holds one class only, 'b', but a classifier needs at least two; check that the right "
         "labels were read."
     ):
         find_classes(labels, ignored=["a"])
-    with refuses(
+    with refuses_data(
         "y holds the label 'c' (sequence 0), which is not among the network's 2 classes 'a', "
         "'b'; remove it, or train with it."
     ):

@@ -8,13 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minilstm.backend import load_backend
 from minilstm.functional.bilstm import bilstm_forward
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import active_counts, pack, reversed_rows, unpack
 from minilstm.gradcheck import complex_step
 
-NUMPY = load_backend("numpy")
 SHAPES = {
     "ragged": (3, 4, [2, 5, 1, 5]),
     "one sequence": (2, 3, [6]),

@@ -7,11 +7,10 @@ import itertools
 
 import numpy as np
 import pytest
+from agreement import NUMPY, assert_close, bits, dtypes
 
-from minilstm.backend import load_backend
 from minilstm.functional.convolution import convolution_forward, convolution_size
 
-NUMPY = load_backend("numpy")
 # image (N, S, Cin), filter, F, stride, padding, dilation
 CASES = {
     "plain": ((3, 6, 5, 2), (3, 2), 4, (1, 1), ((0, 0), (0, 0)), (1, 1)),
@@ -28,7 +27,6 @@ CASES = {
     ),
 }  # fmt: skip
 cases = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
 TOLERANCE = {np.float32: 3e-6, np.float64: 1e-14}
 
 
@@ -66,16 +64,6 @@ def run(backend, arrays, options, need_dx=True):
     y, cache = backend.convolution_forward(x, W, b, *options)
     dx, grads = backend.convolution_backward(dy, cache, need_dx)
     return [y, dx, *grads]
-
-
-def assert_close(got, want, tolerance):
-    assert got.shape == want.shape
-    scale = abs(want).max() + 1e-300
-    assert abs(got - want).max() <= tolerance * scale, f"{abs(got - want).max() / scale:.1e}"
-
-
-def bits(arrays):
-    return [None if a is None else (a.dtype.str, a.shape, a.tobytes()) for a in arrays]
 
 
 # ---------------------------------------------------------------- values

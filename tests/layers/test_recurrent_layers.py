@@ -8,15 +8,14 @@ import re
 
 import numpy as np
 import pytest
+from agreement import NUMPY
 
 import minilstm as ml
-from minilstm.backend import load_backend
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import pack
 from minilstm.gradcheck import complex_step
 from minilstm.layers import Signal, initializers
 
-NUMPY = load_backend("numpy")
 LAYERS = [ml.LSTM, ml.BiLSTM]
 layers = pytest.mark.parametrize("layer", LAYERS, ids=["LSTM", "BiLSTM"])
 modes = pytest.mark.parametrize("mode", ["sequence", "last"])

@@ -3,10 +3,9 @@ The normalisations themselves are in `test_input_normalization.py`."""
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 import pytest
+from agreement import refuses
 
 import minilstm as ml
 from minilstm.backend import load_backend
@@ -28,11 +27,6 @@ def run(layer, rows):
     out, state, cache = layer.forward(load_backend("numpy"), {}, signal, None)
     assert state is None and out.active is signal.active
     return out.rows, cache
-
-
-def refuses(message, error=ValueError):
-    assert message.endswith(".") and re.search(r"[.!?]\s", message) is None
-    return pytest.raises(error, match=f"^{re.escape(message)}$")
 
 
 # ---------------------------------------------------------------- sizes

@@ -8,9 +8,9 @@ import dataclasses
 
 import numpy as np
 import pytest
+from agreement import NUMPY
 
 import minilstm as ml
-from minilstm.backend import load_backend
 from minilstm.functional.huber import huber_forward
 from minilstm.gradcheck import complex_step
 from minilstm.layers import Signal
@@ -22,7 +22,6 @@ from minilstm.losses import (
     row_weights,
 )
 
-NUMPY = load_backend("numpy")
 TOLERANCE = 1e-9  # relative to the largest derivative
 SHAPES = {"rows": (7, 4), "one row": (1, 4), "one column": (6, 1), "one number": (1, 1)}
 ON_NUMBERS = ("mse", "mae", "huber", "half-mse")

@@ -4,11 +4,11 @@ What they predict, stream, save and learn is checked against other ways to the s
 from __future__ import annotations
 
 import dataclasses
-import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+from agreement import refuses
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,10 +17,6 @@ from minilstm.layers import KINDS
 
 LENGTHS = (6, 1, 4)
 GOLDEN = Path(__file__).parents[1] / "golden"
-
-
-def refuses(message, error=ValueError):
-    return pytest.raises(error, match=f"^{re.escape(message)}$")
 
 
 def draw(*shape, lengths=LENGTHS, seed=0):

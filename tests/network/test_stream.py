@@ -9,6 +9,8 @@ from importlib.util import find_spec
 
 import numpy as np
 import pytest
+from agreement import assert_streamed
+from agreement import dtype_names as dtypes
 
 import minilstm as ml
 from minilstm.backend import load_backend
@@ -17,7 +19,6 @@ BACKENDS = [
     "numpy",
     pytest.param("numba", marks=pytest.mark.skipif(not find_spec("numba"), reason="no Numba")),
 ]
-dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 FEATURES = 3
 STEPS = 40
 
@@ -247,16 +248,6 @@ def built(chain, dtype):
     return net.replace(parameters={k: 2 * v for k, v in net.parameters.items()})
 
 
-def assert_same(got, want, backend, dtype):
-    """The same bits on Numba; BLAS sums in another order for another number of rows."""
-    assert got.shape == want.shape and got.dtype == want.dtype == dtype
-    if backend == "numba":
-        assert got.tobytes() == want.tobytes()
-    else:
-        tolerance = 1e-5 if dtype == "float32" else 1e-13
-        np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance)
-
-
 @dtypes
 def test_a_sequence_may_be_cut_anywhere_between_predict_and_a_stream(backend, dtype, chain):
     net = built(chain, dtype)
@@ -268,12 +259,12 @@ def test_a_sequence_may_be_cut_anywhere_between_predict_and_a_stream(backend, dt
         if cut:
             stream.state = wholes[cut - 1][1]
         for t in range(cut, 9):
-            assert_same(stream.step(x[t]), scores[t], backend, dtype)
+            assert_streamed(stream.step(x[t]), scores[t], backend, dtype)
             state = stream.state
             assert list(state) == list(wholes[t][1])
             for name, pair in state.items():
                 for value, want in zip(pair, wholes[t][1][name], strict=True):
-                    assert_same(value, want, backend, dtype)
+                    assert_streamed(value, want, backend, dtype)
 
 
 @pytest.mark.skipif(not find_spec("numba"), reason="no Numba")

@@ -10,11 +10,12 @@ from importlib.util import find_spec
 
 import numpy as np
 import pytest
+from agreement import assert_streamed
+from agreement import dtype_names as dtypes
 
 import minilstm as ml
 
 needs_numba = pytest.mark.skipif(not find_spec("numba"), reason="no Numba")
-dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 FEATURES = 3
 
 
@@ -37,16 +38,6 @@ def network(hidden=7, dtype="float32"):
     return net.replace(parameters={k: 2 * v for k, v in net.parameters.items()})
 
 
-def assert_same(got, want, backend, dtype):
-    """The same bits on Numba; BLAS sums in another order for another number of rows."""
-    assert got.shape == want.shape and got.dtype == want.dtype == dtype
-    if backend == "numba":
-        assert got.tobytes() == want.tobytes()
-    else:
-        tolerance = 1e-5 if dtype == "float32" else 1e-13
-        np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance)
-
-
 # ---------------------------------------------------------------- streams that step together
 
 
@@ -64,11 +55,11 @@ def test_streams_together_give_what_each_gives_alone(backend, dtype, n):
         got = together.step(x_t)
         assert got.shape[0] == n
         for b, one in enumerate(alone):
-            assert_same(got[b], one.step(x_t[b]), backend, dtype)
+            assert_streamed(got[b], one.step(x_t[b]), backend, dtype)
     for name, pair in together.state.items():
         for b, one in enumerate(alone):
             for value, want in zip(pair, one.state[name], strict=True):
-                assert_same(value[[b]], want, backend, dtype)
+                assert_streamed(value[[b]], want, backend, dtype)
     again = net.stream(batch=n)
     again.state = together.state
     assert again.step(x[0]).tobytes() == together.step(x[0]).tobytes()
