@@ -38,7 +38,9 @@ def flat(value):
 
 
 def bits(value):
-    """All numbers of nested dicts and sequences, as bytes, with their shapes and types."""
+    """All numbers of a network or of nested dicts and sequences, as bytes with shape and type."""
+    if isinstance(value, ml.Network):
+        value = {**value.parameters, **value.statistics}
     if isinstance(value, dict):
         return {key: bits(part) for key, part in value.items()}
     if isinstance(value, (list, tuple, map)):
@@ -99,7 +101,7 @@ def assert_streamed(got, want, backend, dtype):
         np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance)
 
 
-def assert_same_results(got, want, dtype, times=1.0):
+def assert_near(got, want, dtype, times=1.0):
     """Nested results of the same types, equal to so many times the rounding of a network."""
     tolerance = {"float64": 1e-12, "float32": 3e-5}[dtype]
     if isinstance(want, dict):
@@ -108,7 +110,7 @@ def assert_same_results(got, want, dtype, times=1.0):
     if isinstance(want, (list, tuple)):
         assert len(got) == len(want)
         for g, w in zip(got, want, strict=True):
-            assert_same_results(g, w, dtype, times)
+            assert_near(g, w, dtype, times)
         return
     assert type(got) is type(want), (type(got), type(want))
     if isinstance(want, np.ndarray):
@@ -145,6 +147,11 @@ def refuses(message, error=ValueError):
 def refuses_data(message):
     """The same where data is at fault."""
     return refuses(message, ml.DataError)
+
+
+def legend_texts(ax):
+    """The words of a figure's legend."""
+    return [text.get_text() for text in ax.get_legend().get_texts()]
 
 
 def refusal(path, **options):

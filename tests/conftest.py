@@ -76,6 +76,13 @@ def backend(request):
         yield record
 
 
+@pytest.fixture
+def on_numpy():
+    """The NumPy backend is in force."""
+    with ml.use_backend("numpy"):
+        yield
+
+
 @pytest.fixture(scope="session")
 def numba_backend():
     """The record of the Numba backend."""

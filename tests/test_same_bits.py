@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from agreement import bits
 from agreement import dtype_names as dtypes
+from builders import doubled, sequences
 
 import minilstm as ml
 from minilstm.functional.lstm import LSTMState
@@ -40,14 +41,7 @@ def build(size, dtype, mode="sequence", layers=1, zerocenter=False):
     chain = [ml.SequenceInput(D, **options)]
     chain += [ml.LSTM(H + n) for n in range(1, layers)]
     chain += [ml.LSTM(H, output_mode=mode), ml.FullyConnected(C), ml.Softmax()]
-    net = ml.Network(chain, rng=np.random.default_rng(0), dtype=dtype, classes=range(C))
-    # Larger weights than the initial ones, so that gates do not all sit near one half.
-    return net.replace(parameters={k: 2 * p for k, p in net.parameters.items()})
-
-
-def draw(lengths, D, seed=0):
-    rng = np.random.default_rng(seed)
-    return [rng.standard_normal((n, D)) for n in lengths]
+    return doubled(chain, dtype, classes=range(C))
 
 
 # --------------------------------------------------------------------------------- threads
@@ -59,7 +53,7 @@ def draw(lengths, D, seed=0):
 def test_any_number_of_threads_gives_the_same_gradients(set_threads, size, dtype, mode):
     D, _, C = size
     net = build(size, dtype, mode)
-    x = [s.astype(dtype) for s in draw([11, 7, 30, 1, 7, 12, 2], D)]
+    x = [s.astype(dtype) for s in sequences(D, lengths=[11, 7, 30, 1, 7, 12, 2])]
     rng = np.random.default_rng(1)
     y = [rng.integers(0, C, 1 if mode == "last" else len(s)) for s in x]
     packed, targets = pack_with_targets(x, y)
@@ -83,7 +77,7 @@ def test_any_number_of_threads_gives_the_same_gradients(set_threads, size, dtype
 @dtypes
 @modes
 def test_any_number_of_threads_gives_the_same_training(set_threads, dtype, mode):
-    x = draw([11, 7, 30, 1, 7, 12, 2], 3)
+    x = sequences(3, lengths=[11, 7, 30, 1, 7, 12, 2])
     rng = np.random.default_rng(1)
     y = [rng.integers(0, 4, len(s)) for s in x]
     y = np.arange(7) % 4 if mode == "last" else y
@@ -117,7 +111,10 @@ def test_any_number_of_threads_gives_the_same_training(set_threads, dtype, mode)
 @sizes
 @modes
 def test_a_list_gives_what_its_sequences_give_one_by_one(set_threads, size, dtype, mode):
-    net, x = build(size, dtype, mode, zerocenter=True), draw([5, 9, 1, 9, 2, 6], size[0])
+    net, x = (
+        build(size, dtype, mode, zerocenter=True),
+        sequences(size[0], lengths=[5, 9, 1, 9, 2, 6]),
+    )
     one_by_one = [net.predict(s, return_state=True) for s in x]
     for n in THREADS:
         set_threads(n)
@@ -133,7 +130,7 @@ def test_a_list_gives_what_its_sequences_give_one_by_one(set_threads, size, dtyp
 @sizes
 def test_streaming_gives_the_whole_sequence(size, dtype):
     net = build(size, dtype, layers=2, zerocenter=True)
-    (x,) = draw([23], size[0])
+    (x,) = sequences(size[0], lengths=[23])
     whole, state = net.predict(x, return_state=True)
     stream = net.stream()
     assert bits(np.stack([stream.step(x_t) for x_t in x])) == bits(whole)
@@ -151,7 +148,7 @@ def test_streaming_gives_the_whole_sequence(size, dtype):
 @modes
 @pytest.mark.parametrize("rows", [1, 2, 7, 64])
 def test_spans_of_time_change_nothing(monkeypatch, dtype, mode, rows):
-    net, x = build((3, 17, 8), dtype, mode, layers=2), draw([5, 40, 1, 40, 2, 16], 3)
+    net, x = build((3, 17, 8), dtype, mode, layers=2), sequences(3, lengths=[5, 40, 1, 40, 2, 16])
     rng = np.random.default_rng(4)
     start = {
         k: LSTMState(*(rng.uniform(-1, 1, p.shape) for p in s))
@@ -172,7 +169,7 @@ def test_spans_of_time_change_nothing(monkeypatch, dtype, mode, rows):
 def test_several_python_threads_predict_at_once(set_threads):
     set_threads(2)
     net = build((3, 17, 8), "float32")
-    batches = [draw([20, 30, 10 + n], 3, seed=n) for n in range(6)]
+    batches = [sequences(3, lengths=[20, 30, 10 + n], seed=n) for n in range(6)]
     want = [bits(net.predict(x)) for x in batches]
     errors = []
     gate = threading.Barrier(len(batches))
@@ -195,7 +192,7 @@ def test_several_python_threads_predict_at_once(set_threads):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_a_forked_child_predicts(set_threads):
     set_threads(2)
-    net, x = build((3, 17, 8), "float64"), draw([20, 30, 10], 3)
+    net, x = build((3, 17, 8), "float64"), sequences(3, lengths=[20, 30, 10])
     want = b"".join(b for *_, b in bits(net.predict(x)))  # the pool of threads runs from here on
     reader, writer = os.pipe()
     with warnings.catch_warnings():
@@ -227,7 +224,7 @@ def test_a_forked_child_predicts(set_threads):
 @modes
 def test_a_wide_input_keeps_every_promise(set_threads, dtype, mode):
     # Wide enough for the products that are cut into blocks, with more rows than one block.
-    net, x = build((1030, 17, 4), dtype, mode), draw([300] * 5 + [7, 1], 1030)
+    net, x = build((1030, 17, 4), dtype, mode), sequences(1030, lengths=[300] * 5 + [7, 1])
     one_by_one = [net.predict(s) for s in x]
     packed, targets = pack_with_targets(
         [s.astype(dtype) for s in x],

@@ -6,15 +6,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from agreement import refuses_data
+from builders import draw
 
 from minilstm.data.sequences import as_batch, as_step
 
 IMAGE, VOLUME = (5, 4, 1), (4, 3, 2, 2)
 WANTED = "but the network wants (T, 5, 4, 1), T time steps of 5x4 images with 1 channel"
-
-
-def draw(*shape):
-    return np.random.default_rng(0).standard_normal(shape)
 
 
 # ---------------------------------------------------------------- good ones

@@ -8,6 +8,7 @@ import re
 import numpy as np
 import pytest
 from agreement import refuses, refuses_data
+from builders import draw
 
 from minilstm.data.labels import find_classes, to_targets
 from minilstm.data.sequences import as_batch
@@ -24,16 +25,12 @@ def batch(form="list", dtype="float32", lengths=LENGTHS):
     return as_batch(x[0] if form == "single" else x, 4, dtype)
 
 
-def numbers(*shape):
-    return np.random.default_rng(0).standard_normal(shape)
-
-
 # ---------------------------------------------------------------- a target a step
 
 
 @pytest.mark.parametrize("R", [1, 2, 3])
 def test_lists_with_rows_for_every_step(R):
-    y = [numbers(3, R), numbers(2, R)]
+    y = [draw(3, R), draw(2, R)]
     for given in (y, tuple(y), [a.tolist() for a in y]):
         out = as_targets(given, batch(dtype="float64"), False, R)
         for mine, theirs in zip(out, y, strict=True):
@@ -43,13 +40,13 @@ def test_lists_with_rows_for_every_step(R):
 
 def test_one_response_may_leave_its_axis_out():
     for form, y in (
-        ("list", [numbers(3), numbers(2)]),
-        ("dense", numbers(2, 3)),
-        ("single", numbers(3)),
-        ("single", [numbers(3)]),
+        ("list", [draw(3), draw(2)]),
+        ("dense", draw(2, 3)),
+        ("single", draw(3)),
+        ("single", [draw(3)]),
         ("single", [1.0, 2.0, 3.0]),
-        ("single", numbers(3, 1)),
-        ("single", [numbers(3, 1)]),
+        ("single", draw(3, 1)),
+        ("single", [draw(3, 1)]),
         ("single", [[1.0], [2.0], [3.0]]),
     ):
         out = as_targets(y, batch(form), False, 1)
@@ -62,10 +59,10 @@ def test_one_response_may_leave_its_axis_out():
 
 
 def test_dense_and_single_forms_with_several_responses():
-    dense = numbers(2, 3, 5)
+    dense = draw(2, 3, 5)
     out = as_targets(dense, batch("dense"), False, 5)
     np.testing.assert_allclose(np.stack(out), dense, rtol=1e-6)
-    single = numbers(3, 5)
+    single = draw(3, 5)
     for y in (single, [single], single.tolist(), single[None]):
         np.testing.assert_allclose(
             as_targets(y if not isinstance(y, np.ndarray) or y.ndim < 3 else [y[0]],
@@ -123,7 +120,7 @@ def test_every_width_comes_in_and_the_batch_decides_the_dtype(dtype, ours):
 
 
 def test_targets_are_copies():
-    y = [numbers(3, 1).astype("f4"), numbers(2, 1).astype("f4")]
+    y = [draw(3, 1).astype("f4"), draw(2, 1).astype("f4")]
     assert not np.shares_memory(as_targets(y, batch(), False, 1)[0], y[0])
 
 
@@ -158,29 +155,29 @@ KIND = (
     ("y", "R", "message"),
     [
         (
-            [numbers(4), numbers(2)],
+            [draw(4), draw(2)],
             1,
             f"y[0] has shape (4,), {STEP} 1 number a step; give one row a step, shape (3,) or "
             "(3, 1).",
         ),
         (
-            [numbers(3, 2), numbers(2)],
+            [draw(3, 2), draw(2)],
             1,
             f"y[0] has shape (3, 2), {STEP} 1 number a step; give one row a step, shape (3,) or "
             "(3, 1).",
         ),
         (
-            [numbers(3), numbers(2)],
+            [draw(3), draw(2)],
             2,
             f"y[0] has shape (3,), {STEP} 2 numbers a step; give one row a step, shape (3, 2).",
         ),
         (
-            [numbers(2, 3), numbers(2, 2)],
+            [draw(2, 3), draw(2, 2)],
             2,
             f"y[0] has shape (2, 3), {STEP} 2 numbers a step; it looks transposed: pass y[0].T.",
         ),
         (
-            [numbers(3)],
+            [draw(3)],
             1,
             "y has targets for 1 sequences, but there are 2; give one array of targets for each "
             "sequence.",
@@ -213,13 +210,13 @@ KIND = (
             "finite; remove or fill them first.",
         ),
         (
-            [numbers(3), [1, -np.inf]],
+            [draw(3), [1, -np.inf]],
             1,
             "y[1] holds -inf at time step 1, response 0 (1 such values), but every target must be "
             "finite; remove or fill them first.",
         ),
         (
-            [numbers(3), [1, 1e39]],
+            [draw(3), [1, 1e39]],
             1,
             "y[1] holds 1e+39 at time step 1, response 0, beyond the range of float32; scale the "
             "targets or train with dtype='float64'.",
@@ -255,7 +252,7 @@ def test_targets_that_do_not_fit(y, R, message):
             "each; give one row a sequence, shape (2,) or (2, 1).",
         ),
         (
-            [numbers(3), numbers(2)],
+            [draw(3), draw(2)],
             1,
             "y holds rows of different lengths, but one array was wanted; give one row of "
             "numbers a step, or one a sequence where the network keeps the last step only.",
@@ -277,11 +274,11 @@ def test_a_single_sequence_is_named_without_an_index():
     with refuses_data(
         f"y has shape (4,), {STEP} 1 number a step; give one row a step, shape (3,) or (3, 1)."
     ):
-        as_targets(numbers(4), batch("single"), False, 1)
+        as_targets(draw(4), batch("single"), False, 1)
     with refuses_data(
         f"y[0] has shape (4, 1), {STEP} 1 number a step; give one row a step, shape (3,) or (3, 1)."
     ):
-        as_targets([numbers(4, 1)], batch("single"), False, 1)
+        as_targets([draw(4, 1)], batch("single"), False, 1)
     ragged = [[[1], [2, 3]]]
     with refuses_data(
         "y holds rows of different lengths, but one array was wanted; give one row of "

@@ -7,6 +7,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from agreement import NUMPY, assert_gradient, dtypes
+from builders import draw
 
 from minilstm.functional import batch_normalization, dropout, flatten
 from minilstm.functional.channel_statistics import moving_statistic, pool_statistics
@@ -14,10 +15,6 @@ from minilstm.gradcheck import complex_step
 
 SHAPES = [(5, 3), (1, 4), (6, 1), (3, 2, 4, 2), (1, 3, 1, 2), (2, 2, 3, 2, 3)]
 shapes = pytest.mark.parametrize("shape", SHAPES, ids=str)
-
-
-def draw(*shape, seed=0, dtype=np.float64):
-    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
 
 
 # ------------------------------------------------------------------------------- rectifier

@@ -6,28 +6,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from agreement import NUMPY, dtypes, refuses
+from builders import ACTIVE, TRAINING, draw, layer_values, modes
 
 import minilstm as ml
 from minilstm.functional import dropout
 from minilstm.gradcheck import complex_step
 from minilstm.layers import Signal, Training
-
-ACTIVE = np.array([2, 2, 1], np.int64)  # two sequences, of 3 and 2 steps
-TRAINING = Training(key=2**63 + 11, row=40)
-modes = pytest.mark.parametrize("training", [None, TRAINING], ids=["prediction", "training"])
-
-
-def draw(*shape, seed=0, dtype=np.float64):
-    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
-
-
-def values(layer, shape, dtype=np.float64, seed=5):
-    """Random learnables and statistics of a layer, by name."""
-    rng = np.random.default_rng(seed)
-    slots = (*layer.parameters(shape), *layer.statistics(shape))
-    drawn = {p.name: rng.uniform(0.5, 1.5, p.shape) for p in slots}
-    return {name: value.astype(dtype) for name, value in drawn.items()}
-
 
 # ---------------------------------------------------------------- all layers with one input
 
@@ -42,7 +26,7 @@ shapes = pytest.mark.parametrize("shape", [(3,), (2, 4, 3), (2, 1, 3, 2)], ids=s
 @shapes
 @modes
 def test_gradients(backend, layer, shape, training):
-    x, p = draw(5, *shape), values(layer, shape)
+    x, p = draw(5, *shape), layer_values(layer, shape)
     out, state, cache = layer.forward(backend, p, Signal(x, ACTIVE), None, training)
     assert state is None and out.active is ACTIVE
     assert out.rows.shape == (5, *layer.output_shape(shape))
@@ -69,7 +53,7 @@ def test_gradients(backend, layer, shape, training):
 @dtypes
 @modes
 def test_dtype_and_arguments_are_kept(backend, layer, dtype, training):
-    x, p = draw(5, 2, 4, 3, dtype=dtype), values(layer, (2, 4, 3), dtype)
+    x, p = draw(5, 2, 4, 3, dtype=dtype), layer_values(layer, (2, 4, 3), dtype)
     before = x.copy()
     out, _, cache = layer.forward(backend, p, Signal(x, ACTIVE), None, training)
     dy = draw(*out.rows.shape, seed=1, dtype=dtype)
@@ -154,7 +138,7 @@ def test_batch_normalization_options_are_the_references():
 @dtypes
 def test_running_statistics(backend, dtype):
     layer = ml.BatchNormalization(mean_decay=0.25, variance_decay=0.5)
-    x, p = 3 + draw(5, 4, 2, dtype=dtype), values(layer, (4, 2), dtype)
+    x, p = 3 + draw(5, 4, 2, dtype=dtype), layer_values(layer, (4, 2), dtype)
     _, _, cache = layer.forward(backend, p, Signal(x, ACTIVE), None, TRAINING)
     new = layer.updated_statistics(p, cache)
     mean, variance = x.mean(axis=(0, 1)), x.var(axis=(0, 1))
@@ -170,7 +154,7 @@ def test_running_statistics(backend, dtype):
 
 def test_prediction_uses_the_trained_statistics_whatever_the_batch(backend):
     layer = ml.BatchNormalization(epsilon=0.5)
-    x, p = draw(5, 3), values(layer, (3,))
+    x, p = draw(5, 3), layer_values(layer, (3,))
     out = layer.forward(backend, p, Signal(x, ACTIVE), None)[0].rows
     want = p["scale"] * (x - p["trained_mean"]) / np.sqrt(p["trained_variance"] + 0.5) + p["offset"]
     np.testing.assert_allclose(out, want, rtol=1e-13, atol=1e-15)

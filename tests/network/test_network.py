@@ -8,6 +8,7 @@ import tracemalloc
 import numpy as np
 import pytest
 from agreement import refuses, refuses_data
+from builders import doubled
 
 import minilstm as ml
 from minilstm.functional.lstm import LSTMState
@@ -18,10 +19,7 @@ FEATURES, HIDDEN, CLASSES = 3, 5, 4
 LENGTHS = (7, 4, 9)
 
 
-@pytest.fixture(autouse=True)
-def on_numpy():
-    with ml.use_backend("numpy"):
-        yield
+pytestmark = pytest.mark.usefixtures("on_numpy")
 
 
 def network(output_mode="sequence", dtype="float64", classes=("a", "b", "c", "d")):
@@ -32,10 +30,7 @@ def network(output_mode="sequence", dtype="float64", classes=("a", "b", "c", "d"
         ml.FullyConnected(CLASSES),
         ml.Softmax(),
     ]
-    rng = np.random.default_rng(0)
-    net = ml.Network(layers, rng=rng, dtype=dtype, classes=classes)
-    # Larger weights than the first ones, so that states and scores differ visibly.
-    return net.replace(parameters={k: 2 * v for k, v in net.parameters.items()})
+    return doubled(layers, dtype, classes=classes)
 
 
 def batch(lengths=LENGTHS, seed=1):

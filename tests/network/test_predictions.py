@@ -8,6 +8,7 @@ import re
 import numpy as np
 import pytest
 from agreement import refuses, refuses_data
+from builders import doubled
 
 import minilstm as ml
 
@@ -24,9 +25,7 @@ def network(mode="sequence", dtype="float64", lstm=ml.LSTM):
         ml.FullyConnected(3),
         ml.Softmax(),
     ]
-    rng = np.random.default_rng(0)
-    net = ml.Network(layers, rng=rng, dtype=dtype, classes=["run", "sit", "walk"])
-    return net.replace(parameters={k: 2 * p for k, p in net.parameters.items()})
+    return doubled(layers, dtype, classes=["run", "sit", "walk"])
 
 
 def draw(lengths=LENGTHS, seed=1):

@@ -3,15 +3,15 @@ Each stream of several gives what it gives alone."""
 
 from __future__ import annotations
 
-import re
 import threading
 import tracemalloc
 from importlib.util import find_spec
 
 import numpy as np
 import pytest
-from agreement import assert_streamed
+from agreement import assert_streamed, refuses_data
 from agreement import dtype_names as dtypes
+from builders import doubled
 
 import minilstm as ml
 
@@ -34,8 +34,7 @@ def network(hidden=7, dtype="float32"):
         ml.FullyConnected(4),
         ml.Softmax(),
     ]
-    net = ml.Network(layers, rng=np.random.default_rng(0), dtype=dtype)
-    return net.replace(parameters={k: 2 * v for k, v in net.parameters.items()})
+    return doubled(layers, dtype)
 
 
 # ---------------------------------------------------------------- streams that step together
@@ -76,7 +75,7 @@ def test_streams_together_refuse_what_does_not_fit(backend):
         (bad, "x_t holds -inf at stream 1, feature 2 (1 such values), but every value must be "
          "finite; remove or fill them first."),
     ]:  # fmt: skip
-        with pytest.raises(ml.DataError, match=f"^{re.escape(message)}$"):
+        with refuses_data(message):
             stream.step(value)
     with pytest.raises(ml.DataError, match=r"has shape \(1, 7\), but this batch wants \(2, 7\)"):
         stream.state = net.initial_state(1)

@@ -3,13 +3,13 @@ Everything is drawn without a window, and wrong input is met with one sentence."
 
 from __future__ import annotations
 
-import sys
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from agreement import is_one_sentence, legend_texts
 
 from minilstm import plots
 from minilstm.errors import DataError
@@ -23,27 +23,8 @@ RNG = np.random.default_rng(7)
 ACTIVITIES = ["Dancing", "Running", "Sitting", "Standing", "Walking"]
 
 
-@pytest.fixture(autouse=True)
-def untouched_settings():
-    """Every test leaves Matplotlib's settings and its list of windows as they were."""
-    before = list(dict.items(matplotlib.rcParams))  # past its look-up, which picks a backend
-    yield
-    assert list(dict.items(matplotlib.rcParams)) == before
-    if "matplotlib.pyplot" in sys.modules:
-        assert sys.modules["matplotlib.pyplot"].get_fignums() == []
-
-
-def legend_texts(ax):
-    return [text.get_text() for text in ax.get_legend().get_texts()]
-
-
 def record(columns):
     return SimpleNamespace(history=columns, stop_reason="max epochs completed")
-
-
-def one_sentence(error):
-    text = str(error.value)
-    return text.endswith(".") and ". " not in text and "\n" not in text
 
 
 def test_envelope_keeps_every_peak_and_both_ends():
@@ -223,5 +204,5 @@ def test_predictions_all_right_say_so_and_almost_all_do_not():
 def test_errors_are_one_sentence_that_names_the_argument(call, words):
     with pytest.raises(DataError) as error:
         call()
-    assert words in str(error.value) and one_sentence(error), str(error.value)
+    assert words in str(error.value) and is_one_sentence(str(error.value)), str(error.value)
     assert not list(Path().glob("figure.*"))

@@ -3,10 +3,9 @@ The curves hold what was handed in, the titles the errors computed here by hand.
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 import pytest
+from agreement import is_one_sentence, legend_texts
 
 from minilstm import plots
 from minilstm.errors import DataError
@@ -17,27 +16,8 @@ from matplotlib.figure import Figure  # noqa: E402
 RNG = np.random.default_rng(11)
 
 
-@pytest.fixture(autouse=True)
-def untouched_settings():
-    """Every test leaves Matplotlib's settings and its list of windows as they were."""
-    before = list(dict.items(matplotlib.rcParams))  # past its look-up, which picks a backend
-    yield
-    assert list(dict.items(matplotlib.rcParams)) == before
-    if "matplotlib.pyplot" in sys.modules:
-        assert sys.modules["matplotlib.pyplot"].get_fignums() == []
-
-
 def lines(ax):
     return {line.get_label(): line for line in ax.lines}
-
-
-def legend_texts(ax):
-    return [text.get_text() for text in ax.get_legend().get_texts()]
-
-
-def one_sentence(error):
-    text = str(error.value)
-    return text.endswith(".") and ". " not in text and "\n" not in text
 
 
 def test_forecast_goes_on_from_the_last_known_step():
@@ -95,7 +75,7 @@ def test_forecast_refuses_what_does_not_fit(change, words):
     given = {"history": np.zeros(9), "forecast": np.zeros(4), **change}
     with pytest.raises(DataError, match=words) as error:
         plots.plot_forecast(given.pop("history"), given.pop("forecast"), **given)
-    assert one_sentence(error)
+    assert is_one_sentence(str(error.value))
 
 
 def test_regression_draws_each_row_and_the_line_where_both_are_equal():
@@ -138,7 +118,7 @@ def test_regression_of_several_responses_and_sequences():
 def test_regression_refuses_what_does_not_fit(true, predicted, options, words):
     with pytest.raises(DataError, match=words) as error:
         plots.plot_regression(true, predicted, **options)
-    assert one_sentence(error)
+    assert is_one_sentence(str(error.value))
 
 
 def test_neither_changes_what_it_is_given():

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import cuda_shim
 import numpy as np
+from agreement import bits
 
 from minilstm.functional.bilstm import BiLSTMCache
 
@@ -34,16 +35,6 @@ def call(kernels, name, *arguments):
     now = moved(arguments, kernels.to_host)
     assert bits(now) == bits(given), f"{name} wrote into an argument"
     return first
-
-
-def bits(value):
-    """All numbers of nested tuples, as bytes, with their shapes and types."""
-    if isinstance(value, (tuple, list)):
-        return [bits(part) for part in value]
-    if value is None:
-        return None
-    array = np.asarray(value)
-    return array.shape, array.dtype.str, array.tobytes()
 
 
 def on_host(backend):

@@ -6,9 +6,8 @@ from __future__ import annotations
 import cuda_shim
 import numpy as np
 import pytest
+from agreement import BROAD, NUMPY, TOLERANCE, assert_agree, bits, dtypes, flat, widened
 from device_arrays import moved
-from test_backends_agree import BROAD, NUMPY, TOLERANCE, assert_agree, dtypes, widened
-from test_convolution import bits
 
 import minilstm as ml
 
@@ -42,13 +41,6 @@ def run(functions, x, dy, scale, offset, mean, variance, epsilon=1e-5):
 
 def on_device(kernels, arrays):
     return moved(run(kernels, *map(kernels.to_device, arrays)), kernels.to_host)
-
-
-def flat(value):
-    """The arrays of a nested tuple, one after the other."""
-    if isinstance(value, tuple):
-        return [a for part in value for a in flat(part)]
-    return [value]
 
 
 @shapes

@@ -6,8 +6,8 @@ from __future__ import annotations
 import cuda_shim
 import numpy as np
 import pytest
-from test_backends_agree import NUMPY, TOLERANCE, assert_agree, dtypes
-from test_row_layers import ACTIVE, draw, modes, values
+from agreement import NUMPY, TOLERANCE, assert_agree, dtypes
+from builders import ACTIVE, draw, layer_values, modes
 
 import minilstm as ml
 from minilstm.layers import Signal
@@ -62,7 +62,7 @@ def problem(layer, shape, dtype):
     if isinstance(layer, ml.SequenceUnfolding):
         inputs = inputs[:1]
     out = layer.output_shapes([shape] * len(inputs))[0]
-    return values(layer, shape, dtype), inputs, draw(5, *out, seed=9, dtype=dtype)
+    return layer_values(layer, shape, dtype), inputs, draw(5, *out, seed=9, dtype=dtype)
 
 
 def run(backend, layer, p, inputs, dy, training):

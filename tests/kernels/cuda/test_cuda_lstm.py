@@ -9,17 +9,9 @@ import sys
 import cuda_shim
 import numpy as np
 import pytest
-from device_arrays import bits, moved
-from test_backends_agree import (
-    BROAD,
-    NUMPY,
-    TOLERANCE,
-    assert_agree,
-    dtypes,
-    lstm_problem,
-    run_lstm,
-    widened,
-)
+from agreement import BROAD, NUMPY, TOLERANCE, assert_agree, bits, dtypes, widened
+from builders import lstm_problem, run_lstm
+from device_arrays import moved
 
 import minilstm as ml
 from minilstm.functional.activations import GATE_ACTIVATIONS, STATE_ACTIVATIONS

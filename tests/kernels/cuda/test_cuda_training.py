@@ -8,8 +8,8 @@ import sys
 import cuda_shim
 import numpy as np
 import pytest
-from test_cuda_networks import camera, chain, close, on_both
-from test_network_graphs import two_in_two_out
+from agreement import assert_near, on_both
+from builders import camera, chain, two_in_two_out
 
 import minilstm as ml
 from minilstm.functional.ragged import active_counts
@@ -40,8 +40,8 @@ def same_training(do):
     """Train on both backends; the same network and history, in NumPy arrays."""
     (net, info), (want, want_info) = on_both(do)
     # The solver divides rounding by its own size where the true gradient is 0.
-    close(net.parameters, want.parameters, "float64", times=1000)
-    close(net.statistics, want.statistics, "float64", times=1000)
+    assert_near(net.parameters, want.parameters, "float64", times=1000)
+    assert_near(net.statistics, want.statistics, "float64", times=1000)
     columns = [c for c in want_info.history if c != "time"]
     assert list(info.history) == list(want_info.history)
     for column in columns:
@@ -166,10 +166,10 @@ def test_validation_the_best_network_and_what_an_output_function_gets(cupy_backe
         return *trained, list(seen)
 
     (net, info, told), (want, want_info, want_told) = on_both(do)
-    close(net.parameters, want.parameters, "float64")
+    assert_near(net.parameters, want.parameters, "float64")
     assert info.output_iteration == want_info.output_iteration
     assert [a[0] for a in told] == [a[0] for a in want_told] and len(told) == 11
-    close([a[2] for a in told], [a[2] for a in want_told], "float64")
+    assert_near([a[2] for a in told], [a[2] for a in want_told], "float64")
 
 
 def test_checkpoints_are_files_of_numpy_arrays(cupy_backend, tmp_path):
@@ -178,7 +178,7 @@ def test_checkpoints_are_files_of_numpy_arrays(cupy_backend, tmp_path):
     files = sorted(tmp_path.iterdir())
     assert len(files) == 3
     with ml.use_backend("numpy"):
-        close(ml.load(files[-1]).parameters, net.parameters, "float64")
+        assert_near(ml.load(files[-1]).parameters, net.parameters, "float64")
 
 
 def test_training_goes_on_from_a_trained_network(cupy_backend):
@@ -240,7 +240,7 @@ def test_a_divergence_carries_the_last_good_network_in_numpy_arrays(cupy_backend
     got, want = on_both(do)
     assert str(got) == str(want)
     assert {type(p) for p in got.network.parameters.values()} == {np.ndarray}
-    close(got.network.parameters, want.network.parameters, "float64")
+    assert_near(got.network.parameters, want.network.parameters, "float64")
 
 
 # ---------------------------------------------------------------- where it runs
@@ -257,7 +257,7 @@ def test_the_environment_gpu_is_the_backend_cupy(cupy_backend):
             ValueError, match=r"^execution_environment is 'cpu', but the backend 'c"
         ):
             train(chain(ml.LSTM(5), out=3), execution_environment="cpu")
-    close(net.parameters, want.parameters, "float64")
+    assert_near(net.parameters, want.parameters, "float64")
     with (
         ml.use_backend("numpy"),
         pytest.raises(ValueError, match=r"^execution_environment is 'gpu'"),
