@@ -204,6 +204,19 @@ def lstm_problem(lengths, D, H, seed, dtype):
     return arguments, dh.astype(dtype), LSTMState(dhidden.astype(dtype), dcell.astype(dtype))
 
 
+def lstm_arrays(D, H, lengths, seed=0, directions=1, scale=0.7, dtype=np.float64):
+    """Arrays by name, the packed batch, dh and dstate of a random problem; K = directions H."""
+    rng = np.random.default_rng(seed)
+    B, K = len(lengths), directions * H
+    packed = pack([rng.standard_normal((n, D)).astype(dtype) for n in lengths])
+    sizes = {"h0": (B, K), "c0": (B, K), "W": (4 * K, D), "R": (4 * K, H), "b": (4 * K,)}
+    arrays = {"x": packed.rows}
+    arrays |= {k: (scale * rng.standard_normal(size)).astype(dtype) for k, size in sizes.items()}
+    dh = rng.standard_normal((len(packed.rows), K)).astype(dtype)
+    hidden, cell = rng.standard_normal((2, B, K)).astype(dtype)
+    return arrays, packed, dh, LSTMState(hidden, cell)
+
+
 def run_lstm(backend, arguments, dh, dstate):
     """Outputs and gradients, for each way in which a gradient may arrive."""
     h, state, cache = backend.lstm_forward(*arguments)

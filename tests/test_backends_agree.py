@@ -261,10 +261,7 @@ def calls(backend, dtype):
         ("sigmoid_forward", (z,)),
         ("sigmoid_backward", (dy, backend.sigmoid_forward(z)[1])),
         ("softmax_cross_entropy_forward", (z, targets)),
-        (
-            "softmax_cross_entropy_backward",
-            (backend.softmax_cross_entropy_forward(z, targets)[1],),
-        ),
+        ("softmax_cross_entropy_backward", (backend.softmax_cross_entropy_forward(z, targets)[1],)),
         ("lstm_forward", (*arguments, packed)),
         ("lstm_forward", (*arguments, packed, "hard-sigmoid", "softsign")),
         *(("lstm_advance", span) for span in spans),

@@ -17,16 +17,22 @@ WANTED = "but the network wants (T, 3), T time steps of 3 features"
 REAL = "but sequences are real numbers; convert it to a float or integer array."
 KINDS = "but labels are all strings or all whole numbers; convert them, and remove missing ones."
 LABELS = "but labels are strings or whole numbers; convert them, and remove missing ones."
+TWO_AXES = f"{WANTED}; give each sequence two axes, time then features."
+NO_STEP = f"no time step at all, {WANTED}, T at least 1; remove it or give it a step."
+NO_SEQUENCE = (
+    "x is an empty list, but at least one sequence is wanted; pass one or more arrays (T, 3)."
+)
+FINITE = "but every value must be finite; remove or fill them first."
+TOO_FAR = "beyond the range of float32; scale the data or train with dtype='float64'."
+SEVERAL = "but there are 2 sequences; give a list with one array of labels for each."
+EACH = "but there are 2; give one array of labels for each sequence."
+FOR_LAST = "for output_mode='last' give one label for each sequence."
+ONE_CLASS = "but a classifier needs at least two; check that the right labels were read."
 A_STEP = "for output_mode='sequence' give one label a step, shape"
 
 
 def layers(output_mode="sequence", classes=2):
-    return [
-        ml.SequenceInput(3),
-        ml.LSTM(4, output_mode),
-        ml.FullyConnected(classes),
-        ml.Softmax(),
-    ]
+    return [ml.SequenceInput(3), ml.LSTM(4, output_mode), ml.FullyConnected(classes), ml.Softmax()]
 
 
 def good_x(lengths=(5, 4)):
@@ -78,49 +84,20 @@ BAD_X = [
         [a.T for a in good_x()],
         f"x[0] has shape (3, 5), {WANTED}; it looks transposed: pass x[0].T.",
     ),
-    (
-        [a[:, 0] for a in good_x()],
-        f"x[0] has shape (5,), {WANTED}; give each sequence two axes, time then features.",
-    ),
-    ([1.0, 2.0], f"x[0] has shape (), {WANTED}; give each sequence two axes, time then features."),
-    (
-        np.zeros((2, 2, 2, 3)),
-        f"x has shape (2, 2, 2, 3), {WANTED}; give each sequence two axes, time then features.",
-    ),
-    (
-        changed(np.nan),
-        "x[1] holds nan at time step 2, feature 1 (1 such values), but every value must be "
-        "finite; remove or fill them first.",
-    ),
+    ([a[:, 0] for a in good_x()], f"x[0] has shape (5,), {TWO_AXES}"),
+    ([1.0, 2.0], f"x[0] has shape (), {TWO_AXES}"),
+    (np.zeros((2, 2, 2, 3)), f"x has shape (2, 2, 2, 3), {TWO_AXES}"),
+    (changed(np.nan), f"x[1] holds nan at time step 2, feature 1 (1 such values), {FINITE}"),
     (
         changed(-np.inf, at=(slice(0, 2), 2)),
-        "x[1] holds -inf at time step 0, feature 2 (2 such values), but every value must be "
-        "finite; remove or fill them first.",
+        f"x[1] holds -inf at time step 0, feature 2 (2 such values), {FINITE}",
     ),
-    (
-        changed(-1e39),
-        "x[1] holds -1e+39 at time step 2, feature 1, beyond the range of float32; scale the data "
-        "or train with dtype='float64'.",
-    ),
-    (
-        [good_x()[0], np.zeros((0, 3))],
-        f"x[1] has shape (0, 3), no time step at all, {WANTED}, T at least 1; remove it or give "
-        "it a step.",
-    ),
-    (
-        [],
-        "x is an empty list, but at least one sequence is wanted; pass one or more arrays (T, 3).",
-    ),
-    (
-        np.array([], dtype=object),
-        "x is an empty list, but at least one sequence is wanted; pass one or more arrays (T, 3).",
-    ),
+    (changed(-1e39), f"x[1] holds -1e+39 at time step 2, feature 1, {TOO_FAR}"),
+    ([good_x()[0], np.zeros((0, 3))], f"x[1] has shape (0, 3), {NO_STEP}"),
+    ([], NO_SEQUENCE),
+    (np.array([], dtype=object), NO_SEQUENCE),
     (np.zeros((0, 4, 3)), "x has shape (0, 4, 3), a batch of no sequences; pass at least one."),
-    (
-        np.zeros((2, 0, 3)),
-        f"x[0] has shape (0, 3), no time step at all, {WANTED}, T at least 1; remove it or give "
-        "it a step.",
-    ),
+    (np.zeros((2, 0, 3)), f"x[0] has shape (0, 3), {NO_STEP}"),
     ([["1", "2", "3"]], f"x[0] has dtype <U1, {REAL}"),
     (changed(1j, dtype=complex), f"x[1] has dtype complex128, {REAL}"),
     ([a > 0 for a in good_x()], f"x[0] has dtype bool, {REAL}"),
@@ -176,37 +153,17 @@ def mixed(labels, kinds):
 
 
 BAD_Y = [
-    (
-        good_y((5, 3)),
-        f"y[1] has shape (3,), but its sequence has 4 time steps; {A_STEP} (4,).",
-    ),
+    (good_y((5, 3)), f"y[1] has shape (3,), but its sequence has 4 time steps; {A_STEP} (4,)."),
     (
         [y[None] for y in good_y()],
         f"y[0] has shape (1, 5), but its sequence has 5 time steps; {A_STEP} (5,).",
     ),
-    (
-        ["walk", "run"],
-        f"y[0] has shape (), but its sequence has 5 time steps; {A_STEP} (5,).",
-    ),
-    (
-        good_y((5, 4, 4)),
-        "y has labels for 3 sequences, but there are 2; give one array of labels for each "
-        "sequence.",
-    ),
-    (
-        [],
-        "y has labels for 0 sequences, but there are 2; give one array of labels for each "
-        "sequence.",
-    ),
-    (
-        None,
-        "y is NoneType, but there are 2 sequences; give a list with one array of labels for each.",
-    ),
-    ("ab", "y is str, but there are 2 sequences; give a list with one array of labels for each."),
-    (
-        np.array("ab"),
-        "y is ndarray, but there are 2 sequences; give a list with one array of labels for each.",
-    ),
+    (["walk", "run"], f"y[0] has shape (), but its sequence has 5 time steps; {A_STEP} (5,)."),
+    (good_y((5, 4, 4)), f"y has labels for 3 sequences, {EACH}"),
+    ([], f"y has labels for 0 sequences, {EACH}"),
+    (None, f"y is NoneType, {SEVERAL}"),
+    ("ab", f"y is str, {SEVERAL}"),
+    (np.array("ab"), f"y is ndarray, {SEVERAL}"),
     ([np.ones(5), np.zeros(4)], f"y[0] has dtype float64, {LABELS}"),
     ([np.ones(5, bool), np.zeros(4, bool)], f"y[0] has dtype bool, {LABELS}"),
     ([good_y()[0].astype("S"), good_y()[1]], f"y[0] has dtype |S4, {LABELS}"),
@@ -220,22 +177,14 @@ BAD_Y = [
         [good_y()[0], np.array([0, 1, 0, 1])],
         "y mixes text and whole numbers as labels; use one kind for all sequences.",
     ),
-    (
-        [["walk"] * 5, ["walk"] * 4],
-        "y holds one class only, 'walk', but a classifier needs at least two; check that the "
-        "right labels were read.",
-    ),
-    (
-        [[3] * 5, [3] * 4],
-        "y holds one class only, 3, but a classifier needs at least two; check that the right "
-        "labels were read.",
-    ),
+    ([["walk"] * 5, ["walk"] * 4], f"y holds one class only, 'walk', {ONE_CLASS}"),
+    ([[3] * 5, [3] * 4], f"y holds one class only, 3, {ONE_CLASS}"),
     (
         [[2**63] * 5, [1, 2, 3, 4]],
         "y[0] holds the label 9223372036854775808, beyond 64-bit integers; use smaller numbers, "
         "or strings.",
     ),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("y", "message"), BAD_Y)
@@ -263,30 +212,14 @@ def test_labels_of_every_step(y, message):
             "y has shape (2, 4), but for output_mode='last' labels are (B,); give one label for "
             "each sequence.",
         ),
-        (
-            ["walk", "run", "run"],
-            "y has 3 labels, but there are 2 sequences; for output_mode='last' give one label for "
-            "each sequence.",
-        ),
-        (
-            [],
-            "y has 0 labels, but there are 2 sequences; for output_mode='last' give one label for "
-            "each sequence.",
-        ),
-        (
-            "walk",
-            "y has 1 labels, but there are 2 sequences; for output_mode='last' give one label for "
-            "each sequence.",
-        ),
+        (["walk", "run", "run"], f"y has 3 labels, but there are 2 sequences; {FOR_LAST}"),
+        ([], f"y has 0 labels, but there are 2 sequences; {FOR_LAST}"),
+        ("walk", f"y has 1 labels, but there are 2 sequences; {FOR_LAST}"),
         (["walk", None], f"y holds labels of type NoneType and str, {KINDS}"),
         (None, f"y holds labels of type NoneType, {KINDS}"),
         ([0.0, 1.0], f"y holds labels of type float, {KINDS}"),
         (np.array([0.0, 1.0]), f"y has dtype float64, {LABELS}"),
-        (
-            ["walk", "walk"],
-            "y holds one class only, 'walk', but a classifier needs at least two; check that the "
-            "right labels were read.",
-        ),
+        (["walk", "walk"], f"y holds one class only, 'walk', {ONE_CLASS}"),
     ],
 )
 def test_labels_of_whole_sequences(y, message):

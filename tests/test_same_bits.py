@@ -227,8 +227,7 @@ def test_a_wide_input_keeps_every_promise(set_threads, dtype, mode):
     net, x = build((1030, 17, 4), dtype, mode), sequences(1030, lengths=[300] * 5 + [7, 1])
     one_by_one = [net.predict(s) for s in x]
     packed, targets = pack_with_targets(
-        [s.astype(dtype) for s in x],
-        [np.arange(1 if mode == "last" else len(s)) % 4 for s in x],
+        [s.astype(dtype) for s in x], [np.arange(1 if mode == "last" else len(s)) % 4 for s in x]
     )
     results = []
     for n in THREADS:

@@ -69,10 +69,7 @@ BAD = [
         [draw(3, *IMAGE), draw(10, 5, 4)],
         f"x[1] has shape (10, 5, 4), {WANTED}; add the channel axis: pass x[1][..., None].",
     ),
-    (
-        draw(10, 5, 4),
-        f"x has shape (10, 5, 4), {WANTED}; add the channel axis: pass x[..., None].",
-    ),
+    (draw(10, 5, 4), f"x has shape (10, 5, 4), {WANTED}; add the channel axis: pass x[..., None]."),
     (
         draw(2, 10, 5, 4),
         f"x has shape (2, 10, 5, 4), {WANTED}; add the channel axis: pass x[..., None].",

@@ -150,34 +150,22 @@ def test_wrong_directions(direction):
         pad_sequences(X, direction=direction)
 
 
+A_LIST = "but a list of at least one array is wanted; pass [array] for a single sequence."
+REAL = "but a sequence is an array of real numbers (T, ...); convert it first."
+
+
 @pytest.mark.parametrize(
     ("sequences", "message"),
     [
-        (
-            [],
-            "sequences is [], but a list of at least one array is wanted; pass [array] for a "
-            "single sequence.",
-        ),
-        (
-            None,
-            "sequences is None, but a list of at least one array is wanted; pass [array] for a "
-            "single sequence.",
-        ),
+        ([], f"sequences is [], {A_LIST}"),
+        (None, f"sequences is None, {A_LIST}"),
         (
             [np.zeros((2, 3)), np.zeros((2, 4))],
             "sequences[1] has shape (2, 4), but sequences[0] has (2, 3); they may differ in their "
             "first axis only, which is time.",
         ),
-        (
-            [np.zeros(2), ["a"]],
-            "sequences[1] has dtype <U1 and shape (1,), but a sequence is an array of real "
-            "numbers (T, ...); convert it first.",
-        ),
-        (
-            [1.0, 2.0],
-            "sequences[0] has dtype float64 and shape (), but a sequence is an array of real "
-            "numbers (T, ...); convert it first.",
-        ),
+        ([np.zeros(2), ["a"]], f"sequences[1] has dtype <U1 and shape (1,), {REAL}"),
+        ([1.0, 2.0], f"sequences[0] has dtype float64 and shape (), {REAL}"),
         (
             [[[1], [2, 3]]],
             "sequences[0] holds rows of different lengths, but one sequence is a full array; pass "

@@ -61,32 +61,27 @@ def test_npz_layouts(tmp_path):
 
 
 FLAT = {"x": np.zeros((4, 2)), "lengths": np.array([3, 1])}
+ARRAYS = (
+    "but x (or x_0000, x_0001, ...) with lengths, y, label_per, feature_names, ids were wanted: "
+    "rename or remove the others."
+)
+LENGTHS = (
+    "lengths has shape (2,), type int64 and sum {}, but positive integers that add up to the 4 "
+    "rows of x were wanted: correct it."
+)
 NPZ_REFUSALS = {
     "unknown": (
         {"x": np.zeros((2, 2)), "label": np.zeros(2)},
-        "path FILE holds the arrays label, x, but x (or x_0000, x_0001, ...) with lengths, y, "
-        "label_per, feature_names, ids were wanted: rename or remove the others.",
+        f"path FILE holds the arrays label, x, {ARRAYS}",
     ),
-    "nothing": (
-        {},
-        "path FILE holds the arrays none, but x (or x_0000, x_0001, ...) with lengths, y, "
-        "label_per, feature_names, ids were wanted: rename or remove the others.",
-    ),
+    "nothing": ({}, f"path FILE holds the arrays none, {ARRAYS}"),
     "objects": (
         {"x": np.array([np.zeros((2, 2)), None], dtype=object)},
         "path FILE holds Python objects in x, which are never loaded as they can run code: write "
         "numbers and strings only, with minilstm.data.write_npz.",
     ),
-    "sum": (
-        {**FLAT, "lengths": np.array([3, 2])},
-        "lengths has shape (2,), type int64 and sum 5, but positive integers that add up to the "
-        "4 rows of x were wanted: correct it.",
-    ),
-    "zero": (
-        {**FLAT, "lengths": np.array([4, 0])},
-        "lengths has shape (2,), type int64 and sum 4, but positive integers that add up to the "
-        "4 rows of x were wanted: correct it.",
-    ),
+    "sum": ({**FLAT, "lengths": np.array([3, 2])}, LENGTHS.format(5)),
+    "zero": ({**FLAT, "lengths": np.array([4, 0])}, LENGTHS.format(4)),
     "flat y": (
         {**FLAT, "y": np.zeros(3, int)},
         "y has shape (3,), but (4,), one label for each step, or (2,), one for each sequence, was "

@@ -135,16 +135,22 @@ def test_targets_of_0_and_1():
     ):
         y[0][2, 1] = 0.5
         as_targets(y, batch(), False, 3, binary=True)
-    with refuses_data(
-        "y[0] has dtype bool, but targets of this loss are real numbers; convert them, or train "
-        "on labels with loss='crossentropy'."
-    ):
+    with refuses_data(f"y[0] has dtype bool, {KIND}"):
         as_targets([np.ones((3, 1), bool)] * 2, batch(), False, 1)
 
 
 # ---------------------------------------------------------------- wrong ones
 
 STEP = "but its sequence has 3 time steps and the network puts out"
+A_NUMBER = f"{STEP} 1 number a step; give one row a step, shape (3,) or (3, 1)."
+EACH = "but there are 2 sequences and the network puts out"
+A_ROW = "for each; give one row a sequence, shape "
+SEVERAL = "but there are 2 sequences; give a list with one array of targets for each."
+FINITE = "but every target must be finite; remove or fill them first."
+RAGGED = (
+    "holds rows of different lengths, but one array was wanted; give one row of numbers a step, or "
+    "one a sequence where the network keeps the last step only."
+)
 KIND = (
     "but targets of this loss are real numbers; convert them, or train on labels with "
     "loss='crossentropy'."
@@ -154,18 +160,8 @@ KIND = (
 @pytest.mark.parametrize(
     ("y", "R", "message"),
     [
-        (
-            [draw(4), draw(2)],
-            1,
-            f"y[0] has shape (4,), {STEP} 1 number a step; give one row a step, shape (3,) or "
-            "(3, 1).",
-        ),
-        (
-            [draw(3, 2), draw(2)],
-            1,
-            f"y[0] has shape (3, 2), {STEP} 1 number a step; give one row a step, shape (3,) or "
-            "(3, 1).",
-        ),
+        ([draw(4), draw(2)], 1, f"y[0] has shape (4,), {A_NUMBER}"),
+        ([draw(3, 2), draw(2)], 1, f"y[0] has shape (3, 2), {A_NUMBER}"),
         (
             [draw(3), draw(2)],
             2,
@@ -182,38 +178,21 @@ KIND = (
             "y has targets for 1 sequences, but there are 2; give one array of targets for each "
             "sequence.",
         ),
-        (
-            None,
-            1,
-            "y is NoneType, but there are 2 sequences; give a list with one array of targets for "
-            "each.",
-        ),
-        (
-            3.5,
-            1,
-            "y is float, but there are 2 sequences; give a list with one array of targets for "
-            "each.",
-        ),
+        (None, 1, f"y is NoneType, {SEVERAL}"),
+        (3.5, 1, f"y is float, {SEVERAL}"),
         ([["a", "b", "c"], ["a", "b"]], 1, f"y[0] has dtype <U1, {KIND}"),
         ([[1, 2, None], [1, 2]], 1, f"y[0] has dtype object, {KIND}"),
         ([[1j, 2, 3], [1, 2]], 1, f"y[0] has dtype complex128, {KIND}"),
-        (
-            [[[1], [2, 3], [4]], [[1], [2]]],
-            1,
-            "y[0] holds rows of different lengths, but one array was wanted; give one row of "
-            "numbers a step, or one a sequence where the network keeps the last step only.",
-        ),
+        ([[[1], [2, 3], [4]], [[1], [2]]], 1, f"y[0] {RAGGED}"),
         (
             [[1, np.nan, np.nan], [1, 2]],
             1,
-            "y[0] holds nan at time step 1, response 0 (2 such values), but every target must be "
-            "finite; remove or fill them first.",
+            f"y[0] holds nan at time step 1, response 0 (2 such values), {FINITE}",
         ),
         (
             [draw(3), [1, -np.inf]],
             1,
-            "y[1] holds -inf at time step 1, response 0 (1 such values), but every target must be "
-            "finite; remove or fill them first.",
+            f"y[1] holds -inf at time step 1, response 0 (1 such values), {FINITE}",
         ),
         (
             [draw(3), [1, 1e39]],
@@ -233,36 +212,11 @@ def test_targets_that_do_not_fit(y, R, message):
 @pytest.mark.parametrize(
     ("y", "R", "message"),
     [
-        (
-            [1.0, 2.0, 3.0],
-            1,
-            "y has shape (3,), but there are 2 sequences and the network puts out 1 number for "
-            "each; give one row a sequence, shape (2,) or (2, 1).",
-        ),
-        (
-            [1.0, 2.0],
-            2,
-            "y has shape (2,), but there are 2 sequences and the network puts out 2 numbers for "
-            "each; give one row a sequence, shape (2, 2).",
-        ),
-        (
-            1.0,
-            1,
-            "y has shape (), but there are 2 sequences and the network puts out 1 number for "
-            "each; give one row a sequence, shape (2,) or (2, 1).",
-        ),
-        (
-            [draw(3), draw(2)],
-            1,
-            "y holds rows of different lengths, but one array was wanted; give one row of "
-            "numbers a step, or one a sequence where the network keeps the last step only.",
-        ),
-        (
-            [1.0, np.nan],
-            1,
-            "y holds nan at sequence 1, response 0 (1 such values), but every target must be "
-            "finite; remove or fill them first.",
-        ),
+        ([1.0, 2.0, 3.0], 1, f"y has shape (3,), {EACH} 1 number {A_ROW}(2,) or (2, 1)."),
+        ([1.0, 2.0], 2, f"y has shape (2,), {EACH} 2 numbers {A_ROW}(2, 2)."),
+        (1.0, 1, f"y has shape (), {EACH} 1 number {A_ROW}(2,) or (2, 1)."),
+        ([draw(3), draw(2)], 1, f"y {RAGGED}"),
+        ([1.0, np.nan], 1, f"y holds nan at sequence 1, response 0 (1 such values), {FINITE}"),
     ],
 )
 def test_targets_of_sequences_that_do_not_fit(y, R, message):
@@ -271,20 +225,12 @@ def test_targets_of_sequences_that_do_not_fit(y, R, message):
 
 
 def test_a_single_sequence_is_named_without_an_index():
-    with refuses_data(
-        f"y has shape (4,), {STEP} 1 number a step; give one row a step, shape (3,) or (3, 1)."
-    ):
+    with refuses_data(f"y has shape (4,), {A_NUMBER}"):
         as_targets(draw(4), batch("single"), False, 1)
-    with refuses_data(
-        f"y[0] has shape (4, 1), {STEP} 1 number a step; give one row a step, shape (3,) or (3, 1)."
-    ):
+    with refuses_data(f"y[0] has shape (4, 1), {A_NUMBER}"):
         as_targets([draw(4, 1)], batch("single"), False, 1)
-    ragged = [[[1], [2, 3]]]
-    with refuses_data(
-        "y holds rows of different lengths, but one array was wanted; give one row of "
-        "numbers a step, or one a sequence where the network keeps the last step only."
-    ):
-        as_targets(ragged, batch("single"), False, 1)
+    with refuses_data(f"y {RAGGED}"):
+        as_targets([[[1], [2, 3]]], batch("single"), False, 1)
 
 
 # ---------------------------------------------------------------- labels that are ignored

@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from agreement import assert_gradient
+from builders import lstm_arrays
 
 from minilstm.functional import (
     activations,
@@ -33,37 +34,22 @@ SHAPES = {
 UPSTREAM = ("hidden of every step", "final hidden", "final cell", "all")
 
 
-def lstm_arguments(shape, seed=0):
-    """Arrays by name, and the active counts, of a random LSTM problem."""
-    D, H, lengths = shape
-    rng = np.random.default_rng(seed)
-    packed = ragged.pack([rng.standard_normal((n, D)) for n in lengths])
-    arrays = {"x": packed.rows}  # (N, D)
-    sizes = {"h0": (len(lengths), H), "c0": (len(lengths), H)}
-    sizes |= {"W": (4 * H, D), "R": (4 * H, H), "b": (4 * H,)}
-    arrays |= {name: 0.7 * rng.standard_normal(size) for name, size in sizes.items()}
-    return arrays, packed.active
-
-
-def lstm_upstream(kind, shape, seed=1):
-    """dh (N, H) or None, and dstate or None."""
-    _, H, lengths = shape
-    rng = np.random.default_rng(seed)
-    dh = rng.standard_normal((sum(lengths), H))
-    hidden, cell = rng.standard_normal((2, len(lengths), H))
-    return {
+def lstm_problem(shape, kind="all"):
+    """Arrays by name, the active counts, and dh (N, H) and dstate, either of which may be None."""
+    arrays, packed, dh, (hidden, cell) = lstm_arrays(*shape)
+    upstream = {
         "hidden of every step": (dh, None),
         "final hidden": (None, LSTMState(hidden, 0 * cell)),
         "final cell": (None, LSTMState(0 * hidden, cell)),
         "all": (dh, LSTMState(hidden, cell)),
     }[kind]
+    return arrays, packed.active, *upstream
 
 
 @pytest.mark.parametrize("kind", UPSTREAM)
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
 def test_lstm(shape, kind):
-    arrays, active = lstm_arguments(shape)
-    dh, dstate = lstm_upstream(kind, shape)
+    arrays, active, dh, dstate = lstm_problem(shape, kind)
     _, _, cache = lstm.lstm_forward(**arrays, active=active)
     dx, grads = lstm.lstm_backward(dh, dstate, cache)
     assert lstm.lstm_backward(dh, dstate, cache, need_dx=False)[0] is None
@@ -82,16 +68,14 @@ def test_lstm(shape, kind):
 
 
 def test_one_sequence_needs_no_active_counts():
-    arrays, active = lstm_arguments((3, 4, [6]))
+    arrays, active, _, _ = lstm_problem((3, 4, [6]))
     h, state, cache = lstm.lstm_forward(**arrays)
     assert (h == lstm.lstm_forward(**arrays, active=active)[0]).all()
     assert (state.hidden[0] == h[-1]).all() and (cache.active == 1).all() and len(h) == 6
 
 
 def test_a_ragged_batch_gives_what_its_sequences_give_one_by_one():
-    shape = (3, 4, [2, 5, 1, 5])
-    arrays, active = lstm_arguments(shape)
-    dh, dstate = lstm_upstream("all", shape)
+    arrays, active, dh, dstate = lstm_problem((3, 4, [2, 5, 1, 5]))
     h, state, cache = lstm.lstm_forward(**arrays, active=active)
     dx, grads = lstm.lstm_backward(dh, dstate, cache)
     order = np.arange(active[0])
@@ -213,9 +197,7 @@ def test_activations(name):
 
 
 def test_complex_numbers_without_an_imaginary_part_give_the_real_results():
-    shape = (3, 4, [2, 5, 1, 5])
-    arrays, active = lstm_arguments(shape)
-    dh, dstate = lstm_upstream("all", shape)
+    arrays, active, dh, dstate = lstm_problem((3, 4, [2, 5, 1, 5]))
     results = []
     for dtype in (np.float64, np.complex128):
         up = LSTMState(*(part.astype(dtype) for part in dstate))

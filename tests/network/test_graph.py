@@ -76,35 +76,24 @@ def test_connect_takes_layers_ports_and_the_names_of_the_reference():
     ("source", "destination", "error", "message"),
     [
         (
-            "lsmt",
-            "fc",
-            ValueError,
+            "lsmt", "fc", ValueError,
             "there is no layer 'lsmt' in the graph; it has 'input', 'lstm', 'fc', 'scores'.",
         ),
         (
-            "lstm/hidden",
-            "fc",
-            ValueError,
+            "lstm/hidden", "fc", ValueError,
             "the layer 'lstm' has no output 'hidden'; choose one of ['out'].",
         ),
         ("lstm", "fc/in2", ValueError, "the layer 'fc' has no input 'in2'; choose one of ['in']."),
+        ("lstm", "input", ValueError, "the layer 'input' has no input; choose another layer."),
         (
-            "lstm",
-            "input",
-            ValueError,
-            "the layer 'input' has no input; choose another layer.",
-        ),
-        (
-            "input",
-            "fc",
-            ValueError,
+            "input", "fc", ValueError,
             "'fc/in' is already fed by 'lstm/out'; disconnect that first, or join both with "
             "Addition or Concatenation.",
         ),
         (1, "fc", TypeError, "output is 1; give a name such as 'lstm' or 'lstm/hidden'."),
         ("lstm", None, TypeError, "input is None; give a name such as 'lstm' or 'lstm/hidden'."),
     ],
-)
+)  # fmt: skip
 def test_a_connection_that_cannot_be_is_refused(source, destination, error, message):
     graph = chain()
     with refuses(message, error):

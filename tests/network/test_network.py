@@ -75,11 +75,7 @@ EXAMPLE = "give a list such as [SequenceInput(3), LSTM(200), FullyConnected(5), 
             ValueError,
             "layers[1] is a second SequenceInput; keep only the first, or use a LayerGraph.",
         ),
-        (
-            [ml.SequenceInput(2), "lstm"],
-            TypeError,
-            f"layers[1] is 'lstm', not a layer; {EXAMPLE}",
-        ),
+        ([ml.SequenceInput(2), "lstm"], TypeError, f"layers[1] is 'lstm', not a layer; {EXAMPLE}"),
         (None, TypeError, f"layers is NoneType, not a list of layers; {EXAMPLE}"),
         ("lstm", TypeError, f"layers is str, not a list of layers; {EXAMPLE}"),
         (
