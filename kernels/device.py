@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from minilstm.errors import DeviceError
 
-OLDEST = 7  # the generation from which threads can acquire what others have released
+OLDEST_MAJOR = 7  # of compute capability: from 7.0 on threads can acquire what others have released
 
 
 class Device(NamedTuple):
@@ -58,12 +58,12 @@ def _check_libraries(cupy: Any) -> None:
             f"the backend 'cupy' needs an NVIDIA GPU that CuPy can use, but {found}; check the "
             "driver with nvidia-smi, or choose the backend 'numba' or 'numpy'."
         )
-    told = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.runtime.getDevice())
-    if told["major"] < OLDEST:
+    properties = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.runtime.getDevice())
+    if properties["major"] < OLDEST_MAJOR:
         raise DeviceError(
-            f"the backend 'cupy' needs a GPU of compute capability {OLDEST}.0 or later, but this "
-            f"one has {told['major']}.{told['minor']}; choose another with CUDA_VISIBLE_DEVICES, "
-            "or the backend 'numba' or 'numpy'."
+            f"the backend 'cupy' needs a GPU of compute capability {OLDEST_MAJOR}.0 or later, but "
+            f"this one has {properties['major']}.{properties['minor']}; choose another with "
+            "CUDA_VISIBLE_DEVICES, or the backend 'numba' or 'numpy'."
         )
     try:
         from cupy.cuda import cublas as cublas
@@ -87,9 +87,11 @@ def devices() -> list[Device]:
     runtime = _cupy().cuda.runtime
     found = []
     for n in range(runtime.getDeviceCount()):
-        told = runtime.getDeviceProperties(n)
-        capability = f"{told['major']}.{told['minor']}"
-        found.append(Device(told["name"].decode(), capability, told["totalGlobalMem"] >> 20))
+        properties = runtime.getDeviceProperties(n)
+        capability = f"{properties['major']}.{properties['minor']}"
+        found.append(
+            Device(properties["name"].decode(), capability, properties["totalGlobalMem"] >> 20)
+        )
     return found
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from minilstm.functional.convolution import Pads, Sizes, convolution_size
 from minilstm.functional.ragged import IntArray
 
-GROUP = 256  # places of the output of the images that are framed together, about
+GROUP_PLACES = 256  # places of the output of the images that are framed together, about
 
 
 class Windows(NamedTuple):
@@ -107,7 +107,7 @@ def _windows(
         int(np.prod(size)) * channels,
         int(np.prod(inside)) if framed else 0,
         np.stack([source, target, count], axis=1).astype(np.int64),
-        -(-GROUP // max(1, len(places))),
+        -(-GROUP_PLACES // max(1, len(places))),
         _flat(corners, inside),
         _flat([*steps, np.arange(channels)], inside),
         places,

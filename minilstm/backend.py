@@ -1,5 +1,9 @@
 """The switch between NumPy, Numba and CuPy: a small frozen record of functions for each.
-This is the only door to `minilstm.kernels`, and it opens when a backend is first asked for."""
+This is the only door to `minilstm.kernels`, and it opens when a backend is first asked for.
+
+The fields of the record are the one list of what a backend computes, and NumPy's functions are
+their defaults. A package of kernels puts its functions into the fields of their names.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +12,40 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any
+
+from minilstm.functional import (
+    absolute_error,
+    adam,
+    batch_normalization,
+    bilstm,
+    binary_cross_entropy,
+    classifier_loss,
+    convolution,
+    cross_entropy,
+    dropout,
+    fully_connected,
+    gradient_norm,
+    huber,
+    lstm,
+    lstm_in_spans,
+    relu,
+    rmsprop,
+    sgdm,
+    sigmoid,
+    softmax,
+    squared_error,
+)
 
 NAMES = ("auto", "numpy", "numba", "cupy")
 
 # A `with` block concerns its own thread; `set_backend` concerns all of them.
 _chosen: ContextVar[str] = ContextVar("minilstm_backend")
 _everywhere = ""
+
+Function = Callable[..., Any]
 
 
 def _same(array: Any) -> Any:
@@ -29,51 +58,57 @@ class Backend:
     """The functions that layers call; each has the contract of its twin in `functional`."""
 
     name: str
-    lstm_forward: Callable[..., Any]
-    lstm_backward: Callable[..., Any]
-    lstm_pack: Callable[..., Any]
-    lstm_advance: Callable[..., Any]
-    lstm_restore: Callable[..., Any]
-    bilstm_forward: Callable[..., Any]
-    bilstm_backward: Callable[..., Any]
-    fully_connected_forward: Callable[..., Any]
-    fully_connected_backward: Callable[..., Any]
-    convolution_forward: Callable[..., Any]
-    convolution_backward: Callable[..., Any]
-    softmax_forward: Callable[..., Any]
-    softmax_backward: Callable[..., Any]
-    sigmoid_forward: Callable[..., Any]
-    sigmoid_backward: Callable[..., Any]
-    relu_forward: Callable[..., Any]
-    relu_backward: Callable[..., Any]
-    dropout_forward: Callable[..., Any]
-    dropout_backward: Callable[..., Any]
-    batch_normalization_forward: Callable[..., Any]
-    batch_normalization_backward: Callable[..., Any]
-    batch_normalization_apply: Callable[..., Any]
-    batch_normalization_apply_backward: Callable[..., Any]
-    softmax_cross_entropy_forward: Callable[..., Any]
-    softmax_cross_entropy_backward: Callable[..., Any]
-    classifier_loss: Callable[..., Any]
-    absolute_error_forward: Callable[..., Any]
-    absolute_error_backward: Callable[..., Any]
-    binary_cross_entropy_forward: Callable[..., Any]
-    binary_cross_entropy_backward: Callable[..., Any]
-    cross_entropy_forward: Callable[..., Any]
-    cross_entropy_backward: Callable[..., Any]
-    huber_forward: Callable[..., Any]
-    huber_backward: Callable[..., Any]
-    sigmoid_binary_cross_entropy_forward: Callable[..., Any]
-    sigmoid_binary_cross_entropy_backward: Callable[..., Any]
-    squared_error_forward: Callable[..., Any]
-    squared_error_backward: Callable[..., Any]
-    gradient_norm: Callable[..., Any]
-    gradient_scale: Callable[..., Any]
-    adam_step: Callable[..., Any]
-    rmsprop_step: Callable[..., Any]
-    sgdm_step: Callable[..., Any]
+    lstm_forward: Function = lstm.lstm_forward
+    lstm_backward: Function = lstm.lstm_backward
+    lstm_pack: Function = lstm_in_spans.lstm_pack
+    lstm_advance: Function = lstm_in_spans.lstm_advance
+    lstm_restore: Function = lstm_in_spans.lstm_restore
+    bilstm_forward: Function = bilstm.bilstm_forward
+    bilstm_backward: Function = bilstm.bilstm_backward
+    fully_connected_forward: Function = fully_connected.fully_connected_forward
+    fully_connected_backward: Function = fully_connected.fully_connected_backward
+    convolution_forward: Function = convolution.convolution_forward
+    convolution_backward: Function = convolution.convolution_backward
+    softmax_forward: Function = softmax.softmax_forward
+    softmax_backward: Function = softmax.softmax_backward
+    sigmoid_forward: Function = sigmoid.sigmoid_forward
+    sigmoid_backward: Function = sigmoid.sigmoid_backward
+    relu_forward: Function = relu.relu_forward
+    relu_backward: Function = relu.relu_backward
+    dropout_forward: Function = dropout.dropout_forward
+    dropout_backward: Function = dropout.dropout_backward
+    batch_normalization_forward: Function = batch_normalization.batch_normalization_forward
+    batch_normalization_backward: Function = batch_normalization.batch_normalization_backward
+    batch_normalization_apply: Function = batch_normalization.batch_normalization_apply
+    batch_normalization_apply_backward: Function = (
+        batch_normalization.batch_normalization_apply_backward
+    )
+    softmax_cross_entropy_forward: Function = cross_entropy.softmax_cross_entropy_forward
+    softmax_cross_entropy_backward: Function = cross_entropy.softmax_cross_entropy_backward
+    classifier_loss: Function = classifier_loss.classifier_loss
+    absolute_error_forward: Function = absolute_error.absolute_error_forward
+    absolute_error_backward: Function = absolute_error.absolute_error_backward
+    binary_cross_entropy_forward: Function = binary_cross_entropy.binary_cross_entropy_forward
+    binary_cross_entropy_backward: Function = binary_cross_entropy.binary_cross_entropy_backward
+    cross_entropy_forward: Function = cross_entropy.cross_entropy_forward
+    cross_entropy_backward: Function = cross_entropy.cross_entropy_backward
+    huber_forward: Function = huber.huber_forward
+    huber_backward: Function = huber.huber_backward
+    sigmoid_binary_cross_entropy_forward: Function = (
+        binary_cross_entropy.sigmoid_binary_cross_entropy_forward
+    )
+    sigmoid_binary_cross_entropy_backward: Function = (
+        binary_cross_entropy.sigmoid_binary_cross_entropy_backward
+    )
+    squared_error_forward: Function = squared_error.squared_error_forward
+    squared_error_backward: Function = squared_error.squared_error_backward
+    gradient_scale: Function = gradient_norm.gradient_scale
+    gradient_norm: Function = gradient_norm.gradient_norm
+    adam_step: Function = adam.adam_step
+    rmsprop_step: Function = rmsprop.rmsprop_step
+    sgdm_step: Function = sgdm.sgdm_step
     #: a whole network's time step as one call; None runs a stream layer by layer
-    make_stepper: Callable[..., Any] | None = None
+    make_stepper: Function | None = None
     #: an array to where the backend computes, and back to NumPy; the array itself if it is there
     to_device: Callable[[Any], Any] = _same
     to_host: Callable[[Any], Any] = _same
@@ -151,7 +186,7 @@ def get_num_threads() -> int:
     """Threads that the Numba kernels use; 1 where Numba is absent."""
     if not is_installed("numba"):
         return 1
-    from minilstm.kernels.numba import threads
+    from minilstm.kernels.numba.machinery import threads
 
     return threads.get_num_threads()
 
@@ -164,7 +199,7 @@ def set_num_threads(n: int) -> None:
     n : int, at least 1
     """
     if load_backend("auto").name == "numba":
-        from minilstm.kernels.numba import threads
+        from minilstm.kernels.numba.machinery import threads
 
         threads.set_num_threads(n)
 
@@ -172,7 +207,7 @@ def set_num_threads(n: int) -> None:
 def multiply_add_peak() -> float:
     """GFLOP/s of fused multiply-adds in registers, float32, on all threads of the Numba kernels."""
     load_backend("numba")
-    from minilstm.kernels.numba import peak
+    from minilstm.kernels.numba.machinery import peak
 
     return peak.multiply_add_peak()
 
@@ -189,7 +224,7 @@ def vector_bits() -> int | None:
     """Width of the vector registers that the Numba kernels use; None where Numba is absent."""
     if not is_installed("numba"):
         return None
-    from minilstm.kernels.numba import hardware
+    from minilstm.kernels.numba.machinery import hardware
 
     return 8 * hardware.REGISTER_BYTES
 
@@ -198,7 +233,7 @@ def ready_kernels() -> frozenset[str]:
     """The Numba kernels that this process has compiled or read from the disk, with their dtypes."""
     if not is_installed("numba"):
         return frozenset()
-    from minilstm.kernels.numba import compiling
+    from minilstm.kernels.numba.machinery import compiling
 
     return frozenset(f"{k.name} {dtype}" for k in compiling.kernels for dtype in k._compiled)
 
@@ -223,7 +258,7 @@ def warmup(dtype: str = "float32", say: Callable[[str, float], None] | None = No
     if dtype not in ("float32", "float64"):
         raise ValueError(f"dtype is {dtype!r}; choose 'float32' or 'float64'.")
     load_backend("numba")
-    from minilstm.kernels.numba import compiling
+    from minilstm.kernels.numba.machinery import compiling
 
     compiling.compile_all(dtype, say or (lambda name, seconds: None))
 
@@ -275,7 +310,7 @@ def reuse_memory(backend: Backend) -> Iterator[None]:
     if backend.name != "numba":
         yield
         return
-    from minilstm.kernels.numba import buffers
+    from minilstm.kernels.numba.machinery import buffers
 
     with buffers.reuse_memory():
         yield
@@ -287,91 +322,16 @@ def is_installed(package: str) -> bool:
     return importlib.util.find_spec(package) is not None
 
 
-def _shared() -> dict[str, Any]:
-    """Functions that take little time beside the others: the same for every backend."""
-    from minilstm.functional import (
-        absolute_error,
-        binary_cross_entropy,
-        cross_entropy,
-        huber,
-        sigmoid,
-        squared_error,
-    )
-    from minilstm.functional import gradient_norm as gradient
-
-    home = {
-        "absolute_error": absolute_error,
-        "binary_cross_entropy": binary_cross_entropy,
-        "cross_entropy": cross_entropy,
-        "huber": huber,
-        "sigmoid": sigmoid,
-        "sigmoid_binary_cross_entropy": binary_cross_entropy,
-        "squared_error": squared_error,
-    }
-    names = [(f"{name}_{way}", home[name]) for name in home for way in ("forward", "backward")]
-    names.append(("gradient_scale", gradient))
-    return {name: getattr(module, name) for name, module in names}
-
-
 @cache
 def _numpy() -> Backend:
-    from minilstm.functional import (
-        adam,
-        batch_normalization,
-        bilstm,
-        classifier_loss,
-        convolution,
-        cross_entropy,
-        dropout,
-        fully_connected,
-        lstm,
-        relu,
-        rmsprop,
-        sgdm,
-        softmax,
-    )
-    from minilstm.functional import gradient_norm as gradient
-    from minilstm.functional import lstm_in_spans as lstm_spans
-
-    return Backend(
-        name="numpy",
-        lstm_forward=lstm.lstm_forward,
-        lstm_backward=lstm.lstm_backward,
-        lstm_pack=lstm_spans.lstm_pack,
-        lstm_advance=lstm_spans.lstm_advance,
-        lstm_restore=lstm_spans.lstm_restore,
-        bilstm_forward=bilstm.bilstm_forward,
-        bilstm_backward=bilstm.bilstm_backward,
-        fully_connected_forward=fully_connected.fully_connected_forward,
-        fully_connected_backward=fully_connected.fully_connected_backward,
-        convolution_forward=convolution.convolution_forward,
-        convolution_backward=convolution.convolution_backward,
-        softmax_forward=softmax.softmax_forward,
-        softmax_backward=softmax.softmax_backward,
-        relu_forward=relu.relu_forward,
-        relu_backward=relu.relu_backward,
-        dropout_forward=dropout.dropout_forward,
-        dropout_backward=dropout.dropout_backward,
-        batch_normalization_forward=batch_normalization.batch_normalization_forward,
-        batch_normalization_backward=batch_normalization.batch_normalization_backward,
-        batch_normalization_apply=batch_normalization.batch_normalization_apply,
-        batch_normalization_apply_backward=batch_normalization.batch_normalization_apply_backward,
-        softmax_cross_entropy_forward=cross_entropy.softmax_cross_entropy_forward,
-        softmax_cross_entropy_backward=cross_entropy.softmax_cross_entropy_backward,
-        classifier_loss=classifier_loss.classifier_loss,
-        gradient_norm=gradient.gradient_norm,
-        adam_step=adam.adam_step,
-        **_shared(),
-        rmsprop_step=rmsprop.rmsprop_step,
-        sgdm_step=sgdm.sgdm_step,
-    )
+    return Backend("numpy")
 
 
 @cache
 def _numba() -> Backend:
     from minilstm.kernels import numba as kernels
 
-    return _record("numba", kernels, **_shared())
+    return Backend("numba", **_functions_of(kernels))
 
 
 @cache
@@ -387,14 +347,10 @@ def _cupy() -> Backend:
     device.check_device()
     from minilstm.kernels import cuda as kernels
 
-    return _record("cupy", kernels, gpu_bytes=device.memory_bytes())
+    return Backend("cupy", gpu_bytes=device.memory_bytes(), **_functions_of(kernels))
 
 
-def _record(name: str, kernels: Any, **others: Any) -> Backend:
-    """The functions of a package of kernels, and others; what neither has keeps its default."""
-    own = {
-        f.name: getattr(kernels, f.name)
-        for f in fields(Backend)
-        if f.name not in ("name", *others) and (f.default is MISSING or hasattr(kernels, f.name))
-    }
-    return Backend(name=name, **own, **others)
+def _functions_of(kernels: Any) -> dict[str, Any]:
+    """The names that a package of kernels hands on, each a field of the record."""
+    handed_on = vars(kernels)
+    return {f.name: handed_on[f.name] for f in fields(Backend) if f.name in handed_on}

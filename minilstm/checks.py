@@ -55,12 +55,12 @@ def check_flag(name: str, value: Any) -> None:
         raise ValueError(f"{name} is {value!r}; give True or False.")
 
 
-def check_sequence_length(value: Any) -> None:
+def check_sequence_length(name: str, value: Any) -> None:
     """Of the option `sequence_length`."""
     words = ("ragged", "longest", "shortest")
     if not (isinstance(value, str) and value in words) and not (_is_whole(value) and value >= 1):
         raise ValueError(
-            f"sequence_length is {value!r}; choose one of {', '.join(map(repr, words))}, or give "
+            f"{name} is {value!r}; choose one of {', '.join(map(repr, words))}, or give "
             f"a whole number of at least 1."
         )
 

@@ -34,7 +34,7 @@ import sys
 from pathlib import Path
 from minilstm.backend import load_backend
 load_backend("numba")
-from minilstm.kernels.numba.compiling import kernels
+from minilstm.kernels.numba.machinery.compiling import kernels
 for one in kernels:
     try:
         Path(sys.argv[1], one.name).touch(exist_ok=False)

@@ -8,21 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from agreement import dtype_names as dtypes
+from separate_steps import CLIPPING, adam_update, add_l2, l2norm
 
 import minilstm as ml
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import pack, pack_with_targets, unpack
 from minilstm.layers import Signal
 from minilstm.network.passes.placement import moved_state
-from minilstm.training.solvers import (
-    CLIPPING,
-    adam_init,
-    adam_update,
-    add_l2,
-    l2norm,
-    solver_init,
-    update,
-)
+from minilstm.training.solvers import adam_init, solver_init, update
 
 GOLDEN = Path(__file__).parent / "golden"
 # Largest difference allowed, relative to the largest entry of the array.

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import textwrap
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 
 import minilstm as ml
+from minilstm.backend import Backend
 
 ROOT = Path(__file__).parents[1]
 FACADE = "minilstm"
@@ -207,6 +209,25 @@ def test_only_the_switch_opens_the_kernels_and_only_when_asked():
     assert users == {"minilstm.backend"}
     for target, _, inside, _ in imports("minilstm.backend"):
         assert inside or "kernels" not in target
+
+
+LOSSES = {
+    "absolute_error", "binary_cross_entropy", "cross_entropy", "huber", "squared_error",
+    "sigmoid_binary_cross_entropy",
+}  # fmt: skip
+ON_NUMPY = {f"{name}_{way}" for name in {*LOSSES, "sigmoid"} for way in ("forward", "backward")}
+
+
+@pytest.mark.parametrize(
+    ("kernels", "missing"),
+    [("numba", ON_NUMPY | {"gradient_scale", "to_device", "to_host"}), ("cuda", {"make_stepper"})],
+)
+def test_kernels_hand_on_functions_of_the_record_alone_and_numpy_does_what_they_miss(
+    kernels, missing
+):
+    taken = {name for _, names, _, _ in imports(f"minilstm.kernels.{kernels}") for name in names}
+    functions = {f.name for f in fields(Backend)} - {"name", "gpu_bytes"}
+    assert taken <= functions and functions - taken == missing
 
 
 def test_no_module_imports_itself_through_others():

@@ -20,7 +20,7 @@ Array = Any  # of CuPy
 
 FILE = "batch_normalization.cu"
 BLOCKS = 1024  # that share the rows, about
-ROWS = 8  # of a thread, at least about so many
+THREAD_ROWS = 8  # of a thread, at least about so many
 
 
 def batch_normalization_forward(
@@ -84,7 +84,7 @@ class _Grid:
         self.width, self.threads = _block(self.channels)
         across = -(-self.channels // self.width)
         lanes = self.threads // self.width
-        parts = max(1, min(-(-BLOCKS // across), -(-self.count // (ROWS * lanes))))
+        parts = max(1, min(-(-BLOCKS // across), -(-self.count // (THREAD_ROWS * lanes))))
         self.per_part = max(1, -(-self.count // parts))  # rows
         self.parts = -(-self.count // self.per_part)
         self.blocks = self.parts * across

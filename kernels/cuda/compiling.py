@@ -12,9 +12,10 @@ from typing import Any
 import cupy
 import numpy as np
 
-_SHARED = 48 * 1024  # bytes of shared memory that a block has without asking
+_SHARED_BYTES = 48 * 1024  # bytes of shared memory that a block has without asking
 _asking = threading.Lock()  # what was asked for belongs to a kernel, which threads may share
 
+WARP_LANES = 32  # threads that go through a kernel side by side
 THREADS = 256  # of a block, where nothing speaks for another number
 BLOCKS = 4096  # at most, of a launch whose threads stride over its work
 
@@ -27,7 +28,7 @@ def source(name: str) -> str:
 
 
 def options(dtype: Any, constants: dict[str, int]) -> tuple[str, ...]:
-    """What the compiler is told: the number type and the sizes."""
+    """What the compiler gets: the number type and the sizes."""
     dtype = np.dtype(dtype)
     real = {"float32": "float", "float64": "double"}[dtype.name]
     defined = {"REAL": real, "REAL_BITS": 8 * dtype.itemsize, **constants}
@@ -85,7 +86,7 @@ def launch(
     # library that only the CUDA toolkit has, and that these kernels do not call.
     run = partial(function.kernel, enable_cooperative_groups=True) if cooperative else function
     run = partial(run, (blocks,), (threads,), tuple(map(_argument, arguments)), shared_mem=shared)
-    if shared <= _SHARED:
+    if shared <= _SHARED_BYTES:
         run()
         return
     with _asking:

@@ -6,7 +6,7 @@ gradient); the gradient of the input a convolution of the upstream gradient. A p
 instead of cuBLAS on laid-out windows: filters are few, so such a product would mostly write and
 read the windows again, each number as often as the filter is large; each output is one sum in one
 order, so an image gives the same bits in any batch; and beside the results, memory is needed only
-for the frames of some images (FRAMED) and the parts of the weights' gradient (MOST_NUMBERS).
+for the frames of some images (FRAMED_NUMBERS) and for parts of a gradient (MOST_NUMBERS).
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ THREADS = 128  # of a block, at most
 HEIGHT = 8  # rows of the tile of a thread
 MOST_ROWS = 32  # of threads in a block: shared memory holds 8 * 32 windows or weights at a time
 DEPTH = 16  # terms of every sum that come into shared memory at a time, about
-FRAMED = 1 << 24  # numbers of the images that are framed together, about
+FRAMED_NUMBERS = 1 << 24  # numbers of the images that are framed together, about
 BLOCKS = 512  # of the gradient of the weights, about
-PART = 256  # windows of one part of the batch, at least
+PART_WINDOWS = 256  # windows of one part of the batch, at least
 MOST_NUMBERS = 1 << 22  # in the gradients of all parts
 
 
@@ -169,7 +169,7 @@ def _windows_transposed_times(
     tiles = tile.covering(K + 1, F)
     most = min(
         -(-BLOCKS // tiles),
-        len(x) * per_image // PART,
+        len(x) * per_image // PART_WINDOWS,
         MOST_NUMBERS // (groups * (K + 1) * F),
     )
     parts = max(1, most)
@@ -196,7 +196,7 @@ def _framed(x: Array, tables: Tables) -> Iterator[tuple[slice, Array, int]]:
         if N:
             yield slice(0, N), x, windows.size
         return
-    group = max(1, FRAMED // windows.frame)
+    group = max(1, FRAMED_NUMBERS // windows.frame)
     for first in range(0, N, group):
         images = slice(first, min(N, first + group))
         count, lines = images.stop - first, len(windows.lines)

@@ -14,7 +14,7 @@ import numpy as np
 from minilstm.kernels.cuda.compiling import THREADS, kernel, launch
 from minilstm.kernels.cuda.transfer import to_device, to_host
 
-LARGEST = 24 * 1024  # bytes of the numbers: twice as much is what a block has without asking
+LARGEST_BYTES = 24 * 1024  # bytes of the numbers: twice as much is what a block has without asking
 
 
 class Group(NamedTuple):
@@ -32,7 +32,7 @@ def exchange(numbers: Any, steps: int, group: Group) -> Any:
 
     Parameters
     ----------
-    numbers : (K,) float32 or float64 on the device, at most `LARGEST` bytes
+    numbers : (K,) float32 or float64 on the device, at most `LARGEST_BYTES` bytes
     steps : exchanges
     group : a grid whose blocks can all run at the same time, or a cluster of 8 blocks at most
 

@@ -16,22 +16,22 @@ from minilstm.kernels.cuda.layout import column_major
 
 Array = Any  # of CuPy
 
-SHARE = 4  # numbers of one thread, before there are more blocks
+THREAD_NUMBERS = 4  # numbers of one thread, before there are more blocks
 BLOCKS = 512  # at most
-_MEMORY = 3 * 8 * THREADS  # bytes: three sums of each thread
+_SHARED_BYTES = 3 * 8 * THREADS  # bytes: three sums of each thread
 
 
 def gradient_norm(p: Array, g: Array, l2: float) -> Array:
     """Norm of g + l2 p as an array () float64; its NumPy twin is in `functional.gradient_norm`."""
-    blocks = max(1, min(-(-g.size // (SHARE * THREADS)), BLOCKS))
+    blocks = max(1, min(-(-g.size // (THREAD_NUMBERS * THREADS)), BLOCKS))
     of_blocks = cupy.empty((blocks, 3), np.float64)  # (blocks, 3) sums of squares
     norm = cupy.empty((), np.float64)  # ()
     entries = column_major(p) if l2 else None, column_major(g)
     weight = np.float64(g.dtype.type(l2))
     sums = kernel("gradient.cu", "sums_of_squares", g.dtype)
-    launch(sums, blocks, THREADS, *entries, weight, of_blocks, g.size, shared=_MEMORY)
+    launch(sums, blocks, THREADS, *entries, weight, of_blocks, g.size, shared=_SHARED_BYTES)
     total = kernel("gradient.cu", "norm_of_sums", g.dtype)
-    launch(total, 1, THREADS, of_blocks, norm, blocks, shared=_MEMORY)
+    launch(total, 1, THREADS, of_blocks, norm, blocks, shared=_SHARED_BYTES)
     return norm
 
 

@@ -15,15 +15,15 @@ from typing import Any, NamedTuple
 import cupy
 import numpy as np
 
+from minilstm.kernels.cuda.compiling import WARP_LANES
 from minilstm.kernels.cuda.exchange import has_clusters
 
-WARP = 32
 BLOCK_THREADS = 256  # wanted of a block: with so many, each may have 255 registers
 LARGEST_CLUSTER = 8  # of those that every device with clusters takes
 REGISTERS = 65536  # of a block, where it is alone on its multiprocessor
 OTHER_REGISTERS = 64  # of a thread, beside weights and sums: what compilers were seen to use
 SUM_REGISTERS = 64  # of a thread, at most, for the sums of several sequences
-WORTH_HOLDING = 3  # steps from which loading the weights pays
+LEAST_STEPS = 3  # steps from which loading the weights pays
 MOST_TURNS = 16  # of sequences one after another: beyond, a product for all of them takes less
 
 
@@ -79,7 +79,7 @@ def make_plan(device: Device, H: int, B: int, T: int, dtype: Any) -> Plan | None
     -------
     Plan, or None where the time loop is to be launched step by step
     """
-    if T < WORTH_HOLDING:
+    if T < LEAST_STEPS:
         return None
     lanes = 8 if H <= 256 else 16 if H <= 512 else 32
     size = np.dtype(dtype).itemsize
@@ -122,10 +122,10 @@ def _fitted(
     """The plan, if its weights find room in the registers and the shared memory of a block."""
     units = -(-H // blocks)
     blocks = -(-H // units) if exchange == 2 else blocks
-    threads = -(-units * lanes // WARP) * WARP
+    threads = -(-units * lanes // WARP_LANES) * WARP_LANES
     if threads > 2 * BLOCK_THREADS:
         return None
-    words, outs = size // 4, WARP // lanes
+    words, outs = size // 4, WARP_LANES // lanes
     registers = min(255, REGISTERS // threads // 8 * 8) - OTHER_REGISTERS
     tiles = 1 if exchange == 2 else 2
     cell = of_group * units  # c or dc
@@ -138,11 +138,11 @@ def _fitted(
 
     held, shared = room(-(-H // (4 * lanes)), 4, lanes, rows)  # four gates of a unit
     rows_back = rows
-    held_back, shared_back = room(-(-H // WARP), outs, WARP, rows_back)
+    held_back, shared_back = room(-(-H // WARP_LANES), outs, WARP_LANES, rows_back)
     # dz is four times as large as h; only a grid takes the sequences of a group by turns.
     while shared_back > device.shared_bytes and rows_back > 1 and exchange == 2:
         rows_back //= 2
-        held_back, shared_back = room(-(-H // WARP), outs, WARP, rows_back)
+        held_back, shared_back = room(-(-H // WARP_LANES), outs, WARP_LANES, rows_back)
     if min(held, held_back) < 0 or max(shared, shared_back) > device.shared_bytes:
         return None
     return Plan(
@@ -163,7 +163,7 @@ def _fitted(
 
 
 def constants(plan: Plan, H: int) -> dict[str, int]:
-    """What `lstm.cu` wants to be told."""
+    """The sizes that `lstm.cu` is compiled for."""
     return {
         "HIDDEN": H,
         "UNITS": plan.units,

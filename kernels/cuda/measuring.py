@@ -10,7 +10,7 @@ from typing import Any
 
 import cupy
 
-from minilstm.kernels.cuda.exchange import LARGEST, Group, check_exchange, exchange
+from minilstm.kernels.cuda.exchange import LARGEST_BYTES, Group, check_exchange, exchange
 from minilstm.kernels.cuda.lstm_plan import device
 from minilstm.kernels.device import devices
 
@@ -66,7 +66,7 @@ def exchange_seconds(values: int, steps: int, group: Group) -> float:
 
     Parameters
     ----------
-    values : float32 numbers that every block gets; as many as `LARGEST` bytes hold at most
+    values : float32 numbers that every block gets; as many as `LARGEST_BYTES` bytes hold at most
     steps : exchanges
     group : of `exchange_groups`
 
@@ -76,7 +76,7 @@ def exchange_seconds(values: int, steps: int, group: Group) -> float:
         An exchange lost numbers.
     """
     check_exchange(group)
-    numbers = cupy.zeros(min(values, LARGEST // 4), cupy.float32)  # (K,)
+    numbers = cupy.zeros(min(values, LARGEST_BYTES // 4), cupy.float32)  # (K,)
 
     def run() -> None:
         exchange(numbers, steps, group)

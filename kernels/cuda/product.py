@@ -19,8 +19,8 @@ from minilstm.kernels.cuda.layout import row_major
 
 Array = Any  # of CuPy
 
-BLOCK = 2048  # rows whose products are summed in the dtype
-FAN_IN = 128  # numbers that one thread adds up
+BLOCK_ROWS = 2048  # rows whose products are summed in the dtype
+THREAD_NUMBERS = 128  # numbers that one thread adds up
 
 
 def outer_sum(a: Array, b: Array) -> Array:
@@ -36,15 +36,16 @@ def outer_sum(a: Array, b: Array) -> Array:
     (J, K)
     """
     (N, J), K = a.shape, b.shape[1]
-    blocks = N // BLOCK
-    if N <= BLOCK:
+    blocks = N // BLOCK_ROWS
+    if N <= BLOCK_ROWS:
         return cupy.matmul(a.T, b)
-    whole = blocks * BLOCK
-    left = row_major(a[:whole]).reshape(blocks, BLOCK, J).transpose(0, 2, 1)
-    parts = cupy.matmul(left, row_major(b[:whole]).reshape(blocks, BLOCK, K))  # (blocks, J, K)
+    blocked = blocks * BLOCK_ROWS
+    left = row_major(a[:blocked]).reshape(blocks, BLOCK_ROWS, J).transpose(0, 2, 1)
+    right = row_major(b[:blocked]).reshape(blocks, BLOCK_ROWS, K)
+    parts = cupy.matmul(left, right)  # (blocks, J, K)
     total = sum_rows(parts.reshape(blocks, J * K)).reshape(J, K)
-    if whole < N:
-        total += cupy.matmul(a[whole:].T, b[whole:])
+    if blocked < N:
+        total += cupy.matmul(a[blocked:].T, b[blocked:])
     return total.astype(a.dtype)
 
 
@@ -53,7 +54,7 @@ def sum_rows(x: Array) -> Array:
     x = row_major(x)
     N, C = x.shape
     while True:
-        parts = max(-(-N // FAN_IN), 1)
+        parts = max(-(-N // THREAD_NUMBERS), 1)
         sums = cupy.empty((parts, C), np.float64)  # (parts, C)
         launch_each(kernel("sums.cu", "sum_rows", x.dtype), parts * C, x, sums, N * C, parts * C)
         if parts == 1:

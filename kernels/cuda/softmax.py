@@ -8,13 +8,12 @@ from typing import Any
 import cupy
 
 from minilstm.functional.softmax import SoftmaxCache
-from minilstm.kernels.cuda.compiling import kernel, launch_each
+from minilstm.kernels.cuda.compiling import WARP_LANES, kernel, launch_each
 from minilstm.kernels.cuda.layout import row_major
 
 Array = Any  # of CuPy
 
-WARP = 32
-FEW = 16  # classes, up to which one thread takes a whole row
+THREAD_CLASSES = 16  # classes, up to which one thread takes a whole row
 
 
 def softmax_forward(z: Array) -> tuple[Array, SoftmaxCache]:
@@ -41,6 +40,6 @@ def launch_rows(file: str, name: str, like: Array, *arguments: Any) -> None:
     arguments : of the kernel, which ends with N and C
     """
     N, C = like.shape
-    lanes = 1 if C <= FEW else WARP
+    lanes = 1 if C <= THREAD_CLASSES else WARP_LANES
     function = kernel(file, name, like.dtype, LANES=lanes)
     launch_each(function, N * lanes, *arguments, N, C)

@@ -30,10 +30,10 @@ def stepped(
     p = arrays[0]
     number = p.dtype.type
     new = [cupy.empty(p.shape, p.dtype, order="F") for _ in range(outputs)]  # as p each
-    there = isinstance(rule.scale, cupy.ndarray)
-    scale = (number(1), rule.scale) if there else (number(rule.scale), None)
-    own = [number(value) for value in numbers]
+    on_device = isinstance(rule.scale, cupy.ndarray)
+    scale = (number(1), rule.scale) if on_device else (number(rule.scale), None)
+    values = [number(value) for value in numbers]
     shared = number(rule.l2), *scale, number(rule.bound)
     function = kernel(file, name, p.dtype)
-    launch_each(function, p.size, *map(column_major, arrays), *new, *own, *shared, p.size)
+    launch_each(function, p.size, *map(column_major, arrays), *new, *values, *shared, p.size)
     return new

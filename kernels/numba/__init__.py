@@ -1,6 +1,9 @@
 """The CPU kernels, compiled by Numba: serial functions that release the GIL, driven by threads.
 Threads split outputs, never sums, so the bits are the same for any number of them."""
 
+# The names imported here are the list that `minilstm.backend` fills its record from.
+# ruff: noqa: F401
+
 from minilstm.kernels.numba.adam import adam_step
 from minilstm.kernels.numba.batch_normalization import (
     batch_normalization_apply,
@@ -33,38 +36,3 @@ from minilstm.kernels.numba.rmsprop import rmsprop_step
 from minilstm.kernels.numba.sgdm import sgdm_step
 from minilstm.kernels.numba.softmax import softmax_backward, softmax_forward
 from minilstm.kernels.numba.stream import make_stepper
-from minilstm.kernels.numba.threads import get_num_threads, set_num_threads
-
-__all__ = [
-    "adam_step",
-    "batch_normalization_apply",
-    "batch_normalization_apply_backward",
-    "batch_normalization_backward",
-    "batch_normalization_forward",
-    "bilstm_backward",
-    "bilstm_forward",
-    "classifier_loss",
-    "convolution_backward",
-    "convolution_forward",
-    "dropout_backward",
-    "dropout_forward",
-    "fully_connected_backward",
-    "fully_connected_forward",
-    "get_num_threads",
-    "gradient_norm",
-    "lstm_advance",
-    "lstm_backward",
-    "lstm_forward",
-    "lstm_pack",
-    "lstm_restore",
-    "make_stepper",
-    "relu_backward",
-    "relu_forward",
-    "rmsprop_step",
-    "set_num_threads",
-    "sgdm_step",
-    "softmax_backward",
-    "softmax_cross_entropy_backward",
-    "softmax_cross_entropy_forward",
-    "softmax_forward",
-]

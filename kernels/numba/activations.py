@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from numba.extending import intrinsic
 
 from minilstm.functional.activations import GATE_ACTIVATIONS, STATE_ACTIVATIONS
-from minilstm.kernels.numba.simd import Value
+from minilstm.kernels.numba.machinery.simd import Value
 
 _CEPHES: tuple[float, ...] = (
     1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1,

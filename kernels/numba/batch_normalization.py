@@ -18,15 +18,15 @@ from minilstm.functional.batch_normalization import (
     BatchNormalizationCache,
     BatchNormalizationGradients,
 )
-from minilstm.kernels.numba.buffers import empty
-from minilstm.kernels.numba.compiling import kernel
-from minilstm.kernels.numba.product import contiguous
-from minilstm.kernels.numba.threads import run, split
+from minilstm.kernels.numba.machinery.buffers import empty
+from minilstm.kernels.numba.machinery.compiling import kernel
+from minilstm.kernels.numba.machinery.product import contiguous
+from minilstm.kernels.numba.machinery.threads import run, split
 
 Array = NDArray[Any]
 
-WIDTH = 512  # numbers of a line, at least about so many
-BLOCK = 1 << 14  # numbers of a block, which has sums of its own
+LINE_NUMBERS = 512  # numbers of a line, at least about so many
+BLOCK_NUMBERS = 1 << 14  # numbers of a block, which has sums of its own
 
 
 @kernel("void(i8, i8, i8, F[::1], f8[::1], f8[:, ::1])")
@@ -109,10 +109,7 @@ def batch_normalization_backward(
     """Gradients of x, scale, offset; see `minilstm.functional.batch_normalization`."""
     x, scale, mean, variance, epsilon = cache
     lines = _Lines(x)
-    inverse, dscale, doffset = _sums_of_gradients(
-        lines, x, dy, mean, variance, epsilon
-    )  # (C,) each
-    grads = BatchNormalizationGradients(dscale.astype(x.dtype), doffset.astype(x.dtype))
+    inverse, dscale, doffset, grads = _gradients(lines, x, dy, mean, variance, epsilon)
     if not need_dx:
         return None, grads
     # (4), (3) dx = scale inverse (dy - doffset / M - (x - mean) inverse dscale / M)
@@ -139,10 +136,7 @@ def batch_normalization_apply_backward(
     """Gradients with constant statistics; see `minilstm.functional.batch_normalization`."""
     x, scale, mean, variance, epsilon = cache
     lines = _Lines(x)
-    inverse, dscale, doffset = _sums_of_gradients(
-        lines, x, dy, mean, variance, epsilon
-    )  # (C,) each
-    grads = BatchNormalizationGradients(dscale.astype(x.dtype), doffset.astype(x.dtype))
+    inverse, *_, grads = _gradients(lines, x, dy, mean, variance, epsilon)
     if not need_dx:
         return None, grads
     zero = np.zeros_like(inverse)  # (C,)
@@ -157,9 +151,9 @@ class _Lines:
     def __init__(self, x: Array) -> None:
         self.channels = x.shape[-1]
         self.count = x.size // self.channels  # M
-        self.repeat = min(-(-WIDTH // self.channels), self.count)
+        self.repeat = min(-(-LINE_NUMBERS // self.channels), self.count)
         width = self.repeat * self.channels  # W
-        self.size = -(-BLOCK // width) * width  # numbers of a block
+        self.size = -(-BLOCK_NUMBERS // width) * width  # numbers of a block
         self.blocks = -(-x.size // self.size)
         self.dtype = x.dtype
 
@@ -198,13 +192,15 @@ def _normalise(
     return y
 
 
-def _sums_of_gradients(
+def _gradients(
     lines: _Lines, x: Array, dy: Array, mean: Array, variance: Array, epsilon: float
-) -> tuple[Array, Array, Array]:
-    """1 / sqrt(variance + epsilon), dscale and doffset, (C,) float64 each."""
+) -> tuple[Array, Array, Array, BatchNormalizationGradients]:
+    """1 / sqrt(variance + epsilon), dscale and doffset, (C,) float64 each; the last two as x."""
     inverse = 1 / np.sqrt(variance.astype(np.float64) + epsilon)  # (C,)
     products, doffset = lines.channel_sums(_products, [x, dy], mean)  # (C,) each
-    return inverse, products * inverse, doffset
+    dscale = products * inverse  # (C,)
+    grads = BatchNormalizationGradients(dscale.astype(x.dtype), doffset.astype(x.dtype))
+    return inverse, dscale, doffset, grads
 
 
 def _folded(sums: Array, channels: int) -> Array:

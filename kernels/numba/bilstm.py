@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 
 from minilstm.functional.bilstm import Parts, backward_with, forward_with
 from minilstm.functional.ragged import IntArray, reversed_rows
-from minilstm.kernels.numba.buffers import empty
-from minilstm.kernels.numba.compiling import kernel
 from minilstm.kernels.numba.lstm import lstm_backward, lstm_forward
-from minilstm.kernels.numba.product import contiguous
-from minilstm.kernels.numba.threads import run, split
+from minilstm.kernels.numba.machinery.buffers import empty
+from minilstm.kernels.numba.machinery.compiling import kernel
+from minilstm.kernels.numba.machinery.product import contiguous
+from minilstm.kernels.numba.machinery.threads import run, split
 
 Array = NDArray[Any]
 
-WORTH_SHARING = 100_000  # numbers that a thread more must find to move
+SHARE_NUMBERS = 100_000  # numbers that a thread more must find to move
 
 
 @kernel("void(F[:, ::1], F[:, ::1], i8[::1], F[:, ::1], i8, i8)")
@@ -27,11 +27,11 @@ def _join(a, b, order, out, first, last):
     """Rows first to last of out: those of a, and beside them rows order[n] of b."""
     A, M = a.shape[1], b.shape[1]
     for n in range(first, last):
-        own, source = out[n], b[order[n]]
+        line, source = out[n], b[order[n]]
         for j in range(A):
-            own[j] = a[n, j]
+            line[j] = a[n, j]
         for j in range(M):
-            own[A + j] = source[j]
+            line[A + j] = source[j]
 
 
 @kernel("void(F[:, ::1], i8[::1], F[:, ::1], F[:, ::1], i8, i8)")
@@ -51,13 +51,13 @@ def _add(a, b, order, first, last):
     """Rows first to last of a += rows order[n] of b."""
     D = a.shape[1]
     for n in range(first, last):
-        own, source = a[n], b[order[n]]
+        line, source = a[n], b[order[n]]
         for j in range(D):
-            own[j] += source[j]
+            line[j] += source[j]
 
 
 def _spans(N: int, width: int) -> list[tuple[int, int]]:
-    return split(N, 1, None if N * width >= 2 * WORTH_SHARING else 1)
+    return split(N, 1, None if N * width >= 2 * SHARE_NUMBERS else 1)
 
 
 def take_rows(rows: Array, order: IntArray) -> Array:

@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 
 from minilstm.functional.classifier_loss import ClassifierLoss
 from minilstm.functional.ragged import IntArray
-from minilstm.kernels.numba.buffers import empty
-from minilstm.kernels.numba.compiling import kernel
 from minilstm.kernels.numba.cross_entropy import or_empty
-from minilstm.kernels.numba.hardware import TILE_ROWS
-from minilstm.kernels.numba.panels import pack_columns, unpack_columns
-from minilstm.kernels.numba.product import BLOCK, GAP, add_outer, contiguous
+from minilstm.kernels.numba.machinery.buffers import empty
+from minilstm.kernels.numba.machinery.compiling import kernel
+from minilstm.kernels.numba.machinery.hardware import TILE_ROWS
+from minilstm.kernels.numba.machinery.panels import pack_columns, unpack_columns
+from minilstm.kernels.numba.machinery.product import BLOCK_ROWS, GAP_NUMBERS, add_outer, contiguous
+from minilstm.kernels.numba.machinery.threads import run, split
+from minilstm.kernels.numba.machinery.tiled_rows import set_rows
 from minilstm.kernels.numba.softmax import softmax_row
-from minilstm.kernels.numba.threads import run, split
-from minilstm.kernels.numba.tiles import set_rows
 
 Array = NDArray[Any]
 
@@ -34,7 +34,7 @@ Array = NDArray[Any]
 def _chunks(
     first, last, x, targets, forward, backward, b, count, weights, dx, losses, correct, dW, db
 ):
-    """Chunks first to last of BLOCK rows; each writes rows of dx and sums of its own."""
+    """Chunks first to last of BLOCK_ROWS rows; each writes rows of dx and sums of its own."""
     N, D = x.shape
     C, V = len(b), forward.shape[2]
     Q, QD = len(forward), len(backward)
@@ -42,11 +42,10 @@ def _chunks(
     rows_of_batch = x.dtype.type(count)
     z = np.zeros((TILE_ROWS, Q * V), x.dtype)  # (rows, C) logits, scores, then their gradient
     out = np.empty((TILE_ROWS, QD * V), x.dtype)  # (rows, D) of dx
-    panels = np.zeros(
-        (Q, BLOCK * V + GAP), x.dtype
-    )  # the chunk's dlogits, a vector of classes each
+    # The chunk's dlogits, a vector of classes each.
+    panels = np.zeros((Q, BLOCK_ROWS * V + GAP_NUMBERS), x.dtype)
     for chunk in range(first, last):
-        start, stop = chunk * BLOCK, min(N, (chunk + 1) * BLOCK)
+        start, stop = chunk * BLOCK_ROWS, min(N, (chunk + 1) * BLOCK_ROWS)
         dW[chunk] = 0
         db[chunk] = 0
         loss, right = 0.0, 0
@@ -98,7 +97,7 @@ def classifier_loss(
     """Loss and gradients of the last layers; see `minilstm.functional.classifier_loss`."""
     (N, D), C, dtype = x.shape, len(b), x.dtype
     forward, backward = pack_columns(W.T), pack_columns(W)  # (Q, D, V), (D / V, C, V)
-    chunks = -(-N // BLOCK)
+    chunks = -(-N // BLOCK_ROWS)
     dx = empty((N, D), dtype)  # (N, D)
     losses, correct = np.empty(chunks), np.empty(chunks, np.int64)  # (chunks,)
     dW = empty((chunks, *forward.shape), dtype)  # (chunks, Q, D, V)

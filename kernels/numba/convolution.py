@@ -21,19 +21,25 @@ from minilstm.functional.convolution import (
     Sizes,
     convolution_size,
 )
-from minilstm.kernels.numba.buffers import empty
-from minilstm.kernels.numba.compiling import inner, kernel
-from minilstm.kernels.numba.gather import ROWS, add_block, bias_block, pack_for_blocks, sum_block
-from minilstm.kernels.numba.hardware import lanes
-from minilstm.kernels.numba.product import FLUSH, contiguous
-from minilstm.kernels.numba.threads import get_num_threads, run, split
+from minilstm.kernels.numba.machinery.buffers import empty
+from minilstm.kernels.numba.machinery.compiling import inner, kernel
+from minilstm.kernels.numba.machinery.gather import (
+    GATHERED_ROWS,
+    add_block,
+    bias_block,
+    pack_for_blocks,
+    sum_block,
+)
+from minilstm.kernels.numba.machinery.hardware import lanes
+from minilstm.kernels.numba.machinery.product import FLUSH_ROWS, contiguous
+from minilstm.kernels.numba.machinery.threads import get_num_threads, run, split
 from minilstm.kernels.windows import Windows, phases_of_gradient, windows_of_input
 
 Array = NDArray[Any]
 
-DEPTH = 128  # windows whose gradients join a sum together
-PART = 1024  # windows of one part of the batch, at least
-MOST_PARTS = 64
+SUM_WINDOWS = 128  # windows whose gradients join a sum together
+PART_WINDOWS = 1024  # windows of one part of the batch, at least
+MOST_PARTS = 64  # of the batch, each with a gradient of the weights
 MOST_NUMBERS = 1 << 22  # in the gradients of all parts
 
 
@@ -61,8 +67,8 @@ def _convolve(
     """
     per_image, M = len(corners), Q * V
     frames = np.zeros(group * frame, x.dtype)
-    out = np.empty(ROWS * M, x.dtype)
-    at, to = np.empty(ROWS, np.int64), np.empty(ROWS, np.int64)
+    out = np.empty(GATHERED_ROWS * M, x.dtype)
+    at, to = np.empty(GATHERED_ROWS, np.int64), np.empty(GATHERED_ROWS, np.int64)
     p = first
     while p < last:
         image = p // per_image
@@ -76,8 +82,8 @@ def _convolve(
         stop = min(last, (image + images) * per_image)
         o = p - image * per_image
         while p < stop:
-            rows = min(ROWS, stop - p)
-            for r in range(ROWS):
+            rows = min(GATHERED_ROWS, stop - p)
+            for r in range(GATHERED_ROWS):
                 # A last block that is not full computes its last window several times.
                 at[r], to[r] = base + corners[o], image * y_size + places[o]
                 if r + 1 < rows:
@@ -87,7 +93,7 @@ def _convolve(
             o += 1
             if o == per_image:
                 o, image, base = 0, image + 1, base + step
-            if dense and rows == ROWS and (p + ROWS - 1) * F + M <= last * F:
+            if dense and rows == GATHERED_ROWS and (p + GATHERED_ROWS - 1) * F + M <= last * F:
                 bias_block(a, at, steps, panels, Q, V, y, p * F, F)
             else:
                 bias_block(a, at, steps, panels, Q, V, out, 0, M)
@@ -111,16 +117,16 @@ def _sum_windows(
     per_image, R, Q, V = len(corners), out.shape[1] - 1, out.shape[2], out.shape[3]
     M = Q * V
     frames = np.zeros(group * frame, x.dtype)
-    at = np.empty(DEPTH, np.int64)
-    one, zeros = np.ones(1, x.dtype), np.zeros(DEPTH, np.int64)
-    end_of_dy = np.empty((DEPTH + V) * M, x.dtype)  # vectors may reach over the end of dy
-    own = np.empty((row_end - row + 1) * M, x.dtype)
+    at = np.empty(SUM_WINDOWS, np.int64)
+    one, zeros = np.ones(1, x.dtype), np.zeros(SUM_WINDOWS, np.int64)
+    end_of_dy = np.empty((SUM_WINDOWS + V) * M, x.dtype)  # vectors may reach over the end of dy
+    recent = np.empty((row_end - row + 1) * M, x.dtype)
     for part in range(first, last):
         total = out[part].reshape(-1)
         total[row * M : row_end * M] = 0
         if row == 0:
             total[R * M :] = 0
-        own[:] = 0
+        recent[:] = 0
         since = 0
         image, image_end = part * per, min(N, (part + 1) * per)
         while image < image_end:
@@ -130,7 +136,7 @@ def _sum_windows(
                 _frame(x, image, images, size, lines, frames, frame)
                 a, step, base = frames, frame, 0
             windows = images * per_image
-            blocks = (windows + DEPTH - 1) // DEPTH
+            blocks = (windows + SUM_WINDOWS - 1) // SUM_WINDOWS
             o = 0
             for block in range(blocks):
                 p = windows * block // blocks
@@ -144,30 +150,30 @@ def _sum_windows(
                 if b_at + (depth - 1) * F + M > len(dy):
                     end_of_dy[: depth * F] = dy[b_at : b_at + depth * F]
                     b, b_at = end_of_dy, 0
-                for k in range(row, row_end, ROWS):
+                for k in range(row, row_end, GATHERED_ROWS):
                     add_block(
-                        min(ROWS, K - k), a, steps, k, at, depth,
-                        b, b_at, F, Q, V, own, (k - row) * M,
+                        min(GATHERED_ROWS, K - k), a, steps, k, at, depth,
+                        b, b_at, F, Q, V, recent, (k - row) * M,
                     )  # fmt: skip
                 if row == 0:
-                    sum_block(one, zeros, depth, b, b_at, F, Q, V, own, row_end * M)
+                    sum_block(one, zeros, depth, b, b_at, F, Q, V, recent, row_end * M)
                 since += depth
-                if since >= FLUSH:
-                    _flush(own, total, row * M, (row_end - row) * M, R * M)
+                if since >= FLUSH_ROWS:
+                    _flush(recent, total, row * M, (row_end - row) * M, R * M)
                     since = 0
             image += images
-        _flush(own, total, row * M, (row_end - row) * M, R * M)
+        _flush(recent, total, row * M, (row_end - row) * M, R * M)
 
 
 @inner
-def _flush(own, total, at, count, sums_at):
-    """total += own, and own = 0: `count` numbers, and the row of sums after them."""
+def _flush(recent, total, at, count, sums_at):
+    """total += recent, and recent = 0: `count` numbers, and the row of sums after them."""
     for i in range(count):
-        total[at + i] += own[i]
+        total[at + i] += recent[i]
     if at == 0:
-        for i in range(count, len(own)):
-            total[sums_at + i - count] += own[i]
-    own[:] = 0
+        for i in range(count, len(recent)):
+            total[sums_at + i - count] += recent[i]
+    recent[:] = 0
 
 
 def convolution_forward(
@@ -212,7 +218,7 @@ def _windows_times(
     weights = (pack_for_blocks(bias, matrix), -(-F // V), V)
     y_size = y.size // N if N else 0
     shared = (size, frame, lines, group, corners, steps, places, *weights, y.reshape(-1), y_size)
-    spans = split(N * len(corners), ROWS)
+    spans = split(N * len(corners), GATHERED_ROWS)
     run(_convolve, [(x.reshape(-1), *shared, F, dense, N, *span) for span in spans])
 
 
@@ -220,8 +226,8 @@ def _windows_transposed_times(x: Array, windows: Windows, dy: Array) -> tuple[Ar
     """(windows)^T dy (K, F), and the sum of dy (F,)."""
     size, frame, lines, group, corners, steps, _ = windows
     N, K, F, V = len(x), len(steps), dy.shape[-1], lanes(dy.dtype)
-    R, Q = -(-K // ROWS) * ROWS, -(-F // V)
-    most = max(1, min(MOST_PARTS, N * len(corners) // PART, MOST_NUMBERS // (R * Q * V)))
+    R, Q = -(-K // GATHERED_ROWS) * GATHERED_ROWS, -(-F // V)
+    most = max(1, min(MOST_PARTS, N * len(corners) // PART_WINDOWS, MOST_NUMBERS // (R * Q * V)))
     per = max(1, -(-N // most))  # images
     parts = -(-N // per)
     out = empty((parts, R + 1, Q, V), dy.dtype)  # R > K and Q V > F fill the last tiles
@@ -230,7 +236,7 @@ def _windows_transposed_times(x: Array, windows: Windows, dy: Array) -> tuple[Ar
     if parts >= 2 * get_num_threads():
         calls = [(*shared, K, per, 0, R, *span) for span in split(parts, 1)]
     else:
-        calls = [(*shared, K, per, *span, 0, parts) for span in split(R, ROWS)]
+        calls = [(*shared, K, per, *span, 0, parts) for span in split(R, GATHERED_ROWS)]
     run(_sum_windows, calls)
     total = out.sum(axis=0).reshape(R + 1, Q * V)
     return total[:K, :F], total[R, :F]

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from minilstm.functional.cross_entropy import CrossEntropyCache, rows_with_class
 from minilstm.functional.ragged import IntArray
-from minilstm.kernels.numba.compiling import kernel
-from minilstm.kernels.numba.product import contiguous
+from minilstm.kernels.numba.machinery.compiling import kernel
+from minilstm.kernels.numba.machinery.product import contiguous
 from minilstm.kernels.numba.softmax import softmax_row
 
 Array = NDArray[Any]

@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.functional.dropout import BITS, MULTIPLIERS, STEP, DropoutCache, dropped_below
-from minilstm.kernels.numba.buffers import empty
-from minilstm.kernels.numba.compiling import inner, kernel
-from minilstm.kernels.numba.product import contiguous
-from minilstm.kernels.numba.threads import run, split
+from minilstm.kernels.numba.machinery.buffers import empty
+from minilstm.kernels.numba.machinery.compiling import inner, kernel
+from minilstm.kernels.numba.machinery.product import contiguous
+from minilstm.kernels.numba.machinery.threads import run, split
 
 Array = NDArray[Any]
 
-SHARE = 1 << 13  # numbers below which a second thread does not pay
+SHARE_NUMBERS = 1 << 13  # numbers below which a second thread does not pay
 _STEP, _UNUSED = np.uint64(STEP), np.uint64(64 - BITS)
 _FIRST, _SECOND = map(np.uint64, MULTIPLIERS)
 _30, _27, _31, _1 = map(np.uint64, (30, 27, 31, 1))
@@ -50,12 +50,12 @@ def dropout_forward(
     columns = math.prod(x.shape[1:])
     lines = contiguous(x).reshape(len(x), columns), y.reshape(len(x), columns)  # (N, K) each
     scale, below = x.dtype.type(1 / (1 - probability)), np.uint64(dropped_below(probability))
-    seed = np.uint64(int(key) & (2**64 - 1))
-    spans = split(len(x), -(-SHARE // columns))
+    key_bits = np.uint64(int(key) & (2**64 - 1))
+    spans = split(len(x), -(-SHARE_NUMBERS // columns))
     run(
         _rows,
         [
-            (*(line[first:last] for line in lines), scale, seed, np.uint64(row + first), below)
+            (*(line[first:last] for line in lines), scale, key_bits, np.uint64(row + first), below)
             for first, last in spans
         ],
     )

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.functional.fully_connected import FullyConnectedCache, FullyConnectedGradients
-from minilstm.kernels.numba.panels import pack_columns
-from minilstm.kernels.numba.product import contiguous, outer_sum, product
+from minilstm.kernels.numba.machinery.panels import pack_columns
+from minilstm.kernels.numba.machinery.product import contiguous, outer_sum, product
 
 Array = NDArray[Any]
 

@@ -8,19 +8,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.kernels.numba.compiling import kernel
+from minilstm.kernels.numba.machinery.compiling import kernel
 
 Array = NDArray[Any]
 
-PARTIAL = 4  # sums of squares side by side: one alone would wait for each addition
+PARTIAL_SUMS = 4  # sums of squares side by side: one alone would wait for each addition
 
 
 @kernel("f8(F[::1], F[::1], f8, f8)")
 def _sum_of_squares(p, g, l2, factor):
     """Sum of (factor (g + l2 p))^2; NaN or infinite where an entry is or squares overflow."""
     s0 = s1 = s2 = s3 = 0.0
-    whole = len(g) // PARTIAL * PARTIAL
-    for j in range(0, whole, PARTIAL):
+    full = len(g) // PARTIAL_SUMS * PARTIAL_SUMS
+    for j in range(0, full, PARTIAL_SUMS):
         a0 = factor * (np.float64(g[j]) + l2 * np.float64(p[j]))
         a1 = factor * (np.float64(g[j + 1]) + l2 * np.float64(p[j + 1]))
         a2 = factor * (np.float64(g[j + 2]) + l2 * np.float64(p[j + 2]))
@@ -29,7 +29,7 @@ def _sum_of_squares(p, g, l2, factor):
         s1 += a1 * a1
         s2 += a2 * a2
         s3 += a3 * a3
-    for j in range(whole, len(g)):
+    for j in range(full, len(g)):
         a0 = factor * (np.float64(g[j]) + l2 * np.float64(p[j]))
         s0 += a0 * a0
     return (s0 + s1) + (s2 + s3)

@@ -16,41 +16,39 @@ from numpy.typing import NDArray
 from minilstm.functional.lstm import LSTMCache, LSTMGradients, LSTMState
 from minilstm.functional.ragged import IntArray, last_rows, state_slots
 from minilstm.kernels.numba.activations import numbers_of
-from minilstm.kernels.numba.barrier import arrive, give_up, make_counts, wait_for_all
-from minilstm.kernels.numba.buffers import LINE, empty
-from minilstm.kernels.numba.compiling import kernel
-from minilstm.kernels.numba.hardware import TILE_ROWS, lanes
 from minilstm.kernels.numba.lstm_cell import cell_backward, cell_forward, cell_restore
 from minilstm.kernels.numba.lstm_wide import (
-    WIDE,
+    FORWARD,
+    WIDE_FEATURES,
     forward_wide,
     input_gradient,
     input_weight_gradient,
 )
-from minilstm.kernels.numba.panels import LSTMPanels, pack_columns, pack_lstm, unpack_lstm
-from minilstm.kernels.numba.product import (
-    BLOCK,
-    FLUSH,
-    GAP,
+from minilstm.kernels.numba.machinery.barrier import give_up, make_counts, meet
+from minilstm.kernels.numba.machinery.buffers import LINE_BYTES, empty
+from minilstm.kernels.numba.machinery.compiling import kernel
+from minilstm.kernels.numba.machinery.hardware import lanes
+from minilstm.kernels.numba.machinery.panels import LSTMPanels, pack_columns, pack_lstm, unpack_lstm
+from minilstm.kernels.numba.machinery.product import (
+    BLOCK_ROWS,
+    FLUSH_ROWS,
+    GAP_NUMBERS,
     add_outer,
     contiguous,
     copy_columns,
     flush,
     product,
 )
-from minilstm.kernels.numba.simd import prefetch
-from minilstm.kernels.numba.threads import run, split, team
-from minilstm.kernels.numba.tiles import affine_rows, set_rows
+from minilstm.kernels.numba.machinery.simd import prefetch
+from minilstm.kernels.numba.machinery.threads import run, split, team
+from minilstm.kernels.numba.machinery.tiled_rows import affine_rows, set_rows
 
 Array = NDArray[Any]
 
-WORTH_SHARING = 25_000  # multiply-adds of a step that a thread more must find to do
+SHARE_MULTIPLY_ADDS = 25_000  # multiply-adds of a step that a thread more must find to do
 
 
-@kernel(
-    "void(i8, i8, i8[::1], i8, i8, F[:, ::1], i8[::1], i8[::1], i8[::1], i8[::1], b1, "
-    "i8, i8, F[:, :, ::1], F[:, ::1], F[:, ::1], F[:, ::1])"
-)
+@kernel(FORWARD)
 def _forward(
     me, size, counts, first, last, x, active, starts, slots, c_slots, keep, gate, state, panels,
     gates, c, h
@@ -73,13 +71,9 @@ def _forward(
                 xh[r, j] = x[row + r, j]
             for j in range(H):
                 xh[r, D + j] = h[prev + r, j]
-        tiles = (n + TILE_ROWS - 1) // TILE_ROWS
-        for tile in range(tiles):
-            r, end = n * tile // tiles, n * (tile + 1) // tiles
-            affine_rows(
-                end - r, xh, r * (D + H), D + H, 1, D + H, panels, 0, K * V, q, q_last,
-                z, 4 * width * r - first, 4 * width, width, V,
-            )  # (1)  # fmt: skip
+        affine_rows(
+            n, xh, 0, D + H, 1, D + H, panels, 0, K * V, q, q_last, z, -first, 4 * width, width, V
+        )  # (1)
         for r in range(n):
             p, s = (c_slots[t] + r) * H + first, (c_slots[t + 1] + r) * H + first
             to = (now + r) * H + first
@@ -87,10 +81,8 @@ def _forward(
                 last - first, z, 4 * width * r, width, a, (row + r) * a_row + a_first, a_gate,
                 c, p, c, s, h, to, gate, state,
             )  # fmt: skip
-        if size > 1:
-            arrive(counts, me, t + 1)
-            if not wait_for_all(counts, size, t + 1):
-                return
+        if not meet(counts, me, size, t + 1):
+            return
 
 
 @kernel("void(i8, i8, i8[::1], i8[::1], i8[::1], i8, F[:, ::1], F[:, ::1], F[:, ::1])")
@@ -134,29 +126,21 @@ def _backward(
                 units, gates, at, H, c, p, c, s, u, place if given else 0, d, width * r,
                 dc_next, r * H + first, dz, at, H, gate, state,
             )  # fmt: skip
-        if size > 1:
-            arrive(counts, me, back + 1)
-            if not wait_for_all(counts, size, back + 1):
-                return
+        if not meet(counts, me, size, back + 1):
+            return
         if t > 0:
             # What the next turn of the loop reads arrives from memory while the product runs.
             for r in range(active[t - 1]):
                 at = (starts[t - 1] + r) * G + first
                 place, p = (starts[t - 1] + r) * H + first, (slots[t - 1] + r) * H + first
-                for j in range(0, units, LINE // c.itemsize):
+                for j in range(0, units, LINE_BYTES // c.itemsize):
                     for block in range(4):
                         prefetch(gates, at + block * H + j)
                     prefetch(c, p + j)
                     if given:
                         prefetch(u, place + j)
         # (1) z = W x_t + R h_{t-1} + b, the h_{t-1} part
-        tiles = (n + TILE_ROWS - 1) // TILE_ROWS
-        for tile in range(tiles):
-            r, end = n * tile // tiles, n * (tile + 1) // tiles
-            set_rows(
-                end - r, dz, (row + r) * G, G, 1, G, panels, 0, G * V, q, q_last, d,
-                width * r - first, width, V, 4 * V,
-            )  # fmt: skip
+        set_rows(n, dz, row * G, G, 1, G, panels, 0, G * V, q, q_last, d, -first, width, V, 4 * V)
     for r in range(B):
         for j in range(units):
             dh_next[r, first + j] = d[r, j]
@@ -167,15 +151,15 @@ def _weight_gradient(first, last, x, h, dz, h_rows, z_rows, counts, out):
     """(1) for the weights of units first to last: sums over rows of dz^T (1, x, h_{t-1})."""
     D, H, V = x.shape[1], h.shape[1], out.shape[2]
     q_first, q_last = first // V * 4, (last + V - 1) // V * 4
-    own = out[q_first:q_last]  # (vectors, 1 + D + H, V)
-    own[:] = 0
-    part = np.zeros_like(own)  # of the rows since the last flush
+    total = out[q_first:q_last]  # (vectors, 1 + D + H, V)
+    total[:] = 0
+    part = np.zeros_like(total)  # of the rows since the last flush
     since = 0
-    panels = np.zeros((q_last - q_first, BLOCK * V + GAP), h.dtype)  # columns of dz
-    inputs = np.ones((BLOCK, 1 + D), h.dtype)  # (rows, 1 + D) the factors of bias and W
+    panels = np.zeros((q_last - q_first, BLOCK_ROWS * V + GAP_NUMBERS), h.dtype)  # columns of dz
+    inputs = np.ones((BLOCK_ROWS, 1 + D), h.dtype)  # (rows, 1 + D) the factors of bias and W
     for s in range(len(counts)):
-        for n in range(0, counts[s], BLOCK):
-            depth = min(BLOCK, counts[s] - n)
+        for n in range(0, counts[s], BLOCK_ROWS):
+            depth = min(BLOCK_ROWS, counts[s] - n)
             z_row = z_rows[s] + n
             for gate in range(4):
                 copy_columns(dz, z_row, depth, gate * H + first, last - first, panels, gate, 4)
@@ -185,10 +169,10 @@ def _weight_gradient(first, last, x, h, dz, h_rows, z_rows, counts, out):
             add_outer(inputs, 0, 1 + D, 1 + D, depth, panels, part, 0)
             add_outer(h, (h_rows[s] + n) * H, H, H, depth, panels, part, 1 + D)
             since += depth
-            if since >= FLUSH:
-                flush(part, own)
+            if since >= FLUSH_ROWS:
+                flush(part, total)
                 since = 0
-    flush(part, own)
+    flush(part, total)
 
 
 def lstm_pack(W: Array, R: Array, b: Array) -> LSTMPanels:
@@ -296,7 +280,7 @@ def _run_forward(
         calls = [
             (me, len(spans), counts, *span, *shared, gates, c, h) for me, span in enumerate(spans)
         ]
-        loop = forward_wide if x.shape[1] >= WIDE else _forward
+        loop = forward_wide if x.shape[1] >= WIDE_FEATURES else _forward
         run(loop, calls, lambda: give_up(counts))
 
 
@@ -324,7 +308,7 @@ def lstm_backward(
         active, starts, slots, *numbers_of(*names), panels.backward, gates, c, upstream, dh_next,
         dc_next, dz,
     )  # fmt: skip
-    wide = D >= WIDE
+    wide = D >= WIDE_FEATURES
     x_near = np.empty((N, 0), dtype) if wide else contiguous(x)  # what is summed beside h
     Q, _, V = panels.forward.shape
     out = empty((Q, 1 + x_near.shape[1] + H, V), dtype)  # (Q, 1 + D + H, V)
@@ -348,7 +332,7 @@ def lstm_backward(
 
 def _shares(B: int, packed: LSTMPanels) -> int:
     """Threads among which a step of B sequences is worth dividing."""
-    return B * packed.forward.size // WORTH_SHARING + 1
+    return B * packed.forward.size // SHARE_MULTIPLY_ADDS + 1
 
 
 def _row_spans(active: IntArray, slots: IntArray) -> tuple[IntArray, IntArray, IntArray]:

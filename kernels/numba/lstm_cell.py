@@ -15,9 +15,9 @@ from numba import types
 from numba.extending import intrinsic
 
 from minilstm.kernels.numba.activations import USUAL, Activations, chosen
-from minilstm.kernels.numba.compiling import inner
-from minilstm.kernels.numba.hardware import REGISTER_BYTES
-from minilstm.kernels.numba.simd import Lane, Value
+from minilstm.kernels.numba.machinery.compiling import inner
+from minilstm.kernels.numba.machinery.hardware import REGISTER_BYTES
+from minilstm.kernels.numba.machinery.simd import Lane, Value, data_of
 
 
 class Gates(NamedTuple):
@@ -58,13 +58,10 @@ class _Emit:
 
     def __init__(self, context: Any, builder: Any, sig: Any, args: Any, lanes: int) -> None:
         self.context, self.builder, self.sig, self.args = context, builder, sig, args
-        itemsize = sig.args[0].dtype.bitwidth // 8
-        self.lane = Lane(builder, itemsize, lanes or REGISTER_BYTES // itemsize)
+        self.lane = Lane(builder, sig.args[0].dtype, lanes)
 
     def data(self, n: int) -> Any:
-        return self.context.make_array(self.sig.args[n])(
-            self.context, self.builder, self.args[n]
-        ).data
+        return data_of(self.context, self.builder, self.sig, self.args, n)
 
     def load(self, n: int) -> Value:
         """The vector of array argument n at the offset that follows it."""

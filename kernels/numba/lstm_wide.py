@@ -13,27 +13,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.kernels.numba.barrier import arrive, wait_for_all
-from minilstm.kernels.numba.buffers import empty, zeros
-from minilstm.kernels.numba.compiling import kernel
-from minilstm.kernels.numba.hardware import REGISTER_BYTES, TILE_ROWS, lanes
 from minilstm.kernels.numba.lstm_cell import cell_forward
-from minilstm.kernels.numba.product import BLOCK, FLUSH, GAP, contiguous
-from minilstm.kernels.numba.threads import run, split
-from minilstm.kernels.numba.tiles import add_rows, more_rows, set_rows
+from minilstm.kernels.numba.machinery.barrier import meet
+from minilstm.kernels.numba.machinery.buffers import empty, zeros
+from minilstm.kernels.numba.machinery.compiling import kernel
+from minilstm.kernels.numba.machinery.hardware import REGISTER_BYTES, TILE_ROWS, lanes
+from minilstm.kernels.numba.machinery.product import BLOCK_ROWS, FLUSH_ROWS, GAP_NUMBERS, contiguous
+from minilstm.kernels.numba.machinery.threads import run, split
+from minilstm.kernels.numba.machinery.tiled_rows import add_rows, more_rows, set_rows
 
 Array = NDArray[Any]
 
-WIDE = 1024  # features from which on this pays
-ROWS = 768  # rows of the steps whose products with x are made together
-CACHED = 320_000  # bytes of a block of weights
-COLUMNS = 96  # features of a block of a weight gradient
+WIDE_FEATURES = 1024  # features from which on this pays
+ROWS_TOGETHER = 768  # rows of the steps whose products with x are made together
+CACHED_BYTES = 320_000  # bytes of a block of weights
+BLOCK_FEATURES = 96  # features of a block of a weight gradient
 
 
-@kernel(
+# The types of the arguments of both time loops: this one and that of `lstm`.
+FORWARD = (
     "void(i8, i8, i8[::1], i8, i8, F[:, ::1], i8[::1], i8[::1], i8[::1], i8[::1], b1, "
     "i8, i8, F[:, :, ::1], F[:, ::1], F[:, ::1], F[:, ::1])"
 )
+
+
+@kernel(FORWARD)
 def forward_wide(
     me, size, counts, first, last, x, active, starts, slots, c_slots, keep, gate, state, panels,
     gates, c, h
@@ -43,9 +47,9 @@ def forward_wide(
     K, V = panels.shape[1], panels.shape[2]
     q, q_last = first // V * 4, (last + V - 1) // V * 4
     width = q_last // 4 * V - first
-    most = min(len(x), max(ROWS, active[0]))
+    most = min(len(x), max(ROWS_TOGETHER, active[0]))
     z = np.empty((most, 4, width), h.dtype)  # (rows, 4, units)
-    depth = min(D, max(32, CACHED // ((q_last - q) * V * h.itemsize)))
+    depth = min(D, max(32, CACHED_BYTES // ((q_last - q) * V * h.itemsize)))
     a = gates if keep else np.empty((1, 4 * width), h.dtype)
     a_row, a_first, a_gate = (4 * H, first, H) if keep else (0, 0, width)
     done, base = 0, 0  # steps whose W x is in z, and the row of the first of them
@@ -59,23 +63,16 @@ def forward_wide(
                 for v in range(q, q_last):
                     for j in range(V):
                         z[r, v & 3, (v >> 2) * V - first + j] = panels[v, 0, j]
-            tiles = (rows + TILE_ROWS - 1) // TILE_ROWS
             for k in range(0, D, depth):
-                for tile in range(tiles):
-                    r, end = rows * tile // tiles, rows * (tile + 1) // tiles
-                    more_rows(
-                        end - r, x, (base + r) * D + k, D, 1, min(depth, D - k), panels,
-                        (1 + k) * V, K * V, q, q_last, z, 4 * width * r - first, 4 * width,
-                        width, V,
-                    )  # (1) the b + W x part  # fmt: skip
+                more_rows(
+                    rows, x, base * D + k, D, 1, min(depth, D - k), panels, (1 + k) * V, K * V,
+                    q, q_last, z, -first, 4 * width, width, V,
+                )  # (1) the b + W x part  # fmt: skip
         n, prev, now, row = active[t], slots[t], slots[t + 1], starts[t]
-        tiles = (n + TILE_ROWS - 1) // TILE_ROWS
-        for tile in range(tiles):
-            r, end = n * tile // tiles, n * (tile + 1) // tiles
-            more_rows(
-                end - r, h, (prev + r) * H, H, 1, H, panels, (1 + D) * V, K * V, q, q_last,
-                z, 4 * width * (row - base + r) - first, 4 * width, width, V,
-            )  # (1) the R h part  # fmt: skip
+        more_rows(
+            n, h, prev * H, H, 1, H, panels, (1 + D) * V, K * V, q, q_last,
+            z, 4 * width * (row - base) - first, 4 * width, width, V,
+        )  # (1) the R h part  # fmt: skip
         for r in range(n):
             p, s = (c_slots[t] + r) * H + first, (c_slots[t + 1] + r) * H + first
             cell_forward(
@@ -83,20 +80,18 @@ def forward_wide(
                 a, (row + r) * a_row + a_first, a_gate, c, p, c, s, h, (now + r) * H + first,
                 gate, state,
             )  # fmt: skip
-        if size > 1:
-            arrive(counts, me, t + 1)
-            if not wait_for_all(counts, size, t + 1):
-                return
+        if not meet(counts, me, size, t + 1):
+            return
 
 
 @kernel("void(F[:, ::1], F[:, :, ::1], i8, i8)")
 def _pack_rows(dz, panels, first, last):
-    """Blocks first to last of dz, each BLOCK rows deep, in panels one vector wide."""
+    """Blocks first to last of dz, each BLOCK_ROWS rows deep, in panels one vector wide."""
     V = REGISTER_BYTES // dz.itemsize
     N, G = dz.shape
     for block in range(first, last):
-        for k in range(min(BLOCK, N - block * BLOCK)):
-            line = dz[block * BLOCK + k]
+        for k in range(min(BLOCK_ROWS, N - block * BLOCK_ROWS)):
+            line = dz[block * BLOCK_ROWS + k]
             for j in range(G):
                 panels[block, j // V, k * V + j % V] = line[j]
 
@@ -107,21 +102,18 @@ def _features(x, panels, out, first, last):
     V = REGISTER_BYTES // x.itemsize
     N = len(x)
     Q, line = panels.shape[1], panels.shape[2]
-    inputs = np.empty((BLOCK, COLUMNS), x.dtype)  # (rows, features)
-    for d in range(first, last, COLUMNS):
-        M = min(COLUMNS, last - d)
-        tiles = (M + TILE_ROWS - 1) // TILE_ROWS
+    inputs = np.empty((BLOCK_ROWS, BLOCK_FEATURES), x.dtype)  # (rows, features)
+    for d in range(first, last, BLOCK_FEATURES):
+        M = min(BLOCK_FEATURES, last - d)
         for block in range(len(panels)):
-            depth = min(BLOCK, N - block * BLOCK)
+            depth = min(BLOCK_ROWS, N - block * BLOCK_ROWS)
             for k in range(depth):
                 for j in range(M):
-                    inputs[k, j] = x[block * BLOCK + k, d + j]
-            for tile in range(tiles):
-                i, end = M * tile // tiles, M * (tile + 1) // tiles
-                add_rows(
-                    end - i, inputs, i, 1, COLUMNS, depth, panels, block * Q * line, line, 0, Q,
-                    out, (d + i) * Q * V, Q * V, V, 4 * V,
-                )  # fmt: skip
+                    inputs[k, j] = x[block * BLOCK_ROWS + k, d + j]
+            add_rows(
+                M, inputs, 0, 1, BLOCK_FEATURES, depth, panels, block * Q * line, line, 0, Q,
+                out, d * Q * V, Q * V, V, 4 * V,
+            )  # fmt: skip
 
 
 @kernel("void(F[:, ::1], F[:, :], b1, F[:, ::1], i8, i8)")
@@ -129,7 +121,7 @@ def _columns(dz, W, tall, out, first, last):
     """Columns first to last of out (N, D) = dz W; `tall` says that W lies column after column."""
     V = REGISTER_BYTES // dz.itemsize
     N, G = dz.shape
-    Q = max(4, CACHED // (G * V * dz.itemsize) // 4 * 4)
+    Q = max(4, CACHED_BYTES // (G * V * dz.itemsize) // 4 * 4)
     panels = np.zeros((Q, G * V), dz.dtype)  # a block of W, packed
     tile = np.empty((TILE_ROWS, Q * V), dz.dtype)
     for d in range(first, last, Q * V):
@@ -160,10 +152,11 @@ def input_weight_gradient(x: Array, dz: Array) -> Array:
     (N, D), G, V = x.shape, dz.shape[1], lanes(x.dtype)
     Q = -(-G // V)
     total = None
-    for n in range(0, N, FLUSH):
-        part_x, part_dz = contiguous(x[n : n + FLUSH]), dz[n : n + FLUSH]
-        blocks = -(-len(part_x) // BLOCK)
-        panels = zeros((blocks, Q, BLOCK * V + GAP), x.dtype)  # what fills a last vector stays 0
+    for n in range(0, N, FLUSH_ROWS):
+        part_x, part_dz = contiguous(x[n : n + FLUSH_ROWS]), dz[n : n + FLUSH_ROWS]
+        blocks = -(-len(part_x) // BLOCK_ROWS)
+        # What fills a last vector stays 0.
+        panels = zeros((blocks, Q, BLOCK_ROWS * V + GAP_NUMBERS), x.dtype)
         run(_pack_rows, [(part_dz, panels, *span) for span in split(blocks, 1)])
         out = zeros((D, Q * V), x.dtype)  # (D, G and what fills the last vector)
         run(_features, [(part_x, panels, out, *span) for span in split(D, TILE_ROWS)])

@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.functional.relu import ReLUCache
-from minilstm.kernels.numba.buffers import empty
-from minilstm.kernels.numba.compiling import kernel
-from minilstm.kernels.numba.product import contiguous
-from minilstm.kernels.numba.threads import run, split
+from minilstm.kernels.numba.machinery.buffers import empty
+from minilstm.kernels.numba.machinery.compiling import kernel
+from minilstm.kernels.numba.machinery.product import contiguous
+from minilstm.kernels.numba.machinery.threads import run, split
 
 Array = NDArray[Any]
 
-SHARE = 1 << 15  # numbers below which a second thread does not pay
+SHARE_NUMBERS = 1 << 15  # numbers below which a second thread does not pay
 
 
 @kernel("void(F[::1], F[::1], b1[::1])")
@@ -52,5 +52,5 @@ def relu_backward(dy: Array, cache: ReLUCache) -> Array:
 def _in_shares(function: Any, *arrays: Array) -> None:
     """Call a kernel on flat parts of all arrays, a part for each thread."""
     lines = [a.reshape(-1) for a in arrays]
-    spans = split(lines[0].size, SHARE)
+    spans = split(lines[0].size, SHARE_NUMBERS)
     run(function, [tuple(line[first:last] for line in lines) for first, last in spans])

@@ -8,8 +8,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from minilstm.functional.sgdm import SgdmRule
-from minilstm.kernels.numba.compiling import kernel
-from minilstm.kernels.numba.simd import Value
+from minilstm.kernels.numba.machinery.compiling import kernel
+from minilstm.kernels.numba.machinery.simd import Value
 from minilstm.kernels.numba.solver_step import bounded, one_pass, stepped
 
 Array = NDArray[Any]

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from minilstm.functional.softmax import SoftmaxCache
 from minilstm.kernels.numba.activations import exp
-from minilstm.kernels.numba.compiling import inner, kernel
-from minilstm.kernels.numba.product import contiguous
+from minilstm.kernels.numba.machinery.compiling import inner, kernel
+from minilstm.kernels.numba.machinery.product import contiguous
 
 Array = NDArray[Any]
 

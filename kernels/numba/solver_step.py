@@ -7,16 +7,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from minilstm.kernels.numba.compiling import inner
 from minilstm.kernels.numba.gradient import line
-from minilstm.kernels.numba.hardware import REGISTER_BYTES
-from minilstm.kernels.numba.simd import Lane, Value
+from minilstm.kernels.numba.machinery.compiling import inner
+from minilstm.kernels.numba.machinery.hardware import REGISTER_BYTES
+from minilstm.kernels.numba.machinery.simd import Lane, Value, data_of, number
 
 Array = NDArray[Any]
 
@@ -57,19 +56,12 @@ def _at_one_place(formula: Any, inputs: int, numbers: int, lanes: int) -> Any:
     @intrinsic
     def step(typing, at, arrays, values):
         def generate(context, builder, sig, args):
-            array_type = sig.args[1].dtype
-            itemsize = array_type.dtype.bitwidth // 8
-            lane = Lane(builder, itemsize, lanes or REGISTER_BYTES // itemsize)
-
-            def data(value):
-                return context.make_array(array_type)(context, builder, value).data
-
-            bases = [data(value) for value in cgutils.unpack_tuple(builder, args[1])]
-            first = data(args[2])
-            spread = [
-                lane.spread(builder.gep(first, [ir.Constant(ir.IntType(64), n)]))
-                for n in range(numbers)
-            ]
+            lane = Lane(builder, values.dtype, lanes)
+            array = context.make_array(values)
+            unpacked = cgutils.unpack_tuple(builder, args[1])
+            bases = [array(context, builder, value).data for value in unpacked]
+            first = data_of(context, builder, sig, args, 2)
+            spread = [lane.spread(builder.gep(first, [number(n)])) for n in range(numbers)]
             read = [lane.load(base, args[0]) for base in bases[:inputs]]
             for value, base in zip(formula(*read, spread), bases[inputs:], strict=True):
                 lane.store(value, base, args[0])

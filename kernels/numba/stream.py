@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 
 from minilstm.functional.lstm import LSTMState
 from minilstm.kernels.numba.activations import numbers_of
-from minilstm.kernels.numba.buffers import LINE, zeros
-from minilstm.kernels.numba.compiling import inner, kernel
-from minilstm.kernels.numba.hardware import REGISTER_BYTES, TILE_ROWS, lanes
 from minilstm.kernels.numba.lstm_cell import cell_forward
-from minilstm.kernels.numba.panels import pack_columns, pack_lstm
+from minilstm.kernels.numba.machinery.buffers import LINE_BYTES, zeros
+from minilstm.kernels.numba.machinery.compiling import inner, kernel
+from minilstm.kernels.numba.machinery.hardware import REGISTER_BYTES, TILE_ROWS, lanes
+from minilstm.kernels.numba.machinery.panels import pack_columns, pack_lstm
+from minilstm.kernels.numba.machinery.tiled_rows import affine_rows, set_rows
 from minilstm.kernels.numba.softmax import softmax_row
-from minilstm.kernels.numba.tiles import affine_rows, set_rows
 
 Array = NDArray[Any]
 Layer = tuple[str, Mapping[str, Any]]  # kind, and what it needs by name
@@ -68,10 +68,10 @@ def _lstm(B, V, layer, weights, memory):
         )  # (1)  # fmt: skip
         # Nothing reads h_{t-1} of these rows any more.
         for r in range(first, end):
-            at, own = z + (r - first) * 4 * width, r * width
+            at, state = z + (r - first) * 4 * width, r * width
             cell_forward(
                 width, memory, at, width, memory, at, width,
-                memory, c + own, memory, c + own, memory, h + own, layer[GATE], layer[STATE],
+                memory, c + state, memory, c + state, memory, h + state, layer[GATE], layer[STATE],
             )  # fmt: skip
 
 
@@ -80,14 +80,10 @@ def _fully_connected(B, V, layer, weights, memory):
     """Line (1) of `minilstm.functional.fully_connected`."""
     K, C, x, y, bias = layer[INPUTS], layer[OUTPUTS], layer[FROM_AT], layer[TO_AT], layer[BIAS_AT]
     x_row, y_row = _whole(K, V), _whole(C, V)
-    tiles = (B + TILE_ROWS - 1) // TILE_ROWS
-    for tile in range(tiles):
-        first, end = B * tile // tiles, B * (tile + 1) // tiles
-        set_rows(
-            end - first, memory, x + first * x_row, x_row, 1, K,
-            weights, layer[WEIGHTS_AT], K * V, 0, y_row // V,
-            memory, y + first * y_row, y_row, V, 4 * V,
-        )  # fmt: skip
+    set_rows(
+        B, memory, x, x_row, 1, K, weights, layer[WEIGHTS_AT], K * V, 0, y_row // V,
+        memory, y, y_row, V, 4 * V,
+    )  # fmt: skip
     for r in range(B):
         for j in range(C):
             memory[y + r * y_row + j] += weights[bias + j]
@@ -139,7 +135,7 @@ class _Flat:
 
     def reserve(self, size: int) -> int:
         """Offset of a new part of zeros."""
-        at, line = self.size, LINE // self.dtype.itemsize
+        at, line = self.size, LINE_BYTES // self.dtype.itemsize
         self.size += -(-size // line) * line
         return at
 

@@ -13,8 +13,11 @@ from typing import Any, NamedTuple
 from minilstm.backend import current_backend
 from minilstm.bench.gpu import GPU_WORKS, gpu_work
 from minilstm.bench.machine import describe, lines
-from minilstm.bench.process import cold, empty_cache, flat_memory, memory
+from minilstm.bench.onnx import import_onnx
+from minilstm.bench.process import cold, flat_memory, memory
 from minilstm.bench.stream import SIZES, streaming
+from minilstm.bench.torch import import_torch
+from minilstm.bench.torch_gpu import import_cuda
 from minilstm.bench.turns import Ratio, Row, Work, best_ratios, take_turns
 from minilstm.bench.works import LENGTHS, inference, length, training, vowels
 
@@ -63,7 +66,7 @@ def run_bench(settings: Settings, say: Callable[[str], None] = print) -> Result:
     ImportError
         An engine is not installed.
     AssertionError
-        An engine's results differ from the NumPy reference; nothing was timed.
+        An engine's results differ from the NumPy twin; nothing was timed.
 
     Notes
     -----
@@ -78,8 +81,8 @@ def run_bench(settings: Settings, say: Callable[[str], None] = print) -> Result:
     machine = describe(settings.threads)
     for line in lines(machine):
         say(line)
-    works = _gpu_works(settings) if on_gpu else _works(settings)
-    say("all results agree with the NumPy reference; timing begins")
+    works = _works(settings, on_gpu)
+    say("all results agree with the NumPy twin; timing begins")
     say("")
     say(
         f"{'work':<34} {'engine':<26} {'unit':<15} {'median':>10} {'lowest':>10} {'highest':>10} "
@@ -125,49 +128,31 @@ def _checked(settings: Settings) -> Settings:
 
 
 def _import_engines(against: Sequence[str], on_gpu: bool) -> None:
-    if "torch" in against and on_gpu:
-        from minilstm.bench.torch_gpu import import_cuda
-
-        import_cuda()
-    elif "torch" in against:
-        from minilstm.bench.torch import import_torch
-
-        import_torch()
+    if "torch" in against:
+        (import_cuda if on_gpu else import_torch)()
     if "onnxruntime" in against:
-        from minilstm.bench.onnx import import_onnx
-
         import_onnx()
 
 
-def _gpu_works(settings: Settings) -> list[Work]:
-    """Every work on the GPU that was asked for, its results checked."""
-    return [
-        work for name in settings.works for work in gpu_work(name, settings.against, settings.scale)
-    ]
-
-
-def _works(settings: Settings) -> list[Work]:
+def _works(settings: Settings, on_gpu: bool) -> list[Work]:
     """Every work that was asked for, its results checked."""
-    against, threads, long = settings.against, settings.threads, settings.long
-    works: list[Work] = []
-    for name in settings.works:
-        if name == "training":
-            works.append(training(settings.scale, against, threads))
-        elif name == "vowels":
-            works.append(vowels(against, threads))
-        elif name == "inference":
-            works += [inference(batch, against, threads) for batch in (1, 6)]
-        elif name == "streaming":
-            works += [streaming(hidden, against) for hidden in SIZES]
-            works += [flat_memory(threads)] if long else []
-        elif name == "length":
-            works.append(length(long))
-        elif name == "cold":
-            works.append(cold(threads))
-            works += [empty_cache(threads)] if long else []
-        else:
-            works.append(memory(against, threads))
-    return works
+    against, threads, scale = settings.against, settings.threads, settings.scale
+    long = settings.long
+    makers: dict[str, Callable[[], list[Work]]] = {
+        "training": lambda: [training(scale, against, threads)],
+        "vowels": lambda: [vowels(against, threads)],
+        "inference": lambda: [inference(batch, against, threads) for batch in (1, 6)],
+        "streaming": lambda: (
+            [streaming(hidden, against) for hidden in SIZES]
+            + ([flat_memory(threads)] if long else [])
+        ),
+        "length": lambda: [length(long)],
+        "cold": lambda: [cold(threads), *([cold(threads, empty_cache=True)] if long else [])],
+        "memory": lambda: [memory(against, threads)],
+    }
+    if on_gpu:
+        return [work for name in settings.works for work in gpu_work(name, against, scale)]
+    return [work for name in settings.works for work in makers[name]()]
 
 
 def _line(row: Row, work: str) -> str:

@@ -21,9 +21,9 @@ from minilstm.network.network import Network
 from minilstm.training.crossover import WORKS, Point, Table, write_table
 from minilstm.training.environment import measured_as
 
-LENGTHS = (10, 100, 1000, 10_000)
-BATCHES = (1, 6, 64, 256)
-HIDDEN_SIZES = (32, 200, 512)
+LENGTHS = (10, 100, 1000, 10_000)  # T, steps of every sequence
+BATCHES = (1, 6, 64, 256)  # B, sequences computed together
+HIDDEN_SIZES = (32, 200, 512)  # H, units of the LSTM
 RUNS = 3  # counted, after one that is not
 MOST_SECONDS = 3.0  # of a run of either side; longer sizes are left out
 ALL_SECONDS = 600.0  # of everything; what is left then is left out

@@ -1,5 +1,5 @@
 """What the benchmark times on a GPU: training steps, whole sequences and single steps.
-Wall clock around a synchronised run, the device's own clock beside it, and the floor of a step.
+Wall clock around a synchronised run, the clock of the device beside it, and the floor of a step.
 
 The floor: a recurrent kernel that stays on the device must let its blocks exchange the hidden units
 once a step, forward and backward. Kernels that do nothing but exchange are timed in the same turns,
@@ -20,9 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.backend import measuring, use_backend
-from minilstm.bench import works
+from minilstm.bench import torch_gpu, works
 from minilstm.bench.gpu_checks import check_network, first_steps
 from minilstm.bench.stream import streaming
+from minilstm.bench.torch import WAYS
 from minilstm.bench.turns import OURS, Measure, Turns, Work, require_same
 from minilstm.functional.ragged import IntArray
 from minilstm.network.network import Network
@@ -31,10 +32,10 @@ Array = NDArray[Any]
 Run = Callable[[], Any]
 
 GPU_WORKS = ("training", "batches", "inference", "streaming")
-BATCHES = (64, 256)  # sequences
-BATCH_HIDDEN, BATCH_STEPS = 512, 1000
-EXCHANGES = 5000  # of one turn
-CLIP = 2.0
+BATCHES = (64, 256)  # sequences of a large batch
+BATCH_HIDDEN, BATCH_STEPS = 512, 1000  # units and steps of a large batch
+EXCHANGES = 5000  # of hidden units among the blocks, in one turn
+CLIP = 2.0  # bound on the norm of each gradient
 
 
 class Engine(NamedTuple):
@@ -52,7 +53,7 @@ def gpu_work(name: str, against: Sequence[str], scale: float) -> list[Work]:
     ----------
     name : of GPU_WORKS
     against : other engines on the same device, "torch" or none
-    scale : of the lengths of the seed's sequences
+    scale : of the lengths of the training sequences
     """
     if name == "training":
         return [training(works.HIDDEN, *works.random_sequences(scale), against)]
@@ -86,9 +87,7 @@ def training(
         for name, budget in ((OURS, "auto"), (f"{OURS}, all kept", works.EVERYTHING))
     }
     if "torch" in against:
-        from minilstm.bench import torch_gpu
-
-        for way in torch_gpu.WAYS:
+        for way in WAYS:
             torch_gpu.check_training(net, first_steps(x), first_steps(y), exact, way)
             engines[f"torch, {way}"] = Engine(*torch_gpu.training(net, x, y, way, CLIP))
     return _work("training step", hidden, x, engines)
@@ -108,9 +107,7 @@ def inference(hidden: int, x: Sequence[Array], against: Sequence[str]) -> Work:
     mib, _ = with_memory(lambda: net.predict(list(x)))
     engines = {OURS: Engine(partial(net.predict, list(x)), mib)}
     if "torch" in against:
-        from minilstm.bench import torch_gpu
-
-        for way in torch_gpu.WAYS:
+        for way in WAYS:
             torch_gpu.check_inference(net, first, expected, way)
             engines[f"torch, {way}"] = Engine(*torch_gpu.inference(net, x, way))
     return _work("inference", hidden, x, engines)

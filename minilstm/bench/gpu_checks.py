@@ -33,12 +33,12 @@ def check_network(net: Network, x: Sequence[Array], y: Sequence[IntArray]) -> di
 
     Returns
     -------
-    gradients of the reference in float64, by "layer/parameter"
+    gradients of the NumPy twin in float64, by "layer/parameter"
 
     Raises
     ------
     AssertionError
-        A result is further from the reference than rounding can lead, or has other bits when it is
+        A result is further from the NumPy twin than rounding can lead, or has other bits when it is
         computed again.
     """
     check_lstm(net.parameters)
@@ -77,7 +77,7 @@ def check_lstm(parameters: Mapping[str, Array]) -> None:
     for name, limit in bound.items():
         if not (np.abs(found[name] - exact[name]) <= limit).all():
             raise AssertionError(
-                f"{name} of the LSTM with {H} units is further from the reference than rounding "
+                f"{name} of the LSTM with {H} units is further from the NumPy twin than rounding "
                 "can lead; nothing was timed."
             )
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from minilstm.backend import current_backend, is_installed, measuring, vector_bits
-from minilstm.training.hardware import processor
+from minilstm.training.environment import processor
 from minilstm.version import __version__
 
 

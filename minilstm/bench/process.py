@@ -1,5 +1,5 @@
 """What only a fresh process can show: how long until the first answer, and how much memory.
-Each turn starts a Python of its own, which prints one line of JSON when it is done.
+Each turn starts a new Python, which prints one line of JSON when it is done.
 """
 
 from __future__ import annotations
@@ -17,9 +17,13 @@ from typing import Any
 import numpy as np
 
 from minilstm.backend import current_backend, use_backend
+from minilstm.bench import torch as bench_torch
 from minilstm.bench.machine import peak_resident_mib, resident_mib
 from minilstm.bench.turns import OURS, Measure, Work, require_same
 from minilstm.bench.works import CLASSES, FEATURES, HIDDEN, network, random_sequences
+from minilstm.layers import LSTM, FullyConnected, SequenceInput, Softmax
+from minilstm.training.options import TrainingOptions
+from minilstm.training.train import train
 
 EPOCHS = 2  # the second reaches the peak: from then on memory is used again
 STREAMED_STEPS = 1_000_000
@@ -62,49 +66,40 @@ print(json.dumps(bench_process.whole_training(*map(json.loads, sys.argv[1:]))), 
 """
 
 
-def cold(threads: int) -> Work:
-    """Seconds from the start of a process to its first answer, kernels compiled before."""
-    folder, model, expected = _saved_model()
-    programs = {"prediction": FIRST_PREDICTION, "streamed step": FIRST_STREAMED_STEP}
+def cold(threads: int, *, empty_cache: bool = False) -> Work:
+    """Seconds from the start of a process to its first answer.
+
+    The kernels were compiled before; with `empty_cache` nothing has ever been compiled.
+    """
+    folder = tempfile.TemporaryDirectory()
+    net = network(HIDDEN)
+    model = net.save(Path(folder.name) / "model.safetensors")
+    with use_backend("numpy"):
+        expected = net.predict(np.ones((1, FEATURES), np.float32))  # (1, C)
 
     def first(program: str) -> Measure:
         def measure() -> dict[str, float]:
-            seconds, scores = run_python(program, [str(model)], threads)
-            require_same(np.array(scores), expected)
-            return {"s": seconds}
-
-        return measure
-
-    for program in programs.values():
-        first(program)()  # checks it, and compiles what is not in the cache yet
-    return Work(
-        "cold start, warm cache",
-        {f"{OURS}, {what}": first(program) for what, program in programs.items()},
-        close=folder.cleanup,
-    )
-
-
-def empty_cache(threads: int) -> Work:
-    """The same where nothing has ever been compiled, and for the first training step."""
-    folder, model, expected = _saved_model()
-
-    def first(program: str, arguments: Sequence[str]) -> Measure:
-        def measure() -> dict[str, float]:
             with tempfile.TemporaryDirectory() as cache:
-                seconds, answer = run_python(program, arguments, threads, NUMBA_CACHE_DIR=cache)
-            if program == FIRST_PREDICTION:
+                variables = {"NUMBA_CACHE_DIR": cache} if empty_cache else {}
+                seconds, answer = run_python(program, [str(model)], threads, **variables)
+            if program != FIRST_TRAINING_STEP:
                 require_same(np.array(answer), expected)
-            elif not 1 < answer < 2.5:  # the loss of a network that knows nothing is about ln 5
+            elif not 1 < answer < 2.5:  # the loss of an untrained network is about ln 5
                 raise AssertionError(f"the first loss is {answer}, not about 1.6.")
             return {"s": seconds}
 
         return measure
 
-    engines = {
-        f"{OURS}, prediction": first(FIRST_PREDICTION, [str(model)]),
-        f"{OURS}, training step": first(FIRST_TRAINING_STEP, []),
-    }
-    return Work("cold start, empty cache", engines, repeats=1, uncounted=0, close=folder.cleanup)
+    programs = {"prediction": FIRST_PREDICTION, "streamed step": FIRST_STREAMED_STEP}
+    if empty_cache:
+        programs = {"prediction": FIRST_PREDICTION, "training step": FIRST_TRAINING_STEP}
+    engines = {f"{OURS}, {what}": first(program) for what, program in programs.items()}
+    if empty_cache:
+        name = "cold start, empty cache"
+        return Work(name, engines, repeats=1, uncounted=0, close=folder.cleanup)
+    for measure in engines.values():
+        measure()  # checks it, and compiles what is not in the cache yet
+    return Work("cold start, warm cache", engines, close=folder.cleanup)
 
 
 def flat_memory(threads: int) -> Work:
@@ -145,7 +140,7 @@ def many_steps(count: int) -> dict[str, Any]:
 
 
 def memory(against: Sequence[str], threads: int) -> Work:
-    """Peak resident memory of a process that trains the seed's network, and an epoch's time.
+    """Peak resident memory of a process that trains a network of 200 units, and an epoch's time.
 
     It is checked on shorter sequences; then the losses of both budgets must be equal to the last
     bit in every turn.
@@ -173,7 +168,7 @@ def memory(against: Sequence[str], threads: int) -> Work:
     for budget in ("auto", 1):  # this also compiles what is not in the cache yet
         found = train_apart(OURS, budget, CHECKED_SCALE)["losses"]
         if not np.allclose(found, expected, rtol=0, atol=1e-4):
-            raise AssertionError(f"losses are {found}, not {expected} as those of the reference.")
+            raise AssertionError(f"losses are {found}, not {expected} as those of the NumPy twin.")
     engines = {
         OURS: training(OURS, "auto"),
         f"{OURS}, smallest budget": training(OURS, 1),
@@ -186,7 +181,7 @@ def memory(against: Sequence[str], threads: int) -> Work:
 
 
 def whole_training(engine: str, budget: float | str, scale: float, threads: int) -> dict[str, Any]:
-    """Train the seed's network in this process, as a user would; called in a fresh one.
+    """Train a network of 200 units in this process, as a user would; called in a fresh one.
 
     Returns
     -------
@@ -195,18 +190,12 @@ def whole_training(engine: str, budget: float | str, scale: float, threads: int)
     x, y = random_sequences(scale)
     losses: list[float] = []
     if engine == "torch":
-        from minilstm.bench import torch as bench_torch
-
-        update = bench_torch.training(network(HIDDEN), x, y, threads)
+        update = bench_torch.training(network(HIDDEN), [(x, y)], "padded", threads, 2.0)
         for _ in range(EPOCHS):
             started = time.perf_counter()
             update()
         seconds = time.perf_counter() - started
     else:
-        from minilstm.layers import LSTM, FullyConnected, SequenceInput, Softmax
-        from minilstm.training.options import TrainingOptions
-        from minilstm.training.train import train
-
         layers = [SequenceInput(FEATURES), LSTM(HIDDEN), FullyConnected(CLASSES), Softmax()]
         options = TrainingOptions(
             "adam",
@@ -241,7 +230,7 @@ def run_python(
     Raises
     ------
     ChildProcessError
-        The process failed; the message ends with its own last line.
+        The process failed; the message ends with its last line.
     """
     variables = {
         **os.environ,
@@ -265,12 +254,3 @@ def run_python(
         last = (errors.strip().splitlines() or ["no message"])[-1]
         raise ChildProcessError(f"a process of the benchmark failed: {last}")
     return seconds, json.loads(line)
-
-
-def _saved_model() -> tuple[tempfile.TemporaryDirectory[str], Path, Any]:
-    """A folder with a model file, and the reference's scores (1, C) for a step of ones."""
-    folder = tempfile.TemporaryDirectory()
-    net = network(HIDDEN)
-    path = net.save(Path(folder.name) / "model.safetensors")
-    with use_backend("numpy"):
-        return folder, path, net.predict(np.ones((1, FEATURES), np.float32))

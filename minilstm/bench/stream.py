@@ -12,6 +12,9 @@ from typing import Any
 import numpy as np
 
 from minilstm.backend import current_backend, use_backend
+from minilstm.bench import onnx as bench_onnx
+from minilstm.bench import torch as bench_torch
+from minilstm.bench import torch_gpu
 from minilstm.bench.turns import OURS, Measure, Work, require_same
 from minilstm.bench.works import FEATURES, network
 
@@ -58,15 +61,9 @@ def streaming(hidden: int, against: Sequence[str]) -> Work:
     require_same(np.stack([stream.step(x_t) for x_t in x[:CHECKED_STEPS]]), expected)
     engines: dict[str, Measure] = {OURS: partial(per_call, lambda: net.stream().step, list(x))}
     if "torch" in against and on_gpu:
-        from minilstm.bench import torch_gpu
-
         engines["torch"] = torch_gpu.streaming(net, x, expected, per_call)
     elif "torch" in against:
-        from minilstm.bench import torch as bench_torch
-
         engines["torch, 1 thr"] = bench_torch.streaming(net, x, expected, per_call)
     if "onnxruntime" in against:
-        from minilstm.bench import onnx as bench_onnx
-
         engines["onnxruntime, 1 thr"] = bench_onnx.streaming(net, x, expected, per_call)
     return Work(f"streaming, H {hidden}", engines)

@@ -17,8 +17,13 @@ from minilstm.bench.turns import Measure, require_same, require_same_gradients
 from minilstm.network.network import Network
 
 Array = NDArray[Any]
+Arrays = Mapping[str, Array]
 Run = Callable[[], Any]
 Batch = tuple[Sequence[Array], Sequence[Array]]  # sequences (T_b, D), classes of each
+
+# Packed sequences hold real steps alone; padded ones are as long as the longest.
+WAYS = ("packed", "padded")
+NO_CLASS = -100  # the class number of padded steps, which count nowhere
 
 
 class Model:
@@ -26,7 +31,7 @@ class Model:
 
     def __init__(self, net: Network, threads: int, clip: float, **where: Any) -> None:
         self.torch = torch = import_torch()
-        self.threads, self.clip = threads, clip
+        self.threads, self.clip, self.device = threads, clip, where.get("device", "cpu")
         torch.set_num_threads(threads)
         _, H = net.parameters["lstm/recurrent_weights"].shape
         self.lstm = torch.nn.LSTM(net.input_size, H, **where)
@@ -47,7 +52,7 @@ class Model:
         biases = [p for p in self.parameters if p.ndim == 1]
         groups = [{"params": weights, "weight_decay": 1e-4}, {"params": biases}]
         self.adam = torch.optim.Adam(groups, lr=1e-3)
-        self.cross_entropy = torch.nn.CrossEntropyLoss(ignore_index=-100)
+        self.cross_entropy = torch.nn.CrossEntropyLoss(ignore_index=NO_CLASS)
 
     def gradients(self, logits: Run, targets: Any) -> dict[str, Array]:
         """Of the mean cross-entropy, by our names."""
@@ -63,76 +68,72 @@ class Model:
             self.torch.nn.utils.clip_grad_norm_([p], self.clip)
         self.adam.step()
 
+    def put_together(self, arrays: Sequence[Array], way: str, padding: float = 0.0) -> Any:
+        """Arrays (T_b, ...) as what the LSTM takes, longest first: packed, or padded (T, B, ...).
+
+        Padding is PyTorch's fastest way on a CPU, although it computes the padded steps as well:
+        its packed sequences take a path many times slower for large batches.
+        """
+        rnn = self.torch.nn.utils.rnn
+        tensors = [self.torch.tensor(arrays[b]) for b in _longest_first(arrays)]
+        if way == "packed":
+            return rnn.pack_sequence(tensors)
+        return rnn.pad_sequence(tensors, padding_value=padding)
+
+    def work(self, x: Sequence[Array], y: Sequence[Array], way: str) -> tuple[Run, Any]:
+        """Logits and targets where they are computed, of every step or of the last ones.
+
+        Classes are (T_b,) for every step, or (1,) for the last one.
+        """
+        torch, device = self.torch, self.device
+        rows = self.put_together(x, way).to(device)
+        if all(len(classes) == 1 for classes in y):
+            order = _longest_first(x)
+            targets = torch.tensor(np.concatenate([y[b] for b in order])).to(device)  # (B,)
+            ends = torch.tensor([len(x[b]) - 1 for b in order]), torch.arange(len(x))
+            if way == "packed":
+                return lambda: self.dense(self.lstm(rows)[1][0][0]), targets
+            return lambda: self.dense(self.lstm(rows)[0][ends]), targets
+        targets = self.put_together(y, way, NO_CLASS).to(device)
+        if way == "packed":
+            return lambda: self.dense(self.lstm(rows)[0].data), targets.data
+        return lambda: self.dense(self.lstm(rows)[0]).flatten(0, 1), targets.reshape(-1)
+
     def scores(self, x: Any, state: Any = None) -> Any:
         """Scores (T, B, C) of rows (T, B, D), and the state after them."""
         h, state = self.lstm(x, state)
         return self.torch.softmax(self.dense(h), -1), state
 
-
-def _steps(model: Model, x: Sequence[Array], y: Sequence[Array]) -> tuple[Run, Any]:
-    """Logits of every step and the targets: padded sequences, of which real steps count.
-
-    Padding is PyTorch's fastest way on a CPU, although it computes the padded steps as well: its
-    packed sequences take a path many times slower for batches like this.
-    """
-    torch = model.torch
-    pad = torch.nn.utils.rnn.pad_sequence
-    rows = pad([torch.tensor(a) for a in x])  # (T, B, D)
-    targets = pad([torch.tensor(a) for a in y], padding_value=-100).reshape(-1)  # (T B,)
-    return lambda: model.dense(model.lstm(rows)[0]).flatten(0, 1), targets
+    step = scores  # of a stream: from the host to the host
 
 
-def _ends(model: Model, x: Sequence[Array], y: Sequence[Array], way: str) -> tuple[Run, Any]:
-    """Logits of the last steps of sequences, longest first, and the targets."""
-    torch = model.torch
-    targets = torch.tensor(np.concatenate(y))  # (B,)
-    tensors = [torch.tensor(a) for a in x]
-    if way == "packed":
-        lengths = torch.tensor([len(a) for a in x])
-        rows = torch.nn.utils.rnn.pad_sequence(tensors)  # (T, B, D)
-        packed = torch.nn.utils.rnn.pack_padded_sequence(rows, lengths)
-        return lambda: model.dense(model.lstm(packed)[1][0][0]), targets
-    rows = torch.nn.utils.rnn.pad_sequence(tensors)  # (T, B, D)
-    ends = torch.tensor([len(a) - 1 for a in x]), torch.arange(len(x))
-    return lambda: model.dense(model.lstm(rows)[0][ends]), targets
+def _longest_first(arrays: Sequence[Array]) -> list[int]:
+    return sorted(range(len(arrays)), key=lambda b: -len(arrays[b]))
 
 
 def check_training(
-    net: Network,
-    x: Sequence[Array],
-    y: Sequence[Array],
-    exact: Mapping[str, Array],
-    threads: int,
+    model: Model, x: Sequence[Array], y: Sequence[Array], exact: Arrays, way: str
 ) -> None:
-    """PyTorch's gradients against the reference."""
-    model = Model(net, threads, 2.0)
-    require_same_gradients(model.gradients(*_steps(model, x, y)), exact, "torch")
+    """PyTorch's gradients of one mini-batch against the NumPy twin's."""
+    require_same_gradients(model.gradients(*model.work(x, y, way)), exact, f"torch, {way}")
 
 
-def training(net: Network, x: Sequence[Array], y: Sequence[Array], threads: int) -> Run:
-    """One full-batch update in PyTorch of sequences (T_b, D) with a class (T_b,) a step."""
-    model = Model(net, threads, 2.0)
-    work = _steps(model, x, y)
-    return _on_threads(model, lambda: model.update(*work))
-
-
-def check_vowels(
+def training(
     net: Network,
-    x: Sequence[Array],
-    y: Sequence[Array],
-    exact: Mapping[str, Array],
+    batches: Sequence[Batch],
     way: str,
     threads: int,
-) -> None:
-    """PyTorch's gradients of one mini-batch against the reference."""
-    model = Model(net, threads, 1.0)
-    require_same_gradients(model.gradients(*_ends(model, x, y, way)), exact, f"torch, {way}")
+    clip: float,
+    check: tuple[Sequence[Array], Sequence[Array], Arrays] | None = None,
+) -> Run:
+    """An epoch in PyTorch, one update for each batch; the data are put together before.
 
-
-def vowels(net: Network, batches: Sequence[Batch], way: str, threads: int) -> Run:
-    """An epoch in PyTorch; `way` is "packed" or "padded", done before the clock runs."""
-    model = Model(net, threads, 1.0)
-    works = [_ends(model, *batch, way) for batch in batches]
+    `check` holds sequences and classes, and the gradients of the NumPy twin for them.
+    """
+    if check is not None:
+        check_training(Model(net, threads, clip), *check, way)
+    model = Model(net, threads, clip)
+    works = [model.work(*batch, way) for batch in batches]
 
     def epoch() -> None:
         for work in works:
@@ -159,31 +160,25 @@ def streaming(
 
     `expected` (t, C) holds the scores of the first steps.
     """
-    model = Model(net, 1, 1.0)
+    return step_by_step(Model(net, 1, 1.0), x, expected, per_call)
+
+
+def step_by_step(
+    model: Model, x: Array, expected: Array, per_call: Callable[..., dict[str, float]]
+) -> Measure:
+    """Time `Model.step` for each step of x (T, D), its first scores (t, C) checked."""
     torch = model.torch
+    steps = list(torch.tensor(x)[:, None, None])  # T tensors (1, 1, D)
 
     def start() -> Callable[[Any], Any]:
         state = None
 
         def step(x_t: Any) -> Any:
             nonlocal state
-            scores, state = model.scores(x_t, state)
+            scores, state = model.step(x_t, state)
             return scores
 
         return step
-
-    return step_by_step(torch, start, x, expected, per_call)
-
-
-def step_by_step(
-    torch: Any,
-    start: Callable[[], Callable[[Any], Any]],
-    x: Array,
-    expected: Array,
-    per_call: Callable[..., dict[str, float]],
-) -> Measure:
-    """Time what `start` gives for each step of x (T, D), its first scores (t, C) checked."""
-    steps = list(torch.tensor(x)[:, None, None])  # T tensors (1, 1, D)
 
     def measure() -> dict[str, float]:
         torch.set_num_threads(1)

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.bench import torch as bench_torch
 from minilstm.bench.torch import Model, import_torch, step_by_step
-from minilstm.bench.turns import Measure, require_same, require_same_gradients
+from minilstm.bench.turns import Measure, require_same
 from minilstm.functional.ragged import pack, unpack
 from minilstm.network.network import Network
 
@@ -23,8 +24,6 @@ Array = NDArray[Any]
 Run = Callable[[], Any]
 
 DEVICE = "cuda"
-# Packed sequences hold real steps alone; padded ones are as long as the longest.
-WAYS = ("packed", "padded")
 
 
 class _Model(Model):
@@ -49,22 +48,10 @@ class _Model(Model):
         torch._foreach_mul_(gradients, list(factors.unbind()))
         self.adam.step()
 
-    def put_together(self, arrays: Sequence[Array], way: str, padding: float = 0.0) -> Any:
-        """Arrays (T_b, ...) on the host as what the LSTM takes: packed, or padded (T, B, ...)."""
-        rnn = self.torch.nn.utils.rnn
-        order = np.argsort([-len(a) for a in arrays], kind="stable")
-        tensors = [self.torch.tensor(arrays[b]) for b in order]
-        if way == "packed":
-            return rnn.pack_sequence(tensors)
-        return rnn.pad_sequence(tensors, padding_value=padding)
-
-    def steps(self, x: Sequence[Array], y: Sequence[Array], way: str) -> tuple[Run, Any]:
-        """Logits of every step and the targets, both on the device."""
-        rows = self.put_together(x, way).to(DEVICE)
-        targets = self.put_together(y, way, -100).to(DEVICE)
-        if way == "packed":
-            return lambda: self.dense(self.lstm(rows)[0].data), targets.data
-        return lambda: self.dense(self.lstm(rows)[0]).flatten(0, 1), targets.reshape(-1)
+    def step(self, x: Any, state: Any = None) -> Any:
+        """Scores on the host of one step on the host, and the state on the device."""
+        scores, state = self.scores(x.to(DEVICE), state)
+        return scores.cpu(), state
 
 
 def import_cuda() -> Any:
@@ -95,9 +82,8 @@ def be_exact(torch: Any) -> None:
 def check_training(
     net: Network, x: Sequence[Array], y: Sequence[Array], exact: Mapping[str, Array], way: str
 ) -> None:
-    """PyTorch's gradients against the reference."""
-    model = _Model(net, 1.0)
-    require_same_gradients(model.gradients(*model.steps(x, y, way)), exact, f"torch, {way}")
+    """PyTorch's gradients against the NumPy twin's."""
+    bench_torch.check_training(_Model(net, 1.0), x, y, exact, way)
 
 
 def training(
@@ -107,7 +93,7 @@ def training(
 
     def start() -> Run:
         model = _Model(net, clip)
-        work = model.steps(x, y, way)
+        work = model.work(x, y, way)
         model.update(*work)
         return lambda: model.update(*work)
 
@@ -115,7 +101,7 @@ def training(
 
 
 def check_inference(net: Network, x: Sequence[Array], expected: Sequence[Array], way: str) -> None:
-    """PyTorch's scores (T_b, C) of sequences (T_b, D) against the reference's."""
+    """PyTorch's scores (T_b, C) of sequences (T_b, D) against the NumPy twin's."""
     scores = _inference(net, x, way)()
     for b, found in enumerate(_apart(scores, x, way)):
         require_same(found, expected[b], f"torch, {way}")
@@ -141,18 +127,7 @@ def streaming(
     """
     model = _Model(net, 1.0)
     model.lstm.train(False)  # else cuDNN stores what backward would need
-
-    def start() -> Callable[[Any], Any]:
-        state = None
-
-        def step(x_t: Any) -> Any:
-            nonlocal state
-            scores, state = model.scores(x_t.to(DEVICE), state)
-            return scores.cpu()
-
-        return step
-
-    return step_by_step(model.torch, start, x, expected, per_call)
+    return step_by_step(model, x, expected, per_call)
 
 
 def _inference(net: Network, x: Sequence[Array], way: str) -> Run:

@@ -143,21 +143,21 @@ def best_ratios(rows: Sequence[Row]) -> list[Ratio]:
 
 
 def require_same(scores: Array, expected: Array, engine: str = OURS) -> None:
-    """Raise AssertionError where scores differ from those of the NumPy reference."""
+    """Raise AssertionError where scores differ from those of the NumPy twin."""
     error = float(np.abs(scores - expected).max())
     if not error < 1e-4:
         raise AssertionError(
-            f"scores differ from the reference by {error:.1e} on {engine}; nothing was timed."
+            f"scores differ from the NumPy twin by {error:.1e} on {engine}; nothing was timed."
         )
 
 
 def require_same_gradients(
     gradients: Mapping[str, Array], exact: Mapping[str, Array], engine: str = OURS
 ) -> None:
-    """Raise AssertionError where gradients differ from those of the reference in float64."""
+    """Raise AssertionError where gradients differ from those of the NumPy twin in float64."""
     for key, g in exact.items():
         error = float(np.abs(gradients[key] - g).max() / np.abs(g).max())
         if not error < 1e-3:
             raise AssertionError(
-                f"{key} differs from the reference by {error:.1e} on {engine}; nothing was timed."
+                f"{key} differs from the NumPy twin by {error:.1e} on {engine}; nothing was timed."
             )

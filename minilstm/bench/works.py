@@ -1,5 +1,5 @@
 """What the benchmark times in this process: training steps, short sequences, whole sequences.
-Every engine's results are checked against the NumPy reference while its work is built.
+Every engine's results are checked against the NumPy twin while its work is built.
 
 Axes: B batch, T time, D features, H hidden units, C classes.
 """
@@ -22,6 +22,8 @@ from minilstm.backend import (
     reuse_memory,
     use_backend,
 )
+from minilstm.bench import onnx as bench_onnx
+from minilstm.bench import torch as bench_torch
 from minilstm.bench.turns import (
     OURS,
     Measure,
@@ -41,7 +43,14 @@ from minilstm.training.solvers import adam_init, update
 Array = NDArray[Any]
 Packed = tuple[Signal, IntArray]  # rows and targets of a mini-batch
 
-LENGTHS = (64480, 53696, 56416, 50688, 51888, 54256)  # of the seed's training sequences
+LENGTHS = (
+    64480,
+    53696,
+    56416,
+    50688,
+    51888,
+    54256,
+)  # steps of the six training recordings of the activity example
 FEATURES, CLASSES, HIDDEN = 3, 5, 200
 INFERENCE_STEPS = 4096
 SHORT_RUNS = 5  # of a work that takes milliseconds, timed together
@@ -49,7 +58,7 @@ CHECKED_STEPS = 700  # more than one span of six sequences
 LONGEST = 1_000_000  # steps, with --long
 SHORT = (1_000, 10_000, 100_000)
 EVERYTHING = 1e12  # bytes: a memory budget that keeps all
-LEARN_RATE, L2 = 1e-3, 1e-4
+LEARN_RATE, L2 = 1e-3, 1e-4  # of every update
 
 
 def network(hidden: int, features: int = FEATURES, classes: int = CLASSES, **lstm: Any) -> Network:
@@ -64,7 +73,7 @@ def network(hidden: int, features: int = FEATURES, classes: int = CLASSES, **lst
 
 
 def random_sequences(scale: float = 1.0) -> tuple[list[Array], list[IntArray]]:
-    """Six sequences (T_b, D) of the seed's lengths, with a class (T_b,) for every step."""
+    """Six sequences (T_b, D) as long as those recordings, with a class (T_b,) for every step."""
     rng = np.random.default_rng(0)
     lengths = [max(1, round(T * scale)) for T in LENGTHS]
     x = [rng.standard_normal((T, FEATURES)).astype(np.float32) for T in lengths]
@@ -74,7 +83,7 @@ def random_sequences(scale: float = 1.0) -> tuple[list[Array], list[IntArray]]:
 class Trainer:
     """Updates of one network, made as `train` makes them.
 
-    It works in a thread of its own, because a thread's freed memory is its own to use again: so
+    It works in a separate thread, because a thread uses the memory that it freed again: so
     each engine finds what it would find in a training, whatever has its turn in between.
     """
 
@@ -122,7 +131,7 @@ class Trainer:
 
 
 def training(scale: float, against: Sequence[str], threads: int) -> Work:
-    """One full-batch update of the seed's network: forward, backward, clip, Adam.
+    """One full-batch update of 200 units: forward, backward, clip, Adam.
 
     A step counts all six sequences together, as many of them as are still running.
     """
@@ -142,10 +151,9 @@ def training(scale: float, against: Sequence[str], threads: int) -> Work:
         name: clocked(trainer.epoch, steps) for name, trainer in trainers.items()
     }
     if "torch" in against:
-        from minilstm.bench import torch as bench_torch
-
-        bench_torch.check_training(net, *start, exact, threads)
-        engines["torch"] = clocked(bench_torch.training(net, x, y, threads), steps)
+        check = *start, exact
+        run = bench_torch.training(net, [(x, y)], "padded", threads, 2.0, check)
+        engines["torch"] = clocked(run, steps)
     on_numba = current_backend().name == "numba"
     if on_numba:
         engines["multiply-add peak"] = lambda: {"GFLOP/s": multiply_add_peak()}
@@ -182,11 +190,9 @@ def vowels(against: Sequence[str], threads: int) -> Work:
     unit = "us a mini-batch"
     engines = {OURS: clocked(trainer.epoch, len(batches), unit, runs=SHORT_RUNS)}
     if "torch" in against:
-        from minilstm.bench import torch as bench_torch
-
-        for way in ("packed", "padded"):
-            bench_torch.check_vowels(net, *batches[0], exact, way, threads)
-            run = bench_torch.vowels(net, batches, way, threads)
+        for way in bench_torch.WAYS:
+            check = *batches[0], exact
+            run = bench_torch.training(net, batches, way, threads, 1.0, check)
             engines[f"torch, {way}"] = clocked(run, len(batches), unit, runs=SHORT_RUNS)
     return Work("Japanese Vowels, one epoch", engines, close=trainer.close)
 
@@ -201,14 +207,9 @@ def inference(batch: int, against: Sequence[str], threads: int) -> Work:
     require_same(net.predict(x[:, :50]), expected)
     engines = {OURS: clocked(lambda: net.predict(x), INFERENCE_STEPS, runs=SHORT_RUNS)}
     if "torch" in against:
-        from minilstm.bench import torch as bench_torch
-
-        engines["torch"] = clocked(
-            bench_torch.inference(net, x, expected, threads), INFERENCE_STEPS, runs=SHORT_RUNS
-        )
+        run = bench_torch.inference(net, x, expected, threads)
+        engines["torch"] = clocked(run, INFERENCE_STEPS, runs=SHORT_RUNS)
     if "onnxruntime" in against:
-        from minilstm.bench import onnx as bench_onnx
-
         for count in sorted({1, threads}):
             run = bench_onnx.inference(net, x, expected, count)
             engines[f"onnxruntime, {count} thr"] = clocked(run, INFERENCE_STEPS, runs=SHORT_RUNS)
@@ -233,8 +234,8 @@ def length(long: bool) -> Work:
     for T in lengths:
         times = max(1, SHORT[-1] // T)
         batch = packed_batch([x[:T]], [y[:T]])
-        whole = net.plan_memory(batch[0].active, "auto").first_kept == 0
-        for budget, title in (("auto", ""), (EVERYTHING, ", kept"))[: 1 if whole else 2]:
+        all_kept = net.plan_memory(batch[0].active, "auto").first_kept == 0
+        for budget, title in (("auto", ""), (EVERYTHING, ", kept"))[: 1 if all_kept else 2]:
             trainers.append(Trainer(net, [batch] * times, budget, 2.0))
             engines[f"{OURS}, T {T}{title}"] = clocked(trainers[-1].epoch, T * times)
     return Work(
@@ -257,7 +258,7 @@ def packed_batch(x: Sequence[Array], y: Sequence[IntArray]) -> Packed:
 
 
 def exact_gradients(net: Network, x: Sequence[Array], y: Sequence[IntArray]) -> dict[str, Array]:
-    """Gradients of the NumPy reference in float64, by "layer/parameter"."""
+    """Gradients of the NumPy twin in float64, by "layer/parameter"."""
     signal, targets = packed_batch([a.astype(np.float64) for a in x], y)
     numpy = load_backend("numpy")
     return net.replace(dtype="float64").loss_and_gradients(signal, targets, backend=numpy).gradients
@@ -270,7 +271,7 @@ def check_gradients(
     exact: Mapping[str, Array],
     budget: float | str,
 ) -> None:
-    """Gradients and the update of the backend in force against the reference in float64."""
+    """Gradients and the update of the backend in force against the NumPy twin in float64."""
     signal, targets = packed_batch(x, y)
     backend = current_backend()
     found = net.loss_and_gradients(signal, targets, memory_budget=budget).gradients
@@ -292,5 +293,6 @@ def check_gradients(
         error = float(np.abs(new[0][key] - p).max())
         if not error < 1e-5:
             raise AssertionError(
-                f"the update of {key} differs from the reference by {error:.1e}; nothing was timed."
+                f"the update of {key} differs from the NumPy twin by {error:.1e}; nothing was "
+                "timed."
             )

@@ -7,17 +7,18 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
 from minilstm.backend import NAMES, set_num_threads, use_backend
-from minilstm.command_line import commands
+from minilstm.command_line import commands, models
+from minilstm.command_line.facts import INTERRUPTED
 from minilstm.errors import DeviceError, DivergedError
 from minilstm.training.solvers import SOLVERS
 from minilstm.version import __version__
 
-DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+DONE, FAILED, BAD_INPUT = 0, 1, 2  # exit codes
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -75,16 +76,17 @@ def _parser() -> argparse.ArgumentParser:
         "130 stopped by Ctrl-C.",
     )
     parser.add_argument("--version", action="version", version=f"minilstm {__version__}")
+    positive, natural = _whole_number(1), _whole_number(0)
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="one JSON object as the last line")
     common.add_argument("--backend", choices=NAMES, help="what computes (default: auto)")
-    common.add_argument("--threads", type=_positive, help="threads of the Numba kernels")
+    common.add_argument("--threads", type=positive, help="threads of the Numba kernels")
     add = parser.add_subparsers(required=True, metavar="COMMAND").add_parser
 
     demo = add("demo", parents=[common], help="train, test, predict, stream and draw")
     demo.add_argument("--quick", action="store_true", help="less than a minute")
     demo.add_argument("--out", type=Path, default=Path("minilstm-demo"), help="folder for files")
-    demo.add_argument("--seed", type=_natural, default=0)
+    demo.add_argument("--seed", type=natural, default=0)
     demo.set_defaults(run=commands.demo)
 
     data = argparse.ArgumentParser(add_help=False)
@@ -95,14 +97,14 @@ def _parser() -> argparse.ArgumentParser:
     train = add("train", parents=[common, data], help="train a classifier on a file of sequences")
     train.add_argument("train", type=Path, metavar="TRAIN", help=".mat, .npz, .csv or .ts")
     train.add_argument("--test", type=Path, help="labelled sequences to test on")
-    train.add_argument("--hidden", type=_positive, default=200, help="hidden units (200)")
+    train.add_argument("--hidden", type=positive, default=200, help="hidden units (200)")
     train.add_argument("--output-mode", choices=("sequence", "last"), default="sequence")
     train.add_argument("--bilstm", action="store_true", help="read sequences in both directions")
     train.add_argument("--dropout", type=_share, default=0.0, metavar="P", help="(0)")
-    train.add_argument("--normalization", choices=commands.NORMALIZATIONS, default="none")
+    train.add_argument("--normalization", choices=models.NORMALIZATIONS, default="none")
     train.add_argument("--solver", choices=tuple(SOLVERS), default="adam")
-    train.add_argument("--epochs", type=_positive, default=60, help="(60)")
-    train.add_argument("--mini-batch-size", type=_positive, default=128, help="sequences (128)")
+    train.add_argument("--epochs", type=positive, default=60, help="(60)")
+    train.add_argument("--mini-batch-size", type=positive, default=128, help="sequences (128)")
     train.add_argument("--learn-rate", type=float, help="(0.001; 0.01 for sgdm)")
     train.add_argument("--gradient-threshold", type=float, default=2.0, help="(2; inf for none)")
     train.add_argument(
@@ -115,16 +117,16 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--memory-budget", type=_size, default="auto", help="such as 200MB (default: auto)"
     )
-    train.add_argument("--seed", type=_natural, default=0)
+    train.add_argument("--seed", type=natural, default=0)
     train.add_argument("--out", type=Path, default=Path("minilstm-train"), help="folder for files")
     train.add_argument("--quiet", action="store_true", help="no table of the training")
-    train.set_defaults(run=commands.train_files)
+    train.set_defaults(run=models.train_files)
 
     predict = add("predict", parents=[common, data], help="labels and scores of sequences, as CSV")
     predict.add_argument("model", type=Path, metavar="MODEL")
     predict.add_argument("data", type=Path, metavar="DATA", help=".mat, .npz, .csv or .ts")
     predict.add_argument("--out", type=Path, help="file for the CSV (default: standard output)")
-    predict.set_defaults(run=commands.predict_file)
+    predict.set_defaults(run=models.predict_file)
 
     stream = add(
         "stream",
@@ -134,7 +136,7 @@ def _parser() -> argparse.ArgumentParser:
         "commas; an empty line starts a new sequence. A first line of names is passed over.",
     )
     stream.add_argument("model", type=Path, metavar="MODEL")
-    stream.set_defaults(run=commands.stream_lines)
+    stream.set_defaults(run=models.stream_lines)
 
     info = add("info", parents=[common], help="describe a model file, or this installation")
     info.add_argument("model", type=Path, nargs="?", metavar="MODEL")
@@ -143,7 +145,7 @@ def _parser() -> argparse.ArgumentParser:
     plot = add("plot", parents=[common], help="draw a model: boxes for layers, and arrows")
     plot.add_argument("model", type=Path, metavar="MODEL")
     plot.add_argument("--out", type=Path, help=".png, .svg or .pdf (default: MODEL's name, .png)")
-    plot.set_defaults(run=commands.plot_model)
+    plot.set_defaults(run=models.plot_model)
 
     bench = add("bench", parents=[common], help="time training, inference and streaming here")
     bench.add_argument(
@@ -162,9 +164,9 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="with --backend cupy: measure where the GPU overtakes the CPU, and keep the table",
     )
-    bench.add_argument("--repeats", type=_positive, default=5, help="counted turns (5)")
+    bench.add_argument("--repeats", type=positive, default=5, help="counted turns (5)")
     bench.add_argument(
-        "--scale", type=float, default=0.1, help="of the training lengths (0.1; 1 for the whole)"
+        "--scale", type=float, default=0.1, help="of the training lengths (0.1; 1 for full lengths)"
     )
     bench.add_argument(
         "--long",
@@ -178,7 +180,7 @@ def _parser() -> argparse.ArgumentParser:
     warm.set_defaults(run=commands.warm_up)
 
     check = add("gradcheck", parents=[common], help="prove the installed engine's gradients")
-    check.add_argument("--seed", type=_natural, default=0)
+    check.add_argument("--seed", type=natural, default=0)
     check.add_argument(
         "--layer", nargs="+", default=[], metavar="NAME", help="such as LSTM (default: everything)"
     )
@@ -187,11 +189,19 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 1")
-    return value
+def _whole_number(at_least: int) -> Callable[[str], int]:
+    """What turns a word into a whole number of at least so much."""
+
+    def whole_number(text: str) -> int:
+        try:
+            value = int(text)
+            assert value >= at_least
+        except (AssertionError, ValueError):
+            wanted = f"a whole number of at least {at_least}"
+            raise argparse.ArgumentTypeError(f"{text} is not {wanted}") from None
+        return value
+
+    return whole_number
 
 
 def _size(text: str) -> float | str:
@@ -212,11 +222,4 @@ def _share(text: str) -> float:
         assert 0 <= value < 1
     except (AssertionError, ValueError):
         raise argparse.ArgumentTypeError(f"{text} is not a number from 0 to below 1") from None
-    return value
-
-
-def _natural(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 0")
     return value

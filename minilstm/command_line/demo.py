@@ -20,9 +20,9 @@ from minilstm.training.history import TrainingInfo
 from minilstm.training.options import TrainingOptions
 from minilstm.training.train import train
 
-QUICK_SCALE = 0.04  # of the recordings' lengths
+QUICK_SCALE = 0.04  # of the lengths of the recordings
 QUICK_VOWEL_EPOCHS = 30
-STREAMED_STEPS = 1000
+STREAMED_STEPS = 1000  # of the test recording, one at a time
 
 
 class DemoResult(NamedTuple):
@@ -39,7 +39,7 @@ class DemoResult(NamedTuple):
 def run_demo(
     out: Path, *, quick: bool = False, seed: int = 0, say: Callable[[str], None] = print
 ) -> DemoResult:
-    """Run the whole demonstration.
+    """Run the demonstration.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def run_demo(
 def _activities(
     out: Path, quick: bool, seed: int, say: Callable[[str], None]
 ) -> tuple[dict[str, float], list[Path], TrainingInfo]:
-    """The seed's network: an LSTM with 200 units that names the activity of every step."""
+    """An LSTM with 200 units names the activity of every step."""
     x_train, y_train, x_test, y_test = datasets.human_activity(scale=QUICK_SCALE if quick else 1.0)
     steps = [len(x) for x in x_train]
     say(
@@ -138,7 +138,7 @@ def _streamed(net: Network, x: Any, scores: Any) -> str:
 
 
 def _vowels(quick: bool, seed: int, say: Callable[[str], None]) -> float:
-    """The second document's network: an LSTM with 100 units that names the speaker of a vowel."""
+    """An LSTM with 100 units names the speaker of a vowel."""
     x_train, y_train, x_test, y_test = datasets.japanese_vowels()
     steps = [len(x) for x in x_train + x_test]
     say(

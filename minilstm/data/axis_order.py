@@ -1,7 +1,7 @@
 """Brings data of another order of axes to ours, which is time, then space, then channels.
 A format is a string with one letter for each axis: S space, C channel, B batch, T time.
 
-In our own order a vector sequence is "TC" and an image sequence "TSSC"; a dense batch has a B in
+In our order a vector sequence is "TC" and an image sequence "TSSC"; a dense batch has a B in
 front. The reference's channel x time sequences are "CT". A list of arrays is described with or
 without the B, which is then the list itself: "CTB" and "CT" say the same of a list.
 """
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.data.arrays import ONE_SEQUENCE, as_array
 from minilstm.errors import DataError
 
 Array = NDArray[Any]
@@ -26,7 +27,7 @@ def arrange(
     Parameters
     ----------
     x : one sequence, a list of B sequences, or a dense batch
-    data_format : letters of the axes as they come, such as "CTB", or "auto" for our own order
+    data_format : letters of the axes as they come, such as "CTB", or "auto" for our order
     input_rank : axes of one step: 1 for vectors, 3 for images, 4 for volumes
     name : of the argument, for the messages
     last : x has no time, such as the responses of sequence-to-one regression
@@ -59,7 +60,7 @@ def arrange(
     within = letters.replace("B", "")
     if isinstance(x, (list, tuple)) or (isinstance(x, np.ndarray) and x.dtype == object):
         return [_moved(s, within, ours, f"{name}[{b}]", letters) for b, s in enumerate(x)]
-    array = _as_array(x, name)
+    array = as_array(x, name, ONE_SEQUENCE.format(axes=""))
     if "B" in letters and array.ndim != len(within):
         return _moved(array, letters, f"B{ours}", name, letters)
     return _moved(array, within, ours, name, letters)
@@ -112,7 +113,7 @@ the batch if there is one, such as 'CTB'.
 
 def _moved(x: Any, theirs: str, ours: str, name: str, letters: str) -> Array:
     """One array from their order of axes to ours; axes of space keep their order."""
-    array = _as_array(x, name)
+    array = as_array(x, name, ONE_SEQUENCE.format(axes=""))
     if array.ndim != len(theirs):
         raise DataError(
             f"{name} has shape {array.shape}, but the format {letters!r} describes {len(theirs)} "
@@ -120,13 +121,3 @@ def _moved(x: Any, theirs: str, ours: str, name: str, letters: str) -> Array:
         )
     space = iter([n for n, letter in enumerate(theirs) if letter == "S"])
     return array.transpose([next(space) if a == "S" else theirs.index(a) for a in ours])
-
-
-def _as_array(x: Any, name: str) -> Array:
-    try:
-        return np.asarray(x)
-    except ValueError as error:
-        raise DataError(
-            f"{name} holds rows of different lengths, but one sequence is a full array; "
-            "pass a list of arrays for sequences of different lengths."
-        ) from error

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from minilstm.data.arrays import as_array, one_for_each
+from minilstm.data.padding import NO_CLASS
 from minilstm.data.sequences import Batch
 from minilstm.errors import DataError
 
 Array = NDArray[Any]
-
-NO_CLASS = -1  # the class number of a label that is ignored
 
 
 def as_labels(y: Any, batch: Batch, output_mode: str, name: str = "y") -> list[Array]:
@@ -53,22 +53,11 @@ def as_labels(y: Any, batch: Batch, output_mode: str, name: str = "y") -> list[A
             )
         return [labels[b : b + 1] for b in range(len(labels))]
     if form == "single" and not _is_list_of_arrays(y):
-        y = [y]
-        names = [name]
+        items = [(name, y)]
     else:
-        if not isinstance(y, (list, tuple, np.ndarray)) or getattr(y, "ndim", 1) == 0:
-            raise DataError(
-                f"{name} is {type(y).__name__}, but there are {len(sequences)} sequences; "
-                "give a list with one array of labels for each."
-            )
-        if len(y) != len(sequences):
-            raise DataError(
-                f"{name} has labels for {len(y)} sequences, but there are {len(sequences)}; "
-                "give one array of labels for each sequence."
-            )
-        names = [f"{name}[{b}]" for b in range(len(y))]
+        items = one_for_each(y, len(sequences), name, "labels")
     out = []
-    for label_name, labels_b, sequence in zip(names, y, sequences, strict=True):
+    for (label_name, labels_b), sequence in zip(items, sequences, strict=True):
         array = _as_label_array(labels_b, label_name)
         if array.shape != (len(sequence),):
             raise DataError(
@@ -236,13 +225,11 @@ def _flat(y: Any, name: str) -> Array:
 
 
 def _as_label_array(y: Any, name: str) -> Array:
-    try:
-        array = np.asarray(y)
-    except ValueError as error:
-        raise DataError(
-            f"{name} holds label arrays of different lengths, but one array was wanted; "
-            "check output_mode: 'sequence' takes a label a step, 'last' a label a sequence."
-        ) from error
+    wanted = (
+        "one array was wanted; check output_mode: 'sequence' takes a label a step, 'last' a label "
+        "a sequence."
+    )
+    array = as_array(y, name, wanted, of="label arrays")
     if array.dtype == object or isinstance(y, (list, tuple)):
         # NumPy would make text of a number or of a missing label in a list of strings.
         kinds = {type(v) for v in np.array(y, dtype=object).ravel()}

@@ -13,12 +13,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.data.arrays import ONE_SEQUENCE, as_array
+from minilstm.data.sequences import Batch
 from minilstm.errors import DataError
 
 Array = NDArray[Any]
 Mask = NDArray[np.bool_]
 
-NO_CLASS = -1
+NO_CLASS = -1  # the class number of a step that counts nowhere: ignored, or padded
 
 
 class Padded(NamedTuple):
@@ -152,7 +154,7 @@ def pad_batch(
 
 
 def split_sequences(arrays: Sequence[Array], size: int) -> list[list[Array]]:
-    """Cut sequences of one length into consecutive pieces, each a mini-batch of its own.
+    """Cut sequences of one length into consecutive pieces, each a mini-batch by itself.
 
     Parameters
     ----------
@@ -202,9 +204,9 @@ def check_padding(length: Any, direction: Any, value: Any) -> None:
         ...
     ValueError: direction is 'middle'; choose one of 'right', 'left'.
     """
-    whole = isinstance(length, (int, np.integer)) and not isinstance(length, (bool, np.bool_))
+    number = isinstance(length, (int, np.integer)) and not isinstance(length, (bool, np.bool_))
     named = isinstance(length, str) and length in ("longest", "shortest")
-    if not (named or (whole and length >= 1)):
+    if not (named or (number and length >= 1)):
         raise ValueError(
             f"length is {length!r}; choose 'longest', 'shortest', or a whole number of at least 1."
         )
@@ -213,6 +215,41 @@ def check_padding(length: Any, direction: Any, value: Any) -> None:
     number = isinstance(value, (int, float, np.integer, np.floating))
     if not number or isinstance(value, bool) or not np.isfinite(value):
         raise ValueError(f"value is {value!r}; give one finite number.")
+
+
+class Padding(NamedTuple):
+    """How a mini-batch is brought to one length; by default it is not."""
+
+    length: str | int = "ragged"  # or "longest", "shortest", or steps of a piece
+    direction: str = "right"
+    value: float = 0.0
+
+    def checked(self) -> Padding:
+        """The same, or a ValueError that names the option."""
+        length = "longest" if self.length == "ragged" else self.length
+        check_padding(length, self.direction, self.value)
+        return self
+
+
+def padded(batches: Sequence[Batch], padding: Padding) -> tuple[list[Batch], Any]:
+    """Sequences of one mini-batch at one length, and masks of their real steps; None if ragged."""
+    if padding.length == "ragged":
+        return list(batches), None
+    out, masks = [], None
+    for sequences, form in batches:  # a number of steps pads to whole pieces, run one by one
+        data, _, masks = pad_batch(sequences, [], *padding, last=True)
+        out.append(Batch(data, form))
+    return out, masks
+
+
+def trimmed(output: Any, masks: Any, form: str) -> Any:
+    """An output of padded sequences without the padded steps, in the form in which they came."""
+    if masks is None:
+        return output
+    if form == "single":
+        return trim([output], masks)[0]
+    parts = trim(output, masks)
+    return np.stack(parts) if form == "dense" else parts
 
 
 def _overlap(T: int, L: int, direction: str) -> tuple[slice, slice]:
@@ -231,13 +268,7 @@ def _holds(dtype: np.dtype[Any], value: float) -> bool:
 
 
 def _as_array(x: Any, name: str) -> Array:
-    try:
-        array = np.asarray(x)
-    except ValueError as error:
-        raise DataError(
-            f"{name} holds rows of different lengths, but one sequence is a full array; "
-            "pass a list of arrays for sequences of different lengths."
-        ) from error
+    array = as_array(x, name, ONE_SEQUENCE.format(axes=""))
     if array.dtype.kind not in "iuf" or array.ndim == 0:
         raise DataError(
             f"{name} has dtype {array.dtype} and shape {array.shape}, but a sequence is an array "

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.data.arrays import ONE_SEQUENCE, as_array, finite
 from minilstm.errors import DataError
 
 Array = NDArray[Any]
@@ -185,14 +186,8 @@ def _no_channels(array: Array, shape: tuple[int, ...], name: str) -> str:
 
 
 def _as_array(x: Any, name: str, shape: tuple[int, ...]) -> Array:
-    try:
-        array = np.asarray(x)
-    except ValueError as error:
-        axes = "(T, D)" if len(shape) == 1 else _axes(shape)
-        raise DataError(
-            f"{name} holds rows of different lengths, but one sequence is a full array {axes}; "
-            "pass a list of arrays for sequences of different lengths."
-        ) from error
+    axes = " (T, D)" if len(shape) == 1 else f" {_axes(shape)}"
+    array = as_array(x, name, ONE_SEQUENCE.format(axes=axes))
     if array.dtype.kind not in "iuf":
         raise DataError(
             f"{name} has dtype {array.dtype}, but sequences are real numbers; "
@@ -203,23 +198,14 @@ def _as_array(x: Any, name: str, shape: tuple[int, ...]) -> Array:
 
 def _converted(array: Array, dtype: Any, name: str, row: str = "time step") -> Array:
     """The numbers in the dtype of the network, all of them finite."""
-    if array.dtype.kind == "f":
-        finite = np.isfinite(array)
-        if not finite.all():
-            at = tuple(int(i) for i in np.argwhere(~finite)[0])
-            raise DataError(
-                f"{name} holds {array[at]} at {_place(at, row)} ({int((~finite).sum())} such "
-                "values), but every value must be finite; remove or fill them first."
-            )
-    with np.errstate(over="ignore"):
-        out = np.ascontiguousarray(array, dtype=dtype)
-    if out.dtype.itemsize < array.dtype.itemsize and not np.isfinite(out).all():
-        at = tuple(int(i) for i in np.argwhere(~np.isfinite(out))[0])
-        raise DataError(
-            f"{name} holds {array[at]} at {_place(at, row)}, beyond the range of {out.dtype}; "
-            "scale the data or train with dtype='float64'."
-        )
-    return out
+
+    def place(at: tuple[int, ...]) -> str:
+        if len(at) == 2:
+            return f"{row} {at[0]}, feature {at[1]}"
+        kind = "pixel" if len(at) == 4 else "voxel"
+        return f"{row} {at[0]}, {kind} {at[1:-1]}, channel {at[-1]}"
+
+    return finite(array, dtype, name, place, "value")
 
 
 def _as_shape(features: int | tuple[int, ...]) -> tuple[int, ...]:
@@ -243,9 +229,3 @@ def _noun(shape: tuple[int, ...]) -> str:
 
 def _one_of(shape: tuple[int, ...]) -> str:
     return f"one {_noun(shape)}, channels last"
-
-
-def _place(at: tuple[int, ...], row: str) -> str:
-    if len(at) == 2:
-        return f"{row} {at[0]}, feature {at[1]}"
-    return f"{row} {at[0]}, {'pixel' if len(at) == 4 else 'voxel'} {at[1:-1]}, channel {at[-1]}"

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.data.arrays import as_array, finite, first_of, one_for_each
 from minilstm.data.sequences import Batch
 from minilstm.errors import DataError
 
@@ -61,17 +62,7 @@ def as_targets(
     if batch.form == "single" and not _is_list_of_one(y, len(batch.sequences[0]), responses):
         items = [(name, y)]
     else:
-        if not isinstance(y, (list, tuple, np.ndarray)) or getattr(y, "ndim", 1) == 0:
-            raise DataError(
-                f"{name} is {type(y).__name__}, but there are {B} sequences; "
-                "give a list with one array of targets for each."
-            )
-        if len(y) != B:
-            raise DataError(
-                f"{name} has targets for {len(y)} sequences, but there are {B}; "
-                "give one array of targets for each sequence."
-            )
-        items = [(f"{name}[{b}]", y[b]) for b in range(B)]
+        items = one_for_each(y, B, name, "targets")
     out = []
     for (place, y_b), sequence in zip(items, batch.sequences, strict=True):
         array, T = _as_array(y_b, place, binary), len(sequence)
@@ -116,47 +107,32 @@ def _is_list_of_one(y: Any, T: int, responses: int) -> bool:
 
 
 def _as_array(y: Any, name: str, binary: bool) -> Array:
-    try:
-        array = np.asarray(y)
-    except ValueError as error:
-        raise DataError(
-            f"{name} holds rows of different lengths, but one array was wanted; give one row of "
-            "numbers a step, or one a sequence where the network keeps the last step only."
-        ) from error
+    wanted = (
+        "one array was wanted; give one row of numbers a step, or one a sequence where the network "
+        "keeps the last step only."
+    )
+    array = as_array(y, name, wanted)
     if array.dtype.kind not in ("biuf" if binary else "iuf"):
         raise DataError(
             f"{name} has dtype {array.dtype}, but targets of this loss are real numbers; convert "
             "them, or train on labels with loss='crossentropy'."
         )
-    return array
+    return array.copy()
 
 
 def _converted(array: Array, dtype: Any, name: str, row: str, binary: bool) -> Array:
     """The numbers in the dtype of the sequences, all of them finite, and 0 or 1 if binary."""
-    finite = np.isfinite(array)
-    if not finite.all():
-        raise DataError(
-            f"{name} holds {_first(array, ~finite, row)} ({int((~finite).sum())} such values), "
-            "but every target must be finite; remove or fill them first."
-        )
+
+    def place(at: tuple[int, ...]) -> str:
+        return f"{row} {at[0]}, response {at[1]}"
+
+    out = finite(array, dtype, name, place, "target")
     if binary and not (fits := (array == 0) | (array == 1)).all():
         raise DataError(
-            f"{name} holds {_first(array, ~fits, row)}, but every target of "
+            f"{name} holds {first_of(array, ~fits, place)}, but every target of "
             "loss='binary-crossentropy' is 0 or 1; give one column of 0 and 1 for each class."
         )
-    with np.errstate(over="ignore"):
-        out = np.array(array, dtype=dtype, order="C")
-    if not (held := np.isfinite(out)).all():
-        raise DataError(
-            f"{name} holds {_first(array, ~held, row)}, beyond the range of {out.dtype}; "
-            "scale the targets or train with dtype='float64'."
-        )
     return out
-
-
-def _first(array: Array, bad: NDArray[np.bool_], row: str) -> str:
-    at = tuple(int(i) for i in np.argwhere(bad)[0])
-    return f"{array[at]} at {row} {at[0]}, response {at[1]}"
 
 
 def _counted(responses: int) -> str:

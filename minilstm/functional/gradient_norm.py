@@ -1,5 +1,5 @@
 """What every solver does to a gradient first: its norm, the L2 term, and the bounds.
-The kernels fuse all of it into the step; `training/gradient_bounds.py` says it in separate steps.
+The kernels fuse all of it into the step; the tests say it in separate steps.
 
 Arrays p and g are a parameter and its gradient, of one shape and dtype.
 """

@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 
 from minilstm.backend import load_backend
 from minilstm.errors import DataError
-from minilstm.network.answers import as_answers
-from minilstm.network.examples import as_batches
+from minilstm.functional.ragged import IntArray
+from minilstm.network.examples import as_answers, as_batches
 from minilstm.network.metrics import find_metric
 from minilstm.network.passes.heads import Head, find_heads
-from minilstm.network.passes.prediction_pass import measure
 
 Array = NDArray[Any]
 
@@ -104,6 +103,24 @@ def measure_rows(
         if how.name not in found:
             found[how.name] = how.compute(rows, targets)
     return found
+
+
+def measure(scores: Array, targets: IntArray, weights: Array | None = None) -> dict[str, float]:
+    """Mean cross-entropy (nats) and accuracy (0 to 1) of scores (N, C) against classes (N,).
+
+    Weights (N,) multiply the cross-entropy of each row, whose sum is still divided by N.
+
+    Examples
+    --------
+    >>> measure(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([0, 1]))
+    {'loss': 0.0, 'accuracy': 1.0}
+    """
+    true = scores[np.arange(len(targets)), targets]  # (N,)
+    # A score that underflowed to 0 counts as the smallest number there is, not as infinite loss.
+    true = np.maximum(true, np.finfo(true.dtype).tiny).astype(np.float64)
+    losses = -np.log(true)  # (N,)
+    loss = float((losses if weights is None else losses * weights).mean())
+    return {"loss": loss + 0.0, "accuracy": float((scores.argmax(axis=1) == targets).mean())}
 
 
 def classes_by_output(net: Any, heads: Sequence[Head]) -> list[Array | None]:

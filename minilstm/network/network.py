@@ -1,5 +1,5 @@
-"""The wiring: forward is a walk along the layers, backward the same walk reversed.
-A network is layers, parameter values and classes; what it computes is in `execution` and `spans`.
+"""The network as users hold it: a predictor that learns, with forward, backward and gradients.
+Forward is a walk along the layers, backward the same walk reversed; both are in `passes`.
 
 Axes: B batch, T time, N rows of a packed ragged batch, D features, C classes.
 """
@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,24 +17,18 @@ from numpy.typing import ArrayLike, NDArray
 from minilstm.backend import Backend, current_backend
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import IntArray
-from minilstm.layers import Layer, SequenceInput, Signal
-from minilstm.losses import find_loss
-from minilstm.network import model_file
-from minilstm.network.graph.analysis import analyze
+from minilstm.layers import Layer, Signal
+from minilstm.network.graph.analysis import analyze, draw
 from minilstm.network.graph.connections import Connections
-from minilstm.network.graph.drawing import draw
-from minilstm.network.graph.wiring import (
-    Port,
-    checked_values,
+from minilstm.network.graph.parameters import (
     first_values,
     parameter_slots,
-    statistic_slots,
-    wire,
 )
+from minilstm.network.graph.wiring import Port, wire
 from minilstm.network.passes.heads import MiniBatch, find_heads
 from minilstm.network.passes.memory import MemoryPlan, plan_memory
 from minilstm.network.passes.mini_batch import pack_targets
-from minilstm.network.passes.placement import Placement, column_major, moved_state
+from minilstm.network.passes.placement import column_major, moved_state
 from minilstm.network.passes.training_pass import LossAndGradients, Route, TrainingPass, find_route
 from minilstm.network.passes.walk import Part, needed_gradients, run_backward, run_forward
 from minilstm.network.predictor import Predictor
@@ -82,51 +75,7 @@ class Network(Predictor):
     (10, 5)
     """
 
-    def __init__(
-        self,
-        layers: Sequence[Layer] | Connections,
-        parameters: Mapping[str, ArrayLike] | None = None,
-        *,
-        classes: ArrayLike | Mapping[str, ArrayLike] | None = None,
-        dtype: Any = "float32",
-        rng: np.random.Generator | None = None,
-        statistics: Mapping[str, ArrayLike] | None = None,
-        losses: Sequence[Any] | None = None,
-        data_format: str = "auto",
-    ) -> None:
-        wiring = wire(layers)
-        self.dtype = np.dtype(dtype)
-        slots, carried = parameter_slots(wiring), statistic_slots(wiring)
-        if parameters is None:
-            if rng is None:
-                raise ValueError("parameters and rng are both missing; give one of them.")
-            self.parameters = first_values(wiring, slots, rng, self.dtype)
-        else:
-            self.parameters = checked_values(slots, parameters, self.dtype)
-        if statistics is None:
-            unused = np.random.default_rng(0)  # the first statistics are constants
-            self.statistics = first_values(wiring, carried, unused, self.dtype)
-        else:
-            self.statistics = checked_values(carried, statistics, self.dtype)
-        # The network holds the values from here on, so the layers let go of those given.
-        plain = [layer.without_values() for layer in wiring.graph.layers]
-        self.wiring = wire(wiring.graph.named(plain))
-        self.layers = self.wiring.layers
-        self.classes = _as_classes(classes)  # (C,)
-        if losses is not None:  # one of them is None where a file could not hold functions
-            losses = tuple(None if loss is None else find_loss(loss) for loss in losses)
-        self.losses = losses
-        self.data_format = data_format
-        self.carried_state: State | None = None
-        self._route: Route | None = None  # of training, found when it is first needed
-        self.placement = Placement()
-        self.input_names = [self.layers[n].name for n in self.wiring.inputs]
-        self.output_names = [self.layers[n].name for n in self.wiring.outputs]
-        first = self.layers[self.wiring.inputs[0]]
-        assert isinstance(first, SequenceInput)  # the wiring has checked
-        self.input_size = first.input_size
-        steps = self.wiring.nodes[self.wiring.outputs[0]].steps[0]
-        self.output_mode = "sequence" if steps else "last"
+    _route: Route | None = None  # of training, found when it is first needed
 
     def replace(
         self,
@@ -298,40 +247,6 @@ class Network(Predictor):
         how = memory_budget, truncation, whole, (backend or current_backend()).gpu_bytes
         return plan_memory(self.wiring, active, self.dtype, *how)
 
-    # ---------------------------------------------------------------- files and tables
-
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the network as one safetensors file, whole or not at all; `load` reads it."""
-        return model_file.write_model(path, self, *model_file.self_test(self))
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Network:
-        """Read a network that `save` wrote, and check that it still gives the saved scores.
-
-        Raises
-        ------
-        FileNotFoundError
-            There is no such file.
-        ModelFileError
-            The file is truncated, of another program, or its self-test fails.
-        """
-        contents = model_file.read_model(path)
-        try:
-            net = cls(
-                contents.graph,
-                contents.parameters,
-                classes=contents.classes,
-                dtype=contents.dtype,
-                statistics=contents.statistics,
-                losses=contents.losses,
-                data_format=contents.data_format,
-            )
-            scores = model_file.reference_scores(net, contents.test_inputs)
-        except (TypeError, ValueError) as error:
-            raise model_file.damaged(path, str(error)) from error
-        model_file.check_self_test(path, contents, scores)
-        return net
-
     def summary(self, batch_size: int = 1, sequence_length: int = 100) -> str:
         """A table of layers: what they put out, learn and remember, and the memory they need.
 
@@ -386,10 +301,3 @@ def assemble(
 def load(path: str | os.PathLike[str]) -> Network:
     """Read a network from a file; see `Network.load`."""
     return Network.load(path)
-
-
-def _as_classes(classes: Any) -> Any:
-    """Labels (C,) as an array of their own, or a dict of such arrays by output; None stays."""
-    if isinstance(classes, Mapping):
-        return {str(name): np.array(labels) for name, labels in classes.items()}
-    return None if classes is None else np.array(classes)

@@ -6,24 +6,36 @@ Axes: B batch, T time, D features, H hidden units, C classes.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from minilstm.backend import Backend, current_backend, reuse_memory
+from minilstm.backend import Backend
 from minilstm.data.labels import scores_to_labels
+from minilstm.data.padding import Padding
 from minilstm.data.sequences import Batch
 from minilstm.errors import DataError
 from minilstm.functional.lstm import LSTMState
-from minilstm.layers import Layer
+from minilstm.layers import Layer, SequenceInput
+from minilstm.losses import find_loss
+from minilstm.network import model_file
 from minilstm.network.evaluation import classes_by_output, evaluate
-from minilstm.network.examples import Padding, as_batches, padded, trimmed
-from minilstm.network.graph.wiring import Port, Wiring, initial_state
+from minilstm.network.examples import as_batches
+from minilstm.network.graph.connections import Connections
+from minilstm.network.graph.parameters import (
+    checked_values,
+    first_values,
+    parameter_slots,
+    statistic_slots,
+)
+from minilstm.network.graph.wiring import Port, initial_state, wire
 from minilstm.network.passes.heads import find_heads
 from minilstm.network.passes.placement import Placement
-from minilstm.network.passes.prediction_pass import check_state, predict_batch, without_caches
+from minilstm.network.passes.prediction_pass import check_state, predict_batches
 from minilstm.network.stream import Stream
 
 Array = NDArray[Any]
@@ -31,19 +43,55 @@ State = dict[str, LSTMState]
 
 
 class Predictor:
-    """The predicting half of a `minilstm.network.network.Network`."""
+    """A network that predicts: layers with values for their learnables, and what users ask of it.
 
-    wiring: Wiring
-    layers: tuple[Layer, ...]
-    parameters: dict[str, Array]
-    statistics: dict[str, Array]
-    placement: Placement
-    dtype: np.dtype[Any]
-    classes: Any  # (C,) array, a dict of them by output, or None
-    losses: tuple[Any, ...] | None
-    data_format: str
-    carried_state: State | None
-    output_names: list[str]
+    `minilstm.Network` is a predictor that also learns; it explains the parameters.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Layer] | Connections,
+        parameters: Mapping[str, ArrayLike] | None = None,
+        *,
+        classes: ArrayLike | Mapping[str, ArrayLike] | None = None,
+        dtype: Any = "float32",
+        rng: np.random.Generator | None = None,
+        statistics: Mapping[str, ArrayLike] | None = None,
+        losses: Sequence[Any] | None = None,
+        data_format: str = "auto",
+    ) -> None:
+        wiring = wire(layers)
+        self.dtype = np.dtype(dtype)
+        slots, carried = parameter_slots(wiring), statistic_slots(wiring)
+        if parameters is None:
+            if rng is None:
+                raise ValueError("parameters and rng are both missing; give one of them.")
+            self.parameters = first_values(wiring, slots, rng, self.dtype)
+        else:
+            self.parameters = checked_values(slots, parameters, self.dtype)
+        if statistics is None:
+            unused = np.random.default_rng(0)  # the first statistics are constants
+            self.statistics = first_values(wiring, carried, unused, self.dtype)
+        else:
+            self.statistics = checked_values(carried, statistics, self.dtype)
+        # The network holds the values from here on, so the layers let go of those given.
+        plain = [layer.without_values() for layer in wiring.graph.layers]
+        self.wiring = wire(wiring.graph.named(plain))
+        self.layers = self.wiring.layers
+        self.classes = _as_classes(classes)  # (C,)
+        if losses is not None:  # one of them is None where a file could not hold functions
+            losses = tuple(None if loss is None else find_loss(loss) for loss in losses)
+        self.losses = losses
+        self.data_format = data_format
+        self.carried_state: State | None = None
+        self.placement = Placement()
+        self.input_names = [self.layers[n].name for n in self.wiring.inputs]
+        self.output_names = [self.layers[n].name for n in self.wiring.outputs]
+        first = self.layers[self.wiring.inputs[0]]
+        assert isinstance(first, SequenceInput)  # the wiring has checked
+        self.input_size = first.input_size
+        steps = self.wiring.nodes[self.wiring.outputs[0]].steps[0]
+        self.output_mode = "sequence" if steps else "last"
 
     def by_layer(self, backend: Backend | None = None) -> dict[str, dict[str, Array]]:
         """The arrays of every layer, by the names of layer and parameter.
@@ -119,9 +167,7 @@ class Predictor:
         ).checked()
         wanted = [Port(n, 0) for n in self.wiring.outputs]
         batches = as_batches(self.wiring, x, self.dtype, data_format or self.data_format)
-        outputs, after = self._outputs(
-            batches, wanted, state, mini_batch_size, padding, return_state
-        )
+        outputs, after = self._run(batches, wanted, state, mini_batch_size, padding, return_state)
         scores = outputs[0] if len(outputs) == 1 else tuple(outputs)
         return (scores, after) if return_state else scores
 
@@ -217,7 +263,7 @@ class Predictor:
             raise ValueError(f"layer is {layer!r}, but {name!r} has the outputs {list(ports)}.")
         wanted = [Port(n, ports.index(output) if output else 0)]
         batches = as_batches(self.wiring, x, self.dtype, data_format or self.data_format)
-        return self._outputs(batches, wanted, None, None, Padding(), False)[0][0]
+        return self._run(batches, wanted, None, None, Padding(), False)[0][0]
 
     def evaluate(
         self, x: Any, y: Any, *, metrics: Sequence[Any] = (), name: str = "x", label_name: str = "y"
@@ -265,6 +311,38 @@ class Predictor:
         """
         return Stream(self, batch)
 
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the network as one safetensors file, whole or not at all; `load` reads it."""
+        return model_file.write_model(path, self, *model_file.self_test(self))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a network that `save` wrote, and check that it still gives the saved scores.
+
+        Raises
+        ------
+        FileNotFoundError
+            There is no such file.
+        ModelFileError
+            The file is truncated, of another program, or its self-test fails.
+        """
+        contents = model_file.read_model(path)
+        try:
+            net = cls(
+                contents.graph,
+                contents.parameters,
+                classes=contents.classes,
+                dtype=contents.dtype,
+                statistics=contents.statistics,
+                losses=contents.losses,
+                data_format=contents.data_format,
+            )
+            scores = model_file.reference_scores(net, contents.test_inputs)
+        except (TypeError, ValueError) as error:
+            raise model_file.damaged(path, str(error)) from error
+        model_file.check_self_test(path, contents, scores)
+        return net
+
     def _labels(self, scores: Any) -> Any:
         """The labels of what `predict` gave, of each output that has classes."""
         if len(self.output_names) == 1:
@@ -274,47 +352,31 @@ class Predictor:
             s if c is None else scores_to_labels(s, c) for s, c in zip(scores, classes, strict=True)
         )
 
-    def _outputs(
+    def _run(
         self,
         batches: list[Batch],
         wanted: Sequence[Port],
         state: Mapping[str, LSTMState] | None,
-        size: int | None,
+        mini_batch_size: int | None,
         padding: Padding,
         want_state: bool,
     ) -> tuple[list[Any], State]:
-        B, form = len(batches[0].sequences), batches[0].form
-        if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
-            raise DataError(
-                f"mini_batch_size is {size!r}; give a whole number of at least 1, or None."
-            )
+        B = len(batches[0].sequences)
         if state is None:
             state = self.carried_state
             _check_carried(state, B)
         start = {} if state is None else self.check_state(state, B)
-        backend = current_backend()
-        forward = without_caches(self.wiring, self.by_layer(backend), backend, wanted)
-        results: list[list[Any]] = [[] for _ in wanted]
-        states: list[State] = []
-        step = size or B
-        with reuse_memory(backend):
-            for n in range(0, B, step):
-                part = [Batch(b.sequences[n : n + step], form) for b in batches]
-                part, masks = padded(part, padding)
-                before = {k: LSTMState(*(a[n : n + step] for a in s)) for k, s in start.items()}
-                outs, after = predict_batch(
-                    self.wiring, forward, backend, part, before, wanted, self.dtype, want_state
-                )
-                states.append(after)
-                for all_parts, out, port in zip(results, outs, wanted, strict=True):
-                    if self.wiring.nodes[port.node].steps[port.output]:
-                        out = trimmed(out, masks, form)
-                    all_parts.append(out)
-        joined = [parts[0] if len(parts) == 1 else _joined(parts) for parts in results]
-        return joined, {
-            k: LSTMState(*(np.concatenate([s[k][i] for s in states]) for i in range(2)))
-            for k in states[0]
-        }
+        return predict_batches(
+            self.wiring,
+            self.by_layer,
+            batches,
+            start,
+            wanted,
+            self.dtype,
+            mini_batch_size=mini_batch_size,
+            padding=padding,
+            want_state=want_state,
+        )
 
 
 def _check_carried(state: State | None, B: int) -> None:
@@ -328,8 +390,8 @@ def _check_carried(state: State | None, B: int) -> None:
             )
 
 
-def _joined(parts: list[Any]) -> Any:
-    """Outputs of several mini-batches as one: lists are joined, arrays stacked."""
-    if isinstance(parts[0], list):
-        return [out for part in parts for out in part]
-    return np.concatenate(parts)
+def _as_classes(classes: Any) -> Any:
+    """Labels (C,) as an array of their own, or a dict of such arrays by output; None stays."""
+    if isinstance(classes, Mapping):
+        return {str(name): np.array(labels) for name, labels in classes.items()}
+    return None if classes is None else np.array(classes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from threading import Lock
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,7 +14,7 @@ from minilstm.backend import Backend, current_backend
 from minilstm.data.sequences import as_step
 from minilstm.errors import DataError
 from minilstm.functional.lstm import LSTMState
-from minilstm.layers import LSTM, FullyConnected, Layer, SequenceInput, Signal, Softmax
+from minilstm.layers import LSTM, FullyConnected, SequenceInput, Signal, Softmax
 from minilstm.layers.base import check_size
 from minilstm.network.graph.wiring import Port, Wiring
 from minilstm.network.passes.placement import moved_state
@@ -30,23 +30,6 @@ Stepper = Callable[[Array, Array], bool]
 _empty, _ndarray = np.empty, np.ndarray
 
 
-class Network(Protocol):
-    """What a stream needs of a `minilstm.network.network.Network`."""
-
-    layers: tuple[Layer, ...]
-    dtype: np.dtype[Any]
-
-    def by_layer(self, backend: Backend | None = None) -> dict[str, dict[str, Array]]:
-        """The arrays of every layer, by the names of layer and parameter."""
-
-    @property
-    def wiring(self) -> Wiring:
-        """The checked layers in order."""
-
-    def check_state(self, state: Mapping[str, LSTMState] | None, batch: int) -> State:
-        """A checked copy of a state; None gives the initial state."""
-
-
 class Stream:
     """One running sequence, or several that step together; made by ``net.stream()``.
 
@@ -58,7 +41,7 @@ class Stream:
 
     Parameters
     ----------
-    network : whose steps to take
+    network : Network or Predictor whose steps to take
     batch : n, sequences that step together; None means one, without a batch axis
 
     Examples
@@ -78,7 +61,7 @@ class Stream:
         "_out_shape", "_states", "_step_shape", "_streams", "_x_shape",
     )  # fmt: skip
 
-    def __init__(self, network: Network, batch: int | None = None) -> None:
+    def __init__(self, network: Any, batch: int | None = None) -> None:
         if batch is not None:
             check_size("stream", "batch", batch)
         wiring = network.wiring
@@ -190,7 +173,7 @@ def _check_streamable(wiring: Wiring) -> None:
             )
 
 
-def _chain(network: Network) -> list[tuple[str, Mapping[str, Any]]] | None:
+def _chain(network: Any) -> list[tuple[str, Mapping[str, Any]]] | None:
     """Kind and content of each layer, as `make_stepper` takes them; None for what it cannot."""
     known, layers = (SequenceInput, LSTM, FullyConnected, Softmax), network.layers
     if network.dtype not in (np.float32, np.float64) or any(type(a) not in known for a in layers):
@@ -218,7 +201,7 @@ def _chain(network: Network) -> list[tuple[str, Mapping[str, Any]]] | None:
     return chain
 
 
-def _layer_by_layer(network: Network, backend: Backend, states: State, batch: int) -> Stepper:
+def _layer_by_layer(network: Any, backend: Backend, states: State, batch: int) -> Stepper:
     """A step as a sequence of one step, through the network's forward pass."""
     active = np.array([batch], np.int64)  # (1,) the sequences that make the one step
     wiring = network.wiring

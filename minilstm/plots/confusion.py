@@ -11,20 +11,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from minilstm.errors import DataError
 
-from .classes import check_pair
 from .style import (
     DARK,
-    LABEL_SIZE,
-    TICK_SIZE,
-    TITLE_SIZE,
+    TICK_POINTS,
+    TITLE_POINTS,
     VERMILLION,
     WIDTH_INCHES,
+    label_axes,
     mix_with_white,
     new_axes,
-    percent,
-    require_matplotlib,
     text_colour,
 )
+from .values import check_pair, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,7 +30,7 @@ if TYPE_CHECKING:
 DEEP_BLUE = "#00558A"
 GAP = 0.35  # between the matrix and its summaries, in cells
 SHARED_UP_TO = 12  # classes; smaller cells have no room for a share under the count
-SMALLEST_TEXT = 4.0  # points; below it the numbers are left out
+SMALLEST_TEXT_POINTS = 4.0  # below it the numbers are left out
 
 
 def confusion_matrix(
@@ -116,7 +114,6 @@ def plot_confusion(
     if truth.size == 0:
         raise DataError("true and predicted are empty and should have at least one label each.")
     counts = confusion_matrix(true, predicted, names)  # (C, C)
-    require_matplotlib()
     size = len(names)
     if ax is None:
         width = min(WIDTH_INCHES, 4.6 + 0.55 * size)
@@ -124,8 +121,8 @@ def plot_confusion(
     _lay_out(ax, [str(name) for name in names])
     right = int(np.trace(counts))
     share = f"accuracy {percent(right, truth.size)}, {truth.size - right:,} of {truth.size:,} wrong"
-    ax.set_title(f"{title}: {share}" if title else share, fontsize=TITLE_SIZE, color=DARK)
-    _fill_cells(ax, *_cells(counts, normalize, with_share=size <= SHARED_UP_TO))
+    ax.set_title(f"{title}: {share}" if title else share, fontsize=TITLE_POINTS, color=DARK)
+    _fill_cells(ax, _cells(counts, normalize, with_share=size <= SHARED_UP_TO))
     return ax
 
 
@@ -139,11 +136,10 @@ def _lay_out(ax: Axes, names: list[str]) -> None:
     ax.spines[:].set_visible(False)
     ax.set_xticks(middles, [*names, "Recall"])
     ax.set_yticks(middles, [*names, "Precision"])
-    ax.tick_params(length=0, labelsize=TICK_SIZE if size <= 12 else TICK_SIZE - 2)
-    ax.set_xlabel("Predicted class", fontsize=LABEL_SIZE, color=DARK)
-    ax.set_ylabel("True class", fontsize=LABEL_SIZE, color=DARK)
+    ax.tick_params(length=0, labelsize=TICK_POINTS if size <= 12 else TICK_POINTS - 2)
+    label_axes(ax, x="Predicted class", y="True class")
     cell = _cell_points(ax, size)
-    if max(map(len, names)) * 0.65 * TICK_SIZE > cell:
+    if max(map(len, names)) * 0.65 * TICK_POINTS > cell:
         for text in ax.get_xticklabels():
             text.set(rotation=90 if size > 8 else 40, ha="right", rotation_mode="anchor")
             text.set_verticalalignment("center" if size > 8 else "top")
@@ -159,68 +155,43 @@ def _cell_points(ax: Axes, size: int) -> float:
 
 def _cells(
     counts: NDArray[np.int64], normalize: bool, *, with_share: bool
-) -> tuple[list[tuple[float, float]], list[str], list[str]]:
-    """Give the upper left corner, the colour and the text of each cell and each summary."""
-    size = counts.shape[0]
-    rows, columns = counts.sum(axis=1), counts.sum(axis=0)  # (C,), (C,)
-    corners, shades, texts = [], [], []
-    for i in range(size):
-        for j in range(size):
-            count, whole = int(counts[i, j]), int(rows[i])
-            share = _short_percent(count, whole)
-            corners.append((float(j), float(i)))
-            shades.append(_right_shade(count, whole) if i == j else _wrong_shade(count, whole))
-            number = share if normalize else f"{count:,}"
-            both = f"{count:,}\n{share}" if with_share and not normalize else number
-            texts.append(both if count else "")
-    for k in range(size):
-        right = int(counts[k, k])
-        for corner, whole in (((size + GAP, k), rows[k]), ((k, size + GAP), columns[k])):
-            corners.append((float(corner[0]), float(corner[1])))
-            shades.append(_right_shade(right, int(whole), strength=0.4))
-            texts.append(_short_percent(right, int(whole)))
-    return corners, shades, texts
+) -> list[tuple[float, float, str, str]]:
+    """Give left, top, colour and text of each cell and each summary."""
+    size = len(counts)
+    rows, columns = counts.sum(axis=1).tolist(), counts.sum(axis=0).tolist()  # (C,), (C,)
+    cells = []
+    for i, row in enumerate(counts.tolist()):
+        for j, count in enumerate(row):
+            shade = _right_shade(count, rows[i]) if i == j else _wrong_shade(count, rows[i])
+            share = percent(count, rows[i], digits=1)
+            text = share if normalize else f"{count:,}\n{share}" if with_share else f"{count:,}"
+            cells.append((float(j), float(i), shade, text if count else ""))
+        for x, y, total in ((size + GAP, i, rows[i]), (i, size + GAP, columns[i])):
+            shade = _right_shade(row[i], total, strength=0.4)
+            cells.append((float(x), float(y), shade, percent(row[i], total, digits=1)))
+    return cells
 
 
-def _fill_cells(
-    ax: Axes, corners: list[tuple[float, float]], shades: list[str], texts: list[str]
-) -> None:
+def _fill_cells(ax: Axes, cells: list[tuple[float, float, str, str]]) -> None:
     """Draw the cells, with text as large as the fullest cell allows."""
     from matplotlib.collections import PolyCollection
 
     square = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], dtype=np.float64)  # (4, 2)
-    outlines = [square + corner for corner in corners]
+    outlines = [np.add(square, (x, y)) for x, y, _, _ in cells]
+    shades = [shade for _, _, shade, _ in cells]
     ax.add_collection(
         PolyCollection(outlines, facecolors=shades, edgecolors="#CCCCCC", linewidths=0.6)
     )
-    longest = max(len(line) for text in texts for line in text.split("\n"))
-    most_lines = max(text.count("\n") + 1 for text in texts)
-    cell = _cell_points(ax, round((len(corners) + 1) ** 0.5) - 1)
-    font_size = min(TICK_SIZE, 0.86 * cell / (0.62 * longest), 0.8 * cell / (1.3 * most_lines))
-    if font_size < SMALLEST_TEXT:
-        return
-    for (x, y), shade, text in zip(corners, shades, texts, strict=True):
+    longest = max(len(line) for *_, text in cells for line in text.split("\n"))
+    most_lines = max(text.count("\n") + 1 for *_, text in cells)
+    cell = _cell_points(ax, round((len(cells) + 1) ** 0.5) - 1)
+    points = min(TICK_POINTS, 0.86 * cell / (0.62 * longest), 0.8 * cell / (1.3 * most_lines))
+    for x, y, shade, text in cells if points >= SMALLEST_TEXT_POINTS else []:
         if text:
             ax.text(
-                x + 0.5, y + 0.5, text, ha="center", va="center", fontsize=font_size,
+                x + 0.5, y + 0.5, text, ha="center", va="center", fontsize=points,
                 color=text_colour(shade), linespacing=1.15,
             )  # fmt: skip
-
-
-def _short_percent(part: int, whole: int) -> str:
-    """Write a share in few signs; only nothing is 0.0% and only everything 100.0%.
-
-    Examples
-    --------
-    >>> _short_percent(1, 8), _short_percent(1, 10**6), _short_percent(10**6 - 1, 10**6)
-    ('12.5%', '<0.1%', '99.9%')
-    """
-    if whole == 0:
-        return "n/a"
-    share = 100 * part / whole
-    if 0 < share < 0.05:
-        return "<0.1%"
-    return "99.9%" if part < whole and share >= 99.95 else f"{share:.1f}%"
 
 
 def _right_shade(part: int, whole: int, strength: float = 1.0) -> str:

@@ -1,15 +1,23 @@
-"""Thinning of long signals for drawing, with no peak lost and no class change moved.
-Pure NumPy: which steps to keep, and how to cut a line into one piece a class."""
+"""Long signals thinned for drawing, with no peak lost and no class change moved.
+Zooming in brings back what was left out, so a picture never shows less than its pixels can."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.errors import DataError
 
+from .style import DASHES
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Lines = list[tuple[NDArray[np.float64], NDArray[np.float64]]]
+FEW_STEPS = 100  # signals up to this length show each step as a dot
 COLUMNS = 2000  # more pixel columns than a page-wide figure has, so the thinning cannot be seen
 
 
@@ -103,7 +111,7 @@ def run_starts(codes: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def class_lines(
     values: NDArray[Any], codes: NDArray[np.int64], kept: NDArray[np.int64], n_classes: int
-) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+) -> Lines:
     """Cut the line through the kept steps into one NaN-separated line for each class.
 
     Where the class changes, both lines meet at the midpoint of the segment between the two steps,
@@ -136,16 +144,64 @@ def class_lines(
     inside = kept[1:][codes[kept[1:]] != codes[kept[:-1]]]  # (E,) first kept step of each new run
     middle = (values[inside - 1].astype(np.float64) + values[inside]) / 2  # (E,)
     before, after = codes[inside - 1], codes[inside]  # (E,), (E,)
-    lines = []
-    for code in range(n_classes):
-        own = kept[codes[kept] == code]  # (K_c,)
-        ends, begins = before == code, after == code  # (E,), (E,)
-        order = np.concatenate(
-            (own, inside[begins] - 0.5, inside[ends] - 0.5, inside[ends] - 0.4)
-        )  # (P,) the last ones place each NaN behind its run
-        gap = np.full(int(ends.sum()), np.nan)
-        position = np.concatenate((own, inside[begins] - 0.5, inside[ends] - 0.5, gap))  # (P,)
-        value = np.concatenate((values[own], middle[begins], middle[ends], gap))  # (P,)
-        by_step = np.argsort(order, kind="stable")
-        lines.append((position[by_step].astype(np.float64), value[by_step].astype(np.float64)))
-    return lines
+    # Each change adds the end of the run before it, a gap, and the beginning of the next run.
+    position = np.concatenate((kept, inside - 0.5, np.full(inside.size, np.nan), inside - 0.5))
+    value = np.concatenate((values[kept], middle, np.full(inside.size, np.nan), middle))
+    owner = np.concatenate((codes[kept], before, before, after))  # (K + 3 * E,) like those two
+    by_step = np.argsort(
+        np.concatenate((kept, inside - 0.5, inside - 0.4, inside - 0.5)), kind="stable"
+    )
+    chosen = [by_step[owner[by_step] == code] for code in range(n_classes)]
+    return [(position[c].astype(np.float64), value[c].astype(np.float64)) for c in chosen]
+
+
+def draw_traces(
+    ax: Axes,
+    lines_between: Callable[[int, int], Lines],
+    steps: int,
+    rate: float,
+    styles: list[tuple[int, str, str]],
+) -> None:
+    """Draw lines of a signal, and draw long ones anew whenever the x limits change.
+
+    Parameters
+    ----------
+    ax : Axes
+        Axes to draw on.
+    lines_between : callable
+        Given the first step and one past the last, gives position (in steps) and value of the
+        points of every line, thinned to what that stretch needs.
+    steps : int
+        Number of steps T.
+    rate : float
+        Steps a unit of the x axis.
+    styles : list of (number, label, colour)
+        The lines to draw, by their place in what `lines_between` gives.
+    """
+    drawn, whole = [], lines_between(0, steps)
+    for number, label, colour in styles:
+        position, value = whole[number]
+        # Past the seventh colour the hues come closer, so dashes help, where they can be seen.
+        dense = steps > COLUMNS
+        finite = value[np.isfinite(value)]
+        drawn += ax.plot(
+            position / rate, value, color=colour, label=label,
+            linewidth=0.8 if dense else 1.4, linestyle="-" if dense else DASHES[number // 7 % 4],
+            # Lines that spread widely lie below narrow ones, which they would hide.
+            zorder=2 + 1 / (2 + float(finite.std())) if finite.size else 2,
+        )  # fmt: skip
+    if steps > 1:
+        pad = 0.01 * (steps - 1) if steps <= FEW_STEPS else 0.0
+        ax.set_xlim(-pad / rate, (steps - 1 + pad) / rate)
+    if steps <= 4 * COLUMNS:
+        return
+
+    def on_zoom(axes: Axes) -> None:
+        first, last = sorted(axes.get_xlim())
+        low = min(max(int(first * rate) - 1, 0), steps - 1)
+        high = min(max(int(last * rate) + 2, low + 1), steps)
+        lines = lines_between(low, high)
+        for line, (number, _, _) in zip(drawn, styles, strict=True):
+            line.set_data(lines[number][0] / rate, lines[number][1])
+
+    ax.callbacks.connect("xlim_changed", on_zoom)

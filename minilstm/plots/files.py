@@ -19,21 +19,20 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SUFFIXES = {".png": "png", ".svg": "svg", ".pdf": "pdf"}
-# Dates and version numbers, which would make the same figure differ from day to day.
+# By suffix: dates and version numbers, which would make the same figure differ from day to day.
 UNDATED: dict[str, dict[str, Any]] = {
-    "png": {"Software": None},
-    "svg": {"Date": None, "Creator": None},
-    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    ".png": {"Software": None},
+    ".svg": {"Date": None, "Creator": None},
+    ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
 }
 
 
 def check_figure_path(path: str | os.PathLike[str]) -> Path:
     """Give the path of a figure file, or raise if it cannot be written there."""
     target = Path(path)
-    if target.suffix.lower() not in SUFFIXES:
+    if target.suffix.lower() not in UNDATED:
         raise DataError(
-            f"path is {str(path)!r} and should end in {', '.join(SUFFIXES)}: the suffix chooses "
+            f"path is {str(path)!r} and should end in {', '.join(UNDATED)}: the suffix chooses "
             "the file format."
         )
     if not target.parent.is_dir():
@@ -85,9 +84,9 @@ def save_figure(figure: Axes | Figure, path: str | os.PathLike[str], *, dpi: flo
     root = figure if isinstance(figure, Figure) else figure.get_figure(root=True)
     if root is None:
         raise DataError("figure is an Axes that was removed from its figure: draw it again.")
-    kind = SUFFIXES[target.suffix.lower()]
+    suffix = target.suffix.lower()
     content = BytesIO()
     # SVG names its parts by hashes salted at random, unless this setting gives the salt.
     with matplotlib.rc_context({"svg.hashsalt": "minilstm", "pdf.fonttype": 42}):
-        root.savefig(content, format=kind, dpi=dpi, metadata=UNDATED[kind])
+        root.savefig(content, format=suffix[1:], dpi=dpi, metadata=UNDATED[suffix])
     return write_atomically(target, lambda file: file.write(content.getvalue()))

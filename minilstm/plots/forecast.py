@@ -12,20 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from minilstm.errors import DataError
 
 from .envelope import envelope
-from .numbers import as_numbers, rmse, rounded
-from .style import (
-    BLUE,
-    DARK,
-    GREY,
-    PALE,
-    VERMILLION,
-    check_sample_rate,
-    format_time_axis,
-    label_axes,
-    new_axes,
-    place_legend,
-    require_matplotlib,
-)
+from .style import BLUE, DARK, GREY, PALE, VERMILLION, finish_over_time, new_axes, with_unit
+from .values import as_numbers, check_feature, check_sample_rate, rmse, rounded
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -107,7 +95,6 @@ def plot_forecast(
     if last is not None and last < 1:
         raise DataError(f"last is {last!r} and should be at least 1: pass None to draw all steps.")
     rate = check_sample_rate(sample_rate)
-    require_matplotlib()
 
     T, N = series.size, ahead.size
     begin = 0 if last is None else max(0, T - last)
@@ -132,9 +119,7 @@ def plot_forecast(
         )  # fmt: skip
     pad = 0.01 * (T - begin + N)
     ax.set_xlim((begin - pad) / rate, (T - 1 + N + pad) / rate)
-    format_time_axis(ax, sample_rate)
-    label_axes(ax, y=f"{ylabel} ({unit})" if unit else ylabel, title=_title(title, ahead, others))
-    place_legend(ax)
+    finish_over_time(ax, sample_rate, with_unit(ylabel, unit), _title(title, ahead, others))
     return ax
 
 
@@ -152,10 +137,5 @@ def _title(title: str, ahead: Floats, others: dict[str, Floats]) -> str:
 
 def _column(name: str, values: ArrayLike, feature: int) -> Floats:
     numbers = as_numbers(name, values)  # (N, D)
-    if not -1 < feature < numbers.shape[1]:
-        raise DataError(
-            f"feature is {feature} and {name} has {numbers.shape[1]} features: pass a number from "
-            f"0 to {numbers.shape[1] - 1}."
-        )
-    column: Floats = numbers[:, feature]
-    return column
+    check_feature(name, numbers, feature)
+    return numbers[:, feature]

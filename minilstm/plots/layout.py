@@ -1,5 +1,5 @@
-"""Where the boxes and arrows of a network go: ranks, order within a rank, columns, curves.
-Pure NumPy; lengths are points, x grows to the right and y downwards.
+"""Where the boxes and arrows of a network go: rows, order within a row, columns, curves.
+Lengths are points; x grows to the right and y downwards.
 
 Boxes stand in rows, one for each length of the longest path that leads to them. An arrow that
 passes rows has a place of its own in each, kept free of boxes; between rows there are arrows only.
@@ -9,26 +9,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .curves import joined, rounded, s_curve, straight
+from .arrows import around_corners, downwards, ports, straightened
 
 Floats = NDArray[np.float64]
+Point = tuple[float, float]
 
-BESIDE = 26.0  # between two boxes of a row
-PAST = 17.0  # between a box and an arrow that passes it
-TRACK = 11.0  # between two arrows side by side
-BETWEEN = 27.0  # least height between two rows
-BETWEEN_COLUMNS = 40.0
-ROWS_IN_ONE_COLUMN = 12
-SNAP = 8.0
-SHAPE = 1.25  # width to height that columns aim at
+# Least distances in points: between two boxes of a row, between a box and an arrow that passes
+# it, between two arrows side by side, between two rows, and between two columns.
+BETWEEN_BOXES, BOX_TO_ARROW, BETWEEN_ARROWS = 26.0, 17.0, 11.0
+BETWEEN_ROWS, BETWEEN_COLUMNS = 27.0, 40.0
+MOST_ROWS_IN_ONE_COLUMN = 12
+WIDTH_TO_HEIGHT = 1.25  # the shape of picture that columns aim at
 SWEEPS = 24
-YIELDING = 0.01  # weight of a passing arrow beside that of a box
+ARROW_WEIGHT = 0.01  # how firmly a passing arrow holds its place, beside 1 for a box
 
 
 class Wire(NamedTuple):
@@ -45,26 +44,34 @@ class Layout(NamedTuple):
 
     boxes: Floats
     curves: list[Floats]
-    size: tuple[float, float]
+    size: Point
 
 
-class _Rows(NamedTuple):
+class _Places(NamedTuple):
     """Places in rows: numbers below `boxes` are boxes, the others arrows that pass."""
 
     boxes: int
-    rank: list[int]
+    row: list[int]  # of each place
     rows: list[list[int]]
+    above: list[list[int]]  # for each place those in the row above that lead to it
+    below: list[list[int]]
     chains: list[list[int]]  # for each wire the places that it goes through, with both ends
 
+    def entering(self, row: int) -> set[int]:
+        """The places of the row above from which arrows enter a row."""
+        return {a for b in self.rows[row] for a in self.above[b]}
 
-def lay_out(
-    sizes: Sequence[tuple[float, float]], wires: Sequence[Wire], port_widths: Sequence[float]
-) -> Layout:
+    def sweep(self, number: int) -> tuple[list[list[int]], list[list[int]]]:
+        """The rows from the top, or from the bottom, with the neighbours that were met before."""
+        return (self.rows[::-1], self.below) if number % 2 else (self.rows, self.above)
+
+
+def lay_out(sizes: Sequence[Point], wires: Sequence[Wire], port_widths: Sequence[float]) -> Layout:
     """Place boxes and route the arrows between them.
 
     Parameters
     ----------
-    sizes : width and height of each box, in the order in which a network runs
+    sizes : width and height of each of n boxes, in the order in which a network runs
     wires : arrows; one that leads back to an earlier box is part of a circle
     port_widths : for each box how far apart its ports have to be
 
@@ -78,267 +85,176 @@ def lay_out(
     >>> layout.boxes[:, 1].tolist()
     [0.0, 67.0, 134.0]
     """
+    n = len(sizes)
     forward = [w for w in wires if w.source < w.destination]
-    rows = _ranks(len(sizes), forward)
-    _order(rows)
-    widths = [w for w, _ in sizes] + [0.0] * (len(rows.rank) - len(sizes))
-    x = _across(rows, widths)
-    heights = [max(sizes[i][1] for i in row if i < rows.boxes) for row in rows.rows]
-    breaks = _breaks(rows, x, widths, heights, circle=len(forward) < len(wires))
-    columns = [rows.rows[a:b] for a, b in pairwise([0, *breaks, len(rows.rows)])]
+    places = _places(n, forward)
+    _order(places)
+    size = np.zeros((len(places.row), 2))  # (P, 2) of P places; an arrow that passes has none
+    size[:n] = sizes
+    half, height = size[:, 0] / 2, size[:, 1]
+    x = _across(places, half)  # (P,)
+    heights = np.array([height[row].max() for row in places.rows])
+    starts = _column_starts(places, x, half, heights) if len(forward) == len(wires) else [0]
+    tops, turns, right = _stack(places, x, half, heights, starts)
+    row_top = np.array(tops)[places.row]  # (P,)
+    row_bottom = row_top + heights[places.row]
+    # A box stands in the middle of its row; an arrow that passes goes on at the top.
+    arrive = row_top + np.where(height > 0, (heights[places.row] - height) / 2, 0.0)
+    leave = arrive + height
+    outs = ports([w[:2] for w in forward], [x[c[1]] for c in places.chains], x, port_widths)
+    intos = ports([w[2:] for w in forward], [x[c[-2]] for c in places.chains], x, port_widths)
 
-    tops: list[float] = []
-    left, lowest, rank = 0.0, 0.0, 0
-    edges: list[tuple[float, float]] = []  # of each column, left and right
-    for number, column in enumerate(columns):
-        inside = [i for row in column for i in row]
-        crossing = _crossing(rows, rank) if number else 0
-        left += (BETWEEN_COLUMNS + TRACK * crossing) if number else 0.0
-        x[inside] += left - min(x[i] - widths[i] / 2 for i in inside)
-        edges.append((left, max(x[i] + widths[i] / 2 for i in inside)))
-        left = edges[-1][1]
-        y = 0.0
-        for _ in column:
-            tops.append(y)
-            lowest = max(lowest, y + heights[rank])
-            y += heights[rank] + _gap(rows, x, rank)
-            rank += 1
+    def route(chain: list[int], out: float, into: float) -> Floats:
+        passed = x[chain[1:-1]].tolist()
+        xs = [straightened(out, passed[0]), *passed] if passed else [out]
+        xs.append(straightened(into, xs[-1]))
+        pieces = []
+        for (a, b), x0, x1 in zip(pairwise(chain), xs, xs[1:], strict=False):
+            start, end = (x0, leave[a]), (x1, arrive[b])
+            if a in turns:
+                pieces.append(around_corners(start, *turns[a], end))
+            else:
+                pieces.append(downwards(start, (x0, row_bottom[a]), (x1, row_top[b]), end))
+        return np.concatenate([pieces[0], *(piece[1:] for piece in pieces[1:])])
 
-    boxes = np.zeros((len(sizes), 4))
-    for i, (w, h) in enumerate(sizes):
-        top = tops[rows.rank[i]] + (heights[rows.rank[i]] - h) / 2
-        boxes[i] = x[i] - w / 2, top, x[i] + w / 2, top + h
-    ports = _ports(rows, forward, x, port_widths)
-    curves: list[Floats] = []
-    extent = [0.0, 0.0, left, lowest]
-    turns = {b: _turns(rows, b, x) for b in breaks}
-    chains = iter(zip(rows.chains, ports, strict=True))
-    back = 0
+    routes = map(route, places.chains, outs, intos)
+    curves = []
     for wire in wires:
         if wire.source < wire.destination:
-            chain, (leaves, enters) = next(chains)
-            curve = _follow(
-                chain, rows.rank, x, tops, heights, boxes, leaves, enters, edges, turns, breaks
-            )
-        else:
-            back += 1
-            start, end = boxes[wire.source], boxes[wire.destination]
-            x0 = x[wire.source] + port_widths[wire.source]
-            x1 = x[wire.destination] + port_widths[wire.destination]
-            side, dip = left + 16.0 + TRACK * back, 9.0
-            corners = [(x0, start[3]), (x0, start[3] + dip), (side, start[3] + dip)]
-            corners += [(side, end[1] - dip), (x1, end[1] - dip), (x1, end[1])]
-            curve = rounded(corners, 5.0)
-        curves.append(curve)
-    points = np.concatenate([boxes[:, :2], boxes[:, 2:], *curves])  # (n, 2)
+            curves.append(next(routes))
+            continue
+        right = right + BETWEEN_ARROWS
+        a, b = wire.source, wire.destination
+        start, end = (x[a] + port_widths[a], leave[a]), (x[b] + port_widths[b], arrive[b])
+        curves.append(around_corners(start, start[1] + 9.0, right + 16.0, end[1] - 9.0, end))
+    boxes = np.stack([x - half, arrive, x + half, leave], axis=1)[:n]
+    points = np.concatenate([boxes[:, :2], boxes[:, 2:], *curves])
     low, high = points.min(axis=0), points.max(axis=0)
-    extent = [*low, *high]
-    boxes = boxes - [low[0], low[1], low[0], low[1]]
-    return Layout(boxes, [c - low for c in curves], (extent[2] - low[0], extent[3] - low[1]))
+    width, depth = (high - low).tolist()
+    return Layout(boxes - [*low, *low], [curve - low for curve in curves], (width, depth))
 
 
-def _ranks(count: int, wires: Sequence[Wire]) -> _Rows:
+def _places(count: int, wires: Sequence[Wire]) -> _Places:
     """The longest path to each box is its row; arrows get a place in each row they pass."""
-    rank = [0] * count
+    row: list[int] = []
     for i in range(count):
-        rank[i] = max((rank[w.source] + 1 for w in wires if w.destination == i), default=0)
-    rows: list[list[int]] = [[] for _ in range(max(rank) + 1)]
-    for i in range(count):
-        rows[rank[i]].append(i)
+        row.append(max((row[w.source] + 1 for w in wires if w.destination == i), default=0))
     chains = []
     for w in wires:
-        chain = [w.source]
-        for r in range(rank[w.source] + 1, rank[w.destination]):
-            chain.append(len(rank))
-            rows[r].append(len(rank))
-            rank.append(r)
-        chains.append([*chain, w.destination])
-    return _Rows(count, rank, rows, chains)
+        passed = range(row[w.source] + 1, row[w.destination])
+        chains.append([w.source, *range(len(row), len(row) + len(passed)), w.destination])
+        row += passed
+    rows = [[i for i, r in enumerate(row) if r == k] for k in range(max(row) + 1)]
+    above: list[list[int]] = [[] for _ in row]
+    below: list[list[int]] = [[] for _ in row]
+    for a, b in (pair for chain in chains for pair in pairwise(chain)):
+        below[a].append(b)
+        above[b].append(a)
+    return _Places(count, row, rows, above, below, chains)
 
 
-def _neighbours(rows: _Rows) -> tuple[list[list[int]], list[list[int]]]:
-    """For each place those it is joined to in the row above, and below."""
-    above: list[list[int]] = [[] for _ in rows.rank]
-    below: list[list[int]] = [[] for _ in rows.rank]
-    for chain in rows.chains:
-        for a, b in pairwise(chain):
-            below[a].append(b)
-            above[b].append(a)
-    return above, below
-
-
-def _order(rows: _Rows) -> None:
+def _order(places: _Places) -> None:
     """Order each row by the mean place of its neighbours, up and down, and keep the best."""
-    above, below = _neighbours(rows)
-    best, fewest = [list(row) for row in rows.rows], _crossings(rows, above)
-    for sweep in range(SWEEPS):
+    best, fewest = [list(row) for row in places.rows], _crossings(places)
+    for number in range(SWEEPS):
         if fewest == 0:
             break
-        downwards = sweep % 2 == 0
-        near = above if downwards else below
-        for row in rows.rows if downwards else reversed(rows.rows):
-            place = {i: n for other in rows.rows for n, i in enumerate(other)}
-            key = {i: float(np.mean([place[j] for j in near[i] or [i]])) for i in row}
-            row.sort(key=key.__getitem__)
-        crossed = _crossings(rows, above)
-        if crossed < fewest:
-            best, fewest = [list(row) for row in rows.rows], crossed
-    rows.rows[:] = best
+        rows, near = places.sweep(number)
+        for row in rows:
+            rank = {i: n for other in rows for n, i in enumerate(other)}
+            row.sort(key=lambda i: float(np.mean([rank[j] for j in near[i] or [i]])))
+        if (crossed := _crossings(places)) < fewest:
+            best, fewest = [list(row) for row in places.rows], crossed
+    places.rows[:] = best
 
 
-def _crossings(rows: _Rows, above: list[list[int]]) -> int:
+def _crossings(places: _Places) -> int:
     total = 0
-    for upper, lower in pairwise(rows.rows):
-        place = {i: n for n, i in enumerate(upper)}
-        ends = [(place[j], n) for n, i in enumerate(lower) for j in above[i]]
+    for upper, lower in pairwise(places.rows):
+        ends = [(upper.index(a), n) for n, b in enumerate(lower) for a in places.above[b]]
         total += sum((a[0] - b[0]) * (a[1] - b[1]) < 0 for a in ends for b in ends) // 2
     return total
 
 
-def _across(rows: _Rows, widths: list[float]) -> Floats:
+def _across(places: _Places, half: Floats) -> Floats:
     """The middle of each place: under and over its nearest neighbours, as far as there is room."""
-    above, below = _neighbours(rows)
-    apart = [_apart(rows, row, widths) for row in rows.rows]
-    x = np.zeros(len(rows.rank))
-    for row, offsets in zip(rows.rows, apart, strict=True):
-        first = next(n for n, i in enumerate(row) if i < rows.boxes)
-        x[row] = offsets - offsets[first]
-    for sweep in range(SWEEPS + 1):
-        downwards = sweep % 2 == 0
-        near = above if downwards else below
-        order = list(zip(rows.rows, apart, strict=True))
-        for row, offsets in order if downwards else reversed(order):
-            wanted = []
-            for i in row:
+    boxes = places.boxes
+    offsets, x = np.zeros((2, len(half)))
+    for row in places.rows:
+        for a, b in pairwise(row):
+            apart = (BETWEEN_BOXES, BOX_TO_ARROW, BETWEEN_ARROWS)[(a >= boxes) + (b >= boxes)]
+            offsets[b] = offsets[a] + half[a] + half[b] + apart
+        x[row] = offsets[row] - offsets[min(row)]
+    for number in range(SWEEPS + 1):
+        rows, near = places.sweep(number)
+        for row in rows:
+            wanted = x[row]
+            for n, i in enumerate(row):
                 # A box follows boxes, a passing arrow itself, so that both run straight.
-                same = [j for j in near[i] if (j < rows.boxes) == (i < rows.boxes)]
-                if i >= rows.boxes and sweep <= SWEEPS // 2:
+                same = [j for j in near[i] if (j < boxes) == (i < boxes)]
+                if i >= boxes and number <= SWEEPS // 2:
                     same = same or near[i]  # first of all close to its ends
-                wanted.append(float(np.mean(x[same])) if same else x[i])
-            firm = np.where(np.array(row) < rows.boxes, 1.0, YIELDING)
-            x[row] = _spread(np.array(wanted), offsets, firm)
+                wanted[n] = np.mean(x[same]) if same else x[i]
+            weights = np.where(np.array(row) < boxes, 1.0, ARROW_WEIGHT)
+            x[row] = offsets[row] + _rising(wanted - offsets[row], weights)
     return x
 
 
-def _apart(rows: _Rows, row: list[int], widths: list[float]) -> Floats:
-    offsets = [0.0]
-    for a, b in pairwise(row):
-        passing = (a >= rows.boxes) + (b >= rows.boxes)
-        offsets.append(offsets[-1] + (widths[a] + widths[b]) / 2 + (BESIDE, PAST, TRACK)[passing])
-    return np.array(offsets)
-
-
-def _spread(wanted: Floats, offsets: Floats, firm: Floats) -> Floats:
-    """Nearest to the wanted places (weighted squares) with at least the offsets between them."""
-    blocks: list[list[float]] = []  # sum, weight and number of each run that moves as one
-    for value, weight in zip(wanted - offsets, firm, strict=True):
-        blocks.append([float(value * weight), float(weight), 1])
+def _rising(wanted: Floats, weights: Floats) -> Floats:
+    """The numbers nearest to the wanted ones (weighted squares) of which none is below the last."""
+    blocks: list[list[float]] = []  # sum, weight and number of each run of equal numbers
+    for value, weight in zip(wanted, weights, strict=True):
+        blocks.append([value * weight, weight, 1])
         while len(blocks) > 1 and blocks[-2][0] / blocks[-2][1] > blocks[-1][0] / blocks[-1][1]:
             blocks[-2:] = [[a + b for a, b in zip(*blocks[-2:], strict=True)]]
-    level = np.concatenate([np.full(int(n), total / weight) for total, weight, n in blocks])
-    return level + offsets
+    return np.concatenate([np.full(int(n), total / weight) for total, weight, n in blocks])
 
 
-def _gap(rows: _Rows, x: Floats, rank: int) -> float:
-    """Height between a row and the next: the further its arrows go sideways, the more."""
-    steps = [
-        abs(x[a] - x[b]) for chain in rows.chains for a, b in pairwise(chain)
-        if rows.rank[a] == rank
-    ]  # fmt: skip
-    return BETWEEN + min(34.0, 0.13 * max(steps, default=0.0))
+def _gap(places: _Places, x: Floats, row: int) -> float:
+    """Height between a row and the one above: the further arrows go sideways, the more."""
+    steps = [abs(x[a] - x[b]) for b in places.rows[row] for a in places.above[b]]
+    return BETWEEN_ROWS + min(34.0, 0.13 * max(steps))
 
 
-def _crossing(rows: _Rows, rank: int) -> int:
-    """From how many places of the row above arrows enter a row."""
-    return len({a for chain in rows.chains for a, b in pairwise(chain) if rows.rank[b] == rank})
-
-
-def _breaks(
-    rows: _Rows, x: Floats, widths: list[float], heights: list[float], circle: bool
-) -> list[int]:
-    """The rows that start a new column, so that the picture is about as wide as high."""
-    count = len(rows.rows)
-    if count <= ROWS_IN_ONE_COLUMN or circle:
-        return []
-    inside = [i for row in rows.rows for i in row]
-    width = max(x[i] + widths[i] / 2 for i in inside) - min(x[i] - widths[i] / 2 for i in inside)
-    height = sum(heights) + BETWEEN * count
-
-    def misfit(columns: int) -> float:
-        ratio = columns * (width + BETWEEN_COLUMNS) / (height / columns)
-        return abs(math.log(ratio / SHAPE))
-
-    columns = min(range(1, count), key=misfit)
-    found: list[int] = []
+def _column_starts(places: _Places, x: Floats, half: Floats, heights: Floats) -> list[int]:
+    """The rows that start a column, so that the picture is about as wide as high."""
+    count, starts = len(heights), [0]
+    if count <= MOST_ROWS_IN_ONE_COLUMN:
+        return starts
+    width = (x + half).max() - (x - half).min() + BETWEEN_COLUMNS
+    height = heights.sum() + BETWEEN_ROWS * count
+    columns = min(
+        range(1, count), key=lambda n: abs(math.log(n * n * width / height / WIDTH_TO_HEIGHT))
+    )
+    slack = max(1, count // columns // 4)
     for k in range(1, columns):
-        ideal = math.ceil(k * count / columns)
-        slack = max(1, count // columns // 4)
-        near = range(max(ideal - slack, (found or [0])[-1] + 1), min(ideal + slack, count - 1) + 1)
-        found.append(min(near, key=lambda r: (_crossing(rows, r), abs(r - ideal))))
-    return found
+        even = math.ceil(k * count / columns)
+        near = range(max(even - slack, starts[-1] + 1), min(even + slack, count - 1) + 1)
+        starts.append(min(near, key=lambda r: (len(places.entering(r)), abs(r - even))))
+    return starts
 
 
-def _turns(rows: _Rows, rank: int, x: Floats) -> dict[int, int]:
-    """Tracks of the arrows from one column to the next by where they leave, rightmost first."""
-    leaving = {a for c in rows.chains for a, b in pairwise(c) if rows.rank[b] == rank}
-    return {a: n for n, a in enumerate(sorted(leaving, key=lambda a: -x[a]))}
+def _stack(
+    places: _Places, x: Floats, half: Floats, heights: Floats, starts: list[int]
+) -> tuple[list[float], dict[int, tuple[float, float, float]], float]:
+    """Move columns beside one another; give the top of each row, turns, and the right edge.
 
-
-def _ports(
-    rows: _Rows, wires: Sequence[Wire], x: Floats, port_widths: Sequence[float]
-) -> list[tuple[float, float]]:
-    """Where each wire leaves and enters: ports beside one another, the straightest centred."""
-    toward: dict[tuple[bool, int], dict[int, list[float]]] = {}
-    for wire, chain in zip(wires, rows.chains, strict=True):
-        toward.setdefault((True, wire.source), {}).setdefault(wire.out, []).append(x[chain[1]])
-        toward.setdefault((False, wire.destination), {}).setdefault(wire.into, []).append(
-            x[chain[-2]]
-        )
-    place: dict[tuple[bool, int, int], float] = {}
-    for (leaving, box), ports in toward.items():
-        order = sorted(ports, key=lambda p: (float(np.mean(ports[p])), p))
-        off = [abs(float(np.mean(ports[p])) - x[box]) for p in order]
-        centre = (len(order) - 1) / 2
-        if len(order) <= 3 and min(off) < 2.0:
-            centre = off.index(min(off))
-        for n, port in enumerate(order):
-            place[leaving, box, port] = x[box] + (n - centre) * port_widths[box]
-    found = []
-    for w, chain in zip(wires, rows.chains, strict=True):
-        leaves, enters = place[True, w.source, w.out], place[False, w.destination, w.into]
-        if len(chain) > 2:
-            leaves = _snap(leaves, float(x[chain[1]]))
-        found.append((leaves, _snap(enters, leaves if len(chain) == 2 else float(x[chain[-2]]))))
-    return found
-
-
-def _snap(place: float, to: float) -> float:
-    """A place so near to another that the arrow had better run straight."""
-    return to if abs(place - to) < SNAP else place
-
-
-def _follow(
-    chain: list[int], rank: list[int], x: Floats, tops: list[float], heights: list[float],
-    boxes: Floats, leaves: float, enters: float, edges: list[tuple[float, float]],
-    turns: dict[int, dict[int, int]], breaks: list[int],
-) -> Floats:  # fmt: skip
-    """The curve of a wire through its places."""
-    pieces = []
-    for n, (a, b) in enumerate(pairwise(chain)):
-        x0 = leaves if n == 0 else float(x[a])
-        x1 = enters if n == len(chain) - 2 else float(x[b])
-        y0 = float(boxes[a][3]) if n == 0 else tops[rank[a]]
-        bottom, top = tops[rank[a]] + heights[rank[a]], tops[rank[b]]
-        y1 = float(boxes[b][1]) if n == len(chain) - 2 else top
-        if rank[b] in turns:
-            column = breaks.index(rank[b]) + 1
-            track, tracks = turns[rank[b]][a], len(turns[rank[b]])
-            low = bottom + 12.0 + TRACK * track
-            side = edges[column][0] - BETWEEN_COLUMNS / 2 - TRACK * (tracks - 1 - track)
-            high = top - 14.0 - TRACK * (tracks - 1 - track)
-            corners = [(x0, y0), (x0, low), (side, low), (side, high), (x1, high), (x1, y1)]
-            pieces.append(rounded(corners, 6.0))
-        else:
-            pieces += [straight((x0, y0), (x0, bottom)), s_curve((x0, bottom), (x1, top))]
-            pieces.append(straight((x1, top), (x1, y1)))
-    return joined(pieces)
+    A turn is how an arrow comes from one column to the next: down to a height, over to a side and
+    up to a height. It is found by the place that the arrow leaves.
+    """
+    tops: list[float] = []  # of each row
+    turns: dict[int, tuple[float, float, float]] = {}
+    right = -BETWEEN_COLUMNS
+    for first, stop in pairwise([*starts, len(heights)]):
+        leaving = sorted(places.entering(first), key=lambda a: -x[a]) if first else []
+        left = right + BETWEEN_COLUMNS + BETWEEN_ARROWS * len(leaving)
+        for k, a in enumerate(leaving):
+            before, after = BETWEEN_ARROWS * k, BETWEEN_ARROWS * (len(leaving) - 1 - k)
+            low = tops[-1] + heights[first - 1] + 12.0 + before
+            turns[a] = low, left - BETWEEN_COLUMNS / 2 - after, -14.0 - after
+        inside = [i for row in places.rows[first:stop] for i in row]
+        x[inside] += left - (x - half)[inside].min()
+        right = (x + half)[inside].max()
+        steps = [heights[r] + _gap(places, x, r + 1) for r in range(first, stop - 1)]
+        tops += accumulate(steps, initial=0.0)
+    return tops, turns, right

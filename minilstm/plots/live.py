@@ -9,13 +9,14 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .files import check_figure_path, save_figure
 from .history import TrainingRecord, check_history, metric_columns
-from .style import fill_figure, new_axes, require_matplotlib
+from .style import fill_figure, new_axes
 from .training import draw_progress, height_of
 
 if TYPE_CHECKING:
@@ -74,7 +75,6 @@ class LiveTrainingProgress:
     def __init__(
         self, path: str | os.PathLike[str] | None = None, metrics: Sequence[str] = ()
     ) -> None:
-        require_matplotlib()
         self.path = None if path is None else check_figure_path(path)
         self._rows = 1 + len(metrics)
         self._screen = _open_screen(height_of(self._rows), self.path)
@@ -147,10 +147,8 @@ class LiveTrainingProgress:
         if self._closed:
             return
         self._live, self._closed = False, True
-        try:
+        with suppress(Exception):
             self._screen.close()
-        except Exception:
-            return
 
     def _draw(self, history: Mapping[str, Any], stop_reason: str) -> None:
         columns = check_history(history)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -31,49 +31,29 @@ FAMILIES = (
     (("normalization", "dropout", "relu", "sigmoid", "softmax", "tanh", "activation"), PINK),
     (("classification", "regression", "output"), DARK),
 )
-NAME_SIZE, TEXT_SIZE, PORT_SIZE, HEAD_SIZE = 10.5, 8.5, 7.5, 13.0  # points
-LINE = 12.5  # points from line to line
-LABEL_CHARACTERS = 34
-LEAST_WIDTH = 92.0
-MARGIN = 18.0
+NAME_POINTS, TEXT_POINTS, PORT_POINTS, TITLE_POINTS = 10.5, 8.5, 7.5, 13.0
+LINE_POINTS = 12.5  # from line to line
+MARGIN_POINTS = 18.0
+NARROWEST_BOX_POINTS = 92.0
+NARROWEST_FIGURE_INCHES, LONGEST_SIDE_INCHES = 5.0, 100.0
+POINTS_AN_INCH = 72
+CHARACTERS_A_LINE = 34
 MOST_PROBLEMS = 8
-SMALL, LARGE = 5.0, 100.0  # inches: narrowest figure, and what no side exceeds
-HIDDEN_PORTS = ("in", "out")
-
-
-class LayerFacts(Protocol):
-    """What the picture says of a layer."""
-
-    @property
-    def name(self) -> str:
-        """Its name in the network."""
-
-    @property
-    def kind(self) -> str:
-        """What it is, "Fully Connected"."""
-
-    @property
-    def label(self) -> str:
-        """The same in words, with its sizes."""
-
-    @property
-    def shape(self) -> tuple[int, ...] | None:
-        """Of a row of its first output; None where it is unknown."""
-
-    @property
-    def steps(self) -> bool:
-        """Whether it has an output for each step, else one for each sequence."""
-
-    @property
-    def learnables(self) -> int:
-        """Numbers that training changes."""
+UNWRITTEN_PORTS = {"in", "out"}
+IN_A_BOX: dict[str, Any] = {"zorder": 4, "parse_math": False}  # looks of its texts
 
 
 class NetworkFacts(Protocol):
-    """What `minilstm.analyze` finds out about a network."""
+    """What `minilstm.analyze` finds out about a network.
+
+    Of each layer the picture says `name`, `kind` ("Fully Connected"), `label` (the same in words,
+    with its sizes), `shape` (of a row of its first output; None where it is unknown), `steps`
+    (whether it has an output for each step, else one for each sequence) and `learnables` (how many
+    numbers training changes).
+    """
 
     @property
-    def layers(self) -> Sequence[LayerFacts]:
+    def layers(self) -> Sequence[Any]:
         """In the order in which they run."""
 
     @property
@@ -86,16 +66,15 @@ class NetworkFacts(Protocol):
 
 
 class _Box(NamedTuple):
-    """The texts of a box, its size, and the names written at its ports."""
+    """The texts of a box, its size, and the names of its ports."""
 
     name: str
     lines: list[str]
     colour: str
     wrong: bool
     unknown: bool
-    inputs: list[str]
-    outputs: list[str]
-    named: tuple[bool, bool]  # whether inputs and outputs have their names written
+    ports: tuple[list[str], list[str]]  # outputs and inputs
+    written: list[bool]  # whether outputs and inputs have their names written
     apart: float  # between two ports
     size: tuple[float, float]
 
@@ -143,23 +122,27 @@ def plot_network(
     require_matplotlib()
     if path is not None:
         check_figure_path(path)
-    boxes = _boxes(analysis)
     index = {layer.name: n for n, layer in enumerate(analysis.layers)}
+    ports: list[tuple[list[str], list[str]]] = [
+        ([], []) for _ in analysis.layers
+    ]  # outputs and inputs
     wires = []
-    for source, destination in analysis.connections:
-        (a, out), (b, into) = _split(source), _split(destination)
-        if a in index and b in index:
-            wires.append(
-                Wire(
-                    index[a], boxes[index[a]].outputs.index(out),
-                    index[b], boxes[index[b]].inputs.index(into),
-                )
-            )  # fmt: skip
+    for connection in analysis.connections:
+        ends: list[int] = []
+        for side, (layer, name) in enumerate(map(_split, connection)):
+            if layer in index:
+                names = ports[index[layer]][side]
+                names += [name] if name not in names else []
+                ends += index[layer], names.index(name)
+        if len(ends) == 4:
+            wires.append(Wire(*ends))
+    wrong = _wrong(analysis.problems, index)
+    boxes = [_box(a, ports[n], a.name in wrong) for n, a in enumerate(analysis.layers)]
+    layout = Layout(np.zeros((0, 4)), [], (0.0, 0.0))
     if boxes:
         layout = lay_out([box.size for box in boxes], wires, [box.apart for box in boxes])
-    else:
-        layout = Layout(np.zeros((0, 4)), [], (0.0, 0.0))
-    figure = _draw(boxes, wires, layout, _title(analysis) if title is None else title, analysis)
+    title = _title(analysis) if title is None else title
+    figure = _draw(boxes, wires, layout, title, analysis.problems)
     if path is not None:
         save_figure(figure, path)
     return figure
@@ -172,62 +155,50 @@ def _title(analysis: NetworkFacts) -> str:
     return text + (f", {problems} problem{'' if problems == 1 else 's'}" if problems else "")
 
 
-def _boxes(analysis: NetworkFacts) -> list[_Box]:
-    """Texts and sizes of all boxes."""
-    ports: dict[str, tuple[list[str], list[str]]] = {a.name: ([], []) for a in analysis.layers}
-    for connection in analysis.connections:
-        for port, side in zip(connection, (1, 0), strict=True):
-            layer, name = _split(port)
-            if layer in ports and name not in ports[layer][side]:
-                ports[layer][side].append(name)
+def _wrong(problems: Sequence[str], names: Container[str]) -> set[str]:
+    """The layers that problems are about."""
     wrong: set[str] = set()
-    for problem in analysis.problems:
-        quoted = [n for n in re.findall(r"'([^']+)'", problem) if n in ports]
+    for problem in problems:
+        quoted = [n for n in re.findall(r"'([^']+)'", problem) if n in names]
         # A sentence about one layer names it first, and then perhaps those beside it.
         wrong.update(quoted if problem.startswith("the layers ") else quoted[:1])
-    return [_box(a, *ports[a.name], a.name in wrong) for a in analysis.layers]
+    return wrong
 
 
-def _box(layer: LayerFacts, inputs: list[str], outputs: list[str], wrong: bool) -> _Box:
-    colour = next((c for words, c in FAMILIES if any(w in _what(layer) for w in words)), GREY)
-    lines = _wrap(layer.label if colour != DARK else f"{_what(layer)}, {layer.label}".capitalize())
+def _box(layer: Any, ports: tuple[list[str], list[str]], wrong: bool) -> _Box:
+    what = layer.kind.replace("_", " ").lower()
+    colour = next((c for words, c in FAMILIES if any(w in what for w in words)), GREY)
+    lines = _wrap(layer.label if colour != DARK else f"{what}, {layer.label}".capitalize())
     shape = "unknown" if layer.shape is None else "×".join(f"{n:,}" for n in layer.shape) or "1"
     facts = f"output {shape}" + ("" if layer.steps else ", last step")
-    if layer.learnables:
-        facts += f" · {layer.learnables:,} learnables"
-    lines.append(facts)
-    named = tuple(
-        len(names) > 1 or not set(names) <= {*HIDDEN_PORTS} for names in (inputs, outputs)
+    lines.append(facts + (f" · {layer.learnables:,} learnables" if layer.learnables else ""))
+    written = [len(names) > 1 or not UNWRITTEN_PORTS.issuperset(names) for names in ports]
+    widest = [
+        max((_width(n, PORT_POINTS) for n in names), default=0.0) * shown
+        for names, shown in zip(ports, written, strict=True)
+    ]
+    apart = max(22.0, max(widest) + 8.0)
+    # The first three may stand all on one side of the centre.
+    steps = [(len(names) - 1) / (1 if len(names) <= 3 else 2) for names in ports]
+    wide = max(2 * n * apart + w + 12.0 for n, w in zip(steps, widest, strict=True))
+    texts = [_width(layer.name, NAME_POINTS, bold=True), *(_width(n, TEXT_POINTS) for n in lines)]
+    size = (
+        max(NARROWEST_BOX_POINTS, wide, max(texts) + 22.0),
+        13.0 + LINE_POINTS * (1 + len(lines)) + 10.0 * sum(written),
     )
-    apart, wide = 22.0, 0.0
-    for names, written in ((inputs, named[0]), (outputs, named[1])):
-        widest = max((_width(n, PORT_SIZE) for n in names), default=0.0) if written else 0.0
-        apart = max(apart, widest + 8.0)
-        # The first three may stand all on one side of the centre.
-        steps = len(names) - 1 if len(names) <= 3 else (len(names) - 1) / 2
-        wide = max(wide, 2 * steps * apart + widest + 12.0)
-    texts = [_width(layer.name, NAME_SIZE, bold=True), *(_width(n, TEXT_SIZE) for n in lines)]
-    width = max(LEAST_WIDTH, wide, max(texts) + 22.0)
-    height = 13.0 + LINE * (1 + len(lines)) + 10.0 * sum(named)
-    return _Box(
-        layer.name, lines, colour, wrong, layer.shape is None, inputs, outputs,
-        (named[0], named[1]), apart, (width, height),
-    )  # fmt: skip
+    unknown = layer.shape is None
+    return _Box(layer.name, lines, colour, wrong, unknown, ports, written, apart, size)
 
 
 def _wrap(text: str) -> list[str]:
     """Lines of about equal length; what stands in brackets stays together."""
     text = re.sub(r"\[[^]]*\]", lambda match: match[0].replace(" ", "\N{NO-BREAK SPACE}"), text)
-    lines = textwrap.wrap(text, LABEL_CHARACTERS)
-    for characters in range(LABEL_CHARACTERS // 2, LABEL_CHARACTERS):
+    lines = textwrap.wrap(text, CHARACTERS_A_LINE)
+    for characters in range(CHARACTERS_A_LINE // 2, CHARACTERS_A_LINE):
         even = textwrap.wrap(text, characters, break_long_words=False)
         if len(even) == len(lines) and max(map(len, even)) <= characters:
             return even
     return lines
-
-
-def _what(layer: LayerFacts) -> str:
-    return str(layer.kind).replace("_", " ").lower()
 
 
 def _split(port: str) -> tuple[str, str]:
@@ -248,40 +219,47 @@ def _width(text: str, size: float, bold: bool = False) -> float:
 
 
 def _draw(
-    boxes: list[_Box], wires: list[Wire], layout: Layout, title: str, analysis: NetworkFacts
+    boxes: list[_Box], wires: list[Wire], layout: Layout, title: str, problems: Sequence[str]
 ) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    width = max(SMALL * 72, layout.size[0] + 2 * MARGIN, _width(title, HEAD_SIZE) + 2 * MARGIN)
-    problems = _problem_lines(analysis.problems, width - 2 * MARGIN)
+    needed = max(layout.size[0], _width(title, TITLE_POINTS)) + 2 * MARGIN_POINTS
+    width = max(NARROWEST_FIGURE_INCHES * POINTS_AN_INCH, needed)
+    said = _problem_lines(problems, width - 2 * MARGIN_POINTS)
     head = 34.0 if title else 0.0
-    foot = LINE * len(problems) + 10.0 if problems else 0.0
-    height = head + layout.size[1] + foot + 2 * MARGIN
-    scale = min(1.0, LARGE * 72 / max(width, height))
-    figure = Figure(figsize=(width / 72 * scale, height / 72 * scale), dpi=DPI, facecolor="white")
+    foot = LINE_POINTS * len(said) + 10.0 if said else 0.0
+    height = head + layout.size[1] + foot + 2 * MARGIN_POINTS
+    scale = min(1.0, LONGEST_SIDE_INCHES * POINTS_AN_INCH / max(width, height))
+    inches = width / POINTS_AN_INCH * scale, height / POINTS_AN_INCH * scale
+    figure = Figure(figsize=inches, dpi=DPI, facecolor="white")
     FigureCanvasAgg(figure)
     ax = figure.add_axes((0, 0, 1, 1))
     ax.set_axis_off()
     ax.set(xlim=(0, width), ylim=(height, 0))
     if title:
-        ax.text(
-            width / 2, MARGIN + 6, title, ha="center", va="center", fontsize=HEAD_SIZE * scale,
-            color=DARK,
-        )  # fmt: skip
-    shift = np.array([(width - layout.size[0]) / 2, MARGIN + head])
+        _write(ax, width / 2, MARGIN_POINTS + 6, title, TITLE_POINTS * scale)
+    shift = np.array([(width - layout.size[0]) / 2, MARGIN_POINTS + head])
     for curve, wire in zip(layout.curves, wires, strict=True):
         _draw_arrow(ax, curve + shift, VERMILLION if wire.source >= wire.destination else GREY)
     for box, place in zip(boxes, layout.boxes, strict=True):
         _draw_box(ax, box, place + np.tile(shift, 2), scale)
+    looks = {"color": GREY, "style": "italic", **IN_A_BOX}
     for curve, wire in zip(layout.curves, wires, strict=True):
-        _draw_port_names(ax, boxes, wire, curve + shift, scale)
-    for n, text in enumerate(problems):
-        ax.text(
-            MARGIN, height - foot - MARGIN + 14.0 + LINE * n, text, va="center",
-            fontsize=TEXT_SIZE * scale, color=VERMILLION,
-        )  # fmt: skip
+        # The names of ports stand inside the boxes where an arrow starts and ends.
+        for side, (x, y), inwards in ((0, curve[0] + shift, -6.5), (1, curve[-1] + shift, 6.5)):
+            box, port = boxes[wire[2 * side]], wire[2 * side + 1]
+            if box.written[side]:
+                _write(ax, x, y + inwards, box.ports[side][port], PORT_POINTS * scale, **looks)
+    for n, text in enumerate(said):
+        y = height - foot - MARGIN_POINTS + 14.0 + LINE_POINTS * n
+        _write(ax, MARGIN_POINTS, y, text, TEXT_POINTS * scale, ha="left", color=VERMILLION)
     return figure
+
+
+def _write(ax: Axes, x: float, y: float, text: str, points: float, **looks: Any) -> None:
+    looks = {"ha": "center", "va": "center", "color": DARK, **looks}
+    ax.text(x, y, text, fontsize=points, **looks)
 
 
 def _problem_lines(problems: Sequence[str], width: float) -> list[str]:
@@ -289,7 +267,7 @@ def _problem_lines(problems: Sequence[str], width: float) -> list[str]:
     shown = [f"! {p}" for p in problems[:MOST_PROBLEMS]]
     if len(problems) > MOST_PROBLEMS:
         shown.append(f"! {len(problems) - MOST_PROBLEMS} more problems")
-    fitting = max(30, int(width / (0.54 * TEXT_SIZE)))  # characters
+    fitting = max(30, int(width / (0.54 * TEXT_POINTS)))  # characters
     return [
         line for text in shown for line in textwrap.wrap(text, fitting, subsequent_indent="   ")
     ]
@@ -322,30 +300,11 @@ def _draw_box(ax: Axes, box: _Box, place: Any, scale: float) -> None:
             linestyle="dashed" if box.unknown and not box.wrong else "solid",
         )
     )  # fmt: skip
-    middle = (left + right) / 2
-    y = top + 12.5 + 10.0 * box.named[0]
-    ax.text(
-        middle, y, box.name, ha="center", va="center_baseline", fontsize=NAME_SIZE * scale,
-        fontweight="bold", color=DARK, zorder=4, parse_math=False,
-    )  # fmt: skip
+    looks = {"va": "center_baseline", **IN_A_BOX}
+    x, y = (left + right) / 2, top + 12.5 + 10.0 * box.written[1]
+    _write(ax, x, y, box.name, NAME_POINTS * scale, fontweight="bold", **looks)
+    last = VERMILLION if box.unknown else GREY
     for n, text in enumerate(box.lines, 1):
-        ax.text(
-            middle, y + LINE * n + 0.5, text, ha="center", va="center_baseline",
-            fontsize=TEXT_SIZE * scale, zorder=4, parse_math=False,
-            color=DARK if n < len(box.lines) else VERMILLION if box.unknown else GREY,
-        )  # fmt: skip
-
-
-def _draw_port_names(ax: Axes, boxes: list[_Box], wire: Wire, curve: Any, scale: float) -> None:
-    """The names of ports, inside the boxes where the arrows start and end."""
-    ends = (
-        (boxes[wire.source], 1, wire.out, curve[0], -6.5),
-        (boxes[wire.destination], 0, wire.into, curve[-1], 6.5),
-    )
-    for box, side, port, (x, y), inwards in ends:
-        name = (box.inputs, box.outputs)[side][port]
-        if box.named[side]:
-            ax.text(
-                x, y + inwards, name, ha="center", va="center", fontsize=PORT_SIZE * scale,
-                color=GREY, style="italic", zorder=4, parse_math=False,
-            )  # fmt: skip
+        colour = DARK if n < len(box.lines) else last
+        height = y + LINE_POINTS * n + 0.5
+        _write(ax, x, height, text, TEXT_POINTS * scale, color=colour, **looks)

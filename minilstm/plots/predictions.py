@@ -11,23 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from minilstm.errors import DataError
 
-from .classes import check_pair
 from .envelope import run_starts
-from .style import (
-    DARK,
-    VERMILLION,
-    check_sample_rate,
-    format_time_axis,
-    label_axes,
-    new_axes,
-    percent,
-    place_legend,
-    require_matplotlib,
-)
+from .style import DARK, VERMILLION, finish_over_time, new_axes
+from .values import check_pair, check_sample_rate, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+Floats = NDArray[np.float64]
 BAND = "#A9D3EE"
 HALF_BAND = 0.3  # of the distance between two classes
 MANY = 2000  # runs or marks; more of them go into SVG and PDF files as an image
@@ -88,81 +79,60 @@ def plot_predictions(
             "labels."
         )
     rate = check_sample_rate(sample_rate)
-    require_matplotlib()
+    ax = new_axes(max(4.2, 1.6 + 0.3 * len(names)))[0] if ax is None else ax
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    ax = new_axes(max(4.2, 1.6 + 0.3 * len(names)))[0] if ax is None else ax
-    _draw_truth(ax, truth, rate)
-    _draw_predicted(ax, guess, rate)
+    _draw_truth(ax, *_runs(truth, rate))
+    _draw_predicted(ax, *_runs(guess, rate))
     wrong = np.flatnonzero(guess != truth)  # (W,)
-    _draw_wrong(ax, wrong, guess, rate)
     ax.set_xlim(-0.5 / rate, (truth.size - 0.5) / rate)
     ax.set_ylim(-0.6, len(names) - 0.4)
     ax.set_yticks(range(len(names)), [str(name) for name in names])
     ax.tick_params(axis="y", length=0)
-    format_time_axis(ax, sample_rate)
     share = f"accuracy {percent(truth.size - wrong.size, truth.size)}, "
     share += f"{wrong.size:,} of {truth.size:,} steps wrong"
-    label_axes(ax, y=ylabel, title=f"{title}: {share}" if title else share)
     handles: list[Any] = [
         Line2D([], [], color=DARK, linewidth=2.0, label="Predicted"),
         Patch(facecolor=BAND, label="Test data"),
     ]
     if wrong.size:
-        handles.append(
-            Line2D([], [], color=VERMILLION, marker="x", linestyle="", label="Wrong steps")
-        )
-    place_legend(ax, handles)
+        marks = ax.plot(
+            wrong / rate, guess[wrong], "x", color=VERMILLION, markersize=6, markeredgewidth=1.3,
+            zorder=4, rasterized=wrong.size > MANY, label="Wrong steps",
+        )  # fmt: skip
+        handles += marks
+    title = f"{title}: {share}" if title else share
+    finish_over_time(ax, sample_rate, ylabel, title, handles)
     return ax
 
 
-def _runs(codes: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Give where each run of equal codes begins and ends, (R,) each: step n is n - ½ to n + ½."""
-    starts = run_starts(codes)
-    edges: NDArray[np.float64] = np.append(starts, codes.size).astype(np.float64) - 0.5  # (R + 1,)
-    return edges[:-1], edges[1:]
+def _runs(codes: NDArray[np.int64], rate: float) -> tuple[Floats, Floats, Floats]:
+    """Give begin and end of each run of equal codes, and its code; step n is n - ½ to n + ½."""
+    starts = run_starts(codes)  # (R,)
+    edges = (np.append(starts, codes.size) - 0.5) / rate  # (R + 1,)
+    return edges[:-1], edges[1:], codes[starts].astype(np.float64)
 
 
-def _draw_truth(ax: Axes, truth: NDArray[np.int64], rate: float) -> None:
+def _draw_truth(ax: Axes, left: Floats, right: Floats, row: Floats) -> None:
     from matplotlib.collections import PolyCollection
 
-    starts, stops = _runs(truth)  # (R,), (R,)
-    left, right, row = starts / rate, stops / rate, truth[run_starts(truth)] * 1.0
     low, high = row - HALF_BAND, row + HALF_BAND
-    corners = np.stack(
-        [
-            np.stack([left, left, right, right], axis=1),
-            np.stack([low, high, high, low], axis=1),
-        ],
-        axis=2,
-    )  # (R, 4, 2)
+    corners = np.stack([left, low, left, high, right, high, right, low], axis=1)  # (R, 8)
     # The thin edge keeps a run of one step in a long sequence from vanishing.
     ax.add_collection(
-        PolyCollection(list(corners), facecolors=BAND, edgecolors=BAND, linewidths=0.5)
+        PolyCollection(
+            list(corners.reshape(-1, 4, 2)), facecolors=BAND, edgecolors=BAND, linewidths=0.5
+        )
     )
 
 
-def _draw_predicted(ax: Axes, guess: NDArray[np.int64], rate: float) -> None:
-    starts, stops = _runs(guess)  # (R,), (R,)
-    row = guess[run_starts(guess)] * 1.0  # (R,)
+def _draw_predicted(ax: Axes, left: Floats, right: Floats, row: Floats) -> None:
     gap = np.full(row.size, np.nan)
-    flat_x = np.stack([starts / rate, stops / rate, gap], axis=1).ravel()  # (3 * R,)
+    flat_x = np.stack([left, right, gap], axis=1).ravel()  # (3 * R,)
     flat_y = np.stack([row, row, gap], axis=1).ravel()  # (3 * R,)
-    jump_x = np.repeat(starts[1:] / rate, 3)  # (3 * (R - 1),)
+    jump_x = np.repeat(left[1:], 3)  # (3 * (R - 1),)
     jump_y = np.stack([row[:-1], row[1:], gap[1:]], axis=1).ravel()  # (3 * (R - 1),)
-    ax.plot(jump_x, jump_y, color=DARK, linewidth=0.5, alpha=0.45, rasterized=row.size > MANY)
-    ax.plot(
-        flat_x, flat_y, color=DARK, linewidth=2.0, solid_capstyle="butt",
-        rasterized=row.size > MANY,
-    )  # fmt: skip
-
-
-def _draw_wrong(ax: Axes, wrong: NDArray[np.int64], guess: NDArray[np.int64], rate: float) -> None:
-    """Mark each wrong step at its predicted class."""
-    if wrong.size == 0:
-        return
-    ax.plot(
-        wrong / rate, guess[wrong], "x", color=VERMILLION, markersize=6, markeredgewidth=1.3,
-        zorder=4, rasterized=wrong.size > MANY,
-    )  # fmt: skip
+    many = row.size > MANY
+    ax.plot(jump_x, jump_y, color=DARK, linewidth=0.5, alpha=0.45, rasterized=many)
+    ax.plot(flat_x, flat_y, color=DARK, linewidth=2.0, solid_capstyle="butt", rasterized=many)

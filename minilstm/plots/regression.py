@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from minilstm.errors import DataError
 
-from .numbers import as_numbers, rmse, rounded
-from .style import DARK, colours, label_axes, new_axes, place_legend, require_matplotlib
+from .style import DARK, colours, label_axes, new_axes, place_legend, with_unit
+from .values import as_numbers, check_names, rmse, rounded
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -72,16 +72,10 @@ def plot_regression(
             f"{y.shape[1]}: pass the same rows of both."
         )
     responses = t.shape[1]
-    titles = [f"Response {r + 1}" for r in range(responses)] if names is None else list(names)
-    if len(titles) != responses:
-        raise DataError(
-            f"names has {len(titles)} entries and true has {responses} responses: pass one name a "
-            "response."
-        )
+    titles = check_names(names, "response", "true", t)
     finite = np.isfinite(t) & np.isfinite(y)  # (N, R)
     if not finite.any():
         raise DataError("true and predicted have no row that is finite in both: pass numbers.")
-    require_matplotlib()
 
     ax = new_axes(6.4, width=6.4 if responses == 1 else 8.0)[0] if ax is None else ax
     low = float(min(t[finite].min(), y[finite].min()))
@@ -101,14 +95,10 @@ def plot_regression(
         )  # fmt: skip
     ax.set(xlim=(low - pad, high + pad), ylim=(low - pad, high + pad))
     ax.set_aspect("equal")
-    ending = (f" {quantity}" if quantity else "") + (f" ({unit})" if unit else "")
+    ending = with_unit(f" {quantity}" if quantity else "", unit)
     errors = f"RMSE {rounded(rmse(t, y))}, R² {_explained(t[finite], y[finite])}"
-    label_axes(
-        ax,
-        x=f"True{ending}",
-        y=f"Predicted{ending}",
-        title=f"{title}: {errors}" if title else errors,
-    )
+    title = f"{title}: {errors}" if title else errors
+    label_axes(ax, x=f"True{ending}", y=f"Predicted{ending}", title=title)
     if responses > 1:
         place_legend(ax)
     return ax

@@ -11,20 +11,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from minilstm.errors import DataError
 
-from .classes import as_labels, class_codes, class_list
-from .envelope import class_lines, envelope, run_starts
-from .style import (
-    BLUE,
+from .envelope import FEW_STEPS, Lines, class_lines, draw_traces, envelope, run_starts
+from .style import BLUE, colours, finish_over_time, height_for, new_axes, with_unit
+from .values import (
+    as_labels,
+    check_feature,
+    check_names,
     check_sample_rate,
-    colours,
-    format_time_axis,
-    height_for,
-    label_axes,
-    new_axes,
-    place_legend,
-    require_matplotlib,
+    class_codes,
+    class_list,
 )
-from .traces import FEW_STEPS, Lines, draw_traces
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -85,11 +81,7 @@ def plot_sequence(
     """
     sequence = _check_sequence(x)  # (T, D)
     steps, features = sequence.shape
-    if not -1 < feature < features:
-        raise DataError(
-            f"feature is {feature} and x has {features} features (shape {sequence.shape}): "
-            f"pass a number from 0 to {features - 1}."
-        )
+    check_feature("x", sequence, feature)
     rate = check_sample_rate(sample_rate)
     codes, names = np.zeros(steps, dtype=np.int64), [""]  # (T,)
     if labels is not None:
@@ -102,7 +94,6 @@ def plot_sequence(
             )
         names = class_list(classes, marks)
         codes = class_codes("labels", marks, names)
-    require_matplotlib()
     signal = sequence[:, feature]  # (T,)
     edges = run_starts(codes)  # (R,)
     both_sides = np.union1d(edges, edges - 1)
@@ -121,14 +112,8 @@ def plot_sequence(
         for code in shown:
             own = np.flatnonzero(codes == code)
             ax.plot(own / rate, signal[own], ".", markersize=6, color=palette[code])
-    format_time_axis(ax, sample_rate)
-    label_axes(
-        ax,
-        y=f"{ylabel} ({unit})" if unit else ylabel,
-        title=f"Feature {feature + 1}" if title is None else title,
-    )
-    if labels is not None:
-        place_legend(ax)
+    title = f"Feature {feature + 1}" if title is None else title
+    finish_over_time(ax, sample_rate, with_unit(ylabel, unit), title)
     return ax
 
 
@@ -180,14 +165,8 @@ def plot_features(
     """
     sequence = _check_sequence(x)  # (T, D)
     steps, features = sequence.shape
-    titles = [f"Feature {d + 1}" for d in range(features)] if names is None else list(names)
-    if len(titles) != features:
-        raise DataError(
-            f"names has {len(titles)} entries and x has {features} features (shape "
-            f"{sequence.shape}): pass one name a feature."
-        )
+    titles = check_names(names, "feature", "x", sequence)
     rate = check_sample_rate(sample_rate)
-    require_matplotlib()
 
     def lines_between(low: int, high: int) -> Lines:
         kept = [low + envelope(sequence[low:high, d]) for d in range(features)]
@@ -198,9 +177,7 @@ def plot_features(
     draw_traces(
         ax, lines_between, steps, rate, [(d, str(titles[d]), palette[d]) for d in range(features)]
     )
-    format_time_axis(ax, sample_rate)
-    label_axes(ax, y=f"{ylabel} ({unit})" if unit else ylabel, title=title)
-    place_legend(ax)
+    finish_over_time(ax, sample_rate, with_unit(ylabel, unit), title)
     return ax
 
 

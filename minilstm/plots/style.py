@@ -8,10 +8,6 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from minilstm.errors import DataError
-
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -27,7 +23,7 @@ PALETTE = (
 BLUE, VERMILLION, DARK, GREY, PALE = "#0072B2", "#D55E00", "#222222", "#666666", "#F0F0F0"
 DASHES = ("solid", "dashed", "dotted", "dashdot")
 WIDTH_INCHES, DPI = 10.0, 150  # 1500 pixels wide
-TITLE_SIZE, LABEL_SIZE, TICK_SIZE = 13.0, 12.0, 11.0
+TITLE_POINTS, LABEL_POINTS, TICK_POINTS = 13.0, 12.0, 11.0
 
 
 def require_matplotlib() -> None:
@@ -105,7 +101,7 @@ def fill_figure(figure: Figure, rows: int) -> list[Axes]:
         ax.set_facecolor("white")
         ax.spines[["top", "right"]].set_visible(False)
         ax.spines[["left", "bottom"]].set_color(GREY)
-        ax.tick_params(labelsize=TICK_SIZE, color=GREY, labelcolor=DARK)
+        ax.tick_params(labelsize=TICK_POINTS, color=GREY, labelcolor=DARK)
     return list(grid[:, 0])
 
 
@@ -123,15 +119,15 @@ def height_for(entries: int) -> float:
 def label_axes(ax: Axes, *, x: str = "", y: str = "", title: str = "") -> None:
     """Write the axis labels and the title, each only if it has text; a long title is broken."""
     if x:
-        ax.set_xlabel(x, fontsize=LABEL_SIZE, color=DARK)
+        ax.set_xlabel(x, fontsize=LABEL_POINTS, color=DARK)
     if y:
-        ax.set_ylabel(y, fontsize=LABEL_SIZE, color=DARK)
+        ax.set_ylabel(y, fontsize=LABEL_POINTS, color=DARK)
     if title:
         root = ax.get_figure(root=True)
         points = ax.get_window_extent().width * 72 / (root.dpi if root is not None else DPI)
-        fitting = max(20, int(points / (0.58 * TITLE_SIZE)))  # characters
+        fitting = max(20, int(points / (0.58 * TITLE_POINTS)))  # characters
         title = "\n".join(textwrap.fill(line, fitting) for line in title.split("\n"))
-        ax.set_title(title, fontsize=TITLE_SIZE, color=DARK)
+        ax.set_title(title, fontsize=TITLE_POINTS, color=DARK)
 
 
 def place_legend(ax: Axes, handles: Sequence[Any] | None = None) -> None:
@@ -143,11 +139,11 @@ def place_legend(ax: Axes, handles: Sequence[Any] | None = None) -> None:
     artists = list(ax.get_legend_handles_labels()[0] if handles is None else handles)
     if not artists:
         return
-    options: dict[str, Any] = {"fontsize": TICK_SIZE, "frameon": False, "labelcolor": DARK}
+    options: dict[str, Any] = {"fontsize": TICK_POINTS, "frameon": False, "labelcolor": DARK}
     root = ax.get_figure(root=True)
     if root is None or root.get_layout_engine() is not None:
         points = ax.get_window_extent().height * 72 / (root.dpi if root is not None else DPI)
-        rows = max(1, int(points / (1.55 * TICK_SIZE)))
+        rows = max(1, int(points / (1.55 * TICK_POINTS)))
         legend = ax.legend(
             handles=artists, loc="upper left", bbox_to_anchor=(1.0, 1.02),
             ncols=math.ceil(len(artists) / rows), **options,
@@ -173,40 +169,23 @@ def _legend_in_headroom(ax: Axes, artists: list[Any], options: dict[str, Any]) -
     return legend
 
 
-def check_sample_rate(sample_rate: float | None) -> float:
-    """Give the sample rate in hertz, or 1.0 where none is set."""
-    if sample_rate is None:
-        return 1.0
-    if not (np.isfinite(sample_rate) and sample_rate > 0):
-        raise DataError(
-            f"sample_rate is {sample_rate!r} and should be a positive number of hertz: "
-            "pass None to count time steps."
-        )
-    return float(sample_rate)
-
-
-def format_time_axis(ax: Axes, sample_rate: float | None) -> None:
-    """Label the x axis in time steps or seconds, with thousands marked."""
+def mark_steps(ax: Axes, *, whole: bool) -> None:
+    """Put up to 9 ticks on the x axis, at whole numbers if asked for, with thousands marked."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-    label_axes(ax, x="Time step" if sample_rate is None else "Time (s)")
-    ax.xaxis.set_major_locator(
-        MaxNLocator(nbins=8, integer=sample_rate is None, steps=[1, 2, 5, 10])
-    )
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=whole, steps=[1, 2, 5, 10]))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
 
 
-def percent(part: int, whole: int) -> str:
-    """Write a share as a percentage that says 100.00% only if nothing is missing.
+def finish_over_time(
+    ax: Axes, sample_rate: float | None, y: str, title: str, handles: Sequence[Any] | None = None
+) -> None:
+    """Label axes whose x axis counts time steps, or seconds, and add the legend."""
+    mark_steps(ax, whole=sample_rate is None)
+    label_axes(ax, x="Time step" if sample_rate is None else "Time (s)", y=y, title=title)
+    place_legend(ax, handles)
 
-    Examples
-    --------
-    >>> percent(2, 3), percent(99_999, 100_000), percent(5, 5), percent(0, 0)
-    ('66.67%', '99.99%', '100.00%', 'n/a')
-    """
-    if whole == 0:
-        return "n/a"
-    share = round(10_000 * part / whole)
-    if share == 10_000 and part < whole:
-        share = 9_999
-    return f"{share / 100:.2f}%"
+
+def with_unit(quantity: str, unit: str | None) -> str:
+    """Write a quantity and its unit, as "Acceleration (m/s²)"."""
+    return f"{quantity} ({unit})" if unit else quantity

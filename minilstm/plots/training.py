@@ -27,14 +27,15 @@ from .history import (
 from .style import (
     DARK,
     GREY,
-    LABEL_SIZE,
+    LABEL_POINTS,
     PALE,
     VERMILLION,
     colours,
     label_axes,
+    mark_steps,
     new_axes,
     place_legend,
-    require_matplotlib,
+    with_unit,
 )
 
 if TYPE_CHECKING:
@@ -86,7 +87,6 @@ def plot_training_progress(
     ('Accuracy (%)', 'Loss', 'Iteration (1 per epoch)')
     """
     columns = check_history(info.history)
-    require_matplotlib()
     rows = 1 + len(metric_columns(columns))
     given = list(axes) if axes is not None else new_axes(height_of(rows), rows)
     if len(given) < rows or len(given) > max(rows, 2):
@@ -108,16 +108,13 @@ def height_of(rows: int) -> float:
 
 def draw_progress(columns: Columns, stop_reason: str, axes: Sequence[Axes]) -> None:
     """Draw a checked history on axes for its metrics and its loss, or a note if it is empty."""
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
-
-    loss_ax = axes[-1]
     iteration = columns.get("iteration", np.zeros(0))  # (N,)
     xlabel = _mark_epochs(axes, iteration, columns.get("epoch"))
     names = [*(metric_columns(columns) or ["accuracy"] * (len(axes) - 1)), "loss"]
     palette = [c for c in colours(len(names) + 1) if c != VERMILLION]
     for ax, name, colour in zip(axes, names, [*palette[: len(names) - 1], VERMILLION], strict=True):
         scale = 100.0 if is_share(name) else 1.0
-        label = _capital(in_words(name)) + (" (%)" if is_share(name) else "")
+        label = with_unit(in_words(name)[:1].upper() + in_words(name)[1:], "%" * is_share(name))
         values = columns.get(name, np.zeros(0)) * scale
         checked = columns.get(VALIDATION + name, np.zeros(0)) * scale
         if values.size:
@@ -126,30 +123,25 @@ def draw_progress(columns: Columns, stop_reason: str, axes: Sequence[Axes]) -> N
             note = "No finite values" if values.size else "No iterations recorded"
             ax.text(
                 0.5, 0.5, note, transform=ax.transAxes, ha="center", va="center",
-                fontsize=LABEL_SIZE, color=GREY,
+                fontsize=LABEL_POINTS, color=GREY,
             )  # fmt: skip
         if is_share(name):
             ax.set_ylim(0, 102)
             ax.set_yticks(range(0, 101, 20))
         elif not (values < 0).any():
             ax.set_ylim(bottom=0)
-        ax.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, steps=[1, 2, 5, 10]))
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+        mark_steps(ax, whole=True)
         if iteration.size:
             pad = 0.01 * (iteration[-1] - iteration[0]) or 1.0
             ax.set_xlim(iteration[0] - pad, iteration[-1] + pad)
-        values_reached = last_values(columns, name)
+        reached = last_values(columns, name)
+        title = reached[:1].upper() + reached[1:]
         if ax is axes[0]:
-            reached = ": ".join(part for part in (counts(columns), values_reached) if part)
-            label_axes(ax, y=label, title=f"Training progress: {stop_reason}\n{reached}".strip())
-        else:
-            label_axes(ax, y=label, title=_capital(values_reached))
+            reached = ": ".join(part for part in (counts(columns), reached) if part)
+            title = f"Training progress: {stop_reason}\n{reached}".strip()
+        label_axes(ax, y=label, title=title)
         place_legend(ax)
-    label_axes(loss_ax, x=xlabel)
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    label_axes(axes[-1], x=xlabel)
 
 
 def _draw_curves(

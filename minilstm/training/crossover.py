@@ -1,9 +1,9 @@
 """When a GPU is the better choice: measured times of both sides, and what follows for other sizes.
 The table is measured by `minilstm bench --backend cupy --crossover` and kept in a cache folder.
 
-Between measured sizes the logarithm of the ratio of both times is interpolated along the logarithms
-of T, B and H; beyond them it stays what it is at the edge. No table comes with the package: which
-side is faster is a matter of the processor and of the device.
+Another size counts as the nearest measured one: the sum over T, B and H of how far the logarithms
+are apart is smallest there. No table comes with the package: which side is faster is a matter of
+the processor and of the device.
 
 Axes: B batch, T time, H hidden units.
 """
@@ -15,9 +15,6 @@ import json
 import math
 import os
 import sys
-from bisect import bisect_right
-from collections.abc import Mapping, Sequence
-from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,7 +22,6 @@ from minilstm.files import write_atomically
 
 WORKS = ("training", "inference")
 _FORMAT = 1
-_KEYS = ("device", "processor", "version")
 
 
 class Point(NamedTuple):
@@ -54,7 +50,7 @@ class Table(NamedTuple):
 
 
 def faster_side(table: Table, work: str, T: float, B: float, H: float) -> str:
-    """Which side is faster at a size.
+    """Which side was faster at the measured size that is nearest.
 
     Parameters
     ----------
@@ -72,49 +68,16 @@ def faster_side(table: Table, work: str, T: float, B: float, H: float) -> str:
     --------
     >>> points = (Point("training", 10, 1, 32, 1.0, 4.0), Point("training", 1000, 1, 32, 1.0, 0.5))
     >>> table = Table("a GPU", "a CPU", "1.0", points)
-    >>> [faster_side(table, "training", T, 1, 32) for T in (10, 90, 300, 1000, 10**6)]
+    >>> [faster_side(table, "training", T, 1, 32) for T in (10, 90, 110, 1000, 10**6)]
     ['cpu', 'cpu', 'gpu', 'gpu', 'gpu']
     """
-    return "gpu" if log_ratio(table, work, T, B, H) < 0 else "cpu"
 
+    def distance(point: Point) -> float:
+        sizes = zip((point.T, point.B, point.H), (T, B, H), strict=True)
+        return math.fsum(abs(math.log(size / measured)) for measured, size in sizes)
 
-def log_ratio(table: Table, work: str, T: float, B: float, H: float) -> float:
-    """The logarithm of the GPU's time over the CPU's, interpolated; infinite without a point."""
-    ratios: dict[tuple[int, ...], float] = {
-        (p.T, p.B, p.H): math.log(p.gpu / p.cpu) for p in table.points if p.work == work
-    }
-    if not ratios:
-        return math.inf
-    # Along each axis the two measured sizes around the asked one, with a weight each.
-    axes = [
-        _around(sorted({sizes[k] for sizes in ratios}), size) for k, size in enumerate((T, B, H))
-    ]
-    return math.fsum(
-        math.prod(weight for _, weight in corner)
-        * _nearest(ratios, tuple(size for size, _ in corner))
-        for corner in product(*axes)
-    )
-
-
-def _around(sizes: Sequence[int], size: float) -> list[tuple[int, float]]:
-    """Measured sizes around a size, and their weights in logarithmic interpolation."""
-    after = bisect_right(sizes, size)
-    if after in (0, len(sizes)):
-        return [(sizes[min(after, len(sizes) - 1)], 1.0)]
-    low, high = sizes[after - 1], sizes[after]
-    share = math.log(size / low) / math.log(high / low)
-    return [(low, 1 - share), (high, share)]
-
-
-def _nearest(ratios: Mapping[tuple[int, ...], float], sizes: tuple[int, ...]) -> float:
-    """The ratio at a corner of the grid; where it was left out, that of the nearest point."""
-    if sizes in ratios:
-        return ratios[sizes]
-
-    def distance(other: tuple[int, ...]) -> float:
-        return math.fsum(abs(math.log(a / b)) for a, b in zip(sizes, other, strict=True))
-
-    return ratios[min(sorted(ratios), key=distance)]
+    measured = sorted(point for point in table.points if point.work == work)
+    return min(measured, key=distance).faster if measured else "cpu"
 
 
 # ---------------------------------------------------------------- the files
@@ -174,12 +137,10 @@ def _read(path: Path) -> Table | None:
         content = json.loads(path.read_text("utf-8"))
         if content["format"] != _FORMAT or set(content) != {"format", *Table._fields}:
             return None
-        if not all(isinstance(content[key], str) for key in _KEYS):
-            return None
+        names = [content[field] for field in Table._fields[:-1]]
         points = tuple(Point(**point) for point in content["points"])
-        if not points or not all(map(_is_sound, points)):
-            return None
-        return Table(**{key: content[key] for key in _KEYS}, points=points)
+        sound = points and all(map(_is_sound, points)) and all(isinstance(n, str) for n in names)
+        return Table._make([*names, points]) if sound else None
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
 

@@ -8,13 +8,16 @@ pays nothing.
 
 from __future__ import annotations
 
+import platform
+from pathlib import Path
 from typing import NamedTuple
 
 from minilstm.backend import Backend, chosen_backend, gpu_devices, is_installed, load_backend
 from minilstm.training.crossover import faster_side, read_tables
-from minilstm.training.hardware import processor, seems_to_have_gpu
 from minilstm.version import __version__
 
+# What the driver of an NVIDIA GPU puts there on Linux, and in Linux under Windows.
+DEVICE_FILES = ("/dev/nvidiactl", "/dev/dxg")
 NO_TABLE = "no crossover table for this GPU: run minilstm bench --backend cupy --crossover"
 
 
@@ -102,3 +105,19 @@ def choose_side(T: float, B: float, H: float) -> Side:
 def measured_as() -> tuple[str, str]:
     """What a table must be of to count here: the processor, and the version with its backend."""
     return processor(), f"{__version__}, {load_backend('auto').name}"
+
+
+def processor() -> str:
+    """The processor's name as the system tells it."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.lower().startswith(("model name", "hardware")):
+                return line.split(":", 1)[1].strip()
+    except OSError:  # not Linux
+        pass
+    return platform.processor() or platform.machine() or "unknown processor"
+
+
+def seems_to_have_gpu() -> bool:
+    """Whether there is a sign of a GPU that CUDA could use; never on systems without such files."""
+    return any(Path(name).exists() for name in DEVICE_FILES)

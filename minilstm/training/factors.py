@@ -90,6 +90,6 @@ def assembled(parts: list[tuple[Array, ...]], like: Array) -> tuple[Array, ...]:
     if len(parts) == 1:
         return parts[0]
     new = tuple(np.empty_like(like, order="F") for _ in parts[0])
-    for whole, blocks_of_it in zip(new, zip(*parts, strict=True), strict=True):
-        np.concatenate(blocks_of_it, out=whole)
+    for joined, its_blocks in zip(new, zip(*parts, strict=True), strict=True):
+        np.concatenate(its_blocks, out=joined)
     return new

@@ -21,7 +21,9 @@ Array = NDArray[Any]
 _HEADINGS = {"time": "Seconds", "learning_rate": "LearnRate", "rmse": "RMSE", "auc": "AUC"}
 _FORMATS = {"iteration": "{:.0f}", "epoch": "{:.0f}", "time": "{:.1f}", "learning_rate": "{:.2g}"}
 _USUAL = ("iteration", "epoch", "loss", "accuracy", "fscore", "precision", "recall")
-_LONGEST_TABLE = 60
+_LONGEST_TABLE = 60  # rows that are printed
+
+STEP_COLUMNS = ("iteration", "epoch", "time", "learning_rate", "loss")
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class TrainingInfo:
         "OUTPUT/METRIC"
     stop_reason : one sentence
     output_iteration : the iteration whose parameters the returned network has
-    seconds : the whole training took so long
+    seconds : that the training took
     backend : that computed it
     seed : of the options
 
@@ -104,8 +106,7 @@ def metric_columns(columns: list[str]) -> list[str]:
     >>> metric_columns(["iteration", "loss", "speed/rmse", "validation_loss"])
     ['speed/rmse']
     """
-    usual = ("iteration", "epoch", "time", "learning_rate", "loss")
-    return [c for c in columns if c not in usual and not c.startswith("validation_")]
+    return [c for c in columns if c not in STEP_COLUMNS and not c.startswith("validation_")]
 
 
 def _number(value: float) -> str:

@@ -3,10 +3,12 @@ Everything random in a training comes from `seed`."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import InitVar, dataclass
+from functools import partial
 from typing import Any
 
 from minilstm.checks import (
@@ -27,27 +29,42 @@ from minilstm.checks import (
 )
 from minilstm.training.learn_rate import as_schedule
 from minilstm.training.schedules import Schedule
-from minilstm.training.solvers import CLIPPING, LEARN_RATES, SOLVERS, SQUARED_DECAYS
+from minilstm.training.solvers import (
+    GRADIENT_THRESHOLD_METHODS,
+    LEARN_RATES,
+    SOLVERS,
+    SQUARED_DECAYS,
+)
 
-_CHOICES = {
-    "solver": tuple(SOLVERS),
-    "gradient_threshold_method": tuple(CLIPPING),
-    "shuffle": ("once", "never", "every-epoch"),
-    "sequence_padding_direction": ("right", "left"),
-    "output_network": ("auto", "last-iteration", "best-validation"),
-    "batch_normalization_statistics": ("auto", "population", "moving"),
-    "checkpoint_frequency_unit": ("epoch", "iteration"),
-    "execution_environment": ("auto", "cpu", "gpu"),
-    "plots": ("none", "training-progress"),
-    "dtype": ("auto", "float32", "float64"),
-}
-_WHOLE = (
-    "max_epochs", "mini_batch_size", "learn_rate_drop_period", "validation_frequency",
-    "checkpoint_frequency", "verbose_frequency",
-)  # fmt: skip
-_FLAGS = ("drop_partial_batch", "reset_input_normalization", "verbose")
-_DECAYS = ("momentum", "gradient_decay_factor", "squared_gradient_decay_factor")
-_LATER: Any = None  # replaced by a number as soon as the solver is known
+_Check = Callable[[str, Any], object]  # raises for a wrong value of the option of that name
+
+
+def _option(default: Any, check: _Check, none: bool = False) -> Any:
+    """An option: its default, what checks its value, and whether it may be None as well."""
+    return dataclasses.field(default=default, metadata={"check": check, "none": none})
+
+
+def _one_of(*choices: str) -> _Check:
+    return partial(check_choice, choices=choices)
+
+
+def _decay(name: str, value: Any) -> None:
+    """The share of a running mean that stays: from 0 to below 1."""
+    check_share(name, value)
+    check_number(name, value, "below 1", lambda v: v < 1)
+
+
+def _memory_budget(name: str, value: Any) -> None:
+    if value != "auto":
+        check_number(name, value, "of bytes above 0, or 'auto'", lambda v: v > 0)
+
+
+_COUNT = partial(check_whole, at_least=1)
+_LIMIT = partial(check_number, wanted="above 0 (inf for none)", fits=lambda v: v > 0)
+_FINITE = partial(check_number, wanted="that is finite", fits=math.isfinite)
+_TARGET_FORMAT = partial(check_data_format, channels=False)
+_FOLDER = partial(check_path, wanted="a folder, or '' for no checkpoints")
+_PICTURE = partial(check_path, wanted="the name of a picture file")
 
 
 @dataclass(frozen=True)
@@ -115,7 +132,7 @@ class TrainingOptions:
     verbose_frequency : iterations between rows of the table
     dtype : "float32" or "float64", of parameters and arithmetic; "auto" is float32, or the dtype of
         the Network whose training goes on
-    seed : whole number from which everything random is drawn
+    seed : number from which everything random is drawn, at least 0
 
     Raises
     ------
@@ -141,68 +158,57 @@ class TrainingOptions:
     0.01
     """
 
-    solver: str = "adam"
-    max_epochs: int = 30
-    mini_batch_size: int = 128
-    initial_learn_rate: float = _LATER
+    solver: str = _option("adam", _one_of(*SOLVERS))
+    max_epochs: int = _option(30, _COUNT)
+    mini_batch_size: int = _option(128, _COUNT)
+    initial_learn_rate: float = _option(None, check_positive, none=True)  # see _resolve
     learn_rate_schedule: str | Schedule | Callable[[int, int], float] | Sequence[Any] = "none"
-    learn_rate_drop_factor: float = 0.1
-    learn_rate_drop_period: int = 10
-    momentum: float = 0.9
-    gradient_decay_factor: float = 0.9
-    squared_gradient_decay_factor: float = _LATER
-    epsilon: float = 1e-8
-    l2_regularization: float = 1e-4
-    gradient_threshold: float = math.inf
-    gradient_threshold_method: str = "l2norm"
-    shuffle: str = "once"
-    drop_partial_batch: bool = False
-    data_format: str = "auto"
+    learn_rate_drop_factor: float = _option(0.1, check_share)
+    learn_rate_drop_period: int = _option(10, _COUNT)
+    momentum: float = _option(0.9, _decay)
+    gradient_decay_factor: float = _option(0.9, _decay)
+    squared_gradient_decay_factor: float = _option(None, _decay, none=True)  # see _resolve
+    epsilon: float = _option(1e-8, check_positive)
+    l2_regularization: float = _option(1e-4, check_finite)
+    gradient_threshold: float = _option(math.inf, _LIMIT)
+    gradient_threshold_method: str = _option("l2norm", _one_of(*GRADIENT_THRESHOLD_METHODS))
+    shuffle: str = _option("once", _one_of("once", "never", "every-epoch"))
+    drop_partial_batch: bool = _option(False, check_flag)
+    data_format: str = _option("auto", check_data_format)
     input_data_formats: InitVar[str | None] = None
-    target_data_formats: str = "auto"
-    sequence_length: str | int = "ragged"
-    sequence_padding_direction: str = "right"
-    sequence_padding_value: float = 0.0
-    validation_data: tuple[Any, Any] | None = None
-    validation_frequency: int = 50
-    validation_patience: float = math.inf
+    target_data_formats: str = _option("auto", _TARGET_FORMAT)
+    sequence_length: str | int = _option("ragged", check_sequence_length)
+    sequence_padding_direction: str = _option("right", _one_of("right", "left"))
+    sequence_padding_value: float = _option(0.0, _FINITE)
+    validation_data: tuple[Any, Any] | None = _option(None, check_pair, none=True)
+    validation_frequency: int = _option(50, _COUNT)
+    validation_patience: float = _option(math.inf, _LIMIT)
     objective_metric_name: str = "loss"
-    output_network: str = "auto"
+    output_network: str = _option("auto", _one_of("auto", "last-iteration", "best-validation"))
     metrics: Sequence[Any] = ()
     output_fcn: Callable[..., Any] | Sequence[Callable[..., Any]] | None = ()
-    checkpoint_path: str | os.PathLike[str] = ""
-    checkpoint_frequency: int = 1
-    checkpoint_frequency_unit: str = "epoch"
-    reset_input_normalization: bool = True
-    batch_normalization_statistics: str = "auto"
-    memory_budget: float | str = "auto"
-    bptt_truncation: int | None = None
-    execution_environment: str = "auto"
-    plots: str = "none"
-    plot_file: str | os.PathLike[str] = "training-progress.png"
-    verbose: bool = True
-    verbose_frequency: int = 50
-    dtype: str = "auto"
-    seed: int = 0
+    checkpoint_path: str | os.PathLike[str] = _option("", _FOLDER)  # noqa: RUF009
+    checkpoint_frequency: int = _option(1, _COUNT)
+    checkpoint_frequency_unit: str = _option("epoch", _one_of("epoch", "iteration"))
+    reset_input_normalization: bool = _option(True, check_flag)
+    batch_normalization_statistics: str = _option("auto", _one_of("auto", "population", "moving"))
+    memory_budget: float | str = _option("auto", _memory_budget)
+    bptt_truncation: int | None = _option(None, _COUNT, none=True)
+    execution_environment: str = _option("auto", _one_of("auto", "cpu", "gpu"))
+    plots: str = _option("none", _one_of("none", "training-progress"))
+    plot_file: str | os.PathLike[str] = _option("training-progress.png", _PICTURE)  # noqa: RUF009
+    verbose: bool = _option(True, check_flag)
+    verbose_frequency: int = _option(50, _COUNT)
+    dtype: str = _option("auto", _one_of("auto", "float32", "float64"))
+    seed: int = _option(0, partial(check_whole, at_least=0))
 
     def __post_init__(self, input_data_formats: str | None) -> None:
-        for name, choices in _CHOICES.items():
-            check_choice(name, getattr(self, name), choices)
-        self._resolve(input_data_formats)
-        for name in _WHOLE:
-            check_whole(name, getattr(self, name), at_least=1)
-        check_whole("seed", self.seed, at_least=0)
-        if self.bptt_truncation is not None:
-            check_whole("bptt_truncation", self.bptt_truncation, at_least=1)
-        for name in _FLAGS:
-            check_flag(name, getattr(self, name))
-        self._check_numbers()
+        for field in dataclasses.fields(self):
+            value, how = getattr(self, field.name), field.metadata
+            if how and not (value is None and how["none"]):
+                how["check"](field.name, value)
         as_schedule(self.learn_rate_schedule)
-        check_data_format("data_format", self.data_format)
-        check_data_format("target_data_formats", self.target_data_formats, channels=False)
-        check_sequence_length(self.sequence_length)
-        check_path("checkpoint_path", self.checkpoint_path, "a folder, or '' for no checkpoints")
-        check_path("plot_file", self.plot_file, "the name of a picture file")
+        self._resolve(input_data_formats)
         self._check_validation()
 
     def _resolve(self, input_data_formats: str | None) -> None:
@@ -229,26 +235,8 @@ class TrainingOptions:
         for name, value in values.items():
             object.__setattr__(self, name, value)
 
-    def _check_numbers(self) -> None:
-        for name in ("initial_learn_rate", "epsilon"):
-            check_positive(name, getattr(self, name))
-        for name in ("gradient_threshold", "validation_patience"):
-            check_number(name, getattr(self, name), "above 0 (inf for none)", lambda v: v > 0)
-        check_finite("l2_regularization", self.l2_regularization)
-        for name in ("learn_rate_drop_factor", *_DECAYS):
-            check_share(name, getattr(self, name))
-        for name in _DECAYS:
-            check_number(name, getattr(self, name), "below 1", lambda v: v < 1)
-        value = self.sequence_padding_value
-        check_number("sequence_padding_value", value, "that is finite", math.isfinite)
-        if self.memory_budget != "auto":
-            wanted = "of bytes above 0, or 'auto'"
-            check_number("memory_budget", self.memory_budget, wanted, lambda v: v > 0)
-
     def _check_validation(self) -> None:
-        if self.validation_data is not None:
-            check_pair("validation_data", self.validation_data)
-        elif self.output_network == "best-validation":
+        if self.validation_data is None and self.output_network == "best-validation":
             raise ValueError(
                 "output_network is 'best-validation', but validation_data is None; give (x, y)."
             )
@@ -279,7 +267,10 @@ class TrainingOptions:
         >>> TrainingOptions("rmsprop").solver_options["squared_gradient_decay_factor"]
         0.9
         """
-        names = (*_DECAYS, "epsilon", "gradient_threshold", "gradient_threshold_method")
+        names = (
+            "momentum", "gradient_decay_factor", "squared_gradient_decay_factor", "epsilon",
+            "gradient_threshold", "gradient_threshold_method",
+        )  # fmt: skip
         return {name: getattr(self, name) for name in names}
 
     def learn_rate(self, epoch: int, iteration: int, total_iterations: int) -> float:

@@ -3,6 +3,7 @@ On a terminal the bar comes from tqdm; elsewhere plain lines say the same every 
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Mapping
@@ -64,18 +65,17 @@ class Progress:
             done in (1, self._total)
             or done % self._options.verbose_frequency == 0
             or quiet_for_long
-            or row.get("validation_loss", float("nan")) == row.get("validation_loss")
+            or not math.isnan(row.get("validation_loss", math.nan))
         ):
             left = (now - self._started) / done * (self._total - done)
             self._line(f"{format_row(row)}  {_clock(left):>8}")
             self._last_line = now
 
-    def validation_before_training(self, loss: float, metrics: Mapping[str, float]) -> None:
-        """Show what the validation gave before the first update."""
+    def validation_before_training(self, measured: Mapping[str, float]) -> None:
+        """Show what the validation gave before the first update, by column."""
         if self._options.verbose:
-            row = {c: float("nan") for c in self._columns}
-            row.update({"iteration": 0, "epoch": 0, "time": 0.0, "validation_loss": loss})
-            row.update({f"validation_{k}": v for k, v in metrics.items()})
+            row = dict.fromkeys(self._columns, math.nan)
+            row |= {"iteration": 0, "epoch": 0, "time": 0.0, **measured}
             self._line(format_row(row))
 
     def finish(self, info: TrainingInfo) -> Path | None:
@@ -108,6 +108,6 @@ class Progress:
 
 
 def _clock(seconds: float) -> str:
-    whole = round(seconds)
-    hours, minutes = whole // 3600, whole // 60 % 60
-    return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

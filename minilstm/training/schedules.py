@@ -12,6 +12,7 @@ import dataclasses
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 from minilstm.checks import (
@@ -50,7 +51,7 @@ class Schedule(Protocol):
 class _Factor:
     """A schedule that multiplies the initial rate by a function of the step."""
 
-    steps: int | None = None  # None: no end of its own
+    steps: int | None = None  # None: it has no end
     unit: str = "epoch"
 
     def rate(
@@ -71,7 +72,10 @@ class _Factor:
         raise NotImplementedError
 
     def __post_init__(self) -> None:
-        _check(self)
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]  # subclasses are
+            value = getattr(self, field.name)
+            if not (value is None and field.default is None):
+                _FIELDS[field.name](f"{field.name} of {type(self).__name__}", value)
 
 
 @dataclass(frozen=True)
@@ -257,16 +261,9 @@ _FIELDS: dict[str, Callable[[str, Any], None]] = {
     "max_factor": check_positive,
     "drop_factor": check_share,
     "power": check_positive,
-    "rise": lambda name, value: check_number(name, value, "between 0 and 1", lambda v: 0 < v < 1),
-    "period_growth": lambda name, value: check_finite(name, value, at_least=1),
-    "steps": lambda name, value: check_whole(name, value, at_least=1),
-    "period": lambda name, value: check_whole(name, value, at_least=1),
-    "unit": lambda name, value: check_choice(name, value, ("epoch", "iteration")),
+    "rise": partial(check_number, wanted="between 0 and 1", fits=lambda v: 0 < v < 1),
+    "period_growth": partial(check_finite, at_least=1),
+    "steps": partial(check_whole, at_least=1),
+    "period": partial(check_whole, at_least=1),
+    "unit": partial(check_choice, choices=("epoch", "iteration")),
 }
-
-
-def _check(schedule: Any) -> None:
-    for field in dataclasses.fields(schedule):
-        value = getattr(schedule, field.name)
-        if not (value is None and field.default is None):
-            _FIELDS[field.name](f"{field.name} of {type(schedule).__name__}", value)

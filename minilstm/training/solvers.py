@@ -10,27 +10,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from types import SimpleNamespace
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.functional.adam import AdamRule, adam_step
-from minilstm.functional.gradient_norm import gradient_norm, gradient_scale
-from minilstm.functional.rmsprop import RmspropRule, rmsprop_step
-from minilstm.functional.sgdm import SgdmRule, sgdm_step
+from minilstm.functional.adam import AdamRule
+from minilstm.functional.rmsprop import RmspropRule
+from minilstm.functional.sgdm import SgdmRule
 from minilstm.training.factors import Factor, assembled, blocks
-from minilstm.training.gradient_bounds import CLIPPING as CLIPPING
-from minilstm.training.gradient_bounds import add_l2 as add_l2
-from minilstm.training.gradient_bounds import clip_absolute_value as clip_absolute_value
-from minilstm.training.gradient_bounds import clip_global_l2norm as clip_global_l2norm
-from minilstm.training.gradient_bounds import clip_l2norm as clip_l2norm
-from minilstm.training.gradient_bounds import l2norm as l2norm
 
 Array = NDArray[Any]
 Arrays = Mapping[str, Array]
 
+GRADIENT_THRESHOLD_METHODS = ("l2norm", "global-l2norm", "absolute-value")
 LEARN_RATES = {"adam": 1e-3, "sgdm": 1e-2, "rmsprop": 1e-3}
 SQUARED_DECAYS = {"adam": 0.999, "rmsprop": 0.9}
 
@@ -139,7 +132,8 @@ def update(
     squared_gradient_decay_factor : b2 of "adam" (None: 0.999) and "rmsprop" (None: 0.9)
     epsilon : e of "adam" and "rmsprop"
     gradient_threshold : bound; inf means none
-    gradient_threshold_method : "l2norm", "global-l2norm" or "absolute-value"; see `CLIPPING`
+    gradient_threshold_method : "l2norm", "global-l2norm" or "absolute-value", see
+        `TrainingOptions`
     l2 : weight of the L2 term, by name; 0 where not given. A tuple holds one for each of equal
         blocks of rows, such as the gates of an LSTM
     learn_rate_factors : multiplies `learn_rate`, by name; 1 where not given. A tuple as above; a
@@ -181,15 +175,15 @@ def update(
     by_value = gradient_threshold_method == "absolute-value"
     bound = float(gradient_threshold) if by_value else math.inf
     limit = math.inf if by_value else gradient_threshold  # of norms
-    own = {}
+    by_array = {}  # norm and scale of each array
     for key, p in parameters.items():
         g = gradients[key]
         norms = [backend.gradient_norm(p[b.rows], g[b.rows], b.l2) for b in cuts[key]]
-        own[key] = backend.gradient_scale(norms, limit)
-    norm, common_scale = backend.gradient_scale([n for n, _ in own.values()], limit)
+        by_array[key] = backend.gradient_scale(norms, limit)
+    norm, common_scale = backend.gradient_scale([n for n, _ in by_array.values()], limit)
     new: list[dict[str, Array]] = [{} for _ in state]
     for key, p in parameters.items():
-        scale = common_scale if gradient_threshold_method == "global-l2norm" else own[key][1]
+        scale = common_scale if gradient_threshold_method == "global-l2norm" else by_array[key][1]
         parts = []
         for rows, weight, factor in cuts[key]:
             arrays = [a[rows] for a in (p, gradients[key], *(memory[key] for memory in state[1:]))]
@@ -200,61 +194,6 @@ def update(
         for kept, value in zip(new, assembled(parts, p), strict=True):
             kept[key] = value
     return new[0], type(state)(state.t + 1, *new[1:]), norm
-
-
-def adam_update(
-    parameters: Arrays,
-    gradients: Arrays,
-    state: AdamState,
-    learn_rate: float,
-    gradient_decay_factor: float = 0.9,
-    squared_gradient_decay_factor: float = 0.999,
-    epsilon: float = 1e-8,
-    learn_rate_factors: Mapping[str, Factor] | None = None,
-) -> tuple[dict[str, Array], AdamState]:
-    """One step of Adam in NumPy, without L2 or a bound; see `functional.adam.adam_step`.
-
-    Parameters
-    ----------
-    parameters, gradients : p and g, arrays by name
-    state : AdamState, from `adam_init` or an earlier step
-    learn_rate, gradient_decay_factor, squared_gradient_decay_factor, epsilon, learn_rate_factors \
-: as for `update`
-
-    Returns
-    -------
-    parameters : new arrays
-    state : AdamState after the step
-
-    Examples
-    --------
-    >>> p = {"w": np.array([1.0])}
-    >>> new, state = adam_update(p, {"w": np.array([0.3])}, adam_init(p), learn_rate=0.1)
-    >>> round(float(new["w"][0]), 6), state.t
-    (0.9, 1)
-    """
-    new, after, _ = update(
-        _NUMPY,
-        parameters,
-        gradients,
-        state,
-        learn_rate,
-        gradient_decay_factor=gradient_decay_factor,
-        squared_gradient_decay_factor=squared_gradient_decay_factor,
-        epsilon=epsilon,
-        learn_rate_factors=learn_rate_factors,
-    )
-    return new, after
-
-
-#: the part of the NumPy backend that `update` asks for; backends stand above this file
-_NUMPY = SimpleNamespace(
-    gradient_norm=gradient_norm,
-    gradient_scale=gradient_scale,
-    adam_step=adam_step,
-    sgdm_step=sgdm_step,
-    rmsprop_step=rmsprop_step,
-)
 
 
 def _solver(

@@ -13,11 +13,13 @@ from minilstm.backend import Backend, is_installed, load_backend, use_backend
 from minilstm.layers import Layer
 from minilstm.network.graph.connections import Connections
 from minilstm.network.network import Network
-from minilstm.training.batches import TrainingData, check_validation, prepare
+from minilstm.training.batches import TrainingData
 from minilstm.training.environment import choose_side, is_left_open, training_backend
 from minilstm.training.history import TrainingInfo
-from minilstm.training.loop import TrainingLoop, check_checkpoints
+from minilstm.training.loop import TrainingLoop
 from minilstm.training.options import TrainingOptions
+from minilstm.training.prepare import check_validation, prepare
+from minilstm.training.watch import check_checkpoints
 
 
 def train(

@@ -150,7 +150,7 @@ def test_a_wrong_gradient_is_refused_before_anything_is_timed(monkeypatch):
 
     faulty = dataclasses.replace(honest, lstm_backward=forgets_the_bias)
     monkeypatch.setattr(network, "current_backend", lambda: faulty)
-    refused("training", "lstm/bias differs from the reference")
+    refused("training", "lstm/bias differs from the NumPy twin")
 
 
 def test_a_wrong_update_is_refused(monkeypatch):
@@ -162,12 +162,12 @@ def test_a_wrong_update_is_refused(monkeypatch):
 
     faulty = dataclasses.replace(honest, adam_step=goes_uphill)
     monkeypatch.setattr(bench_works, "current_backend", lambda: faulty)
-    refused("vowels", "the update of .* differs from the reference")
+    refused("vowels", "the update of .* differs from the NumPy twin")
 
 
 def test_wrong_scores_are_refused(monkeypatch):
     monkeypatch.setattr(stream.Stream, "step", lambda self, x_t: np.full(5, 0.2))
-    refused("streaming", "scores differ from the reference")
+    refused("streaming", "scores differ from the NumPy twin")
 
 
 def refused(work, words):

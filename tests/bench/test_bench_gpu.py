@@ -22,7 +22,8 @@ from minilstm.bench import turns as bench_turns
 from minilstm.bench import works as bench_works
 from minilstm.bench.stream import per_call
 from minilstm.command_line.cli import main
-from minilstm.network import network, predictor
+from minilstm.network import network
+from minilstm.network.passes import prediction_pass
 from minilstm.training import crossover, environment
 
 CLOCKS = ["us a step", "us a step, events"]
@@ -135,7 +136,7 @@ def test_a_wrong_gradient_is_refused(cupy_backend, monkeypatch):
         dx, grads = cupy_backend.lstm_backward(*arguments)
         return dx, grads._replace(b=0 * grads.b)
 
-    refused(monkeypatch, "db of the LSTM .* further from the reference", "training",
+    refused(monkeypatch, "db of the LSTM .* further from the NumPy twin", "training",
             lstm_backward=forgets_the_bias)  # fmt: skip
 
 
@@ -154,7 +155,7 @@ def test_wrong_scores_are_refused(cupy_backend, monkeypatch):
     def flat(z):
         return z * 0 + 0.2, None
 
-    refused(monkeypatch, "scores differ from the reference", "inference", softmax_forward=flat)
+    refused(monkeypatch, "scores differ from the NumPy twin", "inference", softmax_forward=flat)
 
 
 def refused(monkeypatch, words, work, **faulty):
@@ -164,7 +165,7 @@ def refused(monkeypatch, words, work, **faulty):
         honest = current_backend()
         return record if honest.name == "cupy" else honest
 
-    for module in (gpu_checks, bench_works, network, predictor):
+    for module in (gpu_checks, bench_works, network, prediction_pass):
         monkeypatch.setattr(module, "current_backend", in_force)
     said = []
     settings = bench.Settings(works=[work], scale=SCALE)
@@ -240,7 +241,7 @@ def test_pytorch_gives_the_same_results_in_both_ways(torch_gpu, way):
     torch_gpu.check_inference(net, x, expected, way)
     with pytest.raises(AssertionError, match=f"on torch, {way}; nothing was timed"):
         torch_gpu.check_inference(net, x, [scores[::-1] for scores in expected], way)
-    with pytest.raises(AssertionError, match="differs from the reference"):
+    with pytest.raises(AssertionError, match="differs from the NumPy twin"):
         torch_gpu.check_training(net, x, [labels[::-1].copy() for labels in y], exact, way)
     for start in (torch_gpu.training(net, x, y, way, 2.0), torch_gpu.inference(net, x, way)):
         start[0]()

@@ -247,10 +247,8 @@ def forgets_the_recurrent_weights(*arguments):
 
 
 def test_gradcheck_names_layer_array_and_cause_of_a_planted_fault(monkeypatch, capsys, tmp_path):
-    from minilstm.network import network
-
     wrong = faulty(lstm_backward=forgets_the_recurrent_weights)
-    monkeypatch.setattr(network, "current_backend", lambda: wrong)
+    monkeypatch.setattr("minilstm.proof.checker.networks.current_backend", lambda: wrong)
     file = tmp_path / "checks.xml"
     arguments = ["gradcheck", "--backend", "numpy", "--layer", "LSTM", "sigmoid"]
     assert main([*arguments, "--junit", str(file), "--json"]) == 1

@@ -20,6 +20,7 @@ from minilstm.data import write_csv
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
+ROOMS = ("minilstm/", "kernels/")
 
 
 def blocks(language: str) -> list[str]:
@@ -98,8 +99,9 @@ def test_readme_python_blocks_run(number, tmp_path, monkeypatch, capsys):
         ]
 
 
-def test_readme_has_its_four_python_blocks():
-    assert len(blocks("python")) == 4
+def test_readme_has_its_five_python_blocks_and_the_step_is_the_second():
+    found = blocks("python")
+    assert len(found) == 5 and "adam_step" in found[1] and "import minilstm as ml" not in found[1]
 
 
 def test_readme_commands_run(tmp_path, monkeypatch, capsys):
@@ -135,19 +137,16 @@ def test_readme_commands_run(tmp_path, monkeypatch, capsys):
     }  # fmt: skip
 
 
-def test_readme_map_names_every_file():
-    mapped = set(re.findall(r"^\| `([^`]+)` \|", README, re.MULTILINE))
-    named = {n for n in mapped if (ROOT / n).exists()}
-    assert mapped == named
-    sources = [
-        str(p.relative_to(ROOT))
-        for room in ("minilstm", "kernels")
-        for p in (ROOT / room).rglob("*.py")
-        if "minilstm/kernels" not in str(p) and p.name not in ("__init__.py", "__main__.py")
-    ]
-    rooms = {n for n in mapped if n.endswith("/")}
-    missing = [s for s in sources if s not in mapped and not any(s.startswith(r) for r in rooms)]
-    assert missing == []
+def test_readme_map_names_every_room_and_each_has_its_page():
+    rows = re.findall(r"^\| (?:\[`([^`]+)`\]\(([^)]+)\)|`([^`]+)`) \|", README, re.MULTILINE)
+    rows = [(room or file, page) for room, page, file in rows if (room or file).startswith(ROOMS)]
+    named = [room for room, _ in rows]
+    folders = [p for p in (ROOT / "minilstm").iterdir() if (p / "__init__.py").is_file()]
+    rooms = {f"minilstm/{p.name}/" for p in folders if p.name != "kernels"}
+    assert set(named) == rooms | {"kernels/", "minilstm/backend.py"} and len(named) == 12
+    for room, page in rows:
+        if room.endswith("/"):
+            assert page == f"{room}README.md"
 
 
 def test_readme_links_lead_somewhere():

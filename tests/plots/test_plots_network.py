@@ -12,7 +12,6 @@ import pytest
 import minilstm as ml
 from minilstm import plots
 from minilstm.errors import DataError
-from minilstm.plots.curves import along
 from minilstm.plots.layout import Wire, lay_out
 
 matplotlib = pytest.importorskip("matplotlib")
@@ -92,6 +91,14 @@ def chain():
 
 GRAPHS = {f.__name__: f for f in (chain, video, residual, several, branches, deep, circle, wrong)}
 graphs = pytest.mark.parametrize("name", GRAPHS)
+
+
+def along(curve, count=16):
+    """Points on a chain of cubic pieces, `count` of them a piece."""
+    t = np.linspace(0, 1, count)
+    weights = np.stack([(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3], axis=1)
+    starts = range(0, len(curve) - 1, 3)
+    return np.concatenate([weights @ curve[n : n + 4] for n in starts])
 
 
 class Picture:

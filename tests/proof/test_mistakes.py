@@ -210,6 +210,14 @@ def test_an_unknown_line_is_an_error():
         make("wrong", "a line that is not there", dq=lstm_mistakes.RIGHT["dc"])
 
 
+def test_an_operator_without_its_part_and_a_line_that_cannot_be_are_errors():
+    right = mistakes.base.table({}, dx="dy * w")
+    with pytest.raises(ValueError, match=r"dy \* w has no part u to change"):
+        right["dx"].changed("drop u")
+    with pytest.raises(ValueError, match=r"no line of a table can have dy\[0\] in it"):
+        _ = right["dx"].changed("= dy[0]").value
+
+
 def test_the_end_of_a_classifier_has_the_mistakes_of_its_parts():
     assert classifier_loss.classifier_loss.__name__ in FUNCTIONS
     parts = mistakes_of("fully_connected_backward") + mistakes_of("softmax_cross_entropy_backward")

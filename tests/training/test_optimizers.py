@@ -10,12 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-
-import minilstm as ml
-from minilstm.network.graph.wiring import parameter_slots
-from minilstm.training.solvers import (
+from separate_steps import (
     CLIPPING,
-    adam_init,
     adam_update,
     add_l2,
     clip_absolute_value,
@@ -23,6 +19,10 @@ from minilstm.training.solvers import (
     clip_l2norm,
     l2norm,
 )
+
+import minilstm as ml
+from minilstm.network.graph.parameters import parameter_slots
+from minilstm.training.solvers import adam_init
 
 DTYPES = (np.float32, np.float64)
 methods = pytest.mark.parametrize("method", CLIPPING)

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from separate_steps import CLIPPING, add_l2, l2norm
 
 from minilstm.backend import load_backend
-from minilstm.training.solvers import CLIPPING, SOLVERS, add_l2, l2norm, solver_init, update
+from minilstm.training.solvers import SOLVERS, solver_init, update
 
 DTYPES = (np.float32, np.float64)
 ROUNDING = {np.float32: 2e-6, np.float64: 1e-14}

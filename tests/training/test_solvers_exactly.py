@@ -21,7 +21,12 @@ from minilstm.functional.adam import AdamRule
 from minilstm.functional.rmsprop import RmspropRule
 from minilstm.functional.sgdm import SgdmRule
 from minilstm.proof.rounding.lstm import SPARE, gamma
-from minilstm.training.solvers import CLIPPING, SOLVERS, solver_init, update
+from minilstm.training.solvers import (
+    GRADIENT_THRESHOLD_METHODS,
+    SOLVERS,
+    solver_init,
+    update,
+)
 
 pytestmark = pytest.mark.skipif(not WIDER, reason="long double is no wider than float64 here")
 
@@ -232,7 +237,7 @@ factors_of = st.one_of(st.sampled_from([0.0, 0.25, 1.0, 2.0]), gates)
 
 @dtypes
 @solvers
-@pytest.mark.parametrize("method", CLIPPING)
+@pytest.mark.parametrize("method", GRADIENT_THRESHOLD_METHODS)
 @given(
     sizes=networks, scale=scales, zeros=st.sampled_from([0.0, 0.3, 1.0]),
     s=st.builds(Settings, decays, decays, decays, st.sampled_from([1e-8, 1e-3, 1.0])),
@@ -284,7 +289,7 @@ def test_whole_steps(
 
 
 @solvers
-@pytest.mark.parametrize("method", CLIPPING)
+@pytest.mark.parametrize("method", GRADIENT_THRESHOLD_METHODS)
 @pytest.mark.parametrize("before", [0, 999])
 @given(scale=scales, seed=st.integers(0, 999))
 def test_five_whole_steps_within_1e_14(backend, solver, method, before, scale, seed):

@@ -21,7 +21,7 @@ from builders import train_classifier as train
 from builders import up_or_down as data
 
 import minilstm as ml
-from minilstm.training import loop as training_loop
+from minilstm.training import watch
 
 pytestmark = pytest.mark.usefixtures("on_numpy")
 
@@ -53,7 +53,7 @@ def test_ctrl_c_returns_the_network_so_far(monkeypatch, capsys):
 
 def test_ctrl_c_before_the_first_step_returns_the_first_network(monkeypatch):
     start = ml.Network(CLASSIFIER, rng=np.random.default_rng(0).spawn(3)[0])
-    interrupt_at(monkeypatch, 1, training_loop, "measure_outputs")
+    interrupt_at(monkeypatch, 1, watch, "measure_outputs")
     net, info = train(max_epochs=9, validation_data=data(2))
     assert bits(net) == bits(start) and info.output_iteration == 0
     assert info.stop_reason == "Stopped by Ctrl-C after 0 of 9 iterations."
@@ -63,7 +63,7 @@ def test_ctrl_c_before_the_first_step_returns_the_first_network(monkeypatch):
 
 def test_ctrl_c_between_update_and_history_keeps_them_whole(monkeypatch):
     # The third is the validation after the second update.
-    interrupt_at(monkeypatch, 3, training_loop, "measure_outputs")
+    interrupt_at(monkeypatch, 3, watch, "measure_outputs")
     net, info = train(max_epochs=9, validation_data=data(2), validation_frequency=1)
     assert bits(net) == bits(train(max_epochs=2)[0])
     assert info.output_iteration == 2 and info.history["iteration"].tolist() == [1]

@@ -16,8 +16,7 @@ from builders import train_classifier as train
 from builders import up_or_down as data
 
 import minilstm as ml
-from minilstm.training import loop as training_loop
-from minilstm.training import progress
+from minilstm.training import progress, watch
 
 pytestmark = pytest.mark.usefixtures("on_numpy")
 
@@ -29,7 +28,7 @@ def losses(monkeypatch):
     def give(*values):
         queue = list(values)
         result = lambda *arguments: {"loss": queue.pop(0), "accuracy": 0.5}  # noqa: E731
-        monkeypatch.setattr(training_loop, "measure_outputs", result)
+        monkeypatch.setattr(watch, "measure_outputs", result)
         return queue
 
     return give

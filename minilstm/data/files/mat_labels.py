@@ -38,8 +38,8 @@ def decode_labels(
         # One label in a cell is a label for the sequence, unless the sequence is one step long.
         if all(len(cell) == 1 for cell in cells) and any(1 not in shape for shape in shapes):
             return _one_kind(cells, name)
-        whole = _one_kind(cells, name)
-        return np.split(whole, np.cumsum([len(cell) for cell in cells])[:-1])
+        joined = _one_kind(cells, name)
+        return np.split(joined, np.cumsum([len(cell) for cell in cells])[:-1])
     labels = _flat(value, name)
     if count == 1 and len(labels) in shapes[0] and len(labels) > 1:
         return [labels]

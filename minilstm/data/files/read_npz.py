@@ -1,4 +1,4 @@
-"""Reading and writing sequences as NumPy's .npz, the format to convert one's own data into.
+"""Reading and writing sequences as NumPy's .npz, the format to convert data into.
 No pickled object is ever loaded, so a file from a stranger can do no harm."""
 
 from __future__ import annotations

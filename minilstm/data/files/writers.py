@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from minilstm.data.files.checks import check_names, check_suffix, check_x, check_y, label_kind
 from minilstm.errors import DataError
+from minilstm.files import write_atomically
 
 
 def write_npz(
@@ -54,9 +55,6 @@ def write_npz(
     >>> [x.shape for x in data.x], data.y.tolist()
     ([(3, 2), (1, 2)], [4, 7])
     """
-    # Imported here, as users of the readers alone never need it.
-    from minilstm.files import write_atomically
-
     target = check_suffix(path, ".npz")
     batch = [np.asarray(values) for values in x]
     kinds = sorted({str(values.dtype) for values in batch})
@@ -65,18 +63,15 @@ def write_npz(
             f"x has the types {', '.join(kinds)}, but one float type for all was wanted: convert "
             "the arrays first."
         )
-    check_x(batch, [f"x[{k}]" for k in range(len(batch))])
+    labels = _checked(batch, y)
     arrays: dict[str, NDArray[Any]] = {
         "x": np.concatenate(batch),
         "lengths": np.array([len(values) for values in batch]),
     }
-    if y is not None:
-        per_sequence = isinstance(y, np.ndarray) and y.ndim == 1 and y.dtype.kind != "O"
-        labels = y if per_sequence else [np.asarray(part) for part in y]
-        check_y(labels, batch)
+    if labels is not None:
         flat = labels if isinstance(labels, np.ndarray) else np.concatenate(labels)
         arrays["y"] = label_kind(flat, "y")
-        arrays["label_per"] = np.array("sequence" if per_sequence else "step")
+        arrays["label_per"] = np.array("sequence" if flat is labels else "step")
     for name, given, count, unit in (
         ("feature_names", feature_names, batch[0].shape[1], "features"),
         ("ids", ids, len(batch), "sequences"),
@@ -117,14 +112,9 @@ def write_csv(
     DataError
         When the arrays do not fit together; nothing is written then.
     """
-    from minilstm.files import write_atomically
-
     target = check_suffix(path, ".csv")
     batch = [np.asarray(values, dtype=np.float64) for values in x]
-    check_x(batch, [f"x[{k}]" for k in range(len(batch))])
-    per_sequence = isinstance(y, np.ndarray) and y.ndim == 1 and y.dtype.kind != "O"
-    labels = y if y is None or per_sequence else [np.asarray(part) for part in y]
-    check_y(labels, batch)
+    labels = _checked(batch, y)
     width = batch[0].shape[1]
     names = check_names(feature_names, width, "feature_names", "features")
     names = names or [f"feature_{k}" for k in range(width)]
@@ -139,9 +129,20 @@ def write_csv(
         if labels is None:
             writer.writerows([name, *row] for row in values.tolist())
             continue
-        own = label_kind(np.asarray(labels[k]), f"y[{k}]")
-        column = np.broadcast_to(own, (len(values),)).tolist()
+        kind = label_kind(np.asarray(labels[k]), f"y[{k}]")  # (T,), or () for all steps
+        column = np.broadcast_to(kind, (len(values),)).tolist()
         writer.writerows(
             [name, *row, label] for row, label in zip(values.tolist(), column, strict=True)
         )
     write_atomically(target, lambda file: file.write(rows.getvalue().encode("utf-8")))
+
+
+def _checked(
+    x: list[NDArray[Any]], y: Sequence[NDArray[Any]] | NDArray[Any] | None
+) -> Sequence[NDArray[Any]] | NDArray[Any] | None:
+    """Labels that fit checked sequences: B arrays (T,), one array (B,), or none."""
+    check_x(x, [f"x[{k}]" for k in range(len(x))])
+    per_sequence = isinstance(y, np.ndarray) and y.ndim == 1 and y.dtype.kind != "O"
+    labels = y if y is None or per_sequence else [np.asarray(part) for part in y]
+    check_y(labels, x)
+    return labels

@@ -178,3 +178,10 @@ def _shown(shape: Shape | None, steps: bool) -> str:
         return "?"
     text = "x".join(str(n) for n in shape)
     return text if steps else f"{text} (last)"
+
+
+def draw(analysis: Analysis, path: Any = None) -> Any:
+    """Draw layers as boxes and connections as arrows; see `minilstm.plots.plot_network`."""
+    from minilstm import plots  # the only place where the network asks for a picture
+
+    return plots.plot_network(analysis, path)

@@ -5,9 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from minilstm.network.graph.analysis import analyze
+from minilstm.network.graph.analysis import analyze, draw
 from minilstm.network.graph.connections import Connections
-from minilstm.network.graph.drawing import draw
 
 
 class LayerGraph(Connections):

@@ -7,14 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from minilstm.functional.lstm import LSTMState
-from minilstm.layers import Layer, Parameter, SequenceInput, Shape
+from minilstm.layers import Layer, SequenceInput, Shape
 from minilstm.network.graph.connections import Connections
 from minilstm.network.graph.naming import EXAMPLE, name_layers
-
-Array = NDArray[Any]
 
 OUTPUT_LAYERS = ("classification_output", "regression_output")
 
@@ -116,106 +113,6 @@ def examine(layers: Sequence[Layer] | Connections) -> tuple[Wiring | None, list[
         if node.layer.kind in OUTPUT_LAYERS and n not in outputs
     ]
     return wiring._replace(outputs=outputs), problems
-
-
-class Slot(NamedTuple):
-    """One array of the network: its key and its description."""
-
-    key: str  # "lstm/input_weights"
-    parameter: Parameter
-
-
-def parameter_slots(wiring: Wiring) -> list[Slot]:
-    """Every learnable array, in order.
-
-    Examples
-    --------
-    >>> from minilstm.layers import LSTM, FullyConnected
-    >>> slots = parameter_slots(wire([SequenceInput(3), LSTM(200), FullyConnected(5)]))
-    >>> [(slot.key, slot.parameter.shape) for slot in slots][-2:]
-    [('fc/weights', (5, 200)), ('fc/bias', (5,))]
-    """
-    return [
-        Slot(f"{node.layer.name}/{p.name}", p)
-        for node in wiring.nodes
-        if node.in_shapes
-        for p in node.layer.parameters(node.in_shapes[0])
-    ]
-
-
-def statistic_slots(wiring: Wiring) -> list[Slot]:
-    """Every array that is carried but not learned, in order."""
-    return [
-        Slot(f"{node.layer.name}/{p.name}", p)
-        for node in wiring.nodes
-        if node.in_shapes
-        for p in node.layer.statistics(node.in_shapes[0])
-    ]
-
-
-def first_values(
-    wiring: Wiring, slots: Sequence[Slot], rng: np.random.Generator | None, dtype: Any
-) -> dict[str, Array]:
-    """Given values of layers, else drawn ones: in float64, rounded to the dtype, column-major.
-
-    Raises
-    ------
-    ValueError
-        A given value has another shape; or it is missing, and there is no generator.
-    """
-    layers = {layer.name: layer for layer in wiring.layers}
-    out, missing = {}, []
-    for key, p in slots:
-        name = key.partition("/")[0]
-        given = getattr(layers[name], p.name, None)
-        if given is not None:
-            value = np.asarray(given, np.float64)
-            if value.shape != p.shape:
-                raise ValueError(
-                    f"the layer {name!r} was given {p.name} of shape {value.shape}, but wants "
-                    f"{p.shape}; give an array of that shape."
-                )
-            out[key] = np.array(value, dtype, order="F")
-        elif rng is None:
-            missing.append(key)
-        else:
-            value = np.asarray(p.initializer(p.shape, rng))
-            if value.shape != p.shape:
-                raise ValueError(
-                    f"the initializer of {key} returned shape {value.shape}, but {p.shape} is "
-                    "wanted; let it return an array of the shape that it is given."
-                )
-            out[key] = np.array(value, dtype, order="F")
-    if missing:
-        raise ValueError(
-            f"the layers were given no values for {', '.join(missing)}; give each layer its "
-            "arrays, such as FullyConnected(5, weights=W, bias=b)."
-        )
-    return out
-
-
-def checked_values(slots: Sequence[Slot], given: Mapping[str, ArrayLike], dtype: Any) -> Any:
-    """Column-major copies of arrays by "layer/parameter", which must be those of the layers.
-
-    Raises
-    ------
-    ValueError
-        An array is missing, unknown, or of another shape; the message names it.
-    """
-    shapes = {key: p.shape for key, p in slots}
-    strangers = sorted(set(given) ^ set(shapes))
-    if strangers:
-        raise ValueError(
-            f"parameters has {sorted(given)}, but the layers have {sorted(shapes)}; "
-            f"mend {strangers}."
-        )
-    out = {}
-    for key, shape in shapes.items():
-        value = np.asarray(given[key])
-        if value.shape != shape:
-            raise ValueError(f"{key} has shape {value.shape}, but its layer wants {shape}.")
-        out[key] = np.array(value, dtype, order="F")  # a copy: callers keep theirs
-    return out
 
 
 def ancestors(wiring: Wiring, nodes: Sequence[int]) -> list[int]:

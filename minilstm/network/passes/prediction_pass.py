@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.backend import Backend
+from minilstm.backend import Backend, current_backend, reuse_memory
+from minilstm.data.padding import Padding, padded, trimmed
 from minilstm.data.sequences import Batch
 from minilstm.errors import DataError
 from minilstm.functional.lstm import LSTMState
-from minilstm.functional.ragged import IntArray, pack, unpack
+from minilstm.functional.ragged import pack, unpack
 from minilstm.layers import Signal
 from minilstm.network.graph.wiring import Port, Wiring, ancestors
 from minilstm.network.passes.memory import span_rows, used_bytes
@@ -155,30 +156,77 @@ def predict_batch(
     return results, after
 
 
+def predict_batches(
+    wiring: Wiring,
+    by_layer: Callable[[Backend], Parameters],
+    batches: list[Batch],
+    state: State,
+    wanted: Sequence[Port],
+    dtype: Any,
+    *,
+    mini_batch_size: int | None,
+    padding: Padding,
+    want_state: bool,
+) -> tuple[list[Any], State]:
+    """Outputs of checked sequences, mini-batch after mini-batch, on the backend in force.
+
+    Parameters
+    ----------
+    wiring : of the network
+    by_layer : gives the arrays of each layer where a backend computes
+    batches, state, wanted, dtype, want_state : as for `predict_batch`
+    mini_batch_size : sequences that run together; None means all
+    padding : how each mini-batch is brought to one length
+
+    Returns
+    -------
+    outputs, state : as from `predict_batch`
+
+    Raises
+    ------
+    DataError
+        mini_batch_size is no whole number of at least 1.
+    """
+    B, form, size = len(batches[0].sequences), batches[0].form, mini_batch_size
+    if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
+        raise DataError(f"mini_batch_size is {size!r}; give a whole number of at least 1, or None.")
+    backend = current_backend()
+    forward = without_caches(wiring, by_layer(backend), backend, wanted)
+    results: list[list[Any]] = [[] for _ in wanted]
+    states: list[State] = []
+    step = size or B
+    with reuse_memory(backend):
+        for n in range(0, B, step):
+            part = [Batch(b.sequences[n : n + step], form) for b in batches]
+            part, masks = padded(part, padding)
+            start = {k: LSTMState(*(a[n : n + step] for a in s)) for k, s in state.items()}
+            outs, after = predict_batch(
+                wiring, forward, backend, part, start, wanted, dtype, want_state
+            )
+            states.append(after)
+            for all_parts, out, port in zip(results, outs, wanted, strict=True):
+                by_step = wiring.nodes[port.node].steps[port.output]
+                all_parts.append(trimmed(out, masks, form) if by_step else out)
+    joined = [parts[0] if len(parts) == 1 else _joined(parts) for parts in results]
+    return joined, {
+        k: LSTMState(*(np.concatenate([s[k][i] for s in states]) for i in range(2)))
+        for k in states[0]
+    }
+
+
+def _joined(parts: list[Any]) -> Any:
+    """Outputs of several mini-batches as one: lists are joined, arrays stacked."""
+    if isinstance(parts[0], list):
+        return [out for part in parts for out in part]
+    return np.concatenate(parts)
+
+
 def rows_of_span(wiring: Wiring, dtype: Any, gpu_bytes: int | None) -> int:
     """Rows of a span of prediction; 0 where sequences cannot be cut."""
     if wiring.cannot_be_cut(training=False):
         return 0
     per_row, _ = used_bytes(wiring, np.dtype(dtype).itemsize)
     return span_rows(per_row, gpu_bytes)
-
-
-def measure(scores: Array, targets: IntArray, weights: Array | None = None) -> dict[str, float]:
-    """Mean cross-entropy (nats) and accuracy (0 to 1) of scores (N, C) against classes (N,).
-
-    Weights (N,) multiply the cross-entropy of each row, whose sum is still divided by N.
-
-    Examples
-    --------
-    >>> measure(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([0, 1]))
-    {'loss': 0.0, 'accuracy': 1.0}
-    """
-    true = scores[np.arange(len(targets)), targets]  # (N,)
-    # A score that underflowed to 0 counts as the smallest number there is, not as infinite loss.
-    true = np.maximum(true, np.finfo(true.dtype).tiny).astype(np.float64)
-    losses = -np.log(true)  # (N,)
-    loss = float((losses if weights is None else losses * weights).mean())
-    return {"loss": loss + 0.0, "accuracy": float((scores.argmax(axis=1) == targets).mean())}
 
 
 def check_state(state: Mapping[str, Any], zero: State, dtype: Any) -> State:

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from minilstm.backend import Backend
 from minilstm.functional.lstm import LSTMState
 from minilstm.layers import Signal
-from minilstm.network.graph.wiring import Port, Wiring, ancestors, parameter_slots
+from minilstm.network.graph.parameters import parameter_slots
+from minilstm.network.graph.wiring import Port, Wiring, ancestors
 from minilstm.network.passes.heads import Head, HeadResult, MiniBatch, run_head
 from minilstm.network.passes.memory import MemoryPlan
 from minilstm.network.passes.walk import (

@@ -15,8 +15,7 @@ from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import pack
 from minilstm.layers import Signal
 from minilstm.losses.functions import FunctionLoss
-from minilstm.network.answers import as_answers
-from minilstm.network.examples import as_batches
+from minilstm.network.examples import as_answers, as_batches
 from minilstm.network.network import Network
 from minilstm.network.passes.heads import find_heads
 from minilstm.network.passes.memory import plan_memory

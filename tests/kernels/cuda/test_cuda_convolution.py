@@ -57,7 +57,7 @@ def test_images_that_are_framed_in_groups_give_the_same_outputs(cuda_kernels, mo
     )
     want = on_device(cuda_kernels, arrays, options)
     module = importlib.import_module("minilstm.kernels.cuda.convolution")
-    monkeypatch.setattr(module, "FRAMED", 2 * 11 * 10 * 3)  # two images of x
+    monkeypatch.setattr(module, "FRAMED_NUMBERS", 2 * 11 * 10 * 3)  # two images of x
     got = on_device(cuda_kernels, arrays, options)
     assert bits(got[:2]) == bits(want[:2])
     for a, b in zip(got[2:], want[2:], strict=True):

@@ -15,7 +15,12 @@ import minilstm as ml
 from minilstm.functional.adam import AdamRule
 from minilstm.functional.rmsprop import RmspropRule
 from minilstm.functional.sgdm import SgdmRule
-from minilstm.training.solvers import CLIPPING, SOLVERS, solver_init, update
+from minilstm.training.solvers import (
+    GRADIENT_THRESHOLD_METHODS,
+    SOLVERS,
+    solver_init,
+    update,
+)
 
 SHAPES = [(1,), (31,), (33, 1), (5, 7), (256, 4), (1025,), (300, 41)]
 shapes = pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -162,7 +167,7 @@ def train(functions, move, dtype, solver, **options):
 
 @dtypes
 @pytest.mark.parametrize("solver", SOLVERS)
-@pytest.mark.parametrize("method", CLIPPING)
+@pytest.mark.parametrize("method", GRADIENT_THRESHOLD_METHODS)
 @pytest.mark.parametrize("threshold", [math.inf, 0.5])
 def test_updates(cuda_kernels, dtype, solver, method, threshold):
     options = {"gradient_threshold": threshold, "gradient_threshold_method": method}

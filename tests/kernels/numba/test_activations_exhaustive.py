@@ -17,7 +17,7 @@ import pytest
 numba = pytest.importorskip("numba")
 from minilstm.functional import activations as plain  # noqa: E402
 from minilstm.kernels.numba import activations  # noqa: E402
-from minilstm.kernels.numba.compiling import OPTIONS  # noqa: E402
+from minilstm.kernels.numba.machinery.compiling import OPTIONS  # noqa: E402
 from minilstm.proof.rounding.lstm import EXP, SIGMOID, TANH  # noqa: E402
 
 # Largest error in units in the last place of the true value. Measured over all patterns: 2.481,

@@ -9,7 +9,7 @@ from agreement import dtypes
 
 numba = pytest.importorskip("numba")
 from minilstm.kernels.numba import activations  # noqa: E402
-from minilstm.kernels.numba.compiling import OPTIONS  # noqa: E402
+from minilstm.kernels.numba.machinery.compiling import OPTIONS  # noqa: E402
 
 NAMES = ("exp", "sigmoid", "tanh")
 EXP_RANGE = {np.float32: (-87.0, 88.0), np.float64: (-708.0, 709.0)}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("numba")
-from minilstm.kernels.numba import buffers
+from minilstm.kernels.numba.machinery import buffers
 
 SHAPE = (500, 100)
 
@@ -23,7 +23,7 @@ def test_arrays_begin_at_a_cache_line(dtype):
     for rows in (1, 3, 1000):
         array = buffers.empty((rows, 7), dtype)
         assert array.shape == (rows, 7) and array.dtype == dtype
-        assert place(array) % buffers.LINE == 0
+        assert place(array) % buffers.LINE_BYTES == 0
         assert array.flags.c_contiguous and array.flags.writeable
         assert (buffers.zeros((rows, 7), dtype) == 0).all()
 

@@ -4,9 +4,11 @@ A cache that cannot be written or read costs time and nothing else; nobody waits
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,8 +17,8 @@ import minilstm as ml
 from minilstm.command_line.cli import main
 
 pytest.importorskip("numba")
-from minilstm.kernels.numba import compiling
-from minilstm.kernels.numba.compiling import Kernel, kernel, kernels
+from minilstm.kernels.numba.machinery import compiling
+from minilstm.kernels.numba.machinery.compiling import Kernel, kernel, kernels
 
 DTYPES = ("float32", "float64")
 
@@ -82,7 +84,8 @@ NORM = """
     import numpy as np
     from minilstm.backend import load_backend
     backend = load_backend("numba")
-    from minilstm.kernels.numba import compiling, gradient
+    from minilstm.kernels.numba import gradient
+    from minilstm.kernels.numba.machinery import compiling
     assert not any(one._compiled for one in compiling.kernels)  # importing compiles nothing
     x = np.array([3.0, 4.0])
     print(backend.gradient_norm(x, x, 0.0))
@@ -98,6 +101,19 @@ def test_the_second_process_finds_the_kernel_on_disk(tmp_path):
     # Other registers, other code: what is on disk is not used for them.
     other = {"NUMBA_CACHE_DIR": str(folder), "MINILSTM_VECTOR_BYTES": "16"}
     assert run(NORM, tmp_path, **other) == ["5.0", "0"]
+
+
+def test_a_kernel_from_before_a_change_of_any_source_is_not_run(tmp_path):
+    package = tmp_path / "minilstm"
+    shutil.copytree(Path(ml.__file__).parent, package)
+    shutil.copytree(compiling.SOURCES.parent, package / "kernels", dirs_exist_ok=True)
+    here = {"NUMBA_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": str(tmp_path)}
+    assert run(NORM, tmp_path, **here) == ["5.0", "0"]
+    assert run(NORM, tmp_path, **here) == ["5.0", "1"]
+    twins = package / "kernels" / "numba"
+    for source in (twins / "softmax.py", twins / "machinery" / "simd.py"):
+        source.write_text(source.read_text() + "# changed\n")
+        assert run(NORM, tmp_path, **here) == ["5.0", "0"], source
 
 
 def test_a_cache_that_does_not_work_only_costs_time(tmp_path):
@@ -131,7 +147,7 @@ def test_no_folder_and_no_room_only_cost_time(small, monkeypatch, error):
 @pytest.mark.alone
 def test_a_line_on_the_terminal_says_why_nothing_happens(small, monkeypatch, capsys):
     monkeypatch.setattr(compiling, "QUIET_SECONDS", 0.0)
-    monkeypatch.setattr(compiling, "_told", False)
+    monkeypatch.setattr(compiling, "_announced", False)
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     real = compiling._compile
 
@@ -193,7 +209,7 @@ def test_kernels_that_different_processes_cached_do_not_run_each_others_parts(tm
         import numpy as np
         from minilstm.backend import load_backend
         backends = [load_backend(name) for name in ("numpy", "numba")]
-        from minilstm.kernels.numba.compiling import kernels
+        from minilstm.kernels.numba.machinery.compiling import kernels
         for name in {names}:
             next(k for k in kernels if k.name == name).of(np.dtype("float32"))
         rng = np.random.default_rng(0)

@@ -11,14 +11,14 @@ import textwrap
 import pytest
 
 pytest.importorskip("numba")
-from minilstm.kernels.numba import hardware
+from minilstm.kernels.numba.machinery import hardware
 
 PROGRAM = """
     import hashlib
     import numpy as np
     import minilstm as ml
     from minilstm.functional.ragged import pack_with_targets
-    from minilstm.kernels.numba import hardware
+    from minilstm.kernels.numba.machinery import hardware
     from minilstm.layers import Signal
     from minilstm.optimizers import SOLVERS, solver_init, update
     from minilstm.backend import load_backend

@@ -1,5 +1,22 @@
 """Known mistakes in hand-written backward passes, each of them ready to be made on purpose.
 A gradient that is wrong in just the way of one of them names its own cause.
+
+How a mistake is made: a backward pass is a table of lines, and an operator changes one or a few of
+them. The line of the LSTM's table for the gradient of the cell is
+
+    dc = dc_next + dh_t * o * dtanh(tanh_c)
+
+and under it `lstm_steps` lists, among others,
+
+    output gate missing in dc | the output gate is missing on the way from h_t to c_t
+        dc: drop o
+
+The changed line computes the wrong gradient, and the same line gives the sentence of the report:
+"The output gate is missing on the way from h_t to c_t: dc = dc_next + dh_t * (1 - tanh(c_t)^2)
+should be dc_next + dh_t * o * (1 - tanh(c_t)^2)."
+
+`rules` has the expression of a line and the operators, `base` the tables and the form of the
+texts; then each subject has a file with its table, its words, and its mistakes.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """What a mistake is, and how a table of equations becomes a backward pass that has it.
-A table gives each line of a backward pass a name, its text and its formula; a mistake changes one.
+A table gives each line of a backward pass a name and a rule; a mistake changes one or a few.
 
 The values that the lines share stand in a namespace `v`: each line reads from it and puts its own
 result there under its name, in the order of the table.
@@ -7,20 +7,18 @@ result there under its name, in the order of the table.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from minilstm.proof.causes.mistakes.rules import Rule, Words
 
-class Rule(NamedTuple):
-    """One line of a backward pass."""
-
-    text: str  # its right-hand side, as the report prints it
-    value: Callable[[Any], Any]  # the same as a formula: takes the namespace v
-
-
+Array = NDArray[Any]
 Table = Mapping[str, Rule]
+Backward = Callable[..., Any]
 
 
 class Mistake(NamedTuple):
@@ -43,24 +41,28 @@ class Mistake(NamedTuple):
     seen_in: tuple[str, ...] = ()
 
 
-def follow(rules: Table, v: Any) -> None:
-    """Compute the lines of a table in their order, each into the namespace.
+def table(words: Words, **lines: str) -> Table:
+    """A table of lines: the words of all, and the expression of each in their order."""
+    return {name: Rule(source, words) for name, source in lines.items()}
+
+
+def follow(rules: Table, v: Any) -> Any:
+    """Compute the lines of a table in their order, each into the namespace, which is returned.
 
     Examples
     --------
     >>> from types import SimpleNamespace
-    >>> v = SimpleNamespace(dc=2.0, f=0.5)
-    >>> follow({"dc_next": Rule("dc * f", lambda v: v.dc * v.f)}, v)
-    >>> v.dc_next
+    >>> follow(table({}, dc_next="dc * f"), SimpleNamespace(dc=2.0, f=0.5)).dc_next
     1.0
     """
     with np.errstate(all="ignore"):  # a mistake may well divide by zero
         for name, rule in rules.items():
             setattr(v, name, rule.value(v))
+    return v
 
 
 def maker(
-    function: str, right: Table, build: Callable[[Table], Callable[..., Any]], prefix: str = ""
+    function: str, right: Table, build: Callable[[Table], Backward]
 ) -> Callable[..., Mistake]:
     """A short way to write the mistakes of one function down.
 
@@ -69,33 +71,94 @@ def maker(
     function : name of the function
     right : its table
     build : makes the backward pass that follows a table
-    prefix : of the names, which tells the mistakes of this function from those of others
 
     Returns
     -------
     callable
-        ``make(name, what, *seen_in, line=Rule(...))``: `what` says what is wrong; the texts of the
-        wrong and the right lines are put behind it, or `fault` where that reads better.
+        ``make(name, what, *seen_in, line="drop w")``: `what` says what is wrong; the texts of the
+        wrong and the right lines are put behind it, or `fault` where that reads better, in which
+        <line> stands for the texts of that line. A change is words for `Rule.changed`, or a rule
+        that stands there instead.
 
     Examples
     --------
-    >>> table = {"dx": Rule("dy * w", lambda v: v.dy * v.w)}
-    >>> make = maker("scale_backward", table, lambda rules: lambda v: rules["dx"].value(v))
-    >>> make("w missing", "the factor is missing", dx=Rule("dy", lambda v: v.dy)).cause
+    >>> right = table({}, dx="dy * w")
+    >>> make = maker("scale_backward", right, lambda rules: rules["dx"].value)
+    >>> make("w missing", "the factor is missing", dx="drop w").cause
     'The factor is missing: dx = dy should be dy * w.'
     """
 
-    def make(name: str, what: str, *seen_in: str, fault: str = "", **wrong: Rule) -> Mistake:
-        unknown = wrong.keys() - right.keys()
+    def make(
+        name: str, what: str, *seen_in: str, fault: str = "", **changes: Rule | str
+    ) -> Mistake:
+        unknown = changes.keys() - right.keys()
         if unknown:
             raise KeyError(f"{function} has no line {', '.join(sorted(unknown))}")
-        lines = fault or listed(
-            [f"{k} = {rule.text} should be {right[k].text}" for k, rule in wrong.items()]
-        )
+        wrong = {k: right[k].changed(c) if isinstance(c, str) else c for k, c in changes.items()}
+        said = {k: f"{k} = {rule.text} should be {right[k].text}" for k, rule in wrong.items()}
+        lines = fault or listed(list(said.values()))
+        for line, text in said.items():
+            lines = lines.replace(f"<{line}>", text)
         cause = sentence(f"{what}: {lines}")
-        return Mistake(prefix + name, cause, function, build({**right, **wrong}), seen_in)
+        return Mistake(name, cause, function, build({**right, **wrong}), seen_in)
 
     return make
+
+
+def read(
+    make: Callable[..., Mistake], text: str, *families: Sequence[Mapping[str, str]]
+) -> tuple[Mistake, ...]:
+    """The mistakes that a text lists, each with its changes beside or under it.
+
+    ::
+
+        # a comment
+        name | what is wrong | line: words for `Rule.changed` | a public thread, where it was seen
+        name | what is wrong
+            line, another: words for `Rule.changed`, with ? for the last letter of each line
+            line = what stands there instead
+            fault: what is said in place of the lines
+
+    What is indented further goes on with the line above it. An empty line ends a block.
+
+    Parameters
+    ----------
+    make : from `maker`
+    text : in this form
+    families : a block that has <letter> in it is read once for each entry of the family that says
+        what its letters stand for
+
+    Examples
+    --------
+    >>> right = table({}, dx="dy * w * u")
+    >>> make = maker("scale_backward", right, lambda rules: rules["dx"].value)
+    >>> text = "<a> missing | the factor is missing | dx: drop <a>"
+    >>> [mistake.name for mistake in read(make, text, [{"a": "w"}, {"a": "u"}])]
+    ['w missing', 'u missing']
+    """
+    found = []
+    joined = re.sub(r"\n {8}", " ", re.sub(r"^#.*\n", "", text.strip(), flags=re.M))
+    for block in joined.split("\n\n"):
+        family = next((f for f in families if any(f"<{a}>" in block for a in f[0])), [{}])
+        for letters in family:
+            meant = block
+            for letter, meaning in letters.items():
+                meant = meant.replace(f"<{letter}>", meaning)
+            found += [_one(make, record) for record in re.split(r"\n(?! )", meant)]
+    return tuple(found)
+
+
+def _one(make: Callable[..., Mistake], record: str) -> Mistake:
+    name, what, *parts = re.split(r" \| |\n    ", record)
+    threads: list[str] = []
+    options: dict[str, str] = {}
+    for part in parts:
+        if change := re.match(r"([\w, ]+)(?:: | (?==))", part):
+            words = part[change.end() :]
+            options |= {line: words.replace("?", line[-1]) for line in change[1].split(", ")}
+        else:
+            threads.append(part)
+    return make(name, what, *threads, **options)
 
 
 def listed(texts: Sequence[str]) -> str:

@@ -7,58 +7,111 @@ the filter and o one of the output, vectors with an entry for each spatial axis.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minilstm.functional.convolution import ConvolutionCache, ConvolutionGradients
-from minilstm.proof.causes.mistakes.base import Mistake, Rule, Table, follow, maker
+from minilstm.proof.causes.mistakes.base import (
+    Array,
+    Backward,
+    Mistake,
+    Table,
+    follow,
+    maker,
+    read,
+    table,
+)
+from minilstm.proof.causes.mistakes.rules import alike
 
-Array = NDArray[Any]
+OfPlace = Callable[[tuple[int, ...]], Array]  # an array for each place k of the filter
 
-RIGHT: Table = {
-    # where the filter reads and dx is written: steps between its places and between its entries
-    "s_read": Rule("s", lambda v: v.stride),
-    "d_read": Rule("d", lambda v: v.dilation),
-    "s_written": Rule("s", lambda v: v.stride),
-    "d_written": Rule("d", lambda v: v.dilation),
-    # (1) p = x with zeros around it
-    "p": Rule("x with zeros around it", lambda v: np.pad(v.x, v.around(v.padding))),
-    # (2) y_o = b + sum_k p_{s o + d k} W_k
-    "db": Rule("sum of dy over images and places", lambda v: v.dy.sum(axis=v.axes)),  # (F,)
-    "dW_k": Rule(
-        "sum over o of p_{s o + d k} dy_o",
-        lambda v: (
-            lambda k: np.tensordot(v.p[v.seen(k, v.s_read, v.d_read)], v.dy, (v.axes, v.axes))
-        ),
-    ),  # (Cin, F)
-    "dW": Rule("all dW_k", lambda v: _every(v.dW_k, v.W)),  # (fS, Cin, F)
-    "part_k": Rule("dy_o W_k^T", lambda v: lambda k: v.dy @ v.W[k].T),  # (N, oS, Cin)
-    "dp": Rule("sum over k of dy_o W_k^T at s o + d k", lambda v: _written(v, add=True)),
-    # (1) in reverse
-    "dx": Rule("dp without the zeros around it", lambda v: _cut(v, [a for a, _ in v.padding])),
+WORDS = {
+    "padded(x, around)": "x with zeros around it",
+    "padded(x, behind)": "x with all zeros behind it",
+    "total": "sum of {0}",
+    "sum_of": "sum of {0} over images and places",
+    "mean_of": "mean of {0} over images and places",
+    "sum_of(dy) / places": "sum over images of the mean of dy over the places",
+    "sum_over_o(p, dy)": "sum over o of p_{s o + d k} dy_o",
+    "transposed(sum_over_o(p, dy))": "sum over o of dy_o p_{s o + d k}",
+    "all": "all {0}",
+    "turned(dW_k)": "dW_{f-1-k}",
+    "mirrored(all(dW_k))": "all dW_k, k with its two entries interchanged,",
+    "through": "dy_o {0}^T",
+    "turned(W_k)": "W_{f-1-k}",
+    "through(transposed(W_k))": "dy_o W_k",
+    "through(mirrored_W_k)": "dy_o W_k^T, k with its two entries interchanged,",
+    "added": "sum over k of {0} at s o + d k",
+    "cut(dp, before)": "dp without the zeros around it",
 }
+RIGHT: Table = table(
+    WORDS,
+    # where the filter reads and dx is written: steps between its places and its entries
+    s_read="s",
+    d_read="d",
+    s_written="s",
+    d_written="d",
+    # (1) p = x with zeros around it
+    p="padded(x, around)",  # (N, S + pads, Cin)
+    # (2) y_o = b + sum_k p_{s o + d k} W_k
+    db="sum_of(dy)",  # (F,)
+    dW_k="sum_over_o(p, dy)",  # (Cin, F) of each k
+    dW="all(dW_k)",  # (fS, Cin, F)
+    part_k="through(W_k)",  # (N, oS, Cin) of each k
+    dp="added(part_k)",  # (N, S + pads, Cin)
+    # (1) in reverse
+    dx="cut(dp, before)",  # (N, S, Cin)
+)
 
 
-def convolution_backward_by(rules: Table) -> Callable[..., Any]:
+def convolution_backward_by(rules: Table) -> Backward:
     """The backward pass that follows a table, of the contract of `functional.convolution`."""
 
     def convolution_backward(
         dy: Array, cache: ConvolutionCache, need_dx: bool = True
     ) -> tuple[Array | None, ConvolutionGradients]:
-        size = dy.shape[1:-1]
+        x, W, padding = cache.x, cache.W, cache.padding
+        size, axes = dy.shape[1:-1], tuple(range(dy.ndim - 1))
 
         def seen(k: Any, stride: Any, dilation: Any) -> tuple[slice, ...]:
             parts = zip(k, size, stride, dilation, strict=True)
             return slice(None), *(slice(n * d, n * d + (o - 1) * s + 1, s) for n, o, s, d in parts)
 
+        def sum_over_o(p: Array, dy: Array) -> OfPlace:
+            return lambda k: np.tensordot(p[seen(k, v.s_read, v.d_read)], dy, (axes, axes))
+
+        def written(part_k: OfPlace, add: bool) -> Array:
+            dp = np.zeros_like(v.p)  # (N, S + pads, Cin)
+            for k in np.ndindex(W.shape[:-2]):
+                place = seen(k, v.s_written, v.d_written)
+                dp[place] = dp[place] + part_k(k) if add else part_k(k)
+            return dp
+
+        def turned(of_place: OfPlace) -> OfPlace:
+            return lambda k: of_place(tuple(np.subtract(W.shape[:-2], 1) - k))
+
+        def transposed(of_place: OfPlace) -> OfPlace:
+            return lambda k: alike(of_place(k).T, of_place(k))
+
         v = SimpleNamespace(
-            **cache._asdict(), dy=dy, axes=tuple(range(dy.ndim - 1)), seen=seen,
-            around=lambda padding: ((0, 0), *padding, (0, 0)),
+            x=x, W=W, dy=dy, s=cache.stride, d=cache.dilation, ones=(1,) * len(size), N=len(x),
+            around=padding, behind=[(0, a + b) for a, b in padding],
+            padded=lambda x, padding: np.pad(x, ((0, 0), *padding, (0, 0))),
+            sum_of=lambda dy: dy.sum(axis=axes), total=lambda dy: dy.sum(axis=axes),
+            mean_of=lambda dy: dy.mean(axis=axes), places=int(np.prod(size)),
+            sum_over_o=sum_over_o, turned=turned, transposed=transposed, mirrored=mirrored,
+            all=lambda of_place: of_all_places(of_place, W), W_k=lambda k: W[k],
+            mirrored_W_k=lambda k: mirrored(W)[k], through=lambda of_place: (
+                lambda k: dy @ of_place(k).T
+            ),
+            added=lambda part_k: written(part_k, add=True),
+            overwritten=lambda part_k: written(part_k, add=False),
+            cut=lambda dp, starts: cut(dp, starts, x), first_zero=[0 for _ in padding],
+            before=[a for a, _ in padding], after=[b for _, b in padding],
+            one_late=[a + 1 for a, _ in padding], one_early=[a - 1 for a, _ in padding],
         )  # fmt: skip
         follow(rules, v)
         return (v.dx if need_dx else None), ConvolutionGradients(v.dW, v.db)
@@ -66,182 +119,98 @@ def convolution_backward_by(rules: Table) -> Callable[..., Any]:
     return convolution_backward
 
 
-def _every(of_place: Callable[[Any], Array], W: Array) -> Array:
+def of_all_places(of_place: OfPlace, W: Array) -> Array:
+    """The gradients of all places of the filter, in its shape."""
     out = np.empty_like(W)  # (fS, Cin, F)
     for k in np.ndindex(W.shape[:-2]):
         out[k] = of_place(k)
     return out
 
 
-def _written(v: Any, add: bool) -> Array:
-    dp = np.zeros_like(v.p)  # (N, S + pads, Cin)
-    for k in np.ndindex(v.W.shape[:-2]):
-        place = v.seen(k, v.s_written, v.d_written)
-        dp[place] = dp[place] + v.part_k(k) if add else v.part_k(k)
-    return dp
+def cut(dp: Array, starts: Sequence[int], x: Array) -> Array:
+    """The part of dp from these places on, as long as x; zeros a place over the edge."""
+    wide = np.pad(dp, ((0, 0), *[(1, 1) for _ in starts], (0, 0)))  # a place more on each side
+    parts = zip(starts, x.shape[1:-1], strict=True)
+    return wide[(slice(None), *[slice(a + 1, a + 1 + n) for a, n in parts])]  # (N, S, Cin)
 
 
-def _cut(v: Any, starts: Any) -> Array:
-    """dp from these places on, as long as x; zeros where that runs over the edge."""
-    out = np.zeros_like(v.x)  # (N, S, Cin)
-    sizes = v.x.shape[1:-1]
-    inside = [slice(max(a, 0), a + n) for a, n in zip(starts, sizes, strict=True)]
-    part = v.dp[(slice(None), *inside)]
-    there = [
-        slice(max(-a, 0), max(-a, 0) + m) for a, m in zip(starts, part.shape[1:-1], strict=True)
-    ]
-    out[(slice(None), *there)] = part
-    return out
-
-
-def _cut_at(starts: Callable[[Any], list[int]]) -> Rule:
-    return Rule("", lambda v: _cut(v, starts(v)))
-
-
-def _turned(k: Any, W: Array) -> tuple[int, ...]:
-    """The place opposite to k in the filter."""
-    return tuple(f - 1 - n for n, f in zip(k, W.shape[:-2], strict=True))
-
-
-def _ones(v: Any) -> tuple[int, ...]:
-    return (1,) * len(v.stride)
-
-
-def _swapped_axes(W: Array) -> Array:
+def mirrored(W: Array) -> Array:
     """The filter mirrored along its diagonal, where it is square."""
     return W.swapaxes(0, 1) if W.shape[0] == W.shape[1] else W
 
 
-def _as_many(v: Any) -> bool:
-    return bool(v.W.shape[-1] == v.W.shape[-2])
-
-
-def _ignored(what: str, letter: str) -> tuple[tuple[str, str, str, tuple[str, ...]], ...]:
-    """Name, cause and lines of a step that is taken for 1, in dx, in dW and in both."""
-    place = {"s": "o + d k", "d": "s o + k"}[letter]
-    written = f"dy_o W_k^T is added at {place} and should be added at s o + d k"
-    read = f"dW_k meets p_{{{place}}} and should meet p_{{s o + d k}}"
-    lines = f"{letter}_written", f"{letter}_read"
-    return (
-        ("in dx", f"the {what} is ignored on the way to dx", written, lines[:1]),
-        ("in dW", f"the {what} is ignored in the gradient of the filter", read, lines[1:]),
-        ("in both", f"the {what} is ignored", f"{written}, and {read}", lines),
-    )
-
-
 _make = maker("convolution_backward", RIGHT, convolution_backward_by)
-_dW, _db, _dW_k, _p = (RIGHT[name].value for name in ("dW", "db", "dW_k", "p"))
-_FLIPPED = Rule("all dW_{f-1-k}", lambda v: _every(lambda k: v.dW_k(_turned(k, v.W)), v.W))
-_FLIPPED_DX = Rule("dy_o W_{f-1-k}^T", lambda v: lambda k: v.dy @ v.W[_turned(k, v.W)].T)
-_STEP = Rule("1", _ones)
+_MISTAKES = """
+filter flipped in dx | the filter is turned over on the way to dx | part_k: turned(W_k) for W_k
+filter flipped in dW | the gradient of the filter is turned over | dW: turned(dW_k) for dW_k
+filter flipped in both | the filter is turned over
+    part_k: turned(W_k) for W_k
+    dW: turned(dW_k) for dW_k
+bias forgotten | the bias is forgotten | db: zero | tracel-ai/burn#5235
+db is a mean over the places | the bias is added at every place, so its gradient is a sum over them
+    db: over places
+db is a mean | the bias gradient is the mean and not the sum | db: mean_of for sum_of
+db divided by the images | the bias gradient is divided by the number of images | db = total(dy) / N
+dW divided by the images |
+        the sum over the images is divided by their number, as the loss has done already
+    dW: over N
+dW and db divided by the images |
+        the sums over the images are divided by their number, as the loss has done already
+    dW: over N
+    db = total(dy) / N
+dW zero | no gradient arrives at the filters | dW: zero
+dx zero | no gradient arrives at the images | dx: zero
+gradient equal to the filters | the filters themselves are returned for their gradient | dW = W
 
-MISTAKES: tuple[Mistake, ...] = (
-    _make("filter flipped in dx", "the filter is turned over on the way to dx", part_k=_FLIPPED_DX),
-    _make("filter flipped in dW", "the gradient of the filter is turned over", dW=_FLIPPED),
-    _make("filter flipped in both", "the filter is turned over", part_k=_FLIPPED_DX, dW=_FLIPPED),
-    _make(
-        "bias forgotten",
-        "the bias is forgotten",
-        "tracel-ai/burn#5235",
-        db=Rule("0", lambda v: 0 * _db(v)),
-    ),
-    _make(
-        "db is a mean over the places",
-        "the bias is added at every place, so its gradient is a sum over them",
-        db=Rule(
-            "sum over images of the mean of dy over the places",
-            lambda v: _db(v) / math.prod(v.dy.shape[1:-1]),
-        ),
-    ),
-    _make(
-        "db is a mean",
-        "the bias gradient is the mean and not the sum",
-        db=Rule("mean of dy over images and places", lambda v: v.dy.mean(axis=v.axes)),
-    ),
-    _make(
-        "db divided by the images",
-        "the bias gradient is divided by the number of images",
-        db=Rule("sum of dy / N", lambda v: _db(v) / len(v.x)),
-    ),
-    _make(
-        "dW divided by the images",
-        "the sum over the images is divided by their number, as the loss has done already",
-        dW=Rule("all dW_k / N", lambda v: _dW(v) / len(v.x)),
-    ),
-    _make(
-        "dW and db divided by the images",
-        "the sums over the images are divided by their number, as the loss has done already",
-        dW=Rule("all dW_k / N", lambda v: _dW(v) / len(v.x)),
-        db=Rule("sum of dy / N", lambda v: _db(v) / len(v.x)),
-    ),
-    _make("dW zero", "no gradient arrives at the filters", dW=Rule("0", lambda v: 0 * v.W)),
-    _make("dx zero", "no gradient arrives at the images", dx=Rule("0", lambda v: 0 * v.x)),
-    _make(
-        "gradient equal to the filters",
-        "the filters themselves are returned for their gradient",
-        dW=Rule("W", lambda v: v.W),
-    ),
-    *(
-        _make(f"{what} ignored {where}", how, fault=fault, **{line: _STEP for line in lines})
-        for what, letter in (("stride", "s"), ("dilation", "d"))
-        for where, how, fault, lines in _ignored(what, letter)
-    ),
-    _make(
-        "overlapping places overwritten in dx",
-        "places of the input that several places of the filter see are overwritten (= for +=)",
-        fault="dp = dy_o W_k^T should be added to what is there",
-        dp=Rule("", lambda v: _written(v, add=False)),
-    ),
-    *(
-        _make(
-            f"padding cut off {where}",
-            "the zeros around the image are cut off at the wrong side",
-            fault=f"dx starts {text} and should start right behind the zeros before the image",
-            dx=_cut_at(starts),
-        )
-        for where, text, starts in (
-            ("at the end only", "at the first zero", lambda v: [0 for _ in v.padding]),
-            (
-                "by the number after",
-                "behind as many places as there are zeros after the image",
-                lambda v: [b for _, b in v.padding],
-            ),
-            ("one too late", "one place too late", lambda v: [a + 1 for a, _ in v.padding]),
-            ("one too early", "one place too early", lambda v: [a - 1 for a, _ in v.padding]),
-        )
-    ),
-    _make(
-        "padding after the image in dW",
-        "the zeros stand all behind the image when the filter's gradient is computed",
-        p=Rule(
-            "x with all zeros behind it",
-            lambda v: np.pad(v.x, v.around([(0, a + b) for a, b in v.padding])),
-        ),
-    ),
-    _make(
-        "spatial axes of dW swapped",
-        "the rows and columns of the filter's gradient are interchanged",
-        dW=Rule("all dW_k, k with its two entries interchanged,", lambda v: _swapped_axes(_dW(v))),
-    ),
-    _make(
-        "spatial axes swapped in dx",
-        "the rows and columns of the filter are interchanged on the way to dx",
-        part_k=Rule(
-            "dy_o W_k^T, k with its two entries interchanged,",
-            lambda v: lambda k: v.dy @ _swapped_axes(v.W)[k].T,
-        ),
-    ),
-    _make(
-        "channels of dW swapped",
-        "channels and filters are interchanged in the gradient of the filter",
-        dW_k=Rule(
-            "sum over o of dy_o p_{s o + d k}",
-            lambda v: lambda k: _dW_k(v)(k).T if _as_many(v) else _dW_k(v)(k),
-        ),
-    ),
-    _make(
-        "channels swapped in dx",
-        "channels and filters are interchanged on the way to dx",
-        part_k=Rule("dy_o W_k", lambda v: lambda k: v.dy @ (v.W[k] if _as_many(v) else v.W[k].T)),
-    ),
-)
+<what> ignored in dx | the <what> is ignored on the way to dx
+    <letter>_written = ones
+    fault: dy_o W_k^T is added at <place> and should be added at s o + d k
+<what> ignored in dW | the <what> is ignored in the gradient of the filter
+    <letter>_read = ones
+    fault: dW_k meets p_{<place>} and should meet p_{s o + d k}
+<what> ignored in both | the <what> is ignored
+    <letter>_written, <letter>_read = ones
+    fault: dy_o W_k^T is added at <place> and should be added at s o + d k, and
+        dW_k meets p_{<place>} and should meet p_{s o + d k}
+
+overlapping places overwritten in dx |
+        places of the input that several places of the filter see are overwritten (= for +=)
+    dp: overwritten for added
+    fault: dp = dy_o W_k^T should be added to what is there
+padding cut off at the end only | the zeros around the image are cut off at the wrong side
+    dx: first_zero for before
+    fault: dx starts at the first zero and should start right behind the zeros before
+        the image
+padding cut off by the number after | the zeros around the image are cut off at the wrong side
+    dx: after for before
+    fault: dx starts behind as many places as there are zeros after the image and should start
+        right behind the zeros before the image
+padding cut off one too late | the zeros around the image are cut off at the wrong side
+    dx: one_late for before
+    fault: dx starts one place too late and should start right behind the zeros before
+        the image
+padding cut off one too early | the zeros around the image are cut off at the wrong side
+    dx: one_early for before
+    fault: dx starts one place too early and should start right behind the zeros before
+        the image
+padding after the image in dW |
+        the zeros stand all behind the image when the filter's gradient is computed
+    p: behind for around
+
+spatial axes of dW swapped | the rows and columns of the filter's gradient are interchanged
+    dW = mirrored(all(dW_k))
+spatial axes swapped in dx | the rows and columns of the filter are interchanged on the way to dx
+    part_k: mirrored_W_k for W_k
+channels of dW swapped | channels and filters are interchanged in the gradient of the filter
+    dW_k = transposed(sum_over_o(p, dy))
+channels swapped in dx | channels and filters are interchanged on the way to dx
+    part_k: transposed(W_k) for W_k
+"""
+
+
+# the stride or the dilation taken for 1: in dx, in dW and in both
+_STEPS = [
+    {"what": "stride", "letter": "s", "place": "o + d k"},
+    {"what": "dilation", "letter": "d", "place": "s o + k"},
+]
+MISTAKES: tuple[Mistake, ...] = read(_make, _MISTAKES, _STEPS)

@@ -12,69 +12,95 @@ of `SUMS` reads arrays of all steps at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minilstm.functional.activations import GATE_ACTIVATIONS, STATE_ACTIVATIONS
 from minilstm.functional.lstm import LSTMCache, LSTMGradients, LSTMState
 from minilstm.functional.ragged import (
     IntArray,
     previous_rows,
+    reversed_rows,
     sequence_lengths,
     state_slots,
 )
-from minilstm.proof.causes.mistakes.base import Rule, Table, follow
-
-Array = NDArray[Any]
+from minilstm.proof.causes.mistakes.base import Array, Backward, Table, follow, maker, table
 
 GATES = {"i": "input gate", "f": "forget gate", "g": "cell candidate", "o": "output gate"}
+EACH_GATE = [{"k": k, "gate": gate} for k, gate in GATES.items()]
+WORDS = {
+    "dhidden": "dstate.hidden",
+    "dcell": "dstate.cell",
+    "last_to_first": "T - 1, ..., 0",
+    # of a step
+    "c": "c_t",
+    "c_prev": "c_{t-1}",
+    "tanh_c": "tanh(c_t)",
+    "h": "h_t",
+    "dsigmoid": "{0} * (1 - {0})",
+    "dtanh": "(1 - {0}^2)",
+    "logit": "z_{0}",
+    "arctanh": "z_{0}",
+    "at_end": "{0} where a sequence ends",
+    # of all steps
+    "outer": "sum of {0}_t {1}^T",
+    "total": "sum of {0}_t",
+    "x": "x_t",
+    "before(x)": "x_{t-1}",
+    "after(x)": "x_{t+1}",
+    "h_prev": "h_{t-1}",
+    "before(h_prev)": "h_{t-2}",
+    "before(dz)": "dz_{t-1}",
+    "after(dz)": "dz_{t+1}",
+    "first_dh_t": "dh_t of the first step",
+    "first_dc": "dc of the first step",
+    "first_dh_next": "dh_next of the first step",
+    "first_dc_next": "dc_next of the first step",
+}
 #: before the first step: what is carried into the last step, and the order of the steps
-START: Table = {
-    "dh_T": Rule("dstate.hidden", lambda v: v.dhidden),  # (B, H)
-    "dc_T": Rule("dstate.cell", lambda v: v.dcell),  # (B, H)
-    "steps": Rule("T - 1, ..., 0", lambda v: range(v.T - 1, -1, -1)),
-}
+START: Table = table(
+    WORDS,
+    dh_T="dhidden",  # (B, H)
+    dc_T="dcell",  # (B, H)
+    steps="last_to_first",
+)
 #: every step
-STEP: Table = {
-    "dh_t": Rule("dh + dh_next", lambda v: v.dh + v.dh_next),  # (n, H)
+STEP: Table = table(
+    WORDS,
+    dh_t="dh + dh_next",  # (n, H)
     # (5) h_t = o * tanh(c_t)
-    "do": Rule("dh_t * tanh(c_t)", lambda v: v.dh_t * v.tanh_c),
-    "dc": Rule(
-        "dc_next + dh_t * o * (1 - tanh(c_t)^2)",
-        lambda v: v.dc_next + v.dh_t * v.o * v.dtanh(v.tanh_c),
-    ),
+    do="dh_t * tanh_c",
+    dc="dc_next + dh_t * o * dtanh(tanh_c)",
     # (4) c_t = f * c_{t-1} + i * g
-    "df": Rule("dc * c_{t-1}", lambda v: v.dc * v.c_prev),
-    "di": Rule("dc * g", lambda v: v.dc * v.g),
-    "dg": Rule("dc * i", lambda v: v.dc * v.i),
-    "dc_next": Rule("dc * f", lambda v: v.dc * v.f),
+    df="dc * c_prev",
+    di="dc * g",
+    dg="dc * i",
+    dc_next="dc * f",
     # (3) g = tanh(z_g), (2) i, f, o = sigmoid(z_i), sigmoid(z_f), sigmoid(z_o)
-    "dz_i": Rule("di * i * (1 - i)", lambda v: v.di * v.dsigmoid(v.i)),
-    "dz_f": Rule("df * f * (1 - f)", lambda v: v.df * v.dsigmoid(v.f)),
-    "dz_g": Rule("dg * (1 - g^2)", lambda v: v.dg * v.dtanh(v.g)),
-    "dz_o": Rule("do * o * (1 - o)", lambda v: v.do * v.dsigmoid(v.o)),
-    "dz": Rule("[dz_i, dz_f, dz_g, dz_o]", lambda v: beside(v, "ifgo")),  # (n, G)
+    dz_i="di * dsigmoid(i)",
+    dz_f="df * dsigmoid(f)",
+    dz_g="dg * dtanh(g)",
+    dz_o="do * dsigmoid(o)",
+    dz="[dz_i, dz_f, dz_g, dz_o]",  # (n, G)
     # (1) z = W x_t + R h_{t-1} + b, the h_{t-1} part
-    "dh_next": Rule("dz R", lambda v: v.dz @ v.R),  # (n, H)
-}
+    dh_next="dz @ R",  # (n, H)
+)
 #: after the last step
-SUMS: Table = {
+SUMS: Table = table(
+    WORDS,
     # (1) the rest, for all steps at once
-    "dx": Rule("dz W", lambda v: v.dz @ v.W),  # (N, D)
-    "dW": Rule("sum of dz_t x_t^T", lambda v: v.dz.T @ v.x),  # (G, D)
-    "dR": Rule("sum of dz_t h_{t-1}^T", lambda v: v.dz.T @ v.h_prev),  # (G, H)
-    "db": Rule("sum of dz_t", lambda v: v.dz.sum(axis=0)),  # (G,)
-    "dh0": Rule("dh_next of the first step", lambda v: v.dh_next),  # (B, H)
-    "dc0": Rule("dc_next of the first step", lambda v: v.dc_next),  # (B, H)
-}
+    dx="dz @ W",  # (N, D)
+    dW="outer(dz, x)",  # (G, D)
+    dR="outer(dz, h_prev)",  # (G, H)
+    db="total(dz)",  # (G,)
+    dh0="first_dh_next",  # (B, H)
+    dc0="first_dc_next",  # (B, H)
+)
 RIGHT: Table = {**START, **STEP, **SUMS}
 
 
-def lstm_backward_by(rules: Table) -> Callable[..., tuple[Array | None, LSTMGradients]]:
+def lstm_backward_by(rules: Table) -> Backward:
     """The backward pass that follows a table, with the contract of `functional.lstm.lstm_backward`.
 
     Parameters
@@ -105,36 +131,47 @@ def lstm_backward_by(rules: Table) -> Callable[..., tuple[Array | None, LSTMGrad
         lengths, slots = sequence_lengths(active), state_slots(active)
         zero = np.zeros((B, H), x.dtype)  # (B, H)
         dhidden, dcell = dstate or (zero, zero)  # (B, H) each
-        every = SimpleNamespace(
-            T=len(active), B=B, x=x, W=cache.W, R=R, active=active, lengths=lengths,
-            dhidden=dhidden, dcell=dcell, h=h[B:], h_prev=h[previous_rows(active)],
+        T = len(active)
+        start = SimpleNamespace(
+            dhidden=dhidden, dcell=dcell, longest=(lengths == T)[:, None],  # (B, 1)
+            last_to_first=range(T - 1, -1, -1), first_to_last=range(T),
         )  # fmt: skip
-        start = SimpleNamespace(**vars(every))
         follow({name: rules[name] for name in START}, start)
         dh_next, dc_next = start.dh_T.copy(), start.dc_T.copy()  # (B, H) each
         kept = {name: np.zeros_like(h[B:]) for name in ("dh_t", "dc")}  # (N, H) each
         dz = np.zeros_like(gates)  # (N, G)
+        v = SimpleNamespace(
+            R=R, W=cache.W, sigmoid=gate.forward, dsigmoid=gate.derivative, tanh=state.forward,
+            dtanh=state.derivative, logit=lambda y: np.log(y / (1 - y)), arctanh=np.arctanh,
+            without=without, dhidden=dhidden, dcell=dcell,
+        )  # fmt: skip
+        step = {name: rules[name] for name in STEP}
         for t in start.steps:
             n = active[t]
             prev = slice(slots[t], slots[t] + n)
             now = slice(slots[t + 1], slots[t + 1] + n)
             rows = slice(now.start - B, now.stop - B)
             i, f, g, o = np.split(gates[rows], 4, axis=1)  # (n, H) each
-            ends = (lengths[:n] == t + 1)[:, None]  # (n, 1)
-            v = SimpleNamespace(
-                t=t, R=R, W=cache.W, i=i, f=f, g=g, o=o, c=c[now], c_prev=c[prev], h=h[now],
+            vars(v).update(
+                i=i, f=f, g=g, o=o, c=c[now], c_prev=c[prev], h=h[now],
                 tanh_c=state.forward(c[now]), dh=np.zeros_like(i) if dh is None else dh[rows],
-                dh_next=dh_next[:n], dc_next=dc_next[:n],
-                ends=ends, dh_end=dhidden[:n] * ends, dc_end=dcell[:n] * ends,
-                sigmoid=gate.forward, dsigmoid=gate.derivative,
-                tanh=state.forward, dtanh=state.derivative,
+                dh_next=dh_next[:n], dc_next=dc_next[:n], after_first=t > 0,
+                at_end=lambda rows, n=n, t=t: rows[:n] * (lengths[:n] == t + 1)[:, None],
             )  # fmt: skip
-            follow({name: rules[name] for name in STEP}, v)
+            follow(step, v)
             dz[rows], kept["dh_t"][rows], kept["dc"][rows] = v.dz, v.dh_t, v.dc
             dh_next[:n], dc_next[:n] = v.dh_next, v.dc_next
         total = SimpleNamespace(
-            **vars(every), dz=dz, dh_next=dh_next, dc_next=dc_next,
+            R=R, W=cache.W, without=without, B=B, T=T, N=len(x), dz=dz, x=x, h=h[B:],
+            h_prev=h[previous_rows(active)], first_dh_next=dh_next, first_dc_next=dc_next,
             first_dh_t=kept["dh_t"][:B], first_dc=kept["dc"][:B],
+            after_first=lambda rows: rows * one_step_earlier(np.ones_like(rows), active),
+            before_last=lambda rows: rows * one_step_later(np.ones_like(rows), active),
+            outer=lambda dz, rows: dz.T @ rows,
+            total=lambda dz: dz.sum(axis=0), copied=copied,
+            before=lambda rows: one_step_earlier(rows, active),
+            after=lambda rows: one_step_later(rows, active),
+            turned=lambda rows: rows[reversed_rows(active)],
         )  # fmt: skip
         follow({name: rules[name] for name in SUMS}, total)
         grads = LSTMGradients(total.dW, total.dR, total.db, total.dh0, total.dc0)
@@ -143,28 +180,19 @@ def lstm_backward_by(rules: Table) -> Callable[..., tuple[Array | None, LSTMGrad
     return lstm_backward
 
 
-def beside(v: Any, order: str) -> Array:
-    """The gradients of z of the four gates beside one another, in the order of these letters."""
-    return np.concatenate([getattr(v, f"dz_{gate}") for gate in order], axis=1)  # (n, G)
+make = maker("lstm_backward", RIGHT, lstm_backward_by)
 
 
-def block(gate: str, H: int) -> slice:
-    """Rows of one gate among the 4H.
-
-    Examples
-    --------
-    >>> block("f", 3)
-    slice(3, 6, None)
-    """
-    k = "ifgo".index(gate)
-    return slice(k * H, (k + 1) * H)
+def copied(gates: str, db: Array) -> Array:
+    """db with the part of the forget gate in the place of these gates' parts."""
+    parts = dict(zip("ifgo", np.split(db, 4), strict=True))  # (H,) each
+    return np.concatenate([parts["f" if k in gates else k] for k in "ifgo"])
 
 
 def without(gate: str, dz: Array) -> Array:
     """dz with the columns of one gate set to zero."""
-    out = dz.copy()  # (n, G)
-    out[:, block(gate, dz.shape[1] // 4)] = 0
-    return out
+    parts = dict(zip("ifgo", np.split(dz, 4, axis=1), strict=True))  # (N, H) each
+    return np.concatenate([parts[k] * (k != gate) for k in parts], axis=1)
 
 
 def one_step_earlier(rows: Array, active: IntArray) -> Array:
@@ -191,17 +219,3 @@ def one_step_later(rows: Array, active: IntArray) -> Array:
     out = np.zeros((B + len(rows), *rows.shape[1:]), rows.dtype)  # (B + N, ...)
     out[previous_rows(active)] = rows
     return out[B:]
-
-
-def only(which: str, rows: Array, active: IntArray) -> Array:
-    """Rows of all but the "first" or the "last" step of each sequence set to zero.
-
-    Examples
-    --------
-    >>> only("last", np.array([[1.0], [2.0], [3.0]]), np.array([2, 1])).ravel().tolist()
-    [0.0, 2.0, 3.0]
-    """
-    step = np.repeat(np.arange(len(active)), active)  # (N,)
-    place = np.arange(len(step)) - (np.cumsum(active) - active)[step]  # (N,) which sequence
-    wanted = 0 if which == "first" else sequence_lengths(active)[place] - 1
-    return rows * (step == wanted)[:, None]

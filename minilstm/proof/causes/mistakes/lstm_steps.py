@@ -4,345 +4,174 @@ Each changes one or a few lines of the table in `lstm.py`, whose letters it uses
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from minilstm.proof.causes.mistakes.base import Mistake, read
+from minilstm.proof.causes.mistakes.lstm import EACH_GATE, make
 
-import numpy as np
-from numpy.typing import NDArray
+# lines (2) and (3): what the activation of one gate becomes
+_SIGMOID = """
+<gate>: derivative missing | the derivative of the <gate> is missing | dz_<k>: drop dsigmoid(<k>)
+<gate>: sigmoid for its derivative | the <gate> itself stands where its derivative belongs
+    dz_<k>: <k> for dsigmoid(<k>)
+<gate>: half a derivative | half of the <gate>'s derivative is missing
+    dz_<k>: 1 - <k> for dsigmoid(<k>)
+<gate>: derivative of the activated <k> |
+        the <gate> is already activated, and sigmoid is applied to it a second time
+    dz_<k>: sigmoid(<k>) for <k>
+<gate>: derivative at z_<k> |
+        the derivative of the <gate> is written for the activated <k> and is given z_<k>
+    dz_<k> = d<k> * logit(<k>) * (1 - logit(<k>))
+<gate>: derivative of tanh in dz_<k> | the <gate> is a sigmoid, and its derivative is that of tanh
+    dz_<k> = d<k> * (1 - <k>**2)
+"""
+_TANH = """
+cell candidate: derivative missing | the derivative of the cell candidate is missing
+    dz_g: drop dtanh(g)
+cell candidate: tanh for its derivative |
+        the cell candidate itself stands where its derivative belongs
+    dz_g: g for dtanh(g)
+cell candidate: half a derivative | half of the cell candidate's derivative is missing
+    dz_g: 1 - g for dtanh(g)
+cell candidate: derivative of the activated g |
+        the cell candidate is already activated, and tanh is applied to it a second time
+    dz_g: tanh(g) for g
+cell candidate: derivative at z_g |
+        the derivative of the cell candidate is written for the activated g and is given z_g
+    dz_g = dg * (1 - arctanh(g)**2)
+cell candidate: derivative of sigmoid in dz_g |
+        the cell candidate is a tanh, and its derivative is that of a sigmoid
+    dz_g = dg * g * (1 - g)
+"""
+_OTHERS = """
+# lines (2) and (3): what the activations of several gates become
+sigmoids: derivatives missing | no gate has its derivative
+    dz_i, dz_f, dz_o: drop dsigmoid(?)
+    fault: <dz_i>, and so for f and o
+all gates: derivatives missing | no gate has its derivative
+    dz_i, dz_f, dz_o: drop dsigmoid(?)
+    dz_g: drop dtanh(g)
+    fault: <dz_i>, and so for f and o; <dz_g>
+sigmoids: values for derivatives | the gates stand where their derivatives belong
+    dz_i, dz_f, dz_o: ? for dsigmoid(?)
+    fault: <dz_i>, and so for f and o
+all gates: values for derivatives | the gates stand where their derivatives belong
+    dz_i, dz_f, dz_o: ? for dsigmoid(?)
+    dz_g: g for dtanh(g)
+    fault: <dz_i>, and so for f and o; <dz_g>
+sigmoids: derivatives of activated values |
+        the gates are already activated, and their functions are applied a second time
+    dz_i, dz_f, dz_o: sigmoid(?) for ?
+    fault: <dz_i>, and so for f and o
+all gates: derivatives of activated values |
+        the gates are already activated, and their functions are applied a second time
+    dz_i, dz_f, dz_o: sigmoid(?) for ?
+    dz_g: tanh(g) for g
+    fault: <dz_i>, and so for f and o; <dz_g>
+sigmoids: derivatives at z | the derivatives are written for activated values and are given z
+    dz_i, dz_f, dz_o = d? * logit(?) * (1 - logit(?))
+    fault: <dz_i>, and so for f and o
+all gates: derivatives at z | the derivatives are written for activated values and are given z
+    dz_i, dz_f, dz_o = d? * logit(?) * (1 - logit(?))
+    dz_g = dg * (1 - arctanh(g)**2)
+    fault: <dz_i>, and so for f and o; <dz_g>
 
-from minilstm.proof.causes.mistakes.base import Mistake, Rule, maker
-from minilstm.proof.causes.mistakes.lstm import GATES, RIGHT, beside, lstm_backward_by, without
+# line (5): what the activation of the cell becomes
+tanh derivative of the cell missing | the derivative of tanh(c_t) is missing
+    dc: drop dtanh(tanh_c)
+tanh of the cell for its derivative | tanh(c_t) itself stands where its derivative belongs
+    dc: tanh_c for dtanh(tanh_c)
+tanh derivative of the activated cell |
+        the derivative of tanh is taken of tanh(c_t), which is already activated
+    dc: tanh(tanh_c) for tanh_c
+tanh derivative at the cell | the derivative is written for tanh(c_t) and is given c_t
+    dc: 1 - c**2 for dtanh(tanh_c)
+tanh derivative on the carried part too |
+        the carried dc_next does not pass through tanh and is multiplied by its derivative
+    dc = (dc_next + dh_t * o) * dtanh(tanh_c)
+output gate on the carried part too |
+        the carried dc_next does not pass through the output gate and is multiplied by it
+    dc = (dc_next + dh_t) * o * dtanh(tanh_c)
+output gate missing in dc | the output gate is missing on the way from h_t to c_t | dc: drop o
+forget gate for the output gate in dc |
+        the way from h_t to c_t goes through the output gate, not the forget gate
+    dc: f for o
+input gate for the output gate in dc |
+        the way from h_t to c_t goes through the output gate, not the input gate
+    dc: i for o
 
-Array = NDArray[Any]
+# what a step hands to the step before it
+dh_next not used | the gradient of h_{t-1} does not reach the step before | dh_t: drop dh_next
+dh_next zero | the gradient of h_{t-1} does not reach the step before | dh_next: zero
+dh_next used at the end only | the gradient of h_{t-1} does not reach the step before
+    dh_t: at_end(dhidden) for dh_next
+dc_next not used | dc has two parts, and the carried one is overwritten (= for +=) |
+        apache/mxnet#4057 | nicodjimenez/lstm#49
+    dc: drop dc_next
+dc_next zero | the gradient of c_{t-1} does not reach the step before | dc_next: zero
+dc_next used at the end only | the gradient of c_{t-1} does not reach the step before
+    dc = dh_t * o * dtanh(tanh_c) + at_end(dcell)
+neither used | neither dh_next nor dc_next is carried to the step before
+    dh_t: drop dh_next
+    dc: drop dc_next
+neither carried | neither dh_next nor dc_next is carried to the step before | dh_next, dc_next: zero
+neither used before the end | neither dh_next nor dc_next is carried to the step before
+    dh_t: at_end(dhidden) for dh_next
+    dc = dh_t * o * dtanh(tanh_c) + at_end(dcell)
+h part of dc missing | dc has two parts, and the one through h_t is missing
+    dc: drop dh_t * o * dtanh(tanh_c)
+dh_next missing in dc | dc has dh in it and should have dh_t, with the carried part
+    dc: dh for dh_t
+dh_next missing in do | do has dh in it and should have dh_t, with the carried part
+    do: dh for dh_t
+dh counted only at the end |
+        the gradient of the outputs is left out but for each sequence's last step
+    dh_t = dh_next + at_end(dh)
+dc carried without the forget gate | dc is carried without the forget gate | dc_next: drop f
+dc carried with the input gate | dc is carried with the input gate | dc_next: i for f
+dc carried with the output gate | dc is carried with the output gate | dc_next: o for f
+dc carried with the derivative of the forget gate |
+        dc is carried with the derivative of the forget gate
+    dc_next: dsigmoid(f) for f
+dc carried without the part through h_t | dc is carried without the part through h_t
+    dc_next: dc_next for dc
+dc carried as a sum over the steps (+= for =) | dc is carried as a sum over the steps (+= for =)
+    dc_next = dc_next + dc * f
+dh carried as a sum over the steps | dh is carried as a sum over the steps (+= for =)
+    dh_next = dh_next + dz @ R
+dh carried through W | dh is carried through the input weights | dh_next: alike(W, R) for R
 
-_make = maker("lstm_backward", RIGHT, lstm_backward_by)
+<gate> missing in dh_next | the <gate> is left out of the gradient of h_{t-1}
+    dh_next: without("<k>", dz) for dz
+    fault: dh_next should be the sum over all four gates and lacks dz_<k> R_<k>
 
-# A gate's letter goes into a formula, so these return the formula with the letter filled in.
-Formula = Callable[[str], Rule]
-
-
-def _of(v: Any, name: str) -> Any:
-    return getattr(v, name)
-
-
-def missing(k: str) -> Rule:
-    """No derivative at all."""
-    return Rule(f"d{k}", lambda v: _of(v, f"d{k}"))
-
-
-def value(k: str) -> Rule:
-    """The function where its derivative belongs."""
-    return Rule(f"d{k} * {k}", lambda v: _of(v, f"d{k}") * _of(v, k))
-
-
-def complement(k: str) -> Rule:
-    """One factor of the derivative left out."""
-    return Rule(f"d{k} * (1 - {k})", lambda v: _of(v, f"d{k}") * (1 - _of(v, k)))
-
-
-def twice(k: str) -> Rule:
-    """The derivative of an already activated value: the activation happens twice."""
-    if k == "g":
-        return Rule("dg * (1 - tanh(g)^2)", lambda v: v.dg * v.dtanh(v.tanh(v.g)))
-    return Rule(
-        f"d{k} * sigmoid({k}) * (1 - sigmoid({k}))",
-        lambda v: _of(v, f"d{k}") * v.dsigmoid(v.sigmoid(_of(v, k))),
-    )
-
-
-def of_z(k: str) -> Rule:
-    """The derivative written for outputs, given what stands before the activation."""
-    if k == "g":
-        return Rule("dg * (1 - z_g^2)", lambda v: v.dg * (1 - _undone(v.g) ** 2))
-    return Rule(
-        f"d{k} * z_{k} * (1 - z_{k})",
-        lambda v: _of(v, f"d{k}") * _logit(_of(v, k)) * (1 - _logit(_of(v, k))),
-    )
-
-
-def as_the_other(k: str) -> Rule:
-    """The derivative of tanh for a sigmoid and of a sigmoid for the tanh."""
-    if k == "g":
-        return Rule("dg * g * (1 - g)", lambda v: v.dg * v.g * (1 - v.g))
-    return Rule(f"d{k} * (1 - {k}^2)", lambda v: _of(v, f"d{k}") * (1 - _of(v, k) ** 2))
-
-
-def _undone(y: Array) -> Array:
-    return np.arctanh(y)
-
-
-def _logit(y: Array) -> Array:
-    return np.log(y / (1 - y))
-
-
-#: (1 - tanh(tanh(c))^2), where (1 - tanh(c)^2) belongs
-CELL_TWICE = Rule(
-    "dc_next + dh_t * o * (1 - tanh(tanh(c_t))^2)",
-    lambda v: v.dc_next + v.dh_t * v.o * v.dtanh(v.tanh(v.tanh_c)),
+# line (4) and the output gate of line (5): what each gate is multiplied by
+di with i | the input gate is multiplied by g in (4) | di: i for g
+di with o | the input gate is multiplied by g in (4) | di: o for g
+dg with g | the cell candidate is multiplied by i in (4) | dg: g for i
+dg with f | the cell candidate is multiplied by i in (4) | dg: f for i
+df with c | the forget gate is multiplied by the cell of the step before in (4) | df: c for c_prev
+df with tanh_c | the forget gate is multiplied by the cell of the step before in (4)
+    df: tanh_c for c_prev
+df with g | the forget gate is multiplied by the cell of the step before in (4) | df: g for c_prev
+df with f | the forget gate is multiplied by the cell of the step before in (4) | df: f for c_prev
+do with c | the output gate is multiplied by tanh(c_t) in (5) | do: c for tanh_c
+do with h | the output gate is multiplied by tanh(c_t) in (5) | do: h for tanh_c
+do with o | the output gate is multiplied by tanh(c_t) in (5) | do: o for tanh_c
+i and g interchanged in (4) | the two factors of i * g in (4) are interchanged
+    di: i for g
+    dg: g for i
+initial cell forgotten in df | the first step has a cell before it too, the initial one
+    df = dc * c_prev * after_first
+    fault: df = 0 at the first step should be dc * c_0
+input gate and forget gate swapped | i and f are swapped in z | dz: swap dz_i and dz_f
+input gate and cell candidate swapped | i and g are swapped in z | dz: swap dz_i and dz_g
+input gate and output gate swapped | i and o are swapped in z | dz: swap dz_i and dz_o
+forget gate and cell candidate swapped | f and g are swapped in z | dz: swap dz_f and dz_g
+forget gate and output gate swapped | f and o are swapped in z | dz: swap dz_f and dz_o
+cell candidate and output gate swapped | g and o are swapped in z | dz: swap dz_g and dz_o
+"""
+MISTAKES: tuple[Mistake, ...] = (
+    *read(make, _SIGMOID, EACH_GATE[:2]),
+    *read(make, _TANH),
+    *read(make, _SIGMOID, EACH_GATE[3:]),
+    *read(make, _OTHERS, EACH_GATE),
 )
-
-
-def _derivatives() -> list[Mistake]:
-    """Lines (2), (3) and (5): what the activations become."""
-    out = []
-    for k, gate in GATES.items():
-        name = "tanh" if k == "g" else "sigmoid"
-        for title, what, formula in (
-            ("derivative missing", f"the derivative of the {gate} is missing", missing),
-            (
-                f"{name} for its derivative",
-                f"the {gate} itself stands where its derivative belongs",
-                value,
-            ),
-            ("half a derivative", f"half of the {gate}'s derivative is missing", complement),
-            (
-                f"derivative of the activated {k}",
-                f"the {gate} is already activated, and {name} is applied to it a second time",
-                twice,
-            ),
-            (
-                f"derivative at z_{k}",
-                f"the derivative of the {gate} is written for the activated {k} and is given z_{k}",
-                of_z,
-            ),
-            (
-                f"derivative of {'sigmoid' if k == 'g' else 'tanh'} in dz_{k}",
-                f"the {gate} is a {name}, and its derivative is that of "
-                f"{'a sigmoid' if k == 'g' else 'tanh'}",
-                as_the_other,
-            ),
-        ):
-            out.append(_make(f"{gate}: {title}", what, **{f"dz_{k}": formula(k)}))
-    for title, what, formula in (
-        ("derivatives missing", "no gate has its derivative", missing),
-        ("values for derivatives", "the gates stand where their derivatives belong", value),
-        (
-            "derivatives of activated values",
-            "the gates are already activated, and their functions are applied a second time",
-            twice,
-        ),
-        (
-            "derivatives at z",
-            "the derivatives are written for activated values and are given z",
-            of_z,
-        ),
-    ):
-        lines = {f"dz_{k}": formula(k) for k in GATES}
-        texts = [
-            f"dz_{k} = {lines[f'dz_{k}'].text} should be {RIGHT[f'dz_{k}'].text}" for k in "ig"
-        ]
-        fault = f"{texts[0]}, and so for f and o"
-        sigmoids = {k: rule for k, rule in lines.items() if k != "dz_g"}
-        out.append(_make(f"sigmoids: {title}", what, fault=fault, **sigmoids))
-        out.append(_make(f"all gates: {title}", what, fault=f"{fault}; {texts[1]}", **lines))
-    cell = {
-        "tanh derivative of the cell missing": (
-            "the derivative of tanh(c_t) is missing",
-            Rule("dc_next + dh_t * o", lambda v: v.dc_next + v.dh_t * v.o),
-        ),
-        "tanh of the cell for its derivative": (
-            "tanh(c_t) itself stands where its derivative belongs",
-            Rule("dc_next + dh_t * o * tanh(c_t)", lambda v: v.dc_next + v.dh_t * v.o * v.tanh_c),
-        ),
-        "tanh derivative of the activated cell": (
-            "the derivative of tanh is taken of tanh(c_t), which is already activated",
-            CELL_TWICE,
-        ),
-        "tanh derivative at the cell": (
-            "the derivative is written for tanh(c_t) and is given c_t",
-            Rule(
-                "dc_next + dh_t * o * (1 - c_t^2)",
-                lambda v: v.dc_next + v.dh_t * v.o * (1 - v.c * v.c),
-            ),
-        ),
-        "tanh derivative on the carried part too": (
-            "the carried dc_next does not pass through tanh and is multiplied by its derivative",
-            Rule(
-                "(dc_next + dh_t * o) * (1 - tanh(c_t)^2)",
-                lambda v: (v.dc_next + v.dh_t * v.o) * v.dtanh(v.tanh_c),
-            ),
-        ),
-        "output gate on the carried part too": (
-            "the carried dc_next does not pass through the output gate and is multiplied by it",
-            Rule(
-                "(dc_next + dh_t) * o * (1 - tanh(c_t)^2)",
-                lambda v: (v.dc_next + v.dh_t) * v.o * v.dtanh(v.tanh_c),
-            ),
-        ),
-        "output gate missing in dc": (
-            "the output gate is missing on the way from h_t to c_t",
-            Rule(
-                "dc_next + dh_t * (1 - tanh(c_t)^2)",
-                lambda v: v.dc_next + v.dh_t * v.dtanh(v.tanh_c),
-            ),
-        ),
-        "forget gate for the output gate in dc": (
-            "the way from h_t to c_t goes through the output gate, not the forget gate",
-            Rule(
-                "dc_next + dh_t * f * (1 - tanh(c_t)^2)",
-                lambda v: v.dc_next + v.dh_t * v.f * v.dtanh(v.tanh_c),
-            ),
-        ),
-        "input gate for the output gate in dc": (
-            "the way from h_t to c_t goes through the output gate, not the input gate",
-            Rule(
-                "dc_next + dh_t * i * (1 - tanh(c_t)^2)",
-                lambda v: v.dc_next + v.dh_t * v.i * v.dtanh(v.tanh_c),
-            ),
-        ),
-    }
-    return out + [_make(name, what, dc=rule) for name, (what, rule) in cell.items()]
-
-
-def _carried() -> list[Mistake]:
-    """What a step hands to the step before it."""
-    no_h = Rule("dh", lambda v: v.dh)
-    no_c = Rule("dh_t * o * (1 - tanh(c_t)^2)", lambda v: v.dh_t * v.o * v.dtanh(v.tanh_c))
-    end_h = Rule("dh + dstate.hidden where a sequence ends", lambda v: v.dh + v.dh_end)
-    end_c = Rule(
-        "dh_t * o * (1 - tanh(c_t)^2) + dstate.cell where a sequence ends",
-        lambda v: v.dc_end + v.dh_t * v.o * v.dtanh(v.tanh_c),
-    )
-    zero_h = Rule("0", lambda v: np.zeros_like(v.i))
-    zero_c = Rule("0", lambda v: np.zeros_like(v.i))
-    not_h = "the gradient of h_{t-1} does not reach the step before"
-    not_c = "the gradient of c_{t-1} does not reach the step before"
-    overwritten = "dc has two parts, and the carried one is overwritten (= for +=)"
-    neither = "neither dh_next nor dc_next is carried to the step before"
-    return [
-        _make("dh_next not used", not_h, dh_t=no_h),
-        _make("dh_next zero", not_h, dh_next=zero_h),
-        _make("dh_next used at the end only", not_h, dh_t=end_h),
-        _make(
-            "dc_next not used", overwritten, "apache/mxnet#4057", "nicodjimenez/lstm#49", dc=no_c
-        ),
-        _make("dc_next zero", not_c, dc_next=zero_c),
-        _make("dc_next used at the end only", not_c, dc=end_c),
-        _make("neither used", neither, dh_t=no_h, dc=no_c),
-        _make("neither carried", neither, dh_next=zero_h, dc_next=zero_c),
-        _make("neither used before the end", neither, dh_t=end_h, dc=end_c),
-        _make(
-            "h part of dc missing",
-            "dc has two parts, and the one through h_t is missing",
-            dc=Rule("dc_next", lambda v: v.dc_next.copy()),
-        ),
-        _make(
-            "dh_next missing in dc",
-            "dc has dh in it and should have dh_t, with the carried part",
-            dc=Rule(
-                "dc_next + dh * o * (1 - tanh(c_t)^2)",
-                lambda v: v.dc_next + v.dh * v.o * v.dtanh(v.tanh_c),
-            ),
-        ),
-        _make(
-            "dh_next missing in do",
-            "do has dh in it and should have dh_t, with the carried part",
-            do=Rule("dh * tanh(c_t)", lambda v: v.dh * v.tanh_c),
-        ),
-        _make(
-            "dh counted only at the end",
-            "the gradient of the outputs is left out but for each sequence's last step",
-            dh_t=Rule(
-                "dh_next + dh where a sequence ends",
-                lambda v: v.dh_next + v.dh * v.ends,
-            ),
-        ),
-        *(
-            _make(f"dc carried {how}", f"dc is carried {how}", dc_next=rule)
-            for how, rule in {
-                "without the forget gate": Rule("dc", lambda v: v.dc),
-                "with the input gate": Rule("dc * i", lambda v: v.dc * v.i),
-                "with the output gate": Rule("dc * o", lambda v: v.dc * v.o),
-                "with the derivative of the forget gate": Rule(
-                    "dc * f * (1 - f)", lambda v: v.dc * v.dsigmoid(v.f)
-                ),
-                "without the part through h_t": Rule("dc_next * f", lambda v: v.dc_next * v.f),
-                "as a sum over the steps (+= for =)": Rule(
-                    "dc_next + dc * f", lambda v: v.dc_next + v.dc * v.f
-                ),
-            }.items()
-        ),
-        _make(
-            "dh carried as a sum over the steps",
-            "dh is carried as a sum over the steps (+= for =)",
-            dh_next=Rule("dh_next + dz R", lambda v: v.dh_next + v.dz @ v.R),
-        ),
-        _make(
-            "dh carried through W",
-            "dh is carried through the input weights",
-            dh_next=Rule("dz W", lambda v: v.dz @ (v.W if v.W.shape == v.R.shape else v.R)),
-        ),
-        *(
-            _make(
-                f"{gate} missing in dh_next",
-                f"the {gate} is left out of the gradient of h_{{t-1}}",
-                fault=f"dh_next should be the sum over all four gates and lacks dz_{k} R_{k}",
-                dh_next=_lacking(k),
-            )
-            for k, gate in GATES.items()
-        ),
-    ]
-
-
-def _lacking(k: str) -> Rule:
-    return Rule("", lambda v: without(k, v.dz) @ v.R)
-
-
-def _cell() -> list[Mistake]:
-    """Line (4) and the output gate of line (5): what each gate is multiplied by."""
-    factor = {
-        "di": ("the input gate is multiplied by g in (4)", {"i": "dc * i", "o": "dc * o"}),
-        "dg": ("the cell candidate is multiplied by i in (4)", {"g": "dc * g", "f": "dc * f"}),
-        "df": (
-            "the forget gate is multiplied by the cell of the step before in (4)",
-            {"c": "dc * c_t", "tanh_c": "dc * tanh(c_t)", "g": "dc * g", "f": "dc * f"},
-        ),
-    }
-    output = {"c": "dh_t * c_t", "h": "dh_t * h_t", "o": "dh_t * o"}
-    return [
-        *(
-            _make(f"{line} with {name}", what, **{line: _times("dc", name, text)})
-            for line, (what, names) in factor.items()
-            for name, text in names.items()
-        ),
-        *(
-            _make(
-                f"do with {name}",
-                "the output gate is multiplied by tanh(c_t) in (5)",
-                do=_times("dh_t", name, text),
-            )
-            for name, text in output.items()
-        ),
-        _make(
-            "i and g interchanged in (4)",
-            "the two factors of i * g in (4) are interchanged",
-            di=_times("dc", "i", "dc * i"),
-            dg=_times("dc", "g", "dc * g"),
-        ),
-        _make(
-            "initial cell forgotten in df",
-            "the first step has a cell before it too, the initial one",
-            fault="df = 0 at the first step should be dc * c_0",
-            df=Rule("", lambda v: v.dc * v.c_prev * (v.t > 0)),
-        ),
-        *(
-            _make(
-                f"{GATES[a]} and {GATES[b]} swapped",
-                f"{a} and {b} are swapped in z",
-                dz=_swapped(a, b),
-            )
-            for a, b in ("if", "ig", "io", "fg", "fo", "go")
-        ),
-    ]
-
-
-def _times(gradient: str, name: str, text: str) -> Rule:
-    return Rule(text, lambda v: _of(v, gradient) * _of(v, name))
-
-
-def _swapped(a: str, b: str) -> Rule:
-    order = "ifgo".translate(str.maketrans(a + b, b + a))
-    return Rule(f"[{', '.join(f'dz_{k}' for k in order)}]", lambda v: beside(v, order))
-
-
-MISTAKES: tuple[Mistake, ...] = (*_derivatives(), *_carried(), *_cell())

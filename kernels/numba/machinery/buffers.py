@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-LINE = 64  # bytes; vectors that straddle two cache lines are read twice
-SMALL = 1 << 16  # bytes below which the allocator is quick by itself
-_ALONE = 2  # references to a stored array: the list's, and getrefcount's argument
+LINE_BYTES = 64  # bytes; vectors that straddle two cache lines are read twice
+SMALL_BYTES = 1 << 16  # bytes below which the allocator is quick by itself
+_REFERENCES_ALONE = 2  # references to a stored array: the list's, and getrefcount's argument
 
 _local = threading.local()  # each Python thread reuses its own arrays
 
@@ -38,8 +38,8 @@ def empty(shape: tuple[int, ...], dtype: Any) -> Array:
     """Like `numpy.empty`, but begins at a cache line, and reuses memory where that is allowed."""
     dtype = np.dtype(dtype)
     size = math.prod(shape) * dtype.itemsize
-    block = _block(size + LINE)
-    start = -block.__array_interface__["data"][0] % LINE
+    block = _block(size + LINE_BYTES)
+    start = -block.__array_interface__["data"][0] % LINE_BYTES
     return block[start : start + size].view(dtype).reshape(shape)
 
 
@@ -53,19 +53,19 @@ def zeros(shape: tuple[int, ...], dtype: Any) -> Array:
 def _block(size: int) -> Array:
     """Bytes that nothing else uses."""
     stored = getattr(_local, "stored", None)
-    if stored is None or size < SMALL:
+    if stored is None or size < SMALL_BYTES:
         return np.empty(size, np.uint8)
     best = None
     for n in range(len(stored)):
         # Much too large a block would be kept busy by a small array.
         fits = size <= stored[n].size <= 2 * size
-        if fits and sys.getrefcount(stored[n]) == _ALONE:
+        if fits and sys.getrefcount(stored[n]) == _REFERENCES_ALONE:
             best = n if best is None or stored[n].size < stored[best].size else best
     if best is None:
         # Batches grow and shrink along a ragged end: what was large enough before goes.
         for n in range(len(stored) - 1, -1, -1):
             near = size <= 16 * stored[n].size < 16 * size
-            if near and sys.getrefcount(stored[n]) == _ALONE:
+            if near and sys.getrefcount(stored[n]) == _REFERENCES_ALONE:
                 del stored[n]
         best = len(stored)
         stored.append(np.empty(size, np.uint8))

@@ -18,22 +18,17 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from minilstm.kernels.numba.hardware import REGISTER_BYTES
-from minilstm.kernels.numba.simd import Lane, Value
+from minilstm.kernels.numba.machinery.simd import Lane, Value, data_of, number
 
 _I64 = ir.IntType(64)
 Grid = dict[tuple[int, int], Any]  # something for each row and vector of a tile
 
 
-def number(n: int) -> ir.Constant:
-    return ir.Constant(_I64, n)
-
-
 class Tile(Lane):
     """Emits the instructions of one tile of `rows` x `vectors` outputs."""
 
-    def __init__(self, builder: Any, itemsize: int, rows: int, vectors: int) -> None:
-        super().__init__(builder, itemsize, REGISTER_BYTES // itemsize)
+    def __init__(self, builder: Any, dtype: Any, rows: int, vectors: int) -> None:
+        super().__init__(builder, dtype)
         self.rows, self.vectors = range(rows), range(vectors)
         self.grid = [(r, v) for r in self.rows for v in self.vectors]
 
@@ -76,10 +71,6 @@ class Tile(Lane):
         return total
 
 
-def data_of(context: Any, builder: Any, sig: Any, args: Any, n: int) -> Any:
-    return context.make_array(sig.args[n])(context, builder, args[n]).data
-
-
 def _places(tile: Tile, at: Any, row: Any, q: Any, gate: Any, block: Any) -> Grid:
     """Where outputs lie: vector q is gate q % 4 of block q // 4, as for the LSTM's four gates."""
     b = tile.builder
@@ -106,7 +97,7 @@ def make_product(rows: int, vectors: int, start: str) -> Any:
     "more" the sum goes on from C, as if it had never been interrupted.
     """
 
-    # The arguments are those of `tiles.set_rows`, without a last vector.
+    # The arguments are those of `tiled_rows.set_rows`, without a last vector.
     # fmt: off
     @intrinsic
     def tile(
@@ -118,7 +109,7 @@ def make_product(rows: int, vectors: int, start: str) -> Any:
         # fmt: on
 
         def generate(context, builder, sig, args):
-            t = Tile(builder, a.dtype.bitwidth // 8, rows, vectors)
+            t = Tile(builder, a.dtype, rows, vectors)
             a_data, b_data, c_data = (data_of(context, builder, sig, args, n) for n in (0, 5, 9))
             a_at, a_row, a_k, depth = args[1:5]
             b_at, b_panel, q = args[6:9]

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.kernels.numba.buffers import empty, zeros
-from minilstm.kernels.numba.hardware import lanes
+from minilstm.kernels.numba.machinery.buffers import empty, zeros
+from minilstm.kernels.numba.machinery.hardware import lanes
 
 Array = NDArray[Any]
 
@@ -26,10 +26,10 @@ def pack_columns(matrix: Array) -> Array:
     K, M = matrix.shape
     V = lanes(matrix.dtype)
     panels = zeros((-(-M // V), K, V), matrix.dtype)
-    whole = M // V
-    panels[:whole] = matrix[:, : whole * V].reshape(K, whole, V).transpose(1, 0, 2)
-    if whole * V < M:
-        panels[whole, :, : M - whole * V] = matrix[:, whole * V :]
+    full = M // V
+    panels[:full] = matrix[:, : full * V].reshape(K, full, V).transpose(1, 0, 2)
+    if full * V < M:
+        panels[full, :, : M - full * V] = matrix[:, full * V :]
     return panels
 
 
@@ -37,14 +37,14 @@ def pack_lstm(W: Array, R: Array, b: Array) -> LSTMPanels:
     """Panels of W (G, D), R (G, H), b (G,)."""
     D, H = W.shape[1], R.shape[1]
     V = lanes(R.dtype)
-    blocks, whole = -(-H // V), H // V
+    blocks, full = -(-H // V), H // V
     forward = zeros((blocks, 4, 1 + D + H, V), R.dtype)
     for rows, part in ((slice(0, 1), b[None]), (slice(1, 1 + D), W.T), (slice(1 + D, None), R.T)):
         gates = part.reshape(-1, 4, H)  # (K, 4, H); no copy of column-major weights
-        units = gates[:, :, : whole * V].reshape(len(gates), 4, whole, V)
-        forward[:whole, :, rows] = units.transpose(2, 1, 0, 3)
-        if whole < blocks:
-            forward[whole, :, rows, : H - whole * V] = gates[:, :, whole * V :].transpose(1, 0, 2)
+        units = gates[:, :, : full * V].reshape(len(gates), 4, full, V)
+        forward[:full, :, rows] = units.transpose(2, 1, 0, 3)
+        if full < blocks:
+            forward[full, :, rows, : H - full * V] = gates[:, :, full * V :].transpose(1, 0, 2)
     return LSTMPanels(forward.reshape(4 * blocks, 1 + D + H, V), pack_columns(R))
 
 

@@ -8,19 +8,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.kernels.numba.buffers import empty
-from minilstm.kernels.numba.compiling import inner, kernel
-from minilstm.kernels.numba.hardware import REGISTER_BYTES, TILE_ROWS
-from minilstm.kernels.numba.panels import unpack_columns
-from minilstm.kernels.numba.simd import copy_vector
-from minilstm.kernels.numba.threads import run, split
-from minilstm.kernels.numba.tiles import add_rows, set_rows
+from minilstm.kernels.numba.machinery.buffers import empty
+from minilstm.kernels.numba.machinery.compiling import inner, kernel
+from minilstm.kernels.numba.machinery.hardware import REGISTER_BYTES, TILE_ROWS
+from minilstm.kernels.numba.machinery.panels import unpack_columns
+from minilstm.kernels.numba.machinery.simd import copy_vector
+from minilstm.kernels.numba.machinery.threads import run, split
+from minilstm.kernels.numba.machinery.tiled_rows import add_rows, set_rows
 
 Array = NDArray[Any]
 
-BLOCK = 128  # rows of a weight gradient that stay in the second-level cache together
-FLUSH = 4096  # rows after which a partial sum joins the total: keeps float32 rounding small
-GAP = 16  # numbers between panels of such a block, so that they do not all meet in one cache set
+BLOCK_ROWS = 128  # rows of a weight gradient that stay in the second-level cache together
+FLUSH_ROWS = 4096  # rows after which a partial sum joins the total: keeps float32 rounding small
+GAP_NUMBERS = 16  # between the panels of such a block, so that they do not all share a cache set
 
 
 @kernel("void(F[:, ::1], F[:, :, ::1], F[::1], F[:, ::1], i8, i8)")
@@ -45,15 +45,15 @@ def copy_columns(source, row, depth, column, count, panels, v, v_step):
     """Panels of `depth` rows of a matrix: `count` columns, a vector to every v_step-th line."""
     V = REGISTER_BYTES // source.itemsize
     line, width = panels.shape[1], source.shape[1]
-    whole = count // V
+    full = count // V
     for k in range(depth):
-        for block in range(whole):
+        for block in range(full):
             copy_vector(
                 source, (row + k) * width + column + block * V,
                 panels, (v + block * v_step) * line + k * V,
             )  # fmt: skip
-        for j in range(whole * V, count):
-            panels[v + whole * v_step, k * V + j - whole * V] = source[row + k, column + j]
+        for j in range(full * V, count):
+            panels[v + full * v_step, k * V + j - full * V] = source[row + k, column + j]
 
 
 @inner
@@ -65,13 +65,7 @@ def add_outer(a, a_at, M, a_k, depth, panels, out, m):
     """
     Q, K, V = out.shape
     line = panels.shape[1]
-    tiles = (M + TILE_ROWS - 1) // TILE_ROWS
-    for tile in range(tiles):
-        i, end = M * tile // tiles, M * (tile + 1) // tiles
-        add_rows(
-            end - i, a, a_at + i, 1, a_k, depth, panels, 0, line, 0, Q,
-            out, (m + i) * V, V, K * V, 4 * K * V,
-        )  # fmt: skip
+    add_rows(M, a, a_at, 1, a_k, depth, panels, 0, line, 0, Q, out, m * V, V, K * V, 4 * K * V)
 
 
 @inner
@@ -91,18 +85,18 @@ def sum_of_outer(a, b, out, q_first, q_last):
     V = out.shape[2]
     column = q_first * V
     count = min(b.shape[1], q_last * V) - column
-    own = out[q_first:q_last]  # (vectors, M, V)
-    own[:] = 0
-    part = np.zeros_like(own)  # of the rows since the last flush
-    panels = np.zeros((q_last - q_first, BLOCK * V + GAP), b.dtype)  # columns of b
+    total = out[q_first:q_last]  # (vectors, M, V)
+    total[:] = 0
+    part = np.zeros_like(total)  # of the rows since the last flush
+    panels = np.zeros((q_last - q_first, BLOCK_ROWS * V + GAP_NUMBERS), b.dtype)  # columns of b
     since = 0
-    for n in range(0, N, BLOCK):
-        depth = min(BLOCK, N - n)
+    for n in range(0, N, BLOCK_ROWS):
+        depth = min(BLOCK_ROWS, N - n)
         copy_columns(b, n, depth, column, count, panels, 0, 1)
         add_outer(a, n * M, M, M, depth, panels, part, 0)
         since += depth
-        if since >= FLUSH or n + depth == N:
-            flush(part, own)
+        if since >= FLUSH_ROWS or n + depth == N:
+            flush(part, total)
             since = 0
 
 

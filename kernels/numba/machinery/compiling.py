@@ -20,7 +20,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from minilstm.kernels.numba.hardware import REGISTER_BYTES, REGISTERS
+from minilstm.kernels.numba.machinery.hardware import REGISTER_BYTES, REGISTERS
 
 OPTIONS: dict[str, Any] = {
     "fastmath": {"contract"},
@@ -32,9 +32,11 @@ FLOATS = {"float32": "f4", "float64": "f8"}
 _FLOAT64 = np.dtype(np.float64)
 QUIET_SECONDS = 0.7  # of compiling before a line on the terminal says why nothing happens
 
+SOURCES = Path(__file__).parents[1]  # all that a kernel is made of: the twins and this folder
+
 kernels: list[Kernel] = []
 _parts: set[str] = set()  # names of what kernels are made of
-_told = False
+_announced = False
 
 
 class Kernel:
@@ -117,7 +119,7 @@ def _compile(function: Callable[..., Any], types: str) -> Any:
 
 
 def _stamp_with_all_sources(compiled: Any) -> None:
-    """Tie a cached kernel to every file of this folder, not only to the file it stands in.
+    """Tie a cached kernel to every file of `SOURCES`, not only to the file it stands in.
 
     Kernels inline functions of their neighbours, and Numba's own stamp would miss a change there.
     """
@@ -129,8 +131,10 @@ def _stamp_with_all_sources(compiled: Any) -> None:
 
 @cache
 def _stamp() -> tuple[Any, ...]:
-    sources = sorted(Path(__file__).parent.glob("*.py"))
-    files = tuple((s.name, s.stat().st_mtime, s.stat().st_size) for s in sources)
+    sources = sorted(SOURCES.rglob("*.py"))
+    files = tuple(
+        (str(s.relative_to(SOURCES)), s.stat().st_mtime, s.stat().st_size) for s in sources
+    )
     return (REGISTER_BYTES, REGISTERS, *files)
 
 
@@ -138,7 +142,7 @@ class _line_if_it_takes_long:
     """Say once, on a terminal, that kernels are being compiled."""
 
     def __enter__(self) -> None:
-        self.timer = threading.Timer(QUIET_SECONDS, _tell)
+        self.timer = threading.Timer(QUIET_SECONDS, _announce)
         self.timer.daemon = True
         self.timer.start()
 
@@ -146,11 +150,11 @@ class _line_if_it_takes_long:
         self.timer.cancel()
 
 
-def _tell() -> None:
-    global _told
-    if _told or not (sys.stderr.isatty() or "ipykernel" in sys.modules):
+def _announce() -> None:
+    global _announced
+    if _announced or not (sys.stderr.isatty() or "ipykernel" in sys.modules):
         return
-    _told = True
+    _announced = True
     print(
         "minilstm: compiling kernels for this machine, once; `minilstm warmup` does it beforehand",
         file=sys.stderr,

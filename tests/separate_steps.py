@@ -1,5 +1,5 @@
-"""The L2 term and the three ways to bound gradients, each a pure function.
-`minilstm.training.solvers.update` fuses them into the step of a solver; here they stand one by one.
+"""A step of a solver in separate steps: the L2 term, the three ways to bound gradients, and Adam.
+`minilstm.training.solvers.update` fuses them into one pass; tests compare it with these.
 
 Every function takes and returns dicts of arrays by "layer/parameter" and changes no argument.
 """
@@ -11,6 +11,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from minilstm.backend import load_backend
+from minilstm.training.solvers import AdamState, update
 
 Array = NDArray[Any]
 Arrays = Mapping[str, Array]
@@ -96,6 +99,40 @@ def l2norm(g: Array) -> float:
         return norm
     largest = float(np.abs(wide).max())  # the squares overflowed; the norm itself may not
     return largest * l2norm(wide / largest) if largest < np.inf else norm
+
+
+def adam_update(
+    parameters: Arrays,
+    gradients: Arrays,
+    state: AdamState,
+    learn_rate: float,
+    gradient_decay_factor: float = 0.9,
+    squared_gradient_decay_factor: float = 0.999,
+    epsilon: float = 1e-8,
+    **options: Any,
+) -> tuple[dict[str, Array], AdamState]:
+    """One step of Adam in NumPy, without L2 or a bound; see `functional.adam.adam_step`.
+
+    Examples
+    --------
+    >>> from minilstm.training.solvers import adam_init
+    >>> p = {"w": np.array([1.0])}
+    >>> new, state = adam_update(p, {"w": np.array([0.3])}, adam_init(p), learn_rate=0.1)
+    >>> round(float(new["w"][0]), 6), state.t
+    (0.9, 1)
+    """
+    new, after, _ = update(
+        load_backend("numpy"),
+        parameters,
+        gradients,
+        state,
+        learn_rate,
+        gradient_decay_factor=gradient_decay_factor,
+        squared_gradient_decay_factor=squared_gradient_decay_factor,
+        epsilon=epsilon,
+        **options,
+    )
+    return new, after
 
 
 def _scaled(g: Array, norm: float, threshold: float) -> Array:

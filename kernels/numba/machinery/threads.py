@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
 
-from minilstm.kernels.numba.barrier import await_count, make_counts, publish
+from minilstm.kernels.numba.machinery.barrier import await_count, make_counts, publish
 
-WATCH = 8000  # reads before a member goes to sleep: some tenths of a millisecond
-PATIENCE = 1_000_000  # reads between two chances for Ctrl-C to be heard
+READS_BEFORE_SLEEP = 8000  # reads before a member goes to sleep: some tenths of a millisecond
+READS_PER_WAIT = 1_000_000  # reads between two chances for Ctrl-C to be heard
 
 _num_threads: int | None = None
 _crew: _Crew | None = None
@@ -111,7 +111,7 @@ class _Crew:
         self.tasks: list[Any] = [None] * size
         self.errors: list[BaseException | None] = [None] * size
         self.awake = threading.Condition()
-        self.watch = WATCH if size < cores() else 0
+        self.watch = READS_BEFORE_SLEEP if size < cores() else 0
         for k in range(size):
             name = f"minilstm-{k + 1}"
             threading.Thread(target=self._member, args=(k,), name=name, daemon=True).start()
@@ -147,7 +147,7 @@ class _Crew:
 
     def _wait(self, called: int) -> None:
         for k in range(called):
-            while not await_count(self.answered, k, self.calls[k], PATIENCE):
+            while not await_count(self.answered, k, self.calls[k], READS_PER_WAIT):
                 pass
 
     def _call_again(self, called: int) -> None:

@@ -12,25 +12,26 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from minilstm.kernels.numba.compiling import inner, kernel
+from minilstm.kernels.numba.machinery.compiling import inner, kernel
+from minilstm.kernels.numba.machinery.simd import data_of
 
-PLACE = 16  # int64 from one thread's count to the next: two cache lines, so none is shared
-SPINS = 400  # reads before the processor is offered to others: about a time step
+COUNT_DISTANCE = 16  # int64 from one thread's count to the next: two cache lines, so none is shared
+READS_BEFORE_YIELD = 400  # reads before the processor is offered to others: about a time step
 _CAN_YIELD = llvm.address_of_symbol("sched_yield") is not None
 _yield = types.ExternalFunction("sched_yield", types.int32())
-_MACHINE = platform.machine()
+_ARCHITECTURE = platform.machine()
 
 
 def make_counts(team: int) -> np.ndarray:
     """Counts of a team of threads; place 0 is the sign to give up."""
-    return np.zeros((team + 1) * PLACE, np.int64)
+    return np.zeros((team + 1) * COUNT_DISTANCE, np.int64)
 
 
 @intrinsic
 def _publish(typing, counts, at, value):
     def generate(context, builder, sig, args):
-        data = context.make_array(sig.args[0])(context, builder, args[0]).data
-        builder.store_atomic(args[2], builder.gep(data, [args[1]]), ordering="release", align=8)
+        place = builder.gep(data_of(context, builder, sig, args, 0), [args[1]])
+        builder.store_atomic(args[2], place, ordering="release", align=8)
         return context.get_dummy_value()
 
     return types.void(counts, types.int64, types.int64), generate
@@ -39,8 +40,8 @@ def _publish(typing, counts, at, value):
 @intrinsic
 def _read(typing, counts, at):
     def generate(context, builder, sig, args):
-        data = context.make_array(sig.args[0])(context, builder, args[0]).data
-        return builder.load_atomic(builder.gep(data, [args[1]]), ordering="acquire", align=8)
+        place = builder.gep(data_of(context, builder, sig, args, 0), [args[1]])
+        return builder.load_atomic(place, ordering="acquire", align=8)
 
     return types.int64(counts, types.int64), generate
 
@@ -51,9 +52,9 @@ def _pause(typing):
 
     def generate(context, builder, sig, args):
         number, hint = ir.IntType(32), None
-        if _MACHINE in ("x86_64", "AMD64"):
+        if _ARCHITECTURE in ("x86_64", "AMD64"):
             hint = "llvm.x86.sse2.pause", []
-        elif _MACHINE in ("aarch64", "arm64"):
+        elif _ARCHITECTURE in ("aarch64", "arm64"):
             hint = "llvm.aarch64.hint", [number(1)]
         if hint is not None:
             signature = ir.FunctionType(ir.VoidType(), [a.type for a in hint[1]])
@@ -65,42 +66,42 @@ def _pause(typing):
 
 
 @inner
-def arrive(counts, me, count):
-    """Tell the others that this thread has finished its part of step `count`."""
-    _publish(counts, (me + 1) * PLACE, count)
+def meet(counts, me, team, count):
+    """Say that this thread has finished step `count`, and wait until all of the team have.
 
-
-@inner
-def wait_for_all(counts, team, count):
-    """Wait until every thread has finished step `count`; False when told to give up."""
+    False says that the wait was given up.
+    """
+    if team == 1:
+        return True
+    _publish(counts, (me + 1) * COUNT_DISTANCE, count)
     for other in range(1, team + 1):
         spins = 0
-        while _read(counts, other * PLACE) < count:
+        while _read(counts, other * COUNT_DISTANCE) < count:
             spins += 1
             _pause()
-            if spins >= SPINS:
+            if spins >= READS_BEFORE_YIELD:
                 if _read(counts, 0) != 0:
                     return False
                 if _CAN_YIELD:
                     _yield()
-                spins = SPINS // 2
+                spins = READS_BEFORE_YIELD // 2
     return True
 
 
 @kernel("void(i8[::1], i8, i8)")
 def publish(counts, place, count):
     """Set the count in one place, after everything this thread has written before."""
-    _publish(counts, place * PLACE, count)
+    _publish(counts, place * COUNT_DISTANCE, count)
 
 
 @kernel("b1(i8[::1], i8, i8, i8)")
 def await_count(counts, place, count, spins):
     """Wait for a count in one place, for so many reads at most; whether it came."""
     for n in range(spins):
-        if _read(counts, place * PLACE) >= count:
+        if _read(counts, place * COUNT_DISTANCE) >= count:
             return True
         _pause()
-        if n % SPINS == SPINS - 1 and _CAN_YIELD:
+        if n % READS_BEFORE_YIELD == READS_BEFORE_YIELD - 1 and _CAN_YIELD:
             _yield()
     return False
 

@@ -16,15 +16,15 @@ from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from minilstm.kernels.numba.buffers import zeros
-from minilstm.kernels.numba.compiling import inner
-from minilstm.kernels.numba.hardware import lanes
-from minilstm.kernels.numba.simd import Value
-from minilstm.kernels.numba.tile import Tile, data_of, number
+from minilstm.kernels.numba.machinery.buffers import zeros
+from minilstm.kernels.numba.machinery.compiling import inner
+from minilstm.kernels.numba.machinery.hardware import lanes
+from minilstm.kernels.numba.machinery.register_tile import Tile
+from minilstm.kernels.numba.machinery.simd import Value, data_of, number
 
 Array = NDArray[Any]
 
-ROWS = 12  # of a block: two tiles of 6 x 2 (or 1) vectors, or three of 4 x 3
+GATHERED_ROWS = 12  # of a block: two tiles of 6 x 2 (or 1) vectors, or three of 4 x 3
 
 
 def _make(rows: int, vectors: int, start: str) -> Any:
@@ -37,7 +37,7 @@ def _make(rows: int, vectors: int, start: str) -> Any:
         )
 
         def generate(context, builder, sig, args):
-            t = Tile(builder, a.dtype.bitwidth // 8, rows, vectors)
+            t = Tile(builder, a.dtype, rows, vectors)
             a_data, rows_data, steps_data, b_data, c_data = (
                 data_of(context, builder, sig, args, n) for n in (0, 1, 3, 6, 9)
             )
@@ -88,18 +88,18 @@ def bias_block(a, rows, steps, panels, Q, V, out, out_at, out_row):
     line, q = (K + 1) * V, Q
     # From the last vectors to the first, since the last may reach over into the next row.
     if Q == 1:
-        for r in range(0, ROWS, 6):
+        for r in range(0, GATHERED_ROWS, 6):
             at = out_at + r * out_row
             _bias_single(a, rows, r, steps, 0, K, panels, 0, 0, out, at, out_row)
         return
     if Q % 2 == 1:
         q -= 3
-        for r in range(0, ROWS, 4):
+        for r in range(0, GATHERED_ROWS, 4):
             at = out_at + r * out_row + q * V
             _bias_triple(a, rows, r, steps, 0, K, panels, q * line, 0, out, at, out_row)
     while q > 0:
         q -= 2
-        for r in range(0, ROWS, 6):
+        for r in range(0, GATHERED_ROWS, 6):
             at = out_at + r * out_row + q * V
             _bias_pair(a, rows, r, steps, 0, K, panels, q * line, 0, out, at, out_row)
 
@@ -149,8 +149,8 @@ def pack_for_blocks(bias: Array, matrix: Array) -> Array:
     """
     (K, M), V = matrix.shape, lanes(matrix.dtype)
     Q = -(-M // V)
-    whole = zeros((1 + K, Q * V), matrix.dtype)  # (1 + K, M and what fills the last vector)
-    whole[0, :M], whole[1:, :M] = bias, matrix
+    padded = zeros((1 + K, Q * V), matrix.dtype)  # (1 + K, M and what fills the last vector)
+    padded[0, :M], padded[1:, :M] = bias, matrix
     odd = min(Q, 3) * (Q % 2)
-    even = whole[:, : (Q - odd) * V].reshape(1 + K, -1, 2 * V).transpose(1, 0, 2)
-    return np.concatenate([even.reshape(-1), whole[:, (Q - odd) * V :].reshape(-1)])
+    even = padded[:, : (Q - odd) * V].reshape(1 + K, -1, 2 * V).transpose(1, 0, 2)
+    return np.concatenate([even.reshape(-1), padded[:, (Q - odd) * V :].reshape(-1)])

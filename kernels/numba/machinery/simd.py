@@ -15,7 +15,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from minilstm.kernels.numba.hardware import REGISTER_BYTES
+from minilstm.kernels.numba.machinery.hardware import REGISTER_BYTES
 
 _I32, _I64 = ir.IntType(32), ir.IntType(64)
 _CONTRACT = ("contract",)
@@ -112,23 +112,33 @@ class Value:
     def two_to_the_low_bits(self) -> Value:
         """2^n, where n is the whole number in the low bits of a sum with 1.5 * 2^23 (2^52)."""
         element, bias, shift = (_I32, 127, 23) if self.is_single else (_I64, 1023, 52)
-        whole = ir.VectorType(element, self.lanes) if self.lanes else element
+        integers = ir.VectorType(element, self.lanes) if self.lanes else element
 
         def constant(n: int) -> ir.Constant:
-            return ir.Constant(whole, [n] * self.lanes if self.lanes else n)
+            return ir.Constant(integers, [n] * self.lanes if self.lanes else n)
 
         b = self.builder
-        exponent = b.add(b.bitcast(self.value, whole), constant(bias))
+        exponent = b.add(b.bitcast(self.value, integers), constant(bias))
         return Value(b, b.bitcast(b.shl(exponent, constant(shift)), self.type))
 
 
-class Lane:
-    """Reads and writes vectors of an array's memory, the last of them perhaps only in part."""
+def number(n: int) -> ir.Constant:
+    return ir.Constant(_I64, n)
 
-    def __init__(self, builder: Any, itemsize: int, lanes: int) -> None:
-        self.builder, self.itemsize, self.lanes = builder, itemsize, lanes
-        element = ir.FloatType() if itemsize == 4 else ir.DoubleType()
-        self.vector = ir.VectorType(element, lanes)
+
+def data_of(context: Any, builder: Any, sig: Any, args: Any, n: int) -> Any:
+    """Where the memory of array argument n of an intrinsic begins."""
+    return context.make_array(sig.args[n])(context, builder, args[n]).data
+
+
+class Lane:
+    """Reads and writes vectors of an array's memory: whole registers, or `lanes` numbers."""
+
+    def __init__(self, builder: Any, dtype: Any, lanes: int = 0) -> None:
+        self.builder, self.itemsize = builder, dtype.bitwidth // 8
+        self.lanes = lanes or REGISTER_BYTES // self.itemsize
+        element = ir.FloatType() if self.itemsize == 4 else ir.DoubleType()
+        self.vector = ir.VectorType(element, self.lanes)
 
     def _at(self, base: Any, offset: Any) -> Any:
         b = self.builder
@@ -154,11 +164,8 @@ def copy_vector(typing, source, source_at, target, target_at):
     """One vector register's worth of numbers, from one array's memory to another's."""
 
     def generate(context, builder, sig, args):
-        source_data, target_data = (
-            context.make_array(sig.args[n])(context, builder, args[n]).data for n in (0, 2)
-        )
-        itemsize = sig.args[0].dtype.bitwidth // 8
-        lane = Lane(builder, itemsize, REGISTER_BYTES // itemsize)
+        source_data, target_data = (data_of(context, builder, sig, args, n) for n in (0, 2))
+        lane = Lane(builder, sig.args[0].dtype)
         lane.store(lane.load(source_data, args[1]), target_data, args[3])
         return context.get_dummy_value()
 
@@ -173,9 +180,7 @@ def prefetch(typing, array, at):
         i32, pointer = ir.IntType(32), ir.IntType(8).as_pointer()
         signature = ir.FunctionType(ir.VoidType(), [pointer, i32, i32, i32])
         function = cgutils.get_or_insert_function(builder.module, signature, "llvm.prefetch.p0")
-        address = builder.gep(
-            context.make_array(sig.args[0])(context, builder, args[0]).data, [args[1]]
-        )
+        address = builder.gep(data_of(context, builder, sig, args, 0), [args[1]])
         read, second_level, not_code = (ir.Constant(i32, n) for n in (0, 2, 1))
         builder.call(function, [builder.bitcast(address, pointer), read, second_level, not_code])
         return context.get_dummy_value()

@@ -11,18 +11,16 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from minilstm.kernels.numba.compiling import kernel
-from minilstm.kernels.numba.hardware import REGISTER_BYTES, REGISTERS
-from minilstm.kernels.numba.simd import Lane, Value
-from minilstm.kernels.numba.threads import get_num_threads, run
+from minilstm.kernels.numba.machinery.compiling import kernel
+from minilstm.kernels.numba.machinery.hardware import REGISTER_BYTES, REGISTERS
+from minilstm.kernels.numba.machinery.simd import Lane, Value, data_of, number
+from minilstm.kernels.numba.machinery.threads import get_num_threads, run
 
 LANES = REGISTER_BYTES // 4  # float32 numbers in a register
 CHAINS = REGISTERS - 4  # independent sums: more than two or four pipes of latency 4 can hold
 FLOPS = 2 * LANES * CHAINS  # of one turn of the loop
-SHORTEST = 0.02  # seconds of one measurement
-TRIES = 5
-
-_I64 = ir.IntType(64)
+SHORTEST_SECONDS = 0.02  # seconds of one measurement
+MEASUREMENTS = 5  # that are long enough; the fastest of them counts
 
 
 @intrinsic
@@ -31,24 +29,20 @@ def _chains(typing, steps, numbers, out):
     signature = types.void(steps, numbers, out)
 
     def generate(context, builder, sig, args):
-        lane = Lane(builder, 4, LANES)
-        numbers_data, out_data = (
-            context.make_array(sig.args[n])(context, builder, args[n]).data for n in (1, 2)
-        )
-        factor, term = (
-            lane.spread(builder.gep(numbers_data, [ir.Constant(_I64, n)])) for n in (0, 1)
-        )
-        places = [ir.Constant(_I64, n * LANES) for n in range(CHAINS)]
+        lane = Lane(builder, numbers.dtype)
+        numbers_data, out_data = (data_of(context, builder, sig, args, n) for n in (1, 2))
+        factor, term = (lane.spread(builder.gep(numbers_data, [number(n)])) for n in (0, 1))
+        places = [number(n * LANES) for n in range(CHAINS)]
         start = [lane.load(out_data, place) for place in places]
         entry = builder.block
         loop, done = builder.append_basic_block("fma_loop"), builder.append_basic_block("fma_done")
         builder.branch(loop)
         builder.position_at_end(loop)
-        step = builder.phi(_I64)
+        step = builder.phi(ir.IntType(64))
         held = [builder.phi(lane.vector) for _ in places]
         sums = [Value(builder, h) * factor + term for h in held]
-        following = builder.add(step, ir.Constant(_I64, 1))
-        step.add_incoming(ir.Constant(_I64, 0), entry)
+        following = builder.add(step, number(1))
+        step.add_incoming(number(0), entry)
         step.add_incoming(following, loop)
         for phi, first, total in zip(held, start, sums, strict=True):
             phi.add_incoming(first.value, entry)
@@ -79,11 +73,11 @@ def multiply_add_peak() -> float:
     out = [np.zeros(CHAINS * LANES, np.float32) for _ in range(get_num_threads())]
     multiply_add(1, numbers, out[0])  # compiles, or is read from the cache
     steps, best, tries = 1 << 16, 0.0, 0
-    while tries < TRIES:
+    while tries < MEASUREMENTS:
         started = time.perf_counter()
-        run(multiply_add, [(steps, numbers, own) for own in out])
+        run(multiply_add, [(steps, numbers, sums) for sums in out])
         seconds = time.perf_counter() - started
-        if seconds < SHORTEST:
+        if seconds < SHORTEST_SECONDS:
             steps *= 2
             continue
         best, tries = max(best, steps * FLOPS * len(out) / seconds / 1e9), tries + 1

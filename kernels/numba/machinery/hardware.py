@@ -10,8 +10,8 @@ import numpy as np
 
 TILE_ROWS = 6  # rows of the largest tile: six sequences, or six rows of a weight gradient
 
-_features = llvm.get_host_cpu_features()
-_name = llvm.get_host_cpu_name()
+_cpu_features = llvm.get_host_cpu_features()
+_cpu_name = llvm.get_host_cpu_name()
 
 
 def _registers() -> tuple[int, int]:
@@ -19,12 +19,12 @@ def _registers() -> tuple[int, int]:
     forced = os.environ.get("MINILSTM_VECTOR_BYTES", "")
     if forced in ("16", "32", "64"):  # to test here what another processor will run
         return int(forced), 32 if forced == "64" else 16
-    if _features.get("avx512vl", False):
+    if _cpu_features.get("avx512vl", False):
         # Zen 4 computes a 64-byte vector in two halves; halves of their own split work finer.
-        return (32, 32) if _name == "znver4" else (64, 32)
-    if _features.get("avx2", False):
+        return (32, 32) if _cpu_name == "znver4" else (64, 32)
+    if _cpu_features.get("avx2", False):
         return 32, 16
-    if _features.get("neon", False):
+    if _cpu_features.get("neon", False):
         return 16, 32
     return 16, 16
 

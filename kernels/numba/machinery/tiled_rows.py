@@ -1,0 +1,67 @@
+"""Products of rows with a packed matrix, cut into register tiles.
+Any number of rows and columns is taken; no cut changes a single bit of a result.
+
+All functions take the same arguments. C has `rows` rows. A[r, k] is element
+``a_at + r a_row + k a_k`` of the memory of `a`, k below K. Panel q of B begins at
+``b_at + q b_panel`` of `b`. Vector q of row r of C, for q to q_last, begins at
+``c_at + r c_row + q % 4 gate + q // 4 block`` of `c`. All arrays are C-contiguous.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minilstm.kernels.numba.machinery.compiling import inner
+from minilstm.kernels.numba.machinery.hardware import TILE_ROWS, tile_vectors
+from minilstm.kernels.numba.machinery.register_tile import make_product
+
+# fmt: off
+
+
+def _rows(rows: int, start: str) -> Any:
+    V = tile_vectors(rows)
+    wide, narrow = make_product(rows, V, start), make_product(rows, 1, start)
+
+    def across(a, a_at, a_row, a_k, K, b, b_at, b_panel, q, q_last, c, c_at, c_row, gate, block):
+        while q + V <= q_last:
+            wide(a, a_at, a_row, a_k, K, b, b_at, b_panel, q, c, c_at, c_row, gate, block)
+            q += V
+        while q < q_last:
+            narrow(a, a_at, a_row, a_k, K, b, b_at, b_panel, q, c, c_at, c_row, gate, block)
+            q += 1
+
+    return inner(across, f"{start}_{rows}_rows")
+
+
+def _product(name: str, start: str) -> Any:
+    """A part of kernels: rows are shared out evenly among as few tiles as can hold them."""
+    one, two, three, four, five, six = (_rows(rows, start) for rows in range(1, TILE_ROWS + 1))
+
+    def product(
+        rows, a, a_at, a_row, a_k, K, b, b_at, b_panel, q, q_last, c, c_at, c_row, gate, block
+    ):
+        tiles, r = (rows + TILE_ROWS - 1) // TILE_ROWS, 0
+        for tile in range(1, tiles + 1):
+            end = rows if tile == tiles else rows * tile // tiles
+            n, at, to = end - r, a_at + r * a_row, c_at + r * c_row
+            if n == 6:
+                six(a, at, a_row, a_k, K, b, b_at, b_panel, q, q_last, c, to, c_row, gate, block)
+            elif n == 5:
+                five(a, at, a_row, a_k, K, b, b_at, b_panel, q, q_last, c, to, c_row, gate, block)
+            elif n == 4:
+                four(a, at, a_row, a_k, K, b, b_at, b_panel, q, q_last, c, to, c_row, gate, block)
+            elif n == 3:
+                three(a, at, a_row, a_k, K, b, b_at, b_panel, q, q_last, c, to, c_row, gate, block)
+            elif n == 2:
+                two(a, at, a_row, a_k, K, b, b_at, b_panel, q, q_last, c, to, c_row, gate, block)
+            else:
+                one(a, at, a_row, a_k, K, b, b_at, b_panel, q, q_last, c, to, c_row, gate, block)
+            r = end
+
+    return inner(product, name)
+
+
+set_rows = _product("set_rows", "zero")  # C = A B
+add_rows = _product("add_rows", "add")  # C += A B; the sum over k is complete before it joins C
+affine_rows = _product("affine_rows", "bias")  # C = bias + A B; a panel begins with its biases
+more_rows = _product("more_rows", "more")  # C + A B as one sum, whose first part is in C

@@ -1,0 +1,54 @@
+"""What every command reports for scripts: accuracy, loss, time, memory, backend, threads and seed.
+A key is always there, and None where a command has nothing to say on it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from minilstm.backend import current_backend, get_num_threads
+
+INTERRUPTED = 130  # exit code after Ctrl-C
+
+
+def facts(
+    seconds: float,
+    *,
+    accuracy: float | None = None,
+    loss: float | None = None,
+    seed: int | None = None,
+) -> dict[str, Any]:
+    """The facts by name; loss in nats a step, memory in MiB."""
+    return {
+        "accuracy": None if accuracy is None else float(accuracy),
+        "loss": None if loss is None else float(loss),
+        "seconds": round(seconds, 3),
+        "peak_memory_mb": _peak_memory_mb(),
+        "backend": current_backend().name,
+        "threads": get_num_threads() if current_backend().name == "numba" else 1,
+        "seed": seed,
+    }
+
+
+def files(paths: Sequence[Path]) -> list[str]:
+    """Print the files that a command wrote, and return their names."""
+    for path in paths:
+        print(f"  {path}")
+    return [str(path) for path in paths]
+
+
+def scores_line(result: Mapping[str, float]) -> str:
+    """Accuracy and loss as a command prints them."""
+    return f"accuracy {result['accuracy']:.4f}, loss {result['loss']:.4f}"
+
+
+def _peak_memory_mb() -> float | None:
+    """Largest resident size of this process so far; None where the system does not say."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1024 * 1024 if sys.platform == "darwin" else 1024), 1)

@@ -1,0 +1,68 @@
+"""Arrays from what a user hands in: one for each sequence, all numbers finite and of one dtype.
+Sequences, labels and targets all come in through here, so each refusal has its words once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minilstm.errors import DataError
+
+Array = NDArray[Any]
+Place = Callable[[tuple[int, ...]], str]  # says where a number stands, from its indices
+
+ONE_SEQUENCE = (
+    "one sequence is a full array{axes}; pass a list of arrays for sequences of different lengths."
+)
+
+
+def as_array(x: Any, name: str, wanted: str, of: str = "rows") -> Array:
+    """An array; where `x` holds rows of different lengths a DataError, which ends in `wanted`."""
+    try:
+        return np.asarray(x)
+    except ValueError as error:
+        raise DataError(f"{name} holds {of} of different lengths, but {wanted}") from error
+
+
+def one_for_each(y: Any, count: int, name: str, what: str) -> list[tuple[str, Any]]:
+    """The parts of a list or array with their names, or a DataError unless there are `count`."""
+    if not isinstance(y, (list, tuple, np.ndarray)) or getattr(y, "ndim", 1) == 0:
+        raise DataError(
+            f"{name} is {type(y).__name__}, but there are {count} sequences; "
+            f"give a list with one array of {what} for each."
+        )
+    if len(y) != count:
+        raise DataError(
+            f"{name} has {what} for {len(y)} sequences, but there are {count}; "
+            f"give one array of {what} for each sequence."
+        )
+    return [(f"{name}[{b}]", part) for b, part in enumerate(y)]
+
+
+def finite(array: Array, dtype: Any, name: str, place: Place, what: str) -> Array:
+    """The numbers in a dtype, row-major, or a DataError where one is not finite or too large.
+
+    An array that is so already is not copied. `what` is "value" or "target".
+    """
+    if array.dtype.kind == "f" and (bad := ~np.isfinite(array)).any():
+        raise DataError(
+            f"{name} holds {first_of(array, bad, place)} ({int(bad.sum())} such values), but "
+            f"every {what} must be finite; remove or fill them first."
+        )
+    with np.errstate(over="ignore"):
+        out = np.ascontiguousarray(array, dtype=dtype)
+    if out.dtype.itemsize < array.dtype.itemsize and (bad := ~np.isfinite(out)).any():
+        raise DataError(
+            f"{name} holds {first_of(array, bad, place)}, beyond the range of {out.dtype}; "
+            f"scale the {'data' if what == 'value' else 'targets'} or train with dtype='float64'."
+        )
+    return out
+
+
+def first_of(array: Array, bad: NDArray[np.bool_], place: Place) -> str:
+    """The first number that is bad, and where it stands."""
+    at = tuple(int(i) for i in np.argwhere(bad)[0])
+    return f"{array[at]} at {place(at)}"

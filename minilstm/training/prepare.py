@@ -1,0 +1,201 @@
+"""Checks training data against the layers, and builds the network that a training starts from.
+Losses, classes and the weight of every row are settled here, so the loop asks no more questions.
+
+Axes: T time, N rows, C classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minilstm.errors import DataError
+from minilstm.layers import Layer, SequenceInput
+from minilstm.losses import row_weights
+from minilstm.network.examples import Answers, as_answers, as_batches, by_output
+from minilstm.network.graph.connections import Connections
+from minilstm.network.graph.wiring import Wiring, wire
+from minilstm.network.metrics import find_metric
+from minilstm.network.network import Network
+from minilstm.network.passes.heads import Head, find_heads
+from minilstm.training.batches import TrainingData
+from minilstm.training.options import TrainingOptions
+
+Array = NDArray[Any]
+
+
+def prepare(
+    x: Any,
+    y: Any,
+    layers: Sequence[Layer] | Connections | Network,
+    loss: Any,
+    options: TrainingOptions,
+    step_weights: Any = None,
+    rng: np.random.Generator | None = None,
+) -> tuple[Network, tuple[Head, ...], TrainingData]:
+    """Check everything, and build the network that training starts from.
+
+    Parameters
+    ----------
+    x, y, layers, loss, options, step_weights : as for `minilstm.train`
+    rng : for first values of learnables
+
+    Raises
+    ------
+    DataError, ValueError, TypeError
+        Anything does not fit; nothing was computed.
+    """
+    old = layers if isinstance(layers, Network) else None
+    wiring = old.wiring if old else wire(layers)  # type: ignore[arg-type]
+    losses = _losses(loss, wiring, old)
+    heads = find_heads(wiring, losses)
+    dtype = options.dtype
+    if dtype == "auto":
+        dtype = old.dtype.name if old else "float32"
+    data_format = options.data_format
+    if old and data_format == "auto":
+        data_format = old.data_format
+    batches = as_batches(wiring, x, dtype, data_format)
+    known = _known_classes(old, wiring, heads)
+    answers = as_answers(wiring, heads, batches[0], y, known, "y", options.target_data_formats)
+    _check_metrics(heads, options)
+    by_class = _class_weights(heads, answers)
+    weights = _weights(wiring, heads, answers, by_class, step_weights, dtype)
+    layers_now = list(wiring.graph.layers)
+    for n, batch in zip(wiring.inputs, batches, strict=True):
+        first = wiring.nodes[n].layer
+        assert isinstance(first, SequenceInput)  # the wiring has checked
+        reset = options.reset_input_normalization
+        layers_now[layers_now.index(first)] = first.with_statistics(batch.sequences, reset)
+    names = [wiring.nodes[h.output].layer.name for h in heads]
+    found = {k: c for k, c in zip(names, answers.classes, strict=True) if c is not None}
+    classes: Any = next(iter(found.values())) if len(found) == 1 else found or None
+    net = Network(
+        wiring.graph.named(layers_now),
+        old.parameters if old else None,
+        classes=classes,
+        dtype=dtype,
+        rng=rng,
+        statistics=old.statistics if old else None,
+        losses=losses,
+        data_format=data_format,
+    )
+    sequences = [b.sequences for b in batches]
+    return net, heads, TrainingData(sequences, answers.targets, weights, by_class)
+
+
+def check_validation(
+    net: Network, heads: Sequence[Head], data: TrainingData, options: TrainingOptions
+) -> TrainingData | None:
+    """Checked validation data, weighted as the training data are by class; or None."""
+    if options.validation_data is None:
+        return None
+    x, y = options.validation_data
+    batches = as_batches(net.wiring, x, net.dtype, net.data_format, "validation x")
+    known = _known_classes(net, net.wiring, heads)
+    answers = as_answers(
+        net.wiring, heads, batches[0], y, known, "validation y", options.target_data_formats
+    )
+    by_class = data.class_weights
+    weights = _weights(net.wiring, heads, answers, by_class, None, net.dtype)
+    return TrainingData([b.sequences for b in batches], answers.targets, weights, by_class)
+
+
+def _losses(loss: Any, wiring: Wiring, old: Network | None) -> Any:
+    if loss is None:
+        return old.losses if old else None
+    names = [wiring.nodes[n].layer.name for n in wiring.outputs]
+    if isinstance(loss, tuple) and len(names) == 1:
+        return [loss]  # a pair of functions
+    return [part for _, part in by_output(loss, names, "loss")]
+
+
+def _known_classes(
+    net: Network | None, wiring: Wiring, heads: Sequence[Head]
+) -> list[Array | None]:
+    if net is None or net.classes is None:
+        return [None] * len(heads)
+    if isinstance(net.classes, dict):
+        return [net.classes.get(wiring.nodes[h.output].layer.name) for h in heads]
+    return [net.classes if h.loss.kind in ("classes", "any") else None for h in heads]
+
+
+def _check_metrics(heads: Sequence[Head], options: TrainingOptions) -> None:
+    for metric in options.metrics:
+        how = find_metric(metric)
+        for head in heads:
+            if how.kind == "any" or head.loss.kind in (how.kind, "any"):
+                continue
+            if how.kind == "classes" and head.loss.kind == "multilabel":
+                continue
+            raise ValueError(
+                f"metrics holds {how.name!r}, which is for {how.kind}, but the loss "
+                f"{head.loss.name!r} has {head.loss.kind} as targets; choose another metric."
+            )
+
+
+def _class_weights(heads: Sequence[Head], answers: Answers) -> list[Array | None]:
+    """The weight of each class (C,) for each output; None where all weigh the same."""
+    out: list[Array | None] = []
+    for head, targets, classes in zip(heads, answers.targets, answers.classes, strict=True):
+        weights = None
+        if classes is not None:
+            every = np.concatenate(targets)  # (N,)
+            counts = np.bincount(every[every >= 0], minlength=len(classes))  # (C,)
+            weights = head.loss.weights_of_classes(classes, counts)
+        out.append(weights)
+    return out
+
+
+def _weights(
+    wiring: Wiring,
+    heads: Sequence[Head],
+    answers: Answers,
+    by_class: Sequence[Array | None],
+    given: Any,
+    dtype: Any,
+) -> list[list[Array] | None]:
+    """Weight of every row: of its class, times that of its step."""
+    names = [wiring.nodes[h.output].layer.name for h in heads]
+    parts: list[Any] = [None] * len(heads)
+    if given is not None:
+        parts = [part for _, part in by_output(given, names, "step_weights")]
+    out: list[list[Array] | None] = []
+    for part, targets, of_classes in zip(parts, answers.targets, by_class, strict=True):
+        rows = None if part is None else _step_weights(part, targets, dtype)
+        if of_classes is not None:
+            weighted: list[Any] = [row_weights(t, of_classes, dtype) for t in targets]
+            rows = (
+                weighted if rows is None else [a * b for a, b in zip(weighted, rows, strict=True)]
+            )
+        out.append(rows)
+    return out
+
+
+def _step_weights(given: Any, targets: Sequence[Array], dtype: Any) -> list[Array]:
+    if isinstance(given, np.ndarray) and given.ndim == 1 and len(targets) == 1:
+        given = [given]
+    if not isinstance(given, (list, tuple, np.ndarray)) or len(given) != len(targets):
+        raise DataError(
+            f"step_weights is for {len(given) if hasattr(given, '__len__') else 'no'} sequences, "
+            f"but there are {len(targets)}; give one array of weights for each."
+        )
+    out = []
+    for b, (weights, t) in enumerate(zip(given, targets, strict=True)):
+        array = np.atleast_1d(np.asarray(weights, np.float64))
+        if array.shape != (len(t),):
+            raise DataError(
+                f"step_weights[{b}] has shape {array.shape}, but {len(t)} weights are wanted, one "
+                "for each answer; give one number a step, or one a sequence behind a layer that "
+                "keeps the last step."
+            )
+        if not np.isfinite(array).all() or (array < 0).any():
+            raise DataError(
+                f"step_weights[{b}] holds a negative or infinite number; give finite weights of at "
+                "least 0."
+            )
+        out.append(array.astype(dtype))
+    return out

@@ -1,0 +1,177 @@
+"""What happens beside the steps of a training: validation, checkpoints, and output functions.
+It keeps the best network so far, and changes nothing in the training itself."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minilstm.backend import Backend
+from minilstm.errors import DataError
+from minilstm.functional.ragged import active_counts
+from minilstm.network.evaluation import measure_outputs
+from minilstm.network.network import Network
+from minilstm.network.passes.heads import Head
+from minilstm.network.passes.memory import MemoryPlan
+from minilstm.network.passes.placement import moved_network
+from minilstm.training.batches import TrainingData, cuts
+from minilstm.training.history import STEP_COLUMNS
+from minilstm.training.options import TrainingOptions
+
+SMALLER_IS_BETTER = ("loss", "rmse")
+
+
+class Progressed(NamedTuple):
+    """What `output_fcn` is called with."""
+
+    state: str  # "start", "iteration" or "done"
+    epoch: int
+    iteration: int
+    time_elapsed: float  # seconds
+    learn_rate: float
+    training_loss: float
+    validation_loss: float  # NaN where it was not measured
+    metrics: dict[str, float]  # everything else in the row of the history
+    network: Network
+
+
+class Watch:
+    """Everything beside the steps of one training, and the best network so far.
+
+    Parameters
+    ----------
+    net : to start from
+    heads : of the network
+    validation : checked, or None
+    options : TrainingOptions
+    backend : computes
+    """
+
+    def __init__(
+        self,
+        net: Network,
+        heads: Sequence[Head],
+        validation: TrainingData | None,
+        options: TrainingOptions,
+        backend: Backend,
+    ) -> None:
+        self.heads, self.validation = heads, validation
+        self.options, self.backend = options, backend
+        outputs = [net.layers[head.output].name for head in heads]
+        # Before the name of a metric: nothing for one output, "OUTPUT/" for several.
+        self.prefixes = [f"{name}/" if len(heads) > 1 else "" for name in outputs]
+        self.best_value, self.best_net, self.best_iteration = math.inf, net, 0
+        self.waited = 0  # validations since the best one
+
+    def columns(self) -> list[str]:
+        """Columns of the history, in the order of the table."""
+        names = [c for metric in self.options.metric_names for c in self.columns_of(metric)]
+        validated = ["loss", *names] if self.validation is not None else []
+        return [*STEP_COLUMNS, *names, *(f"validation_{name}" for name in validated)]
+
+    def columns_of(self, metric: str) -> list[str]:
+        """Columns of a metric: one, or one for each of several outputs."""
+        return [prefix + metric for prefix in self.prefixes]
+
+    def shown(self, net: Network) -> Network:
+        """A network as users see it: with NumPy arrays."""
+        moved: Network = moved_network(net, self.backend.to_host)
+        return moved
+
+    def validate(self, net: Network, iteration: int) -> dict[str, float]:
+        """Measure a network, and keep it if it is the best; nothing without validation data."""
+        data = self.validation
+        if data is None:
+            return {}
+        result = measure_outputs(
+            net, self.heads, data.sequences, data.targets, self.options.metrics, data.weights
+        )
+        objective = self.options.objective_metric_name
+        value = result[objective if objective in result else self.columns_of(objective)[0]]
+        value = value if objective in SMALLER_IS_BETTER else -value
+        if value < self.best_value:
+            self.best_value, self.best_net, self.waited = value, net, 0
+            self.best_iteration = iteration
+        else:
+            self.waited += 1
+        return {f"validation_{key}": v for key, v in result.items()}
+
+    def takes_best(self) -> bool:
+        """Whether the training gives back the best network in the place of the last."""
+        options = self.options
+        if options.output_network == "auto":
+            return self.validation is not None and options.objective_metric_name != "loss"
+        return options.output_network == "best-validation"
+
+    def checkpoint(self, net: Network, iteration: int, epoch: int, epoch_ends: bool) -> None:
+        """Save a network where the options ask for one now."""
+        options = self.options
+        by_epoch = options.checkpoint_frequency_unit == "epoch"
+        count = epoch if by_epoch else iteration
+        due = (epoch_ends or not by_epoch) and count % options.checkpoint_frequency == 0
+        if options.checkpoint_path and due:
+            name = f"checkpoint-epoch-{epoch:04d}-iteration-{iteration:06d}.safetensors"
+            self.shown(net).save(Path(options.checkpoint_path) / name)
+
+    def call_output_functions(self, state: str, row: dict[str, float], net: Network) -> bool:
+        """Call every output function; whether one of them wants to stop."""
+        functions: Any = self.options.output_fcn
+        if not functions:
+            return False
+        usual = (*STEP_COLUMNS, "validation_loss")
+        progressed = Progressed(
+            state,
+            int(row.get("epoch", 0)),
+            int(row.get("iteration", 0)),
+            row.get("time", 0.0),
+            row.get("learning_rate", math.nan),
+            row.get("loss", math.nan),
+            row.get("validation_loss", math.nan),
+            {k: v for k, v in row.items() if k not in usual},
+            self.shown(net),
+        )
+        return any([bool(function(progressed)) for function in functions])
+
+    def preface(self, net: Network, data: TrainingData, note: str) -> str:
+        """Lines above the table: what the loss is divided by, the memory, and a note."""
+        losses = "; ".join(
+            f"{prefix}{head.loss.name}, {head.loss.normalization}"
+            for prefix, head in zip(self.prefixes, self.heads, strict=True)
+        )
+        padding = self.options.sequence_length
+        counts = "cut to the shortest" if padding == "shortest" else "padding counts"
+        how = "" if padding == "ragged" else f" (sequence_length {padding!r}: {counts})"
+        plan = _largest_plan(net, data, self.options, self.backend)
+        return "\n".join([f"loss: {losses}{how}", str(plan), *([note] if note else [])])
+
+
+def check_checkpoints(options: TrainingOptions) -> None:
+    """Raise if checkpoints could not be written."""
+    path = options.checkpoint_path
+    if path and not Path(path).is_dir():
+        raise DataError(
+            f"checkpoint_path is {str(path)!r}, but there is no such folder; make it, or leave "
+            "checkpoint_path empty."
+        )
+
+
+def _largest_plan(
+    net: Network, data: TrainingData, options: TrainingOptions, backend: Backend
+) -> MemoryPlan:
+    """The plan of the mini-batch that needs the most memory."""
+    lengths = np.array([len(s) for s in data.sequences[0]], np.int64)  # (B,)
+    plans = []
+    for chosen in cuts(np.arange(len(lengths)), options):
+        steps = -np.sort(-lengths[chosen])  # of this mini-batch, longest first
+        if options.sequence_length != "ragged":
+            same = steps[-1] if options.sequence_length == "shortest" else steps[0]
+            if not isinstance(options.sequence_length, str):
+                same = options.sequence_length
+            steps = np.full(len(steps), same, np.int64)
+        how = options.memory_budget, options.bptt_truncation, backend
+        plans.append(net.plan_memory(active_counts(steps), *how))
+    return max(plans, key=lambda plan: plan.kept + plan.used)

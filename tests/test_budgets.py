@@ -1,0 +1,66 @@
+"""How large the project may be: a budget of lines for each part, entries and a page for each room.
+Every line that is added has to be worth reading, so a raise of a budget gives its reason.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+# Lines of Python and CUDA that a part of the project may have; a raise gives its reason here.
+ENGINE = ("functional", "layers", "losses", "network", "training", "backend.py")
+BUDGETS = {
+    "package": (38_500, ["minilstm", "kernels"]),
+    "engine": (12_800, [f"minilstm/{room}" for room in ENGINE]),
+    "proof": (8_200, ["minilstm/proof"]),
+    "tests": (27_000, ["tests"]),
+}
+MOST_ENTRIES = 12  # of a room, beside its page and its `__init__.py`
+PAGE_LINES = 40
+
+
+def code_lines(folder):
+    """Lines of the code that git knows or would know below a folder, or of one file."""
+    top = ROOT / folder
+    paths = [top] if top.is_file() else sorted(top.rglob("*"))
+    code = [p for p in paths if p.suffix in {".py", ".cu", ".cuh", ".c", ".h"}]
+    kept = [p for p in code if p.relative_to(ROOT).parts[:2] != ("minilstm", "kernels")]
+    return sum(len(p.read_text().splitlines()) for p in kept)
+
+
+@pytest.mark.parametrize("part", BUDGETS)
+def test_every_part_stays_within_its_budget(part):
+    most, folders = BUDGETS[part]
+    lines = sum(code_lines(folder) for folder in folders)
+    assert 0.5 * most < lines <= most, f"{part} has {lines} lines; cut, or raise it with a reason"
+
+
+def rooms():
+    """Every folder of the package that holds code, as a path."""
+    files = [*ROOT.glob("kernels/**/*.py"), *ROOT.glob("minilstm/**/*.py")]
+    found = {p.parent for p in files if p.relative_to(ROOT).parts[:2] != ("minilstm", "kernels")}
+    return sorted(found - {ROOT / "minilstm"})
+
+
+@pytest.mark.parametrize("folder", rooms(), ids=[str(p.relative_to(ROOT)) for p in rooms()])
+def test_a_room_is_small_enough_to_hold_or_its_page_says_why(folder):
+    page = folder / "README.md"
+    entries = {p.name.split(".")[0] for p in folder.iterdir() if p.suffix in {".py", ".cu", ""}}
+    entries -= {"__init__", "__pycache__"}
+    if len(entries) > MOST_ENTRIES:
+        assert page.is_file(), f"{len(entries)} entries and no page"
+        assert re.search(r"more than (12|twelve)", page.read_text()), "the page does not say why"
+
+
+def test_every_room_has_its_page():
+    tops = [p for p in rooms() if len(p.relative_to(ROOT).parts) == 2 or p.name == "kernels"]
+    assert len(tops) >= 10
+    lab_pages = {ROOT / "kernels", ROOT / "kernels" / "cuda"}  # which hold measurements too
+    for folder in tops:
+        page = folder / "README.md"
+        assert page.is_file(), folder
+        assert folder in lab_pages or len(page.read_text().splitlines()) <= PAGE_LINES, page
