@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import cuda_shim
 import numpy as np
 import pytest
+from agreement import bits
 from device_arrays import on_host
 from hypothesis import settings
 
@@ -74,6 +75,13 @@ def backend(request):
     """The record of each backend that computes on the CPU."""
     with record_of(request.param) as record:
         yield record
+
+
+@pytest.fixture
+def on_numpy():
+    """The NumPy backend is in force."""
+    with ml.use_backend("numpy"):
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -161,3 +169,18 @@ def set_threads():
     before = ml.get_num_threads()
     yield ml.set_num_threads
     ml.set_num_threads(before)
+
+
+@pytest.fixture
+def on_any_threads(set_threads):
+    """A function that gives what another one gives, with the same bits for any thread count."""
+
+    def results(do, counts=(1, 2, 4)):
+        found = []
+        for count in counts:
+            set_threads(count)
+            found.append(do())
+        assert all(bits(one) == bits(found[0]) for one in found)
+        return found[0]
+
+    return results

@@ -8,9 +8,9 @@ import dataclasses
 from unittest.mock import patch
 
 import numpy as np
+from agreement import NUMPY
 
 import minilstm as ml
-from minilstm.backend import load_backend
 from minilstm.functional import (
     batch_normalization,
     convolution,
@@ -24,7 +24,6 @@ from minilstm.functional.ragged import active_counts
 
 #: where a check of a network takes its backend from
 BACKEND_OF_A_CHECK = "minilstm.proof.checker.networks.current_backend"
-NUMPY = load_backend("numpy")
 LENGTHS = (4, 1, 3)
 D = H = C = 3  # square, so that no wrong transpose is refused for its shape
 

@@ -9,76 +9,23 @@ import inspect
 
 import numpy as np
 import pytest
+from agreement import BROAD, NUMPY, TOLERANCE, assert_agree, dtypes, widened
+from builders import loss_calls, lstm_problem, run_lstm
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from minilstm.backend import load_backend
 from minilstm.functional.adam import AdamRule
 from minilstm.functional.lstm import LSTMState
-from minilstm.functional.ragged import pack
 from minilstm.functional.rmsprop import RmspropRule
 from minilstm.functional.sgdm import SgdmRule
 
-NUMPY = load_backend("numpy")
 # A stepper has no twin: NumPy steps layer by layer; tests/network/test_stream.py compares them.
 NO_TWIN = {"name", "make_stepper", "to_device", "to_host", "gpu_bytes"}
 FUNCTIONS = [f.name for f in dataclasses.fields(NUMPY) if f.name not in NO_TWIN]
-# Largest difference allowed, relative to the largest entry of the array. A drawn array may be a
-# single number in which large terms cancel; where there are many, BROAD holds.
-TOLERANCE = {np.float64: 1e-12, np.float32: 1e-4}
-BROAD = {np.float64: 1e-14, np.float32: 3e-6}
-
-dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
 lengths = st.lists(st.integers(1, 40), min_size=1, max_size=9)
 features = st.integers(1, 20)
 hidden = st.sampled_from([1, 2, 3, 5, 8, 15, 16, 17, 31, 33, 64])
 seeds = st.integers(0, 2**16)
-
-
-def assert_agree(got, want, tolerance, what=""):
-    """Nested tuples of arrays of one shape and dtype, equal to a tolerance."""
-    if isinstance(want, tuple):
-        assert type(got) is type(want) and len(got) == len(want), what
-        names = getattr(want, "_fields", range(len(want)))
-        for name, g, w in zip(names, got, want, strict=True):
-            assert_agree(g, w, tolerance, f"{what} {name}")
-    elif want is None or isinstance(want, str):
-        assert got == want, what
-    else:
-        g, w = np.asarray(got), np.asarray(want)
-        assert g.shape == w.shape and np.isfinite(w).all(), what
-        scale = max(float(np.abs(w).max()), 1e-30)
-        error = np.abs(g.astype(np.float64) - w).max() / scale
-        assert error <= tolerance, f"{what}: relative difference {error:.1e}"
-
-
-def lstm_problem(lengths, D, H, seed, dtype):
-    """Arguments of forward, and upstream gradients, of one random ragged batch."""
-    rng = np.random.default_rng(seed)
-    B, N = len(lengths), sum(lengths)
-    packed = pack([rng.standard_normal((n, D)) for n in lengths])
-    state = rng.standard_normal((2, B, H))
-    weights = [rng.standard_normal((4 * H, n)) / np.sqrt(n) for n in (D, H)]
-    arguments = (packed.rows, *state, *weights, rng.standard_normal(4 * H))
-    dh, (dhidden, dcell) = rng.standard_normal((N, H)), rng.standard_normal((2, B, H))
-    arguments = (*(a.astype(dtype) for a in arguments), packed.active)
-    return arguments, dh.astype(dtype), LSTMState(dhidden.astype(dtype), dcell.astype(dtype))
-
-
-def run_lstm(backend, arguments, dh, dstate):
-    """Outputs and gradients, for each way in which a gradient may arrive."""
-    h, state, cache = backend.lstm_forward(*arguments)
-    ways = [(dh, dstate), (dh, None), (None, dstate)]
-    return (h, state), tuple(backend.lstm_backward(*way, cache) for way in ways)
-
-
-def widened(value):
-    """The same nested tuple with every array in float64."""
-    if isinstance(value, tuple):
-        parts = [widened(part) for part in value]
-        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
-    wide = value is None or value.dtype.kind != "f"
-    return value if wide else value.astype(np.float64)
 
 
 @dtypes
@@ -314,10 +261,7 @@ def calls(backend, dtype):
         ("sigmoid_forward", (z,)),
         ("sigmoid_backward", (dy, backend.sigmoid_forward(z)[1])),
         ("softmax_cross_entropy_forward", (z, targets)),
-        (
-            "softmax_cross_entropy_backward",
-            (backend.softmax_cross_entropy_forward(z, targets)[1],),
-        ),
+        ("softmax_cross_entropy_backward", (backend.softmax_cross_entropy_forward(z, targets)[1],)),
         ("lstm_forward", (*arguments, packed)),
         ("lstm_forward", (*arguments, packed, "hard-sigmoid", "softsign")),
         *(("lstm_advance", span) for span in spans),
@@ -342,19 +286,6 @@ def calls(backend, dtype):
         ("rmsprop_step", (p, g, v * v, RmspropRule(0.1, 0.9, 1e-8, 0.01, 0.5, 0.8))),
         ("sgdm_step", (p, g, v, SgdmRule(0.1, 0.9, 0.01, 0.5, 0.8))),
     ]
-
-
-def loss_calls(backend, y, targets, weights):
-    """The losses that are one function for all backends, forward and backward."""
-    scores = backend.softmax_forward(y)[0]
-    forwards = [("cross_entropy", (scores, targets, 9, weights))]
-    for name in ("squared_error", "absolute_error", "huber"):
-        forwards.append((name, (y, y[::-1].copy(), 9.0, weights)))
-    for name in ("binary_cross_entropy", "sigmoid_binary_cross_entropy"):
-        forwards.append((name, (scores, (y > 0).astype(y.dtype), 9.0, weights)))
-    for name, arguments in forwards:
-        cache = getattr(backend, f"{name}_forward")(*arguments)[1]
-        yield from ((f"{name}_forward", arguments), (f"{name}_backward", (cache,)))
 
 
 def test_every_function_is_called_below():

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from agreement import dtype_names as dtypes
 from separate_steps import CLIPPING, adam_update, add_l2, l2norm
 
 import minilstm as ml
@@ -21,7 +22,6 @@ GOLDEN = Path(__file__).parent / "golden"
 GRADIENTS = {"float64": 1e-12, "float32": 6e-6}
 ADAM = {"float64": 1e-11, "float32": 5e-5}
 
-dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 NAMES = {"W": "lstm/input_weights", "R": "lstm/recurrent_weights", "b": "lstm/bias"}
 NAMES |= {"F": "fc/weights", "fb": "fc/bias"}
 EDGES = ("one", "h1", "h2", "long", "steps")

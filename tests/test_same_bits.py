@@ -11,6 +11,9 @@ import warnings
 
 import numpy as np
 import pytest
+from agreement import bits
+from agreement import dtype_names as dtypes
+from builders import doubled, sequences
 
 import minilstm as ml
 from minilstm.functional.lstm import LSTMState
@@ -23,7 +26,6 @@ THREADS = (1, 2, 4)
 # Odd sizes leave remainders in every tile; 65 is one more than a tile row of float32.
 SIZES = [(3, 17, 8), (2, 65, 3), (1, 1, 2), (5, 200, 5)]
 sizes = pytest.mark.parametrize("size", SIZES, ids=str)
-dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 modes = pytest.mark.parametrize("mode", ["sequence", "last"])
 
 
@@ -39,24 +41,7 @@ def build(size, dtype, mode="sequence", layers=1, zerocenter=False):
     chain = [ml.SequenceInput(D, **options)]
     chain += [ml.LSTM(H + n) for n in range(1, layers)]
     chain += [ml.LSTM(H, output_mode=mode), ml.FullyConnected(C), ml.Softmax()]
-    net = ml.Network(chain, rng=np.random.default_rng(0), dtype=dtype, classes=range(C))
-    # Larger weights than the initial ones, so that gates do not all sit near one half.
-    return net.replace(parameters={k: 2 * p for k, p in net.parameters.items()})
-
-
-def draw(lengths, D, seed=0):
-    rng = np.random.default_rng(seed)
-    return [rng.standard_normal((n, D)) for n in lengths]
-
-
-def bits(value):
-    """All arrays in nested containers, as bytes with shape and dtype."""
-    if isinstance(value, dict):
-        value = [part for _, part in sorted(value.items())]
-    if isinstance(value, (list, tuple)):
-        return [b for part in value for b in bits(part)]
-    array = np.asarray(value)
-    return [(array.dtype.str, array.shape, array.tobytes())]
+    return doubled(chain, dtype, classes=range(C))
 
 
 # --------------------------------------------------------------------------------- threads
@@ -65,10 +50,10 @@ def bits(value):
 @dtypes
 @sizes
 @modes
-def test_any_number_of_threads_gives_the_same_gradients(set_threads, size, dtype, mode):
+def test_any_number_of_threads_gives_the_same_gradients(on_any_threads, size, dtype, mode):
     D, _, C = size
     net = build(size, dtype, mode)
-    x = [s.astype(dtype) for s in draw([11, 7, 30, 1, 7, 12, 2], D)]
+    x = [s.astype(dtype) for s in sequences(D, lengths=[11, 7, 30, 1, 7, 12, 2])]
     rng = np.random.default_rng(1)
     y = [rng.integers(0, C, 1 if mode == "last" else len(s)) for s in x]
     packed, targets = pack_with_targets(x, y)
@@ -78,21 +63,21 @@ def test_any_number_of_threads_gives_the_same_gradients(set_threads, size, dtype
         for k, s in state.items()
     }
     logits = ml.Network(net.layers[:-1], net.parameters, dtype=dtype)  # without the softmax
-    results = []
-    for n in THREADS:
-        set_threads(n)
+
+    def run():
         out, after, caches = logits.forward(Signal(packed.rows, packed.active), state)
         dy = np.random.default_rng(2).standard_normal(out.rows.shape).astype(dtype)
-        results.append(bits([out.rows, after, *logits.backward(dy, caches, after, need_dx=True)]))
+        back = logits.backward(dy, caches, after, need_dx=True)
         result = net.loss_and_gradients(Signal(packed.rows, packed.active), targets)
-        results[-1] += bits([result.loss, result.correct, result.gradients, result.state])
-    assert results[0] == results[1] == results[2]
+        return out.rows, after, back, result.loss, result.correct, result.gradients, result.state
+
+    on_any_threads(run, THREADS)
 
 
 @dtypes
 @modes
-def test_any_number_of_threads_gives_the_same_training(set_threads, dtype, mode):
-    x = draw([11, 7, 30, 1, 7, 12, 2], 3)
+def test_any_number_of_threads_gives_the_same_training(on_any_threads, dtype, mode):
+    x = sequences(3, lengths=[11, 7, 30, 1, 7, 12, 2])
     rng = np.random.default_rng(1)
     y = [rng.integers(0, 4, len(s)) for s in x]
     y = np.arange(7) % 4 if mode == "last" else y
@@ -109,13 +94,12 @@ def test_any_number_of_threads_gives_the_same_training(set_threads, dtype, mode)
         seed=3,
         verbose=False,
     )
-    results = []
-    for n in (*THREADS, 1):
-        set_threads(n)
+
+    def run():
         net, info = ml.train(x, y, layers, options=options)
-        history = {k: v for k, v in info.history.items() if k != "time"}
-        results.append(bits([history, net.parameters]))
-    assert all(r == results[0] for r in results[1:])
+        return {k: v for k, v in info.history.items() if k != "time"}, net
+
+    history, _ = on_any_threads(run, (*THREADS, 1))
     assert len(np.unique(history["loss"])) == 12  # it did train
 
 
@@ -126,7 +110,10 @@ def test_any_number_of_threads_gives_the_same_training(set_threads, dtype, mode)
 @sizes
 @modes
 def test_a_list_gives_what_its_sequences_give_one_by_one(set_threads, size, dtype, mode):
-    net, x = build(size, dtype, mode, zerocenter=True), draw([5, 9, 1, 9, 2, 6], size[0])
+    net, x = (
+        build(size, dtype, mode, zerocenter=True),
+        sequences(size[0], lengths=[5, 9, 1, 9, 2, 6]),
+    )
     one_by_one = [net.predict(s, return_state=True) for s in x]
     for n in THREADS:
         set_threads(n)
@@ -142,7 +129,7 @@ def test_a_list_gives_what_its_sequences_give_one_by_one(set_threads, size, dtyp
 @sizes
 def test_streaming_gives_the_whole_sequence(size, dtype):
     net = build(size, dtype, layers=2, zerocenter=True)
-    (x,) = draw([23], size[0])
+    (x,) = sequences(size[0], lengths=[23])
     whole, state = net.predict(x, return_state=True)
     stream = net.stream()
     assert bits(np.stack([stream.step(x_t) for x_t in x])) == bits(whole)
@@ -160,7 +147,7 @@ def test_streaming_gives_the_whole_sequence(size, dtype):
 @modes
 @pytest.mark.parametrize("rows", [1, 2, 7, 64])
 def test_spans_of_time_change_nothing(monkeypatch, dtype, mode, rows):
-    net, x = build((3, 17, 8), dtype, mode, layers=2), draw([5, 40, 1, 40, 2, 16], 3)
+    net, x = build((3, 17, 8), dtype, mode, layers=2), sequences(3, lengths=[5, 40, 1, 40, 2, 16])
     rng = np.random.default_rng(4)
     start = {
         k: LSTMState(*(rng.uniform(-1, 1, p.shape) for p in s))
@@ -181,7 +168,7 @@ def test_spans_of_time_change_nothing(monkeypatch, dtype, mode, rows):
 def test_several_python_threads_predict_at_once(set_threads):
     set_threads(2)
     net = build((3, 17, 8), "float32")
-    batches = [draw([20, 30, 10 + n], 3, seed=n) for n in range(6)]
+    batches = [sequences(3, lengths=[20, 30, 10 + n], seed=n) for n in range(6)]
     want = [bits(net.predict(x)) for x in batches]
     errors = []
     gate = threading.Barrier(len(batches))
@@ -204,7 +191,7 @@ def test_several_python_threads_predict_at_once(set_threads):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_a_forked_child_predicts(set_threads):
     set_threads(2)
-    net, x = build((3, 17, 8), "float64"), draw([20, 30, 10], 3)
+    net, x = build((3, 17, 8), "float64"), sequences(3, lengths=[20, 30, 10])
     want = b"".join(b for *_, b in bits(net.predict(x)))  # the pool of threads runs from here on
     reader, writer = os.pipe()
     with warnings.catch_warnings():
@@ -236,11 +223,10 @@ def test_a_forked_child_predicts(set_threads):
 @modes
 def test_a_wide_input_keeps_every_promise(set_threads, dtype, mode):
     # Wide enough for the products that are cut into blocks, with more rows than one block.
-    net, x = build((1030, 17, 4), dtype, mode), draw([300] * 5 + [7, 1], 1030)
+    net, x = build((1030, 17, 4), dtype, mode), sequences(1030, lengths=[300] * 5 + [7, 1])
     one_by_one = [net.predict(s) for s in x]
     packed, targets = pack_with_targets(
-        [s.astype(dtype) for s in x],
-        [np.arange(1 if mode == "last" else len(s)) % 4 for s in x],
+        [s.astype(dtype) for s in x], [np.arange(1 if mode == "last" else len(s)) % 4 for s in x]
     )
     results = []
     for n in THREADS:

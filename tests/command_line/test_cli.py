@@ -16,6 +16,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from builders import two_movements
 
 import minilstm as ml
 import minilstm.layers
@@ -26,18 +27,12 @@ from minilstm.proof import engine as engine_proof
 from minilstm.proof.engine import checks, formulas, networks
 
 
-def make_data(seed: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    rng = np.random.default_rng(seed)
-    x = [rng.normal(size=(T, 2)) for T in (40, 25, 33)]
-    return x, [np.where(a[:, 0] > 0, "up", "down") for a in x]
-
-
 @pytest.fixture(scope="module")
 def files(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("cli")
-    write_csv(folder / "train.csv", *make_data(0))
-    write_csv(folder / "test.csv", *make_data(1))
-    x, _ = make_data(2)
+    write_csv(folder / "train.csv", *two_movements(0))
+    write_csv(folder / "test.csv", *two_movements(1))
+    x, _ = two_movements(2)
     write_npz(folder / "unlabelled.npz", x, None)
     arguments = ["train", str(folder / "train.csv"), "--test", str(folder / "test.csv"), "--quiet"]
     arguments += ["--hidden", "8", "--epochs", "40", "--learn-rate", "0.05"]
@@ -94,7 +89,7 @@ def test_predict_gives_the_labels_of_the_network(files, capsys, tmp_path):
     assert lines[0] == "sequence,step,label,score_down,score_up"
     assert len(lines) == 1 + 40 + 25 + 33 + 1
     net = ml.load(model)
-    x, y = make_data(1)
+    x, y = two_movements(1)
     labels = np.concatenate(ml.scores_to_labels(net.predict(x), net.classes))
     assert [line.split(",")[2] for line in lines[1:-1]] == labels.tolist()
     accuracy = float((labels == np.concatenate(y)).mean())
@@ -119,7 +114,7 @@ def stream(files: Path, text: str, *more: str) -> subprocess.CompletedProcess[st
 
 
 def test_stream_equals_predict_and_an_empty_line_starts_anew(files):
-    x, _ = make_data(3)
+    x, _ = two_movements(3)
     rows = ["\n".join(",".join(f"{v!r}" for v in row.tolist()) for row in a) for a in x[:2]]
     done = stream(files, "a,b\n" + "\n\n".join(rows) + "\n", "--backend", "numpy")
     assert done.returncode == 0, done.stderr

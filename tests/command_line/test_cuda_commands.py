@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 import pytest
-from test_cli import make_data
+from builders import two_movements
 
 from minilstm.command_line.cli import main
 from minilstm.data import write_csv
@@ -18,8 +18,8 @@ from minilstm.data import write_csv
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("commands")
-    write_csv(folder / "train.csv", *make_data(0))
-    write_csv(folder / "test.csv", *make_data(1))
+    write_csv(folder / "train.csv", *two_movements(0))
+    write_csv(folder / "test.csv", *two_movements(1))
     return folder
 
 

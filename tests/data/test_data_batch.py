@@ -3,25 +3,15 @@ The messages for vectors are in `test_bad_input.py`; here are those for images, 
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 import pytest
+from agreement import refuses_data
+from builders import draw
 
 from minilstm.data.sequences import as_batch, as_step
-from minilstm.errors import DataError
 
 IMAGE, VOLUME = (5, 4, 1), (4, 3, 2, 2)
 WANTED = "but the network wants (T, 5, 4, 1), T time steps of 5x4 images with 1 channel"
-
-
-def draw(*shape):
-    return np.random.default_rng(0).standard_normal(shape)
-
-
-def refuses(message):
-    assert message.endswith(".") and re.search(r"[.!?]\s", message) is None
-    return pytest.raises(DataError, match=f"^{re.escape(message)}$")
 
 
 # ---------------------------------------------------------------- good ones
@@ -79,10 +69,7 @@ BAD = [
         [draw(3, *IMAGE), draw(10, 5, 4)],
         f"x[1] has shape (10, 5, 4), {WANTED}; add the channel axis: pass x[1][..., None].",
     ),
-    (
-        draw(10, 5, 4),
-        f"x has shape (10, 5, 4), {WANTED}; add the channel axis: pass x[..., None].",
-    ),
+    (draw(10, 5, 4), f"x has shape (10, 5, 4), {WANTED}; add the channel axis: pass x[..., None]."),
     (
         draw(2, 10, 5, 4),
         f"x has shape (2, 10, 5, 4), {WANTED}; add the channel axis: pass x[..., None].",
@@ -139,7 +126,7 @@ BAD = [
 
 @pytest.mark.parametrize(("x", "message"), BAD)
 def test_images_that_do_not_fit(x, message):
-    with refuses(message):
+    with refuses_data(message):
         as_batch(x, IMAGE, "float32")
 
 
@@ -156,12 +143,12 @@ def test_what_a_hint_tells_to_pass_is_taken():
 
 def test_volumes_that_do_not_fit():
     wanted = "but the network wants (T, 4, 3, 2, 2), T time steps of 4x3x2 volumes with 2 channels"
-    with refuses(
+    with refuses_data(
         f"x has shape (9, 2, 4, 3, 2), {wanted}; its channels come first: pass "
         "np.moveaxis(x, 1, -1)."
     ):
         as_batch(draw(9, 2, 4, 3, 2), VOLUME, "float32")
-    with refuses(
+    with refuses_data(
         f"x has shape (4, 3, 2), {wanted}; give each sequence the axes (T, h, w, d, c), channels "
         "last."
     ):
@@ -171,14 +158,14 @@ def test_volumes_that_do_not_fit():
 def test_the_place_of_a_bad_number():
     x = draw(3, *IMAGE)
     x[2, 3, 1, 0] = np.nan
-    with refuses(
+    with refuses_data(
         "x[1] holds nan at time step 2, pixel (3, 1), channel 0 (1 such values), but every value "
         "must be finite; remove or fill them first."
     ):
         as_batch([draw(1, *IMAGE), x], IMAGE, "float32")
     x = draw(3, *VOLUME)
     x[1, 3, 1, 0, 1] = 1e300
-    with refuses(
+    with refuses_data(
         "x holds 1e+300 at time step 1, voxel (3, 1, 0), channel 1, beyond the range of float32; "
         "scale the data or train with dtype='float64'."
     ):
@@ -191,22 +178,22 @@ def test_the_place_of_a_bad_number():
 def test_steps_of_images():
     assert as_step(draw(*IMAGE), IMAGE, "float32").shape == (1, *IMAGE)
     assert as_step(draw(7, *IMAGE), IMAGE, "float32", streams=7).shape == (7, *IMAGE)
-    with refuses(
+    with refuses_data(
         "x_t has shape (5, 4), but one time step of this network is (5, 4, 1); add the channel "
         "axis: pass x_t[..., None]."
     ):
         as_step(draw(5, 4), IMAGE, "float32")
-    with refuses(
+    with refuses_data(
         "x_t has shape (4, 5, 1), but one time step of this network is (5, 4, 1); pass one image, "
         "channels last."
     ):
         as_step(draw(4, 5, 1), IMAGE, "float32")
-    with refuses(
+    with refuses_data(
         "x_t has shape (5, 4, 1), but one time step of these 2 streams is (2, 5, 4, 1); pass one "
         "image, channels last for each stream."
     ):
         as_step(draw(5, 4, 1), IMAGE, "float32", streams=2)
-    with refuses(
+    with refuses_data(
         "x_t holds inf at stream 1, pixel (0, 0), channel 0 (1 such values), but every value must "
         "be finite; remove or fill them first."
     ):
@@ -224,5 +211,5 @@ def test_sequences_that_are_too_short_are_named(shape):
     assert len(as_batch([good, short], shape, "float32", min_length=3).sequences) == 2
     rest = "but the network wants at least 4; remove it, or lower min_length in SequenceInput."
     for x, name in (([good, short], "x[1]"), (short, "x"), (short[None], "x[0]")):
-        with refuses(f"{name} has 3 time steps, {rest}"):
+        with refuses_data(f"{name} has 3 time steps, {rest}"):
             as_batch(x, shape, "float32", min_length=4)

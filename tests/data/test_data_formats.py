@@ -4,20 +4,14 @@ Every arrangement is held against single elements, so that no two axes can chang
 from __future__ import annotations
 
 import itertools
-import re
 
 import numpy as np
 import pytest
+from agreement import refuses, refuses_data
 
 from minilstm.data.axis_order import arrange, check_format
-from minilstm.errors import DataError
 
 SIZES = {"B": 2, "T": 5, "C": 3}
-
-
-def refuses(error, message):
-    assert message.endswith(".") and re.search(r"[.!?]\s", message) is None
-    return pytest.raises(error, match=f"^{re.escape(message)}$")
 
 
 def numbered(letters):
@@ -113,9 +107,9 @@ IMAGES = "use 2 letters S, C and T once each, and B for the batch if there is on
     ],
 )
 def test_letters_that_are_no_format(letters, rank, message):
-    with refuses(ValueError, message):
+    with refuses(message):
         check_format(letters, rank)
-    with refuses(ValueError, message):
+    with refuses(message):
         arrange([np.zeros((2, 2))], letters, rank)
 
 
@@ -132,18 +126,16 @@ def test_letters_that_are_no_format(letters, rank, message):
 )
 def test_arrays_that_the_letters_do_not_describe(x, letters, name, axes):
     shape = np.shape(x[1] if name == "x[1]" else x[0] if name == "x[0]" else x)
-    with refuses(
-        DataError,
+    with refuses_data(
         f"{name} has shape {shape}, but the format {letters!r} describes {axes}; give one letter "
-        "for each axis, in the order of the axes.",
+        "for each axis, in the order of the axes."
     ):
         arrange(x, letters, 1)
 
 
 def test_rows_of_different_lengths():
-    with refuses(
-        DataError,
+    with refuses_data(
         "x[0] holds rows of different lengths, but one sequence is a full array; pass a list of "
-        "arrays for sequences of different lengths.",
+        "arrays for sequences of different lengths."
     ):
         arrange([[[1, 2], [3]]], "CT", 1)

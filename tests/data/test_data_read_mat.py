@@ -8,9 +8,9 @@ import warnings
 
 import numpy as np
 import pytest
+from agreement import refusal, refuses
 
 from minilstm.data import read_sequences
-from minilstm.errors import DataError
 
 pytest.importorskip("scipy")
 with warnings.catch_warnings():
@@ -41,12 +41,6 @@ def mat(tmp_path, version="v7", **variables):
         warnings.simplefilter("ignore")
         matio.save_to_mat(str(path), variables, version=version)
     return path
-
-
-def refusal(path, **options):
-    with pytest.raises(DataError) as error:
-        read_sequences(path, **options)
-    return str(error.value).replace(repr(str(path)), "FILE")
 
 
 @pytest.mark.parametrize("version", ["v7", "v7.3"])
@@ -152,13 +146,16 @@ def test_choice_of_variables(tmp_path):
     assert read_sequences(path).y is None
 
 
+EACH = (
+    "but there are 2 sequences: give a cell for each sequence with a label for each step, or one "
+    "label for each sequence."
+)
+REAL = "but a matrix of real numbers was wanted: convert it in MATLAB with double()."
 REFUSALS = {
     "cells": ({"Y": cells([categorical("abababa")] * 3)},
-              "Y has 3 cells, but there are 2 sequences: give a cell for each sequence with a "
-              "label for each step, or one label for each sequence."),
+              f"Y has 3 cells, {EACH}"),
     "labels": ({"Y": np.array([[1.0, 2.0, 3.0]])},
-               "Y has 3 labels, but there are 2 sequences: give a cell for each sequence with a "
-               "label for each step, or one label for each sequence."),
+               f"Y has 3 labels, {EACH}"),
     "steps": ({"Y": cells([categorical("abababa"), categorical("abab")])},
               "X{2} has shape (3, 5), but 4 labels, which is not its number of steps in layout "
               "'CT': correct the labels, or give the other layout."),
@@ -174,12 +171,8 @@ REFUSALS = {
     "struct": ({"Y": {"a": np.ones((1, 1))}},
                "Y is of type [('a', 'O')], but labels were wanted: convert it in MATLAB with "
                "categorical()."),
-    "text in X": ({"X": "hello"},
-                  "X is of type <U5, but a matrix of real numbers was wanted: convert it in "
-                  "MATLAB with double()."),
-    "complex": ({"X": np.ones((2, 3)) * 1j},
-                "X is of type complex128, but a matrix of real numbers was wanted: convert it in "
-                "MATLAB with double()."),
+    "text in X": ({"X": "hello"}, f"X is of type <U5, {REAL}"),
+    "complex": ({"X": np.ones((2, 3)) * 1j}, f"X is of type complex128, {REAL}"),
     "empty cell": ({"X": cells([SEQUENCES[0], np.zeros((3, 0))])},
                    "X{2} has shape (3, 0), but a filled D x T matrix was wanted: remove or "
                    "reshape it."),
@@ -228,8 +221,6 @@ def test_text_file_named_mat(tmp_path):
 def test_without_mat_io(tmp_path, monkeypatch):
     path = mat(tmp_path, X=SEQUENCES[0])
     monkeypatch.setitem(sys.modules, "matio", None)
-    with pytest.raises(ImportError) as error:
+    message = "Reading .mat files needs SciPy and mat-io: pip install 'minilstm[mat]'."
+    with refuses(message, ImportError):
         read_sequences(path)
-    assert str(error.value) == (
-        "Reading .mat files needs SciPy and mat-io: pip install 'minilstm[mat]'."
-    )

@@ -7,25 +7,12 @@ import zipfile
 
 import numpy as np
 import pytest
+from agreement import assert_same_arrays, refusal
 
 from minilstm.data import read_sequences, write_npz
-from minilstm.errors import DataError
 
 X = [np.array([[0.1, 2.0], [-3.5, 1e-30], [7.0, 8.0]]), np.array([[1 / 3, 5.0]])]
 STEPS = [np.array(["go", "stop", "go"]), np.array(["stop"])]
-
-
-def refusal(path, **options):
-    with pytest.raises(DataError) as error:
-        read_sequences(path, **options)
-    return str(error.value).replace(repr(str(path)), "FILE")
-
-
-def same(left, right):
-    assert len(left) == len(right)
-    for a, b in zip(left, right, strict=True):
-        assert a.dtype.kind == b.dtype.kind
-        assert np.array_equal(a, b)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -35,7 +22,7 @@ def test_npz_round_trip(tmp_path, dtype, y):
     path = tmp_path / "a.npz"
     write_npz(path, x, y, feature_names=["p", "q"], ids=["one", "two"])
     data = read_sequences(path)
-    same(data.x, x)
+    assert_same_arrays(data.x, x)
     assert [values.dtype for values in data.x] == [dtype] * 2
     assert data.feature_names == ["p", "q"]
     assert data.ids == ["one", "two"]
@@ -43,7 +30,7 @@ def test_npz_round_trip(tmp_path, dtype, y):
         assert data.y is None
     else:
         assert isinstance(data.y, type(y))
-        same(data.y, y)
+        assert_same_arrays(data.y, y)
     assert [file.name for file in tmp_path.iterdir()] == ["a.npz"]
 
 
@@ -59,8 +46,8 @@ def test_npz_layouts(tmp_path):
     dense = np.arange(12).reshape(2, 3, 2)
     np.savez(path, x=dense, y=np.array([[1, 2, 3], [4, 5, 6]]))
     data = read_sequences(path)
-    same(data.x, list(dense.astype(float)))
-    same(data.y, [np.array([1, 2, 3]), np.array([4, 5, 6])])
+    assert_same_arrays(data.x, list(dense.astype(float)))
+    assert_same_arrays(data.y, [np.array([1, 2, 3]), np.array([4, 5, 6])])
     np.savez(path, x=dense, y=np.array([8, 9]))
     assert read_sequences(path).y.tolist() == [8, 9]
     np.savez(path, x=dense[0], y=np.array(["a", "b", "c"]))
@@ -74,32 +61,27 @@ def test_npz_layouts(tmp_path):
 
 
 FLAT = {"x": np.zeros((4, 2)), "lengths": np.array([3, 1])}
+ARRAYS = (
+    "but x (or x_0000, x_0001, ...) with lengths, y, label_per, feature_names, ids were wanted: "
+    "rename or remove the others."
+)
+LENGTHS = (
+    "lengths has shape (2,), type int64 and sum {}, but positive integers that add up to the 4 "
+    "rows of x were wanted: correct it."
+)
 NPZ_REFUSALS = {
     "unknown": (
         {"x": np.zeros((2, 2)), "label": np.zeros(2)},
-        "path FILE holds the arrays label, x, but x (or x_0000, x_0001, ...) with lengths, y, "
-        "label_per, feature_names, ids were wanted: rename or remove the others.",
+        f"path FILE holds the arrays label, x, {ARRAYS}",
     ),
-    "nothing": (
-        {},
-        "path FILE holds the arrays none, but x (or x_0000, x_0001, ...) with lengths, y, "
-        "label_per, feature_names, ids were wanted: rename or remove the others.",
-    ),
+    "nothing": ({}, f"path FILE holds the arrays none, {ARRAYS}"),
     "objects": (
         {"x": np.array([np.zeros((2, 2)), None], dtype=object)},
         "path FILE holds Python objects in x, which are never loaded as they can run code: write "
         "numbers and strings only, with minilstm.data.write_npz.",
     ),
-    "sum": (
-        {**FLAT, "lengths": np.array([3, 2])},
-        "lengths has shape (2,), type int64 and sum 5, but positive integers that add up to the "
-        "4 rows of x were wanted: correct it.",
-    ),
-    "zero": (
-        {**FLAT, "lengths": np.array([4, 0])},
-        "lengths has shape (2,), type int64 and sum 4, but positive integers that add up to the "
-        "4 rows of x were wanted: correct it.",
-    ),
+    "sum": ({**FLAT, "lengths": np.array([3, 2])}, LENGTHS.format(5)),
+    "zero": ({**FLAT, "lengths": np.array([4, 0])}, LENGTHS.format(4)),
     "flat y": (
         {**FLAT, "y": np.zeros(3, int)},
         "y has shape (3,), but (4,), one label for each step, or (2,), one for each sequence, was "

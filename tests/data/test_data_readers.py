@@ -5,18 +5,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from agreement import refusal, refuses, refuses_data
 
 from minilstm.data import read_sequences, write_csv, write_npz
 from minilstm.errors import DataError
 
 X = [np.array([[0.1, 2.0], [-3.5, 1e-30], [7.0, 8.0]]), np.array([[1 / 3, 5.0]])]
 STEPS = [np.array(["go", "stop", "go"]), np.array(["stop"])]
-
-
-def refusal(path, **options):
-    with pytest.raises(DataError) as error:
-        read_sequences(path, **options)
-    return str(error.value).replace(repr(str(path)), "FILE")
 
 
 def test_unknown_suffix(tmp_path):
@@ -29,11 +24,11 @@ def test_unknown_suffix(tmp_path):
 @pytest.mark.parametrize("suffix", [".mat", ".npz", ".csv", ".ts"])
 def test_missing_file_and_folder(tmp_path, suffix):
     path = tmp_path / f"a{suffix}"
-    with pytest.raises(FileNotFoundError) as error:
+    with refuses(
+        f"path {str(path)!r} does not exist, but a data file was wanted: check the name.",
+        FileNotFoundError,
+    ):
         read_sequences(path)
-    assert str(error.value) == (
-        f"path {str(path)!r} does not exist, but a data file was wanted: check the name."
-    )
     path.mkdir()
     assert refusal(path) == "path FILE is a folder, but one file was wanted: name the file."
 
@@ -63,24 +58,21 @@ def test_writers_refuse_and_leave_nothing(tmp_path, write):
         (X, None, {"ids": ["a", "a"]}, "ids has 1 different names, but there are 2 sequences: give "
          "each a name of its own."),
     ):  # fmt: skip
-        with pytest.raises(DataError) as error:
+        with refuses_data(sentence):
             write(path, x, y, **options)
-        assert str(error.value) == sentence
     with pytest.raises(DataError, match="labels of type float64"):
         write(path, X, [np.zeros(3), np.zeros(1)])
     assert path.read_text() == "as before"
     assert len(list(tmp_path.iterdir())) == 1
-    with pytest.raises(DataError) as error:
-        write(tmp_path / "a.txt", X)
-    assert str(error.value) == (
+    with refuses_data(
         f"path {str(tmp_path / 'a.txt')!r} ends in '.txt', but {path.suffix} was wanted: rename it."
-    )
+    ):
+        write(tmp_path / "a.txt", X)
 
 
 def test_npz_writer_wants_one_float_type(tmp_path):
-    with pytest.raises(DataError) as error:
-        write_npz(tmp_path / "a.npz", [X[0], X[1].astype(np.float32)])
-    assert str(error.value) == (
+    with refuses_data(
         "x has the types float32, float64, but one float type for all was wanted: convert the "
         "arrays first."
-    )
+    ):
+        write_npz(tmp_path / "a.npz", [X[0], X[1].astype(np.float32)])

@@ -7,11 +7,12 @@ import re
 
 import numpy as np
 import pytest
+from agreement import refuses, refuses_data
+from builders import draw
 
 from minilstm.data.labels import find_classes, to_targets
 from minilstm.data.sequences import as_batch
 from minilstm.data.targets import as_targets
-from minilstm.errors import DataError
 
 LENGTHS = (3, 2)
 WIDTHS = ["u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8", "longdouble"]
@@ -24,21 +25,12 @@ def batch(form="list", dtype="float32", lengths=LENGTHS):
     return as_batch(x[0] if form == "single" else x, 4, dtype)
 
 
-def refuses(message, error=DataError):
-    assert message.endswith(".") and re.search(r"[.!?]\s", message) is None
-    return pytest.raises(error, match=f"^{re.escape(message)}$")
-
-
-def numbers(*shape):
-    return np.random.default_rng(0).standard_normal(shape)
-
-
 # ---------------------------------------------------------------- a target a step
 
 
 @pytest.mark.parametrize("R", [1, 2, 3])
 def test_lists_with_rows_for_every_step(R):
-    y = [numbers(3, R), numbers(2, R)]
+    y = [draw(3, R), draw(2, R)]
     for given in (y, tuple(y), [a.tolist() for a in y]):
         out = as_targets(given, batch(dtype="float64"), False, R)
         for mine, theirs in zip(out, y, strict=True):
@@ -48,13 +40,13 @@ def test_lists_with_rows_for_every_step(R):
 
 def test_one_response_may_leave_its_axis_out():
     for form, y in (
-        ("list", [numbers(3), numbers(2)]),
-        ("dense", numbers(2, 3)),
-        ("single", numbers(3)),
-        ("single", [numbers(3)]),
+        ("list", [draw(3), draw(2)]),
+        ("dense", draw(2, 3)),
+        ("single", draw(3)),
+        ("single", [draw(3)]),
         ("single", [1.0, 2.0, 3.0]),
-        ("single", numbers(3, 1)),
-        ("single", [numbers(3, 1)]),
+        ("single", draw(3, 1)),
+        ("single", [draw(3, 1)]),
         ("single", [[1.0], [2.0], [3.0]]),
     ):
         out = as_targets(y, batch(form), False, 1)
@@ -67,10 +59,10 @@ def test_one_response_may_leave_its_axis_out():
 
 
 def test_dense_and_single_forms_with_several_responses():
-    dense = numbers(2, 3, 5)
+    dense = draw(2, 3, 5)
     out = as_targets(dense, batch("dense"), False, 5)
     np.testing.assert_allclose(np.stack(out), dense, rtol=1e-6)
-    single = numbers(3, 5)
+    single = draw(3, 5)
     for y in (single, [single], single.tolist(), single[None]):
         np.testing.assert_allclose(
             as_targets(y if not isinstance(y, np.ndarray) or y.ndim < 3 else [y[0]],
@@ -128,7 +120,7 @@ def test_every_width_comes_in_and_the_batch_decides_the_dtype(dtype, ours):
 
 
 def test_targets_are_copies():
-    y = [numbers(3, 1).astype("f4"), numbers(2, 1).astype("f4")]
+    y = [draw(3, 1).astype("f4"), draw(2, 1).astype("f4")]
     assert not np.shares_memory(as_targets(y, batch(), False, 1)[0], y[0])
 
 
@@ -137,22 +129,28 @@ def test_targets_of_0_and_1():
     out = as_targets(y, batch(), False, 3, binary=True)
     assert out[1].tolist() == [[1, 1, 1]] * 2 and out[1].dtype == np.float32
     assert as_targets([True, False], batch(), True, 1, binary=True)[0].tolist() == [[1]]
-    with refuses(
+    with refuses_data(
         "y[0] holds 0.5 at time step 2, response 1, but every target of "
         "loss='binary-crossentropy' is 0 or 1; give one column of 0 and 1 for each class."
     ):
         y[0][2, 1] = 0.5
         as_targets(y, batch(), False, 3, binary=True)
-    with refuses(
-        "y[0] has dtype bool, but targets of this loss are real numbers; convert them, or train "
-        "on labels with loss='crossentropy'."
-    ):
+    with refuses_data(f"y[0] has dtype bool, {KIND}"):
         as_targets([np.ones((3, 1), bool)] * 2, batch(), False, 1)
 
 
 # ---------------------------------------------------------------- wrong ones
 
 STEP = "but its sequence has 3 time steps and the network puts out"
+A_NUMBER = f"{STEP} 1 number a step; give one row a step, shape (3,) or (3, 1)."
+EACH = "but there are 2 sequences and the network puts out"
+A_ROW = "for each; give one row a sequence, shape "
+SEVERAL = "but there are 2 sequences; give a list with one array of targets for each."
+FINITE = "but every target must be finite; remove or fill them first."
+RAGGED = (
+    "holds rows of different lengths, but one array was wanted; give one row of numbers a step, or "
+    "one a sequence where the network keeps the last step only."
+)
 KIND = (
     "but targets of this loss are real numbers; convert them, or train on labels with "
     "loss='crossentropy'."
@@ -162,69 +160,42 @@ KIND = (
 @pytest.mark.parametrize(
     ("y", "R", "message"),
     [
+        ([draw(4), draw(2)], 1, f"y[0] has shape (4,), {A_NUMBER}"),
+        ([draw(3, 2), draw(2)], 1, f"y[0] has shape (3, 2), {A_NUMBER}"),
         (
-            [numbers(4), numbers(2)],
-            1,
-            f"y[0] has shape (4,), {STEP} 1 number a step; give one row a step, shape (3,) or "
-            "(3, 1).",
-        ),
-        (
-            [numbers(3, 2), numbers(2)],
-            1,
-            f"y[0] has shape (3, 2), {STEP} 1 number a step; give one row a step, shape (3,) or "
-            "(3, 1).",
-        ),
-        (
-            [numbers(3), numbers(2)],
+            [draw(3), draw(2)],
             2,
             f"y[0] has shape (3,), {STEP} 2 numbers a step; give one row a step, shape (3, 2).",
         ),
         (
-            [numbers(2, 3), numbers(2, 2)],
+            [draw(2, 3), draw(2, 2)],
             2,
             f"y[0] has shape (2, 3), {STEP} 2 numbers a step; it looks transposed: pass y[0].T.",
         ),
         (
-            [numbers(3)],
+            [draw(3)],
             1,
             "y has targets for 1 sequences, but there are 2; give one array of targets for each "
             "sequence.",
         ),
-        (
-            None,
-            1,
-            "y is NoneType, but there are 2 sequences; give a list with one array of targets for "
-            "each.",
-        ),
-        (
-            3.5,
-            1,
-            "y is float, but there are 2 sequences; give a list with one array of targets for "
-            "each.",
-        ),
+        (None, 1, f"y is NoneType, {SEVERAL}"),
+        (3.5, 1, f"y is float, {SEVERAL}"),
         ([["a", "b", "c"], ["a", "b"]], 1, f"y[0] has dtype <U1, {KIND}"),
         ([[1, 2, None], [1, 2]], 1, f"y[0] has dtype object, {KIND}"),
         ([[1j, 2, 3], [1, 2]], 1, f"y[0] has dtype complex128, {KIND}"),
-        (
-            [[[1], [2, 3], [4]], [[1], [2]]],
-            1,
-            "y[0] holds rows of different lengths, but one array was wanted; give one row of "
-            "numbers a step, or one a sequence where the network keeps the last step only.",
-        ),
+        ([[[1], [2, 3], [4]], [[1], [2]]], 1, f"y[0] {RAGGED}"),
         (
             [[1, np.nan, np.nan], [1, 2]],
             1,
-            "y[0] holds nan at time step 1, response 0 (2 such values), but every target must be "
-            "finite; remove or fill them first.",
+            f"y[0] holds nan at time step 1, response 0 (2 such values), {FINITE}",
         ),
         (
-            [numbers(3), [1, -np.inf]],
+            [draw(3), [1, -np.inf]],
             1,
-            "y[1] holds -inf at time step 1, response 0 (1 such values), but every target must be "
-            "finite; remove or fill them first.",
+            f"y[1] holds -inf at time step 1, response 0 (1 such values), {FINITE}",
         ),
         (
-            [numbers(3), [1, 1e39]],
+            [draw(3), [1, 1e39]],
             1,
             "y[1] holds 1e+39 at time step 1, response 0, beyond the range of float32; scale the "
             "targets or train with dtype='float64'.",
@@ -232,67 +203,34 @@ KIND = (
     ],
 )
 def test_targets_that_do_not_fit(y, R, message):
-    with refuses(message):
+    with refuses_data(message):
         as_targets(y, batch(), False, R)
-    with refuses(re.sub(r"\by\b(?=[ \[.])", "validation y", message)):
+    with refuses_data(re.sub(r"\by\b(?=[ \[.])", "validation y", message)):
         as_targets(y, batch(), False, R, "validation y")
 
 
 @pytest.mark.parametrize(
     ("y", "R", "message"),
     [
-        (
-            [1.0, 2.0, 3.0],
-            1,
-            "y has shape (3,), but there are 2 sequences and the network puts out 1 number for "
-            "each; give one row a sequence, shape (2,) or (2, 1).",
-        ),
-        (
-            [1.0, 2.0],
-            2,
-            "y has shape (2,), but there are 2 sequences and the network puts out 2 numbers for "
-            "each; give one row a sequence, shape (2, 2).",
-        ),
-        (
-            1.0,
-            1,
-            "y has shape (), but there are 2 sequences and the network puts out 1 number for "
-            "each; give one row a sequence, shape (2,) or (2, 1).",
-        ),
-        (
-            [numbers(3), numbers(2)],
-            1,
-            "y holds rows of different lengths, but one array was wanted; give one row of "
-            "numbers a step, or one a sequence where the network keeps the last step only.",
-        ),
-        (
-            [1.0, np.nan],
-            1,
-            "y holds nan at sequence 1, response 0 (1 such values), but every target must be "
-            "finite; remove or fill them first.",
-        ),
+        ([1.0, 2.0, 3.0], 1, f"y has shape (3,), {EACH} 1 number {A_ROW}(2,) or (2, 1)."),
+        ([1.0, 2.0], 2, f"y has shape (2,), {EACH} 2 numbers {A_ROW}(2, 2)."),
+        (1.0, 1, f"y has shape (), {EACH} 1 number {A_ROW}(2,) or (2, 1)."),
+        ([draw(3), draw(2)], 1, f"y {RAGGED}"),
+        ([1.0, np.nan], 1, f"y holds nan at sequence 1, response 0 (1 such values), {FINITE}"),
     ],
 )
 def test_targets_of_sequences_that_do_not_fit(y, R, message):
-    with refuses(message):
+    with refuses_data(message):
         as_targets(y, batch(), True, R)
 
 
 def test_a_single_sequence_is_named_without_an_index():
-    with refuses(
-        f"y has shape (4,), {STEP} 1 number a step; give one row a step, shape (3,) or (3, 1)."
-    ):
-        as_targets(numbers(4), batch("single"), False, 1)
-    with refuses(
-        f"y[0] has shape (4, 1), {STEP} 1 number a step; give one row a step, shape (3,) or (3, 1)."
-    ):
-        as_targets([numbers(4, 1)], batch("single"), False, 1)
-    ragged = [[[1], [2, 3]]]
-    with refuses(
-        "y holds rows of different lengths, but one array was wanted; give one row of "
-        "numbers a step, or one a sequence where the network keeps the last step only."
-    ):
-        as_targets(ragged, batch("single"), False, 1)
+    with refuses_data(f"y has shape (4,), {A_NUMBER}"):
+        as_targets(draw(4), batch("single"), False, 1)
+    with refuses_data(f"y[0] has shape (4, 1), {A_NUMBER}"):
+        as_targets([draw(4, 1)], batch("single"), False, 1)
+    with refuses_data(f"y {RAGGED}"):
+        as_targets([[[1], [2, 3]]], batch("single"), False, 1)
 
 
 # ---------------------------------------------------------------- labels that are ignored
@@ -333,17 +271,17 @@ def test_nothing_is_ignored_unless_asked():
 
 def test_ignoring_too_much():
     labels = [np.array(["a", "b", "a"])]
-    with refuses(
+    with refuses_data(
         "y holds no label but the ignored ones, but a classifier needs at least two classes; "
         "check which labels are ignored."
     ):
         find_classes(labels, ignored=["a", "b"])
-    with refuses(
+    with refuses_data(
         "y holds one class only, 'b', but a classifier needs at least two; check that the right "
         "labels were read."
     ):
         find_classes(labels, ignored=["a"])
-    with refuses(
+    with refuses_data(
         "y holds the label 'c' (sequence 0), which is not among the network's 2 classes 'a', "
         "'b'; remove it, or train with it."
     ):

@@ -5,16 +5,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from builders import lstm_arrays
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minilstm.backend import load_backend
 from minilstm.functional.bilstm import bilstm_forward
-from minilstm.functional.lstm import LSTMState
-from minilstm.functional.ragged import active_counts, pack, reversed_rows, unpack
+from minilstm.functional.ragged import active_counts, reversed_rows, unpack
 from minilstm.gradcheck import complex_step
 
-NUMPY = load_backend("numpy")
 SHAPES = {
     "ragged": (3, 4, [2, 5, 1, 5]),
     "one sequence": (2, 3, [6]),
@@ -25,18 +23,6 @@ SHAPES = {
     "wider than a vector": (2, 19, [4, 3]),
 }
 shapes = pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
-
-
-def problem(D, H, lengths, seed=0, dtype=np.float64):
-    """Arrays by name, packed batch, dh (N, 2H) and dstate of a random problem."""
-    rng = np.random.default_rng(seed)
-    B, packed = len(lengths), pack([rng.standard_normal((n, D)).astype(dtype) for n in lengths])
-    sizes = {"h0": (B, 2 * H), "c0": (B, 2 * H), "W": (8 * H, D), "R": (8 * H, H), "b": (8 * H,)}
-    arrays = {"x": packed.rows}
-    arrays |= {k: (0.7 * rng.standard_normal(size)).astype(dtype) for k, size in sizes.items()}
-    dh = rng.standard_normal((len(packed.rows), 2 * H)).astype(dtype)
-    hidden, cell = rng.standard_normal((2, B, 2 * H)).astype(dtype)
-    return arrays, packed, dh, LSTMState(hidden, cell)
 
 
 def sigmoid(z):
@@ -56,7 +42,7 @@ def one_direction(x, h, c, W, R, b):
 
 @shapes
 def test_outputs_are_those_of_a_loop_over_sequences(backend, shape):
-    arrays, packed, _, _ = problem(*shape)
+    arrays, packed, _, _ = lstm_arrays(*shape, directions=2)
     h, state, _ = backend.bilstm_forward(**arrays, active=packed.active)
     _, h0, c0, W, R, b = arrays.values()
     H = R.shape[1]
@@ -78,7 +64,7 @@ def test_outputs_are_those_of_a_loop_over_sequences(backend, shape):
 @shapes
 @pytest.mark.parametrize("kind", ["output", "state", "both"])
 def test_gradients(backend, shape, kind):
-    arrays, packed, dh, dstate = problem(*shape)
+    arrays, packed, dh, dstate = lstm_arrays(*shape, directions=2)
     dh, dstate = (None if kind == "state" else dh), (None if kind == "output" else dstate)
     names = ("sigmoid", "tanh") if kind == "both" else ("hard-sigmoid", "softsign")
     options = packed.active, None, *names, dh is not None
@@ -102,21 +88,20 @@ def test_gradients(backend, shape, kind):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
-def test_any_number_of_threads_gives_the_same_bits(numba_backend, set_threads, dtype):
+def test_any_number_of_threads_gives_the_same_bits(numba_backend, on_any_threads, dtype):
     # Long enough that the rows are shared out too.
-    arrays, packed, dh, dstate = problem(5, 65, [900, 700, 3], 1, dtype)
-    results = []
-    for n in (1, 2, 4):
-        set_threads(n)
+    arrays, packed, dh, dstate = lstm_arrays(5, 65, [900, 700, 3], 1, directions=2, dtype=dtype)
+
+    def run():
         h, state, cache = numba_backend.bilstm_forward(**arrays, active=packed.active)
         dx, grads = numba_backend.bilstm_backward(dh, dstate, cache)
-        results.append([np.ascontiguousarray(a).tobytes() for a in (h, *state, dx, *grads)])
-        assert all(a.dtype == dtype for a in (h, *state, dx, *grads))
-    assert results[0] == results[1] == results[2]
+        return h, *state, dx, *grads
+
+    assert all(a.dtype == dtype for a in on_any_threads(run))
 
 
 def test_a_batch_gives_what_its_sequences_give_one_by_one(numba_backend):
-    arrays, packed, _, _ = problem(3, 17, [4, 9, 9, 1, 2], 2, np.float32)
+    arrays, packed, _, _ = lstm_arrays(3, 17, [4, 9, 9, 1, 2], 2, directions=2, dtype=np.float32)
     h, state, _ = numba_backend.bilstm_forward(**arrays, active=packed.active)
     ranks = np.arange(5)
     parts = zip(*(unpack(a, packed.active, ranks) for a in (packed.rows, h)), strict=True)
@@ -141,7 +126,7 @@ def test_reversed_rows_reverse_each_sequence(lengths):
 
 
 def test_arranged_weights_give_the_same_bits(backend):
-    arrays, packed, _, _ = problem(3, 17, [4, 2], 3)
+    arrays, packed, _, _ = lstm_arrays(3, 17, [4, 2], 3, directions=2)
     W, R, b = (arrays[k] for k in "WRb")
     packs = tuple(backend.lstm_pack(W[s], R[s], b[s]) for s in (slice(68), slice(68, None)))
     want, _, _ = backend.bilstm_forward(**arrays, active=packed.active)

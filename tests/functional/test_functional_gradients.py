@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from agreement import assert_gradient
+from builders import lstm_arrays
 
 from minilstm.functional import (
     activations,
@@ -17,8 +19,6 @@ from minilstm.functional import (
 )
 from minilstm.functional.lstm import LSTMState
 from minilstm.gradcheck import complex_step
-
-TOLERANCE = 1e-12  # relative to the largest derivative of the array
 
 # D, H, lengths
 SHAPES = {
@@ -34,44 +34,22 @@ SHAPES = {
 UPSTREAM = ("hidden of every step", "final hidden", "final cell", "all")
 
 
-def assert_close(hand, exact, what, tolerance=TOLERANCE):
-    assert hand.shape == exact.shape, what
-    scale = np.abs(exact).max()
-    assert scale > 1e-6, f"{what}: the reference vanishes, so this checks nothing"
-    assert np.abs(hand - exact).max() <= tolerance * scale, what
-
-
-def lstm_arguments(shape, seed=0):
-    """Arrays by name, and the active counts, of a random LSTM problem."""
-    D, H, lengths = shape
-    rng = np.random.default_rng(seed)
-    packed = ragged.pack([rng.standard_normal((n, D)) for n in lengths])
-    arrays = {"x": packed.rows}  # (N, D)
-    sizes = {"h0": (len(lengths), H), "c0": (len(lengths), H)}
-    sizes |= {"W": (4 * H, D), "R": (4 * H, H), "b": (4 * H,)}
-    arrays |= {name: 0.7 * rng.standard_normal(size) for name, size in sizes.items()}
-    return arrays, packed.active
-
-
-def lstm_upstream(kind, shape, seed=1):
-    """dh (N, H) or None, and dstate or None."""
-    _, H, lengths = shape
-    rng = np.random.default_rng(seed)
-    dh = rng.standard_normal((sum(lengths), H))
-    hidden, cell = rng.standard_normal((2, len(lengths), H))
-    return {
+def lstm_problem(shape, kind="all"):
+    """Arrays by name, the active counts, and dh (N, H) and dstate, either of which may be None."""
+    arrays, packed, dh, (hidden, cell) = lstm_arrays(*shape)
+    upstream = {
         "hidden of every step": (dh, None),
         "final hidden": (None, LSTMState(hidden, 0 * cell)),
         "final cell": (None, LSTMState(0 * hidden, cell)),
         "all": (dh, LSTMState(hidden, cell)),
     }[kind]
+    return arrays, packed.active, *upstream
 
 
 @pytest.mark.parametrize("kind", UPSTREAM)
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
 def test_lstm(shape, kind):
-    arrays, active = lstm_arguments(shape)
-    dh, dstate = lstm_upstream(kind, shape)
+    arrays, active, dh, dstate = lstm_problem(shape, kind)
     _, _, cache = lstm.lstm_forward(**arrays, active=active)
     dx, grads = lstm.lstm_backward(dh, dstate, cache)
     assert lstm.lstm_backward(dh, dstate, cache, need_dx=False)[0] is None
@@ -86,20 +64,18 @@ def test_lstm(shape, kind):
                 total += (dstate.hidden * state.hidden).sum() + (dstate.cell * state.cell).sum()
             return total
 
-        assert_close(hand, complex_step(loss, arrays[name]), name)
+        assert_gradient(hand, complex_step(loss, arrays[name]), name)
 
 
 def test_one_sequence_needs_no_active_counts():
-    arrays, active = lstm_arguments((3, 4, [6]))
+    arrays, active, _, _ = lstm_problem((3, 4, [6]))
     h, state, cache = lstm.lstm_forward(**arrays)
     assert (h == lstm.lstm_forward(**arrays, active=active)[0]).all()
     assert (state.hidden[0] == h[-1]).all() and (cache.active == 1).all() and len(h) == 6
 
 
 def test_a_ragged_batch_gives_what_its_sequences_give_one_by_one():
-    shape = (3, 4, [2, 5, 1, 5])
-    arrays, active = lstm_arguments(shape)
-    dh, dstate = lstm_upstream("all", shape)
+    arrays, active, dh, dstate = lstm_problem((3, 4, [2, 5, 1, 5]))
     h, state, cache = lstm.lstm_forward(**arrays, active=active)
     dx, grads = lstm.lstm_backward(dh, dstate, cache)
     order = np.arange(active[0])
@@ -112,15 +88,15 @@ def test_a_ragged_batch_gives_what_its_sequences_give_one_by_one():
         h_j, state_j, cache_j = lstm.lstm_forward(**part)
         up_j = LSTMState(dstate.hidden[[j]], dstate.cell[[j]])
         dx_j, grads_j = lstm.lstm_backward(dh_parts[j], up_j, cache_j)
-        assert_close(h_parts[j], h_j, "h")
-        assert_close(state.hidden[[j]], state_j.hidden, "final hidden")
-        assert_close(state.cell[[j]], state_j.cell, "final cell")
-        assert_close(dx_parts[j], dx_j, "x")
-        assert_close(grads.h0[[j]], grads_j.h0, "h0")
-        assert_close(grads.c0[[j]], grads_j.c0, "c0")
+        assert_gradient(h_parts[j], h_j, "h")
+        assert_gradient(state.hidden[[j]], state_j.hidden, "final hidden")
+        assert_gradient(state.cell[[j]], state_j.cell, "final cell")
+        assert_gradient(dx_parts[j], dx_j, "x")
+        assert_gradient(grads.h0[[j]], grads_j.h0, "h0")
+        assert_gradient(grads.c0[[j]], grads_j.c0, "c0")
         total = {name: total[name] + getattr(grads_j, name) for name in total}
     for name, value in total.items():
-        assert_close(getattr(grads, name), value, name)
+        assert_gradient(getattr(grads, name), value, name)
 
 
 @pytest.mark.parametrize("sizes", [(5, 3, 4), (1, 3, 4), (5, 1, 4), (5, 3, 1), (1, 1, 1)])
@@ -138,7 +114,7 @@ def test_fully_connected(sizes):
         def loss(p, name=name):
             return (dy * fully_connected.fully_connected_forward(**{**arrays, name: p})[0]).sum()
 
-        assert_close(hand, complex_step(loss, arrays[name]), name)
+        assert_gradient(hand, complex_step(loss, arrays[name]), name)
 
 
 @pytest.mark.parametrize("shift", [0.0, 800.0])
@@ -147,7 +123,7 @@ def test_softmax(shift):
     z, dy = 3 * rng.standard_normal((4, 5)) + shift, rng.standard_normal((4, 5))
     _, cache = softmax.softmax_forward(z)
     exact = complex_step(lambda p: (dy * softmax.softmax_forward(p)[0]).sum(), z)
-    assert_close(softmax.softmax_backward(dy, cache), exact, "z")
+    assert_gradient(softmax.softmax_backward(dy, cache), exact, "z")
 
 
 def test_cross_entropy():
@@ -156,7 +132,7 @@ def test_cross_entropy():
     targets = rng.integers(0, 4, 6)
     _, cache = cross_entropy.cross_entropy_forward(scores, targets)
     exact = complex_step(lambda p: cross_entropy.cross_entropy_forward(p, targets)[0], scores)
-    assert_close(cross_entropy.cross_entropy_backward(cache), exact, "scores")
+    assert_gradient(cross_entropy.cross_entropy_backward(cache), exact, "scores")
 
 
 @pytest.mark.parametrize("shape", [(6, 4), (1, 4), (6, 2), (5, 1)])
@@ -168,14 +144,14 @@ def test_softmax_and_cross_entropy_in_one(shape):
     exact = complex_step(
         lambda p: cross_entropy.softmax_cross_entropy_forward(p, targets)[0], logits
     )
-    np.testing.assert_allclose(hand, exact, rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(hand, exact, rtol=0, atol=1e-12)
 
     scores, first = softmax.softmax_forward(logits)
     loss_in_two, second = cross_entropy.cross_entropy_forward(scores, targets)
     in_two = softmax.softmax_backward(cross_entropy.cross_entropy_backward(second), first)
     assert (cache.scores == scores).all()
-    np.testing.assert_allclose(loss, loss_in_two, rtol=TOLERANCE, atol=TOLERANCE)
-    np.testing.assert_allclose(hand, in_two, rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(loss, loss_in_two, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(hand, in_two, rtol=0, atol=1e-12)
 
 
 def test_a_hopeless_row_keeps_a_finite_loss_and_gradient(backend):
@@ -199,7 +175,7 @@ def test_normalizations(kind, dimension, shape):
         return (dy * sequence_input.normalize_forward(p, affine)).sum()
 
     hand = sequence_input.normalize_backward(dy, sequence_input.coefficients(kind, values, "f8"))
-    assert_close(hand, complex_step(loss, x), "x")
+    assert_gradient(hand, complex_step(loss, x), "x")
 
 
 def test_channel_mean_counts_real_steps_only():
@@ -215,15 +191,13 @@ def test_activations(name):
     z = np.linspace(-6, 6, 41)
     function, derivative = getattr(activations, name), f"d{name}_from_output"
     exact = complex_step(lambda p: function(p).sum(), z)
-    assert_close(getattr(activations, derivative)(function(z)), exact, name, 1e-13)
+    assert_gradient(getattr(activations, derivative)(function(z)), exact, name, 1e-13)
     ends = function(np.array([-1e4, 1e4], np.float32))
     assert ends.tolist() == [0.0 if name == "sigmoid" else -1.0, 1.0] and ends.dtype == np.float32
 
 
 def test_complex_numbers_without_an_imaginary_part_give_the_real_results():
-    shape = (3, 4, [2, 5, 1, 5])
-    arrays, active = lstm_arguments(shape)
-    dh, dstate = lstm_upstream("all", shape)
+    arrays, active, dh, dstate = lstm_problem((3, 4, [2, 5, 1, 5]))
     results = []
     for dtype in (np.float64, np.complex128):
         up = LSTMState(*(part.astype(dtype) for part in dstate))

@@ -7,11 +7,11 @@ import itertools
 
 import numpy as np
 import pytest
+from builders import lstm_arrays
 
 import minilstm as ml
 from minilstm.functional import activations
-from minilstm.functional.lstm import LSTMState, lstm_forward
-from minilstm.functional.ragged import pack
+from minilstm.functional.lstm import lstm_forward
 from minilstm.gradcheck import complex_step
 
 GATES, STATES = tuple(activations.GATE_ACTIVATIONS), tuple(activations.STATE_ACTIVATIONS)
@@ -20,16 +20,11 @@ pairs = pytest.mark.parametrize(("gate", "state"), PAIRS)
 SHAPES = {"ragged": (3, 4, [2, 5, 1, 5]), "wider than a vector": (2, 19, [4, 3]), "1": (1, 1, [1])}
 
 
-def problem(D, H, lengths, seed=0):
+def problem(D, H, lengths):
     """Arrays by name, active, dh and dstate of a random problem whose gates reach their ends."""
-    rng = np.random.default_rng(seed)
-    B, packed = len(lengths), pack([rng.standard_normal((n, D)) for n in lengths])
-    sizes = {"h0": (B, H), "c0": (B, H), "W": (4 * H, D), "R": (4 * H, H), "b": (4 * H,)}
-    arrays = {"x": packed.rows}
-    arrays |= {name: rng.standard_normal(size) for name, size in sizes.items()}
+    arrays, packed, *upstream = lstm_arrays(D, H, lengths, scale=1)
     arrays["R"] /= np.sqrt(H)
-    dh, (hidden, cell) = rng.standard_normal((len(packed.rows), H)), rng.standard_normal((2, B, H))
-    return arrays, packed.active, dh, LSTMState(hidden, cell)
+    return arrays, packed.active, *upstream
 
 
 @pairs

@@ -6,28 +6,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from agreement import NUMPY, assert_gradient, dtypes
+from builders import draw
 
-from minilstm.backend import load_backend
 from minilstm.functional import batch_normalization, dropout, flatten
 from minilstm.functional.channel_statistics import moving_statistic, pool_statistics
 from minilstm.gradcheck import complex_step
 
-NUMPY = load_backend("numpy")
-TOLERANCE = 1e-12  # relative to the largest derivative of the array
 SHAPES = [(5, 3), (1, 4), (6, 1), (3, 2, 4, 2), (1, 3, 1, 2), (2, 2, 3, 2, 3)]
 shapes = pytest.mark.parametrize("shape", SHAPES, ids=str)
-dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
-
-
-def draw(*shape, seed=0, dtype=np.float64):
-    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
-
-
-def assert_close(hand, exact, what, tolerance=TOLERANCE):
-    assert hand.shape == exact.shape, what
-    scale = np.abs(exact).max()
-    assert scale > 1e-6, f"{what}: the reference vanishes, so this checks nothing"
-    assert np.abs(hand - exact).max() <= tolerance * scale, what
 
 
 # ------------------------------------------------------------------------------- rectifier
@@ -39,7 +26,7 @@ def test_relu_gradient(backend, shape):
     y, cache = backend.relu_forward(x)
     assert (y == np.maximum(x, 0)).all()
     exact = complex_step(lambda p: (dy * NUMPY.relu_forward(p)[0]).sum(), x)
-    assert_close(backend.relu_backward(dy, cache), exact, "x")
+    assert_gradient(backend.relu_backward(dy, cache), exact, "x")
 
 
 @dtypes
@@ -69,7 +56,7 @@ def test_dropout_gradient(backend, shape):
     x, dy = draw(*shape), draw(*shape, seed=1)
     _, cache = backend.dropout_forward(x, 0.3, 11, 4)
     exact = complex_step(lambda p: (dy * NUMPY.dropout_forward(p, 0.3, 11, 4)[0]).sum(), x)
-    assert_close(backend.dropout_backward(dy, cache), exact, "x")
+    assert_gradient(backend.dropout_backward(dy, cache), exact, "x")
 
 
 @dtypes
@@ -153,7 +140,7 @@ def test_batch_normalization_gradients(backend, shape, training):
             np.testing.assert_allclose(hand, 0, atol=1e-14)
             np.testing.assert_allclose(exact, 0, atol=1e-14)
         else:
-            assert_close(hand, exact, name)
+            assert_gradient(hand, exact, name)
 
 
 def test_batch_normalization_is_what_its_name_says(backend):
@@ -183,10 +170,10 @@ def test_float32_far_from_zero_keeps_its_variance(backend):
     assert y.dtype == dx.dtype == grads.scale.dtype == grads.offset.dtype == np.float32
     np.testing.assert_allclose(cache.mean, cache64.mean, rtol=1e-12)
     np.testing.assert_allclose(cache.variance, cache64.variance, rtol=1e-10)
-    assert_close(y, y64, "y", 3e-7)
-    assert_close(dx, dx64, "dx", 3e-7)
-    assert_close(grads.scale, grads64.scale, "scale", 1e-6)
-    assert_close(grads.offset, grads64.offset, "offset", 1e-6)
+    assert_gradient(y, y64, "y", 3e-7)
+    assert_gradient(dx, dx64, "dx", 3e-7)
+    assert_gradient(grads.scale, grads64.scale, "scale", 1e-6)
+    assert_gradient(grads.offset, grads64.offset, "offset", 1e-6)
 
 
 @dtypes
@@ -291,7 +278,7 @@ def test_flatten_is_column_major(shape):
     dy = draw(*y.shape, seed=1)
     exact = complex_step(lambda p: (dy * flatten.flatten_forward(p)[0]).sum(), x)
     dx = flatten.flatten_backward(dy, cache)
-    assert_close(dx, exact, "x")
+    assert_gradient(dx, exact, "x")
     assert dx.flags.c_contiguous
 
 

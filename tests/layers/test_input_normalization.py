@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from builders import shifted_sequences
 
 import minilstm as ml
 from minilstm.backend import load_backend
@@ -15,12 +16,6 @@ WIDTHS = ["u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8", "lon
 SHAPES = [(3,), (1,), (4, 3, 2), (1, 1, 2), (2, 3, 2, 2)]
 KINDS = ["zerocenter", "zscore", "rescale-symmetric", "rescale-zero-one"]
 DIMENSIONS = ["channel", "element", "all"]
-
-
-def draw(shape, lengths=(5, 1, 3), dtype=np.float64, seed=0):
-    rng = np.random.default_rng(seed)
-    scale, shift = rng.uniform(0.5, 9, shape), rng.uniform(-50, 50, shape)
-    return [(shift + scale * rng.standard_normal((T, *shape))).astype(dtype) for T in lengths]
 
 
 def size(shape):
@@ -44,7 +39,7 @@ def pooled(shape, dimension):
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("dimension", DIMENSIONS)
 def test_statistics_are_those_of_all_real_steps(shape, dimension):
-    x = draw(shape)
+    x = shifted_sequences(shape)
     joined, axes = np.concatenate(x), pooled(shape, dimension)
     wanted = functional.statistics_shape(shape, dimension)
     found = {**functional.statistics(x, dimension, "zscore")}
@@ -71,7 +66,7 @@ def test_statistics_of_every_dtype_are_float64(dtype, kind):
 
 
 def test_blocks_change_nothing(monkeypatch):
-    x = draw((4, 3, 2), (40, 7, 1))
+    x = shifted_sequences((4, 3, 2), (40, 7, 1))
     whole = [functional.statistics(x, "channel", kind) for kind in KINDS]
     monkeypatch.setattr(functional, "_BLOCK", 50)  # two steps at a time
     for kind, expected in zip(KINDS, whole, strict=True):
@@ -115,7 +110,7 @@ def test_constant_data_have_no_deviation_at_all():
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_training_data_come_out_normalised(kind, dimension, shape, dtype):
-    x = draw(shape, dtype=dtype)
+    x = shifted_sequences(shape, dtype=dtype)
     layer = ml.SequenceInput(size(shape), kind, normalization_dimension=dimension)
     rows = np.concatenate(x)
     before = rows.copy()
@@ -169,7 +164,7 @@ def test_equations_in_numbers():
 
 
 def test_one_number_serves_a_whole_image():
-    rows = draw((4, 3, 2))[0]
+    rows = shifted_sequences((4, 3, 2))[0]
     layer = ml.SequenceInput([4, 3, 2], "zscore", mean=1.5, standard_deviation=2)
     np.testing.assert_allclose(run(layer, rows)[0], (rows - 1.5) / 2)
 

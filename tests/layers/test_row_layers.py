@@ -3,53 +3,23 @@ Options, shapes, errors, and what goes forward and back in training and in predi
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 import pytest
+from agreement import NUMPY, dtypes, refuses
+from builders import (
+    ACTIVE,
+    TRAINING,
+    draw,
+    layer_backward,
+    layer_forward,
+    layer_values,
+    modes,
+)
 
 import minilstm as ml
-from minilstm.backend import load_backend
 from minilstm.functional import dropout
 from minilstm.gradcheck import complex_step
 from minilstm.layers import Run, Training
-
-NUMPY = load_backend("numpy")
-ACTIVE = np.array([2, 2, 1], np.int64)  # two sequences, of 3 and 2 steps
-TRAINING = Training(key=2**63 + 11, row=40)
-dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
-modes = pytest.mark.parametrize("training", [None, TRAINING], ids=["prediction", "training"])
-
-
-def draw(*shape, seed=0, dtype=np.float64):
-    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
-
-
-def values(layer, shape, dtype=np.float64, seed=5):
-    """Random learnables and statistics of a layer, by name."""
-    rng = np.random.default_rng(seed)
-    slots = (*layer.parameters(shape), *layer.statistics(shape))
-    drawn = {p.name: rng.uniform(0.5, 1.5, p.shape) for p in slots}
-    return {name: value.astype(dtype) for name, value in drawn.items()}
-
-
-def forward(layer, backend, p, x, training=None, active=ACTIVE):
-    """Output and cache of a layer; ports beside the first stay empty."""
-    several = len(layer.input_names) > 1
-    y, cache = layer.forward(Run(backend, p, (active,), training), (x, None) if several else x)
-    return y[0] if len(layer.output_names) > 1 else y, cache
-
-
-def backward(layer, backend, dy, cache, need_dx=True):
-    """Gradients of the first input, from that of the first output, and of learnables."""
-    dys = (dy, None) if len(layer.output_names) > 1 else dy
-    dx, grads = layer.backward(Run(backend, need_dx=need_dx), dys, cache)
-    return dx[0] if len(layer.input_names) > 1 else dx, grads
-
-
-def raises(message):
-    return pytest.raises(ValueError, match=f"^{re.escape(message)}$")
-
 
 # ---------------------------------------------------------------- all layers with one input
 
@@ -64,20 +34,20 @@ shapes = pytest.mark.parametrize("shape", [(3,), (2, 4, 3), (2, 1, 3, 2)], ids=s
 @shapes
 @modes
 def test_gradients(backend, layer, shape, training):
-    x, p = draw(5, *shape), values(layer, shape)
-    y, cache = forward(layer, backend, p, x, training)
+    x, p = draw(5, *shape), layer_values(layer, shape)
+    y, cache = layer_forward(layer, backend, p, x, training)
     assert y.shape == (5, *layer.output_shape(shape))
     dy = draw(*y.shape, seed=1)
-    dx, grads = backward(layer, backend, dy, cache)
+    dx, grads = layer_backward(layer, backend, dy, cache)
     assert set(grads) == {a.name for a in layer.parameters(shape)}
-    without, same = backward(layer, backend, dy, cache, need_dx=False)
+    without, same = layer_backward(layer, backend, dy, cache, need_dx=False)
     assert without is None and all((same[name] == grads[name]).all() for name in grads)
     for name, hand in {"x": dx, **grads}.items():
 
         def loss(q, name=name):
             rows = q if name == "x" else x.astype(q.dtype)
             now = p if name == "x" else {**p, name: q}
-            return (dy * forward(layer, NUMPY, now, rows, training)[0]).sum()
+            return (dy * layer_forward(layer, NUMPY, now, rows, training)[0]).sum()
 
         exact = complex_step(loss, x if name == "x" else p[name])
         assert hand.shape == exact.shape
@@ -89,12 +59,12 @@ def test_gradients(backend, layer, shape, training):
 @dtypes
 @modes
 def test_dtype_and_arguments_are_kept(backend, layer, dtype, training):
-    x, p = draw(5, 2, 4, 3, dtype=dtype), values(layer, (2, 4, 3), dtype)
+    x, p = draw(5, 2, 4, 3, dtype=dtype), layer_values(layer, (2, 4, 3), dtype)
     before = x.copy()
-    y, cache = forward(layer, backend, p, x, training)
+    y, cache = layer_forward(layer, backend, p, x, training)
     dy = draw(*y.shape, seed=1, dtype=dtype)
     up = dy.copy()
-    dx, grads = backward(layer, backend, dy, cache)
+    dx, grads = layer_backward(layer, backend, dy, cache)
     assert (x == before).all() and (dy == up).all()
     assert {a.dtype for a in (y, dx, *grads.values())} == {np.dtype(dtype)}
 
@@ -119,22 +89,22 @@ def test_dropout_is_for_training_only(backend):
     x = draw(5, 3)
     layer = ml.Dropout()
     assert layer.probability == 0.5
-    y, cache = forward(layer, backend, {}, x)
-    assert y is x and backward(layer, backend, x, cache)[0] is x
-    y, cache = forward(layer, backend, {}, x, TRAINING)
+    y, cache = layer_forward(layer, backend, {}, x)
+    assert y is x and layer_backward(layer, backend, x, cache)[0] is x
+    y, cache = layer_forward(layer, backend, {}, x, TRAINING)
     mask = dropout.dropout_mask(x.shape, 0.5, *TRAINING)
     assert (y == np.where(mask, 2 * x, 0)).all()
-    other, _ = forward(layer, backend, {}, x, Training(3, 40))
+    other, _ = layer_forward(layer, backend, {}, x, Training(3, 40))
     assert not (y == other).all()
 
 
 def test_dropout_of_spans_is_that_of_the_whole_batch(backend):
     x, layer = draw(200, 6), ml.Dropout(0.3)
     one_each = np.ones(200, np.int64)
-    whole, _ = forward(layer, backend, {}, x, Training(5, 0), one_each)
+    whole, _ = layer_forward(layer, backend, {}, x, Training(5, 0), one_each)
     for cut in (1, 100, 199):
         parts = [
-            forward(layer, backend, {}, x[a:b], Training(5, a), one_each[a:b])[0]
+            layer_forward(layer, backend, {}, x[a:b], Training(5, a), one_each[a:b])[0]
             for a, b in ((0, cut), (cut, 200))
         ]
         assert (np.concatenate(parts) == whole).all()
@@ -142,7 +112,7 @@ def test_dropout_of_spans_is_that_of_the_whole_batch(backend):
 
 @pytest.mark.parametrize("value", [1, 1.0, -0.1, float("nan"), True, "0.5", None])
 def test_dropout_probabilities(value):
-    with raises(f"Dropout: probability is {value!r}; give a number of at least 0 and below 1."):
+    with refuses(f"Dropout: probability is {value!r}; give a number of at least 0 and below 1."):
         ml.Dropout(value)
 
 
@@ -174,8 +144,8 @@ def test_batch_normalization_options_are_the_references():
 @dtypes
 def test_running_statistics(backend, dtype):
     layer = ml.BatchNormalization(mean_decay=0.25, variance_decay=0.5)
-    x, p = 3 + draw(5, 4, 2, dtype=dtype), values(layer, (4, 2), dtype)
-    _, cache = forward(layer, backend, p, x, TRAINING)
+    x, p = 3 + draw(5, 4, 2, dtype=dtype), layer_values(layer, (4, 2), dtype)
+    _, cache = layer_forward(layer, backend, p, x, TRAINING)
     new = layer.updated_statistics(p, cache)
     mean, variance = x.mean(axis=(0, 1)), x.var(axis=(0, 1))
     tolerance = 1e-5 if dtype == np.float32 else 1e-13
@@ -184,17 +154,17 @@ def test_running_statistics(backend, dtype):
     np.testing.assert_allclose(new["trained_variance"], want[1], rtol=tolerance)
     assert set(new) == {"trained_mean", "trained_variance"}
     assert {a.dtype for a in new.values()} == {np.dtype(dtype)}
-    _, cache = forward(layer, backend, p, x)
+    _, cache = layer_forward(layer, backend, p, x)
     assert layer.updated_statistics(p, cache) == {}
 
 
 def test_prediction_uses_the_trained_statistics_whatever_the_batch(backend):
     layer = ml.BatchNormalization(epsilon=0.5)
-    x, p = draw(5, 3), values(layer, (3,))
-    out, _ = forward(layer, backend, p, x)
+    x, p = draw(5, 3), layer_values(layer, (3,))
+    out, _ = layer_forward(layer, backend, p, x)
     want = p["scale"] * (x - p["trained_mean"]) / np.sqrt(p["trained_variance"] + 0.5) + p["offset"]
     np.testing.assert_allclose(out, want, rtol=1e-13, atol=1e-15)
-    alone, _ = forward(layer, backend, p, x[:1], active=ACTIVE[-1:])
+    alone, _ = layer_forward(layer, backend, p, x[:1], active=ACTIVE[-1:])
     np.testing.assert_allclose(alone, out[:1], rtol=1e-13)
 
 
@@ -209,7 +179,7 @@ def test_given_values_are_kept_apart_from_options():
         "(5, 3); give one number for each of the 3 channels."
     )
     for method in (layer.output_shape, layer.parameters):
-        with raises(message):
+        with refuses(message):
             method((5, 3))
 
 
@@ -230,7 +200,7 @@ def test_given_values_are_kept_apart_from_options():
     ],
 )  # fmt: skip
 def test_batch_normalization_errors(options, message):
-    with raises(f"BatchNormalization: {message}"):
+    with refuses(f"BatchNormalization: {message}"):
         ml.BatchNormalization(**options)
 
 
@@ -241,7 +211,7 @@ def test_flatten_shapes_and_order(backend):
     assert ml.Flatten().output_shape((24, 24, 20)) == (11520,)
     assert ml.Flatten().output_shape((3,)) == (3,)
     x = draw(5, 2, 3, 4)
-    y, _ = forward(ml.Flatten(), backend, {}, x)
+    y, _ = layer_forward(ml.Flatten(), backend, {}, x)
     for n in range(5):
         assert (y[n] == x[n].ravel(order="F")).all()
 
@@ -262,7 +232,7 @@ def test_folding_hands_the_number_of_sequences_to_unfolding(backend):
         y, cache = unfold.forward(run._replace(steps=steps), (rows, second))
         assert y is x
         assert unfold.backward(run, dy, cache) == ((dy, None), {})
-    with raises(
+    with refuses(
         "the layer 'unfold' (Sequence unfolding) got rows of 2 sequences, but [3] at its input "
         "'mini_batch_size'; connect it to the output 'mini_batch_size' of the SequenceFolding that "
         "the rows went through."
@@ -301,12 +271,12 @@ def test_combining(backend, kind, inputs, dtype):
 
 
 def test_inputs_that_do_not_fit():
-    with raises(
+    with refuses(
         "the layer 'sum' (Addition of 2 inputs) has inputs of shapes (3,), (4,); give it 2 inputs "
         "of one shape."
     ):
         ml.Addition(name="sum").output_shapes([(3,), (4,)])
-    with raises(
+    with refuses(
         "the layer 'cat' (Concatenation of 3 inputs) has inputs of shapes (5, 5, 3), (5, 5, 2), "
         "(4, 5, 3); give it 3 inputs that differ in the last axis only."
     ):
@@ -315,11 +285,11 @@ def test_inputs_that_do_not_fit():
         ml.Addition().output_shapes([(3,)])
     run = Run(NUMPY, steps=(ACTIVE, np.array([2])))
     for layer in (ml.Addition(name="join"), ml.Concatenation(name="join")):
-        with raises(
+        with refuses(
             f"the layer 'join' ({layer.label}) got inputs of different steps: 3 (5 rows), "
             "1 (2 rows); combine outputs that all have a time axis or all keep the last step only."
         ):
             layer.forward(run, (draw(5, 3), draw(2, 3)))
     for value in (1, 0, 2.0, True, "2"):
-        with raises(f"Addition: num_inputs is {value!r}; give a whole number of at least 2."):
+        with refuses(f"Addition: num_inputs is {value!r}; give a whole number of at least 2."):
             ml.Addition(value)

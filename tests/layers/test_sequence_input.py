@@ -3,10 +3,10 @@ The normalisations themselves are in `test_input_normalization.py`."""
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 import pytest
+from agreement import refuses
+from builders import shifted_sequences
 
 import minilstm as ml
 from minilstm.backend import load_backend
@@ -17,19 +17,8 @@ WIDTHS = ["u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8", "lon
 KINDS = ["zerocenter", "zscore", "rescale-symmetric", "rescale-zero-one"]
 
 
-def draw(shape, lengths=(5, 1, 3), dtype=np.float64, seed=0):
-    rng = np.random.default_rng(seed)
-    scale, shift = rng.uniform(0.5, 9, shape), rng.uniform(-50, 50, shape)
-    return [(shift + scale * rng.standard_normal((T, *shape))).astype(dtype) for T in lengths]
-
-
 def run(layer, rows):
     return layer.forward(Run(load_backend("numpy")), rows)
-
-
-def refuses(message, error=ValueError):
-    assert message.endswith(".") and re.search(r"[.!?]\s", message) is None
-    return pytest.raises(error, match=f"^{re.escape(message)}$")
 
 
 # ---------------------------------------------------------------- sizes
@@ -81,7 +70,7 @@ def test_minimum_lengths_are_whole_numbers(value):
 
 
 def test_reset_computes_anew_and_no_reset_only_what_is_missing():
-    x = draw((2,))
+    x = shifted_sequences((2,))
     joined = np.concatenate(x)
     given = ml.SequenceInput(2, "zscore", mean=[7.0, 8.0])
     anew = given.with_statistics(x, True)
@@ -98,7 +87,7 @@ def test_reset_computes_anew_and_no_reset_only_what_is_missing():
 @pytest.mark.parametrize("reset", [True, False])
 def test_nothing_to_compute_gives_the_layer_itself(reset):
     for layer in (ml.SequenceInput(2), ml.SequenceInput(2, lambda rows: rows)):
-        assert layer.with_statistics(draw((2,)), reset) is layer
+        assert layer.with_statistics(shifted_sequences((2,)), reset) is layer
 
 
 @pytest.mark.parametrize(
@@ -117,14 +106,16 @@ def test_nothing_to_compute_gives_the_layer_itself(reset):
 )
 def test_what_auto_means(given, reset, shape):
     layer = ml.SequenceInput([4, 3, 2], "zscore", **given)
-    found = layer.with_statistics(draw((4, 3, 2)), reset)
+    found = layer.with_statistics(shifted_sequences((4, 3, 2)), reset)
     assert found.standard_deviation.shape == shape
     assert reset is False or found.mean.shape == shape
     run(found, np.ones((2, 4, 3, 2)))
 
 
 def test_options_survive_the_statistics():
-    layer = ml.SequenceInput(2, "zscore", min_length=4, name="in").with_statistics(draw((2,)))
+    layer = ml.SequenceInput(2, "zscore", min_length=4, name="in").with_statistics(
+        shifted_sequences((2,))
+    )
     assert layer.min_length == 4 and layer.name == "in"
 
 
@@ -310,7 +301,7 @@ def test_repr_names_what_is_not_the_default():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_prediction_and_streams_normalise_alike(kind):
-    x = draw((3,), (9,))[0]
+    x = shifted_sequences((3,), (9,))[0]
     first = ml.SequenceInput(3, kind).with_statistics([x])
     layers = [first, ml.LSTM(4), ml.FullyConnected(2), ml.Softmax()]
     net = ml.Network(layers, rng=np.random.default_rng(0), dtype="float64")
@@ -326,7 +317,7 @@ def test_prediction_and_streams_normalise_alike(kind):
 def test_gradients_behind_a_normalisation(kind, backend):
     if backend == "numba":
         pytest.importorskip("numba")
-    x = draw((3,), (9, 4, 6))
+    x = shifted_sequences((3,), (9, 4, 6))
     first = ml.SequenceInput(3, kind).with_statistics(x)
     layers = [first, ml.LSTM(4, "last"), ml.FullyConnected(2), ml.Softmax()]
     with ml.use_backend(backend):
@@ -336,7 +327,7 @@ def test_gradients_behind_a_normalisation(kind, backend):
 
 
 def test_a_network_with_a_function_predicts_and_streams():
-    x = draw((3,), (9,))[0]
+    x = shifted_sequences((3,), (9,))[0]
     layers = [ml.SequenceInput(3, np.tanh), ml.LSTM(4), ml.FullyConnected(2), ml.Softmax()]
     net = ml.Network(layers, rng=np.random.default_rng(0), dtype="float64")
     plain = ml.Network([ml.SequenceInput(3), *layers[1:]], net.parameters, dtype="float64")

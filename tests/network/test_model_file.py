@@ -12,6 +12,7 @@ import tempfile
 
 import numpy as np
 import pytest
+from agreement import refuses
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
@@ -19,11 +20,7 @@ import minilstm as ml
 from minilstm.functional import activations
 from minilstm.network import model_file
 
-
-@pytest.fixture(autouse=True)
-def on_numpy():
-    with ml.use_backend("numpy"):
-        yield
+pytestmark = pytest.mark.usefixtures("on_numpy")
 
 
 def network(dtype="float32", classes=("a", "b"), mean=(1.0, 2.0, 3.0), seed=0):
@@ -317,14 +314,14 @@ def test_metadata_that_is_not_json_is_refused(saved):
 def test_a_missing_file_or_folder_is_named(tmp_path):
     for path in (tmp_path / "none.safetensors", tmp_path):
         message = f"path is {str(path)!r}, but there is no such file; check its name."
-        with pytest.raises(FileNotFoundError, match=f"^{re.escape(message)}$"):
+        with refuses(message, FileNotFoundError):
             ml.load(path)
     path, folder = tmp_path / "no" / "model.safetensors", tmp_path / "no"
     message = (
         f"path is {str(path)!r}, but the folder {str(folder)!r} does not exist; create it first "
         "or choose another."
     )
-    with pytest.raises(FileNotFoundError, match=f"^{re.escape(message)}$"):
+    with refuses(message, FileNotFoundError):
         network().save(path)
     assert os.listdir(tmp_path) == []
 

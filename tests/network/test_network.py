@@ -3,11 +3,12 @@ Everything runs on the NumPy backend; the maths itself is tested elsewhere."""
 
 from __future__ import annotations
 
-import re
 import tracemalloc
 
 import numpy as np
 import pytest
+from agreement import refuses, refuses_data
+from builders import doubled
 
 import minilstm as ml
 from minilstm.functional.lstm import LSTMState
@@ -18,10 +19,7 @@ FEATURES, HIDDEN, CLASSES = 3, 5, 4
 LENGTHS = (7, 4, 9)
 
 
-@pytest.fixture(autouse=True)
-def on_numpy():
-    with ml.use_backend("numpy"):
-        yield
+pytestmark = pytest.mark.usefixtures("on_numpy")
 
 
 def network(output_mode="sequence", dtype="float64", classes=("a", "b", "c", "d")):
@@ -32,19 +30,12 @@ def network(output_mode="sequence", dtype="float64", classes=("a", "b", "c", "d"
         ml.FullyConnected(CLASSES),
         ml.Softmax(),
     ]
-    rng = np.random.default_rng(0)
-    net = ml.Network(layers, rng=rng, dtype=dtype, classes=classes)
-    # Larger weights than the first ones, so that states and scores differ visibly.
-    return net.replace(parameters={k: 2 * v for k, v in net.parameters.items()})
+    return doubled(layers, dtype, classes=classes)
 
 
 def batch(lengths=LENGTHS, seed=1):
     rng = np.random.default_rng(seed)
     return [rng.standard_normal((T, FEATURES)) for T in lengths]
-
-
-def says(error, message):
-    return pytest.raises(error, match=f"^{re.escape(message)}$")
 
 
 # ---------------------------------------------------------------- names and structure
@@ -84,11 +75,7 @@ EXAMPLE = "give a list such as [SequenceInput(3), LSTM(200), FullyConnected(5), 
             ValueError,
             "layers[1] is a second SequenceInput; keep only the first, or use a LayerGraph.",
         ),
-        (
-            [ml.SequenceInput(2), "lstm"],
-            TypeError,
-            f"layers[1] is 'lstm', not a layer; {EXAMPLE}",
-        ),
+        ([ml.SequenceInput(2), "lstm"], TypeError, f"layers[1] is 'lstm', not a layer; {EXAMPLE}"),
         (None, TypeError, f"layers is NoneType, not a list of layers; {EXAMPLE}"),
         ("lstm", TypeError, f"layers is str, not a list of layers; {EXAMPLE}"),
         (
@@ -115,7 +102,7 @@ EXAMPLE = "give a list such as [SequenceInput(3), LSTM(200), FullyConnected(5), 
     ],
 )
 def test_structure_errors_name_the_layer(layers, error, message):
-    with says(error, message):
+    with refuses(message, error):
         ml.Network(layers, rng=np.random.default_rng(0))
 
 
@@ -127,9 +114,9 @@ def test_a_name_made_for_a_layer_is_never_one_that_was_given():
 
 def test_parameters_must_be_those_of_the_layers():
     net = network()
-    with says(ValueError, "parameters and rng are both missing; give one of them."):
+    with refuses("parameters and rng are both missing; give one of them."):
         ml.Network(net.layers)
-    with says(ValueError, "fc/bias has shape (5,), but its layer wants (4,)."):
+    with refuses("fc/bias has shape (5,), but its layer wants (4,)."):
         net.replace(parameters={**net.parameters, "fc/bias": np.zeros(5)})
     missing = {k: v for k, v in net.parameters.items() if k != "fc/bias"}
     with pytest.raises(ValueError, match=r"; mend \['fc/bias'\]\.$"):
@@ -288,7 +275,7 @@ ONE = (np.zeros((1, 5)), np.zeros((1, 6)))
     ],
 )
 def test_wrong_states_are_refused(state, message):
-    with says(ml.DataError, message):
+    with refuses_data(message):
         network().predict(batch()[0], state=state)
 
 
@@ -358,12 +345,11 @@ def test_evaluate_of_last_takes_one_label_a_sequence_and_any_class_order():
 
 def test_evaluate_wants_a_class_for_every_score():
     x, y = batch(), [np.array(["a"] * T) for T in LENGTHS]
-    with says(ml.DataError, "the network has no classes; train it, or give classes=."):
+    with refuses_data("the network has no classes; train it, or give classes=."):
         network(classes=None).evaluate(x, y)
-    with says(
-        ValueError,
+    with refuses(
         "the network puts out 4 scores a step ('fc' is FullyConnected(4)), but the labels have 2 "
-        "classes; use FullyConnected(2).",
+        "classes; use FullyConnected(2)."
     ):
         network(classes=["a", "b"]).evaluate(x, y)
 

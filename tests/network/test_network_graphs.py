@@ -4,85 +4,29 @@ What they predict, stream, save and learn is checked against other ways to the s
 from __future__ import annotations
 
 import dataclasses
-import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+from agreement import bits, refuses
+from builders import (
+    LENGTHS,
+    built,
+    encoder_decoder,
+    labels,
+    residual,
+    sequences,
+    two_in_two_out,
+    video,
+    volumes,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minilstm as ml
 from minilstm.layers import KINDS
 
-LENGTHS = (6, 1, 4)
 GOLDEN = Path(__file__).parents[1] / "golden"
-
-
-def refuses(message, error=ValueError):
-    return pytest.raises(error, match=f"^{re.escape(message)}$")
-
-
-def draw(*shape, lengths=LENGTHS, seed=0):
-    rng = np.random.default_rng(seed)
-    return [rng.standard_normal((n, *shape)) for n in lengths]
-
-
-def labels(classes, lengths=LENGTHS, seed=1):
-    rng = np.random.default_rng(seed)
-    return [rng.integers(0, classes, n) for n in lengths]
-
-
-def built(layers, dtype="float64", seed=0, **options):
-    """A network whose biases are not zero and whose gates are not all alike."""
-    rng = np.random.default_rng(seed)
-    net = ml.Network(layers, rng=rng, dtype=dtype, **options)
-    moved = {k: p + 0.3 * rng.standard_normal(p.shape) for k, p in net.parameters.items()}
-    statistics = {k: s + rng.uniform(0.1, 1, s.shape) for k, s in net.statistics.items()}
-    return net.replace(parameters=moved, statistics=statistics)
-
-
-def two_in_two_out():
-    """Sound and motion, each with its LSTM; a class a step, and a number from both together."""
-    graph = ml.LayerGraph([ml.SequenceInput(2, name="sound"), ml.LSTM(4, name="ear")])
-    graph.add(
-        [ml.SequenceInput(3, "zscore", [1, 2, 3], standard_deviation=[1, 2, 4], name="motion")]
-    )
-    graph.add([ml.LSTM(3, name="body"), ml.Concatenation(2, name="both")])
-    graph.add([ml.FullyConnected(2, name="fc"), ml.Softmax(name="activity")])
-    graph.add(ml.FullyConnected(1, name="speed"))
-    graph.connect("motion", "body").connect("ear", "both/in2").connect("both", "fc")
-    return graph.connect("both", "speed")
-
-
-def residual():
-    graph = ml.LayerGraph([ml.SequenceInput(4), ml.LSTM(4, name="a"), ml.LSTM(4, name="b")])
-    graph.add([ml.Addition(3, name="sum"), ml.FullyConnected(3), ml.Softmax()])
-    return graph.connect("b", "sum").connect("a", "sum/in2").connect("input", "sum/in3")
-
-
-def encoder_decoder():
-    graph = ml.LayerGraph([ml.SequenceInput(3), ml.LSTM(4, has_state_outputs=True, name="encoder")])
-    graph.add(
-        [ml.LSTM(4, has_state_inputs=True, name="decoder"), ml.FullyConnected(3), ml.Softmax()]
-    )
-    graph.connect("input", "decoder/in")
-    return graph.connect("encoder/hidden", "decoder/hidden").connect("encoder/cell", "decoder/cell")
-
-
-def video():
-    return [
-        ml.SequenceInput([6, 5, 2]), ml.SequenceFolding(), ml.Convolution2D([3, 2], 3, stride=2),
-        ml.BatchNormalization(), ml.ReLU(), ml.SequenceUnfolding(), ml.Flatten(), ml.BiLSTM(3),
-        ml.Dropout(0.3), ml.FullyConnected(3), ml.Softmax(),
-    ]  # fmt: skip
-
-
-def volumes():
-    return [
-        ml.SequenceInput([4, 4, 3, 1]), ml.Convolution3D(2, 2), ml.Sigmoid(), ml.Flatten(),
-        ml.LSTM(3, "last"), ml.FullyConnected(1), ml.RegressionOutput(),
-    ]  # fmt: skip
 
 
 NETWORKS = {
@@ -99,23 +43,17 @@ NETWORKS = {
 networks = pytest.mark.parametrize("network", NETWORKS)
 
 
-def same_bits(a, b):
-    if isinstance(a, (list, tuple)):
-        return len(a) == len(b) and all(map(same_bits, a, b))
-    return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
-
-
 # ---------------------------------------------------------------- several inputs and outputs
 
 
 def test_several_inputs_and_outputs_by_name_or_in_order():
     net = built(two_in_two_out(), losses=["crossentropy", "mse"], classes=["sit", "walk"])
     assert net.input_names == ["sound", "motion"] and net.output_names == ["activity", "speed"]
-    x = {"motion": draw(3), "sound": draw(2, seed=5)}
+    x = {"motion": sequences(3), "sound": sequences(2, seed=5)}
     activity, speed = net.predict(x)
     assert [a.shape for a in activity] == [(n, 2) for n in LENGTHS]
     assert [a.shape for a in speed] == [(n, 1) for n in LENGTHS]
-    assert same_bits(net.predict([x["sound"], x["motion"]]), (activity, speed))
+    assert bits(net.predict([x["sound"], x["motion"]])) == bits((activity, speed))
     single = net.predict([x["sound"][0], x["motion"][0]])
     np.testing.assert_allclose(single[1], speed[0], rtol=1e-12)
     with pytest.raises(
@@ -123,12 +61,12 @@ def test_several_inputs_and_outputs_by_name_or_in_order():
     ):
         net.predict({"sound": x["sound"]})
     with pytest.raises(ml.DataError, match="give every input of the network as many sequences"):
-        net.predict({"sound": draw(2, lengths=(6, 2, 4)), "motion": x["motion"]})
+        net.predict({"sound": sequences(2, lengths=(6, 2, 4)), "motion": x["motion"]})
 
 
 def test_several_outputs_by_hand(backend):
     net = built(two_in_two_out(), losses=["crossentropy", "mse"], classes=["sit", "walk"])
-    sound, motion = draw(2), draw(3, seed=5)
+    sound, motion = sequences(2), sequences(3, seed=5)
     p = net.parameters
     with ml.use_backend(backend.name):
         _, speed = net.predict([sound, motion])
@@ -147,7 +85,7 @@ def test_several_outputs_by_hand(backend):
 
 
 def test_a_network_of_several_inputs_and_outputs_is_trained_measured_and_saved(tmp_path):
-    x = {"sound": draw(2), "motion": draw(3, seed=5)}
+    x = {"sound": sequences(2), "motion": sequences(3, seed=5)}
     y = {"activity": [np.where(a[:, 0] > 0, "walk", "sit") for a in x["sound"]]}
     y["speed"] = [a[:, :1] for a in x["motion"]]
     options = ml.TrainingOptions(
@@ -169,7 +107,7 @@ def test_a_network_of_several_inputs_and_outputs_is_trained_measured_and_saved(t
     assert measured["speed/rmse"] == pytest.approx(np.sqrt((squares**2).mean()), rel=1e-5)
     assert info.history["validation_loss"][-1] == pytest.approx(measured["loss"], rel=1e-5)
     again = ml.load(net.save(tmp_path / "model.safetensors"))
-    assert same_bits(again.predict(x), (activity, speed))
+    assert bits(again.predict(x)) == bits((activity, speed))
     assert again.evaluate(x, y) == measured
     with pytest.raises(ValueError, match=r"^the network has 2 inputs, .* a stream has one of each"):
         net.stream()
@@ -179,7 +117,7 @@ def test_a_network_of_several_inputs_and_outputs_is_trained_measured_and_saved(t
 
 
 def test_a_skip_connection_adds_what_the_layers_put_out(backend):
-    net, x = built(residual()), draw(4)
+    net, x = built(residual()), sequences(4)
     with ml.use_backend(backend.name):
         total, a, b = (net.activations(x, name) for name in ("sum", "a", "b"))
         scores = net.predict(x)
@@ -191,7 +129,7 @@ def test_a_skip_connection_adds_what_the_layers_put_out(backend):
 
 
 def test_a_decoder_starts_from_the_state_of_the_encoder(backend):
-    net, x = built(encoder_decoder()), draw(3)
+    net, x = built(encoder_decoder()), sequences(3)
     p = net.parameters
     parts = []
     for name in ("encoder", "decoder"):
@@ -219,7 +157,7 @@ def test_a_state_between_layers_is_no_other_in_long_sequences(monkeypatch, outpu
         graph = ml.LayerGraph([ml.SequenceInput(3), ml.LSTM(4, "last", name="encoder")])
         graph.add(ml.LSTM(4, has_state_inputs=True, name="decoder")).connect("input", "decoder")
         graph.connect("encoder", "decoder/hidden").connect("encoder", "decoder/cell")
-    net, x = built(graph), draw(3, lengths=(40, 25))
+    net, x = built(graph), sequences(3, lengths=(40, 25))
     whole = net.predict(x)
     monkeypatch.setattr("minilstm.network.passes.memory.SPAN_ROWS", 8)
     for a, b in zip(net.predict(x), whole, strict=True):
@@ -234,7 +172,7 @@ def test_a_state_between_layers_is_no_other_in_long_sequences(monkeypatch, outpu
 @networks
 def test_gradients_of_whole_networks(backend, network):
     layers, shape = NETWORKS[network]
-    net, x = built(layers()), draw(*shape)
+    net, x = built(layers()), sequences(*shape)
     y = np.random.default_rng(2).standard_normal((3, 1)) if network == "volumes" else labels(3)
     with ml.use_backend(backend.name):
         assert ml.gradcheck(net, x, y, tolerance=1e-9, max_entries=6).passed
@@ -242,7 +180,7 @@ def test_gradients_of_whole_networks(backend, network):
 
 def test_gradients_of_several_inputs_and_outputs(backend):
     net = built(two_in_two_out(), losses=["crossentropy", "mse"])
-    x, y = [draw(2), draw(3, seed=5)], [labels(2), draw(1, seed=6)]
+    x, y = [sequences(2), sequences(3, seed=5)], [labels(2), sequences(1, seed=6)]
     with ml.use_backend(backend.name):
         report = ml.gradcheck(net, x, y, tolerance=1e-9, max_entries=6)
     checked = {e.name for e in report.errors}
@@ -294,7 +232,7 @@ def random_graphs(draw_one):
 def test_gradients_of_random_graphs(backend, problem):
     graph, lengths, last, seed = problem
     net = built(graph, seed=seed)
-    x = draw(graph["x"].input_size, lengths=lengths, seed=seed)
+    x = sequences(graph["x"].input_size, lengths=lengths, seed=seed)
     y = labels(3, (1,) * len(lengths) if last else lengths, seed)
     y = np.concatenate(y) if last else y
     with ml.use_backend(backend.name):
@@ -308,14 +246,14 @@ def test_gradients_of_random_graphs(backend, problem):
 @networks
 def test_a_network_comes_back_from_its_file_bit_for_bit(tmp_path, network, dtype, backend):
     layers, shape = NETWORKS[network]
-    net, x = built(layers(), dtype), draw(*shape)
+    net, x = built(layers(), dtype), sequences(*shape)
     again = ml.load(net.save(tmp_path / "model.safetensors"))
     with ml.use_backend(backend.name):
-        assert same_bits(again.predict(x), net.predict(x))
+        assert bits(again.predict(x)) == bits(net.predict(x))
     tables = [repr(n.wiring.graph).splitlines()[1:] for n in (again, net)]
     assert tables[0] == tables[1]
     assert again.parameters.keys() == net.parameters.keys()
-    assert all(same_bits(v, again.statistics[k]) for k, v in net.statistics.items())
+    assert all(bits(v) == bits(again.statistics[k]) for k, v in net.statistics.items())
 
 
 def test_every_kind_of_layer_is_among_the_networks_that_are_saved():
@@ -350,11 +288,11 @@ def with_values(net):
 @networks
 def test_an_assembled_network_predicts_what_the_trained_one_does(network, backend):
     layers, shape = NETWORKS[network]
-    net, x = built(layers(), "float32"), draw(*shape)
+    net, x = built(layers(), "float32"), sequences(*shape)
     other = ml.assemble(with_values(net), classes=[5, 6, 7])
     assert other.classes.tolist() == [5, 6, 7] and other.dtype == np.float32
     with ml.use_backend(backend.name):
-        assert same_bits(other.predict(x), net.predict(x))
+        assert bits(other.predict(x)) == bits(net.predict(x))
 
 
 def test_assembling_without_values_names_what_is_missing():

@@ -7,15 +7,13 @@ import re
 
 import numpy as np
 import pytest
+from agreement import refuses, refuses_data
+from builders import doubled
 
 import minilstm as ml
 
 LENGTHS = (7, 2, 5, 1, 4)
 modes = pytest.mark.parametrize("mode", ["sequence", "last"])
-
-
-def refuses(message, error=ml.DataError):
-    return pytest.raises(error, match=f"^{re.escape(message)}$")
 
 
 def network(mode="sequence", dtype="float64", lstm=ml.LSTM):
@@ -27,9 +25,7 @@ def network(mode="sequence", dtype="float64", lstm=ml.LSTM):
         ml.FullyConnected(3),
         ml.Softmax(),
     ]
-    rng = np.random.default_rng(0)
-    net = ml.Network(layers, rng=rng, dtype=dtype, classes=["run", "sit", "walk"])
-    return net.replace(parameters={k: 2 * p for k, p in net.parameters.items()})
+    return doubled(layers, dtype, classes=["run", "sit", "walk"])
 
 
 def draw(lengths=LENGTHS, seed=1):
@@ -76,7 +72,7 @@ def test_a_dense_batch_stays_dense_in_mini_batches():
 
 @pytest.mark.parametrize("size", [0, -1, 2.5, True, "2"])
 def test_a_wrong_mini_batch_size_is_refused(size):
-    with refuses(f"mini_batch_size is {size!r}; give a whole number of at least 1, or None."):
+    with refuses_data(f"mini_batch_size is {size!r}; give a whole number of at least 1, or None."):
         network().predict(draw(), mini_batch_size=size)
 
 
@@ -212,7 +208,7 @@ def test_a_state_can_be_set_and_taken_away():
     close(net.predict(x[4:]), network().predict(x)[4:])
     net.state = None
     close(net.predict(x[:4]), scores)
-    with refuses(
+    with refuses_data(
         "state is for the layers ['upper'], but this network has ['lower', 'upper']; pass a state "
         "that this network returned."
     ):
@@ -232,14 +228,14 @@ def test_a_failing_call_leaves_the_carried_state():
 def test_a_carried_state_of_other_sequences_is_named_as_such():
     net, x = network(), draw()
     net.predict_and_update_state(x[0])
-    with refuses(
+    with refuses_data(
         "the network carries the state of 1 sequence on, but there are 5; call reset_state(), or "
         "give state=."
     ):
         net.predict(x)
     net.predict(x, state=net.initial_state(5))
     net.predict_and_update_state(x, state=net.initial_state(5))
-    with refuses(
+    with refuses_data(
         "the network carries the state of 5 sequences on, but there are 1; call reset_state(), or "
         "give state=."
     ):
@@ -282,9 +278,9 @@ def test_activations_are_what_each_layer_puts_out(backend):
 
 def test_activations_of_an_unknown_layer_or_output():
     names = "['input', 'lower', 'dropout', 'upper', 'fc', 'softmax']"
-    with refuses(f"layer is 'lstm', but the network has {names}; name one of them.", ValueError):
+    with refuses(f"layer is 'lstm', but the network has {names}; name one of them."):
         network().activations(draw(), "lstm")
-    with refuses("layer is 'lower/cell', but 'lower' has the outputs ['out'].", ValueError):
+    with refuses("layer is 'lower/cell', but 'lower' has the outputs ['out']."):
         network().activations(draw(), "lower/cell")
 
 

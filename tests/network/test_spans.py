@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from agreement import dtype_names as dtypes
 
 import minilstm as ml
 from minilstm.backend import load_backend
@@ -18,7 +19,6 @@ LENGTHS = (40, 25, 1, 40, 7, 13)
 KEEP_ALL = 1e12
 
 modes = pytest.mark.parametrize("mode", ["sequence", "last"])
-dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
 
 @pytest.fixture(autouse=True)

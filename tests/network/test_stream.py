@@ -4,11 +4,13 @@ A stream carries its own state; neither the network nor another stream ever sees
 from __future__ import annotations
 
 import dataclasses
-import re
 from importlib.util import find_spec
 
 import numpy as np
 import pytest
+from agreement import assert_streamed, refuses_data
+from agreement import dtype_names as dtypes
+from builders import doubled
 
 import minilstm as ml
 from minilstm.backend import load_backend
@@ -17,7 +19,6 @@ BACKENDS = [
     "numpy",
     pytest.param("numba", marks=pytest.mark.skipif(not find_spec("numba"), reason="no Numba")),
 ]
-dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 FEATURES = 3
 STEPS = 40
 
@@ -37,8 +38,7 @@ def network(output_mode="sequence", dtype="float32", normalization="none"):
         ml.FullyConnected(4),
         ml.Softmax(),
     ]
-    net = ml.Network(layers, rng=np.random.default_rng(0), dtype=dtype)
-    return net.replace(parameters={k: 2 * v for k, v in net.parameters.items()})
+    return doubled(layers, dtype)
 
 
 def signal(steps=STEPS, seed=1):
@@ -200,7 +200,7 @@ def test_a_wrong_step_is_refused_and_leaves_the_state(backend, x_t, message):
     stream, undisturbed = net.stream(), net.stream()
     stream.step(x[0])
     undisturbed.step(x[0])
-    with pytest.raises(ml.DataError, match=f"^{re.escape(message)}$"):
+    with refuses_data(message):
         stream.step(x_t)
     assert stream.step(x[1]).tobytes() == undisturbed.step(x[1]).tobytes()
 
@@ -214,7 +214,7 @@ def test_a_wrong_state_is_refused_and_leaves_the_old_one(backend):
         "state['lstm_1'].hidden has shape (2, 7), but this batch wants (1, 7); pass the state of "
         "the same sequences."
     )
-    with pytest.raises(ml.DataError, match=f"^{re.escape(message)}$"):
+    with refuses_data(message):
         stream.state = net.initial_state(2)
     assert stream.step(x[1]).tobytes() == undisturbed.step(x[1]).tobytes()
 
@@ -242,24 +242,9 @@ def chain(request):
     return CHAINS[request.param]
 
 
-def built(chain, dtype):
-    net = ml.Network(chain, rng=np.random.default_rng(0), dtype=dtype)
-    return net.replace(parameters={k: 2 * v for k, v in net.parameters.items()})
-
-
-def assert_same(got, want, backend, dtype):
-    """The same bits on Numba; BLAS sums in another order for another number of rows."""
-    assert got.shape == want.shape and got.dtype == want.dtype == dtype
-    if backend == "numba":
-        assert got.tobytes() == want.tobytes()
-    else:
-        tolerance = 1e-5 if dtype == "float32" else 1e-13
-        np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance)
-
-
 @dtypes
 def test_a_sequence_may_be_cut_anywhere_between_predict_and_a_stream(backend, dtype, chain):
-    net = built(chain, dtype)
+    net = doubled(chain, dtype)
     x = np.random.default_rng(1).standard_normal((9, net.input_size))
     wholes = [net.predict(x[: t + 1], return_state=True) for t in range(9)]
     scores = [s if s.ndim == 1 else s[-1] for s, _ in wholes]
@@ -268,17 +253,17 @@ def test_a_sequence_may_be_cut_anywhere_between_predict_and_a_stream(backend, dt
         if cut:
             stream.state = wholes[cut - 1][1]
         for t in range(cut, 9):
-            assert_same(stream.step(x[t]), scores[t], backend, dtype)
+            assert_streamed(stream.step(x[t]), scores[t], backend, dtype)
             state = stream.state
             assert list(state) == list(wholes[t][1])
             for name, pair in state.items():
                 for value, want in zip(pair, wholes[t][1][name], strict=True):
-                    assert_same(value, want, backend, dtype)
+                    assert_streamed(value, want, backend, dtype)
 
 
 @pytest.mark.skipif(not find_spec("numba"), reason="no Numba")
 def test_the_one_call_agrees_with_layer_by_layer(chain):
-    net, streams = built(chain, "float64"), []
+    net, streams = doubled(chain, "float64"), []
     for name in ("numpy", "numba"):
         with ml.use_backend(name):
             streams.append(net.stream())

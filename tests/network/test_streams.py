@@ -3,18 +3,19 @@ Each stream of several gives what it gives alone."""
 
 from __future__ import annotations
 
-import re
 import threading
 import tracemalloc
 from importlib.util import find_spec
 
 import numpy as np
 import pytest
+from agreement import assert_streamed, refuses_data
+from agreement import dtype_names as dtypes
+from builders import doubled
 
 import minilstm as ml
 
 needs_numba = pytest.mark.skipif(not find_spec("numba"), reason="no Numba")
-dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 FEATURES = 3
 
 
@@ -33,18 +34,7 @@ def network(hidden=7, dtype="float32"):
         ml.FullyConnected(4),
         ml.Softmax(),
     ]
-    net = ml.Network(layers, rng=np.random.default_rng(0), dtype=dtype)
-    return net.replace(parameters={k: 2 * v for k, v in net.parameters.items()})
-
-
-def assert_same(got, want, backend, dtype):
-    """The same bits on Numba; BLAS sums in another order for another number of rows."""
-    assert got.shape == want.shape and got.dtype == want.dtype == dtype
-    if backend == "numba":
-        assert got.tobytes() == want.tobytes()
-    else:
-        tolerance = 1e-5 if dtype == "float32" else 1e-13
-        np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance)
+    return doubled(layers, dtype)
 
 
 # ---------------------------------------------------------------- streams that step together
@@ -64,11 +54,11 @@ def test_streams_together_give_what_each_gives_alone(backend, dtype, n):
         got = together.step(x_t)
         assert got.shape[0] == n
         for b, one in enumerate(alone):
-            assert_same(got[b], one.step(x_t[b]), backend, dtype)
+            assert_streamed(got[b], one.step(x_t[b]), backend, dtype)
     for name, pair in together.state.items():
         for b, one in enumerate(alone):
             for value, want in zip(pair, one.state[name], strict=True):
-                assert_same(value[[b]], want, backend, dtype)
+                assert_streamed(value[[b]], want, backend, dtype)
     again = net.stream(batch=n)
     again.state = together.state
     assert again.step(x[0]).tobytes() == together.step(x[0]).tobytes()
@@ -85,7 +75,7 @@ def test_streams_together_refuse_what_does_not_fit(backend):
         (bad, "x_t holds -inf at stream 1, feature 2 (1 such values), but every value must be "
          "finite; remove or fill them first."),
     ]:  # fmt: skip
-        with pytest.raises(ml.DataError, match=f"^{re.escape(message)}$"):
+        with refuses_data(message):
             stream.step(value)
     with pytest.raises(ml.DataError, match=r"has shape \(1, 7\), but this batch wants \(2, 7\)"):
         stream.state = net.initial_state(1)

@@ -7,6 +7,7 @@ import re
 
 import numpy as np
 import pytest
+from agreement import refuses
 
 import minilstm as ml
 from minilstm.training.loop import TrainingLoop
@@ -20,10 +21,6 @@ def no_training_starts(monkeypatch):
         raise AssertionError("training has started")
 
     monkeypatch.setattr(TrainingLoop, "run", run)
-
-
-def refuses(message, error=ValueError):
-    return pytest.raises(error, match=f"^{re.escape(message)}$")
 
 
 def sequences(*shape, lengths=(5, 3)):

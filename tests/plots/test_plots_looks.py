@@ -22,16 +22,6 @@ RNG = np.random.default_rng(7)
 ACTIVITIES = ["Dancing", "Running", "Sitting", "Standing", "Walking"]
 
 
-@pytest.fixture(autouse=True)
-def untouched_settings():
-    """Every test leaves Matplotlib's settings and its list of windows as they were."""
-    before = list(dict.items(matplotlib.rcParams))  # past its look-up, which picks a backend
-    yield
-    assert list(dict.items(matplotlib.rcParams)) == before
-    if "matplotlib.pyplot" in sys.modules:
-        assert sys.modules["matplotlib.pyplot"].get_fignums() == []
-
-
 def test_confusion_matrix_counts_rows_true_columns_predicted():
     counts = plots.confusion_matrix([1, 1, 2, 3], [1, 3, 2, 3], classes=[3, 2, 1])
     assert counts.dtype == np.int64

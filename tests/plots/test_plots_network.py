@@ -3,7 +3,6 @@ Each is measured on the artists of the figure, for chains, branches, skips, circ
 
 from __future__ import annotations
 
-import sys
 from itertools import combinations
 from types import SimpleNamespace
 
@@ -20,16 +19,6 @@ from matplotlib.colors import to_hex  # noqa: E402
 from matplotlib.patches import FancyBboxPatch, PathPatch, Polygon  # noqa: E402
 
 RED = "#d55e00"
-
-
-@pytest.fixture(autouse=True)
-def untouched_settings():
-    """Every test leaves Matplotlib's settings and its list of windows as they were."""
-    before = list(dict.items(matplotlib.rcParams))  # past its look-up, which picks a backend
-    yield
-    assert list(dict.items(matplotlib.rcParams)) == before
-    if "matplotlib.pyplot" in sys.modules:
-        assert sys.modules["matplotlib.pyplot"].get_fignums() == []
 
 
 def video():

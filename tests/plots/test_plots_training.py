@@ -10,22 +10,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from agreement import legend_texts
 
 from minilstm import plots
 from minilstm.errors import DataError
 
 matplotlib = pytest.importorskip("matplotlib")
 from matplotlib.figure import Figure  # noqa: E402
-
-
-@pytest.fixture(autouse=True)
-def untouched_settings():
-    """Every test leaves Matplotlib's settings and its list of windows as they were."""
-    before = list(dict.items(matplotlib.rcParams))  # past its look-up, which picks a backend
-    yield
-    assert list(dict.items(matplotlib.rcParams)) == before
-    if "matplotlib.pyplot" in sys.modules:
-        assert sys.modules["matplotlib.pyplot"].get_fignums() == []
 
 
 def history(count, per_epoch=1, accuracy=True, validation=False):
@@ -47,10 +38,6 @@ def history(count, per_epoch=1, accuracy=True, validation=False):
 
 def info(columns, reason="max epochs completed"):
     return SimpleNamespace(history=columns, stop_reason=reason)
-
-
-def legend_texts(ax):
-    return [text.get_text() for text in ax.get_legend().get_texts()]
 
 
 def test_progress_shows_both_curves_and_says_how_it_ended():

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from agreement import NUMPY
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minilstm as ml
-from minilstm.backend import load_backend
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import active_counts
 from minilstm.layers import KINDS, Recurrent, Run, Signal, Training
 from minilstm.losses import NAMES, CrossEntropy, FunctionLoss, Loss, find_loss
 
-NUMPY = load_backend("numpy")
 LAYER, NETWORK = 1e-12, 1e-10  # relative to the largest derivative of an array
 STEP = 1e-30
 

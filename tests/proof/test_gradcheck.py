@@ -8,15 +8,14 @@ import inspect
 
 import numpy as np
 import pytest
+from agreement import NUMPY
 
 import minilstm as ml
-from minilstm.backend import load_backend
 from minilstm.errors import GradientError
 from minilstm.functional import classifier_loss, cross_entropy, fully_connected, lstm
 from minilstm.functional.lstm import LSTMState
 from minilstm.proof.checker.networks import problem_of_network
 
-NUMPY = load_backend("numpy")
 LEARNABLES = {"input_weights", "recurrent_weights", "bias"}
 STATES = {"initial_hidden", "initial_cell"}
 LSTM = {f"lstm/{name}" for name in LEARNABLES | STATES}

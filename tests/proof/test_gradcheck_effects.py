@@ -8,6 +8,7 @@ import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
+from agreement import causes, failing
 
 import minilstm as ml
 from minilstm.errors import GradientError
@@ -18,16 +19,6 @@ X = RNG.normal(size=(5, 3))
 
 def square(x):
     return x * x
-
-
-def failing(*args, **options):
-    report = ml.gradcheck(*args, raises=False, **options)
-    assert not report.passed
-    return report
-
-
-def causes(report, name):
-    return " ".join(next(e for e in report.errors if e.name == name).causes)
 
 
 # ------------------------------------------------------------------ functions with side effects

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from agreement import causes, failing
 
 import minilstm as ml
 from minilstm.errors import GradientError
@@ -28,16 +29,6 @@ class Grads(NamedTuple):
     W: np.ndarray
     b: np.ndarray
     x: np.ndarray
-
-
-def failing(*args, **options):
-    report = ml.gradcheck(*args, raises=False, **options)
-    assert not report.passed
-    return report
-
-
-def causes(report, name):
-    return " ".join(next(e for e in report.errors if e.name == name).causes)
 
 
 # ------------------------------------------------------------------ inputs and gradients

@@ -9,6 +9,7 @@ import re
 
 import numpy as np
 import pytest
+from agreement import flat
 from mistake_problems import arguments, arrays, images
 
 from minilstm.backend import load_backend
@@ -155,15 +156,10 @@ def test_float32_stays_float32(function):
         narrowed = isinstance(value, np.ndarray) and value.dtype == np.float64
         return value.astype(np.float32) if narrowed else value
 
-    wanted = [np.asarray(a).dtype for a in flat(RIGHT[function](*narrow(arguments(function))))]
+    wanted = [np.asarray(a).dtype for a in flat([RIGHT[function](*narrow(arguments(function)))])]
     for m in mistakes_of(function):
-        got = flat(m.wrong(*narrow(arguments(function))))
+        got = flat([m.wrong(*narrow(arguments(function)))])
         assert [np.asarray(a).dtype for a in got] == wanted, m.name
-
-
-def flat(result):
-    parts = result if isinstance(result, tuple) else (result,)
-    return [a for p in parts for a in (flat(p) if isinstance(p, tuple) else [p])]
 
 
 # ---------------------------------------------------------------- names and causes

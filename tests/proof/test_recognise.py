@@ -8,6 +8,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
+from agreement import flat
 
 from minilstm.functional.batch_normalization import batch_normalization_backward
 from minilstm.functional.convolution import convolution_backward, convolution_forward
@@ -144,10 +145,6 @@ CASES = {
 def draw(shapes, seed=0):
     rng = np.random.default_rng(seed)
     return {name: rng.standard_normal(shape) for name, shape in shapes.items()}
-
-
-def flat(tree):
-    return [a for part in tree for a in flat(part)] if isinstance(tree, tuple | list) else [tree]
 
 
 def like(tree, rng):

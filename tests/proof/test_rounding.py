@@ -7,18 +7,16 @@ import dataclasses
 
 import numpy as np
 import pytest
+from agreement import NUMPY
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minilstm as ml
-from minilstm.backend import load_backend
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import active_counts
 from minilstm.proof.engine import checks
 from minilstm.proof.rounding import lstm as rounding
 from minilstm.proof.rounding import rows as rounding_rows
-
-NUMPY = load_backend("numpy")
 
 
 @pytest.fixture(scope="module")

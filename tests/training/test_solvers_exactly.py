@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from agreement import dtypes
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from long_numbers import U64, WIDER, L, Number, held, unit, within_1e_14
@@ -29,7 +30,6 @@ from minilstm.training.solvers import (
 
 pytestmark = pytest.mark.skipif(not WIDER, reason="long double is no wider than float64 here")
 
-dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
 solvers = pytest.mark.parametrize("solver", SOLVERS)
 
 

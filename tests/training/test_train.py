@@ -7,14 +7,12 @@ import math
 
 import numpy as np
 import pytest
+from agreement import bits
+from builders import up_or_down as data
 
 import minilstm as ml
 
-
-@pytest.fixture(autouse=True)
-def on_numpy():
-    with ml.use_backend("numpy"):
-        yield
+pytestmark = pytest.mark.usefixtures("on_numpy")
 
 
 def layers(mean=None, normalization="none", **options):
@@ -26,20 +24,8 @@ def layers(mean=None, normalization="none", **options):
     ]
 
 
-def data(count=6, seed=0):
-    """Sequences of different lengths, around 1 where the label is "up", around -1 elsewhere."""
-    rng = np.random.default_rng(seed)
-    y = np.array(["up", "down"] * count)[:count]
-    centres = np.where(y == "up", 1.0, -1.0)
-    return [c + rng.standard_normal((rng.integers(2, 6), 1)) for c in centres], y
-
-
 def train(x, y, net=None, **options):
     return ml.train(x, y, net or layers(), options=ml.TrainingOptions(verbose=False, **options))
-
-
-def bits(net):
-    return {k: v.tobytes() for k, v in net.parameters.items()}
 
 
 # ---------------------------------------------------------------- mini-batches

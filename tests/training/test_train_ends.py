@@ -12,37 +12,18 @@ import textwrap
 import warnings
 from importlib import import_module
 
+import builders
 import numpy as np
 import pytest
+from agreement import bits, refuses
+from builders import CLASSIFIER
+from builders import train_classifier as train
+from builders import up_or_down as data
 
 import minilstm as ml
 from minilstm.training import watch
 
-
-@pytest.fixture(autouse=True)
-def on_numpy():
-    with ml.use_backend("numpy"):
-        yield
-
-
-LAYERS = [ml.SequenceInput(1), ml.LSTM(3, "last"), ml.FullyConnected(2), ml.Softmax()]
-
-
-def data(count=6, seed=0):
-    rng = np.random.default_rng(seed)
-    y = np.array(["up", "down"] * count)[:count]
-    centres = np.where(y == "up", 1.0, -1.0)
-    return [c + rng.standard_normal((rng.integers(2, 6), 1)) for c in centres], y
-
-
-def train(net=None, given=None, **options):
-    x, y = given or data()
-    options = ml.TrainingOptions(**{"verbose": False, **options})
-    return ml.train(x, y, net or LAYERS, options=options)
-
-
-def bits(net):
-    return {k: v.tobytes() for k, v in net.parameters.items()}
+pytestmark = pytest.mark.usefixtures("on_numpy")
 
 
 # ---------------------------------------------------------------- Ctrl-C
@@ -71,7 +52,7 @@ def test_ctrl_c_returns_the_network_so_far(monkeypatch, capsys):
 
 
 def test_ctrl_c_before_the_first_step_returns_the_first_network(monkeypatch):
-    start = ml.Network(LAYERS, rng=np.random.default_rng(0).spawn(3)[0])
+    start = ml.Network(CLASSIFIER, rng=np.random.default_rng(0).spawn(3)[0])
     interrupt_at(monkeypatch, 1, watch, "measure_outputs")
     net, info = train(max_epochs=9, validation_data=data(2))
     assert bits(net) == bits(start) and info.output_iteration == 0
@@ -199,7 +180,7 @@ def test_a_large_gradient_without_a_bound_is_named_as_the_cause():
 
 
 def test_a_broken_network_handed_in_is_named_as_the_cause():
-    net = ml.Network(LAYERS, rng=np.random.default_rng(0))
+    net = ml.Network(CLASSIFIER, rng=np.random.default_rng(0))
     net = net.replace(parameters={**net.parameters, "fc/bias": [np.nan, 0.0]})
     with pytest.raises(ml.DivergedError) as error:
         train(net)
@@ -217,7 +198,7 @@ def test_a_gpu_beside_a_backend_of_the_cpu_is_a_clear_error_before_anything_runs
         "execution_environment is 'gpu', but the backend 'numpy' was chosen, which computes on the "
         "CPU; choose the backend 'cupy' or 'auto', or the environment 'cpu'."
     )
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+    with refuses(message):
         train(verbose=True, execution_environment="gpu")
     assert capfd.readouterr() == ("", "")
     assert bits(train(execution_environment="cpu", max_epochs=1)[0]) == bits(train(max_epochs=1)[0])
@@ -235,4 +216,4 @@ def test_training_without_numba_says_so_once_with_the_pip_line(monkeypatch):
         "training runs on NumPy alone because Numba is not installed; it is several times faster "
         "with it: pip install 'minilstm[fast]'."
     ]
-    assert caught[0].category is UserWarning and caught[0].filename == __file__
+    assert caught[0].category is UserWarning and caught[0].filename == builders.__file__

@@ -7,44 +7,13 @@ import math
 
 import numpy as np
 import pytest
+from agreement import bits
+from builders import gradient_of, start
+from builders import regressor as layers
+from builders import running_sums as data
+from builders import train_regressor as train
 
 import minilstm as ml
-
-
-def data(lengths=(3, 5, 2, 4, 6, 3), responses=1, seed=0):
-    rng = np.random.default_rng(seed)
-    x = [rng.standard_normal((n, 2)) for n in lengths]
-    mix = np.random.default_rng(9).standard_normal((2, responses))
-    return x, [np.cumsum(a, axis=0) @ mix for a in x]
-
-
-def layers(*middle, outputs=1):
-    return [ml.SequenceInput(2), ml.LSTM(4), *middle, ml.FullyConnected(outputs)]
-
-
-def train(x, y, net, loss="mse", **options):
-    step_weights = options.pop("step_weights", None)
-    options = {"verbose": False, "dtype": "float64", "shuffle": "never", **options}
-    return ml.train(x, y, net, loss, ml.TrainingOptions(**options), step_weights=step_weights)
-
-
-def start(net, seed=3, **options):
-    return ml.Network(net, rng=np.random.default_rng(seed), dtype="float64", **options)
-
-
-def bits(net):
-    return {k: v.tobytes() for k, v in {**net.parameters, **net.statistics}.items()}
-
-
-def gradient_of(x, y, net, loss="mse", **options):
-    """What one step of gradient descent with a rate of 1 subtracts, and the loss before it."""
-    after, info = train(
-        x, y, net, loss, solver="sgdm", max_epochs=1, initial_learn_rate=1.0,
-        **{"l2_regularization": 0.0, **options},
-    )  # fmt: skip
-    gradients = {k: net.parameters[k] - p for k, p in after.parameters.items()}
-    return gradients, info.history["loss"][0]
-
 
 # ---------------------------------------------------------------- order
 

@@ -7,35 +7,19 @@ import math
 
 import numpy as np
 import pytest
+from builders import gradient_of, running_sums, sequences, start
+from builders import train_regressor as train
 
 import minilstm as ml
 
-
-@pytest.fixture(autouse=True)
-def on_numpy():
-    with ml.use_backend("numpy"):
-        yield
+pytestmark = pytest.mark.usefixtures("on_numpy")
 
 
 LENGTHS = (3, 5, 2, 4)
 
 
-def sequences(lengths=LENGTHS, seed=0):
-    rng = np.random.default_rng(seed)
-    return [rng.standard_normal((n, 2)) for n in lengths]
-
-
 def data(lengths=LENGTHS, responses=2, seed=0):
-    """Sequences, and numbers that hang on all steps before."""
-    x = sequences(lengths, seed=seed)
-    mix = np.random.default_rng(9).standard_normal((2, responses))
-    return x, [np.cumsum(a, axis=0) @ mix for a in x]
-
-
-def train(x, y, layers, loss="mse", **options):
-    step_weights = options.pop("step_weights", None)
-    options = {"verbose": False, "dtype": "float64", "shuffle": "never", **options}
-    return ml.train(x, y, layers, loss, ml.TrainingOptions(**options), step_weights=step_weights)
+    return running_sums(lengths, responses, seed)
 
 
 def dense(**options):
@@ -44,10 +28,6 @@ def dense(**options):
 
 def recurrent(output_mode="sequence", responses=2):
     return [ml.SequenceInput(2), ml.LSTM(4, output_mode), ml.FullyConnected(responses)]
-
-
-def start(layers, seed=3):
-    return ml.Network(layers, rng=np.random.default_rng(seed), dtype="float64")
 
 
 # ---------------------------------------------------------------- whole steps by hand
@@ -130,16 +110,6 @@ def test_a_step_of_the_momentum_keeps_its_size_when_the_rate_drops():
     _, dW1, _ = loss_and_gradient("mse", W1, b1, *rows)
     W2 = W1 + 0.9 * (W1 - W0) - 0.001 * dW1
     np.testing.assert_allclose(trained.parameters["fc/weights"], W2, rtol=1e-12)
-
-
-def gradient_of(x, y, net, loss="mse", **options):
-    """What one step of gradient descent with a rate of 1 subtracts."""
-    after, info = train(
-        x, y, net, loss, solver="sgdm", max_epochs=1, initial_learn_rate=1.0,
-        **{"l2_regularization": 0.0, **options},
-    )  # fmt: skip
-    gradients = {k: net.parameters[k] - p for k, p in after.parameters.items()}
-    return gradients, info.history["loss"][0]
 
 
 @pytest.mark.parametrize("loss", list(ERRORS))
@@ -355,7 +325,7 @@ def test_the_rmse_of_the_history_is_that_of_the_mini_batch_before_the_update():
 
 
 def test_normalisation_is_measured_on_the_training_data_and_stays():
-    x = [5 + 3 * a for a in sequences()]
+    x = [5 + 3 * a for a in sequences(2, lengths=LENGTHS)]
     _, y = data()
     every = np.concatenate(x)
     inputs = ml.SequenceInput(2, "zscore")

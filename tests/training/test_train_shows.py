@@ -10,35 +10,15 @@ import time
 
 import numpy as np
 import pytest
+from agreement import bits
+from builders import CLASSIFIER
+from builders import train_classifier as train
+from builders import up_or_down as data
 
 import minilstm as ml
 from minilstm.training import progress, watch
 
-
-@pytest.fixture(autouse=True)
-def on_numpy():
-    with ml.use_backend("numpy"):
-        yield
-
-
-LAYERS = [ml.SequenceInput(1), ml.LSTM(3, "last"), ml.FullyConnected(2), ml.Softmax()]
-
-
-def data(count=6, seed=0):
-    rng = np.random.default_rng(seed)
-    y = np.array(["up", "down"] * count)[:count]
-    centres = np.where(y == "up", 1.0, -1.0)
-    return [c + rng.standard_normal((rng.integers(2, 6), 1)) for c in centres], y
-
-
-def train(net=None, given=None, **options):
-    x, y = given or data()
-    options = ml.TrainingOptions(**{"verbose": False, **options})
-    return ml.train(x, y, net or LAYERS, options=options)
-
-
-def bits(net):
-    return {k: v.tobytes() for k, v in net.parameters.items()}
+pytestmark = pytest.mark.usefixtures("on_numpy")
 
 
 @pytest.fixture
@@ -109,7 +89,7 @@ def test_the_best_validation_network_is_returned_on_request(losses):
         losses(*values)
         net, info = train(**options, output_network="best-validation")
         assert info.output_iteration == best and len(info.history["loss"]) == 4
-        start = ml.Network(LAYERS, rng=np.random.default_rng(0).spawn(3)[0])
+        start = ml.Network(CLASSIFIER, rng=np.random.default_rng(0).spawn(3)[0])
         assert bits(net) == (bits(train(max_epochs=best)[0]) if best else bits(start))
     for choice in ("auto", "last-iteration"):
         losses(0.9, 0.7, 0.5, 0.5, 0.6)

@@ -4,12 +4,15 @@ Every call is made with threads in several orders, which must not change a bit."
 from __future__ import annotations
 
 import functools
+from contextlib import contextmanager
 from dataclasses import fields
 from types import SimpleNamespace
 
 import cuda_shim
 import numpy as np
+from agreement import bits
 
+import minilstm as ml
 from minilstm.functional.bilstm import BiLSTMCache
 
 
@@ -21,29 +24,35 @@ def moved(value, move):
     return move(value) if hasattr(value, "dtype") else value
 
 
+def in_every_order(do, what="", orders=("forward", "reverse", "random", "warps"), seed=1):
+    """What a function gives, with the same bits for threads in every order."""
+    first = do()
+    for order in orders:
+        with cuda_shim.thread_order(order, seed):
+            assert bits(do()) == bits(first), f"{what}, threads in the order {order!r}"
+    return first
+
+
+@contextmanager
+def nothing_moves():
+    """Within this block nothing moves between host and device, and the host waits for nothing."""
+    cuda_shim.counts.reset()
+    with ml.count_transfers() as counted:
+        yield
+    assert counted.to_device == counted.to_host == 0
+    hidden = cuda_shim.counts
+    assert (hidden.uploads, hidden.downloads, hidden.synchronisations) == (0, 0, 0)
+
+
 def call(kernels, name, *arguments):
     """What a function gives, on the host; twice and with threads in other orders, bit for bit."""
     function = getattr(kernels, name)
     arguments = moved(arguments, lambda a: a if np.isscalar(a) else kernels.to_device(a))
     given = moved(arguments, kernels.to_host)
-    first = moved(function(*arguments), kernels.to_host)
-    for order in ("forward", "reverse", "random", "warps"):
-        with cuda_shim.thread_order(order, seed=1):
-            again = moved(function(*arguments), kernels.to_host)
-        assert bits(again) == bits(first), f"{name}, threads in the order {order!r}"
+    first = in_every_order(lambda: moved(function(*arguments), kernels.to_host), name)
     now = moved(arguments, kernels.to_host)
     assert bits(now) == bits(given), f"{name} wrote into an argument"
     return first
-
-
-def bits(value):
-    """All numbers of nested tuples, as bytes, with their shapes and types."""
-    if isinstance(value, (tuple, list)):
-        return [bits(part) for part in value]
-    if value is None:
-        return None
-    array = np.asarray(value)
-    return array.shape, array.dtype.str, array.tobytes()
 
 
 def on_host(backend):

@@ -3,14 +3,10 @@ Then the same bits for any order of threads and any layout, NaN that stays seen,
 
 from __future__ import annotations
 
-import cuda_shim
 import numpy as np
 import pytest
-from device_arrays import moved
-from test_backends_agree import BROAD, NUMPY, TOLERANCE, assert_agree, dtypes, widened
-from test_convolution import bits
-
-import minilstm as ml
+from agreement import BROAD, NUMPY, TOLERANCE, assert_agree, bits, dtypes, flat, widened
+from device_arrays import in_every_order, moved, nothing_moves
 
 SHAPES = [(6, 1), (5, 3), (1, 4), (700, 20), (3, 5, 2, 33), (2, 2, 3, 2, 3), (40, 256), (7, 600)]
 SHAPES += [(9000, 2), (5, 257)]
@@ -42,13 +38,6 @@ def run(functions, x, dy, scale, offset, mean, variance, epsilon=1e-5):
 
 def on_device(kernels, arrays):
     return moved(run(kernels, *map(kernels.to_device, arrays)), kernels.to_host)
-
-
-def flat(value):
-    """The arrays of a nested tuple, one after the other."""
-    if isinstance(value, tuple):
-        return [a for part in value for a in flat(part)]
-    return [value]
 
 
 @shapes
@@ -104,10 +93,7 @@ def test_bad_numbers_stay_in_their_channel(cuda_kernels, dtype):
 @dtypes
 def test_the_same_bits_in_any_order_of_threads(cuda_kernels, shape, dtype):
     arrays = draw(shape, dtype)
-    want = bits(flat(on_device(cuda_kernels, arrays)))
-    for order, seed in (("forward", 0), ("reverse", 0), ("random", 1), ("warps", 1)):
-        with cuda_shim.thread_order(order, seed):
-            assert bits(flat(on_device(cuda_kernels, arrays))) == want
+    in_every_order(lambda: on_device(cuda_kernels, arrays))
 
 
 def test_any_memory_layout_gives_the_same_bits(cuda_kernels):
@@ -133,10 +119,6 @@ def test_no_rows_by_given_statistics(cuda_kernels, dtype):
 def test_nothing_is_moved_or_waited_for_or_written(cuda_kernels):
     arrays = draw((30, 6), np.float32)
     given = [cuda_kernels.to_device(a) for a in arrays]
-    cuda_shim.counts.reset()
-    with ml.count_transfers() as counted:
+    with nothing_moves():
         run(cuda_kernels, *given)
-    assert counted.to_device == counted.to_host == 0
-    hidden = cuda_shim.counts
-    assert (hidden.uploads, hidden.downloads, hidden.synchronisations) == (0, 0, 0)
     assert bits(map(cuda_kernels.to_host, given)) == bits(arrays)

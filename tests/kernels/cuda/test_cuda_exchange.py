@@ -8,6 +8,7 @@ import importlib
 import cuda_shim
 import numpy as np
 import pytest
+from agreement import dtype_names as dtypes
 
 from minilstm.backend import gpu_devices
 
@@ -22,7 +23,6 @@ def measuring(cuda_kernels):
     return importlib.import_module("minilstm.kernels.cuda.measuring")
 
 
-dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 sizes = pytest.mark.parametrize(("values", "steps"), [(1, 3), (5, 1), (600, 4), (300, 0), (12, 25)])
 
 

@@ -3,11 +3,11 @@ Nothing moves between host and device inside a layer, and the host waits for not
 
 from __future__ import annotations
 
-import cuda_shim
 import numpy as np
 import pytest
-from test_backends_agree import NUMPY, TOLERANCE, assert_agree, dtypes
-from test_row_layers import ACTIVE, backward, draw, forward, modes, values
+from agreement import NUMPY, TOLERANCE, assert_agree, dtypes
+from builders import ACTIVE, draw, layer_backward, layer_forward, layer_values, modes
+from device_arrays import nothing_moves
 
 import minilstm as ml
 from minilstm.layers import Run
@@ -62,7 +62,7 @@ def problem(layer, shape, dtype):
     if isinstance(layer, ml.SequenceUnfolding):
         inputs = inputs[:1]
     out = layer.output_shapes([shape] * len(inputs))[0]
-    return values(layer, shape, dtype), inputs, draw(5, *out, seed=9, dtype=dtype)
+    return layer_values(layer, shape, dtype), inputs, draw(5, *out, seed=9, dtype=dtype)
 
 
 def run(backend, layer, p, inputs, dy, training):
@@ -72,9 +72,9 @@ def run(backend, layer, p, inputs, dy, training):
         y, cache = layer.forward(Run(backend, p, (ACTIVE,) * len(x), training), x)
         dx, grads = layer.backward(Run(backend), dy, cache)
     else:
-        y, cache = forward(layer, backend, p, inputs[0], training)
-        dx, grads = backward(layer, backend, dy, cache)
-    _, same = backward(layer, backend, dy, cache, need_dx=False)
+        y, cache = layer_forward(layer, backend, p, inputs[0], training)
+        dx, grads = layer_backward(layer, backend, dy, cache)
+    _, same = layer_backward(layer, backend, dy, cache, need_dx=False)
     assert list(grads) == list(same)
     known = isinstance(layer, ml.BatchNormalization)
     moved = layer.updated_statistics(p, cache) if known else {}
@@ -93,12 +93,8 @@ def test_a_layer_gives_what_it_gives_on_numpy(cupy_backend, case, training, dtyp
     placed = {name: cupy_backend.to_device(np.asfortranarray(a)) for name, a in p.items()}
     arguments = placed, [cupy_backend.to_device(x) for x in inputs], cupy_backend.to_device(dy)
     run(cupy_backend, layer, *arguments, training)  # tables kept from call to call are moved here
-    cuda_shim.counts.reset()
-    with ml.count_transfers() as counted:
+    with nothing_moves():
         got = run(cupy_backend, layer, *arguments, training)
-    hidden = cuda_shim.counts
-    assert counted.to_device == counted.to_host == hidden.synchronisations == 0
-    assert hidden.uploads == hidden.downloads == 0
     for a, b in zip(got, want, strict=True):
         assert (a is b is None) or (type(a) is type(arguments[2]) and a.dtype == b.dtype)
     got = tuple(cupy_backend.to_host(a) for a in got)
@@ -113,9 +109,9 @@ def test_a_function_that_normalises_gets_and_gives_numpy_arrays(cupy_backend, dt
 
     layer, x = ml.SequenceInput(3, halved), draw(5, 3, dtype=dtype)
     moved = cupy_backend.to_device(x)
-    y, cache = forward(layer, cupy_backend, {}, moved)
+    y, cache = layer_forward(layer, cupy_backend, {}, moved)
     assert cupy_backend.to_host(y).tolist() == (x / 2).tolist()
-    assert backward(layer, cupy_backend, moved, cache)[0] is None
+    assert layer_backward(layer, cupy_backend, moved, cache)[0] is None
 
 
 def test_folding_hands_the_number_of_sequences_to_unfolding(cupy_backend):

@@ -8,8 +8,9 @@ import math
 import cuda_shim
 import numpy as np
 import pytest
+from agreement import NUMPY, TOLERANCE, assert_agree, dtypes, widened
+from builders import loss_calls
 from device_arrays import call, moved
-from test_backends_agree import NUMPY, TOLERANCE, assert_agree, dtypes, loss_calls, widened
 
 import minilstm as ml
 

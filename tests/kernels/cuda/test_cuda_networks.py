@@ -8,7 +8,18 @@ import pickle
 
 import numpy as np
 import pytest
-from test_network_graphs import built, draw, encoder_decoder, residual, two_in_two_out, volumes
+from agreement import assert_near, on_both
+from agreement import dtype_names as dtypes
+from builders import (
+    built,
+    camera,
+    chain,
+    encoder_decoder,
+    residual,
+    sequences,
+    two_in_two_out,
+    volumes,
+)
 
 import minilstm as ml
 from minilstm.functional.lstm import LSTMState
@@ -19,21 +30,6 @@ from minilstm.network.passes.mini_batch import mini_batch
 from minilstm.proof.checker.networks import problem_of_network
 
 LENGTHS = (9, 1, 14, 4)
-TOLERANCE = {"float64": 1e-12, "float32": 3e-5}
-dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
-
-
-def chain(*inner, features=3, ends=(ml.Softmax,), out=4):
-    return [ml.SequenceInput(features), *inner, ml.FullyConnected(out), *(end() for end in ends)]
-
-
-def camera():
-    return [
-        ml.SequenceInput([7, 6, 2], "zerocenter", [[[0.1, -0.2]]]), ml.SequenceFolding(),
-        ml.Convolution2D([3, 2], 3, stride=2), ml.BatchNormalization(), ml.ReLU(),
-        ml.SequenceUnfolding(), ml.Flatten(), ml.LSTM(5, "last"), ml.Dropout(0.3),
-        ml.FullyConnected(3), ml.Softmax(),
-    ]  # fmt: skip
 
 
 def started(**options):
@@ -84,7 +80,7 @@ networks = pytest.mark.parametrize("name", NETWORKS)
 
 def network(name, dtype="float64"):
     layers, shape, losses = NETWORKS[name]
-    return built(layers(), dtype, losses=losses), draw(*shape, lengths=LENGTHS)
+    return built(layers(), dtype, losses=losses), sequences(*shape, lengths=LENGTHS)
 
 
 def batch_of(net, x, lengths=LENGTHS):
@@ -104,33 +100,6 @@ def batch_of(net, x, lengths=LENGTHS):
     inputs = [[a.astype(net.dtype) for a in part] for part in inputs]
     weights = [[rng.uniform(0.5, 2, len(t)).astype(net.dtype) for t in part] for part in targets]
     return mini_batch(heads, inputs, targets, weights)
-
-
-def close(got, want, dtype, times=1.0):
-    """Nested results of the same types, equal to so many times the tolerance."""
-    if isinstance(want, dict):
-        assert list(got) == list(want)
-        got, want = list(got.values()), list(want.values())
-    if isinstance(want, (list, tuple)):
-        assert len(got) == len(want)
-        for g, w in zip(got, want, strict=True):
-            close(g, w, dtype, times)
-        return
-    assert type(got) is type(want), (type(got), type(want))
-    if isinstance(want, np.ndarray):
-        assert got.dtype == want.dtype and got.shape == want.shape and np.isfinite(want).all()
-        scale = max(1.0, float(np.abs(want).max(initial=0.0)))
-        np.testing.assert_allclose(got, want, rtol=0, atol=times * TOLERANCE[dtype] * scale)
-    else:
-        assert got == pytest.approx(want, rel=10 * TOLERANCE[dtype])
-
-
-def on_both(do):
-    """What a function gives on the CuPy backend and on the NumPy one."""
-    with ml.use_backend("cupy"):
-        got = do()
-    with ml.use_backend("numpy"):
-        return got, do()
 
 
 def gradients(net, batch, **options):
@@ -157,15 +126,15 @@ def test_predictions_and_states_are_those_of_numpy(cupy_backend, name, dtype):
     net, x = network(name, dtype)
     for data in (x, x[0]):
         got, want = on_both(lambda data=data: net.predict(data, return_state=True))
-        close(got, want, dtype)
+        assert_near(got, want, dtype)
     dense = np.stack([a[:4] for a in x if len(a) > 3])
-    close(*on_both(lambda: net.predict(dense, mini_batch_size=2)), dtype)
+    assert_near(*on_both(lambda: net.predict(dense, mini_batch_size=2)), dtype)
 
 
 @networks
 def test_gradients_of_a_batch_are_those_of_numpy(cupy_backend, name):
     net, x = network(name)
-    close(*on_both(lambda: gradients(net, batch_of(net, x))), "float64")
+    assert_near(*on_both(lambda: gradients(net, batch_of(net, x))), "float64")
 
 
 @pytest.mark.parametrize("name", ["sequence", "last", "deep", "states-given", "residual"])
@@ -180,7 +149,7 @@ def test_spans_in_a_memory_budget_give_the_gradients_of_numpy(
     plan = net.plan_memory(batch.signals[0].active, budget, truncation, cupy_backend)
     assert len(plan.spans) > 3 and (plan.first_kept == 0) == (budget == "auto")
     options = {"memory_budget": budget, "truncation": truncation}
-    close(*on_both(lambda: gradients(net, batch, **options)), "float64")
+    assert_near(*on_both(lambda: gradients(net, batch, **options)), "float64")
 
 
 def test_a_memory_budget_changes_no_bit(cupy_backend, monkeypatch):
@@ -195,10 +164,10 @@ def test_a_memory_budget_changes_no_bit(cupy_backend, monkeypatch):
 
 def test_several_inputs_and_outputs(cupy_backend):
     net = built(two_in_two_out(), losses=["crossentropy", "mse"], classes=["sit", "walk"])
-    x = [draw(2, lengths=LENGTHS, seed=5), draw(3, lengths=LENGTHS)]
-    close(*on_both(lambda: list(net.predict(x))), "float64")
-    close(*on_both(lambda: gradients(net, batch_of(net, x))), "float64")
-    close(*on_both(lambda: net.activations(x, "both")), "float64")
+    x = [sequences(2, lengths=LENGTHS, seed=5), sequences(3, lengths=LENGTHS)]
+    assert_near(*on_both(lambda: list(net.predict(x))), "float64")
+    assert_near(*on_both(lambda: gradients(net, batch_of(net, x))), "float64")
+    assert_near(*on_both(lambda: net.activations(x, "both")), "float64")
     assert [a.tolist() for a in on_both(lambda: net.classify(x)[0])[0]] == [
         a.tolist() for a in net.classify(x)[0]
     ]
@@ -213,7 +182,7 @@ def test_a_state_is_carried_on_between_calls_and_given_back_as_numpy(cupy_backen
         out = net.predict_and_update_state(first), net.predict_and_update_state(second)
         return [*out, net.state, net.predict(second, state=net.state, return_state=True)]
 
-    close(*on_both(carried), "float64")
+    assert_near(*on_both(carried), "float64")
 
 
 def test_functions_of_a_user_get_and_give_numpy_arrays(cupy_backend):
@@ -227,10 +196,10 @@ def test_functions_of_a_user_get_and_give_numpy_arrays(cupy_backend):
 
     layers = [ml.SequenceInput(3, scaled), ml.LSTM(4), ml.FullyConnected(2)]
     net = built(layers, losses=[(value, lambda y, t: 2 * (y - t))])
-    x = draw(3, lengths=LENGTHS)
-    close(*on_both(lambda: net.predict(x)), "float64")
+    x = sequences(3, lengths=LENGTHS)
+    assert_near(*on_both(lambda: net.predict(x)), "float64")
     batch = batch_of(net, x)._replace(weights=(None,))
-    close(*on_both(lambda: gradients(net, batch)), "float64")
+    assert_near(*on_both(lambda: gradients(net, batch)), "float64")
 
 
 @pytest.mark.parametrize("name", ["sequence", "half-mse", "bilstm", "multilabel"])
@@ -242,7 +211,7 @@ def test_loss_and_metrics_are_those_of_numpy(cupy_backend, name):
         "half-mse": rng.normal(size=(len(x), 4)),
         "multilabel": [rng.integers(0, 2, (len(a), 4)) for a in x],
     }.get(name, [np.array(list("abcd"))[rng.integers(0, 4, len(a))] for a in x])
-    close(*on_both(lambda: net.evaluate(x, y)), "float64")
+    assert_near(*on_both(lambda: net.evaluate(x, y)), "float64")
 
 
 # ---------------------------------------------------------------- streams and files
@@ -264,7 +233,7 @@ def test_streams_step_as_on_numpy_with_their_state_on_the_device(cupy_backend, n
         stream.reset()
         return [*out, half, again, stream.state, stream.step(x[0], out=np.empty_like(out[0]))]
 
-    close(*on_both(steps), "float64")
+    assert_near(*on_both(steps), "float64")
 
 
 def test_a_stream_moves_one_step_in_and_its_scores_out(cupy_backend):
@@ -286,13 +255,13 @@ def test_a_saved_network_is_the_one_that_numpy_saves(cupy_backend, tmp_path):
     assert got == want
     with ml.use_backend("cupy"):
         again = ml.load(tmp_path / "model.safetensors")
-        close(again.predict(x), net.predict(x), "float64")
+        assert_near(again.predict(x), net.predict(x), "float64")
 
 
 def test_forecasts_are_those_of_numpy(cupy_backend):
     net = built([ml.SequenceInput(2), ml.LSTM(5), ml.FullyConnected(2)], losses=["mse"])
     x = np.random.default_rng(0).standard_normal((9, 2))
-    close(*on_both(lambda: ml.forecast(net, x, 6)), "float64")
+    assert_near(*on_both(lambda: ml.forecast(net, x, 6)), "float64")
 
 
 # ---------------------------------------------------------------- proof
@@ -343,7 +312,7 @@ def test_a_number_written_into_a_network_counts_at_once(cupy_backend):
         key = next(name for name in reversed(arrays) if name.endswith(key))
         arrays[key][0] += 0.5
         got, want = on_both(lambda: net.predict(x))
-        close(got, want, "float64")
+        assert_near(got, want, "float64")
         assert np.abs(got - before).max() > 1e-3
         with ml.use_backend("cupy"), ml.count_transfers() as moved:
             net.predict(x)
@@ -356,9 +325,9 @@ def test_copies_of_a_network_hold_nothing_of_the_device(cupy_backend):
         want = net.predict(x)
         for other in (copy.copy(net), copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
             other.parameters = {k: 2 * p for k, p in other.parameters.items()}
-            close(net.predict(x), want, "float64")
+            assert_near(net.predict(x), want, "float64")
             got, numpy = on_both(lambda other=other: other.predict(x))
-            close(got, numpy, "float64")
+            assert_near(got, numpy, "float64")
             assert np.abs(got[0] - want[0]).max() > 1e-3
 
 
@@ -384,4 +353,4 @@ def test_forward_and_backward_take_arrays_from_anywhere_and_leave_them_there(cup
         grads, dstate, dx = net.backward(dy, caches, state, need_dx=True)
     want = [output.rows, *after["lstm"], *grads.values(), *dstate["lstm"], dx]
     for got in results:
-        close(got, want, "float64")
+        assert_near(got, want, "float64")

@@ -8,8 +8,8 @@ import math
 import cuda_shim
 import numpy as np
 import pytest
-from device_arrays import bits, call, moved
-from test_backends_agree import NUMPY, TOLERANCE, assert_agree, dtypes
+from agreement import NUMPY, TOLERANCE, assert_agree, bits, dtypes
+from device_arrays import call, moved
 
 import minilstm as ml
 from minilstm.functional.adam import AdamRule

@@ -3,13 +3,14 @@ Users see NumPy arrays throughout; between steps nothing moves but a few numbers
 
 from __future__ import annotations
 
+import importlib
 import sys
 
 import cuda_shim
 import numpy as np
 import pytest
-from test_cuda_networks import camera, chain, close, on_both
-from test_network_graphs import two_in_two_out
+from agreement import assert_near, on_both
+from builders import camera, chain, two_in_two_out
 
 import minilstm as ml
 from minilstm.functional.ragged import active_counts
@@ -40,8 +41,8 @@ def same_training(do):
     """Train on both backends; the same network and history, in NumPy arrays."""
     (net, info), (want, want_info) = on_both(do)
     # The solver divides rounding by its own size where the true gradient is 0.
-    close(net.parameters, want.parameters, "float64", times=1000)
-    close(net.statistics, want.statistics, "float64", times=1000)
+    assert_near(net.parameters, want.parameters, "float64", times=1000)
+    assert_near(net.statistics, want.statistics, "float64", times=1000)
     columns = [c for c in want_info.history if c != "time"]
     assert list(info.history) == list(want_info.history)
     for column in columns:
@@ -166,10 +167,10 @@ def test_validation_the_best_network_and_what_an_output_function_gets(cupy_backe
         return *trained, list(seen)
 
     (net, info, told), (want, want_info, want_told) = on_both(do)
-    close(net.parameters, want.parameters, "float64")
+    assert_near(net.parameters, want.parameters, "float64")
     assert info.output_iteration == want_info.output_iteration
     assert [a[0] for a in told] == [a[0] for a in want_told] and len(told) == 11
-    close([a[2] for a in told], [a[2] for a in want_told], "float64")
+    assert_near([a[2] for a in told], [a[2] for a in want_told], "float64")
 
 
 def test_checkpoints_are_files_of_numpy_arrays(cupy_backend, tmp_path):
@@ -178,7 +179,7 @@ def test_checkpoints_are_files_of_numpy_arrays(cupy_backend, tmp_path):
     files = sorted(tmp_path.iterdir())
     assert len(files) == 3
     with ml.use_backend("numpy"):
-        close(ml.load(files[-1]).parameters, net.parameters, "float64")
+        assert_near(ml.load(files[-1]).parameters, net.parameters, "float64")
 
 
 def test_training_goes_on_from_a_trained_network(cupy_backend):
@@ -240,7 +241,7 @@ def test_a_divergence_carries_the_last_good_network_in_numpy_arrays(cupy_backend
     got, want = on_both(do)
     assert str(got) == str(want)
     assert {type(p) for p in got.network.parameters.values()} == {np.ndarray}
-    close(got.network.parameters, want.network.parameters, "float64")
+    assert_near(got.network.parameters, want.network.parameters, "float64")
 
 
 # ---------------------------------------------------------------- where it runs
@@ -257,7 +258,7 @@ def test_the_environment_gpu_is_the_backend_cupy(cupy_backend):
             ValueError, match=r"^execution_environment is 'cpu', but the backend 'c"
         ):
             train(chain(ml.LSTM(5), out=3), execution_environment="cpu")
-    close(net.parameters, want.parameters, "float64")
+    assert_near(net.parameters, want.parameters, "float64")
     with (
         ml.use_backend("numpy"),
         pytest.raises(ValueError, match=r"^execution_environment is 'gpu'"),
@@ -349,3 +350,26 @@ def test_a_step_in_spans_moves_its_losses_only(cupy_backend, monkeypatch, budget
     assert spans > 4
     assert moved[2].to_device == moved[1].to_device
     assert moved[2].to_host == moved[1].to_host + spans
+
+
+def test_a_thousand_steps_leave_nothing_behind(cupy_backend):
+    """Every array that a step makes is to be gone after the next one."""
+    pool = importlib.import_module("cupy").get_default_memory_pool()
+    rng = np.random.default_rng(0)
+    x = [rng.standard_normal((n, 2)) for n in (4, 3, 3)]
+    y = [np.where(a[:, 0] > 0, "up", "down") for a in x]
+    layers = [ml.SequenceInput(2), ml.LSTM(3), ml.Dropout(0.3), ml.BiLSTM(2)]
+    layers += [ml.FullyConnected(2), ml.Softmax()]
+    used = []
+    options = ml.TrainingOptions(
+        max_epochs=500,
+        mini_batch_size=2,
+        gradient_threshold=1,
+        verbose=False,
+        execution_environment="gpu",
+        output_fcn=lambda told: used.append(pool.used_bytes()),
+    )
+    _, info = ml.train(x, y, layers, options=options)
+    assert info.history["iteration"][-1] == 1000
+    # First of all the start is told, last the end; the tables of both batches stay.
+    assert len(used) == 1002 and len(set(used[2:-1])) == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from agreement import dtypes
 
 numba = pytest.importorskip("numba")
 from minilstm.kernels.numba import activations  # noqa: E402
@@ -36,7 +37,6 @@ def over_arrays(function):
     return apply
 
 
-dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
 KERNELS = {name: over_arrays(getattr(activations, name)) for name in NAMES}
 
 

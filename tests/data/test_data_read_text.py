@@ -1,4 +1,4 @@
-"""Reading .csv files: columns and labels, the way back through the writer, every refusal.
+"""Reading .csv and .ts files: columns, lengths, labels, the way back through the writer, refusals.
 A refusal is asserted word for word, with FILE in place of the path."""
 
 from __future__ import annotations
@@ -8,25 +8,12 @@ import time
 
 import numpy as np
 import pytest
+from agreement import assert_same_arrays, refusal
 
 from minilstm.data import read_sequences, write_csv
-from minilstm.errors import DataError
 
 X = [np.array([[0.1, 2.0], [-3.5, 1e-30], [7.0, 8.0]]), np.array([[1 / 3, 5.0]])]
 STEPS = [np.array(["go", "stop", "go"]), np.array(["stop"])]
-
-
-def refusal(path, **options):
-    with pytest.raises(DataError) as error:
-        read_sequences(path, **options)
-    return str(error.value).replace(repr(str(path)), "FILE")
-
-
-def same(left, right):
-    assert len(left) == len(right)
-    for a, b in zip(left, right, strict=True):
-        assert a.dtype.kind == b.dtype.kind
-        assert np.array_equal(a, b)
 
 
 def csv(tmp_path, text):
@@ -39,13 +26,13 @@ def test_csv_round_trip(tmp_path):
     path = tmp_path / "a.csv"
     write_csv(path, X, STEPS, feature_names=["p", "q"], ids=["one, a", 'two "b"'])
     data = read_sequences(path)
-    same(data.x, X)
-    same(data.y, STEPS)
+    assert_same_arrays(data.x, X)
+    assert_same_arrays(data.y, STEPS)
     assert (data.feature_names, data.ids) == (["p", "q"], ["one, a", 'two "b"'])
     small = [x.astype(np.float32) for x in X]
     write_csv(path, small, np.array([3, -4]))
     data = read_sequences(path, label_per="sequence")
-    same([x.astype(np.float32) for x in data.x], small)
+    assert_same_arrays([x.astype(np.float32) for x in data.x], small)
     assert (data.y.tolist(), data.y.dtype) == ([3, -4], np.int64)
     assert [y.tolist() for y in read_sequences(path).y] == [[3, 3, 3], [-4]]
     write_csv(path, X)
@@ -78,6 +65,7 @@ def test_csv_labels_are_integers_only_when_all_are(tmp_path, labels, wanted):
     assert read_sequences(path).y[0].tolist() == wanted
 
 
+NUMBER = "in column 'x', but a finite number was wanted: correct or remove the line."
 CSV_REFUSALS = {
     "empty": (
         "", {},
@@ -103,31 +91,11 @@ CSV_REFUSALS = {
         "line 3 of FILE has 2 columns, but the header has 3 (sequence, x, label): complete or "
         "remove the line.",
     ),
-    "text": (
-        "sequence,x\na,1\n\na,fast\n", {},
-        "line 4 of FILE has 'fast' in column 'x', but a finite number was wanted: correct or "
-        "remove the line.",
-    ),
-    "nan": (
-        "sequence,x\na,NaN\n", {},
-        "line 2 of FILE has 'NaN' in column 'x', but a finite number was wanted: correct or "
-        "remove the line.",
-    ),
-    "blank": (
-        "sequence,x\na,\n", {},
-        "line 2 of FILE has '' in column 'x', but a finite number was wanted: correct or remove "
-        "the line.",
-    ),
-    "underscore": (
-        "sequence,x\na,1_0\n", {},
-        "line 2 of FILE has '1_0' in column 'x', but a finite number was wanted: correct or "
-        "remove the line.",
-    ),
-    "huge": (
-        "sequence,x\na,1e999\n", {},
-        "line 2 of FILE has '1e999' in column 'x', but a finite number was wanted: correct or "
-        "remove the line.",
-    ),
+    "text": ("sequence,x\na,1\n\na,fast\n", {}, f"line 4 of FILE has 'fast' {NUMBER}"),
+    "nan": ("sequence,x\na,NaN\n", {}, f"line 2 of FILE has 'NaN' {NUMBER}"),
+    "blank": ("sequence,x\na,\n", {}, f"line 2 of FILE has '' {NUMBER}"),
+    "underscore": ("sequence,x\na,1_0\n", {}, f"line 2 of FILE has '1_0' {NUMBER}"),
+    "huge": ("sequence,x\na,1e999\n", {}, f"line 2 of FILE has '1e999' {NUMBER}"),
     "no label": (
         "sequence,x,label\na,1,\n", {},
         "line 2 of FILE has nothing in column 'label', but a name was wanted: fill it in or "
@@ -187,3 +155,73 @@ def test_csv_of_a_third_of_a_million_lines_takes_seconds(tmp_path):
     assert time.perf_counter() - start < 15.0
     assert [x.shape for x in data.x] == [(66000, 3)] * 5
     assert data.x[4][-1].tolist() == [329999.25, -329999.5, 0.125]
+
+
+# ---------------------------------------------------------------- .ts
+
+HEADER = "# a remark\n@problemName a\n@timeStamps false\n@univariate false\n"
+TS = HEADER + "@dimensions 2\n@equalLength false\n@classLabel true up down\n@data\n"
+
+
+def ts(tmp_path, text):
+    path = tmp_path / "a.ts"
+    path.write_text(text)
+    return path
+
+
+def test_ts(tmp_path):
+    data = read_sequences(ts(tmp_path, TS + "1,2,3:4,5,6:up\n\n# remark\n7:-8e-1:down\n"))
+    assert_same_arrays(data.x, [np.array([[1.0, 4], [2, 5], [3, 6]]), np.array([[7.0, -0.8]])])
+    assert (data.y.tolist(), data.feature_names, data.ids) == (["up", "down"], None, ["1", "2"])
+    data = read_sequences(ts(tmp_path, "@univariate true\n@classLabel true 1 2\n@data\n1,2:2\n"))
+    assert (data.x[0].shape, data.y.tolist(), data.y.dtype) == ((2, 1), [2], np.int64)
+    data = read_sequences(ts(tmp_path, "@dimension 2\n@classLabel false\n@data\n1,2:3,4\n"))
+    assert (data.x[0].tolist(), data.y) == ([[1, 3], [2, 4]], None)
+
+
+TS_REFUSALS = {
+    "empty": ("", "path FILE has no line @data, but a .ts file with one was wanted: check that it "
+              "is whole."),
+    "no rows": (TS, "path FILE has no sequences after @data, but at least one was wanted: check "
+                "what wrote it."),
+    "early row": ("1,2:3\n", "line 1 of FILE is '1,2:3', but a line that starts with @ was wanted "
+                  "before @data: add @data, or mark a remark with #."),
+    "time stamps": ("@timeStamps true\n@data\n", "path FILE says @timestamps true, but only false "
+                    "can be read: remove the time stamps."),
+    "targets": ("@targetLabel true\n@data\n", "path FILE says @targetlabel true, but only false "
+                "can be read: use classes as labels."),
+    "no classLabel": ("@data\n1:2\n", "path FILE says @classLabel nowhere, but true with the "
+                      "classes, or false, was wanted: correct that line."),
+    "dimensions": ("@dimensions two\n@classLabel false\n@data\n", "path FILE says @dimensions two, "
+                   "but a whole number from 1 was wanted: correct that line."),
+    "few dimensions": (TS + "1,2:up\n", "line 9 of FILE has 1 dimensions, but 2 were wanted: "
+                       "correct the line or the header."),
+    "lengths": (TS + "1,2:3:up\n", "line 9 of FILE has dimensions of 1 and of 2 steps, but all "
+                "dimensions of a sequence need the same number: complete the line."),
+    "equal length": (TS.replace("Length false", "Length true") + "1:2:up\n1,2:3,4:up\n",
+                     "line 10 of FILE has 2 steps, but @equalLength true asks for 1: correct the "
+                     "line, or say @equalLength false."),
+    "missing": (TS + "1,?:3,4:up\n", "line 9 of FILE has '?' at step 1 of dimension 0, but a "
+                "finite number was wanted: fill in or remove it."),
+    "nan": (TS + "1,2:3,NaN:up\n", "line 9 of FILE has 'NaN' at step 1 of dimension 1, but a "
+            "finite number was wanted: fill in or remove it."),
+    "label": (TS + "1:2:left\n", "line 9 of FILE ends in the label 'left', but one of up, down was "
+              "wanted: correct it."),
+    "cut short": (TS + "1:2:up\n1,2:3", "line 10 of FILE ends in the label '3', but one of up, "
+                  "down was wanted: correct it."),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TS_REFUSALS)
+def test_ts_refusal(tmp_path, name):
+    text, sentence = TS_REFUSALS[name]
+    assert refusal(ts(tmp_path, text)) == sentence
+
+
+def test_ts_of_bytes(tmp_path):
+    path = tmp_path / "a.ts"
+    path.write_bytes(b"@data\xff\n")
+    assert refusal(path) == (
+        "path FILE is not UTF-8 text at byte 5, but a .ts file was wanted: save it again in that "
+        "encoding."
+    )
