@@ -1,8 +1,6 @@
 """What tests compare with: tolerances of each number type, and comparisons of nested results.
 Every comparison looks at shapes and types too, and says what differs."""
 
-from __future__ import annotations
-
 import re
 
 import numpy as np

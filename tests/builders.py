@@ -1,8 +1,6 @@
 """What tests are made of: random arrays, sequences and labels, layers, networks, whole problems.
 Everything is drawn from a seed, so two runs of the tests see the same numbers."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,8 +1,6 @@
 """What all tests share: the backends, a way to set threads, one profile for hypothesis.
 Everything is seeded, so two runs of the tests draw the same examples."""
 
-from __future__ import annotations
-
 import importlib
 import subprocess
 import sys

@@ -2,8 +2,6 @@
 Each problem is large enough that every mistake of its function shows.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from minilstm.functional import (

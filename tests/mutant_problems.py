@@ -2,8 +2,6 @@
 The functions `in_a_network` and `as_a_pair` run a gradient check and give its report.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from unittest.mock import patch
 

@@ -1,8 +1,6 @@
 """Every function of the other backends against its NumPy twin: all outputs, gradients, shapes.
 Signatures are compared too, and that no function of any writes into what it is given."""
 
-from __future__ import annotations
-
 import copy
 import dataclasses
 import inspect

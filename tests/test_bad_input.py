@@ -1,8 +1,6 @@
 """What users hand in by mistake: the whole sentence of every error, word for word.
 Each comes before anything is computed, printed or written, and is one sentence."""
 
-from __future__ import annotations
-
 import math
 import os
 import re

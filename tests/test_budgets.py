@@ -2,8 +2,6 @@
 Every line that is added has to be worth reading, so a raise of a budget gives its reason.
 """
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -1,8 +1,6 @@
 """Every backend against PyTorch: the golden outputs, gradients and ten Adam steps of tests/golden.
 The files were made in float64; the bounds below say how closely each dtype must follow them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,8 +1,6 @@
 """The promise of the Numba backend: the same bits for any threads, any batch, any cut of time.
 Also that several Python threads, or a child process, may predict at once."""
 
-from __future__ import annotations
-
 import os
 import select
 import signal

@@ -4,8 +4,6 @@ To the bit on the kind of machine that made the record, and to rounding on every
 CONTRIBUTING.md says when the record may be made anew.
 """
 
-from __future__ import annotations
-
 import json
 from functools import cache
 

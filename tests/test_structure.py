@@ -1,8 +1,6 @@
 """The shape of the code: which room may import which, and what a program has to load.
 Imports are read from the source, those inside functions too, so no test run can miss one."""
 
-from __future__ import annotations
-
 import ast
 import re
 import subprocess

@@ -1,8 +1,6 @@
 """The benchmark: every work is run, checked and timed, and wrong words are refused.
 What it measures is never a condition of a test."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import subprocess

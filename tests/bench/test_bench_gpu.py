@@ -1,8 +1,6 @@
 """The benchmark on a GPU, or on what stands for one: every work is run, checked and timed.
 What it measures is never a condition of a test, and without a GPU its times mean nothing."""
 
-from __future__ import annotations
-
 import dataclasses
 import importlib
 import json

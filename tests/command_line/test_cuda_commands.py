@@ -1,8 +1,6 @@
 """The command line on the CuPy backend: the same files and lines as on NumPy.
 Numbers agree as far as they are printed, and the backend is told."""
 
-from __future__ import annotations
-
 import io
 import json
 import sys

@@ -1,8 +1,6 @@
 """Sequences of images and volumes as users hand them in, and sequences that are too short.
 The messages for vectors are in `test_bad_input.py`; here are those for images, word for word."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from agreement import refuses_data

@@ -1,8 +1,6 @@
 """Axes in another order: letters and what becomes of an array that they describe.
 Every arrangement is held against single elements, so that no two axes can change places."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np

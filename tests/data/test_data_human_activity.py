@@ -1,8 +1,6 @@
 """The simulated activity data: exact sizes, the same bits, and a likeness to real recordings.
 The likeness is checked against MathWorks' own files where they are, and is skipped elsewhere."""
 
-from __future__ import annotations
-
 import hashlib
 import itertools
 import os

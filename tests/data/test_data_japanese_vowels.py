@@ -1,8 +1,6 @@
 """The embedded Japanese Vowels: the published sizes, counts and first values.
 The converter is run on a small file of the same format, as the originals are not shipped."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

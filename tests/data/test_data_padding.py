@@ -1,8 +1,6 @@
 """Padding as the reference does it: lengths, directions, masks, class numbers and responses.
 Expected arrays are written out by hand, and trimming gives back what was padded."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from agreement import refuses, refuses_data

@@ -1,8 +1,6 @@
 """Reading .mat files: MathWorks' layout, all kinds of labels, the choice of variables.
 The files are written by mat-io itself, in both formats that MATLAB uses today."""
 
-from __future__ import annotations
-
 import sys
 import warnings
 

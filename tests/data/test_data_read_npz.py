@@ -1,8 +1,6 @@
 """Reading .npz files: the three layouts, the way back through the writer, every refusal.
 A refusal is asserted word for word, with FILE in place of the path."""
 
-from __future__ import annotations
-
 import zipfile
 
 import numpy as np

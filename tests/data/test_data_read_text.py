@@ -1,8 +1,6 @@
 """Reading .csv and .ts files: columns, lengths, labels, the way back through the writer, refusals.
 A refusal is asserted word for word, with FILE in place of the path."""
 
-from __future__ import annotations
-
 import io
 import time
 

@@ -1,8 +1,6 @@
 """The front door of the readers, and what both writers refuse before they touch a file.
 A refusal is asserted word for word, with FILE in place of the path."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from agreement import refusal, refuses, refuses_data

@@ -1,8 +1,6 @@
 """Numbers as targets, and labels that count nowhere: forms, dtypes, and every wrong one.
 Each error is one sentence that names the place."""
 
-from __future__ import annotations
-
 import re
 
 import numpy as np

@@ -1,8 +1,6 @@
 """The example that checks somebody's LSTM finds each public bug by its array and its cause.
 And a wrong gradient makes the loss fall faster, as it says, on one task and not on the other."""
 
-from __future__ import annotations
-
 import re
 import runpy
 from pathlib import Path

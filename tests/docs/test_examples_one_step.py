@@ -1,8 +1,6 @@
 """The example that shows one training step: it agrees with the engine, and shows what it says.
 Its steps are worth showing only if the gradients are clipped and the sequences are ragged."""
 
-from __future__ import annotations
-
 import ast
 import runpy
 from pathlib import Path

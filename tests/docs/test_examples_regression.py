@@ -1,8 +1,6 @@
 """The examples of regression and forecasting reach a target at a small size.
 Each target leaves room beyond the worst of several seeds."""
 
-from __future__ import annotations
-
 import re
 import runpy
 from pathlib import Path

@@ -1,8 +1,6 @@
 """The page that sets MATLAB beside Python: its right column runs, and its left column is complete.
 A training is cut short from outside, in epochs and in steps; all else runs as it is written."""
 
-from __future__ import annotations
-
 import ast
 import contextlib
 import dataclasses

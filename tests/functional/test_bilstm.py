@@ -1,8 +1,6 @@
 """The bidirectional LSTM against an explicit loop over sequences and against the complex step.
 On both backends, for ragged batches, states that come in, and any number of threads."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from builders import lstm_arrays

@@ -1,8 +1,6 @@
 """Convolution: outputs against a loop that follows the definition, gradients by complex step.
 Then the same bits for any threads, any batch and any memory layout."""
 
-from __future__ import annotations
-
 import importlib
 import itertools
 

@@ -1,8 +1,6 @@
 """Every function of `minilstm.functional` against the complex step, with random upstream gradients.
 A ragged batch is also held against its sequences one by one."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from agreement import assert_gradient

@@ -1,8 +1,6 @@
 """The LSTM with every pair of activations: gradients against the complex step, on each backend.
 Also spans that are kept and restored, streams, and the threads, with activations not the usual."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np

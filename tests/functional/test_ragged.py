@@ -1,8 +1,6 @@
 """Packing of ragged batches against definitions spelled out with loops over steps and sequences.
 No padded row exists anywhere, and every row comes back where it belongs."""
 
-from __future__ import annotations
-
 import numpy as np
 from hypothesis import example, given
 from hypothesis import strategies as st

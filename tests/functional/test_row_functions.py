@@ -2,8 +2,6 @@
 Gradients against the complex step on both backends, masks and statistics against their definitions.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from agreement import NUMPY, assert_gradient, dtypes

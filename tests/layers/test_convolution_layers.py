@@ -1,8 +1,6 @@
 """Convolution layers: sizes, every form of padding, how they start, and wrong arguments.
 What they compute is checked in tests/functional/test_convolution.py."""
 
-from __future__ import annotations
-
 import itertools
 import re
 

@@ -1,8 +1,6 @@
 """Normalisations of the input and their statistics, in every shape, dimension and dtype.
 Expected statistics come from NumPy on all real steps joined together."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from builders import shifted_sequences

@@ -1,8 +1,6 @@
 """The layers as records: options, printed forms, wrong arguments, and how learnables start.
 Nothing here runs a network; sizes and distributions are checked against their formulas."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np

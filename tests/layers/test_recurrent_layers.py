@@ -1,8 +1,6 @@
 """Options of the LSTM and BiLSTM layers: initialisers, given values, initial states, state ports.
 Gradients that pass through the ports are held against the complex step."""
 
-from __future__ import annotations
-
 import json
 import re
 

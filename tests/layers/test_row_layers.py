@@ -1,8 +1,6 @@
 """The layers that act on rows: ReLU, dropout, batch normalisation, flattening, folding, combining.
 Options, shapes, errors, and what goes forward and back in training and in prediction."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from agreement import NUMPY, dtypes, refuses

@@ -1,8 +1,6 @@
 """The sequence input layer: sizes, the statistics of training, wrong options, printed forms.
 The normalisations themselves are in `test_input_normalization.py`."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from agreement import refuses

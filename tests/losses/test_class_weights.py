@@ -2,8 +2,6 @@
 Wrong ones are refused with a sentence that names them.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import re

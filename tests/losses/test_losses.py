@@ -2,8 +2,6 @@
 Extreme scores, a user's own functions and the names stand at the end.
 """
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np

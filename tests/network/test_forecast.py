@@ -1,8 +1,6 @@
 """Forecasting: the closed and the open loop are the explicit loops written with predict.
 On the Numba backend they are those loops to the bit, on NumPy to rounding."""
 
-from __future__ import annotations
-
 import re
 
 import numpy as np

@@ -1,8 +1,6 @@
 """The graph of layers: adding, connecting, replacing and removing, and what is refused in doing so.
 A graph is a list of names and arrows; nothing here computes anything."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from agreement import refuses

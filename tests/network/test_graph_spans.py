@@ -1,8 +1,6 @@
 """Graphs trained in spans of time: every cut has the gradients of the whole, every budget its bits.
 Joins, outputs of both kinds, dropout and images, each cut where sequences of a batch end."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -2,8 +2,6 @@
 Rows without a class, classes that do not occur, equal scores and wrong arguments follow.
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 

@@ -1,8 +1,6 @@
 """Model files: what is saved comes back bit for bit, and anything else is refused by name.
 A file is written whole or not at all, and holds arrays and JSON only, never a pickle."""
 
-from __future__ import annotations
-
 import json
 import os
 import pickle

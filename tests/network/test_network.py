@@ -1,8 +1,6 @@
 """The network as a user meets it: names, structure errors, predict in every form, state, tables.
 Everything runs on the NumPy backend; the maths itself is tested elsewhere."""
 
-from __future__ import annotations
-
 import tracemalloc
 
 import numpy as np

@@ -1,8 +1,6 @@
 """Networks that are more than a chain: several inputs and outputs, joins, states between layers.
 What they predict, stream, save and learn is checked against other ways to the same numbers."""
 
-from __future__ import annotations
-
 import dataclasses
 from pathlib import Path
 

@@ -1,8 +1,6 @@
 """Predicting in every way that there is: mini-batches, padding, formats, states, activations.
 Each option is compared with another way to the same numbers; nothing but a state is remembered."""
 
-from __future__ import annotations
-
 import re
 
 import numpy as np

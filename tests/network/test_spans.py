@@ -1,8 +1,6 @@
 """Training in spans of time: every memory budget gives the bits of every other, and the truth.
 Also the plan that is printed, and truncated backpropagation, which is another thing."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from agreement import dtype_names as dtypes

@@ -1,8 +1,6 @@
 """Streaming: one time step at a time gives what the whole sequence gives, and errors cost nothing.
 A stream carries its own state; neither the network nor another stream ever sees it."""
 
-from __future__ import annotations
-
 import dataclasses
 from importlib.util import find_spec
 

@@ -1,8 +1,6 @@
 """Many streams and long ones: side by side, in threads, on any memory, in flat memory.
 Each stream of several gives what it gives alone."""
 
-from __future__ import annotations
-
 import threading
 import tracemalloc
 from importlib.util import find_spec

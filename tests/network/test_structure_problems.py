@@ -1,8 +1,6 @@
 """Every fault of a network is one sentence that names the layers and the shapes, before training.
 And a summary lists all of them at once, with the sizes and the memory of what is right."""
 
-from __future__ import annotations
-
 import re
 
 import numpy as np

@@ -1,8 +1,6 @@
 """What every test of figures keeps to: nothing of Matplotlib's is changed.
 Without Matplotlib the files themselves are skipped."""
 
-from __future__ import annotations
-
 import sys
 
 import pytest

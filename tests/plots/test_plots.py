@@ -1,8 +1,6 @@
 """The figures of signals, predictions and forecasts: what they show, and that no peak is lost.
 Everything is drawn without a window, and wrong input is met with one sentence."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace

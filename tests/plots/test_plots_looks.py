@@ -1,8 +1,6 @@
 """The looks of the figures: confusion charts, colours, legends, files, and what is imported.
 Files go to temporary folders only, and Matplotlib's settings stay as they were."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,8 +1,6 @@
 """Pictures of networks: boxes that do not touch, arrows that cross no box, texts that fit.
 Each is measured on the artists of the figure, for chains, branches, skips, circles and depth."""
 
-from __future__ import annotations
-
 from itertools import combinations
 from types import SimpleNamespace
 

@@ -1,8 +1,6 @@
 """The training progress figure, drawn at the end and live: what it says, and that it stops nothing.
 No test opens a window; the notebook is a stand-in."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,8 +1,6 @@
 """The conformance kit gives the reference full marks in any layout.
 Each planted fault costs exactly the rows that it should, and a known one is named."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

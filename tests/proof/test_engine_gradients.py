@@ -5,8 +5,6 @@ Shapes and ragged lengths are drawn, gradients that arrive from above are random
 float64 on both backends. What single layers do at their edges stands in their own tests.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from agreement import NUMPY

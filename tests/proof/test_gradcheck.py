@@ -1,8 +1,6 @@
 """The gradient checker is checked: faults planted in a backend must be found and rightly named.
 And both backends must pass it, from one unit and one step to 200 units and 200 steps."""
 
-from __future__ import annotations
-
 import dataclasses
 import inspect
 

@@ -1,8 +1,6 @@
 """The gradient checker and functions that have effects, and what it says of a wrong gradient.
 Random functions, buffers that are used again, arguments written into, NaN, places and reports."""
 
-from __future__ import annotations
-
 import json
 import xml.etree.ElementTree as ET
 

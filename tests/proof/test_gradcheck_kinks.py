@@ -1,8 +1,6 @@
 """The gradient checker at points without a derivative: kinks and jumps are named, not passed over.
 A slope between the two sides passes there, if backward is right a little way off as well."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from agreement import failing

@@ -1,8 +1,6 @@
 """How the checker finds derivatives: the complex step, differences, directions, tolerances.
 Each on functions whose derivative is known, and on wrong ones that another method would pass."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

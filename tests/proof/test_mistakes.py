@@ -2,8 +2,6 @@
 And each mistake gives a gradient of its own, unlike the right one and that of any other mistake.
 """
 
-from __future__ import annotations
-
 import itertools
 import re
 

@@ -2,8 +2,6 @@
 Each is checked inside a network and as a plain pair of functions, which know nothing of each other.
 """
 
-from __future__ import annotations
-
 import mutants
 import numpy as np
 import pytest

@@ -1,8 +1,6 @@
 """Where an entry is, in words: gates, units, time steps and sequences, all counted from zero.
 Axes without a meaning, or with labels that do not fit, keep their number."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

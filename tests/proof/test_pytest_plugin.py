@@ -1,8 +1,6 @@
 """The pytest plugin, run on small test files of its own: what it prints, fails, writes, refuses.
 Each run is a pytest within this one, with the plugin given by name as well as perhaps installed."""
 
-from __future__ import annotations
-
 import ast
 import json
 import re

@@ -1,8 +1,6 @@
 """Functions are recognised by trial: every usual layout of an LSTM, and nothing that is not one.
 The replay of the right backward pass must be the complex-step gradient in the user's layout."""
 
-from __future__ import annotations
-
 import time
 from itertools import permutations
 

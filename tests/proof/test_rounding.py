@@ -1,8 +1,6 @@
 """Results in float32, of all backends, against float64 within a bound computed for each problem.
 The bound is held to be neither broken nor so wide that it could hold no fault back."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np

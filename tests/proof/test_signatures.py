@@ -1,8 +1,6 @@
 """Causes named from a wrong and a right gradient: every mistake is made on purpose and found.
 Noise, right gradients and single numbers that fit by chance must name nothing."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given, settings

@@ -2,8 +2,6 @@
 Bits are compared on the kind of machine that made the record, and values on every machine.
 """
 
-from __future__ import annotations
-
 import hashlib
 import math
 import os

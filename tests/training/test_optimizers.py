@@ -1,8 +1,6 @@
 """The invariants of clipping, the L2 term, and Adam against its equations worked out by hand.
 No function may change an argument or the dtype of what it is given."""
 
-from __future__ import annotations
-
 import copy
 
 import numpy as np

@@ -1,8 +1,6 @@
 """The training options: the defaults of the reference, and one sentence for each wrong value.
 That each option has its effect is shown in test_train."""
 
-from __future__ import annotations
-
 import dataclasses
 import inspect
 import math

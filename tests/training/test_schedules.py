@@ -1,8 +1,6 @@
 """Schedules of the learning rate at the points where their values are plain to see.
 One after another, as functions and as options too."""
 
-from __future__ import annotations
-
 import dataclasses
 import re
 

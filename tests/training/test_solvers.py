@@ -1,8 +1,6 @@
 """The solvers against loops over single numbers, on both backends; factors, blocks of rows, bounds.
 Ten steps against PyTorch are in test_golden."""
 
-from __future__ import annotations
-
 import copy
 import math
 

@@ -1,8 +1,6 @@
 """The training loop: every option changes what its name says, and nothing else.
 Tiny networks on the NumPy backend; what is shown and how a training ends is in test_train_ends."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,8 +1,6 @@
 """How a training ends other than by its last epoch: Ctrl-C, NaN, no GPU, no Numba.
 Each way leaves a usable network or a clear error, and never half of a history."""
 
-from __future__ import annotations
-
 import os
 import re
 import signal

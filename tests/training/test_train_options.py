@@ -1,8 +1,6 @@
 """Options of training, each with its effect, on networks that predict numbers.
 Order, ends, reports, checkpoints, dropout, batch normalisation; expectations are computed here."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

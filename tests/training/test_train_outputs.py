@@ -1,8 +1,6 @@
 """Training of networks with several outputs, of steps that count more or less, and of pieces.
 The gradients are compared with formulas and with smaller networks."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

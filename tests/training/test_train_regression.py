@@ -1,8 +1,6 @@
 """Training on numbers: losses, solvers and padding against formulas written out by hand.
 Networks without a recurrent layer have gradients of one line, so whole steps are checked."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,8 +1,6 @@
 """What a training shows: validation columns, the printed table, the bar, the picture, the history.
 The table is compared as text, with a clock that stands still."""
 
-from __future__ import annotations
-
 import os
 import re
 import sys

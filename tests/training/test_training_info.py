@@ -1,8 +1,6 @@
 """The history of a training as table and CSV, whatever its metrics are called.
 Columns that no other training has are printed like the rest, and none is lost."""
 
-from __future__ import annotations
-
 import csv
 import math
 

@@ -1,8 +1,6 @@
 """Calling functions of the CUDA kernels with arrays of the host, and reading what they give.
 Every call is made with threads in several orders, which must not change a bit."""
 
-from __future__ import annotations
-
 import functools
 from contextlib import contextmanager
 from dataclasses import fields

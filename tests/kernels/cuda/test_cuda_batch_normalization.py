@@ -1,8 +1,6 @@
 """The CUDA batch normalisation against its NumPy twin: outputs, statistics, gradients, types.
 Then the same bits for any order of threads and any layout, NaN that stays seen, no transfers."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from agreement import BROAD, NUMPY, TOLERANCE, assert_agree, bits, dtypes, flat, widened

@@ -1,8 +1,6 @@
 """What is the CUDA convolution's own: its tiles, its frames, the layouts of its results.
 The same bits for any order of threads, any batch, any frames, and no hidden transfers."""
 
-from __future__ import annotations
-
 import importlib
 
 import cuda_shim

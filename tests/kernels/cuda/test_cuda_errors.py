@@ -1,8 +1,6 @@
 """The backend CuPy where something is missing: one sentence that says what, before work starts.
 Packages that stand for CuPy raise what the real one raises on such a machine."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

@@ -1,8 +1,6 @@
 """Exchanges between blocks, whose time is the floor of a recurrent kernel's step.
 Every number must be where so many exchanges bring it, for any split over blocks."""
 
-from __future__ import annotations
-
 import importlib
 
 import cuda_shim

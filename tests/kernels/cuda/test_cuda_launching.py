@@ -1,8 +1,6 @@
 """How kernels are put together, compiled and launched, and how moved arrays are counted.
 On a device, and on what stands for one."""
 
-from __future__ import annotations
-
 import importlib
 import time
 from concurrent.futures import ThreadPoolExecutor

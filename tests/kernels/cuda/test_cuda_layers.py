@@ -1,8 +1,6 @@
 """Each layer without a state on the device: forward and backward give what NumPy gives.
 Nothing moves between host and device inside a layer, and the host waits for nothing."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from agreement import NUMPY, TOLERANCE, assert_agree, dtypes

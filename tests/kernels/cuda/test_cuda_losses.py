@@ -1,8 +1,6 @@
 """The CUDA losses against their NumPy twins: values, gradients, rows without a class, weights.
 What comes to the host is counted: one array for a loss, and nothing for a gradient."""
 
-from __future__ import annotations
-
 import math
 
 import cuda_shim

@@ -1,8 +1,6 @@
 """The LSTM of the CUDA kernels against its NumPy twin, on every kind of device that plans know.
 Each kind is asked for the same bits, with threads in several orders, run after run."""
 
-from __future__ import annotations
-
 import importlib
 import sys
 

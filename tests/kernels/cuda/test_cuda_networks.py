@@ -1,8 +1,6 @@
 """Whole networks on the CuPy backend against the NumPy reference: every kind of layer and batch.
 Results are NumPy arrays, equal to rounding, and what moves to and from the device is counted."""
 
-from __future__ import annotations
-
 import copy
 import pickle
 

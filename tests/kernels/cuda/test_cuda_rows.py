@@ -1,8 +1,6 @@
 """The CUDA kernels that act on rows against their NumPy twins: outputs, gradients, layouts, bits.
 Sizes cross the borders of warps and blocks, and of the blocks in which long sums are cut."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from agreement import NUMPY, TOLERANCE, assert_agree, dtypes, widened

@@ -1,8 +1,6 @@
 """What the stand-in for a device finds in wrong kernels, and that right ones give right numbers.
 Each wrong kernel is one that a device would run without a word."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

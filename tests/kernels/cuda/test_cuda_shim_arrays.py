@@ -1,8 +1,6 @@
 """The stand-in for CuPy is as strict as CuPy, and counts what would make the host wait.
 Where CuPy itself is installed, every name that the stand-in has is looked up in it."""
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import subprocess

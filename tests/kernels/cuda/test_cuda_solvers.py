@@ -1,8 +1,6 @@
 """The CUDA norms and solver steps against their NumPy twins, and whole updates of a network.
 An update waits for nothing: norms and scales stay on the device until somebody looks at them."""
 
-from __future__ import annotations
-
 import math
 
 import cuda_shim

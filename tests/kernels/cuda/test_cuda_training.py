@@ -1,8 +1,6 @@
 """Training on the CuPy backend against the NumPy reference: solvers, validation, ends, transfers.
 Users see NumPy arrays throughout; between steps nothing moves but a few numbers."""
 
-from __future__ import annotations
-
 import importlib
 import sys
 

@@ -6,8 +6,6 @@ float32 unit in the last place. Nothing is left out by symmetry or by a stride: 
 subnormal numbers and both zeros are among the patterns. A NaN must stay a NaN.
 """
 
-from __future__ import annotations
-
 import math
 from concurrent.futures import ThreadPoolExecutor
 

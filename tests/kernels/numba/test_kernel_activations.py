@@ -1,8 +1,6 @@
 """exp, sigmoid and tanh of the Numba kernels: how wrong they may be, over their whole range.
 The bounds are what was measured, with a little room; small arguments keep their digits too."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from agreement import dtypes

@@ -1,8 +1,6 @@
 """Memory that is used again: never while anything else looks at it, never more than is needed.
 Outside of `reuse_memory` every array is a fresh one."""
 
-from __future__ import annotations
-
 import threading
 
 import numpy as np

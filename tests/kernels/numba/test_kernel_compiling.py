@@ -1,8 +1,6 @@
 """Compilation: only when a kernel is first used, for the types it declares, kept on disk if it can.
 A cache that cannot be written or read costs time and nothing else; nobody waits without a word."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

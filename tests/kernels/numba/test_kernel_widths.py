@@ -1,8 +1,6 @@
 """The kernels as other processors run them: every width of a vector register, on this machine.
 The width decides how work is cut, never a sum, so all widths give the same bits."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,8 +1,6 @@
 """CuPy without a device, for tests: its arrays over NumPy, its kernels compiled by gcc.
 The text of the kernels is the very same; threads are fibres, in an order that a test may choose."""
 
-from __future__ import annotations
-
 import sys
 from contextlib import contextmanager
 

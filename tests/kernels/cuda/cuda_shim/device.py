@@ -1,8 +1,6 @@
 """The parts of `cupy.cuda` that tell of the device, its streams and its clocks.
 The device that they tell of is an H100, of which the executor keeps the limits."""
 
-from __future__ import annotations
-
 import time
 from types import ModuleType, SimpleNamespace
 

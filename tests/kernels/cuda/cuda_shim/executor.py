@@ -1,8 +1,6 @@
 """Compiles the text of a CUDA file with a C compiler and runs its kernels on fibres.
 What a device would only do wrong silently is an error here: see `Function` and `fibres.c`."""
 
-from __future__ import annotations
-
 import ctypes
 import hashlib
 import os

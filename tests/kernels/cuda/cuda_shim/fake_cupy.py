@@ -1,8 +1,6 @@
 """A module that stands for `cupy` where there is no device: its names, over NumPy.
 Only names that the real module has, and of those only what is listed here, so nothing slips in."""
 
-from __future__ import annotations
-
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 

@@ -1,8 +1,6 @@
 """Which dtype comes of an array and a number: versions of CuPy do not all say the same.
 The product must not depend on it, so the shim refuses what they answer differently."""
 
-from __future__ import annotations
-
 import numpy as np
 
 
