@@ -23,7 +23,7 @@ from minilstm.kernels.cuda.cross_entropy import (
 )
 from minilstm.kernels.cuda.dropout import dropout_backward, dropout_forward
 from minilstm.kernels.cuda.fully_connected import fully_connected_backward, fully_connected_forward
-from minilstm.kernels.cuda.gradient import gradient_norm, gradient_scale
+from minilstm.kernels.cuda.gradient_norm import gradient_norm, gradient_scale
 from minilstm.kernels.cuda.losses import (
     absolute_error_backward,
     absolute_error_forward,

@@ -23,7 +23,7 @@ from minilstm.kernels.numba.fully_connected import (
     fully_connected_backward,
     fully_connected_forward,
 )
-from minilstm.kernels.numba.gradient import gradient_norm
+from minilstm.kernels.numba.gradient_norm import gradient_norm
 from minilstm.kernels.numba.lstm import (
     lstm_advance,
     lstm_backward,

@@ -12,7 +12,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from minilstm.kernels.numba.gradient import line
+from minilstm.kernels.numba.gradient_norm import line
 from minilstm.kernels.numba.machinery.compiling import inner
 from minilstm.kernels.numba.machinery.hardware import REGISTER_BYTES
 from minilstm.kernels.numba.machinery.simd import Lane, Value, data_of, number

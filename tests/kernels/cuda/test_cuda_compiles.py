@@ -33,7 +33,7 @@ CONSTANTS: dict[str, list[dict[str, int]]] = {
     "dropout.cu": [{}],
     "exchange.cu": [{"BLOCKS": 2}, {"BLOCKS": 8}],
     "frame.cu": [{}],
-    "gradient.cu": [{}],
+    "gradient_norm.cu": [{}],
     "lstm_steps.cu": [
         {"GATE_ACTIVATION": 0, "STATE_ACTIVATION": 0},
         {"GATE_ACTIVATION": 1, "STATE_ACTIVATION": 1},

@@ -1,4 +1,4 @@
-"""The norm of a gradient with its L2 term: the twin of `functional.gradient`.
+"""The norm of a gradient with its L2 term: the twin of `functional.gradient_norm`.
 Sums of squares run in float64 over four interleaved partial sums, in one fixed order."""
 
 from __future__ import annotations

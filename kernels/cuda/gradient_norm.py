@@ -1,4 +1,4 @@
-"""The norm of a gradient with its L2 term, and its bound: the twins of `functional.gradient`.
+"""The norm of a gradient with its L2 term, and its bound: the twins of `functional.gradient_norm`.
 Norms and scales are arrays () that stay on the device, so a step of a solver waits for nothing."""
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ def gradient_norm(p: Array, g: Array, l2: float) -> Array:
     norm = cupy.empty((), np.float64)  # ()
     entries = column_major(p) if l2 else None, column_major(g)
     weight = np.float64(g.dtype.type(l2))
-    sums = kernel("gradient.cu", "sums_of_squares", g.dtype)
+    sums = kernel("gradient_norm.cu", "sums_of_squares", g.dtype)
     launch(sums, blocks, THREADS, *entries, weight, of_blocks, g.size, shared=_SHARED_BYTES)
-    total = kernel("gradient.cu", "norm_of_sums", g.dtype)
+    total = kernel("gradient_norm.cu", "norm_of_sums", g.dtype)
     launch(total, 1, THREADS, of_blocks, norm, blocks, shared=_SHARED_BYTES)
     return norm
 
