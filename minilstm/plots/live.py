@@ -46,11 +46,9 @@ class LiveTrainingProgress:
 
     Parameters
     ----------
-    path : str or path, optional
-        File of the figure (.png, .svg or .pdf); None writes none. Where nothing can be shown, the
-        file is rewritten at each redraw.
-    metrics : sequence of str
-        Names of the columns of metrics in the history; the figure has a row for each.
+    path : file of the figure (.png, .svg or .pdf); None writes none. Where nothing can be shown,
+        the file is rewritten at each redraw
+    metrics : names of the columns of metrics in the history; the figure has a row for each
 
     Raises
     ------
@@ -93,8 +91,7 @@ class LiveTrainingProgress:
 
         Parameters
         ----------
-        history : mapping of str to sequences of length N
-            The columns named in `plot_training_progress`; they are read and not kept.
+        history : the columns named in `plot_training_progress`; they are read and not kept
         """
         began = time.monotonic()
         if not self._live or began < self._next_time:
@@ -114,14 +111,12 @@ class LiveTrainingProgress:
 
         Parameters
         ----------
-        info : training record
-            As for `plot_training_progress`.
+        info : as for `plot_training_progress`
 
         Returns
         -------
-        pathlib.Path or None
-            The file written; None if there is no path, if the file could not be written (a
-            RuntimeWarning says why), or if the figure was closed before.
+        The file written; None if there is no path, if the file could not be written (a
+        RuntimeWarning says why), or if the figure was closed before
         """
         if self._closed:
             return None

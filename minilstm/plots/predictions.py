@@ -38,23 +38,19 @@ def plot_predictions(
 
     Parameters
     ----------
-    predicted, true : array, shape (T,)
-        Predicted and true class of each step of one sequence, strings or integers.
-    classes : sequence of C labels, optional
-        The classes from the lowest row to the highest; the default is those found, sorted.
-    sample_rate : float, optional
-        Steps a second, in hertz. With it the x axis is in seconds, otherwise in time steps from 0.
-    title : str
-        First part of the title; the accuracy follows it.
-    ylabel : str
-        Label of the y axis.
-    ax : Axes, optional
-        Axes to draw on; the default is a new figure.
+    predicted, true : (T,), predicted and true class of each step of one sequence, strings or
+        integers
+    classes : C labels, the classes from the lowest row to the highest; the default is those found,
+        sorted
+    sample_rate : steps a second, in hertz. With it the x axis is in seconds, otherwise in time
+        steps from 0
+    title : first part of the title; the accuracy follows it
+    ylabel : label of the y axis
+    ax : axes to draw on; the default is a new figure
 
     Returns
     -------
-    Axes
-        The axes drawn on.
+    The axes drawn on
 
     Raises
     ------

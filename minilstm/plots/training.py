@@ -52,20 +52,17 @@ def plot_training_progress(
 
     Parameters
     ----------
-    info : training record
-        What `minilstm.train` returns beside the network. `info.history` maps names to arrays (N,):
-        "iteration" and "loss", and where measured "epoch", "time" (seconds), "learning_rate", a
-        column for each metric, such as "accuracy" (0 to 1), and "validation_loss" and
-        "validation_accuracy" (NaN where not measured). `info.stop_reason` goes into the title.
-    axes : sequence of Axes, optional
-        Axes to draw on, one for each metric, accuracy first, and the last for the loss; of two
-        axes the first is left blank if there is no metric. The default is a new figure.
+    info : what `minilstm.train` returns beside the network. `info.history` maps names to arrays
+        (N,): "iteration" and "loss", and where measured "epoch", "time" (seconds), "learning_rate",
+        a column for each metric, such as "accuracy" (0 to 1), and "validation_loss" and
+        "validation_accuracy" (NaN where not measured). `info.stop_reason` goes into the title
+    axes : axes to draw on, one for each metric, accuracy first, and the last for the loss; of two
+        axes the first is left blank if there is no metric. The default is a new figure
 
     Returns
     -------
-    tuple of Axes
-        The axes of the first metric, which is accuracy if the history has it; None if the
-        history has no metric; and the axes of the loss. Those of more metrics lie between them.
+    The axes of the first metric, which is accuracy if the history has it; None if the history has
+    no metric; and the axes of the loss. Those of more metrics lie between them
 
     Raises
     ------

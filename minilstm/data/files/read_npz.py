@@ -30,8 +30,7 @@ def read_npz(path: str | os.PathLike[str]) -> Sequences:
 
     Parameters
     ----------
-    path : str or os.PathLike
-        The file. Its arrays, B sequences of T steps (N steps in all) and D features:
+    path : the file. Its arrays, B sequences of T steps (N steps in all) and D features:
 
         - flat: ``x`` (N, D) and ``lengths`` (B,); ``y`` (N,) or (B,). Where N equals B,
           ``label_per`` ("step" or "sequence") says which. Without ``lengths``, one sequence.
@@ -44,8 +43,7 @@ def read_npz(path: str | os.PathLike[str]) -> Sequences:
 
     Returns
     -------
-    Sequences
-        As :func:`minilstm.data.read_sequences` describes it.
+    Sequences, as :func:`minilstm.data.read_sequences` describes it
 
     Raises
     ------

@@ -48,25 +48,20 @@ def read_sequences(
 
     Parameters
     ----------
-    path : str or os.PathLike
-        A file whose name ends in .mat, .npz, .csv or .ts. The pages of `read_mat`, `read_npz`,
-        `read_csv` and `read_ts` say what each of them may hold.
-    x_name, y_name : str, optional
-        For .mat: the variables to read. By default the one whose name starts with X, and its
-        partner with Y (or T) in place of the X; ``y_name=""`` reads no labels.
-    layout : {"CT", "TC"}, optional
-        For .mat: whether each array is stored D x T (MathWorks' way, "CT") or T x D ("TC").
-        By default the labels per step tell; without them it is "CT".
-    id_column, label_column : str, optional
-        For .csv: the columns with the name of the sequence and with the label.
-    label_per : {"step", "sequence"}, optional
-        For .csv: whether the labels belong to steps (the default) or to whole sequences.
+    path : a file whose name ends in .mat, .npz, .csv or .ts. The pages of `read_mat`, `read_npz`,
+        `read_csv` and `read_ts` say what each of them may hold
+    x_name, y_name : for .mat: the variables to read. By default the one whose name starts with X,
+        and its partner with Y (or T) in place of the X; ``y_name=""`` reads no labels
+    layout : for .mat: "CT" or "TC", whether each array is stored D x T (MathWorks' way, "CT") or
+        T x D ("TC"). By default the labels per step tell; without them it is "CT"
+    id_column, label_column : for .csv: the columns with the name of the sequence and with the label
+    label_per : for .csv: "step" or "sequence", whether the labels belong to steps (the default) or
+        to whole sequences
 
     Returns
     -------
-    Sequences
-        `x`, B arrays (T, D); `y`, B arrays (T,) for labels per step, one array (B,) for labels
-        per sequence, None without labels; `feature_names`, D strings or None; `ids`, B strings.
+    `x`, B arrays (T, D); `y`, B arrays (T,) for labels per step, one array (B,) for labels per
+    sequence, None without labels; `feature_names`, D strings or None; `ids`, B strings
 
     Raises
     ------

@@ -29,16 +29,11 @@ def write_npz(
 
     Parameters
     ----------
-    path : str or os.PathLike
-        The file to write; its name must end in .npz. It appears whole or not at all.
-    x : sequence of numpy.ndarray
-        B arrays (T, D), all of the same float type, finite.
-    y : sequence of numpy.ndarray, or numpy.ndarray, optional
-        Labels, strings or integers: B arrays (T,), or one array (B,).
-    feature_names : sequence of str, optional
-        D names.
-    ids : sequence of str, optional
-        B names; by default "0", "1", ...
+    path : the file to write; its name must end in .npz. It appears whole or not at all
+    x : B arrays (T, D), all of the same float type, finite
+    y : labels, strings or integers: B arrays (T,), or one array (B,)
+    feature_names : D names
+    ids : B names; by default "0", "1", ...
 
     Raises
     ------
@@ -94,18 +89,13 @@ def write_csv(
 
     Parameters
     ----------
-    path : str or os.PathLike
-        The file to write; its name must end in .csv. It appears whole or not at all.
-    x : sequence of numpy.ndarray
-        B arrays (T, D), finite. Every number is written so that it reads back the same.
-    y : sequence of numpy.ndarray, or numpy.ndarray, optional
-        Labels, strings or integers: B arrays (T,), or one array (B,), which is repeated on
-        every line of its sequence (read it with ``label_per="sequence"``). Text that is a
-        plainly written integer reads back as an integer.
-    feature_names : sequence of str, optional
-        D names; by default "feature_0", "feature_1", ...
-    ids : sequence of str, optional
-        B names; by default "0", "1", ...
+    path : the file to write; its name must end in .csv. It appears whole or not at all
+    x : B arrays (T, D), finite. Every number is written so that it reads back the same
+    y : labels, strings or integers: B arrays (T,), or one array (B,), which is repeated on every
+        line of its sequence (read it with ``label_per="sequence"``). Text that is a plainly written
+        integer reads back as an integer
+    feature_names : D names; by default "feature_0", "feature_1", ...
+    ids : B names; by default "0", "1", ...
 
     Raises
     ------
