@@ -16,13 +16,7 @@ Array = NDArray[Any]
 
 
 def as_targets(
-    y: Any,
-    batch: Batch,
-    last: bool,
-    responses: int,
-    name: str = "y",
-    *,
-    binary: bool = False,
+    y: Any, batch: Batch, last: bool, responses: int, name: str = "y", *, binary: bool = False
 ) -> list[Array]:
     """Check that targets fit their sequences and the outputs of the network.
 

@@ -18,13 +18,7 @@ Floats = NDArray[np.float64]
 
 
 def as_labels(name: str, labels: ArrayLike) -> NDArray[Any]:
-    """Give labels as an array of shape (N,), or raise naming the argument.
-
-    Examples
-    --------
-    >>> as_labels("true", ["Sitting", "Walking"]).shape
-    (2,)
-    """
+    """Give labels as an array of shape (N,), or raise naming the argument."""
     array: NDArray[Any] = np.asarray(labels)
     if array.ndim != 1:
         raise DataError(

@@ -67,13 +67,12 @@ def write_npz(
         flat = labels if isinstance(labels, np.ndarray) else np.concatenate(labels)
         arrays["y"] = label_kind(flat, "y")
         arrays["label_per"] = np.array("sequence" if flat is labels else "step")
-    for name, given, count, unit in (
-        ("feature_names", feature_names, batch[0].shape[1], "features"),
-        ("ids", ids, len(batch), "sequences"),
-    ):
-        listed = check_names(given, count, name, unit)
-        if listed is not None:
-            arrays[name] = np.array(listed, dtype=np.str_)
+    width = batch[0].shape[1]
+    listed = {
+        "feature_names": check_names(feature_names, width, "feature_names", "features"),
+        "ids": check_names(ids, len(batch), "ids", "sequences"),
+    }
+    arrays |= {name: np.array(v, np.str_) for name, v in listed.items() if v is not None}
     write_atomically(target, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
 
 
