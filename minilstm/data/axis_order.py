@@ -11,12 +11,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from minilstm.data.arrays import ONE_SEQUENCE, as_array
+from minilstm.data.arrays import ONE_SEQUENCE, Array, as_array
 from minilstm.errors import DataError
-
-Array = NDArray[Any]
 
 
 def arrange(

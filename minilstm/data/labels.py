@@ -9,12 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from minilstm.data.arrays import as_array, one_for_each
+from minilstm.data.arrays import Array, as_array, one_for_each
 from minilstm.data.padding import NO_CLASS
 from minilstm.data.sequences import Batch
 from minilstm.errors import DataError
-
-Array = NDArray[Any]
 
 
 def as_labels(y: Any, batch: Batch, output_mode: str, name: str = "y") -> list[Array]:

@@ -13,11 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.data.arrays import ONE_SEQUENCE, as_array
+from minilstm.data.arrays import ONE_SEQUENCE, Array, as_array
 from minilstm.data.sequences import Batch
 from minilstm.errors import DataError
 
-Array = NDArray[Any]
 Mask = NDArray[np.bool_]
 
 NO_CLASS = -1  # the class number of a step that counts nowhere: ignored, or padded

@@ -9,12 +9,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from minilstm.data.arrays import ONE_SEQUENCE, as_array, finite
+from minilstm.data.arrays import ONE_SEQUENCE, Array, as_array, finite
 from minilstm.errors import DataError
-
-Array = NDArray[Any]
 
 
 class Batch(NamedTuple):

@@ -6,13 +6,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from minilstm.data.arrays import as_array, finite, first_of, one_for_each
+from minilstm.data.arrays import Array, as_array, finite, first_of, one_for_each
 from minilstm.data.sequences import Batch
 from minilstm.errors import DataError
-
-Array = NDArray[Any]
 
 
 def as_targets(

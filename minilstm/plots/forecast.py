@@ -7,18 +7,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from minilstm.errors import DataError
 
 from .envelope import envelope
 from .style import BLUE, DARK, GREY, PALE, VERMILLION, finish_over_time, new_axes, with_unit
-from .values import as_numbers, check_feature, check_sample_rate, rmse, rounded
+from .values import Floats, as_numbers, check_feature, check_sample_rate, rmse, rounded
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Floats = NDArray[np.float64]
 DOTS_UP_TO = 60  # steps of a forecast that are shown one by one
 
 

@@ -13,12 +13,8 @@ from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .arrows import around_corners, downwards, ports, straightened
-
-Floats = NDArray[np.float64]
-Point = tuple[float, float]
+from .arrows import Floats, Point, around_corners, downwards, ports, straightened
 
 # Least distances in points: between two boxes of a row, between a box and an arrow that passes
 # it, between two arrows side by side, between two rows, and between two columns.

@@ -13,12 +13,11 @@ from minilstm.errors import DataError
 
 from .envelope import run_starts
 from .style import DARK, VERMILLION, finish_over_time, new_axes
-from .values import check_pair, check_sample_rate, percent
+from .values import Floats, check_pair, check_sample_rate, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Floats = NDArray[np.float64]
 BAND = "#A9D3EE"
 HALF_BAND = 0.3  # of the distance between two classes
 MANY = 2000  # runs or marks; more of them go into SVG and PDF files as an image
