@@ -89,9 +89,7 @@ class LiveTrainingProgress:
     def update(self, history: Mapping[str, Any]) -> None:
         """Redraw from the history so far, if the last redraw was long enough ago.
 
-        Parameters
-        ----------
-        history : the columns named in `plot_training_progress`; they are read and not kept
+        Its columns are those named in `plot_training_progress`; they are read and not kept.
         """
         began = time.monotonic()
         if not self._live or began < self._next_time:
@@ -108,10 +106,6 @@ class LiveTrainingProgress:
 
     def finish(self, info: TrainingRecord) -> Path | None:
         """Draw the whole history, save the figure, and close the window.
-
-        Parameters
-        ----------
-        info : as for `plot_training_progress`
 
         Returns
         -------
