@@ -41,8 +41,7 @@ def confusion_matrix(
     Parameters
     ----------
     true, predicted : (N,), true and predicted class of each step or sequence, strings or integers
-    classes : C labels, the classes in the order of rows and columns; the default is those found,
-        sorted
+    classes : C labels in the order of rows and columns; the default is those found, sorted
 
     Returns
     -------
@@ -80,8 +79,7 @@ def plot_confusion(
     Parameters
     ----------
     true, predicted : (N,), true and predicted class of each step or sequence, strings or integers
-    classes : C labels, the classes from top to bottom and left to right; the default is those
-        found, sorted
+    classes : C labels from top to bottom and left to right; the default is those found, sorted
     normalize : whether the cells hold only the shares of their rows, in percent, and no counts
     title : first part of the title; the accuracy follows it
     ax : axes to draw on; the default is a new figure

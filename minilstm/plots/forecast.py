@@ -40,15 +40,12 @@ def plot_forecast(
     Parameters
     ----------
     history : (T,) or (T, D), the series up to where the forecast begins
-    forecast : (N,) or (N, D), the N steps after it, in closed loop: each predicted from the ones
-        before
+    forecast : (N,) or (N, D), the steps after it, in closed loop: each predicted from those before
     actual : (N,) or (N, D), what came true; with it the title says the root mean square error
-    open_loop : (N,) or (N, D), predictions of the same steps, each made when all before it were
-        known
+    open_loop : (N,) or (N, D), predictions of these steps, each made when all before it were known
     feature : column to draw, from 0
     last : steps of the history to draw; the default is all of them
-    sample_rate : steps a second, in hertz. With it the x axis is in seconds, otherwise in time
-        steps from 0
+    sample_rate : steps a second, in hertz, for seconds on the x axis; None counts steps from 0
     title : first part of the title; the errors follow it
     ylabel, unit : name of the quantity and its unit, written as "Temperature (°C)"
     ax : axes to draw on; the default is a new figure

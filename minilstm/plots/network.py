@@ -66,7 +66,7 @@ class NetworkFacts(Protocol):
 
 
 class _Box(NamedTuple):
-    """The texts of a box, its size, and the names of its ports."""
+    """The texts of a layer's box, its size, and the names of its ports."""
 
     name: str
     lines: list[str]

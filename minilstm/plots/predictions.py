@@ -37,12 +37,9 @@ def plot_predictions(
 
     Parameters
     ----------
-    predicted, true : (T,), predicted and true class of each step of one sequence, strings or
-        integers
-    classes : C labels, the classes from the lowest row to the highest; the default is those found,
-        sorted
-    sample_rate : steps a second, in hertz. With it the x axis is in seconds, otherwise in time
-        steps from 0
+    predicted, true : (T,), class of each step of one sequence, strings or integers
+    classes : C labels from the lowest row to the highest; the default is those found, sorted
+    sample_rate : steps a second, in hertz, for seconds on the x axis; None counts steps from 0
     title : first part of the title; the accuracy follows it
     ylabel : label of the y axis
     ax : axes to draw on; the default is a new figure
@@ -92,11 +89,11 @@ def plot_predictions(
         Patch(facecolor=BAND, label="Test data"),
     ]
     if wrong.size:
-        marks = ax.plot(
+        ax.plot(
             wrong / rate, guess[wrong], "x", color=VERMILLION, markersize=6, markeredgewidth=1.3,
-            zorder=4, rasterized=wrong.size > MANY, label="Wrong steps",
+            zorder=4, rasterized=wrong.size > MANY,
         )  # fmt: skip
-        handles += marks
+        handles += [Line2D([], [], color=VERMILLION, marker="x", ls="", label="Wrong steps")]
     title = f"{title}: {share}" if title else share
     finish_over_time(ax, sample_rate, ylabel, title, handles)
     return ax

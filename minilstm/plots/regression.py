@@ -34,9 +34,8 @@ def plot_regression(
 
     Parameters
     ----------
-    true, predicted : (N,) or (N, R), or a list of such arrays: numbers of N rows and R responses;
-        the arrays of a list, one a sequence, are put end to end. Rows that are not finite are left
-        out
+    true, predicted : (N,) or (N, R), numbers of N rows and R responses, or a list of such arrays,
+        one a sequence, which are put end to end. Rows that are not finite are left out
     names : R names of the responses for the legend; the default is "Response 1" and so on
     title : first part of the title; the root mean square error and R² follow it. R² is the share of
         the variance of the true numbers that the predictions explain

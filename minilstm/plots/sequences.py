@@ -45,10 +45,8 @@ def plot_sequence(
     x : (T, D), the sequence; real numbers. Values that are not finite leave a gap
     labels : (T,), class of each step, strings or integers. Without it the line has one colour
     feature : column of `x` to draw, from 0
-    classes : C labels, the classes in the order of their colours; the default is those in `labels`,
-        sorted
-    sample_rate : steps a second, in hertz. With it the x axis is in seconds, otherwise in time
-        steps from 0
+    classes : C labels in the order of their colours; the default is those in `labels`, sorted
+    sample_rate : steps a second, in hertz, for seconds on the x axis; None counts steps from 0
     title : the default is "Feature 1" for `feature=0`, and so on
     ylabel, unit : name of the quantity and its unit, written as "Acceleration (m/s²)"
     ax : axes to draw on; the default is a new figure
@@ -126,8 +124,7 @@ def plot_features(
     ----------
     x : (T, D), the sequence; real numbers. Values that are not finite leave a gap
     names : D names of the features for the legend; the default is "Feature 1", "Feature 2", ...
-    sample_rate : steps a second, in hertz. With it the x axis is in seconds, otherwise in time
-        steps from 0
+    sample_rate : steps a second, in hertz, for seconds on the x axis; None counts steps from 0
     title : the title; an empty one leaves it out
     ylabel, unit : name of the quantity and its unit, written as "Acceleration (m/s²)"
     ax : axes to draw on; the default is a new figure
