@@ -59,54 +59,28 @@ if TYPE_CHECKING:
     from minilstm.training.options import TrainingOptions as TrainingOptions
     from minilstm.training.train import train as train
 
-_HOME = {
-    "analyze": "network.graph.analysis",
-    "count_transfers": "backend",
-    "get_num_threads": "backend",
-    "set_backend": "backend",
-    "set_num_threads": "backend",
-    "use_backend": "backend",
-    "warmup": "backend",
-    "conformance": "proof.conformance",
-    "datasets": "data",
-    "read_sequences": "data",
-    "scores_to_labels": "data.labels",
-    "pad_sequences": "data.padding",
-    "DataError": "errors",
-    "DeviceError": "errors",
-    "DivergedError": "errors",
-    "GradientError": "errors",
-    "ModelFileError": "errors",
-    "forecast": "network.forecast",
-    "gradcheck": "proof.checker.gradcheck",
-    "LayerGraph": "network.graph.layer_graph",
-    "LSTM": "layers",
-    "Addition": "layers",
-    "BatchNormalization": "layers",
-    "BiLSTM": "layers",
-    "ClassificationOutput": "layers",
-    "Concatenation": "layers",
-    "Convolution2D": "layers",
-    "Convolution3D": "layers",
-    "Dropout": "layers",
-    "Flatten": "layers",
-    "FullyConnected": "layers",
-    "ReLU": "layers",
-    "RegressionOutput": "layers",
-    "SequenceFolding": "layers",
-    "SequenceInput": "layers",
-    "SequenceUnfolding": "layers",
-    "Sigmoid": "layers",
-    "Softmax": "layers",
-    "CrossEntropy": "losses",
-    "Network": "network.network",
-    "assemble": "network.network",
-    "load": "network.network",
-    "TrainingOptions": "training.options",
-    "train": "training.train",
-    "TrainingInfo": "training.history",
+# The public names by the module that holds them.
+_NAMES = {
+    "backend": "count_transfers get_num_threads set_backend set_num_threads use_backend warmup",
+    "data": "datasets read_sequences",
+    "data.labels": "scores_to_labels",
+    "data.padding": "pad_sequences",
+    "errors": "DataError DeviceError DivergedError GradientError ModelFileError",
+    "layers": "LSTM Addition BatchNormalization BiLSTM ClassificationOutput Concatenation "
+    "Convolution2D Convolution3D Dropout Flatten FullyConnected ReLU RegressionOutput "
+    "SequenceFolding SequenceInput SequenceUnfolding Sigmoid Softmax",
+    "losses": "CrossEntropy",
+    "network.forecast": "forecast",
+    "network.graph.analysis": "analyze",
+    "network.graph.layer_graph": "LayerGraph",
+    "network.network": "Network assemble load",
+    "proof.checker.gradcheck": "gradcheck",
+    "proof.conformance": "conformance",
+    "training.history": "TrainingInfo",
+    "training.options": "TrainingOptions",
+    "training.train": "train",
 }
-
+_HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
 _MODULES = {"plots": "plots", "schedules": "training.schedules"}
 
 __all__ = ["__version__", *_HOME]

@@ -48,16 +48,7 @@ class Result(NamedTuple):
 
 
 def run_bench(settings: Settings, say: Callable[[str], None] = print) -> Result:
-    """Check every work, then time it.
-
-    Parameters
-    ----------
-    settings : Settings
-    say : called with each line of text
-
-    Returns
-    -------
-    Result
+    """Check every work, then time it; `say` is called with each line of text.
 
     Raises
     ------
@@ -77,7 +68,10 @@ def run_bench(settings: Settings, say: Callable[[str], None] = print) -> Result:
     # A program that times others must not let one of them guess its threads from the machine.
     os.environ.setdefault("OMP_NUM_THREADS", str(settings.threads))
     on_gpu = current_backend().name == "cupy"
-    _import_engines(settings.against, on_gpu)
+    if "torch" in settings.against:
+        (import_cuda if on_gpu else import_torch)()
+    if "onnxruntime" in settings.against:
+        import_onnx()
     machine = describe(settings.threads)
     for line in lines(machine):
         say(line)
@@ -127,17 +121,12 @@ def _checked(settings: Settings) -> Settings:
     return settings._replace(works=settings.works or everything)
 
 
-def _import_engines(against: Sequence[str], on_gpu: bool) -> None:
-    if "torch" in against:
-        (import_cuda if on_gpu else import_torch)()
-    if "onnxruntime" in against:
-        import_onnx()
-
-
 def _works(settings: Settings, on_gpu: bool) -> list[Work]:
     """Every work that was asked for, its results checked."""
-    against, threads, scale = settings.against, settings.threads, settings.scale
+    against, scale, threads = settings.against, settings.scale, settings.threads
     long = settings.long
+    if on_gpu:
+        return [work for name in settings.works for work in gpu_work(name, against, scale)]
     makers: dict[str, Callable[[], list[Work]]] = {
         "training": lambda: [training(scale, against, threads)],
         "vowels": lambda: [vowels(against, threads)],
@@ -150,8 +139,6 @@ def _works(settings: Settings, on_gpu: bool) -> list[Work]:
         "cold": lambda: [cold(threads), *([cold(threads, empty_cache=True)] if long else [])],
         "memory": lambda: [memory(against, threads)],
     }
-    if on_gpu:
-        return [work for name in settings.works for work in gpu_work(name, against, scale)]
     return [work for name in settings.works for work in makers[name]()]
 
 

@@ -38,12 +38,7 @@ class Crossover(NamedTuple):
 
 
 def run_crossover(threads: int, say: Callable[[str], None] = print) -> Crossover:
-    """Measure, print and keep the table of this machine.
-
-    Parameters
-    ----------
-    threads : of the CPU
-    say : called with each line of text
+    """Measure, print and keep the table of this machine, with so many threads of the CPU.
 
     Raises
     ------

@@ -17,18 +17,16 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minilstm.backend import measuring, use_backend
 from minilstm.bench import torch_gpu, works
 from minilstm.bench.gpu_checks import check_network, first_steps
 from minilstm.bench.stream import streaming
 from minilstm.bench.torch import WAYS
-from minilstm.bench.turns import OURS, Measure, Turns, Work, require_same
+from minilstm.bench.turns import OURS, Array, Measure, Turns, Work, require_same
 from minilstm.functional.ragged import IntArray
 from minilstm.network.network import Network
 
-Array = NDArray[Any]
 Run = Callable[[], Any]
 
 GPU_WORKS = ("training", "batches", "inference", "streaming")
@@ -47,13 +45,9 @@ class Engine(NamedTuple):
 
 
 def gpu_work(name: str, against: Sequence[str], scale: float) -> list[Work]:
-    """The works of one name, their results checked.
+    """The works of one name of GPU_WORKS, their results checked; `against` is "torch" or empty.
 
-    Parameters
-    ----------
-    name : of GPU_WORKS
-    against : other engines on the same device, "torch" or none
-    scale : of the lengths of the training sequences
+    The lengths of the training sequences are scaled.
     """
     if name == "training":
         return [training(works.HIDDEN, *works.random_sequences(scale), against)]
@@ -155,9 +149,7 @@ def _work(what: str, hidden: int, x: Sequence[Array], engines: Mapping[str, Engi
     """The engines, exchanges of hidden units in the same turns, and what both come to."""
     steps = max(len(a) for a in x)
     device = measuring()
-    measures: dict[str, Measure] = {
-        name: on_both_clocks(engine.run, steps) for name, engine in engines.items()
-    }
+    measures = {name: on_both_clocks(engine.run, steps) for name, engine in engines.items()}
 
     def exchange(group: Any) -> Measure:
         return lambda: {"us an exchange": 1e6 * device.exchange_seconds(hidden, EXCHANGES, group)}
@@ -175,9 +167,6 @@ def _work(what: str, hidden: int, x: Sequence[Array], engines: Mapping[str, Engi
             }
         return out
 
-    def close() -> None:
-        for engine in engines.values():
-            engine.close()
-
+    close = partial(works.close_all, engines.values())
     name = f"{what}, B {len(x)}, H {hidden}, T {steps}"
     return Work(name, {**measures, **exchanges}, derive=derived, close=close)

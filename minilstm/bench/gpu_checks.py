@@ -10,26 +10,22 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minilstm.backend import current_backend
 from minilstm.bench import works
+from minilstm.bench.turns import Array
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import IntArray, active_counts
 from minilstm.network.network import Network
 from minilstm.proof.engine.single import bounded_lstm
 
-Array = NDArray[Any]
 LENGTHS = (4, 2, 1)  # of the sequences within the bound, which costs T^2 H^3
 
 
 def check_network(net: Network, x: Sequence[Array], y: Sequence[IntArray]) -> dict[str, Array]:
-    """Check the LSTM of a network, and its gradients, on the backend in force.
+    """Check the LSTM of a classifier, and its gradients, on the backend in force.
 
-    Parameters
-    ----------
-    net : a classifier with one LSTM layer
-    x, y : sequences (T_b, D) and classes (T_b,); their first steps are computed
+    The first steps are computed of sequences (T_b, D) and classes (T_b,).
 
     Returns
     -------
@@ -48,9 +44,10 @@ def check_network(net: Network, x: Sequence[Array], y: Sequence[IntArray]) -> di
         works.check_gradients(net, *short, exact, budget)
     signal, targets = works.packed_batch(*short)
     to_host = current_backend().to_host
-    runs = [net.loss_and_gradients(signal, targets) for _ in range(2)]
+    runs = [net.loss_and_gradients(signal, targets).gradients for _ in range(2)]
     for key in exact:
-        _require_same_bits(key, *(to_host(run.gradients[key]) for run in runs))
+        if not np.array_equal(*(to_host(run[key]) for run in runs)):
+            raise AssertionError(f"{key} differs from run to run; nothing was timed.")
     return exact
 
 
@@ -80,8 +77,3 @@ def check_lstm(parameters: Mapping[str, Array]) -> None:
                 f"{name} of the LSTM with {H} units is further from the NumPy twin than rounding "
                 "can lead; nothing was timed."
             )
-
-
-def _require_same_bits(name: str, one: Array, again: Array) -> None:
-    if not np.array_equal(one, again):
-        raise AssertionError(f"{name} differs from run to run; nothing was timed.")

@@ -18,11 +18,7 @@ from minilstm.version import __version__
 
 
 def describe(threads: int) -> dict[str, Any]:
-    """Facts about machine and program, by name.
-
-    Parameters
-    ----------
-    threads : of every engine
+    """Facts about machine and program, by name; `threads` is that of every engine.
 
     Returns
     -------

@@ -11,12 +11,10 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from minilstm.bench.turns import Measure, require_same
+from minilstm.bench.turns import Array, Measure, per_call, require_same
 from minilstm.network.network import Network
 
-Array = NDArray[Any]
 Run = Callable[[], Any]
 
 
@@ -31,9 +29,7 @@ def inference(net: Network, x: Array, expected: Array, threads: int) -> Run:
     return partial(session.run, None, feeds)
 
 
-def streaming(
-    net: Network, x: Array, expected: Array, per_call: Callable[..., dict[str, float]]
-) -> Measure:
+def streaming(net: Network, x: Array, expected: Array) -> Measure:
     """One step (D,) of x (T, D) at a time, on one thread: a single row gains nothing from more.
 
     `expected` (t, C) holds the scores of the first steps.

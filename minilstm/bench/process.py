@@ -213,14 +213,9 @@ def whole_training(engine: str, budget: float | str, scale: float, threads: int)
 def run_python(
     program: str, arguments: Sequence[str], threads: int, **environment: str
 ) -> tuple[float, Any]:
-    """Run a program in a new Python process.
+    """Run a program that prints one line of JSON in a new Python process.
 
-    Parameters
-    ----------
-    program : prints one line of JSON
-    arguments : of the program
-    threads : of its kernels
-    environment : variables besides those of this process
+    Its environment is that of this process, with the threads of the kernels and more variables.
 
     Returns
     -------

@@ -11,12 +11,10 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from minilstm.bench.turns import Measure, require_same, require_same_gradients
+from minilstm.bench.turns import Array, Measure, per_call, require_same, require_same_gradients
 from minilstm.network.network import Network
 
-Array = NDArray[Any]
 Arrays = Mapping[str, Array]
 Run = Callable[[], Any]
 Batch = tuple[Sequence[Array], Sequence[Array]]  # sequences (T_b, D), classes of each
@@ -153,19 +151,15 @@ def inference(net: Network, x: Array, expected: Array, threads: int) -> Run:
     return _on_threads(model, partial(scores, rows))
 
 
-def streaming(
-    net: Network, x: Array, expected: Array, per_call: Callable[..., dict[str, float]]
-) -> Measure:
+def streaming(net: Network, x: Array, expected: Array) -> Measure:
     """One step (D,) of x (T, D) at a time, on one thread: a single row gains nothing from more.
 
     `expected` (t, C) holds the scores of the first steps.
     """
-    return step_by_step(Model(net, 1, 1.0), x, expected, per_call)
+    return step_by_step(Model(net, 1, 1.0), x, expected)
 
 
-def step_by_step(
-    model: Model, x: Array, expected: Array, per_call: Callable[..., dict[str, float]]
-) -> Measure:
+def step_by_step(model: Model, x: Array, expected: Array) -> Measure:
     """Time `Model.step` for each step of x (T, D), its first scores (t, C) checked."""
     torch = model.torch
     steps = list(torch.tensor(x)[:, None, None])  # T tensors (1, 1, D)

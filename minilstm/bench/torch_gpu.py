@@ -12,15 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minilstm.bench import torch as bench_torch
 from minilstm.bench.torch import Model, import_torch, step_by_step
-from minilstm.bench.turns import Measure, require_same
+from minilstm.bench.turns import Array, Measure, require_same
 from minilstm.functional.ragged import pack, unpack
 from minilstm.network.network import Network
 
-Array = NDArray[Any]
 Run = Callable[[], Any]
 
 DEVICE = "cuda"
@@ -118,16 +116,14 @@ def inference(net: Network, x: Sequence[Array], way: str) -> tuple[Run, float]:
     return _with_memory(start)
 
 
-def streaming(
-    net: Network, x: Array, expected: Array, per_call: Callable[..., dict[str, float]]
-) -> Measure:
+def streaming(net: Network, x: Array, expected: Array) -> Measure:
     """One step (D,) of x (T, D) at a time, its scores back on the host before the next.
 
     `expected` (t, C) holds the scores of the first steps.
     """
     model = _Model(net, 1.0)
     model.lstm.train(False)  # else cuDNN stores what backward would need
-    return step_by_step(model, x, expected, per_call)
+    return step_by_step(model, x, expected)
 
 
 def _inference(net: Network, x: Sequence[Array], way: str) -> Run:

@@ -18,6 +18,8 @@ Array = NDArray[Any]
 Measure = Callable[[], dict[str, float]]
 # The same of all turns, by engine and unit.
 Turns = dict[str, dict[str, list[float]]]
+# Makes a new running sequence; what it returns takes a step and gives its scores.
+Start = Callable[[], Callable[[Any], Any]]
 
 OURS = "minilstm"
 PAUSE = 0.3  # seconds before a turn: threads of the engine before may spin that long
@@ -77,17 +79,27 @@ def clocked(
     return measure
 
 
-def take_turns(work: Work, repeats: int) -> list[Row]:
-    """Let every engine of a work have its turns.
-
-    Parameters
-    ----------
-    work : Work
-    repeats : counted turns, where the work does not say
+def per_call(start: Start, steps: Sequence[Any]) -> dict[str, float]:
+    """Microseconds of single calls on a new sequence, one call for each of the steps.
 
     Returns
     -------
-    list of Row, one for each engine and unit
+    dict with the median and the 99th percentile of all calls but the first, and the first
+    """
+    step, clock = start(), time.perf_counter_ns
+    nanoseconds = []
+    for x_t in steps:
+        started = clock()
+        step(x_t)
+        nanoseconds.append(clock() - started)
+    p50, p99 = np.percentile(nanoseconds[1:], (50, 99)) / 1e3
+    return {"us, p50": float(p50), "us, p99": float(p99), "us, first call": nanoseconds[0] / 1e3}
+
+
+def take_turns(work: Work, repeats: int) -> list[Row]:
+    """Let every engine of a work have its turns, a Row for each engine and unit.
+
+    The counted turns are `repeats` where the work does not say.
     """
     repeats = work.repeats or repeats
     turns: Turns = {engine: {} for engine in work.engines}

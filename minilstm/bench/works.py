@@ -6,14 +6,13 @@ Axes: B batch, T time, D features, H hidden units, C classes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minilstm.backend import (
     current_backend,
@@ -26,6 +25,7 @@ from minilstm.bench import onnx as bench_onnx
 from minilstm.bench import torch as bench_torch
 from minilstm.bench.turns import (
     OURS,
+    Array,
     Measure,
     Turns,
     Work,
@@ -34,23 +34,16 @@ from minilstm.bench.turns import (
     require_same_gradients,
 )
 from minilstm.data import datasets
+from minilstm.data.datasets.human_activity import TRAIN_LENGTHS
 from minilstm.functional.ragged import IntArray, pack_with_targets
 from minilstm.layers import LSTM, FullyConnected, SequenceInput, Signal, Softmax
 from minilstm.network.network import Network
 from minilstm.network.passes.placement import moved_network
 from minilstm.training.solvers import adam_init, update
 
-Array = NDArray[Any]
 Packed = tuple[Signal, IntArray]  # rows and targets of a mini-batch
 
-LENGTHS = (
-    64480,
-    53696,
-    56416,
-    50688,
-    51888,
-    54256,
-)  # steps of the six training recordings of the activity example
+LENGTHS = TRAIN_LENGTHS  # steps of the six training recordings of the activity example
 FEATURES, CLASSES, HIDDEN = 3, 5, 200
 INFERENCE_STEPS = 4096
 SHORT_RUNS = 5  # of a work that takes milliseconds, timed together
@@ -63,12 +56,7 @@ LEARN_RATE, L2 = 1e-3, 1e-4  # of every update
 
 def network(hidden: int, features: int = FEATURES, classes: int = CLASSES, **lstm: Any) -> Network:
     """A classifier with fixed first values: D features, one LSTM layer, C classes."""
-    layers = [
-        SequenceInput(features),
-        LSTM(hidden, **lstm),
-        FullyConnected(classes),
-        Softmax(),
-    ]
+    layers = [SequenceInput(features), LSTM(hidden, **lstm), FullyConnected(classes), Softmax()]
     return Network(layers, classes=np.arange(classes), rng=np.random.default_rng(0))
 
 
@@ -147,9 +135,7 @@ def training(scale: float, against: Sequence[str], threads: int) -> Work:
         OURS: Trainer(net, batch, "auto", 2.0),
         f"{OURS}, all kept": Trainer(net, batch, EVERYTHING, 2.0),
     }
-    engines: dict[str, Measure] = {
-        name: clocked(trainer.epoch, steps) for name, trainer in trainers.items()
-    }
+    engines = {name: clocked(trainer.epoch, steps) for name, trainer in trainers.items()}
     if "torch" in against:
         check = *start, exact
         run = bench_torch.training(net, [(x, y)], "padded", threads, 2.0, check)
@@ -173,7 +159,7 @@ def training(scale: float, against: Sequence[str], threads: int) -> Work:
         f"training step, B 6, H {HIDDEN}, T {steps}",
         engines,
         derive=shares if on_numba else None,
-        close=partial(_close, list(trainers.values())),
+        close=partial(close_all, trainers.values()),
     )
 
 
@@ -242,13 +228,14 @@ def length(long: bool) -> Work:
         "cost against length, B 1, H 64",
         engines,
         base=f"{OURS}, T {lengths[0]}",
-        close=partial(_close, trainers),
+        close=partial(close_all, trainers),
     )
 
 
-def _close(trainers: Sequence[Trainer]) -> None:
-    for trainer in trainers:
-        trainer.close()
+def close_all(held: Iterable[Any]) -> None:
+    """Give back what trainers, or engines, hold."""
+    for one in held:
+        one.close()
 
 
 def packed_batch(x: Sequence[Array], y: Sequence[IntArray]) -> Packed:

@@ -8,8 +8,9 @@ import json
 import re
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
+from typing import Any
 
 from minilstm.backend import NAMES, set_num_threads, use_backend
 from minilstm.command_line import commands, models
@@ -22,11 +23,7 @@ DONE, FAILED, BAD_INPUT = 0, 1, 2  # exit codes
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command.
-
-    Parameters
-    ----------
-    arguments : words after "minilstm"; None takes them from the command line
+    """Run one command from the words after "minilstm"; None takes them from the command line.
 
     Returns
     -------
@@ -76,7 +73,9 @@ def _parser() -> argparse.ArgumentParser:
         "130 stopped by Ctrl-C.",
     )
     parser.add_argument("--version", action="version", version=f"minilstm {__version__}")
-    positive, natural = _whole_number(1), _whole_number(0)
+    positive = _number(int, lambda n: n >= 1, "a whole number of at least 1")
+    natural = _number(int, lambda n: n >= 0, "a whole number of at least 0")
+    share = _number(float, lambda p: 0 <= p < 1, "a number from 0 to below 1")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="one JSON object as the last line")
     common.add_argument("--backend", choices=NAMES, help="what computes (default: auto)")
@@ -100,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--hidden", type=positive, default=200, help="hidden units (200)")
     train.add_argument("--output-mode", choices=("sequence", "last"), default="sequence")
     train.add_argument("--bilstm", action="store_true", help="read sequences in both directions")
-    train.add_argument("--dropout", type=_share, default=0.0, metavar="P", help="(0)")
+    train.add_argument("--dropout", type=share, default=0.0, metavar="P", help="(0)")
     train.add_argument("--normalization", choices=models.NORMALIZATIONS, default="none")
     train.add_argument("--solver", choices=tuple(SOLVERS), default="adam")
     train.add_argument("--epochs", type=positive, default=60, help="(60)")
@@ -189,19 +188,18 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _whole_number(at_least: int) -> Callable[[str], int]:
-    """What turns a word into a whole number of at least so much."""
+def _number(
+    convert: Callable[[str], Any], fits: Callable[[Any], bool], wanted: str
+) -> Callable[[str], Any]:
+    """What turns a word into a number that fits."""
 
-    def whole_number(text: str) -> int:
-        try:
-            value = int(text)
-            assert value >= at_least
-        except (AssertionError, ValueError):
-            wanted = f"a whole number of at least {at_least}"
-            raise argparse.ArgumentTypeError(f"{text} is not {wanted}") from None
-        return value
+    def number(text: str) -> Any:
+        with suppress(ValueError):
+            if fits(value := convert(text)):
+                return value
+        raise argparse.ArgumentTypeError(f"{text} is not {wanted}")
 
-    return whole_number
+    return number
 
 
 def _size(text: str) -> float | str:
@@ -209,17 +207,7 @@ def _size(text: str) -> float | str:
     if text == "auto":
         return text
     match = re.fullmatch(r"([0-9.]+)\s*([kMG]?)B?", text)
-    try:
-        assert match is not None
-        return float(match[1]) * {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}[match[2]]
-    except (AssertionError, ValueError):
-        raise argparse.ArgumentTypeError(f"{text} is no size such as 200MB, nor auto") from None
-
-
-def _share(text: str) -> float:
-    try:
-        value = float(text)
-        assert 0 <= value < 1
-    except (AssertionError, ValueError):
-        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 to below 1") from None
-    return value
+    with suppress(ValueError):
+        if match is not None:
+            return float(match[1]) * {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}[match[2]]
+    raise argparse.ArgumentTypeError(f"{text} is no size such as 200MB, nor auto")

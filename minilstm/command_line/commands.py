@@ -19,7 +19,7 @@ from minilstm.backend import (
     load_backend,
     warmup,
 )
-from minilstm.command_line.facts import INTERRUPTED, facts
+from minilstm.command_line.facts import facts
 from minilstm.errors import DeviceError
 from minilstm.files import write_atomically
 from minilstm.network.network import Network
@@ -33,13 +33,7 @@ def demo(options: argparse.Namespace) -> dict[str, Any]:
     from minilstm.command_line.demo import run_demo
 
     print(f"minilstm {__version__}, ", end="")
-    result = run_demo(options.out, quick=options.quick, seed=options.seed)
-    return {
-        **facts(result.seconds, accuracy=result.accuracy, loss=result.loss, seed=options.seed),
-        "vowels_accuracy": result.vowels_accuracy,
-        "files": [str(path) for path in result.files],
-        "exit_code": INTERRUPTED if result.stopped else 0,
-    }
+    return run_demo(options.out, options.quick, options.seed)
 
 
 def info(options: argparse.Namespace) -> dict[str, Any]:

@@ -4,14 +4,14 @@ First the activity network on simulated sensors, then the speaker network on rea
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from minilstm import plots
 from minilstm.backend import current_backend, get_num_threads
+from minilstm.command_line.facts import INTERRUPTED, facts, files
 from minilstm.data import datasets
 from minilstm.data.labels import scores_to_labels
 from minilstm.layers import LSTM, FullyConnected, SequenceInput, Softmax
@@ -25,59 +25,44 @@ QUICK_VOWEL_EPOCHS = 30
 STREAMED_STEPS = 1000  # of the test recording, one at a time
 
 
-class DemoResult(NamedTuple):
-    """What the demonstration measured."""
+def run_demo(out: Path, quick: bool, seed: int) -> dict[str, Any]:
+    """Run the demonstration; its data are always the same, the seed is that of the networks.
 
-    accuracy: float  # activities, over all test steps
-    loss: float  # nats a step
-    vowels_accuracy: float  # speakers, over all test sequences
-    seconds: float
-    files: list[Path]
-    stopped: bool  # by Ctrl-C
-
-
-def run_demo(
-    out: Path, *, quick: bool = False, seed: int = 0, say: Callable[[str], None] = print
-) -> DemoResult:
-    """Run the demonstration.
-
-    Parameters
-    ----------
-    out : folder for the files, made if it is not there
-    quick : shorter recordings and fewer epochs, done in less than a minute
-    seed : of the networks; the data are always the same
-    say : called with each line of text
+    Files go to the folder `out`, which is made if it is not there. With `quick` the recordings are
+    shorter and the epochs fewer, and it is done in less than a minute.
 
     Returns
     -------
-    DemoResult
+    dict of what was measured: the accuracy over all test steps of the activities, their loss in
+    nats a step, the accuracy over all test sequences of the speakers, and the files
     """
     out.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
     backend = current_backend().name
     threads = f", {get_num_threads()} threads" if backend == "numba" else ""
-    say(f"backend {backend}{threads}")
-    result, files, info = _activities(out, quick, seed, say)
-    vowels = _vowels(quick, seed, say)
+    print(f"backend {backend}{threads}")
+    result, paths, info = _activities(out, quick, seed)
+    vowels = _vowels(quick, seed)
     seconds = time.perf_counter() - started
-    say("")
-    say(f"{'activities, simulated':<32} test accuracy {result['accuracy']:.4f}")
-    say(f"{'speakers, real recordings':<32} test accuracy {vowels:.4f}")
-    say(f"{'time':<32} {seconds:.0f} s")
-    say("files")
-    for path in files:
-        say(f"  {path}")
-    stopped = "Ctrl-C" in info.stop_reason
-    return DemoResult(result["accuracy"], result["loss"], vowels, seconds, files, stopped)
+    print(f"\n{'activities, simulated':<32} test accuracy {result['accuracy']:.4f}")
+    print(f"{'speakers, real recordings':<32} test accuracy {vowels:.4f}")
+    print(f"{'time':<32} {seconds:.0f} s")
+    print("files")
+    return {
+        **facts(seconds, result, seed),
+        "vowels_accuracy": vowels,
+        "files": files(paths),
+        "exit_code": INTERRUPTED if "Ctrl-C" in info.stop_reason else 0,
+    }
 
 
 def _activities(
-    out: Path, quick: bool, seed: int, say: Callable[[str], None]
+    out: Path, quick: bool, seed: int
 ) -> tuple[dict[str, float], list[Path], TrainingInfo]:
     """An LSTM with 200 units names the activity of every step."""
     x_train, y_train, x_test, y_test = datasets.human_activity(scale=QUICK_SCALE if quick else 1.0)
     steps = [len(x) for x in x_train]
-    say(
+    print(
         f"human activity (simulated): {len(x_train)} people to train on, {min(steps):,} to "
         f"{max(steps):,} steps; 1 to test on, {len(x_test[0]):,} steps"
     )
@@ -94,15 +79,11 @@ def _activities(
         seed=seed,
     )
     net, info = train(x_train, y_train, layers, options=options)
-    files = [
-        net.save(out / "human-activity.safetensors"),
-        info.to_csv(out / "history.csv"),
-        picture,
-    ]
+    paths = [net.save(out / "human-activity.safetensors"), info.to_csv(out / "history.csv")]
 
     scores = net.predict(x_test[0])  # (T, C)
     predicted = scores_to_labels(scores, net.classes)  # (T,)
-    say(_streamed(net, x_test[0], scores))
+    print(_streamed(net, x_test[0], scores))
     figures = {
         "training-sequence.png": plots.plot_sequence(
             x_train[0],
@@ -116,8 +97,8 @@ def _activities(
         "predicted-activities.png": plots.plot_predictions(predicted, y_test[0]),
         "confusion.png": plots.plot_confusion(y_test[0], predicted),
     }
-    files += [plots.save_figure(axes, out / name) for name, axes in figures.items()]
-    return net.evaluate(x_test, y_test), files, info
+    paths += [picture, *(plots.save_figure(ax, out / name) for name, ax in figures.items())]
+    return net.evaluate(x_test, y_test), paths, info
 
 
 def _streamed(net: Network, x: Any, scores: Any) -> str:
@@ -137,11 +118,11 @@ def _streamed(net: Network, x: Any, scores: Any) -> str:
     )
 
 
-def _vowels(quick: bool, seed: int, say: Callable[[str], None]) -> float:
+def _vowels(quick: bool, seed: int) -> float:
     """An LSTM with 100 units names the speaker of a vowel."""
     x_train, y_train, x_test, y_test = datasets.japanese_vowels()
     steps = [len(x) for x in x_train + x_test]
-    say(
+    print(
         f"Japanese Vowels (real): {len(x_train)} sequences to train on, {len(x_test)} to test on, "
         f"{min(steps)} to {max(steps)} steps, 9 speakers"
     )

@@ -14,16 +14,12 @@ INTERRUPTED = 130  # exit code after Ctrl-C
 
 
 def facts(
-    seconds: float,
-    *,
-    accuracy: float | None = None,
-    loss: float | None = None,
-    seed: int | None = None,
+    seconds: float, result: Mapping[str, float] | None = None, seed: int | None = None
 ) -> dict[str, Any]:
     """The facts by name; loss in nats a step, memory in MiB."""
     return {
-        "accuracy": None if accuracy is None else float(accuracy),
-        "loss": None if loss is None else float(loss),
+        "accuracy": float(result["accuracy"]) if result else None,
+        "loss": float(result["loss"]) if result else None,
         "seconds": round(seconds, 3),
         "peak_memory_mb": _peak_memory_mb(),
         "backend": current_backend().name,

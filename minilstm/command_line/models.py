@@ -81,9 +81,8 @@ def train_files(options: argparse.Namespace) -> dict[str, Any]:
             axes = plots.plot_confusion(true, np.concatenate(_as_list(predicted)))
             paths.append(plots.save_figure(axes, out / "confusion.png"))
     print(f"{whose} {scores_line(result)}")
-    seconds = time.perf_counter() - started
     return {
-        **facts(seconds, accuracy=result["accuracy"], loss=result["loss"], seed=options.seed),
+        **facts(time.perf_counter() - started, result, options.seed),
         "measured_on": whose,
         "stop_reason": info.stop_reason,
         "files": files(paths),
@@ -109,7 +108,7 @@ def predict_file(options: argparse.Namespace) -> dict[str, Any]:
         return facts(seconds)
     result = net.evaluate(data.x, data.y, name=str(options.data), label_name="its labels")
     print(scores_line(result), file=sys.stderr)
-    return facts(seconds, accuracy=result["accuracy"], loss=result["loss"])
+    return facts(seconds, result)
 
 
 def stream_lines(options: argparse.Namespace) -> dict[str, Any]:

@@ -11,12 +11,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from minilstm.data.arrays import ONE_SEQUENCE, as_array
+from minilstm.data.arrays import ONE_SEQUENCE, Array, as_array
 from minilstm.errors import DataError
-
-Array = NDArray[Any]
 
 
 def arrange(
@@ -67,28 +64,12 @@ def arrange(
 
 
 def check_format(data_format: Any, input_rank: int, name: str = "x", *, last: bool = False) -> str:
-    """Raise unless a format describes sequences of this network.
-
-    Parameters
-    ----------
-    data_format, input_rank, name, last : as for `arrange`
-
-    Returns
-    -------
-    The format itself.
+    """Give the format, unless it describes no sequences of this network; arguments as `arrange`.
 
     Raises
     ------
     ValueError
         It is no string, or a letter is unknown, repeated or missing.
-
-    Examples
-    --------
-    >>> check_format("CTX", 1)
-    Traceback (most recent call last):
-        ...
-    ValueError: the format of x is 'CTX' with the letter 'X'; use C and T once each, and B for \
-the batch if there is one, such as 'CTB'.
     """
     if data_format == "auto":
         return "auto"

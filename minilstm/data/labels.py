@@ -9,12 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from minilstm.data.arrays import as_array, one_for_each
+from minilstm.data.arrays import Array, as_array, one_for_each
 from minilstm.data.padding import NO_CLASS
 from minilstm.data.sequences import Batch
 from minilstm.errors import DataError
-
-Array = NDArray[Any]
 
 
 def as_labels(y: Any, batch: Batch, output_mode: str, name: str = "y") -> list[Array]:
@@ -45,7 +43,12 @@ def as_labels(y: Any, batch: Batch, output_mode: str, name: str = "y") -> list[A
     """
     sequences, form = batch
     if output_mode == "last":
-        labels = _flat(y, name)  # (B,)
+        labels = np.atleast_1d(_as_label_array(y, name))  # (B,)
+        if labels.ndim != 1:
+            raise DataError(
+                f"{name} has shape {labels.shape}, but for output_mode='last' labels are (B,); "
+                "give one label for each sequence."
+            )
         if len(labels) != len(sequences):
             raise DataError(
                 f"{name} has {len(labels)} labels, but there are {len(sequences)} sequences; "
@@ -84,11 +87,6 @@ def find_classes(
     ------
     DataError
         There is only one, or strings and integers are mixed.
-
-    Examples
-    --------
-    >>> find_classes([np.array(["b", "a"]), np.array(["b", ""])], ignored=[""]).tolist()
-    ['a', 'b']
     """
     kinds = {"text" if a.dtype.kind == "U" else "whole numbers" for a in labels}
     if len(kinds) > 1:
@@ -111,10 +109,7 @@ def find_classes(
 
 
 def to_targets(
-    labels: Sequence[Array],
-    classes: Array,
-    name: str = "y",
-    ignored: Sequence[str | int] = (),
+    labels: Sequence[Array], classes: Array, name: str = "y", ignored: Sequence[str | int] = ()
 ) -> list[NDArray[np.int64]]:
     """Class numbers, 0 to C - 1, in the order of `classes`; -1 for labels that are ignored.
 
@@ -129,13 +124,6 @@ def to_targets(
     ------
     DataError
         A label is not one of the classes.
-
-    Examples
-    --------
-    >>> [t.tolist() for t in to_targets([np.array(["b", "a"])], np.array(["a", "b"]))]
-    [[1, 0]]
-    >>> to_targets([np.array([7, -1])], np.array([5, 7]), ignored=[-1])[0].tolist()
-    [1, -1]
     """
     out = []
     order = np.argsort(classes)  # (C,)
@@ -149,9 +137,11 @@ def to_targets(
         place[left_out] = NO_CLASS
         if not (known | left_out).all():
             stranger = array[~(known | left_out)][0].item()
+            shown = ", ".join(repr(c.item()) for c in classes[:12])
+            shown += ", ..." if len(classes) > 12 else ""
             raise DataError(
                 f"{name} holds the label {stranger!r} (sequence {b}), which is not among the "
-                f"network's {len(classes)} classes {_shown(classes)}; remove it, or train with it."
+                f"network's {len(classes)} classes {shown}; remove it, or train with it."
             )
         out.append(place)
     return out
@@ -214,16 +204,6 @@ def _is_ignored(labels: Array, ignored: Sequence[str | int]) -> NDArray[np.bool_
     return out
 
 
-def _flat(y: Any, name: str) -> Array:
-    array = np.atleast_1d(_as_label_array(y, name))
-    if array.ndim != 1:
-        raise DataError(
-            f"{name} has shape {array.shape}, but for output_mode='last' labels are (B,); "
-            "give one label for each sequence."
-        )
-    return array
-
-
 def _as_label_array(y: Any, name: str) -> Array:
     wanted = (
         "one array was wanted; check output_mode: 'sequence' takes a label a step, 'last' a label "
@@ -262,8 +242,3 @@ def _is_list_of_arrays(y: Any) -> bool:
     if not isinstance(y, (list, tuple)) or len(y) != 1:
         return False
     return isinstance(y[0], (list, tuple)) or getattr(y[0], "ndim", 0) == 1
-
-
-def _shown(classes: Array) -> str:
-    shown = [repr(c.item()) for c in classes[:12]]
-    return ", ".join(shown) + (", ..." if len(classes) > 12 else "")

@@ -13,11 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.data.arrays import ONE_SEQUENCE, as_array
+from minilstm.data.arrays import ONE_SEQUENCE, Array, as_array
 from minilstm.data.sequences import Batch
 from minilstm.errors import DataError
 
-Array = NDArray[Any]
 Mask = NDArray[np.bool_]
 
 NO_CLASS = -1  # the class number of a step that counts nowhere: ignored, or padded
@@ -99,11 +98,14 @@ def pad_sequences(
     data = np.zeros((len(arrays), L, *arrays[0].shape[1:]), dtype)  # (B, L, *shape)
     mask = np.zeros((len(arrays), L), np.bool_)  # (B, L)
     for b, array in enumerate(arrays):
-        theirs, here = _overlap(len(array), L, direction)
-        if len(array) < L:
+        kept = min(len(array), L)
+        part, first = array[:kept], 0
+        if direction == "left":
+            part, first = array[len(array) - kept :], L - kept
+        if kept < L:
             data[b] = value
-        data[b, here] = array[theirs]
-        mask[b, here] = True
+        data[b, first : first + kept] = part
+        mask[b, first : first + kept] = True
     return Padded(data, mask)
 
 
@@ -195,15 +197,7 @@ def trim(outputs: Sequence[Array], masks: Sequence[Mask]) -> list[Array]:
 
 
 def check_padding(length: Any, direction: Any, value: Any) -> None:
-    """Raise ValueError unless the options of padding are known ones.
-
-    Examples
-    --------
-    >>> check_padding("longest", "middle", 0.0)
-    Traceback (most recent call last):
-        ...
-    ValueError: direction is 'middle'; choose one of 'right', 'left'.
-    """
+    """Raise ValueError unless the options of padding are known ones."""
     number = isinstance(length, (int, np.integer)) and not isinstance(length, (bool, np.bool_))
     named = isinstance(length, str) and length in ("longest", "shortest")
     if not (named or (number and length >= 1)):
@@ -250,14 +244,6 @@ def trimmed(output: Any, masks: Any, form: str) -> Any:
         return trim([output], masks)[0]
     parts = trim(output, masks)
     return np.stack(parts) if form == "dense" else parts
-
-
-def _overlap(T: int, L: int, direction: str) -> tuple[slice, slice]:
-    """Steps of a sequence that are kept, and their places in the padded one."""
-    kept = min(T, L)
-    if direction == "right":
-        return slice(0, kept), slice(0, kept)
-    return slice(T - kept, T), slice(L - kept, L)
 
 
 def _holds(dtype: np.dtype[Any], value: float) -> bool:

@@ -9,12 +9,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from minilstm.data.arrays import ONE_SEQUENCE, as_array, finite
+from minilstm.data.arrays import ONE_SEQUENCE, Array, as_array, finite
 from minilstm.errors import DataError
-
-Array = NDArray[Any]
 
 
 class Batch(NamedTuple):
@@ -92,14 +89,12 @@ def as_step(
     name: str = "x_t",
     streams: int | None = None,
 ) -> Array:
-    """Check one time step and bring it to the dtype of the network.
+    """Check one time step and bring it to the dtype of the network, as `as_batch` does sequences.
 
     Parameters
     ----------
     x : (*shape) one time step, or (n, *shape) that of n streams
-    features : what the network wants as one step, as for `as_batch`
-    dtype : of the network
-    name : of the argument, for the messages
+    features, dtype, name : as for `as_batch`
     streams : n, or None for a single stream
 
     Returns
@@ -113,21 +108,19 @@ def as_step(
     """
     shape = _as_shape(features)
     array = _as_array(x, name, shape)
-    one = "pass one number for each feature" if len(shape) == 1 else f"pass {_one_of(shape)}"
+    image = f"pass one {_noun(shape)}, channels last"
     if streams is None:
-        if array.shape != shape:
-            raise DataError(
-                f"{name} has shape {array.shape}, but one time step of this network is "
-                f"{shape}; {_no_channels(array, shape, name) or one}."
-            )
-        return _converted(array[None], dtype, name)
-    if array.shape != (streams, *shape):
-        each = "pass one row for each stream" if len(shape) == 1 else f"{one} for each stream"
+        wanted, of, row = shape, "this network", "time step"
+        hint = "pass one number for each feature" if len(shape) == 1 else image
+    else:
+        wanted, of, row = (streams, *shape), f"these {streams} streams", "stream"
+        hint = f"{'pass one row' if len(shape) == 1 else image} for each stream"
+    if array.shape != wanted:
         raise DataError(
-            f"{name} has shape {array.shape}, but one time step of these {streams} streams is "
-            f"{(streams, *shape)}; {_no_channels(array, shape, name) or each}."
+            f"{name} has shape {array.shape}, but one time step of {of} is {wanted}; "
+            f"{_no_channels(array, shape, name) or hint}."
         )
-    return _converted(array, dtype, name, "stream")
+    return _converted(array.reshape(-1, *shape), dtype, name, row)
 
 
 def _as_sequence(x: Any, shape: tuple[int, ...], dtype: Any, name: str) -> Array:
@@ -225,7 +218,3 @@ def _named(shape: tuple[int, ...]) -> str:
 
 def _noun(shape: tuple[int, ...]) -> str:
     return "image" if len(shape) == 3 else "volume"
-
-
-def _one_of(shape: tuple[int, ...]) -> str:
-    return f"one {_noun(shape)}, channels last"

@@ -6,23 +6,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from minilstm.data.arrays import as_array, finite, first_of, one_for_each
+from minilstm.data.arrays import Array, as_array, finite, first_of, one_for_each
 from minilstm.data.sequences import Batch
 from minilstm.errors import DataError
 
-Array = NDArray[Any]
-
 
 def as_targets(
-    y: Any,
-    batch: Batch,
-    last: bool,
-    responses: int,
-    name: str = "y",
-    *,
-    binary: bool = False,
+    y: Any, batch: Batch, last: bool, responses: int, name: str = "y", *, binary: bool = False
 ) -> list[Array]:
     """Check that targets fit their sequences and the outputs of the network.
 

@@ -40,15 +40,12 @@ def confusion_matrix(
 
     Parameters
     ----------
-    true, predicted : array, shape (N,)
-        True and predicted class of each step or sequence, strings or integers.
-    classes : sequence of C labels, optional
-        The classes in the order of rows and columns; the default is those found, sorted.
+    true, predicted : (N,), true and predicted class of each step or sequence, strings or integers
+    classes : C labels in the order of rows and columns; the default is those found, sorted
 
     Returns
     -------
-    int64 array, shape (C, C)
-        Entry `[i, j]` counts the items of class i that were taken for class j.
+    (C, C) int64; entry `[i, j]` counts the items of class i that were taken for class j
 
     Raises
     ------
@@ -81,21 +78,15 @@ def plot_confusion(
 
     Parameters
     ----------
-    true, predicted : array, shape (N,)
-        True and predicted class of each step or sequence, strings or integers.
-    classes : sequence of C labels, optional
-        The classes from top to bottom and left to right; the default is those found, sorted.
-    normalize : bool
-        Whether the cells hold only the shares of their rows, in percent, and no counts.
-    title : str
-        First part of the title; the accuracy follows it.
-    ax : Axes, optional
-        Axes to draw on; the default is a new figure.
+    true, predicted : (N,), true and predicted class of each step or sequence, strings or integers
+    classes : C labels from top to bottom and left to right; the default is those found, sorted
+    normalize : whether the cells hold only the shares of their rows, in percent, and no counts
+    title : first part of the title; the accuracy follows it
+    ax : axes to draw on; the default is a new figure
 
     Returns
     -------
-    Axes
-        The axes drawn on.
+    The axes drawn on
 
     Raises
     ------

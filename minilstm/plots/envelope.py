@@ -32,17 +32,13 @@ def envelope(
 
     Parameters
     ----------
-    values : array, shape (T,)
-        The signal; any real dtype.
-    columns : int
-        Number of spans, at least 1. A signal of up to `4 * columns` steps is kept whole.
-    breaks : int64 array, shape (R,), optional
-        Steps at which a span must start in any case, such as class changes.
+    values : (T,), the signal; any real dtype
+    columns : number of spans, at least 1. A signal of up to `4 * columns` steps is kept whole
+    breaks : (R,) int64, steps at which a span must start in any case, such as class changes
 
     Returns
     -------
-    int64 array, shape (K,)
-        The kept steps, rising, each once; at most `5 * (columns + R)` of them.
+    (K,) int64, the kept steps, rising, each once; at most `5 * (columns + R)` of them
 
     Raises
     ------
@@ -119,19 +115,15 @@ def class_lines(
 
     Parameters
     ----------
-    values : array, shape (T,)
-        The signal.
-    codes : int64 array, shape (T,)
-        Class of each step, 0 to `n_classes - 1`.
-    kept : int64 array, shape (K,)
-        The steps to draw; should hold both sides of every change in view (see `envelope`).
-    n_classes : int
-        Number of classes C.
+    values, codes : (T,) the signal, and (T,) int64 the class of each step, 0 to `n_classes - 1`
+    kept : (K,) int64, the steps to draw; should hold both sides of every change in view (see
+        `envelope`)
+    n_classes : C
 
     Returns
     -------
-    list of C pairs of float64 arrays
-        Position (in steps) and value of the points of each class's line; empty where it has none.
+    C pairs of float64 arrays, position (in steps) and value of the points of each class's line;
+    empty where it has none
 
     Examples
     --------
@@ -166,17 +158,11 @@ def draw_traces(
 
     Parameters
     ----------
-    ax : Axes
-        Axes to draw on.
-    lines_between : callable
-        Given the first step and one past the last, gives position (in steps) and value of the
-        points of every line, thinned to what that stretch needs.
-    steps : int
-        Number of steps T.
-    rate : float
-        Steps a unit of the x axis.
-    styles : list of (number, label, colour)
-        The lines to draw, by their place in what `lines_between` gives.
+    lines_between : given the first step and one past the last, gives position (in steps) and value
+        of the points of every line, thinned to what that stretch needs
+    steps, rate : T, and the steps a unit of the x axis
+    styles : (number, label, colour) of the lines to draw, by their place in what `lines_between`
+        gives
     """
     drawn, whole = [], lines_between(0, steps)
     for number, label, colour in styles:

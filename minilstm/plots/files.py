@@ -48,17 +48,13 @@ def save_figure(figure: Axes | Figure, path: str | os.PathLike[str], *, dpi: flo
 
     Parameters
     ----------
-    figure : Axes or Figure
-        The figure, or any axes in it.
-    path : str or path
-        File to write; its suffix (.png, .svg, .pdf) chooses the format. The folder must exist.
-    dpi : float
-        Pixels an inch for PNG; the figures made here are 10 inches wide or a little less.
+    figure : the figure, or any axes in it
+    path : file to write; its suffix (.png, .svg, .pdf) chooses the format. The folder must exist
+    dpi : pixels an inch for PNG; the figures made here are 10 inches wide or a little less
 
     Returns
     -------
-    pathlib.Path
-        The file written.
+    The file written
 
     Raises
     ------

@@ -7,18 +7,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from minilstm.errors import DataError
 
 from .envelope import envelope
 from .style import BLUE, DARK, GREY, PALE, VERMILLION, finish_over_time, new_axes, with_unit
-from .values import as_numbers, check_feature, check_sample_rate, rmse, rounded
+from .values import Floats, as_numbers, check_feature, check_sample_rate, rmse, rounded
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Floats = NDArray[np.float64]
 DOTS_UP_TO = 60  # steps of a forecast that are shown one by one
 
 
@@ -40,31 +39,20 @@ def plot_forecast(
 
     Parameters
     ----------
-    history : array, shape (T,) or (T, D)
-        The series up to where the forecast begins.
-    forecast : array, shape (N,) or (N, D)
-        The N steps after it, in closed loop: each predicted from the ones before.
-    actual : array, shape (N,) or (N, D), optional
-        What came true; with it the title says the root mean square error.
-    open_loop : array, shape (N,) or (N, D), optional
-        Predictions of the same steps, each made when all before it were known.
-    feature : int
-        Column to draw, from 0.
-    last : int, optional
-        Steps of the history to draw; the default is all of them.
-    sample_rate : float, optional
-        Steps a second, in hertz. With it the x axis is in seconds, otherwise in time steps from 0.
-    title : str
-        First part of the title; the errors follow it.
-    ylabel, unit : str
-        Name of the quantity and its unit, written as "Temperature (°C)".
-    ax : Axes, optional
-        Axes to draw on; the default is a new figure.
+    history : (T,) or (T, D), the series up to where the forecast begins
+    forecast : (N,) or (N, D), the steps after it, in closed loop: each predicted from those before
+    actual : (N,) or (N, D), what came true; with it the title says the root mean square error
+    open_loop : (N,) or (N, D), predictions of these steps, each made when all before it were known
+    feature : column to draw, from 0
+    last : steps of the history to draw; the default is all of them
+    sample_rate : steps a second, in hertz, for seconds on the x axis; None counts steps from 0
+    title : first part of the title; the errors follow it
+    ylabel, unit : name of the quantity and its unit, written as "Temperature (°C)"
+    ax : axes to draw on; the default is a new figure
 
     Returns
     -------
-    Axes
-        The axes drawn on.
+    The axes drawn on
 
     Raises
     ------

@@ -9,16 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .arrows import around_corners, downwards, ports, straightened
-
-Floats = NDArray[np.float64]
-Point = tuple[float, float]
+from .arrows import Floats, Point, around_corners, downwards, ports, straightened
 
 # Least distances in points: between two boxes of a row, between a box and an arrow that passes
 # it, between two arrows side by side, between two rows, and between two columns.
@@ -210,12 +206,6 @@ def _rising(wanted: Floats, weights: Floats) -> Floats:
     return np.concatenate([np.full(int(n), total / weight) for total, weight, n in blocks])
 
 
-def _gap(places: _Places, x: Floats, row: int) -> float:
-    """Height between a row and the one above: the further arrows go sideways, the more."""
-    steps = [abs(x[a] - x[b]) for b in places.rows[row] for a in places.above[b]]
-    return BETWEEN_ROWS + min(34.0, 0.13 * max(steps))
-
-
 def _column_starts(places: _Places, x: Floats, half: Floats, heights: Floats) -> list[int]:
     """The rows that start a column, so that the picture is about as wide as high."""
     count, starts = len(heights), [0]
@@ -255,6 +245,9 @@ def _stack(
         inside = [i for row in places.rows[first:stop] for i in row]
         x[inside] += left - (x - half)[inside].min()
         right = (x + half)[inside].max()
-        steps = [heights[r] + _gap(places, x, r + 1) for r in range(first, stop - 1)]
-        tops += accumulate(steps, initial=0.0)
+        tops.append(0.0)
+        for row in range(first + 1, stop):
+            # The further arrows go sideways, the higher the gap between the rows.
+            aside = max(abs(x[a] - x[b]) for b in places.rows[row] for a in places.above[b])
+            tops.append(tops[-1] + (heights[row - 1] + (BETWEEN_ROWS + min(34.0, 0.13 * aside))))
     return tops, turns, right

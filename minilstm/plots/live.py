@@ -46,11 +46,9 @@ class LiveTrainingProgress:
 
     Parameters
     ----------
-    path : str or path, optional
-        File of the figure (.png, .svg or .pdf); None writes none. Where nothing can be shown, the
-        file is rewritten at each redraw.
-    metrics : sequence of str
-        Names of the columns of metrics in the history; the figure has a row for each.
+    path : file of the figure (.png, .svg or .pdf); None writes none. Where nothing can be shown,
+        the file is rewritten at each redraw
+    metrics : names of the columns of metrics in the history; the figure has a row for each
 
     Raises
     ------
@@ -91,10 +89,7 @@ class LiveTrainingProgress:
     def update(self, history: Mapping[str, Any]) -> None:
         """Redraw from the history so far, if the last redraw was long enough ago.
 
-        Parameters
-        ----------
-        history : mapping of str to sequences of length N
-            The columns named in `plot_training_progress`; they are read and not kept.
+        Its columns are those named in `plot_training_progress`; they are read and not kept.
         """
         began = time.monotonic()
         if not self._live or began < self._next_time:
@@ -112,16 +107,10 @@ class LiveTrainingProgress:
     def finish(self, info: TrainingRecord) -> Path | None:
         """Draw the whole history, save the figure, and close the window.
 
-        Parameters
-        ----------
-        info : training record
-            As for `plot_training_progress`.
-
         Returns
         -------
-        pathlib.Path or None
-            The file written; None if there is no path, if the file could not be written (a
-            RuntimeWarning says why), or if the figure was closed before.
+        The file written; None if there is no path, if the file could not be written (a
+        RuntimeWarning says why), or if the figure was closed before
         """
         if self._closed:
             return None

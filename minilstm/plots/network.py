@@ -66,7 +66,7 @@ class NetworkFacts(Protocol):
 
 
 class _Box(NamedTuple):
-    """The texts of a box, its size, and the names of its ports."""
+    """The texts of a layer's box, its size, and the names of its ports."""
 
     name: str
     lines: list[str]
@@ -92,17 +92,13 @@ def plot_network(
 
     Parameters
     ----------
-    analysis : Analysis
-        What `minilstm.analyze` returns.
-    path : str or path, optional
-        File to write (.png, .svg or .pdf); the default writes none.
-    title : str, optional
-        The default says how many layers and learnables there are; an empty one is left out.
+    analysis : what `minilstm.analyze` returns
+    path : file to write (.png, .svg or .pdf); the default writes none
+    title : the default says how many layers and learnables there are; an empty one is left out
 
     Returns
     -------
-    Figure
-        A figure of its own size, outside any window; `save_figure` writes it to a file.
+    A figure of its own size, outside any window; `save_figure` writes it to a file
 
     Raises
     ------

@@ -13,12 +13,11 @@ from minilstm.errors import DataError
 
 from .envelope import run_starts
 from .style import DARK, VERMILLION, finish_over_time, new_axes
-from .values import check_pair, check_sample_rate, percent
+from .values import Floats, check_pair, check_sample_rate, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Floats = NDArray[np.float64]
 BAND = "#A9D3EE"
 HALF_BAND = 0.3  # of the distance between two classes
 MANY = 2000  # runs or marks; more of them go into SVG and PDF files as an image
@@ -38,23 +37,16 @@ def plot_predictions(
 
     Parameters
     ----------
-    predicted, true : array, shape (T,)
-        Predicted and true class of each step of one sequence, strings or integers.
-    classes : sequence of C labels, optional
-        The classes from the lowest row to the highest; the default is those found, sorted.
-    sample_rate : float, optional
-        Steps a second, in hertz. With it the x axis is in seconds, otherwise in time steps from 0.
-    title : str
-        First part of the title; the accuracy follows it.
-    ylabel : str
-        Label of the y axis.
-    ax : Axes, optional
-        Axes to draw on; the default is a new figure.
+    predicted, true : (T,), class of each step of one sequence, strings or integers
+    classes : C labels from the lowest row to the highest; the default is those found, sorted
+    sample_rate : steps a second, in hertz, for seconds on the x axis; None counts steps from 0
+    title : first part of the title; the accuracy follows it
+    ylabel : label of the y axis
+    ax : axes to draw on; the default is a new figure
 
     Returns
     -------
-    Axes
-        The axes drawn on.
+    The axes drawn on
 
     Raises
     ------
@@ -97,11 +89,11 @@ def plot_predictions(
         Patch(facecolor=BAND, label="Test data"),
     ]
     if wrong.size:
-        marks = ax.plot(
+        ax.plot(
             wrong / rate, guess[wrong], "x", color=VERMILLION, markersize=6, markeredgewidth=1.3,
-            zorder=4, rasterized=wrong.size > MANY, label="Wrong steps",
+            zorder=4, rasterized=wrong.size > MANY,
         )  # fmt: skip
-        handles += marks
+        handles += [Line2D([], [], color=VERMILLION, marker="x", ls="", label="Wrong steps")]
     title = f"{title}: {share}" if title else share
     finish_over_time(ax, sample_rate, ylabel, title, handles)
     return ax

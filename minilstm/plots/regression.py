@@ -34,23 +34,17 @@ def plot_regression(
 
     Parameters
     ----------
-    true, predicted : array, shape (N,) or (N, R), or a list of such arrays
-        Numbers of N rows and R responses; the arrays of a list, one a sequence, are put end to
-        end. Rows that are not finite are left out.
-    names : sequence of R str, optional
-        Names of the responses for the legend; the default is "Response 1" and so on.
-    title : str
-        First part of the title; the root mean square error and R² follow it. R² is the share of
-        the variance of the true numbers that the predictions explain.
-    quantity, unit : str
-        What is predicted and its unit, written as "True speed (m/s)".
-    ax : Axes, optional
-        Axes to draw on; the default is a new figure.
+    true, predicted : (N,) or (N, R), numbers of N rows and R responses, or a list of such arrays,
+        one a sequence, which are put end to end. Rows that are not finite are left out
+    names : R names of the responses for the legend; the default is "Response 1" and so on
+    title : first part of the title; the root mean square error and R² follow it. R² is the share of
+        the variance of the true numbers that the predictions explain
+    quantity, unit : what is predicted and its unit, written as "True speed (m/s)"
+    ax : axes to draw on; the default is a new figure
 
     Returns
     -------
-    Axes
-        The axes drawn on.
+    The axes drawn on
 
     Raises
     ------

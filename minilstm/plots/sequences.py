@@ -42,27 +42,18 @@ def plot_sequence(
 
     Parameters
     ----------
-    x : array, shape (T, D)
-        The sequence; real numbers. Values that are not finite leave a gap.
-    labels : array, shape (T,), optional
-        Class of each step, strings or integers. Without it the line has one colour.
-    feature : int
-        Column of `x` to draw, from 0.
-    classes : sequence of C labels, optional
-        The classes in the order of their colours; the default is those in `labels`, sorted.
-    sample_rate : float, optional
-        Steps a second, in hertz. With it the x axis is in seconds, otherwise in time steps from 0.
-    title : str, optional
-        The default is "Feature 1" for `feature=0`, and so on.
-    ylabel, unit : str
-        Name of the quantity and its unit, written as "Acceleration (m/s²)".
-    ax : Axes, optional
-        Axes to draw on; the default is a new figure.
+    x : (T, D), the sequence; real numbers. Values that are not finite leave a gap
+    labels : (T,), class of each step, strings or integers. Without it the line has one colour
+    feature : column of `x` to draw, from 0
+    classes : C labels in the order of their colours; the default is those in `labels`, sorted
+    sample_rate : steps a second, in hertz, for seconds on the x axis; None counts steps from 0
+    title : the default is "Feature 1" for `feature=0`, and so on
+    ylabel, unit : name of the quantity and its unit, written as "Acceleration (m/s²)"
+    ax : axes to draw on; the default is a new figure
 
     Returns
     -------
-    Axes
-        The axes drawn on; `save_figure` writes them to a file.
+    The axes drawn on; `save_figure` writes them to a file
 
     Raises
     ------
@@ -131,23 +122,16 @@ def plot_features(
 
     Parameters
     ----------
-    x : array, shape (T, D)
-        The sequence; real numbers. Values that are not finite leave a gap.
-    names : sequence of D str, optional
-        Names of the features for the legend; the default is "Feature 1", "Feature 2", ...
-    sample_rate : float, optional
-        Steps a second, in hertz. With it the x axis is in seconds, otherwise in time steps from 0.
-    title : str
-        The title; an empty one leaves it out.
-    ylabel, unit : str
-        Name of the quantity and its unit, written as "Acceleration (m/s²)".
-    ax : Axes, optional
-        Axes to draw on; the default is a new figure.
+    x : (T, D), the sequence; real numbers. Values that are not finite leave a gap
+    names : D names of the features for the legend; the default is "Feature 1", "Feature 2", ...
+    sample_rate : steps a second, in hertz, for seconds on the x axis; None counts steps from 0
+    title : the title; an empty one leaves it out
+    ylabel, unit : name of the quantity and its unit, written as "Acceleration (m/s²)"
+    ax : axes to draw on; the default is a new figure
 
     Returns
     -------
-    Axes
-        The axes drawn on.
+    The axes drawn on
 
     Raises
     ------

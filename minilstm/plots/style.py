@@ -41,13 +41,11 @@ def colours(count: int) -> list[str]:
 
     Parameters
     ----------
-    count : int
-        How many, at least 0. Up to 20 all differ; the 21st is the first again.
+    count : how many, at least 0. Up to 20 all differ; the 21st is the first again
 
     Returns
     -------
-    list of str
-        Colours as "#RRGGBB". A longer list begins with the shorter one.
+    Colours as "#RRGGBB". A longer list begins with the shorter one
 
     Examples
     --------

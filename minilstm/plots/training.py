@@ -12,31 +12,8 @@ from numpy.typing import NDArray
 
 from minilstm.errors import DataError
 
-from .history import (
-    VALIDATION,
-    Columns,
-    TrainingRecord,
-    check_history,
-    counts,
-    in_words,
-    is_share,
-    last_values,
-    metric_columns,
-    smooth,
-)
-from .style import (
-    DARK,
-    GREY,
-    LABEL_POINTS,
-    PALE,
-    VERMILLION,
-    colours,
-    label_axes,
-    mark_steps,
-    new_axes,
-    place_legend,
-    with_unit,
-)
+from . import history, style
+from .history import Columns, TrainingRecord
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,20 +29,17 @@ def plot_training_progress(
 
     Parameters
     ----------
-    info : training record
-        What `minilstm.train` returns beside the network. `info.history` maps names to arrays (N,):
-        "iteration" and "loss", and where measured "epoch", "time" (seconds), "learning_rate", a
-        column for each metric, such as "accuracy" (0 to 1), and "validation_loss" and
-        "validation_accuracy" (NaN where not measured). `info.stop_reason` goes into the title.
-    axes : sequence of Axes, optional
-        Axes to draw on, one for each metric, accuracy first, and the last for the loss; of two
-        axes the first is left blank if there is no metric. The default is a new figure.
+    info : what `minilstm.train` returns beside the network. `info.history` maps names to arrays
+        (N,): "iteration" and "loss", and where measured "epoch", "time" (seconds), "learning_rate",
+        a column for each metric, such as "accuracy" (0 to 1), and "validation_loss" and
+        "validation_accuracy" (NaN where not measured). `info.stop_reason` goes into the title
+    axes : axes to draw on, one for each metric, accuracy first, and the last for the loss; of two
+        axes the first is left blank if there is no metric. The default is a new figure
 
     Returns
     -------
-    tuple of Axes
-        The axes of the first metric, which is accuracy if the history has it; None if the
-        history has no metric; and the axes of the loss. Those of more metrics lie between them.
+    The axes of the first metric, which is accuracy if the history has it; None if the history has
+    no metric; and the axes of the loss. Those of more metrics lie between them
 
     Raises
     ------
@@ -86,11 +60,12 @@ def plot_training_progress(
     >>> accuracy.get_ylabel(), loss.get_ylabel(), loss.get_xlabel()
     ('Accuracy (%)', 'Loss', 'Iteration (1 per epoch)')
     """
-    columns = check_history(info.history)
-    rows = 1 + len(metric_columns(columns))
-    given = list(axes) if axes is not None else new_axes(height_of(rows), rows)
+    columns = history.check_history(info.history)
+    metrics = history.metric_columns(columns)
+    rows = 1 + len(metrics)
+    given = list(axes) if axes is not None else style.new_axes(height_of(rows), rows)
     if len(given) < rows or len(given) > max(rows, 2):
-        wanted = [*map(in_words, metric_columns(columns)), "loss"]
+        wanted = [*map(history.in_words, metrics), "loss"]
         raise DataError(
             f"axes has {len(given)} entries and should have {rows}, for {', '.join(wanted)}: "
             f"pass the axes of a figure with as many rows."
@@ -110,38 +85,40 @@ def draw_progress(columns: Columns, stop_reason: str, axes: Sequence[Axes]) -> N
     """Draw a checked history on axes for its metrics and its loss, or a note if it is empty."""
     iteration = columns.get("iteration", np.zeros(0))  # (N,)
     xlabel = _mark_epochs(axes, iteration, columns.get("epoch"))
-    names = [*(metric_columns(columns) or ["accuracy"] * (len(axes) - 1)), "loss"]
-    palette = [c for c in colours(len(names) + 1) if c != VERMILLION]
-    for ax, name, colour in zip(axes, names, [*palette[: len(names) - 1], VERMILLION], strict=True):
-        scale = 100.0 if is_share(name) else 1.0
-        label = with_unit(in_words(name)[:1].upper() + in_words(name)[1:], "%" * is_share(name))
+    names = [*(history.metric_columns(columns) or ["accuracy"] * (len(axes) - 1)), "loss"]
+    palette = [c for c in style.colours(len(names) + 1) if c != style.VERMILLION]
+    palette = [*palette[: len(names) - 1], style.VERMILLION]
+    for ax, name, colour in zip(axes, names, palette, strict=True):
+        words, is_share = history.in_words(name), history.is_share(name)
+        label = style.with_unit(words[:1].upper() + words[1:], "%" if is_share else None)
+        scale = 100.0 if is_share else 1.0
         values = columns.get(name, np.zeros(0)) * scale
-        checked = columns.get(VALIDATION + name, np.zeros(0)) * scale
+        checked = columns.get(history.VALIDATION + name, np.zeros(0)) * scale
         if values.size:
             _draw_curves(ax, iteration, values, checked, colour)
         if not np.isfinite(values).any():
             note = "No finite values" if values.size else "No iterations recorded"
             ax.text(
                 0.5, 0.5, note, transform=ax.transAxes, ha="center", va="center",
-                fontsize=LABEL_POINTS, color=GREY,
+                fontsize=style.LABEL_POINTS, color=style.GREY,
             )  # fmt: skip
-        if is_share(name):
+        if is_share:
             ax.set_ylim(0, 102)
             ax.set_yticks(range(0, 101, 20))
         elif not (values < 0).any():
             ax.set_ylim(bottom=0)
-        mark_steps(ax, whole=True)
+        style.mark_steps(ax, whole=True)
         if iteration.size:
             pad = 0.01 * (iteration[-1] - iteration[0]) or 1.0
             ax.set_xlim(iteration[0] - pad, iteration[-1] + pad)
-        reached = last_values(columns, name)
+        reached = history.last_values(columns, name)
         title = reached[:1].upper() + reached[1:]
         if ax is axes[0]:
-            reached = ": ".join(part for part in (counts(columns), reached) if part)
+            reached = ": ".join(part for part in (history.counts(columns), reached) if part)
             title = f"Training progress: {stop_reason}\n{reached}".strip()
-        label_axes(ax, y=label, title=title)
-        place_legend(ax)
-    label_axes(axes[-1], x=xlabel)
+        style.label_axes(ax, y=label, title=title)
+        style.place_legend(ax)
+    style.label_axes(axes[-1], x=xlabel)
 
 
 def _draw_curves(
@@ -158,12 +135,12 @@ def _draw_curves(
         label="Training",
     )  # fmt: skip
     if smoothed:
-        ax.plot(iteration, smooth(values), color=colour, linewidth=2.0, label="Smoothed")
+        ax.plot(iteration, history.smooth(values), color=colour, linewidth=2.0, label="Smoothed")
     measured = np.isfinite(checked)
     if measured.any():
         ax.plot(
-            iteration[measured], checked[measured], color=DARK, linestyle="dashed", linewidth=1.2,
-            marker="o", markersize=4, label="Validation",
+            iteration[measured], checked[measured], color=style.DARK, linestyle="dashed",
+            linewidth=1.2, marker="o", markersize=4, label="Validation",
         )  # fmt: skip
 
 
@@ -186,5 +163,5 @@ def _mark_epochs(
     edges = np.append(iteration[first[::group]], iteration[-1] + 1) - 0.5
     for ax in axes:
         for low, high in zip(edges[1::2], edges[2::2], strict=False):
-            ax.axvspan(low, high, color=PALE, linewidth=0, zorder=0)
+            ax.axvspan(low, high, color=style.PALE, linewidth=0, zorder=0)
     return f"Iteration (bands: {group} epochs each)" if group > 1 else "Iteration (bands: epochs)"

@@ -18,13 +18,7 @@ Floats = NDArray[np.float64]
 
 
 def as_labels(name: str, labels: ArrayLike) -> NDArray[Any]:
-    """Give labels as an array of shape (N,), or raise naming the argument.
-
-    Examples
-    --------
-    >>> as_labels("true", ["Sitting", "Walking"]).shape
-    (2,)
-    """
+    """Give labels as an array of shape (N,), or raise naming the argument."""
     array: NDArray[Any] = np.asarray(labels)
     if array.ndim != 1:
         raise DataError(
@@ -61,30 +55,10 @@ def class_list(classes: Sequence[Any] | NDArray[Any] | None, *labels: NDArray[An
 
 
 def class_codes(name: str, labels: NDArray[Any], classes: Sequence[Any]) -> NDArray[np.int64]:
-    """Replace each label by its place in `classes`.
-
-    Parameters
-    ----------
-    name : str
-        The argument's name, for the error message.
-    labels : array, shape (N,)
-        Strings or integers.
-    classes : sequence of C labels
-        All different.
-
-    Returns
-    -------
-    int64 array, shape (N,)
-        Numbers from 0 to C - 1.
-
-    Raises
-    ------
-    DataError
-        If a label is not among the classes.
+    """Replace each label (N,) by its place in `classes`, 0 to C - 1, or raise naming the argument.
 
     Examples
     --------
-    >>> import numpy as np
     >>> class_codes("true", np.array(["b", "a", "b"]), ["a", "b"]).tolist()
     [1, 0, 1]
     """

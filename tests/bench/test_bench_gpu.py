@@ -18,7 +18,6 @@ from minilstm.bench import gpu_checks
 from minilstm.bench import stream as bench_stream
 from minilstm.bench import turns as bench_turns
 from minilstm.bench import works as bench_works
-from minilstm.bench.stream import per_call
 from minilstm.command_line.cli import main
 from minilstm.network import network
 from minilstm.network.passes import prediction_pass
@@ -250,10 +249,10 @@ def test_pytorch_streams_the_same_scores(torch_gpu):
     net = bench_works.network(8)
     with ml.use_backend("numpy"):
         expected = net.predict(x[:5])
-    found = torch_gpu.streaming(net, x, expected, per_call)()
+    found = torch_gpu.streaming(net, x, expected)()
     assert all(microseconds > 0 for microseconds in found.values())
     with pytest.raises(AssertionError, match="on torch; nothing was timed"):
-        torch_gpu.streaming(net, x, expected[::-1], per_call)
+        torch_gpu.streaming(net, x, expected[::-1])
 
 
 def test_pytorch_is_exact_and_wastes_no_time(torch_gpu):

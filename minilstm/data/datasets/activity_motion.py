@@ -26,25 +26,14 @@ RUN_HARMONICS = (
 def simulate_bout(
     rng: np.random.Generator, traits: dict[str, float], name: str, n: int, upside_down: bool
 ) -> NDArray[Any]:
-    """Simulate one bout of one activity.
+    """Simulate one bout of one activity, such as "Walking", over n steps at 10 Hz.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        The source of all randomness.
-    traits : dict of str to float
-        The person's traits; frequencies in hertz, angles in degrees, sizes in gravities.
-    name : str
-        The activity, such as "Walking".
-    n : int
-        Number of time steps, at 10 Hz.
-    upside_down : bool
-        Whether the phone is carried end over end while standing and walking.
+    The traits of the person are frequencies in hertz, angles in degrees and sizes in gravities.
+    `upside_down` says whether the phone is carried end over end while standing and walking.
 
     Returns
     -------
-    numpy.ndarray
-        Shape (n, 3): acceleration on the phone's axes, in multiples of gravity, without noise.
+    (n, 3) acceleration on the phone's axes, in multiples of gravity, without noise
     """
     upright = -1.0 if upside_down else 1.0
     if name == "Sitting":

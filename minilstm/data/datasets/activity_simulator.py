@@ -55,17 +55,7 @@ class Person(NamedTuple):
 def draw_people(rng: np.random.Generator, count: int) -> list[Person]:
     """Draw people whose traits are spread evenly over their ranges (a Latin hypercube).
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        The source of all randomness.
-    count : int
-        Number of people, 2 to 10; the last one is meant to be tested on.
-
-    Returns
-    -------
-    list of Person
-        `count` people, no two with the same order of activities.
+    There are 2 to 10, no two with the same order of activities; the last is meant to be tested on.
     """
     table = {}
     for name, (low, high) in TRAITS.items():
@@ -103,21 +93,10 @@ def simulate_person(
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Simulate one recording: five bouts, joined by short transitions, seen through the sensor.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        The source of all randomness.
-    person : Person
-        The person, as :func:`draw_people` gives it.
-    steps : int
-        Number of time steps T, at 10 Hz.
-
     Returns
     -------
-    x : numpy.ndarray
-        Shape (T, 3), float32: acceleration on the phone's axes, in hundredths of gravity.
-    y : numpy.ndarray
-        Shape (T,), strings: the activity at each step.
+    x : (T, 3) float32: acceleration on the phone's axes, in hundredths of gravity
+    y : (T,) strings: the activity at each step
     """
     traits = person.traits
     edges = np.round(np.concatenate([[0.0], np.cumsum(person.share)]) * steps).astype(int)  # (6,)

@@ -34,27 +34,20 @@ def human_activity(
 
     Parameters
     ----------
-    path : str or os.PathLike, optional
-        A folder with MathWorks' HumanActivityTrain.mat and HumanActivityTest.mat, which are then
+    path : a folder with MathWorks' HumanActivityTrain.mat and HumanActivityTest.mat, which are then
         read (this needs SciPy and mat-io), as float32. Every bout of their test person is a copy of
-        one in their training files.
-    seed : int
-        Which simulated people; the same seed always gives the same bits. Not with `path`.
-    scale : float
-        From 0.002 to 1: all lengths are multiplied by it and rounded, for quick demonstrations
-        and tests; the bouts shrink with them, the motion itself does not. Not with `path`.
+        one in their training files
+    seed : which simulated people; the same seed always gives the same bits. Not with `path`
+    scale : from 0.002 to 1: all lengths are multiplied by it and rounded, for quick demonstrations
+        and tests; the bouts shrink with them, the motion itself does not. Not with `path`
 
     Returns
     -------
-    x_train : list of numpy.ndarray
-        6 arrays (T, 3), float32: acceleration on the phone's axes in hundredths of gravity;
-        T is 64480, 53696, 56416, 50688, 51888, 54256.
-    y_train : list of numpy.ndarray
-        6 arrays (T,) of strings: Dancing, Running, Sitting, Standing or Walking.
-    x_test : list of numpy.ndarray
-        1 array (53888, 3), float32.
-    y_test : list of numpy.ndarray
-        1 array (53888,) of strings.
+    x_train : list of 6 arrays (T, 3), float32: acceleration on the phone's axes in hundredths of
+        gravity; T is 64480, 53696, 56416, 50688, 51888, 54256
+    y_train : list of 6 arrays (T,) of strings: Dancing, Running, Sitting, Standing or Walking
+    x_test : list of 1 array (53888, 3), float32
+    y_test : list of 1 array (53888,) of strings
 
     Raises
     ------

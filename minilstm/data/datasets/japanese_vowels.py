@@ -20,14 +20,10 @@ def japanese_vowels() -> tuple[list[NDArray[Any]], NDArray[Any], list[NDArray[An
 
     Returns
     -------
-    x_train : list of numpy.ndarray
-        270 arrays (T, 12), float32, T from 7 to 26; 30 of each speaker.
-    y_train : numpy.ndarray
-        Shape (270,), int64: the speaker, 1 to 9.
-    x_test : list of numpy.ndarray
-        370 arrays (T, 12), float32, T from 7 to 29.
-    y_test : numpy.ndarray
-        Shape (370,), int64: the speaker, 1 to 9.
+    x_train : list of 270 arrays (T, 12), float32, T from 7 to 26; 30 of each speaker
+    y_train : (270,) int64: the speaker, 1 to 9
+    x_test : list of 370 arrays (T, 12), float32, T from 7 to 29
+    y_test : (370,) int64: the speaker, 1 to 9
 
     References
     ----------

@@ -49,12 +49,7 @@ def check_suffix(path: str | os.PathLike[str], suffix: str) -> Path:
 def check_x(x: Sequence[NDArray[Any]], places: Sequence[str]) -> None:
     """Refuse arrays that are not (T, D), differ in D, are empty, or hold NaN or infinity.
 
-    Parameters
-    ----------
-    x : sequence of numpy.ndarray
-        B arrays that should be (T, D), float.
-    places : sequence of str
-        What an error calls each of them, such as "x[0]".
+    An error calls each of them by its place, such as "x[0]".
     """
     if not len(x):
         raise DataError("x holds 0 sequences, but at least 1 was wanted: check what was written.")

@@ -14,21 +14,11 @@ from minilstm.errors import DataError
 def decode_labels(
     value: Any, name: str, shapes: list[tuple[int, ...]]
 ) -> list[NDArray[Any]] | NDArray[Any]:
-    """Labels for sequences whose matrices have the given shapes.
-
-    Parameters
-    ----------
-    value : Any
-        The variable: a cell array, or one array of labels.
-    name : str
-        What errors call it.
-    shapes : list of tuple
-        The shapes of the B matrices of the sequences, as stored.
+    """Labels, in a cell array or one array, of B sequences whose matrices have these shapes.
 
     Returns
     -------
-    list of numpy.ndarray, or numpy.ndarray
-        B arrays (T,), or one array (B,); strings or int64.
+    B arrays (T,), or one array (B,); strings or int64
     """
     count = len(shapes)
     if isinstance(value, np.ndarray) and value.dtype == object and not _is_cellstr(value):

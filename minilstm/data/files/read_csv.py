@@ -27,24 +27,20 @@ def read_csv(
 
     Parameters
     ----------
-    path : str or os.PathLike
-        The file: UTF-8, separated by commas, a point as the decimal sign; blank lines are
-        skipped. The lines of one sequence stand together, in the order of time.
-    id_column : str, optional
-        The column that names the sequence; by default "sequence", or else the first column.
-        ``id_column=""`` says that there is none: the whole file is one sequence.
-    label_column : str, optional
-        The column with the label; by default "label", or else "class", or else "y" (but "y" is
-        a feature where a column "z" stands beside it). ``label_column=""`` says there is none.
-    label_per : {"step", "sequence"}
-        Whether the labels belong to steps, or to whole sequences (then every line of a sequence
-        has to hold the same label). It is never guessed.
+    path : the file: UTF-8, separated by commas, a point as the decimal sign; blank lines are
+        skipped. The lines of one sequence stand together, in the order of time
+    id_column : the column that names the sequence; by default "sequence", or else the first column.
+        ``id_column=""`` says that there is none: the whole file is one sequence
+    label_column : the column with the label; by default "label", or else "class", or else "y" (but
+        "y" is a feature where a column "z" stands beside it). ``label_column=""`` says there is
+        none
+    label_per : "step" or "sequence", whether the labels belong to steps, or to whole sequences
+        (then every line of a sequence has to hold the same label). It is never guessed
 
     Returns
     -------
-    Sequences
-        As :func:`minilstm.data.read_sequences` describes it. Features are float64; labels are
-        int64 when every one of them is a plainly written integer, strings otherwise.
+    Sequences, as :func:`minilstm.data.read_sequences` describes it. Features are float64; labels
+    are int64 when every one of them is a plainly written integer, strings otherwise
 
     Raises
     ------

@@ -28,24 +28,19 @@ def read_mat(
 
     Parameters
     ----------
-    path : str or os.PathLike
-        The file, of any version that mat-io reads (v4 to v7.3).
-    x_name : str, optional
-        The variable with the sequences: a cell array of matrices, one matrix (one sequence), or
-        a D x T x B array. By default the only variable whose name starts with X or x.
-    y_name : str, optional
-        The variable with the labels: categorical, string, cellstr, char, logical or whole
+    path : the file, of any version that mat-io reads (v4 to v7.3)
+    x_name : the variable with the sequences: a cell array of matrices, one matrix (one sequence),
+        or a D x T x B array. By default the only variable whose name starts with X or x
+    y_name : the variable with the labels: categorical, string, cellstr, char, logical or whole
         numbers; a cell array with T labels in each cell, or B labels for B sequences. By default
-        the name in `x_name` with Y, or T, in place of the X. ``y_name=""`` reads no labels.
-    layout : {"CT", "TC"}, optional
-        "CT": matrices are D x T, as MathWorks stores them, and are transposed; "TC": they are
+        the name in `x_name` with Y, or T, in place of the X. ``y_name=""`` reads no labels
+    layout : "CT": matrices are D x T, as MathWorks stores them, and are transposed; "TC": they are
         T x D. By default the number of labels per step tells which side is time; where there are
-        none, or both sides fit, it is "CT".
+        none, or both sides fit, it is "CT"
 
     Returns
     -------
-    Sequences
-        As :func:`minilstm.data.read_sequences` describes it, with the float type of the file.
+    Sequences, as :func:`minilstm.data.read_sequences` describes it, with the float type of the file
 
     Raises
     ------

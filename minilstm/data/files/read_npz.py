@@ -30,8 +30,7 @@ def read_npz(path: str | os.PathLike[str]) -> Sequences:
 
     Parameters
     ----------
-    path : str or os.PathLike
-        The file. Its arrays, B sequences of T steps (N steps in all) and D features:
+    path : the file. Its arrays, B sequences of T steps (N steps in all) and D features:
 
         - flat: ``x`` (N, D) and ``lengths`` (B,); ``y`` (N,) or (B,). Where N equals B,
           ``label_per`` ("step" or "sequence") says which. Without ``lengths``, one sequence.
@@ -44,8 +43,7 @@ def read_npz(path: str | os.PathLike[str]) -> Sequences:
 
     Returns
     -------
-    Sequences
-        As :func:`minilstm.data.read_sequences` describes it.
+    Sequences, as :func:`minilstm.data.read_sequences` describes it
 
     Raises
     ------
@@ -97,6 +95,7 @@ def _load(path: Path) -> dict[str, NDArray[Any]]:
     import zipfile
     import zlib
 
+    broken = (ValueError, zipfile.BadZipFile, zlib.error, EOFError, OSError, KeyError, RuntimeError)
     arrays: dict[str, NDArray[Any]] = {}
     name = "the index"
     try:
@@ -108,22 +107,17 @@ def _load(path: Path) -> dict[str, NDArray[Any]]:
                 arrays[name] = file[name]
                 if not isinstance(arrays[name], np.ndarray):
                     raise ValueError("not an array")
-    except ValueError as error:
-        if "allow_pickle" not in str(error):
-            raise DataError(_broken(path, name)) from error
+    except broken as error:
+        if isinstance(error, ValueError) and "allow_pickle" in str(error):
+            raise DataError(
+                f"path {str(path)!r} holds Python objects in {name}, which are never loaded as "
+                "they can run code: write numbers and strings only, with minilstm.data.write_npz."
+            ) from None
         raise DataError(
-            f"path {str(path)!r} holds Python objects in {name}, which are never loaded as they "
-            "can run code: write numbers and strings only, with minilstm.data.write_npz."
-        ) from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, KeyError, RuntimeError) as error:
-        raise DataError(_broken(path, name)) from error
+            f"path {str(path)!r} is broken at {name}, but a whole .npz file was wanted: write it "
+            "again."
+        ) from error
     return arrays
-
-
-def _broken(path: Path, name: str) -> str:
-    return (
-        f"path {str(path)!r} is broken at {name}, but a whole .npz file was wanted: write it again."
-    )
 
 
 def _numbered(
@@ -206,6 +200,5 @@ def _as_float(values: NDArray[Any], place: str) -> NDArray[Any]:
 
 
 def _strings(arrays: dict[str, NDArray[Any]], name: str, count: int, unit: str) -> list[str] | None:
-    if name not in arrays:
-        return None
-    return check_names([str(value) for value in arrays[name].ravel()], count, name, unit)
+    values = arrays.get(name)
+    return check_names(None if values is None else list(values.ravel()), count, name, unit)

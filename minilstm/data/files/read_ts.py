@@ -20,18 +20,16 @@ def read_ts(path: str | os.PathLike[str]) -> Sequences:
 
     Parameters
     ----------
-    path : str or os.PathLike
-        The file: lines with ``@timeStamps``, ``@univariate``, ``@dimensions`` (or
+    path : the file: lines with ``@timeStamps``, ``@univariate``, ``@dimensions`` (or
         ``@dimension``), ``@equalLength``, ``@classLabel``; then ``@data``; then a line for each
-        sequence. The dimensions of a sequence have the same length, the sequences need not.
-        Time stamps, numeric targets and missing values ("?") are refused.
+        sequence. The dimensions of a sequence have the same length, the sequences need not. Time
+        stamps, numeric targets and missing values ("?") are refused
 
     Returns
     -------
-    Sequences
-        `x`, B arrays (T, D), float64; `y`, one array (B,), int64 when all classes are plainly
-        written integers, strings otherwise, or None for ``@classLabel false``; `ids` are the
-        numbers of the sequences, from 1.
+    `x`, B arrays (T, D), float64; `y`, one array (B,), int64 when all classes are plainly written
+    integers, strings otherwise, or None for ``@classLabel false``; `ids` are the numbers of the
+    sequences, from 1
 
     Raises
     ------

@@ -24,14 +24,6 @@ _READERS: dict[str, Callable[..., Sequences]] = {
     ".csv": read_csv,
     ".ts": read_ts,
 }
-_OPTIONS = {
-    "x_name": (".mat",),
-    "y_name": (".mat",),
-    "layout": (".mat",),
-    "id_column": (".csv",),
-    "label_column": (".csv",),
-    "label_per": (".csv",),
-}
 
 
 def read_sequences(
@@ -48,25 +40,20 @@ def read_sequences(
 
     Parameters
     ----------
-    path : str or os.PathLike
-        A file whose name ends in .mat, .npz, .csv or .ts. The pages of `read_mat`, `read_npz`,
-        `read_csv` and `read_ts` say what each of them may hold.
-    x_name, y_name : str, optional
-        For .mat: the variables to read. By default the one whose name starts with X, and its
-        partner with Y (or T) in place of the X; ``y_name=""`` reads no labels.
-    layout : {"CT", "TC"}, optional
-        For .mat: whether each array is stored D x T (MathWorks' way, "CT") or T x D ("TC").
-        By default the labels per step tell; without them it is "CT".
-    id_column, label_column : str, optional
-        For .csv: the columns with the name of the sequence and with the label.
-    label_per : {"step", "sequence"}, optional
-        For .csv: whether the labels belong to steps (the default) or to whole sequences.
+    path : a file whose name ends in .mat, .npz, .csv or .ts. The pages of `read_mat`, `read_npz`,
+        `read_csv` and `read_ts` say what each of them may hold
+    x_name, y_name : for .mat: the variables to read. By default the one whose name starts with X,
+        and its partner with Y (or T) in place of the X; ``y_name=""`` reads no labels
+    layout : for .mat: "CT" or "TC", whether each array is stored D x T (MathWorks' way, "CT") or
+        T x D ("TC"). By default the labels per step tell; without them it is "CT"
+    id_column, label_column : for .csv: the columns with the name of the sequence and with the label
+    label_per : for .csv: "step" or "sequence", whether the labels belong to steps (the default) or
+        to whole sequences
 
     Returns
     -------
-    Sequences
-        `x`, B arrays (T, D); `y`, B arrays (T,) for labels per step, one array (B,) for labels
-        per sequence, None without labels; `feature_names`, D strings or None; `ids`, B strings.
+    `x`, B arrays (T, D); `y`, B arrays (T,) for labels per step, one array (B,) for labels per
+    sequence, None without labels; `feature_names`, D strings or None; `ids`, B strings
 
     Raises
     ------
@@ -91,19 +78,16 @@ def read_sequences(
             f"path {str(Path(path))!r} ends in {suffix!r}, but a file of sequences ends in .mat, "
             ".npz, .csv or .ts: convert it to one of those, with minilstm.data.write_npz say."
         )
-    given: dict[str, Any] = {
-        "x_name": x_name,
-        "y_name": y_name,
-        "layout": layout,
-        "id_column": id_column,
-        "label_column": label_column,
-        "label_per": label_per,
+    known: dict[str, dict[str, Any]] = {
+        ".mat": {"x_name": x_name, "y_name": y_name, "layout": layout},
+        ".csv": {"id_column": id_column, "label_column": label_column, "label_per": label_per},
     }
-    options = {name: value for name, value in given.items() if value is not None}
-    for name in options:
-        if suffix not in _OPTIONS[name]:
-            raise DataError(
-                f"{name}={options[name]!r} was given for a {suffix} file, but {name} is an option "
-                f"of {_OPTIONS[name][0]} files only: leave it out."
-            )
-    return _READERS[suffix](check_file(path), **options)
+    for kind, options in known.items():
+        for name, value in options.items():
+            if value is not None and kind != suffix:
+                raise DataError(
+                    f"{name}={value!r} was given for a {suffix} file, but {name} is an option of "
+                    f"{kind} files only: leave it out."
+                )
+    given = {name: v for name, v in known.get(suffix, {}).items() if v is not None}
+    return _READERS[suffix](check_file(path), **given)

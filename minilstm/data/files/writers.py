@@ -29,16 +29,11 @@ def write_npz(
 
     Parameters
     ----------
-    path : str or os.PathLike
-        The file to write; its name must end in .npz. It appears whole or not at all.
-    x : sequence of numpy.ndarray
-        B arrays (T, D), all of the same float type, finite.
-    y : sequence of numpy.ndarray, or numpy.ndarray, optional
-        Labels, strings or integers: B arrays (T,), or one array (B,).
-    feature_names : sequence of str, optional
-        D names.
-    ids : sequence of str, optional
-        B names; by default "0", "1", ...
+    path : the file to write; its name must end in .npz. It appears whole or not at all
+    x : B arrays (T, D), all of the same float type, finite
+    y : labels, strings or integers: B arrays (T,), or one array (B,)
+    feature_names : D names
+    ids : B names; by default "0", "1", ...
 
     Raises
     ------
@@ -72,13 +67,12 @@ def write_npz(
         flat = labels if isinstance(labels, np.ndarray) else np.concatenate(labels)
         arrays["y"] = label_kind(flat, "y")
         arrays["label_per"] = np.array("sequence" if flat is labels else "step")
-    for name, given, count, unit in (
-        ("feature_names", feature_names, batch[0].shape[1], "features"),
-        ("ids", ids, len(batch), "sequences"),
-    ):
-        listed = check_names(given, count, name, unit)
-        if listed is not None:
-            arrays[name] = np.array(listed, dtype=np.str_)
+    width = batch[0].shape[1]
+    listed = {
+        "feature_names": check_names(feature_names, width, "feature_names", "features"),
+        "ids": check_names(ids, len(batch), "ids", "sequences"),
+    }
+    arrays |= {name: np.array(v, np.str_) for name, v in listed.items() if v is not None}
     write_atomically(target, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
 
 
@@ -94,18 +88,13 @@ def write_csv(
 
     Parameters
     ----------
-    path : str or os.PathLike
-        The file to write; its name must end in .csv. It appears whole or not at all.
-    x : sequence of numpy.ndarray
-        B arrays (T, D), finite. Every number is written so that it reads back the same.
-    y : sequence of numpy.ndarray, or numpy.ndarray, optional
-        Labels, strings or integers: B arrays (T,), or one array (B,), which is repeated on
-        every line of its sequence (read it with ``label_per="sequence"``). Text that is a
-        plainly written integer reads back as an integer.
-    feature_names : sequence of str, optional
-        D names; by default "feature_0", "feature_1", ...
-    ids : sequence of str, optional
-        B names; by default "0", "1", ...
+    path : the file to write; its name must end in .csv. It appears whole or not at all
+    x : B arrays (T, D), finite. Every number is written so that it reads back the same
+    y : labels, strings or integers: B arrays (T,), or one array (B,), which is repeated on every
+        line of its sequence (read it with ``label_per="sequence"``). Text that is a plainly written
+        integer reads back as an integer
+    feature_names : D names; by default "feature_0", "feature_1", ...
+    ids : B names; by default "0", "1", ...
 
     Raises
     ------
