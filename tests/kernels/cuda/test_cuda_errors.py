@@ -201,7 +201,7 @@ def test_a_command_says_in_one_line_that_there_is_no_gpu(tmp_path):
     lines = run(
         tmp_path,
         """
-        from minilstm.cli import main
+        from minilstm.command_line.cli import main
         sys.stderr = sys.stdout
         assert main(["info", "--backend", "cupy", "--json"]) == 2
         assert main(["info", "--json"]) == 0

@@ -18,7 +18,7 @@ PROGRAM = """
     from minilstm.functional.ragged import pack_with_targets
     from minilstm.kernels.numba.machinery import hardware
     from minilstm.layers import Signal
-    from minilstm.optimizers import SOLVERS, solver_init, update
+    from minilstm.training.solvers import SOLVERS, solver_init, update
     from minilstm.backend import load_backend
 
     rng = np.random.default_rng(0)
