@@ -1,5 +1,5 @@
 """Named layers and the connections between them, which can be changed at will.
-Nothing is computed here; `structure` turns them into the order in which layers run."""
+Nothing is computed here; `wiring` turns them into the order in which layers run."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """The graph of layers as a user builds it: it can be looked at before it becomes a network.
-How it is changed stands in `connections`, what is found wrong with it in `structure`."""
+How it is changed stands in `connections`, what is found wrong with it in `wiring`."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """What a gradient checker works on: arrays, a scalar of them, and the gradients claimed for it.
-A network gives such a problem by itself; `plain` makes one of any two functions."""
+The checker makes one of a network (`networks`) or of any two functions (`functions`)."""
 
 from __future__ import annotations
 
