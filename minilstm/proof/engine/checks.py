@@ -65,24 +65,12 @@ def prove(
     seed: int = 0,
     say: Callable[[str], None] = print,
 ) -> list[Row]:
-    """Check all there is, or some layers only, and say each line as it is known.
+    """Check all there is, or some layers only, and say each line of the table as it is known.
 
-    Parameters
-    ----------
-    backends : "numpy", "numba", "cupy"; none means all that can compute here
-    layers : kinds ("lstm") or names of classes ("LSTM"), in any case; none means every layer, loss
-        and solver, and some networks of several layers
-    seed : of all numbers and of the choice of entries
-    say : called with each line of the table
-
-    Returns
-    -------
-    list of Row, right or wrong
-
-    Raises
-    ------
-    ValueError
-        There is no such layer.
+    `backends` are "numpy", "numba", "cupy"; none means all that can compute here. `layers` are
+    kinds ("lstm") or names of classes ("LSTM"), in any case; none means every layer, loss and
+    solver, and some networks of several layers; ValueError where there is no such layer. `seed` is
+    that of all numbers and of the choice of entries. The rows come back, right or wrong.
 
     Examples
     --------
@@ -119,13 +107,7 @@ def missing_part(backend: str) -> str | None:
 
 
 def find_layers(names: Sequence[str]) -> list[str]:
-    """Kinds of the layers that a user names; none means all of them.
-
-    Examples
-    --------
-    >>> find_layers(["LSTM", "fullyconnected", "batch_normalization"])
-    ['lstm', 'fully_connected', 'batch_normalization']
-    """
+    """Kinds of the layers that a user names; none means all of them."""
     known = {word.lower(): kind for kind, a in KINDS.items() for word in (kind, a.__name__)}
     for name in names:
         if name.lower() not in known:
@@ -189,16 +171,15 @@ def _network(
     lengths: tuple[int, ...] = networks.LENGTHS,
     options: Mapping[str, Any] = MappingProxyType({}),
 ) -> _Check:
-    def check(backend: Backend, seed: int) -> Row:
-        net, x, y = networks.problem(graph(), np.random.default_rng(seed), lengths)
-        return _of_report(gradcheck(net, x, y, seed=seed, raises=False, **options))
+    def draw(backend: Backend, rng: np.random.Generator) -> networks.Problem:
+        return networks.problem(graph(), rng, lengths)
 
-    return check
+    return _gradients(draw, **options)
 
 
-def _functions(
-    draw: Callable[[Backend, np.random.Generator], formulas.LossProblem], **options: Any
-) -> _Check:
+def _gradients(draw: Callable[[Backend, np.random.Generator], Any], **options: Any) -> _Check:
+    """A check of the three first arguments of `gradcheck` that are drawn."""
+
     def check(backend: Backend, seed: int) -> Row:
         problem = draw(backend, np.random.default_rng(seed))
         return _of_report(gradcheck(*problem, seed=seed, raises=False, **options))
@@ -207,11 +188,11 @@ def _functions(
 
 
 def _loss(name: str) -> _Check:
-    return _functions(partial(formulas.loss_problem, name), upstream=None)
+    return _gradients(partial(formulas.loss_problem, name), upstream=None)
 
 
 # Batch normalisation as in prediction, which no training of a network comes past.
-_given_statistics = _functions(formulas.given_statistics_problem)
+_given_statistics = _gradients(formulas.given_statistics_problem)
 
 
 def _of_report(report: Any) -> Row:

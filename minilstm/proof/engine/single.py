@@ -7,7 +7,7 @@ Axes: N rows, D features, H hidden units, C classes or channels, F filters.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -26,12 +26,8 @@ from minilstm.proof.rounding.rows import (
 Results = Callable[[Backend, Any], list[Any]]
 
 
-class Bounded(NamedTuple):
-    """Results in float32, in float64, and how far apart they may be, by name."""
-
-    found: dict[str, Array]
-    exact: dict[str, Array]
-    bound: dict[str, Array]
+# Results in float32, in float64, and how far apart they may be, by name.
+Bounded = tuple[dict[str, Array], dict[str, Array], dict[str, Array]]
 
 
 def bounded(bound: Any, results: Results, backend: Backend) -> Bounded:
@@ -44,12 +40,11 @@ def bounded(bound: Any, results: Results, backend: Backend) -> Bounded:
     for name, value in zip(bound._fields, single, strict=True):
         if np.asarray(value).dtype == np.float64 and np.ndim(value):
             raise TypeError(f"{name} is float64, though all that went in is float32.")
-    return Bounded(
-        *(
-            {k: np.asarray(v, np.float64) for k, v in zip(bound._fields, values, strict=True)}
-            for values in (single, double, bound)
-        )
+    found, exact, limit = (
+        {k: np.asarray(v, np.float64) for k, v in zip(bound._fields, values, strict=True)}
+        for values in (single, double, bound)
     )
+    return found, exact, limit
 
 
 def _cast(where: Backend, dtype: Any) -> Callable[[Array], Any]:
@@ -81,11 +76,8 @@ def bounded_lstm(
 ) -> Bounded:
     """Forward and backward of an LSTM for given numbers, float32.
 
-    Parameters
-    ----------
-    arrays : x (N, D), h0 and c0 (B, H), W (G, D), R (G, H), b (G,)
-    dh, dstate : upstream gradients (N, H), and (B, H) each
-    active : (T,) int64 sequences running at each step
+    The arrays are x (N, D), h0 and c0 (B, H), W (G, D), R (G, H) and b (G,); upstream gradients dh
+    (N, H) and dstate, (B, H) each; `active` (T,) int64 sequences run at each step.
     """
 
     def results(where: Backend, dtype: Any) -> list[Any]:
