@@ -15,9 +15,7 @@ import numpy as np
 from minilstm.proof.causes.recognition.arrangements import same
 from minilstm.proof.conformance.subject import OUTPUTS, Sizes, Subject, Upstream
 from minilstm.proof.conformance.verdicts import Examination, Finding
-from minilstm.proof.derivatives.problem import Array
-
-Gradients = Mapping[str, Array | None]
+from minilstm.proof.derivatives.problem import Array, Gradients
 
 
 def _problem(exam: Examination, scale: float = 1.0) -> tuple[dict[str, Array], Upstream]:

@@ -119,9 +119,7 @@ class Subject:
 
     def time_major(self, steps: Array) -> Array:
         """The inverse: (T, B, ...)."""
-        if self.batch_axis is None:
-            return steps[:, None]
-        return steps.swapaxes(0, 1) if self.batch_axis == 0 else steps
+        return steps[:, None] if self.batch_axis is None else self.laid_out(steps)
 
     def run(self, arrays: Arrays, lengths: Array | None = None, copy: bool = True) -> Outputs:
         """Call forward on copies of the arrays and take what it returns apart."""

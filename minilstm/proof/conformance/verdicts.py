@@ -34,15 +34,8 @@ class Finding(NamedTuple):
     cause: str = ""
 
 
-class Paths(NamedTuple):
-    """Outputs through which gradient arrives."""
-
-    steps: bool = True
-    hidden: bool = True
-    cell: bool = True
-
-
-STEPS = Paths(True, False, False)
+Paths = tuple[bool, bool, bool]  # whether gradient arrives through h, hT and cT
+STEPS = (True, False, False)
 
 
 @dataclass(frozen=True)
@@ -215,26 +208,22 @@ def _causes(
         hits = [
             name
             for name in wrong
-            if made is not None
+            if name in made
             and same(here.hand[name], made[name], tolerance)
             and not same(here.right[name], made[name], tolerance)
         ]
         hits = [name for name in hits if len(hits) > best.get(name, (0, ""))[0]]
-        if not hits:
-            continue
-        if there is not None:
-            elsewhere = _made(subject, mistake.wrong, there)
-            if elsewhere is None or not all(
-                same(there.hand[name], elsewhere[name], tolerance) for name in hits
-            ):
+        if hits and there is not None:
+            made = _made(subject, mistake.wrong, there)
+            if not all(n in made and same(there.hand[n], made[n], tolerance) for n in hits):
                 continue
         best.update({name: (len(hits), mistake.cause) for name in hits})
     return {name: cause for name, (_, cause) in best.items()}
 
 
-def _made(subject: Subject, wrong: Callable[..., Any], scene: _Scene) -> dict[str, Array] | None:
-    """Gradients with a mistake; None where these sizes do not allow it."""
+def _made(subject: Subject, wrong: Callable[..., Any], scene: _Scene) -> dict[str, Array]:
+    """Gradients with a mistake; none where these sizes do not allow it."""
     try:
         return subject.replay(scene.arrays, scene.upstream, wrong)
     except (ValueError, IndexError):
-        return None
+        return {}

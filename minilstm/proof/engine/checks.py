@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from textwrap import indent
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -133,7 +132,10 @@ def _checks(kinds: Sequence[str], everything: bool) -> list[tuple[str, str, str,
         found += [("loss", name, "", _loss(name)) for name in formulas.loss_names()]
         found += [("solver", name, "three steps", _solver(name)) for name in SOLVERS]
         found += [(FLOAT32, name, "share of its rounding bound", _single(name)) for name in SINGLE]
-        found += [("network", name, "", _network(*how)) for name, how in networks.NETWORKS.items()]
+        found += [
+            ("network", name, "", _network(graph, lengths, **options))
+            for name, (graph, lengths, options) in networks.NETWORKS.items()
+        ]
     return found
 
 
@@ -167,14 +169,9 @@ def _timed(check: _Check, backend: Backend, seed: int) -> tuple[Row, float]:
 
 
 def _network(
-    graph: Callable[[], Any],
-    lengths: tuple[int, ...] = networks.LENGTHS,
-    options: Mapping[str, Any] = MappingProxyType({}),
+    graph: Callable[[], Any], lengths: tuple[int, ...] = networks.LENGTHS, **options: Any
 ) -> _Check:
-    def draw(backend: Backend, rng: np.random.Generator) -> networks.Problem:
-        return networks.problem(graph(), rng, lengths)
-
-    return _gradients(draw, **options)
+    return _gradients(lambda _, rng: networks.problem(graph(), rng, lengths), **options)
 
 
 def _gradients(draw: Callable[[Backend, np.random.Generator], Any], **options: Any) -> _Check:

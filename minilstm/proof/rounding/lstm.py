@@ -88,16 +88,8 @@ class _Value(NamedTuple):
         return _Value(self.exact * other.exact, error)
 
 
-class _Step(NamedTuple):
-    """What backward needs of one step: with H units, all (H,)."""
-
-    i: _Value
-    f: _Value
-    g: _Value
-    o: _Value
-    tanh_c: _Value
-    c_prev: _Value
-    h_prev: _Value
+# What backward needs of one step, (H,) each: i, f, g, o, tanh_c, c_prev, h_prev.
+_Step = tuple[_Value, _Value, _Value, _Value, _Value, _Value, _Value]
 
 
 class _Errors:
@@ -177,7 +169,7 @@ def lstm_error_bound(
         with np.errstate(over="ignore", invalid="ignore"):
             h, end, steps = _forward(x_j, h0[j], c0[j], W, R, b, u)
             dx, start, dz = _backward(dh_j, up[:, j], W, R, steps, u)
-            h_prev = _Value(*(np.array([s.h_prev[k] for s in steps]) for k in (0, 1)))  # (T, H)
+            h_prev = _Value(*(np.array([step[-1][k] for step in steps]) for k in (0, 1)))  # (T, H)
             x_exact = _Value(x_j, np.zeros_like(x_j))
             ones = _Value(np.ones((len(x_j), 1)), np.zeros((len(x_j), 1)))
             # For each weight the sum of sizes, which rounding multiplies, and of errors.
@@ -255,7 +247,7 @@ def _forward(
         c_next = _Value(c_exact, errors.bound[0] + new_c)
         tanh_, bent = _activated(c_next, tanh_c, 1 - tanh_c * tanh_c, TANH, u)
         new_h = u * o_.times(tanh_).size + o_.error * tanh_.error + abs(tanh_c) * new_o + o * bent
-        steps.append(_Step(i_, f_, g_, o_, tanh_, c, h))
+        steps.append((i_, f_, g_, o_, tanh_, c, h))
         errors.add(new_c, new_h, through)
         c, h = c_next, _Value(o * tanh_c, errors.bound[1])
         bounds[t] = h.error

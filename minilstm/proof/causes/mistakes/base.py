@@ -12,12 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minilstm.proof.causes.mistakes.rules import Rule, Words
+from minilstm.proof.derivatives.problem import Array as Array
 from minilstm.proof.reports.places import listed
 
-Array = NDArray[Any]
 Table = Mapping[str, Rule]
 Backward = Callable[..., Any]
 

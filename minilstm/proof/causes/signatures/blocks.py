@@ -60,16 +60,9 @@ def _permuted(
 
 def _source(block: Case, found: list[Case]) -> int | None:
     """The number of the block whose right gradient this one has; None if it is no other's."""
-    if not block.wrong.any():
-        return None
     for n, other in enumerate(found):
-        if other is block:
-            continue
-        # Where the other block is right, hand knows all of it.
-        right = other.right
-        made = other.hand if right else other.exact
-        shown = block.wrong | (~block.known & other.wrong)
-        if np.any(made) and block.explains(made, block.wrong if right else shown):
+        gradient = other.hand if other.right else other.exact
+        if other is not block and np.any(gradient) and block.is_that_of(other):
             return n
     return None
 
@@ -89,10 +82,10 @@ def _one_by_one(found: list[Case], copied: list[int | None], kind: str) -> Itera
                 "because it reads another in its place"
             )
         else:
-            causes = entrywise(block)
-            if not causes:
+            said = next(entrywise(block), "")
+            if not said:
                 continue
-            cause = f": {causes[0][0].lower()}{causes[0][1:].removesuffix('.')}"
+            cause = f": {said[0].lower()}{said[1:].removesuffix('.')}"
         titles_by_cause.setdefault(cause, []).append(block.name)
     if not right and [len(titles) for titles in titles_by_cause.values()] == [len(found)]:
         return  # the same holds for all of the array, and a cause of the array says it

@@ -26,12 +26,8 @@ def not_finite(hand: Array) -> str:
     return f"{len(bad)} of {hand.size} {are} {kind}, the first at index {first}."
 
 
-def entrywise(case: Case) -> list[str]:
+def entrywise(case: Case) -> Iterator[str]:
     """All sentences of this file that hold for an array whose gradient is finite."""
-    return [sentence for sentence in _entrywise(case) if sentence]
-
-
-def _entrywise(case: Case) -> Iterator[str]:
     if not case.hand.any():
         yield "It is zero everywhere: it was never computed, never added up, or not returned."
         return
@@ -45,8 +41,7 @@ def _entrywise(case: Case) -> Iterator[str]:
         yield "It is the array itself, not its gradient: its value was returned in its place."
     constant = case.factor()
     if constant is not None:
-        norm = _norm(case, constant)
-        yield norm or next(name_factor(constant, case), "")
+        yield from _norm(case, constant) or name_factor(constant, case)
     yield from _signs(case)
     yield from _bounded(case)
     yield from _plus_value(case)
@@ -118,17 +113,17 @@ def is_round(c: float) -> bool:
     return c > 0 and abs(c - float(f"{c:.1e}")) <= 1e-9 * c
 
 
-def _norm(case: Case, constant: float) -> str:
+def _norm(case: Case, constant: float) -> list[str]:
     """A norm that is a round number, though the constant is none that has a name."""
     norm = float(np.sqrt((case.hand**2).sum()))
     if constant < 0 or case.hand.size < 2 or not is_round(norm):
-        return ""
+        return []
     if factor_reasons(constant, case.counts, case.close):
-        return ""
-    return (
+        return []
+    return [
         f"It is {number(constant)} times the right gradient and its norm is {number(norm)} "
         "exactly: it is normalised, or clipped to this norm, before it is checked."
-    )
+    ]
 
 
 def _signs(case: Case) -> Iterator[str]:

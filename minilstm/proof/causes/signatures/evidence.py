@@ -124,6 +124,14 @@ class Case:
         shown = self.wrong | (~self.known & wrong[source])
         return self.explains(made, shown & (np.abs(made) > self.close * self.scale))
 
+    def is_that_of(self, other: Case) -> bool:
+        """Whether hand is the right gradient of another array."""
+        if not self.wrong.any():
+            return False
+        if other.right:  # then its hand knows all of it
+            return self.explains(other.hand)
+        return self.explains(other.exact, self.wrong | (~self.known & other.wrong))
+
     def factor(self) -> float | None:
         """The constant c with hand = c exact; None if there is none.
 

@@ -38,7 +38,7 @@ def explain(evidence: Sequence[Evidence], counts: Mapping[str, int]) -> dict[str
     Examples
     --------
     >>> exact = np.array([[0.5, -1.0], [2.0, 0.25], [1.5, -3.0]])
-    >>> for cause in explain([Evidence("w", exact / 4, exact, exact)], {"the batch": 4})["w"]:
+    >>> for cause in explain([Evidence("w", exact / 4, exact, exact + 1)], {"the batch": 4})["w"]:
     ...     print(cause)
     It is 0.25 times the right gradient: it is divided by the batch (4), as for a mean where the \
 loss has a sum.
@@ -137,9 +137,9 @@ def _between(case: Case, cases: list[Case]) -> Iterator[str]:
     """Causes that show in two arrays: exchanged, copied, or one read in place of another."""
     alike = [c for c in cases if c is not case and c.hand.shape == case.hand.shape]
     for other in alike:
-        if not _is_that_of(case, other):
+        if other.zero or not case.is_that_of(other):
             continue
-        if _is_that_of(other, case):
+        if not case.zero and other.is_that_of(case):
             yield f"It is exchanged with the gradient of {other.name}."
         else:
             yield f"It is the gradient of {other.name}, copied or written to the wrong array."
@@ -181,12 +181,3 @@ def _read_instead(case: Case, unused: list[Case]) -> list[str]:
             if case.known.any() and (apart <= size).all():
                 return [c.name for c in chosen]
     return []
-
-
-def _is_that_of(case: Case, other: Case) -> bool:
-    """Whether one array's hand gradient is the right gradient of another."""
-    if other.zero or not case.wrong.any():
-        return False
-    if other.right:  # then hand knows all of it
-        return case.explains(other.hand)
-    return case.explains(other.exact, case.wrong | (~case.known & other.wrong))
