@@ -13,8 +13,7 @@ from minilstm.proof.causes.mistakes import CATALOGUE
 from minilstm.proof.causes.recognition import Likeness
 from minilstm.proof.causes.signatures import Evidence, explain
 from minilstm.proof.derivatives.oracle import Oracle
-from minilstm.proof.derivatives.problem import Array, Axes, Gradients
-from minilstm.proof.reports.places import GATES
+from minilstm.proof.derivatives.problem import Array, Gradients
 
 Replay = Callable[[str, Callable[..., Any]], Mapping[str, Array]]
 
@@ -62,7 +61,7 @@ def find_causes(
             for index in np.argwhere(np.isnan(known)):
                 place = tuple(int(i) for i in index)
                 true[place] = oracle.entry(name, place).value
-        axes = expanded(problem.axes.get(name, ()))
+        axes = problem.axes.get(name, ())
         rows = problem.rows if "row" in axes else None
         value = problem.arrays[name]
         evidence.append(Evidence(name, hand, true, value, axes, tolerances[name], rows))
@@ -96,11 +95,6 @@ def replayed(replay: Replay, grads: Gradients, wrong: Mapping[str, float]) -> di
         return {name: explains_all[:MOST_CAUSES] for name in wrong}
     # Several mistakes at once: each array by itself, and only where a single one explains it.
     return {name: found for name, found in single.items() if len(found) == 1}
-
-
-def expanded(axes: Axes) -> Axes:
-    """Axes with "gates" written out."""
-    return tuple(GATES if axis == "gates" else axis for axis in axes)
 
 
 def _called(replay: Replay) -> set[str]:

@@ -14,7 +14,13 @@ from minilstm.proof.derivatives.claims import Claims, claims_of
 from minilstm.proof.derivatives.complex_step import Derivative, exact_along
 from minilstm.proof.derivatives.directional import directions_of, slope_by_hand
 from minilstm.proof.derivatives.kinks import Kink, find_kink, slopes
-from minilstm.proof.derivatives.oracle import Oracle, loses_a_part, refused, try_complex, two_slopes
+from minilstm.proof.derivatives.oracle import (
+    Oracle,
+    complex_along,
+    loses_a_part,
+    try_complex,
+    two_slopes,
+)
 from minilstm.proof.derivatives.problem import Array, Problem
 from minilstm.proof.derivatives.tolerances import LARGEST_PROOF, Noise, base_tolerance
 from minilstm.proof.reports.report import GradientReport, ParameterError, or_infinite
@@ -60,7 +66,13 @@ def check(problem: Problem, settings: Settings) -> GradientReport:
     if settings.method == "directional":
         return _by_direction(run)
     if settings.method == "complex" and not problem.analytic:
-        _complex_or_error(problem)
+        everywhere = {name: np.ones(a.shape) for name, a in problem.arrays.items()}
+        why_not = complex_along(problem, everywhere)[1]
+        if why_not:
+            raise ValueError(
+                f"method is 'complex', but {why_not}; make buffers in the dtype of the inputs, or "
+                "choose 'auto' or 'difference'."
+            )
     claims = claims_of(problem, base, twice=True)
     method, notes = settings.method, list[str]()
     if method == "auto":
@@ -74,16 +86,6 @@ def check(problem: Problem, settings: Settings) -> GradientReport:
                     method, notes = "difference", [why_not]
                     break
     return _by_entry(run, claims, method, method, notes)
-
-
-def _complex_or_error(problem: Problem) -> None:
-    """Refuse a method that was asked for and cannot work."""
-    why_not = refused(problem, {k: np.ones(a.shape) for k, a in problem.arrays.items()})
-    if why_not:
-        raise ValueError(
-            f"method is 'complex', but {why_not}; make buffers in the dtype of the inputs, or "
-            "choose 'auto' or 'difference'."
-        )
 
 
 def _by_entry(

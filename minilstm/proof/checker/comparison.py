@@ -3,7 +3,6 @@ random direction where it is large. What fails is measured again with the noise 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -42,22 +41,13 @@ class Settings(NamedTuple):
 
 @dataclass
 class Comparison:
-    """One array: what was compared, and the known part of its true gradient.
+    """One array: what was compared, and the known part of its true gradient."""
 
-    Attributes
-    ----------
-    error : the worst disagreement
-    exact : true gradient, NaN where it was not computed
-    scale : what errors of single entries are measured against
-    direction : along which it is worst
-    allowed : absolute difference of two slopes along it that passes
-    """
-
-    error: ParameterError
-    exact: Array
-    scale: float
-    direction: Array
-    allowed: float
+    error: ParameterError  # the worst disagreement
+    exact: Array  # true gradient, NaN where it was not computed
+    scale: float  # what errors of single entries are measured against
+    direction: Array  # along which it is worst
+    allowed: float  # absolute difference of two slopes along it that passes
 
 
 def compare(
@@ -80,7 +70,10 @@ def compare(
     if hand.size == 0:
         nothing = ParameterError(name, 0.0, (), 0.0, 0.0, 0, tolerance)
         return Comparison(nothing, exact, 1.0, exact, 0.0)
-    indices = list(_indices(hand.shape, settings.max_entries, rng))
+    most, flat = settings.max_entries, np.arange(hand.size)
+    if hand.size > most:
+        flat = np.sort(rng.choice(hand.size, most, replace=False))
+    indices = [tuple(int(i) for i in np.unravel_index(n, hand.shape)) for n in flat]
     found = [oracle.entry(name, index) for index in indices]
     for index, derivative in zip(indices, found, strict=True):
         exact[index] = derivative.value
@@ -270,12 +263,3 @@ def _scale(problem: Problem, name: str, grads: Gradients, found: list[Derivative
 
 def _largest(gradient: Array) -> float:
     return float(np.abs(gradient[np.isfinite(gradient)]).max(initial=0.0))
-
-
-def _indices(
-    shape: tuple[int, ...], most: int, rng: np.random.Generator
-) -> Iterator[tuple[int, ...]]:
-    size = int(np.prod(shape))
-    flat = np.arange(size) if size <= most else np.sort(rng.choice(size, most, replace=False))
-    for n in flat:
-        yield tuple(int(i) for i in np.unravel_index(n, shape))

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from minilstm.proof.causes.find import expanded, find_causes
+from minilstm.proof.causes.find import find_causes
 from minilstm.proof.checker.comparison import MOST_KINKS, Comparison
 from minilstm.proof.derivatives.claims import REPEATED_CALL_ERROR, Claims
 from minilstm.proof.derivatives.directional import narrow
@@ -48,7 +48,7 @@ def explained(
         problem.notes.append(f"f was recognised as {likeness.title}")
     causes = find_causes(oracle, claims.grads, exact, allowed, offs, likeness) if wrong else {}
     for name, error in errors.items():
-        axes = expanded(problem.axes.get(name, ()))
+        axes = problem.axes.get(name, ())
         place = describe(error.where, axes, problem.arrays[name].shape, problem.rows)
         if likeness is not None and error.where and name in wrong and not axes:
             place = likeness.place(name, error.where) or place

@@ -27,10 +27,7 @@ def problem_of(
 ) -> Problem:
     """The problem of a pair of functions, whose arrays are the floating-point inputs.
 
-    Raises
-    ------
-    TypeError, ValueError
-        The functions, the inputs or the option fit together in no way.
+    TypeError or ValueError is raised where they, the inputs and the options do not fit together.
     """
     for name, function in (("f", f), ("backward", backward)):
         if not callable(function):
@@ -89,7 +86,8 @@ def problem_of(
     def gradients(values: Mapping[str, Array]) -> dict[str, Array | None]:
         filled = {**arrays, **values}
         up = _widened(dy, values)
-        given = replaced(up, _copied)  # backward may write into it
+        # Backward may write into it.
+        given = replaced(up, lambda d: d.copy() if isinstance(d, np.ndarray) else d)
         cache = unspent.pop() if unspent and not values else None
         if cache is None and (cached or values):
             # Also where nothing is handed over: an object may keep its cache to itself.
@@ -275,10 +273,6 @@ def _gradient(name: str, found: Any) -> Array | None:
             "numbers, or None if it is missing."
         )
     return gradient if gradient.dtype.kind in "fc" else gradient.astype(np.float64)
-
-
-def _copied(leaf: Any) -> Any:
-    return leaf.copy() if isinstance(leaf, np.ndarray) else leaf
 
 
 def _same(a: Any, b: Any) -> bool:

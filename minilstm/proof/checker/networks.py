@@ -22,22 +22,20 @@ from minilstm.network.passes.mini_batch import mini_batch
 from minilstm.network.passes.placement import moved_state
 from minilstm.network.passes.training_pass import TrainingPass, find_route
 from minilstm.proof.derivatives.problem import Array, Problem
+from minilstm.proof.reports.places import GATES
 
 AxisNames = dict[str, tuple[Any, ...]]
 
-GATES = ("i", "f", "g", "o")
 BOTH_WAYS = tuple(f"{way} {gate}" for way in ("forward", "backward") for gate in GATES)
 # What the axes of learnable arrays are called, by the kind of their layer.
 AXES: dict[str, AxisNames] = {
-    "lstm": {
-        "input_weights": (GATES, "feature"),
-        "recurrent_weights": (GATES, "unit"),
-        "bias": (GATES,),
-    },
-    "bilstm": {
-        "input_weights": (BOTH_WAYS, "feature"),
-        "recurrent_weights": (BOTH_WAYS, "unit"),
-        "bias": (BOTH_WAYS,),
+    **{
+        kind: {
+            "input_weights": (blocks, "feature"),
+            "recurrent_weights": (blocks, "unit"),
+            "bias": (blocks,),
+        }
+        for kind, blocks in (("lstm", GATES), ("bilstm", BOTH_WAYS))
     },
     "fully_connected": {"weights": ("output", "feature"), "bias": ("output",)},
     "batch_normalization": {"scale": ("channel",), "offset": ("channel",)},
@@ -46,19 +44,11 @@ DROPOUT_KEY = 1  # random bits of the step, which fix what dropout drops
 
 
 def problem_of_network(net: Network, x: Any, y: Any) -> Problem:
-    """A network's loss on labelled sequences as a problem for the checker.
+    """The loss of a network on labelled sequences as a problem, in float64 whatever its dtype.
 
-    The state before the first step is random and not zero, so that its gradients are checked too.
-
-    Parameters
-    ----------
-    net : of any dtype; the problem is in float64
-    x, y : as for `minilstm.train`
-
-    Returns
-    -------
-    Problem, whose arrays are the learnables, "input" (N, D) and "LAYER/initial_hidden" (B, H) ...;
-    the backend in force computes the gradients
+    Its arrays are the learnables, "input" (N, D) and "LAYER/initial_hidden" (B, H) ...; the backend
+    in force computes the gradients. The state before the first step is random and not zero, so that
+    its gradients are checked too. `x` and `y` are as for `minilstm.train`.
     """
     heads = find_heads(net.wiring, net.losses)
     batches = as_batches(net.wiring, x, np.float64, net.data_format)

@@ -6,18 +6,16 @@ Axes: B batch, T time, D features, H hidden.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from minilstm.proof.causes.recognition.arrangements import same
-from minilstm.proof.conformance.subject import Sizes, Subject, Upstream
+from minilstm.proof.conformance.subject import OUTPUTS, Sizes, Subject, Upstream
 from minilstm.proof.conformance.verdicts import Examination, Finding
-from minilstm.proof.derivatives.problem import Array
-
-Gradients = Mapping[str, Array | None]
+from minilstm.proof.derivatives.problem import Array, Gradients
 
 
 def _problem(exam: Examination, scale: float = 1.0) -> tuple[dict[str, Array], Upstream]:
@@ -57,8 +55,8 @@ def same_bits(exam: Examination) -> Finding:
                 "the gradients of an earlier call are still in there; set them to zero at the "
                 "start of backward."
             )
-        return False, f"{name} is another the second time", cause
-    return True, f"{len(first)} arrays", ""
+        return Finding(False, f"{name} is another the second time", cause)
+    return Finding(True, f"{len(first)} arrays")
 
 
 def calls_do_not_mix(exam: Examination) -> Finding:
@@ -74,110 +72,98 @@ def calls_do_not_mix(exam: Examination) -> Finding:
         mixed = _given(subject.gradients(upstream, cache), wrong)
         for name, a in before.items():
             if not _close(subject, mixed[name], a):
-                return (
+                return Finding(
                     False,
                     f"{name} changes when another forward pass comes before backward",
                     "what backward needs is kept outside the cache and overwritten by the next "
                     "forward pass.",
                 )
-    return True, "forward A, forward B, backward A, backward B", ""
+    return Finding(True, "forward A, forward B, backward A, backward B")
 
 
 def arguments_stay(exam: Examination) -> Finding:
     """Neither function writes into what it is given."""
     subject, (arrays, upstream) = exam.subject, _problem(exam)
-    above = {"dh": upstream.dh}
-    if upstream.dstate is not None:
-        above |= {"dhT": upstream.dstate[0], "dcT": upstream.dstate[1]}
+    above = {f"d{name}": a for name, a in zip(OUTPUTS, upstream, strict=False)}
     before = _copied(arrays | above)
     cache = subject.run(arrays, copy=False).cache
     after_forward = [n for n in arrays if not np.array_equal(arrays[n], before[n])]
     if after_forward:
-        return False, f"forward writes into {', '.join(after_forward)}", ""
+        return Finding(False, f"forward writes into {', '.join(after_forward)}")
     subject.gradients(upstream, cache, copy=False)
     changed = [n for n, a in (arrays | above).items() if not np.array_equal(a, before[n])]
     if not changed:
-        return True, "", ""
+        return Finding(True)
     cause = "an array is changed in place (+= or out=) that was taken without a copy."
-    return False, f"backward writes into {', '.join(changed)}", cause
+    return Finding(False, f"backward writes into {', '.join(changed)}", cause)
 
 
-def stays(dtype: Any) -> Callable[[Examination], Finding]:
+def stays(dtype: Any, exam: Examination) -> Finding:
     """Outputs and gradients have the dtype of the arrays."""
-
-    def check(exam: Examination) -> Finding:
-        if exam.subject.dtype == np.float32 and dtype != np.float32:
-            return None, "dtype=np.float32", ""
-        narrow = replace(exam.subject, dtype=dtype)
-        arrays, upstream = _problem(replace(exam, subject=narrow))
-        outputs = narrow.run(arrays)
-        results = outputs.named() | _given(narrow.gradients(upstream, outputs.cache))
-        wrong = {n: a.dtype for n, a in results.items() if a.dtype != dtype}
-        if not wrong:
-            return True, f"{len(results)} arrays", ""
-        name, has = next(iter(wrong.items()))
-        count = "" if len(wrong) == 1 else f", and {len(wrong) - 1} others"
-        cause = f"a buffer is made without a dtype, so it is {has}." if has == np.float64 else ""
-        return False, f"{name} is {has}{count}", cause
-
-    return check
+    if exam.subject.dtype == np.float32 and dtype != np.float32:
+        return Finding(None, "dtype=np.float32")
+    narrow = replace(exam.subject, dtype=dtype)
+    arrays, upstream = _problem(replace(exam, subject=narrow))
+    outputs = narrow.run(arrays)
+    results = outputs.named() | _given(narrow.gradients(upstream, outputs.cache))
+    wrong = {n: a.dtype for n, a in results.items() if a.dtype != dtype}
+    if not wrong:
+        return Finding(True, f"{len(results)} arrays")
+    name, has = next(iter(wrong.items()))
+    count = "" if len(wrong) == 1 else f", and {len(wrong) - 1} others"
+    cause = f"a buffer is made without a dtype, so it is {has}." if has == np.float64 else ""
+    return Finding(False, f"{name} is {has}{count}", cause)
 
 
 def ragged_batches(exam: Examination) -> Finding:
     """Sequences of several lengths in one batch give what they give one by one."""
     subject, wrong = exam.subject, exam.wrong
     if subject.batch_axis is None:
-        return None, "no batches", ""
+        return Finding(None, "no batches")
     if not subject.takes_lengths:
-        return None, "forward has no argument lengths", ""
+        return Finding(None, "forward has no argument lengths")
     lengths = np.array([4, 6, 2])
-    arrays, upstream = _problem(exam)
-    dh = subject.time_major(upstream.dh).copy()  # (T, B, H)
+    arrays, (laid_out, *dstate) = _problem(exam)
+    dh = subject.time_major(laid_out).copy()  # (T, B, H)
     for b, n in enumerate(lengths):
         dh[n:, b] = 0  # padding has no gradient
-    upstream = Upstream(subject.laid_out(dh), upstream.dstate)
     outputs = subject.run(arrays, lengths)
-    together = subject.gradients(upstream, outputs.cache)
-    judged = {n for n, a in together.items() if a is not None and n not in wrong}
-    sums = {n: np.zeros_like(together[n]) for n in ("W", "R", "b") if n in judged}
+    together = subject.gradients((subject.laid_out(dh), *dstate), outputs.cache)
+    judged = {n: a for n, a in together.items() if a is not None and n not in wrong}
+    sums = {n: np.zeros_like(judged[n]) for n in ("W", "R", "b") if n in judged}
+
+    def cut(name: str, array: Array, b: int, n: int | None = None) -> Array:
+        """The part of one sequence, of what has steps or of a state."""
+        return subject.time_major(array)[:n, b] if name in ("x", "h") else array[b]
+
     for b, n in enumerate(lengths):
-        one, part = _alone(subject, arrays, b, n), subject.time_major(outputs.h)[:n, b]
-        single = subject.run(one)
-        if not _close(subject, part, subject.time_major(single.h)[:, 0]):
-            return False, f"h of sequence {b} ({n} of 6 steps) is not what it is alone", ""
-        for name, all_of_them in outputs.named().items():
-            if name != "h" and not _close(subject, all_of_them[b], single.named()[name][0]):
-                cause = "the final state is taken at the end of the padding."
-                return False, f"{name} of sequence {b} ({n} of 6 steps) is another alone", cause
-        state = upstream.dstate
-        above = Upstream(
-            subject.laid_out(dh[:n, b : b + 1]),
-            None if state is None else (state[0][b : b + 1], state[1][b : b + 1]),
-        )
+        x = subject.laid_out(subject.time_major(arrays["x"])[:n, b : b + 1])
+        state = {name: arrays[name][b : b + 1] for name in ("h0", "c0")}
+        single = subject.run({**arrays, **state, "x": np.ascontiguousarray(x)})
+        for name, batch in outputs.named().items():
+            if _close(subject, cut(name, batch, b, n), cut(name, single.named()[name], 0)):
+                continue
+            what = f"{name} of sequence {b} ({n} of 6 steps) is"
+            if name == "h":
+                return Finding(False, f"{what} not what it is alone")
+            cause = "the final state is taken at the end of the padding."
+            return Finding(False, f"{what} another alone", cause)
+        above = subject.laid_out(dh[:n, b : b + 1]), *(a[b : b + 1] for a in dstate)
         grads = subject.gradients(above, single.cache)
         for name in sums:
             sums[name] = sums[name] + np.asarray(grads[name])
         for name in ("x", "h0", "c0"):
-            in_batch, alone = together[name], grads[name]
-            if name not in judged or in_batch is None or alone is None:
+            alone = grads[name]
+            if name not in judged or alone is None:
                 continue
-            pair = in_batch[b], alone[0]
-            if name == "x":
-                pair = subject.time_major(in_batch)[:n, b], subject.time_major(alone)[:, 0]
-            if not _close(subject, *pair):
-                return False, f"the gradient of {name} in sequence {b} is not what it is alone", ""
+            if not _close(subject, cut(name, judged[name], b, n), cut(name, alone, 0)):
+                detail = f"the gradient of {name} in sequence {b} is not what it is alone"
+                return Finding(False, detail)
     for name, total in sums.items():
-        if not _close(subject, np.asarray(together[name]), total):
+        if not _close(subject, judged[name], total):
             detail = f"the gradient of {name} is not the sum over the sequences"
-            return False, detail, "padded steps add to it."
-    return True, "lengths 4, 6, 2", ""
-
-
-def _alone(subject: Subject, arrays: Mapping[str, Array], b: int, n: int) -> dict[str, Array]:
-    """One sequence of the batch, without its padding."""
-    x = subject.laid_out(subject.time_major(arrays["x"])[:n, b : b + 1])
-    state = {name: arrays[name][b : b + 1] for name in ("h0", "c0")}
-    return {**arrays, **state, "x": np.ascontiguousarray(x)}
+            return Finding(False, detail, "padded steps add to it.")
+    return Finding(True, "lengths 4, 6, 2")
 
 
 def large_inputs(exam: Examination) -> Finding:
@@ -187,9 +173,9 @@ def large_inputs(exam: Examination) -> Finding:
     results = outputs.named() | _given(subject.gradients(upstream, outputs.cache))
     wrong = [name for name, a in results.items() if not np.isfinite(a).all()]
     if not wrong:
-        return True, "inputs of 1000 give finite gradients", ""
+        return Finding(True, "inputs of 1000 give finite gradients")
     cause = "exp overflows; use the sign of its argument, or tanh, for the sigmoid."
-    return False, f"not finite: {', '.join(wrong)}", cause
+    return Finding(False, f"not finite: {', '.join(wrong)}", cause)
 
 
 def nan_is_seen(exam: Examination) -> Finding:
@@ -203,15 +189,15 @@ def nan_is_seen(exam: Examination) -> Finding:
     hit[2:, 0] = True
     replaced = "something replaces NaN by a number."
     if h.shape[:2] != x.shape[:2]:
-        return False, f"h has shape {np.shape(outputs.h)}, so its steps cannot be told", ""
+        return Finding(False, f"h has shape {np.shape(outputs.h)}, so its steps cannot be told")
     if not np.isnan(h[2:, 0]).any():
-        return False, "a NaN in x leaves no trace in h", replaced
+        return Finding(False, "a NaN in x leaves no trace in h", replaced)
     if np.isnan(h[~hit]).any():
-        return False, "a NaN in x is also in earlier steps or other sequences", ""
+        return Finding(False, "a NaN in x is also in earlier steps or other sequences")
     W = subject.gradients(upstream, outputs.cache)["W"]
     if W is not None and not np.isnan(W).any():
-        return False, "a NaN in x leaves no trace in the gradient of W", replaced
-    return True, "a NaN in x is in the outputs after it and in the gradient of W", ""
+        return Finding(False, "a NaN in x leaves no trace in the gradient of W", replaced)
+    return Finding(True, "a NaN in x is in the outputs after it and in the gradient of W")
 
 
 def _close(subject: Subject, a: Any, b: Any) -> bool:

@@ -24,7 +24,11 @@ from minilstm.proof.derivatives.trees import named_leaves
 from minilstm.proof.reports.places import FULL_NAMES
 
 Arrays = Mapping[str, Array]
+# Gradients that arrive from above: dh, (T, H), (B, T, H) or (T, B, H), laid out like h; and, where
+# a state is returned, dhT and dcT, (H,) or (B, H) each.
+Upstream = tuple[Array, ...]
 NAMES = ("x", "W", "R", "b", "h0", "c0")
+OUTPUTS = ("h", "hT", "cT")
 
 
 class Sizes(NamedTuple):
@@ -36,13 +40,6 @@ class Sizes(NamedTuple):
     H: int = 4
 
 
-class Upstream(NamedTuple):
-    """Gradients that arrive from above, in the layout of the outputs."""
-
-    dh: Array  # (T, H), (B, T, H) or (T, B, H)
-    dstate: tuple[Array, Array] | None  # (H,) or (B, H) each; None where no state is returned
-
-
 class Outputs(NamedTuple):
     """What forward returned."""
 
@@ -50,10 +47,14 @@ class Outputs(NamedTuple):
     state: tuple[Array, Array] | None
     cache: Any
 
+    @property
+    def all(self) -> tuple[Array, ...]:
+        """The outputs alone, without a state where none is returned."""
+        return self.h, *(self.state or ())
+
     def named(self) -> dict[str, Array]:
-        """The outputs by name, without a state where none is returned."""
-        arrays = map(np.asarray, (self.h, *(self.state or ())))
-        return dict(zip(("h", "hT", "cT"), arrays, strict=False))
+        """The same by name."""
+        return dict(zip(OUTPUTS, map(np.asarray, self.all), strict=False))
 
 
 @dataclass(frozen=True)
@@ -118,22 +119,19 @@ class Subject:
 
     def time_major(self, steps: Array) -> Array:
         """The inverse: (T, B, ...)."""
-        if self.batch_axis is None:
-            return steps[:, None]
-        return steps.swapaxes(0, 1) if self.batch_axis == 0 else steps
+        return steps[:, None] if self.batch_axis is None else self.laid_out(steps)
 
     def run(self, arrays: Arrays, lengths: Array | None = None, copy: bool = True) -> Outputs:
         """Call forward on copies of the arrays and take what it returns apart."""
         extra = {} if lengths is None else {"lengths": lengths}
         given = (arrays[name] for name in ("x", "h0", "c0", "W", "R", "b"))
         six = [a.copy() if copy else a for a in given]
-        with np.errstate(all="ignore"), warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)
-            found = self.forward(*six, **extra)
+        found = _quietly(self.forward, *six, **extra)
         if not isinstance(found, tuple) or len(found) != 3:
+            size = f" of {len(found)}" if isinstance(found, tuple | list) else ""
             raise TypeError(
-                f"forward returned {_kind(found)}; it has to return (h, (hT, cT), cache), or "
-                "(h, None, cache) where it gives no final state"
+                f"forward returned {type(found).__name__}{size}; it has to return (h, (hT, cT), "
+                "cache), or (h, None, cache) where it gives no final state"
             )
         h, state, cache = found
         if state is not None and len(state) != 2:
@@ -144,25 +142,12 @@ class Subject:
         self, upstream: Upstream, cache: Any, copy: bool = True
     ) -> dict[str, Array | None]:
         """Call backward on copies of the upstream gradients and give its gradients names."""
-        if copy:
-            state = upstream.dstate
-            state = None if state is None else (state[0].copy(), state[1].copy())
-            upstream = Upstream(upstream.dh.copy(), state)
-        with np.errstate(all="ignore"), warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)
-            found = self.backward(upstream.dh, upstream.dstate, cache)
-        return named_gradients(found)
+        dh, *dstate = (a.copy() if copy else a for a in upstream)
+        return named_gradients(_quietly(self.backward, dh, tuple(dstate) or None, cache))
 
     def draw_upstream(self, outputs: Outputs, rng: np.random.Generator) -> Upstream:
         """Random gradients of the outputs, of their shapes and dtypes."""
-
-        def like(a: Any) -> Array:
-            return rng.standard_normal(np.shape(a)).astype(self.dtype)
-
-        state = outputs.state
-        return Upstream(
-            like(outputs.h), None if state is None else (like(state[0]), like(state[1]))
-        )
+        return tuple(rng.standard_normal(np.shape(a)).astype(self.dtype) for a in outputs.all)
 
     # ------------------------------------------------------------ the NumPy twin
 
@@ -197,23 +182,13 @@ class Subject:
         self, arrays: Arrays, upstream: Upstream, backward: Callable[..., Any] = lstm_backward
     ) -> dict[str, Array]:
         """Gradients by a backward pass with the contract of `lstm_backward`, in this layout."""
-        above = [upstream.dh, *(upstream.dstate or ())]
         layout = self.layout(arrays)
-        return replay_lstm(
-            layout._replace(outputs=layout.outputs[: len(above)]), arrays, above, backward
-        )
+        layout = layout._replace(outputs=layout.outputs[: len(upstream)])
+        return replay_lstm(layout, arrays, upstream, backward)
 
 
 def named_gradients(found: Any) -> dict[str, Array | None]:
-    """Gradients by name from a dict, a tuple in the order of NAMES, or nested ones.
-
-    Examples
-    --------
-    >>> named_gradients((1.0, {"W": 2.0, "R": 3.0, "b": None}))["R"]
-    array(3.)
-    >>> named_gradients((1.0, (2.0, 3.0, 4.0)))["h0"] is None
-    True
-    """
+    """Gradients by name from a dict, a tuple in the order of NAMES, or nested ones."""
     parts = list(named_leaves(found))
     named = {name: part for name, part in parts if name in NAMES}
     missing = (name for name in NAMES if name not in named)
@@ -221,6 +196,8 @@ def named_gradients(found: Any) -> dict[str, Array | None]:
     return {n: None if named.get(n) is None else np.asarray(named[n]) for n in NAMES}
 
 
-def _kind(found: Any) -> str:
-    size = f" of {len(found)}" if isinstance(found, tuple | list) else ""
-    return f"{type(found).__name__}{size}"
+def _quietly(function: Callable[..., Any], *given: Any, **extra: Any) -> Any:
+    """What a function returns, without warnings of its numbers."""
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return function(*given, **extra)

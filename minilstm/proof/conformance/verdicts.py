@@ -4,7 +4,7 @@ The gradient checker judges it; known mistakes, made on purpose, name the cause.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -26,26 +26,16 @@ FLOAT32_ERROR = 2e-4
 REPLAY_ERROR = 1e-7
 
 
-class Verdict(NamedTuple):
-    """On the gradient of one array."""
+class Finding(NamedTuple):
+    """What a check found, of the gradient of one array or of all that a row looks at."""
 
-    passed: bool
-    detail: str
+    passed: bool | None  # None for "not offered"
+    detail: str = ""
     cause: str = ""
 
 
-Finding = tuple[bool | None, str, str]  # passed, or None for "not offered"; detail; cause
-
-
-class Paths(NamedTuple):
-    """Outputs through which gradient arrives."""
-
-    steps: bool = True
-    hidden: bool = True
-    cell: bool = True
-
-
-STEPS = Paths(True, False, False)
+Paths = tuple[bool, bool, bool]  # whether gradient arrives through h, hT and cT
+STEPS = (True, False, False)
 
 
 @dataclass(frozen=True)
@@ -60,7 +50,7 @@ class Examination:
         return self.subject.draw(sizes, np.random.default_rng([self.seed, 2]))
 
     @cached_property
-    def judged(self) -> dict[str, Verdict]:
+    def judged(self) -> dict[str, Finding]:
         """The gradients of the first problem."""
         return verdicts(self.subject, self.arrays(Sizes()), self.seed)
 
@@ -103,22 +93,12 @@ def verdicts(
     names: Sequence[str] = NAMES,
     witness: Arrays | None = None,
     **how: Any,
-) -> dict[str, Verdict]:
+) -> dict[str, Finding]:
     """Judge the gradients of all arrays for which backward gives one.
 
-    Parameters
-    ----------
-    subject : functions and layout
-    arrays : in that layout
-    seed : of the upstream gradients
-    paths : where gradient arrives; elsewhere it is zero
-    names : of arrays to judge
-    witness : arrays of another problem; a known mistake is no cause if it is not seen there
-    how : options of `minilstm.gradcheck.gradcheck`
-
-    Returns
-    -------
-    dict of Verdict, without the arrays for which backward gives None
+    Gradient arrives by `paths`, drawn by `seed`; elsewhere it is zero. `names` are those to judge.
+    A known mistake is no cause if it is not seen in the arrays of another problem, the `witness`.
+    `how` are options of `minilstm.gradcheck.gradcheck`.
     """
     names = [name for name in names if name in subject.checked]
     if subject.dtype == np.float32:
@@ -143,24 +123,17 @@ def _report(
     zeros: list[Any] = []  # of the outputs that take no part
 
     def f(**given: Array) -> tuple[Any, ...]:
-        h, state, cache = subject.run({**fixed, **given})
-        zeros[:] = [np.zeros(np.shape(h), subject.dtype)]
-        if state is None:
-            return h, cache
-        zeros[1:] = [np.zeros(np.shape(a), subject.dtype) for a in state]
-        outputs = [a for a, wanted in zip((h, *state), paths, strict=True) if wanted]
-        return *outputs, cache
-
-    def chosen(found: Mapping[str, Array | None]) -> dict[str, Array | None]:
-        return {name: found[name] for name in names}
+        outputs = subject.run({**fixed, **given})
+        zeros[:] = [np.zeros(np.shape(a), subject.dtype) for a in outputs.all]
+        chosen = [a for a, wanted in zip(outputs.all, paths, strict=False) if wanted]
+        return *chosen, outputs.cache
 
     def backward(*given: Any) -> dict[str, Array | None]:
         *above, cache = given
-        if len(zeros) == 1:
-            return chosen(subject.gradients(Upstream(above[0], None), cache))
         arriving = iter(above)
-        dh, dhT, dcT = (next(arriving) if p else z for p, z in zip(paths, zeros, strict=True))
-        return chosen(subject.gradients(Upstream(dh, (dhT, dcT)), cache))
+        upstream = tuple(next(arriving) if p else z for z, p in zip(zeros, paths, strict=False))
+        found = subject.gradients(upstream, cache)
+        return {name: found[name] for name in names}
 
     backward.__name__ = getattr(subject.backward, "__name__", "backward")
     inputs = {name: arrays[name] for name in names}
@@ -171,12 +144,12 @@ def _report(
     )
 
 
-def _verdict(error: ParameterError) -> Verdict:
+def _verdict(error: ParameterError) -> Finding:
     if error.passed:
-        return Verdict(True, f"relative error {error.relative_error:.0e}")
+        return Finding(True, f"relative error {error.relative_error:.0e}")
     place = f"{list(map(int, error.where))}" if error.where else " along a random direction"
     words = f" ({error.place})" if error.place else ""
-    return Verdict(
+    return Finding(
         False,
         f"{error.name}{place}{words}: by hand {error.by_hand:.9g}, true "
         f"derivative {error.reference:.9g}, relative error {error.relative_error:.0e}",
@@ -184,7 +157,7 @@ def _verdict(error: ParameterError) -> Verdict:
     )
 
 
-def _beside_the_twin(here: _Scene, names: Sequence[str]) -> dict[str, Verdict]:
+def _beside_the_twin(here: _Scene, names: Sequence[str]) -> dict[str, Finding]:
     """For an LSTM in float32 alone: gradients of the NumPy twin in float64, a coarse tolerance."""
     found = {}
     for name in names:
@@ -192,7 +165,7 @@ def _beside_the_twin(here: _Scene, names: Sequence[str]) -> dict[str, Verdict]:
         if gradient is None:
             continue
         if gradient.shape != wanted.shape:
-            found[name] = Verdict(False, f"shape {gradient.shape} where {name} has {wanted.shape}")
+            found[name] = Finding(False, f"shape {gradient.shape} where {name} has {wanted.shape}")
             continue
         off = np.abs(gradient - wanted) / (np.abs(wanted).max() or 1.0)
         k = worst_place(off)
@@ -215,12 +188,8 @@ class _Scene(NamedTuple):
 def _scene(subject: Subject, arrays: Arrays, seed: int, paths: Paths) -> _Scene:
     """Random upstream gradients where gradient arrives, zeros elsewhere, and what they give."""
     outputs = subject.run(arrays)
-    dh, dstate = subject.draw_upstream(outputs, np.random.default_rng([seed, 1]))
-    dh = dh * subject.dtype(paths.steps)
-    if dstate is not None:
-        hidden, cell = (subject.dtype(p) for p in paths[1:])
-        dstate = (dstate[0] * hidden, dstate[1] * cell)
-    upstream = Upstream(dh, dstate)
+    drawn = subject.draw_upstream(outputs, np.random.default_rng([seed, 1]))
+    upstream = tuple(a * subject.dtype(p) for a, p in zip(drawn, paths, strict=False))
     hand = subject.gradients(upstream, outputs.cache)
     return _Scene(arrays, upstream, hand, subject.replay(arrays, upstream))
 
@@ -239,26 +208,22 @@ def _causes(
         hits = [
             name
             for name in wrong
-            if made is not None
+            if name in made
             and same(here.hand[name], made[name], tolerance)
             and not same(here.right[name], made[name], tolerance)
         ]
         hits = [name for name in hits if len(hits) > best.get(name, (0, ""))[0]]
-        if not hits:
-            continue
-        if there is not None:
-            elsewhere = _made(subject, mistake.wrong, there)
-            if elsewhere is None or not all(
-                same(there.hand[name], elsewhere[name], tolerance) for name in hits
-            ):
+        if hits and there is not None:
+            made = _made(subject, mistake.wrong, there)
+            if not all(n in made and same(there.hand[n], made[n], tolerance) for n in hits):
                 continue
         best.update({name: (len(hits), mistake.cause) for name in hits})
     return {name: cause for name, (_, cause) in best.items()}
 
 
-def _made(subject: Subject, wrong: Callable[..., Any], scene: _Scene) -> dict[str, Array] | None:
-    """Gradients with a mistake; None where these sizes do not allow it."""
+def _made(subject: Subject, wrong: Callable[..., Any], scene: _Scene) -> dict[str, Array]:
+    """Gradients with a mistake; none where these sizes do not allow it."""
     try:
         return subject.replay(scene.arrays, scene.upstream, wrong)
     except (ValueError, IndexError):
-        return None
+        return {}

@@ -17,29 +17,20 @@ REPEATED_CALL_ROUNDINGS = 1e3  # or by so many units in the last place, if that 
 
 @dataclass
 class Claims:
-    """Gradients by backward, in the shapes of their arrays, and what is wrong with them at once.
+    """Gradients by backward, in the shapes of their arrays, and what is wrong with them at once."""
 
-    Attributes
-    ----------
-    grads : by array name; None where backward gives none; NaN where its shape does not fit
-    faults : sentences by array name: why the gradient is wrong whatever its numbers are
-    unsteady : relative change of a gradient from one call to the next, where there is one
-    notes : sentences for the report
-    """
-
-    grads: dict[str, Array | None]
+    grads: dict[str, Array | None]  # None where there is none; NaN where its shape does not fit
+    # Sentences by array: why the gradient is wrong whatever its numbers are.
     faults: dict[str, str] = field(default_factory=dict)
+    # Relative change from one call to the next, of the arrays where there is one.
     unsteady: dict[str, float] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # sentences for the report
 
 
 def claims_of(problem: Problem, base: float, twice: bool) -> Claims:
     """Run backward; if `twice`, run both passes once more to see whether they repeat.
 
-    Raises
-    ------
-    GradientError
-        f gives another value when called again, so it has no derivative that could be compared.
+    Raises GradientError where f does not: then no derivative could be compared.
     """
     claims = Claims(problem.claimed())
     for name, gradient in claims.grads.items():

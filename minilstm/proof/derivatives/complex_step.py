@@ -62,24 +62,12 @@ def complex_step(f: Callable[[Array], Any], p: Array) -> NDArray[np.float64]:
 
 
 def difference(g: Callable[[float], float], noise: float) -> Derivative:
-    """Derivative at 0 of a function of one number, by central differences and extrapolation.
+    """Derivative at 0 of a smooth function of one number, by central differences and extrapolation.
 
-    Parameters
-    ----------
-    g : smooth; called at 6 points, and at as many again with steps eight times finer for as long
-        as the error estimate is poor and finer steps help
-    noise : absolute rounding error of one value of g
-
-    Returns
-    -------
-    Derivative, its error estimated from the last extrapolation and the noise; NaN where g is not
-    finite
-
-    Examples
-    --------
-    >>> slope = difference(lambda t: float(np.exp(3 * t)), 1e-16)
-    >>> abs(slope.value - 3) <= slope.error < 1e-10
-    True
+    g is called at 6 points, and at as many again with steps eight times finer for as long as the
+    error estimate is poor and finer steps help. `noise` is the absolute rounding error of one of
+    its values. The error is estimated from it and from the last extrapolation; the derivative is
+    NaN where g is not finite.
     """
     step, best = WIDEST_STEP, Derivative(0.0, np.inf)
     while step > FINEST_STEP:
@@ -121,9 +109,5 @@ def difference_along(problem: Problem, direction: Mapping[str, Array]) -> Deriva
     unit = problem.reach(direction)
     if unit == 0:
         return Derivative(0.0, 0.0)
-
-    def g(t: float) -> float:
-        return problem.along(direction, t / unit).real
-
-    slope = difference(g, problem.last_digit)
+    slope = difference(lambda t: problem.along(direction, t / unit).real, problem.last_digit)
     return Derivative(slope.value * unit, slope.error * unit)

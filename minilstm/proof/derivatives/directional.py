@@ -7,10 +7,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from minilstm.proof.derivatives.kinks import halved
 from minilstm.proof.derivatives.oracle import Oracle
-from minilstm.proof.derivatives.problem import Array, Problem
-
-Gradients = Mapping[str, Array | None]
+from minilstm.proof.derivatives.problem import Array, Gradients, Problem
 
 
 def directions_of(
@@ -21,13 +20,15 @@ def directions_of(
     With `bounded` every entry is in proportion to its array, as differences need it.
     """
     found = []
+    longest = max((length(g) for g in grads.values() if g is not None), default=0.0) or 1.0
     for _ in range(count):
         direction = {}
         for name, gradient in grads.items():
             if gradient is None or gradient.size == 0:
                 continue
             drawn = rng.standard_normal(gradient.shape)
-            weight = problem.size(name) if bounded else 1 / _weight(gradient, grads)
+            # An array whose gradient is zero counts like the one with the longest.
+            weight = problem.size(name) if bounded else 1 / (length(gradient) or longest)
             direction[name] = weight * drawn
         found.append(direction)
     return found
@@ -52,34 +53,16 @@ def narrow(
 
     Costs log2 of the array's size in passes. Rounding explains slopes that are `allowed` apart.
     """
-    part = np.arange(gradient.size)
-    while len(part) > 1:
-        first, second = np.array_split(part, 2)
-        flat = np.zeros(gradient.size)
-        flat[first] = direction.ravel()[first]
-        by_hand = float((gradient.ravel()[first] * flat[first]).sum())
-        off = abs(by_hand - oracle.along({name: flat.reshape(gradient.shape)}).value)
-        part = second if off <= allowed else first
-    return tuple(int(i) for i in np.unravel_index(int(part[0]), gradient.shape))
+
+    def is_wrong(part: Array, of: Array) -> bool:
+        by_hand = float((gradient.ravel()[of] * part.ravel()[of]).sum())
+        return not abs(by_hand - oracle.along({name: part}).value) <= allowed
+
+    return halved(direction, is_wrong)
 
 
 def length(array: Array) -> float:
-    """Euclidean length of the finite entries, without overflow.
-
-    Examples
-    --------
-    >>> length(np.array([3e200, 0.0, np.nan]))
-    3e+200
-    """
+    """Euclidean length of the finite entries, without overflow."""
     finite = array[np.isfinite(array)].astype(np.float64)
     largest = float(np.abs(finite).max(initial=0.0))
     return largest * float(np.sqrt(((finite / largest) ** 2).sum())) if largest else 0.0
-
-
-def _weight(gradient: Array, grads: Gradients) -> float:
-    """Length of a gradient; of the longest one where it is zero."""
-    return (
-        length(gradient)
-        or max((length(g) for g in grads.values() if g is not None), default=0.0)
-        or 1.0
-    )

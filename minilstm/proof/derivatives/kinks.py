@@ -3,7 +3,7 @@ A check at such a point proves nothing, so the point is named, and a slope betwe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -81,15 +81,10 @@ def find_kink(problem: Problem, name: str, base: float, rng: np.random.Generator
     Costs 4 forward passes where there is none, and 4 for each halving of the array where there is.
     """
     shape = problem.arrays[name].shape
-    size = int(np.prod(shape))
     direction = rng.standard_normal(shape) * problem.size(name)
-    if size == 0 or not slopes(problem, {name: direction}, base).kink:
+    if direction.size == 0 or not slopes(problem, {name: direction}, base).kink:
         return None
-    part = np.arange(size)
-    while len(part) > 1:
-        halves = np.array_split(part, 2)
-        part = halves[0] if _shows(problem, name, halves[0], direction, base) else halves[1]
-    index = tuple(int(i) for i in np.unravel_index(int(part[0]), shape))
+    index = halved(direction, lambda part, _: slopes(problem, {name: part}, base).kink)
     single = np.zeros(shape)
     single[index] = problem.size(name)
     found = slopes(problem, {name: single}, base)
@@ -112,7 +107,15 @@ def kind_of(left: float, right: float, jump: bool, value: float) -> str:
     return "the slope changes: a maximum of two equal values, or another change of branch"
 
 
-def _shows(problem: Problem, name: str, part: Array, direction: Array, base: float) -> bool:
-    only = np.zeros(direction.size)
-    only[part] = direction.ravel()[part]
-    return slopes(problem, {name: only.reshape(direction.shape)}, base).kink
+def halved(direction: Array, shows: Callable[[Array, Array], bool]) -> tuple[int, ...]:
+    """The entry of a direction in which something shows, found by halving.
+
+    `shows` takes half of what is left of the direction, zeros elsewhere, and its flat indices.
+    """
+    left = np.arange(direction.size)
+    while len(left) > 1:
+        first, second = np.array_split(left, 2)
+        part = np.zeros(direction.size)
+        part[first] = direction.ravel()[first]
+        left = first if shows(part.reshape(direction.shape), first) else second
+    return tuple(int(i) for i in np.unravel_index(int(left[0]), direction.shape))

@@ -54,25 +54,16 @@ def one_hot(shape: tuple[int, ...], index: tuple[int, ...]) -> Array:
 
 
 class Trial(NamedTuple):
-    """The complex step, tried along one direction beside plain differences.
+    """The complex step, tried along one direction beside plain differences."""
 
-    Attributes
-    ----------
-    why_not : why the complex step cannot be used; "" if it can
-    slope : derivative along the direction by the complex step
-    above, below, step, noise : as `plain_difference` gives them
-    passes : forward passes that it took
-    better : the slope by two differences, where it was needed
-    """
-
-    why_not: str
-    slope: float
-    above: float
+    why_not: str  # why the complex step cannot be used; "" if it can
+    slope: float  # derivative along the direction by the complex step
+    above: float  # this and the next three as `plain_difference` gives them
     below: float
     step: float
     noise: float
-    passes: int = 3
-    better: Derivative | None = None
+    passes: int = 3  # forward passes that it took
+    better: Derivative | None = None  # the slope by two differences, where it was needed
 
     def turns(self, base: float) -> bool:
         """Whether the slopes to both sides differ by more than a smooth function's would."""
@@ -131,7 +122,7 @@ def loses_a_part(
 
 
 def _tried(problem: Problem, direction: Mapping[str, Array], thrifty: bool) -> Trial:
-    slope, why_not = _complex_along(problem, direction)
+    slope, why_not = complex_along(problem, direction)
     if why_not:
         why_not += (
             ", so differences were used; buffers made in the dtype of the inputs would make the "
@@ -157,18 +148,15 @@ def _tried(problem: Problem, direction: Mapping[str, Array], thrifty: bool) -> T
     return trial
 
 
-def refused(problem: Problem, direction: Mapping[str, Array]) -> str:
-    """Why f takes no complex numbers; "" if it does: one forward pass."""
-    return _complex_along(problem, direction)[1]
-
-
-def _complex_along(problem: Problem, direction: Mapping[str, Array]) -> tuple[float, str]:
+def complex_along(problem: Problem, direction: Mapping[str, Array]) -> tuple[float, str]:
+    """The slope by one complex step, and why f takes no complex numbers, "" if it does."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", ComplexWarning)
             return exact_along(problem, direction).value, ""
     except Exception as error:  # whatever a function of someone else's raises at complex numbers
-        return 0.0, f"f takes no complex numbers ({type(error).__name__}: {_first_line(error)})"
+        text = str(error).strip().splitlines() or ["no message"]
+        return 0.0, f"f takes no complex numbers ({type(error).__name__}: {text[0][:100]})"
 
 
 def _lost(slope: float, plain: float) -> str:
@@ -205,8 +193,3 @@ def two_slopes(
     far = [problem.along(direction, t).real for t in (2 * step, -2 * step)]
     coarser = (far[0] - far[1]) / (4 * step)
     return Derivative(finer + (finer - coarser) / 3, abs(finer - coarser) + 2 * noise)
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip().splitlines()
-    return text[0][:100] if text else "no message"

@@ -17,46 +17,29 @@ Gradients = Mapping[str, Array | None]  # by array name; None where none was giv
 
 @dataclass
 class Problem:
-    """Arrays by name, the loss they give, and the gradients that backward claims.
+    """Arrays by name, the loss they give, and the gradients that backward claims."""
 
-    Attributes
-    ----------
-    arrays : float arrays that are differentiated, in the dtype in which backward computes
-    loss : takes some arrays replaced, real or complex, and gives a scalar
-    gradients : runs backward once; takes some arrays replaced; None for a gradient not given
-    backward : who computes the gradients, for the report
-    magnitude : sum of the absolute values that the loss adds up, for the rounding of differences
-    base : the loss at the arrays, if it is known already
-    terms : numbers that take part, for the rounding of sums
-    analytic : True where loss is known to be safe for complex arrays
-    axes : names of the axes of an array, for the report; see `minilstm.gradcheck.gradcheck`
-    rows : (N, 2) sequence and time step of each row of an axis called "row"
-    counts : sizes that could have become a factor of a gradient, by name
-    replay : gradients with one function replaced by a wrong one, for finding causes; or None
-    recognise : finds out what the functions compute, where there is no replay
-    noise : rounding of one value of the loss, where it has been measured
-    notes : sentences for the report
-    spoiled : arguments into which one of the functions wrote
-    forward_passes, backward_passes : how many have been run
-    """
-
-    arrays: dict[str, Array]
+    arrays: dict[str, Array]  # floats to differentiate, in the dtype in which backward computes
+    # Both take some arrays replaced: real or complex ones, for a scalar; and to run backward once.
     loss: Callable[[Mapping[str, Array]], Any]
     gradients: Callable[[Mapping[str, Array]], Gradients]
-    backward: str
-    magnitude: float = 1.0
-    base: float | None = None
-    terms: int = 1
-    analytic: bool = False
-    axes: Mapping[str, Axes] = field(default_factory=dict)
-    rows: Array | None = None
+    backward: str  # who computes the gradients, for the report
+    magnitude: float = 1.0  # sum of |what the loss adds up|, for the rounding of differences
+    base: float | None = None  # the loss at the arrays, if it is known already
+    terms: int = 1  # numbers that take part, for the rounding of sums
+    analytic: bool = False  # the loss is known to be safe for complex arrays
+    axes: Mapping[str, Axes] = field(default_factory=dict)  # for the report; see `gradcheck`
+    rows: Array | None = None  # (N, 2) sequence and time step of each row of an axis called "row"
+    # Sizes that could have become a factor of a gradient.
     counts: Mapping[str, int] = field(default_factory=dict)
+    # Gradients with one function replaced by a wrong one, for finding causes; and, where there is
+    # no replay, what finds out what the functions compute.
     replay: Callable[[str, Callable[..., Any]], Mapping[str, Array]] | None = None
     recognise: Callable[[], Any] | None = None
-    noise: float | None = None
-    notes: list[str] = field(default_factory=list)
-    spoiled: set[str] = field(default_factory=set)
-    forward_passes: int = 0
+    noise: float | None = None  # rounding of one value of the loss, where it has been measured
+    notes: list[str] = field(default_factory=list)  # sentences for the report
+    spoiled: set[str] = field(default_factory=set)  # arguments into which a function wrote
+    forward_passes: int = 0  # run so far
     backward_passes: int = 0
 
     def value(self, replaced: Mapping[str, Array]) -> complex:
@@ -67,10 +50,7 @@ class Problem:
     def along(self, direction: Mapping[str, Array], step: complex) -> complex:
         """One forward pass: the loss at the arrays moved by a step along a direction.
 
-        Parameters
-        ----------
-        direction : arrays of the shapes of some of `arrays`
-        step : real, or imaginary for a complex step
+        The step is real, or imaginary for a complex step.
         """
         wide = np.complex128 if isinstance(step, complex) else np.float64
         moved = {

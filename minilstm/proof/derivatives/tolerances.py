@@ -93,7 +93,13 @@ class Noise:
         """
         try:
             if self._wide is None:
-                self._wide = self._widened()
+                eps = self._problem.eps
+                arrays = {
+                    k: a.astype(WIDER_DTYPE[a.dtype.name]) for k, a in self._problem.arrays.items()
+                }
+                # On some machines extended precision is none.
+                works = all(np.finfo(a.dtype).eps < eps for a in arrays.values())
+                self._wide = (arrays, self._problem.claimed(arrays)) if works else ({}, {})
             arrays, grads = self._wide
             hand = grads.get(name)
             if hand is None or hand.shape != direction.shape:
@@ -104,12 +110,6 @@ class Noise:
         except Exception:  # functions that compute in their own type only
             self._wide = {}, {}
             return None
-
-    def _widened(self) -> tuple[dict[str, Array], Mapping[str, Array | None]]:
-        arrays = {k: a.astype(WIDER_DTYPE[a.dtype.name]) for k, a in self._problem.arrays.items()}
-        if any(np.finfo(a.dtype).eps >= self._problem.eps for a in arrays.values()):
-            return {}, {}  # on some machines extended precision is none
-        return arrays, self._problem.claimed(arrays)
 
     def limit(self, name: str, grads: Mapping[str, Array | None]) -> float:
         """Largest noise that is believed: a part of what all arrays together do to the loss."""

@@ -10,24 +10,12 @@ import numpy as np
 
 
 def leaves(tree: Any) -> list[Any]:
-    """Arrays and scalars of a tree, in order; None counts as a leaf.
-
-    Examples
-    --------
-    >>> leaves((1.0, [2.0, {"a": 3.0}], None))
-    [1.0, 2.0, 3.0, None]
-    """
+    """Arrays and scalars of a tree, in order; None counts as a leaf."""
     return [leaf for _, leaf in named_leaves(tree)]
 
 
 def named_leaves(tree: Any, name: str | None = None) -> Iterator[tuple[str | None, Any]]:
-    """Leaves with the name of the field or key they came by, None for a place in a list.
-
-    Examples
-    --------
-    >>> list(named_leaves((1.0, {"W": 2.0})))
-    [(None, 1.0), ('W', 2.0)]
-    """
+    """Leaves with the name of the field or key they came by, None for a place in a list."""
     if isinstance(tree, dict):
         for key, part in tree.items():
             yield from named_leaves(part, str(key))
@@ -42,13 +30,7 @@ def named_leaves(tree: Any, name: str | None = None) -> Iterator[tuple[str | Non
 
 
 def replaced(tree: Any, change: Callable[[Any], Any]) -> Any:
-    """The same tree with each leaf changed.
-
-    Examples
-    --------
-    >>> replaced((1.0, [2.0]), lambda x: 10 * x)
-    (10.0, [20.0])
-    """
+    """The same tree with each leaf changed."""
     if isinstance(tree, dict):
         return {key: replaced(part, change) for key, part in tree.items()}
     if isinstance(tree, tuple) and hasattr(tree, "_fields"):

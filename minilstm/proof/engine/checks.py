@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from textwrap import indent
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -65,24 +64,12 @@ def prove(
     seed: int = 0,
     say: Callable[[str], None] = print,
 ) -> list[Row]:
-    """Check all there is, or some layers only, and say each line as it is known.
+    """Check all there is, or some layers only, and say each line of the table as it is known.
 
-    Parameters
-    ----------
-    backends : "numpy", "numba", "cupy"; none means all that can compute here
-    layers : kinds ("lstm") or names of classes ("LSTM"), in any case; none means every layer, loss
-        and solver, and some networks of several layers
-    seed : of all numbers and of the choice of entries
-    say : called with each line of the table
-
-    Returns
-    -------
-    list of Row, right or wrong
-
-    Raises
-    ------
-    ValueError
-        There is no such layer.
+    `backends` are "numpy", "numba", "cupy"; none means all that can compute here. `layers` are
+    kinds ("lstm") or names of classes ("LSTM"), in any case; none means every layer, loss and
+    solver, and some networks of several layers; ValueError where there is no such layer. `seed` is
+    that of all numbers and of the choice of entries. The rows come back, right or wrong.
 
     Examples
     --------
@@ -119,13 +106,7 @@ def missing_part(backend: str) -> str | None:
 
 
 def find_layers(names: Sequence[str]) -> list[str]:
-    """Kinds of the layers that a user names; none means all of them.
-
-    Examples
-    --------
-    >>> find_layers(["LSTM", "fullyconnected", "batch_normalization"])
-    ['lstm', 'fully_connected', 'batch_normalization']
-    """
+    """Kinds of the layers that a user names; none means all of them."""
     known = {word.lower(): kind for kind, a in KINDS.items() for word in (kind, a.__name__)}
     for name in names:
         if name.lower() not in known:
@@ -151,7 +132,10 @@ def _checks(kinds: Sequence[str], everything: bool) -> list[tuple[str, str, str,
         found += [("loss", name, "", _loss(name)) for name in formulas.loss_names()]
         found += [("solver", name, "three steps", _solver(name)) for name in SOLVERS]
         found += [(FLOAT32, name, "share of its rounding bound", _single(name)) for name in SINGLE]
-        found += [("network", name, "", _network(*how)) for name, how in networks.NETWORKS.items()]
+        found += [
+            ("network", name, "", _network(graph, lengths, **options))
+            for name, (graph, lengths, options) in networks.NETWORKS.items()
+        ]
     return found
 
 
@@ -185,20 +169,14 @@ def _timed(check: _Check, backend: Backend, seed: int) -> tuple[Row, float]:
 
 
 def _network(
-    graph: Callable[[], Any],
-    lengths: tuple[int, ...] = networks.LENGTHS,
-    options: Mapping[str, Any] = MappingProxyType({}),
+    graph: Callable[[], Any], lengths: tuple[int, ...] = networks.LENGTHS, **options: Any
 ) -> _Check:
-    def check(backend: Backend, seed: int) -> Row:
-        net, x, y = networks.problem(graph(), np.random.default_rng(seed), lengths)
-        return _of_report(gradcheck(net, x, y, seed=seed, raises=False, **options))
-
-    return check
+    return _gradients(lambda _, rng: networks.problem(graph(), rng, lengths), **options)
 
 
-def _functions(
-    draw: Callable[[Backend, np.random.Generator], formulas.LossProblem], **options: Any
-) -> _Check:
+def _gradients(draw: Callable[[Backend, np.random.Generator], Any], **options: Any) -> _Check:
+    """A check of the three first arguments of `gradcheck` that are drawn."""
+
     def check(backend: Backend, seed: int) -> Row:
         problem = draw(backend, np.random.default_rng(seed))
         return _of_report(gradcheck(*problem, seed=seed, raises=False, **options))
@@ -207,11 +185,11 @@ def _functions(
 
 
 def _loss(name: str) -> _Check:
-    return _functions(partial(formulas.loss_problem, name), upstream=None)
+    return _gradients(partial(formulas.loss_problem, name), upstream=None)
 
 
 # Batch normalisation as in prediction, which no training of a network comes past.
-_given_statistics = _functions(formulas.given_statistics_problem)
+_given_statistics = _gradients(formulas.given_statistics_problem)
 
 
 def _of_report(report: Any) -> Row:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -19,13 +19,7 @@ from minilstm.training.solvers import Arrays, solver_init, update
 
 
 def loss_names() -> list[str]:
-    """Every loss, alone and with the layers it takes in.
-
-    Examples
-    --------
-    >>> loss_names()[:2]
-    ['crossentropy', 'crossentropy with softmax']
-    """
+    """Every loss, alone and with the layers it takes in."""
     names: dict[str, None] = {}
     for loss in map(find_loss, NAMES):
         names[loss.name] = None
@@ -34,12 +28,8 @@ def loss_names() -> list[str]:
     return [*names, "crossentropy with softmax and fully_connected"]
 
 
-class LossProblem(NamedTuple):
-    """A loss on the NumPy twin and its gradients on a backend, as functions of the same arrays."""
-
-    f: Callable[..., Any]
-    backward: Callable[..., Any]
-    inputs: dict[str, Array]
+# A loss on the NumPy twin, its gradients on a backend, and the arrays of which both are functions.
+LossProblem = tuple[Callable[..., Any], Callable[..., Any], dict[str, Array]]
 
 
 def loss_problem(name: str, backend: Backend, rng: np.random.Generator) -> LossProblem:
@@ -58,7 +48,7 @@ def loss_problem(name: str, backend: Backend, rng: np.random.Generator) -> LossP
     divisor = loss.divisor(N, C)
     if name.endswith("fully_connected"):
         x, W = rng.standard_normal((N, 3)), rng.standard_normal((C, 3))
-        return LossProblem(
+        return (
             lambda x, W, b: twin.classifier_loss(x, W, b, t, divisor, weights).loss,
             lambda x, W, b: _gradients_of_classifier(backend, x, W, b, t, divisor, weights),
             {"x": x, "W": W, "b": rng.standard_normal(C)},
@@ -66,7 +56,7 @@ def loss_problem(name: str, backend: Backend, rng: np.random.Generator) -> LossP
     to_device, to_host = backend.to_device, backend.to_host
     end = to_device(t), divisor, to_device(weights)  # of the gradients
     if " with " in name:
-        return LossProblem(
+        return (
             lambda z: loss.fused_forward(twin, z, t, divisor, weights)[0],
             lambda z: to_host(
                 loss.fused_backward(backend, loss.fused_forward(backend, to_device(z), *end)[1])
@@ -76,7 +66,7 @@ def loss_problem(name: str, backend: Backend, rng: np.random.Generator) -> LossP
     if loss.fuses_with:  # it wants scores between 0 and 1
         layers = {"softmax": twin.softmax_forward, "sigmoid": twin.sigmoid_forward}
         rows = layers[loss.fuses_with](rows)[0]
-    return LossProblem(
+    return (
         lambda y: loss.forward(twin, y, t, divisor, weights)[0],
         lambda y: to_host(loss.backward(backend, loss.forward(backend, to_device(y), *end)[1])),
         {"y": rows},
@@ -104,25 +94,23 @@ def given_statistics_problem(backend: Backend, rng: np.random.Generator) -> Loss
         found = {"x": dx, "scale": grads.scale, "offset": grads.offset}
         return {name: backend.to_host(g) for name, g in found.items()}
 
-    return LossProblem(
+    return (
         lambda x, scale, offset: twin.batch_normalization_apply(x, scale, offset, *rest)[0],
         gradients,
         {"x": x, "scale": scale, "offset": offset},
     )
 
 
-class SolverProblem(NamedTuple):
-    """Where a backend's solver goes, and where the formula goes, one number at a time."""
-
-    found: dict[str, Array]
-    formula: dict[str, Array]
-
-
 L2, RATE, STEPS = 0.01, 0.1, 3
 
 
-def solver_problem(solver: str, backend: Backend, rng: np.random.Generator) -> SolverProblem:
-    """Three steps of a solver with an L2 term and other gradients each time."""
+def solver_problem(
+    solver: str, backend: Backend, rng: np.random.Generator
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Three steps of a solver with an L2 term: where it goes, and where the formula goes.
+
+    The gradients are others each time; the formula takes one number after another.
+    """
     shapes = {"weights": (5, 3), "bias": (5,)}
     start = {k: np.asfortranarray(rng.standard_normal(s)) for k, s in shapes.items()}
     gradients = [{k: rng.standard_normal(s) for k, s in shapes.items()} for _ in range(STEPS)]
@@ -140,7 +128,7 @@ def solver_problem(solver: str, backend: Backend, rng: np.random.Generator) -> S
         ).reshape(value.shape)
         for key, value in start.items()
     }
-    return SolverProblem({k: backend.to_host(a) for k, a in p.items()}, formula)
+    return {k: backend.to_host(a) for k, a in p.items()}, formula
 
 
 def _by_hand(solver: str, p: float, gradients: list[float]) -> float:

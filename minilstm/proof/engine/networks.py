@@ -8,9 +8,8 @@ and no kernel meets only full tiles.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -43,12 +42,7 @@ LENGTHS = (5, 1, 3)
 FEATURES = 3
 
 
-class Problem(NamedTuple):
-    """A network with sequences and answers, as `minilstm.gradcheck` takes them."""
-
-    net: Network
-    x: list[Array]
-    y: Any
+Problem = tuple[Network, list[Array], Any]  # with sequences and answers, for `minilstm.gradcheck`
 
 
 def _chain(*layers: Any, shape: Any = FEATURES) -> LayerGraph:
@@ -143,23 +137,16 @@ def _before_softmax(*layers: Any) -> LayerGraph:
     return LayerGraph([*middle, FullyConnected(4), Softmax()])
 
 
-class SeveralLayers(NamedTuple):
-    """A network of several layers, and how to check it."""
-
-    layers: Callable[[], LayerGraph]
-    lengths: tuple[int, ...]
-    options: Mapping[str, Any] = MappingProxyType({})
-
-
-#: networks of several layers by title; the large one costs too much entry by entry
-NETWORKS: dict[str, SeveralLayers] = {
-    "sequence, ragged": SeveralLayers(lambda: _before_softmax(LSTM(7)), (9, 1, 4)),
-    "last, ragged": SeveralLayers(lambda: _before_softmax(LSTM(6, output_mode="last")), (5, 8, 1)),
-    "two LSTM layers": SeveralLayers(lambda: _before_softmax(LSTM(5), LSTM(4)), (6, 3)),
-    "200 units, 200 steps, along directions": SeveralLayers(
-        lambda: _before_softmax(LSTM(200)), (200,), {"method": "directional"}
+#: networks of several layers by title, with lengths of sequences and options of `gradcheck`; the
+#: large one costs too much entry by entry
+NETWORKS: dict[str, tuple[Callable[[], LayerGraph], tuple[int, ...], dict[str, Any]]] = {
+    "sequence, ragged": (lambda: _before_softmax(LSTM(7)), (9, 1, 4), {}),
+    "last, ragged": (lambda: _before_softmax(LSTM(6, output_mode="last")), (5, 8, 1), {}),
+    "two LSTM layers": (lambda: _before_softmax(LSTM(5), LSTM(4)), (6, 3), {}),
+    "200 units, 200 steps, along directions": (
+        lambda: _before_softmax(LSTM(200)), (200,), {"method": "directional"},
     ),
-}
+}  # fmt: skip
 
 
 def problem(
@@ -178,6 +165,6 @@ def problem(
     rows = lengths if head.steps else (1,) * len(lengths)
     if head.loss.kind == "classes":
         y = [rng.integers(0, head.columns, n) for n in rows]
-        return Problem(net, x, y if head.steps else np.concatenate(y))
+        return net, x, y if head.steps else np.concatenate(y)
     targets = [rng.standard_normal((n, head.columns)) for n in rows]
-    return Problem(net, x, targets if head.steps else np.concatenate(targets))
+    return net, x, targets if head.steps else np.concatenate(targets)

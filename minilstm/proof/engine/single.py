@@ -7,7 +7,7 @@ Axes: N rows, D features, H hidden units, C classes or channels, F filters.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -26,12 +26,8 @@ from minilstm.proof.rounding.rows import (
 Results = Callable[[Backend, Any], list[Any]]
 
 
-class Bounded(NamedTuple):
-    """Results in float32, in float64, and how far apart they may be, by name."""
-
-    found: dict[str, Array]
-    exact: dict[str, Array]
-    bound: dict[str, Array]
+# Results in float32, in float64, and how far apart they may be, by name.
+Bounded = tuple[dict[str, Array], dict[str, Array], dict[str, Array]]
 
 
 def bounded(bound: Any, results: Results, backend: Backend) -> Bounded:
@@ -44,12 +40,11 @@ def bounded(bound: Any, results: Results, backend: Backend) -> Bounded:
     for name, value in zip(bound._fields, single, strict=True):
         if np.asarray(value).dtype == np.float64 and np.ndim(value):
             raise TypeError(f"{name} is float64, though all that went in is float32.")
-    return Bounded(
-        *(
-            {k: np.asarray(v, np.float64) for k, v in zip(bound._fields, values, strict=True)}
-            for values in (single, double, bound)
-        )
+    found, exact, limit = (
+        {k: np.asarray(v, np.float64) for k, v in zip(bound._fields, values, strict=True)}
+        for values in (single, double, bound)
     )
+    return found, exact, limit
 
 
 def _cast(where: Backend, dtype: Any) -> Callable[[Array], Any]:
@@ -81,11 +76,8 @@ def bounded_lstm(
 ) -> Bounded:
     """Forward and backward of an LSTM for given numbers, float32.
 
-    Parameters
-    ----------
-    arrays : x (N, D), h0 and c0 (B, H), W (G, D), R (G, H), b (G,)
-    dh, dstate : upstream gradients (N, H), and (B, H) each
-    active : (T,) int64 sequences running at each step
+    The arrays are x (N, D), h0 and c0 (B, H), W (G, D), R (G, H) and b (G,); upstream gradients dh
+    (N, H) and dstate, (B, H) each; `active` (T,) int64 sequences run at each step.
     """
 
     def results(where: Backend, dtype: Any) -> list[Any]:
@@ -99,17 +91,27 @@ def bounded_lstm(
     return bounded(bound, results, backend)
 
 
+def _of_layer(
+    passes: Callable[[Backend], tuple[Any, Any]], arrays: Any, dy: Array, *options: Any
+) -> Results:
+    """Results of the two passes of a layer for given numbers."""
+
+    def results(where: Backend, dtype: Any) -> list[Any]:
+        cast, (forward, backward) = _cast(where, dtype), passes(where)
+        y, cache = forward(*map(cast, arrays), *options)
+        dx, grads = backward(cast(dy), cache)
+        return [y, dx, *grads]
+
+    return results
+
+
 def fully_connected(backend: Backend, rng: np.random.Generator) -> Bounded:
     """Forward and backward of a fully connected layer."""
     N, D, C = 13, 21, 5
     arrays, dy = (_draw(rng, N, D), _draw(rng, C, D), _draw(rng, C)), _draw(rng, N, C)
-
-    def results(where: Backend, dtype: Any) -> list[Any]:
-        cast = _cast(where, dtype)
-        y, cache = where.fully_connected_forward(*map(cast, arrays))
-        dx, grads = where.fully_connected_backward(cast(dy), cache)
-        return [y, dx, *grads]
-
+    results = _of_layer(
+        lambda b: (b.fully_connected_forward, b.fully_connected_backward), arrays, dy
+    )
     return bounded(fully_connected_error_bound(*arrays, dy), results, backend)
 
 
@@ -119,26 +121,18 @@ def convolution(backend: Backend, rng: np.random.Generator) -> Bounded:
     options = (1, 2), ((1, 1), (0, 1)), (1, 1)  # stride, padding, dilation
     arrays = _draw(rng, N, h, w, C), _draw(rng, kh, kw, C, F), _draw(rng, F)
     dy = _draw(rng, N, 6, 3, F)
-
-    def results(where: Backend, dtype: Any) -> list[Any]:
-        cast = _cast(where, dtype)
-        y, cache = where.convolution_forward(*map(cast, arrays), *options)
-        dx, grads = where.convolution_backward(cast(dy), cache)
-        return [y, dx, *grads]
-
+    results = _of_layer(
+        lambda b: (b.convolution_forward, b.convolution_backward), arrays, dy, *options
+    )
     return bounded(convolution_error_bound(*arrays, dy, *options), results, backend)
 
 
 def batch_normalization(backend: Backend, rng: np.random.Generator) -> Bounded:
     """Forward and backward by the statistics of the batch, of images away from 0."""
     arrays, dy = _images(rng)
-
-    def results(where: Backend, dtype: Any) -> list[Any]:
-        cast = _cast(where, dtype)
-        y, cache = where.batch_normalization_forward(*map(cast, arrays), 1e-5)
-        dx, grads = where.batch_normalization_backward(cast(dy), cache)
-        return [y, dx, *grads]
-
+    results = _of_layer(
+        lambda b: (b.batch_normalization_forward, b.batch_normalization_backward), arrays, dy, 1e-5
+    )
     return bounded(batch_normalization_error_bound(*arrays, dy, 1e-5), results, backend)
 
 
@@ -146,13 +140,12 @@ def batch_normalization_apply(backend: Backend, rng: np.random.Generator) -> Bou
     """The same by given statistics, as in prediction."""
     arrays, dy = _images(rng)
     statistics = _draw(rng, 5), rng.uniform(0.5, 2, 5).astype(np.float32)
-
-    def results(where: Backend, dtype: Any) -> list[Any]:
-        cast = _cast(where, dtype)
-        y, cache = where.batch_normalization_apply(*map(cast, (*arrays, *statistics)), 1e-5)
-        dx, grads = where.batch_normalization_apply_backward(cast(dy), cache)
-        return [y, dx, *grads]
-
+    results = _of_layer(
+        lambda b: (b.batch_normalization_apply, b.batch_normalization_apply_backward),
+        (*arrays, *statistics),
+        dy,
+        1e-5,
+    )
     bound = batch_normalization_error_bound(*arrays, dy, 1e-5, statistics)
     return bounded(bound, results, backend)
 

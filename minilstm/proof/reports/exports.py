@@ -115,7 +115,12 @@ def to_junit(
     for e in report.errors:
         case = element(suite, "testcase", {"classname": name, "name": e.name})
         if not e.passed:
-            said = _failure(e, report)
+            said = [
+                f"the gradient of {e.name} is wrong {_where(e)}: {_both(e, report)}",
+                f"relative error {e.relative_error:.3g}, tolerance {e.tolerance:.3g}, {e.checked} "
+                "entries compared",
+                *(f"likely cause: {cause}" for cause in e.causes),
+            ]
             element(case, "failure", {"message": said[0], "type": "GradientError"}, said)
         if e.note:
             element(case, "system-out", said=[e.note])
@@ -140,9 +145,9 @@ def element(
     said: Sequence[str] = (),
 ) -> ET.Element:  # fmt: skip
     """A new XML element at the end of another, with attributes and lines of text."""
-    plain = {name: _xml(str(value)) for name, value in (attributes or {}).items()}
+    plain = {name: _NOT_XML.sub("?", str(value)) for name, value in (attributes or {}).items()}
     new = ET.Element(tag, plain) if parent is None else ET.SubElement(parent, tag, plain)
-    new.text = _xml("\n".join(said)) or None
+    new.text = _NOT_XML.sub("?", "\n".join(said)) or None
     return new
 
 
@@ -151,15 +156,6 @@ def xml_text(root: ET.Element) -> str:
     ET.indent(root)
     head = '<?xml version="1.0" encoding="utf-8"?>\n'
     return head + ET.tostring(root, encoding="unicode") + "\n"
-
-
-def _failure(e: Any, report: Any) -> list[str]:
-    return [
-        f"the gradient of {e.name} is wrong {_where(e)}: {_both(e, report)}",
-        f"relative error {e.relative_error:.3g}, tolerance {e.tolerance:.3g}, {e.checked} entries "
-        "compared",
-        *(f"likely cause: {cause}" for cause in e.causes),
-    ]
 
 
 def _where(e: Any) -> str:
@@ -183,15 +179,9 @@ def _remarks(report: Any) -> list[str]:
     return [f"kink: {kink}" for kink in report.kinks] + [f"note: {note}" for note in report.notes]
 
 
-def _xml(said: str) -> str:
-    return _NOT_XML.sub("?", said)
-
-
 def _fields(record: Any) -> dict[str, Any]:
     """The fields of a dataclass or a NamedTuple, by name."""
-    if dataclasses.is_dataclass(record):
-        return {f.name: getattr(record, f.name) for f in dataclasses.fields(record)}
-    return dict(record._asdict())
+    return dict(vars(record) if dataclasses.is_dataclass(record) else record._asdict())
 
 
 def _record(fields: Mapping[str, Any]) -> dict[str, Any]:

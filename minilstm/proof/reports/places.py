@@ -25,20 +25,12 @@ Axis = str | tuple[str, ...]
 
 
 class Place(NamedTuple):
-    """Where an entry of an array is; all numbers start at zero.
+    """Where an entry of an array is; all numbers start at zero."""
 
-    Attributes
-    ----------
-    text : "forget gate, unit 3, feature 1"; "" for no index
-    gate : full name of the block, "forget gate"; None where no axis has blocks
-    unit : number of the unit, inside its block if there are blocks; None where no axis has units
-    time_step : None where no axis is time
-    """
-
-    text: str
-    gate: str | None
-    unit: int | None
-    time_step: int | None
+    text: str  # "forget gate, unit 3, feature 1"; "" for no index
+    gate: str | None  # full name of the block, "forget gate"; None where no axis has blocks
+    unit: int | None  # its number, inside its block if there are blocks; None where there is none
+    time_step: int | None  # None where no axis is time
 
 
 def describe(
@@ -47,28 +39,16 @@ def describe(
     shape: Sequence[int],
     rows: NDArray[np.int64] | None = None,
 ) -> Place:
-    """Say in words where an index points.
+    """Say in words where an index points; () points nowhere.
 
-    Parameters
-    ----------
-    index : one number for each axis; () for no place
-    axes : one item for each axis, as above; missing and empty items are unknown
-    shape : of the array
-    rows : (N, 2) integers, sequence and time step of each row; for an axis "row"
-
-    Returns
-    -------
-    Place
-        An axis whose size is no multiple of its number of labels counts as unknown.
+    There is one item of `axes` for each axis, as above; missing and empty items are unknown, and so
+    is an axis whose size is no multiple of its number of labels. `rows` (N, 2) holds the sequence
+    and the time step of each row, for an axis "row".
 
     Examples
     --------
     >>> describe((7, 1), ("gates", "feature"), (16, 3)).text
     'forget gate, unit 3, feature 1'
-    >>> describe((1, 0), ("row", "feature"), (3, 2), np.array([[0, 0], [2, 5], [1, 0]])).text
-    'sequence 2, time step 5, feature 0'
-    >>> describe((2, 4), (), (3, 5)).text
-    'axis 0 index 2, axis 1 index 4'
     """
     parts: list[str] = []
     gate: str | None = None
@@ -99,50 +79,31 @@ def describe(
 
 
 def worst_place(off: NDArray[Any]) -> tuple[int, ...]:
-    """The index of the largest entry; NaN is larger than any number.
-
-    Examples
-    --------
-    >>> worst_place(np.array([[1.0, np.nan], [np.inf, 2.0]]))
-    (0, 1)
-    """
+    """The index of the largest entry; NaN is larger than any number."""
     largest = int(np.argmax(np.where(np.isnan(off), np.inf, off)))
     return tuple(int(k) for k in np.unravel_index(largest, off.shape))
 
 
 def blocks(axis: Any, size: int) -> tuple[str, ...]:
-    """Labels of the equal blocks of an axis; () where it has none or they do not fit its size.
-
-    Examples
-    --------
-    >>> blocks("gates", 8), blocks(("r", "z"), 5), blocks("time", 8)
-    (('i', 'f', 'g', 'o'), (), ())
-    """
+    """Labels of the equal blocks of an axis; () where it has none or they do not fit its size."""
     labels = GATES if axis == "gates" else axis
     fits = not isinstance(labels, str) and len(labels) > 0 and size and size % len(labels) == 0
     return tuple(str(label) for label in labels) if fits else ()
 
 
 def full_name(label: str, labels: Sequence[str]) -> str:
-    """The name of a block: "forget gate" for f among the gates i, f, g, o; others stay.
-
-    Examples
-    --------
-    >>> full_name("f", ("f", "i", "g", "o")), full_name("z", ("r", "z", "n"))
-    ('forget gate', 'z')
-    """
+    """The name of a block: "forget gate" for f among the gates i, f, g, o; others stay."""
     return FULL_NAMES[label] if sorted(labels) == sorted(GATES) else label
 
 
 def one_of(word: str) -> str:
-    """What one index along an axis is called: "time step" for "time".
-
-    Examples
-    --------
-    >>> one_of("time"), one_of("batch"), one_of("feature")
-    ('time step', 'sequence', 'feature')
-    """
+    """What one index along an axis is called: "time step" for "time"."""
     return _WORDS.get(word, word)
+
+
+def listed(words: Sequence[str]) -> str:
+    """Words with commas and an "and"."""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def _are_gates(labels: Sequence[str]) -> bool:

@@ -66,17 +66,7 @@ class LSTMErrors(NamedTuple):
 
 
 def gamma(n: int, u: float = FLOAT32_ROUNDOFF) -> float:
-    """n u / (1 - n u): the relative error of a product of n factors 1 + d (Higham, lemma 3.1).
-
-    Parameters
-    ----------
-    n : roundings, each of at most u, the unit roundoff
-
-    Examples
-    --------
-    >>> gamma(1, 2.0**-11) == 1 / 2047
-    True
-    """
+    """n u / (1 - n u): the relative error of a product of n factors 1 + d (Higham, lemma 3.1)."""
     return n * u / (1 - n * u)
 
 
@@ -98,16 +88,8 @@ class _Value(NamedTuple):
         return _Value(self.exact * other.exact, error)
 
 
-class _Step(NamedTuple):
-    """What backward needs of one step: with H units, all (H,)."""
-
-    i: _Value
-    f: _Value
-    g: _Value
-    o: _Value
-    tanh_c: _Value
-    c_prev: _Value
-    h_prev: _Value
+# What backward needs of one step, (H,) each: i, f, g, o, tanh_c, c_prev, h_prev.
+_Step = tuple[_Value, _Value, _Value, _Value, _Value, _Value, _Value]
 
 
 class _Errors:
@@ -166,30 +148,12 @@ def lstm_error_bound(
 ) -> LSTMErrors:
     """Bound the rounding errors of an LSTM's forward and backward pass.
 
-    Parameters
-    ----------
-    x, h0, c0, W, R, b, active : as for `functional.lstm.lstm_forward`
-    dh : (N, H) gradient of the loss with respect to every hidden output; None means zero
-    dstate : LSTMState of (B, H) gradients with respect to the final state; None means zero
-    u : unit roundoff of the precision that is bounded, 2^-24 for float32
-
-    Returns
-    -------
-    LSTMErrors, float64 bounds of |computed - exact| for each result of `lstm_forward` and
-    `lstm_backward` with sigmoid and tanh; infinite where errors could grow without end
-
-    Notes
-    -----
-    A pass of T steps of H units costs up to 16 T^2 H^3 operations; fewer where errors die out.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> x, W, R = rng.normal(size=(7, 3)), rng.normal(size=(8, 3)), rng.normal(size=(8, 2))
-    >>> zeros, dh = np.zeros((1, 2)), np.ones((7, 2))
-    >>> bound = lstm_error_bound(x, zeros, zeros, W, R, np.zeros(8), dh)
-    >>> bound.h.shape, bound.dW.shape, bool((bound.h < 1e-4).all())
-    ((7, 2), (8, 3), True)
+    The arrays are as for `functional.lstm.lstm_forward`; `dh` (N, H) and `dstate`, (B, H) each, are
+    the gradients of the loss with respect to every hidden output and to the final state, None for
+    zero; `u` is the unit roundoff of the precision that is bounded. The bounds are float64, of
+    |computed - exact| for each result of `lstm_forward` and `lstm_backward` with sigmoid and tanh;
+    infinite where errors could grow without end. A pass of T steps of H units costs up to
+    16 T^2 H^3 operations; fewer where errors die out.
     """
     x, h0, c0, W, R, b = (np.asarray(a, np.float64) for a in (x, h0, c0, W, R, b))
     active = np.ones(len(x), np.int64) if active is None else active  # (T,)
@@ -205,7 +169,7 @@ def lstm_error_bound(
         with np.errstate(over="ignore", invalid="ignore"):
             h, end, steps = _forward(x_j, h0[j], c0[j], W, R, b, u)
             dx, start, dz = _backward(dh_j, up[:, j], W, R, steps, u)
-            h_prev = _Value(*(np.array([s.h_prev[k] for s in steps]) for k in (0, 1)))  # (T, H)
+            h_prev = _Value(*(np.array([step[-1][k] for step in steps]) for k in (0, 1)))  # (T, H)
             x_exact = _Value(x_j, np.zeros_like(x_j))
             ones = _Value(np.ones((len(x_j), 1)), np.zeros((len(x_j), 1)))
             # For each weight the sum of sizes, which rounding multiplies, and of errors.
@@ -283,7 +247,7 @@ def _forward(
         c_next = _Value(c_exact, errors.bound[0] + new_c)
         tanh_, bent = _activated(c_next, tanh_c, 1 - tanh_c * tanh_c, TANH, u)
         new_h = u * o_.times(tanh_).size + o_.error * tanh_.error + abs(tanh_c) * new_o + o * bent
-        steps.append(_Step(i_, f_, g_, o_, tanh_, c, h))
+        steps.append((i_, f_, g_, o_, tanh_, c, h))
         errors.add(new_c, new_h, through)
         c, h = c_next, _Value(o * tanh_c, errors.bound[1])
         bounds[t] = h.error

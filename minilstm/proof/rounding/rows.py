@@ -50,17 +50,7 @@ def fully_connected_error_bound(
 ) -> ProductErrors:
     """Bound the rounding errors of a fully connected layer: n u |a||b| for a sum of n products.
 
-    Parameters
-    ----------
-    x, W, b : (N, D) rows, (C, D) weights and (C,) bias
-    dy : (N, C) gradient of the loss with respect to the output
-
-    Examples
-    --------
-    >>> bound = fully_connected_error_bound(np.ones((4, 3)), np.ones((2, 3)), np.zeros(2),
-    ...                                     np.ones((4, 2)))
-    >>> bound.y.shape, bool((bound.y < 8e-7).all())
-    ((4, 2), True)
+    x (N, D), W (C, D), b (C,), and dy (N, C), the gradient of the loss with respect to the output.
     """
     x, W, b, dy = _magnitudes(x, W, b, dy)
     (N, C), D = dy.shape, x.shape[1]
@@ -75,17 +65,7 @@ def convolution_error_bound(
 ) -> ProductErrors:  # fmt: skip
     """Bound the rounding errors of a convolution: the same with the windows as rows.
 
-    Parameters
-    ----------
-    x, W, b, stride, padding, dilation : as for `functional.convolution.convolution_forward`
-    dy : gradient of the loss with respect to the output, of its shape
-
-    Examples
-    --------
-    >>> x, W = np.ones((1, 4, 4, 2)), np.ones((3, 3, 2, 5))
-    >>> options = (1, 1), ((0, 0), (0, 0)), (1, 1)
-    >>> convolution_error_bound(x, W, np.zeros(5), np.ones((1, 2, 2, 5)), *options).dW.shape
-    (3, 3, 2, 5)
+    The arguments are as for `functional.convolution.convolution_forward`; dy is like its output.
     """
     x, W, b, dy = _magnitudes(x, W, b, dy)
     window, F = W[..., 0].size, W.shape[-1]
@@ -100,27 +80,15 @@ def batch_normalization_error_bound(
 ) -> NormalizationErrors:  # fmt: skip
     """Bound the rounding errors of batch normalisation, whose statistics are summed in float64.
 
-    Parameters
-    ----------
-    x, scale, offset, epsilon : as for `functional.batch_normalization.batch_normalization_forward`
-    dy : (N, ..., C) gradient of the loss with respect to the output
-    statistics : mean and variance, (C,) each, if they are given; None means those of the batch
-
-    Notes
-    -----
-    Bounds are infinite for a channel whose variance and epsilon rounding may make 0.
+    The arguments are as for `functional.batch_normalization.batch_normalization_forward`; dy is
+    like x (N, ..., C); `statistics` are a mean and a variance that are given, (C,) each, None for
+    those of the batch. Bounds are infinite for a channel whose variance and epsilon rounding may
+    make 0.
 
     Summed in float64, M numbers far from 0 leave an error of M 2^-53 |x| in their mean. That is
     beside u times the deviation for an |x| of some 2^29 / M deviations, and so the float64
     run has it as well: it is counted twice. The sums of squares of a mean that is off by d
     are too large by M d^2, no more.
-
-    Examples
-    --------
-    >>> x, dy = np.array([[1.0], [3.0]]), np.ones((2, 1))
-    >>> bound = batch_normalization_error_bound(x, np.ones(1), np.zeros(1), dy, 1e-5)
-    >>> bound.dx.shape, bool((bound.y < 5e-7).all())
-    ((2, 1), True)
     """
     x, scale, offset, dy = (np.asarray(a, np.float64) for a in (x, scale, offset, dy))
     C, M = x.shape[-1], x.size // x.shape[-1]
@@ -174,15 +142,7 @@ def softmax_cross_entropy_error_bound(
 ) -> LossErrors:  # fmt: skip
     """Bound the rounding errors of a softmax with its cross-entropy, in one or in two steps.
 
-    Parameters
-    ----------
-    z, targets, count, weights : as for `functional.cross_entropy.softmax_cross_entropy_forward`
-
-    Examples
-    --------
-    >>> bound = softmax_cross_entropy_error_bound(np.zeros((2, 3)), np.array([0, 2]))
-    >>> bound.dz.shape, bound.loss < 2e-6
-    ((2, 3), True)
+    The arguments are as for `functional.cross_entropy.softmax_cross_entropy_forward`.
     """
     z = np.asarray(z, np.float64)  # (N, C)
     N, C = z.shape

@@ -47,15 +47,7 @@ __all__ = ["CATALOGUE", "Mistake", "mistakes_of"]
 
 
 def mistakes_of(function: str) -> tuple[Mistake, ...]:
-    """The mistakes of one function.
-
-    Parameters
-    ----------
-    function : its name, as `minilstm.backend.Backend` calls it: "lstm_backward", ...
-
-    Returns
-    -------
-    tuple of Mistake, empty where none are known
+    """The mistakes of one function, by its name in `minilstm.backend.Backend`; () for none known.
 
     Examples
     --------

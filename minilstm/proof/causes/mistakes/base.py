@@ -12,33 +12,25 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minilstm.proof.causes.mistakes.rules import Rule, Words
+from minilstm.proof.derivatives.problem import Array as Array
+from minilstm.proof.reports.places import listed
 
-Array = NDArray[Any]
 Table = Mapping[str, Rule]
 Backward = Callable[..., Any]
 
 
 class Mistake(NamedTuple):
-    """A known mistake in a hand-written backward pass, ready to be made on purpose.
+    """A known mistake in a hand-written backward pass, ready to be made on purpose."""
 
-    Attributes
-    ----------
-    name : short, unique among the mistakes of its function
-    cause : one sentence for a report: what is wrong in which line, and what it should be
-    function : name of the function that has it, as `minilstm.backend.Backend` calls it
-    wrong : that function with the mistake, of the same contract; where the shapes at hand do not
-        allow the mistake (a transpose that does not fit), it is the right function
-    seen_in : public threads where it was reported, as "owner/repository#number"
-    """
-
-    name: str
-    cause: str
-    function: str
-    wrong: Callable[..., Any]
-    seen_in: tuple[str, ...] = ()
+    name: str  # short, unique among the mistakes of its function
+    cause: str  # one sentence for a report: what is wrong in which line, and what it should be
+    function: str  # that has it, as `minilstm.backend.Backend` calls it
+    # That function with the mistake, of the same contract; where the shapes at hand do not allow
+    # the mistake (a transpose that does not fit), it is the right function.
+    wrong: Backward
+    seen_in: tuple[str, ...] = ()  # public threads that reported it, as "owner/repository#number"
 
 
 def table(words: Words, **lines: str) -> Table:
@@ -47,14 +39,7 @@ def table(words: Words, **lines: str) -> Table:
 
 
 def follow(rules: Table, v: Any) -> Any:
-    """Compute the lines of a table in their order, each into the namespace, which is returned.
-
-    Examples
-    --------
-    >>> from types import SimpleNamespace
-    >>> follow(table({}, dc_next="dc * f"), SimpleNamespace(dc=2.0, f=0.5)).dc_next
-    1.0
-    """
+    """Compute the lines of a table in their order, each into the namespace, which is returned."""
     with np.errstate(all="ignore"):  # a mistake may well divide by zero
         for name, rule in rules.items():
             setattr(v, name, rule.value(v))
@@ -64,21 +49,12 @@ def follow(rules: Table, v: Any) -> Any:
 def maker(
     function: str, right: Table, build: Callable[[Table], Backward]
 ) -> Callable[..., Mistake]:
-    """A short way to write the mistakes of one function down.
+    """A short way to write the mistakes of one function down, given its table and what follows one.
 
-    Parameters
-    ----------
-    function : name of the function
-    right : its table
-    build : makes the backward pass that follows a table
-
-    Returns
-    -------
-    callable
-        ``make(name, what, *seen_in, line="drop w")``: `what` says what is wrong; the texts of the
-        wrong and the right lines are put behind it, or `fault` where that reads better, in which
-        <line> stands for the texts of that line. A change is words for `Rule.changed`, or a rule
-        that stands there instead.
+    ``make(name, what, *seen_in, line="drop w")``: `what` says what is wrong; the texts of the wrong
+    and the right lines are put behind it, or `fault` where that reads better, in which <line>
+    stands for the texts of that line. A change is words for `Rule.changed`, or a rule that stands
+    there instead.
 
     Examples
     --------
@@ -106,7 +82,11 @@ def maker(
 
 
 def read(
-    make: Callable[..., Mistake], text: str, *families: Sequence[Mapping[str, str]]
+    function: str,
+    right: Table,
+    build: Callable[[Table], Backward],
+    text: str,
+    *families: Sequence[Mapping[str, str]],
 ) -> tuple[Mistake, ...]:
     """The mistakes that a text lists, each with its changes beside or under it.
 
@@ -119,24 +99,11 @@ def read(
             line = what stands there instead
             fault: what is said in place of the lines
 
-    What is indented further goes on with the line above it. An empty line ends a block.
-
-    Parameters
-    ----------
-    make : from `maker`
-    text : in this form
-    families : a block that has <letter> in it is read once for each entry of the family that says
-        what its letters stand for
-
-    Examples
-    --------
-    >>> right = table({}, dx="dy * w * u")
-    >>> make = maker("scale_backward", right, lambda rules: rules["dx"].value)
-    >>> text = "<a> missing | the factor is missing | dx: drop <a>"
-    >>> [mistake.name for mistake in read(make, text, [{"a": "w"}, {"a": "u"}])]
-    ['w missing', 'u missing']
+    What is indented further goes on with the line above it. An empty line ends a block. A block
+    that has <letter> in it is read once for each entry of the family that says what its letters
+    stand for.
     """
-    found = []
+    found, make = [], maker(function, right, build)
     joined = re.sub(r"\n {8}", " ", re.sub(r"^#.*\n", "", text.strip(), flags=re.M))
     for block in joined.split("\n\n"):
         family = next((f for f in families if any(f"<{a}>" in block for a in f[0])), [{}])
@@ -161,25 +128,8 @@ def _one(make: Callable[..., Mistake], record: str) -> Mistake:
     return make(name, what, *threads, **options)
 
 
-def listed(texts: Sequence[str]) -> str:
-    """Parts of a sentence, one after another.
-
-    Examples
-    --------
-    >>> listed(["a", "b", "c"])
-    'a, b and c'
-    """
-    return " and ".join(filter(None, [", ".join(texts[:-1]), texts[-1]]))
-
-
 def sentence(text: str) -> str:
-    """A text with its full stop and, where it starts with a word, its capital.
-
-    Examples
-    --------
-    >>> sentence("the sign is wrong"), sentence("dx has the wrong sign")
-    ('The sign is wrong.', 'dx has the wrong sign.')
-    """
+    """A text with its full stop and, where it starts with a word, its capital."""
     word = text.split()[0]
     is_word = word == "a" or (word.isalpha() and len(word) > 2) or word == "no"
     return f"{text[0].upper() if is_word else text[0]}{text[1:]}."

@@ -10,16 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from minilstm.functional.batch_normalization import BatchNormalizationGradients
-from minilstm.proof.causes.mistakes.base import (
-    Array,
-    Backward,
-    Mistake,
-    Table,
-    follow,
-    maker,
-    read,
-    table,
-)
+from minilstm.proof.causes.mistakes.base import Array, Backward, Mistake, Table, follow, read, table
 
 WORDS = {
     "sum_of": "sum of {0}",
@@ -129,10 +120,11 @@ given statistics taken for those of the batch |
     through_mean = -sum_of(dy) / M
     through_variance = -n * sum_of(dy * n) / M
 """
-_make = maker("batch_normalization_backward", RIGHT, batch_normalization_backward_by)
-_apply = maker("batch_normalization_apply_backward", APPLY, batch_normalization_backward_by)
-
-MISTAKES: tuple[Mistake, ...] = (
-    *read(_make, _SHARED + _OF_THE_BATCH),
-    *read(_apply, _SHARED + _OF_GIVEN_STATISTICS),
+MISTAKES: tuple[Mistake, ...] = tuple(
+    mistake
+    for name, right, text in (
+        ("batch_normalization_backward", RIGHT, _SHARED + _OF_THE_BATCH),
+        ("batch_normalization_apply_backward", APPLY, _SHARED + _OF_GIVEN_STATISTICS),
+    )
+    for mistake in read(name, right, batch_normalization_backward_by, text)
 )

@@ -14,16 +14,7 @@ from typing import Any
 import numpy as np
 
 from minilstm.functional.convolution import ConvolutionCache, ConvolutionGradients
-from minilstm.proof.causes.mistakes.base import (
-    Array,
-    Backward,
-    Mistake,
-    Table,
-    follow,
-    maker,
-    read,
-    table,
-)
+from minilstm.proof.causes.mistakes.base import Array, Backward, Mistake, Table, follow, read, table
 from minilstm.proof.causes.mistakes.rules import alike
 
 OfPlace = Callable[[tuple[int, ...]], Array]  # an array for each place k of the filter
@@ -139,7 +130,6 @@ def mirrored(W: Array) -> Array:
     return W.swapaxes(0, 1) if W.shape[0] == W.shape[1] else W
 
 
-_make = maker("convolution_backward", RIGHT, convolution_backward_by)
 _MISTAKES = """
 filter flipped in dx | the filter is turned over on the way to dx | part_k: turned(W_k) for W_k
 filter flipped in dW | the gradient of the filter is turned over | dW: turned(dW_k) for dW_k
@@ -213,4 +203,6 @@ _STEPS = [
     {"what": "stride", "letter": "s", "place": "o + d k"},
     {"what": "dilation", "letter": "d", "place": "s o + k"},
 ]
-MISTAKES: tuple[Mistake, ...] = read(_make, _MISTAKES, _STEPS)
+MISTAKES: tuple[Mistake, ...] = read(
+    "convolution_backward", RIGHT, convolution_backward_by, _MISTAKES, _STEPS
+)

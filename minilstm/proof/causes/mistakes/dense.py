@@ -24,16 +24,7 @@ from minilstm.functional.fully_connected import (
     fully_connected_forward,
 )
 from minilstm.functional.softmax import SoftmaxCache, softmax_backward
-from minilstm.proof.causes.mistakes.base import (
-    Array,
-    Backward,
-    Mistake,
-    Table,
-    follow,
-    maker,
-    read,
-    table,
-)
+from minilstm.proof.causes.mistakes.base import Array, Backward, Mistake, Table, follow, read, table
 
 WORDS = {
     "sum_of": "sum of {0}",
@@ -72,7 +63,9 @@ def fully_connected_backward_by(rules: Table) -> Backward:
 
 
 _FULLY_CONNECTED = read(
-    maker("fully_connected_backward", FULLY_CONNECTED, fully_connected_backward_by),
+    "fully_connected_backward",
+    FULLY_CONNECTED,
+    fully_connected_backward_by,
     """
 dW transposed | the gradient of the weights is transposed | dW = alike(x.T @ dy, dy.T @ x)
 W transposed in dx | the gradient goes back through the transposed weights | dx: alike(W.T, W) for W
@@ -117,7 +110,9 @@ def softmax_backward_by(rules: Table) -> Backward:
 
 
 _SOFTMAX = read(
-    maker("softmax_backward", SOFTMAX, softmax_backward_by),
+    "softmax_backward",
+    SOFTMAX,
+    softmax_backward_by,
     """
 Jacobian skipped | the gradient goes past the softmax as if it were not there | dz = dy
 Jacobian without its outer product | the part of the Jacobian that all classes share is missing
@@ -204,7 +199,9 @@ sign of the loss | the loss has a minus before the logarithm, and its gradient l
     fault: all of it should have the other sign
 """
 _CROSS_ENTROPY = read(
-    maker("cross_entropy_backward", CROSS_ENTROPY, cross_entropy_backward_by),
+    "cross_entropy_backward",
+    CROSS_ENTROPY,
+    cross_entropy_backward_by,
     _SHARED
     + """
 score missing | the derivative of the logarithm is missing | slope = -1
@@ -219,7 +216,9 @@ gradient of the squared error | this is the gradient of another loss, the square
 """,
 )
 _FUSED = read(
-    maker("softmax_cross_entropy_backward", FUSED, cross_entropy_backward_by),
+    "softmax_cross_entropy_backward",
+    FUSED,
+    cross_entropy_backward_by,
     _SHARED
     + """
 1 not subtracted at the target | 1 is not subtracted at the target | p: drop onehot

@@ -12,16 +12,7 @@ from typing import Any
 import numpy as np
 
 from minilstm.functional.dropout import DropoutCache, dropout_mask
-from minilstm.proof.causes.mistakes.base import (
-    Array,
-    Backward,
-    Mistake,
-    Table,
-    follow,
-    maker,
-    read,
-    table,
-)
+from minilstm.proof.causes.mistakes.base import Array, Backward, Mistake, Table, follow, read, table
 
 # ------------------------------------------------------------------ dropout
 
@@ -95,7 +86,7 @@ derivative of tanh | the derivative is that of tanh | slope = 1 - y**2
 """
 
 MISTAKES: tuple[Mistake, ...] = (
-    *read(maker("dropout_backward", DROPOUT, dropout_backward_by), _DROPOUT),
-    *read(maker("relu_backward", RELU, from_output_by), _RELU),
-    *read(maker("sigmoid_backward", SIGMOID, from_output_by), _SIGMOID),
+    *read("dropout_backward", DROPOUT, dropout_backward_by, _DROPOUT),
+    *read("relu_backward", RELU, from_output_by, _RELU),
+    *read("sigmoid_backward", SIGMOID, from_output_by, _SIGMOID),
 )

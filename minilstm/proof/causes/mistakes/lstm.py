@@ -12,6 +12,7 @@ of `SUMS` reads arrays of all steps at once.
 
 from __future__ import annotations
 
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -25,7 +26,7 @@ from minilstm.functional.ragged import (
     sequence_lengths,
     state_slots,
 )
-from minilstm.proof.causes.mistakes.base import Array, Backward, Table, follow, maker, table
+from minilstm.proof.causes.mistakes.base import Array, Backward, Table, follow, read, table
 
 GATES = {"i": "input gate", "f": "forget gate", "g": "cell candidate", "o": "output gate"}
 EACH_GATE = [{"k": k, "gate": gate} for k, gate in GATES.items()]
@@ -101,22 +102,7 @@ RIGHT: Table = {**START, **STEP, **SUMS}
 
 
 def lstm_backward_by(rules: Table) -> Backward:
-    """The backward pass that follows a table, with the contract of `functional.lstm.lstm_backward`.
-
-    Parameters
-    ----------
-    rules : a formula for each name in `RIGHT`
-
-    Examples
-    --------
-    >>> from minilstm.functional.lstm import lstm_backward, lstm_forward
-    >>> rng = np.random.default_rng(0)
-    >>> x, W, R = rng.normal(size=(7, 3)), rng.normal(size=(8, 3)), rng.normal(size=(8, 2))
-    >>> h, _, cache = lstm_forward(x, np.zeros((1, 2)), np.zeros((1, 2)), W, R, np.zeros(8))
-    >>> dx, grads = lstm_backward_by(RIGHT)(np.ones_like(h), None, cache)
-    >>> np.allclose(dx, lstm_backward(np.ones_like(h), None, cache)[0], rtol=0, atol=1e-14)
-    True
-    """
+    """The backward pass that follows a table, of the contract of `lstm_backward`."""
 
     def lstm_backward(
         dh: Array | None,
@@ -180,7 +166,7 @@ def lstm_backward_by(rules: Table) -> Backward:
     return lstm_backward
 
 
-make = maker("lstm_backward", RIGHT, lstm_backward_by)
+read_lstm = partial(read, "lstm_backward", RIGHT, lstm_backward_by)
 
 
 def copied(gates: str, db: Array) -> Array:
@@ -196,25 +182,13 @@ def without(gate: str, dz: Array) -> Array:
 
 
 def one_step_earlier(rows: Array, active: IntArray) -> Array:
-    """Each row replaced by that of the step before in its sequence; zero at the first step.
-
-    Examples
-    --------
-    >>> one_step_earlier(np.array([[1.0], [2.0], [3.0]]), np.array([2, 1])).ravel().tolist()
-    [0.0, 0.0, 1.0]
-    """
+    """Each row replaced by that of the step before in its sequence; zero at the first step."""
     before = np.concatenate((np.zeros_like(rows[: active[0]]), rows))  # (B + N, ...)
     return before[previous_rows(active)]
 
 
 def one_step_later(rows: Array, active: IntArray) -> Array:
-    """Each row replaced by that of the step after in its sequence; zero at the last step.
-
-    Examples
-    --------
-    >>> one_step_later(np.array([[1.0], [2.0], [3.0]]), np.array([2, 1])).ravel().tolist()
-    [3.0, 0.0, 0.0]
-    """
+    """Each row replaced by that of the step after in its sequence; zero at the last step."""
     B = int(active[0])
     out = np.zeros((B + len(rows), *rows.shape[1:]), rows.dtype)  # (B + N, ...)
     out[previous_rows(active)] = rows

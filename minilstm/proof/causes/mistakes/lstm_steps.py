@@ -4,44 +4,42 @@ Each changes one or a few lines of the table in `lstm.py`, whose letters it uses
 
 from __future__ import annotations
 
-from minilstm.proof.causes.mistakes.base import Mistake, read
-from minilstm.proof.causes.mistakes.lstm import EACH_GATE, make
+from minilstm.proof.causes.mistakes.base import Mistake
+from minilstm.proof.causes.mistakes.lstm import EACH_GATE, read_lstm
 
+_SIGMOID = {
+    "function": "sigmoid",
+    "other": "tanh",
+    "that": "tanh",
+    "at_z": "d<k> * logit(<k>) * (1 - logit(<k>))",
+    "of_the_other": "d<k> * (1 - <k>**2)",
+}
+_TANH = {
+    "function": "tanh",
+    "other": "sigmoid",
+    "that": "a sigmoid",
+    "at_z": "d<k> * (1 - arctanh(<k>)**2)",
+    "of_the_other": "d<k> * <k> * (1 - <k>)",
+}
+# The letter k comes last, as the others have it in them.
+_EACH_GATE = [{**(_TANH if letters["k"] == "g" else _SIGMOID), **letters} for letters in EACH_GATE]
+_MISTAKES = """
 # lines (2) and (3): what the activation of one gate becomes
-_SIGMOID = """
-<gate>: derivative missing | the derivative of the <gate> is missing | dz_<k>: drop dsigmoid(<k>)
-<gate>: sigmoid for its derivative | the <gate> itself stands where its derivative belongs
-    dz_<k>: <k> for dsigmoid(<k>)
+<gate>: derivative missing | the derivative of the <gate> is missing | dz_<k>: drop d<function>(<k>)
+<gate>: <function> for its derivative | the <gate> itself stands where its derivative belongs
+    dz_<k>: <k> for d<function>(<k>)
 <gate>: half a derivative | half of the <gate>'s derivative is missing
-    dz_<k>: 1 - <k> for dsigmoid(<k>)
+    dz_<k>: 1 - <k> for d<function>(<k>)
 <gate>: derivative of the activated <k> |
-        the <gate> is already activated, and sigmoid is applied to it a second time
-    dz_<k>: sigmoid(<k>) for <k>
+        the <gate> is already activated, and <function> is applied to it a second time
+    dz_<k>: <function>(<k>) for <k>
 <gate>: derivative at z_<k> |
         the derivative of the <gate> is written for the activated <k> and is given z_<k>
-    dz_<k> = d<k> * logit(<k>) * (1 - logit(<k>))
-<gate>: derivative of tanh in dz_<k> | the <gate> is a sigmoid, and its derivative is that of tanh
-    dz_<k> = d<k> * (1 - <k>**2)
-"""
-_TANH = """
-cell candidate: derivative missing | the derivative of the cell candidate is missing
-    dz_g: drop dtanh(g)
-cell candidate: tanh for its derivative |
-        the cell candidate itself stands where its derivative belongs
-    dz_g: g for dtanh(g)
-cell candidate: half a derivative | half of the cell candidate's derivative is missing
-    dz_g: 1 - g for dtanh(g)
-cell candidate: derivative of the activated g |
-        the cell candidate is already activated, and tanh is applied to it a second time
-    dz_g: tanh(g) for g
-cell candidate: derivative at z_g |
-        the derivative of the cell candidate is written for the activated g and is given z_g
-    dz_g = dg * (1 - arctanh(g)**2)
-cell candidate: derivative of sigmoid in dz_g |
-        the cell candidate is a tanh, and its derivative is that of a sigmoid
-    dz_g = dg * g * (1 - g)
-"""
-_OTHERS = """
+    dz_<k> = <at_z>
+<gate>: derivative of <other> in dz_<k> |
+        the <gate> is a <function>, and its derivative is that of <that>
+    dz_<k> = <of_the_other>
+
 # lines (2) and (3): what the activations of several gates become
 sigmoids: derivatives missing | no gate has its derivative
     dz_i, dz_f, dz_o: drop dsigmoid(?)
@@ -169,9 +167,4 @@ forget gate and cell candidate swapped | f and g are swapped in z | dz: swap dz_
 forget gate and output gate swapped | f and o are swapped in z | dz: swap dz_f and dz_o
 cell candidate and output gate swapped | g and o are swapped in z | dz: swap dz_g and dz_o
 """
-MISTAKES: tuple[Mistake, ...] = (
-    *read(make, _SIGMOID, EACH_GATE[:2]),
-    *read(make, _TANH),
-    *read(make, _SIGMOID, EACH_GATE[3:]),
-    *read(make, _OTHERS, EACH_GATE),
-)
+MISTAKES: tuple[Mistake, ...] = read_lstm(_MISTAKES, _EACH_GATE)

@@ -4,14 +4,15 @@ And those of public projects that are several mistakes at once, made here all to
 
 from __future__ import annotations
 
-from minilstm.proof.causes.mistakes.base import Mistake, read
-from minilstm.proof.causes.mistakes.lstm import EACH_GATE, make
+from minilstm.proof.causes.mistakes.base import Mistake
+from minilstm.proof.causes.mistakes.lstm import EACH_GATE, read_lstm
 
 _COUNTS = [
     {"by": "B", "of": "sequences"},
     {"by": "T", "of": "time steps"},
     {"by": "N", "of": "rows"},
 ]
+_COPIES = [{"one": gate} for gate in "iog"]
 _MISTAKES = """
 # the sums over all steps: dW, dR and db
 dW zero | no gradient arrives at the input weights | dW: zero
@@ -44,15 +45,10 @@ dW and dR and db divided by <by> |
 db divided by <by> | the bias gradient is a sum over steps and sequences, not a mean over the <of>
     db: over <by>
 
-db of i copied from f | bias gradients are copied from the forget gate
-    db = copied("i", total(dz))
-    fault: db_i = db_f should be the sum of dz_i
-db of o copied from f | bias gradients are copied from the forget gate
-    db = copied("o", total(dz))
-    fault: db_o = db_f should be the sum of dz_o
-db of g copied from f | bias gradients are copied from the forget gate
-    db = copied("g", total(dz))
-    fault: db_g = db_f should be the sum of dz_g
+db of <one> copied from f | bias gradients are copied from the forget gate
+    db = copied("<one>", total(dz))
+    fault: db_<one> = db_f should be the sum of dz_<one>
+
 db of i and o copied from f | bias gradients are copied from the forget gate | hanbt/learn_dl#53
     db = copied("io", total(dz))
     fault: db_i = db_f should be the sum of dz_i and db_o = db_f should be the sum of dz_o
@@ -161,4 +157,4 @@ di with i, tanh twice, dR with h_t |
     dc: tanh(tanh_c) for tanh_c
     dR: h for h_prev
 """
-MISTAKES: tuple[Mistake, ...] = read(make, _MISTAKES, EACH_GATE, _COUNTS)
+MISTAKES: tuple[Mistake, ...] = read_lstm(_MISTAKES, EACH_GATE, _COUNTS, _COPIES)

@@ -45,21 +45,15 @@ PRINTED: Words = {"alike": "{0}", "zero": "0"}
 class Rule:
     """The right-hand side of one line: a few operations on the names of a namespace `v`.
 
-    Parameters
-    ----------
-    source : the expression as Python writes it: names, numbers, + - * / @ **, `.T`, calls of
-        functions by name, and ``[a, b]`` for arrays beside one another
-    words : how a report prints parts of it. The name of a function stands for its calls, with {0}
-        for the first argument; any other part stands for itself.
+    The source is the expression as Python writes it: names, numbers, + - * / @ **, `.T`, calls of
+    functions by name, and ``[a, b]`` for arrays beside one another. The words say how a report
+    prints parts of it. The name of a function stands for its calls, with {0} for the first
+    argument; any other part stands for itself.
 
     Examples
     --------
-    >>> rule = Rule("dc * dtanh(g) + dc_next", {"dtanh": "(1 - {0}^2)", "dc_next": "carried"})
-    >>> rule.text
+    >>> Rule("dc * dtanh(g) + dc_next", {"dtanh": "(1 - {0}^2)", "dc_next": "carried"}).text
     'dc * (1 - g^2) + carried'
-    >>> from types import SimpleNamespace
-    >>> rule.value(SimpleNamespace(dc=2.0, g=0.5, dc_next=1.0, dtanh=lambda y: 1 - y**2))
-    2.5
     """
 
     def __init__(self, source: str, words: Words) -> None:
@@ -69,7 +63,17 @@ class Rule:
     @cached_property
     def text(self) -> str:
         """The line as a report prints it."""
-        printed = ast.unparse(_Printed({**PRINTED, **self.words}).visit(_tree(self.source)))
+        words = {**PRINTED, **self.words}
+
+        def said(node: ast.expr) -> ast.expr | None:
+            text = words.get(_source(node))
+            if text is None and isinstance(node, ast.Call) and _source(node.func) in words:
+                parts = [_source(editor.visit(part)) for part in node.args]
+                text = words[_source(node.func)].format(*parts)
+            return None if text is None else ast.Name(text)
+
+        editor = _Editor(said)
+        printed = ast.unparse(editor.visit(_tree(self.source)))
         return printed.replace(".T", "^T").replace(" @ ", " ").replace(" ** ", "^")
 
     @cached_property
@@ -83,19 +87,15 @@ class Rule:
     def changed(self, words: str) -> Rule:
         """This line after a mistake, made by one of the operators or written out.
 
-        Parameters
-        ----------
-        words : ``drop a`` leaves a factor or a term out, ``b for a`` puts another part in its
-            place, ``swap a and b`` interchanges two; ``over N`` divides, ``zero`` gives zeros in
-            the shape of the right line; ``= expression`` stands for the whole line
+        ``drop a`` leaves a factor or a term out, ``b for a`` puts another part in its place,
+        ``swap a and b`` interchanges two; ``over N`` divides, ``zero`` gives zeros in the shape of
+        the right line; ``= expression`` stands for the whole line.
 
         Examples
         --------
         >>> rule = Rule("a + b / c", {})
-        >>> [rule.changed(words).text for words in ("drop a", "drop b", "drop c", "over N")]
-        ['b / c', 'a + 1 / c', 'a + b', '(a + b / c) / N']
-        >>> [rule.changed(words).text for words in ("c - b for b", "swap a and c", "zero", "= a")]
-        ['a + (c - b) / c', 'c + b / a', '0', 'a']
+        >>> [rule.changed(words).text for words in ("drop a", "drop b", "swap a and c", "over N")]
+        ['b / c', 'a + 1 / c', 'c + b / a', '(a + b / c) / N']
         """
         verb, _, rest = words.partition(" ")
         match verb:
@@ -118,18 +118,9 @@ class Rule:
 
     def _edited(self, edit: Callable[[ast.expr], ast.expr | None], part: str) -> Rule:
         """The line with what `edit` gives for the parts of the expression, if it gives any."""
-        found = []
-
-        class Editor(ast.NodeTransformer):
-            def visit(self, node: ast.AST) -> ast.AST:
-                new = edit(node) if isinstance(node, ast.expr) else None
-                if new is None:
-                    return self.generic_visit(node)
-                found.append(node)
-                return new
-
-        tree = Editor().visit(_tree(self.source))
-        if not found:
+        editor = _Editor(edit)
+        tree = editor.visit(_tree(self.source))
+        if not editor.edited:
             raise ValueError(f"{self.source} has no part {part} to change")
         return Rule(ast.unparse(tree), self.words)
 
@@ -154,22 +145,18 @@ def _without(part: str, node: ast.expr) -> ast.expr | None:
     return None
 
 
-class _Printed(ast.NodeTransformer):
-    """Puts the words of a report for the parts of an expression that have some."""
+class _Editor(ast.NodeTransformer):
+    """Puts what `edit` gives for the parts of an expression for which it gives something."""
 
-    def __init__(self, words: Words) -> None:
-        self.words = words
+    def __init__(self, edit: Callable[[ast.expr], ast.expr | None]) -> None:
+        self.edit, self.edited = edit, False
 
     def visit(self, node: ast.AST) -> ast.AST:
-        if not isinstance(node, ast.expr):
-            return node
-        words = self.words.get(_source(node))
-        if words is not None:
-            return ast.Name(words)
-        if isinstance(node, ast.Call) and _source(node.func) in self.words:
-            parts = [_source(self.visit(part)) for part in node.args]
-            return ast.Name(self.words[_source(node.func)].format(*parts))
-        return self.generic_visit(node)
+        new = self.edit(node) if isinstance(node, ast.expr) else None
+        if new is None:
+            return self.generic_visit(node)
+        self.edited = True
+        return new
 
 
 def _formula(node: ast.expr) -> Formula:

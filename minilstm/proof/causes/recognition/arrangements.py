@@ -30,24 +30,7 @@ class Arrangement(NamedTuple):
 
 
 def arrangements(shape: tuple[int, ...], wanted: tuple[int, ...]) -> list[Arrangement]:
-    """All arrangements of an array that give the shape wanted, the untouched one first.
-
-    Parameters
-    ----------
-    shape : of the array
-    wanted : shape that it should have
-
-    Returns
-    -------
-    list of Arrangement, empty where the shapes do not fit
-
-    Examples
-    --------
-    >>> [a.order for a in arrangements((2, 3), (3, 2))], arrangements((2, 3), (6,))
-    ([(1, 0)], [])
-    >>> len(arrangements((3, 3), (3, 3))), len(arrangements((4, 1), (1, 4)))
-    (2, 1)
-    """
+    """All arrangements that give the shape wanted, the untouched one first; [] where none does."""
     here, there = [n for n in shape if n != 1], [n for n in wanted if n != 1]
     if sorted(here) != sorted(there) or len(here) > 4 or 0 in here:
         return []
@@ -81,13 +64,7 @@ def numbered(arrays: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def same(values: Any, wanted: Any, tolerance: float) -> bool:
-    """Whether two arrays agree, relative to the largest entry of the one wanted.
-
-    Examples
-    --------
-    >>> same(np.array([1.0, 100.0]), np.array([1.0 + 1e-9, 100.0]), 1e-9)
-    True
-    """
+    """Whether two arrays agree, relative to the largest entry of the one wanted."""
     values, wanted = np.asarray(values), np.asarray(wanted)
     if values.shape != wanted.shape or not values.size:
         return False

@@ -38,27 +38,10 @@ def recognise(inputs: Mapping[str, Any], outputs: Any, upstream: Any) -> Likenes
     All arrays must have a part in it, and the outputs must agree to 1e-9 (float32: 1e-4) of the
     largest entry. Nothing is ever raised: what is odd is not recognised.
 
-    Parameters
-    ----------
-    inputs : the user's arrays by name, in their order; integers among them may be classes
-    outputs : what the function returned: an array, a number, or nested tuples or lists of them
-    upstream : gradients of the outputs, of the same structure; None where the output is a loss
-
-    Returns
-    -------
-    Likeness, whose ``replay(backward)`` gives the gradients of a backward pass with the contract of
-    the one named in ``function``, by the user's names and in the user's shapes; or None
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> x, W, b = rng.normal(size=(5, 3)), rng.normal(size=(3, 2)), rng.normal(size=2)
-    >>> found = recognise({"x": x, "W": W, "b": b}, x @ W + b, np.ones((5, 2)))
-    >>> found.title, found.function
-    ('a fully connected layer with W (D, C)', 'fully_connected_backward')
-    >>> from minilstm.functional.fully_connected import fully_connected_backward
-    >>> found.replay(fully_connected_backward)["b"].tolist()
-    [5.0, 5.0]
+    `inputs` are the user's arrays in their order; integers among them may be classes. `outputs` are
+    an array, a number, or nested tuples or lists of them, and `upstream` has their structure, or is
+    None where the output is a loss. The replay of a likeness gives the gradients of a backward pass
+    with the contract of the one named in `function`, by the user's names and in the user's shapes.
     """
     try:
         with np.errstate(all="ignore"):

@@ -33,19 +33,13 @@ def weight_picks(left: Shapes, D: int, H: int, inside: bool) -> Iterator[Pick]:
     """The layouts of W (4, H, D) and R (4, H, H) that use up all arrays that are left.
 
     With `inside` the bias (4, H) is a row or a column of the weights.
-
-    Examples
-    --------
-    >>> picks = list(weight_picks({"W": (8, 3), "R": (8, 2)}, 3, 2, False))
-    >>> picks[0].title, [a.shape for a in picks[0].build(
-    ...     {"W": np.ones((8, 3)), "R": np.ones((8, 2))}, ("W", "R"))]
-    ('W (4H, D), R (4H, H)', [(4, 2, 3), (4, 2, 2)])
     """
     names = tuple(left)
     if len(names) == 1:
         for reading, text in _stacks(left[names[0]], H, D + H + inside):
             for places, letters in _columns(D, H, inside):
-                title = f"{names[0]} {text.replace('K', _width(inside))} for {letters}"
+                width = "D + H + 1" if inside else "D + H"
+                title = f"{names[0]} {text.replace('K', width)} for {letters}"
                 yield Pick(names, title, _joined([reading], places))
     if inside:
         return
@@ -56,33 +50,24 @@ def weight_picks(left: Shapes, D: int, H: int, inside: bool) -> Iterator[Pick]:
                     W, R = text_W.replace("K", "D"), text_R.replace("K", "H")
                     yield Pick(pair, f"{pair[0]} {W}, {pair[1]} {R}", _stacked([of_W], [of_R]))
     if len(names) == 4:
-        for how in _common(left, names, (H, D + H)):
+        for how in _common(left, names, (1, H, D + H)):
             for places, letters in _columns(D, H, False):
                 shape = "(D + H, H)" if how.turned else "(H, D + H)"
                 title = f"a matrix {shape} for {letters} for each gate"
-                yield Pick(names, title, _joined([_as_one_gate(how)] * 4, places))
+                yield Pick(names, title, _joined([how.apply] * 4, places))
     if len(names) == 8:
         for ordered in fours(names):
-            for W_how in _common(left, ordered[:4], (H, D)):
-                for R_how in _common(left, ordered[4:], (H, H)):
+            for W_how in _common(left, ordered[:4], (1, H, D)):
+                for R_how in _common(left, ordered[4:], (1, H, H)):
                     shape = "(D, H)" if W_how.turned else "(H, D)"
                     side = "h R" if R_how.turned else "R h"
                     title = f"two matrices for each gate, {shape} and (H, H) in {side}"
-                    yield Pick(
-                        ordered,
-                        title,
-                        _stacked(*([_as_one_gate(how)] * 4 for how in (W_how, R_how))),
-                    )
+                    build = _stacked([W_how.apply] * 4, [R_how.apply] * 4)
+                    yield Pick(ordered, title, build)
 
 
 def bias_picks(left: Shapes, H: int, count: int) -> Iterator[Pick]:
-    """Biases (4, H) that stand by themselves, stacked or one for each gate; `count` are added up.
-
-    Examples
-    --------
-    >>> [pick.names for pick in bias_picks({"W": (8, 3), "b": (8, 1)}, 2, 1)]
-    [('b',)]
-    """
+    """Biases (4, H) by themselves, stacked or one for each gate; `count` of them are added up."""
     stacked = [n for n, s in left.items() if arrangements(s, (4 * H,)) or s == (4, H)]
     for names in combinations(stacked, count):
         yield Pick(names, "", _stacked(*[[lambda array: array.reshape(4, H)]] * count))
@@ -90,13 +75,8 @@ def bias_picks(left: Shapes, H: int, count: int) -> Iterator[Pick]:
         single = [n for n, s in left.items() if arrangements(s, (H,))]
         for names in combinations(single, 4 * count):
             for ordered in fours(names):
-                yield Pick(
-                    ordered, "", _stacked(*[[lambda array: array.reshape(1, H)] * 4] * count)
-                )
-
-
-def _width(inside: bool) -> str:
-    return "D + H + 1" if inside else "D + H"
+                one = _stacked(*[[lambda array: array.reshape(1, H)] * 4] * count)
+                yield Pick(ordered, "", one)
 
 
 def _stacks(shape: tuple[int, ...], H: int, K: int) -> list[tuple[Reading, str]]:
@@ -104,18 +84,10 @@ def _stacks(shape: tuple[int, ...], H: int, K: int) -> list[tuple[Reading, str]]
     found: list[tuple[Reading, str]] = []
     for how in arrangements(shape, (4 * H, K)):
         turned = how.turned or (K == 1 and shape[0] == 1)
-        found.append((_split(how, H, K), "(K, 4H)" if turned else "(4H, K)"))
+        found.append((how._replace(shape=(4, H, K)).apply, "(K, 4H)" if turned else "(4H, K)"))
     if len(shape) == 3:
         found += [(how.apply, "(three axes)") for how in arrangements(shape, (4, H, K))]
     return found
-
-
-def _split(how: Arrangement, H: int, K: int) -> Reading:
-    return lambda array: how.apply(array).reshape(4, H, K)
-
-
-def _as_one_gate(how: Arrangement) -> Reading:
-    return lambda array: how.apply(array)[None]
 
 
 def _stacked(*groups: Sequence[Reading]) -> Build:
@@ -151,7 +123,7 @@ def _columns(D: int, H: int, inside: bool) -> list[tuple[list[slice], str]]:
     return found
 
 
-def _common(shapes: Shapes, names: Sequence[str], wanted: tuple[int, int]) -> list[Arrangement]:
+def _common(shapes: Shapes, names: Sequence[str], wanted: tuple[int, ...]) -> list[Arrangement]:
     """Arrangements of arrays that must all have the same shape."""
     if len({shapes[n] for n in names}) != 1:
         return []

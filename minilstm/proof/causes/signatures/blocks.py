@@ -4,19 +4,14 @@ Blocks are exchanged, copied, left out, or wrong while their neighbours are righ
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from minilstm.proof.causes.signatures.entrywise import entrywise
-from minilstm.proof.causes.signatures.evidence import Case, listed
-from minilstm.proof.reports.places import GATES
+from minilstm.proof.causes.signatures.evidence import Case
+from minilstm.proof.reports.places import GATES, listed
 from minilstm.proof.reports.places import blocks as labels_of
-
-
-class _Block(NamedTuple):
-    title: str  # "gate f"
-    case: Case
 
 
 def blocks(case: Case) -> dict[int, list[str]]:
@@ -25,27 +20,20 @@ def blocks(case: Case) -> dict[int, list[str]]:
     for axis, word in enumerate(case.axes):
         labels = labels_of(word, case.hand.shape[axis])
         if len(labels) > 1:
+            kind = "gates" if sorted(labels) == sorted(GATES) else "blocks"
             size = case.hand.shape[axis] // len(labels)
-            before = (slice(None),) * axis
-            cuts = [(*before, slice(n * size, (n + 1) * size)) for n in range(len(labels))]
-            found = [
-                _Block(_title(label, labels), case.part(cut))
-                for label, cut in zip(labels, cuts, strict=True)
-            ]
-            sentences[axis] = list(_permuted(case, found, labels, axis))
+            parts = []
+            for n, label in enumerate(labels):
+                cut = slice(n * size, (n + 1) * size)
+                parts.append(case.part((slice(None),) * axis + (cut,)))
+                parts[n].name = f"gate {label}" if kind == "gates" else label
+            sentences[axis] = list(_permuted(case, parts, labels, axis, kind))
     return {axis: said for axis, said in sentences.items() if said}
 
 
-def _title(label: str, labels: tuple[str, ...]) -> str:
-    return f"gate {label}" if _gates(labels) else label
-
-
-def _gates(labels: tuple[str, ...]) -> bool:
-    return sorted(labels) == sorted(GATES)
-
-
-def _permuted(case: Case, found: list[_Block], labels: tuple[str, ...], axis: int) -> Iterator[str]:
-    kind = "gates" if _gates(labels) else "blocks"
+def _permuted(
+    case: Case, found: list[Case], labels: tuple[str, ...], axis: int, kind: str
+) -> Iterator[str]:
     size, count = case.hand.shape[axis] // len(labels), len(labels)
     source = np.moveaxis(case.sources(), axis, 0)
     rest = source.shape[1:]
@@ -58,58 +46,48 @@ def _permuted(case: Case, found: list[_Block], labels: tuple[str, ...], axis: in
             yield f"Its {kind} are {how}."
             return
     copied = [_source(b, found) for b in found]
-    order = [n if found[n].case.right else -1 if c is None else c for n, c in enumerate(copied)]
+    order = [n if found[n].right else -1 if c is None else c for n, c in enumerate(copied)]
     if sorted(order) == list(range(count)) and order != sorted(order):
         moved = [n for n in range(count) if order[n] != n]
         if len(moved) == 2:
-            yield f"{_capital(listed([found[n].title for n in moved]))} are exchanged."
+            yield f"{_capital(listed([found[n].name for n in moved]))} are exchanged."
         else:
             now = listed([labels[n] for n in order])
-            yield f"Its {kind} are in the order {now}; {listed(list(labels))} is right."
+            yield f"Its {kind} are in the order {now}; {listed(labels)} is right."
         return
     yield from _one_by_one(found, copied, kind)
 
 
-def _source(block: _Block, found: list[_Block]) -> int | None:
+def _source(block: Case, found: list[Case]) -> int | None:
     """The number of the block whose right gradient this one has; None if it is no other's."""
-    if not block.case.wrong.any():
-        return None
     for n, other in enumerate(found):
-        if other is block:
-            continue
-        # Where the other block is right, hand knows all of it.
-        right = other.case.right
-        made = other.case.hand if right else other.case.exact
-        shown = block.case.wrong | (~block.case.known & other.case.wrong)
-        if np.any(made) and block.case.explains(made, block.case.wrong if right else shown):
+        gradient = other.hand if other.right else other.exact
+        if other is not block and np.any(gradient) and block.is_that_of(other):
             return n
     return None
 
 
-def _one_by_one(found: list[_Block], copied: list[int | None], kind: str) -> Iterator[str]:
-    wrong = [n for n, b in enumerate(found) if b.case.wrong.any()]
-    right = [n for n, b in enumerate(found) if b.case.right]
+def _one_by_one(found: list[Case], copied: list[int | None], kind: str) -> Iterator[str]:
+    wrong = [b.name for b in found if b.wrong.any()]
+    right = [b.name for b in found if b.right]
     titles_by_cause: dict[str, list[str]] = {}
-    for n in wrong:
-        source = copied[n]
+    for block, source in zip(found, copied, strict=True):
+        if not block.wrong.any():
+            continue
         if source is not None:
-            cause = f"a copy of {found[source].title}: the wrong block is written there"
-        elif found[n].case.zero and found[n].case.hand.any():
+            cause = f"a copy of {found[source].name}: the wrong block is written there"
+        elif block.zero and block.hand.any():
             cause = (
                 "not zero but should be: the forward pass does not use this block, perhaps "
                 "because it reads another in its place"
             )
         else:
-            causes = entrywise(found[n].case)
-            if not causes:
+            said = next(entrywise(block), "")
+            if not said:
                 continue
-            cause = f": {_small(causes[0].removesuffix('.'))}"
-        titles_by_cause.setdefault(cause, []).append(found[n].title)
-    if (
-        not right
-        and len(titles_by_cause) == 1
-        and len(next(iter(titles_by_cause.values()))) == len(found)
-    ):
+            cause = f": {said[0].lower()}{said[1:].removesuffix('.')}"
+        titles_by_cause.setdefault(cause, []).append(block.name)
+    if not right and [len(titles) for titles in titles_by_cause.values()] == [len(found)]:
         return  # the same holds for all of the array, and a cause of the array says it
     for cause, titles in titles_by_cause.items():
         alone = f"; the other {kind} are right" if len(titles) + len(right) == len(found) else ""
@@ -120,11 +98,9 @@ def _one_by_one(found: list[_Block], copied: list[int | None], kind: str) -> Ite
     if titles_by_cause or not right or not wrong or len(right) + len(wrong) < len(found):
         return
     if len(wrong) <= len(right) or len(wrong) == 1:
-        names = listed([found[n].title for n in wrong])
-        others = listed([found[n].title for n in right])
-        yield f"Only {names} {_are(wrong)} wrong; {others} {_are(right)} right."
+        yield f"Only {listed(wrong)} {_are(wrong)} wrong; {listed(right)} {_are(right)} right."
     else:
-        yield f"Only {listed([found[n].title for n in right])} of the {kind} is right."
+        yield f"Only {listed(right)} of the {kind} is right."
 
 
 def _are(subjects: Sequence[Any]) -> str:
@@ -133,7 +109,3 @@ def _are(subjects: Sequence[Any]) -> str:
 
 def _capital(text: str) -> str:
     return text[0].upper() + text[1:]
-
-
-def _small(text: str) -> str:
-    return text[0].lower() + text[1:]

@@ -7,18 +7,13 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
+from minilstm.functional.activations import sigmoid
 from minilstm.proof.causes.signatures.evidence import Case, number
 from minilstm.proof.derivatives.problem import Array
 
 
 def not_finite(hand: Array) -> str:
-    """What to say of a gradient with NaN or infinite entries; "" if there are none.
-
-    Examples
-    --------
-    >>> not_finite(np.array([1.0, np.nan, np.inf]))
-    '2 of 3 entries are NaN or infinite, the first at index (1,).'
-    """
+    """What to say of a gradient with NaN or infinite entries; "" if there are none."""
     bad = np.argwhere(~np.isfinite(hand))
     if not len(bad):
         return ""
@@ -31,12 +26,8 @@ def not_finite(hand: Array) -> str:
     return f"{len(bad)} of {hand.size} {are} {kind}, the first at index {first}."
 
 
-def entrywise(case: Case) -> list[str]:
+def entrywise(case: Case) -> Iterator[str]:
     """All sentences of this file that hold for an array whose gradient is finite."""
-    return [sentence for sentence in _entrywise(case) if sentence]
-
-
-def _entrywise(case: Case) -> Iterator[str]:
     if not case.hand.any():
         yield "It is zero everywhere: it was never computed, never added up, or not returned."
         return
@@ -50,8 +41,7 @@ def _entrywise(case: Case) -> Iterator[str]:
         yield "It is the array itself, not its gradient: its value was returned in its place."
     constant = case.factor()
     if constant is not None:
-        norm = _norm(case, constant)
-        yield norm or next(name_factor(constant, case), "")
+        yield from _norm(case, constant) or name_factor(constant, case)
     yield from _signs(case)
     yield from _bounded(case)
     yield from _plus_value(case)
@@ -75,13 +65,7 @@ def name_factor(c: float, case: Case) -> Iterator[str]:
 
 
 def factor_reasons(c: float, counts: Mapping[str, int], close: float) -> list[str]:
-    """Mistakes that multiply a gradient by c; those with a name only.
-
-    Examples
-    --------
-    >>> factor_reasons(0.25, {"the batch": 4}, 1e-6)
-    ['it is divided by the batch (4), as for a mean where the loss has a sum']
-    """
+    """Mistakes that multiply a gradient by c; those with a name only."""
     if _same(c, -1.0, close):
         return ["the sign is wrong"]
     sign = "the sign is wrong, and " if c < 0 else ""
@@ -129,17 +113,17 @@ def is_round(c: float) -> bool:
     return c > 0 and abs(c - float(f"{c:.1e}")) <= 1e-9 * c
 
 
-def _norm(case: Case, constant: float) -> str:
+def _norm(case: Case, constant: float) -> list[str]:
     """A norm that is a round number, though the constant is none that has a name."""
     norm = float(np.sqrt((case.hand**2).sum()))
     if constant < 0 or case.hand.size < 2 or not is_round(norm):
-        return ""
+        return []
     if factor_reasons(constant, case.counts, case.close):
-        return ""
-    return (
+        return []
+    return [
         f"It is {number(constant)} times the right gradient and its norm is {number(norm)} "
         "exactly: it is normalised, or clipped to this norm, before it is checked."
-    )
+    ]
 
 
 def _signs(case: Case) -> Iterator[str]:
@@ -190,33 +174,28 @@ def _plus_value(case: Case) -> Iterator[str]:
         yield f"It is the array after an update (itself {c:+.4g} times the gradient)."
 
 
-def _sigmoid(x: Array) -> Array:
-    return 0.5 * (1.0 + np.tanh(0.5 * x))
-
-
 def _dsigmoid(x: Array) -> Array:
-    return _sigmoid(x) * (1.0 - _sigmoid(x))
+    return sigmoid(x) * (1.0 - sigmoid(x))
 
 
 def _dtanh(x: Array) -> Array:
     return 1.0 - np.tanh(x) ** 2
 
 
-# What each entry may be multiplied by, as a function of the array's own entry x.
+# What each entry may be multiplied by, as a function of the array's own entry x: a factor that is
+# too many or is missing, and other functions.
+_FACTORS: tuple[tuple[str, Callable[[Array], Array]], ...] = (
+    ("the factor x (its own value)", lambda x: x),
+    ("the factor 2 x of a square", lambda x: 2 * x),
+    ("the factor 1 - x^2", lambda x: 1 - x * x),
+    ("the factor x (1 - x)", lambda x: x * (1 - x)),
+    ("tanh'(x)", _dtanh),
+    ("sigmoid'(x)", _dsigmoid),
+)
 _OF_VALUE: tuple[tuple[str, Callable[[Array], Array]], ...] = (
-    ("the factor x (its own value) is too many", lambda x: x),
-    ("the factor x (its own value) is missing", lambda x: 1 / x),
-    ("the factor 2 x of a square is too many", lambda x: 2 * x),
-    ("the factor 2 x of a square is missing", lambda x: 1 / (2 * x)),
-    ("the factor 1 - x^2 is too many", lambda x: 1 - x * x),
-    ("the factor 1 - x^2 is missing", lambda x: 1 / (1 - x * x)),
-    ("the factor x (1 - x) is too many", lambda x: x * (1 - x)),
-    ("the factor x (1 - x) is missing", lambda x: 1 / (x * (1 - x))),
-    ("tanh'(x) is missing", lambda x: 1 / _dtanh(x)),
-    ("tanh'(x) is too many", _dtanh),
-    ("sigmoid'(x) is missing", lambda x: 1 / _dsigmoid(x)),
-    ("sigmoid'(x) is too many", _dsigmoid),
-    ("sigmoid(x) stands where its derivative belongs", lambda x: _sigmoid(x) / _dsigmoid(x)),
+    *((f"{what} is too many", f) for what, f in _FACTORS),
+    *((f"{what} is missing", lambda x, f=f: 1 / f(x)) for what, f in _FACTORS),
+    ("sigmoid(x) stands where its derivative belongs", lambda x: sigmoid(x) / _dsigmoid(x)),
     ("tanh(x) stands where its derivative belongs", lambda x: np.tanh(x) / _dtanh(x)),
     (
         "tanh' is taken of tanh(x), which went through tanh already",
@@ -224,7 +203,7 @@ _OF_VALUE: tuple[tuple[str, Callable[[Array], Array]], ...] = (
     ),
     (
         "sigmoid' is taken of sigmoid(x), which went through the sigmoid already",
-        lambda x: _dsigmoid(_sigmoid(x)) / _dsigmoid(x),
+        lambda x: _dsigmoid(sigmoid(x)) / _dsigmoid(x),
     ),
     (
         "x (1 - x) is taken of x itself, not of sigmoid(x)",

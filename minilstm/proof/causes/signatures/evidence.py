@@ -25,37 +25,23 @@ SAME_MISTAKE_ERROR = 1e-6
 
 
 class Evidence(NamedTuple):
-    """What the checker knows of one array.
-
-    Attributes
-    ----------
-    name : of the array
-    hand : its gradient as backward gives it; None where none came back
-    exact : its gradient from the oracle, NaN where not computed; the shape of the array
-    value : the array itself
-    axes : one item for each axis (see `minilstm.proof.reports.places`); () for unknown
-    tolerance : relative to the largest entry of exact
-    rows : (N, 2) integers, sequence and time step of each index along an axis "row"; None if
-        unknown
-    """
+    """What the checker knows of one array."""
 
     name: str
-    hand: Array
-    exact: Array
-    value: Array
-    axes: tuple[Axis, ...] = ()
-    tolerance: float = 1e-10
+    hand: Array  # its gradient as backward gives it; None where none came back
+    exact: Array  # its gradient from the oracle, NaN where not computed; the shape of the array
+    value: Array  # the array itself
+    axes: tuple[Axis, ...] = ()  # an item for each (see `proof.reports.places`); () for unknown
+    tolerance: float = 1e-10  # relative to the largest entry of exact
+    # (N, 2) sequence and time step of each index along an axis "row"; None if unknown.
     rows: NDArray[np.int64] | None = None
 
 
 class Case:
     """One array under suspicion: hand and exact in float64, and what can be asked of them.
 
-    Parameters
-    ----------
-    evidence : hand has the shape of exact and is finite
-    counts : named sizes that may have become a factor
-    floor : size of a gradient below which an array counts as zero
+    The hand of the evidence has the shape of its exact and is finite; `counts` are named sizes that
+    may have become a factor; a gradient below `floor` counts as zero.
     """
 
     def __init__(self, evidence: Evidence, counts: Mapping[str, int], floor: float = 0.0) -> None:
@@ -112,12 +98,10 @@ class Case:
     ) -> bool:
         """Whether a mistake made on purpose gives hand.
 
-        Parameters
-        ----------
-        made : the right gradient with the mistake in it, NaN where it cannot be computed
-        at : the entries that show the mistake; by default those where hand is wrong
-        needed : how many of them have to agree; by default as many as rule out coincidence
-        constants : free constants that were fitted
+        `made` is the right gradient with the mistake in it, NaN where it cannot be computed; `at`
+        are the entries that show it, by default those where hand is wrong; `needed` is how many of
+        these have to agree, by default as many as rule out coincidence, with the free constants
+        that were fitted counted in.
         """
         can = np.isfinite(made) & self.real
         if not can.any() or self.worst <= 4 * self.tolerance * self.scale:
@@ -129,34 +113,37 @@ class Case:
         shown = (self.wrong if at is None else at) & can
         return int(shown.sum()) >= (self.needed(constants) if needed is None else needed)
 
-    def moved(self, source: Array, factor: float = 1.0) -> bool:
+    def moved(self, source: Array) -> bool:
         """Whether hand is the right gradient with its entries moved.
 
-        Parameters
-        ----------
-        source : of each entry, the flat index of the entry it was taken from; -1 for unknown
-        factor : what the entries are multiplied by besides
+        `source` has for each entry the flat index of the entry it was taken from; -1 for unknown.
         """
         exact, wrong = self.exact.ravel(), self.wrong.ravel()
-        made = np.where(source >= 0, factor * exact[source], np.nan)
+        made = np.where(source >= 0, exact[source], np.nan)
         # Where the right value is unknown, the entry shows a move if its source was wrong itself.
         shown = self.wrong | (~self.known & wrong[source])
         return self.explains(made, shown & (np.abs(made) > self.close * self.scale))
 
-    def factor(self, made: Array | None = None) -> float | None:
-        """The constant c with hand = c made; None if there is none.
+    def is_that_of(self, other: Case) -> bool:
+        """Whether hand is the right gradient of another array."""
+        if not self.wrong.any():
+            return False
+        if other.right:  # then its hand knows all of it
+            return self.explains(other.hand)
+        return self.explains(other.exact, self.wrong | (~self.known & other.wrong))
+
+    def factor(self) -> float | None:
+        """The constant c with hand = c exact; None if there is none.
 
         A single entry has a factor to any other; see `entrywise.name_factor` for what it is worth.
         """
-        made = self.exact if made is None else made
-        can = np.isfinite(made)
-        square = float((made[can] ** 2).sum())
+        square = float((self.exact[self.known] ** 2).sum())
         if square == 0.0:
             return None
-        c = float((self.hand[can] * made[can]).sum()) / square
+        c = float((self.hand[self.known] * self.exact[self.known]).sum()) / square
         if not np.isfinite(c) or abs(c) * self.largest <= self.close * self.scale:
             return None
-        return c if self.explains(c * made, needed=1) else None
+        return c if self.explains(c * self.exact, needed=1) else None
 
     def sources(self) -> Array:
         """For each entry its flat index, to be moved and handed to `moved`."""
@@ -170,9 +157,8 @@ class Case:
 
     def part(self, index: Any) -> Case:
         """The same array, looked at in part; errors stay relative to the largest entry of all."""
-        axes = ()
-        one = Evidence(self.name, self.hand[index], self.exact[index], self.value[index], axes)
-        case = Case(one._replace(tolerance=self.tolerance), self.counts)
+        arrays = self.hand[index], self.exact[index], self.value[index]
+        case = Case(Evidence(self.name, *arrays, (), self.tolerance), self.counts)
         case.scale = self.scale
         return case
 
@@ -202,22 +188,5 @@ def _plural(word: str) -> str:
 
 
 def number(x: float) -> str:
-    """A number in a sentence: four digits that count.
-
-    Examples
-    --------
-    >>> number(4.0), number(0.371234), number(1e-05)
-    ('4', '0.3712', '1e-05')
-    """
+    """A number in a sentence: four digits that count."""
     return f"{x:.4g}"
-
-
-def listed(words: list[str]) -> str:
-    """Words with commas and an "and".
-
-    Examples
-    --------
-    >>> listed(["i"]), listed(["i", "f", "o"])
-    ('i', 'i, f and o')
-    """
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

@@ -12,9 +12,10 @@ from itertools import permutations
 
 import numpy as np
 
-from minilstm.proof.causes.signatures.evidence import MOST_SLICES, Case, Evidence, listed
+from minilstm.proof.causes.signatures.evidence import MOST_SLICES, Case, Evidence
 from minilstm.proof.causes.signatures.terms import masked, terms
 from minilstm.proof.derivatives.problem import Array
+from minilstm.proof.reports.places import listed
 
 MOST_COMPARED = 2**22  # entries, each slice of an axis against each other
 

@@ -20,32 +20,25 @@ from minilstm.proof.causes.signatures.entrywise import (
     name_factor,
     not_finite,
 )
-from minilstm.proof.causes.signatures.evidence import Case, Evidence, listed, number
+from minilstm.proof.causes.signatures.evidence import Case, Evidence, number
 from minilstm.proof.causes.signatures.layouts import layouts, packed_rows
 from minilstm.proof.derivatives.problem import Array
+from minilstm.proof.reports.places import listed
 
 MOST_CAUSES = 3  # sentences for one array
 
 
 def explain(evidence: Sequence[Evidence], counts: Mapping[str, int]) -> dict[str, tuple[str, ...]]:
-    """Name the likely causes of wrong gradients.
+    """Name the likely causes of wrong gradients, best first, at most three sentences for an array.
 
-    Parameters
-    ----------
-    evidence : one for each array that was checked, right ones too: they are compared with others
-    counts : named sizes that may have become a factor, such as {"the batch": 4, "the rows": 28}
-
-    Returns
-    -------
-    dict
-        Array name to causes as sentences, best first, at most three. Arrays that are right, and
-        those whose cause is not clear, are left out.
+    The evidence has right arrays too: they are compared with others. They are left out of the
+    result, and so are those whose cause is not clear. `counts` are named sizes that may have
+    become a factor.
 
     Examples
     --------
     >>> exact = np.array([[0.5, -1.0], [2.0, 0.25], [1.5, -3.0]])
-    >>> hand = exact / 4
-    >>> for cause in explain([Evidence("w", hand, exact, exact + 1)], {"the batch": 4})["w"]:
+    >>> for cause in explain([Evidence("w", exact / 4, exact, exact + 1)], {"the batch": 4})["w"]:
     ...     print(cause)
     It is 0.25 times the right gradient: it is divided by the batch (4), as for a mean where the \
 loss has a sum.
@@ -134,22 +127,19 @@ def _joint(cases: list[Case], wrong: list[Case], complete: bool) -> str:
 
 def _together(cases: list[Case]) -> Case:
     """Several arrays as one, each divided by its size so that none is lost beside another."""
-    parts = [(case, case.scale) for case in cases]
-    hand = np.concatenate([(case.hand / s).ravel() for case, s in parts])
-    exact = np.concatenate([(case.exact / s).ravel() for case, s in parts])
-    one = Evidence("", hand, exact, np.zeros_like(hand))
-    together = Case(one._replace(tolerance=max(case.tolerance for case in cases)), {})
-    together.counts = cases[0].counts
-    return together
+    hand = np.concatenate([(case.hand / case.scale).ravel() for case in cases])
+    exact = np.concatenate([(case.exact / case.scale).ravel() for case in cases])
+    tolerance = max(case.tolerance for case in cases)
+    return Case(Evidence("", hand, exact, np.zeros_like(hand), (), tolerance), cases[0].counts)
 
 
 def _between(case: Case, cases: list[Case]) -> Iterator[str]:
     """Causes that show in two arrays: exchanged, copied, or one read in place of another."""
     alike = [c for c in cases if c is not case and c.hand.shape == case.hand.shape]
     for other in alike:
-        if not _is_that_of(case, other):
+        if other.zero or not case.is_that_of(other):
             continue
-        if _is_that_of(other, case):
+        if not case.zero and other.is_that_of(case):
             yield f"It is exchanged with the gradient of {other.name}."
         else:
             yield f"It is the gradient of {other.name}, copied or written to the wrong array."
@@ -191,12 +181,3 @@ def _read_instead(case: Case, unused: list[Case]) -> list[str]:
             if case.known.any() and (apart <= size).all():
                 return [c.name for c in chosen]
     return []
-
-
-def _is_that_of(case: Case, other: Case) -> bool:
-    """Whether one array's hand gradient is the right gradient of another."""
-    if other.zero or not case.wrong.any():
-        return False
-    if other.right:  # then hand knows all of it
-        return case.explains(other.hand)
-    return case.explains(other.exact, case.wrong | (~case.known & other.wrong))
