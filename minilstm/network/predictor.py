@@ -14,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from minilstm.backend import Backend
+from minilstm.backend import Backend, current_backend
 from minilstm.data.labels import scores_to_labels
 from minilstm.data.padding import Padding
 from minilstm.data.sequences import Batch
@@ -35,7 +35,7 @@ from minilstm.network.graph.parameters import (
 from minilstm.network.graph.wiring import Port, initial_state, wire
 from minilstm.network.passes.heads import find_heads
 from minilstm.network.passes.placement import Placement
-from minilstm.network.passes.prediction_pass import check_state, predict_batches
+from minilstm.network.passes.prediction_pass import PredictionPass, check_state
 from minilstm.network.stream import Stream
 
 Array = NDArray[Any]
@@ -366,17 +366,9 @@ class Predictor:
             state = self.carried_state
             _check_carried(state, B)
         start = {} if state is None else self.check_state(state, B)
-        return predict_batches(
-            self.wiring,
-            self.by_layer,
-            batches,
-            start,
-            wanted,
-            self.dtype,
-            mini_batch_size=mini_batch_size,
-            padding=padding,
-            want_state=want_state,
-        )
+        backend = current_backend()
+        walk = PredictionPass(self.wiring, self.by_layer(backend), backend, wanted, self.dtype)
+        return walk.predict(batches, start, mini_batch_size, padding, want_state)
 
 
 def _check_carried(state: State | None, B: int) -> None:

@@ -70,8 +70,8 @@ class TrainingLoop:
         self.good_net = net  # the last whose loss is known to be finite
         self.last_norm: Any = 0.0  # of the gradient
         slots = parameter_slots(net.wiring)
-        self.l2 = {k: weighted(p.l2_factor, options.l2_regularization) for k, p in slots}
-        self.rate_factors = {k: p.learn_rate_factor for k, p in slots}
+        self.l2 = {k: weighted(p.l2_factor, options.l2_regularization) for k, p in slots.items()}
+        self.rate_factors = {k: p.learn_rate_factor for k, p in slots.items()}
         self.carried: dict[str, LSTMState] | None = None  # between the pieces of a split batch
         self.want_outputs = any(name != "accuracy" for name in options.metric_names)
 

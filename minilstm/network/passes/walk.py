@@ -7,7 +7,8 @@ Axes: B batch, T time, N rows of a packed ragged batch.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -92,9 +93,9 @@ def run_forward(
     Forward
     """
     chosen = range(len(wiring.nodes)) if nodes is None else sorted(nodes)
-    uses = _count_uses(wiring, chosen)
-    for n in want:
-        uses[n] = uses.get(n, 0) + 1
+    # How many inputs of the chosen nodes, or of what the caller wants, each node feeds.
+    uses = Counter(q.node for n in chosen for q in wiring.nodes[n].inputs if q is not None)
+    uses.update(want)
     values: dict[Port, Signal] = {}
     after: State = {}
     caches: dict[int, Any] = {}
@@ -122,7 +123,7 @@ def run_forward(
             elif keep == "caches":
                 y, last, cache = layer.forward(run, x, before)
             else:
-                gates, used = keep == "gates", uses.get(n, 0) > 0
+                gates, used = keep == "gates", uses[n] > 0
                 y, last, cache = layer.advance(run, x, before, keep=gates, need_output=used)
         else:
             assert isinstance(layer, RowLayer)  # there are these two
@@ -221,13 +222,13 @@ def run_backward(
     return grads, dstate0, dinputs
 
 
-def needed_gradients(wiring: Wiring, learns: Callable[[str], bool]) -> list[bool]:
+def needed_gradients(wiring: Wiring, learning_layers: Collection[str]) -> list[bool]:
     """For each node, whether something before it learns, so that it must pass a gradient on."""
     learning: list[bool] = []
     need: list[bool] = []
     for node in wiring.nodes:
         need.append(any(learning[port.node] for port in node.inputs if port is not None))
-        learning.append(need[-1] or learns(node.layer.name))
+        learning.append(need[-1] or node.layer.name in learning_layers)
     return need
 
 
@@ -265,13 +266,3 @@ def _training(part: Part, name: str, steps: bool) -> Training | None:
         return None
     row = part.row if steps or part.own is None else part.own.start
     return Training((part.key * 0x9E3779B97F4A7C15 + zlib.crc32(name.encode())) % 2**64, row)
-
-
-def _count_uses(wiring: Wiring, chosen: Collection[int]) -> dict[int, int]:
-    """How many inputs of the chosen nodes each node feeds."""
-    uses: dict[int, int] = {}
-    for n in chosen:
-        for port in wiring.nodes[n].inputs:
-            if port is not None:
-                uses[port.node] = uses.get(port.node, 0) + 1
-    return uses
