@@ -313,7 +313,7 @@ class Predictor:
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the network as one safetensors file, whole or not at all; `load` reads it."""
-        return model_file.write_model(path, self, *model_file.self_test(self))
+        return model_file.write_model(path, self)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -326,21 +326,7 @@ class Predictor:
         ModelFileError
             The file is truncated, of another program, or its self-test fails.
         """
-        contents = model_file.read_model(path)
-        try:
-            net = cls(
-                contents.graph,
-                contents.parameters,
-                classes=contents.classes,
-                dtype=contents.dtype,
-                statistics=contents.statistics,
-                losses=contents.losses,
-                data_format=contents.data_format,
-            )
-            scores = model_file.reference_scores(net, contents.test_inputs)
-        except (TypeError, ValueError) as error:
-            raise model_file.damaged(path, str(error)) from error
-        model_file.check_self_test(path, contents, scores)
+        net: Self = model_file.read_model(path, cls)
         return net
 
     def _labels(self, scores: Any) -> Any:
