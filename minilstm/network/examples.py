@@ -121,6 +121,27 @@ def as_answers(
     return Answers(targets, found)
 
 
+def classes_by_output(
+    classes: Any, wiring: Wiring, heads: Sequence[Head], needed: bool = True
+) -> list[Array | None]:
+    """The classes of each output, from those of a network.
+
+    Raises
+    ------
+    DataError
+        They are needed, as a loss wants classes, but the network has none.
+    """
+    out: list[Array | None] = []
+    for head in heads:
+        known = classes
+        if isinstance(classes, dict):
+            known = classes.get(wiring.nodes[head.output].layer.name)
+        if head.loss.kind == "classes" and known is None and needed:
+            raise DataError("the network has no classes; train it, or give classes=.")
+        out.append(known if head.loss.kind in ("classes", "any") else None)
+    return out
+
+
 def check_scores(wiring: Wiring, head: Head, num_classes: int) -> None:
     """Raise unless an output has one score for each class."""
     size = head.columns

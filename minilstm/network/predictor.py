@@ -23,8 +23,8 @@ from minilstm.functional.lstm import LSTMState
 from minilstm.layers import Layer, SequenceInput
 from minilstm.losses import find_loss
 from minilstm.network import model_file
-from minilstm.network.evaluation import classes_by_output, evaluate
-from minilstm.network.examples import as_batches
+from minilstm.network.evaluation import measure_outputs
+from minilstm.network.examples import as_answers, as_batches, classes_by_output
 from minilstm.network.graph.connections import Connections
 from minilstm.network.graph.parameters import (
     checked_values,
@@ -287,7 +287,12 @@ class Predictor:
         DataError
             The data do not fit the network, or a label is not among its classes.
         """
-        return evaluate(self, x, y, metrics, name, label_name)
+        heads = find_heads(self.wiring, self.losses)
+        classes = classes_by_output(self.classes, self.wiring, heads)
+        batches = as_batches(self.wiring, x, self.dtype, self.data_format, name)
+        targets = as_answers(self.wiring, heads, batches[0], y, classes, label_name).targets
+        sequences, unweighted = [b.sequences for b in batches], [None] * len(heads)
+        return measure_outputs(self, heads, sequences, targets, unweighted, metrics)
 
     def initial_state(self, batch: int = 1) -> State:
         """State of B sequences before their first step: (hidden (B, H), cell (B, H)) by layer."""
@@ -333,7 +338,7 @@ class Predictor:
         """The labels of what `predict` gave, of each output that has classes."""
         if len(self.output_names) == 1:
             return scores_to_labels(scores, self.classes)
-        classes = classes_by_output(self, find_heads(self.wiring, self.losses))
+        classes = classes_by_output(self.classes, self.wiring, find_heads(self.wiring, self.losses))
         return tuple(
             s if c is None else scores_to_labels(s, c) for s, c in zip(scores, classes, strict=True)
         )

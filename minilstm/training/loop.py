@@ -197,7 +197,7 @@ class TrainingLoop:
         for k, (head, targets, prefix) in enumerate(by_head):
             if result.outputs is not None:
                 rows = self.backend.to_host(result.outputs[k])  # (N, C)
-                other = measure_rows(head, rows, targets, metrics=self.options.metrics)
+                other = measure_rows(head, rows, targets, self.options.metrics)
                 found.update({prefix + name: other[name] for name in names if name in other})
             elif "accuracy" in names and targets.ndim == 1:
                 found[f"{prefix}accuracy"] = result.correct[k] / max(1, int((targets >= 0).sum()))

@@ -15,7 +15,13 @@ from numpy.typing import NDArray
 from minilstm.errors import DataError
 from minilstm.layers import Layer, SequenceInput
 from minilstm.losses import row_weights
-from minilstm.network.examples import Answers, as_answers, as_batches, by_output
+from minilstm.network.examples import (
+    Answers,
+    as_answers,
+    as_batches,
+    by_output,
+    classes_by_output,
+)
 from minilstm.network.graph.connections import Connections
 from minilstm.network.graph.wiring import Wiring, wire
 from minilstm.network.metrics import find_metric
@@ -59,7 +65,7 @@ def prepare(
     if old and data_format == "auto":
         data_format = old.data_format
     batches = as_batches(wiring, x, dtype, data_format)
-    known = _known_classes(old, wiring, heads)
+    known = classes_by_output(old.classes if old else None, wiring, heads, needed=False)
     answers = as_answers(wiring, heads, batches[0], y, known, "y", options.target_data_formats)
     _check_metrics(heads, options)
     by_class = _class_weights(heads, answers)
@@ -95,7 +101,7 @@ def check_validation(
         return None
     x, y = options.validation_data
     batches = as_batches(net.wiring, x, net.dtype, net.data_format, "validation x")
-    known = _known_classes(net, net.wiring, heads)
+    known = classes_by_output(net.classes, net.wiring, heads, needed=False)
     answers = as_answers(
         net.wiring, heads, batches[0], y, known, "validation y", options.target_data_formats
     )
@@ -111,16 +117,6 @@ def _losses(loss: Any, wiring: Wiring, old: Network | None) -> Any:
     if isinstance(loss, tuple) and len(names) == 1:
         return [loss]  # a pair of functions
     return [part for _, part in by_output(loss, names, "loss")]
-
-
-def _known_classes(
-    net: Network | None, wiring: Wiring, heads: Sequence[Head]
-) -> list[Array | None]:
-    if net is None or net.classes is None:
-        return [None] * len(heads)
-    if isinstance(net.classes, dict):
-        return [net.classes.get(wiring.nodes[h.output].layer.name) for h in heads]
-    return [net.classes if h.loss.kind in ("classes", "any") else None for h in heads]
 
 
 def _check_metrics(heads: Sequence[Head], options: TrainingOptions) -> None:

@@ -88,7 +88,7 @@ class Watch:
         if data is None:
             return {}
         result = measure_outputs(
-            net, self.heads, data.sequences, data.targets, self.options.metrics, data.weights
+            net, self.heads, data.sequences, data.targets, data.weights, self.options.metrics
         )
         objective = self.options.objective_metric_name
         value = result[objective if objective in result else self.columns_of(objective)[0]]
