@@ -32,16 +32,8 @@ from minilstm.training.watch import Watch
 class TrainingLoop:
     """The state of one training: what the loop changes from step to step.
 
-    Parameters
-    ----------
-    net : to start from
-    heads : of the network
-    data : checked
-    validation : checked, or None
-    options : TrainingOptions
-    backend : computes
-    shuffler, noise : generators of the order of sequences, and of dropout
-    note : a line to print above the table, or ""
+    It starts from a network and checked data; `shuffler` and `noise` are the generators of the
+    order of sequences and of dropout, and `note` is a line to print above the table, or "".
     """
 
     def __init__(
@@ -54,7 +46,7 @@ class TrainingLoop:
         backend: Backend,
         shuffler: np.random.Generator,
         noise: np.random.Generator,
-        note: str = "",
+        note: str,
     ) -> None:
         self.heads, self.data = heads, data
         self.options, self.backend = options, backend

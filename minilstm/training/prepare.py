@@ -39,15 +39,12 @@ def prepare(
     layers: Sequence[Layer] | Connections | Network,
     loss: Any,
     options: TrainingOptions,
-    step_weights: Any = None,
-    rng: np.random.Generator | None = None,
+    step_weights: Any,
+    rng: np.random.Generator,
 ) -> tuple[Network, tuple[Head, ...], TrainingData]:
     """Check everything, and build the network that training starts from.
 
-    Parameters
-    ----------
-    x, y, layers, loss, options, step_weights : as for `minilstm.train`
-    rng : for first values of learnables
+    Arguments are those of `minilstm.train`, and a generator for first values of learnables.
 
     Raises
     ------
@@ -135,14 +132,12 @@ def _check_metrics(heads: Sequence[Head], options: TrainingOptions) -> None:
 
 def _class_weights(heads: Sequence[Head], answers: Answers) -> list[Array | None]:
     """The weight of each class (C,) for each output; None where all weigh the same."""
-    out: list[Array | None] = []
-    for head, targets, classes in zip(heads, answers.targets, answers.classes, strict=True):
-        weights = None
+    out: list[Array | None] = [None] * len(heads)
+    for k, classes in enumerate(answers.classes):
         if classes is not None:
-            every = np.concatenate(targets)  # (N,)
+            every = np.concatenate(answers.targets[k])  # (N,)
             counts = np.bincount(every[every >= 0], minlength=len(classes))  # (C,)
-            weights = head.loss.weights_of_classes(classes, counts)
-        out.append(weights)
+            out[k] = heads[k].loss.weights_of_classes(classes, counts)
     return out
 
 
@@ -164,9 +159,9 @@ def _weights(
         rows = None if part is None else _step_weights(part, targets, dtype)
         if of_classes is not None:
             weighted: list[Any] = [row_weights(t, of_classes, dtype) for t in targets]
-            rows = (
-                weighted if rows is None else [a * b for a, b in zip(weighted, rows, strict=True)]
-            )
+            if rows is not None:
+                weighted = [a * b for a, b in zip(weighted, rows, strict=True)]
+            rows = weighted
         out.append(rows)
     return out
 

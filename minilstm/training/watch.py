@@ -40,16 +40,7 @@ class Progressed(NamedTuple):
 
 
 class Watch:
-    """Everything beside the steps of one training, and the best network so far.
-
-    Parameters
-    ----------
-    net : to start from
-    heads : of the network
-    validation : checked, or None
-    options : TrainingOptions
-    backend : computes
-    """
+    """Everything beside the steps of one training, and the best network so far."""
 
     def __init__(
         self,
@@ -63,7 +54,7 @@ class Watch:
         self.options, self.backend = options, backend
         outputs = [net.layers[head.output].name for head in heads]
         # Before the name of a metric: nothing for one output, "OUTPUT/" for several.
-        self.prefixes = [f"{name}/" if len(heads) > 1 else "" for name in outputs]
+        self.prefixes = [f"{name}/" for name in outputs] if len(heads) > 1 else [""]
         self.best_value, self.best_net, self.best_iteration = math.inf, net, 0
         self.waited = 0  # validations since the best one
 
@@ -79,8 +70,7 @@ class Watch:
 
     def shown(self, net: Network) -> Network:
         """A network as users see it: with NumPy arrays."""
-        moved: Network = moved_network(net, self.backend.to_host)
-        return moved
+        return moved_network(net, self.backend.to_host)
 
     def validate(self, net: Network, iteration: int) -> dict[str, float]:
         """Measure a network, and keep it if it is the best; nothing without validation data."""

@@ -70,9 +70,7 @@ def plan_memory(
 
     Parameters
     ----------
-    wiring : of the network
     active : (T,) int64 sequences running at each step
-    dtype : of the network
     budget : bytes for what backward needs, or "auto": 240 MiB, on a GPU half of its memory
     truncation : steps after which gradients are cut, or None; spans end there
     whole : the loss, or a layer, needs all of the batch at once: there is one span

@@ -8,7 +8,7 @@ never within a pass. `minilstm.count_transfers` counts them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from minilstm.functional.lstm import LSTMState
 Array = NDArray[Any]
 State = dict[str, LSTMState]
 Move = Callable[[Any], Any]  # `to_device` or `to_host` of a backend
+Net = TypeVar("Net", bound=Any)  # Network
 
 
 class _Copy(NamedTuple):
@@ -48,7 +49,7 @@ class Placement:
                 continue
             copy = before.get(key)
             # Compared by its numbers, for a user may have written into it.
-            if copy is None or not _same_numbers(copy.host, array):
+            if not (copy and copy.host.dtype == array.dtype and np.array_equal(copy.host, array)):
                 copy = _Copy(array.copy(), backend.to_device(array))
             kept[key], out[key] = copy, copy.device
         self._kept = backend, kept
@@ -60,14 +61,8 @@ def moved_state(state: Mapping[str, LSTMState], move: Move) -> State:
     return {name: LSTMState(move(s.hidden), move(s.cell)) for name, s in state.items()}
 
 
-def moved_network(net: Any, move: Move) -> Any:
-    """A network with its arrays in another memory; the network itself if they are there already.
-
-    Parameters
-    ----------
-    net : Network
-    move : `to_device` or `to_host` of a backend
-    """
+def moved_network(net: Net, move: Move) -> Net:
+    """A network with its arrays in another memory; the network itself if they are there already."""
     parameters = {key: move(value) for key, value in net.parameters.items()}
     statistics = {key: move(value) for key, value in net.statistics.items()}
     pairs = ((parameters, net.parameters), (statistics, net.statistics))
@@ -79,7 +74,3 @@ def moved_network(net: Any, move: Move) -> Any:
 def column_major(array: Any) -> Any:
     """An array as parameters are stored; itself if it is stored so already."""
     return array if array.flags.f_contiguous else array.copy(order="F")
-
-
-def _same_numbers(a: Array, b: Array) -> bool:
-    return a.dtype == b.dtype and np.array_equal(a, b)

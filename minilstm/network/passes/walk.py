@@ -75,8 +75,6 @@ def run_forward(
 
     Parameters
     ----------
-    wiring : of the network
-    backend : computes
     parameters : arrays of each layer, by its name: from `prepared`, unless caches are kept
     signals : one for each input of the network
     state : hidden and cell state before the first row, (B, H) each, by layer name; a layer that is
@@ -87,10 +85,6 @@ def run_forward(
         "nothing"; without caches a recurrent layer whose output nothing uses gives its state alone
     kept : the gates of some nodes, from which they are restored now
     want : nodes whose values stay to the end besides those that nothing uses
-
-    Returns
-    -------
-    Forward
     """
     chosen = range(len(wiring.nodes)) if nodes is None else sorted(nodes)
     # How many inputs of the chosen nodes, or of what the caller wants, each node feeds.
@@ -166,7 +160,6 @@ def run_backward(
 
     Parameters
     ----------
-    wiring, backend : as in the forward walk
     gradients : of the loss with respect to outputs of nodes
     dstate : gradients with respect to the states after the last row, by layer name
     caches : from `run_forward`; emptied on the way, so memory falls
