@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.backend import load_backend
-from minilstm.functional.ragged import IntArray
-from minilstm.network.metrics import find_metric
+from minilstm.network.metrics import accuracy, find_metric
 from minilstm.network.passes.heads import Head
 
 Array = NDArray[Any]
@@ -60,14 +59,23 @@ def measure_rows(
     metrics: Sequence[Any],
     weights: Array | None = None,
 ) -> dict[str, float]:
-    """Loss and metrics of the rows (N, C) of one output; weights (N,) count in the loss only."""
+    """Loss and metrics of the rows (N, C) of one output; weights (N,) count in the loss only.
+
+    With classes the loss is the mean cross-entropy in nats: weights multiply that of each row, but
+    the sum is still divided by N.
+    """
     loss = head.loss
     if targets.ndim == 1 and loss.kind == "classes":
         counted = targets >= 0  # (N,) those with a class
         if not counted.all():
             rows, targets = rows[counted], targets[counted]
             weights = None if weights is None else weights[counted]
-        found = measure(rows, targets, weights)
+        true = rows[np.arange(len(targets)), targets]  # (N,)
+        # A score that underflowed to 0 counts as the smallest number there is, not as infinite.
+        true = np.maximum(true, np.finfo(true.dtype).tiny).astype(np.float64)
+        losses = -np.log(true)  # (N,)
+        mean = float((losses if weights is None else losses * weights).mean())
+        found = {"loss": mean + 0.0, "accuracy": accuracy(rows, targets)}
     else:
         real = len(targets) if targets.ndim > 1 else int((targets >= 0).sum())
         divisor = loss.divisor(real, head.columns)
@@ -80,21 +88,3 @@ def measure_rows(
         if how.name not in found:
             found[how.name] = how.compute(rows, targets)
     return found
-
-
-def measure(scores: Array, targets: IntArray, weights: Array | None = None) -> dict[str, float]:
-    """Mean cross-entropy (nats) and accuracy (0 to 1) of scores (N, C) against classes (N,).
-
-    Weights (N,) multiply the cross-entropy of each row, whose sum is still divided by N.
-
-    Examples
-    --------
-    >>> measure(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([0, 1]))
-    {'loss': 0.0, 'accuracy': 1.0}
-    """
-    true = scores[np.arange(len(targets)), targets]  # (N,)
-    # A score that underflowed to 0 counts as the smallest number there is, not as infinite loss.
-    true = np.maximum(true, np.finfo(true.dtype).tiny).astype(np.float64)
-    losses = -np.log(true)  # (N,)
-    loss = float((losses if weights is None else losses * weights).mean())
-    return {"loss": loss + 0.0, "accuracy": float((scores.argmax(axis=1) == targets).mean())}

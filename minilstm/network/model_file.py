@@ -89,7 +89,7 @@ def write_model(path: str | os.PathLike[str], net: Any) -> Path:
         "sha256": _checksum(tensors),
         "layers": configs,
         "connections": [list(c) for c in net.wiring.graph.connections],
-        "classes": _each(net.classes, _plain_classes),
+        "classes": of_each(net.classes, _plain_classes),
         # Class weights only matter in training, and functions cannot be saved.
         "losses": None
         if net.losses is None
@@ -156,7 +156,7 @@ def read_model(path: str | os.PathLike[str], kind: Callable[..., Any]) -> Any:
                 graph.connect(source, destination)
         carried = [key for key in tensors if key.startswith(STATISTICS)]
         statistics = {key.removeprefix(STATISTICS): tensors.pop(key) for key in carried}
-        classes = _each(metadata["classes"], np.array)
+        classes = of_each(metadata["classes"], np.array)
         losses, dtype = metadata.get("losses"), metadata["dtype"]
         _check_contents(graph, {**tensors, **statistics}, classes, dtype, test_inputs)
         net = kind(
@@ -260,10 +260,10 @@ def _popped(tensors: dict[str, Array], key: str) -> list[Array]:
     return found
 
 
-def _each(classes: Any, form: Callable[[Any], Any]) -> Any:
+def of_each(classes: Any, form: Callable[[Any], Any]) -> Any:
     """Classes in another form, in a dict those of each output; None stays."""
-    if isinstance(classes, dict):
-        return {name: _each(c, form) for name, c in classes.items()}
+    if isinstance(classes, Mapping):
+        return {str(name): of_each(c, form) for name, c in classes.items()}
     return None if classes is None else form(classes)
 
 

@@ -32,7 +32,7 @@ from minilstm.network.graph.parameters import (
     parameter_slots,
     statistic_slots,
 )
-from minilstm.network.graph.wiring import Port, initial_state, wire
+from minilstm.network.graph.wiring import Port, wire
 from minilstm.network.passes.heads import find_heads
 from minilstm.network.passes.placement import Placement
 from minilstm.network.passes.prediction_pass import PredictionPass, check_state
@@ -78,7 +78,7 @@ class Predictor:
         plain = [layer.without_values() for layer in wiring.graph.layers]
         self.wiring = wire(wiring.graph.named(plain))
         self.layers = self.wiring.layers
-        self.classes = _as_classes(classes)  # (C,)
+        self.classes = model_file.of_each(classes, np.array)  # (C,)
         if losses is not None:  # one of them is None where a file could not hold functions
             losses = tuple(None if loss is None else find_loss(loss) for loss in losses)
         self.losses = losses
@@ -296,7 +296,8 @@ class Predictor:
 
     def initial_state(self, batch: int = 1) -> State:
         """State of B sequences before their first step: (hidden (B, H), cell (B, H)) by layer."""
-        return initial_state(self.wiring, batch, self.dtype)
+        states = {a.name: a.initial_state(batch, self.dtype) for a in self.layers}
+        return {name: s for name, s in states.items() if s is not None}
 
     def check_state(self, state: Mapping[str, LSTMState] | None, batch: int) -> State:
         """A checked copy of a state for B sequences; None gives the initial state."""
@@ -371,10 +372,3 @@ def _check_carried(state: State | None, B: int) -> None:
                 f"the network carries the state of {sequences} on, but there are {B}; call "
                 "reset_state(), or give state=."
             )
-
-
-def _as_classes(classes: Any) -> Any:
-    """Labels (C,) as an array of their own, or a dict of such arrays by output; None stays."""
-    if isinstance(classes, Mapping):
-        return {str(name): np.array(labels) for name, labels in classes.items()}
-    return None if classes is None else np.array(classes)

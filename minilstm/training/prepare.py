@@ -19,7 +19,7 @@ from minilstm.network.examples import (
     Answers,
     as_answers,
     as_batches,
-    by_output,
+    by_port,
     classes_by_output,
 )
 from minilstm.network.graph.connections import Connections
@@ -113,7 +113,7 @@ def _losses(loss: Any, wiring: Wiring, old: Network | None) -> Any:
     names = [wiring.nodes[n].layer.name for n in wiring.outputs]
     if isinstance(loss, tuple) and len(names) == 1:
         return [loss]  # a pair of functions
-    return [part for _, part in by_output(loss, names, "loss")]
+    return [part for _, part in by_port(loss, names, "loss")]
 
 
 def _check_metrics(heads: Sequence[Head], options: TrainingOptions) -> None:
@@ -153,7 +153,7 @@ def _weights(
     names = [wiring.nodes[h.output].layer.name for h in heads]
     parts: list[Any] = [None] * len(heads)
     if given is not None:
-        parts = [part for _, part in by_output(given, names, "step_weights")]
+        parts = [part for _, part in by_port(given, names, "step_weights")]
     out: list[list[Array] | None] = []
     for part, targets, of_classes in zip(parts, answers.targets, by_class, strict=True):
         rows = None if part is None else _step_weights(part, targets, dtype)

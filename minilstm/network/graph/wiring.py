@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minilstm.functional.lstm import LSTMState
 from minilstm.layers import Layer, SequenceInput, Shape
 from minilstm.network.graph.connections import Connections
 from minilstm.network.graph.naming import EXAMPLE, name_layers
@@ -125,12 +124,6 @@ def ancestors(wiring: Wiring, nodes: Sequence[int]) -> list[int]:
         if n in found:
             found |= {port.node for port in wiring.nodes[n].inputs if port is not None}
     return sorted(found)
-
-
-def initial_state(wiring: Wiring, batch: int, dtype: Any) -> dict[str, LSTMState]:
-    """State of B sequences before their first step, by layer name."""
-    states = {a.name: a.initial_state(batch, dtype) for a in wiring.layers}
-    return {name: s for name, s in states.items() if s is not None}
 
 
 def _chain_of(layers: Any) -> Connections:
