@@ -356,19 +356,14 @@ class Predictor:
         B = len(batches[0].sequences)
         if state is None:
             state = self.carried_state
-            _check_carried(state, B)
+            for hidden, _ in (state or {}).values():
+                if len(hidden) != B:
+                    carried = "1 sequence" if len(hidden) == 1 else f"{len(hidden)} sequences"
+                    raise DataError(
+                        f"the network carries the state of {carried} on, but there are {B}; call "
+                        "reset_state(), or give state=."
+                    )
         start = {} if state is None else self.check_state(state, B)
         backend = current_backend()
         walk = PredictionPass(self.wiring, self.by_layer(backend), backend, wanted, self.dtype)
         return walk.predict(batches, start, mini_batch_size, padding, want_state)
-
-
-def _check_carried(state: State | None, B: int) -> None:
-    """Raise if the state that the network carries on is that of other sequences."""
-    for hidden, _ in (state or {}).values():
-        if len(hidden) != B:
-            sequences = "1 sequence" if len(hidden) == 1 else f"{len(hidden)} sequences"
-            raise DataError(
-                f"the network carries the state of {sequences} on, but there are {B}; call "
-                "reset_state(), or give state=."
-            )

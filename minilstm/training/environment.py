@@ -76,11 +76,7 @@ def is_left_open(execution_environment: str) -> bool:
 def choose_side(T: float, B: float, H: float) -> Side:
     """The faster side for a training on this machine.
 
-    Parameters
-    ----------
-    T : steps of a sequence, the mean where they differ
-    B : sequences of a mini-batch
-    H : hidden units of the largest recurrent layer
+    T, B and H are those of `faster_side`: of a mini-batch, and of the largest recurrent layer.
 
     Returns
     -------

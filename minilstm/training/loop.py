@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import InitVar, dataclass
 from typing import Any
 
 import numpy as np
@@ -29,32 +30,26 @@ from minilstm.training.solvers import solver_init, update
 from minilstm.training.watch import Watch
 
 
+@dataclass(eq=False)
 class TrainingLoop:
-    """The state of one training: what the loop changes from step to step.
+    """The state of one training: what the loop changes from step to step."""
 
-    It starts from a network and checked data; `shuffler` and `noise` are the generators of the
-    order of sequences and of dropout, and `note` is a line to print above the table, or "".
-    """
+    net: Network  # at first the one to start from
+    heads: Sequence[Head]
+    data: TrainingData
+    validation: InitVar[TrainingData | None]
+    options: TrainingOptions
+    backend: Backend
+    shuffler: np.random.Generator  # of the order of sequences
+    noise: np.random.Generator  # of dropout
+    note: str  # a line to print above the table, or ""
 
-    def __init__(
-        self,
-        net: Network,
-        heads: Sequence[Head],
-        data: TrainingData,
-        validation: TrainingData | None,
-        options: TrainingOptions,
-        backend: Backend,
-        shuffler: np.random.Generator,
-        noise: np.random.Generator,
-        note: str,
-    ) -> None:
-        self.heads, self.data = heads, data
-        self.options, self.backend = options, backend
-        self.shuffler, self.noise, self.note = shuffler, noise, note
+    def __post_init__(self, validation: TrainingData | None) -> None:
+        options, backend, data = self.options, self.backend, self.data
         # The arrays of these networks, and what the solver remembers, stay where the backend
         # computes; `Watch.shown` gives a network as users see it.
-        self.net = net = moved_network(net, backend.to_device)
-        self.watch = Watch(net, heads, validation, options, backend)
+        self.net = net = moved_network(self.net, backend.to_device)
+        self.watch = Watch(net, self.heads, validation, options, backend)
         self.solver = solver_init(options.solver, net.parameters)
         self.history: dict[str, list[float]] = {c: [] for c in self.watch.columns()}
         first = cuts(np.arange(len(data)), options)

@@ -7,7 +7,6 @@ import math
 import sys
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from minilstm.training.history import TrainingInfo, format_heading, format_row, metric_columns
@@ -21,14 +20,13 @@ class Progress:
 
     Parameters
     ----------
-    options : TrainingOptions
     total : iterations planned
     columns : of the history, in the order of the table
-    preface : a line above the table
+    preface : lines above the table
     """
 
     def __init__(
-        self, options: TrainingOptions, total: int, columns: list[str], preface: str = ""
+        self, options: TrainingOptions, total: int, columns: list[str], preface: str
     ) -> None:
         self._options = options
         self._total = total
@@ -42,8 +40,7 @@ class Progress:
 
             self._picture = LiveTrainingProgress(options.plot_file, metric_columns(columns))
         if options.verbose:
-            if preface:
-                print(preface, flush=True)
+            print(preface, flush=True)
             print(f"{format_heading(columns)}  TimeLeft", flush=True)
             if sys.stderr.isatty():
                 from tqdm import tqdm
@@ -78,15 +75,13 @@ class Progress:
             row |= {"iteration": 0, "epoch": 0, "time": 0.0, **measured}
             self._line(format_row(row))
 
-    def finish(self, info: TrainingInfo) -> Path | None:
-        """Close the bar, say why training stopped, save the picture; returns its path."""
+    def finish(self, info: TrainingInfo) -> None:
+        """Close the bar, say why training stopped, save the picture."""
         self._close_bar()
         if self._options.verbose:
             print(info.stop_reason, flush=True)
-        if self._picture is None:
-            return None
-        path: Path | None = self._picture.finish(info)
-        return path
+        if self._picture is not None:
+            self._picture.finish(info)
 
     def close(self) -> None:
         """Take bar and picture off the screen, with nothing said or saved."""

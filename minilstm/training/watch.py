@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,24 +40,23 @@ class Progressed(NamedTuple):
     network: Network
 
 
+@dataclass(eq=False)
 class Watch:
     """Everything beside the steps of one training, and the best network so far."""
 
-    def __init__(
-        self,
-        net: Network,
-        heads: Sequence[Head],
-        validation: TrainingData | None,
-        options: TrainingOptions,
-        backend: Backend,
-    ) -> None:
-        self.heads, self.validation = heads, validation
-        self.options, self.backend = options, backend
-        outputs = [net.layers[head.output].name for head in heads]
+    best_net: Network  # at first the one to start from
+    heads: Sequence[Head]
+    validation: TrainingData | None
+    options: TrainingOptions
+    backend: Backend
+    best_value: float = math.inf
+    best_iteration: int = 0
+    waited: int = 0  # validations since the best one
+
+    def __post_init__(self) -> None:
+        outputs = [self.best_net.layers[head.output].name for head in self.heads]
         # Before the name of a metric: nothing for one output, "OUTPUT/" for several.
-        self.prefixes = [f"{name}/" for name in outputs] if len(heads) > 1 else [""]
-        self.best_value, self.best_net, self.best_iteration = math.inf, net, 0
-        self.waited = 0  # validations since the best one
+        self.prefixes = [f"{name}/" for name in outputs] if len(outputs) > 1 else [""]
 
     def columns(self) -> list[str]:
         """Columns of the history, in the order of the table."""

@@ -20,13 +20,7 @@ class Connection(NamedTuple):
 
 
 class Connections:
-    """Layers, and which output feeds which input; `minilstm.LayerGraph` is the public kind.
-
-    Attributes
-    ----------
-    layers : list of named layers, in the order in which they were added
-    connections : list of Connection
-    """
+    """Layers, and which output feeds which input; `minilstm.LayerGraph` is the public kind."""
 
     def __init__(self, layers: Sequence[Layer] = ()) -> None:
         self.layers: list[Layer] = []

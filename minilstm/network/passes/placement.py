@@ -8,7 +8,7 @@ never within a pass. `minilstm.count_transfers` counts them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,16 +22,12 @@ Move = Callable[[Any], Any]  # `to_device` or `to_host` of a backend
 Net = TypeVar("Net", bound=Any)  # Network
 
 
-class _Copy(NamedTuple):
-    host: Array  # what was copied
-    device: Any
-
-
 class Placement:
     """Copies of a network's arrays, made again only where a number of the network has changed."""
 
     def __init__(self) -> None:
-        self._kept: tuple[Backend | None, dict[str, _Copy]] = None, {}
+        # The backend that holds them, and by name what was copied and its copy.
+        self._kept: tuple[Backend | None, dict[str, tuple[Array, Any]]] = None, {}
 
     def __reduce__(self) -> Any:
         # A copy of a network, or one sent to another process, makes its own.
@@ -42,16 +38,16 @@ class Placement:
         of, before = self._kept
         before = before if of is backend else {}
         out: dict[str, Any] = {}
-        kept: dict[str, _Copy] = {}
+        kept: dict[str, tuple[Array, Any]] = {}
         for key, array in arrays.items():
             if not isinstance(array, np.ndarray):  # it is there already, as in training
                 out[key] = array
                 continue
-            copy = before.get(key)
+            host, copy = before.get(key, (None, None))
             # Compared by its numbers, for a user may have written into it.
-            if not (copy and copy.host.dtype == array.dtype and np.array_equal(copy.host, array)):
-                copy = _Copy(array.copy(), backend.to_device(array))
-            kept[key], out[key] = copy, copy.device
+            if host is None or host.dtype != array.dtype or not np.array_equal(host, array):
+                host, copy = array.copy(), backend.to_device(array)
+            kept[key], out[key] = (host, copy), copy
         self._kept = backend, kept
         return out
 

@@ -4,6 +4,7 @@ Memory stays flat over any length; the results are those of one long run."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -31,32 +32,22 @@ from minilstm.network.passes.walk import (
 Array = NDArray[Any]
 
 
+@dataclass(eq=False)
 class PredictionPass:
-    """The forward pass that keeps nothing for a backward pass, its weights arranged once.
+    """The forward pass that keeps nothing for a backward pass, its weights arranged once."""
 
-    Parameters
-    ----------
-    wiring : of the network
-    parameters : arrays of each layer, by the names of layer and parameter, where `backend` computes
-    backend : computes
-    wanted : the outputs that are asked for; layers that they do not need do not run
-    dtype : of the network
-    """
+    wiring: Wiring
+    parameters: Parameters  # arrays of each layer, by its name, where `backend` computes
+    backend: Backend
+    wanted: Sequence[Port]  # outputs that are asked for; layers that they do not need do not run
+    dtype: Any  # of the network
 
-    def __init__(
-        self,
-        wiring: Wiring,
-        parameters: Parameters,
-        backend: Backend,
-        wanted: Sequence[Port],
-        dtype: Any,
-    ) -> None:
-        self.wiring, self.backend, self.wanted, self.dtype = wiring, backend, wanted, dtype
-        self.parameters = prepared(wiring.layers, backend, parameters)
-        self.sources = [port.node for port in wanted]
-        self.nodes = ancestors(wiring, self.sources)
+    def __post_init__(self) -> None:
+        self.parameters = prepared(self.wiring.layers, self.backend, self.parameters)
+        self.sources = [port.node for port in self.wanted]
+        self.nodes = ancestors(self.wiring, self.sources)
         # For each output, whether it is one row a step, not one a sequence.
-        self.steps = [wiring.nodes[port.node].steps[port.output] for port in wanted]
+        self.steps = [self.wiring.nodes[q.node].steps[q.output] for q in self.wanted]
 
     def forward(self, signals: Sequence[Signal], state: State) -> tuple[list[Signal], State]:
         """The wanted outputs of some steps, and the state after them."""

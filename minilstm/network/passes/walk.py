@@ -31,11 +31,6 @@ class Part(NamedTuple):
     own: slice | None = None  # sequences whose last step lies in the part; None means all
     key: int | None = None  # random bits of this training step; None means prediction
 
-    @property
-    def nobody_ends(self) -> bool:
-        """Whether no sequence has its last step in the part."""
-        return self.own is not None and self.own.start == self.own.stop
-
 
 WHOLE = Part()
 
@@ -90,13 +85,14 @@ def run_forward(
     # How many inputs of the chosen nodes, or of what the caller wants, each node feeds.
     uses = Counter(q.node for n in chosen for q in wiring.nodes[n].inputs if q is not None)
     uses.update(want)
+    nobody_ends = part.own is not None and part.own.start == part.own.stop
     values: dict[Port, Signal] = {}
     after: State = {}
     caches: dict[int, Any] = {}
     for n in chosen:
         node = wiring.nodes[n]
         layer, name = node.layer, node.layer.name
-        if not node.steps[0] and not layer.keeps_last and part.nobody_ends:
+        if not node.steps[0] and not layer.keeps_last and nobody_ends:
             continue  # one row a sequence, but no sequence ends in this part
         if n in wiring.inputs:
             taken: list[Any] = [signals[wiring.inputs.index(n)]]
