@@ -32,7 +32,6 @@ def as_batches(
     x : sequences as `minilstm.data.sequences.as_batch` takes them; for several inputs a dict of
         them by the names of the inputs, or a list with one entry for each input
     data_format : letters for the axes, see `minilstm.data.axis_order`
-    name : of the argument, for the messages
 
     Returns
     -------
@@ -84,7 +83,6 @@ def as_answers(
     ----------
     y : labels or numbers as a user gives them; for several outputs a dict by their names, or a list
     classes : for each output the known classes, or None where they are to be found in y
-    name : of the argument, for the messages
     data_format : letters for the axes of numbers a step
 
     Raises

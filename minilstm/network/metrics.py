@@ -92,17 +92,13 @@ def find_metric(metric: Any) -> Metric:
     choices = ", ".join(map(repr, NAMES))
     if isinstance(metric, Metric):
         return metric
-    if isinstance(metric, str):
-        if metric not in NAMES:
-            raise ValueError(
-                f"a metric is {metric!r}; choose one of {choices}, or give a function of "
-                "predictions and targets."
-            )
+    if isinstance(metric, str) and metric in NAMES:
         return _NAMED[metric]
-    if not callable(metric):
-        raise TypeError(
-            f"a metric is {type(metric).__name__}; choose one of {choices}, or give a function of "
-            "predictions and targets."
+    if isinstance(metric, str) or not callable(metric):
+        of_text = isinstance(metric, str)
+        raise (ValueError if of_text else TypeError)(
+            f"a metric is {repr(metric) if of_text else type(metric).__name__}; choose one of "
+            f"{choices}, or give a function of predictions and targets."
         )
     name = getattr(metric, "__name__", "")
     if not name or name == "<lambda>" or name in _TAKEN or name in NAMES:

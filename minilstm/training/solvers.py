@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.checks import check_choice
 from minilstm.functional.adam import AdamRule
 from minilstm.functional.rmsprop import RmspropRule
 from minilstm.functional.sgdm import SgdmRule
@@ -82,8 +83,7 @@ def solver_init(solver: str, parameters: Arrays) -> SolverState:
     >>> solver_init("sgdm", {"fc/bias": np.ones(2)}).v["fc/bias"].tolist()
     [0.0, 0.0]
     """
-    if solver not in SOLVERS:
-        raise ValueError(f"solver is {solver!r}; choose one of {', '.join(map(repr, SOLVERS))}.")
+    check_choice("solver", solver, tuple(SOLVERS))
     kind = SOLVERS[solver]
     memories = ({k: np.zeros_like(p) for k, p in parameters.items()} for _ in kind._fields[1:])
     return kind(0, *memories)

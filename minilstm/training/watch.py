@@ -135,8 +135,24 @@ class Watch:
         padding = self.options.sequence_length
         counts = "cut to the shortest" if padding == "shortest" else "padding counts"
         how = "" if padding == "ragged" else f" (sequence_length {padding!r}: {counts})"
-        plan = _largest_plan(net, data, self.options, self.backend)
-        return "\n".join([f"loss: {losses}{how}", str(plan), *([note] if note else [])])
+        plan = str(self._largest_plan(net, data))
+        return "\n".join([f"loss: {losses}{how}", plan, *([note] if note else [])])
+
+    def _largest_plan(self, net: Network, data: TrainingData) -> MemoryPlan:
+        """The plan of the mini-batch that needs the most memory."""
+        options = self.options
+        lengths = np.array([len(s) for s in data.sequences[0]], np.int64)  # (B,)
+        plans = []
+        for chosen in cuts(np.arange(len(lengths)), options):
+            steps = -np.sort(-lengths[chosen])  # of this mini-batch, longest first
+            if options.sequence_length != "ragged":
+                same = steps[-1] if options.sequence_length == "shortest" else steps[0]
+                if not isinstance(options.sequence_length, str):
+                    same = options.sequence_length
+                steps = np.full(len(steps), same, np.int64)
+            how = options.memory_budget, options.bptt_truncation, self.backend
+            plans.append(net.plan_memory(active_counts(steps), *how))
+        return max(plans, key=lambda plan: plan.kept + plan.used)
 
 
 def check_checkpoints(options: TrainingOptions) -> None:
@@ -147,21 +163,3 @@ def check_checkpoints(options: TrainingOptions) -> None:
             f"checkpoint_path is {str(path)!r}, but there is no such folder; make it, or leave "
             "checkpoint_path empty."
         )
-
-
-def _largest_plan(
-    net: Network, data: TrainingData, options: TrainingOptions, backend: Backend
-) -> MemoryPlan:
-    """The plan of the mini-batch that needs the most memory."""
-    lengths = np.array([len(s) for s in data.sequences[0]], np.int64)  # (B,)
-    plans = []
-    for chosen in cuts(np.arange(len(lengths)), options):
-        steps = -np.sort(-lengths[chosen])  # of this mini-batch, longest first
-        if options.sequence_length != "ragged":
-            same = steps[-1] if options.sequence_length == "shortest" else steps[0]
-            if not isinstance(options.sequence_length, str):
-                same = options.sequence_length
-            steps = np.full(len(steps), same, np.int64)
-        how = options.memory_budget, options.bptt_truncation, backend
-        plans.append(net.plan_memory(active_counts(steps), *how))
-    return max(plans, key=lambda plan: plan.kept + plan.used)

@@ -55,13 +55,8 @@ class LossAndGradients(NamedTuple):
 class TrainingPass:
     """The layers and heads of a network, and what a pass does in the same way at every step.
 
-    All arrays that go in are where the backend computes, and so is what comes out.
-
-    Parameters
-    ----------
-    wiring : of the network
-    heads : from `find_heads`
-    inputs_too : also give the gradients of the inputs
+    All arrays that go in are where the backend computes, and so is what comes out. With
+    `inputs_too` it gives the gradients of the inputs as well.
     """
 
     def __init__(self, wiring: Wiring, heads: Sequence[Head], inputs_too: bool = False) -> None:
@@ -93,8 +88,6 @@ class TrainingPass:
         Parameters
         ----------
         parameters : arrays of each layer, by its name
-        backend : computes
-        batch : packed
         state : before the first step, (B, H) each, by layer name; {} is the initial one
         plan : from `plan_memory`, for this batch
         key : random bits of this training step
