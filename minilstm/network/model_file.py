@@ -43,10 +43,6 @@ def write_model(path: str | os.PathLike[str], net: Any) -> Path:
     path : usually ends in .safetensors; its folder must exist
     net : Network of dtype float32 or float64
 
-    Returns
-    -------
-    Path of the file
-
     Raises
     ------
     ValueError

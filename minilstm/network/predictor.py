@@ -17,7 +17,6 @@ from numpy.typing import ArrayLike, NDArray
 from minilstm.backend import Backend, current_backend
 from minilstm.data.labels import scores_to_labels
 from minilstm.data.padding import Padding
-from minilstm.data.sequences import Batch
 from minilstm.errors import DataError
 from minilstm.functional.lstm import LSTMState
 from minilstm.layers import Layer, SequenceInput
@@ -166,8 +165,8 @@ class Predictor:
             sequence_length, sequence_padding_direction, sequence_padding_value
         ).checked()
         wanted = [Port(n, 0) for n in self.wiring.outputs]
-        batches = as_batches(self.wiring, x, self.dtype, data_format or self.data_format)
-        outputs, after = self._run(batches, wanted, state, mini_batch_size, padding, return_state)
+        how = data_format, state, mini_batch_size, padding, return_state
+        outputs, after = self._run(x, wanted, *how)
         scores = outputs[0] if len(outputs) == 1 else tuple(outputs)
         return (scores, after) if return_state else scores
 
@@ -262,8 +261,7 @@ class Predictor:
         if output and output not in ports:
             raise ValueError(f"layer is {layer!r}, but {name!r} has the outputs {list(ports)}.")
         wanted = [Port(n, ports.index(output) if output else 0)]
-        batches = as_batches(self.wiring, x, self.dtype, data_format or self.data_format)
-        return self._run(batches, wanted, None, None, Padding(), False)[0][0]
+        return self._run(x, wanted, data_format)[0][0]
 
     def evaluate(
         self, x: Any, y: Any, *, metrics: Sequence[Any] = (), name: str = "x", label_name: str = "y"
@@ -346,13 +344,15 @@ class Predictor:
 
     def _run(
         self,
-        batches: list[Batch],
+        x: Any,
         wanted: Sequence[Port],
-        state: Mapping[str, LSTMState] | None,
-        mini_batch_size: int | None,
-        padding: Padding,
-        want_state: bool,
+        data_format: str | None,
+        state: Mapping[str, LSTMState] | None = None,
+        mini_batch_size: int | None = None,
+        padding: Padding | None = None,
+        want_state: bool = False,
     ) -> tuple[list[Any], State]:
+        batches = as_batches(self.wiring, x, self.dtype, data_format or self.data_format)
         B = len(batches[0].sequences)
         if state is None:
             state = self.carried_state

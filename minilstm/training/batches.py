@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from minilstm.backend import Backend
 from minilstm.data.padding import pad_batch, split_sequences
 from minilstm.functional.ragged import IntArray
-from minilstm.network.passes.heads import Head
-from minilstm.network.passes.mini_batch import MiniBatch, mini_batch
+from minilstm.network.passes.heads import Head, MiniBatch, mini_batch
 from minilstm.training.options import TrainingOptions
 
 Array = NDArray[Any]
@@ -91,9 +90,7 @@ def pieces(
     for n in range(-(-steps // size)):
 
         def part(arrays: Any, steps: bool, n: int = n) -> Any:
-            if arrays is None or not steps:
-                return arrays
-            return split_sequences(arrays, size)[n]
+            return split_sequences(arrays, size)[n] if steps and arrays is not None else arrays
 
         batch = mini_batch(
             heads,

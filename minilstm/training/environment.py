@@ -36,10 +36,6 @@ def training_backend(execution_environment: str) -> Backend:
     execution_environment : "gpu" is the backend "cupy"; "cpu" is any other; "auto" is the backend
         in force
 
-    Returns
-    -------
-    Backend
-
     Raises
     ------
     ValueError

@@ -40,7 +40,10 @@ def population_statistics(
             batches = [Batch(list(s[n : n + size]), "list") for s in sequences]
             (rows,), _ = walk.predict(batches, {})
             for part in rows if walk.steps[0] else [rows]:
-                total = _pooled(total, part)
+                wide = part.reshape(-1, part.shape[-1]).astype(np.float64)  # (M, C)
+                mean = wide.mean(axis=0)  # (C,)
+                variance = np.square(wide - mean).mean(axis=0)  # (C,)
+                total = pool_statistics(total, len(wide), mean, variance)
         assert total is not None  # there is at least one sequence
         name = node.layer.name
         new = {
@@ -50,10 +53,3 @@ def population_statistics(
         new = {key: backend.to_device(value) for key, value in new.items()}
         net = net.updated(net.parameters, new)
     return net
-
-
-def _pooled(total: PooledStatistics | None, rows: Array) -> PooledStatistics:
-    """One more array of rows, whose last axis is the channel."""
-    wide = rows.reshape(-1, rows.shape[-1]).astype(np.float64)  # (M, C)
-    mean = wide.mean(axis=0)  # (C,)
-    return pool_statistics(total, len(wide), mean, np.square(wide - mean).mean(axis=0))

@@ -66,14 +66,17 @@ def prepare(
     answers = as_answers(wiring, heads, batches[0], y, known, "y", options.target_data_formats)
     _check_metrics(heads, options)
     by_class = _class_weights(heads, answers)
-    weights = _weights(wiring, heads, answers, by_class, step_weights, dtype)
+    names = [wiring.nodes[h.output].layer.name for h in heads]
+    parts: list[Any] = [None] * len(heads)
+    if step_weights is not None:
+        parts = [part for _, part in by_port(step_weights, names, "step_weights")]
+    weights = _weights(answers, by_class, parts, dtype)
     layers_now = list(wiring.graph.layers)
     for n, batch in zip(wiring.inputs, batches, strict=True):
         first = wiring.nodes[n].layer
         assert isinstance(first, SequenceInput)  # the wiring has checked
         reset = options.reset_input_normalization
         layers_now[layers_now.index(first)] = first.with_statistics(batch.sequences, reset)
-    names = [wiring.nodes[h.output].layer.name for h in heads]
     found = {k: c for k, c in zip(names, answers.classes, strict=True) if c is not None}
     classes: Any = next(iter(found.values())) if len(found) == 1 else found or None
     net = Network(
@@ -103,7 +106,7 @@ def check_validation(
         net.wiring, heads, batches[0], y, known, "validation y", options.target_data_formats
     )
     by_class = data.class_weights
-    weights = _weights(net.wiring, heads, answers, by_class, None, net.dtype)
+    weights = _weights(answers, by_class, [None] * len(heads), net.dtype)
     return TrainingData([b.sequences for b in batches], answers.targets, weights, by_class)
 
 
@@ -142,20 +145,11 @@ def _class_weights(heads: Sequence[Head], answers: Answers) -> list[Array | None
 
 
 def _weights(
-    wiring: Wiring,
-    heads: Sequence[Head],
-    answers: Answers,
-    by_class: Sequence[Array | None],
-    given: Any,
-    dtype: Any,
+    answers: Answers, by_class: Sequence[Array | None], given: Sequence[Any], dtype: Any
 ) -> list[list[Array] | None]:
     """Weight of every row: of its class, times that of its step."""
-    names = [wiring.nodes[h.output].layer.name for h in heads]
-    parts: list[Any] = [None] * len(heads)
-    if given is not None:
-        parts = [part for _, part in by_port(given, names, "step_weights")]
     out: list[list[Array] | None] = []
-    for part, targets, of_classes in zip(parts, answers.targets, by_class, strict=True):
+    for part, targets, of_classes in zip(given, answers.targets, by_class, strict=True):
         rows = None if part is None else _step_weights(part, targets, dtype)
         if of_classes is not None:
             weighted: list[Any] = [row_weights(t, of_classes, dtype) for t in targets]

@@ -117,19 +117,12 @@ def analyze(
     check_whole("batch_size", batch_size, 1)
     check_whole("sequence_length", sequence_length, 1)
     wiring, problems = examine(layers)
-    facts: list[LayerFacts] = []
-    connections: Sequence[tuple[str, str]] = ()
-    if wiring is not None:
-        facts = _facts(wiring, batch_size, sequence_length, np.dtype(dtype))
-        connections = wiring.graph.connections
-    return Analysis(
-        tuple(facts),
-        tuple((c[0], c[1]) for c in connections),
-        tuple(problems),
-        batch_size,
-        sequence_length,
-        np.dtype(dtype).name,
-    )
+    size = batch_size, sequence_length
+    of = np.dtype(dtype)
+    facts = [] if wiring is None else _facts(wiring, *size, of)
+    arrows = [] if wiring is None else wiring.graph.connections
+    pairs = tuple((c.source, c.destination) for c in arrows)
+    return Analysis(tuple(facts), pairs, tuple(problems), *size, of.name)
 
 
 def _facts(wiring: Wiring, B: int, T: int, dtype: np.dtype[Any]) -> list[LayerFacts]:

@@ -183,17 +183,15 @@ def _circle(feeders: Mapping[str, Sequence[str]], done: set[str]) -> list[str]:
 def _nodes(graph: Connections, order: Sequence[Layer], problems: list[str]) -> list[Node]:
     """Nodes with shapes, as far as they can be told; what does not fit becomes a problem."""
     feeder = {c.destination: c.source for c in graph.connections}
-    place = {layer.name: n for n, layer in enumerate(order)}
+    port_of = {
+        f"{layer.name}/{output}": Port(n, k)
+        for n, layer in enumerate(order)
+        for k, output in enumerate(layer.output_names)
+    }
     nodes: list[Node] = []
     for layer in order:
-        ports: list[Port | None] = []
-        for name in layer.input_names:
-            source, _, output = feeder.get(f"{layer.name}/{name}", "").partition("/")
-            if source in place:
-                outputs = order[place[source]].output_names
-                ports.append(Port(place[source], outputs.index(output)))
-            else:
-                ports.append(None)
+        sources = [feeder.get(f"{layer.name}/{name}", "") for name in layer.input_names]
+        ports = [port_of.get(source) for source in sources]
         if isinstance(layer, SequenceInput):
             nodes.append(Node(layer, (), (layer.shape,), (layer.shape,), (True,), 0))
             continue

@@ -21,9 +21,8 @@ from minilstm.backend import Backend
 from minilstm.layers import BatchNormalization, Signal
 from minilstm.network.graph.parameters import parameter_slots
 from minilstm.network.graph.wiring import Port, Wiring, ancestors
-from minilstm.network.passes.heads import Head, run_head
+from minilstm.network.passes.heads import Head, MiniBatch, run_head
 from minilstm.network.passes.memory import MemoryPlan, Span
-from minilstm.network.passes.mini_batch import MiniBatch
 from minilstm.network.passes.walk import (
     Parameters,
     Part,
@@ -124,7 +123,7 @@ class TrainingPass:
             if n == len(spans) - 1:
                 write_states(final, forward.state)
             statistics.update(self._statistics(parameters, forward.caches))
-            rows, ends = slice(span.row, span.row_end), part.own or slice(0, int(active[0]))
+            rows, ends = slice(span.row, span.row_end), part.ending or slice(0, int(active[0]))
             dys: dict[Port, Array] = {}
             for k, head in enumerate(self.heads):
                 chosen = rows if head.steps else ends
@@ -202,12 +201,12 @@ class TrainingPass:
 def _piece(batch: MiniBatch, spans: Sequence[Span], n: int, key: int) -> tuple[list[Signal], Part]:
     """The signals of a span, and which part of the batch it is."""
     first, last, row, row_end = spans[n]
-    active, own = batch.signals[0].active, None
+    active, ending = batch.signals[0].active, None
     if len(spans) > 1:  # the sequences whose last step lies in the span
         after = int(active[last]) if n + 1 < len(spans) else 0
-        own = slice(after, int(active[first]))
+        ending = slice(after, int(active[first]))
     signals = [Signal(a.rows[row:row_end], active[first:last]) for a in batch.signals]
-    return signals, Part(row, own, key)
+    return signals, Part(row, ending, key)
 
 
 def _joined(head: Head, parts: list[Array]) -> Array:

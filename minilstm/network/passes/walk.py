@@ -28,7 +28,7 @@ class Part(NamedTuple):
     """Which part of a batch runs: all of it, or a span of time."""
 
     row: int = 0  # number in the whole batch of the first row
-    own: slice | None = None  # sequences whose last step lies in the part; None means all
+    ending: slice | None = None  # sequences whose last step lies in the part; None means all
     key: int | None = None  # random bits of this training step; None means prediction
 
 
@@ -85,7 +85,7 @@ def run_forward(
     # How many inputs of the chosen nodes, or of what the caller wants, each node feeds.
     uses = Counter(q.node for n in chosen for q in wiring.nodes[n].inputs if q is not None)
     uses.update(want)
-    nobody_ends = part.own is not None and part.own.start == part.own.stop
+    nobody_ends = part.ending is not None and part.ending.start == part.ending.stop
     values: dict[Port, Signal] = {}
     after: State = {}
     caches: dict[int, Any] = {}
@@ -128,8 +128,9 @@ def run_forward(
             if k == 0 and not layer.keeps_last:
                 values[Port(n, k)] = Signal(rows, steps[0])
             else:  # one row a sequence
-                own = rows[part.own] if k == 0 and part.own is not None else rows
-                values[Port(n, k)] = Signal(own, np.array([len(own)], np.int64))
+                if k == 0 and part.ending is not None:
+                    rows = rows[part.ending]
+                values[Port(n, k)] = Signal(rows, np.array([len(rows)], np.int64))
         for port in node.inputs:
             if port is not None:
                 uses[port.node] -= 1
@@ -180,10 +181,10 @@ def run_backward(
         douts = [arrived.pop(Port(n, k), None) for k in range(len(node.shapes))]
         later = dstate.get(name)
         some = douts[0] if later is None else later.hidden
-        if layer.keeps_last and part.own is not None and some is not None:
+        if layer.keeps_last and part.ending is not None and some is not None:
             short, full = douts[0], zeros(some, (batch, *node.shapes[0]))  # (B, H)
             if short is not None:
-                full[part.own] = short
+                full[part.ending] = short
             douts[0] = full
         if all(d is None for d in douts):
             if some is None:
@@ -253,5 +254,5 @@ def _training(part: Part, name: str, steps: bool) -> Training | None:
     """Random bits of a layer: those of the step, stirred with its name."""
     if part.key is None:
         return None
-    row = part.row if steps or part.own is None else part.own.start
+    row = part.row if steps or part.ending is None else part.ending.start
     return Training((part.key * 0x9E3779B97F4A7C15 + zlib.crc32(name.encode())) % 2**64, row)
