@@ -28,18 +28,11 @@ _TAKEN = ("iteration", "epoch", "learning_rate", "loss", "time")
 
 
 class Metric(NamedTuple):
-    """A metric by name.
+    """A metric by name."""
 
-    Attributes
-    ----------
-    name : also that of its column in the history
-    kind : targets it is for: "classes" (class numbers, or 0 and 1), "numbers", or "any"
-    function : f(y, t) -> number, without rows that have no class
-    """
-
-    name: str
-    kind: str
-    function: Callable[[Array, Array], Any]
+    name: str  # also that of its column in the history
+    kind: str  # targets it is for: "classes" (class numbers, or 0 and 1), "numbers", or "any"
+    function: Callable[[Array, Array], Any]  # f(y, t) -> number, without rows that have no class
 
     def compute(self, y: Array, t: Array) -> float:
         """The metric of predictions y (N, C) and targets t; NaN where no row counts.

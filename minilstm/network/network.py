@@ -225,7 +225,7 @@ class Network(Predictor):
             batch = pack_targets(self._training.heads, [batch], [targets])
         backend = backend or current_backend()
         plan = self.plan_memory(batch.signals[0].active, memory_budget, truncation, backend)
-        return self._training.run(
+        result, *_ = self._training.run(
             self.by_layer(backend),
             backend,
             batch.moved(backend.to_device),
@@ -235,6 +235,7 @@ class Network(Predictor):
             truncation=truncation,
             want_outputs=want_outputs,
         )
+        return result
 
     def plan_memory(
         self,

@@ -118,11 +118,11 @@ def analyze(
     check_whole("sequence_length", sequence_length, 1)
     wiring, problems = examine(layers)
     size = batch_size, sequence_length
-    of = np.dtype(dtype)
-    facts = [] if wiring is None else _facts(wiring, *size, of)
+    kind = np.dtype(dtype)
+    facts = [] if wiring is None else _facts(wiring, *size, kind)
     arrows = [] if wiring is None else wiring.graph.connections
     pairs = tuple((c.source, c.destination) for c in arrows)
-    return Analysis(tuple(facts), pairs, tuple(problems), *size, of.name)
+    return Analysis(tuple(facts), pairs, tuple(problems), *size, kind.name)
 
 
 def _facts(wiring: Wiring, B: int, T: int, dtype: np.dtype[Any]) -> list[LayerFacts]:

@@ -47,8 +47,6 @@ class LossAndGradients(NamedTuple):
     state: State  # after each sequence's last step, (B, H) each
     statistics: dict[str, Array]  # new values of what is carried but not learned
     outputs: tuple[Array, ...] | None  # rows of each output, in packed order, if asked for
-    dstate: State  # gradient of the state before the first step
-    dinputs: tuple[Array, ...]  # gradient of the rows of each input, if asked for
 
 
 class TrainingPass:
@@ -81,8 +79,11 @@ class TrainingPass:
         truncation: int | None = None,
         want_outputs: bool = False,
         loss_only: bool = False,
-    ) -> LossAndGradients:
+    ) -> tuple[LossAndGradients, State, tuple[Array, ...]]:
         """Loss and gradients of a batch.
+
+        Behind them stand the gradients that only a gradient check asks for: of the state before the
+        first step, and of the rows of each input.
 
         Parameters
         ----------
@@ -174,7 +175,7 @@ class TrainingPass:
                 layer, _, name = learnable.partition("/")
                 gradients[learnable] = np.zeros_like(parameters[layer][name])
         total = np.sum(loss)
-        return LossAndGradients(
+        found = LossAndGradients(
             total if np.iscomplexobj(total) else float(total),
             tuple(correct),
             gradients,
@@ -183,9 +184,8 @@ class TrainingPass:
             tuple(_joined(h, parts) for h, parts in zip(self.heads, outputs, strict=True))
             if want_outputs
             else None,
-            dstate,
-            tuple(np.concatenate(d[::-1]) for d in dinputs if d),
         )
+        return found, dstate, tuple(np.concatenate(d[::-1]) for d in dinputs if d)
 
     def _statistics(self, parameters: Parameters, caches: Mapping[int, Any]) -> dict[str, Array]:
         """New running statistics of the layers that have some."""

@@ -7,7 +7,6 @@ Axes: B batch, T time, N rows of a packed ragged batch.
 from __future__ import annotations
 
 import zlib
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -83,8 +82,10 @@ def run_forward(
     """
     chosen = range(len(wiring.nodes)) if nodes is None else sorted(nodes)
     # How many inputs of the chosen nodes, or of what the caller wants, each node feeds.
-    uses = Counter(q.node for n in chosen for q in wiring.nodes[n].inputs if q is not None)
-    uses.update(want)
+    fed = [port.node for n in chosen for port in wiring.nodes[n].inputs if port is not None]
+    uses = {n: fed.count(n) for n in chosen}
+    for n in want:
+        uses[n] += 1
     nobody_ends = part.ending is not None and part.ending.start == part.ending.stop
     values: dict[Port, Signal] = {}
     after: State = {}

@@ -103,14 +103,14 @@ def problem_of_network(net: Network, x: Any, y: Any) -> Problem:
         return walk.run(by_layer, where, placed, start, plan, key=DROPOUT_KEY, loss_only=loss_only)
 
     def loss(replaced: Mapping[str, Array]) -> Any:
-        return run({**arrays, **replaced}, load_backend("numpy"), True).loss
+        return run({**arrays, **replaced}, load_backend("numpy"), True)[0].loss
 
     def gradients(replaced: Mapping[str, Array], where: Backend = backend) -> dict[str, Array]:
-        found = run({**arrays, **replaced}, where, False)
+        found, dstate, dinputs = run({**arrays, **replaced}, where, False)
         grads = dict(found.gradients)
-        for name, state in found.dstate.items():
+        for name, state in dstate.items():
             grads[f"{name}/initial_hidden"], grads[f"{name}/initial_cell"] = state
-        grads.update(zip(names, found.dinputs, strict=True))
+        grads.update(zip(names, dinputs, strict=True))
         return {name: where.to_host(g) for name, g in grads.items()}
 
     def replay(function: str, wrong: Callable[..., Any]) -> dict[str, Array]:
