@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "plots": {"errors", "files"},
     "layers": {"backend", "checks"},
     "losses": {"layers", "backend"},
-    "network.graph": {"layers", "plots"},
+    "network.graph": {"layers", "plots", "checks"},
     "network.passes": {"network.graph", "losses", "layers", "backend", "data"},
     "network": {"network.graph", "network.passes", *NETWORK, "version"},
     "training": {"network", "network.graph", "network.passes", *NETWORK, "version"},

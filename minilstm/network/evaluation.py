@@ -10,29 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.backend import load_backend
-from minilstm.errors import DataError
-from minilstm.functional.ragged import IntArray
-from minilstm.network.examples import as_answers, as_batches
-from minilstm.network.metrics import find_metric
-from minilstm.network.passes.heads import Head, find_heads
+from minilstm.network.metrics import accuracy, find_metric
+from minilstm.network.passes.heads import Head
 
 Array = NDArray[Any]
-
-
-def evaluate(
-    net: Any,
-    x: Any,
-    y: Any,
-    metrics: Sequence[Any] = (),
-    name: str = "x",
-    label_name: str = "y",
-) -> dict[str, float]:
-    """Loss and metrics; see `minilstm.network.predictor.Predictor.evaluate`."""
-    heads = find_heads(net.wiring, net.losses)
-    classes = classes_by_output(net, heads)
-    batches = as_batches(net.wiring, x, net.dtype, net.data_format, name)
-    targets = as_answers(net.wiring, heads, batches[0], y, classes, label_name).targets
-    return measure_outputs(net, heads, [b.sequences for b in batches], targets, metrics)
 
 
 def measure_outputs(
@@ -40,19 +21,16 @@ def measure_outputs(
     heads: Sequence[Head],
     sequences: Sequence[Sequence[Array]],
     targets: Sequence[Sequence[Array]],
-    metrics: Sequence[Any] = (),
-    weights: Sequence[Sequence[Array] | None] | None = None,
+    weights: Sequence[Sequence[Array] | None],
+    metrics: Sequence[Any],
 ) -> dict[str, float]:
     """Loss and metrics of checked sequences and targets.
 
     Parameters
     ----------
-    net : Network
-    heads : of the network
     sequences : for each input B arrays (T_b, *shape)
-    targets : for each output B arrays
+    targets, weights : for each output B arrays; weights count in the loss only, and may be None
     metrics : names or functions besides "accuracy" for classes and "rmse" for numbers
-    weights : for each output B arrays for the loss, or None
 
     Returns
     -------
@@ -64,12 +42,10 @@ def measure_outputs(
     outputs = net.predict(x if len(x) > 1 else x[0], state=start, data_format="auto")
     outputs = outputs if len(heads) > 1 else (outputs,)
     result = {"loss": 0.0}
-    row_weights = [None] * len(heads) if weights is None else weights
-    for head, output, parts, w in zip(heads, outputs, targets, row_weights, strict=True):
+    for head, output, parts, w in zip(heads, outputs, targets, weights, strict=True):
         rows = np.concatenate(output) if head.steps else np.asarray(output)  # (N, C)
-        found = measure_rows(
-            head, rows, np.concatenate(parts), metrics, None if w is None else np.concatenate(w)
-        )
+        row_weights = None if w is None else np.concatenate(w)
+        found = measure_rows(head, rows, np.concatenate(parts), metrics, row_weights)
         result["loss"] += found.pop("loss")
         prefix = f"{net.layers[head.output].name}/" if len(heads) > 1 else ""
         result.update({prefix + key: value for key, value in found.items()})
@@ -80,17 +56,26 @@ def measure_rows(
     head: Head,
     rows: Array,
     targets: Array,
-    metrics: Sequence[Any] = (),
+    metrics: Sequence[Any],
     weights: Array | None = None,
 ) -> dict[str, float]:
-    """Loss and metrics of the rows (N, C) of one output; weights (N,) count in the loss only."""
+    """Loss and metrics of the rows (N, C) of one output; weights (N,) count in the loss only.
+
+    With classes the loss is the mean cross-entropy in nats: weights multiply that of each row, but
+    the sum is still divided by N.
+    """
     loss = head.loss
     if targets.ndim == 1 and loss.kind == "classes":
         counted = targets >= 0  # (N,) those with a class
         if not counted.all():
             rows, targets = rows[counted], targets[counted]
             weights = None if weights is None else weights[counted]
-        found = measure(rows, targets, weights)
+        true = rows[np.arange(len(targets)), targets]  # (N,)
+        # A score that underflowed to 0 counts as the smallest number there is, not as infinite.
+        true = np.maximum(true, np.finfo(true.dtype).tiny).astype(np.float64)
+        losses = -np.log(true)  # (N,)
+        mean = float((losses if weights is None else losses * weights).mean())
+        found = {"loss": mean + 0.0, "accuracy": accuracy(rows, targets)}
     else:
         real = len(targets) if targets.ndim > 1 else int((targets >= 0).sum())
         divisor = loss.divisor(real, head.columns)
@@ -103,42 +88,3 @@ def measure_rows(
         if how.name not in found:
             found[how.name] = how.compute(rows, targets)
     return found
-
-
-def measure(scores: Array, targets: IntArray, weights: Array | None = None) -> dict[str, float]:
-    """Mean cross-entropy (nats) and accuracy (0 to 1) of scores (N, C) against classes (N,).
-
-    Weights (N,) multiply the cross-entropy of each row, whose sum is still divided by N.
-
-    Examples
-    --------
-    >>> measure(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([0, 1]))
-    {'loss': 0.0, 'accuracy': 1.0}
-    """
-    true = scores[np.arange(len(targets)), targets]  # (N,)
-    # A score that underflowed to 0 counts as the smallest number there is, not as infinite loss.
-    true = np.maximum(true, np.finfo(true.dtype).tiny).astype(np.float64)
-    losses = -np.log(true)  # (N,)
-    loss = float((losses if weights is None else losses * weights).mean())
-    return {"loss": loss + 0.0, "accuracy": float((scores.argmax(axis=1) == targets).mean())}
-
-
-def classes_by_output(net: Any, heads: Sequence[Head]) -> list[Array | None]:
-    """The classes of each output of a trained network.
-
-    Raises
-    ------
-    DataError
-        A loss wants classes, but the network has none.
-    """
-    out: list[Array | None] = []
-    for head in heads:
-        classes = net.classes
-        if isinstance(classes, dict):
-            classes = classes.get(net.layers[head.output].name)
-        if head.loss.kind != "classes":
-            classes = classes if head.loss.kind == "any" else None
-        elif classes is None:
-            raise DataError("the network has no classes; train it, or give classes=.")
-        out.append(classes)
-    return out

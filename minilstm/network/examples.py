@@ -29,12 +29,9 @@ def as_batches(
 
     Parameters
     ----------
-    wiring : of the network
     x : sequences as `minilstm.data.sequences.as_batch` takes them; for several inputs a dict of
         them by the names of the inputs, or a list with one entry for each input
-    dtype : of the network
     data_format : letters for the axes, see `minilstm.data.axis_order`
-    name : of the argument, for the messages
 
     Returns
     -------
@@ -46,16 +43,21 @@ def as_batches(
         Anything does not fit the network, or the inputs do not fit each other.
     """
     layers = [wiring.nodes[n].layer for n in wiring.inputs]
-    parts = _by_port(x, [layer.name for layer in layers], name, "input")
+    parts = by_port(x, [layer.name for layer in layers], name, "input")
     batches = []
     for layer, (part_name, part) in zip(layers, parts, strict=True):
         assert isinstance(layer, SequenceInput)  # the wiring has checked
         arranged = arrange(part, data_format, len(layer.shape), part_name)
         size = layer.input_size
         batches.append(as_batch(arranged, size, dtype, part_name, layer.min_length))
-    first = batches[0]
-    for batch, (part_name, _) in zip(batches[1:], parts[1:], strict=True):
-        _check_same_lengths(first, batch, parts[0][0], part_name)
+    lengths = [[len(s) for s in batch.sequences] for batch in batches]
+    for other, (part_name, _) in zip(lengths[1:], parts[1:], strict=True):
+        if other != lengths[0]:
+            raise DataError(
+                f"{part_name} has sequences of lengths {_shown(other)}, but {parts[0][0]} of "
+                f"{_shown(lengths[0])}; give every input of the network as many sequences of the "
+                "same lengths."
+            )
     return batches
 
 
@@ -79,11 +81,8 @@ def as_answers(
 
     Parameters
     ----------
-    wiring, heads : of the network
-    batch : the sequences
     y : labels or numbers as a user gives them; for several outputs a dict by their names, or a list
     classes : for each output the known classes, or None where they are to be found in y
-    name : of the argument, for the messages
     data_format : letters for the axes of numbers a step
 
     Raises
@@ -96,9 +95,7 @@ def as_answers(
     names = [wiring.nodes[head.output].layer.name for head in heads]
     targets: list[list[Array]] = []
     found: list[Array | None] = []
-    for head, known, (part_name, part) in zip(
-        heads, classes, by_output(y, names, name), strict=True
-    ):
+    for head, known, (part_name, part) in zip(heads, classes, by_port(y, names, name), strict=True):
         kind = _kind(wiring, head, part)
         if kind == "classes":
             ignored = head.loss.ignored_labels if isinstance(head.loss, CrossEntropy) else ()
@@ -109,7 +106,7 @@ def as_answers(
             if known is None and of_loss is not None:
                 known = np.asarray(of_loss)  # in the order that the user gave
             known = find_classes(labels, part_name, ignored) if known is None else known
-            check_scores(wiring, head, len(known))
+            _check_scores(wiring, head, len(known))
             targets.append(list(to_targets(labels, known, part_name, ignored)))
             found.append(known)
         else:
@@ -121,7 +118,28 @@ def as_answers(
     return Answers(targets, found)
 
 
-def check_scores(wiring: Wiring, head: Head, num_classes: int) -> None:
+def classes_by_output(
+    classes: Any, wiring: Wiring, heads: Sequence[Head], needed: bool = True
+) -> list[Array | None]:
+    """The classes of each output, from those of a network.
+
+    Raises
+    ------
+    DataError
+        They are needed, as a loss wants classes, but the network has none.
+    """
+    out: list[Array | None] = []
+    for head in heads:
+        known = classes
+        if isinstance(classes, dict):
+            known = classes.get(wiring.nodes[head.output].layer.name)
+        if head.loss.kind == "classes" and known is None and needed:
+            raise DataError("the network has no classes; train it, or give classes=.")
+        out.append(known if head.loss.kind in ("classes", "any") else None)
+    return out
+
+
+def _check_scores(wiring: Wiring, head: Head, num_classes: int) -> None:
     """Raise unless an output has one score for each class."""
     size = head.columns
     if size == num_classes:
@@ -174,12 +192,8 @@ def _check_one_a_sequence(wiring: Wiring, head: Head, batch: Batch, y: Any, name
         )
 
 
-def by_output(values: Any, names: Sequence[str], what: str) -> list[tuple[str, Any]]:
+def by_port(x: Any, names: Sequence[str], name: str, port: str = "output") -> list[tuple[str, Any]]:
     """One value for each output: a dict by the names of outputs, a list, or the only one itself."""
-    return _by_port(values, names, what, "output")
-
-
-def _by_port(x: Any, names: Sequence[str], name: str, port: str) -> list[tuple[str, Any]]:
     if isinstance(x, Mapping):
         if set(x) != set(names):
             raise DataError(
@@ -196,15 +210,6 @@ def _by_port(x: Any, names: Sequence[str], name: str, port: str) -> list[tuple[s
             f"dict by {port} name, or a list with one entry for each."
         )
     return [(f"{name}[{k}]", part) for k, part in enumerate(x)]
-
-
-def _check_same_lengths(first: Batch, other: Batch, first_name: str, name: str) -> None:
-    a, b = ([len(s) for s in batch.sequences] for batch in (first, other))
-    if a != b:
-        raise DataError(
-            f"{name} has sequences of lengths {_shown(b)}, but {first_name} of {_shown(a)}; give "
-            "every input of the network as many sequences of the same lengths."
-        )
 
 
 def _shown(lengths: list[int]) -> str:

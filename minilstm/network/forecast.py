@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.checks import check_whole
 from minilstm.data.axis_order import arrange
 from minilstm.data.sequences import Batch, as_batch
 from minilstm.errors import DataError
@@ -114,9 +115,10 @@ def forecast(
         try:
             stream.step(x, out=y[k])  # (3)
         except DataError as error:
+            largest = float(np.abs(y[k - 1]).max())
             raise DataError(
-                f"the closed loop reached {_largest(y[k - 1])} at step {k} of {steps}, which "
-                "cannot be fed back; forecast fewer steps, or train the network for longer."
+                f"the closed loop reached {largest} at step {k} of {steps}, which cannot be fed "
+                "back; forecast fewer steps, or train the network for longer."
             ) from error
     result: Any = [np.ascontiguousarray(y[:, b]) for b in range(B)]
     if past.form != "list":
@@ -128,9 +130,7 @@ def _check(net: Any, steps: Any) -> int:
     """D, the number of features of a network that can forecast, if `steps` is a number of steps."""
     if not isinstance(net, Network):
         raise TypeError(f"net is {type(net).__name__}; give a Network, as ml.train returns it.")
-    whole = isinstance(steps, (int, np.integer)) and not isinstance(steps, bool)
-    if not whole or steps < 1:
-        raise ValueError(f"steps is {steps!r}; give a whole number of at least 1.")
+    check_whole("steps", steps, 1)
     wiring = net.wiring
     takes, gives = ([wiring.shape(n) for n in ends] for ends in (wiring.inputs, wiring.outputs))
     if len(takes) != 1 or takes != gives or len(takes[0]) != 1:
@@ -169,7 +169,3 @@ def _counted(count: int, single: bool) -> str:
 def _shown(shapes: list[tuple[int, ...]]) -> str:
     numbers = [str(s[0]) if len(s) == 1 else "x".join(map(str, s)) for s in shapes]
     return f"{' and '.join(numbers)} feature{'s' * (numbers != ['1'])} a step"
-
-
-def _largest(y: Array) -> float:
-    return float(np.abs(y).max())

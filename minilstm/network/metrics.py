@@ -28,18 +28,11 @@ _TAKEN = ("iteration", "epoch", "learning_rate", "loss", "time")
 
 
 class Metric(NamedTuple):
-    """A metric by name.
+    """A metric by name."""
 
-    Attributes
-    ----------
-    name : also that of its column in the history
-    kind : targets it is for: "classes" (class numbers, or 0 and 1), "numbers", or "any"
-    function : f(y, t) -> number, without rows that have no class
-    """
-
-    name: str
-    kind: str
-    function: Callable[[Array, Array], Any]
+    name: str  # also that of its column in the history
+    kind: str  # targets it is for: "classes" (class numbers, or 0 and 1), "numbers", or "any"
+    function: Callable[[Array, Array], Any]  # f(y, t) -> number, without rows that have no class
 
     def compute(self, y: Array, t: Array) -> float:
         """The metric of predictions y (N, C) and targets t; NaN where no row counts.
@@ -92,17 +85,13 @@ def find_metric(metric: Any) -> Metric:
     choices = ", ".join(map(repr, NAMES))
     if isinstance(metric, Metric):
         return metric
-    if isinstance(metric, str):
-        if metric not in NAMES:
-            raise ValueError(
-                f"a metric is {metric!r}; choose one of {choices}, or give a function of "
-                "predictions and targets."
-            )
+    if isinstance(metric, str) and metric in NAMES:
         return _NAMED[metric]
-    if not callable(metric):
-        raise TypeError(
-            f"a metric is {type(metric).__name__}; choose one of {choices}, or give a function of "
-            "predictions and targets."
+    if isinstance(metric, str) or not callable(metric):
+        of_text = isinstance(metric, str)
+        raise (ValueError if of_text else TypeError)(
+            f"a metric is {repr(metric) if of_text else type(metric).__name__}; choose one of "
+            f"{choices}, or give a function of predictions and targets."
         )
     name = getattr(metric, "__name__", "")
     if not name or name == "<lambda>" or name in _TAKEN or name in NAMES:

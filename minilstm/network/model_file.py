@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,6 @@ from minilstm.backend import load_backend
 from minilstm.errors import ModelFileError
 from minilstm.files import write_atomically
 from minilstm.layers import KINDS, Layer, SequenceInput, Signal
-from minilstm.losses import Loss, find_loss
 from minilstm.network.graph.connections import Connections
 
 Array = NDArray[Any]
@@ -35,35 +35,13 @@ TEST_STEPS = 16
 SELF_TEST_TOLERANCE = {"float32": 1e-4, "float64": 1e-10}
 
 
-class ModelContents(NamedTuple):
-    """Everything a model file holds."""
-
-    graph: Connections
-    parameters: dict[str, Array]
-    statistics: dict[str, Array]
-    classes: Any  # (C,) array, a dict of them by output, or None
-    losses: list[Any] | None
-    data_format: str
-    dtype: str
-    test_inputs: list[Array]  # (16, *shape) for each input
-    test_scores: list[Array]  # (16, C), or (1, C) for output mode "last", for each output
-    metadata: dict[str, Any]
-
-
-def write_model(
-    path: str | os.PathLike[str], net: Any, test_inputs: list[Array], test_scores: list[Array]
-) -> Path:
+def write_model(path: str | os.PathLike[str], net: Any) -> Path:
     """Write a model file, whole or not at all.
 
     Parameters
     ----------
     path : usually ends in .safetensors; its folder must exist
     net : Network of dtype float32 or float64
-    test_inputs, test_scores : the self-test
-
-    Returns
-    -------
-    Path of the file
 
     Raises
     ------
@@ -74,6 +52,8 @@ def write_model(
 
     from minilstm.version import __version__
 
+    test_inputs = _test_inputs(net)
+    test_scores = reference_scores(net, test_inputs)
     dtype = net.dtype
     if dtype.name not in SELF_TEST_TOLERANCE:
         raise ValueError(f"the network is {dtype}; only float32 and float64 can be saved.")
@@ -105,23 +85,31 @@ def write_model(
         "sha256": _checksum(tensors),
         "layers": configs,
         "connections": [list(c) for c in net.wiring.graph.connections],
-        "classes": _plain_classes(net.classes),
-        "losses": None if net.losses is None else [_loss_name(a) for a in net.losses],
+        "classes": of_each(net.classes, _plain_classes),
+        # Class weights only matter in training, and functions cannot be saved.
+        "losses": None
+        if net.losses is None
+        else [None if a is None or a.kind == "any" else a.name for a in net.losses],
         "data_format": net.data_format,
     }
     text = {FORMAT: json.dumps(metadata)}
     return write_atomically(path, lambda file: file.write(save(tensors, metadata=text)))
 
 
-def read_model(path: str | os.PathLike[str]) -> ModelContents:
-    """Read a model file without running it.
+def read_model(path: str | os.PathLike[str], kind: Callable[..., Any]) -> Any:
+    """Read a network, and check that it still gives the scores it gave when it was saved.
+
+    Parameters
+    ----------
+    path : of the file
+    kind : Network, or another Predictor, made from what the file holds
 
     Raises
     ------
     FileNotFoundError
         There is no such file.
     ModelFileError
-        The file is truncated, not safetensors, or not written by minilstm.
+        The file is truncated, not safetensors, not written by minilstm, or its self-test fails.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -147,47 +135,49 @@ def read_model(path: str | os.PathLike[str]) -> ModelContents:
     try:
         metadata = json.loads(text)
         version = metadata["format_version"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise damaged(path, str(error)) from error
-    if version not in READABLE_VERSIONS:
-        raise ModelFileError(
-            f"{path} has format version {version}, but this minilstm reads versions "
-            f"up to {FORMAT_VERSION}; update minilstm to read it."
-        )
-    try:
+        if version not in READABLE_VERSIONS:
+            raise ModelFileError(
+                f"{path} has format version {version}, but this minilstm reads versions "
+                f"up to {FORMAT_VERSION}; update minilstm to read it."
+            )
         if metadata["sha256"] != _checksum(tensors):
             raise ValueError("its arrays are not those that were saved")
         if metadata["gate_layout"] != GATE_LAYOUT:
             raise ValueError(f"gate layout {metadata['gate_layout']!r}, not {GATE_LAYOUT!r}")
         test_inputs, test_scores = _popped(tensors, TEST_INPUT), _popped(tensors, TEST_SCORES)
-        layers = [_layer(config, tensors) for config in metadata["layers"]]
-        graph = Connections(layers)
+        graph = Connections([_layer(config, tensors) for config in metadata["layers"]])
         if version > 1:
             graph.connections = []
             for source, destination in metadata["connections"]:
                 graph.connect(source, destination)
         carried = [key for key in tensors if key.startswith(STATISTICS)]
-        losses = metadata.get("losses")
-        contents = ModelContents(
+        statistics = {key.removeprefix(STATISTICS): tensors.pop(key) for key in carried}
+        classes = of_each(metadata["classes"], np.array)
+        losses, dtype = metadata.get("losses"), metadata["dtype"]
+        _check_contents(graph, {**tensors, **statistics}, classes, dtype, test_inputs)
+        net = kind(
             graph,
             tensors,
-            {key.removeprefix(STATISTICS): tensors.pop(key) for key in carried},
-            _classes(metadata["classes"]),
-            None if losses is None else [_loss(name) for name in losses],
-            metadata.get("data_format", "auto"),
-            metadata["dtype"],
-            test_inputs,
-            test_scores,
-            metadata,
+            classes=classes,
+            dtype=dtype,
+            statistics=statistics,
+            losses=losses,
+            data_format=metadata.get("data_format", "auto"),
         )
-        _check_contents(contents)
-        return contents
+        scores = reference_scores(net, test_inputs)
+    except ModelFileError:
+        raise
     except (KeyError, TypeError, ValueError) as error:
-        raise damaged(path, str(error)) from error
+        raise ModelFileError(
+            f"{path} does not describe a network ({error}); it was changed after saving, so save "
+            "the model again."
+        ) from error
+    _check_self_test(path, dtype, scores, test_scores)
+    return net
 
 
-def self_test(net: Any) -> tuple[list[Array], list[Array]]:
-    """An input (16, *shape) for each input, and what the NumPy reference puts out for them."""
+def _test_inputs(net: Any) -> list[Array]:
+    """Numbers (16, *shape) for each input, such as the network has learned from."""
     rng = np.random.default_rng(0)
     inputs = []
     for n in net.wiring.inputs:
@@ -200,7 +190,7 @@ def self_test(net: Any) -> tuple[list[Array], list[Array]]:
         elif least is not None and most is not None:
             x = least + (most - least) / (1 + np.exp(-x))
         inputs.append(x.astype(net.dtype))
-    return inputs, reference_scores(net, inputs)
+    return inputs
 
 
 def reference_scores(net: Any, inputs: list[Array]) -> list[Array]:
@@ -210,18 +200,18 @@ def reference_scores(net: Any, inputs: list[Array]) -> list[Array]:
     return [output.rows] if isinstance(output, Signal) else [a.rows for a in output]
 
 
-def check_self_test(
-    path: str | os.PathLike[str], contents: ModelContents, outputs: list[Array]
+def _check_self_test(
+    path: Path, dtype: str, outputs: list[Array], test_scores: list[Array]
 ) -> None:
     """Raise unless the loaded network gives the scores it gave when it was saved."""
     error = 0.0
-    allowed = SELF_TEST_TOLERANCE[contents.dtype]
-    for scores, saved in zip(outputs, contents.test_scores, strict=False):
+    allowed = SELF_TEST_TOLERANCE[dtype]
+    for scores, saved in zip(outputs, test_scores, strict=False):
         same_shape = scores.shape == saved.shape
         # Scores are between 0 and 1, other outputs are compared to the largest of them.
         size = max(1.0, float(np.abs(saved).max()))
         error = max(error, float(np.abs(scores - saved).max()) / size if same_shape else np.inf)
-    if len(outputs) != len(contents.test_scores) or not error <= allowed:
+    if len(outputs) != len(test_scores) or not error <= allowed:
         raise ModelFileError(
             f"{path} fails its self-test: scores differ from the saved ones by {error:.1e} "
             f"(allowed {allowed:.0e}) though its arrays are intact; "
@@ -229,30 +219,26 @@ def check_self_test(
         )
 
 
-def damaged(path: str | os.PathLike[str], reason: str) -> ModelFileError:
-    """The error for a file whose contents do not fit together."""
-    return ModelFileError(
-        f"{path} does not describe a network ({reason}); it was changed after saving, so save the "
-        "model again."
-    )
-
-
-def _check_contents(contents: ModelContents) -> None:
+def _check_contents(
+    graph: Connections,
+    arrays: Mapping[str, Array],
+    classes: Any,
+    dtype: Any,
+    test_inputs: list[Array],
+) -> None:
     """Raise ValueError for what would otherwise fail, or be cast, while the network is built."""
-    dtype = contents.dtype
     if not isinstance(dtype, str) or dtype not in SELF_TEST_TOLERANCE:
         raise ValueError(f"dtype {dtype!r}, not one of {list(SELF_TEST_TOLERANCE)}")
-    tests = {_numbered(TEST_INPUT, k): x for k, x in enumerate(contents.test_inputs)}
-    for key, value in {**contents.parameters, **contents.statistics, **tests}.items():
+    tests = {_numbered(TEST_INPUT, k): x for k, x in enumerate(test_inputs)}
+    for key, value in {**arrays, **tests}.items():
         if value.dtype != dtype:
             raise ValueError(f"{key} is {value.dtype}, not {dtype}")
-    classes = contents.classes
     for some in classes.values() if isinstance(classes, dict) else [classes]:
         if some is not None and (some.ndim != 1 or some.dtype.kind not in "iU"):
             raise ValueError(f"classes {some.tolist()!r}, not a list of strings or whole numbers")
-    inputs = [a for a in contents.graph.layers if isinstance(a, SequenceInput)]
-    if len(inputs) != len(contents.test_inputs):
-        raise ValueError(f"{len(contents.test_inputs)} test inputs for {len(inputs)} inputs")
+    inputs = [a for a in graph.layers if isinstance(a, SequenceInput)]
+    if len(inputs) != len(test_inputs):
+        raise ValueError(f"{len(test_inputs)} test inputs for {len(inputs)} inputs")
     for layer, (key, x) in zip(inputs, tests.items(), strict=True):
         if x.shape != (TEST_STEPS, *layer.shape):
             raise ValueError(f"{key} has shape {x.shape}, not {(TEST_STEPS, *layer.shape)}")
@@ -270,34 +256,21 @@ def _popped(tensors: dict[str, Array], key: str) -> list[Array]:
     return found
 
 
-def _plain_classes(classes: Any) -> Any:
-    if classes is None:
-        return None
-    if isinstance(classes, dict):
-        return {name: _plain_classes(c) for name, c in classes.items()}
+def of_each(classes: Any, form: Callable[[Any], Any]) -> Any:
+    """Classes in another form, in a dict those of each output; None stays."""
+    if isinstance(classes, Mapping):
+        return {str(name): of_each(c, form) for name, c in classes.items()}
+    return None if classes is None else form(classes)
+
+
+def _plain_classes(classes: Array) -> list[Any]:
     if classes.dtype.kind not in "iuU":
         raise ValueError(
             f"the network's classes have dtype {classes.dtype}; only strings and whole numbers "
             "can be saved."
         )
-    return classes.tolist()
-
-
-def _classes(plain: Any) -> Any:
-    if plain is None:
-        return None
-    if isinstance(plain, dict):
-        return {name: _classes(c) for name, c in plain.items()}
-    return np.array(plain)
-
-
-def _loss_name(loss: Loss | None) -> str | None:
-    """The name of a loss; class weights only matter in training, and functions cannot be saved."""
-    return None if loss is None or loss.kind == "any" else loss.name
-
-
-def _loss(name: str | None) -> Loss | None:
-    return None if name is None else find_loss(name)
+    plain: list[Any] = classes.tolist()
+    return plain
 
 
 def _checksum(tensors: dict[str, Array]) -> str:

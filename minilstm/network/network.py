@@ -20,16 +20,12 @@ from minilstm.functional.ragged import IntArray
 from minilstm.layers import Layer, Signal
 from minilstm.network.graph.analysis import analyze, draw
 from minilstm.network.graph.connections import Connections
-from minilstm.network.graph.parameters import (
-    first_values,
-    parameter_slots,
-)
+from minilstm.network.graph.parameters import first_values, parameter_slots
 from minilstm.network.graph.wiring import Port, wire
-from minilstm.network.passes.heads import MiniBatch, find_heads
+from minilstm.network.passes.heads import MiniBatch, find_heads, pack_targets
 from minilstm.network.passes.memory import MemoryPlan, plan_memory
-from minilstm.network.passes.mini_batch import pack_targets
 from minilstm.network.passes.placement import column_major, moved_state
-from minilstm.network.passes.training_pass import LossAndGradients, Route, TrainingPass, find_route
+from minilstm.network.passes.training_pass import LossAndGradients, TrainingPass
 from minilstm.network.passes.walk import Part, needed_gradients, run_backward, run_forward
 from minilstm.network.predictor import Predictor
 
@@ -75,7 +71,7 @@ class Network(Predictor):
     (10, 5)
     """
 
-    _route: Route | None = None  # of training, found when it is first needed
+    _training: TrainingPass | None = None  # made when it is first needed
 
     def replace(
         self,
@@ -178,8 +174,7 @@ class Network(Predictor):
         backend = backend or current_backend()
         dys = [backend.to_device(d) for d in (dy if isinstance(dy, (list, tuple)) else [dy])]
         ends = self.wiring.outputs
-        learns = {name for name, p in self.by_layer().items() if p}
-        need = needed_gradients(self.wiring, learns.__contains__)
+        need = needed_gradients(self.wiring, {n for n, p in self.by_layer().items() if p})
         arrived = moved_state(dstate or {}, backend.to_device)
         grads, dstate0, dinputs = run_backward(
             self.wiring,
@@ -224,16 +219,23 @@ class Network(Predictor):
         -------
         LossAndGradients
         """
-        if self._route is None:
-            self._route = find_route(self.wiring, find_heads(self.wiring, self.losses))
+        if self._training is None:
+            self._training = TrainingPass(self.wiring, find_heads(self.wiring, self.losses))
         if isinstance(batch, Signal):
-            batch = pack_targets(self._route.heads, [batch], [targets])
+            batch = pack_targets(self._training.heads, [batch], [targets])
         backend = backend or current_backend()
         plan = self.plan_memory(batch.signals[0].active, memory_budget, truncation, backend)
-        walk = TrainingPass(self._route, self.by_layer(backend), backend, key)
-        start = moved_state(state or {}, backend.to_device)
-        batch = batch.moved(backend.to_device)
-        return walk.run(batch, start, plan, truncation, want_outputs)[0]
+        result, *_ = self._training.run(
+            self.by_layer(backend),
+            backend,
+            batch.moved(backend.to_device),
+            moved_state(state or {}, backend.to_device),
+            plan,
+            key=key,
+            truncation=truncation,
+            want_outputs=want_outputs,
+        )
+        return result
 
     def plan_memory(
         self,

@@ -14,17 +14,16 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from minilstm.backend import Backend
+from minilstm.backend import Backend, current_backend
 from minilstm.data.labels import scores_to_labels
 from minilstm.data.padding import Padding
-from minilstm.data.sequences import Batch
 from minilstm.errors import DataError
 from minilstm.functional.lstm import LSTMState
 from minilstm.layers import Layer, SequenceInput
 from minilstm.losses import find_loss
 from minilstm.network import model_file
-from minilstm.network.evaluation import classes_by_output, evaluate
-from minilstm.network.examples import as_batches
+from minilstm.network.evaluation import measure_outputs
+from minilstm.network.examples import as_answers, as_batches, classes_by_output
 from minilstm.network.graph.connections import Connections
 from minilstm.network.graph.parameters import (
     checked_values,
@@ -32,10 +31,10 @@ from minilstm.network.graph.parameters import (
     parameter_slots,
     statistic_slots,
 )
-from minilstm.network.graph.wiring import Port, initial_state, wire
+from minilstm.network.graph.wiring import Port, wire
 from minilstm.network.passes.heads import find_heads
 from minilstm.network.passes.placement import Placement
-from minilstm.network.passes.prediction_pass import check_state, predict_batches
+from minilstm.network.passes.prediction_pass import PredictionPass, check_state
 from minilstm.network.stream import Stream
 
 Array = NDArray[Any]
@@ -78,7 +77,7 @@ class Predictor:
         plain = [layer.without_values() for layer in wiring.graph.layers]
         self.wiring = wire(wiring.graph.named(plain))
         self.layers = self.wiring.layers
-        self.classes = _as_classes(classes)  # (C,)
+        self.classes = model_file.of_each(classes, np.array)  # (C,)
         if losses is not None:  # one of them is None where a file could not hold functions
             losses = tuple(None if loss is None else find_loss(loss) for loss in losses)
         self.losses = losses
@@ -166,8 +165,8 @@ class Predictor:
             sequence_length, sequence_padding_direction, sequence_padding_value
         ).checked()
         wanted = [Port(n, 0) for n in self.wiring.outputs]
-        batches = as_batches(self.wiring, x, self.dtype, data_format or self.data_format)
-        outputs, after = self._run(batches, wanted, state, mini_batch_size, padding, return_state)
+        how = data_format, state, mini_batch_size, padding, return_state
+        outputs, after = self._run(x, wanted, *how)
         scores = outputs[0] if len(outputs) == 1 else tuple(outputs)
         return (scores, after) if return_state else scores
 
@@ -262,8 +261,7 @@ class Predictor:
         if output and output not in ports:
             raise ValueError(f"layer is {layer!r}, but {name!r} has the outputs {list(ports)}.")
         wanted = [Port(n, ports.index(output) if output else 0)]
-        batches = as_batches(self.wiring, x, self.dtype, data_format or self.data_format)
-        return self._run(batches, wanted, None, None, Padding(), False)[0][0]
+        return self._run(x, wanted, data_format)[0][0]
 
     def evaluate(
         self, x: Any, y: Any, *, metrics: Sequence[Any] = (), name: str = "x", label_name: str = "y"
@@ -287,11 +285,17 @@ class Predictor:
         DataError
             The data do not fit the network, or a label is not among its classes.
         """
-        return evaluate(self, x, y, metrics, name, label_name)
+        heads = find_heads(self.wiring, self.losses)
+        classes = classes_by_output(self.classes, self.wiring, heads)
+        batches = as_batches(self.wiring, x, self.dtype, self.data_format, name)
+        targets = as_answers(self.wiring, heads, batches[0], y, classes, label_name).targets
+        sequences, unweighted = [b.sequences for b in batches], [None] * len(heads)
+        return measure_outputs(self, heads, sequences, targets, unweighted, metrics)
 
     def initial_state(self, batch: int = 1) -> State:
         """State of B sequences before their first step: (hidden (B, H), cell (B, H)) by layer."""
-        return initial_state(self.wiring, batch, self.dtype)
+        states = {a.name: a.initial_state(batch, self.dtype) for a in self.layers}
+        return {name: s for name, s in states.items() if s is not None}
 
     def check_state(self, state: Mapping[str, LSTMState] | None, batch: int) -> State:
         """A checked copy of a state for B sequences; None gives the initial state."""
@@ -313,7 +317,7 @@ class Predictor:
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the network as one safetensors file, whole or not at all; `load` reads it."""
-        return model_file.write_model(path, self, *model_file.self_test(self))
+        return model_file.write_model(path, self)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -326,72 +330,40 @@ class Predictor:
         ModelFileError
             The file is truncated, of another program, or its self-test fails.
         """
-        contents = model_file.read_model(path)
-        try:
-            net = cls(
-                contents.graph,
-                contents.parameters,
-                classes=contents.classes,
-                dtype=contents.dtype,
-                statistics=contents.statistics,
-                losses=contents.losses,
-                data_format=contents.data_format,
-            )
-            scores = model_file.reference_scores(net, contents.test_inputs)
-        except (TypeError, ValueError) as error:
-            raise model_file.damaged(path, str(error)) from error
-        model_file.check_self_test(path, contents, scores)
+        net: Self = model_file.read_model(path, cls)
         return net
 
     def _labels(self, scores: Any) -> Any:
         """The labels of what `predict` gave, of each output that has classes."""
         if len(self.output_names) == 1:
             return scores_to_labels(scores, self.classes)
-        classes = classes_by_output(self, find_heads(self.wiring, self.losses))
+        classes = classes_by_output(self.classes, self.wiring, find_heads(self.wiring, self.losses))
         return tuple(
             s if c is None else scores_to_labels(s, c) for s, c in zip(scores, classes, strict=True)
         )
 
     def _run(
         self,
-        batches: list[Batch],
+        x: Any,
         wanted: Sequence[Port],
-        state: Mapping[str, LSTMState] | None,
-        mini_batch_size: int | None,
-        padding: Padding,
-        want_state: bool,
+        data_format: str | None,
+        state: Mapping[str, LSTMState] | None = None,
+        mini_batch_size: int | None = None,
+        padding: Padding | None = None,
+        want_state: bool = False,
     ) -> tuple[list[Any], State]:
+        batches = as_batches(self.wiring, x, self.dtype, data_format or self.data_format)
         B = len(batches[0].sequences)
         if state is None:
             state = self.carried_state
-            _check_carried(state, B)
+            for hidden, _ in (state or {}).values():
+                if len(hidden) != B:
+                    carried = "1 sequence" if len(hidden) == 1 else f"{len(hidden)} sequences"
+                    raise DataError(
+                        f"the network carries the state of {carried} on, but there are {B}; call "
+                        "reset_state(), or give state=."
+                    )
         start = {} if state is None else self.check_state(state, B)
-        return predict_batches(
-            self.wiring,
-            self.by_layer,
-            batches,
-            start,
-            wanted,
-            self.dtype,
-            mini_batch_size=mini_batch_size,
-            padding=padding,
-            want_state=want_state,
-        )
-
-
-def _check_carried(state: State | None, B: int) -> None:
-    """Raise if the state that the network carries on is that of other sequences."""
-    for hidden, _ in (state or {}).values():
-        if len(hidden) != B:
-            sequences = "1 sequence" if len(hidden) == 1 else f"{len(hidden)} sequences"
-            raise DataError(
-                f"the network carries the state of {sequences} on, but there are {B}; call "
-                "reset_state(), or give state=."
-            )
-
-
-def _as_classes(classes: Any) -> Any:
-    """Labels (C,) as an array of their own, or a dict of such arrays by output; None stays."""
-    if isinstance(classes, Mapping):
-        return {str(name): np.array(labels) for name, labels in classes.items()}
-    return None if classes is None else np.array(classes)
+        backend = current_backend()
+        walk = PredictionPass(self.wiring, self.by_layer(backend), backend, wanted, self.dtype)
+        return walk.predict(batches, start, mini_batch_size, padding, want_state)

@@ -18,7 +18,7 @@ from minilstm.functional.lstm import LSTMState
 from minilstm.layers import LSTM, FullyConnected, SequenceInput, Signal, Softmax
 from minilstm.network.graph.wiring import Port, Wiring
 from minilstm.network.passes.placement import moved_state
-from minilstm.network.passes.prediction_pass import without_caches
+from minilstm.network.passes.prediction_pass import PredictionPass
 
 Array = NDArray[Any]
 State = dict[str, LSTMState]
@@ -205,15 +205,15 @@ def _layer_by_layer(network: Any, backend: Backend, states: State, batch: int) -
     """A step as a sequence of one step, through the network's forward pass."""
     active = np.array([batch], np.int64)  # (1,) the sequences that make the one step
     wiring = network.wiring
-    arrays, wanted = network.by_layer(backend), [Port(wiring.outputs[0], 0)]
-    forward = without_caches(wiring, arrays, backend, wanted)
+    wanted = [Port(wiring.outputs[0], 0)]
+    walk = PredictionPass(wiring, network.by_layer(backend), backend, wanted, network.dtype)
     shape = wiring.shape(wiring.inputs[0])
 
     def advance(x: Array, out: Array) -> bool:
         if not np.isfinite(x).all():
             return False
         rows = np.ascontiguousarray(x).reshape(batch, *shape)  # (n, D)
-        (output,), after = forward([Signal(backend.to_device(rows), active)], states)
+        (output,), after = walk.forward([Signal(backend.to_device(rows), active)], states)
         out[:] = backend.to_host(output.rows).reshape(out.shape)
         _overwrite(states, after)
         return True

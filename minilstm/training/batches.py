@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from minilstm.backend import Backend
 from minilstm.data.padding import pad_batch, split_sequences
 from minilstm.functional.ragged import IntArray
-from minilstm.network.passes.heads import Head, MiniBatch
-from minilstm.network.passes.mini_batch import mini_batch
+from minilstm.network.passes.heads import Head, MiniBatch, mini_batch
 from minilstm.training.options import TrainingOptions
 
 Array = NDArray[Any]
@@ -65,25 +64,20 @@ def pieces(
     options: TrainingOptions,
     backend: Backend,
 ) -> Iterator[Piece]:
-    """The chosen sequences as `Piece`, their arrays moved to where the backend computes."""
-    for n, batch in enumerate(_packed(data, heads, chosen, options)):
-        yield Piece(batch.moved(backend.to_device), n > 0, batch.targets)
-
-
-def _packed(
-    data: TrainingData, heads: Sequence[Head], chosen: IntArray, options: TrainingOptions
-) -> Iterator[MiniBatch]:
     """The chosen sequences as one mini-batch, or as one after another where they are split."""
+
+    def piece(n: int, batch: MiniBatch) -> Piece:
+        return Piece(batch.moved(backend.to_device), n > 0, batch.targets)
+
     sequences = [[s[b] for b in chosen] for s in data.sequences]
     targets = [[t[b] for b in chosen] for t in data.targets]
     weights = [None if w is None else [w[b] for b in chosen] for w in data.weights]
     if options.sequence_length == "ragged":
-        yield mini_batch(heads, sequences, targets, weights)
+        yield piece(0, mini_batch(heads, sequences, targets, weights))
         return
     length, direction = options.sequence_length, options.sequence_padding_direction
-    value = options.sequence_padding_value
     unpadded = sequences[0]
-    how = length, direction, value
+    how = length, direction, options.sequence_padding_value
     sequences = [pad_batch(s, [], *how, last=True).sequences for s in sequences]
     for k, head in enumerate(heads):
         if head.steps:
@@ -96,14 +90,13 @@ def _packed(
     for n in range(-(-steps // size)):
 
         def part(arrays: Any, steps: bool, n: int = n) -> Any:
-            if arrays is None or not steps:
-                return arrays
-            return split_sequences(arrays, size)[n]
+            return split_sequences(arrays, size)[n] if steps and arrays is not None else arrays
 
-        yield mini_batch(
+        batch = mini_batch(
             heads,
             [part(s, True) for s in sequences],
             [part(t, h.steps) for t, h in zip(targets, heads, strict=True)],
             [part(w, h.steps) for w, h in zip(weights, heads, strict=True)],
             padded=True,
         )
+        yield piece(n, batch)

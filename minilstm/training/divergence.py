@@ -21,15 +21,8 @@ def diverged(
 ) -> str:
     """One sentence: what happened, the last good loss, the likely cause and its remedy.
 
-    Parameters
-    ----------
-    what : what happened, and where
-    net : Network after the last update
-    sequences : training data of each input
-    losses : finite ones so far
-    rate : learning rate
-    norm : of the last gradient
-    threshold : bound on the gradient
+    It looks at the network after the last update, the training data of each input, the finite
+    losses so far, the learning rate, the norm of the last gradient and the bound on it.
     """
     good = f"the last good loss was {losses[-1]:.4g}" if losses else "no step had a finite loss"
     broken = [k for k, p in net.parameters.items() if not np.isfinite(p).all()]

@@ -36,10 +36,6 @@ def training_backend(execution_environment: str) -> Backend:
     execution_environment : "gpu" is the backend "cupy"; "cpu" is any other; "auto" is the backend
         in force
 
-    Returns
-    -------
-    Backend
-
     Raises
     ------
     ValueError
@@ -76,11 +72,7 @@ def is_left_open(execution_environment: str) -> bool:
 def choose_side(T: float, B: float, H: float) -> Side:
     """The faster side for a training on this machine.
 
-    Parameters
-    ----------
-    T : steps of a sequence, the mean where they differ
-    B : sequences of a mini-batch
-    H : hidden units of the largest recurrent layer
+    T, B and H are those of `faster_side`: of a mini-batch, and of the largest recurrent layer.
 
     Returns
     -------

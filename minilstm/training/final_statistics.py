@@ -14,7 +14,7 @@ from minilstm.data.sequences import Batch
 from minilstm.functional.channel_statistics import PooledStatistics, pool_statistics
 from minilstm.layers import BatchNormalization
 from minilstm.network.network import Network
-from minilstm.network.passes.prediction_pass import predict_batch, without_caches
+from minilstm.network.passes.prediction_pass import PredictionPass
 from minilstm.training.options import TrainingOptions
 
 Array = NDArray[Any]
@@ -25,12 +25,8 @@ def population_statistics(
 ) -> Network:
     """The network with statistics over all sequences.
 
-    Parameters
-    ----------
-    net : trained, its arrays where the backend computes
-    sequences : for each input B arrays (T_b, *shape)
-    options : whose mini_batch_size says how many sequences run at once
-    backend : computes
+    The network's arrays are where the backend computes; `sequences` holds for each input B arrays
+    (T_b, *shape), of which the options' mini_batch_size run at once.
     """
     B, size = len(sequences[0]), options.mini_batch_size
     for node in net.wiring.nodes:
@@ -38,16 +34,16 @@ def population_statistics(
             continue
         feeder = node.inputs[0]
         assert feeder is not None  # the wiring has been checked
-        forward = without_caches(net.wiring, net.by_layer(backend), backend, [feeder])
+        walk = PredictionPass(net.wiring, net.by_layer(backend), backend, [feeder], net.dtype)
         total: PooledStatistics | None = None
         for n in range(0, B, size):
             batches = [Batch(list(s[n : n + size]), "list") for s in sequences]
-            (rows,), _ = predict_batch(
-                net.wiring, forward, backend, batches, {}, [feeder], net.dtype, want_state=False
-            )
-            steps = net.wiring.nodes[feeder.node].steps[feeder.output]
-            for part in rows if steps else [rows]:
-                total = _pooled(total, part)
+            (rows,), _ = walk.predict(batches, {})
+            for part in rows if walk.steps[0] else [rows]:
+                wide = part.reshape(-1, part.shape[-1]).astype(np.float64)  # (M, C)
+                mean = wide.mean(axis=0)  # (C,)
+                variance = np.square(wide - mean).mean(axis=0)  # (C,)
+                total = pool_statistics(total, len(wide), mean, variance)
         assert total is not None  # there is at least one sequence
         name = node.layer.name
         new = {
@@ -57,10 +53,3 @@ def population_statistics(
         new = {key: backend.to_device(value) for key, value in new.items()}
         net = net.updated(net.parameters, new)
     return net
-
-
-def _pooled(total: PooledStatistics | None, rows: Array) -> PooledStatistics:
-    """One more array of rows, whose last axis is the channel."""
-    wide = rows.reshape(-1, rows.shape[-1]).astype(np.float64)  # (M, C)
-    mean = wide.mean(axis=0)  # (C,)
-    return pool_statistics(total, len(wide), mean, np.square(wide - mean).mean(axis=0))

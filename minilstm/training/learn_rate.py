@@ -46,17 +46,15 @@ class InTurn:
     ) -> float:
         """See `Schedule.rate`."""
         per_epoch = max(1, total_iterations // total_epochs)
+        now = self.schedules[-1]
         for schedule in self.schedules[:-1]:
             length = schedule.steps * (per_epoch if schedule.unit == "epoch" else 1)
             if iteration <= length:
-                return float(
-                    schedule.rate(initial_rate, epoch, iteration, total_epochs, total_iterations)
-                )
+                now = schedule
+                break
             iteration, total_iterations = iteration - length, total_iterations - length
             epoch, total_epochs = -(-iteration // per_epoch), -(-total_iterations // per_epoch)
-        return float(
-            self.schedules[-1].rate(initial_rate, epoch, iteration, total_epochs, total_iterations)
-        )
+        return float(now.rate(initial_rate, epoch, iteration, total_epochs, total_iterations))
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import InitVar, dataclass
 from typing import Any
 
 import numpy as np
@@ -20,49 +21,34 @@ from minilstm.network.passes.heads import Head
 from minilstm.network.passes.placement import moved_network
 from minilstm.training.batches import Piece, TrainingData, cuts, pieces, pieces_of
 from minilstm.training.divergence import diverged
-from minilstm.training.factors import weighted
 from minilstm.training.final_statistics import population_statistics
 from minilstm.training.history import TrainingInfo
 from minilstm.training.options import TrainingOptions
 from minilstm.training.progress import Progress
-from minilstm.training.solvers import solver_init, update
+from minilstm.training.solvers import solver_init, update, weighted
 from minilstm.training.watch import Watch
 
 
+@dataclass(eq=False)
 class TrainingLoop:
-    """The state of one training: what the loop changes from step to step.
+    """The state of one training: what the loop changes from step to step."""
 
-    Parameters
-    ----------
-    net : to start from
-    heads : of the network
-    data : checked
-    validation : checked, or None
-    options : TrainingOptions
-    backend : computes
-    shuffler, noise : generators of the order of sequences, and of dropout
-    note : a line to print above the table, or ""
-    """
+    net: Network  # at first the one to start from
+    heads: Sequence[Head]
+    data: TrainingData
+    validation: InitVar[TrainingData | None]
+    options: TrainingOptions
+    backend: Backend
+    shuffler: np.random.Generator  # of the order of sequences
+    noise: np.random.Generator  # of dropout
+    note: str  # a line to print above the table, or ""
 
-    def __init__(
-        self,
-        net: Network,
-        heads: Sequence[Head],
-        data: TrainingData,
-        validation: TrainingData | None,
-        options: TrainingOptions,
-        backend: Backend,
-        shuffler: np.random.Generator,
-        noise: np.random.Generator,
-        note: str = "",
-    ) -> None:
-        self.heads, self.data = heads, data
-        self.options, self.backend = options, backend
-        self.shuffler, self.noise, self.note = shuffler, noise, note
+    def __post_init__(self, validation: TrainingData | None) -> None:
+        options, backend, data = self.options, self.backend, self.data
         # The arrays of these networks, and what the solver remembers, stay where the backend
         # computes; `Watch.shown` gives a network as users see it.
-        self.net = net = moved_network(net, backend.to_device)
-        self.watch = Watch(net, heads, validation, options, backend)
+        self.net = net = moved_network(self.net, backend.to_device)
+        self.watch = Watch(net, self.heads, validation, options, backend)
         self.solver = solver_init(options.solver, net.parameters)
         self.history: dict[str, list[float]] = {c: [] for c in self.watch.columns()}
         first = cuts(np.arange(len(data)), options)
@@ -70,8 +56,8 @@ class TrainingLoop:
         self.good_net = net  # the last whose loss is known to be finite
         self.last_norm: Any = 0.0  # of the gradient
         slots = parameter_slots(net.wiring)
-        self.l2 = {k: weighted(p.l2_factor, options.l2_regularization) for k, p in slots}
-        self.rate_factors = {k: p.learn_rate_factor for k, p in slots}
+        self.l2 = {k: weighted(p.l2_factor, options.l2_regularization) for k, p in slots.items()}
+        self.rate_factors = {k: p.learn_rate_factor for k, p in slots.items()}
         self.carried: dict[str, LSTMState] | None = None  # between the pieces of a split batch
         self.want_outputs = any(name != "accuracy" for name in options.metric_names)
 
@@ -197,7 +183,7 @@ class TrainingLoop:
         for k, (head, targets, prefix) in enumerate(by_head):
             if result.outputs is not None:
                 rows = self.backend.to_host(result.outputs[k])  # (N, C)
-                other = measure_rows(head, rows, targets, metrics=self.options.metrics)
+                other = measure_rows(head, rows, targets, self.options.metrics)
                 found.update({prefix + name: other[name] for name in names if name in other})
             elif "accuracy" in names and targets.ndim == 1:
                 found[f"{prefix}accuracy"] = result.correct[k] / max(1, int((targets >= 0).sum()))

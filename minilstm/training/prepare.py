@@ -15,7 +15,13 @@ from numpy.typing import NDArray
 from minilstm.errors import DataError
 from minilstm.layers import Layer, SequenceInput
 from minilstm.losses import row_weights
-from minilstm.network.examples import Answers, as_answers, as_batches, by_output
+from minilstm.network.examples import (
+    Answers,
+    as_answers,
+    as_batches,
+    by_port,
+    classes_by_output,
+)
 from minilstm.network.graph.connections import Connections
 from minilstm.network.graph.wiring import Wiring, wire
 from minilstm.network.metrics import find_metric
@@ -33,15 +39,12 @@ def prepare(
     layers: Sequence[Layer] | Connections | Network,
     loss: Any,
     options: TrainingOptions,
-    step_weights: Any = None,
-    rng: np.random.Generator | None = None,
+    step_weights: Any,
+    rng: np.random.Generator,
 ) -> tuple[Network, tuple[Head, ...], TrainingData]:
     """Check everything, and build the network that training starts from.
 
-    Parameters
-    ----------
-    x, y, layers, loss, options, step_weights : as for `minilstm.train`
-    rng : for first values of learnables
+    Arguments are those of `minilstm.train`, and a generator for first values of learnables.
 
     Raises
     ------
@@ -59,18 +62,21 @@ def prepare(
     if old and data_format == "auto":
         data_format = old.data_format
     batches = as_batches(wiring, x, dtype, data_format)
-    known = _known_classes(old, wiring, heads)
+    known = classes_by_output(old.classes if old else None, wiring, heads, needed=False)
     answers = as_answers(wiring, heads, batches[0], y, known, "y", options.target_data_formats)
     _check_metrics(heads, options)
     by_class = _class_weights(heads, answers)
-    weights = _weights(wiring, heads, answers, by_class, step_weights, dtype)
+    names = [wiring.nodes[h.output].layer.name for h in heads]
+    parts: list[Any] = [None] * len(heads)
+    if step_weights is not None:
+        parts = [part for _, part in by_port(step_weights, names, "step_weights")]
+    weights = _weights(answers, by_class, parts, dtype)
     layers_now = list(wiring.graph.layers)
     for n, batch in zip(wiring.inputs, batches, strict=True):
         first = wiring.nodes[n].layer
         assert isinstance(first, SequenceInput)  # the wiring has checked
         reset = options.reset_input_normalization
         layers_now[layers_now.index(first)] = first.with_statistics(batch.sequences, reset)
-    names = [wiring.nodes[h.output].layer.name for h in heads]
     found = {k: c for k, c in zip(names, answers.classes, strict=True) if c is not None}
     classes: Any = next(iter(found.values())) if len(found) == 1 else found or None
     net = Network(
@@ -95,12 +101,12 @@ def check_validation(
         return None
     x, y = options.validation_data
     batches = as_batches(net.wiring, x, net.dtype, net.data_format, "validation x")
-    known = _known_classes(net, net.wiring, heads)
+    known = classes_by_output(net.classes, net.wiring, heads, needed=False)
     answers = as_answers(
         net.wiring, heads, batches[0], y, known, "validation y", options.target_data_formats
     )
     by_class = data.class_weights
-    weights = _weights(net.wiring, heads, answers, by_class, None, net.dtype)
+    weights = _weights(answers, by_class, [None] * len(heads), net.dtype)
     return TrainingData([b.sequences for b in batches], answers.targets, weights, by_class)
 
 
@@ -110,17 +116,7 @@ def _losses(loss: Any, wiring: Wiring, old: Network | None) -> Any:
     names = [wiring.nodes[n].layer.name for n in wiring.outputs]
     if isinstance(loss, tuple) and len(names) == 1:
         return [loss]  # a pair of functions
-    return [part for _, part in by_output(loss, names, "loss")]
-
-
-def _known_classes(
-    net: Network | None, wiring: Wiring, heads: Sequence[Head]
-) -> list[Array | None]:
-    if net is None or net.classes is None:
-        return [None] * len(heads)
-    if isinstance(net.classes, dict):
-        return [net.classes.get(wiring.nodes[h.output].layer.name) for h in heads]
-    return [net.classes if h.loss.kind in ("classes", "any") else None for h in heads]
+    return [part for _, part in by_port(loss, names, "loss")]
 
 
 def _check_metrics(heads: Sequence[Head], options: TrainingOptions) -> None:
@@ -139,38 +135,27 @@ def _check_metrics(heads: Sequence[Head], options: TrainingOptions) -> None:
 
 def _class_weights(heads: Sequence[Head], answers: Answers) -> list[Array | None]:
     """The weight of each class (C,) for each output; None where all weigh the same."""
-    out: list[Array | None] = []
-    for head, targets, classes in zip(heads, answers.targets, answers.classes, strict=True):
-        weights = None
+    out: list[Array | None] = [None] * len(heads)
+    for k, classes in enumerate(answers.classes):
         if classes is not None:
-            every = np.concatenate(targets)  # (N,)
+            every = np.concatenate(answers.targets[k])  # (N,)
             counts = np.bincount(every[every >= 0], minlength=len(classes))  # (C,)
-            weights = head.loss.weights_of_classes(classes, counts)
-        out.append(weights)
+            out[k] = heads[k].loss.weights_of_classes(classes, counts)
     return out
 
 
 def _weights(
-    wiring: Wiring,
-    heads: Sequence[Head],
-    answers: Answers,
-    by_class: Sequence[Array | None],
-    given: Any,
-    dtype: Any,
+    answers: Answers, by_class: Sequence[Array | None], given: Sequence[Any], dtype: Any
 ) -> list[list[Array] | None]:
     """Weight of every row: of its class, times that of its step."""
-    names = [wiring.nodes[h.output].layer.name for h in heads]
-    parts: list[Any] = [None] * len(heads)
-    if given is not None:
-        parts = [part for _, part in by_output(given, names, "step_weights")]
     out: list[list[Array] | None] = []
-    for part, targets, of_classes in zip(parts, answers.targets, by_class, strict=True):
+    for part, targets, of_classes in zip(given, answers.targets, by_class, strict=True):
         rows = None if part is None else _step_weights(part, targets, dtype)
         if of_classes is not None:
             weighted: list[Any] = [row_weights(t, of_classes, dtype) for t in targets]
-            rows = (
-                weighted if rows is None else [a * b for a, b in zip(weighted, rows, strict=True)]
-            )
+            if rows is not None:
+                weighted = [a * b for a, b in zip(weighted, rows, strict=True)]
+            rows = weighted
         out.append(rows)
     return out
 

@@ -7,7 +7,7 @@ import math
 import sys
 import time
 from collections.abc import Mapping
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 from minilstm.training.history import TrainingInfo, format_heading, format_row, metric_columns
@@ -16,95 +16,86 @@ from minilstm.training.options import TrainingOptions
 SECONDS_BETWEEN_LINES = 30.0
 
 
+@dataclass(eq=False)
 class Progress:
-    """Shows a training; does nothing where the options ask for silence.
+    """Shows a training; does nothing where the options ask for silence."""
 
-    Parameters
-    ----------
-    options : TrainingOptions
-    total : iterations planned
-    columns : of the history, in the order of the table
-    preface : a line above the table
-    """
+    options: TrainingOptions
+    total: int  # iterations planned
+    columns: list[str]  # of the history, in the order of the table
+    preface: str  # lines above the table
+    bar: Any = None  # of tqdm, on a terminal
+    picture: Any = None  # drawn live, if asked for
 
-    def __init__(
-        self, options: TrainingOptions, total: int, columns: list[str], preface: str = ""
-    ) -> None:
-        self._options = options
-        self._total = total
-        self._columns = columns
-        self._started = time.perf_counter()
-        self._last_line = self._started
-        self._bar: Any = None
-        self._picture: Any = None
-        if options.plots == "training-progress":
+    def __post_init__(self) -> None:
+        self.started = self.last_line = time.perf_counter()
+        if self.options.plots == "training-progress":
             from minilstm.plots import LiveTrainingProgress
 
-            self._picture = LiveTrainingProgress(options.plot_file, metric_columns(columns))
-        if options.verbose:
-            if preface:
-                print(preface, flush=True)
-            print(f"{format_heading(columns)}  TimeLeft", flush=True)
+            self.picture = LiveTrainingProgress(
+                self.options.plot_file, metric_columns(self.columns)
+            )
+        if self.options.verbose:
+            print(self.preface, flush=True)
+            print(f"{format_heading(self.columns)}  TimeLeft", flush=True)
             if sys.stderr.isatty():
                 from tqdm import tqdm
 
-                self._bar = tqdm(total=total, unit="it", leave=False, file=sys.stderr)
+                self.bar = tqdm(total=self.total, unit="it", leave=False, file=sys.stderr)
 
     def iteration(self, row: Mapping[str, float], history: Mapping[str, Any]) -> None:
         """Show one finished iteration; `history` is everything so far, this row included."""
-        if self._picture is not None:
-            self._picture.update(history)
-        if not self._options.verbose:
+        if self.picture is not None:
+            self.picture.update(history)
+        if not self.options.verbose:
             return
         done, now = int(row["iteration"]), time.perf_counter()
-        if self._bar is not None:
-            self._bar.update(1)
-            self._bar.set_postfix_str(f"loss {row['loss']:.4f}", refresh=False)
-        quiet_for_long = self._bar is None and now - self._last_line >= SECONDS_BETWEEN_LINES
+        if self.bar is not None:
+            self.bar.update(1)
+            self.bar.set_postfix_str(f"loss {row['loss']:.4f}", refresh=False)
+        quiet_for_long = self.bar is None and now - self.last_line >= SECONDS_BETWEEN_LINES
         if (
-            done in (1, self._total)
-            or done % self._options.verbose_frequency == 0
+            done in (1, self.total)
+            or done % self.options.verbose_frequency == 0
             or quiet_for_long
             or not math.isnan(row.get("validation_loss", math.nan))
         ):
-            left = (now - self._started) / done * (self._total - done)
+            left = (now - self.started) / done * (self.total - done)
             self._line(f"{format_row(row)}  {_clock(left):>8}")
-            self._last_line = now
+            self.last_line = now
 
     def validation_before_training(self, measured: Mapping[str, float]) -> None:
         """Show what the validation gave before the first update, by column."""
-        if self._options.verbose:
-            row = dict.fromkeys(self._columns, math.nan)
+        if self.options.verbose:
+            row = dict.fromkeys(self.columns, math.nan)
             row |= {"iteration": 0, "epoch": 0, "time": 0.0, **measured}
             self._line(format_row(row))
 
-    def finish(self, info: TrainingInfo) -> Path | None:
-        """Close the bar, say why training stopped, save the picture; returns its path."""
+    def finish(self, info: TrainingInfo) -> None:
+        """Close the bar, say why training stopped, save the picture."""
         self._close_bar()
-        if self._options.verbose:
+        if self.options.verbose:
             print(info.stop_reason, flush=True)
-        if self._picture is None:
-            return None
-        path: Path | None = self._picture.finish(info)
-        return path
+        if self.picture is not None:
+            self.picture.finish(info)
 
     def close(self) -> None:
         """Take bar and picture off the screen, with nothing said or saved."""
         self._close_bar()
-        if self._picture is not None:
-            self._picture.close()
+        if self.picture is not None:
+            self.picture.close()
 
     def _close_bar(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None
 
     def _line(self, text: str) -> None:
-        if self._bar is not None:
-            self._bar.clear()
+        if self.bar is not None:
+            self.bar.clear()
         print(text, flush=True)
-        if self._bar is not None:
-            self._bar.refresh()
+        if self.bar is not None:
+            self.bar.refresh()
 
 
 def _clock(seconds: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,33 +40,23 @@ class Progressed(NamedTuple):
     network: Network
 
 
+@dataclass(eq=False)
 class Watch:
-    """Everything beside the steps of one training, and the best network so far.
+    """Everything beside the steps of one training, and the best network so far."""
 
-    Parameters
-    ----------
-    net : to start from
-    heads : of the network
-    validation : checked, or None
-    options : TrainingOptions
-    backend : computes
-    """
+    best_net: Network  # at first the one to start from
+    heads: Sequence[Head]
+    validation: TrainingData | None
+    options: TrainingOptions
+    backend: Backend
+    best_value: float = math.inf
+    best_iteration: int = 0
+    waited: int = 0  # validations since the best one
 
-    def __init__(
-        self,
-        net: Network,
-        heads: Sequence[Head],
-        validation: TrainingData | None,
-        options: TrainingOptions,
-        backend: Backend,
-    ) -> None:
-        self.heads, self.validation = heads, validation
-        self.options, self.backend = options, backend
-        outputs = [net.layers[head.output].name for head in heads]
+    def __post_init__(self) -> None:
+        outputs = [self.best_net.layers[head.output].name for head in self.heads]
         # Before the name of a metric: nothing for one output, "OUTPUT/" for several.
-        self.prefixes = [f"{name}/" if len(heads) > 1 else "" for name in outputs]
-        self.best_value, self.best_net, self.best_iteration = math.inf, net, 0
-        self.waited = 0  # validations since the best one
+        self.prefixes = [f"{name}/" for name in outputs] if len(outputs) > 1 else [""]
 
     def columns(self) -> list[str]:
         """Columns of the history, in the order of the table."""
@@ -79,8 +70,7 @@ class Watch:
 
     def shown(self, net: Network) -> Network:
         """A network as users see it: with NumPy arrays."""
-        moved: Network = moved_network(net, self.backend.to_host)
-        return moved
+        return moved_network(net, self.backend.to_host)
 
     def validate(self, net: Network, iteration: int) -> dict[str, float]:
         """Measure a network, and keep it if it is the best; nothing without validation data."""
@@ -88,7 +78,7 @@ class Watch:
         if data is None:
             return {}
         result = measure_outputs(
-            net, self.heads, data.sequences, data.targets, self.options.metrics, data.weights
+            net, self.heads, data.sequences, data.targets, data.weights, self.options.metrics
         )
         objective = self.options.objective_metric_name
         value = result[objective if objective in result else self.columns_of(objective)[0]]
@@ -145,8 +135,24 @@ class Watch:
         padding = self.options.sequence_length
         counts = "cut to the shortest" if padding == "shortest" else "padding counts"
         how = "" if padding == "ragged" else f" (sequence_length {padding!r}: {counts})"
-        plan = _largest_plan(net, data, self.options, self.backend)
-        return "\n".join([f"loss: {losses}{how}", str(plan), *([note] if note else [])])
+        plan = str(self._largest_plan(net, data))
+        return "\n".join([f"loss: {losses}{how}", plan, *([note] if note else [])])
+
+    def _largest_plan(self, net: Network, data: TrainingData) -> MemoryPlan:
+        """The plan of the mini-batch that needs the most memory."""
+        options = self.options
+        lengths = np.array([len(s) for s in data.sequences[0]], np.int64)  # (B,)
+        plans = []
+        for chosen in cuts(np.arange(len(lengths)), options):
+            steps = -np.sort(-lengths[chosen])  # of this mini-batch, longest first
+            if options.sequence_length != "ragged":
+                same = steps[-1] if options.sequence_length == "shortest" else steps[0]
+                if not isinstance(options.sequence_length, str):
+                    same = options.sequence_length
+                steps = np.full(len(steps), same, np.int64)
+            how = options.memory_budget, options.bptt_truncation, self.backend
+            plans.append(net.plan_memory(active_counts(steps), *how))
+        return max(plans, key=lambda plan: plan.kept + plan.used)
 
 
 def check_checkpoints(options: TrainingOptions) -> None:
@@ -157,21 +163,3 @@ def check_checkpoints(options: TrainingOptions) -> None:
             f"checkpoint_path is {str(path)!r}, but there is no such folder; make it, or leave "
             "checkpoint_path empty."
         )
-
-
-def _largest_plan(
-    net: Network, data: TrainingData, options: TrainingOptions, backend: Backend
-) -> MemoryPlan:
-    """The plan of the mini-batch that needs the most memory."""
-    lengths = np.array([len(s) for s in data.sequences[0]], np.int64)  # (B,)
-    plans = []
-    for chosen in cuts(np.arange(len(lengths)), options):
-        steps = -np.sort(-lengths[chosen])  # of this mini-batch, longest first
-        if options.sequence_length != "ragged":
-            same = steps[-1] if options.sequence_length == "shortest" else steps[0]
-            if not isinstance(options.sequence_length, str):
-                same = options.sequence_length
-            steps = np.full(len(steps), same, np.int64)
-        how = options.memory_budget, options.bptt_truncation, backend
-        plans.append(net.plan_memory(active_counts(steps), *how))
-    return max(plans, key=lambda plan: plan.kept + plan.used)

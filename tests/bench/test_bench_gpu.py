@@ -19,8 +19,7 @@ from minilstm.bench import stream as bench_stream
 from minilstm.bench import turns as bench_turns
 from minilstm.bench import works as bench_works
 from minilstm.command_line.cli import main
-from minilstm.network import network
-from minilstm.network.passes import prediction_pass
+from minilstm.network import network, predictor
 from minilstm.training import crossover, environment
 
 CLOCKS = ["us a step", "us a step, events"]
@@ -162,7 +161,7 @@ def refused(monkeypatch, words, work, **faulty):
         honest = current_backend()
         return record if honest.name == "cupy" else honest
 
-    for module in (gpu_checks, bench_works, network, prediction_pass):
+    for module in (gpu_checks, bench_works, network, predictor):
         monkeypatch.setattr(module, "current_backend", in_force)
     said = []
     settings = bench.Settings(works=[work], scale=SCALE)

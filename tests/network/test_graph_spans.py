@@ -6,8 +6,7 @@ import pytest
 
 import minilstm as ml
 from minilstm.network.passes import memory
-from minilstm.network.passes.heads import find_heads
-from minilstm.network.passes.mini_batch import mini_batch
+from minilstm.network.passes.heads import find_heads, mini_batch
 
 LENGTHS = (21, 3, 1, 21, 9, 13)
 

@@ -112,7 +112,7 @@ def test_l2_touches_weights_and_leaves_biases():
     net = ml.Network([*layers, ml.Softmax()], rng=np.random.default_rng(0))
     parameters = {k: p + 1 for k, p in net.parameters.items()}
     gradients = {k: np.full_like(p, 0.5) for k, p in parameters.items()}
-    factors = {key: 0.25 * p.l2_factor for key, p in parameter_slots(net.wiring)}
+    factors = {key: 0.25 * p.l2_factor for key, p in parameter_slots(net.wiring).items()}
     new = add_l2(gradients, parameters, factors)
     assert (gradients["fc/weights"] == 0.5).all()
     for key, g in new.items():

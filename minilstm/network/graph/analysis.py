@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from minilstm.checks import check_whole
 from minilstm.layers import Layer
 from minilstm.layers.base import Shape, count
 from minilstm.network.graph.connections import Connections
@@ -62,25 +63,16 @@ class Analysis:
 
     def text(self) -> str:
         """The table, and the problems under it."""
-        rows = [
-            (
-                f"{n}",
-                layer.name,
-                layer.label,
-                _shown(layer.shape, layer.steps),
-                f"{layer.learnables:,}",
-                f"{layer.states:,}" if layer.states else "",
-            )
-            for n, layer in enumerate(self.layers, 1)
-        ]
-        head = ("", "Name", "Layer", "Output", "Learnables", "State")
-        wide = [max(len(row[k]) for row in [head, *rows]) for k in range(len(head))]
-        sides = "><<>>>"
-        lines = [
-            "  ".join(f"{cell:{side}{w}}" for cell, side, w in zip(row, sides, wide, strict=True))
-            for row in [head, *rows]
-        ]
-        lines = [line.rstrip() for line in lines]
+        rows = [("", "Name", "Layer", "Output", "Learnables", "State")]
+        for n, layer in enumerate(self.layers, 1):
+            states = f"{layer.states:,}" if layer.states else ""
+            output = _shown(layer.shape, layer.steps)
+            rows.append((f"{n}", layer.name, layer.label, output, f"{layer.learnables:,}", states))
+        wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = []
+        for row in rows:
+            cells = zip(row, "><<>>>", wide, strict=True)
+            lines.append("  ".join(f"{cell:{side}{w}}" for cell, side, w in cells).rstrip())
         lines.append(f"{self.learnables:,} learnables, {self.dtype}")
         lines.append(
             f"activations of {self.batch_size} x {self.sequence_length:,} steps: "
@@ -122,23 +114,15 @@ def analyze(
     the layer 'lstm' (LSTM with 8 hidden units) wants vectors (D,), but its input has shape \
 (28, 28, 1) (fed by 'input'); put Flatten() before it.
     """
-    for name, value in (("batch_size", batch_size), ("sequence_length", sequence_length)):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-            raise ValueError(f"{name} is {value!r}; give a whole number of at least 1.")
+    check_whole("batch_size", batch_size, 1)
+    check_whole("sequence_length", sequence_length, 1)
     wiring, problems = examine(layers)
-    facts: list[LayerFacts] = []
-    connections: Sequence[tuple[str, str]] = ()
-    if wiring is not None:
-        facts = _facts(wiring, batch_size, sequence_length, np.dtype(dtype))
-        connections = wiring.graph.connections
-    return Analysis(
-        tuple(facts),
-        tuple((c[0], c[1]) for c in connections),
-        tuple(problems),
-        batch_size,
-        sequence_length,
-        np.dtype(dtype).name,
-    )
+    size = batch_size, sequence_length
+    kind = np.dtype(dtype)
+    facts = [] if wiring is None else _facts(wiring, *size, kind)
+    arrows = [] if wiring is None else wiring.graph.connections
+    pairs = tuple((c.source, c.destination) for c in arrows)
+    return Analysis(tuple(facts), pairs, tuple(problems), *size, kind.name)
 
 
 def _facts(wiring: Wiring, B: int, T: int, dtype: np.dtype[Any]) -> list[LayerFacts]:

@@ -6,10 +6,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 from minilstm.layers import Layer
-from minilstm.network.graph.naming import layer_table, name_new_layers
+from minilstm.network.graph.naming import layer_table, name_layers
 
 
 class Connection(NamedTuple):
@@ -20,13 +20,7 @@ class Connection(NamedTuple):
 
 
 class Connections:
-    """Layers, and which output feeds which input; `minilstm.LayerGraph` is the public kind.
-
-    Attributes
-    ----------
-    layers : list of named layers, in the order in which they were added
-    connections : list of Connection
-    """
+    """Layers, and which output feeds which input; `minilstm.LayerGraph` is the public kind."""
 
     def __init__(self, layers: Sequence[Layer] = ()) -> None:
         self.layers: list[Layer] = []
@@ -47,7 +41,7 @@ class Connections:
         TypeError
             An entry is not a layer.
         """
-        added = name_new_layers(layers, [a.name for a in self.layers])
+        added = name_layers(layers, [a.name for a in self.layers])
         self.layers.extend(added)
         for before, after in pairwise(added):
             if before.output_names and after.input_names:
@@ -69,7 +63,7 @@ class Connections:
         ValueError
             There is no such layer, output or input, or the input is already fed.
         """
-        source, destination = self._output(source), self._input(destination)
+        source, destination = self._port(source, "output"), self._port(destination, "input")
         for connection in self.connections:
             if connection.destination == destination:
                 raise ValueError(
@@ -81,7 +75,7 @@ class Connections:
 
     def disconnect(self, source: str, destination: str) -> Self:
         """Take a connection away; see `connect` for the arguments."""
-        connection = Connection(self._output(source), self._input(destination))
+        connection = Connection(self._port(source, "output"), self._port(destination, "input"))
         if connection not in self.connections:
             fed = [c.source for c in self.connections if c.destination == connection.destination]
             raise ValueError(
@@ -110,7 +104,7 @@ class Connections:
         """
         old = self[name]
         others = [a.name for a in self.layers if a.name != name]
-        new = name_new_layers(layers, others)
+        new = name_layers(layers, others)
         if not new:
             raise ValueError(f"layers is empty; give what shall take the place of {name!r}.")
         inner = Connections(new).connections
@@ -119,11 +113,9 @@ class Connections:
         def moved(c: Connection) -> Connection:
             source, destination = c
             if _layer(source) == name:
-                port = _same_port(_port(source), old.output_names, last.output_names, last)
-                source = f"{last.name}/{port}"
+                source = _same_port(source, old.output_names, last.output_names, last)
             if _layer(destination) == name:
-                port = _same_port(_port(destination), old.input_names, first.input_names, first)
-                destination = f"{first.name}/{port}"
+                destination = _same_port(destination, old.input_names, first.input_names, first)
             return Connection(source, destination)
 
         connections = [moved(c) for c in self.connections]
@@ -156,17 +148,13 @@ class Connections:
         out.layers = list(layers)
         return out
 
-    def _output(self, port: str) -> str:
-        return self._find(port, "output", lambda layer: layer.output_names)
-
-    def _input(self, port: str) -> str:
-        return self._find(port, "input", lambda layer: layer.input_names)
-
-    def _find(self, port: str, what: str, names_of: Any) -> str:
+    def _port(self, port: str, what: str) -> str:
+        """The full name "layer/port" of an "input" or "output"."""
         if not isinstance(port, str):
             raise TypeError(f"{what} is {port!r}; give a name such as 'lstm' or 'lstm/hidden'.")
         name, _, wanted = port.partition("/")
-        names = names_of(self[name])
+        layer = self[name]
+        names = layer.output_names if what == "output" else layer.input_names
         if not names:
             raise ValueError(f"the layer {name!r} has no {what}; choose another layer.")
         wanted = _snake(wanted) if wanted else names[0]
@@ -181,20 +169,18 @@ def _layer(port: str) -> str:
     return port.partition("/")[0]
 
 
-def _port(port: str) -> str:
-    return port.partition("/")[2]
-
-
-def _same_port(port: str, old: Sequence[str], new: Sequence[str], layer: Layer) -> str:
-    if port in new:
-        return port
-    place = list(old).index(port)
-    if place >= len(new):
-        raise ValueError(
-            f"{layer.name!r} has the ports {list(new)}, but the layer that it replaces is "
-            f"connected at {port!r}; disconnect that first."
-        )
-    return new[place]
+def _same_port(full: str, old: Sequence[str], new: Sequence[str], layer: Layer) -> str:
+    """The port of `layer` in the place of one of the layer before: of its name, or its place."""
+    port = full.partition("/")[2]
+    if port not in new:
+        place = old.index(port)
+        if place >= len(new):
+            raise ValueError(
+                f"{layer.name!r} has the ports {list(new)}, but the layer that it replaces is "
+                f"connected at {port!r}; disconnect that first."
+            )
+        port = new[place]
+    return f"{layer.name}/{port}"
 
 
 def _snake(name: str) -> str:

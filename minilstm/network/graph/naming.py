@@ -6,7 +6,6 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 from minilstm.layers import Layer
 
@@ -31,16 +30,17 @@ _TITLES = {
 EXAMPLE = "give a list such as [SequenceInput(3), LSTM(200), FullyConnected(5), Softmax()]."
 
 
-def name_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:
-    """Name the unnamed layers of a list.
+def name_layers(layers: Layer | Sequence[Layer], taken: Sequence[str] = ()) -> list[Layer]:
+    """Name the unnamed ones of some layers.
 
     Parameters
     ----------
-    layers : list of layers
+    layers : list of layers, or one
+    taken : names of layers that these join
 
     Returns
     -------
-    tuple of layers, each with a unique name
+    list of layers, each with a unique name
 
     Raises
     ------
@@ -55,11 +55,6 @@ def name_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     >>> [layer.name for layer in name_layers([SequenceInput(3), LSTM(8), LSTM(4), Softmax()])]
     ['input', 'lstm_1', 'lstm_2', 'softmax']
     """
-    return tuple(name_new_layers(layers, ()))
-
-
-def name_new_layers(layers: Layer | Sequence[Layer], taken: Sequence[str]) -> list[Layer]:
-    """The same for layers that join others, whose names are taken."""
     if isinstance(layers, Layer):
         layers = [layers]
     if not isinstance(layers, (list, tuple)):
@@ -78,7 +73,11 @@ def name_new_layers(layers: Layer | Sequence[Layer], taken: Sequence[str]) -> li
     for layer in layers:
         short = _short(layer)
         seen[short] += 1
-        name = layer.name or _free(short, seen, kinds[short] == 1, used, bool(taken))
+        name = layer.name
+        if not name:  # "lstm" if it is the only one, else the next of "lstm_1", "lstm_2", ...
+            name, n = short, 1 if taken else seen[short]
+            while name in used or (name == short and kinds[short] > 1):
+                name, n = f"{short}_{n}", n + 1
         used.add(name)
         named.append(dataclasses.replace(layer, name=name))
     for name, count in Counter([*taken, *(layer.name for layer in named)]).items():
@@ -114,13 +113,3 @@ def layer_table(layers: Sequence[Layer]) -> str:
 
 def _short(layer: Layer) -> str:
     return _SHORT_NAMES.get(layer.kind, layer.kind)
-
-
-def _free(short: str, seen: Counter[str], single: bool, used: Any, joins: bool) -> str:
-    """ "lstm" if it is the only one, else the next of "lstm_1", "lstm_2", ... that is free."""
-    if single and short not in used:
-        return short
-    n = seen[short] if not joins else 1
-    while f"{short}_{n}" in used:
-        n += 1
-    return f"{short}_{n}"

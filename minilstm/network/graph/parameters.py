@@ -7,7 +7,7 @@ Every array has a key "layer/parameter", such as "lstm/input_weights".
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,14 +18,7 @@ from minilstm.network.graph.wiring import Node, Wiring
 Array = NDArray[Any]
 
 
-class Slot(NamedTuple):
-    """One array of the network: its key and its description."""
-
-    key: str  # "lstm/input_weights"
-    parameter: Parameter
-
-
-def parameter_slots(wiring: Wiring) -> list[Slot]:
+def parameter_slots(wiring: Wiring) -> dict[str, Parameter]:
     """Every learnable array, in order.
 
     Examples
@@ -33,24 +26,26 @@ def parameter_slots(wiring: Wiring) -> list[Slot]:
     >>> from minilstm.layers import LSTM, FullyConnected, SequenceInput
     >>> from minilstm.network.graph.wiring import wire
     >>> slots = parameter_slots(wire([SequenceInput(3), LSTM(200), FullyConnected(5)]))
-    >>> [(slot.key, slot.parameter.shape) for slot in slots][-2:]
+    >>> [(key, p.shape) for key, p in slots.items()][-2:]
     [('fc/weights', (5, 200)), ('fc/bias', (5,))]
     """
     return _slots(wiring, lambda node: node.layer.parameters(node.in_shapes[0]))
 
 
-def statistic_slots(wiring: Wiring) -> list[Slot]:
+def statistic_slots(wiring: Wiring) -> dict[str, Parameter]:
     """Every array that is carried but not learned, in order."""
     return _slots(wiring, lambda node: node.layer.statistics(node.in_shapes[0]))
 
 
-def _slots(wiring: Wiring, arrays_of: Callable[[Node], Sequence[Parameter]]) -> list[Slot]:
+def _slots(
+    wiring: Wiring, arrays_of: Callable[[Node], Sequence[Parameter]]
+) -> dict[str, Parameter]:
     nodes = [node for node in wiring.nodes if node.in_shapes]
-    return [Slot(f"{node.layer.name}/{p.name}", p) for node in nodes for p in arrays_of(node)]
+    return {f"{node.layer.name}/{p.name}": p for node in nodes for p in arrays_of(node)}
 
 
 def first_values(
-    wiring: Wiring, slots: Sequence[Slot], rng: np.random.Generator | None, dtype: Any
+    wiring: Wiring, slots: Mapping[str, Parameter], rng: np.random.Generator | None, dtype: Any
 ) -> dict[str, Array]:
     """Given values of layers, else drawn ones: in float64, rounded to the dtype, column-major.
 
@@ -61,7 +56,7 @@ def first_values(
     """
     layers = {layer.name: layer for layer in wiring.layers}
     out, missing = {}, []
-    for key, p in slots:
+    for key, p in slots.items():
         name = key.partition("/")[0]
         given = getattr(layers[name], p.name, None)
         if given is not None:
@@ -90,7 +85,9 @@ def first_values(
     return out
 
 
-def checked_values(slots: Sequence[Slot], given: Mapping[str, ArrayLike], dtype: Any) -> Any:
+def checked_values(
+    slots: Mapping[str, Parameter], given: Mapping[str, ArrayLike], dtype: Any
+) -> dict[str, Array]:
     """Column-major copies of arrays by "layer/parameter", which must be those of the layers.
 
     Raises
@@ -98,17 +95,16 @@ def checked_values(slots: Sequence[Slot], given: Mapping[str, ArrayLike], dtype:
     ValueError
         An array is missing, unknown, or of another shape; the message names it.
     """
-    shapes = {key: p.shape for key, p in slots}
-    strangers = sorted(set(given) ^ set(shapes))
+    strangers = sorted(set(given) ^ set(slots))
     if strangers:
         raise ValueError(
-            f"parameters has {sorted(given)}, but the layers have {sorted(shapes)}; "
+            f"parameters has {sorted(given)}, but the layers have {sorted(slots)}; "
             f"mend {strangers}."
         )
     out = {}
-    for key, shape in shapes.items():
+    for key, p in slots.items():
         value = np.asarray(given[key])
-        if value.shape != shape:
-            raise ValueError(f"{key} has shape {value.shape}, but its layer wants {shape}.")
+        if value.shape != p.shape:
+            raise ValueError(f"{key} has shape {value.shape}, but its layer wants {p.shape}.")
         out[key] = np.array(value, dtype, order="F")  # a copy: callers keep theirs
     return out

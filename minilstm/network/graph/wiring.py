@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minilstm.functional.lstm import LSTMState
 from minilstm.layers import Layer, SequenceInput, Shape
 from minilstm.network.graph.connections import Connections
 from minilstm.network.graph.naming import EXAMPLE, name_layers
@@ -96,7 +95,10 @@ def wire(layers: Sequence[Layer] | Connections) -> Wiring:
 def examine(layers: Sequence[Layer] | Connections) -> tuple[Wiring | None, list[str]]:
     """The wiring as far as it goes, and one sentence for every problem found."""
     graph = layers if isinstance(layers, Connections) else _chain_of(layers)
-    problems = _input_problems(graph) + _dangling(graph)
+    problems = []
+    if not any(isinstance(layer, SequenceInput) for layer in graph.layers):
+        problems.append("the graph has no SequenceInput; add one, such as SequenceInput(3).")
+    problems += _dangling(graph)
     order, circle = _sorted(graph)
     if circle:
         names = " -> ".join(repr(name) for name in [*circle, circle[0]])
@@ -124,12 +126,6 @@ def ancestors(wiring: Wiring, nodes: Sequence[int]) -> list[int]:
     return sorted(found)
 
 
-def initial_state(wiring: Wiring, batch: int, dtype: Any) -> dict[str, LSTMState]:
-    """State of B sequences before their first step, by layer name."""
-    states = {a.name: a.initial_state(batch, dtype) for a in wiring.layers}
-    return {name: s for name, s in states.items() if s is not None}
-
-
 def _chain_of(layers: Any) -> Connections:
     if not isinstance(layers, (list, tuple)):
         raise TypeError(f"layers is {type(layers).__name__}, not a list of layers; {EXAMPLE}")
@@ -145,23 +141,15 @@ def _chain_of(layers: Any) -> Connections:
     return Connections(named)
 
 
-def _input_problems(graph: Connections) -> list[str]:
-    if any(isinstance(layer, SequenceInput) for layer in graph.layers):
-        return []
-    return ["the graph has no SequenceInput; add one, such as SequenceInput(3)."]
-
-
 def _dangling(graph: Connections) -> list[str]:
     fed = {c.destination for c in graph.connections}
-    problems = []
-    for layer in graph.layers:
-        for port in layer.input_names:
-            if f"{layer.name}/{port}" not in fed and port not in layer.optional_inputs:
-                problems.append(
-                    f"the input {port!r} of {layer.name!r} ({layer.label}) is fed by nothing; "
-                    f"connect an output to '{layer.name}/{port}', or remove the layer."
-                )
-    return problems
+    return [
+        f"the input {port!r} of {layer.name!r} ({layer.label}) is fed by nothing; "
+        f"connect an output to '{layer.name}/{port}', or remove the layer."
+        for layer in graph.layers
+        for port in layer.input_names
+        if f"{layer.name}/{port}" not in fed and port not in layer.optional_inputs
+    ]
 
 
 def _sorted(graph: Connections) -> tuple[list[Layer], list[str]]:
@@ -195,17 +183,15 @@ def _circle(feeders: Mapping[str, Sequence[str]], done: set[str]) -> list[str]:
 def _nodes(graph: Connections, order: Sequence[Layer], problems: list[str]) -> list[Node]:
     """Nodes with shapes, as far as they can be told; what does not fit becomes a problem."""
     feeder = {c.destination: c.source for c in graph.connections}
-    place = {layer.name: n for n, layer in enumerate(order)}
+    port_of = {
+        f"{layer.name}/{output}": Port(n, k)
+        for n, layer in enumerate(order)
+        for k, output in enumerate(layer.output_names)
+    }
     nodes: list[Node] = []
     for layer in order:
-        ports: list[Port | None] = []
-        for name in layer.input_names:
-            source, _, output = feeder.get(f"{layer.name}/{name}", "").partition("/")
-            if source in place:
-                outputs = order[place[source]].output_names
-                ports.append(Port(place[source], outputs.index(output)))
-            else:
-                ports.append(None)
+        sources = [feeder.get(f"{layer.name}/{name}", "") for name in layer.input_names]
+        ports = [port_of.get(source) for source in sources]
         if isinstance(layer, SequenceInput):
             nodes.append(Node(layer, (), (layer.shape,), (layer.shape,), (True,), 0))
             continue
@@ -220,8 +206,9 @@ def _nodes(graph: Connections, order: Sequence[Layer], problems: list[str]) -> l
         try:
             shapes = layer.output_shapes(in_shapes)
         except ValueError as error:
-            where = f" (fed by {', '.join(repr(order[p.node].name) for p in known)})"
-            problems.append(_with(str(error), where))
+            head, mark, tail = str(error).partition(";")
+            where = ", ".join(repr(order[p.node].name) for p in known)
+            problems.append(f"{head} (fed by {where}){mark}{tail}")
             continue
         out_steps = (steps[0] and not layer.keeps_last, *[False] * (len(shapes) - 1))
         size = 0 if state is None else state.hidden.shape[1]
@@ -255,9 +242,3 @@ def _last_before(nodes: Sequence[Node], node: int) -> str:
             break
         node = port.node
     return nodes[node].layer.name
-
-
-def _with(message: str, where: str) -> str:
-    """A sentence about shapes, with the layers that they come from."""
-    head, mark, tail = message.partition(";")
-    return head + where + mark + tail

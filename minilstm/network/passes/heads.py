@@ -1,4 +1,4 @@
-"""Where a network ends in training: which rows each loss looks at, and with which targets.
+"""Where a network ends in training: which rows each loss looks at, and the batches they are of.
 A loss swallows the softmax before it, and the fully connected layer before that, where it can."""
 
 from __future__ import annotations
@@ -6,9 +6,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.backend import Backend
+from minilstm.functional.ragged import pack
 from minilstm.layers import FullyConnected, Layer, RowLayer, Run, Signal
 from minilstm.losses import CrossEntropy, Loss, find_loss, loss_of_output_layer
 from minilstm.network.graph.wiring import OUTPUT_LAYERS, Port, Wiring
@@ -29,24 +31,6 @@ class Head(NamedTuple):
     columns: int  # numbers in a row of the output
 
 
-class MiniBatch(NamedTuple):
-    """What one training step sees, packed time-major; one entry for each input or output."""
-
-    signals: tuple[Signal, ...]
-    targets: tuple[Array, ...]  # (N,) or (B,) class numbers, or (N, R) or (B, R) numbers
-    weights: tuple[Array | None, ...]  # (N,) or (B,) of the rows
-    divisors: tuple[float, ...]  # of each loss
-
-    def moved(self, move: Callable[[Any], Any]) -> MiniBatch:
-        """The same with its rows, targets and weights moved; steps are counted on the host."""
-        return MiniBatch(
-            tuple(Signal(move(s.rows), s.active) for s in self.signals),
-            tuple(move(t) for t in self.targets),
-            tuple(None if w is None else move(w) for w in self.weights),
-            self.divisors,
-        )
-
-
 class HeadResult(NamedTuple):
     """What some rows add to the loss, and its gradients."""
 
@@ -58,11 +42,10 @@ class HeadResult(NamedTuple):
 
 
 def find_heads(wiring: Wiring, losses: Sequence[Any] | None = None) -> tuple[Head, ...]:
-    """The heads of a network.
+    """The heads of a network, one for each output.
 
     Parameters
     ----------
-    wiring : of the network
     losses : one for each output, as `minilstm.losses.find_loss` takes them; None asks the output
         layers, and takes cross-entropy for an output without one
 
@@ -77,10 +60,8 @@ def find_heads(wiring: Wiring, losses: Sequence[Any] | None = None) -> tuple[Hea
             f"loss holds {len(losses)} losses, but the network has {len(names)} outputs, {names}; "
             "give one for each."
         )
-    return tuple(
-        _head(wiring, n, None if losses is None else losses[k])
-        for k, n in enumerate(wiring.outputs)
-    )
+    given = losses or [None] * len(wiring.outputs)
+    return tuple(_head(wiring, n, loss) for n, loss in zip(wiring.outputs, given, strict=True))
 
 
 def _head(wiring: Wiring, output: int, given: Any) -> Head:
@@ -98,8 +79,8 @@ def _head(wiring: Wiring, output: int, given: Any) -> Head:
         n = _feeder(wiring, n)
     else:
         loss = find_loss("crossentropy" if given is None else given)
-    if isinstance(loss, CrossEntropy) and nodes[n].layer.kind != "softmax":
-        end = nodes[n].layer
+    end = nodes[n].layer
+    if isinstance(loss, CrossEntropy) and end.kind != "softmax":
         raise ValueError(
             f"the last layer is {end.name!r} ({end.label}), but loss='crossentropy' wants scores "
             "that sum to 1; end the network with Softmax()."
@@ -111,8 +92,7 @@ def _head(wiring: Wiring, output: int, given: Any) -> Head:
             "Flatten() or FullyConnected(...) at the end."
         )
     steps = nodes[n].steps[0]
-    fused = bool(loss.fuses_with) and nodes[n].layer.kind == loss.fuses_with
-    fused = fused and len(wiring.users(n)) <= 1
+    fused = end.kind == loss.fuses_with and len(wiring.users(n)) <= 1
     classifier = None
     if fused:
         swallowed.append(n)
@@ -141,16 +121,14 @@ def run_head(
     targets: Array,
     weights: Array | None,
     divisor: float,
-    want_outputs: bool = False,
+    want_outputs: bool,
 ) -> HeadResult:
     """Loss and gradients of some rows.
 
     Parameters
     ----------
-    head : from `find_heads`
     layers : of the network, by node
     parameters : arrays of each layer, by its name
-    backend : computes
     rows : (N, D) of the head's source
     targets, weights : of the same rows
     divisor : of the whole batch
@@ -162,10 +140,8 @@ def run_head(
         W, b = parameters[name]["weights"], parameters[name]["bias"]
         if want_outputs:  # one function less at once, as the scores must exist
             logits, dense = backend.fully_connected_forward(rows, W, b)  # (N, C)
-            result = run_head(
-                head._replace(classifier=None), layers, parameters, backend, logits, targets,
-                weights, divisor, want_outputs,
-            )  # fmt: skip
+            rest = head._replace(classifier=None), layers, parameters, backend
+            result = run_head(*rest, logits, targets, weights, divisor, want_outputs)
             dx, part = backend.fully_connected_backward(result.dy, dense)
             grads = {f"{name}/weights": part.W, f"{name}/bias": part.b}
             return result._replace(grads=grads, dy=dx)
@@ -181,11 +157,78 @@ def run_head(
         assert isinstance(activation, RowLayer)  # it has no state
         outputs, _ = activation.forward(Run(backend), rows)  # (N, C)
     dy = backward(cache)
-    return HeadResult(value, _correct(backend, rows, targets), {}, dy, outputs)
+    correct = 0  # where targets are no classes
+    if targets.ndim == 1:
+        correct = int(backend.to_host((rows.real.argmax(axis=1) == targets).sum()))
+    return HeadResult(value, correct, {}, dy, outputs)
 
 
-def _correct(backend: Backend, rows: Array, targets: Array) -> int:
-    """Rows whose largest number stands at the true class; 0 where targets are no classes."""
-    if targets.ndim != 1:
-        return 0
-    return int(backend.to_host((rows.real.argmax(axis=1) == targets).sum()))
+# ---------------------------------------------------------------- what the heads see
+
+
+class MiniBatch(NamedTuple):
+    """What one training step sees, packed time-major; one entry for each input or output."""
+
+    signals: tuple[Signal, ...]
+    targets: tuple[Array, ...]  # (N,) or (B,) class numbers, or (N, R) or (B, R) numbers
+    weights: tuple[Array | None, ...]  # (N,) or (B,) of the rows
+    divisors: tuple[float, ...]  # of each loss
+
+    def moved(self, move: Callable[[Any], Any]) -> MiniBatch:
+        """The same with its rows, targets and weights moved; steps are counted on the host."""
+        return MiniBatch(
+            tuple(Signal(move(s.rows), s.active) for s in self.signals),
+            tuple(move(t) for t in self.targets),
+            tuple(None if w is None else move(w) for w in self.weights),
+            self.divisors,
+        )
+
+
+def mini_batch(
+    heads: Sequence[Head],
+    sequences: Sequence[Sequence[Array]],
+    targets: Sequence[Sequence[Array]],
+    weights: Sequence[Sequence[Array] | None],
+    padded: bool = False,
+) -> MiniBatch:
+    """Pack some sequences with their targets.
+
+    Parameters
+    ----------
+    sequences : for each input a list of B arrays (T_b, *shape)
+    targets : for each output a list of B arrays: (T_b,) or (1,) class numbers, (T_b, R) or (1, R)
+    weights : for each output a list of B arrays (T_b,) or (1,), or None
+    padded : steps without a class are padding, which counts in the divisor of the loss
+    """
+    packed = [pack(s) for s in sequences]
+    order = packed[0].order  # (B,) longest sequence first
+
+    def rows(arrays: Sequence[Array] | None, steps: bool) -> Any:
+        if arrays is None:
+            return None
+        return pack(arrays).rows if steps else np.concatenate([arrays[j] for j in order])
+
+    signals = [Signal(p.rows, p.active) for p in packed]
+    rows_of_targets = [rows(t, h.steps) for t, h in zip(targets, heads, strict=True)]
+    row_weights = [rows(w, h.steps) for w, h in zip(weights, heads, strict=True)]
+    return pack_targets(heads, signals, rows_of_targets, row_weights, padded)
+
+
+def pack_targets(
+    heads: Sequence[Head],
+    signals: Sequence[Signal],
+    targets: Sequence[Any],
+    weights: Sequence[Array | None] | None = None,
+    padded: bool = False,
+) -> MiniBatch:
+    """A mini-batch of signals and targets in packed order, with the divisors of the losses."""
+    divisors = []
+    for head, t in zip(heads, targets, strict=True):
+        real = len(t) if padded or t.ndim > 1 else int((t >= 0).sum())
+        divisors.append(head.loss.divisor(real, head.columns))
+    return MiniBatch(
+        tuple(signals),
+        tuple(targets),
+        tuple(weights) if weights is not None else (None,) * len(heads),
+        tuple(divisors),
+    )

@@ -7,6 +7,7 @@ Axes: B batch, T time, N rows of a packed ragged batch, D features, H hidden uni
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -70,9 +71,7 @@ def plan_memory(
 
     Parameters
     ----------
-    wiring : of the network
     active : (T,) int64 sequences running at each step
-    dtype : of the network
     budget : bytes for what backward needs, or "auto": 240 MiB, on a GPU half of its memory
     truncation : steps after which gradients are cut, or None; spans end there
     whole : the loss, or a layer, needs all of the batch at once: there is one span
@@ -102,10 +101,9 @@ def plan_memory(
         cuts |= set(range(0, T, max(1, span_rows(per_row, gpu_bytes) // B)))
         if truncation is not None:
             cuts |= set(range(0, T, truncation))
-    firsts = sorted(cuts)
     spans = tuple(
         Span(a, b, int(ends[a - 1]) if a else 0, int(ends[b - 1]))
-        for a, b in zip(firsts, [*firsts[1:], T], strict=True)
+        for a, b in pairwise(sorted({*cuts, T}))
     )
     recurrent = [layer for layer in wiring.layers if isinstance(layer, Recurrent)]
     kept_per_row = sum(layer.kept_per_row(itemsize) for layer in recurrent)

@@ -8,7 +8,7 @@ never within a pass. `minilstm.count_transfers` counts them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,18 +19,15 @@ from minilstm.functional.lstm import LSTMState
 Array = NDArray[Any]
 State = dict[str, LSTMState]
 Move = Callable[[Any], Any]  # `to_device` or `to_host` of a backend
-
-
-class _Copy(NamedTuple):
-    host: Array  # what was copied
-    device: Any
+Net = TypeVar("Net", bound=Any)  # Network
 
 
 class Placement:
     """Copies of a network's arrays, made again only where a number of the network has changed."""
 
     def __init__(self) -> None:
-        self._kept: tuple[Backend | None, dict[str, _Copy]] = None, {}
+        # The backend that holds them, and by name what was copied and its copy.
+        self._kept: tuple[Backend | None, dict[str, tuple[Array, Any]]] = None, {}
 
     def __reduce__(self) -> Any:
         # A copy of a network, or one sent to another process, makes its own.
@@ -41,16 +38,16 @@ class Placement:
         of, before = self._kept
         before = before if of is backend else {}
         out: dict[str, Any] = {}
-        kept: dict[str, _Copy] = {}
+        kept: dict[str, tuple[Array, Any]] = {}
         for key, array in arrays.items():
             if not isinstance(array, np.ndarray):  # it is there already, as in training
                 out[key] = array
                 continue
-            copy = before.get(key)
+            host, copy = before.get(key, (None, None))
             # Compared by its numbers, for a user may have written into it.
-            if copy is None or not _same_numbers(copy.host, array):
-                copy = _Copy(array.copy(), backend.to_device(array))
-            kept[key], out[key] = copy, copy.device
+            if host is None or host.dtype != array.dtype or not np.array_equal(host, array):
+                host, copy = array.copy(), backend.to_device(array)
+            kept[key], out[key] = (host, copy), copy
         self._kept = backend, kept
         return out
 
@@ -60,14 +57,8 @@ def moved_state(state: Mapping[str, LSTMState], move: Move) -> State:
     return {name: LSTMState(move(s.hidden), move(s.cell)) for name, s in state.items()}
 
 
-def moved_network(net: Any, move: Move) -> Any:
-    """A network with its arrays in another memory; the network itself if they are there already.
-
-    Parameters
-    ----------
-    net : Network
-    move : `to_device` or `to_host` of a backend
-    """
+def moved_network(net: Net, move: Move) -> Net:
+    """A network with its arrays in another memory; the network itself if they are there already."""
     parameters = {key: move(value) for key, value in net.parameters.items()}
     statistics = {key: move(value) for key, value in net.statistics.items()}
     pairs = ((parameters, net.parameters), (statistics, net.statistics))
@@ -79,7 +70,3 @@ def moved_network(net: Any, move: Move) -> Any:
 def column_major(array: Any) -> Any:
     """An array as parameters are stored; itself if it is stored so already."""
     return array if array.flags.f_contiguous else array.copy(order="F")
-
-
-def _same_numbers(a: Array, b: Array) -> bool:
-    return a.dtype == b.dtype and np.array_equal(a, b)

@@ -11,6 +11,7 @@ Axes: B batch, T time, N rows of a packed ragged batch, D features, H hidden uni
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,7 +24,7 @@ from minilstm.network.graph.wiring import Port, Wiring, ancestors
 from minilstm.network.passes.heads import Head, MiniBatch, run_head
 from minilstm.network.passes.memory import MemoryPlan, Span
 from minilstm.network.passes.walk import (
-    Forward,
+    Parameters,
     Part,
     State,
     first_states,
@@ -48,98 +49,63 @@ class LossAndGradients(NamedTuple):
     outputs: tuple[Array, ...] | None  # rows of each output, in packed order, if asked for
 
 
-class Gradients(NamedTuple):
-    """Gradients that only a gradient check asks for."""
-
-    state: State  # of the state before the first step
-    inputs: tuple[Array, ...]  # of the rows of each input
-
-
-class Route(NamedTuple):
-    """What a training pass does in the same way at every step; found once for a network."""
-
-    wiring: Wiring
-    heads: tuple[Head, ...]
-    nodes: tuple[int, ...]  # those that run; the others are within a head
-    sources: tuple[int, ...]  # nodes that the heads start from
-    recurrent: tuple[int, ...]  # nodes with state, and what feeds them
-    need_dx: tuple[bool, ...]  # by node
-    learnables: tuple[str, ...]  # "layer/parameter"
-
-
-def find_route(wiring: Wiring, heads: Sequence[Head], inputs_too: bool = False) -> Route:
-    """The route of a training pass.
-
-    Parameters
-    ----------
-    wiring : of the network
-    heads : from `find_heads`
-    inputs_too : also give the gradients of the inputs
-    """
-    swallowed = {n for head in heads for n in head.swallowed}
-    keys = tuple(slot.key for slot in parameter_slots(wiring))
-    learning = {key.partition("/")[0] for key in keys}
-    need = needed_gradients(wiring, learning.__contains__)
-    return Route(
-        wiring,
-        tuple(heads),
-        tuple(n for n in range(len(wiring.nodes)) if n not in swallowed),
-        tuple(head.source.node for head in heads),
-        tuple(ancestors(wiring, [n for n, a in enumerate(wiring.nodes) if a.state_size])),
-        tuple([True] * len(need) if inputs_too else need),
-        keys,
-    )
-
-
 class TrainingPass:
-    """The layers and heads of a network, with the parameters of one step.
+    """The layers and heads of a network, and what a pass does in the same way at every step.
 
-    All arrays that go in are where the backend computes, and so is what comes out.
-
-    Parameters
-    ----------
-    route : from `find_route`
-    parameters : arrays of each layer, by its name
-    backend : computes
-    key : random bits of this training step
+    All arrays that go in are where the backend computes, and so is what comes out. With
+    `inputs_too` it gives the gradients of the inputs as well.
     """
 
-    def __init__(
-        self, route: Route, parameters: Mapping[str, Any], backend: Backend, key: int = 0
-    ) -> None:
-        self.route, self.backend, self.key = route, backend, key
-        self.wiring, self.heads = route.wiring, route.heads
-        self.layers = route.wiring.layers
-        self.parameters = prepared(self.layers, backend, parameters)
+    def __init__(self, wiring: Wiring, heads: Sequence[Head], inputs_too: bool = False) -> None:
+        self.wiring, self.heads = wiring, heads
+        swallowed = {n for head in heads for n in head.swallowed}
+        self.nodes = [n for n in range(len(wiring.nodes)) if n not in swallowed]  # those that run
+        self.sources = [head.source.node for head in heads]
+        with_state = [n for n, node in enumerate(wiring.nodes) if node.state_size]
+        self.recurrent = ancestors(wiring, with_state)  # nodes with state, and what feeds them
+        self.learnables = list(parameter_slots(wiring))  # "layer/parameter"
+        need = needed_gradients(wiring, {key.partition("/")[0] for key in self.learnables})
+        self.need_dx = [True] * len(need) if inputs_too else need  # by node
 
     def run(
         self,
+        parameters: Parameters,
+        backend: Backend,
         batch: MiniBatch,
         state: State,
         plan: MemoryPlan,
+        *,
+        key: int = 0,
         truncation: int | None = None,
         want_outputs: bool = False,
         loss_only: bool = False,
-    ) -> tuple[LossAndGradients, Gradients]:
+    ) -> tuple[LossAndGradients, State, tuple[Array, ...]]:
         """Loss and gradients of a batch.
+
+        Behind them stand the gradients that only a gradient check asks for: of the state before the
+        first step, and of the rows of each input.
 
         Parameters
         ----------
-        batch : packed
+        parameters : arrays of each layer, by its name
         state : before the first step, (B, H) each, by layer name; {} is the initial one
         plan : from `plan_memory`, for this batch
+        key : random bits of this training step
         truncation : as for `plan_memory`
         want_outputs : also return the rows of each output
         loss_only : leave the gradients out
         """
+        parameters = prepared(self.wiring.layers, backend, parameters)
+        walk = partial(run_forward, self.wiring, backend, parameters)
+        through_all = partial(walk, nodes=self.nodes, want=self.sources)
         spans, active = plan.spans, batch.signals[0].active
-        pieces = [self._piece(batch, spans, n) for n in range(len(spans))]
+        pieces = [_piece(batch, spans, n, key) for n in range(len(spans))]
         states: list[State] = [state]
         final: State = {}
         kept: dict[int, dict[int, Any]] = {}
         for n, (signals, part) in enumerate(pieces[:-1]):
             keep = "gates" if n >= plan.first_kept else "nothing"
-            ahead = self._forward(signals, states[n], self.route.recurrent, part, keep=keep)
+            ahead = walk(signals, states[n], nodes=self.recurrent, part=part, keep=keep)
             kept[n] = ahead.caches
             write_states(final, ahead.state)
             states.append(first_states(ahead.state, int(active[spans[n].last])))
@@ -154,14 +120,11 @@ class TrainingPass:
             span, (signals, part) = spans[n], pieces[n]
             if truncation is not None and span.last % truncation == 0:
                 dstate = {}
-            gates, want = kept.pop(n, None), self.route.sources
-            forward = self._forward(
-                signals, states[n], self.route.nodes, part, kept=gates, want=want
-            )
+            forward = through_all(signals, states[n], part=part, kept=kept.pop(n, None))
             if n == len(spans) - 1:
                 write_states(final, forward.state)
-            statistics.update(self._statistics(forward.caches))
-            rows, ends = slice(span.row, span.row_end), part.own or slice(0, int(active[0]))
+            statistics.update(self._statistics(parameters, forward.caches))
+            rows, ends = slice(span.row, span.row_end), part.ending or slice(0, int(active[0]))
             dys: dict[Port, Array] = {}
             for k, head in enumerate(self.heads):
                 chosen = rows if head.steps else ends
@@ -170,9 +133,9 @@ class TrainingPass:
                     continue  # no sequence ends in the span
                 result = run_head(
                     head,
-                    self.layers,
-                    self.parameters,
-                    self.backend,
+                    self.wiring.layers,
+                    parameters,
+                    backend,
                     forward.values[head.source].rows,
                     targets,
                     None if weights is None else weights[chosen],
@@ -193,11 +156,11 @@ class TrainingPass:
                 continue
             grads, dstate, dx = run_backward(
                 self.wiring,
-                self.backend,
+                backend,
                 dys,
                 dstate,
                 caches,
-                need_dx=self.route.need_dx,
+                need_dx=self.need_dx,
                 batch=int(active[span.first]),
                 rows=span.row_end - span.row,
                 part=part,
@@ -207,53 +170,43 @@ class TrainingPass:
             for k, node in enumerate(self.wiring.inputs):
                 if node in dx:
                     dinputs[k].append(dx[node])
-        for key in self.route.learnables:
-            if key not in gradients:  # the loss does not depend on it
-                layer, _, name = key.partition("/")
-                gradients[key] = np.zeros_like(self.parameters[layer][name])
+        for learnable in self.learnables:
+            if learnable not in gradients:  # the loss does not depend on it
+                layer, _, name = learnable.partition("/")
+                gradients[learnable] = np.zeros_like(parameters[layer][name])
         total = np.sum(loss)
-        return (
-            LossAndGradients(
-                total if np.iscomplexobj(total) else float(total),
-                tuple(correct),
-                gradients,
-                final,
-                statistics,
-                tuple(_joined(h, parts) for h, parts in zip(self.heads, outputs, strict=True))
-                if want_outputs
-                else None,
-            ),
-            Gradients(dstate, tuple(np.concatenate(d[::-1]) for d in dinputs if d)),
+        found = LossAndGradients(
+            total if np.iscomplexobj(total) else float(total),
+            tuple(correct),
+            gradients,
+            final,
+            statistics,
+            tuple(_joined(h, parts) for h, parts in zip(self.heads, outputs, strict=True))
+            if want_outputs
+            else None,
         )
+        return found, dstate, tuple(np.concatenate(d[::-1]) for d in dinputs if d)
 
-    def _piece(self, batch: MiniBatch, spans: Sequence[Span], n: int) -> tuple[Any, Part]:
-        """The signals of a span, and which part of the batch it is."""
-        first, last, row, row_end = spans[n]
-        active, own = batch.signals[0].active, None
-        if len(spans) > 1:  # the sequences whose last step lies in the span
-            after = int(active[last]) if n + 1 < len(spans) else 0
-            own = slice(after, int(active[first]))
-        signals = [Signal(a.rows[row:row_end], active[first:last]) for a in batch.signals]
-        return signals, Part(row, own, self.key)
-
-    def _forward(
-        self, signals: Any, state: State, nodes: Sequence[int], part: Part, **options: Any
-    ) -> Forward:
-        """A forward walk through some nodes."""
-        return run_forward(
-            self.wiring, self.backend, self.parameters, signals, state, nodes=nodes, part=part,
-            **options,
-        )  # fmt: skip
-
-    def _statistics(self, caches: Mapping[int, Any]) -> dict[str, Array]:
+    def _statistics(self, parameters: Parameters, caches: Mapping[int, Any]) -> dict[str, Array]:
         """New running statistics of the layers that have some."""
         out = {}
         for n, cache in caches.items():
-            layer = self.layers[n]
+            layer = self.wiring.nodes[n].layer
             if isinstance(layer, BatchNormalization):
-                new = layer.updated_statistics(self.parameters[layer.name], cache)
+                new = layer.updated_statistics(parameters[layer.name], cache)
                 out.update({f"{layer.name}/{key}": value for key, value in new.items()})
         return out
+
+
+def _piece(batch: MiniBatch, spans: Sequence[Span], n: int, key: int) -> tuple[list[Signal], Part]:
+    """The signals of a span, and which part of the batch it is."""
+    first, last, row, row_end = spans[n]
+    active, ending = batch.signals[0].active, None
+    if len(spans) > 1:  # the sequences whose last step lies in the span
+        after = int(active[last]) if n + 1 < len(spans) else 0
+        ending = slice(after, int(active[first]))
+    signals = [Signal(a.rows[row:row_end], active[first:last]) for a in batch.signals]
+    return signals, Part(row, ending, key)
 
 
 def _joined(head: Head, parts: list[Array]) -> Array:

@@ -7,7 +7,7 @@ Axes: B batch, T time, N rows of a packed ragged batch.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,13 +27,8 @@ class Part(NamedTuple):
     """Which part of a batch runs: all of it, or a span of time."""
 
     row: int = 0  # number in the whole batch of the first row
-    own: slice | None = None  # sequences whose last step lies in the part; None means all
+    ending: slice | None = None  # sequences whose last step lies in the part; None means all
     key: int | None = None  # random bits of this training step; None means prediction
-
-    @property
-    def nobody_ends(self) -> bool:
-        """Whether no sequence has its last step in the part."""
-        return self.own is not None and self.own.start == self.own.stop
 
 
 WHOLE = Part()
@@ -74,8 +69,6 @@ def run_forward(
 
     Parameters
     ----------
-    wiring : of the network
-    backend : computes
     parameters : arrays of each layer, by its name: from `prepared`, unless caches are kept
     signals : one for each input of the network
     state : hidden and cell state before the first row, (B, H) each, by layer name; a layer that is
@@ -86,22 +79,21 @@ def run_forward(
         "nothing"; without caches a recurrent layer whose output nothing uses gives its state alone
     kept : the gates of some nodes, from which they are restored now
     want : nodes whose values stay to the end besides those that nothing uses
-
-    Returns
-    -------
-    Forward
     """
     chosen = range(len(wiring.nodes)) if nodes is None else sorted(nodes)
-    uses = _count_uses(wiring, chosen)
+    # How many inputs of the chosen nodes, or of what the caller wants, each node feeds.
+    fed = [port.node for n in chosen for port in wiring.nodes[n].inputs if port is not None]
+    uses = {n: fed.count(n) for n in chosen}
     for n in want:
-        uses[n] = uses.get(n, 0) + 1
+        uses[n] += 1
+    nobody_ends = part.ending is not None and part.ending.start == part.ending.stop
     values: dict[Port, Signal] = {}
     after: State = {}
     caches: dict[int, Any] = {}
     for n in chosen:
         node = wiring.nodes[n]
         layer, name = node.layer, node.layer.name
-        if not node.steps[0] and not layer.keeps_last and part.nobody_ends:
+        if not node.steps[0] and not layer.keeps_last and nobody_ends:
             continue  # one row a sequence, but no sequence ends in this part
         if n in wiring.inputs:
             taken: list[Any] = [signals[wiring.inputs.index(n)]]
@@ -122,7 +114,7 @@ def run_forward(
             elif keep == "caches":
                 y, last, cache = layer.forward(run, x, before)
             else:
-                gates, used = keep == "gates", uses.get(n, 0) > 0
+                gates, used = keep == "gates", uses[n] > 0
                 y, last, cache = layer.advance(run, x, before, keep=gates, need_output=used)
         else:
             assert isinstance(layer, RowLayer)  # there are these two
@@ -137,8 +129,9 @@ def run_forward(
             if k == 0 and not layer.keeps_last:
                 values[Port(n, k)] = Signal(rows, steps[0])
             else:  # one row a sequence
-                own = rows[part.own] if k == 0 and part.own is not None else rows
-                values[Port(n, k)] = Signal(own, np.array([len(own)], np.int64))
+                if k == 0 and part.ending is not None:
+                    rows = rows[part.ending]
+                values[Port(n, k)] = Signal(rows, np.array([len(rows)], np.int64))
         for port in node.inputs:
             if port is not None:
                 uses[port.node] -= 1
@@ -165,7 +158,6 @@ def run_backward(
 
     Parameters
     ----------
-    wiring, backend : as in the forward walk
     gradients : of the loss with respect to outputs of nodes
     dstate : gradients with respect to the states after the last row, by layer name
     caches : from `run_forward`; emptied on the way, so memory falls
@@ -190,10 +182,10 @@ def run_backward(
         douts = [arrived.pop(Port(n, k), None) for k in range(len(node.shapes))]
         later = dstate.get(name)
         some = douts[0] if later is None else later.hidden
-        if layer.keeps_last and part.own is not None and some is not None:
+        if layer.keeps_last and part.ending is not None and some is not None:
             short, full = douts[0], zeros(some, (batch, *node.shapes[0]))  # (B, H)
             if short is not None:
-                full[part.own] = short
+                full[part.ending] = short
             douts[0] = full
         if all(d is None for d in douts):
             if some is None:
@@ -221,13 +213,13 @@ def run_backward(
     return grads, dstate0, dinputs
 
 
-def needed_gradients(wiring: Wiring, learns: Callable[[str], bool]) -> list[bool]:
+def needed_gradients(wiring: Wiring, learning_layers: Collection[str]) -> list[bool]:
     """For each node, whether something before it learns, so that it must pass a gradient on."""
     learning: list[bool] = []
     need: list[bool] = []
     for node in wiring.nodes:
         need.append(any(learning[port.node] for port in node.inputs if port is not None))
-        learning.append(need[-1] or learns(node.layer.name))
+        learning.append(need[-1] or node.layer.name in learning_layers)
     return need
 
 
@@ -263,15 +255,5 @@ def _training(part: Part, name: str, steps: bool) -> Training | None:
     """Random bits of a layer: those of the step, stirred with its name."""
     if part.key is None:
         return None
-    row = part.row if steps or part.own is None else part.own.start
+    row = part.row if steps or part.ending is None else part.ending.start
     return Training((part.key * 0x9E3779B97F4A7C15 + zlib.crc32(name.encode())) % 2**64, row)
-
-
-def _count_uses(wiring: Wiring, chosen: Collection[int]) -> dict[int, int]:
-    """How many inputs of the chosen nodes each node feeds."""
-    uses: dict[int, int] = {}
-    for n in chosen:
-        for port in wiring.nodes[n].inputs:
-            if port is not None:
-                uses[port.node] = uses.get(port.node, 0) + 1
-    return uses

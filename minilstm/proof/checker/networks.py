@@ -16,11 +16,10 @@ from minilstm.layers import Signal
 from minilstm.losses.functions import FunctionLoss
 from minilstm.network.examples import as_answers, as_batches
 from minilstm.network.network import Network
-from minilstm.network.passes.heads import find_heads
+from minilstm.network.passes.heads import find_heads, mini_batch
 from minilstm.network.passes.memory import plan_memory
-from minilstm.network.passes.mini_batch import mini_batch
 from minilstm.network.passes.placement import moved_state
-from minilstm.network.passes.training_pass import TrainingPass, find_route
+from minilstm.network.passes.training_pass import TrainingPass
 from minilstm.proof.derivatives.problem import Array, Problem
 from minilstm.proof.reports.places import GATES
 
@@ -74,7 +73,7 @@ def problem_of_network(net: Network, x: Any, y: Any) -> Problem:
     inputs = {name: signal.rows for name, signal in zip(names, batch.signals, strict=True)}
     arrays = {**net.parameters, **inputs, **states}
     whole = any(head.loss.whole for head in heads)
-    route = find_route(net.wiring, heads, inputs_too=True)
+    walk = TrainingPass(net.wiring, heads, inputs_too=True)
 
     def run(values: Mapping[str, Array], where: Backend, loss_only: bool) -> Any:
         dtype = np.result_type(*values.values())
@@ -88,20 +87,20 @@ def problem_of_network(net: Network, x: Any, y: Any) -> Problem:
         plan = plan_memory(
             net.wiring, active, dtype, np.inf, whole=whole, gpu_bytes=where.gpu_bytes
         )
-        walk = TrainingPass(route, moved.by_layer(where), where, DROPOUT_KEY)
         placed = batch._replace(signals=signals).moved(where.to_device)
         start = moved_state(state, where.to_device)
-        return walk.run(placed, start, plan, loss_only=loss_only)
+        by_layer = moved.by_layer(where)
+        return walk.run(by_layer, where, placed, start, plan, key=DROPOUT_KEY, loss_only=loss_only)
 
     def loss(replaced: Mapping[str, Array]) -> Any:
         return run({**arrays, **replaced}, load_backend("numpy"), True)[0].loss
 
     def gradients(replaced: Mapping[str, Array], where: Backend = backend) -> dict[str, Array]:
-        found, more = run({**arrays, **replaced}, where, False)
+        found, dstate, dinputs = run({**arrays, **replaced}, where, False)
         grads = dict(found.gradients)
-        for name, state in more.state.items():
+        for name, state in dstate.items():
             grads[f"{name}/initial_hidden"], grads[f"{name}/initial_cell"] = state
-        grads.update(zip(names, more.inputs, strict=True))
+        grads.update(zip(names, dinputs, strict=True))
         return {name: where.to_host(g) for name, g in grads.items()}
 
     def replay(function: str, wrong: Callable[..., Any]) -> dict[str, Array]:

@@ -23,8 +23,7 @@ import minilstm as ml
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import pack
 from minilstm.layers import Signal
-from minilstm.network.passes.heads import find_heads
-from minilstm.network.passes.mini_batch import mini_batch
+from minilstm.network.passes.heads import find_heads, mini_batch
 from minilstm.proof.checker.networks import problem_of_network
 
 LENGTHS = (9, 1, 14, 4)
