@@ -280,19 +280,6 @@ def test_wrong_states_are_refused(state, message):
 # ---------------------------------------------------------------- predict: long sequences
 
 
-@pytest.mark.parametrize("output_mode", ["sequence", "last"])
-def test_spans_of_time_change_nothing(output_mode, monkeypatch):
-    net, x = network(output_mode), batch((7, 1, 9, 4))
-    whole, end = net.predict(x, return_state=True)
-    for rows in (1, 2, 3, 5, 8, 20):
-        monkeypatch.setattr(memory, "SPAN_ROWS", rows)
-        spans, state = net.predict(x, return_state=True)
-        for a, b in zip(spans, whole, strict=True):
-            np.testing.assert_allclose(a, b, rtol=1e-12)
-        for name, pair in end.items():
-            np.testing.assert_allclose(state[name], pair, rtol=1e-12)
-
-
 @pytest.mark.alone
 def test_memory_stays_flat_over_a_hundred_thousand_steps():
     layers = [ml.SequenceInput(1), ml.LSTM(16), ml.FullyConnected(2), ml.Softmax()]

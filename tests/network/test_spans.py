@@ -6,7 +6,6 @@ import pytest
 from agreement import dtype_names as dtypes
 
 import minilstm as ml
-from minilstm.backend import load_backend
 from minilstm.functional.ragged import pack_with_targets
 from minilstm.layers import Signal
 from minilstm.network.graph.wiring import wire
@@ -213,15 +212,3 @@ def test_a_training_can_be_truncated():
     ]  # fmt: skip
     np.testing.assert_allclose(weights[1], weights[0], atol=1e-7)
     assert np.abs(weights[2] - weights[0]).max() > 1e-6
-
-
-def test_numpy_and_numba_agree_on_spans(numba_backend):
-    for mode in ("sequence", "last"):
-        net, signal, targets = problem(mode, "float64", (7, 5))
-        a, b = (
-            net.loss_and_gradients(signal, targets, backend=x, memory_budget=1)
-            for x in (load_backend("numpy"), numba_backend)
-        )
-        assert a.loss == pytest.approx(b.loss, rel=1e-13)
-        for key, g in a.gradients.items():
-            np.testing.assert_allclose(g, b.gradients[key], rtol=1e-10, atol=1e-14)
