@@ -97,19 +97,6 @@ def test_classes_come_back_as_they_were(tmp_path, classes):
         assert again.classes.dtype == net.classes.dtype
 
 
-def test_a_trained_network_comes_back_with_its_classes_and_mean(tmp_path):
-    rng = np.random.default_rng(0)
-    x = [5 + rng.standard_normal((6, 3)) for _ in range(4)]
-    layers = [ml.SequenceInput(3, "zerocenter"), ml.LSTM(3, "last")]
-    layers += [ml.FullyConnected(2), ml.Softmax()]
-    options = ml.TrainingOptions(max_epochs=2, verbose=False)
-    net, _ = ml.train(x, ["b", "a", "b", "a"], layers, options=options)
-    again = ml.load(net.save(tmp_path / "model.safetensors"))
-    assert_equal(again, net)
-    np.testing.assert_allclose(again.layers[0].mean, np.concatenate(x).mean(axis=0), rtol=1e-6)
-    assert again.evaluate(x, ["b", "a", "b", "a"]) == net.evaluate(x, ["b", "a", "b", "a"])
-
-
 def test_the_same_network_gives_the_same_bytes_also_after_loading(tmp_path):
     first = network().save(tmp_path / "first").read_bytes()
     assert network().save(tmp_path / "again").read_bytes() == first

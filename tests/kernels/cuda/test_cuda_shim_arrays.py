@@ -99,15 +99,8 @@ def test_functions_and_operators_compute_what_those_of_numpy_do(cupy):
     assert isinstance(total, cupy.ndarray) and total.shape == () and float(total) == 15
     assert isinstance(x.max(), cupy.ndarray) and isinstance(x[0], cupy.ndarray)
     assert isinstance(cupy.array_equal(x, x), cupy.ndarray)
-    quotient, rest = divmod(x, 4)
-    assert quotient.get().tolist() == [0, 0, 0, 0, 1, 1] and rest.get().tolist() == [
-        0,
-        1,
-        2,
-        3,
-        0,
-        1,
-    ]
+    parts = [part.get().tolist() for part in divmod(x, 4)]
+    assert parts == [[0, 0, 0, 0, 1, 1], [0, 1, 2, 3, 0, 1]]
 
 
 def test_views_share_memory_and_copies_do_not(cupy):
