@@ -81,22 +81,6 @@ EXAMPLE = "give a list such as [SequenceInput(3), LSTM(200), FullyConnected(5), 
             ValueError,
             "2 layers are named 'm'; give each its own name.",
         ),
-        (
-            [ml.SequenceInput(2, name="a/b")],
-            ValueError,
-            "a layer is named 'a/b'; '/' separates layer and port names.",
-        ),
-        (
-            [ml.SequenceInput(2, name=5)],
-            TypeError,
-            "a layer is named 5; give it a name in quotes, or none.",
-        ),
-        (
-            [ml.SequenceInput(2), ml.LSTM(2, "last"), ml.FullyConnected(3), ml.LSTM(2)],
-            ValueError,
-            "the LSTM 'lstm_2' follows 'lstm_1', which keeps the last step only; set "
-            "output_mode='sequence' in 'lstm_1'.",
-        ),
     ],
 )
 def test_structure_errors_name_the_layer(layers, error, message):

@@ -127,15 +127,6 @@ def test_on_a_gpu_a_batch_is_one_span_where_it_fits():
     assert small.used <= 1.01 * (2 << 30) / 4 and small.kept + small.used <= small.budget == 1 << 30
 
 
-def test_the_estimate_is_printed_before_training(capsys):
-    x = [np.zeros((30, 1)), np.ones((30, 1))]
-    layers = [ml.SequenceInput(1), ml.LSTM(3, "last"), ml.FullyConnected(2), ml.Softmax()]
-    ml.train(x, [0, 1], layers, options=ml.TrainingOptions(max_epochs=1, memory_budget=1))
-    loss, plan = capsys.readouterr().out.splitlines()[:2]
-    assert loss.startswith("loss: crossentropy")
-    assert plan.startswith("memory for gradients: 0 MiB; ") and "computed twice" in plan
-
-
 @pytest.mark.alone
 def test_memory_stays_within_the_estimate(numba_backend):
     import tracemalloc
