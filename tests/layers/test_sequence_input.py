@@ -131,78 +131,47 @@ def test_statistics_of_every_dtype_are_taken(dtype):
         assert run(layer, rows)[0].dtype == rows.dtype
 
 
+VIDEO, OF_TWO = [4, 3, 2], "give finite numbers of shape (2,) or ()."
+
+
 @pytest.mark.parametrize(
-    ("build", "message"),
+    ("size", "kind", "options", "message"),
     [
-        (
-            lambda: ml.SequenceInput([4, 3, 2], "zerocenter", np.zeros(2)),
-            "SequenceInput: mean has shape (2,); give finite numbers of shape (1, 1, 2) or "
-            "(4, 3, 2) or ().",
-        ),
-        (
-            lambda: ml.SequenceInput([4, 3, 2], "zerocenter", np.zeros((2, 4, 3)), name="video"),
-            "SequenceInput 'video': mean has shape (2, 4, 3); give finite numbers of shape "
-            "(1, 1, 2) or (4, 3, 2) or ().",
-        ),
-        (
-            lambda: ml.SequenceInput(
-                [4, 3, 2], "zscore", mean=np.zeros((4, 3, 2)), normalization_dimension="channel"
-            ),
-            "SequenceInput: mean has shape (4, 3, 2); give finite numbers of shape (1, 1, 2).",
-        ),
-        (
-            lambda: ml.SequenceInput(3, "rescale-zero-one", min=[[0, 0, 0]]),
-            "SequenceInput: min has shape (1, 3); give finite numbers of shape (3,) or ().",
-        ),
-        (
-            lambda: ml.SequenceInput(3, "zscore", standard_deviation=[1, 1]),
-            "SequenceInput: standard_deviation has shape (2,); give finite numbers of shape (3,) "
-            "or ().",
-        ),
-        (
-            lambda: ml.SequenceInput(2, "zscore", standard_deviation=[1, -2]),
-            "SequenceInput: standard_deviation holds -2.0; give numbers of at least 0.",
-        ),
-        (
-            lambda: ml.SequenceInput(2, "rescale-symmetric", max=[1, np.inf]),
-            "SequenceInput: max holds inf; give finite numbers of shape (2,) or ().",
-        ),
-        (
-            lambda: ml.SequenceInput(2, "rescale-symmetric", min=[1, 2], max=[2, 1], name="a"),
-            "SequenceInput 'a': min is above max; give the smaller values as min.",
-        ),
-        (
-            lambda: ml.SequenceInput(2, "zerocenter", ["1", "2"]),
-            "SequenceInput: mean has dtype <U1; give finite numbers of shape (2,) or ().",
-        ),
-        (
-            lambda: ml.SequenceInput(2, "zerocenter", np.ones(2, bool)),
-            "SequenceInput: mean has dtype bool; give finite numbers of shape (2,) or ().",
-        ),
-        (
-            lambda: ml.SequenceInput(2, "zerocenter", [1, [2]]),
-            "SequenceInput: mean has dtype object; give finite numbers of shape (2,) or ().",
-        ),
-        (
-            lambda: ml.SequenceInput(2, "zerocenter", standard_deviation=[1, 1]),
-            "SequenceInput: a standard_deviation was given but normalization is 'zerocenter'; set "
-            "normalization='zscore' to use it.",
-        ),
-        (
-            lambda: ml.SequenceInput(2, lambda rows: rows, [1, 1]),
-            "SequenceInput: a mean was given but normalization is a function; set "
-            "normalization='zerocenter' to use it.",
-        ),
-        (
-            lambda: ml.SequenceInput(2, normalization_dimension="space"),
-            "SequenceInput: normalization_dimension is 'space'; choose one of 'auto', 'channel', "
-            "'element', 'all'.",
-        ),
+        (VIDEO, "zerocenter", {"mean": np.zeros(2)},
+         "mean has shape (2,); give finite numbers of shape (1, 1, 2) or (4, 3, 2) or ()."),
+        (VIDEO, "zerocenter", {"mean": np.zeros((2, 4, 3))},
+         "mean has shape (2, 4, 3); give finite numbers of shape (1, 1, 2) or (4, 3, 2) or ()."),
+        (VIDEO, "zscore", {"mean": np.zeros((4, 3, 2)), "normalization_dimension": "channel"},
+         "mean has shape (4, 3, 2); give finite numbers of shape (1, 1, 2)."),
+        (3, "rescale-zero-one", {"min": [[0, 0, 0]]},
+         "min has shape (1, 3); give finite numbers of shape (3,) or ()."),
+        (3, "zscore", {"standard_deviation": [1, 1]},
+         "standard_deviation has shape (2,); give finite numbers of shape (3,) or ()."),
+        (2, "zscore", {"standard_deviation": [1, -2]},
+         "standard_deviation holds -2.0; give numbers of at least 0."),
+        (2, "rescale-symmetric", {"max": [1, np.inf]}, f"max holds inf; {OF_TWO}"),
+        (2, "zerocenter", {"mean": [1, np.nan]}, f"mean holds nan; {OF_TWO}"),
+        (2, "rescale-symmetric", {"min": [1, 2], "max": [2, 1]},
+         "min is above max; give the smaller values as min."),
+        (2, "zerocenter", {"mean": ["1", "2"]}, f"mean has dtype <U1; {OF_TWO}"),
+        (2, "zerocenter", {"mean": np.ones(2, bool)}, f"mean has dtype bool; {OF_TWO}"),
+        (2, "zerocenter", {"mean": [1, [2]]}, f"mean has dtype object; {OF_TWO}"),
+        (2, "zerocenter", {"standard_deviation": [1, 1]},
+         "a standard_deviation was given but normalization is 'zerocenter'; set "
+         "normalization='zscore' to use it."),
+        (2, "none", {"mean": [1, 2]},
+         "a mean was given but normalization is 'none'; set normalization='zerocenter' to use it."),
+        (2, lambda rows: rows, {"mean": [1, 1]},
+         "a mean was given but normalization is a function; set normalization='zerocenter' to use "
+         "it."),
     ],
-)
-def test_wrong_statistics_are_named(build, message):
-    with refuses(message):
-        build()
+    ids=str,
+)  # fmt: skip
+def test_wrong_statistics_are_named(size, kind, options, message):
+    with refuses(f"SequenceInput: {message}"):
+        ml.SequenceInput(size, kind, **options)
+    with refuses(f"SequenceInput 'video': {message}"):
+        ml.SequenceInput(size, kind, **options, name="video")
 
 
 @pytest.mark.parametrize("kind", KINDS)
