@@ -9,6 +9,8 @@ from minilstm.functional.convolution import convolution_size
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import pack
 from minilstm.layers import Run, Training
+from minilstm.network.passes.heads import find_heads
+from minilstm.network.passes.mini_batch import mini_batch
 
 LENGTHS = (6, 1, 4)
 
@@ -152,6 +154,25 @@ def built(layers, dtype="float64", seed=0, **options):
     moved = {k: p + 0.3 * rng.standard_normal(p.shape) for k, p in net.parameters.items()}
     statistics = {k: s + rng.uniform(0.1, 1, s.shape) for k, s in net.statistics.items()}
     return net.replace(parameters=moved, statistics=statistics)
+
+
+def batch_of(net, x):
+    """A mini-batch of sequences of one input or of several, with targets that each output wants."""
+    rng = np.random.default_rng(7)
+    heads = find_heads(net.wiring, net.losses)
+    inputs = x if isinstance(x[0], list) else [x]
+    inputs = [[a.astype(net.dtype) for a in part] for part in inputs]
+    targets = []
+    for head in heads:
+        rows = [len(a) if head.steps else 1 for a in inputs[0]]
+        if head.loss.kind == "classes":
+            targets.append([rng.integers(-1, head.columns, n) for n in rows])
+        elif head.loss.kind == "multilabel":
+            targets.append([rng.integers(0, 2, (n, head.columns)).astype(float) for n in rows])
+        else:
+            targets.append([rng.standard_normal((n, head.columns)) for n in rows])
+    weights = [[rng.uniform(0.5, 2, len(t)).astype(net.dtype) for t in part] for part in targets]
+    return mini_batch(heads, inputs, targets, weights)
 
 
 def doubled(layers, dtype="float64", **options):

@@ -279,27 +279,6 @@ def test_a_split_batch_trains_on_its_pieces_with_the_state_carried_on():
 # ---------------------------------------------------------------- from end to end
 
 
-def test_a_network_learns_a_running_sum_in_every_way():
-    x, y = data((6, 9, 4, 7, 8, 5) * 4, responses=1)
-    held = data((9, 5, 7), responses=1, seed=1)
-    spread = np.concatenate(held[1]).std()
-    adam = [("mse", "adam", 0.02), ("huber", "adam", 0.02)]
-    for loss, solver, rate in [*adam, ("mae", "rmsprop", 0.01), ("half-mse", "sgdm", 0.1)]:
-        net, info = train(
-            x, y, recurrent(responses=1), loss, solver=solver, initial_learn_rate=rate,
-            max_epochs=120, mini_batch_size=8, shuffle="every-epoch", gradient_threshold=1,
-            metrics=["rmse"], validation_data=held, output_network="best-validation",
-            validation_frequency=10, dtype="float32",
-        )  # fmt: skip
-        measured = net.evaluate(*held)
-        assert measured["rmse"] < 0.5 * spread, (loss, solver, measured)
-        best = np.nanmin(info.history["validation_loss"])
-        assert measured["loss"] == pytest.approx(best, rel=1e-5)
-        row = info.history["iteration"].tolist().index(info.output_iteration)
-        assert info.history["validation_loss"][row] == best
-        assert info.history["validation_rmse"][row] == pytest.approx(measured["rmse"], rel=1e-5)
-
-
 def test_the_rmse_of_the_history_is_that_of_the_mini_batch_before_the_update():
     x, y = data()
     net = start(recurrent())
