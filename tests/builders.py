@@ -13,6 +13,8 @@ from minilstm.network.passes.heads import find_heads
 from minilstm.network.passes.mini_batch import mini_batch
 
 LENGTHS = (6, 1, 4)
+# Every type of real numbers that data may have.
+WIDTHS = ["u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8", "longdouble"]
 
 
 def draw(*shape, seed=0, dtype=np.float64):
@@ -219,6 +221,19 @@ def gradient_of(x, y, net, loss="mse", **options):
     )  # fmt: skip
     gradients = {k: net.parameters[k] - p for k, p in after.parameters.items()}
     return gradients, info.history["loss"][0]
+
+
+def interrupt_at(monkeypatch, call, where=ml.Network, name="loss_and_gradients"):
+    """Let a function be interrupted at one of its calls, as by Ctrl-C."""
+    real, calls = getattr(where, name), []
+
+    def interrupted(*arguments, **options):
+        calls.append(1)
+        if len(calls) == call:
+            raise KeyboardInterrupt
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(where, name, interrupted)
 
 
 # ---------------------------------------------------------------- arguments of functions

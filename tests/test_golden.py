@@ -235,9 +235,7 @@ def test_ten_steps(every_backend, dtype, run):
 
 
 @pytest.mark.filterwarnings("ignore:training runs on NumPy alone")
-@pytest.mark.parametrize(
-    "run", [r for r in RUNS if r[0] != "solvers" and r[1] != "torch"], ids="/".join
-)
+@pytest.mark.parametrize("run", TRAININGS, ids="/".join)
 def test_train_takes_the_same_steps(every_backend, run):
     file, prefix = run
     (a, net), tolerance = start(file, "float64"), STEPS["float64"]

@@ -1,4 +1,4 @@
-"""Functions of `minilstm.functional`: a ragged batch one by one, activations, extreme scores.
+"""Functions of `minilstm.functional`: a ragged batch one by one, extreme scores, complex numbers.
 Gradients of every layer and loss are held against the complex step in `proof`."""
 
 import numpy as np
@@ -7,7 +7,6 @@ from agreement import assert_gradient
 from builders import lstm_arrays
 
 from minilstm.functional import (
-    activations,
     cross_entropy,
     lstm,
     ragged,
@@ -73,16 +72,6 @@ def test_channel_mean_counts_real_steps_only():
     # In float32 the 1 would vanish beside 1e8.
     far = np.array([[1e8], [1], [-1e8], [2]], "f4")
     assert sequence_input.statistics([far], "channel", "zerocenter")["mean"] == 0.75
-
-
-@pytest.mark.parametrize("name", ["sigmoid", "tanh"])
-def test_activations(name):
-    z = np.linspace(-6, 6, 41)
-    function, derivative = getattr(activations, name), f"d{name}_from_output"
-    exact = complex_step(lambda p: function(p).sum(), z)
-    assert_gradient(getattr(activations, derivative)(function(z)), exact, name, 1e-13)
-    ends = function(np.array([-1e4, 1e4], np.float32))
-    assert ends.tolist() == [0.0 if name == "sigmoid" else -1.0, 1.0] and ends.dtype == np.float32
 
 
 def test_complex_numbers_without_an_imaginary_part_give_the_real_results():

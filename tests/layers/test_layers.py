@@ -95,7 +95,7 @@ def test_sizes_of_outputs_and_learnables():
 
 
 def test_only_the_lstm_has_a_state_and_it_starts_at_zero():
-    state = ml.LSTM(4).initial_state(3, np.dtype("float64"))
+    state = ml.LSTM(np.int32(4)).initial_state(3, np.dtype("float64"))
     for value in state:
         assert value.shape == (3, 4) and value.dtype == np.float64 and not value.any()
     for layer in (ml.SequenceInput(3), ml.FullyConnected(2), ml.Softmax()):
@@ -192,10 +192,6 @@ def test_sizes_are_whole_numbers_of_at_least_one(layer, argument, value):
     text = f"{layer.__name__}: {argument} is {value!r}; give a whole number of at least 1."
     with refuses(text):
         layer(value)
-
-
-def test_a_numpy_integer_is_a_size():
-    assert ml.LSTM(np.int32(4)).output_shape((1,)) == (4,)
 
 
 def test_wrong_options_are_named():

@@ -4,14 +4,13 @@ The normalisations themselves are in `test_input_normalization.py`."""
 import numpy as np
 import pytest
 from agreement import refuses
-from builders import shifted_sequences
+from builders import WIDTHS, shifted_sequences
 
 import minilstm as ml
 from minilstm.backend import load_backend
 from minilstm.functional import sequence_input as functional
 from minilstm.layers import Run
 
-WIDTHS = ["u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8", "longdouble"]
 KINDS = ["zerocenter", "zscore", "rescale-symmetric", "rescale-zero-one"]
 
 

@@ -11,7 +11,7 @@ import tempfile
 import numpy as np
 import pytest
 from agreement import refuses
-from safetensors import safe_open
+from record.models import contents
 from safetensors.numpy import save_file
 
 import minilstm as ml
@@ -34,13 +34,6 @@ def network(dtype="float32", classes=("a", "b"), mean=(1.0, 2.0, 3.0), seed=0):
 @pytest.fixture
 def saved(tmp_path):
     return network().save(tmp_path / "model.safetensors")
-
-
-def contents(path):
-    """Arrays and metadata of a model file, read without minilstm."""
-    with safe_open(path, framework="numpy") as file:
-        arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        return arrays, json.loads(file.metadata()["minilstm"])
 
 
 def rewrite(path, arrays, metadata):

@@ -13,18 +13,14 @@ from builders import doubled
 import minilstm as ml
 from minilstm.backend import load_backend
 
-BACKENDS = [
-    "numpy",
-    pytest.param("numba", marks=pytest.mark.skipif(not find_spec("numba"), reason="no Numba")),
-]
 FEATURES = 3
 STEPS = 40
 
 
-@pytest.fixture(params=BACKENDS)
-def backend(request):
-    with ml.use_backend(request.param):
-        yield request.param
+@pytest.fixture
+def backend(backend):
+    with ml.use_backend(backend.name):
+        yield backend.name
 
 
 def network(dtype="float32"):

@@ -125,12 +125,8 @@ FAULTS = {
         {"fc/weights"},
     ),
     "no mean in the loss": (
-        mutant(
-            classifier_loss,
-            "classifier_loss",
-            "_backward(entropy)",
-            "_backward(entropy._replace(divisor=1))",
-        ),
+        mutant(classifier_loss, "classifier_loss", "_backward(entropy)",
+               "_backward(entropy._replace(divisor=1))"),
         ALL_BEFORE_FC | FC,
     ),
     # The end of a network computes its loss in one call; these functions run in other networks.
