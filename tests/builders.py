@@ -9,8 +9,11 @@ from minilstm.functional.convolution import convolution_size
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import pack
 from minilstm.layers import Run, Training
+from minilstm.network.passes.heads import find_heads, mini_batch
 
 LENGTHS = (6, 1, 4)
+# Every type of real numbers that data may have.
+WIDTHS = ["u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8", "longdouble"]
 
 
 def draw(*shape, seed=0, dtype=np.float64):
@@ -154,6 +157,25 @@ def built(layers, dtype="float64", seed=0, **options):
     return net.replace(parameters=moved, statistics=statistics)
 
 
+def batch_of(net, x):
+    """A mini-batch of sequences of one input or of several, with targets that each output wants."""
+    rng = np.random.default_rng(7)
+    heads = find_heads(net.wiring, net.losses)
+    inputs = x if isinstance(x[0], list) else [x]
+    inputs = [[a.astype(net.dtype) for a in part] for part in inputs]
+    targets = []
+    for head in heads:
+        rows = [len(a) if head.steps else 1 for a in inputs[0]]
+        if head.loss.kind == "classes":
+            targets.append([rng.integers(-1, head.columns, n) for n in rows])
+        elif head.loss.kind == "multilabel":
+            targets.append([rng.integers(0, 2, (n, head.columns)).astype(float) for n in rows])
+        else:
+            targets.append([rng.standard_normal((n, head.columns)) for n in rows])
+    weights = [[rng.uniform(0.5, 2, len(t)).astype(net.dtype) for t in part] for part in targets]
+    return mini_batch(heads, inputs, targets, weights)
+
+
 def doubled(layers, dtype="float64", **options):
     """A network of twice its first weights, so that gates do not all sit near one half."""
     net = ml.Network(layers, rng=np.random.default_rng(0), dtype=dtype, **options)
@@ -198,6 +220,19 @@ def gradient_of(x, y, net, loss="mse", **options):
     )  # fmt: skip
     gradients = {k: net.parameters[k] - p for k, p in after.parameters.items()}
     return gradients, info.history["loss"][0]
+
+
+def interrupt_at(monkeypatch, call, where=ml.Network, name="loss_and_gradients"):
+    """Let a function be interrupted at one of its calls, as by Ctrl-C."""
+    real, calls = getattr(where, name), []
+
+    def interrupted(*arguments, **options):
+        calls.append(1)
+        if len(calls) == call:
+            raise KeyboardInterrupt
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(where, name, interrupted)
 
 
 # ---------------------------------------------------------------- arguments of functions

@@ -182,3 +182,101 @@ def as_a_pair(mutant, pair=None):
     f, named, inputs = pair or PAIRS[mutant.function]
     options = {"upstream": None} if mutant.function in LOSSES else {}
     return ml.gradcheck(f, named(mutant.make()), inputs, cached=True, raises=False, **options)
+
+
+# ---------------------------------------------------------------- an LSTM that nobody knows
+
+
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+
+class Plain:
+    """An LSTM as people write it, x (T, B, D), with faults of choice."""
+
+    def __init__(self, *faults):
+        self.faults, self.left = faults, {}
+
+    def forward(self, x, h0, c0, W, R, b, lengths=None):
+        faults = self.faults
+        dtype = np.float64 if "always float64" in faults else np.result_type(x, W, R, b, h0, c0)
+        T, B, _ = x.shape
+        lengths = np.full(B, T) if lengths is None else lengths
+        h, c = (np.zeros_like(h0), np.zeros_like(c0)) if "no h0" in faults else (h0, c0)
+        if "keeps its state" in faults and "h" in self.left and self.left["h"].shape == h.shape:
+            h = self.left["h"]
+        if "hides NaN" in faults:
+            x = np.where(np.isnan(x), 0, x)
+        kept, hs = [], []
+        for t in range(T):
+            z = x[t] @ W.T + h @ R.T + b
+            i, f, g, o = np.split(z, 4, axis=1)
+            i = np.exp(i) / (1 + np.exp(i)) if "exp overflows" in faults else sigmoid(i)
+            f, g, o = sigmoid(f), np.tanh(g), sigmoid(o)
+            c_new = f * c + i * g
+            h_new = o * np.tanh(c_new)
+            on = (t < lengths)[:, None] if "runs through padding" not in faults else True
+            kept.append((x[t].copy(), h.copy(), c.copy(), i, f, g, o, c_new, on))
+            h, c = np.where(on, h_new, h), np.where(on, c_new, c)
+            hs.append(np.where(on, h_new, 0) * (1 if dtype != np.float32 else np.float32(1)))
+        out = np.stack(hs)
+        if "writes into c0" in faults:
+            c0[...] = c
+        cache = (kept, W, R)
+        self.left["h"], self.left["cache"] = h, cache
+        if "h of the last step only" in faults:
+            out = out[-1]
+        return out.astype(dtype), (h, c), cache
+
+    def backward(self, dh, dstate, cache):
+        faults = self.faults
+        kept, W, R = self.left["cache"] if "one cache for all" in faults else cache
+        dh_next, dc_next = (np.array(d) for d in dstate)
+        if "no dcT" in faults:
+            dc_next = np.zeros_like(dc_next)
+        if "no final state" in faults:
+            dh_next, dc_next = np.zeros_like(dh_next), np.zeros_like(dc_next)
+        if "adds in place" in faults:
+            dh_next = dstate[0]
+        dW, dR = np.zeros_like(W), np.zeros_like(R)
+        db = np.zeros(len(W), W.dtype)
+        dx = np.zeros((len(kept), *kept[0][0].shape), W.dtype)
+        for t in reversed(range(len(kept))):
+            x, h, c, i, f, g, o, c_new, on = kept[t]
+            dh_t = dh[t] + dh_next
+            tanh_c = np.tanh(c_new)
+            dc = dc_next + dh_t * o * (1 - tanh_c**2)
+            df = dc * c * (f if "forget derivative" in faults else f * (1 - f))
+            di = dc * (i if "i for g" in faults else g) * i * (1 - i)
+            dz = np.concatenate([di, df, dc * i * (1 - g**2), dh_t * tanh_c * o * (1 - o)], axis=1)
+            dz = np.where(on, dz, 0).astype(W.dtype)
+            new = o * tanh_c
+            dW += dz.T @ x
+            dR += dz.T @ (new if "h_t for h_{t-1}" in faults else h)
+            db += dz.sum(axis=0)
+            dx[t] = dz @ W
+            carried = np.where(on, dz @ R, dh_next)
+            if "adds in place" in faults:
+                dh_next[...] = carried
+            else:
+                dh_next = carried
+            dc_next = np.where(on, dc * f, dc_next)
+        if "db copied" in faults:
+            H = len(db) // 4
+            db[:H] = db[H : 2 * H]
+        if "dR transposed" in faults and dR.shape[0] == 4 * dR.shape[1]:
+            dR = np.concatenate([block.T for block in np.split(dR, 4)])
+        if "mean over the batch" in faults:
+            dW = dW / dx.shape[1]
+        if "dW left over" in faults:
+            key = ("dW", dW.shape, dW.dtype)
+            dW = dW + self.left.get(key, 0)
+            self.left[key] = dW
+        if "fails for one step" in faults and len(kept) == 1:
+            raise IndexError("list index out of range")
+        if "no db" in faults:
+            db = None
+        found = {"x": dx, "W": dW, "R": dR, "b": db, "h0": dh_next, "c0": dc_next}
+        if "no state gradients" in faults:
+            return {name: found[name] for name in ("x", "W", "R", "b")}
+        return found

@@ -153,19 +153,9 @@ def test_the_end_of_a_classifier(fast_backend, dtype, N, D, C, seed):
 
 
 @dtypes
-@given(size=st.integers(1, 70), seed=seeds, method=st.sampled_from(["plain", "scaled", "bounded"]))
-def test_solvers(fast_backend, dtype, size, seed, method):
-    rng = np.random.default_rng(seed)
-    p, g, m, v = rng.standard_normal((4, size)).astype(dtype)
-    bounds = {"plain": (), "scaled": (1e-4, 0.3), "bounded": (0.1, 1.0, 0.2)}[method]
-    steps = {
-        "adam_step": (p, g, m, v * v, AdamRule(0.01, 0.9, 0.999, 1e-8, *bounds)),
-        "rmsprop_step": (p, g, v * v, RmspropRule(0.01, 0.9, 1e-8, *bounds)),
-        "sgdm_step": (p, g, v, SgdmRule(0.01, 0.9, *bounds)),
-    }
-    for name, step in steps.items():
-        got, want = (getattr(b, name)(*step) for b in (fast_backend, NUMPY))
-        assert_agree(got, want, TOLERANCE[dtype], name)
+@given(size=st.integers(1, 70), seed=seeds)
+def test_norms(fast_backend, dtype, size, seed):
+    p, g = np.random.default_rng(seed).standard_normal((2, size)).astype(dtype)
     for factor in (1.0, 1e18, 1e-18):  # squares of float32 such as these leave its range
         args = p * dtype(factor), g * dtype(factor), 0.1
         assert fast_backend.gradient_norm(*args) == pytest.approx(NUMPY.gradient_norm(*args))

@@ -1,4 +1,4 @@
-"""Every backend against PyTorch: the golden outputs, gradients and ten Adam steps of tests/golden.
+"""Every backend against PyTorch: golden outputs, gradients and ten steps of each solver.
 The files were made in float64; the bounds below say how closely each dtype must follow them."""
 
 from pathlib import Path
@@ -6,38 +6,37 @@ from pathlib import Path
 import numpy as np
 import pytest
 from agreement import dtype_names as dtypes
-from separate_steps import CLIPPING, adam_update, add_l2, l2norm
 
 import minilstm as ml
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import pack, pack_with_targets, unpack
 from minilstm.layers import Signal
 from minilstm.network.passes.placement import moved_state
-from minilstm.training.solvers import adam_init, solver_init, update
+from minilstm.training.solvers import solver_init, update
 
 GOLDEN = Path(__file__).parent / "golden"
 # Largest difference allowed, relative to the largest entry of the array.
 GRADIENTS = {"float64": 1e-12, "float32": 6e-6}
-ADAM = {"float64": 1e-11, "float32": 5e-5}
+STEPS = {"float64": 1e-11, "float32": 5e-5}
 
 NAMES = {"W": "lstm/input_weights", "R": "lstm/recurrent_weights", "b": "lstm/bias"}
 NAMES |= {"F": "fc/weights", "fb": "fc/bias"}
 EDGES = ("one", "h1", "h2", "long", "steps")
+# Runs by file and prefix: the solver, and how its gradients are bounded.
 RUNS = {
-    ("adam_sequence", "sane"): "l2norm",
-    ("adam_sequence", "huge"): "l2norm",
-    ("adam_sequence", "l2norm"): "l2norm",
-    ("adam_sequence", "global"): "global-l2norm",
-    ("adam_sequence", "absolute"): "absolute-value",
-    ("adam_sequence", "torch"): "l2norm",
-    ("adam_last", "default"): "l2norm",
+    ("adam_sequence", "sane"): ("adam", "l2norm"),
+    ("adam_sequence", "huge"): ("adam", "l2norm"),
+    ("adam_sequence", "l2norm"): ("adam", "l2norm"),
+    ("adam_sequence", "global"): ("adam", "global-l2norm"),
+    ("adam_sequence", "absolute"): ("adam", "absolute-value"),
+    ("adam_sequence", "torch"): ("adam", "l2norm"),
+    ("adam_last", "default"): ("adam", "l2norm"),
+    ("solvers", "sgdm"): ("sgdm", "l2norm"),
+    ("solvers", "sgdm_l2norm"): ("sgdm", "l2norm"),
+    ("solvers", "rmsprop"): ("rmsprop", "l2norm"),
+    ("solvers", "rmsprop_absolute"): ("rmsprop", "absolute-value"),
 }
-SOLVER_RUNS = {
-    "sgdm": "l2norm",
-    "sgdm_l2norm": "l2norm",
-    "rmsprop": "l2norm",
-    "rmsprop_absolute": "absolute-value",
-}
+TRAININGS = [run for run in RUNS if run[0] != "solvers" and run[1] != "torch"]
 
 
 def read(file, prefix=""):
@@ -185,7 +184,7 @@ def test_predict_starts_from_a_state(every_backend, dtype):
     assert_golden(state["lstm"].cell, a["cT"], tolerance, "cT")
 
 
-# ------------------------------------------------------------------------------------- Adam
+# ---------------------------------------------------------------- steps of the solvers
 
 
 def start(file, dtype):
@@ -200,55 +199,30 @@ def start(file, dtype):
 
 @dtypes
 @pytest.mark.parametrize("run", RUNS, ids="/".join)
-def test_ten_adam_steps(every_backend, dtype, run):
-    file, prefix = run
-    (a, net), tolerance = start(file, dtype), ADAM[dtype]
+def test_ten_steps(every_backend, dtype, run):
+    backend, (file, prefix), (solver, method) = every_backend, run, RUNS[run]
+    (a, net), tolerance = start(file, dtype), STEPS[dtype]
     want = read(file, f"{prefix}_")
     lr, l2, threshold = (float(want[k]) for k in ("lr", "l2", "threshold"))
     packed, targets = problem(a, dtype)
-    factors = {name: l2 for name in net.parameters if not name.endswith("bias")}
-    state, kept = adam_init(net.parameters), []
-    for t in range(1, 11):
-        result = net.loss_and_gradients(
-            Signal(packed.rows, packed.active), targets, backend=every_backend
-        )
-        assert_golden(result.loss, want["loss"][t - 1], tolerance, f"loss of step {t}")
-        accuracy = result.correct[0] / len(targets)
-        assert accuracy == pytest.approx(want["accuracy"][t - 1], abs=1e-12)
-        gradients = back_again(every_backend, result.gradients)
-        grads = add_l2(gradients, net.parameters, factors)
-        norms = [l2norm(grads[name]) for name in NAMES.values()]
-        assert_golden(norms, want["norms"][t - 1], tolerance, f"norms of step {t}")
-        if threshold < np.inf:
-            grads = CLIPPING[RUNS[run]](grads, threshold)
-        # PyTorch adds epsilon to the corrected root; so much of it reaches the uncorrected one.
-        epsilon = 1e-8 * (np.sqrt(1 - 0.999**t) if prefix == "torch" else 1)
-        parameters, state = adam_update(net.parameters, grads, state, lr, epsilon=epsilon)
-        net = net.replace(parameters=parameters)
-        kept += [net.parameters] if t in a["steps"] else []
-    for n, t in enumerate(a["steps"]):
-        for k, name in NAMES.items():
-            assert_golden(kept[n][name], want[k][n], tolerance, f"{k} after step {t}")
-
-
-@dtypes
-@pytest.mark.parametrize("run", SOLVER_RUNS)
-def test_ten_steps_of_the_other_solvers(every_backend, dtype, run):
-    backend = every_backend
-    (a, net), tolerance = start("solvers", dtype), ADAM[dtype]
-    want = read("solvers", f"{run}_")
-    lr, l2, threshold = (float(want[k]) for k in ("lr", "l2", "threshold"))
-    packed, targets = problem(a, dtype)
-    factors = {name: l2 for name in net.parameters if not name.endswith("bias")}
-    state, kept = solver_init(run.split("_")[0], there(backend, net.parameters)), []
+    factors = {name: 0.0 if name.endswith("bias") else l2 for name in net.parameters}
+    state, kept = solver_init(solver, there(backend, net.parameters)), []
     for t in range(1, 11):
         result = net.loss_and_gradients(
             Signal(packed.rows, packed.active), targets, backend=backend
         )
         assert_golden(result.loss, want["loss"][t - 1], tolerance, f"loss of step {t}")
+        accuracy = result.correct[0] / len(targets)
+        assert accuracy == pytest.approx(want["accuracy"][t - 1], abs=1e-12)
+        gradients = back_again(backend, result.gradients)
+        full = [gradients[n] + factors[n] * net.parameters[n] for n in NAMES.values()]
+        norms = [np.linalg.norm(g.astype(np.float64)) for g in full]
+        assert_golden(norms, want["norms"][t - 1], tolerance, f"norms of step {t}")
+        # PyTorch adds epsilon to the corrected root; so much of it reaches the uncorrected one.
+        epsilon = 1e-8 * (np.sqrt(1 - 0.999**t) if prefix == "torch" else 1)
         parameters, state, norm = update(
             backend, there(backend, net.parameters), result.gradients, state, lr, l2=factors,
-            gradient_threshold=threshold, gradient_threshold_method=SOLVER_RUNS[run],
+            epsilon=epsilon, gradient_threshold=threshold, gradient_threshold_method=method,
         )  # fmt: skip
         norm = float(backend.to_host(norm))
         assert norm == pytest.approx(np.linalg.norm(want["norms"][t - 1]), rel=10 * tolerance)
@@ -261,10 +235,10 @@ def test_ten_steps_of_the_other_solvers(every_backend, dtype, run):
 
 
 @pytest.mark.filterwarnings("ignore:training runs on NumPy alone")
-@pytest.mark.parametrize("run", [r for r in RUNS if r[1] != "torch"], ids="/".join)
+@pytest.mark.parametrize("run", TRAININGS, ids="/".join)
 def test_train_takes_the_same_steps(every_backend, run):
     file, prefix = run
-    (a, net), tolerance = start(file, "float64"), ADAM["float64"]
+    (a, net), tolerance = start(file, "float64"), STEPS["float64"]
     want = read(file, f"{prefix}_")
     options = ml.TrainingOptions(
         "adam",
@@ -272,7 +246,7 @@ def test_train_takes_the_same_steps(every_backend, run):
         initial_learn_rate=float(want["lr"]),
         l2_regularization=float(want["l2"]),
         gradient_threshold=float(want["threshold"]),
-        gradient_threshold_method=RUNS[run],
+        gradient_threshold_method=RUNS[run][1],
         shuffle="never",
         metrics=["accuracy"],
         dtype="float64",

@@ -189,10 +189,13 @@ def test_a_process_that_fails_says_why():
         (["--works", "memory"], "--works has 'memory', which takes minutes; add --long"),
         (["--scale", "0"], "--scale is 0.0"),
         (["--scale", "2"], "--scale is 2.0"),
+        (["--works", "batches"], "--works has 'batches'; choose from training, vowels"),
+        (["--crossover"], "--crossover compares a GPU with the CPU; add --backend cupy"),
+        (["--crossover", "--against", "torch"], "--crossover measures works and sizes of its own"),
     ],
 )
 def test_wrong_words_are_refused(arguments, words, capsys):
-    assert main(["bench", *arguments]) == 2
+    assert main(["bench", "--backend", "numpy", *arguments]) == 2
     captured = capsys.readouterr()
     assert words in captured.err and captured.out == ""
 
@@ -200,7 +203,8 @@ def test_wrong_words_are_refused(arguments, words, capsys):
 def test_help_names_every_work(capsys):
     assert main(["bench", "--help"]) == 0
     words = capsys.readouterr().out
-    assert all(name in words for name in bench.WORKS + bench.LONG_WORKS)
+    assert all(name in words for name in bench.WORKS + bench.LONG_WORKS + bench.GPU_WORKS)
+    assert "--crossover" in words
 
 
 # ---------------------------------------------------------------- other engines

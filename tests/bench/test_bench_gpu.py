@@ -187,28 +187,10 @@ def test_what_a_gpu_does_not_measure_is_refused(cupy_backend, arguments, words, 
     assert words in captured.err and captured.out == ""
 
 
-def test_works_of_a_gpu_are_not_for_a_cpu(capsys):
-    assert main(["bench", "--backend", "numpy", "--works", "batches"]) == 2
-    assert "--works has 'batches'; choose from training, vowels" in capsys.readouterr().err
-
-
-def test_the_crossover_wants_a_gpu_and_no_works(capsys):
-    assert main(["bench", "--backend", "numpy", "--crossover"]) == 2
-    assert "--crossover compares a GPU with the CPU; add --backend cupy" in capsys.readouterr().err
-    assert main(["bench", "--backend", "numpy", "--crossover", "--against", "torch"]) == 2
-    assert "--crossover measures works and sizes of its own" in capsys.readouterr().err
-
-
 @pytest.mark.skipif(is_installed("torch"), reason="PyTorch is installed")
 def test_an_absent_engine_is_one_clear_error(cupy_backend, capsys):
     assert main(["bench", "--backend", "cupy", "--against", "torch"]) == 2
     assert "pip install torch" in capsys.readouterr().err
-
-
-def test_help_names_every_work(capsys):
-    assert main(["bench", "--help"]) == 0
-    words = capsys.readouterr().out
-    assert all(name in words for name in bench.GPU_WORKS) and "--crossover" in words
 
 
 # ---------------------------------------------------------------- PyTorch's part

@@ -4,7 +4,7 @@ The messages for vectors are in `test_bad_input.py`; here are those for images, 
 import numpy as np
 import pytest
 from agreement import refuses_data
-from builders import draw
+from builders import WIDTHS, draw
 
 from minilstm.data.sequences import as_batch, as_step
 
@@ -43,9 +43,7 @@ def test_an_object_array_of_videos_is_a_list():
     assert [len(s) for s in as_batch(videos, IMAGE, "float32").sequences] == [3, 5]
 
 
-@pytest.mark.parametrize(
-    "dtype", ["u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8", "longdouble"]
-)
+@pytest.mark.parametrize("dtype", WIDTHS)
 def test_every_width_of_numbers_comes_in(dtype):
     video = np.arange(2 * 20).reshape(2, 5, 4, 1).astype(dtype)
     [taken] = as_batch(video, IMAGE, "float32").sequences

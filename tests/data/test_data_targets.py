@@ -6,14 +6,13 @@ import re
 import numpy as np
 import pytest
 from agreement import refuses, refuses_data
-from builders import draw
+from builders import WIDTHS, draw
 
 from minilstm.data.labels import find_classes, to_targets
 from minilstm.data.sequences import as_batch
 from minilstm.data.targets import as_targets
 
 LENGTHS = (3, 2)
-WIDTHS = ["u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8", "longdouble"]
 
 
 def batch(form="list", dtype="float32", lengths=LENGTHS):

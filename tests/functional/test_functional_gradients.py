@@ -1,5 +1,5 @@
-"""Every function of `minilstm.functional` against the complex step, with random upstream gradients.
-A ragged batch is also held against its sequences one by one."""
+"""Functions of `minilstm.functional`: a ragged batch one by one, extreme scores, complex numbers.
+Gradients of every layer and loss are held against the complex step in `proof`."""
 
 import numpy as np
 import pytest
@@ -7,9 +7,7 @@ from agreement import assert_gradient
 from builders import lstm_arrays
 
 from minilstm.functional import (
-    activations,
     cross_entropy,
-    fully_connected,
     lstm,
     ragged,
     sequence_input,
@@ -18,62 +16,16 @@ from minilstm.functional import (
 from minilstm.functional.lstm import LSTMState
 from minilstm.gradcheck import complex_step
 
-# D, H, lengths
-SHAPES = {
-    "one sequence": (3, 4, [6]),
-    "ragged": (3, 4, [2, 5, 1, 5]),
-    "equal lengths": (2, 3, [4, 4, 4]),
-    "T = 1": (2, 3, [1, 1, 1]),
-    "H = 1": (3, 1, [3, 5]),
-    "D = 1": (1, 4, [5, 2]),
-    "all ones": (1, 1, [1]),
-    "D above H": (7, 2, [3, 4]),
-}
-UPSTREAM = ("hidden of every step", "final hidden", "final cell", "all")
-
-
-def lstm_problem(shape, kind="all"):
-    """Arrays by name, the active counts, and dh (N, H) and dstate, either of which may be None."""
-    arrays, packed, dh, (hidden, cell) = lstm_arrays(*shape)
-    upstream = {
-        "hidden of every step": (dh, None),
-        "final hidden": (None, LSTMState(hidden, 0 * cell)),
-        "final cell": (None, LSTMState(0 * hidden, cell)),
-        "all": (dh, LSTMState(hidden, cell)),
-    }[kind]
-    return arrays, packed.active, *upstream
-
-
-@pytest.mark.parametrize("kind", UPSTREAM)
-@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
-def test_lstm(shape, kind):
-    arrays, active, dh, dstate = lstm_problem(shape, kind)
-    _, _, cache = lstm.lstm_forward(**arrays, active=active)
-    dx, grads = lstm.lstm_backward(dh, dstate, cache)
-    assert lstm.lstm_backward(dh, dstate, cache, need_dx=False)[0] is None
-
-    for name, hand in {"x": dx, **grads._asdict()}.items():
-
-        def loss(p, name=name):
-            values = {key: value.astype(p.dtype) for key, value in arrays.items()}
-            h, state, _ = lstm.lstm_forward(**{**values, name: p}, active=active)
-            total = 0 if dh is None else (dh * h).sum()
-            if dstate is not None:
-                total += (dstate.hidden * state.hidden).sum() + (dstate.cell * state.cell).sum()
-            return total
-
-        assert_gradient(hand, complex_step(loss, arrays[name]), name)
-
 
 def test_one_sequence_needs_no_active_counts():
-    arrays, active, _, _ = lstm_problem((3, 4, [6]))
+    arrays, (_, active, _), _, _ = lstm_arrays(3, 4, [6])
     h, state, cache = lstm.lstm_forward(**arrays)
     assert (h == lstm.lstm_forward(**arrays, active=active)[0]).all()
     assert (state.hidden[0] == h[-1]).all() and (cache.active == 1).all() and len(h) == 6
 
 
 def test_a_ragged_batch_gives_what_its_sequences_give_one_by_one():
-    arrays, active, dh, dstate = lstm_problem((3, 4, [2, 5, 1, 5]))
+    arrays, (_, active, _), dh, dstate = lstm_arrays(3, 4, [2, 5, 1, 5])
     h, state, cache = lstm.lstm_forward(**arrays, active=active)
     dx, grads = lstm.lstm_backward(dh, dstate, cache)
     order = np.arange(active[0])
@@ -97,24 +49,6 @@ def test_a_ragged_batch_gives_what_its_sequences_give_one_by_one():
         assert_gradient(getattr(grads, name), value, name)
 
 
-@pytest.mark.parametrize("sizes", [(5, 3, 4), (1, 3, 4), (5, 1, 4), (5, 3, 1), (1, 1, 1)])
-def test_fully_connected(sizes):
-    N, D, C = sizes
-    rng = np.random.default_rng(2)
-    arrays = {"x": rng.standard_normal((N, D)), "W": rng.standard_normal((C, D))}
-    arrays["b"] = rng.standard_normal(C)
-    dy = rng.standard_normal((N, C))
-    _, cache = fully_connected.fully_connected_forward(**arrays)
-    dx, grads = fully_connected.fully_connected_backward(dy, cache)
-    assert fully_connected.fully_connected_backward(dy, cache, need_dx=False)[0] is None
-    for name, hand in {"x": dx, **grads._asdict()}.items():
-
-        def loss(p, name=name):
-            return (dy * fully_connected.fully_connected_forward(**{**arrays, name: p})[0]).sum()
-
-        assert_gradient(hand, complex_step(loss, arrays[name]), name)
-
-
 @pytest.mark.parametrize("shift", [0.0, 800.0])
 def test_softmax(shift):
     rng = np.random.default_rng(3)
@@ -122,34 +56,6 @@ def test_softmax(shift):
     _, cache = softmax.softmax_forward(z)
     exact = complex_step(lambda p: (dy * softmax.softmax_forward(p)[0]).sum(), z)
     assert_gradient(softmax.softmax_backward(dy, cache), exact, "z")
-
-
-def test_cross_entropy():
-    rng = np.random.default_rng(4)
-    scores = softmax.softmax_forward(rng.standard_normal((6, 4)))[0]
-    targets = rng.integers(0, 4, 6)
-    _, cache = cross_entropy.cross_entropy_forward(scores, targets)
-    exact = complex_step(lambda p: cross_entropy.cross_entropy_forward(p, targets)[0], scores)
-    assert_gradient(cross_entropy.cross_entropy_backward(cache), exact, "scores")
-
-
-@pytest.mark.parametrize("shape", [(6, 4), (1, 4), (6, 2), (5, 1)])
-def test_softmax_and_cross_entropy_in_one(shape):
-    rng = np.random.default_rng(5)
-    logits, targets = 3 * rng.standard_normal(shape), rng.integers(0, shape[1], shape[0])
-    loss, cache = cross_entropy.softmax_cross_entropy_forward(logits, targets)
-    hand = cross_entropy.softmax_cross_entropy_backward(cache)
-    exact = complex_step(
-        lambda p: cross_entropy.softmax_cross_entropy_forward(p, targets)[0], logits
-    )
-    np.testing.assert_allclose(hand, exact, rtol=0, atol=1e-12)
-
-    scores, first = softmax.softmax_forward(logits)
-    loss_in_two, second = cross_entropy.cross_entropy_forward(scores, targets)
-    in_two = softmax.softmax_backward(cross_entropy.cross_entropy_backward(second), first)
-    assert (cache.scores == scores).all()
-    np.testing.assert_allclose(loss, loss_in_two, rtol=1e-12, atol=1e-12)
-    np.testing.assert_allclose(hand, in_two, rtol=0, atol=1e-12)
 
 
 def test_a_hopeless_row_keeps_a_finite_loss_and_gradient(backend):
@@ -160,22 +66,6 @@ def test_a_hopeless_row_keeps_a_finite_loss_and_gradient(backend):
     np.testing.assert_allclose(dlogits[0], [0.5, -0.5], rtol=0, atol=1e-15)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in sequence_input.USES if kind != "none"])
-@pytest.mark.parametrize("dimension", ["channel", "element", "all"])
-@pytest.mark.parametrize("shape", [(3,), (1,), (4, 3, 2), (2, 1, 3, 2)], ids=str)
-def test_normalizations(kind, dimension, shape):
-    rng = np.random.default_rng(6)
-    x, dy = rng.standard_normal((2, 5, *shape))
-    values = sequence_input.statistics([x], dimension, kind)
-
-    def loss(p):
-        affine = sequence_input.coefficients(kind, values, p.dtype)
-        return (dy * sequence_input.normalize_forward(p, affine)).sum()
-
-    hand = sequence_input.normalize_backward(dy, sequence_input.coefficients(kind, values, "f8"))
-    assert_gradient(hand, complex_step(loss, x), "x")
-
-
 def test_channel_mean_counts_real_steps_only():
     parts = [np.full((1, 2), 7.0, np.float32), np.zeros((6, 2), np.float32)]
     assert sequence_input.statistics(parts, "channel", "zerocenter")["mean"].tolist() == [1.0, 1.0]
@@ -184,18 +74,8 @@ def test_channel_mean_counts_real_steps_only():
     assert sequence_input.statistics([far], "channel", "zerocenter")["mean"] == 0.75
 
 
-@pytest.mark.parametrize("name", ["sigmoid", "tanh"])
-def test_activations(name):
-    z = np.linspace(-6, 6, 41)
-    function, derivative = getattr(activations, name), f"d{name}_from_output"
-    exact = complex_step(lambda p: function(p).sum(), z)
-    assert_gradient(getattr(activations, derivative)(function(z)), exact, name, 1e-13)
-    ends = function(np.array([-1e4, 1e4], np.float32))
-    assert ends.tolist() == [0.0 if name == "sigmoid" else -1.0, 1.0] and ends.dtype == np.float32
-
-
 def test_complex_numbers_without_an_imaginary_part_give_the_real_results():
-    arrays, active, dh, dstate = lstm_problem((3, 4, [2, 5, 1, 5]))
+    arrays, (_, active, _), dh, dstate = lstm_arrays(3, 4, [2, 5, 1, 5])
     results = []
     for dtype in (np.float64, np.complex128):
         up = LSTMState(*(part.astype(dtype) for part in dstate))

@@ -5,6 +5,7 @@ import itertools
 
 import numpy as np
 import pytest
+from agreement import assert_gradient
 from builders import lstm_arrays
 
 import minilstm as ml
@@ -46,12 +47,12 @@ def test_gradients(backend, gate, state, shape):
         assert np.abs(hand - exact).max() <= 1e-11 * max(np.abs(exact).max(), 1e-3), name
 
 
-@pytest.mark.parametrize("name", ["softsign", "relu", "hard_sigmoid"])
+@pytest.mark.parametrize("name", ["sigmoid", "tanh", "softsign", "relu", "hard_sigmoid"])
 def test_derivatives_from_the_output(name):
     z = np.linspace(-6, 6, 42)  # no kink is met
     function = getattr(activations, name)
     hand = getattr(activations, f"d{name}_from_output")(function(z))
-    np.testing.assert_allclose(hand, complex_step(lambda p: function(p).sum(), z), atol=1e-15)
+    assert_gradient(hand, complex_step(lambda p: function(p).sum(), z), name, 1e-13)
 
 
 def test_values():
@@ -66,6 +67,9 @@ def test_values():
         assert y.dtype == np.float32
         np.testing.assert_allclose(y, np.array(values), rtol=1e-6, atol=1e-7)
         assert np.isnan(getattr(activations, name)(np.array([np.nan]))).all()
+    for name, ends in {"sigmoid": [0, 1], "tanh": [-1, 1]}.items():
+        y = getattr(activations, name)(np.array([-1e4, 1e4], np.float32))
+        assert y.tolist() == ends and y.dtype == np.float32
 
 
 @pairs

@@ -1,5 +1,5 @@
 """The functions that act on rows: rectifier, dropout, batch normalisation, column-major flattening.
-Gradients against the complex step on both backends, masks and statistics against their definitions.
+Masks and statistics against their definitions; gradients of layers are in `proof`.
 """
 
 import numpy as np
@@ -11,20 +11,7 @@ from minilstm.functional import batch_normalization, dropout, flatten
 from minilstm.functional.channel_statistics import moving_statistic, pool_statistics
 from minilstm.gradcheck import complex_step
 
-SHAPES = [(5, 3), (1, 4), (6, 1), (3, 2, 4, 2), (1, 3, 1, 2), (2, 2, 3, 2, 3)]
-shapes = pytest.mark.parametrize("shape", SHAPES, ids=str)
-
-
 # ------------------------------------------------------------------------------- rectifier
-
-
-@shapes
-def test_relu_gradient(backend, shape):
-    x, dy = draw(*shape), draw(*shape, seed=1)
-    y, cache = backend.relu_forward(x)
-    assert (y == np.maximum(x, 0)).all()
-    exact = complex_step(lambda p: (dy * NUMPY.relu_forward(p)[0]).sum(), x)
-    assert_gradient(backend.relu_backward(dy, cache), exact, "x")
 
 
 @dtypes
@@ -47,14 +34,6 @@ def test_the_hash_is_splitmix64():
         6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431,
         16408922859458223821,
     ]  # fmt: skip
-
-
-@shapes
-def test_dropout_gradient(backend, shape):
-    x, dy = draw(*shape), draw(*shape, seed=1)
-    _, cache = backend.dropout_forward(x, 0.3, 11, 4)
-    exact = complex_step(lambda p: (dy * NUMPY.dropout_forward(p, 0.3, 11, 4)[0]).sum(), x)
-    assert_gradient(backend.dropout_backward(dy, cache), exact, "x")
 
 
 @dtypes
@@ -113,32 +92,14 @@ def normalization_problem(shape, seed=0):
     return arrays | {"offset": draw(C, seed=seed + 2)}, draw(*shape, seed=seed + 3)
 
 
-@shapes
-@pytest.mark.parametrize("training", [True, False])
-def test_batch_normalization_gradients(backend, shape, training):
-    arrays, dy = normalization_problem(shape)
-    C = shape[-1]
-    rest = (0.01,) if training else (draw(C, seed=8), draw(C, seed=9) ** 2 + 0.1, 0.01)
-    names = ("forward", "backward") if training else ("apply", "apply_backward")
-    forward, backward = (getattr(backend, f"batch_normalization_{name}") for name in names)
-    reference = getattr(NUMPY, f"batch_normalization_{names[0]}")
-    _, cache = forward(*arrays.values(), *rest)
-    dx, grads = backward(dy, cache)
-    without, same = backward(dy, cache, need_dx=False)
-    assert without is None and all((a == b).all() for a, b in zip(grads, same, strict=True))
-    alone = training and np.prod(shape[:-1]) == 1  # one number is its own mean: y is the offset
-    for name, hand in {"x": dx, **grads._asdict()}.items():
-
-        def loss(p, name=name):
-            values = {key: value.astype(p.dtype) for key, value in arrays.items()}
-            return (dy * reference(*{**values, name: p}.values(), *rest)[0]).sum()
-
-        exact = complex_step(loss, arrays[name])
-        if alone and name != "offset":
-            np.testing.assert_allclose(hand, 0, atol=1e-14)
-            np.testing.assert_allclose(exact, 0, atol=1e-14)
-        else:
-            assert_gradient(hand, exact, name)
+def test_one_number_a_channel_is_its_own_mean(backend):
+    arrays, dy = normalization_problem((1, 4))
+    y, cache = backend.batch_normalization_forward(*arrays.values(), 0.01)
+    dx, grads = backend.batch_normalization_backward(dy, cache)
+    np.testing.assert_allclose(y[0], arrays["offset"], rtol=1e-14)
+    np.testing.assert_allclose(dx, 0, atol=1e-14)
+    np.testing.assert_allclose(grads.scale, 0, atol=1e-14)
+    np.testing.assert_allclose(grads.offset, dy[0], rtol=1e-12)
 
 
 def test_batch_normalization_is_what_its_name_says(backend):

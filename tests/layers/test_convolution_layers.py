@@ -9,12 +9,9 @@ import pytest
 
 import minilstm as ml
 from minilstm.functional.convolution import (
-    convolution_backward,
-    convolution_forward,
     convolution_size,
     same_padding,
 )
-from minilstm.functional.ragged import pack
 from minilstm.layers import Run
 
 # ---------------------------------------------------------------- sizes
@@ -116,39 +113,16 @@ def test_initialisers(name):
         assert (weights == (name == "ones")).all()
 
 
-def test_an_initialiser_may_be_a_function_and_factors_arrive():
+def test_an_initialiser_may_be_a_function():
     layer = ml.Convolution3D(
-        2, 3, weights_initializer=lambda shape, rng: np.full(shape, 7.0),
-        bias_initializer="ones", weights_learn_rate_factor=2, bias_learn_rate_factor=3,
-        weights_l2_factor=4, bias_l2_factor=5,
-    )  # fmt: skip
+        2, 3, weights_initializer=lambda shape, rng: np.full(shape, 7.0), bias_initializer="ones"
+    )
     weights, bias = layer.parameters((4, 4, 4, 1))
     rng = np.random.default_rng(0)
     assert (weights.initializer(weights.shape, rng) == 7).all()
     assert (bias.initializer(bias.shape, rng) == 1).all()
-    assert (weights.learn_rate_factor, weights.l2_factor) == (2, 4)
-    assert (bias.learn_rate_factor, bias.l2_factor) == (3, 5)
     default = ml.Convolution2D(2, 3).parameters((4, 4, 1))
     assert [(p.learn_rate_factor, p.l2_factor) for p in default] == [(1, 1), (1, 0)]
-
-
-def test_a_layer_runs_steps_of_sequences_forward_and_back(backend):
-    rng = np.random.default_rng(0)
-    packed = pack([rng.standard_normal((n, 6, 5, 2)) for n in (3, 1, 2)])
-    layer = ml.Convolution2D(3, 4, padding=[1, 0])
-    p = {q.name: rng.standard_normal(q.shape) for q in layer.parameters((6, 5, 2))}
-    run = Run(backend, p, (packed.active,))
-    y, cache = layer.forward(run, packed.rows)
-    assert y.shape == (6, 6, 3, 4)
-    dy = rng.standard_normal(y.shape)
-    dx, grads = layer.backward(run, dy, cache)
-    options = (1, 1), ((1, 1), (0, 0)), (1, 1)
-    want_dx, want = convolution_backward(
-        dy, convolution_forward(packed.rows, p["weights"], p["bias"], *options)[1]
-    )
-    np.testing.assert_allclose(dx, want_dx, rtol=1e-12, atol=1e-13)
-    np.testing.assert_allclose(grads["weights"], want.W, rtol=1e-12, atol=1e-13)
-    np.testing.assert_allclose(grads["bias"], want.b, rtol=1e-12, atol=1e-13)
 
 
 # ---------------------------------------------------------------- errors

@@ -3,14 +3,13 @@ Expected statistics come from NumPy on all real steps joined together."""
 
 import numpy as np
 import pytest
-from builders import shifted_sequences
+from builders import WIDTHS, shifted_sequences
 
 import minilstm as ml
 from minilstm.backend import load_backend
 from minilstm.functional import sequence_input as functional
 from minilstm.layers import Run
 
-WIDTHS = ["u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8", "longdouble"]
 SHAPES = [(3,), (1,), (4, 3, 2), (1, 1, 2), (2, 3, 2, 2)]
 KINDS = ["zerocenter", "zscore", "rescale-symmetric", "rescale-zero-one"]
 DIMENSIONS = ["channel", "element", "all"]

@@ -210,13 +210,6 @@ def test_a_stream_and_its_reset_start_from_the_given_state(backend, mode):
     assert np.array(steps).tobytes() == np.array(again).tobytes()
 
 
-def test_a_bilstm_has_no_stream():
-    chain = [ml.SequenceInput(2), ml.BiLSTM(3), ml.FullyConnected(4), ml.Softmax()]
-    net = ml.Network(chain, rng=np.random.default_rng(0), classes=range(4))
-    with pytest.raises(ValueError, match=r"'bilstm' .* needs whole sequences"):
-        net.stream()
-
-
 @layers
 @modes
 def test_bilstm_and_lstm_shapes(backend, layer, mode):

@@ -3,10 +3,10 @@ Joins, outputs of both kinds, dropout and images, each cut where sequences of a 
 
 import numpy as np
 import pytest
+from builders import batch_of, doubled, sequences
 
 import minilstm as ml
 from minilstm.network.passes import memory
-from minilstm.network.passes.heads import find_heads, mini_batch
 
 LENGTHS = (21, 3, 1, 21, 9, 13)
 
@@ -68,23 +68,10 @@ GRAPHS = [
 ]  # fmt: skip
 
 
-def problem(build, dtype="float64"):
+def problem(build):
     graph, losses = build()
-    rng = np.random.default_rng(0)
-    net = ml.Network(graph, rng=rng, dtype=dtype, losses=losses)
-    net = net.replace(parameters={k: 2 * p for k, p in net.parameters.items()})
-    heads = find_heads(net.wiring, losses)
-    shape = net.layers[0].shape
-    x = [rng.standard_normal((n, *shape)).astype(dtype) for n in LENGTHS]
-    targets = []
-    for head in heads:
-        rows = [n if head.steps else 1 for n in LENGTHS]
-        if head.loss.kind == "classes":
-            targets.append([rng.integers(0, head.columns, n) for n in rows])
-        else:
-            targets.append([rng.standard_normal((n, head.columns)).astype(dtype) for n in rows])
-    weights = [[rng.uniform(0.5, 2, len(t)).astype(dtype) for t in target] for target in targets]
-    return net, mini_batch(heads, [x], targets, weights)
+    net = doubled(graph, losses=losses)
+    return net, batch_of(net, sequences(*net.layers[0].shape, lengths=LENGTHS))
 
 
 @pytest.mark.parametrize("build", GRAPHS, ids=lambda build: build.__name__)

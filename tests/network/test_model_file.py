@@ -11,7 +11,7 @@ import tempfile
 import numpy as np
 import pytest
 from agreement import refuses
-from safetensors import safe_open
+from record.models import contents
 from safetensors.numpy import save_file
 
 import minilstm as ml
@@ -34,13 +34,6 @@ def network(dtype="float32", classes=("a", "b"), mean=(1.0, 2.0, 3.0), seed=0):
 @pytest.fixture
 def saved(tmp_path):
     return network().save(tmp_path / "model.safetensors")
-
-
-def contents(path):
-    """Arrays and metadata of a model file, read without minilstm."""
-    with safe_open(path, framework="numpy") as file:
-        arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        return arrays, json.loads(file.metadata()["minilstm"])
 
 
 def rewrite(path, arrays, metadata):
@@ -95,19 +88,6 @@ def test_classes_come_back_as_they_were(tmp_path, classes):
     else:
         assert again.classes.tolist() == classes
         assert again.classes.dtype == net.classes.dtype
-
-
-def test_a_trained_network_comes_back_with_its_classes_and_mean(tmp_path):
-    rng = np.random.default_rng(0)
-    x = [5 + rng.standard_normal((6, 3)) for _ in range(4)]
-    layers = [ml.SequenceInput(3, "zerocenter"), ml.LSTM(3, "last")]
-    layers += [ml.FullyConnected(2), ml.Softmax()]
-    options = ml.TrainingOptions(max_epochs=2, verbose=False)
-    net, _ = ml.train(x, ["b", "a", "b", "a"], layers, options=options)
-    again = ml.load(net.save(tmp_path / "model.safetensors"))
-    assert_equal(again, net)
-    np.testing.assert_allclose(again.layers[0].mean, np.concatenate(x).mean(axis=0), rtol=1e-6)
-    assert again.evaluate(x, ["b", "a", "b", "a"]) == net.evaluate(x, ["b", "a", "b", "a"])
 
 
 def test_the_same_network_gives_the_same_bytes_also_after_loading(tmp_path):

@@ -81,22 +81,6 @@ EXAMPLE = "give a list such as [SequenceInput(3), LSTM(200), FullyConnected(5), 
             ValueError,
             "2 layers are named 'm'; give each its own name.",
         ),
-        (
-            [ml.SequenceInput(2, name="a/b")],
-            ValueError,
-            "a layer is named 'a/b'; '/' separates layer and port names.",
-        ),
-        (
-            [ml.SequenceInput(2, name=5)],
-            TypeError,
-            "a layer is named 5; give it a name in quotes, or none.",
-        ),
-        (
-            [ml.SequenceInput(2), ml.LSTM(2, "last"), ml.FullyConnected(3), ml.LSTM(2)],
-            ValueError,
-            "the LSTM 'lstm_2' follows 'lstm_1', which keeps the last step only; set "
-            "output_mode='sequence' in 'lstm_1'.",
-        ),
     ],
 )
 def test_structure_errors_name_the_layer(layers, error, message):
@@ -278,19 +262,6 @@ def test_wrong_states_are_refused(state, message):
 
 
 # ---------------------------------------------------------------- predict: long sequences
-
-
-@pytest.mark.parametrize("output_mode", ["sequence", "last"])
-def test_spans_of_time_change_nothing(output_mode, monkeypatch):
-    net, x = network(output_mode), batch((7, 1, 9, 4))
-    whole, end = net.predict(x, return_state=True)
-    for rows in (1, 2, 3, 5, 8, 20):
-        monkeypatch.setattr(memory, "SPAN_ROWS", rows)
-        spans, state = net.predict(x, return_state=True)
-        for a, b in zip(spans, whole, strict=True):
-            np.testing.assert_allclose(a, b, rtol=1e-12)
-        for name, pair in end.items():
-            np.testing.assert_allclose(state[name], pair, rtol=1e-12)
 
 
 @pytest.mark.alone

@@ -17,10 +17,10 @@ needs_numba = pytest.mark.skipif(not find_spec("numba"), reason="no Numba")
 FEATURES = 3
 
 
-@pytest.fixture(params=["numpy", pytest.param("numba", marks=needs_numba)])
-def backend(request):
-    with ml.use_backend(request.param):
-        yield request.param
+@pytest.fixture
+def backend(backend):
+    with ml.use_backend(backend.name):
+        yield backend.name
 
 
 def network(hidden=7, dtype="float32"):

@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from mutant_problems import Plain
 
 import minilstm as ml
 from minilstm.errors import GradientError
@@ -100,101 +101,6 @@ def test_the_reference_gets_full_marks(order, columns, batch_axis, lengths):
 
 
 # ---------------------------------------------------------------- planted faults
-
-
-def sigmoid(z):
-    return 1 / (1 + np.exp(-z))
-
-
-class Plain:
-    """An LSTM as people write it, x (T, B, D), with one fault of choice."""
-
-    def __init__(self, fault=""):
-        self.fault, self.left = fault, {}
-
-    def forward(self, x, h0, c0, W, R, b, lengths=None):
-        fault = self.fault
-        dtype = np.float64 if fault == "always float64" else np.result_type(x, W, R, b, h0, c0)
-        T, B, _ = x.shape
-        lengths = np.full(B, T) if lengths is None else lengths
-        h, c = (np.zeros_like(h0), np.zeros_like(c0)) if fault == "no h0" else (h0, c0)
-        if fault == "keeps its state" and "h" in self.left and self.left["h"].shape == h.shape:
-            h = self.left["h"]
-        if fault == "hides NaN":
-            x = np.where(np.isnan(x), 0, x)
-        kept, hs = [], []
-        for t in range(T):
-            z = x[t] @ W.T + h @ R.T + b
-            i, f, g, o = np.split(z, 4, axis=1)
-            i = np.exp(i) / (1 + np.exp(i)) if fault == "exp overflows" else sigmoid(i)
-            f, g, o = sigmoid(f), np.tanh(g), sigmoid(o)
-            c_new = f * c + i * g
-            h_new = o * np.tanh(c_new)
-            on = (t < lengths)[:, None] if fault != "runs through padding" else True
-            kept.append((x[t].copy(), h.copy(), c.copy(), i, f, g, o, c_new, on))
-            h, c = np.where(on, h_new, h), np.where(on, c_new, c)
-            hs.append(np.where(on, h_new, 0) * (1 if dtype != np.float32 else np.float32(1)))
-        out = np.stack(hs)
-        if fault == "writes into c0":
-            c0[...] = c
-        cache = (kept, W, R)
-        self.left["h"], self.left["cache"] = h, cache
-        if fault == "h of the last step only":
-            out = out[-1]
-        return out.astype(dtype), (h, c), cache
-
-    def backward(self, dh, dstate, cache):
-        fault = self.fault
-        kept, W, R = self.left["cache"] if fault == "one cache for all" else cache
-        dh_next, dc_next = (np.array(d) for d in dstate)
-        if fault == "no dcT":
-            dc_next = np.zeros_like(dc_next)
-        if fault == "no final state":
-            dh_next, dc_next = np.zeros_like(dh_next), np.zeros_like(dc_next)
-        if fault == "adds in place":
-            dh_next = dstate[0]
-        dW, dR = np.zeros_like(W), np.zeros_like(R)
-        db = np.zeros(len(W), W.dtype)
-        dx = np.zeros((len(kept), *kept[0][0].shape), W.dtype)
-        for t in reversed(range(len(kept))):
-            x, h, c, i, f, g, o, c_new, on = kept[t]
-            dh_t = dh[t] + dh_next
-            tanh_c = np.tanh(c_new)
-            dc = dc_next + dh_t * o * (1 - tanh_c**2)
-            df = dc * c * (f if fault == "forget derivative" else f * (1 - f))
-            di = dc * (i if fault == "i for g" else g) * i * (1 - i)
-            dz = np.concatenate([di, df, dc * i * (1 - g**2), dh_t * tanh_c * o * (1 - o)], axis=1)
-            dz = np.where(on, dz, 0).astype(W.dtype)
-            new = o * tanh_c
-            dW += dz.T @ x
-            dR += dz.T @ (new if fault == "h_t for h_{t-1}" else h)
-            db += dz.sum(axis=0)
-            dx[t] = dz @ W
-            carried = np.where(on, dz @ R, dh_next)
-            if fault == "adds in place":
-                dh_next[...] = carried
-            else:
-                dh_next = carried
-            dc_next = np.where(on, dc * f, dc_next)
-        if fault == "db copied":
-            H = len(db) // 4
-            db[:H] = db[H : 2 * H]
-        if fault == "dR transposed" and dR.shape[0] == 4 * dR.shape[1]:
-            dR = np.concatenate([block.T for block in np.split(dR, 4)])
-        if fault == "mean over the batch":
-            dW = dW / dx.shape[1]
-        if fault == "dW left over":
-            key = ("dW", dW.shape, dW.dtype)
-            dW = dW + self.left.get(key, 0)
-            self.left[key] = dW
-        if fault == "fails for one step" and len(kept) == 1:
-            raise IndexError("list index out of range")
-        if fault == "no db":
-            db = None
-        found = {"x": dx, "W": dW, "R": dR, "b": db, "h0": dh_next, "c0": dc_next}
-        if fault == "no state gradients":
-            return {name: found[name] for name in ("x", "W", "R", "b")}
-        return found
 
 
 EVERY = [f"gradient of {name}" for name in ("x", "W", "R", "b", "h0", "c0")]

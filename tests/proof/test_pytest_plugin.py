@@ -83,14 +83,12 @@ def test_a_wrong_gradient_fails_with_the_report_and_without_our_code(run):
     assert re.search(r"FAILED .*::test_wrong - .*the gradient of x is wrong", text)
 
 
-def test_a_test_that_fails_otherwise_shows_its_reports(run):
-    result = run(RIGHT + "    assert 1 == 2\n")
-    result.assert_outcomes(failed=1)
-    assert "- gradient report -" in result.stdout.str() and "x  " in result.stdout.str()
-
-
-def test_the_error_is_a_gradient_error_and_may_be_asked_not_to_be_raised(run):
-    result = run("""
+# A test file, what becomes of its test, words that are printed and words that are not.
+FILES = {
+    "a test that fails otherwise": (
+        f"{RIGHT}    assert 1 == 2\n", "failed", ["- gradient report -", "x  "], [],
+    ),
+    "an error that is caught, and one that is not raised": ("""
 from minilstm import GradientError
 
 def test_error(assert_gradients):
@@ -98,13 +96,8 @@ def test_error(assert_gradients):
         assert_gradients(tanh, wrong, X)
     assert caught.value.report.wrong == ["x"]
     assert not assert_gradients(tanh, wrong, X, raises=False).passed
-""")
-    result.assert_outcomes(passed=1)
-    assert "gradients: 2 checks, 0 right" in result.stdout.str()
-
-
-def test_networks_are_checked_too(run):
-    result = run("""
+""", "passed", ["gradients: 2 checks, 0 right"], []),
+    "a network": ("""
 import minilstm as ml
 
 def test_net(assert_gradients):
@@ -112,8 +105,33 @@ def test_net(assert_gradients):
     net = ml.Network(layers, rng=np.random.default_rng(0))
     report = assert_gradients(net, np.ones((3, 2)), np.array([0, 1, 0]), max_entries=3)
     assert {e.name for e in report.errors} > {"lstm/bias", "fc/weights"}
-""")
-    result.assert_outcomes(passed=1)
+""", "passed", [], []),
+    "a check in a fixture": ("""
+@pytest.fixture
+def checked(assert_gradients):
+    return assert_gradients(tanh, wrong, X)
+
+def test_it(checked):
+    pass
+""", "errors", ["gradients: 1 check, 0 right"], []),
+    "a backward that breaks off": ("""
+def test_breaks(assert_gradients):
+    assert_gradients(tanh, lambda dy, x: dy / None, X)
+""", "failed", ["TypeError"], []),
+    "a backward that cannot be compared": ("""
+def test_none(assert_gradients):
+    assert_gradients(tanh, lambda dy, x: (dy, dy), X)
+""", "failed", ["2 gradients for 1 inputs"], ["pytest_plugin.py", "plain.py"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_what_becomes_of_a_test_and_what_is_printed(run, name):
+    text, outcome, words, unsaid = FILES[name]
+    result = run(text)
+    result.assert_outcomes(**{outcome: 1})
+    printed = result.stdout.str()
+    assert [w for w in words if w not in printed] == [w for w in unsaid if w in printed] == []
 
 
 MARKED = """
@@ -191,39 +209,6 @@ def test_it_runs_without_the_terminal(run):
     result = run(RIGHT, "-p", "no:terminal", "--gradcheck-json", "out.json")
     assert result.ret == 0
     assert json.loads(Path("out.json").read_text())["checks"] == 1
-
-
-def test_checks_in_a_fixture_count_and_fail_there(run):
-    result = run("""
-@pytest.fixture
-def checked(assert_gradients):
-    return assert_gradients(tanh, wrong, X)
-
-def test_it(checked):
-    pass
-""")
-    result.assert_outcomes(errors=1)
-    assert "gradients: 1 check, 0 right" in result.stdout.str()
-
-
-def test_a_backward_that_breaks_off_is_an_error_of_the_test(run):
-    result = run("""
-def test_breaks(assert_gradients):
-    assert_gradients(tanh, lambda dy, x: dy / None, X)
-""")
-    result.assert_outcomes(failed=1)
-    assert "TypeError" in result.stdout.str()
-
-
-def test_a_backward_that_cannot_be_compared_fails_without_our_code(run):
-    result = run("""
-def test_none(assert_gradients):
-    assert_gradients(tanh, lambda dy, x: (dy, dy), X)
-""")
-    result.assert_outcomes(failed=1)
-    text = result.stdout.str()
-    assert "2 gradients for 1 inputs" in text and "pytest_plugin.py" not in text
-    assert "plain.py" not in text
 
 
 def test_the_example_in_the_documentation_runs(pytester):

@@ -324,6 +324,7 @@ def test_each_float32_row_finds_results_of_eleven_bits(name):
     assert checks._single(name)(NUMPY, 0).passed
     found = checks._single(name)(dataclasses.replace(NUMPY, **functions), 0)
     assert not found.passed and found.error > 1
+    assert "in float32, the NumPy twin in float64 gives" in found.report
 
 
 def test_gradients_by_given_statistics_have_a_row_of_their_own():

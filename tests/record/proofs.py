@@ -12,7 +12,7 @@ from typing import Any
 import mutants
 import numpy as np
 from mistake_problems import arguments, arrays
-from mutant_problems import NETWORKS, PAIRS, as_a_pair, in_a_network, lstm_pair
+from mutant_problems import NETWORKS, PAIRS, Plain, as_a_pair, in_a_network, lstm_pair
 
 import minilstm as ml
 
@@ -64,61 +64,31 @@ def digest(report: Any) -> dict[str, Any]:
 # ---------------------------------------------------------------- score cards
 
 
-def sigmoid(z):
-    return 1 / (1 + np.exp(-z))
-
-
-def forward(x, h0, c0, W, R, b):
-    """An LSTM of dense batches x (T, B, D), as people write it."""
-    h, c, steps = h0, c0, []
-    for x_t in x:
-        i, f, g, o = np.split(x_t @ W.T + h @ R.T + b, 4, axis=1)  # (B, H) each
-        i, f, g, o = sigmoid(i), sigmoid(f), np.tanh(g), sigmoid(o)
-        before, c = (h, c), f * c + i * g
-        h = o * np.tanh(c)
-        steps.append((x_t, *before, i, f, g, o, c, h))
-    return np.stack([step[-1] for step in steps]), (h, c), (steps, W, R)
-
-
-def backward(dh, dstate, cache, broken=False):
-    """Its gradients; a broken one lacks 1 - f and meets h_t where h_{t-1} should be."""
-    steps, W, R = cache
-    dh_next, dc_next = dstate
-    dW, dR, db = np.zeros_like(W), np.zeros_like(R), np.zeros(len(W), W.dtype)
-    dx = []
-    for (x_t, h, c, i, f, g, o, c_t, h_t), dh_t in zip(steps[::-1], dh[::-1], strict=True):
-        dh_t, tanh_c = dh_t + dh_next, np.tanh(c_t)
-        dc = dc_next + dh_t * o * (1 - tanh_c**2)
-        df = dc * c * (f if broken else f * (1 - f))
-        parts = [dc * g * i * (1 - i), df, dc * i * (1 - g**2), dh_t * tanh_c * o * (1 - o)]
-        dz = np.concatenate(parts, axis=1)  # (B, 4H)
-        dW += dz.T @ x_t
-        dR += dz.T @ (h_t if broken else h)
-        db += dz.sum(axis=0)
-        dx.append(dz @ W)
-        dh_next, dc_next = dz @ R, dc * f
-    return {"x": np.stack(dx[::-1]), "W": dW, "R": dR, "b": db, "h0": dh_next, "c0": dc_next}
-
-
-def broken_backward(dh, dstate, cache):
-    return backward(dh, dstate, cache, broken=True)
-
-
-def copied_bias(dh, dstate, cache):
-    """Gradients of an LSTM with a single wrong array."""
-    found = backward(dh, dstate, cache)
-    H = len(found["b"]) // 4
-    found["b"][:H] = found["b"][H : 2 * H]
-    return found
+#: of an LSTM as people write it: one that lacks 1 - f and meets h_t where h_{t-1} should be, and
+#: one with a single wrong array
+FAULTS = {
+    "backward": (),
+    "broken_backward": ("forget derivative", "h_t for h_{t-1}"),
+    "copied_bias": ("db copied",),
+}
 
 
 def cards() -> dict[str, list[str]]:
     """Lines of the score cards of the right LSTM and of two broken ones."""
     found = {}
-    for back in (backward, broken_backward, copied_bias):
-        card = ml.conformance(forward, back, batch_axis=1)
-        found[back.__name__] = canonical(str(card)).splitlines()
-        found[back.__name__] += [sha(canonical(card.to_json()))]
+    for name, faults in FAULTS.items():
+        plain = Plain(*faults)
+
+        def forward(x, h0, c0, W, R, b, plain=plain):
+            return plain.forward(x, h0, c0, W, R, b)
+
+        def backward(dh, dstate, cache, plain=plain):
+            return plain.backward(dh, dstate, cache)
+
+        backward.__name__ = name
+        card = ml.conformance(forward, backward, batch_axis=1)
+        found[name] = canonical(str(card)).splitlines()
+        found[name] += [sha(canonical(card.to_json()))]
     return found
 
 

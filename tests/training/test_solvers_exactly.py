@@ -241,7 +241,7 @@ factors_of = st.one_of(st.sampled_from([0.0, 0.25, 1.0, 2.0]), gates)
 @given(
     sizes=networks, scale=scales, zeros=st.sampled_from([0.0, 0.3, 1.0]),
     s=st.builds(Settings, decays, decays, decays, st.sampled_from([1e-8, 1e-3, 1.0])),
-    before=st.sampled_from([0, 1, 9, 999]), steps=st.integers(1, 4),
+    before=st.sampled_from([0, 1, 9, 999]), steps=st.integers(1, 5),
     reach=st.sampled_from([math.inf, 3.0, 0.1]), l2=st.one_of(st.just(0.0), factors_of),
     rates=factors_of, seed=st.integers(0, 999),
 )  # fmt: skip
@@ -264,7 +264,7 @@ def test_whole_steps(
     threshold = reach * scale
     exact = {k: Number.given(a, dtype) for k, a in p.items()}
     memories = {k: [Number.given(m[k], dtype) for m in state[1:]] for k in of}
-    start = p
+    start, slack = p, dict.fromkeys(of, L(0))
     for n in range(steps):
         g = {k: draw(rng, shape, scale, zeros, dtype) for k, shape in of.items()}
         rate = 0.1 / (n + 1)
@@ -272,61 +272,29 @@ def test_whole_steps(
             backend, p, g, state, rate, **s._asdict(), gradient_threshold=threshold,
             gradient_threshold_method=method, l2=weights, learn_rate_factors=factors,
         )  # fmt: skip
+        was, t = exact, before + n + 1
         exact, memories, total, error = stepped_exactly(
-            solver, exact, g, memories, before + n + 1, rate, s, threshold, method, weights, factors
+            solver, exact, g, memories, t, rate, s, threshold, method, weights, factors
         )
         assert abs(L(norm) - total) <= SPARE * error + np.finfo(np.float64).smallest_subnormal
         for key in of:
+            if solver == "adam":  # its rate needs more than 1e-14: see `corrected`
+                correction = corrected(1.0, t, s, dtype)
+                moves = abs(exact[key].exact - was[key].exact)
+                slack[key] = slack[key] + correction.error / correction.exact * moves
             both = zip((p[key], *(m[key] for m in state[1:])), (exact[key], *memories[key]),
                        strict=True)  # fmt: skip
             for one, want in both:
                 held(one, want, key)
+                # With L2 the gradient may cancel, and more digits are lost than 1e-14 allows.
+                if dtype is np.float64 and l2 == 0:
+                    size = want.size + (slack[key] / L(1e-14) if one is p[key] else 0)
+                    within_1e_14(one, want._replace(size=size), key)
     assert state.t == before + steps
     kept = by_rows(rates, start["lstm/input_weights"])[:, 0] == 0
     if kept.any():
         now, then = (a["lstm/input_weights"][np.broadcast_to(kept, 4 * H)] for a in (p, start))
         assert now.tobytes() == then.tobytes(), "a factor of 0 moved a parameter"
-
-
-@solvers
-@pytest.mark.parametrize("method", GRADIENT_THRESHOLD_METHODS)
-@pytest.mark.parametrize("before", [0, 999])
-@given(scale=scales, seed=st.integers(0, 999))
-def test_five_whole_steps_within_1e_14(backend, solver, method, before, scale, seed):
-    """float64, defaults, a bound that is in force; without L2, which may cancel the gradient.
-
-    The correction of Adam's bias is the only quantity that needs more: see `corrected`.
-    """
-    rng, s = np.random.default_rng(seed), Settings()
-    of = {"lstm/input_weights": (12, 2), "lstm/bias": (12,)}
-    p = {k: draw(rng, shape, 1.0, 0, np.float64) for k, shape in of.items()}
-    state = solver_init(solver, p)._replace(t=before)
-    exact = {k: Number.given(a, np.float64) for k, a in p.items()}
-    memories = {k: [Number.given(m[k], np.float64) for m in state[1:]] for k in of}
-    slack = dict.fromkeys(of, L(0))
-    for n in range(5):
-        g = {k: draw(rng, shape, scale, 0, np.float64) for k, shape in of.items()}
-        threshold = 0.3 * scale
-        p, state, _ = update(
-            backend, p, g, state, 0.01, **s._asdict(), gradient_threshold=threshold,
-            gradient_threshold_method=method, learn_rate_factors={"lstm/bias": (1.0, 0.5, 0, 2.0)},
-        )  # fmt: skip
-        was, t = exact, before + n + 1
-        exact, memories, *_ = stepped_exactly(
-            solver, exact, g, memories, t, 0.01, s, threshold, method,
-            {}, {"lstm/bias": (1.0, 0.5, 0, 2.0)},
-        )  # fmt: skip
-        for key in of:
-            if solver == "adam":
-                rate = corrected(0.01, t, s, np.float64)
-                slack[key] = slack[key] + rate.error / rate.exact * abs(
-                    exact[key].exact - was[key].exact
-                )
-            for one, want in zip(
-                (p[key], *(m[key] for m in state[1:])), (exact[key], *memories[key]), strict=True
-            ):
-                size = want.size + (slack[key] / L(1e-14) if one is p[key] else 0)
-                within_1e_14(one, Number(want.exact, want.error, size, np.float64), key)
 
 
 # ---------------------------------------------------------------- the bounds can be broken

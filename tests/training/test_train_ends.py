@@ -14,7 +14,7 @@ import builders
 import numpy as np
 import pytest
 from agreement import bits, refuses
-from builders import CLASSIFIER
+from builders import CLASSIFIER, interrupt_at
 from builders import train_classifier as train
 from builders import up_or_down as data
 
@@ -25,18 +25,6 @@ pytestmark = pytest.mark.usefixtures("on_numpy")
 
 
 # ---------------------------------------------------------------- Ctrl-C
-
-
-def interrupt_at(monkeypatch, call, where=ml.Network, name="loss_and_gradients"):
-    real, calls = getattr(where, name), []
-
-    def interrupted(*arguments, **options):
-        calls.append(1)
-        if len(calls) == call:
-            raise KeyboardInterrupt
-        return real(*arguments, **options)
-
-    monkeypatch.setattr(where, name, interrupted)
 
 
 def test_ctrl_c_returns_the_network_so_far(monkeypatch, capsys):

@@ -101,26 +101,6 @@ def test_output_functions_see_every_row_and_may_stop():
     assert len(none.history["loss"]) == 0
 
 
-def test_patience_ends_a_training_that_gets_no_better():
-    x, y = data()
-    far = [t + 100 for t in y]
-    net, info = train(
-        x, y, layers(), max_epochs=200, initial_learn_rate=0.05, validation_frequency=1,
-        validation_patience=5, validation_data=(x, [-t for t in y]),
-        output_network="best-validation",
-    )  # fmt: skip
-    losses = info.history["validation_loss"]
-    assert len(losses) < 200 and "has not fallen for 5 validations" in info.stop_reason
-    best = int(np.argmin(losses)) + 1 if info.output_iteration else 0
-    assert info.output_iteration == best == len(losses) - 5
-    assert best == 0 or net.evaluate(x, [-t for t in y])["loss"] == losses[best - 1]
-    _, on = train(
-        x, far, layers(), max_epochs=30, validation_frequency=1, validation_patience=5,
-        validation_data=(x, far),
-    )  # fmt: skip
-    assert len(on.history["loss"]) == 30 and on.stop_reason == "All 30 epochs are done."
-
-
 def test_the_objective_metric_chooses_the_network():
     x, y = data()
     held = [-t for t in y]
@@ -184,14 +164,6 @@ def test_the_table_and_the_csv_show_every_metric(tmp_path, capsys):
     header, *rows = info.to_csv(tmp_path / "history.csv").read_text().splitlines()
     assert header.split(",") == list(info.history) and len(rows) == 2
     assert float(rows[0].split(",")[5]) == info.history["rmse"][0]
-
-
-def test_small_and_large_numbers_keep_their_digits_in_the_table():
-    from minilstm.training.history import format_row
-
-    row = {"iteration": 3.0, "loss": 0.25, "rmse": 1.25e-5, "validation_loss": 3.5e7}
-    assert format_row(row).split() == ["3", "0.2500", "1.3e-05", "3.5e+07"]
-    assert format_row({"loss": 0.0, "rmse": math.nan}).split() == ["0.0000"]
 
 
 # ---------------------------------------------------------------- dropout

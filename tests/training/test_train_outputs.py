@@ -150,33 +150,6 @@ def test_a_weight_of_zero_is_a_step_that_is_not_there():
 # ---------------------------------------------------------------- time
 
 
-def test_truncated_gradients_are_those_of_pieces_with_the_state_carried_in():
-    x, y = data((6, 6, 6))
-    net = start(layers())
-    g, loss = gradient_of(x, y, net, bptt_truncation=2)
-    whole, of_whole = gradient_of(x, y, net)
-    assert loss == pytest.approx(of_whole, rel=1e-12)
-    total, state = {k: 0.0 for k in g}, None
-    for n in range(0, 6, 2):
-        piece = [a[n : n + 2] for a in x], [t[n : n + 2] for t in y]
-        signal = ml_signal(piece[0])
-        part = net.replace(losses=["mse"]).loss_and_gradients(
-            signal, np.stack(piece[1], axis=1).reshape(-1, 1), state=state
-        )
-        total = {k: total[k] + part.gradients[k] / 3 for k in total}
-        state = part.state
-    for key in g:
-        np.testing.assert_allclose(g[key], total[key], rtol=1e-9, atol=1e-13)
-    assert any(not np.allclose(g[k], whole[k], rtol=1e-3) for k in g)
-
-
-def ml_signal(sequences):
-    from minilstm.layers import Signal
-
-    rows = np.stack(sequences, axis=1).reshape(-1, sequences[0].shape[1])  # time-major
-    return Signal(rows, np.full(len(sequences[0]), len(sequences), np.int64))
-
-
 def test_a_pair_of_functions_sees_all_rows_of_a_long_batch(monkeypatch):
     monkeypatch.setattr(memory, "SPAN_ROWS", 6)  # a loss that can be cut goes in several spans
     x, y = data()

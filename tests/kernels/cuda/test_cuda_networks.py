@@ -9,6 +9,7 @@ import pytest
 from agreement import assert_near, on_both
 from agreement import dtype_names as dtypes
 from builders import (
+    batch_of,
     built,
     camera,
     chain,
@@ -23,7 +24,7 @@ import minilstm as ml
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import pack
 from minilstm.layers import Signal
-from minilstm.network.passes.heads import find_heads, mini_batch
+from minilstm.network.passes.heads import find_heads
 from minilstm.proof.checker.networks import problem_of_network
 
 LENGTHS = (9, 1, 14, 4)
@@ -78,25 +79,6 @@ networks = pytest.mark.parametrize("name", NETWORKS)
 def network(name, dtype="float64"):
     layers, shape, losses = NETWORKS[name]
     return built(layers(), dtype, losses=losses), sequences(*shape, lengths=LENGTHS)
-
-
-def batch_of(net, x, lengths=LENGTHS):
-    """The sequences with targets of the kind that each output wants."""
-    rng = np.random.default_rng(7)
-    heads = find_heads(net.wiring, net.losses)
-    targets = []
-    for head in heads:
-        rows = [n if head.steps else 1 for n in lengths]
-        if head.loss.kind == "classes":
-            targets.append([rng.integers(-1, head.columns, n) for n in rows])
-        elif head.loss.kind == "multilabel":
-            targets.append([rng.integers(0, 2, (n, head.columns)).astype(float) for n in rows])
-        else:
-            targets.append([rng.standard_normal((n, head.columns)) for n in rows])
-    inputs = x if isinstance(x[0], list) else [x]
-    inputs = [[a.astype(net.dtype) for a in part] for part in inputs]
-    weights = [[rng.uniform(0.5, 2, len(t)).astype(net.dtype) for t in part] for part in targets]
-    return mini_batch(heads, inputs, targets, weights)
 
 
 def gradients(net, batch, **options):

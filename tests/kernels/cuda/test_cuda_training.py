@@ -8,7 +8,7 @@ import cuda_shim
 import numpy as np
 import pytest
 from agreement import assert_near, on_both
-from builders import camera, chain, two_in_two_out
+from builders import camera, chain, interrupt_at, two_in_two_out
 
 import minilstm as ml
 from minilstm.functional.ragged import active_counts
@@ -205,15 +205,7 @@ def test_ctrl_c_returns_the_network_so_far_in_numpy_arrays(cupy_backend, monkeyp
     layers = chain(ml.LSTM(5), out=3)
     with ml.use_backend("cupy"):
         want, _ = train(layers, max_epochs=2)
-        real, calls = ml.Network.loss_and_gradients, []
-
-        def interrupted(*arguments, **given):
-            calls.append(1)
-            if len(calls) == 7:
-                raise KeyboardInterrupt
-            return real(*arguments, **given)
-
-        monkeypatch.setattr(ml.Network, "loss_and_gradients", interrupted)
+        interrupt_at(monkeypatch, 7)
         net, info = train(layers, max_epochs=9)
     assert info.stop_reason == "Stopped by Ctrl-C after 6 of 27 iterations."
     assert {k: p.tobytes() for k, p in net.parameters.items()} == {

@@ -5,12 +5,12 @@ import sys
 from contextlib import contextmanager
 
 from .arrays import check_guards, counts
-from .executor import LaunchError, can_compile, simulated_capability, thread_order
+from .executor import LaunchError, can_compile, thread_order
 from .fake_cupy import make_modules
 
 __all__ = [
     "LaunchError", "can_compile", "check_guards", "counts", "fresh_kernels", "installed",
-    "make_modules", "simulated_capability", "thread_order",
+    "make_modules", "thread_order",
 ]  # fmt: skip
 
 KERNELS = "minilstm.kernels.cuda"

@@ -170,18 +170,10 @@ class ndarray:
     flags = property(lambda self: _Flags(self._a.flags))
     T = property(lambda self: _make(self._a.T, self._owner))
     real = property(lambda self: _make(self._a.real, self._owner))
-    imag = property(lambda self: wrap(self._a.imag, [self]))
-    base = property(lambda self: None if self._a.base is None else self)
 
     @property
     def data(self):
         return SimpleNamespace(ptr=self._a.ctypes.data if self.size else 0)
-
-    @property
-    def device(self):
-        from .device import Device
-
-        return Device(0)
 
     # ------------------------------------------------------------ what reaches the host
 
@@ -195,9 +187,6 @@ class ndarray:
 
     def __int__(self):
         return int(self._number())
-
-    def __complex__(self):
-        return complex(self._number())
 
     def __bool__(self):
         if self.size == 0:  # CuPy says False, with a warning
@@ -218,10 +207,6 @@ class ndarray:
 
     __str__ = __repr__
 
-    def __format__(self, spec):
-        counts.synchronisations += 1
-        return format(self._a, spec)
-
     def get(self, stream=None, order="C", out=None, blocking=True):
         counts.downloads += 1
         counts.synchronisations += 1
@@ -234,12 +219,6 @@ class ndarray:
 
     def _keeps_columns(self, order):
         return order == "A" and self._a.flags.f_contiguous and not self._a.flags.c_contiguous
-
-    def set(self, arr, stream=None):
-        counts.uploads += 1
-        if arr.dtype != self.dtype or arr.shape != self.shape:
-            raise TypeError(f"{arr.dtype} {arr.shape} array, {self.dtype} {self.shape} wanted")
-        self._a[...] = arr
 
     def __array__(self, dtype=None, copy=None):
         raise TypeError(
@@ -297,12 +276,6 @@ class ndarray:
             raise TypeError("iteration over a 0-d array")
         return (self[i] for i in range(len(self)))
 
-    def __copy__(self):
-        return self.copy()
-
-    def __deepcopy__(self, memo):
-        return self.copy()
-
     def __reduce__(self):
         raise TypeError("the shim does not pickle arrays of the device")
 
@@ -324,11 +297,7 @@ _OPERATORS = (
     "eq ne lt le gt ge neg pos abs invert"
 )
 _IN_PLACE = "add sub mul truediv floordiv mod pow and or xor lshift rshift"
-_METHODS = (
-    "all any argmax argmin argpartition argsort choose clip compress conj conjugate cumprod cumsum "
-    "diagonal dot flatten max mean min nonzero prod ravel repeat reshape round searchsorted "
-    "squeeze std sum swapaxes take trace transpose var view"
-)
+_METHODS = "all any argmax max mean min prod ravel reshape sum transpose"
 
 
 def _operator(name):
@@ -357,23 +326,12 @@ def _in_place(name):
     return operator
 
 
-def _method(name):
-    apply = forward(getattr(np.ndarray, name), name)
-
-    def method(self, *args, **kwargs):
-        if name == "nonzero":
-            counts.synchronisations += 1
-        return apply(self, *args, **kwargs)
-
-    return method
-
-
 for _name in _OPERATORS.split():
     setattr(ndarray, f"__{_name}__", _operator(f"__{_name}__"))
 for _name in _IN_PLACE.split():
     setattr(ndarray, f"__i{_name}__", _in_place(f"__i{_name}__"))
 for _name in _METHODS.split():
-    setattr(ndarray, _name, _method(_name))
+    setattr(ndarray, _name, forward(getattr(np.ndarray, _name), _name))
 
 
 def _astype(self, dtype, order="K", casting=None, subok=None, copy=True):
@@ -391,9 +349,5 @@ def _fill(self, value):
     self._a.fill(value._a if isinstance(value, ndarray) else value)
 
 
-def _sort(self, axis=-1):
-    self._a.sort(axis=axis, kind="stable")
-
-
-for _name, _function in {"astype": _astype, "copy": _copy, "fill": _fill, "sort": _sort}.items():
+for _name, _function in {"astype": _astype, "copy": _copy, "fill": _fill}.items():
     setattr(ndarray, _name, _function)

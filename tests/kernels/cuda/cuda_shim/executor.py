@@ -27,12 +27,11 @@ SANITIZER = ["-fsanitize=undefined", "-fsanitize-undefined-trap-on-error"]
 WARNINGS = ["-Wall", "-Wextra", "-Werror", "-Wno-sign-compare"]
 NO_MARKS = ["-DSHIM_KERNEL=", "-DSHIM_CLUSTER(blocks)=", "-DSHIM_BLOCK_OF(threads)="]
 ORDERS = {"forward": 0, "reverse": 1, "random": 2, "blocks": 3, "warps": 4}
-MULTIPROCESSORS = 132
-# Most shared memory of a block, for each architecture that the shim can stand for.
-SHARED_LIMIT = {70: 96 << 10, 80: 163 << 10, 90: 227 << 10}
+# What the shim stands for is an H100.
+CAPABILITY, MULTIPROCESSORS = 90, 132
+SHARED_LIMIT = 227 << 10  # bytes of shared memory, at most, of a block
 
 _order = ContextVar("order", default=("forward", 0))
-_capability = ContextVar("capability", default=90)
 
 
 def can_compile():
@@ -58,21 +57,6 @@ def thread_order(order, seed=0):
         yield
     finally:
         _order.reset(token)
-
-
-@contextmanager
-def simulated_capability(capability):
-    """Have the limits of an architecture (70, 80 or 90) within a ``with`` block."""
-    token = _capability.set(capability)
-    assert capability in SHARED_LIMIT
-    try:
-        yield
-    finally:
-        _capability.reset(token)
-
-
-def capability():
-    return _capability.get()
 
 
 # ---------------------------------------------------------------- compiling
@@ -167,7 +151,7 @@ class RawModule:
             raise LaunchError(f"the shim knows no option {sorted(unknown)}")
         if "-std=c++17" not in self._options:
             raise LaunchError("the kernels are compiled as C++17")
-        defined = [*defined, f"-D__CUDA_ARCH__={10 * capability()}"]
+        defined = [*defined, f"-D__CUDA_ARCH__={10 * CAPABILITY}"]
         key = "\0".join([self._code, *defined])
         arguments = ["-I", str(HERE), "-include", "shim.h", *defined]
         text = _gcc([*arguments, "-E", "-x", "c", "-"], self._code)
@@ -246,9 +230,10 @@ class Function:
         self.max_dynamic_shared_size_bytes = 48 << 10
 
     def __setattr__(self, name, value):
-        limit = SHARED_LIMIT[capability()]
-        if name == "max_dynamic_shared_size_bytes" and value > limit:
-            raise LaunchError(f"{self.name}: {value} bytes of shared memory, at most {limit}")
+        if name == "max_dynamic_shared_size_bytes" and value > SHARED_LIMIT:
+            raise LaunchError(
+                f"{self.name}: {value} bytes of shared memory, at most {SHARED_LIMIT}"
+            )
         super().__setattr__(name, value)
 
     def __call__(self, grid, block, args, *, shared_mem=0):
@@ -300,7 +285,7 @@ class Function:
             )
         if self._cluster and (blocks % self._cluster or self._cluster > 8):
             raise LaunchError(f"{self.name}: {blocks} blocks in clusters of {self._cluster}")
-        together = min(2048 // threads, (SHARED_LIMIT[capability()] + 1024) // (shared + 1024))
+        together = min(2048 // threads, (SHARED_LIMIT + 1024) // (shared + 1024))
         if cooperative and blocks > MULTIPROCESSORS * together:
             raise LaunchError(f"{self.name}: {blocks} blocks cannot run at the same time")
 

@@ -11,55 +11,13 @@ from .arrays import copy_in, counts, forward, ndarray, new, new_like
 
 # These do to arrays of the device what NumPy does to its own.
 _FORWARDED = (
-    "abs absolute add all allclose any append arccos arcsin arctan arctan2 argmax argmin "
-    "argpartition argsort array_equal around atleast_1d atleast_2d average bincount bitwise_and "
-    "bitwise_or bitwise_xor broadcast_arrays broadcast_to ceil clip column_stack concatenate "
-    "copysign cos cosh count_nonzero cumprod cumsum diag diagonal diff divide dot dstack einsum "
-    "equal exp exp2 expand_dims expm1 flip floor floor_divide fmax fmin fmod greater "
-    "greater_equal hstack hypot inner interp invert isclose isfinite isinf isnan kron less "
-    "less_equal linspace log log10 log1p log2 logaddexp logical_and logical_not logical_or "
-    "logical_xor matmul max maximum mean median min minimum mod moveaxis multiply nan_to_num "
-    "nanmax nanmin nansum negative nextafter not_equal outer pad percentile positive power prod "
-    "ptp quantile ravel reciprocal remainder repeat reshape right_shift left_shift rint roll "
-    "round searchsorted signbit sin sinh split sqrt square squeeze stack std subtract sum "
-    "swapaxes take take_along_axis tan tanh tensordot tile trace transpose tri tril triu "
-    "true_divide trunc unravel_index var vdot vstack where arange eye identity amax amin "
-    "logspace rot90 fabs cbrt divmod iscomplexobj"
+    "abs add arange concatenate cos divide equal exp expm1 fmax fmin greater greater_equal hypot "
+    "isfinite isinf isnan less less_equal log log1p logical_and logical_not logical_or matmul "
+    "maximum mean minimum multiply negative not_equal power prod reshape rint sin sqrt square "
+    "stack subtract sum tanh tensordot transpose true_divide where iscomplexobj"
 )
-# These also make the host wait: the shape of what they give depends on values.
-_WAITING = "nonzero argwhere flatnonzero unique extract compress"
-# Copied from NumPy as they are: types, constants and questions about types and shapes.
-_SAME = (
-    "float16 float32 float64 int8 int16 int32 int64 uint8 uint16 uint32 uint64 bool_ complex64 "
-    "complex128 intp dtype finfo iinfo inf nan pi e newaxis floating integer number generic "
-    "issubdtype result_type promote_types can_cast ndim shape size isscalar broadcast_shapes "
-    "min_scalar_type common_type"
-)
-_COMPARED = ("array_equal", "allclose")  # 0-d arrays in CuPy, truth values in NumPy
-
-
-def _waiting(name):
-    call = forward(getattr(np, name), name)
-
-    def wait(*args, **kwargs):
-        counts.synchronisations += 1
-        return call(*args, **kwargs)
-
-    return wait
-
-
-def _scalar(name):
-    def call(*args, **kwargs):
-        return np.asarray(getattr(np, name)(*args, **kwargs))
-
-    return forward(call, name)
-
-
-def sign(x, out=None, dtype=None):
-    """0 for NaN, as in CuPy before version 14."""
-    made = forward(np.sign, "sign")(x, out=out, dtype=dtype)
-    made._a[np.isnan(made._a)] = 0
-    return made
+# Copied from NumPy as they are: types and constants.
+_SAME = "float16 float32 float64 int8 int32 int64 uint8 uint32 uint64 bool_ complex64 complex128"
 
 
 def _upload(value, dtype, order, copy):
@@ -102,12 +60,6 @@ def asnumpy(a, stream=None, order="C", out=None, *, blocking=True):
     return a.get(order=order, out=out) if isinstance(a, ndarray) else np.asarray(a, order=order)
 
 
-def get_array_module(*args):
-    import cupy
-
-    return cupy if any(isinstance(arg, ndarray) for arg in args) else np
-
-
 def empty(shape, dtype=float, order="C"):
     return new(shape, dtype, order)
 
@@ -136,33 +88,9 @@ def empty_like(prototype, dtype=None, order="K", subok=None, shape=None):
 
 
 def zeros_like(a, dtype=None, order="K", subok=None, shape=None):
-    return full_like(a, 0, dtype, order, subok, shape)
-
-
-def ones_like(a, dtype=None, order="K", subok=None, shape=None):
-    return full_like(a, 1, dtype, order, subok, shape)
-
-
-def full_like(a, fill_value, dtype=None, order="K", subok=None, shape=None):
     made = empty_like(a, dtype, order, subok, shape)
-    made.fill(fill_value)
+    made.fill(0)
     return made
-
-
-def copyto(dst, src, casting="same_kind", where=None):
-    assert where is None
-    dst[...] = src
-
-
-def may_share_memory(a, b, max_work=None):
-    return np.may_share_memory(a._a, b._a)
-
-
-shares_memory = may_share_memory
-
-
-def copy(a, order="K"):
-    return a.copy(order)
 
 
 _pool = device.MemoryPool()
@@ -181,19 +109,14 @@ def make_modules():
     module.ndarray = ndarray
     module.RawModule = executor.RawModule
     for name in _FORWARDED.split():
-        made = _scalar(name) if name in _COMPARED else forward(getattr(np, name), name)
-        setattr(module, name, made)
-    for name in _WAITING.split():
-        setattr(module, name, _waiting(name))
+        setattr(module, name, forward(getattr(np, name), name))
     for name in _SAME.split():
         setattr(module, name, getattr(np, name))
     for function in (
-        array, asarray, ascontiguousarray, asfortranarray, asnumpy, get_array_module, empty, zeros,
-        ones, full, empty_like, zeros_like, ones_like, full_like, copyto, copy, may_share_memory,
-        shares_memory, get_default_memory_pool, sign,
+        array, asarray, ascontiguousarray, asfortranarray, asnumpy, empty, zeros, ones, full,
+        empty_like, zeros_like, get_default_memory_pool,
     ):  # fmt: skip
         setattr(module, function.__name__, function)
-    module.is_available = lambda: True
     made = {"cupy": module, "cupy.cuda": module.cuda, "cupy.cuda.runtime": module.cuda.runtime}
     for name, part in made.items():
         part.__spec__ = ModuleSpec(name, None)
