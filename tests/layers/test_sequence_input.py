@@ -164,7 +164,7 @@ VIDEO, OF_TWO = [4, 3, 2], "give finite numbers of shape (2,) or ()."
          "a mean was given but normalization is a function; set normalization='zerocenter' to use "
          "it."),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )  # fmt: skip
 def test_wrong_statistics_are_named(size, kind, options, message):
     with refuses(f"SequenceInput: {message}"):
