@@ -2,7 +2,6 @@
 A stream carries its own state; neither the network nor another stream ever sees it."""
 
 import dataclasses
-from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -223,8 +222,7 @@ def test_a_sequence_may_be_cut_anywhere_between_predict_and_a_stream(backend, dt
                     assert_streamed(value, want, backend, dtype)
 
 
-@pytest.mark.skipif(not find_spec("numba"), reason="no Numba")
-def test_the_one_call_agrees_with_layer_by_layer(chain):
+def test_the_one_call_agrees_with_layer_by_layer(numba_backend, chain):
     net, streams = doubled(chain, "float64"), []
     for name in ("numpy", "numba"):
         with ml.use_backend(name):

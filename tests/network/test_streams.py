@@ -3,7 +3,6 @@ Each stream of several gives what it gives alone."""
 
 import threading
 import tracemalloc
-from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -13,7 +12,6 @@ from builders import doubled
 
 import minilstm as ml
 
-needs_numba = pytest.mark.skipif(not find_spec("numba"), reason="no Numba")
 FEATURES = 3
 
 
@@ -235,8 +233,7 @@ def test_stepping_holds_no_more_memory_the_longer_it_goes(backend, batch):
 
 
 @pytest.mark.alone
-@needs_numba
-def test_streams_of_one_network_share_its_weights():
+def test_streams_of_one_network_share_its_weights(numba_backend):
     net = network(hidden=128)  # 0.3 MB of weights
     with ml.use_backend("numba"):
         first = net.stream()
