@@ -9,7 +9,8 @@ from minilstm.functional.convolution import convolution_size
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import pack
 from minilstm.layers import Run, Training
-from minilstm.network.passes.heads import find_heads, mini_batch
+from minilstm.network.passes.heads import find_heads
+from minilstm.network.passes.mini_batch import mini_batch
 
 LENGTHS = (6, 1, 4)
 # Every type of real numbers that data may have.

@@ -22,8 +22,9 @@ from minilstm.network.graph.analysis import analyze, draw
 from minilstm.network.graph.connections import Connections
 from minilstm.network.graph.parameters import first_values, parameter_slots
 from minilstm.network.graph.wiring import Port, wire
-from minilstm.network.passes.heads import MiniBatch, find_heads, pack_targets
+from minilstm.network.passes.heads import find_heads
 from minilstm.network.passes.memory import MemoryPlan, plan_memory
+from minilstm.network.passes.mini_batch import MiniBatch, pack_targets
 from minilstm.network.passes.placement import column_major, moved_state
 from minilstm.network.passes.training_pass import LossAndGradients, TrainingPass
 from minilstm.network.passes.walk import Part, needed_gradients, run_backward, run_forward

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from minilstm.backend import Backend
 from minilstm.data.padding import pad_batch, split_sequences
 from minilstm.functional.ragged import IntArray
-from minilstm.network.passes.heads import Head, MiniBatch, mini_batch
+from minilstm.network.passes.heads import Head
+from minilstm.network.passes.mini_batch import MiniBatch, mini_batch
 from minilstm.training.options import TrainingOptions
 
 Array = NDArray[Any]

@@ -21,11 +21,12 @@ from minilstm.network.passes.heads import Head
 from minilstm.network.passes.placement import moved_network
 from minilstm.training.batches import Piece, TrainingData, cuts, pieces, pieces_of
 from minilstm.training.divergence import diverged
+from minilstm.training.factors import weighted
 from minilstm.training.final_statistics import population_statistics
 from minilstm.training.history import TrainingInfo
 from minilstm.training.options import TrainingOptions
 from minilstm.training.progress import Progress
-from minilstm.training.solvers import solver_init, update, weighted
+from minilstm.training.solvers import solver_init, update
 from minilstm.training.watch import Watch
 
 

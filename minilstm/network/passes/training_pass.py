@@ -21,8 +21,9 @@ from minilstm.backend import Backend
 from minilstm.layers import BatchNormalization, Signal
 from minilstm.network.graph.parameters import parameter_slots
 from minilstm.network.graph.wiring import Port, Wiring, ancestors
-from minilstm.network.passes.heads import Head, MiniBatch, run_head
+from minilstm.network.passes.heads import Head, run_head
 from minilstm.network.passes.memory import MemoryPlan, Span
+from minilstm.network.passes.mini_batch import MiniBatch
 from minilstm.network.passes.walk import (
     Parameters,
     Part,

@@ -16,8 +16,9 @@ from minilstm.layers import Signal
 from minilstm.losses.functions import FunctionLoss
 from minilstm.network.examples import as_answers, as_batches
 from minilstm.network.network import Network
-from minilstm.network.passes.heads import find_heads, mini_batch
+from minilstm.network.passes.heads import find_heads
 from minilstm.network.passes.memory import plan_memory
+from minilstm.network.passes.mini_batch import mini_batch
 from minilstm.network.passes.placement import moved_state
 from minilstm.network.passes.training_pass import TrainingPass
 from minilstm.proof.derivatives.problem import Array, Problem
