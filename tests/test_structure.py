@@ -61,7 +61,7 @@ MAY_IMPORT = {
     "pytest_plugin": {"proof.checker", "proof.reports", "proof.derivatives", "files"},
     "bench": {
         "proof.engine", "training", "network", "network.graph", "network.passes", *NETWORK,
-        "kernels", "version",
+        "version",
     },
     "command_line": {
         "bench", "proof.engine", "proof.conformance", "proof.checker", "proof.causes",

@@ -1,4 +1,4 @@
-"""The LSTM, forward and backward: the equations of the whole project stand on this page.
+"""The LSTM, forward and backward: the equations of the LSTM stand on this page.
 Backward walks forward's numbered lines in reverse and quotes the line it reverses.
 
 Axes: B batch, T time, N rows of a packed ragged batch (see `ragged`), D input features,

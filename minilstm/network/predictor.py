@@ -1,5 +1,5 @@
 """What a trained network does for its users: scores, labels, streams, activations, measures.
-Predicting changes nothing; only the methods named after it carry the state on.
+Predicting changes nothing; only methods with `update_state` in their name carry state on.
 
 Axes: B batch, T time, D features, H hidden units, C classes.
 """

@@ -1,5 +1,5 @@
 """A time series and how a network continues it, in closed loop and in open loop.
-Closed loop feeds predictions back as inputs; open loop is told the true value after each step.
+Closed loop feeds predictions back as inputs; open loop gets the true value after each step.
 """
 
 from __future__ import annotations

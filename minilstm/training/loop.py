@@ -1,4 +1,4 @@
-"""The training loop: batch, loss, gradients, step.
+"""The training loop: batch, loss, gradients, update.
 Parameters and what the solver remembers change together, so any interruption leaves a network."""
 
 from __future__ import annotations

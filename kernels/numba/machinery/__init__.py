@@ -1,2 +1,2 @@
 """What the CPU kernels are built with: register tiles, vectors, panels, threads, the compiler.
-Nothing here knows a layer, a loss or a solver; each file is of use to several twins."""
+Only the panels know a layer, the LSTM whose weights they lay out; no file knows a loss or a solver."""

@@ -1,4 +1,4 @@
-"""What this processor's registers allow: the shape of the tiles that every kernel is built of.
+"""What this processor's registers allow: the shape of the tiles of every matrix product.
 A tile's outputs, one row of weights and one spread value must all stay in registers together."""
 
 from __future__ import annotations

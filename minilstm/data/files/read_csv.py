@@ -1,4 +1,4 @@
-"""Reading and writing sequences as .csv in long form: one line a step, named columns.
+"""Reading sequences from .csv in long form: one line a step, named columns.
 A line that cannot be used is refused by its number, with what it holds and what was wanted."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Reading and writing sequences as NumPy's .npz, the format to convert data into.
+"""Reading sequences from NumPy's .npz, the format to convert data into.
 No pickled object is ever loaded, so a file from a stranger can do no harm."""
 
 from __future__ import annotations

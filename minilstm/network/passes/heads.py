@@ -1,5 +1,5 @@
 """Where a network ends in training: which rows each loss looks at.
-A loss swallows the softmax before it, and the fully connected layer before that, where it can."""
+A loss takes in the softmax before it, and the fully connected layer before that, where it can."""
 
 from __future__ import annotations
 

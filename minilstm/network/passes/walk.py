@@ -252,7 +252,7 @@ def zeros(like: Array, shape: tuple[int, ...]) -> Array:
 
 
 def _training(part: Part, name: str, steps: bool) -> Training | None:
-    """Random bits of a layer: those of the step, stirred with its name."""
+    """Random bits of a layer: those of the step, mixed with its name."""
     if part.key is None:
         return None
     row = part.row if steps or part.ending is None else part.ending.start

@@ -78,6 +78,10 @@ def prove(
     [('layer softmax, vectors', 27, True)]
     """
     checks = _checks(find_layers(layers), everything=not layers)
+    if not checks:
+        raise ValueError(
+            f"layers is {list(layers)}, which have no check; add one to `networks.py`."
+        )
     width = max(len(f"{part} {name}, {case}") for part, name, case, _ in checks)
     say(f"{'check':<{width}}  backend  arrays  entries  relative error  allowed  seconds")
     rows = []

@@ -1,5 +1,5 @@
 """The layouts in which people keep the weights and biases of an LSTM's four gates.
-Each is a pick: names of arrays, and how they become arrays of one shape.
+Each layout says two things: names of arrays, and how they become arrays of one shape.
 
 Axes: D features, H hidden, four gates in the order of the user, K columns of a matrix.
 """
