@@ -1,5 +1,5 @@
 """Mean and variance of each channel over many batches: moving averages, or one population.
-Batch normalisation takes them in prediction, where the statistics of the batch at hand do not count.
+Batch normalisation takes them in prediction, where those of the batch at hand do not count.
 
 Axes: C channels.
 """

@@ -1,4 +1,4 @@
-"""The inner loop of every matrix product: a tile of outputs that stays in registers over the whole sum.
+"""The inner loop of matrix products: a tile of outputs that stays in registers over the whole sum.
 Each output is one chain of fused multiply-adds over k, in order, whatever tile it falls in.
 
 So a row computed alone equals the same row in a batch, and threads may split outputs as they

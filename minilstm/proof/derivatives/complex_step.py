@@ -1,5 +1,6 @@
 """Derivatives of a scalar function, computed without any backward pass.
-The complex step is exact to rounding; central differences serve where a function takes no complex numbers.
+The complex step is exact to rounding; central differences serve where a function takes
+no complex numbers.
 
 For an analytic f and a tiny h, f(p + ih) = f(p) + ih f'(p) - h^2 f''(p)/2 ..., so
 Im f(p + ih) / h is the derivative with no subtraction, hence no cancellation, whatever h

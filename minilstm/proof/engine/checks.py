@@ -79,9 +79,7 @@ def prove(
     """
     checks = _checks(find_layers(layers), everything=not layers)
     if not checks:
-        raise ValueError(
-            f"layers is {list(layers)}, which have no check; add one to `networks.py`."
-        )
+        raise ValueError(f"layers is {list(layers)}, which have no check; add one in networks.py.")
     width = max(len(f"{part} {name}, {case}") for part, name, case, _ in checks)
     say(f"{'check':<{width}}  backend  arrays  entries  relative error  allowed  seconds")
     rows = []
