@@ -37,8 +37,8 @@ class Loss:
     def divisor(self, rows: int, responses: int) -> float:
         """What the sum over a batch is divided by.
 
-        `rows` are those of the whole batch, without those whose target is -1; `responses` is R, or
-        C.
+        `rows` counts those of the whole batch, without those whose target is -1. `responses` is
+        R, or C.
         """
         return float(max(rows, 1))
 

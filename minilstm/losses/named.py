@@ -27,7 +27,8 @@ class ElementLoss(Loss):
     pair: Callable[[Backend], Functions] = field(kw_only=True, repr=False)
     # The same of what goes into the layer `fuses_with`, or None.
     fused_pair: Callable[[Backend], Functions] | None = field(default=None, repr=False)
-    options: Mapping[str, float] = field(default_factory=dict)  # for the forward function
+    # Passed to the forward function.
+    options: Mapping[str, float] = field(default_factory=dict)  # by name
     per_element: bool = True  # divide by rows times columns; else by rows
 
     def divisor(self, rows: int, responses: int) -> float:

@@ -98,10 +98,13 @@ def update(
 ) -> tuple[dict[str, Array], State, float]:
     """Add L2, bound the gradients, take one step of a solver: one fused pass a parameter.
 
-    The type of `state`, which `solver_init` or an earlier step gave, tells the solver. Arrays go by
-    name. Below, a is `learn_rate`, b1 `gradient_decay_factor` (of "adam"), b2
-    `squared_gradient_decay_factor` (None is 0.999 for "adam", 0.9 for "rmsprop"), e `epsilon` (of
-    "adam" and "rmsprop"); `momentum` is that of the velocity of "sgdm".
+    The backend computes by its `gradient_norm`, `gradient_scale` and `adam_step`, `sgdm_step` or
+    `rmsprop_step`. The type of `state`, which `solver_init` or an earlier step gave, tells the
+    solver. Parameters and gradients are arrays by name.
+
+    In the equations a is `learn_rate`, b1 is `gradient_decay_factor` (of "adam"), b2 is
+    `squared_gradient_decay_factor` (None means 0.999 for "adam", 0.9 for "rmsprop"), and e is
+    `epsilon` (of "adam" and "rmsprop"). `momentum` is that of the velocity of "sgdm".
 
     A `gradient_threshold` of inf bounds nothing; its methods are "l2norm", "global-l2norm" and
     "absolute-value", see `TrainingOptions`. The norm that "l2norm" bounds is that of the whole
@@ -112,9 +115,9 @@ def update(
     the gates of an LSTM; rows that do not divide into them raise ValueError. A parameter (or a
     block) whose rate factor is 0 keeps its bits.
 
-    Returned are the new parameters, column-major; the state after the step; and the Euclidean norm
-    over all gradients, L2 term included, before they were bounded: a float, or on a GPU an array ()
-    that stays there until it is looked at.
+    Returned are the parameters, as new column-major arrays; the state after the step; and the
+    Euclidean norm over all gradients, L2 term included, before they were bounded. The norm is a
+    float, or on a GPU an array () that stays there until it is looked at.
     """
     b1, b2 = gradient_decay_factor, squared_gradient_decay_factor
     step, rule = _solver(backend, state, momentum, b1, b2, epsilon)
