@@ -19,7 +19,13 @@ Initializer = Callable[[tuple[int, ...], np.random.Generator], Float]
 
 
 def fans(shape: tuple[int, ...]) -> tuple[int, int]:
-    """Inputs that one output sums over, and outputs that one input reaches."""
+    """Inputs that one output sums over, and outputs that one input reaches.
+
+    Examples
+    --------
+    >>> fans((800, 3)), fans((5, 5, 1, 20)), fans((7,))
+    ((3, 800), (25, 500), (1, 7))
+    """
     if len(shape) < 3:
         return math.prod(shape[1:]), shape[0]
     window = math.prod(shape[:-2])

@@ -75,6 +75,14 @@ def plan_memory(
     all of the batch at once: there is one span. `gpu_bytes` is the memory of the GPU that computes;
     None means a CPU. The plan's `kept + used` exceeds a budget that is less than the least
     possible.
+
+    Examples
+    --------
+    >>> from minilstm.layers import LSTM, SequenceInput
+    >>> from minilstm.network.graph.wiring import wire
+    >>> plan = plan_memory(wire([SequenceInput(3), LSTM(200)]), np.full(60_000, 6), "float32")
+    >>> len(plan.spans), plan.spans[1].first, plan.first_kept > 0
+    (88, 682, True)
     """
     if budget == "auto":
         budget = AUTO_BUDGET if gpu_bytes is None else GPU_BUDGET * gpu_bytes
