@@ -19,21 +19,10 @@ ClassWeights = None | str | dict[Label, float] | tuple[float, ...]
 
 
 def inverse_frequency_weights(counts: ArrayLike) -> NDArray[np.float64]:
-    """Weights that let every class count the same in all: w_k = N / (K n_k).
+    """Weights (K,) float64 that let every class count the same in all: w_k = N / (K n_k).
 
-    Parameters
-    ----------
-    counts : (K,) rows of each class, of N in all
-
-    Returns
-    -------
-    (K,) float64
-        Their mean over the N rows is 1. A class without a row has weight 0.
-
-    Examples
-    --------
-    >>> inverse_frequency_weights([6, 2]).tolist()
-    [0.6666666666666666, 2.0]
+    `counts` holds the rows n_k of each class, of N in all. The mean of the weights over the N rows
+    is 1. A class without a row has weight 0.
     """
     n = np.asarray(counts, np.float64)  # (K,)
     weights = np.zeros_like(n)  # (K,)
@@ -44,15 +33,7 @@ def inverse_frequency_weights(counts: ArrayLike) -> NDArray[np.float64]:
 def checked_labels(owner: str, argument: str, labels: Any) -> tuple[Label, ...]:
     """Labels as a tuple of strings or whole numbers, none of them twice.
 
-    Parameters
-    ----------
-    owner, argument : for the messages
-    labels : list, tuple or array of labels; one label counts as a list of one
-
-    Examples
-    --------
-    >>> checked_labels("CrossEntropy", "classes", np.array(["walk", "run"]))
-    ('walk', 'run')
+    One label counts as a list of one. `owner` and `argument` are for the messages.
     """
     if isinstance(labels, (str, int, np.integer)):
         labels = [labels]
@@ -80,25 +61,11 @@ def checked_class_weights(
 ) -> ClassWeights:
     """Class weights in one of their four plain forms.
 
-    Parameters
-    ----------
-    owner : for the messages
-    class_weights : None; a dict of a weight by label, or pairs (label, weight); weights in the
-        order of the classes; or "inverse-frequency"
-    classes : the labels, where they are known already
+    They are None; a dict of a weight by label, or pairs (label, weight); weights in the order of
+    the classes; or "inverse-frequency". `classes` are the labels, where they are known already.
 
-    Raises
-    ------
-    ValueError
-        A weight is negative or not finite, all are 0, there are too few or too many, or a label
-        is not one of the classes.
-    TypeError
-        It has none of the forms.
-
-    Examples
-    --------
-    >>> checked_class_weights("CrossEntropy", [("run", 2), ("walk", 1)], None)
-    {'run': 2.0, 'walk': 1.0}
+    Raises ValueError where a weight is negative or not finite, all are 0, there are too few or too
+    many, or a label is not one of the classes; TypeError where it has none of the forms.
     """
     forms = (
         f"give a dict of a weight by label, a list in the order of the classes, "
@@ -138,30 +105,13 @@ def weights_of_classes(
     classes: ArrayLike,
     counts: ArrayLike,
 ) -> NDArray[np.float64] | None:
-    """The weight of every class of a network.
+    """The weight of every class of a network: (C,) float64, or None where every class weighs 1.
 
-    Parameters
-    ----------
-    owner : for the messages
-    class_weights : from `checked_class_weights`
-    declared : the labels in whose order a list of weights is given; None means that of `classes`
-    classes : (C,) labels of the network, in its order
-    counts : (C,) rows of each class in the training data
+    A list of weights is in the order of the labels `declared`; None means the order of `classes`,
+    the labels (C,) of the network. `counts` (C,) are the rows of each class in the training data.
 
-    Returns
-    -------
-    (C,) float64, or None where every class weighs 1
-
-    Raises
-    ------
-    ValueError
-        A class has no weight, a weight is for a label that is no class, or `declared` has other
-        labels than `classes`.
-
-    Examples
-    --------
-    >>> weights_of_classes("CrossEntropy", (5.0, 1.0), ("run", "idle"), ["idle", "run"], [9, 1])
-    array([1., 5.])
+    Raises ValueError where a class has no weight, a weight is for a label that is no class, or
+    `declared` has other labels than `classes`.
     """
     labels = tuple(_plain(label) for label in np.asarray(classes))
     if declared is not None and set(declared) != set(labels):

@@ -36,38 +36,18 @@ def glorot(shape: tuple[int, ...], rng: np.random.Generator) -> Float:
     """Uniform on (-a, a) with a = sqrt(6 / (outputs + inputs)).
 
     For an LSTM, outputs is 4H: the stacked matrix counts as one (Glorot and Bengio, 2010).
-
-    Examples
-    --------
-    >>> W = glorot((800, 3), np.random.default_rng(0))
-    >>> W.shape, bool(abs(W).max() < np.sqrt(6 / 803))
-    ((800, 3), True)
     """
     bound = np.sqrt(6 / sum(fans(shape)))
     return rng.uniform(-bound, bound, shape)
 
 
 def he(shape: tuple[int, ...], rng: np.random.Generator) -> Float:
-    """Normal with mean 0 and variance 2 / inputs (He, Zhang, Ren and Sun, 2015).
-
-    Examples
-    --------
-    >>> W = he((800, 50), np.random.default_rng(0))
-    >>> round(float(W.std()), 2)
-    0.2
-    """
+    """Normal with mean 0 and variance 2 / inputs (He, Zhang, Ren and Sun, 2015)."""
     return rng.normal(0.0, np.sqrt(2 / fans(shape)[0]), shape)
 
 
 def narrow_normal(shape: tuple[int, ...], rng: np.random.Generator) -> Float:
-    """Normal with mean 0 and standard deviation 0.01.
-
-    Examples
-    --------
-    >>> W = narrow_normal((800, 50), np.random.default_rng(0))
-    >>> round(float(W.std()), 4)
-    0.01
-    """
+    """Normal with mean 0 and standard deviation 0.01."""
     return rng.normal(0.0, 0.01, shape)
 
 
@@ -76,12 +56,6 @@ def orthogonal(shape: tuple[int, ...], rng: np.random.Generator) -> Float:
 
     The sign of R's diagonal is moved into Q, which makes the draw uniform. With fewer outputs than
     inputs the rows are orthonormal. Of more than two axes the last stands for the columns.
-
-    Examples
-    --------
-    >>> R = orthogonal((8, 2), np.random.default_rng(0))
-    >>> bool(np.allclose(R.T @ R, np.eye(2)))
-    True
     """
     columns = shape[-1] if len(shape) > 1 else 1
     draw = rng.standard_normal((math.prod(shape) // columns, columns))
@@ -93,24 +67,12 @@ def orthogonal(shape: tuple[int, ...], rng: np.random.Generator) -> Float:
 
 
 def zeros(shape: tuple[int, ...], rng: np.random.Generator) -> Float:
-    """All zero; the generator is not used.
-
-    Examples
-    --------
-    >>> zeros((2,), np.random.default_rng(0)).tolist()
-    [0.0, 0.0]
-    """
+    """All zero; the generator is not used."""
     return np.zeros(shape)
 
 
 def ones(shape: tuple[int, ...], rng: np.random.Generator) -> Float:
-    """All one; the generator is not used.
-
-    Examples
-    --------
-    >>> ones((2,), np.random.default_rng(0)).tolist()
-    [1.0, 1.0]
-    """
+    """All one; the generator is not used."""
     return np.ones(shape)
 
 
@@ -118,11 +80,6 @@ def unit_forget_gate(shape: tuple[int, ...], rng: np.random.Generator) -> Float:
     """Zero, but 1 for the forget gate, so that a new LSTM remembers (Jozefowicz et al., 2015).
 
     The shape is (4H,); the generator is not used.
-
-    Examples
-    --------
-    >>> unit_forget_gate((8,), np.random.default_rng(0)).tolist()
-    [0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0]
     """
     bias = np.zeros(shape)
     H = shape[0] // 4
@@ -163,26 +120,11 @@ def find(
 ) -> Initializer:
     """The initialiser of a name, or a user's own function with a check of what it returns.
 
-    Parameters
-    ----------
-    given : a name, or a function (shape, rng) -> array
-    layer : what to call the layer where something is wrong
-    argument : the option's name
-    names : those that may be given; () means all of `BY_NAME`
+    Both are functions (shape, rng) -> float64 array of that shape. `names` are those that may be
+    given; () means all of `BY_NAME`. `layer` and `argument` are for the messages.
 
-    Returns
-    -------
-    function (shape, rng) -> float64 array of that shape
-
-    Raises
-    ------
-    ValueError
-        The name is not known; or later, when the function is called, its array does not fit.
-
-    Examples
-    --------
-    >>> find("ones", "LSTM", "bias_initializer")((2,), np.random.default_rng(0)).tolist()
-    [1.0, 1.0]
+    Raises ValueError where the name is not known; or later, when the function is called, where its
+    array does not fit.
     """
     names = names or tuple(BY_NAME)
     if isinstance(given, str) and given in names:

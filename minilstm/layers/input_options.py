@@ -39,16 +39,10 @@ def checked_input_size(size: Any) -> int | Shape:
 def checked_statistic(
     who: str, field: str, given: Any, normalization: Any, shape: Shape, dimension: str
 ) -> NDArray[np.float64]:
-    """A read-only float64 copy of a statistic that a user gave.
+    """A read-only float64 copy of a statistic that a user gave, of any integer or float dtype.
 
-    Parameters
-    ----------
-    who : how messages call the layer
-    field : name of the statistic
-    given : numbers of any integer or float dtype
-    normalization : name or function
-    shape : of one step
-    dimension : "auto" allows every shape, "channel", "element" and "all" their own
+    `who` and `field` name the layer and the statistic in messages; `shape` is that of one step. The
+    dimension "auto" allows every shape; "channel", "element" and "all" allow their own.
     """
     if callable(normalization) or field not in USES[normalization]:
         user = next(name for name, used in USES.items() if field in used)

@@ -24,31 +24,21 @@ Functions = tuple[Callable[..., Any], Callable[..., Any]]  # forward and backwar
 
 @dataclass(frozen=True)
 class Loss:
-    """A loss as the training loop sees it.
+    """A loss as the training loop sees it."""
 
-    Attributes
-    ----------
-    name : as in ``train(loss=...)``
-    kind : what the targets are: "classes" (N,) class numbers, where -1 means no class; "numbers"
-        (N, R); "multilabel" (N, C) of 0 and 1; "any" for a pair of functions
-    normalization : what the sum is divided by, in words
-    whole : needs all rows of a batch at once
-    fuses_with : kind of the layer which `fused_forward` takes in as well, or ""
-    """
-
-    name: str
+    name: str  # as in ``train(loss=...)``
+    # What the targets are: "classes" (N,) class numbers, where -1 means no class; "numbers" (N, R);
+    # "multilabel" (N, C) of 0 and 1; "any" for a pair of functions.
     kind: str
-    normalization: str
-    whole: bool = False
-    fuses_with: str = ""
+    normalization: str  # what the sum is divided by, in words
+    whole: bool = False  # needs all rows of a batch at once
+    fuses_with: str = ""  # kind of the layer which `fused_forward` takes in as well
 
     def divisor(self, rows: int, responses: int) -> float:
         """What the sum over a batch is divided by.
 
-        Parameters
-        ----------
-        rows : in the whole batch, without those whose target is -1
-        responses : R, or C
+        `rows` counts those of the whole batch, without those whose target is -1. `responses` is
+        R, or C.
         """
         return float(max(rows, 1))
 
@@ -65,13 +55,8 @@ class Loss:
     ) -> tuple[Any, Any]:
         """The loss of rows y (N, C) with targets t, and the cache for `backward`.
 
-        Parameters
-        ----------
-        backend : computes
-        y : (N, C) what the network puts out, real or complex
-        t : targets, as `kind` says
-        divisor : from `divisor`
-        weights : (N,) of the rows; None means 1 each
+        y is what the network puts out, real or complex; t is as `kind` says; `divisor` is from the
+        method of that name; `weights` are those of the rows (N,), where None means 1 each.
         """
         return self.functions(backend)[0](y, t, divisor, weights)
 

@@ -112,22 +112,10 @@ class CrossEntropy(Loss):
 
 
 def row_weights(targets: IntArray, class_weights: Array | None, dtype: Any) -> Array | None:
-    """The weight of each row from the weight of its class.
+    """The weight (N,) of each row from that of its class, or None where every row weighs 1.
 
-    Parameters
-    ----------
-    targets : (N,) class numbers, -1 for a row without a class, which weighs 0
-    class_weights : (C,) from `Loss.weights_of_classes`, or None
-    dtype : of the result
-
-    Returns
-    -------
-    (N,), or None where every row weighs 1
-
-    Examples
-    --------
-    >>> row_weights(np.array([1, 0, -1]), np.array([1.0, 3.0]), np.float32).tolist()
-    [3.0, 1.0, 0.0]
+    `targets` (N,) are class numbers, -1 for a row without a class, which weighs 0. `class_weights`
+    (C,) are from `Loss.weights_of_classes`, or None. The result has the given dtype.
     """
     if class_weights is None:
         return None
@@ -135,28 +123,13 @@ def row_weights(targets: IntArray, class_weights: Array | None, dtype: Any) -> A
 
 
 def counted_labels(labels: Sequence[Array], ignored: Sequence[Label]) -> list[NDArray[np.bool_]]:
-    """Which labels are of a class, and not ignored.
+    """Which labels are of a class, and not ignored: a list of B bool arrays (T_b,).
 
-    Parameters
-    ----------
-    labels : list of B arrays (T_b,), strings or integers
-    ignored : labels that are no class
+    `labels` is a list of B arrays (T_b,), strings or integers; `ignored` are labels that are no
+    class.
 
-    Returns
-    -------
-    list of B bool arrays (T_b,)
-
-    Raises
-    ------
-    DataError
-        No label is left.
-    ValueError
-        An ignored label is text and the labels are numbers, or the other way round.
-
-    Examples
-    --------
-    >>> [a.tolist() for a in counted_labels([np.array(["run", "?"])], ["?"])]
-    [[True, False]]
+    Raises DataError where no label is left; ValueError where an ignored label is text and the
+    labels are numbers, or the other way round.
     """
     if not ignored:
         return [np.ones(len(a), bool) for a in labels]

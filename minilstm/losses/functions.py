@@ -24,15 +24,10 @@ class FunctionLoss(Loss):
     Both get all rows of a mini-batch at once: predictions y (N, C), in the time-major order in
     which batches are computed, and targets t (N, R); class labels come as one-hot rows (N, C).
     Rows without a class are left out. The value is not divided by anything.
-
-    Attributes
-    ----------
-    value : f(y, t) -> number
-    gradient : g(y, t) -> dy, of the shape of y
     """
 
-    value: Callable[[Array, Array], Any] = field(kw_only=True)
-    gradient: Callable[[Array, Array], Any] = field(kw_only=True)
+    value: Callable[[Array, Array], Any] = field(kw_only=True)  # f(y, t) -> number
+    gradient: Callable[[Array, Array], Any] = field(kw_only=True)  # g(y, t) -> dy, of y's shape
 
     def divisor(self, rows: int, responses: int) -> float:
         """1: the function itself decides what it divides by."""

@@ -21,20 +21,15 @@ from minilstm.losses.functions import FunctionLoss
 
 @dataclass(frozen=True)
 class ElementLoss(Loss):
-    """A loss that is a sum over rows and columns of a function of prediction and target.
+    """A loss that is a sum over rows and columns of a function of prediction and target."""
 
-    Attributes
-    ----------
-    pair : forward and backward of rows, of a backend
-    fused_pair : the same of what goes into the layer `fuses_with`, or None
-    options : by name, passed to the forward function
-    per_element : divide by rows times columns; else by rows
-    """
-
+    # Forward and backward of rows, of a backend.
     pair: Callable[[Backend], Functions] = field(kw_only=True, repr=False)
+    # The same of what goes into the layer `fuses_with`, or None.
     fused_pair: Callable[[Backend], Functions] | None = field(default=None, repr=False)
-    options: Mapping[str, float] = field(default_factory=dict)
-    per_element: bool = True
+    # Passed to the forward function.
+    options: Mapping[str, float] = field(default_factory=dict)  # by name
+    per_element: bool = True  # divide by rows times columns; else by rows
 
     def divisor(self, rows: int, responses: int) -> float:
         """Rows, times columns for a mean over all elements."""
@@ -104,27 +99,15 @@ NAMES = (*_NAMED, *_ALIASES)
 def find_loss(loss: Any) -> Loss:
     """The loss that a user means.
 
-    Parameters
-    ----------
-    loss : one of these, or a `CrossEntropy`, or a pair of functions (value, gradient):
+    It is a `CrossEntropy`, a pair of functions (value, gradient), or a name:
 
-        - "crossentropy" (also "index-crossentropy"): mean over all real steps, or sequences
-        - "binary-crossentropy": sum over classes, mean over steps; each class is true or false
-        - "mse" ("mean-squared-error", "l2loss"), "mae" ("mean-absolute-error", "l1loss"),
-          "huber" (transition at an error of 1): means over all steps and responses
-        - "half-mse": 1/(2N) times the sum over N steps and all responses, as `RegressionOutput`
+    - "crossentropy" (also "index-crossentropy"): mean over all real steps, or sequences
+    - "binary-crossentropy": sum over classes, mean over steps; each class is true or false
+    - "mse" ("mean-squared-error", "l2loss"), "mae" ("mean-absolute-error", "l1loss"),
+      "huber" (transition at an error of 1): means over all steps and responses
+    - "half-mse": 1/(2N) times the sum over N steps and all responses, as `RegressionOutput`
 
-    Raises
-    ------
-    ValueError, TypeError
-        It is none of these.
-
-    Examples
-    --------
-    >>> find_loss("l2loss").name, find_loss("l2loss").divisor(rows=10, responses=2)
-    ('mse', 20.0)
-    >>> find_loss((lambda y, t: (y - t).sum(), lambda y, t: 1 + 0 * y)).whole
-    True
+    Anything else raises ValueError or TypeError.
     """
     choices = ", ".join(map(repr, NAMES))
     if isinstance(loss, Loss):
@@ -153,17 +136,7 @@ def find_loss(loss: Any) -> Loss:
 
 
 def loss_of_output_layer(layer: Layer) -> Loss:
-    """The loss that an output layer stands for.
-
-    Parameters
-    ----------
-    layer : ClassificationOutput (cross-entropy) or RegressionOutput ("half-mse")
-
-    Examples
-    --------
-    >>> loss_of_output_layer(RegressionOutput()).name
-    'half-mse'
-    """
+    """The loss of a ClassificationOutput (cross-entropy) or a RegressionOutput ("half-mse")."""
     if isinstance(layer, ClassificationOutput):
         classes = None if layer.classes == "auto" else layer.classes
         return CrossEntropy(layer.class_weights, classes)

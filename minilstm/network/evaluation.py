@@ -26,16 +26,12 @@ def measure_outputs(
 ) -> dict[str, float]:
     """Loss and metrics of checked sequences and targets.
 
-    Parameters
-    ----------
-    sequences : for each input B arrays (T_b, *shape)
-    targets, weights : for each output B arrays; weights count in the loss only, and may be None
-    metrics : names or functions besides "accuracy" for classes and "rmse" for numbers
+    `sequences` holds for each input B arrays (T_b, *shape); `targets` and `weights` hold for each
+    output B arrays. Weights count in the loss only, and may be None. `metrics` are names or
+    functions besides "accuracy" for classes and "rmse" for numbers.
 
-    Returns
-    -------
-    dict with "loss", summed over outputs, and the metrics; with several outputs a metric is named
-    "OUTPUT/METRIC"
+    The dict has "loss", summed over outputs, and the metrics; with several outputs a metric is
+    named "OUTPUT/METRIC".
     """
     x = [list(s) for s in sequences]
     start = net.initial_state(len(x[0]))  # whatever state the network carries on

@@ -25,22 +25,13 @@ Array = NDArray[Any]
 def as_batches(
     wiring: Wiring, x: Any, dtype: Any, data_format: str = "auto", name: str = "x"
 ) -> list[Batch]:
-    """Checked sequences for each input of a network.
+    """Checked sequences for each input of a network, in the order of its inputs.
 
-    Parameters
-    ----------
-    x : sequences as `minilstm.data.sequences.as_batch` takes them; for several inputs a dict of
-        them by the names of the inputs, or a list with one entry for each input
-    data_format : letters for the axes, see `minilstm.data.axis_order`
+    x holds sequences as `minilstm.data.sequences.as_batch` takes them; for several inputs a dict of
+    them by the names of the inputs, or a list with one entry for each input. `data_format` has
+    letters for the axes, see `minilstm.data.axis_order`.
 
-    Returns
-    -------
-    list of Batch, in the order of the network's inputs
-
-    Raises
-    ------
-    DataError
-        Anything does not fit the network, or the inputs do not fit each other.
+    Raises DataError where anything does not fit the network, or the inputs do not fit each other.
     """
     layers = [wiring.nodes[n].layer for n in wiring.inputs]
     parts = by_port(x, [layer.name for layer in layers], name, "input")
@@ -79,18 +70,12 @@ def as_answers(
 ) -> Answers:
     """Checked targets for each output.
 
-    Parameters
-    ----------
-    y : labels or numbers as a user gives them; for several outputs a dict by their names, or a list
-    classes : for each output the known classes, or None where they are to be found in y
-    data_format : letters for the axes of numbers a step
+    y holds labels or numbers as a user gives them; for several outputs a dict by their names, or a
+    list. `classes` has for each output the known classes, or None where they are to be found in y.
+    `data_format` has letters for the axes of numbers a step.
 
-    Raises
-    ------
-    DataError
-        The answers do not fit the sequences, or a label is not among the classes.
-    ValueError
-        The network puts out another number of scores than there are classes.
+    Raises DataError where the answers do not fit the sequences, or a label is not among the
+    classes; ValueError where the network puts out another number of scores than there are classes.
     """
     names = [wiring.nodes[head.output].layer.name for head in heads]
     targets: list[list[Array]] = []
@@ -123,10 +108,7 @@ def classes_by_output(
 ) -> list[Array | None]:
     """The classes of each output, from those of a network.
 
-    Raises
-    ------
-    DataError
-        They are needed, as a loss wants classes, but the network has none.
+    Raises DataError where they are needed, as a loss wants classes, but the network has none.
     """
     out: list[Array | None] = []
     for head in heads:

@@ -38,15 +38,9 @@ SELF_TEST_TOLERANCE = {"float32": 1e-4, "float64": 1e-10}
 def write_model(path: str | os.PathLike[str], net: Any) -> Path:
     """Write a model file, whole or not at all.
 
-    Parameters
-    ----------
-    path : usually ends in .safetensors; its folder must exist
-    net : Network of dtype float32 or float64
-
-    Raises
-    ------
-    ValueError
-        The network cannot be saved, or its scores are not finite; nothing is written.
+    The path usually ends in .safetensors; its folder must exist. `net` is a Network of dtype
+    float32 or float64. Raises ValueError where the network cannot be saved, or its scores are not
+    finite; nothing is written then.
     """
     from safetensors.numpy import save
 
@@ -99,17 +93,10 @@ def write_model(path: str | os.PathLike[str], net: Any) -> Path:
 def read_model(path: str | os.PathLike[str], kind: Callable[..., Any]) -> Any:
     """Read a network, and check that it still gives the scores it gave when it was saved.
 
-    Parameters
-    ----------
-    path : of the file
-    kind : Network, or another Predictor, made from what the file holds
+    `kind` is Network, or another Predictor, made from what the file holds.
 
-    Raises
-    ------
-    FileNotFoundError
-        There is no such file.
-    ModelFileError
-        The file is truncated, not safetensors, not written by minilstm, or its self-test fails.
+    Raises FileNotFoundError where there is no such file; ModelFileError where it is truncated, not
+    safetensors, not written by minilstm, or its self-test fails.
     """
     from safetensors import SafetensorError, safe_open
 

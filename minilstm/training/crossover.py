@@ -50,26 +50,11 @@ class Table(NamedTuple):
 
 
 def faster_side(table: Table, work: str, T: float, B: float, H: float) -> str:
-    """Which side was faster at the measured size that is nearest.
+    """Which side was faster at the measured size that is nearest: "cpu" or "gpu".
 
-    Parameters
-    ----------
-    table : measured on this machine
-    work : "training" or "inference"
-    T : steps of a sequence, the mean where they differ
-    B : sequences that are computed together
-    H : hidden units
-
-    Returns
-    -------
-    "cpu" or "gpu"; "cpu" where the table has nothing on the work
-
-    Examples
-    --------
-    >>> points = (Point("training", 10, 1, 32, 1.0, 4.0), Point("training", 1000, 1, 32, 1.0, 0.5))
-    >>> table = Table("a GPU", "a CPU", "1.0", points)
-    >>> [faster_side(table, "training", T, 1, 32) for T in (10, 90, 110, 1000, 10**6)]
-    ['cpu', 'cpu', 'gpu', 'gpu', 'gpu']
+    The table was measured on this machine; where it has nothing on the work, "training" or
+    "inference", the side is "cpu". T is the steps of a sequence, the mean where they differ; B the
+    sequences that are computed together; H the hidden units.
     """
 
     def distance(point: Point) -> float:
@@ -86,10 +71,7 @@ def faster_side(table: Table, work: str, T: float, B: float, H: float) -> str:
 def cache_folder() -> Path:
     """The folder of the tables: in XDG_CACHE_HOME, else where the system keeps such files.
 
-    Raises
-    ------
-    RuntimeError
-        The user has no home folder.
+    Raises RuntimeError where the user has no home folder.
     """
     base = os.environ.get("XDG_CACHE_HOME")
     if not base and sys.platform == "win32":

@@ -31,24 +31,10 @@ class Side(NamedTuple):
 def training_backend(execution_environment: str) -> Backend:
     """The backend of a training.
 
-    Parameters
-    ----------
-    execution_environment : "gpu" is the backend "cupy"; "cpu" is any other; "auto" is the backend
-        in force
+    "gpu" is the backend "cupy"; "cpu" is any other; "auto" is the backend in force.
 
-    Raises
-    ------
-    ValueError
-        `use_backend`, `set_backend` or MINILSTM_BACKEND asks for a backend of the other kind.
-    ImportError, DeviceError
-        CuPy is not installed, or finds no GPU.
-
-    Examples
-    --------
-    >>> from minilstm.backend import use_backend
-    >>> with use_backend("numpy"):
-    ...     training_backend("cpu").name
-    'numpy'
+    Raises ValueError where `use_backend`, `set_backend` or MINILSTM_BACKEND asks for a backend of
+    the other kind; ImportError where CuPy is not installed, DeviceError where it finds no GPU.
     """
     name = chosen_backend()
     if execution_environment == "gpu" and name not in ("auto", "cupy"):
@@ -72,12 +58,9 @@ def is_left_open(execution_environment: str) -> bool:
 def choose_side(T: float, B: float, H: float) -> Side:
     """The faster side for a training on this machine.
 
-    T, B and H are those of `faster_side`: of a mini-batch, and of the largest recurrent layer.
-
-    Returns
-    -------
-    Side; the CPU, without a word, where there is no CuPy or no GPU; the CPU, with the line that
-    says how to measure, where there is a GPU that no table is of
+    T, B and H are those of `faster_side`: of a mini-batch, and of the largest recurrent layer. It
+    is the CPU, without a word, where there is no CuPy or no GPU; and the CPU, with the line that
+    says how to measure, where there is a GPU that no table is of.
     """
     if not is_installed("cupy"):
         return Side("cpu")

@@ -36,12 +36,8 @@ def blocks(name: str, p: Array, l2: Factor, rate: Factor) -> list[Block]:
     """Cut a parameter into as few equal blocks of rows as its factors allow.
 
     The parameter has the shape (rows, ...); a factor is a number, or a tuple of numbers, one for
-    each of equal blocks of rows. The blocks go from the first row to the last.
-
-    Raises
-    ------
-    ValueError
-        The rows do not divide into so many blocks.
+    each of equal blocks of rows. The blocks go from the first row to the last. Raises ValueError
+    where the rows do not divide into so many blocks.
 
     Examples
     --------

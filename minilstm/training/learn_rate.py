@@ -17,13 +17,6 @@ class InTurn:
 
     Each but the last needs an end: a number of `steps`. An epoch of a schedule that began within
     one is as many iterations as an epoch of the training.
-
-    Examples
-    --------
-    >>> from minilstm.training.schedules import Warmup
-    >>> both = InTurn((Warmup(0.5, 1, steps=2), Piecewise(0.1, 1)))
-    >>> [round(both.rate(1.0, 1 + n // 4, n + 1, 3, 12), 3) for n in range(12)]
-    [0.5, 0.75, 1.0, 1.0, 1.0, 1.0, 0.1, 0.1, 0.1, 0.1, 0.01, 0.01]
     """
 
     schedules: tuple[Any, ...]
@@ -59,13 +52,7 @@ class InTurn:
 
 @dataclass(frozen=True)
 class Function:
-    """The rate (not a factor) that a function of (epoch, iteration) returns.
-
-    Examples
-    --------
-    >>> Function(lambda epoch, iteration: 0.1 / epoch).rate(1.0, 4, 9, 10, 30)
-    0.025
-    """
+    """The rate (not a factor) that a function of (epoch, iteration) returns."""
 
     function: Callable[[int, int], float]
 
@@ -90,23 +77,9 @@ class Function:
 def as_schedule(given: Any, drop_factor: float = 0.1, drop_period: int = 10) -> Schedule:
     """The schedule that a value of the option `learn_rate_schedule` means.
 
-    Parameters
-    ----------
-    given : one of the names of `SCHEDULES`, a schedule, a function (epoch, iteration) -> rate, or
-        a list of names and schedules that follow one another
-    drop_factor, drop_period : of "piecewise" given by its name
-
-    Raises
-    ------
-    ValueError
-        It is none of these.
-
-    Examples
-    --------
-    >>> as_schedule("piecewise", 0.5, 3)
-    Piecewise(drop_factor=0.5, period=3, unit='epoch')
-    >>> as_schedule(["warmup", "cosine"]).rate(0.1, 1, 6, 2, 20)
-    0.1
+    The value is one of the names of `SCHEDULES`, a schedule, a function (epoch, iteration) -> rate,
+    or a list of names and schedules that follow one another; anything else raises ValueError. The
+    drop factor and period are those of "piecewise" given by its name.
     """
     if isinstance(given, (list, tuple)) and given:
         parts = tuple(as_schedule(one, drop_factor, drop_period) for one in given)

@@ -44,12 +44,8 @@ def prepare(
 ) -> tuple[Network, tuple[Head, ...], TrainingData]:
     """Check everything, and build the network that training starts from.
 
-    Arguments are those of `minilstm.train`, and a generator for first values of learnables.
-
-    Raises
-    ------
-    DataError, ValueError, TypeError
-        Anything does not fit; nothing was computed.
+    Arguments are those of `minilstm.train`, and a generator for first values of learnables. Raises
+    DataError, ValueError or TypeError where anything does not fit; nothing was computed then.
     """
     old = layers if isinstance(layers, Network) else None
     wiring = old.wiring if old else wire(layers)  # type: ignore[arg-type]

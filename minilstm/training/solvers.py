@@ -62,26 +62,10 @@ SOLVERS: dict[str, type[AdamState] | type[SgdmState] | type[RmspropState]] = {
 
 
 def solver_init(solver: str, parameters: Arrays) -> SolverState:
-    """A solver before its first step: all that it remembers is zero.
+    """The state of a solver before its first step: all that it remembers is zero.
 
-    Parameters
-    ----------
-    solver : "adam", "sgdm" or "rmsprop"
-    parameters : arrays by name
-
-    Returns
-    -------
-    AdamState, SgdmState or RmspropState; `t` is the number of steps taken
-
-    Raises
-    ------
-    ValueError
-        There is no such solver.
-
-    Examples
-    --------
-    >>> solver_init("sgdm", {"fc/bias": np.ones(2)}).v["fc/bias"].tolist()
-    [0.0, 0.0]
+    The solver is "adam", "sgdm" or "rmsprop"; any other raises ValueError. `t` of the state is the
+    number of steps taken.
     """
     check_choice("solver", solver, tuple(SOLVERS))
     kind = SOLVERS[solver]
@@ -90,13 +74,7 @@ def solver_init(solver: str, parameters: Arrays) -> SolverState:
 
 
 def adam_init(parameters: Arrays) -> AdamState:
-    """Adam before its first step: both running means are zero.
-
-    Examples
-    --------
-    >>> adam_init({"fc/bias": np.ones(2)}).m["fc/bias"].tolist()
-    [0.0, 0.0]
-    """
+    """Adam before its first step: both running means are zero."""
     state = solver_init("adam", parameters)
     assert isinstance(state, AdamState)
     return state
@@ -120,51 +98,26 @@ def update(
 ) -> tuple[dict[str, Array], State, float]:
     """Add L2, bound the gradients, take one step of a solver: one fused pass a parameter.
 
-    Parameters
-    ----------
-    backend : Backend, whose `gradient_norm`, `gradient_scale` and `adam_step`, `sgdm_step` or
-        `rmsprop_step` compute
-    parameters, gradients : arrays by name
-    state : from `solver_init` or an earlier step; its type tells the solver
-    learn_rate : a
-    momentum : of the velocity of "sgdm"
-    gradient_decay_factor : b1 of "adam"
-    squared_gradient_decay_factor : b2 of "adam" (None: 0.999) and "rmsprop" (None: 0.9)
-    epsilon : e of "adam" and "rmsprop"
-    gradient_threshold : bound; inf means none
-    gradient_threshold_method : "l2norm", "global-l2norm" or "absolute-value", see
-        `TrainingOptions`
-    l2 : weight of the L2 term, by name; 0 where not given. A tuple holds one for each of equal
-        blocks of rows, such as the gates of an LSTM
-    learn_rate_factors : multiplies `learn_rate`, by name; 1 where not given. A tuple as above; a
-        parameter (or a block) whose factor is 0 keeps its bits
+    The backend computes by its `gradient_norm`, `gradient_scale` and `adam_step`, `sgdm_step` or
+    `rmsprop_step`. The type of `state`, which `solver_init` or an earlier step gave, tells the
+    solver. Parameters and gradients are arrays by name.
 
-    Returns
-    -------
-    parameters : new arrays, column-major
-    state : after the step, of the type that was given
-    norm : Euclidean norm over all gradients, L2 term included, before they were bounded; a float,
-        or on a GPU an array () that stays there until it is looked at
+    In the equations a is `learn_rate`, b1 is `gradient_decay_factor` (of "adam"), b2 is
+    `squared_gradient_decay_factor` (None means 0.999 for "adam", 0.9 for "rmsprop"), and e is
+    `epsilon` (of "adam" and "rmsprop"). `momentum` is that of the velocity of "sgdm".
 
-    Raises
-    ------
-    ValueError
-        The rows of a parameter do not divide into the blocks of its factors.
+    A `gradient_threshold` of inf bounds nothing; its methods are "l2norm", "global-l2norm" and
+    "absolute-value", see `TrainingOptions`. The norm that "l2norm" bounds is that of the whole
+    array, of all its blocks together.
 
-    Notes
-    -----
-    The norm that "l2norm" bounds is that of the whole array, of all its blocks together.
+    `l2` holds the weight of the L2 term by name, 0 where not given; `learn_rate_factors` multiply
+    the rate by name, 1 where not given. A tuple holds one for each of equal blocks of rows, such as
+    the gates of an LSTM; rows that do not divide into them raise ValueError. A parameter (or a
+    block) whose rate factor is 0 keeps its bits.
 
-    Examples
-    --------
-    >>> from minilstm.backend import load_backend
-    >>> p = {"w": np.array([1.0])}
-    >>> new, _, norm = update(load_backend("numpy"), p, {"w": np.array([0.3])}, adam_init(p), 0.1)
-    >>> round(float(new["w"][0]), 6), round(norm, 6)
-    (0.9, 0.3)
-    >>> state = solver_init("sgdm", p)
-    >>> update(load_backend("numpy"), p, {"w": np.array([2.0])}, state, 0.25)[0]["w"].tolist()
-    [0.5]
+    Returned are the parameters, as new column-major arrays; the state after the step; and the
+    Euclidean norm over all gradients, L2 term included, before they were bounded. The norm is a
+    float, or on a GPU an array () that stays there until it is looked at.
     """
     b1, b2 = gradient_decay_factor, squared_gradient_decay_factor
     step, rule = _solver(backend, state, momentum, b1, b2, epsilon)

@@ -31,29 +31,10 @@ EXAMPLE = "give a list such as [SequenceInput(3), LSTM(200), FullyConnected(5), 
 
 
 def name_layers(layers: Layer | Sequence[Layer], taken: Sequence[str] = ()) -> list[Layer]:
-    """Name the unnamed ones of some layers.
+    """Name the unnamed ones of some layers, a list of them or one, so that each name is unique.
 
-    Parameters
-    ----------
-    layers : list of layers, or one
-    taken : names of layers that these join
-
-    Returns
-    -------
-    list of layers, each with a unique name
-
-    Raises
-    ------
-    ValueError
-        A name occurs twice, or cannot be a name.
-    TypeError
-        It is not a list, or an entry is not a layer.
-
-    Examples
-    --------
-    >>> from minilstm.layers import LSTM, SequenceInput, Softmax
-    >>> [layer.name for layer in name_layers([SequenceInput(3), LSTM(8), LSTM(4), Softmax()])]
-    ['input', 'lstm_1', 'lstm_2', 'softmax']
+    `taken` are names of layers that these join. Raises ValueError where a name occurs twice, or
+    cannot be a name; TypeError where it is not a list, or an entry is not a layer.
     """
     if isinstance(layers, Layer):
         layers = [layers]

@@ -49,10 +49,8 @@ def first_values(
 ) -> dict[str, Array]:
     """Given values of layers, else drawn ones: in float64, rounded to the dtype, column-major.
 
-    Raises
-    ------
-    ValueError
-        A given value has another shape; or it is missing, and there is no generator.
+    Raises ValueError where a given value has another shape; or where it is missing, and there is no
+    generator.
     """
     layers = {layer.name: layer for layer in wiring.layers}
     out, missing = {}, []
@@ -90,10 +88,7 @@ def checked_values(
 ) -> dict[str, Array]:
     """Column-major copies of arrays by "layer/parameter", which must be those of the layers.
 
-    Raises
-    ------
-    ValueError
-        An array is missing, unknown, or of another shape; the message names it.
+    Raises ValueError, which names the array, where one is missing, unknown, or of another shape.
     """
     strangers = sorted(set(given) ^ set(slots))
     if strangers:

@@ -71,12 +71,8 @@ class Wiring(NamedTuple):
 def wire(layers: Sequence[Layer] | Connections) -> Wiring:
     """Check a list of layers or a graph, and put its layers in order.
 
-    Raises
-    ------
-    ValueError
-        The layers do not form a network; the message names the layers and says what to do.
-    TypeError
-        It is neither a list nor a graph, or an entry is not a layer.
+    Raises ValueError, which names the layers and says what to do, where they do not form a network;
+    TypeError where it is neither a list nor a graph, or an entry is not a layer.
 
     Examples
     --------

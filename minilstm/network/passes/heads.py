@@ -42,15 +42,9 @@ class HeadResult(NamedTuple):
 def find_heads(wiring: Wiring, losses: Sequence[Any] | None = None) -> tuple[Head, ...]:
     """The heads of a network, one for each output.
 
-    Parameters
-    ----------
-    losses : one for each output, as `minilstm.losses.find_loss` takes them; None asks the output
-        layers, and takes cross-entropy for an output without one
-
-    Raises
-    ------
-    ValueError
-        A loss is given for an output layer, which has its own, or cross-entropy has no scores.
+    `losses` has one for each output, as `minilstm.losses.find_loss` takes them; None asks the
+    output layers, and takes cross-entropy for an output without one. Raises ValueError where a loss
+    is given for an output layer, which has its own, or cross-entropy has no scores.
     """
     if losses is not None and len(losses) != len(wiring.outputs):
         names = [wiring.nodes[n].layer.name for n in wiring.outputs]
@@ -121,16 +115,11 @@ def run_head(
     divisor: float,
     want_outputs: bool,
 ) -> HeadResult:
-    """Loss and gradients of some rows.
+    """Loss and gradients of some rows (N, D) of the head's source.
 
-    Parameters
-    ----------
-    layers : of the network, by node
-    parameters : arrays of each layer, by its name
-    rows : (N, D) of the head's source
-    targets, weights : of the same rows
-    divisor : of the whole batch
-    want_outputs : also return what the network puts out for the rows
+    `layers` are those of the network, by node; `parameters` the arrays of each layer, by its name;
+    `targets` and `weights` those of the same rows; `divisor` that of the whole batch. With
+    `want_outputs` it also returns what the network puts out for the rows.
     """
     loss = head.loss
     if head.classifier is not None:

@@ -69,17 +69,12 @@ def plan_memory(
 ) -> MemoryPlan:
     """Cut a batch into spans of time, and choose which of them keep their gates.
 
-    Parameters
-    ----------
-    active : (T,) int64 sequences running at each step
-    budget : bytes for what backward needs, or "auto": 240 MiB, on a GPU half of its memory
-    truncation : steps after which gradients are cut, or None; spans end there
-    whole : the loss, or a layer, needs all of the batch at once: there is one span
-    gpu_bytes : memory of the GPU that computes; None means a CPU
-
-    Returns
-    -------
-    MemoryPlan; its `kept + used` exceeds a budget that is less than the least possible
+    `active` (T,) int64 has the sequences running at each step. `budget` is in bytes, for what
+    backward needs, or "auto": 240 MiB, on a GPU half of its memory. `truncation` is the steps after
+    which gradients are cut, or None; spans end there. `whole` says that the loss, or a layer, needs
+    all of the batch at once: there is one span. `gpu_bytes` is the memory of the GPU that computes;
+    None means a CPU. The plan's `kept + used` exceeds a budget that is less than the least
+    possible.
 
     Examples
     --------

@@ -43,12 +43,10 @@ def mini_batch(
 ) -> MiniBatch:
     """Pack some sequences with their targets.
 
-    Parameters
-    ----------
-    sequences : for each input a list of B arrays (T_b, *shape)
-    targets : for each output a list of B arrays: (T_b,) or (1,) class numbers, (T_b, R) or (1, R)
-    weights : for each output a list of B arrays (T_b,) or (1,), or None
-    padded : steps without a class are padding, which counts in the divisor of the loss
+    `sequences` has for each input a list of B arrays (T_b, *shape). `targets` has for each output a
+    list of B arrays: (T_b,) or (1,) class numbers, (T_b, R) or (1, R); `weights` a list of B arrays
+    (T_b,) or (1,), or None. With `padded`, steps without a class are padding, which counts in the
+    divisor of the loss.
     """
     packed = [pack(s) for s in sequences]
     order = packed[0].order  # (B,) longest sequence first

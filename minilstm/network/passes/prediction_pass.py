@@ -174,10 +174,7 @@ def _joined(parts: list[Any]) -> Any:
 def check_state(state: Mapping[str, Any], zero: State, dtype: Any) -> State:
     """A copy of a user's state, checked against the initial state of the same batch.
 
-    Raises
-    ------
-    DataError
-        It is for other layers, or another batch size or number of hidden units.
+    Raises DataError where it is for other layers, or another batch size or number of hidden units.
     """
     if not isinstance(state, Mapping):
         raise DataError(
