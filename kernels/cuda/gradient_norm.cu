@@ -1,4 +1,4 @@
-// The Euclidean norm of a gradient with its L2 term, the twin of the one in functional/gradient.py.
+// The Euclidean norm of a gradient with its L2 term, the twin of the one in functional/gradient_norm.py.
 // Entries of three ranges are summed apart, so that no square in float64 overflows or vanishes.
 #include "device.cuh"
 
