@@ -19,11 +19,15 @@ ONE_SEQUENCE = (
 )
 
 
-def as_array(x: Any, name: str, wanted: str, of: str = "rows") -> Array:
-    """An array; where `x` holds rows of different lengths a DataError, which ends in `wanted`."""
+def as_array(x: Any, name: str, wanted: str, of: str = "rows", axes: str = "") -> Array:
+    """An array; where `x` holds rows of different lengths a DataError, which ends in `wanted`.
+
+    Texts are put together only where one is needed: this runs for every sequence of a batch.
+    """
     try:
         return np.asarray(x)
     except ValueError as error:
+        wanted = wanted.replace("{axes}", axes)
         raise DataError(f"{name} holds {of} of different lengths, but {wanted}") from error
 
 
@@ -47,16 +51,16 @@ def finite(array: Array, dtype: Any, name: str, place: Place, what: str) -> Arra
 
     An array that is so already is not copied. `what` is "value" or "target".
     """
-    if array.dtype.kind == "f" and (bad := ~np.isfinite(array)).any():
+    if array.dtype.kind == "f" and not (good := np.isfinite(array)).all():
         raise DataError(
-            f"{name} holds {first_of(array, bad, place)} ({int(bad.sum())} such values), but "
+            f"{name} holds {first_of(array, ~good, place)} ({int((~good).sum())} such values), but "
             f"every {what} must be finite; remove or fill them first."
         )
     with np.errstate(over="ignore"):
         out = np.ascontiguousarray(array, dtype=dtype)
-    if out.dtype.itemsize < array.dtype.itemsize and (bad := ~np.isfinite(out)).any():
+    if out.dtype.itemsize < array.dtype.itemsize and not (good := np.isfinite(out)).all():
         raise DataError(
-            f"{name} holds {first_of(array, bad, place)}, beyond the range of {out.dtype}; "
+            f"{name} holds {first_of(array, ~good, place)}, beyond the range of {out.dtype}; "
             f"scale the {'data' if what == 'value' else 'targets'} or train with dtype='float64'."
         )
     return out

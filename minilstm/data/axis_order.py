@@ -57,7 +57,7 @@ def arrange(
     within = letters.replace("B", "")
     if isinstance(x, (list, tuple)) or (isinstance(x, np.ndarray) and x.dtype == object):
         return [_moved(s, within, ours, f"{name}[{b}]", letters) for b, s in enumerate(x)]
-    array = as_array(x, name, ONE_SEQUENCE.format(axes=""))
+    array = as_array(x, name, ONE_SEQUENCE)
     if "B" in letters and array.ndim != len(within):
         return _moved(array, letters, f"B{ours}", name, letters)
     return _moved(array, within, ours, name, letters)
@@ -94,7 +94,7 @@ def check_format(data_format: Any, input_rank: int, name: str = "x", *, last: bo
 
 def _moved(x: Any, theirs: str, ours: str, name: str, letters: str) -> Array:
     """One array from their order of axes to ours; axes of space keep their order."""
-    array = as_array(x, name, ONE_SEQUENCE.format(axes=""))
+    array = as_array(x, name, ONE_SEQUENCE)
     if array.ndim != len(theirs):
         raise DataError(
             f"{name} has shape {array.shape}, but the format {letters!r} describes {len(theirs)} "

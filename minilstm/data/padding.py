@@ -254,7 +254,7 @@ def _holds(dtype: np.dtype[Any], value: float) -> bool:
 
 
 def _as_array(x: Any, name: str) -> Array:
-    array = as_array(x, name, ONE_SEQUENCE.format(axes=""))
+    array = as_array(x, name, ONE_SEQUENCE)
     if array.dtype.kind not in "iuf" or array.ndim == 0:
         raise DataError(
             f"{name} has dtype {array.dtype} and shape {array.shape}, but a sequence is an array "

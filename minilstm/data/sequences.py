@@ -125,16 +125,16 @@ def as_step(
 
 def _as_sequence(x: Any, shape: tuple[int, ...], dtype: Any, name: str) -> Array:
     array = _as_array(x, name, shape)
+    if array.ndim == len(shape) + 1 and array.shape[1:] == shape and len(array):
+        return _converted(array, dtype, name)
     wanted = f"the network wants {_axes(shape)}, T time steps of {_named(shape)}"
     if array.ndim != len(shape) + 1 or array.shape[1:] != shape:
         hint = (_vector_hint if len(shape) == 1 else _image_hint)(array, shape, name)
         raise DataError(f"{name} has shape {array.shape}, but {wanted}; {hint}.")
-    if len(array) == 0:
-        raise DataError(
-            f"{name} has shape {array.shape}, no time step at all, but {wanted}, T at least 1; "
-            "remove it or give it a step."
-        )
-    return _converted(array, dtype, name)
+    raise DataError(
+        f"{name} has shape {array.shape}, no time step at all, but {wanted}, T at least 1; "
+        "remove it or give it a step."
+    )
 
 
 def _vector_hint(array: Array, shape: tuple[int, ...], name: str) -> str:
@@ -180,7 +180,7 @@ def _no_channels(array: Array, shape: tuple[int, ...], name: str) -> str:
 
 def _as_array(x: Any, name: str, shape: tuple[int, ...]) -> Array:
     axes = " (T, D)" if len(shape) == 1 else f" {_axes(shape)}"
-    array = as_array(x, name, ONE_SEQUENCE.format(axes=axes))
+    array = as_array(x, name, ONE_SEQUENCE, axes=axes)
     if array.dtype.kind not in "iuf":
         raise DataError(
             f"{name} has dtype {array.dtype}, but sequences are real numbers; "
