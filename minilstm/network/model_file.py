@@ -47,7 +47,7 @@ def write_model(path: str | os.PathLike[str], net: Any) -> Path:
     from minilstm.version import __version__
 
     test_inputs = _test_inputs(net)
-    test_scores = reference_scores(net, test_inputs)
+    test_scores = numpy_scores(net, test_inputs)
     dtype = net.dtype
     if dtype.name not in SELF_TEST_TOLERANCE:
         raise ValueError(f"the network is {dtype}; only float32 and float64 can be saved.")
@@ -151,7 +151,7 @@ def read_model(path: str | os.PathLike[str], kind: Callable[..., Any]) -> Any:
             losses=losses,
             data_format=metadata.get("data_format", "auto"),
         )
-        scores = reference_scores(net, test_inputs)
+        scores = numpy_scores(net, test_inputs)
     except ModelFileError:
         raise
     except (KeyError, TypeError, ValueError) as error:
@@ -180,8 +180,8 @@ def _test_inputs(net: Any) -> list[Array]:
     return inputs
 
 
-def reference_scores(net: Any, inputs: list[Array]) -> list[Array]:
-    """Outputs for one sequence (T, *shape), on the NumPy reference whatever backend is in force."""
+def numpy_scores(net: Any, inputs: list[Array]) -> list[Array]:
+    """Outputs for one sequence (T, *shape), on the NumPy backend, whichever is in force."""
     signals = [Signal(x, np.ones(len(x), np.int64)) for x in inputs]
     output = net.forward(signals, backend=load_backend("numpy"))[0]
     return [output.rows] if isinstance(output, Signal) else [a.rows for a in output]

@@ -1,4 +1,4 @@
-"""Whole networks on the CuPy backend against the NumPy reference: every kind of layer and batch.
+"""Whole networks on the CuPy backend against the NumPy backend: every kind of layer and batch.
 Results are NumPy arrays, equal to rounding, and what moves to and from the device is counted."""
 
 import copy

@@ -1,4 +1,4 @@
-"""Training on the CuPy backend against the NumPy reference: solvers, validation, ends, transfers.
+"""Training on the CuPy backend against the NumPy backend: solvers, validation, ends, transfers.
 Users see NumPy arrays throughout; between steps nothing moves but a few numbers."""
 
 import importlib
