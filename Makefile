@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
 PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -q
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint campaign clean
 
 demo: $(VENV)/demo.installed
 	@$(BIN)/minilstm demo
@@ -22,6 +22,10 @@ lint: $(VENV)/test.installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/mypy
+
+# Whole campaigns, of which the tests run a tenth.
+campaign: $(VENV)/test.installed
+	MINILSTM_CAMPAIGN=whole $(PYTEST) -m campaign
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

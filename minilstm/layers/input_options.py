@@ -36,6 +36,24 @@ def checked_input_size(size: Any) -> int | Shape:
     return tuple(int(n) for n in size)
 
 
+def checked_feature_names(who: str, names: Any, count: int) -> tuple[str, ...]:
+    """Different names, one for each of `count` features.
+
+    Examples
+    --------
+    >>> checked_feature_names("SequenceInput", ["ax", "ay"], 2)
+    ('ax', 'ay')
+    """
+    listed = [names] if isinstance(names, str) or not np.iterable(names) else list(names)
+    if not all(isinstance(name, str) for name in listed) or len(set(listed)) != count:
+        raise ValueError(
+            f"{who}: feature_names is {names!r}; give {count} different names, one a feature."
+        )
+    if len(listed) != count:
+        raise ValueError(f"{who}: feature_names is {names!r}; give each name once.")
+    return tuple(listed)
+
+
 def checked_statistic(
     who: str, field: str, given: Any, normalization: Any, shape: Shape, dimension: str
 ) -> NDArray[np.float64]:

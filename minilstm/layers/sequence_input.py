@@ -22,6 +22,7 @@ from minilstm.functional.sequence_input import (
 )
 from minilstm.layers.base import Array, Gradients, RowLayer, Run, Shape
 from minilstm.layers.input_options import (
+    checked_feature_names,
     checked_input_size,
     checked_statistic,
     one_line,
@@ -51,6 +52,8 @@ class SequenceInput(RowLayer):
         space; "element", each number of a step; "all", one for everything. "auto" means channel,
         or element where statistics of such a shape are given.
     min_length : steps that every sequence must have, in training and prediction
+    feature_names : a name for each feature (D names), or for each channel; None where they have
+        none. Data that carry names are brought into this order, see `minilstm.data.feature_names`
 
     Notes
     -----
@@ -83,6 +86,7 @@ class SequenceInput(RowLayer):
     min: ArrayLike | None = None
     max: ArrayLike | None = None
     min_length: int = 1
+    feature_names: Sequence[str] | None = None
     kind: ClassVar[str] = "sequence_input"
     input_names = ()  # data come from outside
     #: fields that hold arrays, which files keep beside the learnables
@@ -101,6 +105,9 @@ class SequenceInput(RowLayer):
                     self.who, field, getattr(self, field), self.normalization, self.shape, dimension
                 )  # fmt: skip
                 object.__setattr__(self, field, value)
+        if self.feature_names is not None:
+            names = checked_feature_names(self.who, self.feature_names, self.shape[-1])
+            object.__setattr__(self, "feature_names", names)
         low, high = self.min, self.max
         if low is not None and high is not None and np.any(np.asarray(low) > np.asarray(high)):
             raise ValueError(f"{self.who}: min is above max; give the smaller values as min.")
@@ -217,8 +224,9 @@ class SequenceInput(RowLayer):
                 "cannot be saved; normalise the data first, and build the network without it."
             )
         options = super().config()
-        size = self.input_size
-        return {**options, "input_size": list(size) if isinstance(size, tuple) else size}
+        size, names = self.input_size, options.pop("feature_names")
+        options["input_size"] = list(size) if isinstance(size, tuple) else size
+        return options if names is None else {**options, "feature_names": list(names)}
 
     def __repr__(self) -> str:
         return one_line(self, always=("name", "input_size", "normalization", "mean"))

@@ -276,3 +276,22 @@ def test_prediction_and_streams_normalise_alike(kind):
     np.testing.assert_allclose(net.predict(x), expected, rtol=1e-12)
     stream = net.stream()
     np.testing.assert_allclose([stream.step(row) for row in x], expected, rtol=1e-10)
+
+
+def test_feature_names_are_kept_and_saved():
+    layer = ml.SequenceInput(2, feature_names=["ax", "ay"])
+    assert layer.feature_names == ("ax", "ay")
+    assert layer.config()["feature_names"] == ["ax", "ay"]
+    assert "feature_names" not in ml.SequenceInput(2).config()
+    assert ml.SequenceInput([4, 4, 1], feature_names="grey").feature_names == ("grey",)
+
+
+@pytest.mark.parametrize("names", [["ax"], ["ax", 1], ["a", "a"], 3, "ab", ["a", "b", "c"]])
+def test_feature_names_that_do_not_fit_are_refused(names):
+    with pytest.raises(ValueError, match=r"give 2 different names, one a feature\.$"):
+        ml.SequenceInput(2, feature_names=names)
+
+
+def test_a_feature_name_given_twice_is_refused():
+    with pytest.raises(ValueError, match=r"give each name once\.$"):
+        ml.SequenceInput(2, feature_names=["a", "a", "b"])
