@@ -118,6 +118,15 @@ def test_the_plan_says_what_it_does():
     assert [p.spans for p in (half, nothing)] == [all_kept.spans] * 2
 
 
+def test_the_bytes_of_a_row_and_of_a_sequence_are_summed_over_the_layers():
+    layers = [ml.SequenceInput(3), ml.BiLSTM(5), ml.LSTM(7, output_mode="last")]
+    row = 2 * (3 + 3) + (18 * 5 + 4 * 3) + (7 * 7 + 2 * 10)  # numbers
+    sequence = 2 * (7 + 2) + 2 * (2 + 2)  # of what comes after "last"
+    wiring = wire([*layers, ml.FullyConnected(2), ml.Softmax()])
+    assert memory.used_bytes(wiring, 8) == (8 * row, 8 * sequence)
+    assert [layer.kept_per_row(4) for layer in layers[1:]] == [0, 4 * 4 * 7]
+
+
 def test_on_a_gpu_a_batch_is_one_span_where_it_fits():
     wiring = wire([ml.SequenceInput(3), ml.LSTM(200), ml.FullyConnected(5), ml.Softmax()])
     active = np.full(60_000, 6)
