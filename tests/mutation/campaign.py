@@ -80,13 +80,12 @@ class ChangeJob:
     seconds : of each test, by name
     folder : for what is printed, and for the name of the test that fails
     number : of the change, for names of files in the folder
-    root : where the code is without the change
     """
 
     limit = 7200
 
-    def __init__(self, change, tests, seconds, folder, number, root=ROOT):
-        self.change, self.tests, self.seconds, self.root = change, tests, seconds, root
+    def __init__(self, change, tests, seconds, folder, number):
+        self.change, self.tests, self.seconds = change, tests, seconds
         self.out = Path(folder) / f"{number}.caught"
         self.kernel = change is not None and change.path.startswith("kernels/numba")
 
@@ -94,14 +93,17 @@ class ChangeJob:
         self.out.unlink(missing_ok=True)
         if self.change:
             path = Path(place, self.change.path)
-            path.write_bytes(self.change.made((self.root / self.change.path).read_bytes()))
-            stat = (self.root / self.change.path).stat()
-            os.utime(path, (stat.st_atime, stat.st_mtime + 10))  # or old bytecode would be run
+            self.before, stat = path.read_bytes(), path.stat()
+            self.times = stat.st_atime_ns, stat.st_mtime_ns
+            path.write_bytes(self.change.made(self.before))
+            os.utime(path, ns=tuple(t + 10**10 for t in self.times))  # or old bytecode would be run
         return fork(place, lambda: self._run(place), self.out.with_suffix(".log"))
 
     def end(self, place):
         if self.change:
-            shutil.copy2(self.root / self.change.path, Path(place, self.change.path))
+            path = Path(place, self.change.path)
+            path.write_bytes(self.before)
+            os.utime(path, ns=self.times)
         shutil.rmtree(Path(place, "numba_cache"), ignore_errors=True)
 
     def _run(self, place):
@@ -170,7 +172,7 @@ def main(arguments=None):
     which = Map(build_map(places, build / "map"))
     drawn = [
         change
-        for change in draw(ROOT, options.seed, options.per_room, LEFT_OUT)
+        for change in draw(places[0], options.seed, options.per_room, LEFT_OUT)
         if not options.room or change.room in options.room
     ]
     before = json.loads(results.read_text()) if options.keep and results.exists() else {}
