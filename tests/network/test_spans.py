@@ -8,9 +8,10 @@ from agreement import dtype_names as dtypes
 import minilstm as ml
 from minilstm.functional.ragged import pack_with_targets
 from minilstm.layers import Signal
-from minilstm.network.graph.wiring import wire
+from minilstm.network.graph.wiring import Port, wire
 from minilstm.network.passes import memory
 from minilstm.network.passes.memory import plan_memory
+from minilstm.network.passes.walk import run_forward
 
 LENGTHS = (40, 25, 1, 40, 7, 13)
 KEEP_ALL = 1e12
@@ -97,6 +98,13 @@ def test_one_sequence_and_sequences_of_one_step(backend, mode):
             assert result.loss == pytest.approx(loss, rel=1e-14)
             for key, g in result.gradients.items():
                 np.testing.assert_allclose(g, grads[key], rtol=1e-10, atol=1e-15)
+
+
+def test_a_walk_runs_the_layers_that_were_chosen_and_no_other(backend):
+    net, signal, _ = problem("sequence", "float64")
+    arrays, state = net.by_layer(backend), net.initial_state(len(LENGTHS))
+    done = run_forward(net.wiring, backend, arrays, [signal], state, nodes=[1, 0])
+    assert set(done.caches) == {0, 1} and set(done.values) == {Port(1, 0)}
 
 
 # ---------------------------------------------------------------------------------- the plan
