@@ -34,4 +34,9 @@ EXPLAINED = {
         "minilstm/proof/causes/signatures/layouts.py", "_right_in_part",
         "if size > MOST_SLICES:", ">", ">=", 1,
     ): "a bound on the time of a search: one index more or less",
+    (
+        "minilstm/proof/checker/comparison.py", "_Judge.allowed",
+        "if abs(worst.hand - finer.value) <= room < abs(worst.true.value - finer.value):",
+        "<=", "<", 1,
+    ): "measured numbers are never exactly as far apart as the room between them",
 }  # fmt: skip
