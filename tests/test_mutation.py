@@ -161,7 +161,7 @@ changes = changes_of("kernels/toy.py", source)
 seconds = {test: values[0] for test, values in mapped.items() if test}
 for name in ("test_good", "test_that_cannot_fail"):
     tests = [f"tests/test_toy.py::{name}"]
-    jobs = [ChangeJob(c, tests, seconds, folder, n) for n, c in enumerate(changes)]
+    jobs = [ChangeJob(change, tests, seconds) for change in changes]
     for job, code, _ in run_all(jobs, [place]):
         found[f"{name} {job.change.old} {job.change.new}"] = job.verdict(code)
 clean = (place / "kernels/toy.py").read_bytes() == source

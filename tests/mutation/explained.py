@@ -39,4 +39,9 @@ EXPLAINED = {
         "if abs(worst.hand - finer.value) <= room < abs(worst.true.value - finer.value):",
         "<=", "<", 1,
     ): "measured numbers are never exactly as far apart as the room between them",
+    (
+        "minilstm/proof/checker/comparison.py", "compare",
+        "entries = [t for t in trials if t.index and not t.beyond(tolerance) <= 1]",
+        "<=", "<", 1,
+    ): "measured errors are never exactly as large as the tolerance",
 }  # fmt: skip

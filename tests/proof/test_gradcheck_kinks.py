@@ -106,6 +106,18 @@ def test_a_network_with_relus_at_zero(method):
     assert "input" in {kink.name for kink in report.kinks}
 
 
+@pytest.mark.parametrize(("kinks", "where"), [(0, (33,)), (2, (35,)), (3, ()), (60, ())])
+def test_a_mistake_among_many_kinks_is_caught_though_not_placed(kinks, where):
+    def backward(dy, x):
+        slope = np.where(x == 0, 0.5, np.sign(x))  # lies between the sides of each kink
+        slope[-7] = 3.0
+        return dy * slope
+
+    x = np.r_[np.zeros(kinks), np.linspace(1, 2, 40)]
+    report = ml.gradcheck(lambda x: abs(x), backward, {"x": x}, raises=False, max_entries=5)
+    assert not report.passed and report.errors[0].where == where
+
+
 @pytest.mark.parametrize(
     ("left", "right", "jump", "says"),
     [
