@@ -41,6 +41,7 @@ from minilstm.network.self_check import (
     draw_inputs,
     numpy_scores,
 )
+from minilstm.paths import check_readable, in_words
 
 Array = NDArray[Any]
 
@@ -140,22 +141,15 @@ def read_model(
     scores are not compared; everything else is checked all the same.
 
     Raises FileNotFoundError where there is no such file; PermissionError where it must not be read;
-    ModelFileError for whatever is wrong within it: it is truncated, not safetensors, not written
-    by minilstm, changed since, or its self-test fails.
+    DataError where the path is no regular file; ModelFileError for whatever is wrong within it: it
+    is truncated, not safetensors, not written by minilstm, changed since, or its self-test fails.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"path is {str(path)!r}, but there is no such file; check its name."
-        )
+    path = check_readable(path)
     try:
         with open(path, "rb") as file:
             return from_file(file, path.stat().st_size, kind, self_test, str(path))
-    except PermissionError:
-        raise PermissionError(
-            f"path is {str(path)!r}, but reading it is not allowed (permission denied); change the "
-            "permissions of the file."
-        ) from None
+    except OSError as error:
+        raise in_words(error, f"path is {str(path)!r}, but it could not be read") from error
 
 
 def from_file(

@@ -359,10 +359,15 @@ def test_metadata_that_is_not_json_is_refused(saved):
 
 
 def test_a_missing_file_or_folder_is_named(tmp_path):
-    for path in (tmp_path / "none.safetensors", tmp_path):
-        message = f"path is {str(path)!r}, but there is no such file; check its name."
-        with refuses(message, FileNotFoundError):
-            ml.load(path)
+    path = tmp_path / "none.safetensors"
+    message = f"path is {str(path)!r}, but there is no such file; check its name."
+    with refuses(message, FileNotFoundError):
+        ml.load(path)
+    message = (
+        f"path is {str(tmp_path)!r}, which is a folder, but a file was wanted; name a regular file."
+    )
+    with refuses(message, ml.DataError):
+        ml.load(tmp_path)
     path, folder = tmp_path / "no" / "model.safetensors", tmp_path / "no"
     message = (
         f"path is {str(path)!r}, but the folder {str(folder)!r} does not exist; create it first "
@@ -440,8 +445,12 @@ def test_a_file_that_must_not_be_read_is_said_to_be_that(saved, monkeypatch):
 
     monkeypatch.setattr(model_file, "open", denied, raising=False)
     message = (
-        f"path is {str(saved)!r}, but reading it is not allowed (permission denied); change the "
-        "permissions of the file."
+        f"path is {str(saved)!r}, but it could not be read (Permission denied); free some space, "
+        "change the permissions, or choose another place."
     )
+    with refuses(message, PermissionError):
+        ml.load(saved)
+    message = f"path is {str(saved)!r}, which this user may not read; change its permissions."
+    monkeypatch.setattr("minilstm.paths.os.access", lambda path, how: False)
     with refuses(message, PermissionError):
         ml.load(saved)
