@@ -10,6 +10,8 @@ import time
 from importlib import metadata
 from typing import Any
 
+import numpy as np
+
 from minilstm.backend import (
     cupy_version,
     current_backend,
@@ -22,6 +24,7 @@ from minilstm.backend import (
 from minilstm.command_line.facts import facts
 from minilstm.errors import DeviceError
 from minilstm.files import write_atomically
+from minilstm.network.model_contents import of_each
 from minilstm.network.network import Network
 from minilstm.version import __version__
 
@@ -49,7 +52,7 @@ def info(options: argparse.Namespace) -> dict[str, Any]:
             "outputs": list(net.output_names),
             "input_size": net.input_size,
             "output_mode": net.output_mode,
-            "classes": None if net.classes is None else net.classes.tolist(),
+            "classes": of_each(net.classes, np.ndarray.tolist),
             "dtype": net.dtype.name,
         }
     modules = {"mat-io": "matio"}  # where a package's module has another name
