@@ -40,7 +40,8 @@ def as_batches(
         assert isinstance(layer, SequenceInput)  # the wiring has checked
         arranged = arrange(part, data_format, len(layer.shape), part_name)
         size = layer.input_size
-        batches.append(as_batch(arranged, size, dtype, part_name, layer.min_length))
+        how: dict[str, Any] = {"min_length": layer.min_length, "digits": layer.normalizes}
+        batches.append(as_batch(arranged, size, dtype, part_name, **how))
     lengths = [[len(s) for s in batch.sequences] for batch in batches]
     for other, (part_name, _) in zip(lengths[1:], parts[1:], strict=True):
         if other != lengths[0]:
@@ -67,8 +68,10 @@ def as_answers(
     classes: Sequence[Array | None],
     name: str = "y",
     data_format: str = "auto",
+    *,
+    dtype: Any,
 ) -> Answers:
-    """Checked targets for each output.
+    """Checked targets for each output, numbers in a dtype.
 
     y holds labels or numbers as a user gives them; for several outputs a dict by their names, or a
     list. `classes` has for each output the known classes, or None where they are to be found in y.
@@ -97,7 +100,8 @@ def as_answers(
         else:
             last, binary = not head.steps, kind == "multilabel"
             arranged = arrange(part, data_format, 1, part_name, last=last)
-            checked = as_targets(arranged, batch, last, head.columns, part_name, binary=binary)
+            how: dict[str, Any] = {"dtype": dtype, "binary": binary}
+            checked = as_targets(arranged, batch, last, head.columns, part_name, **how)
             targets.append(checked)
             found.append(None)
     return Answers(targets, found)

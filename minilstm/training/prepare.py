@@ -59,7 +59,9 @@ def prepare(
         data_format = old.data_format
     batches = as_batches(wiring, x, dtype, data_format)
     known = classes_by_output(old.classes if old else None, wiring, heads, needed=False)
-    answers = as_answers(wiring, heads, batches[0], y, known, "y", options.target_data_formats)
+    answers = as_answers(
+        wiring, heads, batches[0], y, known, "y", options.target_data_formats, dtype=dtype
+    )
     _check_metrics(heads, options)
     by_class = _class_weights(heads, answers)
     names = [wiring.nodes[h.output].layer.name for h in heads]
@@ -99,7 +101,14 @@ def check_validation(
     batches = as_batches(net.wiring, x, net.dtype, net.data_format, "validation x")
     known = classes_by_output(net.classes, net.wiring, heads, needed=False)
     answers = as_answers(
-        net.wiring, heads, batches[0], y, known, "validation y", options.target_data_formats
+        net.wiring,
+        heads,
+        batches[0],
+        y,
+        known,
+        "validation y",
+        options.target_data_formats,
+        dtype=net.dtype,
     )
     by_class = data.class_weights
     weights = _weights(answers, by_class, [None] * len(heads), net.dtype)
