@@ -6,6 +6,7 @@ from __future__ import annotations
 import csv
 import os
 from array import array
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ def read_csv(
     id_column: str | None = None,
     label_column: str | None = None,
     label_per: str = "step",
+    missing_labels: Collection[str] | None = None,
 ) -> Sequences:
     """Read a .csv file with a header line, then one line for each time step.
 
@@ -36,6 +38,7 @@ def read_csv(
         none
     label_per : "step" or "sequence", whether the labels belong to steps, or to whole sequences
         (then every line of a sequence has to hold the same label). It is never guessed
+    missing_labels : as :func:`minilstm.data.read_sequences` describes it
 
     Returns
     -------
@@ -79,7 +82,13 @@ def read_csv(
             "whole file is one sequence."
         )
     x = [part.copy() for part in np.split(flat, starts[1:])]
-    y = None if at_label < 0 else _labels(label_array(labels), starts, lines, label_per)
+    if at_label < 0:
+        return Sequences(x, None, names, [ids[k] for k in starts])
+
+    def place(k: int) -> str:
+        return f"line {lines[k]} of {str(found)!r}, column {header[at_label]!r},"
+
+    y = _labels(label_array(labels, place, missing_labels), starts, lines, label_per)
     return Sequences(x, y, names, [ids[k] for k in starts])
 
 
@@ -146,7 +155,7 @@ def _read_rows(
             values.append(value)
         for at, column in ((at_id, ids), (at_label, labels)):
             text = row[at].strip() if at >= 0 else "0"
-            if not text:
+            if not text and at == at_id:
                 raise DataError(
                     f"line {rows.line_num} of {str(path)!r} has nothing in column {header[at]!r}, "
                     "but a name was wanted: fill it in or remove the line."
