@@ -303,6 +303,6 @@ def assemble(
     return Network(layers, values, classes=classes, dtype=dtype)
 
 
-def load(path: str | os.PathLike[str]) -> Network:
+def load(path: str | os.PathLike[str], *, self_test: bool = True) -> Network:
     """Read a network from a file; see `Network.load`."""
-    return Network.load(path)
+    return Network.load(path, self_test=self_test)

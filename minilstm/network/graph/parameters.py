@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from minilstm.checks import shown
 from minilstm.layers import Parameter
 from minilstm.network.graph.wiring import Node, Wiring
 
@@ -93,8 +94,8 @@ def checked_values(
     strangers = sorted(set(given) ^ set(slots))
     if strangers:
         raise ValueError(
-            f"parameters has {sorted(given)}, but the layers have {sorted(slots)}; "
-            f"mend {strangers}."
+            f"parameters has {shown(sorted(given))}, but the layers have {shown(sorted(slots))}; "
+            f"mend {shown(strangers)}."
         )
     out = {}
     for key, p in slots.items():

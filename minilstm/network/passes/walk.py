@@ -7,6 +7,7 @@ Axes: B batch, T time, N rows of a packed ragged batch.
 from __future__ import annotations
 
 import zlib
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -85,7 +86,8 @@ def run_forward(
     chosen = range(len(wiring.nodes)) if nodes is None else sorted(nodes)
     # How many inputs of the chosen nodes, or of what the caller wants, each node feeds.
     fed = [port.node for n in chosen for port in wiring.nodes[n].inputs if port is not None]
-    uses = {n: fed.count(n) for n in chosen}
+    counts = Counter(fed)
+    uses = {n: counts[n] for n in chosen}
     for n in want:
         uses[n] += 1
     nobody_ends = part.ending is not None and part.ending.start == part.ending.stop
