@@ -89,7 +89,8 @@ def statistics(sequences: Sequence[Array], dimension: str, kind: str) -> Statist
     -----
     The data are read in blocks, so nothing as large as a sequence is copied. Two passes: the
     second sums squares about the mean of the first. Both look at the distance from the first
-    step, which is exactly 0 for data that never change, and so is their deviation then.
+    step, which is exactly 0 for data that never change, and so is their deviation then. Squares
+    are taken in units of about the largest distance, so none is too large or too small.
 
     Examples
     --------
@@ -113,19 +114,24 @@ def statistics(sequences: Sequence[Array], dimension: str, kind: str) -> Statist
     count = sum(s.size for s in sequences) / np.prod(wide)
     first = sequences[0][(slice(0, 1), *(slice(0, n) for n in wide))]  # (1, *wide)
     first = first.reshape(wide).astype(np.float64)
-    away = np.zeros(wide)
+    away, furthest = np.zeros(wide), np.zeros(wide)
     for block in _blocks(sequences):
-        away += np.subtract(block, first, dtype=np.float64).sum(axis=axes).reshape(wide)
+        d = np.subtract(block, first, dtype=np.float64)  # (steps, *shape)
+        away += d.sum(axis=axes).reshape(wide)
+        furthest = np.maximum(furthest, np.abs(d, out=d).max(axis=axes).reshape(wide))
     away /= count
     found = {"mean": (first + away).reshape(kept)}
     if "standard_deviation" in USES[kind]:
+        # A power of 2, which takes nothing from the digits.
+        exponent = np.clip(np.frexp(furthest)[1], -1000, 1000)
         squares = np.zeros(wide)
         for block in _blocks(sequences):
             d = np.subtract(block, first, dtype=np.float64)  # (steps, *shape)
             d -= away
+            d *= np.ldexp(1.0, -exponent)
             d *= d
             squares += d.sum(axis=axes).reshape(wide)
-        found["standard_deviation"] = np.sqrt(squares / count).reshape(kept)
+        found["standard_deviation"] = np.ldexp(np.sqrt(squares / count), exponent).reshape(kept)
     return found
 
 

@@ -156,7 +156,14 @@ class SequenceInput(RowLayer):
         wanted = USES[kind] if reset else self.lacks
         if not wanted:
             return self
-        found = statistics(sequences, self._dimension(reset), kind)
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = statistics(sequences, self._dimension(reset), kind)
+        for name, value in found.items():
+            if not np.isfinite(value).all():
+                raise DataError(
+                    f"{self.title} finds a {name} of {value[~np.isfinite(value)].flat[0]}, as its "
+                    "data reach too far; scale them first."
+                )
         changed: dict[str, Any] = {name: found[name] for name in wanted}
         return dataclasses.replace(self, **changed)
 
