@@ -292,7 +292,8 @@ class Predictor:
         heads = find_heads(self.wiring, self.losses)
         classes = classes_by_output(self.classes, self.wiring, heads)
         batches = as_batches(self.wiring, x, self.dtype, self.data_format, name)
-        targets = as_answers(self.wiring, heads, batches[0], y, classes, label_name).targets
+        given = (self.wiring, heads, batches[0], y, classes, label_name)
+        targets = as_answers(*given, dtype=self.dtype).targets
         sequences, unweighted = [b.sequences for b in batches], [None] * len(heads)
         return measure_outputs(self, heads, sequences, targets, unweighted, metrics)
 
