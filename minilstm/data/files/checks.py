@@ -52,6 +52,11 @@ def check_suffix(path: str | os.PathLike[str], suffix: str) -> Path:
     return target
 
 
+def grows_too_much(size: int, packed: int) -> bool:
+    """Whether packed bytes would grow as only a file that is made to fill the memory does."""
+    return size > 2**27 and size > 100 * packed
+
+
 def check_x(x: Sequence[NDArray[Any]], places: Sequence[str]) -> None:
     """Refuse arrays that are not (T, D), differ in D, are empty, or hold NaN or infinity.
 

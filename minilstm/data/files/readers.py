@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from minilstm.data.files.checks import Sequences, check_file, check_missing_labels
+from minilstm.data.files.mat.read_mat import read_mat
 from minilstm.data.files.read_csv import read_csv
-from minilstm.data.files.read_mat import read_mat
 from minilstm.data.files.read_npz import read_npz
 from minilstm.data.files.read_ts import read_ts
 from minilstm.data.files.writers import write_csv, write_npz
