@@ -129,15 +129,7 @@ def _real(value: Any, place: str, axes: tuple[int, ...]) -> NDArray[Any]:
             f"{place} has shape {value.shape}, but a filled D x T matrix was wanted: remove or "
             "reshape it."
         )
-    if value.dtype.kind == "f":
-        return value
-    numbers = value.astype(np.float64)
-    if value.dtype.itemsize == 8 and (np.abs(numbers) > 2.0**53).any():
-        raise DataError(
-            f"{place} is of class {value.dtype.name} and holds numbers beyond 2^53, which a double "
-            "cannot hold: subtract an offset from them in MATLAB, then convert with double()."
-        )
-    return numbers
+    return value if value.dtype.kind == "f" else value.astype(np.float64)
 
 
 def _fits(cells: list[NDArray[Any]], steps: list[int] | None, time: int) -> bool:
