@@ -1,11 +1,9 @@
-"""The commands that hold a model: train one, let it predict or stream, and draw it.
+"""The commands that hold a model: train one, let it predict, and draw it.
 Each returns what ``--json`` prints."""
 
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import sys
 import time
 from collections.abc import Iterator
@@ -16,8 +14,9 @@ import numpy as np
 
 from minilstm.backend import is_installed
 from minilstm.command_line.facts import INTERRUPTED, facts, files, scores_line
-from minilstm.data import Sequences, read_sequences
-from minilstm.data.labels import scores_to_labels
+from minilstm.command_line.reading import as_list, checked_labels, learned_names, read_data
+from minilstm.data.files.csv_text import csv_line
+from minilstm.data.labels import find_classes, scores_to_labels, to_targets
 from minilstm.errors import DataError
 from minilstm.files import write_atomically
 from minilstm.functional.sequence_input import USES
@@ -31,17 +30,21 @@ NORMALIZATIONS = tuple(USES)
 
 def train_files(options: argparse.Namespace) -> dict[str, Any]:
     """Train on one file, test on another, write model, history and figures."""
-    data = _read(options.train, options)
-    test = _read(options.test, options) if options.test else None
-    for path, part in ((options.train, data), (options.test, test)):
-        if part is not None and part.y is None:
-            raise DataError(f"{path} has no labels, but a classifier learns from labels; add them.")
-    num_classes = len(np.unique(np.concatenate([np.unique(a) for a in _as_list(data.y)])))
+    data, read = read_data(options.train, options, None, options.output_mode)
+    test, facts_of_files = None, [read]
+    size, names = data.x[0].shape[1], data.feature_names
+    labels = checked_labels(data, options.train, size, options.output_mode, options.dtype)
+    classes = find_classes(labels, str(options.train))  # (C,)
+    if options.test is not None:
+        test, read = read_data(options.test, options, names, options.output_mode)
+        facts_of_files.append(read)
+        labels = checked_labels(test, options.test, size, options.output_mode, options.dtype)
+        to_targets(labels, classes, str(options.test))
     layers = [
-        SequenceInput(data.x[0].shape[1], normalization=options.normalization),
+        SequenceInput(size, normalization=options.normalization, feature_names=names),
         (BiLSTM if options.bilstm else LSTM)(options.hidden, output_mode=options.output_mode),
-        *([Dropout(options.dropout)] if options.dropout else []),
-        FullyConnected(num_classes),
+        *([Dropout(options.dropout)] if options.dropout > 0 else []),
+        FullyConnected(len(classes)),
         Softmax(),
     ]
     draw = is_installed("matplotlib")
@@ -76,15 +79,16 @@ def train_files(options: argparse.Namespace) -> dict[str, Any]:
         if draw:
             from minilstm import plots
 
-            true = np.concatenate(_as_list(test.y))  # (N,)
+            true = np.concatenate(as_list(test.y))  # (N,)
             predicted = scores_to_labels(net.predict(test.x), net.classes)
-            axes = plots.plot_confusion(true, np.concatenate(_as_list(predicted)))
+            axes = plots.plot_confusion(true, np.concatenate(as_list(predicted)))
             paths.append(plots.save_figure(axes, out / "confusion.png"))
     print(f"{whose} {scores_line(result)}")
     return {
         **facts(time.perf_counter() - started, result, options.seed),
         "measured_on": whose,
         "stop_reason": info.stop_reason,
+        "read": facts_of_files,
         "files": files(paths),
         "exit_code": INTERRUPTED if "Ctrl-C" in info.stop_reason else 0,
     }
@@ -92,58 +96,32 @@ def train_files(options: argparse.Namespace) -> dict[str, Any]:
 
 def predict_file(options: argparse.Namespace) -> dict[str, Any]:
     """Write a label and scores for every step, or every sequence, of a file."""
-    net = _load_classifier(options.model)
-    data = _read(options.data, options)
+    net = load_classifier(options.model)
+    mode, path = net.output_mode, options.data
+    data, read = read_data(path, options, learned_names(net), mode)
+    if data.y is not None:  # what evaluate would refuse is refused before anything is written
+        labels = checked_labels(data, path, net.input_size, mode, net.dtype)
+        to_targets(labels, net.classes, str(path))
     started = time.perf_counter()
     scores = net.predict(data.x)
     seconds = time.perf_counter() - started
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(_prediction_rows(net, scores, data.ids))
+    text = "".join(map(csv_line, _prediction_rows(net, scores, data.ids)))
     if options.out is None:
-        sys.stdout.write(text.getvalue())
+        sys.stdout.write(text)
         sys.stdout.flush()
     else:
-        write_atomically(options.out, lambda file: file.write(text.getvalue().encode()))
-    if data.y is None:
-        return facts(seconds)
-    result = net.evaluate(data.x, data.y, name=str(options.data), label_name="its labels")
-    print(scores_line(result), file=sys.stderr)
-    return facts(seconds, result)
-
-
-def stream_lines(options: argparse.Namespace) -> dict[str, Any]:
-    """Answer every line of standard input with a label and its scores."""
-    net = _load_classifier(options.model)
-    stream = net.stream()
-    started = time.perf_counter()
-    steps = 0
-    for number, line in enumerate(iter(sys.stdin.readline, ""), 1):
-        if not line.strip():
-            stream.reset()
-            continue
-        try:
-            x_t = np.array([float(cell) for cell in line.split(",")])  # (D,)
-        except ValueError as error:
-            if number == 1 and len(line.split(",")) == net.input_size:
-                continue  # a line of names
-            raise DataError(
-                f"line {number} is {line.strip()!r}, but {net.input_size} numbers separated by "
-                "commas were wanted; mend the line."
-            ) from error
-        try:
-            scores = stream.step(x_t)  # (C,)
-        except DataError as error:
-            raise DataError(f"line {number}: {error}") from error
-        label = scores_to_labels(scores, net.classes)
-        print(",".join([str(label), *_written(scores)]), flush=True)
-        steps += 1
-    return {**facts(time.perf_counter() - started), "steps": steps}
+        write_atomically(options.out, lambda file: file.write(text.encode()))
+    result = None
+    if data.y is not None:
+        result = net.evaluate(data.x, data.y, name=str(path), label_name="its labels")
+        print(scores_line(result), file=sys.stderr)
+    return {**facts(seconds, result), "read": [read]}
 
 
 def plot_model(options: argparse.Namespace) -> dict[str, Any]:
     """Draw the layers of a model file and the arrows between them."""
     net = Network.load(options.model)
-    path = options.out or options.model.with_suffix(".png")
+    path = options.model.with_suffix(".png") if options.out is None else options.out
     net.plot(path)
     return {
         "layers": len(net.layers),
@@ -152,44 +130,33 @@ def plot_model(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _load_classifier(path: Path) -> Network:
+def load_classifier(path: Path) -> Network:
     net = Network.load(path)
     if net.classes is None:
         raise DataError(f"{path} is a network without classes; train it before predicting labels.")
+    if isinstance(net.classes, dict) or len(net.input_names) > 1 or len(net.output_names) > 1:
+        raise DataError(
+            f"{path} has several inputs or outputs, but a file gives one input and takes one "
+            "output; call predict in Python."
+        )
     return net
 
 
-def _read(path: Path, options: argparse.Namespace) -> Sequences:
-    is_csv = path.suffix.lower() == ".csv"
-    given = {
-        name: getattr(options, name)
-        for name in ("id_column", "label_column", "label_per")
-        if is_csv and getattr(options, name)
-    }
-    if is_csv and getattr(options, "output_mode", "") == "last":
-        given.setdefault("label_per", "sequence")
-    return read_sequences(path, **given)
-
-
-def _as_list(labels: Any) -> list[Any]:
-    return labels if isinstance(labels, list) else [labels]
-
-
 def _prediction_rows(net: Network, scores: Any, ids: list[str]) -> Iterator[list[Any]]:
-    assert net.classes is not None  # _load_classifier has checked
+    assert net.classes is not None  # load_classifier has checked
     names = [f"score_{c}" for c in net.classes]
     labels = scores_to_labels(scores, net.classes)
     if net.output_mode == "last":
         yield ["sequence", "label", *names]
         for name, label, row in zip(ids, labels, scores, strict=True):
-            yield [name, label, *_written(row)]
+            yield [name, label, *written(row)]
         return
     yield ["sequence", "step", "label", *names]
     for name, sequence_labels, rows in zip(ids, labels, scores, strict=True):
         for step, (label, row) in enumerate(zip(sequence_labels, rows, strict=True)):
-            yield [name, step, label, *_written(row)]
+            yield [name, step, label, *written(row)]
 
 
-def _written(scores: Any) -> list[str]:
+def written(scores: Any) -> list[str]:
     """Scores as the CSV has them, with six digits."""
     return [f"{score:.6g}" for score in scores]

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.errors import DataError
+
+# What programs write where a value is missing; all but "?" are those of pandas.
+MISSING_WORDS = {
+    *("", "NA", "N/A", "n/a", "<NA>", "#N/A", "#NA", "NaN", "nan", "-NaN", "-nan"),
+    *("NULL", "null", "None", "?"),
+}
+_WHOLE = re.compile(r"(0|-?[1-9][0-9]{0,18})(?:\.0+)?")  # 19 digits at most fit into 64 bits
 
 
 class Sequences(NamedTuple):
@@ -118,18 +127,29 @@ def finite_number(text: str) -> float | None:
         value = float(text)
     except ValueError:
         return None
-    # float() also takes "1_000", which no other program writes as a number.
-    return value if math.isfinite(value) and "_" not in text else None
+    # float() also takes "1_000" and the digits of other scripts, which no program writes.
+    return value if math.isfinite(value) and text.isascii() and "_" not in text else None
+
+
+def is_name(text: str) -> bool:
+    """Whether a cell reads as a name, and as neither a number nor a sign for a missing one."""
+    with suppress(ValueError):
+        float(text)  # takes "inf" and "nan" as well
+        return False
+    start = text[:1]
+    return text not in MISSING_WORDS and not (start in "+-." or start.isnumeric() or "\0" in text)
 
 
 def label_array(values: Sequence[str]) -> NDArray[Any]:
-    """Labels from text: int64 when every one is a plainly written integer, else strings."""
-    try:
-        # "007" and "+1" stay text, as turning them into numbers would lose how they are written.
-        if all(str(int(value)) == value for value in set(values)):
-            return np.array([int(value) for value in values], dtype=np.int64)
-    except (ValueError, OverflowError):
-        pass
+    """Labels from text: int64 when every one is a plainly written whole number, else strings.
+
+    "2.0" is a whole number, as many programs write 2. "007" and "+1" stay text, as turning them
+    into numbers would lose how they are written.
+    """
+    found = {value: _WHOLE.fullmatch(value) for value in set(values)}
+    numbers = {value: int(match[1]) for value, match in found.items() if match is not None}
+    if len(numbers) == len(found) and all(-(2**63) <= n < 2**63 for n in numbers.values()):
+        return np.array([numbers[value] for value in values], dtype=np.int64)
     return np.array(values, dtype=np.str_)
 
 
