@@ -87,6 +87,13 @@ def _parser() -> argparse.ArgumentParser:
     data.add_argument("--label-column", help="CSV: column with the label; '' for none")
     data.add_argument("--label-per", choices=("step", "sequence"), help="CSV: whose label it is")
 
+    data.add_argument(
+        "--missing-labels",
+        nargs="*",
+        metavar="WORD",
+        help="words, such as NA or '', for labels that count nowhere; no word: all are classes",
+    )
+
     train = add("train", parents=[common, data], help="train a classifier on a file of sequences")
     train.add_argument("train", type=Path, metavar="TRAIN", help=".mat, .npz, .csv or .ts")
     train.add_argument("--test", type=Path, help="labelled sequences to test on")

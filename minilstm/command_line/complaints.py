@@ -22,6 +22,7 @@ _OTHER_NAMES = {
     "max_epochs": "epochs",
     "sequence_length": "padding",
 }
+_LOSS = "loss=minilstm.CrossEntropy(ignored_labels=[''])"  # --missing-labels trains with it
 
 
 def complain(options: argparse.Namespace, error: BaseException) -> int:
@@ -62,10 +63,15 @@ def _in_words_of_options(sentence: str, options: argparse.Namespace) -> str:
 
     Only names of several words are looked for, as those of one are plain English, too.
     """
+    sentence = sentence.replace(f", and train with {_LOSS}", "").replace(_LOSS, "missing_labels=''")
     typed = {name: name for name in vars(options) if "_" in name}
     typed |= {theirs: ours for theirs, ours in _OTHER_NAMES.items() if ours in options}
     for name, ours in typed.items():
         option = "--" + ours.replace("_", "-")
+        lists = set(re.findall(rf"\b{name}=\[(.*?)\]", sentence))
+        for words in lists:
+            typed_so = words.replace(",", "") or "without a word"
+            sentence = sentence.replace(f"{name}=[{words}]", f"{option} {typed_so}")
         sentence = re.sub(rf"\b{name}=(?=['\w])", f"{option} ", sentence)
         sentence = re.sub(rf"\b{name}\b", option, sentence)
     return sentence

@@ -4,6 +4,7 @@ Each returns what ``--json`` prints."""
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 import time
 from collections.abc import Iterator
@@ -11,16 +12,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from minilstm.backend import is_installed
 from minilstm.command_line.facts import INTERRUPTED, facts, files, scores_line
-from minilstm.command_line.reading import as_list, checked_labels, learned_names, read_data
+from minilstm.command_line.reading import (
+    as_list,
+    checked_labels,
+    ignored_labels,
+    learned_names,
+    read_data,
+)
 from minilstm.data.files.csv_text import csv_line
 from minilstm.data.labels import find_classes, scores_to_labels, to_targets
+from minilstm.data.padding import NO_CLASS
 from minilstm.errors import DataError
 from minilstm.files import write_atomically
 from minilstm.functional.sequence_input import USES
 from minilstm.layers import LSTM, BiLSTM, Dropout, FullyConnected, SequenceInput, Softmax
+from minilstm.losses import CrossEntropy
 from minilstm.network.network import Network
 from minilstm.training.options import TrainingOptions
 from minilstm.training.train import train
@@ -34,12 +44,13 @@ def train_files(options: argparse.Namespace) -> dict[str, Any]:
     test, facts_of_files = None, [read]
     size, names = data.x[0].shape[1], data.feature_names
     labels = checked_labels(data, options.train, size, options.output_mode, options.dtype)
-    classes = find_classes(labels, str(options.train))  # (C,)
+    ignored = ignored_labels(options)
+    classes = find_classes(labels, str(options.train), ignored)  # (C,)
     if options.test is not None:
         test, read = read_data(options.test, options, names, options.output_mode)
         facts_of_files.append(read)
         labels = checked_labels(test, options.test, size, options.output_mode, options.dtype)
-        to_targets(labels, classes, str(options.test))
+        _check_test(labels, classes, options.test, ignored)
     layers = [
         SequenceInput(size, normalization=options.normalization, feature_names=names),
         (BiLSTM if options.bilstm else LSTM)(options.hidden, output_mode=options.output_mode),
@@ -66,7 +77,9 @@ def train_files(options: argparse.Namespace) -> dict[str, Any]:
     if draw:
         settings |= {"plots": "training-progress", "plot_file": out / "training-progress.png"}
     started = time.perf_counter()
-    net, info = train(data.x, data.y, layers, options=TrainingOptions(options.solver, **settings))
+    chosen = TrainingOptions(options.solver, **settings)
+    loss = CrossEntropy(ignored_labels=ignored)
+    net, info = train(data.x, data.y, layers, loss=loss, options=chosen)
     paths = [net.save(out / "model.safetensors"), info.to_csv(out / "history.csv")]
     paths += [out / "training-progress.png"] if draw else []
     whose = "training"
@@ -80,8 +93,9 @@ def train_files(options: argparse.Namespace) -> dict[str, Any]:
             from minilstm import plots
 
             true = np.concatenate(as_list(test.y))  # (N,)
-            predicted = scores_to_labels(net.predict(test.x), net.classes)
-            axes = plots.plot_confusion(true, np.concatenate(as_list(predicted)))
+            predicted = np.concatenate(as_list(net.classify(test.x)))  # (N,)
+            known = ~np.isin(true, ignored)  # (N,)
+            axes = plots.plot_confusion(true[known], predicted[known])
             paths.append(plots.save_figure(axes, out / "confusion.png"))
     print(f"{whose} {scores_line(result)}")
     return {
@@ -99,9 +113,12 @@ def predict_file(options: argparse.Namespace) -> dict[str, Any]:
     net = load_classifier(options.model)
     mode, path = net.output_mode, options.data
     data, read = read_data(path, options, learned_names(net), mode)
-    if data.y is not None:  # what evaluate would refuse is refused before anything is written
+    judge = None
+    if data.y is not None and len(read["labels"]):
+        # What evaluate would refuse is refused before anything is written.
+        judge, ignored = _judge(net, options), ignored_labels(options)
         labels = checked_labels(data, path, net.input_size, mode, net.dtype)
-        to_targets(labels, net.classes, str(path))
+        to_targets(labels, judge.classes, str(path), ignored)
     started = time.perf_counter()
     scores = net.predict(data.x)
     seconds = time.perf_counter() - started
@@ -112,10 +129,32 @@ def predict_file(options: argparse.Namespace) -> dict[str, Any]:
     else:
         write_atomically(options.out, lambda file: file.write(text.encode()))
     result = None
-    if data.y is not None:
-        result = net.evaluate(data.x, data.y, name=str(path), label_name="its labels")
+    if judge is not None:
+        result = judge.evaluate(data.x, data.y, name=str(path), label_name="its labels")
         print(scores_line(result), file=sys.stderr)
     return {**facts(seconds, result), "read": [read]}
+
+
+def _check_test(
+    labels: list[NDArray[Any]], classes: NDArray[Any], path: Path, ignored: list[str]
+) -> None:
+    """Refuse labels that the training does not have, before it starts."""
+    if all((t == NO_CLASS).all() for t in to_targets(labels, classes, str(path), ignored)):
+        raise DataError(
+            f"{path} has no label but missing ones, so nothing can be tested on it; label some, or "
+            "leave --test out."
+        )
+
+
+def _judge(net: Network, options: argparse.Namespace) -> Network:
+    """The network with the loss and the kind of classes that labels with missing ones need."""
+    ignored = ignored_labels(options)
+    if ignored == [] or net.classes is None:
+        return net
+    given = net.losses[0] if net.losses is not None else None
+    loss = given if isinstance(given, CrossEntropy) else CrossEntropy()
+    text = np.array([str(c) for c in net.classes.tolist()])  # (C,), as labels are read then
+    return net.replace(classes=text, losses=[dataclasses.replace(loss, ignored_labels=ignored)])
 
 
 def plot_model(options: argparse.Namespace) -> dict[str, Any]:
@@ -131,6 +170,7 @@ def plot_model(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def load_classifier(path: Path) -> Network:
+    """A model file with one input and one output of classes."""
     net = Network.load(path)
     if net.classes is None:
         raise DataError(f"{path} is a network without classes; train it before predicting labels.")

@@ -1,4 +1,4 @@
-"""How commands read a file of sequences: with the options given, in the network's order of features.
+"""How commands read a file of sequences: with the options given, features in the network's order.
 What was taken for what is said on standard error, as nothing is guessed in silence."""
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def read_data(
     """
     given = {
         name: value
-        for name in ("id_column", "label_column", "label_per")
+        for name in ("id_column", "label_column", "label_per", "missing_labels")
         if (value := getattr(options, name)) is not None
     }
     columns = None
@@ -59,6 +59,11 @@ def learned_names(net: Network) -> list[str] | None:
     first = net.layers[net.wiring.inputs[0]]
     assert isinstance(first, SequenceInput)  # the wiring has checked
     return None if first.feature_names is None else list(first.feature_names)
+
+
+def ignored_labels(options: argparse.Namespace) -> list[str]:
+    """The labels that count nowhere: "" is what a missing one is read as."""
+    return [] if options.missing_labels in (None, []) else [""]
 
 
 def checked_labels(
@@ -96,12 +101,14 @@ def _facts(path: Path, data: Sequences, columns: Columns | None) -> dict[str, An
         "label_column": columns.label if columns else None,
         "label_per": None,
         "labels": None,
+        "missing_labels": 0,
     }
     if data.y is not None:
         values, counts = np.unique(np.concatenate(as_list(data.y)), return_counts=True)
         facts["label_per"] = "step" if isinstance(data.y, list) else "sequence"
-        labels = zip(values.tolist(), counts.tolist(), strict=True)
-        facts["labels"] = {str(value): count for value, count in labels}
+        labels = zip(map(str, values.tolist()), counts.tolist(), strict=True)
+        facts["labels"] = dict(labels)
+        facts["missing_labels"] = facts["labels"].pop("", 0)
     return facts
 
 
@@ -120,7 +127,8 @@ def _say(facts: dict[str, Any]) -> None:
         column = facts["label_column"]
         where = f"column {column!r}, " if column is not None else ""
         counts = _some(f"{label!r} {count:,}" for label, count in facts["labels"].items())
-        lines[1] = f"labels ({where}one a {facts['label_per']}) {counts}"
+        missing = f", {facts['missing_labels']:,} missing" if facts["missing_labels"] > 0 else ""
+        lines[1] = f"labels ({where}one a {facts['label_per']}) {counts}{missing}"
     for line in lines:
         print(f"{facts['path']}: {line}", file=sys.stderr)
 

@@ -95,6 +95,11 @@ def find_classes(
         )
     classes = np.unique(np.concatenate([np.unique(a) for a in labels]))  # (C,)
     classes = classes[~_is_ignored(classes, ignored)]
+    if classes.dtype.kind == "U" and "" in classes:
+        raise DataError(
+            f"{name} holds the label '', which marks a missing label; ignore it with "
+            "loss=minilstm.CrossEntropy(ignored_labels=['']), or fill it in."
+        )
     if len(classes) == 0:
         raise DataError(
             f"{name} holds no label but the ignored ones, but a classifier needs at least two "

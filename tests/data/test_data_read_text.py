@@ -96,8 +96,9 @@ CSV_REFUSALS = {
     "huge": ("sequence,x\na,1e999\n", {}, f"line 2 of FILE has '1e999' {NUMBER}"),
     "no label": (
         "sequence,x,label\na,1,\n", {},
-        "line 2 of FILE has nothing in column 'label', but a name was wanted: fill it in or "
-        "remove the line.",
+        "line 2 of FILE, column 'label', has the missing label '', but every label has to be "
+        "known: fill it in, or give missing_labels=[''] to read it as '', and train with "
+        "loss=minilstm.CrossEntropy(ignored_labels=['']).",
     ),
     "back again": (
         "sequence,x\na,1\nb,2\na,3\n", {},

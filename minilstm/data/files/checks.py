@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,12 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.errors import DataError
+from minilstm.paths import as_path
 
-# What programs write where a value is missing; all but "?" are those of pandas.
-MISSING_WORDS = {
-    *("", "NA", "N/A", "n/a", "<NA>", "#N/A", "#NA", "NaN", "nan", "-NaN", "-nan"),
-    *("NULL", "null", "None", "?"),
-}
+# What other programs write where there is no label: the words that pandas reads as missing,
+# MATLAB's, and the UEA archive's.
+MISSING_WORDS = {"", "?", "<undefined>", "<missing>", "<NA>", "NA", "#NA", "N/A", "n/a", "#N/A"}
+MISSING_WORDS |= {"#N/A N/A", "NaN", "nan", "NAN", "-NaN", "-nan", "NaT", "None", "NULL", "null"}
+MISSING_WORDS |= {"-1.#IND", "-1.#QNAN", "1.#IND", "1.#QNAN"}
+
 _WHOLE = re.compile(r"(0|-?[1-9][0-9]{0,18})(?:\.0+)?")  # 19 digits at most fit into 64 bits
 
 
@@ -35,7 +37,7 @@ class Sequences(NamedTuple):
 
 def check_file(path: str | os.PathLike[str]) -> Path:
     """Turn `path` into a Path, and refuse it when no file is there."""
-    found = Path(path)
+    found = as_path(path)
     if found.is_dir():
         raise DataError(f"path {str(found)!r} is a folder, but one file was wanted: name the file.")
     if not found.exists():
@@ -47,7 +49,7 @@ def check_file(path: str | os.PathLike[str]) -> Path:
 
 def check_suffix(path: str | os.PathLike[str], suffix: str) -> Path:
     """Turn `path` into a Path, and refuse it when it ends in something else than `suffix`."""
-    target = Path(path)
+    target = as_path(path)
     if target.suffix.lower() != suffix:
         raise DataError(
             f"path {str(target)!r} ends in {target.suffix!r}, but {suffix} was wanted: rename it."
@@ -140,26 +142,123 @@ def is_name(text: str) -> bool:
     return text not in MISSING_WORDS and not (start in "+-." or start.isnumeric() or "\0" in text)
 
 
-def label_array(values: Sequence[str]) -> NDArray[Any]:
+def known_words(
+    words: Sequence[str], place: Callable[[int], str], missing_labels: Collection[str] | None
+) -> Sequence[str]:
+    """Text labels, the missing ones refused, or "" where `missing_labels` lists them.
+
+    Parameters
+    ----------
+    words : N labels as the file has them
+    place : says where label k stands, such as "line 7 of 'a.csv'"; called for an error only
+    missing_labels : words that mark a missing label; an empty list takes every word but "" for a
+        class; None refuses the words that other programs write where a label is missing
+
+    Returns
+    -------
+    N labels, `words` itself where none is missing
+    """
+    listed = check_missing_labels(missing_labels)
+    different = set(words)
+    for bad in sorted(word for word in different if "\0" in word):
+        raise DataError(
+            f"{place(words.index(bad))} has the label {bad[:40]!r} with a NUL character, but text "
+            "was wanted: remove that character."
+        )
+    refused = ({""} if missing_labels is not None and not listed else MISSING_WORDS) - listed
+    if not different.isdisjoint(refused):
+        k = next(k for k, word in enumerate(words) if word in refused)
+        raise _missing(place(k), words[k], missing_labels, may_be_class=bool(words[k]))
+    if different.isdisjoint(listed):
+        return words
+    return ["" if word in listed else word for word in words]
+
+
+def _missing(
+    place: str, word: str, missing_labels: Collection[str] | None, may_be_class: bool
+) -> DataError:
+    """The refusal of a missing label, with every way out."""
+    return DataError(
+        f"{place} has the missing label {word!r}, but every label has to be known: fill it in, or "
+        f"give missing_labels={[*(missing_labels or ()), word]} to read it as '', and train with "
+        "loss=minilstm.CrossEntropy(ignored_labels=[''])"
+        + (f"; give missing_labels=[] where {word!r} is a class." if may_be_class else ".")
+    )
+
+
+def check_missing_labels(missing_labels: Collection[str] | None) -> set[str]:
+    """The words that mark a missing label, or an error when they are no list of words."""
+    listed = () if missing_labels is None else missing_labels
+    if isinstance(listed, str) or not all(isinstance(word, str) for word in listed):
+        raise DataError(
+            f"missing_labels is {missing_labels!r}, but a list of words was wanted: give ['NA'], "
+            "say, or [] where every word is a class."
+        )
+    return set(listed)
+
+
+def label_array(
+    values: Sequence[str],
+    place: Callable[[int], str],
+    missing_labels: Collection[str] | None = None,
+) -> NDArray[Any]:
     """Labels from text: int64 when every one is a plainly written whole number, else strings.
 
-    "2.0" is a whole number, as many programs write 2. "007" and "+1" stay text, as turning them
-    into numbers would lose how they are written.
+    The arguments are those of `known_words`. "2.0" is the whole number 2, as programs write it that
+    keep numbers as floats; "007" and "+1" are text, whose writing says something. Where words are
+    listed as missing, labels are strings in every file, so that files with and without missing
+    labels go together.
     """
-    found = {value: _WHOLE.fullmatch(value) for value in set(values)}
-    numbers = {value: int(match[1]) for value, match in found.items() if match is not None}
-    if len(numbers) == len(found) and all(-(2**63) <= n < 2**63 for n in numbers.values()):
-        return np.array([numbers[value] for value in values], dtype=np.int64)
-    return np.array(values, dtype=np.str_)
+    words = known_words(values, place, missing_labels)
+    found = {word: _WHOLE.fullmatch(word) for word in set(words) if word or not missing_labels}
+    numbers = {word: match[1] for word, match in found.items() if match is not None}
+    fit = all(-(2**63) <= int(number) < 2**63 for number in numbers.values())
+    if not fit or len(numbers) < len(found):
+        return np.array(words, dtype=np.str_)
+    if missing_labels:
+        return np.array([numbers.get(word, word) for word in words], dtype=np.str_)
+    return np.array([int(numbers[word]) for word in words], dtype=np.int64)
 
 
-def label_kind(labels: NDArray[Any], place: str) -> NDArray[Any]:
+def label_numbers(
+    values: NDArray[Any],
+    place: Callable[[int], str],
+    missing_labels: Collection[str] | None = None,
+) -> NDArray[Any]:
+    """Class numbers of any real type as int64; as strings where words are listed as missing.
+
+    NaN is the missing label "NaN"; a fraction, infinity, and what does not fit are refused.
+    """
+    listed = check_missing_labels(missing_labels)
+    nan = np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), bool)  # (N,)
+    if nan.any() and not listed & {"NaN", "nan"}:
+        where = place(int(np.flatnonzero(nan)[0]))
+        raise _missing(where, "NaN", missing_labels, may_be_class=False)
+    if listed:
+        numbers = label_numbers(np.where(nan, 0, values), place)  # (N,)
+        words = ["" if bad else str(n) for bad, n in zip(nan, numbers.tolist(), strict=True)]
+        return np.array(["" if word in listed else word for word in words], dtype=np.str_)
+    if values.dtype.kind == "f":
+        bad = (values != np.round(values)) | (values < -(2.0**63)) | (values >= 2.0**63)
+    else:
+        bad = values > np.iinfo(np.int64).max  # (N,)
+    if bad.any():
+        k = int(np.flatnonzero(bad)[0])
+        raise DataError(
+            f"{place(k)} has the label {values[k]}, but whole numbers within 64 bits were wanted: "
+            "number the classes from 1, or write their names."
+        )
+    return values.astype(np.int64)
+
+
+def label_kind(labels: NDArray[Any], name: str) -> NDArray[Any]:
     """Labels as int64 or strings, or an error when they are neither."""
-    if labels.dtype.kind in "iub" and labels.dtype != np.uint64:
-        return labels.astype(np.int64)
+    if labels.dtype.kind in "iub":
+        flat = label_numbers(labels.ravel(), lambda k: f"{name} at {k}")
+        return flat.reshape(labels.shape)
     if labels.dtype.kind == "U":
         return labels
     raise DataError(
-        f"{place} holds labels of type {labels.dtype}, but strings or integers were wanted: "
+        f"{name} holds labels of type {labels.dtype}, but strings or integers were wanted: "
         "write class names or class numbers."
     )

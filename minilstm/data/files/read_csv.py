@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import os
 from array import array
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -52,6 +52,7 @@ def read_csv(
     id_column: str | None = None,
     label_column: str | None = None,
     label_per: str = "step",
+    missing_labels: Collection[str] | None = None,
 ) -> Sequences:
     """Read a .csv file with a header line, then one line for each time step.
 
@@ -68,6 +69,7 @@ def read_csv(
         none
     label_per : "step" or "sequence", whether the labels belong to steps, or to whole sequences
         (then every line of a sequence has to hold the same label). It is never guessed
+    missing_labels : as :func:`minilstm.data.read_sequences` describes it
 
     Returns
     -------
@@ -81,7 +83,11 @@ def read_csv(
         At the first line that cannot be used.
     """
     return read_csv_and_columns(
-        path, id_column=id_column, label_column=label_column, label_per=label_per
+        path,
+        id_column=id_column,
+        label_column=label_column,
+        label_per=label_per,
+        missing_labels=missing_labels,
     )[0]
 
 
@@ -91,6 +97,7 @@ def read_csv_and_columns(
     id_column: str | None = None,
     label_column: str | None = None,
     label_per: str = "step",
+    missing_labels: Collection[str] | None = None,
 ) -> tuple[Sequences, Columns]:
     """`read_csv`, and which columns it took."""
     if label_per not in ("step", "sequence"):
@@ -111,7 +118,14 @@ def read_csv_and_columns(
         _check_guessed_y(name, header, body.labels)
     starts = _starts(name, body)
     x = [part.copy() for part in np.split(body.values, starts[1:])]
-    y = _labels(label_array(body.labels), starts, body.lines, label_per) if columns.label else None
+    y = None
+    if columns.label is not None:
+
+        def place(k: int) -> str:
+            return f"line {body.lines[k]} of {name}, column {columns.label!r},"
+
+        labels = label_array(body.labels, place, missing_labels)
+        y = _labels(labels, starts, body.lines, label_per)
     return Sequences(x, y, columns.features, [body.ids[k] for k in starts]), columns
 
 
@@ -210,7 +224,7 @@ def _read_body(name: str, records: Iterator[Record], header: list[str], columns:
         values.extend(numbers)  # type: ignore[arg-type]
         for k, column in named:
             text = cells[k]
-            if not text:
+            if not text and column is ids:
                 raise DataError(
                     f"line {line} of {name} has nothing in column {header[k]!r}, "
                     "but a name was wanted: fill it in or remove the line."

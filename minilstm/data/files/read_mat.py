@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ def read_mat(
     x_name: str | None = None,
     y_name: str | None = None,
     layout: str | None = None,
+    missing_labels: Collection[str] | None = None,
 ) -> Sequences:
     """Read one pair of variables, such as XTrain and YTrain, from a .mat file.
 
@@ -37,6 +38,7 @@ def read_mat(
     layout : "CT": matrices are D x T, as MathWorks stores them, and are transposed; "TC": they are
         T x D. By default the number of labels per step tells which side is time; where there are
         none, or both sides fit, it is "CT"
+    missing_labels : as :func:`minilstm.data.read_sequences` describes it
 
     Returns
     -------

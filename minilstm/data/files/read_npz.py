@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,9 @@ _NUMBERED = re.compile(r"([xy])_(\d+)")
 _PLAIN = ("x", "lengths", "y", "label_per", "feature_names", "ids")
 
 
-def read_npz(path: str | os.PathLike[str]) -> Sequences:
+def read_npz(
+    path: str | os.PathLike[str], *, missing_labels: Collection[str] | None = None
+) -> Sequences:
     """Read an .npz file in one of three layouts.
 
     Parameters
@@ -40,6 +43,7 @@ def read_npz(path: str | os.PathLike[str]) -> Sequences:
 
         Everywhere ``y`` may be absent, and ``feature_names`` (D,) and ``ids`` (B,) present.
         Numbers that are not floats become float64.
+    missing_labels : as :func:`minilstm.data.read_sequences` describes it
 
     Returns
     -------

@@ -4,7 +4,7 @@ One line is one sequence: its dimensions separated by colons, and its label at t
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,9 @@ from minilstm.data.files.checks import Sequences, check_file, finite_number, lab
 from minilstm.errors import DataError
 
 
-def read_ts(path: str | os.PathLike[str]) -> Sequences:
+def read_ts(
+    path: str | os.PathLike[str], *, missing_labels: Collection[str] | None = None
+) -> Sequences:
     """Read a .ts file of sequences with one label each, or none.
 
     Parameters
@@ -24,6 +26,7 @@ def read_ts(path: str | os.PathLike[str]) -> Sequences:
         ``@dimension``), ``@equalLength``, ``@classLabel``; then ``@data``; then a line for each
         sequence. The dimensions of a sequence have the same length, the sequences need not. Time
         stamps, numeric targets and missing values ("?") are refused
+    missing_labels : as :func:`minilstm.data.read_sequences` describes it
 
     Returns
     -------
@@ -65,7 +68,10 @@ def read_ts(path: str | os.PathLike[str]) -> Sequences:
             f"path {str(found)!r} has no sequences after @data, but at least one was wanted: "
             "check what wrote it."
         )
-    y = label_array(labels) if classes is not None else None
+    if classes is None:
+        y = None
+    else:
+        y = label_array(labels, lambda k: f"sequence {k + 1} of {str(found)!r}", missing_labels)
     return Sequences(x, y, None, [str(k + 1) for k in range(len(x))])
 
 

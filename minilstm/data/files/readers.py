@@ -4,11 +4,11 @@ The writers beside it turn arrays into files that the same call reads back."""
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
-from minilstm.data.files.checks import Sequences, check_file
+from minilstm.data.files.checks import Sequences, check_file, check_missing_labels
 from minilstm.data.files.read_csv import read_csv
 from minilstm.data.files.read_mat import read_mat
 from minilstm.data.files.read_npz import read_npz
@@ -35,6 +35,7 @@ def read_sequences(
     id_column: str | None = None,
     label_column: str | None = None,
     label_per: str | None = None,
+    missing_labels: Collection[str] | None = None,
 ) -> Sequences:
     """Read the sequences, and the labels where there are any, of one file.
 
@@ -49,6 +50,11 @@ def read_sequences(
     id_column, label_column : for .csv: the columns with the name of the sequence and with the label
     label_per : for .csv: "step" or "sequence", whether the labels belong to steps (the default) or
         to whole sequences
+    missing_labels : words, such as ``["NA"]``, that mark a missing label. Such a label is read as
+        "", and all labels as strings; train with
+        ``loss=minilstm.CrossEntropy(ignored_labels=[""])``. By default the words that other
+        programs write there ("", "NaN", "NA", "?", "<undefined>" and such) are refused; with
+        ``[]`` every word but "" is a class
 
     Returns
     -------
@@ -90,4 +96,5 @@ def read_sequences(
                     f"{kind} files only: leave it out."
                 )
     given = {name: v for name, v in known.get(suffix, {}).items() if v is not None}
-    return _READERS[suffix](check_file(path), **given)
+    check_missing_labels(missing_labels)
+    return _READERS[suffix](check_file(path), missing_labels=missing_labels, **given)
