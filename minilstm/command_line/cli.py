@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from minilstm.backend import NAMES, set_num_threads, use_backend
-from minilstm.command_line import commands, models, streaming
+from minilstm.command_line import commands, models, streaming, training
 from minilstm.command_line.complaints import DONE, complain
 from minilstm.training.solvers import SOLVERS
 from minilstm.version import __version__
@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
         "traceback of an error.",
     )
     parser.add_argument("--version", action="version", version=f"minilstm {__version__}")
-    positive = _number(int, lambda n: n >= 1, "a whole number of at least 1")
+    positive = _number(int, lambda n: 1 <= n < 2**31, "a whole number from 1 to 2147483647")
     natural = _number(int, lambda n: n >= 0, "a whole number of at least 0")
     share = _number(float, lambda p: 0 <= p < 1, "a number from 0 to below 1")
     common = argparse.ArgumentParser(add_help=False)
@@ -101,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--output-mode", choices=("sequence", "last"), default="sequence")
     train.add_argument("--bilstm", action="store_true", help="read sequences in both directions")
     train.add_argument("--dropout", type=share, default=0.0, metavar="P", help="(0)")
-    train.add_argument("--normalization", choices=models.NORMALIZATIONS, default="none")
+    train.add_argument("--normalization", choices=training.NORMALIZATIONS, default="none")
     train.add_argument("--solver", choices=tuple(SOLVERS), default="adam")
     train.add_argument("--epochs", type=positive, default=60, help="(60)")
     train.add_argument("--mini-batch-size", type=positive, default=128, help="sequences (128)")
@@ -120,7 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--seed", type=natural, default=0)
     train.add_argument("--out", type=Path, default=Path("minilstm-train"), help="folder for files")
     train.add_argument("--quiet", action="store_true", help="no table of the training")
-    train.set_defaults(run=models.train_files)
+    train.set_defaults(run=training.train_files)
 
     predict = add("predict", parents=[common, data], help="labels and scores of sequences, as CSV")
     predict.add_argument("model", type=Path, metavar="MODEL")

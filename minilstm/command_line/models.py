@@ -1,4 +1,4 @@
-"""The commands that hold a model: train one, let it predict, and draw it.
+"""The commands that take a trained model: let it predict the labels of a file, and draw it.
 Each returns what ``--json`` prints."""
 
 from __future__ import annotations
@@ -12,107 +12,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from minilstm.backend import is_installed
-from minilstm.command_line.facts import INTERRUPTED, facts, files, scores_line
+from minilstm.command_line.facts import facts, files, scores_line
 from minilstm.command_line.reading import (
-    as_list,
     checked_labels,
     ignored_labels,
     learned_names,
     read_data,
 )
 from minilstm.data.files.csv_text import csv_line
-from minilstm.data.labels import find_classes, scores_to_labels, to_targets
-from minilstm.data.padding import NO_CLASS
+from minilstm.data.labels import scores_to_labels, to_targets
 from minilstm.errors import DataError
 from minilstm.files import write_atomically
-from minilstm.functional.sequence_input import USES
-from minilstm.layers import LSTM, BiLSTM, Dropout, FullyConnected, SequenceInput, Softmax
 from minilstm.losses import CrossEntropy
 from minilstm.network.network import Network
-from minilstm.training.options import TrainingOptions
-from minilstm.training.train import train
-
-NORMALIZATIONS = tuple(USES)
-
-
-def train_files(options: argparse.Namespace) -> dict[str, Any]:
-    """Train on one file, test on another, write model, history and figures."""
-    data, read = read_data(options.train, options, None, options.output_mode)
-    test, facts_of_files = None, [read]
-    size, names = data.x[0].shape[1], data.feature_names
-    labels = checked_labels(data, options.train, size, options.output_mode, options.dtype)
-    ignored = ignored_labels(options)
-    classes = find_classes(labels, str(options.train), ignored)  # (C,)
-    if options.test is not None:
-        test, read = read_data(options.test, options, names, options.output_mode)
-        facts_of_files.append(read)
-        labels = checked_labels(test, options.test, size, options.output_mode, options.dtype)
-        _check_test(labels, classes, options.test, ignored)
-    layers = [
-        SequenceInput(size, normalization=options.normalization, feature_names=names),
-        (BiLSTM if options.bilstm else LSTM)(options.hidden, output_mode=options.output_mode),
-        *([Dropout(options.dropout)] if options.dropout > 0 else []),
-        FullyConnected(len(classes)),
-        Softmax(),
-    ]
-    draw = is_installed("matplotlib")
-    settings = {
-        "max_epochs": options.epochs,
-        "mini_batch_size": options.mini_batch_size,
-        "initial_learn_rate": options.learn_rate,  # None: the default of the solver
-        "sequence_length": options.padding,
-        "gradient_threshold": options.gradient_threshold,
-        "metrics": ["accuracy"],
-        "dtype": options.dtype,
-        "memory_budget": options.memory_budget,
-        "seed": options.seed,
-        "verbose": not options.quiet,
-    }
-    TrainingOptions(options.solver, **settings)  # refuse bad values before a folder is made
-    out: Path = options.out
-    out.mkdir(parents=True, exist_ok=True)
-    if draw:
-        settings |= {"plots": "training-progress", "plot_file": out / "training-progress.png"}
-    started = time.perf_counter()
-    chosen = TrainingOptions(options.solver, **settings)
-    loss = CrossEntropy(ignored_labels=ignored)
-    net, info = train(data.x, data.y, layers, loss=loss, options=chosen)
-    paths = [net.save(out / "model.safetensors"), info.to_csv(out / "history.csv")]
-    paths += [out / "training-progress.png"] if draw else []
-    whose = "training"
-    result = {"loss": float("nan"), "accuracy": float("nan")}
-    if len(info.history["loss"]):
-        result = {"loss": info.history["loss"][-1], "accuracy": info.history["accuracy"][-1]}
-    if test is not None:
-        whose = "test"
-        result = net.evaluate(test.x, test.y, name=str(options.test), label_name="its labels")
-        if draw:
-            from minilstm import plots
-
-            true = np.concatenate(as_list(test.y))  # (N,)
-            predicted = np.concatenate(as_list(net.classify(test.x)))  # (N,)
-            known = ~np.isin(true, ignored)  # (N,)
-            axes = plots.plot_confusion(true[known], predicted[known])
-            paths.append(plots.save_figure(axes, out / "confusion.png"))
-    print(f"{whose} {scores_line(result)}")
-    return {
-        **facts(time.perf_counter() - started, result, options.seed),
-        "measured_on": whose,
-        "stop_reason": info.stop_reason,
-        "read": facts_of_files,
-        "files": files(paths),
-        "exit_code": INTERRUPTED if "Ctrl-C" in info.stop_reason else 0,
-    }
 
 
 def predict_file(options: argparse.Namespace) -> dict[str, Any]:
     """Write a label and scores for every step, or every sequence, of a file."""
     net = load_classifier(options.model)
     mode, path = net.output_mode, options.data
-    data, read = read_data(path, options, learned_names(net), mode)
+    data, read = read_data(path, options, mode, learned_names(net), net.classes)
     judge = None
     if data.y is not None and len(read["labels"]):
         # What evaluate would refuse is refused before anything is written.
@@ -133,17 +53,6 @@ def predict_file(options: argparse.Namespace) -> dict[str, Any]:
         result = judge.evaluate(data.x, data.y, name=str(path), label_name="its labels")
         print(scores_line(result), file=sys.stderr)
     return {**facts(seconds, result), "read": [read]}
-
-
-def _check_test(
-    labels: list[NDArray[Any]], classes: NDArray[Any], path: Path, ignored: list[str]
-) -> None:
-    """Refuse labels that the training does not have, before it starts."""
-    if all((t == NO_CLASS).all() for t in to_targets(labels, classes, str(path), ignored)):
-        raise DataError(
-            f"{path} has no label but missing ones, so nothing can be tested on it; label some, or "
-            "leave --test out."
-        )
 
 
 def _judge(net: Network, options: argparse.Namespace) -> Network:

@@ -25,12 +25,17 @@ _MOST_NAMES = 12  # features or labels that a line names
 
 
 def read_data(
-    path: Path, options: argparse.Namespace, names: Sequence[str] | None, output_mode: str
+    path: Path,
+    options: argparse.Namespace,
+    output_mode: str,
+    names: Sequence[str] | None = None,
+    classes: Any = None,
 ) -> tuple[Sequences, dict[str, Any]]:
     """Sequences of a file and the facts about it, which are said as well.
 
-    `names` are those of the network's features; columns of the file are brought into that order.
-    `output_mode` "last" makes the labels of a .csv file those of sequences.
+    `output_mode` "last" makes the labels of a .csv file those of sequences. Columns are brought
+    into the order of `names`, the features of the network. Where `classes`, those of the network,
+    are text, so are labels that a file without types has written as numbers.
     """
     given = {
         name: value
@@ -51,6 +56,10 @@ def read_data(
         if order is not None:
             x = [a[:, order] for a in data.x]
             data = data._replace(x=x, feature_names=list(names))
+    is_text = getattr(classes, "dtype", np.dtype(int)).kind == "U"
+    if is_text and data.y is not None and path.suffix.lower() in (".csv", ".ts"):
+        y = [a.astype(str) for a in data.y] if isinstance(data.y, list) else data.y.astype(str)
+        data = data._replace(y=y)
     return data, facts
 
 
@@ -117,10 +126,12 @@ def _say(facts: dict[str, Any]) -> None:
     shortest, longest = facts["shortest"], facts["longest"]
     each = f" ({shortest if shortest == longest else f'{shortest} to {longest}'} each)"
     features = facts["features"]
-    named = f"features {_some(features)}" if isinstance(features, list) else f"{features} features"
+    is_number = isinstance(features, int)
+    named = _count(features, "feature") if is_number else f"features {_some(features)}"
     whose = f", id column {facts['id_column']!r}" if facts["id_column"] is not None else ""
+    counted = f"{_count(facts['sequences'], 'sequence')}, {_count(facts['steps'], 'step')}{each}"
     lines = [
-        f"{facts['sequences']:,} sequences, {facts['steps']:,} steps{each}, {named}{whose}",
+        f"{counted}, {named}{whose}",
         "no labels",
     ]
     if facts["labels"] is not None:
@@ -131,6 +142,10 @@ def _say(facts: dict[str, Any]) -> None:
         lines[1] = f"labels ({where}one a {facts['label_per']}) {counts}{missing}"
     for line in lines:
         print(f"{facts['path']}: {line}", file=sys.stderr)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'s' * (number != 1)}"
 
 
 def _some(names: Iterable[str]) -> str:

@@ -72,16 +72,16 @@ def _lines() -> Iterator[tuple[int, str]]:
 
 def _cells(line: str) -> list[str]:
     try:
-        return next(csv_records([line], "standard input")).cells
+        return next(csv_records([line], "standard input"))[1]
     except DataError:
-        return [line]  # of quotes that do not close, or with a NUL: no number
+        return []  # quotes that do not close, or a NUL
 
 
 def _is_heading(cells: Sequence[str], names: Sequence[str] | None) -> bool:
     """Whether the first line names the features; a line that does not parse is no heading."""
     if names is not None and set(cells) == set(names) and None in map(finite_number, cells):
         return True
-    return all(map(is_name, cells))
+    return cells != [] and all(map(is_name, cells))
 
 
 def _order(

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from minilstm.errors import DataError
 
@@ -17,11 +17,7 @@ _QUOTED = re.compile(r'[^"]*+(?:""[^"]*+)*+')  # possessive: the time is that of
 _CLOSED = re.compile(r"\s*(?:,|$)")
 
 
-class Record(NamedTuple):
-    """One line of cells; a quoted cell may go on over several lines of text."""
-
-    line: int  # where it starts, from 1
-    cells: list[str]
+Record = tuple[int, list[str]]  # the line where it starts, from 1, and its cells
 
 
 def csv_line(cells: Iterable[Any]) -> str:
@@ -34,7 +30,7 @@ def csv_line(cells: Iterable[Any]) -> str:
     >>> csv_line(["sit, down", " x", 1.5, "é"])
     '"sit, down"," x",1.5,é\n'
     """
-    return ",".join(map(_cell, cells)) + "\n"
+    return ",".join(map(csv_cell, cells)) + "\n"
 
 
 def csv_records(lines: Iterable[str], name: str) -> Iterator[Record]:
@@ -54,22 +50,30 @@ def csv_records(lines: Iterable[str], name: str) -> Iterator[Record]:
     Examples
     --------
     >>> list(csv_records(['a, b\n', '"1, 2" ,"x\n', 'y"\n'], "FILE"))
-    [Record(line=1, cells=['a', 'b']), Record(line=2, cells=['1, 2', 'x\ny'])]
+    [(1, ['a', 'b']), (2, ['1, 2', 'x\ny'])]
     """
     numbered = enumerate(lines, 1)
     for number, line in numbered:
+        text = line.rstrip("\r\n")
+        if text.isascii() and text.isprintable() and " " not in text and '"' not in text:
+            if text:  # most lines are so plain
+                yield number, text.split(",")
+            continue
         text = line.lstrip("\ufeff") if number == 1 else line
         _check_text(text, number, name)
         if '"' in text:
-            yield Record(number, _quoted_cells(text, number, numbered, name))
-        elif not text.isspace() and text:
-            yield Record(number, [cell.strip() for cell in text.split(",")])
+            yield number, _quoted_cells(text, number, numbered, name)
+        elif text.strip():
+            yield number, [cell.strip() for cell in text.split(",")]
 
 
-def _cell(value: Any) -> str:
+def csv_cell(value: Any) -> str:
+    """One cell; numbers are written so that they read back the same."""
     if value is None:
         return ""
     text = str(value)
+    if isinstance(value, (float, int)):
+        return text
     return '"' + text.replace('"', '""') + '"' if _NEEDS_QUOTES.search(text) else text
 
 

@@ -109,7 +109,7 @@ def read_csv_and_columns(
     try:
         with open(found, encoding="utf-8", newline="") as file:
             records = csv_records(file, name)
-            header = _header(next(records, Record(1, [])), name)
+            header = _header(next(records, (1, [])), name)
             columns = _columns(name, header, id_column, label_column)
             body = _read_body(name, records, header, columns)
     except UnicodeDecodeError as error:
@@ -131,7 +131,7 @@ def read_csv_and_columns(
 
 def _header(record: Record, name: str) -> list[str]:
     """The names of the columns; different ones, none of them empty or a number."""
-    header = record.cells
+    _, header = record
     if not any(header):
         raise DataError(
             f"path {name} is empty, but a header line and at least one step were wanted: check "

@@ -18,7 +18,7 @@ from minilstm.data.files.checks import (
     finite_number,
     label_kind,
 )
-from minilstm.data.files.csv_text import NOT_TEXT, csv_line
+from minilstm.data.files.csv_text import NOT_TEXT, csv_cell, csv_line
 from minilstm.errors import DataError
 from minilstm.files import write_atomically
 
@@ -128,14 +128,14 @@ def write_csv(
     listed = listed if listed is not None else [str(k) for k in range(len(batch))]
     lines = [csv_line(titles)]
     for k, (name, values) in enumerate(zip(listed, batch, strict=True)):
+        start, ends = csv_cell(name), [""] * len(values)
+        if labels is not None:
+            kind = label_kind(np.asarray(labels[k]), f"y[{k}]")  # (T,), or () for all steps
+            column = np.broadcast_to(kind, (len(values),)).tolist()
+            _check_text(f"y[{k}]", set(column))
+            ends = [f",{csv_cell(label)}" for label in column]
         rows = values.tolist()
-        if labels is None:
-            lines += [csv_line([name, *row]) for row in rows]
-            continue
-        kind = label_kind(np.asarray(labels[k]), f"y[{k}]")  # (T,), or () for all steps
-        column = np.broadcast_to(kind, (len(values),)).tolist()
-        _check_text(f"y[{k}]", set(column))
-        lines += [csv_line([name, *row, label]) for row, label in zip(rows, column, strict=True)]
+        lines += [f"{start},{','.join(map(repr, r))}{e}\n" for r, e in zip(rows, ends, strict=True)]
     write_atomically(target, lambda file: file.write("".join(lines).encode()))
 
 
