@@ -151,6 +151,12 @@ def to_targets(
             stranger = array[~(known | left_out)][0].item()
             shown = ", ".join(repr(c.item()) for c in classes[:12])
             shown += ", ..." if len(classes) > 12 else ""
+            kinds = ["text" if a.dtype.kind == "U" else "whole numbers" for a in (array, classes)]
+            if kinds[0] != kinds[1]:
+                raise DataError(
+                    f"{name} holds {kinds[0]} as labels, such as {stranger!r} (sequence {b}), but "
+                    f"the network's classes {shown} are {kinds[1]}; use one kind for both."
+                )
             raise DataError(
                 f"{name} holds the label {stranger!r} (sequence {b}), which is not among the "
                 f"network's {len(classes)} classes {shown}; remove it, or train with it."

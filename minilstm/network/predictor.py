@@ -364,7 +364,8 @@ class Predictor:
         padding: Padding | None = None,
         want_state: bool = False,
     ) -> tuple[list[Any], State]:
-        batches = as_batches(self.wiring, x, self.dtype, data_format or self.data_format)
+        data_format = self.data_format if data_format is None else data_format
+        batches = as_batches(self.wiring, x, self.dtype, data_format)
         B = len(batches[0].sequences)
         if state is None:
             state = self.carried_state
