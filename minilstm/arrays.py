@@ -73,7 +73,7 @@ fill it, such as with x[1].filled(0).
         if isinstance(x, (list, tuple)) and "inhomogeneous" in str(error):
             wanted = wanted.replace("{axes}", axes)
             raise DataError(f"{name} holds {of} of different lengths, but {wanted}") from error
-        told = " ".join(str(error).split()).rstrip(".")
+        told = " ".join(str(error).split()).partition(". ")[0].rstrip(".")
         raise DataError(
             f"{name} is a {type(x).__name__} that NumPy cannot read ({type(error).__name__}: "
             f"{told}); pass {_way_out(x, name, told)}."

@@ -132,7 +132,7 @@ def test_sequences(x, message):
         net.predict(x)
     with refuses_data(message):
         net.evaluate(x, good_y())
-    with refuses_data(re.sub(r"\bx\b", "validation x", message)):
+    with refuses_data(re.sub(r"(?<!\()\bx\b", "validation x", message)):
         train(good_x(), good_y(), validation_data=(x, good_y()))
 
 
