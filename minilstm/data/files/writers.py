@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.arrays import as_numbers, parts_of
+from minilstm.arrays import as_numbers, axes_of, parts_of
 from minilstm.data.feature_names import frame_names, in_order
 from minilstm.data.files.checks import check_names, check_suffix, check_x, check_y, label_kind
 from minilstm.data.labels import label_array
@@ -135,10 +135,10 @@ def _checked(x: list[NDArray[Any]], y: Any) -> Sequence[NDArray[Any]] | NDArray[
     check_x(x, [f"x[{k}]" for k in range(len(x))])
     parts = parts_of(y)
     labels: Any = None
-    if parts and np.ndim(parts[0]):
-        labels = [label_array(part, f"y[{k}]") for k, part in enumerate(parts)]
+    if parts and axes_of(parts[0]):
+        labels = [label_array(part, f"y[{k}]", allowed=("",)) for k, part in enumerate(parts)]
     elif y is not None:
-        array = label_array(y, "y")
+        array = label_array(y, "y", allowed=("",))
         labels = array if array.ndim == 1 else list(array)
     check_y(labels, x)
     return labels
