@@ -73,6 +73,14 @@ class TrainingLoop:
         self.carried: dict[str, LSTMState] | None = None  # between the pieces of a split batch
         self.want_outputs = any(name != "accuracy" for name in options.metric_names)
 
+    def facts(self) -> tuple[int, int, bool]:
+        """Iterations of an epoch, steps of the longest batch, and whether anything decays."""
+        longest = max(len(s) for s in self.data.sequences[0])
+        size = self.options.sequence_length
+        longest = longest if isinstance(size, str) else int(size)
+        decays = any(np.any(factor) for factor in self.l2.values())
+        return self.per_epoch, longest, decays or self.options.l2_regularization == 0
+
     def run(self, ctrl_c: Interruption) -> tuple[Network, TrainingInfo]:
         """Train, and show it."""
         preface = self.watch.preface(self.net, self.data, self.note)

@@ -14,6 +14,7 @@ from minilstm.layers import Layer
 from minilstm.network.graph.connections import Connections
 from minilstm.network.network import Network
 from minilstm.training.batches import TrainingData
+from minilstm.training.effects import without_effect
 from minilstm.training.environment import choose_side, is_left_open, training_backend
 from minilstm.training.history import TrainingInfo
 from minilstm.training.interruption import Interruption
@@ -103,6 +104,8 @@ def train(
         loop = TrainingLoop(
             net, heads, data, validation, options, backend, shuffler, noise, note, folder
         )
+        for sentence in without_effect(options, *loop.facts()):
+            warnings.warn(sentence, UserWarning, stacklevel=2)
         return loop.run(ctrl_c)
 
 

@@ -214,7 +214,7 @@ def test_info_prints_a_table_and_writes_csv(tmp_path):
     assert before[:2] == ["0", "0"] and before[3:5] == ["", ""]
     assert float(before[-1]) == info.history["validation_loss"][0]
     assert first[-1] == "" and float(second[-1]) == info.history["validation_loss"][2]
-    assert float(first[4]) == info.history["loss"][0] and len(rows) == 4
+    assert float(first[4]) == info.history["loss"][1] and len(rows) == 5
     _, long = train(max_epochs=100)
     lines = str(long).splitlines()
     assert lines[1].split()[0] == "1" and lines[60].split()[0] == "100"
