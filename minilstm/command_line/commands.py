@@ -23,6 +23,7 @@ from minilstm.command_line.facts import facts
 from minilstm.errors import DeviceError
 from minilstm.files import write_atomically
 from minilstm.network.network import Network
+from minilstm.paths import check_target
 from minilstm.version import __version__
 
 
@@ -87,6 +88,8 @@ def check_gradients(options: argparse.Namespace) -> dict[str, Any]:
     """Check the installed engine: layers, losses, solvers and whole networks, on this machine."""
     from minilstm.proof import engine as engine_proof
 
+    if options.junit:
+        check_target(options.junit, "--junit")
     backends = [current_backend().name] if options.backend else []
     started = time.perf_counter()
     rows = engine_proof.prove(backends, options.layer, options.seed)

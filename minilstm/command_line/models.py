@@ -23,6 +23,7 @@ from minilstm.files import write_atomically
 from minilstm.functional.sequence_input import USES
 from minilstm.layers import LSTM, BiLSTM, Dropout, FullyConnected, SequenceInput, Softmax
 from minilstm.network.network import Network
+from minilstm.paths import check_target, make_folder
 from minilstm.training.options import TrainingOptions
 from minilstm.training.train import train
 
@@ -58,8 +59,7 @@ def train_files(options: argparse.Namespace) -> dict[str, Any]:
         "verbose": not options.quiet,
     }
     TrainingOptions(options.solver, **settings)  # refuse bad values before a folder is made
-    out: Path = options.out
-    out.mkdir(parents=True, exist_ok=True)
+    out = make_folder(options.out, "--out")
     if draw:
         settings |= {"plots": "training-progress", "plot_file": out / "training-progress.png"}
     started = time.perf_counter()
@@ -92,6 +92,9 @@ def train_files(options: argparse.Namespace) -> dict[str, Any]:
 
 def predict_file(options: argparse.Namespace) -> dict[str, Any]:
     """Write a label and scores for every step, or every sequence, of a file."""
+    to_file = options.out is not None and str(options.out) != "-"
+    if to_file:
+        check_target(options.out, "--out")
     net = _load_classifier(options.model)
     data = _read(options.data, options)
     started = time.perf_counter()
@@ -99,11 +102,11 @@ def predict_file(options: argparse.Namespace) -> dict[str, Any]:
     seconds = time.perf_counter() - started
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(_prediction_rows(net, scores, data.ids))
-    if options.out is None:
+    if to_file:
+        write_atomically(options.out, lambda file: file.write(text.getvalue().encode()))
+    else:
         sys.stdout.write(text.getvalue())
         sys.stdout.flush()
-    else:
-        write_atomically(options.out, lambda file: file.write(text.getvalue().encode()))
     if data.y is None:
         return facts(seconds)
     result = net.evaluate(data.x, data.y, name=str(options.data), label_name="its labels")
