@@ -27,6 +27,7 @@ from minilstm.errors import DeviceError
 from minilstm.files import write_atomically
 from minilstm.network.model_contents import of_each
 from minilstm.network.network import Network
+from minilstm.paths import check_target
 from minilstm.version import __version__
 
 
@@ -95,6 +96,8 @@ def check_gradients(options: argparse.Namespace) -> dict[str, Any]:
     """Check the installed engine: layers, losses, solvers and whole networks, on this machine."""
     from minilstm.proof import engine as engine_proof
 
+    if options.junit is not None:
+        check_target(options.junit, "--junit")
     backends = [current_backend().name] if options.backend is not None else []
     started = time.perf_counter()
     rows = engine_proof.prove(backends, options.layer, options.seed)
