@@ -100,11 +100,7 @@ def find_classes(
             f"{name} holds the label '', which marks a missing label; ignore it with "
             "loss=minilstm.CrossEntropy(ignored_labels=['']), or fill it in."
         )
-    if len(classes) == 0:
-        raise DataError(
-            f"{name} holds no label but the ignored ones, but a classifier needs at least two "
-            "classes; check which labels are ignored."
-        )
+    _check_some_count(name, len(classes) > 0)
     if len(classes) < 2:
         raise DataError(
             f"{name} holds one class only, {classes[0].item()!r}, but a classifier needs at least "
@@ -128,7 +124,7 @@ def to_targets(
     Raises
     ------
     DataError
-        A label is not one of the classes.
+        A label is not one of the classes, or all are ignored.
     """
     out = []
     order = np.argsort(classes)  # (C,)
@@ -149,7 +145,26 @@ def to_targets(
                 f"network's {len(classes)} classes {shown}; remove it, or train with it."
             )
         out.append(place)
+    _check_some_count(name, not ignored or any((a != NO_CLASS).any() for a in out))
     return out
+
+
+def check_ignored(labels: Sequence[Array], ignored: Sequence[str | int]) -> None:
+    """Raise ValueError where an ignored label can be none of the labels: text among numbers, say.
+
+    Parameters
+    ----------
+    labels : list of arrays of strings or integers, from `as_labels`
+    ignored : labels that are no class
+    """
+    kinds = {a.dtype.kind == "U" for a in labels}
+    for label in ignored:
+        if isinstance(label, str) not in kinds:
+            came = "text" if True in kinds else "whole numbers"
+            raise ValueError(
+                f"ignored_labels holds {label!r}, but the labels are {came}; give labels of the "
+                "same kind."
+            )
 
 
 def scores_to_labels(scores: Any, classes: ArrayLike | None) -> Any:
@@ -192,6 +207,14 @@ def scores_to_labels(scores: Any, classes: ArrayLike | None) -> Any:
     if np.isnan(array).any():
         raise DataError("scores holds NaN, so no class is the largest; check the network's input.")
     return names[array.argmax(axis=-1)]
+
+
+def _check_some_count(name: str, some: bool) -> None:
+    if not some:
+        raise DataError(
+            f"{name} holds no label but the ignored ones, so nothing counts; check which labels "
+            "are ignored."
+        )
 
 
 def _is_ignored(labels: Array, ignored: Sequence[str | int]) -> NDArray[np.bool_]:

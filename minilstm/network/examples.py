@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.data.axis_order import arrange
-from minilstm.data.labels import as_labels, find_classes, to_targets
+from minilstm.data.labels import as_labels, check_ignored, find_classes, to_targets
 from minilstm.data.sequences import Batch, as_batch
 from minilstm.data.targets import as_targets
 from minilstm.errors import DataError
@@ -87,6 +87,7 @@ def as_answers(
             mode = "sequence" if head.steps else "last"
             _check_one_a_sequence(wiring, head, batch, part, part_name)
             labels = as_labels(part, batch, mode, part_name)
+            check_ignored(labels, ignored)
             of_loss = getattr(head.loss, "classes", None)
             if known is None and of_loss is not None:
                 known = np.asarray(of_loss)  # in the order that the user gave
