@@ -20,6 +20,10 @@ from minilstm.network.graph.wiring import Wiring
 from minilstm.network.passes.heads import Head
 
 Array = NDArray[Any]
+NO_CLASSES = (
+    "the network has no classes; train it on labels, or name those of its scores, in their order, "
+    "with net.replace(classes=[...])."
+)
 
 
 def as_batches(
@@ -117,7 +121,7 @@ def classes_by_output(
         if isinstance(classes, dict):
             known = classes.get(wiring.nodes[head.output].layer.name)
         if head.loss.kind == "classes" and known is None and needed:
-            raise DataError("the network has no classes; train it, or give classes=.")
+            raise DataError(NO_CLASSES)
         out.append(known if head.loss.kind in ("classes", "any") else None)
     return out
 

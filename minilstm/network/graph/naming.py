@@ -65,7 +65,9 @@ def name_layers(layers: Layer | Sequence[Layer], taken: Sequence[str] = ()) -> l
         if count > 1:
             raise ValueError(f"{count} layers are named {name!r}; give each its own name.")
         if "/" in name:
-            raise ValueError(f"a layer is named {name!r}; '/' separates layer and port names.")
+            raise ValueError(
+                f"a layer is named {name!r}; leave out the '/', which separates layer and port."
+            )
     return named
 
 
