@@ -130,7 +130,10 @@ def forecast(
 def _check(net: Any, steps: Any) -> int:
     """D, the number of features of a network that can forecast, if `steps` is a number of steps."""
     if not isinstance(net, Network):
-        raise TypeError(f"net is {type(net).__name__}; give a Network, the first of the two that ml.train returns.")
+        raise TypeError(
+            f"net is {type(net).__name__}; give a Network, the first of the two that ml.train "
+            "returns."
+        )
     check_whole("steps", steps, 1)
     wiring = net.wiring
     takes, gives = ([wiring.shape(n) for n in ends] for ends in (wiring.inputs, wiring.outputs))

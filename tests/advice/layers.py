@@ -100,7 +100,8 @@ TABLE = [
      "build(Convolution3D(3, 2), features=[8, 8, 8, 1])"),
     ("build(Convolution2D(5, 2), features=[4, 4, 1])", "smaller filters, more padding, or larger",
      "build(Convolution2D(4, 2), features=[4, 4, 1]);"
-     "build(Convolution2D(5, 2), features=[5, 5, 1]); build(Convolution2D(5, 2, padding=1), features=[4, 4, 1])"),
+     "build(Convolution2D(5, 2), features=[5, 5, 1]);"
+     "build(Convolution2D(5, 2, padding=1), features=[4, 4, 1])"),
     ("LSTM(2, input_weights_initializer='random')", r"choose one of (.*), or give a function",
      "LSTM(2, input_weights_initializer=$each)"),
     ("LSTM(2, input_weights_initializer='random')", r"a function \(shape, rng\) that returns",

@@ -5,7 +5,7 @@ What is said of the data that go in is in `data`.
 import numpy as np
 
 import minilstm as ml
-from advice.world import build, classifier, start
+from advice.world import start
 from minilstm.network.graph.wiring import wire as wire
 from minilstm.network.passes.heads import find_heads as find_heads
 
@@ -67,7 +67,8 @@ TABLE = [
     ("graph().connect(3, 'a')", "such as ('lstm') or ('lstm/hidden')",
      "g = LayerGraph([LSTM(2, name='lstm', has_state_outputs=True), LSTM(2, name='b')]);"
      "g.disconnect($1, 'b').connect($2, 'b')"),
-    ("graph().connect('a', 'x')", "has no input; choose another layer", "graph().connect('x', 'b')"),
+    ("graph().connect('a', 'x')",
+     "has no input; choose another layer", "graph().connect('x', 'b')"),
     ("graph().connect('a', 'sum/in3')", r"choose one of \[(.*)\]",
      "g = graph().disconnect('b', 'sum/in1'); g.connect('a', 'sum/' + $each)"),
     ("graph()['c']", "it has (.*)[.;]", "graph()[$each]"),
@@ -80,7 +81,8 @@ TABLE = [
     ("start(graph().connect('x', 'b'))", "connect an output to ('sum/in2'), or remove the layer",
      "start(graph().connect('x', 'b').connect('a', $1));"
      "start(graph().connect('x', 'b').remove('sum'))"),
-    ("start(graph().connect('sum', 'b').connect('a', 'sum/in2'))", "circle; disconnect one of these",
+    ("start(graph().connect('sum', 'b').connect('a', 'sum/in2'))",
+     "circle; disconnect one of these",
      "g = graph().connect('sum', 'b').connect('a', 'sum/in2').disconnect('sum', 'b');"
      "start(g.connect('x', 'b'))"),
     ("build(LSTM(2), Softmax(), ClassificationOutput(), ReLU())", "put it at the end",
@@ -115,11 +117,13 @@ TABLE = [
      "train(images, [np.ones((5, 2))], build(ReLU(), $2(2), features=[4, 4, 1]), loss='mse')"),
     ("train(x, y, *classifier(3))", r"use (FullyConnected\(2\))",
      "train(x, y, SequenceInput(3), LSTM(4), $1, Softmax())"),
-    ("build().evaluate(x, y)", r"train it on labels, or name .* (net.replace\(classes=\[)\.\.\.\]\)",
+    ("build().evaluate(x, y)",
+     r"train it on labels, or name .* (net.replace\(classes=\[)\.\.\.\]\)",
      "net = build(); 'loss' in $1'run', 'walk']).evaluate(x, y); train(x, y, net).evaluate(x, y)"),
     ("build().classify(x)", r"train it on labels, or name .* (net.replace\(classes=\[)\.\.\.\]\)",
      "net = build(); $1'run', 'walk']).classify(x); train(x, y, net).classify(x)"),
-    ("train(x, y, *classifier(2, 'last'))", "set (output_mode='sequence') in '(.*)', or give one la",
+    ("train(x, y, *classifier(2, 'last'))",
+     "set (output_mode='sequence') in '(.*)', or give one la",
      "train(x, y, SequenceInput(3), LSTM(4, name='$2', $1), *classifier()[2:]);"
      "train(x, y_last, *classifier(2, 'last'))"),
     ("two_inputs().predict(x[0])", "a dict by (input) name, or a list with one entry for each",
@@ -130,7 +134,8 @@ TABLE = [
      "two_inputs().predict([x, t])"),
     # ------------------------------------------------------------ prediction and state
     ("build().predict(x, mini_batch_size=0)", "whole number of at least (1), or (None)",
-     "same(build().predict(x, mini_batch_size=$1), build().predict(x, mini_batch_size=$2)) or True"),
+     "same(build().predict(x, mini_batch_size=$1), [build().predict(a) for a in x]);"
+     "same(build().predict(x, mini_batch_size=$2), build().predict(x))"),
     ("build().predict(x, state=3)", "pass a state that this network returned",
      "net = build(); net.predict(x, state=net.predict(x, return_state=True)[1])"),
     ("build().predict(x, state={'other': 1})", "pass a state that this network returned",
