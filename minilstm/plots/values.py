@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from minilstm.arrays import as_array
 from minilstm.errors import DataError
 
 Floats = NDArray[np.float64]
@@ -19,7 +20,8 @@ Floats = NDArray[np.float64]
 
 def as_labels(name: str, labels: ArrayLike) -> NDArray[Any]:
     """Give labels as an array of shape (N,), or raise naming the argument."""
-    array: NDArray[Any] = np.asarray(labels)
+    wanted = f"one label a step was wanted: pass one sequence's labels, as {name}[0]."
+    array: NDArray[Any] = as_array(labels, name, wanted, of="sequences")
     if array.ndim != 1:
         raise DataError(
             f"{name} has shape {array.shape} and should be one-dimensional, one label a step: "
@@ -136,8 +138,8 @@ def as_numbers(name: str, values: ArrayLike | list[Any]) -> Floats:
     """
     try:
         if isinstance(values, (list, tuple)) and any(np.ndim(v) > 0 for v in values):
-            values = np.concatenate([np.asarray(v) for v in values])
-        numbers: NDArray[Any] = np.asarray(values)
+            values = np.concatenate([as_array(v, f"{name}[{k}]") for k, v in enumerate(values)])
+        numbers: NDArray[Any] = as_array(values, name)
     except ValueError as error:
         raise DataError(
             f"{name} holds arrays of different kinds ({error}): pass arrays (T,), or all (T, R)."

@@ -39,7 +39,7 @@ TABLE = [
     ("TrainingOptions(validation_data=x[0])", r"give (\(x, y\))",
      "train(x, y, validation_data=$1)"),
     ("TrainingOptions(checkpoint_path=3)", "give a folder",
-     "import os; os.mkdir('c'); train(x, y, checkpoint_path='c'); len(os.listdir('c')) == 1"),
+     "os.mkdir('c'); train(x, y, checkpoint_path='c'); len(os.listdir('c')) == 1"),
     ("TrainingOptions(metrics=3)", r"such as (\['accuracy'\]) or (\[\])",
      "train(x, y, metrics=$1); train(x, y, metrics=$2)"),
     ("TrainingOptions(metrics=['f1'])", r"choose from \[(.*)\], or give a function",

@@ -98,6 +98,7 @@ TABLE = [
      "the backend ('numba' or 'numpy'), or the environment 'gpu'",
      "with environment($each): training_backend('cpu')\n"
      "with environment('cupy'): training_backend('gpu')"),
-    ("with without('numba', 'minilstm.training.train'): train(x, y)", r"faster with it: (pip install .*)\.",
+    ("with without('numba', 'minilstm.training.train'): train(x, y)",
+     r"faster with it: (pip install .*)\.",
      "pip(\"$1\"); train(x, y)"),
 ]  # fmt: skip

@@ -38,7 +38,7 @@ TABLE = [
      "choose one of (.*), which are", "TrainingOptions(objective_metric_name=$each, "
      "metrics=['auc']); TrainingOptions(objective_metric_name='spread', metrics=[spread])"),
     ("train(x, y, checkpoint_path='c')", "make it, or leave checkpoint_path empty",
-     "import os; os.mkdir('c'); train(x, y, checkpoint_path='c'); train(x, y, checkpoint_path='')"),
+     "os.mkdir('c'); train(x, y, checkpoint_path='c'); train(x, y, checkpoint_path='')"),
     ("train(x, [1e3 * a for a in t], build(LSTM(2), FullyConnected(2)), loss='mse', solver='sgdm', "
      "initial_learn_rate=1e30, max_epochs=9)", "diverged|loss", "True"),
 ]  # fmt: skip

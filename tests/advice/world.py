@@ -2,6 +2,10 @@
 Every entry gets a fresh copy in an empty folder.
 """
 
+import os
+import sys
+from unittest.mock import patch
+
 import numpy as np
 
 import minilstm as ml
@@ -13,7 +17,7 @@ def world():
     x = [rng.standard_normal((5, 3)), rng.standard_normal((4, 3))]  # (T, D) each
     return {
         **{name: getattr(ml, name) for name in ml.__all__},
-        "np": np,
+        "np": np, "os": os, "sys": sys, "patch": patch,
         "ml": ml,
         "x": x,
         "y": [np.array(["run", "walk"] * 3)[: len(a)] for a in x],  # (T,) each
