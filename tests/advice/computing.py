@@ -55,8 +55,9 @@ def machine(count=1, major=8, ones="", nvrtc=True):
 @contextmanager
 def environment(name):
     """Within a ``with`` block a backend is chosen that is not loaded, as no GPU is here."""
-    with patch.object(switch, "_everywhere", name), patch.object(
-        sys.modules["minilstm.training.environment"], "load_backend", str
+    with (
+        patch.object(switch, "_everywhere", name),
+        patch.object(sys.modules["minilstm.training.environment"], "load_backend", str),
     ):
         token = switch._chosen.set(name)
         try:

@@ -17,7 +17,10 @@ def world():
     x = [rng.standard_normal((5, 3)), rng.standard_normal((4, 3))]  # (T, D) each
     return {
         **{name: getattr(ml, name) for name in ml.__all__},
-        "np": np, "os": os, "sys": sys, "patch": patch,
+        "np": np,
+        "os": os,
+        "sys": sys,
+        "patch": patch,
         "ml": ml,
         "x": x,
         "y": [np.array(["run", "walk"] * 3)[: len(a)] for a in x],  # (T,) each
