@@ -4,7 +4,6 @@ They look at single values; what two options mean together is checked where both
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -145,12 +144,6 @@ def check_pair(name: str, value: Any) -> None:
     if not isinstance(value, (tuple, list)) or len(value) != 2:
         count = f"{len(value)} items" if hasattr(value, "__len__") else "no items"
         raise ValueError(f"{name} is {type(value).__name__} of {count}; give (x, y).")
-
-
-def check_path(name: str, value: Any, wanted: str) -> None:
-    """A path as text or as an object."""
-    if not isinstance(value, (str, os.PathLike)):
-        raise ValueError(f"{name} is {value!r}; give {wanted}.")
 
 
 def as_metrics(value: Any) -> tuple[Any, ...]:

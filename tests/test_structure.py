@@ -21,11 +21,12 @@ FACADE = "minilstm"
 LINES = 400
 
 # What each room may import of the package besides itself; every room stands below its users.
-OPEN_TO_ALL = {"functional", "errors", "arrays"}  # for every room that stands above them
+OPEN_TO_ALL = {"functional", "errors", "arrays", "paths"}  # for every room that stands above them
 NETWORK = {"data", "plots", "layers", "losses", "backend", "checks", "files"}
 MAY_IMPORT = {
     "errors": set(),
     "arrays": {"errors"},
+    "paths": set(),
     "files": set(),
     "checks": set(),
     "version": set(),

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.errors import DataError
+from minilstm.paths import as_path
 
 # What other programs write where there is no label: the words that pandas reads as missing,
 # MATLAB's, and the UEA archive's.
@@ -32,7 +33,7 @@ class Sequences(NamedTuple):
 
 def check_file(path: str | os.PathLike[str]) -> Path:
     """Turn `path` into a Path, and refuse it when no file is there."""
-    found = Path(path)
+    found = as_path(path)
     if found.is_dir():
         raise DataError(f"path {str(found)!r} is a folder, but one file was wanted: name the file.")
     if not found.exists():
@@ -44,7 +45,7 @@ def check_file(path: str | os.PathLike[str]) -> Path:
 
 def check_suffix(path: str | os.PathLike[str], suffix: str) -> Path:
     """Turn `path` into a Path, and refuse it when it ends in something else than `suffix`."""
-    target = Path(path)
+    target = as_path(path)
     if target.suffix.lower() != suffix:
         raise DataError(
             f"path {str(target)!r} ends in {target.suffix!r}, but {suffix} was wanted: rename it."
