@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.arrays import as_numbers
+
 METRICS = ("accuracy", "fscore", "precision", "recall", "auc", "rmse")
 
 
@@ -86,10 +88,7 @@ def as_array(
     shape : that it must have; a word in it stands for any size of at least 1
     wanted : what to give instead, with {} in the place of the shape
     """
-    try:
-        array = np.array(value, np.float64)
-    except (TypeError, ValueError):
-        array = np.full((), np.nan)
+    array = np.array(as_numbers(value, name), np.float64)
     fits = len(array.shape) == len(shape) and all(
         size > 0 if isinstance(want, str) else size == want
         for size, want in zip(array.shape, shape, strict=True)

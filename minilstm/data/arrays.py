@@ -3,12 +3,13 @@ Sequences, labels and targets all come in through here, so each refusal has its 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.arrays import as_array, parts_of
 from minilstm.errors import DataError
 
 Array = NDArray[Any]
@@ -19,31 +20,22 @@ ONE_SEQUENCE = (
 )
 
 
-def as_array(x: Any, name: str, wanted: str, of: str = "rows", axes: str = "") -> Array:
-    """An array; where `x` holds rows of different lengths a DataError, which ends in `wanted`.
-
-    Texts are put together only where one is needed: this runs for every sequence of a batch.
-    """
-    try:
-        return np.asarray(x)
-    except ValueError as error:
-        wanted = wanted.replace("{axes}", axes)
-        raise DataError(f"{name} holds {of} of different lengths, but {wanted}") from error
-
-
 def one_for_each(y: Any, count: int, name: str, what: str) -> list[tuple[str, Any]]:
     """The parts of a list or array with their names, or a DataError unless there are `count`."""
-    if not isinstance(y, (list, tuple, np.ndarray)) or getattr(y, "ndim", 1) == 0:
+    parts: Any = parts_of(y)
+    if parts is None and y is not None and not isinstance(y, Mapping):
+        parts = as_array(y, name)
+    if parts is None or (isinstance(parts, np.ndarray) and parts.ndim == 0):
         raise DataError(
             f"{name} is {type(y).__name__}, but there are {count} sequences; "
             f"give a list with one array of {what} for each."
         )
-    if len(y) != count:
+    if len(parts) != count:
         raise DataError(
-            f"{name} has {what} for {len(y)} sequences, but there are {count}; "
+            f"{name} has {what} for {len(parts)} sequences, but there are {count}; "
             f"give one array of {what} for each sequence."
         )
-    return [(f"{name}[{b}]", part) for b, part in enumerate(y)]
+    return [(f"{name}[{b}]", part) for b, part in enumerate(parts)]
 
 
 def finite(array: Array, dtype: Any, name: str, place: Place, what: str) -> Array:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from minilstm.data.arrays import ONE_SEQUENCE, Array, as_array, finite
+from minilstm.arrays import as_numbers, parts_of
+from minilstm.data.arrays import ONE_SEQUENCE, Array, finite
 from minilstm.errors import DataError
 
 
@@ -46,6 +45,7 @@ def as_batch(
 
     Examples
     --------
+    >>> import numpy as np
     >>> as_batch(np.zeros((3, 100)), 3, "float32", "x_test")
     Traceback (most recent call last):
         ...
@@ -56,13 +56,14 @@ steps of 3 features; it looks transposed: pass x_test.T.
     ((9, 28, 28, 1), dtype('float32'))
     """
     shape = _as_shape(features)
-    if isinstance(x, (list, tuple)) or (isinstance(x, np.ndarray) and x.dtype == object):
-        if len(x) == 0:
+    parts = parts_of(x)
+    if parts is not None:
+        if len(parts) == 0:
             raise DataError(
                 f"{name} is an empty list, but at least one sequence is wanted; "
                 f"pass one or more arrays {_axes(shape)}."
             )
-        items, form = [(f"{name}[{b}]", s) for b, s in enumerate(x)], "list"
+        items, form = [(f"{name}[{b}]", s) for b, s in enumerate(parts)], "list"
     else:
         array = _as_array(x, name, shape)
         items, form = [(name, array)], "single"
@@ -180,13 +181,7 @@ def _no_channels(array: Array, shape: tuple[int, ...], name: str) -> str:
 
 def _as_array(x: Any, name: str, shape: tuple[int, ...]) -> Array:
     axes = " (T, D)" if len(shape) == 1 else f" {_axes(shape)}"
-    array = as_array(x, name, ONE_SEQUENCE, axes=axes)
-    if array.dtype.kind not in "iuf":
-        raise DataError(
-            f"{name} has dtype {array.dtype}, but sequences are real numbers; "
-            "convert it to a float or integer array."
-        )
-    return array
+    return as_numbers(x, name, "sequences", "iuf", ONE_SEQUENCE, axes)
 
 
 def _converted(array: Array, dtype: Any, name: str, row: str = "time step") -> Array:

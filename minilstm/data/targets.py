@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from minilstm.data.arrays import Array, as_array, finite, first_of, one_for_each
+from minilstm.arrays import as_numbers
+from minilstm.data.arrays import Array, finite, first_of, one_for_each
 from minilstm.data.sequences import Batch
 from minilstm.errors import DataError
 
@@ -102,13 +103,9 @@ def _as_array(y: Any, name: str, binary: bool) -> Array:
         "one array was wanted; give one row of numbers a step, or one a sequence where the network "
         "keeps the last step only."
     )
-    array = as_array(y, name, wanted)
-    if array.dtype.kind not in ("biuf" if binary else "iuf"):
-        raise DataError(
-            f"{name} has dtype {array.dtype}, but targets of this loss are real numbers; convert "
-            "them, or train on labels with loss='crossentropy'."
-        )
-    return array.copy()
+    kinds, what = "biuf" if binary else "iuf", "targets of this loss"
+    advice = "convert them, or train on labels with loss='crossentropy'"
+    return as_numbers(y, name, what, kinds, wanted, advice=advice).copy()
 
 
 def _converted(array: Array, dtype: Any, name: str, row: str, binary: bool) -> Array:

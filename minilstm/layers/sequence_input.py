@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
+from minilstm.arrays import refuse_masked
 from minilstm.checks import check_choice, check_whole
 from minilstm.functional.sequence_input import (
     USES,
@@ -252,7 +253,9 @@ class SequenceInput(RowLayer):
         """What the function makes of the rows, in their dtype."""
         assert callable(self.normalization)  # the caller has checked
         # A copy, as the function may write into it; real, though gradients are checked in complex.
-        out = np.asarray(self.normalization(rows.real.copy()))
+        made = self.normalization(rows.real.copy())
+        refuse_masked(made, f"{self.who}: what the normalization returned")
+        out = np.asarray(made)
         real = out.shape == rows.shape and out.dtype.kind in "iuf"
         if not real or not np.isfinite(out).all():
             what = "numbers that are not finite" if real else f"{out.dtype} of shape {out.shape}"

@@ -14,8 +14,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from minilstm.arrays import as_array
 from minilstm.backend import Backend, current_backend
-from minilstm.data.labels import scores_to_labels
+from minilstm.data.labels import label_array, scores_to_labels
 from minilstm.data.padding import Padding
 from minilstm.errors import DataError
 from minilstm.functional.lstm import LSTMState
@@ -77,7 +78,7 @@ class Predictor:
         plain = [layer.without_values() for layer in wiring.graph.layers]
         self.wiring = wire(wiring.graph.named(plain))
         self.layers = self.wiring.layers
-        self.classes = model_file.of_each(classes, np.array)  # (C,)
+        self.classes = model_file.of_each(classes, _class_array)  # (C,)
         if losses is not None:  # one of them is None where a file could not hold functions
             losses = tuple(None if loss is None else find_loss(loss) for loss in losses)
         self.losses = losses
@@ -371,3 +372,11 @@ class Predictor:
         backend = current_backend()
         walk = PredictionPass(self.wiring, self.by_layer(backend), backend, wanted, self.dtype)
         return walk.predict(batches, start, mini_batch_size, padding, want_state)
+
+
+def _class_array(classes: Any) -> Array:
+    """Class labels (C,) as a new array."""
+    array = as_array(classes, "classes")
+    if array.dtype.kind == "O" or (isinstance(classes, (list, tuple)) and array.dtype.kind == "U"):
+        array = label_array(classes, "classes", allowed=array.tolist())
+    return np.array(array)

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from minilstm.backend import Backend, current_backend
 from minilstm.checks import check_whole
+from minilstm.data.feature_names import step_in_order
 from minilstm.data.sequences import as_step
 from minilstm.errors import DataError
 from minilstm.functional.lstm import LSTMState
@@ -58,7 +59,7 @@ class Stream:
 
     __slots__ = (
         "__weakref__", "_advance", "_backend", "_batch", "_check_state", "_dtype", "_lock",
-        "_out_shape", "_states", "_step_shape", "_streams", "_x_shape",
+        "_names", "_out_shape", "_states", "_step_shape", "_streams", "_x_shape",
     )  # fmt: skip
 
     def __init__(self, network: Any, batch: int | None = None) -> None:
@@ -73,6 +74,7 @@ class Stream:
         self._streams, self._step_shape = batch, wiring.shape(wiring.inputs[0])
         self._dtype, self._check_state = network.dtype, network.check_state
         self._lock = Lock()
+        self._names = network.layers[wiring.inputs[0]].feature_names
         backend, chain = current_backend(), _chain(network)
         self._backend = backend
         # Of the stream, written in place: where the backend computes.
@@ -121,6 +123,7 @@ class Stream:
                 if self._advance(x_t, out):
                     return out
         # What is refused above comes here to be converted, or to be told what is wrong with it.
+        x_t = step_in_order(x_t, self._names, "x_t")
         rows = as_step(x_t, self._step_shape, self._dtype, streams=self._streams)  # (n, D)
         with self._lock:
             done = self._advance(rows.reshape(self._x_shape), out)

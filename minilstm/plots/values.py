@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from minilstm.arrays import as_array
+from minilstm.arrays import as_array, parts_of
+from minilstm.arrays import as_numbers as gate
 from minilstm.errors import DataError
 
 Floats = NDArray[np.float64]
@@ -38,8 +39,9 @@ def as_labels(name: str, labels: ArrayLike) -> NDArray[Any]:
 def class_list(classes: Sequence[Any] | NDArray[Any] | None, *labels: NDArray[Any]) -> list[Any]:
     """Give the classes in the order asked for, or those found in the labels, sorted."""
     if classes is not None:
-        wanted = np.asarray(classes).tolist()
-        if not wanted or np.asarray(classes).ndim != 1 or len(set(wanted)) != len(wanted):
+        array = as_array(classes, "classes")
+        wanted = array.tolist()
+        if array.ndim != 1 or not wanted or len(set(wanted)) != len(wanted):
             raise DataError(
                 f"classes is {wanted!r} and should be a list of different names: "
                 "pass each class once, for example net.classes."
@@ -136,10 +138,13 @@ def as_numbers(name: str, values: ArrayLike | list[Any]) -> Floats:
     >>> as_numbers("true", [np.zeros((4, 3)), np.zeros((2, 3))]).shape
     (6, 3)
     """
+    parts = parts_of(values)
     try:
-        if isinstance(values, (list, tuple)) and any(np.ndim(v) > 0 for v in values):
-            values = np.concatenate([as_array(v, f"{name}[{k}]") for k, v in enumerate(values)])
-        numbers: NDArray[Any] = as_array(values, name)
+        if parts is not None and any(np.ndim(v) > 0 for v in parts):
+            values = np.concatenate([gate(v, f"{name}[{k}]") for k, v in enumerate(parts)])
+        numbers: NDArray[Any] = gate(values, name)
+    except DataError:
+        raise
     except ValueError as error:
         raise DataError(
             f"{name} holds arrays of different kinds ({error}): pass arrays (T,), or all (T, R)."

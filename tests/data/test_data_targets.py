@@ -178,7 +178,12 @@ KIND = (
         (None, 1, f"y is NoneType, {SEVERAL}"),
         (3.5, 1, f"y is float, {SEVERAL}"),
         ([["a", "b", "c"], ["a", "b"]], 1, f"y[0] has dtype <U1, {KIND}"),
-        ([[1, 2, None], [1, 2]], 1, f"y[0] has dtype object, {KIND}"),
+        (
+            [[1, 2, None], [1, 2]],
+            1,
+            "y[0] holds None at [2], a missing value (1 in all), but targets of this loss are real "
+            "numbers; remove or fill it first.",
+        ),
         ([[1j, 2, 3], [1, 2]], 1, f"y[0] has dtype complex128, {KIND}"),
         ([[[1], [2, 3], [4]], [[1], [2]]], 1, f"y[0] {RAGGED}"),
         (
@@ -269,7 +274,7 @@ def test_nothing_is_ignored_unless_asked():
 def test_ignoring_too_much():
     labels = [np.array(["a", "b", "a"])]
     with refuses_data(
-        "y holds no label but the ignored ones, so nothing counts; "
+        "y holds no label but the ignored ones, but a classifier needs at least two classes; "
         "check which labels are ignored."
     ):
         find_classes(labels, ignored=["a", "b"])

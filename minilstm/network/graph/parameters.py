@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from minilstm.arrays import as_numbers
 from minilstm.layers import Parameter
 from minilstm.network.graph.wiring import Node, Wiring
 
@@ -96,9 +97,10 @@ def checked_values(
             f"parameters has {sorted(given)}, but the layers have {sorted(slots)}; "
             f"mend {strangers}."
         )
+    kinds = "biufc" if np.dtype(dtype).kind == "c" else "biuf"
     out = {}
     for key, p in slots.items():
-        value = np.asarray(given[key])
+        value = as_numbers(given[key], key, "parameters", kinds)
         if value.shape != p.shape:
             raise ValueError(
                 f"{key} has shape {value.shape}, but its layer wants {p.shape}; give an array of "
