@@ -85,7 +85,7 @@ def names_of_inputs(wiring: Wiring, x: Any, data_format: str = "auto") -> list[l
 
 def _has_rows_of_features(layer: Any, data_format: str) -> bool:
     """Whether the columns of a frame are the features of an input."""
-    return len(layer.shape) == 1 and data_format.replace("B", "") in ("auto", "TC")
+    return len(layer.shape) == 1 and data_format in ("auto", "TC", "TCB", "BTC", "TBC")
 
 
 class Answers(NamedTuple):
