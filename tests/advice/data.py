@@ -53,6 +53,11 @@ class Frame:
         return np.asarray(self.values, dtype)
 
 
+def named():
+    """A network of two features with names."""
+    return build(ml.SequenceInput(2, feature_names=["a", "b"]), ml.LSTM(2))
+
+
 def images(shape=(8, 8, 1)):
     """A network of images."""
     return build(ml.Flatten(), ml.LSTM(2), features=list(shape))
@@ -156,10 +161,8 @@ TABLE = [
     ("build(data_format='CT').predict(np.ones((3, 4, 2)))",
      "one letter for each axis, in the order",
      "build(data_format='CTB').predict(np.ones((3, 4, 2)))"),
-    ("n = build(SequenceInput(2, feature_names=['a', 'b']), LSTM(2)); n.predict(Frame(['a', 'c'], t[0]))",
-     "rename, add or drop columns",
-     "n = build(SequenceInput(2, feature_names=['a', 'b']), LSTM(2)); "
-     "same(n.predict(Frame(['b', 'a'], t[0][:, ::-1])), n.predict(t[0]))"),
+    ("named().predict(Frame(['a', 'c'], t[0]))", "rename, add or drop columns",
+     "same(named().predict(Frame(['b', 'a'], t[0][:, ::-1])), named().predict(t[0]))"),
     # ------------------------------------------------------------ labels
     ("train(x, 'run')", "give a list with one array of labels for each", "train(x, y)"),
     ("train(x, y[:1])", "give one array of labels for each sequence", "train(x, y)"),

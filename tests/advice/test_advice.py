@@ -56,32 +56,29 @@ def tried(number):
     """What is wrong with an entry, "" if nothing is; and the places that its error went through."""
     table, call, says, works = ENTRIES[number]
 
-    def fresh():
-        return {**vars(importlib.import_module(f"advice.{table}")), **world()}
+    def do(code):
+        names = {**vars(importlib.import_module(f"advice.{table}")), **world()}
+        with in_empty_folder(), ml.use_backend("numpy"), warnings.catch_warnings():
+            warnings.simplefilter("error")
+            return run(code, names)
 
-    with in_empty_folder(), ml.use_backend("numpy"), warnings.catch_warnings():
-        warnings.simplefilter("error")
-        error, met = error_of(lambda: run(call, fresh()))
-        if error is None:
-            return "it is not refused", met
-        found = re.search(says, str(error))
-        if found is None:
-            return f"it says {error!r}", met
-        if not met:
-            return f"no place of the package says {error!r}", met
-        for code in repaired(works, found):
-            try:
-                given = run(code, fresh())
-            except Exception as problem:
-                return f"{error}\nadvises {code}\nwhich gives {problem!r}", met
-            if isinstance(given, (bool, np.bool_)) and not given:
-                return f"{error}\nadvises {code}\nwhich is not true", met
+    error, met = error_of(lambda: do(call))
+    found = re.search(says, str(error))
+    if error is None or found is None or not met:
+        return f"{error!r} is not what was wanted, or not of the package", met
+    for code in repaired(works, found):
+        try:
+            given = do(code)
+        except Exception as problem:
+            return f"{error}\nadvises {code}\nwhich gives {problem!r}", met
+        if isinstance(given, (bool, np.bool_)) and not given:
+            return f"{error}\nadvises {code}\nwhich is not true", met
     return "", met
 
 
 @contextmanager
 def in_empty_folder():
-    """Work in a new folder."""
+    """Work in a new folder, which may have been closed to us when it is removed."""
     before = os.getcwd()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
@@ -89,6 +86,9 @@ def in_empty_folder():
             yield
         finally:
             os.chdir(before)
+            for inner in Path(folder).iterdir():
+                if inner.is_dir():
+                    inner.chmod(0o755)
 
 
 @pytest.mark.parametrize("number", range(len(ENTRIES)), ids=[f"{e[0]}: {e[1]}" for e in ENTRIES])
