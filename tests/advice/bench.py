@@ -7,11 +7,11 @@ from unittest.mock import patch
 
 import minilstm.bench as package
 from minilstm.bench import Settings
-from minilstm.bench.crossover import run_crossover as run_crossover
-from minilstm.bench.onnx import import_onnx as import_onnx
-from minilstm.bench.process import run_python as run_python
-from minilstm.bench.torch import import_torch as import_torch
-from minilstm.bench.torch_gpu import import_cuda as import_cuda
+from minilstm.bench.crossover import run_crossover
+from minilstm.bench.onnx import import_onnx
+from minilstm.bench.process import run_python
+from minilstm.bench.torch import import_torch
+from minilstm.bench.torch_gpu import import_cuda
 from minilstm.command_line.cli import _parser as parser
 
 

@@ -11,9 +11,9 @@ from unittest.mock import patch
 
 from advice.sites import ROOT
 from minilstm import backend as switch
-from minilstm.backend import load_backend as load_backend
-from minilstm.kernels.device import check_device as check_device
-from minilstm.training.environment import training_backend as training_backend
+from minilstm.backend import load_backend
+from minilstm.kernels.device import check_device
+from minilstm.training.environment import training_backend
 
 
 def pip(line):

@@ -6,10 +6,10 @@ import numpy as np
 
 import minilstm as ml
 from advice.world import build, train
-from minilstm.arrays import as_numbers as as_numbers
-from minilstm.data.datasets import human_activity as human_activity
-from minilstm.data.labels import find_classes as find_classes
-from minilstm.data.padding import pad_sequences as pad_sequences
+from minilstm.arrays import as_numbers
+from minilstm.data.datasets import human_activity
+from minilstm.data.labels import find_classes
+from minilstm.data.padding import pad_sequences
 
 
 class Tensor:

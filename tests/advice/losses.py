@@ -5,8 +5,8 @@ What is said of labels and targets themselves is in `data`.
 import numpy as np
 
 from advice.world import train, world
-from minilstm.losses.named import loss_of_output_layer as loss_of_output_layer
-from minilstm.network.metrics import find_metric as find_metric
+from minilstm.losses.named import loss_of_output_layer
+from minilstm.network.metrics import find_metric
 
 
 def learned(loss):

@@ -6,8 +6,8 @@ import numpy as np
 
 import minilstm as ml
 from advice.world import start
-from minilstm.network.graph.wiring import wire as wire
-from minilstm.network.passes.heads import find_heads as find_heads
+from minilstm.network.graph.wiring import wire
+from minilstm.network.passes.heads import find_heads
 
 
 def graph():

@@ -6,12 +6,8 @@ import os
 import socket
 from contextlib import contextmanager
 
-from minilstm.files import write_atomically as write_atomically
-from minilstm.paths import as_path as as_path
-from minilstm.paths import check_folder as check_folder
-from minilstm.paths import check_readable as check_readable
-from minilstm.paths import check_target as check_target
-from minilstm.paths import make_folder as make_folder
+from minilstm.files import write_atomically
+from minilstm.paths import as_path, check_folder, check_readable, check_target, make_folder
 
 
 @contextmanager

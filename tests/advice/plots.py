@@ -9,7 +9,7 @@ import numpy as np
 
 from minilstm import plots
 from minilstm.plots import *  # noqa: F403
-from minilstm.plots.style import new_axes as new_axes
+from minilstm.plots.style import new_axes
 
 TRUE, GUESS = ["run", "walk", "run"], ["run", "run", "walk"]
 

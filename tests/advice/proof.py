@@ -8,7 +8,7 @@ import numpy as np
 
 import minilstm as ml
 from minilstm.functional.lstm import LSTMState, lstm_backward, lstm_forward
-from minilstm.proof.engine.checks import find_layers as find_layers
+from minilstm.proof.engine.checks import find_layers
 from minilstm.pytest_plugin import assert_gradients, pytest_configure
 from minilstm.pytest_plugin import pytest_collection_modifyitems as look_at
 

@@ -2,7 +2,7 @@
 Checks of single options that other rooms share are in `checks`, where to compute in `computing`.
 """
 
-from minilstm.training.factors import blocks as blocks
+from minilstm.training.factors import blocks
 
 
 def spread(y, t):
