@@ -17,6 +17,7 @@ from typing import Any
 from minilstm.backend import NAMES, set_num_threads, use_backend
 from minilstm.command_line import commands, models, streaming, training
 from minilstm.command_line.complaints import DONE, complain
+from minilstm.paths import as_path
 from minilstm.training.solvers import SOLVERS
 from minilstm.version import __version__
 
@@ -76,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
 
     demo = add("demo", parents=[common], help="train, test, predict, stream and draw")
     demo.add_argument("--quick", action="store_true", help="less than a minute")
-    demo.add_argument("--out", type=Path, default=Path("minilstm-demo"), help="folder for files")
+    demo.add_argument("--out", type=_path, default=Path("minilstm-demo"), help="folder for files")
     demo.add_argument("--seed", type=natural, default=0)
     demo.set_defaults(run=commands.demo)
 
@@ -95,8 +96,8 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     train = add("train", parents=[common, data], help="train a classifier on a file of sequences")
-    train.add_argument("train", type=Path, metavar="TRAIN", help=".mat, .npz, .csv or .ts")
-    train.add_argument("--test", type=Path, help="labelled sequences to test on")
+    train.add_argument("train", type=_path, metavar="TRAIN", help=".mat, .npz, .csv or .ts")
+    train.add_argument("--test", type=_path, help="labelled sequences to test on")
     train.add_argument("--hidden", type=positive, default=200, help="hidden units (200)")
     train.add_argument("--output-mode", choices=("sequence", "last"), default="sequence")
     train.add_argument("--bilstm", action="store_true", help="read sequences in both directions")
@@ -118,14 +119,16 @@ def _parser() -> argparse.ArgumentParser:
         "--memory-budget", type=_size, default="auto", help="such as 200MB (default: auto)"
     )
     train.add_argument("--seed", type=natural, default=0)
-    train.add_argument("--out", type=Path, default=Path("minilstm-train"), help="folder for files")
+    train.add_argument("--out", type=_path, default=Path("minilstm-train"), help="folder for files")
     train.add_argument("--quiet", action="store_true", help="no table of the training")
     train.set_defaults(run=training.train_files)
 
     predict = add("predict", parents=[common, data], help="labels and scores of sequences, as CSV")
-    predict.add_argument("model", type=Path, metavar="MODEL")
-    predict.add_argument("data", type=Path, metavar="DATA", help=".mat, .npz, .csv or .ts")
-    predict.add_argument("--out", type=Path, help="file for the CSV (default: standard output)")
+    predict.add_argument("model", type=_path, metavar="MODEL")
+    predict.add_argument("data", type=_path, metavar="DATA", help=".mat, .npz, .csv or .ts")
+    predict.add_argument(
+        "--out", type=_path, help="file for the CSV (default, and -: standard output)"
+    )
     predict.set_defaults(run=models.predict_file)
 
     stream = add(
@@ -136,16 +139,16 @@ def _parser() -> argparse.ArgumentParser:
         "commas; an empty line starts a new sequence. A first line may name the features; a "
         "model that knows their names takes them in the order of that line.",
     )
-    stream.add_argument("model", type=Path, metavar="MODEL")
+    stream.add_argument("model", type=_path, metavar="MODEL")
     stream.set_defaults(run=streaming.stream_lines)
 
     info = add("info", parents=[common], help="describe a model file, or this installation")
-    info.add_argument("model", type=Path, nargs="?", metavar="MODEL")
+    info.add_argument("model", type=_path, nargs="?", metavar="MODEL")
     info.set_defaults(run=commands.info)
 
     plot = add("plot", parents=[common], help="draw a model: boxes for layers, and arrows")
-    plot.add_argument("model", type=Path, metavar="MODEL")
-    plot.add_argument("--out", type=Path, help=".png, .svg or .pdf (default: MODEL's name, .png)")
+    plot.add_argument("model", type=_path, metavar="MODEL")
+    plot.add_argument("--out", type=_path, help=".png, .svg or .pdf (default: MODEL's name, .png)")
     plot.set_defaults(run=models.plot_model)
 
     bench = add("bench", parents=[common], help="time training, inference and streaming here")
@@ -185,9 +188,16 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument(
         "--layer", nargs="+", default=[], metavar="NAME", help="such as LSTM (default: everything)"
     )
-    check.add_argument("--junit", type=Path, metavar="FILE", help="write the checks as JUnit XML")
+    check.add_argument("--junit", type=_path, metavar="FILE", help="write the checks as JUnit XML")
     check.set_defaults(run=commands.check_gradients)
     return parser
+
+
+def _path(text: str) -> Path:
+    try:
+        return as_path(text, "it")
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _number(

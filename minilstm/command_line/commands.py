@@ -10,6 +10,8 @@ import time
 from importlib import metadata
 from typing import Any
 
+import numpy as np
+
 from minilstm.backend import (
     cupy_version,
     current_backend,
@@ -23,7 +25,9 @@ from minilstm.command_line.facts import facts
 from minilstm.command_line.reading import learned_names
 from minilstm.errors import DeviceError
 from minilstm.files import write_atomically
+from minilstm.network.model_contents import of_each
 from minilstm.network.network import Network
+from minilstm.paths import check_target
 from minilstm.version import __version__
 
 
@@ -54,7 +58,7 @@ def info(options: argparse.Namespace) -> dict[str, Any]:
             "input_size": net.input_size,
             "feature_names": names,
             "output_mode": net.output_mode,
-            "classes": None if net.classes is None else net.classes.tolist(),
+            "classes": of_each(net.classes, np.ndarray.tolist),
             "dtype": net.dtype.name,
         }
     modules = {"mat-io": "matio"}  # where a package's module has another name
@@ -92,6 +96,8 @@ def check_gradients(options: argparse.Namespace) -> dict[str, Any]:
     """Check the installed engine: layers, losses, solvers and whole networks, on this machine."""
     from minilstm.proof import engine as engine_proof
 
+    if options.junit is not None:
+        check_target(options.junit, "--junit")
     backends = [current_backend().name] if options.backend is not None else []
     started = time.perf_counter()
     rows = engine_proof.prove(backends, options.layer, options.seed)

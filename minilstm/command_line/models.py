@@ -26,10 +26,14 @@ from minilstm.errors import DataError
 from minilstm.files import write_atomically
 from minilstm.losses import CrossEntropy
 from minilstm.network.network import Network
+from minilstm.paths import check_target
 
 
 def predict_file(options: argparse.Namespace) -> dict[str, Any]:
     """Write a label and scores for every step, or every sequence, of a file."""
+    to_file = options.out is not None and str(options.out) != "-"
+    if to_file:
+        check_target(options.out, "--out")
     net = load_classifier(options.model)
     mode, path = net.output_mode, options.data
     data, read = read_data(path, options, mode, learned_names(net), net.classes)
@@ -43,11 +47,11 @@ def predict_file(options: argparse.Namespace) -> dict[str, Any]:
     scores = net.predict(data.x)
     seconds = time.perf_counter() - started
     text = "".join(map(csv_line, _prediction_rows(net, scores, data.ids)))
-    if options.out is None:
+    if to_file:
+        write_atomically(options.out, lambda file: file.write(text.encode()))
+    else:
         sys.stdout.write(text)
         sys.stdout.flush()
-    else:
-        write_atomically(options.out, lambda file: file.write(text.encode()))
     result = None
     if judge is not None:
         result = judge.evaluate(data.x, data.y, name=str(path), label_name="its labels")

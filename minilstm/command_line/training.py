@@ -24,6 +24,7 @@ from minilstm.functional.sequence_input import USES
 from minilstm.layers import LSTM, BiLSTM, Dropout, FullyConnected, SequenceInput, Softmax
 from minilstm.losses import CrossEntropy
 from minilstm.network.network import Network
+from minilstm.paths import make_folder
 from minilstm.training.options import TrainingOptions
 from minilstm.training.train import train
 
@@ -130,7 +131,7 @@ def _draw_confusion(net: Network, test: Sequences, ignored: list[str], path: Pat
 def _folder(path: Path) -> Iterator[None]:
     """Make a folder for files; a new one goes again if an error leaves it empty."""
     is_new = not path.exists()
-    path.mkdir(parents=True, exist_ok=True)
+    make_folder(path, "--out")
     try:
         yield
     except BaseException:

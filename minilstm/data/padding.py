@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.data.arrays import ONE_SEQUENCE, Array, as_array
+from minilstm.arrays import as_numbers, parts_of
+from minilstm.data.arrays import ONE_SEQUENCE, Array
 from minilstm.data.sequences import Batch
 from minilstm.errors import DataError
 
@@ -74,12 +75,15 @@ def pad_sequences(
     [[1.0], [4.0]]
     """
     check_padding(length, direction, value)
-    if not isinstance(sequences, (list, tuple, np.ndarray)) or len(sequences) == 0:
+    parts: Any = parts_of(sequences)
+    if parts is None and sequences is not None:
+        parts = as_numbers(sequences, "sequences", "sequences", "iuf")
+    if parts is None or not (parts.shape[:1] if isinstance(parts, np.ndarray) else len(parts)):
         raise DataError(
             f"sequences is {sequences!r}, but a list of at least one array is wanted; "
             "pass [array] for a single sequence."
         )
-    arrays = [_as_array(s, f"sequences[{b}]") for b, s in enumerate(sequences)]
+    arrays = [_as_array(s, f"sequences[{b}]") for b, s in enumerate(parts)]
     for b, array in enumerate(arrays):
         if array.shape[1:] != arrays[0].shape[1:]:
             raise DataError(
@@ -254,10 +258,10 @@ def _holds(dtype: np.dtype[Any], value: float) -> bool:
 
 
 def _as_array(x: Any, name: str) -> Array:
-    array = as_array(x, name, ONE_SEQUENCE)
-    if array.dtype.kind not in "iuf" or array.ndim == 0:
+    array = as_numbers(x, name, "sequences", "iuf", ONE_SEQUENCE)
+    if array.ndim == 0:
         raise DataError(
-            f"{name} has dtype {array.dtype} and shape {array.shape}, but a sequence is an array "
-            "of real numbers (T, ...); convert it first."
+            f"{name} has shape (), but a sequence is an array of real numbers (T, ...); pass one "
+            "array for each sequence."
         )
     return array

@@ -13,11 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.checks import check_whole
-from minilstm.data.axis_order import arrange
-from minilstm.data.sequences import Batch, as_batch
+from minilstm.data.sequences import Batch
 from minilstm.errors import DataError
 from minilstm.functional.lstm import LSTMState
-from minilstm.network.examples import as_batches
+from minilstm.network.examples import as_batches, sequences_of
 from minilstm.network.network import Network
 
 Array = NDArray[Any]
@@ -143,8 +142,8 @@ def _check(net: Any, steps: Any) -> int:
 
 def _true_values(net: Network, actual: Any, size: int, past: Batch, steps: int) -> Array:
     """The true values that the open loop feeds, (S - 1, B, D)."""
-    arranged = arrange(actual, net.data_format, 1, "actual")
-    sequences, form = as_batch(arranged, size, net.dtype, "actual")
+    first: Any = net.layers[net.wiring.inputs[0]]
+    sequences, form = sequences_of(first, actual, net.dtype, net.data_format, "actual")
     one, of_history = form == "single", past.form == "single"
     if one != of_history or len(sequences) != len(past.sequences):
         raise DataError(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from minilstm.arrays import as_numbers
 from minilstm.errors import DataError
 
 from .envelope import FEW_STEPS, Lines, class_lines, draw_traces, envelope, run_starts
@@ -166,7 +167,7 @@ def plot_features(
 
 
 def _check_sequence(x: ArrayLike) -> NDArray[Any]:
-    sequence: NDArray[Any] = np.asarray(x)
+    sequence: NDArray[Any] = as_numbers(x, "x", "sequences")
     if sequence.ndim != 2 or 0 in sequence.shape or sequence.dtype.kind not in "fiub":
         raise DataError(
             f"x has shape {sequence.shape} and dtype {sequence.dtype} and should be one sequence "

@@ -35,7 +35,8 @@ class TrainingInfo:
         (of the mini-batch, before the update), each metric by its name, "learning_rate", "time"
         (seconds since the start), and with validation data "validation_loss" and the metrics as
         "validation_rmse" (NaN where they were not measured); with several outputs a metric is
-        "OUTPUT/METRIC"
+        "OUTPUT/METRIC". With validation data the first entry is of iteration 0: what the network
+        gave before training, and NaN for the loss and all else that belongs to a mini-batch
     stop_reason : one sentence
     output_iteration : the iteration whose parameters the returned network has
     seconds : that the training took

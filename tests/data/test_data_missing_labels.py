@@ -91,7 +91,7 @@ def test_the_advised_training_leaves_missing_labels_out(tmp_path):
     layers = [ml.SequenceInput(1), ml.LSTM(2), ml.FullyConnected(2), ml.Softmax()]
     options = ml.TrainingOptions(max_epochs=1, verbose=False)
     with refuses_data(
-        "y holds the label '', which marks a missing label; ignore it with "
+        "y[0] holds the label '', which marks a missing label; ignore it with "
         "loss=minilstm.CrossEntropy(ignored_labels=['']), or fill it in."
     ):
         ml.train(data.x, data.y, layers, options=options)

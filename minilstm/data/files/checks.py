@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.errors import DataError
-from minilstm.paths import as_path
+from minilstm.paths import as_path, check_readable
 
 # What other programs write where there is no label: the words that pandas reads as missing,
 # MATLAB's, and the UEA archive's.
@@ -36,15 +36,8 @@ class Sequences(NamedTuple):
 
 
 def check_file(path: str | os.PathLike[str]) -> Path:
-    """Turn `path` into a Path, and refuse it when no file is there."""
-    found = as_path(path)
-    if found.is_dir():
-        raise DataError(f"path {str(found)!r} is a folder, but one file was wanted: name the file.")
-    if not found.exists():
-        raise FileNotFoundError(
-            f"path {str(found)!r} does not exist, but a data file was wanted: check the name."
-        )
-    return found
+    """Turn `path` into a Path, and refuse it unless it is a regular file that can be read."""
+    return check_readable(path, "path", "data file")
 
 
 def check_suffix(path: str | os.PathLike[str], suffix: str) -> Path:
@@ -55,6 +48,11 @@ def check_suffix(path: str | os.PathLike[str], suffix: str) -> Path:
             f"path {str(target)!r} ends in {target.suffix!r}, but {suffix} was wanted: rename it."
         )
     return target
+
+
+def grows_too_much(size: int, packed: int) -> bool:
+    """Whether packed bytes would grow as only a file that is made to fill the memory does."""
+    return size > 2**27 and size > 100 * packed
 
 
 def check_x(x: Sequence[NDArray[Any]], places: Sequence[str]) -> None:
@@ -159,30 +157,30 @@ def known_words(
     N labels, `words` itself where none is missing
     """
     listed = check_missing_labels(missing_labels)
-    different = set(words)
+    different = {word: word.strip() for word in set(words)}
     for bad in sorted(word for word in different if "\0" in word):
         raise DataError(
             f"{place(words.index(bad))} has the label {bad[:40]!r} with a NUL character, but text "
             "was wanted: remove that character."
         )
     refused = ({""} if missing_labels is not None and not listed else MISSING_WORDS) - listed
-    if not different.isdisjoint(refused):
-        k = next(k for k, word in enumerate(words) if word in refused)
-        raise _missing(place(k), words[k], missing_labels, may_be_class=bool(words[k]))
-    if different.isdisjoint(listed):
+    if not refused.isdisjoint(different.values()):
+        k = next(k for k, word in enumerate(words) if different[word] in refused)
+        raise _missing(place(k), words[k].strip(), missing_labels)
+    if listed.isdisjoint(different.values()):
         return words
-    return ["" if word in listed else word for word in words]
+    return ["" if different[word] in listed else word for word in words]
 
 
 def _missing(
-    place: str, word: str, missing_labels: Collection[str] | None, may_be_class: bool
+    place: str, word: str, missing_labels: Collection[str] | None, may_be_class: bool = True
 ) -> DataError:
     """The refusal of a missing label, with every way out."""
     return DataError(
         f"{place} has the missing label {word!r}, but every label has to be known: fill it in, or "
         f"give missing_labels={[*(missing_labels or ()), word]} to read it as '', and train with "
         "loss=minilstm.CrossEntropy(ignored_labels=[''])"
-        + (f"; give missing_labels=[] where {word!r} is a class." if may_be_class else ".")
+        + (f"; give missing_labels=[] where {word!r} is a class." if word and may_be_class else ".")
     )
 
 
@@ -194,7 +192,7 @@ def check_missing_labels(missing_labels: Collection[str] | None) -> set[str]:
             f"missing_labels is {missing_labels!r}, but a list of words was wanted: give ['NA'], "
             "say, or [] where every word is a class."
         )
-    return set(listed)
+    return {word.strip() for word in listed}
 
 
 def label_array(
@@ -249,6 +247,24 @@ def label_numbers(
             "number the classes from 1, or write their names."
         )
     return values.astype(np.int64)
+
+
+def read_labels(
+    labels: NDArray[Any],
+    name: str,
+    place: Callable[[int], str],
+    missing_labels: Collection[str] | None = None,
+) -> NDArray[Any]:
+    """Labels (N,) of a file as int64 or strings, or an error; `place` as for `known_words`."""
+    if labels.dtype.kind == "U":
+        words = labels.tolist()
+        known = known_words(words, place, missing_labels)
+        return labels if known is words else np.array(known, dtype=np.str_)
+    if labels.dtype.kind == "f" and (missing_labels or np.isnan(labels).any()):
+        return label_numbers(labels, place, missing_labels)  # only floats can hold NaN
+    if labels.dtype.kind in "iub":
+        return label_numbers(labels, place, missing_labels)
+    return label_kind(labels, name)
 
 
 def label_kind(labels: NDArray[Any], name: str) -> NDArray[Any]:

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.arrays import as_numbers, axes_of, parts_of
+from minilstm.data.feature_names import frame_names, in_order
 from minilstm.data.files.checks import (
     check_names,
     check_suffix,
@@ -19,6 +21,7 @@ from minilstm.data.files.checks import (
     label_kind,
 )
 from minilstm.data.files.csv_text import NOT_TEXT, csv_cell, csv_line
+from minilstm.data.labels import label_array
 from minilstm.errors import DataError
 from minilstm.files import write_atomically
 
@@ -57,7 +60,7 @@ def write_npz(
     ([(3, 2), (1, 2)], [4, 7])
     """
     target = check_suffix(path, ".npz")
-    batch = [np.asarray(values) for values in x]
+    batch, feature_names = _sequences(x, feature_names)
     kinds = sorted({str(values.dtype) for values in batch})
     if len(kinds) > 1 or any(values.dtype.kind != "f" for values in batch):
         raise DataError(
@@ -108,7 +111,8 @@ def write_csv(
         When the arrays do not fit together; nothing is written then.
     """
     target = check_suffix(path, ".csv")
-    batch = [np.asarray(values, dtype=np.float64) for values in x]
+    batch, feature_names = _sequences(x, feature_names)
+    batch = [values.astype(np.float64, copy=False) for values in batch]
     labels = _checked(batch, y)
     width = batch[0].shape[1]
     names = check_names(feature_names, width, "feature_names", "features")
@@ -149,12 +153,24 @@ def _check_text(argument: str, texts: Iterable[Any]) -> None:
             )
 
 
-def _checked(
-    x: list[NDArray[Any]], y: Sequence[NDArray[Any]] | NDArray[Any] | None
-) -> Sequence[NDArray[Any]] | NDArray[Any] | None:
+def _checked(x: list[NDArray[Any]], y: Any) -> Sequence[NDArray[Any]] | NDArray[Any] | None:
     """Labels that fit checked sequences: B arrays (T,), one array (B,), or none."""
     check_x(x, [f"x[{k}]" for k in range(len(x))])
-    per_sequence = isinstance(y, np.ndarray) and y.ndim == 1 and y.dtype.kind != "O"
-    labels = y if y is None or per_sequence else [np.asarray(part) for part in y]
+    parts = parts_of(y)
+    labels: Any = None
+    if parts and axes_of(parts[0]):
+        labels = [label_array(part, f"y[{k}]", allowed=("",)) for k, part in enumerate(parts)]
+    elif y is not None:
+        array = label_array(y, "y", allowed=("",))
+        labels = array if array.ndim == 1 else list(array)
     check_y(labels, x)
     return labels
+
+
+def _sequences(x: Any, names: Sequence[str] | None) -> tuple[list[NDArray[Any]], Any]:
+    """Plain arrays, and the names of the features: those of frames where none are given."""
+    names = frame_names(x) if names is None else names
+    ordered = in_order(x, None)
+    parts: Any = parts_of(ordered)
+    parts = as_numbers(ordered, "x", "sequences") if parts is None else parts
+    return [as_numbers(part, f"x[{k}]", "sequences") for k, part in enumerate(parts)], names

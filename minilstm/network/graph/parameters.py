@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from minilstm.arrays import as_numbers
+from minilstm.checks import shown
 from minilstm.layers import Parameter
 from minilstm.network.graph.wiring import Node, Wiring
 
@@ -95,12 +97,13 @@ def checked_values(
     strangers = sorted(set(given) ^ set(slots))
     if strangers:
         raise ValueError(
-            f"parameters has {sorted(given)}, but the layers have {sorted(slots)}; "
-            f"mend {strangers}."
+            f"parameters has {shown(sorted(given))}, but the layers have {shown(sorted(slots))}; "
+            f"mend {shown(strangers)}."
         )
+    kinds = "biufc" if np.dtype(dtype).kind == "c" else "biuf"
     out = {}
     for key, p in slots.items():
-        value = np.asarray(given[key])
+        value = as_numbers(given[key], key, "parameters", kinds)
         if value.shape != p.shape:
             raise ValueError(f"{key} has shape {value.shape}, but its layer wants {p.shape}.")
         out[key] = np.array(value, dtype, order="F")  # a copy: callers keep theirs
