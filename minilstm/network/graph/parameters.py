@@ -56,6 +56,8 @@ def first_values(
     """
     layers = {layer.name: layer for layer in wiring.layers}
     out, missing = {}, []
+    for p in slots.values():
+        np.empty(p.shape)  # what no memory holds is refused at once, not after the others are drawn
     for key, p in slots.items():
         name = key.partition("/")[0]
         given = getattr(layers[name], p.name, None)
