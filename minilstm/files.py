@@ -3,15 +3,33 @@ The content goes to a temporary file in the same folder, which then takes the fi
 
 from __future__ import annotations
 
+import hashlib
 import os
-import threading
+import re
+import stat
+import sys
 from collections.abc import Callable
+from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
+
+from minilstm.paths import check_target, in_words
+
+fcntl: Any
+try:
+    import fcntl
+except ImportError:  # Windows, where an open file cannot be removed, which serves as well
+    fcntl = None
 
 
 def write_atomically(path: str | os.PathLike[str], write: Callable[[IO[bytes]], object]) -> Path:
     """Write a file whole or not at all.
+
+    A symbolic link stays, and the file it leads to is replaced. An existing file keeps its mode
+    and, where the system allows it, its owner. Another hard link to it keeps the old content: the
+    name gets a new file, as only that is whole at every moment. What is no regular file (a device,
+    a pipe, /dev/stdout) is not replaced: the content, complete by then, is written into it.
 
     Parameters
     ----------
@@ -24,8 +42,11 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[IO[bytes]], 
 
     Raises
     ------
-    FileNotFoundError
-        The folder does not exist.
+    DataError
+        The path is a folder, a socket, or no path.
+    OSError
+        The folder does not exist (FileNotFoundError), nothing may be written there
+        (PermissionError), or the disk is full. The old file is whole then, and nothing else stays.
 
     Examples
     --------
@@ -34,17 +55,111 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[IO[bytes]], 
     ...     write_atomically(Path(folder) / "a.bin", lambda f: f.write(b"abc")).read_bytes()
     b'abc'
     """
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(
-            f"path is {str(path)!r}, but the folder {str(path.parent)!r} does not exist; "
-            "create it first or choose another."
-        )
-    beside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.part")
+    path = check_target(path)
     try:
-        with open(beside, "xb") as file:
+        if path.exists() and (_descriptor(path) is not None or not path.is_file()):
+            _write_into(path, write)
+        else:
+            _replace(Path(os.path.realpath(path)), write)
+    except OSError as error:
+        raise in_words(error, f"path is {str(path)!r}, but it could not be written") from error
+    return path
+
+
+def _write_into(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Write into a device, a pipe, or a file that this process has open."""
+    content = BytesIO()
+    write(content)
+    number = _descriptor(path)
+    if number is None:
+        with open(path, "wb") as file:
+            file.write(content.getvalue())
+        return
+    for stream in (sys.stdout, sys.stderr):  # what was printed before comes before
+        if stream is not None:
+            stream.flush()
+    # The same open file, so what is printed next goes on behind it.
+    with open(os.dup(number), "wb") as file:
+        file.write(content.getvalue())
+
+
+def _descriptor(path: Path) -> int | None:
+    """The number of the open file of this process that a path stands for, as /dev/stdout does."""
+    own = rf"/(?:proc/(?:self|thread-self|{os.getpid()})(?:/task/\d+)?|dev)/fd/(\d+)"
+    for _ in range(40):  # the most links that Linux follows
+        here = os.path.join(os.path.realpath(path.parent), path.name)
+        if match := re.fullmatch(own, here):
+            return int(match[1])
+        if not path.is_symlink():
+            return None
+        path = Path(os.path.dirname(here), os.readlink(here))
+    return None
+
+
+def _replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Write a new file, and give it the name; `path` is no link."""
+    old = path.stat() if path.exists() else None
+    # Of the same length for every name, as a name may be as long as the file system allows.
+    prefix = f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}."
+    _remove_abandoned(path.parent, prefix)
+    beside, file = _new_file(path.parent, prefix, 0o666 if old is None else 0o600)
+    try:
+        with file:
             write(file)
-        os.replace(beside, path)
+            file.flush()
+            if old is not None:
+                _take_over(file.fileno(), old)
+            os.fsync(file.fileno())
+            if fcntl is not None:  # under the lock, so that no other writer takes it for abandoned
+                os.replace(beside, path)
+        if fcntl is None:  # an open file cannot be renamed on Windows
+            os.replace(beside, path)
+        with suppress(OSError):  # not every system can: the file is whole, its name may be late
+            folder = os.open(path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
     finally:
         beside.unlink(missing_ok=True)
-    return path
+
+
+def _new_file(folder: Path, prefix: str, mode: int) -> tuple[Path, IO[bytes]]:
+    """A temporary file, locked as long as it is open; the mode is that of the umask and this."""
+    while True:
+        beside = folder / f"{prefix}{os.urandom(6).hex()}.part"
+        binary = getattr(os, "O_BINARY", 0)  # of Windows
+        number = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_EXCL | binary, mode)
+        file = open(number, "w+b")  # noqa: SIM115
+        if fcntl is None:
+            return beside, file
+        with suppress(OSError):  # a file system without locks: nobody tidies up there
+            fcntl.flock(file, fcntl.LOCK_EX)
+        if beside.exists():  # else another writer was quicker than our lock
+            return beside, file
+        file.close()
+
+
+def _remove_abandoned(folder: Path, prefix: str) -> None:
+    """Remove temporary files of the same name whose writers were killed: nobody locks them."""
+    with suppress(OSError):  # a folder that cannot be listed
+        for name in os.listdir(folder):
+            if not (name.startswith(prefix) and name.endswith(".part")):
+                continue
+            with suppress(OSError):  # its writer lives, or it is not ours
+                if fcntl is None:
+                    os.unlink(folder / name)
+                    continue
+                with open(folder / name, "rb") as file:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    os.unlink(folder / name)
+
+
+def _take_over(number: int, old: os.stat_result) -> None:
+    """Owner and mode of the file that is replaced; the mode last, as a new owner may change it."""
+    if hasattr(os, "fchown"):
+        new = os.fstat(number)
+        if (new.st_uid, new.st_gid) != (old.st_uid, old.st_gid):
+            with suppress(OSError):
+                os.fchown(number, old.st_uid, old.st_gid)
+        os.fchmod(number, stat.S_IMODE(old.st_mode))

@@ -21,10 +21,12 @@ FACADE = "minilstm"
 LINES = 400
 
 # What each room may import of the package besides itself; every room stands below its users.
-OPEN_TO_ALL = {"functional", "errors"}  # for every room that stands above them
+OPEN_TO_ALL = {"functional", "errors", "arrays", "paths"}  # for every room that stands above them
 NETWORK = {"data", "plots", "layers", "losses", "backend", "checks", "files"}
 MAY_IMPORT = {
     "errors": set(),
+    "arrays": {"errors"},
+    "paths": set(),
     "files": set(),
     "checks": set(),
     "version": set(),
@@ -75,7 +77,7 @@ AT_MODULE_LEVEL = {"kernels": {"numpy", "numba", "llvmlite", "cupy"}, "pytest_pl
 # Everything else a room may need is imported where it is used, and nowhere but there.
 LAZILY = {
     "kernels": {"cupy"},
-    "data": {"scipy", "matio"},
+    "data": {"scipy", "matio", "h5py"},
     "network": {"safetensors"},
     "plots": {"matplotlib", "IPython"},
     "training": {"tqdm"},

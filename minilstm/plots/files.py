@@ -12,6 +12,7 @@ import numpy as np
 
 from minilstm.errors import DataError
 from minilstm.files import write_atomically
+from minilstm.paths import as_path, check_target
 
 from .style import DPI, require_matplotlib
 
@@ -29,7 +30,7 @@ UNDATED: dict[str, dict[str, Any]] = {
 
 def check_figure_path(path: str | os.PathLike[str]) -> Path:
     """Give the path of a figure file, or raise if it cannot be written there."""
-    target = Path(path)
+    target = as_path(path)
     if target.suffix.lower() not in UNDATED:
         raise DataError(
             f"path is {str(path)!r} and should end in {', '.join(UNDATED)}: the suffix chooses "
@@ -40,7 +41,7 @@ def check_figure_path(path: str | os.PathLike[str]) -> Path:
             f"path is {str(path)!r}, whose folder {str(target.parent)!r} does not exist: "
             "make the folder first."
         )
-    return target
+    return check_target(target)
 
 
 def save_figure(figure: Axes | Figure, path: str | os.PathLike[str], *, dpi: float = DPI) -> Path:

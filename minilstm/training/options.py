@@ -20,13 +20,14 @@ from minilstm.checks import (
     check_flag,
     check_number,
     check_pair,
-    check_path,
     check_positive,
     check_sequence_length,
     check_share,
     check_whole,
+    is_whole,
     metric_name,
 )
+from minilstm.paths import as_path
 from minilstm.training.learn_rate import as_schedule
 from minilstm.training.schedules import Schedule
 from minilstm.training.solvers import (
@@ -59,12 +60,26 @@ def _memory_budget(name: str, value: Any) -> None:
         check_number(name, value, "of bytes above 0, or 'auto'", lambda v: v > 0)
 
 
+def _path(name: str, value: Any) -> None:
+    as_path(value, name)
+
+
+def _folder_or_none(name: str, value: Any) -> None:
+    if value != "":
+        as_path(value, name)
+
+
+def _validation_frequency(name: str, value: Any) -> None:
+    if value != "epoch" and not is_whole(value, 1):
+        raise ValueError(
+            f"{name} is {value!r}; give a whole number of iterations, at least 1, or 'epoch'."
+        )
+
+
 _COUNT = partial(check_whole, at_least=1)
 _LIMIT = partial(check_number, wanted="above 0 (inf for none)", fits=lambda v: v > 0)
 _FINITE = partial(check_number, wanted="that is finite", fits=math.isfinite)
 _TARGET_FORMAT = partial(check_data_format, channels=False)
-_FOLDER = partial(check_path, wanted="a folder, or '' for no checkpoints")
-_PICTURE = partial(check_path, wanted="the name of a picture file")
 
 
 @dataclass(frozen=True)
@@ -104,7 +119,8 @@ class TrainingOptions:
     sequence_padding_direction, sequence_padding_value : "right" or "left", and a number; without
         effect on "ragged"
     validation_data : (x, y) to evaluate while training, or None
-    validation_frequency : iterations between validations; also before the first and at the end
+    validation_frequency : iterations between validations, or "epoch" for one after every epoch;
+        also before the first iteration and at the end
     validation_patience : stop after this many validations whose loss is not below the best
     objective_metric_name : what tells the best network: "loss", or the name of one of the metrics
     output_network : "last-iteration", "best-validation" (lowest validation loss), or "auto": last
@@ -181,13 +197,13 @@ class TrainingOptions:
     sequence_padding_direction: str = _option("right", _one_of("right", "left"))
     sequence_padding_value: float = _option(0.0, _FINITE)
     validation_data: tuple[Any, Any] | None = _option(None, check_pair, none=True)
-    validation_frequency: int = _option(50, _COUNT)
+    validation_frequency: int | str = _option(50, _validation_frequency)
     validation_patience: float = _option(math.inf, _LIMIT)
     objective_metric_name: str = "loss"
     output_network: str = _option("auto", _one_of("auto", "last-iteration", "best-validation"))
     metrics: Sequence[Any] = ()
     output_fcn: Callable[..., Any] | Sequence[Callable[..., Any]] | None = ()
-    checkpoint_path: str | os.PathLike[str] = _option("", _FOLDER)  # noqa: RUF009
+    checkpoint_path: str | os.PathLike[str] = _option("", _folder_or_none)  # noqa: RUF009
     checkpoint_frequency: int = _option(1, _COUNT)
     checkpoint_frequency_unit: str = _option("epoch", _one_of("epoch", "iteration"))
     reset_input_normalization: bool = _option(True, check_flag)
@@ -196,7 +212,7 @@ class TrainingOptions:
     bptt_truncation: int | None = _option(None, _COUNT, none=True)
     execution_environment: str = _option("auto", _one_of("auto", "cpu", "gpu"))
     plots: str = _option("none", _one_of("none", "training-progress"))
-    plot_file: str | os.PathLike[str] = _option("training-progress.png", _PICTURE)  # noqa: RUF009
+    plot_file: str | os.PathLike[str] = _option("training-progress.png", _path)  # noqa: RUF009
     verbose: bool = _option(True, check_flag)
     verbose_frequency: int = _option(50, _COUNT)
     dtype: str = _option("auto", _one_of("auto", "float32", "float64"))

@@ -101,7 +101,7 @@ def test_parameters_must_be_those_of_the_layers():
     net = network()
     with refuses("parameters and rng are both missing; give one of them."):
         ml.Network(net.layers)
-    with refuses("fc/bias has shape (5,), but its layer wants (4,)."):
+    with refuses("fc/bias has shape (5,), but its layer wants (4,); give an array of that shape."):
         net.replace(parameters={**net.parameters, "fc/bias": np.zeros(5)})
     missing = {k: v for k, v in net.parameters.items() if k != "fc/bias"}
     with pytest.raises(ValueError, match=r"; mend \['fc/bias'\]\.$"):
@@ -317,7 +317,10 @@ def test_evaluate_of_last_takes_one_label_a_sequence_and_any_class_order():
 
 def test_evaluate_wants_a_class_for_every_score():
     x, y = batch(), [np.array(["a"] * T) for T in LENGTHS]
-    with refuses_data("the network has no classes; train it, or give classes=."):
+    with refuses_data(
+        "the network has no classes; train it on labels, or name those of its scores, in their "
+        "order, with net.replace(classes=[...])."
+    ):
         network(classes=None).evaluate(x, y)
     with refuses(
         "the network puts out 4 scores a step ('fc' is FullyConnected(4)), but the labels have 2 "

@@ -12,6 +12,8 @@ from agreement import refuses
 import minilstm as ml
 from minilstm.training.solvers import update
 
+PATH = "give a path as text or as a pathlib.Path."
+FREQUENCY = "give a whole number of iterations, at least 1, or 'epoch'."
 WHOLE = "give a whole number of at least"
 FORMATS = (
     "give 'auto', or a letter for each axis of the data, such as 'CTB': one C, at most one T and "
@@ -43,7 +45,7 @@ METHODS = "choose one of 'l2norm', 'global-l2norm', 'absolute-value'."
         ("max_epochs", 0, f"{WHOLE} 1."),
         ("mini_batch_size", 2.0, f"{WHOLE} 1."),
         ("learn_rate_drop_period", True, f"{WHOLE} 1."),
-        ("validation_frequency", "9", f"{WHOLE} 1."),
+        *(("validation_frequency", value, FREQUENCY) for value in ("9", "epochs", 0, 2.5, None)),
         ("verbose_frequency", -1, f"{WHOLE} 1."),
         ("seed", -1, f"{WHOLE} 0."),
         ("seed", None, f"{WHOLE} 0."),
@@ -73,8 +75,9 @@ METHODS = "choose one of 'l2norm', 'global-l2norm', 'absolute-value'."
         ("sequence_padding_value", math.nan, "give a number that is finite."),
         ("output_fcn", 5, "give a function, or a list of functions."),
         ("output_fcn", [max, 5], "give a function, or a list of functions."),
-        ("checkpoint_path", 5, "give a folder, or '' for no checkpoints."),
-        ("plot_file", None, "give the name of a picture file."),
+        ("checkpoint_path", 5, PATH),
+        ("checkpoint_path", b"folder", PATH),
+        ("plot_file", None, PATH),
         ("checkpoint_frequency", 0, f"{WHOLE} 1."),
         ("checkpoint_frequency_unit", "hour", "choose one of 'epoch', 'iteration'."),
         ("batch_normalization_statistics", "none", "choose one of 'auto', 'population', 'moving'."),

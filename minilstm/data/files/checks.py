@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.errors import DataError
+from minilstm.paths import as_path, check_readable
+
+# What other programs write where there is no label: the words that pandas reads as missing,
+# MATLAB's, and the UEA archive's.
+MISSING_WORDS = {"", "?", "<undefined>", "<missing>", "<NA>", "NA", "#NA", "N/A", "n/a", "#N/A"}
+MISSING_WORDS |= {"#N/A N/A", "NaN", "nan", "NAN", "-NaN", "-nan", "NaT", "None", "NULL", "null"}
+MISSING_WORDS |= {"-1.#IND", "-1.#QNAN", "1.#IND", "1.#QNAN"}
+
+_WHOLE = re.compile(r"(0|-?[1-9][0-9]{0,18})(?:\.0+)?")  # 19 digits at most fit into 64 bits
 
 
 class Sequences(NamedTuple):
@@ -25,25 +36,23 @@ class Sequences(NamedTuple):
 
 
 def check_file(path: str | os.PathLike[str]) -> Path:
-    """Turn `path` into a Path, and refuse it when no file is there."""
-    found = Path(path)
-    if found.is_dir():
-        raise DataError(f"path {str(found)!r} is a folder, but one file was wanted: name the file.")
-    if not found.exists():
-        raise FileNotFoundError(
-            f"path {str(found)!r} does not exist, but a data file was wanted: check the name."
-        )
-    return found
+    """Turn `path` into a Path, and refuse it unless it is a regular file that can be read."""
+    return check_readable(path, "path", "data file")
 
 
 def check_suffix(path: str | os.PathLike[str], suffix: str) -> Path:
     """Turn `path` into a Path, and refuse it when it ends in something else than `suffix`."""
-    target = Path(path)
+    target = as_path(path)
     if target.suffix.lower() != suffix:
         raise DataError(
             f"path {str(target)!r} ends in {target.suffix!r}, but {suffix} was wanted: rename it."
         )
     return target
+
+
+def grows_too_much(size: int, packed: int) -> bool:
+    """Whether packed bytes would grow as only a file that is made to fill the memory does."""
+    return size > 2**27 and size > 100 * packed
 
 
 def check_x(x: Sequence[NDArray[Any]], places: Sequence[str]) -> None:
@@ -118,28 +127,154 @@ def finite_number(text: str) -> float | None:
         value = float(text)
     except ValueError:
         return None
-    # float() also takes "1_000", which no other program writes as a number.
-    return value if math.isfinite(value) and "_" not in text else None
+    # float() also takes "1_000" and the digits of other scripts, which no program writes.
+    return value if math.isfinite(value) and text.isascii() and "_" not in text else None
 
 
-def label_array(values: Sequence[str]) -> NDArray[Any]:
-    """Labels from text: int64 when every one is a plainly written integer, else strings."""
-    try:
-        # "007" and "+1" stay text, as turning them into numbers would lose how they are written.
-        if all(str(int(value)) == value for value in set(values)):
-            return np.array([int(value) for value in values], dtype=np.int64)
-    except (ValueError, OverflowError):
-        pass
-    return np.array(values, dtype=np.str_)
+def is_name(text: str) -> bool:
+    """Whether a cell reads as a name, and as neither a number nor a sign for a missing one."""
+    with suppress(ValueError):
+        float(text)  # takes "inf" and "nan" as well
+        return False
+    start = text[:1]
+    return text not in MISSING_WORDS and not (start in "+-." or start.isnumeric() or "\0" in text)
 
 
-def label_kind(labels: NDArray[Any], place: str) -> NDArray[Any]:
+def known_words(
+    words: Sequence[str], place: Callable[[int], str], missing_labels: Collection[str] | None
+) -> Sequence[str]:
+    """Text labels, the missing ones refused, or "" where `missing_labels` lists them.
+
+    Parameters
+    ----------
+    words : N labels as the file has them
+    place : says where label k stands, such as "line 7 of 'a.csv'"; called for an error only
+    missing_labels : words that mark a missing label; an empty list takes every word but "" for a
+        class; None refuses the words that other programs write where a label is missing
+
+    Returns
+    -------
+    N labels, `words` itself where none is missing
+    """
+    listed = check_missing_labels(missing_labels)
+    different = {word: word.strip() for word in set(words)}
+    for bad in sorted(word for word in different if "\0" in word):
+        raise DataError(
+            f"{place(words.index(bad))} has the label {bad[:40]!r} with a NUL character, but text "
+            "was wanted: remove that character."
+        )
+    refused = ({""} if missing_labels is not None and not listed else MISSING_WORDS) - listed
+    if not refused.isdisjoint(different.values()):
+        k = next(k for k, word in enumerate(words) if different[word] in refused)
+        raise _missing(place(k), words[k].strip(), missing_labels)
+    if listed.isdisjoint(different.values()):
+        return words
+    return ["" if different[word] in listed else word for word in words]
+
+
+def _missing(
+    place: str, word: str, missing_labels: Collection[str] | None, may_be_class: bool = True
+) -> DataError:
+    """The refusal of a missing label, with every way out."""
+    return DataError(
+        f"{place} has the missing label {word!r}, but every label has to be known: fill it in, or "
+        f"give missing_labels={[*(missing_labels or ()), word]} to read it as '', and train with "
+        "loss=minilstm.CrossEntropy(ignored_labels=[''])"
+        + (f"; give missing_labels=[] where {word!r} is a class." if word and may_be_class else ".")
+    )
+
+
+def check_missing_labels(missing_labels: Collection[str] | None) -> set[str]:
+    """The words that mark a missing label, or an error when they are no list of words."""
+    listed = () if missing_labels is None else missing_labels
+    if isinstance(listed, str) or not all(isinstance(word, str) for word in listed):
+        raise DataError(
+            f"missing_labels is {missing_labels!r}, but a list of words was wanted: give ['NA'], "
+            "say, or [] where every word is a class."
+        )
+    return {word.strip() for word in listed}
+
+
+def label_array(
+    values: Sequence[str],
+    place: Callable[[int], str],
+    missing_labels: Collection[str] | None = None,
+) -> NDArray[Any]:
+    """Labels from text: int64 when every one is a plainly written whole number, else strings.
+
+    The arguments are those of `known_words`. "2.0" is the whole number 2, as programs write it that
+    keep numbers as floats; "007" and "+1" are text, whose writing says something. Where words are
+    listed as missing, labels are strings in every file, so that files with and without missing
+    labels go together.
+    """
+    words = known_words(values, place, missing_labels)
+    found = {word: _WHOLE.fullmatch(word) for word in set(words) if word or not missing_labels}
+    numbers = {word: match[1] for word, match in found.items() if match is not None}
+    fit = all(-(2**63) <= int(number) < 2**63 for number in numbers.values())
+    if not fit or len(numbers) < len(found):
+        return np.array(words, dtype=np.str_)
+    if missing_labels:
+        return np.array([numbers.get(word, word) for word in words], dtype=np.str_)
+    return np.array([int(numbers[word]) for word in words], dtype=np.int64)
+
+
+def label_numbers(
+    values: NDArray[Any],
+    place: Callable[[int], str],
+    missing_labels: Collection[str] | None = None,
+) -> NDArray[Any]:
+    """Class numbers of any real type as int64; as strings where words are listed as missing.
+
+    NaN is the missing label "NaN"; a fraction, infinity, and what does not fit are refused.
+    """
+    listed = check_missing_labels(missing_labels)
+    nan = np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), bool)  # (N,)
+    if nan.any() and not listed & {"NaN", "nan"}:
+        where = place(int(np.flatnonzero(nan)[0]))
+        raise _missing(where, "NaN", missing_labels, may_be_class=False)
+    if listed:
+        numbers = label_numbers(np.where(nan, 0, values), place)  # (N,)
+        words = ["" if bad else str(n) for bad, n in zip(nan, numbers.tolist(), strict=True)]
+        return np.array(["" if word in listed else word for word in words], dtype=np.str_)
+    if values.dtype.kind == "f":
+        bad = (values != np.round(values)) | (values < -(2.0**63)) | (values >= 2.0**63)
+    else:
+        bad = values > np.iinfo(np.int64).max  # (N,)
+    if bad.any():
+        k = int(np.flatnonzero(bad)[0])
+        raise DataError(
+            f"{place(k)} has the label {values[k]}, but whole numbers within 64 bits were wanted: "
+            "number the classes from 1, or write their names."
+        )
+    return values.astype(np.int64)
+
+
+def read_labels(
+    labels: NDArray[Any],
+    name: str,
+    place: Callable[[int], str],
+    missing_labels: Collection[str] | None = None,
+) -> NDArray[Any]:
+    """Labels (N,) of a file as int64 or strings, or an error; `place` as for `known_words`."""
+    if labels.dtype.kind == "U":
+        words = labels.tolist()
+        known = known_words(words, place, missing_labels)
+        return labels if known is words else np.array(known, dtype=np.str_)
+    if labels.dtype.kind == "f" and (missing_labels or np.isnan(labels).any()):
+        return label_numbers(labels, place, missing_labels)  # only floats can hold NaN
+    if labels.dtype.kind in "iub":
+        return label_numbers(labels, place, missing_labels)
+    return label_kind(labels, name)
+
+
+def label_kind(labels: NDArray[Any], name: str) -> NDArray[Any]:
     """Labels as int64 or strings, or an error when they are neither."""
-    if labels.dtype.kind in "iub" and labels.dtype != np.uint64:
-        return labels.astype(np.int64)
+    if labels.dtype.kind in "iub":
+        flat = label_numbers(labels.ravel(), lambda k: f"{name} at {k}")
+        return flat.reshape(labels.shape)
     if labels.dtype.kind == "U":
         return labels
     raise DataError(
-        f"{place} holds labels of type {labels.dtype}, but strings or integers were wanted: "
+        f"{name} holds labels of type {labels.dtype}, but strings or integers were wanted: "
         "write class names or class numbers."
     )
