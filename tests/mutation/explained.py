@@ -44,4 +44,17 @@ EXPLAINED = {
         "entries = [t for t in trials if t.index and not t.beyond(tolerance) <= 1]",
         "<=", "<", 1,
     ): "measured errors are never exactly as large as the tolerance",
+    (
+        "minilstm/plots/layout.py", "_across", "for number in range(SWEEPS + 1):", "+", "-", 1,
+    ): "two rounds less of a search that has come to rest before",
+    (
+        "minilstm/plots/confusion.py", "_lay_out",
+        'text.set(rotation=90 if size > 8 else 40, ha="right", rotation_mode="anchor")',
+        ">", ">=", 1,
+    ): "at eight classes the names stay apart at either angle",
+    (
+        "minilstm/plots/confusion.py", "_lay_out",
+        'ax.set(xlim=(-0.02, span + 0.02), ylim=(span + 0.02, -0.02), aspect="equal")',
+        "0.02", "0.01", 1,
+    ): "a margin that eyes judge: either shows the outer edges",
 }  # fmt: skip
