@@ -20,7 +20,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from mutation.changes import ROOMS, changes_of, draw
+from mutation.changes import ROOMS, changes_below, changes_of, draw
 from mutation.copies import QUIET, ROOT, build_map, fork, make_copy, preload, run_all
 from mutation.coverage import Map
 from mutation.explained import EXPLAINED, LEFT_OUT
@@ -170,7 +170,7 @@ def main(arguments=None):
     which = Map(build_map(places, build / "map"))
     drawn = [
         change
-        for change in draw(places[0], options.seed, options.per_room, LEFT_OUT)
+        for change in draw(changes_below(places[0], LEFT_OUT), options.seed, options.per_room)
         if not options.room or change.room in options.room
     ]
     before = json.loads(results.read_text()) if options.keep and results.exists() else {}
