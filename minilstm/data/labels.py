@@ -157,6 +157,24 @@ def to_targets(
     return out
 
 
+def check_ignored(labels: Sequence[Array], ignored: Sequence[str | int]) -> None:
+    """Raise ValueError where an ignored label can be none of the labels: text among numbers, say.
+
+    Parameters
+    ----------
+    labels : list of arrays of strings or integers, from `as_labels`
+    ignored : labels that are no class
+    """
+    kinds = {a.dtype.kind == "U" for a in labels}
+    for label in ignored:
+        if isinstance(label, str) not in kinds:
+            came = "text" if True in kinds else "whole numbers"
+            raise ValueError(
+                f"ignored_labels holds {label!r}, but the labels are {came}; give labels of the "
+                "same kind."
+            )
+
+
 def scores_to_labels(scores: Any, classes: ArrayLike | None) -> Any:
     """The class of the largest score.
 

@@ -25,7 +25,7 @@ from minilstm.layers import Layer, SequenceInput
 from minilstm.losses import find_loss
 from minilstm.network import model_file
 from minilstm.network.evaluation import measure_outputs
-from minilstm.network.examples import as_answers, as_batches, classes_by_output
+from minilstm.network.examples import NO_CLASSES, as_answers, as_batches, classes_by_output
 from minilstm.network.graph.connections import Connections
 from minilstm.network.graph.parameters import (
     checked_values,
@@ -264,7 +264,9 @@ class Predictor:
         n = names.index(name)
         ports = self.layers[n].output_names
         if output and output not in ports:
-            raise ValueError(f"layer is {layer!r}, but {name!r} has the outputs {list(ports)}.")
+            raise ValueError(
+                f"layer is {layer!r}, but {name!r} has the outputs {list(ports)}; name one of them."
+            )
         wanted = [Port(n, ports.index(output) if output else 0)]
         return self._run(x, wanted, data_format)[0][0]
 
@@ -348,6 +350,8 @@ class Predictor:
 
     def _labels(self, scores: Any) -> Any:
         """The labels of what `predict` gave, of each output that has classes."""
+        if self.classes is None:
+            raise DataError(NO_CLASSES)
         if len(self.output_names) == 1:
             return scores_to_labels(scores, self.classes)
         classes = classes_by_output(self.classes, self.wiring, find_heads(self.wiring, self.losses))

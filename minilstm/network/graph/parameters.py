@@ -105,6 +105,9 @@ def checked_values(
     for key, p in slots.items():
         value = as_numbers(given[key], key, "parameters", kinds)
         if value.shape != p.shape:
-            raise ValueError(f"{key} has shape {value.shape}, but its layer wants {p.shape}.")
+            raise ValueError(
+                f"{key} has shape {value.shape}, but its layer wants {p.shape}; give an array of "
+                "that shape."
+            )
         out[key] = np.array(value, dtype, order="F")  # a copy: callers keep theirs
     return out
