@@ -22,7 +22,8 @@ _OTHER_NAMES = {
     "max_epochs": "epochs",
     "sequence_length": "padding",
 }
-_LOSS = "loss=minilstm.CrossEntropy(ignored_labels=[''])"  # --missing-labels trains with it
+# What --missing-labels does by itself.
+_LOSS = r"loss=minilstm\.CrossEntropy\(ignored_labels=(\[.*?\])\)"
 
 
 def complain(options: argparse.Namespace, error: BaseException) -> int:
@@ -63,7 +64,8 @@ def _in_words_of_options(sentence: str, options: argparse.Namespace) -> str:
 
     Only names of several words are looked for, as those of one are plain English, too.
     """
-    sentence = sentence.replace(f", and train with {_LOSS}", "").replace(_LOSS, "missing_labels=''")
+    sentence = re.sub(f", and train with {_LOSS}", "", sentence)
+    sentence = re.sub(_LOSS, r"missing_labels=\1", sentence)
     typed = {name: name for name in vars(options) if "_" in name}
     typed |= {theirs: ours for theirs, ours in _OTHER_NAMES.items() if ours in options}
     for name, ours in typed.items():
