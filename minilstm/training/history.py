@@ -3,8 +3,6 @@ It prints as a table and writes itself as CSV."""
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.data.files.csv_text import csv_line
 from minilstm.files import write_atomically
 
 Array = NDArray[Any]
@@ -76,12 +75,10 @@ class TrainingInfo:
     def to_csv(self, path: str | os.PathLike[str]) -> Path:
         """Write the history as CSV, a column each; empty where a value was not measured."""
         columns = list(self.history)
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(columns)
+        lines = [csv_line(columns)]
         for values in zip(*(self.history[c].tolist() for c in columns), strict=True):
-            writer.writerow(["" if v != v else v for v in values])
-        return write_atomically(path, lambda file: file.write(text.getvalue().encode()))
+            lines.append(csv_line(None if v != v else v for v in values))
+        return write_atomically(path, lambda file: file.write("".join(lines).encode()))
 
 
 def format_heading(columns: list[str]) -> str:
