@@ -255,7 +255,9 @@ class TrainingLoop:
 
     def _lend_network(self, error: Any) -> None:
         """Give an error that ends the training the network so far, unless it has one of its own."""
-        if not hasattr(error, "network"):
+        given = getattr(error, "info", None)
+        own = hasattr(error, "network") and not isinstance(given, TrainingInfo)
+        if not own and not isinstance(error, DivergedError):
             done = f"{self.solver.t} of {self.total} iterations"
             error.network, error.info = self._outcome(f"{type(error).__name__} after {done}.")
             error.add_note(
@@ -272,7 +274,8 @@ class TrainingLoop:
         seconds = time.perf_counter() - self.started
         lost = self.watch.lost_checkpoints
         if lost:
-            reason = f"{reason.removesuffix('.')}; {lost} checkpoints could not be written."
+            many = "1 checkpoint" if lost == 1 else f"{lost} checkpoints"
+            reason = f"{reason.removesuffix('.')}; {many} could not be written."
         return TrainingInfo(
             history, reason, output_iteration, seconds, self.backend.name, self.options.seed
         )
