@@ -51,6 +51,7 @@ class Run(NamedTuple):
     steps: tuple[IntArray, ...] = ()  # of each input (T,): sequences still running at each step
     training: Training | None = None  # None means prediction
     need_dx: bool = True  # whether `backward` is to give the gradient of the input
+    dtype: Any = None  # of the network, into which its inputs bring their data; None keeps theirs
 
 
 class Parameter(NamedTuple):

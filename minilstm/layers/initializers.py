@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.arrays import refuse_masked
 from minilstm.checks import shown
 
 Float = NDArray[np.float64]
@@ -140,7 +141,9 @@ def find(
     draw = given
 
     def checked(shape: tuple[int, ...], rng: np.random.Generator) -> Float:
-        value = np.asarray(draw(shape, rng))
+        drawn = draw(shape, rng)
+        refuse_masked(drawn, f"{layer}: what {argument} returned")
+        value = np.asarray(drawn)
         if value.shape != shape or value.dtype.kind not in "fiub":
             raise ValueError(
                 f"{layer}: the function given as {argument} returned shape {value.shape} and "

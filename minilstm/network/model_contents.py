@@ -101,7 +101,10 @@ def contents(metadata: Mapping[str, Any], tensors: Mapping[str, Array], version:
     for key, value in {**arrays, **statistics}.items():
         if value.dtype != dtype:
             raise ValueError(f"{shown(key)} is {value.dtype}, not {dtype}")
-    if any(value.dtype != dtype for some in tests for value in some):
+    inputs, scores = tests
+    if any(x.dtype not in (dtype, np.float64) for x in inputs) or any(
+        value.dtype != dtype for value in scores
+    ):
         raise ValueError(f"its self-test is not {dtype}")
     data_format = metadata.get("data_format", "auto")
     check_data_format("data_format", data_format)

@@ -27,7 +27,10 @@ MOST_NUMBERS, MOST_FOR_EACH = 2**24, 256
 
 
 def draw_inputs(net: Any) -> list[Array]:
-    """Numbers (16, *shape) for each input, such as the network has learned from."""
+    """Numbers (16, *shape) for each input, such as the network has learned from.
+
+    They are float64 where the input normalises them, else of the network's dtype.
+    """
     rng = np.random.default_rng(0)
     inputs = []
     for n in net.wiring.inputs:
@@ -39,7 +42,7 @@ def draw_inputs(net: Any) -> list[Array]:
             x = mean + x * deviation  # where the network has learned
         elif least is not None and most is not None:
             x = least + (most - least) / (1 + np.exp(-x))
-        inputs.append(x.astype(net.dtype))
+        inputs.append(x.astype(np.float64 if layer.normalizes else net.dtype))
     return inputs
 
 

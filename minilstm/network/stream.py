@@ -12,10 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from minilstm.backend import Backend, current_backend
 from minilstm.checks import check_whole
+from minilstm.data.feature_names import step_in_order
 from minilstm.data.sequences import as_step
 from minilstm.errors import DataError
 from minilstm.functional.lstm import LSTMState
-from minilstm.layers import LSTM, FullyConnected, SequenceInput, Signal, Softmax
+from minilstm.layers import LSTM, FullyConnected, Run, SequenceInput, Signal, Softmax
 from minilstm.network.graph.wiring import Port, Wiring
 from minilstm.network.passes.placement import moved_state
 from minilstm.network.passes.prediction_pass import PredictionPass
@@ -25,8 +26,8 @@ State = dict[str, LSTMState]
 # Writes the scores (n C,) of a step (n D,), and replaces the states; False, with no state changed,
 # where a number is not finite.
 Stepper = Callable[[Array, Array], bool]
-# A stepper, and its states in the order of the layers, which it writes in place.
-Start = Callable[[], tuple[Stepper, Sequence[LSTMState]]]
+# A stepper, one for rows in all their digits, and the states of both, by layer, written in place.
+Start = Callable[[], tuple[Stepper, Stepper, Sequence[LSTMState]]]
 
 # Bound here because looking names up in NumPy takes a noticeable part of a small network's step.
 _empty, _ndarray = np.empty, np.ndarray
@@ -62,8 +63,9 @@ class Stream:
     """
 
     __slots__ = (
-        "__weakref__", "_advance", "_backend", "_batch", "_check_state", "_dtype", "_lock",
-        "_out_shape", "_start", "_states", "_step_shape", "_streams", "_x_shape",
+        "__weakref__", "_advance", "_advance_checked", "_backend", "_batch", "_check_state",
+        "_digits", "_dtype", "_lock", "_names", "_out_shape", "_start", "_states", "_step_shape",
+        "_streams", "_x_shape",
     )  # fmt: skip
 
     def __init__(self, network: Any, batch: int | None = None) -> None:
@@ -77,22 +79,27 @@ class Stream:
         self._batch = 1 if batch is None else int(batch)
         self._streams, self._step_shape = batch, wiring.shape(wiring.inputs[0])
         self._dtype, self._check_state = network.dtype, network.check_state
+        first = network.layers[wiring.inputs[0]]
+        self._digits = first.normalizes
         self._lock = Lock()
+        self._names = first.feature_names
         backend, chain = current_backend(), _chain(network)
         self._backend = backend
         if backend.make_stepper is None or chain is None:
             self._start: Start = _layer_by_layer(network, backend, self._batch)
         else:
-            self._start = backend.make_stepper(chain, self._batch, self._dtype)
+            open_chain = backend.make_stepper(chain, self._batch, self._dtype)
+            self._start = _normalized_first(first, backend, self._dtype, open_chain)
         self._begin(network.check_state(None, self._batch))
 
     def _begin(self, state: State) -> None:
         """Take memory of its own: states, where the backend computes, written in place."""
         state = moved_state(state, self._backend.to_device)
-        advance, states = self._start()
+        advance, checked, states = self._start()
         self._states = dict(zip(state, states, strict=True))
         _overwrite(self._states, state)
         self._advance: Stepper = advance if self._streams is None else _with_batch_axis(advance)
+        self._advance_checked = checked  # for the rows that `as_step` makes
 
     def __copy__(self) -> Stream:
         other = object.__new__(type(self))
@@ -146,9 +153,12 @@ class Stream:
                 if self._advance(x_t, out):
                     return out
         # What is refused above comes here to be converted, or to be told what is wrong with it.
-        rows = as_step(x_t, self._step_shape, self._dtype, streams=self._streams)  # (n, D)
+        x_t = step_in_order(x_t, self._names, "x_t")
+        rows = as_step(
+            x_t, self._step_shape, self._dtype, streams=self._streams, digits=self._digits
+        )  # (n, D)
         with self._lock:
-            done = self._advance(rows.reshape(self._x_shape), out)
+            done = self._advance_checked(rows, out.reshape(-1))
         # False only if another thread wrote into x_t since it was checked.
         return out if done else self.step(x_t, out)
 
@@ -209,13 +219,9 @@ def _chain(network: Any) -> list[tuple[str, Mapping[str, Any]]] | None:
     feeds = [node.inputs[0] for node in network.wiring.nodes[1:]]
     if feeds != [Port(n, 0) for n in range(len(feeds))]:
         return None  # not a chain
-    head: dict[str, Any] = {"size": first.input_size}
-    if first.normalization == "zerocenter":
-        if first.mean is None:
-            return None  # forward says what is missing
-        head["mean"] = np.asarray(first.mean, network.dtype)  # (D,)
-    elif first.normalization != "none":
-        return None
+    if callable(first.normalization) or first.lacks:
+        return None  # forward says what is missing
+    head: dict[str, Any] = {"size": first.input_size, "affine": first.affine()}
     parameters = network.by_layer()
     chain: list[tuple[str, Mapping[str, Any]]] = [(first.kind, head)]
     for layer in layers[1:]:
@@ -234,7 +240,7 @@ def _layer_by_layer(network: Any, backend: Backend, batch: int) -> Start:
     walk = PredictionPass(wiring, network.by_layer(backend), backend, wanted, network.dtype)
     shape = wiring.shape(wiring.inputs[0])
 
-    def start() -> tuple[Stepper, Sequence[LSTMState]]:
+    def start() -> tuple[Stepper, Stepper, Sequence[LSTMState]]:
         states = moved_state(network.initial_state(batch), backend.to_device)
 
         def advance(x: Array, out: Array) -> bool:
@@ -246,9 +252,20 @@ def _layer_by_layer(network: Any, backend: Backend, batch: int) -> Start:
             _overwrite(states, after)
             return True
 
-        return advance, list(states.values())
+        return advance, advance, list(states.values())
 
     return start
+
+
+def _normalized_first(layer: SequenceInput, backend: Backend, dtype: Any, start: Start) -> Start:
+    """Steps from rows (n, D) in all their digits: the same bits as the stepper's own."""
+    run = Run(backend, layer.constants(dtype), dtype=dtype)
+
+    def begin() -> tuple[Stepper, Stepper, Sequence[LSTMState]]:
+        advance, inner, states = start()
+        return advance, lambda x, out: inner(layer.forward(run, x)[0].reshape(-1), out), states
+
+    return begin
 
 
 def _overwrite(states: State, new: Mapping[str, LSTMState]) -> None:

@@ -94,7 +94,7 @@ def run(
 def split(total: int, multiple: int, parts: int | None = None) -> list[tuple[int, int]]:
     """Cut range(total) into one span a thread, at multiples of `multiple`."""
     blocks = -(-total // multiple)
-    parts = max(1, min(parts or get_num_threads(), blocks))
+    parts = max(1, min(get_num_threads() if parts is None else parts, blocks))
     cuts = [min(total, blocks * p // parts * multiple) for p in range(parts)] + [total]
     return list(pairwise(cuts))
 

@@ -60,6 +60,7 @@ def run_forward(
     signals: Sequence[Signal],
     state: Mapping[str, LSTMState],
     *,
+    dtype: Any = None,
     nodes: Collection[int] | None = None,
     part: Part = WHOLE,
     keep: str = "caches",
@@ -74,6 +75,7 @@ def run_forward(
     signals : one for each input of the network
     state : hidden and cell state before the first row, (B, H) each, by layer name; a layer that is
         not among them starts from its initial state
+    dtype : of the network, into which its inputs bring their rows; None keeps that of the rows
     nodes : those that run; None means all
     part : which part of the batch this is
     keep : "caches" for `run_backward`, or "gates", from which recurrent layers are restored, or
@@ -107,7 +109,8 @@ def run_forward(
         else:
             x = tuple(None if signal is None else signal.rows for signal in taken)
             steps = tuple(signal.active for signal in taken if signal is not None)
-        run = Run(backend, parameters[name], steps, _training(part, name, node.steps[0]))
+        training = _training(part, name, node.steps[0])
+        run = Run(backend, parameters[name], steps, training, dtype=dtype)
         last: LSTMState | None = None
         if isinstance(layer, Recurrent):
             before = state.get(name)
