@@ -187,7 +187,7 @@ def test_a_damaged_file_is_refused_or_read_rightly(tmp_path, kind):
     if "objects" in kind or kind == "version 7.3":
         pytest.importorskip("matio")
     # Version 7.3 starts a process for every file.
-    slow = {"version 7.3": 60, "objects, not deflated": 100, "objects": 400}
+    slow = {"version 7.3": 40, "objects, not deflated": 100, "objects": 400}
     count = cases(slow.get(kind, 4000))
     suffix = ".ts" if kind == "ts" else ".npz" if kind in list(MAKERS)[7:] else ".mat"
     whole = MAKERS[kind](tmp_path)
