@@ -62,7 +62,7 @@ fill it, such as with x[1].filled(0).
         return x
     if isinstance(x, np.ndarray):
         _refuse_fields(x, name)
-        _refuse_masked(x, name)
+        refuse_masked(x, name)
     elif isinstance(x, (list, tuple)) and not _is_simple(x):
         x = [_part(p, f"{name}[{n}]", wanted, of, axes) for n, p in enumerate(x)]
     try:
@@ -73,7 +73,7 @@ fill it, such as with x[1].filled(0).
         if isinstance(x, (list, tuple)) and "inhomogeneous" in str(error):
             wanted = wanted.replace("{axes}", axes)
             raise DataError(f"{name} holds {of} of different lengths, but {wanted}") from error
-        told = " ".join(str(error).split()).rstrip(".")
+        told = " ".join(str(error).split()).partition(". ")[0].rstrip(".")
         raise DataError(
             f"{name} is a {type(x).__name__} that NumPy cannot read ({type(error).__name__}: "
             f"{told}); pass {_way_out(x, name, told)}."
@@ -96,6 +96,7 @@ def as_numbers(
     kinds: str = "biuf",
     wanted: str = ONE_ARRAY,
     axes: str = "",
+    advice: str = "",
 ) -> Array:
     """An array of numbers, as `as_array` gives it; objects that are numbers become float64.
 
@@ -104,6 +105,7 @@ def as_numbers(
     x, name, wanted, axes : as for `as_array`
     what : the plural of what the numbers are, for the messages
     kinds : letters of the dtypes that are allowed: b bool, i and u integers, f floats, c complex
+    advice : ends the message about a dtype; "" says how that dtype becomes numbers
 
     Raises
     ------
@@ -127,17 +129,15 @@ are real numbers; remove or fill it first.
         array = _from_objects(array, name, what)
     if array.dtype.kind in kinds:
         return array
+    code = _as_code(name)
     ways = {
-        "c": f"take the real part, np.real({name}), or the size, np.abs({name})",
-        "M": f"give seconds, np.asarray({name}).astype('M8[ms]').astype(float) / 1000",
-        "m": f"give seconds, np.asarray({name}) / np.timedelta64(1, 's')",
-        "b": f"convert it with np.asarray({name}).astype(float)",
+        "c": f"take the real part, np.real({code}), or the size, np.abs({code})",
+        "M": f"give seconds, np.asarray({code}).astype('M8[ms]').astype(float) / 1000",
+        "m": f"give seconds, np.asarray({code}) / np.timedelta64(1, 's')",
     }
-    ways["U"] = ways["S"] = f"{ways['b']} if it is numbers"
-    raise DataError(
-        f"{name} has dtype {array.dtype}, but {what} are real numbers; "
-        f"{ways.get(array.dtype.kind, 'convert it to a float or integer array')}."
-    )
+    ways["U"] = ways["S"] = f"if it is numbers, np.asarray({code}).astype(float) reads them"
+    advice = advice or ways.get(array.dtype.kind, "convert it to a float or integer array")
+    raise DataError(f"{name} has dtype {array.dtype}, but {what} are real numbers; {advice}.")
 
 
 def floating(x: Any, name: str = "x") -> Array:
@@ -200,9 +200,23 @@ def parts_of(x: Any) -> list[Any] | None:
         shape = getattr(x, "shape", None)
         held = isinstance(shape, tuple) and len(shape) == 1 and hasattr(x, "__iter__")
         held = held and str(getattr(x, "dtype", "")).startswith(("object", "List", "Array"))
-    if held and len(x) and all(_is_array_like(part) for part in x):
+    if held and all(_is_array_like(part) for part in x):
         return list(x)
     return None
+
+
+def axes_of(x: Any) -> int:
+    """How many axes something seems to have, from its type and first entries; it is not read.
+
+    Examples
+    --------
+    >>> axes_of(np.ones((2, 3))), axes_of([[1, 2], [3]]), axes_of("ab")
+    (2, 2, 0)
+    """
+    if isinstance(x, (list, tuple)):
+        return 1 + (axes_of(x[0]) if x else 0)
+    axes = getattr(x, "ndim", None)
+    return axes if isinstance(axes, int) else int(_is_array_like(x))
 
 
 def is_missing(value: Any) -> bool:
@@ -216,6 +230,21 @@ def is_missing(value: Any) -> bool:
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(value, (Number, np.datetime64, np.timedelta64)) and bool(value != value)
+
+
+def refuse_masked(x: Any, name: str) -> None:
+    """Raise DataError where a value is masked by `np.ma`, or by a mask of another subclass."""
+    if not isinstance(x, np.ndarray) or type(x) is np.ndarray:
+        return
+    mask = np.asarray(getattr(x, "mask", False))
+    if mask.dtype.kind != "b" or not mask.any():
+        return
+    fill = "0" if x.dtype.kind in "biufc" else "'missing'"
+    where = f" at {np.argwhere(mask)[0].tolist()} ({int(mask.sum())} in all)" if mask.ndim else ""
+    raise DataError(
+        f"{name} has a masked value{where}, but no value may be missing; remove it, or fill it, "
+        f"such as with {_as_code(name)}.filled({fill})."
+    )
 
 
 def _is_simple(x: Any) -> bool:
@@ -240,23 +269,12 @@ def _is_array_like(x: Any) -> bool:
     return any(hasattr(x, what) for what in holds)
 
 
-def _refuse_masked(x: Array, name: str) -> None:
-    """Masks of `np.ma`, and of any subclass that has a mask of its own."""
-    mask = np.asarray(getattr(x, "mask", False))
-    if mask.dtype.kind != "b" or not mask.any():
-        return
-    where = f" at {np.argwhere(mask)[0].tolist()} ({int(mask.sum())} in all)" if mask.ndim else ""
-    raise DataError(
-        f"{name} has a masked value{where}, but no value may be missing; remove it, or fill it, "
-        f"such as with {name}.filled(0)."
-    )
-
-
 def _refuse_fields(x: Array, name: str) -> None:
     if x.dtype.names:
+        code = _as_code(name)
         raise DataError(
             f"{name} has the fields {', '.join(x.dtype.names)}, but one plain array was wanted; "
-            f"pass np.stack([{name}[n] for n in {name}.dtype.names], axis=-1)."
+            f"pass np.stack([{code}[n] for n in {code}.dtype.names], axis=-1)."
         )
 
 
@@ -305,6 +323,7 @@ def _a(x: Any) -> str:
 
 def _way_out(x: Any, name: str, told: str = "") -> str:
     """How an object becomes an array, as far as its methods tell."""
+    name = _as_code(name)
     if hasattr(x, "detach"):
         narrow = "ScalarType" in told or "bfloat16" in str(getattr(x, "dtype", ""))
         return f"{name}.detach().cpu(){'.float()' if narrow else ''}.numpy()"
@@ -313,4 +332,10 @@ def _way_out(x: Any, name: str, told: str = "") -> str:
             return f"{name}.{method}()"
     if hasattr(x, "__iter__") and not isinstance(x, dict):
         return f"list({name})"
-    return "a NumPy array, or a list of numbers"
+    return "a NumPy array or a list"
+
+
+def _as_code(name: str) -> str:
+    """What a user writes for an argument that a message calls by more words."""
+    code = name.rpartition(": ")[2].removeprefix("validation ")
+    return "it" if " " in code else code

@@ -12,6 +12,7 @@ from agreement import refuses, refuses_data
 import minilstm as ml
 
 WANTED = "but the network wants (T, 3), T time steps of 3 features"
+ARRAY = "but an array was wanted; pass a NumPy array or a list."
 REAL = "but sequences are real numbers; convert it to a float or integer array."
 KINDS = "but labels are all strings or all whole numbers; convert them, and remove missing ones."
 LABELS = "but labels are strings or whole numbers; convert them, and remove missing ones."
@@ -96,18 +97,24 @@ BAD_X = [
     (np.array([], dtype=object), NO_SEQUENCE),
     (np.zeros((0, 4, 3)), "x has shape (0, 4, 3), a batch of no sequences; pass at least one."),
     (np.zeros((2, 0, 3)), f"x[0] has shape (0, 3), {NO_STEP}"),
-    ([["1", "2", "3"]], f"x[0] has dtype <U1, {REAL}"),
-    (changed(1j, dtype=complex), f"x[1] has dtype complex128, {REAL}"),
+    (
+        [["1", "2", "3"]],
+        "x[0] has dtype <U1, but sequences are real numbers; if it is numbers, "
+        "np.asarray(x[0]).astype(float) reads them.",
+    ),
+    (
+        changed(1j, dtype=complex),
+        "x[1] has dtype complex128, but sequences are real numbers; take the real part, "
+        "np.real(x[1]), or the size, np.abs(x[1]).",
+    ),
     ([a > 0 for a in good_x()], f"x[0] has dtype bool, {REAL}"),
-    ([a.astype(object) for a in good_x()], f"x[0] has dtype object, {REAL}"),
-    (np.zeros((4, 3), object), f"x[0] has dtype object, {REAL}"),
-    ([good_x()[0], None], f"x[1] has dtype object, {REAL}"),
-    (None, f"x has dtype object, {REAL}"),
+    ([good_x()[0], None], f"x[1] is None, {ARRAY}"),
+    (None, f"x is None, {ARRAY}"),
     (
         {"a": 1},
         "x is a dict of ['a'], but the network's inputs are ['input']; give one entry for each.",
     ),
-    ({"input": None}, f"x['input'] has dtype object, {REAL}"),
+    ({"input": None}, f"x['input'] is None, {ARRAY}"),
     (
         [[[1, 2, 3], [4, 5]]],
         "x[0] holds rows of different lengths, but one sequence is a full array (T, D); pass a "
@@ -125,7 +132,7 @@ def test_sequences(x, message):
         net.predict(x)
     with refuses_data(message):
         net.evaluate(x, good_y())
-    with refuses_data(re.sub(r"\bx\b", "validation x", message)):
+    with refuses_data(re.sub(r"(?<!\()\bx\b", "validation x", message)):
         train(good_x(), good_y(), validation_data=(x, good_y()))
 
 
@@ -146,6 +153,13 @@ def test_values_beyond_float32_are_fine_in_float64():
 # ---------------------------------------------------------------- labels
 
 
+TEXT_OR_WHOLE, AS = "but labels are strings or whole numbers;", "np.asarray(y[0])"
+NO_LABEL = (
+    "as a label (1 in all), a missing one; remove it, or put a word in its place and list that in "
+    "minilstm.CrossEntropy(ignored_labels=...)."
+)
+
+
 def mixed(labels, kinds):
     return [good_y()[0], labels], f"y[1] holds labels of type {kinds}, {KINDS}"
 
@@ -163,14 +177,23 @@ BAD_Y = [
     ("ab", f"y is str, {SEVERAL}"),
     (np.array("ab"), f"y is ndarray, {SEVERAL}"),
     ([np.ones(5), np.zeros(4)], f"y[0] has dtype float64, {LABELS}"),
-    ([np.ones(5, bool), np.zeros(4, bool)], f"y[0] has dtype bool, {LABELS}"),
-    ([good_y()[0].astype("S"), good_y()[1]], f"y[0] has dtype |S4, {LABELS}"),
-    mixed(["walk", None, "run", "run"], "NoneType and str"),
-    mixed(["walk", math.nan, "run", "run"], "float and str"),
+    (
+        [np.ones(5, bool), np.zeros(4, bool)],
+        f"y[0] has dtype bool, {TEXT_OR_WHOLE} pass {AS}.astype(int).",
+    ),
+    (
+        [good_y()[0].astype("S"), good_y()[1]],
+        f"y[0] has dtype |S4, {TEXT_OR_WHOLE} pass {AS}.astype(str).",
+    ),
+    ([good_y()[0], ["walk", None, "run", "run"]], f"y[1] holds None {NO_LABEL}"),
+    ([good_y()[0], ["walk", math.nan, "run", "run"]], f"y[1] holds nan {NO_LABEL}"),
     mixed(["walk", 1, "run", "run"], "int and str"),
     mixed([1, 2.5, 1, 1], "float and int"),
     mixed([1, True, 1, 1], "bool and int"),
-    mixed(np.array(["walk", None, "run", "run"], object), "NoneType and str"),
+    (
+        [good_y()[0], np.array(["walk", None, "run", "run"], object)],
+        f"y[1] holds None {NO_LABEL}",
+    ),
     (
         [good_y()[0], np.array([0, 1, 0, 1])],
         "y mixes text and whole numbers as labels; use one kind for all sequences.",
@@ -213,8 +236,8 @@ def test_labels_of_every_step(y, message):
         (["walk", "run", "run"], f"y has 3 labels, but there are 2 sequences; {FOR_LAST}"),
         ([], f"y has 0 labels, but there are 2 sequences; {FOR_LAST}"),
         ("walk", f"y has 1 labels, but there are 2 sequences; {FOR_LAST}"),
-        (["walk", None], f"y holds labels of type NoneType and str, {KINDS}"),
-        (None, f"y holds labels of type NoneType, {KINDS}"),
+        (["walk", None], f"y holds None {NO_LABEL}"),
+        (None, f"y is None, {ARRAY}"),
         ([0.0, 1.0], f"y holds labels of type float, {KINDS}"),
         (np.array([0.0, 1.0]), f"y has dtype float64, {LABELS}"),
         (["walk", "walk"], f"y holds one class only, 'walk', {ONE_CLASS}"),

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from minilstm.data.arrays import ONE_SEQUENCE, Array, as_array
+from minilstm.arrays import as_array, parts_of
+from minilstm.data.arrays import ONE_SEQUENCE, Array
 from minilstm.errors import DataError
 
 
@@ -43,6 +42,7 @@ def arrange(
 
     Examples
     --------
+    >>> import numpy as np
     >>> arrange(np.zeros((3, 100)), "CT", 1).shape
     (100, 3)
     >>> [a.shape for a in arrange([np.zeros((3, 9)), np.zeros((3, 5))], "CTB", 1)]
@@ -55,8 +55,9 @@ def arrange(
         return x
     ours = ("" if last else "T") + "S" * (input_rank - 1) + "C"
     within = letters.replace("B", "")
-    if isinstance(x, (list, tuple)) or (isinstance(x, np.ndarray) and x.dtype == object):
-        return [_moved(s, within, ours, f"{name}[{b}]", letters) for b, s in enumerate(x)]
+    parts = parts_of(x)
+    if parts is not None:
+        return [_moved(s, within, ours, f"{name}[{b}]", letters) for b, s in enumerate(parts)]
     array = as_array(x, name, ONE_SEQUENCE)
     if "B" in letters and array.ndim != len(within):
         return _moved(array, letters, f"B{ours}", name, letters)

@@ -3,19 +3,25 @@ The classes of a network are the sorted distinct labels of its training data."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from minilstm.data.arrays import Array, as_array, one_for_each
+from minilstm.arrays import as_array, as_numbers, axes_of, is_missing, parts_of
+from minilstm.data.arrays import Array, one_for_each
 from minilstm.data.padding import NO_CLASS
 from minilstm.data.sequences import Batch
 from minilstm.errors import DataError
 
+# What readers, str() and pandas make of a missing label, in small letters.
+MISSING_WORDS = frozenset({"", "nan", "<na>", "nat", "<undefined>"})
 
-def as_labels(y: Any, batch: Batch, output_mode: str, name: str = "y") -> list[Array]:
+
+def as_labels(
+    y: Any, batch: Batch, output_mode: str, name: str = "y", allowed: Iterable[str | int] = ()
+) -> list[Array]:
     """Check that labels fit their sequences.
 
     Parameters
@@ -25,6 +31,7 @@ def as_labels(y: Any, batch: Batch, output_mode: str, name: str = "y") -> list[A
     batch : the sequences
     output_mode : "sequence" for a label a step, "last" for a label a sequence
     name : of the argument, for the messages
+    allowed : labels that count as such though they read like a missing one, such as "nan"
 
     Returns
     -------
@@ -43,7 +50,7 @@ def as_labels(y: Any, batch: Batch, output_mode: str, name: str = "y") -> list[A
     """
     sequences, form = batch
     if output_mode == "last":
-        labels = np.atleast_1d(_as_label_array(y, name))  # (B,)
+        labels = np.atleast_1d(label_array(y, name, allowed))  # (B,)
         if labels.ndim != 1:
             raise DataError(
                 f"{name} has shape {labels.shape}, but for output_mode='last' labels are (B,); "
@@ -61,7 +68,7 @@ def as_labels(y: Any, batch: Batch, output_mode: str, name: str = "y") -> list[A
         items = one_for_each(y, len(sequences), name, "labels")
     out = []
     for (label_name, labels_b), sequence in zip(items, sequences, strict=True):
-        array = _as_label_array(labels_b, label_name)
+        array = label_array(labels_b, label_name, allowed)
         if array.shape != (len(sequence),):
             raise DataError(
                 f"{label_name} has shape {array.shape}, but its sequence has {len(sequence)} time "
@@ -95,16 +102,7 @@ def find_classes(
         )
     classes = np.unique(np.concatenate([np.unique(a) for a in labels]))  # (C,)
     classes = classes[~_is_ignored(classes, ignored)]
-    if classes.dtype.kind == "U" and "" in classes:
-        raise DataError(
-            f"{name} holds the label '', which marks a missing label; ignore it with "
-            "loss=minilstm.CrossEntropy(ignored_labels=['']), or fill it in."
-        )
-    if len(classes) == 0:
-        raise DataError(
-            f"{name} holds no label but the ignored ones, but a classifier needs at least two "
-            "classes; check which labels are ignored."
-        )
+    _check_some_count(name, len(classes) > 0)
     if len(classes) < 2:
         raise DataError(
             f"{name} holds one class only, {classes[0].item()!r}, but a classifier needs at least "
@@ -128,7 +126,7 @@ def to_targets(
     Raises
     ------
     DataError
-        A label is not one of the classes.
+        A label is not one of the classes, or all are ignored.
     """
     out = []
     order = np.argsort(classes)  # (C,)
@@ -144,12 +142,37 @@ def to_targets(
             stranger = array[~(known | left_out)][0].item()
             shown = ", ".join(repr(c.item()) for c in classes[:12])
             shown += ", ..." if len(classes) > 12 else ""
+            kinds = ["text" if a.dtype.kind == "U" else "whole numbers" for a in (array, classes)]
+            if kinds[0] != kinds[1]:
+                raise DataError(
+                    f"{name} holds {kinds[0]} as labels, such as {stranger!r} (sequence {b}), but "
+                    f"the network's classes {shown} are {kinds[1]}; use one kind for both."
+                )
             raise DataError(
                 f"{name} holds the label {stranger!r} (sequence {b}), which is not among the "
                 f"network's {len(classes)} classes {shown}; remove it, or train with it."
             )
         out.append(place)
+    _check_some_count(name, not ignored or any((a != NO_CLASS).any() for a in out))
     return out
+
+
+def check_ignored(labels: Sequence[Array], ignored: Sequence[str | int]) -> None:
+    """Raise ValueError where an ignored label can be none of the labels: text among numbers, say.
+
+    Parameters
+    ----------
+    labels : list of arrays of strings or integers, from `as_labels`
+    ignored : labels that are no class
+    """
+    kinds = {a.dtype.kind == "U" for a in labels}
+    for label in ignored:
+        if isinstance(label, str) not in kinds:
+            came = "text" if True in kinds else "whole numbers"
+            raise ValueError(
+                f"ignored_labels holds {label!r}, but the labels are {came}; give labels of the "
+                "same kind."
+            )
 
 
 def scores_to_labels(scores: Any, classes: ArrayLike | None) -> Any:
@@ -175,23 +198,37 @@ def scores_to_labels(scores: Any, classes: ArrayLike | None) -> Any:
     >>> scores_to_labels(np.array([[0.1, 0.9], [0.8, 0.2]]), ["walk", "run"]).tolist()
     ['run', 'walk']
     """
-    names = np.asarray(classes)  # (C,), or () for the None of an untrained network
+    names = np.empty(()) if classes is None else as_array(classes, "classes")  # (C,)
     if names.ndim != 1:
         raise DataError(
             f"classes is {classes!r}, but one name for each score is wanted; "
             "pass the classes of a trained network."
         )
-    if isinstance(scores, (list, tuple)) and (not scores or np.ndim(scores[0]) > 0):
-        return [scores_to_labels(s, names) for s in scores]
-    array = np.asarray(scores)
+    parts = parts_of(scores)
+    if parts is not None and (not parts or axes_of(parts[0]) > 0):
+        return [_to_labels(s, names, f"scores[{b}]") for b, s in enumerate(parts)]
+    return _to_labels(scores, names, "scores")
+
+
+def _to_labels(scores: Any, names: Array, name: str) -> Any:
+    """The class of the largest of scores (..., C)."""
+    array = as_numbers(scores, name, "scores")
     if array.ndim == 0 or array.shape[-1] != len(names):
         raise DataError(
-            f"scores has shape {array.shape}, but there are {len(names)} classes; "
+            f"{name} has shape {array.shape}, but there are {len(names)} classes; "
             f"pass scores whose last axis is {len(names)}, and the classes of the same network."
         )
     if np.isnan(array).any():
-        raise DataError("scores holds NaN, so no class is the largest; check the network's input.")
+        raise DataError(f"{name} holds NaN, so no class is the largest; check the network's input.")
     return names[array.argmax(axis=-1)]
+
+
+def _check_some_count(name: str, some: bool) -> None:
+    if not some:
+        raise DataError(
+            f"{name} holds no label but the ignored ones, so nothing counts; check which labels "
+            "are ignored."
+        )
 
 
 def _is_ignored(labels: Array, ignored: Sequence[str | int]) -> NDArray[np.bool_]:
@@ -209,7 +246,11 @@ def _is_ignored(labels: Array, ignored: Sequence[str | int]) -> NDArray[np.bool_
     return out
 
 
-def _as_label_array(y: Any, name: str) -> Array:
+def label_array(y: Any, name: str, allowed: Iterable[str | int] = ()) -> Array:
+    """Labels as one array of strings or int64; arguments as for `as_labels`.
+
+    Raises DataError where one is missing or has another type, or two kinds are mixed.
+    """
     wanted = (
         "one array was wanted; check output_mode: 'sequence' takes a label a step, 'last' a label "
         "a sequence."
@@ -217,23 +258,17 @@ def _as_label_array(y: Any, name: str) -> Array:
     array = as_array(y, name, wanted, of="label arrays")
     if array.dtype == object or isinstance(y, (list, tuple)):
         # NumPy would make text of a number or of a missing label in a list of strings.
-        kinds = {type(v) for v in np.array(y, dtype=object).ravel()}
-        if all(issubclass(k, str) for k in kinds):
-            array = array.astype(str)
-        elif bool in kinds or not all(issubclass(k, (int, np.integer)) for k in kinds):
-            raise DataError(
-                f"{name} holds labels of type {' and '.join(sorted(k.__name__ for k in kinds))}, "
-                "but labels are all strings or all whole numbers; convert them, and remove "
-                "missing ones."
-            )
-        elif array.dtype == object:
-            array = np.array(array.tolist())
+        listed = np.array(y, dtype=object) if isinstance(y, (list, tuple)) else array
+        array = _from_objects(listed, array, name)
     if array.dtype.kind not in "iuU":
+        ways = {"S": f"np.asarray({name}).astype(str)", "b": f"np.asarray({name}).astype(int)"}
+        way = ways.get(array.dtype.kind)
         raise DataError(
             f"{name} has dtype {array.dtype}, but labels are strings or whole numbers; "
-            "convert them, and remove missing ones."
+            f"{f'pass {way}' if way else 'convert them, and remove missing ones'}."
         )
     if array.dtype.kind == "U":
+        _refuse_words(array, name, allowed)
         return array
     if array.size and array.max() > np.iinfo(np.int64).max:
         raise DataError(
@@ -241,6 +276,54 @@ def _as_label_array(y: Any, name: str) -> Array:
             "or strings."
         )
     return array.astype(np.int64)  # one integer type, so that no mixture becomes a float
+
+
+def _from_objects(listed: Array, array: Array, name: str) -> Array:
+    """Labels that came as objects, or in a list; `array` is what NumPy makes of them."""
+    flat = listed.ravel()  # (N,)
+    kinds = set(map(type, flat))
+    if all(issubclass(k, str) for k in kinds):
+        return text_array(array.tolist() if array.dtype == object else listed.tolist(), name)
+    missing = [value for value in flat if is_missing(value)]
+    if missing:
+        raise DataError(
+            f"{name} holds {missing[0]!r} as a label ({len(missing)} in all), a missing one; "
+            "remove it, or put a word in its place and list that in "
+            "minilstm.CrossEntropy(ignored_labels=...)."
+        )
+    if {bool, np.bool_} & kinds or not all(issubclass(k, (int, np.integer)) for k in kinds):
+        raise DataError(
+            f"{name} holds labels of type {' and '.join(sorted(k.__name__ for k in kinds))}, "
+            "but labels are all strings or all whole numbers; convert them, and remove "
+            "missing ones."
+        )
+    return np.array(listed.tolist()) if array.dtype == object else array
+
+
+def text_array(labels: Any, name: str) -> Array:
+    """An array of text from a list of it; NumPy drops NUL characters at an end, so none may be."""
+    array = np.array(labels, dtype=np.str_)
+    if array.size and (lost := [t for t in _flat(labels) if t.endswith("\0")]):
+        raise DataError(
+            f"{name} holds the label {lost[0]!r}, whose NUL character at the end would be lost; "
+            "remove it, such as with label.rstrip('\\0')."
+        )
+    return array
+
+
+def _flat(labels: Any) -> Iterator[str]:
+    for label in [labels] if isinstance(labels, str) else labels:
+        yield from [label] if isinstance(label, str) else _flat(label)
+
+
+def _refuse_words(array: Array, name: str, allowed: Iterable[str | int]) -> None:
+    """Raise DataError where text is what str() makes of a missing value."""
+    for label in np.unique(array).tolist():
+        if label.lower() in MISSING_WORDS and label not in allowed:
+            raise DataError(
+                f"{name} holds the label {label!r}, which marks a missing label; ignore it with "
+                f"loss=minilstm.CrossEntropy(ignored_labels=[{label!r}]), or fill it in."
+            )
 
 
 def _is_list_of_arrays(y: Any) -> bool:

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.data.arrays import ONE_SEQUENCE, Array, as_array
+from minilstm.arrays import as_numbers, parts_of
+from minilstm.data.arrays import ONE_SEQUENCE, Array
 from minilstm.data.sequences import Batch
 from minilstm.errors import DataError
 
@@ -74,12 +75,15 @@ def pad_sequences(
     [[1.0], [4.0]]
     """
     check_padding(length, direction, value)
-    if not isinstance(sequences, (list, tuple, np.ndarray)) or len(sequences) == 0:
+    parts: Any = parts_of(sequences)
+    if parts is None and sequences is not None:
+        parts = as_numbers(sequences, "sequences", "sequences", "iuf")
+    if parts is None or not (parts.shape[:1] if isinstance(parts, np.ndarray) else len(parts)):
         raise DataError(
             f"sequences is {sequences!r}, but a list of at least one array is wanted; "
             "pass [array] for a single sequence."
         )
-    arrays = [_as_array(s, f"sequences[{b}]") for b, s in enumerate(sequences)]
+    arrays = [_as_array(s, f"sequences[{b}]") for b, s in enumerate(parts)]
     for b, array in enumerate(arrays):
         if array.shape[1:] != arrays[0].shape[1:]:
             raise DataError(
@@ -196,19 +200,26 @@ def trim(outputs: Sequence[Array], masks: Sequence[Mask]) -> list[Array]:
     return [output[mask] for output, mask in zip(outputs, masks, strict=True)]
 
 
-def check_padding(length: Any, direction: Any, value: Any) -> None:
-    """Raise ValueError unless the options of padding are known ones."""
+def check_padding(
+    length: Any,
+    direction: Any,
+    value: Any,
+    names: Sequence[str] = ("length", "direction", "value"),
+    words: Sequence[str] = ("longest", "shortest"),
+) -> None:
+    """Raise ValueError, which calls the options by `names`, unless all are known ones."""
     number = isinstance(length, (int, np.integer)) and not isinstance(length, (bool, np.bool_))
-    named = isinstance(length, str) and length in ("longest", "shortest")
+    named = isinstance(length, str) and length in words
     if not (named or (number and length >= 1)):
         raise ValueError(
-            f"length is {length!r}; choose 'longest', 'shortest', or a whole number of at least 1."
+            f"{names[0]} is {length!r}; choose {', '.join(map(repr, words))}, or a whole number of "
+            "at least 1."
         )
     if direction not in ("right", "left"):
-        raise ValueError(f"direction is {direction!r}; choose one of 'right', 'left'.")
+        raise ValueError(f"{names[1]} is {direction!r}; choose one of 'right', 'left'.")
     number = isinstance(value, (int, float, np.integer, np.floating))
     if not number or isinstance(value, bool) or not np.isfinite(value):
-        raise ValueError(f"value is {value!r}; give one finite number.")
+        raise ValueError(f"{names[2]} is {value!r}; give one finite number.")
 
 
 class Padding(NamedTuple):
@@ -220,8 +231,8 @@ class Padding(NamedTuple):
 
     def checked(self) -> Padding:
         """The same, or a ValueError that names the option."""
-        length = "longest" if self.length == "ragged" else self.length
-        check_padding(length, self.direction, self.value)
+        names = ("sequence_length", "sequence_padding_direction", "sequence_padding_value")
+        check_padding(*self, names, ("ragged", "longest", "shortest"))
         return self
 
 
@@ -254,10 +265,10 @@ def _holds(dtype: np.dtype[Any], value: float) -> bool:
 
 
 def _as_array(x: Any, name: str) -> Array:
-    array = as_array(x, name, ONE_SEQUENCE)
-    if array.dtype.kind not in "iuf" or array.ndim == 0:
+    array = as_numbers(x, name, "sequences", "iuf", ONE_SEQUENCE)
+    if array.ndim == 0:
         raise DataError(
-            f"{name} has dtype {array.dtype} and shape {array.shape}, but a sequence is an array "
-            "of real numbers (T, ...); convert it first."
+            f"{name} has shape (), but a sequence is an array of real numbers (T, ...); pass one "
+            "array for each sequence."
         )
     return array

@@ -10,7 +10,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from minilstm.checks import check_whole
+from minilstm.arrays import as_array
+from minilstm.checks import check_whole, shown
+from minilstm.errors import DataError
 from minilstm.functional.convolution import Pads, Sizes, convolution_size, same_padding
 from minilstm.layers import initializers
 from minilstm.layers.base import Array, Gradients, Initializer, RowLayer, Run, Shape
@@ -88,7 +90,7 @@ class _Convolution(RowLayer):
         out = convolution_size(size, options[0], options[1], pads, options[2])
         if min(out) < 1:
             reach = tuple((f - 1) * d + 1 for f, d in zip(options[0], options[2], strict=True))
-            padded = tuple(n + sum(pair) for n, pair in zip(size, pads, strict=True))
+            padded = self.padded_shape(input_shape)[:-1]
             raise ValueError(
                 f"{self.title} has filters that reach over {reach}, but its input of shape "
                 f"{input_shape} is {padded} with its padding; use smaller filters, more padding, "
@@ -96,6 +98,12 @@ class _Convolution(RowLayer):
             )
         self.check_values(input_shape)
         return (*out, self.num_filters)
+
+    def padded_shape(self, input_shape: Shape) -> Shape:
+        """Shape of an image with its padding, which the filters slide over."""
+        size = input_shape[:-1]
+        padded = (n + sum(pair) for n, pair in zip(size, self._padding_of(size), strict=True))
+        return (*padded, input_shape[-1])
 
     def array_shapes(self, input_shape: Shape | None) -> dict[str, tuple[Any, ...]]:
         """weights (fh, fw[, fd], c, F), bias (F,)."""
@@ -193,8 +201,8 @@ def _listed(numbers: Sequence[int]) -> str:
 def _whole(value: Any) -> NDArray[np.int64] | None:
     """An array of whole numbers, or None where it is something else."""
     try:
-        array = np.array(value)
-    except ValueError:  # ragged
+        array = as_array(value)
+    except DataError:
         return None
     return array.astype(np.int64) if array.dtype.kind in "iu" else None
 
@@ -203,8 +211,8 @@ def _sizes(kind: str, argument: str, value: Any, axes: int) -> Sizes:
     array = _whole(value)
     if array is None or array.shape not in ((), (axes,)) or (array < 1).any():
         raise ValueError(
-            f"{kind}: {argument} is {value!r}; give a whole number of at least 1, or {axes} of "
-            "them, one for each axis."
+            f"{kind}: {argument} is {shown(value)}; give a whole number of at least 1, or {axes} "
+            "of them, one for each axis."
         )
     return tuple(np.broadcast_to(array, axes).tolist())
 
@@ -225,6 +233,6 @@ def _pads(kind: str, value: Any, axes: int) -> str | Pads:
             return tuple((int(before), int(after)) for before, after in array)
     sides = "[top, bottom, left, right]" if axes == 2 else "[[top, left, front], [bottom, ...]]"
     raise ValueError(
-        f"{kind}: padding is {value!r}; give a whole number of at least 0, one for each axis, "
+        f"{kind}: padding is {shown(value)}; give a whole number of at least 0, one for each axis, "
         f"{sides}, or 'same'."
     )

@@ -14,6 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.arrays import refuse_masked
+from minilstm.checks import shown
+
 Float = NDArray[np.float64]
 Initializer = Callable[[tuple[int, ...], np.random.Generator], Float]
 
@@ -132,13 +135,15 @@ def find(
     if not callable(given):
         known = ", ".join(map(repr, names))
         raise ValueError(
-            f"{layer}: {argument} is {given!r}; choose one of {known}, or give a function "
+            f"{layer}: {argument} is {shown(given)}; choose one of {known}, or give a function "
             "(shape, rng) that returns an array."
         )
     draw = given
 
     def checked(shape: tuple[int, ...], rng: np.random.Generator) -> Float:
-        value = np.asarray(draw(shape, rng))
+        drawn = draw(shape, rng)
+        refuse_masked(drawn, f"{layer}: what {argument} returned")
+        value = np.asarray(drawn)
         if value.shape != shape or value.dtype.kind not in "fiub":
             raise ValueError(
                 f"{layer}: the function given as {argument} returned shape {value.shape} and "

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from minilstm.arrays import refuse_masked
 from minilstm.backend import Backend
 from minilstm.losses.base import Array, Functions, Loss
 
@@ -53,7 +54,9 @@ class FunctionLoss(Loss):
         else:
             rows = np.arange(len(y))  # (N,)
             t = t.astype(y.real.dtype, copy=False)
-        value = np.asarray(self.value(y[rows], t))
+        value = self.value(y[rows], t)
+        refuse_masked(value, f"what the loss {self.name!r} returned")
+        value = np.asarray(value)
         if value.size != 1 or value.dtype.kind not in "iufc":
             raise ValueError(
                 f"the loss {self.name!r} returned an array of shape {value.shape} and dtype "
@@ -64,7 +67,9 @@ class FunctionLoss(Loss):
     def _gradient(self, backend: Backend, cache: Any) -> Array:
         """The gradient, with zeros for rows without a class."""
         y, t, rows, divisor = cache
-        part = np.asarray(self.gradient(y[rows], t))  # (N', C)
+        part = self.gradient(y[rows], t)  # (N', C)
+        refuse_masked(part, f"the gradient of the loss {self.name!r}")
+        part = np.asarray(part)
         if part.shape != (len(rows), *y.shape[1:]):
             raise ValueError(
                 f"the gradient of the loss {self.name!r} has shape {part.shape}, but the "

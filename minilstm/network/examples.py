@@ -9,8 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.arrays import as_array, axes_of, parts_of
 from minilstm.data.axis_order import arrange
-from minilstm.data.labels import as_labels, find_classes, to_targets
+from minilstm.data.feature_names import frame_names, in_order
+from minilstm.data.labels import as_labels, check_ignored, find_classes, to_targets
 from minilstm.data.sequences import Batch, as_batch
 from minilstm.data.targets import as_targets
 from minilstm.errors import DataError
@@ -20,6 +22,10 @@ from minilstm.network.graph.wiring import Wiring
 from minilstm.network.passes.heads import Head
 
 Array = NDArray[Any]
+NO_CLASSES = (
+    "the network has no classes; train it on labels, or name those of its scores, in their order, "
+    "with net.replace(classes=[...])."
+)
 
 
 def as_batches(
@@ -38,9 +44,8 @@ def as_batches(
     batches = []
     for layer, (part_name, part) in zip(layers, parts, strict=True):
         assert isinstance(layer, SequenceInput)  # the wiring has checked
-        arranged = arrange(part, data_format, len(layer.shape), part_name)
-        size = layer.input_size
-        batches.append(as_batch(arranged, size, dtype, part_name, layer.min_length))
+        how = dtype, data_format, part_name, layer.min_length
+        batches.append(sequences_of(layer, part, *how))
     lengths = [[len(s) for s in batch.sequences] for batch in batches]
     for other, (part_name, _) in zip(lengths[1:], parts[1:], strict=True):
         if other != lengths[0]:
@@ -50,6 +55,37 @@ def as_batches(
                 "same lengths."
             )
     return batches
+
+
+def sequences_of(
+    layer: SequenceInput,
+    x: Any,
+    dtype: Any,
+    data_format: str = "auto",
+    name: str = "x",
+    min_length: int = 1,
+) -> Batch:
+    """Checked sequences of one input: frames by their names, axes by their format."""
+    if _has_rows_of_features(layer, data_format):
+        x = in_order(x, layer.feature_names, name)
+    arranged = arrange(x, data_format, len(layer.shape), name)
+    how: dict[str, Any] = {"min_length": min_length, "digits": layer.normalizes}
+    return as_batch(arranged, layer.input_size, dtype, name, **how)
+
+
+def names_of_inputs(wiring: Wiring, x: Any, data_format: str = "auto") -> list[list[str] | None]:
+    """Names of the features of each input: those of its frames; None where a sequence has none."""
+    layers = [wiring.nodes[n].layer for n in wiring.inputs]
+    parts = by_port(x, [layer.name for layer in layers], "x", "input")
+    return [
+        frame_names(part, name) if _has_rows_of_features(layer, data_format) else None
+        for layer, (name, part) in zip(layers, parts, strict=True)
+    ]
+
+
+def _has_rows_of_features(layer: Any, data_format: str) -> bool:
+    """Whether the columns of a frame are the features of an input."""
+    return len(layer.shape) == 1 and data_format in ("auto", "TC", "TCB", "BTC", "TBC")
 
 
 class Answers(NamedTuple):
@@ -67,8 +103,10 @@ def as_answers(
     classes: Sequence[Array | None],
     name: str = "y",
     data_format: str = "auto",
+    *,
+    dtype: Any,
 ) -> Answers:
-    """Checked targets for each output.
+    """Checked targets for each output, numbers in a dtype.
 
     y holds labels or numbers as a user gives them; for several outputs a dict by their names, or a
     list. `classes` has for each output the known classes, or None where they are to be found in y.
@@ -86,10 +124,12 @@ def as_answers(
             ignored = head.loss.ignored_labels if isinstance(head.loss, CrossEntropy) else ()
             mode = "sequence" if head.steps else "last"
             _check_one_a_sequence(wiring, head, batch, part, part_name)
-            labels = as_labels(part, batch, mode, part_name)
             of_loss = getattr(head.loss, "classes", None)
             if known is None and of_loss is not None:
                 known = np.asarray(of_loss)  # in the order that the user gave
+            allowed = [*ignored, *([] if known is None else known.tolist())]
+            labels = as_labels(part, batch, mode, part_name, allowed)
+            check_ignored(labels, ignored)
             known = find_classes(labels, part_name, ignored) if known is None else known
             _check_scores(wiring, head, len(known))
             targets.append(list(to_targets(labels, known, part_name, ignored)))
@@ -97,7 +137,8 @@ def as_answers(
         else:
             last, binary = not head.steps, kind == "multilabel"
             arranged = arrange(part, data_format, 1, part_name, last=last)
-            checked = as_targets(arranged, batch, last, head.columns, part_name, binary=binary)
+            how: dict[str, Any] = {"dtype": dtype, "binary": binary}
+            checked = as_targets(arranged, batch, last, head.columns, part_name, **how)
             targets.append(checked)
             found.append(None)
     return Answers(targets, found)
@@ -116,7 +157,7 @@ def classes_by_output(
         if isinstance(classes, dict):
             known = classes.get(wiring.nodes[head.output].layer.name)
         if head.loss.kind == "classes" and known is None and needed:
-            raise DataError("the network has no classes; train it, or give classes=.")
+            raise DataError(NO_CLASSES)
         out.append(known if head.loss.kind in ("classes", "any") else None)
     return out
 
@@ -149,19 +190,19 @@ def _kind(wiring: Wiring, head: Head, y: Any) -> str:
     first = y
     while isinstance(first, (list, tuple)) and first:
         first = first[0]
-    labels = np.asarray(first).dtype.kind in "iuU" and np.asarray(first).ndim <= 1
+    array = as_array(first, "y")
+    text = array.dtype.kind == "O" and all(isinstance(label, (str, int)) for label in array.flat)
+    labels = (array.dtype.kind in "iuU" or text) and array.ndim <= 1
     return "classes" if scores and labels else "numbers"
 
 
 def _check_one_a_sequence(wiring: Wiring, head: Head, batch: Batch, y: Any, name: str) -> None:
     """Raise if there is a label for every step, but the network keeps the last step only."""
-    if head.steps or not isinstance(y, (list, tuple, np.ndarray)) or len(y) == 0:
+    parts = y if isinstance(y, np.ndarray) and y.ndim else parts_of(y)
+    if head.steps or parts is None:
         return
     lengths = [len(s) for s in batch.sequences]
-    rows = [
-        len(part) if isinstance(part, (list, tuple, np.ndarray)) and np.ndim(part) else 0
-        for part in y
-    ]
+    rows = [len(part) if axes_of(part) and hasattr(part, "__len__") else 0 for part in parts]
     if rows == lengths and max(lengths) > 1:
         last = next(
             (a.name for a in reversed(wiring.layers) if a.keeps_last), wiring.layers[-1].name

@@ -13,11 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.checks import check_whole
-from minilstm.data.axis_order import arrange
-from minilstm.data.sequences import Batch, as_batch
+from minilstm.data.sequences import Batch
 from minilstm.errors import DataError
 from minilstm.functional.lstm import LSTMState
-from minilstm.network.examples import as_batches
+from minilstm.network.examples import as_batches, sequences_of
 from minilstm.network.network import Network
 
 Array = NDArray[Any]
@@ -113,7 +112,8 @@ def forecast(
     for k in range(1, steps):
         x = y[k - 1] if truth is None else truth[k - 1]  # (B, D) (2)
         try:
-            stream.step(x, out=y[k])  # (3)
+            with np.errstate(over="ignore", invalid="ignore"):  # the error says it
+                stream.step(x, out=y[k])  # (3)
         except DataError as error:
             largest = float(np.abs(y[k - 1]).max())
             raise DataError(
@@ -129,7 +129,10 @@ def forecast(
 def _check(net: Any, steps: Any) -> int:
     """D, the number of features of a network that can forecast, if `steps` is a number of steps."""
     if not isinstance(net, Network):
-        raise TypeError(f"net is {type(net).__name__}; give a Network, as ml.train returns it.")
+        raise TypeError(
+            f"net is {type(net).__name__}; give a Network, the first of the two that ml.train "
+            "returns."
+        )
     check_whole("steps", steps, 1)
     wiring = net.wiring
     takes, gives = ([wiring.shape(n) for n in ends] for ends in (wiring.inputs, wiring.outputs))
@@ -143,8 +146,8 @@ def _check(net: Any, steps: Any) -> int:
 
 def _true_values(net: Network, actual: Any, size: int, past: Batch, steps: int) -> Array:
     """The true values that the open loop feeds, (S - 1, B, D)."""
-    arranged = arrange(actual, net.data_format, 1, "actual")
-    sequences, form = as_batch(arranged, size, net.dtype, "actual")
+    first: Any = net.layers[net.wiring.inputs[0]]
+    sequences, form = sequences_of(first, actual, net.dtype, net.data_format, "actual")
     one, of_history = form == "single", past.form == "single"
     if one != of_history or len(sequences) != len(past.sequences):
         raise DataError(

@@ -6,12 +6,15 @@ Axes: T time, N rows, C classes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.arrays import as_numbers, parts_of
+from minilstm.data.padding import NO_CLASS
 from minilstm.errors import DataError
 from minilstm.layers import Layer, SequenceInput
 from minilstm.losses import row_weights
@@ -21,6 +24,7 @@ from minilstm.network.examples import (
     as_batches,
     by_port,
     classes_by_output,
+    names_of_inputs,
 )
 from minilstm.network.graph.connections import Connections
 from minilstm.network.graph.wiring import Wiring, wire
@@ -59,20 +63,26 @@ def prepare(
         data_format = old.data_format
     batches = as_batches(wiring, x, dtype, data_format)
     known = classes_by_output(old.classes if old else None, wiring, heads, needed=False)
-    answers = as_answers(wiring, heads, batches[0], y, known, "y", options.target_data_formats)
+    answers = as_answers(
+        wiring, heads, batches[0], y, known, "y", options.target_data_formats, dtype=dtype
+    )
     _check_metrics(heads, options)
     by_class = _class_weights(heads, answers)
     names = [wiring.nodes[h.output].layer.name for h in heads]
     parts: list[Any] = [None] * len(heads)
     if step_weights is not None:
         parts = [part for _, part in by_port(step_weights, names, "step_weights")]
-    weights = _weights(answers, by_class, parts, dtype)
+    weights = _weights(answers, by_class, parts, dtype, "y")
     layers_now = list(wiring.graph.layers)
-    for n, batch in zip(wiring.inputs, batches, strict=True):
+    learned = names_of_inputs(wiring, x, data_format)
+    for n, batch, feature_names in zip(wiring.inputs, batches, learned, strict=True):
         first = wiring.nodes[n].layer
         assert isinstance(first, SequenceInput)  # the wiring has checked
         reset = options.reset_input_normalization
-        layers_now[layers_now.index(first)] = first.with_statistics(batch.sequences, reset)
+        ready = first.with_statistics(batch.sequences, reset)
+        if feature_names is not None and first.feature_names is None:
+            ready = dataclasses.replace(ready, feature_names=tuple(feature_names))
+        layers_now[layers_now.index(first)] = ready
     found = {k: c for k, c in zip(names, answers.classes, strict=True) if c is not None}
     classes: Any = next(iter(found.values())) if len(found) == 1 else found or None
     net = Network(
@@ -99,10 +109,17 @@ def check_validation(
     batches = as_batches(net.wiring, x, net.dtype, net.data_format, "validation x")
     known = classes_by_output(net.classes, net.wiring, heads, needed=False)
     answers = as_answers(
-        net.wiring, heads, batches[0], y, known, "validation y", options.target_data_formats
+        net.wiring,
+        heads,
+        batches[0],
+        y,
+        known,
+        "validation y",
+        options.target_data_formats,
+        dtype=net.dtype,
     )
     by_class = data.class_weights
-    weights = _weights(answers, by_class, [None] * len(heads), net.dtype)
+    weights = _weights(answers, by_class, [None] * len(heads), net.dtype, "validation y")
     return TrainingData([b.sequences for b in batches], answers.targets, weights, by_class)
 
 
@@ -141,32 +158,57 @@ def _class_weights(heads: Sequence[Head], answers: Answers) -> list[Array | None
 
 
 def _weights(
-    answers: Answers, by_class: Sequence[Array | None], given: Sequence[Any], dtype: Any
+    answers: Answers,
+    by_class: Sequence[Array | None],
+    given: Sequence[Any],
+    dtype: Any,
+    name: str,
 ) -> list[list[Array] | None]:
-    """Weight of every row: of its class, times that of its step."""
+    """Weight of every row: of its class, times that of its step; one at least is above 0."""
     out: list[list[Array] | None] = []
     for part, targets, of_classes in zip(given, answers.targets, by_class, strict=True):
-        rows = None if part is None else _step_weights(part, targets, dtype)
-        if of_classes is not None:
-            weighted: list[Any] = [row_weights(t, of_classes, dtype) for t in targets]
-            if rows is not None:
-                weighted = [a * b for a, b in zip(weighted, rows, strict=True)]
-            rows = weighted
+        with np.errstate(over="ignore"):
+            rows = None if part is None else _step_weights(part, targets, dtype)
+            if of_classes is not None:
+                weighted: list[Any] = [row_weights(t, of_classes, dtype) for t in targets]
+                if rows is not None:
+                    weighted = [a * b for a, b in zip(weighted, rows, strict=True)]
+                rows = weighted
+        if rows is not None and not all(np.isfinite(w).all() for w in rows):
+            raise DataError(
+                f"a weight of {name} is beyond the range of {dtype}; give smaller weights to the "
+                "steps and classes, or train with dtype='float64'."
+            )
+        if rows is not None and not any(
+            w[_counted(t)].any() for w, t in zip(rows, targets, strict=True)
+        ):
+            raise DataError(
+                f"every answer of {name} has weight 0, so no answer is left; give a weight above 0 "
+                "to a step, or to a class, that occurs."
+            )
         out.append(rows)
     return out
 
 
+def _counted(targets: Array) -> Any:
+    """Rows that have an answer; targets without classes all have one."""
+    return targets != NO_CLASS if targets.ndim == 1 else slice(None)
+
+
 def _step_weights(given: Any, targets: Sequence[Array], dtype: Any) -> list[Array]:
-    if isinstance(given, np.ndarray) and given.ndim == 1 and len(targets) == 1:
-        given = [given]
-    if not isinstance(given, (list, tuple, np.ndarray)) or len(given) != len(targets):
+    what = "weights"
+    parts: Any = parts_of(given)
+    if parts is None and not isinstance(given, (str, Mapping)):
+        parts = as_numbers(given, "step_weights", what)
+        parts = [parts] if parts.ndim == 1 and len(targets) == 1 else list(np.atleast_1d(parts))
+    if parts is None or len(parts) != len(targets):
         raise DataError(
             f"step_weights is for {len(given) if hasattr(given, '__len__') else 'no'} sequences, "
             f"but there are {len(targets)}; give one array of weights for each."
         )
     out = []
-    for b, (weights, t) in enumerate(zip(given, targets, strict=True)):
-        array = np.atleast_1d(np.asarray(weights, np.float64))
+    for b, (weights, t) in enumerate(zip(parts, targets, strict=True)):
+        array = np.atleast_1d(as_numbers(weights, f"step_weights[{b}]", what)).astype(np.float64)
         if array.shape != (len(t),):
             raise DataError(
                 f"step_weights[{b}] has shape {array.shape}, but {len(t)} weights are wanted, one "

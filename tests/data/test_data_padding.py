@@ -149,7 +149,6 @@ def test_wrong_directions(direction):
 
 
 A_LIST = "but a list of at least one array is wanted; pass [array] for a single sequence."
-REAL = "but a sequence is an array of real numbers (T, ...); convert it first."
 
 
 @pytest.mark.parametrize(
@@ -162,8 +161,16 @@ REAL = "but a sequence is an array of real numbers (T, ...); convert it first."
             "sequences[1] has shape (2, 4), but sequences[0] has (2, 3); they may differ in their "
             "first axis only, which is time.",
         ),
-        ([np.zeros(2), ["a"]], f"sequences[1] has dtype <U1 and shape (1,), {REAL}"),
-        ([1.0, 2.0], f"sequences[0] has dtype float64 and shape (), {REAL}"),
+        (
+            [np.zeros(2), ["a"]],
+            "sequences[1] has dtype <U1, but sequences are real numbers; if it is numbers, "
+            "np.asarray(sequences[1]).astype(float) reads them.",
+        ),
+        (
+            [1.0, 2.0],
+            "sequences[0] has shape (), but a sequence is an array of real numbers (T, ...); pass "
+            "one array for each sequence.",
+        ),
         (
             [[[1], [2, 3]]],
             "sequences[0] holds rows of different lengths, but one sequence is a full array; pass "

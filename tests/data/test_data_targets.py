@@ -178,7 +178,12 @@ KIND = (
         (None, 1, f"y is NoneType, {SEVERAL}"),
         (3.5, 1, f"y is float, {SEVERAL}"),
         ([["a", "b", "c"], ["a", "b"]], 1, f"y[0] has dtype <U1, {KIND}"),
-        ([[1, 2, None], [1, 2]], 1, f"y[0] has dtype object, {KIND}"),
+        (
+            [[1, 2, None], [1, 2]],
+            1,
+            "y[0] holds None at [2], a missing value (1 in all), but targets of this loss are real "
+            "numbers; remove or fill it first.",
+        ),
         ([[1j, 2, 3], [1, 2]], 1, f"y[0] has dtype complex128, {KIND}"),
         ([[[1], [2, 3], [4]], [[1], [2]]], 1, f"y[0] {RAGGED}"),
         (

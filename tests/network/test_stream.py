@@ -146,13 +146,12 @@ ONE_STEP = "but one time step of this network is (3,); pass one number for each 
         ),
         (
             ["1", "2", "3"],
-            "x_t has dtype <U1, but sequences are real numbers; convert it to a float or integer "
-            "array.",
+            "x_t has dtype <U1, but sequences are real numbers; if it is numbers, "
+            "np.asarray(x_t).astype(float) reads them.",
         ),
         (
             None,
-            "x_t has dtype object, but sequences are real numbers; convert it to a float or "
-            "integer array.",
+            "x_t is None, but an array was wanted; pass a NumPy array or a list.",
         ),
     ],
 )

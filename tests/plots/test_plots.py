@@ -259,7 +259,7 @@ def test_forecast_alone_of_one_feature_in_seconds_and_only_the_end():
         ({"feature": 1}, "feature is 1 and history has 1 features"),
         ({"history": np.zeros((2, 2, 2))}, r"history has shape \(2, 2, 2\)"),
         ({"history": []}, "history has shape"),
-        ({"forecast": ["a"]}, "forecast has shape"),
+        ({"forecast": ["a"]}, "forecast has dtype <U1, but its values are real numbers"),
         ({"last": 0}, "last is 0"),
         ({"sample_rate": -1}, "sample_rate"),
     ],
@@ -304,7 +304,7 @@ def test_regression_of_several_responses_and_sequences():
         (np.zeros(3), np.zeros(4), {}, "true has 3 rows of 1 and predicted has 4 of 1"),
         (np.zeros((3, 2)), np.zeros((3, 2)), {"names": ["a"]}, "names has 1 entries"),
         (np.full(3, np.nan), np.zeros(3), {}, "no row that is finite"),
-        (["a", "b"], np.zeros(2), {}, "true has shape"),
+        (["a", "b"], np.zeros(2), {}, "true has dtype <U1, but its values are real numbers"),
         ([np.zeros(3), np.zeros((3, 2))], np.zeros(3), {}, "true holds arrays of different"),
     ],
 )

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +22,8 @@ from minilstm.paths import as_path, check_readable
 MISSING_WORDS = {"", "?", "<undefined>", "<missing>", "<NA>", "NA", "#NA", "N/A", "n/a", "#N/A"}
 MISSING_WORDS |= {"#N/A N/A", "NaN", "nan", "NAN", "-NaN", "-nan", "NaT", "None", "NULL", "null"}
 MISSING_WORDS |= {"-1.#IND", "-1.#QNAN", "1.#IND", "1.#QNAN"}
+
+_WHOLE = re.compile(r"(0|-?[1-9][0-9]{0,18})(?:\.0+)?")  # 19 digits at most fit into 64 bits
 
 
 class Sequences(NamedTuple):
@@ -123,8 +127,17 @@ def finite_number(text: str) -> float | None:
         value = float(text)
     except ValueError:
         return None
-    # float() also takes "1_000", which no other program writes as a number.
-    return value if math.isfinite(value) and "_" not in text else None
+    # float() also takes "1_000" and the digits of other scripts, which no program writes.
+    return value if math.isfinite(value) and text.isascii() and "_" not in text else None
+
+
+def is_name(text: str) -> bool:
+    """Whether a cell reads as a name, and as neither a number nor a sign for a missing one."""
+    with suppress(ValueError):
+        float(text)  # takes "inf" and "nan" as well
+        return False
+    start = text[:1]
+    return text not in MISSING_WORDS and not (start in "+-." or start.isnumeric() or "\0" in text)
 
 
 def known_words(
@@ -187,19 +200,22 @@ def label_array(
     place: Callable[[int], str],
     missing_labels: Collection[str] | None = None,
 ) -> NDArray[Any]:
-    """Labels from text: int64 when every one is a plainly written integer, else strings.
+    """Labels from text: int64 when every one is a plainly written whole number, else strings.
 
-    The arguments are those of `known_words`. Where words are listed as missing, labels are strings
-    in every file, so that files with and without missing labels go together.
+    The arguments are those of `known_words`. "2.0" is the whole number 2, as programs write it that
+    keep numbers as floats; "007" and "+1" are text, whose writing says something. Where words are
+    listed as missing, labels are strings in every file, so that files with and without missing
+    labels go together.
     """
     words = known_words(values, place, missing_labels)
-    try:
-        # "007" and "+1" stay text, as turning them into numbers would lose how they are written.
-        if not missing_labels and all(str(int(word)) == word for word in set(words)):
-            return np.array([int(word) for word in words], dtype=np.int64)
-    except (ValueError, OverflowError):
-        pass
-    return np.array(words, dtype=np.str_)
+    found = {word: _WHOLE.fullmatch(word) for word in set(words) if word or not missing_labels}
+    numbers = {word: match[1] for word, match in found.items() if match is not None}
+    fit = all(-(2**63) <= int(number) < 2**63 for number in numbers.values())
+    if not fit or len(numbers) < len(found):
+        return np.array(words, dtype=np.str_)
+    if missing_labels:
+        return np.array([numbers.get(word, word) for word in words], dtype=np.str_)
+    return np.array([int(numbers[word]) for word in words], dtype=np.int64)
 
 
 def label_numbers(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.arrays import as_numbers
 from minilstm.backend import Backend, reuse_memory
 from minilstm.data.padding import Padding, padded, trimmed
 from minilstm.data.sequences import Batch
@@ -51,8 +52,9 @@ class PredictionPass:
 
     def forward(self, signals: Sequence[Signal], state: State) -> tuple[list[Signal], State]:
         """The wanted outputs of some steps, and the state after them."""
-        chosen: dict[str, Any] = {"nodes": self.nodes, "want": self.sources, "keep": "nothing"}
-        done = run_forward(self.wiring, self.backend, self.parameters, signals, state, **chosen)
+        how: dict[str, Any] = {"nodes": self.nodes, "want": self.sources, "keep": "nothing"}
+        how["dtype"] = self.dtype
+        done = run_forward(self.wiring, self.backend, self.parameters, signals, state, **how)
         return [done.values[port] for port in self.wanted], done.state
 
     def in_spans(self, signals: Sequence[Signal], state: State) -> tuple[list[Array], State]:
@@ -188,17 +190,17 @@ def check_state(state: Mapping[str, Any], zero: State, dtype: Any) -> State:
         )
     out = {}
     for name, pair in state.items():
-        try:
-            hidden, cell = pair
-            with np.errstate(over="ignore"):
-                values = [np.array(hidden, dtype), np.array(cell, dtype)]  # (B, H), (B, H)
-        except (TypeError, ValueError) as error:
+        if not isinstance(pair, (tuple, list, np.ndarray)) or len(pair) != 2:
             raise DataError(
                 f"state[{name!r}] is {type(pair).__name__}, not a pair of arrays (hidden, cell); "
                 "pass a state that this network returned."
-            ) from error
+            )
+        kinds, values = "biufc" if np.dtype(dtype).kind == "c" else "biuf", []
         wanted = zero[name].hidden.shape
-        for what, value in zip(LSTMState._fields, values, strict=True):
+        for what, part in zip(LSTMState._fields, pair, strict=True):
+            array = as_numbers(part, f"state[{name!r}].{what}", "states", kinds)
+            with np.errstate(over="ignore"):
+                value = np.array(array, dtype)  # (B, H), a copy
             if value.shape != wanted:
                 raise DataError(
                     f"state[{name!r}].{what} has shape {value.shape}, but this batch wants "
@@ -209,5 +211,6 @@ def check_state(state: Mapping[str, Any], zero: State, dtype: Any) -> State:
                     f"state[{name!r}].{what} holds NaN or infinity; pass a state that this "
                     "network returned."
                 )
+            values.append(value)
         out[name] = LSTMState(*values)
     return out
