@@ -142,6 +142,12 @@ def to_targets(
             stranger = array[~(known | left_out)][0].item()
             shown = ", ".join(repr(c.item()) for c in classes[:12])
             shown += ", ..." if len(classes) > 12 else ""
+            kinds = ["text" if a.dtype.kind == "U" else "whole numbers" for a in (array, classes)]
+            if kinds[0] != kinds[1]:
+                raise DataError(
+                    f"{name} holds {kinds[0]} as labels, such as {stranger!r} (sequence {b}), but "
+                    f"the network's classes {shown} are {kinds[1]}; use one kind for both."
+                )
             raise DataError(
                 f"{name} holds the label {stranger!r} (sequence {b}), which is not among the "
                 f"network's {len(classes)} classes {shown}; remove it, or train with it."
@@ -149,6 +155,24 @@ def to_targets(
         out.append(place)
     _check_some_count(name, not ignored or any((a != NO_CLASS).any() for a in out))
     return out
+
+
+def check_ignored(labels: Sequence[Array], ignored: Sequence[str | int]) -> None:
+    """Raise ValueError where an ignored label can be none of the labels: text among numbers, say.
+
+    Parameters
+    ----------
+    labels : list of arrays of strings or integers, from `as_labels`
+    ignored : labels that are no class
+    """
+    kinds = {a.dtype.kind == "U" for a in labels}
+    for label in ignored:
+        if isinstance(label, str) not in kinds:
+            came = "text" if True in kinds else "whole numbers"
+            raise ValueError(
+                f"ignored_labels holds {label!r}, but the labels are {came}; give labels of the "
+                "same kind."
+            )
 
 
 def scores_to_labels(scores: Any, classes: ArrayLike | None) -> Any:

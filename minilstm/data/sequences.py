@@ -23,7 +23,13 @@ class Batch(NamedTuple):
 
 
 def as_batch(
-    x: Any, features: int | tuple[int, ...], dtype: Any, name: str = "x", min_length: int = 1
+    x: Any,
+    features: int | tuple[int, ...],
+    dtype: Any,
+    name: str = "x",
+    min_length: int = 1,
+    *,
+    digits: bool = False,
 ) -> Batch:
     """Check sequences and bring them to the dtype of the network.
 
@@ -35,6 +41,8 @@ def as_batch(
     dtype : of the network; numbers are converted to it as they come in
     name : of the argument, for the messages
     min_length : steps that every sequence must have
+    digits : numbers keep all their digits, as float64, where `dtype` has less; they must still lie
+        within its range. For a layer that subtracts before it rounds
 
     Returns
     -------
@@ -75,7 +83,7 @@ steps of 3 features; it looks transposed: pass x_test.T.
                     f"{name} has shape {array.shape}, a batch of no sequences; pass at least one."
                 )
             items, form = [(f"{name}[{b}]", s) for b, s in enumerate(array)], "dense"
-    sequences = [_as_sequence(s, shape, dtype, n) for n, s in items]
+    sequences = [_as_sequence(s, shape, dtype, n, digits) for n, s in items]
     for (n, _), sequence in zip(items, sequences, strict=True):
         if len(sequence) < min_length:
             raise DataError(
@@ -91,13 +99,15 @@ def as_step(
     dtype: Any,
     name: str = "x_t",
     streams: int | None = None,
+    *,
+    digits: bool = False,
 ) -> Array:
     """Check one time step and bring it to the dtype of the network, as `as_batch` does sequences.
 
     Parameters
     ----------
     x : (*shape) one time step, or (n, *shape) that of n streams
-    features, dtype, name : as for `as_batch`
+    features, dtype, name, digits : as for `as_batch`
     streams : n, or None for a single stream
 
     Returns
@@ -123,13 +133,13 @@ def as_step(
             f"{name} has shape {array.shape}, but one time step of {of} is {wanted}; "
             f"{_no_channels(array, shape, _sliceable(x, name)) or hint}."
         )
-    return _converted(array.reshape(-1, *shape), dtype, name, row)
+    return _converted(array.reshape(-1, *shape), dtype, name, row, digits)
 
 
-def _as_sequence(x: Any, shape: tuple[int, ...], dtype: Any, name: str) -> Array:
+def _as_sequence(x: Any, shape: tuple[int, ...], dtype: Any, name: str, digits: bool) -> Array:
     array = _as_array(x, name, shape)
     if array.ndim == len(shape) + 1 and array.shape[1:] == shape and len(array):
-        return _converted(array, dtype, name)
+        return _converted(array, dtype, name, digits=digits)
     wanted = f"the network wants {_axes(shape)}, T time steps of {_named(shape)}"
     if array.ndim != len(shape) + 1 or array.shape[1:] != shape:
         find = _vector_hint if len(shape) == 1 else _image_hint
@@ -192,7 +202,9 @@ def _as_array(x: Any, name: str, shape: tuple[int, ...]) -> Array:
     return as_numbers(x, name, "sequences", "iuf", ONE_SEQUENCE, axes)
 
 
-def _converted(array: Array, dtype: Any, name: str, row: str = "time step") -> Array:
+def _converted(
+    array: Array, dtype: Any, name: str, row: str = "time step", digits: bool = False
+) -> Array:
     """The numbers in the dtype of the network, all of them finite."""
 
     def place(at: tuple[int, ...]) -> str:
@@ -201,7 +213,7 @@ def _converted(array: Array, dtype: Any, name: str, row: str = "time step") -> A
         kind = "pixel" if len(at) == 4 else "voxel"
         return f"{row} {at[0]}, {kind} {at[1:-1]}, channel {at[-1]}"
 
-    return finite(array, dtype, name, place, "value")
+    return finite(array, dtype, name, place, "value", digits)
 
 
 def _as_shape(features: int | tuple[int, ...]) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from minilstm.arrays import as_array, axes_of, parts_of
 from minilstm.data.axis_order import arrange
 from minilstm.data.feature_names import frame_names, in_order
-from minilstm.data.labels import as_labels, find_classes, to_targets
+from minilstm.data.labels import as_labels, check_ignored, find_classes, to_targets
 from minilstm.data.sequences import Batch, as_batch
 from minilstm.data.targets import as_targets
 from minilstm.errors import DataError
@@ -22,6 +22,10 @@ from minilstm.network.graph.wiring import Wiring
 from minilstm.network.passes.heads import Head
 
 Array = NDArray[Any]
+NO_CLASSES = (
+    "the network has no classes; train it on labels, or name those of its scores, in their order, "
+    "with net.replace(classes=[...])."
+)
 
 
 def as_batches(
@@ -65,7 +69,8 @@ def sequences_of(
     if _has_rows_of_features(layer, data_format):
         x = in_order(x, layer.feature_names, name)
     arranged = arrange(x, data_format, len(layer.shape), name)
-    return as_batch(arranged, layer.input_size, dtype, name, min_length)
+    how: dict[str, Any] = {"min_length": min_length, "digits": layer.normalizes}
+    return as_batch(arranged, layer.input_size, dtype, name, **how)
 
 
 def names_of_inputs(wiring: Wiring, x: Any, data_format: str = "auto") -> list[list[str] | None]:
@@ -80,7 +85,7 @@ def names_of_inputs(wiring: Wiring, x: Any, data_format: str = "auto") -> list[l
 
 def _has_rows_of_features(layer: Any, data_format: str) -> bool:
     """Whether the columns of a frame are the features of an input."""
-    return len(layer.shape) == 1 and data_format.replace("B", "") in ("auto", "TC")
+    return len(layer.shape) == 1 and data_format in ("auto", "TC", "TCB", "BTC", "TBC")
 
 
 class Answers(NamedTuple):
@@ -98,8 +103,10 @@ def as_answers(
     classes: Sequence[Array | None],
     name: str = "y",
     data_format: str = "auto",
+    *,
+    dtype: Any,
 ) -> Answers:
-    """Checked targets for each output.
+    """Checked targets for each output, numbers in a dtype.
 
     y holds labels or numbers as a user gives them; for several outputs a dict by their names, or a
     list. `classes` has for each output the known classes, or None where they are to be found in y.
@@ -122,6 +129,7 @@ def as_answers(
                 known = np.asarray(of_loss)  # in the order that the user gave
             allowed = [*ignored, *([] if known is None else known.tolist())]
             labels = as_labels(part, batch, mode, part_name, allowed)
+            check_ignored(labels, ignored)
             known = find_classes(labels, part_name, ignored) if known is None else known
             _check_scores(wiring, head, len(known))
             targets.append(list(to_targets(labels, known, part_name, ignored)))
@@ -129,7 +137,8 @@ def as_answers(
         else:
             last, binary = not head.steps, kind == "multilabel"
             arranged = arrange(part, data_format, 1, part_name, last=last)
-            checked = as_targets(arranged, batch, last, head.columns, part_name, binary=binary)
+            how: dict[str, Any] = {"dtype": dtype, "binary": binary}
+            checked = as_targets(arranged, batch, last, head.columns, part_name, **how)
             targets.append(checked)
             found.append(None)
     return Answers(targets, found)
@@ -148,7 +157,7 @@ def classes_by_output(
         if isinstance(classes, dict):
             known = classes.get(wiring.nodes[head.output].layer.name)
         if head.loss.kind == "classes" and known is None and needed:
-            raise DataError("the network has no classes; train it, or give classes=.")
+            raise DataError(NO_CLASSES)
         out.append(known if head.loss.kind in ("classes", "any") else None)
     return out
 

@@ -73,8 +73,8 @@ def test_with_missing_labels_every_file_has_text(tmp_path):
 def test_a_nul_character(tmp_path):
     path = write_csv(tmp_path, ["x", "x\0"])
     assert refusal(path) == (
-        "line 3 of FILE, column 'label', has the label 'x\\x00' with a NUL character, but text was "
-        "wanted: remove that character."
+        "line 3 of FILE holds a NUL byte, but plain text in UTF-8 was wanted: save it again as "
+        "UTF-8, or remove that character."
     )
 
 
