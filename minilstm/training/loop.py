@@ -225,7 +225,7 @@ class TrainingLoop:
         reason = diverged(
             f"{what} in epoch {epoch}, iteration {iteration}",
             self.watch.shown(self.net),
-            self.data.sequences,
+            self.data,
             self.history["loss"],
             rate,
             float(self.backend.to_host(self.last_norm)),

@@ -38,7 +38,7 @@ TABLE = [
      "np.array([b[:4] for b in y]), data_format=$2)"),
     ("TrainingOptions(validation_data=x[0])", r"give (\(x, y\))",
      "train(x, y, validation_data=$1)"),
-    ("TrainingOptions(checkpoint_path=3)", "give a folder",
+    ("TrainingOptions(checkpoint_path=3)", "give a path as text",
      "os.mkdir('c'); train(x, y, checkpoint_path='c'); len(os.listdir('c')) == 1"),
     ("TrainingOptions(metrics=3)", r"such as (\['accuracy'\]) or (\[\])",
      "train(x, y, metrics=$1); train(x, y, metrics=$2)"),
