@@ -73,7 +73,7 @@ fill it, such as with x[1].filled(0).
         if isinstance(x, (list, tuple)) and "inhomogeneous" in str(error):
             wanted = wanted.replace("{axes}", axes)
             raise DataError(f"{name} holds {of} of different lengths, but {wanted}") from error
-        told = " ".join(str(error).split()).rstrip(".")
+        told = " ".join(str(error).split()).partition(". ")[0].rstrip(".")
         raise DataError(
             f"{name} is a {type(x).__name__} that NumPy cannot read ({type(error).__name__}: "
             f"{told}); pass {_way_out(x, name, told)}."
@@ -205,6 +205,20 @@ def parts_of(x: Any) -> list[Any] | None:
     return None
 
 
+def axes_of(x: Any) -> int:
+    """How many axes something seems to have, from its type and first entries; it is not read.
+
+    Examples
+    --------
+    >>> axes_of(np.ones((2, 3))), axes_of([[1, 2], [3]]), axes_of("ab")
+    (2, 2, 0)
+    """
+    if isinstance(x, (list, tuple)):
+        return 1 + (axes_of(x[0]) if x else 0)
+    axes = getattr(x, "ndim", None)
+    return axes if isinstance(axes, int) else int(_is_array_like(x))
+
+
 def is_missing(value: Any) -> bool:
     """Whether a value says that there is none: None, NaN, or the NA and NaT of other libraries.
 
@@ -225,10 +239,11 @@ def refuse_masked(x: Any, name: str) -> None:
     mask = np.asarray(getattr(x, "mask", False))
     if mask.dtype.kind != "b" or not mask.any():
         return
+    fill = "0" if x.dtype.kind in "biufc" else "'missing'"
     where = f" at {np.argwhere(mask)[0].tolist()} ({int(mask.sum())} in all)" if mask.ndim else ""
     raise DataError(
         f"{name} has a masked value{where}, but no value may be missing; remove it, or fill it, "
-        f"such as with {_as_code(name)}.filled(0)."
+        f"such as with {_as_code(name)}.filled({fill})."
     )
 
 

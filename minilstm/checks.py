@@ -12,25 +12,51 @@ from numpy.typing import NDArray
 
 from minilstm.arrays import as_numbers
 
+LONGEST = 200  # letters of a value within a message
 METRICS = ("accuracy", "fscore", "precision", "recall", "auc", "rmse")
+
+
+def shown(value: Any, longest: int = LONGEST) -> str:
+    """A value as messages show it: as Python writes it, a long one without its middle.
+
+    Examples
+    --------
+    >>> shown("lstm"), shown("a" * 5000, longest=20)
+    ("'lstm'", "'aaaaaaaaaaa...aaaa'")
+    """
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # a whole number of thousands of digits, a deep list
+        text = f"a very long {type(value).__name__}"
+    return shortened(text, longest)
+
+
+def shortened(text: str, longest: int = LONGEST) -> str:
+    """A text of at most so many letters, without its middle if it is longer."""
+    end = (longest - 3) // 3
+    return text if len(text) <= longest else f"{text[: longest - 3 - end]}...{text[-end:]}"
 
 
 def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
     """One of some words."""
     if not isinstance(value, str) or value not in choices:
-        raise ValueError(f"{name} is {value!r}; choose one of {', '.join(map(repr, choices))}.")
+        raise ValueError(
+            f"{name} is {shown(value)}; choose one of {', '.join(map(repr, choices))}."
+        )
 
 
-def check_whole(name: str, value: Any, at_least: int) -> None:
+def check_whole(name: str, value: Any, at_least: int, at_most: int | None = None) -> None:
     """A whole number, Python's or NumPy's."""
-    if not _is_whole(value) or value < at_least:
-        raise ValueError(f"{name} is {value!r}; give a whole number of at least {at_least}.")
+    if not is_whole(value, at_least):
+        raise ValueError(f"{name} is {shown(value)}; give a whole number of at least {at_least}.")
+    if at_most is not None and value > at_most:
+        raise ValueError(f"{name} is {shown(value)}; give a whole number of at most {at_most}.")
 
 
 def check_number(name: str, value: Any, wanted: str, fits: Callable[[Any], bool]) -> None:
     """A real number that fits; `wanted` says in words which do."""
     if not _is_number(value) or not fits(value):
-        raise ValueError(f"{name} is {value!r}; give a number {wanted}.")
+        raise ValueError(f"{name} is {shown(value)}; give a number {wanted}.")
 
 
 def check_finite(name: str, value: Any, at_least: float = 0) -> None:
@@ -64,7 +90,7 @@ def as_factor(name: str, value: Any, blocks: str = "") -> Any:
     several = bool(blocks) and isinstance(value, (list, tuple, np.ndarray))
     for number in value if several else (value,):
         if not _is_number(number) or not 0 <= number < math.inf:
-            raise ValueError(f"{name} is {value!r}; give a number of at least 0.")
+            raise ValueError(f"{name} is {shown(value)}; give a number of at least 0.")
     if several and len(value) != len(blocks):
         raise ValueError(
             f"{name} has {len(value)} numbers; give one number, or {len(blocks)}, one for each "
@@ -103,15 +129,15 @@ def as_array(
 def check_flag(name: str, value: Any) -> None:
     """True or False."""
     if not isinstance(value, (bool, np.bool_)):
-        raise ValueError(f"{name} is {value!r}; give True or False.")
+        raise ValueError(f"{name} is {shown(value)}; give True or False.")
 
 
 def check_sequence_length(name: str, value: Any) -> None:
     """Of the option `sequence_length`."""
     words = ("ragged", "longest", "shortest")
-    if not (isinstance(value, str) and value in words) and not (_is_whole(value) and value >= 1):
+    if not (isinstance(value, str) and value in words) and not is_whole(value, 1):
         raise ValueError(
-            f"{name} is {value!r}; choose one of {', '.join(map(repr, words))}, or give "
+            f"{name} is {shown(value)}; choose one of {', '.join(map(repr, words))}, or give "
             f"a whole number of at least 1."
         )
 
@@ -132,9 +158,9 @@ def check_data_format(name: str, value: Any, channels: bool = True) -> None:
         if value == "auto" or (known and single and counts["C"] >= channels):
             return
     raise ValueError(
-        f"{name} is {value!r}; give 'auto', or a letter for each axis of the data, such as 'CTB': "
-        f"{'one C' if channels else 'at most one C'}, at most one T and one B, and an S for each "
-        f"spatial axis."
+        f"{name} is {shown(value)}; give 'auto', or a letter for each axis of the data, such as "
+        f"'CTB': {'one C' if channels else 'at most one C'}, at most one T and one B, and an S for "
+        f"each spatial axis."
     )
 
 
@@ -149,11 +175,11 @@ def as_metrics(value: Any) -> tuple[Any, ...]:
     """Names and functions as a tuple; one alone needs no list."""
     metrics = [value] if isinstance(value, str) or callable(value) else value
     if not isinstance(metrics, (list, tuple)):
-        raise ValueError(f"metrics is {value!r}; give a list, such as ['accuracy'] or [].")
+        raise ValueError(f"metrics is {shown(value)}; give a list, such as ['accuracy'] or [].")
     for metric in metrics:
         if not callable(metric) and metric not in METRICS:
             raise ValueError(
-                f"metrics holds {metric!r}; choose from {list(METRICS)}, or give a function."
+                f"metrics holds {shown(metric)}; choose from {list(METRICS)}, or give a function."
             )
     names = [metric_name(metric) for metric in metrics]
     for name in names:
@@ -179,12 +205,14 @@ def as_functions(name: str, value: Any) -> tuple[Callable[..., Any], ...]:
     """Functions as a tuple; one alone needs no list, and None means none."""
     functions = () if value is None else value if isinstance(value, (list, tuple)) else (value,)
     if not all(map(callable, functions)):
-        raise ValueError(f"{name} is {value!r}; give a function, or a list of functions.")
+        raise ValueError(f"{name} is {shown(value)}; give a function, or a list of functions.")
     return tuple(functions)
 
 
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+def is_whole(value: Any, at_least: int) -> bool:
+    """Whether it is a whole number, Python's or NumPy's, of at least so much."""
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    return whole and bool(value >= at_least)
 
 
 def _is_number(value: Any) -> bool:

@@ -77,7 +77,7 @@ AT_MODULE_LEVEL = {"kernels": {"numpy", "numba", "llvmlite", "cupy"}, "pytest_pl
 # Everything else a room may need is imported where it is used, and nowhere but there.
 LAZILY = {
     "kernels": {"cupy"},
-    "data": {"scipy", "matio"},
+    "data": {"scipy", "matio", "h5py"},
     "network": {"safetensors"},
     "plots": {"matplotlib", "IPython"},
     "training": {"tqdm"},

@@ -3,7 +3,8 @@ The sums are those of whole sequences, tile for tile, so the scores have the sam
 
 A network comes as a table of whole numbers, a row a layer, that says what the layer does, how large
 it is, and where its numbers lie in two flat arrays: `weights`, which streams of one network share,
-and `memory`, which each has for itself. So one compilation a dtype serves every network.
+and `memory`, which each has for itself. So one compilation a dtype serves every network. The
+constants of the input's normalisation come by themselves, as they are float64 in every network.
 
 Axes: B streams that step together, D features, H hidden units, C outputs, V lanes of a vector.
 """
@@ -31,6 +32,7 @@ from minilstm.kernels.numba.softmax import softmax_row
 
 Array = NDArray[Any]
 Layer = tuple[str, Mapping[str, Any]]  # kind, and what it needs by name
+Stepper = Callable[[Array, Array], bool]
 
 # Columns of the table. Every *_AT is an offset: WEIGHTS_AT and BIAS_AT in `weights`, the others in
 # `memory`. Rows of a layer's input and output are whole vectors, so no loop has a remainder.
@@ -89,23 +91,30 @@ def _fully_connected(B, V, layer, weights, memory):
             memory[y + r * y_row + j] += weights[bias + j]
 
 
-@kernel("b1(i8, i8[:, ::1], F[::1], F[::1], F[:], F[::1])")
-def _step(B, table, weights, memory, x, out):
-    """One step of B streams; False, with every state unchanged, where x is not finite.
+@kernel("b1(i8, i8[:, ::1], F[::1], F[::1], f8[:, ::1], F[:], F[::1])")
+def _step(B, table, weights, memory, entry, x, out):
+    """One step of B streams; False, with every state unchanged, where x, normalised, is not finite.
 
-    x has B D numbers, in any layout; out has B C.
+    x has B D numbers, in any layout; out has B C. Equation (1) of
+    `minilstm.functional.sequence_input` has its shift, scale and offset in the rows of `entry`
+    (0 to 3, D), those that there are; it is computed in float64 and rounded once.
     """
     D, C = table[0, OUTPUTS], table[len(table) - 1, OUTPUTS]
     V = REGISTER_BYTES // memory.itemsize
-    mean, to, x_row = table[0, BIAS_AT], table[0, TO_AT], _whole(D, V)
+    to, x_row, known = table[0, TO_AT], _whole(D, V), len(entry)
     finite = True
     for r in range(B):
         for j in range(D):
-            value = x[r * D + j]
-            finite &= np.isfinite(value)
-            if mean >= 0:
-                value -= weights[mean + j]
-            memory[to + r * x_row + j] = value
+            at = to + r * x_row + j
+            memory[at] = x[r * D + j]
+            if known > 0:
+                wide = np.float64(x[r * D + j]) - entry[0, j]
+                if known > 1:
+                    wide /= entry[1, j]
+                if known > 2:
+                    wide += entry[2, j]
+                memory[at] = wide
+            finite &= np.isfinite(memory[at])
     if not finite:
         return False
     for n in range(1, len(table)):
@@ -156,23 +165,25 @@ class _Flat:
 
 def make_stepper(
     chain: Sequence[Layer], batch: int, dtype: np.dtype[Any]
-) -> tuple[Callable[[Array, Array], bool], list[LSTMState]]:
+) -> tuple[Stepper, Stepper, list[LSTMState]]:
     """A network ready to take one time step after another.
 
     Parameters
     ----------
-    chain : kind and content of each layer: "sequence_input" first, with "size" D and, to be
-        subtracted, "mean" (D,); then any of "lstm" with "input_weights", "recurrent_weights",
-        "bias", and where they are not the usual ones "gate_activation" and "state_activation";
-        "fully_connected" with "weights" and "bias"; "softmax". All arrays are copied
+    chain : kind and content of each layer: "sequence_input" first, with "size" D and "affine",
+        the constants of its normalisation, or None; then any of "lstm" with "input_weights",
+        "recurrent_weights", "bias", and where they are not the usual ones "gate_activation" and
+        "state_activation"; "fully_connected" with "weights" and "bias"; "softmax". All arrays are
+        copied
     batch : B, streams that step together
     dtype : float32 or float64
 
     Returns
     -------
     step : function of x (B D,) and out (B C,), arrays of that dtype and of one axis, which the
-        function does not check; out must be contiguous. False if a value of x is not finite: then
-        no state has changed. Not for two threads at once
+        function does not check; out must be contiguous. False if a value of x, normalised, is not
+        finite: then no state has changed. Not for two threads at once
+    inner_step : the same for x that is normalised already
     states : hidden and cell state (B, H) of each LSTM: views, through which they are read and set
     """
     V, B = lanes(dtype), batch
@@ -180,15 +191,17 @@ def make_stepper(
     lstms = [p["input_weights"].shape for kind, p in chain if kind == "lstm"]  # (4H, D) each
     widest = max((4 * _row(G // 4, V) + D + G // 4 for G, D in lstms), default=0)
     sums = memory.reserve(min(B, TILE_ROWS) * widest)  # z of (1), x and h side by side
-    size, source = 0, 0
+    size, source, entry = 0, 0, np.zeros((0, 0))
     for kind, p in chain:
         line = np.zeros(COLUMNS, np.int64)  # (COLUMNS,)
         line[[KIND, FROM_AT, SUMS_AT, BIAS_AT]] = KINDS.index(kind), source, sums, -1
         inputs = size
         if kind == "sequence_input":
             size = int(p["size"])
-            if "mean" in p:
-                line[BIAS_AT] = weights.append(p["mean"])
+            constants = [a for a in p["affine"] or () if a is not None]
+            entry = np.zeros((len(constants), size))  # (0 to 3, D)
+            for n, constant in enumerate(constants):
+                entry[n] = constant
         elif kind == "lstm":
             W, R, b = p["input_weights"], p["recurrent_weights"], p["bias"]
             size = R.shape[1]
@@ -210,7 +223,8 @@ def make_stepper(
             H, row = line[OUTPUTS], _row(line[OUTPUTS], V)
             h, c = (flat[at : at + B * row].reshape(B, row)[:, :H] for at in line[[TO_AT, CELL_AT]])
             states.append(LSTMState(h, c))  # (B, H) each
-    return partial(_compiled(dtype), B, np.stack(table), _shared(weights.array()), flat), states
+    step = partial(_compiled(dtype), B, np.stack(table), _shared(weights.array()), flat)
+    return partial(step, entry), partial(step, entry[:0]), states
 
 
 def _row(size: int, V: int) -> int:

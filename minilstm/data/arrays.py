@@ -4,6 +4,7 @@ Sequences, labels and targets all come in through here, so each refusal has its 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from minilstm.errors import DataError
 
 Array = NDArray[Any]
 Place = Callable[[tuple[int, ...]], str]  # says where a number stands, from its indices
+
+_FLOAT64 = np.dtype(np.float64)
 
 ONE_SEQUENCE = (
     "one sequence is a full array{axes}; pass a list of arrays for sequences of different lengths."
@@ -38,24 +41,39 @@ def one_for_each(y: Any, count: int, name: str, what: str) -> list[tuple[str, An
     return [(f"{name}[{b}]", part) for b, part in enumerate(parts)]
 
 
-def finite(array: Array, dtype: Any, name: str, place: Place, what: str) -> Array:
+def finite(
+    array: Array, dtype: Any, name: str, place: Place, what: str, digits: bool = False
+) -> Array:
     """The numbers in a dtype, row-major, or a DataError where one is not finite or too large.
 
-    An array that is so already is not copied. `what` is "value" or "target".
+    An array that is so already is not copied. `what` is "value" or "target". With `digits` numbers
+    that would lose some of theirs become float64 instead; the bounds are those of the dtype.
     """
     if array.dtype.kind == "f" and not (good := np.isfinite(array)).all():
         raise DataError(
             f"{name} holds {first_of(array, ~good, place)} ({int((~good).sum())} such values), but "
             f"every {what} must be finite; remove or fill them first."
         )
+    narrow = np.dtype(dtype)
+    kept = narrow if not digits or _holds_all(narrow, array.dtype) else _FLOAT64
     with np.errstate(over="ignore"):
-        out = np.ascontiguousarray(array, dtype=dtype)
-    if out.dtype.itemsize < array.dtype.itemsize and not (good := np.isfinite(out)).all():
-        raise DataError(
-            f"{name} holds {first_of(array, ~good, place)}, beyond the range of {out.dtype}; "
-            f"scale the {'data' if what == 'value' else 'targets'} or train with dtype='float64'."
-        )
+        out = np.ascontiguousarray(array, dtype=kept)
+        if narrow.itemsize < array.dtype.itemsize:
+            ends = out if kept == narrow else np.array([out.min(), out.max()])
+            if not np.isfinite(ends.astype(narrow, copy=False)).all():
+                bad = ~np.isfinite(out.astype(narrow, copy=False))
+                raise DataError(
+                    f"{name} holds {first_of(array, bad, place)}, beyond the range of {narrow}; "
+                    f"scale the {'data' if what == 'value' else 'targets'} or train with "
+                    "dtype='float64'."
+                )
     return out
+
+
+@cache
+def _holds_all(narrow: np.dtype[Any], wide: np.dtype[Any]) -> bool:
+    """Whether a dtype, or else float64, has all digits that numbers of another may have."""
+    return narrow.itemsize >= _FLOAT64.itemsize or np.can_cast(wide, narrow)
 
 
 def first_of(array: Array, bad: NDArray[np.bool_], place: Place) -> str:

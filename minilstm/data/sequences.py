@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from minilstm.arrays import as_numbers, parts_of
 from minilstm.data.arrays import ONE_SEQUENCE, Array, finite
 from minilstm.errors import DataError
@@ -21,7 +23,13 @@ class Batch(NamedTuple):
 
 
 def as_batch(
-    x: Any, features: int | tuple[int, ...], dtype: Any, name: str = "x", min_length: int = 1
+    x: Any,
+    features: int | tuple[int, ...],
+    dtype: Any,
+    name: str = "x",
+    min_length: int = 1,
+    *,
+    digits: bool = False,
 ) -> Batch:
     """Check sequences and bring them to the dtype of the network.
 
@@ -33,6 +41,8 @@ def as_batch(
     dtype : of the network; numbers are converted to it as they come in
     name : of the argument, for the messages
     min_length : steps that every sequence must have
+    digits : numbers keep all their digits, as float64, where `dtype` has less; they must still lie
+        within its range. For a layer that subtracts before it rounds
 
     Returns
     -------
@@ -45,7 +55,6 @@ def as_batch(
 
     Examples
     --------
-    >>> import numpy as np
     >>> as_batch(np.zeros((3, 100)), 3, "float32", "x_test")
     Traceback (most recent call last):
         ...
@@ -73,7 +82,7 @@ steps of 3 features; it looks transposed: pass x_test.T.
                     f"{name} has shape {array.shape}, a batch of no sequences; pass at least one."
                 )
             items, form = [(f"{name}[{b}]", s) for b, s in enumerate(array)], "dense"
-    sequences = [_as_sequence(s, shape, dtype, n) for n, s in items]
+    sequences = [_as_sequence(s, shape, dtype, n, digits) for n, s in items]
     for (n, _), sequence in zip(items, sequences, strict=True):
         if len(sequence) < min_length:
             raise DataError(
@@ -89,13 +98,15 @@ def as_step(
     dtype: Any,
     name: str = "x_t",
     streams: int | None = None,
+    *,
+    digits: bool = False,
 ) -> Array:
     """Check one time step and bring it to the dtype of the network, as `as_batch` does sequences.
 
     Parameters
     ----------
     x : (*shape) one time step, or (n, *shape) that of n streams
-    features, dtype, name : as for `as_batch`
+    features, dtype, name, digits : as for `as_batch`
     streams : n, or None for a single stream
 
     Returns
@@ -119,23 +130,29 @@ def as_step(
     if array.shape != wanted:
         raise DataError(
             f"{name} has shape {array.shape}, but one time step of {of} is {wanted}; "
-            f"{_no_channels(array, shape, name) or hint}."
+            f"{_no_channels(array, shape, _sliceable(x, name)) or hint}."
         )
-    return _converted(array.reshape(-1, *shape), dtype, name, row)
+    return _converted(array.reshape(-1, *shape), dtype, name, row, digits)
 
 
-def _as_sequence(x: Any, shape: tuple[int, ...], dtype: Any, name: str) -> Array:
+def _as_sequence(x: Any, shape: tuple[int, ...], dtype: Any, name: str, digits: bool) -> Array:
     array = _as_array(x, name, shape)
     if array.ndim == len(shape) + 1 and array.shape[1:] == shape and len(array):
-        return _converted(array, dtype, name)
+        return _converted(array, dtype, name, digits=digits)
     wanted = f"the network wants {_axes(shape)}, T time steps of {_named(shape)}"
     if array.ndim != len(shape) + 1 or array.shape[1:] != shape:
-        hint = (_vector_hint if len(shape) == 1 else _image_hint)(array, shape, name)
+        find = _vector_hint if len(shape) == 1 else _image_hint
+        hint = find(array, shape, _sliceable(x, name))
         raise DataError(f"{name} has shape {array.shape}, but {wanted}; {hint}.")
     raise DataError(
         f"{name} has shape {array.shape}, no time step at all, but {wanted}, T at least 1; "
         "remove it or give it a step."
     )
+
+
+def _sliceable(x: Any, name: str) -> str:
+    """How a user writes an argument where it is cut and turned as an array."""
+    return name if isinstance(x, np.ndarray) else f"np.asarray({name})"
 
 
 def _vector_hint(array: Array, shape: tuple[int, ...], name: str) -> str:
@@ -184,7 +201,9 @@ def _as_array(x: Any, name: str, shape: tuple[int, ...]) -> Array:
     return as_numbers(x, name, "sequences", "iuf", ONE_SEQUENCE, axes)
 
 
-def _converted(array: Array, dtype: Any, name: str, row: str = "time step") -> Array:
+def _converted(
+    array: Array, dtype: Any, name: str, row: str = "time step", digits: bool = False
+) -> Array:
     """The numbers in the dtype of the network, all of them finite."""
 
     def place(at: tuple[int, ...]) -> str:
@@ -193,7 +212,7 @@ def _converted(array: Array, dtype: Any, name: str, row: str = "time step") -> A
         kind = "pixel" if len(at) == 4 else "voxel"
         return f"{row} {at[0]}, {kind} {at[1:-1]}, channel {at[-1]}"
 
-    return finite(array, dtype, name, place, "value")
+    return finite(array, dtype, name, place, "value", digits)
 
 
 def _as_shape(features: int | tuple[int, ...]) -> tuple[int, ...]:

@@ -1,5 +1,5 @@
 """Checks the numbers that a network is to put out: responses of a regression, or 0 and 1.
-They come in as users have them and go out as one array for each sequence, in the batch's dtype."""
+They come in as users have them, and go out as one array a sequence in the network's dtype."""
 
 from __future__ import annotations
 
@@ -7,14 +7,21 @@ from typing import Any
 
 import numpy as np
 
-from minilstm.arrays import as_numbers
+from minilstm.arrays import as_array, as_numbers, axes_of
 from minilstm.data.arrays import Array, finite, first_of, one_for_each
 from minilstm.data.sequences import Batch
 from minilstm.errors import DataError
 
 
 def as_targets(
-    y: Any, batch: Batch, last: bool, responses: int, name: str = "y", *, binary: bool = False
+    y: Any,
+    batch: Batch,
+    last: bool,
+    responses: int,
+    name: str = "y",
+    *,
+    dtype: Any = None,
+    binary: bool = False,
 ) -> list[Array]:
     """Check that targets fit their sequences and the outputs of the network.
 
@@ -27,11 +34,12 @@ def as_targets(
     last : a target is for a whole sequence, not for each step
     responses : R, outputs of the network
     name : of the argument, for the messages
+    dtype : of the network; None means that of the sequences
     binary : every target is 0 or 1 (or bool), as "binary-crossentropy" wants them
 
     Returns
     -------
-    list of B arrays in the dtype of the sequences: (T_b, R), or (1, R) with `last`
+    list of B arrays in that dtype: (T_b, R), or (1, R) with `last`
 
     Raises
     ------
@@ -46,7 +54,8 @@ def as_targets(
     >>> [a.tolist() for a in as_targets([[1, 2], [3, 4]], batch, True, 2)]
     [[[1.0, 2.0]], [[3.0, 4.0]]]
     """
-    B, dtype = len(batch.sequences), batch.sequences[0].dtype
+    B = len(batch.sequences)
+    dtype = batch.sequences[0].dtype if dtype is None else dtype
     if last:
         rows = _rows_of_sequences(_as_array(y, name, binary), B, responses, name)  # (B, R)
         rows = _converted(rows, dtype, name, "sequence", binary)
@@ -91,11 +100,10 @@ def _is_list_of_one(y: Any, T: int, responses: int) -> bool:
     """Whether the targets of a single sequence came as a list of one array."""
     if not isinstance(y, (list, tuple)) or len(y) != 1:
         return False
-    try:
-        shape = np.shape(y[0])
-    except ValueError:
-        return False
-    return shape == (T, responses) or (responses == 1 and shape == (T,)) or len(shape) > 1
+    if axes_of(y[0]) > 1:
+        return True
+    shape = np.shape(as_array(y[0], "y[0]"))
+    return shape == (T, responses) or (responses == 1 and shape == (T,))
 
 
 def _as_array(y: Any, name: str, binary: bool) -> Array:
@@ -109,7 +117,7 @@ def _as_array(y: Any, name: str, binary: bool) -> Array:
 
 
 def _converted(array: Array, dtype: Any, name: str, row: str, binary: bool) -> Array:
-    """The numbers in the dtype of the sequences, all of them finite, and 0 or 1 if binary."""
+    """The numbers in the dtype of the network, all of them finite, and 0 or 1 if binary."""
 
     def place(at: tuple[int, ...]) -> str:
         return f"{row} {at[0]}, response {at[1]}"

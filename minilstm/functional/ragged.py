@@ -46,11 +46,11 @@ def pack(sequences: Sequence[Array]) -> Packed:
 
     Parameters
     ----------
-    sequences : list of B arrays (T_b, D) or (T_b,), one dtype, each with at least one step
+    sequences : list of B arrays (T_b, D) or (T_b,), each with at least one step
 
     Returns
     -------
-    Packed
+    Packed, of the dtype that holds all sequences
         Sequences of equal length keep their order. A single sequence is not copied.
 
     Examples
@@ -66,8 +66,8 @@ def pack(sequences: Sequence[Array]) -> Packed:
     if len(sequences) == 1:
         return Packed(np.ascontiguousarray(sequences[0]), active, order)
     start = np.cumsum(active) - active  # (T,) first row of each step
-    first = sequences[0]
-    rows = np.empty((int(lengths.sum()), *first.shape[1:]), first.dtype)  # (N, D)
+    dtype = np.result_type(*{s.dtype for s in sequences})
+    rows = np.empty((int(lengths.sum()), *sequences[0].shape[1:]), dtype)  # (N, D)
     for j, b in enumerate(order):
         rows[start[: lengths[b]] + j] = sequences[b]
     return Packed(rows, active, order)

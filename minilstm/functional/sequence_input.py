@@ -14,6 +14,9 @@ equation with its own constants, each of a shape that broadcasts against a step:
     "rescale-zero-one"   min      max - min            0      so that y runs from 0 to 1
 
 Where a deviation or a range is 0, scale is 1 and offset 0: a value that never changes becomes 0.
+
+All of it is computed in float64 and rounded once, at the end. Numbers far from zero, such as times
+or pressures, differ in digits that float32 does not have: first subtract, then round.
 """
 
 from __future__ import annotations
@@ -39,7 +42,7 @@ _BLOCK = 1 << 18  # numbers that are looked at together: 2 MiB of float64, whate
 
 
 class Affine(NamedTuple):
-    """The constants of equation (1), in the dtype of the rows; None stands for 1 or 0."""
+    """The constants of equation (1), in float64; None stands for 1 or 0."""
 
     shift: Array
     scale: Array | None
@@ -86,7 +89,8 @@ def statistics(sequences: Sequence[Array], dimension: str, kind: str) -> Statist
     -----
     The data are read in blocks, so nothing as large as a sequence is copied. Two passes: the
     second sums squares about the mean of the first. Both look at the distance from the first
-    step, which is exactly 0 for data that never change, and so is their deviation then.
+    step, which is exactly 0 for data that never change, and so is their deviation then. Squares
+    are taken in units of about the largest distance, so none is too large or too small.
 
     Examples
     --------
@@ -110,30 +114,34 @@ def statistics(sequences: Sequence[Array], dimension: str, kind: str) -> Statist
     count = sum(s.size for s in sequences) / np.prod(wide)
     first = sequences[0][(slice(0, 1), *(slice(0, n) for n in wide))]  # (1, *wide)
     first = first.reshape(wide).astype(np.float64)
-    away = np.zeros(wide)
+    away, furthest = np.zeros(wide), np.zeros(wide)
     for block in _blocks(sequences):
-        away += np.subtract(block, first, dtype=np.float64).sum(axis=axes).reshape(wide)
+        d = np.subtract(block, first, dtype=np.float64)  # (steps, *shape)
+        away += d.sum(axis=axes).reshape(wide)
+        furthest = np.maximum(furthest, np.abs(d, out=d).max(axis=axes).reshape(wide))
     away /= count
     found = {"mean": (first + away).reshape(kept)}
     if "standard_deviation" in USES[kind]:
+        # A power of 2, which takes nothing from the digits.
+        exponent = np.clip(np.frexp(furthest)[1], -1000, 1000)
         squares = np.zeros(wide)
         for block in _blocks(sequences):
             d = np.subtract(block, first, dtype=np.float64)  # (steps, *shape)
             d -= away
+            d *= np.ldexp(1.0, -exponent)
             d *= d
             squares += d.sum(axis=axes).reshape(wide)
-        found["standard_deviation"] = np.sqrt(squares / count).reshape(kept)
+        found["standard_deviation"] = np.ldexp(np.sqrt(squares / count), exponent).reshape(kept)
     return found
 
 
-def coefficients(kind: str, values: Mapping[str, ArrayLike], dtype: Any) -> Affine:
+def coefficients(kind: str, values: Mapping[str, ArrayLike]) -> Affine:
     """The constants of equation (1) from the statistics.
 
     Parameters
     ----------
     kind : the normalisation
     values : the statistics that it uses, by name, of shapes that broadcast against a step
-    dtype : of the rows; a scale that is 0 there counts as 0
 
     Returns
     -------
@@ -142,30 +150,30 @@ def coefficients(kind: str, values: Mapping[str, ArrayLike], dtype: Any) -> Affi
     Examples
     --------
     >>> values = {"min": [0.0, 7.0], "max": [4.0, 7.0]}
-    >>> [a.tolist() for a in coefficients("rescale-symmetric", values, "float32")]
+    >>> [a.tolist() for a in coefficients("rescale-symmetric", values)]
     [[0.0, 7.0], [2.0, 1.0], [-1.0, 0.0]]
     """
     given = {name: np.asarray(v, np.float64) for name, v in values.items()}
     if kind == "zerocenter":
-        return Affine(given["mean"].astype(dtype), None, None)
+        return Affine(given["mean"], None, None)
     if kind == "zscore":
         shift, scale = given["mean"], given["standard_deviation"]
     else:
         shift, scale = given["min"], given["max"] - given["min"]
         scale = scale / 2 if kind == "rescale-symmetric" else scale
-    scale = scale.astype(dtype)
     flat = scale == 0
-    offset = np.where(flat, 0, -1).astype(dtype) if kind == "rescale-symmetric" else None
-    return Affine(shift.astype(dtype), np.where(flat, scale.dtype.type(1), scale), offset)
+    offset = np.where(flat, 0.0, -1.0) if kind == "rescale-symmetric" else None
+    return Affine(shift, np.where(flat, 1.0, scale), offset)
 
 
-def normalize_forward(x: Array, affine: Affine) -> Array:
-    """Shift and scale every step: equation (1).
+def normalize_forward(x: Array, affine: Affine, dtype: Any = None) -> Array:
+    """Shift and scale every step: equation (1), in float64, rounded once.
 
     Parameters
     ----------
     x : (N, *shape) rows
-    affine : from `coefficients`, in the dtype of x
+    affine : from `coefficients`
+    dtype : of y; None means that of x
 
     Returns
     -------
@@ -173,15 +181,21 @@ def normalize_forward(x: Array, affine: Affine) -> Array:
 
     Examples
     --------
-    >>> affine = coefficients("zerocenter", {"mean": [1.0, 1.0]}, "float64")
+    >>> affine = coefficients("zerocenter", {"mean": [1.0, 1.0]})
     >>> normalize_forward(np.array([[1.0, 2.0]]), affine).tolist()
     [[0.0, 1.0]]
+    >>> seconds = np.array([[1.7e9], [1.7e9 + 1]])
+    >>> affine = coefficients("zerocenter", {"mean": [1.7e9]})
+    >>> normalize_forward(seconds, affine, "float32").tolist()
+    [[0.0], [1.0]]
     """
-    y = x - affine.shift  # (N, *shape) (1)
-    if affine.scale is not None:
-        y /= affine.scale
-    if affine.offset is not None:
-        y += affine.offset
+    dtype = x.dtype if dtype is None else np.dtype(dtype)
+    rows = max(1, _BLOCK // max(1, x[:1].size))
+    if len(x) <= rows:
+        return _normalized(x, affine).astype(dtype, copy=False)
+    y = np.empty_like(x, dtype)  # (N, *shape)
+    for n in range(0, len(x), rows):
+        y[n : n + rows] = _normalized(x[n : n + rows], affine)
     return y
 
 
@@ -192,12 +206,25 @@ def normalize_backward(dy: Array, affine: Affine) -> Array:
 
     Examples
     --------
-    >>> affine = coefficients("zscore", {"mean": [5.0], "standard_deviation": [4.0]}, "float64")
+    >>> affine = coefficients("zscore", {"mean": [5.0], "standard_deviation": [4.0]})
     >>> normalize_backward(np.ones((1, 1)), affine).tolist()
     [[0.25]]
     """
     # (1) y = (x - shift) / scale + offset
-    return dy if affine.scale is None else dy / affine.scale  # (N, *shape)
+    if affine.scale is None:
+        return dy
+    dx: Array = (dy / affine.scale).astype(dy.dtype, copy=False)  # (N, *shape)
+    return dx
+
+
+def _normalized(x: Array, affine: Affine) -> Array:
+    """Equation (1) in float64, or in the dtype of x where that is wider."""
+    y = x - affine.shift  # (N, *shape) (1)
+    if affine.scale is not None:
+        y /= affine.scale
+    if affine.offset is not None:
+        y += affine.offset
+    return y
 
 
 def _blocks(sequences: Sequence[Array]) -> Iterator[Array]:

@@ -51,6 +51,7 @@ class Run(NamedTuple):
     steps: tuple[IntArray, ...] = ()  # of each input (T,): sequences still running at each step
     training: Training | None = None  # None means prediction
     need_dx: bool = True  # whether `backward` is to give the gradient of the input
+    dtype: Any = None  # of the network, into which its inputs bring their data; None keeps theirs
 
 
 class Parameter(NamedTuple):
@@ -156,6 +157,10 @@ class Layer:
         """Shape of an output row for that of an input row; a ValueError says what does not fit."""
         return input_shape
 
+    def padded_shape(self, input_shape: Shape) -> Shape:
+        """Shape of an input row with what a layer puts around it while it computes."""
+        return input_shape
+
     def output_shapes(self, input_shapes: Sequence[Shape]) -> tuple[Shape, ...]:
         """The same for layers with several ports."""
         return (self.output_shape(input_shapes[0]),)
@@ -204,6 +209,11 @@ class Layer:
         They come among the parameters then, by these names.
         """
         return {}
+
+    @property
+    def state_size(self) -> int:
+        """Numbers of a sequence's hidden state; 0 for a layer without a state of its own."""
+        return 0
 
     def initial_state(self, batch: int, dtype: Any) -> LSTMState | None:
         """The state before the first step of B sequences, or None for a layer without state."""

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from minilstm.checks import shown
+
 INVERSE_FREQUENCY = "inverse-frequency"
 
 Label = str | int
@@ -37,7 +39,8 @@ def checked_labels(owner: str, argument: str, labels: Any) -> tuple[Label, ...]:
     """
     if isinstance(labels, (str, int, np.integer)):
         labels = [labels]
-    if not isinstance(labels, (list, tuple, np.ndarray)):
+    labels = labels.tolist() if hasattr(labels, "tolist") else labels
+    if not isinstance(labels, (list, tuple)):
         raise TypeError(
             f"{owner}: {argument} is {type(labels).__name__}; give a list of labels, such as "
             "['run', 'walk']."
@@ -46,12 +49,12 @@ def checked_labels(owner: str, argument: str, labels: Any) -> tuple[Label, ...]:
     strange = [label for label in plain if not _is_label(label)]
     if strange:
         raise TypeError(
-            f"{owner}: {argument} holds {strange[0]!r}; labels are strings or whole numbers."
+            f"{owner}: {argument} holds {shown(strange[0])}; labels are strings or whole numbers."
         )
     repeated = sorted({str(label) for label in plain if plain.count(label) > 1})
     if repeated:
         raise ValueError(
-            f"{owner}: {argument} names {repeated[0]!r} more than once; give every label once."
+            f"{owner}: {argument} names {shown(repeated[0])} more than once; give every label once."
         )
     return plain
 
@@ -75,11 +78,13 @@ def checked_class_weights(
         return None
     if isinstance(class_weights, str):
         if class_weights != INVERSE_FREQUENCY:
-            raise ValueError(f"{owner}: class_weights is {class_weights!r}; {forms}")
+            raise ValueError(f"{owner}: class_weights is {shown(class_weights)}; {forms}")
         return INVERSE_FREQUENCY
+    if hasattr(class_weights, "to_dict"):  # a series of weights by label
+        class_weights = class_weights.to_dict()
     several = isinstance(class_weights, (list, tuple, np.ndarray)) and np.ndim(class_weights) > 0
     if not several and not isinstance(class_weights, Mapping):
-        raise TypeError(f"{owner}: class_weights is {class_weights!r}; {forms}")
+        raise TypeError(f"{owner}: class_weights is {shown(class_weights)}; {forms}")
     pairs = class_weights if several else list(class_weights.items())
     given: dict[Label, float] | tuple[float, ...]
     if several and not (len(pairs) and all(map(_is_pair, pairs))):
@@ -87,7 +92,7 @@ def checked_class_weights(
     else:
         labels = checked_labels(owner, "class_weights", [label for label, _ in pairs])
         named = zip(labels, [weight for _, weight in pairs], strict=True)
-        given = {label: _checked_weight(owner, w, f"[{label!r}]") for label, w in named}
+        given = {label: _checked_weight(owner, w, f"[{shown(label)}]") for label, w in named}
     if not any(given.values() if isinstance(given, dict) else given):
         raise ValueError(
             f"{owner}: class_weights holds no weight above 0; nothing would be learned, so give "
@@ -155,7 +160,7 @@ def _checked_weight(owner: str, weight: Any, where: str) -> float:
     number = isinstance(weight, (int, float, np.integer, np.floating))
     if not number or isinstance(weight, bool) or not 0 <= weight < math.inf:
         raise ValueError(
-            f"{owner}: class_weights{where} is {weight!r}; give a finite number of at least 0."
+            f"{owner}: class_weights{where} is {shown(weight)}; give a finite number of at least 0."
         )
     return float(weight)
 

@@ -18,6 +18,8 @@ from minilstm.functional.combine import (
 )
 from minilstm.layers.base import Array, Gradients, RowLayer, Run, Shape
 
+MOST_INPUTS = 1000  # each has a name
+
 
 @dataclass(frozen=True, eq=False)
 class _Combine(RowLayer):
@@ -26,7 +28,7 @@ class _Combine(RowLayer):
     num_inputs: int = 2
 
     def __post_init__(self) -> None:
-        check_whole(f"{type(self).__name__}: num_inputs", self.num_inputs, 2)
+        check_whole(f"{type(self).__name__}: num_inputs", self.num_inputs, 2, MOST_INPUTS)
 
     @property
     def label(self) -> str:

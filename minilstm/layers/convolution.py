@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from minilstm.arrays import as_array
-from minilstm.checks import check_whole
+from minilstm.checks import check_whole, shown
 from minilstm.errors import DataError
 from minilstm.functional.convolution import Pads, Sizes, convolution_size, same_padding
 from minilstm.layers import initializers
@@ -90,7 +90,7 @@ class _Convolution(RowLayer):
         out = convolution_size(size, options[0], options[1], pads, options[2])
         if min(out) < 1:
             reach = tuple((f - 1) * d + 1 for f, d in zip(options[0], options[2], strict=True))
-            padded = tuple(n + sum(pair) for n, pair in zip(size, pads, strict=True))
+            padded = self.padded_shape(input_shape)[:-1]
             raise ValueError(
                 f"{self.title} has filters that reach over {reach}, but its input of shape "
                 f"{input_shape} is {padded} with its padding; use smaller filters, more padding, "
@@ -98,6 +98,12 @@ class _Convolution(RowLayer):
             )
         self.check_values(input_shape)
         return (*out, self.num_filters)
+
+    def padded_shape(self, input_shape: Shape) -> Shape:
+        """Shape of an image with its padding, which the filters slide over."""
+        size = input_shape[:-1]
+        padded = (n + sum(pair) for n, pair in zip(size, self._padding_of(size), strict=True))
+        return (*padded, input_shape[-1])
 
     def array_shapes(self, input_shape: Shape | None) -> dict[str, tuple[Any, ...]]:
         """weights (fh, fw[, fd], c, F), bias (F,)."""
@@ -205,8 +211,8 @@ def _sizes(kind: str, argument: str, value: Any, axes: int) -> Sizes:
     array = _whole(value)
     if array is None or array.shape not in ((), (axes,)) or (array < 1).any():
         raise ValueError(
-            f"{kind}: {argument} is {value!r}; give a whole number of at least 1, or {axes} of "
-            "them, one for each axis."
+            f"{kind}: {argument} is {shown(value)}; give a whole number of at least 1, or {axes} "
+            "of them, one for each axis."
         )
     return tuple(np.broadcast_to(array, axes).tolist())
 
@@ -227,6 +233,6 @@ def _pads(kind: str, value: Any, axes: int) -> str | Pads:
             return tuple((int(before), int(after)) for before, after in array)
     sides = "[top, bottom, left, right]" if axes == 2 else "[[top, left, front], [bottom, ...]]"
     raise ValueError(
-        f"{kind}: padding is {value!r}; give a whole number of at least 0, one for each axis, "
+        f"{kind}: padding is {shown(value)}; give a whole number of at least 0, one for each axis, "
         f"{sides}, or 'same'."
     )

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.arrays import refuse_masked
+from minilstm.checks import shown
 
 Float = NDArray[np.float64]
 Initializer = Callable[[tuple[int, ...], np.random.Generator], Float]
@@ -134,7 +135,7 @@ def find(
     if not callable(given):
         known = ", ".join(map(repr, names))
         raise ValueError(
-            f"{layer}: {argument} is {given!r}; choose one of {known}, or give a function "
+            f"{layer}: {argument} is {shown(given)}; choose one of {known}, or give a function "
             "(shape, rng) that returns an array."
         )
     draw = given

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.arrays import as_numbers
-from minilstm.checks import check_whole
+from minilstm.checks import check_whole, shown
 from minilstm.functional.sequence_input import USES, statistics_shape
 from minilstm.layers.base import Layer, Shape
 
@@ -31,7 +31,7 @@ def checked_input_size(size: Any) -> int | Shape:
     whole = all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) for n in size)
     if len(size) not in (3, 4) or not whole or any(n < 1 for n in size):
         raise ValueError(
-            f"SequenceInput: input_size is {size!r}; give a whole number of features, "
+            f"SequenceInput: input_size is {shown(size)}; give a whole number of features, "
             "or [h, w, c] for images, [h, w, d, c] for volumes, all at least 1."
         )
     return tuple(int(n) for n in size)
@@ -48,10 +48,10 @@ def checked_feature_names(who: str, names: Any, count: int) -> tuple[str, ...]:
     listed = [names] if isinstance(names, str) or not np.iterable(names) else list(names)
     if not all(isinstance(name, str) for name in listed) or len(set(listed)) != count:
         raise ValueError(
-            f"{who}: feature_names is {names!r}; give {count} different names, one a feature."
+            f"{who}: feature_names is {shown(names)}; give {count} different names, one a feature."
         )
     if len(listed) != count:
-        raise ValueError(f"{who}: feature_names is {names!r}; give each name once.")
+        raise ValueError(f"{who}: feature_names is {shown(names)}; give each name once.")
     return tuple(listed)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from minilstm.checks import shown
 from minilstm.layers.base import Array, Gradients, RowLayer, Run, Shape, check_vector
 from minilstm.layers.class_weights import checked_class_weights, checked_labels
 
@@ -60,7 +61,7 @@ class ClassificationOutput(_PassThrough):
         auto = isinstance(self.classes, str) and self.classes == "auto"
         if not auto and isinstance(self.classes, str):
             raise ValueError(
-                f"{owner}: classes is {self.classes!r}; give a list of labels, or 'auto'."
+                f"{owner}: classes is {shown(self.classes)}; give a list of labels, or 'auto'."
             )
         classes = None if auto else checked_labels(owner, "classes", self.classes)
         if classes is not None and len(classes) < 2:

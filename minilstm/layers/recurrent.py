@@ -95,6 +95,11 @@ class Recurrent(Layer):
         return self.directions * self.num_hidden_units
 
     @property
+    def state_size(self) -> int:
+        """The width, or 0 where the state comes from other layers."""
+        return 0 if self.has_state_inputs else self.width
+
+    @property
     def input_names(self) -> tuple[str, ...]:
         """The sequence, and the initial state where it comes from other layers."""
         return ("in", "hidden", "cell") if self.has_state_inputs else ("in",)

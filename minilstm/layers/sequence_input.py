@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from minilstm.arrays import refuse_masked
 from minilstm.checks import check_choice, check_whole
+from minilstm.errors import DataError
 from minilstm.functional.sequence_input import (
     USES,
     Affine,
@@ -43,8 +44,8 @@ class SequenceInput(RowLayer):
         [h, w, d, c], as a list, tuple or array of integers
     normalization : "none"; "zerocenter", subtract `mean`; "zscore", then also divide by
         `standard_deviation`; "rescale-symmetric", from `min` and `max` to -1 and 1;
-        "rescale-zero-one", to 0 and 1; or a function f(rows) of the rows (N, *shape) of any
-        number of steps in any order, which gives back as many of the same shape
+        "rescale-zero-one", to 0 and 1; or a function f(rows) of the rows (N, *shape), float64,
+        of any number of steps in any order, which gives back as many of the same shape
     mean, standard_deviation, min, max : the statistics that the normalisation uses: (D,) for
         vectors, (1, 1, c) or (h, w, c) for images, volumes likewise, or one number. None lets
         training compute them over all real steps, which it does even if they are given, unless
@@ -60,6 +61,9 @@ class SequenceInput(RowLayer):
     -----
     Where a deviation or a range is 0 nothing is divided there, and the data of the training
     become 0. Standard deviations are those of all steps, divided by their number.
+
+    Statistics and normalisation are computed in float64 and rounded to the dtype of the network
+    once, so float64 data far from zero, such as times, keep their differences in float32 too.
 
     A function is not differentiated through: `backward` gives None in place of dx, and a network
     with a function cannot be saved.
@@ -150,15 +154,33 @@ class SequenceInput(RowLayer):
         kind = self.normalization
         if callable(kind):
             return self
-        wanted = [name for name in USES[kind] if reset or getattr(self, name) is None]
+        wanted = USES[kind] if reset else self.lacks
         if not wanted:
             return self
-        found = statistics(sequences, self._dimension(reset), kind)
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = statistics(sequences, self._dimension(reset), kind)
+        for name, value in found.items():
+            if not np.isfinite(value).all():
+                raise DataError(
+                    f"{self.title} finds a {name} of {value[~np.isfinite(value)].flat[0]}, as its "
+                    "data reach too far; scale them first."
+                )
         changed: dict[str, Any] = {name: found[name] for name in wanted}
         return dataclasses.replace(self, **changed)
 
-    def affine(self, dtype: Any) -> Affine | None:
-        """The constants of the normalisation in the dtype of the rows; None for "none".
+    @property
+    def normalizes(self) -> bool:
+        """Whether data enter in all their digits, as this layer computes with them."""
+        return self.normalization != "none"
+
+    @property
+    def lacks(self) -> list[str]:
+        """The statistics that the normalisation needs and has not; none for a function."""
+        kind = self.normalization
+        return [] if callable(kind) else [n for n in USES[kind] if getattr(self, n) is None]
+
+    def affine(self) -> Affine | None:
+        """The constants of the normalisation; None for "none".
 
         Raises
         ------
@@ -170,40 +192,43 @@ class SequenceInput(RowLayer):
             return None
         if callable(kind):
             raise ValueError(f"{self.who}: the normalization is a function, not an equation.")
-        values = {}
-        for name in USES[kind]:
-            value = getattr(self, name)
-            if value is None:
-                raise ValueError(
-                    f"the layer {self.name!r} has normalization {kind!r} but no {name}; train the "
-                    f"network, or give SequenceInput its {name}."
-                )
-            values[name] = value
-        return coefficients(kind, values, dtype)
+        if missing := self.lacks:
+            raise ValueError(
+                f"the layer {self.name!r} has normalization {kind!r} but no {missing[0]}; train "
+                f"the network, or give SequenceInput its {missing[0]}."
+            )
+        return coefficients(kind, {name: getattr(self, name) for name in USES[kind]})
 
     def constants(self, dtype: Any) -> dict[str, Array]:
         """Those of `affine`, where there are any."""
-        kind = self.normalization
-        if callable(kind) or any(getattr(self, name) is None for name in USES[kind]):
+        if callable(self.normalization) or self.lacks:
             return {}
-        affine = self.affine(dtype)
+        affine = self.affine()
         found = {} if affine is None else affine._asdict()
         return {name: array for name, array in found.items() if array is not None}
 
     def forward(self, run: Run, x: Array) -> tuple[Array, Any]:
-        """Normalise every step; the cache is the constants of the equation.
+        """Normalise every step, in the dtype of the network; the cache is the constants of it.
 
         They come from `run.p` where `constants` has put them there. A function gets NumPy arrays.
         """
+        dtype = x.dtype if run.dtype is None else run.dtype
         if callable(self.normalization):
-            rows = self._applied(run.backend.to_host(x))
+            rows = self._applied(run.backend.to_host(x), dtype)
             return run.backend.to_device(rows), self.normalization
         p = run.p
-        if p:
-            affine: Affine | None = Affine(p["shift"], p.get("scale"), p.get("offset"))
-        else:
-            affine = self.affine(x.dtype)
-        return (x if affine is None else normalize_forward(x, affine)), affine
+        affine = Affine(p["shift"], p.get("scale"), p.get("offset")) if p else self.affine()
+        if affine is None:
+            return x.astype(dtype, copy=False), None
+        try:
+            with np.errstate(over="raise"):
+                return normalize_forward(x, affine, dtype), affine
+        except FloatingPointError:
+            raise DataError(
+                f"{self.title} makes numbers beyond the range of {dtype} of its data, which reach "
+                f"{float(np.abs(x).max()):.3g}; check the statistics of the layer and the units of "
+                "the data."
+            ) from None
 
     def backward(self, run: Run, dy: Array, cache: Any) -> tuple[Array | None, Gradients]:
         """dx of the equation; None if it is not needed or the normalisation is a function."""
@@ -249,18 +274,20 @@ class SequenceInput(RowLayer):
             return "element"
         return "all" if given and not reset and not any(given) else "channel"
 
-    def _applied(self, rows: Array) -> Array:
-        """What the function makes of the rows, in their dtype."""
+    def _applied(self, rows: Array, dtype: Any) -> Array:
+        """What the function makes of the rows in float64, rounded to a dtype."""
         assert callable(self.normalization)  # the caller has checked
         # A copy, as the function may write into it; real, though gradients are checked in complex.
-        made = self.normalization(rows.real.copy())
+        made = self.normalization(np.array(rows.real, np.result_type(rows.real, np.float64)))
         refuse_masked(made, f"{self.who}: what the normalization returned")
         out = np.asarray(made)
         real = out.shape == rows.shape and out.dtype.kind in "iuf"
+        with np.errstate(over="ignore"):
+            out = out.astype(dtype) if real else out
         if not real or not np.isfinite(out).all():
             what = "numbers that are not finite" if real else f"{out.dtype} of shape {out.shape}"
             raise ValueError(
                 f"{self.who}: the function {self._normalization_name()} made {what} from rows of "
                 f"shape {rows.shape}; return finite real numbers of the same shape."
             )
-        return out.astype(rows.dtype, copy=False)
+        return out

@@ -9,11 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.arrays import as_array, parts_of
+from minilstm.arrays import as_array, axes_of, parts_of
 from minilstm.data.axis_order import arrange
 from minilstm.data.feature_names import frame_names, in_order
 from minilstm.data.labels import as_labels, check_ignored, find_classes, to_targets
-from minilstm.data.padding import NO_CLASS
 from minilstm.data.sequences import Batch, as_batch
 from minilstm.data.targets import as_targets
 from minilstm.errors import DataError
@@ -70,7 +69,8 @@ def sequences_of(
     if _has_rows_of_features(layer, data_format):
         x = in_order(x, layer.feature_names, name)
     arranged = arrange(x, data_format, len(layer.shape), name)
-    return as_batch(arranged, layer.input_size, dtype, name, min_length)
+    how: dict[str, Any] = {"min_length": min_length, "digits": layer.normalizes}
+    return as_batch(arranged, layer.input_size, dtype, name, **how)
 
 
 def names_of_inputs(wiring: Wiring, x: Any, data_format: str = "auto") -> list[list[str] | None]:
@@ -103,8 +103,10 @@ def as_answers(
     classes: Sequence[Array | None],
     name: str = "y",
     data_format: str = "auto",
+    *,
+    dtype: Any,
 ) -> Answers:
-    """Checked targets for each output.
+    """Checked targets for each output, numbers in a dtype.
 
     y holds labels or numbers as a user gives them; for several outputs a dict by their names, or a
     list. `classes` has for each output the known classes, or None where they are to be found in y.
@@ -130,18 +132,13 @@ def as_answers(
             check_ignored(labels, ignored)
             known = find_classes(labels, part_name, ignored) if known is None else known
             _check_scores(wiring, head, len(known))
-            numbers = list(to_targets(labels, known, part_name, ignored))
-            if all((t == NO_CLASS).all() for t in numbers):
-                raise DataError(
-                    f"{part_name} holds nothing but ignored labels, {list(ignored)}, so no answer "
-                    "is left; give at least one label of a class."
-                )
-            targets.append(numbers)
+            targets.append(list(to_targets(labels, known, part_name, ignored)))
             found.append(known)
         else:
             last, binary = not head.steps, kind == "multilabel"
             arranged = arrange(part, data_format, 1, part_name, last=last)
-            checked = as_targets(arranged, batch, last, head.columns, part_name, binary=binary)
+            how: dict[str, Any] = {"dtype": dtype, "binary": binary}
+            checked = as_targets(arranged, batch, last, head.columns, part_name, **how)
             targets.append(checked)
             found.append(None)
     return Answers(targets, found)
@@ -205,7 +202,7 @@ def _check_one_a_sequence(wiring: Wiring, head: Head, batch: Batch, y: Any, name
     if head.steps or parts is None:
         return
     lengths = [len(s) for s in batch.sequences]
-    rows = [len(part) if np.ndim(part) else 0 for part in parts]
+    rows = [len(part) if axes_of(part) and hasattr(part, "__len__") else 0 for part in parts]
     if rows == lengths and max(lengths) > 1:
         last = next(
             (a.name for a in reversed(wiring.layers) if a.keeps_last), wiring.layers[-1].name

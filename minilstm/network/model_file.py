@@ -1,61 +1,85 @@
 """The model file: safetensors arrays with JSON metadata, no pickle anywhere.
-It carries its own self-test, an input and the scores it gave, which loading runs again.
+It carries a checksum of everything in it, and its own self-test, which loading runs again.
 
-A checksum of all arrays goes with it: in a large network a single changed weight moves the
-scores of one short input by less than two machines differ.
+The self-test is an input and the scores it gave. In a large network a single changed weight moves
+the scores of one short input by less than two machines differ: that is what the checksum is for.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.backend import load_backend
+from minilstm.checks import shortened, shown
 from minilstm.errors import ModelFileError
 from minilstm.files import write_atomically
-from minilstm.layers import KINDS, Layer, SequenceInput, Signal
-from minilstm.network.graph.connections import Connections
+from minilstm.network.graph.wiring import wire
+from minilstm.network.model_contents import (
+    FORMAT,
+    GATE_LAYOUT,
+    STATISTICS,
+    TEST_INPUT,
+    TEST_SCORES,
+    check_fit,
+    check_tests,
+    checksum,
+    contents,
+    numbered,
+    of_each,
+    strict_json,
+)
+from minilstm.network.self_check import (
+    LEAST_TOLERANCE,
+    check_extent,
+    check_scores,
+    draw_inputs,
+    numpy_scores,
+)
+from minilstm.paths import check_readable, in_words
 
 Array = NDArray[Any]
 
-FORMAT = "minilstm"
-FORMAT_VERSION = 2
-READABLE_VERSIONS = (1, 2)  # version 1 knew chains of four kinds of layers only
-GATE_LAYOUT = "ifgo"
-TEST_INPUT, TEST_SCORES, STATISTICS = "self_test/input", "self_test/scores", "statistics/"
-TEST_STEPS = 16
-# Scores are between 0 and 1 and machines differ by their order of summation only, so these
-# absolute bounds are thousands of roundings wide and far below any visible change.
-SELF_TEST_TOLERANCE = {"float32": 1e-4, "float64": 1e-10}
+FORMAT_VERSION = 3
+# Version 1 knew chains of four kinds of layers only. The checksums of 1 and 2 are of arrays alone.
+READABLE_VERSIONS = (1, 2, 3)
+LARGEST_HEADER = 100_000_000  # bytes, as in the library
+LONGEST_REASON = 300  # letters of what is wrong
+# What Python and NumPy raise for contents that make no sense. MemoryError is not among them: all
+# sizes have been compared with the arrays that are there.
+NONSENSE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
 def write_model(path: str | os.PathLike[str], net: Any) -> Path:
     """Write a model file, whole or not at all.
 
     The path usually ends in .safetensors; its folder must exist. `net` is a Network of dtype
-    float32 or float64. Raises ValueError where the network cannot be saved, or its scores are not
-    finite; nothing is written then.
+    float32 or float64. Raises ValueError where the network cannot be saved, or holds or gives
+    numbers that are not finite; nothing is written then.
     """
+    data = to_bytes(net)
+    return write_atomically(path, lambda file: file.write(data))
+
+
+def to_bytes(net: Any) -> bytes:
+    """A model file in memory; see `write_model`."""
     from safetensors.numpy import save
 
     from minilstm.version import __version__
 
-    test_inputs = _test_inputs(net)
-    test_scores = numpy_scores(net, test_inputs)
     dtype = net.dtype
-    if dtype.name not in SELF_TEST_TOLERANCE:
+    if dtype.name not in LEAST_TOLERANCE:
         raise ValueError(f"the network is {dtype}; only float32 and float64 can be saved.")
-    if not all(np.isfinite(scores).all() for scores in test_scores):
-        raise ValueError(
-            "the network gives NaN or infinite scores, so its file would not pass the self-test; "
-            "train it, or give its SequenceInput a mean."
-        )
+    classes = of_each(net.classes, _plain_classes)
+    try:
+        check_fit(net.wiring, net.classes, net.losses)
+    except ValueError as error:
+        raise ValueError(f"the network has {error}; mend that before saving.") from None
     tensors = {key: np.ascontiguousarray(value) for key, value in net.parameters.items()}
     for key, value in net.statistics.items():
         tensors[STATISTICS + key] = np.ascontiguousarray(value)
@@ -67,187 +91,165 @@ def write_model(path: str | os.PathLike[str], net: Any) -> Path:
             if value is not None:
                 tensors[f"{layer.name}/{name}"] = np.array(value)
         configs.append({"kind": layer.kind, **config})
+    test_inputs = draw_inputs(net)
+    test_scores = numpy_scores(net, test_inputs)
     for key, arrays in ((TEST_INPUT, test_inputs), (TEST_SCORES, test_scores)):
         for k, array in enumerate(arrays):
-            tensors[_numbered(key, k)] = np.ascontiguousarray(array)
+            tensors[numbered(key, k)] = np.ascontiguousarray(array)
+    for key, value in tensors.items():
+        if np.isfinite(value).all():
+            continue
+        if key.startswith(TEST_SCORES):
+            raise ValueError(
+                "the network gives NaN or infinite scores, so its file would not pass the "
+                "self-test; train it, or give its SequenceInput a mean."
+            )
+        raise ValueError(f"{key} of the network holds NaN or infinity; give it finite numbers.")
     metadata = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "minilstm_version": __version__,
         "gate_layout": GATE_LAYOUT,
         "dtype": dtype.name,
-        "sha256": _checksum(tensors),
         "layers": configs,
         "connections": [list(c) for c in net.wiring.graph.connections],
-        "classes": of_each(net.classes, _plain_classes),
+        "classes": classes,
         # Class weights only matter in training, and functions cannot be saved.
         "losses": None
         if net.losses is None
         else [None if a is None or a.kind == "any" else a.name for a in net.losses],
         "data_format": net.data_format,
     }
-    text = {FORMAT: json.dumps(metadata)}
-    return write_atomically(path, lambda file: file.write(save(tensors, metadata=text)))
+    # As it will be read: a tuple is a list then.
+    plain = json.loads(json.dumps(metadata))
+    try:
+        text = json.dumps({**plain, "sha256": checksum(tensors, plain)})
+    except UnicodeEncodeError as error:  # half of a surrogate pair
+        raise ValueError(
+            f"a name or a class of the network holds {error.object[error.start]!r}, which is no "
+            "letter; name it anew."
+        ) from None
+    return bytes(save(tensors, metadata={FORMAT: text}))
 
 
-def read_model(path: str | os.PathLike[str], kind: Callable[..., Any]) -> Any:
+def read_model(
+    path: str | os.PathLike[str], kind: Callable[..., Any], self_test: bool = True
+) -> Any:
     """Read a network, and check that it still gives the scores it gave when it was saved.
 
-    `kind` is Network, or another Predictor, made from what the file holds.
+    `kind` is Network, or another Predictor, made from what the file holds. Without `self_test` the
+    scores are not compared; everything else is checked all the same.
 
-    Raises FileNotFoundError where there is no such file; ModelFileError where it is truncated, not
-    safetensors, not written by minilstm, or its self-test fails.
+    Raises FileNotFoundError where there is no such file; PermissionError where it must not be read;
+    DataError where the path is no regular file; ModelFileError for whatever is wrong within it: it
+    is truncated, not safetensors, not written by minilstm, changed since, or its self-test fails.
     """
-    from safetensors import SafetensorError, safe_open
-
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"path is {str(path)!r}, but there is no such file; check its name."
-        )
+    path = check_readable(path)
     try:
-        with safe_open(path, framework="numpy") as file:
-            text = (file.metadata() or {}).get(FORMAT)
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
+        with open(path, "rb") as file:
+            return from_file(file, path.stat().st_size, kind, self_test, str(path))
+    except OSError as error:
+        raise in_words(error, f"path is {str(path)!r}, but it could not be read") from error
+
+
+def from_file(
+    file: IO[bytes],
+    size: int,
+    kind: Callable[..., Any],
+    self_test: bool = True,
+    path: str = "the file",
+) -> Any:
+    """A network from an open model file of so many bytes; see `read_model`.
+
+    `path` is for the messages.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        data, header = _read(file, size)
+        tensors = load(data)
+    except (SafetensorError, *NONSENSE) as error:
         raise ModelFileError(
-            f"{path} is not a whole safetensors file ({error}); it may be truncated: copy it "
-            "again, or save the model again."
+            f"{path} is not a whole safetensors file ({_reason(error)}); it may be truncated: copy "
+            "it again, or save the model again."
         ) from error
+    others = dict(header.get("__metadata__") or {})
+    text = others.pop(FORMAT, None)
     if text is None:
         raise ModelFileError(
             f"{path} is a safetensors file, but not one that minilstm wrote (no {FORMAT!r} "
             "metadata); only files made by net.save can be loaded."
         )
     try:
-        metadata = json.loads(text)
+        metadata = strict_json(text)
         version = metadata["format_version"]
-        if version not in READABLE_VERSIONS:
+        if type(version) is not int or version not in READABLE_VERSIONS:
             raise ModelFileError(
-                f"{path} has format version {version}, but this minilstm reads versions "
+                f"{path} has format version {shown(version)}, but this minilstm reads versions "
                 f"up to {FORMAT_VERSION}; update minilstm to read it."
             )
-        if metadata["sha256"] != _checksum(tensors):
-            raise ValueError("its arrays are not those that were saved")
-        if metadata["gate_layout"] != GATE_LAYOUT:
-            raise ValueError(f"gate layout {metadata['gate_layout']!r}, not {GATE_LAYOUT!r}")
-        test_inputs, test_scores = _popped(tensors, TEST_INPUT), _popped(tensors, TEST_SCORES)
-        graph = Connections([_layer(config, tensors) for config in metadata["layers"]])
-        if version > 1:
-            graph.connections = []
-            for source, destination in metadata["connections"]:
-                graph.connect(source, destination)
-        carried = [key for key in tensors if key.startswith(STATISTICS)]
-        statistics = {key.removeprefix(STATISTICS): tensors.pop(key) for key in carried}
-        classes = of_each(metadata["classes"], np.array)
-        losses, dtype = metadata.get("losses"), metadata["dtype"]
-        _check_contents(graph, {**tensors, **statistics}, classes, dtype, test_inputs)
+        known = (metadata, others) if version > 2 else ()
+        if metadata["sha256"] != checksum(tensors, *known):
+            raise ModelFileError(
+                f"{path} is not as it was saved (its checksum differs); copy it again, or save the "
+                "model again."
+            )
+        parts = contents(metadata, tensors, version)
+        wiring = wire(parts.graph)
+        check_fit(wiring, parts.classes, parts.losses)
+        check_tests(wiring, parts.test_inputs, parts.test_scores)
         net = kind(
-            graph,
-            tensors,
-            classes=classes,
-            dtype=dtype,
-            statistics=statistics,
-            losses=losses,
-            data_format=metadata.get("data_format", "auto"),
+            parts.graph,
+            parts.parameters,
+            classes=parts.classes,
+            dtype=parts.dtype,
+            statistics=parts.statistics,
+            losses=parts.losses,
+            data_format=parts.data_format,
         )
-        scores = numpy_scores(net, test_inputs)
+        if self_test:
+            check_extent(wiring, list(tensors.values()))
+            wrong = check_scores(net, parts.test_inputs, parts.test_scores)
+            if wrong is not None:
+                raise ModelFileError(
+                    f"{path} fails its self-test: {wrong} though the file is intact; minilstm or "
+                    "NumPy computes something else here: save the model again, or load it with "
+                    "self_test=False."
+                )
     except ModelFileError:
         raise
-    except (KeyError, TypeError, ValueError) as error:
+    except NONSENSE as error:
         raise ModelFileError(
-            f"{path} does not describe a network ({error}); it was changed after saving, so save "
-            "the model again."
+            f"{path} does not describe a network ({_reason(error)}); it was changed after saving, "
+            "so save the model again."
         ) from error
-    _check_self_test(path, dtype, scores, test_scores)
     return net
 
 
-def _test_inputs(net: Any) -> list[Array]:
-    """Numbers (16, *shape) for each input, such as the network has learned from."""
-    rng = np.random.default_rng(0)
-    inputs = []
-    for n in net.wiring.inputs:
-        layer = net.layers[n]
-        x = rng.standard_normal((TEST_STEPS, *layer.shape))  # (16, *shape)
-        mean, least, most = layer.mean, layer.min, layer.max
-        if mean is not None:
-            deviation = 1.0 if layer.standard_deviation is None else layer.standard_deviation
-            x = mean + x * deviation  # where the network has learned
-        elif least is not None and most is not None:
-            x = least + (most - least) / (1 + np.exp(-x))
-        inputs.append(x.astype(net.dtype))
-    return inputs
+def _read(file: IO[bytes], size: int) -> tuple[bytes, dict[str, Any]]:
+    """All bytes, once the header says that there are as many as there should be; and the header."""
+    first = file.read(8)
+    stated = int.from_bytes(first, "little")
+    if len(first) < 8 or stated > min(size - 8, LARGEST_HEADER):
+        raise ValueError(f"{size} bytes, but a header of {stated}")
+    text = file.read(stated)
+    header = strict_json(text)
+    ends = [v["data_offsets"][1] for k, v in header.items() if k != "__metadata__"]
+    expected = 8 + stated + max(ends, default=0)
+    if size != expected:
+        raise ValueError(f"{size} bytes instead of {shown(expected)}")
+    return first + text + file.read(), header
 
 
-def numpy_scores(net: Any, inputs: list[Array]) -> list[Array]:
-    """Outputs for one sequence (T, *shape), on the NumPy backend, whichever is in force."""
-    signals = [Signal(x, np.ones(len(x), np.int64)) for x in inputs]
-    output = net.forward(signals, backend=load_backend("numpy"))[0]
-    return [output.rows] if isinstance(output, Signal) else [a.rows for a in output]
-
-
-def _check_self_test(
-    path: Path, dtype: str, outputs: list[Array], test_scores: list[Array]
-) -> None:
-    """Raise unless the loaded network gives the scores it gave when it was saved."""
-    error = 0.0
-    allowed = SELF_TEST_TOLERANCE[dtype]
-    for scores, saved in zip(outputs, test_scores, strict=False):
-        same_shape = scores.shape == saved.shape
-        # Scores are between 0 and 1, other outputs are compared to the largest of them.
-        size = max(1.0, float(np.abs(saved).max()))
-        error = max(error, float(np.abs(scores - saved).max()) / size if same_shape else np.inf)
-    if len(outputs) != len(test_scores) or not error <= allowed:
-        raise ModelFileError(
-            f"{path} fails its self-test: scores differ from the saved ones by {error:.1e} "
-            f"(allowed {allowed:.0e}) though its arrays are intact; "
-            "its layers were changed, or NumPy computes differently here: save the model again."
-        )
-
-
-def _check_contents(
-    graph: Connections,
-    arrays: Mapping[str, Array],
-    classes: Any,
-    dtype: Any,
-    test_inputs: list[Array],
-) -> None:
-    """Raise ValueError for what would otherwise fail, or be cast, while the network is built."""
-    if not isinstance(dtype, str) or dtype not in SELF_TEST_TOLERANCE:
-        raise ValueError(f"dtype {dtype!r}, not one of {list(SELF_TEST_TOLERANCE)}")
-    tests = {_numbered(TEST_INPUT, k): x for k, x in enumerate(test_inputs)}
-    for key, value in {**arrays, **tests}.items():
-        if value.dtype != dtype:
-            raise ValueError(f"{key} is {value.dtype}, not {dtype}")
-    for some in classes.values() if isinstance(classes, dict) else [classes]:
-        if some is not None and (some.ndim != 1 or some.dtype.kind not in "iU"):
-            raise ValueError(f"classes {some.tolist()!r}, not a list of strings or whole numbers")
-    inputs = [a for a in graph.layers if isinstance(a, SequenceInput)]
-    if len(inputs) != len(test_inputs):
-        raise ValueError(f"{len(test_inputs)} test inputs for {len(inputs)} inputs")
-    for layer, (key, x) in zip(inputs, tests.items(), strict=True):
-        if x.shape != (TEST_STEPS, *layer.shape):
-            raise ValueError(f"{key} has shape {x.shape}, not {(TEST_STEPS, *layer.shape)}")
-
-
-def _numbered(key: str, k: int) -> str:
-    """The first has no number, as when there was only one."""
-    return key if k == 0 else f"{key}_{k + 1}"
-
-
-def _popped(tensors: dict[str, Array], key: str) -> list[Array]:
-    found = [tensors.pop(key)]
-    while _numbered(key, len(found)) in tensors:
-        found.append(tensors.pop(_numbered(key, len(found))))
-    return found
-
-
-def of_each(classes: Any, form: Callable[[Any], Any]) -> Any:
-    """Classes in another form, in a dict those of each output; None stays."""
-    if isinstance(classes, Mapping):
-        return {str(name): of_each(c, form) for name, c in classes.items()}
-    return None if classes is None else form(classes)
+def _reason(error: Exception) -> str:
+    """What an error says, as a part of a sentence."""
+    if isinstance(error, RecursionError):
+        return "its JSON is nested too deeply"
+    if isinstance(error, KeyError):
+        return f"{shown(*error.args)} is missing"
+    said = " ".join(str(error).split()).replace(". ", ", ")
+    return shortened(said, LONGEST_REASON).rstrip(".")
 
 
 def _plain_classes(classes: Array) -> list[Any]:
@@ -258,27 +260,3 @@ def _plain_classes(classes: Array) -> list[Any]:
         )
     plain: list[Any] = classes.tolist()
     return plain
-
-
-def _checksum(tensors: dict[str, Array]) -> str:
-    """SHA-256 of the names, types, shapes and bytes of arrays."""
-    import hashlib
-
-    digest = hashlib.sha256()
-    for key in sorted(tensors):
-        value = np.ascontiguousarray(tensors[key])
-        digest.update(f"{key} {value.dtype.name} {tensors[key].shape} ".encode())
-        digest.update(value.tobytes())
-    return digest.hexdigest()
-
-
-def _layer(config: dict[str, Any], tensors: dict[str, Array]) -> Layer:
-    options = dict(config)
-    kind = options.pop("kind")
-    if kind not in KINDS:
-        raise ValueError(f"unknown layer kind {kind!r}")
-    for name in KINDS[kind].arrays:
-        value = tensors.pop(f"{options['name']}/{name}", None)
-        if value is not None:
-            options[name] = value
-    return KINDS[kind](**options)

@@ -142,6 +142,7 @@ class Network(Predictor):
             self.by_layer(backend),
             [Signal(backend.to_device(s.rows), s.active) for s in given],
             moved_state(state or self.initial_state(int(given[0].active[0])), backend.to_device),
+            dtype=self.dtype,
             part=Part(key=key),
         )
         outputs = tuple(done.values[Port(n, 0)] for n in self.wiring.outputs)
@@ -232,6 +233,7 @@ class Network(Predictor):
             batch.moved(backend.to_device),
             moved_state(state or {}, backend.to_device),
             plan,
+            dtype=self.dtype,
             key=key,
             truncation=truncation,
             want_outputs=want_outputs,
@@ -301,6 +303,6 @@ def assemble(
     return Network(layers, values, classes=classes, dtype=dtype)
 
 
-def load(path: str | os.PathLike[str]) -> Network:
+def load(path: str | os.PathLike[str], *, self_test: bool = True) -> Network:
     """Read a network from a file; see `Network.load`."""
-    return Network.load(path)
+    return Network.load(path, self_test=self_test)

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from minilstm.arrays import as_array
 from minilstm.backend import Backend, current_backend
+from minilstm.checks import check_flag
 from minilstm.data.labels import label_array, scores_to_labels
 from minilstm.data.padding import Padding
 from minilstm.errors import DataError
@@ -33,6 +34,7 @@ from minilstm.network.graph.parameters import (
     statistic_slots,
 )
 from minilstm.network.graph.wiring import Port, wire
+from minilstm.network.model_contents import of_each
 from minilstm.network.passes.heads import find_heads
 from minilstm.network.passes.placement import Placement
 from minilstm.network.passes.prediction_pass import PredictionPass, check_state
@@ -76,9 +78,11 @@ class Predictor:
             self.statistics = checked_values(carried, statistics, self.dtype)
         # The network holds the values from here on, so the layers let go of those given.
         plain = [layer.without_values() for layer in wiring.graph.layers]
-        self.wiring = wire(wiring.graph.named(plain))
+        same = all(one is other for one, other in zip(plain, wiring.graph.layers, strict=True))
+        own = wiring.graph.named(plain)  # a copy, as a user may change the graph
+        self.wiring = wiring._replace(graph=own) if same else wire(own)
         self.layers = self.wiring.layers
-        self.classes = model_file.of_each(classes, _class_array)  # (C,)
+        self.classes = of_each(classes, _class_array)  # (C,)
         if losses is not None:  # one of them is None where a file could not hold functions
             losses = tuple(None if loss is None else find_loss(loss) for loss in losses)
         self.losses = losses
@@ -291,7 +295,8 @@ class Predictor:
         heads = find_heads(self.wiring, self.losses)
         classes = classes_by_output(self.classes, self.wiring, heads)
         batches = as_batches(self.wiring, x, self.dtype, self.data_format, name)
-        targets = as_answers(self.wiring, heads, batches[0], y, classes, label_name).targets
+        given = (self.wiring, heads, batches[0], y, classes, label_name)
+        targets = as_answers(*given, dtype=self.dtype).targets
         sequences, unweighted = [b.sequences for b in batches], [None] * len(heads)
         return measure_outputs(self, heads, sequences, targets, unweighted, metrics)
 
@@ -323,17 +328,24 @@ class Predictor:
         return model_file.write_model(path, self)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
+    def load(cls, path: str | os.PathLike[str], *, self_test: bool = True) -> Self:
         """Read a network that `save` wrote, and check that it still gives the saved scores.
+
+        Parameters
+        ----------
+        path : of the file
+        self_test : False does not compare scores, for an intact file on a machine that rounds in
+            another way; the checksum is compared all the same
 
         Raises
         ------
-        FileNotFoundError
-            There is no such file.
+        FileNotFoundError, PermissionError
+            There is no such file, or it must not be read.
         ModelFileError
-            The file is truncated, of another program, or its self-test fails.
+            The file is truncated, of another program, changed, or its self-test fails.
         """
-        net: Self = model_file.read_model(path, cls)
+        check_flag("self_test", self_test)
+        net: Self = model_file.read_model(path, cls, bool(self_test))
         return net
 
     def _labels(self, scores: Any) -> Any:
@@ -357,7 +369,8 @@ class Predictor:
         padding: Padding | None = None,
         want_state: bool = False,
     ) -> tuple[list[Any], State]:
-        batches = as_batches(self.wiring, x, self.dtype, data_format or self.data_format)
+        data_format = self.data_format if data_format is None else data_format
+        batches = as_batches(self.wiring, x, self.dtype, data_format)
         B = len(batches[0].sequences)
         if state is None:
             state = self.carried_state

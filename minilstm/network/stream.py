@@ -16,7 +16,7 @@ from minilstm.data.feature_names import step_in_order
 from minilstm.data.sequences import as_step
 from minilstm.errors import DataError
 from minilstm.functional.lstm import LSTMState
-from minilstm.layers import LSTM, FullyConnected, SequenceInput, Signal, Softmax
+from minilstm.layers import LSTM, FullyConnected, Run, SequenceInput, Signal, Softmax
 from minilstm.network.graph.wiring import Port, Wiring
 from minilstm.network.passes.placement import moved_state
 from minilstm.network.passes.prediction_pass import PredictionPass
@@ -58,8 +58,9 @@ class Stream:
     """
 
     __slots__ = (
-        "__weakref__", "_advance", "_backend", "_batch", "_check_state", "_dtype", "_lock",
-        "_names", "_out_shape", "_states", "_step_shape", "_streams", "_x_shape",
+        "__weakref__", "_advance", "_advance_checked", "_backend", "_batch", "_check_state",
+        "_digits", "_dtype", "_lock", "_names", "_out_shape", "_states", "_step_shape",
+        "_streams", "_x_shape",
     )  # fmt: skip
 
     def __init__(self, network: Any, batch: int | None = None) -> None:
@@ -73,20 +74,24 @@ class Stream:
         self._batch = 1 if batch is None else int(batch)
         self._streams, self._step_shape = batch, wiring.shape(wiring.inputs[0])
         self._dtype, self._check_state = network.dtype, network.check_state
+        first = network.layers[wiring.inputs[0]]
+        self._digits = first.normalizes
         self._lock = Lock()
-        self._names = network.layers[wiring.inputs[0]].feature_names
+        self._names = first.feature_names
         backend, chain = current_backend(), _chain(network)
         self._backend = backend
         # Of the stream, written in place: where the backend computes.
         self._states = moved_state(network.check_state(None, self._batch), backend.to_device)
         if backend.make_stepper is None or chain is None:
-            advance = _layer_by_layer(network, backend, self._states, self._batch)
+            advance = checked = _layer_by_layer(network, backend, self._states, self._batch)
         else:
-            advance, states = backend.make_stepper(chain, self._batch, self._dtype)
+            advance, inner, states = backend.make_stepper(chain, self._batch, self._dtype)
+            checked = _normalized_first(first, backend, self._dtype, inner)
             start = self._states
             self._states = dict(zip(start, states, strict=True))
             _overwrite(self._states, start)
         self._advance: Stepper = advance if batch is None else _with_batch_axis(advance)
+        self._advance_checked = checked  # for the rows that `as_step` makes
 
     def step(self, x_t: ArrayLike, out: Array | None = None) -> Array:
         """Scores after one more time step.
@@ -124,9 +129,11 @@ class Stream:
                     return out
         # What is refused above comes here to be converted, or to be told what is wrong with it.
         x_t = step_in_order(x_t, self._names, "x_t")
-        rows = as_step(x_t, self._step_shape, self._dtype, streams=self._streams)  # (n, D)
+        rows = as_step(
+            x_t, self._step_shape, self._dtype, streams=self._streams, digits=self._digits
+        )  # (n, D)
         with self._lock:
-            done = self._advance(rows.reshape(self._x_shape), out)
+            done = self._advance_checked(rows, out.reshape(-1))
         # False only if another thread wrote into x_t since it was checked.
         return out if done else self.step(x_t, out)
 
@@ -187,13 +194,9 @@ def _chain(network: Any) -> list[tuple[str, Mapping[str, Any]]] | None:
     feeds = [node.inputs[0] for node in network.wiring.nodes[1:]]
     if feeds != [Port(n, 0) for n in range(len(feeds))]:
         return None  # not a chain
-    head: dict[str, Any] = {"size": first.input_size}
-    if first.normalization == "zerocenter":
-        if first.mean is None:
-            return None  # forward says what is missing
-        head["mean"] = np.asarray(first.mean, network.dtype)  # (D,)
-    elif first.normalization != "none":
-        return None
+    if callable(first.normalization) or first.lacks:
+        return None  # forward says what is missing
+    head: dict[str, Any] = {"size": first.input_size, "affine": first.affine()}
     parameters = network.by_layer()
     chain: list[tuple[str, Mapping[str, Any]]] = [(first.kind, head)]
     for layer in layers[1:]:
@@ -222,6 +225,14 @@ def _layer_by_layer(network: Any, backend: Backend, states: State, batch: int) -
         return True
 
     return advance
+
+
+def _normalized_first(
+    layer: SequenceInput, backend: Backend, dtype: Any, advance: Stepper
+) -> Stepper:
+    """A step from rows (n, D) in all their digits: the same bits as the stepper's own."""
+    run = Run(backend, layer.constants(dtype), dtype=dtype)
+    return lambda rows, out: advance(layer.forward(run, rows)[0].reshape(-1), out)
 
 
 def _overwrite(states: State, new: Mapping[str, LSTMState]) -> None:

@@ -131,7 +131,9 @@ def last_values(columns: Columns, name: str) -> str:
         # Only all of them are 100.00%.
         return "99.99%" if 0.99995 <= value < 1 else f"{value:.2%}"
 
-    text = f"{in_words(name)} {form(values[-1])}"
+    text = in_words(name)
+    if columns["iteration"][-1]:  # before the first there is nothing but a validation
+        text += f" {form(values[-1])}"
     checked = columns.get(VALIDATION + name, np.zeros(0))  # (N,)
     checked = checked[np.isfinite(checked)]
     return f"{text}, validation {form(checked[-1])}" if checked.size else text

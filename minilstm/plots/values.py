@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from minilstm.arrays import as_array, parts_of
+from minilstm.arrays import as_array, axes_of, parts_of
 from minilstm.arrays import as_numbers as gate
 from minilstm.errors import DataError
 
@@ -23,6 +23,8 @@ def as_labels(name: str, labels: ArrayLike) -> NDArray[Any]:
     """Give labels as an array of shape (N,), or raise naming the argument."""
     wanted = f"one label a step was wanted: pass one sequence's labels, as {name}[0]."
     array: NDArray[Any] = as_array(labels, name, wanted, of="sequences")
+    if array.dtype.kind == "U" and isinstance(labels, (list, tuple)):
+        array = np.array(labels, dtype=object)  # NumPy would make text of a missing label
     if array.ndim != 1:
         raise DataError(
             f"{name} has shape {array.shape} and should be one-dimensional, one label a step: "
@@ -140,7 +142,7 @@ def as_numbers(name: str, values: ArrayLike | list[Any]) -> Floats:
     """
     parts = parts_of(values)
     try:
-        if parts is not None and any(np.ndim(v) > 0 for v in parts):
+        if parts is not None and any(axes_of(v) > 0 for v in parts):
             values = np.concatenate([gate(v, f"{name}[{k}]") for k, v in enumerate(parts)])
         numbers: NDArray[Any] = gate(values, name)
     except DataError:

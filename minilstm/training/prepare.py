@@ -63,7 +63,9 @@ def prepare(
         data_format = old.data_format
     batches = as_batches(wiring, x, dtype, data_format)
     known = classes_by_output(old.classes if old else None, wiring, heads, needed=False)
-    answers = as_answers(wiring, heads, batches[0], y, known, "y", options.target_data_formats)
+    answers = as_answers(
+        wiring, heads, batches[0], y, known, "y", options.target_data_formats, dtype=dtype
+    )
     _check_metrics(heads, options)
     by_class = _class_weights(heads, answers)
     names = [wiring.nodes[h.output].layer.name for h in heads]
@@ -107,7 +109,14 @@ def check_validation(
     batches = as_batches(net.wiring, x, net.dtype, net.data_format, "validation x")
     known = classes_by_output(net.classes, net.wiring, heads, needed=False)
     answers = as_answers(
-        net.wiring, heads, batches[0], y, known, "validation y", options.target_data_formats
+        net.wiring,
+        heads,
+        batches[0],
+        y,
+        known,
+        "validation y",
+        options.target_data_formats,
+        dtype=net.dtype,
     )
     by_class = data.class_weights
     weights = _weights(answers, by_class, [None] * len(heads), net.dtype, "validation y")
@@ -158,12 +167,18 @@ def _weights(
     """Weight of every row: of its class, times that of its step; one at least is above 0."""
     out: list[list[Array] | None] = []
     for part, targets, of_classes in zip(given, answers.targets, by_class, strict=True):
-        rows = None if part is None else _step_weights(part, targets, dtype)
-        if of_classes is not None:
-            weighted: list[Any] = [row_weights(t, of_classes, dtype) for t in targets]
-            if rows is not None:
-                weighted = [a * b for a, b in zip(weighted, rows, strict=True)]
-            rows = weighted
+        with np.errstate(over="ignore"):
+            rows = None if part is None else _step_weights(part, targets, dtype)
+            if of_classes is not None:
+                weighted: list[Any] = [row_weights(t, of_classes, dtype) for t in targets]
+                if rows is not None:
+                    weighted = [a * b for a, b in zip(weighted, rows, strict=True)]
+                rows = weighted
+        if rows is not None and not all(np.isfinite(w).all() for w in rows):
+            raise DataError(
+                f"a weight of {name} is beyond the range of {dtype}; give smaller weights to the "
+                "steps and classes, or train with dtype='float64'."
+            )
         if rows is not None and not any(
             w[_counted(t)].any() for w, t in zip(rows, targets, strict=True)
         ):
@@ -183,7 +198,7 @@ def _counted(targets: Array) -> Any:
 def _step_weights(given: Any, targets: Sequence[Array], dtype: Any) -> list[Array]:
     what = "weights"
     parts: Any = parts_of(given)
-    if parts is None and hasattr(given, "__len__") and not isinstance(given, (str, Mapping)):
+    if parts is None and not isinstance(given, (str, Mapping)):
         parts = as_numbers(given, "step_weights", what)
         parts = [parts] if parts.ndim == 1 and len(targets) == 1 else list(np.atleast_1d(parts))
     if parts is None or len(parts) != len(targets):

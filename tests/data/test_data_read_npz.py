@@ -43,13 +43,13 @@ def test_npz_layouts(tmp_path):
     path = tmp_path / "a.npz"
     dense = np.arange(12).reshape(2, 3, 2)
     np.savez(path, x=dense, y=np.array([[1, 2, 3], [4, 5, 6]]))
-    data = read_sequences(path)
+    data = read_sequences(path)  # labels a step: the shape tells which axis is time
     assert_same_arrays(data.x, list(dense.astype(float)))
     assert_same_arrays(data.y, [np.array([1, 2, 3]), np.array([4, 5, 6])])
     np.savez(path, x=dense, y=np.array([8, 9]))
     assert read_sequences(path).y.tolist() == [8, 9]
     np.savez(path, x=dense[0], y=np.array(["a", "b", "c"]))
-    assert read_sequences(path).y[0].tolist() == ["a", "b", "c"]
+    assert read_sequences(path, layout="TC").y[0].tolist() == ["a", "b", "c"]
     # Ten sequences and two: numbers count, not the order of the text.
     numbered = {f"x_{k}": np.full((k + 1, 1), float(k)) for k in (10, 2)}
     np.savez(path, **numbered, y=np.array([2, 10]))
@@ -83,7 +83,7 @@ NPZ_REFUSALS = {
     "flat y": (
         {**FLAT, "y": np.zeros(3, int)},
         "y has shape (3,), but (4,), one label for each step, or (2,), one for each sequence, was "
-        "wanted: correct it.",
+        "wanted: correct it, or say with layout which axis of x is which.",
     ),
     "both": (
         {"x": np.zeros((2, 2)), "lengths": np.array([1, 1]), "y": np.array([1, 2])},

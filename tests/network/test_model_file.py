@@ -17,6 +17,7 @@ from safetensors.numpy import save_file
 import minilstm as ml
 from minilstm.functional import activations
 from minilstm.network import model_file
+from minilstm.network.model_contents import checksum
 
 pytestmark = pytest.mark.usefixtures("on_numpy")
 
@@ -31,14 +32,24 @@ def network(dtype="float32", classes=("a", "b"), mean=(1.0, 2.0, 3.0), seed=0):
     return ml.Network(layers, rng=np.random.default_rng(seed), dtype=dtype, classes=classes)
 
 
+SCORES = "self_test/scores"
+
+
 @pytest.fixture
 def saved(tmp_path):
     return network().save(tmp_path / "model.safetensors")
 
 
-def rewrite(path, arrays, metadata):
-    """A file as another program would leave it: the checksum is that of the old arrays."""
-    save_file(arrays, path, metadata={"minilstm": json.dumps(metadata)})
+def rewrite(path, arrays, metadata, sealed=True, **others):
+    """A file as another program would write it; not `sealed`: the checksum is the old one."""
+    if sealed and isinstance(metadata, dict):
+        found = checksum(arrays, metadata, others)
+        metadata = {**metadata, "sha256": found}
+    save_file(arrays, path, metadata={"minilstm": json.dumps(metadata), **others})
+
+
+def without(mapping, key):
+    return {k: v for k, v in mapping.items() if k != key}
 
 
 def contents_of_a_network():
@@ -120,7 +131,7 @@ def test_a_new_file_replaces_an_old_one_and_has_ordinary_permissions(tmp_path):
 
 def test_the_file_is_arrays_and_json_that_others_can_read(saved):
     arrays, metadata = contents(saved)
-    assert metadata["format_version"] == 2 and metadata["gate_layout"] == "ifgo"
+    assert metadata["format_version"] == 3 and metadata["gate_layout"] == "ifgo"
     assert [layer["kind"] for layer in metadata["layers"]] == [
         "sequence_input", "lstm", "fully_connected", "softmax",
     ]  # fmt: skip
@@ -177,17 +188,20 @@ def test_a_pickle_is_refused_and_never_run(tmp_path):
     assert not (tmp_path / "sprung").exists()
 
 
-@pytest.mark.parametrize("version", [0, 3, 99, "1", None])
+@pytest.mark.parametrize("version", [0, 4, 99, "1", None, True, 3.0])
 def test_another_format_version_is_refused(saved, version):
     arrays, metadata = contents(saved)
     rewrite(saved, arrays, {**metadata, "format_version": version})
     message = (
-        f"has format version {version}, but this minilstm reads versions up to 2; update minilstm"
+        f"has format version {version!r}, but this minilstm reads versions up to 3; update minilstm"
     )
     with refused(saved, f"{message} to read it\\."):
         ml.load(saved)
 
 
+DAMAGED = (
+    r"is not as it was saved \(its checksum differs\); copy it again, or save the model again\."
+)
 CHANGED = r"it was changed after saving, so save the model again\."
 
 
@@ -197,10 +211,39 @@ def test_one_changed_bit_in_any_array_is_refused(saved, key):
     changed = bytearray(arrays[key].tobytes())
     changed[0] ^= 1  # the last bit of the first value, far below any tolerance
     arrays[key] = np.frombuffer(bytes(changed), arrays[key].dtype).reshape(arrays[key].shape)
-    rewrite(saved, arrays, metadata)
-    reason = r"\(its arrays are not those that were saved\)"
-    with refused(saved, f"does not describe a network {reason}; {CHANGED}"):
+    rewrite(saved, arrays, metadata, sealed=False)
+    with refused(saved, DAMAGED):
         ml.load(saved)
+
+
+def changed_everywhere(value):
+    """Copies of nested JSON, each with one change: another number, word or order, one item less."""
+    if isinstance(value, dict):
+        yield from ({**value, k: new} for k, v in value.items() for new in changed_everywhere(v))
+        yield from (without(value, k) for k in value)
+    elif isinstance(value, list):
+        for n, one in enumerate(value):
+            yield from ([*value[:n], new, *value[n + 1 :]] for new in changed_everywhere(one))
+        yield from ([value[1:], value[::-1]] if len(value) > 1 else [value * 2])
+    else:
+        yield value + "x" if isinstance(value, str) else 7.5 if value is None else value + 1
+
+
+def test_any_change_of_the_metadata_is_refused(saved):
+    arrays, metadata = contents(saved)
+    version = metadata.pop("format_version")  # of which another sentence speaks
+    changes = [new for new in changed_everywhere(metadata) if new != metadata]
+    assert len(changes) > 100
+    for new in changes:
+        new = {**new, "format_version": version}
+        rewrite(saved, arrays, new, sealed=False)
+        with refused(saved, DAMAGED if "sha256" in new else f".*'sha256' is missing.*{CHANGED}"):
+            ml.load(saved)
+    rewrite(saved, arrays, {**metadata, "format_version": version}, sealed=False, more="words")
+    with refused(saved, DAMAGED):
+        ml.load(saved)
+    rewrite(saved, arrays, {**metadata, "format_version": version}, more="words")
+    assert_equal(ml.load(saved), network())
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -219,14 +262,20 @@ def test_scores_other_than_the_saved_ones_fail_the_self_test(tmp_path, monkeypat
     with refused(
         path,
         rf"fails its self-test: scores differ from the saved ones by \S+ \(allowed {allowed}\) "
-        r"though its arrays are intact; its layers were changed, or NumPy computes differently "
-        r"here: save the model again\.",
+        r"though the file is intact; minilstm or NumPy computes something else here: save the "
+        r"model again, or load it with self_test=False\.",
     ):
         ml.load(path)
+    assert_equal(ml.load(path, self_test=False), network(dtype))
+    path.write_bytes(path.read_bytes()[:-1] + b"\x7f")
+    with refused(path, DAMAGED):
+        ml.load(path, self_test=False)
+    with refuses("self_test is 'no'; give True or False."):
+        ml.load(path, self_test="no")
 
 
-def without(mapping, key):
-    return {k: v for k, v in mapping.items() if k != key}
+def filled(arrays, key, value):
+    return {**arrays, key: np.full_like(arrays[key], value)}
 
 
 def no_input(metadata):
@@ -246,12 +295,11 @@ def with_layer(metadata, n, **changes):
         (lambda a, m: (a, []), "list indices must be"),
         (lambda a, m: (a, without(m, "format_version")), "'format_version'"),
         (lambda a, m: (a, without(m, "layers")), "'layers'"),
-        (lambda a, m: (a, without(m, "sha256")), "'sha256'"),
         (
             lambda a, m: (without(a, "input/mean"), {**m, "layers": []}),
-            "no layer 'input' in the graph",
+            "no layer 'input",
         ),
-        (lambda a, m: (without(a, "input/mean"), no_input(m)), "1 test inputs for 0 inputs"),
+        (lambda a, m: (without(a, "input/mean"), no_input(m)), "the graph has no SequenceInput"),
         (lambda a, m: (a, with_layer(m, 1, kind="gru")), "unknown layer kind 'gru'"),
         (lambda a, m: (a, with_layer(m, 1, num_hidden_units=3)), "its layer wants (12, 3)"),
         (lambda a, m: (a, with_layer(m, 1, output_mode="first")), "output_mode is 'first'"),
@@ -262,6 +310,29 @@ def with_layer(metadata, n, **changes):
         (lambda a, m: (a, {**m, "dtype": None}), "dtype None"),
         (lambda a, m: (a, {**m, "classes": 5}), "classes 5, not a list"),
         (lambda a, m: (a, {**m, "classes": [0.5, 1.5]}), "classes [0.5, 1.5], not a list"),
+        (lambda a, m: (a, {**m, "classes": ["a", 2]}), "classes ['a', 2], not a list"),
+        (lambda a, m: (a, {**m, "classes": [False, True]}), "classes [False, True], not a list"),
+        (lambda a, m: (a, {**m, "classes": ["a", "a\0"]}), "'a\\x00'], not a list"),
+        (lambda a, m: (a, {**m, "classes": [1, 2**70]}), "not a list of strings"),
+        (lambda a, m: (a, {**m, "classes": ["a"]}), "1 classes for 2 scores of 'softmax'"),
+        (lambda a, m: (a, {**m, "classes": list("abcd")}), "4 classes for 2 scores"),
+        (lambda a, m: (a, {**m, "classes": [1, 1]}), "classes [1, 1], of which some are equal"),
+        (lambda a, m: (a, {**m, "classes": {"fc": [1, 2]}}), "classes of 'fc', which is no output"),
+        (lambda a, m: (a, {**m, "losses": ["mse", "mse"]}), "2 losses for 1 outputs"),
+        (lambda a, m: (a, {**m, "losses": "mse"}), "losses 'mse', not a list of names"),
+        (lambda a, m: (a, {**m, "data_format": "euto"}), "data_format is 'euto'"),
+        (lambda a, m: (a, {**m, "layers": [None]}), "its layers are no list of dict"),
+        (lambda a, m: (a, {**m, "connections": [1]}), "its connections are no list of list"),
+        (lambda a, m: (a, with_layer(m, 1, name="")), "a layer of the name ''"),
+        (lambda a, m: (a, with_layer(m, 1, bias=[0] * 8)), "'memory' has no option 'bias'"),
+        (lambda a, m: (filled(a, "fc/bias", np.nan), m), "'fc/bias' holds NaN or infinity"),
+        (lambda a, m: (filled(a, "input/mean", np.inf), m), "'input/mean' holds NaN or infinity"),
+        (lambda a, m: (filled(a, "self_test/input", np.nan), m), "'self_test/input' holds NaN"),
+        (lambda a, m: (filled(a, "self_test/scores", -np.inf), m), "'self_test/scores' holds NaN"),
+        (lambda a, m: ({**a, SCORES: a[SCORES][:0]}, m), "[(0, 2)], not [(1, 2)]"),
+        (lambda a, m: ({**a, SCORES: a[SCORES][:, :1]}, m), "[(1, 1)], not [(1, 2)]"),
+        (lambda a, m: ({**a, SCORES: a[SCORES].astype(float)}, m), "its self-test is not float32"),
+        (lambda a, m: ({**a, "input/mean": a["fc/bias"]}, m), "'input'/mean is float32, not"),
         (lambda a, m: (a, without(m, "connections")), "'connections'"),
         (lambda a, m: (a, {**m, "connections": [["input/out"]]}), "not enough values"),
         (lambda a, m: (a, {**m, "connections": [["in/out", "fc/in"]]}), "no layer 'in'"),
@@ -270,14 +341,12 @@ def with_layer(metadata, n, **changes):
         (lambda a, m: (without(a, "fc/bias"), m), "mend ['fc/bias']"),
         (lambda a, m: ({**a, "extra": a["fc/bias"]}, m), "mend ['extra']"),
         (lambda a, m: (without(a, "self_test/input"), m), "'self_test/input'"),
-        (lambda a, m: ({**a, "self_test/input": a["fc/weights"]}, m), "(2, 2), not (16, 3)"),
+        (lambda a, m: ({**a, "self_test/input": a["fc/weights"]}, m), "[(2, 2)], not [(16, 3)]"),
         (lambda a, m: ({**a, "input/mean": np.zeros(2)}, m), "mean has shape (2,)"),
     ],
 )
 def test_a_file_whose_parts_do_not_fit_together_is_refused(saved, damage, reason):
     arrays, metadata = damage(*contents(saved))
-    if "sha256" in metadata:  # as if it had been written so
-        metadata["sha256"] = model_file._checksum(arrays)
     rewrite(saved, arrays, metadata)
     with refused(saved, rf"does not describe a network \(.*{re.escape(reason)}.*\); {CHANGED}"):
         ml.load(saved)
@@ -290,10 +359,15 @@ def test_metadata_that_is_not_json_is_refused(saved):
 
 
 def test_a_missing_file_or_folder_is_named(tmp_path):
-    for path in (tmp_path / "none.safetensors", tmp_path):
-        message = f"path is {str(path)!r}, but there is no such file; check its name."
-        with refuses(message, FileNotFoundError):
-            ml.load(path)
+    path = tmp_path / "none.safetensors"
+    message = f"path is {str(path)!r}, but there is no such file; check its name."
+    with refuses(message, FileNotFoundError):
+        ml.load(path)
+    message = (
+        f"path is {str(tmp_path)!r}, which is a folder, but a file was wanted; name a regular file."
+    )
+    with refuses(message, ml.DataError):
+        ml.load(tmp_path)
     path, folder = tmp_path / "no" / "model.safetensors", tmp_path / "no"
     message = (
         f"path is {str(path)!r}, but the folder {str(folder)!r} does not exist; create it first "
@@ -311,8 +385,20 @@ def test_what_could_not_be_loaded_is_not_saved(tmp_path):
     path = tmp_path / "model.safetensors"
     net = network()
     nan = net.replace(parameters={**net.parameters, "fc/bias": [np.nan, 0]})
-    with pytest.raises(ValueError, match=r"^the network gives NaN or infinite scores, so its file"):
+    with refuses("fc/bias of the network holds NaN or infinity; give it finite numbers."):
         nan.save(path)
+    large = net.replace(parameters={k: np.full_like(p, 3e38) for k, p in net.parameters.items()})
+    with refuses(
+        "the network gives NaN or infinite scores, so its file would not pass the self-test; train "
+        "it, or give its SequenceInput a mean."
+    ):
+        large.save(path)
+    with refuses("the network has 3 classes for 2 scores of 'softmax'; mend that before saving."):
+        net.replace(classes=["a", "b", "c"]).save(path)
+    with refuses(
+        "a name or a class of the network holds '\\ud800', which is no letter; name it anew."
+    ):
+        net.replace(classes=["a", "\ud800"]).save(path)
     with pytest.raises(ValueError, match=r"^the network is complex128; only float32 and float64"):
         net.replace(dtype=np.complex128).save(path)
     with pytest.raises(
@@ -351,3 +437,20 @@ def test_the_final_name_appears_only_when_the_file_is_whole(tmp_path, monkeypatc
     monkeypatch.setattr("minilstm.files.os.replace", replace)
     network().save(path)
     assert seen == [path.stat().st_size]
+
+
+def test_a_file_that_must_not_be_read_is_said_to_be_that(saved, monkeypatch):
+    def denied(path, mode):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(model_file, "open", denied, raising=False)
+    message = (
+        f"path is {str(saved)!r}, but it could not be read (Permission denied); free some space, "
+        "change the permissions, or choose another place."
+    )
+    with refuses(message, PermissionError):
+        ml.load(saved)
+    message = f"path is {str(saved)!r}, which this user may not read; change its permissions."
+    monkeypatch.setattr("minilstm.paths.os.access", lambda path, how: False)
+    with refuses(message, PermissionError):
+        ml.load(saved)

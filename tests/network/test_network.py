@@ -2,6 +2,7 @@
 Everything runs on the NumPy backend; the maths itself is tested elsewhere."""
 
 import tracemalloc
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,8 +11,10 @@ from builders import doubled
 
 import minilstm as ml
 from minilstm.functional.lstm import LSTMState
+from minilstm.losses.named import find_loss
 from minilstm.network.graph.naming import name_layers
 from minilstm.network.passes import memory
+from minilstm.network.passes.mini_batch import pack_targets
 
 FEATURES, HIDDEN, CLASSES = 3, 5, 4
 LENGTHS = (7, 4, 9)
@@ -337,6 +340,20 @@ def test_replace_leaves_the_old_network_alone():
     narrow = net.replace(dtype="float32")
     assert narrow.dtype == np.float32 and narrow.predict(batch()[0]).dtype == np.float32
     assert net.dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    ("loss", "targets", "padded", "divisor"),
+    [
+        ("crossentropy", [1, -1, 0, -1, -1], False, 2.0),  # those with a class
+        ("crossentropy", [1, -1, 0, -1, -1], True, 5.0),
+        ("half-mse", -np.ones((5, 2)), False, 5.0),  # numbers below 0 are numbers
+    ],
+)
+def test_a_loss_is_divided_by_the_rows_that_count(loss, targets, padded, divisor):
+    head = SimpleNamespace(loss=find_loss(loss), columns=2)
+    batch = pack_targets([head], [], [np.array(targets)], padded=padded)
+    assert batch.divisors == (divisor,)
 
 
 def test_summary_is_a_table_of_layers_and_learnables():

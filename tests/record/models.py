@@ -19,7 +19,7 @@ HERE = Path(__file__).resolve().parent
 VERSION_1 = HERE.parent / "golden" / "model_v1.safetensors"
 VERSION_2 = HERE / "model_v2.safetensors"
 #: what a file says of the machine and the release that wrote it
-OF_ITS_WRITER = ("minilstm_version", "sha256")
+OF_ITS_WRITER = ("format_version", "minilstm_version", "sha256")
 SCORES = "self_test/scores"  # rounded as the machine that saves rounds
 
 

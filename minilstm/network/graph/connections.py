@@ -4,10 +4,11 @@ Nothing is computed here; `wiring` turns them into the order in which layers run
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple, Self
 
+from minilstm.checks import shown
 from minilstm.layers import Layer
 from minilstm.network.graph.naming import layer_table, name_layers
 
@@ -63,14 +64,24 @@ class Connections:
         ValueError
             There is no such layer, output or input, or the input is already fed.
         """
-        source, destination = self._port(source, "output"), self._port(destination, "input")
-        for connection in self.connections:
-            if connection.destination == destination:
+        return self.connect_all([(source, destination)])
+
+    def connect_all(self, pairs: Iterable[tuple[str, str]]) -> Self:
+        """`connect` for many pairs (source, destination) at once."""
+        layers = {layer.name: layer for layer in self.layers}
+        fed = {c.destination: c.source for c in self.connections}
+        for pair in pairs:
+            source, destination = (
+                self._port(port, what, layers)
+                for port, what in zip(pair, ("output", "input"), strict=True)
+            )
+            if destination in fed:
                 raise ValueError(
-                    f"{destination!r} is already fed by {connection.source!r}; disconnect that "
+                    f"{destination!r} is already fed by {fed[destination]!r}; disconnect that "
                     "first, or join both with Addition or Concatenation."
                 )
-        self.connections.append(Connection(source, destination))
+            fed[destination] = source
+            self.connections.append(Connection(source, destination))
         return self
 
     def disconnect(self, source: str, destination: str) -> Self:
@@ -128,8 +139,10 @@ class Connections:
         for layer in self.layers:
             if layer.name == name:
                 return layer
-        known = ", ".join(repr(a.name) for a in self.layers)
-        raise ValueError(f"there is no layer {name!r} in the graph; it has {known or 'no layers'}.")
+        known = shown([a.name for a in self.layers])[1:-1]
+        raise ValueError(
+            f"there is no layer {shown(name)} in the graph; it has {known or 'no layers'}."
+        )
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} of {len(self.layers)} layers", layer_table(self.layers)]
@@ -148,12 +161,14 @@ class Connections:
         out.layers = list(layers)
         return out
 
-    def _port(self, port: str, what: str) -> str:
+    def _port(self, port: str, what: str, layers: Mapping[str, Layer] | None = None) -> str:
         """The full name "layer/port" of an "input" or "output"."""
         if not isinstance(port, str):
-            raise TypeError(f"{what} is {port!r}; give a name such as 'lstm' or 'lstm/hidden'.")
+            raise TypeError(
+                f"{what} is {shown(port)}; give a name such as 'lstm' or 'lstm/hidden'."
+            )
         name, _, wanted = port.partition("/")
-        layer = self[name]
+        layer = (layers or {}).get(name) or self[name]
         names = layer.output_names if what == "output" else layer.input_names
         if not names:
             raise ValueError(f"the layer {name!r} has no {what}; choose another layer.")

@@ -7,6 +7,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Sequence
 
+from minilstm.checks import shown
 from minilstm.layers import Layer
 
 _SHORT_NAMES = {
@@ -42,11 +43,11 @@ def name_layers(layers: Layer | Sequence[Layer], taken: Sequence[str] = ()) -> l
         raise TypeError(f"layers is {type(layers).__name__}, not a list of layers; {EXAMPLE}")
     for n, layer in enumerate(layers):
         if not isinstance(layer, Layer):
-            raise TypeError(f"layers[{n}] is {layer!r}, not a layer; {EXAMPLE}")
+            raise TypeError(f"layers[{n}] is {shown(layer)}, not a layer; {EXAMPLE}")
     given = [layer.name for layer in layers if layer.name]
     for name in given:
         if not isinstance(name, str):
-            raise TypeError(f"a layer is named {name!r}; give it a name in quotes, or none.")
+            raise TypeError(f"a layer is named {shown(name)}; give it a name in quotes, or none.")
     kinds = Counter(_short(layer) for layer in layers)
     used = {*taken, *given}
     seen: Counter[str] = Counter()
@@ -60,13 +61,13 @@ def name_layers(layers: Layer | Sequence[Layer], taken: Sequence[str] = ()) -> l
             while name in used or (name == short and kinds[short] > 1):
                 name, n = f"{short}_{n}", n + 1
         used.add(name)
-        named.append(dataclasses.replace(layer, name=name))
+        named.append(layer if name == layer.name else dataclasses.replace(layer, name=name))
     for name, count in Counter([*taken, *(layer.name for layer in named)]).items():
         if count > 1:
-            raise ValueError(f"{count} layers are named {name!r}; give each its own name.")
+            raise ValueError(f"{count} layers are named {shown(name)}; give each its own name.")
         if "/" in name:
             raise ValueError(
-                f"a layer is named {name!r}; leave out the '/', which separates layer and port."
+                f"a layer is named {shown(name)}; leave out the '/', which separates layer and port."
             )
     return named
 

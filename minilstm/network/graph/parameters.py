@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from minilstm.arrays import as_numbers
+from minilstm.checks import shown
 from minilstm.layers import Parameter
 from minilstm.network.graph.wiring import Node, Wiring
 
@@ -55,6 +56,8 @@ def first_values(
     """
     layers = {layer.name: layer for layer in wiring.layers}
     out, missing = {}, []
+    for p in slots.values():
+        np.empty(p.shape)  # what no memory holds is refused at once, not after the others are drawn
     for key, p in slots.items():
         name = key.partition("/")[0]
         given = getattr(layers[name], p.name, None)
@@ -94,8 +97,8 @@ def checked_values(
     strangers = sorted(set(given) ^ set(slots))
     if strangers:
         raise ValueError(
-            f"parameters has {sorted(given)}, but the layers have {sorted(slots)}; "
-            f"mend {strangers}."
+            f"parameters has {shown(sorted(given))}, but the layers have {shown(sorted(slots))}; "
+            f"mend {shown(strangers)}."
         )
     kinds = "biufc" if np.dtype(dtype).kind == "c" else "biuf"
     out = {}

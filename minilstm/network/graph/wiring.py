@@ -3,10 +3,9 @@ Every problem is found here, by layer name, before anything is computed."""
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from minilstm.layers import Layer, SequenceInput, Shape
 from minilstm.network.graph.connections import Connections
@@ -104,11 +103,12 @@ def examine(layers: Sequence[Layer] | Connections) -> tuple[Wiring | None, list[
     nodes = _nodes(graph, order, problems)
     inputs = tuple(n for n, node in enumerate(nodes) if isinstance(node.layer, SequenceInput))
     wiring = Wiring(tuple(nodes), inputs, (), graph)
-    outputs = tuple(n for n in range(len(nodes)) if not wiring.users(n))
+    used = {port.node for node in nodes for port in node.inputs if port is not None}
+    outputs = tuple(n for n in range(len(nodes)) if n not in used)
     problems += [
         f"{node.layer.name!r} is an output layer, but feeds others; put it at the end."
         for n, node in enumerate(nodes)
-        if node.layer.kind in OUTPUT_LAYERS and n not in outputs
+        if node.layer.kind in OUTPUT_LAYERS and n in used
     ]
     return wiring._replace(outputs=outputs), problems
 
@@ -116,7 +116,7 @@ def examine(layers: Sequence[Layer] | Connections) -> tuple[Wiring | None, list[
 def ancestors(wiring: Wiring, nodes: Sequence[int]) -> list[int]:
     """Some nodes and everything that feeds them, in order."""
     found = set(nodes)
-    for n in range(len(wiring.nodes) - 1, -1, -1):
+    for n in reversed(range(len(wiring.nodes))):
         if n in found:
             found |= {port.node for port in wiring.nodes[n].inputs if port is not None}
     return sorted(found)
@@ -150,30 +150,37 @@ def _dangling(graph: Connections) -> list[str]:
 
 def _sorted(graph: Connections) -> tuple[list[Layer], list[str]]:
     """Layers so that each comes after what feeds it, and the names of a circle if there is one."""
-    feeders: dict[str, list[str]] = {layer.name: [] for layer in graph.layers}
+    place = {layer.name: n for n, layer in enumerate(graph.layers)}
+    feeders: list[list[int]] = [[] for _ in graph.layers]
+    users: list[list[int]] = [[] for _ in graph.layers]
     for source, destination in graph.connections:
-        feeders[destination.partition("/")[0]].append(source.partition("/")[0])
-    order: list[Layer] = []
-    done: set[str] = set()
-    waiting = list(graph.layers)
-    while waiting:
-        ready = next((a for a in waiting if done.issuperset(feeders[a.name])), None)
-        if ready is None:
-            return order, _circle({a.name: feeders[a.name] for a in waiting}, done)
-        waiting.remove(ready)
-        order.append(ready)
-        done.add(ready.name)
-    return order, []
+        before, after = (place[port.partition("/")[0]] for port in (source, destination))
+        feeders[after].append(before)
+        users[before].append(after)
+    missing = [len(some) for some in feeders]
+    ready = [n for n, count in enumerate(missing) if count == 0]  # in order, so it is a heap
+    order: list[int] = []
+    while ready:  # of the layers that can run, the one that was added first
+        n = heapq.heappop(ready)
+        order.append(n)
+        for after in users[n]:
+            missing[after] -= 1
+            if missing[after] == 0:
+                heapq.heappush(ready, after)
+    waiting = {n: feeders[n] for n, count in enumerate(missing) if count}
+    circle = _circle(waiting) if waiting else []
+    return [graph.layers[n] for n in order], [graph.layers[n].name for n in circle]
 
 
-def _circle(feeders: Mapping[str, Sequence[str]], done: set[str]) -> list[str]:
+def _circle(feeders: Mapping[int, Sequence[int]]) -> list[int]:
     """Go back from feeder to feeder until a layer comes up a second time."""
-    path = [next(iter(feeders))]
+    path = {next(iter(feeders)): None}  # a dict, which keeps order and finds at once
     while True:
-        before = next(name for name in feeders[path[-1]] if name not in done)
+        before = next(n for n in feeders[next(reversed(path))] if n in feeders)
         if before in path:
-            return path[path.index(before) :][::-1]
-        path.append(before)
+            names = list(path)
+            return names[names.index(before) :][::-1]
+        path[before] = None
 
 
 def _nodes(graph: Connections, order: Sequence[Layer], problems: list[str]) -> list[Node]:
@@ -185,20 +192,27 @@ def _nodes(graph: Connections, order: Sequence[Layer], problems: list[str]) -> l
         for k, output in enumerate(layer.output_names)
     }
     nodes: list[Node] = []
+    lasts: list[str] = []  # for each node the layer that dropped the time axis, where one did
     for layer in order:
         sources = [feeder.get(f"{layer.name}/{name}", "") for name in layer.input_names]
         ports = [port_of.get(source) for source in sources]
         if isinstance(layer, SequenceInput):
             nodes.append(Node(layer, (), (layer.shape,), (layer.shape,), (True,), 0))
+            lasts.append(layer.name)
             continue
         known = [p for p in ports if p is not None]
         in_shapes = tuple(nodes[p.node].shapes[p.output] for p in known if nodes[p.node].shapes)
         steps = [nodes[p.node].steps[p.output] for p in known if nodes[p.node].steps]
         nodes.append(Node(layer, tuple(ports), (), (), (), 0))
+        first = ports[0]
+        if first is None or layer.keeps_last:
+            lasts.append(layer.name)
+        else:
+            lasts.append(lasts[first.node])
         if len(steps) < len(known) or not known:
             continue  # what feeds it has a problem of its own
-        state = layer.initial_state(1, np.float32)
-        problems += _step_problems(nodes, layer, known, steps, state is not None)
+        last = lasts[known[0].node]
+        problems += _step_problems(nodes, layer, known, steps, last)
         try:
             shapes = layer.output_shapes(in_shapes)
         except ValueError as error:
@@ -207,16 +221,14 @@ def _nodes(graph: Connections, order: Sequence[Layer], problems: list[str]) -> l
             problems.append(f"{head} (fed by {where}){mark}{tail}")
             continue
         out_steps = (steps[0] and not layer.keeps_last, *[False] * (len(shapes) - 1))
-        size = 0 if state is None else state.hidden.shape[1]
-        nodes[-1] = Node(layer, tuple(ports), in_shapes, shapes, out_steps, size)
+        nodes[-1] = Node(layer, tuple(ports), in_shapes, shapes, out_steps, layer.state_size)
     return nodes
 
 
 def _step_problems(
-    nodes: Sequence[Node], layer: Layer, ports: Sequence[Port], steps: Sequence[bool], state: bool
+    nodes: Sequence[Node], layer: Layer, ports: Sequence[Port], steps: Sequence[bool], last: str
 ) -> list[str]:
-    if state and not steps[0]:
-        last = _last_before(nodes, ports[0].node)
+    if layer.state_size and not steps[0]:
         return [
             f"the {type(layer).__name__} {layer.name!r} follows {last!r}, which keeps the last "
             f"step only; set output_mode='sequence' in {last!r}."
@@ -228,13 +240,3 @@ def _step_problems(
             "sequence; give all of them the same output_mode."
         ]
     return []
-
-
-def _last_before(nodes: Sequence[Node], node: int) -> str:
-    """Name of the layer that dropped the time axis of what a node puts out."""
-    while not nodes[node].layer.keeps_last:
-        port = nodes[node].inputs[0]
-        if port is None:
-            break
-        node = port.node
-    return nodes[node].layer.name

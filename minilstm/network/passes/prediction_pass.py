@@ -52,8 +52,9 @@ class PredictionPass:
 
     def forward(self, signals: Sequence[Signal], state: State) -> tuple[list[Signal], State]:
         """The wanted outputs of some steps, and the state after them."""
-        chosen: dict[str, Any] = {"nodes": self.nodes, "want": self.sources, "keep": "nothing"}
-        done = run_forward(self.wiring, self.backend, self.parameters, signals, state, **chosen)
+        how: dict[str, Any] = {"nodes": self.nodes, "want": self.sources, "keep": "nothing"}
+        how["dtype"] = self.dtype
+        done = run_forward(self.wiring, self.backend, self.parameters, signals, state, **how)
         return [done.values[port] for port in self.wanted], done.state
 
     def in_spans(self, signals: Sequence[Signal], state: State) -> tuple[list[Array], State]:

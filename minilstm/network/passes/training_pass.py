@@ -76,6 +76,7 @@ class TrainingPass:
         state: State,
         plan: MemoryPlan,
         *,
+        dtype: Any = None,
         key: int = 0,
         truncation: int | None = None,
         want_outputs: bool = False,
@@ -91,13 +92,14 @@ class TrainingPass:
         parameters : arrays of each layer, by its name
         state : before the first step, (B, H) each, by layer name; {} is the initial one
         plan : from `plan_memory`, for this batch
+        dtype : of the network; None means that of the rows
         key : random bits of this training step
         truncation : as for `plan_memory`
         want_outputs : also return the rows of each output
         loss_only : leave the gradients out
         """
         parameters = prepared(self.wiring.layers, backend, parameters)
-        walk = partial(run_forward, self.wiring, backend, parameters)
+        walk = partial(run_forward, self.wiring, backend, parameters, dtype=dtype)
         through_all = partial(walk, nodes=self.nodes, want=self.sources)
         spans, active = plan.spans, batch.signals[0].active
         pieces = [_piece(batch, spans, n, key) for n in range(len(spans))]

@@ -7,6 +7,7 @@ Axes: B batch, T time, N rows of a packed ragged batch.
 from __future__ import annotations
 
 import zlib
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -59,6 +60,7 @@ def run_forward(
     signals: Sequence[Signal],
     state: Mapping[str, LSTMState],
     *,
+    dtype: Any = None,
     nodes: Collection[int] | None = None,
     part: Part = WHOLE,
     keep: str = "caches",
@@ -73,6 +75,7 @@ def run_forward(
     signals : one for each input of the network
     state : hidden and cell state before the first row, (B, H) each, by layer name; a layer that is
         not among them starts from its initial state
+    dtype : of the network, into which its inputs bring their rows; None keeps that of the rows
     nodes : those that run; None means all
     part : which part of the batch this is
     keep : "caches" for `run_backward`, or "gates", from which recurrent layers are restored, or
@@ -83,7 +86,8 @@ def run_forward(
     chosen = range(len(wiring.nodes)) if nodes is None else sorted(nodes)
     # How many inputs of the chosen nodes, or of what the caller wants, each node feeds.
     fed = [port.node for n in chosen for port in wiring.nodes[n].inputs if port is not None]
-    uses = {n: fed.count(n) for n in chosen}
+    counts = Counter(fed)
+    uses = {n: counts[n] for n in chosen}
     for n in want:
         uses[n] += 1
     nobody_ends = part.ending is not None and part.ending.start == part.ending.stop
@@ -105,7 +109,8 @@ def run_forward(
         else:
             x = tuple(None if signal is None else signal.rows for signal in taken)
             steps = tuple(signal.active for signal in taken if signal is not None)
-        run = Run(backend, parameters[name], steps, _training(part, name, node.steps[0]))
+        training = _training(part, name, node.steps[0])
+        run = Run(backend, parameters[name], steps, training, dtype=dtype)
         last: LSTMState | None = None
         if isinstance(layer, Recurrent):
             before = state.get(name)

@@ -59,7 +59,7 @@ def problem_of_network(net: Network, x: Any, y: Any) -> Problem:
             name = net.layers[head.output].name
             known = by_output.get(name, None if by_output else net.classes)
             classes[k] = np.arange(head.columns) if known is None else known
-    answers = as_answers(net.wiring, heads, batches[0], y, classes)
+    answers = as_answers(net.wiring, heads, batches[0], y, classes, dtype=np.float64)
     batch = mini_batch(heads, [b.sequences for b in batches], answers.targets, [None] * len(heads))
     order = pack(batches[0].sequences).order  # (B,) number of each sequence, as the user counts
     net, backend = net.replace(dtype=np.float64), current_backend()
@@ -91,7 +91,8 @@ def problem_of_network(net: Network, x: Any, y: Any) -> Problem:
         placed = batch._replace(signals=signals).moved(where.to_device)
         start = moved_state(state, where.to_device)
         by_layer = moved.by_layer(where)
-        return walk.run(by_layer, where, placed, start, plan, key=DROPOUT_KEY, loss_only=loss_only)
+        how: dict[str, Any] = {"dtype": dtype, "key": DROPOUT_KEY, "loss_only": loss_only}
+        return walk.run(by_layer, where, placed, start, plan, **how)
 
     def loss(replaced: Mapping[str, Array]) -> Any:
         return run({**arrays, **replaced}, load_backend("numpy"), True)[0].loss

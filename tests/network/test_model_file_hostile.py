@@ -1,0 +1,181 @@
+"""Model files that ask for more than they hold: refused at once, and before memory is taken.
+Their checksums are right, as someone who knows the format would make them."""
+
+import io
+import json
+import time
+import tracemalloc
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from agreement import is_one_sentence
+from record.models import contents
+from safetensors.numpy import save
+
+import minilstm as ml
+from minilstm.network.model_contents import checksum
+from minilstm.network.model_file import from_file
+
+pytestmark = pytest.mark.usefixtures("on_numpy")
+
+
+@pytest.fixture
+def whole(tmp_path):
+    """Arrays and metadata of a file."""
+    layers = [ml.SequenceInput(3), ml.LSTM(2, name="memory"), ml.FullyConnected(2), ml.Softmax()]
+    net = ml.Network(layers, rng=np.random.default_rng(0), classes=["a", "b"])
+    return contents(net.save(tmp_path / "model.safetensors"))
+
+
+def written(arrays, metadata, text=None):
+    if text is None:
+        text = json.dumps({**metadata, "sha256": checksum(arrays, metadata)})
+    return save(arrays, metadata={"minilstm": text})
+
+
+def loaded(data, **options):
+    return from_file(io.BytesIO(data), len(data), ml.Network, **options)
+
+
+def refused_at_once(data, traced=True):
+    """The reason, given within a second, and without memory where that is traced."""
+    if traced:  # which makes it slower
+        tracemalloc.start()
+    began = time.process_time()
+    with pytest.raises(ml.ModelFileError) as error:
+        loaded(data)
+    seconds = time.process_time() - began
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    said = str(error.value)
+    assert is_one_sentence(said) and len(said) < 600
+    assert seconds < 1.5 and peak < 20 * 2**20, (seconds, peak)
+    return said
+
+
+def with_layer(metadata, n, **options):
+    layers = [dict(layer) for layer in metadata["layers"]]
+    layers[n].update(options)
+    return {**metadata, "layers": layers}
+
+
+SIZES = {
+    "units": (1, {"num_hidden_units": 10**9}, "but its layer wants (4000000000, 3)"),
+    "more units": (1, {"num_hidden_units": 2**40}, "but its layer wants (4398046511104, 3)"),
+    "4000 digits": (1, {"num_hidden_units": 10**4000}, "but its layer wants (4000000"),
+    "features": (0, {"input_size": 10**9}, "not [(16, 1000000000)]"),
+    "images": (0, {"input_size": [10**6, 10**6, 3]}, "its input has shape (1000000, 1000000, 3)"),
+    "a long word": (1, {"output_mode": "k" * 10**6}, "output_mode is 'kkkk"),
+    "a long option": (1, {"k" * 10**6: 1}, "has no option 'kkkk"),
+    "a long kind": (1, {"kind": "k" * 10**6}, "unknown layer kind 'kkkk"),
+    "a long name": (1, {"name": "k" * 10**5}, "no layer 'memory'"),
+}
+
+
+@pytest.mark.parametrize("case", SIZES)
+def test_sizes_that_the_arrays_do_not_have(whole, case):
+    arrays, metadata = whole
+    layer, options, reason = SIZES[case]
+    assert reason in refused_at_once(written(arrays, with_layer(metadata, layer, **options)))
+
+
+TEXTS = {
+    "a deep list": ("[" * 5000 + "]" * 5000, "its JSON is nested too deeply"),
+    "a deeper list": ("[" * 10**5 + "]" * 10**5, "its JSON is nested too deeply"),
+    "a deep object": ('{"a":' * 10**5 + "1" + "}" * 10**5, "its JSON is nested too deeply"),
+    "NaN": ('{"format_version": NaN}', "NaN is no JSON"),
+    "infinity": ('{"format_version": -Infinity}', "-Infinity is no JSON"),
+    "too large": ('{"format_version": 3, "sha256": 1e400}', "not as it was saved"),
+    "twice": ('{"format_version": 3, "format_version": 3}', "a name is there twice"),
+    "many digits": ("1" * 10**5, "Exceeds the limit (4300 digits)"),
+    "a list": ("[]", "list indices must be integers"),
+    "nothing": ("", "Expecting value"),
+}
+
+
+@pytest.mark.parametrize("case", TEXTS)
+def test_metadata_that_no_reader_should_follow(whole, case):
+    text, reason = TEXTS[case]
+    assert reason in refused_at_once(written(whole[0], {}, text=text))
+
+
+def chain(metadata, kind, **options):
+    """5,000 layers in a row behind the input."""
+    layers = [metadata["layers"][0]]
+    layers += [{"kind": kind, "name": f"l{n}", **options} for n in range(5000)]
+    connections = [[f"{a['name']}/out", f"{b['name']}/in"] for a, b in pairwise(layers)]
+    return {**metadata, "layers": layers, "connections": connections, "classes": None}
+
+
+def test_thousands_of_layers(whole):
+    arrays, metadata = whole
+    only = {k: a for k, a in arrays.items() if k.startswith("self_test")}
+    relu = chain(metadata, "relu")
+    circle = [["l4999/out", "l0/in"], *relu["connections"][1:]]
+    last = chain(metadata, "lstm", num_hidden_units=4, output_mode="last")
+    for described, reason in (
+        ({**relu, "connections": relu["connections"][::-1]}, "shapes [(16, 2)], not [(16, 3)]"),
+        ({**relu, "connections": []}, "is fed by nothing"),
+        ({**relu, "connections": circle}, "form a circle"),
+        (last, "the LSTM 'l1' follows 'l0'"),
+    ):
+        assert reason in refused_at_once(written(only, described), traced=False)
+    # What they compute is right, so they are a network.
+    right = {**only, "self_test/scores": np.maximum(only["self_test/input"], 0)}
+    assert len(loaded(written(right, relu)).layers) == 5001
+
+
+def test_joins_of_more_inputs_than_there_are_connections(whole):
+    arrays, metadata = whole
+    for many in (10**9, 1000):
+        add = {"kind": "addition", "name": "add", "num_inputs": many}
+        data = written(arrays, {**metadata, "layers": [*metadata["layers"], add]})
+        assert f"{many} joined inputs, but 3 connections" in refused_at_once(data)
+
+
+def image_file(metadata, out, **options):
+    """A convolution alone, of an image of 4 x 4."""
+    arrays = {
+        "self_test/input": np.zeros((16, 4, 4, 1), np.float32),
+        "self_test/scores": np.zeros((16, *out, 1), np.float32),
+        "conv/weights": np.ones((3, 3, 1, 1), np.float32),
+        "conv/bias": np.zeros(1, np.float32),
+    }
+    layers = [
+        {"kind": "sequence_input", "name": "input", "input_size": [4, 4, 1]},
+        {"kind": "convolution_2d", "name": "conv", "filter_size": 3, "num_filters": 1, **options},
+    ]
+    whole = {"layers": layers, "connections": [["input/out", "conv/in"]], "classes": None}
+    return written(arrays, {**metadata, **whole})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"padding": 10**5, "stride": 10**5},
+        {"padding": "same", "dilation": 10**5, "stride": 10**5},
+        {"padding": [10**9, 0], "stride": [10**9, 1]},
+    ],
+)
+def test_a_small_file_that_computes_with_large_arrays(whole, options):
+    out = ml.Convolution2D(3, 1, **options).output_shape((4, 4, 1))[:2]
+    data = image_file(whole[1], out, **options)
+    assert "needs more than 16,777,216 numbers in the self-test" in refused_at_once(data)
+    assert (
+        loaded(data, self_test=False).layers[1].stride == ml.Convolution2D(3, 1, **options).stride
+    )
+
+
+def test_widths_that_double_from_layer_to_layer(whole):
+    arrays, metadata = whole
+    arrays = {k: a for k, a in arrays.items() if not k.startswith("fc")}
+    layers, connections, before = [metadata["layers"][0]], [], "input"
+    for n in range(60):
+        layers.append({"kind": "concatenation", "name": f"c{n}", "num_inputs": 2})
+        connections += [[f"{before}/out", f"c{n}/in{k}"] for k in (1, 2)]
+        before = f"c{n}"
+    last = {"kind": "lstm", "name": "memory", "num_hidden_units": 2}
+    ends = {"layers": [*layers, last], "connections": [*connections, [before, "memory"]]}
+    data = written(arrays, {**metadata, **ends, "classes": None})
+    assert "its layer wants (8, 3458764513820540928)" in refused_at_once(data)
