@@ -89,7 +89,9 @@ def checked_labels(
             f"has one a {learns}; train with --output-mode {'sequence' if per_step else 'last'}."
         )
     batch = as_batch(data.x, size, dtype, str(path))
-    return as_labels(data.y, batch, output_mode, str(path))
+    # Which words are labels was settled when the file was read.
+    words = {label for part in as_list(data.y) for label in np.unique(part).tolist()}
+    return as_labels(data.y, batch, output_mode, str(path), words)
 
 
 def as_list(labels: Any) -> list[Any]:

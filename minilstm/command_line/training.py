@@ -56,7 +56,7 @@ def train_files(options: argparse.Namespace) -> dict[str, Any]:
         FullyConnected(len(given.classes)),
         Softmax(),
     ]
-    loss = CrossEntropy(ignored_labels=given.ignored)
+    loss = CrossEntropy(classes=given.classes.tolist(), ignored_labels=given.ignored)
     draw = is_installed("matplotlib")
     picture = out / "training-progress.png"
     how = TrainingOptions(
