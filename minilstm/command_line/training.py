@@ -18,7 +18,6 @@ from minilstm.command_line.facts import INTERRUPTED, facts, files, scores_line
 from minilstm.command_line.reading import as_list, checked_labels, ignored_labels, read_data
 from minilstm.data import Sequences
 from minilstm.data.labels import find_classes, to_targets
-from minilstm.data.padding import NO_CLASS
 from minilstm.errors import DataError
 from minilstm.functional.sequence_input import USES
 from minilstm.layers import LSTM, BiLSTM, Dropout, FullyConnected, SequenceInput, Softmax
@@ -109,12 +108,12 @@ def _read(options: argparse.Namespace) -> _Files:
         return _Files(data, None, classes, ignored, [facts_of_data])
     test, facts_of_test = read_data(options.test, options, mode, data.feature_names, classes)
     labels = checked_labels(test, options.test, size, mode, options.dtype)
-    targets = to_targets(labels, classes, str(options.test), ignored)
-    if all((t == NO_CLASS).all() for t in targets):
+    if all(np.isin(part, ignored).all() for part in labels):
         raise DataError(
             f"{options.test} has no label but missing ones, so nothing can be tested on it; label "
             "some steps, or leave --test out."
         )
+    to_targets(labels, classes, str(options.test), ignored)
     return _Files(data, test, classes, ignored, [facts_of_data, facts_of_test])
 
 

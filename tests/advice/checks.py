@@ -13,6 +13,7 @@ def spread(y, t):
 TABLE = [
     ("LSTM(2, 'both')", "choose one of (.*)", "LSTM(2, $each)"),
     ("LSTM(0)", "a whole number of at least (1)", "LSTM($1)"),
+    ("Addition(10**9)", r"a whole number of at most (\d+)", "Addition($1)"),
     ("Dropout(1)", r"a number of at least (0) and below (1)\.", "Dropout($1); Dropout($2 - 0.01)"),
     ("TrainingOptions(initial_learn_rate=0)", "a number above (0)",
      "TrainingOptions(initial_learn_rate=$1 + 0.01)"),

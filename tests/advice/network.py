@@ -97,6 +97,14 @@ TABLE = [
     ("Network(classifier(), dict(build().parameters) | {'fc/bias': [1]})",
      r"wants (\(2,\)); give an array of that shape",
      "Network(classifier(), dict(build().parameters) | {'fc/bias': np.zeros($1)}).predict(x)"),
+    ("start([SequenceInput(1), FullyConnected(1, weights=[[3e39]], bias=[0])])",
+     "smaller numbers, or the (dtype='float64')",
+     "start([SequenceInput(1), FullyConnected(1, weights=[[3e30]], bias=[0])]);"
+     "start([SequenceInput(1), FullyConnected(1, weights=[[3e39]], bias=[0])], $1)"),
+    ("Network(classifier(), dict(build().parameters) | {'fc/bias': [0, 1e39]})",
+     "smaller numbers, or the (dtype='float64')",
+     "Network(classifier(), dict(build().parameters) | {'fc/bias': [0, 1e9]});"
+     "Network(classifier(), dict(build().parameters) | {'fc/bias': [0, 1e39]}, $1)"),
     ("Network(classifier())", "(parameters) and (rng) are both missing; give one of them",
      "Network(classifier(), $2=np.random.default_rng(0)); Network(classifier(), "
      "$1=build().parameters)"),

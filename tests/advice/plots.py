@@ -97,7 +97,7 @@ TABLE = [
      "plot_features(x[0], names=['a', 'b', 'c'])"),
     ("plot_features(x[0], sample_rate=0)", "positive number of hertz: pass (None) to count",
      "plot_features(x[0], sample_rate=$1); plot_features(x[0], sample_rate=50)"),
-    ("plot_regression(['a'], ['b'])", "pass an array, or a list of arrays",
+    ("plot_regression(np.ones((1, 1, 1)), [1.0])", "pass an array, or a list of arrays",
      "plot_regression(np.ones(3), np.ones(3)); plot_regression(t, t)"),
     ("plot_regression([t[0], t[1][0]], t)", r"pass arrays \(T,\), or all \(T, R\)",
      "plot_regression(t, t); plot_regression([a[:, 0] for a in t], [a[:, 0] for a in t])"),

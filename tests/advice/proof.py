@@ -90,6 +90,7 @@ def session(path):
     pytest_configure(
         SimpleNamespace(
             addinivalue_line=lambda *line: None, getoption=options.get, stash={},
+            option=SimpleNamespace(),
             pluginmanager=SimpleNamespace(register=lambda *plugin: None),
         )
     )  # fmt: skip
@@ -159,7 +160,8 @@ TABLE = [
     # ------------------------------------------------------------ the plugin
     ("in_test(back=lambda dy, x, w: [2 * dy * w, dy * x])", "wrong", "in_test()"),
     ("in_test(back=lambda dy, x, w: None)", "return one for each input", "in_test()"),
-    ("session('no/such.json')", "create it first", "os.mkdir('no'); session('no/such.json')"),
+    ("session('no/such.json')",
+     "create it first or choose another", "os.mkdir('no'); session('no/such.json')"),
     ("marked(sead=3)", "takes the keywords (.*)\\.",
      "marked(**dict.fromkeys('$1'.split(', '), 1))"),
 ]  # fmt: skip

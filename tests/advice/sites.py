@@ -38,12 +38,13 @@ def sites():
 
 
 def _gives_a_message(node):
-    """A warning, or a raise that is neither of the same error again nor of an abstract method."""
+    """A warning, or a raise with words: no error again, no abstract method, no Ctrl-C."""
     if isinstance(node, ast.Call):
         return isinstance(node.func, ast.Attribute) and node.func.attr == "warn"
     if not isinstance(node, ast.Raise) or node.exc is None:
         return False
-    return not (isinstance(node.exc, ast.Name) and node.exc.id == "NotImplementedError")
+    named = node.exc.id if isinstance(node.exc, ast.Name) else ""
+    return named not in ("NotImplementedError", "KeyboardInterrupt")
 
 
 def _site_at(path, line):
