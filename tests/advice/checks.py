@@ -45,8 +45,8 @@ TABLE = [
      "train(x, y, metrics=$1); train(x, y, metrics=$2)"),
     ("TrainingOptions(metrics=['f1'])", r"choose from \[(.*)\], or give a function",
      "TrainingOptions(metrics=[$each, spread])"),
-    ("TrainingOptions(metrics=['auc', 'auc'])",
-     "give each once", "TrainingOptions(metrics=['auc'])"),
+    ("TrainingOptions(metrics=['auc', 'auc'])", "give each once",
+     "TrainingOptions(metrics=['auc'])"),
     ("TrainingOptions(output_fcn='print')", "give a function, or a list of functions",
      "train(x, y, output_fcn=id); train(x, y, output_fcn=[id, str])"),
 ]  # fmt: skip

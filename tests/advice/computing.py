@@ -78,11 +78,9 @@ TABLE = [
     ("ml.use_backend('torch').__enter__()", "choose one of (.*), 'cupy'",
      "with use_backend($each): build().predict(x)"),
     ("with without('numba'): load_backend('numba')",
-     "(pip install .*), or choose the backend ('numpy')",
-     "pip(\"$1\"); load_backend($2)"),
+     "(pip install .*), or choose the backend ('numpy')", "pip(\"$1\"); load_backend($2)"),
     ("with without('cupy'): switch._cupy.__wrapped__()",
-     r"(pip install .*), or choose the .* (.*)\.",
-     "pip(\"$1\"); load_backend($2)"),
+     r"(pip install .*), or choose the .* (.*)\.", "pip(\"$1\"); load_backend($2)"),
     ("with machine(count=0): check_device()", r"choose the backend ('.*' or '.*')",
      "load_backend($each)"),
     ("with machine(major=6): check_device()", r"or the backend ('.*' or '.*')",
@@ -115,6 +113,5 @@ TABLE = [
      "with environment($each): training_backend('cpu')\n"
      "with environment('cupy'): training_backend('gpu')"),
     ("with without('numba', 'minilstm.training.train'): train(x, y)",
-     r"faster with it: (pip install .*)\.",
-     "pip(\"$1\"); train(x, y)"),
+     r"faster with it: (pip install .*)\.", "pip(\"$1\"); train(x, y)"),
 ]  # fmt: skip

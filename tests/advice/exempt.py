@@ -1,5 +1,7 @@
 """Places that raise and that no entry can meet, each with the reason.
 A key is a file and a part of the statement; a place that an entry meets must not stand here.
+
+`NO_ADVICE` has pieces of text that read like advice, and are none of an error message.
 """
 
 WRONG_ENGINE = "stops a benchmark whose engine computes something else: no call repairs that"
@@ -46,3 +48,17 @@ EXEMPT = {
     ("kernels/cuda/compiling.py", "a kernel wants contiguous arrays"): NO_USER,
     ("kernels/cuda/exchange.py", "an exchange between blocks lost numbers"): WRONG_ENGINE,
 }
+
+VALUES = "minilstm/network/graph/parameters.py"
+PLUGIN = "minilstm/pytest_plugin.py"
+CALLS = "minilstm/proof/conformance/calls.py"
+NO_ADVICE = {
+    ("minilstm/command_line/complaints.py", "check what wrote the file"): "of Python's own errors",
+    ("minilstm/command_line/complaints.py", "give a smaller one"): "of Python's own errors",
+    (CALLS, "set them to zero at the start of backward"): "a cause, in a report",
+    (CALLS, "use the sign of its argument, or tanh, for the sigmoid"): "a cause, in a report",
+    ("minilstm/proof/engine/checks.py", "add one in networks.py"): OUR_TABLES,
+    (PLUGIN, "seed of assert_gradients where neither the call nor a marker gives one"): "help",
+    (VALUES, "let it return an array of the shape that it is given"): NO_USER,
+    (PLUGIN, "write all gradient reports as"): "help",
+}  # fmt: skip

@@ -67,8 +67,8 @@ TABLE = [
     ("graph().connect(3, 'a')", "such as ('lstm') or ('lstm/hidden')",
      "g = LayerGraph([LSTM(2, name='lstm', has_state_outputs=True), LSTM(2, name='b')]);"
      "g.disconnect($1, 'b').connect($2, 'b')"),
-    ("graph().connect('a', 'x')",
-     "has no input; choose another layer", "graph().connect('x', 'b')"),
+    ("graph().connect('a', 'x')", "has no input; choose another layer",
+     "graph().connect('x', 'b')"),
     ("graph().connect('a', 'sum/in3')", r"choose one of \[(.*)\]",
      "g = graph().disconnect('b', 'sum/in1'); g.connect('a', 'sum/' + $each)"),
     ("graph()['c']", "it has (.*)[.;]", "graph()[$each]"),

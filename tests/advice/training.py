@@ -71,8 +71,8 @@ TABLE = [
     ("TrainingOptions(validation_frequency=0)", "at least (1), or ('epoch')",
      "TrainingOptions(validation_frequency=$1); TrainingOptions(validation_frequency=$2)"),
     ("train(x, y, checkpoint_path=gone(), output_fcn=lambda i: os.rmdir('c') if os.path.isdir("
-     "'c') else None)",
-     "goes on, and tries again at the next", "train(x, y, checkpoint_path=gone())"),
+     "'c') else None)", "goes on, and tries again at the next",
+     "train(x, y, checkpoint_path=gone())"),
     ("with patch('builtins.print', broken_pipe): train(x, y, verbose=True)", "the training goes on",
      "train(x, y, verbose=False)"),
     # ------------------------------------------------------------ options that cannot act
@@ -102,8 +102,7 @@ TABLE = [
     ("train(x, y, gradient_threshold_method='global-l2norm')",
      "set (gradient_threshold), such as (1)",
      "train(x, y, gradient_threshold_method='global-l2norm', $1=$2)"),
-    ("train(t, y, SequenceInput(2), Softmax(), l2_regularization=0.1)",
-     "factors above 0, or leave",
+    ("train(t, y, SequenceInput(2), Softmax(), l2_regularization=0.1)", "factors above 0, or leave",
      "train(x, y, l2_regularization=0.1)"),
     ("train(x, y, sequence_padding_direction='left')",
      "set (sequence_length='longest'), or leave it out",
@@ -119,8 +118,7 @@ TABLE = [
     # ------------------------------------------------------------ what makes a loss infinite
     ("numbers([1e6 * a for a in x])",
      r"scale them, or use SequenceInput\(..., (normalization='.*')\)",
-     "numbers([1e6 * a / 1e6 for a in x]);"
-     "numbers([1e6 * a for a in x], SequenceInput(3, $1))"),
+     "numbers([1e6 * a / 1e6 for a in x]);" "numbers([1e6 * a for a in x], SequenceInput(3, $1))"),
     ("numbers(x, scale=1e30)", "the targets reach .*: scale them", "numbers(x, scale=1)"),
     ("numbers(x, loss=(lambda y, t: np.inf, lambda y, t: y - t))", "mend that loss, or start from",
      "numbers(x, loss=(lambda y, t: ((y - t) ** 2).sum() / 2, lambda y, t: y - t))"),
