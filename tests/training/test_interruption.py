@@ -173,7 +173,12 @@ def test_what_hangs_between_two_pieces_can_be_left():
 
 def test_a_training_in_a_thread_has_no_signals_and_works():
     got = []
-    thread = threading.Thread(target=lambda: got.append(train(max_epochs=2)[1].stop_reason))
+
+    def work():
+        with ml.use_backend("numpy"):
+            got.append(train(max_epochs=2)[1].stop_reason)
+
+    thread = threading.Thread(target=work)
     thread.start()
     thread.join(60)
     assert got == ["All 2 epochs are done."]
