@@ -1,6 +1,7 @@
 """Reading .mat files: MathWorks' layout, all kinds of labels, the choice of variables.
 The files are written by mat-io itself, in both formats that MATLAB uses today."""
 
+import struct
 import sys
 import warnings
 
@@ -9,6 +10,7 @@ import pytest
 from agreement import refusal, refuses
 
 from minilstm.data import read_sequences
+from minilstm.errors import DataError
 
 pytest.importorskip("scipy")
 with warnings.catch_warnings():
@@ -235,3 +237,20 @@ def test_without_mat_io(tmp_path, monkeypatch):
             ImportError,
         ):
             read_sequences(path)
+
+
+@pytest.mark.parametrize("code", [255.0, 256.0, -1.0])
+def test_version_4_keeps_text_as_numbers_of_letters(tmp_path, code):
+    pytest.importorskip("scipy.io").savemat(
+        tmp_path / "four.mat", {"X": np.ones((2, 3))}, format="4"
+    )
+    with (tmp_path / "four.mat").open("ab") as file:  # a text of 3 rows: 1, rows, columns, 0, name
+        file.write(
+            struct.pack("<5i", 1, 3, 1, 0, 2) + b"Y\0" + np.array([97.0, 98, code]).tobytes()
+        )
+    if code == 255:
+        found = read_sequences(tmp_path / "four.mat", layout="CT")
+        assert found.y[0].tolist() == ["a", "b", "\xff"]
+    else:
+        with pytest.raises(DataError, match="it holds text of an unknown character set"):
+            read_sequences(path, layout="CT")
