@@ -10,6 +10,8 @@ import pytest
 from agreement import refusal, refuses
 
 from minilstm.data import read_sequences
+from minilstm.data.files.mat.objects import _value
+from minilstm.data.files.mat.values import Text
 from minilstm.errors import DataError
 
 pytest.importorskip("scipy")
@@ -260,3 +262,16 @@ def test_more_cells_than_a_file_has_bytes_are_not_looked_for(tmp_path):
     path.write_bytes(whole.replace(struct.pack("<2i", 1, 2), struct.pack("<2i", 1, 10**6), 1))
     with pytest.raises(DataError, match=r"cells of sizes \(1, 1000000\) do not fit into \d+ bytes"):
         read_sequences(path)
+
+
+def test_a_name_of_a_field_that_fills_its_place_is_refused(tmp_path):
+    path = tmp_path / "struct.mat"
+    pytest.importorskip("scipy.io").savemat(path, {"X": {"speed": np.ones((3, 2))}})
+    path.write_bytes(path.read_bytes().replace(b"speed\0", b"speeds"))  # six letters of six
+    with pytest.raises(DataError, match="the name of a field has no end"):
+        read_sequences(path)
+
+
+def test_what_mat_io_gives_of_text_is_text():
+    values = np.array([["up", "down"], ["left", "right"]])
+    assert _value(values) == Text(["up", "left", "down", "right"], "char")
