@@ -245,3 +245,14 @@ def test_nothing_of_it_loads_other_engines_unasked():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout == "set()\n"
+
+
+def test_memory_budgets_that_lose_different_numbers_are_not_timed(monkeypatch):
+    losses = [[1.0, 0.5], [1.0, 0.5], [1.0, 0.5], [1.0, 0.25]]  # two checks, then a turn of each
+    found = iter([{"losses": one, "MiB": 100.0, "seconds": 2.0} for one in losses * 2])
+    monkeypatch.setattr(bench_process, "run_python", lambda *_: (0.0, next(found)))
+    monkeypatch.setattr(bench_process, "whole_training", lambda *_: {"losses": losses[0]})
+    ours, smallest = bench_process.memory((), 1).engines.values()
+    assert ours() == {"MiB, peak": 100.0, "s, last epoch": 2.0}
+    with pytest.raises(AssertionError, match=r"^losses are \[1.0, 0.25\] and \[1.0, 0.5\], not e"):
+        smallest()
