@@ -12,12 +12,14 @@ import pytest
 import minilstm as ml
 from minilstm import bench
 from minilstm.backend import is_installed, load_backend
+from minilstm.bench import crossover as bench_crossover
 from minilstm.bench import process as bench_process
 from minilstm.bench import stream as bench_stream
 from minilstm.bench import turns as bench_turns
 from minilstm.bench import works as bench_works
 from minilstm.command_line.cli import main
 from minilstm.network import network, stream
+from minilstm.training.crossover import Point
 
 QUICK = ["--repeats", "1", "--scale", "0.001", "--backend", "numpy"]
 STREAM_UNITS = ["us, p50", "us, p99", "us, first call"]
@@ -256,3 +258,17 @@ def test_memory_budgets_that_lose_different_numbers_are_not_timed(monkeypatch):
     assert ours() == {"MiB, peak": 100.0, "s, last epoch": 2.0}
     with pytest.raises(AssertionError, match=r"^losses are \[1.0, 0.25\] and \[1.0, 0.5\], not e"):
         smallest()
+
+
+def test_cost_against_length_is_checked_before_it_is_timed(monkeypatch):
+    def wrong(*_):
+        raise AssertionError("the gradients are wrong")
+
+    monkeypatch.setattr(bench_works, "check_gradients", wrong)
+    with pytest.raises(AssertionError, match="the gradients are wrong"):
+        bench_works.length(False)
+
+
+def test_a_line_of_the_crossover_says_both_times_a_step_and_how_many_times_one_is_the_other():
+    line = bench_crossover._line(Point("training", 100, 8, 200, 0.004, 0.001))
+    assert line.split() == ["training", "100", "8", "200", "40.00", "10.00", "GPU", "4.00"]
