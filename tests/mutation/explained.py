@@ -76,4 +76,13 @@ EXPLAINED = {
         "minilstm/bench/works.py", "<module>", "FEATURES, CLASSES, HIDDEN = 3, 5, 200",
         "200", "199", 1,
     ): "the size of a benchmark is a choice",
+    (
+        "minilstm/bench/works.py", "training", 'if "torch" in against:',
+        '"torch" in against', "False", 1,
+    ): "needs PyTorch, which the tests do not install",
+    (
+        "minilstm/bench/gpu.py", "<module>",
+        "BATCH_HIDDEN, BATCH_STEPS = 512, 1000  # units and steps of a large batch",
+        "1000", "999", 1,
+    ): "the size of a benchmark is a choice",
 }  # fmt: skip
