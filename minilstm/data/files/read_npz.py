@@ -114,6 +114,7 @@ def _load(path: Path) -> dict[str, NDArray[Any]]:
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
+            _check_index(path, len(members), len(archive.comment))
             _check_members(path, [(m.filename, m.file_size) for m in members])
             for member in members:
                 name = member.filename.removesuffix(".npy")
@@ -135,6 +136,18 @@ def _load(path: Path) -> dict[str, NDArray[Any]]:
             "again."
         ) from error
     return arrays
+
+
+def _check_index(path: Path, count: int, comment: int) -> None:
+    """Hold the members that were found against their number in the last record of the file.
+
+    zipfile does not, so that a damaged length lets members vanish.
+    """
+    with open(path, "rb") as file:
+        file.seek(-22 - comment, os.SEEK_END)
+        said = int.from_bytes(file.read(22)[10:12], "little")
+    if said not in (count, 0xFFFF):  # 0xFFFF for more members than 16 bits can count
+        raise ValueError(f"{count} members of {said}")
 
 
 def _check_members(path: Path, members: list[tuple[str, int]]) -> None:
@@ -175,11 +188,12 @@ def _numbered(arrays: dict[str, NDArray[Any]], x_names: list[str], layout: str |
             f"y has the arrays {', '.join(y_names)}{', y' if 'y' in arrays else ''}, but x has "
             f"{', '.join(x_names)}: give each x_ its y_, or one y for all."
         )
-    letters = layout or "TC"
+    letters = "TC" if layout is None else layout
     x = []
     for name in x_names:
         shape = arrays[name].shape
-        each = letters_for(letters, len(shape), name, shape, many=True) if layout else "TC"
+        asked = layout is not None
+        each = letters_for(letters, len(shape), name, shape, many=True) if asked else "TC"
         x.append(in_order(arrays[name], each)[0] if len(shape) == 2 else arrays[name])
     y = [arrays[name] for name in y_names] if y_names else arrays.get("y")
     return _Parts(x, x_names, y, y_names, letters)
@@ -192,7 +206,7 @@ def _plain(arrays: dict[str, NDArray[Any]], layout: str | None) -> _Parts:
         raise DataError(
             f"x has shape {x.shape}, but (N, D) with lengths, or (B, T, D), was wanted: reshape it."
         )
-    letters = layout or ("TC" if x.ndim == 2 else "BTC")
+    letters = ("TC" if x.ndim == 2 else "BTC") if layout is None else layout
     dense = in_order(x, letters_for(letters, x.ndim, "x", x.shape, many=False))  # (B, T, D)
     if "B" in letters:
         if "lengths" in arrays:
