@@ -132,7 +132,8 @@ class Predictor:
         Parameters
         ----------
         x : (T, D) one sequence, a list of B such arrays, or (B, T, D); images (T, h, w, c) in the
-            place of (T, D); for several inputs a dict by the names of the inputs, or a list
+            place of (T, D); for several inputs a dict by the names of the inputs, or a list. The
+            columns of frames are taken by name where the network has `feature_names`
         state : where to start from, as an earlier call returned it; None means `state` of the
             network where it was set, else the initial state
         return_state : also return the state after the last step

@@ -125,7 +125,8 @@ class Stream:
 
         Parameters
         ----------
-        x_t : (D,) the features of the step, or (n, D) with ``batch=n``
+        x_t : (D,) the features of the step, or (n, D) with ``batch=n``; a row of a frame, or a
+            frame, is taken by the names of its columns where the network has them
         out : where to write the scores, a contiguous array of the network's dtype; None means a
             new array
 
