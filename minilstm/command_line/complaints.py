@@ -15,7 +15,7 @@ from minilstm.errors import DeviceError, DivergedError, GradientError
 
 DONE, FAILED, BAD_INPUT = 0, 1, 2  # exit codes, beside INTERRUPTED
 # What the library raises on purpose; their texts are sentences.
-_INPUT = (ValueError, TypeError, OSError, ImportError, DeviceError)
+_INPUT = (MemoryError, ValueError, TypeError, OSError, ImportError, DeviceError)
 # Options whose names in Python are others than here.
 _OTHER_NAMES = {
     "initial_learn_rate": "learn_rate",
@@ -45,7 +45,7 @@ def _judged(error: BaseException) -> tuple[int, str]:
         return INTERRUPTED, "stopped by Ctrl-C."
     if isinstance(error, (DivergedError, GradientError)):
         return FAILED, what
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) and not what.endswith("."):  # NumPy's own words
         return BAD_INPUT, f"the memory is not enough ({what}); take a smaller network or less data."
     if isinstance(error, RecursionError):
         return BAD_INPUT, f"something is nested too deeply ({what}); check what wrote the file."

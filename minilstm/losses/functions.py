@@ -6,6 +6,7 @@ Axes: N rows, C columns of the predictions, R of the targets.
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -29,6 +30,22 @@ class FunctionLoss(Loss):
 
     value: Callable[[Array, Array], Any] = field(kw_only=True)  # f(y, t) -> number
     gradient: Callable[[Array, Array], Any] = field(kw_only=True)  # g(y, t) -> dy, of y's shape
+
+    def __reduce__(self) -> Any:
+        """Pickled, it is None where its functions cannot be, as it is None in a model file."""
+        try:
+            pickle.dumps((self.value, self.gradient))
+        except Exception:  # of a lambda, or whatever else the functions hold
+            return type(None), ()
+        return super().__reduce__()
+
+    def __deepcopy__(self, memo: Any) -> FunctionLoss:
+        """Itself: it never changes, and its functions need not be copied."""
+        return self
+
+    def __copy__(self) -> FunctionLoss:
+        """Itself."""
+        return self
 
     def divisor(self, rows: int, responses: int) -> float:
         """1: the function itself decides what it divides by."""

@@ -114,6 +114,7 @@ def _load(path: Path) -> dict[str, NDArray[Any]]:
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
+            _check_index(path, len(members), len(archive.comment))
             _check_members(path, [(m.filename, m.file_size) for m in members])
             for member in members:
                 name = member.filename.removesuffix(".npy")
@@ -135,6 +136,18 @@ def _load(path: Path) -> dict[str, NDArray[Any]]:
             "again."
         ) from error
     return arrays
+
+
+def _check_index(path: Path, count: int, comment: int) -> None:
+    """Hold the members that were found against their number in the last record of the file.
+
+    zipfile does not, so that a damaged length lets members vanish.
+    """
+    with open(path, "rb") as file:
+        file.seek(-22 - comment, os.SEEK_END)
+        said = int.from_bytes(file.read(22)[10:12], "little")
+    if said not in (count, 0xFFFF):  # 0xFFFF for more members than 16 bits can count
+        raise ValueError(f"{count} members of {said}")
 
 
 def _check_members(path: Path, members: list[tuple[str, int]]) -> None:

@@ -23,16 +23,8 @@ from minilstm.data.files.checks import (
 from minilstm.data.files.shapes import check_layout, in_order, letters_for, warn_of_doubt
 from minilstm.errors import DataError
 
-_WORDS = [
-    "problemname",
-    "timestamps",
-    "missing",
-    "univariate",
-    "dimensions",
-    "equallength",
-    "serieslength",
-]
-_WORDS += ["classlabel", "targetlabel"]
+_WORDS = ["problemname", "timestamps", "missing", "univariate", "dimensions", "equallength"]
+_WORDS += ["serieslength", "classlabel", "targetlabel"]
 
 
 def read_ts(

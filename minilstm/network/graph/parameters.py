@@ -6,6 +6,7 @@ Every array has a key "layer/parameter", such as "lstm/input_weights".
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from minilstm.arrays import as_numbers
-from minilstm.checks import shown
+from minilstm.checks import check_memory, shown
 from minilstm.layers import Parameter
 from minilstm.network.graph.wiring import Node, Wiring
 
@@ -52,12 +53,16 @@ def first_values(
     """Given values of layers, else drawn ones: in float64, rounded to the dtype, column-major.
 
     Raises ValueError where a given value has another shape; or where it is missing, and there is no
-    generator.
+    generator; MemoryError, before anything is drawn, where the machine cannot hold them.
     """
     layers = {layer.name: layer for layer in wiring.layers}
     out, missing = {}, []
-    for p in slots.values():
-        np.empty(p.shape)  # what no memory holds is refused at once, not after the others are drawn
+    sizes = [math.prod(p.shape) for p in slots.values()]
+    if rng is not None and sizes:  # each is drawn in float64
+        need = sum(sizes) * np.dtype(dtype).itemsize + max(sizes) * 8
+        check_memory(
+            f"to draw {sum(sizes):,} numbers", need, "make the layers or the input smaller"
+        )
     for key, p in slots.items():
         name = key.partition("/")[0]
         given = getattr(layers[name], p.name, None)

@@ -77,6 +77,11 @@ class MatFile:
         """An array, `Text`, `Cell`, or `Foreign` for what is no data."""
         return self.matrix(memoryview(self._bytes(entry)))[1]
 
+    def check(self, entry: Entry) -> None:
+        """Hold a deflated variable against its checksum."""
+        if entry.deflated:
+            self._bytes(entry)
+
     def check_objects(self) -> None:
         """Look at the parts of all objects, which another library reads."""
         parts = self.value(self._entry(self.objects_at))

@@ -71,7 +71,12 @@ def read_mat(
             if opened is None:
                 return read_objects(found, wanted)
             entries = opened.entries()
+            asked = wanted.y_name
             wanted = choose(str(found), sorted(entries), wanted)
+            if asked is None and not wanted.y_name:
+                # Labels may have lost their name to damage, which a checksum shows.
+                for entry in entries.values():
+                    opened.check(entry)  # type: ignore[arg-type]
             x_value, y_value = (
                 opened.value(entries[name]) if name else None  # type: ignore[arg-type]
                 for name in wanted[:2]
