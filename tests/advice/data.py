@@ -8,7 +8,7 @@ import minilstm as ml
 from advice.world import build, train
 from minilstm.arrays import as_numbers
 from minilstm.data.datasets import human_activity
-from minilstm.data.labels import find_classes
+from minilstm.data.labels import find_classes, to_targets
 from minilstm.data.padding import pad_sequences
 
 
@@ -194,6 +194,8 @@ TABLE = [
      "label = 'a\\0'; $1 == 'a'"),
     ("train(x, [['nan', *y[0][1:]], y[1]])", r"list it as (loss=.*)\.",
      "train(x, [['nan', *y[0][1:]], y[1]], $1)"),
+    ("to_targets([np.array([1, 2])], np.array(['run', 'walk']))", "use one kind for both",
+     "to_targets([np.array(['run'])], np.array(['run', 'walk']))[0] == [0]"),
     ("find_classes([np.array(['a', 'b'])], ignored=[1.5])", "give strings or whole numbers, like",
      "find_classes([np.array(['a', 'b', 'c'])], ignored=['c'])"),
     ("train(x, [y[0], ['?'] * 4]).evaluate(x, [['?'] * 5, ['?'] * 4])", "is left|classes",
