@@ -292,7 +292,7 @@ class TrainingLoop:
         reason = diverged(
             f"{what} in epoch {epoch}, iteration {iteration}",
             self.watch.shown(self.net),
-            self.data.sequences,
+            self.data,
             [loss for loss in self.history["loss"] if math.isfinite(loss)],
             rate,
             float(self.backend.to_host(self.last_norm)),

@@ -59,6 +59,8 @@ TABLE = [
      "'accuracy' in training(HEAD + BODY, '--hidden $1')"),
     ("training(HEAD + BODY, '--memory-budget lots')", r"size such as (\w+), nor (auto)",
      "training(HEAD + BODY, '--memory-budget $1'); training(HEAD + BODY, '--memory-budget $2')"),
+    ("command(\"train d.csv --out ''\")", "the name of a file or folder",
+     "training(HEAD + BODY, '--out folder'); os.path.isdir('folder')"),
     ("with without('matplotlib', 'minilstm.command_line.commands'): command('demo')",
      r"(pip install .*)\.", "pip(\"$1\")"),
     ("command('bench --crossover --long')", "leave out --against, --works and --long",

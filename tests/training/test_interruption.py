@@ -173,7 +173,12 @@ def test_what_hangs_between_two_pieces_can_be_left():
 
 def test_a_training_in_a_thread_has_no_signals_and_works():
     got = []
-    thread = threading.Thread(target=lambda: got.append(train(max_epochs=2)[1].stop_reason))
+
+    def work():
+        with ml.use_backend("numpy"):
+            got.append(train(max_epochs=2)[1].stop_reason)
+
+    thread = threading.Thread(target=work)
     thread.start()
     thread.join(60)
     assert got == ["All 2 epochs are done."]
@@ -194,9 +199,9 @@ CAMPAIGN = """
     layers, given = videos()
     options = dict(max_epochs=4, mini_batch_size=3, validation_data=given, metrics=["accuracy"],
                    validation_frequency="epoch", checkpoint_path=".")
-    began = time.perf_counter()
+    began = time.monotonic()
     train(layers, given, **options)
-    took = time.perf_counter() - began
+    took = time.monotonic() - began
     for _ in range(cases):
         waits = rng.uniform(0, took / count, count)
         go = threading.Event()

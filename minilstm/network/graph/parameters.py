@@ -73,7 +73,7 @@ def first_values(
                     f"the layer {name!r} was given {p.name} of shape {value.shape}, but wants "
                     f"{p.shape}; give an array of that shape."
                 )
-            out[key] = np.array(value, dtype, order="F")
+            out[key] = _rounded(value, dtype, key)
         elif rng is None:
             missing.append(key)
         else:
@@ -114,5 +114,18 @@ def checked_values(
                 f"{key} has shape {value.shape}, but its layer wants {p.shape}; give an array of "
                 "that shape."
             )
-        out[key] = np.array(value, dtype, order="F")  # a copy: callers keep theirs
+        out[key] = _rounded(value, dtype, key)
+    return out
+
+
+def _rounded(value: Array, dtype: Any, key: str) -> Array:
+    """A column-major copy in a dtype; a number that is finite stays so, or is refused."""
+    with np.errstate(over="ignore"):
+        out = np.array(value, dtype, order="F")
+    lost = np.isfinite(value) & ~np.isfinite(out)
+    if lost.any():
+        raise ValueError(
+            f"{key} holds {value[lost][0]:.3g}, beyond the range of {out.dtype}; give smaller "
+            "numbers, or the dtype='float64'."
+        )
     return out
