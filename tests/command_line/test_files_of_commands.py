@@ -342,7 +342,7 @@ def test_a_training_that_fails_leaves_no_folder(run):
     code, _, said = run("train", "train.csv", *how, "--out", "new")
     assert code == 1 and "the loss became" in said[-1] and "lower --learn-rate" in said[-1]
     code, _, said = run("train", "train.csv", "--hidden", 100_000_000, "--out", "large")
-    assert code == 2 and said[-1].startswith("minilstm: the memory is not enough (")
+    assert code == 2 and said[-1].endswith("make the layers or the input smaller.")
     assert not Path("large").exists()
     code, _, said = run("train", "train.csv", "--hidden", 10**20)
     assert code == 2 and "is not a whole number from 1 to 2147483647" in said[-1]
