@@ -39,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as stop:  # argparse has already said why
         return int(stop.code or 0)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(encoding="utf-8")  # as the files that commands read and write
+        # As the files that commands read and write, on every system.
+        sys.stdout.reconfigure(encoding="utf-8", newline="\n")
     try:
         if options.threads is not None:
             set_num_threads(options.threads)

@@ -350,8 +350,7 @@ class Predictor:
             The file is truncated, of another program, changed, or its self-test fails.
         """
         check_flag("self_test", self_test)
-        net: Self = model_file.read_model(path, cls, bool(self_test))
-        return net
+        return model_file.read_model(path, cls, bool(self_test))
 
     def _labels(self, scores: Any) -> Any:
         """The labels of what `predict` gave, of each output that has classes."""
@@ -374,8 +373,8 @@ class Predictor:
         padding: Padding | None = None,
         want_state: bool = False,
     ) -> tuple[list[Any], State]:
-        data_format = self.data_format if data_format is None else data_format
-        batches = as_batches(self.wiring, x, self.dtype, data_format)
+        letters = self.data_format if data_format is None else data_format
+        batches = as_batches(self.wiring, x, self.dtype, letters)
         B = len(batches[0].sequences)
         if state is None:
             state = self.carried_state

@@ -1,6 +1,7 @@
 """Reading .csv and .ts files: columns, lengths, labels, the way back through the writer, refusals.
 A refusal is asserted word for word, with FILE in place of the path."""
 
+import gzip
 import io
 import time
 
@@ -139,6 +140,21 @@ CSV_REFUSALS = {
         "sequence,x\na,1\n".encode("utf-16"), {},
         "path FILE is text in UTF-16, but a .csv file in UTF-8 was wanted: save it again in that "
         "encoding, for example with iconv -f UTF-16 -t UTF-8.",
+    ),
+    "UTF-32": (
+        "sequence,x\na,1\n".encode("utf-32"), {},
+        "path FILE is text in UTF-32, but a .csv file in UTF-8 was wanted: save it again in that "
+        "encoding, for example with iconv -f UTF-32 -t UTF-8.",
+    ),
+    "gzip": (
+        gzip.compress(b"sequence,x\na,1\n"), {},
+        "path FILE is compressed with gzip, but a .csv file in UTF-8 was wanted: unpack it first, "
+        "with gunzip.",
+    ),
+    "Excel": (
+        b"PK\x03\x04" + bytes(30), {},
+        "path FILE is a zip archive or an Excel workbook, but a .csv file in UTF-8 was wanted: "
+        "unpack it, or save the sheet as CSV.",
     ),
     "y beside x": (
         "sequence,x,y\na,1,2\n", {},
