@@ -147,7 +147,7 @@ def test_large_data_are_named_as_the_cause():
     error = diverged(net, (huge, y))  # 2 x and 3 x are infinite, and so is no difference
     assert str(error) == (
         "the loss became nan in epoch 1, iteration 1; no step had a finite loss; likely cause: the "
-        "data reach 3.4e+38: scale them, or use SequenceInput(..., normalization='zerocenter')."
+        "data reach 3.4e+38: scale them, or use SequenceInput(..., normalization='zscore')."
     )
 
 
