@@ -2,10 +2,12 @@
 Missing packages are played by the switch, and GPUs that cannot be used by a module named cupy.
 """
 
+import pickle
 import re
 import sys
 import tomllib
 from contextlib import contextmanager
+from contextvars import Context
 from types import ModuleType
 from unittest.mock import patch
 
@@ -89,7 +91,22 @@ TABLE = [
      "pip(\"$1\")"),
     ("warmup('float16')", "choose ('.*' or '.*')",
      "with patch('minilstm.kernels.numba.machinery.compiling.kernels', []): warmup($each)"),
-    ("ml.set_num_threads(0)", r"a whole number of at least (1)",
+    ("with patch.dict(os.environ, MINILSTM_BACKEND='x'): Context().run(switch.chosen_backend)",
+     "choose one of ('.*'), or unset it",
+     "with patch.dict(os.environ, MINILSTM_BACKEND=$each): Context().run(switch.chosen_backend)"),
+    ("with patch('minilstm.kernels.host.why_no_numba', lambda: 'x'): load_backend('numba')",
+     "unset that environment variable, or choose the backend '(numpy)'",
+     "load_backend('$1'); load_backend('numba')"),
+    ("with patch('minilstm.checks.machine_memory', lambda: 2**28): build(LSTM(10**6))",
+     "make the layers or the input smaller", "build(LSTM(10))"),
+    ("with patch('minilstm.checks.machine_memory', lambda: 2**28): build(LSTM(9)).stream(10**8)",
+     "give fewer at once", "build(LSTM(9)).stream(10)"),
+    ("pickle.dumps(build(LSTM(3)).stream())",
+     r"pickle the network and stream.state, and set the state of a new stream, (net.stream\(\))",
+     "net = pickle.loads(pickle.dumps(build(LSTM(3))))\n"
+     "state = pickle.loads(pickle.dumps($1.state)); new = $1; new.state = state"),
+    ("Addition(1001)", "at most (1000)", "Addition($1)"),
+    ("ml.set_num_threads(0)", r"a whole number from (1) to",
      "n = ml.get_num_threads(); ml.set_num_threads($1); ml.set_num_threads(n)"),
     ("with environment('numba'): training_backend('gpu')",
      "the backend ('cupy' or 'auto'), or the environment 'cpu'",
