@@ -47,5 +47,5 @@ def checked_threads(name: str, asked: Any) -> int:
     except AttributeError:
         whole = 0
     if isinstance(count, bool) or not 1 <= whole <= most:
-        raise ValueError(f"{name} is {asked!r}; give a whole number from 1 to {most}.")
+        raise ValueError(f"{name} is {repr(asked)[:80]}; give a whole number from 1 to {most}.")
     return int(whole)

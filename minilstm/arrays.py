@@ -174,7 +174,7 @@ def column_names(x: Any) -> list[str] | None:
     >>> column_names(np.ones((3, 2))) is None
     True
     """
-    if isinstance(x, (np.ndarray, list, tuple)):
+    if isinstance(x, (np.ndarray, list, tuple)) or not hasattr(x, "__array__"):
         return None
     named: Any = getattr(x, "column_names", None)
     named = getattr(x, "columns", ()) if named is None else named
@@ -227,7 +227,7 @@ def is_missing(value: Any) -> bool:
     >>> [is_missing(v) for v in (None, float("nan"), np.datetime64("NaT"), 0, "", "nan")]
     [True, True, True, False, False, False]
     """
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+    if value is None or type(value).__name__ in ("NAType", "NaTType", "MaskedConstant"):
         return True
     return isinstance(value, (Number, np.datetime64, np.timedelta64)) and bool(value != value)
 

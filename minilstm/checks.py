@@ -4,6 +4,7 @@ They look at single values; what two options mean together is checked where both
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -218,3 +219,26 @@ def is_whole(value: Any, at_least: int) -> bool:
 def _is_number(value: Any) -> bool:
     real = isinstance(value, (int, float, np.integer, np.floating))
     return real and not isinstance(value, bool)
+
+
+def check_memory(what: str, need: int, advice: str) -> None:
+    """Raise MemoryError, in a sentence, unless the machine has so many bytes.
+
+    Systems give out more memory than they have, and end a process that uses it.
+    """
+    if need < 2**28:
+        return
+    has = machine_memory()
+    if need > has:
+        raise MemoryError(
+            f"{what} {need / 2**30:,.1f} GiB of memory are needed, but this machine has "
+            f"{has / 2**30:,.1f}; {advice}."
+        )
+
+
+def machine_memory() -> int:
+    """Bytes of memory; where the system does not tell, more than any machine has."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return 2**50

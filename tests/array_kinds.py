@@ -208,7 +208,7 @@ KINDS = {
     "frame of Int64 and float": Kind(lambda a: frame(a, "Int64").astype({"ay": float})),
     "frame of categories": Kind(lambda a: frame(a).astype("category")),
     "frame with NA": Kind(
-        lambda a: frame(a, "Int64").astype({"ay": float}).assign(ax=pd.array([0, None, 1, 2, 3])),
+        lambda a: frame(a).assign(ax=pd.array([0, None, 1, 2, 3])),
         MISSING.format("<NA>"),
     ),
     "frame with text": Kind(

@@ -239,6 +239,7 @@ def test_labels_of_every_step(y, message):
         (["walk", None], f"y holds None {NO_LABEL}"),
         (None, f"y is None, {ARRAY}"),
         ([0.0, 1.0], f"y holds labels of type float, {KINDS}"),
+        ([np.array(0), np.array(1)], f"y holds labels of type ndarray, {KINDS}"),
         (np.array([0.0, 1.0]), f"y has dtype float64, {LABELS}"),
         (["walk", "walk"], f"y holds one class only, 'walk', {ONE_CLASS}"),
     ],

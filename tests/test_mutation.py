@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from mutation.campaign import PER_ROOM, SEED, stale
-from mutation.changes import KINDS, ROOMS, changes_of, draw
+from mutation.changes import KINDS, ROOMS, changes_below, changes_of, draw
 from mutation.coverage import Map
 from mutation.explained import EXPLAINED, LEFT_OUT
 
@@ -86,13 +86,15 @@ def test_of_errors_and_warnings_only_the_raising_is_changed():
 
 
 def test_what_is_drawn_is_even_over_rooms_and_kinds_and_never_the_same_twice():
-    drawn = draw(ROOT, SEED, PER_ROOM, LEFT_OUT)
+    changes = changes_below(ROOT, LEFT_OUT)
+    drawn = draw(changes, SEED, PER_ROOM)
     assert len(drawn) >= 300 and len({change.key for change in drawn}) == len(drawn)
     assert Counter(change.room for change in drawn) == dict.fromkeys(ROOMS, PER_ROOM)
     kinds = Counter(change.kind for change in drawn)
     assert set(kinds) == set(KINDS) and min(kinds.values()) > len(drawn) / len(KINDS) * 0.9
-    assert drawn == draw(ROOT, SEED, PER_ROOM, LEFT_OUT)
-    assert set(drawn) != set(draw(ROOT, SEED + 1, PER_ROOM, LEFT_OUT))
+    assert drawn == draw(changes[::-1], SEED, PER_ROOM)
+    assert set(drawn) != set(draw(changes, SEED + 1, PER_ROOM))
+    assert not [change for change in changes if change.path.startswith(LEFT_OUT[0][0])]
 
 
 def test_lines_that_move_leave_the_draw_as_it_was(tmp_path):
@@ -102,7 +104,7 @@ def test_lines_that_move_leave_the_draw_as_it_was(tmp_path):
     found = []
     for start in ("", "import os\n\n"):
         module.write_text(start + text)
-        found.append([change.key for change in draw(tmp_path, 1, 5)])
+        found.append([change.key for change in draw(changes_below(tmp_path), 1, 5)])
     assert found[0] == found[1] and len(set(found[0])) == 5
 
 
@@ -161,7 +163,7 @@ changes = changes_of("kernels/toy.py", source)
 seconds = {test: values[0] for test, values in mapped.items() if test}
 for name in ("test_good", "test_that_cannot_fail"):
     tests = [f"tests/test_toy.py::{name}"]
-    jobs = [ChangeJob(c, tests, seconds, folder, n) for n, c in enumerate(changes)]
+    jobs = [ChangeJob(change, tests, seconds) for change in changes]
     for job, code, _ in run_all(jobs, [place]):
         found[f"{name} {job.change.old} {job.change.new}"] = job.verdict(code)
 clean = (place / "kernels/toy.py").read_bytes() == source

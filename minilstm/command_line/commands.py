@@ -130,7 +130,7 @@ def bench(options: argparse.Namespace) -> dict[str, Any]:
     from minilstm.bench import Settings, run_bench
 
     if options.crossover:
-        if options.against or options.works or options.long:
+        if options.against != "" or options.works != "" or options.long:
             raise ValueError(
                 "--crossover measures works and sizes of its own; leave out --against, --works and "
                 "--long."

@@ -15,14 +15,15 @@ from minilstm.errors import DeviceError, DivergedError, GradientError
 
 DONE, FAILED, BAD_INPUT = 0, 1, 2  # exit codes, beside INTERRUPTED
 # What the library raises on purpose; their texts are sentences.
-_INPUT = (ValueError, TypeError, OSError, ImportError, DeviceError)
+_INPUT = (MemoryError, ValueError, TypeError, OSError, ImportError, DeviceError)
 # Options whose names in Python are others than here.
 _OTHER_NAMES = {
     "initial_learn_rate": "learn_rate",
     "max_epochs": "epochs",
     "sequence_length": "padding",
 }
-_LOSS = "loss=minilstm.CrossEntropy(ignored_labels=[''])"  # --missing-labels trains with it
+# What --missing-labels does by itself.
+_LOSS = r"loss=minilstm\.CrossEntropy\(ignored_labels=(\[.*?\])\)"
 
 
 def complain(options: argparse.Namespace, error: BaseException) -> int:
@@ -44,7 +45,7 @@ def _judged(error: BaseException) -> tuple[int, str]:
         return INTERRUPTED, "stopped by Ctrl-C."
     if isinstance(error, (DivergedError, GradientError)):
         return FAILED, what
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) and not what.endswith("."):  # NumPy's own words
         return BAD_INPUT, f"the memory is not enough ({what}); take a smaller network or less data."
     if isinstance(error, RecursionError):
         return BAD_INPUT, f"something is nested too deeply ({what}); check what wrote the file."
@@ -63,7 +64,8 @@ def _in_words_of_options(sentence: str, options: argparse.Namespace) -> str:
 
     Only names of several words are looked for, as those of one are plain English, too.
     """
-    sentence = sentence.replace(f", and train with {_LOSS}", "").replace(_LOSS, "missing_labels=''")
+    sentence = re.sub(f", and train with {_LOSS}", "", sentence)
+    sentence = re.sub(_LOSS, r"missing_labels=\1", sentence)
     typed = {name: name for name in vars(options) if "_" in name}
     typed |= {theirs: ours for theirs, ours in _OTHER_NAMES.items() if ours in options}
     for name, ours in typed.items():

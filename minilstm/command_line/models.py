@@ -40,8 +40,9 @@ def predict_file(options: argparse.Namespace) -> dict[str, Any]:
     judge = None
     if data.y is not None and len(read["labels"]):
         # What evaluate would refuse is refused before anything is written.
-        judge, ignored = _judge(net, options), ignored_labels(options)
-        labels = checked_labels(data, path, net.input_size, mode, net.dtype)
+        judge, ignored = _judge(net, options)
+        allowed = [*judge.classes.tolist(), *ignored]
+        labels = checked_labels(data, path, net.input_size, mode, options, allowed)
         to_targets(labels, judge.classes, str(path), ignored)
     started = time.perf_counter()
     scores = net.predict(data.x)
@@ -59,15 +60,19 @@ def predict_file(options: argparse.Namespace) -> dict[str, Any]:
     return {**facts(seconds, result), "read": [read]}
 
 
-def _judge(net: Network, options: argparse.Namespace) -> Network:
-    """The network with the loss and the kind of classes that labels with missing ones need."""
-    ignored = ignored_labels(options)
-    if ignored == [] or net.classes is None:
-        return net
+def _judge(net: Network, options: argparse.Namespace) -> tuple[Any, list[Any]]:
+    """The network whose loss ignores missing labels too, and all the labels that it ignores."""
     given = net.losses[0] if net.losses is not None else None
     loss = given if isinstance(given, CrossEntropy) else CrossEntropy()
-    text = np.array([str(c) for c in net.classes.tolist()])  # (C,), as labels are read then
-    return net.replace(classes=text, losses=[dataclasses.replace(loss, ignored_labels=ignored)])
+    missing = ignored_labels(options)
+    if missing == [] or net.classes is None:
+        return net, list(loss.ignored_labels)
+    if net.classes.dtype.kind != "U":  # where words are missing labels, all labels are read as text
+        text = np.array([str(c) for c in net.classes.tolist()])  # (C,)
+        ignored = [*map(str, loss.ignored_labels), *missing]
+        return net.replace(classes=text, losses=[CrossEntropy(ignored_labels=ignored)]), ignored
+    ignored = [*loss.ignored_labels, *(m for m in missing if m not in loss.ignored_labels)]
+    return net.replace(losses=[dataclasses.replace(loss, ignored_labels=ignored)]), ignored
 
 
 def plot_model(options: argparse.Namespace) -> dict[str, Any]:

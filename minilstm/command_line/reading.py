@@ -76,9 +76,18 @@ def ignored_labels(options: argparse.Namespace) -> list[str]:
 
 
 def checked_labels(
-    data: Sequences, path: Path, size: int, output_mode: str, dtype: Any
+    data: Sequences,
+    path: Path,
+    size: Any,
+    output_mode: str,
+    options: argparse.Namespace,
+    classes: Iterable[Any] = (),
 ) -> list[NDArray[Any]]:
-    """The labels of a file as `as_labels` gives them, or a DataError where they do not fit."""
+    """The labels of a file as `as_labels` gives them, or a DataError where they do not fit.
+
+    `size` is the input size. Words that read like a missing label are labels where they are among
+    the `classes`, or where --missing-labels has said which words are none.
+    """
     if data.y is None:
         raise DataError(f"{path} has no labels, but a classifier learns from labels; add them.")
     per_step = isinstance(data.y, list)
@@ -88,8 +97,11 @@ def checked_labels(
             f"{path} has one label a {has}, but a network with the output mode {output_mode!r} "
             f"has one a {learns}; train with --output-mode {'sequence' if per_step else 'last'}."
         )
-    batch = as_batch(data.x, size, dtype, str(path))
-    return as_labels(data.y, batch, output_mode, str(path))
+    allowed = list(classes)
+    if options.missing_labels is not None:
+        allowed += np.unique(np.concatenate(as_list(data.y))).tolist()
+    batch = as_batch(data.x, size, getattr(options, "dtype", "float64"), str(path))
+    return as_labels(data.y, batch, output_mode, str(path), allowed)
 
 
 def as_list(labels: Any) -> list[Any]:

@@ -18,8 +18,6 @@ from minilstm.command_line.facts import INTERRUPTED, facts, files, scores_line
 from minilstm.command_line.reading import as_list, checked_labels, ignored_labels, read_data
 from minilstm.data import Sequences
 from minilstm.data.labels import find_classes, to_targets
-from minilstm.data.padding import NO_CLASS
-from minilstm.errors import DataError
 from minilstm.functional.sequence_input import USES
 from minilstm.layers import LSTM, BiLSTM, Dropout, FullyConnected, SequenceInput, Softmax
 from minilstm.losses import CrossEntropy
@@ -56,7 +54,9 @@ def train_files(options: argparse.Namespace) -> dict[str, Any]:
         FullyConnected(len(given.classes)),
         Softmax(),
     ]
-    loss = CrossEntropy(ignored_labels=given.ignored)
+    # Classes that are named may read like missing labels, such as "nan".
+    named = None if options.missing_labels is None else given.classes
+    loss = CrossEntropy(classes=named, ignored_labels=given.ignored)
     draw = is_installed("matplotlib")
     picture = out / "training-progress.png"
     how = TrainingOptions(
@@ -103,18 +103,13 @@ def _read(options: argparse.Namespace) -> _Files:
     mode, ignored = options.output_mode, ignored_labels(options)
     data, facts_of_data = read_data(options.train, options, mode)
     size = data.x[0].shape[1]
-    labels = checked_labels(data, options.train, size, mode, options.dtype)
+    labels = checked_labels(data, options.train, size, mode, options)
     classes = find_classes(labels, str(options.train), ignored)  # (C,)
     if options.test is None:
         return _Files(data, None, classes, ignored, [facts_of_data])
     test, facts_of_test = read_data(options.test, options, mode, data.feature_names, classes)
-    labels = checked_labels(test, options.test, size, mode, options.dtype)
-    targets = to_targets(labels, classes, str(options.test), ignored)
-    if all((t == NO_CLASS).all() for t in targets):
-        raise DataError(
-            f"{options.test} has no label but missing ones, so nothing can be tested on it; label "
-            "some steps, or leave --test out."
-        )
+    labels = checked_labels(test, options.test, size, mode, options, classes.tolist())
+    to_targets(labels, classes, str(options.test), ignored)
     return _Files(data, test, classes, ignored, [facts_of_data, facts_of_test])
 
 

@@ -75,7 +75,8 @@ steps of 3 features; it looks transposed: pass x_test.T.
         items, form = [(f"{name}[{b}]", s) for b, s in enumerate(parts)], "list"
     else:
         array = _as_array(x, name, shape)
-        items, form = [(name, array)], "single"
+        # What does not fit is told of as it came: a list or a series is not cut as an array is.
+        items, form = [(name, array if array.shape[1:] == shape else x)], "single"
         if array.ndim == len(shape) + 2:
             if len(array) == 0:
                 raise DataError(

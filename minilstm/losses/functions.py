@@ -30,6 +30,21 @@ class FunctionLoss(Loss):
     value: Callable[[Array, Array], Any] = field(kw_only=True)  # f(y, t) -> number
     gradient: Callable[[Array, Array], Any] = field(kw_only=True)  # g(y, t) -> dy, of y's shape
 
+    def __reduce__(self) -> Any:
+        """Pickled, it is None where its functions cannot be, as it is None in a model file."""
+        names = [getattr(f, "__qualname__", "") for f in (self.value, self.gradient)]
+        if any("<" in name for name in names):  # a lambda, or made within another function
+            return type(None), ()
+        return super().__reduce__()
+
+    def __deepcopy__(self, memo: Any) -> FunctionLoss:
+        """Itself: it never changes, and its functions need not be copied."""
+        return self
+
+    def __copy__(self) -> FunctionLoss:
+        """Itself."""
+        return self
+
     def divisor(self, rows: int, responses: int) -> float:
         """1: the function itself decides what it divides by."""
         return 1.0

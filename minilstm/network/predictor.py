@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from minilstm.arrays import as_array
 from minilstm.backend import Backend, current_backend
-from minilstm.checks import check_flag
+from minilstm.checks import check_flag, check_memory
 from minilstm.data.labels import label_array, scores_to_labels
 from minilstm.data.padding import Padding
 from minilstm.errors import DataError
@@ -132,7 +132,8 @@ class Predictor:
         Parameters
         ----------
         x : (T, D) one sequence, a list of B such arrays, or (B, T, D); images (T, h, w, c) in the
-            place of (T, D); for several inputs a dict by the names of the inputs, or a list
+            place of (T, D); for several inputs a dict by the names of the inputs, or a list. The
+            columns of frames are taken by name where the network has `feature_names`
         state : where to start from, as an earlier call returned it; None means `state` of the
             network where it was set, else the initial state
         return_state : also return the state after the last step
@@ -301,7 +302,12 @@ class Predictor:
         return measure_outputs(self, heads, sequences, targets, unweighted, metrics)
 
     def initial_state(self, batch: int = 1) -> State:
-        """State of B sequences before their first step: (hidden (B, H), cell (B, H)) by layer."""
+        """State of B sequences before their first step: (hidden (B, H), cell (B, H)) by layer.
+
+        Raises MemoryError, in a sentence, where the machine cannot hold it.
+        """
+        need = 2 * batch * sum(a.state_size for a in self.layers) * self.dtype.itemsize
+        check_memory(f"for the state of {batch:,} sequences", need, "give fewer at once")
         states = {a.name: a.initial_state(batch, self.dtype) for a in self.layers}
         return {name: s for name, s in states.items() if s is not None}
 

@@ -30,6 +30,7 @@ class Interruption:
 
     def __init__(self) -> None:
         self._at_work = False
+        self._raised = False  # within the piece of work at hand
         self._waiting = 0  # signals that came between two pieces of work
         self._before: Any = None  # the handler whose place is taken
 
@@ -51,7 +52,7 @@ class Interruption:
     def ends(self, work: Callable[[], object]) -> bool:
         """Do a piece of work; whether Ctrl-C ended it, or kept it from beginning."""
         try:
-            self._at_work = True
+            self._at_work, self._raised = True, False
             if self._waiting:
                 raise KeyboardInterrupt
             work()
@@ -63,8 +64,14 @@ class Interruption:
             self._at_work = False
         return False
 
+    def check(self) -> None:
+        """Raise again what Python could not pass on, as it came within a callback of its own."""
+        if self._raised:
+            raise KeyboardInterrupt
+
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self._at_work:
+            self._raised = True
             raise KeyboardInterrupt
         self._waiting += 1
         if self._waiting >= MOST_WAITING:

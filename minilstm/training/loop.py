@@ -98,7 +98,7 @@ class TrainingLoop:
 
     def _run(self, ctrl_c: Interruption, progress: Progress) -> tuple[Network, TrainingInfo]:
         with reuse_memory(self.backend):
-            if ctrl_c.ends(lambda: self._loop(progress)):
+            if ctrl_c.ends(lambda: self._loop(ctrl_c, progress)):
                 done, total = self.solver.t, self.total
                 self.reason = f"Stopped by Ctrl-C after {done} of {total} iterations."
             if ctrl_c.ends(self._finish_statistics) and self._wants_statistics():
@@ -106,11 +106,12 @@ class TrainingLoop:
         self._check_last_update()
         net, info = self._outcome(self.reason)
         last_row = {c: v[-1] for c, v in self.history.items() if v}
-        for work, what in (
-            (lambda: progress.finish(info), "the training progress figure"),
-            (lambda: self.watch.call_output_functions("done", last_row, self.net), "output_fcn"),
+        tell = self.watch.call_output_functions
+        for work, what, wanted in (
+            (lambda: progress.finish(info), "the training progress figure", progress.picture),
+            (lambda: tell("done", last_row, self.net), "output_fcn", self.options.output_fcn),
         ):
-            if ctrl_c.ends(work):
+            if ctrl_c.ends(work) and wanted:
                 warnings.warn(
                     f"Ctrl-C cut off {what} after the training, which is whole.",
                     RuntimeWarning,
@@ -120,7 +121,7 @@ class TrainingLoop:
 
     # A step that overflows is seen and reported once, by its loss, not in warnings on the way.
     @np.errstate(over="ignore", invalid="ignore")
-    def _loop(self, progress: Progress) -> None:
+    def _loop(self, ctrl_c: Interruption, progress: Progress) -> None:
         """All epochs, or until something stops them; keeps the reason."""
         options, watch, total = self.options, self.watch, self.total
         start = watch.validate(self.net, 0)
@@ -132,6 +133,7 @@ class TrainingLoop:
             self.reason = "Stopped by output_fcn before the first iteration."
             return
         for iteration, epoch, rate, piece, epoch_ends in self._batches():
+            ctrl_c.check()
             row = self._step(iteration, epoch, rate, piece)
             if iteration == total or watch.validates(iteration, epoch_ends):
                 row.update(watch.validate(self.net, iteration))
@@ -253,7 +255,9 @@ class TrainingLoop:
 
     def _lend_network(self, error: Any) -> None:
         """Give an error that ends the training the network so far, unless it has one of its own."""
-        if not hasattr(error, "network"):
+        given = getattr(error, "info", None)
+        own = hasattr(error, "network") and not isinstance(given, TrainingInfo)
+        if not own and not isinstance(error, DivergedError):
             done = f"{self.solver.t} of {self.total} iterations"
             error.network, error.info = self._outcome(f"{type(error).__name__} after {done}.")
             error.add_note(
@@ -270,7 +274,8 @@ class TrainingLoop:
         seconds = time.perf_counter() - self.started
         lost = self.watch.lost_checkpoints
         if lost:
-            reason = f"{reason.removesuffix('.')}; {lost} checkpoints could not be written."
+            many = "1 checkpoint" if lost == 1 else f"{lost} checkpoints"
+            reason = f"{reason.removesuffix('.')}; {many} could not be written."
         return TrainingInfo(
             history, reason, output_iteration, seconds, self.backend.name, self.options.seed
         )
@@ -287,7 +292,7 @@ class TrainingLoop:
         reason = diverged(
             f"{what} in epoch {epoch}, iteration {iteration}",
             self.watch.shown(self.net),
-            self.data.sequences,
+            self.data,
             [loss for loss in self.history["loss"] if math.isfinite(loss)],
             rate,
             float(self.backend.to_host(self.last_norm)),

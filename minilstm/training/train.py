@@ -38,7 +38,8 @@ def train(
     Parameters
     ----------
     x : list of B arrays (T_b, D), (B, T, D), or one (T, D); images (T, h, w, c) in the place of
-        (T, D); integers or floats, no NaN. For several inputs a dict by their names, or a list
+        (T, D); integers or floats, no NaN. Frames with names (pandas, polars) in the place of
+        arrays: the network learns the names. For several inputs a dict by their names, or a list
     y : answers. Labels, strings or integers: for output mode "sequence" a list of (T_b,) arrays,
         for "last" one (B,) array. Numbers for losses of regression: a list of (T_b, R) or (B, R).
         For several outputs a dict by their names, or a list

@@ -59,6 +59,8 @@ TABLE = [
      "'accuracy' in training(HEAD + BODY, '--hidden $1')"),
     ("training(HEAD + BODY, '--memory-budget lots')", r"size such as (\w+), nor (auto)",
      "training(HEAD + BODY, '--memory-budget $1'); training(HEAD + BODY, '--memory-budget $2')"),
+    ("command(\"train d.csv --out ''\")", "the name of a file or folder",
+     "training(HEAD + BODY, '--out folder'); os.path.isdir('folder')"),
     ("with without('matplotlib', 'minilstm.command_line.commands'): command('demo')",
      r"(pip install .*)\.", "pip(\"$1\")"),
     ("command('bench --crossover --long')", "leave out --against, --works and --long",
@@ -76,9 +78,8 @@ TABLE = [
      "training('who' + HEAD[9:] + BODY, '--id-column ' + $1);"
      "training(HEAD[10:] + '1,2,run\\n3,4,walk\\n', \"--id-column ''\")"),
     ("training(HEAD + BODY, '--missing-labels \\'\\' ' + tested(HEAD + 'r1,1,2,\\n'))",
-     "label some steps, or leave --test out",
-     "training(HEAD + BODY, '--missing-labels \\'\\' ' + tested(HEAD + 'r1,1,2,run\\n'));"
-     "training(HEAD + BODY)"),
+     "check which labels are ignored",
+     "training(HEAD + BODY, '--missing-labels \\'\\' ' + tested(HEAD + 'r1,1,2,run\\n'))"),
     ("images(classes=['a', 'b']).save('m'); command('stream m', '1,2,3,4\\n')",
      r"call (net.stream\(\)) in Python",
      "net = images(); $1.step(np.ones((2, 2, 1))).shape == (2,)"),

@@ -2,10 +2,12 @@
 Missing packages are played by the switch, and GPUs that cannot be used by a module named cupy.
 """
 
+import os
 import re
 import sys
 import tomllib
 from contextlib import contextmanager
+from contextvars import Context
 from types import ModuleType
 from unittest.mock import patch
 
@@ -52,6 +54,12 @@ def machine(count=1, major=8, ones="", nvrtc=True):
         yield
 
 
+def asked(name=""):
+    """The backend in force where the variable alone asks for one."""
+    with patch.dict(os.environ, MINILSTM_BACKEND=name):
+        return Context().run(switch.chosen_backend)
+
+
 @contextmanager
 def environment(name):
     """Within a ``with`` block a backend is chosen that is not loaded, as no GPU is here."""
@@ -70,11 +78,9 @@ TABLE = [
     ("ml.use_backend('torch').__enter__()", "choose one of (.*), 'cupy'",
      "with use_backend($each): build().predict(x)"),
     ("with without('numba'): load_backend('numba')",
-     "(pip install .*), or choose the backend ('numpy')",
-     "pip(\"$1\"); load_backend($2)"),
+     "(pip install .*), or choose the backend ('numpy')", "pip(\"$1\"); load_backend($2)"),
     ("with without('cupy'): switch._cupy.__wrapped__()",
-     r"(pip install .*), or choose the .* (.*)\.",
-     "pip(\"$1\"); load_backend($2)"),
+     r"(pip install .*), or choose the .* (.*)\.", "pip(\"$1\"); load_backend($2)"),
     ("with machine(count=0): check_device()", r"choose the backend ('.*' or '.*')",
      "load_backend($each)"),
     ("with machine(major=6): check_device()", r"or the backend ('.*' or '.*')",
@@ -89,8 +95,15 @@ TABLE = [
      "pip(\"$1\")"),
     ("warmup('float16')", "choose ('.*' or '.*')",
      "with patch('minilstm.kernels.numba.machinery.compiling.kernels', []): warmup($each)"),
-    ("ml.set_num_threads(0)", r"a whole number of at least (1)",
-     "n = ml.get_num_threads(); ml.set_num_threads($1); ml.set_num_threads(n)"),
+    ("ml.set_num_threads(0)", r"a whole number from (\d+) to (\d+)\.",
+     "n = ml.get_num_threads(); ml.set_num_threads($1); ml.set_num_threads($2);"
+     "ml.set_num_threads(n)"),
+    ("asked('torch')", r"choose one of (.*), or unset it", "asked($each) == $each;"
+     "asked() == 'auto'"),
+    ("with patch('numba.config.DISABLE_JIT', 1), patch.object(switch, 'numba_works', lambda "
+     "say=False: False): load_backend('numba')",
+     "unset that environment variable, or choose the backend ('numpy')",
+     "load_backend('numba'); load_backend($1)"),
     ("with environment('numba'): training_backend('gpu')",
      "the backend ('cupy' or 'auto'), or the environment 'cpu'",
      "with environment($each): training_backend('gpu')\n"
@@ -100,6 +113,5 @@ TABLE = [
      "with environment($each): training_backend('cpu')\n"
      "with environment('cupy'): training_backend('gpu')"),
     ("with without('numba', 'minilstm.training.train'): train(x, y)",
-     r"faster with it: (pip install .*)\.",
-     "pip(\"$1\"); train(x, y)"),
+     r"faster with it: (pip install .*)\.", "pip(\"$1\"); train(x, y)"),
 ]  # fmt: skip

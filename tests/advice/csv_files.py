@@ -85,8 +85,8 @@ TABLE = [
     ("write_csv('w.csv', t, feature_names=['1', 'ay'])", "such as ('feature_1')",
      "write_csv('w.csv', t, feature_names=[$1, 'ay']); "
      "ml.read_sequences('w.csv').feature_names == [$1, 'ay']"),
-    ("write_csv('w.csv', t, [['a', ''] * 3, ['a'] * 4])",
-     "fill|rename|label", "write_csv('w.csv', t, y)"),
+    ("write_csv('w.csv', t, [['a', ''] * 3, ['a'] * 4])", "fill|rename|label",
+     "write_csv('w.csv', t, y)"),
     ("write_csv('w.csv', t, ids=['a', 'b\\0'])", "rename it, or use write_npz",
      "write_csv('w.csv', t, ids=['a', 'b'])"),
 ]  # fmt: skip

@@ -125,8 +125,8 @@ TABLE = [
     ("SequenceInput(2, 'zscore', standard_deviation=[1], mean=[0, 0])",
      r"finite numbers of shape (\(2,\)) or (\(\))",
      "SequenceInput(2, 'zscore', standard_deviation=np.ones($1), mean=np.zeros($2))"),
-    ("SequenceInput(2, 'zerocenter', mean=['1', '2'])", "dtype <U1; give finite numbers",
-     "SequenceInput(2, 'zerocenter', mean=[1, 2])"),
+    ("SequenceInput(2, 'zerocenter', mean=['1', '2'])",
+     "dtype <U1, but .* real numbers; give finite", "SequenceInput(2, 'zerocenter', mean=[1, 2])"),
     ("SequenceInput(1, 'zerocenter', mean=[np.inf])", "holds inf; give finite numbers",
      "SequenceInput(1, 'zerocenter', mean=[1])"),
     ("SequenceInput(1, 'zscore', standard_deviation=[-1])", "give numbers of at least (0)",
@@ -146,6 +146,13 @@ TABLE = [
      "build(SequenceInput(3, np.sign), LSTM(2)).predict(x)"),
     ("build(SequenceInput(3, lambda rows: rows[:1]), LSTM(2)).predict(x)", "of the same shape",
      "build(SequenceInput(3, lambda rows: rows + 1), LSTM(2)).predict(x)"),
+    ("train([1e307 * a for a in x], y, SequenceInput(3, 'zscore'), *classifier()[1:], "
+     "dtype='float64')", "scale them first",
+     "train(x, y, SequenceInput(3, 'zscore'), *classifier()[1:], dtype='float64')"),
+    ("build(SequenceInput(1, 'zscore', mean=[0], standard_deviation=[1e-30]), LSTM(2)).predict("
+     "np.full((3, 1), 1e10))", "check the statistics of the layer and the units of the data",
+     "build(SequenceInput(1, 'zscore', mean=[0], standard_deviation=[1e10]), LSTM(2)).predict("
+     "np.full((3, 1), 1e10))"),
     # ------------------------------------------------------------ states
     ("LSTM(2, hidden_state=[1, 2], has_state_inputs=True)", "leave out one of them",
      "LSTM(2, has_state_inputs=True); LSTM(2, hidden_state=[1, 2])"),

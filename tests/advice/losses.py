@@ -40,8 +40,7 @@ def rmse(y, t):
 
 TABLE = [
     ("train(x, y, loss=CrossEntropy(classes=['run', 'walk'], ignored_labels=['run']))",
-     "leave it out of one of the two",
-     "train(x, y, loss=CrossEntropy(classes=['run', 'walk']));"
+     "leave it out of one of the two", "train(x, y, loss=CrossEntropy(classes=['run', 'walk']));"
      "train(x, ['run run sit sit sit'.split(), y[1]], loss=CrossEntropy("
      "classes=['sit', 'walk'], ignored_labels=['run']))"),
     ("train(x, y, loss=CrossEntropy(ignored_labels=[0]))", "give labels of the same kind",

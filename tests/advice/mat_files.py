@@ -53,10 +53,10 @@ def newer(data):
 
 
 TABLE = [
-    ("mat(damage=lambda data: data[:100], X=X)",
-     "again in MATLAB with the option '-v7'", "mat(X=X)"),
-    ("mat(damage=inflated, X=X)",
-     "with the option '-v6', which packs nothing", "mat(X=np.zeros((4, 9)))"),
+    ("mat(damage=lambda data: data[:100], X=X)", "again in MATLAB with the option '-v7'",
+     "mat(X=X)"),
+    ("mat(damage=inflated, X=X)", "with the option '-v6', which packs nothing",
+     "mat(X=np.zeros((4, 9)))"),
     ("with patch('importlib.util.find_spec', lambda name: None): mat(damage=newer, X=X)",
      r": (pip install .*)\.", "pip(\"$1\")"),
     ("two(x_name='Z')", "are (X): name one of them", "len(two(x_name='$1').x) == 2"),

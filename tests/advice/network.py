@@ -67,8 +67,8 @@ TABLE = [
     ("graph().connect(3, 'a')", "such as ('lstm') or ('lstm/hidden')",
      "g = LayerGraph([LSTM(2, name='lstm', has_state_outputs=True), LSTM(2, name='b')]);"
      "g.disconnect($1, 'b').connect($2, 'b')"),
-    ("graph().connect('a', 'x')",
-     "has no input; choose another layer", "graph().connect('x', 'b')"),
+    ("graph().connect('a', 'x')", "has no input; choose another layer",
+     "graph().connect('x', 'b')"),
     ("graph().connect('a', 'sum/in3')", r"choose one of \[(.*)\]",
      "g = graph().disconnect('b', 'sum/in1'); g.connect('a', 'sum/' + $each)"),
     ("graph()['c']", "it has (.*)[.;]", "graph()[$each]"),
@@ -97,6 +97,14 @@ TABLE = [
     ("Network(classifier(), dict(build().parameters) | {'fc/bias': [1]})",
      r"wants (\(2,\)); give an array of that shape",
      "Network(classifier(), dict(build().parameters) | {'fc/bias': np.zeros($1)}).predict(x)"),
+    ("start([SequenceInput(1), FullyConnected(1, weights=[[3e39]], bias=[0])])",
+     "smaller numbers, or the (dtype='float64')",
+     "start([SequenceInput(1), FullyConnected(1, weights=[[3e30]], bias=[0])]);"
+     "start([SequenceInput(1), FullyConnected(1, weights=[[3e39]], bias=[0])], $1)"),
+    ("Network(classifier(), dict(build().parameters) | {'fc/bias': [0, 1e39]})",
+     "smaller numbers, or the (dtype='float64')",
+     "Network(classifier(), dict(build().parameters) | {'fc/bias': [0, 1e9]});"
+     "Network(classifier(), dict(build().parameters) | {'fc/bias': [0, 1e39]}, $1)"),
     ("Network(classifier())", "(parameters) and (rng) are both missing; give one of them",
      "Network(classifier(), $2=np.random.default_rng(0)); Network(classifier(), "
      "$1=build().parameters)"),

@@ -60,8 +60,7 @@ TABLE = [
     ("check_target('.')", "name a file", "check_target('./a')"),
     ("check_target(socket_at('s'))", "is a socket, .*; name a file", "check_target('t')"),
     ("name = closed(mode=0o444)\nwith other_user(): check_target(name)",
-     "change its permissions, or choose another name",
-     "name = closed(mode=0o666, folder=0o777)\n"
+     "change its permissions, or choose another name", "name = closed(mode=0o666, folder=0o777)\n"
      "with other_user(): check_target(name); check_target('f/b')"),
     ("check_target('no/a')", "create it first or choose another",
      "os.mkdir('no'); check_target('no/a'); check_target('a')"),

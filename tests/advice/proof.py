@@ -90,6 +90,7 @@ def session(path):
     pytest_configure(
         SimpleNamespace(
             addinivalue_line=lambda *line: None, getoption=options.get, stash={},
+            option=SimpleNamespace(),
             pluginmanager=SimpleNamespace(register=lambda *plugin: None),
         )
     )  # fmt: skip
@@ -130,8 +131,8 @@ TABLE = [
     ("checked(tolerance=0)", "has to be above 0, or (None)",
      "checked(tolerance=$1) and checked(tolerance=1e-9)"),
     ("checked(directions=0)", "has to be at least (1)", "checked(directions=$1)"),
-    ("checked(back=lambda dy, x, w: [2 * dy * w, dy * x])",
-     "likely cause: It is (twice) the right", "checked()"),
+    ("checked(back=lambda dy, x, w: [2 * dy * w, dy * x])", "likely cause: It is (twice) the right",
+     "checked()"),
     ("checked(back=lambda dy, x, w: None)", "return one for each input", "checked()"),
     ("checked(lambda x, w: x * w * next(COUNTS))", "seed what is random in it and keep no state",
      "checked()"),
@@ -154,12 +155,12 @@ TABLE = [
      "cache: $2)(*lstm(*six)), initial_state=True)"),
     ("alone(lambda h, state, cache: (h, (*state, 0), cache))", r"return (\(hT, cT\)) or (None)",
      "alone(lambda h, s, cache: (h, (lambda hT, cT: $1)(*s), cache))"),
-    ("find_layers(['gru'])", r"choose among (.*)\.",
-     "len(find_layers('$1'.split(', '))) > 10"),
+    ("find_layers(['gru'])", r"choose among (.*)\.", "len(find_layers('$1'.split(', '))) > 10"),
     # ------------------------------------------------------------ the plugin
     ("in_test(back=lambda dy, x, w: [2 * dy * w, dy * x])", "wrong", "in_test()"),
     ("in_test(back=lambda dy, x, w: None)", "return one for each input", "in_test()"),
-    ("session('no/such.json')", "create it first", "os.mkdir('no'); session('no/such.json')"),
+    ("session('no/such.json')", "create it first or choose another",
+     "os.mkdir('no'); session('no/such.json')"),
     ("marked(sead=3)", "takes the keywords (.*)\\.",
      "marked(**dict.fromkeys('$1'.split(', '), 1))"),
 ]  # fmt: skip

@@ -3,6 +3,7 @@ A place is a file with the first and the last line of the statement.
 """
 
 import ast
+import re
 import sys
 from functools import cache
 from pathlib import Path
@@ -38,12 +39,44 @@ def sites():
 
 
 def _gives_a_message(node):
-    """A warning, or a raise that is neither of the same error again nor of an abstract method."""
+    """A warning, or a raise with words: no error again, no abstract method, no Ctrl-C."""
     if isinstance(node, ast.Call):
         return isinstance(node.func, ast.Attribute) and node.func.attr == "warn"
     if not isinstance(node, ast.Raise) or node.exc is None:
         return False
-    return not (isinstance(node.exc, ast.Name) and node.exc.id == "NotImplementedError")
+    named = node.exc.id if isinstance(node.exc, ast.Name) else ""
+    return named not in ("NotImplementedError", "KeyboardInterrupt")
+
+
+#: what the advice of a message begins with
+VERBS = re.compile(
+    r"(add|ask|begin|call|change|check|choose|connect|convert|copy|correct|create|disconnect|fill|"
+    r"give|install|keep|leave|let|lower|make|mark|mend|name|pass|put|remove|rename|replace|resize|"
+    r"return|save|say|scale|seed|set|sort|start|train|unset|update|use|write) \w"
+)
+#: rooms whose text is reports, help or code
+REPORTS = ("minilstm/proof/causes", "minilstm/functional", "minilstm/command_line/cli.py")
+
+
+@cache
+def pieces_of_advice():
+    """(file, text) of every literal, or part of one behind a mark, that begins like advice."""
+    found = set()
+    for path in sorted(ROOT.glob("minilstm/**/*.py")):
+        file = str(path.relative_to(ROOT))
+        if file.startswith((*REPORTS, "minilstm/kernels/")):
+            continue
+        tree = ast.parse(path.read_text())
+        bodies = [getattr(node, "body", None) for node in ast.walk(tree)]
+        firsts = [body[0] for body in bodies if isinstance(body, list) and body]
+        docstrings = {id(first.value) for first in firsts if isinstance(first, ast.Expr)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                parts = re.split("[;:] ", node.value) if id(node) not in docstrings else ()
+                parts = [part.strip(" .;,:(") for part in parts]
+                found |= {(file, part) for part in parts if VERBS.match(part)}
+    assert len(found) > 200
+    return found
 
 
 def _site_at(path, line):

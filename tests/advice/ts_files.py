@@ -20,15 +20,16 @@ def right(data):
 
 
 TABLE = [
-    ("ml.read_sequences(put(b'@data\\xff\\n', 'd.ts'))",
-     "save it again in that encoding", "right(ts())"),
+    ("ml.read_sequences(put(b'@data\\xff\\n', 'd.ts'))", "save it again in that encoding",
+     "right(ts())"),
     ("ts(lines=())", "check what wrote it", "right(ts())"),
     ("ts(lines=(), data='')", "check that it is whole", "right(ts())"),
-    ("ts('hello')",
-     "add (@data), or mark a remark with (#)", "right(ts('$2 hello')) and right(ts(data='$1'))"),
+    ("ts('hello')", "add (@data), or mark a remark with (#)",
+     "right(ts('$2 hello')) and right(ts(data='$1'))"),
     ("ts('@dimensions 2', '@dimensions 2')", r"remove the line, or mark it as a remark with (#)",
      "right(ts('@dimensions 2')) and right(ts('@dimensions 2', '$1@dimensions 2'))"),
     ("ts(words=('@timestamps true', *WORDS[1:]))", "remove the time stamps", "right(ts())"),
+    ("ts('@targetLabel true')", "use classes as labels", "right(ts())"),
     ("ts(words=WORDS[:2])", "true with the classes, or false, was wanted: correct",
      "right(ts()) and ts(words=(*WORDS[:2], '@classLabel false'), lines=('1,2:2,3',)).y is None"),
     ("ts(words=(*WORDS[:2], '@classLabel true a a'))",
@@ -48,6 +49,6 @@ TABLE = [
     ("ts('@equalLength true', lines=(*LINES, '1:2:a'))", "the line, or say (@equalLength false)",
      "right(ts('@equalLength true')); ts('$1', lines=(*LINES, '1:2:a'))"),
     ("ts(lines=('1,x:3,4:a',))", "fill in or remove it", "ts(lines=('1,2:3,4:a',))"),
-    ("ts(lines=('1,2:3,4:c',))",
-     "one of (a, b) was wanted: correct it", "ts(lines=('1,2:3,4:a',))"),
+    ("ts(lines=('1,2:3,4:c',))", "one of (a, b) was wanted: correct it",
+     "ts(lines=('1,2:3,4:a',))"),
 ]  # fmt: skip

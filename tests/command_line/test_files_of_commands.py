@@ -173,9 +173,35 @@ def test_missing_labels_beside_numbers_and_for_models_that_never_saw_one(run):
     code, _, said = run("train", "gaps.csv", "--test", "none.csv", "--missing-labels", "?")
     assert (code, said[-1]) == (
         2,
-        "minilstm: none.csv has no label but missing ones, so nothing can be tested on it; label "
-        "some steps, or leave --test out.",
+        "minilstm: none.csv holds no label but the ignored ones, so nothing counts; check which "
+        "labels are ignored.",
     )
+
+
+def test_words_like_missing_labels_are_classes_where_the_option_says_so(run):
+    write("train.csv", y=("nan!", "NA!"))
+    Path("train.csv").write_text(Path("train.csv").read_text().replace("!", ""))
+    how = [*SHORT, "--out", "o"]
+    code, _, said = run("train", "train.csv", *how)
+    assert code == 2 and "give --missing-labels without a word where" in said[-1]
+    assert run("train", "train.csv", *how, "--test", "train.csv", "--missing-labels")[0] == 0
+    assert ml.load("o/model.safetensors").classes.tolist() == ["NA", "nan"]
+    model = "o/model.safetensors"
+    assert run("predict", model, "train.csv", "--missing-labels", "--json")[0] == 0
+
+
+def test_labels_that_a_network_ignored_are_words_of_the_option(run):
+    x, y = movements(0)
+    y[0] = np.array([*y[0][:-2], "unknown", "unknown"])
+    layers = [ml.SequenceInput(3), ml.LSTM(2), ml.FullyConnected(2), ml.Softmax()]
+    how = ml.TrainingOptions(max_epochs=1, verbose=False)
+    net, _ = ml.train(x, y, layers, loss=ml.CrossEntropy(ignored_labels=["unknown"]), options=how)
+    net.save("net.safetensors")
+    write_csv("train.csv", x, y)
+    words = ["predict", "net.safetensors", "train.csv", "--json", "--missing-labels", "unknown"]
+    facts = json.loads(run(*words)[1][-1])
+    assert facts["accuracy"] == pytest.approx(net.evaluate(x, y)["accuracy"])
+    assert facts["read"][0]["missing_labels"] == 2
 
 
 def test_labels_of_the_test_are_checked_before_the_training(run, monkeypatch):

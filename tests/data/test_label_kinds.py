@@ -45,10 +45,9 @@ KINDS = {
     "nullable": pd.array,
     "polars": polars_series,
 }
-TEXT = {
-    "text of NumPy": lambda y: np.array(y, dtype=np.dtypes.StringDType()),
-    "NumPy's words": lambda y: [np.str_(word) for word in y],
-}
+TEXT = {"NumPy's words": lambda y: [np.str_(word) for word in y]}
+if hasattr(np.dtypes, "StringDType"):  # since NumPy 2.0
+    TEXT["text of any length"] = lambda y: np.array(y, dtype=np.dtypes.StringDType())
 WHOLE = {f"whole {t}": lambda y, t=t: np.array(y, t) for t in ("u1", "i2", ">i4", "u8")}
 CASES = [(k, WORDS) for k in (*KINDS, *TEXT)] + [(k, CODES) for k in (*KINDS, *WHOLE)]
 USES = {
@@ -96,7 +95,7 @@ LAST = [False] * 4 + [True]
         ([*CODES[:4], math.nan], MISSING.format("nan")),
         ([*CODES[:4], pd.NA], MISSING.format("<NA>")),
         ([*WORDS[:4], pd.NaT], MISSING.format("NaT")),
-        (pd.Series([*WORDS[:4], None]), MISSING.format("nan")),
+        (pd.Series([*WORDS[:4], None], dtype=object), MISSING.format("None")),
         (pd.Series([*WORDS[:4], None], dtype="string"), MISSING.format("<NA>")),
         (pd.Categorical([*WORDS[:4], None]), MISSING.format("nan")),
         (np.array([*WORDS[:4], None], dtype=object), MISSING.format("None")),
@@ -106,7 +105,7 @@ LAST = [False] * 4 + [True]
         (np.ma.masked_array(WORDS, LAST), MASKED.format("'missing'")),
         (np.ma.masked_array(CODES, LAST), MASKED.format("0")),
         (
-            pd.array([*CODES[:4], None]),
+            np.array([*CODES[:4], math.nan]),
             "y has dtype float64, but labels are strings or whole numbers; convert them, and "
             "remove missing ones.",
         ),

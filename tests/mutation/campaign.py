@@ -20,7 +20,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from mutation.changes import ROOMS, changes_of, draw
+from mutation.changes import ROOMS, changes_below, changes_of, draw
 from mutation.copies import QUIET, ROOT, build_map, fork, make_copy, preload, run_all
 from mutation.coverage import Map
 from mutation.explained import EXPLAINED, LEFT_OUT
@@ -78,18 +78,16 @@ class ChangeJob:
     change : or None, to see that tests pass without one
     tests : nearest first
     seconds : of each test, by name
-    folder : for what is printed, and for the name of the test that fails
-    number : of the change, for names of files in the folder
     """
 
     limit = 7200
 
-    def __init__(self, change, tests, seconds, folder, number):
+    def __init__(self, change, tests, seconds):
         self.change, self.tests, self.seconds = change, tests, seconds
-        self.out = Path(folder) / f"{number}.caught"
         self.kernel = change is not None and change.path.startswith("kernels/numba")
 
     def start(self, place):
+        self.out = Path(f"{place}.caught")  # takes the name of the test that fails
         self.out.unlink(missing_ok=True)
         if self.change:
             path = Path(place, self.change.path)
@@ -172,32 +170,33 @@ def main(arguments=None):
     which = Map(build_map(places, build / "map"))
     drawn = [
         change
-        for change in draw(places[0], options.seed, options.per_room, LEFT_OUT)
+        for change in draw(changes_below(places[0], LEFT_OUT), options.seed, options.per_room)
         if not options.room or change.room in options.room
     ]
     before = json.loads(results.read_text()) if options.keep and results.exists() else {}
     verdicts = {change: before.get(repr(change.key), "") for change in drawn}
     jobs = []
-    for number, change in enumerate(drawn):
+    for change in drawn:
         if change.key not in EXPLAINED and not verdicts[change]:
             tests = which.tests_for(change, MOST_SECONDS)
-            jobs.append(ChangeJob(change, tests, which.seconds, build, number))
+            jobs.append(ChangeJob(change, tests, which.seconds))
     for job, code, seconds in run_all(jobs, places):
         verdicts[job.change] = verdict = job.verdict(code)
         said = f"{CAUGHT} by {verdict}" if verdict else f"{MISSED} by {len(job.tests)} tests"
         print(f"{seconds:4.0f} s {job.change}: {said}", flush=True)
+        before = json.loads(results.read_text()) if results.exists() else {}
         before[repr(job.change.key)] = verdict
         results.write_text(json.dumps(before, indent=0))
-    sound = check_catchers(verdicts, which, build, places)
+    sound = check_catchers(verdicts, which, places)
     return report(verdicts, sound, time.monotonic() - begun)
 
 
-def check_catchers(verdicts, which, build, places):
+def check_catchers(verdicts, which, places):
     """Whether every test that caught a change passes without one."""
     catchers = sorted({v for v in verdicts.values() if v in which.seconds})
     if not catchers:
         return True
-    job = ChangeJob(None, catchers, which.seconds, build, "catchers")
+    job = ChangeJob(None, catchers, which.seconds)
     [(_, code, _)] = run_all([job], places[:1])
     if code:
         print(f"A test that caught a change fails without it too: {job.verdict(code)}")

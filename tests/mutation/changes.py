@@ -232,39 +232,47 @@ def changes_of(path, source):
     return changes
 
 
-def draw(root, seed, per_room, left_out=()):
-    """Changes of the package, so many a room, evenly over the kinds and no two of one line.
+def changes_below(root, left_out=()):
+    """Every change of the package below a folder.
 
     Parameters
     ----------
     root : folder of the project
+    left_out : (start of a path, kind or "", reason) of what is not to be changed
+    """
+    root, found = Path(root), []
+    for path in [p for top in ("minilstm", "kernels") for p in sorted(root.glob(f"{top}/**/*.py"))]:
+        name = str(path.relative_to(root))
+        if name.startswith("minilstm/kernels"):
+            continue  # the link by which a checkout finds its kernels
+        out = {kind for start, kind, _ in left_out if name.startswith(start)}
+        if "" not in out:
+            changes = changes_of(name, path.read_bytes())
+            found += [c for c in changes if c.room and c.kind not in out]
+    return found
+
+
+def draw(changes, seed, per_room):
+    """Some of the changes, so many a room, evenly over the kinds and no two of one line.
+
+    Parameters
+    ----------
+    changes : from `changes_below`
     seed : decides which
     per_room : how many of each room, if it has them
-    left_out : (start of a path, kind or "", reason) of what is not drawn
 
     Returns
     -------
     list of `Change`, room by room
     """
-    root = Path(root)
-    paths = [p for top in ("minilstm", "kernels") for p in sorted(root.glob(f"{top}/**/*.py"))]
-    by_room = {room: {kind: [] for kind in KINDS} for room in ROOMS}
-    for path in paths:
-        name = str(path.relative_to(root))
-        if name.startswith("minilstm/kernels"):
-            continue
-        for change in changes_of(name, path.read_bytes()):
-            out = any(
-                name.startswith(start) and kind in ("", change.kind) for start, kind, _ in left_out
-            )
-            if change.room and not out:
-                by_room[change.room][change.kind].append(change)
+    queues = {(room, kind): [] for room in ROOMS for kind in KINDS}
+    for change in sorted(changes, key=lambda c: _rank(seed, c)):
+        queues[change.room, change.kind].append(change)
     drawn = []
-    for kinds in by_room.values():
-        queues = [sorted(found, key=lambda c: _rank(seed, c)) for found in kinds.values()]
+    for room in ROOMS:
         lines, taken = set(), []
-        while any(queues) and len(taken) < per_room:
-            for queue in queues:
+        while any(queues[room, kind] for kind in KINDS) and len(taken) < per_room:
+            for queue in (queues[room, kind] for kind in KINDS):
                 while queue:
                     change = queue.pop(0)
                     if (change.path, change.row) not in lines:

@@ -20,4 +20,41 @@ EXPLAINED = {
         "return outputs[0] if len(outputs) == 1 else outputs, done.state, done.caches",
         "0", "-1", 1,
     ): "of one output the first is the last",
+    (
+        "minilstm/proof/causes/recognition/lstm_trial.py", "<module>",
+        "TRIAL_SEQUENCES = 2  # of a batch that take part in the first trial; the rest can only "
+        "confirm it", "2", "1", 1,
+    ): "a first trial that saves time: what passes it is confirmed on the whole batch",
+    (
+        "minilstm/proof/causes/recognition/lstm_trial.py", "_sieve",
+        "alive &= _any_agrees(readings, h, c, t, last, tolerance)",
+        "alive &= _any_agrees(readings, h, c, t, last, tolerance)", "pass", 1,
+    ): "a first trial that saves time: what passes it is confirmed on the whole batch",
+    (
+        "minilstm/proof/causes/signatures/layouts.py", "_right_in_part",
+        "if size > MOST_SLICES:", ">", ">=", 1,
+    ): "a bound on the time of a search: one index more or less",
+    (
+        "minilstm/proof/checker/comparison.py", "_Judge.allowed",
+        "if abs(worst.hand - finer.value) <= room < abs(worst.true.value - finer.value):",
+        "<=", "<", 1,
+    ): "measured numbers are never exactly as far apart as the room between them",
+    (
+        "minilstm/proof/checker/comparison.py", "compare",
+        "entries = [t for t in trials if t.index and not t.beyond(tolerance) <= 1]",
+        "<=", "<", 1,
+    ): "measured errors are never exactly as large as the tolerance",
+    (
+        "minilstm/plots/layout.py", "_across", "for number in range(SWEEPS + 1):", "+", "-", 1,
+    ): "two rounds less of a search that has come to rest before",
+    (
+        "minilstm/plots/confusion.py", "_lay_out",
+        'text.set(rotation=90 if size > 8 else 40, ha="right", rotation_mode="anchor")',
+        ">", ">=", 1,
+    ): "at eight classes the names stay apart at either angle",
+    (
+        "minilstm/plots/confusion.py", "_lay_out",
+        'ax.set(xlim=(-0.02, span + 0.02), ylim=(span + 0.02, -0.02), aspect="equal")',
+        "0.02", "0.01", 1,
+    ): "a margin that eyes judge: either shows the outer edges",
 }  # fmt: skip

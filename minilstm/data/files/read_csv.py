@@ -194,7 +194,8 @@ def _columns(
             f"path {name} has the columns {', '.join(header)}, but a sequence id and at "
             "least one feature, separated by commas, were wanted: add them, or give id_column."
         )
-    return Columns(id_column or None, label_column or None, features)
+    found_id, found_label = (None if c == "" else c for c in (id_column, label_column))
+    return Columns(found_id, found_label, features)
 
 
 def _read_body(name: str, records: Iterator[Record], header: list[str], columns: Columns) -> _Body:

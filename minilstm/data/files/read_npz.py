@@ -188,11 +188,12 @@ def _numbered(arrays: dict[str, NDArray[Any]], x_names: list[str], layout: str |
             f"y has the arrays {', '.join(y_names)}{', y' if 'y' in arrays else ''}, but x has "
             f"{', '.join(x_names)}: give each x_ its y_, or one y for all."
         )
-    letters = layout or "TC"
+    letters = "TC" if layout is None else layout
     x = []
     for name in x_names:
         shape = arrays[name].shape
-        each = letters_for(letters, len(shape), name, shape, many=True) if layout else "TC"
+        asked = layout is not None
+        each = letters_for(letters, len(shape), name, shape, many=True) if asked else "TC"
         x.append(in_order(arrays[name], each)[0] if len(shape) == 2 else arrays[name])
     y = [arrays[name] for name in y_names] if y_names else arrays.get("y")
     return _Parts(x, x_names, y, y_names, letters)
@@ -205,7 +206,7 @@ def _plain(arrays: dict[str, NDArray[Any]], layout: str | None) -> _Parts:
         raise DataError(
             f"x has shape {x.shape}, but (N, D) with lengths, or (B, T, D), was wanted: reshape it."
         )
-    letters = layout or ("TC" if x.ndim == 2 else "BTC")
+    letters = ("TC" if x.ndim == 2 else "BTC") if layout is None else layout
     dense = in_order(x, letters_for(letters, x.ndim, "x", x.shape, many=False))  # (B, T, D)
     if "B" in letters:
         if "lengths" in arrays:

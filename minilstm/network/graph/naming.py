@@ -67,7 +67,7 @@ def name_layers(layers: Layer | Sequence[Layer], taken: Sequence[str] = ()) -> l
             raise ValueError(f"{count} layers are named {shown(name)}; give each its own name.")
         if "/" in name:
             raise ValueError(
-                f"a layer is named {shown(name)}; leave out the '/', which separates layer and port."
+                f"a layer is named {shown(name)}; leave out the '/', which parts layer and port."
             )
     return named
 

@@ -1,13 +1,10 @@
 """Every word of the command line, with a value other than its default, and what it changes.
-The parser is walked, so a word without a case fails the test; so do codes and variables.
+The parser is walked, so a word without a case fails the test.
 """
 
 import argparse
 import io
 import json
-import os
-import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -20,7 +17,6 @@ from minilstm.bench import Result
 from minilstm.command_line import cli, commands, training
 from minilstm.data import write_csv, write_npz
 
-ROOT = Path(__file__).parents[2]
 MODEL = "trained/model.safetensors"
 
 
@@ -374,9 +370,6 @@ def test_the_words_of_all_commands(world, command, set_threads):
     assert seen == ["numpy"] and facts.get("backend", "numpy") == "numpy"
 
 
-# ---------------------------------------------------------------- empty words, codes, variables
-
-
 def test_empty_words_are_words(world):
     (world.files / "whole.csv").write_text("speed,label\n1,0\n2,0\n")
     words = ["predict", "small/model.safetensors", "whole.csv", "--id-column", ""]
@@ -390,82 +383,3 @@ def test_empty_words_are_words(world):
     words = ["train", "columns.csv", "--id-column", "run", "--label-column", "kind", "--epochs", 1]
     facts = world.run(*words, "--out", world.out, "--missing-labels")
     assert facts["read"][0]["labels"] == {"NA": 1, "a": 2, "b": 1}
-
-
-def stop(*_):
-    raise KeyboardInterrupt
-
-
-CODES = {
-    0: ["info"],
-    1: ["train", "train.csv", "--learn-rate", "1e38", "--epochs", "20", "--hidden", "4"],
-    2: ["info", "none.safetensors"],
-    130: ["plot", MODEL],
-}
-
-
-def test_exit_codes(world):
-    pages = [ROOT / "README.md", ROOT / "minilstm/command_line/README.md"]
-    texts = [*(page.read_text() for page in pages), cli._parser().format_help()]
-    told = [re.findall(r"[Ee]xit codes: ([^.]*)\.", " ".join(text.split())) for text in texts]
-    for sentence in (part for parts in told[1:] for part in parts):
-        assert [int(n) for n in re.findall(r"\b\d+\b", sentence)] == list(CODES)
-    assert all(told[1:])
-    world.patch.setattr("minilstm.network.network.Network.plot", stop)
-    for code, words in CODES.items():
-        facts = world.run(*words, *(["--out", world.out / "e"] if code == 1 else []), code=code)
-        assert facts.get("exit_code", 0) == code
-
-
-def variable(name, value, command=("-m", "minilstm", "info", "--json")):
-    """What a program prints last with a variable set."""
-    done = subprocess.run(
-        [sys.executable, *command], capture_output=True, text=True, timeout=300,
-        env={**os.environ, name: value},
-    )  # fmt: skip
-    return done.stdout.splitlines()[-1], done.stderr
-
-
-def vector_bytes():
-    pytest.importorskip("numba")
-    code = "from minilstm.kernels.numba.machinery import hardware; print(hardware.REGISTER_BYTES)"
-    assert variable("MINILSTM_VECTOR_BYTES", "16", ("-c", code))[0] == "16"
-
-
-def cache_home(folder="/somewhere"):
-    code = "from minilstm.training.crossover import cache_folder; print(cache_folder())"
-    assert variable("XDG_CACHE_HOME", folder, ("-c", code))[0] == str(Path(folder, "minilstm"))
-
-
-def debug():
-    for value, shown in (("1", True), ("0", False)):
-        words = ("-m", "minilstm", "info", "none", "--json")
-        last, err = variable("MINILSTM_DEBUG", value, words)
-        assert ("Traceback" in err) == shown and err.splitlines()[-1].startswith("minilstm: ")
-        assert json.loads(last)["exit_code"] == 2
-
-
-VARIABLES = {
-    "MINILSTM_BACKEND": lambda: json.loads(variable("MINILSTM_BACKEND", "numpy")[0])["backend"]
-    == "numpy" or pytest.fail("another backend"),
-    "MINILSTM_NUM_THREADS": lambda: json.loads(variable("MINILSTM_NUM_THREADS", "3")[0])["threads"]
-    == 3 or pytest.fail("other threads"),
-    "MINILSTM_VECTOR_BYTES": vector_bytes,
-    "MINILSTM_DEBUG": debug,
-    "XDG_CACHE_HOME": cache_home,
-}  # fmt: skip
-# Set by our bench for PyTorch, not read; and what only Windows has.
-NOT_OURS = {"CUBLAS_WORKSPACE_CONFIG", "LOCALAPPDATA"}
-
-
-def test_every_variable_that_a_page_names_has_a_case():
-    pages = [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("minilstm/*/README.md")]
-    pages += ROOT.glob("kernels/**/README.md")
-    text = cli._parser().format_help() + "".join(page.read_text() for page in pages)
-    found = set(re.findall(r"\b(?:MINILSTM|XDG|NUMBA|CUBLAS|OMP)_[A-Z_]*[A-Z]|LOCALAPPDATA", text))
-    assert found - NOT_OURS == set(VARIABLES)
-
-
-@pytest.mark.parametrize("name", VARIABLES)
-def test_a_variable_does_what_it_says(name):
-    VARIABLES[name]()
