@@ -68,6 +68,7 @@ def _in_words_of_options(sentence: str, options: argparse.Namespace) -> str:
     sentence = re.sub(_LOSS, r"missing_labels=\1", sentence)
     typed = {name: name for name in vars(options) if "_" in name}
     typed |= {theirs: ours for theirs, ours in _OTHER_NAMES.items() if ours in options}
+    sentence = sentence.replace("layout='", "--layout '")
     for name, ours in typed.items():
         option = "--" + ours.replace("_", "-")
         lists = set(re.findall(rf"\b{name}=\[(.*?)\]", sentence))
