@@ -95,6 +95,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="WORD",
         help="words, such as NA or '', for labels that count nowhere; no word: all are classes",
     )
+    data.add_argument("--layout", help="MAT, npz, ts: a letter for each axis, such as CT or BTC")
+    data.add_argument("--x-name", help="MAT: the variable with the sequences")
+    data.add_argument("--y-name", help="MAT: the variable with the labels; '' for none")
 
     train = add("train", parents=[common, data], help="train a classifier on a file of sequences")
     train.add_argument("train", type=_path, metavar="TRAIN", help=".mat, .npz, .csv or .ts")

@@ -72,6 +72,7 @@ def _in_words_of_options(sentence: str, options: argparse.Namespace) -> str:
         sentence = sentence.removesuffix(stranger[2]) + way
     typed = {name: name for name in vars(options) if "_" in name}
     typed |= {theirs: ours for theirs, ours in _OTHER_NAMES.items() if ours in options}
+    sentence = sentence.replace("layout='", "--layout '")
     for name, ours in typed.items():
         option = "--" + ours.replace("_", "-")
         lists = set(re.findall(rf"\b{name}=\[(.*?)\]", sentence))
