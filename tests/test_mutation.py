@@ -145,14 +145,18 @@ def test_good():
 
 def test_that_cannot_fail():
     larger(2, 1)
+
+def test_that_fails():
+    assert larger(1, 2)
 """
 RUN = """
 import hypothesis, numpy, pytest  # each run is a fork of this
 import json, sys
 from pathlib import Path
-from mutation.campaign import ChangeJob
+from mutation.campaign import ChangeJob, failing_anyway
 from mutation.changes import changes_of
 from mutation.copies import MapJob, run_all
+from mutation.coverage import Map
 
 place, folder = map(Path, sys.argv[1:])
 source = (place / "kernels/toy.py").read_bytes()
@@ -167,7 +171,11 @@ for name in ("test_good", "test_that_cannot_fail"):
     for job, code, _ in run_all(jobs, [place]):
         found[f"{name} {job.change.old} {job.change.new}"] = job.verdict(code)
 clean = (place / "kernels/toy.py").read_bytes() == source
-print(json.dumps([mapped, found, clean]))
+which = Map({"tests/test_toy.py": mapped})
+which.seconds["tests/test_toy.py::test_that_fails"] = 1.0
+failing = failing_anyway({"too slow", *which.seconds}, which, [place])
+which.forget(failing)
+print(json.dumps([mapped, found, clean, sorted(failing), sorted(which.seconds)]))
 """
 
 
@@ -181,7 +189,7 @@ def test_a_good_test_catches_a_change_and_one_that_cannot_fail_does_not(tmp_path
         cwd=ROOT / "tests", capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    mapped, found, clean = json.loads(done.stdout.splitlines()[-1])
+    mapped, found, clean, failing, left = json.loads(done.stdout.splitlines()[-1])
     good, bad = "tests/test_toy.py::test_good", "tests/test_toy.py::test_that_cannot_fail"
     assert {test: functions for test, (_, functions) in mapped.items()} == {
         "": ["kernels/toy.py:<module>"],
@@ -194,3 +202,4 @@ def test_a_good_test_catches_a_change_and_one_that_cannot_fail_does_not(tmp_path
         "test_good > >=": "",  # no test compares equal numbers
         **{f"test_that_cannot_fail {edit}": "" for edit in ("> <=", "> >=", "a > b None")},
     }
+    assert (failing, left) == (["tests/test_toy.py::test_that_fails"], [good, bad])

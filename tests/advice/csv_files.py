@@ -75,6 +75,8 @@ TABLE = [
      "right(read(HEAD + BODY.replace('walk', 'run'), label_per=$each))"),
     ("read((HEAD + BODY).encode('utf-16'))", "UTF-8",
      "right(read((HEAD + BODY).encode('utf-16').decode('utf-16')))"),
+    ("read(one_line('r1,3,4,é').encode('latin-1'))", r"iconv -f (CP1252) -t (UTF-8)",
+     "right(read(one_line('r1,3,4,é').encode('$1').decode('$1').encode('$2')))"),
     ("read(one_line('r1,3,4,wa\\0lk'))", "again as UTF-8, or remove that character",
      "right(read(one_line('r1,3,4,walk')))"),
     ("read(one_line('r1,3,4,\"walk'))", r"close it, or write a quote inside a cell twice \(\"\"\)",

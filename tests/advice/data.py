@@ -8,7 +8,7 @@ import minilstm as ml
 from advice.world import build, train
 from minilstm.arrays import as_numbers
 from minilstm.data.datasets import human_activity
-from minilstm.data.labels import find_classes
+from minilstm.data.labels import find_classes, to_targets
 from minilstm.data.padding import pad_sequences
 
 
@@ -197,6 +197,8 @@ TABLE = [
      "import minilstm; train(x, [y[0], ['run', '?', 'run', 'walk']], loss=$1['?']))"),
     ("train(x, [y[0], ['run', 'a\\0', 'run', 'walk']])", r"such as with (label.rstrip\('\\0'\))",
      "label = 'a\\0'; $1 == 'a'"),
+    ("to_targets([np.array([1, 2])], np.array(['run', 'walk']))", "use one kind for both",
+     "to_targets([np.array(['run'])], np.array(['run', 'walk']))[0] == [0]"),
     ("find_classes([np.array(['a', 'b'])], ignored=[1.5])", "give strings or whole numbers, like",
      "find_classes([np.array(['a', 'b', 'c'])], ignored=['c'])"),
     ("train(x, [y[0], ['?'] * 4]).evaluate(x, [['?'] * 5, ['?'] * 4])", "is left|classes",

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -21,6 +22,7 @@ from builders import two_movements
 import minilstm as ml
 import minilstm.layers
 from minilstm.backend import is_installed, load_backend
+from minilstm.command_line import facts as facts_of_commands
 from minilstm.command_line.cli import main
 from minilstm.data import write_csv, write_npz
 from minilstm.proof import engine as engine_proof
@@ -314,3 +316,12 @@ def test_ctrl_c_keeps_the_network_and_exits_with_130(files, tmp_path):
     assert process.returncode == 130
     assert json.loads(out.strip().splitlines()[-1])["stop_reason"].startswith("Stopped by Ctrl-C")
     assert ml.load(tmp_path / "model.safetensors").classes.tolist() == ["down", "up"]
+
+
+@pytest.mark.parametrize(("platform", "unit"), [("linux", 1024), ("darwin", 1)])
+def test_peak_memory_is_in_megabytes_whatever_the_system_counts_in(monkeypatch, platform, unit):
+    resource = pytest.importorskip("resource")
+    used = SimpleNamespace(ru_maxrss=3 * 2**20 // unit)
+    monkeypatch.setattr(resource, "getrusage", lambda who: used)
+    monkeypatch.setattr(sys, "platform", platform)
+    assert facts_of_commands._peak_memory_mb() == 3.0

@@ -191,8 +191,9 @@ def test_a_gpu_beside_a_backend_of_the_cpu_is_a_clear_error_before_anything_runs
 
 
 def test_training_without_numba_says_so_once_with_the_pip_line(monkeypatch):
-    for name in ("minilstm.backend", "minilstm.training.train"):
-        monkeypatch.setattr(import_module(name), "is_installed", lambda package: False)
+    names = ("minilstm.backend", "minilstm.training.train")
+    for module in [import_module(name) for name in names]:  # all imported before one is changed
+        monkeypatch.setattr(module, "is_installed", lambda package: False)
     with ml.use_backend("auto") as backend, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         net, _ = train(max_epochs=5, validation_data=data(2), validation_frequency=1)
