@@ -23,9 +23,10 @@ lint: $(VENV)/test.installed
 	$(BIN)/ruff format .
 	$(BIN)/mypy
 
-# Whole campaigns, of which the tests run a tenth.
+# Whole campaigns, of which the tests run a tenth; then changes of the code, which tests must catch.
 campaign: $(VENV)/test.installed
 	MINILSTM_CAMPAIGN=whole $(PYTEST) -m campaign
+	cd tests && OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 ../$(BIN)/python -m mutation.campaign
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

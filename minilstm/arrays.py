@@ -73,7 +73,7 @@ fill it, such as with x[1].filled(0).
         if isinstance(x, (list, tuple)) and "inhomogeneous" in str(error):
             wanted = wanted.replace("{axes}", axes)
             raise DataError(f"{name} holds {of} of different lengths, but {wanted}") from error
-        told = " ".join(str(error).split()).rstrip(".")
+        told = " ".join(str(error).split()).partition(". ")[0].rstrip(".")
         raise DataError(
             f"{name} is a {type(x).__name__} that NumPy cannot read ({type(error).__name__}: "
             f"{told}); pass {_way_out(x, name, told)}."
@@ -129,12 +129,13 @@ are real numbers; remove or fill it first.
         array = _from_objects(array, name, what)
     if array.dtype.kind in kinds:
         return array
+    code = _as_code(name)
     ways = {
-        "c": f"take the real part, np.real({name}), or the size, np.abs({name})",
-        "M": f"give seconds, np.asarray({name}).astype('M8[ms]').astype(float) / 1000",
-        "m": f"give seconds, np.asarray({name}) / np.timedelta64(1, 's')",
+        "c": f"take the real part, np.real({code}), or the size, np.abs({code})",
+        "M": f"give seconds, np.asarray({code}).astype('M8[ms]').astype(float) / 1000",
+        "m": f"give seconds, np.asarray({code}) / np.timedelta64(1, 's')",
     }
-    ways["U"] = ways["S"] = f"if it is numbers, np.asarray({name}).astype(float) reads them"
+    ways["U"] = ways["S"] = f"if it is numbers, np.asarray({code}).astype(float) reads them"
     advice = advice or ways.get(array.dtype.kind, "convert it to a float or integer array")
     raise DataError(f"{name} has dtype {array.dtype}, but {what} are real numbers; {advice}.")
 
@@ -173,7 +174,7 @@ def column_names(x: Any) -> list[str] | None:
     >>> column_names(np.ones((3, 2))) is None
     True
     """
-    if isinstance(x, (np.ndarray, list, tuple)):
+    if isinstance(x, (np.ndarray, list, tuple)) or not hasattr(x, "__array__"):
         return None
     named: Any = getattr(x, "column_names", None)
     named = getattr(x, "columns", ()) if named is None else named
@@ -204,6 +205,20 @@ def parts_of(x: Any) -> list[Any] | None:
     return None
 
 
+def axes_of(x: Any) -> int:
+    """How many axes something seems to have, from its type and first entries; it is not read.
+
+    Examples
+    --------
+    >>> axes_of(np.ones((2, 3))), axes_of([[1, 2], [3]]), axes_of("ab")
+    (2, 2, 0)
+    """
+    if isinstance(x, (list, tuple)):
+        return 1 + (axes_of(x[0]) if x else 0)
+    axes = getattr(x, "ndim", None)
+    return axes if isinstance(axes, int) else int(_is_array_like(x))
+
+
 def is_missing(value: Any) -> bool:
     """Whether a value says that there is none: None, NaN, or the NA and NaT of other libraries.
 
@@ -212,7 +227,7 @@ def is_missing(value: Any) -> bool:
     >>> [is_missing(v) for v in (None, float("nan"), np.datetime64("NaT"), 0, "", "nan")]
     [True, True, True, False, False, False]
     """
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+    if value is None or type(value).__name__ in ("NAType", "NaTType", "MaskedConstant"):
         return True
     return isinstance(value, (Number, np.datetime64, np.timedelta64)) and bool(value != value)
 
@@ -224,10 +239,11 @@ def refuse_masked(x: Any, name: str) -> None:
     mask = np.asarray(getattr(x, "mask", False))
     if mask.dtype.kind != "b" or not mask.any():
         return
+    fill = "0" if x.dtype.kind in "biufc" else "'missing'"
     where = f" at {np.argwhere(mask)[0].tolist()} ({int(mask.sum())} in all)" if mask.ndim else ""
     raise DataError(
         f"{name} has a masked value{where}, but no value may be missing; remove it, or fill it, "
-        f"such as with {name}.filled(0)."
+        f"such as with {_as_code(name)}.filled({fill})."
     )
 
 
@@ -255,9 +271,10 @@ def _is_array_like(x: Any) -> bool:
 
 def _refuse_fields(x: Array, name: str) -> None:
     if x.dtype.names:
+        code = _as_code(name)
         raise DataError(
             f"{name} has the fields {', '.join(x.dtype.names)}, but one plain array was wanted; "
-            f"pass np.stack([{name}[n] for n in {name}.dtype.names], axis=-1)."
+            f"pass np.stack([{code}[n] for n in {code}.dtype.names], axis=-1)."
         )
 
 
@@ -306,6 +323,7 @@ def _a(x: Any) -> str:
 
 def _way_out(x: Any, name: str, told: str = "") -> str:
     """How an object becomes an array, as far as its methods tell."""
+    name = _as_code(name)
     if hasattr(x, "detach"):
         narrow = "ScalarType" in told or "bfloat16" in str(getattr(x, "dtype", ""))
         return f"{name}.detach().cpu(){'.float()' if narrow else ''}.numpy()"
@@ -315,3 +333,9 @@ def _way_out(x: Any, name: str, told: str = "") -> str:
     if hasattr(x, "__iter__") and not isinstance(x, dict):
         return f"list({name})"
     return "a NumPy array or a list"
+
+
+def _as_code(name: str) -> str:
+    """What a user writes for an argument that a message calls by more words."""
+    code = name.rpartition(": ")[2].removeprefix("validation ")
+    return "it" if " " in code else code

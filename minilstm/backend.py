@@ -167,7 +167,7 @@ def current_backend() -> Backend:
 def load_backend(name: str) -> Backend:
     """Build the record of a backend; see `use_backend` for the names and the errors."""
     if name == "auto":
-        name = "numba" if is_installed("numba") else "numpy"
+        name = "numba" if numba_works(say=True) else "numpy"
     if name == "numpy":
         return _numpy()
     if name == "numba":
@@ -176,6 +176,11 @@ def load_backend(name: str) -> Backend:
                 "the backend 'numba' needs Numba, which is not installed: "
                 "pip install 'minilstm[fast]', or choose the backend 'numpy'."
             )
+        if not numba_works():
+            raise ImportError(
+                f"the backend is 'numba', but {_host().why_no_numba()}; unset that environment "
+                "variable, or choose the backend 'numpy'."
+            )
         return _numba()
     if name == "cupy":
         return _cupy()
@@ -183,8 +188,8 @@ def load_backend(name: str) -> Backend:
 
 
 def get_num_threads() -> int:
-    """Threads that the Numba kernels use; 1 where Numba is absent."""
-    if not is_installed("numba"):
+    """Threads that the Numba kernels use; 1 where Numba cannot compute."""
+    if not numba_works():
         return 1
     from minilstm.kernels.numba.machinery import threads
 
@@ -196,9 +201,16 @@ def set_num_threads(n: int) -> None:
 
     Parameters
     ----------
-    n : int, at least 1
+    n : int, from 1 to 256, or to the cores of the machine if it has more. More threads than cores
+        only cost time; where the system lets fewer start, those do the work
+
+    Raises
+    ------
+    ValueError
+        It is no such number.
     """
-    if load_backend("auto").name == "numba":
+    _host().checked_threads("the number of threads", n)
+    if numba_works():
         from minilstm.kernels.numba.machinery import threads
 
         threads.set_num_threads(n)
@@ -221,8 +233,8 @@ def measuring() -> Any:
 
 
 def vector_bits() -> int | None:
-    """Width of the vector registers that the Numba kernels use; None where Numba is absent."""
-    if not is_installed("numba"):
+    """Width of the vector registers that the Numba kernels use; None where it cannot compute."""
+    if not numba_works():
         return None
     from minilstm.kernels.numba.machinery import hardware
 
@@ -231,7 +243,7 @@ def vector_bits() -> int | None:
 
 def ready_kernels() -> frozenset[str]:
     """The Numba kernels that this process has compiled or read from the disk, with their dtypes."""
-    if not is_installed("numba"):
+    if not numba_works():
         return frozenset()
     from minilstm.kernels.numba.machinery import compiling
 
@@ -279,7 +291,16 @@ def cupy_version() -> str | None:
 
 def chosen_backend() -> str:
     """The name that was asked for: "auto" where nothing was; see `current_backend`."""
-    return _chosen.get(_everywhere or os.environ.get("MINILSTM_BACKEND") or "auto")
+    named = _chosen.get(_everywhere)
+    if named:
+        return named
+    asked = os.environ.get("MINILSTM_BACKEND") or "auto"
+    if asked not in NAMES:
+        raise ValueError(
+            f"MINILSTM_BACKEND is {asked!r}; choose one of {', '.join(map(repr, NAMES))}, or unset "
+            "it."
+        )
+    return asked
 
 
 @contextmanager
@@ -320,6 +341,26 @@ def reuse_memory(backend: Backend) -> Iterator[None]:
 def is_installed(package: str) -> bool:
     """Whether a package could be imported, found without importing it."""
     return importlib.util.find_spec(package) is not None
+
+
+def numba_works(say: bool = False) -> bool:
+    """Whether Numba is installed and can compile here.
+
+    With `say` one line is printed, once, where it is installed but cannot.
+    """
+    if not is_installed("numba"):
+        return False
+    host = _host()
+    why = host.why_no_numba()
+    if why and say:
+        host.say_that_numpy_computes(why)
+    return not why
+
+
+def _host() -> Any:
+    from minilstm.kernels import host
+
+    return host
 
 
 @cache

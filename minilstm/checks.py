@@ -4,11 +4,14 @@ They look at single values; what two options mean together is checked where both
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from minilstm.arrays import as_numbers
 
 LONGEST = 200  # letters of a value within a message
 METRICS = ("accuracy", "fscore", "precision", "recall", "auc", "rmse")
@@ -45,7 +48,7 @@ def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
 
 def check_whole(name: str, value: Any, at_least: int, at_most: int | None = None) -> None:
     """A whole number, Python's or NumPy's."""
-    if not _is_whole(value) or value < at_least:
+    if not is_whole(value, at_least):
         raise ValueError(f"{name} is {shown(value)}; give a whole number of at least {at_least}.")
     if at_most is not None and value > at_most:
         raise ValueError(f"{name} is {shown(value)}; give a whole number of at most {at_most}.")
@@ -112,10 +115,7 @@ def as_array(
     shape : that it must have; a word in it stands for any size of at least 1
     wanted : what to give instead, with {} in the place of the shape
     """
-    try:
-        array = np.array(value, np.float64)
-    except (TypeError, ValueError):
-        array = np.full((), np.nan)
+    array = np.array(as_numbers(value, name), np.float64)
     fits = len(array.shape) == len(shape) and all(
         size > 0 if isinstance(want, str) else size == want
         for size, want in zip(array.shape, shape, strict=True)
@@ -136,7 +136,7 @@ def check_flag(name: str, value: Any) -> None:
 def check_sequence_length(name: str, value: Any) -> None:
     """Of the option `sequence_length`."""
     words = ("ragged", "longest", "shortest")
-    if not (isinstance(value, str) and value in words) and not (_is_whole(value) and value >= 1):
+    if not (isinstance(value, str) and value in words) and not is_whole(value, 1):
         raise ValueError(
             f"{name} is {shown(value)}; choose one of {', '.join(map(repr, words))}, or give "
             f"a whole number of at least 1."
@@ -210,10 +210,35 @@ def as_functions(name: str, value: Any) -> tuple[Callable[..., Any], ...]:
     return tuple(functions)
 
 
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+def is_whole(value: Any, at_least: int) -> bool:
+    """Whether it is a whole number, Python's or NumPy's, of at least so much."""
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    return whole and bool(value >= at_least)
 
 
 def _is_number(value: Any) -> bool:
     real = isinstance(value, (int, float, np.integer, np.floating))
     return real and not isinstance(value, bool)
+
+
+def check_memory(what: str, need: int, advice: str) -> None:
+    """Raise MemoryError, in a sentence, unless the machine has so many bytes.
+
+    Systems give out more memory than they have, and end a process that uses it.
+    """
+    if need < 2**28:
+        return
+    has = machine_memory()
+    if need > has:
+        raise MemoryError(
+            f"{what} {need / 2**30:,.1f} GiB of memory are needed, but this machine has "
+            f"{has / 2**30:,.1f}; {advice}."
+        )
+
+
+def machine_memory() -> int:
+    """Bytes of memory; where the system does not tell, more than any machine has."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return 2**50

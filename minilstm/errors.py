@@ -40,7 +40,8 @@ class DivergedError(ArithmeticError):
     info : TrainingInfo up to that step
     """
 
-    def __init__(self, message: str, network: object, info: object) -> None:
+    # Both may be missing, as pickle makes the error of its message alone, and sets them then.
+    def __init__(self, message: str, network: Any = None, info: Any = None) -> None:
         super().__init__(message)
         self.network = network
         self.info = info

@@ -102,9 +102,9 @@ def _replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     # Of the same length for every name, as a name may be as long as the file system allows.
     prefix = f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}."
     _remove_abandoned(path.parent, prefix)
-    beside, file = _new_file(path.parent, prefix, 0o666 if old is None else 0o600)
+    beside = path.parent / f"{prefix}{os.urandom(6).hex()}.part"
     try:
-        with file:
+        with _new_file(beside, 0o666 if old is None else 0o600) as file:
             write(file)
             file.flush()
             if old is not None:
@@ -121,22 +121,23 @@ def _replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             finally:
                 os.close(folder)
     finally:
-        beside.unlink(missing_ok=True)
+        try:
+            beside.unlink(missing_ok=True)
+        except KeyboardInterrupt:  # a second Ctrl-C while the first was on its way
+            beside.unlink(missing_ok=True)
+            raise
 
 
-def _new_file(folder: Path, prefix: str, mode: int) -> tuple[Path, IO[bytes]]:
-    """A temporary file, locked as long as it is open; the mode is that of the umask and this."""
+def _new_file(beside: Path, mode: int) -> IO[bytes]:
+    """A file, locked as long as it is open; its mode is the given one, cut by the umask."""
     while True:
-        beside = folder / f"{prefix}{os.urandom(6).hex()}.part"
-        binary = getattr(os, "O_BINARY", 0)  # of Windows
-        number = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_EXCL | binary, mode)
-        file = open(number, "w+b")  # noqa: SIM115
+        file = open(beside, "xb", opener=lambda name, flags: os.open(name, flags, mode))  # noqa: SIM115
         if fcntl is None:
-            return beside, file
+            return file
         with suppress(OSError):  # a file system without locks: nobody tidies up there
             fcntl.flock(file, fcntl.LOCK_EX)
         if beside.exists():  # else another writer was quicker than our lock
-            return beside, file
+            return file
         file.close()
 
 

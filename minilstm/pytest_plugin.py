@@ -33,7 +33,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Generator
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
@@ -131,10 +130,14 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     for kind in ("json", "junit"):
         path = config.getoption(f"gradcheck_{kind}")
-        if path is not None and not Path(path).absolute().parent.is_dir():
-            raise pytest.UsageError(
-                f"--gradcheck-{kind} is {path!r}, but that folder does not exist; create it first."
-            )
+        if path is not None:
+            from minilstm.paths import check_target
+
+            try:  # absolute, as a test may leave the folder
+                target = check_target(path, f"--gradcheck-{kind}").absolute()
+            except (OSError, ValueError) as error:
+                raise pytest.UsageError(str(error)) from error
+            setattr(config.option, f"gradcheck_{kind}", str(target))
     config.pluginmanager.register(_Session(config), "minilstm gradient reports")
 
 

@@ -98,7 +98,7 @@ def test_any_number_of_threads_gives_the_same_training(on_any_threads, dtype, mo
         return {k: v for k, v in info.history.items() if k != "time"}, net
 
     history, _ = on_any_threads(run, (*THREADS, 1))
-    assert len(np.unique(history["loss"])) == 12  # it did train
+    assert len(np.unique(history["loss"][1:])) == 12  # it did train
 
 
 # --------------------------------------------------------------------------- batch and time

@@ -76,8 +76,8 @@ MAY_IMPORT = {
 AT_MODULE_LEVEL = {"kernels": {"numpy", "numba", "llvmlite", "cupy"}, "pytest_plugin": {"pytest"}}
 # Everything else a room may need is imported where it is used, and nowhere but there.
 LAZILY = {
-    "kernels": {"cupy"},
-    "data": {"scipy", "matio"},
+    "kernels": {"cupy", "numba"},
+    "data": {"scipy", "matio", "h5py"},
     "network": {"safetensors"},
     "plots": {"matplotlib", "IPython"},
     "training": {"tqdm"},

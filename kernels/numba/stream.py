@@ -165,7 +165,7 @@ class _Flat:
 
 def make_stepper(
     chain: Sequence[Layer], batch: int, dtype: np.dtype[Any]
-) -> tuple[Stepper, Stepper, list[LSTMState]]:
+) -> Callable[[], tuple[Stepper, Stepper, list[LSTMState]]]:
     """A network ready to take one time step after another.
 
     Parameters
@@ -180,6 +180,8 @@ def make_stepper(
 
     Returns
     -------
+    function without arguments; each call gives steps and states of its own, over the same weights:
+
     step : function of x (B D,) and out (B C,), arrays of that dtype and of one axis, which the
         function does not check; out must be contiguous. False if a value of x, normalised, is not
         finite: then no state has changed. Not for two threads at once
@@ -187,7 +189,7 @@ def make_stepper(
     states : hidden and cell state (B, H) of each LSTM: views, through which they are read and set
     """
     V, B = lanes(dtype), batch
-    weights, memory, table, states = _Flat(dtype), _Flat(dtype), [], []
+    weights, memory, table = _Flat(dtype), _Flat(dtype), []
     lstms = [p["input_weights"].shape for kind, p in chain if kind == "lstm"]  # (4H, D) each
     widest = max((4 * _row(G // 4, V) + D + G // 4 for G, D in lstms), default=0)
     sums = memory.reserve(min(B, TILE_ROWS) * widest)  # z of (1), x and h side by side
@@ -217,14 +219,20 @@ def make_stepper(
         source = memory.reserve(B * _row(size, V))
         line[[INPUTS, OUTPUTS, TO_AT]] = inputs, size, source
         table.append(line)
-    flat = memory.array()
-    for line in table:
-        if line[KIND] == LSTM:
-            H, row = line[OUTPUTS], _row(line[OUTPUTS], V)
-            h, c = (flat[at : at + B * row].reshape(B, row)[:, :H] for at in line[[TO_AT, CELL_AT]])
-            states.append(LSTMState(h, c))  # (B, H) each
-    step = partial(_compiled(dtype), B, np.stack(table), _shared(weights.array()), flat)
-    return partial(step, entry), partial(step, entry[:0]), states
+    step = partial(_compiled(dtype), B, np.stack(table), _shared(weights.array()))
+
+    def start() -> tuple[Stepper, Stepper, list[LSTMState]]:
+        flat, states = memory.array(), []
+        for line in table:
+            if line[KIND] == LSTM:
+                H, row = line[OUTPUTS], _row(line[OUTPUTS], V)
+                places = line[[TO_AT, CELL_AT]]
+                h, c = (flat[at : at + B * row].reshape(B, row)[:, :H] for at in places)
+                states.append(LSTMState(h, c))  # (B, H) each
+        own = partial(step, flat)
+        return partial(own, entry), partial(own, entry[:0]), states
+
+    return start
 
 
 def _row(size: int, V: int) -> int:

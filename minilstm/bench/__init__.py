@@ -116,7 +116,9 @@ def _checked(settings: Settings) -> Settings:
         if name in LONG_WORKS and not settings.long:
             raise ValueError(f"--works has {name!r}, which takes minutes; add --long.")
     if not SMALLEST_SCALE <= settings.scale <= 1:
-        raise ValueError(f"--scale is {settings.scale}; give a number above 0, at most 1.")
+        raise ValueError(
+            f"--scale is {settings.scale}; give a number from {SMALLEST_SCALE:.1g} to 1."
+        )
     everything = known if on_gpu or settings.long else WORKS
     return settings._replace(works=settings.works or everything)
 

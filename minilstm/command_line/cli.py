@@ -1,9 +1,11 @@
 """The command line: parses and calls, computes nothing.
-Exit codes: 0 done, 1 a check failed or training diverged, 2 bad usage or input, 130 Ctrl-C."""
+Exit codes: 0 done, 1 a check failed, training diverged or minilstm failed, 2 bad usage or input,
+130 Ctrl-C. The variable MINILSTM_DEBUG=1 shows the traceback of an error."""
 
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import re
 import sys
@@ -13,13 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from minilstm.backend import NAMES, set_num_threads, use_backend
-from minilstm.command_line import commands, models
-from minilstm.command_line.facts import INTERRUPTED
-from minilstm.errors import DeviceError, DivergedError
+from minilstm.command_line import commands, models, streaming, training
+from minilstm.command_line.complaints import DONE, complain
+from minilstm.paths import as_path
 from minilstm.training.solvers import SOLVERS
 from minilstm.version import __version__
-
-DONE, FAILED, BAD_INPUT = 0, 1, 2  # exit codes
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,42 +38,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = _parser().parse_args(arguments)
     except SystemExit as stop:  # argparse has already said why
         return int(stop.code or 0)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # As the files that commands read and write, on every system.
+        sys.stdout.reconfigure(encoding="utf-8", newline="\n")
     try:
-        if options.threads:
+        if options.threads is not None:
             set_num_threads(options.threads)
-        with use_backend(options.backend) if options.backend else nullcontext():
+        with use_backend(options.backend) if options.backend is not None else nullcontext():
             result = options.run(options)
-    except KeyboardInterrupt:
-        print("stopped by Ctrl-C", file=sys.stderr)
-        return INTERRUPTED
+        if options.json:
+            print(json.dumps({k: v for k, v in result.items() if k != "exit_code"}))
+        sys.stdout.flush()
     except BrokenPipeError:  # the reader of our output has gone, as with "| head"
         sys.stderr.close()
         return DONE
-    except (DivergedError, AssertionError) as error:  # a GradientError is an AssertionError
-        return _complain(options, error, FAILED)
-    except (ValueError, TypeError, OSError, ImportError, DeviceError) as error:
-        return _complain(options, error, BAD_INPUT)
-    if options.json:
-        print(json.dumps({k: v for k, v in result.items() if k != "exit_code"}), flush=True)
+    except (Exception, KeyboardInterrupt) as error:
+        return complain(options, error)
     return int(result.get("exit_code", DONE))
-
-
-def _complain(options: argparse.Namespace, error: Exception, code: int) -> int:
-    print(f"minilstm: {error}", file=sys.stderr)
-    if options.json:
-        print(json.dumps({"error": str(error), "exit_code": code}), flush=True)
-    return code
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="minilstm",
         description="An LSTM engine from scratch: train, predict, stream, check gradients.",
-        epilog="Exit codes: 0 done, 1 a check failed or training diverged, 2 bad usage or input, "
-        "130 stopped by Ctrl-C.",
+        epilog="Exit codes: 0 done, 1 a check failed, training diverged or minilstm failed, 2 bad "
+        "usage or input, 130 stopped by Ctrl-C. Variables: MINILSTM_BACKEND and "
+        "MINILSTM_NUM_THREADS stand for --backend and --threads; MINILSTM_DEBUG=1 shows the "
+        "traceback of an error.",
     )
     parser.add_argument("--version", action="version", version=f"minilstm {__version__}")
-    positive = _number(int, lambda n: n >= 1, "a whole number of at least 1")
+    positive = _number(int, lambda n: 1 <= n < 2**31, "a whole number from 1 to 2147483647")
     natural = _number(int, lambda n: n >= 0, "a whole number of at least 0")
     share = _number(float, lambda p: 0 <= p < 1, "a number from 0 to below 1")
     common = argparse.ArgumentParser(add_help=False)
@@ -84,23 +78,35 @@ def _parser() -> argparse.ArgumentParser:
 
     demo = add("demo", parents=[common], help="train, test, predict, stream and draw")
     demo.add_argument("--quick", action="store_true", help="less than a minute")
-    demo.add_argument("--out", type=Path, default=Path("minilstm-demo"), help="folder for files")
+    demo.add_argument("--out", type=_path, default=Path("minilstm-demo"), help="folder for files")
     demo.add_argument("--seed", type=natural, default=0)
     demo.set_defaults(run=commands.demo)
 
     data = argparse.ArgumentParser(add_help=False)
-    data.add_argument("--id-column", help="CSV: column that names the sequence of a row")
-    data.add_argument("--label-column", help="CSV: column with the label")
+    data.add_argument(
+        "--id-column", help="CSV: column that names the sequence; '' for one sequence"
+    )
+    data.add_argument("--label-column", help="CSV: column with the label; '' for none")
     data.add_argument("--label-per", choices=("step", "sequence"), help="CSV: whose label it is")
 
+    data.add_argument(
+        "--missing-labels",
+        nargs="*",
+        metavar="WORD",
+        help="words, such as NA or '', for labels that count nowhere; no word: all are classes",
+    )
+    data.add_argument("--layout", help="MAT, npz, ts: a letter for each axis, such as CT or BTC")
+    data.add_argument("--x-name", help="MAT: the variable with the sequences")
+    data.add_argument("--y-name", help="MAT: the variable with the labels; '' for none")
+
     train = add("train", parents=[common, data], help="train a classifier on a file of sequences")
-    train.add_argument("train", type=Path, metavar="TRAIN", help=".mat, .npz, .csv or .ts")
-    train.add_argument("--test", type=Path, help="labelled sequences to test on")
+    train.add_argument("train", type=_path, metavar="TRAIN", help=".mat, .npz, .csv or .ts")
+    train.add_argument("--test", type=_path, help="labelled sequences to test on")
     train.add_argument("--hidden", type=positive, default=200, help="hidden units (200)")
     train.add_argument("--output-mode", choices=("sequence", "last"), default="sequence")
     train.add_argument("--bilstm", action="store_true", help="read sequences in both directions")
     train.add_argument("--dropout", type=share, default=0.0, metavar="P", help="(0)")
-    train.add_argument("--normalization", choices=models.NORMALIZATIONS, default="none")
+    train.add_argument("--normalization", choices=training.NORMALIZATIONS, default="none")
     train.add_argument("--solver", choices=tuple(SOLVERS), default="adam")
     train.add_argument("--epochs", type=positive, default=60, help="(60)")
     train.add_argument("--mini-batch-size", type=positive, default=128, help="sequences (128)")
@@ -117,14 +123,16 @@ def _parser() -> argparse.ArgumentParser:
         "--memory-budget", type=_size, default="auto", help="such as 200MB (default: auto)"
     )
     train.add_argument("--seed", type=natural, default=0)
-    train.add_argument("--out", type=Path, default=Path("minilstm-train"), help="folder for files")
+    train.add_argument("--out", type=_path, default=Path("minilstm-train"), help="folder for files")
     train.add_argument("--quiet", action="store_true", help="no table of the training")
-    train.set_defaults(run=models.train_files)
+    train.set_defaults(run=training.train_files)
 
     predict = add("predict", parents=[common, data], help="labels and scores of sequences, as CSV")
-    predict.add_argument("model", type=Path, metavar="MODEL")
-    predict.add_argument("data", type=Path, metavar="DATA", help=".mat, .npz, .csv or .ts")
-    predict.add_argument("--out", type=Path, help="file for the CSV (default: standard output)")
+    predict.add_argument("model", type=_path, metavar="MODEL")
+    predict.add_argument("data", type=_path, metavar="DATA", help=".mat, .npz, .csv or .ts")
+    predict.add_argument(
+        "--out", type=_path, help="file for the CSV (default, and -: standard output)"
+    )
     predict.set_defaults(run=models.predict_file)
 
     stream = add(
@@ -132,18 +140,19 @@ def _parser() -> argparse.ArgumentParser:
         parents=[common],
         help="CSV rows in, one label and its scores a line out, as they arrive",
         description="Reads one time step a line from standard input, features separated by "
-        "commas; an empty line starts a new sequence. A first line of names is passed over.",
+        "commas; an empty line starts a new sequence. A first line may name the features; a "
+        "model that knows their names takes them in the order of that line.",
     )
-    stream.add_argument("model", type=Path, metavar="MODEL")
-    stream.set_defaults(run=models.stream_lines)
+    stream.add_argument("model", type=_path, metavar="MODEL")
+    stream.set_defaults(run=streaming.stream_lines)
 
     info = add("info", parents=[common], help="describe a model file, or this installation")
-    info.add_argument("model", type=Path, nargs="?", metavar="MODEL")
+    info.add_argument("model", type=_path, nargs="?", metavar="MODEL")
     info.set_defaults(run=commands.info)
 
     plot = add("plot", parents=[common], help="draw a model: boxes for layers, and arrows")
-    plot.add_argument("model", type=Path, metavar="MODEL")
-    plot.add_argument("--out", type=Path, help=".png, .svg or .pdf (default: MODEL's name, .png)")
+    plot.add_argument("model", type=_path, metavar="MODEL")
+    plot.add_argument("--out", type=_path, help=".png, .svg or .pdf (default: MODEL's name, .png)")
     plot.set_defaults(run=models.plot_model)
 
     bench = add("bench", parents=[common], help="time training, inference and streaming here")
@@ -183,9 +192,16 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument(
         "--layer", nargs="+", default=[], metavar="NAME", help="such as LSTM (default: everything)"
     )
-    check.add_argument("--junit", type=Path, metavar="FILE", help="write the checks as JUnit XML")
+    check.add_argument("--junit", type=_path, metavar="FILE", help="write the checks as JUnit XML")
     check.set_defaults(run=commands.check_gradients)
     return parser
+
+
+def _path(text: str) -> Path:
+    try:
+        return as_path(text, "it")
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _number(

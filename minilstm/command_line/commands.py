@@ -10,6 +10,8 @@ import time
 from importlib import metadata
 from typing import Any
 
+import numpy as np
+
 from minilstm.backend import (
     cupy_version,
     current_backend,
@@ -20,9 +22,12 @@ from minilstm.backend import (
     warmup,
 )
 from minilstm.command_line.facts import facts
+from minilstm.command_line.reading import learned_names
 from minilstm.errors import DeviceError
 from minilstm.files import write_atomically
+from minilstm.network.model_contents import of_each
 from minilstm.network.network import Network
+from minilstm.paths import check_target
 from minilstm.version import __version__
 
 
@@ -40,16 +45,20 @@ def info(options: argparse.Namespace) -> dict[str, Any]:
     """Describe a model file, or what is installed here."""
     if options.model is not None:
         net = Network.load(options.model)
+        names = learned_names(net)
         if not options.json:
             print(net.summary())
+            if names is not None:
+                print(f"features: {', '.join(names)}")
         return {
             "layers": [{"kind": layer.kind, "name": layer.name} for layer in net.layers],
             "learnables": sum(v.size for v in net.parameters.values()),
             "inputs": list(net.input_names),
             "outputs": list(net.output_names),
             "input_size": net.input_size,
+            "feature_names": names,
             "output_mode": net.output_mode,
-            "classes": None if net.classes is None else net.classes.tolist(),
+            "classes": of_each(net.classes, np.ndarray.tolist),
             "dtype": net.dtype.name,
         }
     modules = {"mat-io": "matio"}  # where a package's module has another name
@@ -87,7 +96,9 @@ def check_gradients(options: argparse.Namespace) -> dict[str, Any]:
     """Check the installed engine: layers, losses, solvers and whole networks, on this machine."""
     from minilstm.proof import engine as engine_proof
 
-    backends = [current_backend().name] if options.backend else []
+    if options.junit is not None:
+        check_target(options.junit, "--junit")
+    backends = [current_backend().name] if options.backend is not None else []
     started = time.perf_counter()
     rows = engine_proof.prove(backends, options.layer, options.seed)
     seconds = time.perf_counter() - started
@@ -98,7 +109,7 @@ def check_gradients(options: argparse.Namespace) -> dict[str, Any]:
         + (f", {compiling:.1f} of them to compile or load kernels" if compiling else "")
     )
     print("\n" + "\n".join(sentences))
-    if options.junit:
+    if options.junit is not None:
         write_atomically(options.junit, lambda file: file.write(engine_proof.to_junit(rows)))
     wrong = [row for row in rows if not row.passed]
     if wrong:
@@ -119,7 +130,7 @@ def bench(options: argparse.Namespace) -> dict[str, Any]:
     from minilstm.bench import Settings, run_bench
 
     if options.crossover:
-        if options.against or options.works or options.long:
+        if options.against != "" or options.works != "" or options.long:
             raise ValueError(
                 "--crossover measures works and sizes of its own; leave out --against, --works and "
                 "--long."

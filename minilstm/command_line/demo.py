@@ -16,6 +16,7 @@ from minilstm.data import datasets
 from minilstm.data.labels import scores_to_labels
 from minilstm.layers import LSTM, FullyConnected, SequenceInput, Softmax
 from minilstm.network.network import Network
+from minilstm.paths import make_folder
 from minilstm.training.history import TrainingInfo
 from minilstm.training.options import TrainingOptions
 from minilstm.training.train import train
@@ -36,13 +37,13 @@ def run_demo(out: Path, quick: bool, seed: int) -> dict[str, Any]:
     dict of what was measured: the accuracy over all test steps of the activities, their loss in
     nats a step, the accuracy over all test sequences of the speakers, and the files
     """
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out, "--out")
     started = time.perf_counter()
     backend = current_backend().name
     threads = f", {get_num_threads()} threads" if backend == "numba" else ""
     print(f"backend {backend}{threads}")
     result, paths, info = _activities(out, quick, seed)
-    vowels = _vowels(quick, seed)
+    vowels, second = _vowels(quick, seed)
     seconds = time.perf_counter() - started
     print(f"\n{'activities, simulated':<32} test accuracy {result['accuracy']:.4f}")
     print(f"{'speakers, real recordings':<32} test accuracy {vowels:.4f}")
@@ -52,7 +53,7 @@ def run_demo(out: Path, quick: bool, seed: int) -> dict[str, Any]:
         **facts(seconds, result, seed),
         "vowels_accuracy": vowels,
         "files": files(paths),
-        "exit_code": INTERRUPTED if "Ctrl-C" in info.stop_reason else 0,
+        "exit_code": INTERRUPTED if "Ctrl-C" in info.stop_reason + second.stop_reason else 0,
     }
 
 
@@ -118,7 +119,7 @@ def _streamed(net: Network, x: Any, scores: Any) -> str:
     )
 
 
-def _vowels(quick: bool, seed: int) -> float:
+def _vowels(quick: bool, seed: int) -> tuple[float, TrainingInfo]:
     """An LSTM with 100 units names the speaker of a vowel."""
     x_train, y_train, x_test, y_test = datasets.japanese_vowels()
     steps = [len(x) for x in x_train + x_test]
@@ -136,5 +137,5 @@ def _vowels(quick: bool, seed: int) -> float:
         verbose_frequency=100 if quick else 250,
         seed=seed,
     )
-    net, _ = train(x_train, y_train, layers, options=options)
-    return net.evaluate(x_test, y_test)["accuracy"]
+    net, info = train(x_train, y_train, layers, options=options)
+    return net.evaluate(x_test, y_test)["accuracy"], info

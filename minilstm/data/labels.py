@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from minilstm.arrays import as_array, as_numbers, is_missing, parts_of
+from minilstm.arrays import as_array, as_numbers, axes_of, is_missing, parts_of
 from minilstm.data.arrays import Array, one_for_each
 from minilstm.data.padding import NO_CLASS
 from minilstm.data.sequences import Batch
 from minilstm.errors import DataError
 
-# What str() and pandas make of a missing value, in small letters.
-MISSING_WORDS = frozenset({"nan", "<na>", "nat", "<undefined>"})
+# What readers, str() and pandas make of a missing label, in small letters.
+MISSING_WORDS = frozenset({"", "nan", "<na>", "nat", "<undefined>"})
 
 
 def as_labels(
@@ -102,16 +102,7 @@ def find_classes(
         )
     classes = np.unique(np.concatenate([np.unique(a) for a in labels]))  # (C,)
     classes = classes[~_is_ignored(classes, ignored)]
-    if classes.dtype.kind == "U" and "" in classes:
-        raise DataError(
-            f"{name} holds the label '', which marks a missing label; ignore it with "
-            "loss=minilstm.CrossEntropy(ignored_labels=['']), or fill it in."
-        )
-    if len(classes) == 0:
-        raise DataError(
-            f"{name} holds no label but the ignored ones, but a classifier needs at least two "
-            "classes; check which labels are ignored."
-        )
+    _check_some_count(name, len(classes) > 0)
     if len(classes) < 2:
         raise DataError(
             f"{name} holds one class only, {classes[0].item()!r}, but a classifier needs at least "
@@ -135,7 +126,7 @@ def to_targets(
     Raises
     ------
     DataError
-        A label is not one of the classes.
+        A label is not one of the classes, or all are ignored.
     """
     out = []
     order = np.argsort(classes)  # (C,)
@@ -151,12 +142,37 @@ def to_targets(
             stranger = array[~(known | left_out)][0].item()
             shown = ", ".join(repr(c.item()) for c in classes[:12])
             shown += ", ..." if len(classes) > 12 else ""
+            kinds = ["text" if a.dtype.kind == "U" else "whole numbers" for a in (array, classes)]
+            if kinds[0] != kinds[1]:
+                raise DataError(
+                    f"{name} holds {kinds[0]} as labels, such as {stranger!r} (sequence {b}), but "
+                    f"the network's classes {shown} are {kinds[1]}; use one kind for both."
+                )
             raise DataError(
                 f"{name} holds the label {stranger!r} (sequence {b}), which is not among the "
                 f"network's {len(classes)} classes {shown}; remove it, or train with it."
             )
         out.append(place)
+    _check_some_count(name, not ignored or any((a != NO_CLASS).any() for a in out))
     return out
+
+
+def check_ignored(labels: Sequence[Array], ignored: Sequence[str | int]) -> None:
+    """Raise ValueError where an ignored label can be none of the labels: text among numbers, say.
+
+    Parameters
+    ----------
+    labels : list of arrays of strings or integers, from `as_labels`
+    ignored : labels that are no class
+    """
+    kinds = {a.dtype.kind == "U" for a in labels}
+    for label in ignored:
+        if isinstance(label, str) not in kinds:
+            came = "text" if True in kinds else "whole numbers"
+            raise ValueError(
+                f"ignored_labels holds {label!r}, but the labels are {came}; give labels of the "
+                "same kind."
+            )
 
 
 def scores_to_labels(scores: Any, classes: ArrayLike | None) -> Any:
@@ -189,7 +205,7 @@ def scores_to_labels(scores: Any, classes: ArrayLike | None) -> Any:
             "pass the classes of a trained network."
         )
     parts = parts_of(scores)
-    if parts is not None and (not parts or np.ndim(parts[0]) > 0):
+    if parts is not None and (not parts or axes_of(parts[0]) > 0):
         return [_to_labels(s, names, f"scores[{b}]") for b, s in enumerate(parts)]
     return _to_labels(scores, names, "scores")
 
@@ -205,6 +221,14 @@ def _to_labels(scores: Any, names: Array, name: str) -> Any:
     if np.isnan(array).any():
         raise DataError(f"{name} holds NaN, so no class is the largest; check the network's input.")
     return names[array.argmax(axis=-1)]
+
+
+def _check_some_count(name: str, some: bool) -> None:
+    if not some:
+        raise DataError(
+            f"{name} holds no label but the ignored ones, so nothing counts; check which labels "
+            "are ignored."
+        )
 
 
 def _is_ignored(labels: Array, ignored: Sequence[str | int]) -> NDArray[np.bool_]:
@@ -263,9 +287,9 @@ def _from_objects(listed: Array, array: Array, name: str) -> Array:
     missing = [value for value in flat if is_missing(value)]
     if missing:
         raise DataError(
-            f"{name} holds {missing[0]!r} as a label ({len(missing)} in all), which is a missing "
-            "one; remove it, or put a word in its place and list that in "
-            "ml.CrossEntropy(ignored_labels=...)."
+            f"{name} holds {missing[0]!r} as a label ({len(missing)} in all), a missing one; "
+            "remove it, or put a word in its place and list that in "
+            "minilstm.CrossEntropy(ignored_labels=...)."
         )
     if {bool, np.bool_} & kinds or not all(issubclass(k, (int, np.integer)) for k in kinds):
         raise DataError(
@@ -274,6 +298,14 @@ def _from_objects(listed: Array, array: Array, name: str) -> Array:
             "missing ones."
         )
     return np.array(listed.tolist()) if array.dtype == object else array
+
+
+def class_array(classes: Any) -> Array:
+    """The classes of a network (C,), as a new array."""
+    array = as_array(classes, "classes")
+    if array.dtype.kind == "O" or (isinstance(classes, (list, tuple)) and array.dtype.kind == "U"):
+        array = label_array(classes, "classes", allowed=array.tolist())
+    return np.array(array)
 
 
 def text_array(labels: Any, name: str) -> Array:
@@ -297,8 +329,8 @@ def _refuse_words(array: Array, name: str, allowed: Iterable[str | int]) -> None
     for label in np.unique(array).tolist():
         if label.lower() in MISSING_WORDS and label not in allowed:
             raise DataError(
-                f"{name} holds the label {label!r}, which stands for a missing one; remove it, or "
-                f"list it as loss=ml.CrossEntropy(ignored_labels=[{label!r}])."
+                f"{name} holds the label {label!r}, which marks a missing label; ignore it with "
+                f"loss=minilstm.CrossEntropy(ignored_labels=[{label!r}]), or fill it in."
             )
 
 

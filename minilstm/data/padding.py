@@ -200,19 +200,26 @@ def trim(outputs: Sequence[Array], masks: Sequence[Mask]) -> list[Array]:
     return [output[mask] for output, mask in zip(outputs, masks, strict=True)]
 
 
-def check_padding(length: Any, direction: Any, value: Any) -> None:
-    """Raise ValueError unless the options of padding are known ones."""
+def check_padding(
+    length: Any,
+    direction: Any,
+    value: Any,
+    names: Sequence[str] = ("length", "direction", "value"),
+    words: Sequence[str] = ("longest", "shortest"),
+) -> None:
+    """Raise ValueError, which calls the options by `names`, unless all are known ones."""
     number = isinstance(length, (int, np.integer)) and not isinstance(length, (bool, np.bool_))
-    named = isinstance(length, str) and length in ("longest", "shortest")
+    named = isinstance(length, str) and length in words
     if not (named or (number and length >= 1)):
         raise ValueError(
-            f"length is {length!r}; choose 'longest', 'shortest', or a whole number of at least 1."
+            f"{names[0]} is {length!r}; choose {', '.join(map(repr, words))}, or a whole number of "
+            "at least 1."
         )
     if direction not in ("right", "left"):
-        raise ValueError(f"direction is {direction!r}; choose one of 'right', 'left'.")
+        raise ValueError(f"{names[1]} is {direction!r}; choose one of 'right', 'left'.")
     number = isinstance(value, (int, float, np.integer, np.floating))
     if not number or isinstance(value, bool) or not np.isfinite(value):
-        raise ValueError(f"value is {value!r}; give one finite number.")
+        raise ValueError(f"{names[2]} is {value!r}; give one finite number.")
 
 
 class Padding(NamedTuple):
@@ -224,8 +231,8 @@ class Padding(NamedTuple):
 
     def checked(self) -> Padding:
         """The same, or a ValueError that names the option."""
-        length = "longest" if self.length == "ragged" else self.length
-        check_padding(length, self.direction, self.value)
+        names = ("sequence_length", "sequence_padding_direction", "sequence_padding_value")
+        check_padding(*self, names, ("ragged", "longest", "shortest"))
         return self
 
 

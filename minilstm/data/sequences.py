@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from minilstm.arrays import as_numbers, parts_of
 from minilstm.data.arrays import ONE_SEQUENCE, Array, finite
 from minilstm.errors import DataError
@@ -53,7 +55,6 @@ def as_batch(
 
     Examples
     --------
-    >>> import numpy as np
     >>> as_batch(np.zeros((3, 100)), 3, "float32", "x_test")
     Traceback (most recent call last):
         ...
@@ -74,7 +75,8 @@ steps of 3 features; it looks transposed: pass x_test.T.
         items, form = [(f"{name}[{b}]", s) for b, s in enumerate(parts)], "list"
     else:
         array = _as_array(x, name, shape)
-        items, form = [(name, array)], "single"
+        # What does not fit is told of as it came: a list or a series is not cut as an array is.
+        items, form = [(name, array if array.shape[1:] == shape else x)], "single"
         if array.ndim == len(shape) + 2:
             if len(array) == 0:
                 raise DataError(
@@ -129,7 +131,7 @@ def as_step(
     if array.shape != wanted:
         raise DataError(
             f"{name} has shape {array.shape}, but one time step of {of} is {wanted}; "
-            f"{_no_channels(array, shape, name) or hint}."
+            f"{_no_channels(array, shape, _sliceable(x, name)) or hint}."
         )
     return _converted(array.reshape(-1, *shape), dtype, name, row, digits)
 
@@ -140,12 +142,18 @@ def _as_sequence(x: Any, shape: tuple[int, ...], dtype: Any, name: str, digits: 
         return _converted(array, dtype, name, digits=digits)
     wanted = f"the network wants {_axes(shape)}, T time steps of {_named(shape)}"
     if array.ndim != len(shape) + 1 or array.shape[1:] != shape:
-        hint = (_vector_hint if len(shape) == 1 else _image_hint)(array, shape, name)
+        find = _vector_hint if len(shape) == 1 else _image_hint
+        hint = find(array, shape, _sliceable(x, name))
         raise DataError(f"{name} has shape {array.shape}, but {wanted}; {hint}.")
     raise DataError(
         f"{name} has shape {array.shape}, no time step at all, but {wanted}, T at least 1; "
         "remove it or give it a step."
     )
+
+
+def _sliceable(x: Any, name: str) -> str:
+    """How a user writes an argument where it is cut and turned as an array."""
+    return name if isinstance(x, np.ndarray) else f"np.asarray({name})"
 
 
 def _vector_hint(array: Array, shape: tuple[int, ...], name: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minilstm.arrays import as_numbers
+from minilstm.arrays import as_array, as_numbers, axes_of
 from minilstm.data.arrays import Array, finite, first_of, one_for_each
 from minilstm.data.sequences import Batch
 from minilstm.errors import DataError
@@ -100,11 +100,10 @@ def _is_list_of_one(y: Any, T: int, responses: int) -> bool:
     """Whether the targets of a single sequence came as a list of one array."""
     if not isinstance(y, (list, tuple)) or len(y) != 1:
         return False
-    try:
-        shape = np.shape(y[0])
-    except ValueError:
-        return False
-    return shape == (T, responses) or (responses == 1 and shape == (T,)) or len(shape) > 1
+    if axes_of(y[0]) > 1:
+        return True
+    shape = np.shape(as_array(y[0], "y[0]"))
+    return shape == (T, responses) or (responses == 1 and shape == (T,))
 
 
 def _as_array(y: Any, name: str, binary: bool) -> Array:

@@ -39,7 +39,8 @@ def checked_labels(owner: str, argument: str, labels: Any) -> tuple[Label, ...]:
     """
     if isinstance(labels, (str, int, np.integer)):
         labels = [labels]
-    if not isinstance(labels, (list, tuple, np.ndarray)):
+    labels = labels.tolist() if hasattr(labels, "tolist") else labels
+    if not isinstance(labels, (list, tuple)):
         raise TypeError(
             f"{owner}: {argument} is {type(labels).__name__}; give a list of labels, such as "
             "['run', 'walk']."
@@ -79,6 +80,8 @@ def checked_class_weights(
         if class_weights != INVERSE_FREQUENCY:
             raise ValueError(f"{owner}: class_weights is {shown(class_weights)}; {forms}")
         return INVERSE_FREQUENCY
+    if hasattr(class_weights, "to_dict"):  # a series of weights by label
+        class_weights = class_weights.to_dict()
     several = isinstance(class_weights, (list, tuple, np.ndarray)) and np.ndim(class_weights) > 0
     if not several and not isinstance(class_weights, Mapping):
         raise TypeError(f"{owner}: class_weights is {shown(class_weights)}; {forms}")

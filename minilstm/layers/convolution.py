@@ -10,7 +10,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from minilstm.arrays import as_array
 from minilstm.checks import check_whole, shown
+from minilstm.errors import DataError
 from minilstm.functional.convolution import Pads, Sizes, convolution_size, same_padding
 from minilstm.layers import initializers
 from minilstm.layers.base import Array, Gradients, Initializer, RowLayer, Run, Shape
@@ -199,8 +201,8 @@ def _listed(numbers: Sequence[int]) -> str:
 def _whole(value: Any) -> NDArray[np.int64] | None:
     """An array of whole numbers, or None where it is something else."""
     try:
-        array = np.array(value)
-    except ValueError:  # ragged
+        array = as_array(value)
+    except DataError:
         return None
     return array.astype(np.int64) if array.dtype.kind in "iu" else None
 

@@ -14,10 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.arrays import refuse_masked
 from minilstm.checks import shown
 
 Float = NDArray[np.float64]
 Initializer = Callable[[tuple[int, ...], np.random.Generator], Float]
+
+
+WIDE, BLOCK = 1024, 256  # columns above which `orthogonal` goes another way, and its blocks
 
 
 def fans(shape: tuple[int, ...]) -> tuple[int, int]:
@@ -61,11 +65,27 @@ def orthogonal(shape: tuple[int, ...], rng: np.random.Generator) -> Float:
     """
     columns = shape[-1] if len(shape) > 1 else 1
     draw = rng.standard_normal((math.prod(shape) // columns, columns))
+    if columns > WIDE and len(draw) >= 2 * columns:
+        return _orthonormal_in_place(draw).reshape(shape)
     wide = draw.shape[0] < draw.shape[1]
     q, r = np.linalg.qr(draw.T if wide else draw)
     q = q * np.where(np.diag(r) < 0, -1.0, 1.0)
     out: Float = np.ascontiguousarray(q.T if wide else q).reshape(shape)
     return out
+
+
+def _orthonormal_in_place(draw: Float) -> Float:
+    """Q of the QR decomposition whose R has a positive diagonal, several times as fast.
+
+    R comes from the Cholesky decomposition of A'A. The columns of a tall random matrix are nearly
+    at right angles, so no digits are lost: the numbers are those of QR to rounding.
+    """
+    r = np.linalg.cholesky(draw.T @ draw).T  # (columns, columns)
+    for at in range(0, len(r), BLOCK):
+        here = slice(at, at + BLOCK)
+        done = draw[:, :at] @ r[:at, here]
+        draw[:, here] = (draw[:, here] - done) @ np.linalg.inv(r[here, here])
+    return draw
 
 
 def zeros(shape: tuple[int, ...], rng: np.random.Generator) -> Float:
@@ -140,7 +160,9 @@ def find(
     draw = given
 
     def checked(shape: tuple[int, ...], rng: np.random.Generator) -> Float:
-        value = np.asarray(draw(shape, rng))
+        drawn = draw(shape, rng)
+        refuse_masked(drawn, f"{layer}: what {argument} returned")
+        value = np.asarray(drawn)
         if value.shape != shape or value.dtype.kind not in "fiub":
             raise ValueError(
                 f"{layer}: the function given as {argument} returned shape {value.shape} and "

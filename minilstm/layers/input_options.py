@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.arrays import as_numbers
 from minilstm.checks import check_whole, shown
 from minilstm.functional.sequence_input import USES, statistics_shape
 from minilstm.layers.base import Layer, Shape
@@ -72,12 +73,7 @@ def checked_statistic(
     dimensions = ("channel", "element", "all") if dimension == "auto" else (dimension,)
     allowed = list(dict.fromkeys(statistics_shape(shape, d) for d in dimensions))
     wanted = f"give finite numbers of shape {' or '.join(map(str, allowed))}"
-    try:
-        array = np.asarray(given)
-    except ValueError:  # rows of different lengths
-        array = np.asarray(None)
-    if array.dtype.kind not in "iuf":
-        raise ValueError(f"{who}: {field} has dtype {array.dtype}; {wanted}.")
+    array = as_numbers(given, f"{who}: {field}", "statistics", "iuf", advice=wanted)
     if array.shape not in allowed:
         raise ValueError(f"{who}: {field} has shape {array.shape}; {wanted}.")
     with np.errstate(over="ignore"):

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
+from minilstm.arrays import refuse_masked
 from minilstm.checks import check_choice, check_whole
 from minilstm.errors import DataError
 from minilstm.functional.sequence_input import (
@@ -277,8 +278,9 @@ class SequenceInput(RowLayer):
         """What the function makes of the rows in float64, rounded to a dtype."""
         assert callable(self.normalization)  # the caller has checked
         # A copy, as the function may write into it; real, though gradients are checked in complex.
-        given = np.array(rows.real, np.result_type(rows.real, np.float64))
-        out = np.asarray(self.normalization(given))
+        made = self.normalization(np.array(rows.real, np.result_type(rows.real, np.float64)))
+        refuse_masked(made, f"{self.who}: what the normalization returned")
+        out = np.asarray(made)
         real = out.shape == rows.shape and out.dtype.kind in "iuf"
         with np.errstate(over="ignore"):
             out = out.astype(dtype) if real else out

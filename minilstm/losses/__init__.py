@@ -2,7 +2,7 @@
 A loss looks at rows of predictions and targets, and knows nothing of layers or of time."""
 
 from minilstm.losses.base import Loss
-from minilstm.losses.cross_entropy import CrossEntropy, counted_labels, row_weights
+from minilstm.losses.cross_entropy import CrossEntropy, row_weights
 from minilstm.losses.functions import FunctionLoss
 from minilstm.losses.named import NAMES, ElementLoss, find_loss, loss_of_output_layer
 
@@ -12,7 +12,6 @@ __all__ = [
     "ElementLoss",
     "FunctionLoss",
     "Loss",
-    "counted_labels",
     "find_loss",
     "loss_of_output_layer",
     "row_weights",

@@ -6,18 +6,15 @@ Axes: N rows, C classes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from minilstm.backend import Backend
-from minilstm.errors import DataError
 from minilstm.functional.ragged import IntArray
 from minilstm.layers.class_weights import (
-    Label,
     checked_class_weights,
     checked_labels,
     weights_of_classes,
@@ -120,31 +117,3 @@ def row_weights(targets: IntArray, class_weights: Array | None, dtype: Any) -> A
     if class_weights is None:
         return None
     return np.append(class_weights, 0).astype(dtype)[targets]  # (N,)
-
-
-def counted_labels(labels: Sequence[Array], ignored: Sequence[Label]) -> list[NDArray[np.bool_]]:
-    """Which labels are of a class, and not ignored: a list of B bool arrays (T_b,).
-
-    `labels` is a list of B arrays (T_b,), strings or integers; `ignored` are labels that are no
-    class.
-
-    Raises DataError where no label is left; ValueError where an ignored label is text and the
-    labels are numbers, or the other way round.
-    """
-    if not ignored:
-        return [np.ones(len(a), bool) for a in labels]
-    text = bool(labels) and labels[0].dtype.kind == "U"
-    for label in ignored:
-        if isinstance(label, str) != text:
-            kinds = "text" if text else "whole numbers"
-            raise ValueError(
-                f"ignored_labels holds {label!r}, but the labels are {kinds}; give labels of the "
-                "same kind."
-            )
-    counted = [~np.isin(a, list(ignored)) for a in labels]
-    if not any(a.any() for a in counted):
-        raise DataError(
-            f"y holds nothing but ignored labels {list(ignored)}; a classifier needs steps with a "
-            "class, so ignore fewer."
-        )
-    return counted

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from minilstm.arrays import refuse_masked
 from minilstm.backend import Backend
 from minilstm.losses.base import Array, Functions, Loss
 
@@ -28,6 +29,21 @@ class FunctionLoss(Loss):
 
     value: Callable[[Array, Array], Any] = field(kw_only=True)  # f(y, t) -> number
     gradient: Callable[[Array, Array], Any] = field(kw_only=True)  # g(y, t) -> dy, of y's shape
+
+    def __reduce__(self) -> Any:
+        """Pickled, it is None where its functions cannot be, as it is None in a model file."""
+        names = [getattr(f, "__qualname__", "") for f in (self.value, self.gradient)]
+        if any("<" in name for name in names):  # a lambda, or made within another function
+            return type(None), ()
+        return super().__reduce__()
+
+    def __deepcopy__(self, memo: Any) -> FunctionLoss:
+        """Itself: it never changes, and its functions need not be copied."""
+        return self
+
+    def __copy__(self) -> FunctionLoss:
+        """Itself."""
+        return self
 
     def divisor(self, rows: int, responses: int) -> float:
         """1: the function itself decides what it divides by."""
@@ -53,7 +69,9 @@ class FunctionLoss(Loss):
         else:
             rows = np.arange(len(y))  # (N,)
             t = t.astype(y.real.dtype, copy=False)
-        value = np.asarray(self.value(y[rows], t))
+        value = self.value(y[rows], t)
+        refuse_masked(value, f"what the loss {self.name!r} returned")
+        value = np.asarray(value)
         if value.size != 1 or value.dtype.kind not in "iufc":
             raise ValueError(
                 f"the loss {self.name!r} returned an array of shape {value.shape} and dtype "
@@ -64,7 +82,9 @@ class FunctionLoss(Loss):
     def _gradient(self, backend: Backend, cache: Any) -> Array:
         """The gradient, with zeros for rows without a class."""
         y, t, rows, divisor = cache
-        part = np.asarray(self.gradient(y[rows], t))  # (N', C)
+        part = self.gradient(y[rows], t)  # (N', C)
+        refuse_masked(part, f"the gradient of the loss {self.name!r}")
+        part = np.asarray(part)
         if part.shape != (len(rows), *y.shape[1:]):
             raise ValueError(
                 f"the gradient of the loss {self.name!r} has shape {part.shape}, but the "

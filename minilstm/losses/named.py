@@ -13,7 +13,6 @@ from types import MappingProxyType
 from typing import Any
 
 from minilstm.backend import Backend
-from minilstm.checks import shown
 from minilstm.layers import ClassificationOutput, Layer, RegressionOutput
 from minilstm.losses.base import Array, Functions, Loss
 from minilstm.losses.cross_entropy import CrossEntropy
@@ -116,7 +115,7 @@ def find_loss(loss: Any) -> Loss:
     if isinstance(loss, str):
         if loss not in NAMES:
             raise ValueError(
-                f"loss is {shown(loss)}; choose one of {choices}, or give a pair of functions "
+                f"loss is {loss!r}; choose one of {choices}, or give a pair of functions "
                 "(value, gradient)."
             )
         return _NAMED[_ALIASES.get(loss, loss)]

@@ -3,6 +3,7 @@ Every real step counts once, however long the sequences are."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.backend import load_backend
-from minilstm.network.metrics import accuracy, find_metric
+from minilstm.network.metrics import find_metric
 from minilstm.network.passes.heads import Head
 
 Array = NDArray[Any]
@@ -70,8 +71,10 @@ def measure_rows(
         # A score that underflowed to 0 counts as the smallest number there is, not as infinite.
         true = np.maximum(true, np.finfo(true.dtype).tiny).astype(np.float64)
         losses = -np.log(true)  # (N,)
-        mean = float((losses if weights is None else losses * weights).mean())
-        found = {"loss": mean + 0.0, "accuracy": accuracy(rows, targets)}
+        losses = losses if weights is None else losses * weights
+        # A mini-batch may have nothing but ignored labels.
+        mean = float(losses.mean()) if len(losses) else math.nan
+        found = {"loss": mean + 0.0, "accuracy": find_metric("accuracy").compute(rows, targets)}
     else:
         real = len(targets) if targets.ndim > 1 else int((targets >= 0).sum())
         divisor = loss.divisor(real, head.columns)

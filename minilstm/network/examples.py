@@ -9,11 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.arrays import as_array, parts_of
+from minilstm.arrays import as_array, axes_of, parts_of
 from minilstm.data.axis_order import arrange
 from minilstm.data.feature_names import frame_names, in_order
-from minilstm.data.labels import as_labels, find_classes, to_targets
-from minilstm.data.padding import NO_CLASS
+from minilstm.data.labels import as_labels, check_ignored, find_classes, to_targets
 from minilstm.data.sequences import Batch, as_batch
 from minilstm.data.targets import as_targets
 from minilstm.errors import DataError
@@ -23,6 +22,10 @@ from minilstm.network.graph.wiring import Wiring
 from minilstm.network.passes.heads import Head
 
 Array = NDArray[Any]
+NO_CLASSES = (
+    "the network has no classes; train it on labels, or name those of its scores, in their order, "
+    "with net.replace(classes=[...])."
+)
 
 
 def as_batches(
@@ -82,7 +85,7 @@ def names_of_inputs(wiring: Wiring, x: Any, data_format: str = "auto") -> list[l
 
 def _has_rows_of_features(layer: Any, data_format: str) -> bool:
     """Whether the columns of a frame are the features of an input."""
-    return len(layer.shape) == 1 and data_format.replace("B", "") in ("auto", "TC")
+    return len(layer.shape) == 1 and data_format in ("auto", "TC", "TCB", "BTC", "TBC")
 
 
 class Answers(NamedTuple):
@@ -126,15 +129,10 @@ def as_answers(
                 known = np.asarray(of_loss)  # in the order that the user gave
             allowed = [*ignored, *([] if known is None else known.tolist())]
             labels = as_labels(part, batch, mode, part_name, allowed)
+            check_ignored(labels, ignored)
             known = find_classes(labels, part_name, ignored) if known is None else known
             _check_scores(wiring, head, len(known))
-            numbers = list(to_targets(labels, known, part_name, ignored))
-            if all((t == NO_CLASS).all() for t in numbers):
-                raise DataError(
-                    f"{part_name} holds nothing but ignored labels, {list(ignored)}, so no answer "
-                    "is left; give at least one label of a class."
-                )
-            targets.append(numbers)
+            targets.append(list(to_targets(labels, known, part_name, ignored)))
             found.append(known)
         else:
             last, binary = not head.steps, kind == "multilabel"
@@ -159,7 +157,7 @@ def classes_by_output(
         if isinstance(classes, dict):
             known = classes.get(wiring.nodes[head.output].layer.name)
         if head.loss.kind == "classes" and known is None and needed:
-            raise DataError("the network has no classes; train it, or give classes=.")
+            raise DataError(NO_CLASSES)
         out.append(known if head.loss.kind in ("classes", "any") else None)
     return out
 
@@ -204,7 +202,7 @@ def _check_one_a_sequence(wiring: Wiring, head: Head, batch: Batch, y: Any, name
     if head.steps or parts is None:
         return
     lengths = [len(s) for s in batch.sequences]
-    rows = [len(part) if np.ndim(part) else 0 for part in parts]
+    rows = [len(part) if axes_of(part) and hasattr(part, "__len__") else 0 for part in parts]
     if rows == lengths and max(lengths) > 1:
         last = next(
             (a.name for a in reversed(wiring.layers) if a.keeps_last), wiring.layers[-1].name

@@ -112,7 +112,8 @@ def forecast(
     for k in range(1, steps):
         x = y[k - 1] if truth is None else truth[k - 1]  # (B, D) (2)
         try:
-            stream.step(x, out=y[k])  # (3)
+            with np.errstate(over="ignore", invalid="ignore"):  # the error says it
+                stream.step(x, out=y[k])  # (3)
         except DataError as error:
             largest = float(np.abs(y[k - 1]).max())
             raise DataError(
@@ -128,7 +129,10 @@ def forecast(
 def _check(net: Any, steps: Any) -> int:
     """D, the number of features of a network that can forecast, if `steps` is a number of steps."""
     if not isinstance(net, Network):
-        raise TypeError(f"net is {type(net).__name__}; give a Network, as ml.train returns it.")
+        raise TypeError(
+            f"net is {type(net).__name__}; give a Network, the first of the two that ml.train "
+            "returns."
+        )
     check_whole("steps", steps, 1)
     wiring = net.wiring
     takes, gives = ([wiring.shape(n) for n in ends] for ends in (wiring.inputs, wiring.outputs))

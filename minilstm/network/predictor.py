@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from minilstm.backend import Backend, current_backend
-from minilstm.checks import check_flag
-from minilstm.data.labels import scores_to_labels
+from minilstm.checks import check_flag, check_memory
+from minilstm.data.labels import class_array, scores_to_labels
 from minilstm.data.padding import Padding
 from minilstm.errors import DataError
 from minilstm.functional.lstm import LSTMState
@@ -24,7 +24,7 @@ from minilstm.layers import Layer, SequenceInput
 from minilstm.losses import find_loss
 from minilstm.network import model_file
 from minilstm.network.evaluation import measure_outputs
-from minilstm.network.examples import as_answers, as_batches, classes_by_output
+from minilstm.network.examples import NO_CLASSES, as_answers, as_batches, classes_by_output
 from minilstm.network.graph.connections import Connections
 from minilstm.network.graph.parameters import (
     checked_values,
@@ -81,7 +81,7 @@ class Predictor:
         own = wiring.graph.named(plain)  # a copy, as a user may change the graph
         self.wiring = wiring._replace(graph=own) if same else wire(own)
         self.layers = self.wiring.layers
-        self.classes = of_each(classes, np.array)  # (C,)
+        self.classes = of_each(classes, class_array)  # (C,)
         if losses is not None:  # one of them is None where a file could not hold functions
             losses = tuple(None if loss is None else find_loss(loss) for loss in losses)
         self.losses = losses
@@ -131,7 +131,8 @@ class Predictor:
         Parameters
         ----------
         x : (T, D) one sequence, a list of B such arrays, or (B, T, D); images (T, h, w, c) in the
-            place of (T, D); for several inputs a dict by the names of the inputs, or a list
+            place of (T, D); for several inputs a dict by the names of the inputs, or a list. The
+            columns of frames are taken by name where the network has `feature_names`
         state : where to start from, as an earlier call returned it; None means `state` of the
             network where it was set, else the initial state
         return_state : also return the state after the last step
@@ -263,7 +264,9 @@ class Predictor:
         n = names.index(name)
         ports = self.layers[n].output_names
         if output and output not in ports:
-            raise ValueError(f"layer is {layer!r}, but {name!r} has the outputs {list(ports)}.")
+            raise ValueError(
+                f"layer is {layer!r}, but {name!r} has the outputs {list(ports)}; name one of them."
+            )
         wanted = [Port(n, ports.index(output) if output else 0)]
         return self._run(x, wanted, data_format)[0][0]
 
@@ -298,7 +301,12 @@ class Predictor:
         return measure_outputs(self, heads, sequences, targets, unweighted, metrics)
 
     def initial_state(self, batch: int = 1) -> State:
-        """State of B sequences before their first step: (hidden (B, H), cell (B, H)) by layer."""
+        """State of B sequences before their first step: (hidden (B, H), cell (B, H)) by layer.
+
+        Raises MemoryError, in a sentence, where the machine cannot hold it.
+        """
+        need = 2 * batch * sum(a.state_size for a in self.layers) * self.dtype.itemsize
+        check_memory(f"for the state of {batch:,} sequences", need, "give fewer at once")
         states = {a.name: a.initial_state(batch, self.dtype) for a in self.layers}
         return {name: s for name, s in states.items() if s is not None}
 
@@ -342,11 +350,12 @@ class Predictor:
             The file is truncated, of another program, changed, or its self-test fails.
         """
         check_flag("self_test", self_test)
-        net: Self = model_file.read_model(path, cls, bool(self_test))
-        return net
+        return model_file.read_model(path, cls, bool(self_test))
 
     def _labels(self, scores: Any) -> Any:
         """The labels of what `predict` gave, of each output that has classes."""
+        if self.classes is None:
+            raise DataError(NO_CLASSES)
         if len(self.output_names) == 1:
             return scores_to_labels(scores, self.classes)
         classes = classes_by_output(self.classes, self.wiring, find_heads(self.wiring, self.losses))
@@ -364,7 +373,8 @@ class Predictor:
         padding: Padding | None = None,
         want_state: bool = False,
     ) -> tuple[list[Any], State]:
-        batches = as_batches(self.wiring, x, self.dtype, data_format or self.data_format)
+        letters = self.data_format if data_format is None else data_format
+        batches = as_batches(self.wiring, x, self.dtype, letters)
         B = len(batches[0].sequences)
         if state is None:
             state = self.carried_state

@@ -3,7 +3,7 @@ A stream carries the state of its network from step to step; the network itself 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
 from typing import Any
 
@@ -26,6 +26,8 @@ State = dict[str, LSTMState]
 # Writes the scores (n C,) of a step (n D,), and replaces the states; False, with no state changed,
 # where a number is not finite.
 Stepper = Callable[[Array, Array], bool]
+# A stepper, one for rows in all their digits, and the states of both, by layer, written in place.
+Start = Callable[[], tuple[Stepper, Stepper, Sequence[LSTMState]]]
 
 # Bound here because looking names up in NumPy takes a noticeable part of a small network's step.
 _empty, _ndarray = np.empty, np.ndarray
@@ -38,7 +40,10 @@ class Stream:
     or beside others: the same bits on the Numba backend, the same to rounding on NumPy.
 
     Streams are independent: each may run in a thread of its own. Threads that share one stream
-    take turns.
+    take turns. `copy.copy` gives a second stream, which goes on by itself from the same state.
+
+    An open stream may keep the weights of its opening (on Numba it does), while `predict` sees at
+    once what is written into the arrays of a network: open a new stream after that.
 
     Parameters
     ----------
@@ -59,7 +64,7 @@ class Stream:
 
     __slots__ = (
         "__weakref__", "_advance", "_advance_checked", "_backend", "_batch", "_check_state",
-        "_digits", "_dtype", "_lock", "_names", "_out_shape", "_states", "_step_shape",
+        "_digits", "_dtype", "_lock", "_names", "_out_shape", "_start", "_states", "_step_shape",
         "_streams", "_x_shape",
     )  # fmt: skip
 
@@ -80,18 +85,38 @@ class Stream:
         self._names = first.feature_names
         backend, chain = current_backend(), _chain(network)
         self._backend = backend
-        # Of the stream, written in place: where the backend computes.
-        self._states = moved_state(network.check_state(None, self._batch), backend.to_device)
         if backend.make_stepper is None or chain is None:
-            advance = checked = _layer_by_layer(network, backend, self._states, self._batch)
+            self._start: Start = _layer_by_layer(network, backend, self._batch)
         else:
-            advance, inner, states = backend.make_stepper(chain, self._batch, self._dtype)
-            checked = _normalized_first(first, backend, self._dtype, inner)
-            start = self._states
-            self._states = dict(zip(start, states, strict=True))
-            _overwrite(self._states, start)
-        self._advance: Stepper = advance if batch is None else _with_batch_axis(advance)
+            open_chain = backend.make_stepper(chain, self._batch, self._dtype)
+            self._start = _normalized_first(first, backend, self._dtype, open_chain)
+        self._begin(network.check_state(None, self._batch))
+
+    def _begin(self, state: State) -> None:
+        """Take memory of its own: states, where the backend computes, written in place."""
+        state = moved_state(state, self._backend.to_device)
+        advance, checked, states = self._start()
+        self._states = dict(zip(state, states, strict=True))
+        _overwrite(self._states, state)
+        self._advance: Stepper = advance if self._streams is None else _with_batch_axis(advance)
         self._advance_checked = checked  # for the rows that `as_step` makes
+
+    def __copy__(self) -> Stream:
+        other = object.__new__(type(self))
+        for name in self.__slots__[1:]:
+            setattr(other, name, getattr(self, name))
+        other._lock = Lock()
+        other._begin(self.state)
+        return other
+
+    def __deepcopy__(self, memo: object) -> Stream:
+        return self.__copy__()  # nothing else of a stream changes
+
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            "a stream cannot be pickled; pickle the network and stream.state, and set the state of "
+            "a new stream, net.stream()."
+        )
 
     def step(self, x_t: ArrayLike, out: Array | None = None) -> Array:
         """Scores after one more time step.
@@ -100,7 +125,8 @@ class Stream:
 
         Parameters
         ----------
-        x_t : (D,) the features of the step, or (n, D) with ``batch=n``
+        x_t : (D,) the features of the step, or (n, D) with ``batch=n``; a row of a frame, or a
+            frame, is taken by the names of its columns where the network has them
         out : where to write the scores, a contiguous array of the network's dtype; None means a
             new array
 
@@ -207,7 +233,7 @@ def _chain(network: Any) -> list[tuple[str, Mapping[str, Any]]] | None:
     return chain
 
 
-def _layer_by_layer(network: Any, backend: Backend, states: State, batch: int) -> Stepper:
+def _layer_by_layer(network: Any, backend: Backend, batch: int) -> Start:
     """A step as a sequence of one step, through the network's forward pass."""
     active = np.array([batch], np.int64)  # (1,) the sequences that make the one step
     wiring = network.wiring
@@ -215,24 +241,32 @@ def _layer_by_layer(network: Any, backend: Backend, states: State, batch: int) -
     walk = PredictionPass(wiring, network.by_layer(backend), backend, wanted, network.dtype)
     shape = wiring.shape(wiring.inputs[0])
 
-    def advance(x: Array, out: Array) -> bool:
-        if not np.isfinite(x).all():
-            return False
-        rows = np.ascontiguousarray(x).reshape(batch, *shape)  # (n, D)
-        (output,), after = walk.forward([Signal(backend.to_device(rows), active)], states)
-        out[:] = backend.to_host(output.rows).reshape(out.shape)
-        _overwrite(states, after)
-        return True
+    def start() -> tuple[Stepper, Stepper, Sequence[LSTMState]]:
+        states = moved_state(network.initial_state(batch), backend.to_device)
 
-    return advance
+        def advance(x: Array, out: Array) -> bool:
+            if not np.isfinite(x).all():
+                return False
+            rows = np.ascontiguousarray(x).reshape(batch, *shape)  # (n, D)
+            (output,), after = walk.forward([Signal(backend.to_device(rows), active)], states)
+            out[:] = backend.to_host(output.rows).reshape(out.shape)
+            _overwrite(states, after)
+            return True
+
+        return advance, advance, list(states.values())
+
+    return start
 
 
-def _normalized_first(
-    layer: SequenceInput, backend: Backend, dtype: Any, advance: Stepper
-) -> Stepper:
-    """A step from rows (n, D) in all their digits: the same bits as the stepper's own."""
+def _normalized_first(layer: SequenceInput, backend: Backend, dtype: Any, start: Start) -> Start:
+    """Steps from rows (n, D) in all their digits: the same bits as the stepper's own."""
     run = Run(backend, layer.constants(dtype), dtype=dtype)
-    return lambda rows, out: advance(layer.forward(run, rows)[0].reshape(-1), out)
+
+    def begin() -> tuple[Stepper, Stepper, Sequence[LSTMState]]:
+        advance, inner, states = start()
+        return advance, lambda x, out: inner(layer.forward(run, x)[0].reshape(-1), out), states
+
+    return begin
 
 
 def _overwrite(states: State, new: Mapping[str, LSTMState]) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.arrays import as_numbers
 from minilstm.errors import DataError
 
 from .style import DASHES
@@ -59,7 +60,7 @@ def envelope(
     >>> 1234 in kept, kept.size <= 40
     (True, True)
     """
-    signal = np.asarray(values)  # (T,)
+    signal = as_numbers(values, "values")  # (T,)
     if signal.ndim != 1:
         raise DataError(
             f"values has shape {signal.shape} and should be (T,): pass one feature, as x[:, 0]."

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.arrays import as_numbers
 from minilstm.errors import DataError
 
 Columns = dict[str, NDArray[np.float64]]
@@ -31,7 +32,10 @@ class TrainingRecord(Protocol):
 
 def check_history(history: Mapping[str, Any]) -> Columns:
     """Give the columns as float64 arrays (N,), or raise if they do not fit together."""
-    columns = {name: np.asarray(v, dtype=np.float64) for name, v in history.items()}  # (N,) each
+    given = {name: as_numbers(v, f"history[{name!r}]") for name, v in history.items()}
+    columns = {
+        name: values.astype(np.float64, copy=False) for name, values in given.items()
+    }  # (N,)
     lengths = {name: values.shape for name, values in columns.items()}
     if len(set(lengths.values())) > 1 or any(len(shape) != 1 for shape in lengths.values()):
         raise DataError(
@@ -127,7 +131,9 @@ def last_values(columns: Columns, name: str) -> str:
         # Only all of them are 100.00%.
         return "99.99%" if 0.99995 <= value < 1 else f"{value:.2%}"
 
-    text = f"{in_words(name)} {form(values[-1])}"
+    text = in_words(name)
+    if columns["iteration"][-1]:  # before the first there is nothing but a validation
+        text += f" {form(values[-1])}"
     checked = columns.get(VALIDATION + name, np.zeros(0))  # (N,)
     checked = checked[np.isfinite(checked)]
     return f"{text}, validation {form(checked[-1])}" if checked.size else text

@@ -73,7 +73,8 @@ class LiveTrainingProgress:
     def __init__(
         self, path: str | os.PathLike[str] | None = None, metrics: Sequence[str] = ()
     ) -> None:
-        self.path = None if path is None else check_figure_path(path)
+        # Absolute, as the program may go to another folder while the network trains.
+        self.path = None if path is None else check_figure_path(path).absolute()
         self._rows = 1 + len(metrics)
         self._screen = _open_screen(height_of(self._rows), self.path)
         to_file = self._screen.kind == "file"

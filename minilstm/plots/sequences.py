@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from minilstm.arrays import as_numbers
 from minilstm.errors import DataError
 
 from .envelope import FEW_STEPS, Lines, class_lines, draw_traces, envelope, run_starts
@@ -166,7 +167,8 @@ def plot_features(
 
 
 def _check_sequence(x: ArrayLike) -> NDArray[Any]:
-    sequence: NDArray[Any] = np.asarray(x)
+    wanted = "one sequence, (T, D), was wanted: pass one, as x[0]."
+    sequence: NDArray[Any] = as_numbers(x, "x", "sequences", wanted=wanted)
     if sequence.ndim != 2 or 0 in sequence.shape or sequence.dtype.kind not in "fiub":
         raise DataError(
             f"x has shape {sequence.shape} and dtype {sequence.dtype} and should be one sequence "

@@ -186,4 +186,4 @@ def finish_over_time(
 
 def with_unit(quantity: str, unit: str | None) -> str:
     """Write a quantity and its unit, as "Acceleration (m/s²)"."""
-    return f"{quantity} ({unit})" if unit else quantity
+    return f"{quantity} ({unit})" if unit not in (None, "") else quantity

@@ -148,6 +148,8 @@ def _mark_epochs(
     axes: Sequence[Axes], iteration: NDArray[np.float64], epoch: NDArray[np.float64] | None
 ) -> str:
     """Shade every other epoch, or group of epochs, and give the x label that says so."""
+    if epoch is not None:  # what was measured before training belongs to no epoch
+        iteration, epoch = iteration[epoch > 0], epoch[epoch > 0]
     if epoch is None or iteration.size < 2:
         return "Iteration"
     numbers, first = np.unique(epoch, return_index=True)  # (E,), (E,)

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from minilstm.arrays import as_array, axes_of, parts_of
+from minilstm.arrays import as_numbers as gate
 from minilstm.errors import DataError
 
 Floats = NDArray[np.float64]
@@ -19,7 +21,10 @@ Floats = NDArray[np.float64]
 
 def as_labels(name: str, labels: ArrayLike) -> NDArray[Any]:
     """Give labels as an array of shape (N,), or raise naming the argument."""
-    array: NDArray[Any] = np.asarray(labels)
+    wanted = f"one label a step was wanted: pass one sequence's labels, as {name}[0]."
+    array: NDArray[Any] = as_array(labels, name, wanted, of="sequences")
+    if array.dtype.kind == "U" and isinstance(labels, (list, tuple)):
+        array = np.array(labels, dtype=object)  # NumPy would make text of a missing label
     if array.ndim != 1:
         raise DataError(
             f"{name} has shape {array.shape} and should be one-dimensional, one label a step: "
@@ -36,8 +41,9 @@ def as_labels(name: str, labels: ArrayLike) -> NDArray[Any]:
 def class_list(classes: Sequence[Any] | NDArray[Any] | None, *labels: NDArray[Any]) -> list[Any]:
     """Give the classes in the order asked for, or those found in the labels, sorted."""
     if classes is not None:
-        wanted = np.asarray(classes).tolist()
-        if not wanted or np.asarray(classes).ndim != 1 or len(set(wanted)) != len(wanted):
+        array = as_array(classes, "classes")
+        wanted = array.tolist()
+        if array.ndim != 1 or not wanted or len(set(wanted)) != len(wanted):
             raise DataError(
                 f"classes is {wanted!r} and should be a list of different names: "
                 "pass each class once, for example net.classes."
@@ -134,10 +140,13 @@ def as_numbers(name: str, values: ArrayLike | list[Any]) -> Floats:
     >>> as_numbers("true", [np.zeros((4, 3)), np.zeros((2, 3))]).shape
     (6, 3)
     """
+    parts = parts_of(values)
     try:
-        if isinstance(values, (list, tuple)) and any(np.ndim(v) > 0 for v in values):
-            values = np.concatenate([np.asarray(v) for v in values])
-        numbers: NDArray[Any] = np.asarray(values)
+        if parts is not None and any(axes_of(v) > 0 for v in parts):
+            values = np.concatenate([gate(v, f"{name}[{k}]") for k, v in enumerate(parts)])
+        numbers: NDArray[Any] = gate(values, name)
+    except DataError:
+        raise
     except ValueError as error:
         raise DataError(
             f"{name} holds arrays of different kinds ({error}): pass arrays (T,), or all (T, R)."

@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from minilstm.training.batches import TrainingData
+
 
 def diverged(
     what: str,
     net: Any,
-    sequences: Sequence[Sequence[Any]],
+    data: TrainingData,
     losses: Sequence[float],
     rate: float,
     norm: float,
@@ -21,18 +23,25 @@ def diverged(
 ) -> str:
     """One sentence: what happened, the last good loss, the likely cause and its remedy.
 
-    It looks at the network after the last update, the training data of each input, the finite
-    losses so far, the learning rate, the norm of the last gradient and the bound on it.
+    It looks at the network after the last update, the training data, the finite losses so far, the
+    learning rate, the norm of the last gradient and the bound on it.
     """
     good = f"the last good loss was {losses[-1]:.4g}" if losses else "no step had a finite loss"
     broken = [k for k, p in net.parameters.items() if not np.isfinite(p).all()]
-    largest = max(float(np.abs(s).max()) for part in sequences for s in part)
+    largest, target = _largest(data.sequences), _largest(data.targets)
     if not losses and broken:
         cause = f"{broken[0]} of the network handed in is not finite: start from another"
-    elif not losses or (largest > 1e4 and net.dtype == np.float32):
+    elif largest > 1e4 and (not losses or net.dtype == np.float32):
         cause = (
             f"the data reach {largest:.3g}: scale them, or use "
-            "SequenceInput(..., normalization='zerocenter')"
+            "SequenceInput(..., normalization='zscore')"
+        )
+    elif not losses and target > 1e4:
+        cause = f"the targets reach {target:.3g}: scale them"
+    elif not losses:
+        cause = (
+            "data and targets are of usual size, so it is the loss itself, or what the network "
+            "puts out at first: mend that loss, or start from smaller parameters"
         )
     elif threshold == math.inf and norm > 1e3:
         cause = f"the gradient grew to a norm of {norm:.3g}: set gradient_threshold, such as 1"
@@ -43,3 +52,7 @@ def diverged(
             + ": lower initial_learn_rate"
         )
     return f"{what}; {good}; likely cause: {cause}."
+
+
+def _largest(parts: Sequence[Sequence[Any]]) -> float:
+    return max(float(np.abs(array).max(initial=0)) for part in parts for array in part)

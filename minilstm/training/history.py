@@ -3,8 +3,6 @@ It prints as a table and writes itself as CSV."""
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.data.files.csv_text import csv_line
 from minilstm.files import write_atomically
 
 Array = NDArray[Any]
@@ -36,7 +35,8 @@ class TrainingInfo:
         (of the mini-batch, before the update), each metric by its name, "learning_rate", "time"
         (seconds since the start), and with validation data "validation_loss" and the metrics as
         "validation_rmse" (NaN where they were not measured); with several outputs a metric is
-        "OUTPUT/METRIC"
+        "OUTPUT/METRIC". With validation data the first entry is of iteration 0: what the network
+        gave before training, and NaN for the loss and all else that belongs to a mini-batch
     stop_reason : one sentence
     output_iteration : the iteration whose parameters the returned network has
     seconds : that the training took
@@ -75,12 +75,10 @@ class TrainingInfo:
     def to_csv(self, path: str | os.PathLike[str]) -> Path:
         """Write the history as CSV, a column each; empty where a value was not measured."""
         columns = list(self.history)
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(columns)
+        lines = [csv_line(columns)]
         for values in zip(*(self.history[c].tolist() for c in columns), strict=True):
-            writer.writerow(["" if v != v else v for v in values])
-        return write_atomically(path, lambda file: file.write(text.getvalue().encode()))
+            lines.append(csv_line(None if v != v else v for v in values))
+        return write_atomically(path, lambda file: file.write("".join(lines).encode()))
 
 
 def format_heading(columns: list[str]) -> str:

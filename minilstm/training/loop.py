@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import InitVar, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +17,7 @@ import numpy as np
 from minilstm.backend import Backend, reuse_memory
 from minilstm.errors import DivergedError
 from minilstm.functional.lstm import LSTMState
+from minilstm.layers import BatchNormalization
 from minilstm.network.evaluation import measure_rows
 from minilstm.network.graph.parameters import parameter_slots
 from minilstm.network.network import Network
@@ -24,6 +28,7 @@ from minilstm.training.divergence import diverged
 from minilstm.training.factors import weighted
 from minilstm.training.final_statistics import population_statistics
 from minilstm.training.history import TrainingInfo
+from minilstm.training.interruption import Interruption
 from minilstm.training.options import TrainingOptions
 from minilstm.training.progress import Progress
 from minilstm.training.solvers import solver_init, update
@@ -43,17 +48,23 @@ class TrainingLoop:
     shuffler: np.random.Generator  # of the order of sequences
     noise: np.random.Generator  # of dropout
     note: str  # a line to print above the table, or ""
+    checkpoints: InitVar[Path | None]  # their folder
 
-    def __post_init__(self, validation: TrainingData | None) -> None:
+    def __post_init__(self, validation: TrainingData | None, checkpoints: Path | None) -> None:
         options, backend, data = self.options, self.backend, self.data
         # The arrays of these networks, and what the solver remembers, stay where the backend
         # computes; `Watch.shown` gives a network as users see it.
         self.net = net = moved_network(self.net, backend.to_device)
-        self.watch = Watch(net, self.heads, validation, options, backend)
+        self.watch = Watch(net, self.heads, validation, options, backend, checkpoints)
         self.solver = solver_init(options.solver, net.parameters)
         self.history: dict[str, list[float]] = {c: [] for c in self.watch.columns()}
         first = cuts(np.arange(len(data)), options)
         self.per_epoch = sum(pieces_of(data, chosen, options) for chosen in first)
+        self.total = options.max_epochs * self.per_epoch  # iterations
+        self.error: DivergedError | None = None  # of this training
+        self.reason = ""  # why training stopped
+        self.place = 0, 0, math.nan  # iteration, epoch and learning rate of the last step
+        self.started = time.perf_counter()
         self.good_net = net  # the last whose loss is known to be finite
         self.last_norm: Any = 0.0  # of the gradient
         slots = parameter_slots(net.wiring)
@@ -62,67 +73,94 @@ class TrainingLoop:
         self.carried: dict[str, LSTMState] | None = None  # between the pieces of a split batch
         self.want_outputs = any(name != "accuracy" for name in options.metric_names)
 
-    def run(self) -> tuple[Network, TrainingInfo]:
+    def facts(self) -> tuple[int, int, bool]:
+        """Iterations of an epoch, steps of the longest batch, and whether anything decays."""
+        longest = max(len(s) for s in self.data.sequences[0])
+        size = self.options.sequence_length
+        longest = longest if isinstance(size, str) else int(size)
+        decays = any(np.any(factor) for factor in self.l2.values())
+        return self.per_epoch, longest, decays or self.options.l2_regularization == 0
+
+    def run(self, ctrl_c: Interruption) -> tuple[Network, TrainingInfo]:
         """Train, and show it."""
-        watch = self.watch
-        total = self.options.max_epochs * self.per_epoch
-        preface = watch.preface(self.net, self.data, self.note)
-        progress = Progress(self.options, total, list(self.history), preface)
+        preface = self.watch.preface(self.net, self.data, self.note)
+        progress = Progress(self.options, self.total, list(self.history), preface)
         try:
-            with reuse_memory(self.backend):
-                reason = self._loop(progress, total)
-                self._finish_statistics()
-            self._check_last_update()
-        except DivergedError as error:
-            assert isinstance(error.info, TrainingInfo)
-            progress.finish(error.info)
+            return self._run(ctrl_c, progress)
+        except BaseException as error:
+            if error is self.error:
+                progress.finish(self.error.info)
+            else:
+                progress.close()
+                with suppress(Exception):  # what went wrong may leave no network to show
+                    self._lend_network(error)
             raise
-        except BaseException:
-            progress.close()
-            raise
-        net, output_iteration = self.net, self.solver.t
-        if watch.takes_best():
-            net, output_iteration = watch.best_net, watch.best_iteration
-        net = watch.shown(net)
-        info = self._info(reason, output_iteration)
-        progress.finish(info)
+
+    def _run(self, ctrl_c: Interruption, progress: Progress) -> tuple[Network, TrainingInfo]:
+        with reuse_memory(self.backend):
+            if ctrl_c.ends(lambda: self._loop(ctrl_c, progress)):
+                done, total = self.solver.t, self.total
+                self.reason = f"Stopped by Ctrl-C after {done} of {total} iterations."
+            if ctrl_c.ends(self._finish_statistics) and self._wants_statistics():
+                self._add_to_reason("Ctrl-C kept the running statistics of batch normalization")
+        self._check_last_update()
+        net, info = self._outcome(self.reason)
         last_row = {c: v[-1] for c, v in self.history.items() if v}
-        watch.call_output_functions("done", last_row, self.net)
+        tell = self.watch.call_output_functions
+        for work, what, wanted in (
+            (lambda: progress.finish(info), "the training progress figure", progress.picture),
+            (lambda: tell("done", last_row, self.net), "output_fcn", self.options.output_fcn),
+        ):
+            if ctrl_c.ends(work) and wanted:
+                warnings.warn(
+                    f"Ctrl-C cut off {what} after the training, which is whole.",
+                    RuntimeWarning,
+                    stacklevel=4,
+                )
         return net, info
 
     # A step that overflows is seen and reported once, by its loss, not in warnings on the way.
     @np.errstate(over="ignore", invalid="ignore")
-    def _loop(self, progress: Progress, total: int) -> str:
-        """All epochs, or until something stops them; returns the reason."""
-        options, watch = self.options, self.watch
-        self.started = time.perf_counter()
-        try:
-            start = watch.validate(self.net, 0)
-            if start:
-                progress.validation_before_training(start)
-            if watch.call_output_functions("start", start, self.net):
-                return "Stopped by output_fcn before the first iteration."
-            for iteration, epoch, rate, piece, epoch_ends in self._batches(total):
-                row = self._step(iteration, epoch, rate, piece)
-                if iteration % options.validation_frequency == 0 or iteration == total:
-                    row.update(watch.validate(self.net, iteration))
-                for column, values in self.history.items():
-                    values.append(row.get(column, math.nan))
-                shown = {c: v[-1] for c, v in self.history.items()}
-                progress.iteration(shown, self.history)
-                watch.checkpoint(self.net, iteration, epoch, epoch_ends)
-                if watch.call_output_functions("iteration", shown, self.net):
-                    return f"Stopped by output_fcn after {iteration} of {total} iterations."
-                if watch.waited >= options.validation_patience:
-                    return (
-                        f"Stopped after epoch {epoch}: the validation loss has not fallen for "
-                        f"{watch.waited} validations."
-                    )
-        except KeyboardInterrupt:
-            return f"Stopped by Ctrl-C after {self.solver.t} of {total} iterations."
-        return f"All {options.max_epochs} epochs are done."
+    def _loop(self, ctrl_c: Interruption, progress: Progress) -> None:
+        """All epochs, or until something stops them; keeps the reason."""
+        options, watch, total = self.options, self.watch, self.total
+        start = watch.validate(self.net, 0)
+        if start:
+            now = time.perf_counter() - self.started
+            self._add_row({"iteration": 0, "epoch": 0, "time": now, **start})
+            progress.validation_before_training(start)
+        if watch.call_output_functions("start", start, self.net):
+            self.reason = "Stopped by output_fcn before the first iteration."
+            return
+        for iteration, epoch, rate, piece, epoch_ends in self._batches():
+            ctrl_c.check()
+            row = self._step(iteration, epoch, rate, piece)
+            if iteration == total or watch.validates(iteration, epoch_ends):
+                row.update(watch.validate(self.net, iteration))
+            shown = self._add_row(row)
+            progress.iteration(shown, self.history)
+            watch.checkpoint(self.net, iteration, epoch, epoch_ends)
+            if watch.call_output_functions("iteration", shown, self.net):
+                self.reason = f"Stopped by output_fcn after {iteration} of {total} iterations."
+                return
+            if watch.waited >= options.validation_patience:
+                measure = options.objective_metric_name
+                worse = "loss has not fallen" if measure == "loss" else f"{measure} did not improve"
+                self.reason = (
+                    f"Stopped after epoch {epoch}: the validation {worse} for {watch.waited} "
+                    "validations."
+                )
+                return
+        self.reason = f"All {options.max_epochs} epochs are done."
 
-    def _batches(self, total: int) -> Iterator[tuple[int, int, float, Piece, bool]]:
+    def _add_row(self, row: dict[str, float]) -> dict[str, float]:
+        """Add a row to the history, and give it with NaN for what was not measured."""
+        shown = {column: row.get(column, math.nan) for column in self.history}
+        for column, value in shown.items():
+            self.history[column].append(value)
+        return shown
+
+    def _batches(self) -> Iterator[tuple[int, int, float, Piece, bool]]:
         """Iteration, epoch, learning rate, mini-batch, and whether the epoch ends with it."""
         options, data = self.options, self.data
         order = np.arange(len(data))  # (B,)
@@ -140,12 +178,13 @@ class TrainingLoop:
                 ]
             for n, piece in enumerate(ready):
                 iteration += 1
-                rate = options.learn_rate(epoch, iteration, total)
+                rate = options.learn_rate(epoch, iteration, self.total)
                 yield iteration, epoch, rate, piece, n + 1 == len(ready)
 
     def _step(self, iteration: int, epoch: int, rate: float, piece: Piece) -> dict[str, float]:
         """Loss, gradients and step of one mini-batch; returns its row of the history."""
         options, net = self.options, self.net
+        self.place = iteration, epoch, rate
         result = net.loss_and_gradients(
             piece.batch,
             state=self.carried if piece.goes_on else None,
@@ -156,7 +195,7 @@ class TrainingLoop:
             want_outputs=self.want_outputs,
         )
         if not math.isfinite(result.loss):
-            self._raise_diverged(iteration, epoch, rate, f"the loss became {result.loss}")
+            self._raise_diverged(f"the loss became {result.loss}")
         self.good_net = net
         self.carried = result.state
         row = {"iteration": iteration, "epoch": epoch, "learning_rate": rate, "loss": result.loss}
@@ -193,11 +232,38 @@ class TrainingLoop:
     def _finish_statistics(self) -> None:
         """Statistics over the whole training set in the place of running ones."""
         watch = self.watch
-        if self.options.batch_normalization_statistics != "moving":
+        if self._wants_statistics():
             others = self.data.sequences, self.options, self.backend
             self.net = population_statistics(self.net, *others)
             if watch.best_iteration and watch.takes_best():
                 watch.best_net = population_statistics(watch.best_net, *others)
+
+    def _wants_statistics(self) -> bool:
+        normalizes = any(isinstance(layer, BatchNormalization) for layer in self.net.layers)
+        return normalizes and self.options.batch_normalization_statistics != "moving"
+
+    def _add_to_reason(self, what: str) -> None:
+        self.reason = f"{self.reason.removesuffix('.')}; {what}."
+
+    def _outcome(self, reason: str) -> tuple[Network, TrainingInfo]:
+        """The network that the options ask for, as users see it, and what is told of it."""
+        watch = self.watch
+        best = watch.takes_best()
+        net = watch.shown(watch.best_net if best else self.net)
+        iteration = watch.best_iteration if best else self.solver.t
+        return net, self._info(reason, iteration)
+
+    def _lend_network(self, error: Any) -> None:
+        """Give an error that ends the training the network so far, unless it has one of its own."""
+        given = getattr(error, "info", None)
+        own = hasattr(error, "network") and not isinstance(given, TrainingInfo)
+        if not own and not isinstance(error, DivergedError):
+            done = f"{self.solver.t} of {self.total} iterations"
+            error.network, error.info = self._outcome(f"{type(error).__name__} after {done}.")
+            error.add_note(
+                f"The training stopped after {done}; the network so far is `network` of this "
+                "error, its history is `info`."
+            )
 
     def _info(self, reason: str, output_iteration: int) -> TrainingInfo:
         rows = min(map(len, self.history.values()))  # Ctrl-C may have come within a row
@@ -206,6 +272,10 @@ class TrainingLoop:
             for c, v in self.history.items()
         }
         seconds = time.perf_counter() - self.started
+        lost = self.watch.lost_checkpoints
+        if lost:
+            many = "1 checkpoint" if lost == 1 else f"{lost} checkpoints"
+            reason = f"{reason.removesuffix('.')}; {many} could not be written."
         return TrainingInfo(
             history, reason, output_iteration, seconds, self.backend.name, self.options.seed
         )
@@ -214,23 +284,21 @@ class TrainingLoop:
         """Raise if the last update, which no loss follows, made a parameter NaN or infinite."""
         self.net = self.watch.shown(self.net)
         broken = [k for k, p in self.net.parameters.items() if not np.isfinite(p).all()]
-        if self.history["iteration"] and broken:
-            iteration, epoch, rate = (
-                self.history[c][-1] for c in ("iteration", "epoch", "learning_rate")
-            )
-            what = f"the last update made {broken[0]} infinite"
-            self._raise_diverged(int(iteration), int(epoch), rate, what)
+        if self.solver.t and broken:
+            self._raise_diverged(f"the last update made {broken[0]} infinite")
 
-    def _raise_diverged(self, iteration: int, epoch: int, rate: float, what: str) -> None:
+    def _raise_diverged(self, what: str) -> None:
+        iteration, epoch, rate = self.place
         reason = diverged(
             f"{what} in epoch {epoch}, iteration {iteration}",
             self.watch.shown(self.net),
-            self.data.sequences,
-            self.history["loss"],
+            self.data,
+            [loss for loss in self.history["loss"] if math.isfinite(loss)],
             rate,
             float(self.backend.to_host(self.last_norm)),
             self.options.gradient_threshold,
         )
         # The network before the last update is the last whose loss is known to be finite.
         info = self._info(reason[0].upper() + reason[1:], max(0, self.solver.t - 1))
-        raise DivergedError(reason, self.watch.shown(self.good_net), info)
+        self.error = DivergedError(reason, self.watch.shown(self.good_net), info)
+        raise self.error

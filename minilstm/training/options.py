@@ -24,6 +24,7 @@ from minilstm.checks import (
     check_sequence_length,
     check_share,
     check_whole,
+    is_whole,
     metric_name,
 )
 from minilstm.paths import as_path
@@ -66,6 +67,13 @@ def _path(name: str, value: Any) -> None:
 def _folder_or_none(name: str, value: Any) -> None:
     if value != "":
         as_path(value, name)
+
+
+def _validation_frequency(name: str, value: Any) -> None:
+    if value != "epoch" and not is_whole(value, 1):
+        raise ValueError(
+            f"{name} is {value!r}; give a whole number of iterations, at least 1, or 'epoch'."
+        )
 
 
 _COUNT = partial(check_whole, at_least=1)
@@ -111,7 +119,8 @@ class TrainingOptions:
     sequence_padding_direction, sequence_padding_value : "right" or "left", and a number; without
         effect on "ragged"
     validation_data : (x, y) to evaluate while training, or None
-    validation_frequency : iterations between validations; also before the first and at the end
+    validation_frequency : iterations between validations, or "epoch" for one after every epoch;
+        also before the first iteration and at the end
     validation_patience : stop after this many validations whose loss is not below the best
     objective_metric_name : what tells the best network: "loss", or the name of one of the metrics
     output_network : "last-iteration", "best-validation" (lowest validation loss), or "auto": last
@@ -188,7 +197,7 @@ class TrainingOptions:
     sequence_padding_direction: str = _option("right", _one_of("right", "left"))
     sequence_padding_value: float = _option(0.0, _FINITE)
     validation_data: tuple[Any, Any] | None = _option(None, check_pair, none=True)
-    validation_frequency: int = _option(50, _COUNT)
+    validation_frequency: int | str = _option(50, _validation_frequency)
     validation_patience: float = _option(math.inf, _LIMIT)
     objective_metric_name: str = "loss"
     output_network: str = _option("auto", _one_of("auto", "last-iteration", "best-validation"))

@@ -198,7 +198,7 @@ def _counted(targets: Array) -> Any:
 def _step_weights(given: Any, targets: Sequence[Array], dtype: Any) -> list[Array]:
     what = "weights"
     parts: Any = parts_of(given)
-    if parts is None and hasattr(given, "__len__") and not isinstance(given, (str, Mapping)):
+    if parts is None and not isinstance(given, (str, Mapping)):
         parts = as_numbers(given, "step_weights", what)
         parts = [parts] if parts.ndim == 1 and len(targets) == 1 else list(np.atleast_1d(parts))
     if parts is None or len(parts) != len(targets):

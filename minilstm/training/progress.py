@@ -6,7 +6,9 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,24 +37,26 @@ class Progress:
             self.picture = LiveTrainingProgress(
                 self.options.plot_file, metric_columns(self.columns)
             )
-        if self.options.verbose:
-            print(self.preface, flush=True)
-            print(f"{format_heading(self.columns)}  TimeLeft", flush=True)
-            if sys.stderr.isatty():
-                from tqdm import tqdm
+        self.verbose = self.options.verbose
+        if self.verbose:
+            self._line(self.preface)
+            self._line(f"{format_heading(self.columns)}  TimeLeft")
+        if self.verbose and sys.stderr.isatty():
+            from tqdm import tqdm
 
-                self.bar = tqdm(total=self.total, unit="it", leave=False, file=sys.stderr)
+            self.bar = tqdm(total=self.total, unit="it", leave=False, file=sys.stderr)
 
     def iteration(self, row: Mapping[str, float], history: Mapping[str, Any]) -> None:
         """Show one finished iteration; `history` is everything so far, this row included."""
         if self.picture is not None:
             self.picture.update(history)
-        if not self.options.verbose:
+        if not self.verbose:
             return
         done, now = int(row["iteration"]), time.perf_counter()
         if self.bar is not None:
-            self.bar.update(1)
-            self.bar.set_postfix_str(f"loss {row['loss']:.4f}", refresh=False)
+            with self._costs_only_the_table():
+                self.bar.update(1)
+                self.bar.set_postfix_str(f"loss {row['loss']:.4f}", refresh=False)
         quiet_for_long = self.bar is None and now - self.last_line >= SECONDS_BETWEEN_LINES
         if (
             done in (1, self.total)
@@ -66,7 +70,7 @@ class Progress:
 
     def validation_before_training(self, measured: Mapping[str, float]) -> None:
         """Show what the validation gave before the first update, by column."""
-        if self.options.verbose:
+        if self.verbose:
             row = dict.fromkeys(self.columns, math.nan)
             row |= {"iteration": 0, "epoch": 0, "time": 0.0, **measured}
             self._line(format_row(row))
@@ -74,8 +78,8 @@ class Progress:
     def finish(self, info: TrainingInfo) -> None:
         """Close the bar, say why training stopped, save the picture."""
         self._close_bar()
-        if self.options.verbose:
-            print(info.stop_reason, flush=True)
+        if self.verbose:
+            self._line(info.stop_reason)
         if self.picture is not None:
             self.picture.finish(info)
 
@@ -87,15 +91,31 @@ class Progress:
 
     def _close_bar(self) -> None:
         if self.bar is not None:
-            self.bar.close()
+            with self._costs_only_the_table():
+                self.bar.close()
             self.bar = None
 
     def _line(self, text: str) -> None:
-        if self.bar is not None:
-            self.bar.clear()
-        print(text, flush=True)
-        if self.bar is not None:
-            self.bar.refresh()
+        with self._costs_only_the_table():
+            if self.bar is not None:
+                self.bar.clear()
+            print(text, flush=True)
+            if self.bar is not None:
+                self.bar.refresh()
+
+    @contextmanager
+    def _costs_only_the_table(self) -> Iterator[None]:
+        """Nothing more is printed once it fails, as when the reader of a pipe has gone."""
+        try:
+            yield
+        except (OSError, ValueError) as error:
+            self.verbose = False
+            warnings.warn(
+                f"the table of the training can be printed no more ({error}); the training goes "
+                "on.",
+                RuntimeWarning,
+                stacklevel=3,
+            )
 
 
 def _clock(seconds: float) -> str:

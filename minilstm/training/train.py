@@ -14,12 +14,14 @@ from minilstm.layers import Layer
 from minilstm.network.graph.connections import Connections
 from minilstm.network.network import Network
 from minilstm.training.batches import TrainingData
+from minilstm.training.effects import without_effect
 from minilstm.training.environment import choose_side, is_left_open, training_backend
 from minilstm.training.history import TrainingInfo
+from minilstm.training.interruption import Interruption
 from minilstm.training.loop import TrainingLoop
 from minilstm.training.options import TrainingOptions
 from minilstm.training.prepare import check_validation, prepare
-from minilstm.training.watch import check_checkpoints
+from minilstm.training.watch import checkpoint_folder
 
 
 def train(
@@ -36,7 +38,8 @@ def train(
     Parameters
     ----------
     x : list of B arrays (T_b, D), (B, T, D), or one (T, D); images (T, h, w, c) in the place of
-        (T, D); integers or floats, no NaN. For several inputs a dict by their names, or a list
+        (T, D); integers or floats, no NaN. Frames with names (pandas, polars) in the place of
+        arrays: the network learns the names. For several inputs a dict by their names, or a list
     y : answers. Labels, strings or integers: for output mode "sequence" a list of (T_b,) arrays,
         for "last" one (B,) array. Numbers for losses of regression: a list of (T_b, R) or (B, R).
         For several outputs a dict by their names, or a list
@@ -65,7 +68,13 @@ def train(
 
     Notes
     -----
-    Ctrl-C ends the training and returns the network so far; `info.stop_reason` says so.
+    Ctrl-C ends the training and returns the network so far; `info.stop_reason` says so. So does a
+    second one while the training is finished up, which it cuts short.
+
+    What fails beside the training does not end it: a checkpoint that cannot be written, the table,
+    the bar and the picture cost a warning. Any other error, such as one of an `output_fcn`, a
+    metric or a loss of your own, passes through, but carries the network so far as its attribute
+    `network` and the history as `info`, as DivergedError does.
 
     Examples
     --------
@@ -85,16 +94,20 @@ def train(
             f"options is {type(options).__name__}; give TrainingOptions('adam', max_epochs=60)."
         )
     backend = training_backend(options.execution_environment)
-    check_checkpoints(options)
+    folder = checkpoint_folder(options)
     # One generator for first values, one for shuffling, one for dropout: none disturbs another.
     values, shuffler, noise = np.random.default_rng(options.seed).spawn(3)
     net, heads, data = prepare(x, y, layers, loss, options, step_weights, values)
     validation = check_validation(net, heads, data, options)
     backend, note = _faster(backend, net, data, options)
     _say_that_numpy_is_slow(backend)
-    with use_backend(backend.name):
-        loop = TrainingLoop(net, heads, data, validation, options, backend, shuffler, noise, note)
-        return loop.run()
+    with Interruption() as ctrl_c, use_backend(backend.name):
+        loop = TrainingLoop(
+            net, heads, data, validation, options, backend, shuffler, noise, note, folder
+        )
+        for sentence in without_effect(options, *loop.facts()):
+            warnings.warn(sentence, UserWarning, stacklevel=2)
+        return loop.run(ctrl_c)
 
 
 def _faster(

@@ -4,6 +4,7 @@ It keeps the best network so far, and changes nothing in the training itself."""
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minilstm.backend import Backend
-from minilstm.errors import DataError
 from minilstm.functional.ragged import active_counts
 from minilstm.network.evaluation import measure_outputs
 from minilstm.network.network import Network
 from minilstm.network.passes.heads import Head
 from minilstm.network.passes.memory import MemoryPlan
 from minilstm.network.passes.placement import moved_network
+from minilstm.paths import check_folder
 from minilstm.training.batches import TrainingData, cuts
 from minilstm.training.history import STEP_COLUMNS
 from minilstm.training.options import TrainingOptions
@@ -49,6 +50,8 @@ class Watch:
     validation: TrainingData | None
     options: TrainingOptions
     backend: Backend
+    checkpoints: Path | None = None  # their folder
+    lost_checkpoints: int = 0
     best_value: float = math.inf
     best_iteration: int = 0
     waited: int = 0  # validations since the best one
@@ -90,6 +93,11 @@ class Watch:
             self.waited += 1
         return {f"validation_{key}": v for key, v in result.items()}
 
+    def validates(self, iteration: int, epoch_ends: bool) -> bool:
+        """Whether there is a validation after this iteration."""
+        every = self.options.validation_frequency
+        return epoch_ends if isinstance(every, str) else iteration % every == 0
+
     def takes_best(self) -> bool:
         """Whether the training gives back the best network in the place of the last."""
         options = self.options
@@ -98,14 +106,25 @@ class Watch:
         return options.output_network == "best-validation"
 
     def checkpoint(self, net: Network, iteration: int, epoch: int, epoch_ends: bool) -> None:
-        """Save a network where the options ask for one now."""
+        """Save a network where the options ask for one now; a failure costs the file alone."""
         options = self.options
         by_epoch = options.checkpoint_frequency_unit == "epoch"
         count = epoch if by_epoch else iteration
         due = (epoch_ends or not by_epoch) and count % options.checkpoint_frequency == 0
-        if options.checkpoint_path and due:
-            name = f"checkpoint-epoch-{epoch:04d}-iteration-{iteration:06d}.safetensors"
-            self.shown(net).save(Path(options.checkpoint_path) / name)
+        if self.checkpoints is None or not due:
+            return
+        name = f"checkpoint-epoch-{epoch:04d}-iteration-{iteration:06d}.safetensors"
+        try:
+            self.shown(net).save(self.checkpoints / name)
+        except Exception as error:
+            self.lost_checkpoints += 1
+            if self.lost_checkpoints == 1:
+                warnings.warn(
+                    f"the checkpoint of iteration {iteration} could not be written ({error}); the "
+                    "training goes on, and tries again at the next.",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
 
     def call_output_functions(self, state: str, row: dict[str, float], net: Network) -> bool:
         """Call every output function; whether one of them wants to stop."""
@@ -155,11 +174,7 @@ class Watch:
         return max(plans, key=lambda plan: plan.kept + plan.used)
 
 
-def check_checkpoints(options: TrainingOptions) -> None:
-    """Raise if checkpoints could not be written."""
+def checkpoint_folder(options: TrainingOptions) -> Path | None:
+    """The absolute path of the folder for checkpoints, where a file was written on trial."""
     path = options.checkpoint_path
-    if path and not Path(path).is_dir():
-        raise DataError(
-            f"checkpoint_path is {str(path)!r}, but there is no such folder; make it, or leave "
-            "checkpoint_path empty."
-        )
+    return None if path == "" else check_folder(path, "checkpoint_path")

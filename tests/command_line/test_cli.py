@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -21,6 +22,7 @@ from builders import two_movements
 import minilstm as ml
 import minilstm.layers
 from minilstm.backend import is_installed, load_backend
+from minilstm.command_line import facts as facts_of_commands
 from minilstm.command_line.cli import main
 from minilstm.data import write_csv, write_npz
 from minilstm.proof import engine as engine_proof
@@ -104,55 +106,6 @@ def test_predict_without_labels(files, capsys):
     model, data = files / "out/model.safetensors", files / "unlabelled.npz"
     assert main(["predict", str(model), str(data), "--json"]) == 0
     assert last_json(capsys)["accuracy"] is None
-
-
-def stream(files: Path, text: str, *more: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "minilstm", "stream", str(files / "out/model.safetensors")]
-    return subprocess.run(
-        [*command, *more], input=text, capture_output=True, text=True, timeout=120
-    )
-
-
-def test_stream_equals_predict_and_an_empty_line_starts_anew(files):
-    x, _ = two_movements(3)
-    rows = ["\n".join(",".join(f"{v!r}" for v in row.tolist()) for row in a) for a in x[:2]]
-    done = stream(files, "a,b\n" + "\n\n".join(rows) + "\n", "--backend", "numpy")
-    assert done.returncode == 0, done.stderr
-    lines = [line.split(",") for line in done.stdout.splitlines()]
-    net = ml.load(files / "out/model.safetensors")
-    with ml.use_backend("numpy"):
-        scores = net.predict(x[:2])
-    labels = np.concatenate(ml.scores_to_labels(scores, net.classes))
-    assert [line[0] for line in lines] == labels.tolist()
-    shown = np.array([[float(v) for v in line[1:]] for line in lines])
-    assert np.allclose(shown, np.concatenate(scores), atol=1e-5)
-
-
-def test_stream_names_the_broken_line(files):
-    done = stream(files, "0.1,0.2\n0.3,oops\n", "--backend", "numpy")
-    assert done.returncode == 2
-    assert len(done.stdout.splitlines()) == 1
-    assert done.stderr == (
-        "minilstm: line 2 is '0.3,oops', but 2 numbers separated by commas were wanted; "
-        "mend the line.\n"
-    )
-    done = stream(files, "0.1,0.2,0.3\n", "--backend", "numpy")
-    assert done.returncode == 2
-    assert "line 1: x_t has shape (3,)" in done.stderr
-    assert "nan" in stream(files, "0.1,nan\n", "--backend", "numpy").stderr
-
-
-def test_stream_answers_each_line_as_it_arrives(files):
-    command = [sys.executable, "-m", "minilstm", "stream", str(files / "out/model.safetensors")]
-    with subprocess.Popen(
-        [*command, "--backend", "numpy"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        for _ in range(3):
-            process.stdin.write("0.5,-0.5\n")
-            process.stdin.flush()
-            assert process.stdout.readline().split(",")[0] in ("up", "down")
-        process.stdin.close()
-        assert process.wait(60) == 0
 
 
 def test_info(files, capsys):
@@ -363,3 +316,12 @@ def test_ctrl_c_keeps_the_network_and_exits_with_130(files, tmp_path):
     assert process.returncode == 130
     assert json.loads(out.strip().splitlines()[-1])["stop_reason"].startswith("Stopped by Ctrl-C")
     assert ml.load(tmp_path / "model.safetensors").classes.tolist() == ["down", "up"]
+
+
+@pytest.mark.parametrize(("platform", "unit"), [("linux", 1024), ("darwin", 1)])
+def test_peak_memory_is_in_megabytes_whatever_the_system_counts_in(monkeypatch, platform, unit):
+    resource = pytest.importorskip("resource")
+    used = SimpleNamespace(ru_maxrss=3 * 2**20 // unit)
+    monkeypatch.setattr(resource, "getrusage", lambda who: used)
+    monkeypatch.setattr(sys, "platform", platform)
+    assert facts_of_commands._peak_memory_mb() == 3.0

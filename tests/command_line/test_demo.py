@@ -16,6 +16,7 @@ import pytest
 
 import minilstm as ml
 from minilstm.command_line.cli import main
+from minilstm.command_line.demo import _streamed
 from minilstm.data import write_csv
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -171,3 +172,15 @@ def test_the_seeds_network_learns_the_real_recordings():
         [x[::20] for x in x_train], [y[::20] for y in y_train], layers, options=options
     )
     assert net.evaluate([x_test[0][::20]], [y_test[0][::20]])["accuracy"] > 0.9
+
+
+def test_what_is_streamed_is_compared_with_the_whole_sequence():
+    layers = [ml.SequenceInput(2), ml.LSTM(3), ml.FullyConnected(2), ml.Softmax()]
+    net = ml.Network(layers, rng=np.random.default_rng(0), classes=["a", "b"])
+    x = np.random.default_rng(1).standard_normal((7, 2)).astype(np.float32)
+    stream = net.stream()
+    scores = np.stack([stream.step(x_t) for x_t in x])
+    start = "streaming 7 steps one by one: "
+    same, apart = (_streamed(net, x, scores + moved) for moved in (0, np.float32(0.001)))
+    assert same.startswith(f"{start}the same bits as the whole sequence, ")
+    assert apart.startswith(f"{start}equal to 1e-03 as the whole sequence, ")

@@ -73,8 +73,8 @@ def test_with_missing_labels_every_file_has_text(tmp_path):
 def test_a_nul_character(tmp_path):
     path = write_csv(tmp_path, ["x", "x\0"])
     assert refusal(path) == (
-        "line 3 of FILE, column 'label', has the label 'x\\x00' with a NUL character, but text was "
-        "wanted: remove that character."
+        "line 3 of FILE holds a NUL byte, but plain text in UTF-8 was wanted: save it again as "
+        "UTF-8, or remove that character."
     )
 
 
@@ -91,7 +91,7 @@ def test_the_advised_training_leaves_missing_labels_out(tmp_path):
     layers = [ml.SequenceInput(1), ml.LSTM(2), ml.FullyConnected(2), ml.Softmax()]
     options = ml.TrainingOptions(max_epochs=1, verbose=False)
     with refuses_data(
-        "y holds the label '', which marks a missing label; ignore it with "
+        "y[0] holds the label '', which marks a missing label; ignore it with "
         "loss=minilstm.CrossEntropy(ignored_labels=['']), or fill it in."
     ):
         ml.train(data.x, data.y, layers, options=options)

@@ -76,8 +76,8 @@ def test_steps_in_numbers_and_one_matrix(tmp_path):
     y = cells([np.arange(7.0)[None], np.arange(5.0)[None]])
     data = read_sequences(mat(tmp_path, X=cells(SEQUENCES), Y=y))
     assert [part.tolist() for part in data.y] == [list(range(7)), list(range(5))]
-    data = read_sequences(mat(tmp_path, X=SEQUENCES[0], Y=categorical("abababa")))
-    assert (data.x[0].shape, data.y[0].tolist()) == ((7, 3), list("abababa"))
+    data = read_sequences(mat(tmp_path, X=SEQUENCES[0], Y=categorical("aaabbbb")))
+    assert (data.x[0].shape, data.y[0].tolist()) == ((7, 3), list("aaabbbb"))
     texts = cells(["walk"] * 6 + ["stand still"])
     data = read_sequences(mat(tmp_path, X=SEQUENCES[0], Y=texts))
     assert data.y[0].tolist() == ["walk"] * 6 + ["stand still"]
@@ -100,9 +100,12 @@ def test_layout(tmp_path):
     )
     square = np.arange(9.0).reshape(3, 3)
     path = mat(tmp_path, X=cells([square]), Y=cells([categorical("aba")]))
-    assert read_sequences(path).x[0].tolist() == square.T.tolist()
-    assert refusal(path, layout="BTC") == (
-        "layout is 'BTC', but 'CT' (D x T) or 'TC' (T x D) was wanted: choose one."
+    assert read_sequences(path, layout="CT").x[0].tolist() == square.T.tolist()
+    with pytest.warns(UserWarning, match=r"was read as 1 sequence of 3 steps and 3 features"):
+        assert read_sequences(path).x[0].tolist() == square.T.tolist()
+    assert refusal(path, layout="DT") == (
+        "layout is 'DT', but one letter for each axis was wanted, T for steps and B for sequences "
+        "or C for features: give 'TC', 'CT', 'BTC' or 'BCT', say."
     )
 
 
@@ -135,6 +138,10 @@ def test_choice_of_variables(tmp_path):
         "x_name is 'Xtrain', but the variables of FILE are TTrain, XTest, XTrain, other: name one "
         "of them."
     )
+    assert refusal(path, x_name="") == (
+        "x_name is '', but the variables of FILE are TTrain, XTest, XTrain, other: name one of "
+        "them."
+    )
     path = mat(tmp_path, X=x, Yes=y)
     assert refusal(path) == (
         "path FILE holds Yes, but no labels that go with X by name: choose with y_name, or give "
@@ -146,9 +153,9 @@ def test_choice_of_variables(tmp_path):
 
 EACH = (
     "but there are 2 sequences: give a cell for each sequence with a label for each step, or one "
-    "label for each sequence."
+    "label for each sequence, or say with layout which axis is which."
 )
-REAL = "but a matrix of real numbers was wanted: convert it in MATLAB with double()."
+REAL = "but a matrix of real numbers was wanted:"
 REFUSALS = {
     "cells": ({"Y": cells([categorical("abababa")] * 3)},
               f"Y has 3 cells, {EACH}"),
@@ -158,19 +165,23 @@ REFUSALS = {
               "X{2} has shape (3, 5), but 4 labels, which is not its number of steps in layout "
               "'CT': correct the labels, or give the other layout."),
     "fraction": ({"Y": np.array([[1.0, 2.5]])},
-                 "Y has a label that is no whole number at position 2, but every label has to be "
-                 "known: correct it in MATLAB."),
+                 "entry 2 of Y has the label 2.5, but whole numbers within 64 bits were wanted: "
+                 "number the classes from 1, or write their names."),
     "undefined": ({"Y": cells([categorical("abababa"), categorical("abcab")])},
-                  "Y{2} has an undefined category at position 3, but every label has to be known: "
-                  "correct it in MATLAB."),
+                  "step 3 of Y{2} has the missing label '<undefined>', but every label has to be "
+                  "known: fill it in, or give missing_labels=['<undefined>'] to read it as '', and "
+                  "train with loss=minilstm.CrossEntropy(ignored_labels=['']); give "
+                  "missing_labels=[] where '<undefined>' is a class."),
     "mixed": ({"Y": cells([categorical("abababa"), np.ones((1, 5))])},
               "Y holds text in some cells and numbers in others, but one kind was wanted: convert "
-              "them in MATLAB with categorical()."),
+              "them in MATLAB with Y = cellfun(@string, Y, 'UniformOutput', false)."),
     "struct": ({"Y": {"a": np.ones((1, 1))}},
-               "Y is of type [('a', 'O')], but labels were wanted: convert it in MATLAB with "
-               "categorical()."),
-    "text in X": ({"X": "hello"}, f"X is of type <U5, {REAL}"),
-    "complex": ({"X": np.ones((2, 3)) * 1j}, f"X is of type complex128, {REAL}"),
+               "Y is of class struct, but labels were wanted: convert it in MATLAB with Y = "
+               "{Y.a}."),
+    "text in X": ({"X": "hello"}, f"X is of class char, {REAL} choose another variable, or store "
+                  "plain numbers in its place."),
+    "complex": ({"X": np.ones((2, 3)) * 1j}, f"X is of class complex, {REAL} convert it in MATLAB "
+                "with X = [real(X); imag(X)]."),
     "empty cell": ({"X": cells([SEQUENCES[0], np.zeros((3, 0))])},
                    "X{2} has shape (3, 0), but a filled D x T matrix was wanted: remove or "
                    "reshape it."),
@@ -211,14 +222,20 @@ def test_text_file_named_mat(tmp_path):
     path = tmp_path / "a.mat"
     path.write_text("sequence,x\n" * 30)
     assert refusal(path) == (
-        "path FILE cannot be read (Invalid endian indicator in MAT-file header), but a whole "
+        "path FILE cannot be read (it has no header of a MAT-file), but a whole "
         "MAT-file was wanted: save it again in MATLAB with the option '-v7'."
     )
 
 
 def test_without_mat_io(tmp_path, monkeypatch):
-    path = mat(tmp_path, X=SEQUENCES[0])
     monkeypatch.setitem(sys.modules, "matio", None)
-    message = "Reading .mat files needs SciPy and mat-io: pip install 'minilstm[mat]'."
-    with refuses(message, ImportError):
-        read_sequences(path)
+    path = mat(tmp_path, X=SEQUENCES[0], Y=np.ones((1, 7)))
+    assert read_sequences(path).x[0].tolist() == SEQUENCES[0].T.tolist()
+    for version, y in (("v7", PER_STEP), ("v7.3", np.ones((1, 2)))):
+        path = mat(tmp_path, version, X=cells(SEQUENCES), Y=y)
+        with refuses(
+            f"path {str(path)!r} is of version 7.3 or holds objects such as categorical arrays, "
+            "which needs SciPy and mat-io: pip install 'minilstm[mat]'.",
+            ImportError,
+        ):
+            read_sequences(path)

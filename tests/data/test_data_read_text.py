@@ -1,6 +1,7 @@
 """Reading .csv and .ts files: columns, lengths, labels, the way back through the writer, refusals.
 A refusal is asserted word for word, with FILE in place of the path."""
 
+import gzip
 import io
 import time
 
@@ -39,30 +40,39 @@ def test_csv_round_trip(tmp_path):
 
 def test_csv_columns(tmp_path):
     path = csv(tmp_path, "\ufeffrun,x,y,z\r\n1,0,1,2\r\n1,3,4,5\r\n\r\n")
-    data = read_sequences(path)
+    data = read_sequences(path, id_column="run")
     assert (data.feature_names, data.y, data.ids) == (["x", "y", "z"], None, ["1"])
-    data = read_sequences(path, label_column="y")
+    data = read_sequences(path, id_column="run", label_column="y")
     assert (data.feature_names, data.y[0].tolist()) == (["x", "z"], [1, 4])
     data = read_sequences(path, id_column="", label_column="run")
     assert (data.x[0].shape, data.ids, data.y[0].tolist()) == ((2, 3), ["0"], [1, 1])
     path = csv(tmp_path, "t,sequence,y\n0,b,up\n1,b,down\n0,a,up\n")
     data = read_sequences(path)
     assert (data.feature_names, data.ids) == (["t"], ["b", "a"])
-    assert read_sequences(csv(tmp_path, "a,x,class\n1,2,k\n")).y[0].tolist() == ["k"]
-    data = read_sequences(csv(tmp_path, "a,x,label\n1,2,3\n"), label_column="")
+    assert read_sequences(csv(tmp_path, "sequence,x,class\n1,2,k\n")).y[0].tolist() == ["k"]
+    data = read_sequences(csv(tmp_path, "sequence,x,label\n1,2,3\n"), label_column="")
     assert (data.feature_names, data.y) == (["x", "label"], None)
 
 
 @pytest.mark.parametrize(
     ("labels", "wanted"),
     [(["1", "-2"], [1, -2]), (["1", "x"], ["1", "x"]), (["007", "1"], ["007", "1"]),
-     (["1.0", "2"], ["1.0", "2"]), (["9" * 30, "1"], ["9" * 30, "1"])],
+     (["1.0", "2"], [1, 2]), (["-0.0", "1.0"], ["-0.0", "1.0"]), (["1.5", "1.0"], ["1.5", "1.0"]),
+     (["9223372036854775807.0", "-9223372036854775808"], [2**63 - 1, -(2**63)]),
+     (["9223372036854775808", "1"], ["9223372036854775808", "1"]),
+     (["9" * 30, "1"], ["9" * 30, "1"])],
 )  # fmt: skip
 def test_csv_labels_are_integers_only_when_all_are(tmp_path, labels, wanted):
     path = csv(tmp_path, "sequence,x,label\n" + "".join(f"a,0,{k}\n" for k in labels))
     assert read_sequences(path).y[0].tolist() == wanted
 
 
+SEPARATOR = (
+    "between its columns, but commas (and points in numbers) were wanted: write it again, for "
+    "example with pandas.read_csv(path, sep=SEP).to_csv(path, index=False), and with decimal=',' "
+    "where numbers have commas."
+)
+PLAIN = "but plain text in UTF-8 was wanted: save it again as UTF-8, or remove that character."
 NUMBER = "in column 'x', but a finite number was wanted: correct or remove the line."
 CSV_REFUSALS = {
     "empty": (
@@ -76,20 +86,87 @@ CSV_REFUSALS = {
     ),
     "no header": (
         "1,2.5,3\n1,2,3\n", {},
-        "path FILE starts with the line '1,2.5,3', but a header of different column names was "
-        "wanted: put one name above each column.",
+        "path FILE starts with the line '1,2.5,3', which holds numbers, but a header of column "
+        "names was wanted: put one name above each column.",
     ),
     "one column": (
-        "a;b;c\n1;2;3\n", {},
-        "path FILE has the columns a;b;c, but a sequence id and at least one feature, separated "
+        "sequence\na\n", {},
+        "path FILE has the columns sequence, but a sequence id and at least one feature, separated "
         "by commas, were wanted: add them, or give id_column.",
+    ),
+    "semicolons": ("a;b;c\n1;2;3\n", {}, "path FILE starts with the line 'a;b;c', which has ';' "
+                   + SEPARATOR.replace("SEP", "';'")),
+    "tabs": ("a\tb\n1\t2\n", {"id_column": ""}, "path FILE starts with the line 'a\\tb', which has "
+             "'\\t' " + SEPARATOR.replace("SEP", "'\\t'")),
+    "no name": (
+        ",sequence,x\n0,a,1\n", {},
+        "path FILE has no name above column 1 (its first line is ',sequence,x'), but a name above "
+        "each column was wanted: add it, or remove the column (pandas leaves its index out with "
+        "index=False).",
+    ),
+    "a name twice": (
+        "sequence,x, x\na,1,2\n", {},
+        "path FILE has two columns called 'x', but different names were wanted: rename one of "
+        "them.",
     ),
     "missing column": (
         "sequence,x,label\na,1,go\na,2\n", {},
         "line 3 of FILE has 2 columns, but the header has 3 (sequence, x, label): complete or "
         "remove the line.",
     ),
-    "text": ("sequence,x\na,1\n\na,fast\n", {}, f"line 4 of FILE has 'fast' {NUMBER}"),
+    "text": (
+        "sequence,x\na,1\n\na,fast\n", {},
+        "line 4 of FILE has 'fast' in column 'x', but a finite number was wanted: correct or "
+        "remove the line, or say label_column='x' where these are the labels.",
+    ),
+    "header again": (
+        "sequence,x\na,1\nsequence,x\nb,2\n", {},
+        "line 3 of FILE repeats the header, but numbers were wanted: remove the line.",
+    ),
+    "thousands": (
+        'sequence,x\na,"1,234.5"\n', {},
+        "line 2 of FILE has '1,234.5' in column 'x', but a finite number was wanted: write it with "
+        "a point, and with nothing between thousands.",
+    ),
+    "infinity": ("sequence,x\na,1e400\n", {}, f"line 2 of FILE has '1e400' {NUMBER}"),
+    "other digits": ("sequence,x\na,\u0661\n", {}, f"line 2 of FILE has '\u0661' {NUMBER}"),
+    "two infinities": ("sequence,x,b\na,inf,-inf\n", {}, f"line 2 of FILE has 'inf' {NUMBER}"),
+    "NUL": ("sequence,x\na,1\na\0,2\n", {}, "line 3 of FILE holds a NUL byte, " + PLAIN),
+    "UTF-16 without a mark": ("sequence,x\n".encode("utf-16-le"), {},
+                              "line 1 of FILE holds a NUL byte, " + PLAIN),
+    "a second mark": ("sequence,x\na,1\n\ufeffsequence,x\n", {},
+                      "line 3 of FILE holds a byte order mark in its middle, " + PLAIN),
+    "UTF-16": (
+        "sequence,x\na,1\n".encode("utf-16"), {},
+        "path FILE is text in UTF-16, but a .csv file in UTF-8 was wanted: save it again in that "
+        "encoding, for example with iconv -f UTF-16 -t UTF-8.",
+    ),
+    "UTF-32": (
+        "sequence,x\na,1\n".encode("utf-32"), {},
+        "path FILE is text in UTF-32, but a .csv file in UTF-8 was wanted: save it again in that "
+        "encoding, for example with iconv -f UTF-32 -t UTF-8.",
+    ),
+    "gzip": (
+        gzip.compress(b"sequence,x\na,1\n"), {},
+        "path FILE is compressed with gzip, but a .csv file in UTF-8 was wanted: unpack it first, "
+        "with gunzip.",
+    ),
+    "Excel": (
+        b"PK\x03\x04" + bytes(30), {},
+        "path FILE is a zip archive or an Excel workbook, but a .csv file in UTF-8 was wanted: "
+        "unpack it, or save the sheet as CSV.",
+    ),
+    "y beside x": (
+        "sequence,x,y\na,1,2\n", {},
+        "label_column was not given, and the column 'y' of FILE holds numbers beside a column 'x', "
+        "so it may be a label or a feature: say label_column='y', or label_column='' for a "
+        "feature.",
+    ),
+    "y of fractions": (
+        "sequence,a,y\na,1,0.5\n", {},
+        "label_column was not given, and the column 'y' of FILE holds fractions, so it may be a "
+        "label or a feature: say label_column='y', or label_column='' for a feature.",
+    ),
     "nan": ("sequence,x\na,NaN\n", {}, f"line 2 of FILE has 'NaN' {NUMBER}"),
     "blank": ("sequence,x\na,\n", {}, f"line 2 of FILE has '' {NUMBER}"),
     "underscore": ("sequence,x\na,1_0\n", {}, f"line 2 of FILE has '1_0' {NUMBER}"),
@@ -105,10 +182,11 @@ CSV_REFUSALS = {
         "line 4 of FILE goes back to sequence 'a', but the lines of a sequence have to stand "
         "together: sort the file by sequence, then by time.",
     ),
-    "not an id": (
-        "time,x\n0.0,1\n0.1,2\n", {},
-        "id_column was not given and the first column 'time' differs on every line, so it cannot "
-        "name sequences of several steps: give id_column, or '' when the whole file is one "
+    "no id": (
+        "second,a,label\n0,1,u\n1,2,v\n", {},
+        "id_column was not given, and none of the columns second, a, label of FILE is called "
+        "sequence, sequence_id, recording or recording_id: name the column that tells sequences "
+        "apart, such as id_column='second', or say id_column='' where the whole file is one "
         "sequence.",
     ),
     "unknown column": (
@@ -125,14 +203,19 @@ CSV_REFUSALS = {
         "label_per is 'auto', but 'step' or 'sequence' was wanted: choose one of them.",
     ),
     "latin-1": (
-        "sequence,x\nà,1\n".encode("latin-1"), {},
-        "path FILE is not UTF-8 text at byte 11, but a .csv file in UTF-8 was wanted: save it "
-        "again in that encoding.",
+        "sequence,x\na,1\nà,1\n".encode("latin-1"), {},
+        "line 3 of FILE is not UTF-8 text (byte 0xE0), but a .csv file in UTF-8 was wanted: save "
+        "it again in that encoding, for example with iconv -f CP1252 -t UTF-8.",
     ),
     "quotes": (
         'sequence,x\n"a"b,1\n', {},
-        "path FILE cannot be split into columns (',' expected after '\"'), but comma-separated "
-        "lines were wanted: correct its quotes.",
+        "line 2 of FILE has 'b,1' behind a closing quote, but a comma was wanted (the cell starts "
+        "on line 2): correct its quotes.",
+    ),
+    "open quote": (
+        'sequence,x\na,1\n"b,1\nc,2\n', {},
+        "line 3 of FILE opens a quote that is never closed: close it, or write a quote inside a "
+        'cell twice ("").',
     ),
 }  # fmt: skip
 
@@ -178,6 +261,11 @@ def test_ts(tmp_path):
     assert (data.x[0].tolist(), data.y) == ([[1, 3], [2, 4]], None)
 
 
+ONCE = (
+    "but each of the words @problemname, @timestamps, @missing, @univariate, @dimensions, "
+    "@equallength, @serieslength, @classlabel, @targetlabel was wanted once, and @data last: "
+    "remove the line, or mark it as a remark with #."
+)
 TS_REFUSALS = {
     "empty": ("", "path FILE has no line @data, but a .ts file with one was wanted: check that it "
               "is whole."),
@@ -193,6 +281,25 @@ TS_REFUSALS = {
                       "classes, or false, was wanted: correct that line."),
     "dimensions": ("@dimensions two\n@classLabel false\n@data\n", "path FILE says @dimensions two, "
                    "but a whole number from 1 was wanted: correct that line."),
+    "dimensions and tab": ("@univariate\ttrue\n@dimensions\t2\n@classLabel false\n@data\n1:2\n",
+                           "path FILE says @univariate true and @dimensions 2, but univariate is "
+                           "one dimension: correct one of the two lines."),
+    "series length": ("@seriesLength 9\n@classLabel false\n@data\n1,2\n", "line 4 of FILE has 2 "
+                      "steps, but @seriesLength says 9: correct the line or the header."),
+    "class twice": ("@classLabel true a b a\n@data\n1:a\n", "path FILE says @classLabel true a b "
+                    "a, but true with the classes, each once, or false alone was wanted: correct "
+                    "that line."),
+    "neither true nor false": ("@equalLength maybe\n@classLabel false\n@data\n1\n", "path FILE "
+                               "says @equallength maybe, but true or false was wanted: correct "
+                               "that line."),
+    "word twice": (f"@dimension 2\n{TS}1:2:up\n", f"line 6 of FILE is '@dimensions 2', {ONCE}"),
+    "unknown word": (f"@rate 50\n{TS}1:2:up\n", f"line 1 of FILE is '@rate 50', {ONCE}"),
+    "data on its line": ("@classLabel false\n@data 1,2\n3,4\n", f"line 2 of FILE is '@data 1,2', "
+                         f"{ONCE}"),
+    "missing label": (TS + "1:2:?\n", "line 9 of FILE has the missing label '?', but every label "
+                      "has to be known: fill it in, or give missing_labels=['?'] to read it as '', "
+                      "and train with loss=minilstm.CrossEntropy(ignored_labels=['']); give "
+                      "missing_labels=[] where '?' is a class."),
     "few dimensions": (TS + "1,2:up\n", "line 9 of FILE has 1 dimensions, but 2 were wanted: "
                        "correct the line or the header."),
     "lengths": (TS + "1,2:3:up\n", "line 9 of FILE has dimensions of 1 and of 2 steps, but all "

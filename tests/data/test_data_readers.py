@@ -1,6 +1,9 @@
 """The front door of the readers, and what both writers refuse before they touch a file.
 A refusal is asserted word for word, with FILE in place of the path."""
 
+import os
+import socket
+
 import numpy as np
 import pytest
 from agreement import refusal, refuses, refuses_data
@@ -23,17 +26,40 @@ def test_unknown_suffix(tmp_path):
 def test_missing_file_and_folder(tmp_path, suffix):
     path = tmp_path / f"a{suffix}"
     with refuses(
-        f"path {str(path)!r} does not exist, but a data file was wanted: check the name.",
+        f"path is {str(path)!r}, but there is no such data file; check its name.",
         FileNotFoundError,
     ):
         read_sequences(path)
     path.mkdir()
-    assert refusal(path) == "path FILE is a folder, but one file was wanted: name the file."
+    assert refusal(path) == (
+        "path is FILE, which is a folder, but a data file was wanted; name a regular file."
+    )
+
+
+@pytest.mark.parametrize("suffix", [".mat", ".npz", ".csv", ".ts"])
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no pipes with a name")
+def test_what_is_no_regular_file_is_not_opened(tmp_path, suffix, monkeypatch):
+    path = tmp_path / f"a{suffix}"
+    os.mkfifo(path)
+    assert refusal(path) == (
+        "path is FILE, which is a pipe, but a data file was wanted; name a regular file."
+    )
+    path.unlink()
+    with socket.socket(socket.AF_UNIX) as end:
+        monkeypatch.chdir(tmp_path)  # the path of a socket is short
+        end.bind(path.name)
+        assert refusal(path) == (
+            "path is FILE, which is a socket, but a data file was wanted; name a regular file."
+        )
 
 
 def test_option_of_another_format(tmp_path):
     assert refusal(tmp_path / "a.npz", label_per="step") == (
         "label_per='step' was given for a .npz file, but label_per is an option of .csv files "
+        "only: leave it out."
+    )
+    assert refusal(tmp_path / "a.csv", layout="TC") == (
+        "layout='TC' was given for a .csv file, but layout is an option of .mat, .npz, .ts files "
         "only: leave it out."
     )
 
@@ -58,7 +84,7 @@ def test_writers_refuse_and_leave_nothing(tmp_path, write):
     ):  # fmt: skip
         with refuses_data(sentence):
             write(path, x, y, **options)
-    with pytest.raises(DataError, match="labels of type float64"):
+    with pytest.raises(DataError, match="has dtype float64, but labels are"):
         write(path, X, [np.zeros(3), np.zeros(1)])
     assert path.read_text() == "as before"
     assert len(list(tmp_path.iterdir())) == 1

@@ -39,6 +39,9 @@ def test_dtype_and_arguments_are_kept(backend, layer, dtype, training):
     dx, grads = layer_backward(layer, backend, dy, cache)
     assert (x == before).all() and (dy == up).all()
     assert {a.dtype for a in (y, dx, *grads.values())} == {np.dtype(dtype)}
+    no_dx, same = layer_backward(layer, backend, dy, cache, need_dx=False)
+    assert no_dx is None and same.keys() == grads.keys()
+    assert all((same[name] == grads[name]).all() for name in grads)
 
 
 @layers

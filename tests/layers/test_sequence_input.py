@@ -130,6 +130,7 @@ def test_statistics_of_every_dtype_are_taken(dtype):
         assert run(layer, rows)[0].dtype == rows.dtype
 
 
+STATISTICS = "but statistics are real numbers;"
 VIDEO, OF_TWO = [4, 3, 2], "give finite numbers of shape (2,) or ()."
 
 
@@ -152,9 +153,23 @@ VIDEO, OF_TWO = [4, 3, 2], "give finite numbers of shape (2,) or ()."
         (2, "zerocenter", {"mean": [1, np.nan]}, f"mean holds nan; {OF_TWO}"),
         (2, "rescale-symmetric", {"min": [1, 2], "max": [2, 1]},
          "min is above max; give the smaller values as min."),
-        (2, "zerocenter", {"mean": ["1", "2"]}, f"mean has dtype <U1; {OF_TWO}"),
-        (2, "zerocenter", {"mean": np.ones(2, bool)}, f"mean has dtype bool; {OF_TWO}"),
-        (2, "zerocenter", {"mean": [1, [2]]}, f"mean has dtype object; {OF_TWO}"),
+        (2, "zerocenter", {"mean": ["1", "2"]}, f"mean has dtype <U1, {STATISTICS} {OF_TWO}"),
+        (2, "zerocenter", {"mean": np.ones(2, bool)},
+         f"mean has dtype bool, {STATISTICS} {OF_TWO}"),
+        (
+            2,
+            "zerocenter",
+            {"mean": [1, [2]]},
+            "mean holds rows of different lengths, but one full array was wanted; make them "
+            "equally long, or pass one after the other.",
+        ),
+        (
+            2,
+            "zerocenter",
+            {"mean": np.ma.masked_array([1.0, 2.0], [False, True])},
+            "mean has a masked value at [1] (1 in all), but no value may be missing; remove it, "
+            "or fill it, such as with mean.filled(0).",
+        ),
         (2, "zerocenter", {"standard_deviation": [1, 1]},
          "a standard_deviation was given but normalization is 'zerocenter'; set "
          "normalization='zscore' to use it."),

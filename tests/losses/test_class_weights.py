@@ -10,13 +10,11 @@ import numpy as np
 import pytest
 
 import minilstm as ml
-from minilstm.errors import DataError
 from minilstm.functional.ragged import active_counts
 from minilstm.layers import Run
 from minilstm.layers.class_weights import inverse_frequency_weights
 from minilstm.losses import (
     CrossEntropy,
-    counted_labels,
     find_loss,
     loss_of_output_layer,
     row_weights,
@@ -103,25 +101,6 @@ def test_wrong_options(options, error, words):
 def test_weights_that_do_not_fit_the_classes_of_the_data(loss, words):
     with pytest.raises(ValueError, match=words):
         loss.weights_of_classes(np.array(["a", "b"]), [1, 1])
-
-
-# ---------------------------------------------------------------- ignored labels
-
-
-def test_counted_labels():
-    labels = [np.array(["run", "?", "walk"]), np.array(["?"]), np.array(["walk", "run"])]
-    loss = CrossEntropy(ignored_labels="?")
-    counted = counted_labels(labels, loss.ignored_labels)
-    assert [a.tolist() for a in counted] == [[True, False, True], [False], [True, True]]
-    numbers = counted_labels([np.array([3, -1, 0])], CrossEntropy(ignored_labels=-1).ignored_labels)
-    assert numbers[0].tolist() == [True, False, True]
-    assert all(a.all() for a in counted_labels(labels, ()))
-    with pytest.raises(ValueError, match=r"ignored_labels holds 0, but the labels are text"):
-        counted_labels(labels, (0,))
-    with pytest.raises(ValueError, match=r"ignored_labels holds 'x', but .* whole numbers"):
-        counted_labels([np.array([1])], ("x",))
-    with pytest.raises(DataError, match="nothing but ignored labels"):
-        counted_labels([np.array(["?", "?"])], ("?",))
 
 
 # ---------------------------------------------------------------- output layers

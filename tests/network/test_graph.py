@@ -168,7 +168,7 @@ def test_names_that_are_taken_or_are_no_names_are_refused():
     graph = chain()
     with refuses("2 layers are named 'lstm'; give each its own name."):
         graph.add(ml.LSTM(2, name="lstm"))
-    with refuses("a layer is named 'a/b'; '/' separates layer and port names."):
+    with refuses("a layer is named 'a/b'; leave out the '/', which parts layer and port."):
         graph.add(ml.LSTM(2, name="a/b"))
     with refuses("a layer is named 5; give it a name in quotes, or none.", TypeError):
         graph.add(ml.LSTM(2, name=5))

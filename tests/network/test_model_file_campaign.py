@@ -178,6 +178,7 @@ def test_what_is_changed_blindly_is_refused_or_has_changed_nothing():
     assert kept < 8  # a space of the header that has become another white space
 
 
+@pytest.mark.alone
 @pytest.mark.campaign
 def test_every_changed_file_is_refused_or_is_the_network_that_was_saved():
     rng = np.random.default_rng(0)

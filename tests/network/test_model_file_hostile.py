@@ -1,8 +1,9 @@
-"""Model files that ask for more than they hold: refused at once, and before memory is taken.
-Their checksums are right, as someone who knows the format would make them."""
+"""Model files whose checksums are right, as someone who knows the format would make them.
+What asks for more than it holds, or does not fit together, is refused at once, before memory."""
 
 import io
 import json
+import re
 import time
 import tracemalloc
 from itertools import pairwise
@@ -17,7 +18,7 @@ import minilstm as ml
 from minilstm.network.model_contents import checksum
 from minilstm.network.model_file import from_file
 
-pytestmark = pytest.mark.usefixtures("on_numpy")
+pytestmark = [pytest.mark.usefixtures("on_numpy"), pytest.mark.alone]
 
 
 @pytest.fixture
@@ -29,8 +30,9 @@ def whole(tmp_path):
 
 
 def written(arrays, metadata, text=None):
-    if text is None:
-        text = json.dumps({**metadata, "sha256": checksum(arrays, metadata)})
+    if text is None and isinstance(metadata, dict):
+        metadata = {**metadata, "sha256": checksum(arrays, metadata)}
+    text = json.dumps(metadata) if text is None else text
     return save(arrays, metadata={"minilstm": text})
 
 
@@ -179,3 +181,100 @@ def test_widths_that_double_from_layer_to_layer(whole):
     ends = {"layers": [*layers, last], "connections": [*connections, [before, "memory"]]}
     data = written(arrays, {**metadata, **ends, "classes": None})
     assert "its layer wants (8, 3458764513820540928)" in refused_at_once(data)
+
+
+# ---------------------------------------------------------------- parts that do not fit together
+
+SCORES = "self_test/scores"
+
+
+@pytest.fixture
+def centred(tmp_path):
+    """Arrays and metadata of a file with a mean, and one row of scores."""
+    layers = [
+        ml.SequenceInput(3, "zerocenter", (1.0, 2.0, 3.0)),
+        ml.LSTM(2, "last", name="memory"),
+        ml.FullyConnected(2),
+        ml.Softmax(),
+    ]
+    net = ml.Network(layers, rng=np.random.default_rng(0), classes=["a", "b"])
+    return contents(net.save(tmp_path / "model.safetensors"))
+
+
+def without(mapping, key):
+    return {k: v for k, v in mapping.items() if k != key}
+
+
+def filled(arrays, key, value):
+    return {**arrays, key: np.full_like(arrays[key], value)}
+
+
+def no_input(metadata):
+    connections = metadata["connections"][1:]
+    return {**metadata, "layers": metadata["layers"][1:], "connections": connections}
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda a, m: (a, []), "list indices must be"),
+        (lambda a, m: (a, without(m, "format_version")), "'format_version'"),
+        (lambda a, m: (a, without(m, "layers")), "'layers'"),
+        (
+            lambda a, m: (without(a, "input/mean"), {**m, "layers": []}),
+            "no layer 'input",
+        ),
+        (lambda a, m: (without(a, "input/mean"), no_input(m)), "the graph has no SequenceInput"),
+        (lambda a, m: (a, with_layer(m, 1, kind="gru")), "unknown layer kind 'gru'"),
+        (lambda a, m: (a, with_layer(m, 1, num_hidden_units=3)), "its layer wants (12, 3)"),
+        (lambda a, m: (a, with_layer(m, 1, output_mode="first")), "output_mode is 'first'"),
+        (lambda a, m: (a, with_layer(m, 1, peepholes=True)), "'peepholes'"),
+        (lambda a, m: (a, {**m, "gate_layout": "ifog"}), "gate layout 'ifog', not 'ifgo'"),
+        (lambda a, m: (a, {**m, "dtype": "float16"}), "dtype 'float16', not one of"),
+        (lambda a, m: (a, {**m, "dtype": "float64"}), "is float32, not float64"),
+        (lambda a, m: (a, {**m, "dtype": None}), "dtype None"),
+        (lambda a, m: (a, {**m, "classes": 5}), "classes 5, not a list"),
+        (lambda a, m: (a, {**m, "classes": [0.5, 1.5]}), "classes [0.5, 1.5], not a list"),
+        (lambda a, m: (a, {**m, "classes": ["a", 2]}), "classes ['a', 2], not a list"),
+        (lambda a, m: (a, {**m, "classes": [False, True]}), "classes [False, True], not a list"),
+        (lambda a, m: (a, {**m, "classes": ["a", "a\0"]}), "'a\\x00'], not a list"),
+        (lambda a, m: (a, {**m, "classes": [1, 2**70]}), "not a list of strings"),
+        (lambda a, m: (a, {**m, "classes": ["a"]}), "1 classes for 2 scores of 'softmax'"),
+        (lambda a, m: (a, {**m, "classes": list("abcd")}), "4 classes for 2 scores"),
+        (lambda a, m: (a, {**m, "classes": [1, 1]}), "classes [1, 1], of which some are equal"),
+        (lambda a, m: (a, {**m, "classes": {"fc": [1, 2]}}), "classes of 'fc', which is no output"),
+        (lambda a, m: (a, {**m, "losses": ["mse", "mse"]}), "2 losses for 1 outputs"),
+        (lambda a, m: (a, {**m, "losses": "mse"}), "losses 'mse', not a list of names"),
+        (lambda a, m: (a, {**m, "data_format": "euto"}), "data_format is 'euto'"),
+        (lambda a, m: (a, {**m, "layers": [None]}), "its layers are no list of dict"),
+        (lambda a, m: (a, {**m, "connections": [1]}), "its connections are no list of list"),
+        (lambda a, m: (a, with_layer(m, 1, name="")), "a layer of the name ''"),
+        (lambda a, m: (a, with_layer(m, 1, bias=[0] * 8)), "'memory' has no option 'bias'"),
+        (lambda a, m: (filled(a, "fc/bias", np.nan), m), "'fc/bias' holds NaN or infinity"),
+        (lambda a, m: (filled(a, "input/mean", np.inf), m), "'input/mean' holds NaN or infinity"),
+        (lambda a, m: (filled(a, "self_test/input", np.nan), m), "'self_test/input' holds NaN"),
+        (lambda a, m: (filled(a, "self_test/scores", -np.inf), m), "'self_test/scores' holds NaN"),
+        (lambda a, m: ({**a, SCORES: a[SCORES][:0]}, m), "[(0, 2)], not [(1, 2)]"),
+        (lambda a, m: ({**a, SCORES: a[SCORES][:, :1]}, m), "[(1, 1)], not [(1, 2)]"),
+        (lambda a, m: ({**a, SCORES: a[SCORES].astype(float)}, m), "its self-test is not float32"),
+        (lambda a, m: ({**a, "input/mean": a["fc/bias"]}, m), "'input'/mean is float32, not"),
+        (lambda a, m: (a, without(m, "connections")), "'connections'"),
+        (lambda a, m: (a, {**m, "connections": [["input/out"]]}), "not enough values"),
+        (lambda a, m: (a, {**m, "connections": [["in/out", "fc/in"]]}), "no layer 'in'"),
+        (lambda a, m: (a, {**m, "connections": m["connections"] * 2}), "already fed"),
+        (lambda a, m: (a, {**m, "connections": m["connections"][1:]}), "fed by nothing"),
+        (lambda a, m: (without(a, "fc/bias"), m), "mend ['fc/bias']"),
+        (lambda a, m: ({**a, "extra": a["fc/bias"]}, m), "mend ['extra']"),
+        (lambda a, m: (without(a, "self_test/input"), m), "'self_test/input'"),
+        (lambda a, m: ({**a, "self_test/input": a["fc/weights"]}, m), "[(2, 2)], not [(16, 3)]"),
+        (lambda a, m: ({**a, "input/mean": np.zeros(2)}, m), "mean has shape (2,)"),
+    ],
+)
+def test_a_file_whose_parts_do_not_fit_together_is_refused(centred, damage, reason):
+    data = written(*damage(*centred))
+    end = re.escape("; it was changed after saving, so save the model again.")
+    with pytest.raises(
+        ml.ModelFileError,
+        match=rf"^the file does not describe a network \(.*{re.escape(reason)}.*\){end}$",
+    ):
+        loaded(data)

@@ -2,6 +2,7 @@
 Everything runs on the NumPy backend; the maths itself is tested elsewhere."""
 
 import tracemalloc
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,8 +11,10 @@ from builders import doubled
 
 import minilstm as ml
 from minilstm.functional.lstm import LSTMState
+from minilstm.losses.named import find_loss
 from minilstm.network.graph.naming import name_layers
 from minilstm.network.passes import memory
+from minilstm.network.passes.mini_batch import pack_targets
 
 FEATURES, HIDDEN, CLASSES = 3, 5, 4
 LENGTHS = (7, 4, 9)
@@ -98,7 +101,7 @@ def test_parameters_must_be_those_of_the_layers():
     net = network()
     with refuses("parameters and rng are both missing; give one of them."):
         ml.Network(net.layers)
-    with refuses("fc/bias has shape (5,), but its layer wants (4,)."):
+    with refuses("fc/bias has shape (5,), but its layer wants (4,); give an array of that shape."):
         net.replace(parameters={**net.parameters, "fc/bias": np.zeros(5)})
     missing = {k: v for k, v in net.parameters.items() if k != "fc/bias"}
     with pytest.raises(ValueError, match=r"; mend \['fc/bias'\]\.$"):
@@ -314,7 +317,10 @@ def test_evaluate_of_last_takes_one_label_a_sequence_and_any_class_order():
 
 def test_evaluate_wants_a_class_for_every_score():
     x, y = batch(), [np.array(["a"] * T) for T in LENGTHS]
-    with refuses_data("the network has no classes; train it, or give classes=."):
+    with refuses_data(
+        "the network has no classes; train it on labels, or name those of its scores, in their "
+        "order, with net.replace(classes=[...])."
+    ):
         network(classes=None).evaluate(x, y)
     with refuses(
         "the network puts out 4 scores a step ('fc' is FullyConnected(4)), but the labels have 2 "
@@ -334,6 +340,20 @@ def test_replace_leaves_the_old_network_alone():
     narrow = net.replace(dtype="float32")
     assert narrow.dtype == np.float32 and narrow.predict(batch()[0]).dtype == np.float32
     assert net.dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    ("loss", "targets", "padded", "divisor"),
+    [
+        ("crossentropy", [1, -1, 0, -1, -1], False, 2.0),  # those with a class
+        ("crossentropy", [1, -1, 0, -1, -1], True, 5.0),
+        ("half-mse", -np.ones((5, 2)), False, 5.0),  # numbers below 0 are numbers
+    ],
+)
+def test_a_loss_is_divided_by_the_rows_that_count(loss, targets, padded, divisor):
+    head = SimpleNamespace(loss=find_loss(loss), columns=2)
+    batch = pack_targets([head], [], [np.array(targets)], padded=padded)
+    assert batch.divisors == (divisor,)
 
 
 def test_summary_is_a_table_of_layers_and_learnables():

@@ -278,7 +278,7 @@ def test_activations_of_an_unknown_layer_or_output():
     names = "['input', 'lower', 'dropout', 'upper', 'fc', 'softmax']"
     with refuses(f"layer is 'lstm', but the network has {names}; name one of them."):
         network().activations(draw(), "lstm")
-    with refuses("layer is 'lower/cell', but 'lower' has the outputs ['out']."):
+    with refuses("layer is 'lower/cell', but 'lower' has the outputs ['out']; name one of them."):
         network().activations(draw(), "lower/cell")
 
 

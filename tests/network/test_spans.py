@@ -8,9 +8,10 @@ from agreement import dtype_names as dtypes
 import minilstm as ml
 from minilstm.functional.ragged import pack_with_targets
 from minilstm.layers import Signal
-from minilstm.network.graph.wiring import wire
+from minilstm.network.graph.wiring import Port, wire
 from minilstm.network.passes import memory
 from minilstm.network.passes.memory import plan_memory
+from minilstm.network.passes.walk import run_forward
 
 LENGTHS = (40, 25, 1, 40, 7, 13)
 KEEP_ALL = 1e12
@@ -99,6 +100,13 @@ def test_one_sequence_and_sequences_of_one_step(backend, mode):
                 np.testing.assert_allclose(g, grads[key], rtol=1e-10, atol=1e-15)
 
 
+def test_a_walk_runs_the_layers_that_were_chosen_and_no_other(backend):
+    net, signal, _ = problem("sequence", "float64")
+    arrays, state = net.by_layer(backend), net.initial_state(len(LENGTHS))
+    done = run_forward(net.wiring, backend, arrays, [signal], state, nodes=[1, 0])
+    assert set(done.caches) == {0, 1} and set(done.values) == {Port(1, 0)}
+
+
 # ---------------------------------------------------------------------------------- the plan
 
 
@@ -116,6 +124,15 @@ def test_the_plan_says_what_it_does():
     assert nothing.kept == 0 and nothing.first_kept == len(nothing.spans) - 1
     assert "the budget of 0 MiB is less than the least possible" in str(nothing)
     assert [p.spans for p in (half, nothing)] == [all_kept.spans] * 2
+
+
+def test_the_bytes_of_a_row_and_of_a_sequence_are_summed_over_the_layers():
+    layers = [ml.SequenceInput(3), ml.BiLSTM(5), ml.LSTM(7, output_mode="last")]
+    row = 2 * (3 + 3) + (18 * 5 + 4 * 3) + (7 * 7 + 2 * 10)  # numbers
+    sequence = 2 * (7 + 2) + 2 * (2 + 2)  # of what comes after "last"
+    wiring = wire([*layers, ml.FullyConnected(2), ml.Softmax()])
+    assert memory.used_bytes(wiring, 8) == (8 * row, 8 * sequence)
+    assert [layer.kept_per_row(4) for layer in layers[1:]] == [0, 4 * 4 * 7]
 
 
 def test_on_a_gpu_a_batch_is_one_span_where_it_fits():

@@ -1,12 +1,14 @@
 """Many streams and long ones: side by side, in threads, on any memory, in flat memory.
 Each stream of several gives what it gives alone."""
 
+import copy
+import pickle
 import threading
 import tracemalloc
 
 import numpy as np
 import pytest
-from agreement import assert_streamed, refuses_data
+from agreement import assert_streamed, bits, refuses, refuses_data
 from agreement import dtype_names as dtypes
 from builders import doubled
 
@@ -247,3 +249,38 @@ def test_streams_of_one_network_share_its_weights(numba_backend):
         assert changed.tobytes() == net.predict(x[None]).tobytes() != before
         first.reset()
         assert first.step(x).tobytes() == before
+
+
+@pytest.mark.parametrize("batch", [None, 2])
+@pytest.mark.parametrize("how", [copy.copy, copy.deepcopy])
+def test_a_copy_of_a_stream_goes_on_by_itself(backend, batch, how):
+    shape = (6, FEATURES) if batch is None else (6, batch, FEATURES)
+    x = np.random.default_rng(3).standard_normal(shape).astype("float32")
+    net = network()
+    stream = net.stream(batch)
+    for x_t in x[:3]:
+        stream.step(x_t)
+    other = how(stream)
+    assert bits(other.state) == bits(stream.state)
+    ahead = [stream.step(x_t) for x_t in x[3:]]
+    behind = [other.step(x_t) for x_t in x[3:]]  # unmoved by the steps of the first
+    assert bits(ahead) == bits(behind) and bits(other.state) == bits(stream.state)
+    other.reset()
+    assert bits(other.state) != bits(stream.state)
+    assert type(other._lock) is type(stream._lock) and other._lock is not stream._lock
+
+
+def test_a_stream_is_not_pickled_but_its_state_is(backend):
+    net, x = network(), np.ones(FEATURES, "float32")
+    stream = net.stream()
+    stream.step(x)
+    with refuses(
+        "a stream cannot be pickled; pickle the network and stream.state, and set the state of a "
+        "new stream, net.stream().",
+        TypeError,
+    ):
+        pickle.dumps(stream)
+    again, state = pickle.loads(pickle.dumps((net, stream.state)))
+    second = again.stream()
+    second.state = state
+    assert second.step(x).tobytes() == stream.step(x).tobytes()

@@ -149,6 +149,7 @@ def test_predictions_mark_the_wrong_steps():
     band = ax.collections[0].get_paths()
     assert len(band) == 5
     assert band[1].vertices[:, 0].min() == 199.5 and band[1].vertices[:, 0].max() == 399.5
+    assert 0.2 < np.ptp(band[1].vertices[:, 1]) < 0.9  # bands of neighbouring classes stay apart
 
 
 def test_predictions_all_right_say_so_and_almost_all_do_not():
@@ -233,6 +234,9 @@ def test_forecast_goes_on_from_the_last_known_step():
     assert low < 0 and high > 59
     shade = ax.patches[0]
     assert (shade.get_x(), shade.get_width()) == (49.0, 10.0)
+    dots = {label: line.get_marker() for label, line in drawn.items()}
+    assert (dots["Actual"], dots["Open loop"], dots["Closed loop"]) == ("", "o", "o")
+    assert [name for name, side in ax.spines.items() if side.get_visible()] == ["left", "bottom"]
 
 
 def test_forecast_alone_of_one_feature_in_seconds_and_only_the_end():
@@ -259,7 +263,7 @@ def test_forecast_alone_of_one_feature_in_seconds_and_only_the_end():
         ({"feature": 1}, "feature is 1 and history has 1 features"),
         ({"history": np.zeros((2, 2, 2))}, r"history has shape \(2, 2, 2\)"),
         ({"history": []}, "history has shape"),
-        ({"forecast": ["a"]}, "forecast has shape"),
+        ({"forecast": ["a"]}, "forecast has dtype <U1, but its values are real numbers"),
         ({"last": 0}, "last is 0"),
         ({"sample_rate": -1}, "sample_rate"),
     ],
@@ -304,7 +308,7 @@ def test_regression_of_several_responses_and_sequences():
         (np.zeros(3), np.zeros(4), {}, "true has 3 rows of 1 and predicted has 4 of 1"),
         (np.zeros((3, 2)), np.zeros((3, 2)), {"names": ["a"]}, "names has 1 entries"),
         (np.full(3, np.nan), np.zeros(3), {}, "no row that is finite"),
-        (["a", "b"], np.zeros(2), {}, "true has shape"),
+        (["a", "b"], np.zeros(2), {}, "true has dtype <U1, but its values are real numbers"),
         ([np.zeros(3), np.zeros((3, 2))], np.zeros(3), {}, "true holds arrays of different"),
     ],
 )

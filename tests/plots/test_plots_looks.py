@@ -40,6 +40,9 @@ def test_confusion_chart_shows_counts_shares_recall_and_precision():
     assert recall == ["75.0%", "100.0%"] and precision == ["100.0%", "50.0%"]
     assert [t.get_text() for t in ax.get_xticklabels()] == ["a", "b", "Recall"]
     assert [t.get_text() for t in ax.get_yticklabels()] == ["a", "b", "Precision"]
+    corners = [path.vertices[:4] for path in ax.collections[0].get_paths()]
+    assert {tuple(np.ptp(square, axis=0)) for square in corners} == {(1.0, 1.0)}
+    assert (corners[0].min(axis=0) == 0).all() and (corners[0].mean(axis=0) == 0.5).all()
     shares = plots.plot_confusion(true, predicted, normalize=True)
     assert "6" not in [t.get_text() for t in shares.texts]
     assert "25.0%" in [t.get_text() for t in shares.texts]

@@ -12,6 +12,7 @@ from agreement import legend_texts
 
 from minilstm import plots
 from minilstm.errors import DataError
+from minilstm.plots.live import _open_window
 
 matplotlib = pytest.importorskip("matplotlib")
 from matplotlib.figure import Figure  # noqa: E402
@@ -118,6 +119,16 @@ def headless(monkeypatch):
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     if sys.platform in ("win32", "darwin"):
         pytest.skip("a display is always there")
+
+
+@pytest.mark.parametrize("display", ["DISPLAY", "WAYLAND_DISPLAY"])
+def test_a_window_opens_where_there_is_a_display_for_it(headless, monkeypatch, display):
+    figure = SimpleNamespace(number=7)
+    monkeypatch.setattr("matplotlib.get_backend", lambda **_: "TkAgg")
+    monkeypatch.setattr("matplotlib.pyplot.figure", lambda **_: figure)
+    assert _open_window(6.0) is None
+    monkeypatch.setenv(display, ":987")
+    assert _open_window(6.0)[:2] == ("window", figure)
 
 
 @pytest.fixture

@@ -257,3 +257,9 @@ def test_gradients_that_are_no_real_numbers():
     assert "complex" in causes(report, "x")
     with pytest.raises(TypeError, match="backward gives str as the gradient of x"):
         ml.gradcheck(lambda x: 2 * x, lambda dy, x: "2", X)
+
+
+def test_a_loss_may_come_with_what_is_no_number():
+    x = np.array([1.0, -2.0, 0.5])
+    report = ml.gradcheck(lambda x: ((x * x).sum(), None), lambda x: 2 * x, [x], upstream=None)
+    assert report.passed and report.max_error < 1e-12

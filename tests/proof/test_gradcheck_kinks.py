@@ -6,6 +6,7 @@ import pytest
 from agreement import failing
 
 import minilstm as ml
+from minilstm.proof.derivatives.kinks import kind_of
 
 RNG = np.random.default_rng(5)
 
@@ -103,3 +104,36 @@ def test_a_network_with_relus_at_zero(method):
     x[[2, 4]] = 0
     report = ml.gradcheck(net, x, np.array([0, 1, 1, 0, 1, 0]), method=method)
     assert "input" in {kink.name for kink in report.kinks}
+
+
+@pytest.mark.parametrize(("kinks", "where"), [(0, (33,)), (2, (35,)), (3, ()), (60, ())])
+def test_a_mistake_among_many_kinks_is_caught_though_not_placed(kinks, where):
+    def backward(dy, x):
+        slope = np.where(x == 0, 0.5, np.sign(x))  # lies between the sides of each kink
+        slope[-7] = 3.0
+        return dy * slope
+
+    x = np.r_[np.zeros(kinks), np.linspace(1, 2, 40)]
+    report = ml.gradcheck(lambda x: abs(x), backward, {"x": x}, raises=False, max_entries=5)
+    assert not report.passed and report.errors[0].where == where
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "jump", "says"),
+    [
+        (0.0, 3.0, True, "a jump: a threshold, a rounding, a comparison"),
+        (1e-3, 3000.0, False, "flat below: a ReLU at 0 or the lower end of a clipping"),
+        (3000.0, -1e-3, False, "flat above: the upper end of a clipping, or a ReLU of a negated v"),
+        (-300.0, 300.2, False, "the sign of the slope turns: an absolute value at 0"),
+        (-0.003, 0.003002, False, "the sign of the slope turns: an absolute value at 0"),
+        (-0.003, 0.0031, False, "the slope changes: a maximum of two equal values, or another"),
+        (
+            1.0,
+            1e-5,
+            False,
+            "the slope changes: a maximum of two equal values, or another change of",
+        ),
+    ],
+)
+def test_a_kink_is_named_by_its_slopes_whatever_their_size(left, right, jump, says):
+    assert kind_of(left, right, jump).startswith(says)

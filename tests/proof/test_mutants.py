@@ -55,6 +55,15 @@ def test_a_mutant_as_a_pair_of_functions_is_caught_and_explained(name):
     assert named_right and (not missed or mutant.function in UNKNOWN)
 
 
+def test_an_lstm_that_was_recognised_has_places_in_its_own_words():
+    found, _ = errors_as_a_pair(mutants.LSTM["forget gate's derivative missing"])
+    assert {name: error.gate for name, error in found.items() if error.gate} == dict.fromkeys(
+        "WRb", "forget gate"
+    )
+    assert found["R"].place.startswith("forget gate, unit ") and ", from unit " in found["R"].place
+    assert found["x"].place.startswith("sequence ") and ", time step " in found["x"].place
+
+
 @pytest.mark.parametrize("name", mutants.RAGGED)
 def test_a_mutant_that_shows_in_a_ragged_batch_only(name):
     mutant = mutants.RAGGED[name]

@@ -2,17 +2,18 @@
 The bound is held to be neither broken nor so wide that it could hold no fault back."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from agreement import NUMPY
+from agreement import NUMPY, refuses
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minilstm as ml
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import active_counts
-from minilstm.proof.engine import checks
+from minilstm.proof.engine import checks, single
 from minilstm.proof.rounding import lstm as rounding
 from minilstm.proof.rounding import rows as rounding_rows
 
@@ -338,3 +339,10 @@ def test_gradients_by_given_statistics_have_a_row_of_their_own():
         dataclasses.replace(NUMPY, batch_normalization_apply_backward=through_the_batch), 0
     )
     assert not found.passed and "scale" in found.report
+
+
+def test_an_engine_that_widens_float32_is_found_out():
+    wide = [np.ones(2), 1.0]  # the second is a number, which may be of any width
+    bound = SimpleNamespace(_fields=("y", "loss"))
+    with refuses("y is float64, though all that went in is float32.", TypeError):
+        single.bounded(bound, lambda where, dtype: wide, NUMPY)

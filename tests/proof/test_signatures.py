@@ -159,6 +159,15 @@ def test_a_mistake_made_on_purpose_is_named(shape, axes, make, says, share, scal
         assert len(found) <= 3
 
 
+def test_an_offset_costs_evidence_only_where_it_was_fitted():
+    rng = np.random.default_rng(0)
+    exact = rng.standard_normal((8, 5))
+    hand = exact + rng.standard_normal((1, 5))
+    exact[1:, 1:] = np.nan  # one entry alone fits any offset, for nothing
+    found = causes(hand, exact, ("batch", ""))
+    assert any("off by the same amount along the sequences" in cause for cause in found), found
+
+
 def test_a_mask_that_is_missing():
     keep = RNG.random((6, 5)) > 0.3
     hand = RNG.standard_normal((6, 5))

@@ -155,7 +155,8 @@ def training(name: str, dtype: str) -> tuple[ml.Network, dict[str, Any]]:
         "verbose": False, **case.options,
     })  # fmt: skip
     net, info = ml.train(x, y, layers(case, case.normalization), options=options)
-    history = {k: v for k, v in info.history.items() if k != "time"}
+    # Of the iterations; what was validated before them is in the first row.
+    history = {k: v[1:] for k, v in info.history.items() if k != "time"}
     first = net.layers[0]
     given = {
         k: getattr(first, k)

@@ -13,6 +13,7 @@ import minilstm as ml
 from minilstm.training.solvers import update
 
 PATH = "give a path as text or as a pathlib.Path."
+FREQUENCY = "give a whole number of iterations, at least 1, or 'epoch'."
 WHOLE = "give a whole number of at least"
 FORMATS = (
     "give 'auto', or a letter for each axis of the data, such as 'CTB': one C, at most one T and "
@@ -44,7 +45,7 @@ METHODS = "choose one of 'l2norm', 'global-l2norm', 'absolute-value'."
         ("max_epochs", 0, f"{WHOLE} 1."),
         ("mini_batch_size", 2.0, f"{WHOLE} 1."),
         ("learn_rate_drop_period", True, f"{WHOLE} 1."),
-        ("validation_frequency", "9", f"{WHOLE} 1."),
+        *(("validation_frequency", value, FREQUENCY) for value in ("9", "epochs", 0, 2.5, None)),
         ("verbose_frequency", -1, f"{WHOLE} 1."),
         ("seed", -1, f"{WHOLE} 0."),
         ("seed", None, f"{WHOLE} 0."),

@@ -90,15 +90,16 @@ def test_output_functions_see_every_row_and_may_stop():
     )  # fmt: skip
     assert [t.state for t in told] == ["start", "iteration", "iteration", "iteration", "done"]
     assert info.stop_reason == "Stopped by output_fcn after 3 of 9 iterations."
-    assert len(info.history["loss"]) == 3 == info.output_iteration
-    assert [t.training_loss for t in told[1:4]] == info.history["loss"].tolist()
-    assert [t.metrics["rmse"] for t in told[1:4]] == info.history["rmse"].tolist()
+    assert info.history["iteration"].tolist() == [0, 1, 2, 3] and info.output_iteration == 3
+    assert [t.training_loss for t in told[1:4]] == info.history["loss"][1:].tolist()
+    assert [t.metrics["rmse"] for t in told[1:4]] == info.history["rmse"][1:].tolist()
+    assert told[0].validation_loss == info.history["validation_loss"][0]
     assert math.isfinite(told[0].validation_loss) and math.isnan(told[1].validation_loss)
-    assert told[2].validation_loss == info.history["validation_loss"][1]
+    assert told[2].validation_loss == info.history["validation_loss"][2]
     assert bits(told[3].network) == bits(net)
     _, none = train(x, y, layers(), max_epochs=9, output_fcn=lambda record: True)
     assert none.stop_reason == "Stopped by output_fcn before the first iteration."
-    assert len(none.history["loss"]) == 0
+    assert len(none.history["loss"]) == 0  # without validation data nothing was measured
 
 
 def test_the_objective_metric_chooses_the_network():
@@ -162,8 +163,8 @@ def test_the_table_and_the_csv_show_every_metric(tmp_path, capsys):
     table = str(info).splitlines()
     assert table[0].split() == wanted and len({len(line) for line in table[:3]}) == 1
     header, *rows = info.to_csv(tmp_path / "history.csv").read_text().splitlines()
-    assert header.split(",") == list(info.history) and len(rows) == 2
-    assert float(rows[0].split(",")[5]) == info.history["rmse"][0]
+    assert header.split(",") == list(info.history) and len(rows) == 3
+    assert float(rows[1].split(",")[5]) == info.history["rmse"][1]
 
 
 # ---------------------------------------------------------------- dropout

@@ -78,11 +78,15 @@ def test_three_steps_follow_the_formulas(solver, loss):
         "bias_l2_factor": 0.25,
     }
     net = start(dense(**factors))
+    of_solver = {
+        "sgdm": {"momentum": MOMENTUM},
+        "rmsprop": {"squared_gradient_decay_factor": B2, "epsilon": EPSILON},
+        "adam": {"gradient_decay_factor": B1, "squared_gradient_decay_factor": B2,
+                 "epsilon": EPSILON},
+    }  # fmt: skip
     trained, info = train(
-        x, y, net, loss,
-        solver=solver, max_epochs=3, initial_learn_rate=0.05, l2_regularization=0.1,
-        momentum=MOMENTUM, gradient_decay_factor=B1, squared_gradient_decay_factor=B2,
-        epsilon=EPSILON,
+        x, y, net, loss, solver=solver, max_epochs=3, initial_learn_rate=0.05,
+        l2_regularization=0.1, **of_solver[solver],
     )  # fmt: skip
     rows, targets = np.concatenate(x), np.concatenate(y)
     W, b = net.parameters["fc/weights"], net.parameters["fc/bias"]
@@ -212,7 +216,7 @@ def test_padded_steps_are_steps_with_the_value_as_target(direction, value, lengt
     assert again == pytest.approx(loss, rel=1e-12)
     for key, p in g.items():
         np.testing.assert_allclose(p, same[key], rtol=1e-9, atol=1e-13)
-    ragged = gradient_of(x, y, net, **options)  # without padding its options have no effect
+    ragged = gradient_of(x, y, net)
     errors = np.concatenate([net.predict(a) - t for a, t in zip(x, y, strict=True)])
     assert ragged[1] == pytest.approx((errors**2).mean(), rel=1e-12) != loss
 

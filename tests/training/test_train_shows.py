@@ -43,13 +43,29 @@ def test_validation_is_measured_at_its_frequency_and_at_the_end():
     assert list(info.history)[-2:] == ["validation_loss", "validation_accuracy"]
     for column in ("validation_loss", "validation_accuracy"):
         measured = np.isfinite(info.history[column])
-        assert measured.tolist() == [False, True, False, True, True]
-    for iteration, row in ((2, 1), (4, 3), (5, 4)):
-        then, _ = train(max_epochs=iteration)
+        assert measured.tolist() == [True, False, True, False, True, True]
+    first = ml.Network(CLASSIFIER, rng=np.random.default_rng(0).spawn(3)[0], classes=net.classes)
+    for row in (0, 2, 4, 5):
+        then = train(max_epochs=row)[0] if row else first
         result = then.evaluate(*held_out)
         assert info.history["validation_loss"][row] == result["loss"]
         assert info.history["validation_accuracy"][row] == result["accuracy"]
+    assert info.history["iteration"].tolist() == [0, 1, 2, 3, 4, 5]
+    assert info.history["epoch"].tolist() == [0, 1, 2, 3, 4, 5]
+    for column in ("loss", "accuracy", "learning_rate"):  # of a mini-batch, so not before training
+        assert np.isfinite(info.history[column]).tolist() == [False, *[True] * 5]
+    assert (np.diff(info.history["time"]) >= 0).all() and info.history["time"][0] >= 0
     assert bits(net) == bits(train(max_epochs=5)[0])  # validation changes nothing
+
+
+def test_validation_at_the_end_of_every_epoch():
+    options = {"mini_batch_size": 4, "max_epochs": 3, "validation_data": data(2)}
+    _, info = train(validation_frequency="epoch", **options)  # of two mini-batches
+    measured = np.isfinite(info.history["validation_loss"])
+    assert info.history["iteration"][measured].tolist() == [0, 2, 4, 6]
+    _, by_iteration = train(validation_frequency=2, **options)
+    for column in set(info.history) - {"time"}:
+        np.testing.assert_array_equal(info.history[column], by_iteration.history[column])
 
 
 def test_validation_data_in_any_form_and_of_every_step():
@@ -68,14 +84,14 @@ def test_patience_counts_validations_not_below_the_best(losses):
     options = {"validation_data": data(2), "validation_frequency": 1, "max_epochs": 9}
     rest = losses(0.9, 0.7, 0.7, 0.8, 0.6, 0.6, 0.65, 0.5, 0.4)
     _, info = train(**options, validation_patience=2)
-    assert info.history["iteration"].tolist() == [1, 2, 3]
+    assert info.history["iteration"].tolist() == [0, 1, 2, 3]
     assert rest == [0.6, 0.6, 0.65, 0.5, 0.4]
     assert info.output_iteration == 3 and info.stop_reason == (
         "Stopped after epoch 3: the validation loss has not fallen for 2 validations."
     )
     losses(0.9, 0.7, 0.7, 0.8, 0.6, 0.6, 0.65, 0.7, 0.4, 0.3)
     _, info = train(**options, validation_patience=3)
-    assert len(info.history["loss"]) == 7
+    assert len(info.history["loss"]) == 8
     losses(*[0.9] * 10)
     _, info = train(**options)  # without a bound
     assert info.stop_reason == "All 9 epochs are done."
@@ -86,7 +102,7 @@ def test_the_best_validation_network_is_returned_on_request(losses):
     for values, best in (((0.9, 0.7, 0.5, 0.5, 0.6), 2), ((0.1, 0.7, 0.5, 0.4, 0.3), 0)):
         losses(*values)
         net, info = train(**options, output_network="best-validation")
-        assert info.output_iteration == best and len(info.history["loss"]) == 4
+        assert info.output_iteration == best and len(info.history["loss"]) == 5
         start = ml.Network(CLASSIFIER, rng=np.random.default_rng(0).spawn(3)[0])
         assert bits(net) == (bits(train(max_epochs=best)[0]) if best else bits(start))
     for choice in ("auto", "last-iteration"):
@@ -133,7 +149,8 @@ def test_validation_has_a_row_before_training_and_wherever_it_is_measured(still_
     assert re.fullmatch(r"        0        0      0\.0 {32,}0\.\d{4} {14}0\.\d{4}", lines[1])
     assert [line.split()[0] for line in lines[2:5]] == ["1", "3", "4"]
     assert len(lines[2].split()) == 7 and len(lines[3].split()) == 9  # blank where not measured
-    assert lines[3].split()[6] == f"{info.history['validation_loss'][2]:.4f}"
+    assert lines[3].split()[6] == f"{info.history['validation_loss'][3]:.4f}"
+    assert lines[1].split()[3] == f"{info.history['validation_loss'][0]:.4f}"
     assert lines[5:] == ["All 4 epochs are done."]
 
 
@@ -178,7 +195,6 @@ def test_the_picture_of_the_training_is_saved(tmp_path, capfd, monkeypatch):
     train(max_epochs=2, plots="training-progress", plot_file=tmp_path / "curve.svg")
     with pytest.raises(ml.DivergedError):
         train(max_epochs=2, plots="training-progress", plot_file="nan.png", initial_learn_rate=1e40)
-    train(max_epochs=2, plot_file="unused.png")
     assert sorted(os.listdir(tmp_path)) == ["curve.svg", "nan.png", "training-progress.png"]
     assert (tmp_path / "training-progress.png").read_bytes()[:4] == b"\x89PNG"
     assert capfd.readouterr() == ("", "")
@@ -187,15 +203,17 @@ def test_the_picture_of_the_training_is_saved(tmp_path, capfd, monkeypatch):
 def test_info_prints_a_table_and_writes_csv(tmp_path):
     _, info = train(max_epochs=3, validation_data=data(2), validation_frequency=2)
     lines = str(info).splitlines()
-    assert len(lines) == 5 and lines[-1] == "All 3 epochs are done."
+    assert len(lines) == 6 and lines[-1] == "All 3 epochs are done."
     assert lines[0].split() == [
         "Iteration", "Epoch", "Seconds", "LearnRate", "Loss", "ValidationLoss",
     ]  # fmt: skip
     rows = info.to_csv(tmp_path / "history.csv").read_text().splitlines()
     assert rows[0] == "iteration,epoch,time,learning_rate,loss,validation_loss"
-    first, second = rows[1].split(","), rows[2].split(",")
-    assert first[-1] == "" and float(second[-1]) == info.history["validation_loss"][1]
-    assert float(first[4]) == info.history["loss"][0] and len(rows) == 4
+    before, first, second = (row.split(",") for row in rows[1:4])
+    assert before[:2] == ["0", "0"] and before[3:5] == ["", ""]
+    assert float(before[-1]) == info.history["validation_loss"][0]
+    assert first[-1] == "" and float(second[-1]) == info.history["validation_loss"][2]
+    assert float(first[4]) == info.history["loss"][1] and len(rows) == 5
     _, long = train(max_epochs=100)
     lines = str(long).splitlines()
     assert lines[1].split()[0] == "1" and lines[60].split()[0] == "100"

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -144,7 +145,8 @@ class _line_if_it_takes_long:
     def __enter__(self) -> None:
         self.timer = threading.Timer(QUIET_SECONDS, _announce)
         self.timer.daemon = True
-        self.timer.start()
+        with suppress(RuntimeError):  # where no thread can be started nothing is said
+            self.timer.start()
 
     def __exit__(self, *error: object) -> None:
         self.timer.cancel()

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
 
+from minilstm.kernels.host import checked_threads, cores
 from minilstm.kernels.numba.machinery.barrier import await_count, make_counts, publish
 
 READS_BEFORE_SLEEP = 8000  # reads before a member goes to sleep: some tenths of a millisecond
@@ -21,6 +22,7 @@ READS_PER_WAIT = 1_000_000  # reads between two chances for Ctrl-C to be heard
 
 _num_threads: int | None = None
 _crew: _Crew | None = None
+_most_members: int | None = None  # that the system let start, where it refused one
 _lock = threading.RLock()  # held by the Python thread whose kernels the crew runs
 
 
@@ -30,7 +32,7 @@ def get_num_threads() -> int:
         return _num_threads
     asked = os.environ.get("MINILSTM_NUM_THREADS", "")
     if asked:
-        return _checked(asked)
+        return checked_threads("MINILSTM_NUM_THREADS", asked)
     return cores()
 
 
@@ -41,15 +43,8 @@ def set_num_threads(n: int) -> None:
     ----------
     n : int, at least 1
     """
-    global _num_threads
-    _num_threads = _checked(n)
-
-
-def cores() -> int:
-    """Processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    global _num_threads, _most_members
+    _num_threads, _most_members = checked_threads("the number of threads", n), None
 
 
 @contextmanager
@@ -57,14 +52,14 @@ def team(most: int) -> Iterator[int]:
     """How many threads may work on one time loop together: at most `most`.
 
     They wait for each other at every step, so all of them must run at once: never more than there
-    are cores, and one only while another Python thread has the crew.
+    are cores, or than could be started, and one only while another Python thread has the crew.
     """
     size = min(most, get_num_threads(), cores())
     if size <= 1 or not _lock.acquire(blocking=False):
         yield 1
         return
     try:
-        yield size
+        yield min(size, 1 + _crew_of(size - 1).size)
     finally:
         _lock.release()
 
@@ -88,7 +83,10 @@ def run(
             kernel(*arguments)
         return
     try:
-        _crew_of(len(argument_lists) - 1).run(kernel, argument_lists, give_up)
+        crew = _crew_of(len(argument_lists) - 1)
+        crew.run(kernel, argument_lists[: 1 + crew.size], give_up)
+        for arguments in argument_lists[1 + crew.size :]:  # for which no thread could be started
+            kernel(*arguments)
     finally:
         _lock.release()
 
@@ -96,16 +94,19 @@ def run(
 def split(total: int, multiple: int, parts: int | None = None) -> list[tuple[int, int]]:
     """Cut range(total) into one span a thread, at multiples of `multiple`."""
     blocks = -(-total // multiple)
-    parts = max(1, min(parts or get_num_threads(), blocks))
+    parts = max(1, min(get_num_threads() if parts is None else parts, blocks))
     cuts = [min(total, blocks * p // parts * multiple) for p in range(parts)] + [total]
     return list(pairwise(cuts))
 
 
 class _Crew:
-    """Threads that wait for kernels; member k has place k for calls and another for answers."""
+    """Threads that wait for kernels; member k has place k for calls and another for answers.
+
+    It has fewer members than were asked for where the system lets no more threads start.
+    """
 
     def __init__(self, size: int) -> None:
-        self.size = size
+        self.size = 0
         self.called, self.answered = make_counts(size), make_counts(size)
         self.calls = [0] * size  # how often each member was called
         self.tasks: list[Any] = [None] * size
@@ -114,7 +115,12 @@ class _Crew:
         self.watch = READS_BEFORE_SLEEP if size < cores() else 0
         for k in range(size):
             name = f"minilstm-{k + 1}"
-            threading.Thread(target=self._member, args=(k,), name=name, daemon=True).start()
+            member = threading.Thread(target=self._member, args=(k,), name=name, daemon=True)
+            try:
+                member.start()
+            except (RuntimeError, MemoryError):  # "can't start new thread": go on with the others
+                return
+            self.size = k + 1
 
     def run(
         self,
@@ -177,21 +183,14 @@ class _Crew:
         self.tasks[k] = None  # arrays must not outlive their use
 
 
-def _checked(n: int | str) -> int:
-    try:
-        count = int(n)
-    except ValueError:
-        count = 0
-    if count < 1:
-        raise ValueError(f"the number of threads is {n!r}; give a whole number of at least 1.")
-    return count
-
-
 def _crew_of(size: int) -> _Crew:
-    """A crew of at least so many members; only the holder of the lock asks for it."""
-    global _crew
-    if _crew is None or _crew.size < size:
-        _crew = _Crew(size)  # members of a smaller one sleep for ever
+    """A crew of so many members, or of those that start; only the holder of the lock asks."""
+    global _crew, _most_members
+    wanted = size if _most_members is None else min(size, _most_members)
+    if _crew is None or _crew.size < wanted:
+        _crew = _Crew(wanted)  # members of a smaller one sleep for ever
+        if _crew.size < wanted:
+            _most_members = _crew.size
     return _crew
 
 

@@ -101,7 +101,7 @@ def _read_real(folder: Path) -> tuple[Batch, Batch, Batch, Batch]:
             "leave path out for simulated data."
         )
     # Imported here, so that simulated data does not pay for the reader.
-    from minilstm.data.files.read_mat import read_mat
+    from minilstm.data.files.mat.read_mat import read_mat
 
     halves: list[Batch] = []
     for file, part in zip(files, ("Train", "Test"), strict=True):

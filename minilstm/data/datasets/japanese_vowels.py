@@ -3,13 +3,13 @@ The real measurements are embedded beside this file, with their source and licen
 
 from __future__ import annotations
 
-from pathlib import Path
+from importlib.resources import files
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-_FILE = Path(__file__).with_name("japanese_vowels.npz")
+_FILE = files(__package__).joinpath("japanese_vowels.npz")  # the package may be in an archive
 
 
 def japanese_vowels() -> tuple[list[NDArray[Any]], NDArray[Any], list[NDArray[Any]], NDArray[Any]]:
@@ -37,7 +37,7 @@ def japanese_vowels() -> tuple[list[NDArray[Any]], NDArray[Any], list[NDArray[An
     >>> len(x_train), len(x_test), x_train[0].shape, y_train[:3].tolist()
     (270, 370, (20, 12), [1, 1, 1])
     """
-    with np.load(_FILE, allow_pickle=False) as file:
+    with _FILE.open("rb") as content, np.load(content, allow_pickle=False) as file:
         halves: list[Any] = []
         for part in ("train", "test"):
             edges = np.cumsum(file[f"lengths_{part}"])[:-1]

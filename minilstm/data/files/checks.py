@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,13 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.errors import DataError
-from minilstm.paths import as_path
+from minilstm.paths import as_path, check_readable
 
 # What other programs write where there is no label: the words that pandas reads as missing,
 # MATLAB's, and the UEA archive's.
 MISSING_WORDS = {"", "?", "<undefined>", "<missing>", "<NA>", "NA", "#NA", "N/A", "n/a", "#N/A"}
 MISSING_WORDS |= {"#N/A N/A", "NaN", "nan", "NAN", "-NaN", "-nan", "NaT", "None", "NULL", "null"}
 MISSING_WORDS |= {"-1.#IND", "-1.#QNAN", "1.#IND", "1.#QNAN"}
+
+_WHOLE = re.compile(r"(0|-?[1-9][0-9]{0,18})(?:\.0+)?")  # 19 digits at most fit into 64 bits
 
 
 class Sequences(NamedTuple):
@@ -32,15 +36,8 @@ class Sequences(NamedTuple):
 
 
 def check_file(path: str | os.PathLike[str]) -> Path:
-    """Turn `path` into a Path, and refuse it when no file is there."""
-    found = as_path(path)
-    if found.is_dir():
-        raise DataError(f"path {str(found)!r} is a folder, but one file was wanted: name the file.")
-    if not found.exists():
-        raise FileNotFoundError(
-            f"path {str(found)!r} does not exist, but a data file was wanted: check the name."
-        )
-    return found
+    """Turn `path` into a Path, and refuse it unless it is a regular file that can be read."""
+    return check_readable(path, "path", "data file")
 
 
 def check_suffix(path: str | os.PathLike[str], suffix: str) -> Path:
@@ -51,6 +48,11 @@ def check_suffix(path: str | os.PathLike[str], suffix: str) -> Path:
             f"path {str(target)!r} ends in {target.suffix!r}, but {suffix} was wanted: rename it."
         )
     return target
+
+
+def grows_too_much(size: int, packed: int) -> bool:
+    """Whether packed bytes would grow as only a file that is made to fill the memory does."""
+    return size > 2**27 and size > 100 * packed
 
 
 def check_x(x: Sequence[NDArray[Any]], places: Sequence[str]) -> None:
@@ -125,8 +127,17 @@ def finite_number(text: str) -> float | None:
         value = float(text)
     except ValueError:
         return None
-    # float() also takes "1_000", which no other program writes as a number.
-    return value if math.isfinite(value) and "_" not in text else None
+    # float() also takes "1_000" and the digits of other scripts, which no program writes.
+    return value if math.isfinite(value) and text.isascii() and "_" not in text else None
+
+
+def is_name(text: str) -> bool:
+    """Whether a cell reads as a name, and as neither a number nor a sign for a missing one."""
+    with suppress(ValueError):
+        float(text)  # takes "inf" and "nan" as well
+        return False
+    start = text[:1]
+    return text not in MISSING_WORDS and not (start in "+-." or start.isnumeric() or "\0" in text)
 
 
 def known_words(
@@ -146,30 +157,30 @@ def known_words(
     N labels, `words` itself where none is missing
     """
     listed = check_missing_labels(missing_labels)
-    different = set(words)
+    different = {word: word.strip() for word in set(words)}
     for bad in sorted(word for word in different if "\0" in word):
         raise DataError(
             f"{place(words.index(bad))} has the label {bad[:40]!r} with a NUL character, but text "
             "was wanted: remove that character."
         )
     refused = ({""} if missing_labels is not None and not listed else MISSING_WORDS) - listed
-    if not different.isdisjoint(refused):
-        k = next(k for k, word in enumerate(words) if word in refused)
-        raise _missing(place(k), words[k], missing_labels, may_be_class=bool(words[k]))
-    if different.isdisjoint(listed):
+    if not refused.isdisjoint(different.values()):
+        k = next(k for k, word in enumerate(words) if different[word] in refused)
+        raise _missing(place(k), words[k].strip(), missing_labels)
+    if listed.isdisjoint(different.values()):
         return words
-    return ["" if word in listed else word for word in words]
+    return ["" if different[word] in listed else word for word in words]
 
 
 def _missing(
-    place: str, word: str, missing_labels: Collection[str] | None, may_be_class: bool
+    place: str, word: str, missing_labels: Collection[str] | None, may_be_class: bool = True
 ) -> DataError:
     """The refusal of a missing label, with every way out."""
     return DataError(
         f"{place} has the missing label {word!r}, but every label has to be known: fill it in, or "
         f"give missing_labels={[*(missing_labels or ()), word]} to read it as '', and train with "
         "loss=minilstm.CrossEntropy(ignored_labels=[''])"
-        + (f"; give missing_labels=[] where {word!r} is a class." if may_be_class else ".")
+        + (f"; give missing_labels=[] where {word!r} is a class." if word and may_be_class else ".")
     )
 
 
@@ -181,7 +192,7 @@ def check_missing_labels(missing_labels: Collection[str] | None) -> set[str]:
             f"missing_labels is {missing_labels!r}, but a list of words was wanted: give ['NA'], "
             "say, or [] where every word is a class."
         )
-    return set(listed)
+    return {word.strip() for word in listed}
 
 
 def label_array(
@@ -189,19 +200,22 @@ def label_array(
     place: Callable[[int], str],
     missing_labels: Collection[str] | None = None,
 ) -> NDArray[Any]:
-    """Labels from text: int64 when every one is a plainly written integer, else strings.
+    """Labels from text: int64 when every one is a plainly written whole number, else strings.
 
-    The arguments are those of `known_words`. Where words are listed as missing, labels are strings
-    in every file, so that files with and without missing labels go together.
+    The arguments are those of `known_words`. "2.0" is the whole number 2, as programs write it that
+    keep numbers as floats; "007" and "+1" are text, whose writing says something. Where words are
+    listed as missing, labels are strings in every file, so that files with and without missing
+    labels go together.
     """
     words = known_words(values, place, missing_labels)
-    try:
-        # "007" and "+1" stay text, as turning them into numbers would lose how they are written.
-        if not missing_labels and all(str(int(word)) == word for word in set(words)):
-            return np.array([int(word) for word in words], dtype=np.int64)
-    except (ValueError, OverflowError):
-        pass
-    return np.array(words, dtype=np.str_)
+    found = {word: _WHOLE.fullmatch(word) for word in set(words) if word or not missing_labels}
+    numbers = {word: match[1] for word, match in found.items() if match is not None}
+    fit = all(-(2**63) <= int(number) < 2**63 for number in numbers.values())
+    if not fit or len(numbers) < len(found):
+        return np.array(words, dtype=np.str_)
+    if missing_labels:
+        return np.array([numbers.get(word, word) for word in words], dtype=np.str_)
+    return np.array([int(numbers[word]) for word in words], dtype=np.int64)
 
 
 def label_numbers(
@@ -233,6 +247,24 @@ def label_numbers(
             "number the classes from 1, or write their names."
         )
     return values.astype(np.int64)
+
+
+def read_labels(
+    labels: NDArray[Any],
+    name: str,
+    place: Callable[[int], str],
+    missing_labels: Collection[str] | None = None,
+) -> NDArray[Any]:
+    """Labels (N,) of a file as int64 or strings, or an error; `place` as for `known_words`."""
+    if labels.dtype.kind == "U":
+        words = labels.tolist()
+        known = known_words(words, place, missing_labels)
+        return labels if known is words else np.array(known, dtype=np.str_)
+    if labels.dtype.kind == "f" and (missing_labels or np.isnan(labels).any()):
+        return label_numbers(labels, place, missing_labels)  # only floats can hold NaN
+    if labels.dtype.kind in "iub":
+        return label_numbers(labels, place, missing_labels)
+    return label_kind(labels, name)
 
 
 def label_kind(labels: NDArray[Any], name: str) -> NDArray[Any]:

@@ -3,18 +3,57 @@ A line that cannot be used is refused by its number, with what it holds and what
 
 from __future__ import annotations
 
-import csv
+import math
 import os
 from array import array
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.data.files.checks import Sequences, check_file, finite_number, label_array
+from minilstm.data.files.checks import (
+    Sequences,
+    check_file,
+    finite_number,
+    is_name,
+    label_array,
+)
+from minilstm.data.files.csv_text import Record, csv_records
 from minilstm.errors import DataError
+
+# The names by which a column is taken without being asked for, in this order.
+ID_NAMES = ("sequence", "sequence_id", "recording", "recording_id")
+LABEL_NAMES = ("label", "class", "y")
+# How files of other kinds start, what they are, and what helps.
+_ENCODING = "save it again in that encoding, for example with iconv -f {} -t UTF-8"
+_OTHER_KINDS = (
+    (b"\xff\xfe\0\0", "text in UTF-32", _ENCODING.format("UTF-32")),
+    (b"\xff\xfe", "text in UTF-16", _ENCODING.format("UTF-16")),
+    (b"\xfe\xff", "text in UTF-16", _ENCODING.format("UTF-16")),
+    (b"\x1f\x8b", "compressed with gzip", "unpack it first, with gunzip"),
+    (b"PK\x03\x04", "a zip archive or an Excel workbook", "unpack it, or save the sheet as CSV"),
+    (b"PAR1", "a Parquet file", "write it as CSV, with pandas.read_parquet(path).to_csv say"),
+)
+
+
+class Columns(NamedTuple):
+    """Which column of a file was taken for what; None where there is none."""
+
+    id: str | None
+    label: str | None
+    features: list[str]
+
+
+class _Body(NamedTuple):
+    """The lines below the header, column by column."""
+
+    ids: list[str]  # N
+    labels: list[str]  # N, or empty without a label column
+    values: NDArray[Any]  # (N, D) float64
+    lines: array[int]  # N numbers of lines
 
 
 def read_csv(
@@ -29,10 +68,12 @@ def read_csv(
 
     Parameters
     ----------
-    path : the file: UTF-8, separated by commas, a point as the decimal sign; blank lines are
-        skipped. The lines of one sequence stand together, in the order of time
-    id_column : the column that names the sequence; by default "sequence", or else the first column.
-        ``id_column=""`` says that there is none: the whole file is one sequence
+    path : the file: UTF-8, separated by commas, a point as the decimal sign; blank lines and
+        blanks around a cell are skipped. The lines of one sequence stand together, in the order
+        of time
+    id_column : the column that names the sequence; by default the one called "sequence",
+        "sequence_id", "recording" or "recording_id". ``id_column=""`` says that there is none: the
+        whole file is one sequence
     label_column : the column with the label; by default "label", or else "class", or else "y" (but
         "y" is a feature where a column "z" stands beside it). ``label_column=""`` says there is
         none
@@ -43,141 +84,238 @@ def read_csv(
     Returns
     -------
     Sequences, as :func:`minilstm.data.read_sequences` describes it. Features are float64; labels
-    are int64 when every one of them is a plainly written integer, strings otherwise
+    are int64 when every one of them is a plainly written whole number, such as 2 or 2.0, strings
+    otherwise
 
     Raises
     ------
     DataError
         At the first line that cannot be used.
     """
+    return read_csv_and_columns(
+        path,
+        id_column=id_column,
+        label_column=label_column,
+        label_per=label_per,
+        missing_labels=missing_labels,
+    )[0]
+
+
+def read_csv_and_columns(
+    path: str | os.PathLike[str],
+    *,
+    id_column: str | None = None,
+    label_column: str | None = None,
+    label_per: str = "step",
+    missing_labels: Collection[str] | None = None,
+) -> tuple[Sequences, Columns]:
+    """`read_csv`, and which columns it took."""
     if label_per not in ("step", "sequence"):
         raise DataError(
             f"label_per is {label_per!r}, but 'step' or 'sequence' was wanted: choose one of them."
         )
     found = check_file(path)
+    name = repr(str(found))
+    _check_kind(found)
     try:
-        with open(found, encoding="utf-8-sig", newline="") as file:
-            rows = csv.reader(file, strict=True)
-            header = [name.strip() for name in next(rows, [])]
-            columns = _columns(found, header, id_column, label_column)
-            ids, labels, values, lines = _read_rows(found, rows, header, *columns)
+        with open(found, encoding="utf-8", newline="") as file:
+            records = csv_records(file, name)
+            header = _header(next(records, (1, [])), name)
+            columns = _columns(name, header, id_column, label_column)
+            body = _read_body(name, records, header, columns)
     except UnicodeDecodeError as error:
+        raise DataError(_not_utf8(found)) from error
+    if label_column is None and columns.label == "y":
+        _check_guessed_y(name, header, body.labels)
+    starts = _starts(name, body)
+    x = [part.copy() for part in np.split(body.values, starts[1:])]
+    y = None
+    if columns.label is not None:
+
+        def place(k: int) -> str:
+            return f"line {body.lines[k]} of {name}, column {columns.label!r},"
+
+        labels = label_array(body.labels, place, missing_labels)
+        y = _labels(labels, starts, body.lines, label_per)
+    return Sequences(x, y, columns.features, [body.ids[k] for k in starts]), columns
+
+
+def _header(record: Record, name: str) -> list[str]:
+    """The names of the columns; different ones, none of them empty or a number."""
+    _, header = record
+    if not any(header):
         raise DataError(
-            f"path {str(found)!r} is not UTF-8 text at byte {error.start}, but a .csv file in "
-            "UTF-8 was wanted: save it again in that encoding."
-        ) from error
-    except csv.Error as error:
-        raise DataError(
-            f"path {str(found)!r} cannot be split into columns ({error}), but comma-separated "
-            "lines were wanted: correct its quotes."
-        ) from error
-    at_id, at_label, features = columns
-    names = [header[k] for k in features]
-    flat = np.frombuffer(values, dtype=np.float64).reshape(-1, len(names))  # (N, D)
-    starts = _starts(found, ids, lines)
-    if id_column is None and header[at_id] != "sequence" and len(starts) == len(ids) > 1:
-        raise DataError(
-            f"id_column was not given and the first column {header[at_id]!r} differs on every "
-            "line, so it cannot name sequences of several steps: give id_column, or '' when the "
-            "whole file is one sequence."
+            f"path {name} is empty, but a header line and at least one step were wanted: check "
+            "what wrote it."
         )
-    x = [part.copy() for part in np.split(flat, starts[1:])]
-    if at_label < 0:
-        return Sequences(x, None, names, [ids[k] for k in starts])
-
-    def place(k: int) -> str:
-        return f"line {lines[k]} of {str(found)!r}, column {header[at_label]!r},"
-
-    y = _labels(label_array(labels, place, missing_labels), starts, lines, label_per)
-    return Sequences(x, y, names, [ids[k] for k in starts])
+    shown = repr(",".join(header)[:80])
+    if len(header) == 1 and (other := next((c for c in ";\t|" if c in header[0]), None)):
+        raise DataError(
+            f"path {name} starts with the line {shown}, which has {other!r} between its columns, "
+            "but commas (and points in numbers) were wanted: write it again, for example with "
+            f"pandas.read_csv(path, sep={other!r}).to_csv(path, index=False), and with decimal=',' "
+            "where numbers have commas."
+        )
+    if "" in header:
+        raise DataError(
+            f"path {name} has no name above column {header.index('') + 1} (its first line is "
+            f"{shown}), but a name above each column was wanted: add it, or remove the column "
+            "(pandas leaves its index out with index=False)."
+        )
+    doubled = next((column for column in header if header.count(column) > 1), None)
+    if doubled is not None:
+        raise DataError(
+            f"path {name} has two columns called {doubled!r}, but different names were wanted: "
+            "rename one of them."
+        )
+    if any(map(_is_number, header)):
+        raise DataError(
+            f"path {name} starts with the line {shown}, which holds numbers, but a header of "
+            "column names was wanted: put one name above each column."
+        )
+    return header
 
 
 def _columns(
-    path: Path, header: list[str], id_column: str | None, label_column: str | None
-) -> tuple[int, int, list[int]]:
-    """Positions of the id and the label (-1 for none), and of the features."""
-    if not any(header):
-        raise DataError(
-            f"path {str(path)!r} is empty, but a header line and at least one step were wanted: "
-            "check what wrote it."
-        )
-    if len(set(header)) != len(header) or "" in header or any(map(_is_number, header)):
-        raise DataError(
-            f"path {str(path)!r} starts with the line {','.join(header)[:80]!r}, but a header of "
-            "different column names was wanted: put one name above each column."
-        )
-    for argument, name in (("id_column", id_column), ("label_column", label_column)):
-        if name and name not in header:
+    name: str, header: list[str], id_column: str | None, label_column: str | None
+) -> Columns:
+    """Which columns are the id, the label and the features."""
+    for argument, column in (("id_column", id_column), ("label_column", label_column)):
+        if column is not None and column not in ("", *header):
             raise DataError(
-                f"{argument} is {name!r}, but the columns are {', '.join(header)}: name one of "
+                f"{argument} is {column!r}, but the columns are {', '.join(header)}: name one of "
                 "them."
             )
-    if id_column is None:
-        id_column = "sequence" if "sequence" in header else header[0]
     if label_column is None:
-        usual = ("label", "class") if "z" in header else ("label", "class", "y")
-        label_column = next((name for name in usual if name in header), "")
-    at_id = header.index(id_column) if id_column else -1
-    at_label = header.index(label_column) if label_column else -1
-    features = [k for k in range(len(header)) if k not in (at_id, at_label)]
-    if not features or (at_id == at_label >= 0):
+        usual = LABEL_NAMES[:2] if "z" in header else LABEL_NAMES
+        label_column = next((c for c in usual if c in header and c != id_column), "")
+    if id_column is None:
+        id_column = next((c for c in ID_NAMES if c in header and c != label_column), None)
+    if id_column is None:
+        other = next((c for c in header if c != label_column), header[0])
         raise DataError(
-            f"path {str(path)!r} has the columns {', '.join(header)}, but a sequence id and at "
+            f"id_column was not given, and none of the columns {', '.join(header)} of {name} is "
+            f"called {', '.join(ID_NAMES[:-1])} or {ID_NAMES[-1]}: name the column that tells "
+            f"sequences apart, such as id_column={other!r}, or say id_column='' where the whole "
+            "file is one sequence."
+        )
+    features = [c for c in header if c not in (id_column, label_column)]
+    if not features or (id_column == label_column != ""):
+        raise DataError(
+            f"path {name} has the columns {', '.join(header)}, but a sequence id and at "
             "least one feature, separated by commas, were wanted: add them, or give id_column."
         )
-    return at_id, at_label, features
+    found_id, found_label = (None if c == "" else c for c in (id_column, label_column))
+    return Columns(found_id, found_label, features)
 
 
-def _read_rows(
-    path: Path, rows: Any, header: list[str], at_id: int, at_label: int, features: list[int]
-) -> tuple[list[str], list[str], array[float], array[int]]:
-    """The columns of the body: ids, labels, all features in one row after the other, lines."""
+def _read_body(name: str, records: Iterator[Record], header: list[str], columns: Columns) -> _Body:
+    """All lines below the header."""
     ids: list[str] = []
     labels: list[str] = []
     values = array("d")
     lines = array("q")
     width = len(header)
-    for row in rows:
-        if len(row) != width:
-            if not row:
-                continue
+    named = [
+        (header.index(column), texts)
+        for column, texts in ((columns.id, ids), (columns.label, labels))
+        if column is not None
+    ]
+    at = [header.index(column) for column in columns.features]
+    pick = itemgetter(*at) if len(at) > 1 else lambda cells: (cells[at[0]],)
+    for line, cells in records:
+        if len(cells) != width:
             raise DataError(
-                f"line {rows.line_num} of {str(path)!r} has {len(row)} columns, but the header "
+                f"line {line} of {name} has {len(cells)} columns, but the header "
                 f"has {width} ({', '.join(header)}): complete or remove the line."
             )
-        for k in features:
-            value = finite_number(row[k])
-            if value is None:
+        texts = pick(cells)
+        numbers = _numbers(texts)
+        if numbers is None:
+            _refuse_row(name, line, cells, header, columns)
+        values.extend(numbers)  # type: ignore[arg-type]
+        for k, column in named:
+            text = cells[k]
+            if not text and column is ids:
                 raise DataError(
-                    f"line {rows.line_num} of {str(path)!r} has {row[k]!r} in column "
-                    f"{header[k]!r}, but a finite number was wanted: correct or remove the line."
-                )
-            values.append(value)
-        for at, column in ((at_id, ids), (at_label, labels)):
-            text = row[at].strip() if at >= 0 else "0"
-            if not text and at == at_id:
-                raise DataError(
-                    f"line {rows.line_num} of {str(path)!r} has nothing in column {header[at]!r}, "
+                    f"line {line} of {name} has nothing in column {header[k]!r}, "
                     "but a name was wanted: fill it in or remove the line."
                 )
             column.append(text)
-        lines.append(rows.line_num)
-    if not ids:
+        lines.append(line)
+    if not lines:
         raise DataError(
-            f"path {str(path)!r} has a header but no steps, but at least one was wanted: check "
+            f"path {name} has a header but no steps, but at least one was wanted: check "
             "what wrote it."
         )
-    return ids, labels, values, lines
+    if columns.id is None:
+        ids = ["0"] * len(lines)
+    flat = np.frombuffer(values, dtype=np.float64).reshape(-1, len(at))  # (N, D)
+    return _Body(ids, labels, flat, lines)
 
 
-def _starts(path: Path, ids: list[str], lines: array[int]) -> list[int]:
+def _numbers(texts: tuple[str, ...]) -> list[float] | None:
+    """The numbers of one line, or None where a text is no finite number.
+
+    `finite_number` has the rule; most lines are plain, and never reach it.
+    """
+    try:
+        numbers = list(map(float, texts))
+    except ValueError:
+        return None
+    together = "".join(texts)
+    if math.isfinite(sum(numbers)) and together.isascii() and "_" not in together:
+        return numbers
+    return None if None in map(finite_number, texts) else numbers
+
+
+def _refuse_row(
+    name: str, line: int, cells: list[str], header: list[str], columns: Columns
+) -> None:
+    """Say which cell of a line is no number, and what helps."""
+    if cells == header:
+        raise DataError(
+            f"line {line} of {name} repeats the header, but numbers were wanted: remove the line."
+        )
+    place, text = next(
+        (column, text)
+        for column, text in zip(header, cells, strict=True)
+        if column in columns.features and finite_number(text) is None
+    )
+    advice = "correct or remove the line"
+    if "," in text:
+        advice = "write it with a point, and with nothing between thousands"
+    elif is_name(text):
+        advice += f", or say label_column={place!r} where these are the labels"
+    raise DataError(
+        f"line {line} of {name} has {text!r} in column {place!r}, but a finite number was wanted: "
+        f"{advice}."
+    )
+
+
+def _check_guessed_y(name: str, header: list[str], labels: list[str]) -> None:
+    """Refuse to take numbers for labels only because their column is called y."""
+    numbers = [finite_number(text) for text in set(labels)]
+    if None in numbers:
+        return
+    fraction = any(value % 1 for value in numbers if value is not None)
+    if fraction or "x" in header:
+        what = "fractions" if fraction else "numbers beside a column 'x'"
+        raise DataError(
+            f"label_column was not given, and the column 'y' of {name} holds {what}, so it may be "
+            "a label or a feature: say label_column='y', or label_column='' for a feature."
+        )
+
+
+def _starts(name: str, body: _Body) -> list[int]:
     """Where each sequence starts; an id that comes back later is an error."""
+    ids = body.ids
     starts = [k for k in range(len(ids)) if k == 0 or ids[k] != ids[k - 1]]
     seen: set[str] = set()
     for k in starts:
         if ids[k] in seen:
             raise DataError(
-                f"line {lines[k]} of {str(path)!r} goes back to sequence {ids[k]!r}, but the lines "
+                f"line {body.lines[k]} of {name} goes back to sequence {ids[k]!r}, but the lines "
                 "of a sequence have to stand together: sort the file by sequence, then by time."
             )
         seen.add(ids[k])
@@ -199,6 +337,33 @@ def _labels(
                 "equal, or read with label_per='step'."
             )
     return labels[starts]
+
+
+def _check_kind(path: Path) -> None:
+    """Refuse a file that starts like one of another kind."""
+    with open(path, "rb") as file:
+        start = file.read(4)
+    for mark, kind, remedy in _OTHER_KINDS:
+        if start.startswith(mark):
+            raise DataError(
+                f"path {str(path)!r} is {kind}, but a .csv file in UTF-8 was wanted: {remedy}."
+            )
+
+
+def _not_utf8(path: Path) -> str:
+    """What to do about a file in another encoding."""
+    with open(path, "rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                line.decode()
+            except UnicodeDecodeError as error:
+                place = f"line {number} of {str(path)!r}"
+                return (
+                    f"{place} is not UTF-8 text (byte 0x{line[error.start]:02X}), but a .csv file "
+                    "in UTF-8 was wanted: save it again in that encoding, for example with iconv "
+                    "-f CP1252 -t UTF-8."
+                )
+    return f"path {str(path)!r} changed while it was read: read it again."
 
 
 def _is_number(text: str) -> bool:

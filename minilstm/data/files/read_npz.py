@@ -7,19 +7,22 @@ import os
 import re
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.arrays import as_array
 from minilstm.data.files.checks import (
     Sequences,
     check_file,
     check_names,
     check_x,
     check_y,
-    label_kind,
+    grows_too_much,
+    read_labels,
 )
+from minilstm.data.files.shapes import check_layout, in_order, letters_for, warn_of_doubt
 from minilstm.errors import DataError
 
 _NUMBERED = re.compile(r"([xy])_(\d+)")
@@ -27,7 +30,10 @@ _PLAIN = ("x", "lengths", "y", "label_per", "feature_names", "ids")
 
 
 def read_npz(
-    path: str | os.PathLike[str], *, missing_labels: Collection[str] | None = None
+    path: str | os.PathLike[str],
+    *,
+    layout: str | None = None,
+    missing_labels: Collection[str] | None = None,
 ) -> Sequences:
     """Read an .npz file in one of three layouts.
 
@@ -43,6 +49,8 @@ def read_npz(
 
         Everywhere ``y`` may be absent, and ``feature_names`` (D,) and ``ids`` (B,) present.
         Numbers that are not floats become float64.
+    layout : a letter for each axis of ``x`` (or of each ``x_0000``) where they stand otherwise: B
+        sequences, T steps, C features, such as "BCT", "CT", or "BT" for one feature
     missing_labels : as :func:`minilstm.data.read_sequences` describes it
 
     Returns
@@ -53,22 +61,16 @@ def read_npz(
     ------
     DataError
         When the file is truncated, holds objects, or its arrays do not fit together.
+
+    Warns
+    -----
+    UserWarning
+        When sizes do not tell which axis is time, and no layout was given.
     """
+    check_layout(layout)
     found = check_file(path)
     arrays = _load(found)
-    numbered = sorted(
-        (match[1], int(match[2]), name) for name in arrays if (match := _NUMBERED.fullmatch(name))
-    )
-    names = [name for _, _, name in numbered]
-    unknown = sorted(set(arrays) - set(_PLAIN) - set(names))
-    x_names = [name for name in names if name[0] == "x"]
-    y_names = [name for name in names if name[0] == "y"]
-    if unknown or ("x" in arrays) == bool(x_names):
-        raise DataError(
-            f"path {str(found)!r} holds the arrays {', '.join(sorted(arrays)) or 'none'}, but x "
-            f"(or x_0000, x_0001, ...) with {', '.join(_PLAIN[1:])} were wanted: rename or "
-            "remove the others."
-        )
+    x_names = _numbered_names(arrays, "x")
     flat = "x" in arrays and arrays["x"].ndim == 2
     for name in ("lengths", "label_per"):
         if name in arrays and not flat:
@@ -77,42 +79,54 @@ def read_npz(
                 f"{arrays['x'].shape if 'x' in arrays else 'numbered'}: remove {name}, or write "
                 "the sequences flat."
             )
-    if x_names:
-        x, places, y = _numbered(arrays, x_names, y_names)
-    else:
-        x, places, y = _plain(arrays)
-    floats = [_as_float(values, place) for values, place in zip(x, places, strict=True)]
-    check_x(floats, [f"{place} of {str(found)!r}" for place in places])
+    parts = _numbered(arrays, x_names, layout) if x_names else _plain(arrays, layout)
+    y = _labels(parts, missing_labels)
+    floats = [_as_float(v, place) for v, place in zip(parts.x, parts.places, strict=True)]
+    check_x(floats, [f"{place} of {str(found)!r}" for place in parts.places])
     check_y(y, floats)
-    ids = _strings(arrays, "ids", len(x), "sequences")
+    if layout is None and "lengths" not in arrays:
+        warn_of_doubt(f"x of {str(found)!r}", floats, y, parts.letters, flat)
+    ids = _strings(arrays, "ids", len(floats), "sequences")
     return Sequences(
         floats,
         y,
         _strings(arrays, "feature_names", floats[0].shape[1], "features"),
-        ids or [str(k) for k in range(len(x))],
+        ids or [str(k) for k in range(len(floats))],
     )
 
 
-def _load(path: Path) -> dict[str, NDArray[Any]]:
-    """Every array of the file, none of them pickled."""
-    # Imported here, as every prediction imports this room, and these two cost milliseconds.
-    import zipfile
-    import zlib
+class _Parts(NamedTuple):
+    """Sequences as the file has them, and the array of labels of each, or one for all."""
 
-    broken = (ValueError, zipfile.BadZipFile, zlib.error, EOFError, OSError, KeyError, RuntimeError)
+    x: list[NDArray[Any]]  # B arrays (T, D)
+    places: list[str]  # B names
+    y: list[NDArray[Any]] | NDArray[Any] | None
+    y_names: list[str]  # of the arrays in a list `y`
+    letters: str
+
+
+def _load(path: Path) -> dict[str, NDArray[Any]]:
+    """Every array of the file, none of them pickled; names and sizes are looked at first."""
+    import zipfile  # here, as every prediction imports this room, and this costs milliseconds
+
     arrays: dict[str, NDArray[Any]] = {}
     name = "the index"
     try:
         with zipfile.ZipFile(path) as archive:
-            members = archive.namelist()
-        with np.load(path, allow_pickle=False) as file:
+            members = archive.infolist()
+            _check_index(path, len(members), len(archive.comment))
+            _check_members(path, [(m.filename, m.file_size) for m in members])
             for member in members:
-                name = member.removesuffix(".npy")
-                arrays[name] = file[name]
-                if not isinstance(arrays[name], np.ndarray):
-                    raise ValueError("not an array")
-    except broken as error:
-        if isinstance(error, ValueError) and "allow_pickle" in str(error):
+                name = member.filename.removesuffix(".npy")
+                with archive.open(member) as file:
+                    array = np.lib.format.read_array(file, allow_pickle=False)
+                    if file.read(1):  # also brings the reader to the checksum
+                        raise ValueError("more bytes than numbers")
+                arrays[name] = as_array(array, name)
+    except DataError:
+        raise
+    except Exception as error:  # zipfile, its decompressors and NumPy raise what they like
+        if "allow_pickle" in str(error):
             raise DataError(
                 f"path {str(path)!r} holds Python objects in {name}, which are never loaded as "
                 "they can run code: write numbers and strings only, with minilstm.data.write_npz."
@@ -124,51 +138,107 @@ def _load(path: Path) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def _numbered(
-    arrays: dict[str, NDArray[Any]], x_names: list[str], y_names: list[str]
-) -> tuple[list[NDArray[Any]], list[str], list[NDArray[Any]] | NDArray[Any] | None]:
+def _check_index(path: Path, count: int, comment: int) -> None:
+    """Hold the members that were found against their number in the last record of the file.
+
+    zipfile does not, so that a damaged length lets members vanish.
+    """
+    with open(path, "rb") as file:
+        file.seek(-22 - comment, os.SEEK_END)
+        said = int.from_bytes(file.read(22)[10:12], "little")
+    if said not in (count, 0xFFFF):  # 0xFFFF for more members than 16 bits can count
+        raise ValueError(f"{count} members of {said}")
+
+
+def _check_members(path: Path, members: list[tuple[str, int]]) -> None:
+    """Refuse names that are not known, are there twice, or would fill the memory."""
+    names = [name.removesuffix(".npy") for name, _ in members]
+    known = [name for name in names if name in _PLAIN or _NUMBERED.fullmatch(name)]
+    if known != names or ("x" in names) == any(name.startswith("x_") for name in names):
+        raise DataError(
+            f"path {str(path)!r} holds the arrays {', '.join(sorted(names)) or 'none'}, but x "
+            f"(or x_0000, x_0001, ...) with {', '.join(_PLAIN[1:])} were wanted: rename or "
+            "remove the others."
+        )
+    numbers = [(n[0], int(n[2:])) if n not in _PLAIN else (n, -1) for n in names]
+    if len(set(numbers)) < len(numbers):
+        twice = next(n for k, n in enumerate(names) if numbers[k] in numbers[:k])
+        raise DataError(
+            f"path {str(path)!r} holds {twice} twice, but one array of each name was wanted: "
+            "write it again."
+        )
+    size, packed = sum(size for _, size in members), path.stat().st_size
+    if grows_too_much(size, packed):
+        raise DataError(
+            f"path {str(path)!r} grows from {packed:,} to {size:,} bytes, which real data does "
+            "not: write it with numpy.savez, which packs nothing."
+        )
+
+
+def _numbered_names(arrays: dict[str, NDArray[Any]], letter: str) -> list[str]:
+    """The names such as x_0000, in the order of their numbers."""
+    return sorted((n for n in arrays if n.startswith(f"{letter}_")), key=lambda n: int(n[2:]))
+
+
+def _numbered(arrays: dict[str, NDArray[Any]], x_names: list[str], layout: str | None) -> _Parts:
     """The layout with one array for each sequence."""
-    x = [arrays[name] for name in x_names]
+    y_names = _numbered_names(arrays, "y")
     if y_names and ("y" in arrays or [name[1:] for name in y_names] != [n[1:] for n in x_names]):
         raise DataError(
             f"y has the arrays {', '.join(y_names)}{', y' if 'y' in arrays else ''}, but x has "
             f"{', '.join(x_names)}: give each x_ its y_, or one y for all."
         )
-    if y_names:
-        return x, x_names, [label_kind(arrays[name], name) for name in y_names]
-    return x, x_names, label_kind(arrays["y"], "y") if "y" in arrays else None
+    letters = "TC" if layout is None else layout
+    x = []
+    for name in x_names:
+        shape = arrays[name].shape
+        asked = layout is not None
+        each = letters_for(letters, len(shape), name, shape, many=True) if asked else "TC"
+        x.append(in_order(arrays[name], each)[0] if len(shape) == 2 else arrays[name])
+    y = [arrays[name] for name in y_names] if y_names else arrays.get("y")
+    return _Parts(x, x_names, y, y_names, letters)
 
 
-def _plain(
-    arrays: dict[str, NDArray[Any]],
-) -> tuple[list[NDArray[Any]], list[str], list[NDArray[Any]] | NDArray[Any] | None]:
+def _plain(arrays: dict[str, NDArray[Any]], layout: str | None) -> _Parts:
     """The dense layout, and the flat one with its lengths."""
-    x = arrays["x"]
-    y = label_kind(arrays["y"], "y") if "y" in arrays else None
-    if x.ndim == 3:
-        per_step = y is not None and y.ndim == 2
-        return list(x), [f"x[{k}]" for k in range(len(x))], list(y) if per_step else y  # type: ignore[arg-type]
-    if x.ndim != 2:
+    x, y = arrays["x"], arrays.get("y")
+    if x.ndim not in (2, 3):
         raise DataError(
             f"x has shape {x.shape}, but (N, D) with lengths, or (B, T, D), was wanted: reshape it."
         )
-    lengths = arrays.get("lengths", np.array([len(x)]))
+    letters = ("TC" if x.ndim == 2 else "BTC") if layout is None else layout
+    dense = in_order(x, letters_for(letters, x.ndim, "x", x.shape, many=False))  # (B, T, D)
+    if "B" in letters:
+        if "lengths" in arrays:
+            raise DataError(
+                f"layout is {letters!r}, but x has lengths, so its rows are steps: give 'TC' or "
+                "'CT', or remove lengths."
+            )
+        places = [f"x[{k}]" for k in range(len(dense))]
+        names = [f"y[{k}]" for k in range(len(dense))]
+        return _Parts(
+            list(dense), places, list(y) if y is not None and y.ndim == 2 else y, names, letters
+        )
+    flat = dense[0]  # (N, D)
+    lengths = arrays.get("lengths", np.array([len(flat)]))
     if (
         lengths.ndim != 1
         or lengths.dtype.kind not in "iu"
         or (lengths < 1).any()
-        or (int(lengths.sum()) != len(x))
+        or (lengths > len(flat)).any()
+        or (int(lengths.sum()) != len(flat))
     ):
         raise DataError(
             f"lengths has shape {lengths.shape}, type {lengths.dtype} and sum {lengths.sum()}, but "
-            f"positive integers that add up to the {len(x)} rows of x were wanted: correct it."
+            f"positive integers that add up to the {len(flat)} rows of x were wanted: correct it."
         )
     edges = np.cumsum(lengths.astype(np.int64))[:-1]
-    split = np.split(x, edges)
+    split = np.split(flat, edges)
     places = [f"x[{k}]" for k in range(len(split))]
-    if y is None or _label_per(arrays, y, len(x), len(split)) == "sequence":
-        return split, places, y
-    return split, places, np.split(y, edges)
+    names = [f"y[{k}]" for k in range(len(split))]
+    if y is not None and _label_per(arrays, y, len(flat), len(split)) == "step":
+        return _Parts(split, places, np.split(y, edges), names, letters)
+    return _Parts(split, places, y, names, letters)
 
 
 def _label_per(arrays: dict[str, NDArray[Any]], y: NDArray[Any], rows: int, count: int) -> str:
@@ -176,7 +246,8 @@ def _label_per(arrays: dict[str, NDArray[Any]], y: NDArray[Any], rows: int, coun
     if y.shape not in ((rows,), (count,)):
         raise DataError(
             f"y has shape {y.shape}, but ({rows},), one label for each step, or ({count},), one "
-            "for each sequence, was wanted: correct it."
+            "for each sequence, was wanted: correct it, or say with layout which axis of x is "
+            "which."
         )
     if "label_per" in arrays:
         said = str(arrays["label_per"])
@@ -192,6 +263,30 @@ def _label_per(arrays: dict[str, NDArray[Any]], y: NDArray[Any], rows: int, coun
             "label_per, 'step' or 'sequence', to the file."
         )
     return "step" if y.shape == (rows,) else "sequence"
+
+
+def _labels(
+    parts: _Parts, missing_labels: Collection[str] | None
+) -> list[NDArray[Any]] | NDArray[Any] | None:
+    """The labels, none of them missing."""
+    if parts.y is None:
+        return None
+    if isinstance(parts.y, np.ndarray):
+        flat = parts.y.ravel()  # a wrong shape is for `check_y`
+        known = read_labels(flat, "y", lambda k: f"y at sequence {k}", missing_labels)
+        return known.reshape(parts.y.shape)
+    out = []
+    for name, labels in zip(parts.y_names, parts.y, strict=True):
+        flat = labels.ravel()
+        known = read_labels(flat, name, lambda k, at=name: f"{at} at step {k}", missing_labels)  # type: ignore[misc]
+        out.append(known.reshape(labels.shape))
+    kinds = {labels.dtype.kind for labels in out}
+    if len(kinds) > 1:
+        raise DataError(
+            "y holds text for some sequences and numbers for others, but one kind was wanted: "
+            "convert the numbers with astype(str)."
+        )
+    return out
 
 
 def _as_float(values: NDArray[Any], place: str) -> NDArray[Any]:

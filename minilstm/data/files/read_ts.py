@@ -11,21 +11,38 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.data.files.checks import Sequences, check_file, finite_number, label_array
+from minilstm.data.files.checks import (
+    MISSING_WORDS,
+    Sequences,
+    check_file,
+    check_missing_labels,
+    check_x,
+    finite_number,
+    label_array,
+)
+from minilstm.data.files.shapes import check_layout, in_order, letters_for, warn_of_doubt
 from minilstm.errors import DataError
+
+_WORDS = ["problemname", "timestamps", "missing", "univariate", "dimensions", "equallength"]
+_WORDS += ["serieslength", "classlabel", "targetlabel"]
 
 
 def read_ts(
-    path: str | os.PathLike[str], *, missing_labels: Collection[str] | None = None
+    path: str | os.PathLike[str],
+    *,
+    layout: str | None = None,
+    missing_labels: Collection[str] | None = None,
 ) -> Sequences:
     """Read a .ts file of sequences with one label each, or none.
 
     Parameters
     ----------
     path : the file: lines with ``@timeStamps``, ``@univariate``, ``@dimensions`` (or
-        ``@dimension``), ``@equalLength``, ``@classLabel``; then ``@data``; then a line for each
-        sequence. The dimensions of a sequence have the same length, the sequences need not. Time
-        stamps, numeric targets and missing values ("?") are refused
+        ``@dimension``), ``@equalLength``, ``@seriesLength``, ``@classLabel``; then ``@data``; then
+        a line for each sequence. The dimensions of a sequence have the same length, the sequences
+        need not. What the header says is held against the data. Time stamps, numeric targets and
+        missing values ("?") are refused
+    layout : "TC", or "CT" for a file in which colons separate the steps and commas the features
     missing_labels : as :func:`minilstm.data.read_sequences` describes it
 
     Returns
@@ -43,9 +60,14 @@ def read_ts(
     ----------
     The format: https://www.aeon-toolkit.org/en/stable/api_reference/file_specifications/ts.html
     """
+    check_layout(layout)
     found = check_file(path)
     x: list[NDArray[Any]] = []
     labels: list[str] = []
+    numbers: list[int] = []
+    listed = check_missing_labels(missing_labels)
+    # Whatever marks a missing label is left to `label_array`.
+    no_class = {""} if missing_labels is not None and not listed else MISSING_WORDS | listed
     try:
         with open(found, encoding="utf-8-sig") as file:
             lines = enumerate((line.strip() for line in file), 1)
@@ -56,7 +78,13 @@ def read_ts(
                 where = f"line {number} of {str(found)!r}"
                 parts = line.split(":")
                 if classes is not None:
-                    labels.append(_label(where, parts.pop().strip(), classes))
+                    labels.append(parts.pop().strip())
+                    if classes and labels[-1] not in classes and labels[-1] not in no_class:
+                        raise DataError(
+                            f"{where} ends in the label {labels[-1][:40]!r}, but one of "
+                            f"{', '.join(classes)} was wanted: correct it."
+                        )
+                numbers.append(number)
                 x.append(_sequence(where, parts, facts, x))
     except UnicodeDecodeError as error:
         raise DataError(
@@ -68,10 +96,17 @@ def read_ts(
             f"path {str(found)!r} has no sequences after @data, but at least one was wanted: "
             "check what wrote it."
         )
-    if classes is None:
-        y = None
-    else:
-        y = label_array(labels, lambda k: f"sequence {k + 1} of {str(found)!r}", missing_labels)
+
+    def place(k: int) -> str:
+        return f"line {numbers[k]} of {str(found)!r}"
+
+    y = label_array(labels, place, missing_labels) if classes is not None else None
+    if layout is not None:
+        each = letters_for(layout, 2, place(0), x[0].shape, many=True)
+        x = [np.ascontiguousarray(in_order(values, each)[0]) for values in x]
+        check_x(x, [place(k) for k in range(len(x))])
+    elif max(map(len, x)) == 1:
+        warn_of_doubt(str(found), x, y, "TC", one_matrix=False)
     return Sequences(x, y, None, [str(k + 1) for k in range(len(x))])
 
 
@@ -83,20 +118,34 @@ def _read_header(
     for number, line in lines:
         if not line or line.startswith("#"):
             continue
+        where = f"line {number} of {str(path)!r}"
         if not line.startswith("@"):
             raise DataError(
-                f"line {number} of {str(path)!r} is {line[:40]!r}, but a line that starts with @ "
+                f"{where} is {line[:40]!r}, but a line that starts with @ "
                 "was wanted before @data: add @data, or mark a remark with #."
             )
-        key, _, rest = line[1:].partition(" ")
-        if key.lower() == "data":
+        word, *rest = line[1:].split(None, 1) or [""]
+        key = "dimensions" if word.lower() == "dimension" else word.lower()
+        if key == "data" and not rest:
             break
-        facts["dimensions" if key.lower() == "dimension" else key.lower()] = rest.strip()
+        if key not in _WORDS or key in facts:
+            raise DataError(
+                f"{where} is {line[:40]!r}, but each of the words @{', @'.join(_WORDS)} was wanted "
+                "once, and @data last: remove the line, or mark it as a remark with #."
+            )
+        facts[key] = "".join(rest).strip()
     else:
         raise DataError(
             f"path {str(path)!r} has no line @data, but a .ts file with one was wanted: check "
             "that it is whole."
         )
+    _check_facts(path, facts)
+    said, *classes = facts["classlabel"].split()
+    return facts, classes if said.lower() == "true" else None
+
+
+def _check_facts(path: Path, facts: dict[str, str]) -> None:
+    """Refuse what the header says where it cannot be read, or contradicts itself."""
     for key, advice in (
         ("timestamps", "remove the time stamps"),
         ("targetlabel", "use classes as labels"),
@@ -111,22 +160,30 @@ def _read_header(
             f"path {str(path)!r} says @classLabel {said or 'nowhere'}, but true with the classes, "
             "or false, was wanted: correct that line."
         )
-    dimensions = facts.get("dimensions", "1")
-    if not dimensions.isdecimal() or int(dimensions) < 1:
+    if len(set(classes)) < len(classes) or (classes and said.lower() == "false"):
         raise DataError(
-            f"path {str(path)!r} says @dimensions {dimensions}, but a whole number from 1 was "
-            "wanted: correct that line."
+            f"path {str(path)!r} says @classLabel {facts['classlabel'][:60]}, but true with the "
+            "classes, each once, or false alone was wanted: correct that line."
         )
-    return facts, classes if said.lower() == "true" else None
-
-
-def _label(where: str, label: str, classes: list[str]) -> str:
-    if not label or (classes and label not in classes):
+    for key in ("univariate", "equallength", "missing"):
+        if facts.get(key, "true").lower() not in ("true", "false"):
+            raise DataError(
+                f"path {str(path)!r} says @{key} {facts[key][:40]}, but true or false was wanted: "
+                "correct that line."
+            )
+    for key in ("dimensions", "serieslength"):
+        count = facts.get(key, "1")
+        # isdecimal, as int() also takes signs, blanks and underscores.
+        if not (count.isascii() and count.isdecimal() and int(count[:20]) > 0):
+            raise DataError(
+                f"path {str(path)!r} says @{key} {count[:40]}, but a whole number from 1 was "
+                "wanted: correct that line."
+            )
+    if facts.get("univariate", "").lower() == "true" and int(facts.get("dimensions", "1")) != 1:
         raise DataError(
-            f"{where} ends in the label {label[:40]!r}, but one of "
-            f"{', '.join(classes) or 'the classes'} was wanted: correct it."
+            f"path {str(path)!r} says @univariate true and @dimensions {facts['dimensions']}, but "
+            "univariate is one dimension: correct one of the two lines."
         )
-    return label
 
 
 def _sequence(
@@ -149,6 +206,13 @@ def _sequence(
         raise DataError(
             f"{where} has dimensions of {lengths[0]} and of {lengths[-1]} steps, but all "
             "dimensions of a sequence need the same number: complete the line."
+        )
+    said = facts.get("serieslength", str(lengths[0]))
+    ragged = facts.get("equallength", "").lower() == "false"
+    if lengths[0] > int(said) or (lengths[0] < int(said) and not ragged):
+        raise DataError(
+            f"{where} has {lengths[0]} steps, but @seriesLength says {said}: correct the line or "
+            "the header."
         )
     if before and facts.get("equallength", "").lower() == "true" and lengths[0] != len(before[0]):
         raise DataError(

@@ -6,15 +6,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any
 
 from minilstm.data.files.checks import Sequences, check_file, check_missing_labels
+from minilstm.data.files.mat.read_mat import read_mat
 from minilstm.data.files.read_csv import read_csv
-from minilstm.data.files.read_mat import read_mat
 from minilstm.data.files.read_npz import read_npz
 from minilstm.data.files.read_ts import read_ts
 from minilstm.data.files.writers import write_csv, write_npz
 from minilstm.errors import DataError
+from minilstm.paths import as_path
 
 __all__ = ["Sequences", "read_sequences", "write_csv", "write_npz"]
 
@@ -45,8 +45,10 @@ def read_sequences(
         `read_csv` and `read_ts` say what each of them may hold
     x_name, y_name : for .mat: the variables to read. By default the one whose name starts with X,
         and its partner with Y (or T) in place of the X; ``y_name=""`` reads no labels
-    layout : for .mat: "CT" or "TC", whether each array is stored D x T (MathWorks' way, "CT") or
-        T x D ("TC"). By default the labels per step tell; without them it is "CT"
+    layout : for .mat, .npz and .ts: a letter for each axis of an array, B sequences, T steps, C
+        features. By default a .mat file has "CT" (MathWorks' way) unless labels per step say
+        "TC", and pages "CTB"; an .npz file has "TC" and "BTC"; a .ts file "TC". "BT" is a row for
+        each sequence of one feature. A layout that is given is taken without a warning
     id_column, label_column : for .csv: the columns with the name of the sequence and with the label
     label_per : for .csv: "step" or "sequence", whether the labels belong to steps (the default) or
         to whole sequences
@@ -65,8 +67,13 @@ def read_sequences(
     ------
     DataError
         When the file is of another kind, is broken, or holds NaN or infinity.
-    FileNotFoundError
-        When there is no such file.
+    FileNotFoundError, PermissionError
+        When there is no such file, or it may not be read.
+
+    Warns
+    -----
+    UserWarning
+        When the sizes of an array do not tell which axis is time, and no layout was given.
 
     Examples
     --------
@@ -78,23 +85,27 @@ def read_sequences(
     >>> [x.shape for x in data.x], [y.tolist() for y in data.y], data.ids
     ([(2, 1), (1, 1)], [['go', 'stop'], ['stop']], ['a', 'b'])
     """
-    suffix = Path(path).suffix.lower()
+    suffix = as_path(path).suffix.lower()
     if suffix not in _READERS:
         raise DataError(
             f"path {str(Path(path))!r} ends in {suffix!r}, but a file of sequences ends in .mat, "
             ".npz, .csv or .ts: convert it to one of those, with minilstm.data.write_npz say."
         )
-    known: dict[str, dict[str, Any]] = {
-        ".mat": {"x_name": x_name, "y_name": y_name, "layout": layout},
-        ".csv": {"id_column": id_column, "label_column": label_column, "label_per": label_per},
+    options = {
+        "x_name": (x_name, [".mat"]),
+        "y_name": (y_name, [".mat"]),
+        "layout": (layout, [".mat", ".npz", ".ts"]),
+        "id_column": (id_column, [".csv"]),
+        "label_column": (label_column, [".csv"]),
+        "label_per": (label_per, [".csv"]),
     }
-    for kind, options in known.items():
-        for name, value in options.items():
-            if value is not None and kind != suffix:
-                raise DataError(
-                    f"{name}={value!r} was given for a {suffix} file, but {name} is an option of "
-                    f"{kind} files only: leave it out."
-                )
-    given = {name: v for name, v in known.get(suffix, {}).items() if v is not None}
+    given = {name: value for name, (value, _) in options.items() if value is not None}
+    for name, value in given.items():
+        kinds = options[name][1]
+        if suffix not in kinds:
+            raise DataError(
+                f"{name}={value!r} was given for a {suffix} file, but {name} is an option of "
+                f"{', '.join(kinds)} files only: leave it out."
+            )
     check_missing_labels(missing_labels)
     return _READERS[suffix](check_file(path), missing_labels=missing_labels, **given)

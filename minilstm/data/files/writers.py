@@ -3,16 +3,25 @@ Everything is checked before a file is touched, and the file appears whole or no
 
 from __future__ import annotations
 
-import csv
-import io
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.data.files.checks import check_names, check_suffix, check_x, check_y, label_kind
+from minilstm.arrays import as_numbers, axes_of, parts_of
+from minilstm.data.feature_names import frame_names, in_order
+from minilstm.data.files.checks import (
+    check_names,
+    check_suffix,
+    check_x,
+    check_y,
+    finite_number,
+    label_kind,
+)
+from minilstm.data.files.csv_text import NOT_TEXT, csv_cell, csv_line
+from minilstm.data.labels import label_array
 from minilstm.errors import DataError
 from minilstm.files import write_atomically
 
@@ -51,7 +60,7 @@ def write_npz(
     ([(3, 2), (1, 2)], [4, 7])
     """
     target = check_suffix(path, ".npz")
-    batch = [np.asarray(values) for values in x]
+    batch, feature_names = _sequences(x, feature_names)
     kinds = sorted({str(values.dtype) for values in batch})
     if len(kinds) > 1 or any(values.dtype.kind != "f" for values in batch):
         raise DataError(
@@ -102,7 +111,8 @@ def write_csv(
         When the arrays do not fit together; nothing is written then.
     """
     target = check_suffix(path, ".csv")
-    batch = [np.asarray(values, dtype=np.float64) for values in x]
+    batch, feature_names = _sequences(x, feature_names)
+    batch = [values.astype(np.float64, copy=False) for values in batch]
     labels = _checked(batch, y)
     width = batch[0].shape[1]
     names = check_names(feature_names, width, "feature_names", "features")
@@ -110,28 +120,57 @@ def write_csv(
     titles = ["sequence", *names] + ([] if labels is None else ["label"])
     check_names(titles, width + 1 + (labels is not None), "feature_names", "columns")
     listed = check_names(ids, len(batch), "ids", "sequences")
-    rows = io.StringIO(newline="")
-    writer = csv.writer(rows, lineterminator="\n")
-    writer.writerow(titles)
-    for k, values in enumerate(batch):
-        name = listed[k] if listed else str(k)
-        if labels is None:
-            writer.writerows([name, *row] for row in values.tolist())
-            continue
-        kind = label_kind(np.asarray(labels[k]), f"y[{k}]")  # (T,), or () for all steps
-        column = np.broadcast_to(kind, (len(values),)).tolist()
-        writer.writerows(
-            [name, *row, label] for row, label in zip(values.tolist(), column, strict=True)
-        )
-    write_atomically(target, lambda file: file.write(rows.getvalue().encode("utf-8")))
+    for argument, texts in (("feature_names", names), ("ids", listed or [])):
+        _check_text(argument, texts)
+    for column in names:
+        if finite_number(column) is not None:
+            raise DataError(
+                f"feature_names has {column!r}, but a header of names was wanted, which no reader "
+                "takes for numbers: give it a name such as "
+                f"'feature_{column}'."
+            )
+    listed = listed if listed is not None else [str(k) for k in range(len(batch))]
+    lines = [csv_line(titles)]
+    for k, (name, values) in enumerate(zip(listed, batch, strict=True)):
+        start, ends = csv_cell(name), [""] * len(values)
+        if labels is not None:
+            kind = label_kind(np.asarray(labels[k]), f"y[{k}]")  # (T,), or () for all steps
+            column = np.broadcast_to(kind, (len(values),)).tolist()
+            _check_text(f"y[{k}]", set(column))
+            ends = [f",{csv_cell(label)}" for label in column]
+        rows = values.tolist()
+        lines += [f"{start},{','.join(map(repr, r))}{e}\n" for r, e in zip(rows, ends, strict=True)]
+    write_atomically(target, lambda file: file.write("".join(lines).encode()))
 
 
-def _checked(
-    x: list[NDArray[Any]], y: Sequence[NDArray[Any]] | NDArray[Any] | None
-) -> Sequence[NDArray[Any]] | NDArray[Any] | None:
+def _check_text(argument: str, texts: Iterable[Any]) -> None:
+    """Refuse what no .csv file can hold so that it reads back."""
+    for text in texts:
+        if isinstance(text, str) and not (text and NOT_TEXT.isdisjoint(text)):
+            raise DataError(
+                f"{argument} has {text!r}, but a .csv file cannot hold an empty text, a NUL or a "
+                "byte order mark so that it reads back: rename it, or use write_npz."
+            )
+
+
+def _checked(x: list[NDArray[Any]], y: Any) -> Sequence[NDArray[Any]] | NDArray[Any] | None:
     """Labels that fit checked sequences: B arrays (T,), one array (B,), or none."""
     check_x(x, [f"x[{k}]" for k in range(len(x))])
-    per_sequence = isinstance(y, np.ndarray) and y.ndim == 1 and y.dtype.kind != "O"
-    labels = y if y is None or per_sequence else [np.asarray(part) for part in y]
+    parts = parts_of(y)
+    labels: Any = None
+    if parts and axes_of(parts[0]):
+        labels = [label_array(part, f"y[{k}]", allowed=("",)) for k, part in enumerate(parts)]
+    elif y is not None:
+        array = label_array(y, "y", allowed=("",))
+        labels = array if array.ndim == 1 else list(array)
     check_y(labels, x)
     return labels
+
+
+def _sequences(x: Any, names: Sequence[str] | None) -> tuple[list[NDArray[Any]], Any]:
+    """Plain arrays, and the names of the features: those of frames where none are given."""
+    names = frame_names(x) if names is None else names
+    ordered = in_order(x, None)
+    parts: Any = parts_of(ordered)
+    parts = as_numbers(ordered, "x", "sequences") if parts is None else parts
+    return [as_numbers(part, f"x[{k}]", "sequences") for k, part in enumerate(parts)], names

@@ -66,7 +66,9 @@ def name_layers(layers: Layer | Sequence[Layer], taken: Sequence[str] = ()) -> l
         if count > 1:
             raise ValueError(f"{count} layers are named {shown(name)}; give each its own name.")
         if "/" in name:
-            raise ValueError(f"a layer is named {shown(name)}; '/' separates layer and port names.")
+            raise ValueError(
+                f"a layer is named {shown(name)}; leave out the '/', which parts layer and port."
+            )
     return named
 
 

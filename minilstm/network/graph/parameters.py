@@ -6,13 +6,15 @@ Every array has a key "layer/parameter", such as "lstm/input_weights".
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from minilstm.checks import shown
+from minilstm.arrays import as_numbers
+from minilstm.checks import check_memory, shown
 from minilstm.layers import Parameter
 from minilstm.network.graph.wiring import Node, Wiring
 
@@ -51,10 +53,16 @@ def first_values(
     """Given values of layers, else drawn ones: in float64, rounded to the dtype, column-major.
 
     Raises ValueError where a given value has another shape; or where it is missing, and there is no
-    generator.
+    generator; MemoryError, before anything is drawn, where the machine cannot hold them.
     """
     layers = {layer.name: layer for layer in wiring.layers}
     out, missing = {}, []
+    sizes = [math.prod(p.shape) for p in slots.values()]
+    if rng is not None and sizes:  # each is drawn in float64
+        need = sum(sizes) * np.dtype(dtype).itemsize + max(sizes) * 8
+        check_memory(
+            f"to draw {sum(sizes):,} numbers", need, "make the layers or the input smaller"
+        )
     for key, p in slots.items():
         name = key.partition("/")[0]
         given = getattr(layers[name], p.name, None)
@@ -65,7 +73,7 @@ def first_values(
                     f"the layer {name!r} was given {p.name} of shape {value.shape}, but wants "
                     f"{p.shape}; give an array of that shape."
                 )
-            out[key] = np.array(value, dtype, order="F")
+            out[key] = _rounded(value, dtype, key)
         elif rng is None:
             missing.append(key)
         else:
@@ -97,10 +105,27 @@ def checked_values(
             f"parameters has {shown(sorted(given))}, but the layers have {shown(sorted(slots))}; "
             f"mend {shown(strangers)}."
         )
+    kinds = "biufc" if np.dtype(dtype).kind == "c" else "biuf"
     out = {}
     for key, p in slots.items():
-        value = np.asarray(given[key])
+        value = as_numbers(given[key], key, "parameters", kinds)
         if value.shape != p.shape:
-            raise ValueError(f"{key} has shape {value.shape}, but its layer wants {p.shape}.")
-        out[key] = np.array(value, dtype, order="F")  # a copy: callers keep theirs
+            raise ValueError(
+                f"{key} has shape {value.shape}, but its layer wants {p.shape}; give an array of "
+                "that shape."
+            )
+        out[key] = _rounded(value, dtype, key)
+    return out
+
+
+def _rounded(value: Array, dtype: Any, key: str) -> Array:
+    """A column-major copy in a dtype; a number that is finite stays so, or is refused."""
+    with np.errstate(over="ignore"):
+        out = np.array(value, dtype, order="F")
+    lost = np.isfinite(value) & ~np.isfinite(out)
+    if lost.any():
+        raise ValueError(
+            f"{key} holds {value[lost][0]:.3g}, beyond the range of {out.dtype}; give smaller "
+            "numbers, or the dtype='float64'."
+        )
     return out

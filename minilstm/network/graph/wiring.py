@@ -116,7 +116,7 @@ def examine(layers: Sequence[Layer] | Connections) -> tuple[Wiring | None, list[
 def ancestors(wiring: Wiring, nodes: Sequence[int]) -> list[int]:
     """Some nodes and everything that feeds them, in order."""
     found = set(nodes)
-    for n in range(len(wiring.nodes) - 1, -1, -1):
+    for n in reversed(range(len(wiring.nodes))):
         if n in found:
             found |= {port.node for port in wiring.nodes[n].inputs if port is not None}
     return sorted(found)

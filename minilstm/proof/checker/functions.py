@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from minilstm.errors import GradientError
+from minilstm.arrays import as_array, as_numbers, refuse_masked
+from minilstm.errors import DataError, GradientError
 from minilstm.proof.causes.recognition import recognise
 from minilstm.proof.derivatives.problem import Array, Axes, Problem
 from minilstm.proof.derivatives.trees import is_number, leaves, named_leaves, replaced
@@ -145,7 +146,7 @@ def _named(f: Callable[..., Any], inputs: Any) -> tuple[dict[str, Any], bool]:
     else:
         values = list(inputs) if isinstance(inputs, tuple | list) else [inputs]
         named, by_keyword = dict(zip(_names(f, len(values)), values, strict=True)), False
-    return {k: np.asarray(v) if _is_list_of_numbers(v) else v for k, v in named.items()}, by_keyword
+    return {k: _as_input(k, v) for k, v in named.items()}, by_keyword
 
 
 def _names(f: Callable[..., Any], count: int) -> list[str]:
@@ -175,16 +176,28 @@ def _check_axes(axes: Mapping[str, Axes], named: Mapping[str, Any]) -> None:
             )
 
 
-def _is_list_of_numbers(value: Any) -> bool:
-    if not isinstance(value, list):
-        return False
+def _as_input(name: str, value: Any) -> Any:
+    """Floats in any form as a plain array, so that they are checked; anything else as it is."""
+    refuse_masked(value, name)
+    if isinstance(value, np.ndarray):
+        array, foreign = value, value.dtype.kind == "O" or not value.dtype.isnative
+    else:
+        array, foreign = None, isinstance(value, list) or hasattr(value, "__array__")
+    if not foreign or isinstance(value, np.generic):
+        return value
     try:
-        return np.asarray(value).dtype.kind == "f"
-    except ValueError:  # sequences of unequal lengths stay a list
-        return False
+        array = np.asarray(as_array(value, name))
+        array = as_numbers(array, name) if array.dtype.kind == "O" else array
+    except DataError:
+        if isinstance(value, (list, np.ndarray)):  # sequences of unequal lengths, or objects
+            return value
+        raise
+    return array if array.dtype.kind == "f" else value
 
 
 def _check_outputs(outputs: Any, upstream: str | None) -> None:
+    for y in leaves(outputs):
+        refuse_masked(y, "the output of f")
     numbers = [np.asarray(y) for y in leaves(outputs) if is_number(y)]
     if not numbers:
         raise TypeError(
@@ -266,6 +279,7 @@ def _gradient(name: str, found: Any) -> Array | None:
     """A copy of one gradient, because backward may use its buffer again."""
     if found is None:
         return None
+    refuse_masked(found, f"the gradient of {name}")
     gradient = np.array(found)
     if gradient.dtype.kind not in "bifuc":
         raise TypeError(

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minilstm.arrays import as_array
 from minilstm.functional.lstm import lstm_backward
 from minilstm.proof.causes.recognition.arrangements import by_letters
 from minilstm.proof.causes.recognition.lstm_layouts import Layout, Parts
@@ -193,7 +194,7 @@ def named_gradients(found: Any) -> dict[str, Array | None]:
     named = {name: part for name, part in parts if name in NAMES}
     missing = (name for name in NAMES if name not in named)
     named |= zip(missing, (part for name, part in parts if name is None), strict=False)
-    return {n: None if named.get(n) is None else np.asarray(named[n]) for n in NAMES}
+    return {n: None if named.get(n) is None else as_array(named[n], n) for n in NAMES}
 
 
 def _quietly(function: Callable[..., Any], *given: Any, **extra: Any) -> Any:

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.arrays import as_numbers
 from minilstm.proof.derivatives.problem import Array, Problem
 
 COMPLEX_STEP = 1e-30  # imaginary; its square is lost beside 1
@@ -43,7 +44,7 @@ def complex_step(f: Callable[[Array], Any], p: Array) -> NDArray[np.float64]:
     Parameters
     ----------
     f : takes an array of the shape of p, complex128, and returns a scalar; analytic in p
-    p : float64, any shape
+    p : real numbers, any shape
 
     Returns
     -------
@@ -54,6 +55,7 @@ def complex_step(f: Callable[[Array], Any], p: Array) -> NDArray[np.float64]:
     >>> complex_step(lambda p: (p**3).sum(), np.array([1.0, 2.0])).tolist()
     [3.0, 12.0]
     """
+    p = as_numbers(p, "p").astype(np.float64)
     out = np.empty(p.shape)
     for index in np.ndindex(p.shape):
         shifted = p.astype(np.complex128)

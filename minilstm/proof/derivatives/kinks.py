@@ -90,10 +90,10 @@ def find_kink(problem: Problem, name: str, base: float, rng: np.random.Generator
     found = slopes(problem, {name: single}, base)
     left, right = found.left / problem.size(name), found.right / problem.size(name)
     value = float(problem.arrays[name][index])
-    return Kink(name, index, value, left, right, kind_of(left, right, found.jump, value))
+    return Kink(name, index, value, left, right, kind_of(left, right, found.jump))
 
 
-def kind_of(left: float, right: float, jump: bool, value: float) -> str:
+def kind_of(left: float, right: float, jump: bool) -> str:
     """What a kink with these slopes usually is, in words."""
     flat = 1e-6 * max(abs(left), abs(right))
     if jump:

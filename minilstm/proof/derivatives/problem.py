@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import factorial
 from typing import Any
 
 import numpy as np
@@ -97,7 +98,8 @@ class Problem:
         # Not from the point itself, where a function may have a jump.
         values = np.array([self.along(direction, 1e-6 * t).real for t in range(1, 8)])
         found = []
-        for order, share in ((3, 36 / 720), (4, 576 / 40320)):  # (k!)^2 / (2k)!
+        for order in (3, 4):
+            share = factorial(order) ** 2 / factorial(2 * order)  # of the noise in a difference
             apart = np.diff(values, order)
             largest = float(np.abs(apart).max()) or 1.0
             found.append(largest * float(np.sqrt(share * np.mean((apart / largest) ** 2))))

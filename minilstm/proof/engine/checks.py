@@ -16,7 +16,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minilstm.backend import Backend, gpu_devices, is_installed, ready_kernels, use_backend
+from minilstm.backend import (
+    Backend,
+    gpu_devices,
+    is_installed,
+    numba_works,
+    ready_kernels,
+    use_backend,
+)
 from minilstm.layers import KINDS
 from minilstm.proof.checker.gradcheck import gradcheck
 from minilstm.proof.engine import formulas, networks
@@ -102,6 +109,8 @@ def missing_part(backend: str) -> str | None:
     """What a backend lacks to compute here, in words; None for nothing."""
     if backend != "numpy" and not is_installed(backend):
         return "which is not installed"
+    if backend == "numba" and not numba_works():
+        return "which cannot compute here"
     if backend == "cupy" and not gpu_devices():
         return "which cannot compute here"
     return None

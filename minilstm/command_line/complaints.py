@@ -1,0 +1,84 @@
+"""What a command says of an error that reached it: one sentence, and an exit code for scripts.
+No traceback is shown; the variable MINILSTM_DEBUG brings it back for those who look for a fault."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import sys
+import traceback
+
+from minilstm.command_line.facts import INTERRUPTED
+from minilstm.errors import DeviceError, DivergedError, GradientError
+
+DONE, FAILED, BAD_INPUT = 0, 1, 2  # exit codes, beside INTERRUPTED
+# What the library raises on purpose; their texts are sentences.
+_INPUT = (MemoryError, ValueError, TypeError, OSError, ImportError, DeviceError)
+# Options whose names in Python are others than here.
+_OTHER_NAMES = {
+    "initial_learn_rate": "learn_rate",
+    "max_epochs": "epochs",
+    "sequence_length": "padding",
+}
+# What --missing-labels does by itself.
+_LOSS = r"loss=minilstm\.CrossEntropy\(ignored_labels=(\[.*?\])\)"
+
+
+def complain(options: argparse.Namespace, error: BaseException) -> int:
+    """Say what went wrong, once for people and once for scripts, and return the exit code."""
+    code, sentence = _judged(error)
+    sentence = _in_words_of_options(" ".join(sentence.split()), options)
+    if os.environ.get("MINILSTM_DEBUG", "0") not in ("", "0"):
+        traceback.print_exception(error)
+    print(f"minilstm: {sentence}", file=sys.stderr)
+    if options.json:
+        print(json.dumps({"error": sentence, "exit_code": code}), flush=True)
+    return code
+
+
+def _judged(error: BaseException) -> tuple[int, str]:
+    """Exit code and sentence."""
+    what = str(error) or type(error).__name__
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED, "stopped by Ctrl-C."
+    if isinstance(error, (DivergedError, GradientError)):
+        return FAILED, what
+    if isinstance(error, MemoryError) and not what.endswith("."):  # NumPy's own words
+        return BAD_INPUT, f"the memory is not enough ({what}); take a smaller network or less data."
+    if isinstance(error, RecursionError):
+        return BAD_INPUT, f"something is nested too deeply ({what}); check what wrote the file."
+    if isinstance(error, OverflowError):
+        return BAD_INPUT, f"a number is too large ({what}); give a smaller one."
+    if isinstance(error, _INPUT):
+        return BAD_INPUT, what
+    return FAILED, (
+        f"{type(error).__name__} ({what}) is a fault of minilstm, not of your data; please report "
+        "it, with what MINILSTM_DEBUG=1 shows."
+    )
+
+
+def _in_words_of_options(sentence: str, options: argparse.Namespace) -> str:
+    """Options as they are typed, where a sentence of the library names them as in Python.
+
+    Only names of several words are looked for, as those of one are plain English, too.
+    """
+    sentence = re.sub(f", and train with {_LOSS}", "", sentence)
+    sentence = re.sub(_LOSS, r"missing_labels=\1", sentence)
+    stranger = re.search(r"holds the label ('.*?'|-?\d+) \(.*(, or train with it\.)$", sentence)
+    if stranger is not None and "missing_labels" in options:
+        way = f", train with it, or count it nowhere with missing_labels={stranger[1]}."
+        sentence = sentence.removesuffix(stranger[2]) + way
+    typed = {name: name for name in vars(options) if "_" in name}
+    typed |= {theirs: ours for theirs, ours in _OTHER_NAMES.items() if ours in options}
+    sentence = sentence.replace("layout='", "--layout '")
+    for name, ours in typed.items():
+        option = "--" + ours.replace("_", "-")
+        lists = set(re.findall(rf"\b{name}=\[(.*?)\]", sentence))
+        for words in lists:
+            typed_so = words.replace(",", "") or "without a word"
+            sentence = sentence.replace(f"{name}=[{words}]", f"{option} {typed_so}")
+        sentence = re.sub(rf"\b{name}=(?=['\w])", f"{option} ", sentence)
+        sentence = re.sub(rf"\b{name}\b", option, sentence)
+    return sentence

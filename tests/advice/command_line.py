@@ -1,0 +1,95 @@
+"""Advice that the command line gives, with its options in the place of arguments.
+A command is parsed and run as in a shell, but its error comes as it is.
+"""
+
+import argparse
+import io
+import shlex
+from contextlib import ExitStack, redirect_stderr, redirect_stdout
+from unittest.mock import patch
+
+import minilstm as ml
+from advice.computing import pip, without
+from advice.csv_files import BODY, HEAD, put
+from advice.network import two_inputs
+from advice.world import build, classifier, start
+from minilstm.command_line.cli import _parser
+
+
+def command(words, lines=""):
+    """What a command prints; its error, where it ends in one."""
+
+    def refused(self, message):
+        raise ValueError(message)
+
+    stdin, out = io.StringIO(lines), io.StringIO()
+    with ExitStack() as stack:
+        for one in (
+            patch.object(argparse.ArgumentParser, "error", refused), patch("sys.stdin", stdin),
+            redirect_stdout(out), redirect_stderr(io.StringIO()),
+        ):  # fmt: skip
+            stack.enter_context(one)
+        options = _parser().parse_args(shlex.split(words))
+        options.run(options)
+    return out.getvalue()
+
+
+def model(**options):
+    """A small saved classifier."""
+    return build(classes=["run", "walk"], features=2, **options).save("m.safetensors")
+
+
+def images(**options):
+    """A classifier of small images."""
+    return start([ml.SequenceInput([2, 2, 1]), ml.Flatten(), *classifier()[1:]], **options)
+
+
+def training(text, words=""):
+    """A short training of a file of some text."""
+    return command(f"train {put(text)} --epochs 1 --hidden 2 --quiet {words}")
+
+
+def tested(text):
+    """A second file, to test on."""
+    return f"--test {put(text, 'test.csv')}"
+
+
+TABLE = [
+    ("training(HEAD + BODY, '--hidden 0')", r"a whole number from (\d+) to",
+     "'accuracy' in training(HEAD + BODY, '--hidden $1')"),
+    ("training(HEAD + BODY, '--memory-budget lots')", r"size such as (\w+), nor (auto)",
+     "training(HEAD + BODY, '--memory-budget $1'); training(HEAD + BODY, '--memory-budget $2')"),
+    ("command(\"train d.csv --out ''\")", "the name of a file or folder",
+     "training(HEAD + BODY, '--out folder'); os.path.isdir('folder')"),
+    ("with without('matplotlib', 'minilstm.command_line.commands'): command('demo')",
+     r"(pip install .*)\.", "pip(\"$1\")"),
+    ("command('bench --crossover --long')", "leave out --against, --works and --long",
+     "vars(_parser().parse_args(['bench', '--crossover']))['long'] is False"),
+    ("build(features=2).save('m'); command('predict m ' + put(HEAD + BODY))", "train it before",
+     "model(); 'run' in command('predict m.safetensors ' + put(HEAD + BODY))"),
+    ("training('recording,ax\\nr1,1\\nr1,2\\n')", "but a classifier learns from labels; add them",
+     "training(HEAD + BODY)"),
+    ("training(HEAD + BODY, '--output-mode sequence --label-per sequence')", "train with|make them",
+     "training(HEAD + BODY)"),
+    ("training((HEAD + BODY).replace('r1,3,4,walk', 'r1,3,4,run'), '--label-per sequence')",
+     "train with (--output-mode last)|classes",
+     "training(HEAD + 'a,1,2,run\\nb,3,4,walk\\n', '--output-mode last --label-per sequence')"),
+    ("training('who' + HEAD[9:] + BODY)", r"such as id_column=('who'), or say id_column=('') where",
+     "training('who' + HEAD[9:] + BODY, '--id-column ' + $1);"
+     "training(HEAD[10:] + '1,2,run\\n3,4,walk\\n', \"--id-column ''\")"),
+    ("training(HEAD + BODY, '--missing-labels \\'\\' ' + tested(HEAD + 'r1,1,2,\\n'))",
+     "check which labels are ignored",
+     "training(HEAD + BODY, '--missing-labels \\'\\' ' + tested(HEAD + 'r1,1,2,run\\n'))"),
+    ("images(classes=['a', 'b']).save('m'); command('stream m', '1,2,3,4\\n')",
+     r"call (net.stream\(\)) in Python",
+     "net = images(); $1.step(np.ones((2, 2, 1))).shape == (2,)"),
+    ("model(); command('stream m.safetensors', '1,2\\n1,x\\n')", "mend the line",
+     "model(); command('stream m.safetensors', '1,2\\n1,3\\n').count('\\n') == 2"),
+    ("model(); command('stream m.safetensors', '1,2\\n1,1e99\\n')", "line 2: x_t holds",
+     "model(); command('stream m.safetensors', '1,2\\n1,1e9\\n').count('\\n') == 2"),
+    ("model(); command('stream m.safetensors', 'ax,ay,az\\n')",
+     "the columns that it was trained on",
+     "model(); command('stream m.safetensors', 'ax,ay\\n1,2\\n').count('\\n') == 1"),
+    ("two_inputs().replace(classes=['a', 'b']).save('m'); command('predict m ' + put(HEAD + BODY))",
+     "call (predict) in Python", "two_inputs().$1([x, t])"),
+]  # fmt: skip

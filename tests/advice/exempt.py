@@ -1,0 +1,65 @@
+"""Places that raise and that no entry can meet, each with the reason.
+A key is a file and a part of the statement; a place that an entry meets must not stand here.
+
+`NO_ADVICE` has pieces of text that read like advice, and are none of an error message.
+"""
+
+WRONG_ENGINE = "stops a benchmark whose engine computes something else: no call repairs that"
+OUR_TABLES = "guards a table of the package itself when it is imported"
+NO_USER = "guards what the package hands itself; every way that a user has is refused before"
+DAMAGE = "becomes the reason in 'cannot be read' or 'does not describe', whose advice is followed"
+CONTROL = "ends a call within the package and is caught there"
+
+EXEMPT = {
+    ("minilstm/__init__.py", "module 'minilstm' has no attribute"): "is Python's own sentence",
+    ("minilstm/data/files/mat/elements.py", "raise Broken("): DAMAGE,
+    ("minilstm/data/files/mat/objects.py", "raise Broken("): DAMAGE,
+    ("minilstm/data/files/mat/objects.py", 'arrays["refused"]'): "is said by another process",
+    ("minilstm/data/files/mat/objects.py", "warnings.warn(told"): "is said by another process",
+    ("minilstm/data/files/mat/values.py", "its numbers are no"): DAMAGE,
+    ("minilstm/data/files/mat/version4.py", "raise Broken("): DAMAGE,
+    ("minilstm/data/files/read_npz.py", "more bytes than numbers"): DAMAGE,
+    ("minilstm/data/files/read_npz.py", "members of {said}"): DAMAGE,
+    ("minilstm/network/model_contents.py", "raise ValueError("): DAMAGE,
+    ("minilstm/network/self_check.py", "in the self-test, far more"): DAMAGE,
+    ("minilstm/training/loop.py", "Ctrl-C cut off"): "has no advice: the training is whole",
+    ("minilstm/bench/gpu.py", "scores differ from run to run"): WRONG_ENGINE,
+    ("minilstm/bench/gpu_checks.py", "differs from run to run"): WRONG_ENGINE,
+    ("minilstm/bench/gpu_checks.py", "is further from the NumPy twin"): WRONG_ENGINE,
+    ("minilstm/bench/process.py", "the first loss is"): WRONG_ENGINE,
+    ("minilstm/bench/process.py", "not equal."): WRONG_ENGINE,
+    ("minilstm/bench/process.py", "as those of the NumPy twin."): WRONG_ENGINE,
+    ("minilstm/bench/turns.py", "scores differ from the NumPy twin"): WRONG_ENGINE,
+    ("minilstm/bench/turns.py", "{key} differs from the NumPy twin"): WRONG_ENGINE,
+    ("minilstm/bench/works.py", "the update of {key} differs"): WRONG_ENGINE,
+    ("minilstm/proof/engine/single.py", "though all that went in is float32"): WRONG_ENGINE,
+    ("minilstm/proof/causes/mistakes/base.py", "has no line"): OUR_TABLES,
+    ("minilstm/proof/causes/mistakes/rules.py", "no line of a table can have"): OUR_TABLES,
+    ("minilstm/proof/causes/mistakes/rules.py", "has no part {part} to change"): OUR_TABLES,
+    ("minilstm/proof/engine/checks.py", "which have no check; add one in networks.py"): OUR_TABLES,
+    ("minilstm/proof/causes/find.py", "raise _Noted"): CONTROL,
+    ("minilstm/plots/live.py", "The window was closed."): CONTROL,
+    ("minilstm/layers/combine.py", "got inputs of different steps"): NO_USER,
+    ("minilstm/layers/sequence_input.py", "is a function, not an equation"): NO_USER,
+    ("minilstm/network/graph/parameters.py", "was given {p.name} of shape"): NO_USER,
+    ("minilstm/network/graph/parameters.py", "the initializer of {key} returned"): NO_USER,
+    ("kernels/numba/machinery/threads.py", "raise error"): CONTROL,
+    ("kernels/numba/machinery/compiling.py", "there is a part {key} already"): NO_USER,
+    ("kernels/cuda/compiling.py", "a kernel wants numbers of a stated width"): NO_USER,
+    ("kernels/cuda/compiling.py", "a kernel wants contiguous arrays"): NO_USER,
+    ("kernels/cuda/exchange.py", "an exchange between blocks lost numbers"): WRONG_ENGINE,
+}
+
+VALUES = "minilstm/network/graph/parameters.py"
+PLUGIN = "minilstm/pytest_plugin.py"
+CALLS = "minilstm/proof/conformance/calls.py"
+NO_ADVICE = {
+    ("minilstm/command_line/complaints.py", "check what wrote the file"): "of Python's own errors",
+    ("minilstm/command_line/complaints.py", "give a smaller one"): "of Python's own errors",
+    (CALLS, "set them to zero at the start of backward"): "a cause, in a report",
+    (CALLS, "use the sign of its argument, or tanh, for the sigmoid"): "a cause, in a report",
+    ("minilstm/proof/engine/checks.py", "add one in networks.py"): OUR_TABLES,
+    (PLUGIN, "seed of assert_gradients where neither the call nor a marker gives one"): "help",
+    (VALUES, "let it return an array of the shape that it is given"): NO_USER,
+    (PLUGIN, "write all gradient reports as"): "help",
+}  # fmt: skip

@@ -1,0 +1,134 @@
+"""Advice about the options of a training.
+Checks of single options that other rooms share are in `checks`, where to compute in `computing`.
+"""
+
+import os
+
+import numpy as np
+
+import minilstm as ml
+from advice.world import build, train
+from minilstm.training.factors import blocks
+
+
+def spread(y, t):
+    """A metric."""
+    return abs(y - t).max()
+
+
+def gone():
+    """A folder for checkpoints, which an output function may remove."""
+    os.mkdir("c")
+    return "c"
+
+
+def broken_pipe(*text, **options):
+    """What printing says when its reader has gone."""
+    raise BrokenPipeError(32, "Broken pipe")
+
+
+def linear(first=None):
+    """A network without bounds, whose loss can grow."""
+    return build(first or ml.SequenceInput(3), ml.FullyConnected(2))
+
+
+def numbers(x, first=None, scale=1.0, loss="mse", rate=0.01, **options):
+    """A few steps of gradient descent on targets of two responses."""
+    targets = [scale * a[:, :2] / max(1, abs(a).max()) for a in x]
+    options = {"solver": "sgdm", "max_epochs": 60, "initial_learn_rate": rate, **options}
+    return train(x, targets, linear(first), loss=loss, **options)
+
+
+TABLE = [
+    ("ml.train(x, y, classifier(), options={'max_epochs': 1})", r"give (TrainingOptions\(.*\))\.",
+     "$1.max_epochs == 60 and ml.train(x, y, classifier(), options=$1.__class__('adam', "
+     "max_epochs=1, verbose=False))[0]"),
+    ("TrainingOptions(learn_rate_schedule='step')", "choose one of (.*), or give an object of",
+     "train(x, y, learn_rate_schedule=$each)"),
+    ("TrainingOptions(learn_rate_schedule=3)",
+     r"an object of (minilstm.schedules), a list, or a function of (\(epoch, iteration\))",
+     "import minilstm; train(x, y, learn_rate_schedule=$1.Warmup());"
+     "train(x, y, learn_rate_schedule=[$1.Warmup(), 'none'], max_epochs=9);"
+     "train(x, y, learn_rate_schedule=lambda epoch, iteration: 0.1 / sum($2))"),
+    ("train(x, y, learn_rate_schedule=lambda epoch, iteration: -1)", "of at least (0)",
+     "train(x, y, learn_rate_schedule=lambda epoch, iteration: $1)"),
+    ("TrainingOptions(learn_rate_schedule=['cosine', 'none'])",
+     "give it a number of steps, or put it last",
+     "train(x, y, learn_rate_schedule=['none', 'cosine'][1:]);"
+     "train(x, y, max_epochs=9, learn_rate_schedule=[ml.schedules.Polynomial(steps=3), 'cosine'])"),
+    ("blocks('lstm/bias', np.zeros(9), 0.0, (1, 2, 1, 1))", "one factor, or a tuple with one for",
+     "len(blocks('lstm/bias', np.zeros(9), 0.0, 1.0)) == 1;"
+     "len(blocks('lstm/bias', np.zeros(8), 0.0, (1, 2, 1, 1))) == 4"),
+    ("TrainingOptions(data_format='TC', input_data_formats='CT')", "give one of them",
+     "TrainingOptions(data_format='TC'); TrainingOptions(input_data_formats='CT')"),
+    ("TrainingOptions(output_network='best-validation')", r"give (\(x, y\))",
+     "train(x, y, validation_data=$1, output_network='best-validation')"),
+    ("TrainingOptions(objective_metric_name='spread', metrics=['auc'])",
+     "choose one of (.*), which are", "TrainingOptions(objective_metric_name=$each, "
+     "metrics=['auc']); TrainingOptions(objective_metric_name='spread', metrics=[spread])"),
+    ("train(x, y, checkpoint_path='c')", "make the folder first",
+     "os.mkdir('c'); train(x, y, checkpoint_path='c')"),
+    ("TrainingOptions(validation_frequency=0)", "at least (1), or ('epoch')",
+     "TrainingOptions(validation_frequency=$1); TrainingOptions(validation_frequency=$2)"),
+    ("train(x, y, checkpoint_path=gone(), output_fcn=lambda i: os.rmdir('c') if os.path.isdir("
+     "'c') else None)", "goes on, and tries again at the next",
+     "train(x, y, checkpoint_path=gone())"),
+    ("with patch('builtins.print', broken_pipe): train(x, y, verbose=True)", "the training goes on",
+     "train(x, y, verbose=False)"),
+    # ------------------------------------------------------------ options that cannot act
+    ("train(x, y, validation_patience=2)", r"give (validation_data=\(x, y\)), or leave it out",
+     "train(x, y, $1, validation_patience=2, validation_frequency=1, max_epochs=9); train(x, y)"),
+    ("train(x, y, validation_data=(x, y), validation_patience=2, max_epochs=9)",
+     "set (validation_frequency=.*)\\.",
+     "train(x, y, validation_data=(x, y), validation_patience=2, max_epochs=9, $1)"),
+    ("train(x, y, validation_data=(x, y), metrics=['auc'], objective_metric_name='auc', "
+     "output_network='last-iteration')", "set (output_network='best-validation')",
+     "train(x, y, validation_data=(x, y), metrics=['auc'], objective_metric_name='auc', $1)"),
+    ("train(x, y, learn_rate_drop_period=3)",
+     "set (learn_rate_schedule='piecewise'), or leave it out",
+     "train(x, y, learn_rate_drop_period=3, $1, max_epochs=9); train(x, y)"),
+    ("train(x, y, learn_rate_schedule='piecewise', max_epochs=5)",
+     r"a period of at most (\d+), or another schedule",
+     "train(x, y, learn_rate_schedule='piecewise', learn_rate_drop_period=$1, max_epochs=5);"
+     "train(x, y, learn_rate_schedule='cosine', max_epochs=5)"),
+    ("train(x, y, learn_rate_schedule=[ml.schedules.Polynomial(steps=3), 'cosine'])",
+     "give those before it fewer steps, or set a larger (max_epochs)",
+     "train(x, y, learn_rate_schedule=[ml.schedules.Polynomial(steps=3), 'cosine'], $1=9);"
+     "train(x, y, learn_rate_schedule=[ml.schedules.Polynomial(steps=1), 'cosine'], $1=2)"),
+    ("train(x, y, initial_learn_rate=0.5, learn_rate_schedule=lambda e, i: 0.1)", "one of them out",
+     "train(x, y, learn_rate_schedule=lambda e, i: 0.1); train(x, y, initial_learn_rate=0.5)"),
+    ("train(x, y, momentum=0.5)", "leave it out, or choose the solver ('.*')",
+     "train(x, y); train(x, y, momentum=0.5, solver=$1)"),
+    ("train(x, y, gradient_threshold_method='global-l2norm')",
+     "set (gradient_threshold), such as (1)",
+     "train(x, y, gradient_threshold_method='global-l2norm', $1=$2)"),
+    ("train(t, y, SequenceInput(2), Softmax(), l2_regularization=0.1)", "factors above 0, or leave",
+     "train(x, y, l2_regularization=0.1)"),
+    ("train(x, y, sequence_padding_direction='left')",
+     "set (sequence_length='longest'), or leave it out",
+     "train(x, y, sequence_padding_direction='left', $1); train(x, y)"),
+    ("train(x, y, bptt_truncation=9)", "set fewer, or leave it out",
+     "train(x, y, bptt_truncation=2); train(x, y)"),
+    ("train(x, y, checkpoint_frequency=2)", "set (checkpoint_path) to a folder",
+     "train(x, y, checkpoint_frequency=2, $1=gone(), max_epochs=2); len(os.listdir('c')) == 1"),
+    ("train(x, y, checkpoint_path=gone(), checkpoint_frequency=2)", r"set at most (\d)",
+     "train(x, y, checkpoint_path=gone(), checkpoint_frequency=$1); len(os.listdir('c')) == 1"),
+    ("train(x, y, plot_file='p.png')", "set (plots='training-progress')",
+     "train(x, y, plot_file='p.png', $1); os.path.isfile('p.png')"),
+    # ------------------------------------------------------------ what makes a loss infinite
+    ("numbers([1e6 * a for a in x])",
+     r"scale them, or use SequenceInput\(..., (normalization='.*')\)",
+     "numbers([1e6 * a / 1e6 for a in x]);" "numbers([1e6 * a for a in x], SequenceInput(3, $1))"),
+    ("numbers(x, scale=1e30)", "the targets reach .*: scale them", "numbers(x, scale=1)"),
+    ("numbers(x, loss=(lambda y, t: np.inf, lambda y, t: y - t))", "mend that loss, or start from",
+     "numbers(x, loss=(lambda y, t: ((y - t) ** 2).sum() / 2, lambda y, t: y - t))"),
+    ("p = {k: 1e20 * v for k, v in linear().parameters.items()};"
+     "train(x, t, linear().replace(parameters=p), loss='mse', max_epochs=2)",
+     "start from smaller parameters", "train(x, t, linear(), loss='mse', max_epochs=2)"),
+    ("n = linear(); n.parameters['fc/bias'][:] = np.nan; train(x, t, n, loss='mse')",
+     "is not finite: start from another", "train(x, t, linear(), loss='mse')"),
+    ("numbers(x, rate=1e3)", r"set (gradient_threshold), such as (1)",
+     "numbers(x, rate=1e3, $1=$2)"),
+    ("numbers(x, rate=1e30, gradient_threshold=2)", "lower (initial_learn_rate)",
+     "numbers(x, rate=1e-3, gradient_threshold=2)"),
+]  # fmt: skip

@@ -1,0 +1,385 @@
+"""Every word of the command line, with a value other than its default, and what it changes.
+The parser is walked, so a word without a case fails the test.
+"""
+
+import argparse
+import io
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from builders import two_movements
+
+import minilstm as ml
+from minilstm.bench import Result
+from minilstm.command_line import cli, commands, training
+from minilstm.data import write_csv, write_npz
+
+MODEL = "trained/model.safetensors"
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Files of data and a trained model."""
+    folder = tmp_path_factory.mktemp("options")
+    x, y = two_movements(0)
+    write_csv(folder / "train.csv", x, y)
+    write_csv(folder / "test.csv", *two_movements(1))
+    write_csv(folder / "last.csv", x, np.array(["a", "b", "a"]))
+    write_npz(folder / "plain.npz", x)
+    rows = "run,speed,kind\n0,1,a\n0,2,a\n1,3,NA\n1,-1,b\n"
+    (folder / "columns.csv").write_text(rows)
+    write_csv(folder / "one.csv", [np.array([[1.0], [-1.0]])], [np.array(["a", "b"])],
+              feature_names=["speed"])  # fmt: skip
+    words = ["--epochs", "2", "--hidden", "3", "--quiet", "--backend", "numpy"]
+    for name, out in (("train", "trained"), ("one", "small")):
+        assert cli.main(["train", f"{folder / name}.csv", "--out", str(folder / out), *words]) == 0
+    return folder
+
+
+class World:
+    """Runs commands in the folder of the files, and knows what they printed."""
+
+    def __init__(self, files, tmp_path, capsys, monkeypatch):
+        self.files, self.out, self.capsys, self.patch = files, tmp_path, capsys, monkeypatch
+        monkeypatch.chdir(files)
+        monkeypatch.setenv("MINILSTM_BACKEND", "numpy")
+
+    def run(self, *words, code=0):
+        """The JSON object of a command; what stands before it is `printed`."""
+        assert cli.main([*map(str, words), "--json"]) == code
+        said = self.capsys.readouterr()
+        *self.printed, last = said.out.splitlines()
+        self.errors = said.err
+        return json.loads(last)
+
+    def train(self, *words, data="train.csv", code=0):
+        """The network and the history, columns by name, of a short training."""
+        how = ["--epochs", 2, "--hidden", 3, "--quiet", "--out", self.out / "t", *words]
+        self.facts = self.run("train", data, *how, code=code)
+        header, *rows = (self.out / "t/history.csv").read_text().splitlines()
+        columns = zip(*(map(float, row.split(",")) for row in rows), strict=True)
+        self.history = dict(zip(header.split(","), columns, strict=True))
+        return ml.load(self.out / "t/model.safetensors")
+
+    def stream(self, *words):
+        self.patch.setattr(sys, "stdin", io.StringIO("1,2\n"))
+        return self.run("stream", MODEL, *words)
+
+    def taken(self, module, name, result, said=""):
+        """What a function is called with, which does nothing but return `result`."""
+        calls = []
+
+        def fake(*args, **options):
+            calls.append((args, options))
+            print(said, end="")
+            return result
+
+        self.patch.setattr(module, name, fake)
+        return calls
+
+
+@pytest.fixture
+def world(files, tmp_path, capsys, monkeypatch):
+    return World(files, tmp_path, capsys, monkeypatch)
+
+
+# ---------------------------------------------------------------- what each word changes
+
+
+def reads(*words):
+    """The case of words that say how a file with other names of columns is read."""
+
+    def case(w):
+        how = ["--id-column", "run", "--label-column", "kind", "--missing-labels", "NA"]
+        facts = w.run(*words, "columns.csv", *how)["read"][0]
+        assert (facts["id_column"], facts["label_column"], facts["label_per"]) == (
+            "run", "kind", "step",
+        )  # fmt: skip
+        assert (facts["sequences"], facts["features"]) == (2, ["speed"])
+        assert (facts["labels"], facts["missing_labels"]) == ({"a": 2, "b": 1}, 1)
+
+    return case
+
+
+def label_per(w, *words):
+    return w.run(*words, "--label-per", "sequence", "--label-column", "label")["read"][0]
+
+
+def train_label_per(w):
+    words = ["train", "last.csv", "--output-mode", "last", "--epochs", 1, "--out", w.out]
+    assert label_per(w, *words)["label_per"] == "sequence"
+    said = w.run(*words, "--label-per", "step", code=2)["error"]
+    assert "has one label a step" in said
+
+
+def predict_label_per(w):
+    w.train("--output-mode", "last", data="last.csv")
+    model = w.out / "t/model.safetensors"
+    assert label_per(w, "predict", model, "last.csv")["labels"] == {"a": 2, "b": 1}
+    assert (
+        "one label a step"
+        in w.run("predict", model, "last.csv", "--label-per", "step", code=2)["error"]
+    )
+
+
+def with_test(w):
+    w.train("--test", "test.csv")
+    assert w.facts["measured_on"] == "test"
+    assert [read["path"] for read in w.facts["read"]] == ["train.csv", "test.csv"]
+
+
+def trains(check, *words, data="train.csv"):
+    """The case of a word of train that its network or history shows, unlike those without it."""
+
+    def case(w):
+        assert check(w.train(*words, data=data), w)
+        assert not check(w.train(), w)
+
+    return case
+
+
+def other_weights(*words):
+    """The case of a word that changes what is learned, and nothing that a network says."""
+
+    def case(w):
+        nets = [w.train(), w.train(*words), w.train(*words)]
+        first, other, again = (n.parameters["lstm/bias"] for n in nets)
+        assert not np.array_equal(first, other) and np.array_equal(other, again)
+
+    return case
+
+
+def threshold(w):
+    still = ["--solver", "sgdm", "--learn-rate", 1]
+    w.train(*still, "--gradient-threshold", 1e-9)
+    assert np.ptp(w.history["loss"]) < 1e-6
+    w.train(*still)
+    assert np.ptp(w.history["loss"]) > 1e-3
+
+
+def budget(w):
+    calls = w.taken(training, "train", None)
+    assert cli.main(["train", "train.csv", "--memory-budget", "3kB", "--out", str(w.out)]) == 2
+    assert calls[0][1]["options"].memory_budget == 3000
+
+
+def loud(w):
+    words = ["train", "train.csv", "--epochs", 2, "--hidden", 3, "--out", w.out]
+    w.run(*words)
+    assert any("LearnRate" in line for line in w.printed)
+    w.run(*words, "--quiet")
+    assert not any("LearnRate" in line for line in w.printed)
+
+
+def predict_out(w):
+    w.run("predict", MODEL, "test.csv")
+    printed = w.printed
+    w.run("predict", MODEL, "test.csv", "--out", w.out / "labels.csv")
+    assert (w.out / "labels.csv").read_text().splitlines() == printed and w.printed == []
+
+
+def demo(option, place, value):
+    def case(w):
+        import minilstm.command_line.demo as room
+
+        calls = w.taken(room, "run_demo", {}, said="\n")
+        w.run("demo", option, *([value] if value is not True else []))
+        w.run("demo")
+        assert calls[0][0][place] == value != calls[1][0][place]
+
+    return case
+
+
+def bench(*words, **settings):
+    def case(w):
+        import minilstm.bench as room
+
+        calls = w.taken(room, "run_bench", Result({}, [], []))
+        w.run("bench", *words)
+        w.run("bench")
+        for name, value in settings.items():
+            assert getattr(calls[0][0][0], name) == value != getattr(calls[1][0][0], name)
+
+    return case
+
+
+def crossover(w):
+    import minilstm.bench.crossover as room
+
+    table = argparse.Namespace(machine={}, table=[], path=w.out / "table.json")
+    calls = w.taken(room, "run_crossover", table)
+    w.patch.setattr("minilstm.training.crossover.to_plain", list)
+    assert w.run("bench", "--crossover")["files"] == [str(w.out / "table.json")] and len(calls) == 1
+
+
+def warm(w):
+    calls = w.taken(commands, "warmup", None)
+    w.run("warmup", "--dtype", "both")
+    assert [a[0] for a, _ in calls] == ["float32", "float64"]
+
+
+SOFTMAX = ["gradcheck", "--layer", "Softmax"]
+
+
+def gradcheck_layer(w):
+    names = {row["name"] for row in w.run(*SOFTMAX, "ReLU")["checks"]}
+    assert names == {"softmax", "relu"}
+
+
+def gradcheck_seed(w):
+    errors = [[row["error"] for row in w.run(*SOFTMAX, "--seed", s)["checks"]] for s in (0, 5, 5)]
+    assert errors[0] != errors[1] == errors[2]
+
+
+def gradcheck_junit(w):
+    w.run(*SOFTMAX, "--junit", w.out / "checks.xml")
+    assert "<testcase" in (w.out / "checks.xml").read_text()
+
+
+def plot_out(w):
+    pytest.importorskip("matplotlib")
+    assert w.run("plot", MODEL, "--out", w.out / "a.svg")["files"] == [str(w.out / "a.svg")]
+
+
+# A short way to run each command, for the words that all share.
+PLAIN = {
+    "demo": ["demo"],
+    "train": ["train", "train.csv", "--epochs", 1, "--hidden", 2, "--quiet"],
+    "predict": ["predict", MODEL, "test.csv"],
+    "stream": ["stream", MODEL],
+    "info": ["info"],
+    "plot": ["plot", MODEL],
+    "bench": ["bench"],
+    "warmup": ["warmup"],
+    "gradcheck": SOFTMAX,
+}
+
+
+def run_plain(w, command, *words):
+    """A command whose long work, if it has any, is left out."""
+    import minilstm.bench
+    import minilstm.command_line.demo
+
+    w.patch.setattr(sys, "stdin", io.StringIO("1,2\n"))
+    w.taken(minilstm.command_line.demo, "run_demo", {"backend": "numpy"}, said="\n")
+    w.taken(minilstm.bench, "run_bench", Result({}, [], []))
+    w.taken(commands, "warmup", None)
+    out = ["--out", w.out / "p.png"] if command in ("train", "plot") else []
+    return w.run(*PLAIN[command], *out, *words)
+
+
+CASES = {
+    ("train", "--id-column"): reads("train", "--epochs", 1, "--quiet", "--out", "columns"),
+    ("train", "--label-column"): reads("train", "--epochs", 1, "--quiet", "--out", "columns"),
+    ("train", "--missing-labels"): reads("train", "--epochs", 1, "--quiet", "--out", "columns"),
+    ("train", "--label-per"): train_label_per,
+    ("predict", "--id-column"): reads("predict", "small/model.safetensors"),
+    ("predict", "--label-column"): reads("predict", "small/model.safetensors"),
+    ("predict", "--missing-labels"): reads("predict", "small/model.safetensors"),
+    ("predict", "--label-per"): predict_label_per,
+    ("predict", "--out"): predict_out,
+    ("train", "--test"): with_test,
+    ("train", "--hidden"): trains(
+        lambda net, w: net.layers[1].num_hidden_units == 5, "--hidden", 5
+    ),
+    ("train", "--output-mode"): trains(
+        lambda net, w: net.output_mode == "last", "--output-mode", "last", data="last.csv"
+    ),
+    ("train", "--bilstm"): trains(lambda net, w: net.layers[1].kind == "bilstm", "--bilstm"),
+    ("train", "--dropout"): trains(
+        lambda net, w: getattr(net.layers[2], "probability", 0) == 0.25, "--dropout", 0.25
+    ),
+    ("train", "--normalization"): trains(
+        lambda net, w: net.layers[0].normalization == "zscore", "--normalization", "zscore"
+    ),
+    ("train", "--solver"): trains(
+        lambda net, w: w.history["learning_rate"] == (0.01, 0.01), "--solver", "sgdm"
+    ),
+    ("train", "--epochs"): trains(lambda net, w: w.history["epoch"] == (1, 2, 3), "--epochs", 3),
+    ("train", "--mini-batch-size"): trains(
+        lambda net, w: w.history["epoch"] == (1, 1, 2, 2), "--mini-batch-size", 2
+    ),
+    ("train", "--learn-rate"): trains(
+        lambda net, w: w.history["learning_rate"] == (0.25, 0.25), "--learn-rate", 0.25
+    ),
+    ("train", "--gradient-threshold"): threshold,
+    ("train", "--padding"): other_weights("--padding", "shortest"),
+    ("train", "--dtype"): trains(lambda net, w: net.dtype == np.float64, "--dtype", "float64"),
+    ("train", "--memory-budget"): budget,
+    ("train", "--seed"): other_weights("--seed", 7),
+    ("train", "--out"): lambda w: w.train() and (w.out / "t/model.safetensors").stat(),
+    ("train", "--quiet"): loud,
+    ("demo", "--quick"): demo("--quick", 1, True),
+    ("demo", "--out"): demo("--out", 0, Path("elsewhere")),
+    ("demo", "--seed"): demo("--seed", 2, 9),
+    ("bench", "--against"): bench(
+        "--against", "torch,onnxruntime", against=["torch", "onnxruntime"]
+    ),
+    ("bench", "--works"): bench("--works", "length,vowels", works=["length", "vowels"]),
+    ("bench", "--repeats"): bench("--repeats", 2, repeats=2),
+    ("bench", "--scale"): bench("--scale", 0.5, scale=0.5),
+    ("bench", "--long"): bench("--long", long=True),
+    ("bench", "--crossover"): crossover,
+    ("warmup", "--dtype"): warm,
+    ("gradcheck", "--layer"): gradcheck_layer,
+    ("gradcheck", "--seed"): gradcheck_seed,
+    ("gradcheck", "--junit"): gradcheck_junit,
+    ("plot", "--out"): plot_out,
+}
+
+
+def words_of_the_parser():
+    """(command, word) of every option; positional words are in every case of their command."""
+    [choices] = [
+        a.choices for a in cli._parser()._actions if a.choices and a.dest == "==SUPPRESS=="
+    ]
+    return {
+        (command, action.option_strings[-1])
+        for command, parser in choices.items()
+        for action in parser._actions
+        if action.option_strings and action.dest != "help"
+    }
+
+
+COMMON = {"--json", "--backend", "--threads"}
+
+
+def test_every_word_has_a_case():
+    commands = {command for command, _ in words_of_the_parser()}
+    assert commands == set(PLAIN)
+    shared = {(command, word) for command in commands for word in COMMON}
+    assert words_of_the_parser() == shared | set(CASES)
+
+
+@pytest.mark.parametrize(("command", "word"), CASES, ids=lambda text: text.strip("-"))
+def test_a_word_changes_what_it_names(world, command, word):
+    CASES[command, word](world)
+
+
+@pytest.mark.parametrize("command", PLAIN)
+def test_the_words_of_all_commands(world, command, set_threads):
+    run_plain(world, command, "--threads", 3)  # and --json, which `run` takes apart
+    assert ml.get_num_threads() == 3
+    seen = []
+    real = cli.use_backend
+    world.patch.setattr(cli, "use_backend", lambda name: seen.append(name) or real(name))
+    facts = run_plain(world, command, "--backend", "numpy")
+    assert seen == ["numpy"] and facts.get("backend", "numpy") == "numpy"
+
+
+def test_empty_words_are_words(world):
+    (world.files / "whole.csv").write_text("speed,label\n1,0\n2,0\n")
+    words = ["predict", "small/model.safetensors", "whole.csv", "--id-column", ""]
+    facts = world.run(*words, "--label-column", "", code=2)
+    assert "has the features speed, label" in facts["error"]
+    (world.files / "bare.csv").write_text("speed\n1\n2\n")
+    facts = world.run("predict", "small/model.safetensors", "bare.csv", "--id-column", "")
+    assert facts["read"][0]["sequences"] == 1 and facts["read"][0]["steps"] == 2
+    assert world.printed[1].startswith("0,0,")
+    # no words at all: every label is a class
+    words = ["train", "columns.csv", "--id-column", "run", "--label-column", "kind", "--epochs", 1]
+    facts = world.run(*words, "--out", world.out, "--missing-labels")
+    assert facts["read"][0]["labels"] == {"NA": 1, "a": 2, "b": 1}

@@ -1,0 +1,141 @@
+"""Frames meet a network by the names of their columns, in whatever order they come.
+Arrays have no names and are taken by position, as are frames whose names are not text."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from agreement import bits, refuses_data
+
+import minilstm as ml
+from minilstm.data import write_csv, write_npz
+
+NAMES = ["ax", "ay", "az"]
+RNG = np.random.default_rng(0)
+X = [RNG.normal(size=(T, 3)) * [1, 5, 9] for T in (6, 4)]
+Y = [np.where(a[:, 0] > 0, "up", "down") for a in X]
+LAYERS = [ml.SequenceInput(3, "zscore"), ml.LSTM(4), ml.FullyConnected(2), ml.Softmax()]
+OPTIONS = ml.TrainingOptions(max_epochs=2, verbose=False, dtype="float64")
+
+
+def frames(names=NAMES, form=pd.DataFrame):
+    """The sequences with their columns in the order of some names."""
+    return [form({n: a[:, NAMES.index(n)] for n in names}) for a in X]
+
+
+def trained(x, layers=LAYERS, **options):
+    return ml.train(x, Y, layers, options=OPTIONS, **options)[0]
+
+
+TURNED = frames(["az", "ax", "ay"])
+PLAIN, NAMED = trained(X), trained(frames())
+
+
+def test_training_on_frames_learns_their_names_and_changes_no_number():
+    assert PLAIN.layers[0].feature_names is None
+    assert NAMED.layers[0].feature_names == tuple(NAMES)
+    assert bits(NAMED.parameters) == bits(PLAIN.parameters)
+    assert bits(trained([frames()[0], TURNED[1]])) == bits(NAMED)
+    assert bits(trained(TURNED, NAMED).parameters) == bits(trained(X, PLAIN).parameters)
+    first = ml.SequenceInput(3, "zscore", feature_names=NAMES)
+    assert bits(trained(TURNED, [first, *LAYERS[1:]])) == bits(NAMED)
+
+
+def step_by_step(net, x):
+    stream = net.stream()
+    return [stream.step(row) for _, row in x[0].iterrows()]
+
+
+def validation_loss(net, x):
+    options = ml.TrainingOptions(max_epochs=1, verbose=False, validation_data=(x, Y))
+    return ml.train(X, Y, net, options=options)[1].history["validation_loss"]
+
+
+USES = {
+    "predict": lambda net, x: net.predict(x),
+    "one sequence": lambda net, x: net.predict(x[0]),
+    "classify": lambda net, x: net.classify(x),
+    "activations": lambda net, x: net.activations(x, "lstm"),
+    "evaluate": lambda net, x: net.evaluate(x, Y),
+    "step": step_by_step,
+    "steps together": lambda net, x: net.stream(batch=4).step(x[1]),
+    "gradcheck": lambda net, x: str(ml.gradcheck(net, x, Y, method="directional")),
+    "validation": validation_loss,
+}
+
+
+@pytest.mark.parametrize("use", USES)
+def test_a_network_with_names_takes_frames_by_name(use, tmp_path):
+    expected = bits(USES[use](PLAIN, frames()))
+    NAMED.save(tmp_path / "model.safetensors")
+    for net in (NAMED, ml.load(tmp_path / "model.safetensors")):
+        assert bits(USES[use](net, frames())) == expected
+        assert bits(USES[use](net, TURNED)) == expected
+
+
+def test_frames_of_polars_too():
+    polars = pytest.importorskip("polars")
+    turned = frames(["az", "ax", "ay"], polars.DataFrame)
+    assert bits(trained(frames(form=polars.DataFrame))) == bits(NAMED)
+    assert bits(NAMED.predict(turned)) == bits(NAMED.predict(X))
+
+
+def test_forecasts_take_history_and_true_values_by_name():
+    layers = [ml.SequenceInput(3), ml.LSTM(4), ml.FullyConnected(3)]
+    net, _ = ml.train(frames(), X, layers, "mse", OPTIONS)
+    expected = ml.forecast(net, X[0], 3, actual=X[1])
+    assert bits(ml.forecast(net, TURNED[0], 3, actual=TURNED[1])) == bits(expected)
+
+
+def test_arrays_and_frames_without_names_are_taken_by_position():
+    for x in (X, [pd.DataFrame(a) for a in X], [a.tolist() for a in X]):
+        assert bits(NAMED.predict(x)) == bits(NAMED.predict(X))
+        assert trained(x).layers[0].feature_names is None
+    assert trained([frames()[0], X[1]]).layers[0].feature_names is None
+    assert bits(PLAIN.predict(TURNED)) == bits(PLAIN.predict([f.to_numpy() for f in TURNED]))
+
+
+def test_two_inputs_have_names_of_their_own():
+    graph = ml.LayerGraph()
+    for name in ("left", "right"):
+        graph = graph.add([ml.SequenceInput(3, name=name)])
+    both = [ml.Concatenation(2, name="both"), ml.LSTM(4), ml.FullyConnected(2), ml.Softmax()]
+    graph = graph.add(both).connect("left", "both/in1").connect("right", "both/in2")
+    right = [f.rename(columns=str.upper) for f in frames()]
+    net = trained({"left": frames(), "right": right}, graph)
+    turned = {"right": [f[["AY", "AX", "AZ"]] for f in right], "left": TURNED}
+    assert bits(net.predict(turned)) == bits(net.predict({"left": X, "right": X}))
+
+
+@pytest.mark.parametrize(
+    ("net", "x", "says"),
+    [
+        (NAMED, [frames()[0], frames()[1].rename(columns={"ay": "b"})],
+         "x[1] has the features ax, b, az, but the network learned ax, ay, az (missing: ay; "
+         "unknown: b); rename, add or drop columns."),
+        (NAMED, frames()[0].assign(t=0.0),
+         "x has the features ax, ay, az, t, but the network learned ax, ay, az (unknown: t); "
+         "rename, add or drop columns."),
+        (PLAIN, [X[0], frames()[0], frames(["ax", "ay"])[1]],
+         "x[2] has the features ax, ay, but x[1] has ax, ay, az (missing: az); rename, add or "
+         "drop columns."),
+    ],
+)  # fmt: skip
+def test_other_columns_are_refused(net, x, says):
+    with refuses_data(says):
+        net.predict(x)
+
+
+def test_names_that_stand_twice_are_refused():
+    twice = [f.rename(columns={"az": "ax"}) for f in frames()]
+    with refuses_data(
+        "x[0] has the features ax, ay, ax, but each name counts once: ax, ay (twice: ax); rename, "
+        "add or drop columns."
+    ):
+        trained(twice)
+
+
+@pytest.mark.parametrize(("write", "suffix"), [(write_csv, ".csv"), (write_npz, ".npz")])
+def test_written_frames_keep_their_names_and_one_order(write, suffix, tmp_path):
+    write(tmp_path / f"x{suffix}", [frames()[0], TURNED[1]])
+    back = ml.read_sequences(tmp_path / f"x{suffix}")
+    assert back.feature_names == NAMES and bits(back.x) == bits(X)

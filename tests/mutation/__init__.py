@@ -1,0 +1,3 @@
+"""Tests that can fail: small changes of the code, drawn by a seed, each of which a test must catch.
+`changes` draws them, `coverage` knows which tests enter which function, `campaign` runs them.
+"""

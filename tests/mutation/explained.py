@@ -1,0 +1,67 @@
+"""What is not drawn, and which changes no test can catch, each with its reason in one line.
+A change is named by file, function, line, edit and number, so that lines may move.
+"""
+
+# Start of a path, kind of change or "" for all, and why these are not drawn.
+LEFT_OUT = (
+    ("minilstm/bench/torch", "", "needs PyTorch, which the tests do not install"),
+    ("minilstm/bench/onnx.py", "", "needs ONNX Runtime, which the tests do not install"),
+)
+
+# (path, function, line, old, new, number): reason
+EXPLAINED = {
+    (
+        "minilstm/losses/base.py", "Loss.functions",
+        "def functions(self, backend: Backend, fused: bool = False) -> Functions:",
+        "False", "True", 1,
+    ): "an abstract method: every loss has a default of its own",
+    (
+        "minilstm/network/network.py", "Network.forward",
+        "return outputs[0] if len(outputs) == 1 else outputs, done.state, done.caches",
+        "0", "-1", 1,
+    ): "of one output the first is the last",
+    (
+        "minilstm/proof/causes/recognition/lstm_trial.py", "<module>",
+        "TRIAL_SEQUENCES = 2  # of a batch that take part in the first trial; the rest can only "
+        "confirm it", "2", "1", 1,
+    ): "a first trial that saves time: what passes it is confirmed on the whole batch",
+    (
+        "minilstm/proof/causes/recognition/lstm_trial.py", "_sieve",
+        "alive &= _any_agrees(readings, h, c, t, last, tolerance)",
+        "alive &= _any_agrees(readings, h, c, t, last, tolerance)", "pass", 1,
+    ): "a first trial that saves time: what passes it is confirmed on the whole batch",
+    (
+        "minilstm/proof/causes/signatures/layouts.py", "_right_in_part",
+        "if size > MOST_SLICES:", ">", ">=", 1,
+    ): "a bound on the time of a search: one index more or less",
+    (
+        "minilstm/proof/checker/comparison.py", "_Judge.allowed",
+        "if abs(worst.hand - finer.value) <= room < abs(worst.true.value - finer.value):",
+        "<=", "<", 1,
+    ): "measured numbers are never exactly as far apart as the room between them",
+    (
+        "minilstm/proof/checker/comparison.py", "compare",
+        "entries = [t for t in trials if t.index and not t.beyond(tolerance) <= 1]",
+        "<=", "<", 1,
+    ): "measured errors are never exactly as large as the tolerance",
+    (
+        "minilstm/plots/layout.py", "_across", "for number in range(SWEEPS + 1):", "+", "-", 1,
+    ): "two rounds less of a search that has come to rest before",
+    (
+        "minilstm/plots/confusion.py", "_lay_out",
+        'text.set(rotation=90 if size > 8 else 40, ha="right", rotation_mode="anchor")',
+        ">", ">=", 1,
+    ): "at eight classes the names stay apart at either angle",
+    (
+        "minilstm/plots/confusion.py", "_lay_out",
+        'ax.set(xlim=(-0.02, span + 0.02), ylim=(span + 0.02, -0.02), aspect="equal")',
+        "0.02", "0.01", 1,
+    ): "a margin that eyes judge: either shows the outer edges",
+    (
+        "minilstm/proof/engine/single.py", "softmax_cross_entropy", "targets[3] = -1", "3", "2", 1,
+    ): "a problem for the checks: any row may be the one without a class",
+    (
+        "minilstm/command_line/demo.py", "_vowels",
+        "max_epochs=QUICK_VOWEL_EPOCHS if quick else 100,", "100", "101", 1,
+    ): "how long the long demonstration trains is a choice",
+}  # fmt: skip
