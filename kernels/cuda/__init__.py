@@ -4,9 +4,6 @@ Arrays come in, stay and go out on the device; `transfer` alone moves them."""
 # The names imported here are the list that `minilstm.backend` fills its record from.
 # ruff: noqa: F401
 
-import cupy
-
-from minilstm.functional.gate import PLAIN
 from minilstm.functional.sigmoid import sigmoid_backward, sigmoid_forward
 from minilstm.kernels.cuda.adam import adam_step
 from minilstm.kernels.cuda.batch_normalization import (
@@ -51,5 +48,3 @@ from minilstm.kernels.cuda.rmsprop import rmsprop_step
 from minilstm.kernels.cuda.sgdm import sgdm_step
 from minilstm.kernels.cuda.softmax import softmax_backward, softmax_forward
 from minilstm.kernels.cuda.transfer import to_device, to_host
-
-PLAIN.add(cupy.ndarray)  # the functions of the equations take them as they are
