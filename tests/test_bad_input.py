@@ -250,17 +250,21 @@ def test_labels_of_whole_sequences(y, message):
 
 
 @pytest.mark.parametrize(
-    ("y", "stranger"),
+    ("y", "message"),
     [
-        ([["walk"] * 5, ["walk", "run", "sit", "hop"]], "'sit' (sequence 1)"),
-        ([[0] * 5, [0] * 4], "0 (sequence 0)"),
+        (
+            [["walk"] * 5, ["walk", "run", "sit", "hop"]],
+            "y holds the label 'sit' (sequence 1), which is not among the network's 2 classes "
+            "'run', 'walk'; remove it, or train with it.",
+        ),
+        (
+            [[0] * 5, [0] * 4],
+            "y holds whole numbers as labels, such as 0 (sequence 0), but the network's classes "
+            "'run', 'walk' are text; use one kind for both.",
+        ),
     ],
 )
-def test_labels_that_the_network_does_not_know(y, stranger):
-    message = (
-        f"y holds the label {stranger}, which is not among the network's 2 classes 'run', 'walk'; "
-        "remove it, or train with it."
-    )
+def test_labels_that_the_network_does_not_know(y, message):
     net = ml.Network(layers(), rng=np.random.default_rng(0), classes=["run", "walk"])
     with refuses_data(message):
         net.evaluate(good_x(), y)

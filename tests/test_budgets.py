@@ -13,11 +13,11 @@ ROOT = Path(__file__).parents[1]
 ENGINE = ("functional", "layers", "losses", "network", "training", "backend.py")
 BUDGETS = {
     "package": (42_500, ["minilstm", "kernels"]),
-    "engine": (13_800, [f"minilstm/{room}" for room in ENGINE]),
+    "engine": (14_100, [f"minilstm/{room}" for room in ENGINE]),
     # 8,200 was the aim. The names and causes of 456 mistakes take 1,660 lines word for word,
     # and what the rest repeated is said once.
     "proof": (8_900, ["minilstm/proof"]),
-    "tests": (33_000, ["tests"]),
+    "tests": (37_500, ["tests"]),
 }
 MOST_ENTRIES = 12  # of a room, beside its page and its `__init__.py`
 PAGE_LINES = 40

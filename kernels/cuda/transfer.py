@@ -10,8 +10,11 @@ from typing import Any
 import cupy
 import numpy as np
 
+from minilstm.functional.gate import PLAIN
 from minilstm.functional.ragged import IntArray, active_counts, sequence_lengths
 from minilstm.kernels.transfers import moved_to_device, moved_to_host
+
+PLAIN.add(cupy.ndarray)  # the functions of the equations take them as they are
 
 
 def to_device(array: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from minilstm.functional.adam import AdamRule
+from minilstm.functional.gate import gated
 from minilstm.kernels.numba.machinery.compiling import kernel
 from minilstm.kernels.numba.machinery.simd import Value
 from minilstm.kernels.numba.solver_step import bounded, one_pass, stepped
@@ -31,6 +32,7 @@ def _update(p, g, m, v, new_p, new_m, new_v, numbers):
     _pass((p, g, m, v, new_p, new_m, new_v), numbers)
 
 
+@gated(kernel=True)
 def adam_step(p: Array, g: Array, m: Array, v: Array, rule: AdamRule) -> tuple[Array, Array, Array]:
     """One step of Adam; see `minilstm.functional.adam.adam_step`."""
     numbers = [

@@ -18,6 +18,7 @@ from minilstm.functional.batch_normalization import (
     BatchNormalizationCache,
     BatchNormalizationGradients,
 )
+from minilstm.functional.gate import gated
 from minilstm.kernels.numba.machinery.buffers import empty
 from minilstm.kernels.numba.machinery.compiling import kernel
 from minilstm.kernels.numba.machinery.product import contiguous
@@ -92,6 +93,7 @@ def _combine(first, last, size, x, dy, centre, factor, slope, shift, dx):
             out[j] = line_dy[j] * factor[j] + (line[j] - centre[j]) * slope[j] + shift[j]
 
 
+@gated(kernel=True)
 def batch_normalization_forward(
     x: Array, scale: Array, offset: Array, epsilon: float
 ) -> tuple[Array, BatchNormalizationCache]:
@@ -103,6 +105,7 @@ def batch_normalization_forward(
     return y, BatchNormalizationCache(x, scale, mean, variance, epsilon)
 
 
+@gated(kernel=True)
 def batch_normalization_backward(
     dy: Array, cache: BatchNormalizationCache, need_dx: bool = True
 ) -> tuple[Array | None, BatchNormalizationGradients]:
@@ -122,6 +125,7 @@ def batch_normalization_backward(
     return dx, grads
 
 
+@gated(apart=("mean", "variance"), kernel=True)
 def batch_normalization_apply(
     x: Array, scale: Array, offset: Array, mean: Array, variance: Array, epsilon: float
 ) -> tuple[Array, BatchNormalizationApplyCache]:
@@ -130,6 +134,7 @@ def batch_normalization_apply(
     return y, BatchNormalizationApplyCache(x, scale, mean, variance, epsilon)
 
 
+@gated(kernel=True)
 def batch_normalization_apply_backward(
     dy: Array, cache: BatchNormalizationApplyCache, need_dx: bool = True
 ) -> tuple[Array | None, BatchNormalizationGradients]:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.functional.classifier_loss import ClassifierLoss
+from minilstm.functional.gate import gated
 from minilstm.functional.ragged import IntArray
 from minilstm.kernels.numba.cross_entropy import or_empty
 from minilstm.kernels.numba.machinery.buffers import empty
@@ -86,6 +87,7 @@ def _chunks(
         losses[chunk], correct[chunk] = loss, right
 
 
+@gated(kernel=True)
 def classifier_loss(
     x: Array,
     W: Array,

@@ -21,6 +21,7 @@ from minilstm.functional.convolution import (
     Sizes,
     convolution_size,
 )
+from minilstm.functional.gate import gated
 from minilstm.kernels.numba.machinery.buffers import empty
 from minilstm.kernels.numba.machinery.compiling import inner, kernel
 from minilstm.kernels.numba.machinery.gather import (
@@ -176,6 +177,7 @@ def _flush(recent, total, at, count, sums_at):
     recent[:] = 0
 
 
+@gated(kernel=True)
 def convolution_forward(
     x: Array, W: Array, b: Array, stride: Sizes, padding: Pads, dilation: Sizes
 ) -> tuple[Array, ConvolutionCache]:
@@ -188,6 +190,7 @@ def convolution_forward(
     return y, ConvolutionCache(x, W, stride, padding, dilation)
 
 
+@gated(kernel=True)
 def convolution_backward(
     dy: Array, cache: ConvolutionCache, need_dx: bool = True
 ) -> tuple[Array | None, ConvolutionGradients]:

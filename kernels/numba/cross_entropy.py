@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.functional.cross_entropy import CrossEntropyCache, rows_with_class
+from minilstm.functional.gate import gated
 from minilstm.functional.ragged import IntArray
 from minilstm.kernels.numba.machinery.compiling import kernel
 from minilstm.kernels.numba.machinery.product import contiguous
@@ -50,6 +51,7 @@ def _backward(scores, targets, dlogits, count, weights):
             dlogits[n] = zero
 
 
+@gated(kernel=True)
 def softmax_cross_entropy_forward(
     logits: Array, targets: IntArray, count: float | None = None, weights: Array | None = None
 ) -> tuple[float, CrossEntropyCache]:

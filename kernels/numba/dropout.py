@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.functional.dropout import BITS, MULTIPLIERS, STEP, DropoutCache, dropped_below
+from minilstm.functional.gate import gated
 from minilstm.kernels.numba.machinery.buffers import empty
 from minilstm.kernels.numba.machinery.compiling import inner, kernel
 from minilstm.kernels.numba.machinery.product import contiguous
@@ -42,6 +43,7 @@ def _rows(x, y, scale, key, row, below):
             out[k] = line[k] * (x.dtype.type((u >> _UNUSED) >= below) * scale)  # (3), (4)
 
 
+@gated(kernel=True)
 def dropout_forward(
     x: Array, probability: float, key: int, row: int = 0
 ) -> tuple[Array, DropoutCache]:
@@ -62,6 +64,7 @@ def dropout_forward(
     return y, DropoutCache(probability, key, row)
 
 
+@gated(kernel=True)
 def dropout_backward(dy: Array, cache: DropoutCache) -> Array:
     """The same mask and scale applied to dy; see `minilstm.functional.dropout`."""
     return dropout_forward(dy, *cache)[0]  # (N, ...)

@@ -9,17 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.functional.fully_connected import FullyConnectedCache, FullyConnectedGradients
+from minilstm.functional.gate import gated
 from minilstm.kernels.numba.machinery.panels import pack_columns
 from minilstm.kernels.numba.machinery.product import contiguous, outer_sum, product
 
 Array = NDArray[Any]
 
 
+@gated(kernel=True)
 def fully_connected_forward(x: Array, W: Array, b: Array) -> tuple[Array, FullyConnectedCache]:
     """y = W x + b for each row; see `minilstm.functional.fully_connected`."""
     return product(x, pack_columns(W.T), contiguous(b)), FullyConnectedCache(x, W)  # (N, C)
 
 
+@gated(kernel=True)
 def fully_connected_backward(
     dy: Array, cache: FullyConnectedCache, need_dx: bool = True
 ) -> tuple[Array | None, FullyConnectedGradients]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.functional.gate import gated
 from minilstm.kernels.numba.machinery.compiling import kernel
 
 Array = NDArray[Any]
@@ -35,6 +36,7 @@ def _sum_of_squares(p, g, l2, factor):
     return (s0 + s1) + (s2 + s3)
 
 
+@gated(kernel=True)
 def gradient_norm(p: Array, g: Array, l2: float) -> float:
     """Norm of g + l2 p; see `minilstm.functional.gradient_norm.gradient_norm`."""
     lines = line(p), line(g)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.functional.gate import gated
 from minilstm.functional.lstm import LSTMCache, LSTMGradients, LSTMState
 from minilstm.functional.ragged import IntArray, last_rows, state_slots
 from minilstm.kernels.numba.activations import numbers_of
@@ -175,11 +176,13 @@ def _weight_gradient(first, last, x, h, dz, h_rows, z_rows, counts, out):
     flush(part, total)
 
 
+@gated(kernel=True)
 def lstm_pack(W: Array, R: Array, b: Array) -> LSTMPanels:
     """Rearrange weights for many calls; see `minilstm.functional.lstm_in_spans.lstm_pack`."""
     return pack_lstm(W, R, b)
 
 
+@gated(kernel=True)
 def lstm_forward(
     x: Array,
     h0: Array,
@@ -207,6 +210,7 @@ def lstm_forward(
     return h[B:], state, LSTMCache(x, W, R, h, c, gates, active, packed, *names)
 
 
+@gated(kernel=True)
 def lstm_advance(
     x: Array,
     h0: Array,
@@ -237,6 +241,7 @@ def lstm_advance(
     return output, LSTMState(h[last], c), gates if keep == "gates" else None
 
 
+@gated(kernel=True)
 def lstm_restore(
     gates: Array, h0: Array, c0: Array, active: IntArray, state_activation: str = "tanh"
 ) -> tuple[Array, Array]:
@@ -244,7 +249,15 @@ def lstm_restore(
     B, H = h0.shape
     h, c = _states(h0, c0, B + len(gates))  # (B + N, H)
     _, state = numbers_of("sigmoid", state_activation)
-    shared = (active, np.cumsum(active) - active, state_slots(active), state, gates, c, h)
+    shared = (
+        active,
+        np.cumsum(active) - active,
+        state_slots(active),
+        state,
+        contiguous(gates),
+        c,
+        h,
+    )
     run(_restore, [(*span, *shared) for span in split(H, lanes(h.dtype))])
     return h, c
 
@@ -284,6 +297,7 @@ def _run_forward(
         run(loop, calls, lambda: give_up(counts))
 
 
+@gated(kernel=True)
 def lstm_backward(
     dh: Array | None,
     dstate: LSTMState | None,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.functional.gate import gated
 from minilstm.functional.relu import ReLUCache
 from minilstm.kernels.numba.machinery.buffers import empty
 from minilstm.kernels.numba.machinery.compiling import kernel
@@ -35,6 +36,7 @@ def _backward(dy, passes, dx):
         dx[j] = dy[j] if passes[j] else zero
 
 
+@gated(kernel=True)
 def relu_forward(x: Array) -> tuple[Array, ReLUCache]:
     """y = x where x > 0, else 0; see `minilstm.functional.relu`."""
     y, passes = empty(x.shape, x.dtype), empty(x.shape, np.bool_)  # (N, ...) each
@@ -42,6 +44,7 @@ def relu_forward(x: Array) -> tuple[Array, ReLUCache]:
     return y, ReLUCache(passes)
 
 
+@gated(kernel=True)
 def relu_backward(dy: Array, cache: ReLUCache) -> Array:
     """dy where x was positive; see `minilstm.functional.relu`."""
     dx = empty(dy.shape, dy.dtype)  # (N, ...)

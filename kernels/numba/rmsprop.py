@@ -7,6 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from minilstm.functional.gate import gated
 from minilstm.functional.rmsprop import RmspropRule
 from minilstm.kernels.numba.machinery.compiling import kernel
 from minilstm.kernels.numba.machinery.simd import Value
@@ -30,6 +31,7 @@ def _update(p, g, v, new_p, new_v, numbers):
     _pass((p, g, v, new_p, new_v), numbers)
 
 
+@gated(kernel=True)
 def rmsprop_step(p: Array, g: Array, v: Array, rule: RmspropRule) -> tuple[Array, Array]:
     """One step of RMSProp; see `minilstm.functional.rmsprop.rmsprop_step`."""
     rate, decay, *rest = rule

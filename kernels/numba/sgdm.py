@@ -7,6 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from minilstm.functional.gate import gated
 from minilstm.functional.sgdm import SgdmRule
 from minilstm.kernels.numba.machinery.compiling import kernel
 from minilstm.kernels.numba.machinery.simd import Value
@@ -30,6 +31,7 @@ def _update(p, g, v, new_p, new_v, numbers):
     _pass((p, g, v, new_p, new_v), numbers)
 
 
+@gated(kernel=True)
 def sgdm_step(p: Array, g: Array, v: Array, rule: SgdmRule) -> tuple[Array, Array]:
     """One step of gradient descent with momentum; see `minilstm.functional.sgdm.sgdm_step`."""
     p, v = stepped(_update, (p, g, v), 2, rule)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.functional.gate import gated
 from minilstm.functional.softmax import SoftmaxCache
 from minilstm.kernels.numba.activations import exp
 from minilstm.kernels.numba.machinery.compiling import inner, kernel
@@ -48,6 +49,7 @@ def _backward(dy, y, dz):
             dz[n, k] = y[n, k] * (dy[n, k] - inner)
 
 
+@gated(kernel=True)
 def softmax_forward(z: Array) -> tuple[Array, SoftmaxCache]:
     """Scores of each row of logits; see `minilstm.functional.softmax`."""
     y = np.empty(z.shape, z.dtype)  # (N, C)
@@ -55,6 +57,7 @@ def softmax_forward(z: Array) -> tuple[Array, SoftmaxCache]:
     return y, SoftmaxCache(y)
 
 
+@gated(kernel=True)
 def softmax_backward(dy: Array, cache: SoftmaxCache) -> Array:
     """The softmax Jacobian applied to dy; see `minilstm.functional.softmax`."""
     dz = np.empty(dy.shape, dy.dtype)  # (N, C)

@@ -39,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as stop:  # argparse has already said why
         return int(stop.code or 0)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(encoding="utf-8")  # as the files that commands read and write
+        # As the files that commands read and write, on every system.
+        sys.stdout.reconfigure(encoding="utf-8", newline="\n")
     try:
         if options.threads is not None:
             set_num_threads(options.threads)
@@ -94,6 +95,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="WORD",
         help="words, such as NA or '', for labels that count nowhere; no word: all are classes",
     )
+    data.add_argument("--layout", help="MAT, npz, ts: a letter for each axis, such as CT or BTC")
+    data.add_argument("--x-name", help="MAT: the variable with the sequences")
+    data.add_argument("--y-name", help="MAT: the variable with the labels; '' for none")
 
     train = add("train", parents=[common, data], help="train a classifier on a file of sequences")
     train.add_argument("train", type=_path, metavar="TRAIN", help=".mat, .npz, .csv or .ts")

@@ -66,8 +66,13 @@ def _in_words_of_options(sentence: str, options: argparse.Namespace) -> str:
     """
     sentence = re.sub(f", and train with {_LOSS}", "", sentence)
     sentence = re.sub(_LOSS, r"missing_labels=\1", sentence)
+    stranger = re.search(r"holds the label ('.*?'|-?\d+) \(.*(, or train with it\.)$", sentence)
+    if stranger is not None and "missing_labels" in options:
+        way = f", train with it, or count it nowhere with missing_labels={stranger[1]}."
+        sentence = sentence.removesuffix(stranger[2]) + way
     typed = {name: name for name in vars(options) if "_" in name}
     typed |= {theirs: ours for theirs, ours in _OTHER_NAMES.items() if ours in options}
+    sentence = sentence.replace("layout='", "--layout '")
     for name, ours in typed.items():
         option = "--" + ours.replace("_", "-")
         lists = set(re.findall(rf"\b{name}=\[(.*?)\]", sentence))

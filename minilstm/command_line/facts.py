@@ -3,6 +3,7 @@ A key is always there, and None where a command has nothing to say on it."""
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,8 +19,8 @@ def facts(
 ) -> dict[str, Any]:
     """The facts by name; loss in nats a step, memory in MiB."""
     return {
-        "accuracy": float(result["accuracy"]) if result else None,
-        "loss": float(result["loss"]) if result else None,
+        "accuracy": _known(result, "accuracy"),
+        "loss": _known(result, "loss"),
         "seconds": round(seconds, 3),
         "peak_memory_mb": _peak_memory_mb(),
         "backend": current_backend().name,
@@ -38,6 +39,12 @@ def files(paths: Sequence[Path]) -> list[str]:
 def scores_line(result: Mapping[str, float]) -> str:
     """Accuracy and loss as a command prints them."""
     return f"accuracy {result['accuracy']:.4f}, loss {result['loss']:.4f}"
+
+
+def _known(result: Mapping[str, float] | None, name: str) -> float | None:
+    """A measure; None where nothing was measured, as JSON has no NaN."""
+    value = math.nan if result is None else float(result[name])
+    return value if math.isfinite(value) else None
 
 
 def _peak_memory_mb() -> float | None:

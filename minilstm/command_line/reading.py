@@ -21,6 +21,15 @@ from minilstm.errors import DataError
 from minilstm.layers import SequenceInput
 from minilstm.network.network import Network
 
+_OPTIONS = (
+    "id_column",
+    "label_column",
+    "label_per",
+    "missing_labels",
+    "layout",
+    "x_name",
+    "y_name",
+)
 _MOST_NAMES = 12  # features or labels that a line names
 
 
@@ -37,13 +46,10 @@ def read_data(
     into the order of `names`, the features of the network. Where `classes`, those of the network,
     are text, so are labels that a file without types has written as numbers.
     """
-    given = {
-        name: value
-        for name in ("id_column", "label_column", "label_per", "missing_labels")
-        if (value := getattr(options, name)) is not None
-    }
+    given = {name: value for name in _OPTIONS if (value := getattr(options, name)) is not None}
     columns = None
-    if path.suffix.lower() == ".csv":
+    # Options of other formats are refused by `read_sequences`.
+    if path.suffix.lower() == ".csv" and not given.keys() & {"layout", "x_name", "y_name"}:
         if output_mode == "last":
             given.setdefault("label_per", "sequence")
         data, columns = read_csv_and_columns(path, **given)

@@ -300,6 +300,14 @@ def _from_objects(listed: Array, array: Array, name: str) -> Array:
     return np.array(listed.tolist()) if array.dtype == object else array
 
 
+def class_array(classes: Any) -> Array:
+    """The classes of a network (C,), as a new array."""
+    array = as_array(classes, "classes")
+    if array.dtype.kind == "O" or (isinstance(classes, (list, tuple)) and array.dtype.kind == "U"):
+        array = label_array(classes, "classes", allowed=array.tolist())
+    return np.array(array)
+
+
 def text_array(labels: Any, name: str) -> Array:
     """An array of text from a list of it; NumPy drops NUL characters at an end, so none may be."""
     array = np.array(labels, dtype=np.str_)

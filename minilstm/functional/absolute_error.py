@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.functional.gate import gated
 from minilstm.functional.weighted_sum import (
     WeightedSumCache,
     weighted_sum_backward,
@@ -27,6 +28,7 @@ class AbsoluteErrorCache(NamedTuple):
     total: WeightedSumCache
 
 
+@gated
 def absolute_error_forward(
     y: Array, t: Array, divisor: float, weights: Array | None = None
 ) -> tuple[Any, AbsoluteErrorCache]:
@@ -79,6 +81,7 @@ def absolute_error_backward(cache: AbsoluteErrorCache) -> Array:
     return weighted_sum_backward(sign, total)
 
 
+@gated
 def sign_of(d: Array) -> Array:
     """-1, 0 or 1 by the sign; NaN stays NaN, of which `numpy.sign` on CuPy before 14 makes 0.
 

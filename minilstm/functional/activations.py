@@ -14,9 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.functional.gate import gated, ungated
+
 Array = NDArray[Any]
 
 
+@gated
 def sigmoid(z: Array) -> Array:
     """Logistic function 1 / (1 + exp(-z)).
 
@@ -34,6 +37,7 @@ def sigmoid(z: Array) -> Array:
     return out
 
 
+@gated
 def tanh(z: Array) -> Array:
     """Hyperbolic tangent.
 
@@ -48,6 +52,7 @@ def tanh(z: Array) -> Array:
     return out
 
 
+@gated
 def softsign(z: Array) -> Array:
     """z / (1 + |z|), a tanh with slow tails (Glorot and Bengio, 2010).
 
@@ -61,6 +66,7 @@ def softsign(z: Array) -> Array:
     return z / (1 + _size(z))
 
 
+@gated
 def relu(z: Array) -> Array:
     """z where it is positive, else 0.
 
@@ -75,6 +81,7 @@ def relu(z: Array) -> Array:
     return out
 
 
+@gated
 def hard_sigmoid(z: Array) -> Array:
     """0.2 z + 0.5 cut off at 0 and 1: a sigmoid of three straight lines.
 
@@ -92,6 +99,7 @@ def hard_sigmoid(z: Array) -> Array:
     return out
 
 
+@gated
 def dsigmoid_from_output(y: Array) -> Array:
     """Derivative of the sigmoid, from its output: y (1 - y).
 
@@ -103,6 +111,7 @@ def dsigmoid_from_output(y: Array) -> Array:
     return y * (1 - y)
 
 
+@gated
 def dtanh_from_output(y: Array) -> Array:
     """Derivative of tanh, from its output: 1 - y^2.
 
@@ -114,6 +123,7 @@ def dtanh_from_output(y: Array) -> Array:
     return 1 - y * y
 
 
+@gated
 def dsoftsign_from_output(y: Array) -> Array:
     """Derivative of softsign, from its output: (1 - |y|)^2.
 
@@ -126,6 +136,7 @@ def dsoftsign_from_output(y: Array) -> Array:
     return rest * rest
 
 
+@gated
 def drelu_from_output(y: Array) -> Array:
     """Derivative of relu, from its output: 1 where y is positive, else 0.
 
@@ -138,6 +149,7 @@ def drelu_from_output(y: Array) -> Array:
     return out
 
 
+@gated
 def dhard_sigmoid_from_output(y: Array) -> Array:
     """Derivative of hard-sigmoid, from its output: 0.2 between the ends, 0 at 0 and at 1.
 
@@ -164,14 +176,19 @@ class Activation(NamedTuple):
     derivative: Callable[[Array], Array]
 
 
+def _activation(*functions: Callable[[Array], Array]) -> Activation:
+    """Without their gates, as a time loop calls them on arrays of its own."""
+    return Activation(*map(ungated, functions))
+
+
 #: what an LSTM may use on its gates i, f and o, by name; the first is the default
 GATE_ACTIVATIONS = {
-    "sigmoid": Activation(sigmoid, dsigmoid_from_output),
-    "hard-sigmoid": Activation(hard_sigmoid, dhard_sigmoid_from_output),
+    "sigmoid": _activation(sigmoid, dsigmoid_from_output),
+    "hard-sigmoid": _activation(hard_sigmoid, dhard_sigmoid_from_output),
 }
 #: what an LSTM may use on the cell candidate g and on the cell; the first is the default
 STATE_ACTIVATIONS = {
-    "tanh": Activation(tanh, dtanh_from_output),
-    "softsign": Activation(softsign, dsoftsign_from_output),
-    "relu": Activation(relu, drelu_from_output),
+    "tanh": _activation(tanh, dtanh_from_output),
+    "softsign": _activation(softsign, dsoftsign_from_output),
+    "relu": _activation(relu, drelu_from_output),
 }

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.functional.gate import gated
 from minilstm.functional.gradient_norm import bounded_gradient
 
 Array = NDArray[Any]
@@ -28,6 +29,7 @@ class AdamRule(NamedTuple):
     bound: float = np.inf  # largest absolute value of an entry
 
 
+@gated
 def adam_step(p: Array, g: Array, m: Array, v: Array, rule: AdamRule) -> tuple[Array, Array, Array]:
     """One step of Adam.
 

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.functional.gate import gated
+
 Array = NDArray[Any]
 
 
@@ -49,6 +51,7 @@ class BatchNormalizationGradients(NamedTuple):
     offset: Array  # (C,)
 
 
+@gated
 def batch_normalization_forward(
     x: Array, scale: Array, offset: Array, epsilon: float
 ) -> tuple[Array, BatchNormalizationCache]:
@@ -89,6 +92,7 @@ def batch_normalization_forward(
     return y, BatchNormalizationCache(x, scale, mean, variance, epsilon)
 
 
+@gated
 def batch_normalization_backward(
     dy: Array, cache: BatchNormalizationCache, need_dx: bool = True
 ) -> tuple[Array | None, BatchNormalizationGradients]:
@@ -122,6 +126,7 @@ def batch_normalization_backward(
     return dx.astype(x.dtype), grads
 
 
+@gated(apart=("mean", "variance"))
 def batch_normalization_apply(
     x: Array, scale: Array, offset: Array, mean: Array, variance: Array, epsilon: float
 ) -> tuple[Array, BatchNormalizationApplyCache]:
@@ -149,6 +154,7 @@ def batch_normalization_apply(
     return y, BatchNormalizationApplyCache(x, scale, mean, variance, epsilon)
 
 
+@gated
 def batch_normalization_apply_backward(
     dy: Array, cache: BatchNormalizationApplyCache, need_dx: bool = True
 ) -> tuple[Array | None, BatchNormalizationGradients]:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.functional.gate import gated
 from minilstm.functional.lstm import (
     LSTMCache,
     LSTMGradients,
@@ -68,6 +69,7 @@ NUMPY_PARTS = Parts(
 )
 
 
+@gated
 def bilstm_forward(
     x: Array,
     h0: Array,
@@ -153,6 +155,7 @@ def forward_with(
     return both, state, BiLSTMCache(ahead, back, order)
 
 
+@gated
 def bilstm_backward(
     dh: Array | None,
     dstate: LSTMState | None,

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.functional.activations import sigmoid
+from minilstm.functional.gate import gated
 from minilstm.functional.weighted_sum import (
     WeightedSumCache,
     weighted_sum_backward,
@@ -29,6 +30,7 @@ class BinaryCrossEntropyCache(NamedTuple):
     total: WeightedSumCache
 
 
+@gated
 def binary_cross_entropy_forward(
     y: Array, t: Array, divisor: float, weights: Array | None = None
 ) -> tuple[Any, BinaryCrossEntropyCache]:
@@ -87,6 +89,7 @@ def binary_cross_entropy_backward(cache: BinaryCrossEntropyCache) -> Array:
     return weighted_sum_backward((p - t) / (p * (1 - p)), total)
 
 
+@gated
 def sigmoid_binary_cross_entropy_forward(
     z: Array, t: Array, divisor: float, weights: Array | None = None
 ) -> tuple[Any, BinaryCrossEntropyCache]:

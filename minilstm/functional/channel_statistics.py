@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.functional.gate import gated
+
 Array = NDArray[Any]
 
 
@@ -27,6 +29,7 @@ class PooledStatistics(NamedTuple):
         return self.squares / self.size
 
 
+@gated
 def pool_statistics(
     pooled: PooledStatistics | None, count: int, mean: Array, variance: Array
 ) -> PooledStatistics:
@@ -68,6 +71,7 @@ def pool_statistics(
     )
 
 
+@gated(apart=("batch",))
 def moving_statistic(old: Array, batch: Array, decay: float) -> Array:
     """A running mean or variance after one more batch: decay batch + (1 - decay) old.   (3)
 

@@ -18,6 +18,7 @@ from minilstm.functional.fully_connected import (
     fully_connected_backward,
     fully_connected_forward,
 )
+from minilstm.functional.gate import gated
 from minilstm.functional.ragged import IntArray
 
 Array = NDArray[Any]
@@ -33,6 +34,7 @@ class ClassifierLoss(NamedTuple):
     b: Array  # (C,)
 
 
+@gated
 def classifier_loss(
     x: Array,
     W: Array,

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.functional.gate import gated
+
 Array = NDArray[Any]
 
 
@@ -22,6 +24,7 @@ class ConcatenationCache(NamedTuple):
     channels: tuple[int, ...]  # of each input
 
 
+@gated
 def addition_forward(xs: Sequence[Array]) -> Array:
     """Add arrays of one shape, the first two first: y = x_1 + x_2 + ...   (1)
 
@@ -44,6 +47,7 @@ def addition_forward(xs: Sequence[Array]) -> Array:
     return y
 
 
+@gated
 def addition_backward(dy: Array, inputs: int) -> tuple[Array, ...]:
     """Gradient of each input: that of the sum, the very same array every time.
 
@@ -57,6 +61,7 @@ def addition_backward(dy: Array, inputs: int) -> tuple[Array, ...]:
     return (dy,) * inputs  # (1) y = x_1 + x_2 + ...
 
 
+@gated
 def concatenation_forward(xs: Sequence[Array]) -> tuple[Array, ConcatenationCache]:
     """Lay the channels of all arrays side by side.   (2)
 
@@ -77,6 +82,7 @@ def concatenation_forward(xs: Sequence[Array]) -> tuple[Array, ConcatenationCach
     return y, ConcatenationCache(tuple(x.shape[-1] for x in xs))
 
 
+@gated
 def concatenation_backward(dy: Array, cache: ConcatenationCache) -> tuple[Array, ...]:
     """Give each input the gradient of its own channels.
 

@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.functional.gate import gated
+
 Array = NDArray[Any]
 Sizes = tuple[int, ...]  # a number for each spatial axis
 Pads = tuple[tuple[int, int], ...]  # zeros before and after, for each spatial axis
@@ -89,6 +91,7 @@ def same_padding(size: Sizes, filter_size: Sizes, stride: Sizes, dilation: Sizes
     return tuple(pads)
 
 
+@gated
 def convolution_forward(
     x: Array, W: Array, b: Array, stride: Sizes, padding: Pads, dilation: Sizes
 ) -> tuple[Array, ConvolutionCache]:
@@ -133,6 +136,7 @@ def convolution_forward(
     return y, ConvolutionCache(x, W, stride, padding, dilation)
 
 
+@gated
 def convolution_backward(
     dy: Array, cache: ConvolutionCache, need_dx: bool = True
 ) -> tuple[Array | None, ConvolutionGradients]:

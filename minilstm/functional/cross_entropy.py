@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.functional.gate import gated
 from minilstm.functional.ragged import IntArray
 from minilstm.functional.softmax import softmax_forward
 
@@ -30,6 +31,7 @@ class CrossEntropyCache(NamedTuple):
     weights: Array | None = None  # (N,), None means 1 each
 
 
+@gated
 def cross_entropy_forward(
     scores: Array, targets: IntArray, count: float | None = None, weights: Array | None = None
 ) -> tuple[Any, CrossEntropyCache]:
@@ -87,6 +89,7 @@ def cross_entropy_backward(cache: CrossEntropyCache) -> Array:
     return dscores
 
 
+@gated
 def softmax_cross_entropy_forward(
     logits: Array, targets: IntArray, count: float | None = None, weights: Array | None = None
 ) -> tuple[Any, CrossEntropyCache]:
@@ -148,6 +151,7 @@ def softmax_cross_entropy_backward(cache: CrossEntropyCache) -> Array:
     return dlogits
 
 
+@gated
 def rows_with_class(targets: IntArray) -> int:
     """Rows whose target is a class; at least 1, so that it can divide a sum of nothing.
 

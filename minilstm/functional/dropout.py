@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.functional.gate import gated
+
 Array = NDArray[Any]
 
 STEP = 0x9E3779B97F4A7C15  # 2^64 divided by the golden ratio, odd
@@ -81,6 +83,7 @@ def dropped_below(probability: float) -> int:
     return math.ceil(math.ldexp(probability, BITS))
 
 
+@gated
 def dropout_forward(
     x: Array, probability: float, key: int, row: int = 0
 ) -> tuple[Array, DropoutCache]:
@@ -113,6 +116,7 @@ def dropout_forward(
     return y, DropoutCache(probability, key, row)
 
 
+@gated
 def dropout_backward(dy: Array, cache: DropoutCache) -> Array:
     """Gradient of dropout: the same mask and scale once more, for the map is linear.
 

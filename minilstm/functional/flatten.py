@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
+from minilstm.functional.gate import gated
+
 Array = NDArray[Any]
 
 
@@ -20,6 +22,7 @@ class FlattenCache(NamedTuple):
     shape: tuple[int, ...]  # of one row of x
 
 
+@gated
 def flatten_forward(x: Array) -> tuple[Array, FlattenCache]:
     """Lay each row out as a vector: y[n, i + h (j + w k)] = x[n, i, j, k].   (1)
 
@@ -43,6 +46,7 @@ def flatten_forward(x: Array) -> tuple[Array, FlattenCache]:
     return y, FlattenCache(shape)
 
 
+@gated
 def flatten_backward(dy: Array, cache: FlattenCache) -> Array:
     """Put each number of a gradient back where it came from.
 

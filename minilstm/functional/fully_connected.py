@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
+from minilstm.functional.gate import gated
+
 Array = NDArray[Any]
 
 
@@ -27,6 +29,7 @@ class FullyConnectedGradients(NamedTuple):
     b: Array  # (C,)
 
 
+@gated
 def fully_connected_forward(x: Array, W: Array, b: Array) -> tuple[Array, FullyConnectedCache]:
     """Multiply each row by a matrix and add a bias: y = W x + b.   (1)
 
@@ -51,6 +54,7 @@ def fully_connected_forward(x: Array, W: Array, b: Array) -> tuple[Array, FullyC
     return y, FullyConnectedCache(x, W)
 
 
+@gated
 def fully_connected_backward(
     dy: Array, cache: FullyConnectedCache, need_dx: bool = True
 ) -> tuple[Array | None, FullyConnectedGradients]:

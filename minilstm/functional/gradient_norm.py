@@ -13,9 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.functional.gate import gated
+
 Array = NDArray[Any]
 
 
+@gated
 def gradient_norm(p: Array, g: Array, l2: float) -> float:
     """Euclidean norm of g + l2 p, summed in float64.
 
@@ -65,6 +68,7 @@ def gradient_scale(norms: Sequence[float], threshold: float) -> tuple[float, flo
     return norm, threshold / norm if norm > threshold else 1.0
 
 
+@gated
 def bounded_gradient(p: Array, g: Array, l2: float, scale: float, bound: float) -> Array:
     """scale (g + l2 p), each entry cut to [-bound, bound].
 

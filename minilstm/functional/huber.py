@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.functional.absolute_error import sign_of
+from minilstm.functional.gate import gated
 from minilstm.functional.weighted_sum import (
     WeightedSumCache,
     weighted_sum_backward,
@@ -29,6 +30,7 @@ class HuberCache(NamedTuple):
     total: WeightedSumCache
 
 
+@gated
 def huber_forward(
     y: Array, t: Array, divisor: float, weights: Array | None = None, transition: float = 1.0
 ) -> tuple[Any, HuberCache]:

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.functional.activations import GATE_ACTIVATIONS, STATE_ACTIVATIONS
+from minilstm.functional.gate import gated
 from minilstm.functional.ragged import IntArray, last_rows, previous_rows, state_slots
 
 Array = NDArray[Any]
@@ -61,6 +62,7 @@ class LSTMGradients(NamedTuple):
     c0: Array  # (B, H)
 
 
+@gated
 def lstm_forward(
     x: Array,
     h0: Array,
@@ -135,6 +137,7 @@ def lstm_forward(
     return h[B:], LSTMState(h[last], c[last]), cache
 
 
+@gated
 def lstm_backward(
     dh: Array | None,
     dstate: LSTMState | None,

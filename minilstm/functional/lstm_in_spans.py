@@ -12,12 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.functional.activations import STATE_ACTIVATIONS
+from minilstm.functional.gate import gated
 from minilstm.functional.lstm import LSTMState, lstm_forward
 from minilstm.functional.ragged import IntArray, state_slots
 
 Array = NDArray[Any]
 
 
+@gated
 def lstm_pack(W: Array, R: Array, b: Array) -> Any:
     """Arrange weights as a backend likes to read them, once for many calls.
 
@@ -37,6 +39,7 @@ def lstm_pack(W: Array, R: Array, b: Array) -> Any:
     return W, R, b
 
 
+@gated
 def lstm_advance(
     x: Array,
     h0: Array,
@@ -78,6 +81,7 @@ def lstm_advance(
     return h if keep == "output" else None, state, cache.gates if keep == "gates" else None
 
 
+@gated
 def lstm_restore(
     gates: Array, h0: Array, c0: Array, active: IntArray, state_activation: str = "tanh"
 ) -> tuple[Array, Array]:

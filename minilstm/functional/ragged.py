@@ -22,6 +22,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.arrays import as_array
+from minilstm.functional.gate import gated
+
 Array = NDArray[Any]
 IntArray = NDArray[np.int64]
 
@@ -60,6 +63,7 @@ def pack(sequences: Sequence[Array]) -> Packed:
     >>> packed.rows.ravel().tolist(), packed.active.tolist(), packed.order.tolist()
     ([7.0, 1.0, 8.0, 2.0, 9.0], [2, 2, 1], [1, 0])
     """
+    sequences = [as_array(s, f"sequences[{b}]") for b, s in enumerate(sequences)]
     lengths = np.array([len(s) for s in sequences], dtype=np.int64)  # (B,)
     order = np.argsort(-lengths, kind="stable").astype(np.int64)  # (B,)
     active = active_counts(lengths[order])  # (T,)
@@ -95,6 +99,7 @@ def pack_with_targets(
     [5, 4]
     """
     packed = pack(sequences)
+    targets = [as_array(t, f"targets[{b}]") for b, t in enumerate(targets)]
     if all(len(t) == len(s) for t, s in zip(targets, sequences, strict=True)):
         return packed, pack(targets).rows  # (N,)
     return packed, np.concatenate([targets[j] for j in packed.order])  # (B,)
@@ -119,6 +124,7 @@ def unpack(rows: Array, active: IntArray, order: IntArray) -> list[Array]:
     >>> [s.ravel().tolist() for s in unpack(*pack([a, b]))]
     [[1.0, 2.0], [7.0, 8.0, 9.0]]
     """
+    rows = as_array(rows, "rows")
     if len(order) == 1:
         return [rows]
     start = np.cumsum(active) - active  # (T,)
@@ -129,6 +135,7 @@ def unpack(rows: Array, active: IntArray, order: IntArray) -> list[Array]:
     return out
 
 
+@gated
 def active_counts(lengths: IntArray) -> IntArray:
     """Sequences still running at each step, from lengths sorted longest first.
 
@@ -142,6 +149,7 @@ def active_counts(lengths: IntArray) -> IntArray:
     return running.astype(np.int64)  # (T,)
 
 
+@gated
 def sequence_lengths(active: IntArray) -> IntArray:
     """Lengths of the sequences, longest first: the inverse of `active_counts`.
 
@@ -155,6 +163,7 @@ def sequence_lengths(active: IntArray) -> IntArray:
     return steps.astype(np.int64)  # (B,)
 
 
+@gated
 def state_slots(active: IntArray) -> IntArray:
     """First row of each slot of a state array that also holds the initial state.
 
@@ -175,6 +184,7 @@ def state_slots(active: IntArray) -> IntArray:
     return (np.cumsum(sizes) - sizes).astype(np.int64)
 
 
+@gated
 def last_rows(active: IntArray) -> IntArray:
     """Row of each sequence's last step, longest sequence first.
 
@@ -187,6 +197,7 @@ def last_rows(active: IntArray) -> IntArray:
     return (start[sequence_lengths(active) - 1] + np.arange(int(active[0]))).astype(np.int64)
 
 
+@gated
 def previous_rows(active: IntArray) -> IntArray:
     """Row of a state array (`state_slots`) that holds the state before each step's row.
 
@@ -202,6 +213,7 @@ def previous_rows(active: IntArray) -> IntArray:
     return (slots[step] + within).astype(np.int64)
 
 
+@gated
 def reversed_rows(active: IntArray) -> IntArray:
     """Rows in the order that reverses every sequence in time, within the same layout.
 

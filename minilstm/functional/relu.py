@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.functional.gate import gated
+
 Array = NDArray[Any]
 
 
@@ -20,6 +22,7 @@ class ReLUCache(NamedTuple):
     passes: NDArray[np.bool_]  # (N, ...)
 
 
+@gated
 def relu_forward(x: Array) -> tuple[Array, ReLUCache]:
     """Set what is not positive to zero: y = x where x > 0, else 0.   (1)
 
@@ -43,6 +46,7 @@ def relu_forward(x: Array) -> tuple[Array, ReLUCache]:
     return y, ReLUCache(passes)
 
 
+@gated
 def relu_backward(dy: Array, cache: ReLUCache) -> Array:
     """Gradient of the rectifier; its derivative at 0 is taken as 0.
 

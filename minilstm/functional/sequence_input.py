@@ -27,6 +27,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from minilstm.arrays import as_numbers
+from minilstm.functional.gate import gated
+
 Array = NDArray[Any]
 Statistics = dict[str, NDArray[np.float64]]
 
@@ -100,6 +103,7 @@ def statistics(sequences: Sequence[Array], dimension: str, kind: str) -> Statist
     >>> float(statistics(x, "all", "rescale-symmetric")["max"])
     10.0
     """
+    sequences = [as_numbers(s, f"sequences[{b}]") for b, s in enumerate(sequences)]
     shape = sequences[0].shape[1:]
     kept = statistics_shape(shape, dimension)
     # Axes of a block (steps, *shape) that are pooled; for "all" they are all of them.
@@ -166,6 +170,7 @@ def coefficients(kind: str, values: Mapping[str, ArrayLike]) -> Affine:
     return Affine(shift, np.where(flat, 1.0, scale), offset)
 
 
+@gated
 def normalize_forward(x: Array, affine: Affine, dtype: Any = None) -> Array:
     """Shift and scale every step: equation (1), in float64, rounded once.
 
@@ -199,6 +204,7 @@ def normalize_forward(x: Array, affine: Affine, dtype: Any = None) -> Array:
     return y
 
 
+@gated
 def normalize_backward(dy: Array, affine: Affine) -> Array:
     """Gradient with respect to the input; the statistics are constants of the data.
 

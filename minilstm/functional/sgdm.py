@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.functional.gate import gated
 from minilstm.functional.gradient_norm import bounded_gradient
 
 Array = NDArray[Any]
@@ -26,6 +27,7 @@ class SgdmRule(NamedTuple):
     bound: float = np.inf  # largest absolute value of an entry
 
 
+@gated
 def sgdm_step(p: Array, g: Array, v: Array, rule: SgdmRule) -> tuple[Array, Array]:
     """One step of gradient descent with momentum.
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from numpy.typing import NDArray
 
 from minilstm.functional.activations import dsigmoid_from_output, sigmoid
+from minilstm.functional.gate import gated
 
 Array = NDArray[Any]
 
@@ -21,6 +22,7 @@ class SigmoidCache(NamedTuple):
     y: Array  # (N, ...)
 
 
+@gated
 def sigmoid_forward(z: Array) -> tuple[Array, SigmoidCache]:
     """Turn each number into a score between 0 and 1: y = 1 / (1 + exp(-z)).   (1)
 
@@ -42,6 +44,7 @@ def sigmoid_forward(z: Array) -> tuple[Array, SigmoidCache]:
     return y, SigmoidCache(y)
 
 
+@gated
 def sigmoid_backward(dy: Array, cache: SigmoidCache) -> Array:
     """Gradient of the sigmoid: y (1 - y) dy.
 

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.functional.gate import gated
+
 Array = NDArray[Any]
 
 
@@ -20,6 +22,7 @@ class SoftmaxCache(NamedTuple):
     y: Array  # (N, C)
 
 
+@gated
 def softmax_forward(z: Array) -> tuple[Array, SoftmaxCache]:
     """Turn each row of logits into scores that are positive and sum to 1.
 
@@ -46,6 +49,7 @@ def softmax_forward(z: Array) -> tuple[Array, SoftmaxCache]:
     return y, SoftmaxCache(y)
 
 
+@gated
 def softmax_backward(dy: Array, cache: SoftmaxCache) -> Array:
     """Gradient of the softmax: the Jacobian diag(y) - y y^T applied to dy.
 

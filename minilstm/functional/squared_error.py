@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
+from minilstm.functional.gate import gated
 from minilstm.functional.weighted_sum import (
     WeightedSumCache,
     weighted_sum_backward,
@@ -27,6 +28,7 @@ class SquaredErrorCache(NamedTuple):
     total: WeightedSumCache
 
 
+@gated
 def squared_error_forward(
     y: Array, t: Array, divisor: float, weights: Array | None = None, factor: float = 1.0
 ) -> tuple[Any, SquaredErrorCache]:

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.functional.gate import gated
+
 Array = NDArray[Any]
 
 
@@ -21,6 +23,7 @@ class WeightedSumCache(NamedTuple):
     weights: Array | None  # (N, 1), None means 1 each
 
 
+@gated
 def weighted_sum_forward(
     elements: Array, divisor: float, weights: Array | None = None
 ) -> tuple[Any, WeightedSumCache]:
@@ -54,6 +57,7 @@ def weighted_sum_forward(
     return loss, WeightedSumCache(float(divisor), weights)
 
 
+@gated
 def weighted_sum_backward(slopes: Array, cache: WeightedSumCache) -> Array:
     """Gradient of the loss with respect to what the elements are made of.
 

@@ -14,10 +14,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from minilstm.arrays import as_array
 from minilstm.backend import Backend, current_backend
 from minilstm.checks import check_flag, check_memory
-from minilstm.data.labels import label_array, scores_to_labels
+from minilstm.data.labels import class_array, scores_to_labels
 from minilstm.data.padding import Padding
 from minilstm.errors import DataError
 from minilstm.functional.lstm import LSTMState
@@ -82,7 +81,7 @@ class Predictor:
         own = wiring.graph.named(plain)  # a copy, as a user may change the graph
         self.wiring = wiring._replace(graph=own) if same else wire(own)
         self.layers = self.wiring.layers
-        self.classes = of_each(classes, _class_array)  # (C,)
+        self.classes = of_each(classes, class_array)  # (C,)
         if losses is not None:  # one of them is None where a file could not hold functions
             losses = tuple(None if loss is None else find_loss(loss) for loss in losses)
         self.losses = losses
@@ -351,8 +350,7 @@ class Predictor:
             The file is truncated, of another program, changed, or its self-test fails.
         """
         check_flag("self_test", self_test)
-        net: Self = model_file.read_model(path, cls, bool(self_test))
-        return net
+        return model_file.read_model(path, cls, bool(self_test))
 
     def _labels(self, scores: Any) -> Any:
         """The labels of what `predict` gave, of each output that has classes."""
@@ -375,8 +373,8 @@ class Predictor:
         padding: Padding | None = None,
         want_state: bool = False,
     ) -> tuple[list[Any], State]:
-        data_format = self.data_format if data_format is None else data_format
-        batches = as_batches(self.wiring, x, self.dtype, data_format)
+        letters = self.data_format if data_format is None else data_format
+        batches = as_batches(self.wiring, x, self.dtype, letters)
         B = len(batches[0].sequences)
         if state is None:
             state = self.carried_state
@@ -391,11 +389,3 @@ class Predictor:
         backend = current_backend()
         walk = PredictionPass(self.wiring, self.by_layer(backend), backend, wanted, self.dtype)
         return walk.predict(batches, start, mini_batch_size, padding, want_state)
-
-
-def _class_array(classes: Any) -> Array:
-    """Class labels (C,) as a new array."""
-    array = as_array(classes, "classes")
-    if array.dtype.kind == "O" or (isinstance(classes, (list, tuple)) and array.dtype.kind == "U"):
-        array = label_array(classes, "classes", allowed=array.tolist())
-    return np.array(array)

@@ -3,6 +3,7 @@ Missing packages are played by the switch, and GPUs that cannot be used by a mod
 """
 
 import os
+import pickle
 import re
 import sys
 import tomllib
@@ -95,6 +96,9 @@ TABLE = [
      "pip(\"$1\")"),
     ("warmup('float16')", "choose ('.*' or '.*')",
      "with patch('minilstm.kernels.numba.machinery.compiling.kernels', []): warmup($each)"),
+    ("z = np.ones((2, 2), np.longdouble); load_backend('numba').softmax_forward(z)",
+     "convert it, or use the backend ('numpy')", "z = np.ones((2, 2), np.longdouble); "
+     "load_backend($1).softmax_forward(z); load_backend('numba').softmax_forward(z.astype(float))"),
     ("ml.set_num_threads(0)", r"a whole number from (\d+) to (\d+)\.",
      "n = ml.get_num_threads(); ml.set_num_threads($1); ml.set_num_threads($2);"
      "ml.set_num_threads(n)"),
@@ -104,6 +108,15 @@ TABLE = [
      "say=False: False): load_backend('numba')",
      "unset that environment variable, or choose the backend ('numpy')",
      "load_backend('numba'); load_backend($1)"),
+    ("with patch('minilstm.checks.machine_memory', lambda: 2**28): build(LSTM(10**6))",
+     "make the layers or the input smaller", "build(LSTM(10))"),
+    ("with patch('minilstm.checks.machine_memory', lambda: 2**28): build(LSTM(9)).stream(10**8)",
+     "give fewer at once", "build(LSTM(9)).stream(10)"),
+    ("pickle.dumps(build(LSTM(3)).stream())",
+     r"pickle the network and stream.state, and set the state of a new stream, (net.stream\(\))",
+     "net = pickle.loads(pickle.dumps(build(LSTM(3))))\n"
+     "state = pickle.loads(pickle.dumps($1.state)); new = $1; new.state = state"),
+    ("Addition(1001)", "at most (1000)", "Addition($1)"),
     ("with environment('numba'): training_backend('gpu')",
      "the backend ('cupy' or 'auto'), or the environment 'cpu'",
      "with environment($each): training_backend('gpu')\n"

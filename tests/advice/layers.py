@@ -32,6 +32,9 @@ def unfolded(number):
     return ml.SequenceUnfolding().forward(run, (np.ones((2, 3)), np.array([number])))
 
 
+FAR = [np.array([[1e308] * 3, [-1e308] * 3])] * 2
+
+
 def drawn(shape, rng):
     """An initialiser of a user's own."""
     return rng.uniform(size=shape)
@@ -146,9 +149,9 @@ TABLE = [
      "build(SequenceInput(3, np.sign), LSTM(2)).predict(x)"),
     ("build(SequenceInput(3, lambda rows: rows[:1]), LSTM(2)).predict(x)", "of the same shape",
      "build(SequenceInput(3, lambda rows: rows + 1), LSTM(2)).predict(x)"),
-    ("train([1e307 * a for a in x], y, SequenceInput(3, 'zscore'), *classifier()[1:], "
-     "dtype='float64')", "scale them first",
-     "train(x, y, SequenceInput(3, 'zscore'), *classifier()[1:], dtype='float64')"),
+    ("train(FAR, [y_last, y_last], SequenceInput(3, 'zscore'), *classifier()[1:], dtype='float64')",
+     "scale them first", "train([a / 1e308 for a in FAR], [y_last, y_last], "
+     "SequenceInput(3, 'zscore'), *classifier()[1:], dtype='float64')"),
     ("build(SequenceInput(1, 'zscore', mean=[0], standard_deviation=[1e-30]), LSTM(2)).predict("
      "np.full((3, 1), 1e10))", "check the statistics of the layer and the units of the data",
      "build(SequenceInput(1, 'zscore', mean=[0], standard_deviation=[1e10]), LSTM(2)).predict("

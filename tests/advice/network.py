@@ -108,6 +108,8 @@ TABLE = [
     ("Network(classifier())", "(parameters) and (rng) are both missing; give one of them",
      "Network(classifier(), $2=np.random.default_rng(0)); Network(classifier(), "
      "$1=build().parameters)"),
+    ("build(LSTM(10**6))", "make the layers or the input smaller", "build(LSTM(10))"),
+    ("build().initial_state(10**12)", "give fewer at once", "build().initial_state(10)"),
     # ------------------------------------------------------------ heads and classes
     ("train(x, [t, t], two_outputs(), loss=['mse'])", "give one|one entry for each",
      "train(x, [t, t], two_outputs(), loss=['mse', 'mae'])"),
@@ -170,6 +172,10 @@ TABLE = [
      "build().stream().step(x[0][0], out=$1)"),
     ("build().stream(2).step(np.ones((2, 3)), out=np.empty(2))", r"pass (np.empty\(.*\))\.",
      "build().stream(2).step(np.ones((2, 3)), out=$1)"),
+    ("import pickle; pickle.dumps(build().stream())", r"of a new stream, (net.stream\(\))",
+     "import pickle; net = build(); first = net.stream(); first.step(x[0][0]); net, state = "
+     "pickle.loads(pickle.dumps((net, first.state))); second = $1; second.state = state; "
+     "same(first.step(x[0][1]), second.step(x[0][1]))"),
     ("two_inputs().stream()", r"use (\w+) with (state=) and (return_state=True), a few steps",
      "net = two_inputs(); first, s = net.$1([x, t], $3); net.$1([x, t], $2s, $3)"),
     ("build(BiLSTM(2)).stream()", r"use (\w+), or a network of (LSTM) layers",

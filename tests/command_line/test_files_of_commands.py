@@ -190,6 +190,17 @@ def test_words_like_missing_labels_are_classes_where_the_option_says_so(run):
     assert run("predict", model, "train.csv", "--missing-labels", "--json")[0] == 0
 
 
+def test_a_class_never_trained_counts_nowhere_where_the_option_lists_it(run):
+    write("train.csv")
+    write("other.csv", 1, y=("up", "left"))
+    how = [*SHORT, "--out", "o", "--json"]
+    words = ["train.csv", "--test", "other.csv", "--missing-labels", "left"]
+    assert run("train", *words, *how)[0] == 0
+    facts = json.loads(run("predict", "o/model.safetensors", *words[2:], "--json")[1][-1])
+    assert set(facts["read"][0]["labels"]) == {"up"}
+    assert facts["accuracy"] is not None
+
+
 def test_labels_that_a_network_ignored_are_words_of_the_option(run):
     x, y = movements(0)
     y[0] = np.array([*y[0][:-2], "unknown", "unknown"])
@@ -212,12 +223,18 @@ def test_labels_of_the_test_are_checked_before_the_training(run, monkeypatch):
     x, labels = movements(1)
     write_npz("numbers.npz", x, [(a == "up").astype(int) for a in labels])
     write_npz("last.npz", x, np.array(["up", "down", "up"]))
-    shown = "the network's 2 classes 'down', 'up'; remove it, or train with it."
+    shown = (
+        "the network's 2 classes 'down', 'up'; remove it, train with it, or count it nowhere with "
+        "--missing-labels"
+    )
     for test, sentence in (
-        ("class.csv", f"class.csv holds the label 'left' (sequence 0), which is not among {shown}"),
+        (
+            "class.csv",
+            f"class.csv holds the label 'left' (sequence 0), which is not among {shown} 'left'.",
+        ),
         (
             "numbers.csv",
-            f"numbers.csv holds the label '1' (sequence 0), which is not among {shown}",
+            f"numbers.csv holds the label '1' (sequence 0), which is not among {shown} '1'.",
         ),
         (
             "numbers.npz",
@@ -325,7 +342,7 @@ def test_a_training_that_fails_leaves_no_folder(run):
     code, _, said = run("train", "train.csv", *how, "--out", "new")
     assert code == 1 and "the loss became" in said[-1] and "lower --learn-rate" in said[-1]
     code, _, said = run("train", "train.csv", "--hidden", 100_000_000, "--out", "large")
-    assert code == 2 and said[-1].startswith("minilstm: the memory is not enough (")
+    assert code == 2 and said[-1].endswith("make the layers or the input smaller.")
     assert not Path("large").exists()
     code, _, said = run("train", "train.csv", "--hidden", 10**20)
     assert code == 2 and "is not a whole number from 1 to 2147483647" in said[-1]

@@ -142,6 +142,10 @@ def test_choice_of_variables(tmp_path):
         "x_name is 'Xtrain', but the variables of FILE are TTrain, XTest, XTrain, other: name one "
         "of them."
     )
+    assert refusal(path, x_name="") == (
+        "x_name is '', but the variables of FILE are TTrain, XTest, XTrain, other: name one of "
+        "them."
+    )
     path = mat(tmp_path, X=x, Yes=y)
     assert refusal(path) == (
         "path FILE holds Yes, but no labels that go with X by name: choose with y_name, or give "

@@ -168,3 +168,41 @@ def test_npz_broken(tmp_path):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("x", b"no array")
     assert "is broken at x," in refusal(path)
+
+
+def test_names_and_sizes_are_looked_at_before_anything_is_unpacked(tmp_path):
+    path = tmp_path / "a.npz"
+    zeros = np.zeros((20_000_000, 1))
+    np.savez_compressed(path, x=np.ones((3, 1)), junk=zeros)
+    assert refusal(path) == f"path FILE holds the arrays junk, x, {ARRAYS}"
+    np.savez_compressed(path, x=zeros)
+    packed = f"{path.stat().st_size:,}"
+    assert refusal(path) == (
+        f"path FILE grows from {packed} to 160,000,128 bytes, which real data does not: write it "
+        "with numpy.savez, which packs nothing."
+    )
+    np.savez(path, x=zeros[:10])
+    with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        archive.writestr("x.npy", b"")
+    assert refusal(path) == (
+        "path FILE holds x twice, but one array of each name was wanted: write it again."
+    )
+
+
+def test_npz_numbers_of_another_byte_order_and_missing_labels(tmp_path):
+    path = tmp_path / "a.npz"
+    x = np.arange(6.0).reshape(3, 2).astype(">f4")
+    np.savez(path, x=x, y=np.array([1.0, np.nan, 2.0]), lengths=np.array([3]))
+    assert refusal(path) == (
+        "y[0] at step 1 has the missing label 'NaN', but every label has to be known: fill it in, "
+        "or give missing_labels=['NaN'] to read it as '', and train with "
+        "loss=minilstm.CrossEntropy(ignored_labels=[''])."
+    )
+    data = read_sequences(path, missing_labels=["NaN"])
+    assert data.y[0].tolist() == ["1", "", "2"]
+    assert data.x[0].dtype == np.float32 and data.x[0].dtype.isnative
+    np.savez(path, x=x, y=np.array([[2**64 - 1, 1, 1]], np.uint64)[0], lengths=np.array([3]))
+    assert refusal(path) == (
+        "y[0] at step 0 has the label 18446744073709551615, but whole numbers within 64 bits were "
+        "wanted: number the classes from 1, or write their names."
+    )

@@ -1,6 +1,7 @@
 """Reading .csv and .ts files: columns, lengths, labels, the way back through the writer, refusals.
 A refusal is asserted word for word, with FILE in place of the path."""
 
+import gzip
 import io
 import time
 
@@ -140,6 +141,21 @@ CSV_REFUSALS = {
         "path FILE is text in UTF-16, but a .csv file in UTF-8 was wanted: save it again in that "
         "encoding, for example with iconv -f UTF-16 -t UTF-8.",
     ),
+    "UTF-32": (
+        "sequence,x\na,1\n".encode("utf-32"), {},
+        "path FILE is text in UTF-32, but a .csv file in UTF-8 was wanted: save it again in that "
+        "encoding, for example with iconv -f UTF-32 -t UTF-8.",
+    ),
+    "gzip": (
+        gzip.compress(b"sequence,x\na,1\n"), {},
+        "path FILE is compressed with gzip, but a .csv file in UTF-8 was wanted: unpack it first, "
+        "with gunzip.",
+    ),
+    "Excel": (
+        b"PK\x03\x04" + bytes(30), {},
+        "path FILE is a zip archive or an Excel workbook, but a .csv file in UTF-8 was wanted: "
+        "unpack it, or save the sheet as CSV.",
+    ),
     "y beside x": (
         "sequence,x,y\na,1,2\n", {},
         "label_column was not given, and the column 'y' of FILE holds numbers beside a column 'x', "
@@ -245,6 +261,11 @@ def test_ts(tmp_path):
     assert (data.x[0].tolist(), data.y) == ([[1, 3], [2, 4]], None)
 
 
+ONCE = (
+    "but each of the words @problemname, @timestamps, @missing, @univariate, @dimensions, "
+    "@equallength, @serieslength, @classlabel, @targetlabel was wanted once, and @data last: "
+    "remove the line, or mark it as a remark with #."
+)
 TS_REFUSALS = {
     "empty": ("", "path FILE has no line @data, but a .ts file with one was wanted: check that it "
               "is whole."),
@@ -260,6 +281,25 @@ TS_REFUSALS = {
                       "classes, or false, was wanted: correct that line."),
     "dimensions": ("@dimensions two\n@classLabel false\n@data\n", "path FILE says @dimensions two, "
                    "but a whole number from 1 was wanted: correct that line."),
+    "dimensions and tab": ("@univariate\ttrue\n@dimensions\t2\n@classLabel false\n@data\n1:2\n",
+                           "path FILE says @univariate true and @dimensions 2, but univariate is "
+                           "one dimension: correct one of the two lines."),
+    "series length": ("@seriesLength 9\n@classLabel false\n@data\n1,2\n", "line 4 of FILE has 2 "
+                      "steps, but @seriesLength says 9: correct the line or the header."),
+    "class twice": ("@classLabel true a b a\n@data\n1:a\n", "path FILE says @classLabel true a b "
+                    "a, but true with the classes, each once, or false alone was wanted: correct "
+                    "that line."),
+    "neither true nor false": ("@equalLength maybe\n@classLabel false\n@data\n1\n", "path FILE "
+                               "says @equallength maybe, but true or false was wanted: correct "
+                               "that line."),
+    "word twice": (f"@dimension 2\n{TS}1:2:up\n", f"line 6 of FILE is '@dimensions 2', {ONCE}"),
+    "unknown word": (f"@rate 50\n{TS}1:2:up\n", f"line 1 of FILE is '@rate 50', {ONCE}"),
+    "data on its line": ("@classLabel false\n@data 1,2\n3,4\n", f"line 2 of FILE is '@data 1,2', "
+                         f"{ONCE}"),
+    "missing label": (TS + "1:2:?\n", "line 9 of FILE has the missing label '?', but every label "
+                      "has to be known: fill it in, or give missing_labels=['?'] to read it as '', "
+                      "and train with loss=minilstm.CrossEntropy(ignored_labels=['']); give "
+                      "missing_labels=[] where '?' is a class."),
     "few dimensions": (TS + "1,2:up\n", "line 9 of FILE has 1 dimensions, but 2 were wanted: "
                        "correct the line or the header."),
     "lengths": (TS + "1,2:3:up\n", "line 9 of FILE has dimensions of 1 and of 2 steps, but all "

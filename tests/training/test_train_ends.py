@@ -147,7 +147,7 @@ def test_large_data_are_named_as_the_cause():
     error = diverged(net, (huge, y))  # 2 x and 3 x are infinite, and so is no difference
     assert str(error) == (
         "the loss became nan in epoch 1, iteration 1; no step had a finite loss; likely cause: the "
-        "data reach 3.4e+38: scale them, or use SequenceInput(..., normalization='zerocenter')."
+        "data reach 3.4e+38: scale them, or use SequenceInput(..., normalization='zscore')."
     )
 
 
@@ -191,8 +191,9 @@ def test_a_gpu_beside_a_backend_of_the_cpu_is_a_clear_error_before_anything_runs
 
 
 def test_training_without_numba_says_so_once_with_the_pip_line(monkeypatch):
-    for name in ("minilstm.backend", "minilstm.training.train"):
-        monkeypatch.setattr(import_module(name), "is_installed", lambda package: False)
+    names = ("minilstm.backend", "minilstm.training.train")
+    for module in [import_module(name) for name in names]:  # all imported before one is changed
+        monkeypatch.setattr(module, "is_installed", lambda package: False)
     with ml.use_backend("auto") as backend, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         net, _ = train(max_epochs=5, validation_data=data(2), validation_frequency=1)

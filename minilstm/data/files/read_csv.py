@@ -27,6 +27,16 @@ from minilstm.errors import DataError
 # The names by which a column is taken without being asked for, in this order.
 ID_NAMES = ("sequence", "sequence_id", "recording", "recording_id")
 LABEL_NAMES = ("label", "class", "y")
+# How files of other kinds start, what they are, and what helps.
+_ENCODING = "save it again in that encoding, for example with iconv -f {} -t UTF-8"
+_OTHER_KINDS = (
+    (b"\xff\xfe\0\0", "text in UTF-32", _ENCODING.format("UTF-32")),
+    (b"\xff\xfe", "text in UTF-16", _ENCODING.format("UTF-16")),
+    (b"\xfe\xff", "text in UTF-16", _ENCODING.format("UTF-16")),
+    (b"\x1f\x8b", "compressed with gzip", "unpack it first, with gunzip"),
+    (b"PK\x03\x04", "a zip archive or an Excel workbook", "unpack it, or save the sheet as CSV"),
+    (b"PAR1", "a Parquet file", "write it as CSV, with pandas.read_parquet(path).to_csv say"),
+)
 
 
 class Columns(NamedTuple):
@@ -106,6 +116,7 @@ def read_csv_and_columns(
         )
     found = check_file(path)
     name = repr(str(found))
+    _check_kind(found)
     try:
         with open(found, encoding="utf-8", newline="") as file:
             records = csv_records(file, name)
@@ -328,26 +339,31 @@ def _labels(
     return labels[starts]
 
 
+def _check_kind(path: Path) -> None:
+    """Refuse a file that starts like one of another kind."""
+    with open(path, "rb") as file:
+        start = file.read(4)
+    for mark, kind, remedy in _OTHER_KINDS:
+        if start.startswith(mark):
+            raise DataError(
+                f"path {str(path)!r} is {kind}, but a .csv file in UTF-8 was wanted: {remedy}."
+            )
+
+
 def _not_utf8(path: Path) -> str:
     """What to do about a file in another encoding."""
     with open(path, "rb") as file:
-        start = file.read(2)
-        encoding, what = "CP1252", f"path {str(path)!r} is not UTF-8 text"
-        if start in (b"\xff\xfe", b"\xfe\xff"):
-            encoding, what = "UTF-16", f"path {str(path)!r} is text in UTF-16"
-        else:
-            file.seek(0)
-            for number, line in enumerate(file, 1):
-                try:
-                    line.decode()
-                except UnicodeDecodeError as error:
-                    byte = line[error.start]
-                    what = f"line {number} of {str(path)!r} is not UTF-8 text (byte 0x{byte:02X})"
-                    break
-    return (
-        f"{what}, but a .csv file in UTF-8 was wanted: save it again in that encoding, for example "
-        f"with iconv -f {encoding} -t UTF-8."
-    )
+        for number, line in enumerate(file, 1):
+            try:
+                line.decode()
+            except UnicodeDecodeError as error:
+                place = f"line {number} of {str(path)!r}"
+                return (
+                    f"{place} is not UTF-8 text (byte 0x{line[error.start]:02X}), but a .csv file "
+                    "in UTF-8 was wanted: save it again in that encoding, for example with iconv "
+                    "-f CP1252 -t UTF-8."
+                )
+    return f"path {str(path)!r} changed while it was read: read it again."
 
 
 def _is_number(text: str) -> bool:

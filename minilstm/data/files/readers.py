@@ -14,6 +14,7 @@ from minilstm.data.files.read_npz import read_npz
 from minilstm.data.files.read_ts import read_ts
 from minilstm.data.files.writers import write_csv, write_npz
 from minilstm.errors import DataError
+from minilstm.paths import as_path
 
 __all__ = ["Sequences", "read_sequences", "write_csv", "write_npz"]
 
@@ -84,7 +85,7 @@ def read_sequences(
     >>> [x.shape for x in data.x], [y.tolist() for y in data.y], data.ids
     ([(2, 1), (1, 1)], [['go', 'stop'], ['stop']], ['a', 'b'])
     """
-    suffix = Path(path).suffix.lower()
+    suffix = as_path(path).suffix.lower()
     if suffix not in _READERS:
         raise DataError(
             f"path {str(Path(path))!r} ends in {suffix!r}, but a file of sequences ends in .mat, "

@@ -55,6 +55,7 @@ def warn_of_doubt(
     y: list[NDArray[Any]] | NDArray[Any] | None,
     letters: str,
     one_matrix: bool,
+    level: int = 4,
 ) -> None:
     """Say how sequences were read where their axes could as well be others.
 
@@ -65,6 +66,7 @@ def warn_of_doubt(
     y : their labels
     letters : the layout that was taken
     one_matrix : whether `x` came as one matrix, whose rows could be sequences
+    level : how many calls above is the line of the user that the warning names
     """
     lengths = {len(values) for values in x}
     steps, width = x[0].shape
@@ -89,5 +91,5 @@ def warn_of_doubt(
         f"{where} was read as {said} of {steps} step{'s' * (steps > 1)} and {features}: give "
         f"layout={letters!r} where that is right, or {' or '.join(others)}.",
         UserWarning,
-        stacklevel=5,
+        stacklevel=level,
     )

@@ -84,6 +84,8 @@ class MatFile:
 
     def check_objects(self) -> None:
         """Look at the parts of all objects, which another library reads."""
+        if not HEADER <= self.objects_at < self.size:
+            raise Broken("the parts of its objects are missing")
         parts = self.value(self._entry(self.objects_at))
         if not isinstance(parts, np.ndarray) or parts.dtype != np.uint8:
             raise Broken("the parts of its objects are no bytes")

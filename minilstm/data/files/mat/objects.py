@@ -147,7 +147,7 @@ def _value(value: Any) -> Any:
         if value.dtype == object:
             return Cell([_value(item) for item in flat])
         if value.dtype == np.uint32 and flat[:1].tolist() == [_OBJECT]:
-            return Foreign("an object that mat-io cannot decode")
+            return Foreign("unknown to mat-io")
         if value.dtype.kind in "biufc":
             return value
         if value.dtype.names:

@@ -99,7 +99,7 @@ def sequences_of(path: str, x_value: Any, y_value: Any, wanted: Wanted) -> Seque
     check_x(x, [f"{place} of {path!r}" for place in places])
     if free:
         one_matrix = isinstance(value, np.ndarray) and value.ndim == 2
-        warn_of_doubt(f"{x_name} of {path!r}", x, y, letters, one_matrix)
+        warn_of_doubt(f"{x_name} of {path!r}", x, y, letters, one_matrix, level=5)
     return Sequences(x, y, None, places)
 
 
