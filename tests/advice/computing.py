@@ -96,6 +96,9 @@ TABLE = [
      "pip(\"$1\")"),
     ("warmup('float16')", "choose ('.*' or '.*')",
      "with patch('minilstm.kernels.numba.machinery.compiling.kernels', []): warmup($each)"),
+    ("z = np.ones((2, 2), np.longdouble); load_backend('numba').softmax_forward(z)",
+     "convert it, or use the backend ('numpy')", "z = np.ones((2, 2), np.longdouble); "
+     "load_backend($1).softmax_forward(z); load_backend('numba').softmax_forward(z.astype(float))"),
     ("ml.set_num_threads(0)", r"a whole number from (\d+) to (\d+)\.",
      "n = ml.get_num_threads(); ml.set_num_threads($1); ml.set_num_threads($2);"
      "ml.set_num_threads(n)"),

@@ -73,6 +73,9 @@ TABLE = [
      "right(read(HEAD + BODY, $1))"),
     ("read(HEAD + BODY, label_per='row')", "('step' or 'sequence') was wanted: choose one",
      "right(read(HEAD + BODY.replace('walk', 'run'), label_per=$each))"),
+    ("read(b'PAR1' + b'0' * 99)", r"with pandas\.read_parquet\(path\)\.(to_csv) say",
+     "import pandas, io; text = pandas.read_csv(io.StringIO(HEAD + BODY)).$1(index=False);"
+     "right(read(text))"),
     ("read((HEAD + BODY).encode('utf-16'))", "UTF-8",
      "right(read((HEAD + BODY).encode('utf-16').decode('utf-16')))"),
     ("read(one_line('r1,3,4,é').encode('latin-1'))", r"iconv -f (CP1252) -t (UTF-8)",

@@ -10,6 +10,7 @@ from minilstm.arrays import as_numbers
 from minilstm.data.datasets import human_activity
 from minilstm.data.labels import find_classes, to_targets
 from minilstm.data.padding import pad_sequences
+from minilstm.functional.lstm import lstm_forward
 
 
 class Tensor:
@@ -75,6 +76,7 @@ def numbers(x, y, **options):
     return train(x, y, build(ml.LSTM(2)), loss="mse", **options)
 
 
+LSTM_ARRAYS = [np.ones(s) for s in ((2, 3), (1, 2), (1, 2), (8, 3), (8, 2), 8)]
 LAST = [ml.SequenceInput(3), ml.LSTM(2, "last")]
 EMPTY_WORD = ["run", "", "walk", "run", "walk"]
 TABLE = [
@@ -233,6 +235,8 @@ TABLE = [
      "train(x, y, $1)"),
     ("train(x, t, build(LSTM(2), Sigmoid()), loss='binary-crossentropy')", "one column of 0 and 1",
      "train(x, [(a > 0) * 1 for a in t], build(LSTM(2), Sigmoid()), loss='binary-crossentropy')"),
+    ("lstm_forward(*LSTM_ARRAYS, np.array([1.5, 1.0]))", "round it, or give integers",
+     "lstm_forward(*LSTM_ARRAYS, np.round([1.0, 1.0])); lstm_forward(*LSTM_ARRAYS, [1, 1])"),
     # ------------------------------------------------------------ padding
     ("pad_sequences(3)", r"pass (\[array\]) for a single", "array = np.ones(3); pad_sequences($1)"),
     ("pad_sequences([np.ones((2, 3)), np.ones((2, 4))])", "differ in their first axis only",

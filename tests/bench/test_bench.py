@@ -12,12 +12,14 @@ import pytest
 import minilstm as ml
 from minilstm import bench
 from minilstm.backend import is_installed, load_backend
+from minilstm.bench import crossover as bench_crossover
 from minilstm.bench import process as bench_process
 from minilstm.bench import stream as bench_stream
 from minilstm.bench import turns as bench_turns
 from minilstm.bench import works as bench_works
 from minilstm.command_line.cli import main
 from minilstm.network import network, stream
+from minilstm.training.crossover import Point
 
 QUICK = ["--repeats", "1", "--scale", "0.001", "--backend", "numpy"]
 STREAM_UNITS = ["us, p50", "us, p99", "us, first call"]
@@ -245,3 +247,28 @@ def test_nothing_of_it_loads_other_engines_unasked():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout == "set()\n"
+
+
+def test_memory_budgets_that_lose_different_numbers_are_not_timed(monkeypatch):
+    losses = [[1.0, 0.5], [1.0, 0.5], [1.0, 0.5], [1.0, 0.25]]  # two checks, then a turn of each
+    found = iter([{"losses": one, "MiB": 100.0, "seconds": 2.0} for one in losses * 2])
+    monkeypatch.setattr(bench_process, "run_python", lambda *_: (0.0, next(found)))
+    monkeypatch.setattr(bench_process, "whole_training", lambda *_: {"losses": losses[0]})
+    ours, smallest = bench_process.memory((), 1).engines.values()
+    assert ours() == {"MiB, peak": 100.0, "s, last epoch": 2.0}
+    with pytest.raises(AssertionError, match=r"^losses are \[1.0, 0.25\] and \[1.0, 0.5\], not e"):
+        smallest()
+
+
+def test_cost_against_length_is_checked_before_it_is_timed(monkeypatch):
+    def wrong(*_):
+        raise AssertionError("the gradients are wrong")
+
+    monkeypatch.setattr(bench_works, "check_gradients", wrong)
+    with pytest.raises(AssertionError, match="the gradients are wrong"):
+        bench_works.length(False)
+
+
+def test_a_line_of_the_crossover_says_both_times_a_step_and_how_many_times_one_is_the_other():
+    line = bench_crossover._line(Point("training", 100, 8, 200, 0.004, 0.001))
+    assert line.split() == ["training", "100", "8", "200", "40.00", "10.00", "GPU", "4.00"]

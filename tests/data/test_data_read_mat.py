@@ -1,6 +1,7 @@
 """Reading .mat files: MathWorks' layout, all kinds of labels, the choice of variables.
 The files are written by mat-io itself, in both formats that MATLAB uses today."""
 
+import struct
 import sys
 import warnings
 
@@ -9,6 +10,9 @@ import pytest
 from agreement import refusal, refuses
 
 from minilstm.data import read_sequences
+from minilstm.data.files.mat.objects import _value
+from minilstm.data.files.mat.values import Text
+from minilstm.errors import DataError
 
 pytest.importorskip("scipy")
 with warnings.catch_warnings():
@@ -239,3 +243,39 @@ def test_without_mat_io(tmp_path, monkeypatch):
             ImportError,
         ):
             read_sequences(path)
+
+
+@pytest.mark.parametrize("code", [255.0, 256.0, -1.0])
+def test_version_4_keeps_text_as_numbers_of_letters(tmp_path, code):
+    path, letters = tmp_path / "four.mat", np.array([97.0, 98, code])
+    pytest.importorskip("scipy.io").savemat(path, {"X": np.ones((2, 3))}, format="4")
+    with path.open("ab") as file:  # a text of 3 rows and 1 column
+        file.write(struct.pack("<5i", 1, 3, 1, 0, 2) + b"Y\0" + letters.tobytes())
+    if code == 255:
+        assert read_sequences(path, layout="CT").y[0].tolist() == ["a", "b", "\xff"]
+    else:
+        with pytest.raises(DataError, match="it holds text of an unknown character set"):
+            read_sequences(path, layout="CT")
+
+
+def test_more_cells_than_a_file_has_bytes_are_not_looked_for(tmp_path):
+    path, cells = tmp_path / "cells.mat", np.empty((1, 2), object)
+    cells[0, :] = [np.ones((3, 2)), np.ones((3, 2))]
+    pytest.importorskip("scipy.io").savemat(path, {"X": cells})
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(struct.pack("<2i", 1, 2), struct.pack("<2i", 1, 10**6), 1))
+    with pytest.raises(DataError, match=r"cells of sizes \(1, 1000000\) do not fit into \d+ bytes"):
+        read_sequences(path)
+
+
+def test_a_name_of_a_field_that_fills_its_place_is_refused(tmp_path):
+    path = tmp_path / "struct.mat"
+    pytest.importorskip("scipy.io").savemat(path, {"X": {"speed": np.ones((3, 2))}})
+    path.write_bytes(path.read_bytes().replace(b"speed\0", b"speeds"))  # six letters of six
+    with pytest.raises(DataError, match="the name of a field has no end"):
+        read_sequences(path)
+
+
+def test_what_mat_io_gives_of_text_is_text():
+    values = np.array([["up", "down"], ["left", "right"]])
+    assert _value(values) == Text(["up", "left", "down", "right"], "char")

@@ -231,7 +231,7 @@ def test_a_single_sequence_is_named_without_an_index():
         as_targets(draw(4), batch("single"), False, 1)
     with refuses_data(f"y[0] has shape (4, 1), {A_NUMBER}"):
         as_targets([draw(4, 1)], batch("single"), False, 1)
-    with refuses_data(f"y {RAGGED}"):
+    with refuses_data(f"y[0] {RAGGED}"):
         as_targets([[[1], [2, 3]]], batch("single"), False, 1)
 
 

@@ -2,6 +2,7 @@
 Extreme scores, a user's own functions and the names stand at the end.
 """
 
+import copy
 import dataclasses
 
 import numpy as np
@@ -329,3 +330,10 @@ def test_a_loss_that_is_none(loss, error, words):
     with pytest.raises(error, match=words) as caught:
         find_loss(loss)
     assert (str(caught.value).count(". ") == 0 and "choose one of" in str(caught.value)) or words
+
+
+def test_what_a_loss_is_told_is_what_it_shows_and_a_copy_of_functions_is_the_loss_itself():
+    shown = "CrossEntropy(class_weights=None, classes=None, ignored_labels=('idle',))"
+    assert repr(CrossEntropy(ignored_labels=["idle"])) == shown
+    loss = find_loss((cubes, cubes_gradient))
+    assert copy.copy(loss) is loss and copy.deepcopy([loss])[0] is loss

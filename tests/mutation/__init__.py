@@ -1,3 +1,4 @@
 """Tests that can fail: small changes of the code, drawn by a seed, each of which a test must catch.
-`changes` draws them, `coverage` knows which tests enter which function, `campaign` runs them.
+The file `changes` draws them, `coverage` knows which tests enter which function, and `campaign`
+runs them.
 """

@@ -64,4 +64,25 @@ EXPLAINED = {
         "minilstm/command_line/demo.py", "_vowels",
         "max_epochs=QUICK_VOWEL_EPOCHS if quick else 100,", "100", "101", 1,
     ): "how long the long demonstration trains is a choice",
+    (
+        "minilstm/command_line/models.py", "_judge",
+        "given = net.losses[0] if net.losses is not None else None", "0", "-1", 1,
+    ): "of one output the first is the last",
+    (
+        "minilstm/bench/gpu.py", "training", 'if "torch" in against:',
+        '"torch" in against', "False", 1,
+    ): "needs PyTorch, which the tests do not install",
+    (
+        "minilstm/bench/works.py", "<module>", "FEATURES, CLASSES, HIDDEN = 3, 5, 200",
+        "200", "199", 1,
+    ): "the size of a benchmark is a choice",
+    (
+        "minilstm/bench/works.py", "training", 'if "torch" in against:',
+        '"torch" in against', "False", 1,
+    ): "needs PyTorch, which the tests do not install",
+    (
+        "minilstm/bench/gpu.py", "<module>",
+        "BATCH_HIDDEN, BATCH_STEPS = 512, 1000  # units and steps of a large batch",
+        "1000", "999", 1,
+    ): "the size of a benchmark is a choice",
 }  # fmt: skip

@@ -182,7 +182,8 @@ def test_unfit_data_are_named():
         with pytest.raises(ml.DataError, match=f"^{re.escape(message)}"):
             ml.forecast(net, *arguments, **options)
     with pytest.raises(
-        TypeError, match=r"^net is list; give a Network, as ml\.train returns it\.$"
+        TypeError,
+        match=r"^net is list; give a Network, the first of the two that ml\.train returns\.$",
     ):
         ml.forecast(LAYERS, x, 2)
 

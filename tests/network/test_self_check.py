@@ -10,7 +10,9 @@ import pytest
 from builders import draw
 
 import minilstm as ml
+from minilstm.checks import machine_memory
 from minilstm.functional import activations
+from minilstm.network.self_check import draw_inputs
 
 pytestmark = pytest.mark.usefixtures("on_numpy")
 
@@ -81,3 +83,19 @@ def test_scores_of_nan_fail_the_self_test(tmp_path, monkeypatch):
     reason = "fails its self-test: it gives scores that are NaN or infinite though the file is"
     with pytest.raises(ml.ModelFileError, match=reason):
         ml.load(path)
+
+
+def test_the_inputs_of_the_self_test_are_such_as_the_network_has_learned_from():
+    given = {"mean": [1e3, 0.0], "standard_deviation": [10.0, 0.1]}
+    layers = [ml.SequenceInput(2, "zscore", **given), ml.LSTM(1)]
+    net = ml.Network(layers, rng=np.random.default_rng(0))
+    [x] = draw_inputs(net)
+    plain = np.random.default_rng(0).standard_normal((16, 2))
+    np.testing.assert_allclose(x, plain * [10.0, 0.1] + [1e3, 0.0], rtol=1e-12)
+
+
+def test_the_memory_of_the_machine_is_known_or_taken_for_endless(monkeypatch):
+    monkeypatch.setattr(os, "sysconf", {"SC_PHYS_PAGES": 3, "SC_PAGE_SIZE": 4096}.get)
+    assert machine_memory() == 3 * 4096
+    monkeypatch.delattr(os, "sysconf")
+    assert machine_memory() == 2**50

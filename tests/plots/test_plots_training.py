@@ -224,3 +224,13 @@ def test_a_display_that_refuses_falls_back_to_the_file(tmp_path):
         env=environment, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert run.stdout.split() == ["file", "p.png"], run.stderr
+
+
+def test_what_was_measured_before_training_is_in_no_band():
+    columns = history(60, per_epoch=10, validation=True)
+    first = {name: np.append(column[:1], column) for name, column in columns.items()}
+    first["epoch"][0] = first["iteration"][0] = 0
+    plain, with_first = (plots.plot_training_progress(info(c))[1] for c in (columns, first))
+    assert plain.get_xlabel() == with_first.get_xlabel() == "Iteration (bands: epochs)"
+    starts = [[patch.get_x() for patch in ax.patches] for ax in (plain, with_first)]
+    assert starts[0] == starts[1] == [10.5, 30.5, 50.5]

@@ -16,7 +16,6 @@ from minilstm.functional.lstm import LSTMState, lstm_backward, lstm_forward
 from minilstm.functional.softmax import softmax_backward
 from minilstm.gradcheck import complex_step
 from minilstm.proof.causes.recognition import recognise
-from minilstm.proof.causes.recognition.arrangements import arrangements
 
 T, B, D, H = 5, 3, 2, 4
 ORDERS = ["".join(order) for order in permutations("ifgo")]
@@ -212,15 +211,6 @@ def test_a_one_added_to_the_forget_gate(order):
     assert found.title.endswith("; 1 is added to z_f")
 
 
-def test_axes_of_length_1_may_stand_anywhere_and_the_untouched_order_comes_first():
-    x = np.arange(15.0).reshape(1, 5, 3)
-    [how] = arrangements(x.shape, (3, 1, 5))
-    assert how.turned and (how.apply(x) == x[0].T[:, None]).all()
-    first, second = arrangements((4, 4), (4, 1, 4))
-    assert not first.turned and second.turned
-    assert arrangements((5, 3), (5, 3, 3)) == []
-
-
 def test_names_do_not_matter():
     f, shapes = stacked("figo")
     arrays = draw({f"a{k}": shape for k, shape in enumerate(shapes.values())})
@@ -309,24 +299,6 @@ def test_twenty_arrays_of_one_number_end_in_time():
     start = time.perf_counter()
     assert recognise(arrays, np.array([0.3]), np.ones(1)) is None
     assert time.perf_counter() - start < 5
-
-
-@pytest.mark.parametrize(
-    ("inputs", "outputs"),
-    [
-        ({}, 1.0),
-        ({"x": np.ones(3)}, None),
-        ({"x": "words"}, 1.0),
-        ({"x": np.ones((0, 3))}, np.ones((0, 3))),
-        ({"x": np.full((2, 2), np.nan)}, np.ones((2, 2))),
-        ({"x": np.ones((2, 2)) + 1j}, np.ones((2, 2))),
-        ({"x": [[1.0], [1.0, 2.0]]}, np.ones((2, 2))),
-        ({"x": np.ones((2, 2)), "W": np.ones((2, 2))}, (np.ones((2, 2)), "text")),
-        (None, None),
-    ],
-)
-def test_what_is_odd_is_not_recognised(inputs, outputs):
-    assert recognise(inputs, outputs, None) is None
 
 
 # ---------------------------------------------------------------- the simpler functions

@@ -20,8 +20,7 @@ def causes(hand, exact, axes=(), value=None, tolerance=1e-10, counts=COUNTS, row
     return explain([evidence], counts).get("w", ())
 
 
-def masked(exact, share, rng):
-    """The same with some entries unknown."""
+def masked(exact, share, rng):  # the same with some entries unknown
     return np.where(rng.random(exact.shape) < share, exact, np.nan)
 
 
@@ -164,8 +163,7 @@ def test_an_offset_costs_evidence_only_where_it_was_fitted():
     exact = rng.standard_normal((8, 5))
     hand = exact + rng.standard_normal((1, 5))
     exact[1:, 1:] = np.nan  # one entry alone fits any offset, for nothing
-    found = causes(hand, exact, ("batch", ""))
-    assert any("off by the same amount along the sequences" in cause for cause in found), found
+    assert "off by the same amount along the sequences" in causes(hand, exact, ("batch", ""))[0]
 
 
 def test_a_mask_that_is_missing():
