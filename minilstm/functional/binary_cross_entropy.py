@@ -30,7 +30,7 @@ class BinaryCrossEntropyCache(NamedTuple):
     total: WeightedSumCache
 
 
-@gated
+@gated(shapes="y (N, ...), t (N, ...), weights (N,) or (N, 1)")
 def binary_cross_entropy_forward(
     y: Array, t: Array, divisor: float, weights: Array | None = None
 ) -> tuple[Any, BinaryCrossEntropyCache]:
@@ -89,7 +89,7 @@ def binary_cross_entropy_backward(cache: BinaryCrossEntropyCache) -> Array:
     return weighted_sum_backward((p - t) / (p * (1 - p)), total)
 
 
-@gated
+@gated(shapes="z (N, ...), t (N, ...), weights (N,) or (N, 1)")
 def sigmoid_binary_cross_entropy_forward(
     z: Array, t: Array, divisor: float, weights: Array | None = None
 ) -> tuple[Any, BinaryCrossEntropyCache]:

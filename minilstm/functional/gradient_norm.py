@@ -18,7 +18,7 @@ from minilstm.functional.gate import gated
 Array = NDArray[Any]
 
 
-@gated
+@gated(shapes="p (...), g (...)")
 def gradient_norm(p: Array, g: Array, l2: float) -> float:
     """Euclidean norm of g + l2 p, summed in float64.
 
@@ -68,7 +68,7 @@ def gradient_scale(norms: Sequence[float], threshold: float) -> tuple[float, flo
     return norm, threshold / norm if norm > threshold else 1.0
 
 
-@gated
+@gated(shapes="p (...), g (...)")
 def bounded_gradient(p: Array, g: Array, l2: float, scale: float, bound: float) -> Array:
     """scale (g + l2 p), each entry cut to [-bound, bound].
 

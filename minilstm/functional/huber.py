@@ -30,7 +30,7 @@ class HuberCache(NamedTuple):
     total: WeightedSumCache
 
 
-@gated
+@gated(shapes="y (N, ...), t (N, ...), weights (N,) or (N, 1)")
 def huber_forward(
     y: Array, t: Array, divisor: float, weights: Array | None = None, transition: float = 1.0
 ) -> tuple[Any, HuberCache]:

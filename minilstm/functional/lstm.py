@@ -62,7 +62,9 @@ class LSTMGradients(NamedTuple):
     c0: Array  # (B, H)
 
 
-@gated
+@gated(
+    shapes="x (N, D), h0 (B, H), c0 (B, H), W (4H, D), R (4H, H), b (4H,), active (T,) sums to N"
+)
 def lstm_forward(
     x: Array,
     h0: Array,
@@ -137,7 +139,7 @@ def lstm_forward(
     return h[B:], LSTMState(h[last], c[last]), cache
 
 
-@gated
+@gated(shapes="cache.x (N, D), cache.R (4H, H), cache.h (B+N, H), dh (N, H), dstate (B, H)")
 def lstm_backward(
     dh: Array | None,
     dstate: LSTMState | None,

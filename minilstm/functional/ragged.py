@@ -149,7 +149,7 @@ def active_counts(lengths: IntArray) -> IntArray:
     return running.astype(np.int64)  # (T,)
 
 
-@gated
+@gated(shapes="active (T,) sums to N")
 def sequence_lengths(active: IntArray) -> IntArray:
     """Lengths of the sequences, longest first: the inverse of `active_counts`.
 
@@ -163,7 +163,7 @@ def sequence_lengths(active: IntArray) -> IntArray:
     return steps.astype(np.int64)  # (B,)
 
 
-@gated
+@gated(shapes="active (T,) sums to N")
 def state_slots(active: IntArray) -> IntArray:
     """First row of each slot of a state array that also holds the initial state.
 
@@ -184,7 +184,7 @@ def state_slots(active: IntArray) -> IntArray:
     return (np.cumsum(sizes) - sizes).astype(np.int64)
 
 
-@gated
+@gated(shapes="active (T,) sums to N")
 def last_rows(active: IntArray) -> IntArray:
     """Row of each sequence's last step, longest sequence first.
 
@@ -197,7 +197,7 @@ def last_rows(active: IntArray) -> IntArray:
     return (start[sequence_lengths(active) - 1] + np.arange(int(active[0]))).astype(np.int64)
 
 
-@gated
+@gated(shapes="active (T,) sums to N")
 def previous_rows(active: IntArray) -> IntArray:
     """Row of a state array (`state_slots`) that holds the state before each step's row.
 
@@ -213,7 +213,7 @@ def previous_rows(active: IntArray) -> IntArray:
     return (slots[step] + within).astype(np.int64)
 
 
-@gated
+@gated(shapes="active (T,) sums to N")
 def reversed_rows(active: IntArray) -> IntArray:
     """Rows in the order that reverses every sequence in time, within the same layout.
 
