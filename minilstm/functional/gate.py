@@ -50,7 +50,7 @@ def gated(function: Callable[P, R]) -> Callable[P, R]: ...
 
 
 @overload
-def gated(function: Callable[P, R], *, kernel: bool) -> Callable[P, R]: ...
+def gated(function: Callable[P, R], *, shapes: str = "", kernel: bool) -> Callable[P, R]: ...
 
 
 @overload
@@ -111,7 +111,8 @@ def gated(
     shared, whole, several, state, array = _SHARED, _WHOLE, _SEVERAL, _STATE, np.ndarray
 
     def gate(*args: Any, **kwargs: Any) -> Any:
-        count, dtype, key = len(args), None, []
+        count, dtype = len(args), None
+        key: list[Any] = []
         for n in fit:
             if n < count and args[n] is not None:
                 dtype = dtype_of(args[n])
@@ -165,16 +166,14 @@ def gated(
                 sizes = measured(args, kwargs)
             for n, name, check in checks:
                 a = args[n] if n < count else kwargs.get(name)
-                if a is not None:
-                    check(name, a, sizes)
+                check(name, a, sizes)
             return function(*args, **kwargs)
         args, kwargs = settled(args, kwargs)
         if look:
             sizes = measured(args, kwargs)
             for n, name, check in checks:
                 a = args[n] if n < len(args) else kwargs.get(name)
-                if a is not None:
-                    check(name, a, sizes)
+                check(name, a, sizes)
         return function(*args, **kwargs)
 
     # A function of the module that it stands in, where doctest looks for it.
@@ -234,7 +233,7 @@ def _settled(
         if value is None:
             continue
         if kind == _WHOLE:
-            values[name] = _whole(value, name)
+            values[name] = whole(value, name)
         elif kind in (_SEVERAL, _STATE):
             parts = [_floating(part, f"{name}[{n}]") for n, part in enumerate(value)]
             values[name] = parts if kind == _SEVERAL else _like(value, parts)
@@ -286,7 +285,7 @@ def _floating(x: Any, name: str) -> Any:
     return floating(x, name)
 
 
-def _whole(x: Any, name: str) -> Any:
+def whole(x: Any, name: str) -> Any:
     """Whole numbers as int64."""
     if _is_plain(x):
         return x if x.dtype == _INT64 else x.astype(_INT64)

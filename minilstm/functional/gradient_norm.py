@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.errors import DataError
 from minilstm.functional.gate import gated
 
 Array = NDArray[Any]
@@ -64,6 +65,8 @@ def gradient_scale(norms: Sequence[float], threshold: float) -> tuple[float, flo
     >>> gradient_scale([3.0, 4.0], 2.5)
     (5.0, 0.5)
     """
+    if not threshold >= 0:
+        raise DataError(f"threshold is {threshold!r}; give a number of at least 0.")
     norm = math.hypot(*norms)
     return norm, threshold / norm if norm > threshold else 1.0
 

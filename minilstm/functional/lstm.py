@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.functional.activations import GATE_ACTIVATIONS, STATE_ACTIVATIONS
+from minilstm.functional.activations import GATE_ACTIVATIONS, STATE_ACTIVATIONS, find_activations
 from minilstm.functional.gate import gated
 from minilstm.functional.ragged import IntArray, last_rows, previous_rows, state_slots
 
@@ -115,7 +115,9 @@ def lstm_forward(
     """
     if active is None:
         active = np.ones(len(x), np.int64)  # (T,)
-    gate, state = GATE_ACTIVATIONS[gate_activation], STATE_ACTIVATIONS[state_activation]
+    gate, state = find_activations(
+        gate_activation, state_activation, GATE_ACTIVATIONS, STATE_ACTIVATIONS
+    )
     B, H = h0.shape
     N = len(x)
     slots = state_slots(active)  # (T + 1,)

@@ -23,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.arrays import as_array
-from minilstm.functional.gate import gated
+from minilstm.errors import DataError
+from minilstm.functional.gate import gated, whole
 
 Array = NDArray[Any]
 IntArray = NDArray[np.int64]
@@ -64,6 +65,12 @@ def pack(sequences: Sequence[Array]) -> Packed:
     ([7.0, 1.0, 8.0, 2.0, 9.0], [2, 2, 1], [1, 0])
     """
     sequences = [as_array(s, f"sequences[{b}]") for b, s in enumerate(sequences)]
+    shapes = {s.shape[1:] for s in sequences}
+    if len(shapes) != 1:
+        raise DataError(
+            f"sequences has {len(sequences)} sequences of {len(shapes)} shapes of a step; give at "
+            "least one sequence, all of the same features."
+        )
     lengths = np.array([len(s) for s in sequences], dtype=np.int64)  # (B,)
     order = np.argsort(-lengths, kind="stable").astype(np.int64)  # (B,)
     active = active_counts(lengths[order])  # (T,)
@@ -99,9 +106,15 @@ def pack_with_targets(
     [5, 4]
     """
     packed = pack(sequences)
-    targets = [as_array(t, f"targets[{b}]") for b, t in enumerate(targets)]
-    if all(len(t) == len(s) for t, s in zip(targets, sequences, strict=True)):
+    targets = [whole(t, f"targets[{b}]") for b, t in enumerate(targets)]
+    lengths, counts = [len(s) for s in sequences], [t.shape for t in targets]
+    if counts == [(n,) for n in lengths]:
         return packed, pack(targets).rows  # (N,)
+    if counts != [(1,)] * len(lengths):
+        raise DataError(
+            f"targets has the shapes {counts!s:.99} for sequences of {lengths!s:.99} steps; "
+            "give one class number a step, or one for each sequence."
+        )
     return packed, np.concatenate([targets[j] for j in packed.order])  # (B,)
 
 
@@ -144,6 +157,10 @@ def active_counts(lengths: IntArray) -> IntArray:
     >>> active_counts(np.array([3, 2, 1])).tolist()
     [3, 2, 1]
     """
+    if not len(lengths) or lengths[-1] < 1 or (lengths[1:] > lengths[:-1]).any():
+        raise DataError(
+            f"lengths is {lengths.tolist()!r:.99}; give lengths of at least 1, longest first."
+        )
     steps = np.arange(int(lengths[0]))  # (T,)
     running = len(lengths) - np.searchsorted(lengths[::-1], steps, side="right")
     return running.astype(np.int64)  # (T,)

@@ -22,6 +22,9 @@ _ARGUMENT = re.compile(
 )
 _SIZE = re.compile(r"(\d*)([A-Z])(?:\+([A-Z]))?")
 Sizes = dict[str, Any]
+_lowest, _highest = np.minimum.reduce, np.maximum.reduce  # without the slow step of a method
+#: (counts, N, B) of short batches that are as they should be
+_right: set[Any] = set()
 #: how many combinations of shapes are known at most
 MOST = 512
 
@@ -118,14 +121,15 @@ def _wanted(shape: Sequence[str], sizes: Sizes) -> str:
         return str(int(factor or 1) * sizes[letter] + (sizes[more] if more else 0))
 
     words = [word for word in map(said, shape) if word]
-    return f"({', '.join(words)}{',' if len(words) == 1 else ''})"
+    text = ", ".join(words)
+    return f"({text})" if "," in text or text == "..." else f"({text},)"
 
 
 def check_classes(name: str, targets: Any, sizes: Sizes) -> None:
     """Class numbers from 0 to C - 1, or -1 for a row without a class."""
     if type(targets) is not np.ndarray or not targets.size:
         return
-    low, high, C = int(targets.min()), int(targets.max()), sizes["C"]
+    low, high, C = _lowest(targets), _highest(targets), sizes["C"]
     if low < -1 or high >= C:
         raise DataError(
             f"{name} holds {low if low < -1 else high}; give numbers of classes from 0 to "
@@ -135,11 +139,17 @@ def check_classes(name: str, targets: Any, sizes: Sizes) -> None:
 
 def check_active(name: str, active: Any, sizes: Sizes) -> None:
     """Running sequences at each step: never more than before, at least 1, together N rows."""
+    N, B = sizes.get("N"), sizes.get("B")
+    if active is None and B not in (None, 1):
+        raise DataError(
+            f"{name} is None, so the rows are one sequence, but the state has {B} rows; give "
+            "active, or one row of the state."
+        )
     if type(active) is not np.ndarray:
         return
-    N, B = sizes.get("N"), sizes.get("B")
     steps = len(active)
-    if steps == 1 and active[0] == N and (B is None or B == N):
+    key = (active.tobytes(), N, B) if steps < 1024 else None
+    if key in _right:
         return
     falls = steps < 2 or (active[1:] <= active[:-1]).all()
     if steps and (not falls or active[-1] < 1):
@@ -157,3 +167,7 @@ def check_active(name: str, active: Any, sizes: Sizes) -> None:
             f"{name} begins with {active[0]} sequences, but the state has {B} rows; give one row "
             "of the state for each sequence."
         )
+    if key is not None:
+        if len(_right) >= MOST:
+            _right.clear()
+        _right.add(key)
