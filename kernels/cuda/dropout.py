@@ -9,7 +9,7 @@ from typing import Any
 import cupy
 import numpy as np
 
-from minilstm.functional.dropout import DropoutCache, dropped_below
+from minilstm.functional.dropout import DropoutCache, dropped_below, kept_scale
 from minilstm.kernels.cuda.compiling import kernel, launch_each
 from minilstm.kernels.cuda.layout import row_major
 
@@ -21,7 +21,7 @@ def dropout_forward(
 ) -> tuple[Array, DropoutCache]:
     """A random part set to zero, the rest scaled up; see `minilstm.functional.dropout`."""
     y = cupy.empty(x.shape, x.dtype)  # (N, ...)
-    scale, below = x.dtype.type(1 / (1 - probability)), np.uint64(dropped_below(probability))
+    scale, below = x.dtype.type(kept_scale(probability, key)), np.uint64(dropped_below(probability))
     place = np.uint64(int(key) & (2**64 - 1)), np.uint64(row)
     sizes = x.size, math.prod(x.shape[1:])
     function = kernel("dropout.cu", "dropout_forward", x.dtype)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from numba.extending import intrinsic
 
-from minilstm.functional.activations import GATE_ACTIVATIONS, STATE_ACTIVATIONS
+from minilstm.functional.activations import GATE_ACTIVATIONS, STATE_ACTIVATIONS, find_activations
 from minilstm.kernels.numba.machinery.simd import Value
 
 _CEPHES: tuple[float, ...] = (
@@ -115,10 +115,13 @@ def chosen(gate: Any, state: Any) -> Activations:
     return Activations(gate_of, gate_slope, state_of, state_slope)
 
 
+_GATES = {name: n for n, name in enumerate(GATE_ACTIVATIONS)}
+_STATES = {name: n for n, name in enumerate(STATE_ACTIVATIONS)}
+
+
 def numbers_of(gate_activation: str, state_activation: str) -> tuple[int, int]:
     """The numbers by which kernels know two activations; 0 and 0 are the usual ones."""
-    gates, states = list(GATE_ACTIVATIONS), list(STATE_ACTIVATIONS)
-    return gates.index(gate_activation), states.index(state_activation)
+    return find_activations(gate_activation, state_activation, _GATES, _STATES)
 
 
 def _of_one_number(formula: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.functional.bilstm import Parts, backward_with, forward_with
+from minilstm.functional.bilstm import FORWARD, Parts, backward_with, forward_with
 from minilstm.functional.gate import gated
 from minilstm.functional.ragged import IntArray, reversed_rows
 from minilstm.kernels.numba.lstm import lstm_backward, lstm_forward
@@ -90,5 +90,5 @@ def add_rows(a: Array, b: Array, order: IntArray) -> Array:
 
 
 PARTS = Parts(lstm_forward, lstm_backward, reversed_rows, take_rows, join_rows, part_rows, add_rows)
-bilstm_forward = gated(partial(forward_with, PARTS), kernel=True)
+bilstm_forward = gated(partial(forward_with, PARTS), shapes=FORWARD, kernel=True)
 bilstm_backward = gated(partial(backward_with, PARTS), kernel=True)

@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.functional.dropout import BITS, MULTIPLIERS, STEP, DropoutCache, dropped_below
+from minilstm.functional.dropout import (
+    BITS,
+    MULTIPLIERS,
+    STEP,
+    DropoutCache,
+    dropped_below,
+    kept_scale,
+)
 from minilstm.functional.gate import gated
 from minilstm.kernels.numba.machinery.buffers import empty
 from minilstm.kernels.numba.machinery.compiling import inner, kernel
@@ -51,7 +58,7 @@ def dropout_forward(
     y = empty(x.shape, x.dtype)  # (N, ...)
     columns = math.prod(x.shape[1:])
     lines = contiguous(x).reshape(len(x), columns), y.reshape(len(x), columns)  # (N, K) each
-    scale, below = x.dtype.type(1 / (1 - probability)), np.uint64(dropped_below(probability))
+    scale, below = x.dtype.type(kept_scale(probability, key)), np.uint64(dropped_below(probability))
     key_bits = np.uint64(int(key) & (2**64 - 1))
     spans = split(len(x), -(-SHARE_NUMBERS // columns))
     run(

@@ -8,15 +8,17 @@ kink, a complex number counts on the side of its real part.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.errors import DataError
 from minilstm.functional.gate import gated, ungated
 
 Array = NDArray[Any]
+A = TypeVar("A")
 
 
 @gated
@@ -174,6 +176,31 @@ class Activation(NamedTuple):
 
     forward: Callable[[Array], Array]
     derivative: Callable[[Array], Array]
+
+
+def find_activations(
+    gate_activation: str, state_activation: str, gates: Mapping[str, A], states: Mapping[str, A]
+) -> tuple[A, A]:
+    """What tables have for the two names of an LSTM.
+
+    Raises
+    ------
+    DataError
+        A table has no such name.
+
+    Examples
+    --------
+    >>> find_activations("sigmoid", "relu", {"sigmoid": 1}, {"tanh": 2, "relu": 3})
+    (1, 3)
+    """
+    try:
+        return gates[gate_activation], states[state_activation]
+    except (KeyError, TypeError):
+        wrong = state_activation if gate_activation in [*gates] else gate_activation
+        option, table = ("state", states) if gate_activation in [*gates] else ("gate", gates)
+        raise DataError(
+            f"{option}_activation is {wrong!r}; choose one of {', '.join(map(repr, table))}."
+        ) from None
 
 
 def _activation(*functions: Callable[[Array], Array]) -> Activation:

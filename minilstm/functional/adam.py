@@ -29,7 +29,7 @@ class AdamRule(NamedTuple):
     bound: float = np.inf  # largest absolute value of an entry
 
 
-@gated
+@gated(shapes="p (...), g (...), m (...), v (...)")
 def adam_step(p: Array, g: Array, m: Array, v: Array, rule: AdamRule) -> tuple[Array, Array, Array]:
     """One step of Adam.
 

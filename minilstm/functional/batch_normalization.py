@@ -51,7 +51,7 @@ class BatchNormalizationGradients(NamedTuple):
     offset: Array  # (C,)
 
 
-@gated
+@gated(shapes="x (N, ..., C), scale (C,), offset (C,)")
 def batch_normalization_forward(
     x: Array, scale: Array, offset: Array, epsilon: float
 ) -> tuple[Array, BatchNormalizationCache]:
@@ -92,7 +92,7 @@ def batch_normalization_forward(
     return y, BatchNormalizationCache(x, scale, mean, variance, epsilon)
 
 
-@gated
+@gated(shapes="dy (N, ..., C), cache.x (N, ..., C)")
 def batch_normalization_backward(
     dy: Array, cache: BatchNormalizationCache, need_dx: bool = True
 ) -> tuple[Array | None, BatchNormalizationGradients]:
@@ -126,7 +126,10 @@ def batch_normalization_backward(
     return dx.astype(x.dtype), grads
 
 
-@gated(apart=("mean", "variance"))
+@gated(
+    shapes="x (N, ..., C), scale (C,), offset (C,), mean (C,), variance (C,)",
+    apart=("mean", "variance"),
+)
 def batch_normalization_apply(
     x: Array, scale: Array, offset: Array, mean: Array, variance: Array, epsilon: float
 ) -> tuple[Array, BatchNormalizationApplyCache]:
@@ -154,7 +157,7 @@ def batch_normalization_apply(
     return y, BatchNormalizationApplyCache(x, scale, mean, variance, epsilon)
 
 
-@gated
+@gated(shapes="dy (N, ..., C), cache.x (N, ..., C)")
 def batch_normalization_apply_backward(
     dy: Array, cache: BatchNormalizationApplyCache, need_dx: bool = True
 ) -> tuple[Array | None, BatchNormalizationGradients]:

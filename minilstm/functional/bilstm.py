@@ -58,6 +58,9 @@ def _part(rows: Array, order: IntArray) -> tuple[Array, Array]:
     return rows[:, :H], rows[order, H:]
 
 
+#: shapes of the arguments on every backend
+FORWARD = "x (N, D), h0 (B, 2H), c0 (B, 2H), W (8H, D), R (8H, H), b (8H,), active (T,) sums to N"
+
 NUMPY_PARTS = Parts(
     lstm_forward,
     lstm_backward,
@@ -69,7 +72,7 @@ NUMPY_PARTS = Parts(
 )
 
 
-@gated
+@gated(shapes=FORWARD)
 def bilstm_forward(
     x: Array,
     h0: Array,

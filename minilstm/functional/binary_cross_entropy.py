@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.errors import DataError
 from minilstm.functional.activations import sigmoid
 from minilstm.functional.gate import gated
 from minilstm.functional.weighted_sum import (
@@ -30,7 +31,7 @@ class BinaryCrossEntropyCache(NamedTuple):
     total: WeightedSumCache
 
 
-@gated
+@gated(shapes="y (N, ...), t (N, ...), weights (N,) or (N, 1)")
 def binary_cross_entropy_forward(
     y: Array, t: Array, divisor: float, weights: Array | None = None
 ) -> tuple[Any, BinaryCrossEntropyCache]:
@@ -62,6 +63,7 @@ def binary_cross_entropy_forward(
     >>> round(float(loss), 4)
     0.6931
     """
+    _check(t)
     step = np.finfo(y.dtype).eps
     p = np.where(y.real < step, step, np.where(y.real > 1 - step, 1 - step, y))  # (N, C) (1)
     p = p.astype(y.dtype, copy=False)
@@ -89,7 +91,7 @@ def binary_cross_entropy_backward(cache: BinaryCrossEntropyCache) -> Array:
     return weighted_sum_backward((p - t) / (p * (1 - p)), total)
 
 
-@gated
+@gated(shapes="z (N, ...), t (N, ...), weights (N,) or (N, 1)")
 def sigmoid_binary_cross_entropy_forward(
     z: Array, t: Array, divisor: float, weights: Array | None = None
 ) -> tuple[Any, BinaryCrossEntropyCache]:
@@ -119,6 +121,7 @@ def sigmoid_binary_cross_entropy_forward(
     >>> float(loss)
     900.0
     """
+    _check(t)
     p = sigmoid(z)  # (N, C) (1)
     positive = z.real > 0  # (N, C)
     small = np.exp(np.where(positive, -z, z))  # (N, C) exp(-|z|)
@@ -143,3 +146,11 @@ def sigmoid_binary_cross_entropy_backward(cache: BinaryCrossEntropyCache) -> Arr
     p, t, total = cache
     # (3), (2), (1) e = -(t log sigmoid(z) + (1 - t) log(1 - sigmoid(z)))
     return weighted_sum_backward(p - t, total)
+
+
+def _check(t: Array) -> None:
+    """Targets are 0 to 1; those on a device, whose values a check would wait for, may be any."""
+    if type(t) is np.ndarray and t.size:
+        low, high = t.real.min(), t.real.max()
+        if low < 0 or high > 1:
+            raise DataError(f"t holds {low if low < 0 else high}; give targets from 0 to 1.")

@@ -24,7 +24,7 @@ class ConcatenationCache(NamedTuple):
     channels: tuple[int, ...]  # of each input
 
 
-@gated
+@gated(shapes="xs (...)")
 def addition_forward(xs: Sequence[Array]) -> Array:
     """Add arrays of one shape, the first two first: y = x_1 + x_2 + ...   (1)
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.errors import DataError
 from minilstm.functional.gate import gated
 
 Array = NDArray[Any]
@@ -62,6 +63,7 @@ def dropout_mask(
     >>> bool((dropout_mask((2, 3), 0.5, key=7, row=3) == whole[3:]).all())
     True
     """
+    kept_scale(probability, key)
     n_rows, n_columns = shape[0], math.prod(shape[1:])
     step = np.uint64(STEP)
     rows = np.arange(row + 1, row + n_rows + 1, dtype=np.uint64)  # (N,)
@@ -81,6 +83,21 @@ def dropped_below(probability: float) -> int:
     (True, 0)
     """
     return math.ceil(math.ldexp(probability, BITS))
+
+
+def kept_scale(probability: float, key: int) -> float:
+    """1 / (1 - probability), or a DataError if no mask can be made of the two.
+
+    Examples
+    --------
+    >>> kept_scale(0.5, 7)
+    2.0
+    """
+    if not 0 <= probability < 1:
+        raise DataError(f"probability is {probability!r}; give a number of at least 0 and below 1.")
+    if not hasattr(key, "__index__"):
+        raise DataError(f"key is {key!r}; give a whole number.")
+    return 1 / (1 - probability)
 
 
 @gated
@@ -110,7 +127,7 @@ def dropout_forward(
     >>> sorted(set(y.ravel().tolist()))
     [0.0, 2.0]
     """
-    scale = x.dtype.type(1 / (1 - probability))
+    scale = x.dtype.type(kept_scale(probability, key))
     m = dropout_mask(x.shape, probability, key, row) * scale  # (N, ...)
     y = x * m  # (N, ...) (4)
     return y, DropoutCache(probability, key, row)

@@ -29,7 +29,7 @@ class FullyConnectedGradients(NamedTuple):
     b: Array  # (C,)
 
 
-@gated
+@gated(shapes="x (N, D), W (C, D), b (C,)")
 def fully_connected_forward(x: Array, W: Array, b: Array) -> tuple[Array, FullyConnectedCache]:
     """Multiply each row by a matrix and add a bias: y = W x + b.   (1)
 
@@ -54,7 +54,7 @@ def fully_connected_forward(x: Array, W: Array, b: Array) -> tuple[Array, FullyC
     return y, FullyConnectedCache(x, W)
 
 
-@gated
+@gated(shapes="dy (N, C), cache.x (N, D), cache.W (C, D)")
 def fully_connected_backward(
     dy: Array, cache: FullyConnectedCache, need_dx: bool = True
 ) -> tuple[Array | None, FullyConnectedGradients]:

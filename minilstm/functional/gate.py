@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from minilstm.arrays import INEXACT, as_numbers, floating
 from minilstm.errors import DataError
+from minilstm.functional.shapes import MOST, Declared, Sizes, declaration, fitted
 
 Array = NDArray[Any]
 P = ParamSpec("P")
@@ -27,6 +28,8 @@ R = TypeVar("R")
 PLAIN: set[type] = {np.ndarray}
 SINGLE_DOUBLE = frozenset(map(np.dtype, "fd"))
 _INT64 = np.dtype(np.int64)
+#: what the equations declared of shapes, by name of the function; their twins share it
+_DECLARED: dict[str, tuple[Declared, ...]] = {}
 _SHARED, _APART, _WHOLE, _SEVERAL, _STATE = range(5)
 _KINDS = {
     "Array": _SHARED,
@@ -47,16 +50,18 @@ def gated(function: Callable[P, R]) -> Callable[P, R]: ...
 
 
 @overload
-def gated(function: Callable[P, R], *, kernel: bool) -> Callable[P, R]: ...
+def gated(function: Callable[P, R], *, shapes: str = "", kernel: bool) -> Callable[P, R]: ...
 
 
 @overload
 def gated(
-    *, apart: Sequence[str] = (), kernel: bool = False
+    *, shapes: str = "", apart: Sequence[str] = (), kernel: bool = False
 ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
 
 
-def gated(function: Any = None, *, apart: Sequence[str] = (), kernel: bool = False) -> Any:
+def gated(
+    function: Any = None, *, shapes: str = "", apart: Sequence[str] = (), kernel: bool = False
+) -> Any:
     """Decorate a function whose arguments are arrays, by their annotations.
 
     Parameters
@@ -64,6 +69,8 @@ def gated(function: Any = None, *, apart: Sequence[str] = (), kernel: bool = Fal
     function : with arguments `Array`, `IntArray`, `Sequence[Array]` or `LSTMState`, each also with
         ``| None``. It gets floats and complex numbers of one dtype, the widest that came, and
         int64
+    shapes : of the arguments, as `shapes.declaration` reads it; a kernel has that of the function
+        of the equations that has its name
     apart : names of arrays that keep a dtype of their own, such as statistics
     kernel : the function is compiled for float32 and float64 alone: others are refused, and where
         a cache or packed weights are given, their dtype counts
@@ -71,8 +78,8 @@ def gated(function: Any = None, *, apart: Sequence[str] = (), kernel: bool = Fal
     Raises
     ------
     DataError
-        An argument is no array of numbers, has a masked or missing value, or is no whole number
-        where an index is wanted.
+        An argument is no array of numbers, has a masked or missing value, is no whole number
+        where an index is wanted, or has a shape that does not fit the others.
 
     Examples
     --------
@@ -83,34 +90,52 @@ def gated(function: Any = None, *, apart: Sequence[str] = (), kernel: bool = Fal
     ([[1.5]], dtype('float32'))
     """
     if function is None:
-        return functools.partial(gated, apart=apart, kernel=kernel)
+        return functools.partial(gated, shapes=shapes, apart=apart, kernel=kernel)
     arguments = _arguments(function, apart)
     allowed = SINGLE_DOUBLE if kernel else INEXACT
-    settled = functools.partial(_settled, inspect.signature(function), arguments, kernel, allowed)
+    signature = inspect.signature(function)
+    settled = functools.partial(_settled, signature, arguments, kernel, allowed)
+    inner = function.func if isinstance(function, functools.partial) else function
+    declared = declaration(shapes) or _DECLARED.get(inner.__name__ if kernel else "", ())
+    if not kernel:
+        _DECLARED[inner.__name__] = declared
+    measured = functools.partial(_measured, signature, declared)
+    names = list(signature.parameters)
+    shaped = {d.name for d in declared}
+    parts = [(names.index(c), p) for c, dot, p in (n.partition(".") for n in shaped) if dot]
+    checks = tuple((names.index(d.name), d.name, d.values) for d in declared if d.values)
+    known: dict[Any, Sizes] = {}
+    look, most, fewest = bool(declared), MOST, max((n for n, _ in parts), default=-1)
     given = tuple(n for n, a in enumerate(_parameters(function)) if a in ("cache", "packed"))
     plain, int64, dtype_of, fit = PLAIN, _INT64, _dtype_of, given if kernel else ()
     shared, whole, several, state, array = _SHARED, _WHOLE, _SEVERAL, _STATE, np.ndarray
 
     def gate(*args: Any, **kwargs: Any) -> Any:
         count, dtype = len(args), None
+        key: list[Any] = []
         for n in fit:
             if n < count and args[n] is not None:
                 dtype = dtype_of(args[n])
         for n, name, kind in arguments:
             a = args[n] if n < count else kwargs.get(name)
             if a is None:
+                key.append(None)
                 continue
             if type(a) in plain:
                 found = a.dtype
+                if look:
+                    key.append(a.shape)
             elif kind == state and type(a[0]) is type(a[1]) and type(a[0]) in plain:
                 found = a[0].dtype
                 if a[1].dtype != found:
                     break
+                key += a[0].shape, a[1].shape
                 kind = shared
             elif kind == several and a and plain.issuperset(map(type, a)):
                 found = a[0].dtype
                 if len({part.dtype for part in a}) > 1:
                     break
+                key += [part.shape for part in a]
                 kind = shared
             else:
                 break
@@ -125,16 +150,56 @@ def gated(function: Any = None, *, apart: Sequence[str] = (), kernel: bool = Fal
                 elif found is not dtype and found != dtype:
                     break
         else:
+            if not look:
+                return function(*args, **kwargs)
+            if count > fewest:
+                for n, part in parts:
+                    key.append(getattr(args[n], part).shape)
+                shapes = tuple(key)
+                sizes = known.get(shapes)
+                if sizes is None:
+                    sizes = measured(args, kwargs)
+                    if len(known) >= most:
+                        known.clear()
+                    known[shapes] = sizes
+            else:
+                sizes = measured(args, kwargs)
+            for n, name, check in checks:
+                a = args[n] if n < count else kwargs.get(name)
+                check(name, a, sizes)
             return function(*args, **kwargs)
         args, kwargs = settled(args, kwargs)
+        if look:
+            sizes = measured(args, kwargs)
+            for n, name, check in checks:
+                a = args[n] if n < len(args) else kwargs.get(name)
+                check(name, a, sizes)
         return function(*args, **kwargs)
 
     # A function of the module that it stands in, where doctest looks for it.
-    inner = function.func if isinstance(function, functools.partial) else function
     made = types.FunctionType(
         gate.__code__, inner.__globals__, inner.__name__, None, gate.__closure__
     )
     return functools.wraps(function)(made)
+
+
+def _measured(
+    signature: inspect.Signature, declared: tuple[Declared, ...], args: Any, kwargs: Any
+) -> Sizes:
+    """The sizes of a call's axes, or a DataError."""
+    values = signature.bind(*args, **kwargs).arguments
+    for name, _, text, _ in declared:
+        whole = signature.parameters.get(name)
+        if whole is None or str(whole.annotation).endswith("| None"):
+            continue
+        if values.get(name) is None:
+            raise DataError(f"{name} is None; give an array of shape {text}.")
+
+    def value_of(name: str) -> Any:
+        whole, _, part = name.partition(".")
+        return getattr(values[whole], part) if part else values.get(whole)
+
+    return fitted(declared, value_of)
 
 
 def _parameters(function: Any) -> dict[str, inspect.Parameter]:
@@ -168,7 +233,7 @@ def _settled(
         if value is None:
             continue
         if kind == _WHOLE:
-            values[name] = _whole(value, name)
+            values[name] = whole(value, name)
         elif kind in (_SEVERAL, _STATE):
             parts = [_floating(part, f"{name}[{n}]") for n, part in enumerate(value)]
             values[name] = parts if kind == _SEVERAL else _like(value, parts)
@@ -220,7 +285,7 @@ def _floating(x: Any, name: str) -> Any:
     return floating(x, name)
 
 
-def _whole(x: Any, name: str) -> Any:
+def whole(x: Any, name: str) -> Any:
     """Whole numbers as int64."""
     if _is_plain(x):
         return x if x.dtype == _INT64 else x.astype(_INT64)

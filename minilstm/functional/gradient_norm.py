@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.errors import DataError
 from minilstm.functional.gate import gated
 
 Array = NDArray[Any]
 
 
-@gated
+@gated(shapes="p (...), g (...)")
 def gradient_norm(p: Array, g: Array, l2: float) -> float:
     """Euclidean norm of g + l2 p, summed in float64.
 
@@ -64,11 +65,13 @@ def gradient_scale(norms: Sequence[float], threshold: float) -> tuple[float, flo
     >>> gradient_scale([3.0, 4.0], 2.5)
     (5.0, 0.5)
     """
+    if not threshold >= 0:
+        raise DataError(f"threshold is {threshold!r}; give a number of at least 0.")
     norm = math.hypot(*norms)
     return norm, threshold / norm if norm > threshold else 1.0
 
 
-@gated
+@gated(shapes="p (...), g (...)")
 def bounded_gradient(p: Array, g: Array, l2: float, scale: float, bound: float) -> Array:
     """scale (g + l2 p), each entry cut to [-bound, bound].
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.errors import DataError
 from minilstm.functional.absolute_error import sign_of
 from minilstm.functional.gate import gated
 from minilstm.functional.weighted_sum import (
@@ -30,7 +31,7 @@ class HuberCache(NamedTuple):
     total: WeightedSumCache
 
 
-@gated
+@gated(shapes="y (N, ...), t (N, ...), weights (N,) or (N, 1)")
 def huber_forward(
     y: Array, t: Array, divisor: float, weights: Array | None = None, transition: float = 1.0
 ) -> tuple[Any, HuberCache]:
@@ -62,6 +63,8 @@ def huber_forward(
     >>> float(loss)  # 1.5 for the error of 2, and 0.125 for the error of 0.5
     0.8125
     """
+    if not transition > 0:
+        raise DataError(f"transition is {transition!r}; give a number above 0.")
     d = y - t  # (N, R) (1)
     size = sign_of(d.real) * d  # (N, R) |d|
     outside = transition * (size - 0.5 * transition)  # (N, R)

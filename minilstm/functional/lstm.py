@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.functional.activations import GATE_ACTIVATIONS, STATE_ACTIVATIONS
+from minilstm.functional.activations import GATE_ACTIVATIONS, STATE_ACTIVATIONS, find_activations
 from minilstm.functional.gate import gated
 from minilstm.functional.ragged import IntArray, last_rows, previous_rows, state_slots
 
@@ -62,7 +62,9 @@ class LSTMGradients(NamedTuple):
     c0: Array  # (B, H)
 
 
-@gated
+@gated(
+    shapes="x (N, D), h0 (B, H), c0 (B, H), W (4H, D), R (4H, H), b (4H,), active (T,) sums to N"
+)
 def lstm_forward(
     x: Array,
     h0: Array,
@@ -113,7 +115,9 @@ def lstm_forward(
     """
     if active is None:
         active = np.ones(len(x), np.int64)  # (T,)
-    gate, state = GATE_ACTIVATIONS[gate_activation], STATE_ACTIVATIONS[state_activation]
+    gate, state = find_activations(
+        gate_activation, state_activation, GATE_ACTIVATIONS, STATE_ACTIVATIONS
+    )
     B, H = h0.shape
     N = len(x)
     slots = state_slots(active)  # (T + 1,)
@@ -137,7 +141,7 @@ def lstm_forward(
     return h[B:], LSTMState(h[last], c[last]), cache
 
 
-@gated
+@gated(shapes="cache.x (N, D), cache.R (4H, H), cache.h (B+N, H), dh (N, H), dstate (B, H)")
 def lstm_backward(
     dh: Array | None,
     dstate: LSTMState | None,

@@ -19,7 +19,7 @@ from minilstm.functional.ragged import IntArray, state_slots
 Array = NDArray[Any]
 
 
-@gated
+@gated(shapes="W (4H, D), R (4H, H), b (4H,)")
 def lstm_pack(W: Array, R: Array, b: Array) -> Any:
     """Arrange weights as a backend likes to read them, once for many calls.
 
@@ -39,7 +39,7 @@ def lstm_pack(W: Array, R: Array, b: Array) -> Any:
     return W, R, b
 
 
-@gated
+@gated(shapes="x (N, D), h0 (B, H), c0 (B, H), active (T,) sums to N")
 def lstm_advance(
     x: Array,
     h0: Array,
@@ -81,7 +81,7 @@ def lstm_advance(
     return h if keep == "output" else None, state, cache.gates if keep == "gates" else None
 
 
-@gated
+@gated(shapes="gates (N, 4H), h0 (B, H), c0 (B, H), active (T,) sums to N")
 def lstm_restore(
     gates: Array, h0: Array, c0: Array, active: IntArray, state_activation: str = "tanh"
 ) -> tuple[Array, Array]:

@@ -23,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.arrays import as_array
-from minilstm.functional.gate import gated
+from minilstm.errors import DataError
+from minilstm.functional.gate import gated, whole
 
 Array = NDArray[Any]
 IntArray = NDArray[np.int64]
@@ -64,6 +65,12 @@ def pack(sequences: Sequence[Array]) -> Packed:
     ([7.0, 1.0, 8.0, 2.0, 9.0], [2, 2, 1], [1, 0])
     """
     sequences = [as_array(s, f"sequences[{b}]") for b, s in enumerate(sequences)]
+    shapes = {s.shape[1:] for s in sequences}
+    if len(shapes) != 1:
+        raise DataError(
+            f"sequences has {len(sequences)} sequences of {len(shapes)} shapes of a step; give at "
+            "least one sequence, all of the same features."
+        )
     lengths = np.array([len(s) for s in sequences], dtype=np.int64)  # (B,)
     order = np.argsort(-lengths, kind="stable").astype(np.int64)  # (B,)
     active = active_counts(lengths[order])  # (T,)
@@ -99,9 +106,15 @@ def pack_with_targets(
     [5, 4]
     """
     packed = pack(sequences)
-    targets = [as_array(t, f"targets[{b}]") for b, t in enumerate(targets)]
-    if all(len(t) == len(s) for t, s in zip(targets, sequences, strict=True)):
+    targets = [whole(t, f"targets[{b}]") for b, t in enumerate(targets)]
+    lengths, counts = [len(s) for s in sequences], [t.shape for t in targets]
+    if counts == [(n,) for n in lengths]:
         return packed, pack(targets).rows  # (N,)
+    if counts != [(1,)] * len(lengths):
+        raise DataError(
+            f"targets has the shapes {counts!s:.99} for sequences of {lengths!s:.99} steps; "
+            "give one class number a step, or one for each sequence."
+        )
     return packed, np.concatenate([targets[j] for j in packed.order])  # (B,)
 
 
@@ -144,12 +157,16 @@ def active_counts(lengths: IntArray) -> IntArray:
     >>> active_counts(np.array([3, 2, 1])).tolist()
     [3, 2, 1]
     """
+    if not len(lengths) or lengths[-1] < 1 or (lengths[1:] > lengths[:-1]).any():
+        raise DataError(
+            f"lengths is {lengths.tolist()!r:.99}; give lengths of at least 1, longest first."
+        )
     steps = np.arange(int(lengths[0]))  # (T,)
     running = len(lengths) - np.searchsorted(lengths[::-1], steps, side="right")
     return running.astype(np.int64)  # (T,)
 
 
-@gated
+@gated(shapes="active (T,) sums to N")
 def sequence_lengths(active: IntArray) -> IntArray:
     """Lengths of the sequences, longest first: the inverse of `active_counts`.
 
@@ -163,7 +180,7 @@ def sequence_lengths(active: IntArray) -> IntArray:
     return steps.astype(np.int64)  # (B,)
 
 
-@gated
+@gated(shapes="active (T,) sums to N")
 def state_slots(active: IntArray) -> IntArray:
     """First row of each slot of a state array that also holds the initial state.
 
@@ -184,7 +201,7 @@ def state_slots(active: IntArray) -> IntArray:
     return (np.cumsum(sizes) - sizes).astype(np.int64)
 
 
-@gated
+@gated(shapes="active (T,) sums to N")
 def last_rows(active: IntArray) -> IntArray:
     """Row of each sequence's last step, longest sequence first.
 
@@ -197,7 +214,7 @@ def last_rows(active: IntArray) -> IntArray:
     return (start[sequence_lengths(active) - 1] + np.arange(int(active[0]))).astype(np.int64)
 
 
-@gated
+@gated(shapes="active (T,) sums to N")
 def previous_rows(active: IntArray) -> IntArray:
     """Row of a state array (`state_slots`) that holds the state before each step's row.
 
@@ -213,7 +230,7 @@ def previous_rows(active: IntArray) -> IntArray:
     return (slots[step] + within).astype(np.int64)
 
 
-@gated
+@gated(shapes="active (T,) sums to N")
 def reversed_rows(active: IntArray) -> IntArray:
     """Rows in the order that reverses every sequence in time, within the same layout.
 

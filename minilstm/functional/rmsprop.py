@@ -28,7 +28,7 @@ class RmspropRule(NamedTuple):
     bound: float = np.inf  # largest absolute value of an entry
 
 
-@gated
+@gated(shapes="p (...), g (...), v (...)")
 def rmsprop_step(p: Array, g: Array, v: Array, rule: RmspropRule) -> tuple[Array, Array]:
     """One step of RMSProp.
 

@@ -27,7 +27,7 @@ class SgdmRule(NamedTuple):
     bound: float = np.inf  # largest absolute value of an entry
 
 
-@gated
+@gated(shapes="p (...), g (...), v (...)")
 def sgdm_step(p: Array, g: Array, v: Array, rule: SgdmRule) -> tuple[Array, Array]:
     """One step of gradient descent with momentum.
 

@@ -145,7 +145,7 @@ def test_a_deviation_too_small_for_new_data_is_a_sentence(backend):
                 "numbers beyond the range of float32 of its data, which reach 1e+20; check the "
                 "statistics of the layer and the units of the data."
             )
-        assert np.array_equal(stream.step([0.0]), net.predict([[0.0]])[0])
+        assert np.array_equal(stream.step([0.0]), net.predict(np.zeros((1, 1)))[0])
 
 
 def test_targets_have_the_dtype_of_the_network():
