@@ -87,7 +87,7 @@ def _chunks(
         losses[chunk], correct[chunk] = loss, right
 
 
-@gated(kernel=True)
+@gated(kernel=True, apart=("weights",))
 def classifier_loss(
     x: Array,
     W: Array,

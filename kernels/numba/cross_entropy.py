@@ -51,7 +51,7 @@ def _backward(scores, targets, dlogits, count, weights):
             dlogits[n] = zero
 
 
-@gated(kernel=True)
+@gated(kernel=True, apart=("weights",))
 def softmax_cross_entropy_forward(
     logits: Array, targets: IntArray, count: float | None = None, weights: Array | None = None
 ) -> tuple[float, CrossEntropyCache]:

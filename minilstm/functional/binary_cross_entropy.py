@@ -31,7 +31,7 @@ class BinaryCrossEntropyCache(NamedTuple):
     total: WeightedSumCache
 
 
-@gated(shapes="y (N, ...), t (N, ...), weights (N,) or (N, 1)")
+@gated(shapes="y (N, ...), t (N, ...), weights (N,) or (N, 1)", apart=("weights",))
 def binary_cross_entropy_forward(
     y: Array, t: Array, divisor: float, weights: Array | None = None
 ) -> tuple[Any, BinaryCrossEntropyCache]:
@@ -91,7 +91,7 @@ def binary_cross_entropy_backward(cache: BinaryCrossEntropyCache) -> Array:
     return weighted_sum_backward((p - t) / (p * (1 - p)), total)
 
 
-@gated(shapes="z (N, ...), t (N, ...), weights (N,) or (N, 1)")
+@gated(shapes="z (N, ...), t (N, ...), weights (N,) or (N, 1)", apart=("weights",))
 def sigmoid_binary_cross_entropy_forward(
     z: Array, t: Array, divisor: float, weights: Array | None = None
 ) -> tuple[Any, BinaryCrossEntropyCache]:

@@ -34,7 +34,7 @@ class ClassifierLoss(NamedTuple):
     b: Array  # (C,)
 
 
-@gated(shapes="x (N, D), W (C, D), b (C,), targets (N,) < C, weights (N,)")
+@gated(shapes="x (N, D), W (C, D), b (C,), targets (N,) < C, weights (N,)", apart=("weights",))
 def classifier_loss(
     x: Array,
     W: Array,

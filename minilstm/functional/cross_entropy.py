@@ -31,7 +31,7 @@ class CrossEntropyCache(NamedTuple):
     weights: Array | None = None  # (N,), None means 1 each
 
 
-@gated(shapes="scores (N, C), targets (N,) < C, weights (N,)")
+@gated(shapes="scores (N, C), targets (N,) < C, weights (N,)", apart=("weights",))
 def cross_entropy_forward(
     scores: Array, targets: IntArray, count: float | None = None, weights: Array | None = None
 ) -> tuple[Any, CrossEntropyCache]:
@@ -89,7 +89,7 @@ def cross_entropy_backward(cache: CrossEntropyCache) -> Array:
     return dscores
 
 
-@gated(shapes="logits (N, C), targets (N,) < C, weights (N,)")
+@gated(shapes="logits (N, C), targets (N,) < C, weights (N,)", apart=("weights",))
 def softmax_cross_entropy_forward(
     logits: Array, targets: IntArray, count: float | None = None, weights: Array | None = None
 ) -> tuple[Any, CrossEntropyCache]:

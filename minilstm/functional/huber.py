@@ -31,7 +31,7 @@ class HuberCache(NamedTuple):
     total: WeightedSumCache
 
 
-@gated(shapes="y (N, ...), t (N, ...), weights (N,) or (N, 1)")
+@gated(shapes="y (N, ...), t (N, ...), weights (N,) or (N, 1)", apart=("weights",))
 def huber_forward(
     y: Array, t: Array, divisor: float, weights: Array | None = None, transition: float = 1.0
 ) -> tuple[Any, HuberCache]:

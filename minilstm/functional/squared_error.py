@@ -28,7 +28,7 @@ class SquaredErrorCache(NamedTuple):
     total: WeightedSumCache
 
 
-@gated(shapes="y (N, ...), t (N, ...), weights (N,) or (N, 1)")
+@gated(shapes="y (N, ...), t (N, ...), weights (N,) or (N, 1)", apart=("weights",))
 def squared_error_forward(
     y: Array, t: Array, divisor: float, weights: Array | None = None, factor: float = 1.0
 ) -> tuple[Any, SquaredErrorCache]:

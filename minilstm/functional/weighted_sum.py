@@ -23,7 +23,7 @@ class WeightedSumCache(NamedTuple):
     weights: Array | None  # (N, 1), None means 1 each
 
 
-@gated(shapes="elements (N, ...), weights (N,) or (N, 1)")
+@gated(shapes="elements (N, ...), weights (N,) or (N, 1)", apart=("weights",))
 def weighted_sum_forward(
     elements: Array, divisor: float, weights: Array | None = None
 ) -> tuple[Any, WeightedSumCache]:
