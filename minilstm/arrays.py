@@ -166,20 +166,19 @@ def floating(x: Any, name: str = "x") -> Array:
     return array.astype(np.float32) if array.dtype == np.float16 else array
 
 
-def column_names(x: Any) -> list[str] | None:
-    """Names of the columns of a frame; None for arrays, and for names that are not all text.
+def column_labels(x: Any) -> list[Any] | None:
+    """Labels of the columns of a frame, whatever they are; None for anything else.
 
     Examples
     --------
-    >>> column_names(np.ones((3, 2))) is None
+    >>> column_labels(np.ones((3, 2))) is None
     True
     """
     if isinstance(x, (np.ndarray, list, tuple)) or not hasattr(x, "__array__"):
         return None
     named: Any = getattr(x, "column_names", None)
     named = getattr(x, "columns", ()) if named is None else named
-    names = list(named) if hasattr(named, "__iter__") else []
-    return [str(n) for n in names] if names and all(isinstance(n, str) for n in names) else None
+    return (list(named) if hasattr(named, "__iter__") else []) or None
 
 
 def parts_of(x: Any) -> list[Any] | None:

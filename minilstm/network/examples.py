@@ -22,6 +22,7 @@ from minilstm.network.graph.wiring import Wiring
 from minilstm.network.passes.heads import Head
 
 Array = NDArray[Any]
+ROWS = ("auto", "TC", "TCB", "BTC", "TBC")  # formats in which a row of a frame is a time step
 NO_CLASSES = (
     "the network has no classes; train it on labels, or name those of its scores, in their order, "
     "with net.replace(classes=[...])."
@@ -85,7 +86,7 @@ def names_of_inputs(wiring: Wiring, x: Any, data_format: str = "auto") -> list[l
 
 def _has_rows_of_features(layer: Any, data_format: str) -> bool:
     """Whether the columns of a frame are the features of an input."""
-    return len(layer.shape) == 1 and data_format in ("auto", "TC", "TCB", "BTC", "TBC")
+    return len(layer.shape) == 1 and data_format in ROWS
 
 
 class Answers(NamedTuple):
@@ -136,6 +137,8 @@ def as_answers(
             found.append(known)
         else:
             last, binary = not head.steps, kind == "multilabel"
+            if data_format in ROWS:
+                part = in_order(part, None, part_name)
             arranged = arrange(part, data_format, 1, part_name, last=last)
             how: dict[str, Any] = {"dtype": dtype, "binary": binary}
             checked = as_targets(arranged, batch, last, head.columns, part_name, **how)

@@ -162,6 +162,8 @@ TABLE = [
     ("build(data_format='CT').predict(np.ones((3, 4, 2)))",
      "one letter for each axis, in the order",
      "build(data_format='CTB').predict(np.ones((3, 4, 2)))"),
+    ("named().predict([Frame(['a', 'b'], t[0]), t[1]])", "give frames only, or arrays only",
+     "named().predict([Frame(['a', 'b'], a) for a in t]); named().predict(t)"),
     ("named().predict(Frame(['a', 'c'], t[0]))", "rename, add or drop columns",
      "same(named().predict(Frame(['b', 'a'], t[0][:, ::-1])), named().predict(t[0]))"),
     # ------------------------------------------------------------ labels
