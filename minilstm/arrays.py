@@ -129,7 +129,7 @@ are real numbers; remove or fill it first.
         array = _from_objects(array, name, what)
     if array.dtype.kind in kinds:
         return array
-    code = _as_code(name)
+    code = as_code(name)
     ways = {
         "c": f"take the real part, np.real({code}), or the size, np.abs({code})",
         "M": f"give seconds, np.asarray({code}).astype('M8[ms]').astype(float) / 1000",
@@ -242,7 +242,7 @@ def refuse_masked(x: Any, name: str) -> None:
     where = f" at {np.argwhere(mask)[0].tolist()} ({int(mask.sum())} in all)" if mask.ndim else ""
     raise DataError(
         f"{name} has a masked value{where}, but no value may be missing; remove it, or fill it, "
-        f"such as with {_as_code(name)}.filled({fill})."
+        f"such as with {as_code(name)}.filled({fill})."
     )
 
 
@@ -270,7 +270,7 @@ def _is_array_like(x: Any) -> bool:
 
 def _refuse_fields(x: Array, name: str) -> None:
     if x.dtype.names:
-        code = _as_code(name)
+        code = as_code(name)
         raise DataError(
             f"{name} has the fields {', '.join(x.dtype.names)}, but one plain array was wanted; "
             f"pass np.stack([{code}[n] for n in {code}.dtype.names], axis=-1)."
@@ -322,7 +322,7 @@ def _a(x: Any) -> str:
 
 def _way_out(x: Any, name: str, told: str = "") -> str:
     """How an object becomes an array, as far as its methods tell."""
-    name = _as_code(name)
+    name = as_code(name)
     if hasattr(x, "detach"):
         narrow = "ScalarType" in told or "bfloat16" in str(getattr(x, "dtype", ""))
         return f"{name}.detach().cpu(){'.float()' if narrow else ''}.numpy()"
@@ -334,7 +334,7 @@ def _way_out(x: Any, name: str, told: str = "") -> str:
     return "a NumPy array or a list"
 
 
-def _as_code(name: str) -> str:
+def as_code(name: str) -> str:
     """What a user writes for an argument that a message calls by more words."""
     code = name.rpartition(": ")[2].removeprefix("validation ")
     return "it" if " " in code else code

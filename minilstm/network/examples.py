@@ -67,11 +67,22 @@ def sequences_of(
     min_length: int = 1,
 ) -> Batch:
     """Checked sequences of one input: frames by their names, axes by their format."""
-    if _has_rows_of_features(layer, data_format):
-        x = in_order(x, layer.feature_names, name)
-    arranged = arrange(x, data_format, len(layer.shape), name)
+    arranged = arranged_sequences(layer, x, data_format, name)
     how: dict[str, Any] = {"min_length": min_length, "digits": layer.normalizes}
     return as_batch(arranged, layer.input_size, dtype, name, **how)
+
+
+def arranged_sequences(layer: SequenceInput, x: Any, data_format: str, name: str) -> Any:
+    """Sequences of one input as they came, but for the order of features and of axes."""
+    if _has_rows_of_features(layer, data_format):
+        x = in_order(x, layer.feature_names, name)
+    return arrange(x, data_format, len(layer.shape), name)
+
+
+def arranged_answers(y: Any, data_format: str, name: str, last: bool) -> Any:
+    """The same for the numbers that one output is to put out."""
+    y = in_order(y, None, name) if data_format in ROWS else y
+    return arrange(y, data_format, 1, name, last=last)
 
 
 def names_of_inputs(wiring: Wiring, x: Any, data_format: str = "auto") -> list[list[str] | None]:
@@ -137,9 +148,7 @@ def as_answers(
             found.append(known)
         else:
             last, binary = not head.steps, kind == "multilabel"
-            if data_format in ROWS:
-                part = in_order(part, None, part_name)
-            arranged = arrange(part, data_format, 1, part_name, last=last)
+            arranged = arranged_answers(part, data_format, part_name, last)
             how: dict[str, Any] = {"dtype": dtype, "binary": binary}
             checked = as_targets(arranged, batch, last, head.columns, part_name, **how)
             targets.append(checked)
