@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.arrays import as_array, parts_of
+from minilstm.arrays import as_array, as_numbers, parts_of
 from minilstm.layers import SequenceInput
 from minilstm.network.examples import arranged_answers, arranged_sequences, by_port
 from minilstm.network.network import Network
@@ -20,6 +20,7 @@ from minilstm.network.passes.heads import Head
 
 Array = NDArray[Any]
 MOST = 0.01  # of the spread of a column may be lost
+NOISE = 64 * np.finfo(np.float64).eps  # a spread of rounding errors says nothing
 ROWS = 4096  # that are rounded at a time
 
 
@@ -44,7 +45,9 @@ def _sentences(
         return
     wiring = net.wiring
     inputs = [wiring.nodes[n].layer for n in wiring.inputs]
-    for layer, (name, part) in zip(inputs, by_port(x, [a.name for a in inputs], "x", "input")):
+    for layer, (name, part) in zip(
+        inputs, by_port(x, [a.name for a in inputs], "x", "input"), strict=True
+    ):
         assert isinstance(layer, SequenceInput)  # the wiring has checked
         if layer.normalizes:
             continue
@@ -58,7 +61,7 @@ def _sentences(
                 "normalization='zscore' in SequenceInput, or train with dtype='float64'."
             )
     outputs = [wiring.nodes[h.output].layer.name for h in heads]
-    for head, (name, part) in zip(heads, by_port(y, outputs, "y")):
+    for head, (name, part) in zip(heads, by_port(y, outputs, "y"), strict=True):
         if head.loss.kind == "classes":
             continue
         given = arranged_answers(part, target_format, name, last=not head.steps)
@@ -74,6 +77,7 @@ def _spoiled(x: Any, dtype: Any, single: bool = False) -> Iterator[tuple[int, fl
     """Columns whose rounding costs too much, with their smallest and largest number."""
     parts = parts_of(x)
     arrays = [as_array(part) for part in ([x] if parts is None else parts)]
+    arrays = [as_numbers(a) if _holds_numbers(a) else a for a in arrays]
     if all(a.dtype.kind not in "iuf" or np.can_cast(a.dtype, dtype) for a in arrays):
         return
     # (N, ..., D) each; targets of one response may lack the last axis
@@ -84,9 +88,14 @@ def _spoiled(x: Any, dtype: Any, single: bool = False) -> Iterator[tuple[int, fl
     high = np.max([e[1] for e in ends], axis=0).astype(np.float64)  # (D,)
     most = MOST * (high - low)  # (D,)
     largest = np.maximum(-low, high)  # (D,) of absolute value
-    for n in np.flatnonzero((high > low) & (np.finfo(dtype).eps * largest > most)):
+    differs = high - low > NOISE * largest  # (D,)
+    for n in np.flatnonzero(differs & (np.finfo(dtype).eps * largest > most)):
         if any(_loss(a[..., n], dtype) > most[n] for a in arrays):
             yield int(n), float(low[n]), float(high[n])
+
+
+def _holds_numbers(array: Array) -> bool:
+    return array.dtype.kind == "O" and not isinstance(array.flat[0], str)
 
 
 def _loss(column: Array, dtype: Any) -> float:
