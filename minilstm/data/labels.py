@@ -352,7 +352,9 @@ def _too_large(label: Any, name: str) -> DataError:
 def class_array(classes: Any) -> Array:
     """The classes of a network (C,), as a new array."""
     array = as_array(classes, "classes")
-    if array.dtype.kind in "Of" or (isinstance(classes, (list, tuple)) and array.dtype.kind == "U"):
+    listed = isinstance(classes, (list, tuple)) and array.dtype.kind == "U"
+    whole = array.dtype.kind == "f" and (array == np.round(array)).all()
+    if array.dtype.kind == "O" or listed or whole:
         array = label_array(classes, "classes", allowed=array.tolist())
     return np.array(array)
 
