@@ -129,7 +129,7 @@ are real numbers; remove or fill it first.
         array = _from_objects(array, name, what)
     if array.dtype.kind in kinds:
         return array
-    code = _as_code(name)
+    code = as_code(name)
     ways = {
         "c": f"take the real part, np.real({code}), or the size, np.abs({code})",
         "M": f"give seconds, np.asarray({code}).astype('M8[ms]').astype(float) / 1000",
@@ -166,20 +166,19 @@ def floating(x: Any, name: str = "x") -> Array:
     return array.astype(np.float32) if array.dtype == np.float16 else array
 
 
-def column_names(x: Any) -> list[str] | None:
-    """Names of the columns of a frame; None for arrays, and for names that are not all text.
+def column_labels(x: Any) -> list[Any] | None:
+    """Labels of the columns of a frame, whatever they are; None for anything else.
 
     Examples
     --------
-    >>> column_names(np.ones((3, 2))) is None
+    >>> column_labels(np.ones((3, 2))) is None
     True
     """
     if isinstance(x, (np.ndarray, list, tuple)) or not hasattr(x, "__array__"):
         return None
     named: Any = getattr(x, "column_names", None)
     named = getattr(x, "columns", ()) if named is None else named
-    names = list(named) if hasattr(named, "__iter__") else []
-    return [str(n) for n in names] if names and all(isinstance(n, str) for n in names) else None
+    return (list(named) if hasattr(named, "__iter__") else []) or None
 
 
 def parts_of(x: Any) -> list[Any] | None:
@@ -243,7 +242,7 @@ def refuse_masked(x: Any, name: str) -> None:
     where = f" at {np.argwhere(mask)[0].tolist()} ({int(mask.sum())} in all)" if mask.ndim else ""
     raise DataError(
         f"{name} has a masked value{where}, but no value may be missing; remove it, or fill it, "
-        f"such as with {_as_code(name)}.filled({fill})."
+        f"such as with {as_code(name)}.filled({fill})."
     )
 
 
@@ -271,7 +270,7 @@ def _is_array_like(x: Any) -> bool:
 
 def _refuse_fields(x: Array, name: str) -> None:
     if x.dtype.names:
-        code = _as_code(name)
+        code = as_code(name)
         raise DataError(
             f"{name} has the fields {', '.join(x.dtype.names)}, but one plain array was wanted; "
             f"pass np.stack([{code}[n] for n in {code}.dtype.names], axis=-1)."
@@ -323,7 +322,7 @@ def _a(x: Any) -> str:
 
 def _way_out(x: Any, name: str, told: str = "") -> str:
     """How an object becomes an array, as far as its methods tell."""
-    name = _as_code(name)
+    name = as_code(name)
     if hasattr(x, "detach"):
         narrow = "ScalarType" in told or "bfloat16" in str(getattr(x, "dtype", ""))
         return f"{name}.detach().cpu(){'.float()' if narrow else ''}.numpy()"
@@ -335,7 +334,7 @@ def _way_out(x: Any, name: str, told: str = "") -> str:
     return "a NumPy array or a list"
 
 
-def _as_code(name: str) -> str:
+def as_code(name: str) -> str:
     """What a user writes for an argument that a message calls by more words."""
     code = name.rpartition(": ")[2].removeprefix("validation ")
     return "it" if " " in code else code

@@ -15,7 +15,7 @@ WANTED = "but the network wants (T, 3), T time steps of 3 features"
 ARRAY = "but an array was wanted; pass a NumPy array or a list."
 REAL = "but sequences are real numbers; convert it to a float or integer array."
 KINDS = "but labels are all strings or all whole numbers; convert them, and remove missing ones."
-LABELS = "but labels are strings or whole numbers; convert them, and remove missing ones."
+LABELS = "but labels are strings or whole numbers; round it, or train on numbers with loss='mse'."
 TWO_AXES = f"{WANTED}; give each sequence two axes, time then features."
 NO_STEP = f"no time step at all, {WANTED}, T at least 1; remove it or give it a step."
 NO_SEQUENCE = (
@@ -99,8 +99,8 @@ BAD_X = [
     (np.zeros((2, 0, 3)), f"x[0] has shape (0, 3), {NO_STEP}"),
     (
         [["1", "2", "3"]],
-        "x[0] has dtype <U1, but sequences are real numbers; if it is numbers, "
-        "np.asarray(x[0]).astype(float) reads them.",
+        "x has dtype <U1, but sequences are real numbers; if it is numbers, "
+        "np.asarray(x).astype(float) reads them.",
     ),
     (
         changed(1j, dtype=complex),
@@ -155,8 +155,8 @@ def test_values_beyond_float32_are_fine_in_float64():
 
 TEXT_OR_WHOLE, AS = "but labels are strings or whole numbers;", "np.asarray(y[0])"
 NO_LABEL = (
-    "as a label (1 in all), a missing one; remove it, or put a word in its place and list that in "
-    "minilstm.CrossEntropy(ignored_labels=...)."
+    "at [1] as a label (1 in all), a missing one; remove it, or put '?' in its place and list that "
+    "in minilstm.CrossEntropy(ignored_labels=...)."
 )
 
 
@@ -176,7 +176,7 @@ BAD_Y = [
     (None, f"y is NoneType, {SEVERAL}"),
     ("ab", f"y is str, {SEVERAL}"),
     (np.array("ab"), f"y is ndarray, {SEVERAL}"),
-    ([np.ones(5), np.zeros(4)], f"y[0] has dtype float64, {LABELS}"),
+    ([np.full(5, 1.5), np.zeros(4)], f"y[0] holds the label 1.5, {LABELS}"),
     (
         [np.ones(5, bool), np.zeros(4, bool)],
         f"y[0] has dtype bool, {TEXT_OR_WHOLE} pass {AS}.astype(int).",
@@ -188,7 +188,7 @@ BAD_Y = [
     ([good_y()[0], ["walk", None, "run", "run"]], f"y[1] holds None {NO_LABEL}"),
     ([good_y()[0], ["walk", math.nan, "run", "run"]], f"y[1] holds nan {NO_LABEL}"),
     mixed(["walk", 1, "run", "run"], "int and str"),
-    mixed([1, 2.5, 1, 1], "float and int"),
+    ([good_y()[0], [1, 2.5, 1, 1]], f"y[1] holds the label 2.5, {LABELS}"),
     mixed([1, True, 1, 1], "bool and int"),
     (
         [good_y()[0], np.array(["walk", None, "run", "run"], object)],
@@ -238,9 +238,9 @@ def test_labels_of_every_step(y, message):
         ("walk", f"y has 1 labels, but there are 2 sequences; {FOR_LAST}"),
         (["walk", None], f"y holds None {NO_LABEL}"),
         (None, f"y is None, {ARRAY}"),
-        ([0.0, 1.0], f"y holds labels of type float, {KINDS}"),
+        ([0.5, 1.0], f"y holds the label 0.5, {LABELS}"),
         ([np.array(0), np.array(1)], f"y holds labels of type ndarray, {KINDS}"),
-        (np.array([0.0, 1.0]), f"y has dtype float64, {LABELS}"),
+        (np.array([0.0, 1.5]), f"y holds the label 1.5, {LABELS}"),
         (["walk", "walk"], f"y holds one class only, 'walk', {ONE_CLASS}"),
     ],
 )

@@ -1,15 +1,19 @@
 """Matches features by their names: data and network may hold the same columns in another order.
 A column that is missing, unknown or doubled is an error, as its position says nothing.
 
-Data with names are frames: tables of pandas, polars and others, whose columns have text as names.
+Data with names are frames: tables of pandas, polars and others. Columns that are numbered 0 to
+D - 1, in any order, have no names: their numbers are their positions. Any other label is a name.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
-from minilstm.arrays import as_array, column_names, parts_of
+import numpy as np
+
+from minilstm.arrays import as_array, column_labels, parts_of
 from minilstm.errors import DataError
 
 
@@ -72,12 +76,12 @@ def frame_names(x: Any, name: str = "x") -> list[str] | None:
         A name stands twice, or two frames have different names.
     """
     parts = parts_of(x)
-    first: list[str] | None = None
-    for n, part in enumerate([x] if parts is None else parts):
-        found = column_names(part)
-        if found is None:
-            return None
-        first = found if first is None else first
+    labels = [column_labels(part) for part in ([x] if parts is None else parts)]
+    given = [found for found in labels if found is not None]
+    if len(given) < len(labels) or all(_numbers(found) is not None for found in given):
+        return None
+    first = _names(given[0])
+    for n, found in enumerate(map(_names, given)):
         place = name if parts is None else f"{name}[{n}]"
         if len(set(found)) < len(found):
             column_order(found, list(dict.fromkeys(found)), place, "each name counts once:")
@@ -97,37 +101,93 @@ def in_order(x: Any, wanted: Sequence[str] | None, name: str = "x") -> Any:
     Raises
     ------
     DataError
-        A frame has other columns.
+        A frame has other columns, or frames with names stand beside arrays.
     """
     parts = parts_of(x)
     if parts is None:
-        return x if wanted is None else _one_in_order(x, wanted, name)
-    if all(column_names(part) is None for part in parts):
+        return _one_in_order(x, column_labels(x), wanted, name)
+    labels = [column_labels(part) for part in parts]
+    named = [n for n, found in enumerate(labels) if found and _numbers(found) is None]
+    plain = [n for n, found in enumerate(labels) if found is None]
+    if len(plain) == len(parts):
         return x
-    source = "the network learned"
-    if wanted is None:
-        n, wanted = next((n, f) for n, f in enumerate(map(column_names, parts)) if f is not None)
-        source = f"{name}[{n}] has"
-    return [_one_in_order(p, wanted, f"{name}[{n}]", source) for n, p in enumerate(parts)]
+    source, strict = "the network learned", bool(named)
+    if named and plain:
+        raise DataError(
+            f"{name}[{plain[0]}] has no names of its columns, but {name}[{named[0]}] has "
+            f"{', '.join(_names(labels[named[0]]))}; give frames only, or arrays only."
+        )
+    if wanted is None and named:
+        wanted, source = _names(labels[0]), f"{name}[0] has"
+    return [
+        _one_in_order(part, found, wanted, f"{name}[{n}]", source, strict)
+        for n, (part, found) in enumerate(zip(parts, labels, strict=True))
+    ]
 
 
-def step_in_order(x: Any, wanted: Sequence[str] | None, name: str) -> Any:
-    """The same for one time step: a row of a frame has its names as an index."""
-    if wanted is None or isinstance(x, (list, tuple)):
+def step_in_order(x: Any, wanted: Sequence[str] | None, name: str, single: bool = False) -> Any:
+    """The same for time steps: a row of a frame has names as its index, a named tuple as fields.
+
+    A frame of one row is that row where the stream is a `single` one.
+    """
+    fields = getattr(x, "_fields", None)
+    if isinstance(x, tuple) and fields is not None:
+        if list(fields) == [f"_{n}" for n in range(len(x))]:
+            return tuple(x)  # what becomes of columns without names
+        return _entries_in_order(tuple(x), list(fields), wanted, name)
+    if isinstance(x, (list, tuple)):
+        if x and (hasattr(x[0], "_fields") or len(getattr(x[0], "shape", ())) == 1):
+            return [step_in_order(row, wanted, f"{name}[{n}]") for n, row in enumerate(x)]
         return x
     index: Any = getattr(x, "index", None)
     if len(getattr(x, "shape", ())) != 1 or not hasattr(index, "__iter__"):
-        return _one_in_order(x, wanted, name)
-    entries = list(index)
-    if not all(isinstance(entry, str) for entry in entries):
-        return x
-    order = column_order(entries, wanted, name)
+        labels = column_labels(x)
+        out = _one_in_order(x, labels, wanted, name)
+        return as_array(out, name)[0] if single and labels and len(x) == 1 else out
+    return _entries_in_order(x, list(index), wanted, name)
+
+
+def _entries_in_order(x: Any, labels: list[Any], wanted: Sequence[str] | None, name: str) -> Any:
+    order = _order(labels, wanted, name)
     return x if order is None else as_array(x, name)[order]
 
 
 def _one_in_order(
-    x: Any, wanted: Sequence[str], name: str, source: str = "the network learned"
+    x: Any,
+    labels: list[Any] | None,
+    wanted: Sequence[str] | None,
+    name: str,
+    source: str = "the network learned",
+    strict: bool = False,
 ) -> Any:
-    found = column_names(x)
-    order = None if found is None else column_order(found, wanted, name, source)
+    order = None if labels is None else _order(labels, wanted, name, source, strict)
     return x if order is None else as_array(x, name)[:, order]
+
+
+def _order(
+    labels: list[Any],
+    wanted: Sequence[str] | None,
+    name: str,
+    source: str = "the network learned",
+    strict: bool = False,
+) -> list[int] | None:
+    """Where the wanted columns stand: by number, or by name; by name alone where `strict`."""
+    numbers, names = _numbers(labels), _names(labels)
+    if wanted is None or (numbers and not strict and set(names) != set(wanted)):
+        return None if numbers in (None, list(range(len(labels)))) else numbers
+    return column_order(names, wanted, name, source)
+
+
+def _numbers(labels: Sequence[Any]) -> list[int] | None:
+    """Where the columns 0 to D - 1 stand; None where the labels are not these numbers."""
+    if any(isinstance(a, (bool, np.bool_)) or not isinstance(a, Integral) for a in labels):
+        return None
+    numbers = [int(a) for a in labels]
+    if sorted(numbers) != list(range(len(numbers))):
+        return None
+    return sorted(range(len(numbers)), key=numbers.__getitem__)
+
+
+def _names(labels: Sequence[Any] | None) -> list[str]:
+    """Labels as text; those of several levels are joined."""
+    return ["_".join(map(str, a)) if isinstance(a, tuple) else str(a) for a in labels or ()]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from minilstm.arrays import as_array, as_numbers, axes_of, is_missing, parts_of
+from minilstm.arrays import as_array, as_code, as_numbers, axes_of, is_missing, parts_of
 from minilstm.data.arrays import Array, one_for_each
 from minilstm.data.padding import NO_CLASS
 from minilstm.data.sequences import Batch
@@ -27,7 +27,8 @@ def as_labels(
     Parameters
     ----------
     y : output mode "sequence": (T,) for one sequence, a list of B arrays (T_b,), or (B, T);
-        output mode "last": (B,), or one label for one sequence. Strings or integers.
+        output mode "last": (B,), or one label for one sequence. Strings or whole
+        numbers, also in one column (T, 1) or (B, 1).
     batch : the sequences
     output_mode : "sequence" for a label a step, "last" for a label a sequence
     name : of the argument, for the messages
@@ -50,7 +51,7 @@ def as_labels(
     """
     sequences, form = batch
     if output_mode == "last":
-        labels = np.atleast_1d(label_array(y, name, allowed))  # (B,)
+        labels = _column(np.atleast_1d(label_array(y, name, allowed)), len(sequences), name)  # (B,)
         if labels.ndim != 1:
             raise DataError(
                 f"{name} has shape {labels.shape}, but for output_mode='last' labels are (B,); "
@@ -68,7 +69,7 @@ def as_labels(
         items = one_for_each(y, len(sequences), name, "labels")
     out = []
     for (label_name, labels_b), sequence in zip(items, sequences, strict=True):
-        array = label_array(labels_b, label_name, allowed)
+        array = _column(label_array(labels_b, label_name, allowed), len(sequence), label_name)
         if array.shape != (len(sequence),):
             raise DataError(
                 f"{label_name} has shape {array.shape}, but its sequence has {len(sequence)} time "
@@ -77,6 +78,23 @@ def as_labels(
             )
         out.append(array)
     return out
+
+
+def _column(array: Array, rows: int, name: str) -> Array:
+    """Labels in one column as (rows,); DataError where each row has a 1 in the place of its class.
+
+    Anything else as it is.
+    """
+    if array.shape == (rows, 1):
+        return array[:, 0]
+    if array.ndim != 2 or len(array) != rows or array.dtype.kind == "U":
+        return array
+    if ((array == 0) | (array == 1)).all() and (array.sum(axis=1) == 1).all():
+        raise DataError(
+            f"{name} has shape {array.shape} and one 1 in each row, but a label is one number or "
+            f"word; pass np.argmax({as_code(name)}, axis=1)."
+        )
+    return array
 
 
 def find_classes(
@@ -260,8 +278,11 @@ def label_array(y: Any, name: str, allowed: Iterable[str | int] = ()) -> Array:
         # NumPy would make text of a number or of a missing label in a list of strings.
         listed = np.array(y, dtype=object) if isinstance(y, (list, tuple)) else array
         array = _from_objects(listed, array, name)
+    if array.dtype.kind == "f":
+        array = _whole(array, name)
     if array.dtype.kind not in "iuU":
-        ways = {"S": f"np.asarray({name}).astype(str)", "b": f"np.asarray({name}).astype(int)"}
+        code = as_code(name)
+        ways = {"S": f"np.asarray({code}).astype(str)", "b": f"np.asarray({code}).astype(int)"}
         way = ways.get(array.dtype.kind)
         raise DataError(
             f"{name} has dtype {array.dtype}, but labels are strings or whole numbers; "
@@ -271,10 +292,7 @@ def label_array(y: Any, name: str, allowed: Iterable[str | int] = ()) -> Array:
         _refuse_words(array, name, allowed)
         return array
     if array.size and array.max() > np.iinfo(np.int64).max:
-        raise DataError(
-            f"{name} holds the label {array.max()}, beyond 64-bit integers; use smaller numbers, "
-            "or strings."
-        )
+        raise _too_large(array.max(), name)
     return array.astype(np.int64)  # one integer type, so that no mixture becomes a float
 
 
@@ -284,26 +302,59 @@ def _from_objects(listed: Array, array: Array, name: str) -> Array:
     kinds = set(map(type, flat))
     if all(issubclass(k, str) for k in kinds):
         return text_array(array.tolist() if array.dtype == object else listed.tolist(), name)
-    missing = [value for value in flat if is_missing(value)]
+    _refuse_missing(listed, name, any(issubclass(k, str) for k in kinds))
+    if kinds <= {bool, np.bool_}:
+        return array.astype(bool)
+    real = all(issubclass(k, (int, float, np.integer, np.floating)) for k in kinds)
+    if real and not {bool, np.bool_} & kinds:
+        if all(issubclass(k, (int, np.integer)) for k in kinds):
+            return np.array(listed.tolist()) if array.dtype == object else array
+        return _whole(listed.astype(np.float64), name)
+    raise DataError(
+        f"{name} holds labels of type {' and '.join(sorted(k.__name__ for k in kinds))}, "
+        "but labels are all strings or all whole numbers; convert them, and remove "
+        "missing ones."
+    )
+
+
+def _refuse_missing(labels: Array, name: str, text: bool) -> None:
+    """Raise DataError where a label is missing; `text` says what kind the others are."""
+    missing = [n for n, value in enumerate(labels.flat) if is_missing(value)]
     if missing:
+        at = [int(i) for i in np.unravel_index(missing[0], labels.shape)]
         raise DataError(
-            f"{name} holds {missing[0]!r} as a label ({len(missing)} in all), a missing one; "
-            "remove it, or put a word in its place and list that in "
-            "minilstm.CrossEntropy(ignored_labels=...)."
+            f"{name} holds {labels.flat[missing[0]]!r} at {at} as a label ({len(missing)} in all), "
+            f"a missing one; remove it, or put {repr('?') if text else '-1'} in its place and list "
+            "that in minilstm.CrossEntropy(ignored_labels=...)."
         )
-    if {bool, np.bool_} & kinds or not all(issubclass(k, (int, np.integer)) for k in kinds):
+
+
+def _whole(array: Array, name: str) -> Array:
+    """Whole numbers that came as floats, as pandas gives them, as int64."""
+    array = array.astype(np.float64)  # float16 holds no bound of int64
+    if (bad := ~np.isfinite(array) | (array != np.round(array))).any():
+        _refuse_missing(array.astype(object), name, text=False)
         raise DataError(
-            f"{name} holds labels of type {' and '.join(sorted(k.__name__ for k in kinds))}, "
-            "but labels are all strings or all whole numbers; convert them, and remove "
-            "missing ones."
+            f"{name} holds the label {array[bad][0]}, but labels are strings or whole numbers; "
+            "round it, or train on numbers with loss='mse'."
         )
-    return np.array(listed.tolist()) if array.dtype == object else array
+    if array.size and np.abs(array).max() >= 2.0**63:
+        raise _too_large(array[np.abs(array) >= 2.0**63][0], name)
+    return array.astype(np.int64)
+
+
+def _too_large(label: Any, name: str) -> DataError:
+    return DataError(
+        f"{name} holds the label {label}, beyond 64-bit integers; use smaller numbers, or strings."
+    )
 
 
 def class_array(classes: Any) -> Array:
     """The classes of a network (C,), as a new array."""
     array = as_array(classes, "classes")
-    if array.dtype.kind == "O" or (isinstance(classes, (list, tuple)) and array.dtype.kind == "U"):
+    listed = isinstance(classes, (list, tuple)) and array.dtype.kind == "U"
+    whole = array.dtype.kind == "f" and (array == np.round(array)).all()
+    if array.dtype.kind == "O" or listed or whole:
         array = label_array(classes, "classes", allowed=array.tolist())
     return np.array(array)
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minilstm.arrays import as_numbers, parts_of
+from minilstm.arrays import as_numbers, axes_of, parts_of, refuse_masked
 from minilstm.data.arrays import ONE_SEQUENCE, Array, finite
 from minilstm.errors import DataError
 
@@ -36,7 +36,7 @@ def as_batch(
     Parameters
     ----------
     x : (T, *shape) for one sequence, a list of B such arrays, or (B, T, *shape); integers or
-        floats
+        floats; lists of lists of these shapes too
     features : what the network wants as one step: D, or a shape (D,), (h, w, c) or (h, w, d, c)
     dtype : of the network; numbers are converted to it as they come in
     name : of the argument, for the messages
@@ -66,13 +66,15 @@ steps of 3 features; it looks transposed: pass x_test.T.
     """
     shape = _as_shape(features)
     parts = parts_of(x)
-    if parts is not None:
+    if parts is not None and not _are_rows(parts, shape):
         if len(parts) == 0:
             raise DataError(
                 f"{name} is an empty list, but at least one sequence is wanted; "
                 f"pass one or more arrays {_axes(shape)}."
             )
         items, form = [(f"{name}[{b}]", s) for b, s in enumerate(parts)], "list"
+        for n, s in items:
+            refuse_masked(s, n)  # said first, whatever the shape of another one
     else:
         array = _as_array(x, name, shape)
         # What does not fit is told of as it came: a list or a series is not cut as an array is.
@@ -134,6 +136,19 @@ def as_step(
             f"{_no_channels(array, shape, _sliceable(x, name)) or hint}."
         )
     return _converted(array.reshape(-1, *shape), dtype, name, row, digits)
+
+
+def _are_rows(parts: list[Any], shape: tuple[int, ...]) -> bool:
+    """Whether a list holds the rows of one sequence, as `tolist` gives them.
+
+    One row may be no sequence itself, so rows of one number stay sequences, which tell of it.
+    """
+    if len(shape) != 1 or shape[0] == 1 or not parts:
+        return False
+    return all(
+        type(row) in (list, tuple) and len(row) == shape[0] and not any(map(axes_of, row))
+        for row in parts
+    )
 
 
 def _as_sequence(x: Any, shape: tuple[int, ...], dtype: Any, name: str, digits: bool) -> Array:

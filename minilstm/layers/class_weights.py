@@ -49,7 +49,8 @@ def checked_labels(owner: str, argument: str, labels: Any) -> tuple[Label, ...]:
     strange = [label for label in plain if not _is_label(label)]
     if strange:
         raise TypeError(
-            f"{owner}: {argument} holds {shown(strange[0])}; labels are strings or whole numbers."
+            f"{owner}: {argument} holds {shown(strange[0])}, but labels are strings or whole "
+            "numbers; put a label such as '?' or -1 where one is missing, and list that."
         )
     repeated = sorted({str(label) for label in plain if plain.count(label) > 1})
     if repeated:
@@ -174,7 +175,9 @@ def _is_label(label: Any) -> bool:
 
 
 def _plain(label: Any) -> Any:
-    return label.item() if isinstance(label, np.generic) else label
+    """A number of Python for one of NumPy, and 2 for 2.0."""
+    label = label.item() if isinstance(label, np.generic) else label
+    return int(label) if isinstance(label, float) and label.is_integer() else label
 
 
 def _shown(classes: Sequence[Label]) -> str:

@@ -22,6 +22,7 @@ from minilstm.network.graph.wiring import Wiring
 from minilstm.network.passes.heads import Head
 
 Array = NDArray[Any]
+ROWS = ("auto", "TC", "TCB", "BTC", "TBC")  # formats in which a row of a frame is a time step
 NO_CLASSES = (
     "the network has no classes; train it on labels, or name those of its scores, in their order, "
     "with net.replace(classes=[...])."
@@ -66,11 +67,22 @@ def sequences_of(
     min_length: int = 1,
 ) -> Batch:
     """Checked sequences of one input: frames by their names, axes by their format."""
-    if _has_rows_of_features(layer, data_format):
-        x = in_order(x, layer.feature_names, name)
-    arranged = arrange(x, data_format, len(layer.shape), name)
+    arranged = arranged_sequences(layer, x, data_format, name)
     how: dict[str, Any] = {"min_length": min_length, "digits": layer.normalizes}
     return as_batch(arranged, layer.input_size, dtype, name, **how)
+
+
+def arranged_sequences(layer: SequenceInput, x: Any, data_format: str, name: str) -> Any:
+    """Sequences of one input as they came, but for the order of features and of axes."""
+    if _has_rows_of_features(layer, data_format):
+        x = in_order(x, layer.feature_names, name)
+    return arrange(x, data_format, len(layer.shape), name)
+
+
+def arranged_answers(y: Any, data_format: str, name: str, last: bool) -> Any:
+    """The same for the numbers that one output is to put out."""
+    y = in_order(y, None, name) if data_format in ROWS else y
+    return arrange(y, data_format, 1, name, last=last)
 
 
 def names_of_inputs(wiring: Wiring, x: Any, data_format: str = "auto") -> list[list[str] | None]:
@@ -85,7 +97,7 @@ def names_of_inputs(wiring: Wiring, x: Any, data_format: str = "auto") -> list[l
 
 def _has_rows_of_features(layer: Any, data_format: str) -> bool:
     """Whether the columns of a frame are the features of an input."""
-    return len(layer.shape) == 1 and data_format in ("auto", "TC", "TCB", "BTC", "TBC")
+    return len(layer.shape) == 1 and data_format in ROWS
 
 
 class Answers(NamedTuple):
@@ -136,7 +148,7 @@ def as_answers(
             found.append(known)
         else:
             last, binary = not head.steps, kind == "multilabel"
-            arranged = arrange(part, data_format, 1, part_name, last=last)
+            arranged = arranged_answers(part, data_format, part_name, last)
             how: dict[str, Any] = {"dtype": dtype, "binary": binary}
             checked = as_targets(arranged, batch, last, head.columns, part_name, **how)
             targets.append(checked)

@@ -125,8 +125,8 @@ class Stream:
 
         Parameters
         ----------
-        x_t : (D,) the features of the step, or (n, D) with ``batch=n``; a row of a frame, or a
-            frame, is taken by the names of its columns where the network has them
+        x_t : (D,) the features of the step, or (n, D) with ``batch=n``; a row of a frame, a named
+            tuple or a frame (of one row) is taken by its names where the network has them
         out : where to write the scores, a contiguous array of the network's dtype; None means a
             new array
 
@@ -154,7 +154,7 @@ class Stream:
                 if self._advance(x_t, out):
                     return out
         # What is refused above comes here to be converted, or to be told what is wrong with it.
-        x_t = step_in_order(x_t, self._names, "x_t")
+        x_t = step_in_order(x_t, self._names, "x_t", self._streams is None)
         rows = as_step(
             x_t, self._step_shape, self._dtype, streams=self._streams, digits=self._digits
         )  # (n, D)

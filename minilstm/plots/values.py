@@ -30,6 +30,8 @@ def as_labels(name: str, labels: ArrayLike) -> NDArray[Any]:
             f"{name} has shape {array.shape} and should be one-dimensional, one label a step: "
             f"pass one sequence's labels, as {name}[0]."
         )
+    if array.dtype.kind == "f" and (np.isfinite(array) & (array == np.round(array))).all():
+        array = array.astype(np.int64)  # whole numbers, as pandas gives them
     if array.size and array.dtype.kind not in "OSUTiub":
         raise DataError(
             f"{name} holds {array.dtype} values and should hold strings or integers: "

@@ -19,6 +19,7 @@ from minilstm.training.environment import choose_side, is_left_open, training_ba
 from minilstm.training.history import TrainingInfo
 from minilstm.training.interruption import Interruption
 from minilstm.training.loop import TrainingLoop
+from minilstm.training.lost_digits import lost_digits
 from minilstm.training.options import TrainingOptions
 from minilstm.training.prepare import check_validation, prepare
 from minilstm.training.watch import checkpoint_folder
@@ -98,6 +99,8 @@ def train(
     # One generator for first values, one for shuffling, one for dropout: none disturbs another.
     values, shuffler, noise = np.random.default_rng(options.seed).spawn(3)
     net, heads, data = prepare(x, y, layers, loss, options, step_weights, values)
+    if spoiled := lost_digits(net, heads, x, y, options.target_data_formats):
+        warnings.warn(spoiled, UserWarning, stacklevel=2)
     validation = check_validation(net, heads, data, options)
     backend, note = _faster(backend, net, data, options)
     _say_that_numpy_is_slow(backend)

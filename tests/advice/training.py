@@ -107,6 +107,15 @@ TABLE = [
     ("train(x, y, sequence_padding_direction='left')",
      "set (sequence_length='longest'), or leave it out",
      "train(x, y, sequence_padding_direction='left', $1); train(x, y)"),
+    ("train([a + 1e9 for a in x], y)",
+     r"set (normalization='zscore') in .*, or train with (dtype=.*)\.",
+     "far = [a + 1e9 for a in x]; train(far, y, SequenceInput(3, $1), *classifier()[1:]);"
+     "train(far, y, $2)"),
+    ("train(x, [a + 1e9 for a in t], build(LSTM(2), FullyConnected(2)), loss='mse')",
+     r"subtract the mean of the targets first, or train with (dtype=.*)\.",
+     "far = [a + 1e9 for a in t]; n = build(LSTM(2), FullyConnected(2));"
+     "train(x, [a - np.mean(np.concatenate(far)) for a in far], n, loss='mse');"
+     "train(x, far, n, loss='mse', $1)"),
     ("train(x, y, bptt_truncation=9)", "set fewer, or leave it out",
      "train(x, y, bptt_truncation=2); train(x, y)"),
     ("train(x, y, checkpoint_frequency=2)", "set (checkpoint_path) to a folder",

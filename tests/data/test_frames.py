@@ -1,5 +1,5 @@
 """Frames meet a network by the names of their columns, in whatever order they come.
-Arrays have no names and are taken by position, as are frames whose names are not text."""
+Arrays have no names and are taken by position, as are frames whose columns are numbered."""
 
 import numpy as np
 import pandas as pd
@@ -40,6 +40,10 @@ def test_training_on_frames_learns_their_names_and_changes_no_number():
     assert bits(trained(TURNED, [first, *LAYERS[1:]])) == bits(NAMED)
 
 
+def rows_of(frame):
+    return [frame.iloc[[n]] for n in range(len(frame))]
+
+
 def step_by_step(net, x):
     stream = net.stream()
     return [stream.step(row) for _, row in x[0].iterrows()]
@@ -57,6 +61,9 @@ USES = {
     "activations": lambda net, x: net.activations(x, "lstm"),
     "evaluate": lambda net, x: net.evaluate(x, Y),
     "step": step_by_step,
+    "named tuples": lambda net, x: list(map(net.stream().step, x[0].itertuples(index=False))),
+    "frames of a row": lambda net, x: list(map(net.stream().step, rows_of(x[0]))),
+    "tuples together": lambda net, x: net.stream(batch=4).step(list(x[1].itertuples(index=False))),
     "steps together": lambda net, x: net.stream(batch=4).step(x[1]),
     "gradcheck": lambda net, x: str(ml.gradcheck(net, x, Y, method="directional")),
     "validation": validation_loss,
@@ -90,8 +97,51 @@ def test_arrays_and_frames_without_names_are_taken_by_position():
     for x in (X, [pd.DataFrame(a) for a in X], [a.tolist() for a in X]):
         assert bits(NAMED.predict(x)) == bits(NAMED.predict(X))
         assert trained(x).layers[0].feature_names is None
-    assert trained([frames()[0], X[1]]).layers[0].feature_names is None
     assert bits(PLAIN.predict(TURNED)) == bits(PLAIN.predict([f.to_numpy() for f in TURNED]))
+
+
+def test_columns_in_numbers_are_positions_and_other_labels_are_names():
+    numbered = [pd.DataFrame(a)[[2, 0, 1]] for a in X]
+    assert trained(numbered).layers[0].feature_names is None
+    assert bits(trained(numbered)) == bits(PLAIN)
+    for net in (PLAIN, NAMED):
+        assert bits(net.predict(numbered)) == bits(PLAIN.predict(X))
+        steps = [net.stream().step(row) for _, row in numbered[0].iterrows()]
+        assert bits(steps) == bits([net.stream().step(row) for row in X[0]])
+    for labels in ([3, 1, 2], pd.MultiIndex.from_tuples([("a", "x"), ("a", "y"), ("b", "x")])):
+        named = [f.set_axis(labels, axis=1) for f in frames()]
+        net = trained([named[0], named[1].iloc[:, ::-1]])
+        assert bits(net.predict([f.iloc[:, ::-1] for f in named])) == bits(PLAIN.predict(X))
+    assert net.layers[0].feature_names == ("a_x", "a_y", "b_x")
+
+
+def test_targets_in_frames_have_the_order_of_the_first():
+    layers = [ml.SequenceInput(3), ml.LSTM(4), ml.FullyConnected(2)]
+    T = [pd.DataFrame({"p": a[:, 0], "q": a[:, 1]}) for a in X]
+    turned = [T[0], T[1][["q", "p"]]]
+    net, _ = ml.train(X, T, layers, "mse", OPTIONS)
+    assert bits(ml.train(X, turned, layers, "mse", OPTIONS)[0]) == bits(net)
+    assert net.evaluate(X, turned) == net.evaluate(X, T)
+    for second, says in (
+        (T[1].rename(columns={"p": "r"}),
+         "y[1] has the features r, q, but y[0] has p, q (missing: p; unknown: r); rename, add or "
+         "drop columns."),
+        (X[1][:, :2],
+         "y[1] has no names of its columns, but y[0] has p, q; give frames only, or arrays only."),
+    ):  # fmt: skip
+        with refuses_data(says):
+            ml.train(X, [T[0], second], layers, "mse", OPTIONS)
+
+
+def test_rows_in_lists_are_one_sequence():
+    assert bits(PLAIN.predict(X[0].tolist())) == bits(PLAIN.predict(X[0]))
+    assert PLAIN.evaluate(X[0].tolist(), Y[0]) == PLAIN.evaluate(X[0], Y[0])
+    masked = np.ma.masked_array(X[0], np.arange(18).reshape(6, 3) == 4)
+    with refuses_data(
+        "x[1] has a masked value at [1] (1 in all), but no value may be missing; remove it, or "
+        "fill it, such as with x[1].filled(0)."
+    ):
+        PLAIN.predict(list(masked))
 
 
 def test_two_inputs_have_names_of_their_own():
@@ -115,9 +165,18 @@ def test_two_inputs_have_names_of_their_own():
         (NAMED, frames()[0].assign(t=0.0),
          "x has the features ax, ay, az, t, but the network learned ax, ay, az (unknown: t); "
          "rename, add or drop columns."),
-        (PLAIN, [X[0], frames()[0], frames(["ax", "ay"])[1]],
-         "x[2] has the features ax, ay, but x[1] has ax, ay, az (missing: az); rename, add or "
+        (PLAIN, [frames()[0], frames(["ax", "ay"])[1]],
+         "x[1] has the features ax, ay, but x[0] has ax, ay, az (missing: az); rename, add or "
          "drop columns."),
+        (PLAIN, [frames()[0], pd.DataFrame(X[1])],
+         "x[1] has the features 0, 1, 2, but x[0] has ax, ay, az (missing: ax, ay, az; "
+         "unknown: 0, 1, 2); rename, add or drop columns."),
+        *((net, [frames()[0], X[1]],
+           "x[1] has no names of its columns, but x[0] has ax, ay, az; give frames only, or arrays "
+           "only.") for net in (PLAIN, NAMED)),
+        (NAMED, [f.set_axis([4, 5, 6], axis=1) for f in frames()],
+         "x[0] has the features 4, 5, 6, but the network learned ax, ay, az (missing: ax, ay, az; "
+         "unknown: 4, 5, 6); rename, add or drop columns."),
     ],
 )  # fmt: skip
 def test_other_columns_are_refused(net, x, says):

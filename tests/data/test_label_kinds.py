@@ -48,7 +48,10 @@ KINDS = {
 TEXT = {"NumPy's words": lambda y: [np.str_(word) for word in y]}
 if hasattr(np.dtypes, "StringDType"):  # since NumPy 2.0
     TEXT["text of any length"] = lambda y: np.array(y, dtype=np.dtypes.StringDType())
-WHOLE = {f"whole {t}": lambda y, t=t: np.array(y, t) for t in ("u1", "i2", ">i4", "u8")}
+DTYPES = ("u1", "i2", ">i4", "u8", "f2", ">f4", "f8")
+WHOLE = {f"whole {t}": lambda y, t=t: np.array(y, t) for t in DTYPES}
+WHOLE["list of floats"] = lambda y: [float(label) for label in y]
+COLUMNS = {"column": lambda y: np.array(y)[:, None], "frame": lambda y: pd.DataFrame({"y": y})}
 CASES = [(k, WORDS) for k in (*KINDS, *TEXT)] + [(k, CODES) for k in (*KINDS, *WHOLE)]
 USES = {
     "train": lambda y, plain: trained(y).classes.tolist(),
@@ -64,6 +67,51 @@ def written(y):
     return ml.read_sequences("labels.csv").y[0].tolist()
 
 
+@pytest.mark.parametrize("kind", COLUMNS)
+@pytest.mark.parametrize("plain", [WORDS, CODES])
+def test_labels_in_one_column(kind, plain):
+    column, net = COLUMNS[kind](plain), trained(plain)
+    assert net.evaluate(X, column) == net.evaluate(X, plain)
+    assert trained([column, column], layers("sequence"), x=STEPS).classes.tolist() == (
+        sorted(set(plain))
+    )
+
+
+def test_whole_floats_are_the_same_labels_in_a_loss():
+    loss = ml.CrossEntropy({2.0: 1, np.float64(7): 2}, ignored_labels=[-1.0])
+    assert loss.class_weights == {2: 1, 7: 2} and loss.ignored_labels == (-1,)
+    assert trained(np.array([*CODES[:4], -1.0]), loss=loss).classes.tolist() == [2, 7]
+    with pytest.raises(TypeError) as error:
+        ml.CrossEntropy(ignored_labels=[math.nan])
+    assert str(error.value) == (
+        "CrossEntropy: ignored_labels holds nan, but labels are strings or whole numbers; put a "
+        "label such as '?' or -1 where one is missing, and list that."
+    )
+
+
+HOT = np.eye(2)[[0, 1, 0, 1, 1]]
+HOT_SAYS = (
+    "y has shape (5, 2) and one 1 in each row, but a label is one number or word; pass "
+    "np.argmax(y, axis=1)."
+)
+BOOL = "y has dtype bool, but labels are strings or whole numbers; pass np.asarray(y).astype(int)."
+
+
+@pytest.mark.parametrize(
+    ("y", "says", "way"),
+    [
+        (HOT, HOT_SAYS, lambda y: np.argmax(y, axis=1)),
+        (HOT.astype(int).tolist(), HOT_SAYS, lambda y: np.argmax(y, axis=1)),
+        *((y, BOOL, lambda y: np.asarray(y).astype(int))
+          for y in (HOT[:, 0] > 0, (HOT[:, 0] > 0).tolist(), (HOT[:, 0] > 0).astype(object))),
+    ],
+)  # fmt: skip
+def test_other_forms_of_labels_are_told_how_to_become_labels(y, says, way):
+    with refuses_data(says):
+        trained(y)
+    assert trained(way(y)).classes.tolist() == [0, 1]
+
+
 @pytest.mark.parametrize("use", USES)
 @pytest.mark.parametrize(("kind", "plain"), CASES)
 def test_labels_of_every_kind(use, kind, plain, tmp_path, monkeypatch):
@@ -73,9 +121,10 @@ def test_labels_of_every_kind(use, kind, plain, tmp_path, monkeypatch):
 
 
 MISSING = (
-    "y holds {} as a label (1 in all), a missing one; remove it, or put a word in its place and "
-    "list that in minilstm.CrossEntropy(ignored_labels=...)."
+    "y holds {} at [4] as a label (1 in all), a missing one; remove it, or put '?' in its place "
+    "and list that in minilstm.CrossEntropy(ignored_labels=...)."
 )
+NO_NUMBER = MISSING.replace("'?'", "-1")
 WORD = (
     "y holds the label {0!r}, which marks a missing label; ignore it with "
     "loss=minilstm.CrossEntropy(ignored_labels=[{0!r}]), or fill it in."
@@ -92,8 +141,10 @@ LAST = [False] * 4 + [True]
     [
         ([*WORDS[:4], None], MISSING.format("None")),
         ([*WORDS[:4], math.nan], MISSING.format("nan")),
-        ([*CODES[:4], math.nan], MISSING.format("nan")),
-        ([*CODES[:4], pd.NA], MISSING.format("<NA>")),
+        ([*CODES[:4], math.nan], NO_NUMBER.format("nan")),
+        (np.array([*CODES[:4], math.nan]), NO_NUMBER.format("nan")),
+        ([*CODES[:4], pd.NA], NO_NUMBER.format("<NA>")),
+        (pd.Series([*CODES[:4], None], dtype="Int64"), NO_NUMBER.format("nan")),
         ([*WORDS[:4], pd.NaT], MISSING.format("NaT")),
         (pd.Series([*WORDS[:4], None], dtype=object), MISSING.format("None")),
         (pd.Series([*WORDS[:4], None], dtype="string"), MISSING.format("<NA>")),
@@ -104,11 +155,6 @@ LAST = [False] * 4 + [True]
         ([*WORDS[:4], "<undefined>"], WORD.format("<undefined>")),
         (np.ma.masked_array(WORDS, LAST), MASKED.format("'missing'")),
         (np.ma.masked_array(CODES, LAST), MASKED.format("0")),
-        (
-            np.array([*CODES[:4], math.nan]),
-            "y has dtype float64, but labels are strings or whole numbers; convert them, and "
-            "remove missing ones.",
-        ),
         (
             [*WORDS[:4], "sit\0"],
             "y holds the label 'sit\\x00', whose NUL character at the end would be lost; remove "
@@ -147,7 +193,7 @@ def test_other_places_that_take_labels():
     with refuses_data("labels mix the types float, str and should all be strings or all integers: "
                       "convert them, or leave out the steps without a label."):  # fmt: skip
         confusion_matrix([*WORDS[:4], math.nan], WORDS)
-    with refuses_data(MISSING.format("None").replace("y holds", "classes holds")):
+    with refuses_data(MISSING.format("None").replace("y holds", "classes holds").replace("4", "1")):
         ml.Network(layers(), rng=np.random.default_rng(0), classes=["a", None])
     by_label = pd.Series([3, 1.0], index=["sit", "run"])
     assert ml.CrossEntropy(by_label).class_weights == {"sit": 3.0, "run": 1.0}
