@@ -6,6 +6,8 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +125,22 @@ def check_target(value: Any, name: str = "path") -> Path:
             "change its permissions, or choose another."
         )
     return path
+
+
+def check_apart(target: Path, read: Iterable[Path | None], name: str = "--out") -> None:
+    """Refuse a target that is one of the files that are read, whatever name or link leads to it.
+
+    Raises DataError; a None among the files counts as none.
+    """
+    for path in read:
+        same = False
+        with suppress(OSError):  # one of them is not there
+            same = path is not None and os.path.samefile(target, path)
+        if same:
+            raise DataError(
+                f"{name} would write {str(target)!r}, but that is the file {str(path)!r}, which is "
+                "read; choose another name."
+            )
 
 
 def check_folder(value: Any, name: str = "path") -> Path:

@@ -89,11 +89,19 @@ def _parser() -> argparse.ArgumentParser:
     data.add_argument("--label-column", help="CSV: column with the label; '' for none")
     data.add_argument("--label-per", choices=("step", "sequence"), help="CSV: whose label it is")
 
-    data.add_argument(
+    missing = data.add_mutually_exclusive_group()
+    missing.add_argument(
         "--missing-labels",
-        nargs="*",
+        action="append",
         metavar="WORD",
-        help="words, such as NA or '', for labels that count nowhere; no word: all are classes",
+        help="word, such as NA or '', for labels that count nowhere; once for each word",
+    )
+    missing.add_argument(
+        "--no-missing-labels",
+        action="store_const",
+        const=[],
+        dest="missing_labels",
+        help="all words are classes, also those such as NA",
     )
     data.add_argument("--layout", help="MAT, npz, ts: a letter for each axis, such as CT or BTC")
     data.add_argument("--x-name", help="MAT: the variable with the sequences")

@@ -4,6 +4,7 @@ No traceback is shown; the variable MINILSTM_DEBUG brings it back for those who 
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import os
 import re
@@ -64,7 +65,7 @@ def _in_words_of_options(sentence: str, options: argparse.Namespace) -> str:
 
     Only names of several words are looked for, as those of one are plain English, too.
     """
-    sentence = re.sub(f", and train with {_LOSS}", "", sentence)
+    sentence = re.sub(f"to read it as '', and train with {_LOSS}", "to count it nowhere", sentence)
     sentence = re.sub(_LOSS, r"missing_labels=\1", sentence)
     stranger = re.search(r"holds the label ('.*?'|-?\d+) \(.*(, or train with it\.)$", sentence)
     if stranger is not None and "missing_labels" in options:
@@ -77,8 +78,9 @@ def _in_words_of_options(sentence: str, options: argparse.Namespace) -> str:
         option = "--" + ours.replace("_", "-")
         lists = set(re.findall(rf"\b{name}=\[(.*?)\]", sentence))
         for words in lists:
-            typed_so = words.replace(",", "") or "without a word"
-            sentence = sentence.replace(f"{name}=[{words}]", f"{option} {typed_so}")
+            each = [f"{option} {word!r}" for word in ast.literal_eval(f"[{words}]")]
+            typed_so = " ".join(each) or f"--no-{option[2:]}"
+            sentence = sentence.replace(f"{name}=[{words}]", typed_so)
         sentence = re.sub(rf"\b{name}=(?=['\w])", f"{option} ", sentence)
         sentence = re.sub(rf"\b{name}\b", option, sentence)
     return sentence

@@ -26,7 +26,7 @@ from minilstm.errors import DataError
 from minilstm.files import write_atomically
 from minilstm.losses import CrossEntropy
 from minilstm.network.network import Network
-from minilstm.paths import check_target
+from minilstm.paths import check_apart, check_target
 
 
 def predict_file(options: argparse.Namespace) -> dict[str, Any]:
@@ -34,6 +34,7 @@ def predict_file(options: argparse.Namespace) -> dict[str, Any]:
     to_file = options.out is not None and str(options.out) != "-"
     if to_file:
         check_target(options.out, "--out")
+        check_apart(options.out, [options.model, options.data])
     net = load_classifier(options.model)
     mode, path = net.output_mode, options.data
     data, read = read_data(path, options, mode, learned_names(net), net.classes)
@@ -77,8 +78,9 @@ def _judge(net: Network, options: argparse.Namespace) -> tuple[Any, list[Any]]:
 
 def plot_model(options: argparse.Namespace) -> dict[str, Any]:
     """Draw the layers of a model file and the arrows between them."""
-    net = Network.load(options.model)
     path = options.model.with_suffix(".png") if options.out is None else options.out
+    check_apart(path, [options.model])
+    net = Network.load(options.model)
     net.plot(path)
     return {
         "layers": len(net.layers),

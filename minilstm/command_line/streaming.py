@@ -68,6 +68,11 @@ def _lines() -> Iterator[tuple[int, str]]:
         sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")
     for number, line in enumerate(iter(sys.stdin.readline, ""), 1):
         yield number, line.lstrip("\ufeff").strip()
+        if not line.endswith("\n"):
+            print(
+                f"minilstm: line {number}, the last one, has no line end; check that it is whole.",
+                file=sys.stderr,
+            )
 
 
 def _cells(line: str) -> list[str]:
