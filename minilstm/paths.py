@@ -151,8 +151,9 @@ def check_folder(value: Any, name: str = "path") -> Path:
     path = as_path(value, name)
     found = _status(path, name)
     if found is None or not stat.S_ISDIR(found.st_mode):
-        what = "there is no such folder" if found is None else f"that is {_kind(found)}"
-        raise DataError(f"{name} is {str(path)!r}, but {what}; make the folder first.")
+        what = "there is no such folder; make the folder first"
+        what = what if found is None else f"that is {_kind(found)}; name a folder"
+        raise DataError(f"{name} is {str(path)!r}, but {what}.")
     path = path.absolute()
     try:
         with tempfile.TemporaryFile(dir=path) as file:

@@ -33,10 +33,26 @@ def complain(options: argparse.Namespace, error: BaseException) -> int:
     sentence = _in_words_of_options(" ".join(sentence.split()), options)
     if os.environ.get("MINILSTM_DEBUG", "0") not in ("", "0"):
         traceback.print_exception(error)
+    _check_output()
     print(f"minilstm: {sentence}", file=sys.stderr)
-    if options.json:
+    if options.json and sys.stdout is not None:
         print(json.dumps({"error": sentence, "exit_code": code}), flush=True)
     return code
+
+
+def _check_output() -> None:
+    """Where standard output takes no more, as on a full disk, let what is left of it go nowhere.
+
+    Python would write it once more at its end, and complain in its own words.
+    """
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def _judged(error: BaseException) -> tuple[int, str]:
@@ -52,6 +68,11 @@ def _judged(error: BaseException) -> tuple[int, str]:
         return BAD_INPUT, f"something is nested too deeply ({what}); check what wrote the file."
     if isinstance(error, OverflowError):
         return BAD_INPUT, f"a number is too large ({what}); give a smaller one."
+    if isinstance(error, OSError) and what.startswith("[Errno"):  # of the system, as of a pipe
+        return BAD_INPUT, (
+            f"the system refuses to read or write ({error.strerror}); free some space, or write "
+            "to another place."
+        )
     if isinstance(error, _INPUT):
         return BAD_INPUT, what
     return FAILED, (

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from minilstm.data import Sequences, read_sequences
 from minilstm.data.feature_names import column_order
+from minilstm.data.files.checks import check_file
 from minilstm.data.files.read_csv import Columns, read_csv_and_columns
 from minilstm.data.labels import as_labels
 from minilstm.data.sequences import as_batch
@@ -48,11 +49,17 @@ def read_data(
     """
     given = {name: value for name in _OPTIONS if (value := getattr(options, name)) is not None}
     columns = None
+    check_file(path)
+    if path.suffix.lower() == ".safetensors":
+        raise DataError(
+            f"{path} is a model file by its name, but a file of sequences was wanted; name one "
+            "that ends in .csv, .npz, .mat or .ts."
+        )
     # Options of other formats are refused by `read_sequences`.
     if path.suffix.lower() == ".csv" and not given.keys() & {"layout", "x_name", "y_name"}:
         if output_mode == "last":
             given.setdefault("label_per", "sequence")
-        data, columns = read_csv_and_columns(path, **given)
+        data, columns = read_csv_and_columns(path, known=names or (), **given)
     else:
         data = read_sequences(path, **given)
     facts = _facts(path, data, columns)
@@ -124,6 +131,7 @@ def _facts(path: Path, data: Sequences, columns: Columns | None) -> dict[str, An
         "shortest": min(lengths),
         "longest": max(lengths),
         "features": data.feature_names or data.x[0].shape[1],
+        "empty_lines": columns.empty if columns else 0,
         "id_column": columns.id if columns else None,
         "label_column": columns.label if columns else None,
         "label_per": None,
@@ -148,8 +156,10 @@ def _say(facts: dict[str, Any]) -> None:
     named = _count(features, "feature") if is_number else f"features {_some(features)}"
     whose = f", id column {facts['id_column']!r}" if facts["id_column"] is not None else ""
     counted = f"{_count(facts['sequences'], 'sequence')}, {_count(facts['steps'], 'step')}{each}"
+    skipped = facts["empty_lines"]
+    empty = f", {_count(skipped, 'line')} of empty cells skipped" if skipped else ""
     lines = [
-        f"{counted}, {named}{whose}",
+        f"{counted}, {named}{whose}{empty}",
         "no labels",
     ]
     if facts["labels"] is not None:

@@ -79,8 +79,9 @@ TABLE = [
     ("training(HEAD + BODY, '--out .'); os.rename('history.csv', 'h'); "
      "os.symlink(os.path.abspath('d.csv'), 'history.csv'); training(HEAD + BODY, '--out .')",
      "choose another name", "training(HEAD + BODY, '--out elsewhere')"),
-    ("training('who' + HEAD[9:] + BODY)", r"such as id_column=('who'), or say id_column=('') where",
-     "training('who' + HEAD[9:] + BODY, '--id-column ' + $1);"
+    ("training('who' + HEAD[9:] + BODY)",
+     r"say id_column=('') where .*, such as id_column=('who')\.",
+     "training('who' + HEAD[9:] + BODY, '--id-column ' + $2);"
      "training(HEAD[10:] + '1,2,run\\n3,4,walk\\n', \"--id-column ''\")"),
     ("training(HEAD + BODY, '--missing-labels \\'\\' ' + tested(HEAD + 'r1,1,2,\\n'))",
      "check which labels are ignored",

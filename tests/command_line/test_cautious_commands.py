@@ -4,6 +4,8 @@ Each is refused or said before anything is lost.
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -117,3 +119,50 @@ def test_words_for_missing_labels_may_stand_before_the_files(run):
     assert code == 0 and json.loads(out[-1])["read"][0]["missing_labels"] == 2
     code, out, _ = run("predict", *words, "o/model.safetensors", "train.csv", "--json")
     assert code == 0 and json.loads(out[-1])["read"][0]["missing_labels"] == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("predict train.csv o/model.safetensors", "train.csv is no model file, as its first bytes "
+         "show; are MODEL and DATA swapped?"),
+        ("info train.csv", "train.csv is no model file, as its first bytes show; name a file that "
+         "train wrote."),
+        ("plot train.csv", "train.csv is no model file, as its first bytes show; name a file that "
+         "train wrote."),
+        ("train o/model.safetensors", "o/model.safetensors is a model file by its name, but a file "
+         "of sequences was wanted; name one that ends in .csv, .npz, .mat or .ts."),
+        ("train .", "path is '.', which is a folder, but a data file was wanted; name a regular "
+         "file."),
+        ("train train.csv --out train.csv", "--out is 'train.csv', but that is a file; name a "
+         "folder."),
+        ("info --threads 0", "the number of threads is 0; "),
+        ("info --threads 9999999", "the number of threads is 9999999; "),
+    ],
+)  # fmt: skip
+def test_a_file_of_another_kind_is_named_as_what_it_is(run, words, sentence):
+    run("train", "train.csv", *SHORT, "--out", "o")
+    code, _, said = run(*words.split())
+    assert code == 2
+    assert said[-1].startswith(f"minilstm: {sentence}")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell closes the channels")
+@pytest.mark.parametrize(
+    ("shell", "sentence"),
+    [
+        ("stream o/model.safetensors <&-", "standard input is closed, but it gives the lines; pipe "
+         "them in."),
+        ("info >&-", "standard output is closed, but results go there; send it to a file."),
+        ("predict o/model.safetensors train.csv >full", "the system refuses to read or write (File "
+         "too large); free some space, or write to another place."),
+    ],
+)  # fmt: skip
+def test_channels_that_are_closed_or_full(run, shell, sentence):
+    run("train", "train.csv", *SHORT, "--out", "o")
+    limit = "ulimit -f 0; " if "full" in shell else ""
+    done = subprocess.run(
+        ["bash", "-c", f"{limit}exec '{sys.executable}' -B -m minilstm {shell}"],
+        capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (2, f"minilstm: {sentence}")

@@ -107,7 +107,8 @@ def test_what_was_read_is_said(run):
     [read] = json.loads(out[-1])["read"]
     assert read == {
         "path": "train.csv", "sequences": 3, "steps": 98, "shortest": 25, "longest": 40,
-        "features": NAMES, "id_column": "sequence", "label_column": "label", "label_per": "step",
+        "features": NAMES, "empty_lines": 0, "id_column": "sequence",
+        "label_column": "label", "label_per": "step",
         "labels": {"down": 98 - up, "up": up}, "missing_labels": 0,
     }  # fmt: skip
     write_npz("one.npz", [np.zeros((1, 3))])
