@@ -37,7 +37,7 @@ def predict_file(options: argparse.Namespace) -> dict[str, Any]:
         check_apart(options.out, [options.model, options.data])
     net = load_classifier(options.model, "are MODEL and DATA swapped?")
     mode, path = net.output_mode, options.data
-    data, read = read_data(path, options, mode, learned_names(net), net.classes)
+    data, read = read_data(path, options, mode, learned_names(net), net.classes, net.dtype)
     judge = None
     if data.y is not None and len(read["labels"]):
         # What evaluate would refuse is refused before anything is written.

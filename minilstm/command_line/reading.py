@@ -40,6 +40,7 @@ def read_data(
     output_mode: str,
     names: Sequence[str] | None = None,
     classes: Any = None,
+    dtype: Any = None,
 ) -> tuple[Sequences, dict[str, Any]]:
     """Sequences of a file and the facts about it, which are said as well.
 
@@ -62,6 +63,8 @@ def read_data(
         data, columns = read_csv_and_columns(path, known=names or (), **given)
     else:
         data = read_sequences(path, **given)
+    if columns is not None:
+        _check_range(path, data, columns, dtype or options.dtype, "dtype" in options)
     facts = _facts(path, data, columns)
     _say(facts)
     if names is not None and data.feature_names is not None:
@@ -74,6 +77,22 @@ def read_data(
         y = [a.astype(str) for a in data.y] if isinstance(data.y, list) else data.y.astype(str)
         data = data._replace(y=y)
     return data, facts
+
+
+def _check_range(
+    path: Path, data: Sequences, columns: Columns, dtype: Any, may_choose: bool
+) -> None:
+    """Refuse a number of a .csv file that the network's dtype cannot hold, by line and column."""
+    largest, step = np.finfo(dtype).max, 0
+    for values in data.x:  # (T, D)
+        if max(values.max(), -values.min()) > largest:
+            t, d = np.argwhere(np.abs(values) > largest)[0]
+            way = ", or train with --dtype float64" if may_choose else ""
+            raise DataError(
+                f"line {columns.lines[step + t]} of {path} has {values[t, d]} in column "
+                f"{columns.features[d]!r}, beyond the range of {np.dtype(dtype)}; correct it{way}."
+            )
+        step += len(values)
 
 
 def learned_names(net: Network) -> list[str] | None:

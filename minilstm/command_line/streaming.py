@@ -51,6 +51,12 @@ def stream_lines(options: argparse.Namespace) -> dict[str, Any]:
         try:
             scores = stream.step(x_t if order is None else x_t[order])  # (C,)
         except DataError as error:
+            large = [k for k, v in enumerate(x_t) if abs(v) > np.finfo(net.dtype).max]
+            if large:
+                raise DataError(
+                    f"line {number} has {x_t[large[0]]} in column {large[0] + 1}, beyond the range "
+                    f"of {net.dtype}; correct it."
+                ) from error
             raise DataError(f"line {number}: {error}") from error
         label = scores_to_labels(scores, net.classes)
         print(csv_line([label, *written(scores)]), end="", flush=True)

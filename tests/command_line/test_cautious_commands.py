@@ -147,6 +147,18 @@ def test_a_file_of_another_kind_is_named_as_what_it_is(run, words, sentence):
     assert said[-1].startswith(f"minilstm: {sentence}")
 
 
+def test_a_number_beyond_the_range_names_its_line(run):
+    text = "sequence,ax,ay,label\na,1,2,u\n\na,3,4,d\nb,5,-1e39,u\n"
+    write_csv("named.csv", *two_movements(0), feature_names=["ax", "ay"])
+    run("train", "named.csv", *SHORT, "--out", "o")
+    Path("large.csv").write_text(text)
+    fault = "minilstm: line 5 of large.csv has -1e+39 in column 'ay', beyond the range of float32; "
+    said = run("train", "large.csv", *SHORT, "--out", "p")[2]
+    assert said[-1] == fault + "correct it, or train with --dtype float64."
+    assert run("predict", "o/model.safetensors", "large.csv")[2][-1] == fault + "correct it."
+    assert run("train", "large.csv", *SHORT, "--out", "p", "--dtype", "float64")[0] == 0
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell closes the channels")
 @pytest.mark.parametrize(
     ("shell", "sentence"),

@@ -108,11 +108,10 @@ def test_a_line_that_is_no_step_is_an_error_on_any_line(models, stream, line, mo
         if "\0" in line:
             assert "iconv -f UTF-16" in said
             continue
-        bad = next((c.strip('"') for c in line.split(",") if not PLAIN_NUMBER.fullmatch(c)), None)
-        why = (
-            "" if bad is None or line.count(",") != 2 else f", all of them finite and not {bad!r},"
-        )
-        why = ", but not semicolons," if ";" in line else "" if '"' in line else why
+        bad = next((c for c in line.split(",") if not PLAIN_NUMBER.fullmatch(c)), None)
+        named = line.count(",") == 2 and not {'"', "\ufeff"} & {*line}
+        why = f", all of them finite and not {bad!r}," if named else ""
+        why = ", but not semicolons," if ";" in line else why
         assert said == (
             f"minilstm: line {number} is {line!r}, but 3 numbers separated by commas{why} were "
             "wanted; mend the line.\n"
