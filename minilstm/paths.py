@@ -6,6 +6,8 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +127,22 @@ def check_target(value: Any, name: str = "path") -> Path:
     return path
 
 
+def check_apart(target: Path, read: Iterable[Path | None], name: str = "--out") -> None:
+    """Refuse a target that is one of the files that are read, whatever name or link leads to it.
+
+    Raises DataError; a None among the files counts as none.
+    """
+    for path in read:
+        same = False
+        with suppress(OSError):  # one of them is not there
+            same = path is not None and os.path.samefile(target, path)
+        if same:
+            raise DataError(
+                f"{name} would write {str(target)!r}, but that is the file {str(path)!r}, which is "
+                "read; choose another name."
+            )
+
+
 def check_folder(value: Any, name: str = "path") -> Path:
     """The absolute path of a folder that exists, and in which a file was written on trial.
 
@@ -133,8 +151,9 @@ def check_folder(value: Any, name: str = "path") -> Path:
     path = as_path(value, name)
     found = _status(path, name)
     if found is None or not stat.S_ISDIR(found.st_mode):
-        what = "there is no such folder" if found is None else f"that is {_kind(found)}"
-        raise DataError(f"{name} is {str(path)!r}, but {what}; make the folder first.")
+        what = "there is no such folder; make the folder first"
+        what = what if found is None else f"that is {_kind(found)}; name a folder"
+        raise DataError(f"{name} is {str(path)!r}, but {what}.")
     path = path.absolute()
     try:
         with tempfile.TemporaryFile(dir=path) as file:

@@ -205,9 +205,7 @@ def test_a_folder_a_socket_and_a_file_in_the_place_of_a_folder(tmp_path, old):
     for function in (check_folder, make_folder):
         with pytest.raises(ml.DataError) as error:
             function(old, "out")
-        assert str(error.value) == (
-            f"out is {str(old)!r}, but that is a file; make the folder first."
-        )
+        assert str(error.value) == (f"out is {str(old)!r}, but that is a file; name a folder.")
     made = make_folder(tmp_path / "a/b")
     assert made == tmp_path / "a/b" and os.listdir(made) == []
 

@@ -17,6 +17,7 @@ from typing import Any
 from minilstm.backend import NAMES, set_num_threads, use_backend
 from minilstm.command_line import commands, models, streaming, training
 from minilstm.command_line.complaints import DONE, complain
+from minilstm.errors import DataError
 from minilstm.paths import as_path
 from minilstm.training.solvers import SOLVERS
 from minilstm.version import __version__
@@ -38,6 +39,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = _parser().parse_args(arguments)
     except SystemExit as stop:  # argparse has already said why
         return int(stop.code or 0)
+    if sys.stdout is None:
+        return complain(
+            options,
+            DataError("standard output is closed, but results go there; send it to a file."),
+        )
     if isinstance(sys.stdout, io.TextIOWrapper):
         # As the files that commands read and write, on every system.
         sys.stdout.reconfigure(encoding="utf-8", newline="\n")
@@ -67,13 +73,14 @@ def _parser() -> argparse.ArgumentParser:
         "traceback of an error.",
     )
     parser.add_argument("--version", action="version", version=f"minilstm {__version__}")
+    whole = _number(int, lambda n: True, "a whole number")
     positive = _number(int, lambda n: 1 <= n < 2**31, "a whole number from 1 to 2147483647")
     natural = _number(int, lambda n: n >= 0, "a whole number of at least 0")
     share = _number(float, lambda p: 0 <= p < 1, "a number from 0 to below 1")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="one JSON object as the last line")
     common.add_argument("--backend", choices=NAMES, help="what computes (default: auto)")
-    common.add_argument("--threads", type=positive, help="threads of the Numba kernels")
+    common.add_argument("--threads", type=whole, help="threads of the Numba kernels")
     add = parser.add_subparsers(required=True, metavar="COMMAND").add_parser
 
     demo = add("demo", parents=[common], help="train, test, predict, stream and draw")
@@ -89,11 +96,19 @@ def _parser() -> argparse.ArgumentParser:
     data.add_argument("--label-column", help="CSV: column with the label; '' for none")
     data.add_argument("--label-per", choices=("step", "sequence"), help="CSV: whose label it is")
 
-    data.add_argument(
+    missing = data.add_mutually_exclusive_group()
+    missing.add_argument(
         "--missing-labels",
-        nargs="*",
+        action="append",
         metavar="WORD",
-        help="words, such as NA or '', for labels that count nowhere; no word: all are classes",
+        help="word, such as NA or '', for labels that count nowhere; once for each word",
+    )
+    missing.add_argument(
+        "--no-missing-labels",
+        action="store_const",
+        const=[],
+        dest="missing_labels",
+        help="all words are classes, also those such as NA",
     )
     data.add_argument("--layout", help="MAT, npz, ts: a letter for each axis, such as CT or BTC")
     data.add_argument("--x-name", help="MAT: the variable with the sequences")

@@ -22,11 +22,11 @@ from minilstm.backend import (
     warmup,
 )
 from minilstm.command_line.facts import facts
+from minilstm.command_line.models import load_model
 from minilstm.command_line.reading import learned_names
 from minilstm.errors import DeviceError
 from minilstm.files import write_atomically
 from minilstm.network.model_contents import of_each
-from minilstm.network.network import Network
 from minilstm.paths import check_target
 from minilstm.version import __version__
 
@@ -44,7 +44,7 @@ def demo(options: argparse.Namespace) -> dict[str, Any]:
 def info(options: argparse.Namespace) -> dict[str, Any]:
     """Describe a model file, or what is installed here."""
     if options.model is not None:
-        net = Network.load(options.model)
+        net = load_model(options.model)
         names = learned_names(net)
         if not options.json:
             print(net.summary())

@@ -4,6 +4,7 @@ No traceback is shown; the variable MINILSTM_DEBUG brings it back for those who 
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import os
 import re
@@ -32,10 +33,26 @@ def complain(options: argparse.Namespace, error: BaseException) -> int:
     sentence = _in_words_of_options(" ".join(sentence.split()), options)
     if os.environ.get("MINILSTM_DEBUG", "0") not in ("", "0"):
         traceback.print_exception(error)
+    _check_output()
     print(f"minilstm: {sentence}", file=sys.stderr)
-    if options.json:
+    if options.json and sys.stdout is not None:
         print(json.dumps({"error": sentence, "exit_code": code}), flush=True)
     return code
+
+
+def _check_output() -> None:
+    """Where standard output takes no more, as on a full disk, let what is left of it go nowhere.
+
+    Python would write it once more at its end, and complain in its own words.
+    """
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def _judged(error: BaseException) -> tuple[int, str]:
@@ -51,6 +68,11 @@ def _judged(error: BaseException) -> tuple[int, str]:
         return BAD_INPUT, f"something is nested too deeply ({what}); check what wrote the file."
     if isinstance(error, OverflowError):
         return BAD_INPUT, f"a number is too large ({what}); give a smaller one."
+    if isinstance(error, OSError) and what.startswith("[Errno"):  # of the system, as of a pipe
+        return BAD_INPUT, (
+            f"the system refuses to read or write ({error.strerror}); free some space, or write "
+            "to another place."
+        )
     if isinstance(error, _INPUT):
         return BAD_INPUT, what
     return FAILED, (
@@ -64,7 +86,7 @@ def _in_words_of_options(sentence: str, options: argparse.Namespace) -> str:
 
     Only names of several words are looked for, as those of one are plain English, too.
     """
-    sentence = re.sub(f", and train with {_LOSS}", "", sentence)
+    sentence = re.sub(f"to read it as '', and train with {_LOSS}", "to count it nowhere", sentence)
     sentence = re.sub(_LOSS, r"missing_labels=\1", sentence)
     stranger = re.search(r"holds the label ('.*?'|-?\d+) \(.*(, or train with it\.)$", sentence)
     if stranger is not None and "missing_labels" in options:
@@ -77,8 +99,9 @@ def _in_words_of_options(sentence: str, options: argparse.Namespace) -> str:
         option = "--" + ours.replace("_", "-")
         lists = set(re.findall(rf"\b{name}=\[(.*?)\]", sentence))
         for words in lists:
-            typed_so = words.replace(",", "") or "without a word"
-            sentence = sentence.replace(f"{name}=[{words}]", f"{option} {typed_so}")
+            each = [f"{option} {word!r}" for word in ast.literal_eval(f"[{words}]")]
+            typed_so = " ".join(each) or f"--no-{option[2:]}"
+            sentence = sentence.replace(f"{name}=[{words}]", typed_so)
         sentence = re.sub(rf"\b{name}=(?=['\w])", f"{option} ", sentence)
         sentence = re.sub(rf"\b{name}\b", option, sentence)
     return sentence

@@ -22,11 +22,11 @@ from minilstm.command_line.reading import (
 )
 from minilstm.data.files.csv_text import csv_line
 from minilstm.data.labels import scores_to_labels, to_targets
-from minilstm.errors import DataError
+from minilstm.errors import DataError, ModelFileError
 from minilstm.files import write_atomically
 from minilstm.losses import CrossEntropy
 from minilstm.network.network import Network
-from minilstm.paths import check_target
+from minilstm.paths import check_apart, check_readable, check_target
 
 
 def predict_file(options: argparse.Namespace) -> dict[str, Any]:
@@ -34,9 +34,10 @@ def predict_file(options: argparse.Namespace) -> dict[str, Any]:
     to_file = options.out is not None and str(options.out) != "-"
     if to_file:
         check_target(options.out, "--out")
-    net = load_classifier(options.model)
+        check_apart(options.out, [options.model, options.data])
+    net = load_classifier(options.model, "are MODEL and DATA swapped?")
     mode, path = net.output_mode, options.data
-    data, read = read_data(path, options, mode, learned_names(net), net.classes)
+    data, read = read_data(path, options, mode, learned_names(net), net.classes, net.dtype)
     judge = None
     if data.y is not None and len(read["labels"]):
         # What evaluate would refuse is refused before anything is written.
@@ -77,8 +78,9 @@ def _judge(net: Network, options: argparse.Namespace) -> tuple[Any, list[Any]]:
 
 def plot_model(options: argparse.Namespace) -> dict[str, Any]:
     """Draw the layers of a model file and the arrows between them."""
-    net = Network.load(options.model)
     path = options.model.with_suffix(".png") if options.out is None else options.out
+    check_apart(path, [options.model])
+    net = load_model(options.model)
     net.plot(path)
     return {
         "layers": len(net.layers),
@@ -87,9 +89,18 @@ def plot_model(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def load_classifier(path: Path) -> Network:
-    """A model file with one input and one output of classes."""
-    net = Network.load(path)
+def load_model(path: Path, advice: str = "name a file that train wrote.") -> Network:
+    """A model file; one that does not start like one is refused with the advice."""
+    with open(check_readable(path), "rb") as file:
+        start = file.read(9)  # a length in 8 bytes, and a brace
+    if len(start) == 9 and start[8:] != b"{":
+        raise ModelFileError(f"{path} is no model file, as its first bytes show; {advice}")
+    return Network.load(path)
+
+
+def load_classifier(path: Path, advice: str = "name a file that train wrote.") -> Network:
+    """A model file with one input and one output of classes; arguments as for `load_model`."""
+    net = load_model(path, advice)
     if net.classes is None:
         raise DataError(f"{path} is a network without classes; train it before predicting labels.")
     if isinstance(net.classes, dict) or len(net.input_names) > 1 or len(net.output_names) > 1:

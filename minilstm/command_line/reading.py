@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from minilstm.data import Sequences, read_sequences
 from minilstm.data.feature_names import column_order
+from minilstm.data.files.checks import check_file
 from minilstm.data.files.read_csv import Columns, read_csv_and_columns
 from minilstm.data.labels import as_labels
 from minilstm.data.sequences import as_batch
@@ -39,6 +40,7 @@ def read_data(
     output_mode: str,
     names: Sequence[str] | None = None,
     classes: Any = None,
+    dtype: Any = None,
 ) -> tuple[Sequences, dict[str, Any]]:
     """Sequences of a file and the facts about it, which are said as well.
 
@@ -48,13 +50,21 @@ def read_data(
     """
     given = {name: value for name in _OPTIONS if (value := getattr(options, name)) is not None}
     columns = None
+    check_file(path)
+    if path.suffix.lower() == ".safetensors":
+        raise DataError(
+            f"{path} is a model file by its name, but a file of sequences was wanted; name one "
+            "that ends in .csv, .npz, .mat or .ts."
+        )
     # Options of other formats are refused by `read_sequences`.
     if path.suffix.lower() == ".csv" and not given.keys() & {"layout", "x_name", "y_name"}:
         if output_mode == "last":
             given.setdefault("label_per", "sequence")
-        data, columns = read_csv_and_columns(path, **given)
+        data, columns = read_csv_and_columns(path, known=names or (), **given)
     else:
         data = read_sequences(path, **given)
+    if columns is not None:
+        _check_range(path, data, columns, dtype or options.dtype, "dtype" in options)
     facts = _facts(path, data, columns)
     _say(facts)
     if names is not None and data.feature_names is not None:
@@ -67,6 +77,22 @@ def read_data(
         y = [a.astype(str) for a in data.y] if isinstance(data.y, list) else data.y.astype(str)
         data = data._replace(y=y)
     return data, facts
+
+
+def _check_range(
+    path: Path, data: Sequences, columns: Columns, dtype: Any, may_choose: bool
+) -> None:
+    """Refuse a number of a .csv file that the network's dtype cannot hold, by line and column."""
+    largest, step = np.finfo(dtype).max, 0
+    for values in data.x:  # (T, D)
+        if max(values.max(), -values.min()) > largest:
+            t, d = np.argwhere(np.abs(values) > largest)[0]
+            way = ", or train with --dtype float64" if may_choose else ""
+            raise DataError(
+                f"line {columns.lines[step + t]} of {path} has {values[t, d]} in column "
+                f"{columns.features[d]!r}, beyond the range of {np.dtype(dtype)}; correct it{way}."
+            )
+        step += len(values)
 
 
 def learned_names(net: Network) -> list[str] | None:
@@ -124,6 +150,7 @@ def _facts(path: Path, data: Sequences, columns: Columns | None) -> dict[str, An
         "shortest": min(lengths),
         "longest": max(lengths),
         "features": data.feature_names or data.x[0].shape[1],
+        "empty_lines": columns.empty if columns else 0,
         "id_column": columns.id if columns else None,
         "label_column": columns.label if columns else None,
         "label_per": None,
@@ -148,8 +175,10 @@ def _say(facts: dict[str, Any]) -> None:
     named = _count(features, "feature") if is_number else f"features {_some(features)}"
     whose = f", id column {facts['id_column']!r}" if facts["id_column"] is not None else ""
     counted = f"{_count(facts['sequences'], 'sequence')}, {_count(facts['steps'], 'step')}{each}"
+    skipped = facts["empty_lines"]
+    empty = f", {_count(skipped, 'line')} of empty cells skipped" if skipped else ""
     lines = [
-        f"{counted}, {named}{whose}",
+        f"{counted}, {named}{whose}{empty}",
         "no labels",
     ]
     if facts["labels"] is not None:

@@ -46,14 +46,17 @@ def stream_lines(options: argparse.Namespace) -> dict[str, Any]:
                 continue
         values = [finite_number(cell) for cell in cells]
         if None in values or len(values) != net.input_size:
-            raise DataError(
-                f"line {number} is {line!r}, but {net.input_size} numbers separated by commas were "
-                "wanted; mend the line."
-            )
+            raise DataError(_fault(number, line, cells, net.input_size))
         x_t = np.array(values, np.float64)  # (D,)
         try:
             scores = stream.step(x_t if order is None else x_t[order])  # (C,)
         except DataError as error:
+            large = [k for k, v in enumerate(x_t) if abs(v) > np.finfo(net.dtype).max]
+            if large:
+                raise DataError(
+                    f"line {number} has {x_t[large[0]]} in column {large[0] + 1}, beyond the range "
+                    f"of {net.dtype}; correct it."
+                ) from error
             raise DataError(f"line {number}: {error}") from error
         label = scores_to_labels(scores, net.classes)
         print(csv_line([label, *written(scores)]), end="", flush=True)
@@ -61,13 +64,39 @@ def stream_lines(options: argparse.Namespace) -> dict[str, Any]:
     return {**facts(time.perf_counter() - started), "steps": steps}
 
 
+def _fault(number: int, line: str, cells: Sequence[str], size: int) -> str:
+    """What is wrong with a line that is no step, and what to do."""
+    if "\0" in line or line.startswith(("\udcff\udcfe", "\udcfe\udcff")):
+        return (
+            f"line {number} holds a NUL byte or the mark of UTF-16, but text in UTF-8 was wanted; "
+            "convert it, for example with iconv -f UTF-16 -t UTF-8."
+        )
+    bad = next((cell for cell in cells if finite_number(cell) is None), None)
+    why = ""
+    if bad is not None and ";" in bad:
+        why = ", but not semicolons,"
+    elif bad is not None and len(cells) == size:
+        why = f", all of them finite and not {bad!r},"
+    return (
+        f"line {number} is {line!r}, but {size} numbers separated by commas{why} were wanted; mend "
+        "the line."
+    )
+
+
 def _lines() -> Iterator[tuple[int, str]]:
     """Lines of standard input as they arrive, numbered from 1, without their ends."""
+    if sys.stdin is None:
+        raise DataError("standard input is closed, but it gives the lines; pipe them in.")
     if isinstance(sys.stdin, io.TextIOWrapper):
         # What is no UTF-8 becomes something that is no number, so it is refused with its line.
         sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")
     for number, line in enumerate(iter(sys.stdin.readline, ""), 1):
         yield number, line.lstrip("\ufeff").strip()
+        if not line.endswith("\n"):
+            print(
+                f"minilstm: line {number}, the last one, has no line end; check that it is whole.",
+                file=sys.stderr,
+            )
 
 
 def _cells(line: str) -> list[str]:

@@ -4,6 +4,8 @@ Everything that can be refused is refused before the training starts."""
 from __future__ import annotations
 
 import argparse
+import math
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,16 +19,19 @@ from minilstm.backend import is_installed
 from minilstm.command_line.facts import INTERRUPTED, facts, files, scores_line
 from minilstm.command_line.reading import as_list, checked_labels, ignored_labels, read_data
 from minilstm.data import Sequences
+from minilstm.data.files.checks import finite_number
 from minilstm.data.labels import find_classes, to_targets
+from minilstm.errors import DataError
 from minilstm.functional.sequence_input import USES
 from minilstm.layers import LSTM, BiLSTM, Dropout, FullyConnected, SequenceInput, Softmax
 from minilstm.losses import CrossEntropy
 from minilstm.network.network import Network
-from minilstm.paths import make_folder
+from minilstm.paths import check_apart, make_folder
 from minilstm.training.options import TrainingOptions
 from minilstm.training.train import train
 
 NORMALIZATIONS = tuple(USES)
+_WRITTEN = ("model.safetensors", "history.csv", "training-progress.png", "confusion.png")
 
 
 class _Files(NamedTuple):
@@ -41,8 +46,11 @@ class _Files(NamedTuple):
 
 def train_files(options: argparse.Namespace) -> dict[str, Any]:
     """Train on one file, test on another, write model, history and figures."""
+    out = options.out
+    for name in _WRITTEN:
+        check_apart(out / name, [options.train, options.test])
     given = _read(options)
-    data, out = given.data, options.out
+    data = given.data
     layers = [
         SequenceInput(
             data.x[0].shape[1],
@@ -58,7 +66,7 @@ def train_files(options: argparse.Namespace) -> dict[str, Any]:
     named = None if options.missing_labels is None else given.classes
     loss = CrossEntropy(classes=named, ignored_labels=given.ignored)
     draw = is_installed("matplotlib")
-    picture = out / "training-progress.png"
+    model, history, picture, confusion = (out / name for name in _WRITTEN)
     how = TrainingOptions(
         options.solver,
         max_epochs=options.epochs,
@@ -76,25 +84,31 @@ def train_files(options: argparse.Namespace) -> dict[str, Any]:
     started = time.perf_counter()
     with _folder(out):
         net, info = train(data.x, data.y, layers, loss=loss, options=how)
-        paths = [net.save(out / "model.safetensors"), info.to_csv(out / "history.csv")]
+        paths = [net.save(model), info.to_csv(history)]
     paths += [picture] if draw else []
-    whose = "training"
-    result = {"loss": float("nan"), "accuracy": float("nan")}
-    if len(info.history["loss"]):
-        result = {"loss": info.history["loss"][-1], "accuracy": info.history["accuracy"][-1]}
+    whose, judged, path = "training", data, options.train
     if given.test is not None:
-        whose, test = "test", given.test
-        result = net.evaluate(test.x, test.y, name=str(options.test), label_name="its labels")
-        if draw:
-            paths.append(_draw_confusion(net, test, given.ignored, out / "confusion.png"))
+        whose, judged, path = "test", given.test, options.test
+    # Of the network that was saved: the history has its mini-batches before their updates.
+    result = net.evaluate(judged.x, judged.y, name=str(path), label_name="its labels")
+    if given.test is not None and draw:
+        paths.append(_draw_confusion(net, given.test, given.ignored, confusion))
     print(f"{whose} {scores_line(result)}")
+    exit_code = INTERRUPTED if "Ctrl-C" in info.stop_reason else 0
+    if not math.isfinite(result["loss"]):
+        print(
+            f"minilstm: the {whose} loss of the saved network is {result['loss']}, so the training "
+            "diverged; try a lower --learn-rate.",
+            file=sys.stderr,
+        )
+        exit_code = exit_code or 1
     return {
         **facts(time.perf_counter() - started, result, options.seed),
         "measured_on": whose,
         "stop_reason": info.stop_reason,
         "read": given.read,
         "files": files(paths),
-        "exit_code": INTERRUPTED if "Ctrl-C" in info.stop_reason else 0,
+        "exit_code": exit_code,
     }
 
 
@@ -105,12 +119,25 @@ def _read(options: argparse.Namespace) -> _Files:
     size = data.x[0].shape[1]
     labels = checked_labels(data, options.train, size, mode, options)
     classes = find_classes(labels, str(options.train), ignored)  # (C,)
+    _check_no_fractions(classes, options.train)
     if options.test is None:
         return _Files(data, None, classes, ignored, [facts_of_data])
     test, facts_of_test = read_data(options.test, options, mode, data.feature_names, classes)
     labels = checked_labels(test, options.test, size, mode, options, classes.tolist())
     to_targets(labels, classes, str(options.test), ignored)
     return _Files(data, test, classes, ignored, [facts_of_data, facts_of_test])
+
+
+def _check_no_fractions(classes: NDArray[Any], path: Path) -> None:
+    """Refuse numbers with fractions as classes: they were measured, not chosen from a few."""
+    numbers = {str(label): finite_number(str(label)) for label in classes.tolist()}
+    fractions = [label for label, value in numbers.items() if value is not None and value % 1]
+    if fractions and None not in numbers.values():
+        raise DataError(
+            f"{path} has numbers with fractions as labels, such as {fractions[0]}, which look like "
+            "numbers for a regression, but this command trains classifiers; train a regression in "
+            "Python, or write whole numbers or names for classes."
+        )
 
 
 def _draw_confusion(net: Network, test: Sequences, ignored: list[str], path: Path) -> Path:

@@ -44,10 +44,15 @@ TABLE = [
      "read('ax,ay,label\\n1,2,run\\n', id_column='')"),
     ("read('recording,ax,ax,label\\n' + BODY)", "rename one of them", "right(read(HEAD + BODY))"),
     ("read(BODY)", "put one name above each column", "right(read(HEAD + BODY))"),
+    ("read('sep=,\\n' + HEAD + BODY)", r"remove line 1\.", "right(read(HEAD + BODY))"),
+    ("read(HEAD[:-1] + ',\\n' + BODY.replace('\\n', ',7\\n'))", "add it, or remove the column",
+     "right(read(HEAD + BODY)); read(HEAD[:-1] + ',n\\n' + BODY.replace('\\n', ',7\\n'))"),
+    ("read(HEAD + BODY, id_column='')", r"or say (id_column='recording') where",
+     "right(read(HEAD + BODY, $1))"),
     ("read(HEAD + BODY, id_column='id')", "the columns are (.*): name one of them",
      "'recording' in '$1' and right(read(HEAD + BODY, id_column='recording'))"),
-    ("read('who' + HEAD[9:] + BODY)", r"such as (id_column='who'), or say (id_column='') where",
-     "right(read('who' + HEAD[9:] + BODY, $1)); read('ax,ay,label\\n1,2,run\\n', $2).x[0].tolist() "
+    ("read('who' + HEAD[9:] + BODY)", r"say (id_column='') where .*, such as (id_column='who')\.",
+     "right(read('who' + HEAD[9:] + BODY, $2)); read('ax,ay,label\\n1,2,run\\n', $1).x[0].tolist() "
      "== [[1, 2]]"),
     ("read('recording,label\\nr1,run\\n')", "add them, or give id_column",
      "right(read(HEAD + BODY)); read('n,label\\n1,run\\n', id_column='')"),

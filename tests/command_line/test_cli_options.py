@@ -104,6 +104,13 @@ def reads(*words):
     return case
 
 
+def every_word(w):
+    """Both commands, as only a network that knows the word takes it."""
+    how = ["columns.csv", "--id-column", "run", "--label-column", "kind", "--no-missing-labels"]
+    for words in (["train", "--epochs", 1, "--out", "c"], ["predict", "c/model.safetensors"]):
+        assert w.run(*words, *how)["read"][0]["labels"] == {"NA": 1, "a": 2, "b": 1}
+
+
 def label_per(w, *words):
     return w.run(*words, "--label-per", "sequence", "--label-column", "label")["read"][0]
 
@@ -275,10 +282,12 @@ CASES = {
     ("train", "--id-column"): reads("train", "--epochs", 1, "--quiet", "--out", "columns"),
     ("train", "--label-column"): reads("train", "--epochs", 1, "--quiet", "--out", "columns"),
     ("train", "--missing-labels"): reads("train", "--epochs", 1, "--quiet", "--out", "columns"),
+    ("train", "--no-missing-labels"): every_word,
     ("train", "--label-per"): train_label_per,
     ("predict", "--id-column"): reads("predict", "small/model.safetensors"),
     ("predict", "--label-column"): reads("predict", "small/model.safetensors"),
     ("predict", "--missing-labels"): reads("predict", "small/model.safetensors"),
+    ("predict", "--no-missing-labels"): every_word,
     ("predict", "--label-per"): predict_label_per,
     ("predict", "--out"): predict_out,
     ("train", "--test"): with_test,
@@ -379,7 +388,3 @@ def test_empty_words_are_words(world):
     facts = world.run("predict", "small/model.safetensors", "bare.csv", "--id-column", "")
     assert facts["read"][0]["sequences"] == 1 and facts["read"][0]["steps"] == 2
     assert world.printed[1].startswith("0,0,")
-    # no words at all: every label is a class
-    words = ["train", "columns.csv", "--id-column", "run", "--label-column", "kind", "--epochs", 1]
-    facts = world.run(*words, "--out", world.out, "--missing-labels")
-    assert facts["read"][0]["labels"] == {"NA": 1, "a": 2, "b": 1}

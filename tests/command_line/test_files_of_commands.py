@@ -107,7 +107,8 @@ def test_what_was_read_is_said(run):
     [read] = json.loads(out[-1])["read"]
     assert read == {
         "path": "train.csv", "sequences": 3, "steps": 98, "shortest": 25, "longest": 40,
-        "features": NAMES, "id_column": "sequence", "label_column": "label", "label_per": "step",
+        "features": NAMES, "empty_lines": 0, "id_column": "sequence",
+        "label_column": "label", "label_per": "step",
         "labels": {"down": 98 - up, "up": up}, "missing_labels": 0,
     }  # fmt: skip
     write_npz("one.npz", [np.zeros((1, 3))])
@@ -125,8 +126,8 @@ def test_what_was_read_is_said(run):
 
 @pytest.mark.parametrize(
     ("words", "labels", "missing"),
-    [(["--missing-labels", "NA", ""], {"down": 6, "up": 6}, 4),
-     (["--missing-labels"], {"NA": 2, "down": 6, "up": 6}, 0)],
+    [(["--missing-labels", "NA", "--missing-labels", ""], {"down": 6, "up": 6}, 4),
+     (["--no-missing-labels"], {"NA": 2, "down": 6, "up": 6}, 0)],
 )  # fmt: skip
 def test_missing_labels_count_nowhere_or_are_a_class(run, words, labels, missing):
     rows = [("up", 1), ("down", -1), ("NA", 9)] * 2 + [("up", 1), ("down", -1)] * 4
@@ -158,8 +159,8 @@ def test_missing_labels_beside_numbers_and_for_models_that_never_saw_one(run):
     assert (code, out) == (2, [])
     assert said == [
         "minilstm: line 5 of 'gaps.csv', column 'label', has the missing label '?', but every "
-        "label has to be known: fill it in, or give --missing-labels '?' to read it as ''; give "
-        "--missing-labels without a word where '?' is a class."
+        "label has to be known: fill it in, or give --missing-labels '?' to count it nowhere; give "
+        "--no-missing-labels where '?' is a class."
     ]
     code, out, _ = run("predict", model, "gaps.csv", "--json", "--missing-labels", "?")
     predicted = [line.split(",")[2] for line in out[1:-1]]
@@ -183,11 +184,11 @@ def test_words_like_missing_labels_are_classes_where_the_option_says_so(run):
     Path("train.csv").write_text(Path("train.csv").read_text().replace("!", ""))
     how = [*SHORT, "--out", "o"]
     code, _, said = run("train", "train.csv", *how)
-    assert code == 2 and "give --missing-labels without a word where" in said[-1]
-    assert run("train", "train.csv", *how, "--test", "train.csv", "--missing-labels")[0] == 0
+    assert code == 2 and "give --no-missing-labels where" in said[-1]
+    assert run("train", "train.csv", *how, "--test", "train.csv", "--no-missing-labels")[0] == 0
     assert ml.load("o/model.safetensors").classes.tolist() == ["NA", "nan"]
     model = "o/model.safetensors"
-    assert run("predict", model, "train.csv", "--missing-labels", "--json")[0] == 0
+    assert run("predict", model, "train.csv", "--no-missing-labels", "--json")[0] == 0
 
 
 def test_a_class_never_trained_counts_nowhere_where_the_option_lists_it(run):

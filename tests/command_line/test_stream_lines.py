@@ -3,6 +3,7 @@ No line is dropped: each is a heading, a step, the start of a sequence, or an er
 """
 
 import io
+import re
 import subprocess
 import sys
 
@@ -75,7 +76,9 @@ PLAIN_TEXT = "1,-2,0.5\n1.5,0,3\n"
     ],
 )
 def test_every_step_is_answered(models, stream, text):
-    assert stream(text) == (0, expected(models, ROWS), "")
+    cut = f"minilstm: line {text.count(chr(10)) + 1}, the last one, has no line end; check that it "
+    said = "" if text.endswith("\n") else cut + "is whole.\n"
+    assert stream(text) == (0, expected(models, ROWS), said)
 
 
 def test_a_network_without_names_takes_positions(models, stream):
@@ -89,6 +92,7 @@ def test_a_network_without_names_takes_positions(models, stream):
     )
 
 
+PLAIN_NUMBER = re.compile(r"-?[0-9.]+")
 BROKEN = ["1,NA,3", "1,,3", "1,2,3abc", "1_0,2,3", "NA,NA,NA", ",,", "?,?,?", "nan,nan,nan",
           "inf,-inf,inf", "1,2", "1,2,3,4", "1;2;3", "1 2 3", '"1,2,3', '"1"x,2,3', "1,2,0x10",
           "1e999,2,3", "\u0661,2,3", "1,2,3\0", "1,2,3\ufeff4", "-,-,-", "2nd,3rd,4th"]  # fmt: skip
@@ -101,9 +105,16 @@ def test_a_line_that_is_no_step_is_an_error_on_any_line(models, stream, line, mo
         code, lines, said = stream(f"{before}{line}\n{PLAIN_TEXT}", model)
         number = before.count("\n") + 1
         assert code == 2 and lines == expected(models, ROWS[:1], model)[: number - 1]
+        if "\0" in line:
+            assert "iconv -f UTF-16" in said
+            continue
+        bad = next((c for c in line.split(",") if not PLAIN_NUMBER.fullmatch(c)), None)
+        named = line.count(",") == 2 and not {'"', "\ufeff"} & {*line}
+        why = f", all of them finite and not {bad!r}," if named else ""
+        why = ", but not semicolons," if ";" in line else why
         assert said == (
-            f"minilstm: line {number} is {line!r}, but 3 numbers separated by commas were wanted; "
-            "mend the line.\n"
+            f"minilstm: line {number} is {line!r}, but 3 numbers separated by commas{why} were "
+            "wanted; mend the line.\n"
         )
 
 
@@ -111,6 +122,11 @@ def test_bytes_that_are_no_text_name_their_line(stream):
     code, lines, said = stream(b"1,2,3\n1,2,\xe9\n")
     assert (code, len(lines)) == (2, 1)
     assert said.startswith("minilstm: line 2 is '1,2,\\udce9', but 3 numbers")
+    code, lines, said = stream("1,2,3\n".encode("utf-16"))
+    assert (code, lines) == (2, []) and said == (
+        "minilstm: line 1 holds a NUL byte or the mark of UTF-16, but text in UTF-8 was wanted; "
+        "convert it, for example with iconv -f UTF-16 -t UTF-8.\n"
+    )
 
 
 def test_a_heading_of_other_names_or_in_the_middle(stream):

@@ -185,9 +185,9 @@ CSV_REFUSALS = {
     "no id": (
         "second,a,label\n0,1,u\n1,2,v\n", {},
         "id_column was not given, and none of the columns second, a, label of FILE is called "
-        "sequence, sequence_id, recording or recording_id: name the column that tells sequences "
-        "apart, such as id_column='second', or say id_column='' where the whole file is one "
-        "sequence.",
+        "sequence, sequence_id, recording or recording_id: say id_column='' where the whole file "
+        "is one sequence, or name the column that tells sequences apart, such as "
+        "id_column='second'.",
     ),
     "unknown column": (
         "sequence,x\na,1\n", {"label_column": "kind"},

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import os
 from array import array
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +21,7 @@ from minilstm.data.files.checks import (
     is_name,
     label_array,
 )
+from minilstm.data.files.csv_header import header_of, trimmed
 from minilstm.data.files.csv_text import Record, csv_records
 from minilstm.errors import DataError
 
@@ -45,6 +46,8 @@ class Columns(NamedTuple):
     id: str | None
     label: str | None
     features: list[str]
+    lines: Sequence[int] = ()  # N numbers of the lines of the steps
+    empty: int = 0  # lines of empty cells alone, which were skipped
 
 
 class _Body(NamedTuple):
@@ -54,6 +57,7 @@ class _Body(NamedTuple):
     labels: list[str]  # N, or empty without a label column
     values: NDArray[Any]  # (N, D) float64
     lines: array[int]  # N numbers of lines
+    empty: int  # lines of empty cells
 
 
 def read_csv(
@@ -108,8 +112,9 @@ def read_csv_and_columns(
     label_column: str | None = None,
     label_per: str = "step",
     missing_labels: Collection[str] | None = None,
+    known: Collection[str] = (),
 ) -> tuple[Sequences, Columns]:
-    """`read_csv`, and which columns it took."""
+    """`read_csv`, and which columns it took; `known` are features, whatever else they may be."""
     if label_per not in ("step", "sequence"):
         raise DataError(
             f"label_per is {label_per!r}, but 'step' or 'sequence' was wanted: choose one of them."
@@ -120,8 +125,11 @@ def read_csv_and_columns(
     try:
         with open(found, encoding="utf-8", newline="") as file:
             records = csv_records(file, name)
-            header = _header(next(records, (1, [])), name)
-            columns = _columns(name, header, id_column, label_column)
+            first = next(records, (1, []))
+            header = header_of(first, name)
+            columns = _columns(name, header, id_column, label_column, known)
+            if extra := len(first[1]) - len(header):
+                records = trimmed(records, len(header), extra, name)
             body = _read_body(name, records, header, columns)
     except UnicodeDecodeError as error:
         raise DataError(_not_utf8(found)) from error
@@ -137,47 +145,17 @@ def read_csv_and_columns(
 
         labels = label_array(body.labels, place, missing_labels)
         y = _labels(labels, starts, body.lines, label_per)
-    return Sequences(x, y, columns.features, [body.ids[k] for k in starts]), columns
-
-
-def _header(record: Record, name: str) -> list[str]:
-    """The names of the columns; different ones, none of them empty or a number."""
-    _, header = record
-    if not any(header):
-        raise DataError(
-            f"path {name} is empty, but a header line and at least one step were wanted: check "
-            "what wrote it."
-        )
-    shown = repr(",".join(header)[:80])
-    if len(header) == 1 and (other := next((c for c in ";\t|" if c in header[0]), None)):
-        raise DataError(
-            f"path {name} starts with the line {shown}, which has {other!r} between its columns, "
-            "but commas (and points in numbers) were wanted: write it again, for example with "
-            f"pandas.read_csv(path, sep={other!r}).to_csv(path, index=False), and with decimal=',' "
-            "where numbers have commas."
-        )
-    if "" in header:
-        raise DataError(
-            f"path {name} has no name above column {header.index('') + 1} (its first line is "
-            f"{shown}), but a name above each column was wanted: add it, or remove the column "
-            "(pandas leaves its index out with index=False)."
-        )
-    doubled = next((column for column in header if header.count(column) > 1), None)
-    if doubled is not None:
-        raise DataError(
-            f"path {name} has two columns called {doubled!r}, but different names were wanted: "
-            "rename one of them."
-        )
-    if any(map(_is_number, header)):
-        raise DataError(
-            f"path {name} starts with the line {shown}, which holds numbers, but a header of "
-            "column names was wanted: put one name above each column."
-        )
-    return header
+    return Sequences(x, y, columns.features, [body.ids[k] for k in starts]), (
+        columns._replace(lines=body.lines, empty=body.empty)
+    )
 
 
 def _columns(
-    name: str, header: list[str], id_column: str | None, label_column: str | None
+    name: str,
+    header: list[str],
+    id_column: str | None,
+    label_column: str | None,
+    known: Collection[str],
 ) -> Columns:
     """Which columns are the id, the label and the features."""
     for argument, column in (("id_column", id_column), ("label_column", label_column)):
@@ -188,16 +166,16 @@ def _columns(
             )
     if label_column is None:
         usual = LABEL_NAMES[:2] if "z" in header else LABEL_NAMES
-        label_column = next((c for c in usual if c in header and c != id_column), "")
+        label_column = _usual(usual, header, {id_column, *known}) or ""
     if id_column is None:
-        id_column = next((c for c in ID_NAMES if c in header and c != label_column), None)
+        id_column = _usual(ID_NAMES, header, {label_column, *known})
     if id_column is None:
-        other = next((c for c in header if c != label_column), header[0])
+        others = [c for c in header if c not in (label_column, *known)]
+        such = f", such as id_column={others[0]!r}" if others else ""
         raise DataError(
             f"id_column was not given, and none of the columns {', '.join(header)} of {name} is "
-            f"called {', '.join(ID_NAMES[:-1])} or {ID_NAMES[-1]}: name the column that tells "
-            f"sequences apart, such as id_column={other!r}, or say id_column='' where the whole "
-            "file is one sequence."
+            f"called {', '.join(ID_NAMES[:-1])} or {ID_NAMES[-1]}: say id_column='' where "
+            f"the whole file is one sequence, or name the column that tells sequences apart{such}."
         )
     features = [c for c in header if c not in (id_column, label_column)]
     if not features or (id_column == label_column != ""):
@@ -209,12 +187,21 @@ def _columns(
     return Columns(found_id, found_label, features)
 
 
+def _usual(usual: Sequence[str], header: list[str], taken: Collection[str | None]) -> str | None:
+    """The column that has one of the usual names; a word counts in capitals as well."""
+    free = [c for c in header if c not in taken]
+    alike = {c.lower(): c for c in reversed(free) if len(c) > 1}
+    exact = (c for c in usual if c in free)
+    return next(exact, next((alike[c] for c in usual if c in alike), None))
+
+
 def _read_body(name: str, records: Iterator[Record], header: list[str], columns: Columns) -> _Body:
     """All lines below the header."""
     ids: list[str] = []
     labels: list[str] = []
     values = array("d")
     lines = array("q")
+    empty = 0
     width = len(header)
     named = [
         (header.index(column), texts)
@@ -225,6 +212,9 @@ def _read_body(name: str, records: Iterator[Record], header: list[str], columns:
     pick = itemgetter(*at) if len(at) > 1 else lambda cells: (cells[at[0]],)
     for line, cells in records:
         if len(cells) != width:
+            if not any(cells):
+                empty += 1
+                continue
             raise DataError(
                 f"line {line} of {name} has {len(cells)} columns, but the header "
                 f"has {width} ({', '.join(header)}): complete or remove the line."
@@ -232,6 +222,9 @@ def _read_body(name: str, records: Iterator[Record], header: list[str], columns:
         texts = pick(cells)
         numbers = _numbers(texts)
         if numbers is None:
+            if not any(cells):
+                empty += 1
+                continue
             _refuse_row(name, line, cells, header, columns)
         values.extend(numbers)  # type: ignore[arg-type]
         for k, column in named:
@@ -251,7 +244,7 @@ def _read_body(name: str, records: Iterator[Record], header: list[str], columns:
     if columns.id is None:
         ids = ["0"] * len(lines)
     flat = np.frombuffer(values, dtype=np.float64).reshape(-1, len(at))  # (N, D)
-    return _Body(ids, labels, flat, lines)
+    return _Body(ids, labels, flat, lines, empty)
 
 
 def _numbers(texts: tuple[str, ...]) -> list[float] | None:
@@ -286,7 +279,10 @@ def _refuse_row(
     if "," in text:
         advice = "write it with a point, and with nothing between thousands"
     elif is_name(text):
-        advice += f", or say label_column={place!r} where these are the labels"
+        if columns.id is None:
+            advice += f", or say id_column={place!r} where these name the sequences"
+        if place.lower() not in ID_NAMES and (columns.label is None or columns.id is not None):
+            advice += f", or say label_column={place!r} where these are the labels"
     raise DataError(
         f"line {line} of {name} has {text!r} in column {place!r}, but a finite number was wanted: "
         f"{advice}."
@@ -364,11 +360,3 @@ def _not_utf8(path: Path) -> str:
                     "-f CP1252 -t UTF-8."
                 )
     return f"path {str(path)!r} changed while it was read: read it again."
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
