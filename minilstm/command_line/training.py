@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +13,7 @@ from numpy.typing import NDArray
 
 from minilstm.backend import is_installed
 from minilstm.command_line.facts import INTERRUPTED, facts, files, scores_line
+from minilstm.command_line.outputs import output_folder, save_model
 from minilstm.command_line.reading import as_list, checked_labels, ignored_labels, read_data
 from minilstm.data import Sequences
 from minilstm.data.labels import find_classes, to_targets
@@ -22,7 +21,6 @@ from minilstm.functional.sequence_input import USES
 from minilstm.layers import LSTM, BiLSTM, Dropout, FullyConnected, SequenceInput, Softmax
 from minilstm.losses import CrossEntropy
 from minilstm.network.network import Network
-from minilstm.paths import make_folder
 from minilstm.training.options import TrainingOptions
 from minilstm.training.train import train
 
@@ -74,9 +72,11 @@ def train_files(options: argparse.Namespace) -> dict[str, Any]:
         **({"plots": "training-progress", "plot_file": picture} if draw else {}),
     )
     started = time.perf_counter()
-    with _folder(out):
+    names = ["model.safetensors", "history.csv", *([picture.name] if draw else [])]
+    names += ["confusion.png"] if draw and given.test is not None else []
+    with output_folder(out, names):
         net, info = train(data.x, data.y, layers, loss=loss, options=how)
-        paths = [net.save(out / "model.safetensors"), info.to_csv(out / "history.csv")]
+        paths = [save_model(net, out / "model.safetensors"), info.to_csv(out / "history.csv")]
     paths += [picture] if draw else []
     whose = "training"
     result = {"loss": float("nan"), "accuracy": float("nan")}
@@ -120,17 +120,3 @@ def _draw_confusion(net: Network, test: Sequences, ignored: list[str], path: Pat
     predicted = np.concatenate(as_list(net.classify(test.x)))  # (N,)
     known = ~np.isin(true, ignored)  # (N,)
     return plots.save_figure(plots.plot_confusion(true[known], predicted[known]), path)
-
-
-@contextmanager
-def _folder(path: Path) -> Iterator[None]:
-    """Make a folder for files; a new one goes again if an error leaves it empty."""
-    is_new = not path.exists()
-    make_folder(path, "--out")
-    try:
-        yield
-    except BaseException:
-        if is_new:
-            with suppress(OSError):
-                path.rmdir()
-        raise
