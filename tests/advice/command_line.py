@@ -68,7 +68,7 @@ TABLE = [
      "training(HEAD + BODY, '--out p')"),
     ("os.makedirs('o/history.csv'); training(HEAD + BODY, '--out o')",
      "take it away, or choose another --out", "training(HEAD + BODY, '--out p'); "
-     "os.rmdir('o/history.csv'); training(HEAD + BODY, '--out o')"),
+     "os.makedirs('o'); training(HEAD + BODY, '--out o')"),
     ("save_model(build(), Path('no/m'))",
      r"the trained model is in '(.*)', so move it",
      "os.replace('$1', 'm'); ml.load('m').input_size == 3"),
