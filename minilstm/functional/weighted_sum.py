@@ -49,7 +49,8 @@ def weighted_sum_forward(
     1.75
     """
     if weights is not None:
-        weights = weights.astype(elements.real.dtype)
+        if not np.iscomplexobj(weights):  # complex like the elements, where a gate made them alike
+            weights = weights.astype(elements.real.dtype)
         weights = weights.reshape(-1, *[1] * (elements.ndim - 1))  # (N, 1)
     wide = np.complex128 if np.iscomplexobj(elements) else np.float64
     weighted = elements if weights is None else weights * elements  # (N, R)
