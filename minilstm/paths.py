@@ -83,12 +83,13 @@ def check_readable(value: Any, name: str = "path", what: str = "file") -> Path:
     return path
 
 
-def check_target(value: Any, name: str = "path") -> Path:
+def check_target(value: Any, name: str = "path", advice: str = "name a file") -> Path:
     """The path of a file that can be written: it may exist, its folder must.
 
     Parameters
     ----------
     value, name : of the argument, see `as_path`
+    advice : where a folder or a socket is in the place of the file
 
     Raises
     ------
@@ -105,7 +106,7 @@ def check_target(value: Any, name: str = "path") -> Path:
         if stat.S_ISDIR(found.st_mode) or stat.S_ISSOCK(found.st_mode):
             raise DataError(
                 f"{name} is {str(path)!r}, which is {_kind(found)}, but a file is to be written; "
-                "name a file."
+                f"{advice}."
             )
         if not os.access(path, os.W_OK):
             raise PermissionError(
@@ -152,7 +153,9 @@ def check_folder(value: Any, name: str = "path") -> Path:
     found = _status(path, name)
     if found is None or not stat.S_ISDIR(found.st_mode):
         what = "there is no such folder; make the folder first"
-        what = what if found is None else f"that is {_kind(found)}; name a folder"
+        if found is not None or path.is_symlink():
+            there = "a link to nothing" if found is None else _kind(found)
+            what = f"that is {there}; choose another name"
         raise DataError(f"{name} is {str(path)!r}, but {what}.")
     path = path.absolute()
     try:

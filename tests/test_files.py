@@ -205,7 +205,13 @@ def test_a_folder_a_socket_and_a_file_in_the_place_of_a_folder(tmp_path, old):
     for function in (check_folder, make_folder):
         with pytest.raises(ml.DataError) as error:
             function(old, "out")
-        assert str(error.value) == (f"out is {str(old)!r}, but that is a file; name a folder.")
+        assert str(error.value) == (
+            f"out is {str(old)!r}, but that is a file; choose another name."
+        )
+    (tmp_path / "lost").symlink_to("nowhere")
+    for function in (check_folder, make_folder):
+        with pytest.raises(ml.DataError, match="that is a link to nothing; choose another name"):
+            function(tmp_path / "lost")
     made = make_folder(tmp_path / "a/b")
     assert made == tmp_path / "a/b" and os.listdir(made) == []
 

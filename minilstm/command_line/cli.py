@@ -7,6 +7,8 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import math
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -16,8 +18,7 @@ from typing import Any
 
 from minilstm.backend import NAMES, set_num_threads, use_backend
 from minilstm.command_line import commands, models, streaming, training
-from minilstm.command_line.complaints import DONE, complain
-from minilstm.errors import DataError
+from minilstm.command_line.complaints import DONE, check_streams, complain, say
 from minilstm.paths import as_path
 from minilstm.training.solvers import SOLVERS
 from minilstm.version import __version__
@@ -35,36 +36,49 @@ def main(arguments: Sequence[str] | None = None) -> int:
     >>> main(["info", "no-such-model.safetensors"])
     2
     """
+    options = argparse.Namespace(json=False)
     try:
-        options = _parser().parse_args(arguments)
-    except SystemExit as stop:  # argparse has already said why
-        return int(stop.code or 0)
-    if sys.stdout is None:
-        return complain(
-            options,
-            DataError("standard output is closed, but results go there; send it to a file."),
-        )
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # As the files that commands read and write, on every system.
-        sys.stdout.reconfigure(encoding="utf-8", newline="\n")
-    try:
-        if options.threads is not None:
-            set_num_threads(options.threads)
-        with use_backend(options.backend) if options.backend is not None else nullcontext():
-            result = options.run(options)
-        if options.json:
-            print(json.dumps({k: v for k, v in result.items() if k != "exit_code"}))
-        sys.stdout.flush()
+        return _run(options, arguments)
     except BrokenPipeError:  # the reader of our output has gone, as with "| head"
-        sys.stderr.close()
+        say(sys.stdout, "")
         return DONE
     except (Exception, KeyboardInterrupt) as error:
         return complain(options, error)
+
+
+def _run(options: argparse.Namespace, arguments: Sequence[str] | None) -> int:
+    """Parse into `options` and call; the exit code."""
+    try:
+        if sys.stderr is None:  # closed: what is said to people must not reach standard output
+            sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+        check_streams()
+        _parser().parse_args(arguments, options)
+        check_streams("reads" in options)
+    except SystemExit as stop:  # argparse has already said why
+        sys.stdout.flush()  # what --help and --version said
+        return int(stop.code or 0)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # As the files that commands read and write, on every system.
+        sys.stdout.reconfigure(encoding="utf-8", newline="\n")
+    if options.threads is not None:
+        set_num_threads(options.threads)
+    with use_backend(options.backend) if options.backend is not None else nullcontext():
+        result = options.run(options)
+    if options.json:
+        print(json.dumps({k: v for k, v in result.items() if k != "exit_code"}))
+    sys.stdout.flush()
     return int(result.get("exit_code", DONE))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+class _Parser(argparse.ArgumentParser):
+    """As argparse has it, but what cannot be printed is an error."""
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        (sys.stderr if file is None else file).write(message or "")
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
         prog="minilstm",
         description="An LSTM engine from scratch: train, predict, stream, check gradients.",
         epilog="Exit codes: 0 done, 1 a check failed, training diverged or minilstm failed, 2 bad "
@@ -76,8 +90,9 @@ def _parser() -> argparse.ArgumentParser:
     whole = _number(int, lambda n: True, "a whole number")
     positive = _number(int, lambda n: 1 <= n < 2**31, "a whole number from 1 to 2147483647")
     natural = _number(int, lambda n: n >= 0, "a whole number of at least 0")
+    real = _number(float, lambda x: not math.isnan(x), "a number")
     share = _number(float, lambda p: 0 <= p < 1, "a number from 0 to below 1")
-    common = argparse.ArgumentParser(add_help=False)
+    common = _Parser(add_help=False)
     common.add_argument("--json", action="store_true", help="one JSON object as the last line")
     common.add_argument("--backend", choices=NAMES, help="what computes (default: auto)")
     common.add_argument("--threads", type=whole, help="threads of the Numba kernels")
@@ -89,7 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--seed", type=natural, default=0)
     demo.set_defaults(run=commands.demo)
 
-    data = argparse.ArgumentParser(add_help=False)
+    data = _Parser(add_help=False)
     data.add_argument(
         "--id-column", help="CSV: column that names the sequence; '' for one sequence"
     )
@@ -125,8 +140,8 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--solver", choices=tuple(SOLVERS), default="adam")
     train.add_argument("--epochs", type=positive, default=60, help="(60)")
     train.add_argument("--mini-batch-size", type=positive, default=128, help="sequences (128)")
-    train.add_argument("--learn-rate", type=float, help="(0.001; 0.01 for sgdm)")
-    train.add_argument("--gradient-threshold", type=float, default=2.0, help="(2; inf for none)")
+    train.add_argument("--learn-rate", type=real, help="(0.001; 0.01 for sgdm)")
+    train.add_argument("--gradient-threshold", type=real, default=2.0, help="(2; inf for none)")
     train.add_argument(
         "--padding",
         choices=("ragged", "longest", "shortest"),
@@ -159,7 +174,7 @@ def _parser() -> argparse.ArgumentParser:
         "model that knows their names takes them in the order of that line.",
     )
     stream.add_argument("model", type=_path, metavar="MODEL")
-    stream.set_defaults(run=streaming.stream_lines)
+    stream.set_defaults(run=streaming.stream_lines, reads=True)
 
     info = add("info", parents=[common], help="describe a model file, or this installation")
     info.add_argument("model", type=_path, nargs="?", metavar="MODEL")
@@ -189,7 +204,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     bench.add_argument("--repeats", type=positive, default=5, help="counted turns (5)")
     bench.add_argument(
-        "--scale", type=float, default=0.1, help="of the training lengths (0.1; 1 for full lengths)"
+        "--scale", type=real, default=0.1, help="of the training lengths (0.1; 1 for full lengths)"
     )
     bench.add_argument(
         "--long",
@@ -225,9 +240,11 @@ def _number(
     """What turns a word into a number that fits."""
 
     def number(text: str) -> Any:
-        with suppress(ValueError):
-            if fits(value := convert(text)):
-                return value
+        # As in files, int() and float() alone take "1_000" and the digits of other scripts.
+        if text.isascii() and "_" not in text:
+            with suppress(ValueError):
+                if fits(value := convert(text)):
+                    return value
         raise argparse.ArgumentTypeError(f"{text} is not {wanted}")
 
     return number

@@ -5,11 +5,14 @@ from __future__ import annotations
 
 import argparse
 import ast
+import errno
 import json
 import os
 import re
 import sys
 import traceback
+from contextlib import suppress
+from typing import IO
 
 from minilstm.command_line.facts import INTERRUPTED
 from minilstm.errors import DeviceError, DivergedError, GradientError
@@ -28,31 +31,41 @@ _LOSS = r"loss=minilstm\.CrossEntropy\(ignored_labels=(\[.*?\])\)"
 
 
 def complain(options: argparse.Namespace, error: BaseException) -> int:
-    """Say what went wrong, once for people and once for scripts, and return the exit code."""
+    """Say what went wrong, once for people and once for scripts, and return the exit code.
+
+    Where that cannot be written either, the code alone tells.
+    """
     code, sentence = _judged(error)
     sentence = _in_words_of_options(" ".join(sentence.split()), options)
-    if os.environ.get("MINILSTM_DEBUG", "0") not in ("", "0"):
-        traceback.print_exception(error)
-    _check_output()
-    print(f"minilstm: {sentence}", file=sys.stderr)
-    if options.json and sys.stdout is not None:
-        print(json.dumps({"error": sentence, "exit_code": code}), flush=True)
+    debug = os.environ.get("MINILSTM_DEBUG", "0") not in ("", "0")
+    told = "".join(traceback.format_exception(error)) if debug else ""
+    say(sys.stderr, f"{told}minilstm: {sentence}\n")
+    said = json.dumps({"error": sentence, "exit_code": code}) + "\n"
+    say(sys.stdout, said if options.json else "")
     return code
 
 
-def _check_output() -> None:
-    """Where standard output takes no more, as on a full disk, let what is left of it go nowhere.
+def say(stream: IO[str] | None, text: str) -> None:
+    """Write a text at once; a stream that cannot be written is given up.
 
-    Python would write it once more at its end, and complain in its own words.
+    Python would try again when it ends, and show a traceback.
     """
-    if sys.stdout is None:
-        return
     try:
-        sys.stdout.flush()
-    except OSError:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+        if stream is not None:
+            stream.write(text)
+            stream.flush()
+    except (OSError, ValueError):  # full, gone, or closed
+        with suppress(OSError, ValueError):
+            if stream is not None:
+                stream.close()
+
+
+def check_streams(reads: bool = False) -> None:
+    """Raise OSError where a standard stream that is needed was closed by the caller."""
+    needed = {"standard output": sys.stdout, **({"standard input": sys.stdin} if reads else {})}
+    for name, stream in needed.items():
+        if stream is None:
+            raise OSError(f"{name} is closed, but the command needs it; leave it open.")
 
 
 def _judged(error: BaseException) -> tuple[int, str]:
@@ -68,10 +81,13 @@ def _judged(error: BaseException) -> tuple[int, str]:
         return BAD_INPUT, f"something is nested too deeply ({what}); check what wrote the file."
     if isinstance(error, OverflowError):
         return BAD_INPUT, f"a number is too large ({what}); give a smaller one."
-    if isinstance(error, OSError) and what.startswith("[Errno"):  # of the system, as of a pipe
+    if isinstance(error, OSError) and error.strerror and error.filename is None:
+        # The system's own words: what reads and writes files has sentences of its own.
+        either = {errno.EISDIR: "input", errno.EBADF: "input or output"}
+        whose = either.get(error.errno or 0, "output")
         return BAD_INPUT, (
-            f"the system refuses to read or write ({error.strerror}); free some space, or write "
-            "to another place."
+            f"standard {whose} fails ({error.strerror}); let it be a file with enough space, a "
+            "pipe or a terminal."
         )
     if isinstance(error, _INPUT):
         return BAD_INPUT, what

@@ -12,17 +12,21 @@ import numpy as np
 from minilstm import plots
 from minilstm.backend import current_backend, get_num_threads
 from minilstm.command_line.facts import INTERRUPTED, facts, files
+from minilstm.command_line.outputs import output_folder, save_model
 from minilstm.data import datasets
 from minilstm.data.labels import scores_to_labels
 from minilstm.layers import LSTM, FullyConnected, SequenceInput, Softmax
 from minilstm.network.network import Network
-from minilstm.paths import make_folder
 from minilstm.training.history import TrainingInfo
 from minilstm.training.options import TrainingOptions
 from minilstm.training.train import train
 
 QUICK_SCALE = 0.04  # of the lengths of the recordings
 QUICK_VOWEL_EPOCHS = 30
+NAMES = (  # of the files it writes
+    "human-activity.safetensors", "history.csv", "training-progress.png", "training-sequence.png",
+    "test-sequence.png", "predicted-activities.png", "confusion.png",
+)  # fmt: skip
 STREAMED_STEPS = 1000  # of the test recording, one at a time
 
 
@@ -37,7 +41,11 @@ def run_demo(out: Path, quick: bool, seed: int) -> dict[str, Any]:
     dict of what was measured: the accuracy over all test steps of the activities, their loss in
     nats a step, the accuracy over all test sequences of the speakers, and the files
     """
-    make_folder(out, "--out")
+    with output_folder(out, NAMES):
+        return _run(out, quick, seed)
+
+
+def _run(out: Path, quick: bool, seed: int) -> dict[str, Any]:
     started = time.perf_counter()
     backend = current_backend().name
     threads = f", {get_num_threads()} threads" if backend == "numba" else ""
@@ -80,7 +88,7 @@ def _activities(
         seed=seed,
     )
     net, info = train(x_train, y_train, layers, options=options)
-    paths = [net.save(out / "human-activity.safetensors"), info.to_csv(out / "history.csv")]
+    paths = [save_model(net, out / "human-activity.safetensors"), info.to_csv(out / "history.csv")]
 
     scores = net.predict(x_test[0])  # (T, C)
     predicted = scores_to_labels(scores, net.classes)  # (T,)

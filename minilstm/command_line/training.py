@@ -7,8 +7,6 @@ import argparse
 import math
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +15,7 @@ from numpy.typing import NDArray
 
 from minilstm.backend import is_installed
 from minilstm.command_line.facts import INTERRUPTED, facts, files, scores_line
+from minilstm.command_line.outputs import output_folder, save_model
 from minilstm.command_line.reading import as_list, checked_labels, ignored_labels, read_data
 from minilstm.data import Sequences
 from minilstm.data.files.checks import finite_number
@@ -26,7 +25,7 @@ from minilstm.functional.sequence_input import USES
 from minilstm.layers import LSTM, BiLSTM, Dropout, FullyConnected, SequenceInput, Softmax
 from minilstm.losses import CrossEntropy
 from minilstm.network.network import Network
-from minilstm.paths import check_apart, make_folder
+from minilstm.paths import check_apart
 from minilstm.training.options import TrainingOptions
 from minilstm.training.train import train
 
@@ -82,9 +81,11 @@ def train_files(options: argparse.Namespace) -> dict[str, Any]:
         **({"plots": "training-progress", "plot_file": picture} if draw else {}),
     )
     started = time.perf_counter()
-    with _folder(out):
+    names = ["model.safetensors", "history.csv", *([picture.name] if draw else [])]
+    names += ["confusion.png"] if draw and given.test is not None else []
+    with output_folder(out, names):
         net, info = train(data.x, data.y, layers, loss=loss, options=how)
-        paths = [net.save(model), info.to_csv(history)]
+        paths = [save_model(net, model), info.to_csv(history)]
     paths += [picture] if draw else []
     whose, judged, path = "training", data, options.train
     if given.test is not None:
@@ -147,17 +148,3 @@ def _draw_confusion(net: Network, test: Sequences, ignored: list[str], path: Pat
     predicted = np.concatenate(as_list(net.classify(test.x)))  # (N,)
     known = ~np.isin(true, ignored)  # (N,)
     return plots.save_figure(plots.plot_confusion(true[known], predicted[known]), path)
-
-
-@contextmanager
-def _folder(path: Path) -> Iterator[None]:
-    """Make a folder for files; a new one goes again if an error leaves it empty."""
-    is_new = not path.exists()
-    make_folder(path, "--out")
-    try:
-        yield
-    except BaseException:
-        if is_new:
-            with suppress(OSError):
-                path.rmdir()
-        raise

@@ -62,10 +62,11 @@ def finite(
             ends = out if kept == narrow else np.array([out.min(), out.max()])
             if not np.isfinite(ends.astype(narrow, copy=False)).all():
                 bad = ~np.isfinite(out.astype(narrow, copy=False))
+                helps = narrow != _FLOAT64 and np.isfinite(array[bad].astype(_FLOAT64)).all()
+                advice = " or train with dtype='float64'" if helps else ""
                 raise DataError(
                     f"{name} holds {first_of(array, bad, place)}, beyond the range of {narrow}; "
-                    f"scale the {'data' if what == 'value' else 'targets'} or train with "
-                    "dtype='float64'."
+                    f"scale the {'data' if what == 'value' else 'targets'}{advice}."
                 )
     return out
 
@@ -79,4 +80,4 @@ def _holds_all(narrow: np.dtype[Any], wide: np.dtype[Any]) -> bool:
 def first_of(array: Array, bad: NDArray[np.bool_], place: Place) -> str:
     """The first number that is bad, and where it stands."""
     at = tuple(int(i) for i in np.argwhere(bad)[0])
-    return f"{array[at]} at {place(at)}"
+    return f"{array[at]!s} at {place(at)}"  # a long double is "inf" where it is formatted

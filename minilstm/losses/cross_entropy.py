@@ -66,6 +66,8 @@ class CrossEntropy(Loss):
         classes = self.classes
         if classes is not None:
             classes = checked_labels(owner, "classes", classes)
+            if not classes:
+                raise ValueError(f"{owner}: classes holds no label; name all, or leave it out.")
         ignored = checked_labels(owner, "ignored_labels", self.ignored_labels)
         weights = checked_class_weights(owner, self.class_weights, classes)
         weighted = weights if isinstance(weights, dict) else ()

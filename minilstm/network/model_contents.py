@@ -82,6 +82,8 @@ def strict_json(text: str | bytes) -> Any:
 
 def contents(metadata: Mapping[str, Any], tensors: Mapping[str, Array], version: int) -> Contents:
     """The parts of a network, from the description and the arrays of a file."""
+    if metadata["format"] != FORMAT:
+        raise ValueError(f"format {shown(metadata['format'])}, not {FORMAT!r}")
     if metadata["gate_layout"] != GATE_LAYOUT:
         raise ValueError(f"gate layout {shown(metadata['gate_layout'])}, not {GATE_LAYOUT!r}")
     dtype = metadata["dtype"]

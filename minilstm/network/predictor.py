@@ -81,6 +81,8 @@ class Predictor:
         own = wiring.graph.named(plain)  # a copy, as a user may change the graph
         self.wiring = wiring._replace(graph=own) if same else wire(own)
         self.layers = self.wiring.layers
+        if isinstance(classes, Mapping) and not classes:
+            raise ValueError("classes is {}; name an output with its classes, or give None.")
         self.classes = of_each(classes, class_array)  # (C,)
         if losses is not None:  # one of them is None where a file could not hold functions
             losses = tuple(None if loss is None else find_loss(loss) for loss in losses)
@@ -298,6 +300,7 @@ class Predictor:
         given = (self.wiring, heads, batches[0], y, classes, label_name)
         targets = as_answers(*given, dtype=self.dtype).targets
         sequences, unweighted = [b.sequences for b in batches], [None] * len(heads)
+        metrics = [metrics] if isinstance(metrics, str) else metrics
         return measure_outputs(self, heads, sequences, targets, unweighted, metrics)
 
     def initial_state(self, batch: int = 1) -> State:

@@ -31,6 +31,11 @@ UNDATED: dict[str, dict[str, Any]] = {
 def check_figure_path(path: str | os.PathLike[str]) -> Path:
     """Give the path of a figure file, or raise if it cannot be written there."""
     target = as_path(path)
+    if target.name.lower() in UNDATED:
+        raise DataError(
+            f"path is {str(path)!r}, which has no name before the suffix: give it one, such as "
+            f"'figure{target.name}'."
+        )
     if target.suffix.lower() not in UNDATED:
         raise DataError(
             f"path is {str(path)!r} and should end in {', '.join(UNDATED)}: the suffix chooses "

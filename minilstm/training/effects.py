@@ -152,9 +152,9 @@ def _of_others(
         )
     unit = options.checkpoint_frequency_unit
     steps = options.max_epochs if unit == "epoch" else options.max_epochs * per_epoch
-    if options.checkpoint_path == "":
+    if options.checkpoint_path is None:
         for name in sorted(changed & {"checkpoint_frequency", "checkpoint_frequency_unit"}):
-            yield name, "checkpoint_path is '', so none is saved; set checkpoint_path to a folder"
+            yield name, "checkpoint_path is None, so none is saved; set checkpoint_path to a folder"
     elif options.checkpoint_frequency > steps:
         yield (
             "checkpoint_frequency",

@@ -64,11 +64,6 @@ def _path(name: str, value: Any) -> None:
     as_path(value, name)
 
 
-def _folder_or_none(name: str, value: Any) -> None:
-    if value != "":
-        as_path(value, name)
-
-
 def _validation_frequency(name: str, value: Any) -> None:
     if value != "epoch" and not is_whole(value, 1):
         raise ValueError(
@@ -126,7 +121,7 @@ class TrainingOptions:
     output_network : "last-iteration", "best-validation" (lowest validation loss), or "auto": last
     metrics : list of "accuracy", "fscore", "precision", "recall", "auc", "rmse" and functions
     output_fcn : function or list of functions of an info record; one that returns True stops
-    checkpoint_path : folder for networks saved on the way; "" saves none
+    checkpoint_path : folder for networks saved on the way; None saves none
     checkpoint_frequency, checkpoint_frequency_unit : a checkpoint after every so many "epoch" or
         "iteration"
     reset_input_normalization : compute the statistics of the input layer anew even if given
@@ -203,7 +198,7 @@ class TrainingOptions:
     output_network: str = _option("auto", _one_of("auto", "last-iteration", "best-validation"))
     metrics: Sequence[Any] = ()
     output_fcn: Callable[..., Any] | Sequence[Callable[..., Any]] | None = ()
-    checkpoint_path: str | os.PathLike[str] = _option("", _folder_or_none)  # noqa: RUF009
+    checkpoint_path: str | os.PathLike[str] | None = _option(None, _path, none=True)  # noqa: RUF009
     checkpoint_frequency: int = _option(1, _COUNT)
     checkpoint_frequency_unit: str = _option("epoch", _one_of("epoch", "iteration"))
     reset_input_normalization: bool = _option(True, check_flag)

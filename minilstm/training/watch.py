@@ -177,4 +177,4 @@ class Watch:
 def checkpoint_folder(options: TrainingOptions) -> Path | None:
     """The absolute path of the folder for checkpoints, where a file was written on trial."""
     path = options.checkpoint_path
-    return None if path == "" else check_folder(path, "checkpoint_path")
+    return None if path is None else check_folder(path, "checkpoint_path")

@@ -6,6 +6,7 @@ import argparse
 import io
 import shlex
 from contextlib import ExitStack, redirect_stderr, redirect_stdout
+from pathlib import Path
 from unittest.mock import patch
 
 import minilstm as ml
@@ -14,6 +15,8 @@ from advice.csv_files import BODY, HEAD, put
 from advice.network import two_inputs
 from advice.world import build, classifier, start
 from minilstm.command_line.cli import _parser
+from minilstm.command_line.complaints import check_streams
+from minilstm.command_line.outputs import save_model
 
 
 def command(words, lines=""):
@@ -61,6 +64,16 @@ TABLE = [
      "training(HEAD + BODY, '--memory-budget $1'); training(HEAD + BODY, '--memory-budget $2')"),
     ("command(\"train d.csv --out ''\")", "the name of a file or folder",
      "training(HEAD + BODY, '--out folder'); os.path.isdir('folder')"),
+    ("open('o', 'w').close(); training(HEAD + BODY, '--out o')", "choose another name",
+     "training(HEAD + BODY, '--out p')"),
+    ("os.makedirs('o/history.csv'); training(HEAD + BODY, '--out o')",
+     "take it away, or choose another --out", "training(HEAD + BODY, '--out p'); "
+     "os.makedirs('o'); training(HEAD + BODY, '--out o')"),
+    ("save_model(build(), Path('no/m'))",
+     r"the trained model is in '(.*)', so move it",
+     "os.replace('$1', 'm'); ml.load('m').input_size == 3"),
+    ("with patch('sys.stdin', None): check_streams(True)", "input is closed, .*; leave it open",
+     "check_streams(True)"),
     ("with without('matplotlib', 'minilstm.command_line.commands'): command('demo')",
      r"(pip install .*)\.", "pip(\"$1\")"),
     ("command('bench --crossover --long')", "leave out --against, --works and --long",
@@ -102,7 +115,7 @@ TABLE = [
      "are MODEL and DATA swapped", "model(); command('predict m.safetensors ' + put(HEAD + BODY))"),
     ("command('info ' + put(HEAD + BODY))", "name a file that train wrote",
      "training(HEAD + BODY, '--out o'); command('info o/model.safetensors')"),
-    ("training(HEAD + BODY, '--out d.csv')", "name a folder", "training(HEAD + BODY, '--out o')"),
+    ("training(HEAD + BODY, '--out d.csv')", "choose another name", "training(HEAD + BODY, '--out o')"),
     ("model(); command('train m.safetensors')", r"ends in (.csv), .npz, .mat or .ts",
      "training(HEAD + BODY)"),
     ("training(HEAD + BODY + 'r3,1,1e39,run\\n')", "or train with (--dtype float64)",

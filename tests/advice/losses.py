@@ -39,6 +39,8 @@ def rmse(y, t):
 
 
 TABLE = [
+    ("CrossEntropy(classes=[])", "name all, or leave it out", "train(x, y, loss=CrossEntropy());"
+     "train(x, y, loss=CrossEntropy(classes=['run', 'walk']))"),
     ("train(x, y, loss=CrossEntropy(classes=['run', 'walk'], ignored_labels=['run']))",
      "leave it out of one of the two", "train(x, y, loss=CrossEntropy(classes=['run', 'walk']));"
      "train(x, ['run run sit sit sit'.split(), y[1]], loss=CrossEntropy("

@@ -48,7 +48,7 @@ TABLE = [
     ("Network(3)", r"such as (\[.*\])", "start($1)"),
     ("LayerGraph(3)", r"such as (\[.*\])", "start(LayerGraph($1))"),
     ("start([SequenceInput(3), 200])", r"such as (\[.*\])", "start($1)"),
-    ("start([SequenceInput(3), LSTM(2, name=3)])", "give it a name in quotes, or none",
+    ("start([SequenceInput(3), LSTM(2, name=0)])", "give it a name in quotes, or none",
      "start([SequenceInput(3), LSTM(2, name='3')]); start([SequenceInput(3), LSTM(2)])"),
     ("build(LSTM(2, name='l'), LSTM(3, name='l'))", "give each its own name",
      "build(LSTM(2, name='l'), LSTM(3, name='m'))"),
@@ -108,6 +108,8 @@ TABLE = [
     ("Network(classifier())", "(parameters) and (rng) are both missing; give one of them",
      "Network(classifier(), $2=np.random.default_rng(0)); Network(classifier(), "
      "$1=build().parameters)"),
+    ("build(classes={})", "name an output with its classes, or give (None)",
+     "build(classes=$1); build(classes={'softmax': ['a', 'b']})"),
     ("build(LSTM(10**6))", "make the layers or the input smaller", "build(LSTM(10))"),
     ("build().initial_state(10**12)", "give fewer at once", "build().initial_state(10)"),
     # ------------------------------------------------------------ heads and classes

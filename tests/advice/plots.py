@@ -46,6 +46,8 @@ TABLE = [
     ("envelope(np.zeros((9, 2)), 3)", r"pass one feature, as (x\[:, 0\])",
      "x = np.zeros((9, 2)); envelope($1, 3)"),
     ("envelope(np.zeros(9), 0)", "should be at least (1)", "envelope(np.zeros(9), $1)"),
+    ("save_figure(figure(), '.png')", r"give it one, such as '(figure.png)'",
+     "save_figure(figure(), '$1').name"),
     ("save_figure(figure(), 'a.jpg')", r"should end in (\S+), (\S+), (\S+):",
      "[save_figure(figure(), 'a' + s).suffix for s in '$1 $2 $3'.split()] == "
      "['.png', '.svg', '.pdf']"),

@@ -76,9 +76,9 @@ def broken(*arguments, **options):
         ([*PREDICT, "data.csv/p"],
          "--out is 'data.csv/p', but the folder 'data.csv' does not exist; create it first or "
          "choose another."),
-        ([*TRAIN, "data.csv"], "--out is 'data.csv', but that is a file; name a folder."),
+        ([*TRAIN, "data.csv"], "--out is 'data.csv', but that is a file; choose another name."),
         (["demo", "--quick", "--out", "data.csv"],
-         "--out is 'data.csv', but that is a file; name a folder."),
+         "--out is 'data.csv', but that is a file; choose another name."),
         (
             ["gradcheck", "--junit", "no/checks.xml"],
             "--junit is 'no/checks.xml', but the folder 'no' does not exist; create it first or "

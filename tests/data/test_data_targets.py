@@ -13,6 +13,8 @@ from minilstm.data.sequences import as_batch
 from minilstm.data.targets import as_targets
 
 LENGTHS = (3, 2)
+with np.errstate(over="ignore"):
+    LARGE = np.longdouble("1e1000")
 
 
 def batch(form="list", dtype="float32", lengths=LENGTHS):
@@ -201,6 +203,13 @@ KIND = (
             1,
             "y[1] holds 1e+39 at time step 1, response 0, beyond the range of float32; scale the "
             "targets or train with dtype='float64'.",
+        ),
+        pytest.param(
+            [draw(3), np.array([1, LARGE])],
+            1,
+            "y[1] holds 1e+1000 at time step 1, response 0, beyond the range of float32; scale the "
+            "targets.",
+            marks=pytest.mark.skipif(np.isinf(LARGE), reason="long doubles are doubles here"),
         ),
     ],
 )

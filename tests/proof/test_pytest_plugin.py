@@ -3,9 +3,11 @@ Each run is a pytest within this one, with the plugin given by name as well as p
 
 import ast
 import json
+import os
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -190,6 +192,33 @@ def test_the_files_hold_every_report(run, pytester):
     assert [len(list(suite.iter("failure"))) for suite in suites] == [0, 0, 1]
     assert "backward gives" in "".join(suites[2].itertext())
     assert not list(pytester.path.glob("*.part"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX nodes")
+def test_a_link_stays_and_a_pipe_gets_the_whole_report(run, pytester):
+    os.mkfifo("pipe")
+    Path("link").symlink_to("far.json")
+    got = []
+    reader = threading.Thread(target=lambda: got.append(Path("pipe").read_text()))
+    reader.start()
+    try:
+        run(RIGHT, "--gradcheck-json", "link", "--gradcheck-junit", "pipe").assert_outcomes(
+            passed=1
+        )
+    finally:
+        if reader.is_alive():  # nothing was written: let go of the reader
+            os.close(os.open("pipe", os.O_RDWR | os.O_NONBLOCK))
+        reader.join(60)
+    assert Path("link").is_symlink() and json.loads(Path("far.json").read_text())["right"] == 1
+    assert [suite.tag for suite in ElementTree.fromstring(got[0])] == ["testsuite"]
+    assert Path("pipe").is_fifo() and not list(pytester.path.glob(".*.part"))
+
+
+@pytest.mark.parametrize("seed", ["1_0", "٣", "-1"])
+def test_the_seed_is_a_plain_number(run, seed):
+    result = run(RIGHT, f"--gradcheck-seed={seed}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert f"{seed} is not a whole number of at least 0" in result.stderr.str()
 
 
 def test_a_file_in_no_folder_is_refused_before_anything_runs(run):

@@ -44,7 +44,7 @@ NO_PIECES = (
     "learn_rate_schedule does not hold 'piecewise', to which alone it belongs; set "
     "learn_rate_schedule='piecewise', or leave it out."
 )
-NO_FOLDER = "checkpoint_path is '', so none is saved; set checkpoint_path to a folder."
+NO_FOLDER = "checkpoint_path is None, so none is saved; set checkpoint_path to a folder."
 RAGGED = (
     "sequence_length is 'ragged', so nothing is padded; set sequence_length='longest', or leave it "
     "out."

@@ -80,7 +80,7 @@ def test_a_program_that_goes_elsewhere_keeps_its_files(tmp_path, monkeypatch):
     ("name", "message"),
     [
         ("none", "there is no such folder; make the folder first."),
-        ("file", "that is a file; name a folder."),
+        ("file", "that is a file; choose another name."),
     ],
 )
 def test_a_folder_that_is_none_is_refused_before_work_starts(name, message, tmp_path, capsys):

@@ -102,6 +102,10 @@ def test_values_of_options(name, value, wanted):
             "metrics holds 'mape'; choose from ['accuracy', 'fscore', 'precision', 'recall', "
             "'auc', 'rmse'], or give a function.",
         ),
+        (
+            {"checkpoint_path": ""},
+            "checkpoint_path is '', which is no path; give the name of a file or folder.",
+        ),
         ({"metrics": ["auc", "auc"]}, "metrics holds two of the name 'auc'; give each once."),
         (
             {"data_format": "CTB", "input_data_formats": "BTC"},
@@ -209,7 +213,7 @@ def test_defaults_are_the_references():
         "output_network": "auto",
         "metrics": (),
         "output_fcn": (),
-        "checkpoint_path": "",
+        "checkpoint_path": None,
         "checkpoint_frequency": 1,
         "checkpoint_frequency_unit": "epoch",
         "reset_input_normalization": True,

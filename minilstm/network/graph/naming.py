@@ -44,7 +44,7 @@ def name_layers(layers: Layer | Sequence[Layer], taken: Sequence[str] = ()) -> l
     for n, layer in enumerate(layers):
         if not isinstance(layer, Layer):
             raise TypeError(f"layers[{n}] is {shown(layer)}, not a layer; {EXAMPLE}")
-    given = [layer.name for layer in layers if layer.name]
+    given = [layer.name for layer in layers if layer.name not in ("", None)]
     for name in given:
         if not isinstance(name, str):
             raise TypeError(f"a layer is named {shown(name)}; give it a name in quotes, or none.")
