@@ -84,8 +84,8 @@ def read_csv(
     Returns
     -------
     Sequences, as :func:`minilstm.data.read_sequences` describes it. Features are float64; labels
-    are int64 when every one of them is a plainly written whole number, such as 2 or 2.0, strings
-    otherwise
+    are int64 when every one of them is a plainly written whole number, such as 2, and strings
+    otherwise. "2.0" always means 2, and a fraction is no label
 
     Raises
     ------
