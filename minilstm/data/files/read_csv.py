@@ -7,6 +7,7 @@ import math
 import os
 from array import array
 from collections.abc import Collection, Iterator
+from itertools import islice
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,14 +20,15 @@ from minilstm.data.files.checks import (
     check_file,
     finite_number,
     is_name,
+    is_number,
     label_array,
 )
+from minilstm.data.files.csv_columns import Columns, columns_of
 from minilstm.data.files.csv_text import Record, csv_records
 from minilstm.errors import DataError
 
-# The names by which a column is taken without being asked for, in this order.
-ID_NAMES = ("sequence", "sequence_id", "recording", "recording_id")
-LABEL_NAMES = ("label", "class", "y")
+__all__ = ["Columns", "read_csv", "read_csv_and_columns"]
+
 # How files of other kinds start, what they are, and what helps.
 _ENCODING = "save it again in that encoding, for example with iconv -f {} -t UTF-8"
 _OTHER_KINDS = (
@@ -37,14 +39,6 @@ _OTHER_KINDS = (
     (b"PK\x03\x04", "a zip archive or an Excel workbook", "unpack it, or save the sheet as CSV"),
     (b"PAR1", "a Parquet file", "write it as CSV, with pandas.read_parquet(path).to_csv say"),
 )
-
-
-class Columns(NamedTuple):
-    """Which column of a file was taken for what; None where there is none."""
-
-    id: str | None
-    label: str | None
-    features: list[str]
 
 
 class _Body(NamedTuple):
@@ -121,7 +115,7 @@ def read_csv_and_columns(
         with open(found, encoding="utf-8", newline="") as file:
             records = csv_records(file, name)
             header = _header(next(records, (1, [])), name)
-            columns = _columns(name, header, id_column, label_column)
+            columns = columns_of(name, header, id_column, label_column, records)
             body = _read_body(name, records, header, columns)
     except UnicodeDecodeError as error:
         raise DataError(_not_utf8(found)) from error
@@ -168,45 +162,12 @@ def _header(record: Record, name: str) -> list[str]:
             f"path {name} has two columns called {doubled!r}, but different names were wanted: "
             "rename one of them."
         )
-    if any(map(_is_number, header)):
+    if any(map(is_number, header)):
         raise DataError(
             f"path {name} starts with the line {shown}, which holds numbers, but a header of "
             "column names was wanted: put one name above each column."
         )
     return header
-
-
-def _columns(
-    name: str, header: list[str], id_column: str | None, label_column: str | None
-) -> Columns:
-    """Which columns are the id, the label and the features."""
-    for argument, column in (("id_column", id_column), ("label_column", label_column)):
-        if column is not None and column not in ("", *header):
-            raise DataError(
-                f"{argument} is {column!r}, but the columns are {', '.join(header)}: name one of "
-                "them."
-            )
-    if label_column is None:
-        usual = LABEL_NAMES[:2] if "z" in header else LABEL_NAMES
-        label_column = next((c for c in usual if c in header and c != id_column), "")
-    if id_column is None:
-        id_column = next((c for c in ID_NAMES if c in header and c != label_column), None)
-    if id_column is None:
-        other = next((c for c in header if c != label_column), header[0])
-        raise DataError(
-            f"id_column was not given, and none of the columns {', '.join(header)} of {name} is "
-            f"called {', '.join(ID_NAMES[:-1])} or {ID_NAMES[-1]}: name the column that tells "
-            f"sequences apart, such as id_column={other!r}, or say id_column='' where the whole "
-            "file is one sequence."
-        )
-    features = [c for c in header if c not in (id_column, label_column)]
-    if not features or (id_column == label_column != ""):
-        raise DataError(
-            f"path {name} has the columns {', '.join(header)}, but a sequence id and at "
-            "least one feature, separated by commas, were wanted: add them, or give id_column."
-        )
-    found_id, found_label = (None if c == "" else c for c in (id_column, label_column))
-    return Columns(found_id, found_label, features)
 
 
 def _read_body(name: str, records: Iterator[Record], header: list[str], columns: Columns) -> _Body:
@@ -232,7 +193,7 @@ def _read_body(name: str, records: Iterator[Record], header: list[str], columns:
         texts = pick(cells)
         numbers = _numbers(texts)
         if numbers is None:
-            _refuse_row(name, line, cells, header, columns)
+            _refuse_row(name, line, cells, header, columns, records)
         values.extend(numbers)  # type: ignore[arg-type]
         for k, column in named:
             text = cells[k]
@@ -270,7 +231,12 @@ def _numbers(texts: tuple[str, ...]) -> list[float] | None:
 
 
 def _refuse_row(
-    name: str, line: int, cells: list[str], header: list[str], columns: Columns
+    name: str,
+    line: int,
+    cells: list[str],
+    header: list[str],
+    columns: Columns,
+    records: Iterator[Record],
 ) -> None:
     """Say which cell of a line is no number, and what helps."""
     if cells == header:
@@ -282,7 +248,11 @@ def _refuse_row(
         for column, text in zip(header, cells, strict=True)
         if column in columns.features and finite_number(text) is None
     )
+    at = header.index(place)
     advice = "correct or remove the line"
+    below = [row[at] for _, row in islice(records, 20) if len(row) == len(header)]
+    if below and all(finite_number(cell) is None for cell in below):
+        advice = f"write numbers in the whole column, such as seconds, or remove column {place!r}"
     if "," in text:
         advice = "write it with a point, and with nothing between thousands"
     elif is_name(text):
@@ -364,11 +334,3 @@ def _not_utf8(path: Path) -> str:
                     "-f CP1252 -t UTF-8."
                 )
     return f"path {str(path)!r} changed while it was read: read it again."
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
