@@ -224,6 +224,17 @@ def test_broken_file(tmp_path, version):
         )
 
 
+@pytest.mark.parametrize("options", [{}, {"x_name": "X", "y_name": ""}])
+def test_a_file_of_version_7_3_with_nothing_behind_its_header(tmp_path, options):
+    path = mat(tmp_path, "v7.3", X=SEQUENCES[0])
+    data = path.read_bytes()
+    path.write_bytes(data[:128] + bytes(len(data) - 128))
+    assert refusal(path, **options) == (
+        "path FILE cannot be read (its header says version 7.3, but no such data follow it), but a "
+        "whole MAT-file was wanted: save it again in MATLAB with the option '-v7'."
+    )
+
+
 def test_text_file_named_mat(tmp_path):
     path = tmp_path / "a.mat"
     path.write_text("sequence,x\n" * 30)
