@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 import pytest
-from agreement import assert_same_arrays, refusal, refuses_data
+from agreement import assert_same_arrays, refusal
 
 from minilstm.data import read_sequences, write_csv
 
@@ -66,47 +66,6 @@ def test_csv_columns(tmp_path):
 def test_csv_labels_mean_the_same_beside_any_others(tmp_path, labels, wanted):
     path = csv(tmp_path, "sequence,x,label\n" + "".join(f"a,0,{k}\n" for k in labels))
     assert read_sequences(path).y[0].tolist() == wanted
-
-
-@pytest.mark.parametrize(
-    ("label", "read"),
-    [("1.0", "the label '1'"), ("-0.0", "the label '0'"),
-     ("0.5", "a fraction, which is no label")],
-)  # fmt: skip
-def test_labels_that_would_read_back_as_others_are_not_written(tmp_path, label, read):
-    for y in ([label, "1"], [label, "2.0"], [[label] * 3, ["go"]]):
-        with refuses_data(
-            f"y[0] has the label {label!r}, but a .csv file of it reads back as {read}: rename "
-            "it, or use write_npz."
-        ):
-            write_csv(tmp_path / "a.csv", X, y)
-    assert not list(tmp_path.iterdir())
-    write_csv(tmp_path / "a.csv", X, ["007", "1"])
-    assert read_sequences(tmp_path / "a.csv", label_per="sequence").y.tolist() == ["007", "1"]
-
-
-@pytest.mark.parametrize("name", ["label", "class", "y"])
-def test_a_feature_called_like_a_label_is_not_written_alone(tmp_path, name):
-    path = tmp_path / "a.csv"
-    with refuses_data(
-        f"feature_names has {name!r}, but read_sequences takes a column of that name for labels: "
-        f"give it a name such as 'feature_{name}', or use write_npz."
-    ):
-        write_csv(path, X, feature_names=["p", name])
-    if name != "label":
-        write_csv(path, X, STEPS, feature_names=["p", name])
-        assert read_sequences(path).feature_names == ["p", name]
-
-
-@pytest.mark.parametrize("name", ["nan", "inf", "1_0", "-2.5", "\u0663"])
-def test_a_heading_that_reads_as_a_number_is_not_written(tmp_path, name):
-    with refuses_data(
-        f"feature_names has {name!r}, but a header of names was wanted, which no reader takes for "
-        f"numbers: give it a name such as 'feature_{name}'."
-    ):
-        write_csv(tmp_path / "a.csv", X, feature_names=["p", name])
-    write_csv(tmp_path / "a.csv", X, feature_names=["p", f"feature_{name}"])
-    assert read_sequences(tmp_path / "a.csv").feature_names == ["p", f"feature_{name}"]
 
 
 @pytest.mark.parametrize("labels", [["0.5", "1.0"], ["go", "0.5"], ["1", "0.5"]])

@@ -105,8 +105,8 @@ def warn_of_turned_labels(
     """Say how a dense batch with labels per step was read where B and T may be swapped.
 
     Labels change more rarely from step to step than from sequence to sequence; where they do not
-    tell, many sequences of few steps are in doubt. Arguments are those of `warn_of_doubt`; true where it
-    warned.
+    tell, many sequences of few steps are in doubt. Arguments are those of `warn_of_doubt`;
+    true where it warned.
     """
     if "B" not in letters or not isinstance(y, list) or min(len(y), len(y[0])) < 2:
         return False
