@@ -5,7 +5,7 @@ The small files of the tables have two sequences, "r1" and "r2", of two features
 from pathlib import Path
 
 import minilstm as ml
-from minilstm.data import write_csv
+from minilstm.data import write_csv, write_npz
 
 HEAD = "recording,ax,ay,label\n"
 BODY = "r1,1,2,run\nr1,3,4,walk\nr2,5,6,run\n"
@@ -54,6 +54,15 @@ TABLE = [
     ("read('who' + HEAD[9:] + BODY)", r"say (id_column='') where .*, such as (id_column='who')\.",
      "right(read('who' + HEAD[9:] + BODY, $2)); read('ax,ay,label\\n1,2,run\\n', $1).x[0].tolist() "
      "== [[1, 2]]"),
+    ("read('t,ax\\n1,2\\n2,5\\n')",
+     "say (id_column='') where the whole file is one sequence, or name",
+     "read('t,ax\\n1,2\\n2,5\\n', $1).x[0].tolist() == [[1, 2], [2, 5]]"),
+    ("read('t,ax\\n1:0,2\\n1:1,5\\n', id_column='')",
+     "write numbers in the whole column, such as seconds, or remove column 't'",
+     "read('t,ax\\n60,2\\n61,5\\n', id_column='').x[0].tolist() == [[60, 2], [61, 5]];"
+     "read('ax\\n2\\n5\\n', id_column='').x[0].tolist() == [[2], [5]]"),
+    ("read(HEAD + BODY.replace('walk', '0.5'))", "number the classes from 1, or write their names",
+     "read(HEAD + BODY.replace('walk', '1').replace('run', '2')); right(read(HEAD + BODY))"),
     ("read('recording,label\\nr1,run\\n')", "add them, or give id_column",
      "right(read(HEAD + BODY)); read('n,label\\n1,run\\n', id_column='')"),
     ("read(one_line('r1,3,4'))", "complete or remove the line",
@@ -97,6 +106,13 @@ TABLE = [
      "ml.read_sequences('w.csv').feature_names == [$1, 'ay']"),
     ("write_csv('w.csv', t, [['a', ''] * 3, ['a'] * 4])", "fill|rename|label",
      "write_csv('w.csv', t, y)"),
+    ("write_csv('w.csv', t, feature_names=['ax', 'label'])",
+     "such as ('feature_label'), or use write_npz",
+     "write_csv('w.csv', t, feature_names=['ax', $1]); ml.read_sequences('w.csv').y is None; "
+     "write_npz('w.npz', t, feature_names=['ax', 'label']); ml.read_sequences('w.npz').y is None"),
+    ("write_csv('w.csv', t, ['1.0', '1'])", "rename it, or use write_npz",
+     "write_csv('w.csv', t, ['one', '1']); write_npz('w.npz', t, ['1.0', '1']);"
+     "ml.read_sequences('w.npz').y.tolist() == ['1.0', '1']"),
     ("write_csv('w.csv', t, ids=['a', 'b\\0'])", "rename it, or use write_npz",
      "write_csv('w.csv', t, ids=['a', 'b'])"),
 ]  # fmt: skip

@@ -175,3 +175,60 @@ def test_a_layout_of_other_axes(tmp_path, write):
     assert refusal(write(tmp_path, **{name: LONG}), layout="BTC") == (
         f"{name} has shape (20, 3), but layout 'BTC' names 3 axes: give one letter for each axis."
     )
+
+
+STEPS_OF_FOUR = np.arange(200).reshape(50, 4) % 7  # (T, B)
+
+
+@pytest.mark.parametrize(
+    ("layout", "x", "y"),
+    [
+        ("TBC", BATCH.transpose(2, 0, 1), STEPS_OF_FOUR),
+        ("TBC", BATCH.transpose(2, 0, 1), STEPS_OF_FOUR.T),
+        ("BCT", BATCH, STEPS_OF_FOUR.T),
+        ("CTB", BATCH.transpose(1, 2, 0), STEPS_OF_FOUR),
+        ("TB", TABLE.T, STEPS_OF_FOUR),
+    ],
+)
+def test_labels_are_turned_as_their_sequences(tmp_path, layout, x, y):
+    data = read_sequences(npz(tmp_path, x=x, y=y), layout=layout)
+    assert_same_arrays(data.y, list(STEPS_OF_FOUR.T))
+    assert_same_arrays(data.x, column(TABLE) if layout == "TB" else list(BATCH.transpose(0, 2, 1)))
+
+
+def test_labels_of_a_square_batch_stand_as_its_sequences(tmp_path):
+    x, y = np.arange(18.0).reshape(3, 3, 2), np.arange(9).reshape(3, 3)
+    turned = read_sequences(npz(tmp_path, x=x, y=y), layout="TBC")
+    assert_same_arrays(turned.x, list(x.transpose(1, 0, 2)))
+    assert_same_arrays(turned.y, list(y.T))
+
+
+def test_labels_that_fit_no_order_of_axes(tmp_path):
+    x = np.zeros((50, 4, 2))
+    assert refusal(npz(tmp_path, x=x, y=np.zeros((50, 3), int)), layout="TBC") == (
+        "y has shape (50, 3), but x has 4 sequences of 50 steps: give labels of shape (50, 4), as "
+        "the axes of x, or (4, 50) for each step, or (4,) for each sequence, or say with layout "
+        "which axis of x is which."
+    )
+
+
+RUNS_OF_STEPS = np.repeat([[0, 1, 2, 0], [1, 0, 1, 2]], 25, axis=0)  # (T, B), labels in runs
+
+
+@pytest.mark.parametrize("y", [STEPS_OF_FOUR, RUNS_OF_STEPS, np.zeros((50, 4), int)])
+def test_time_first_with_labels_is_in_doubt(tmp_path, y):
+    x = np.arange(400.0).reshape(50, 4, 2)
+    path = npz(tmp_path, x=x, y=y)
+    with pytest.warns(UserWarning, match="was read as") as said:
+        read_sequences(path)
+    assert [str(w.message).replace(repr(str(path)), "FILE") for w in said] == [
+        "x of FILE was read as 50 sequences of 4 steps: give layout='BTC' where that is right, or "
+        "layout='TBC' for 4 sequences of 50 steps."
+    ]
+    assert_same_arrays(read_sequences(path, layout="TBC").y, list(y.T))
+    assert_same_arrays(read_sequences(path, layout="BTC").y, list(y))
+
+
+def test_many_sequences_whose_labels_come_in_runs_are_clear(tmp_path):
+    y = np.repeat(np.arange(120).reshape(60, 2) % 7, 5, axis=1)  # (B, T)
+    assert_same_arrays(read_sequences(npz(tmp_path, x=np.zeros((60, 10, 2)), y=y)).y, list(y))

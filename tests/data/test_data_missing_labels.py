@@ -48,7 +48,7 @@ WAY = (
 )
 
 
-@pytest.mark.parametrize("word", sorted(MISSING_WORDS))
+@pytest.mark.parametrize("word", sorted(MISSING_WORDS | {"Null", "#n/a", "Nan", "na"}))
 def test_a_word_that_marks_a_missing_label(tmp_path, word):
     path = write_csv(tmp_path, ["go", word, "go"])
     known = f"; give missing_labels=[] where {word!r} is a class." if word else "."
@@ -61,6 +61,11 @@ def test_a_word_that_marks_a_missing_label(tmp_path, word):
         assert refusal(path, missing_labels=["x"]) == f"{place} {WAY.format(['x', word])}{known}"
     else:
         assert refusal(path, missing_labels=[]) == f"{place} {WAY.format([''])}."
+
+
+def test_words_that_may_be_classes(tmp_path):
+    words = ["none", "-", ".", "missing", "Nan Goldin"]
+    assert read_sequences(write_csv(tmp_path, words)).y[0].tolist() == words
 
 
 def test_with_missing_labels_every_file_has_text(tmp_path):

@@ -59,7 +59,9 @@ KINDS = {
     "categorical": (categorical("ba"), ["b", "a"]),
     "string": (np.array(["p", "q"], dtype=np.dtypes.StringDType()), ["p", "q"]),
     "cellstr": (cells(["hello", "yo"]), ["hello", "yo"]),
+    "cellstr with blanks": (cells(["a ", "a"]), ["a ", "a"]),
     "char": (np.array([["up"], ["do"]]), ["up", "do"]),
+    "padded char": (np.array([["up  "], ["down"]]), ["up", "down"]),
     "double": (np.array([[3.0], [4.0]]), [3, 4]),
     "int8": (np.array([[3, 4]], dtype=np.int8), [3, 4]),
     "logical": (np.array([[True, False]]), [1, 0]),
@@ -220,6 +222,17 @@ def test_broken_file(tmp_path, version):
         assert sentence.endswith(
             "), but a whole MAT-file was wanted: save it again in MATLAB with the option '-v7'."
         )
+
+
+@pytest.mark.parametrize("options", [{}, {"x_name": "X", "y_name": ""}])
+def test_a_file_of_version_7_3_with_nothing_behind_its_header(tmp_path, options):
+    path = mat(tmp_path, "v7.3", X=SEQUENCES[0])
+    data = path.read_bytes()
+    path.write_bytes(data[:128] + bytes(len(data) - 128))
+    assert refusal(path, **options) == (
+        "path FILE cannot be read (its header says version 7.3, but no such data follow it), but a "
+        "whole MAT-file was wanted: save it again in MATLAB with the option '-v7'."
+    )
 
 
 def test_text_file_named_mat(tmp_path):

@@ -106,7 +106,23 @@ NPZ_REFUSALS = {
     ),
     "dense y": (
         {"x": np.zeros((2, 3, 1)), "y": np.zeros((2, 4), int)},
-        "y[0] has shape (4,), but x[0] has 3 steps: give one label for each step, shape (3,).",
+        "y has shape (2, 4), but x has 2 sequences of 3 steps: give labels of shape (2, 3) for "
+        "each step, or (2,) for each sequence, or say with layout which axis of x is which.",
+    ),
+    "more rows of y": (
+        {"x": np.zeros((4, 6, 3)), "y": np.zeros((6, 4), int)},
+        "y has shape (6, 4), but x has 4 sequences of 6 steps: give labels of shape (4, 6) for "
+        "each step, or (4,) for each sequence, or say with layout which axis of x is which.",
+    ),
+    "one row": (
+        {"x": np.zeros((1, 3)), "y": np.zeros(1, int)},
+        "y has shape (1,), which is both the number of steps and of sequences: add label_per, "
+        "'step' or 'sequence', to the file, or give layout='BT' where its row is a sequence.",
+    ),
+    "a row for each sequence": (
+        {"x": np.zeros((4, 50)), "y": np.zeros(4, int), "label_per": np.array("sequence")},
+        "label_per is 'sequence' beside a y of shape (4,), but 'step' with (4,) or 'sequence' with "
+        "(1,) was wanted: correct it, or give layout='BT' where each row of x is a sequence.",
     ),
     "numbered y": (
         {"x_0": np.zeros((2, 1)), "x_1": np.zeros((2, 1)), "y_0": np.zeros(2, int)},
@@ -129,7 +145,7 @@ NPZ_REFUSALS = {
     "features": (
         {"x_0": np.zeros((2, 1)), "x_1": np.zeros((2, 3))},
         "x_1 of FILE has 3 features, but x_0 of FILE has 1 and all sequences of a file need the "
-        "same: correct the odd one.",
+        "same: correct the odd one, or give layout='CT' where the 2 rows are features.",
     ),
     "empty": (
         {"x_0": np.zeros((0, 1))},

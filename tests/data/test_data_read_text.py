@@ -57,14 +57,33 @@ def test_csv_columns(tmp_path):
 @pytest.mark.parametrize(
     ("labels", "wanted"),
     [(["1", "-2"], [1, -2]), (["1", "x"], ["1", "x"]), (["007", "1"], ["007", "1"]),
-     (["1.0", "2"], [1, 2]), (["-0.0", "1.0"], ["-0.0", "1.0"]), (["1.5", "1.0"], ["1.5", "1.0"]),
+     (["1.0", "2"], [1, 2]), (["-0.0", "1.0"], [0, 1]), (["1.0", "x"], ["1", "x"]),
+     (["1.0", "1", "x"], ["1", "1", "x"]), (["-0.0", "+1", "1e3"], ["0", "+1", "1e3"]),
      (["9223372036854775807.0", "-9223372036854775808"], [2**63 - 1, -(2**63)]),
      (["9223372036854775808", "1"], ["9223372036854775808", "1"]),
      (["9" * 30, "1"], ["9" * 30, "1"])],
 )  # fmt: skip
-def test_csv_labels_are_integers_only_when_all_are(tmp_path, labels, wanted):
+def test_csv_labels_mean_the_same_beside_any_others(tmp_path, labels, wanted):
     path = csv(tmp_path, "sequence,x,label\n" + "".join(f"a,0,{k}\n" for k in labels))
     assert read_sequences(path).y[0].tolist() == wanted
+
+
+@pytest.mark.parametrize("labels", [["0.5", "1.0"], ["go", "0.5"], ["1", "0.5"]])
+def test_a_fraction_is_no_label(tmp_path, labels):
+    path = csv(tmp_path, "sequence,x,label\n" + "".join(f"a,0,{k}\n" for k in labels))
+    assert refusal(path) == (
+        f"line {2 + labels.index('0.5')} of FILE, column 'label', has the label 0.5, but whole "
+        "numbers within 64 bits were wanted: number the classes from 1, or write their names."
+    )
+    assert read_sequences(path, missing_labels=["0.5"]).y[0].tolist() == [
+        {"0.5": "", "1.0": "1"}.get(label, label) for label in labels
+    ]
+
+
+def test_a_listed_number_is_missing_however_it_is_written(tmp_path):
+    path = csv(tmp_path, "sequence,x,label\na,0,-1.0\na,0,-1\na,0,2\n")
+    for word in ("-1", "-1.0"):
+        assert read_sequences(path, missing_labels=[word]).y[0].tolist() == ["", "", "2"]
 
 
 SEPARATOR = (
@@ -186,8 +205,28 @@ CSV_REFUSALS = {
         "second,a,label\n0,1,u\n1,2,v\n", {},
         "id_column was not given, and none of the columns second, a, label of FILE is called "
         "sequence, sequence_id, recording or recording_id: say id_column='' where the whole file "
-        "is one sequence, or name the column that tells sequences apart, such as "
-        "id_column='second'.",
+        "is one sequence, or name the column that tells sequences apart.",
+    ),
+    "possible ids": (
+        "a,run,who,kind,b,back\n" + "".join(
+            f"{k},{k // 2},p{k // 2},k,{k // 2 + 0.5},q{k // 2 % 2}\n" for k in range(6)
+        ), {},
+        "id_column was not given, and none of the columns a, run, who, kind, b, back of FILE is "
+        "called sequence, sequence_id, recording or recording_id: name the column that tells "
+        "sequences apart, such as id_column='who' or id_column='kind' or id_column='run', or say "
+        "id_column='' where the whole file is one sequence.",
+    ),
+    "the id as the label": (
+        "sequence,a,b,label\ns,1,2,u\n", {"label_column": "sequence"},
+        "id_column was not given, and none of the columns sequence, a, b, label of FILE other "
+        "than label_column='sequence' is called sequence, sequence_id, recording or recording_id: "
+        "say id_column='' where the whole file is one sequence, or name the column that tells "
+        "sequences apart.",
+    ),
+    "a column of dates": (
+        "time,a\n2024-01-01T00:00,1\n2024-01-01T00:01,2\n", {"id_column": ""},
+        "line 2 of FILE has '2024-01-01T00:00' in column 'time', but a finite number was wanted: "
+        "write numbers in the whole column, such as seconds, or remove column 'time'.",
     ),
     "unknown column": (
         "sequence,x\na,1\n", {"label_column": "kind"},

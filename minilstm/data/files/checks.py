@@ -18,12 +18,18 @@ from minilstm.errors import DataError
 from minilstm.paths import as_path, check_readable
 
 # What other programs write where there is no label: the words that pandas reads as missing,
-# MATLAB's, and the UEA archive's.
+# MATLAB's, databases' and spreadsheets', and the UEA archive's. Capital and small letters are the
+# same, but in "None", as "none" is a class.
 MISSING_WORDS = {"", "?", "<undefined>", "<missing>", "<NA>", "NA", "#NA", "N/A", "n/a", "#N/A"}
 MISSING_WORDS |= {"#N/A N/A", "NaN", "nan", "NAN", "-NaN", "-nan", "NaT", "None", "NULL", "null"}
-MISSING_WORDS |= {"-1.#IND", "-1.#QNAN", "1.#IND", "1.#QNAN"}
+MISSING_WORDS |= {"-1.#IND", "-1.#QNAN", "1.#IND", "1.#QNAN", "<NULL>", "(null)", "\\N"}
+MISSING_WORDS |= {"#DIV/0!", "#VALUE!", "#NULL!", "#REF!", "#NAME?", "#NUM!", "#SPILL!", "#CALC!"}
+MISSING_WORDS |= {"#ERROR!"}
+_IN_SMALL = {word.lower() for word in MISSING_WORDS - {"None"}}
 
-_WHOLE = re.compile(r"(0|-?[1-9][0-9]{0,18})(?:\.0+)?")  # 19 digits at most fit into 64 bits
+_WHOLE = re.compile(
+    r"(?:-(?=0\.))?(0|-?[1-9][0-9]{0,18})(?:\.0+)?"
+)  # 19 digits at most fit into 64 bits
 
 
 class Sequences(NamedTuple):
@@ -131,13 +137,43 @@ def finite_number(text: str) -> float | None:
     return value if math.isfinite(value) and text.isascii() and "_" not in text else None
 
 
+def is_number(text: str) -> bool:
+    """Whether `text` reads as a number of any kind, "inf" and "nan" too, and so as no name."""
+    with suppress(ValueError):
+        float(text)
+        return True
+    return False
+
+
 def is_name(text: str) -> bool:
     """Whether a cell reads as a name, and as neither a number nor a sign for a missing one."""
-    with suppress(ValueError):
-        float(text)  # takes "inf" and "nan" as well
+    if is_number(text):
         return False
     start = text[:1]
     return text not in MISSING_WORDS and not (start in "+-." or start.isnumeric() or "\0" in text)
+
+
+def is_missing_word(text: str) -> bool:
+    """Whether other programs write `text` where a label is missing."""
+    return text == "None" or text.lower() in _IN_SMALL
+
+
+def label_word(text: str) -> str | None:
+    """The label that a cell of text means, whatever stands in other cells; None for a fraction.
+
+    "2.0" is "2", as programs write it that keep numbers as floats; "007" and "+1" stay as they
+    are, for their writing says something.
+
+    Examples
+    --------
+    >>> [label_word(text) for text in ("2.0", "2", "007", "go", "0.5")]
+    ['2', '2', '007', 'go', None]
+    """
+    whole = _WHOLE.fullmatch(text)
+    if whole is not None:
+        return whole[1]
+    value = finite_number(text)
+    return text if value is None or value == math.floor(value) else None
 
 
 def known_words(
@@ -163,9 +199,14 @@ def known_words(
             f"{place(words.index(bad))} has the label {bad[:40]!r} with a NUL character, but text "
             "was wanted: remove that character."
         )
-    refused = ({""} if missing_labels is not None and not listed else MISSING_WORDS) - listed
-    if not refused.isdisjoint(different.values()):
-        k = next(k for k, word in enumerate(words) if different[word] in refused)
+    only_empty = missing_labels is not None and not listed
+    refused = {
+        word
+        for word, text in different.items()
+        if text not in listed and (not text if only_empty else is_missing_word(text))
+    }
+    if refused:
+        k = next(k for k, word in enumerate(words) if word in refused)
         raise _missing(place(k), words[k].strip(), missing_labels)
     if listed.isdisjoint(different.values()):
         return words
@@ -202,20 +243,32 @@ def label_array(
 ) -> NDArray[Any]:
     """Labels from text: int64 when every one is a plainly written whole number, else strings.
 
-    The arguments are those of `known_words`. "2.0" is the whole number 2, as programs write it that
-    keep numbers as floats; "007" and "+1" are text, whose writing says something. Where words are
-    listed as missing, labels are strings in every file, so that files with and without missing
-    labels go together.
+    The arguments are those of `known_words`; `label_word` says which label a text means. Where
+    words are listed as missing, labels are strings in every file, so that files with and without
+    missing labels go together.
     """
-    words = known_words(values, place, missing_labels)
-    found = {word: _WHOLE.fullmatch(word) for word in set(words) if word or not missing_labels}
-    numbers = {word: match[1] for word, match in found.items() if match is not None}
-    fit = all(-(2**63) <= int(number) < 2**63 for number in numbers.values())
-    if not fit or len(numbers) < len(found):
+    check_missing_labels(missing_labels)
+    meant = {text: label_word(text) or text for text in set(values)}
+    same = all(text == label for text, label in meant.items())
+    listed = None if missing_labels is None else [label_word(w) or w for w in missing_labels]
+    words = known_words(values if same else [meant[text] for text in values], place, listed)
+    different = set(words)
+    fractions = {word for word in different if label_word(word) is None}
+    if fractions:
+        k = next(k for k, word in enumerate(words) if word in fractions)
+        raise _no_class(place(k), words[k])
+    fit = all(_WHOLE.fullmatch(w) and -(2**63) <= int(w) < 2**63 for w in different)
+    if missing_labels or not fit:
         return np.array(words, dtype=np.str_)
-    if missing_labels:
-        return np.array([numbers.get(word, word) for word in words], dtype=np.str_)
-    return np.array([int(numbers[word]) for word in words], dtype=np.int64)
+    return np.array([int(word) for word in words], dtype=np.int64)
+
+
+def _no_class(place: str, label: Any) -> DataError:
+    """The refusal of a number that is no class."""
+    return DataError(
+        f"{place} has the label {label}, but whole numbers within 64 bits were wanted: number the "
+        "classes from 1, or write their names."
+    )
 
 
 def label_numbers(
@@ -227,7 +280,7 @@ def label_numbers(
 
     NaN is the missing label "NaN"; a fraction, infinity, and what does not fit are refused.
     """
-    listed = check_missing_labels(missing_labels)
+    listed = {label_word(word) or word for word in check_missing_labels(missing_labels)}
     nan = np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), bool)  # (N,)
     if nan.any() and not listed & {"NaN", "nan"}:
         where = place(int(np.flatnonzero(nan)[0]))
@@ -242,10 +295,7 @@ def label_numbers(
         bad = values > np.iinfo(np.int64).max  # (N,)
     if bad.any():
         k = int(np.flatnonzero(bad)[0])
-        raise DataError(
-            f"{place(k)} has the label {values[k]}, but whole numbers within 64 bits were wanted: "
-            "number the classes from 1, or write their names."
-        )
+        raise _no_class(place(k), values[k])
     return values.astype(np.int64)
 
 

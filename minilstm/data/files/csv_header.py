@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from minilstm.data.files.checks import is_number
 from minilstm.data.files.csv_text import Record
 from minilstm.errors import DataError
 
@@ -49,7 +50,7 @@ def header_of(record: Record, name: str) -> list[str]:
             f"path {name} has two columns called {doubled!r}, but different names were wanted: "
             "rename one of them."
         )
-    if any(map(_is_number, header)):
+    if any(map(is_number, header)):
         raise DataError(
             f"path {name} starts with the line {shown}, which holds numbers, but a header of "
             "column names was wanted: put one name above each column."
@@ -68,11 +69,3 @@ def trimmed(records: Iterator[Record], width: int, extra: int, name: str) -> Ite
                 "name, but a name above each column was wanted: add it, or remove the column."
             )
         yield line, cells[:width] if len(tail) <= extra else cells
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

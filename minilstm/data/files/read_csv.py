@@ -6,7 +6,8 @@ from __future__ import annotations
 import math
 import os
 from array import array
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
+from itertools import islice
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,13 +22,13 @@ from minilstm.data.files.checks import (
     is_name,
     label_array,
 )
+from minilstm.data.files.csv_columns import ID_NAMES, Columns, columns_of
 from minilstm.data.files.csv_header import header_of, trimmed
 from minilstm.data.files.csv_text import Record, csv_records
 from minilstm.errors import DataError
 
-# The names by which a column is taken without being asked for, in this order.
-ID_NAMES = ("sequence", "sequence_id", "recording", "recording_id")
-LABEL_NAMES = ("label", "class", "y")
+__all__ = ["Columns", "read_csv", "read_csv_and_columns"]
+
 # How files of other kinds start, what they are, and what helps.
 _ENCODING = "save it again in that encoding, for example with iconv -f {} -t UTF-8"
 _OTHER_KINDS = (
@@ -38,16 +39,6 @@ _OTHER_KINDS = (
     (b"PK\x03\x04", "a zip archive or an Excel workbook", "unpack it, or save the sheet as CSV"),
     (b"PAR1", "a Parquet file", "write it as CSV, with pandas.read_parquet(path).to_csv say"),
 )
-
-
-class Columns(NamedTuple):
-    """Which column of a file was taken for what; None where there is none."""
-
-    id: str | None
-    label: str | None
-    features: list[str]
-    lines: Sequence[int] = ()  # N numbers of the lines of the steps
-    empty: int = 0  # lines of empty cells alone, which were skipped
 
 
 class _Body(NamedTuple):
@@ -88,8 +79,8 @@ def read_csv(
     Returns
     -------
     Sequences, as :func:`minilstm.data.read_sequences` describes it. Features are float64; labels
-    are int64 when every one of them is a plainly written whole number, such as 2 or 2.0, strings
-    otherwise
+    are int64 when every one of them is a plainly written whole number, such as 2, and strings
+    otherwise. "2.0" always means 2, and a fraction is no label
 
     Raises
     ------
@@ -127,7 +118,7 @@ def read_csv_and_columns(
             records = csv_records(file, name)
             first = next(records, (1, []))
             header = header_of(first, name)
-            columns = _columns(name, header, id_column, label_column, known)
+            columns = columns_of(name, header, id_column, label_column, records, known)
             if extra := len(first[1]) - len(header):
                 records = trimmed(records, len(header), extra, name)
             body = _read_body(name, records, header, columns)
@@ -148,51 +139,6 @@ def read_csv_and_columns(
     return Sequences(x, y, columns.features, [body.ids[k] for k in starts]), (
         columns._replace(lines=body.lines, empty=body.empty)
     )
-
-
-def _columns(
-    name: str,
-    header: list[str],
-    id_column: str | None,
-    label_column: str | None,
-    known: Collection[str],
-) -> Columns:
-    """Which columns are the id, the label and the features."""
-    for argument, column in (("id_column", id_column), ("label_column", label_column)):
-        if column is not None and column not in ("", *header):
-            raise DataError(
-                f"{argument} is {column!r}, but the columns are {', '.join(header)}: name one of "
-                "them."
-            )
-    if label_column is None:
-        usual = LABEL_NAMES[:2] if "z" in header else LABEL_NAMES
-        label_column = _usual(usual, header, {id_column, *known}) or ""
-    if id_column is None:
-        id_column = _usual(ID_NAMES, header, {label_column, *known})
-    if id_column is None:
-        others = [c for c in header if c not in (label_column, *known)]
-        such = f", such as id_column={others[0]!r}" if others else ""
-        raise DataError(
-            f"id_column was not given, and none of the columns {', '.join(header)} of {name} is "
-            f"called {', '.join(ID_NAMES[:-1])} or {ID_NAMES[-1]}: say id_column='' where "
-            f"the whole file is one sequence, or name the column that tells sequences apart{such}."
-        )
-    features = [c for c in header if c not in (id_column, label_column)]
-    if not features or (id_column == label_column != ""):
-        raise DataError(
-            f"path {name} has the columns {', '.join(header)}, but a sequence id and at "
-            "least one feature, separated by commas, were wanted: add them, or give id_column."
-        )
-    found_id, found_label = (None if c == "" else c for c in (id_column, label_column))
-    return Columns(found_id, found_label, features)
-
-
-def _usual(usual: Sequence[str], header: list[str], taken: Collection[str | None]) -> str | None:
-    """The column that has one of the usual names; a word counts in capitals as well."""
-    free = [c for c in header if c not in taken]
-    alike = {c.lower(): c for c in reversed(free) if len(c) > 1}
-    exact = (c for c in usual if c in free)
-    return next(exact, next((alike[c] for c in usual if c in alike), None))
 
 
 def _read_body(name: str, records: Iterator[Record], header: list[str], columns: Columns) -> _Body:
@@ -225,7 +171,7 @@ def _read_body(name: str, records: Iterator[Record], header: list[str], columns:
             if not any(cells):
                 empty += 1
                 continue
-            _refuse_row(name, line, cells, header, columns)
+            _refuse_row(name, line, cells, header, columns, records)
         values.extend(numbers)  # type: ignore[arg-type]
         for k, column in named:
             text = cells[k]
@@ -263,7 +209,12 @@ def _numbers(texts: tuple[str, ...]) -> list[float] | None:
 
 
 def _refuse_row(
-    name: str, line: int, cells: list[str], header: list[str], columns: Columns
+    name: str,
+    line: int,
+    cells: list[str],
+    header: list[str],
+    columns: Columns,
+    records: Iterator[Record],
 ) -> None:
     """Say which cell of a line is no number, and what helps."""
     if cells == header:
@@ -275,7 +226,11 @@ def _refuse_row(
         for column, text in zip(header, cells, strict=True)
         if column in columns.features and finite_number(text) is None
     )
+    at = header.index(place)
     advice = "correct or remove the line"
+    below = [row[at] for _, row in islice(records, 20) if len(row) == len(header)]
+    if below and all(finite_number(cell) is None for cell in below):
+        advice = f"write numbers in the whole column, such as seconds, or remove column {place!r}"
     if "," in text:
         advice = "write it with a point, and with nothing between thousands"
     elif is_name(text):

@@ -22,7 +22,13 @@ from minilstm.data.files.checks import (
     grows_too_much,
     read_labels,
 )
-from minilstm.data.files.shapes import check_layout, in_order, letters_for, warn_of_doubt
+from minilstm.data.files.shapes import (
+    check_layout,
+    in_order,
+    letters_for,
+    warn_of_doubt,
+    warn_of_turned_labels,
+)
 from minilstm.errors import DataError
 
 _NUMBERED = re.compile(r"([xy])_(\d+)")
@@ -43,7 +49,8 @@ def read_npz(
 
         - flat: ``x`` (N, D) and ``lengths`` (B,); ``y`` (N,) or (B,). Where N equals B,
           ``label_per`` ("step" or "sequence") says which. Without ``lengths``, one sequence.
-        - dense: ``x`` (B, T, D); ``y`` (B, T) or (B,).
+        - dense: ``x`` (B, T, D); ``y`` (B, T) or (B,). Where layout has T before B, a ``y``
+          with an axis for each is turned as ``x`` is.
         - numbered: ``x_0000``, ``x_0001``, ... each (T, D); ``y_0000``, ... each (T,), or
           one ``y`` (B,).
 
@@ -82,10 +89,15 @@ def read_npz(
     parts = _numbered(arrays, x_names, layout) if x_names else _plain(arrays, layout)
     y = _labels(parts, missing_labels)
     floats = [_as_float(v, place) for v, place in zip(parts.x, parts.places, strict=True)]
-    check_x(floats, [f"{place} of {str(found)!r}" for place in parts.places])
+    places = [f"{place} of {str(found)!r}" for place in parts.places]
+    if layout is None and x_names:
+        _check_widths(floats, places)
+    check_x(floats, places)
     check_y(y, floats)
     if layout is None and "lengths" not in arrays:
-        warn_of_doubt(f"x of {str(found)!r}", floats, y, parts.letters, flat)
+        where = f"x of {str(found)!r}"
+        if not warn_of_turned_labels(where, floats, y, parts.letters):
+            warn_of_doubt(where, floats, y, parts.letters, flat)
     ids = _strings(arrays, "ids", len(floats), "sequences")
     return Sequences(
         floats,
@@ -199,6 +211,19 @@ def _numbered(arrays: dict[str, NDArray[Any]], x_names: list[str], layout: str |
     return _Parts(x, x_names, y, y_names, letters)
 
 
+def _check_widths(x: list[NDArray[Any]], names: list[str]) -> None:
+    """Refuse matrices that differ in columns and not in rows, which may be features."""
+    if {v.ndim for v in x} != {2} or len({len(v) for v in x}) > 1:
+        return
+    odd = next((k for k, v in enumerate(x) if v.shape[1] != x[0].shape[1]), None)
+    if odd is not None:
+        raise DataError(
+            f"{names[odd]} has {x[odd].shape[1]} features, but {names[0]} has {x[0].shape[1]} and "
+            "all sequences of a file need the same: correct the odd one, or give layout='CT' where "
+            f"the {len(x[0])} rows are features."
+        )
+
+
 def _plain(arrays: dict[str, NDArray[Any]], layout: str | None) -> _Parts:
     """The dense layout, and the flat one with its lengths."""
     x, y = arrays["x"], arrays.get("y")
@@ -216,9 +241,8 @@ def _plain(arrays: dict[str, NDArray[Any]], layout: str | None) -> _Parts:
             )
         places = [f"x[{k}]" for k in range(len(dense))]
         names = [f"y[{k}]" for k in range(len(dense))]
-        return _Parts(
-            list(dense), places, list(y) if y is not None and y.ndim == 2 else y, names, letters
-        )
+        each = _per_step(y, dense, letters) if y is not None and y.ndim == 2 else y
+        return _Parts(list(dense), places, each, names, letters)
     flat = dense[0]  # (N, D)
     lengths = arrays.get("lengths", np.array([len(flat)]))
     if (
@@ -241,6 +265,22 @@ def _plain(arrays: dict[str, NDArray[Any]], layout: str | None) -> _Parts:
     return _Parts(split, places, y, names, letters)
 
 
+def _per_step(y: NDArray[Any], dense: NDArray[Any], letters: str) -> list[NDArray[Any]]:
+    """Labels of all steps, in the order of the axes of x or as (B, T): B arrays (T,)."""
+    count, steps = dense.shape[:2]
+    turned = letters.index("T") < letters.index("B")
+    if turned and y.shape == (steps, count):
+        return list(y.T)
+    if y.shape == (count, steps):
+        return list(y)
+    shape = f"{(steps, count)}, as the axes of x, or " * turned + f"{(count, steps)}"
+    raise DataError(
+        f"y has shape {y.shape}, but x has {count} sequences of {steps} steps: give labels of "
+        f"shape {shape} for each step, or ({count},) for each sequence, or say with layout which "
+        "axis of x is which."
+    )
+
+
 def _label_per(arrays: dict[str, NDArray[Any]], y: NDArray[Any], rows: int, count: int) -> str:
     """Whether flat labels belong to steps or to sequences."""
     if y.shape not in ((rows,), (count,)):
@@ -252,15 +292,18 @@ def _label_per(arrays: dict[str, NDArray[Any]], y: NDArray[Any], rows: int, coun
     if "label_per" in arrays:
         said = str(arrays["label_per"])
         if said not in ("step", "sequence") or y.shape != (rows if said == "step" else count,):
+            rest = ", or give layout='BT' where each row of x is a sequence"
+            rest = rest if said == "sequence" and "lengths" not in arrays else ""
             raise DataError(
                 f"label_per is {said!r} beside a y of shape {y.shape}, but 'step' with ({rows},) "
-                f"or 'sequence' with ({count},) was wanted: correct it."
+                f"or 'sequence' with ({count},) was wanted: correct it{rest}."
             )
         return said
     if rows == count:
+        rest = "" if "lengths" in arrays else ", or give layout='BT' where its row is a sequence"
         raise DataError(
             f"y has shape {y.shape}, which is both the number of steps and of sequences: add "
-            "label_per, 'step' or 'sequence', to the file."
+            f"label_per, 'step' or 'sequence', to the file{rest}."
         )
     return "step" if y.shape == (rows,) else "sequence"
 

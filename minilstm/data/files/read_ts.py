@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.data.files.checks import (
-    MISSING_WORDS,
     Sequences,
     check_file,
     check_missing_labels,
     check_x,
     finite_number,
+    is_missing_word,
     label_array,
 )
 from minilstm.data.files.shapes import check_layout, in_order, letters_for, warn_of_doubt
@@ -67,7 +67,7 @@ def read_ts(
     numbers: list[int] = []
     listed = check_missing_labels(missing_labels)
     # Whatever marks a missing label is left to `label_array`.
-    no_class = {""} if missing_labels is not None and not listed else MISSING_WORDS | listed
+    only_empty = missing_labels is not None and not listed
     try:
         with open(found, encoding="utf-8-sig") as file:
             lines = enumerate((line.strip() for line in file), 1)
@@ -79,9 +79,11 @@ def read_ts(
                 parts = line.split(":")
                 if classes is not None:
                     labels.append(parts.pop().strip())
-                    if classes and labels[-1] not in classes and labels[-1] not in no_class:
+                    word = labels[-1]
+                    missing = not word if only_empty else word in listed or is_missing_word(word)
+                    if classes and word not in classes and not missing:
                         raise DataError(
-                            f"{where} ends in the label {labels[-1][:40]!r}, but one of "
+                            f"{where} ends in the label {word[:40]!r}, but one of "
                             f"{', '.join(classes)} was wanted: correct it."
                         )
                 numbers.append(number)

@@ -93,3 +93,34 @@ def warn_of_doubt(
         UserWarning,
         stacklevel=level,
     )
+
+
+def warn_of_turned_labels(
+    where: str,
+    x: list[NDArray[Any]],
+    y: list[NDArray[Any]] | NDArray[Any] | None,
+    letters: str,
+    level: int = 4,
+) -> bool:
+    """Say how a dense batch with labels per step was read where B and T may be swapped.
+
+    Labels change more rarely from step to step than from sequence to sequence; where they do not
+    tell, many sequences of few steps are in doubt. Arguments are those of `warn_of_doubt`;
+    true where it warned.
+    """
+    if "B" not in letters or not isinstance(y, list) or min(len(y), len(y[0])) < 2:
+        return False
+    labels = np.stack(y)  # (B, T)
+    count, steps = labels.shape
+    along = float((labels[:, 1:] != labels[:, :-1]).mean())
+    across = float((labels[1:] != labels[:-1]).mean())
+    if along <= 2 * across and (count <= 2 * steps or across > 2 * along):
+        return False
+    swapped = letters.translate(str.maketrans("BT", "TB"))
+    warnings.warn(
+        f"{where} was read as {count} sequences of {steps} steps: give layout={letters!r} where "
+        f"that is right, or layout={swapped!r} for {steps} sequences of {count} steps.",
+        UserWarning,
+        stacklevel=level,
+    )
+    return True

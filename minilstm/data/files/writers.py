@@ -17,9 +17,11 @@ from minilstm.data.files.checks import (
     check_suffix,
     check_x,
     check_y,
-    finite_number,
+    is_number,
     label_kind,
+    label_word,
 )
+from minilstm.data.files.csv_columns import columns_of
 from minilstm.data.files.csv_text import NOT_TEXT, csv_cell, csv_line
 from minilstm.data.labels import label_array
 from minilstm.errors import DataError
@@ -101,7 +103,7 @@ def write_csv(
     x : B arrays (T, D), finite. Every number is written so that it reads back the same
     y : labels, strings or integers: B arrays (T,), or one array (B,), which is repeated on every
         line of its sequence (read it with ``label_per="sequence"``). Text that is a plainly written
-        integer reads back as an integer
+        integer reads back as an integer; text such as "1.0" or "0.5" is refused
     feature_names : D names; by default "feature_0", "feature_1", ...
     ids : B names; by default "0", "1", ...
 
@@ -123,12 +125,18 @@ def write_csv(
     for argument, texts in (("feature_names", names), ("ids", listed or [])):
         _check_text(argument, texts)
     for column in names:
-        if finite_number(column) is not None:
+        if is_number(column):
             raise DataError(
                 f"feature_names has {column!r}, but a header of names was wanted, which no reader "
                 "takes for numbers: give it a name such as "
                 f"'feature_{column}'."
             )
+    taken = columns_of(str(target), titles).label
+    if labels is None and taken is not None:
+        raise DataError(
+            f"feature_names has {taken!r}, but read_sequences takes a column of that name for "
+            f"labels: give it a name such as 'feature_{taken}', or use write_npz."
+        )
     listed = listed if listed is not None else [str(k) for k in range(len(batch))]
     lines = [csv_line(titles)]
     for k, (name, values) in enumerate(zip(listed, batch, strict=True)):
@@ -137,6 +145,7 @@ def write_csv(
             kind = label_kind(np.asarray(labels[k]), f"y[{k}]")  # (T,), or () for all steps
             column = np.broadcast_to(kind, (len(values),)).tolist()
             _check_text(f"y[{k}]", set(column))
+            _check_labels(f"y[{k}]", set(column))
             ends = [f",{csv_cell(label)}" for label in column]
         rows = values.tolist()
         lines += [f"{start},{','.join(map(repr, r))}{e}\n" for r, e in zip(rows, ends, strict=True)]
@@ -150,6 +159,17 @@ def _check_text(argument: str, texts: Iterable[Any]) -> None:
             raise DataError(
                 f"{argument} has {text!r}, but a .csv file cannot hold an empty text, a NUL or a "
                 "byte order mark so that it reads back: rename it, or use write_npz."
+            )
+
+
+def _check_labels(argument: str, labels: Iterable[Any]) -> None:
+    """Refuse text that would read back as another label, or as none."""
+    for label in labels:
+        if isinstance(label, str) and (read := label_word(label)) != label:
+            what = "a fraction, which is no label" if read is None else f"the label {read!r}"
+            raise DataError(
+                f"{argument} has the label {label!r}, but a .csv file of it reads back as {what}: "
+                "rename it, or use write_npz."
             )
 
 

@@ -84,9 +84,9 @@ def _flat(value: Any, name: str, unit: str, missing_labels: Collection[str] | No
         return f"{unit} {k + 1} of {name}"
 
     if isinstance(value, Cell) and _is_cellstr(value):
-        words = [cell.words[0].rstrip() if cell.words else "" for cell in value.items]
+        words = [cell.words[0] if cell.words else "" for cell in value.items]
     elif isinstance(value, Text):
-        # A char matrix pads its rows with blanks.
+        # A char matrix pads its rows with blanks, which a cell array of text does not.
         words = [w.rstrip() for w in value.words] if value.kind == "char" else value.words
     elif isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
         return label_numbers(value.ravel(order="F"), place, missing_labels)

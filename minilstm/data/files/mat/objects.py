@@ -90,7 +90,7 @@ def answer(path: str, shown: str, wanted: list[Any]) -> bytes:
         except Broken as error:
             arrays["broken"] = np.array([str(error), error.advice])
         except Exception as error:  # mat-io raises OSError, KeyError, its own errors, and more
-            reason = " ".join(str(error).split())[:120].rstrip(".") or type(error).__name__
+            reason = " ".join(str(error).split())[:120].rstrip(".") or "it is damaged"
             arrays["broken"] = np.array([reason, Broken("").advice])
     told = [str(w.message) for w in said if issubclass(w.category, UserWarning)]
     arrays["warnings"] = np.array(told, np.str_)
@@ -105,11 +105,19 @@ def _read(matio: Any, path: str, shown: str, wanted: Wanted) -> Sequences:
     if h5py.is_hdf5(path):
         names = _names_of_hdf5(h5py, path, wanted)
         wanted = choose(shown, names, wanted)
+    elif wanted.x_name is None or _is_newest(path):
+        raise Broken("its header says version 7.3, but no such data follow it")
     assert wanted.x_name is not None
     asked = [name for name in (wanted.x_name, wanted.y_name) if name]
     values = matio.load_from_mat(path, variable_names=asked)
     x_value, y_value = (_value(values[name]) if name else None for name in wanted[:2])
     return sequences_of(shown, x_value, y_value, wanted)
+
+
+def _is_newest(path: str) -> bool:
+    """Whether the header says version 7.3."""
+    with open(path, "rb") as file:
+        return file.read(128)[124:] in (b"\0\2IM", b"\2\0MI")
 
 
 def _names_of_hdf5(h5py: Any, path: str, wanted: Wanted) -> list[str]:

@@ -87,7 +87,7 @@ def read_mat(
                 opened.check_objects()
             return read_objects(found, wanted)
     except (Broken, *_DAMAGE) as error:
-        reason = " ".join(str(error).split())[:120].rstrip(".") or type(error).__name__
+        reason = " ".join(str(error).split())[:120].rstrip(".") or "it is damaged"
         advice = error.advice if isinstance(error, Broken) else Broken("").advice
         raise DataError(
             f"path {str(found)!r} cannot be read ({reason}), but a whole MAT-file was wanted: "
