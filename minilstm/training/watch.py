@@ -24,8 +24,6 @@ from minilstm.training.batches import TrainingData, cuts
 from minilstm.training.history import STEP_COLUMNS
 from minilstm.training.options import TrainingOptions
 
-SMALLER_IS_BETTER = ("loss", "rmse")
-
 
 class Progressed(NamedTuple):
     """What `output_fcn` is called with."""
@@ -54,6 +52,7 @@ class Watch:
     lost_checkpoints: int = 0
     best_value: float = math.inf
     best_iteration: int = 0
+    unmeasured: bool = False  # whether a validation gave NaN, of which there was a warning
     waited: int = 0  # validations since the best one
 
     def __post_init__(self) -> None:
@@ -85,8 +84,13 @@ class Watch:
         )
         objective = self.options.objective_metric_name
         value = result[objective if objective in result else self.columns_of(objective)[0]]
-        value = value if objective in SMALLER_IS_BETTER else -value
-        if value < self.best_value:
+        value = -value if self.options.maximizes else value
+        if math.isnan(value):  # neither better nor worse
+            # A network that is not finite any more ends the training with an error of its own.
+            if not self.unmeasured and (iteration == 0 or math.isfinite(result["loss"])):
+                self.unmeasured = True
+                warnings.warn(_not_measured(objective, iteration), UserWarning, stacklevel=2)
+        elif value < self.best_value:
             self.best_value, self.best_net, self.waited = value, net, 0
             self.best_iteration = iteration
         else:
@@ -101,6 +105,8 @@ class Watch:
     def takes_best(self) -> bool:
         """Whether the training gives back the best network in the place of the last."""
         options = self.options
+        if self.best_value == math.inf:  # there is none
+            return False
         if options.output_network == "auto":
             return self.validation is not None and options.objective_metric_name != "loss"
         return options.output_network == "best-validation"
@@ -172,6 +178,14 @@ class Watch:
             how = options.memory_budget, options.bptt_truncation, self.backend
             plans.append(net.plan_memory(active_counts(steps), *how))
         return max(plans, key=lambda plan: plan.kept + plan.used)
+
+
+def _not_measured(objective: str, iteration: int) -> str:
+    return (
+        f"the validation {objective} is NaN after {iteration} iterations; such a validation chooses "
+        "no network and does not count for validation_patience: give validation_data of which it "
+        "can be computed, or another objective_metric_name."
+    )
 
 
 def checkpoint_folder(options: TrainingOptions) -> Path | None:

@@ -65,7 +65,16 @@ TABLE = [
      "train(x, y, validation_data=$1, output_network='best-validation')"),
     ("TrainingOptions(objective_metric_name='spread', metrics=['auc'])",
      "choose one of (.*), which are", "TrainingOptions(objective_metric_name=$each, "
-     "metrics=['auc']); TrainingOptions(objective_metric_name='spread', metrics=[spread])"),
+     "metrics=['auc']); TrainingOptions(objective_metric_name='spread', metrics=[spread], "
+     "objective_direction='minimize')"),
+    ("TrainingOptions(objective_metric_name='spread', metrics=[spread])",
+     "give (objective_direction='maximize') or ('minimize')",
+     "TrainingOptions(objective_metric_name='spread', metrics=[spread], $1);"
+     "TrainingOptions(objective_metric_name='spread', metrics=[spread], objective_direction=$2)"),
+    ("train(x, y, validation_data=(x, [['run'] * len(a) for a in x]), metrics=['auc'], "
+     "objective_metric_name='auc')", "give validation_data of .*, or another (objective_metric_name)",
+     "train(x, y, validation_data=(x, y), metrics=['auc'], $1='auc');"
+     "train(x, y, validation_data=(x, [['run'] * len(a) for a in x]), metrics=['auc'])"),
     ("train(x, y, checkpoint_path='c')", "make the folder first",
      "os.mkdir('c'); train(x, y, checkpoint_path='c')"),
     ("TrainingOptions(validation_frequency=0)", "at least (1), or ('epoch')",

@@ -1,0 +1,66 @@
+"""What tells the best network: a metric with a direction, and what is done where it is NaN.
+Histories hold NaN where nothing was measured.
+"""
+
+import math
+
+import numpy as np
+import pytest
+from agreement import bits
+from builders import regressor, running_sums, train_regressor
+
+import minilstm as ml
+
+
+def error(y, t):
+    """A metric that is small for a good network."""
+    return float(np.sqrt(((y - t) ** 2).mean()))
+
+
+def train(x, y, loss="crossentropy", **options):
+    """A quiet training of a small classifier of two classes."""
+    layers = [ml.SequenceInput(3), ml.LSTM(2), ml.FullyConnected(2), ml.Softmax()]
+    return ml.train(x, y, layers, loss, ml.TrainingOptions(verbose=False, **options))
+
+
+@pytest.mark.parametrize("direction", ["minimize", "maximize"])
+def test_an_objective_that_is_a_function_goes_in_its_direction(direction):
+    x, y = running_sums()
+    net, info = train_regressor(
+        x, y, regressor(), max_epochs=20, initial_learn_rate=0.02, validation_data=(x, y),
+        validation_frequency=1, metrics=[error], objective_metric_name="error",
+        objective_direction=direction,
+    )  # fmt: skip
+    measured = info.history["validation_error"]
+    best = {"minimize": measured.argmin, "maximize": measured.argmax}[direction]()
+    assert info.output_iteration == best and measured.min() < measured.max()
+    assert net.evaluate(x, y, metrics=[error])["error"] == pytest.approx(measured[best], rel=1e-6)
+
+
+def test_an_objective_that_is_never_measured_gives_the_last_network_and_says_so():
+    x = [np.random.default_rng(n).normal(size=(10, 3)) for n in (0, 1)]
+    y = [np.arange(10) % 2] * 2
+    options = {"max_epochs": 4, "validation_data": (x, [np.zeros(10, int)] * 2), "metrics": ["auc"]}
+    last, _ = train(x, y, **options)
+    options |= {"validation_frequency": 1, "validation_patience": 2}
+    with pytest.warns(UserWarning) as told:
+        net, info = train(x, y, **options, objective_metric_name="auc")
+    assert [str(w.message) for w in told] == [
+        "the validation auc is NaN after 0 iterations; such a validation chooses no network and "
+        "does not count for validation_patience: give validation_data of which it can be computed, "
+        "or another objective_metric_name."
+    ]
+    assert info.output_iteration == 4 and info.stop_reason == "All 4 epochs are done."
+    assert bits(net) == bits(last)
+
+
+def test_a_batch_of_ignored_labels_has_no_loss_and_no_accuracy():
+    x = [np.ones((3, 3))] * 2
+    y = [np.array(["-", "-", "-"]), np.array(["a", "b", "a"])]
+    loss = ml.CrossEntropy(ignored_labels=["-"])
+    _, info = train(
+        x, y, loss=loss, max_epochs=1, mini_batch_size=1, shuffle="never", metrics=["accuracy"]
+    )
+    for column in ("loss", "accuracy"):
+        first, second = info.history[column]
+        assert math.isnan(first) and 0 < second < 2
