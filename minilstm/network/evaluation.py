@@ -77,6 +77,8 @@ def measure_rows(
         found = {"loss": mean + 0.0, "accuracy": find_metric("accuracy").compute(rows, targets)}
     else:
         divisor = loss.divisor(counted_rows(targets), head.columns)
+        if targets.dtype == np.float64:  # of more digits than the network has
+            rows = rows.astype(np.float64, copy=False)
         value, _ = loss.forward(load_backend("numpy"), rows, targets, divisor, weights)
         found = {"loss": float(value)}
         if loss.kind == "numbers":

@@ -171,10 +171,11 @@ class TrainingLoop:
                 order = self.shuffler.permutation(order)
                 ready = []
             if not ready:
+                how = options, self.backend, self.net.dtype
                 ready = [
                     piece
                     for part in cuts(order, options)
-                    for piece in pieces(data, self.heads, part, options, self.backend)
+                    for piece in pieces(data, self.heads, part, *how)
                 ]
             for n, piece in enumerate(ready):
                 iteration += 1

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minilstm.arrays import read_only
 from minilstm.backend import Backend
 from minilstm.functional.ragged import active_counts
 from minilstm.network.evaluation import measure_outputs
@@ -73,6 +74,12 @@ class Watch:
     def shown(self, net: Network) -> Network:
         """A network as users see it: with NumPy arrays."""
         return moved_network(net, self.backend.to_host)
+
+    def _lent(self, net: Network) -> Network:
+        """A network for output functions, which share its arrays and must not write into them."""
+        net = self.shown(net)
+        parts = net.parameters, net.statistics
+        return net.updated(*({k: read_only(a) for k, a in part.items()} for part in parts))
 
     def validate(self, net: Network, iteration: int) -> dict[str, float]:
         """Measure a network, and keep it if it is the best; nothing without validation data."""
@@ -147,7 +154,7 @@ class Watch:
             row.get("loss", math.nan),
             row.get("validation_loss", math.nan),
             {k: v for k, v in row.items() if k not in usual},
-            self.shown(net),
+            self._lent(net),
         )
         return any([bool(function(progressed)) for function in functions])
 
@@ -182,9 +189,9 @@ class Watch:
 
 def _not_measured(objective: str, iteration: int) -> str:
     return (
-        f"the validation {objective} is NaN after {iteration} iterations; such a validation chooses "
-        "no network and does not count for validation_patience: give validation_data of which it "
-        "can be computed, or another objective_metric_name."
+        f"the validation {objective} is NaN after {iteration} iterations; such a validation "
+        "chooses no network and does not count for validation_patience: give validation_data of "
+        "which it can be computed, or another objective_metric_name."
     )
 
 

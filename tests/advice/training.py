@@ -72,7 +72,7 @@ TABLE = [
      "TrainingOptions(objective_metric_name='spread', metrics=[spread], $1);"
      "TrainingOptions(objective_metric_name='spread', metrics=[spread], objective_direction=$2)"),
     ("train(x, y, validation_data=(x, [['run'] * len(a) for a in x]), metrics=['auc'], "
-     "objective_metric_name='auc')", "give validation_data of .*, or another (objective_metric_name)",
+     "objective_metric_name='auc')", "can be computed, or another (objective_metric_name)",
      "train(x, y, validation_data=(x, y), metrics=['auc'], $1='auc');"
      "train(x, y, validation_data=(x, [['run'] * len(a) for a in x]), metrics=['auc'])"),
     ("train(x, y, checkpoint_path='c')", "make the folder first",

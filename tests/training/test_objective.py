@@ -1,5 +1,5 @@
 """What tells the best network: a metric with a direction, and what is done where it is NaN.
-Histories hold NaN where nothing was measured.
+Metrics see all digits of the targets, and neither they nor output functions write into anything.
 """
 
 import math
@@ -43,7 +43,7 @@ def test_an_objective_that_is_never_measured_gives_the_last_network_and_says_so(
     options = {"max_epochs": 4, "validation_data": (x, [np.zeros(10, int)] * 2), "metrics": ["auc"]}
     last, _ = train(x, y, **options)
     options |= {"validation_frequency": 1, "validation_patience": 2}
-    with pytest.warns(UserWarning) as told:
+    with pytest.warns(UserWarning, match="auc is NaN") as told:
         net, info = train(x, y, **options, objective_metric_name="auc")
     assert [str(w.message) for w in told] == [
         "the validation auc is NaN after 0 iterations; such a validation chooses no network and "
@@ -64,3 +64,47 @@ def test_a_batch_of_ignored_labels_has_no_loss_and_no_accuracy():
     for column in ("loss", "accuracy"):
         first, second = info.history[column]
         assert math.isnan(first) and 0 < second < 2
+
+
+def test_metrics_and_losses_of_numbers_see_all_digits():
+    y = [1.7e9 + np.array([10.0, -10, 10, -10])]  # float32 knows steps of 128 here
+    layers = [ml.SequenceInput(1), ml.FullyConnected(1, weights=[[0.0]], bias=[1.7e9])]
+    net = ml.assemble(layers).replace(losses=["mae"])
+    x = [np.zeros((4, 1))]
+    found = net.evaluate(x, y, metrics=[error])
+    assert found == {"loss": 10.0, "rmse": 10.0, "error": 10.0}
+    options = ml.TrainingOptions(
+        max_epochs=1, verbose=False, metrics=["rmse", error], validation_data=(x, y)
+    )
+    _, info = ml.train(x, y, net, options=options)
+    assert info.history["rmse"][1] == info.history["error"][1] == 10
+    assert info.history["validation_rmse"][0] == info.history["validation_loss"][0] == 10
+
+
+def erase_targets(y, t):
+    """A metric that writes into what it is lent."""
+    t.fill(0)
+    return 0.0
+
+
+def erase_predictions(y, t):
+    """Another."""
+    y[:] = 0
+    return 0.0
+
+
+def erase_network(info):
+    """An output function that writes into the network that it is shown."""
+    for array in info.network.parameters.values():
+        array[:] = 0
+
+
+@pytest.mark.parametrize(
+    "option",
+    [{"metrics": [erase_targets]}, {"metrics": [erase_predictions]}, {"output_fcn": erase_network}],
+)
+def test_what_users_write_cannot_change_the_training(option):
+    x, y = running_sums()
+    with pytest.raises(ValueError, match=r"read-only|WRITEABLE") as caught:
+        train_regressor(x, y, regressor(), max_epochs=2, **option)
+    assert caught.value.network.evaluate(x, y)["rmse"] > 0
