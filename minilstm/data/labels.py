@@ -270,11 +270,7 @@ def label_array(y: Any, name: str, allowed: Iterable[str | int] = ()) -> Array:
     if array.dtype.kind == "U":
         _refuse_words(array, name, allowed)
         return array
-    if array.size and array.max() > np.iinfo(np.int64).max:
-        raise DataError(
-            f"{name} holds the label {array.max()}, beyond 64-bit integers; use smaller numbers, "
-            "or strings."
-        )
+    _refuse_large(array, name)
     return array.astype(np.int64)  # one integer type, so that no mixture becomes a float
 
 
@@ -297,7 +293,19 @@ def _from_objects(listed: Array, array: Array, name: str) -> Array:
             "but labels are all strings or all whole numbers; convert them, and remove "
             "missing ones."
         )
+    _refuse_large(flat, name)
     return np.array(listed.tolist()) if array.dtype == object else array
+
+
+def _refuse_large(labels: Array, name: str) -> None:
+    """Raise DataError where a whole number is none of int64."""
+    bounds = np.iinfo(np.int64)
+    ends = [int(labels.max()), int(labels.min())] if labels.size else []
+    if large := [label for label in ends if not bounds.min <= label <= bounds.max]:
+        raise DataError(
+            f"{name} holds the label {large[0]}, beyond 64-bit integers; use smaller numbers, or "
+            "strings."
+        )
 
 
 def class_array(classes: Any) -> Array:

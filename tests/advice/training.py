@@ -40,6 +40,12 @@ def numbers(x, first=None, scale=1.0, loss="mse", rate=0.01, **options):
 
 
 TABLE = [
+    ("train(x, y, epsilon=1e-50)", "give a larger one, or train with (dtype='float64')",
+     "train(x, y, epsilon=1e-30); train(x, y, epsilon=1e-50, $1)"),
+    ("train(x, y, step_weights=[np.full(len(a), 1e-60) for a in y])",
+     "larger weights to the steps and classes, or train with (dtype='float64')",
+     "train(x, y, step_weights=[np.full(len(a), 1e-30) for a in y]);"
+     "train(x, y, step_weights=[np.full(len(a), 1e-60) for a in y], $1)"),
     ("ml.train(x, y, classifier(), options={'max_epochs': 1})", r"give (TrainingOptions\(.*\))\.",
      "$1.max_epochs == 60 and ml.train(x, y, classifier(), options=$1.__class__('adam', "
      "max_epochs=1, verbose=False))[0]"),

@@ -11,6 +11,7 @@ import tempfile
 import numpy as np
 import pytest
 from agreement import refuses
+from builders import two_in_two_out
 from record.models import contents
 from safetensors.numpy import save_file
 

@@ -3,6 +3,7 @@ Metrics see all digits of the targets, and neither they nor output functions wri
 """
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -17,10 +18,11 @@ def error(y, t):
     return float(np.sqrt(((y - t) ** 2).mean()))
 
 
-def train(x, y, loss="crossentropy", **options):
+def train(x, y, loss="crossentropy", step_weights=None, **options):
     """A quiet training of a small classifier of two classes."""
     layers = [ml.SequenceInput(3), ml.LSTM(2), ml.FullyConnected(2), ml.Softmax()]
-    return ml.train(x, y, layers, loss, ml.TrainingOptions(verbose=False, **options))
+    options = ml.TrainingOptions(verbose=False, **options)
+    return ml.train(x, y, layers, loss, options, step_weights=step_weights)
 
 
 @pytest.mark.parametrize("direction", ["minimize", "maximize"])
@@ -108,3 +110,42 @@ def test_what_users_write_cannot_change_the_training(option):
     with pytest.raises(ValueError, match=r"read-only|WRITEABLE") as caught:
         train_regressor(x, y, regressor(), max_epochs=2, **option)
     assert caught.value.network.evaluate(x, y)["rmse"] > 0
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        ({"initial_learn_rate": 1e-50},
+         "initial_learn_rate is 1e-50, which is 0 in float32; give a larger one, or train with "
+         "dtype='float64'."),
+        ({"epsilon": 1e-50},
+         "epsilon is 1e-50, which is 0 in float32; give a larger one, or train with "
+         "dtype='float64'."),
+        ({"step_weights": [np.full(10, 1e-60)] * 2},
+         "every weight of y is 0 in float32, so no answer is left; give larger weights to the "
+         "steps and classes, or train with dtype='float64'."),
+        ({"loss": ml.CrossEntropy(class_weights=[1e-50, 1e-50])},
+         "every weight of y is 0 in float32, so no answer is left; give larger weights to the "
+         "steps and classes, or train with dtype='float64'."),
+        ({"step_weights": [np.zeros(10)] * 2},
+         "every answer of y has weight 0, so no answer is left; give a weight above 0 to a step, "
+         "or to a class, that occurs."),
+        ({"step_weights": [np.full(10, np.nan)] * 2},
+         "step_weights[0] holds nan; give finite weights of at least 0."),
+        ({"y": [[10**30, 1] * 5] * 2}, f"y[0] holds the label {10**30}, beyond 64-bit integers; "
+         "use smaller numbers, or strings."),
+        ({"y": [[2**63, 1] * 5] * 2}, f"y[0] holds the label {2**63}, beyond 64-bit integers; "
+         "use smaller numbers, or strings."),
+    ],
+)  # fmt: skip
+def test_numbers_that_are_lost_are_named(call, says):
+    x = [np.ones((10, 3))] * 2
+    with pytest.raises(ValueError, match="^" + re.escape(says) + "$"):
+        train(**{"x": x, "y": [np.arange(10) % 2] * 2, "max_epochs": 1, **call})
+
+
+def test_a_weight_that_is_0_beside_others_is_only_small():
+    x, y = [np.ones((10, 3))] * 2, [np.arange(10) % 2] * 2
+    tiny, none = ([np.r_[np.ones(9), w]] * 2 for w in (1e-60, 0.0))
+    nets = [train(x, y, max_epochs=2, step_weights=w)[0] for w in (tiny, none)]
+    assert bits(nets[0]) == bits(nets[1])
