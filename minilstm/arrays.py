@@ -338,3 +338,16 @@ def as_code(name: str) -> str:
     """What a user writes for an argument that a message calls by more words."""
     code = name.rpartition(": ")[2].removeprefix("validation ")
     return "it" if " " in code else code
+
+
+def read_only(array: Array) -> Array:
+    """A view of an array that cannot be written into, to lend it without a copy.
+
+    Examples
+    --------
+    >>> read_only(np.zeros(2)).flags.writeable
+    False
+    """
+    view = array.view()
+    view.flags.writeable = False
+    return view

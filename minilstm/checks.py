@@ -121,8 +121,9 @@ def as_array(
         for size, want in zip(array.shape, shape, strict=True)
     )
     if not fits or not np.isfinite(array).all():
-        shown = str(tuple(shape)).replace("'", "")
-        raise ValueError(f"{name} has shape {array.shape}; give {wanted.format(shown)}.")
+        said = str(tuple(shape)).replace("'", "")
+        came = f"holds {array[~np.isfinite(array)][0]}" if fits else f"has shape {array.shape}"
+        raise ValueError(f"{name} {came}; give {wanted.format(said)}.")
     array.flags.writeable = False
     return array
 

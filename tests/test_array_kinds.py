@@ -194,7 +194,7 @@ WANTED = "the network wants (T, 2), T time steps of 2 features"
          "values), but every target must be finite; remove or fill them first."),
         (USES["states"].run, NAN, "state['lstm'].hidden holds NaN or infinity; pass a state "
          "that this network returned."),
-        (USES["step weights"].run, -A, "step_weights[0] holds a negative or infinite number; give "
+        (USES["step weights"].run, -A, "step_weights[0] holds -1.0; give "
          "finite weights of at least 0."),
         (USES["write_csv"].run, NAN, "x[0] has nan at step 0, feature 0, but only finite "
          "numbers can be used: fill in or remove that step."),

@@ -17,6 +17,7 @@ Array = NDArray[Any]
 Place = Callable[[tuple[int, ...]], str]  # says where a number stands, from its indices
 
 _FLOAT64 = np.dtype(np.float64)
+_WHOLE = 2**53  # every whole number up to here is a float64
 
 ONE_SEQUENCE = (
     "one sequence is a full array{axes}; pass a list of arrays for sequences of different lengths."
@@ -54,6 +55,8 @@ def finite(
             f"{name} holds {first_of(array, ~good, place)} ({int((~good).sum())} such values), but "
             f"every {what} must be finite; remove or fill them first."
         )
+    if array.dtype.kind in "iu" and array.dtype.itemsize == 8 and array.size:
+        _refuse_rounded(array, name, place)
     narrow = np.dtype(dtype)
     kept = narrow if not digits or _holds_all(narrow, array.dtype) else _FLOAT64
     with np.errstate(over="ignore"):
@@ -69,6 +72,18 @@ def finite(
                     f"scale the {'data' if what == 'value' else 'targets'}{advice}."
                 )
     return out
+
+
+def _refuse_rounded(array: Array, name: str, place: Place) -> None:
+    """Raise where a whole number, such as a time in nanoseconds, is no number of float64."""
+    if array.max() <= _WHOLE and array.min() >= -_WHOLE:
+        return
+    rounded = np.array([int(float(v)) != v for v in array.ravel().tolist()]).reshape(array.shape)
+    if rounded.any():
+        raise DataError(
+            f"{name} holds {first_of(array, rounded, place)}, a whole number that float64 rounds "
+            "(above 2**53); subtract the first value as integers, x - x[0], before it is given."
+        )
 
 
 @cache

@@ -291,8 +291,7 @@ def label_array(y: Any, name: str, allowed: Iterable[str | int] = ()) -> Array:
     if array.dtype.kind == "U":
         _refuse_words(array, name, allowed)
         return array
-    if array.size and array.max() > np.iinfo(np.int64).max:
-        raise _too_large(array.max(), name)
+    _refuse_large(array, name)
     return array.astype(np.int64)  # one integer type, so that no mixture becomes a float
 
 
@@ -308,6 +307,7 @@ def _from_objects(listed: Array, array: Array, name: str) -> Array:
     real = all(issubclass(k, (int, float, np.integer, np.floating)) for k in kinds)
     if real and not {bool, np.bool_} & kinds:
         if all(issubclass(k, (int, np.integer)) for k in kinds):
+            _refuse_large(flat, name)
             return np.array(listed.tolist()) if array.dtype == object else array
         return _whole(listed.astype(np.float64), name)
     raise DataError(
@@ -338,15 +338,19 @@ def _whole(array: Array, name: str) -> Array:
             f"{name} holds the label {array[bad][0]}, but labels are strings or whole numbers; "
             "round it, or train on numbers with loss='mse'."
         )
-    if array.size and np.abs(array).max() >= 2.0**63:
-        raise _too_large(array[np.abs(array) >= 2.0**63][0], name)
+    _refuse_large(array, name)
     return array.astype(np.int64)
 
 
-def _too_large(label: Any, name: str) -> DataError:
-    return DataError(
-        f"{name} holds the label {label}, beyond 64-bit integers; use smaller numbers, or strings."
-    )
+def _refuse_large(labels: Array, name: str) -> None:
+    """Raise DataError where a whole number is none of int64."""
+    bounds = np.iinfo(np.int64)
+    ends = [int(labels.max()), int(labels.min())] if labels.size else []
+    if large := [label for label in ends if not bounds.min <= label <= bounds.max]:
+        raise DataError(
+            f"{name} holds the label {large[0]}, beyond 64-bit integers; use smaller numbers, or "
+            "strings."
+        )
 
 
 def class_array(classes: Any) -> Array:

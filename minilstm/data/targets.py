@@ -22,6 +22,7 @@ def as_targets(
     *,
     dtype: Any = None,
     binary: bool = False,
+    digits: bool = False,
 ) -> list[Array]:
     """Check that targets fit their sequences and the outputs of the network.
 
@@ -36,10 +37,11 @@ def as_targets(
     name : of the argument, for the messages
     dtype : of the network; None means that of the sequences
     binary : every target is 0 or 1 (or bool), as "binary-crossentropy" wants them
+    digits : targets that the dtype would round become float64 instead, for exact differences
 
     Returns
     -------
-    list of B arrays in that dtype: (T_b, R), or (1, R) with `last`
+    list of B arrays in that dtype (see `digits`): (T_b, R), or (1, R) with `last`
 
     Raises
     ------
@@ -58,7 +60,7 @@ def as_targets(
     dtype = batch.sequences[0].dtype if dtype is None else dtype
     if last:
         rows = _rows_of_sequences(_as_array(y, name, binary), B, responses, name)  # (B, R)
-        rows = _converted(rows, dtype, name, "sequence", binary)
+        rows = _converted(rows, dtype, name, "sequence", binary, digits)
         return [rows[b : b + 1] for b in range(B)]
     if batch.form == "single" and not _is_list_of_one(y, len(batch.sequences[0]), responses):
         items = [(name, y)]
@@ -77,7 +79,7 @@ def as_targets(
                 f"network puts out {_counted(responses)} a step"
                 f"{hint or f'; give one row a step, shape {wanted}'}."
             )
-        out.append(_converted(array, dtype, place, "time step", binary))
+        out.append(_converted(array, dtype, place, "time step", binary, digits))
     return out
 
 
@@ -116,13 +118,13 @@ def _as_array(y: Any, name: str, binary: bool) -> Array:
     return as_numbers(y, name, what, kinds, wanted, advice=advice).copy()
 
 
-def _converted(array: Array, dtype: Any, name: str, row: str, binary: bool) -> Array:
+def _converted(array: Array, dtype: Any, name: str, row: str, binary: bool, digits: bool) -> Array:
     """The numbers in the dtype of the network, all of them finite, and 0 or 1 if binary."""
 
     def place(at: tuple[int, ...]) -> str:
         return f"{row} {at[0]}, response {at[1]}"
 
-    out = finite(array, dtype, name, place, "target")
+    out = finite(array, dtype, name, place, "target", digits)
     if binary and not (fits := (array == 0) | (array == 1)).all():
         raise DataError(
             f"{name} holds {first_of(array, ~fits, place)}, but every target of "

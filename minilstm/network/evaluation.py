@@ -76,8 +76,9 @@ def measure_rows(
         mean = float(losses.mean()) if len(losses) else math.nan
         found = {"loss": mean + 0.0, "accuracy": find_metric("accuracy").compute(rows, targets)}
     else:
-        real = len(targets) if targets.ndim > 1 else int((targets >= 0).sum())
-        divisor = loss.divisor(real, head.columns)
+        divisor = loss.divisor(counted_rows(targets), head.columns)
+        if targets.dtype == np.float64:  # of more digits than the network has
+            rows = rows.astype(np.float64, copy=False)
         value, _ = loss.forward(load_backend("numpy"), rows, targets, divisor, weights)
         found = {"loss": float(value)}
         if loss.kind == "numbers":
@@ -87,3 +88,14 @@ def measure_rows(
         if how.name not in found:
             found[how.name] = how.compute(rows, targets)
     return found
+
+
+def counted_rows(targets: Array) -> int:
+    """How many rows of class numbers (N,) have a class; rows of numbers (N, R) all count.
+
+    Examples
+    --------
+    >>> counted_rows(np.array([0, -1, 2]))
+    2
+    """
+    return len(targets) if targets.ndim > 1 else int((targets >= 0).sum())

@@ -118,7 +118,7 @@ def as_answers(
     *,
     dtype: Any,
 ) -> Answers:
-    """Checked targets for each output, numbers in a dtype.
+    """Checked targets for each output; numbers in a dtype, or in float64 if it would round them.
 
     y holds labels or numbers as a user gives them; for several outputs a dict by their names, or a
     list. `classes` has for each output the known classes, or None where they are to be found in y.
@@ -149,7 +149,7 @@ def as_answers(
         else:
             last, binary = not head.steps, kind == "multilabel"
             arranged = arranged_answers(part, data_format, part_name, last)
-            how: dict[str, Any] = {"dtype": dtype, "binary": binary}
+            how: dict[str, Any] = {"dtype": dtype, "binary": binary, "digits": True}
             checked = as_targets(arranged, batch, last, head.columns, part_name, **how)
             targets.append(checked)
             found.append(None)

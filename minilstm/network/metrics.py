@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.arrays import read_only
 from minilstm.errors import DataError
 
 Array = NDArray[Any]
@@ -49,7 +50,8 @@ class Metric(NamedTuple):
                 y, t = y[counted], t[counted]
         if len(y) == 0:
             return math.nan
-        value = self.function(y, t)
+        # A function that wrote into them would change the training.
+        value = self.function(read_only(y), read_only(t))
         try:
             return float(value)
         except (TypeError, ValueError) as error:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.checks import check_data_format, shown
+from minilstm.data.labels import label_array
 from minilstm.layers import KINDS, Layer
 from minilstm.network.graph.connections import Connections
 from minilstm.network.graph.wiring import Wiring
@@ -125,6 +126,10 @@ def check_fit(wiring: Wiring, classes: Any, losses: Sequence[Any] | None) -> Non
     if losses is not None and len(losses) != len(ends):
         raise ValueError(f"{len(losses)} losses for {len(ends)} outputs")
     given = classes if isinstance(classes, Mapping) else dict.fromkeys(ends, classes)
+    if len(ends) > 1 and given is not classes and classes is not None:
+        # Of the outputs with classes alone; others give numbers.
+        fits = [name for name in ends if sum(ends[name]) == len(classes)]
+        given = {name: classes for name in fits or ends}
     for name, some in given.items():
         if some is None:
             continue
@@ -134,6 +139,17 @@ def check_fit(wiring: Wiring, classes: Any, losses: Sequence[Any] | None) -> Non
             raise ValueError(f"{len(some)} classes for {sum(ends[name])} scores of {shown(name)}")
         if len(set(some.tolist())) < len(some):
             raise ValueError(f"classes {shown(some.tolist())}, of which some are equal")
+
+
+def check_classes(wiring: Wiring, classes: Any) -> None:
+    """Raise unless classes that a user gives are labels, a different one for every score."""
+    labels = of_each(classes, lambda c: label_array(c, "classes", np.ravel(c).tolist()))
+    try:
+        check_fit(wiring, labels, None)
+    except ValueError as error:
+        raise ValueError(
+            f"the network would have {error}; give a different label for each score."
+        ) from None
 
 
 def check_tests(wiring: Wiring, inputs: Sequence[Array], scores: Sequence[Array]) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from minilstm.arrays import as_numbers
 from minilstm.backend import Backend, current_backend
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import IntArray
@@ -22,6 +23,7 @@ from minilstm.network.graph.analysis import analyze, draw
 from minilstm.network.graph.connections import Connections
 from minilstm.network.graph.parameters import first_values, parameter_slots
 from minilstm.network.graph.wiring import Port, wire
+from minilstm.network.model_contents import check_classes
 from minilstm.network.passes.heads import find_heads
 from minilstm.network.passes.memory import MemoryPlan, plan_memory
 from minilstm.network.passes.mini_batch import MiniBatch, pack_targets
@@ -84,7 +86,17 @@ class Network(Predictor):
         losses: Sequence[Any] | None = None,
         data_format: str | None = None,
     ) -> Network:
-        """The same network with other values, classes, dtype, losses or format."""
+        """The same network with other values, classes, dtype, losses or format.
+
+        Raises ValueError or DataError where a value is not finite, or where there is not one label
+        for each score, all different.
+        """
+        for given in (parameters, statistics):
+            for key, value in (given or {}).items():
+                if not np.isfinite(np.asarray(as_numbers(value, key, "parameters", "biufc"))).all():
+                    raise ValueError(f"{key} holds NaN or infinity; give finite numbers.")
+        if classes is not None:
+            check_classes(self.wiring, classes)
         return Network(
             self.wiring.graph,
             self.parameters if parameters is None else parameters,
@@ -299,6 +311,8 @@ def assemble(
     [[2.0, 4.0], [6.0, 8.0]]
     """
     wiring = wire(layers)
+    if classes is not None:
+        check_classes(wiring, classes)
     values = first_values(wiring, parameter_slots(wiring), None, np.float64)
     return Network(layers, values, classes=classes, dtype=dtype)
 

@@ -38,7 +38,7 @@ class Piece(NamedTuple):
 
     batch: MiniBatch  # where the backend computes
     goes_on: bool
-    targets: tuple[Array, ...]  # of the batch, on the host
+    targets: tuple[Array, ...]  # of the batch, on the host, with all their digits
 
 
 def cuts(order: IntArray, options: TrainingOptions) -> list[IntArray]:
@@ -64,11 +64,18 @@ def pieces(
     chosen: IntArray,
     options: TrainingOptions,
     backend: Backend,
+    dtype: Any,
 ) -> Iterator[Piece]:
-    """The chosen sequences as one mini-batch, or as one after another where they are split."""
+    """The chosen sequences as one mini-batch, or as one after another where they are split.
+
+    Numbers that are targets come in the dtype of the network, and with all digits for metrics.
+    """
 
     def piece(n: int, batch: MiniBatch) -> Piece:
-        return Piece(batch.moved(backend.to_device), n > 0, batch.targets)
+        exact = batch.targets
+        rounded = (t if t.ndim == 1 else t.astype(dtype, copy=False) for t in exact)
+        batch = batch._replace(targets=tuple(rounded))
+        return Piece(batch.moved(backend.to_device), n > 0, exact)
 
     sequences = [[s[b] for b in chosen] for s in data.sequences]
     targets = [[t[b] for b in chosen] for t in data.targets]

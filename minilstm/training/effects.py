@@ -20,6 +20,10 @@ OF_SOLVERS = {
     "epsilon": ("adam", "rmsprop"),
 }
 
+OF_VALIDATION = {
+    "validation_patience", "objective_metric_name", "objective_direction",
+}  # fmt: skip
+
 
 def without_effect(
     options: TrainingOptions, per_epoch: int, longest: int, decays: bool
@@ -56,7 +60,7 @@ def _of_validation(
 ) -> Iterator[tuple[str, str]]:
     total, patience = options.max_epochs * per_epoch, options.validation_patience
     if options.validation_data is None:
-        for name in sorted(changed & {"validation_patience", "objective_metric_name"}):
+        for name in sorted(changed & OF_VALIDATION):
             yield name, "validation_data is None; give validation_data=(x, y), or leave it out"
         return
     every = options.validation_frequency

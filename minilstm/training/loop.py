@@ -18,7 +18,7 @@ from minilstm.backend import Backend, reuse_memory
 from minilstm.errors import DivergedError
 from minilstm.functional.lstm import LSTMState
 from minilstm.layers import BatchNormalization
-from minilstm.network.evaluation import measure_rows
+from minilstm.network.evaluation import counted_rows, measure_rows
 from minilstm.network.graph.parameters import parameter_slots
 from minilstm.network.network import Network
 from minilstm.network.passes.heads import Head
@@ -171,10 +171,11 @@ class TrainingLoop:
                 order = self.shuffler.permutation(order)
                 ready = []
             if not ready:
+                how = options, self.backend, self.net.dtype
                 ready = [
                     piece
                     for part in cuts(order, options)
-                    for piece in pieces(data, self.heads, part, options, self.backend)
+                    for piece in pieces(data, self.heads, part, *how)
                 ]
             for n, piece in enumerate(ready):
                 iteration += 1
@@ -198,7 +199,9 @@ class TrainingLoop:
             self._raise_diverged(f"the loss became {result.loss}")
         self.good_net = net
         self.carried = result.state
-        row = {"iteration": iteration, "epoch": epoch, "learning_rate": rate, "loss": result.loss}
+        real = any(counted_rows(t) for t in piece.targets)  # else there is nothing to measure
+        loss = result.loss if real else math.nan
+        row = {"iteration": iteration, "epoch": epoch, "learning_rate": rate, "loss": loss}
         row.update(self._metrics(piece, result))
         parameters, solver, self.last_norm = update(
             self.backend,
@@ -226,7 +229,8 @@ class TrainingLoop:
                 other = measure_rows(head, rows, targets, self.options.metrics)
                 found.update({prefix + name: other[name] for name in names if name in other})
             elif "accuracy" in names and targets.ndim == 1:
-                found[f"{prefix}accuracy"] = result.correct[k] / max(1, int((targets >= 0).sum()))
+                count = counted_rows(targets)
+                found[f"{prefix}accuracy"] = result.correct[k] / count if count else math.nan
         return found
 
     def _finish_statistics(self) -> None:

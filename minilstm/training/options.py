@@ -118,6 +118,8 @@ class TrainingOptions:
         also before the first iteration and at the end
     validation_patience : stop after this many validations whose loss is not below the best
     objective_metric_name : what tells the best network: "loss", or the name of one of the metrics
+    objective_direction : "minimize" or "maximize" it; "auto" knows the loss and the named metrics,
+        and a function of your own needs one of the others (`Maximize` of the reference's metrics)
     output_network : "last-iteration", "best-validation" (lowest validation loss), or "auto": last
     metrics : list of "accuracy", "fscore", "precision", "recall", "auc", "rmse" and functions
     output_fcn : function or list of functions of an info record; one that returns True stops
@@ -195,6 +197,7 @@ class TrainingOptions:
     validation_frequency: int | str = _option(50, _validation_frequency)
     validation_patience: float = _option(math.inf, _LIMIT)
     objective_metric_name: str = "loss"
+    objective_direction: str = _option("auto", _one_of("auto", "maximize", "minimize"))
     output_network: str = _option("auto", _one_of("auto", "last-iteration", "best-validation"))
     metrics: Sequence[Any] = ()
     output_fcn: Callable[..., Any] | Sequence[Callable[..., Any]] | None = ()
@@ -257,6 +260,29 @@ class TrainingOptions:
                 f"objective_metric_name is {self.objective_metric_name!r}; choose one of "
                 f"{', '.join(map(repr, names))}, which are 'loss' and the metrics."
             )
+        if self.objective_direction == "auto" and not self._objective_is_known():
+            raise ValueError(
+                f"objective_metric_name is {self.objective_metric_name!r}, a function of your own, "
+                "of which objective_direction='auto' does not know whether large or small is good; "
+                "give objective_direction='maximize' or 'minimize'."
+            )
+
+    def _objective_is_known(self) -> bool:
+        """Whether it is the loss or a metric of the package, not a function of a user."""
+        return self.objective_metric_name == "loss" or self.objective_metric_name in self.metrics
+
+    @property
+    def maximizes(self) -> bool:
+        """Whether a large value of the objective metric is a good one.
+
+        Examples
+        --------
+        >>> TrainingOptions(metrics=["auc"], objective_metric_name="auc").maximizes
+        True
+        """
+        if self.objective_direction == "auto":
+            return self.objective_metric_name not in ("loss", "rmse")
+        return self.objective_direction == "maximize"
 
     @property
     def metric_names(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ Axes: T time, N rows, C classes.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -67,6 +68,7 @@ def prepare(
         wiring, heads, batches[0], y, known, "y", options.target_data_formats, dtype=dtype
     )
     _check_metrics(heads, options)
+    _check_rates(options, dtype)
     by_class = _class_weights(heads, answers)
     names = [wiring.nodes[h.output].layer.name for h in heads]
     parts: list[Any] = [None] * len(heads)
@@ -146,6 +148,16 @@ def _check_metrics(heads: Sequence[Head], options: TrainingOptions) -> None:
             )
 
 
+def _check_rates(options: TrainingOptions, dtype: str) -> None:
+    for name in ("initial_learn_rate", "epsilon"):
+        value = getattr(options, name)
+        if np.dtype(dtype).type(value) == 0:
+            raise ValueError(
+                f"{name} is {value!r}, which is 0 in {dtype}; give a larger one, or train with "
+                "dtype='float64'."
+            )
+
+
 def _class_weights(heads: Sequence[Head], answers: Answers) -> list[Array | None]:
     """The weight of each class (C,) for each output; None where all weigh the same."""
     out: list[Array | None] = [None] * len(heads)
@@ -168,12 +180,11 @@ def _weights(
     out: list[list[Array] | None] = []
     for part, targets, of_classes in zip(given, answers.targets, by_class, strict=True):
         with np.errstate(over="ignore"):
-            rows = None if part is None else _step_weights(part, targets, dtype)
+            factors: list[list[Any]] = [] if part is None else [_step_weights(part, targets)]
             if of_classes is not None:
-                weighted: list[Any] = [row_weights(t, of_classes, dtype) for t in targets]
-                if rows is not None:
-                    weighted = [a * b for a, b in zip(weighted, rows, strict=True)]
-                rows = weighted
+                factors.append([row_weights(t, of_classes, np.float64) for t in targets])
+            of_rows = zip(*([w.astype(dtype) for w in ws] for ws in factors), strict=True)
+            rows = [math.prod(ws[1:], start=ws[0]) for ws in of_rows] if factors else None
         if rows is not None and not all(np.isfinite(w).all() for w in rows):
             raise DataError(
                 f"a weight of {name} is beyond the range of {dtype}; give smaller weights to the "
@@ -182,6 +193,14 @@ def _weights(
         if rows is not None and not any(
             w[_counted(t)].any() for w, t in zip(rows, targets, strict=True)
         ):
+            if any(
+                all((w[_counted(t)] > 0).any() for w in ws)
+                for t, *ws in zip(targets, *factors, strict=True)
+            ):
+                raise DataError(
+                    f"every weight of {name} is 0 in {dtype}, so no answer is left; give larger "
+                    "weights to the steps and classes, or train with dtype='float64'."
+                )
             raise DataError(
                 f"every answer of {name} has weight 0, so no answer is left; give a weight above 0 "
                 "to a step, or to a class, that occurs."
@@ -195,7 +214,7 @@ def _counted(targets: Array) -> Any:
     return targets != NO_CLASS if targets.ndim == 1 else slice(None)
 
 
-def _step_weights(given: Any, targets: Sequence[Array], dtype: Any) -> list[Array]:
+def _step_weights(given: Any, targets: Sequence[Array]) -> list[Array]:
     what = "weights"
     parts: Any = parts_of(given)
     if parts is None and not isinstance(given, (str, Mapping)):
@@ -215,10 +234,9 @@ def _step_weights(given: Any, targets: Sequence[Array], dtype: Any) -> list[Arra
                 "for each answer; give one number a step, or one a sequence behind a layer that "
                 "keeps the last step."
             )
-        if not np.isfinite(array).all() or (array < 0).any():
+        if (wrong := array[~(np.isfinite(array) & (array >= 0))]).size:
             raise DataError(
-                f"step_weights[{b}] holds a negative or infinite number; give finite weights of at "
-                "least 0."
+                f"step_weights[{b}] holds {wrong[0]}; give finite weights of at least 0."
             )
-        out.append(array.astype(dtype))
+        out.append(array)
     return out

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minilstm.arrays import read_only
 from minilstm.backend import Backend
 from minilstm.functional.ragged import active_counts
 from minilstm.network.evaluation import measure_outputs
@@ -23,8 +24,6 @@ from minilstm.paths import check_folder
 from minilstm.training.batches import TrainingData, cuts
 from minilstm.training.history import STEP_COLUMNS
 from minilstm.training.options import TrainingOptions
-
-SMALLER_IS_BETTER = ("loss", "rmse")
 
 
 class Progressed(NamedTuple):
@@ -54,6 +53,7 @@ class Watch:
     lost_checkpoints: int = 0
     best_value: float = math.inf
     best_iteration: int = 0
+    unmeasured: bool = False  # whether a validation gave NaN, of which there was a warning
     waited: int = 0  # validations since the best one
 
     def __post_init__(self) -> None:
@@ -75,6 +75,12 @@ class Watch:
         """A network as users see it: with NumPy arrays."""
         return moved_network(net, self.backend.to_host)
 
+    def _lent(self, net: Network) -> Network:
+        """A network for output functions, which share its arrays and must not write into them."""
+        net = self.shown(net)
+        parts = net.parameters, net.statistics
+        return net.updated(*({k: read_only(a) for k, a in part.items()} for part in parts))
+
     def validate(self, net: Network, iteration: int) -> dict[str, float]:
         """Measure a network, and keep it if it is the best; nothing without validation data."""
         data = self.validation
@@ -85,8 +91,13 @@ class Watch:
         )
         objective = self.options.objective_metric_name
         value = result[objective if objective in result else self.columns_of(objective)[0]]
-        value = value if objective in SMALLER_IS_BETTER else -value
-        if value < self.best_value:
+        value = -value if self.options.maximizes else value
+        if math.isnan(value):  # neither better nor worse
+            # A network that is not finite any more ends the training with an error of its own.
+            if not self.unmeasured and (iteration == 0 or math.isfinite(result["loss"])):
+                self.unmeasured = True
+                warnings.warn(_not_measured(objective, iteration), UserWarning, stacklevel=2)
+        elif value < self.best_value:
             self.best_value, self.best_net, self.waited = value, net, 0
             self.best_iteration = iteration
         else:
@@ -101,6 +112,8 @@ class Watch:
     def takes_best(self) -> bool:
         """Whether the training gives back the best network in the place of the last."""
         options = self.options
+        if self.best_value == math.inf:  # there is none
+            return False
         if options.output_network == "auto":
             return self.validation is not None and options.objective_metric_name != "loss"
         return options.output_network == "best-validation"
@@ -141,7 +154,7 @@ class Watch:
             row.get("loss", math.nan),
             row.get("validation_loss", math.nan),
             {k: v for k, v in row.items() if k not in usual},
-            self.shown(net),
+            self._lent(net),
         )
         return any([bool(function(progressed)) for function in functions])
 
@@ -172,6 +185,14 @@ class Watch:
             how = options.memory_budget, options.bptt_truncation, self.backend
             plans.append(net.plan_memory(active_counts(steps), *how))
         return max(plans, key=lambda plan: plan.kept + plan.used)
+
+
+def _not_measured(objective: str, iteration: int) -> str:
+    return (
+        f"the validation {objective} is NaN after {iteration} iterations; such a validation "
+        "chooses no network and does not count for validation_patience: give validation_data of "
+        "which it can be computed, or another objective_metric_name."
+    )
 
 
 def checkpoint_folder(options: TrainingOptions) -> Path | None:

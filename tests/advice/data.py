@@ -80,6 +80,10 @@ LSTM_ARRAYS = [np.ones(s) for s in ((2, 3), (1, 2), (1, 2), (8, 3), (8, 2), 8)]
 LAST = [ml.SequenceInput(3), ml.LSTM(2, "last")]
 EMPTY_WORD = ["run", "", "walk", "run", "walk"]
 TABLE = [
+    ("n = build(ml.FullyConnected(1), features=1); n.predict(10**18 + np.arange(1, 4)[:, None])",
+     r"subtract the first value as integers, (x - x\[0\])",
+     "x = 10**18 + np.arange(1, 4)[:, None]; n = build(ml.FullyConnected(1), features=1);"
+     "same(n.predict($1), n.predict(np.arange(3.0)[:, None]))"),
     # ------------------------------------------------------------ the gate
     ("x = np.ma.masked_invalid([[1.0, np.nan, 2.0]]); build().predict(x)",
      r"such as with (x.filled\(0\))",

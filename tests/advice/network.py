@@ -44,6 +44,10 @@ def zeros(net, x):
 
 
 TABLE = [
+    ("build().replace(classes=['a', 'a'])", "a different label for each score",
+     "build().replace(classes=['a', 'b'])"),
+    ("n = build(); n.replace(parameters={k: np.nan * p for k, p in n.parameters.items()})",
+     "give finite numbers", "n = build(); n.replace(parameters=n.parameters)"),
     # ------------------------------------------------------------ lists of layers
     ("Network(3)", r"such as (\[.*\])", "start($1)"),
     ("LayerGraph(3)", r"such as (\[.*\])", "start(LayerGraph($1))"),

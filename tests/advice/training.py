@@ -40,6 +40,12 @@ def numbers(x, first=None, scale=1.0, loss="mse", rate=0.01, **options):
 
 
 TABLE = [
+    ("train(x, y, epsilon=1e-50)", "give a larger one, or train with (dtype='float64')",
+     "train(x, y, epsilon=1e-30); train(x, y, epsilon=1e-50, $1)"),
+    ("train(x, y, step_weights=[np.full(len(a), 1e-60) for a in y])",
+     "larger weights to the steps and classes, or train with (dtype='float64')",
+     "train(x, y, step_weights=[np.full(len(a), 1e-30) for a in y]);"
+     "train(x, y, step_weights=[np.full(len(a), 1e-60) for a in y], $1)"),
     ("ml.train(x, y, classifier(), options={'max_epochs': 1})", r"give (TrainingOptions\(.*\))\.",
      "$1.max_epochs == 60 and ml.train(x, y, classifier(), options=$1.__class__('adam', "
      "max_epochs=1, verbose=False))[0]"),
@@ -65,7 +71,16 @@ TABLE = [
      "train(x, y, validation_data=$1, output_network='best-validation')"),
     ("TrainingOptions(objective_metric_name='spread', metrics=['auc'])",
      "choose one of (.*), which are", "TrainingOptions(objective_metric_name=$each, "
-     "metrics=['auc']); TrainingOptions(objective_metric_name='spread', metrics=[spread])"),
+     "metrics=['auc']); TrainingOptions(objective_metric_name='spread', metrics=[spread], "
+     "objective_direction='minimize')"),
+    ("TrainingOptions(objective_metric_name='spread', metrics=[spread])",
+     "give (objective_direction='maximize') or ('minimize')",
+     "TrainingOptions(objective_metric_name='spread', metrics=[spread], $1);"
+     "TrainingOptions(objective_metric_name='spread', metrics=[spread], objective_direction=$2)"),
+    ("train(x, y, validation_data=(x, [['run'] * len(a) for a in x]), metrics=['auc'], "
+     "objective_metric_name='auc')", "can be computed, or another (objective_metric_name)",
+     "train(x, y, validation_data=(x, y), metrics=['auc'], $1='auc');"
+     "train(x, y, validation_data=(x, [['run'] * len(a) for a in x]), metrics=['auc'])"),
     ("train(x, y, checkpoint_path='c')", "make the folder first",
      "os.mkdir('c'); train(x, y, checkpoint_path='c')"),
     ("TrainingOptions(validation_frequency=0)", "at least (1), or ('epoch')",

@@ -7,6 +7,7 @@ from agreement import refuses_data
 from builders import WIDTHS, draw
 
 from minilstm.data.sequences import as_batch, as_step
+from minilstm.errors import DataError
 
 IMAGE, VOLUME = (5, 4, 1), (4, 3, 2, 2)
 WANTED = "but the network wants (T, 5, 4, 1), T time steps of 5x4 images with 1 channel"
@@ -209,3 +210,18 @@ def test_sequences_that_are_too_short_are_named(shape):
     for x, name in (([good, short], "x[1]"), (short, "x"), (short[None], "x[0]")):
         with refuses_data(f"{name} has 3 time steps, {rest}"):
             as_batch(x, shape, "float32", min_length=4)
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint64])
+def test_whole_numbers_that_float64_rounds_are_refused(dtype):
+    def net(x):
+        return as_batch(x, 1, np.float64).sequences[0].ravel().tolist()
+
+    exact = [2**53, 2**62, 0]
+    assert net(np.array(exact, dtype)[:, None]) == exact
+    with pytest.raises(DataError) as told:
+        net(np.array([0, 2**53 + 1], dtype)[:, None])
+    assert str(told.value) == (
+        "x holds 9007199254740993 at time step 1, feature 0, a whole number that float64 rounds "
+        "(above 2**53); subtract the first value as integers, x - x[0], before it is given."
+    )

@@ -11,6 +11,7 @@ import tempfile
 import numpy as np
 import pytest
 from agreement import refuses
+from builders import two_in_two_out
 from record.models import contents
 from safetensors.numpy import save_file
 
@@ -303,10 +304,16 @@ def test_a_missing_file_or_folder_is_named(tmp_path):
 # ---------------------------------------------------------------- whole or not at all
 
 
+def test_classes_of_one_output_of_two_are_saved(tmp_path):
+    net = ml.Network(two_in_two_out(), rng=np.random.default_rng(0), classes=["a", "b"])
+    assert ml.load(net.save(tmp_path / "m")).classes.tolist() == ["a", "b"]
+
+
 def test_what_could_not_be_loaded_is_not_saved(tmp_path):
     path = tmp_path / "model.safetensors"
     net = network()
-    nan = net.replace(parameters={**net.parameters, "fc/bias": [np.nan, 0]})
+    nan = net.replace()
+    nan.parameters["fc/bias"][0] = np.nan
     with refuses("fc/bias of the network holds NaN or infinity; give it finite numbers."):
         nan.save(path)
     large = net.replace(parameters={k: np.full_like(p, 3e38) for k, p in net.parameters.items()})
@@ -316,7 +323,7 @@ def test_what_could_not_be_loaded_is_not_saved(tmp_path):
     ):
         large.save(path)
     with refuses("the network has 3 classes for 2 scores of 'softmax'; mend that before saving."):
-        net.replace(classes=["a", "b", "c"]).save(path)
+        ml.Network(net.layers, net.parameters, classes=["a", "b", "c"]).save(path)
     with refuses(
         "a name or a class of the network holds '\\ud800', which is no letter; name it anew."
     ):

@@ -1,6 +1,7 @@
 """The network as a user meets it: names, structure errors, predict in every form, state, tables.
 Everything runs on the NumPy backend; the maths itself is tested elsewhere."""
 
+import re
 import tracemalloc
 from types import SimpleNamespace
 
@@ -97,12 +98,37 @@ def test_a_name_made_for_a_layer_is_never_one_that_was_given():
     assert [a.name for a in net.layers] == ["input", "lstm_2", "lstm_3", "lstm_4"]
 
 
+@pytest.mark.parametrize(
+    ("classes", "says"),
+    [
+        (list("aabc"), "the network would have classes ['a', 'a', 'b', 'c'], of which some are "
+         "equal; give a different label for each score."),
+        (list("abc"), "the network would have 3 classes for 4 scores of 'softmax'; give a "
+         "different label for each score."),
+        (np.arange(4.0), "classes has dtype float64, but labels are strings or whole numbers; "
+         "convert them, and remove missing ones."),
+        (np.array([True, False] * 2), "classes has dtype bool, but labels are strings or whole "
+         "numbers; pass np.asarray(classes).astype(int)."),
+        (np.array(list("abcd"), "S"), "classes has dtype |S1, but labels are strings or whole "
+         "numbers; pass np.asarray(classes).astype(str)."),
+    ],
+)  # fmt: skip
+def test_classes_are_different_labels_for_the_scores(classes, says):
+    layers = [ml.SequenceInput(1), ml.FullyConnected(4, weights=np.ones((4, 1)), bias=np.ones(4)),
+              ml.Softmax()]  # fmt: skip
+    for call in (network().replace, lambda classes: ml.assemble(layers, classes)):
+        with pytest.raises(ValueError, match="^" + re.escape(says) + "$"):
+            call(classes=classes)
+
+
 def test_parameters_must_be_those_of_the_layers():
     net = network()
     with refuses("parameters and rng are both missing; give one of them."):
         ml.Network(net.layers)
     with refuses("fc/bias has shape (5,), but its layer wants (4,); give an array of that shape."):
         net.replace(parameters={**net.parameters, "fc/bias": np.zeros(5)})
+    with refuses("fc/bias holds NaN or infinity; give finite numbers."):
+        net.replace(parameters={**net.parameters, "fc/bias": [0, 1, np.nan, 2]})
     missing = {k: v for k, v in net.parameters.items() if k != "fc/bias"}
     with pytest.raises(ValueError, match=r"; mend \['fc/bias'\]\.$"):
         net.replace(parameters=missing)

@@ -116,6 +116,12 @@ def test_values_of_options(name, value, wanted):
             "objective_metric_name is 'auc'; choose one of 'loss', 'accuracy', which are 'loss' "
             "and the metrics.",
         ),
+        (
+            {"objective_metric_name": "max", "metrics": max},
+            "objective_metric_name is 'max', a function of your own, of which "
+            "objective_direction='auto' does not know whether large or small is good; give "
+            "objective_direction='maximize' or 'minimize'.",
+        ),
         ({"validation_data": 5}, "validation_data is int of no items; give (x, y)."),
         ({"validation_data": [1, 2, 3]}, "validation_data is list of 3 items; give (x, y)."),
         (
@@ -170,7 +176,10 @@ def test_functions_may_be_metrics_and_output_functions():
     def share(scores, targets):
         return 0.5
 
-    options = ml.TrainingOptions(metrics=share, output_fcn=print, objective_metric_name="share")
+    options = ml.TrainingOptions(
+        metrics=share, output_fcn=print, objective_metric_name="share",
+        objective_direction="maximize",
+    )  # fmt: skip
     assert options.metrics == (share,) and options.metric_names == ("share",)
     assert options.output_fcn == (print,)
     options = ml.TrainingOptions(metrics=["rmse", share], output_fcn=[print, max])
@@ -210,6 +219,7 @@ def test_defaults_are_the_references():
         "validation_frequency": 50,
         "validation_patience": math.inf,
         "objective_metric_name": "loss",
+        "objective_direction": "auto",
         "output_network": "auto",
         "metrics": (),
         "output_fcn": (),
