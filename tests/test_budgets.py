@@ -12,12 +12,15 @@ ROOT = Path(__file__).parents[1]
 # Lines of Python and CUDA that a part of the project may have; a raise gives its reason here.
 ENGINE = ("functional", "layers", "losses", "network", "training", "backend.py")
 BUDGETS = {
-    "package": (42_500, ["minilstm", "kernels"]),
-    "engine": (14_100, [f"minilstm/{room}" for room in ENGINE]),
+    # Never a silent wrong answer took 5,900 lines of the package, 2,000 of them in the engine: one
+    # gate for arrays, one for paths, one for files of the users, each with its sentences.
+    "package": (43_500, ["minilstm", "kernels"]),
+    "engine": (14_750, [f"minilstm/{room}" for room in ENGINE]),
     # 8,200 was the aim. The names and causes of 456 mistakes take 1,660 lines word for word,
     # and what the rest repeated is said once.
     "proof": (8_900, ["minilstm/proof"]),
-    "tests": (37_500, ["tests"]),
+    # Every advice, option, kind of array and kind of damage has its row in a table.
+    "tests": (38_500, ["tests"]),
 }
 MOST_ENTRIES = 12  # of a room, beside its page and its `__init__.py`
 PAGE_LINES = 40

@@ -151,7 +151,7 @@ def _check_metrics(heads: Sequence[Head], options: TrainingOptions) -> None:
 def _check_rates(options: TrainingOptions, dtype: str) -> None:
     for name in ("initial_learn_rate", "epsilon"):
         value = getattr(options, name)
-        if np.dtype(dtype).type(value) == 0:
+        if value <= float(np.finfo(dtype).smallest_subnormal) / 2:
             raise ValueError(
                 f"{name} is {value!r}, which is 0 in {dtype}; give a larger one, or train with "
                 "dtype='float64'."

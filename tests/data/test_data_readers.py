@@ -84,8 +84,8 @@ def test_writers_refuse_and_leave_nothing(tmp_path, write):
     ):  # fmt: skip
         with refuses_data(sentence):
             write(path, x, y, **options)
-    with pytest.raises(DataError, match="has dtype float64, but labels are"):
-        write(path, X, [np.zeros(3), np.zeros(1)])
+    with pytest.raises(DataError, match=r"y\[0\] holds the label 0.5, but labels are strings or"):
+        write(path, X, [np.full(3, 0.5), np.zeros(1)])
     assert path.read_text() == "as before"
     assert len(list(tmp_path.iterdir())) == 1
     with refuses_data(

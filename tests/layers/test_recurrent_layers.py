@@ -146,7 +146,7 @@ def test_wrong_options_are_named(layer):
         },
         f"{kind}: input_weights has shape (5,); give finite numbers of shape "
         f"({4 * width}, inputs).": {"input_weights": np.zeros(5)},
-        f"{kind}: cell_state has shape ({width},); give finite numbers of shape ({width},).": {
+        f"{kind}: cell_state holds nan; give finite numbers of shape ({width},).": {
             "cell_state": [np.nan] * width
         },
         f"{kind}: has_state_inputs is 1; give True or False.": {"has_state_inputs": 1},

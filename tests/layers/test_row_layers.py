@@ -156,7 +156,7 @@ def test_given_values_are_kept_apart_from_options():
         ({"scale_l2_factor": -1}, "scale_l2_factor is -1; give a number of at least 0."),
         ({"offset": [[1.0]]}, "offset has shape (1, 1); give one finite number for each channel, "
          "shape (C,)."),
-        ({"scale": [np.nan]}, "scale has shape (1,); give one finite number for each channel, "
+        ({"scale": [np.nan]}, "scale holds nan; give one finite number for each channel, "
          "shape (C,)."),
         ({"trained_variance": [1, -2.0]}, "trained_variance has an entry of -2; give variances of "
          "at least 0."),

@@ -70,7 +70,7 @@ def test_class_weights_for_whole_numbers_and_none():
         ({"class_weights": [1, "2"]}, ValueError, r"class_weights\[1\] is '2'"),
         ({"class_weights": [0, 0]}, ValueError, "no weight above 0"),
         ({"class_weights": []}, ValueError, "no weight above 0"),
-        ({"class_weights": {1.5: 1}}, TypeError, "holds 1.5; labels are"),
+        ({"class_weights": {1.5: 1}}, TypeError, "holds 1.5, but labels are"),
         ({"class_weights": [("a", 1), ("a", 2)]}, ValueError, "'a' more than once"),
         ({"class_weights": [1, 2], "classes": ["a", "b", "c"]}, ValueError, "2 weights, .* 3"),
         ({"class_weights": {"x": 1}, "classes": ["a"]}, ValueError, "'x', which is no class"),

@@ -229,7 +229,7 @@ def _refuse_row(
     at = header.index(place)
     advice = "correct or remove the line"
     below = [row[at] for _, row in islice(records, 20) if len(row) == len(header)]
-    if below and all(finite_number(cell) is None for cell in below):
+    if below and not is_name(text) and all(finite_number(cell) is None for cell in below):
         advice = f"write numbers in the whole column, such as seconds, or remove column {place!r}"
     if "," in text:
         advice = "write it with a point, and with nothing between thousands"
