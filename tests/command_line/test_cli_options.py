@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from builders import two_movements
+from matlab_words import matlab
 
 import minilstm as ml
 from minilstm.bench import Result
-from minilstm.command_line import cli, commands, models, training
+from minilstm.command_line import cli, commands, training
 from minilstm.data import write_csv, write_npz
 
 MODEL = "trained/model.safetensors"
@@ -109,31 +110,6 @@ def every_word(w):
     how = ["columns.csv", "--id-column", "run", "--label-column", "kind", "--no-missing-labels"]
     for words in (["train", "--epochs", 1, "--out", "c"], ["predict", "c/model.safetensors"]):
         assert w.run(*words, *how)["read"][0]["labels"] == {"NA": 1, "a": 2, "b": 1}
-
-
-def matlab(command, word, value):
-    """The case of a word about a .mat file: what is read with it, and with another value."""
-
-    def case(w):
-        savemat = pytest.importorskip("scipy.io").savemat
-        a, b, file = np.arange(4.0).reshape(2, 2), np.ones((2, 2)), w.out / "m.mat"
-        savemat(file, {"a": a, "b": b, "k": [[1, 2]], "m": [[2, 1]]})
-        given = {"--x-name": "a", "--y-name": "k", "--layout": "CT"}
-        how = ["train", file, "--epochs", 1, "--hidden", 2, "--quiet", "--out", w.out / "t"]
-        if command == "predict":
-            w.run(*how, *[one for pair in given.items() for one in pair])
-            how = ["predict", w.out / "t/model.safetensors", file]
-        room, seen = {"train": training, "predict": models}[command], []
-        real = room.read_data
-        w.patch.setattr(room, "read_data", lambda *a: seen.append(real(*a)) or seen[-1])
-        for words in (given, {**given, word: value}):
-            w.run(*how, *[one for pair in words.items() for one in pair])
-        (x, y), (x2, y2) = [(data.x[0], list(map(int, data.y[0]))) for data, _ in seen]
-        assert (x == a.T).all() and y == [1, 2]
-        wanted = {"--x-name": (b, [1, 2]), "--y-name": (a.T, [2, 1]), "--layout": (a, [1, 2])}[word]
-        assert (x2 == wanted[0]).all() and y2 == wanted[1]
-
-    return case
 
 
 def label_per(w, *words):
