@@ -18,9 +18,7 @@ from minilstm.command_line.facts import INTERRUPTED, facts, files, scores_line
 from minilstm.command_line.outputs import output_folder, save_model
 from minilstm.command_line.reading import as_list, checked_labels, ignored_labels, read_data
 from minilstm.data import Sequences
-from minilstm.data.files.checks import finite_number
 from minilstm.data.labels import find_classes, to_targets
-from minilstm.errors import DataError
 from minilstm.functional.sequence_input import USES
 from minilstm.layers import LSTM, BiLSTM, Dropout, FullyConnected, SequenceInput, Softmax
 from minilstm.losses import CrossEntropy
@@ -120,25 +118,12 @@ def _read(options: argparse.Namespace) -> _Files:
     size = data.x[0].shape[1]
     labels = checked_labels(data, options.train, size, mode, options)
     classes = find_classes(labels, str(options.train), ignored)  # (C,)
-    _check_no_fractions(classes, options.train)
     if options.test is None:
         return _Files(data, None, classes, ignored, [facts_of_data])
     test, facts_of_test = read_data(options.test, options, mode, data.feature_names, classes)
     labels = checked_labels(test, options.test, size, mode, options, classes.tolist())
     to_targets(labels, classes, str(options.test), ignored)
     return _Files(data, test, classes, ignored, [facts_of_data, facts_of_test])
-
-
-def _check_no_fractions(classes: NDArray[Any], path: Path) -> None:
-    """Refuse numbers with fractions as classes: they were measured, not chosen from a few."""
-    numbers = {str(label): finite_number(str(label)) for label in classes.tolist()}
-    fractions = [label for label, value in numbers.items() if value is not None and value % 1]
-    if fractions and None not in numbers.values():
-        raise DataError(
-            f"{path} has numbers with fractions as labels, such as {fractions[0]}, which look like "
-            "numbers for a regression, but this command trains classifiers; train a regression in "
-            "Python, or write whole numbers or names for classes."
-        )
 
 
 def _draw_confusion(net: Network, test: Sequences, ignored: list[str], path: Path) -> Path:

@@ -87,14 +87,14 @@ TABLE = [
     ("training((HEAD + BODY).replace('r1,3,4,walk', 'r1,3,4,run'), '--label-per sequence')",
      "train with (--output-mode last)|classes",
      "training(HEAD + 'a,1,2,run\\nb,3,4,walk\\n', '--output-mode last --label-per sequence')"),
-    ("training(HEAD + 'a,1,2,0.5\\na,1,2,1.5\\n')", "write whole numbers or names for classes",
+    ("training(HEAD + 'a,1,2,0.5\\na,1,2,1.5\\n')", "number the classes from 1, or write",
      "training(HEAD + 'a,1,2,1\\na,1,2,2\\n'); training(HEAD + BODY)"),
     ("training(HEAD + BODY, '--out .'); os.rename('history.csv', 'h'); "
      "os.symlink(os.path.abspath('d.csv'), 'history.csv'); training(HEAD + BODY, '--out .')",
      "choose another name", "training(HEAD + BODY, '--out elsewhere')"),
     ("training('who' + HEAD[9:] + BODY)",
-     r"say id_column=('') where .*, such as id_column=('who')\.",
-     "training('who' + HEAD[9:] + BODY, '--id-column ' + $2);"
+     r"such as id_column=('who'), or say id_column=('') where",
+     "training('who' + HEAD[9:] + BODY, '--id-column ' + $1);"
      "training(HEAD[10:] + '1,2,run\\n3,4,walk\\n', \"--id-column ''\")"),
     ("training(HEAD + BODY, '--missing-labels \\'\\' ' + tested(HEAD + 'r1,1,2,\\n'))",
      "check which labels are ignored",

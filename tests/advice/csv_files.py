@@ -51,8 +51,8 @@ TABLE = [
      "right(read(HEAD + BODY, $1))"),
     ("read(HEAD + BODY, id_column='id')", "the columns are (.*): name one of them",
      "'recording' in '$1' and right(read(HEAD + BODY, id_column='recording'))"),
-    ("read('who' + HEAD[9:] + BODY)", r"say (id_column='') where .*, such as (id_column='who')\.",
-     "right(read('who' + HEAD[9:] + BODY, $2)); read('ax,ay,label\\n1,2,run\\n', $1).x[0].tolist() "
+    ("read('who' + HEAD[9:] + BODY)", r"such as (id_column='who'), or say (id_column='') where",
+     "right(read('who' + HEAD[9:] + BODY, $1)); read('ax,ay,label\\n1,2,run\\n', $2).x[0].tolist() "
      "== [[1, 2]]"),
     ("read('t,ax\\n1,2\\n2,5\\n')",
      "say (id_column='') where the whole file is one sequence, or name",

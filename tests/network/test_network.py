@@ -105,8 +105,8 @@ def test_a_name_made_for_a_layer_is_never_one_that_was_given():
          "equal; give a different label for each score."),
         (list("abc"), "the network would have 3 classes for 4 scores of 'softmax'; give a "
          "different label for each score."),
-        (np.arange(4.0), "classes has dtype float64, but labels are strings or whole numbers; "
-         "convert them, and remove missing ones."),
+        (np.arange(4.0) + 0.5, "classes holds the label 0.5, but labels are strings or whole "
+         "numbers; round it, or train on numbers with loss='mse'."),
         (np.array([True, False] * 2), "classes has dtype bool, but labels are strings or whole "
          "numbers; pass np.asarray(classes).astype(int)."),
         (np.array(list("abcd"), "S"), "classes has dtype |S1, but labels are strings or whole "
