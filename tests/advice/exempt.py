@@ -65,7 +65,6 @@ NO_ADVICE = {
     (COMPLAINTS, "give a smaller one"): "of Python's own errors",
     (COMPLAINTS, "let it be a file with enough space, a pipe or a terminal"): "of other processes",
     (COMPLAINTS, "train with it, or count it nowhere with missing_labels="): "sets a word in place",
-    ("minilstm/command_line/streaming.py", "check that it is whole"): "of a line that is scored",
     (CSV, "save it again in that encoding, for example with iconv -f {} -t UTF-8"): "a template",
     (CALLS, "set them to zero at the start of backward"): "a cause, in a report",
     (CALLS, "use the sign of its argument, or tanh, for the sigmoid"): "a cause, in a report",
