@@ -148,7 +148,7 @@ def test_a_closed_standard_error_leaves_the_output_clean():
     ("word", "value", "wanted"),
     [
         ("--hidden", "1_0", "a whole number from 1 to 2147483647"),
-        ("--threads", "٣", "a whole number from 1 to 2147483647"),
+        ("--threads", "٣", "a whole number"),
         ("--seed", "1_0", "a whole number of at least 0"),
         ("--learn-rate", "1_0", "a number"),
         ("--learn-rate", "nan", "a number"),
