@@ -154,7 +154,7 @@ def gated(
                 return function(*args, **kwargs)
             if count > fewest:
                 for n, part in parts:
-                    key.append(getattr(args[n], part).shape)
+                    key.append(getattr(getattr(args[n], part, None), "shape", None))
                 shapes = tuple(key)
                 sizes = known.get(shapes)
                 if sizes is None:
@@ -197,7 +197,8 @@ def _measured(
 
     def value_of(name: str) -> Any:
         whole, _, part = name.partition(".")
-        return getattr(values[whole], part) if part else values.get(whole)
+        # A plain tuple, which does as a cache, has no names to look at.
+        return getattr(values[whole], part, None) if part else values.get(whole)
 
     return fitted(declared, value_of)
 

@@ -174,7 +174,7 @@ def test_predictions_all_right_say_so_and_almost_all_do_not():
         (lambda: plots.plot_sequence(np.zeros((5, 3)), ["a"] * 4), "labels has 4 entries"),
         (lambda: plots.plot_sequence(np.zeros((3, 5)), ["a"] * 5), "transpose x to x.T"),
         (lambda: plots.plot_sequence(np.zeros((2, 1)), ["a", "b"], classes=["a"]), "labels[1]"),
-        (lambda: plots.plot_sequence(np.zeros((2, 1)), [1.0, 2.0]), "strings or integers"),
+        (lambda: plots.plot_sequence(np.zeros((2, 1)), [1.5, 2.0]), "strings or integers"),
         (lambda: plots.plot_sequence(np.zeros((2, 1)), [[1], [2]]), "shape (2, 1)"),
         (lambda: plots.plot_sequence(np.zeros((2, 1)), sample_rate=0), "sample_rate is 0"),
         (lambda: plots.plot_features(np.zeros((5, 3)), names=["x"]), "names has 1 entries"),
