@@ -64,7 +64,8 @@ def read_data(
     else:
         data = read_sequences(path, **given)
     if columns is not None:
-        _check_range(path, data, columns, dtype or options.dtype, "dtype" in options)
+        kept = options.dtype if dtype is None else dtype
+        _check_range(path, data, columns, kept, "dtype" in options)
     facts = _facts(path, data, columns)
     _say(facts)
     if names is not None and data.feature_names is not None:
