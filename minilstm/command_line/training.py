@@ -78,20 +78,19 @@ def train_files(options: argparse.Namespace) -> dict[str, Any]:
         verbose=not options.quiet,
         **({"plots": "training-progress", "plot_file": picture} if draw else {}),
     )
+    drawn = [picture] if draw else []
+    drawn += [confusion] if draw and given.test is not None else []
     started = time.perf_counter()
-    names = ["model.safetensors", "history.csv", *([picture.name] if draw else [])]
-    names += ["confusion.png"] if draw and given.test is not None else []
-    with output_folder(out, names):
+    with output_folder(out, [path.name for path in (model, history, *drawn)]):
         net, info = train(data.x, data.y, layers, loss=loss, options=how)
-        paths = [save_model(net, model), info.to_csv(history)]
-    paths += [picture] if draw else []
+        paths = [save_model(net, model), info.to_csv(history), *drawn]
     whose, judged, path = "training", data, options.train
     if given.test is not None:
         whose, judged, path = "test", given.test, options.test
     # Of the network that was saved: the history has its mini-batches before their updates.
     result = net.evaluate(judged.x, judged.y, name=str(path), label_name="its labels")
     if given.test is not None and draw:
-        paths.append(_draw_confusion(net, given.test, given.ignored, confusion))
+        _draw_confusion(net, given.test, given.ignored, confusion)
     print(f"{whose} {scores_line(result)}")
     exit_code = INTERRUPTED if "Ctrl-C" in info.stop_reason else 0
     if not math.isfinite(result["loss"]):
@@ -126,10 +125,10 @@ def _read(options: argparse.Namespace) -> _Files:
     return _Files(data, test, classes, ignored, [facts_of_data, facts_of_test])
 
 
-def _draw_confusion(net: Network, test: Sequences, ignored: list[str], path: Path) -> Path:
+def _draw_confusion(net: Network, test: Sequences, ignored: list[str], path: Path) -> None:
     from minilstm import plots
 
     true = np.concatenate(as_list(test.y))  # (N,)
     predicted = np.concatenate(as_list(net.classify(test.x)))  # (N,)
     known = ~np.isin(true, ignored)  # (N,)
-    return plots.save_figure(plots.plot_confusion(true[known], predicted[known]), path)
+    plots.save_figure(plots.plot_confusion(true[known], predicted[known]), path)

@@ -13,29 +13,14 @@ import pytest
 from builders import two_movements
 
 import minilstm as ml
-from minilstm.command_line.cli import main
 from minilstm.data import write_csv
 
 SHORT = ["--hidden", "3", "--epochs", "1", "--quiet"]
 
 
 @pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch, on_numpy):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MINILSTM_BACKEND", "numpy")
+def here(own_folder):
     write_csv("train.csv", *two_movements(0))
-
-
-@pytest.fixture
-def run(capsys):
-    """Exit code, printed lines and complaint lines of a command."""
-
-    def command(*words):
-        code = main([*map(str, words)])
-        said = capsys.readouterr()
-        return code, said.out.splitlines(), said.err.splitlines()
-
-    return command
 
 
 def test_training_figures_are_those_of_the_saved_network(run):

@@ -12,29 +12,13 @@ from builders import two_movements
 
 import minilstm as ml
 from minilstm.command_line import training
-from minilstm.command_line.cli import main
 from minilstm.data import read_sequences, write_csv, write_npz
 
 NAMES = ["ax", "ay", "az"]
 SHORT = ["--hidden", "3", "--epochs", "2", "--quiet"]
 
 
-@pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch, on_numpy):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MINILSTM_BACKEND", "numpy")
-
-
-@pytest.fixture
-def run(capsys):
-    """Exit code, printed lines and complaint lines of a command."""
-
-    def command(*words):
-        code = main([*map(str, words)])
-        said = capsys.readouterr()
-        return code, said.out.splitlines(), said.err.splitlines()
-
-    return command
+pytestmark = pytest.mark.usefixtures("own_folder")
 
 
 def movements(seed, y=None):

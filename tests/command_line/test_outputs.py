@@ -24,9 +24,7 @@ NEEDED = "but the command needs it; leave it open."
 
 
 @pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch, on_numpy):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MINILSTM_BACKEND", "numpy")
+def here(own_folder):
     write_csv("d.csv", *two_movements(0))
 
 

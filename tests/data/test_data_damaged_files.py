@@ -11,6 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 import numpy as np
 import pytest
 from campaigns import cases
+from mat_files import cells
 
 import minilstm as ml
 from minilstm.errors import DataError
@@ -19,13 +20,6 @@ X = [np.linspace(-1.5, 2.5, 21).reshape(7, 3), np.linspace(0.3, 9.1, 15).reshape
 NUMBERS = [np.arange(7), np.arange(5)]
 LETTERS = ["abababa", "bbbba"]
 HEAD = 900  # half of the damage is done to the first bytes, where sizes and names stand
-
-
-def cells(values):
-    box = np.empty((len(values), 1), dtype=object)
-    for k, value in enumerate(values):
-        box[k, 0] = value
-    return box
 
 
 def scipy_file(variables, **how):

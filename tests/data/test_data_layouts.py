@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 from agreement import assert_same_arrays, refusal
+from mat_files import cells
 
 from minilstm.data import read_sequences
 
@@ -29,13 +30,6 @@ def mat(tmp_path, **variables):
     path = tmp_path / "a.mat"
     scipy.io.savemat(path, variables)
     return path
-
-
-def cells(values):
-    box = np.empty((len(values), 1), dtype=object)
-    for k, value in enumerate(values):
-        box[k, 0] = value
-    return box
 
 
 def column(values):

@@ -11,6 +11,7 @@ import zlib
 import numpy as np
 import pytest
 from agreement import refusal
+from mat_files import cells, mat
 
 from minilstm.data import read_sequences
 from minilstm.data.files.mat import objects
@@ -27,21 +28,6 @@ ROWS = TABLE.to_numpy().T.copy()  # D x T, what table2array(X)' gives
 TIMES = TABLE.set_index(pandas.to_timedelta([0, 1, 2, 3], unit="s"))
 TIMES.index.name = "Time"
 STRINGS = np.dtypes.StringDType()
-
-
-def cells(values):
-    box = np.empty((len(values), 1), dtype=object)
-    for k, value in enumerate(values):
-        box[k, 0] = value
-    return box
-
-
-def mat(tmp_path, version="v7", **variables):
-    path = tmp_path / "a.mat"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        matio.save_to_mat(str(path), variables, version=version)
-    return path
 
 
 TIMETABLE = "table2array(timetable2table({}, 'ConvertRowTimes', false))"

@@ -8,6 +8,7 @@ import warnings
 import numpy as np
 import pytest
 from agreement import refusal, refuses
+from mat_files import cells, mat
 
 from minilstm.data import read_sequences
 from minilstm.data.files.mat.objects import _value
@@ -23,26 +24,11 @@ with warnings.catch_warnings():
 SEQUENCES = [np.arange(21.0).reshape(3, 7), -np.arange(15.0).reshape(3, 5)]  # D x T
 
 
-def cells(values):
-    box = np.empty((len(values), 1), dtype=object)
-    for k, value in enumerate(values):
-        box[k, 0] = value
-    return box
-
-
 def categorical(text):
     return pandas.Categorical.from_codes(["ab".find(k) for k in text], categories=["a", "b"])
 
 
 PER_STEP = cells([categorical("abababa"), categorical("bbbba")])
-
-
-def mat(tmp_path, version="v7", **variables):
-    path = tmp_path / "a.mat"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        matio.save_to_mat(str(path), variables, version=version)
-    return path
 
 
 @pytest.mark.parametrize("version", ["v7", "v7.3"])

@@ -96,7 +96,7 @@ def read_npz(
     check_y(y, floats)
     if layout is None and "lengths" not in arrays:
         where = f"x of {str(found)!r}"
-        if not warn_of_turned_labels(where, floats, y, parts.letters):
+        if not warn_of_turned_labels(where, y, parts.letters):
             warn_of_doubt(where, floats, y, parts.letters, flat)
     ids = _strings(arrays, "ids", len(floats), "sequences")
     return Sequences(

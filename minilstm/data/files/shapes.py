@@ -96,11 +96,7 @@ def warn_of_doubt(
 
 
 def warn_of_turned_labels(
-    where: str,
-    x: list[NDArray[Any]],
-    y: list[NDArray[Any]] | NDArray[Any] | None,
-    letters: str,
-    level: int = 4,
+    where: str, y: list[NDArray[Any]] | NDArray[Any] | None, letters: str, level: int = 4
 ) -> bool:
     """Say how a dense batch with labels per step was read where B and T may be swapped.
 
