@@ -1,4 +1,4 @@
-"""What all tests share: the backends, a way to set threads, one profile for hypothesis.
+"""What all tests share: the backends, a way to set threads, commands, a profile for hypothesis.
 Everything is seeded, so two runs of the tests draw the same examples."""
 
 import importlib
@@ -17,6 +17,7 @@ from hypothesis import settings
 import minilstm as ml
 from minilstm import backend as switch
 from minilstm.backend import is_installed, load_backend
+from minilstm.command_line.cli import main
 
 # CuPy's arrays: on the CPU, or where there is a device.
 WHERE = ["shim", pytest.param("device", marks=pytest.mark.gpu)]
@@ -80,6 +81,25 @@ def on_numpy():
     """The NumPy backend is in force."""
     with ml.use_backend("numpy"):
         yield
+
+
+@pytest.fixture
+def own_folder(tmp_path, monkeypatch, on_numpy):
+    """Work in an empty folder, on NumPy, in processes that are started as well."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MINILSTM_BACKEND", "numpy")
+
+
+@pytest.fixture
+def run(capsys):
+    """Exit code, printed lines and complaint lines of a command."""
+
+    def command(*words):
+        code = main([*map(str, words)])
+        said = capsys.readouterr()
+        return code, said.out.splitlines(), said.err.splitlines()
+
+    return command
 
 
 @pytest.fixture(scope="session")

@@ -192,7 +192,6 @@ CAMPAIGN = """
     from builders import train_classifier as train
     from test_interruption import ctrl_c, videos
 
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     ml.set_backend("numpy")
     count, cases = int(sys.argv[2]), int(sys.argv[3])
     rng = np.random.default_rng(count)
@@ -204,25 +203,28 @@ CAMPAIGN = """
     took = time.monotonic() - began
     for _ in range(cases):
         waits = rng.uniform(0, took / count, count)
-        go = threading.Event()
-        sender = threading.Thread(
-            target=lambda: (go.wait(), [(time.sleep(s), ctrl_c()) for s in waits])
-        )
+        # Lists, as an event that Ctrl-C cuts short keeps its lock; from the end on, none comes.
+        begun = []
+        def send():
+            while not begun:
+                time.sleep(0.0002)
+            for wait in waits:
+                time.sleep(wait)
+                ctrl_c()
+        sender = threading.Thread(target=send)
         sender.start()
-        start = lambda told: go.set()
         back, said = None, "returned before"
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
-            back = train(layers, given, output_fcn=start, **options)
-            sender.join()
-            time.sleep(0.001)
+            try:
+                back = train(layers, given, output_fcn=lambda told: begun.append(1), **options)
+            finally:
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
         except KeyboardInterrupt as error:  # it came after the return, or in its last line
             within = [f.name for f in traceback.extract_tb(error.__traceback__)]
             said = "lost" if back is None and "_run" in within else said
-        while sender.is_alive():
-            try:
-                sender.join()
-            except KeyboardInterrupt:
-                pass
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # one that came in the line above kept it out
+        sender.join()
         if back is not None:
             net, info = back
             assert all(np.isfinite(p).all() for p in net.parameters.values())
