@@ -56,9 +56,9 @@ def _reverse(
 class _Emit:
     """Turns intrinsic arguments into vectors at ``at + gate * distance``."""
 
-    def __init__(self, context: Any, builder: Any, sig: Any, args: Any, lanes: int) -> None:
+    def __init__(self, context: Any, builder: Any, sig: Any, args: Any, part: bool) -> None:
         self.context, self.builder, self.sig, self.args = context, builder, sig, args
-        self.lane = Lane(builder, sig.args[0].dtype, lanes)
+        self.lane = Lane(builder, sig.args[0].dtype, count=args[-3] if part else None)
 
     def data(self, n: int) -> Any:
         return data_of(self.context, self.builder, self.sig, self.args, n)
@@ -86,39 +86,40 @@ class _Emit:
 # fmt: off
 
 
-def _cells(lanes: int, usual: bool) -> tuple[Any, Any, Any]:
-    """The three cell functions for a whole vector (lanes 0) or for one unit (lanes 1)."""
+def _cells(part: bool, usual: bool) -> tuple[Any, Any, Any]:
+    """The three cell functions for a whole vector, or for the `units` first numbers of one."""
 
     def activations(args: Any) -> Activations:
         return USUAL if usual else chosen(*args[-2:])
 
     @intrinsic
-    def activate(typing, z, z_at, z_gate, a, a_at, a_gate, gate, state):
+    def activate(typing, z, z_at, z_gate, a, a_at, a_gate, units, gate, state):
         def generate(context, builder, sig, args):
-            emit = _Emit(context, builder, sig, args, lanes)
+            emit = _Emit(context, builder, sig, args, part)
             emit.store_gates(_activate(emit.load_gates(0), activations(args)), 3)
             return context.get_dummy_value()
 
-        return types.void(z, z_at, z_gate, a, a_at, a_gate, gate, state), generate
+        return types.void(z, z_at, z_gate, a, a_at, a_gate, units, gate, state), generate
 
     @intrinsic
-    def restore(typing, a, a_at, a_gate, p, p_at, c, c_at, h, h_at, gate, state):
+    def restore(typing, a, a_at, a_gate, p, p_at, c, c_at, h, h_at, units, gate, state):
         def generate(context, builder, sig, args):
-            emit = _Emit(context, builder, sig, args, lanes)
+            emit = _Emit(context, builder, sig, args, part)
             new_c, new_h = _state(emit.load_gates(0), emit.load(3), activations(args))
             emit.store(new_c, 5)
             emit.store(new_h, 7)
             return context.get_dummy_value()
 
-        return types.void(a, a_at, a_gate, p, p_at, c, c_at, h, h_at, gate, state), generate
+        signature = types.void(a, a_at, a_gate, p, p_at, c, c_at, h, h_at, units, gate, state)
+        return signature, generate
 
     @intrinsic
     def backward(
         typing, a, a_at, a_gate, p, p_at, c, c_at, u, u_at, dh, dh_at, dc, dc_at, dz, dz_at,
-        dz_gate, gate, state
+        dz_gate, units, gate, state
     ):
         def generate(context, builder, sig, args):
-            emit = _Emit(context, builder, sig, args, lanes)
+            emit = _Emit(context, builder, sig, args, part)
             arrived = emit.load(9) + emit.load(7)
             dz_gates, dc_prev = _reverse(
                 emit.load_gates(0), emit.load(3), emit.load(5), arrived, emit.load(11),
@@ -130,7 +131,7 @@ def _cells(lanes: int, usual: bool) -> tuple[Any, Any, Any]:
 
         signature = types.void(
             a, a_at, a_gate, p, p_at, c, c_at, u, u_at, dh, dh_at, dc, dc_at, dz, dz_at, dz_gate,
-            gate, state
+            units, gate, state
         )
         return signature, generate
 
@@ -139,26 +140,28 @@ def _cells(lanes: int, usual: bool) -> tuple[Any, Any, Any]:
 
 def _loops(usual: bool) -> tuple[Any, Any, Any]:
     """The three cell functions for any number of units."""
-    activate_wide, restore_wide, backward_wide = _cells(0, usual)
-    activate_one, restore_one, backward_one = _cells(1, usual)
+    activate_wide, restore_wide, backward_wide = _cells(False, usual)
+    activate_part, restore_part, backward_part = _cells(True, usual)
 
     def activate(units, z, z_at, z_gate, a, a_at, a_gate, V, gate, state):
         j = 0
         while j + V <= units:
-            activate_wide(z, z_at + j, z_gate, a, a_at + j, a_gate, gate, state)
+            activate_wide(z, z_at + j, z_gate, a, a_at + j, a_gate, V, gate, state)
             j += V
-        while j < units:
-            activate_one(z, z_at + j, z_gate, a, a_at + j, a_gate, gate, state)
-            j += 1
+        if j < units:
+            activate_part(z, z_at + j, z_gate, a, a_at + j, a_gate, units - j, gate, state)
 
     def restore(units, a, a_at, a_gate, p, p_at, c, c_at, h, h_at, V, gate, state):
         j = 0
         while j + V <= units:
-            restore_wide(a, a_at + j, a_gate, p, p_at + j, c, c_at + j, h, h_at + j, gate, state)
+            restore_wide(
+                a, a_at + j, a_gate, p, p_at + j, c, c_at + j, h, h_at + j, V, gate, state
+            )
             j += V
-        while j < units:
-            restore_one(a, a_at + j, a_gate, p, p_at + j, c, c_at + j, h, h_at + j, gate, state)
-            j += 1
+        if j < units:
+            restore_part(
+                a, a_at + j, a_gate, p, p_at + j, c, c_at + j, h, h_at + j, units - j, gate, state
+            )
 
     def backward(
         units, a, a_at, a_gate, p, p_at, c, c_at, u, u_at, dh, dh_at, dc, dc_at, dz, dz_at,
@@ -168,15 +171,14 @@ def _loops(usual: bool) -> tuple[Any, Any, Any]:
         while j + V <= units:
             backward_wide(
                 a, a_at + j, a_gate, p, p_at + j, c, c_at + j, u, u_at + j, dh, dh_at + j,
-                dc, dc_at + j, dz, dz_at + j, dz_gate, gate, state,
+                dc, dc_at + j, dz, dz_at + j, dz_gate, V, gate, state,
             )
             j += V
-        while j < units:
-            backward_one(
+        if j < units:
+            backward_part(
                 a, a_at + j, a_gate, p, p_at + j, c, c_at + j, u, u_at + j, dh, dh_at + j,
-                dc, dc_at + j, dz, dz_at + j, dz_gate, gate, state,
+                dc, dc_at + j, dz, dz_at + j, dz_gate, units - j, gate, state,
             )
-            j += 1
 
     kind = "usual" if usual else "chosen"
     return (
