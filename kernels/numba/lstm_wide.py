@@ -32,17 +32,17 @@ BLOCK_FEATURES = 96  # features of a block of a weight gradient
 
 # The types of the arguments of both time loops: this one and that of `lstm`.
 FORWARD = (
-    "void(i8, i8, i8[::1], i8, i8, F[:, ::1], i8[::1], i8[::1], i8[::1], i8[::1], b1, "
-    "i8, i8, F[:, :, ::1], F[:, ::1], F[:, ::1], F[:, ::1])"
+    "void(i8, i8, i8[::1], i8, i8, i8, i8, F[:, ::1], i8[::1], i8[::1], i8[::1], i8[::1], "
+    "b1, i8, i8, F[:, :, ::1], F[:, ::1], F[:, ::1], F[:, ::1])"
 )
 
 
 @kernel(FORWARD)
 def forward_wide(
-    me, size, counts, first, last, x, active, starts, slots, c_slots, keep, gate, state, panels,
-    gates, c, h
+    me, size, counts, first, last, begin, end, x, active, starts, slots, c_slots, keep, gate,
+    state, panels, gates, c, h
 ):  # fmt: skip
-    """The time loop for units first to last, as `lstm._forward` has it, from blocks of W x."""
+    """The time loop of `lstm._forward` for all sequences, from blocks of W x."""
     D, H = x.shape[1], h.shape[1]
     K, V = panels.shape[1], panels.shape[2]
     q, q_last = first // V * 4, (last + V - 1) // V * 4

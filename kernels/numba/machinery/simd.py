@@ -169,9 +169,7 @@ class Lane:
         if self.mask is None:
             return Value(self.builder, self.builder.load(place, align=self.itemsize))
         align, rest = ir.Constant(_I32, self.itemsize), ir.Constant(self.vector, None)
-        return Value(
-            self.builder, self._masked("load", self.vector, place, align, self.mask, rest)
-        )
+        return Value(self.builder, self._masked("load", self.vector, place, align, self.mask, rest))
 
     def spread(self, address: Any) -> Value:
         """The number at an address, in every lane."""
