@@ -60,16 +60,16 @@ def _forward(
 
     h of step t lies at slots[t + 1], c at c_slots.
     """
-    D, H = x.shape[1], h.shape[1]
+    D, H, G = x.shape[1], h.shape[1], gates.shape[1]
     K, V = panels.shape[1], panels.shape[2]
     q, q_last = first // V * 4, (last + V - 1) // V * 4
     width = q_last // 4 * V - first
     near = (q_last - q) * K * V * h.itemsize <= NEAR_BYTES
     most = min(ROWS_TOGETHER, end - begin) if near else end - begin
-    z, z_at = lines(most * 4 * width, h)  # (rows, 4, units)
-    # Where no gates are kept, one place (4 units,) serves them all.
-    a = gates if keep else np.empty((1, 4 * width), h.dtype)
-    a_row, a_first, a_gate = (4 * H, first, H) if keep else (0, 0, width)
+    memory, z_at = lines(most * 4 * width, h)
+    z = memory.reshape(1, len(memory))  # (rows, 4, units) from z_at on
+    # Where no gates are kept, they take the place of z.
+    a, a_row, a_gate = (gates, G, H) if keep else (z, 4 * width, width)
     # x_t and h_{t-1} side by side: one sum runs over both, out of this thread's own cache.
     xh = np.empty((most, D + H), h.dtype)  # (rows, D + H)
     for t in range(len(active)):
@@ -89,13 +89,12 @@ def _forward(
                 r_last - r_first, xh, 0, D + H, 1, D + H, panels, 0, K * V, q, q_last,
                 z, z_at - first, 4 * width, width, V,
             )  # (1)  # fmt: skip
-            for r in range(r_first, r_last):
-                p, s = (c_slots[t] + r) * H + first, (c_slots[t + 1] + r) * H + first
-                cell_forward(
-                    last - first, z, z_at + 4 * width * (r - r_first), width,
-                    a, (row + r) * a_row + a_first, a_gate, c, p, c, s, h, (now + r) * H + first,
-                    gate, state,
-                )  # fmt: skip
+            p, s = (c_slots[t] + r_first) * H + first, (c_slots[t + 1] + r_first) * H + first
+            cell_forward(
+                r_last - r_first, last - first, z, z_at, 4 * width, width,
+                a, (row + r_first) * G + first if keep else z_at, a_row, a_gate,
+                c, p, c, s, h, (now + r_first) * H + first, H, gate, state,
+            )  # fmt: skip
         if not meet(counts, me, size, t + 1):
             return
 
@@ -105,10 +104,8 @@ def _restore(first, last, active, starts, slots, state, gates, c, h):
     """c and h of units first to last, from gates that were kept."""
     H = h.shape[1]
     for t in range(len(active)):
-        for r in range(active[t]):
-            p, s = (slots[t] + r) * H + first, (slots[t + 1] + r) * H + first
-            at = (starts[t] + r) * 4 * H + first
-            cell_restore(last - first, gates, at, H, c, p, c, s, h, s, 0, state)
+        at, p, s = starts[t] * 4 * H + first, slots[t] * H + first, slots[t + 1] * H + first
+        cell_restore(active[t], last - first, gates, at, 4 * H, H, c, p, c, s, h, s, H, 0, state)
 
 
 @kernel(
@@ -143,13 +140,13 @@ def _backward(
         parts = 1 if size > 1 else (n + ROWS_TOGETHER - 1) // ROWS_TOGETHER
         for part in range(parts):
             r_first, r_last = begin + n * part // parts, begin + n * (part + 1) // parts
-            for r in range(r_first, r_last):
-                at, place = (row + r) * G + first, (row + r) * H + first
-                p, s = (prev + r) * H + first, (now + r) * H + first
-                cell_backward(
-                    units, gates, at, H, c, p, c, s, u, place if given else 0,
-                    d, d_at + width * (r - begin), dc_next, r * H + first, dz, at, H, gate, state,
-                )  # fmt: skip
+            cell_backward(
+                r_last - r_first, units, gates, (row + r_first) * G + first, dz, H,
+                c, (prev + r_first) * H + first, (now + r_first) * H + first,
+                u, (row + r_first) * H + first if given else 0, H if given else 0,
+                d, d_at + width * (r_first - begin), width, dc_next, r_first * H + first,
+                gate, state,
+            )  # fmt: skip
             if not meet(counts, me, size, back + 1):
                 return
             if t > 0:
