@@ -1,0 +1,139 @@
+"""What the grid found, as a table in Markdown: times, the best of the others, shares of the peak.
+A loss is written in bold; results of several runs can be read again and make one table.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from minilstm.bench.turns import OURS, Row
+
+KINDS = ("training", "prediction")
+MAKERS = {"torch": "PyTorch", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
+
+
+class Line(NamedTuple):
+    """One shape, trained or predicted; times are milliseconds of a mini-batch."""
+
+    kind: str  # of KINDS
+    shape: str
+    times: dict[str, float]  # by engine, ours first
+    best: str  # the fastest of the other engines; "" where there is none
+    ratio: float | None  # how many times faster ours is than that, the median of pairs of turns
+    share: float | None  # of the multiply-add peak, in percent
+    floor: float | None  # what the multiply-adds take at the peak
+
+
+def grid_lines(rows: Iterable[Row]) -> list[Line]:
+    """One line for each work, training first."""
+    works: dict[str, list[Row]] = {}
+    for row in rows:
+        works.setdefault(row.work, []).append(row)
+    lines = [_line(name, found) for name, found in works.items()]
+    return sorted(lines, key=lambda line: KINDS.index(line.kind))
+
+
+def _line(name: str, rows: Sequence[Row]) -> Line:
+    kind, _, shape = name.partition(", ")
+    timed = {row.engine: row for row in rows if row.unit == "ms"}
+    others = [row for engine, row in timed.items() if engine != OURS]
+    best = min(others, key=lambda row: row.median, default=None)
+    share = next((row.median for row in rows if row.unit == "% of peak"), None)
+    ours = timed[OURS].median
+    return Line(
+        kind,
+        shape,
+        {engine: row.median for engine, row in timed.items()},
+        best.engine if best else "",
+        best.ratio if best else None,
+        share,
+        None if share is None else ours * share / 100,
+    )
+
+
+def geometric_mean(lines: Sequence[Line], kind: str) -> tuple[float, int] | None:
+    """The geometric mean of all ratios of a kind, and of how many; None where there are none.
+
+    Examples
+    --------
+    >>> lines = [Line("training", "", {}, "torch", ratio, None, None) for ratio in (0.5, 8.0)]
+    >>> geometric_mean(lines, "training")
+    (2.0, 2)
+    """
+    ratios = [line.ratio for line in lines if line.kind == kind and line.ratio is not None]
+    return (statistics.geometric_mean(ratios), len(ratios)) if ratios else None
+
+
+def markdown(lines: Sequence[Line]) -> list[str]:
+    """Tables of training and prediction, each with the geometric mean of its ratios."""
+    out = []
+    for kind in KINDS:
+        chosen = [line for line in lines if line.kind == kind]
+        if not chosen:
+            continue
+        makers = [m for m in MAKERS if any(_of_maker(line, m) for line in chosen)]
+        heading = [f"{kind}: B, T, D, H, C, output", OURS, *(MAKERS[m] for m in makers)]
+        heading += ["ratio", "of the peak", "floor"]
+        table = [heading, ["---"] * len(heading)]
+        for line in chosen:
+            cells = ["; ".join(_of_maker(line, m)) for m in makers]
+            ratio = "" if line.ratio is None else f"{line.ratio:.2f}"
+            share = "" if line.share is None else f"{line.share:.0f} %"
+            floor = "" if line.floor is None else _digits(line.floor)
+            loss = line.ratio is not None and line.ratio < 1
+            table.append(
+                [
+                    line.shape,
+                    _digits(line.times[OURS]),
+                    *cells,
+                    f"**{ratio}**" if loss else ratio,
+                    share,
+                    floor,
+                ]
+            )
+        out += ["| " + " | ".join(cells) + " |" for cells in table]
+        mean = geometric_mean(lines, kind)
+        if mean is not None:
+            out.append("")
+            out.append(f"Geometric mean of the {mean[1]} ratios of {kind}: {mean[0]:.2f}.")
+        out.append("")
+    return out
+
+
+def _of_maker(line: Line, maker: str) -> list[str]:
+    """Times of the engines of one maker, such as "3.02 padded"."""
+    found = []
+    for engine, ms in line.times.items():
+        name, _, way = engine.partition(", ")
+        if name == maker:
+            found.append(f"{_digits(ms)} {way}".rstrip())
+    return found
+
+
+def _digits(ms: float) -> str:
+    """Three digits, or all of a large number."""
+    return f"{ms:,.0f}" if ms >= 100 else f"{ms:#.3g}"
+
+
+def read_rows(paths: Sequence[Path]) -> list[Row]:
+    """Rows of earlier runs, each file what a run with --json printed; a later file wins.
+
+    Raises ValueError for a file that does not end with the result of a grid.
+    """
+    rows: dict[tuple[str, str, str], Row] = {}
+    for path in paths:
+        try:
+            *_, last = path.read_text(encoding="utf-8").splitlines()
+            found = [Row(**{**t, "turns": tuple(t["turns"])}) for t in json.loads(last)["timings"]]
+            grid_lines(found)
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"--read has {str(path)!r}, which does not end with the result of a grid; keep "
+                "what minilstm bench --grid --json prints in it."
+            ) from error
+        rows |= {(row.work, row.engine, row.unit): row for row in found}
+    return list(rows.values())
