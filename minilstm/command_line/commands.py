@@ -130,7 +130,7 @@ def check_gradients(options: argparse.Namespace) -> dict[str, Any]:
 def bench(options: argparse.Namespace) -> dict[str, Any]:
     """Time this machine, alone or beside other engines."""
     from minilstm.bench import Result, Settings, run_bench, say_grid
-    from minilstm.bench.grid import draw_grid, read_rows
+    from minilstm.bench.grid import draw_grid, read_results
 
     if options.crossover:
         if options.against != "" or options.works != "" or options.long or options.grid:
@@ -156,7 +156,7 @@ def bench(options: argparse.Namespace) -> dict[str, Any]:
     )
     started = time.perf_counter()
     if options.read:
-        result = Result({}, read_rows(options.read), [])
+        result = Result(*read_results(options.read), [])
         say_grid(result.rows)
     else:
         result = run_bench(settings)

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 OTHERS = (0.62, 0.4, 0.2)  # shares of black in the bars of other engines
 GROUP = 0.8  # of a row is bars, the rest air
-ROW_INCHES, FRAME_INCHES, WIDTH_INCHES = 0.62, 1.9, 11.0
+ROW_INCHES, FRAME_INCHES, WIDTH_INCHES = 0.7, 2.1, 12.0
+SMALL_POINTS = 8.5  # of the times at the ends of bars
 
 
 class Timed(NamedTuple):
@@ -70,19 +71,34 @@ def plot_speed(panels: Mapping[str, Sequence[Timed]], unit: str = "ms") -> Figur
     shades = [mix_with_white("#000000", share) for share in OTHERS]
     colours = {e: shades[n % len(shades)] for n, e in enumerate(others)}
     in_floors = all(row.floor is not None for p in panels.values() for row in p)
-    for ax, (title, timed) in zip(
-        figure.subplots(1, len(panels), squeeze=False, sharey=True)[0], panels.items(), strict=True
-    ):
+    grid = figure.subplots(1, len(panels), squeeze=False, sharex=True, sharey=True)
+    for ax, (title, timed) in zip(grid[0], panels.items(), strict=True):
         _panel(ax, title, timed, colours, in_floors)
-        _axis(ax, "times the floor" if in_floors else unit)
+        _style(ax, in_floors)
+    longest = max(bar.get_width() for ax in grid[0] for bar in ax.patches)
+    grid[0, 0].set_xlim(1 if in_floors else None, 1.4 * longest)  # numbers stand behind bars
+    bars = "bars: multiples of what the multiply-adds take at the processor's peak"
+    label = f"numbers: {unit}; {bars}" if in_floors else unit
+    figure.supxlabel(label, fontsize=LABEL_POINTS, color=DARK)
     names = [Patch(color=BLUE, label=f"{ours}, the fastest")]
     names.append(Patch(color=VERMILLION, label=f"{ours}, not the fastest"))
     names += [Patch(color=colours[e], label=e) for e in others]
     figure.legend(
-        handles=names, loc="outside lower center", ncols=len(names), frameon=False,
+        handles=names, loc="outside upper center", ncols=len(names), frameon=False,
         fontsize=TICK_POINTS, labelcolor=DARK,
     )  # fmt: skip
     return figure
+
+
+def three_digits(number: float) -> str:
+    """Write a number with three digits, or with all before the point.
+
+    Examples
+    --------
+    >>> three_digits(0.0561), three_digits(18.0), three_digits(1234.5)
+    ('0.0561', '18.0', '1,234')
+    """
+    return f"{number:,.0f}" if number >= 99.95 else f"{number:#.3g}"
 
 
 def _panel(
@@ -99,19 +115,28 @@ def _panel(
             length = time / row.floor if in_floors and row.floor else time
             place = n - GROUP / 2 + (k + 0.5) * thick
             ax.barh(place, length, 0.92 * thick, color=colours.get(engine, mine))
+            ax.annotate(
+                three_digits(time), (length, place), (4, -0.5), textcoords="offset points",
+                fontsize=SMALL_POINTS, va="center", color=DARK,
+            )  # fmt: skip
         if row.ratio is not None:
             ax.text(
-                1.02, n, f"{row.ratio:.2f}x", transform=ax.get_yaxis_transform(),
+                1.04, n, f"{row.ratio:.2f}x", transform=ax.get_yaxis_transform(),
                 color=mine, fontsize=LABEL_POINTS, fontweight="bold", va="center",
             )  # fmt: skip
     ax.set_yticks(range(len(rows)), [row.label for row in rows])
     ax.set_ylim(len(rows) - 0.45, -0.55)
+    if any(row.ratio is not None for row in rows):
+        ax.text(
+            1.04, -0.62, "against\nthe best", transform=ax.get_yaxis_transform(), color=GREY,
+            fontsize=TICK_POINTS, va="bottom",
+        )  # fmt: skip
     if in_floors:
-        ax.axvline(1, color=DARK, linewidth=1.5)
-        ax.set_xlim(left=0.9)
+        ax.axvline(1, color=DARK, linewidth=4)
 
 
-def _axis(ax: Axes, unit: str) -> None:
+def _style(ax: Axes, in_floors: bool) -> None:
+    """The house style for bars along a logarithmic axis."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     ax.set_facecolor("white")
@@ -120,8 +145,9 @@ def _axis(ax: Axes, unit: str) -> None:
     ax.tick_params(labelsize=TICK_POINTS, color=GREY, labelcolor=DARK)
     ax.tick_params(axis="y", length=0)
     ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    first = "floor" if in_floors else "1"
+    words = FuncFormatter(lambda value, _: first if value == 1 else f"{value:,.10g}")
+    ax.xaxis.set_major_formatter(words)
     ax.xaxis.set_minor_locator(NullLocator())
     ax.grid(axis="x", color="#E4E4E4", linewidth=0.8)
     ax.set_axisbelow(True)
-    ax.set_xlabel(unit, fontsize=LABEL_POINTS, color=DARK)

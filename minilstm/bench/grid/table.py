@@ -8,9 +8,10 @@ import json
 import statistics
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from minilstm.bench.turns import OURS, Row
+from minilstm.plots.speed import three_digits
 
 KINDS = ("training", "prediction")
 MAKERS = {"torch": "PyTorch", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
@@ -83,12 +84,12 @@ def markdown(lines: Sequence[Line]) -> list[str]:
             cells = ["; ".join(_of_maker(line, m)) for m in makers]
             ratio = "" if line.ratio is None else f"{line.ratio:.2f}"
             share = "" if line.share is None else f"{line.share:.0f} %"
-            floor = "" if line.floor is None else _digits(line.floor)
+            floor = "" if line.floor is None else three_digits(line.floor)
             loss = line.ratio is not None and line.ratio < 1
             table.append(
                 [
                     line.shape,
-                    _digits(line.times[OURS]),
+                    three_digits(line.times[OURS]),
                     *cells,
                     f"**{ratio}**" if loss else ratio,
                     share,
@@ -110,25 +111,25 @@ def _of_maker(line: Line, maker: str) -> list[str]:
     for engine, ms in line.times.items():
         name, _, way = engine.partition(", ")
         if name == maker:
-            found.append(f"{_digits(ms)} {way}".rstrip())
+            found.append(f"{three_digits(ms)} {way}".rstrip())
     return found
 
 
-def _digits(ms: float) -> str:
-    """Three digits, or all of a large number."""
-    return f"{ms:,.0f}" if ms >= 100 else f"{ms:#.3g}"
+def read_results(paths: Sequence[Path]) -> tuple[dict[str, Any], list[Row]]:
+    """The machine and the rows of earlier runs, from what they printed with --json.
 
-
-def read_rows(paths: Sequence[Path]) -> list[Row]:
-    """Rows of earlier runs, each file what a run with --json printed; a later file wins.
+    Where two files measured the same the later one counts; the machine is that of the last.
 
     Raises ValueError for a file that does not end with the result of a grid.
     """
+    machine: dict[str, Any] = {}
     rows: dict[tuple[str, str, str], Row] = {}
     for path in paths:
         try:
             *_, last = path.read_text(encoding="utf-8").splitlines()
-            found = [Row(**{**t, "turns": tuple(t["turns"])}) for t in json.loads(last)["timings"]]
+            result = json.loads(last)
+            machine = result["machine"]
+            found = [Row(**{**t, "turns": tuple(t["turns"])}) for t in result["timings"]]
             grid_lines(found)
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(
@@ -136,4 +137,4 @@ def read_rows(paths: Sequence[Path]) -> list[Row]:
                 "what minilstm bench --grid --json prints in it."
             ) from error
         rows |= {(row.work, row.engine, row.unit): row for row in found}
-    return list(rows.values())
+    return machine, list(rows.values())
