@@ -7,6 +7,7 @@ import argparse
 import platform
 import sys
 import time
+from functools import partial
 from importlib import metadata
 from typing import Any
 
@@ -141,6 +142,8 @@ def bench(options: argparse.Namespace) -> dict[str, Any]:
         return _crossover()
     if (options.read or options.picture is not None) and not options.grid:
         raise ValueError("--read and --picture are of the grid; add --grid.")
+    if options.read and (options.against or options.shapes):
+        raise ValueError("--read measures nothing; leave out --against and --shapes.")
     if options.picture is not None:
         require_matplotlib()
         check_figure_path(options.picture)
@@ -159,7 +162,7 @@ def bench(options: argparse.Namespace) -> dict[str, Any]:
         result = Result(*read_results(options.read), [])
         say_grid(result.rows)
     else:
-        result = run_bench(settings)
+        result = run_bench(settings, partial(print, flush=True))  # a turn takes seconds
     files = [] if options.picture is None else [str(draw_grid(result.rows, options.picture))]
     return {
         **facts(time.perf_counter() - started),

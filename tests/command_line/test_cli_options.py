@@ -15,6 +15,7 @@ from matlab_words import matlab
 
 import minilstm as ml
 from minilstm.bench import Result
+from minilstm.bench import Row as bench_row
 from minilstm.command_line import cli, commands, training
 from minilstm.data import write_csv, write_npz
 
@@ -229,6 +230,23 @@ def warm(w):
     assert [a[0] for a, _ in calls] == ["float32", "float64"]
 
 
+def read_a_grid(w):
+    path, row = w.out / "run.txt", bench_row("training, a", "minilstm", "ms", 2.5, 2, 3, None, (3,))
+    path.write_text(json.dumps({"machine": {"cores": 1}, "timings": [row._asdict()]}))
+    found = w.run("bench", "--grid", "--read", path)
+    assert found["timings"][0]["median"] == 2.5 and "| a | 2.50 |  |  |  |" in w.printed
+
+
+def picture(w):
+    import minilstm.bench as room
+
+    pytest.importorskip("matplotlib")
+    row = bench_row("training, 2, 3, 1, 4, 2, last", "minilstm", "ms", 2.5, 2, 3, None, (3,))
+    w.taken(room, "run_bench", Result({}, [row], []))
+    path = w.out / "grid.svg"
+    assert w.run("bench", "--grid", "--picture", path)["files"] == [str(path)] and path.stat()
+
+
 SOFTMAX = ["gradcheck", "--layer", "Softmax"]
 
 
@@ -339,6 +357,12 @@ CASES = {
     ("bench", "--scale"): bench("--scale", 0.5, scale=0.5),
     ("bench", "--long"): bench("--long", long=True),
     ("bench", "--crossover"): crossover,
+    ("bench", "--grid"): bench("--grid", grid=True),
+    ("bench", "--shapes"): bench(
+        "--grid", "--shapes", "vowels,bilstm", shapes=["vowels", "bilstm"]
+    ),
+    ("bench", "--read"): read_a_grid,
+    ("bench", "--picture"): picture,
     ("warmup", "--dtype"): warm,
     ("gradcheck", "--layer"): gradcheck_layer,
     ("gradcheck", "--seed"): gradcheck_seed,
