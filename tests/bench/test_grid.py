@@ -167,26 +167,15 @@ def test_a_turn_is_warm_before_its_runs_count(monkeypatch, seconds, first, later
 
 
 @pytest.mark.parametrize(
-    ("ragged", "packed", "ways"),
+    ("lengths", "ways"),
     [
-        (False, 1.0, ["torch"]),
-        (True, 2.0, ["torch, packed", "torch, padded"]),
-        (True, 40.0, ["torch, padded"]),
+        ((9, 9), {"torch": "padded"}),
+        ((9, 1000), {"torch, packed": "packed", "torch, padded": "padded"}),
+        ((9, 1001), {"torch, padded": "padded"}),
     ],
 )
-def test_a_way_that_takes_many_times_as_long_is_left_out(monkeypatch, ragged, packed, ways):
-    run = on_a_clock(monkeypatch, 0.01)[0]
-
-    def make(data, way):
-        def start():
-            for _ in range(round(packed) if way == "packed" else 1):
-                run()
-
-        return start if data == "first" else (data, way)
-
-    runs = grid_works._torch_ways(make, "first", "everything", ragged)
-    assert list(runs) == ways
-    assert runs[ways[-1]] == ("everything", "padded")
+def test_pytorch_packs_ragged_sequences_that_are_not_long(lengths, ways):
+    assert grid_works._torch_ways([[np.zeros((n, 1)) for n in lengths]]) == ways
 
 
 # ---------------------------------------------------------------- the table
@@ -348,3 +337,8 @@ def test_cost_against_batch_counts_every_step_of_every_sequence(monkeypatch):
     work.close()
     assert work.base == "minilstm, B 1" and list(work.engines) == ["minilstm, B 1", "minilstm, B 3"]
     assert taken == {20: "us a step and sequence", 15: "us a step and sequence"}
+
+
+def test_the_gradients_are_checked_on_the_first_steps_that_stay_ragged():
+    x, y = grid_works._beginnings([np.zeros((40, 1)), np.zeros((31, 1))], [np.ones(40), np.ones(1)])
+    assert [len(a) for a in x] == [20, 16] and [len(a) for a in y] == [20, 1]

@@ -20,7 +20,7 @@ def draw_grid(rows: Sequence[Row], path: Path) -> Path:
     for kind in KINDS:
         mean = geometric_mean(lines, kind)
         title = "Training step" if kind == "training" else "Prediction"
-        title += "" if mean is None else f": {mean[0]:.2f}x the best of the others"
+        title += "" if mean is None else f": {mean[0]:.2f}x in the geometric mean"
         panels[title] = [_timed(line) for line in lines if line.kind == kind]
     return save_figure(plot_speed(panels), path)
 
@@ -28,7 +28,9 @@ def draw_grid(rows: Sequence[Row], path: Path) -> Path:
 def _timed(line: Line) -> Timed:
     """A line with the fastest way of each engine, its shape on two lines."""
     batch, steps, features, hidden, classes, output = line.shape.split(", ")
-    label = f"{batch} x {steps} steps\nD {features}, H {hidden}, C {classes}, {output}"
+    hidden, *ways = hidden.split(" ", 1) if "both" in hidden else [hidden]
+    first = ", ".join([f"{batch} x {steps} steps", *ways])
+    label = f"{first}\nD {features}, H {hidden}, C {classes}, {output}"
     times = {OURS: line.times[OURS]}
     for maker, name in MAKERS.items():
         of_maker = [ms for e, ms in line.times.items() if e.split(", ")[0] == maker]

@@ -63,11 +63,15 @@ def find_shapes(names: Sequence[str]) -> list[Shape]:
 
 
 def make_network(shape: Shape) -> Network:
-    """Its network, with fixed first values."""
+    """Its network, with fixed first values.
+
+    Biases are not zero, as they are in no trained network: else states die out over padded steps,
+    and the engines that compute those are slowed down by numbers too small for their units.
+    """
+    modes = ["sequence"] * (shape.layers - 1) + [shape.output_mode]
     kind = BiLSTM if shape.both_ways else LSTM
-    inner = [kind(shape.H) for _ in range(shape.layers - 1)]
-    outer = [kind(shape.H, output_mode=shape.output_mode), FullyConnected(shape.C), Softmax()]
-    layers = [SequenceInput(shape.D), *inner, *outer]
+    inner = [kind(shape.H, output_mode=m, bias_initializer="narrow-normal") for m in modes]
+    layers = [SequenceInput(shape.D), *inner, FullyConnected(shape.C), Softmax()]
     return Network(layers, classes=np.arange(shape.C), rng=np.random.default_rng(0))
 
 

@@ -6,8 +6,9 @@ Axes: B batch, T time, D features, H hidden units, C classes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -34,12 +35,11 @@ from minilstm.bench.works import (
 
 Run = Callable[[], Any]
 Batches = Sequence[Sequence[Array]]
-Data = TypeVar("Data")  # what a way of PyTorch is made of
 
 CLIP, CLIP_METHOD = 1.0, "global-l2norm"  # which PyTorch has in one call
-# A way of PyTorch that takes so many times as long as the other, and so many milliseconds, for the
-# first steps is not timed: packed sequences of many steps take minutes.
-HOPELESS, HOPELESS_MS = 3.0, 30.0
+# Steps of the longest sequences that PyTorch gets packed as well as padded: the time of its packed
+# sequences grows with the square of their length.
+MOST_PACKED = 1000
 
 
 def grid_works(shape: Shape, against: Sequence[str], scale: float, threads: int) -> list[Work]:
@@ -51,18 +51,17 @@ def grid_works(shape: Shape, against: Sequence[str], scale: float, threads: int)
 def training(shape: Shape, batches: Sequence[Batch], against: Sequence[str], threads: int) -> Work:
     """One update by each mini-batch: forward, loss, backward, bound of the gradient, Adam."""
     net = make_network(shape)
-    x, y = first = _first_steps(batches[0][0]), _first_steps(batches[0][1])
+    sequences = [x for x, _ in batches]
+    x, y = _beginnings(*batches[0])
     exact = exact_gradients(net, x, y)
     check_gradients(net, x, y, exact, "auto")
     trainer = Trainer(net, [packed_batch(*b) for b in batches], "auto", CLIP, CLIP_METHOD)
     runs: dict[str, Run] = {OURS: trainer.epoch}
     if "torch" in against:
-
-        def make(data: Sequence[Batch], way: str) -> Run:
+        for name, way in _torch_ways(sequences).items():
             check = x, y, exact
-            return bench_torch.training(net, data, way, threads, CLIP, check, together=True)
-
-        runs |= _torch_ways(make, [first], batches, _are_ragged(batches))
+            run = bench_torch.training(net, batches, way, threads, CLIP, check, together=True)
+            runs[name] = run
     flops = 3 * forward_flops(net, batches)  # forward, and the gradients of input and weights
     name = f"training, {describe_shape(shape, batches)}"
     return _work(name, runs, flops, len(batches))._replace(close=trainer.close)
@@ -78,7 +77,7 @@ def prediction(
     net = make_network(shape)
     sequences = [x for x, _ in batches]
     # Sequences of one length come as one array (B, T, D), others as a list.
-    given = [x if _are_ragged(batches) else np.stack(x) for x in sequences]
+    given = [np.stack(x) if len({len(a) for a in x}) == 1 else x for x in sequences]
 
     def ours() -> list[Any]:
         return [net.predict(x) for x in given]
@@ -90,12 +89,8 @@ def prediction(
             require_same(scores, right)
     runs: dict[str, Run] = {OURS: ours}
     if "torch" in against:
-        start = [_first_steps(sequences[0])], [_first_steps(expected[0])]
-
-        def make(data: tuple[Batches, Batches], way: str) -> Run:
-            return bench_torch.prediction(net, *data, way, threads)
-
-        runs |= _torch_ways(make, start, (sequences, expected), _are_ragged(batches))
+        for name, way in _torch_ways(sequences).items():
+            runs[name] = bench_torch.prediction(net, sequences, expected, way, threads)
     for name, make_run in (
         ("onnxruntime", bench_onnx.prediction),
         ("openvino", bench_onnx.openvino_prediction),
@@ -112,24 +107,18 @@ def _work(name: str, runs: dict[str, Run], flops: int, counts: int) -> Work:
     return with_peak(work, {OURS: flops}, counts * 1e-3)
 
 
-def _are_ragged(batches: Sequence[Batch]) -> bool:
-    return len({len(a) for x, _ in batches for a in x}) > 1
+def _beginnings(x: Sequence[Array], y: Sequence[Array]) -> Batch:
+    """The first steps of sequences and their classes: CHECKED_STEPS of the longest, at most."""
+    share = min(1.0, CHECKED_STEPS / max(len(a) for a in x))
+    cuts = [math.ceil(share * len(a)) for a in x]
+    begun = [[a[:n] for a, n in zip(arrays, cuts, strict=True)] for arrays in (x, y)]
+    return begun[0], begun[1]
 
 
-def _first_steps(arrays: Sequence[Array]) -> list[Array]:
-    """At most CHECKED_STEPS of the steps of sequences, of their classes, or of their scores."""
-    return [a[:CHECKED_STEPS] for a in arrays]
-
-
-def _torch_ways(
-    make: Callable[[Data, str], Run], first: Data, everything: Data, ragged: bool
-) -> dict[str, Run]:
-    """PyTorch's ways that are worth their time, by name: plain, or padded and packed."""
-    if not ragged:
-        return {"torch": make(everything, "padded")}  # with no padding in it
-    times = {}
-    for way in bench_torch.WAYS:
-        measure = warmed(make(first, way))
-        times[way] = min(measure()["ms"] for _ in range(2))
-    longest = max(HOPELESS * min(times.values()), HOPELESS_MS)
-    return {f"torch, {way}": make(everything, way) for way in times if times[way] <= longest}
+def _torch_ways(batches: Batches) -> dict[str, str]:
+    """PyTorch's ways for sequences (T_b, D), by the name of the engine: plain, padded, packed."""
+    lengths = {len(a) for x in batches for a in x}
+    if len(lengths) == 1:
+        return {"torch": "padded"}  # with no padding in it
+    ways = bench_torch.WAYS if max(lengths) <= MOST_PACKED else ("padded",)
+    return {f"torch, {way}": way for way in ways}
