@@ -2,7 +2,6 @@
 The parser is walked, so a word without a case fails the test.
 """
 
-import argparse
 import io
 import json
 import sys
@@ -10,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bench_words import BENCH
 from builders import two_movements
 from matlab_words import matlab
 
 import minilstm as ml
 from minilstm.bench import Result
-from minilstm.bench import Row as bench_row
 from minilstm.command_line import cli, commands, training
 from minilstm.data import write_csv, write_npz
 
@@ -202,49 +201,10 @@ def demo(option, place, value):
     return case
 
 
-def bench(*words, **settings):
-    def case(w):
-        import minilstm.bench as room
-
-        calls = w.taken(room, "run_bench", Result({}, [], []))
-        w.run("bench", *words)
-        w.run("bench")
-        for name, value in settings.items():
-            assert getattr(calls[0][0][0], name) == value != getattr(calls[1][0][0], name)
-
-    return case
-
-
-def crossover(w):
-    import minilstm.bench.crossover as room
-
-    table = argparse.Namespace(machine={}, table=[], path=w.out / "table.json")
-    calls = w.taken(room, "run_crossover", table)
-    w.patch.setattr("minilstm.training.crossover.to_plain", list)
-    assert w.run("bench", "--crossover")["files"] == [str(w.out / "table.json")] and len(calls) == 1
-
-
 def warm(w):
     calls = w.taken(commands, "warmup", None)
     w.run("warmup", "--dtype", "both")
     assert [a[0] for a, _ in calls] == ["float32", "float64"]
-
-
-def read_a_grid(w):
-    path, row = w.out / "run.txt", bench_row("training, a", "minilstm", "ms", 2.5, 2, 3, None, (3,))
-    path.write_text(json.dumps({"machine": {"cores": 1}, "timings": [row._asdict()]}))
-    found = w.run("bench", "--grid", "--read", path)
-    assert found["timings"][0]["median"] == 2.5 and "| a | 2.50 |  |  |  |" in w.printed
-
-
-def picture(w):
-    import minilstm.bench as room
-
-    pytest.importorskip("matplotlib")
-    row = bench_row("training, 2, 3, 1, 4, 2, last", "minilstm", "ms", 2.5, 2, 3, None, (3,))
-    w.taken(room, "run_bench", Result({}, [row], []))
-    path = w.out / "grid.svg"
-    assert w.run("bench", "--grid", "--picture", path)["files"] == [str(path)] and path.stat()
 
 
 SOFTMAX = ["gradcheck", "--layer", "Softmax"]
@@ -349,20 +309,7 @@ CASES = {
     ("demo", "--quick"): demo("--quick", 1, True),
     ("demo", "--out"): demo("--out", 0, Path("elsewhere")),
     ("demo", "--seed"): demo("--seed", 2, 9),
-    ("bench", "--against"): bench(
-        "--against", "torch,onnxruntime", against=["torch", "onnxruntime"]
-    ),
-    ("bench", "--works"): bench("--works", "length,vowels", works=["length", "vowels"]),
-    ("bench", "--repeats"): bench("--repeats", 2, repeats=2),
-    ("bench", "--scale"): bench("--scale", 0.5, scale=0.5),
-    ("bench", "--long"): bench("--long", long=True),
-    ("bench", "--crossover"): crossover,
-    ("bench", "--grid"): bench("--grid", grid=True),
-    ("bench", "--shapes"): bench(
-        "--grid", "--shapes", "vowels,bilstm", shapes=["vowels", "bilstm"]
-    ),
-    ("bench", "--read"): read_a_grid,
-    ("bench", "--picture"): picture,
+    **BENCH,
     ("warmup", "--dtype"): warm,
     ("gradcheck", "--layer"): gradcheck_layer,
     ("gradcheck", "--seed"): gradcheck_seed,
