@@ -240,7 +240,7 @@ def length(long: bool) -> Work:
     start = [x[:CHECKED_STEPS]], [y[:CHECKED_STEPS]]
     check_gradients(net, *start, exact_gradients(net, *start), "auto")
     batches = {f"T {T}": packed_batch([x[:T]], [y[:T]]) for T in lengths}
-    return _costs("cost against length, B 1, H 64", net, batches, SHORT[-1], "us a step")
+    return _costs("cost against length, B 1, H 64", net, batches, SHORT[-1], "us a step", 0)
 
 
 def batch() -> Work:
@@ -252,11 +252,13 @@ def batch() -> Work:
     check_gradients(net, x[:9], y[:9], exact_gradients(net, x[:9], y[:9]), "auto")
     batches = {f"B {B}": packed_batch(x[:B], y[:B]) for B in SIZES}
     title = f"cost against batch, T {BATCH_STEPS}, H 64"
-    return _costs(title, net, batches, FILLED * BATCH_STEPS, "us a step and sequence")
+    return _costs(title, net, batches, FILLED * BATCH_STEPS, "us a step and sequence", -1)
 
 
-def _costs(title: str, net: Network, batches: Mapping[str, Packed], fill: int, unit: str) -> Work:
-    """Updates by mini-batches of several sizes; the ratio is to the first.
+def _costs(
+    title: str, net: Network, batches: Mapping[str, Packed], fill: int, unit: str, base: int
+) -> Work:
+    """Updates by mini-batches of several sizes; the ratio is to the one at the place `base`.
 
     A turn makes as many updates as fill so many rows. Where the default memory budget computes a
     part twice, a row with everything kept stands beside it.
@@ -270,8 +272,7 @@ def _costs(title: str, net: Network, batches: Mapping[str, Packed], fill: int, u
             trainers.append(Trainer(net, [(signal, targets)] * times, budget, 2.0))
             run, counts = trainers[-1].epoch, len(signal.rows) * times
             engines[f"{OURS}, {name}{more}"] = clocked(run, counts, unit)
-    base = next(iter(engines))
-    return Work(title, engines, base=base, close=partial(close_all, trainers))
+    return Work(title, engines, list(engines)[base], close=partial(close_all, trainers))
 
 
 def close_all(held: Iterable[Any]) -> None:

@@ -335,7 +335,7 @@ def test_cost_against_batch_counts_every_step_of_every_sequence(monkeypatch):
     with ml.use_backend("numpy"):
         work = bench_works.batch()
     work.close()
-    assert work.base == "minilstm, B 1" and list(work.engines) == ["minilstm, B 1", "minilstm, B 3"]
+    assert work.base == "minilstm, B 3" and list(work.engines) == ["minilstm, B 1", "minilstm, B 3"]
     assert taken == {20: "us a step and sequence", 15: "us a step and sequence"}
 
 

@@ -62,8 +62,9 @@ def geometric_mean(lines: Sequence[Line], kind: str) -> tuple[float, int] | None
     Examples
     --------
     >>> lines = [Line("training", "", {}, "torch", ratio, None, None) for ratio in (0.5, 8.0)]
-    >>> geometric_mean(lines, "training")
-    (2.0, 2)
+    >>> mean, count = geometric_mean(lines, "training")
+    >>> f"{mean:.2f}", count
+    ('2.00', 2)
     """
     ratios = [line.ratio for line in lines if line.kind == kind and line.ratio is not None]
     return (statistics.geometric_mean(ratios), len(ratios)) if ratios else None
