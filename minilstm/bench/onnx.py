@@ -49,6 +49,7 @@ def openvino_prediction(net: Network, batches: Batches, expected: Batches, threa
     openvino = import_openvino()
     settings = {
         "INFERENCE_NUM_THREADS": threads,
+        "ENABLE_HYPER_THREADING": True,  # else it may take fewer threads than it is given
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": "f32",  # it may take bfloat16 by itself
     }
