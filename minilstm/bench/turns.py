@@ -24,7 +24,7 @@ Start = Callable[[], Callable[[Any], Any]]
 OURS = "minilstm"
 PAUSE = 0.3  # seconds before a turn: threads of the engine before may spin that long
 WARM, TIMED = 0.1, 0.2  # seconds of a warm turn: of runs that do not count, and of those that do
-LONG = 1.0  # seconds of a run that is not repeated in a turn
+LONG = 0.5  # seconds of a run that is not repeated in a turn
 
 
 class Work(NamedTuple):
