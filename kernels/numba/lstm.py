@@ -170,9 +170,12 @@ def _backward(
             dh_next[r, first + j] = d[d_at + (r - begin) * width + j]
 
 
-@kernel("void(i8, i8, F[:, ::1], F[:, ::1], F[:, ::1], i8[::1], i8[::1], i8[::1], F[:, :, ::1])")
-def _weight_gradient(q_first, q_last, x, h, dz, h_rows, z_rows, counts, out):
-    """(1) for panels q_first to q_last of the weights: sums over rows of dz^T (1, x, h_{t-1})."""
+@kernel("void(i8, i8, F[:, ::1], F[:, ::1], F[:, ::1], i8[::1], F[:, :, ::1])")
+def _weight_gradient(q_first, q_last, x, h, dz, before, out):
+    """(1) for panels q_first to q_last of the weights: sums over rows of dz^T (1, x, h_{t-1}).
+
+    The h_{t-1} of row n is row before[n] of h.
+    """
     D, H, V = x.shape[1], h.shape[1], out.shape[2]
     total = out[q_first:q_last]  # (vectors, 1 + D + H, V)
     total[:] = 0
@@ -181,26 +184,24 @@ def _weight_gradient(q_first, q_last, x, h, dz, h_rows, z_rows, counts, out):
     line = BLOCK_ROWS * V + GAP_NUMBERS
     memory, at = lines(len(total) * line, h)
     panels = memory[at : at + len(total) * line].reshape(len(total), line)  # columns of dz
-    since = 0
-    inputs = np.ones((BLOCK_ROWS, 1 + D), h.dtype)  # (rows, 1 + D) the factors of bias and W
-    for s in range(len(counts)):
-        for n in range(0, counts[s], BLOCK_ROWS):
-            depth = min(BLOCK_ROWS, counts[s] - n)
-            z_row = z_rows[s] + n
-            for q in range(q_first, q_last):
-                unit = q // 4 * V
-                copy_columns(
-                    dz, z_row, depth, q % 4 * H + unit, min(V, H - unit), panels, q - q_first, 1
-                )
-            for k in range(depth):
-                for j in range(D):
-                    inputs[k, 1 + j] = x[z_row + k, j]
-            add_outer(inputs, 0, 1 + D, 1 + D, depth, panels, part, 0)
-            add_outer(h, (h_rows[s] + n) * H, H, H, depth, panels, part, 1 + D)
-            since += depth
-            if since >= FLUSH_ROWS:
-                flush(part, total)
-                since = 0
+    since, M = 0, 1 + D + H
+    inputs = np.ones((BLOCK_ROWS, M), h.dtype)  # (rows, 1 + D + H) the factors of bias, W and R
+    for n in range(0, len(dz), BLOCK_ROWS):
+        depth = min(BLOCK_ROWS, len(dz) - n)
+        for q in range(q_first, q_last):
+            unit = q // 4 * V
+            copy_columns(dz, n, depth, q % 4 * H + unit, min(V, H - unit), panels, q - q_first, 1)
+        for k in range(depth):
+            row, known, state = inputs[k], x[n + k], h[before[n + k]]
+            for j in range(D):
+                row[1 + j] = known[j]
+            for j in range(H):
+                row[1 + D + j] = state[j]
+        add_outer(inputs, 0, M, M, depth, panels, part, 0)
+        since += depth
+        if since >= FLUSH_ROWS:
+            flush(part, total)
+            since = 0
     flush(part, total)
 
 
@@ -353,7 +354,8 @@ def lstm_backward(
     with shares(active, H, panels.forward) as (counts, parts):
         run(_backward, [(*part, *shared) for part in parts], lambda: give_up(counts))
     # (1) the rest, for all steps at once: dW = dz^T x, dR = dz^T h_{t-1}, db = dz^T 1
-    sums = (x_near, h, dz, *_row_spans(active, slots), out)
+    before = np.repeat(slots[:-1] - starts, active) + np.arange(N)  # (N,) rows of h_{t-1}
+    sums = (x_near, h, dz, before, out)
     run(_weight_gradient, [(*span, *sums) for span in split(Q, 1)])
     dW, dR, db = unpack_lstm(out, x_near.shape[1], H)
     dx: Array | None = None  # (N, D)
@@ -363,18 +365,3 @@ def lstm_backward(
     elif need_dx:
         dx = product(dz, pack_columns(W), np.zeros(D, dtype))
     return dx, LSTMGradients(dW, dR, db, dh_next, dc_next)
-
-
-def _row_spans(active: IntArray, slots: IntArray) -> tuple[IntArray, IntArray, IntArray]:
-    """Spans in which row k of the previous states pairs with row k of dz.
-
-    Both advance together while no sequence ends; the step right after an end stands alone, since
-    the slot before it still holds the states of the sequences that ended.
-    """
-    T = len(active)
-    ends = np.flatnonzero(np.diff(active)) + 1  # steps at which the count falls
-    begins = np.zeros(T + 1, bool)  # (T + 1,)
-    begins[0] = begins[ends] = begins[ends + 1] = True
-    firsts = np.flatnonzero(begins[:T])
-    lasts = np.append(firsts[1:], T).astype(np.int64)
-    return slots[firsts], slots[firsts + 1] - slots[1], active[firsts] * (lasts - firsts)
