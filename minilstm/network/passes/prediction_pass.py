@@ -157,9 +157,11 @@ class PredictionPass:
         for out, by_step in zip(map(backend.to_host, outs), self.steps, strict=True):
             if not by_step:
                 result: Any = out[back]  # (B, *shape)
+            elif form == "dense":
+                steps = out.reshape(-1, len(order), *out.shape[1:])  # (T, B, *shape)
+                result = np.ascontiguousarray(steps.swapaxes(0, 1))
             else:
                 result = unpack(out, packed[0].active, order)
-                result = np.stack(result) if form == "dense" else result
             results.append(result[0] if form == "single" else result)
         return results, after
 
