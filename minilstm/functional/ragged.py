@@ -70,12 +70,12 @@ def pack(sequences: Sequences) -> Packed:
     if (
         type(sequences) is np.ndarray
         and sequences.dtype in REAL
-        and sequences.ndim > 1 < len(sequences)
+        and sequences.ndim > 1
+        and min(len(sequences) - 1, sequences.shape[1]) > 0
     ):
         B, T, *step = sequences.shape
-        active = active_counts(np.full(B, T, np.int64))  # (T,)
         rows = np.ascontiguousarray(sequences.swapaxes(0, 1)).reshape(B * T, *step)
-        return Packed(rows, active, np.arange(B))
+        return Packed(rows, np.full(T, B, np.int64), np.arange(B))
     sequences = list(sequences)
     plain = set(map(type, sequences)) == {np.ndarray}
     if not (plain and REAL.issuperset([s.dtype for s in sequences])):
