@@ -20,7 +20,7 @@ from minilstm.functional.ragged import pack, unpack
 from minilstm.layers import Signal
 from minilstm.network.graph.wiring import Port, Wiring, ancestors
 from minilstm.network.passes.memory import span_rows, used_bytes
-from minilstm.network.passes.placement import moved_state
+from minilstm.network.passes.placement import Placement, moved_state
 from minilstm.network.passes.walk import (
     Parameters,
     State,
@@ -42,9 +42,11 @@ class PredictionPass:
     backend: Backend
     wanted: Sequence[Port]  # outputs that are asked for; layers that they do not need do not run
     dtype: Any  # of the network
+    placement: Placement | None = None  # keeps the arranged weights for the next pass
 
     def __post_init__(self) -> None:
-        self.parameters = prepared(self.wiring.layers, self.backend, self.parameters)
+        how = () if self.placement is None else (self.placement.arranged,)
+        self.parameters = prepared(self.wiring.layers, self.backend, self.parameters, *how)
         self.sources = [port.node for port in self.wanted]
         self.nodes = ancestors(self.wiring, self.sources)
         # For each output, whether it is one row a step, not one a sequence.
