@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from minilstm.arrays import REAL, Sequences, as_array
 from minilstm.errors import DataError
-from minilstm.functional.gate import gated, whole
+from minilstm.functional.gate import gated, ungated, whole
 
 Array = NDArray[Any]
 IntArray = NDArray[np.int64]
@@ -247,7 +247,8 @@ def last_rows(active: IntArray) -> IntArray:
     [5, 4, 2]
     """
     start = np.cumsum(active) - active  # (T,)
-    return (start[sequence_lengths(active) - 1] + np.arange(int(active[0]))).astype(np.int64)
+    lengths = ungated(sequence_lengths)(active)  # (B,)
+    return (start[lengths - 1] + np.arange(int(active[0]))).astype(np.int64)
 
 
 @gated(shapes="active (T,) sums to N")
@@ -259,7 +260,7 @@ def previous_rows(active: IntArray) -> IntArray:
     >>> previous_rows(np.array([3, 2, 1])).tolist()
     [0, 1, 2, 3, 4, 6]
     """
-    slots = state_slots(active)  # (T + 1,)
+    slots = ungated(state_slots)(active)  # (T + 1,)
     n_rows = int(active.sum())
     step = np.repeat(np.arange(len(active)), active)  # (N,)
     within = np.arange(n_rows) - (slots[1:] - slots[1])[step]  # (N,) place inside the step
@@ -285,5 +286,5 @@ def reversed_rows(active: IntArray) -> IntArray:
     start = np.cumsum(active) - active  # (T,)
     step = np.repeat(np.arange(len(active)), active)  # (N,)
     place = np.arange(len(step)) - start[step]  # (N,) which sequence
-    mirrored = sequence_lengths(active)[place] - 1 - step  # (N,)
+    mirrored = ungated(sequence_lengths)(active)[place] - 1 - step  # (N,)
     return (start[mirrored] + place).astype(np.int64)
