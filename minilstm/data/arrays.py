@@ -17,6 +17,7 @@ Array = NDArray[Any]
 Place = Callable[[tuple[int, ...]], str]  # says where a number stands, from its indices
 
 _FLOAT64 = np.dtype(np.float64)
+_FEW = 256  # numbers that are looked at one by one
 _WHOLE = 2**53  # every whole number up to here is a float64
 
 ONE_SEQUENCE = (
@@ -50,9 +51,11 @@ def finite(
     An array that is so already is not copied. `what` is "value" or "target". With `digits` numbers
     that would lose some of theirs become float64 instead; the bounds are those of the dtype.
     """
-    with np.errstate(invalid="ignore"):
-        # The smallest and the largest tell of all: NaN is both, and rounding keeps the order.
-        ends = np.array([array.min(), array.max()] if array.size else [], array.dtype)
+    ends = array
+    if array.size > _FEW:
+        with np.errstate(invalid="ignore"):
+            # The smallest and the largest tell of all: NaN is both, and rounding keeps the order.
+            ends = np.array([array.min(), array.max()], array.dtype)
     if array.dtype.kind == "f" and not np.isfinite(ends).all():
         bad = ~np.isfinite(array)
         raise DataError(

@@ -86,6 +86,24 @@ def test_arrays_that_are_checked_together_come_out_one_by_one(monkeypatch, toget
             as_batch(given, 3, "float32")
 
 
+NOT_FINITE = " (1 such values), but every value must be finite; remove or fill them first."
+TOO_LARGE = ", beyond the range of float32; scale the data or train with dtype='float64'."
+
+
+@pytest.mark.parametrize("steps", [3, 300])
+@pytest.mark.parametrize(
+    ("bad", "rest"),
+    [(np.nan, NOT_FINITE), (-np.inf, NOT_FINITE), (1e300, TOO_LARGE), (-1e39, TOO_LARGE)],
+)
+def test_a_bad_number_is_found_among_few_and_many(steps, bad, rest):
+    good, x = draw(steps, 3), draw(steps, 3)
+    x[1, 2] = bad
+    for given, name in ((x, "x"), ([good, x], "x[1]"), (np.stack([good, x]), "x[1]")):
+        for digits in (False, True):
+            with refuses_data(f"{name} holds {bad} at time step 1, feature 2{rest}"):
+                as_batch(given, 3, "float32", digits=digits)
+
+
 # ---------------------------------------------------------------- images that do not fit
 
 BAD = [
