@@ -6,6 +6,7 @@ No library of tables or tensors is imported here; their objects are known by wha
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Number
 from typing import Any
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from minilstm.errors import DataError
 
 Array = NDArray[Any]
+Sequences = Sequence[Array] | Array  # B arrays (T_b, ...) in a list, or one array (B, T, ...)
 
 ONE_ARRAY = "one full array was wanted; make them equally long, or pass one after the other."
 SCALARS = frozenset(

@@ -17,6 +17,7 @@ Array = NDArray[Any]
 Place = Callable[[tuple[int, ...]], str]  # says where a number stands, from its indices
 
 _FLOAT64 = np.dtype(np.float64)
+_FEW = 256  # numbers that are looked at one by one
 _WHOLE = 2**53  # every whole number up to here is a float64
 
 ONE_SEQUENCE = (
@@ -50,9 +51,15 @@ def finite(
     An array that is so already is not copied. `what` is "value" or "target". With `digits` numbers
     that would lose some of theirs become float64 instead; the bounds are those of the dtype.
     """
-    if array.dtype.kind == "f" and not (good := np.isfinite(array)).all():
+    ends = array
+    if array.size > _FEW:
+        with np.errstate(invalid="ignore"):
+            # The smallest and the largest tell of all: NaN is both, and rounding keeps the order.
+            ends = np.array([array.min(), array.max()], array.dtype)
+    if array.dtype.kind == "f" and not np.isfinite(ends).all():
+        bad = ~np.isfinite(array)
         raise DataError(
-            f"{name} holds {first_of(array, ~good, place)} ({int((~good).sum())} such values), but "
+            f"{name} holds {first_of(array, bad, place)} ({int(bad.sum())} such values), but "
             f"every {what} must be finite; remove or fill them first."
         )
     if array.dtype.kind in "iu" and array.dtype.itemsize == 8 and array.size:
@@ -60,18 +67,15 @@ def finite(
     narrow = np.dtype(dtype)
     kept = narrow if not digits or _holds_all(narrow, array.dtype) else _FLOAT64
     with np.errstate(over="ignore"):
-        out = np.ascontiguousarray(array, dtype=kept)
-        if narrow.itemsize < array.dtype.itemsize:
-            ends = out if kept == narrow else np.array([out.min(), out.max()])
-            if not np.isfinite(ends.astype(narrow, copy=False)).all():
-                bad = ~np.isfinite(out.astype(narrow, copy=False))
-                helps = narrow != _FLOAT64 and np.isfinite(array[bad].astype(_FLOAT64)).all()
-                advice = " or train with dtype='float64'" if helps else ""
-                raise DataError(
-                    f"{name} holds {first_of(array, bad, place)}, beyond the range of {narrow}; "
-                    f"scale the {'data' if what == 'value' else 'targets'}{advice}."
-                )
-    return out
+        if narrow.itemsize < array.dtype.itemsize and not np.isfinite(ends.astype(narrow)).all():
+            bad = ~np.isfinite(array.astype(narrow))
+            helps = narrow != _FLOAT64 and np.isfinite(array[bad].astype(_FLOAT64)).all()
+            advice = " or train with dtype='float64'" if helps else ""
+            raise DataError(
+                f"{name} holds {first_of(array, bad, place)}, beyond the range of {narrow}; "
+                f"scale the {'data' if what == 'value' else 'targets'}{advice}."
+            )
+        return np.ascontiguousarray(array, dtype=kept)
 
 
 def _refuse_rounded(array: Array, name: str, place: Place) -> None:

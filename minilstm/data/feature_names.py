@@ -106,6 +106,8 @@ def in_order(x: Any, wanted: Sequence[str] | None, name: str = "x") -> Any:
     parts = parts_of(x)
     if parts is None:
         return _one_in_order(x, column_labels(x), wanted, name)
+    if set(map(type, parts)) == {np.ndarray}:
+        return x
     labels = [column_labels(part) for part in parts]
     named = [n for n, found in enumerate(labels) if found and _numbers(found) is None]
     plain = [n for n, found in enumerate(labels) if found is None]

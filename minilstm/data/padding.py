@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.arrays import as_numbers, parts_of
+from minilstm.arrays import Sequences, as_numbers, parts_of
 from minilstm.data.arrays import ONE_SEQUENCE, Array
 from minilstm.data.sequences import Batch
 from minilstm.errors import DataError
@@ -39,7 +39,7 @@ class PaddedBatch(NamedTuple):
 
 
 def pad_sequences(
-    sequences: Sequence[Any],
+    sequences: Sequence[Any] | Array,
     length: int | str = "longest",
     direction: str = "right",
     value: float = 0.0,
@@ -114,7 +114,7 @@ def pad_sequences(
 
 
 def pad_batch(
-    sequences: Sequence[Array],
+    sequences: Sequences,
     targets: Sequence[Array],
     length: int | str = "longest",
     direction: str = "right",

@@ -6,19 +6,24 @@ The shape of one step is (D,) for vectors, (h, w, c) for images, (h, w, d, c) fo
 
 from __future__ import annotations
 
+import math
+from contextlib import suppress
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from minilstm.arrays import as_numbers, axes_of, parts_of, refuse_masked
+from minilstm.arrays import REAL, Sequences, as_numbers, axes_of, parts_of, refuse_masked
 from minilstm.data.arrays import ONE_SEQUENCE, Array, finite
 from minilstm.errors import DataError
+
+_BLOCK_NUMBERS = 1 << 18  # of short sequences that are looked at together
 
 
 class Batch(NamedTuple):
     """Checked sequences, and the form they came in: "single", "list" or "dense"."""
 
-    sequences: list[Array]  # B arrays (T_b, *shape)
+    sequences: Sequences  # B arrays (T_b, *shape)
     form: str
 
 
@@ -72,6 +77,8 @@ steps of 3 features; it looks transposed: pass x_test.T.
                 f"{name} is an empty list, but at least one sequence is wanted; "
                 f"pass one or more arrays {_axes(shape)}."
             )
+        if (checked := _alike(parts, shape, dtype, min_length, digits)) is not None:
+            return Batch(checked, "list")
         items, form = [(f"{name}[{b}]", s) for b, s in enumerate(parts)], "list"
         for n, s in items:
             refuse_masked(s, n)  # said first, whatever the shape of another one
@@ -84,6 +91,9 @@ steps of 3 features; it looks transposed: pass x_test.T.
                 raise DataError(
                     f"{name} has shape {array.shape}, a batch of no sequences; pass at least one."
                 )
+            if array.shape[2:] == shape and array.shape[1] >= max(1, min_length):
+                with suppress(DataError):  # which names the sequence below
+                    return Batch(_converted(array, dtype, name, digits=digits), "dense")
             items, form = [(f"{name}[{b}]", s) for b, s in enumerate(array)], "dense"
     sequences = [_as_sequence(s, shape, dtype, n, digits) for n, s in items]
     for (n, _), sequence in zip(items, sequences, strict=True):
@@ -149,6 +159,37 @@ def _are_rows(parts: list[Any], shape: tuple[int, ...]) -> bool:
         type(row) in (list, tuple) and len(row) == shape[0] and not any(map(axes_of, row))
         for row in parts
     )
+
+
+def _alike(
+    parts: list[Any], shape: tuple[int, ...], dtype: Any, min_length: int, digits: bool
+) -> list[Array] | None:
+    """Plain arrays of one dtype, checked many at a time; None where one is not as it should be."""
+    if set(map(type, parts)) != {np.ndarray} or len({s.dtype for s in parts}) > 1:
+        return None
+    came = parts[0].dtype
+    if came not in REAL or came.kind == "b" or {s.shape[1:] for s in parts} != {shape}:
+        return None
+    lengths = [*map(len, parts)]
+    if min(lengths) < max(1, min_length):
+        return None
+    numbers = sum(lengths) * math.prod(shape)
+    size = max(1, _BLOCK_NUMBERS * len(parts) // max(1, numbers))
+    out: list[Array] = []
+    for n in range(0, len(parts), size):
+        some = parts[n : n + size]
+        try:
+            rows = _converted(
+                np.concatenate(some) if size > 1 else some[0], dtype, "", digits=digits
+            )
+        except DataError:
+            return None
+        if rows.dtype == came:
+            out += map(np.ascontiguousarray, some)
+            continue
+        ends = [*accumulate(lengths[n : n + size])]
+        out += [rows[end - len(s) : end] for s, end in zip(some, ends, strict=True)]
+    return out
 
 
 def _as_sequence(x: Any, shape: tuple[int, ...], dtype: Any, name: str, digits: bool) -> Array:

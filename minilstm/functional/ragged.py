@@ -16,18 +16,21 @@ loop reads and writes plain slices and never meets a padded step.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.arrays import as_array
+from minilstm.arrays import REAL, Sequences, as_array
 from minilstm.errors import DataError
-from minilstm.functional.gate import gated, whole
+from minilstm.functional.gate import gated, ungated, whole
 
 Array = NDArray[Any]
 IntArray = NDArray[np.int64]
+
+_BLOCK_ROWS = 1 << 14  # steps of short sequences that are moved together
 
 
 class Packed(NamedTuple):
@@ -45,12 +48,12 @@ class Packed(NamedTuple):
     order: IntArray  # (B,)
 
 
-def pack(sequences: Sequence[Array]) -> Packed:
+def pack(sequences: Sequences) -> Packed:
     """Lay a list of sequences out as time-major rows.
 
     Parameters
     ----------
-    sequences : list of B arrays (T_b, D) or (T_b,), each with at least one step
+    sequences : list of B arrays (T_b, D) or (T_b,), each with at least one step, or (B, T, D)
 
     Returns
     -------
@@ -64,29 +67,43 @@ def pack(sequences: Sequence[Array]) -> Packed:
     >>> packed.rows.ravel().tolist(), packed.active.tolist(), packed.order.tolist()
     ([7.0, 1.0, 8.0, 2.0, 9.0], [2, 2, 1], [1, 0])
     """
-    sequences = [as_array(s, f"sequences[{b}]") for b, s in enumerate(sequences)]
+    if (
+        type(sequences) is np.ndarray
+        and sequences.dtype in REAL
+        and sequences.ndim > 1
+        and min(len(sequences) - 1, sequences.shape[1]) > 0
+    ):
+        B, T, *step = sequences.shape
+        rows = np.ascontiguousarray(sequences.swapaxes(0, 1)).reshape(B * T, *step)
+        return Packed(rows, np.full(T, B, np.int64), np.arange(B))
+    sequences = list(sequences)
+    plain = set(map(type, sequences)) == {np.ndarray}
+    if not (plain and REAL.issuperset([s.dtype for s in sequences])):
+        sequences = [as_array(s, f"sequences[{b}]") for b, s in enumerate(sequences)]
     shapes = {s.shape[1:] for s in sequences}
     if len(shapes) != 1:
         raise DataError(
             f"sequences has {len(sequences)} sequences of {len(shapes)} shapes of a step; give at "
             "least one sequence, all of the same features."
         )
-    lengths = np.array([len(s) for s in sequences], dtype=np.int64)  # (B,)
+    (shape,) = shapes
+    lengths = np.array([*map(len, sequences)], np.int64)  # (B,)
     order = np.argsort(-lengths, kind="stable").astype(np.int64)  # (B,)
     active = active_counts(lengths[order])  # (T,)
     if len(sequences) == 1:
         return Packed(np.ascontiguousarray(sequences[0]), active, order)
-    start = np.cumsum(active) - active  # (T,) first row of each step
+    if active[-1] == len(sequences):  # of one length, they stand side by side
+        flat = [s.reshape(len(active), math.prod(shape)) for s in sequences]
+        rows = np.concatenate(flat, axis=1).reshape(int(lengths.sum()), *shape)
+        return Packed(rows, active, order)
     dtype = np.result_type(*{s.dtype for s in sequences})
-    rows = np.empty((int(lengths.sum()), *sequences[0].shape[1:]), dtype)  # (N, D)
-    for j, b in enumerate(order):
-        rows[start[: lengths[b]] + j] = sequences[b]
+    rows = np.empty((int(lengths.sum()), *shape), dtype)  # (N, D)
+    for ranks, places, _ in _blocks(active):
+        rows[places] = np.concatenate([sequences[b] for b in order[ranks]])
     return Packed(rows, active, order)
 
 
-def pack_with_targets(
-    sequences: Sequence[Array], targets: Sequence[IntArray]
-) -> tuple[Packed, IntArray]:
+def pack_with_targets(sequences: Sequences, targets: Sequence[IntArray]) -> tuple[Packed, IntArray]:
     """Pack sequences and their class numbers so that the targets are in the order of the rows.
 
     Parameters
@@ -140,12 +157,31 @@ def unpack(rows: Array, active: IntArray, order: IntArray) -> list[Array]:
     rows = as_array(rows, "rows")
     if len(order) == 1:
         return [rows]
-    start = np.cumsum(active) - active  # (T,)
-    lengths = sequence_lengths(active)  # (B,) longest first
     out: list[Array] = [rows] * len(order)
-    for j, b in enumerate(order):
-        out[b] = rows[start[: lengths[j]] + j]
+    for ranks, places, lengths in _blocks(active):
+        moved, at = rows.take(places, axis=0), 0  # the steps of one sequence after the other
+        for b, n in zip(order[ranks].tolist(), lengths.tolist(), strict=True):
+            out[b] = moved[at : at + n]
+            at += n
     return out
+
+
+def _blocks(active: IntArray) -> Iterator[tuple[slice, IntArray, IntArray]]:
+    """Some sequences at a time, longest first: their ranks, the rows of their steps, their lengths.
+
+    Many short ones are moved together, as a call for each would cost more than its steps.
+    """
+    start = np.cumsum(active) - active  # (T,) first row of each step
+    every = sequence_lengths(active)  # (B,)
+    first = 0
+    while first < len(every):
+        longest = int(every[first])
+        ranks = slice(first, first + max(1, _BLOCK_ROWS // longest))
+        lengths = every[ranks]
+        runs = np.arange(longest) < lengths[:, None]  # (sequences, T)
+        places = start[:longest] + np.arange(first, first + len(lengths))[:, None]
+        yield ranks, places[runs], lengths
+        first = ranks.stop
 
 
 @gated
@@ -211,7 +247,8 @@ def last_rows(active: IntArray) -> IntArray:
     [5, 4, 2]
     """
     start = np.cumsum(active) - active  # (T,)
-    return (start[sequence_lengths(active) - 1] + np.arange(int(active[0]))).astype(np.int64)
+    lengths = ungated(sequence_lengths)(active)  # (B,)
+    return (start[lengths - 1] + np.arange(int(active[0]))).astype(np.int64)
 
 
 @gated(shapes="active (T,) sums to N")
@@ -223,7 +260,7 @@ def previous_rows(active: IntArray) -> IntArray:
     >>> previous_rows(np.array([3, 2, 1])).tolist()
     [0, 1, 2, 3, 4, 6]
     """
-    slots = state_slots(active)  # (T + 1,)
+    slots = ungated(state_slots)(active)  # (T + 1,)
     n_rows = int(active.sum())
     step = np.repeat(np.arange(len(active)), active)  # (N,)
     within = np.arange(n_rows) - (slots[1:] - slots[1])[step]  # (N,) place inside the step
@@ -249,5 +286,5 @@ def reversed_rows(active: IntArray) -> IntArray:
     start = np.cumsum(active) - active  # (T,)
     step = np.repeat(np.arange(len(active)), active)  # (N,)
     place = np.arange(len(step)) - start[step]  # (N,) which sequence
-    mirrored = sequence_lengths(active)[place] - 1 - step  # (N,)
+    mirrored = ungated(sequence_lengths)(active)[place] - 1 - step  # (N,)
     return (start[mirrored] + place).astype(np.int64)

@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from minilstm.arrays import as_numbers
+from minilstm.arrays import Sequences, as_numbers
 from minilstm.functional.gate import gated
 
 Array = NDArray[Any]
@@ -74,7 +74,7 @@ def statistics_shape(shape: tuple[int, ...], dimension: str) -> tuple[int, ...]:
     return shape if dimension == "element" else (1,) * (len(shape) - 1) + shape[-1:]
 
 
-def statistics(sequences: Sequence[Array], dimension: str, kind: str) -> Statistics:
+def statistics(sequences: Sequences, dimension: str, kind: str) -> Statistics:
     """What a normalisation needs to know of the training data.
 
     Parameters

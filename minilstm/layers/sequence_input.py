@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from minilstm.arrays import refuse_masked
+from minilstm.arrays import Sequences, refuse_masked
 from minilstm.checks import check_choice, check_whole
 from minilstm.errors import DataError
 from minilstm.functional.sequence_input import (
@@ -139,7 +139,7 @@ class SequenceInput(RowLayer):
             return text
         return f"{text}, {self._normalization_name()}"
 
-    def with_statistics(self, sequences: Sequence[Array], reset: bool = True) -> SequenceInput:
+    def with_statistics(self, sequences: Sequences, reset: bool = True) -> SequenceInput:
         """The layer with the statistics of training data.
 
         Parameters

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.arrays import Sequences
 from minilstm.backend import load_backend
 from minilstm.network.metrics import find_metric
 from minilstm.network.passes.heads import Head
@@ -20,7 +21,7 @@ Array = NDArray[Any]
 def measure_outputs(
     net: Any,
     heads: Sequence[Head],
-    sequences: Sequence[Sequence[Array]],
+    sequences: Sequence[Sequences],
     targets: Sequence[Sequence[Array]],
     weights: Sequence[Sequence[Array] | None],
     metrics: Sequence[Any],
@@ -34,7 +35,7 @@ def measure_outputs(
     The dict has "loss", summed over outputs, and the metrics; with several outputs a metric is
     named "OUTPUT/METRIC".
     """
-    x = [list(s) for s in sequences]
+    x = list(sequences)
     start = net.initial_state(len(x[0]))  # whatever state the network carries on
     outputs = net.predict(x if len(x) > 1 else x[0], state=start, data_format="auto")
     outputs = outputs if len(heads) > 1 else (outputs,)

@@ -47,7 +47,7 @@ def as_batches(
         assert isinstance(layer, SequenceInput)  # the wiring has checked
         how = dtype, data_format, part_name, layer.min_length
         batches.append(sequences_of(layer, part, *how))
-    lengths = [[len(s) for s in batch.sequences] for batch in batches]
+    lengths = [[*map(len, batch.sequences)] for batch in batches] if batches[1:] else []
     for other, (part_name, _) in zip(lengths[1:], parts[1:], strict=True):
         if other != lengths[0]:
             raise DataError(

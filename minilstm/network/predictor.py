@@ -390,5 +390,6 @@ class Predictor:
                     )
         start = {} if state is None else self.check_state(state, B)
         backend = current_backend()
-        walk = PredictionPass(self.wiring, self.by_layer(backend), backend, wanted, self.dtype)
+        how = backend, wanted, self.dtype, self.placement
+        walk = PredictionPass(self.wiring, self.by_layer(backend), *how)
         return walk.predict(batches, start, mini_batch_size, padding, want_state)

@@ -97,7 +97,7 @@ def prepare(
         losses=losses,
         data_format=data_format,
     )
-    sequences = [b.sequences for b in batches]
+    sequences = [list(b.sequences) for b in batches]
     return net, heads, TrainingData(sequences, answers.targets, weights, by_class)
 
 
@@ -122,7 +122,8 @@ def check_validation(
     )
     by_class = data.class_weights
     weights = _weights(answers, by_class, [None] * len(heads), net.dtype, "validation y")
-    return TrainingData([b.sequences for b in batches], answers.targets, weights, by_class)
+    sequences = [list(b.sequences) for b in batches]
+    return TrainingData(sequences, answers.targets, weights, by_class)
 
 
 def _losses(loss: Any, wiring: Wiring, old: Network | None) -> Any:

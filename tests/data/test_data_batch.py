@@ -59,6 +59,51 @@ def test_data_in_the_dtype_of_the_network_are_not_copied():
     assert np.shares_memory(as_batch(video, IMAGE, "float64").sequences[0], video)
 
 
+def test_a_dense_batch_stays_one_array():
+    videos = draw(2, 3, *IMAGE)
+    same = as_batch(videos, IMAGE, "float64")
+    assert same.form == "dense" and np.shares_memory(same.sequences, videos)
+    assert as_batch(videos, IMAGE, "float32").sequences.dtype == np.float32
+
+
+@pytest.mark.parametrize("together", [1, 20, 1 << 18])
+@pytest.mark.parametrize("came", ["float16", "float32", "float64", "uint8", "int64"])
+def test_arrays_that_are_checked_together_come_out_one_by_one(monkeypatch, together, came):
+    monkeypatch.setattr("minilstm.data.sequences._BLOCK_NUMBERS", together)
+    given = [(10 * draw(n, 3)).astype(came) for n in (2, 5, 1, 1, 4)]
+    for taken, array in zip(as_batch(given, 3, "float32").sequences, given, strict=True):
+        assert taken.dtype == np.float32 and taken.flags.c_contiguous
+        np.testing.assert_array_equal(taken, array.astype(np.float32))
+        assert np.shares_memory(taken, array) == (came == "float32")
+    turned = as_batch([np.asfortranarray(array) for array in given], 3, "float32").sequences
+    assert all(taken.flags.c_contiguous for taken in turned)
+    if came.startswith("f"):
+        given[3][0, 1] = np.inf
+        with refuses_data(
+            "x[3] holds inf at time step 0, feature 1 (1 such values), but every value must be "
+            "finite; remove or fill them first."
+        ):
+            as_batch(given, 3, "float32")
+
+
+NOT_FINITE = " (1 such values), but every value must be finite; remove or fill them first."
+TOO_LARGE = ", beyond the range of float32; scale the data or train with dtype='float64'."
+
+
+@pytest.mark.parametrize("steps", [3, 300])
+@pytest.mark.parametrize(
+    ("bad", "rest"),
+    [(np.nan, NOT_FINITE), (-np.inf, NOT_FINITE), (1e300, TOO_LARGE), (-1e39, TOO_LARGE)],
+)
+def test_a_bad_number_is_found_among_few_and_many(steps, bad, rest):
+    good, x = draw(steps, 3), draw(steps, 3)
+    x[1, 2] = bad
+    for given, name in ((x, "x"), ([good, x], "x[1]"), (np.stack([good, x]), "x[1]")):
+        for digits in (False, True):
+            with refuses_data(f"{name} holds {bad} at time step 1, feature 2{rest}"):
+                as_batch(given, 3, "float32", digits=digits)
+
+
 # ---------------------------------------------------------------- images that do not fit
 
 BAD = [

@@ -180,7 +180,7 @@ def functions():
             own = inspect.isfunction(value) and value.__module__ == page.__name__
             if own and not name.startswith("_") and name not in INSIDE:
                 notes = [str(p.annotation) for p in inspect.signature(value).parameters.values()]
-                if any("Array" in n or "Cache" in n for n in notes):
+                if any(word in n for n in notes for word in ("Array", "Cache", "Sequences")):
                     found[name] = value
     return found
 

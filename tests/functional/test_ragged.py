@@ -1,7 +1,10 @@
 """Packing of ragged batches against definitions spelled out with loops over steps and sequences.
 No padded row exists anywhere, and every row comes back where it belongs."""
 
+from unittest import mock
+
 import numpy as np
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -98,6 +101,30 @@ def test_targets_follow_their_rows(lengths):
     packed, targets = ragged.pack_with_targets(sequences, by_sequence)
     # Rows of step 0 are one a sequence; 100 b stands in them.
     assert (100 * targets == packed.rows[: len(lengths), 0]).all()
+
+
+@for_all_lengths
+def test_how_many_sequences_move_together_changes_nothing(lengths):
+    sequences = numbered(lengths)
+    packed = ragged.pack(sequences)
+    with mock.patch.object(ragged, "_BLOCK_ROWS", 10):
+        again = ragged.pack(sequences)
+        back = ragged.unpack(*packed)
+    assert all((a == b).all() for a, b in zip(packed, again, strict=True))
+    assert all((a == b).all() for a, b in zip(back, sequences, strict=True))
+
+
+SHAPES = [(3, 4, 2), (1, 4, 2), (3, 1, 2), (3, 4), (3, 4, 2, 5), (3, 4, 0)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "complex128"])
+def test_a_dense_batch_is_packed_as_the_list_of_its_sequences(shape, dtype):
+    (B, T, *step), dense = shape, np.arange(np.prod(shape)).reshape(shape).astype(dtype)
+    wanted = dense.swapaxes(0, 1).reshape(B * T, *step), np.full(T, B), np.arange(B)
+    for packed in (ragged.pack(dense), ragged.pack(list(dense))):
+        for got, want in zip(packed, wanted, strict=True):
+            np.testing.assert_array_equal(got, want, strict=True)
 
 
 def test_one_sequence_is_not_copied():

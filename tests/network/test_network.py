@@ -14,7 +14,7 @@ import minilstm as ml
 from minilstm.functional.lstm import LSTMState
 from minilstm.losses.named import find_loss
 from minilstm.network.graph.naming import name_layers
-from minilstm.network.passes import memory
+from minilstm.network.passes import prediction_pass
 from minilstm.network.passes.mini_batch import pack_targets
 
 FEATURES, HIDDEN, CLASSES = 3, 5, 4
@@ -307,8 +307,9 @@ def test_memory_stays_flat_over_a_hundred_thousand_steps():
         assert scores.shape == (25, T, 2)
         return highest - x.nbytes - 4 * scores.nbytes  # the packed input, the scores on their way
 
-    one_span = peak(memory.SPAN_ROWS // 25)
-    # The gates and states of 25 x 4000 steps at once would be 6 times those of one span.
+    # 1 + 16 + 2 + 2 numbers of 4 bytes are written for a row.
+    one_span = peak(prediction_pass.SPAN_BYTES // (4 * 21) // 25)
+    # The states and scores of 25 x 4000 steps at once would be 4 times those of one span.
     assert 0 < peak(4000) < 1.2 * one_span
 
 

@@ -55,6 +55,19 @@ def test_the_mini_batch_size_changes_nothing_where_nothing_is_padded(backend, mo
                 assert after[name].hidden.shape == (5, 4 if name == "lower" else 5)
 
 
+@modes
+def test_a_prediction_sees_what_was_written_into_the_weights(backend, mode):
+    net, x = network(mode), draw()
+    with ml.use_backend(backend.name):
+        for key in net.parameters:
+            before = net.predict(x)
+            net.parameters[key].flat[1] += 0.5
+            after, fresh = net.predict(x), net.replace().predict(x)
+            for one, same in zip(after, fresh, strict=True):
+                np.testing.assert_array_equal(one, same)
+            assert (after[0] != before[0]).any(), key  # that of a sequence of many steps
+
+
 def test_a_state_is_cut_into_the_mini_batches_too():
     net, x = network(), draw()
     _, state = net.predict(draw(seed=2), return_state=True)

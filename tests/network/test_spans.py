@@ -9,7 +9,7 @@ import minilstm as ml
 from minilstm.functional.ragged import pack_with_targets
 from minilstm.layers import Signal
 from minilstm.network.graph.wiring import Port, wire
-from minilstm.network.passes import memory
+from minilstm.network.passes import memory, prediction_pass
 from minilstm.network.passes.memory import plan_memory
 from minilstm.network.passes.walk import run_forward
 
@@ -23,6 +23,7 @@ modes = pytest.mark.parametrize("mode", ["sequence", "last"])
 def short_spans(monkeypatch):
     """Spans of 4 steps for a batch of 6, so that a small problem has many."""
     monkeypatch.setattr(memory, "SPAN_ROWS", 24)
+    monkeypatch.setattr(prediction_pass, "SPAN_BYTES", 0)
 
 
 def problem(mode, dtype, hidden=(9,), tail=True, lengths=LENGTHS, seed=0):

@@ -20,6 +20,7 @@ Array = NDArray[Any]
 
 BLOCK_ROWS = 128  # rows of a weight gradient that stay in the second-level cache together
 FLUSH_ROWS = 4096  # rows after which a partial sum joins the total: keeps float32 rounding small
+SHARE_MULTIPLY_ADDS = 1 << 19  # multiply-adds below which a second thread does not pay
 GAP_NUMBERS = 16  # between the panels of such a block, so that they do not all share a cache set
 
 
@@ -115,7 +116,8 @@ def product(a: Array, panels: Array, bias: Array) -> Array:
     """A B + bias, (N, M), for rows A (N, K) and a matrix packed by `pack_columns`."""
     c = empty((len(a), len(bias)), a.dtype)  # (N, M)
     shared = (contiguous(a), panels, bias, c)
-    run(multiply_rows, [(*shared, *span) for span in split(len(a), TILE_ROWS)])
+    tiles = -(-SHARE_MULTIPLY_ADDS // max(1, TILE_ROWS * a.shape[1] * len(bias)))
+    run(multiply_rows, [(*shared, *span) for span in split(len(a), TILE_ROWS * tiles)])
     return c
 
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.arrays import Sequences
 from minilstm.functional.ragged import pack
 from minilstm.layers import Signal
 from minilstm.network.passes.heads import Head
@@ -36,7 +37,7 @@ class MiniBatch(NamedTuple):
 
 def mini_batch(
     heads: Sequence[Head],
-    sequences: Sequence[Sequence[Array]],
+    sequences: Sequence[Sequences],
     targets: Sequence[Sequence[Array]],
     weights: Sequence[Sequence[Array] | None],
     padded: bool = False,

@@ -1,5 +1,5 @@
-"""The arrays of a network in the memory where a backend computes.
-On a CPU they are the network's own; on a GPU they are copies, kept from call to call.
+"""The arrays of a network where a backend computes, and its weights as the backend reads them.
+On a CPU the arrays are the network's own; what is made of them is kept from call to call.
 
 Arrays move here, where batches and states come in, and where results go out: nowhere else, and
 never within a pass. `minilstm.count_transfers` counts them.
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from minilstm.backend import Backend
 from minilstm.functional.lstm import LSTMState
+from minilstm.layers import Recurrent
 
 Array = NDArray[Any]
 State = dict[str, LSTMState]
@@ -28,6 +29,8 @@ class Placement:
     def __init__(self) -> None:
         # The backend that holds them, and by name what was copied and its copy.
         self._kept: tuple[Backend | None, dict[str, tuple[Array, Any]]] = None, {}
+        # By layer: dtypes and places of its weights, a copy of their bits, the arranged weights.
+        self._arranged: dict[str, tuple[Any, list[Array], Any]] = {}
 
     def __reduce__(self) -> Any:
         # A copy of a network, or one sent to another process, makes its own.
@@ -50,6 +53,18 @@ class Placement:
             kept[key], out[key] = (host, copy), copy
         self._kept = backend, kept
         return out
+
+    def arranged(self, layer: Recurrent, backend: Backend, p: Mapping[str, Any]) -> Any:
+        """`layer.prepare`; what Numba's kernels need is kept while no bit of a weight changes."""
+        if backend.name != "numba":
+            return layer.prepare(backend, p)
+        kinds = [(a.dtype, a.shape, a.strides) for a in p.values()]
+        bits = [a.ravel("K").view(np.int32) for a in p.values()]
+        before, copies, packed = self._arranged.get(layer.name, ([], [], None))
+        if kinds != before or not all(map(np.array_equal, bits, copies)):
+            copies, packed = [b.copy() for b in bits], layer.prepare(backend, p)["packed"]
+            self._arranged[layer.name] = kinds, copies, packed
+        return {**p, "packed": packed}
 
 
 def moved_state(state: Mapping[str, LSTMState], move: Move) -> State:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,10 @@ from minilstm.errors import DataError
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import pack, unpack
 from minilstm.layers import Signal
+from minilstm.layers.base import count
 from minilstm.network.graph.wiring import Port, Wiring, ancestors
 from minilstm.network.passes.memory import span_rows, used_bytes
-from minilstm.network.passes.placement import moved_state
+from minilstm.network.passes.placement import Placement, moved_state
 from minilstm.network.passes.walk import (
     Parameters,
     State,
@@ -32,6 +34,8 @@ from minilstm.network.passes.walk import (
 
 Array = NDArray[Any]
 
+SPAN_BYTES = 2 * 2**20  # that the layers write for one span: they stay in a core's own caches
+
 
 @dataclass(eq=False)
 class PredictionPass:
@@ -42,9 +46,11 @@ class PredictionPass:
     backend: Backend
     wanted: Sequence[Port]  # outputs that are asked for; layers that they do not need do not run
     dtype: Any  # of the network
+    placement: Placement | None = None  # keeps the arranged weights for the next pass
 
     def __post_init__(self) -> None:
-        self.parameters = prepared(self.wiring.layers, self.backend, self.parameters)
+        how = () if self.placement is None else (self.placement.arranged,)
+        self.parameters = prepared(self.wiring.layers, self.backend, self.parameters, *how)
         self.sources = [port.node for port in self.wanted]
         self.nodes = ancestors(self.wiring, self.sources)
         # For each output, whether it is one row a step, not one a sequence.
@@ -64,13 +70,13 @@ class PredictionPass:
         the initial one.
         """
         active = signals[0].active
+        rows = _span_rows(self.wiring, np.dtype(self.dtype).itemsize, self.backend)
+        if rows >= len(signals[0].rows) or self.wiring.cannot_be_cut(training=False):
+            outs, final = self.forward(signals, state)
+            return [out.rows for out in outs], final
         ends = np.cumsum(active)  # (T,) rows up to and including each step
-        rows = len(signals[0].rows)  # of a span at most
-        if not self.wiring.cannot_be_cut(training=False):
-            per_row, _ = used_bytes(self.wiring, np.dtype(self.dtype).itemsize)
-            rows = span_rows(per_row, self.backend.gpu_bytes)
         outputs: list[list[Array]] = [[] for _ in self.wanted]
-        final: State = {}
+        final = {}
         step = done = 0
         while step < len(active):
             stop = max(step + 1, int(np.searchsorted(ends, done + rows, side="right")))
@@ -157,11 +163,33 @@ class PredictionPass:
         for out, by_step in zip(map(backend.to_host, outs), self.steps, strict=True):
             if not by_step:
                 result: Any = out[back]  # (B, *shape)
+            elif form == "dense":
+                steps = out.reshape(-1, len(order), *out.shape[1:])  # (T, B, *shape)
+                result = np.ascontiguousarray(steps.swapaxes(0, 1))
             else:
                 result = unpack(out, packed[0].active, order)
-                result = np.stack(result) if form == "dense" else result
             results.append(result[0] if form == "single" else result)
         return results, after
+
+
+def _span_rows(wiring: Wiring, itemsize: int, backend: Backend) -> int:
+    """Rows of a span at most: more than in training where little is written for each."""
+    per_row, _ = used_bytes(wiring, itemsize)
+    rows = span_rows(per_row, backend.gpu_bytes)
+    if backend.name != "numba":  # the twins keep as much as in training
+        return rows
+    return max(rows, SPAN_BYTES // max(1, itemsize * _written(wiring)))
+
+
+@lru_cache(maxsize=64)
+def _written(wiring: Wiring) -> int:
+    """Numbers that all layers together put out for a row, but for those that keep the last step."""
+    return sum(
+        count(shape)
+        for node in wiring.nodes
+        for shape, steps in zip(node.shapes, node.steps, strict=True)
+        if steps
+    )
 
 
 def _joined(parts: list[Any]) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,10 +43,15 @@ class Forward(NamedTuple):
     caches: dict[int, Any]  # of each node that ran, as `keep` says
 
 
-def prepared(layers: Sequence[Layer], backend: Backend, parameters: Parameters) -> Parameters:
+def prepared(
+    layers: Sequence[Layer],
+    backend: Backend,
+    parameters: Parameters,
+    arrange: Callable[[Recurrent, Backend, Any], Any] = lambda layer, *how: layer.prepare(*how),
+) -> Parameters:
     """Arrays of each layer by its name, those of recurrent layers arranged for many calls."""
     return {
-        layer.name: layer.prepare(backend, parameters[layer.name])
+        layer.name: arrange(layer, backend, parameters[layer.name])
         if isinstance(layer, Recurrent)
         else parameters[layer.name]
         for layer in layers
