@@ -275,9 +275,10 @@ class _Counting:
             done = len(_ready) + len(second.finished)
             known = len(_begun) + len(second.finished) + len(second.waiting)
             known += second.at_work is not None
-            if terminal and known:
-                self.shown = f"minilstm: {done} of {known} kernels are compiled"
-                _print("\r" + self.shown)
+            line = f"minilstm: {done} of {known} kernels are compiled"
+            if terminal and known and line != self.shown:
+                self.shown = line
+                _print("\r" + line)
 
     def erase(self) -> None:
         with self.lock:

@@ -49,7 +49,7 @@ class SecondCompiler:
         """Let these be compiled as well, as soon as may be."""
         with self.changed:
             known = {self.at_work, *self.waiting, *self.finished}
-            new = [job for job in jobs if job not in known]
+            new = [job for job in dict.fromkeys(jobs) if job not in known]
             if self._failed or not new or not can_start():
                 return
             self.waiting += new
