@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import textwrap
-import time
 
 import pytest
 
@@ -130,10 +129,7 @@ def _refuse(self):
 def test_a_forked_child_waits_for_nobody(second, monkeypatch):
     monkeypatch.setattr(second_compiler, "second", second)
     second.at_work = JOB
-    started = time.perf_counter()
     child = os.fork()
     if child == 0:
-        second_compiler.second.take(JOB)
-        os._exit(0)
+        os._exit(second_compiler.second.at_work is not None)
     assert os.waitpid(child, 0)[1] == 0
-    assert time.perf_counter() - started < 20
