@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
 PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -q
 
-.PHONY: demo test lint campaign clean
+.PHONY: demo test lint campaign gpu clean
 
 demo: $(VENV)/demo.installed
 	@$(BIN)/minilstm demo
@@ -27,6 +27,11 @@ lint: $(VENV)/test.installed
 campaign: $(VENV)/test.installed
 	MINILSTM_CAMPAIGN=whole $(PYTEST) -m campaign
 	cd tests && OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 ../$(BIN)/python -m mutation.campaign
+
+# What only a GPU can say, in at most 10 minutes and one file; CUDA=12 or 13 installs CuPy first.
+gpu: $(VENV)/test.installed
+	$(if $(CUDA),$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[cuda$(CUDA)]')
+	$(BIN)/python .ci/gpu.py
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

@@ -4,7 +4,6 @@ Everything is seeded, so two runs of the tests draw the same examples."""
 import importlib
 import subprocess
 import sys
-import tempfile
 from contextlib import contextmanager
 
 import cuda_shim
@@ -27,21 +26,6 @@ settings.register_profile("minilstm", deadline=None, derandomize=True, max_examp
 settings.load_profile("minilstm")
 
 
-# Every kernel for both dtypes, except those that another process has taken.
-COMPILE = """
-import sys
-from pathlib import Path
-from minilstm.backend import load_backend
-load_backend("numba")
-from minilstm.kernels.numba.machinery.compiling import kernels
-for one in kernels:
-    try:
-        Path(sys.argv[1], one.name).touch(exist_ok=False)
-    except FileExistsError:
-        continue
-    for dtype in ("float32", "float64"):
-        one.of(dtype)
-"""
 # Long files go first, so that no process is left with one when the other has nothing more to do.
 LONG = ("test_kernel_widths.py", "test_activations_exhaustive.py")
 
@@ -49,11 +33,9 @@ LONG = ("test_kernel_widths.py", "test_activations_exhaustive.py")
 def pytest_sessionstart(session):
     """Compile the kernels before several processes run tests and ask for the same one at once."""
     if session.config.getoption("numprocesses", None) and is_installed("numba"):
-        with tempfile.TemporaryDirectory() as taken:
-            command = [sys.executable, "-c", COMPILE, taken]
-            compilers = [subprocess.Popen(command) for _ in range(2)]
-            if any([compiler.wait() for compiler in compilers]):
-                pytest.exit("the kernels do not compile", returncode=1)
+        warm = [sys.executable, "-m", "minilstm", "warmup", "--dtype", "both"]
+        if subprocess.run(warm, stdout=subprocess.DEVNULL).returncode:
+            pytest.exit("the kernels do not compile", returncode=1)
 
 
 def pytest_collection_modifyitems(items):

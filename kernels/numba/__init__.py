@@ -4,6 +4,7 @@ Threads split outputs, never sums, so the bits are the same for any number of th
 # The names imported here are the list that `minilstm.backend` fills its record from.
 # ruff: noqa: F401
 
+import minilstm.kernels.numba.followers
 from minilstm.kernels.numba.adam import adam_step
 from minilstm.kernels.numba.batch_normalization import (
     batch_normalization_apply,

@@ -12,15 +12,18 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numba
 import numpy as np
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import Compiler
 
+from minilstm.kernels.numba.machinery import second_compiler
 from minilstm.kernels.numba.machinery.hardware import REGISTER_BYTES, REGISTERS
 
 OPTIONS: dict[str, Any] = {
@@ -37,7 +40,54 @@ SOURCES = Path(__file__).parents[1]  # all that a kernel is made of: the twins a
 
 kernels: list[Kernel] = []
 _parts: set[str] = set()  # names of what kernels are made of
-_announced = False
+
+
+class _PartLibrary(JITCodeLibrary):  # type: ignore[misc]
+    """The code of a part, which LLVM sees only inside the kernels that it is linked into.
+
+    Numba would optimise every part and make machine code of it, and again of each part that calls
+    it, and throw all of it away: more than half the time of a first compilation.
+    """
+
+    def _optimize_final_module(self) -> None:
+        pass
+
+    def _finalize_final_module(self) -> None:
+        self._finalize_dynamic_globals()
+        self._finalized = True
+
+    def get_pointer_to_function(self, name: str) -> int:
+        self._ensure_finalized()
+        return 0  # nothing to call from outside
+
+    @property
+    def codegen(self) -> Any:
+        return self
+
+    def set_env(self, name: str, env: object) -> None:
+        """There is no machine code in which to note it."""
+
+
+class _KernelCompiler(Compiler):  # type: ignore[misc]
+    """Numba's own compiler, which is entered only if the kernel is not on disk."""
+
+    def define_pipelines(self) -> Any:
+        _at_work.begun()
+        return super().define_pipelines()
+
+
+class _PartCompiler(Compiler):  # type: ignore[misc]
+    """Numba's own compiler, but for what becomes of the result."""
+
+    def define_pipelines(self) -> Any:
+        name = self.state.func_id.func_qualname
+        self.state.library = _PartLibrary(self.state.targetctx.codegen(), name)
+        return super().define_pipelines()
+
+
+_KERNEL = OPTIONS | {"no_cfunc_wrapper": True}
+_CACHED = _KERNEL | {"cache": True, "pipeline_class": _KernelCompiler}
+_PART = _KERNEL | {"no_cpython_wrapper": True, "pipeline_class": _PartCompiler}
 
 
 class Kernel:
@@ -55,6 +105,7 @@ class Kernel:
         # The argument whose dtype decides; a kernel without one is compiled once.
         types = re.sub(r"\[[^]]*\]", "", signature.partition("(")[2]).split(",")
         self._decides = next((n for n, t in enumerate(types) if "F" in t), None)
+        self.followers: Sequence[Kernel] = ()  # wanted soon after this one
         self._compiled: dict[Any, Any] = {}
         self._lock = threading.Lock()
         kernels.append(self)
@@ -72,7 +123,7 @@ class Kernel:
         with self._lock:
             if dtype not in self._compiled:
                 types = self.signature.replace("F", FLOATS[dtype.name])
-                with _line_if_it_takes_long():
+                with _line_if_it_takes_long(), _at_work.on(self, dtype.name):
                     self._compiled[dtype] = _compile(self.function, types)
         return self._compiled[dtype]
 
@@ -95,25 +146,69 @@ def inner(function: Callable[..., Any], name: str = "") -> Callable[..., Any]:
     if key in _parts or "<locals>" in key:
         raise ValueError(f"there is a part {key} already, or it needs a name: give inner another.")
     _parts.add(key)
-    return numba.njit(**OPTIONS)(function)
+    return numba.njit(**_PART)(function)
+
+
+class _Work(threading.local):
+    """Which kernel this thread compiles, and which others are wanted then."""
+
+    job: tuple[Kernel, str] | None = None
+    rest: Sequence[Kernel] = ()  # wanted in any case, the last first
+
+    @contextmanager
+    def on(self, kernel: Kernel, dtype: str) -> Iterator[None]:
+        second_compiler.second.take((kernel.name, dtype))
+        self.job = kernel, dtype
+        try:
+            yield
+        finally:
+            _ready.update(_begun & {self.job})
+            self.job = None
+
+    def begun(self) -> None:
+        """It is not on disk, so the others will not be either."""
+        assert self.job is not None
+        kernel, dtype = self.job
+        _begun.add(self.job)
+        others = (*kernel.followers, *self.rest)
+        second_compiler.second.add(
+            (other.name, dtype)
+            for other in others
+            if other is not kernel and np.dtype(dtype) not in other._compiled
+        )
+
+
+_at_work = _Work()
+_begun: set[tuple[Kernel, str]] = set()  # what this process compiles itself
+_ready: set[tuple[Kernel, str]] = set()  # and has compiled
 
 
 def compile_all(dtype: Any, say: Callable[[str, float], None]) -> None:
     """Compile, or read from the disk, every kernel; `say` gets each name and its seconds."""
-    for one in kernels:
-        started = time.perf_counter()
-        one.of(np.dtype(dtype))
-        say(one.name, time.perf_counter() - started)
+    _at_work.rest = kernels[::-1]
+    try:
+        for one in kernels:
+            started = time.perf_counter()
+            one.of(np.dtype(dtype))
+            say(one.name, time.perf_counter() - started)
+    finally:
+        _at_work.rest = ()
+
+
+def serve() -> None:
+    """Compile what another process asks for; see `second_compiler`."""
+    by_name = {one.name: one for one in kernels}
+    second_compiler.answer(lambda name, dtype: by_name[name].of(dtype))
 
 
 def _compile(function: Callable[..., Any], types: str) -> Any:
     """From the cache on disk where that works; a cache that does not work only costs time."""
     try:
-        compiled = numba.njit(cache=True, **OPTIONS)(function)
+        compiled = numba.njit(**_CACHED)(function)
         _stamp_with_all_sources(compiled)
         compiled.compile(types)
     except Exception:  # no folder to write in, a full disk, a damaged file
-        compiled = numba.njit(**OPTIONS)(function)
+        compiled = numba.njit(**_KERNEL)(function)
         compiled.compile(types)
     compiled.disable_compile()
     return compiled
@@ -140,25 +235,60 @@ def _stamp() -> tuple[Any, ...]:
 
 
 class _line_if_it_takes_long:
-    """Say once, on a terminal, that kernels are being compiled."""
+    """Say on a terminal, while this thread waits, that kernels are compiled and how many are."""
 
     def __enter__(self) -> None:
-        self.timer = threading.Timer(QUIET_SECONDS, _announce)
-        self.timer.daemon = True
+        self.over = threading.Event()
+        watch = threading.Thread(target=self._watch, daemon=True)
         with suppress(RuntimeError):  # where no thread can be started nothing is said
-            self.timer.start()
+            watch.start()
 
     def __exit__(self, *error: object) -> None:
-        self.timer.cancel()
+        self.over.set()
+        _counting.erase()
+
+    def _watch(self) -> None:
+        seconds = 0.0 if _counting.announced else QUIET_SECONDS
+        while not self.over.wait(seconds):
+            _counting.show()
+            seconds = 0.2
 
 
-def _announce() -> None:
-    global _announced
-    if _announced or not (sys.stderr.isatty() or "ipykernel" in sys.modules):
-        return
-    _announced = True
-    print(
-        "minilstm: compiling kernels for this machine, once; `minilstm warmup` does it beforehand",
-        file=sys.stderr,
-        flush=True,
-    )
+class _Counting:
+    """One line that stays, and below it one that counts and goes away."""
+
+    def __init__(self) -> None:
+        self.announced, self.shown, self.lock = False, "", threading.Lock()
+
+    def show(self) -> None:
+        terminal = sys.stderr.isatty()
+        if not (terminal or "ipykernel" in sys.modules):
+            return
+        with self.lock:
+            if not self.announced:
+                self.announced = True
+                _print(
+                    "minilstm: compiling kernels for this machine, once; `minilstm warmup` does it "
+                    "beforehand\n"
+                )
+            second = second_compiler.second
+            done = len(_ready) + len(second.finished)
+            known = len(_begun) + len(second.finished) + len(second.waiting)
+            known += second.at_work is not None
+            line = f"minilstm: {done} of {known} kernels are compiled"
+            if terminal and known and line != self.shown:
+                self.shown = line
+                _print("\r" + line)
+
+    def erase(self) -> None:
+        with self.lock:
+            if self.shown:
+                _print("\r" + " " * len(self.shown) + "\r")
+                self.shown = ""
+
+
+def _print(text: str) -> None:
+    print(text, end="", file=sys.stderr, flush=True)
+
+
+_counting = _Counting()

@@ -145,7 +145,7 @@ def test_no_folder_and_no_room_only_cost_time(small, monkeypatch, error):
 @pytest.mark.alone
 def test_a_line_on_the_terminal_says_why_nothing_happens(small, monkeypatch, capsys):
     monkeypatch.setattr(compiling, "QUIET_SECONDS", 0.0)
-    monkeypatch.setattr(compiling, "_announced", False)
+    monkeypatch.setattr(compiling, "_counting", compiling._Counting())
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     real = compiling._compile
 
@@ -154,11 +154,19 @@ def test_a_line_on_the_terminal_says_why_nothing_happens(small, monkeypatch, cap
         return real(function, types)
 
     monkeypatch.setattr(compiling, "_compile", slow)
+    monkeypatch.setattr(compiling, "_begun", {0})
+    monkeypatch.setattr(compiling, "_ready", {0})
+    second = compiling.second_compiler.SecondCompiler()
+    second.at_work = "another.kernel", "float32"
+    monkeypatch.setattr(compiling.second_compiler, "second", second)
     for dtype in DTYPES:
         small.of(np.dtype(dtype))
     err = capsys.readouterr().err
     assert err.count("minilstm: compiling kernels for this machine, once") == 1
     assert err.count("\n") == 1
+    count = "minilstm: 1 of 2 kernels are compiled"
+    assert count in err
+    assert err.endswith("\r" + " " * len(count) + "\r")  # what counts goes away
 
 
 def test_warmup_compiles_everything(small, monkeypatch, capsys):
