@@ -129,9 +129,9 @@ class TrainingOptions:
     reset_input_normalization : compute the statistics of the input layer anew even if given
     batch_normalization_statistics : "population" computes them over the whole training set at the
         end, "moving" keeps the running ones; "auto" is "population"
-    memory_budget : bytes for what the backward pass needs, or "auto" (240 MiB; half of the memory
-        of a GPU); what does not fit is computed twice. The gradients have the same bits for every
-        budget
+    memory_budget : bytes for what the backward pass needs, or "auto" (a sixteenth of the memory
+        that the process may use, 240 MiB at least; half of the memory of a GPU); what does not fit
+        is computed twice. The gradients have the same bits for every budget
     bptt_truncation : cut gradients at multiples of so many steps (truncated backpropagation through
         time); None means that they flow through whole sequences
     execution_environment : "gpu" trains on the backend "cupy", "cpu" on one of the others; "auto"
