@@ -8,7 +8,7 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import InitVar, dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from minilstm.checks import (
@@ -324,8 +324,10 @@ class TrainingOptions:
         >>> [round(options.learn_rate(epoch, epoch, 30), 6) for epoch in (1, 2, 3)]
         [0.001, 0.001, 0.0001]
         """
-        schedule = as_schedule(
-            self.learn_rate_schedule, self.learn_rate_drop_factor, self.learn_rate_drop_period
-        )
-        epochs = self.max_epochs
-        return schedule.rate(self.initial_learn_rate, epoch, iteration, epochs, total_iterations)
+        epochs, initial = self.max_epochs, self.initial_learn_rate
+        return self._schedule.rate(initial, epoch, iteration, epochs, total_iterations)
+
+    @cached_property
+    def _schedule(self) -> Schedule:
+        how = self.learn_rate_drop_factor, self.learn_rate_drop_period
+        return as_schedule(self.learn_rate_schedule, *how)

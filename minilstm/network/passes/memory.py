@@ -95,7 +95,8 @@ def plan_memory(
     T, B = len(active), int(active[0])
     per_row, per_sequence = used_bytes(wiring, itemsize)
     cuts = {0}
-    if not (whole or wiring.cannot_be_cut(training=True)):
+    kept_per_row, states, uncut = _facts(wiring, itemsize)
+    if not (whole or uncut):
         cuts |= set(range(0, T, max(1, span_rows(per_row, gpu_bytes) // B)))
         if truncation is not None:
             cuts |= set(range(0, T, truncation))
@@ -103,9 +104,6 @@ def plan_memory(
         Span(a, b, int(ends[a - 1]) if a else 0, int(ends[b - 1]))
         for a, b in pairwise(sorted({*cuts, T}))
     )
-    recurrent = [layer for layer in wiring.layers if isinstance(layer, Recurrent)]
-    kept_per_row = sum(layer.kept_per_row(itemsize) for layer in recurrent)
-    states = sum(2 * node.state_size * itemsize for node in wiring.nodes)
     longest = max(s.row_end - s.row for s in spans)
     used = longest * per_row + B * per_sequence + len(spans) * B * states
     # The last span goes straight from forward to backward: it is never kept.
@@ -129,6 +127,15 @@ def auto_budget(memory: int) -> float:
     [240.0, 240.0, 1024.0]
     """
     return max(AUTO_LEAST, AUTO_SHARE * memory)
+
+
+@lru_cache(maxsize=64)
+def _facts(wiring: Wiring, itemsize: int) -> tuple[int, int, bool]:
+    """Bytes kept for a row, bytes of the states of a sequence, and whether a batch is one span."""
+    recurrent = [layer for layer in wiring.layers if isinstance(layer, Recurrent)]
+    kept_per_row = sum(layer.kept_per_row(itemsize) for layer in recurrent)
+    states = sum(2 * node.state_size * itemsize for node in wiring.nodes)
+    return kept_per_row, states, wiring.cannot_be_cut(training=True)
 
 
 @lru_cache(maxsize=64)
