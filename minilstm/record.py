@@ -93,8 +93,7 @@ class Backend:
     adam_step: Function = adam.adam_step
     rmsprop_step: Function = rmsprop.rmsprop_step
     sgdm_step: Function = sgdm.sgdm_step
-    #: norms, or steps, of some blocks of arrays as one call; None goes block by block
-    gradient_norms: Function | None = None
+    #: norms and steps of some blocks of arrays as a call each; None goes block by block
     solver_steps: Function | None = None
     #: a whole network's time step as one call; None runs a stream layer by layer
     make_stepper: Function | None = None

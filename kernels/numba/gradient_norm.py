@@ -14,7 +14,7 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from minilstm.functional.gate import gated
-from minilstm.kernels.numba.machinery.addresses import address_of, line, numbers_at
+from minilstm.kernels.numba.machinery.addresses import Table, numbers_at, table_of
 from minilstm.kernels.numba.machinery.compiling import kernel
 from minilstm.kernels.numba.machinery.simd import Lane, Value, data_of, number
 
@@ -69,25 +69,20 @@ def _sums_of_squares(addresses, sizes, like, numbers, sums):
         sums[k] = (s[0] + s[1]) + (s[2] + s[3])
 
 
-def norms(pairs: Sequence[Sequence[Array]], l2: Sequence[float]) -> list[float]:
-    """The norm of g + l2 p for each pair (p, g), all of one dtype, in one call."""
-    if not pairs:
-        return []
-    lines = [[line(a) for a in pair] for pair in pairs]
-    weights = np.array(l2, lines[0][0].dtype).tolist()
-    sums = _sums(lines, weights, [1.0] * len(pairs))
+def norms(table: Table, l2: Sequence[float]) -> list[float]:
+    """The norm of g + l2 p for each block, of which p and g come first; all in one call."""
+    weights = np.array(l2, table.lines[0][0].dtype).tolist()
+    sums = _sums(table, weights, [1.0] * len(weights))
     return [
         math.sqrt(total) if 1e-280 < total < math.inf or total != total else _far_off(p, g, weight)
-        for (p, g), weight, total in zip(lines, weights, sums, strict=True)
+        for (p, g, *_), weight, total in zip(table.lines, weights, sums, strict=True)
     ]
 
 
-def _sums(lines: Sequence[Any], weights: Sequence[float], factors: Sequence[float]) -> list[float]:
-    addresses = np.array([[*map(address_of, pair)] for pair in lines])
-    sizes = np.array([p.size for p, _ in lines])
-    numbers, sums = np.array([*zip(weights, factors, strict=True)]), np.empty(len(lines))
-    like = np.empty(0, lines[0][0].dtype)
-    _sums_of_squares(addresses, sizes, like, numbers, sums)
+def _sums(table: Table, weights: Sequence[float], factors: Sequence[float]) -> list[float]:
+    numbers, sums = np.array([*zip(weights, factors, strict=True)]), np.empty(len(weights))
+    like = np.empty(0, table.lines[0][0].dtype)
+    _sums_of_squares(table.addresses, table.sizes, like, numbers, sums)
     found: list[float] = sums.tolist()
     return found
 
@@ -97,10 +92,10 @@ def _far_off(p: Array, g: Array, weight: float) -> float:
     largest = float(np.abs(g.astype(np.float64) + weight * p).max(initial=0.0))
     if largest == 0 or not np.isfinite(largest):
         return largest
-    return largest * math.sqrt(*_sums([(p, g)], [weight], [1.0 / largest]))
+    return largest * math.sqrt(*_sums(table_of([(p, g)]), [weight], [1.0 / largest]))
 
 
 @gated(kernel=True)
 def gradient_norm(p: Array, g: Array, l2: float) -> float:
     """Norm of g + l2 p; see `minilstm.functional.gradient_norm.gradient_norm`."""
-    return norms([(p, g)], [l2])[0]
+    return norms(table_of([(p, g)]), [l2])[0]

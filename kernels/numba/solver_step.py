@@ -15,7 +15,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from minilstm.kernels.numba.machinery.addresses import address_of, line
+from minilstm.kernels.numba.machinery.addresses import Table, new_blocks
 from minilstm.kernels.numba.machinery.compiling import inner
 from minilstm.kernels.numba.machinery.hardware import REGISTER_BYTES
 from minilstm.kernels.numba.machinery.simd import Lane, Value, data_of, number
@@ -76,26 +76,17 @@ def _at_one_place(formula: Any, inputs: int, numbers: int, lanes: int) -> Any:
 
 
 def stepped(
-    kernel: Any,
-    blocks: Sequence[Sequence[Array]],
-    outputs: int,
-    numbers: Sequence[Sequence[float]],
+    kernel: Any, table: Table, outputs: int, numbers: Sequence[Sequence[float]]
 ) -> list[list[Array]]:
     """Call a compiled pass over some blocks: the outputs of each, new arrays like its first input.
 
     Parameters
     ----------
-    kernel : takes the addresses of inputs and outputs, the sizes, and the numbers of each block
-    blocks : the inputs, of one size; all of one dtype
+    kernel : takes the addresses of inputs and of outputs, the sizes, and the numbers of each block
+    table : of the inputs
     outputs : how many arrays the kernel writes for a block
     numbers : for the formula, of each block
     """
-    lines = [[line(a) for a in inputs] for inputs in blocks]  # held until the kernel has read them
-    dtype = lines[0][0].dtype
-    new = [[np.empty(b[0].shape, dtype, order="F") for _ in range(outputs)] for b in blocks]
-    every = [
-        [*map(address_of, old), *map(address_of, out)] for old, out in zip(lines, new, strict=True)
-    ]
-    sizes = np.array([inputs[0].size for inputs in blocks])
-    kernel(np.array(every), sizes, np.array(numbers, dtype))
+    new, addresses = new_blocks(table, outputs)
+    kernel(table.addresses, addresses, table.sizes, np.array(numbers, new[0][0].dtype))
     return new

@@ -16,6 +16,7 @@ from minilstm.functional.rmsprop import RmspropRule
 from minilstm.functional.sgdm import SgdmRule
 from minilstm.kernels.numba.adam import adam_step, adam_steps
 from minilstm.kernels.numba.gradient_norm import gradient_norm, norms
+from minilstm.kernels.numba.machinery.addresses import table_of
 from minilstm.kernels.numba.rmsprop import rmsprop_step, rmsprop_steps
 from minilstm.kernels.numba.sgdm import sgdm_step, sgdm_steps
 
@@ -27,31 +28,37 @@ SOLVERS: dict[type, tuple[Callable[..., Any], Callable[..., Any]]] = {
 }
 
 
-def gradient_norms(blocks: Sequence[Sequence[Array]], l2: Sequence[float]) -> list[float]:
-    """The norm of g + l2 p for each block of arrays, of which p and g come first."""
-    pairs = [block[:2] for block in blocks]
-    if _alike(pairs):
-        return norms(pairs, l2)
-    return [gradient_norm(p, g, weight) for (p, g), weight in zip(pairs, l2, strict=True)]
+def solver_steps(
+    blocks: Sequence[Sequence[Array]],
+    l2: Sequence[float],
+    rules_of: Callable[[list[float]], Sequence[Any]],
+) -> list[Sequence[Array]]:
+    """A step of a solver for each block of arrays.
 
+    Parameters
+    ----------
+    blocks : arrays as `adam_step` and its like take them
+    l2 : weight of the L2 term of each block
+    rules_of : from the norms of g + l2 p of the blocks to their rules, whose type tells the solver
 
-def solver_steps(blocks: Sequence[Sequence[Array]], rules: Sequence[Any]) -> list[Sequence[Array]]:
-    """A step of a solver for each block of arrays by its rule, whose type tells the solver.
-
-    What comes in and goes out for a block is as for `adam_step` and its like.
+    Returns
+    -------
+    for each block what `adam_step` and its like return
     """
-    if not rules:
-        return []
-    together, alone = SOLVERS[type(rules[0])]
     if _alike(blocks):
-        steps: list[Sequence[Array]] = together(blocks, rules)
+        table = table_of(blocks)
+        rules = rules_of(norms(table, l2))
+        steps: list[Sequence[Array]] = SOLVERS[type(rules[0])][0](table, rules)
         return steps
-    return [alone(*block, rule) for block, rule in zip(blocks, rules, strict=True)]
+    rules = rules_of([gradient_norm(b[0], b[1], w) for b, w in zip(blocks, l2, strict=True)])
+    return [SOLVERS[type(r)][1](*block, r) for block, r in zip(blocks, rules, strict=True)]
 
 
 def _alike(blocks: Sequence[Sequence[Array]]) -> bool:
     """Whether all arrays are of one dtype that kernels know, and those of a block of one shape."""
-    dtype = blocks[0][0].dtype if blocks else None
+    if not blocks:
+        return False
+    dtype = blocks[0][0].dtype
     return dtype in SINGLE_DOUBLE and all(
         type(a) is np.ndarray and a.dtype == dtype and a.shape == block[0].shape
         for block in blocks

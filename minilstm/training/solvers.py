@@ -99,9 +99,9 @@ def update(
     """Add L2, bound the gradients, take one step of a solver: one fused pass a parameter.
 
     The backend computes by its `gradient_norm`, `gradient_scale` and `adam_step`, `sgdm_step` or
-    `rmsprop_step`, or by `gradient_norms` and `solver_steps` for all of them at once. The type of
-    `state`, which `solver_init` or an earlier step gave, tells the solver. Parameters and gradients
-    are arrays by name.
+    `rmsprop_step`, or by `solver_steps`, which does all of it at once. The type of `state`, which
+    `solver_init` or an earlier step gave, tells the solver. Parameters and gradients are arrays by
+    name.
 
     In the equations a is `learn_rate`, b1 is `gradient_decay_factor` (of "adam"), b2 is
     `squared_gradient_decay_factor` (None means 0.999 for "adam", 0.9 for "rmsprop"), and e is
@@ -133,44 +133,39 @@ def update(
         of_key = (p, gradients[key], *[memory[key] for memory in state[1:]])
         arrays += [of_key] if len(cut) == 1 else [tuple(a[b.rows] for a in of_key) for b in cut]
         cuts.append(cut)
+    total: list[Any] = []  # the norm of everything
+
+    def rules_of(norms: Sequence[Any]) -> list[Any]:
+        """The numbers of the step of each block, from the norms of the blocks."""
+        of_blocks = iter(norms)
+        by_array = [backend.gradient_scale([next(of_blocks) for _ in cut], limit) for cut in cuts]
+        norm, common_scale = backend.gradient_scale([n for n, _ in by_array], limit)
+        total.append(norm)
+        together = gradient_threshold_method == "global-l2norm"
+        return [
+            rule(learn_rate * b.rate)._replace(
+                l2=b.l2, scale=common_scale if together else scale, bound=bound
+            )
+            for cut, (_, scale) in zip(cuts, by_array, strict=True)
+            for b in cut
+        ]
+
     weights = [b.l2 for cut in cuts for b in cut]
-    norms = iter(_norms(backend, arrays, weights))
-    by_array = [backend.gradient_scale([next(norms) for _ in cut], limit) for cut in cuts]
-    norm, common_scale = backend.gradient_scale([n for n, _ in by_array], limit)
-    together = gradient_threshold_method == "global-l2norm"
-    rules = [
-        rule(learn_rate * b.rate)._replace(
-            l2=b.l2, scale=common_scale if together else scale, bound=bound
-        )
-        for cut, (_, scale) in zip(cuts, by_array, strict=True)
-        for b in cut
-    ]
-    steps = zip(arrays, _steps(backend, step, arrays, rules), strict=True)
+    if backend.solver_steps is not None:
+        moved = backend.solver_steps(arrays, weights, rules_of)
+    else:
+        norms = [backend.gradient_norm(a[0], a[1], w) for a, w in zip(arrays, weights, strict=True)]
+        moved = [step(*a, r) for a, r in zip(arrays, rules_of(norms), strict=True)]
+    steps = zip(arrays, moved, strict=True)
     new: list[dict[str, Array]] = [{} for _ in state]
     for (key, p), cut in zip(parameters.items(), cuts, strict=True):
         parts = []
-        for b, (given, moved) in zip(cut, steps, strict=False):
+        for b, (given, after) in zip(cut, steps, strict=False):
             # p - 0 m is not always p: it turns -0 into 0, and an infinite m into NaN.
-            parts.append((given[0].copy(order="F"), *moved[1:]) if b.rate == 0 else moved)
+            parts.append((given[0].copy(order="F"), *after[1:]) if b.rate == 0 else after)
         for kept, value in zip(new, assembled(parts, p), strict=True):
             kept[key] = value
-    return new[0], type(state)(state.t + 1, *new[1:]), norm
-
-
-def _norms(backend: Any, arrays: Sequence[Sequence[Array]], l2: Sequence[float]) -> list[Any]:
-    """The norm of each block of arrays, of which p and g come first."""
-    if backend.gradient_norms is not None:
-        norms: list[Any] = backend.gradient_norms(arrays, l2)
-        return norms
-    return [backend.gradient_norm(p, g, w) for (p, g, *_), w in zip(arrays, l2, strict=True)]
-
-
-def _steps(backend: Any, step: Any, arrays: Sequence[Sequence[Array]], rules: Any) -> list[Any]:
-    """What the step of a solver makes of each block of arrays."""
-    if backend.solver_steps is not None:
-        moved: list[Any] = backend.solver_steps(arrays, rules)
-        return moved
-    return [step(*block, rule) for block, rule in zip(arrays, rules, strict=True)]
+    return new[0], type(state)(state.t + 1, *new[1:]), total[0]
 
 
 def _solver(

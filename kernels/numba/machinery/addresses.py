@@ -3,20 +3,49 @@ Whoever makes the table holds the arrays until the kernel is done, and vouches f
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
+import numpy as np
 from numba import carray, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from minilstm.kernels.numba.machinery.buffers import LINE_BYTES, empty
 from minilstm.kernels.numba.machinery.compiling import inner
 
 Array = NDArray[Any]
 
 
-def line(a: Array) -> Array:
-    """All entries in column-major order, in which parameters are stored: no copy for them."""
-    return a if a.flags.f_contiguous else a.copy(order="F")
+class Table(NamedTuple):
+    """Some blocks, each a few arrays of one size, as kernels take them."""
+
+    lines: Sequence[Sequence[Array]]  # held until the kernels have read them
+    addresses: NDArray[np.int64]  # (blocks, arrays)
+    sizes: NDArray[np.int64]  # (blocks,)
+
+
+def table_of(blocks: Sequence[Sequence[Array]]) -> Table:
+    """The table of blocks whose arrays have one dtype; what is not column-major is copied."""
+    lines = [[a if a.flags.f_contiguous else a.copy(order="F") for a in b] for b in blocks]
+    addresses = np.array([[address_of(a) for a in b] for b in lines])
+    return Table(lines, addresses, np.array([b[0].size for b in lines]))
+
+
+def new_blocks(table: Table, count: int) -> tuple[list[list[Array]], NDArray[np.int64]]:
+    """For each block `count` arrays like its first, with unset numbers, and their addresses."""
+    dtype = table.lines[0][0].dtype
+    step = LINE_BYTES // dtype.itemsize
+    # One memory holds the n-th array of every block: few large ones are soon found again.
+    ends = np.cumsum(-(-table.sizes // step) * step)
+    memories = [empty((int(ends[-1]),), dtype) for _ in range(count)]
+    starts = [0, *ends[:-1].tolist()]
+    blocks = [
+        [m[a : a + b[0].size].reshape(b[0].shape, order="F") for m in memories]
+        for a, b in zip(starts, table.lines, strict=True)
+    ]
+    bases = np.array([address_of(m) for m in memories])
+    return blocks, np.add.outer(np.array(starts) * dtype.itemsize, bases)
 
 
 def address_of(a: Array) -> int:

@@ -18,6 +18,7 @@ from minilstm.network.graph.wiring import Wiring
 from minilstm.network.passes.host_memory import host_memory
 
 SPAN_ROWS = 4096  # rows of a span: its arrays stay in the last-level cache, its calls stay few
+SHORT = 1024  # steps of a batch, at most, whose plan is kept for the next of the same lengths
 SPAN_BYTES = 256 * 2**20  # at most, of what one span needs while it is computed
 AUTO_SHARE = 1 / 16  # of the memory that this process may use: the budget "auto"
 AUTO_LEAST = 240 * 2**20  # bytes; with Python and Numba around it, less than 600 MB
@@ -89,8 +90,26 @@ def plan_memory(
     """
     if budget == "auto":
         budget = auto_budget(host_memory()) if gpu_bytes is None else GPU_BUDGET * gpu_bytes
-    budget = float(budget)
-    itemsize = np.dtype(dtype).itemsize
+    how = np.dtype(dtype).itemsize, float(budget), truncation, whole, gpu_bytes
+    if len(active) > SHORT:
+        return _plan(wiring, active, *how)
+    return _kept_plan(wiring, active.tobytes(), *how, SPAN_ROWS)
+
+
+@lru_cache(maxsize=256)
+def _kept_plan(wiring: Wiring, active: bytes, *how: Any) -> MemoryPlan:
+    return _plan(wiring, np.frombuffer(active, np.int64), *how[:-1])
+
+
+def _plan(
+    wiring: Wiring,
+    active: IntArray,
+    itemsize: int,
+    budget: float,
+    truncation: int | None,
+    whole: bool,
+    gpu_bytes: int | None,
+) -> MemoryPlan:
     ends = np.cumsum(active)  # (T,)
     T, B = len(active), int(active[0])
     per_row, per_sequence = used_bytes(wiring, itemsize)
