@@ -59,8 +59,10 @@ def _alike(blocks: Sequence[Sequence[Array]]) -> bool:
     if not blocks:
         return False
     dtype = blocks[0][0].dtype
-    return dtype in SINGLE_DOUBLE and all(
-        type(a) is np.ndarray and a.dtype == dtype and a.shape == block[0].shape
-        for block in blocks
-        for a in block
+    every = [a for block in blocks for a in block]
+    return (
+        {np.ndarray}.issuperset(map(type, every))
+        and dtype in SINGLE_DOUBLE
+        and {a.dtype for a in every} == {dtype}
+        and all(len({a.shape for a in block}) == 1 for block in blocks)
     )

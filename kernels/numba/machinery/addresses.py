@@ -3,7 +3,10 @@ Whoever makes the table holds the arrays until the kernel is done, and vouches f
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from functools import lru_cache
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,17 +38,28 @@ def table_of(blocks: Sequence[Sequence[Array]]) -> Table:
 def new_blocks(table: Table, count: int) -> tuple[list[list[Array]], NDArray[np.int64]]:
     """For each block `count` arrays like its first, with unset numbers, and their addresses."""
     dtype = table.lines[0][0].dtype
-    step = LINE_BYTES // dtype.itemsize
+    places, starts, total = _layout(tuple([b[0].shape for b in table.lines]), dtype.itemsize)
     # One memory holds the n-th array of every block: few large ones are soon found again.
-    ends = np.cumsum(-(-table.sizes // step) * step)
-    memories = [empty((int(ends[-1]),), dtype) for _ in range(count)]
-    starts = [0, *ends[:-1].tolist()]
+    memories = [empty((total,), dtype) for _ in range(count)]
     blocks = [
-        [m[a : a + b[0].size].reshape(b[0].shape, order="F") for m in memories]
-        for a, b in zip(starts, table.lines, strict=True)
+        [np.ndarray(shape, dtype, m, start, order="F") for m in memories] for shape, start in places
     ]
-    bases = np.array([address_of(m) for m in memories])
-    return blocks, np.add.outer(np.array(starts) * dtype.itemsize, bases)
+    return blocks, starts + np.array([address_of(m) for m in memories])
+
+
+@lru_cache(maxsize=64)
+def _layout(
+    shapes: tuple[tuple[int, ...], ...], itemsize: int
+) -> tuple[list[tuple[tuple[int, ...], int]], NDArray[np.int64], int]:
+    """Where arrays begin that lie one behind another, in bytes, and numbers in all of them."""
+    step = LINE_BYTES // itemsize
+    sizes = [-(-math.prod(shape) // step) * LINE_BYTES for shape in shapes]
+    starts = [0, *accumulate(sizes)]
+    return (
+        list(zip(shapes, starts, strict=False)),
+        np.array(starts[:-1], np.int64)[:, None],
+        starts[-1] // itemsize,
+    )
 
 
 def address_of(a: Array) -> int:
