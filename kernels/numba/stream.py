@@ -69,12 +69,12 @@ def _lstm(B, V, layer, weights, memory):
             0, Q, memory, z, 4 * width, width, V,
         )  # (1)  # fmt: skip
         # Nothing reads h_{t-1} of these rows any more.
-        for r in range(first, end):
-            at, state = z + (r - first) * 4 * width, r * width
-            cell_forward(
-                width, memory, at, width, memory, at, width,
-                memory, c + state, memory, c + state, memory, h + state, layer[GATE], layer[STATE],
-            )  # fmt: skip
+        state = first * width
+        cell_forward(
+            end - first, width, memory, z, 4 * width, width, memory, z, 4 * width, width,
+            memory, c + state, memory, c + state, memory, h + state, width,
+            layer[GATE], layer[STATE],
+        )  # fmt: skip
 
 
 @inner

@@ -22,8 +22,11 @@ GPU_STEPS = 2000  # which take many times as long
 CHECKED_STEPS = 50
 
 
-def streaming(hidden: int, against: Sequence[str]) -> Work:
-    """One step at a time, from the host to the host, the state carried along; one thread."""
+def streaming(hidden: int, against: Sequence[str], threads: int = 1) -> Work:
+    """One step at a time, from the host to the host, the state carried along; one thread.
+
+    ONNX Runtime has a turn with one thread and a turn with all.
+    """
     on_gpu = current_backend().gpu_bytes is not None
     rng = np.random.default_rng(hidden)
     x = rng.standard_normal((GPU_STEPS if on_gpu else STEPS, FEATURES)).astype(np.float32)
@@ -38,5 +41,7 @@ def streaming(hidden: int, against: Sequence[str]) -> Work:
     elif "torch" in against:
         engines["torch, 1 thr"] = bench_torch.streaming(net, x, expected)
     if "onnxruntime" in against:
-        engines["onnxruntime, 1 thr"] = bench_onnx.streaming(net, x, expected)
+        for count in sorted({1, threads}):
+            measure = bench_onnx.streaming(net, x, expected, count)
+            engines[f"onnxruntime, {count} thr"] = measure
     return Work(f"streaming, H {hidden}", engines)
