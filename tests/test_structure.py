@@ -32,7 +32,8 @@ MAY_IMPORT = {
     "version": set(),
     "functional": set(),
     "kernels": {"functional", "errors"},
-    "backend": {"functional", "kernels"},
+    "record": {"functional"},
+    "backend": {"functional", "kernels", "record"},
     "data": {"errors", "files"},
     "plots": {"errors", "files"},
     "layers": {"backend", "checks"},
@@ -220,7 +221,10 @@ ON_NUMPY = {f"{name}_{way}" for name in {*LOSSES, "sigmoid"} for way in ("forwar
 
 @pytest.mark.parametrize(
     ("kernels", "missing"),
-    [("numba", ON_NUMPY | {"gradient_scale", "to_device", "to_host"}), ("cuda", {"make_stepper"})],
+    [
+        ("numba", ON_NUMPY | {"gradient_scale", "to_device", "to_host"}),
+        ("cuda", {"make_stepper", "solver_steps"}),
+    ],
 )
 def test_kernels_hand_on_functions_of_the_record_alone_and_numpy_does_what_they_miss(
     kernels, missing

@@ -36,4 +36,5 @@ from minilstm.kernels.numba.relu import relu_backward, relu_forward
 from minilstm.kernels.numba.rmsprop import rmsprop_step
 from minilstm.kernels.numba.sgdm import sgdm_step
 from minilstm.kernels.numba.softmax import softmax_backward, softmax_forward
+from minilstm.kernels.numba.solver_steps import solver_steps
 from minilstm.kernels.numba.stream import make_stepper

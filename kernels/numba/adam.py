@@ -3,12 +3,14 @@ The numbered lines are those of that file."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from numpy.typing import NDArray
 
 from minilstm.functional.adam import AdamRule
 from minilstm.functional.gate import gated
+from minilstm.kernels.numba.machinery.addresses import Table, numbers_at, table_of
 from minilstm.kernels.numba.machinery.compiling import kernel
 from minilstm.kernels.numba.machinery.simd import Value
 from minilstm.kernels.numba.solver_step import bounded, one_pass, stepped
@@ -27,17 +29,34 @@ def _formula(p: Value, g: Value, m: Value, v: Value, numbers: list[Value]) -> tu
 _pass = one_pass(_formula, inputs=4, numbers=9)
 
 
-@kernel("void(F[::1], F[::1], F[::1], F[::1], F[::1], F[::1], F[::1], F[::1])")
-def _update(p, g, m, v, new_p, new_m, new_v, numbers):
-    _pass((p, g, m, v, new_p, new_m, new_v), numbers)
+@kernel("void(i8[:, ::1], i8[:, ::1], i8[::1], F[:, ::1])")
+def _update(given, new, sizes, numbers):
+    """p, g, m and v of each block, and the new p, m and v, by their addresses."""
+    for k in range(len(sizes)):
+        n, old, out = sizes[k], given[k], new[k]
+        arrays = (
+            numbers_at(old[0], n, numbers),
+            numbers_at(old[1], n, numbers),
+            numbers_at(old[2], n, numbers),
+            numbers_at(old[3], n, numbers),
+            numbers_at(out[0], n, numbers),
+            numbers_at(out[1], n, numbers),
+            numbers_at(out[2], n, numbers),
+        )
+        _pass(arrays, numbers[k])
+
+
+def adam_steps(table: Table, rules: Sequence[AdamRule]) -> list[list[Array]]:
+    """A step of each block (p, g, m, v) by its rule, all in one call: new p, m and v of each."""
+    numbers = [
+        (rate, decay, 1 - decay, squared, 1 - squared, *rest)
+        for rate, decay, squared, *rest in rules
+    ]
+    return stepped(_update, table, 3, numbers)
 
 
 @gated(kernel=True)
 def adam_step(p: Array, g: Array, m: Array, v: Array, rule: AdamRule) -> tuple[Array, Array, Array]:
     """One step of Adam; see `minilstm.functional.adam.adam_step`."""
-    numbers = [
-        rule.rate, rule.decay, 1 - rule.decay, rule.squared_decay, 1 - rule.squared_decay,
-        rule.epsilon, rule.l2, rule.scale, rule.bound,
-    ]  # fmt: skip
-    p, m, v = stepped(_update, (p, g, m, v), 3, numbers)
+    p, m, v = adam_steps(table_of([(p, g, m, v)]), [rule])[0]
     return p, m, v

@@ -108,7 +108,7 @@ def classifier_loss(
     scale = float(count), or_empty(weights, dtype)
     sums = dx, losses, correct, dW, db
     run(_chunks, [(*span, *rows, *scale, *sums) for span in split(chunks, 1)])
-    dW_total = unpack_columns(dW.sum(axis=0), C).T  # (C, D)
-    return ClassifierLoss(
-        float(losses.sum()) / count, int(correct.sum()), dx, dW_total, db.sum(axis=0)
-    )
+    # One chunk, as of a small batch, is its own sum.
+    all_W, all_b = (dW[0], db[0]) if chunks == 1 else (dW.sum(axis=0), db.sum(axis=0))
+    dW_total = unpack_columns(all_W, C).T  # (C, D)
+    return ClassifierLoss(float(losses.sum()) / count, int(correct.sum()), dx, dW_total, all_b)

@@ -3,12 +3,14 @@ The numbered lines are those of that file."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from numpy.typing import NDArray
 
 from minilstm.functional.gate import gated
 from minilstm.functional.rmsprop import RmspropRule
+from minilstm.kernels.numba.machinery.addresses import Table, numbers_at, table_of
 from minilstm.kernels.numba.machinery.compiling import kernel
 from minilstm.kernels.numba.machinery.simd import Value
 from minilstm.kernels.numba.solver_step import bounded, one_pass, stepped
@@ -26,14 +28,28 @@ def _formula(p: Value, g: Value, v: Value, numbers: list[Value]) -> tuple[Value,
 _pass = one_pass(_formula, inputs=3, numbers=7)
 
 
-@kernel("void(F[::1], F[::1], F[::1], F[::1], F[::1], F[::1])")
-def _update(p, g, v, new_p, new_v, numbers):
-    _pass((p, g, v, new_p, new_v), numbers)
+@kernel("void(i8[:, ::1], i8[:, ::1], i8[::1], F[:, ::1])")
+def _update(given, new, sizes, numbers):
+    """p, g and v of each block, and the new p and v, by their addresses."""
+    for k in range(len(sizes)):
+        n, old, out = sizes[k], given[k], new[k]
+        arrays = (
+            numbers_at(old[0], n, numbers),
+            numbers_at(old[1], n, numbers),
+            numbers_at(old[2], n, numbers),
+            numbers_at(out[0], n, numbers),
+            numbers_at(out[1], n, numbers),
+        )
+        _pass(arrays, numbers[k])
+
+
+def rmsprop_steps(table: Table, rules: Sequence[RmspropRule]) -> list[list[Array]]:
+    """A step of each block (p, g, v) by its rule, all in one call: new p and v of each."""
+    return stepped(_update, table, 2, [(rate, b, 1 - b, *rest) for rate, b, *rest in rules])
 
 
 @gated(kernel=True)
 def rmsprop_step(p: Array, g: Array, v: Array, rule: RmspropRule) -> tuple[Array, Array]:
     """One step of RMSProp; see `minilstm.functional.rmsprop.rmsprop_step`."""
-    rate, decay, *rest = rule
-    p, v = stepped(_update, (p, g, v), 2, [rate, decay, 1 - decay, *rest])
+    p, v = rmsprop_steps(table_of([(p, g, v)]), [rule])[0]
     return p, v

@@ -1,5 +1,8 @@
 """What the solvers share: one formula, applied to every place of some arrays in a single pass.
-A vector register at a time, and the rest one by one; both give each entry the same bits."""
+A vector register at a time, and the rest one by one; both give each entry the same bits.
+
+One call takes any number of blocks, each a few arrays of one size: all parameters of a network.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from minilstm.kernels.numba.gradient_norm import line
+from minilstm.kernels.numba.machinery.addresses import Table, new_blocks
 from minilstm.kernels.numba.machinery.compiling import inner
 from minilstm.kernels.numba.machinery.hardware import REGISTER_BYTES
 from minilstm.kernels.numba.machinery.simd import Lane, Value, data_of, number
@@ -73,18 +76,17 @@ def _at_one_place(formula: Any, inputs: int, numbers: int, lanes: int) -> Any:
 
 
 def stepped(
-    kernel: Any, arrays: Sequence[Array], outputs: int, numbers: Sequence[float]
-) -> list[Array]:
-    """Call a compiled pass: its outputs, as new arrays like the first input.
+    kernel: Any, table: Table, outputs: int, numbers: Sequence[Sequence[float]]
+) -> list[list[Array]]:
+    """Call a compiled pass over some blocks: the outputs of each, new arrays like its first input.
 
     Parameters
     ----------
-    kernel : takes the inputs, the outputs and the numbers, all as lines
-    arrays : the inputs, of one shape and dtype
-    outputs : how many arrays the kernel writes
-    numbers : for the formula
+    kernel : takes the addresses of inputs and of outputs, the sizes, and the numbers of each block
+    table : of the inputs
+    outputs : how many arrays the kernel writes for a block
+    numbers : for the formula, of each block
     """
-    p = arrays[0]
-    new = [np.empty(p.shape, p.dtype, order="F") for _ in range(outputs)]
-    kernel(*(line(a) for a in (*arrays, *new)), np.array(numbers, p.dtype))
+    new, addresses = new_blocks(table, outputs)
+    kernel(table.addresses, addresses, table.sizes, np.array(numbers, new[0][0].dtype))
     return new

@@ -4,6 +4,8 @@ The classes of a network are the sorted distinct labels of its training data."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -146,6 +148,10 @@ def to_targets(
     DataError
         A label is not one of the classes, or all are ignored.
     """
+    if len({a.dtype.kind for a in labels}) == 1 < len(labels):
+        with suppress(DataError):  # which the loop raises for the sequence that it is of
+            (whole,) = to_targets([np.concatenate(labels)], classes, name, ignored)
+            return [whole[a:b] for a, b in pairwise(np.cumsum([0, *map(len, labels)]).tolist())]
     out = []
     order = np.argsort(classes)  # (C,)
     for b, array in enumerate(labels):
@@ -158,8 +164,7 @@ def to_targets(
         place[left_out] = NO_CLASS
         if not (known | left_out).all():
             stranger = array[~(known | left_out)][0].item()
-            shown = ", ".join(repr(c.item()) for c in classes[:12])
-            shown += ", ..." if len(classes) > 12 else ""
+            shown = ", ".join(map(repr, classes[:12].tolist())) + ", ..." * (len(classes) > 12)
             kinds = ["text" if a.dtype.kind == "U" else "whole numbers" for a in (array, classes)]
             if kinds[0] != kinds[1]:
                 raise DataError(

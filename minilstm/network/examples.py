@@ -210,8 +210,10 @@ def _kind(wiring: Wiring, head: Head, y: Any) -> str:
 
 def _check_one_a_sequence(wiring: Wiring, head: Head, batch: Batch, y: Any, name: str) -> None:
     """Raise if there is a label for every step, but the network keeps the last step only."""
+    if head.steps or (isinstance(y, np.ndarray) and y.ndim == 1 and y.dtype.kind != "O"):
+        return
     parts = y if isinstance(y, np.ndarray) and y.ndim else parts_of(y)
-    if head.steps or parts is None:
+    if parts is None:
         return
     lengths = [len(s) for s in batch.sequences]
     rows = [len(part) if axes_of(part) and hasattr(part, "__len__") else 0 for part in parts]

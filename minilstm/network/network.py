@@ -6,7 +6,6 @@ Axes: B batch, T time, N rows of a packed ragged batch, D features, C classes.
 
 from __future__ import annotations
 
-import copy
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -111,7 +110,8 @@ class Network(Predictor):
         self, parameters: dict[str, Array], statistics: Mapping[str, Array] | None = None
     ) -> Network:
         """The same network around new arrays of the same shapes, which are trusted, not checked."""
-        net = copy.copy(self)
+        net = object.__new__(type(self))
+        net.__dict__ |= self.__dict__
         net.parameters = {k: column_major(p) for k, p in parameters.items()}
         if statistics:
             net.statistics = {**self.statistics, **statistics}
@@ -242,7 +242,7 @@ class Network(Predictor):
         result, *_ = self._training.run(
             self.by_layer(backend),
             backend,
-            batch.moved(backend.to_device),
+            batch if backend.gpu_bytes is None else batch.moved(backend.to_device),
             moved_state(state or {}, backend.to_device),
             plan,
             dtype=self.dtype,

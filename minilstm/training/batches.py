@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.backend import Backend
 from minilstm.data.padding import pad_batch, split_sequences
-from minilstm.functional.ragged import IntArray
+from minilstm.functional.ragged import IntArray, active_counts
+from minilstm.layers import Signal
+from minilstm.network.evaluation import counted_rows
 from minilstm.network.passes.heads import Head
-from minilstm.network.passes.mini_batch import MiniBatch, mini_batch
+from minilstm.network.passes.mini_batch import MiniBatch, mini_batch, pack_targets
 from minilstm.training.options import TrainingOptions
 
 Array = NDArray[Any]
@@ -33,12 +36,63 @@ class TrainingData(NamedTuple):
         return len(self.sequences[0])
 
 
+class Joined(NamedTuple):
+    """The same with every list as one array, from which a shuffled mini-batch is gathered."""
+
+    sequences: list[Array]  # for each input (N, *shape), the steps of all sequences
+    targets: list[Array]  # for each output (N,) or (B,), (N, R) or (B, R)
+    weights: list[Array | None]  # for each output (N,) or (B,)
+    lengths: IntArray  # (B,) steps of each sequence
+    first: IntArray  # (B,) where each begins
+
+
+def joined(data: TrainingData) -> Joined | None:
+    """Everything as one array each; None where dtypes differ, and one would change another."""
+    lists = [*data.sequences, *data.targets, *(w for w in data.weights if w is not None)]
+    if any(len({a.dtype for a in arrays}) > 1 for arrays in lists):
+        return None
+    lengths = np.array([len(s) for s in data.sequences[0]], np.int64)  # (B,)
+    return Joined(
+        [np.concatenate(s) for s in data.sequences],
+        [np.concatenate(t) for t in data.targets],
+        [None if w is None else np.concatenate(w) for w in data.weights],
+        lengths,
+        np.cumsum(lengths) - lengths,
+    )
+
+
+def gathered(heads: Sequence[Head], data: Joined, chosen: IntArray) -> MiniBatch:
+    """The mini-batch of the chosen sequences, as `mini_batch` packs it."""
+    lengths = data.lengths[chosen]  # (B,)
+    order = np.argsort(-lengths, kind="stable")  # (B,) longest sequence first
+    lengths, chosen = lengths[order], chosen[order]
+    active = active_counts(lengths)  # (T,)
+    first, T = data.first[chosen], len(active)  # (B,)
+    if lengths[-1] == T:
+        rows = np.add.outer(np.arange(T), first).ravel()  # (N,)
+    else:
+        start = np.cumsum(active) - active  # (T,) first row of each step
+        place = np.arange(int(lengths.sum())) - np.repeat(start, active)  # (N,) of the sequence
+        rows = np.repeat(np.arange(T), active) + first[place]  # (N,)
+
+    def taken(array: Array | None, steps: bool) -> Any:
+        return None if array is None else array.take(rows if steps else chosen, axis=0)
+
+    return pack_targets(
+        heads,
+        [Signal(taken(s, True), active) for s in data.sequences],
+        [taken(t, h.steps) for t, h in zip(data.targets, heads, strict=True)],
+        [taken(w, h.steps) for w, h in zip(data.weights, heads, strict=True)],
+    )
+
+
 class Piece(NamedTuple):
     """A mini-batch, and whether it goes on where the one before stopped."""
 
     batch: MiniBatch  # where the backend computes
     goes_on: bool
     targets: tuple[Array, ...]  # of the batch, on the host, with all their digits
+    counts: tuple[int, ...]  # of each output, the rows that have a class or a number
 
 
 def cuts(order: IntArray, options: TrainingOptions) -> list[IntArray]:
@@ -65,18 +119,24 @@ def pieces(
     options: TrainingOptions,
     backend: Backend,
     dtype: Any,
+    together: Joined | None = None,
 ) -> Iterator[Piece]:
     """The chosen sequences as one mini-batch, or as one after another where they are split.
 
-    Numbers that are targets come in the dtype of the network, and with all digits for metrics.
+    Numbers that are targets come in the dtype of the network, and with all digits for metrics. The
+    data may come `together` as well, which is quicker where nothing is padded.
     """
 
     def piece(n: int, batch: MiniBatch) -> Piece:
         exact = batch.targets
         rounded = (t if t.ndim == 1 else t.astype(dtype, copy=False) for t in exact)
         batch = batch._replace(targets=tuple(rounded))
-        return Piece(batch.moved(backend.to_device), n > 0, exact)
+        counts = tuple(map(counted_rows, exact))
+        return Piece(batch.moved(backend.to_device), n > 0, exact, counts)
 
+    if together is not None and options.sequence_length == "ragged":
+        yield piece(0, gathered(heads, together, chosen))
+        return
     sequences = [[s[b] for b in chosen] for s in data.sequences]
     targets = [[t[b] for b in chosen] for t in data.targets]
     weights = [None if w is None else [w[b] for b in chosen] for w in data.weights]

@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterator
+from functools import cache
 
 from minilstm.training.learn_rate import Function, InTurn, as_schedule
 from minilstm.training.options import TrainingOptions
@@ -50,9 +51,13 @@ def without_effect(
 
 def _changed(options: TrainingOptions) -> set[str]:
     """Names of the options that differ from the defaults; some hang on the solver."""
-    usual = [TrainingOptions(solver) for solver in SOLVERS]
     names = {f.name for f in dataclasses.fields(options)} - {"validation_data"}  # arrays
-    return {n for n in names if all(getattr(options, n) != getattr(u, n) for u in usual)}
+    return {n for n in names if all(getattr(options, n) != getattr(u, n) for u in _usual())}
+
+
+@cache
+def _usual() -> list[TrainingOptions]:
+    return [TrainingOptions(solver) for solver in SOLVERS]
 
 
 def _of_validation(

@@ -4,6 +4,7 @@ A parameter whose gates differ is cut into equal blocks of rows, and each block 
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -32,7 +33,8 @@ def weighted(factor: Factor, weight: float) -> Factor:
     return tuple(weight * f for f in factor) if isinstance(factor, tuple) else weight * factor
 
 
-def blocks(name: str, p: Array, l2: Factor, rate: Factor) -> list[Block]:
+@lru_cache(maxsize=1024)  # the same at every step of a training
+def blocks(name: str, rows: int, l2: Factor, rate: Factor) -> tuple[Block, ...]:
     """Cut a parameter into as few equal blocks of rows as its factors allow.
 
     The parameter has the shape (rows, ...); a factor is a number, or a tuple of numbers, one for
@@ -41,30 +43,30 @@ def blocks(name: str, p: Array, l2: Factor, rate: Factor) -> list[Block]:
 
     Examples
     --------
-    >>> [(b.rows.start, b.rate) for b in blocks("lstm/bias", np.zeros(8), 0.0, (1, 1, 0, 1))]
+    >>> [(b.rows.start, b.rate) for b in blocks("lstm/bias", 8, 0.0, (1, 1, 0, 1))]
     [(0, 1), (2, 1), (4, 0), (6, 1)]
-    >>> len(blocks("lstm/bias", np.zeros(8), 0.0, (1, 1, 1, 1)))
+    >>> len(blocks("lstm/bias", 8, 0.0, (1, 1, 1, 1)))
     1
     """
     l2s, rates = (f if isinstance(f, tuple) else (f,) for f in (l2, rate))
     l2s, rates = (f[:1] if len(set(f)) == 1 else f for f in (l2s, rates))
     count = math.lcm(len(l2s), len(rates))
     if count == 1:
-        return [Block(slice(0, len(p)), l2s[0], rates[0])]
-    if count == 0 or len(p) % count:
+        return (Block(slice(0, rows), l2s[0], rates[0]),)
+    if count == 0 or rows % count:
         raise ValueError(
-            f"{name} has {len(p)} rows, which its {max(len(l2s), len(rates))} factors do not "
+            f"{name} has {rows} rows, which its {max(len(l2s), len(rates))} factors do not "
             f"divide into equal blocks; give one factor, or a tuple with one for each gate."
         )
-    size = len(p) // count
-    return [
+    size = rows // count
+    return tuple(
         Block(
             slice(n * size, (n + 1) * size),
             l2s[n * len(l2s) // count],
             rates[n * len(rates) // count],
         )
         for n in range(count)
-    ]
+    )
 
 
 def assembled(parts: list[tuple[Array, ...]], like: Array) -> tuple[Array, ...]:

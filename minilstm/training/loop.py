@@ -18,12 +18,12 @@ from minilstm.backend import Backend, reuse_memory
 from minilstm.errors import DivergedError
 from minilstm.functional.lstm import LSTMState
 from minilstm.layers import BatchNormalization
-from minilstm.network.evaluation import counted_rows, measure_rows
+from minilstm.network.evaluation import measure_rows
 from minilstm.network.graph.parameters import parameter_slots
 from minilstm.network.network import Network
 from minilstm.network.passes.heads import Head
 from minilstm.network.passes.placement import moved_network
-from minilstm.training.batches import Piece, TrainingData, cuts, pieces, pieces_of
+from minilstm.training.batches import Piece, TrainingData, cuts, joined, pieces, pieces_of
 from minilstm.training.divergence import diverged
 from minilstm.training.factors import weighted
 from minilstm.training.final_statistics import population_statistics
@@ -71,7 +71,8 @@ class TrainingLoop:
         self.l2 = {k: weighted(p.l2_factor, options.l2_regularization) for k, p in slots.items()}
         self.rate_factors = {k: p.learn_rate_factor for k, p in slots.items()}
         self.carried: dict[str, LSTMState] | None = None  # between the pieces of a split batch
-        self.want_outputs = any(name != "accuracy" for name in options.metric_names)
+        self.metric_names, self.solver_options = options.metric_names, options.solver_options
+        self.want_outputs = any(name != "accuracy" for name in self.metric_names)
 
     def facts(self) -> tuple[int, int, bool]:
         """Iterations of an epoch, steps of the longest batch, and whether anything decays."""
@@ -164,23 +165,24 @@ class TrainingLoop:
         """Iteration, epoch, learning rate, mini-batch, and whether the epoch ends with it."""
         options, data = self.options, self.data
         order = np.arange(len(data))  # (B,)
-        ready: list[Piece] = []
+        again = options.shuffle == "every-epoch"
+        together = joined(data) if again and options.max_epochs > 1 else None
+        how = options, self.backend, self.net.dtype, together
+        kept: list[list[Piece]] = []  # of an order that stays
         iteration = 0
         for epoch in range(1, options.max_epochs + 1):
-            if options.shuffle == "every-epoch" or (options.shuffle == "once" and epoch == 1):
+            if again or (options.shuffle == "once" and epoch == 1):
                 order = self.shuffler.permutation(order)
-                ready = []
-            if not ready:
-                how = options, self.backend, self.net.dtype
-                ready = [
-                    piece
-                    for part in cuts(order, options)
-                    for piece in pieces(data, self.heads, part, *how)
-                ]
-            for n, piece in enumerate(ready):
-                iteration += 1
-                rate = options.learn_rate(epoch, iteration, self.total)
-                yield iteration, epoch, rate, piece, n + 1 == len(ready)
+            parts = cuts(order, options)
+            for k, part in enumerate(parts):
+                ready = kept[k] if k < len(kept) else list(pieces(data, self.heads, part, *how))
+                if not again and k == len(kept):
+                    kept.append(ready)
+                for n, piece in enumerate(ready):
+                    iteration += 1
+                    rate = options.learn_rate(epoch, iteration, self.total)
+                    last = k + 1 == len(parts) and n + 1 == len(ready)
+                    yield iteration, epoch, rate, piece, last
 
     def _step(self, iteration: int, epoch: int, rate: float, piece: Piece) -> dict[str, float]:
         """Loss, gradients and step of one mini-batch; returns its row of the history."""
@@ -199,8 +201,7 @@ class TrainingLoop:
             self._raise_diverged(f"the loss became {result.loss}")
         self.good_net = net
         self.carried = result.state
-        real = any(counted_rows(t) for t in piece.targets)  # else there is nothing to measure
-        loss = result.loss if real else math.nan
+        loss = result.loss if any(piece.counts) else math.nan  # else there is nothing to measure
         row = {"iteration": iteration, "epoch": epoch, "learning_rate": rate, "loss": loss}
         row.update(self._metrics(piece, result))
         parameters, solver, self.last_norm = update(
@@ -211,7 +212,7 @@ class TrainingLoop:
             rate,
             l2=self.l2,
             learn_rate_factors=self.rate_factors,
-            **options.solver_options,
+            **self.solver_options,
         )
         # Both change together, so Ctrl-C between any two lines leaves a valid network.
         self.net, self.solver = net.updated(parameters, result.statistics), solver
@@ -221,7 +222,7 @@ class TrainingLoop:
     def _metrics(self, piece: Piece, result: Any) -> dict[str, float]:
         """Metrics of a mini-batch before the update."""
         found: dict[str, float] = {}
-        names = self.options.metric_names
+        names = self.metric_names
         by_head = zip(self.heads, piece.targets, self.watch.prefixes, strict=True)
         for k, (head, targets, prefix) in enumerate(by_head):
             if result.outputs is not None:
@@ -229,7 +230,7 @@ class TrainingLoop:
                 other = measure_rows(head, rows, targets, self.options.metrics)
                 found.update({prefix + name: other[name] for name in names if name in other})
             elif "accuracy" in names and targets.ndim == 1:
-                count = counted_rows(targets)
+                count = piece.counts[k]
                 found[f"{prefix}accuracy"] = result.correct[k] / count if count else math.nan
         return found
 

@@ -49,7 +49,7 @@ def _sentences(
         inputs, by_port(x, [a.name for a in inputs], "x", "input"), strict=True
     ):
         assert isinstance(layer, SequenceInput)  # the wiring has checked
-        if layer.normalizes:
+        if layer.normalizes or _fits(part, net.dtype):
             continue
         given = arranged_sequences(layer, part, net.data_format, name)
         names = layer.feature_names
@@ -62,7 +62,7 @@ def _sentences(
             )
     outputs = [wiring.nodes[h.output].layer.name for h in heads]
     for head, (name, part) in zip(heads, by_port(y, outputs, "y"), strict=True):
-        if head.loss.kind == "classes":
+        if head.loss.kind == "classes" or _fits(part, net.dtype):
             continue
         given = arranged_answers(part, target_format, name, last=not head.steps)
         for n, low, high in _spoiled(given, net.dtype, single=head.columns == 1):
@@ -71,6 +71,13 @@ def _sentences(
                 f"its differences, as it has steps of {_step(low, high, net.dtype):.3g} there; "
                 "subtract the mean of the targets first, or train with dtype='float64'."
             )
+
+
+def _fits(x: Any, dtype: Any) -> bool:
+    """Whether x is an array, or a list of them, of a dtype that nothing is lost of."""
+    arrays = x if isinstance(x, (list, tuple)) else [x]
+    dtypes = {a.dtype if type(a) is np.ndarray else np.dtype(object) for a in arrays}
+    return all(d.kind in "iuf" and np.can_cast(d, dtype) for d in dtypes)
 
 
 def _spoiled(x: Any, dtype: Any, single: bool = False) -> Iterator[tuple[int, float, float]]:

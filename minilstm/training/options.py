@@ -8,7 +8,7 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import InitVar, dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from minilstm.checks import (
@@ -129,9 +129,9 @@ class TrainingOptions:
     reset_input_normalization : compute the statistics of the input layer anew even if given
     batch_normalization_statistics : "population" computes them over the whole training set at the
         end, "moving" keeps the running ones; "auto" is "population"
-    memory_budget : bytes for what the backward pass needs, or "auto" (240 MiB; half of the memory
-        of a GPU); what does not fit is computed twice. The gradients have the same bits for every
-        budget
+    memory_budget : bytes for what the backward pass needs, or "auto" (a sixteenth of the memory
+        that the process may use, 240 MiB at least; half of the memory of a GPU); what does not fit
+        is computed twice. The gradients have the same bits for every budget
     bptt_truncation : cut gradients at multiples of so many steps (truncated backpropagation through
         time); None means that they flow through whole sequences
     execution_environment : "gpu" trains on the backend "cupy", "cpu" on one of the others; "auto"
@@ -324,8 +324,10 @@ class TrainingOptions:
         >>> [round(options.learn_rate(epoch, epoch, 30), 6) for epoch in (1, 2, 3)]
         [0.001, 0.001, 0.0001]
         """
-        schedule = as_schedule(
-            self.learn_rate_schedule, self.learn_rate_drop_factor, self.learn_rate_drop_period
-        )
-        epochs = self.max_epochs
-        return schedule.rate(self.initial_learn_rate, epoch, iteration, epochs, total_iterations)
+        epochs, initial = self.max_epochs, self.initial_learn_rate
+        return self._schedule.rate(initial, epoch, iteration, epochs, total_iterations)
+
+    @cached_property
+    def _schedule(self) -> Schedule:
+        how = self.learn_rate_drop_factor, self.learn_rate_drop_period
+        return as_schedule(self.learn_rate_schedule, *how)

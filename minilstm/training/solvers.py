@@ -9,7 +9,7 @@ in `functional/adam.py`, `functional/sgdm.py` and `functional/rmsprop.py`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
@@ -19,7 +19,7 @@ from minilstm.checks import check_choice
 from minilstm.functional.adam import AdamRule
 from minilstm.functional.rmsprop import RmspropRule
 from minilstm.functional.sgdm import SgdmRule
-from minilstm.training.factors import Factor, assembled, blocks
+from minilstm.training.factors import Block, Factor, assembled, blocks
 
 Array = NDArray[Any]
 Arrays = Mapping[str, Array]
@@ -99,8 +99,9 @@ def update(
     """Add L2, bound the gradients, take one step of a solver: one fused pass a parameter.
 
     The backend computes by its `gradient_norm`, `gradient_scale` and `adam_step`, `sgdm_step` or
-    `rmsprop_step`. The type of `state`, which `solver_init` or an earlier step gave, tells the
-    solver. Parameters and gradients are arrays by name.
+    `rmsprop_step`, or by `solver_steps`, which does all of it at once. The type of `state`, which
+    `solver_init` or an earlier step gave, tells the solver. Parameters and gradients are arrays by
+    name.
 
     In the equations a is `learn_rate`, b1 is `gradient_decay_factor` (of "adam"), b2 is
     `squared_gradient_decay_factor` (None means 0.999 for "adam", 0.9 for "rmsprop"), and e is
@@ -122,31 +123,49 @@ def update(
     b1, b2 = gradient_decay_factor, squared_gradient_decay_factor
     step, rule = _solver(backend, state, momentum, b1, b2, epsilon)
     l2, rates = l2 or {}, learn_rate_factors or {}
-    cuts = {
-        key: blocks(key, p, l2.get(key, 0.0), rates.get(key, 1.0)) for key, p in parameters.items()
-    }
     by_value = gradient_threshold_method == "absolute-value"
     bound = float(gradient_threshold) if by_value else math.inf
     limit = math.inf if by_value else gradient_threshold  # of norms
-    by_array = {}  # norm and scale of each array
+    cuts: list[tuple[Block, ...]] = []  # of each parameter
+    arrays: list[tuple[Array, ...]] = []  # of each block of rows
     for key, p in parameters.items():
-        g = gradients[key]
-        norms = [backend.gradient_norm(p[b.rows], g[b.rows], b.l2) for b in cuts[key]]
-        by_array[key] = backend.gradient_scale(norms, limit)
-    norm, common_scale = backend.gradient_scale([n for n, _ in by_array.values()], limit)
+        cut = blocks(key, len(p), l2.get(key, 0.0), rates.get(key, 1.0))
+        of_key = (p, gradients[key], *[memory[key] for memory in state[1:]])
+        arrays += [of_key] if len(cut) == 1 else [tuple(a[b.rows] for a in of_key) for b in cut]
+        cuts.append(cut)
+    total: list[Any] = []  # the norm of everything
+
+    def rules_of(norms: Sequence[Any]) -> list[Any]:
+        """The numbers of the step of each block, from the norms of the blocks."""
+        of_blocks = iter(norms)
+        by_array = [backend.gradient_scale([next(of_blocks) for _ in cut], limit) for cut in cuts]
+        norm, common_scale = backend.gradient_scale([n for n, _ in by_array], limit)
+        total.append(norm)
+        together = gradient_threshold_method == "global-l2norm"
+        return [
+            rule(learn_rate * b.rate)._replace(
+                l2=b.l2, scale=common_scale if together else scale, bound=bound
+            )
+            for cut, (_, scale) in zip(cuts, by_array, strict=True)
+            for b in cut
+        ]
+
+    weights = [b.l2 for cut in cuts for b in cut]
+    if backend.solver_steps is not None:
+        moved = backend.solver_steps(arrays, weights, rules_of)
+    else:
+        norms = [backend.gradient_norm(a[0], a[1], w) for a, w in zip(arrays, weights, strict=True)]
+        moved = [step(*a, r) for a, r in zip(arrays, rules_of(norms), strict=True)]
+    steps = zip(arrays, moved, strict=True)
     new: list[dict[str, Array]] = [{} for _ in state]
-    for key, p in parameters.items():
-        scale = common_scale if gradient_threshold_method == "global-l2norm" else by_array[key][1]
+    for (key, p), cut in zip(parameters.items(), cuts, strict=True):
         parts = []
-        for rows, weight, factor in cuts[key]:
-            arrays = [a[rows] for a in (p, gradients[key], *(memory[key] for memory in state[1:]))]
-            numbers = rule(learn_rate * factor)._replace(l2=weight, scale=scale, bound=bound)
-            moved = step(*arrays, numbers)
+        for b, (given, after) in zip(cut, steps, strict=False):
             # p - 0 m is not always p: it turns -0 into 0, and an infinite m into NaN.
-            parts.append((arrays[0].copy(order="F"), *moved[1:]) if factor == 0 else moved)
+            parts.append((given[0].copy(order="F"), *after[1:]) if b.rate == 0 else after)
         for kept, value in zip(new, assembled(parts, p), strict=True):
             kept[key] = value
-    return new[0], type(state)(state.t + 1, *new[1:]), norm
+    return new[0], type(state)(state.t + 1, *new[1:]), total[0]
 
 
 def _solver(

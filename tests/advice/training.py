@@ -62,9 +62,9 @@ TABLE = [
      "give it a number of steps, or put it last",
      "train(x, y, learn_rate_schedule=['none', 'cosine'][1:]);"
      "train(x, y, max_epochs=9, learn_rate_schedule=[ml.schedules.Polynomial(steps=3), 'cosine'])"),
-    ("blocks('lstm/bias', np.zeros(9), 0.0, (1, 2, 1, 1))", "one factor, or a tuple with one for",
-     "len(blocks('lstm/bias', np.zeros(9), 0.0, 1.0)) == 1;"
-     "len(blocks('lstm/bias', np.zeros(8), 0.0, (1, 2, 1, 1))) == 4"),
+    ("blocks('lstm/bias', 9, 0.0, (1, 2, 1, 1))", "one factor, or a tuple with one for",
+     "len(blocks('lstm/bias', 9, 0.0, 1.0)) == 1;"
+     "len(blocks('lstm/bias', 8, 0.0, (1, 2, 1, 1))) == 4"),
     ("TrainingOptions(data_format='TC', input_data_formats='CT')", "give one of them",
      "TrainingOptions(data_format='TC'); TrainingOptions(input_data_formats='CT')"),
     ("TrainingOptions(output_network='best-validation')", r"give (\(x, y\))",

@@ -230,7 +230,8 @@ def assert_as_in_float64(function, arguments, kind, find):
 def test_every_function_is_in_the_table():
     assert sorted(FUNCTIONS) == sorted(CALLS)
     assert {f.name for f in fields(Backend)} - set(CALLS) == {
-        "name", "gradient_scale", "make_stepper", "to_device", "to_host", "gpu_bytes",
+        "name", "gradient_scale", "solver_steps", "make_stepper", "to_device",
+        "to_host", "gpu_bytes",
     }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 Ten steps against PyTorch are in test_golden."""
 
 import copy
+import dataclasses
 import math
 
 import numpy as np
@@ -84,6 +85,31 @@ def test_rmsprop_corrects_no_bias(backend):
     np.testing.assert_allclose(state.v["w"], [0.9, 2.5], rtol=1e-13)  # decay 0.9 by default
     p, state, _ = update(backend, p, g, solver_init("adam", p), 0.01)
     np.testing.assert_allclose(state.v["w"], [0.009, 0.025], rtol=1e-12)  # and 0.999
+
+
+@dtypes
+@solvers
+@pytest.mark.parametrize("size", [1.0, 1e-30, 1e30])
+@pytest.mark.parametrize("mixed", [False, True])
+def test_all_at_once_have_the_bits_of_one_by_one(numba_backend, solver, dtype, size, mixed):
+    one_by_one = dataclasses.replace(numba_backend, solver_steps=None)
+    factors = {
+        "l2": {"lstm/input_weights": 0.2, "lstm/bias": (0.1, 0.0, 0.0, 0.3)},
+        "learn_rate_factors": {"lstm/bias": (1.0, 0.0, 0.5, 1.0)},
+    }
+    ends = []
+    for backend in (numba_backend, one_by_one):
+        p, g = problem(dtype)
+        g = {key: np.ascontiguousarray(dtype(size) * a) for key, a in g.items()}
+        if mixed:  # the functions of one array convert it
+            g["fc/weights"] = g["fc/weights"].astype(np.float64)
+        state, norms = solver_init(solver, p), []
+        for _ in range(3):
+            p, state, norm = update(backend, p, g, state, 0.1, gradient_threshold=0.5, **factors)
+            norms.append(norm)
+        ends.append((bits(p), [bits(memory) for memory in state[1:]], norms))
+        assert p["lstm/bias"].dtype == dtype
+    assert ends[0] == ends[1] and ends[0][2][0] > 0
 
 
 # ---------------------------------------------------------------- what stays as it is

@@ -122,11 +122,12 @@ def still_clock(monkeypatch):
 
 
 def test_the_table_has_the_first_the_last_and_every_nth_iteration(still_clock, capsys):
-    _, info = train(verbose=True, max_epochs=5, verbose_frequency=2, metrics=["accuracy"])
+    options = {"max_epochs": 5, "verbose_frequency": 2, "memory_budget": 2**30}
+    _, info = train(verbose=True, metrics=["accuracy"], **options)
     out, err = capsys.readouterr()
     loss, memory, *lines = out.splitlines()
     assert loss == "loss: crossentropy, mean over all real steps"
-    assert memory == "memory for gradients: 0 MiB, nothing is computed twice"
+    assert memory == "memory for gradients: 0 MiB (budget 1,024 MiB), nothing is computed twice"
     assert lines[0] == ("Iteration    Epoch  Seconds  LearnRate     Loss  Accuracy  TimeLeft")
     for line, n in zip(lines[1:5], (1, 2, 4, 5), strict=True):
         loss, accuracy = (f"{info.history[c][n - 1]:.4f}" for c in ("loss", "accuracy"))

@@ -45,6 +45,10 @@ class Wiring(NamedTuple):
     outputs: tuple[int, ...]  # nodes whose outputs nothing in the network uses
     graph: Connections
 
+    def __hash__(self) -> int:
+        # Equal wirings are of one graph, and the layers of a large one take long to go through.
+        return hash(self.graph)
+
     @property
     def layers(self) -> tuple[Layer, ...]:
         """The layers, in the order in which they run."""

@@ -15,10 +15,13 @@ import numpy as np
 from minilstm.functional.ragged import IntArray
 from minilstm.layers import Recurrent
 from minilstm.network.graph.wiring import Wiring
+from minilstm.network.passes.host_memory import host_memory
 
 SPAN_ROWS = 4096  # rows of a span: its arrays stay in the last-level cache, its calls stay few
+SHORT = 1024  # steps of a batch, at most, whose plan is kept for the next of the same lengths
 SPAN_BYTES = 256 * 2**20  # at most, of what one span needs while it is computed
-AUTO_BUDGET = 240 * 2**20  # bytes; with Python and Numba around it, less than 600 MB
+AUTO_SHARE = 1 / 16  # of the memory that this process may use: the budget "auto"
+AUTO_LEAST = 240 * 2**20  # bytes; with Python and Numba around it, less than 600 MB
 # A GPU has no cache for the arrays of a span, and each span costs it launches: where there is room,
 # a batch is one span. The bits of its gradients follow the memory of the device, not the budget.
 GPU_SPAN = 1 / 4  # of its memory, for a span while it is computed
@@ -48,13 +51,13 @@ class MemoryPlan(NamedTuple):
         need = self.kept + self.used
         rows = self.spans[-1].row_end
         again = self.spans[self.first_kept].row if self.first_kept < len(self.spans) else rows
-        text = f"memory for gradients: {_megabytes(need)}"
+        text = f"memory for gradients: {_megabytes(need)} (budget {_megabytes(self.budget)})"
         if again == 0 or len(self.spans) == 1:
             return f"{text}, nothing is computed twice"
         text += f"; {again / rows:.0%} of the steps are computed twice"
         text += f" (keeping all would take {_megabytes(self.everything + self.used)})"
         if need > self.budget:
-            text += f"; the budget of {_megabytes(self.budget)} is less than the least possible"
+            text += "; the budget is less than the least possible"
         return text
 
 
@@ -70,29 +73,49 @@ def plan_memory(
     """Cut a batch into spans of time, and choose which of them keep their gates.
 
     `active` (T,) int64 has the sequences running at each step. `budget` is in bytes, for what
-    backward needs, or "auto": 240 MiB, on a GPU half of its memory. `truncation` is the steps after
-    which gradients are cut, or None; spans end there. `whole` says that the loss, or a layer, needs
-    all of the batch at once: there is one span. `gpu_bytes` is the memory of the GPU that computes;
-    None means a CPU. The plan's `kept + used` exceeds a budget that is less than the least
-    possible.
+    backward needs, or "auto": a sixteenth of the memory that this process may use, 240 MiB at
+    least, or half of the memory of a GPU. `truncation` is the steps after which gradients are cut,
+    or None; spans end there. `whole` says that the loss, or a layer, needs all of the batch at
+    once: there is one span. `gpu_bytes` is the memory of the GPU that computes; None means a CPU.
+    The plan's `kept + used` exceeds a budget that is less than the least possible.
 
     Examples
     --------
     >>> from minilstm.layers import LSTM, SequenceInput
     >>> from minilstm.network.graph.wiring import wire
-    >>> plan = plan_memory(wire([SequenceInput(3), LSTM(200)]), np.full(60_000, 6), "float32")
+    >>> layers = [SequenceInput(3), LSTM(200)]
+    >>> plan = plan_memory(wire(layers), np.full(60_000, 6), "float32", budget=2e8)
     >>> len(plan.spans), plan.spans[1].first, plan.first_kept > 0
     (88, 682, True)
     """
     if budget == "auto":
-        budget = AUTO_BUDGET if gpu_bytes is None else GPU_BUDGET * gpu_bytes
-    budget = float(budget)
-    itemsize = np.dtype(dtype).itemsize
+        budget = auto_budget(host_memory()) if gpu_bytes is None else GPU_BUDGET * gpu_bytes
+    how = np.dtype(dtype).itemsize, float(budget), truncation, whole, gpu_bytes
+    if len(active) > SHORT:
+        return _plan(wiring, active, *how)
+    return _kept_plan(wiring, active.tobytes(), *how, SPAN_ROWS)
+
+
+@lru_cache(maxsize=256)
+def _kept_plan(wiring: Wiring, active: bytes, *how: Any) -> MemoryPlan:
+    return _plan(wiring, np.frombuffer(active, np.int64), *how[:-1])
+
+
+def _plan(
+    wiring: Wiring,
+    active: IntArray,
+    itemsize: int,
+    budget: float,
+    truncation: int | None,
+    whole: bool,
+    gpu_bytes: int | None,
+) -> MemoryPlan:
     ends = np.cumsum(active)  # (T,)
     T, B = len(active), int(active[0])
     per_row, per_sequence = used_bytes(wiring, itemsize)
     cuts = {0}
-    if not (whole or wiring.cannot_be_cut(training=True)):
+    kept_per_row, states, uncut = _facts(wiring, itemsize)
+    if not (whole or uncut):
         cuts |= set(range(0, T, max(1, span_rows(per_row, gpu_bytes) // B)))
         if truncation is not None:
             cuts |= set(range(0, T, truncation))
@@ -100,9 +123,6 @@ def plan_memory(
         Span(a, b, int(ends[a - 1]) if a else 0, int(ends[b - 1]))
         for a, b in pairwise(sorted({*cuts, T}))
     )
-    recurrent = [layer for layer in wiring.layers if isinstance(layer, Recurrent)]
-    kept_per_row = sum(layer.kept_per_row(itemsize) for layer in recurrent)
-    states = sum(2 * node.state_size * itemsize for node in wiring.nodes)
     longest = max(s.row_end - s.row for s in spans)
     used = longest * per_row + B * per_sequence + len(spans) * B * states
     # The last span goes straight from forward to backward: it is never kept.
@@ -115,6 +135,26 @@ def plan_memory(
         first_kept, kept = first_kept - 1, kept + more
     everything = spans[-1].row * kept_per_row
     return MemoryPlan(spans, first_kept, kept, used, everything, budget)
+
+
+def auto_budget(memory: int) -> float:
+    """Bytes that "auto" means on a CPU, from those that this process may use.
+
+    Examples
+    --------
+    >>> [auto_budget(n << 30) / 2**20 for n in (0, 2, 16)]
+    [240.0, 240.0, 1024.0]
+    """
+    return max(AUTO_LEAST, AUTO_SHARE * memory)
+
+
+@lru_cache(maxsize=64)
+def _facts(wiring: Wiring, itemsize: int) -> tuple[int, int, bool]:
+    """Bytes kept for a row, bytes of the states of a sequence, and whether a batch is one span."""
+    recurrent = [layer for layer in wiring.layers if isinstance(layer, Recurrent)]
+    kept_per_row = sum(layer.kept_per_row(itemsize) for layer in recurrent)
+    states = sum(2 * node.state_size * itemsize for node in wiring.nodes)
+    return kept_per_row, states, wiring.cannot_be_cut(training=True)
 
 
 @lru_cache(maxsize=64)

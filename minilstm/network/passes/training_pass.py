@@ -67,6 +67,7 @@ class TrainingPass:
         self.learnables = list(parameter_slots(wiring))  # "layer/parameter"
         need = needed_gradients(wiring, {key.partition("/")[0] for key in self.learnables})
         self.need_dx = [True] * len(need) if inputs_too else need  # by node
+        self.normalizes = any(isinstance(layer, BatchNormalization) for layer in wiring.layers)
 
     def run(
         self,
@@ -126,7 +127,8 @@ class TrainingPass:
             forward = through_all(signals, states[n], part=part, kept=kept.pop(n, None))
             if n == len(spans) - 1:
                 write_states(final, forward.state)
-            statistics.update(self._statistics(parameters, forward.caches))
+            if self.normalizes:
+                statistics.update(self._statistics(parameters, forward.caches))
             rows, ends = slice(span.row, span.row_end), part.ending or slice(0, int(active[0]))
             dys: dict[Port, Array] = {}
             for k, head in enumerate(self.heads):
@@ -177,7 +179,7 @@ class TrainingPass:
             if learnable not in gradients:  # the loss does not depend on it
                 layer, _, name = learnable.partition("/")
                 gradients[learnable] = np.zeros_like(parameters[layer][name])
-        total = np.sum(loss)
+        total = loss[0] if len(loss) == 1 else np.sum(loss)
         found = LossAndGradients(
             total if np.iscomplexobj(total) else float(total),
             tuple(correct),

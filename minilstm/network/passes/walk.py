@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -88,13 +89,8 @@ def run_forward(
     kept : the gates of some nodes, from which they are restored now
     want : nodes whose values stay to the end besides those that nothing uses
     """
-    chosen = range(len(wiring.nodes)) if nodes is None else sorted(nodes)
-    # How many inputs of the chosen nodes, or of what the caller wants, each node feeds.
-    fed = [port.node for n in chosen for port in wiring.nodes[n].inputs if port is not None]
-    counts = Counter(fed)
-    uses = {n: counts[n] for n in chosen}
-    for n in want:
-        uses[n] += 1
+    chosen = tuple(range(len(wiring.nodes)) if nodes is None else sorted(nodes))
+    uses = dict(_uses(wiring, chosen, tuple(want)))
     nobody_ends = part.ending is not None and part.ending.start == part.ending.stop
     values: dict[Port, Signal] = {}
     after: State = {}
@@ -266,4 +262,19 @@ def _training(part: Part, name: str, steps: bool) -> Training | None:
     if part.key is None:
         return None
     row = part.row if steps or part.ending is None else part.ending.start
-    return Training((part.key * 0x9E3779B97F4A7C15 + zlib.crc32(name.encode())) % 2**64, row)
+    return Training((part.key * 0x9E3779B97F4A7C15 + _crc32(name)) % 2**64, row)
+
+
+@lru_cache(maxsize=1024)
+def _crc32(name: str) -> int:
+    return zlib.crc32(name.encode())
+
+
+@lru_cache(maxsize=256)
+def _uses(
+    wiring: Wiring, chosen: tuple[int, ...], want: tuple[int, ...]
+) -> tuple[tuple[int, int], ...]:
+    """How many inputs of the chosen nodes, or of what the caller wants, each of them feeds."""
+    fed = [port.node for n in chosen for port in wiring.nodes[n].inputs if port is not None]
+    counts = Counter([*fed, *want])
+    return tuple((n, counts[n]) for n in chosen)

@@ -2,6 +2,7 @@
 An update waits for nothing: norms and scales stay on the device until somebody looks at them."""
 
 import math
+from types import ModuleType, SimpleNamespace
 
 import cuda_shim
 import numpy as np
@@ -154,6 +155,8 @@ def problem(dtype):
 
 def train(functions, move, dtype, solver, **options):
     """Parameters, state and norm after three steps."""
+    if isinstance(functions, ModuleType):
+        functions = SimpleNamespace(solver_steps=None, **vars(functions))
     p, gradients, factors = problem(dtype)
     p = {key: move(a) for key, a in p.items()}
     state = solver_init(solver, p)

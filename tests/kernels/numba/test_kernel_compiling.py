@@ -82,12 +82,12 @@ NORM = """
     import numpy as np
     from minilstm.backend import load_backend
     backend = load_backend("numba")
-    from minilstm.kernels.numba.gradient_norm import _sum_of_squares
+    from minilstm.kernels.numba.gradient_norm import _sums_of_squares
     from minilstm.kernels.numba.machinery import compiling
     assert not any(one._compiled for one in compiling.kernels)  # importing compiles nothing
     x = np.array([3.0, 4.0])
     print(backend.gradient_norm(x, x, 0.0))
-    compiled = _sum_of_squares.of(np.dtype(float))
+    compiled = _sums_of_squares.of(np.dtype(float))
     print(sum(compiled.stats.cache_hits.values()))
 """
 
