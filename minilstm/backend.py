@@ -209,11 +209,17 @@ def set_num_threads(n: int) -> None:
     ValueError
         It is no such number.
     """
-    _host().checked_threads("the number of threads", n)
+    checked_threads("the number of threads", n)
     if numba_works():
         from minilstm.kernels.numba.machinery import threads
 
         threads.set_num_threads(n)
+
+
+def checked_threads(name: str, asked: Any) -> int:
+    """A number of threads as an int, or a ValueError that begins with the name."""
+    count: int = _host().checked_threads(name, asked)
+    return count
 
 
 def multiply_add_peak() -> float:

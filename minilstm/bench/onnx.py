@@ -29,14 +29,14 @@ def inference(net: Network, x: Array, expected: Array, threads: int) -> Run:
     return partial(session.run, None, feeds)
 
 
-def streaming(net: Network, x: Array, expected: Array) -> Measure:
-    """One step (D,) of x (T, D) at a time, on one thread: a single row gains nothing from more.
+def streaming(net: Network, x: Array, expected: Array, threads: int) -> Measure:
+    """One step (D,) of x (T, D) at a time.
 
     `expected` (t, C) holds the scores of the first steps.
     """
 
     def start() -> Callable[[Array], Any]:
-        session = _session(net, 1)
+        session = _session(net, threads)
         h = c = np.zeros((1, 1, _hidden(net)), np.float32)
 
         def step(x_t: Array) -> Any:

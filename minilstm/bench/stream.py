@@ -22,21 +22,27 @@ GPU_STEPS = 2000  # which take many times as long
 CHECKED_STEPS = 50
 
 
-def streaming(hidden: int, against: Sequence[str]) -> Work:
-    """One step at a time, from the host to the host, the state carried along; one thread."""
+def streaming(hidden: int, against: Sequence[str], threads: int = 1, team: int = 1) -> Work:
+    """One step at a time, from the host to the host, the state carried along.
+
+    Minilstm has a team of threads; ONNX Runtime runs on one and on `threads`, as it likes either.
+    """
     on_gpu = current_backend().gpu_bytes is not None
     rng = np.random.default_rng(hidden)
     x = rng.standard_normal((GPU_STEPS if on_gpu else STEPS, FEATURES)).astype(np.float32)
     net = network(hidden)
     with use_backend("numpy"):
         expected = net.predict(x[:CHECKED_STEPS])
-    stream = net.stream()
+    stream = net.stream(threads=team)
     require_same(np.stack([stream.step(x_t) for x_t in x[:CHECKED_STEPS]]), expected)
-    engines: dict[str, Measure] = {OURS: partial(per_call, lambda: net.stream().step, list(x))}
+    engines: dict[str, Measure] = {
+        OURS: partial(per_call, lambda: net.stream(threads=team).step, list(x))
+    }
     if "torch" in against and on_gpu:
         engines["torch"] = torch_gpu.streaming(net, x, expected)
     elif "torch" in against:
         engines["torch, 1 thr"] = bench_torch.streaming(net, x, expected)
     if "onnxruntime" in against:
-        engines["onnxruntime, 1 thr"] = bench_onnx.streaming(net, x, expected)
-    return Work(f"streaming, H {hidden}", engines)
+        for count in sorted({1, threads}):
+            engines[f"onnxruntime, {count} thr"] = bench_onnx.streaming(net, x, expected, count)
+    return Work(f"streaming, H {hidden}{'' if team == 1 else f', {team} threads'}", engines)

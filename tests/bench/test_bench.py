@@ -237,7 +237,7 @@ def test_onnx_runtime_is_compared_at_its_best_thread_count(capsys, set_threads):
             t for t in found["timings"]
             if (t["work"], t["unit"]) == (r["work"], r["unit"]) and t["engine"] != "minilstm"
         ]  # fmt: skip
-        assert len(rows) == (2 if "inference" in r["work"] else 1)
+        assert len(rows) == 2
         assert min(rows, key=lambda t: t["median"])["engine"] == r["engine"]
 
 
