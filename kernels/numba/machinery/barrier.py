@@ -17,6 +17,7 @@ from minilstm.kernels.numba.machinery.simd import data_of
 
 COUNT_DISTANCE = 16  # int64 from one thread's count to the next: two cache lines, so none is shared
 READS_BEFORE_YIELD = 400  # reads before the processor is offered to others: about a time step
+READS_BEFORE_PAUSE, PAUSES_BEFORE_YIELD = 256, 64  # of a thread that watches for long
 _CAN_YIELD = llvm.address_of_symbol("sched_yield") is not None
 _yield = types.ExternalFunction("sched_yield", types.int32())
 _ARCHITECTURE = platform.machine()
@@ -106,10 +107,16 @@ def meet(counts, me, team, count):
 
 @inner
 def rest(reads):
-    """A moment between two reads of a count; after many the processor is offered to others."""
-    pause()
-    if reads % READS_BEFORE_YIELD == READS_BEFORE_YIELD - 1 and _CAN_YIELD:
-        _yield()
+    """A moment between two reads of a count, which may be watched for long, so that it costs little.
+
+    A virtual machine is stopped for microseconds where a loop pauses again and again, as if it
+    waited in vain; so this one rarely does.
+    """
+    if reads % READS_BEFORE_PAUSE == READS_BEFORE_PAUSE - 1:
+        pause()
+        if reads % (READS_BEFORE_PAUSE * PAUSES_BEFORE_YIELD) == READS_BEFORE_PAUSE - 1:
+            if _CAN_YIELD:
+                _yield()
 
 
 @inner
@@ -133,7 +140,9 @@ def await_count(counts, place, count, spins):
     for n in range(spins):
         if get_count(counts, place * COUNT_DISTANCE) >= count:
             return True
-        rest(n)
+        pause()
+        if n % READS_BEFORE_YIELD == READS_BEFORE_YIELD - 1 and _CAN_YIELD:
+            _yield()
     return False
 
 
