@@ -49,7 +49,7 @@ def network(hidden=128, dtype="float32"):
         ml.SequenceInput(FEATURES, "zerocenter", [0.5, -1.0, 9.8]),
         ml.LSTM(hidden),
         ml.LSTM(8),  # not worth a second thread alone
-        ml.LSTM(hidden, gate_activation="hard-sigmoid", state_activation="softsign"),
+        ml.LSTM(hidden, gate_activation_function="hard-sigmoid"),
         ml.FullyConnected(4),
         ml.Softmax(),
     ]

@@ -107,16 +107,16 @@ def meet(counts, me, team, count):
 
 @inner
 def rest(reads):
-    """A moment between two reads of a count, which may be watched for long, so that it costs little.
+    """A moment between two reads of a count that may be watched for long.
 
     A virtual machine is stopped for microseconds where a loop pauses again and again, as if it
     waited in vain; so this one rarely does.
     """
     if reads % READS_BEFORE_PAUSE == READS_BEFORE_PAUSE - 1:
         pause()
-        if reads % (READS_BEFORE_PAUSE * PAUSES_BEFORE_YIELD) == READS_BEFORE_PAUSE - 1:
-            if _CAN_YIELD:
-                _yield()
+        last = PAUSES_BEFORE_YIELD - 1
+        if _CAN_YIELD and reads // READS_BEFORE_PAUSE % PAUSES_BEFORE_YIELD == last:
+            _yield()
 
 
 @inner
