@@ -178,7 +178,7 @@ def load_backend(name: str) -> Backend:
             )
         if not numba_works():
             raise ImportError(
-                f"the backend is 'numba', but {_host().why_no_numba()}; unset that environment "
+                f"the backend is 'numba', but {host().why_no_numba()}; unset that environment "
                 "variable, or choose the backend 'numpy'."
             )
         return _numba()
@@ -209,17 +209,11 @@ def set_num_threads(n: int) -> None:
     ValueError
         It is no such number.
     """
-    checked_threads("the number of threads", n)
+    host().checked_threads("the number of threads", n)
     if numba_works():
         from minilstm.kernels.numba.machinery import threads
 
         threads.set_num_threads(n)
-
-
-def checked_threads(name: str, asked: Any) -> int:
-    """A number of threads as an int, or a ValueError that begins with the name."""
-    count: int = _host().checked_threads(name, asked)
-    return count
 
 
 def multiply_add_peak() -> float:
@@ -356,14 +350,15 @@ def numba_works(say: bool = False) -> bool:
     """
     if not is_installed("numba"):
         return False
-    host = _host()
-    why = host.why_no_numba()
+    machine = host()
+    why = machine.why_no_numba()
     if why and say:
-        host.say_that_numpy_computes(why)
+        machine.say_that_numpy_computes(why)
     return not why
 
 
-def _host() -> Any:
+def host() -> Any:
+    """The module that knows what this machine and its environment allow."""
     from minilstm.kernels import host
 
     return host

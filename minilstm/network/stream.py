@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from minilstm.backend import Backend, checked_threads, current_backend
+from minilstm.backend import Backend, current_backend, host
 from minilstm.checks import check_whole
 from minilstm.data.feature_names import step_in_order
 from minilstm.data.sequences import as_step
@@ -72,7 +72,7 @@ class Stream:
     def __init__(self, network: Any, batch: int | None = None, threads: int = 1) -> None:
         if batch is not None:
             check_whole("stream: batch", batch, 1)
-        threads = checked_threads("stream: threads", threads)
+        threads = host().checked_threads("stream: threads", threads)
         wiring = network.wiring
         _check_streamable(wiring)
         n = () if batch is None else (int(batch),)
