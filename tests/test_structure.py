@@ -81,7 +81,7 @@ LAZILY = {
     "network": {"safetensors"},
     "plots": {"matplotlib", "IPython"},
     "training": {"tqdm"},
-    "bench": {"torch", "onnx", "onnxruntime"},
+    "bench": {"torch", "onnx", "onnxruntime", "openvino"},
 }
 
 

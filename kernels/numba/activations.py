@@ -26,13 +26,17 @@ _CEPHES: tuple[float, ...] = (
 _TAYLOR = tuple(1 / factorial(n) for n in range(13, 1, -1))
 
 
+def _ends(x: Value) -> tuple[float, float]:
+    """Between these, 2^n is a normal number."""
+    return (-87.0, 88.0) if x.is_single else (-708.0, 709.0)
+
+
 def exp_parts(x: Value) -> tuple[Value, Value]:
-    """(e^r - 1, 2^n) such that exp(x) = 2^n e^r."""
+    """(e^r - 1, 2^n) such that exp(x) = 2^n e^r, for x between the ends."""
     if x.is_single:
-        x, shift, coefficients = x.between(-87.0, 88.0), 12582912.0, _CEPHES
-        halves = 0.693359375, -2.12194440e-4
+        shift, coefficients, halves = 12582912.0, _CEPHES, (0.693359375, -2.12194440e-4)
     else:
-        x, shift, coefficients = x.between(-708.0, 709.0), 6755399441055744.0, _TAYLOR
+        shift, coefficients = 6755399441055744.0, _TAYLOR
         halves = 6.93145751953125e-1, 1.42860682030941723212e-6
     shifted = x * 1.4426950408889634 + shift
     n = shifted - shift
@@ -46,13 +50,15 @@ def exp_parts(x: Value) -> tuple[Value, Value]:
 
 def exp_of(x: Value) -> Value:
     """e^x; below -87 (-708 in float64) it stays at that tiny value instead of reaching 0."""
-    p, scale = exp_parts(x)
+    p, scale = exp_parts(x.between(*_ends(x)))
     return p * scale + scale
 
 
 def sigmoid_of(x: Value) -> Value:
     """1 / (1 + e^-x)."""
-    return 1.0 / (1.0 + exp_of(-x))
+    low, high = _ends(x)
+    p, scale = exp_parts(-x.between(-high, -low))
+    return 1.0 / (1.0 + (p * scale + scale))
 
 
 def tanh_of(x: Value) -> Value:

@@ -1,9 +1,9 @@
 """The LSTM, forward and backward: the twin of `minilstm.functional.lstm`, same contract.
-Each thread owns some of the units through all of time; the threads meet once a time step.
+Each thread owns some of the sequences, or some of the units of all, through all of time.
 
-The numbered lines are those of the twin. A thread computes the four gates of its units for every
-sequence, so its share of the weights stays in its own cache, one long sequence occupies all
-threads, and six sequences fill a register tile. Weight gradients follow as one product.
+The numbered lines are those of the twin. Threads that own sequences never wait for each other;
+threads that own units meet once a time step (`machinery/division.py`). Weight gradients follow as
+one product.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ from minilstm.kernels.numba.lstm_wide import (
     input_gradient,
     input_weight_gradient,
 )
-from minilstm.kernels.numba.machinery.barrier import give_up, make_counts, meet
+from minilstm.kernels.numba.machinery.barrier import give_up, meet
 from minilstm.kernels.numba.machinery.buffers import LINE_BYTES, empty
 from minilstm.kernels.numba.machinery.compiling import kernel
+from minilstm.kernels.numba.machinery.division import NEAR_BYTES, shares
 from minilstm.kernels.numba.machinery.hardware import lanes
 from minilstm.kernels.numba.machinery.panels import LSTMPanels, pack_columns, pack_lstm, unpack_lstm
 from minilstm.kernels.numba.machinery.product import (
@@ -38,49 +39,61 @@ from minilstm.kernels.numba.machinery.product import (
     contiguous,
     copy_columns,
     flush,
+    lines,
     product,
 )
 from minilstm.kernels.numba.machinery.simd import prefetch
-from minilstm.kernels.numba.machinery.threads import run, split, team
+from minilstm.kernels.numba.machinery.threads import run, split
 from minilstm.kernels.numba.machinery.tiled_rows import affine_rows, set_rows
 
 Array = NDArray[Any]
 
-SHARE_MULTIPLY_ADDS = 25_000  # multiply-adds of a step that a thread more must find to do
+ROWS_TOGETHER = 12  # sequences of a step that go through product and cell together
 
 
 @kernel(FORWARD)
 def _forward(
-    me, size, counts, first, last, x, active, starts, slots, c_slots, keep, gate, state, panels,
-    gates, c, h
+    me, size, counts, first, last, begin, end, x, active, starts, slots, c_slots, keep, gate,
+    state, panels, gates, c, h
 ):  # fmt: skip
-    """The time loop for units first to last; h of step t lies at slots[t + 1], c at c_slots."""
-    D, H = x.shape[1], h.shape[1]
+    """The time loop for units first to last of sequences begin to end.
+
+    h of step t lies at slots[t + 1], c at c_slots.
+    """
+    D, H, G = x.shape[1], h.shape[1], gates.shape[1]
     K, V = panels.shape[1], panels.shape[2]
     q, q_last = first // V * 4, (last + V - 1) // V * 4
     width = q_last // 4 * V - first
-    z = np.empty((active[0], 4, width), h.dtype)  # (B, 4, units)
-    # Where no gates are kept, one place (4 units,) serves them all.
-    a = gates if keep else np.empty((1, 4 * width), h.dtype)
-    a_row, a_first, a_gate = (4 * H, first, H) if keep else (0, 0, width)
+    near = (q_last - q) * K * V * h.itemsize <= NEAR_BYTES
+    most = min(ROWS_TOGETHER, end - begin) if near else end - begin
+    memory, z_at = lines(most * 4 * width, h)
+    z = memory.reshape(1, len(memory))  # (rows, 4, units) from z_at on
+    # Where no gates are kept, they take the place of z.
+    a, a_row, a_gate = (gates, G, H) if keep else (z, 4 * width, width)
     # x_t and h_{t-1} side by side: one sum runs over both, out of this thread's own cache.
-    xh = np.empty((active[0], D + H), h.dtype)  # (B, D + H)
+    xh = np.empty((most, D + H), h.dtype)  # (rows, D + H)
     for t in range(len(active)):
-        n, prev, now, row = active[t], slots[t], slots[t + 1], starts[t]
-        for r in range(n):
-            for j in range(D):
-                xh[r, j] = x[row + r, j]
-            for j in range(H):
-                xh[r, D + j] = h[prev + r, j]
-        affine_rows(
-            n, xh, 0, D + H, 1, D + H, panels, 0, K * V, q, q_last, z, -first, 4 * width, width, V
-        )  # (1)
-        for r in range(n):
-            p, s = (c_slots[t] + r) * H + first, (c_slots[t + 1] + r) * H + first
-            to = (now + r) * H + first
+        n, prev, now, row = min(active[t], end) - begin, slots[t], slots[t + 1], starts[t]
+        if n <= 0:
+            return  # longer sequences come first: none of these goes on
+        parts = (n + most - 1) // most
+        for part in range(parts):  # what these rows need meanwhile stays in the first-level cache
+            r_first, r_last = begin + n * part // parts, begin + n * (part + 1) // parts
+            for r in range(r_first, r_last):
+                line = xh[r - r_first]
+                for j in range(D):
+                    line[j] = x[row + r, j]
+                for j in range(H):
+                    line[D + j] = h[prev + r, j]
+            affine_rows(
+                r_last - r_first, xh, 0, D + H, 1, D + H, panels, 0, K * V, q, q_last,
+                z, z_at - first, 4 * width, width, V,
+            )  # (1)  # fmt: skip
+            p, s = (c_slots[t] + r_first) * H + first, (c_slots[t + 1] + r_first) * H + first
             cell_forward(
-                last - first, z, 4 * width * r, width, a, (row + r) * a_row + a_first, a_gate,
-                c, p, c, s, h, to, gate, state,
+                r_last - r_first, last - first, z, z_at, 4 * width, width,
+                a, (row + r_first) * G + first if keep else z_at, a_row, a_gate,
+                c, p, c, s, h, (now + r_first) * H + first, H, gate, state,
             )  # fmt: skip
         if not meet(counts, me, size, t + 1):
             return
@@ -91,79 +104,94 @@ def _restore(first, last, active, starts, slots, state, gates, c, h):
     """c and h of units first to last, from gates that were kept."""
     H = h.shape[1]
     for t in range(len(active)):
-        for r in range(active[t]):
-            p, s = (slots[t] + r) * H + first, (slots[t + 1] + r) * H + first
-            at = (starts[t] + r) * 4 * H + first
-            cell_restore(last - first, gates, at, H, c, p, c, s, h, s, 0, state)
+        at, p, s = starts[t] * 4 * H + first, slots[t] * H + first, slots[t + 1] * H + first
+        cell_restore(active[t], last - first, gates, at, 4 * H, H, c, p, c, s, h, s, H, 0, state)
 
 
 @kernel(
-    "void(i8, i8, i8[::1], i8, i8, i8[::1], i8[::1], i8[::1], i8, i8, F[:, :, ::1], F[:, ::1], "
-    "F[:, ::1], F[:, ::1], F[:, ::1], F[:, ::1], F[:, ::1])"
+    "void(i8, i8, i8[::1], i8, i8, i8, i8, i8[::1], i8[::1], i8[::1], i8, i8, F[:, :, ::1], "
+    "F[:, ::1], F[:, ::1], F[:, ::1], F[:, ::1], F[:, ::1], F[:, ::1])"
 )
 def _backward(
-    me, size, counts, first, last, active, starts, slots, gate, state, panels, gates, c, dh,
-    dh_next, dc_next, dz
+    me, size, counts, first, last, begin, end, active, starts, slots, gate, state, panels, gates,
+    c, dh, dh_next, dc_next, dz
 ):  # fmt: skip
-    """The time loop in reverse for units first to last; dh may be (0, H) for zero."""
+    """The time loop in reverse for units first to last of sequences begin to end.
+
+    dh may be (0, H) for zero.
+    """
     H = c.shape[1]
     G, V = panels.shape[1], panels.shape[2]
     q, q_last = first // V, (last + V - 1) // V
     units, width = last - first, q_last * V - first
-    B = active[0]
-    d = np.zeros((B, width), c.dtype)  # (B, units) the gradient of h_t from the next step
+    # The gradient of h_t from the next step, (sequences, units).
+    d, d_at = lines((end - begin) * width, c)
     given = len(dh) > 0
     u = dh if given else np.zeros((1, width), c.dtype)  # (N, H), or (1, units) of nothing
-    for r in range(B):
+    for r in range(begin, end):
         for j in range(units):
-            d[r, j] = dh_next[r, first + j]
+            d[d_at + (r - begin) * width + j] = dh_next[r, first + j]
     for back in range(len(active)):
         t = len(active) - 1 - back
-        n, prev, now, row = active[t], slots[t], slots[t + 1], starts[t]
-        for r in range(n):
-            at, place = (row + r) * G + first, (row + r) * H + first
-            p, s = (prev + r) * H + first, (now + r) * H + first
+        n, prev, now, row = min(active[t], end) - begin, slots[t], slots[t + 1], starts[t]
+        if n <= 0:
+            continue
+        # A thread that waits for no other goes on with rows that are in its first-level cache.
+        parts = 1 if size > 1 else (n + ROWS_TOGETHER - 1) // ROWS_TOGETHER
+        for part in range(parts):
+            r_first, r_last = begin + n * part // parts, begin + n * (part + 1) // parts
             cell_backward(
-                units, gates, at, H, c, p, c, s, u, place if given else 0, d, width * r,
-                dc_next, r * H + first, dz, at, H, gate, state,
+                r_last - r_first, units, gates, (row + r_first) * G + first, dz, H,
+                c, (prev + r_first) * H + first, (now + r_first) * H + first,
+                u, (row + r_first) * H + first if given else 0, H if given else 0,
+                d, d_at + width * (r_first - begin), width, dc_next, r_first * H + first,
+                gate, state,
             )  # fmt: skip
-        if not meet(counts, me, size, back + 1):
-            return
-        if t > 0:
-            # What the next turn of the loop reads arrives from memory while the product runs.
-            for r in range(active[t - 1]):
-                at = (starts[t - 1] + r) * G + first
-                place, p = (starts[t - 1] + r) * H + first, (slots[t - 1] + r) * H + first
-                for j in range(0, units, LINE_BYTES // c.itemsize):
-                    for block in range(4):
-                        prefetch(gates, at + block * H + j)
-                    prefetch(c, p + j)
-                    if given:
-                        prefetch(u, place + j)
-        # (1) z = W x_t + R h_{t-1} + b, the h_{t-1} part
-        set_rows(n, dz, row * G, G, 1, G, panels, 0, G * V, q, q_last, d, -first, width, V, 4 * V)
-    for r in range(B):
+            if not meet(counts, me, size, back + 1):
+                return
+            if t > 0:
+                # What the next turn of the loop reads arrives while the product runs.
+                for r in range(r_first, r_last):
+                    at = (starts[t - 1] + r) * G + first
+                    place, p = (starts[t - 1] + r) * H + first, (slots[t - 1] + r) * H + first
+                    for j in range(0, units, LINE_BYTES // c.itemsize):
+                        for block in range(4):
+                            prefetch(gates, at + block * H + j)
+                        prefetch(c, p + j)
+                        if given:
+                            prefetch(u, place + j)
+            # (1) z = W x_t + R h_{t-1} + b, the h_{t-1} part
+            set_rows(
+                r_last - r_first, dz, (row + r_first) * G, G, 1, G, panels, 0, G * V, q, q_last,
+                d, d_at + width * (r_first - begin) - first, width, V, 4 * V,
+            )  # fmt: skip
+    for r in range(begin, end):
         for j in range(units):
-            dh_next[r, first + j] = d[r, j]
+            dh_next[r, first + j] = d[d_at + (r - begin) * width + j]
 
 
 @kernel("void(i8, i8, F[:, ::1], F[:, ::1], F[:, ::1], i8[::1], i8[::1], i8[::1], F[:, :, ::1])")
-def _weight_gradient(first, last, x, h, dz, h_rows, z_rows, counts, out):
-    """(1) for the weights of units first to last: sums over rows of dz^T (1, x, h_{t-1})."""
+def _weight_gradient(q_first, q_last, x, h, dz, h_rows, z_rows, counts, out):
+    """(1) for panels q_first to q_last of the weights: sums over rows of dz^T (1, x, h_{t-1})."""
     D, H, V = x.shape[1], h.shape[1], out.shape[2]
-    q_first, q_last = first // V * 4, (last + V - 1) // V * 4
     total = out[q_first:q_last]  # (vectors, 1 + D + H, V)
     total[:] = 0
-    part = np.zeros_like(total)  # of the rows since the last flush
+    memory, at = lines(total.size, h)
+    part = memory[at : at + total.size].reshape(total.shape)  # of the rows since the last flush
+    line = BLOCK_ROWS * V + GAP_NUMBERS
+    memory, at = lines(len(total) * line, h)
+    panels = memory[at : at + len(total) * line].reshape(len(total), line)  # columns of dz
     since = 0
-    panels = np.zeros((q_last - q_first, BLOCK_ROWS * V + GAP_NUMBERS), h.dtype)  # columns of dz
     inputs = np.ones((BLOCK_ROWS, 1 + D), h.dtype)  # (rows, 1 + D) the factors of bias and W
     for s in range(len(counts)):
         for n in range(0, counts[s], BLOCK_ROWS):
             depth = min(BLOCK_ROWS, counts[s] - n)
             z_row = z_rows[s] + n
-            for gate in range(4):
-                copy_columns(dz, z_row, depth, gate * H + first, last - first, panels, gate, 4)
+            for q in range(q_first, q_last):
+                unit = q // 4 * V
+                copy_columns(
+                    dz, z_row, depth, q % 4 * H + unit, min(V, H - unit), panels, q - q_first, 1
+                )
             for k in range(depth):
                 for j in range(D):
                     inputs[k, 1 + j] = x[z_row + k, j]
@@ -287,14 +315,10 @@ def _run_forward(
     shared = (
         contiguous(x), active, starts, slots, c_slots, keep, *numbers_of(*names), packed.forward,
     )  # fmt: skip
-    with team(_shares(int(active[0]), packed)) as size:
-        counts = make_counts(size)
-        spans = split(H, lanes(h.dtype), size)
-        calls = [
-            (me, len(spans), counts, *span, *shared, gates, c, h) for me, span in enumerate(spans)
-        ]
-        loop = forward_wide if x.shape[1] >= WIDE_FEATURES else _forward
-        run(loop, calls, lambda: give_up(counts))
+    wide = x.shape[1] >= WIDE_FEATURES
+    loop = forward_wide if wide else _forward
+    with shares(active, H, packed.forward, meet=wide) as (counts, parts):
+        run(loop, [(*part, *shared, gates, c, h) for part in parts], lambda: give_up(counts))
 
 
 @gated(kernel=True)
@@ -326,14 +350,11 @@ def lstm_backward(
     x_near = np.empty((N, 0), dtype) if wide else contiguous(x)  # what is summed beside h
     Q, _, V = panels.forward.shape
     out = empty((Q, 1 + x_near.shape[1] + H, V), dtype)  # (Q, 1 + D + H, V)
-    with team(_shares(B, panels)) as size:
-        counts = make_counts(size)
-        spans = split(H, lanes(dtype), size)
-        calls = [(me, len(spans), counts, *span, *shared) for me, span in enumerate(spans)]
-        run(_backward, calls, lambda: give_up(counts))
-        # (1) the rest, for all steps at once: dW = dz^T x, dR = dz^T h_{t-1}, db = dz^T 1
-        sums = (x_near, h, dz, *_row_spans(active, slots), out)
-        run(_weight_gradient, [(*span, *sums) for span in split(H, lanes(dtype))])
+    with shares(active, H, panels.forward) as (counts, parts):
+        run(_backward, [(*part, *shared) for part in parts], lambda: give_up(counts))
+    # (1) the rest, for all steps at once: dW = dz^T x, dR = dz^T h_{t-1}, db = dz^T 1
+    sums = (x_near, h, dz, *_row_spans(active, slots), out)
+    run(_weight_gradient, [(*span, *sums) for span in split(Q, 1)])
     dW, dR, db = unpack_lstm(out, x_near.shape[1], H)
     dx: Array | None = None  # (N, D)
     if wide:
@@ -342,11 +363,6 @@ def lstm_backward(
     elif need_dx:
         dx = product(dz, pack_columns(W), np.zeros(D, dtype))
     return dx, LSTMGradients(dW, dR, db, dh_next, dc_next)
-
-
-def _shares(B: int, packed: LSTMPanels) -> int:
-    """Threads among which a step of B sequences is worth dividing."""
-    return B * packed.forward.size // SHARE_MULTIPLY_ADDS + 1
 
 
 def _row_spans(active: IntArray, slots: IntArray) -> tuple[IntArray, IntArray, IntArray]:

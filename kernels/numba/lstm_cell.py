@@ -1,8 +1,9 @@
-"""The pointwise part of an LSTM step for one sequence: lines (2) to (5), and the same in reverse.
+"""The pointwise part of an LSTM step for some sequences: lines (2) to (5), and in reverse.
 Vector after vector of units goes through all lines in registers; memory is read and written once.
 
-The lines are those of `minilstm.functional.lstm`. Rows are addressed as offsets into arrays, and
-gate blocks lie `gate` numbers apart, so that nothing is copied to be computed. Last come two
+The lines are those of `minilstm.functional.lstm`. Rows are addressed as offsets into arrays, from
+one sequence to the next by `row` numbers, and gate blocks lie `gate` numbers apart, so that nothing
+is copied to be computed. Last come two
 numbers that say which activations the gates and the state have (`activations.numbers_of`).
 """
 
@@ -56,9 +57,9 @@ def _reverse(
 class _Emit:
     """Turns intrinsic arguments into vectors at ``at + gate * distance``."""
 
-    def __init__(self, context: Any, builder: Any, sig: Any, args: Any, lanes: int) -> None:
+    def __init__(self, context: Any, builder: Any, sig: Any, args: Any, part: bool) -> None:
         self.context, self.builder, self.sig, self.args = context, builder, sig, args
-        self.lane = Lane(builder, sig.args[0].dtype, lanes)
+        self.lane = Lane(builder, sig.args[0].dtype, count=args[-3] if part else None)
 
     def data(self, n: int) -> Any:
         return data_of(self.context, self.builder, self.sig, self.args, n)
@@ -86,39 +87,40 @@ class _Emit:
 # fmt: off
 
 
-def _cells(lanes: int, usual: bool) -> tuple[Any, Any, Any]:
-    """The three cell functions for a whole vector (lanes 0) or for one unit (lanes 1)."""
+def _cells(part: bool, usual: bool) -> tuple[Any, Any, Any]:
+    """The three cell functions for a whole vector, or for the `units` first numbers of one."""
 
     def activations(args: Any) -> Activations:
         return USUAL if usual else chosen(*args[-2:])
 
     @intrinsic
-    def activate(typing, z, z_at, z_gate, a, a_at, a_gate, gate, state):
+    def activate(typing, z, z_at, z_gate, a, a_at, a_gate, units, gate, state):
         def generate(context, builder, sig, args):
-            emit = _Emit(context, builder, sig, args, lanes)
+            emit = _Emit(context, builder, sig, args, part)
             emit.store_gates(_activate(emit.load_gates(0), activations(args)), 3)
             return context.get_dummy_value()
 
-        return types.void(z, z_at, z_gate, a, a_at, a_gate, gate, state), generate
+        return types.void(z, z_at, z_gate, a, a_at, a_gate, units, gate, state), generate
 
     @intrinsic
-    def restore(typing, a, a_at, a_gate, p, p_at, c, c_at, h, h_at, gate, state):
+    def restore(typing, a, a_at, a_gate, p, p_at, c, c_at, h, h_at, units, gate, state):
         def generate(context, builder, sig, args):
-            emit = _Emit(context, builder, sig, args, lanes)
+            emit = _Emit(context, builder, sig, args, part)
             new_c, new_h = _state(emit.load_gates(0), emit.load(3), activations(args))
             emit.store(new_c, 5)
             emit.store(new_h, 7)
             return context.get_dummy_value()
 
-        return types.void(a, a_at, a_gate, p, p_at, c, c_at, h, h_at, gate, state), generate
+        signature = types.void(a, a_at, a_gate, p, p_at, c, c_at, h, h_at, units, gate, state)
+        return signature, generate
 
     @intrinsic
     def backward(
         typing, a, a_at, a_gate, p, p_at, c, c_at, u, u_at, dh, dh_at, dc, dc_at, dz, dz_at,
-        dz_gate, gate, state
+        dz_gate, units, gate, state
     ):
         def generate(context, builder, sig, args):
-            emit = _Emit(context, builder, sig, args, lanes)
+            emit = _Emit(context, builder, sig, args, part)
             arrived = emit.load(9) + emit.load(7)
             dz_gates, dc_prev = _reverse(
                 emit.load_gates(0), emit.load(3), emit.load(5), arrived, emit.load(11),
@@ -130,7 +132,7 @@ def _cells(lanes: int, usual: bool) -> tuple[Any, Any, Any]:
 
         signature = types.void(
             a, a_at, a_gate, p, p_at, c, c_at, u, u_at, dh, dh_at, dc, dc_at, dz, dz_at, dz_gate,
-            gate, state
+            units, gate, state
         )
         return signature, generate
 
@@ -139,44 +141,52 @@ def _cells(lanes: int, usual: bool) -> tuple[Any, Any, Any]:
 
 def _loops(usual: bool) -> tuple[Any, Any, Any]:
     """The three cell functions for any number of units."""
-    activate_wide, restore_wide, backward_wide = _cells(0, usual)
-    activate_one, restore_one, backward_one = _cells(1, usual)
+    activate_wide, restore_wide, backward_wide = _cells(False, usual)
+    activate_part, restore_part, backward_part = _cells(True, usual)
 
-    def activate(units, z, z_at, z_gate, a, a_at, a_gate, V, gate, state):
-        j = 0
-        while j + V <= units:
-            activate_wide(z, z_at + j, z_gate, a, a_at + j, a_gate, gate, state)
-            j += V
-        while j < units:
-            activate_one(z, z_at + j, z_gate, a, a_at + j, a_gate, gate, state)
-            j += 1
+    def activate(rows, units, z, z_at, z_row, z_gate, a, a_at, a_row, a_gate, V, gate, state):
+        for r in range(rows):
+            j, at, to = 0, z_at + r * z_row, a_at + r * a_row
+            while j + V <= units:
+                activate_wide(z, at + j, z_gate, a, to + j, a_gate, V, gate, state)
+                j += V
+            if j < units:
+                activate_part(z, at + j, z_gate, a, to + j, a_gate, units - j, gate, state)
 
-    def restore(units, a, a_at, a_gate, p, p_at, c, c_at, h, h_at, V, gate, state):
-        j = 0
-        while j + V <= units:
-            restore_wide(a, a_at + j, a_gate, p, p_at + j, c, c_at + j, h, h_at + j, gate, state)
-            j += V
-        while j < units:
-            restore_one(a, a_at + j, a_gate, p, p_at + j, c, c_at + j, h, h_at + j, gate, state)
-            j += 1
+    def restore(
+        rows, units, a, a_at, a_row, a_gate, p, p_at, c, c_at, h, h_at, row, V, gate, state
+    ):
+        for r in range(rows):
+            j, at = 0, a_at + r * a_row
+            before, now, out = p_at + r * row, c_at + r * row, h_at + r * row
+            while j + V <= units:
+                restore_wide(
+                    a, at + j, a_gate, p, before + j, c, now + j, h, out + j, V, gate, state
+                )
+                j += V
+            if j < units:
+                restore_part(
+                    a, at + j, a_gate, p, before + j, c, now + j, h, out + j, units - j, gate, state
+                )
 
     def backward(
-        units, a, a_at, a_gate, p, p_at, c, c_at, u, u_at, dh, dh_at, dc, dc_at, dz, dz_at,
-        dz_gate, V, gate, state
+        rows, units, a, a_at, dz, H, c, p_at, c_at, u, u_at, u_row, dh, dh_at, dh_row, dc, dc_at,
+        V, gate, state
     ):
-        j = 0
-        while j + V <= units:
-            backward_wide(
-                a, a_at + j, a_gate, p, p_at + j, c, c_at + j, u, u_at + j, dh, dh_at + j,
-                dc, dc_at + j, dz, dz_at + j, dz_gate, gate, state,
-            )
-            j += V
-        while j < units:
-            backward_one(
-                a, a_at + j, a_gate, p, p_at + j, c, c_at + j, u, u_at + j, dh, dh_at + j,
-                dc, dc_at + j, dz, dz_at + j, dz_gate, gate, state,
-            )
-            j += 1
+        for r in range(rows):
+            j, at, before, now = 0, a_at + r * 4 * H, p_at + r * H, c_at + r * H
+            above, later, cell = u_at + r * u_row, dh_at + r * dh_row, dc_at + r * H
+            while j + V <= units:
+                backward_wide(
+                    a, at + j, H, c, before + j, c, now + j, u, above + j, dh, later + j,
+                    dc, cell + j, dz, at + j, H, V, gate, state,
+                )
+                j += V
+            if j < units:
+                backward_part(
+                    a, at + j, H, c, before + j, c, now + j, u, above + j, dh, later + j,
+                    dc, cell + j, dz, at + j, H, units - j, gate, state,
+                )
 
     kind = "usual" if usual else "chosen"
     return (
@@ -191,41 +201,59 @@ _activate_chosen, _restore_chosen, _backward_chosen = _loops(usual=False)
 
 
 @inner
-def cell_forward(units, z, z_at, z_gate, a, a_at, a_gate, p, p_at, c, c_at, h, h_at, gate, state):
+def cell_forward(
+    rows, units, z, z_at, z_row, z_gate, a, a_at, a_row, a_gate, p, p_at, c, c_at, h, h_at, row,
+    gate, state
+):
     """Lines (2) to (5): z becomes the activated gates a, with c_{t-1} at p come c_t and h_t."""
     # Two loops: the processor overlaps neighbouring vectors only while their chains are short.
     V = REGISTER_BYTES // c.itemsize
     if gate == 0 and state == 0:
-        _activate_usual(units, z, z_at, z_gate, a, a_at, a_gate, V, gate, state)
+        _activate_usual(
+            rows, units, z, z_at, z_row, z_gate, a, a_at, a_row, a_gate, V, gate, state
+        )
     else:
-        _activate_chosen(units, z, z_at, z_gate, a, a_at, a_gate, V, gate, state)
-    cell_restore(units, a, a_at, a_gate, p, p_at, c, c_at, h, h_at, gate, state)
+        _activate_chosen(
+            rows, units, z, z_at, z_row, z_gate, a, a_at, a_row, a_gate, V, gate, state
+        )
+    cell_restore(
+        rows, units, a, a_at, a_row, a_gate, p, p_at, c, c_at, h, h_at, row, gate, state
+    )
 
 
 @inner
-def cell_restore(units, a, a_at, a_gate, p, p_at, c, c_at, h, h_at, gate, state):
+def cell_restore(
+    rows, units, a, a_at, a_row, a_gate, p, p_at, c, c_at, h, h_at, row, gate, state
+):
     """Lines (4) and (5) again, from activated gates that were kept."""
     V = REGISTER_BYTES // c.itemsize
     if state == 0:
-        _restore_usual(units, a, a_at, a_gate, p, p_at, c, c_at, h, h_at, V, gate, state)
+        _restore_usual(
+            rows, units, a, a_at, a_row, a_gate, p, p_at, c, c_at, h, h_at, row, V, gate, state
+        )
     else:
-        _restore_chosen(units, a, a_at, a_gate, p, p_at, c, c_at, h, h_at, V, gate, state)
+        _restore_chosen(
+            rows, units, a, a_at, a_row, a_gate, p, p_at, c, c_at, h, h_at, row, V, gate, state
+        )
 
 
 @inner
 def cell_backward(
-    units, a, a_at, a_gate, p, p_at, c, c_at, u, u_at, dh, dh_at, dc, dc_at, dz, dz_at, dz_gate,
-    gate, state
+    rows, units, a, a_at, dz, H, c, p_at, c_at, u, u_at, u_row, dh, dh_at, dh_row, dc, dc_at, gate,
+    state
 ):
-    """Lines (5) to (2) in reverse; u and dh hold the two gradients of h_t, from above and later."""
+    """Lines (5) to (2) in reverse; u and dh hold the two gradients of h_t, from above and later.
+
+    dz lies as a does, and dc as c does.
+    """
     V = REGISTER_BYTES // c.itemsize
     if gate == 0 and state == 0:
         _backward_usual(
-            units, a, a_at, a_gate, p, p_at, c, c_at, u, u_at, dh, dh_at, dc, dc_at, dz, dz_at,
-            dz_gate, V, gate, state,
+            rows, units, a, a_at, dz, H, c, p_at, c_at, u, u_at, u_row, dh, dh_at, dh_row,
+            dc, dc_at, V, gate, state,
         )
     else:
         _backward_chosen(
-            units, a, a_at, a_gate, p, p_at, c, c_at, u, u_at, dh, dh_at, dc, dc_at, dz, dz_at,
-            dz_gate, V, gate, state,
+            rows, units, a, a_at, dz, H, c, p_at, c_at, u, u_at, u_row, dh, dh_at, dh_row,
+            dc, dc_at, V, gate, state,
         )

@@ -32,26 +32,27 @@ BLOCK_FEATURES = 96  # features of a block of a weight gradient
 
 # The types of the arguments of both time loops: this one and that of `lstm`.
 FORWARD = (
-    "void(i8, i8, i8[::1], i8, i8, F[:, ::1], i8[::1], i8[::1], i8[::1], i8[::1], b1, "
-    "i8, i8, F[:, :, ::1], F[:, ::1], F[:, ::1], F[:, ::1])"
+    "void(i8, i8, i8[::1], i8, i8, i8, i8, F[:, ::1], i8[::1], i8[::1], i8[::1], i8[::1], "
+    "b1, i8, i8, F[:, :, ::1], F[:, ::1], F[:, ::1], F[:, ::1])"
 )
 
 
 @kernel(FORWARD)
 def forward_wide(
-    me, size, counts, first, last, x, active, starts, slots, c_slots, keep, gate, state, panels,
-    gates, c, h
+    me, size, counts, first, last, begin, end, x, active, starts, slots, c_slots, keep, gate,
+    state, panels, gates, c, h
 ):  # fmt: skip
-    """The time loop for units first to last, as `lstm._forward` has it, from blocks of W x."""
-    D, H = x.shape[1], h.shape[1]
+    """The time loop of `lstm._forward` for all sequences, from blocks of W x."""
+    D, H, G = x.shape[1], h.shape[1], gates.shape[1]
     K, V = panels.shape[1], panels.shape[2]
     q, q_last = first // V * 4, (last + V - 1) // V * 4
     width = q_last // 4 * V - first
     most = min(len(x), max(ROWS_TOGETHER, active[0]))
     z = np.empty((most, 4, width), h.dtype)  # (rows, 4, units)
     depth = min(D, max(32, CACHED_BYTES // ((q_last - q) * V * h.itemsize)))
-    a = gates if keep else np.empty((1, 4 * width), h.dtype)
-    a_row, a_first, a_gate = (4 * H, first, H) if keep else (0, 0, width)
+    # Where no gates are kept, they take the place of z.
+    flat = z.reshape(most, 4 * width)  # (rows, 4 units)
+    a, a_row, a_gate = (gates, G, H) if keep else (flat, 4 * width, width)
     done, base = 0, 0  # steps whose W x is in z, and the row of the first of them
     for t in range(len(active)):
         if t == done:
@@ -73,13 +74,13 @@ def forward_wide(
             n, h, prev * H, H, 1, H, panels, (1 + D) * V, K * V, q, q_last,
             z, 4 * width * (row - base) - first, 4 * width, width, V,
         )  # (1) the R h part  # fmt: skip
-        for r in range(n):
-            p, s = (c_slots[t] + r) * H + first, (c_slots[t + 1] + r) * H + first
-            cell_forward(
-                last - first, z, 4 * width * (row - base + r), width,
-                a, (row + r) * a_row + a_first, a_gate, c, p, c, s, h, (now + r) * H + first,
-                gate, state,
-            )  # fmt: skip
+        at = 4 * width * (row - base)
+        cell_forward(
+            n, last - first, z, at, 4 * width, width,
+            a, row * G + first if keep else at, a_row, a_gate,
+            c, c_slots[t] * H + first, c, c_slots[t + 1] * H + first, h, now * H + first, H,
+            gate, state,
+        )  # fmt: skip
         if not meet(counts, me, size, t + 1):
             return
 

@@ -127,12 +127,11 @@ def _part(B, V, layer, weights, memory, first, end, part, parts, turn):
         end - first, memory, xh, D + H, weights, layer[WEIGHTS_AT], V, unit // V * 4,
         unit_last // V * 4, z, width, turn,
     )  # (1)  # fmt: skip
-    for r in range(first, end):
-        at, state = z + (r - first) * 4 * width + unit, r * width + unit
-        cell_forward(
-            unit_last - unit, memory, at, width, memory, at, width,
-            memory, c + state, memory, c + state, memory, h + state, layer[GATE], layer[STATE],
-        )  # fmt: skip
+    at, state = z + unit, first * width + unit
+    cell_forward(
+        end - first, unit_last - unit, memory, at, 4 * width, width, memory, at, 4 * width, width,
+        memory, c + state, memory, c + state, memory, h + state, width, layer[GATE], layer[STATE],
+    )  # fmt: skip
 
 
 @inner

@@ -2,6 +2,7 @@
 All results are checked before anything is timed; engines take turns, so drift falls on all alike.
 
 With the backend "cupy" it times the GPU (`gpu.py`), and `crossover.py` both sides against another.
+With `grid` it trains and predicts the shapes of `grid/shapes.py` instead.
 """
 
 from __future__ import annotations
@@ -12,16 +13,17 @@ from typing import Any, NamedTuple
 
 from minilstm.backend import current_backend
 from minilstm.bench.gpu import GPU_WORKS, gpu_work
+from minilstm.bench.grid import find_shapes, grid_lines, grid_works, markdown
 from minilstm.bench.machine import describe, lines
-from minilstm.bench.onnx import import_onnx
+from minilstm.bench.onnx import import_onnx, import_openvino
 from minilstm.bench.process import cold, flat_memory, memory
 from minilstm.bench.stream import SIZES, streaming
 from minilstm.bench.torch import import_torch
 from minilstm.bench.torch_gpu import import_cuda
 from minilstm.bench.turns import Ratio, Row, Work, best_ratios, take_turns
-from minilstm.bench.works import LENGTHS, inference, length, training, vowels
+from minilstm.bench.works import LENGTHS, batch, inference, length, training, vowels
 
-PEERS = ("torch", "onnxruntime")
+PEERS = ("torch", "onnxruntime", "openvino")
 GPU_PEERS = ("torch",)
 WORKS = ("training", "vowels", "inference", "streaming", "length", "cold")
 LONG_WORKS = ("memory",)  # of minutes, or gigabytes
@@ -37,6 +39,8 @@ class Settings(NamedTuple):
     scale: float = 0.1  # of the lengths of the training sequences
     threads: int = 1  # of every engine on the CPU
     long: bool = False  # also what takes minutes
+    grid: bool = False  # the grid of shapes instead of the works
+    shapes: Sequence[str] = ()  # of the grid; none means all
 
 
 class Result(NamedTuple):
@@ -72,22 +76,28 @@ def run_bench(settings: Settings, say: Callable[[str], None] = print) -> Result:
         (import_cuda if on_gpu else import_torch)()
     if "onnxruntime" in settings.against:
         import_onnx()
+    if "openvino" in settings.against:
+        import_openvino()
     machine = describe(settings.threads)
     for line in lines(machine):
         say(line)
     works = _works(settings, on_gpu)
     say("all results agree with the NumPy twin; timing begins")
     say("")
+    width = max(34, *(len(work.name) for work in works))
     say(
-        f"{'work':<34} {'engine':<26} {'unit':<15} {'median':>10} {'lowest':>10} {'highest':>10} "
-        f"{'ratio':>7}"
+        f"{'work':<{width}} {'engine':<26} {'unit':<22} {'median':>10} {'lowest':>10} "
+        f"{'highest':>10} {'ratio':>7}"
     )
     rows: list[Row] = []
     for work in works:
         found = take_turns(work, settings.repeats)
         for n, row in enumerate(found):
-            say(_line(row, row.work if n == 0 else ""))
+            say(_line(row, row.work if n == 0 else "", width))
         rows += found
+    if settings.grid:
+        say_grid(rows, say)
+        return Result(machine, rows, [])
     ratios = best_ratios(rows)
     if ratios:
         say("")
@@ -95,6 +105,12 @@ def run_bench(settings: Settings, say: Callable[[str], None] = print) -> Result:
     for r in ratios:
         say(f"{r.work:<34} {r.engine:<26} {r.unit:<15} {r.ratio:>9.2f}x")
     return Result(machine, rows, ratios)
+
+
+def say_grid(rows: Sequence[Row], say: Callable[[str], None] = print) -> None:
+    """The tables of a grid, line by line."""
+    for line in ["", *markdown(grid_lines(rows))]:
+        say(line)
 
 
 def _checked(settings: Settings) -> Settings:
@@ -119,6 +135,14 @@ def _checked(settings: Settings) -> Settings:
         raise ValueError(
             f"--scale is {settings.scale}; give a number from {SMALLEST_SCALE:.1g} to 1."
         )
+    if settings.grid and (on_gpu or settings.works or settings.long):
+        raise ValueError(
+            "--grid measures shapes of its own on the CPU; leave out --works, --long and "
+            "--backend cupy."
+        )
+    if settings.shapes and not settings.grid:
+        raise ValueError("--shapes names shapes of the grid; add --grid.")
+    find_shapes(settings.shapes)
     everything = known if on_gpu or settings.long else WORKS
     return settings._replace(works=settings.works or everything)
 
@@ -127,6 +151,9 @@ def _works(settings: Settings, on_gpu: bool) -> list[Work]:
     """Every work that was asked for, its results checked."""
     against, scale, threads = settings.against, settings.scale, settings.threads
     long = settings.long
+    if settings.grid:
+        shapes = find_shapes(settings.shapes)
+        return [work for shape in shapes for work in grid_works(shape, against, scale, threads)]
     if on_gpu:
         return [work for name in settings.works for work in gpu_work(name, against, scale)]
     teams = sorted({1, threads if current_backend().name == "numba" else 1})  # of one stream
@@ -138,18 +165,18 @@ def _works(settings: Settings, on_gpu: bool) -> list[Work]:
             [streaming(hidden, against, threads, team) for hidden in SIZES for team in teams]
             + ([flat_memory(threads)] if long else [])
         ),
-        "length": lambda: [length(long)],
+        "length": lambda: [length(long), batch()],
         "cold": lambda: [cold(threads), *([cold(threads, empty_cache=True)] if long else [])],
         "memory": lambda: [memory(against, threads)],
     }
     return [work for name in settings.works for work in makers[name]()]
 
 
-def _line(row: Row, work: str) -> str:
+def _line(row: Row, work: str, width: int) -> str:
     ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
     low, high = ("", "") if len(row.turns) == 1 else (_number(row.low), _number(row.high))
     return (
-        f"{work:<34} {row.engine:<26} {row.unit:<15} {_number(row.median):>10} {low:>10} "
+        f"{work:<{width}} {row.engine:<26} {row.unit:<22} {_number(row.median):>10} {low:>10} "
         f"{high:>10} {ratio:>7}"
     ).rstrip()
 

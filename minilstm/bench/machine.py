@@ -16,6 +16,8 @@ from minilstm.backend import current_backend, is_installed, measuring, vector_bi
 from minilstm.training.environment import processor
 from minilstm.version import __version__
 
+PACKAGES = ("numpy", "numba", "torch", "onnxruntime", "openvino")  # that compute
+
 
 def describe(threads: int) -> dict[str, Any]:
     """Facts about machine and program, by name; `threads` is that of every engine.
@@ -27,7 +29,6 @@ def describe(threads: int) -> dict[str, Any]:
     "gpu": facts about the device and its software, None where the backend computes on the CPU
     """
     backend = current_backend().name
-    packages = ("numpy", "numba", "torch", "onnxruntime")
     return {
         "processor": processor(),
         "cores": os.cpu_count(),
@@ -38,7 +39,7 @@ def describe(threads: int) -> dict[str, Any]:
         "date": date.today().isoformat(),
         "minilstm": __version__,
         "python": platform.python_version(),
-        **{p: metadata.version(p) if is_installed(p) else None for p in packages},
+        **{p: metadata.version(p) if is_installed(p) else None for p in PACKAGES},
         "gpu": measuring().describe() if backend == "cupy" else None,
     }
 
@@ -48,7 +49,7 @@ def lines(facts: dict[str, Any]) -> list[str]:
     vectors = f"{facts['vector_bits']}-bit vectors, " if facts["vector_bits"] else ""
     versions = [
         f"{name} {facts[name]}"
-        for name in ("minilstm", "python", "numpy", "numba", "torch", "onnxruntime")
+        for name in ("minilstm", "python", *PACKAGES)
         if facts[name] is not None
     ]
     gpu = facts["gpu"]

@@ -25,7 +25,7 @@ CHECKED_STEPS = 50
 def streaming(hidden: int, against: Sequence[str], threads: int = 1, team: int = 1) -> Work:
     """One step at a time, from the host to the host, the state carried along.
 
-    Minilstm has a team of threads; ONNX Runtime runs on one and on `threads`, as it likes either.
+    Minilstm has a team of threads; ONNX Runtime has a turn with one thread and a turn with all.
     """
     on_gpu = current_backend().gpu_bytes is not None
     rng = np.random.default_rng(hidden)
@@ -44,5 +44,6 @@ def streaming(hidden: int, against: Sequence[str], threads: int = 1, team: int =
         engines["torch, 1 thr"] = bench_torch.streaming(net, x, expected)
     if "onnxruntime" in against:
         for count in sorted({1, threads}):
-            engines[f"onnxruntime, {count} thr"] = bench_onnx.streaming(net, x, expected, count)
+            measure = bench_onnx.streaming(net, x, expected, count)
+            engines[f"onnxruntime, {count} thr"] = measure
     return Work(f"streaming, H {hidden}{'' if team == 1 else f', {team} threads'}", engines)

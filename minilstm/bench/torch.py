@@ -7,12 +7,20 @@ Axes: B batch, T time, D features, H hidden units, C classes.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from minilstm.bench.turns import Array, Measure, per_call, require_same, require_same_gradients
+from minilstm.bench.turns import (
+    Array,
+    Measure,
+    per_call,
+    require_same,
+    require_same_gradients,
+    require_same_sequences,
+)
+from minilstm.functional.ragged import pack
+from minilstm.layers.recurrent import LEARNABLES, Recurrent
 from minilstm.network.network import Network
 
 Arrays = Mapping[str, Array]
@@ -25,45 +33,59 @@ NO_CLASS = -100  # the class number of padded steps, which count nowhere
 
 
 class Model:
-    """A network in PyTorch: same weights, cross-entropy, clipping of each array, L2, Adam."""
+    """A network in PyTorch: same weights, cross-entropy, bounded gradients, L2, Adam.
 
-    def __init__(self, net: Network, threads: int, clip: float, **where: Any) -> None:
+    The norm of each gradient is bounded, or with `together` that of all of them.
+    """
+
+    def __init__(
+        self, net: Network, threads: int, clip: float, *, together: bool = False, **where: Any
+    ) -> None:
         self.torch = torch = import_torch()
         self.threads, self.clip, self.device = threads, clip, where.get("device", "cpu")
         torch.set_num_threads(threads)
-        _, H = net.parameters["lstm/recurrent_weights"].shape
-        self.lstm = torch.nn.LSTM(net.input_size, H, **where)
-        self.dense = torch.nn.Linear(H, len(net.parameters["fc/bias"]), **where)
-        self.by_name = {
-            "lstm/input_weights": self.lstm.weight_ih_l0,  # gates i, f, g, o, as ours
-            "lstm/recurrent_weights": self.lstm.weight_hh_l0,
-            "lstm/bias": self.lstm.bias_ih_l0,
-            "fc/weights": self.dense.weight,
-            "fc/bias": self.dense.bias,
-        }
+        layers = [layer for layer in net.layers if isinstance(layer, Recurrent)]
+        H, ways = layers[0].num_hidden_units, layers[0].directions
+        shape = {"num_layers": len(layers), "bidirectional": ways == 2}
+        self.lstm = torch.nn.LSTM(net.input_size, H, **shape, **where)
+        self.dense = torch.nn.Linear(ways * H, len(net.parameters["fc/bias"]), **where)
+        # Arrays that stand below one another in ours; gates i, f, g, o in both.
+        self.by_name = {"fc/weights": [self.dense.weight], "fc/bias": [self.dense.bias]}
+        for n, layer in enumerate(layers):
+            directions = self.lstm.all_weights[ways * n : ways * (n + 1)]
+            for name, *targets in zip(LEARNABLES, *directions, strict=False):
+                self.by_name[f"{layer.name}/{name}"] = targets
         with torch.no_grad():
-            for key, target in self.by_name.items():
-                target.copy_(torch.tensor(np.ascontiguousarray(net.parameters[key])))
-            self.lstm.bias_hh_l0.zero_()  # PyTorch has two biases; ours is their sum
+            for *_, second_bias in self.lstm.all_weights:
+                second_bias.zero_()  # PyTorch has two biases; ours is their sum
+            for key, targets in self.by_name.items():
+                for target, p in zip(
+                    targets, np.split(net.parameters[key], len(targets)), strict=True
+                ):
+                    target.copy_(torch.tensor(np.ascontiguousarray(p)))
         self.parameters = [*self.lstm.parameters(), *self.dense.parameters()]
+        self.bounded = [self.parameters] if together else [[p] for p in self.parameters]
         weights = [p for p in self.parameters if p.ndim == 2]
         biases = [p for p in self.parameters if p.ndim == 1]
         groups = [{"params": weights, "weight_decay": 1e-4}, {"params": biases}]
-        self.adam = torch.optim.Adam(groups, lr=1e-3)
+        self.adam = torch.optim.Adam(groups, lr=1e-3, fused=True)
         self.cross_entropy = torch.nn.CrossEntropyLoss(ignore_index=NO_CLASS)
 
     def gradients(self, logits: Run, targets: Any) -> dict[str, Array]:
         """Of the mean cross-entropy, by our names."""
         self.adam.zero_grad()
         self.cross_entropy(logits(), targets).backward()
-        return {key: p.grad.cpu().numpy().copy() for key, p in self.by_name.items()}
+        return {
+            key: np.concatenate([p.grad.cpu().numpy() for p in targets])
+            for key, targets in self.by_name.items()
+        }
 
     def update(self, logits: Run, targets: Any) -> None:
         """Forward, backward, clip, Adam."""
         self.adam.zero_grad()
         self.cross_entropy(logits(), targets).backward()
-        for p in self.parameters:
-            self.torch.nn.utils.clip_grad_norm_([p], self.clip)
+        for gradients in self.bounded:
+            self.torch.nn.utils.clip_grad_norm_(gradients, self.clip)
         self.adam.step()
 
     def put_together(self, arrays: Sequence[Array], way: str, padding: float = 0.0) -> Any:
@@ -83,19 +105,26 @@ class Model:
 
         Classes are (T_b,) for every step, or (1,) for the last one.
         """
-        torch, device = self.torch, self.device
-        rows = self.put_together(x, way).to(device)
-        if all(len(classes) == 1 for classes in y):
-            order = _longest_first(x)
-            targets = torch.tensor(np.concatenate([y[b] for b in order])).to(device)  # (B,)
-            ends = torch.tensor([len(x[b]) - 1 for b in order]), torch.arange(len(x))
-            if way == "packed":
-                return lambda: self.dense(self.lstm(rows)[1][0][0]), targets
-            return lambda: self.dense(self.lstm(rows)[0][ends]), targets
-        targets = self.put_together(y, way, NO_CLASS).to(device)
+        last = all(len(classes) == 1 for classes in y)
+        logits = self.logits(x, way, last)
+        if last:
+            classes = np.concatenate([y[b] for b in _longest_first(x)])  # (B,)
+            return logits, self.torch.tensor(classes).to(self.device)
+        targets = self.put_together(y, way, NO_CLASS).to(self.device)
+        return logits, targets.data if way == "packed" else targets.reshape(-1)
+
+    def logits(self, x: Sequence[Array], way: str, last: bool) -> Run:
+        """What computes logits (N, C) of sequences (T_b, D), of every step or of the last ones."""
+        rows = self.put_together(x, way).to(self.device)
+        if last and (way == "packed" or len({len(a) for a in x}) == 1):
+            return lambda: self.dense(self.lstm(rows)[1][0][-1])
+        if last:
+            steps = self.torch.tensor([len(x[b]) - 1 for b in _longest_first(x)])
+            ends = steps, self.torch.arange(len(x))
+            return lambda: self.dense(self.lstm(rows)[0][ends])
         if way == "packed":
-            return lambda: self.dense(self.lstm(rows)[0].data), targets.data
-        return lambda: self.dense(self.lstm(rows)[0]).flatten(0, 1), targets.reshape(-1)
+            return lambda: self.dense(self.lstm(rows)[0].data)
+        return lambda: self.dense(self.lstm(rows)[0]).flatten(0, 1)
 
     def scores(self, x: Any, state: Any = None) -> Any:
         """Scores (T, B, C) of rows (T, B, D), and the state after them."""
@@ -123,6 +152,8 @@ def training(
     threads: int,
     clip: float,
     check: tuple[Sequence[Array], Sequence[Array], Arrays] | None = None,
+    *,
+    together: bool = False,
 ) -> Run:
     """An epoch in PyTorch, one update for each batch; the data are put together before.
 
@@ -130,7 +161,7 @@ def training(
     """
     if check is not None:
         check_training(Model(net, threads, clip), *check, way)
-    model = Model(net, threads, clip)
+    model = Model(net, threads, clip, together=together)
     works = [model.work(*batch, way) for batch in batches]
 
     def epoch() -> None:
@@ -140,15 +171,34 @@ def training(
     return _on_threads(model, epoch)
 
 
-def inference(net: Network, x: Array, expected: Array, threads: int) -> Run:
-    """Whole sequences (B, T, D); `expected` (B, t, C) holds the scores of their first steps."""
-    time_major = np.ascontiguousarray(x.transpose(1, 0, 2))  # (T, B, D)
+def prediction(
+    net: Network,
+    batches: Sequence[Sequence[Array]],
+    expected: Sequence[Sequence[Array]],
+    way: str,
+    threads: int,
+) -> Run:
+    """Scores of batches of sequences (T_b, D), which are put together before.
+
+    `expected` holds the scores of the NumPy twin, (T_b, C) or (C,) of each sequence.
+    """
     model = Model(net, threads, 1.0)
-    scores = model.torch.inference_mode()(model.scores)
-    rows = model.torch.tensor(time_major)
-    first = scores(rows[: expected.shape[1]])[0].numpy().transpose(1, 0, 2)
-    require_same(first, expected, "torch")
-    return _on_threads(model, partial(scores, rows))
+    torch = model.torch
+    last = expected[0][0].ndim == 1
+    works = [model.logits(x, way, last) for x in batches]
+
+    def scores_of_all() -> list[Any]:
+        return [torch.softmax(logits(), -1).numpy() for logits in works]
+
+    run = torch.inference_mode()(scores_of_all)
+    for x, wanted, scores in zip(batches, expected, run(), strict=True):
+        ordered = [wanted[b] for b in _longest_first(x)]
+        if way == "packed" and not last:
+            require_same(scores, pack(ordered).rows, f"torch, {way}")  # (N, C)
+        else:
+            by_step = scores if last else scores.reshape(-1, len(x), scores.shape[1])
+            require_same_sequences(by_step, ordered, f"torch, {way}")
+    return _on_threads(model, run)
 
 
 def streaming(net: Network, x: Array, expected: Array) -> Measure:

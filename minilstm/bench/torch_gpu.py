@@ -29,11 +29,6 @@ class _Model(Model):
 
     def __init__(self, net: Network, clip: float) -> None:
         super().__init__(net, 1, clip, device=DEVICE)
-        groups = [
-            {key: group[key] for key in ("params", "weight_decay")}
-            for group in self.adam.param_groups
-        ]
-        self.adam = self.torch.optim.Adam(groups, lr=1e-3, fused=True)
 
     def update(self, logits: Run, targets: Any) -> None:
         """Forward, backward, clip, Adam."""

@@ -23,6 +23,8 @@ Start = Callable[[], Callable[[Any], Any]]
 
 OURS = "minilstm"
 PAUSE = 0.3  # seconds before a turn: threads of the engine before may spin that long
+WARM, TIMED = 0.1, 0.2  # seconds of a warm turn: of runs that do not count, and of those that do
+LONG = 0.5  # seconds of a run that is not repeated in a turn
 
 
 class Work(NamedTuple):
@@ -33,6 +35,7 @@ class Work(NamedTuple):
     base: str = OURS  # engine to which the ratios refer
     repeats: int | None = None  # counted turns; None leaves it to the user
     uncounted: int = 1  # turns before them
+    rests: bool = True  # before every turn, for PAUSE
     derive: Callable[[Turns], Turns] | None = None  # more rows, from the turns
     close: Callable[[], object] = lambda: None  # gives back what the work holds
 
@@ -79,6 +82,34 @@ def clocked(
     return measure
 
 
+def warmed(run: Callable[[], object], counts: int = 1) -> Measure:
+    """A measure: milliseconds of a run, the median of as many as fill a turn, over `counts`.
+
+    Runs that are not timed come first: threads of the engine before may still spin, and our own
+    sleep. A run of more than LONG seconds hardly notices, so after a pause it is made once.
+    """
+    last = 0.0  # seconds of a run in the turn before
+
+    def fill(seconds: float) -> list[float]:
+        times: list[float] = []
+        while not times or sum(times) < seconds:
+            started = time.perf_counter()
+            run()
+            times.append(time.perf_counter() - started)
+        return times
+
+    def measure() -> dict[str, float]:
+        nonlocal last
+        if last > LONG:
+            time.sleep(PAUSE)
+        else:
+            fill(WARM)
+        last = statistics.median(fill(TIMED))
+        return {"ms": last / counts * 1e3}
+
+    return measure
+
+
 def per_call(start: Start, steps: Sequence[Any]) -> dict[str, float]:
     """Microseconds of single calls on a new sequence, one call for each of the steps.
 
@@ -106,7 +137,7 @@ def take_turns(work: Work, repeats: int) -> list[Row]:
     try:
         for turn in range(work.uncounted + repeats):
             for engine, measure in work.engines.items():
-                time.sleep(PAUSE)
+                time.sleep(PAUSE if work.rests else 0)
                 for unit, value in measure().items():
                     if turn >= work.uncounted:
                         turns[engine].setdefault(unit, []).append(value)
@@ -161,6 +192,21 @@ def require_same(scores: Array, expected: Array, engine: str = OURS) -> None:
         raise AssertionError(
             f"scores differ from the NumPy twin by {error:.1e} on {engine}; nothing was timed."
         )
+
+
+def time_major(x: Sequence[Array]) -> Array:
+    """Sequences (T_b, D) as one array (T, B, D), zeros behind the shorter ones."""
+    out = np.zeros((max(len(a) for a in x), len(x), x[0].shape[1]), np.float32)
+    for b, a in enumerate(x):
+        out[: len(a), b] = a
+    return out
+
+
+def require_same_sequences(scores: Array, expected: Sequence[Array], engine: str) -> None:
+    """`require_same` for scores (T, B, C), of the real steps alone, or (B, C) of the last ones."""
+    for b, wanted in enumerate(expected):  # (T_b, C) or (C,)
+        found = scores[b] if scores.ndim == 2 else scores[: len(wanted), b]
+        require_same(found, wanted, engine)
 
 
 def require_same_gradients(

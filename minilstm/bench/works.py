@@ -6,7 +6,7 @@ Axes: B batch, T time, D features, H hidden units, C classes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
@@ -50,8 +50,11 @@ SHORT_RUNS = 5  # of a work that takes milliseconds, timed together
 CHECKED_STEPS = 700  # more than one span of six sequences
 LONGEST = 1_000_000  # steps, with --long
 SHORT = (1_000, 10_000, 100_000)
+SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)  # sequences of a mini-batch
+BATCH_STEPS, FILLED = 128, 256  # their steps; and sequences that a turn updates by, at least
 EVERYTHING = 1e12  # bytes: a memory budget that keeps all
 LEARN_RATE, L2 = 1e-3, 1e-4  # of every update
+PEAK = "multiply-add peak"  # as an engine
 
 
 def network(hidden: int, features: int = FEATURES, classes: int = CLASSES, **lstm: Any) -> Network:
@@ -76,12 +79,19 @@ class Trainer:
     """
 
     def __init__(
-        self, net: Network, batches: Sequence[Packed], memory_budget: float | str, clip: float
+        self,
+        net: Network,
+        batches: Sequence[Packed],
+        memory_budget: float | str,
+        clip: float,
+        clip_method: str = "l2norm",
     ) -> None:
         self.backend = current_backend()
         move = self.backend.to_device  # once, as a training does
         self.net: Network = moved_network(net, move)
-        self.budget, self.clip = memory_budget, clip
+        self.budget = memory_budget
+        bound: dict[str, Any] = {"gradient_threshold": clip}
+        self.bound = {**bound, "gradient_threshold_method": clip_method}
         self.batches = [
             (Signal(move(signal.rows), signal.active), move(targets)) for signal, targets in batches
         ]
@@ -108,8 +118,8 @@ class Trainer:
                 gradients,
                 self.adam,
                 LEARN_RATE,
-                gradient_threshold=self.clip,
                 l2=self.l2,
+                **self.bound,
             )
             self.net = net.updated(parameters)
 
@@ -140,35 +150,50 @@ def training(scale: float, against: Sequence[str], threads: int) -> Work:
         check = *start, exact
         run = bench_torch.training(net, [(x, y)], "padded", threads, 2.0, check)
         engines["torch"] = clocked(run, steps)
-    on_numba = current_backend().name == "numba"
-    if on_numba:
-        engines["multiply-add peak"] = lambda: {"GFLOP/s": multiply_add_peak()}
-
     # Forward, its gradient for the input, its gradient for the weights: 2 x 4H (H + D) each.
     flops = 3 * 2 * 4 * HIDDEN * (HIDDEN + FEATURES) * sum(len(a) for a in x)
+    return with_peak(
+        Work(
+            f"training step, B 6, H {HIDDEN}, T {steps}",
+            engines,
+            close=partial(close_all, trainers.values()),
+        ),
+        {name: flops for name in trainers},
+        steps * 1e-6,
+    )
+
+
+def with_peak(work: Work, flops: Mapping[str, float], seconds: float) -> Work:
+    """A work whose rows of our engines, of `flops` each, get their shares of the peak.
+
+    Their first unit, such as "us a step", times `seconds` is how long a whole run takes.
+    """
+    if current_backend().name != "numba":
+        return work
 
     def shares(turns: Turns) -> Turns:
-        peaks = turns["multiply-add peak"]["GFLOP/s"]
+        peaks = turns[PEAK]["GFLOP/s"]
         out: Turns = {}
-        for name in trainers:
-            pairs = zip(turns[name]["us a step"], peaks, strict=True)
-            out[name] = {"% of peak": [flops / (us * steps * 10 * peak) for us, peak in pairs]}
+        for name, count in flops.items():
+            pairs = zip(next(iter(turns[name].values())), peaks, strict=True)
+            out[name] = {"% of peak": [count / (t * seconds * 1e7 * peak) for t, peak in pairs]}
         return out
 
-    return Work(
-        f"training step, B 6, H {HIDDEN}, T {steps}",
-        engines,
-        derive=shares if on_numba else None,
-        close=partial(close_all, trainers.values()),
-    )
+    engines = {**work.engines, PEAK: lambda: {"GFLOP/s": multiply_add_peak()}}
+    return work._replace(engines=engines, derive=shares)
+
+
+def vowel_batches() -> list[tuple[list[Array], list[IntArray]]]:
+    """Mini-batches of 27 recordings (T_b, 12) of about the same length, with their classes (1,)."""
+    x, y, _, _ = datasets.japanese_vowels()
+    order = np.argsort([-len(a) for a in x], kind="stable")
+    cuts = [order[n : n + 27] for n in range(0, len(x), 27)]
+    return [([x[b] for b in cut], [np.array([y[b] - 1]) for b in cut]) for cut in cuts]
 
 
 def vowels(against: Sequence[str], threads: int) -> Work:
     """One epoch of Japanese Vowels: ten updates by 27 real sequences of about the same length."""
-    x, y, _, _ = datasets.japanese_vowels()
-    order = np.argsort([-len(a) for a in x], kind="stable")
-    cuts = [order[n : n + 27] for n in range(0, len(x), 27)]
-    batches = [([x[b] for b in cut], [np.array([y[b] - 1]) for b in cut]) for cut in cuts]
+    batches = vowel_batches()
     net = network(100, features=12, classes=9, output_mode="last")
     exact = exact_gradients(net, *batches[0])
     check_gradients(net, *batches[0], exact, "auto")
@@ -189,25 +214,24 @@ def inference(batch: int, against: Sequence[str], threads: int) -> Work:
     x = rng.standard_normal((batch, INFERENCE_STEPS, FEATURES)).astype(np.float32)
     net = network(HIDDEN)
     with use_backend("numpy"):
-        expected = net.predict(x[:, :50])
-    require_same(net.predict(x[:, :50]), expected)
-    engines = {OURS: clocked(lambda: net.predict(x), INFERENCE_STEPS, runs=SHORT_RUNS)}
+        expected = net.predict(x)
+    require_same(net.predict(x), expected)
+    runs: dict[str, Callable[[], object]] = {OURS: lambda: net.predict(x)}
+    data = [list(x)], [list(expected)]
     if "torch" in against:
-        run = bench_torch.inference(net, x, expected, threads)
-        engines["torch"] = clocked(run, INFERENCE_STEPS, runs=SHORT_RUNS)
+        runs["torch"] = bench_torch.prediction(net, *data, "padded", threads)
     if "onnxruntime" in against:
         for count in sorted({1, threads}):
-            run = bench_onnx.inference(net, x, expected, count)
-            engines[f"onnxruntime, {count} thr"] = clocked(run, INFERENCE_STEPS, runs=SHORT_RUNS)
+            name = f"onnxruntime, {count} thr"
+            runs[name] = bench_onnx.prediction(net, *data, count)
+    if "openvino" in against:
+        runs["openvino"] = bench_onnx.openvino_prediction(net, *data, threads)
+    engines = {name: clocked(run, INFERENCE_STEPS, runs=SHORT_RUNS) for name, run in runs.items()}
     return Work(f"inference, B {batch}, H {HIDDEN}, T {INFERENCE_STEPS}", engines)
 
 
 def length(long: bool) -> Work:
-    """Updates by one sequence, short and long: a step should cost the same in all of them.
-
-    A turn of a short one makes as many updates as fill 100,000 steps. Where the default memory
-    budget computes a part twice, a row with everything kept stands beside it.
-    """
+    """Updates by one sequence, short and long: a step should cost the same in all of them."""
     lengths = (*SHORT, LONGEST) if long else SHORT
     net = network(64)
     rng = np.random.default_rng(0)
@@ -215,21 +239,40 @@ def length(long: bool) -> Work:
     y = rng.integers(0, CLASSES, lengths[-1])
     start = [x[:CHECKED_STEPS]], [y[:CHECKED_STEPS]]
     check_gradients(net, *start, exact_gradients(net, *start), "auto")
+    batches = {f"T {T}": packed_batch([x[:T]], [y[:T]]) for T in lengths}
+    return _costs("cost against length, B 1, H 64", net, batches, SHORT[-1], "us a step", 0)
+
+
+def batch() -> Work:
+    """Updates by few and by many sequences: each should cost the same, past the first tile."""
+    net = network(64)
+    rng = np.random.default_rng(0)
+    x = list(rng.standard_normal((SIZES[-1], BATCH_STEPS, FEATURES)).astype(np.float32))
+    y = list(rng.integers(0, CLASSES, (SIZES[-1], BATCH_STEPS)))
+    check_gradients(net, x[:9], y[:9], exact_gradients(net, x[:9], y[:9]), "auto")
+    batches = {f"B {B}": packed_batch(x[:B], y[:B]) for B in SIZES}
+    title = f"cost against batch, T {BATCH_STEPS}, H 64"
+    return _costs(title, net, batches, FILLED * BATCH_STEPS, "us a step and sequence", -1)
+
+
+def _costs(
+    title: str, net: Network, batches: Mapping[str, Packed], fill: int, unit: str, base: int
+) -> Work:
+    """Updates by mini-batches of several sizes; the ratio is to the one at the place `base`.
+
+    A turn makes as many updates as fill so many rows. Where the default memory budget computes a
+    part twice, a row with everything kept stands beside it.
+    """
     trainers = []
     engines: dict[str, Measure] = {}
-    for T in lengths:
-        times = max(1, SHORT[-1] // T)
-        batch = packed_batch([x[:T]], [y[:T]])
-        all_kept = net.plan_memory(batch[0].active, "auto").first_kept == 0
-        for budget, title in (("auto", ""), (EVERYTHING, ", kept"))[: 1 if all_kept else 2]:
-            trainers.append(Trainer(net, [batch] * times, budget, 2.0))
-            engines[f"{OURS}, T {T}{title}"] = clocked(trainers[-1].epoch, T * times)
-    return Work(
-        "cost against length, B 1, H 64",
-        engines,
-        base=f"{OURS}, T {lengths[0]}",
-        close=partial(close_all, trainers),
-    )
+    for name, (signal, targets) in batches.items():
+        times = max(1, fill // len(signal.rows))
+        all_kept = net.plan_memory(signal.active, "auto").first_kept == 0
+        for budget, more in (("auto", ""), (EVERYTHING, ", kept"))[: 1 if all_kept else 2]:
+            trainers.append(Trainer(net, [(signal, targets)] * times, budget, 2.0))
+            run, counts = trainers[-1].epoch, len(signal.rows) * times
+            engines[f"{OURS}, {name}{more}"] = clocked(run, counts, unit)
+    return Work(title, engines, list(engines)[base], close=partial(close_all, trainers))
 
 
 def close_all(held: Iterable[Any]) -> None:

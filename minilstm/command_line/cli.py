@@ -190,7 +190,7 @@ def _parser() -> _Parser:
     bench.add_argument(
         "--against",
         default="",
-        help="other engines: torch,onnxruntime; with --backend cupy torch alone",
+        help="other engines: torch,onnxruntime,openvino; with --backend cupy torch alone",
     )
     bench.add_argument(
         "--works",
@@ -202,6 +202,21 @@ def _parser() -> _Parser:
         "--crossover",
         action="store_true",
         help="with --backend cupy: measure where the GPU overtakes the CPU, and keep the table",
+    )
+    bench.add_argument(
+        "--grid", action="store_true", help="train and predict shapes that people use, as a table"
+    )
+    bench.add_argument(
+        "--shapes", default="", help="of the grid: some, such as vowels,bilstm (default: all)"
+    )
+    bench.add_argument("--picture", type=_path, metavar="FILE", help="of the grid: draw it")
+    bench.add_argument(
+        "--read",
+        type=_path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="of the grid: what earlier runs printed with --json, as one table; measures nothing",
     )
     bench.add_argument("--repeats", type=positive, default=5, help="counted turns (5)")
     bench.add_argument(

@@ -7,6 +7,7 @@ import argparse
 import platform
 import sys
 import time
+from functools import partial
 from importlib import metadata
 from typing import Any
 
@@ -28,6 +29,8 @@ from minilstm.errors import DeviceError
 from minilstm.files import write_atomically
 from minilstm.network.model_contents import of_each
 from minilstm.paths import check_target
+from minilstm.plots.files import check_figure_path
+from minilstm.plots.style import require_matplotlib
 from minilstm.version import __version__
 
 
@@ -127,15 +130,23 @@ def check_gradients(options: argparse.Namespace) -> dict[str, Any]:
 
 def bench(options: argparse.Namespace) -> dict[str, Any]:
     """Time this machine, alone or beside other engines."""
-    from minilstm.bench import Settings, run_bench
+    from minilstm.bench import Result, Settings, run_bench, say_grid
+    from minilstm.bench.grid import draw_grid, read_results
 
     if options.crossover:
-        if options.against != "" or options.works != "" or options.long:
+        if options.against != "" or options.works != "" or options.long or options.grid:
             raise ValueError(
-                "--crossover measures works and sizes of its own; leave out --against, --works and "
-                "--long."
+                "--crossover measures works and sizes of its own; leave out --against, --works, "
+                "--long and --grid."
             )
         return _crossover()
+    if (options.read or options.picture is not None) and not options.grid:
+        raise ValueError("--read and --picture are of the grid; add --grid.")
+    if options.read and (options.against or options.shapes):
+        raise ValueError("--read measures nothing; leave out --against and --shapes.")
+    if options.picture is not None:
+        require_matplotlib()
+        check_figure_path(options.picture)
     settings = Settings(
         against=[name for name in options.against.split(",") if name],
         works=[name for name in options.works.split(",") if name],
@@ -143,12 +154,20 @@ def bench(options: argparse.Namespace) -> dict[str, Any]:
         scale=options.scale,
         threads=get_num_threads(),
         long=options.long,
+        grid=options.grid,
+        shapes=[name for name in options.shapes.split(",") if name],
     )
     started = time.perf_counter()
-    result = run_bench(settings)
+    if options.read:
+        result = Result(*read_results(options.read), [])
+        say_grid(result.rows)
+    else:
+        result = run_bench(settings, partial(print, flush=True))  # a turn takes seconds
+    files = [] if options.picture is None else [str(draw_grid(result.rows, options.picture))]
     return {
         **facts(time.perf_counter() - started),
         "settings": settings._asdict(),
+        "files": files,
         "machine": result.machine,
         "timings": [row._asdict() for row in result.rows],
         "ratios": [ratio._asdict() for ratio in result.ratios],

@@ -4,6 +4,7 @@ A command is parsed and run as in a shell, but its error comes as it is.
 
 import argparse
 import io
+import json
 import shlex
 from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -57,6 +58,12 @@ def tested(text):
     return f"--test {put(text, 'test.csv')}"
 
 
+# What a run of the grid printed.
+ROW = {"work": "training, 2, 3, 1, 4, 2, last", "engine": "minilstm", "unit": "ms", "median": 2.5}
+GRID = json.dumps(
+    {"machine": {}, "timings": [{**ROW, "low": 2, "high": 3, "ratio": None, "turns": [2.5]}]}
+)
+
 TABLE = [
     ("training(HEAD + BODY, '--hidden 0')", r"a whole number from (\d+) to",
      "'accuracy' in training(HEAD + BODY, '--hidden $1')"),
@@ -76,8 +83,13 @@ TABLE = [
      "check_streams(True)"),
     ("with without('matplotlib', 'minilstm.command_line.commands'): command('demo')",
      r"(pip install .*)\.", "pip(\"$1\")"),
-    ("command('bench --crossover --long')", "leave out --against, --works and --long",
+    ("command('bench --crossover --long')", "leave out --against, --works, --long and --grid",
      "vars(_parser().parse_args(['bench', '--crossover']))['long'] is False"),
+    ("command('bench --picture p.png')", "(--picture) are of the grid; add (--grid)",
+     "put(GRID, 'r'); command('bench $2 --read r $1 p.svg'); os.path.isfile('p.svg')"),
+    ("put(GRID, 'r'); command('bench --grid --shapes vowels --read r')",
+     "leave out --against and --shapes",
+     "put(GRID, 'r'); '2.50' in command('bench --grid --read r')"),
     ("build(features=2).save('m'); command('predict m ' + put(HEAD + BODY))", "train it before",
      "model(); 'run' in command('predict m.safetensors ' + put(HEAD + BODY))"),
     ("training('recording,ax\\nr1,1\\nr1,2\\n')", "but a classifier learns from labels; add them",

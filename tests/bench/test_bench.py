@@ -31,6 +31,8 @@ def _small(monkeypatch):
     monkeypatch.setattr(bench_works, "CHECKED_STEPS", 50)
     monkeypatch.setattr(bench_works, "SHORT", (20, 40, 80))
     monkeypatch.setattr(bench_works, "LONGEST", 160)
+    monkeypatch.setattr(bench_works, "SIZES", (1, 9))
+    monkeypatch.setattr(bench_works, "BATCH_STEPS", 10)
     monkeypatch.setattr(bench_stream, "STEPS", 60)
     monkeypatch.setattr(bench_process, "STREAMED_STEPS", 2000)
     monkeypatch.setattr(bench_turns, "PAUSE", 0)
@@ -57,6 +59,7 @@ def test_bench_times_every_work(capsys):
         *[("inference", "minilstm", "us a step")] * 2,
         *[("streaming", "minilstm", unit) for unit in STREAM_UNITS * 3],
         *[("cost against length", f"minilstm, T {T}", "us a step") for T in (20, 40, 80)],
+        *[("cost against batch", f"minilstm, B {B}", "us a step and sequence") for B in (1, 9)],
         ("cold start", "minilstm, prediction", "s"),
         ("cold start", "minilstm, streamed step", "s"),
     ]
@@ -242,7 +245,9 @@ def test_onnx_runtime_is_compared_at_its_best_thread_count(capsys, set_threads):
 
 
 def test_nothing_of_it_loads_other_engines_unasked():
-    program = "import sys, minilstm.bench; print({'torch', 'onnxruntime'} & set(sys.modules))"
+    program = (
+        "import sys, minilstm.bench; print({'torch', 'onnxruntime', 'openvino'} & set(sys.modules))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )

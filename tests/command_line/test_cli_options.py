@@ -2,7 +2,6 @@
 The parser is walked, so a word without a case fails the test.
 """
 
-import argparse
 import io
 import json
 import sys
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bench_words import BENCH
 from builders import two_movements
 from matlab_words import matlab
 
@@ -201,28 +201,6 @@ def demo(option, place, value):
     return case
 
 
-def bench(*words, **settings):
-    def case(w):
-        import minilstm.bench as room
-
-        calls = w.taken(room, "run_bench", Result({}, [], []))
-        w.run("bench", *words)
-        w.run("bench")
-        for name, value in settings.items():
-            assert getattr(calls[0][0][0], name) == value != getattr(calls[1][0][0], name)
-
-    return case
-
-
-def crossover(w):
-    import minilstm.bench.crossover as room
-
-    table = argparse.Namespace(machine={}, table=[], path=w.out / "table.json")
-    calls = w.taken(room, "run_crossover", table)
-    w.patch.setattr("minilstm.training.crossover.to_plain", list)
-    assert w.run("bench", "--crossover")["files"] == [str(w.out / "table.json")] and len(calls) == 1
-
-
 def warm(w):
     calls = w.taken(commands, "warmup", None)
     w.run("warmup", "--dtype", "both")
@@ -331,14 +309,7 @@ CASES = {
     ("demo", "--quick"): demo("--quick", 1, True),
     ("demo", "--out"): demo("--out", 0, Path("elsewhere")),
     ("demo", "--seed"): demo("--seed", 2, 9),
-    ("bench", "--against"): bench(
-        "--against", "torch,onnxruntime", against=["torch", "onnxruntime"]
-    ),
-    ("bench", "--works"): bench("--works", "length,vowels", works=["length", "vowels"]),
-    ("bench", "--repeats"): bench("--repeats", 2, repeats=2),
-    ("bench", "--scale"): bench("--scale", 0.5, scale=0.5),
-    ("bench", "--long"): bench("--long", long=True),
-    ("bench", "--crossover"): crossover,
+    **BENCH,
     ("warmup", "--dtype"): warm,
     ("gradcheck", "--layer"): gradcheck_layer,
     ("gradcheck", "--seed"): gradcheck_seed,

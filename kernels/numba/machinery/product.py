@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.kernels.numba.machinery.buffers import empty
+from minilstm.kernels.numba.machinery.buffers import LINE_BYTES, empty
 from minilstm.kernels.numba.machinery.compiling import inner, kernel
 from minilstm.kernels.numba.machinery.hardware import REGISTER_BYTES, TILE_ROWS
 from minilstm.kernels.numba.machinery.panels import unpack_columns
@@ -21,6 +21,14 @@ Array = NDArray[Any]
 BLOCK_ROWS = 128  # rows of a weight gradient that stay in the second-level cache together
 FLUSH_ROWS = 4096  # rows after which a partial sum joins the total: keeps float32 rounding small
 GAP_NUMBERS = 16  # between the panels of such a block, so that they do not all share a cache set
+
+
+@inner
+def lines(size, like):
+    """(memory, at): zeros for `size` numbers from element `at` on, where a cache line begins."""
+    line = LINE_BYTES // like.itemsize
+    memory = np.zeros(size + line, like.dtype)
+    return memory, -(memory.ctypes.data // like.itemsize) % line
 
 
 @kernel("void(F[:, ::1], F[:, :, ::1], F[::1], F[:, ::1], i8, i8)")
@@ -87,8 +95,11 @@ def sum_of_outer(a, b, out, q_first, q_last):
     count = min(b.shape[1], q_last * V) - column
     total = out[q_first:q_last]  # (vectors, M, V)
     total[:] = 0
-    part = np.zeros_like(total)  # of the rows since the last flush
-    panels = np.zeros((q_last - q_first, BLOCK_ROWS * V + GAP_NUMBERS), b.dtype)  # columns of b
+    memory, at = lines(total.size, b)
+    part = memory[at : at + total.size].reshape(total.shape)  # of the rows since the last flush
+    line = BLOCK_ROWS * V + GAP_NUMBERS
+    memory, at = lines(len(total) * line, b)
+    panels = memory[at : at + len(total) * line].reshape(len(total), line)  # columns of b
     since = 0
     for n in range(0, N, BLOCK_ROWS):
         depth = min(BLOCK_ROWS, N - n)

@@ -132,20 +132,44 @@ def data_of(context: Any, builder: Any, sig: Any, args: Any, n: int) -> Any:
 
 
 class Lane:
-    """Reads and writes vectors of an array's memory: whole registers, or `lanes` numbers."""
+    """Reads and writes vectors of an array's memory: whole registers, or `lanes` numbers.
 
-    def __init__(self, builder: Any, dtype: Any, lanes: int = 0) -> None:
+    With `count`, a whole number of the kernel, only the first so many numbers of a register are
+    read and written; the others are 0.
+    """
+
+    def __init__(self, builder: Any, dtype: Any, lanes: int = 0, count: Any = None) -> None:
         self.builder, self.itemsize = builder, dtype.bitwidth // 8
         self.lanes = lanes or REGISTER_BYTES // self.itemsize
         element = ir.FloatType() if self.itemsize == 4 else ir.DoubleType()
         self.vector = ir.VectorType(element, self.lanes)
+        self.mask = None if count is None else self._below(count)
+
+    def _below(self, count: Any) -> Any:
+        """A bit a lane: whether its number is below `count`."""
+        b, places = self.builder, ir.VectorType(_I64, self.lanes)
+        every = b.insert_element(ir.Constant(places, ir.Undefined), count, ir.Constant(_I32, 0))
+        zeros = ir.Constant(ir.VectorType(_I32, self.lanes), [0] * self.lanes)
+        every = b.shuffle_vector(every, every, zeros)
+        return b.icmp_signed("<", ir.Constant(places, list(range(self.lanes))), every)
+
+    def _masked(self, what: str, result: Any, *arguments: Any) -> Any:
+        """Call LLVM's load or store of the lanes that the mask lets through."""
+        b = self.builder
+        name = f"llvm.masked.{what}.v{self.lanes}f{8 * self.itemsize}.p0"
+        signature = ir.FunctionType(result, [a.type for a in arguments])
+        return b.call(cgutils.get_or_insert_function(b.module, signature, name), arguments)
 
     def _at(self, base: Any, offset: Any) -> Any:
         b = self.builder
         return b.bitcast(b.gep(base, [offset]), self.vector.as_pointer())
 
     def load(self, base: Any, offset: Any) -> Value:
-        return Value(self.builder, self.builder.load(self._at(base, offset), align=self.itemsize))
+        place = self._at(base, offset)
+        if self.mask is None:
+            return Value(self.builder, self.builder.load(place, align=self.itemsize))
+        align, rest = ir.Constant(_I32, self.itemsize), ir.Constant(self.vector, None)
+        return Value(self.builder, self._masked("load", self.vector, place, align, self.mask, rest))
 
     def spread(self, address: Any) -> Value:
         """The number at an address, in every lane."""
@@ -156,7 +180,12 @@ class Lane:
         return Value(b, b.shuffle_vector(first, undefined, zeros))
 
     def store(self, value: Value, base: Any, offset: Any) -> None:
-        self.builder.store(value.value, self._at(base, offset), align=self.itemsize)
+        place = self._at(base, offset)
+        if self.mask is None:
+            self.builder.store(value.value, place, align=self.itemsize)
+        else:
+            align = ir.Constant(_I32, self.itemsize)
+            self._masked("store", ir.VoidType(), value.value, place, align, self.mask)
 
 
 @intrinsic

@@ -15,19 +15,25 @@ from minilstm.kernels.numba.machinery.compiling import inner
 from minilstm.kernels.numba.machinery.hardware import TILE_ROWS, tile_vectors
 from minilstm.kernels.numba.machinery.register_tile import make_product
 
+PANELS = 24  # which every width of a tile divides
+CACHED_NUMBERS = 1 << 17  # numbers of the panels that rows go through before the next ones come
+
 # fmt: off
 
 
 def _rows(rows: int, start: str) -> Any:
     V = tile_vectors(rows)
-    wide, narrow = make_product(rows, V, start), make_product(rows, 1, start)
+    wide, two, one = (make_product(rows, vectors, start) for vectors in (V, 2, 1))
 
     def across(a, a_at, a_row, a_k, K, b, b_at, b_panel, q, q_last, c, c_at, c_row, gate, block):
         while q + V <= q_last:
             wide(a, a_at, a_row, a_k, K, b, b_at, b_panel, q, c, c_at, c_row, gate, block)
             q += V
+        while V > 2 and q + 2 <= q_last:
+            two(a, a_at, a_row, a_k, K, b, b_at, b_panel, q, c, c_at, c_row, gate, block)
+            q += 2
         while q < q_last:
-            narrow(a, a_at, a_row, a_k, K, b, b_at, b_panel, q, c, c_at, c_row, gate, block)
+            one(a, a_at, a_row, a_k, K, b, b_at, b_panel, q, c, c_at, c_row, gate, block)
             q += 1
 
     return inner(across, f"{start}_{rows}_rows")
@@ -37,26 +43,38 @@ def _product(name: str, start: str) -> Any:
     """A part of kernels: rows are shared out evenly among as few tiles as can hold them."""
     one, two, three, four, five, six = (_rows(rows, start) for rows in range(1, TILE_ROWS + 1))
 
+    def tile(n, a, at, a_row, a_k, K, b, b_at, b_panel, q, q_last, c, to, c_row, gate, block):
+        if n == 6:
+            six(a, at, a_row, a_k, K, b, b_at, b_panel, q, q_last, c, to, c_row, gate, block)
+        elif n == 5:
+            five(a, at, a_row, a_k, K, b, b_at, b_panel, q, q_last, c, to, c_row, gate, block)
+        elif n == 4:
+            four(a, at, a_row, a_k, K, b, b_at, b_panel, q, q_last, c, to, c_row, gate, block)
+        elif n == 3:
+            three(a, at, a_row, a_k, K, b, b_at, b_panel, q, q_last, c, to, c_row, gate, block)
+        elif n == 2:
+            two(a, at, a_row, a_k, K, b, b_at, b_panel, q, q_last, c, to, c_row, gate, block)
+        else:
+            one(a, at, a_row, a_k, K, b, b_at, b_panel, q, q_last, c, to, c_row, gate, block)
+
+    tile = inner(tile, f"{name}_tile")
+
     def product(
         rows, a, a_at, a_row, a_k, K, b, b_at, b_panel, q, q_last, c, c_at, c_row, gate, block
     ):
-        tiles, r = (rows + TILE_ROWS - 1) // TILE_ROWS, 0
-        for tile in range(1, tiles + 1):
-            end = rows if tile == tiles else rows * tile // tiles
-            n, at, to = end - r, a_at + r * a_row, c_at + r * c_row
-            if n == 6:
-                six(a, at, a_row, a_k, K, b, b_at, b_panel, q, q_last, c, to, c_row, gate, block)
-            elif n == 5:
-                five(a, at, a_row, a_k, K, b, b_at, b_panel, q, q_last, c, to, c_row, gate, block)
-            elif n == 4:
-                four(a, at, a_row, a_k, K, b, b_at, b_panel, q, q_last, c, to, c_row, gate, block)
-            elif n == 3:
-                three(a, at, a_row, a_k, K, b, b_at, b_panel, q, q_last, c, to, c_row, gate, block)
-            elif n == 2:
-                two(a, at, a_row, a_k, K, b, b_at, b_panel, q, q_last, c, to, c_row, gate, block)
-            else:
-                one(a, at, a_row, a_k, K, b, b_at, b_panel, q, q_last, c, to, c_row, gate, block)
-            r = end
+        tiles = (rows + TILE_ROWS - 1) // TILE_ROWS
+        panels = max(1, CACHED_NUMBERS // b_panel // PANELS) * PANELS
+        while q < q_last:  # a few panels at a time, which all rows find in the cache
+            q_end = q_last if q + panels >= q_last else q + panels
+            r = 0
+            for n in range(1, tiles + 1):
+                end = rows if n == tiles else rows * n // tiles
+                tile(
+                    end - r, a, a_at + r * a_row, a_row, a_k, K, b, b_at, b_panel, q, q_end,
+                    c, c_at + r * c_row, c_row, gate, block,
+                )
+                r = end
+            q = q_end
 
     return inner(product, name)
 
