@@ -86,7 +86,7 @@ def load_backend(name: str) -> Backend:
             )
         if not numba_works():
             raise ImportError(
-                f"the backend is 'numba', but {_host().why_no_numba()}; unset that environment "
+                f"the backend is 'numba', but {host().why_no_numba()}; unset that environment "
                 "variable, or choose the backend 'numpy'."
             )
         return _numba()
@@ -117,7 +117,7 @@ def set_num_threads(n: int) -> None:
     ValueError
         It is no such number.
     """
-    _host().checked_threads("the number of threads", n)
+    host().checked_threads("the number of threads", n)
     if numba_works():
         from minilstm.kernels.numba.machinery import threads
 
@@ -258,14 +258,15 @@ def numba_works(say: bool = False) -> bool:
     """
     if not is_installed("numba"):
         return False
-    host = _host()
-    why = host.why_no_numba()
+    machine = host()
+    why = machine.why_no_numba()
     if why and say:
-        host.say_that_numpy_computes(why)
+        machine.say_that_numpy_computes(why)
     return not why
 
 
-def _host() -> Any:
+def host() -> Any:
+    """The module that knows what this machine and its environment allow."""
     from minilstm.kernels import host
 
     return host

@@ -1,7 +1,7 @@
 """Which kernels are wanted soon after another: a second process compiles them beside it.
 The list only saves time; a kernel that is missing here is compiled when it is first called."""
 
-from minilstm.kernels.numba.adam import _updates
+from minilstm.kernels.numba.adam import _update
 from minilstm.kernels.numba.classifier_loss import _chunks
 from minilstm.kernels.numba.convolution import _convolve, _sum_windows
 from minilstm.kernels.numba.gradient_norm import _sums_of_squares
@@ -10,7 +10,7 @@ from minilstm.kernels.numba.lstm_wide import forward_wide
 from minilstm.kernels.numba.machinery.product import multiply_rows
 from minilstm.kernels.numba.softmax import _forward as softmax
 
-_STEP = _weight_gradient, _sums_of_squares, _updates
+_STEP = _weight_gradient, _sums_of_squares, _update
 for kernel, followers in (
     (_forward, (multiply_rows, softmax)),
     (forward_wide, (multiply_rows, softmax)),

@@ -156,12 +156,13 @@ def _works(settings: Settings, on_gpu: bool) -> list[Work]:
         return [work for shape in shapes for work in grid_works(shape, against, scale, threads)]
     if on_gpu:
         return [work for name in settings.works for work in gpu_work(name, against, scale)]
+    teams = sorted({1, threads if current_backend().name == "numba" else 1})  # of one stream
     makers: dict[str, Callable[[], list[Work]]] = {
         "training": lambda: [training(scale, against, threads)],
         "vowels": lambda: [vowels(against, threads)],
         "inference": lambda: [inference(batch, against, threads) for batch in (1, 6)],
         "streaming": lambda: (
-            [streaming(hidden, against, threads) for hidden in SIZES]
+            [streaming(hidden, against, threads, team) for hidden in SIZES for team in teams]
             + ([flat_memory(threads)] if long else [])
         ),
         "length": lambda: [length(long), batch()],

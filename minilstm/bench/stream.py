@@ -22,10 +22,10 @@ GPU_STEPS = 2000  # which take many times as long
 CHECKED_STEPS = 50
 
 
-def streaming(hidden: int, against: Sequence[str], threads: int = 1) -> Work:
-    """One step at a time, from the host to the host, the state carried along; one thread.
+def streaming(hidden: int, against: Sequence[str], threads: int = 1, team: int = 1) -> Work:
+    """One step at a time, from the host to the host, the state carried along.
 
-    ONNX Runtime has a turn with one thread and a turn with all.
+    Minilstm has a team of threads; ONNX Runtime has a turn with one thread and a turn with all.
     """
     on_gpu = current_backend().gpu_bytes is not None
     rng = np.random.default_rng(hidden)
@@ -33,9 +33,11 @@ def streaming(hidden: int, against: Sequence[str], threads: int = 1) -> Work:
     net = network(hidden)
     with use_backend("numpy"):
         expected = net.predict(x[:CHECKED_STEPS])
-    stream = net.stream()
+    stream = net.stream(threads=team)
     require_same(np.stack([stream.step(x_t) for x_t in x[:CHECKED_STEPS]]), expected)
-    engines: dict[str, Measure] = {OURS: partial(per_call, lambda: net.stream().step, list(x))}
+    engines: dict[str, Measure] = {
+        OURS: partial(per_call, lambda: net.stream(threads=team).step, list(x))
+    }
     if "torch" in against and on_gpu:
         engines["torch"] = torch_gpu.streaming(net, x, expected)
     elif "torch" in against:
@@ -44,4 +46,4 @@ def streaming(hidden: int, against: Sequence[str], threads: int = 1) -> Work:
         for count in sorted({1, threads}):
             measure = bench_onnx.streaming(net, x, expected, count)
             engines[f"onnxruntime, {count} thr"] = measure
-    return Work(f"streaming, H {hidden}", engines)
+    return Work(f"streaming, H {hidden}{'' if team == 1 else f', {team} threads'}", engines)

@@ -171,7 +171,8 @@ def _parser() -> _Parser:
         help="CSV rows in, one label and its scores a line out, as they arrive",
         description="Reads one time step a line from standard input, features separated by "
         "commas; an empty line starts a new sequence. A first line may name the features; a "
-        "model that knows their names takes them in the order of that line.",
+        "model that knows their names takes them in the order of that line. With --threads so "
+        "many threads share one step; without it there is one.",
     )
     stream.add_argument("model", type=_path, metavar="MODEL")
     stream.set_defaults(run=streaming.stream_lines, reads=True)

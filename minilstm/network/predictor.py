@@ -318,18 +318,24 @@ class Predictor:
         zero = self.initial_state(batch)
         return zero if state is None else check_state(state, zero, self.dtype)
 
-    def stream(self, batch: int | None = None) -> Stream:
+    def stream(self, batch: int | None = None, *, threads: int = 1) -> Stream:
         """Predict one time step at a time, with the state carried along.
 
         Parameters
         ----------
         batch : number of sequences that step together; None means one, without a batch axis
+        threads : that share the work of one step, which changes none of its bits; 1 to 256, or to
+            the cores if there are more. Only the Numba backend uses more than one, for layers of
+            about 64 units and more, and never more than cores. The others watch for the next step
+            for 2 ms, which keeps their cores busy, then they sleep; so they help where steps
+            follow each other within that time, and other steps are computed as if by one thread.
+            All streams have the same helpers: one step at a time has them
 
         Returns
         -------
         Stream, with ``step(x_t)``, ``reset()`` and ``state``; it keeps the backend in force now
         """
-        return Stream(self, batch)
+        return Stream(self, batch, threads)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the network as one safetensors file, whole or not at all; `load` reads it."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from minilstm.backend import Backend, current_backend
+from minilstm.backend import Backend, current_backend, host
 from minilstm.checks import check_whole
 from minilstm.data.feature_names import step_in_order
 from minilstm.data.sequences import as_step
@@ -23,9 +23,9 @@ from minilstm.network.passes.prediction_pass import PredictionPass
 
 Array = NDArray[Any]
 State = dict[str, LSTMState]
-# Writes the scores (n C,) of a step (n D,), and replaces the states; False, with no state changed,
-# where a number is not finite.
-Stepper = Callable[[Array, Array], bool]
+# Writes the scores (n C,) of a step (n D,), and replaces the states; 0 or False, with no state
+# changed, where a number is not finite.
+Stepper = Callable[[Array, Array], int]
 # A stepper, one for rows in all their digits, and the states of both, by layer, written in place.
 Start = Callable[[], tuple[Stepper, Stepper, Sequence[LSTMState]]]
 
@@ -49,6 +49,7 @@ class Stream:
     ----------
     network : Network or Predictor whose steps to take
     batch : n, sequences that step together; None means one, without a batch axis
+    threads : see `Predictor.stream`
 
     Examples
     --------
@@ -68,9 +69,10 @@ class Stream:
         "_streams", "_x_shape",
     )  # fmt: skip
 
-    def __init__(self, network: Any, batch: int | None = None) -> None:
+    def __init__(self, network: Any, batch: int | None = None, threads: int = 1) -> None:
         if batch is not None:
             check_whole("stream: batch", batch, 1)
+        threads = host().checked_threads("stream: threads", threads)
         wiring = network.wiring
         _check_streamable(wiring)
         n = () if batch is None else (int(batch),)
@@ -88,7 +90,7 @@ class Stream:
         if backend.make_stepper is None or chain is None:
             self._start: Start = _layer_by_layer(network, backend, self._batch)
         else:
-            open_chain = backend.make_stepper(chain, self._batch, self._dtype)
+            open_chain = backend.make_stepper(chain, self._batch, self._dtype, threads)
             self._start = _normalized_first(first, backend, self._dtype, open_chain)
         self._begin(network.check_state(None, self._batch))
 
@@ -244,7 +246,7 @@ def _layer_by_layer(network: Any, backend: Backend, batch: int) -> Start:
     def start() -> tuple[Stepper, Stepper, Sequence[LSTMState]]:
         states = moved_state(network.initial_state(batch), backend.to_device)
 
-        def advance(x: Array, out: Array) -> bool:
+        def advance(x: Array, out: Array) -> int:
             if not np.isfinite(x).all():
                 return False
             rows = np.ascontiguousarray(x).reshape(batch, *shape)  # (n, D)

@@ -17,6 +17,7 @@ from minilstm.kernels.numba.machinery.simd import data_of
 
 COUNT_DISTANCE = 16  # int64 from one thread's count to the next: two cache lines, so none is shared
 READS_BEFORE_YIELD = 400  # reads before the processor is offered to others: about a time step
+READS_BEFORE_PAUSE, PAUSES_BEFORE_YIELD = 256, 64  # of a thread that watches for long
 _CAN_YIELD = llvm.address_of_symbol("sched_yield") is not None
 _yield = types.ExternalFunction("sched_yield", types.int32())
 _ARCHITECTURE = platform.machine()
@@ -28,7 +29,9 @@ def make_counts(team: int) -> np.ndarray:
 
 
 @intrinsic
-def _publish(typing, counts, at, value):
+def set_count(typing, counts, at, value):
+    """Write a count after everything this thread has written before."""
+
     def generate(context, builder, sig, args):
         place = builder.gep(data_of(context, builder, sig, args, 0), [args[1]])
         builder.store_atomic(args[2], place, ordering="release", align=8)
@@ -38,7 +41,9 @@ def _publish(typing, counts, at, value):
 
 
 @intrinsic
-def _read(typing, counts, at):
+def get_count(typing, counts, at):
+    """Read a count before everything this thread reads after."""
+
     def generate(context, builder, sig, args):
         place = builder.gep(data_of(context, builder, sig, args, 0), [args[1]])
         return builder.load_atomic(place, ordering="acquire", align=8)
@@ -47,7 +52,19 @@ def _read(typing, counts, at):
 
 
 @intrinsic
-def _pause(typing):
+def claim(typing, counts, at, old, new):
+    """Change a count from old to new; False where another thread was first, or it is not old."""
+
+    def generate(context, builder, sig, args):
+        place = builder.gep(data_of(context, builder, sig, args, 0), [args[1]])
+        both = builder.cmpxchg(place, args[2], args[3], "acq_rel", "acquire")
+        return builder.extract_value(both, 1)
+
+    return types.boolean(counts, types.int64, types.int64, types.int64), generate
+
+
+@intrinsic
+def pause(typing):
     """Let the other half of a processor core go first for a moment."""
 
     def generate(context, builder, sig, args):
@@ -73,14 +90,14 @@ def meet(counts, me, team, count):
     """
     if team == 1:
         return True
-    _publish(counts, (me + 1) * COUNT_DISTANCE, count)
+    set_count(counts, (me + 1) * COUNT_DISTANCE, count)
     for other in range(1, team + 1):
         spins = 0
-        while _read(counts, other * COUNT_DISTANCE) < count:
+        while get_count(counts, other * COUNT_DISTANCE) < count:
             spins += 1
-            _pause()
+            pause()
             if spins >= READS_BEFORE_YIELD:
-                if _read(counts, 0) != 0:
+                if get_count(counts, 0) != 0:
                     return False
                 if _CAN_YIELD:
                     _yield()
@@ -88,19 +105,42 @@ def meet(counts, me, team, count):
     return True
 
 
+@inner
+def rest(reads):
+    """A moment between two reads of a count that may be watched for long.
+
+    A virtual machine is stopped for microseconds where a loop pauses again and again, as if it
+    waited in vain; so this one rarely does.
+    """
+    if reads % READS_BEFORE_PAUSE == READS_BEFORE_PAUSE - 1:
+        pause()
+        last = PAUSES_BEFORE_YIELD - 1
+        if _CAN_YIELD and reads // READS_BEFORE_PAUSE % PAUSES_BEFORE_YIELD == last:
+            _yield()
+
+
+@inner
+def await_at(counts, at, count):
+    """Wait until the count there is so large: for a thread that is known to be at work on it."""
+    reads = 0
+    while get_count(counts, at) < count:
+        rest(reads)
+        reads += 1
+
+
 @kernel("void(i8[::1], i8, i8)")
 def publish(counts, place, count):
     """Set the count in one place, after everything this thread has written before."""
-    _publish(counts, place * COUNT_DISTANCE, count)
+    set_count(counts, place * COUNT_DISTANCE, count)
 
 
 @kernel("b1(i8[::1], i8, i8, i8)")
 def await_count(counts, place, count, spins):
     """Wait for a count in one place, for so many reads at most; whether it came."""
     for n in range(spins):
-        if _read(counts, place * COUNT_DISTANCE) >= count:
+        if get_count(counts, place * COUNT_DISTANCE) >= count:
             return True
-        _pause()
+        pause()
         if n % READS_BEFORE_YIELD == READS_BEFORE_YIELD - 1 and _CAN_YIELD:
             _yield()
     return False
