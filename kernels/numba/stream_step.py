@@ -60,7 +60,7 @@ REFUSED, STEPPED, STEPPED_ALONE = range(3)  # what `step` returns
 INPUT_LINES = 16  # cache lines of its input that a member asks for before it claims its part
 WALK = 8  # vectors of outputs from which the walk through the weights may turn round
 
-_eight, _four = make_product(1, 8, "bias"), make_product(1, 4, "bias")
+_one_row = make_product(1, (WALK, 4), "bias")
 
 
 @intrinsic
@@ -104,10 +104,10 @@ def _sums(rows, memory, xh, K, weights, at, V, q, q_last, z, width, turn):
                 rows, memory, xh, K, 1, K, weights, at, panel, first, last, memory, z, 4 * width,
                 width, V,
             )  # fmt: skip
-        elif last - first == WALK:
-            _eight(memory, xh, K, 1, K, weights, at, panel, first, memory, z, 4 * width, width, V)
         else:
-            _four(memory, xh, K, 1, K, weights, at, panel, first, memory, z, 4 * width, width, V)
+            _one_row(
+                memory, xh, K, 1, K, weights, at, panel, first, last, memory, z, 4 * width, width, V
+            )
 
 
 @inner

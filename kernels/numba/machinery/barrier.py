@@ -16,7 +16,8 @@ from minilstm.kernels.numba.machinery.compiling import inner, kernel
 from minilstm.kernels.numba.machinery.simd import data_of
 
 COUNT_DISTANCE = 16  # int64 from one thread's count to the next: two cache lines, so none is shared
-READS_BEFORE_YIELD = 400  # reads before the processor is offered to others: about a time step
+READS_BEFORE_YIELD = 400  # paused reads before the processor is offered to others
+READS_OF_A_STEP = 4000  # the same without pauses: some microseconds, about a time step
 READS_BEFORE_PAUSE, PAUSES_BEFORE_YIELD = 256, 64  # of a thread that watches for long
 _CAN_YIELD = llvm.address_of_symbol("sched_yield") is not None
 _yield = types.ExternalFunction("sched_yield", types.int32())
@@ -95,13 +96,14 @@ def meet(counts, me, team, count):
         spins = 0
         while get_count(counts, other * COUNT_DISTANCE) < count:
             spins += 1
-            pause()
-            if spins >= READS_BEFORE_YIELD:
+            if spins % READS_BEFORE_PAUSE == 0:
+                pause()
+            if spins >= READS_OF_A_STEP:
                 if get_count(counts, 0) != 0:
                     return False
                 if _CAN_YIELD:
                     _yield()
-                spins = READS_BEFORE_YIELD // 2
+                spins = READS_OF_A_STEP // 2
     return True
 
 

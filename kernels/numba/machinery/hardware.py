@@ -37,12 +37,12 @@ def lanes(dtype: np.dtype | type) -> int:
     return REGISTER_BYTES // np.dtype(dtype).itemsize
 
 
-def tile_vectors(rows: int) -> int:
-    """Vectors across a tile of 1 to 6 rows.
+def tile_widths(rows: int) -> tuple[int, ...]:
+    """Vectors across a tile of 1 to 6 rows, the widest first, then those for what is left.
 
     Enough independent sums to fill two multiply-add pipes of latency 4 (at least 8), as few loads
     a multiply-add as the registers allow. One row streams the weights and is bound by that.
     """
     if REGISTERS == 32:
-        return 8 if rows == 1 else 4
-    return {1: 4, 2: 4, 3: 3, 4: 3, 5: 2, 6: 2}[rows]
+        return (8, 4, 1) if rows == 1 else (4, 2, 1)
+    return {1: (4, 1), 2: (4, 2, 1), 3: (3, 1), 4: (3, 1), 5: (2, 1), 6: (2, 1)}[rows]

@@ -11,7 +11,8 @@ numbers one after another, so the loop streams through memory in order.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from llvmlite import ir
@@ -90,57 +91,69 @@ def _panels(tile: Tile, b_data: Any, b_at: Any, b_panel: Any, q: Any) -> list[An
     return [b.gep(b_data, [b.add(b_at, b.mul(b_panel, b.add(q, number(v))))]) for v in tile.vectors]
 
 
-def make_product(rows: int, vectors: int, start: str) -> Any:
-    """One tile of a product: C = A B ("zero"), C += A B ("add"), or C = bias + A B ("bias").
+def make_product(rows: int, widths: Sequence[int], start: str) -> Any:
+    """Some rows of a product: C = A B ("zero"), C += A B ("add"), or C = bias + A B ("bias").
 
-    With "bias" each panel begins with a row of biases, before the rows that A multiplies. With
-    "more" the sum goes on from C, as if it had never been interrupted.
+    They are cut into tiles of so many vectors, the widest first. With "bias" each panel begins with
+    a row of biases, before the rows that A multiplies. With "more" the sum goes on from C, as if it
+    had never been interrupted.
     """
 
-    # The arguments are those of `tiled_rows.set_rows`, without a last vector.
+    def tile(context: Any, builder: Any, sig: Any, args: Any, q: Any, vectors: int) -> None:
+        t = Tile(builder, sig.args[0].dtype, rows, vectors)
+        a_data, b_data, c_data = (data_of(context, builder, sig, args, n) for n in (0, 5, 10))
+        a_at, a_row, a_k, depth = args[1:5]
+        panels = _panels(t, b_data, *args[6:8], q)
+        # A sum that joins C starts from zero: C arrives while it runs.
+        first = {v: Value(builder, ir.Constant(t.vector, None)) for v in t.vectors}
+        if start == "bias":
+            first = {v: t.load(panels[v], number(0)) for v in t.vectors}
+            panels = [builder.gep(panel, [number(t.lanes)]) for panel in panels]
+        a_rows = [
+            builder.gep(a_data, [builder.add(a_at, builder.mul(a_row, number(r)))]) for r in t.rows
+        ]
+        places = _places(t, *args[11:13], q, *args[13:15])
+        begin = {(r, v): first[v] for r, v in t.grid}
+        if start == "more":
+            begin = {g: t.load(c_data, places[g]) for g in t.grid}
+        at = partial(builder.mul, a_k)
+        total = t.chain(begin, a_rows, at, panels, number(t.lanes), depth)
+        for g in t.grid:
+            if start == "add":
+                total[g] = t.load(c_data, places[g]) + total[g]
+            t.store(total[g], c_data, places[g])
+
+    # The arguments are those of `tiled_rows.set_rows`. The loop over vectors is emitted with the
+    # tiles: as a function of its own, Numba would take as long for it as for a small kernel.
     # fmt: off
     @intrinsic
-    def tile(
-        typing, a, a_at, a_row, a_k, depth, b, b_at, b_panel, q, c, c_at, c_row, c_gate, c_block
+    def across(
+        typing, a, a_at, a_row, a_k, K, b, b_at, b_panel, q, q_last, c, c_at, c_row, gate, block
     ):
         signature = types.void(
-            a, a_at, a_row, a_k, depth, b, b_at, b_panel, q, c, c_at, c_row, c_gate, c_block
+            a, a_at, a_row, a_k, K, b, b_at, b_panel, q, q_last, c, c_at, c_row, gate, block
         )
         # fmt: on
 
         def generate(context, builder, sig, args):
-            t = Tile(builder, a.dtype, rows, vectors)
-            a_data, b_data, c_data = (data_of(context, builder, sig, args, n) for n in (0, 5, 9))
-            a_at, a_row, a_k, depth = args[1:5]
-            b_at, b_panel, q = args[6:9]
-            panels = _panels(t, b_data, b_at, b_panel, q)
-            # A sum that joins C starts from zero: C arrives while it runs.
-            first = {v: Value(builder, ir.Constant(t.vector, None)) for v in t.vectors}
-            if start == "bias":
-                first = {v: t.load(panels[v], number(0)) for v in t.vectors}
-                panels = [builder.gep(panel, [number(t.lanes)]) for panel in panels]
-            a_rows = [
-                builder.gep(a_data, [builder.add(a_at, builder.mul(a_row, number(r)))])
-                for r in t.rows
-            ]
-            places = _places(t, args[10], args[11], q, args[12], args[13])
-            begin = {(r, v): first[v] for r, v in t.grid}
-            if start == "more":
-                begin = {g: t.load(c_data, places[g]) for g in t.grid}
-            total = t.chain(
-                begin,
-                a_rows,
-                lambda k: builder.mul(k, a_k),
-                panels,
-                number(t.lanes),
-                depth,
-            )
-            for g in t.grid:
-                if start == "add":
-                    total[g] = t.load(c_data, places[g]) + total[g]
-                t.store(total[g], c_data, places[g])
+            q, q_last = args[8:10]
+            for vectors in widths:
+                entry = builder.block
+                head, body, done = (builder.append_basic_block(n) for n in ("q", "tile", "q_done"))
+                builder.branch(head)
+                builder.position_at_end(head)
+                here = builder.phi(_I64)
+                here.add_incoming(q, entry)
+                after = builder.add(here, number(vectors))
+                builder.cbranch(builder.icmp_signed("<=", after, q_last), body, done)
+                builder.position_at_end(body)
+                tile(context, builder, sig, args, here, vectors)
+                here.add_incoming(after, builder.block)
+                builder.branch(head)
+                builder.position_at_end(done)
+                q = here
             return context.get_dummy_value()
 
         return signature, generate
 
-    return tile
+    return across

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from minilstm.kernels.numba.machinery.compiling import inner
-from minilstm.kernels.numba.machinery.hardware import TILE_ROWS, tile_vectors
+from minilstm.kernels.numba.machinery.hardware import TILE_ROWS, tile_widths
 from minilstm.kernels.numba.machinery.register_tile import make_product
 
 PANELS = 24  # which every width of a tile divides
@@ -21,27 +21,11 @@ CACHED_NUMBERS = 1 << 17  # numbers of the panels that rows go through before th
 # fmt: off
 
 
-def _rows(rows: int, start: str) -> Any:
-    V = tile_vectors(rows)
-    wide, two, one = (make_product(rows, vectors, start) for vectors in (V, 2, 1))
-
-    def across(a, a_at, a_row, a_k, K, b, b_at, b_panel, q, q_last, c, c_at, c_row, gate, block):
-        while q + V <= q_last:
-            wide(a, a_at, a_row, a_k, K, b, b_at, b_panel, q, c, c_at, c_row, gate, block)
-            q += V
-        while V > 2 and q + 2 <= q_last:
-            two(a, a_at, a_row, a_k, K, b, b_at, b_panel, q, c, c_at, c_row, gate, block)
-            q += 2
-        while q < q_last:
-            one(a, a_at, a_row, a_k, K, b, b_at, b_panel, q, c, c_at, c_row, gate, block)
-            q += 1
-
-    return inner(across, f"{start}_{rows}_rows")
-
-
 def _product(name: str, start: str) -> Any:
     """A part of kernels: rows are shared out evenly among as few tiles as can hold them."""
-    one, two, three, four, five, six = (_rows(rows, start) for rows in range(1, TILE_ROWS + 1))
+    one, two, three, four, five, six = (
+        make_product(rows, tile_widths(rows), start) for rows in range(1, TILE_ROWS + 1)
+    )
 
     def tile(n, a, at, a_row, a_k, K, b, b_at, b_panel, q, q_last, c, to, c_row, gate, block):
         if n == 6:
