@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.kernels.numba.machinery.buffers import empty, zeros
+from minilstm.kernels.numba.machinery.compiling import kernel
 from minilstm.kernels.numba.machinery.hardware import lanes
+from minilstm.kernels.numba.machinery.simd import copy_vector
 
 Array = NDArray[Any]
 
@@ -33,19 +35,48 @@ def pack_columns(matrix: Array) -> Array:
     return panels
 
 
+@kernel("void(F[:, ::1], F[:, ::1], F[::1], F[:, :, :, ::1], F[:, :, ::1])")
+def _pack(W, R, b, forward, backward):
+    """Panels of W (D, G), R (H, G), b (G,), which is what column-major weights look like."""
+    (D, G), H, V = W.shape, len(R), forward.shape[3]
+    full, panel = H // V, (1 + D + H) * V
+    for gate in range(4):
+        for block in range(full):
+            to, at = (4 * block + gate) * panel, gate * H + block * V
+            copy_vector(b, at, forward, to)
+            for k in range(D):
+                copy_vector(W, k * G + at, forward, to + (1 + k) * V)
+            for k in range(H):
+                copy_vector(R, k * G + at, forward, to + (1 + D + k) * V)
+        for j in range(full * V, H):
+            line, lane, g = forward[full, gate], j - full * V, gate * H + j
+            line[0, lane] = b[g]
+            for k in range(D):
+                line[1 + k, lane] = W[k, g]
+            for k in range(H):
+                line[1 + D + k, lane] = R[k, g]
+    for block in range(len(backward)):
+        first = block * V
+        for g in range(G):
+            line = backward[block, g]
+            for lane in range(min(V, H - first)):
+                line[lane] = R[first + lane, g]
+
+
 def pack_lstm(W: Array, R: Array, b: Array) -> LSTMPanels:
     """Panels of W (G, D), R (G, H), b (G,)."""
-    D, H = W.shape[1], R.shape[1]
-    V = lanes(R.dtype)
-    blocks, full = -(-H // V), H // V
-    forward = zeros((blocks, 4, 1 + D + H, V), R.dtype)
-    for rows, part in ((slice(0, 1), b[None]), (slice(1, 1 + D), W.T), (slice(1 + D, None), R.T)):
-        gates = part.reshape(-1, 4, H)  # (K, 4, H); no copy of column-major weights
-        units = gates[:, :, : full * V].reshape(len(gates), 4, full, V)
-        forward[:full, :, rows] = units.transpose(2, 1, 0, 3)
-        if full < blocks:
-            forward[full, :, rows, : H - full * V] = gates[:, :, full * V :].transpose(1, 0, 2)
-    return LSTMPanels(forward.reshape(4 * blocks, 1 + D + H, V), pack_columns(R))
+    (G, D), H, V = W.shape, R.shape[1], lanes(R.dtype)
+    blocks = -(-H // V)
+    forward = (zeros if H % V else empty)((blocks, 4, 1 + D + H, V), R.dtype)
+    backward = (zeros if H % V else empty)((blocks, G, V), R.dtype)
+    _pack(*(_lines(a) for a in (W.T, R.T, b)), forward, backward)
+    return LSTMPanels(forward.reshape(4 * blocks, 1 + D + H, V), backward)
+
+
+def _lines(a: Array) -> Array:
+    """Contiguous, as a kernel takes it; Numba would compile anew for what is read-only."""
+    a = np.ascontiguousarray(a)
+    return a if a.flags.writeable else a.copy()
 
 
 def unpack_lstm(panels: Array, D: int, H: int) -> tuple[Array, Array, Array]:
