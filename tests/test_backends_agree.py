@@ -18,7 +18,8 @@ from minilstm.functional.rmsprop import RmspropRule
 from minilstm.functional.sgdm import SgdmRule
 
 # A stepper has no twin: NumPy steps layer by layer; tests/network/test_stream.py compares them.
-NO_TWIN = {"name", "make_stepper", "to_device", "to_host", "gpu_bytes"}
+# Nor have the steps of all parameters at once, which tests/training/test_solvers.py compares.
+NO_TWIN = {"name", "make_stepper", "solver_steps", "to_device", "to_host", "gpu_bytes"}
 FUNCTIONS = [f.name for f in dataclasses.fields(NUMPY) if f.name not in NO_TWIN]
 lengths = st.lists(st.integers(1, 40), min_size=1, max_size=9)
 features = st.integers(1, 20)

@@ -153,6 +153,7 @@ def test_spans_of_time_change_nothing(monkeypatch, dtype, mode, rows):
     }
     whole = bits(net.predict(x, state=start, return_state=True))
     monkeypatch.setattr("minilstm.network.passes.memory.SPAN_ROWS", rows)
+    monkeypatch.setattr("minilstm.network.passes.prediction_pass.SPAN_BYTES", 1)
     calls = []
     advance = ml.LSTM.advance
     monkeypatch.setattr(ml.LSTM, "advance", lambda *a, **k: calls.append(0) or advance(*a, **k))

@@ -214,7 +214,6 @@ def _parser() -> _Parser:
         "--read",
         type=_path,
         nargs="+",
-        default=[],
         metavar="FILE",
         help="of the grid: what earlier runs printed with --json, as one table; measures nothing",
     )

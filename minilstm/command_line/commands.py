@@ -140,9 +140,10 @@ def bench(options: argparse.Namespace) -> dict[str, Any]:
                 "--long and --grid."
             )
         return _crossover()
-    if (options.read or options.picture is not None) and not options.grid:
+    reads = options.read is not None
+    if (reads or options.picture is not None) and not options.grid:
         raise ValueError("--read and --picture are of the grid; add --grid.")
-    if options.read and (options.against or options.shapes):
+    if reads and (options.against != "" or options.shapes != ""):
         raise ValueError("--read measures nothing; leave out --against and --shapes.")
     if options.picture is not None:
         require_matplotlib()
@@ -158,7 +159,7 @@ def bench(options: argparse.Namespace) -> dict[str, Any]:
         shapes=[name for name in options.shapes.split(",") if name],
     )
     started = time.perf_counter()
-    if options.read:
+    if reads:
         result = Result(*read_results(options.read), [])
         say_grid(result.rows)
     else:

@@ -326,9 +326,8 @@ class Predictor:
         batch : number of sequences that step together; None means one, without a batch axis
         threads : that share the work of one step, which changes none of its bits; 1 to 256, or to
             the cores if there are more. Only the Numba backend uses more than one, for layers of
-            about 64 units and more, and never more than cores. The others watch for the next step
-            for 2 ms, which keeps their cores busy, then they sleep; so they help where steps
-            follow each other within that time, and other steps are computed as if by one thread.
+            about 64 units and more, and never more than cores. They help where steps follow each
+            other within 2 ms, for so long they keep their cores busy watching, then they sleep.
             All streams have the same helpers: one step at a time has them
 
         Returns

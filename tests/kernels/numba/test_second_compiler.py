@@ -17,11 +17,11 @@ TWO_KERNELS = """
     import numpy as np
     from minilstm.backend import load_backend
     load_backend("numba")
-    from minilstm.kernels.numba.gradient_norm import _sum_of_squares
+    from minilstm.kernels.numba.gradient_norm import _sums_of_squares
     from minilstm.kernels.numba.machinery.second_compiler import second
     from minilstm.kernels.numba.softmax import _forward
-    _sum_of_squares.followers = (_forward,)
-    _sum_of_squares.of(np.dtype(float))
+    _sums_of_squares.followers = (_forward,)
+    _sums_of_squares.of(np.dtype(float))
     with second.changed:
         assert second.changed.wait_for(lambda: second.finished, 60)
     print(*second.finished, sum(_forward.of(np.dtype(float)).stats.cache_hits.values()))
