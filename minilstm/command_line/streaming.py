@@ -30,7 +30,8 @@ def stream_lines(options: argparse.Namespace) -> dict[str, Any]:
             f"{options.model} takes steps of shape {tuple(net.input_size)}, but a line holds the "
             "features of a vector; call net.stream() in Python."
         )
-    stream, names = net.stream(threads=options.threads or 1), learned_names(net)
+    threads = 1 if options.threads is None else options.threads
+    stream, names = net.stream(threads=threads), learned_names(net)
     order: list[int] | None = None
     started = time.perf_counter()
     steps, may_be_heading = 0, True
