@@ -17,7 +17,9 @@ from minilstm.layers import Recurrent
 from minilstm.network.graph.wiring import Wiring
 from minilstm.network.passes.host_memory import host_memory
 
-SPAN_ROWS = 4096  # rows of a span: its arrays stay in the last-level cache, its calls stay few
+SPAN_ROWS = 16_384  # rows of a span at most
+FEWER_ROWS = 4096  # where rows are wide: the arrays stay in the last-level cache, the calls few
+CACHED_BYTES, WHOLE_ROWS = 32 * 2**20, 512  # up to here more rows fit; rows that come together
 SHORT = 1024  # steps of a batch, at most, whose plan is kept for the next of the same lengths
 SPAN_BYTES = 256 * 2**20  # at most, of what one span needs while it is computed
 AUTO_SHARE = 1 / 16  # of the memory that this process may use: the budget "auto"
@@ -86,7 +88,7 @@ def plan_memory(
     >>> layers = [SequenceInput(3), LSTM(200)]
     >>> plan = plan_memory(wire(layers), np.full(60_000, 6), "float32", budget=2e8)
     >>> len(plan.spans), plan.spans[1].first, plan.first_kept > 0
-    (88, 682, True)
+    (64, 938, True)
     """
     if budget == "auto":
         budget = auto_budget(host_memory()) if gpu_bytes is None else GPU_BUDGET * gpu_bytes
@@ -175,7 +177,9 @@ def span_rows(bytes_per_row: int, gpu_bytes: int | None) -> int:
     """Rows of a span: fewer where a row is large, such as a picture."""
     if gpu_bytes is not None:
         return max(1, int(GPU_SPAN * gpu_bytes) // max(1, bytes_per_row))
-    return max(1, min(SPAN_ROWS, SPAN_BYTES // max(1, bytes_per_row)))
+    bytes_per_row = max(1, bytes_per_row)
+    cached = CACHED_BYTES // bytes_per_row // WHOLE_ROWS * WHOLE_ROWS
+    return max(1, min(SPAN_ROWS, max(FEWER_ROWS, cached), SPAN_BYTES // bytes_per_row))
 
 
 def _megabytes(size: float) -> str:
