@@ -25,7 +25,7 @@ _ARCHITECTURE = platform.machine()
 
 
 def make_counts(team: int) -> np.ndarray:
-    """Counts of a team of threads; place 0 is the sign to give up."""
+    """Counts of a team of threads, beside each its long waits; place 0 is the sign to give up."""
     return np.zeros((team + 1) * COUNT_DISTANCE, np.int64)
 
 
@@ -101,6 +101,7 @@ def meet(counts, me, team, count):
             if spins >= READS_OF_A_STEP:
                 if get_count(counts, 0) != 0:
                     return False
+                counts[(me + 1) * COUNT_DISTANCE + 1] += 1
                 if _CAN_YIELD:
                     _yield()
                 spins = READS_OF_A_STEP // 2
@@ -146,6 +147,11 @@ def await_count(counts, place, count, spins):
         if n % READS_BEFORE_YIELD == READS_BEFORE_YIELD - 1 and _CAN_YIELD:
             _yield()
     return False
+
+
+def long_waits(counts: np.ndarray) -> int:
+    """How often a thread of a team waited for longer than a step takes."""
+    return int(counts[COUNT_DISTANCE + 1 :: COUNT_DISTANCE].sum())
 
 
 def give_up(counts: np.ndarray) -> None:

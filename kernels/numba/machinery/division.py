@@ -8,6 +8,7 @@ read. Else each thread keeps its units' share of the weights, and one sequence o
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.functional.ragged import IntArray
-from minilstm.kernels.numba.machinery.barrier import make_counts
+from minilstm.kernels.numba.machinery.barrier import long_waits, make_counts
 from minilstm.kernels.numba.machinery.hardware import REGISTER_BYTES, lanes
 from minilstm.kernels.numba.machinery.threads import get_num_threads, split, team
 
@@ -27,6 +28,10 @@ MEETING_MULTIPLY_ADDS = 25_000  # of a step, for each thread that meets the othe
 CALL_MULTIPLY_ADDS = 500_000  # of a call, for each thread that works by itself
 NEAR_BYTES = 1 << 20  # bytes of weights that stay in a core's own cache
 ROWS_A_VECTOR = REGISTER_BYTES // 16  # rows for which a vector of weights must serve, to keep pace
+STEPS_A_WAIT = 8  # with more long waits than one in so many steps, the machine counts as busy
+TIMES_ALONE = 20  # so many times as long as that took, one thread does without the others
+
+_alone_until = 0.0  # when a team may be tried again; how many threads work changes no bits
 
 Part = tuple[int, int, IntArray, int, int, int, int]
 
@@ -47,10 +52,17 @@ def shares(
         alone = make_counts(1)
         yield alone, [(0, 1, alone, 0, H, *span) for span in sequence_spans(active, threads)]
         return
-    with team(B * work // MEETING_MULTIPLY_ADDS + 1) as size:
+    global _alone_until
+    started = time.perf_counter()
+    most = 1 if started < _alone_until else B * work // MEETING_MULTIPLY_ADDS + 1
+    with team(most) as size:
         spans = split(H, lanes(weights.dtype), size)
         counts = make_counts(len(spans))
         yield counts, [(me, len(spans), counts, *s, 0, B) for me, s in enumerate(spans)]
+    if long_waits(counts) * STEPS_A_WAIT > len(active):
+        # Another program has a core: to meet there costs a slice of its time at every step.
+        now = time.perf_counter()
+        _alone_until = now + TIMES_ALONE * (now - started)
 
 
 def sequence_spans(active: IntArray, parts: int) -> list[tuple[int, int]]:
