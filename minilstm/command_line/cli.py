@@ -206,9 +206,7 @@ def _parser() -> _Parser:
     bench.add_argument(
         "--grid", action="store_true", help="train and predict shapes that people use, as a table"
     )
-    bench.add_argument(
-        "--shapes", default="", help="of the grid: some, such as vowels,bilstm (default: all)"
-    )
+    bench.add_argument("--shapes", help="of the grid: some, such as vowels,bilstm (default: all)")
     bench.add_argument("--picture", type=_path, metavar="FILE", help="of the grid: draw it")
     bench.add_argument(
         "--read",

@@ -143,7 +143,7 @@ def bench(options: argparse.Namespace) -> dict[str, Any]:
     reads = options.read is not None
     if (reads or options.picture is not None) and not options.grid:
         raise ValueError("--read and --picture are of the grid; add --grid.")
-    if reads and (options.against != "" or options.shapes != ""):
+    if reads and (options.against != "" or options.shapes is not None):
         raise ValueError("--read measures nothing; leave out --against and --shapes.")
     if options.picture is not None:
         require_matplotlib()
@@ -156,7 +156,7 @@ def bench(options: argparse.Namespace) -> dict[str, Any]:
         threads=get_num_threads(),
         long=options.long,
         grid=options.grid,
-        shapes=[name for name in options.shapes.split(",") if name],
+        shapes=() if options.shapes is None else options.shapes.split(","),
     )
     started = time.perf_counter()
     if reads:

@@ -57,6 +57,8 @@ TABLE = [
     ("find_shapes(['all'])", r"choose from (.*)\.", "len(find_shapes('$1'.split(', '))) == 11"),
     ("read_results([Path(put('nothing', 'run.txt'))])", "keep what (minilstm bench .*) prints in",
      "chosen('$1'.removeprefix('minilstm bench '))['json']"),
+    ("read_results([Path('no.txt')])", "what (minilstm bench .*) prints",
+     "chosen('$1'.removeprefix('minilstm bench '))['json']"),
     ("run_crossover(1)", "add (--backend cupy)", "chosen('--crossover $1')['backend'] == 'cupy'"),
     ("with patch.dict(sys.modules, torch=pytorch()): import_cuda()", "or leave it out",
      "settled('cupy').against == ()"),

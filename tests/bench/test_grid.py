@@ -221,6 +221,17 @@ def test_a_file_without_a_grid_is_refused(tmp_path, text, capsys):
     )
 
 
+def test_a_file_that_is_not_there_and_an_empty_name_of_a_shape_are_refused(tmp_path, capsys):
+    path = tmp_path / "run.txt"
+    assert main([*QUICK, "--read", str(path)]) == 2
+    assert (
+        f"--read has {str(path)!r}, which cannot be read (No such file or directory); give files "
+        "with what minilstm bench --grid --json prints." in capsys.readouterr().err
+    )
+    assert main([*QUICK, "--shapes", ""]) == 2
+    assert "--shapes has ''; choose from activity" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -68,6 +68,26 @@ def test_a_prediction_sees_what_was_written_into_the_weights(backend, mode):
             assert (after[0] != before[0]).any(), key  # that of a sequence of many steps
 
 
+def test_weights_may_be_lists(backend):
+    net, x = network(), draw()
+    expected = net.predict(x)
+    net.parameters["lower/bias"] = net.parameters["lower/bias"].tolist()
+    for got, wanted in zip(net.predict(x), expected, strict=True):
+        assert np.array_equal(got, wanted)
+
+
+@pytest.mark.parametrize("shape", [(7, 3), (1, 7, 3), (7, 1, 3), (2, 7, 3)])
+def test_an_output_is_never_the_memory_of_the_input(backend, shape):
+    # Dropout does nothing here, so no layer computes.
+    net = ml.Network([ml.SequenceInput(3), ml.Dropout(0.5)], rng=np.random.default_rng(0))
+    x = np.random.default_rng(1).normal(size=shape).astype(np.float32)
+    before = x.copy()
+    out = net.predict(x)
+    assert np.array_equal(out, x)
+    out[...] = 7
+    assert np.array_equal(x, before)
+
+
 def test_a_state_is_cut_into_the_mini_batches_too():
     net, x = network(), draw()
     _, state = net.predict(draw(seed=2), return_state=True)

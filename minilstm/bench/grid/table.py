@@ -121,13 +121,20 @@ def read_results(paths: Sequence[Path]) -> tuple[dict[str, Any], list[Row]]:
 
     Where two files measured the same the later one counts; the machine is that of the last.
 
-    Raises ValueError for a file that does not end with the result of a grid.
+    Raises ValueError for a file that cannot be read or does not end with the result of a grid.
     """
     machine: dict[str, Any] = {}
     rows: dict[tuple[str, str, str], Row] = {}
     for path in paths:
         try:
-            *_, last = path.read_text(encoding="utf-8").splitlines()
+            content = path.read_bytes()
+        except OSError as error:
+            raise ValueError(
+                f"--read has {str(path)!r}, which cannot be read ({error.strerror}); give files with "
+                "what minilstm bench --grid --json prints."
+            ) from error
+        try:
+            *_, last = content.decode("utf-8").splitlines()
             result = json.loads(last)
             machine = result["machine"]
             found = [Row(**{**t, "turns": tuple(t["turns"])}) for t in result["timings"]]

@@ -58,6 +58,7 @@ class Placement:
         """`layer.prepare`; what Numba's kernels need is kept while no bit of a weight changes."""
         if backend.name != "numba":
             return layer.prepare(backend, p)
+        p = {key: np.asarray(a) for key, a in p.items()}  # a user may have put a list there
         kinds = [(a.dtype, a.shape, a.strides) for a in p.values()]
         bits = [a.ravel("K").view(np.int32) for a in p.values()]
         before, copies, packed = self._arranged.get(layer.name, ([], [], None))

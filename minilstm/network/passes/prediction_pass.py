@@ -161,6 +161,8 @@ class PredictionPass:
         after = moved_state(after, lambda a: backend.to_host(a)[back]) if want_state else {}
         results: list[Any] = []
         for out, by_step in zip(map(backend.to_host, outs), self.steps, strict=True):
+            if any(np.may_share_memory(out, p.rows) for p in packed):
+                out = out.copy()  # no layer computed: what users get is theirs all the same
             if not by_step:
                 result: Any = out[back]  # (B, *shape)
             elif form == "dense":
