@@ -130,8 +130,8 @@ def read_results(paths: Sequence[Path]) -> tuple[dict[str, Any], list[Row]]:
             content = path.read_bytes()
         except OSError as error:
             raise ValueError(
-                f"--read has {str(path)!r}, which cannot be read ({error.strerror}); give files with "
-                "what minilstm bench --grid --json prints."
+                f"--read has {str(path)!r}, which cannot be read ({error.strerror}); give files "
+                "with what minilstm bench --grid --json prints."
             ) from error
         try:
             *_, last = content.decode("utf-8").splitlines()
