@@ -103,7 +103,7 @@ def make_product(rows: int, widths: Sequence[int], start: str) -> Any:
         t = Tile(builder, sig.args[0].dtype, rows, vectors)
         a_data, b_data, c_data = (data_of(context, builder, sig, args, n) for n in (0, 5, 10))
         a_at, a_row, a_k, depth = args[1:5]
-        panels = _panels(t, b_data, *args[6:8], q)
+        panels = _panels(t, b_data, args[6], args[7], q)
         # A sum that joins C starts from zero: C arrives while it runs.
         first = {v: Value(builder, ir.Constant(t.vector, None)) for v in t.vectors}
         if start == "bias":
@@ -112,7 +112,7 @@ def make_product(rows: int, widths: Sequence[int], start: str) -> Any:
         a_rows = [
             builder.gep(a_data, [builder.add(a_at, builder.mul(a_row, number(r)))]) for r in t.rows
         ]
-        places = _places(t, *args[11:13], q, *args[13:15])
+        places = _places(t, args[11], args[12], q, args[13], args[14])
         begin = {(r, v): first[v] for r, v in t.grid}
         if start == "more":
             begin = {g: t.load(c_data, places[g]) for g in t.grid}
