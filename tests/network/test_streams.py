@@ -231,7 +231,7 @@ def test_stepping_holds_no_more_memory_the_longer_it_goes(backend, batch):
     held, peak = growth(lambda: work(2000))
     assert held < 2000 and peak < 20_000
     held_soon, peak_soon = growth(lambda: work(100))
-    assert held - held_soon < 400 and peak - peak_soon < 4000  # of 3800 steps more
+    assert held - held_soon < 1000 and peak - peak_soon < 4000  # of 3800 steps more
 
 
 @pytest.mark.alone
