@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from minilstm.functional.gate import gated
 from minilstm.functional.sgdm import SgdmRule
-from minilstm.kernels.numba.machinery.addresses import Table, numbers_at, table_of
+from minilstm.kernels.numba.machinery.addresses import Table, table_of
 from minilstm.kernels.numba.machinery.compiling import kernel
 from minilstm.kernels.numba.machinery.simd import Value
-from minilstm.kernels.numba.solver_step import bounded, one_pass, stepped
+from minilstm.kernels.numba.solver_step import BLOCKS, bounded, one_pass, stepped
 
 Array = NDArray[Any]
 
@@ -25,22 +25,13 @@ def _formula(p: Value, g: Value, v: Value, numbers: list[Value]) -> tuple[Value,
     return p + v, v  # (3)
 
 
-_pass = one_pass(_formula, inputs=3, numbers=5)
+_pass = one_pass(_formula, inputs=3, outputs=2, numbers=5)
 
 
-@kernel("void(i8[:, ::1], i8[:, ::1], i8[::1], F[:, ::1])")
+@kernel(BLOCKS)
 def _update(given, new, sizes, numbers):
     """p, g and v of each block, and the new p and v, by their addresses."""
-    for k in range(len(sizes)):
-        n, old, out = sizes[k], given[k], new[k]
-        arrays = (
-            numbers_at(old[0], n, numbers),
-            numbers_at(old[1], n, numbers),
-            numbers_at(old[2], n, numbers),
-            numbers_at(out[0], n, numbers),
-            numbers_at(out[1], n, numbers),
-        )
-        _pass(arrays, numbers[k])
+    _pass(given, new, sizes, numbers)
 
 
 def sgdm_steps(table: Table, rules: Sequence[SgdmRule]) -> list[list[Array]]:

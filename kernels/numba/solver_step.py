@@ -28,29 +28,55 @@ def bounded(p: Value, g: Value, l2: Value, scale: Value, bound: Value) -> Value:
     return (scale * (g + l2 * p)).between(-bound, bound)
 
 
-def one_pass(formula: Callable[..., tuple[Value, ...]], inputs: int, numbers: int) -> Any:
-    """A part of kernels that takes (arrays, numbers) and applies a formula at every place.
+# The types of the arguments of a solver's kernel: addresses, sizes and numbers of each block.
+BLOCKS = "void(i8[:, ::1], i8[:, ::1], i8[::1], F[:, ::1])"
+
+
+def one_pass(
+    formula: Callable[..., tuple[Value, ...]], inputs: int, outputs: int, numbers: int
+) -> Any:
+    """A part of kernels that applies a formula at every place of the arrays of some blocks.
+
+    It takes the addresses of each block's inputs and of its outputs, its size and its numbers.
 
     Parameters
     ----------
     formula : (values of the inputs, numbers) -> values of the outputs
-    inputs : how many of the arrays are read; the formula's results go into the others, in order
+    inputs, outputs : how many arrays a block has of each
     numbers : how many numbers the formula needs
     """
+    places = _places(inputs, outputs)
     wide, one = (_at_one_place(formula, inputs, numbers, lanes) for lanes in (0, 1))
 
-    def run(arrays, numbers):
-        n = len(arrays[0])
-        V = REGISTER_BYTES // arrays[0].itemsize
-        j = 0
-        while j + V <= n:
-            wide(j, arrays, numbers)
-            j += V
-        while j < n:
-            one(j, arrays, numbers)
-            j += 1
+    def run(given, new, sizes, numbers):
+        V = REGISTER_BYTES // numbers.itemsize
+        for k in range(len(sizes)):
+            n, arrays, j = sizes[k], places(given[k], new[k]), 0
+            while j + V <= n:
+                wide(j, arrays, numbers[k])
+                j += V
+            while j < n:
+                one(j, arrays, numbers[k])
+                j += 1
 
     return inner(run, f"pass_of_{formula.__module__.rpartition('.')[2]}")
+
+
+def _places(inputs: int, outputs: int) -> Any:
+    """The addresses of a block's arrays, read once."""
+
+    @intrinsic
+    def places(typing, given, new):
+        def generate(context, builder, sig, args):
+            found = []
+            for n, count in enumerate((inputs, outputs)):
+                base = data_of(context, builder, sig, args, n)
+                found += [builder.load(builder.gep(base, [number(i)])) for i in range(count)]
+            return context.make_tuple(builder, sig.return_type, found)
+
+        return types.UniTuple(types.int64, inputs + outputs)(given, new), generate
+
+    return places
 
 
 def _at_one_place(formula: Any, inputs: int, numbers: int, lanes: int) -> Any:
@@ -60,9 +86,8 @@ def _at_one_place(formula: Any, inputs: int, numbers: int, lanes: int) -> Any:
     def step(typing, at, arrays, values):
         def generate(context, builder, sig, args):
             lane = Lane(builder, values.dtype, lanes)
-            array = context.make_array(values)
-            unpacked = cgutils.unpack_tuple(builder, args[1])
-            bases = [array(context, builder, value).data for value in unpacked]
+            pointer = lane.vector.element.as_pointer()
+            bases = [builder.inttoptr(a, pointer) for a in cgutils.unpack_tuple(builder, args[1])]
             first = data_of(context, builder, sig, args, 2)
             spread = [lane.spread(builder.gep(first, [number(n)])) for n in range(numbers)]
             read = [lane.load(base, args[0]) for base in bases[:inputs]]

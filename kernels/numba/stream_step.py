@@ -16,17 +16,10 @@ Axes: B streams that step together, D features, H hidden units, C outputs, V lan
 from __future__ import annotations
 
 import numpy as np
-from numba import carray, types
-from numba.extending import intrinsic
 
 from minilstm.kernels.numba.lstm_cell import cell_forward
-from minilstm.kernels.numba.machinery.barrier import (
-    await_at,
-    claim,
-    get_count,
-    rest,
-    set_count,
-)
+from minilstm.kernels.numba.machinery.addresses import numbers_at
+from minilstm.kernels.numba.machinery.barrier import await_at, claim, get_count, rest, set_count
 from minilstm.kernels.numba.machinery.buffers import LINE_BYTES
 from minilstm.kernels.numba.machinery.compiling import inner, kernel
 from minilstm.kernels.numba.machinery.hardware import REGISTER_BYTES, TILE_ROWS
@@ -61,25 +54,6 @@ INPUT_LINES = 16  # cache lines of its input that a member asks for before it cl
 WALK = 8  # vectors of outputs from which the walk through the weights may turn round
 
 _one_row = make_product(1, (WALK, 4), "bias")
-
-
-@intrinsic
-def _pointer(typing, address, like):
-    dtype = like.dtype if isinstance(like, types.Array) else like
-
-    def generate(context, builder, sig, args):
-        return builder.inttoptr(args[0], context.get_value_type(sig.return_type))
-
-    return types.CPointer(dtype)(address, like), generate
-
-
-@inner
-def _array_at(address, size, like):
-    """The array (size,) at an address, of the dtype of an array or a number.
-
-    To take one array apart as an argument costs a tenth of a small network's step.
-    """
-    return carray(_pointer(address, like), (size,))
 
 
 @inner
@@ -237,16 +211,17 @@ def step(plan_at, x, out):
 
     x has B D numbers, in any layout; out has B C. STEPPED_ALONE says that a member was asleep.
     """
-    plan = _array_at(plan_at, PLAN, plan_at)  # (PLAN,)
+    # Each array that is an argument costs a tenth of a small network's step: addresses do not.
+    plan = numbers_at(plan_at, PLAN, plan_at)  # (PLAN,)
     B, last = plan[STREAMS], plan[LAYERS] - 1
-    table = _array_at(plan[TABLE], (last + 1) * COLUMNS, plan_at)  # (layers COLUMNS,)
-    memory = _array_at(plan[MEMORY], plan[MEMORY_SIZE], out)
-    weights = _array_at(plan[WEIGHTS], plan[WEIGHTS_SIZE], out)
-    entry = _array_at(plan[ENTRY], 3 * table[OUTPUTS], 0.0)  # (0 to 3 D,)
+    table = numbers_at(plan[TABLE], (last + 1) * COLUMNS, plan_at)  # (layers COLUMNS,)
+    memory = numbers_at(plan[MEMORY], plan[MEMORY_SIZE], out)
+    weights = numbers_at(plan[WEIGHTS], plan[WEIGHTS_SIZE], out)
+    entry = numbers_at(plan[ENTRY], 3 * table[OUTPUTS], 0.0)  # (0 to 3 D,)
     V = REGISTER_BYTES // memory.itemsize
     if not _enter(B, V, table[:COLUMNS], entry, plan[CONSTANTS], memory, x):
         return REFUSED
-    posts = _array_at(plan[POSTS], CLAIMED + plan[MEMBERS] * EACH_MEMBER, plan_at)
+    posts = numbers_at(plan[POSTS], CLAIMED + plan[MEMBERS] * EACH_MEMBER, plan_at)
     team, asleep = 1, False
     if plan[THREADS] > 1:
         team, asleep = _team(plan, posts)
@@ -290,14 +265,14 @@ def serve(posts, k, reads, like):
         # What is read here may belong to a later post, but then the claim fails.
         plan_at, n, parts = posts[JOB_PLAN], posts[JOB_LAYER], posts[JOB_PARTS]
         first, end, turn = posts[JOB_FIRST], posts[JOB_END], posts[JOB_TURN]
-        near = _array_at(posts[JOB_INPUT], 0, like)
+        near = numbers_at(posts[JOB_INPUT], 0, like)
         for line in range(INPUT_LINES):
             prefetch(near, line * LINE_BYTES // like.itemsize)
         if claim(posts, CLAIMED + mine, count - 1, count):
-            plan = _array_at(plan_at, PLAN, plan_at)  # (PLAN,)
-            memory = _array_at(plan[MEMORY], plan[MEMORY_SIZE], like)
-            weights = _array_at(plan[WEIGHTS], plan[WEIGHTS_SIZE], like)
-            layer = _array_at(plan[TABLE] + n * COLUMNS * 8, COLUMNS, plan_at)  # (COLUMNS,)
+            plan = numbers_at(plan_at, PLAN, plan_at)  # (PLAN,)
+            memory = numbers_at(plan[MEMORY], plan[MEMORY_SIZE], like)
+            weights = numbers_at(plan[WEIGHTS], plan[WEIGHTS_SIZE], like)
+            layer = numbers_at(plan[TABLE] + n * COLUMNS * 8, COLUMNS, plan_at)  # (COLUMNS,)
             _part(plan[STREAMS], V, layer, weights, memory, first, end, 1 + k, parts, turn)
             set_count(posts, DONE + mine, count)
     return came

@@ -70,15 +70,16 @@ def address_of(a: Array) -> int:
 
 @intrinsic
 def _pointer(typing, address, like):
-    """An address as a pointer to numbers of the dtype of an array."""
+    """An address as a pointer to numbers of the dtype of an array, or like another number."""
+    dtype = like.dtype if isinstance(like, types.Array) else like
 
     def generate(context, builder, sig, args):
         return builder.inttoptr(args[0], context.get_value_type(sig.return_type))
 
-    return types.CPointer(like.dtype)(address, like), generate
+    return types.CPointer(dtype)(address, like), generate
 
 
 @inner
 def numbers_at(address, size, like):
-    """The numbers at an address as an array (size,), of the dtype of another array."""
+    """The numbers at an address as an array (size,), of the dtype of an array or a number."""
     return carray(_pointer(address, like), (size,))
