@@ -124,6 +124,7 @@ def _backward(
     G, V = panels.shape[1], panels.shape[2]
     q, q_last = first // V, (last + V - 1) // V
     units, width = last - first, q_last * V - first
+    near = (q_last - q) * G * V * c.itemsize <= NEAR_BYTES
     # The gradient of h_t from the next step, (sequences, units).
     d, d_at = lines((end - begin) * width, c)
     given = len(dh) > 0
@@ -137,7 +138,7 @@ def _backward(
         if n <= 0:
             continue
         # A thread that waits for no other goes on with rows that are in its first-level cache.
-        parts = 1 if size > 1 else (n + ROWS_TOGETHER - 1) // ROWS_TOGETHER
+        parts = (n + ROWS_TOGETHER - 1) // ROWS_TOGETHER if near and size == 1 else 1
         for part in range(parts):
             r_first, r_last = begin + n * part // parts, begin + n * (part + 1) // parts
             cell_backward(
