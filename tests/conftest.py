@@ -51,6 +51,12 @@ def pytest_report_header():
     return f"minilstm {ml.__version__}, numpy {np.__version__}, numba {numba}"
 
 
+@pytest.fixture(autouse=True)
+def nothing_stays_chosen(monkeypatch):
+    """The backend that a test sets for the whole process, as a page of docs does, ends with it."""
+    monkeypatch.setattr(switch, "_everywhere", switch._everywhere)
+
+
 @pytest.fixture(scope="session", params=["numpy", "numba"])
 def backend(request):
     """The record of each backend that computes on the CPU."""
