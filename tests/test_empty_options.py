@@ -52,9 +52,9 @@ def test_an_argument_that_may_be_empty_or_0_is_compared_with_none():
 
 
 def test_commands_ask_for_the_truth_of_flags_alone():
-    from minilstm.command_line.cli import _parser
+    from minilstm.command_line.words.parser import build_parser
 
-    [commands] = [a.choices.values() for a in _parser()._actions if a.choices is not None]
+    [commands] = [a.choices.values() for a in build_parser()._actions if a.choices is not None]
     words = {a.dest: a for command in commands for a in command._actions}
     flags = {f"options.{name}" for name, a in words.items() if a.const is True and a.nargs == 0}
     assert flags >= {"options.quick", "options.bilstm", "options.json"} and len(words) > 30

@@ -15,7 +15,7 @@ from minilstm.bench.onnx import import_onnx, import_openvino
 from minilstm.bench.process import run_python
 from minilstm.bench.torch import import_torch
 from minilstm.bench.torch_gpu import import_cuda
-from minilstm.command_line.cli import _parser as parser
+from minilstm.command_line.words.parser import build_parser as parser
 
 
 def settled(backend="numpy", **settings):

@@ -15,9 +15,9 @@ from advice.computing import pip, without
 from advice.csv_files import BODY, HEAD, put
 from advice.network import two_inputs
 from advice.world import build, classifier, start
-from minilstm.command_line.cli import _parser
 from minilstm.command_line.complaints import check_streams
 from minilstm.command_line.outputs import save_model
+from minilstm.command_line.words.parser import build_parser
 
 
 def command(words, lines=""):
@@ -33,7 +33,7 @@ def command(words, lines=""):
             redirect_stdout(out), redirect_stderr(io.StringIO()),
         ):  # fmt: skip
             stack.enter_context(one)
-        options = _parser().parse_args(shlex.split(words))
+        options = build_parser().parse_args(shlex.split(words))
         options.run(options)
     return out.getvalue()
 
@@ -84,7 +84,7 @@ TABLE = [
     ("with without('matplotlib', 'minilstm.command_line.commands'): command('demo')",
      r"(pip install .*)\.", "pip(\"$1\")"),
     ("command('bench --crossover --long')", "leave out --against, --works, --long and --grid",
-     "vars(_parser().parse_args(['bench', '--crossover']))['long'] is False"),
+     "vars(build_parser().parse_args(['bench', '--crossover']))['long'] is False"),
     ("command('bench --picture p.png')", "(--picture) are of the grid; add (--grid)",
      "put(GRID, 'r'); command('bench $2 --read r $1 p.svg'); os.path.isfile('p.svg')"),
     ("put(GRID, 'r'); command('bench --grid --shapes vowels --read r')",
@@ -120,7 +120,7 @@ TABLE = [
      "model(); command('stream m.safetensors', '1,2\\n1,1e9\\n').count('\\n') == 2"),
     ("model(); command('stream m.safetensors', '1,2\\0\\n')", r"(iconv -f UTF-16) -t UTF-8",
      "model(); command('stream m.safetensors', '1,2\\n').count('\\n') == 1"),
-    ("model(); options = _parser().parse_args(['stream', 'm.safetensors'])\n"
+    ("model(); options = build_parser().parse_args(['stream', 'm.safetensors'])\n"
      "with patch('sys.stdin', None): options.run(options)", "pipe them in",
      "model(); command('stream m.safetensors', '1,2\\n').count('\\n') == 1"),
     ("model(); command('predict ' + put(HEAD + BODY) + ' m.safetensors')",

@@ -55,7 +55,12 @@ VERBS = re.compile(
     r"return|save|say|scale|seed|set|sort|start|train|unset|update|use|write) \w"
 )
 #: rooms whose text is reports, help or code
-REPORTS = ("minilstm/proof/causes", "minilstm/functional", "minilstm/command_line/cli.py")
+REPORTS = (
+    "minilstm/proof/causes",
+    "minilstm/functional",
+    "minilstm/command_line/cli.py",
+    "minilstm/command_line/words/",
+)
 
 
 @cache

@@ -15,6 +15,7 @@ from builders import two_movements
 
 import minilstm as ml
 from minilstm.command_line import cli
+from minilstm.command_line.words.parser import build_parser
 from minilstm.data import write_csv
 
 ROOT = Path(__file__).parents[2]
@@ -51,7 +52,7 @@ def test_exit_codes(tmp_path, capsys, monkeypatch):
     layers = [ml.SequenceInput(2), ml.LSTM(2), ml.FullyConnected(2), ml.Softmax()]
     ml.Network(layers, classes=["a", "b"], rng=np.random.default_rng(0)).save(MODEL)
     pages = [ROOT / "README.md", ROOT / "minilstm/command_line/README.md"]
-    texts = [*(page.read_text() for page in pages), cli._parser().format_help()]
+    texts = [*(page.read_text() for page in pages), build_parser().format_help()]
     told = [re.findall(r"[Ee]xit codes: ([^.]*)\.", " ".join(text.split())) for text in texts]
     for sentence in (part for parts in told[1:] for part in parts):
         assert [int(n) for n in re.findall(r"\b\d+\b", sentence)] == list(CODES)
@@ -106,7 +107,7 @@ NOT_OURS = {"CUBLAS_WORKSPACE_CONFIG", "LOCALAPPDATA"}
 def test_every_variable_that_a_page_names_has_a_case():
     pages = [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("minilstm/*/README.md")]
     pages += ROOT.glob("kernels/**/README.md")
-    text = cli._parser().format_help() + "".join(page.read_text() for page in pages)
+    text = build_parser().format_help() + "".join(page.read_text() for page in pages)
     found = set(re.findall(r"\b(?:MINILSTM|XDG|NUMBA|CUBLAS|OMP)_[A-Z_]*[A-Z]|LOCALAPPDATA", text))
     assert found - NOT_OURS == set(VARIABLES)
 

@@ -16,6 +16,7 @@ from matlab_words import matlab
 import minilstm as ml
 from minilstm.bench import Result
 from minilstm.command_line import cli, commands, training
+from minilstm.command_line.words.parser import build_parser
 from minilstm.data import write_csv, write_npz
 
 MODEL = "trained/model.safetensors"
@@ -321,7 +322,7 @@ CASES = {
 def words_of_the_parser():
     """(command, word) of every option; positional words are in every case of their command."""
     [choices] = [
-        a.choices for a in cli._parser()._actions if a.choices and a.dest == "==SUPPRESS=="
+        a.choices for a in build_parser()._actions if a.choices and a.dest == "==SUPPRESS=="
     ]
     return {
         (command, action.option_strings[-1])
