@@ -42,6 +42,10 @@ MAY_IMPORT = {
     "network.passes": {"network.graph", "losses", "layers", "backend", "data"},
     "network": {"network.graph", "network.passes", *NETWORK, "version"},
     "training": {"network", "network.graph", "network.passes", *NETWORK, "version"},
+    "evaluation": {"network", "network.graph", "network.passes", *NETWORK},
+    "sklearn": {
+        "training", "evaluation", "network", "network.graph", "network.passes", *NETWORK,
+    },
     "proof": set(),
     "proof.derivatives": set(),
     "proof.rounding": set(),
@@ -67,18 +71,24 @@ MAY_IMPORT = {
         "version",
     },
     "command_line": {
-        "bench", "proof.engine", "proof.conformance", "proof.checker", "proof.causes",
+        "bench", "evaluation", "proof.engine", "proof.conformance", "proof.checker", "proof.causes",
         "proof.reports", "proof.derivatives", "proof.rounding", "training", "network",
         "network.graph", "network.passes", *NETWORK, "version",
     },
     "__main__": {"command_line"},
 }  # fmt: skip
 # Elsewhere NumPy alone.
-AT_MODULE_LEVEL = {"kernels": {"numpy", "numba", "llvmlite", "cupy"}, "pytest_plugin": {"pytest"}}
+AT_MODULE_LEVEL = {
+    "kernels": {"numpy", "numba", "llvmlite", "cupy"},
+    "pytest_plugin": {"pytest"},
+    "sklearn": {"numpy", "sklearn"},
+}
 # Everything else a room may need is imported where it is used, and nowhere but there.
 LAZILY = {
     "kernels": {"cupy", "numba"},
-    "data": {"scipy", "matio", "h5py"},
+    "data": {"scipy", "matio", "h5py", "pandas", "pyarrow", "tomllib"},
+    "evaluation": {"sklearn"},
+    "command_line": {"shtab"},
     "network": {"safetensors"},
     "plots": {"matplotlib", "IPython"},
     "training": {"tqdm"},

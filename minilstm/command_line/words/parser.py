@@ -27,7 +27,7 @@ class _Parser(argparse.ArgumentParser):
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands; each sets `run`, the function that takes what was parsed."""
-    parser = _Parser(
+    parser: argparse.ArgumentParser = _Parser(
         prog="minilstm",
         description="An LSTM engine from scratch: train, predict, stream, check gradients.",
         epilog="Exit codes: 0 done, 1 a check failed, training diverged or minilstm failed, 2 bad "
