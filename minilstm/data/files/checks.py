@@ -39,6 +39,9 @@ class Sequences(NamedTuple):
     y: list[NDArray[Any]] | NDArray[Any] | None  # B arrays (T,), or one (B,), or no labels
     feature_names: list[str] | None  # D names, None where the file has none
     ids: list[str]  # B names
+    groups: list[str] | None = None  # B names of persons, machines or places
+    times: list[NDArray[Any]] | None = None  # B arrays (T,) of seconds, float64
+    facts: Any = None  # what was read, `ReadFacts`
 
 
 def check_file(path: str | os.PathLike[str]) -> Path:
