@@ -107,12 +107,13 @@ early_stopping, validation_fraction, n_iter_no_change, warm_start, random_state,
 
     def _answers(self, y: Any, sequences: Any) -> list[Array]:
         check_choice("target_normalization", self.target_normalization, ("zscore", "none"))
-        parts = parts_of(y)
-        # Nested lists of numbers are (n, R), as scikit-learn has it.
-        if parts:
-            self._per_step = not isinstance(parts[0], (list, tuple)) and axes_of(parts[0]) > 0
-        else:
-            self._per_step = np.ndim(y) == 3
+        parts = parts_of(y) or []
+        axes = axes_of(parts[0]) if parts else np.ndim(y) - 1
+        self._per_step = axes == 2
+        if parts and axes == 1:  # rows of one length are (n, R), unless each is one a step
+            lengths = [*map(len, parts)]
+            steps = [*map(len, sequences)]
+            self._per_step = lengths == steps or len(set(lengths)) > 1
         batch = Batch(sequences, "list")
         if not self._per_step:
             y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")

@@ -71,7 +71,8 @@ def weighted(samples: Samples, sample_weight: Any) -> Samples:
     chosen = [b for b, w in enumerate(weights) if w.any()]
     if not chosen:
         raise ValueError("every sample_weight is zero; give a weight above 0 to one sample.")
-    return samples._replace(weights=weights).of(chosen)
+    kept = samples._replace(weights=weights).of(chosen)
+    return kept if relative(kept.weights) else kept._replace(weights=None)
 
 
 def merged(samples: Samples, most: int) -> Samples:
