@@ -51,7 +51,7 @@ def test_vowels_of_unequal_lengths_through_cross_validation(on_numpy):
     X, y, *_ = ml.datasets.japanese_vowels()  # 270 of 7 to 26 steps, of 9 speakers
     model = LSTMClassifier(**{**SMALL, "num_hidden_units": 32, "max_epochs": 30})
     scores = cross_val_score(model, X, y, cv=3)
-    assert scores.min() > 0.9, scores
+    assert scores.min() > 0.85, scores
 
 
 def test_a_grid_search_in_two_processes_finds_what_one_finds(walks, own_folder):
