@@ -258,6 +258,20 @@ def test_class_weights_move_the_border(walks, on_numpy):
     np.testing.assert_allclose(balanced.predict_proba(X), weighed.predict_proba(X), rtol=1e-6)
 
 
+def test_a_step_of_weight_zero_counts_nowhere(walks, on_numpy):
+    X, labels, _ = walks
+    model = LSTMClassifier(**SMALL, mini_batch_size=16)
+    weights = [np.arange(len(x)) % 2 for x in X]
+    other = [np.where(w, part, "down") for w, part in zip(weights, labels, strict=True)]
+    one = clone(model).fit(X, labels, weights)
+    assert same_bits(one, clone(model).fit(X, other, weights))
+    assert not same_bits(one, clone(model).fit(X, labels))
+    by_sequence = np.arange(len(X)) % 3
+    by_step = [np.full(len(x), w) for x, w in zip(X, by_sequence, strict=True)]
+    one = clone(model).fit(X, labels, by_sequence)
+    assert same_bits(one, clone(model).fit(X, labels, by_step))
+
+
 def test_frames_are_taken_by_name(walks, on_numpy):
     X, labels, _ = walks
     y = [part[-1] for part in labels]
