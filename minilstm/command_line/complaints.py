@@ -27,8 +27,8 @@ _OTHER_NAMES = {
     "sequence_length": "padding",
 }
 # Options of one word, which are looked for where a value follows.
-_ONE_WORD = ("features", "drop", "separator", "decimal", "encoding", "sheet", "fill", "rate")
-_ONE_WORD += ("normalization",)
+_ONE_WORD = {"features", "drop", "separator", "decimal", "encoding", "sheet", "fill", "rate"}
+_ONE_WORD |= {"normalization"}
 _COMMA_LISTS = ("features", "drop", "target_columns")
 # What the command line has in the place of a function.
 _WINDOWS = r"read with label_per='step' and cut windows, minilstm\.data\.windows\(length, step\)"
@@ -108,6 +108,7 @@ def in_words_of_options(sentence: str, options: argparse.Namespace) -> str:
 
     Names of one word are looked for only before a value, as they are plain English, too.
     """
+    sentence = re.sub(r" \(--[a-z-]+ [^)]*\)", "", sentence)  # both ways of one option
     if "window_length" in options:
         sentence = re.sub(_WINDOWS, "cut windows with --window-length", sentence)
     for name in _COMMA_LISTS:
@@ -115,7 +116,7 @@ def in_words_of_options(sentence: str, options: argparse.Namespace) -> str:
             joined = ",".join(ast.literal_eval(f"[{words}]"))
             typed_so = f"--{name.replace('_', '-')} {joined!r}"
             sentence = sentence.replace(f"{name}=[{words}]", typed_so)
-    for name in _ONE_WORD:
+    for name in sorted(_ONE_WORD):
         if name in options:
             sentence = re.sub(rf"\b{name}=(?=['\d])", f"--{name} ", sentence)
             sentence = re.sub(rf"\b{name}=(?=[ .,;]|$)", f"--{name}", sentence)
@@ -136,5 +137,6 @@ def in_words_of_options(sentence: str, options: argparse.Namespace) -> str:
             typed_so = " ".join(each) or f"--no-{option[2:]}"
             sentence = sentence.replace(f"{name}=[{words}]", typed_so)
         sentence = re.sub(rf"\b{name}=(?=['\w])", f"{option} ", sentence)
+        sentence = re.sub(rf"\b{name}=(?=[ .,;]|$)", option, sentence)
         sentence = re.sub(rf"\b{name}\b", option, sentence)
     return sentence

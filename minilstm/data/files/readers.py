@@ -110,7 +110,7 @@ def read_sequences(
     said = said if description is None else said.over(description)
     arrays = {"x_name": x_name, "y_name": y_name, "layout": layout}
     arrays = {name: value for name, value in arrays.items() if value is not None}
-    kind, sources = _kind_and_sources(path, said)
+    kind, sources = kind_and_sources(path, said)
     _check_options(kind, given, arrays)
     if kind not in ARRAYS:
         data = read_tables(path, sources, said).sequences
@@ -118,10 +118,10 @@ def read_sequences(
             warnings.warn(f"{data.facts.path}: {text}.", UserWarning, stacklevel=2)
         return data
     missing = said.missing_labels
-    parts = [
-        _READERS[kind_of(s.path)](check_file(s.path), missing_labels=missing, **arrays)
-        for s in sources
-    ]
+    parts = []
+    for source in sources:  # no comprehension: a warning counts the calls up to its line
+        reader = _READERS[kind_of(source.path)]
+        parts.append(reader(check_file(source.path), missing_labels=missing, **arrays))
     data = parts[0] if len(parts) == 1 else _merged(parts, sources)
     if sources[0].group is not None:
         counts = [len(part.x) for part in parts]
@@ -150,10 +150,6 @@ def read_tables(
 
 def kind_and_sources(path: Any, said: DataDescription) -> tuple[str, list[Source]]:
     """The ending of the files that are to be read, and those files."""
-    return _kind_and_sources(path, said)
-
-
-def _kind_and_sources(path: Any, said: DataDescription) -> tuple[str, list[Source]]:
     frames = _frames(path)
     if frames is not None:
         alone = not isinstance(path, (list, tuple))

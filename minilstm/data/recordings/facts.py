@@ -122,7 +122,6 @@ class ReadFacts:
     def to_plain(self) -> dict[str, Any]:
         """The facts for scripts."""
         said = self.description
-        named = not isinstance(self.features, int)
         return {
             "path": self.path,
             "files": len(self.files),
@@ -141,7 +140,7 @@ class ReadFacts:
             "time_unit": self.time_unit,
             "rate": self.rate,
             "irregular": self.irregular,
-            "label_column": (said.label_column or None) if named else None,
+            "label_column": said.label_column or None,
             "label_per": self.label_per,
             "labels": self.labels,
             "missing_labels": self.missing_labels,

@@ -3,7 +3,7 @@ Labels are never filled, and what was filled is counted."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -96,7 +96,7 @@ def filled(
     return found, x, Filled(cells=int(gaps.sum()))
 
 
-def _split(found: Ordered, x: Array, empty: Array) -> tuple[Ordered, Array, Filled]:
+def _split(found: Ordered, x: Array, empty: Any) -> tuple[Ordered, Array, Filled]:
     """Recordings cut at rows with a gap; the pieces of "a" are "a", "a#2", "a#3"."""
     kept = np.flatnonzero(~empty)
     if kept.size == 0:

@@ -84,7 +84,7 @@ def _codes(rows: Rows, column: str | None, names: list[str]) -> tuple[Array, lis
         )
     if len(rows.sources) == 1:
         return codes, values.tolist()
-    pairs, codes, first = factorized(rows.file * len(values) + codes)
+    pairs, codes, _ = factorized(rows.file * len(values) + codes)
     value, file = pairs % len(values), pairs // len(values)
     doubled = np.bincount(value)[value] > 1
     ids = [
@@ -110,12 +110,12 @@ def _not_together(
     first = np.unique(codes[starts], return_index=True)[1]
     k = int(starts[np.setdiff1d(np.arange(len(starts)), first)[0]])
     name = ids[codes[k]]
-    say = f", or say sort_by={time!r}" if time is not None else ", or say sort_by= with a column"
+    say = f"say sort_by={time!r}" if time is not None else "name a column to sort by with sort_by="
     return Need(
-        f"sort_by={time!r}" if time is not None else "sort_by= with a column",
+        f"sort_by={time!r}" if time is not None else "sort_by= with a column to sort by",
         f"{rows.place(k).split(' of ')[0]} goes back to sequence {name!r}",
         f"{rows.place(k)} goes back to sequence {name!r}, but the lines of a sequence have to "
-        f"stand together: sort the file by sequence, then by time{say}.",
+        f"stand together: sort the file by sequence, then by time, or {say}.",
     )
 
 
@@ -152,7 +152,7 @@ def _checked(found: Ordered, roles: Roles, skip: bool) -> Ordered:
     k = int(np.flatnonzero(doubled)[0])
     if not skip:
         cells = found.rows.columns[roles.time] if roles.time is not None else times.seconds
-        shown = "" if back.size else f" ({str(cells[k])})"
+        shown = "" if back.size else f" ({cells[k]!s})"
         found.needs.append(
             Need(
                 "on_bad_line='skip'",

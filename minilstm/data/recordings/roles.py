@@ -113,7 +113,8 @@ def roles_of(
     time = said.time_column
     if time is None:
         time = _time_by_name(rows, rest, starts)
-        if time is not None and len([c for c in rest if c != time]) + len(known) == 0:
+        others = [c for c in (*rest, *known, said.value_column) if c not in (time, None)]
+        if time is not None and not others:
             time = None if said.features is None else time  # nothing else would be a feature
     rest = [c for c in rest if c != time]
     if identity is None and not one_each:
@@ -305,7 +306,12 @@ def _questions(
         ):  # fmt: skip
             needs.append(_need(rows, f"label_column={c!r}", c, "may be the label"))
             roles = roles._replace(label=c)
-        elif c not in texts and c != said.sort_by and rises(_numbers(cells), starts):
+        elif (
+            c not in texts
+            and c != said.sort_by
+            and said.time_column != ""
+            and rises(_numbers(cells), starts)
+        ):
             if roles.time is None and said.time_column is None:
                 needs.append(_need(rows, f"time_column={c!r}", c, "rises as a clock does"))
                 roles = roles._replace(time=c)
@@ -326,13 +332,12 @@ def _numbers(cells: Array) -> Array:
 
 def _need(rows: Rows, option: str, column: str, what: str) -> Need:
     """A question about one column."""
-    others = f", label_column={column!r}, group_column={column!r}"
-    if what == "rises as a clock does" or what == "may be the label":
-        features = [c for c in rows.columns if as_numbers(rows.columns[c]) is not None]
-        shown = repr(features) if len(features) <= 4 else f"[{features[0]!r}, ...]"
-        others = f", drop=[{column!r}], or features={shown}"
+    if what in ("rises as a clock does", "may be the label"):
+        others = f", or {option.partition('=')[0]}='' where it is a feature"
+    elif option.startswith("drop"):
+        others = ", or name all features with features="
     else:
-        others = "" if option.startswith("drop") else f", or drop=[{column!r}]"
+        others = f", or drop=[{column!r}]"
     return Need(
         option,
         f"{column!r} {what}",
@@ -378,6 +383,10 @@ def _check_numbers(rows: Rows, column: str, roles: Roles) -> None:
     k = bad_cell(cells)
     k = 0 if k is None else k
     text = str(cells[k])
+    if all(str(cell[k]) == name for name, cell in rows.columns.items() if cell.dtype.kind == "U"):
+        raise DataError(
+            f"{rows.place(k)} repeats the header, but numbers were wanted: remove the line."
+        )
     advice = "correct or remove the line"
     if "," in text:
         advice = "write it with a point, and with nothing between thousands"

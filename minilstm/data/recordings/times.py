@@ -141,10 +141,11 @@ def spread(seconds: Array) -> Array | None:
     starts = np.flatnonzero(np.diff(seconds, prepend=-np.inf) > 0)
     counts = np.diff(np.append(starts, len(seconds)))  # (R,)
     steps = np.diff(seconds[starts])
-    inner = counts[1:-1] if len(counts) > 2 else counts
-    usual = int(np.median(inner)) if len(counts) > 2 else int(counts.max())
-    near = np.abs(inner - usual) <= max(1, usual // 10)
-    if usual < 2 or near.mean() < 0.8 or counts[0] > usual + max(1, usual // 10):
+    inner = counts[1:-1] if len(counts) > 2 else counts[counts == counts.max()]
+    usual = int(np.median(inner))
+    most = max(1, usual // 10)
+    near = np.abs(inner - usual) <= most
+    if usual < 2 or near.mean() < 0.8 or max(counts[0], counts[-1]) > usual + most:
         return None
     width = float(steps.min()) if steps.size else 1.0
     k = np.arange(len(seconds)) - np.repeat(starts, counts)  # (T,) within the stamp
