@@ -21,6 +21,7 @@ from minilstm.data.files.writers import write_csv, write_npz
 from minilstm.data.recordings.facts import facts_of
 from minilstm.data.recordings.files import ARRAYS, TABLES, Source, kind_of, sources_of
 from minilstm.data.recordings.read import Read, sequences_of
+from minilstm.data.tables.read_table import read_table
 from minilstm.errors import DataError
 
 __all__ = ["Sequences", "read_sequences", "write_csv", "write_npz"]
@@ -138,10 +139,10 @@ def read_tables(
     learned: DataDescription | None = None,
 ) -> Read:
     """The sequences of tables; arguments as for `minilstm.data.recordings.read.sequences_of`."""
-    from minilstm.data.tables import frame_table, read_table
-
     first = said if learned is None else said.over(learned)
     if _frames(given) is not None:
+        from minilstm.data.tables.frame import frame_table
+
         tables = [frame_table(frame) for frame in _frames(given) or ()]
     else:
         tables = [read_table(source.path, first) for source in sources]
