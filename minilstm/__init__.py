@@ -106,7 +106,9 @@ def __getattr__(name: str) -> Any:
     elif name in _MODULES:
         value = importlib.import_module(f"minilstm.{_MODULES[name]}")
     else:
-        raise AttributeError(f"module 'minilstm' has no attribute {name!r}")
+        # With both Python can say "Did you mean" of a misspelt layer.
+        message = f"module 'minilstm' has no attribute {name!r}"
+        raise AttributeError(message, name=name, obj=sys.modules[__name__])
     globals()[name] = value
     return value
 

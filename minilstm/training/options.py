@@ -24,6 +24,7 @@ from minilstm.checks import (
     check_sequence_length,
     check_share,
     check_whole,
+    did_you_mean,
     is_whole,
     metric_name,
 )
@@ -258,7 +259,8 @@ class TrainingOptions:
         if self.objective_metric_name not in names:
             raise ValueError(
                 f"objective_metric_name is {self.objective_metric_name!r}; choose one of "
-                f"{', '.join(map(repr, names))}, which are 'loss' and the metrics."
+                f"{', '.join(map(repr, names))}, which are 'loss' and the metrics"
+                f"{did_you_mean(self.objective_metric_name, names)}."
             )
         if self.objective_direction == "auto" and not self._objective_is_known():
             raise ValueError(
