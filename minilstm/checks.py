@@ -53,7 +53,7 @@ def did_you_mean(given: Any, known: Iterable[Any]) -> str:
     if not isinstance(given, str):
         return ""
     plain = {str(word).lower().replace("_", "-"): word for word in known}
-    near = get_close_matches(given.lower().replace("_", "-"), plain, n=1)
+    near = get_close_matches(given.lower().replace("_", "-"), plain, n=1, cutoff=0.72)
     return f" (did you mean {plain[near[0]]!r}?)" if near else ""
 
 

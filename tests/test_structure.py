@@ -49,8 +49,8 @@ MAY_IMPORT = {
     "network.graph": {"layers", "plots", "checks"},
     "network.passes": {"network.graph", "losses", "layers", "backend", "data"},
     "network": {"network.graph", "network.passes", *NETWORK, "version"},
-    "training": {"network", "network.graph", "network.passes", *NETWORK, "version"},
     "evaluation": {"network", "network.graph", "network.passes", *NETWORK},
+    "training": {"evaluation", "network", "network.graph", "network.passes", *NETWORK, "version"},
     "sklearn": {
         "training", "evaluation", "network", "network.graph", "network.passes", *NETWORK,
     },
