@@ -136,7 +136,7 @@ def _judged(error: BaseException) -> tuple[int, str]:
 def _in_words_of_options(sentence: str, options: argparse.Namespace) -> str:
     """Options as they are typed, where a sentence of the library names them as in Python.
 
-    Only names of several words are looked for, as those of one are plain English, too.
+    Names of one word are plain English, too, unless a value is set to them.
     """
     sentence = re.sub(f"to read it as '', and train with {_LOSS}", "to count it nowhere", sentence)
     sentence = re.sub(_LOSS, r"missing_labels=\1", sentence)
@@ -156,4 +156,5 @@ def _in_words_of_options(sentence: str, options: argparse.Namespace) -> str:
             sentence = sentence.replace(f"{name}=[{words}]", typed_so)
         sentence = re.sub(rf"\b{name}=(?=['\w])", f"{option} ", sentence)
         sentence = re.sub(rf"\b{name}\b", option, sentence)
-    return sentence
+    plain = "|".join(name for name in vars(options) if "_" not in name)
+    return re.sub(rf"\b({plain})=(?=['\w])", r"--\1 ", sentence)
