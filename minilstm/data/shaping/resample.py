@@ -173,7 +173,8 @@ def _filtered(x: Array, up: int, down: int) -> Array:
         ) from error
     taps, beta = signal.kaiserord(_ATTENUATION, (1 - _PASSED) / down)
     filter_ = signal.firwin(taps | 1, (1 + _PASSED) / 2 / down, window=("kaiser", beta))  # (taps,)
-    # A large offset is taken out first: a filter for a ratio keeps it to 0.1 % of itself only.
+    phase = np.arange(len(filter_)) % up  # (taps,) the taps of one phase meet in one output
+    filter_ /= up * np.bincount(phase, filter_)[phase]  # so that each phase keeps a constant
     first = x[:1].astype(np.float64)  # (1, D)
     return first + signal.resample_poly(x - first, up, down, window=filter_, padtype="antireflect")
 
