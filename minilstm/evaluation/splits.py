@@ -241,8 +241,10 @@ def _codes(values: Any, n: int, name: str) -> tuple[IntArray, list[Any]]:
     """A number for each recording's name or label, (N,), and the sorted names."""
     parts = parts_of(values)
     if parts is not None and any(axes_of(part) for part in parts):
-        values = [_most_frequent(label_array(p, f"{name}[{i}]", [""])) for i, p in enumerate(parts)]
-    array = label_array(values, name, [""])  # (N,)
+        parts = [_most_frequent(label_array(p, f"{name}[{i}]", [""])) for i, p in enumerate(parts)]
+    array = np.asarray(values if parts is None else parts)  # (N,)
+    if array.dtype.kind not in "iu":
+        array = array.astype(str)
     if array.shape != (n,):
         raise DataError(
             f"{name} has shape {array.shape}, but there are {n} recordings; give one for each."
