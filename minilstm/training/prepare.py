@@ -19,6 +19,7 @@ from minilstm.data.padding import NO_CLASS
 from minilstm.errors import DataError
 from minilstm.layers import Layer, SequenceInput
 from minilstm.losses import row_weights
+from minilstm.network.about import without_card
 from minilstm.network.examples import (
     Answers,
     as_answers,
@@ -96,6 +97,7 @@ def prepare(
         statistics=old.statistics if old else None,
         losses=losses,
         data_format=data_format,
+        about=without_card(old.about) if old else None,
     )
     sequences = [list(b.sequences) for b in batches]
     return net, heads, TrainingData(sequences, answers.targets, weights, by_class)
