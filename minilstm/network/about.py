@@ -16,6 +16,8 @@ from minilstm.network.graph.wiring import Wiring
 DEPTH = 20  # of objects and lists within each other
 _DESCRIBED = {field.name for field in dataclasses.fields(DataDescription)}
 KEYS = ("features", "targets", "rate", "description", "shaping", "card")
+# Of a card; what they hold is for people.
+_PARTS = {"versions": dict, "options": dict, "data": dict, "scores": dict, "limits": list}
 
 
 def checked_about(about: Any, wiring: Wiring) -> dict[str, Any] | None:
@@ -57,6 +59,12 @@ def checked_about(about: Any, wiring: Wiring) -> dict[str, Any] | None:
         if not isinstance(plain.get(key), (dict, type(None))):
             raise ValueError(f"about[{key!r}] is {shown(plain[key])}; give a dict, or None.")
     _check_description(plain.get("description") or {})
+    for key, kind in _PARTS.items():
+        part = (plain.get("card") or {}).get(key)
+        if not isinstance(part, (kind, type(None))):
+            raise ValueError(
+                f"about['card'][{key!r}] is {shown(part)}; give a {kind.__name__}, or None."
+            )
     if plain.get("features") is not None:
         first: Any = wiring.nodes[wiring.inputs[0]].layer  # a SequenceInput
         _check_features(plain["features"], first.shape[-1], first.feature_names)
@@ -95,6 +103,15 @@ def feature_names(about: Mapping[str, Any] | None) -> list[str] | None:
     """The names of the features, if they are known."""
     features = (about or {}).get("features")
     return None if features is None else [feature["name"] for feature in features]
+
+
+def other_columns(about: Mapping[str, Any] | None) -> frozenset[str]:
+    """The columns that the description knows, but for the features: ids, times, labels and such."""
+    described = (about or {}).get("description") or {}
+    single = ("id_column", "time_column", "label_column", "group_column", "sort_by")
+    named = [described.get(key) for key in single]
+    named += [*(described.get("target_columns") or ()), *(described.get("drop") or ())]
+    return frozenset(name for name in named if name) - {*(described.get("features") or ())}
 
 
 def without_card(about: Mapping[str, Any] | None) -> dict[str, Any] | None:

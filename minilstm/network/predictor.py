@@ -23,7 +23,7 @@ from minilstm.functional.lstm import LSTMState
 from minilstm.layers import Layer
 from minilstm.losses import find_loss
 from minilstm.network import model_file
-from minilstm.network.about import checked_about
+from minilstm.network.about import checked_about, other_columns
 from minilstm.network.evaluation import measure_outputs
 from minilstm.network.examples import NO_CLASSES, as_answers, as_batches, classes_by_output
 from minilstm.network.graph.connections import Connections
@@ -97,6 +97,7 @@ class Predictor:
         first: Any = self.layers[self.wiring.inputs[0]]  # a SequenceInput
         self.input_size = first.input_size
         self.about = checked_about(about, self.wiring)
+        self.others = other_columns(self.about)  # of frames, that are no features
         steps = self.wiring.nodes[self.wiring.outputs[0]].steps[0]
         self.output_mode = "sequence" if steps else "last"
 
@@ -295,7 +296,7 @@ class Predictor:
         """
         heads = find_heads(self.wiring, self.losses)
         classes = classes_by_output(self.classes, self.wiring, heads)
-        batches = as_batches(self.wiring, x, self.dtype, self.data_format, name)
+        batches = as_batches(self.wiring, x, self.dtype, self.data_format, name, self.others)
         given = (self.wiring, heads, batches[0], y, classes, label_name)
         targets = as_answers(*given, dtype=self.dtype).targets
         sequences, unweighted = [b.sequences for b in batches], [None] * len(heads)
@@ -381,7 +382,7 @@ class Predictor:
         want_state: bool = False,
     ) -> tuple[list[Any], State]:
         letters = self.data_format if data_format is None else data_format
-        batches = as_batches(self.wiring, x, self.dtype, letters)
+        batches = as_batches(self.wiring, x, self.dtype, letters, others=self.others)
         B = len(batches[0].sequences)
         if state is None:
             state = self.carried_state

@@ -57,6 +57,7 @@ NO_JSON = "which JSON does not hold; give text, finite numbers of Python, lists 
         ({"rate": True}, "about['rate'] is True; give steps a second, or None."),
         ({"rate": 0.0}, "about['rate'] is 0.0; give steps a second, or None."),
         ({"card": []}, "about['card'] is []; give a dict, or None."),
+        ({"card": {"data": []}}, "about['card']['data'] is []; give a dict, or None."),
         ({"description": {"id": "x"}}, "about['description'] has 'id'; give what "
          "DataDescription.to_plain() gave."),
         ({"description": {"drop": [1]}}, "about['description']['drop'] is [1]; give text, or a "
