@@ -5,5 +5,10 @@ from __future__ import annotations
 
 from minilstm.data import datasets
 from minilstm.data.files.readers import Sequences, read_sequences, write_csv, write_npz
+from minilstm.data.shaping.shape import Shaping, shape
+from minilstm.data.shaping.windows import Windows, windows
 
-__all__ = ["Sequences", "datasets", "read_sequences", "write_csv", "write_npz"]
+__all__ = [
+    "Sequences", "Shaping", "Windows", "datasets", "read_sequences", "shape", "windows",
+    "write_csv", "write_npz",
+]  # fmt: skip
