@@ -20,6 +20,7 @@ from minilstm.errors import DataError
 from minilstm.evaluation.splits import Split, split_share
 from minilstm.layers import Layer, SequenceInput
 from minilstm.losses import row_weights
+from minilstm.network.about import without_card
 from minilstm.network.examples import (
     Answers,
     as_answers,
@@ -105,6 +106,7 @@ def prepare(
         statistics=old.statistics if old else None,
         losses=losses,
         data_format=data_format,
+        about=without_card(old.about) if old else None,
     )
     sequences = [list(b.sequences) for b in batches]
     data = TrainingData(sequences, answers.targets, weights, by_class)

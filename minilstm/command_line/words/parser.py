@@ -78,8 +78,16 @@ def build_parser() -> Parser:
     stream.add_argument("model", type=path, metavar="MODEL")
     stream.set_defaults(run=streaming.stream_lines, reads=True)
 
-    info = add("info", parents=[common], help="describe a model file, or this installation")
+    info = add(
+        "info",
+        parents=[common],
+        help="describe a model file, or this installation",
+        description="Shows what a model predicts, its layers, features, training, data and scores: "
+        "its model card. Without MODEL it shows what is installed here. With --json the card is in "
+        "the object, under about.",
+    )
     info.add_argument("model", type=path, nargs="?", metavar="MODEL")
+    info.add_argument("--markdown", action="store_true", help="the model card as Markdown")
     info.set_defaults(run=commands.info)
 
     plot = add("plot", parents=[common], help="draw a model: boxes for layers, and arrows")
