@@ -7,16 +7,21 @@ import argparse
 import ast
 import errno
 import json
+import logging
 import os
 import re
 import sys
 import traceback
-from contextlib import suppress
-from typing import IO
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import IO, Any
 
 from minilstm.command_line.facts import INTERRUPTED
 from minilstm.errors import DeviceError, DivergedError, GradientError
+from minilstm.logs import log
 
+LEVELS = ("debug", "info", "warning", "error")
 DONE, FAILED, BAD_INPUT = 0, 1, 2  # exit codes, beside INTERRUPTED
 # What the library raises on purpose; their texts are sentences.
 _INPUT = (MemoryError, ValueError, TypeError, OSError, ImportError, DeviceError)
@@ -28,7 +33,7 @@ _OTHER_NAMES = {
 }
 # Options of one word, which are looked for where a value follows.
 _ONE_WORD = {"features", "drop", "separator", "decimal", "encoding", "sheet", "fill", "rate"}
-_ONE_WORD |= {"normalization"}
+_ONE_WORD |= {"normalization", "dtype"}
 _COMMA_LISTS = ("features", "drop", "target_columns")
 # What the command line has in the place of a function.
 _WINDOWS = r"read with label_per='step' and cut windows, minilstm\.data\.windows\(length, step\)"
@@ -49,6 +54,37 @@ def complain(options: argparse.Namespace, error: BaseException) -> int:
     said = json.dumps({"error": sentence, "exit_code": code}) + "\n"
     say(sys.stdout, said if options.json else "")
     return code
+
+
+@contextmanager
+def telling(options: argparse.Namespace) -> Iterator[None]:
+    """Within the block, warnings and what is logged are lines on standard error like complaints."""
+
+    def line(message: Warning | str, category: type[Warning], *where: Any) -> str:
+        return f"minilstm: warning: {in_words_of_options(str(message), options)}\n"
+
+    def show(record: logging.LogRecord) -> bool:
+        say(sys.stderr, f"minilstm: {record.levelname.lower()}: {record.getMessage()}\n")
+        return True
+
+    handler, before = logging.NullHandler(), warnings.formatwarning
+    handler.handle = show  # type: ignore[method-assign]
+    with warnings.catch_warnings():
+        warnings.formatwarning = line  # type: ignore[assignment]
+        log.addHandler(handler)
+        try:
+            yield
+        finally:
+            warnings.formatwarning = before
+            log.removeHandler(handler)
+            log.setLevel(logging.NOTSET)
+
+
+def set_level(name: str) -> None:
+    """Tell what is logged from a level of `LEVELS` on; at "error" no warnings either."""
+    log.setLevel(name.upper())
+    if name == "error":
+        warnings.simplefilter("ignore")
 
 
 def say(stream: IO[str] | None, text: str) -> None:
