@@ -111,7 +111,7 @@ def _is_plain(
 ) -> bool:
     """Whether every line has its cells, and pandas took no blank line, no word for a number."""
     listed = list(columns.values())
-    rows, last = len(listed[0]), listed[-1]
+    rows = len(listed[0])
     gaps = [np.isnan(c) if k in numeric else c == "" for k, c in enumerate(listed)]  # W of (N,)
     if np.logical_and.reduce(gaps).any():
         return False  # a line of empty cells alone

@@ -80,15 +80,20 @@ def header_of(record: Record, name: str, separator: str = ",") -> list[str]:
             f"{shown}), but a name above each column was wanted: add it, or remove the column "
             "(pandas leaves its index out with index=False)."
         )
-    doubled = next((column for column in header if header.count(column) > 1), None)
-    if doubled is not None:
-        raise DataError(
-            f"path {name} has two columns called {doubled!r}, but different names were wanted: "
-            "rename one of them."
-        )
+    check_header(header, f"path {name}")
     if any(map(is_number, header)):
         raise DataError(
             f"path {name} starts with the line {shown}, which holds numbers, but a header of "
             "column names was wanted: put one name above each column."
         )
     return header
+
+
+def check_header(header: list[str], name: str) -> None:
+    """Refuse two columns of one name."""
+    doubled = next((column for column in header if header.count(column) > 1), None)
+    if doubled is not None:
+        raise DataError(
+            f"{name} has two columns called {doubled!r}, but different names were wanted: "
+            "rename one of them."
+        )

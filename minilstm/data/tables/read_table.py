@@ -9,9 +9,11 @@ from pathlib import Path
 
 from minilstm.data.description import DataDescription
 from minilstm.data.files.checks import check_file
+from minilstm.data.tables.binary import OLD_EXCEL, PARQUET, ZIP, read_parquet, read_workbook
 from minilstm.data.tables.source import text_source
 from minilstm.data.tables.table import Table
 from minilstm.data.tables.text import read_text
+from minilstm.errors import DataError
 
 _NOTHING_SAID = DataDescription()
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz", ".parquet", ".xlsx")
@@ -53,7 +55,24 @@ def read_table(
     data = b""
     if source == "-":
         name, data = "standard input", sys.stdin.buffer.read()
+        start = data[:4]
     else:
         path = check_file(source)
         name = repr(str(path))
+        with open(path, "rb") as file:
+            start = file.read(4)
+    if start == OLD_EXCEL:
+        raise DataError(
+            f"path {name} is a workbook of the old kind (.xls), but .xlsx was wanted: save it again "
+            "as .xlsx or .csv."
+        )
+    if start in (PARQUET, ZIP):
+        read = read_parquet if start == PARQUET else read_workbook
+        return read(name, path, data, description)
+    suffix = "" if path is None else path.suffix.lower()
+    if suffix in (".parquet", ".xlsx"):
+        raise DataError(
+            f"path {name} ends in {suffix!r}, but does not start as such a file does: get it "
+            "again, or give it the name of what it is, such as .csv."
+        )
     return read_text(text_source(name, path, data, description.encoding), description)
