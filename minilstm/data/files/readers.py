@@ -21,6 +21,7 @@ from minilstm.data.files.writers import write_csv, write_npz
 from minilstm.data.recordings.facts import facts_of
 from minilstm.data.recordings.files import ARRAYS, TABLES, Source, kind_of, sources_of
 from minilstm.data.recordings.read import Read, sequences_of
+from minilstm.data.tables.frame import frame_table
 from minilstm.data.tables.read_table import read_table
 from minilstm.errors import DataError
 
@@ -141,9 +142,8 @@ def read_tables(
     """The sequences of tables; arguments as for `minilstm.data.recordings.read.sequences_of`."""
     first = said if learned is None else said.over(learned)
     if _frames(given) is not None:
-        from minilstm.data.tables.frame import frame_table
-
-        tables = [frame_table(frame) for frame in _frames(given) or ()]
+        frames = zip(_frames(given) or (), sources, strict=True)
+        tables = [frame_table(frame, source.path, first) for frame, source in frames]
     else:
         tables = [read_table(source.path, first) for source in sources]
     return sequences_of(tables, sources, said, _shown(given), known, learned)

@@ -68,7 +68,8 @@ class ReadFacts:
         said = self.description
         text = f"{_count(self.sequences, 'sequence')}, {_count(self.steps, 'step')}{each}"
         if len(self.files) > 1:
-            text = f"{_count(len(self.files), 'file')}, {text}"
+            kind = "frame" if self.files[0] == "x[0]" else "file"
+            text = f"{_count(len(self.files), kind)}, {text}"
         if isinstance(self.features, int):
             text += f", {_count(self.features, 'feature')}"
         if said.id_column:

@@ -102,7 +102,7 @@ class _Column:
             else:
                 self.text = True
         if self.text:
-            self.parts.append(np.array(list(map(str.strip, cells)), np.str_))
+            self.parts.append(np.array(cells, np.str_))
         self.count += len(cells)
 
     def is_late_text(self) -> bool:
@@ -181,7 +181,8 @@ def _split(text: str, layout: Layout) -> list[list[str]] | None:
     if len(cells) != width * count or "".join(cells[width::width]).count("\n") != count - 1:
         return None
     columns = [cells[k::width] for k in range(width)]
-    columns[0] = list(map(str.strip, columns[0]))
+    blank = " " in text or "\t" in text  # around cells they do not count
+    columns = [list(map(str.strip, c)) if blank or c is columns[0] else c for c in columns]
     return None if width == 1 and "" in columns[0] else columns
 
 
