@@ -13,6 +13,7 @@ from minilstm.backend import NAMES
 from minilstm.command_line import commands, models, streaming
 from minilstm.command_line.words.bench import add_bench
 from minilstm.command_line.words.data import data_options
+from minilstm.command_line.words.evaluate import add_evaluate
 from minilstm.command_line.words.train import add_train
 from minilstm.command_line.words.values import natural, path, whole
 from minilstm.version import __version__
@@ -50,6 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     data = data_options()
     add_train(add, [common, data])
+    add_evaluate(add, [common, data])
 
     predict = add("predict", parents=[common, data], help="labels and scores of sequences, as CSV")
     predict.add_argument("model", type=path, metavar="MODEL")
