@@ -41,7 +41,7 @@ def predict_file(options: argparse.Namespace) -> dict[str, Any]:
     judge = None
     if data.y is not None and len(read["labels"]):
         # What evaluate would refuse is refused before anything is written.
-        judge, ignored = _judge(net, options)
+        judge, ignored = with_ignored_labels(net, options)
         allowed = [*judge.classes.tolist(), *ignored]
         labels = checked_labels(data, path, net.input_size, mode, options, allowed)
         to_targets(labels, judge.classes, str(path), ignored)
@@ -61,7 +61,7 @@ def predict_file(options: argparse.Namespace) -> dict[str, Any]:
     return {**facts(seconds, result), "read": [read]}
 
 
-def _judge(net: Network, options: argparse.Namespace) -> tuple[Any, list[Any]]:
+def with_ignored_labels(net: Network, options: argparse.Namespace) -> tuple[Any, list[Any]]:
     """The network whose loss ignores missing labels too, and all the labels that it ignores."""
     given = net.losses[0] if net.losses is not None else None
     loss = given if isinstance(given, CrossEntropy) else CrossEntropy()
