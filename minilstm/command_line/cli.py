@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 
 from minilstm.backend import set_num_threads, use_backend
-from minilstm.command_line.complaints import DONE, check_streams, complain, say
+from minilstm.command_line.complaints import DONE, check_streams, complain, json_stream, say
 from minilstm.command_line.words.parser import build_parser
 
 
@@ -58,6 +58,7 @@ def _run(options: argparse.Namespace, arguments: Sequence[str] | None) -> int:
     with use_backend(options.backend) if options.backend is not None else nullcontext():
         result = options.run(options)
     if options.json:
-        print(json.dumps({k: v for k, v in result.items() if k != "exit_code"}))
+        said = json.dumps({k: v for k, v in result.items() if k != "exit_code"})
+        print(said, file=json_stream(options))
     sys.stdout.flush()
     return int(result.get("exit_code", DONE))

@@ -20,7 +20,6 @@ from minilstm.data.labels import as_labels
 from minilstm.data.sequences import as_batch
 from minilstm.errors import DataError
 from minilstm.layers import SequenceInput
-from minilstm.network.about import feature_names
 from minilstm.network.network import Network
 
 _OPTIONS = (
@@ -101,8 +100,7 @@ def learned_names(net: Network) -> list[str] | None:
     """The names of the features that a network was trained on, if it knows them."""
     first = net.layers[net.wiring.inputs[0]]
     assert isinstance(first, SequenceInput)  # the wiring has checked
-    names = first.feature_names
-    return feature_names(net.about) if names is None else list(names)
+    return None if first.feature_names is None else list(first.feature_names)
 
 
 def ignored_labels(options: argparse.Namespace) -> list[str]:
