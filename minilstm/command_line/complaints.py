@@ -26,6 +26,12 @@ _OTHER_NAMES = {
     "max_epochs": "epochs",
     "sequence_length": "padding",
 }
+# Options of one word, which are looked for where a value follows.
+_ONE_WORD = ("features", "drop", "separator", "decimal", "encoding", "sheet", "fill", "rate")
+_ONE_WORD += ("normalization",)
+_COMMA_LISTS = ("features", "drop", "target_columns")
+# What the command line has in the place of a function.
+_WINDOWS = r"read with label_per='step' and cut windows, minilstm\.data\.windows\(length, step\)"
 # What --missing-labels does by itself.
 _LOSS = r"loss=minilstm\.CrossEntropy\(ignored_labels=(\[.*?\])\)"
 
@@ -36,7 +42,7 @@ def complain(options: argparse.Namespace, error: BaseException) -> int:
     Where that cannot be written either, the code alone tells.
     """
     code, sentence = _judged(error)
-    sentence = _in_words_of_options(" ".join(sentence.split()), options)
+    sentence = in_words_of_options(" ".join(sentence.split()), options)
     debug = os.environ.get("MINILSTM_DEBUG", "0") not in ("", "0")
     told = "".join(traceback.format_exception(error)) if debug else ""
     say(sys.stderr, f"{told}minilstm: {sentence}\n")
@@ -97,11 +103,22 @@ def _judged(error: BaseException) -> tuple[int, str]:
     )
 
 
-def _in_words_of_options(sentence: str, options: argparse.Namespace) -> str:
+def in_words_of_options(sentence: str, options: argparse.Namespace) -> str:
     """Options as they are typed, where a sentence of the library names them as in Python.
 
-    Only names of several words are looked for, as those of one are plain English, too.
+    Names of one word are looked for only before a value, as they are plain English, too.
     """
+    if "window_length" in options:
+        sentence = re.sub(_WINDOWS, "cut windows with --window-length", sentence)
+    for name in _COMMA_LISTS:
+        for words in re.findall(rf"\b{name}=\[('.*?')\]", sentence):
+            joined = ",".join(ast.literal_eval(f"[{words}]"))
+            typed_so = f"--{name.replace('_', '-')} {joined!r}"
+            sentence = sentence.replace(f"{name}=[{words}]", typed_so)
+    for name in _ONE_WORD:
+        if name in options:
+            sentence = re.sub(rf"\b{name}=(?=['\d])", f"--{name} ", sentence)
+            sentence = re.sub(rf"\b{name}=(?=[ .,;]|$)", f"--{name}", sentence)
     sentence = re.sub(f"to read it as '', and train with {_LOSS}", "to count it nowhere", sentence)
     sentence = re.sub(_LOSS, r"missing_labels=\1", sentence)
     stranger = re.search(r"holds the label ('.*?'|-?\d+) \(.*(, or train with it\.)$", sentence)
