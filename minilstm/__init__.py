@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from minilstm.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from minilstm import data as data
     from minilstm import plots as plots
     from minilstm.backend import count_transfers as count_transfers
     from minilstm.backend import get_num_threads as get_num_threads
@@ -81,7 +82,7 @@ _NAMES = {
     "training.train": "train",
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
-_MODULES = {"plots": "plots", "schedules": "training.schedules"}
+_MODULES = {"data": "data", "plots": "plots", "schedules": "training.schedules"}
 
 __all__ = ["__version__", *_HOME]
 

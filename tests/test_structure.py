@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "kernels": {"functional", "errors"},
     "record": {"functional"},
     "backend": {"functional", "kernels", "record"},
-    "data": {"errors", "files"},
+    "data": {"errors", "files", "checks"},
     "plots": {"errors", "files"},
     "layers": {"backend", "checks"},
     "losses": {"layers", "backend"},

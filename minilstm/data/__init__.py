@@ -6,5 +6,10 @@ from __future__ import annotations
 from minilstm.data import datasets
 from minilstm.data.description import DataDescription
 from minilstm.data.files.readers import Sequences, read_sequences, write_csv, write_npz
+from minilstm.data.shaping.shape import Shaping, shape
+from minilstm.data.shaping.windows import Windows, windows
 
-__all__ = ["DataDescription", "Sequences", "datasets", "read_sequences", "write_csv", "write_npz"]
+__all__ = [
+    "DataDescription", "Sequences", "Shaping", "Windows", "datasets", "read_sequences", "shape",
+    "windows", "write_csv", "write_npz",
+]  # fmt: skip
