@@ -301,6 +301,7 @@ KINDS = {
         by_file_label,
         {"file_pattern": "{label}_{group}_{id}.csv"},
         told=False,
+        ordered=False,
     ),
     "13 glob and arguments": Kind(
         one_each(lambda r: f"{r.id}.csv", ALONE, glob_and_files), wanted, {"id_column": ""}

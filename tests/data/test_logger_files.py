@@ -51,7 +51,7 @@ def assert_read(data, kind):
 
 def assert_labels(y, wanted, order):
     if wanted is None or isinstance(wanted, np.ndarray):
-        assert (y is None) if wanted is None else (y.tolist() == wanted.tolist())
+        assert y is None if wanted is None else y[list(order)].tolist() == wanted.tolist()
         return
     assert len(y) == len(wanted)
     for got, want in zip((y[k] for k in order), wanted, strict=True):
