@@ -12,6 +12,7 @@ from minilstm.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from minilstm import data as data
+    from minilstm import evaluation as evaluation
     from minilstm import plots as plots
     from minilstm.backend import count_transfers as count_transfers
     from minilstm.backend import get_num_threads as get_num_threads
@@ -82,7 +83,9 @@ _NAMES = {
     "training.train": "train",
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
-_MODULES = {"data": "data", "plots": "plots", "schedules": "training.schedules"}
+_MODULES = {
+    "data": "data", "evaluation": "evaluation", "plots": "plots", "schedules": "training.schedules",
+}  # fmt: skip
 
 __all__ = ["__version__", *_HOME]
 
