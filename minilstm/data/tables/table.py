@@ -3,6 +3,8 @@ It says nothing of what a column means."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,4 +28,6 @@ class Table(NamedTuple):
     skipped: int = 0  # lines that could not be read and were left out
     empty: int = 0  # lines of empty cells alone
     first_skipped: int = 0  # the first line that was left out
-    found: dict[str, str] = {}  # what was recognised, such as {"separator": ";"}
+    found: Mapping[str, str] = MappingProxyType(
+        {}
+    )  # what was recognised, such as {"separator": ";"}
