@@ -25,6 +25,8 @@ from minilstm.backend import (
 from minilstm.command_line.facts import facts
 from minilstm.command_line.models import load_model
 from minilstm.command_line.reading import learned_names
+from minilstm.command_line.words.usage import Parser
+from minilstm.command_line.words.values import path
 from minilstm.errors import DeviceError
 from minilstm.files import write_atomically
 from minilstm.network.card_page import card_markdown, card_text
@@ -128,6 +130,23 @@ def check_gradients(options: argparse.Namespace) -> dict[str, Any]:
         "checks": engine_proof.to_plain(rows),
         "exit_code": 1 if wrong else 0,
     }
+
+
+def completion(options: argparse.Namespace, parser: Parser) -> dict[str, Any]:
+    """Print the script by which a shell completes the words of `parser`."""
+    try:
+        import shtab
+    except ImportError as error:
+        raise ImportError(
+            "tab completion is written by shtab, which is not installed: pip install "
+            "'minilstm[all]', or shtab alone."
+        ) from error
+    paths = (a for command in parser.commands().values() for a in command._actions)
+    for action in paths:
+        if action.type is path:
+            action.complete = shtab.FILE  # type: ignore[attr-defined]
+    print(shtab.complete(parser, options.shell))
+    return {"shell": options.shell}
 
 
 def bench(options: argparse.Namespace) -> dict[str, Any]:

@@ -95,6 +95,21 @@ def test_labels_are_those_of_the_nearest_earlier_step_and_targets_go_as_features
     assert resample(data._replace(y=[np.zeros((8, 3))]), 4).y[0].shape == (4, 3)
 
 
+def test_rows_that_a_logger_stamps_in_bunches_do_not_count_as_a_fast_recording():
+    """Ten rows each tenth of a second, all stamped within a millisecond: no line takes more."""
+    times = (np.arange(50)[:, None] / 10 + np.arange(10) * 1e-5).ravel()
+    got = resample(recorded(sine(0.5, times), times), 5)
+    assert len(got.x[0]) == 25 and np.abs(got.x[0] - sine(0.5, got.times[0])).max() < 2e-2
+
+
+def test_a_rate_with_lost_rows_keeps_what_is_there():
+    times = lossy(4, 50)
+    x = np.random.default_rng(1).standard_normal((len(times), 2))
+    got = resample(recorded(x, times), 50)
+    places = np.rint(times * 50).astype(int)
+    assert np.abs(got.x[0][places] - x).max() < 1e-9 and len(got.x[0]) == 200
+
+
 def test_lines_over_a_hole_are_told_of():
     times = np.array([0.0, 0.1, 0.2, 0.3, 5.3, 5.4])
     told = (

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from minilstm.arrays import as_array
@@ -15,6 +16,7 @@ from minilstm.data.labels import label_array
 from minilstm.errors import DataError
 
 Array = NDArray[Any]
+_BLOCK = 1 << 20  # numbers of the windows that are counted together
 LABELS = ("majority", "last")
 Label = str | Callable[[Array], Any]
 
@@ -63,18 +65,19 @@ def window_targets(y: Array, starts: Array, length: int, label: Label, name: str
 
 def _majority(y: Array, starts: Array, length: int) -> Array:
     """The most frequent label of each window; of equally frequent ones that which is seen last."""
-    stops = starts + length  # (N,)
     classes, codes = np.unique(y, return_inverse=True)  # (C,), (T,)
-    best = np.zeros((2, len(starts)), np.int64)  # how often, and where last
-    winner = np.full(len(starts), -1)  # (N,)
-    for c, word in enumerate(classes.tolist()):
-        if word == "":
-            continue  # a missing label does not vote
-        here = codes == c  # (T,)
-        sums = np.concatenate([[0], np.cumsum(here)])  # (T + 1,)
-        last = np.maximum.accumulate(np.where(here, np.arange(len(y)), -1))  # (T,)
-        often, seen = sums[stops] - sums[starts], last[stops - 1]  # (N,), (N,)
-        wins = (often > best[0]) | ((often == best[0]) & (often > 0) & (seen > best[1]))
-        winner[wins] = c
-        best[:, wins] = often[wins], seen[wins]
-    return np.where(winner < 0, "", classes[winner]) if (winner < 0).any() else classes[winner]
+    C, steps = len(classes), np.arange(length)
+    views = sliding_window_view(codes, length)  # (T - length + 1, length)
+    size = max(1, _BLOCK // max(C, length))
+    winners = np.empty(len(starts), np.int64)  # (N,)
+    for n in range(0, len(starts), size):
+        seen = views[starts[n : n + size]]  # (n, length)
+        cells = (seen + C * np.arange(len(seen))[:, None]).ravel()  # (n length,) window and class
+        score = length * np.bincount(cells, minlength=len(seen) * C)  # (n C,)
+        last = np.full(len(score), -1)  # (n C,)
+        last[cells] = np.tile(steps, len(seen))  # of a cell that comes again the last one stays
+        score = (score + last).reshape(len(seen), C)  # -1 for a class that the window has not
+        if y.dtype.kind == "U":
+            score[:, classes == ""] = 0  # it does not vote, and wins where nothing else is
+        winners[n : n + size] = score.argmax(axis=1)
+    return classes[winners]

@@ -30,6 +30,7 @@ from minilstm.errors import DataError
 Array = NDArray[Any]
 _JITTER = 0.05  # of a step: stamps in whole milliseconds are still at equal distances
 _HOLE = 10  # usual steps: lines over more than that are told of
+_SAME = 0.99  # of a rate: not slower, so there is nothing to filter
 _LARGEST = 10_000  # denominator of a ratio of rates
 _ATTENUATION = 60  # dB of what swings too fast
 _PASSED = 0.8  # share of the new band that the filter leaves as it is
@@ -84,7 +85,7 @@ def resample(data: Sequences, rate: float, rate_in: float | None = None) -> Sequ
     xs, ys, new_times, holes = [], [], [], []
     for b, (x, times) in enumerate(zip(data.x, own_times, strict=True)):
         _check_rising(times, data.ids[b])
-        holes.append(_hole(times))
+        holes.append(_hole(times, rate))
         at = _grid(times, rate)  # (T',)
         xs.append(_at_rate(x, times, at, rate))
         at = at[: len(xs[-1])]
@@ -117,17 +118,23 @@ def _check_rising(times: Array, name: str) -> None:
         )
 
 
-def _hole(times: Array) -> float:
-    """Seconds of the longest time step, or 0 where it is usual."""
-    steps = np.diff(times)  # (T - 1,)
-    return float(steps.max()) if len(steps) and steps.max() > _HOLE * np.median(steps) else 0.0
+def _hole(times: Array, rate: float) -> float:
+    """Seconds of the longest time step, or 0 where it is usual, or hides no step of the rate."""
+    longest = float(np.diff(times).max(initial=0))
+    return longest if longest > max(_HOLE * _usual_step(times), 2 / rate) else 0.0
+
+
+def _usual_step(times: Array) -> float:
+    """Seconds from step to step; rows that a logger stamps in bunches do not count as faster."""
+    if len(times) == 1:
+        return 0.0
+    mean = (times[-1] - times[0]) / (len(times) - 1)
+    return float(max(np.median(np.diff(times)), mean / 4))
 
 
 def _grid(times: Array, rate: float) -> Array:
     """Times (T',) at a rate from the first to the last."""
-    if len(times) == 1:
-        return times
-    slack = _JITTER * min(1.0, float(np.median(np.diff(times))) * rate)  # a late stamp
+    slack = _JITTER * min(1.0, _usual_step(times) * rate)  # the last may be early
     steps = math.floor((times[-1] - times[0]) * rate + slack)
     return times[0] + np.arange(steps + 1) / rate
 
@@ -146,13 +153,13 @@ def _at_rate(x: Array, times: Array, at: Array, rate: float) -> Array:
     ratio = Fraction(rate / own).limit_denominator(_LARGEST)
     if even and ratio == 1:
         return x
-    usual = own if even else float(1 / np.median(np.diff(times)))
-    if rate >= usual:
+    usual = own if even else 1 / _usual_step(times)
+    if rate >= _SAME * usual:
         out = _lines(x, times, at)
     elif even:
         out = _filtered(x, max(1, ratio.numerator), ratio.denominator)
     else:
-        times_faster = math.ceil(usual / rate)
+        times_faster = math.ceil(_SAME * usual / rate)
         fine = times[0] + np.arange((len(at) - 1) * times_faster + 1) / (rate * times_faster)
         out = _filtered(_lines(x, times, fine), 1, times_faster)
     out = out[: len(at)]

@@ -134,11 +134,14 @@ class Windows:
         if len({a.dtype.kind == "U" for a in checked}) > 1:
             raise DataError("y mixes text and numbers; use one kind for all recordings.")
         if all(a.shape[:1] == (len(x),) for a, x in zip(checked, arrays, strict=True)):
-            out = []
-            for b, a in enumerate(checked):
-                starts = places.starts[places.recordings == b]
-                if len(starts):
-                    out.append(window_targets(a, starts, self.length, self.label, f"y[{b}]"))
+            ends = np.searchsorted(places.recordings, np.arange(1, len(arrays)))  # (B - 1,)
+            out = [
+                window_targets(a, starts, self.length, self.label, name)
+                for a, starts, (name, _) in zip(
+                    checked, np.split(places.starts, ends), named, strict=True
+                )
+                if len(starts)
+            ]
             return np.concatenate(out)
         if len({a.shape for a in checked}) > 1 or checked[0].ndim > 1:
             b = next(b for b, a in enumerate(checked) if a.shape[:1] != (len(arrays[b]),))
