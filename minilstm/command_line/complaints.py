@@ -56,6 +56,12 @@ def complain(options: argparse.Namespace, error: BaseException) -> int:
     return code
 
 
+def json_stream(options: argparse.Namespace) -> IO[str] | None:
+    """Where --json goes: standard output, but standard error where the former holds a table."""
+    is_table = "table" in options and options.table(options)
+    return sys.stderr if is_table else sys.stdout
+
+
 @contextmanager
 def telling(options: argparse.Namespace) -> Iterator[None]:
     """Within the block, warnings and what is logged are lines on standard error like complaints."""
@@ -85,12 +91,6 @@ def set_level(name: str) -> None:
     log.setLevel(name.upper())
     if name == "error":
         warnings.simplefilter("ignore")
-
-
-def json_stream(options: argparse.Namespace) -> IO[str] | None:
-    """Where --json goes: standard output, but standard error where the former holds a table."""
-    is_table = "table" in options and options.table(options)
-    return sys.stderr if is_table else sys.stdout
 
 
 def say(stream: IO[str] | None, text: str) -> None:

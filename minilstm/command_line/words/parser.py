@@ -67,8 +67,8 @@ def build_parser() -> Parser:
         help="labels and scores of sequences, as CSV",
         description="Writes a label and its scores for each step or sequence; numbers where the "
         "model predicts numbers. Data are read and shaped as those of the training: columns by "
-        "name, windows of the same length, a row for each with its first step.",
-        epilog="Without --out the CSV is standard output, and --json goes to standard error.",
+        "name, windows of the same length, a row for each with its first step. Without --out the "
+        "CSV is standard output, and --json goes to standard error.",
     )
     predict.add_argument("model", type=path, metavar="MODEL")
     predict.add_argument("data", type=path, nargs="+", metavar="DATA", help="files, or a folder")

@@ -8,6 +8,7 @@ import argparse
 from collections.abc import Callable
 
 from minilstm.command_line import streaming
+from minilstm.command_line.words.data import separator
 from minilstm.command_line.words.values import path
 
 
@@ -24,12 +25,12 @@ def add_stream(
         "that knows the names of its features takes them by name, and leaves out the columns for "
         "id, time, label and group that it knows. A model of windows answers each window as soon "
         "as it is full: its first step, counted from 0 in the sequence, then the label and the "
-        "scores. A model of numbers answers with them.",
-        epilog="Standard output holds the CSV alone; --json goes to standard error. With --threads "
-        "so many threads share one step; without it there is one.",
+        "scores. A model of numbers answers with them. Standard output holds the CSV alone; --json "
+        "goes to standard error. With --threads so many threads share one step; without it there "
+        "is one.",
     )
     stream.add_argument("model", type=path, metavar="MODEL")
-    stream.add_argument("--separator", type=_separator, help="such as ';' or tab (default: ,)")
+    stream.add_argument("--separator", type=separator, help="such as ';' or tab (default: ,)")
     stream.add_argument("--decimal", choices=(".", ","), help="sign before fractions (default: .)")
     stream.add_argument("--time-column", metavar="COLUMN", help="of the heading: when it was")
     stream.add_argument(
@@ -42,9 +43,3 @@ def add_stream(
         "as if it had not come; windows have no such answer (default: error)",
     )
     stream.set_defaults(run=streaming.stream_lines, reads=True, table=lambda options: True)
-
-
-def _separator(text: str) -> str:
-    if text == "tab" or len(text) == 1:
-        return "\t" if text == "tab" else text
-    raise argparse.ArgumentTypeError(f"{text} is no single letter, nor tab")
