@@ -121,8 +121,8 @@ class LSTMClassifier(ClassifierMixin, LSTMEstimator):  # type: ignore[misc]
         if parts is not None:
             self._per_step = bool(parts) and axes_of(parts[0]) > 0
         else:
-            shape = np.shape(y)
-            self._per_step = len(shape) == 2 and shape[1] > 1 and shape == np.shape(sequences)[:2]
+            steps = np.shape(sequences)[:2] if isinstance(sequences, np.ndarray) else (0, 0)
+            self._per_step = np.shape(y) == steps and steps[1] > 1
         if self._per_step:
             labels = as_labels(y, Batch(sequences, "list"), "sequence", "y")
             check_classification_targets(np.concatenate(labels))

@@ -293,6 +293,7 @@ def test_frames_are_taken_by_name(walks, on_numpy):
         ({"X": []}, "Expected 2D array, got 1D array instead"),
         ({"y": None}, "LSTMClassifier requires y to be passed, but the target y is None."),
         ({"y": ["a"]}, "Found input variables with inconsistent numbers of samples: [2, 1]"),
+        ({"y": np.ones((2, 2))}, "y should be a 1d array, got an array of shape (2, 2) instead."),
         ({"y": [1, np.nan]}, "Input y contains NaN."),
         ({"y": [0.5, 1.5]}, "Unknown label type: continuous"),
         ({"X": [np.ones((3, 2)), np.ones((3, 1))]}, "X[1] has shape (3, 1), but the network"),
