@@ -262,6 +262,7 @@ PLAIN = {
     "bench": ["bench"],
     "warmup": ["warmup"],
     "gradcheck": SOFTMAX,
+    "completion": ["completion", "bash"],
 }
 
 
@@ -350,9 +351,7 @@ CASES = {
 
 def words_of_the_parser():
     """(command, word) of every option; positional words are in every case of their command."""
-    [choices] = [
-        a.choices for a in build_parser()._actions if a.choices and a.dest == "==SUPPRESS=="
-    ]
+    [choices] = [a.choices for a in build_parser()._actions if a.choices and a.dest == "command"]
     return {
         (command, action.option_strings[-1])
         for command, parser in choices.items()
@@ -361,7 +360,7 @@ def words_of_the_parser():
     }
 
 
-COMMON = {"--json", "--backend", "--threads"}
+COMMON = {"--json", "--backend", "--threads", "--log-level"}
 
 
 def test_every_word_has_a_case():
@@ -385,6 +384,8 @@ def test_the_words_of_all_commands(world, command, set_threads):
     world.patch.setattr(cli, "use_backend", lambda name: seen.append(name) or real(name))
     facts = run_plain(world, command, "--backend", "numpy")
     assert seen == ["numpy"] and facts.get("backend", "numpy") == "numpy"
+    run_plain(world, command, "--log-level", "error")
+    assert cli.main([*map(str, PLAIN[command]), "--log-level", "loud"]) == 2
 
 
 def test_empty_words_are_words(world):
