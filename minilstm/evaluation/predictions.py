@@ -109,7 +109,7 @@ def predict(
         np.concatenate(parts),
         output,
         _usual(net, classes),
-        (getattr(net, "about", None) or {}).get("targets"),
+        (net.about or {}).get("targets"),
     )
 
 
@@ -160,7 +160,7 @@ def _numbered(
 
 def _usual(net: Network, classes: list[Any] | None) -> Any:
     """The most frequent class of the training data, where the network's model card counts them."""
-    card = (getattr(net, "about", None) or {}).get("card") or {}
+    card = (net.about or {}).get("card") or {}
     counts = (card.get("data") or {}).get("labels") or {}
     known = [label for label in classes or [] if str(label) in counts]
     return max(known, key=lambda label: counts[str(label)]) if known else None

@@ -10,8 +10,6 @@ from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from pathlib import Path
 from unittest.mock import patch
 
-from builders import two_in_two_out
-
 import minilstm as ml
 from advice.computing import pip, without
 from advice.csv_files import BODY, HEAD, put
@@ -98,8 +96,6 @@ TABLE = [
      "\\'\\'')", "compare with; add them, or use the command (predict)",
      "model(); put('ax,ay\\n1,2\\n', 'd.csv'); command('$1 m.safetensors d.csv --id-column "
      "\\'\\''); 'accuracy' in command('evaluate m.safetensors ' + put(HEAD + BODY))"),
-    ("start(two_in_two_out()).save('m'); command('evaluate m d.csv')",
-     r"call minilstm\.(Network\.evaluate) in Python", "callable(ml.$1)"),
     ("training('recording,ax\\nr1,1\\nr1,2\\n')", "but a classifier learns from labels; add them",
      "training(HEAD + BODY)"),
     ("training(HEAD + BODY, '--output-mode sequence --label-per sequence')", "train with|make them",
