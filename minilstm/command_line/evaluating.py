@@ -7,6 +7,7 @@ import argparse
 import json
 import math
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,9 @@ from minilstm.command_line.outputs import output_folder
 from minilstm.command_line.reading import checked_labels, learned_names, read_data, shown
 from minilstm.errors import DataError
 from minilstm.evaluation import ClassReport, report
+from minilstm.evaluation.predictions import training_facts
 from minilstm.files import write_atomically
+from minilstm.network.card import fingerprint
 from minilstm.network.network import Network
 from minilstm.paths import check_apart
 
@@ -86,4 +89,12 @@ def _read(
     if net.classes is not None:
         allowed = [*net.classes.tolist(), *ignored]
         checked_labels(shaped.data, paths, net.input_size, mode, options, allowed)
+    known = training_facts(net).get("fingerprint")
+    if known is not None and known == fingerprint(shaped.data.x, shaped.data.y):
+        warnings.warn(
+            f"{shown(paths)} is what the model was trained on, so the scores are too good; test it "
+            "on others.",
+            UserWarning,
+            stacklevel=2,
+        )
     return shaped, [read]

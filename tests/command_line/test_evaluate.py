@@ -12,6 +12,7 @@ from builders import built, chain, regressor, two_in_two_out, two_movements
 import minilstm as ml
 from minilstm.data import write_csv, write_npz
 from minilstm.evaluation import report
+from minilstm.network.card import data_facts, make_card
 
 MODEL = "m.safetensors"
 
@@ -159,7 +160,7 @@ def test_numbers(own_folder, run):
 def test_data_are_shaped_as_those_that_trained_and_told_of_by_recording(own_folder, run):
     net = built(chain(ml.LSTM(3, "last"), features=2, out=2), classes=["down", "up"])
     shaping = ml.data.Shaping(window_length=10, window_step=5)
-    card = {"data": {"labels": {"down": 3, "up": 9}}}
+    card = {"data": {"training": {"labels": {"down": 3, "up": 9}}}}
     about = {"description": {}, "shaping": shaping.to_plain(), "card": card}
     net.replace(about=about).save(MODEL)
     x, y = two_movements(0)
@@ -172,3 +173,15 @@ def test_data_are_shaped_as_those_that_trained_and_told_of_by_recording(own_fold
     assert found["recordings"] == 3 and sum(p["rows"] for p in found["by_recording"]) == len(said)
     share = (data.y == "up").mean()
     assert found["majority"] == {"label": "up", "accuracy": share, "of": "training data"}
+
+
+def test_the_training_data_themselves_are_warned_of(net, run):
+    data = ml.data.read_sequences("d0.csv")
+    card = make_card(data={"training": data_facts(data.x, data.y)}, date=None)
+    net.replace(about={"card": card}).save(MODEL)
+    said = (
+        r"^d0\.csv is what the model was trained on, so the scores are too good; test it on others"
+    )
+    with pytest.warns(UserWarning, match=said):
+        assert run("evaluate", MODEL, "d0.csv")[0] == 0
+    assert run("evaluate", MODEL, "d1.csv")[0] == 0
