@@ -17,6 +17,7 @@ from minilstm.command_line.complaints import (
     DONE,
     check_streams,
     complain,
+    json_stream,
     say,
     set_level,
     telling,
@@ -69,6 +70,7 @@ def _run(options: argparse.Namespace, words: Sequence[str]) -> int:
     with use_backend(options.backend) if options.backend is not None else nullcontext():
         result = options.run(options)
     if options.json:
-        print(json.dumps({k: v for k, v in result.items() if k != "exit_code"}))
+        said = json.dumps({k: v for k, v in result.items() if k != "exit_code"})
+        print(said, file=json_stream(options))
     sys.stdout.flush()
     return int(result.get("exit_code", DONE))

@@ -52,8 +52,14 @@ def complain(options: argparse.Namespace, error: BaseException) -> int:
     told = "".join(traceback.format_exception(error)) if debug else ""
     say(sys.stderr, f"{told}minilstm: {sentence}\n")
     said = json.dumps({"error": sentence, "exit_code": code}) + "\n"
-    say(sys.stdout, said if options.json else "")
+    say(json_stream(options), said if options.json else "")
     return code
+
+
+def json_stream(options: argparse.Namespace) -> IO[str] | None:
+    """Where --json goes: standard output, but standard error where the former holds a table."""
+    is_table = "table" in options and options.table(options)
+    return sys.stderr if is_table else sys.stdout
 
 
 @contextmanager

@@ -23,7 +23,6 @@ from minilstm.data.recordings.read import Read
 from minilstm.data.sequences import as_batch
 from minilstm.errors import DataError
 from minilstm.layers import SequenceInput
-from minilstm.network.about import feature_names
 from minilstm.network.network import Network
 
 _OF_ARRAYS = ("layout", "x_name", "y_name")
@@ -114,8 +113,7 @@ def learned_names(net: Network) -> list[str] | None:
     """The names of the features that a network was trained on, if it knows them."""
     first = net.layers[net.wiring.inputs[0]]
     assert isinstance(first, SequenceInput)  # the wiring has checked
-    names = first.feature_names
-    return feature_names(net.about) if names is None else list(names)
+    return None if first.feature_names is None else list(first.feature_names)
 
 
 def ignored_labels(options: argparse.Namespace) -> list[str]:

@@ -17,9 +17,12 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "stream": (
         "minilstm stream minilstm-train/model.safetensors < live.csv",
-        "tail -f live.csv | minilstm stream minilstm-train/model.safetensors",
+        "tail -f live.csv | minilstm stream minilstm-train/model.safetensors --on-bad-line skip",
     ),
-    "info": ("minilstm info", "minilstm info minilstm-train/model.safetensors"),
+    "info": (
+        "minilstm info",
+        "minilstm info minilstm-train/model.safetensors --markdown > card.md",
+    ),
     "plot": (
         "minilstm plot minilstm-train/model.safetensors",
         "minilstm plot minilstm-train/model.safetensors --out layers.svg",

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from minilstm.backend import NAMES
-from minilstm.command_line import commands, models, streaming
+from minilstm.command_line import commands, models
 from minilstm.command_line.complaints import LEVELS
 from minilstm.command_line.words.bench import add_bench
 from minilstm.command_line.words.data import data_options
+from minilstm.command_line.words.evaluate import add_evaluate
 from minilstm.command_line.words.examples import EXAMPLES
+from minilstm.command_line.words.stream import add_stream
 from minilstm.command_line.words.train import add_train
 from minilstm.command_line.words.usage import Parser
 from minilstm.command_line.words.values import natural, path, whole
@@ -57,26 +59,25 @@ def build_parser() -> Parser:
 
     data = data_options()
     add_train(add, [common, data])
+    add_evaluate(add, [common, data])
 
-    predict = add("predict", parents=[common, data], help="labels and scores of sequences, as CSV")
+    predict = add(
+        "predict",
+        parents=[common, data],
+        help="labels and scores of sequences, as CSV",
+        description="Writes a label and its scores for each step or sequence; numbers where the "
+        "model predicts numbers. Data are read and shaped as those of the training: columns by "
+        "name, windows of the same length, a row for each with its first step. Without --out the "
+        "CSV is standard output, and --json goes to standard error.",
+    )
     predict.add_argument("model", type=path, metavar="MODEL")
-    predict.add_argument("data", type=path, metavar="DATA", help=".mat, .npz, .csv or .ts")
+    predict.add_argument("data", type=path, nargs="+", metavar="DATA", help="files, or a folder")
     predict.add_argument(
         "--out", type=path, help="file for the CSV (default, and -: standard output)"
     )
-    predict.set_defaults(run=models.predict_file)
+    predict.set_defaults(run=models.predict_file, table=models.is_on_output)
 
-    stream = add(
-        "stream",
-        parents=[common],
-        help="CSV rows in, one label and its scores a line out, as they arrive",
-        description="Reads one time step a line from standard input, features separated by "
-        "commas; an empty line starts a new sequence. A first line may name the features; a "
-        "model that knows their names takes them in the order of that line. With --threads so "
-        "many threads share one step; without it there is one.",
-    )
-    stream.add_argument("model", type=path, metavar="MODEL")
-    stream.set_defaults(run=streaming.stream_lines, reads=True)
+    add_stream(add, [common])
 
     info = add(
         "info",
