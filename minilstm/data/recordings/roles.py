@@ -248,13 +248,13 @@ def _possible_ids(rows: Rows, rest: list[str]) -> list[str]:
     for column in rest:
         cells = rows.columns[column]
         runs = run_starts(rows.file, cells)
-        if 2 * len(runs) > len(cells):
+        named = _ID.fullmatch(column) is not None
+        if 2 * len(runs) > len(cells) and not named:
             continue
         words = as_words(cells[runs]).tolist()
         numbers = as_numbers(cells)
         together = len(set(words)) == len(runs) and "" not in words
         whole = numbers is None or bool((cells[runs] == np.round(numbers[runs])).all())
-        named = _ID.fullmatch(column) is not None
         if whole and (named or (together and (numbers is None or len(runs) > 1))):
             person = _GROUP.fullmatch(column) is not None
             kind = _LABEL.fullmatch(column) is not None
@@ -389,7 +389,9 @@ def _check_numbers(rows: Rows, column: str, roles: Roles) -> None:
             f"{rows.place(k)} repeats the header, but numbers were wanted: remove the line."
         )
     advice = "correct or remove the line"
-    if "," in text:
+    if re.fullmatch(r"[-+]?\d*,\d+([eE][-+]?\d+)?", text):
+        advice = "say decimal=',' where that is the decimal sign, or write it with a point"
+    elif "," in text:
         advice = "write it with a point, and with nothing between thousands"
     elif text[:1].isalpha() and text.lower() not in ("inf", "infinity"):
         if roles.id is None:
