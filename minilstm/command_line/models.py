@@ -121,14 +121,14 @@ def _checked_judge(
         return net if is_number and net.losses is not None else None
     if is_number or all(part.dtype.kind == "U" and np.all(part == "") for part in parts):
         return None
-    judge, ignored = _judge(net, options)
+    judge, ignored = with_ignored_labels(net, options)
     allowed = [*judge.classes.tolist(), *ignored]
     labels = checked_labels(data, paths, net.input_size, net.output_mode, options, allowed)
     to_targets(labels, judge.classes, str(paths), ignored)
     return judge
 
 
-def _judge(net: Network, options: argparse.Namespace) -> tuple[Any, list[Any]]:
+def with_ignored_labels(net: Network, options: argparse.Namespace) -> tuple[Any, list[Any]]:
     """The network whose loss ignores missing labels too, and all the labels that it ignores."""
     given = net.losses[0] if net.losses is not None else None
     loss = given if isinstance(given, CrossEntropy) else CrossEntropy()

@@ -41,6 +41,8 @@ class Predictions(NamedTuple):
     trained: int
     true: Array  # (N,) class numbers, NO_LABEL where none counts; or (N, R) numbers
     output: Array  # (N, C) scores of the trained classes, or (N, R) numbers
+    usual: Any = None  # the most frequent class of the training data; None: not known
+    targets: list[str] | None = None  # R names of the numbers
 
     @property
     def recording(self) -> IntArray:
@@ -106,6 +108,8 @@ def predict(
         trained,
         np.concatenate(parts),
         output,
+        _usual(net, classes),
+        (getattr(net, "about", None) or {}).get("targets"),
     )
 
 
@@ -135,6 +139,7 @@ def pool(parts: Sequence[Predictions]) -> Predictions:
         trained,
         np.concatenate(true),
         np.concatenate(output),
+        targets=first.targets,
     )
 
 
@@ -151,6 +156,14 @@ def _numbered(
     if new and isinstance(new[0], str) == (known.dtype.kind == "U"):  # else `to_targets` says so
         known = np.concatenate([known, np.array(new)])
     return known.tolist(), to_targets(labels, known, "y", left_out)
+
+
+def _usual(net: Network, classes: list[Any] | None) -> Any:
+    """The most frequent class of the training data, where the network's model card counts them."""
+    card = (getattr(net, "about", None) or {}).get("card") or {}
+    counts = (card.get("data") or {}).get("labels") or {}
+    known = [label for label in classes or [] if str(label) in counts]
+    return max(known, key=lambda label: counts[str(label)]) if known else None
 
 
 def _names(values: Any, count: int, name: str) -> list[str]:

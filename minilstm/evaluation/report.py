@@ -66,7 +66,7 @@ class Report:
         return {
             "unit": p.unit,
             "rows": len(p.true),
-            "recordings": len(p.ids),
+            "recordings": len(set(p.ids)),
             "groups": None if p.groups is None else len(set(p.groups)),
         }
 
@@ -82,7 +82,8 @@ class ClassReport(Report):
     mean_f1 : mean F1 of the classes that occur
     cross_entropy : mean of -log(score of the true class) in nats; None where a class was never
         trained, or scores are no probabilities
-    majority : the most frequent class of these data, and the accuracy of always saying it
+    majority : a class, and the accuracy of always saying it: the most frequent of the training
+        data where the network's model card knows it, else of these data
     classes : a `ClassScore` each; those that the network was not trained on come last
     confusion : (K, K) rows; true classes down, predicted ones across, in the order of `classes`
     by_recording, by_group : the worst first; None without groups
@@ -103,6 +104,11 @@ class ClassReport(Report):
     calibration: Calibration | None = field(repr=False)
     curves: list[Curve] | None = field(repr=False)
 
+    @property
+    def majority_of(self) -> str:
+        """Whose most frequent class `majority` is: "training data" or "evaluation data"."""
+        return f"{'evaluation' if self.predictions.usual is None else 'training'} data"
+
     def to_plain(self) -> dict[str, Any]:
         """The report for `json.dump`: what is not defined is None, never NaN."""
         label, share = self.majority
@@ -113,7 +119,7 @@ class ClassReport(Report):
             "balanced_accuracy": self.balanced_accuracy,
             "mean_f1": self.mean_f1,
             "cross_entropy": self.cross_entropy,
-            "majority": {"label": label, "accuracy": share, "of": "evaluation data"},
+            "majority": {"label": label, "accuracy": share, "of": self.majority_of},
             "classes": _plain(self.classes),
             "confusion": self.confusion.tolist(),
             "by_recording": _plain(self.by_recording),
@@ -154,7 +160,8 @@ class NumberReport(Report):
 
     Attributes
     ----------
-    rmse, mae, r2 : over all responses; `r2` None where the true numbers do not vary
+    rmse, mae : over all responses
+    r2 : mean over the responses; None where no true numbers vary
     responses : a `NumberScore` for each
     by_recording, by_group : the largest error first; None without groups
     """
@@ -207,7 +214,7 @@ def report(
     ids: Any = None,
     times: Any = None,
     ignored_labels: Sequence[str | int] = (),
-) -> Any:
+) -> ClassReport | NumberReport:
     """Judge a network on recordings whose answers are known, from the initial state.
 
     Parameters
@@ -242,7 +249,7 @@ def report(
     return judge(predict(net, x, y, groups, ids, times, ignored_labels))
 
 
-def judge(predictions: Predictions) -> Any:
+def judge(predictions: Predictions) -> ClassReport | NumberReport:
     """The report on predictions, which may be those of several networks; see `report`."""
     if predictions.classes is None:
         return _judge_numbers(predictions)
@@ -250,7 +257,7 @@ def judge(predictions: Predictions) -> Any:
 
 
 def _judge_classes(p: Predictions, labels: list[Any]) -> ClassReport:
-    said, recording = p.output.argmax(axis=1), p.recording  # (N,)
+    said = p.output.argmax(axis=1)  # (N,)
     known = p.true >= 0  # (N,)
     true, scores = p.true[known], p.output[known]
     counts = of.confusion(true, said[known], len(labels))
@@ -270,6 +277,7 @@ def _judge_classes(p: Predictions, labels: list[Any]) -> ClassReport:
     ]
     occurring = [c for c in classes if c.support > 0]
     most = max(occurring, key=lambda c: c.support)
+    most = next((c for c in classes if c.trained and c.label == p.usual), most)
     strangers = [c for c in occurring if not c.trained]
     notes += [
         f"{c.label!r} was never trained, so it is never right ({counted(c.support, p.unit)})"
@@ -285,12 +293,14 @@ def _judge_classes(p: Predictions, labels: list[Any]) -> ClassReport:
         # A score that underflowed to 0 counts as the smallest number there is, not as infinite.
         own = np.maximum(own, np.finfo(own.dtype).tiny).astype(np.float64)
         entropy = float(-np.log(own).mean()) + 0.0
-    own_labels = labels if p.unit == "sequence" else None
-    parts = of.parts_of_classes(p.true, said, recording, p.ids, p.groups, own_labels)
+    own, names = _recordings(p)
+    alone = p.unit == "sequence" and len(names) == len(p.ids)
+    groups = None if p.groups is None else dict(zip(p.ids, p.groups, strict=True))
+    by_recording = of.parts_of_classes(p.true, said, own, names, groups, labels if alone else None)
     by_group = None
     if p.groups is not None:
-        names, group = np.unique(p.groups, return_inverse=True)
-        by_group = of.parts_of_classes(p.true, said, group.ravel()[recording], names.tolist())
+        own, names = _groups(p)
+        by_group = of.parts_of_classes(p.true, said, own, names)
     return ClassReport(
         p,
         notes,
@@ -301,7 +311,7 @@ def _judge_classes(p: Predictions, labels: list[Any]) -> ClassReport:
         majority=(most.label, most.support / len(true)),
         classes=classes,
         confusion=counts,
-        by_recording=parts,
+        by_recording=by_recording,
         by_group=by_group,
         bouts=bout_scores(p.true, said, p.lengths, labels, p.times) if p.unit == "step" else None,
         calibration=calibrated,
@@ -311,14 +321,12 @@ def _judge_classes(p: Predictions, labels: list[Any]) -> ClassReport:
 
 def _judge_numbers(p: Predictions) -> NumberReport:
     true, output = p.true, p.output.astype(np.float64)  # (N, R)
-    columns = range(true.shape[1])
-    responses = [of.number_score(f"response {r + 1}", true[:, r], output[:, r]) for r in columns]
+    names = p.targets or [f"response {r + 1}" for r in range(true.shape[1])]
+    responses = [of.number_score(n, true[:, r], output[:, r]) for r, n in enumerate(names)]
     r2 = of.mean_of([score.r2 for score in responses])
     by_group = None
     if p.groups is not None:
-        names, group = np.unique(p.groups, return_inverse=True)
-        rows = group.ravel()[p.recording]  # (N,)
-        by_group = of.parts_of_numbers(true, output, rows, names.tolist())
+        by_group = of.parts_of_numbers(true, output, *_groups(p))
     errors = output - true
     return NumberReport(
         p,
@@ -327,9 +335,22 @@ def _judge_numbers(p: Predictions) -> NumberReport:
         mae=float(np.abs(errors).mean()),
         r2=r2,
         responses=responses,
-        by_recording=of.parts_of_numbers(true, output, p.recording, p.ids),
+        by_recording=of.parts_of_numbers(true, output, *_recordings(p)),
         by_group=by_group,
     )
+
+
+def _recordings(p: Predictions) -> tuple[NDArray[np.int64], list[str]]:
+    """The recording of each row, (N,), and the different names: windows of one may share it."""
+    names = list(dict.fromkeys(p.ids))
+    place = {name: n for n, name in enumerate(names)}
+    return np.array([place[name] for name in p.ids])[p.recording], names
+
+
+def _groups(p: Predictions) -> tuple[NDArray[np.int64], list[str]]:
+    """The group of each row, (N,), and the sorted names."""
+    names, group = np.unique(p.groups or [], return_inverse=True)
+    return group.ravel()[p.recording], names.tolist()
 
 
 def _saved(drawn: dict[str, Any], folder: str | os.PathLike[str]) -> list[Path]:

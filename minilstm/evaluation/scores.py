@@ -6,6 +6,7 @@ Axes: N rows, K classes, R responses.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -87,21 +88,20 @@ def parts_of_classes(
     said: IntArray,
     of: IntArray,
     names: list[str],
-    groups: list[str] | None = None,
+    groups: Mapping[str, str] | None = None,
     labels: list[Any] | None = None,
 ) -> list[Part]:
     """Errors of each part, the worst first; `of` (N,) is the number of the part of each row.
 
-    Rows whose true class is negative count nowhere. With `labels`, those of the classes, each part
-    is one row, whose two labels are given.
+    Rows whose true class is negative count nowhere. `groups` are by the name of a recording. With
+    `labels`, those of the classes, each part is one row, whose two labels are given.
     """
     counted = true >= 0  # (N,)
     rows = np.bincount(of[counted], minlength=len(names)).tolist()
     wrong = np.bincount(of[counted & (true != said)], minlength=len(names)).tolist()
-    own = [None] * len(names) if groups is None else groups
     parts = [
-        Part(name, group, n, bad, share(n - bad, n))
-        for name, group, n, bad in zip(names, own, rows, wrong, strict=True)
+        Part(name, (groups or {}).get(name), n, bad, share(n - bad, n))
+        for name, n, bad in zip(names, rows, wrong, strict=True)
     ]
     if labels is not None:
         pairs = zip(parts, true.tolist(), said.tolist(), strict=True)

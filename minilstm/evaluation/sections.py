@@ -4,6 +4,7 @@ A number that is not defined is written as "-".
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from minilstm.evaluation.bouts import BoutScore
 from minilstm.evaluation.scores import NumberScore, Part
 
 _MOST_PARTS = 10  # recordings, or groups, that a table lists
+_WIDTH = 98  # letters of a sentence in text
 _MOST_CLASSES = 20  # of a confusion matrix in text
 
 
@@ -32,8 +34,8 @@ def class_sections(report: Any) -> list[Section]:
     sentences = [
         f"accuracy {number(report.accuracy)} of {_sizes(p, report)}",
         f"balanced accuracy {number(report.balanced_accuracy)}, mean F1 {number(report.mean_f1)}",
-        f"always saying {label!r}, most frequent in these data (those that trained are not known "
-        f"here): accuracy {number(share)}",
+        f"always saying {label!r}, the most frequent of the {report.majority_of}: accuracy "
+        f"{number(share)}",
     ]
     heads = ["class", "precision", "recall", "F1", "support", "AUC", "average precision"]
     rows = [
@@ -85,7 +87,7 @@ def as_text(sections: Sequence[Section], notes: Sequence[str]) -> str:
     """Sections as plain text, with columns under each other."""
     blocks = []
     for section in sections:
-        lines = list(section.sentences)
+        lines = [line for told in section.sentences for line in textwrap.wrap(told, _WIDTH)]
         if section.heads:
             cells = [section.heads, *section.rows]
             widths = [max(len(row[k]) for row in cells) for k in range(len(section.heads))]
@@ -127,7 +129,7 @@ def _sizes(p: Any, report: Any) -> str:
     """What the scores are of, in words."""
     rows = int((p.true >= 0).sum()) if p.classes is not None else len(p.true)
     grouped = "" if p.groups is None else f" of {counted(len(set(p.groups)), 'group')}"
-    within = f" in {counted(len(p.ids), 'recording')}" if p.unit == "step" else ""
+    within = f" in {counted(len(set(p.ids)), 'recording')}" if p.unit == "step" else ""
     return f"{counted(rows, p.unit)}{within}{grouped}"
 
 
@@ -166,9 +168,9 @@ def _parts(title: str, parts: Sequence[Part], p: Any) -> Section:
 
 def _bouts(bouts: Sequence[BoutScore], unit: str) -> Section:
     told = [
-        "a bout is detected where a predicted bout of its class shares at least half of the steps",
-        "that either of the two has; missed: none touches it; split: several do; merged: touches",
-        "several true ones; spurious: touches none",
+        "a bout is detected where a predicted bout of its class shares at least half of the steps "
+        "that either of the two has; missed: none touches it; split: several do; merged: touches "
+        "several true ones; spurious: touches none"
     ]
     heads = ["class", "true", "predicted", "detected", "missed", "split", "merged", "spurious"]
     heads += ["precision", "recall", "F1", f"onset delay ({unit})"]

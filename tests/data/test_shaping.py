@@ -4,6 +4,7 @@ A filter is judged by what it keeps and by what it takes away."""
 import json
 import re
 import sys
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -205,21 +206,24 @@ def test_the_order_is_ends_gaps_rate_windows():
 
 
 def test_notes_of_what_was_done_are_kept_with_the_facts():
-    from typing import NamedTuple
 
-    class Facts(NamedTuple):
-        notes: tuple[str, ...] = ()
+    @dataclass
+    class Facts:
+        told: tuple[str, ...]
 
     times = np.concatenate([np.arange(20) / 10, 9 + np.arange(10) / 10])
-    data = recorded(np.zeros((30, 1)), times, [np.array(["a"] * 28 + [""] * 2)], facts=Facts())
+    data = recorded(
+        np.zeros((30, 1)), times, [np.array(["a"] * 28 + [""] * 2)], facts=Facts(("read",))
+    )
     got = shape(data, Shaping(8, 8, gap_seconds=1, trim_unlabelled=True, rate=10))
-    assert got.facts.notes == (
+    assert got.facts.told == (
+        "read",
         "2 steps at unlabelled ends left out",
         "split at 1 gap of more than 1 s",
         "resampled to 10 Hz",
         "cut into 3 windows of 8 steps, 4 steps in none",
     )
-    assert data.facts.notes == ()
+    assert data.facts.told == ("read",)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from minilstm.command_line import commands, models
 from minilstm.command_line.complaints import LEVELS
 from minilstm.command_line.words.bench import add_bench
 from minilstm.command_line.words.data import data_options
+from minilstm.command_line.words.evaluate import add_evaluate
 from minilstm.command_line.words.examples import EXAMPLES
 from minilstm.command_line.words.stream import add_stream
 from minilstm.command_line.words.train import add_train
@@ -58,6 +59,7 @@ def build_parser() -> Parser:
 
     data = data_options()
     add_train(add, [common, data])
+    add_evaluate(add, [common, data])
 
     predict = add(
         "predict",

@@ -49,13 +49,9 @@ def _slices(arrays: list[Any] | None, parts: Iterable[Part]) -> list[Any] | None
 
 
 def noted(facts: Any, note: str) -> Any:
-    """Facts with one more note, if they keep notes."""
-    if not hasattr(facts, "notes"):
-        return facts
-    notes = (*facts.notes, note)
-    if dataclasses.is_dataclass(facts):
-        return dataclasses.replace(facts, notes=notes)  # type: ignore[type-var]
-    return facts._replace(notes=notes)
+    """Facts (`ReadFacts`, or none) that tell one thing more."""
+    told = getattr(facts, "told", None)
+    return facts if told is None else dataclasses.replace(facts, told=(*told, note))
 
 
 def counted(number: int, what: str) -> str:
