@@ -4,17 +4,16 @@ It is plain JSON, which the model file holds under its checksum.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from minilstm.checks import shown
 from minilstm.data.description import DataDescription
+from minilstm.data.shaping.shape import Shaping
 from minilstm.network.graph.wiring import Wiring
 
 DEPTH = 20  # of objects and lists within each other
-_DESCRIBED = {field.name for field in dataclasses.fields(DataDescription)}
 KEYS = ("features", "targets", "rate", "description", "shaping", "card")
 # Of a card; what they hold is for people.
 _PARTS = {"versions": dict, "options": dict, "data": dict, "scores": dict, "limits": list}
@@ -58,7 +57,11 @@ def checked_about(about: Any, wiring: Wiring) -> dict[str, Any] | None:
     for key in ("description", "shaping", "card"):
         if not isinstance(plain.get(key), (dict, type(None))):
             raise ValueError(f"about[{key!r}] is {shown(plain[key])}; give a dict, or None.")
-    _check_description(plain.get("description") or {})
+    for key, known in (("description", DataDescription), ("shaping", Shaping)):
+        try:
+            known.from_plain(plain.get(key) or {})
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"about[{key!r}] holds what it cannot: {error}") from None
     for key, kind in _PARTS.items():
         part = (plain.get("card") or {}).get(key)
         if not isinstance(part, (kind, type(None))):
@@ -138,20 +141,6 @@ def _check_features(features: Any, size: int, names: Sequence[str] | None) -> No
     if not _are_names(found, size) or (names is not None and found != list(names)):
         ours = "different names" if names is None else f"the names {', '.join(names)}"
         raise ValueError(f"about['features'] has the names {shown(found)}; give {ours}.")
-
-
-def _check_description(described: Mapping[str, Any]) -> None:
-    """Names of a `DataDescription`, each with a text, a list of texts or nothing."""
-    for key, value in described.items():
-        if key not in _DESCRIBED:
-            raise ValueError(
-                f"about['description'] has {shown(key)}; give what DataDescription.to_plain() gave."
-            )
-        texts = value if isinstance(value, list) else [value or ""]
-        if not all(isinstance(text, str) for text in texts):
-            raise ValueError(
-                f"about['description'][{key!r}] is {shown(value)}; give text, or a list of text."
-            )
 
 
 def _are_names(names: Any, size: int) -> bool:
