@@ -10,6 +10,8 @@ from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from pathlib import Path
 from unittest.mock import patch
 
+from builders import two_in_two_out
+
 import minilstm as ml
 from advice.computing import pip, without
 from advice.csv_files import BODY, HEAD, put
@@ -92,6 +94,12 @@ TABLE = [
      "put(GRID, 'r'); '2.50' in command('bench --grid --read r')"),
     ("build(features=2).save('m'); command('predict m ' + put(HEAD + BODY))", "train it before",
      "model(); 'run' in command('predict m.safetensors ' + put(HEAD + BODY))"),
+    ("model(); put('ax,ay\\n1,2\\n', 'd.csv'); command('evaluate m.safetensors d.csv --id-column "
+     "\\'\\'')", "compare with; add them, or use the command (predict)",
+     "model(); put('ax,ay\\n1,2\\n', 'd.csv'); command('$1 m.safetensors d.csv --id-column "
+     "\\'\\''); 'accuracy' in command('evaluate m.safetensors ' + put(HEAD + BODY))"),
+    ("start(two_in_two_out()).save('m'); command('evaluate m d.csv')",
+     r"call minilstm\.(Network\.evaluate) in Python", "callable(ml.$1)"),
     ("training('recording,ax\\nr1,1\\nr1,2\\n')", "but a classifier learns from labels; add them",
      "training(HEAD + BODY)"),
     ("training(HEAD + BODY, '--output-mode sequence --label-per sequence')", "train with|make them",

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from bench_words import BENCH
 from builders import two_movements
+from data_words import DATA
 from matlab_words import matlab
 
 import minilstm as ml
@@ -342,6 +343,7 @@ CASES = {
     ("demo", "--out"): demo("--out", 0, Path("elsewhere")),
     ("demo", "--seed"): demo("--seed", 2, 9),
     **BENCH,
+    **DATA,
     ("warmup", "--dtype"): warm,
     ("gradcheck", "--layer"): gradcheck_layer,
     ("gradcheck", "--seed"): gradcheck_seed,

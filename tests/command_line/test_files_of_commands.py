@@ -83,17 +83,27 @@ def test_what_was_read_is_said(run):
     _, out, said = run("train", "train.csv", *SHORT, "--out", "o", "--json")
     labels = np.concatenate(movements(0)[1])
     up = int((labels == "up").sum())
+    x = np.concatenate(movements(0)[0])
+    ends = [(float(a), float(b)) for a, b in zip(x.min(axis=0), x.max(axis=0), strict=True)]
+    shown = [f"{n} ({a:.4g} to {b:.4g})" for n, (a, b) in zip(NAMES, ends, strict=True)]
     assert said == [
-        "train.csv: 3 sequences, 98 steps (25 to 40 each), features ax, ay, az, id column "
-        "'sequence'",
+        "train.csv: 3 sequences, 98 steps (25 to 40 each), id column 'sequence'",
+        f"train.csv: features {', '.join(shown)}",
         f"train.csv: labels (column 'label', one a step) 'down' {98 - up}, 'up' {up}",
     ]
     [read] = json.loads(out[-1])["read"]
     assert read == {
-        "path": "train.csv", "sequences": 3, "steps": 98, "shortest": 25, "longest": 40,
-        "features": NAMES, "empty_lines": 0, "id_column": "sequence",
-        "label_column": "label", "label_per": "step",
-        "labels": {"down": 98 - up, "up": up}, "missing_labels": 0,
+        "path": "train.csv", "files": 1, "sequences": 3, "steps": 98, "shortest": 25,
+        "longest": 40, "features": NAMES, "ranges": [list(pair) for pair in ends],
+        "id_column": "sequence", "group_column": None, "groups": None, "time_column": None,
+        "time_unit": None, "rate": None, "irregular": None, "label_column": "label",
+        "label_per": "step", "labels": {"down": 98 - up, "up": up}, "missing_labels": 0,
+        "targets": None, "filled_cells": 0, "cut_rows": 0, "skipped_lines": 0, "empty_lines": 0,
+        "unused": [], "told": [],
+        "description": {
+            "id_column": "sequence", "time_column": "", "label_column": "label",
+            "label_per": "step",
+        },
     }  # fmt: skip
     write_npz("one.npz", [np.zeros((1, 3))])
     assert run("predict", "o/model.safetensors", "one.npz")[2] == [
@@ -102,7 +112,7 @@ def test_what_was_read_is_said(run):
     x, y = [np.zeros((1, 15))], [np.array(["a"])]
     write_csv("wide.csv", x, y)
     said = run("predict", "o/model.safetensors", "wide.csv")[2]
-    assert "feature_10, feature_11 and 3 more, id column" in said[0]
+    assert said[1].endswith("feature_10 (0 to 0), feature_11 (0 to 0) and 3 more")
 
 
 # ---------------------------------------------------------------- labels

@@ -15,7 +15,7 @@ from minilstm.data.tables.table import Table
 from minilstm.errors import DataError
 
 Array = NDArray[Any]
-_LIKE_NUMBERS = re.compile(r"[-+]?\d{1,3}(?:[,' ]\d{3})+(?:\.\d*)?$|[-+]?\d+,\d+$")  # thousands
+_LIKE_NUMBERS = re.compile(r"[-+]?\d{1,3}(?:[,' ]\d{3})+(?:\.\d*)?$|[-+]?\d*,\d+(?:[eE][-+]?\d+)?$")
 
 
 class Rows(NamedTuple):
