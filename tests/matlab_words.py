@@ -23,7 +23,7 @@ def matlab(command, word, value):
         rooms = {"train": training, "predict": models, "evaluate": evaluating}
         room, seen = rooms[command], []
         real = room.read_data
-        w.patch.setattr(room, "read_data", lambda *a: seen.append(real(*a)) or seen[-1])
+        w.patch.setattr(room, "read_data", lambda *a, **k: seen.append(real(*a, **k)) or seen[-1])
         for words in (given, {**given, word: value}):
             w.run(*how, *[one for pair in words.items() for one in pair])
         (x, y), (x2, y2) = [(data.x[0], list(map(int, data.y[0]))) for data, _ in seen]
