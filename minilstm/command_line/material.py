@@ -18,6 +18,7 @@ from minilstm.data.labels import find_classes, to_targets
 from minilstm.data.shaping.shape import Shaping, shape
 from minilstm.errors import DataError
 from minilstm.evaluation import Split, k_fold, leave_one_group_out, shared_names, split_share
+from minilstm.network.about import features_of
 
 Array = NDArray[Any]
 Paths = Sequence[Path]
@@ -210,7 +211,7 @@ def known_of(material: Material, card: dict[str, Any]) -> dict[str, Any]:
         targets = names if material.task == "forecast" else None
     rate = facts.rate if shaping is None or shaping.rate is None else shaping.rate
     return {
-        "features": None if names is None else [{"name": n, "unit": None} for n in names],
+        "features": None if names is None else features_of(names),
         "targets": targets,
         "rate": rate,
         "description": facts.description.to_plain(),
