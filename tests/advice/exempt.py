@@ -64,6 +64,8 @@ NO_ADVICE = {
     (COMPLAINTS, "give a smaller one"): "of Python's own errors",
     (COMPLAINTS, "let it be a file with enough space, a pipe or a terminal"): "of other processes",
     (COMPLAINTS, "train with it, or count it nowhere with missing_labels="): "sets a word in place",
+    ("minilstm/data/recordings/facts.py", "train with normalization='zscore'"): "a hint",
+    ("minilstm/data/recordings/read.py", "say time_unit='ms' where they are not"): "is told",
     (CALLS, "set them to zero at the start of backward"): "a cause, in a report",
     (CALLS, "use the sign of its argument, or tanh, for the sigmoid"): "a cause, in a report",
     ("minilstm/proof/engine/checks.py", "add one in networks.py"): OUR_TABLES,

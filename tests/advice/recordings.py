@@ -103,6 +103,8 @@ TABLE = [
      "('b.csv', 'ax,label\\n1,up\\n'))).y"),
     ("ml.read_sequences(folder(('a.doc', '')))", "name another folder, or the files",
      f"ml.read_sequences(folder({PAIR}, place='e')); ml.read_sequences('e/a.csv', id_column='')"),
+    ("ml.read_sequences('a.doc')", "convert it to one of those, with minilstm.data.write_npz say",
+     "write_npz('a.npz', t); ml.read_sequences('a.npz', layout='TC').x"),
     ("ml.read_sequences('no*.csv')", "check its name",
      f"ml.read_sequences(folder({PAIR}) + '/*.csv')"),
     ("ml.read_sequences([])", "at least one file was wanted: name one",
