@@ -173,7 +173,7 @@ def _split(text: str, layout: Layout) -> list[list[str]] | None:
     if len(cells) != width * count or "".join(cells[width::width]).count("\n") != count - 1:
         return None
     columns = [cells[k::width] for k in range(width)]
-    blank = " " in text or "\t" in text  # around cells they do not count
+    blank = " " in text or "\t" in text  # around a cell without quotes they do not count
     columns = [list(map(str.strip, c)) if blank or c is columns[0] else c for c in columns]
     return None if width == 1 and "" in columns[0] else columns
 

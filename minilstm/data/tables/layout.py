@@ -27,10 +27,10 @@ class Layout(NamedTuple):
 
 
 def text_of(cells: Sequence[str] | Array, decimal: str) -> Array:
-    """Cells as text without blanks around it; a decimal comma becomes a point."""
+    """Cells as text; a decimal comma becomes a point."""
     if isinstance(cells, np.ndarray):
         return cells
-    words = list(map(str.strip, cells))
+    words = list(cells)
     if decimal == ",":
         words = [w.replace(",", ".") if DECIMAL_COMMA.fullmatch(w) else w for w in words]
     return np.array(words, np.str_)

@@ -13,7 +13,7 @@ import numpy as np
 
 from minilstm.data.description import DataDescription
 from minilstm.data.files.checks import finite_number
-from minilstm.data.files.csv_columns import ID_NAMES, LABEL_NAMES
+from minilstm.data.files.csv_columns import ID_NAMES, label_names
 from minilstm.data.files.csv_text import csv_records
 from minilstm.data.tables.cells import Tally, columns_of
 from minilstm.data.tables.fast import fast_columns, is_worth_it
@@ -42,7 +42,8 @@ def text_columns(header: list[str], description: DataDescription) -> frozenset[s
     d = description
     said = {d.id_column, d.label_column, d.group_column, d.channel_column}
     numbers = {*(d.features or ()), *(d.target_columns or ()), d.time_column, d.value_column}
-    usual = {c for c in header if (c if len(c) == 1 else c.lower()) in (*ID_NAMES, *LABEL_NAMES)}
+    names = (*ID_NAMES, *label_names(header))
+    usual = {c for c in header if (c if len(c) == 1 else c.lower()) in names}
     return frozenset(c for c in header if c in said or c in usual - numbers)
 
 
