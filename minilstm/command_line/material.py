@@ -36,7 +36,7 @@ class Material(NamedTuple):
     classes: Array | None  # (C,)
     ignored: list[str]  # labels that count nowhere
     shaping: Shaping | None
-    read: list[dict[str, Any]]  # facts of each set of files
+    read: dict[str, dict[str, Any]]  # what was read for "training", "test" and "validation"
     facts: Any  # of the training data, `ReadFacts`
 
 
@@ -53,20 +53,20 @@ def read_material(options: argparse.Namespace) -> Material:
     if task == "classify":
         labels = checked_labels(data, options.train, data.x[0].shape[1], mode, options)
         classes = find_classes(labels, shown(_one(options.train)), ignored)  # (C,)
-    read = [told]
+    read = {"training": told}
 
-    def other(paths: Paths | None) -> Sequences | None:
+    def other(name: str, paths: Paths | None) -> Sequences | None:
         if paths is None:
             return None
         how: Any = options, mode, data.feature_names, classes, None, raw.facts.description
-        found, of_them = read_data(paths, *how)
-        read.append(of_them)
+        found, read[name] = read_data(paths, *how)
         _warn_of_shared(raw, found)
         found = _with_answers(_shaped(found, shaping), task, options, paths)
         _check_like(found, data, options, paths, mode, classes, ignored)
         return found
 
-    test, validation = other(options.test), other(options.validation)
+    test = other("test", options.test)
+    validation = other("validation", options.validation)
     if validation is not None and classes is not None:  # those of a test may be strangers
         to_targets(as_list(validation.y), classes, shown(_one(options.validation)), ignored)
     folds: list[Split] = []
