@@ -13,6 +13,7 @@ from bench_words import BENCH
 from builders import two_movements
 from data_words import DATA
 from matlab_words import matlab
+from train_words import TRAIN
 
 import minilstm as ml
 from minilstm.bench import Result
@@ -343,6 +344,7 @@ CASES = {
     ("demo", "--out"): demo("--out", 0, Path("elsewhere")),
     ("demo", "--seed"): demo("--seed", 2, 9),
     **BENCH,
+    **{("train", word): case for word, case in TRAIN.items()},
     **DATA,
     ("warmup", "--dtype"): warm,
     ("gradcheck", "--layer"): gradcheck_layer,
