@@ -117,7 +117,8 @@ def every_word(w):
 
 
 def label_per(w, *words):
-    return w.run(*words, "--label-per", "sequence", "--label-column", "label")["read"][0]
+    how = ["--label-per", "sequence", "--label-column", "label", "--log-level", "error"]
+    return w.run(*words, *how)["read"][0]
 
 
 def train_label_per(w):

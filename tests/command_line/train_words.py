@@ -88,9 +88,12 @@ def leave_one_group_out(w):
 
 
 def validation(w):
-    w.train("--validation", "test.csv")
-    assert len(w.history["validation_loss"]) == 3
-    assert [read["path"] for read in w.facts["read"]] == ["train.csv", "test.csv"]
+    words = ["--validation", "test.csv", "--quiet", "--epochs", 2, "--hidden", 2, "--out", w.out]
+    read = w.run("train", "train.csv", *words)["read"]
+    assert [facts["path"] for facts in read] == ["train.csv", "test.csv"]
+    header, *rows = (w.out / "history.csv").read_text().splitlines()
+    measured = [row.split(",")[header.split(",").index("validation_loss")] for row in rows]
+    assert len(measured) == 3 and "" not in measured  # before the first, and after each epoch
 
 
 def task(w):
@@ -125,7 +128,7 @@ def shaped(word, value, key, wanted, *more):
 
     def case(w):
         rows = ["recording,time,speed,label"]
-        rows += [f"r{r},{k / 10 + (5 if k > 20 else 0)},{np.sin(k):.3f},{'ab'[k % 3 == 0]}"
+        rows += [f"r{r},{k / 10 + (5 if k > 20 else 0)},{np.sin(k):.3f},{'ab'[k > 20]}"
                  for r in range(2) for k in range(40)]  # fmt: skip
         (w.files / "timed.csv").write_text("\n".join(rows) + "\n")
         (w.files / "plain.csv").write_text("\n".join(
