@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -69,16 +68,13 @@ def judge_folds(
 
 
 def scores_of(found: Any) -> dict[str, float]:
-    """The scores of a report that stand in one line; NaN where one is not defined."""
+    """The scores of a report that stand in one line, without those that are not defined."""
+    names = {"rmse": "rmse", "mae": "mae", "r2": "r2"}
     if isinstance(found, ClassReport):
-        loss = math.nan if found.cross_entropy is None else found.cross_entropy
-        return {
-            "accuracy": found.accuracy,
-            "balanced_accuracy": found.balanced_accuracy,
-            "loss": loss,
-        }
-    r2 = math.nan if found.r2 is None else found.r2
-    return {"rmse": found.rmse, "mae": found.mae, "r2": r2}
+        names = {name: name for name in ("accuracy", "balanced_accuracy")}
+        names["loss"] = "cross_entropy"
+    scores = {name: getattr(found, attribute) for name, attribute in names.items()}
+    return {name: value for name, value in scores.items() if value is not None}
 
 
 def card_scores(judged: Judged) -> dict[str, Any]:
@@ -110,10 +106,10 @@ def _write(text: str, file: Any) -> None:
 
 def _folds_page(folds: list[dict[str, Any]]) -> str:
     """A table of the folds as Markdown."""
-    names = [name for name in folds[0] if name != "test"]
+    names = list(dict.fromkeys(name for fold in folds for name in fold if name != "test"))
     rows = [["fold", "tested on", *names], ["---"] * (len(names) + 2)]
     for k, fold in enumerate(folds):
         shown = ", ".join(map(str, fold["test"][:6])) + (", ..." if len(fold["test"]) > 6 else "")
-        rows.append([str(k + 1), shown, *(f"{fold[name]:.4f}" for name in names)])
+        rows.append([str(k + 1), shown, *(f"{fold[n]:.4f}" if n in fold else "-" for n in names)])
     table = "".join(f"| {' | '.join(row)} |\n" for row in rows)
     return f"## Scores by fold\n\n{table}"

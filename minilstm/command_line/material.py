@@ -18,6 +18,7 @@ from minilstm.data.labels import find_classes, to_targets
 from minilstm.data.shaping.shape import Shaping, shape
 from minilstm.errors import DataError
 from minilstm.evaluation import Split, k_fold, leave_one_group_out, shared_names, split_share
+from minilstm.network.about import features_of
 
 Array = NDArray[Any]
 Paths = Sequence[Path]
@@ -35,7 +36,7 @@ class Material(NamedTuple):
     classes: Array | None  # (C,)
     ignored: list[str]  # labels that count nowhere
     shaping: Shaping | None
-    read: list[dict[str, Any]]  # facts of each set of files
+    read: dict[str, dict[str, Any]]  # what was read for "training", "test" and "validation"
     facts: Any  # of the training data, `ReadFacts`
 
 
@@ -52,20 +53,20 @@ def read_material(options: argparse.Namespace) -> Material:
     if task == "classify":
         labels = checked_labels(data, options.train, data.x[0].shape[1], mode, options)
         classes = find_classes(labels, shown(_one(options.train)), ignored)  # (C,)
-    read = [told]
+    read = {"training": told}
 
-    def other(paths: Paths | None) -> Sequences | None:
+    def other(name: str, paths: Paths | None) -> Sequences | None:
         if paths is None:
             return None
         how: Any = options, mode, data.feature_names, classes, None, raw.facts.description
-        found, of_them = read_data(paths, *how)
-        read.append(of_them)
+        found, read[name] = read_data(paths, *how)
         _warn_of_shared(raw, found)
         found = _with_answers(_shaped(found, shaping), task, options, paths)
         _check_like(found, data, options, paths, mode, classes, ignored)
         return found
 
-    test, validation = other(options.test), other(options.validation)
+    test = other("test", options.test)
+    validation = other("validation", options.validation)
     if validation is not None and classes is not None:  # those of a test may be strangers
         to_targets(as_list(validation.y), classes, shown(_one(options.validation)), ignored)
     folds: list[Split] = []
@@ -210,7 +211,7 @@ def known_of(material: Material, card: dict[str, Any]) -> dict[str, Any]:
         targets = names if material.task == "forecast" else None
     rate = facts.rate if shaping is None or shaping.rate is None else shaping.rate
     return {
-        "features": None if names is None else [{"name": n, "unit": None} for n in names],
+        "features": None if names is None else features_of(names),
         "targets": targets,
         "rate": rate,
         "description": facts.description.to_plain(),

@@ -172,14 +172,11 @@ def _card(
 ) -> dict[str, Any]:
     scores = {"measured_on": "training", **result} if judged is None else card_scores(judged)
     sets = {"training": material.data, "test": material.test, "validation": material.validation}
-    data = {
-        name: {**data_facts(one.x, one.y, one.groups), "path": told["path"]}
-        for (name, one), told in zip(
-            ((n, s) for n, s in sets.items() if s is not None),
-            [*material.read, *material.read],
-            strict=False,
-        )
-    }
+    data = {}
+    for name, one in sets.items():
+        if one is not None:
+            told = material.read.get(name, material.read["training"])
+            data[name] = {**data_facts(one.x, one.y, one.groups), "path": told["path"]}
     return make_card(TrainingOptions(**how), data, scores, date=utc_day())
 
 
@@ -214,7 +211,7 @@ def _told(
         "measured_on": whose,
         "stop_reason": info.stop_reason,
         "hints": hints,
-        "read": material.read,
+        "read": list(material.read.values()),
         "files": files(paths),
         "exit_code": exit_code,
     }

@@ -5,6 +5,7 @@ It is plain JSON, which the model file holds under its checksum.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from minilstm.network.graph.wiring import Wiring
 
 DEPTH = 20  # of objects and lists within each other
 KEYS = ("features", "targets", "rate", "description", "shaping", "card")
+_UNIT = re.compile(r"[\w\s](?:\(([^()\[\]]+)\)|\[([^()\[\]]+)\])\s*$")
 # Of a card; what they hold is for people.
 _PARTS = {"versions": dict, "options": dict, "data": dict, "scores": dict, "limits": list}
 
@@ -100,6 +102,19 @@ def plain_json(value: Any, place: str, depth: int = 0) -> Any:
         f"{place} is {shown(value)}, which JSON does not hold; give text, finite numbers of "
         "Python, lists and dicts."
     )
+
+
+def features_of(names: Sequence[str]) -> list[dict[str, str | None]]:
+    """Features by their names, and the units that stand in brackets behind these.
+
+    Examples
+    --------
+    >>> features_of(["ax (m/s^2)", "gyro[deg/s]", "step"])[:2]
+    [{'name': 'ax (m/s^2)', 'unit': 'm/s^2'}, {'name': 'gyro[deg/s]', 'unit': 'deg/s'}]
+    """
+    found = [_UNIT.search(name) for name in names]
+    pairs = zip(names, found, strict=True)
+    return [{"name": name, "unit": None if m is None else m[1] or m[2]} for name, m in pairs]
 
 
 def feature_names(about: Mapping[str, Any] | None) -> list[str] | None:

@@ -17,8 +17,8 @@ ROWS = {
     "--time-column": ("f.csv", TIMED.replace("time", "uhr"), ["--time-column", "uhr"],
                       {"time_column": "uhr"}),
     "--time-unit": ("f.csv", TIMED, ["--time-unit", "ms"], {"rate": 50, "time_unit": "ms"}),
-    "--group-column": ("f.csv", MORE, ["--group-column", "extra", "--id-column", "extra"],
-                       {"groups": {"3": 1, "5": 1, "7": 1}}),
+    "--group-column": ("f.csv", MORE.replace("-1,3", "-1,7"), ["--group-column", "extra"],
+                       {"groups": {"5": 1, "7": 1}}),
     "--channel-column": ("f.csv", LONG, BOTH, {"features": ["speed"], "steps": 3}),
     "--value-column": ("f.csv", LONG, BOTH, {"ranges": [[-1.0, 2.0]]}),
     "--sort-by": ("f.csv", TIMED.replace("a,0", "a,30"), ["--sort-by", "time"], {"rate": 0.1}),
@@ -83,9 +83,13 @@ def predict(w):
     return ["predict", w.out / "p/model.safetensors"]
 
 
+def evaluate(w):
+    return ["evaluate", *predict(w)[1:]]
+
+
 DATA = {
     (name, word): case
-    for name, command in (("train", train), ("predict", predict))
+    for name, command in (("train", train), ("predict", predict), ("evaluate", evaluate))
     for word, case in {
         **{word: reads(command, row) for word, row in ROWS.items()},
         "--sheet": sheet(command),

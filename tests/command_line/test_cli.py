@@ -48,7 +48,10 @@ def last_json(capsys) -> dict:
 
 def test_train_writes_model_history_and_figures(files):
     names = sorted(p.name for p in (files / "out").iterdir())
-    assert names == ["confusion.png", "history.csv", "model.safetensors", "training-progress.png"]
+    assert names == sorted([
+        "model.safetensors", "history.csv", "training-progress.png", "report.md", "report.json",
+        "confusion.png", "roc.png", "precision-recall.png", "calibration.png",
+    ])  # fmt: skip
     rows = (files / "out" / "history.csv").read_text().splitlines()
     assert rows[0] == "iteration,epoch,time,learning_rate,loss,accuracy"
     assert len(rows) == 41

@@ -22,6 +22,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "minilstm predict minilstm-train/model.safetensors new.csv",
         "minilstm predict minilstm-train/model.safetensors new.csv --out labels.csv",
     ),
+    "evaluate": (
+        "minilstm evaluate minilstm-train/model.safetensors test.csv",
+        "minilstm evaluate minilstm-train/model.safetensors recordings --group-column person "
+        "--out report",
+    ),
     "stream": (
         "minilstm stream minilstm-train/model.safetensors < live.csv",
         "tail -f live.csv | minilstm stream minilstm-train/model.safetensors --on-bad-line skip",

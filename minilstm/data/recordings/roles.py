@@ -42,6 +42,8 @@ _ID = re.compile(
     r"measurement|experiment|series|(?:.*_)(?:id|session|trial|run|file|recording|sequence))",
     re.IGNORECASE,
 )
+# Counters of rows: a column of such a name that counts by one says nothing, and is left out.
+_COUNTER = re.compile(r"(step|index|idx|frame|sample|row|counter|count|line|n|nr|no|i)", re.I)
 _CHANNEL = re.compile(
     r"(channel|sensor|signal|variable|axis|key|feature|measure|metric|tag|name|quantity|parameter)"
     r"(?:[_ ]?(?:id|name))?",
@@ -313,6 +315,8 @@ def _questions(
             and said.time_column != ""
             and rises(_numbers(cells), starts)
         ):
+            if _COUNTER.fullmatch(c) and rises(_numbers(cells), starts, counting=True):
+                continue  # it is told with the columns that are not used
             if roles.time is None and said.time_column is None:
                 needs.append(_need(rows, f"time_column={c!r}", c, "rises as a clock does"))
                 roles = roles._replace(time=c)
