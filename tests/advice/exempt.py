@@ -58,14 +58,14 @@ EXEMPT = {
 VALUES = "minilstm/network/graph/parameters.py"
 PLUGIN = "minilstm/pytest_plugin.py"
 COMPLAINTS = "minilstm/command_line/complaints.py"
-CSV = "minilstm/data/files/read_csv.py"
 CALLS = "minilstm/proof/conformance/calls.py"
 NO_ADVICE = {
     (COMPLAINTS, "check what wrote the file"): "of Python's own errors",
     (COMPLAINTS, "give a smaller one"): "of Python's own errors",
     (COMPLAINTS, "let it be a file with enough space, a pipe or a terminal"): "of other processes",
     (COMPLAINTS, "train with it, or count it nowhere with missing_labels="): "sets a word in place",
-    (CSV, "save it again in that encoding, for example with iconv -f {} -t UTF-8"): "a template",
+    ("minilstm/data/recordings/facts.py", "train with normalization='zscore'"): "a hint",
+    ("minilstm/data/recordings/read.py", "say time_unit='ms' where they are not"): "is told",
     (CALLS, "set them to zero at the start of backward"): "a cause, in a report",
     (CALLS, "use the sign of its argument, or tanh, for the sigmoid"): "a cause, in a report",
     ("minilstm/proof/engine/checks.py", "add one in networks.py"): OUR_TABLES,

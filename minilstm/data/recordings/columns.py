@@ -63,11 +63,6 @@ def joined(tables: Sequence[Table]) -> Rows:
             if len({part.dtype.kind for part in parts}) > 1:
                 parts = [as_words(part) for part in parts]
             columns[name] = np.concatenate(parts)
-    if sum(counts) == 0:
-        raise DataError(
-            f"path {first.source} has a header but no steps, but at least one was wanted: check "
-            "what wrote it."
-        )
     file = np.repeat(np.arange(len(tables)), counts)
     return Rows(columns, np.concatenate(lines), file, [table.source for table in tables])
 
@@ -121,9 +116,23 @@ def as_numbers(column: Array) -> Array | None:
     for cell in column[:50].tolist():  # most columns of text show it at once
         if finite_number(cell) is None and not is_missing_word(cell.strip()):
             return None
+    if (plain := _plain_numbers(column)) is not None:
+        return plain
     words, codes, _ = factorized(column)
     numbers = [finite_number(w) if not is_missing_word(w.strip()) else np.nan for w in words]
     return None if None in numbers else np.array(numbers, np.float64)[codes]
+
+
+def _plain_numbers(column: Array) -> Array | None:
+    """Text as NumPy reads it, where it reads no more than `finite_number` does."""
+    letters = np.ascontiguousarray(column).view(np.uint32)
+    if not letters.size or letters.max() > 127 or (letters == ord("_")).any():
+        return None
+    try:
+        numbers = column.astype(np.float64)
+    except ValueError:
+        return None
+    return None if np.isinf(numbers).any() else numbers
 
 
 def bad_cell(column: Array) -> int | None:

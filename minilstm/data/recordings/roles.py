@@ -28,12 +28,12 @@ from minilstm.errors import DataError
 MOST_CLASSES = 20  # different numbers that are taken for classes without being asked for
 
 _GROUP = re.compile(
-    r"(?:.*_)?(person|subject|subj|participant|user|patient|proband|volunteer|athlete|driver|animal|"
+    r"(?!feature_)(?:.*_)?(person|subject|subj|participant|user|patient|proband|volunteer|athlete|driver|animal|"
     r"machine|device|site|group|who)s?(?:[_ ]?(?:id|nr|no|number|name|code))?",
     re.IGNORECASE,
 )
 _LABEL = re.compile(
-    r"(activity|activities|state|target|condition|event|category|annotation|gesture|action|"
+    r"(?!feature_)(activity|activities|state|target|condition|event|category|annotation|gesture|action|"
     r"movement|behaviou?r|task|fault|status|(?:.*_)(?:label|class|activity|state|target))",
     re.IGNORECASE,
 )
@@ -179,7 +179,9 @@ def _time_by_name(rows: Rows, rest: list[str], starts: Array) -> str | None:
     """The column whose name says time, and whose cells do not speak against it."""
     for column in rest:
         cells = rows.columns[column]
-        if TIME_NAMES.fullmatch(column) and (as_numbers(cells) is not None or is_iso(cells)):
+        if TIME_NAMES.fullmatch(column) and (
+            as_numbers(cells) is not None or is_iso(cells) or bad_cell(cells) is not None
+        ):
             return column
     for column in rest:
         numbers = as_numbers(rows.columns[column])
@@ -251,7 +253,7 @@ def _possible_ids(rows: Rows, rest: list[str]) -> list[str]:
         cells = rows.columns[column]
         runs = run_starts(rows.file, cells)
         named = _ID.fullmatch(column) is not None
-        if 2 * len(runs) > len(cells) and not named:
+        if len(runs) == len(cells) and not named:
             continue
         words = as_words(cells[runs]).tolist()
         numbers = as_numbers(cells)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minilstm.data.recordings.columns import Array, Rows, as_numbers
+from minilstm.data.recordings.columns import Array, Rows, as_numbers, bad_cell
 from minilstm.errors import DataError
 
 _SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
@@ -23,7 +23,7 @@ _ISO = re.compile(
 )
 # Names that say time; the short ones count only where the numbers rise.
 TIME_NAMES = re.compile(
-    r"(time|timestamp|timestamps|time_?stamp|datetime|date_?time|date|seconds|elapsed|"
+    r"(?!feature_)(time|timestamp|timestamps|time_?stamp|datetime|date_?time|date|seconds|elapsed|"
     r"(?:.*_)?time|time[_ (\[].*|timestamp[_ (\[].*)",
     re.IGNORECASE,
 )
@@ -39,20 +39,21 @@ class Times(NamedTuple):
 
 
 def is_iso(column: Array) -> bool:
-    """Whether the first cells of a column of text are dates or times of day."""
+    """Whether most of the first cells of a column of text are dates or times of day."""
     if column.dtype.kind == "M":
         return True
     cells = [cell.strip() for cell in column[:20].tolist()] if column.dtype.kind == "U" else []
-    return bool(cells) and all(
-        (m := _ISO.fullmatch(cell)) is not None and (m[1] or m[2]) for cell in cells
-    )
+    known = [(m := _ISO.fullmatch(cell)) is not None and (m[1] or m[2]) for cell in cells]
+    return 2 * sum(map(bool, known)) > len(cells)
 
 
 def times_of(rows: Rows, name: str, unit: str | None) -> Times:
     """The times of all rows in seconds; a row without one is an error."""
     column = rows.columns[name]
-    numbers = as_numbers(column)
-    if numbers is None:
+    numbers, odd = as_numbers(column), bad_cell(column)
+    if odd is not None:
+        found = Times(np.where(np.arange(len(column)) == odd, np.nan, 0.0), "text", "text")
+    elif numbers is None:
         seconds = _from_text(column) if column.dtype.kind == "U" else _from_stamps(column)
         found = Times(seconds, "text", "text")
     else:
@@ -130,8 +131,9 @@ def _offset(zone: str) -> float:
 def spread(seconds: Array) -> Array | None:
     """Times of one recording whose stamps repeat a fixed count of times, spread evenly.
 
-    The rows of a stamp fill the time until the next one; the first and the last stamp may have
-    fewer rows, which stand at its end and at its start. None where the counts are not fixed.
+    Stamps are whole seconds. The rows of one fill the time until the next one; the first and the
+    last stamp may have fewer rows, which stand at its end and at its start. None where the counts
+    are not fixed.
 
     Examples
     --------
@@ -139,6 +141,8 @@ def spread(seconds: Array) -> Array | None:
     [7.75, 8.0, 8.25, 8.5, 8.75, 9.0, 9.25]
     """
     starts = np.flatnonzero(np.diff(seconds, prepend=-np.inf) > 0)
+    if bool((seconds != np.round(seconds)).any()):
+        return None
     counts = np.diff(np.append(starts, len(seconds)))  # (R,)
     steps = np.diff(seconds[starts])
     inner = counts[1:-1] if len(counts) > 2 else counts[counts == counts.max()]

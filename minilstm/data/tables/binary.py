@@ -128,5 +128,5 @@ def _table(
 def _damaged(name: str, kind: str, error: Exception) -> DataError:
     told = " ".join(str(error).split())[:120].rstrip(".") or type(error).__name__
     return DataError(
-        f"path {name} cannot be read ({told}), but a whole {kind} was wanted: get or write it again."
+        f"path {name} cannot be read ({told}), but a whole {kind} was wanted: write it again."
     )

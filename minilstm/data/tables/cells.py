@@ -6,31 +6,20 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
-from typing import NamedTuple, TextIO
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.data.files.checks import finite_number, is_missing_word
 from minilstm.data.files.csv_text import Record, csv_records
+from minilstm.data.tables.layout import Layout, text_of
 from minilstm.data.tables.table import Array
 from minilstm.errors import DataError
 
-_BLOCK = 1 << 18  # letters
+_BLOCK = 1 << 18  # bytes
 _ROWS = 8192
 Block = tuple[Sequence[int], list[list[str]]]  # numbers of lines, cells of each column
-
-
-class Layout(NamedTuple):
-    """How the text of a table is written."""
-
-    name: str  # of the source, for messages
-    header: list[str]  # W
-    extra: int  # cells without a name at the end of the header
-    first: int  # number of the line below the header
-    separator: str
-    decimal: str
-    texts: frozenset[str]  # columns that hold text
 
 
 class Tally:
@@ -48,8 +37,8 @@ class Tally:
         self.lines.append(line)
 
 
-def exact_columns(
-    file: TextIO, layout: Layout, tally: Tally
+def columns_of(
+    file: BinaryIO, layout: Layout, tally: Tally
 ) -> tuple[dict[str, Array], NDArray[np.int64]]:
     """All columns of a text whose header was read, with the numbers of their lines.
 
@@ -64,7 +53,7 @@ def exact_columns(
         for numbers, cells in _blocks(file, layout, tally):
             for column, some in zip(columns, cells, strict=True):
                 column.add(some)
-            lines.append(np.array(numbers, np.int64))
+            lines.append(np.asarray(numbers, np.int64))
         late = {name for name, c in zip(layout.header, columns, strict=True) if c.is_late_text()}
         if not late:
             break
@@ -95,14 +84,13 @@ class _Column:
         if not self.text:
             values, wrong = numbers_of(cells, self.decimal)
             good = int(np.isfinite(values).sum())
-            if self.count or not wrong or (self.skip and good > len(wrong)):
-                self.wrong += [self.count + row for row in wrong]
-                self.good += good
-                self.parts.append(values)
-            else:
-                self.text = True
+            self.text = bool(wrong) and not self.count and not (self.skip and good > len(wrong))
         if self.text:
-            self.parts.append(np.array(cells, np.str_))
+            self.parts.append(text_of(cells, self.decimal))
+        else:
+            self.wrong += [self.count + row for row in wrong]
+            self.good += good
+            self.parts.append(values)
         self.count += len(cells)
 
     def is_late_text(self) -> bool:
@@ -146,25 +134,29 @@ def _number(cell: str, decimal: str) -> float | None:
     return np.nan if value is None and is_missing_word(cell.strip()) else value
 
 
-def _blocks(file: TextIO, layout: Layout, tally: Tally) -> Iterator[Block]:
-    """The lines below the header, some thousand at a time."""
+def _blocks(file: BinaryIO, layout: Layout, tally: Tally) -> Iterator[Block]:
+    """The lines below the header, many at a time."""
     line = layout.first
-    while text := file.read(_BLOCK):
-        text += file.readline()
-        columns = _split(text, layout)
-        if columns is not None:
-            numbers = range(line, line + len(columns[0]))
+    while data := file.read(_BLOCK):
+        text = (data + file.readline()).decode()
+        if (plain := _split(text, layout)) is not None:
+            numbers = range(line, line + len(plain[0]))
             line = numbers.stop
-            yield _without_empty(numbers, columns, tally)
+            yield _without_empty(numbers, plain, tally)
             continue
-        lines: Iterator[str] = iter(rows := list(io.StringIO(text, newline="")))
-        whole = '"' not in text
-        if not whole:  # a cell may go on below this block
-            lines = chain(rows, file)
+        rows = list(io.StringIO(text, newline=""))
+        lines: Iterator[str] = iter(rows)
+        rest = None
+        if '"' in text:  # a cell may go on below this block
+            rest = io.TextIOWrapper(file, encoding="utf-8", newline="")
+            lines = chain(rows, rest)
         bad = tally.refuse if tally.skip else None
         records = csv_records(lines, layout.name, layout.separator, line, bad)
         yield from _grouped(_checked(records, layout, tally))
         line += len(rows)
+        if rest is not None:
+            rest.detach()  # or it would close the file
+            return
 
 
 def _split(text: str, layout: Layout) -> list[list[str]] | None:
@@ -181,7 +173,7 @@ def _split(text: str, layout: Layout) -> list[list[str]] | None:
     if len(cells) != width * count or "".join(cells[width::width]).count("\n") != count - 1:
         return None
     columns = [cells[k::width] for k in range(width)]
-    blank = " " in text or "\t" in text  # around cells they do not count
+    blank = " " in text or "\t" in text  # around a cell without quotes they do not count
     columns = [list(map(str.strip, c)) if blank or c is columns[0] else c for c in columns]
     return None if width == 1 and "" in columns[0] else columns
 

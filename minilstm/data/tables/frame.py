@@ -84,7 +84,7 @@ def _columns(frame: Any) -> list[tuple[str, Any]]:
 
 def _index_columns(frame: Any, found: dict[str, str]) -> list[tuple[str, Any]]:
     """The levels of an index of pandas that say something; others are told as left out."""
-    index = None if isinstance(frame, Mapping) else getattr(frame, "index", None)
+    index: Any = None if isinstance(frame, Mapping) else getattr(frame, "index", None)
     levels: list[tuple[Any, Any]] = []
     if hasattr(index, "names"):
         levels = [(name, index.get_level_values(k)) for k, name in enumerate(index.names)]
@@ -114,10 +114,11 @@ def _decoded(values: Any) -> Any:
 
 def cells_of(values: Any, place: str, text: bool) -> Array:
     """One column as float64, dates or text."""
+    array: Any
     dtype = getattr(values, "dtype", None)
     kind = getattr(dtype, "kind", "")
     if isinstance(values, np.ma.MaskedArray):
-        array = values.astype(object).filled(None)
+        array = np.ma.filled(values.astype(object), None)
     elif kind in set("iufb") and hasattr(values, "isna") and not text:
         array = values.to_numpy(dtype=np.float64, na_value=np.nan)  # of pandas, with any NA
     else:

@@ -63,8 +63,8 @@ def read_table(
             start = file.read(4)
     if start == OLD_EXCEL:
         raise DataError(
-            f"path {name} is a workbook of the old kind (.xls), but .xlsx was wanted: save it again "
-            "as .xlsx or .csv."
+            f"path {name} is a workbook of the old kind (.xls), but .xlsx was wanted: save it "
+            "again as .xlsx or .csv."
         )
     if start in (PARQUET, ZIP):
         read = read_parquet if start == PARQUET else read_workbook

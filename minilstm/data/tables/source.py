@@ -8,7 +8,7 @@ import gzip
 import io
 import zlib
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import BinaryIO, NamedTuple
 
 from minilstm.data.files.checks import grows_too_much
 from minilstm.errors import DataError
@@ -30,11 +30,9 @@ class Source(NamedTuple):
     data: bytes = b""
     encoding: str = "utf-8"  # in which it came
 
-    def open(self) -> TextIO:
-        """The text from its start, with its line ends."""
-        if self.path is not None:
-            return open(self.path, encoding="utf-8", newline="")
-        return io.TextIOWrapper(io.BytesIO(self.data), encoding="utf-8", newline="")
+    def open(self) -> BinaryIO:
+        """The bytes from their start."""
+        return io.BytesIO(self.data) if self.path is None else open(self.path, "rb")
 
     def size(self) -> int:
         """How many bytes."""

@@ -13,17 +13,17 @@ import numpy as np
 
 from minilstm.data.description import DataDescription
 from minilstm.data.files.checks import finite_number
-from minilstm.data.files.csv_columns import ID_NAMES, LABEL_NAMES
-from minilstm.data.files.csv_text import Record, csv_records
-from minilstm.data.tables.cells import Layout, Tally, exact_columns
+from minilstm.data.files.csv_columns import ID_NAMES, label_names
+from minilstm.data.files.csv_text import csv_records
+from minilstm.data.tables.cells import Tally, columns_of
 from minilstm.data.tables.fast import fast_columns, is_worth_it
 from minilstm.data.tables.header import header_of, separator_of
+from minilstm.data.tables.layout import DECIMAL_COMMA, Layout
 from minilstm.data.tables.source import Source, not_utf8
 from minilstm.data.tables.table import Array, Table
 from minilstm.errors import DataError
 
-_SAMPLE = 1 << 16  # letters
-_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
+_SAMPLE = 1 << 16  # bytes
 _TAB = {"tab": "\t", "\\t": "\t"}
 # The names that pandas gives to its index, written once and written twice.
 _INDEX = ("", "Unnamed: 0")
@@ -42,7 +42,8 @@ def text_columns(header: list[str], description: DataDescription) -> frozenset[s
     d = description
     said = {d.id_column, d.label_column, d.group_column, d.channel_column}
     numbers = {*(d.features or ()), *(d.target_columns or ()), d.time_column, d.value_column}
-    usual = {c for c in header if (c if len(c) == 1 else c.lower()) in (*ID_NAMES, *LABEL_NAMES)}
+    names = (*ID_NAMES, *label_names(header))
+    usual = {c for c in header if (c if len(c) == 1 else c.lower()) in names}
     return frozenset(c for c in header if c in said or c in usual - numbers)
 
 
@@ -77,16 +78,16 @@ def _read(source: Source, description: DataDescription) -> Table:
         found["encoding"] = source.encoding
     tally = Tally(description.on_bad_line == "skip")
     with source.open() as file:
-        layout = _layout(file, source, description, found)
-        start = file.tell()
-        sample = io.StringIO(file.read(_SAMPLE) + file.readline(), newline="")
+        layout, start = _layout(source, description, found)
+        file.seek(start)
+        sample = (file.read(_SAMPLE) + file.readline()).decode()
         decimal = description.decimal or _decimal(sample, layout)
         if decimal == "," != description.decimal:
             found["decimal"] = decimal
-        layout = layout._replace(decimal=decimal)
-        fast = _fast(sample, source, layout) if is_worth_it(source) else None
         file.seek(start)
-        columns, lines = fast or exact_columns(file, layout, tally)
+        layout = layout._replace(decimal=decimal)
+        fast = _fast(source, start, sample, layout)
+        columns, lines = fast or columns_of(file, layout, tally)
     if not len(lines):
         raise DataError(
             f"path {source.name} has a header but no steps, but at least one was wanted: check "
@@ -99,51 +100,57 @@ def _read(source: Source, description: DataDescription) -> Table:
     )
 
 
-def _fast(sample: TextIO, source: Source, layout: Layout) -> tuple[dict[str, Array], Array] | None:
+def _fast(
+    source: Source, start: int, sample: str, layout: Layout
+) -> tuple[dict[str, Array], Array] | None:
     """The columns by the fast way, with the kinds that they have in a sample."""
+    if not is_worth_it(source):
+        return None
     try:
-        some, _ = exact_columns(sample, layout, Tally(False))
+        some, _ = columns_of(io.BytesIO(sample.encode()), layout, Tally(False))
     except DataError:
         return None
-    texts = {name for name, values in some.items() if values.dtype.kind == "U"}
-    return fast_columns(source, layout._replace(texts=frozenset(texts)))
+    texts = frozenset(name for name, values in some.items() if values.dtype.kind == "U")
+    columns = fast_columns(source, start, layout._replace(texts=texts))
+    if columns is None:
+        return None
+    lines = layout.first + np.arange(len(columns[0]), dtype=np.int64)
+    return dict(zip(layout.header, columns, strict=True)), lines
 
 
 def _layout(
-    file: TextIO, source: Source, description: DataDescription, found: dict[str, str]
-) -> Layout:
-    """What the first lines say; the text then stands below the header."""
+    source: Source, description: DataDescription, found: dict[str, str]
+) -> tuple[Layout, int]:
+    """What the first lines say, and the place of the first byte below the header."""
     separator = _separator(description)
-    count = 0
+    taken: list[str] = []
 
-    def lines() -> Iterator[str]:  # as a loop over the file would forbid `tell`
-        nonlocal count
-        while line := file.readline():
-            count += 1
+    def lines(file: TextIO) -> Iterator[str]:
+        for line in file:
+            taken.append(line)
             yield line
 
-    top: list[str] = []
-    while len(top) < 6 and (line := file.readline()):
-        if line.strip("\ufeff \t\r\n"):
-            top.append(line)
-    file.seek(0)
-    rest = lines()
-    if top and (note := re.fullmatch(r"\ufeff*\"?sep=(.)\"?\s*", top[0])):
-        separator = separator or note[1]
-        found["separator"] = separator
-        for line in rest:
-            if line == top[0]:
-                break
-        top = top[1:]
-    if separator is None:
-        separator = separator_of(top, source.name) if top else ","
-        if separator != ",":
+    with io.TextIOWrapper(source.open(), encoding="utf-8", newline="") as file:
+        # Blank lines say nothing.
+        top = list(islice((line for line in file if line.strip("\ufeff \t\r\n")), 6))
+    with io.TextIOWrapper(source.open(), encoding="utf-8", newline="") as file:
+        rest = lines(file)
+        if top and (note := re.fullmatch(r"\ufeff*\"?sep=(.)\"?\s*", top[0])):
+            separator = separator or note[1]
             found["separator"] = separator
-    first, cells = next(csv_records(rest, source.name, separator, count + 1), (1, []))
+            next(line for line in rest if line == top[0])
+            top = top[1:]
+        if separator is None:
+            separator = separator_of(top, source.name) if top else ","
+            if separator != ",":
+                found["separator"] = separator
+        records = csv_records(rest, source.name, separator, len(taken) + 1)
+        first, cells = next(records, (1, []))
     header = header_of((first, cells), source.name, separator)
     texts = text_columns(header, description)
     extra = len(cells) - len(header)
-    return Layout(source.name, header, extra, count + 1, separator, ".", texts)
+    layout = Layout(source.name, header, extra, len(taken) + 1, separator, ".", texts)
+    return layout, sum(len(line.encode()) for line in taken)
 
 
 def _separator(description: DataDescription) -> str | None:
@@ -160,25 +167,18 @@ def _separator(description: DataDescription) -> str | None:
     return mark
 
 
-def _decimal(sample: TextIO, layout: Layout) -> str:
+def _decimal(sample: str, layout: Layout) -> str:
     """The decimal sign of a sample: a comma only between semicolons, and where no point is one."""
     if layout.separator != ";":
         return "."
-    records = csv_records(sample, layout.name, ";", layout.first, lambda line, error: None)
-    texts = {k for k, name in enumerate(layout.header) if name in layout.texts}
+    lines = io.StringIO(sample, newline="")
+    records = csv_records(lines, layout.name, ";", layout.first, lambda line, error: None)
+    texts = [name in layout.texts for name in layout.header]
     cells = [
         cell
-        for _, row in _whole(records, layout)
-        for k, cell in enumerate(row[: len(layout.header)])
-        if k not in texts
+        for _, row in islice(records, 1000)
+        for cell, text in zip(row, texts, strict=False)
+        if not text
     ]
-    sample.seek(0)
-    comma = any(map(_COMMA.fullmatch, cells))
-    return (
-        "," if comma and not any("." in c and finite_number(c) is not None for c in cells) else "."
-    )
-
-
-def _whole(records: Iterator[Record], layout: Layout) -> Iterator[Record]:
-    width = len(layout.header)
-    return ((k, row) for k, row in islice(records, 1000) if len(row) >= width)
+    point = any("." in cell and finite_number(cell) is not None for cell in cells)
+    return "," if any(map(DECIMAL_COMMA.fullmatch, cells)) and not point else "."
