@@ -30,6 +30,7 @@ from minilstm.errors import DataError
 from minilstm.network.network import Network
 
 _MOST_TOLD = 20  # bad lines that are told one by one
+_MEND = "; mend the line, or leave such lines out with --on-bad-line skip."
 _SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 
 
@@ -148,7 +149,7 @@ def _answered(
 def _tell_skipped(sentence: str, count: int) -> None:
     """Tell of a bad line; of many, the first."""
     if count <= _MOST_TOLD:
-        print(f"minilstm: {sentence.removesuffix('; mend the line.')}; skipped.", file=sys.stderr)
+        print(f"minilstm: {sentence.removesuffix(_MEND)}; skipped.", file=sys.stderr)
     if count == _MOST_TOLD:
         print("minilstm: more lines that are skipped are counted only.", file=sys.stderr)
 
@@ -177,8 +178,7 @@ def _seconds(number: int, cell: str, said: DataDescription) -> float:
         stamp = datetime.fromisoformat(cell)
         return (stamp if stamp.tzinfo is not None else stamp.replace(tzinfo=UTC)).timestamp()
     raise DataError(
-        f"line {number} has the time {cell!r}, but a number or an ISO time was wanted; mend the "
-        "line."
+        f"line {number} has the time {cell!r}, but a number or an ISO time was wanted{_MEND}"
     )
 
 
@@ -201,7 +201,7 @@ def _fault(number: int, line: str, cells: Sequence[str], columns: _Columns, sepa
         wanted += ", but not semicolons,"
     elif bad is not None and len(cells) == features:
         wanted += f", {all_of}finite and not {bad!r},"
-    return f"line {number} is {line!r}, but {wanted} were wanted; mend the line."
+    return f"line {number} is {line!r}, but {wanted} were wanted{_MEND}"
 
 
 def _lines() -> Iterator[tuple[int, str]]:

@@ -45,7 +45,7 @@ def words(text, rate=None):
 
 
 TABLE = [
-    ("windows(9, 1)(x)", "the longest, .*, has (5): give a length of at most that",
+    ("windows(9, 1)(x)", "the longest, .*, has (5): give a length [^:]* of at most that",
      "from_5 = windows($1, 1); len(from_5(x[:1])) == 1"),
     ("windows(5, 1)(x)", "give a smaller length to keep them", "len(windows(4, 1)(x)) == 3"),
     ("windows(2, 1)(x[0], [0.0, 1.0, 1.0, 1.0, 0.0])",

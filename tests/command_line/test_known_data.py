@@ -211,7 +211,7 @@ def test_a_gap_or_another_rate_in_the_times_of_a_stream(stream, nets):
     code, out, said = stream("gaps", text.replace("0.02", "later"))
     assert (code, out, said[-1]) == (
         2, [], "minilstm: line 3 has the time 'later', but a number or an ISO time was wanted; "
-        "mend the line.",
+        "mend the line, or leave such lines out with --on-bad-line skip.",
     )  # fmt: skip
     code, out, said = stream("gaps", text.replace("0.02", "0.5"))
     assert code == 2 and "line 3: rows come at 2 Hz, but the model takes 50 Hz" in said[-1]
@@ -269,7 +269,8 @@ def test_separators_and_decimal_commas(stream, nets):
     assert stream("german", text) == (0, wanted, told)
     code, _, said = stream("german", "1;2;3\n")
     assert code == 2 and said[-1] == (
-        "minilstm: line 1 is '1;2;3', but 2 numbers separated by ';' were wanted; mend the line."
+        "minilstm: line 1 is '1;2;3', but 2 numbers separated by ';' were wanted; mend the line, "
+        "or leave such lines out with --on-bad-line skip."
     )
 
 

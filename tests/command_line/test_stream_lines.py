@@ -16,6 +16,7 @@ from minilstm.command_line.cli import main
 from minilstm.data import write_csv, write_npz
 
 NAMES = ["ax", "ay", "az"]
+MEND = "; mend the line, or leave such lines out with --on-bad-line skip."
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +115,7 @@ def test_a_line_that_is_no_step_is_an_error_on_any_line(models, stream, line, mo
         why = ", but not semicolons," if ";" in line else why
         assert said == (
             f"minilstm: line {number} is {line!r}, but 3 numbers separated by commas{why} were "
-            "wanted; mend the line.\n"
+            f"wanted{MEND}\n"
         )
 
 

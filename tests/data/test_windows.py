@@ -100,12 +100,12 @@ REFUSED = {
     "longer than all": (
         lambda: windows(9, 1)([recording(3), recording(5)]),
         "windows of 9 steps are longer than every recording; the longest, x[1], has 5: give a "
-        "length of at most that.",
+        "length (window_length) of at most that.",
     ),
     "longer than all, named": (
         lambda: windows(9, 1)(Sequences([recording(3)], None, None, ["walk"])),
-        "windows of 9 steps are longer than every recording; the longest, x 'walk', has 3: give a "
-        "length of at most that.",
+        "windows of 9 steps are longer than every recording; the longest, 'walk', has 3: give a "
+        "length (window_length) of at most that.",
     ),
     "majority of numbers": (
         lambda: windows(2, 1)(recording(2), [0.5, 1.5]),

@@ -109,10 +109,11 @@ class Windows:
         short = tuple(b for b, count in enumerate(counts) if not count)
         if len(short) == len(counts):
             longest = int(np.argmax(lengths))
-            named = f"[{longest}]" if names is None else f" {names[longest]!r}"
+            named = f"x[{longest}]" if names is None else repr(names[longest])
             raise DataError(
                 f"windows of {counted(self.length, 'step')} are longer than every recording; the "
-                f"longest, x{named}, has {lengths[longest]:,}: give a length of at most that."
+                f"longest, {named}, has {lengths[longest]:,}: give a length (window_length) of at "
+                "most that."
             )
         if short:
             named = f"x[{short[0]}]" if names is None else repr(names[short[0]])
