@@ -8,7 +8,7 @@ import dataclasses
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -51,9 +51,8 @@ def predict_file(options: argparse.Namespace) -> dict[str, Any]:
     paths = options.data[0] if len(options.data) == 1 else options.data
     shown = " ".join(map(str, options.data))
     description, shaping = known_of(net)
-    more: dict[str, Any] = {} if description is None else {"learned": description}
-    given = learned_names(net), net.classes, net.dtype
-    data, read = read_data(paths, options, net.output_mode, *given, **more)
+    given = learned_names(net), net.classes, net.dtype, description
+    data, read = read_data(paths, options, net.output_mode, *given)
     shaped = shaped_as_learned(data, shaping)
     data = shaped.data
     # What evaluate would refuse is refused before anything is written.
@@ -64,7 +63,8 @@ def predict_file(options: argparse.Namespace) -> dict[str, Any]:
     result = None
     if judge is not None:
         result = judge.evaluate(data.x, data.y, name=shown, label_name="its labels")
-    text = "".join(map(csv_line, _prediction_rows(net, scores, shaped)))
+    is_text = read.get("time_unit") == "text"
+    text = "".join(map(csv_line, _prediction_rows(net, scores, shaped, is_text)))
     if to_file:
         write_atomically(options.out, lambda file: file.write(text.encode()))
     else:
@@ -176,27 +176,40 @@ def load_predictor(path: Path, advice: str = "name a file that train wrote.") ->
     return net
 
 
-def _prediction_rows(net: Network, scores: Any, shaped: Shaped) -> Iterator[list[Any]]:
-    """A heading, and a row for each answer: whose it is, when, and what."""
-    ids, starts, times = shaped.ids, shaped.starts, shaped.data.times
-    clock = [] if times is None else ["time"]
+def _prediction_rows(
+    net: Network, scores: Any, shaped: Shaped, is_text: bool
+) -> Iterator[list[Any]]:
+    """A heading, and a row for each answer: whose it is, when, and what.
+
+    Times are in seconds, or as ISO text where they were text.
+    """
+    ids, starts = shaped.ids, shaped.starts
+    at, when = ([] if shaped.data.times is None else ["time"]), _clock(shaped.data.times, is_text)
     if net.output_mode == "last":
-        where = [] if starts is None else ["start", *clock]
+        where = [] if starts is None else ["start", *at]
         yield ["sequence", *where, *answer_names(net)]
         for b, (name, row) in enumerate(zip(ids, answers(net, scores), strict=True)):
-            at = [] if starts is None else [starts[b], *_clock(times, b, 0)]
-            yield [name, *at, *row]
+            yield [name, *([] if starts is None else [starts[b], *when(b, 0)]), *row]
         return
-    yield ["sequence", "step", *clock, *answer_names(net)]
+    yield ["sequence", "step", *at, *answer_names(net)]
     for b, (name, rows) in enumerate(zip(ids, scores, strict=True)):
         first = 0 if starts is None else starts[b]
         for step, row in enumerate(answers(net, rows)):
-            yield [name, first + step, *_clock(times, b, step), *row]
+            yield [name, first + step, *when(b, step), *row]
 
 
-def _clock(times: list[Any] | None, b: int, step: int) -> list[str]:
-    """A time in seconds, to the microsecond; nothing where times are not known."""
-    return [] if times is None else [f"{times[b][step]:.6f}".rstrip("0").rstrip(".")]
+def _clock(times: list[Any] | None, is_text: bool) -> Callable[[int, int], list[str]]:
+    """What gives the time of a step of a sequence, to the microsecond; nothing without times."""
+    if times is None:
+        return lambda b, step: []
+    if not is_text:
+        return lambda b, step: [f"{times[b][step]:.6f}".rstrip("0").rstrip(".")]
+    return lambda b, step: [_iso(times[b][step])]
+
+
+def _iso(seconds: float) -> str:
+    stamp = str(np.datetime64(round(seconds * 1e6), "us"))
+    return stamp.rstrip("0").rstrip(".") if "." in stamp else stamp
 
 
 def answer_names(net: Network) -> list[str]:

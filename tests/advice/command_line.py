@@ -143,6 +143,12 @@ TABLE = [
      "model(); command('stream m.safetensors', '1,2\\n').count('\\n') == 1"),
     ("model(); command('predict ' + put(HEAD + BODY) + ' m.safetensors')",
      "are MODEL and DATA swapped", "model(); command('predict m.safetensors ' + put(HEAD + BODY))"),
+    ("command('info --markdown')", "name its file",
+     "model(); command('info m.safetensors --markdown').startswith('# m.safetensors')"),
+    ("model(about={'description': {'time_column': 't'}, 'shaping': {'window_length': 2}})\n"
+     "command('stream m.safetensors', 't,a,b\\nnow,1,2\\n')", "ISO time was wanted; mend the line",
+     "model(about={'description': {'time_column': 't'}, 'shaping': {'window_length': 2}})\n"
+     "command('stream m.safetensors', 't,a,b\\n0,1,2\\n1,1,2\\n').startswith('0,')"),
     ("command('info ' + put(HEAD + BODY))", "name a file that train wrote",
      "training(HEAD + BODY, '--out o'); command('info o/model.safetensors')"),
     ("training(HEAD + BODY, '--out d.csv')", "choose another name",

@@ -13,6 +13,7 @@ from bench_words import BENCH
 from builders import two_movements
 from data_words import DATA
 from matlab_words import matlab
+from stream_words import STREAM
 
 import minilstm as ml
 from minilstm.bench import Result
@@ -281,15 +282,15 @@ def run_plain(w, command, *words):
     return w.run(*PLAIN[command], *out, *words)
 
 
+COLUMNS = ("--id-column", "--label-column", "--missing-labels")
 CASES = {
-    ("train", "--id-column"): reads("train", "--epochs", 1, "--quiet", "--out", "columns"),
-    ("train", "--label-column"): reads("train", "--epochs", 1, "--quiet", "--out", "columns"),
-    ("train", "--missing-labels"): reads("train", "--epochs", 1, "--quiet", "--out", "columns"),
+    **dict.fromkeys(
+        [("train", w) for w in COLUMNS],
+        reads("train", "--epochs", 1, "--quiet", "--out", "columns"),
+    ),
     ("train", "--no-missing-labels"): every_word,
     ("train", "--label-per"): train_label_per,
-    ("predict", "--id-column"): reads("predict", "small/model.safetensors"),
-    ("predict", "--label-column"): reads("predict", "small/model.safetensors"),
-    ("predict", "--missing-labels"): reads("predict", "small/model.safetensors"),
+    **dict.fromkeys([("predict", w) for w in COLUMNS], reads("predict", "small/model.safetensors")),
     ("predict", "--no-missing-labels"): every_word,
     ("predict", "--label-per"): predict_label_per,
     ("train", "--layout"): matlab("train", "--layout", "TC"),
@@ -343,6 +344,7 @@ CASES = {
     ("demo", "--out"): demo("--out", 0, Path("elsewhere")),
     ("demo", "--seed"): demo("--seed", 2, 9),
     **BENCH,
+    **STREAM,
     **DATA,
     ("warmup", "--dtype"): warm,
     ("gradcheck", "--layer"): gradcheck_layer,

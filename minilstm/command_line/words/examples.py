@@ -14,10 +14,6 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "--patience 10 --best",
         "minilstm train sensors.csv --task forecast --horizon 5 --hidden 64,32",
     ),
-    "evaluate": (
-        "minilstm evaluate minilstm-train/model.safetensors test.csv",
-        "minilstm evaluate minilstm-train/model.safetensors test.csv --out report",
-    ),
     "predict": (
         "minilstm predict minilstm-train/model.safetensors new.csv",
         "minilstm predict minilstm-train/model.safetensors new.csv --out labels.csv",
