@@ -115,6 +115,8 @@ def _check_words(options: argparse.Namespace) -> None:
             )
     if options.horizon is not None and options.task != "forecast":
         raise ValueError(f"--horizon is {options.horizon}, but it is of --task forecast; add that.")
+    if options.task == "forecast" and options.output_mode == "last":
+        raise ValueError("--output-mode is 'last', but a forecast is one a step; leave it out.")
 
 
 def _task(options: argparse.Namespace, data: Sequences) -> str:
@@ -139,8 +141,6 @@ def _task(options: argparse.Namespace, data: Sequences) -> str:
             )
     elif options.loss is not None:
         raise ValueError(f"--loss is {options.loss!r}, which is for numbers; leave it out.")
-    if task == "forecast" and options.output_mode == "last":
-        raise ValueError("--output-mode is 'last', but a forecast is one a step; leave it out.")
     return task
 
 
