@@ -279,8 +279,6 @@ def test_csv_of_a_third_of_a_million_lines_takes_seconds(tmp_path):
     assert data.x[4][-1].tolist() == [329999.25, -329999.5, 0.125]
 
 
-# ---------------------------------------------------------------- .ts
-
 HEADER = "# a remark\n@problemName a\n@timeStamps false\n@univariate false\n"
 TS = HEADER + "@dimensions 2\n@equalLength false\n@classLabel true up down\n@data\n"
 
@@ -333,11 +331,11 @@ TS_REFUSALS = {
     "early row": ("1,2:3\n", "line 1 of FILE is '1,2:3', but a line that starts with @ was wanted "
                   "before @data: add @data, or mark a remark with #."),
     "time stamps": ("@timeStamps true\n@classLabel false\n@data\n1,2\n",
-                    "line 4 of FILE has '1,2' in dimension 0, but pairs (time,value) were wanted, as @timeStamps is true: "
-                    "correct the line or the header."),
+                    "line 4 of FILE has '1,2' in dimension 0, but pairs (time,value) were "
+                    "wanted, as @timeStamps is true: correct the line or the header."),
     "other times": ("@timeStamps true\n@classLabel false\n@data\n(0,1):(1,1)\n",
-                    "line 4 of FILE has other times in one dimension than in another, but all dimensions of a "
-                    "sequence need the same: resample them."),
+                    "line 4 of FILE has other times in one dimension than in another, but all "
+                    "dimensions of a sequence need the same: resample them."),
     "no time": ("@timeStamps true\n@classLabel false\n@data\n(NaT,1)\n", "line 4 of FILE has the "
                 "time 'NaT', but a number or a date such as 2024-01-31 12:00:00 was wanted: "
                 "correct it."),
