@@ -14,6 +14,7 @@ from builders import two_movements
 from data_words import DATA
 from matlab_words import matlab
 from stream_words import STREAM
+from train_words import TRAIN
 
 import minilstm as ml
 from minilstm.bench import Result
@@ -117,7 +118,8 @@ def every_word(w):
 
 
 def label_per(w, *words):
-    return w.run(*words, "--label-per", "sequence", "--label-column", "label")["read"][0]
+    how = ["--label-per", "sequence", "--label-column", "label", "--log-level", "error"]
+    return w.run(*words, *how)["read"][0]
 
 
 def train_label_per(w):
@@ -345,6 +347,7 @@ CASES = {
     ("demo", "--seed"): demo("--seed", 2, 9),
     **BENCH,
     **STREAM,
+    **{("train", word): case for word, case in TRAIN.items()},
     **DATA,
     ("warmup", "--dtype"): warm,
     ("gradcheck", "--layer"): gradcheck_layer,
