@@ -54,7 +54,7 @@ def read_data(
     given: Any = paths[0] if len(paths) == 1 else paths
     said = described(options)
     arrays = {name: v for name in _OF_ARRAYS if (v := getattr(options, name, None)) is not None}
-    kind, sources = kind_and_sources(given, said)
+    kind, sources = kind_and_sources(given, said, learned)
     if kind in ARRAYS or arrays:
         data = read_sequences(given, **arrays, **said.to_plain())
     else:
