@@ -174,6 +174,7 @@ def facts_of(path: str, files: Iterable[str], data: Sequences, **more: Any) -> R
     elif answers:
         facts["labels"] = _counts(answers)
         facts["missing_labels"] = facts["labels"].pop("", 0)
+        facts["told"] = (*facts.get("told", ()), *_alike(facts["labels"]))
     if data.groups is not None:
         values, counts = np.unique(np.array(data.groups, np.str_), return_counts=True)
         facts["groups"] = dict(zip(values.tolist(), counts.tolist(), strict=True))
@@ -230,6 +231,16 @@ def hints_of(names: list[str] | None, low: Array, high: Array) -> tuple[str, ...
         f"the range of feature {called[0]} is {times:,.0f} times that of {called[1]}: train with "
         "normalization='zscore'",
     )
+
+
+def _alike(labels: Iterable[str]) -> list[str]:
+    """Two labels that may be meant for one."""
+    seen: dict[str, str] = {}
+    for label in labels:
+        other = seen.setdefault(label.lower(), label)
+        if other != label:
+            return [f"the labels {other!r} and {label!r} differ in capitals alone"]
+    return []
 
 
 def _count(number: int, what: str) -> str:

@@ -66,7 +66,7 @@ def sequences_of(
     DataError
         A column is not clear, a line cannot be used, or files do not go together.
     """
-    rows = joined(tables)
+    rows = joined(tables, (*said.drop, *(() if learned is None else learned.drop)))
     if learned is not None:
         said = said.over(_kept(learned, rows.columns))
     named_group = [s.group or "" for s in sources] if sources[0].group is not None else None
