@@ -165,7 +165,7 @@ def test_validation_files_of_numbers_are_in_the_scale_of_the_training(run):
 
 def test_a_test_of_labels_is_none_of_numbers(run):
     x = [np.ones((4, 2))] * 3
-    write_npz("numbers.npz", x, np.array([0.5, 1.5, 2.5]))
+    np.savez("numbers.npz", x=np.ones((3, 4, 2)), y=np.array([0.5, 1.5, 2.5]))
     write_npz("labels.npz", x, np.array(["a", "b", "a"]))
     code, _, said = run("train", "numbers.npz", "--test", "labels.npz")
     assert (code, said[-1]) == (
