@@ -163,16 +163,16 @@ def test_validation_files_of_numbers_are_in_the_scale_of_the_training(run):
     assert float(last["validation_loss"]) < 0.2
 
 
-def test_a_test_of_labels_is_none_of_numbers(run):
-    x = [np.ones((4, 2))] * 3
-    np.savez("numbers.npz", x=np.ones((3, 4, 2)), y=np.array([0.5, 1.5, 2.5]))
-    write_npz("labels.npz", x, np.array(["a", "b", "a"]))
-    code, _, said = run("train", "numbers.npz", "--test", "labels.npz")
-    assert (code, said[-1]) == (
-        2,
-        "minilstm: labels.npz has other answers than the training data, which have numbers; give "
-        "it numbers of the same columns.",
-    )
+def test_arrays_hold_numbers_where_they_are_asked_for(run):
+    x = np.random.default_rng(0).normal(size=(12, 9, 1))
+    np.savez("numbers.npz", x=x, y=100 * x[:, -1, 0])
+    facts, *_ = trained(run, "numbers.npz", "--task", "regress", "--test-share", 0.25)
+    assert facts["task"] == "regress" and report()["unit"] == "sequence"
+    code, out, _ = run("predict", "o/model.safetensors", "numbers.npz")
+    assert code == 0 and len(out) == 13
+    write_npz("labels.npz", list(x), np.array(["a", "b"] * 6))
+    code, _, said = run("train", "labels.npz", "--task", "regress", "--out", "n")
+    assert code == 2 and "numbers" in said[-1]
 
 
 @pytest.mark.parametrize("ahead", [1, 3])
