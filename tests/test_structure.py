@@ -94,7 +94,7 @@ AT_MODULE_LEVEL = {
 # Everything else a room may need is imported where it is used, and nowhere but there.
 LAZILY = {
     "kernels": {"cupy", "numba"},
-    "data": {"scipy", "matio", "h5py", "pandas", "pyarrow", "tomllib"},
+    "data": {"scipy", "matio", "h5py", "openpyxl", "pandas", "pyarrow", "tomllib"},
     "evaluation": {"sklearn"},
     "command_line": {"shtab"},
     "network": {"safetensors"},

@@ -51,7 +51,7 @@ def info(options: argparse.Namespace) -> dict[str, Any]:
     """Describe a model file, or what is installed here."""
     if options.model is not None:
         net = load_model(options.model)
-        if not options.json:
+        if options.markdown or not options.json:
             page = card_markdown if options.markdown else card_text
             print(page(net, options.model.name).rstrip())
         return {

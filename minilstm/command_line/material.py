@@ -115,6 +115,8 @@ def _check_words(options: argparse.Namespace) -> None:
             )
     if options.horizon is not None and options.task != "forecast":
         raise ValueError(f"--horizon is {options.horizon}, but it is of --task forecast; add that.")
+    if options.task == "forecast" and options.output_mode == "last":
+        raise ValueError("--output-mode is 'last', but a forecast is one a step; leave it out.")
 
 
 def _task(options: argparse.Namespace, data: Sequences) -> str:
@@ -139,8 +141,6 @@ def _task(options: argparse.Namespace, data: Sequences) -> str:
             )
     elif options.loss is not None:
         raise ValueError(f"--loss is {options.loss!r}, which is for numbers; leave it out.")
-    if task == "forecast" and options.output_mode == "last":
-        raise ValueError("--output-mode is 'last', but a forecast is one a step; leave it out.")
     return task
 
 
@@ -178,7 +178,8 @@ def _check_like(
     """Answers of other files must be of the kind of those that train."""
     if classes is not None:
         known = [*classes.tolist(), *ignored]
-        checked_labels(other, paths, data.x[0].shape[1], mode, options, known)
+        labels = checked_labels(other, paths, data.x[0].shape[1], mode, options, known)
+        to_targets(labels, _with_strangers(labels, classes), shown(_one(paths)), ignored)
         return
     ours, theirs = (None if d.y is None else as_list(d.y)[0] for d in (data, other))
     assert ours is not None  # the task was told from them
@@ -188,6 +189,15 @@ def _check_like(
             f"{shown(_one(paths))} has other answers than the training data, which have numbers; "
             "give it the same --target-columns."
         )
+
+
+def _with_strangers(labels: list[Array], classes: Array) -> Array:
+    """The classes, and behind them others of their kind, which a test may hold."""
+    found = {label for part in labels for label in np.unique(part).tolist()}
+    others = [
+        c for c in found - {*classes.tolist()} if isinstance(c, str) == (classes.dtype.kind == "U")
+    ]
+    return np.concatenate([classes, np.array(sorted(others))]) if others else classes
 
 
 def _warn_of_shared(data: Sequences, other: Sequences) -> None:

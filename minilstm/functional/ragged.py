@@ -30,6 +30,7 @@ from minilstm.functional.gate import gated, ungated, whole
 Array = NDArray[Any]
 IntArray = NDArray[np.int64]
 
+_SMALL_BATCH = 1 << 14  # steps of a batch, those beyond an end included
 _BLOCK_ROWS = 1 << 14  # steps of short sequences that are moved together
 
 
@@ -87,8 +88,23 @@ def pack(sequences: Sequences) -> Packed:
             "least one sequence, all of the same features."
         )
     (shape,) = shapes
-    lengths = np.array([*map(len, sequences)], np.int64)  # (B,)
-    order = np.argsort(-lengths, kind="stable").astype(np.int64)  # (B,)
+    lengths = np.fromiter(map(len, sequences), np.int64, len(sequences))  # (B,)
+    order = np.argsort(-lengths, kind="stable")  # (B,)
+    shortest, longest = lengths[order[-1]], lengths[order[0]]
+    if shortest in (0, longest) or len(sequences) * longest > _SMALL_BATCH:
+        return _packed(sequences, shape, lengths, order)
+    # Few numbers move in one call: one for each block would cost more than its steps.
+    steps = np.arange(longest)[:, None]  # (T, 1)
+    runs = steps < lengths[order]  # (T, B)
+    places = (steps + (np.cumsum(lengths) - lengths)[order])[runs]  # (N,)
+    rows = np.concatenate(sequences).take(places, axis=0)  # (N, D)
+    return Packed(rows, np.count_nonzero(runs, axis=1), order)
+
+
+def _packed(
+    sequences: list[Array], shape: tuple[int, ...], lengths: IntArray, order: IntArray
+) -> Packed:
+    """The same for sequences of one length, and for many numbers."""
     active = active_counts(lengths[order])  # (T,)
     if len(sequences) == 1:
         return Packed(np.ascontiguousarray(sequences[0]), active, order)

@@ -13,6 +13,8 @@ from bench_words import BENCH
 from builders import two_movements
 from data_words import DATA
 from matlab_words import matlab
+from stream_words import STREAM
+from train_words import TRAIN
 
 import minilstm as ml
 from minilstm.bench import Result
@@ -116,24 +118,22 @@ def every_word(w):
 
 
 def label_per(w, *words):
-    return w.run(*words, "--label-per", "sequence", "--label-column", "label")["read"][0]
+    how = ["--label-per", "sequence", "--label-column", "label", "--log-level", "error"]
+    return w.run(*words, *how)["read"][0]
 
 
 def train_label_per(w):
     words = ["train", "last.csv", "--output-mode", "last", "--epochs", 1, "--out", w.out]
     assert label_per(w, *words)["label_per"] == "sequence"
-    said = w.run(*words, "--label-per", "step", code=2)["error"]
-    assert "has one label a step" in said
+    assert "one label a step" in w.run(*words, "--label-per", "step", code=2)["error"]
 
 
 def predict_label_per(w):
     w.train("--output-mode", "last", data="last.csv")
     model = w.out / "t/model.safetensors"
     assert label_per(w, "predict", model, "last.csv")["labels"] == {"a": 2, "b": 1}
-    assert (
-        "one label a step"
-        in w.run("predict", model, "last.csv", "--label-per", "step", code=2)["error"]
-    )
+    said = w.run("predict", model, "last.csv", "--label-per", "step", code=2)["error"]
+    assert "one label a step" in said
 
 
 def with_test(w):
@@ -281,15 +281,13 @@ def run_plain(w, command, *words):
     return w.run(*PLAIN[command], *out, *words)
 
 
+READS = {"predict": reads("predict", "small/model.safetensors")}
+READS["train"] = reads("train", "--epochs", 1, "--quiet", "--out", "columns")
+COLUMNS = ("--id-column", "--label-column", "--missing-labels")
 CASES = {
-    ("train", "--id-column"): reads("train", "--epochs", 1, "--quiet", "--out", "columns"),
-    ("train", "--label-column"): reads("train", "--epochs", 1, "--quiet", "--out", "columns"),
-    ("train", "--missing-labels"): reads("train", "--epochs", 1, "--quiet", "--out", "columns"),
+    **{(command, word): READS[command] for command in READS for word in COLUMNS},
     ("train", "--no-missing-labels"): every_word,
     ("train", "--label-per"): train_label_per,
-    ("predict", "--id-column"): reads("predict", "small/model.safetensors"),
-    ("predict", "--label-column"): reads("predict", "small/model.safetensors"),
-    ("predict", "--missing-labels"): reads("predict", "small/model.safetensors"),
     ("predict", "--no-missing-labels"): every_word,
     ("predict", "--label-per"): predict_label_per,
     ("train", "--layout"): matlab("train", "--layout", "TC"),
@@ -343,6 +341,8 @@ CASES = {
     ("demo", "--out"): demo("--out", 0, Path("elsewhere")),
     ("demo", "--seed"): demo("--seed", 2, 9),
     **BENCH,
+    **STREAM,
+    **{("train", word): case for word, case in TRAIN.items()},
     **DATA,
     ("warmup", "--dtype"): warm,
     ("gradcheck", "--layer"): gradcheck_layer,

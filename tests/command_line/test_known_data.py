@@ -279,7 +279,7 @@ def test_separators_and_decimal_commas(stream, nets):
 
 def test_info_shows_the_card(run, nets):
     out = run("info", "windows")[1]
-    assert "For every sequence it gives one of 2 classes: a, b." in out
+    assert "For every window of 4 steps it gives one of 2 classes: a, b." in out
     assert "  label column: label" in out and "  window length: 4" in out
     page = run("info", "windows", "--markdown")[1]
     assert page[0] == "# windows" and "| ax | g |" in page and "- window length: 4" in page

@@ -35,8 +35,8 @@ FAULTS = {
     "info --backend cuda": "--backend is 'cuda'; choose one of auto, numpy, numba, cupy.",
     "info --threads": "--threads wants one value; see `minilstm info --help`.",
     "gradcheck --layer": "--layer wants at least one value; see `minilstm gradcheck --help`.",
-    "train x --l 3": "--l may be --log-level or --label-column or --label-per or --layout or "
-    "--learn-rate; write one of them in full.",
+    "train x --wi 3": "--wi may be --window-length or --window-step or --window-label; write one "
+    "of them in full.",
     "predict a b --missing-labels a --no-missing-labels": "--no-missing-labels cannot stand beside "
     "--missing-labels; leave one of them out.",
     "info --json=1": "--json: ignored explicit argument '1'.",

@@ -24,7 +24,7 @@ with warnings.catch_warnings():
     matio = pytest.importorskip("matio")
     import pandas
 TABLE = pandas.DataFrame({"ax": [0.5, 1.0, 1.5, 2.5], "ay": [1.0, 2.0, 3.0, 5.0]})
-ROWS = TABLE.to_numpy().T.copy()  # D x T, what table2array(X)' gives
+ROWS = TABLE.to_numpy().T.copy()  # D x T, what X{:, vartype('numeric')}' gives
 TIMES = TABLE.set_index(pandas.to_timedelta([0, 1, 2, 3], unit="s"))
 TIMES.index.name = "Time"
 STRINGS = np.dtypes.StringDType()
@@ -33,11 +33,11 @@ STRINGS = np.dtypes.StringDType()
 TIMETABLE = "table2array(timetable2table({}, 'ConvertRowTimes', false))"
 # A value in place of X: its class, MATLAB's conversion, and what that gives.
 IN_X = {
-    "table": (TABLE, "table", "X = table2array(X)'", ROWS),
-    "timetable": (TIMES, "timetable", f"X = {TIMETABLE.format('X')}'", ROWS),
+    "table": (TABLE, "table", "X = X{:, vartype('numeric')}'", ROWS),
+    "timetable": (TIMES, "timetable", "X = X{:, vartype('numeric')}'", ROWS),
     "tables": (
         cells([TABLE]), "table",
-        "X = cellfun(@(v) table2array(v)', X, 'UniformOutput', false)", cells([ROWS]),
+        "X = cellfun(@(v) v{:, vartype('numeric')}', X, 'UniformOutput', false)", cells([ROWS]),
     ),
     "sparse": (scipy_sparse.csc_array(ROWS), "sparse", "X = full(X)", ROWS),
     "struct": ({"walk": ROWS}, "struct", "X = {X.walk}", cells([ROWS])),

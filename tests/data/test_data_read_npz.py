@@ -8,6 +8,8 @@ import pytest
 from agreement import assert_same_arrays, refusal
 
 from minilstm.data import read_sequences, write_npz
+from minilstm.data.files.read_npz import read_npz
+from minilstm.errors import DataError
 
 X = [np.array([[0.1, 2.0], [-3.5, 1e-30], [7.0, 8.0]]), np.array([[1 / 3, 5.0]])]
 STEPS = [np.array(["go", "stop", "go"]), np.array(["stop"])]
@@ -222,3 +224,19 @@ def test_npz_numbers_of_another_byte_order_and_missing_labels(tmp_path):
         "y[0] at step 0 has the label 18446744073709551615, but whole numbers within 64 bits were "
         "wanted: number the classes from 1, or write their names."
     )
+
+
+@pytest.mark.parametrize(
+    ("y", "wanted"), [(np.array([0.5, 1.5, 2.5]), [[[0.5], [1.5]], [[2.5]]]), ([0.5, 2], None)]
+)
+def test_numeric_targets(tmp_path, y, wanted):
+    np.savez(tmp_path / "a.npz", x=np.zeros((3, 2)), lengths=np.array([2, 1]), y=y)
+    read = read_npz(tmp_path / "a.npz", numeric_targets=True).y
+    got = read.tolist() if wanted is None else [part.tolist() for part in read]
+    assert got == (wanted or [[0.5], [2.0]])
+
+
+def test_targets_that_are_no_numbers(tmp_path):
+    np.savez(tmp_path / "a.npz", x=np.zeros((1, 2, 2)), y=np.array([np.nan]))
+    with pytest.raises(DataError, match=r"^y has nan at .0., but numeric targets are finite: fill"):
+        read_npz(tmp_path / "a.npz", numeric_targets=True)

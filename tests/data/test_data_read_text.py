@@ -9,6 +9,7 @@ import pytest
 from agreement import assert_same_arrays, refusal
 
 from minilstm.data import read_sequences, write_csv
+from minilstm.data.files.read_ts import read_ts
 
 X = [np.array([[0.1, 2.0], [-3.5, 1e-30], [7.0, 8.0]]), np.array([[1 / 3, 5.0]])]
 STEPS = [np.array(["go", "stop", "go"]), np.array(["stop"])]
@@ -248,8 +249,6 @@ def test_csv_of_a_third_of_a_million_lines_takes_seconds(tmp_path):
     assert data.x[4][-1].tolist() == [4.25, -329999.5, 0.125]
 
 
-# ---------------------------------------------------------------- .ts
-
 HEADER = "# a remark\n@problemName a\n@timeStamps false\n@univariate false\n"
 TS = HEADER + "@dimensions 2\n@equalLength false\n@classLabel true up down\n@data\n"
 
@@ -270,6 +269,25 @@ def test_ts(tmp_path):
     assert (data.x[0].tolist(), data.y) == ([[1, 3], [2, 4]], None)
 
 
+@pytest.mark.parametrize(
+    ("text", "options", "x", "y", "times"),
+    [
+        ("@timeStamps true\n@classLabel true a b\n@data\n(0,1),(0.5,2):(0,3),(0.5,4):A\n", {},
+         [[1, 3], [2, 4]], ["a"], [0, 0.5]),
+        ("@timeStamps true\n@targetLabel true\n@data\n(1970-01-01 00:00:01,1),(1970-01-01 "
+         "00:00:02,?),(1970-01-01 00:00:05,5):1.5\n", {"fill": "linear"}, [[1], [2], [5]], [[1.5]],
+         [1, 2, 5]),
+        ("% r\n@classLabel true sit Stand still\n@data\n% x\n1,?,3:stand still\n",
+         {"fill": "previous"}, [[1], [1], [3]], ["Stand still"], None),
+        ("@classLabel true\n@data\n1:0.25\n", {"numeric_targets": True}, [[1]], [[0.25]], None),
+    ],
+)  # fmt: skip
+def test_ts_times_gaps_classes_and_targets(tmp_path, text, options, x, y, times):
+    data = read_ts(ts(tmp_path, text), **options)
+    assert (data.x[0].tolist(), data.y.tolist()) == (x, y)
+    assert (data.times and data.times[0].tolist()) == times
+
+
 ONCE = (
     "but each of the words @problemname, @timestamps, @missing, @univariate, @dimensions, "
     "@equallength, @serieslength, @classlabel, @targetlabel was wanted once, and @data last: "
@@ -282,10 +300,17 @@ TS_REFUSALS = {
                 "what wrote it."),
     "early row": ("1,2:3\n", "line 1 of FILE is '1,2:3', but a line that starts with @ was wanted "
                   "before @data: add @data, or mark a remark with #."),
-    "time stamps": ("@timeStamps true\n@data\n", "path FILE says @timestamps true, but only false "
-                    "can be read: remove the time stamps."),
-    "targets": ("@targetLabel true\n@data\n", "path FILE says @targetlabel true, but only false "
-                "can be read: use classes as labels."),
+    "time stamps": ("@timeStamps true\n@classLabel false\n@data\n1,2\n",
+                    "line 4 of FILE has '1,2' in dimension 0, but pairs (time,value) were "
+                    "wanted, as @timeStamps is true: correct the line or the header."),
+    "other times": ("@timeStamps true\n@classLabel false\n@data\n(0,1):(1,1)\n",
+                    "line 4 of FILE has other times in one dimension than in another, but all "
+                    "dimensions of a sequence need the same: resample them."),
+    "no time": ("@timeStamps true\n@classLabel false\n@data\n(NaT,1)\n", "line 4 of FILE has the "
+                "time 'NaT', but a number or a date such as 2024-01-31 12:00:00 was wanted: "
+                "correct it."),
+    "targets": ("@targetLabel true\n@data\n1,2:x\n", "line 3 of FILE ends in 'x', but a finite "
+                "number was wanted as its target: correct or remove the line."),
     "no classLabel": ("@data\n1:2\n", "path FILE says @classLabel nowhere, but true with the "
                       "classes, or false, was wanted: correct that line."),
     "dimensions": ("@dimensions two\n@classLabel false\n@data\n", "path FILE says @dimensions two, "
@@ -317,9 +342,11 @@ TS_REFUSALS = {
                      "line 10 of FILE has 2 steps, but @equalLength true asks for 1: correct the "
                      "line, or say @equalLength false."),
     "missing": (TS + "1,?:3,4:up\n", "line 9 of FILE has '?' at step 1 of dimension 0, but a "
-                "finite number was wanted: fill in or remove it."),
+                "finite number was wanted: say fill='linear' or fill='previous' (--fill "
+                "linear), or fill it in."),
     "nan": (TS + "1,2:3,NaN:up\n", "line 9 of FILE has 'NaN' at step 1 of dimension 1, but a "
-            "finite number was wanted: fill in or remove it."),
+            "finite number was wanted: say fill='linear' or fill='previous' (--fill linear), or "
+            "fill it in."),
     "label": (TS + "1:2:left\n", "line 9 of FILE ends in the label 'left', but one of up, down was "
               "wanted: correct it."),
     "cut short": (TS + "1:2:up\n1,2:3", "line 10 of FILE ends in the label '3', but one of up, "

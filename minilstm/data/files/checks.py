@@ -302,6 +302,22 @@ def label_numbers(
     return values.astype(np.int64)
 
 
+def finite_targets(values: NDArray[Any], name: str) -> NDArray[np.float64]:
+    """Numbers to be predicted as float64; text, NaN and infinity are refused."""
+    if values.dtype.kind not in "biuf":
+        raise DataError(
+            f"{name} has type {values.dtype}, but numeric targets are real numbers: write numbers, "
+            "or read them as labels."
+        )
+    if (bad := ~np.isfinite(values)).any():
+        at = [int(k) for k in np.argwhere(bad)[0]]
+        raise DataError(
+            f"{name} has {values[bad][0]} at {at}, but numeric targets are finite: fill in or "
+            "remove it."
+        )
+    return values.astype(np.float64)
+
+
 def read_labels(
     labels: NDArray[Any],
     name: str,

@@ -19,6 +19,7 @@ from minilstm.data.files.checks import (
     check_names,
     check_x,
     check_y,
+    finite_targets,
     grows_too_much,
     read_labels,
 )
@@ -40,6 +41,7 @@ def read_npz(
     *,
     layout: str | None = None,
     missing_labels: Collection[str] | None = None,
+    numeric_targets: bool = False,
 ) -> Sequences:
     """Read an .npz file in one of three layouts.
 
@@ -59,6 +61,7 @@ def read_npz(
     layout : a letter for each axis of ``x`` (or of each ``x_0000``) where they stand otherwise: B
         sequences, T steps, C features, such as "BCT", "CT", or "BT" for one feature
     missing_labels : as :func:`minilstm.data.read_sequences` describes it
+    numeric_targets : ``y`` holds numbers to be predicted, read as float64 (T, 1) each, or (B, 1)
 
     Returns
     -------
@@ -87,7 +90,7 @@ def read_npz(
                 "the sequences flat."
             )
     parts = _numbered(arrays, x_names, layout) if x_names else _plain(arrays, layout)
-    y = _labels(parts, missing_labels)
+    y = _targets(parts) if numeric_targets else _labels(parts, missing_labels)
     floats = [_as_float(v, place) for v, place in zip(parts.x, parts.places, strict=True)]
     places = [f"{place} of {str(found)!r}" for place in parts.places]
     if layout is None and x_names:
@@ -98,6 +101,8 @@ def read_npz(
         where = f"x of {str(found)!r}"
         if not warn_of_turned_labels(where, y, parts.letters):
             warn_of_doubt(where, floats, y, parts.letters, flat)
+    if numeric_targets and y is not None:
+        y = y[:, None] if isinstance(y, np.ndarray) else [part[:, None] for part in y]
     ids = _strings(arrays, "ids", len(floats), "sequences")
     return Sequences(
         floats,
@@ -330,6 +335,15 @@ def _labels(
             "convert the numbers with astype(str)."
         )
     return out
+
+
+def _targets(parts: _Parts) -> list[NDArray[Any]] | NDArray[Any] | None:
+    """Numbers to be predicted, all of them finite, in the shapes of the file."""
+    if parts.y is None:
+        return None
+    if isinstance(parts.y, np.ndarray):
+        return finite_targets(parts.y, "y")
+    return [finite_targets(y, name) for name, y in zip(parts.y_names, parts.y, strict=True)]
 
 
 def _as_float(values: NDArray[Any], place: str) -> NDArray[Any]:

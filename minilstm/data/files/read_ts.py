@@ -4,7 +4,7 @@ One line is one sequence: its dimensions separated by colons, and its label at t
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,13 @@ from minilstm.data.files.checks import (
     label_array,
 )
 from minilstm.data.files.shapes import check_layout, in_order, letters_for, warn_of_doubt
+from minilstm.data.files.ts_values import (
+    class_of,
+    numbers_of,
+    parts_of,
+    same_times,
+    stamped_of,
+)
 from minilstm.errors import DataError
 
 _WORDS = ["problemname", "timestamps", "missing", "univariate", "dimensions", "equallength"]
@@ -32,6 +39,8 @@ def read_ts(
     *,
     layout: str | None = None,
     missing_labels: Collection[str] | None = None,
+    numeric_targets: bool = False,
+    fill: str | None = None,
 ) -> Sequences:
     """Read a .ts file of sequences with one label each, or none.
 
@@ -40,16 +49,18 @@ def read_ts(
     path : the file: lines with ``@timeStamps``, ``@univariate``, ``@dimensions`` (or
         ``@dimension``), ``@equalLength``, ``@seriesLength``, ``@classLabel``; then ``@data``; then
         a line for each sequence. The dimensions of a sequence have the same length, the sequences
-        need not. What the header says is held against the data. Time stamps, numeric targets and
-        missing values ("?") are refused
+        need not. What the header says is held against the data. With ``@timeStamps true`` a
+        dimension is a list of (time,value). Lines that start with # or % are remarks
     layout : "TC", or "CT" for a file in which colons separate the steps and commas the features
     missing_labels : as :func:`minilstm.data.read_sequences` describes it
+    numeric_targets : the labels are numbers to be predicted, as with ``@targetLabel true``
+    fill : "linear" or "previous" fills missing values ("?"), which are refused by default
 
     Returns
     -------
     `x`, B arrays (T, D), float64; `y`, one array (B,), int64 when all classes are plainly written
-    integers, strings otherwise, or None for ``@classLabel false``; `ids` are the numbers of the
-    sequences, from 1
+    integers, strings otherwise, or None for ``@classLabel false``; numeric targets are (B, 1)
+    float64; `ids` are the numbers of the sequences, from 1; `times` in seconds where there are any
 
     Raises
     ------
@@ -65,6 +76,8 @@ def read_ts(
     x: list[NDArray[Any]] = []
     labels: list[str] = []
     numbers: list[int] = []
+    times: list[NDArray[Any]] = []
+    numeric = False
     listed = check_missing_labels(missing_labels)
     # Whatever marks a missing label is left to `label_array`.
     only_empty = missing_labels is not None and not listed
@@ -73,21 +86,33 @@ def read_ts(
             lines = enumerate((line.strip() for line in file), 1)
             facts, classes = _read_header(found, lines)
             for number, line in lines:
-                if not line or line.startswith("#"):
+                if not line or line[0] in "#%":
                     continue
                 where = f"line {number} of {str(found)!r}"
-                parts = line.split(":")
+                parts = parts_of(line, stamped := facts.get("timestamps", "").lower() == "true")
+                numeric = numeric_targets or _says(facts, "targetlabel")
                 if classes is not None:
-                    labels.append(parts.pop().strip())
-                    word = labels[-1]
+                    word = parts.pop().strip()
                     missing = not word if only_empty else word in listed or is_missing_word(word)
-                    if classes and word not in classes and not missing:
-                        raise DataError(
-                            f"{where} ends in the label {word[:40]!r}, but one of "
-                            f"{', '.join(classes)} was wanted: correct it."
-                        )
+                    if classes and not missing and not numeric:
+                        known = class_of(word, classes)
+                        if known is None:
+                            raise DataError(
+                                f"{where} ends in the label {word[:40]!r}, but one of "
+                                f"{', '.join(classes)} was wanted: correct it."
+                            )
+                        word = known
+                    labels.append(word)
                 numbers.append(number)
-                x.append(_sequence(where, parts, facts, x))
+                stamps: list[list[float]] = []
+                if stamped:
+                    pairs = [stamped_of(where, part, k) for k, part in enumerate(parts)]
+                    stamps, texts = [p[0] for p in pairs], [p[1] for p in pairs]
+                else:
+                    texts = [part.split(",") for part in parts]
+                if stamped:
+                    times.append(same_times(where, stamps))
+                x.append(_sequence(where, texts, facts, x, fill, times[-1] if stamped else None))
     except UnicodeDecodeError as error:
         raise DataError(
             f"path {str(found)!r} is not UTF-8 text at byte {error.start}, but a .ts file was "
@@ -102,14 +127,33 @@ def read_ts(
     def place(k: int) -> str:
         return f"line {numbers[k]} of {str(found)!r}"
 
-    y = label_array(labels, place, missing_labels) if classes is not None else None
+    y = None
+    if classes is not None:
+        y = _targets(labels, place) if numeric else label_array(labels, place, missing_labels)
     if layout is not None:
         each = letters_for(layout, 2, place(0), x[0].shape, many=True)
         x = [np.ascontiguousarray(in_order(values, each)[0]) for values in x]
         check_x(x, [place(k) for k in range(len(x))])
     elif max(map(len, x)) == 1:
         warn_of_doubt(str(found), x, y, "TC", one_matrix=False)
-    return Sequences(x, y, None, [str(k + 1) for k in range(len(x))])
+    ids = [str(k + 1) for k in range(len(x))]
+    return Sequences(x, y, None, ids, times=times or None)
+
+
+def _says(facts: dict[str, str], key: str) -> bool:
+    return facts.get(key, "").split()[:1] in (["true"], ["True"], ["TRUE"])
+
+
+def _targets(labels: list[str], place: Callable[[int], str]) -> NDArray[Any]:
+    """Numbers to be predicted, (B, 1)."""
+    values = [finite_number(label) for label in labels]
+    if None in values:
+        k = values.index(None)
+        raise DataError(
+            f"{place(k)} ends in {labels[k][:40]!r}, but a finite number was wanted as its target: "
+            "correct or remove the line."
+        )
+    return np.array(values, np.float64)[:, None]
 
 
 def _read_header(
@@ -118,7 +162,7 @@ def _read_header(
     """The @ lines, keys in small letters, and the declared classes (None for no labels)."""
     facts: dict[str, str] = {}
     for number, line in lines:
-        if not line or line.startswith("#"):
+        if not line or line[0] in "#%":
             continue
         where = f"line {number} of {str(path)!r}"
         if not line.startswith("@"):
@@ -142,22 +186,16 @@ def _read_header(
             "that it is whole."
         )
     _check_facts(path, facts)
+    if _says(facts, "targetlabel"):
+        return facts, []
     said, *classes = facts["classlabel"].split()
     return facts, classes if said.lower() == "true" else None
 
 
 def _check_facts(path: Path, facts: dict[str, str]) -> None:
     """Refuse what the header says where it cannot be read, or contradicts itself."""
-    for key, advice in (
-        ("timestamps", "remove the time stamps"),
-        ("targetlabel", "use classes as labels"),
-    ):
-        if facts.get(key, "false").lower().startswith("true"):
-            raise DataError(
-                f"path {str(path)!r} says @{key} true, but only false can be read: {advice}."
-            )
     said, *classes = facts.get("classlabel", "").split() or [""]
-    if said.lower() not in ("true", "false"):
+    if said.lower() not in ("true", "false") and not _says(facts, "targetlabel"):
         raise DataError(
             f"path {str(path)!r} says @classLabel {said or 'nowhere'}, but true with the classes, "
             "or false, was wanted: correct that line."
@@ -167,7 +205,7 @@ def _check_facts(path: Path, facts: dict[str, str]) -> None:
             f"path {str(path)!r} says @classLabel {facts['classlabel'][:60]}, but true with the "
             "classes, each once, or false alone was wanted: correct that line."
         )
-    for key in ("univariate", "equallength", "missing"):
+    for key in ("univariate", "equallength", "missing", "timestamps", "targetlabel"):
         if facts.get(key, "true").lower() not in ("true", "false"):
             raise DataError(
                 f"path {str(path)!r} says @{key} {facts[key][:40]}, but true or false was wanted: "
@@ -189,7 +227,12 @@ def _check_facts(path: Path, facts: dict[str, str]) -> None:
 
 
 def _sequence(
-    where: str, parts: list[str], facts: dict[str, str], before: list[NDArray[Any]]
+    where: str,
+    parts: list[list[str]],
+    facts: dict[str, str],
+    before: list[NDArray[Any]],
+    fill: str | None,
+    times: NDArray[Any] | None,
 ) -> NDArray[Any]:
     """One line without its label, as (T, D)."""
     wanted = before[0].shape[1] if before else len(parts)
@@ -202,7 +245,10 @@ def _sequence(
             f"{where} has {len(parts)} dimensions, but {wanted} were wanted: correct the line or "
             "the header."
         )
-    rows = [_numbers(where, part, k) for k, part in enumerate(parts)]
+    rows = [
+        numbers_of(where, part, k, fill, range(len(part)) if times is None else times.tolist())
+        for k, part in enumerate(parts)
+    ]
     lengths = sorted({len(row) for row in rows})
     if len(lengths) > 1:
         raise DataError(
@@ -222,16 +268,3 @@ def _sequence(
             "correct the line, or say @equalLength false."
         )
     return np.ascontiguousarray(np.array(rows, dtype=np.float64).T)  # (T, D)
-
-
-def _numbers(where: str, part: str, dimension: int) -> list[float]:
-    values = []
-    for step, text in enumerate(part.split(",")):
-        value = finite_number(text)
-        if value is None:
-            raise DataError(
-                f"{where} has {text.strip()[:40]!r} at step {step} of dimension {dimension}, but "
-                "a finite number was wanted: fill in or remove it."
-            )
-        values.append(value)
-    return values

@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -150,13 +149,8 @@ def read_tables(
     return sequences_of(tables, sources, said, _shown(given), known, learned)
 
 
-def kind_and_sources(
-    path: Any, said: DataDescription, learned: DataDescription | None = None
-) -> tuple[str, list[Source]]:
-    """The ending of the files that are to be read, and those files.
-
-    A pattern of names that was `learned` counts where all of them fit it.
-    """
+def kind_and_sources(path: Any, said: DataDescription) -> tuple[str, list[Source]]:
+    """The ending of the files that are to be read, and those files."""
     frames = _frames(path)
     if frames is not None:
         alone = not isinstance(path, (list, tuple))
@@ -164,9 +158,6 @@ def kind_and_sources(
             Source(f"x[{n}]" if not alone else "x", str(n)) for n in range(len(frames))
         ]
     sources = sources_of(path, said.file_pattern)
-    if said.file_pattern is None and learned is not None and learned.file_pattern is not None:
-        with suppress(DataError):
-            sources = sources_of(path, learned.file_pattern)
     for source in sources:
         kind = kind_of(source.path)
         if kind not in (*TABLES, *ARRAYS):

@@ -24,7 +24,7 @@ from minilstm.data.files.checks import (
 from minilstm.data.files.csv_columns import label_names, usual_column
 from minilstm.data.files.csv_text import NOT_TEXT, csv_cell, csv_line
 from minilstm.data.labels import label_array
-from minilstm.data.recordings.roles import read_as
+from minilstm.data.recordings.names import read_as
 from minilstm.errors import DataError
 from minilstm.files import write_atomically
 

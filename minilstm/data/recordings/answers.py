@@ -17,7 +17,7 @@ from minilstm.data.recordings.columns import (
     factorized,
 )
 from minilstm.data.recordings.order import Ordered
-from minilstm.data.recordings.roles import Need
+from minilstm.data.recordings.questions import Need
 from minilstm.errors import DataError
 
 

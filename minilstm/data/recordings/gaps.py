@@ -9,7 +9,7 @@ import numpy as np
 
 from minilstm.data.recordings.columns import Array
 from minilstm.data.recordings.order import Ordered
-from minilstm.data.recordings.roles import Need
+from minilstm.data.recordings.questions import Need
 from minilstm.errors import DataError
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from minilstm.data.recordings.columns import Array, Rows, as_numbers, as_words, factorized
 from minilstm.data.recordings.order import Ordered
-from minilstm.data.recordings.roles import Roles
+from minilstm.data.recordings.questions import Roles
 from minilstm.errors import DataError
 
 

@@ -15,7 +15,7 @@ from minilstm.data.recordings.columns import (
     factorized,
     run_starts,
 )
-from minilstm.data.recordings.roles import Need, Roles
+from minilstm.data.recordings.questions import Need, Roles
 from minilstm.data.recordings.times import Times, is_iso, spread, times_of
 from minilstm.errors import DataError
 

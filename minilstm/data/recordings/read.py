@@ -25,7 +25,8 @@ from minilstm.data.recordings.files import Source
 from minilstm.data.recordings.gaps import filled, need_of_gaps
 from minilstm.data.recordings.long_form import pivoted
 from minilstm.data.recordings.order import Ordered, in_order
-from minilstm.data.recordings.roles import Need, Roles, roles_of
+from minilstm.data.recordings.questions import Need, Roles
+from minilstm.data.recordings.roles import roles_of
 from minilstm.data.tables.table import Table
 from minilstm.errors import DataError
 

@@ -118,8 +118,8 @@ def cells_of(values: Any, place: str, text: bool) -> Array:
     dtype = getattr(values, "dtype", None)
     kind = getattr(dtype, "kind", "")
     if isinstance(values, np.ma.MaskedArray):
-        plain = np.ma.getdata(values).astype(object)
-        array = np.where(np.ma.getmaskarray(values), None, plain)
+        array = np.ma.getdata(values).astype(object)
+        array[np.ma.getmaskarray(values)] = None
     elif kind in set("iufb") and hasattr(values, "isna") and not text:
         array = values.to_numpy(dtype=np.float64, na_value=np.nan)  # of pandas, with any NA
     else:

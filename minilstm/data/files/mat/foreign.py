@@ -11,7 +11,9 @@ import numpy as np
 from minilstm.data.files.mat.values import Cell, Foreign, Text
 from minilstm.errors import DataError
 
-# What turns a variable v of this class into data; a table has a row for each step.
+# What turns a variable v of this class into data; a table has a row for each step. Columns of text
+# or dates would stop table2array, so only those of numbers are taken for features.
+_NUMERIC = "{v}{{:, vartype('numeric')}}'"
 _TABLE = "table2array({v})"
 _TIMETABLE = "table2array(timetable2table({v}, 'ConvertRowTimes', false))"
 _BOTH = {
@@ -22,8 +24,8 @@ _BOTH = {
     "dlarray": "extractdata({v})",
 }
 _NUMBERS = _BOTH | {
-    "table": _TABLE + "'",
-    "timetable": _TIMETABLE + "'",
+    "table": _NUMERIC,
+    "timetable": _NUMERIC,
     "string": "str2double({v})",
     "categorical": "double({v})",
     "datetime": "posixtime({v})",
