@@ -148,7 +148,8 @@ def _checked(name: str, value: Any) -> Any:
             f"{name} is {value!r}, but {', '.join(most)} or {last} was wanted: choose one of them."
         )
     fault = "" if isinstance(value, str) else "text was wanted: give a name"
-    if not fault and name == "separator" and value != "\t" and (len(value) != 1 or value in '"\n'):
+    known = name != "separator" or value in ("\t", "tab", "\\t")
+    if not fault and not known and (len(value) != 1 or value in '"\n'):
         fault = "one letter was wanted: give ',', ';' or a tab"
     if not fault and name == "encoding":
         try:

@@ -90,8 +90,8 @@ def test_what_is_left_out_is_counted(tmp_path):
          "again as UTF-8."),
         ("a\n1\n", {"encoding": "hex"}, "encoding is 'hex', but the name of an encoding was "
          "wanted, such as 'utf-8', 'utf-16' or 'cp1252': choose one of them."),
-        ("a\n1\n", {"separator": "ab"}, "separator is 'ab', but one mark was wanted, such as ',', "
-         "';', '|' or 'tab': choose one of them."),
+        ("a\n1\n", {"separator": "ab"}, "separator is 'ab', but one letter was wanted: give ',', "
+         "';' or a tab."),
         (",a\n1,5\n0.5,6\n", {}, "path FILE has no name above column 1, but a name above each "
          "column was wanted: add it, or remove the column (pandas leaves its index out with "
          "index=False)."),

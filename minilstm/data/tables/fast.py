@@ -35,11 +35,15 @@ def fast_columns(source: Source, start: int, layout: Layout) -> list[Array] | No
     start : the first byte below the header
     layout : how the text is written; its `texts` are all columns of text
     """
-    if layout.extra or _count(source, start, None, (b'"', b"\0", b"\xef\xbb\xbf")) is None:
+    lines = None if layout.extra else _count(source, start, b"\n", (b'"', b"\0", b"\xef\xbb\xbf"))
+    if lines is None:
         return None
     texts = [name in layout.texts for name in layout.header]
-    frame = _parsed(source, layout, texts)
-    if frame is None or _count(source, start, b"\n") != len(frame):
+    # Words are told from numbers faster than they are asked for, where none looks like a number.
+    frame = _parsed(source, layout, texts, str_said=False)
+    if frame is not None and not all(_is_text(frame[k]) for k, text in enumerate(texts) if text):
+        frame = _parsed(source, layout, texts, str_said=True)
+    if frame is None or lines != len(frame):
         return None  # cells, lines or bytes that are not plain, or blank lines
     columns: list[Array] = []
     gaps: list[Array | None] = []  # of each column
@@ -81,13 +85,23 @@ def _count(
         file.seek(start)
         while block := file.read(_SCAN):
             count += block.count(mark) if mark else 0
-            if any(word in block or (tail and word in tail + block[:4]) for word in never):
+            edge = tail + block[:4]
+            if any(
+                (word[:1] in block and word in block) or (tail and word in edge) for word in never
+            ):
                 return None
             tail = block[-4:]
     return count + (mark == b"\n" and tail[-1:] != b"\n")
 
 
-def _parsed(source: Source, layout: Layout, texts: list[bool]) -> Any:
+def _is_text(column: Any) -> bool:
+    """Whether pandas read every cell of a column as text."""
+    if column.dtype.kind in "biufc":
+        return False
+    return column.dtype != object or all(isinstance(word, str) for word in column.unique())
+
+
+def _parsed(source: Source, layout: Layout, texts: list[bool], str_said: bool) -> Any:
     """The frame of pandas; None where a cell, a line or a byte is not plain."""
     import pandas  # type: ignore[import-untyped]
 
@@ -95,6 +109,8 @@ def _parsed(source: Source, layout: Layout, texts: list[bool]) -> Any:
     version = tuple(int(part) for part in pandas.__version__.split(".")[:2])
     exact: Any = {} if version >= (3, 1) else {"float_precision": "round_trip"}
     words = list(MISSING_WORDS)
+    kinds: Any = {k: np.float64 for k, text in enumerate(texts) if not text}
+    kinds |= {k: str for k, text in enumerate(texts) if text and str_said}
     try:
         frame = pandas.read_csv(
             io.BytesIO(source.data) if source.path is None else source.path,
@@ -103,7 +119,7 @@ def _parsed(source: Source, layout: Layout, texts: list[bool]) -> Any:
             header=None,
             names=range(len(texts)),
             skiprows=layout.first - 1,
-            dtype={k: str if text else np.float64 for k, text in enumerate(texts)},
+            dtype=kinds,
             keep_default_na=False,
             na_values={k: words for k, text in enumerate(texts) if not text},
             compression=None,
@@ -121,5 +137,5 @@ def _words(column: Any, decimal: str) -> tuple[Array, bool]:
     import pandas
 
     codes, words = pandas.factorize(column)
-    array = text_of(list(words), decimal)
+    array = text_of([word.strip() for word in words], decimal)
     return array[codes], bool((array == "").any())
