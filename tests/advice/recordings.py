@@ -31,6 +31,7 @@ def toml(text):
     return DataDescription.from_toml("a.toml")
 
 
+ODD = "('a.csv', 'ax\\n1\\n'), ('b.csv', 'ax,ay\\n2,3\\n')"
 PAIR = "('a.csv', 'ax\\n1\\n'), ('b.csv', 'ax\\n2\\n')"
 TABLE = [
     ("read(HEAD.replace('label', 'place') + BODY, label_column='')",
@@ -96,7 +97,9 @@ TABLE = [
     ("read('recording,ax,s\\na,1,2\\na,1,3\\n', target_columns=['s'], label_per='sequence')",
      "correct it, or name the column that tells recordings apart with id_column=",
      "read('recording,ax,s\\na,1,2\\na,1,2\\n', target_columns=['s'], label_per='sequence')"),
-    ("ml.read_sequences(folder(('a.csv', 'ax\\n1\\n'), ('b.csv', 'ax,ay\\n2,3\\n')))",
+    (f"ml.read_sequences(folder({ODD}))", r"rename or add it, or say (drop=\['ay'\])",
+     f"ml.read_sequences(folder({ODD}), $1)"),
+    (f"ml.read_sequences(folder({ODD.replace('ay', 'a,b,c,d,e,f').replace('3', '3,3,3,3,3,3')}))",
      "rename or add it, or read the files apart", f"ml.read_sequences(folder({PAIR}))"),
     ("ml.read_sequences(folder(('a.csv', 'ax,label\\n1,Up\\n'), ('b.csv', 'ax,label\\n1,up\\n')))",
      "write them alike", "ml.read_sequences(folder(('a.csv', 'ax,label\\n1,up\\n'), "

@@ -184,7 +184,7 @@ def test_one_command_leaves_each_of_eight_people_out_once(tmp_path, run):
     place.mkdir()
     for r in people:
         table(axes(SECONDS, label="activity"), [r]).to_csv(place / f"{r.person}_1.csv", index=False)
-    code, out, said = run(
+    code, _, said = run(
         "train", place, "--file-pattern", "{group}_*", "--leave-one-group-out", "--hidden", 8,
         "--rate", 10, "--epochs", 20, "--learn-rate", 0.03, "--mini-batch-size", 2, "--quiet",
         "--out", "o", "--json",

@@ -32,7 +32,7 @@ def test_missing_file_and_folder(tmp_path, suffix):
         read_sequences(path)
     path.mkdir()
     assert refusal(path) == (
-        "path FILE is a folder of 0 files, none of which is called as a file of sequences is "
+        "path FILE is a folder in which no file is called as a file of sequences is "
         "(.csv, .tsv, .parquet, .xlsx, .mat, .npz, .ts): name another folder, or the files."
     )
 

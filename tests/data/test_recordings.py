@@ -56,6 +56,11 @@ QUESTIONS = {
         "FILE has the columns recording, uhr, ax, but 'uhr' rises as a clock does: say "
         "time_column='uhr', or time_column='' where it is a feature.",
     ),
+    "few dates as numbers": (
+        lines("recording,uhr,ax", [("a", 1796029200 + k, wave(k)) for k in range(3)]),
+        "FILE has the columns recording, uhr, ax, but 'uhr' rises as a clock does: say "
+        "time_column='uhr', or time_column='' where it is a feature.",
+    ),
     "dates of another name": ("recording,uhr,ax\na,2026-01-01,1\n", "FILE has the columns "
                               "recording, uhr, ax, but 'uhr' holds times: say time_column='uhr', "
                               "or drop=['uhr']."),

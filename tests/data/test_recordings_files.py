@@ -95,15 +95,18 @@ def test_files_that_do_not_go_together(csv, tmp_path):
     a, b = csv("ax,label\n1,Walk\n", "a.csv"), csv("ax,ay,label\n1,2,Walk\n", "b.csv")
     with refuses_data(
         f"{str(b)!r} has the column 'ay', which {str(a)!r} lacks, but all files need the same "
-        "columns: rename or add it, or read the files apart."
+        "columns: rename or add it, or say drop=['ay']."
     ):
         read_sequences([a, b])
+    assert read_sequences([a, b], drop=["ay"]).feature_names == ["ax"]
     b = csv("label,ax\nwalk,2\n", "b.csv")
     with refuses_data(
         f"line 2 of {str(b)!r} has the label 'walk', and line 2 of {str(a)!r} has 'Walk' in column "
         "'label', which differ in capitals alone: write them alike."
     ):
         read_sequences([a, b])
+    b = csv("label,ax\nwalk,2\nWalk,3\n", "b.csv")  # both in one file: told
+    assert "the labels 'Walk' and 'walk' differ in capitals alone" in read_sequences([b]).facts.told
     b = csv("label,ax\nsit,2\n", "b.csv")
     assert [x.tolist() for x in read_sequences([a, b]).x] == [[[1]], [[2]]]
     with refuses_data(

@@ -4,7 +4,7 @@ A row stays known by its file and its line, so every message can name it."""
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,6 +25,7 @@ class Rows(NamedTuple):
     lines: NDArray[np.int64]  # (N,)
     file: NDArray[np.int64]  # (N,) the number of the table
     sources: list[str]  # the name of each table for messages, in quotes
+    gone: tuple[str, ...] = ()  # columns to be dropped, which some tables lack
 
     def place(self, k: int) -> str:
         """Where a row stands, for messages."""
@@ -33,7 +34,7 @@ class Rows(NamedTuple):
     def taken(self, rows: Array) -> Rows:
         """The same with some rows, in the order given."""
         columns = {name: column[rows] for name, column in self.columns.items()}
-        return Rows(columns, self.lines[rows], self.file[rows], self.sources)
+        return self._replace(columns=columns, lines=self.lines[rows], file=self.file[rows])
 
     @property
     def name(self) -> str:
@@ -41,16 +42,26 @@ class Rows(NamedTuple):
         return self.sources[0]
 
 
-def joined(tables: Sequence[Table]) -> Rows:
-    """Tables with the same columns, one below the other; a column is text where any of them is."""
+def joined(tables: Sequence[Table], drop: Collection[str] = ()) -> Rows:
+    """Tables with the same columns, one below the other; a column is text where any of them is.
+
+    A column of `drop` need not be in all of them.
+    """
+    shared = set.intersection(*(set(table.columns) for table in tables))
+    gone = tuple(c for c in drop if c not in shared and any(c in t.columns for t in tables))
+    tables = [
+        t._replace(columns={c: values for c, values in t.columns.items() if c not in gone})
+        for t in tables
+    ]
     first = tables[0]
     for table in tables[1:]:
         odd = sorted(set(first.columns) ^ set(table.columns))
         if odd:
             has, lacks = (first, table) if odd[0] in first.columns else (table, first)
+            way = f"say drop={odd!r}" if len(odd) <= 5 else "read the files apart"
             raise DataError(
                 f"{has.source} has the column {odd[0]!r}, which {lacks.source} lacks, but all "
-                "files need the same columns: rename or add it, or read the files apart."
+                f"files need the same columns: rename or add it, or {way}."
             )
     lines = [table.lines for table in tables]
     counts = [len(found) for found in lines]
@@ -64,7 +75,7 @@ def joined(tables: Sequence[Table]) -> Rows:
                 parts = [as_words(part) for part in parts]
             columns[name] = np.concatenate(parts)
     file = np.repeat(np.arange(len(tables)), counts)
-    return Rows(columns, np.concatenate(lines), file, [table.source for table in tables])
+    return Rows(columns, np.concatenate(lines), file, [table.source for table in tables], gone)
 
 
 def run_starts(*columns: Array) -> NDArray[np.int64]:
@@ -158,11 +169,17 @@ def count_of_values(column: Array, most: int) -> int:
 def rises(column: Array, starts: Array, least: int = 20, counting: bool = False) -> bool:
     """Whether numbers rise from row to row in every recording, and one has `least` rows.
 
-    With `counting` they rise by one.
+    With `counting` they rise by one. Of numbers that read as dates, two rows are enough.
     """
+    least = 2 if len(column) and _are_dates(float(column.min()), float(column.max())) else least
     if len(column) < least or not column[1] > column[0]:
         return False
     ends = np.append(starts[1:], len(column))
     steps = np.diff(column) == 1 if counting else np.diff(column) > 0  # (N - 1,)
     steps[starts[1:] - 1] = True  # from one recording to the next
     return bool(steps.all()) and int((ends - starts).max()) >= least
+
+
+def _are_dates(low: float, high: float) -> bool:
+    """Whether all numbers are of 2000 to 2100 in seconds since 1970, or in parts of them."""
+    return any(9.4e8 * unit < low and high < 4.2e9 * unit for unit in (1.0, 1e3, 1e6, 1e9))

@@ -87,8 +87,8 @@ def _expanded(path: str) -> list[str]:
         found = [p for p in within if kind_of(p) in _COUNTED]
         if not found:
             raise DataError(
-                f"path {path!r} is a folder of {len(within)} files, none of which is called as a "
-                f"file of sequences is ({', '.join(_COUNTED)}): name another folder, or the files."
+                f"path {path!r} is a folder in which no file is called as a file of sequences is "
+                f"({', '.join(_COUNTED)}): name another folder, or the files."
             )
         return found
     if any(letter in path for letter in "*?[") and not os.path.exists(path):

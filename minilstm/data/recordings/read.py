@@ -31,6 +31,7 @@ from minilstm.data.tables.table import Table
 from minilstm.errors import DataError
 
 _SAME_RATE = 1.1  # how many times the usual step of one recording may be that of another
+_BLOCK = 4096  # rows
 _MOST_NAMED = 20  # columns that a message lists
 
 
@@ -66,7 +67,7 @@ def sequences_of(
     DataError
         A column is not clear, a line cannot be used, or files do not go together.
     """
-    rows = joined(tables)
+    rows = joined(tables, (*said.drop, *(() if learned is None else learned.drop)))
     if learned is not None:
         said = said.over(_kept(learned, rows.columns))
     named_group = [s.group or "" for s in sources] if sources[0].group is not None else None
@@ -158,11 +159,12 @@ def _and(words: list[str]) -> str:
 
 def _matrix(rows: Rows, features: tuple[str, ...]) -> Array:
     """The features, (N, D) float64."""
-    x = np.empty((len(rows.lines), len(features)))
-    for d, name in enumerate(features):
-        numbers = as_numbers(rows.columns[name])
-        assert numbers is not None  # the roles were checked
-        x[:, d] = numbers
+    x = np.empty((len(rows.lines), len(features)))  # (N, D)
+    columns = [as_numbers(rows.columns[name]) for name in features]
+    for first in range(0, len(x), _BLOCK):  # so that the rows stay in the cache
+        for d, numbers in enumerate(columns):
+            assert numbers is not None  # the roles were checked
+            x[first : first + _BLOCK, d] = numbers[first : first + _BLOCK]
     return x
 
 

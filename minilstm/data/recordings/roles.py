@@ -41,7 +41,7 @@ def roles_of(
     roles, as they are where every need is met as it proposes; the needs
     """
     header = list(rows.columns)
-    _check_names(said, header)
+    _check_names(said, [*header, *rows.gone])
     needs: list[Need] = []
     taken = {said.id_column, said.time_column, said.group_column, said.channel_column}
     taken |= {said.value_column, *(said.target_columns or ()), *(said.features or ()), *said.drop}

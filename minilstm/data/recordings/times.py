@@ -24,10 +24,13 @@ _ISO = re.compile(
 # Names that say time; the short ones count only where the numbers rise.
 TIME_NAMES = re.compile(
     r"(?!feature_)(time|timestamp|timestamps|time_?stamp|datetime|date_?time|date|seconds|elapsed|"
-    r"(?:.*_)?time|time[_ (\[].*|timestamp[_ (\[].*)",
+    r"(?:.*_)?time|(?:time|timestamp|zeit)[_ (\[].*|zeit|zeitstempel|uhrzeit|datum|horodatage|"
+    r"tiempo|fecha)",
     re.IGNORECASE,
 )
-SHORT_TIME_NAMES = re.compile(r"(t|ts|sec|secs|second|ms|us|ns|t[_ (\[].*)", re.IGNORECASE)
+SHORT_TIME_NAMES = re.compile(
+    r"(t|ts|sec|secs|second|ms|us|ns|t[_ (\[].*|temps|heure|hora|tempo|tijd|tid)", re.IGNORECASE
+)
 
 
 class Times(NamedTuple):
