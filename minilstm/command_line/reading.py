@@ -7,7 +7,6 @@ import argparse
 import dataclasses
 import sys
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +53,14 @@ def read_data(
             )
     given: Any = paths[0] if len(paths) == 1 else paths
     said = described(options)
-    arrays = {name: v for name in _OF_ARRAYS if (v := getattr(options, name, None)) is not None}
+    arrays: dict[str, Any] = {
+        name: v for name in _OF_ARRAYS if (v := getattr(options, name, None)) is not None
+    }
     kind, sources = kind_and_sources(given, said, learned)
+    # A file of arrays does not say whether its numbers are classes.
+    numbers = getattr(options, "task", None) == "regress" or (dtype is not None and classes is None)
+    if numbers and kind in (".npz", ".ts"):
+        arrays["numeric_targets"] = True
     if kind in ARRAYS or arrays:
         data = read_sequences(given, **arrays, **said.to_plain())
     else:

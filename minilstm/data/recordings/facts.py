@@ -3,7 +3,7 @@ The command line prints it, and Python finds it in the sequences."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from minilstm.data.description import DataDescription
 from minilstm.data.files.checks import Sequences
 from minilstm.data.recordings.columns import Array
 
+_ABREAST = 64  # steps
 _MOST_NAMES = 12  # features or labels that a line names
 _TOO_WIDE = 60.0  # times that the range of one feature may be that of another
 _UNEVEN = 0.1  # share by which a step of time may differ from the usual one
@@ -158,8 +159,8 @@ class ReadFacts:
 
 def facts_of(path: str, files: Iterable[str], data: Sequences, **more: Any) -> ReadFacts:
     """The facts that sequences show by themselves, with those that a reader knows."""
-    low = np.min([x.min(axis=0) for x in data.x], axis=0)  # (D,)
-    high = np.max([x.max(axis=0) for x in data.x], axis=0)
+    low = np.min([_over_steps(np.min, x) for x in data.x], axis=0)  # (D,)
+    high = np.max([_over_steps(np.max, x) for x in data.x], axis=0)
     names = data.feature_names
     facts: dict[str, Any] = {"hints": hints_of(names, low, high), **more}
     answers = [] if data.y is None else data.y if isinstance(data.y, list) else [data.y]
@@ -186,6 +187,19 @@ def facts_of(path: str, files: Iterable[str], data: Sequences, **more: Any) -> R
         ranges=tuple(zip(low.tolist(), high.tolist(), strict=True)),
         **facts,
     )
+
+
+def _over_steps(reduced: Callable[..., Array], x: Array) -> Array:
+    """The smallest or largest of each feature, (T, D) to (D,).
+
+    Many steps side by side are one wide row, for NumPy is ten times slower along narrow ones.
+    """
+    T, D = len(x), x[0].size
+    whole = T - T % _ABREAST
+    if not whole or not x.flags.c_contiguous or x.ndim != 2:
+        return reduced(x, axis=0)
+    wide = reduced(x[:whole].reshape(-1, _ABREAST * D), axis=0)  # (64 D,)
+    return reduced(np.concatenate([wide.reshape(_ABREAST, D), x[whole:]]), axis=0)
 
 
 def _counts(answers: list[Array]) -> dict[str, int]:

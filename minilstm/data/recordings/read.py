@@ -31,6 +31,7 @@ from minilstm.data.tables.table import Table
 from minilstm.errors import DataError
 
 _SAME_RATE = 1.1  # how many times the usual step of one recording may be that of another
+_BLOCK = 4096  # rows
 _MOST_NAMED = 20  # columns that a message lists
 
 
@@ -158,11 +159,12 @@ def _and(words: list[str]) -> str:
 
 def _matrix(rows: Rows, features: tuple[str, ...]) -> Array:
     """The features, (N, D) float64."""
-    x = np.empty((len(rows.lines), len(features)))
-    for d, name in enumerate(features):
-        numbers = as_numbers(rows.columns[name])
-        assert numbers is not None  # the roles were checked
-        x[:, d] = numbers
+    x = np.empty((len(rows.lines), len(features)))  # (N, D)
+    columns = [as_numbers(rows.columns[name]) for name in features]
+    for first in range(0, len(x), _BLOCK):  # so that the rows stay in the cache
+        for d, numbers in enumerate(columns):
+            assert numbers is not None  # the roles were checked
+            x[first : first + _BLOCK, d] = numbers[first : first + _BLOCK]
     return x
 
 
