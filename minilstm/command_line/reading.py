@@ -7,6 +7,7 @@ import argparse
 import dataclasses
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,11 @@ def read_data(
     arrays: dict[str, Any] = {
         name: v for name in _OF_ARRAYS if (v := getattr(options, name, None)) is not None
     }
-    kind, sources = kind_and_sources(given, said, learned)
+    kind, sources = kind_and_sources(given, said)
+    if learned is not None and learned.file_pattern is not None and said.file_pattern is None:
+        with suppress(DataError):  # other files may be called otherwise
+            named = dataclasses.replace(said, file_pattern=learned.file_pattern)
+            kind, sources = kind_and_sources(given, named)
     # A file of arrays does not say whether its numbers are classes.
     numbers = getattr(options, "task", None) == "regress" or (dtype is not None and classes is None)
     if numbers and kind in (".npz", ".ts"):
