@@ -38,7 +38,7 @@ def judge_test(net: Network, material: Material) -> Judged | None:
     test = material.test
     if test is None:
         return None
-    how = {"groups": test.groups, "ids": test.ids, "times": test.times}
+    how = {"groups": test.groups, "ids": test.recordings or test.ids, "times": test.times}
     found = report(net, test.x, test.y, ignored_labels=material.ignored, **how)
     return Judged("test", found, str(found), found.to_plain(), scores_of(found))
 
@@ -58,9 +58,10 @@ def judge_folds(
             counts = f"{len(train)} sequences train, {len(test)} test"
             print(f"fold {k + 1} of {len(material.folds)}{named}: {counts}", flush=True)
         net = fit(part_of(data, train))
-        how = held.groups, held.ids, held.times, material.ignored
+        names = held.recordings or held.ids
+        how = held.groups, names, held.times, material.ignored
         found.append(judge(predict(net, held.x, held.y, *how)))
-        told.append({"test": whose or held.ids, **scores_of(found[-1])})
+        told.append({"test": whose or [*dict.fromkeys(names)], **scores_of(found[-1])})
     pooled = judge(pool([one.predictions for one in found]))
     text = str(CrossValidation(found, pooled))
     plain = {**pooled.to_plain(), "folds": told}

@@ -102,8 +102,9 @@ def part_of(data: Sequences, numbers: Array) -> Sequences:
         return [values[n] for n in numbers]
 
     return data._replace(
-        x=of(data.x), y=of(data.y), ids=of(data.ids), groups=of(data.groups), times=of(data.times)
-    )
+        x=of(data.x), y=of(data.y), ids=of(data.ids), groups=of(data.groups), times=of(data.times),
+        recordings=of(data.recordings),
+    )  # fmt: skip
 
 
 def _check_words(options: argparse.Namespace) -> None:

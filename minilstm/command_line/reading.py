@@ -64,7 +64,7 @@ def read_data(
             kind, sources = kind_and_sources(given, named)
     # A file of arrays does not say whether its numbers are classes.
     numbers = getattr(options, "task", None) == "regress" or (dtype is not None and classes is None)
-    if numbers and kind in (".npz", ".ts"):
+    if numbers and kind in ARRAYS:
         arrays["numeric_targets"] = True
     if kind in ARRAYS or arrays:
         data = read_sequences(given, **arrays, **said.to_plain())

@@ -112,21 +112,16 @@ def _stepper(
     if shaping is None or shaping.window_length is None:
         stream = net.stream(threads=threads)
         return lambda x_t, when: next(answers(net, stream.step(x_t)[None])), stream.reset
-    live, count, length = LiveWindows(shaping), [0], shaping.window_length
+    live, length = LiveWindows(shaping), shaping.window_length
 
     def push(x_t: NDArray[Any], when: float | None) -> list[Any] | None:
         window = live.push(x_t, when)  # (length, D)
-        count[0] += 1
         if window is None:
             return None
         scores = net.predict(window)  # (C,) or (length, C)
-        return [count[0] - length, *next(answers(net, np.atleast_2d(scores)[-1:]))]
+        return [live.taken - length, *next(answers(net, np.atleast_2d(scores)[-1:]))]
 
-    def reset() -> None:
-        live.reset()
-        count[0] = 0
-
-    return push, reset
+    return push, live.reset
 
 
 def _answered(
@@ -138,12 +133,13 @@ def _answered(
     if large.size:
         raise DataError(
             f"line {number} has {x_t[large[0]]} in column {large[0] + 1}, beyond the range of "
-            f"{dtype}; correct it."
+            f"{dtype}{_MEND}"
         )
     try:
         return step(x_t, when)
     except DataError as error:
-        raise DataError(f"line {number}: {error}") from error
+        told = str(error).removesuffix(".").replace("call reset()", "send an empty line")
+        raise DataError(f"line {number}: {told}{_MEND}") from error
 
 
 def _tell_skipped(sentence: str, count: int) -> None:

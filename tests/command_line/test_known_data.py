@@ -214,7 +214,21 @@ def test_a_gap_or_another_rate_in_the_times_of_a_stream(stream, nets):
         "mend the line, or leave such lines out with --on-bad-line skip.",
     )  # fmt: skip
     code, out, said = stream("gaps", text.replace("0.02", "0.5"))
-    assert code == 2 and "line 3: rows come at 2 Hz, but the model takes 50 Hz" in said[-1]
+    assert (code, said[-1]) == (
+        2, "minilstm: line 3: rows come at 2 Hz, but the model takes 50 Hz; send them at that "
+        "rate, or record them and use predict, which resamples; mend the line, or leave such lines "
+        "out with --on-bad-line skip.",
+    )  # fmt: skip
+    code, out, said = stream("gaps", text.replace("0.02", "-1"))
+    assert (code, said[-1]) == (
+        2, "minilstm: line 3: time is -1.0, but the row before came at 0.0; send rows in the order "
+        "of time, or send an empty line before a new recording; mend the line, or leave such lines "
+        "out with --on-bad-line skip.",
+    )  # fmt: skip
+    late = (
+        "t,ax,ay\n0,1,2\n0.5,3,4\n0.4,3,4\n0.52,5,6\n0.54,7,8\n"  # a line refused by rate or time
+    )
+    assert stream("gaps", late, "--on-bad-line", "skip")[1] == [f"2,{answers[1]}"]
 
 
 BAD = ["x,1", "1", "1,2,3", "nan,2", '"1,2', "1e999,2", "1e39,2", "ax,ay"]

@@ -66,7 +66,8 @@ def test_leave_one_person_out_ends_with_a_report_in_one_command(run):
     found = report()
     assert [fold["test"] for fold in found["folds"]] == [[who] for who in PEOPLE]
     assert {row["name"] for row in found["by_group"]} == set(PEOPLE)
-    assert found["recordings"] == found["rows"] == 8 * 2 * 11
+    assert (found["recordings"], found["rows"]) == (8 * 2, 8 * 2 * 11)  # 11 windows each
+    assert [part["rows"] for part in found["by_recording"]] == [11] * 16
     assert facts["accuracy"] == found["accuracy"] > 0.7 and facts["measured_on"] == "held-out"
     assert facts["balanced_accuracy"] == found["balanced_accuracy"]
     assert printed[0] == (

@@ -24,7 +24,8 @@ def test_a_number_that_is_no_class(name):
     values, shown = NOT_CLASSES[name]
     with refuses_data(
         f"label 0 has the label {shown}, but whole numbers within 64 bits were wanted: number the "
-        "classes from 1, or write their names."
+        "classes from 1, or write their names, or say numeric_targets=True (--task regress) for "
+        "numbers to be predicted."
     ):
         label_numbers(np.array(values), lambda k: f"label {k}")
 

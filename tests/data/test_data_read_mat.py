@@ -7,7 +7,7 @@ import warnings
 
 import numpy as np
 import pytest
-from agreement import refusal, refuses
+from agreement import refusal, refuses, refuses_data
 from mat_files import cells, mat
 
 from minilstm.data import read_sequences
@@ -158,7 +158,8 @@ REFUSALS = {
               "'CT': correct the labels, or give the other layout."),
     "fraction": ({"Y": np.array([[1.0, 2.5]])},
                  "entry 2 of Y has the label 2.5, but whole numbers within 64 bits were wanted: "
-                 "number the classes from 1, or write their names."),
+                 "number the classes from 1, or write their names, or say numeric_targets=True "
+                 "(--task regress) for numbers to be predicted."),
     "undefined": ({"Y": cells([categorical("abababa"), categorical("abcab")])},
                   "step 3 of Y{2} has the missing label '<undefined>', but every label has to be "
                   "known: fill it in, or give missing_labels=['<undefined>'] to read it as '', and "
@@ -179,7 +180,7 @@ REFUSALS = {
                    "reshape it."),
     "nan": ({"X": cells([SEQUENCES[0], np.array([[1.0, 2.0], [3.0, 4.0], [5.0, np.nan]])])},
             "X{2} of FILE has nan at step 1, feature 2, but only finite numbers can be used: fill "
-            "in or remove that step."),
+            "in or remove that step, or say fill='linear' or fill='previous'."),
     "features": ({"X": cells([SEQUENCES[0], np.ones((2, 5))])},
                  "X{2} has shape (2, 5) and X{1} has (3, 7), but in layout 'CT' all need the same "
                  "number of features: correct them, or give the other layout."),
@@ -278,3 +279,40 @@ def test_a_name_of_a_field_that_fills_its_place_is_refused(tmp_path):
 def test_what_mat_io_gives_of_text_is_text():
     values = np.array([["up", "down"], ["left", "right"]])
     assert _value(values) == Text(["up", "left", "down", "right"], "char")
+
+
+TARGETS = [np.arange(14.0).reshape(2, 7), np.arange(10.0).reshape(2, 5)]  # R x T
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "wanted"),
+    [
+        (cells(SEQUENCES), cells(TARGETS), [t.T.tolist() for t in TARGETS]),
+        (cells(SEQUENCES), cells([t.T for t in TARGETS]), [t.T.tolist() for t in TARGETS]),
+        (cells([s.T for s in SEQUENCES]), cells([t.T for t in TARGETS]),
+         [t.T.tolist() for t in TARGETS]),
+        (cells(SEQUENCES), np.array([[1.5, 2.0], [3.0, 4.0]]), [[1.5, 2.0], [3.0, 4.0]]),
+        (cells(SEQUENCES), np.array([[1.5, 3.0]]), [[1.5], [3.0]]),
+        (cells(SEQUENCES), cells([np.array([[1.5, 2.0]]), np.array([[3.0, 4.0]])]),
+         [[1.5, 2.0], [3.0, 4.0]]),
+        (np.zeros((1, 3, 2)), np.arange(6.0).reshape(1, 3, 2), [[[0], [2], [4]], [[1], [3], [5]]]),
+    ],
+)  # fmt: skip
+def test_numeric_targets(tmp_path, x, y, wanted):
+    data = read_sequences(mat(tmp_path, X=x, Y=y), numeric_targets=True)
+    assert [part.tolist() for part in data.y] == wanted
+
+
+def test_numeric_targets_of_other_steps(tmp_path):
+    path = mat(tmp_path, X=cells(SEQUENCES), Y=cells(TARGETS[::-1]))
+    with refuses_data(
+        "Y has 2 arrays of shape (2, 5), (2, 7), but there are 2 sequences of 7, 5 steps: give "
+        "each an R x T matrix, or give one B x R matrix, or say with layout which axis is which."
+    ):
+        read_sequences(path, numeric_targets=True)
+    path = mat(tmp_path, X=cells(SEQUENCES), Y=np.zeros((3, 3)))
+    with refuses_data(
+        "Y has shape (3, 3), but there are 2 sequences: give a row for each, or a cell array with "
+        "an R x T matrix for each."
+    ):
+        read_sequences(path, numeric_targets=True)

@@ -5,7 +5,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from agreement import assert_same_arrays, refusal
+from agreement import assert_same_arrays, refusal, refuses_data
 
 from minilstm.data import read_sequences, write_npz
 from minilstm.data.files.read_npz import read_npz
@@ -133,7 +133,8 @@ NPZ_REFUSALS = {
     "float y": (
         {**FLAT, "y": np.zeros(2)},
         "y holds labels of type float64, but strings or integers were wanted: write class names "
-        "or class numbers.",
+        "or class numbers, or say numeric_targets=True (--task regress) for numbers to be "
+        "predicted.",
     ),
     "complex": (
         {"x": np.zeros((2, 2), complex)},
@@ -142,7 +143,7 @@ NPZ_REFUSALS = {
     "nan": (
         {**FLAT, "x": np.array([[0.0, 1], [2, 3], [4, np.nan], [6, 7]])},
         "x[0] of FILE has nan at step 2, feature 1, but only finite numbers can be used: fill in "
-        "or remove that step.",
+        "or remove that step, or say fill='linear' or fill='previous'.",
     ),
     "features": (
         {"x_0": np.zeros((2, 1)), "x_1": np.zeros((2, 3))},
@@ -222,18 +223,46 @@ def test_npz_numbers_of_another_byte_order_and_missing_labels(tmp_path):
     np.savez(path, x=x, y=np.array([[2**64 - 1, 1, 1]], np.uint64)[0], lengths=np.array([3]))
     assert refusal(path) == (
         "y[0] at step 0 has the label 18446744073709551615, but whole numbers within 64 bits were "
-        "wanted: number the classes from 1, or write their names."
+        "wanted: number the classes from 1, or write their names, or say numeric_targets=True "
+        "(--task regress) for numbers to be predicted."
     )
 
 
+RAGGED = {"x": np.zeros((3, 2)), "lengths": np.array([2, 1])}
+DENSE = {"x": np.zeros((2, 3, 1))}
+SIX = np.arange(6.0)
+
+
 @pytest.mark.parametrize(
-    ("y", "wanted"), [(np.array([0.5, 1.5, 2.5]), [[[0.5], [1.5]], [[2.5]]]), ([0.5, 2], None)]
-)
-def test_numeric_targets(tmp_path, y, wanted):
-    np.savez(tmp_path / "a.npz", x=np.zeros((3, 2)), lengths=np.array([2, 1]), y=y)
+    ("arrays", "y", "wanted"),
+    [
+        (RAGGED, SIX[:3], [[[0], [1]], [[2]]]),
+        (RAGGED, SIX.reshape(3, 2), [[[0, 1], [2, 3]], [[4, 5]]]),
+        (RAGGED, SIX[:2], [[0], [1]]),
+        (RAGGED, SIX[:4].reshape(2, 2), [[0, 1], [2, 3]]),
+        (DENSE, SIX.reshape(2, 3), [[[0], [1], [2]], [[3], [4], [5]]]),
+        (DENSE, SIX.repeat(2).reshape(2, 3, 2),
+         [[[0, 0], [1, 1], [2, 2]], [[3, 3], [4, 4], [5, 5]]]),
+        (DENSE, SIX[:4].reshape(2, 2), [[0, 1], [2, 3]]),
+    ],
+)  # fmt: skip
+def test_numeric_targets(tmp_path, arrays, y, wanted):
+    np.savez(tmp_path / "a.npz", y=y, **arrays)
     read = read_npz(tmp_path / "a.npz", numeric_targets=True).y
-    got = read.tolist() if wanted is None else [part.tolist() for part in read]
-    assert got == (wanted or [[0.5], [2.0]])
+    assert [part.tolist() for part in read] == wanted
+
+
+def test_numeric_targets_of_numbered_arrays(tmp_path):
+    x = {"x_0": np.zeros((2, 1)), "x_1": np.zeros((1, 1)), "y_0": SIX[:4].reshape(2, 2)}
+    np.savez(tmp_path / "a.npz", y_1=SIX[None, 4:], **x)
+    read = read_npz(tmp_path / "a.npz", numeric_targets=True).y
+    assert [part.tolist() for part in read] == [[[0, 1], [2, 3]], [[4, 5]]]
+    np.savez(tmp_path / "a.npz", y_1=SIX[:1], **x)
+    with refuses_data(
+        "y_1 has shape (1,), but y_0 has targets of 2, and all sequences need the same: correct "
+        "the odd one."
+    ):
+        read_npz(tmp_path / "a.npz", numeric_targets=True)
 
 
 def test_targets_that_are_no_numbers(tmp_path):

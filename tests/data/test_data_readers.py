@@ -101,3 +101,40 @@ def test_npz_writer_wants_one_float_type(tmp_path):
         "arrays first."
     ):
         write_npz(tmp_path / "a.npz", [X[0], X[1].astype(np.float32)])
+
+
+GAPPY = np.array([[1.0, np.nan], [np.nan, 5.0], [3.0, np.nan]])
+
+
+def gappy_file(folder, kind):
+    path = folder / f"gappy{kind}"
+    if kind == ".npz":
+        np.savez(path, x=GAPPY[None], y=["a"])
+    elif kind == ".mat":
+        io = pytest.importorskip("scipy.io")
+        box = np.empty((1, 1), object)
+        box[0, 0] = GAPPY.T
+        io.savemat(path, {"X": box})
+    else:
+        path.write_text("@classLabel true a\n@data\n1,?,3:NaN,5,?:a\n")
+    return path
+
+
+@pytest.mark.parametrize("kind", [".npz", ".mat", ".ts"])
+def test_gaps_of_arrays_are_filled_and_counted(tmp_path, kind):
+    data = read_sequences(gappy_file(tmp_path, kind), fill="linear")
+    assert data.x[0].tolist() == [[1, 5], [2, 5], [3, 5]]
+    assert "3 empty cells filled (fill='linear')" in data.facts.lines()
+    with pytest.raises(DataError, match=r"has no number in \w+ 1 before its first gap: say fill="):
+        read_sequences(gappy_file(tmp_path, kind), fill="previous")
+    with refuses_data(
+        f"fill is 'split', but the gaps of {kind} files are filled: give 'linear' or 'previous'."
+    ):
+        read_sequences(gappy_file(tmp_path, kind), fill="split")
+
+
+def test_files_of_arrays_with_other_answers_are_refused(tmp_path):
+    for name, y in (("a", [0.5]), ("b", [[1.5, 2.5]])):
+        np.savez(tmp_path / f"{name}.npz", x=np.zeros((1, 2, 1)), y=np.array(y))
+    with pytest.raises(DataError, match=r"^'.*b.npz' has other features, names or kinds of labels"):
+        read_sequences([tmp_path / "a.npz", tmp_path / "b.npz"], numeric_targets=True)

@@ -253,6 +253,10 @@ TIMES = {
                      "line before it (0.0), but each time was wanted once: remove the line, or say "
                      "on_bad_line='skip' to leave such lines out, or time_column='' where it is no "
                      "time."),
+    "one zone left out": ("a,2026-01-01T00:00:00Z,1\na,2026-01-01T00:00:01,2\n", "line 3 of FILE "
+                          "has '2026-01-01T00:00:01' in the time column 'time', but a number or an "
+                          "ISO time such as 2026-11-30T14:00:00.020 was wanted: correct or remove "
+                          "the line, or say time_column='' and drop=['time']."),
     "no time": ("a,0,1\na,,2\n", "line 3 of FILE has 'nan' in the time column 'time', but a number "
                 "or an ISO time such as 2026-11-30T14:00:00.020 was wanted: correct or remove the "
                 "line, or say time_column='' and drop=['time']."),
@@ -300,6 +304,8 @@ def test_gaps_are_filled_as_it_was_said(csv, fill, ax, ids, labels, told):
         len(x) for x in ax
     ]
     assert told in data.facts.lines()
+    cut = ["a", "a", "b"] if fill == "split" else None  # pieces stay together in every split
+    assert data.recordings == data.groups == cut
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,9 @@ _WHOLE = re.compile(
 )  # 19 digits at most fit into 64 bits
 
 
+_TO_PREDICT = ", or say numeric_targets=True (--task regress) for numbers to be predicted"
+
+
 class Sequences(NamedTuple):
     """The sequences of one file: a ragged batch with its labels, names and ids."""
 
@@ -42,6 +45,7 @@ class Sequences(NamedTuple):
     groups: list[str] | None = None  # B names of persons, machines or places
     times: list[NDArray[Any]] | None = None  # B arrays (T,) of seconds, float64
     facts: Any = None  # what was read, `ReadFacts`
+    recordings: list[str] | None = None  # B names of what each was cut from; None: nothing was cut
 
 
 def check_file(path: str | os.PathLike[str]) -> Path:
@@ -64,11 +68,15 @@ def grows_too_much(size: int, packed: int) -> bool:
     return size > 2**27 and size > 100 * packed
 
 
-def check_x(x: Sequence[NDArray[Any]], places: Sequence[str]) -> None:
+def check_x(
+    x: Sequence[NDArray[Any]], places: Sequence[str], fill: str | Literal[False] | None = False
+) -> None:
     """Refuse arrays that are not (T, D), differ in D, are empty, or hold NaN or infinity.
 
-    An error calls each of them by its place, such as "x[0]".
+    An error calls each of them by its place, such as "x[0]". `fill` is False where nothing can
+    fill gaps, and "linear" or "previous" where NaN is a gap that will be filled.
     """
+    advice = "." if fill is False else ", or say fill='linear' or fill='previous'."
     if not len(x):
         raise DataError("x holds 0 sequences, but at least 1 was wanted: check what was written.")
     for values, place in zip(x, places, strict=True):
@@ -82,12 +90,13 @@ def check_x(x: Sequence[NDArray[Any]], places: Sequence[str]) -> None:
                 f"{place} has {values.shape[1]} features, but {places[0]} has {x[0].shape[1]} and "
                 "all sequences of a file need the same: correct the odd one."
             )
-        bad = ~np.isfinite(values)  # (T, D)
+        bad = np.isinf(values) if fill else ~np.isfinite(values)  # (T, D)
         if bad.any():
             step, feature = (int(k) for k in np.argwhere(bad)[0])
+            more = advice if np.isnan(values[step, feature]) else "."
             raise DataError(
                 f"{place} has {values[step, feature]} at step {step}, feature {feature}, but only "
-                "finite numbers can be used: fill in or remove that step."
+                f"finite numbers can be used: fill in or remove that step{more}"
             )
 
 
@@ -266,11 +275,11 @@ def label_array(
     return np.array([int(word) for word in words], dtype=np.int64)
 
 
-def _no_class(place: str, label: Any) -> DataError:
+def _no_class(place: str, label: Any, more: str = "") -> DataError:
     """The refusal of a number that is no class."""
     return DataError(
         f"{place} has the label {label}, but whole numbers within 64 bits were wanted: number the "
-        "classes from 1, or write their names."
+        f"classes from 1, or write their names{more}."
     )
 
 
@@ -298,7 +307,7 @@ def label_numbers(
         bad = values > np.iinfo(np.int64).max  # (N,)
     if bad.any():
         k = int(np.flatnonzero(bad)[0])
-        raise _no_class(place(k), values[k])
+        raise _no_class(place(k), values[k], _TO_PREDICT)
     return values.astype(np.int64)
 
 
@@ -333,10 +342,10 @@ def read_labels(
         return label_numbers(labels, place, missing_labels)  # only floats can hold NaN
     if labels.dtype.kind in "iub":
         return label_numbers(labels, place, missing_labels)
-    return label_kind(labels, name)
+    return label_kind(labels, name, _TO_PREDICT if labels.dtype.kind == "f" else "")
 
 
-def label_kind(labels: NDArray[Any], name: str) -> NDArray[Any]:
+def label_kind(labels: NDArray[Any], name: str, more: str = "") -> NDArray[Any]:
     """Labels as int64 or strings, or an error when they are neither."""
     if labels.dtype.kind in "iub":
         flat = label_numbers(labels.ravel(), lambda k: f"{name} at {k}")
@@ -345,5 +354,5 @@ def label_kind(labels: NDArray[Any], name: str) -> NDArray[Any]:
         return labels
     raise DataError(
         f"{name} holds labels of type {labels.dtype}, but strings or integers were wanted: "
-        "write class names or class numbers."
+        f"write class names or class numbers{more}."
     )

@@ -3,6 +3,7 @@ No pickled object is ever loaded, so a file from a stranger can do no harm."""
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Collection
@@ -23,6 +24,7 @@ from minilstm.data.files.checks import (
     grows_too_much,
     read_labels,
 )
+from minilstm.data.files.fill import filled
 from minilstm.data.files.shapes import (
     check_layout,
     in_order,
@@ -42,6 +44,7 @@ def read_npz(
     layout: str | None = None,
     missing_labels: Collection[str] | None = None,
     numeric_targets: bool = False,
+    fill: str | None = None,
 ) -> Sequences:
     """Read an .npz file in one of three layouts.
 
@@ -61,7 +64,9 @@ def read_npz(
     layout : a letter for each axis of ``x`` (or of each ``x_0000``) where they stand otherwise: B
         sequences, T steps, C features, such as "BCT", "CT", or "BT" for one feature
     missing_labels : as :func:`minilstm.data.read_sequences` describes it
-    numeric_targets : ``y`` holds numbers to be predicted, read as float64 (T, 1) each, or (B, 1)
+    numeric_targets : ``y`` holds numbers to be predicted, read as float64 (T, R) each, or (B, R);
+        its arrays may have an axis more, of R numbers
+    fill : "linear" or "previous" fills NaN in ``x``, which is refused by default
 
     Returns
     -------
@@ -89,27 +94,34 @@ def read_npz(
                 f"{arrays['x'].shape if 'x' in arrays else 'numbered'}: remove {name}, or write "
                 "the sequences flat."
             )
+    numbers = _take_numbers(arrays, layout) if numeric_targets else {}
     parts = _numbered(arrays, x_names, layout) if x_names else _plain(arrays, layout)
-    y = _targets(parts) if numeric_targets else _labels(parts, missing_labels)
+    y = parts.y if numeric_targets else _labels(parts, missing_labels)
     floats = [_as_float(v, place) for v, place in zip(parts.x, parts.places, strict=True)]
     places = [f"{place} of {str(found)!r}" for place in parts.places]
     if layout is None and x_names:
         _check_widths(floats, places)
-    check_x(floats, places)
+    check_x(floats, places, fill)
     check_y(y, floats)
     if layout is None and "lengths" not in arrays:
         where = f"x of {str(found)!r}"
         if not warn_of_turned_labels(where, y, parts.letters):
             warn_of_doubt(where, floats, y, parts.letters, flat)
     if numeric_targets and y is not None:
-        y = y[:, None] if isinstance(y, np.ndarray) else [part[:, None] for part in y]
+        names = [n if n in numbers else "y" for n in parts.y_names]
+        y = (
+            numbers["y"][y]
+            if isinstance(y, np.ndarray)
+            else [numbers[name][rows] for name, rows in zip(names, y, strict=True)]
+        )
     ids = _strings(arrays, "ids", len(floats), "sequences")
-    return Sequences(
+    data = Sequences(
         floats,
         y,
         _strings(arrays, "feature_names", floats[0].shape[1], "features"),
         ids or [str(k) for k in range(len(floats))],
     )
+    return filled(data, places, fill)
 
 
 class _Parts(NamedTuple):
@@ -337,13 +349,29 @@ def _labels(
     return out
 
 
-def _targets(parts: _Parts) -> list[NDArray[Any]] | NDArray[Any] | None:
-    """Numbers to be predicted, all of them finite, in the shapes of the file."""
-    if parts.y is None:
-        return None
-    if isinstance(parts.y, np.ndarray):
-        return finite_targets(parts.y, "y")
-    return [finite_targets(y, name) for name, y in zip(parts.y_names, parts.y, strict=True)]
+def _take_numbers(arrays: dict[str, NDArray[Any]], layout: str | None) -> dict[str, NDArray[Any]]:
+    """Numbers to be predicted, by name as (n, R); their places are filled with row numbers.
+
+    So they are dealt out as labels are, whatever the number of targets.
+    """
+    x, found = arrays.get("x"), {}
+    letters = layout or ("TC" if x is None or x.ndim == 2 else "BTC")
+    steps: list[tuple[int, ...]] = []  # shapes of rows that are steps of a dense x
+    if x is not None and "B" in letters and x.ndim == len(letters):
+        sizes = x.shape[letters.index("B")], x.shape[letters.index("T")]
+        steps = [sizes, sizes[::-1]]
+    for name in sorted(n for n in arrays if n == "y" or n.startswith("y_")):
+        y = finite_targets(arrays[name], name)
+        rows = y.shape[:2] if y.shape[:2] in steps else y.shape[:1]
+        arrays[name] = np.arange(math.prod(rows)).reshape(rows)
+        found[name] = y.reshape(math.prod(rows), -1)
+        first = next(iter(found.values())).shape[1]
+        if found[name].shape[1] != first:
+            raise DataError(
+                f"{name} has shape {y.shape}, but {next(iter(found))} has targets of {first}, and "
+                "all sequences need the same: correct the odd one."
+            )
+    return found
 
 
 def _as_float(values: NDArray[Any], place: str) -> NDArray[Any]:

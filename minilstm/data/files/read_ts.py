@@ -20,6 +20,7 @@ from minilstm.data.files.checks import (
     is_missing_word,
     label_array,
 )
+from minilstm.data.files.fill import filled
 from minilstm.data.files.shapes import check_layout, in_order, letters_for, warn_of_doubt
 from minilstm.data.files.ts_values import (
     class_of,
@@ -112,7 +113,7 @@ def read_ts(
                     texts = [part.split(",") for part in parts]
                 if stamped:
                     times.append(same_times(where, stamps))
-                x.append(_sequence(where, texts, facts, x, fill, times[-1] if stamped else None))
+                x.append(_sequence(where, texts, facts, x, fill))
     except UnicodeDecodeError as error:
         raise DataError(
             f"path {str(found)!r} is not UTF-8 text at byte {error.start}, but a .ts file was "
@@ -133,11 +134,12 @@ def read_ts(
     if layout is not None:
         each = letters_for(layout, 2, place(0), x[0].shape, many=True)
         x = [np.ascontiguousarray(in_order(values, each)[0]) for values in x]
-        check_x(x, [place(k) for k in range(len(x))])
+        check_x(x, [place(k) for k in range(len(x))], fill)
     elif max(map(len, x)) == 1:
         warn_of_doubt(str(found), x, y, "TC", one_matrix=False)
     ids = [str(k + 1) for k in range(len(x))]
-    return Sequences(x, y, None, ids, times=times or None)
+    data = Sequences(x, y, None, ids, times=times or None)
+    return filled(data, [place(k) for k in range(len(x))], fill, "dimension")
 
 
 def _says(facts: dict[str, str], key: str) -> bool:
@@ -232,7 +234,6 @@ def _sequence(
     facts: dict[str, str],
     before: list[NDArray[Any]],
     fill: str | None,
-    times: NDArray[Any] | None,
 ) -> NDArray[Any]:
     """One line without its label, as (T, D)."""
     wanted = before[0].shape[1] if before else len(parts)
@@ -245,10 +246,7 @@ def _sequence(
             f"{where} has {len(parts)} dimensions, but {wanted} were wanted: correct the line or "
             "the header."
         )
-    rows = [
-        numbers_of(where, part, k, fill, range(len(part)) if times is None else times.tolist())
-        for k, part in enumerate(parts)
-    ]
+    rows = [numbers_of(where, part, k, fill) for k, part in enumerate(parts)]
     lengths = sorted({len(row) for row in rows})
     if len(lengths) > 1:
         raise DataError(

@@ -28,7 +28,7 @@ from minilstm.errors import DataError
 __all__ = ["Sequences", "read_sequences", "write_csv", "write_npz"]
 
 _READERS: dict[str, Callable[..., Sequences]] = {".mat": read_mat, ".npz": read_npz, ".ts": read_ts}
-_OF_NAMES = ("file_pattern", "missing_labels")  # fields that arrays have as well
+_OF_NAMES = ("file_pattern", "missing_labels", "fill")  # fields that arrays have as well
 
 
 def read_sequences(
@@ -56,7 +56,7 @@ def read_sequences(
         features. By default a .mat file has "CT" (MathWorks' way) unless labels per step say
         "TC", and pages "CTB"; an .npz file has "TC" and "BTC"; a .ts file "TC". "BT" is a row for
         each sequence of one feature. A layout that is given is taken without a warning
-    numeric_targets : for .npz and .ts: the labels are numbers to be predicted
+    numeric_targets : for .mat, .npz and .ts: the labels are numbers to be predicted
     options : fields of :class:`minilstm.data.DataDescription`, the most used ones:
 
         - ``id_column``: tells recordings apart; "" for one recording a file. Several files are one
@@ -70,7 +70,8 @@ def read_sequences(
           columns out; ``group_column`` names the person, machine or place of a recording
         - ``channel_column``, ``value_column``: of the long form, a line for each channel
         - ``sort_by``: a column by which the rows of a recording are sorted
-        - ``fill``: "linear", "previous" or "split" for gaps, which are an error otherwise
+        - ``fill``: "linear" or "previous" for gaps, which are an error otherwise; for tables also
+          "split"
         - ``missing_labels``: words, such as ``["NA"]``, that mark a missing label. Such a label is
           read as "", and all labels as strings; train with
           ``loss=minilstm.CrossEntropy(ignored_labels=[""])``. By default the words that other
@@ -117,22 +118,29 @@ def read_sequences(
     arrays = {name: value for name, value in known.items() if value is not None}
     kind, sources = kind_and_sources(path, said)
     _check_options(kind, given, arrays)
+    if kind in ARRAYS and said.fill == "split":
+        raise DataError(
+            f"fill is 'split', but the gaps of {kind} files are filled: give 'linear' or "
+            "'previous'."
+        )
     if kind not in ARRAYS:
         data = read_tables(path, sources, said).sequences
         for text in data.facts.warnings:
             warnings.warn(f"{data.facts.path}: {text}.", UserWarning, stacklevel=2)
         return data
-    missing = said.missing_labels
+    missing, fill = said.missing_labels, None if said.fill == "error" else said.fill
     parts = []
     for source in sources:  # no comprehension: a warning counts the calls up to its line
         reader = _READERS[kind_of(source.path)]
-        parts.append(reader(check_file(source.path), missing_labels=missing, **arrays))
+        parts.append(reader(check_file(source.path), missing_labels=missing, fill=fill, **arrays))
     data = parts[0] if len(parts) == 1 else _merged(parts, sources)
+    cells = sum(part.facts.cells for part in parts) if fill else 0
     if sources[0].group is not None:
         counts = [len(part.x) for part in parts]
         groups = [s.group or "" for s, n in zip(sources, counts, strict=True) for _ in range(n)]
         data = data._replace(groups=groups)
-    return data._replace(facts=facts_of(_shown(path), [s.path for s in sources], data))
+    more = {"filled": cells, "description": DataDescription(fill=fill)}
+    return data._replace(facts=facts_of(_shown(path), [s.path for s in sources], data, **more))
 
 
 def read_tables(
@@ -192,7 +200,7 @@ def _shown(given: Any) -> str:
 def _check_options(kind: str, given: dict[str, Any], arrays: dict[str, Any]) -> None:
     """Refuse an option that says nothing about files of this kind."""
     of_arrays = {"x_name": [".mat"], "y_name": [".mat"], "layout": list(ARRAYS)}
-    of_arrays["numeric_targets"] = [".npz", ".ts"]
+    of_arrays["numeric_targets"] = list(ARRAYS)
     wrong = [
         (name, value, f"{', '.join(of_arrays[name])} files")
         for name, value in arrays.items()
@@ -208,12 +216,18 @@ def _check_options(kind: str, given: dict[str, Any], arrays: dict[str, Any]) -> 
         )
 
 
+def _kind(y: Any) -> Any:
+    """What answers of files need in common to go together."""
+    one = y[0] if isinstance(y, list) else y
+    return type(y), None if one is None else (one.dtype.kind, one.shape[1:])
+
+
 def _merged(parts: list[Sequences], sources: Sequence[Source]) -> Sequences:
     """The sequences of several files of arrays; each is named by its file and its own name."""
     first, names = parts[0], [source.name for source in sources]
     x, y, ids = [], [], []
     for part, source in zip(parts, sources, strict=True):
-        alike = part.x[0].shape[1] == first.x[0].shape[1] and type(part.y) is type(first.y)
+        alike = part.x[0].shape[1] == first.x[0].shape[1] and _kind(part.y) == _kind(first.y)
         if not alike or (part.feature_names is None) != (first.feature_names is None):
             raise DataError(
                 f"{source.path!r} has other features, names or kinds of labels than "
@@ -229,4 +243,7 @@ def _merged(parts: list[Sequences], sources: Sequence[Source]) -> Sequences:
     together: Any = (
         None if first.y is None else y if isinstance(first.y, list) else np.concatenate(y)
     )
-    return Sequences(x, together, first.feature_names, ids)
+    times = [t for part in parts for t in part.times or []]
+    return Sequences(
+        x, together, first.feature_names, ids, times=times if len(times) == len(x) else None
+    )

@@ -4,7 +4,6 @@ A gap is "?" or NaN; it is filled as the user says, or refused by its step."""
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -65,15 +64,13 @@ def same_times(where: str, times: list[list[float]]) -> NDArray[Any]:
     return array
 
 
-def numbers_of(
-    where: str, texts: list[str], dimension: int, fill: str | None, at: Sequence[float]
-) -> list[float]:
-    """The numbers of one dimension at T times, its gaps filled."""
+def numbers_of(where: str, texts: list[str], dimension: int, fill: str | None) -> list[float]:
+    """The numbers of one dimension at T times; NaN for a gap that will be filled."""
     values = []
     for step, text in enumerate(texts):
         value = finite_number(text)
         gap = value is None and text.strip().lower() in _GAPS
-        if value is None and not (gap and fill in ("previous", "linear")):
+        if value is None and not (gap and fill):
             advice = "fill in or remove it"
             if gap:
                 advice = "say fill='linear' or fill='previous' (--fill linear), or fill it in"
@@ -82,25 +79,7 @@ def numbers_of(
                 f"a finite number was wanted: {advice}."
             )
         values.append(np.nan if value is None else value)
-    return _filled(where, np.array(values), dimension, fill, at).tolist()
-
-
-def _filled(
-    where: str, values: NDArray[Any], dimension: int, fill: str | None, at: Sequence[float]
-) -> NDArray[Any]:
-    gap = np.isnan(values)  # (T,)
-    if not gap.any():
-        return values
-    if gap.all() or (fill == "previous" and gap[0]):
-        raise DataError(
-            f"{where} has no number in dimension {dimension}"
-            + (", so its gaps cannot be filled: " if gap.all() else " before its first gap: ")
-            + ("remove the line." if gap.all() else "say fill='linear' (--fill linear).")
-        )
-    steps, known = np.arange(len(values)), np.flatnonzero(~gap)
-    if fill == "linear":
-        return np.interp(at, np.asarray(at)[known], values[known])
-    return values[known[np.searchsorted(known, steps, side="right") - 1]]
+    return values
 
 
 def class_of(word: str, classes: list[str]) -> str | None:

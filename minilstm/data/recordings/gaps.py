@@ -18,6 +18,7 @@ class Filled(NamedTuple):
 
     cells: int = 0
     rows: int = 0
+    recordings: list[str] | None = None  # B names of what pieces were cut from
 
 
 def need_of_gaps(found: Ordered, features: tuple[str, ...], x: Array) -> list[Need]:
@@ -123,5 +124,7 @@ def _split(found: Ordered, x: Array, empty: Any) -> tuple[Ordered, Array, Filled
             times=None if times is None else times._replace(seconds=times.seconds[kept]),
         ),
         x[kept],
-        Filled(rows=int(empty.sum())),
+        Filled(
+            rows=int(empty.sum()), recordings=[found.ids[b] for b in recording[starts].tolist()]
+        ),
     )

@@ -22,7 +22,7 @@ from minilstm.data.recordings.answers import (
 from minilstm.data.recordings.columns import Array, Rows, as_numbers, joined
 from minilstm.data.recordings.facts import facts_of, rate_of
 from minilstm.data.recordings.files import Source
-from minilstm.data.recordings.gaps import filled, need_of_gaps
+from minilstm.data.recordings.gaps import Filled, filled, need_of_gaps
 from minilstm.data.recordings.long_form import pivoted
 from minilstm.data.recordings.order import Ordered, in_order
 from minilstm.data.recordings.questions import Need, Roles
@@ -93,12 +93,12 @@ def sequences_of(
             needs += need_of_labels(found, labels)
     if needs:
         raise DataError(_asked(rows, needs))
+    done = Filled()
     if gaps:
         before = found
         found, x, done = filled(found, roles.features, x, said.fill or "error")
         if found is not before and labels is not None and roles.label is not None:
             labels = labels_of(found.rows, roles.label, said.missing_labels)
-    cells, cut = (done.cells, done.rows) if gaps else (0, 0)
     y, per = _answers(found, roles, labels, said.label_per)
     if labels is None and named_label is not None and not roles.targets:
         y, per = _named_labels(found, named_label, sources, said)
@@ -113,8 +113,8 @@ def sequences_of(
         time_unit=None if found.times is None else found.times.unit,
         rate=rate,
         irregular=irregular,
-        filled=cells,
-        cut=cut,
+        filled=done.cells,
+        cut=done.rows,
         skipped=sum(table.skipped for table in tables) + found.doubled,
         empty_lines=sum(table.empty for table in tables),
         unused=roles.unused,
@@ -122,7 +122,10 @@ def sequences_of(
         warnings=tuple(_warnings(found.ids, usual)),
         description=_resolved(said, roles, found, per),
     )
-    return Read(sequences._replace(facts=facts), found.rows.place)
+    # Pieces of a recording resemble each other, so they stay together in every split.
+    pieces = done.recordings
+    sequences = sequences._replace(facts=facts, groups=groups or pieces, recordings=pieces)
+    return Read(sequences, found.rows.place)
 
 
 def _kept(learned: DataDescription, columns: Collection[str]) -> DataDescription:

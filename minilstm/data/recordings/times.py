@@ -101,7 +101,9 @@ def _from_text(column: Array) -> Array:
         zones = [m[2] if m and m[2] else "Z" for m in parts]
         offsets = {zone: _offset(zone) for zone in set(zones)}
         shift = np.array([offsets[zone] for zone in zones])
-        text = np.array([m[1] if m else "" for m in parts])
+        text = np.array(
+            [m[1] if m and m[2] else "" for m in parts]
+        )  # "": no zone, as the first has
     if "/" in first:
         text = np.char.replace(text, "/", "-")
     if "," in first:

@@ -63,6 +63,7 @@ class LiveWindows:
 
     def reset(self) -> None:
         """Start a new recording."""
+        self.taken = 0  # rows of this recording
         self._filled = 0  # rows of the window to come; below 0, rows that lie in none
         self._last: float | None = None
 
@@ -86,6 +87,7 @@ class LiveWindows:
         rows = self._rows
         values = as_step(row, rows.shape[1], self._dtype, "row")[0]  # (D,)
         self._take_time(time)
+        self.taken += 1
         if self._filled >= 0:
             rows[self._filled] = values
             self._times[self._filled] = np.nan if time is None else time

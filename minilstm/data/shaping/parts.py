@@ -23,12 +23,13 @@ class Part(NamedTuple):
 def cut(data: Sequences, parts: Iterable[Part], note: str) -> Sequences:
     """The parts as sequences of their own, with the note in their facts.
 
-    A part of "walk" is called "walk[0:128]" by its steps; a whole recording keeps its id. Where
-    the recordings have no groups, each is a group: its parts resemble each other, so they must
-    stay together in every split.
+    A part of "walk" is called "walk[0:128]" by its steps; a whole recording keeps its id, and
+    `recordings` says from which one each was cut. Where the recordings have no groups, each is a
+    group: its parts resemble each other, so they must stay together in every split.
     """
     parts = list(parts)
     ids, groups = [], data.ids if data.groups is None else data.groups
+    whole_ids = data.ids if data.recordings is None else data.recordings
     for b, start, stop in parts:
         whole = start == 0 and stop == len(data.x[b])
         ids.append(data.ids[b] if whole else f"{data.ids[b]}[{start}:{stop}]")
@@ -39,6 +40,7 @@ def cut(data: Sequences, parts: Iterable[Part], note: str) -> Sequences:
         y=y,
         ids=ids,
         groups=[groups[b] for b in sources],
+        recordings=[whole_ids[b] for b in sources],
         times=_slices(data.times, parts),
         facts=noted(data.facts, note),
     )

@@ -52,7 +52,7 @@ def read_objects(path: Path, wanted: Wanted) -> Sequences:
         "places": [str(place) for place in sys.path],
         "path": str(path.absolute()),
         "shown": str(path),
-        "wanted": [*wanted[:3], None if names is None else list(names)],
+        "wanted": [*wanted[:3], None if names is None else list(names), *wanted[4:]],
     }
     seconds = 120 + path.stat().st_size / 1e6
     if getattr(sys, "frozen", False) or not sys.executable:  # no Python to start
@@ -195,7 +195,7 @@ def _received(sent: bytes, path: str) -> Sequences:
         raise Broken(*arrays["broken"].tolist())
     for text in arrays["warnings"].tolist():
         told = text if path in text else f"mat-io says of {path!r}: {text}"
-        warnings.warn(told, UserWarning, stacklevel=5)
+        warnings.warn(told, UserWarning, stacklevel=6)
     ids = arrays["ids"].tolist()
     x = [arrays[f"x_{k}"] for k in range(len(ids))]
     if "y_0" in arrays:

@@ -7,9 +7,11 @@ import os
 import struct
 import zlib
 from collections.abc import Collection
+from pathlib import Path
 from typing import IO
 
 from minilstm.data.files.checks import Sequences, check_file
+from minilstm.data.files.fill import filled
 from minilstm.data.files.mat.elements import HEADER, MatFile
 from minilstm.data.files.mat.objects import read_objects
 from minilstm.data.files.mat.sequences import Wanted, choose, sequences_of
@@ -29,6 +31,8 @@ def read_mat(
     y_name: str | None = None,
     layout: str | None = None,
     missing_labels: Collection[str] | None = None,
+    numeric_targets: bool = False,
+    fill: str | None = None,
 ) -> Sequences:
     """Read one pair of variables, such as XTrain and YTrain, from a .mat file.
 
@@ -45,6 +49,9 @@ def read_mat(
         none, or both sides fit, it is "CT". An array with a B axis takes a letter for each axis,
         by default "CTB"; "BT" is one matrix with a row for each sequence of one feature
     missing_labels : as :func:`minilstm.data.read_sequences` describes it
+    numeric_targets : the labels are numbers to be predicted: a cell array with R x T (or T x R)
+        numbers in each cell, or a B x R matrix; they are read as float64 (T, R) each, or (B, R)
+    fill : "linear" or "previous" fills NaN in the sequences, which is refused by default
 
     Returns
     -------
@@ -63,8 +70,13 @@ def read_mat(
         When sizes do not tell which axis is time and no layout was given; when mat-io warns.
     """
     check_layout(layout)
-    wanted = Wanted(x_name, y_name, layout, missing_labels)
-    found = check_file(path)
+    wanted = Wanted(x_name, y_name, layout, missing_labels, numeric_targets, fill)
+    data = _read(check_file(path), wanted)
+    return filled(data, [f"{place} of {str(path)!r}" for place in data.ids], fill)
+
+
+def _read(found: Path, wanted: Wanted) -> Sequences:
+    """The sequences of a file; a gap that will be filled is NaN."""
     try:
         with open(found, "rb") as file:
             opened = _open(file)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from minilstm.data.files.checks import Sequences, check_x
 from minilstm.data.files.mat.foreign import refusal
 from minilstm.data.files.mat.labels import decode_labels
+from minilstm.data.files.mat.targets import decode_targets
 from minilstm.data.files.mat.values import Cell
 from minilstm.data.files.shapes import in_order, letters_for, warn_of_doubt
 from minilstm.errors import DataError
@@ -24,6 +25,8 @@ class Wanted(NamedTuple):
     y_name: str | None
     layout: str | None
     missing_labels: Collection[str] | None
+    numeric: bool = False  # whether the labels are numbers to be predicted
+    fill: str | None = None
 
 
 def choose(path: str, names: list[str], wanted: Wanted) -> Wanted:
@@ -72,7 +75,7 @@ def sequences_of(path: str, x_value: Any, y_value: Any, wanted: Wanted) -> Seque
     x_value, y_value : of the variables; `y_value` counts where `wanted` has a `y_name`
     wanted : with the names that `choose` gave
     """
-    x_name, y_name, layout, missing_labels = wanted
+    x_name, y_name, layout, missing_labels, numeric, fill = wanted
     assert x_name is not None  # `choose` has seen to that
     value, places = _matrices(x_value, x_name)
     if isinstance(value, list):
@@ -88,18 +91,26 @@ def sequences_of(path: str, x_value: Any, y_value: Any, wanted: Wanted) -> Seque
     free = layout is None
     y = None
     if y_name:
-        sizes = [cell.shape if free else cell.shape[:1] for cell in cells]
-        y = decode_labels(y_value, y_name, sizes, missing_labels)
+        if numeric:
+            ways = [[len(cell) for cell in cells]] if _fits(cells, None, 0) else []
+            if free and _fits(cells, None, 1):
+                ways.append([cell.shape[1] for cell in cells])
+            if not ways:
+                _check_fit(cells, places, None, letters)
+            y = decode_targets(y_value, y_name, ways, len(cells))
+        else:
+            sizes = [cell.shape if free else cell.shape[:1] for cell in cells]
+            y = decode_labels(y_value, y_name, sizes, missing_labels)
     steps = [len(part) for part in y] if isinstance(y, list) else None
     if free and steps is not None and _fits(cells, steps, 1) and not _fits(cells, steps, 0):
         letters = letters.translate(str.maketrans("CT", "TC"))
         cells = [cell.T for cell in cells]
     _check_fit(cells, places, steps, letters)
     x = [np.ascontiguousarray(cell) for cell in cells]  # B of (T, D)
-    check_x(x, [f"{place} of {path!r}" for place in places])
+    check_x(x, [f"{place} of {path!r}" for place in places], fill)
     if free:
         one_matrix = isinstance(value, np.ndarray) and value.ndim == 2
-        warn_of_doubt(f"{x_name} of {path!r}", x, y, letters, one_matrix, level=5)
+        warn_of_doubt(f"{x_name} of {path!r}", x, y, letters, one_matrix, level=6)
     return Sequences(x, y, None, places)
 
 
