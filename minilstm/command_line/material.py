@@ -43,11 +43,13 @@ class Material(NamedTuple):
 def read_material(options: argparse.Namespace) -> Material:
     """Read, shape and check all files of a training; hold out what the words ask for."""
     _check_words(options)
-    raw, told = read_data(options.train, options, options.output_mode or "")
+    asked = "" if options.output_mode is None else options.output_mode
+    raw, told = read_data(options.train, options, asked)
     shaping = shaping_of(options, raw.facts.rate)
     task = _task(options, raw)
     data = _with_answers(_shaped(raw, shaping), task, options, options.train)
-    mode = options.output_mode or ("sequence" if isinstance(data.y, list) else "last")
+    found = "sequence" if isinstance(data.y, list) else "last"
+    mode = found if options.output_mode is None else options.output_mode
     ignored = ignored_labels(options) if task == "classify" else []
     classes = None
     if task == "classify":
@@ -122,7 +124,8 @@ def _check_words(options: argparse.Namespace) -> None:
 def _task(options: argparse.Namespace, data: Sequences) -> str:
     """What is asked for, or what the answers are: numbers or labels."""
     numbers = data.y is not None and as_list(data.y)[0].dtype.kind == "f"
-    task: str = options.task or ("regress" if numbers else "classify")
+    told = "regress" if numbers else "classify"
+    task: str = told if options.task is None else options.task
     name = shown(_one(options.train))
     if task == "regress" and not numbers:
         raise DataError(
@@ -187,7 +190,7 @@ def _check_like(
     if not alike or isinstance(data.y, list) != isinstance(other.y, list):
         raise DataError(
             f"{shown(_one(paths))} has other answers than the training data, which have numbers; "
-            "give it the same --target-columns."
+            "give it numbers of the same columns."
         )
 
 

@@ -54,12 +54,18 @@ def read_data(
             )
     given: Any = paths[0] if len(paths) == 1 else paths
     said = described(options)
-    arrays = {name: v for name in _OF_ARRAYS if (v := getattr(options, name, None)) is not None}
+    arrays: dict[str, Any] = {
+        name: v for name in _OF_ARRAYS if (v := getattr(options, name, None)) is not None
+    }
     kind, sources = kind_and_sources(given, said)
     if learned is not None and learned.file_pattern is not None and said.file_pattern is None:
         with suppress(DataError):  # other files may be called otherwise
             named = dataclasses.replace(said, file_pattern=learned.file_pattern)
             kind, sources = kind_and_sources(given, named)
+    # A file of arrays does not say whether its numbers are classes.
+    numbers = getattr(options, "task", None) == "regress" or (dtype is not None and classes is None)
+    if numbers and kind in (".npz", ".ts"):
+        arrays["numeric_targets"] = True
     if kind in ARRAYS or arrays:
         data = read_sequences(given, **arrays, **said.to_plain())
     else:

@@ -45,7 +45,8 @@ _WRITTEN = ("model.safetensors", "history.csv", "training-progress.png")
 
 def train_files(options: argparse.Namespace) -> dict[str, Any]:
     """Train, judge, and write the model, its history, reports and figures."""
-    out, read = options.out, [*options.train, *(options.test or []), *(options.validation or [])]
+    out, others = options.out, [options.test, options.validation]
+    read = [path for paths in (options.train, *others) if paths is not None for path in paths]
     every = [*_WRITTEN, *REPORTS, *PICTURES[True], *PICTURES[False]]
     for name in every:
         check_apart(out / name, read)

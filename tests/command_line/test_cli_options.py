@@ -18,7 +18,7 @@ from train_words import TRAIN
 
 import minilstm as ml
 from minilstm.bench import Result
-from minilstm.command_line import cli, commands, training
+from minilstm.command_line import cli, commands
 from minilstm.command_line.words.parser import build_parser
 from minilstm.data import write_csv, write_npz
 
@@ -134,55 +134,6 @@ def predict_label_per(w):
     assert label_per(w, "predict", model, "last.csv")["labels"] == {"a": 2, "b": 1}
     said = w.run("predict", model, "last.csv", "--label-per", "step", code=2)["error"]
     assert "one label a step" in said
-
-
-def with_test(w):
-    w.train("--test", "test.csv")
-    assert w.facts["measured_on"] == "test"
-    assert [read["path"] for read in w.facts["read"]] == ["train.csv", "test.csv"]
-
-
-def trains(check, *words, data="train.csv"):
-    """The case of a word of train that its network or history shows, unlike those without it."""
-
-    def case(w):
-        assert check(w.train(*words, data=data), w)
-        assert not check(w.train(), w)
-
-    return case
-
-
-def other_weights(*words):
-    """The case of a word that changes what is learned, and nothing that a network says."""
-
-    def case(w):
-        nets = [w.train(), w.train(*words), w.train(*words)]
-        first, other, again = (n.parameters["lstm/bias"] for n in nets)
-        assert not np.array_equal(first, other) and np.array_equal(other, again)
-
-    return case
-
-
-def threshold(w):
-    still = ["--solver", "sgdm", "--learn-rate", 1]
-    w.train(*still, "--gradient-threshold", 1e-9)
-    assert np.ptp(w.history["loss"]) < 1e-6
-    w.train(*still)
-    assert np.ptp(w.history["loss"]) > 1e-3
-
-
-def budget(w):
-    calls = w.taken(training, "train", None)
-    assert cli.main(["train", "train.csv", "--memory-budget", "3kB", "--out", str(w.out)]) == 2
-    assert calls[0][1]["options"].memory_budget == 3000
-
-
-def loud(w):
-    words = ["train", "train.csv", "--epochs", 2, "--hidden", 3, "--out", w.out]
-    w.run(*words)
-    assert any("LearnRate" in line for line in w.printed)
-    w.run(*words, "--quiet")
-    assert not any("LearnRate" in line for line in w.printed)
 
 
 def predict_out(w):
@@ -306,37 +257,6 @@ CASES = {
     ("evaluate", "--x-name"): matlab("evaluate", "--x-name", "b"),
     ("evaluate", "--y-name"): matlab("evaluate", "--y-name", "m"),
     ("evaluate", "--out"): evaluate_out,
-    ("train", "--test"): with_test,
-    ("train", "--hidden"): trains(
-        lambda net, w: net.layers[1].num_hidden_units == 5, "--hidden", 5
-    ),
-    ("train", "--output-mode"): trains(
-        lambda net, w: net.output_mode == "last", "--output-mode", "last", data="last.csv"
-    ),
-    ("train", "--bilstm"): trains(lambda net, w: net.layers[1].kind == "bilstm", "--bilstm"),
-    ("train", "--dropout"): trains(
-        lambda net, w: getattr(net.layers[2], "probability", 0) == 0.25, "--dropout", 0.25
-    ),
-    ("train", "--normalization"): trains(
-        lambda net, w: net.layers[0].normalization == "zscore", "--normalization", "zscore"
-    ),
-    ("train", "--solver"): trains(
-        lambda net, w: w.history["learning_rate"] == (0.01, 0.01), "--solver", "sgdm"
-    ),
-    ("train", "--epochs"): trains(lambda net, w: w.history["epoch"] == (1, 2, 3), "--epochs", 3),
-    ("train", "--mini-batch-size"): trains(
-        lambda net, w: w.history["epoch"] == (1, 1, 2, 2), "--mini-batch-size", 2
-    ),
-    ("train", "--learn-rate"): trains(
-        lambda net, w: w.history["learning_rate"] == (0.25, 0.25), "--learn-rate", 0.25
-    ),
-    ("train", "--gradient-threshold"): threshold,
-    ("train", "--padding"): other_weights("--padding", "shortest"),
-    ("train", "--dtype"): trains(lambda net, w: net.dtype == np.float64, "--dtype", "float64"),
-    ("train", "--memory-budget"): budget,
-    ("train", "--seed"): other_weights("--seed", 7),
-    ("train", "--out"): lambda w: w.train() and (w.out / "t/model.safetensors").stat(),
-    ("train", "--quiet"): loud,
     ("demo", "--quick"): demo("--quick", 1, True),
     ("demo", "--out"): demo("--out", 0, Path("elsewhere")),
     ("demo", "--seed"): demo("--seed", 2, 9),

@@ -141,8 +141,86 @@ def shaped(word, value, key, wanted, *more):
     return case
 
 
+def with_test(w):
+    w.train("--test", "test.csv")
+    assert w.facts["measured_on"] == "test"
+    assert [read["path"] for read in w.facts["read"]] == ["train.csv", "test.csv"]
+
+
+def trains(check, *words, data="train.csv"):
+    """The case of a word of train that its network or history shows, unlike those without it."""
+
+    def case(w):
+        assert check(w.train(*words, data=data), w)
+        assert not check(w.train(), w)
+
+    return case
+
+
+def other_weights(*words):
+    """The case of a word that changes what is learned, and nothing that a network says."""
+
+    def case(w):
+        nets = [w.train(), w.train(*words), w.train(*words)]
+        first, other, again = (n.parameters["lstm/bias"] for n in nets)
+        assert not np.array_equal(first, other) and np.array_equal(other, again)
+
+    return case
+
+
+def threshold(w):
+    still = ["--solver", "sgdm", "--learn-rate", 1]
+    w.train(*still, "--gradient-threshold", 1e-9)
+    assert np.ptp(w.history["loss"]) < 1e-6
+    w.train(*still)
+    assert np.ptp(w.history["loss"]) > 1e-3
+
+
+def budget(w):
+    calls = w.taken(training, "train", None)
+    assert main(["train", "train.csv", "--memory-budget", "3kB", "--out", str(w.out)]) == 2
+    assert calls[0][1]["options"].memory_budget == 3000
+
+
+def loud(w):
+    words = ["train", "train.csv", "--epochs", 2, "--hidden", 3, "--out", w.out]
+    w.run(*words)
+    assert any("LearnRate" in line for line in w.printed)
+    w.run(*words, "--quiet")
+    assert not any("LearnRate" in line for line in w.printed)
+
+
 WINDOWS = ("--window-length", "10")
 TRAIN = {
+    "--test": with_test,
+    "--hidden": trains(lambda net, w: net.layers[1].num_hidden_units == 5, "--hidden", 5),
+    "--output-mode": trains(
+        lambda net, w: net.output_mode == "last", "--output-mode", "last", data="last.csv"
+    ),
+    "--bilstm": trains(lambda net, w: net.layers[1].kind == "bilstm", "--bilstm"),
+    "--dropout": trains(
+        lambda net, w: getattr(net.layers[2], "probability", 0) == 0.25, "--dropout", 0.25
+    ),
+    "--normalization": trains(
+        lambda net, w: net.layers[0].normalization == "zscore", "--normalization", "zscore"
+    ),
+    "--solver": trains(
+        lambda net, w: w.history["learning_rate"] == (0.01, 0.01), "--solver", "sgdm"
+    ),
+    "--epochs": trains(lambda net, w: w.history["epoch"] == (1, 2, 3), "--epochs", 3),
+    "--mini-batch-size": trains(
+        lambda net, w: w.history["epoch"] == (1, 1, 2, 2), "--mini-batch-size", 2
+    ),
+    "--learn-rate": trains(
+        lambda net, w: w.history["learning_rate"] == (0.25, 0.25), "--learn-rate", 0.25
+    ),
+    "--gradient-threshold": threshold,
+    "--padding": other_weights("--padding", "shortest"),
+    "--dtype": trains(lambda net, w: net.dtype == np.float64, "--dtype", "float64"),
+    "--memory-budget": budget,
+    "--seed": other_weights("--seed", 7),
+    "--out": lambda w: w.train() and (w.out / "t/model.safetensors").stat(),
+    "--quiet": loud,
     "--test-share": test_share,
     "--folds": folds,
     "--leave-one-group-out": leave_one_group_out,

@@ -38,6 +38,7 @@ def read_sequences(
     x_name: str | None = None,
     y_name: str | None = None,
     layout: str | None = None,
+    numeric_targets: bool = False,
     **options: Any,
 ) -> Sequences:
     """Read the sequences, and the labels where there are any, of a data set.
@@ -55,6 +56,7 @@ def read_sequences(
         features. By default a .mat file has "CT" (MathWorks' way) unless labels per step say
         "TC", and pages "CTB"; an .npz file has "TC" and "BTC"; a .ts file "TC". "BT" is a row for
         each sequence of one feature. A layout that is given is taken without a warning
+    numeric_targets : for .npz and .ts: the labels are numbers to be predicted
     options : fields of :class:`minilstm.data.DataDescription`, the most used ones:
 
         - ``id_column``: tells recordings apart; "" for one recording a file. Several files are one
@@ -110,8 +112,9 @@ def read_sequences(
     given = {name: value for name, value in options.items() if value is not None}
     said = DataDescription.from_plain(given)
     said = said if description is None else said.over(description)
-    arrays = {"x_name": x_name, "y_name": y_name, "layout": layout}
-    arrays = {name: value for name, value in arrays.items() if value is not None}
+    known: dict[str, Any] = {"x_name": x_name, "y_name": y_name, "layout": layout}
+    known["numeric_targets"] = numeric_targets or None
+    arrays = {name: value for name, value in known.items() if value is not None}
     kind, sources = kind_and_sources(path, said)
     _check_options(kind, given, arrays)
     if kind not in ARRAYS:
@@ -189,6 +192,7 @@ def _shown(given: Any) -> str:
 def _check_options(kind: str, given: dict[str, Any], arrays: dict[str, Any]) -> None:
     """Refuse an option that says nothing about files of this kind."""
     of_arrays = {"x_name": [".mat"], "y_name": [".mat"], "layout": list(ARRAYS)}
+    of_arrays["numeric_targets"] = [".npz", ".ts"]
     wrong = [
         (name, value, f"{', '.join(of_arrays[name])} files")
         for name, value in arrays.items()
