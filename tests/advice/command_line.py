@@ -126,9 +126,9 @@ TABLE = [
      r"such as id_column=('who'), or say id_column=('') where",
      "training('who' + HEAD[9:] + BODY, '--id-column ' + $1);"
      "training(HEAD[10:] + '1,2,run\\n3,4,walk\\n', \"--id-column ''\")"),
-    ("training(HEAD + BODY, '--missing-labels \\'\\' ' + tested(HEAD + 'r1,1,2,\\n'))",
+    ("training(HEAD + BODY, '--missing-labels \\'\\' ' + tested(HEAD + 'q1,1,2,\\n'))",
      "check which labels are ignored",
-     "training(HEAD + BODY, '--missing-labels \\'\\' ' + tested(HEAD + 'r1,1,2,run\\n'))"),
+     "training(HEAD + BODY, '--missing-labels \\'\\' ' + tested(HEAD + 'q1,1,2,run\\n'))"),
     ("images(classes=['a', 'b']).save('m'); command('stream m', '1,2,3,4\\n')",
      r"call (net.stream\(\)) in Python",
      "net = images(); $1.step(np.ones((2, 2, 1))).shape == (2,)"),
@@ -162,4 +162,23 @@ TABLE = [
      "model(); command('stream m.safetensors', 'ax,ay\\n1,2\\n').count('\\n') == 1"),
     ("two_inputs().replace(classes=['a', 'b']).save('m'); command('predict m ' + put(HEAD + BODY))",
      "call (predict) in Python", "two_inputs().$1([x, t])"),
+    ("training(HEAD + BODY, '--best')", "add (--validation-share 0.2), or",
+     "training(HEAD + BODY, '--best $1')"),
+    ("training(HEAD + BODY, '--horizon 1')", "it is of (--task forecast); add that",
+     "training((HEAD + BODY).replace('r2,5', 'r1,5'), '--horizon 1 $1')"),
+    ("training(HEAD + BODY, '--task regress')", "name them with (--target-columns)",
+     "training(HEAD + BODY, '--task regress --drop label $1 ay')"),
+    ("training(HEAD + BODY, '--target-columns ay --drop label --task classify')",
+     "name them with (--label-column), or leave --task out",
+     "training(HEAD + BODY, '$1 label --task classify')"),
+    ("training(HEAD + BODY, '--task forecast')", "leave it out, or lower --horizon",
+     "training((HEAD + BODY).replace('r2,5,6,run\\n', ''), '--task forecast')"),
+    ("training(HEAD + BODY, '--leave-one-group-out')", "name them with (--group-column), or",
+     "training('recording,who,ax,label\\nr1,p,1,run\\nr1,p,3,walk\\nr2,q,5,run\\nr2,q,1,walk\\n', "
+     "'--leave-one-group-out $1 who')"),
+    ("np.savez('a.npz', x=np.ones((3, 4, 2)), y=np.ones((3, 4))); "
+     "np.savez('b.npz', x=np.ones((3, 4, 2)), y=np.ones(3)); command('train a.npz --task regress "
+     "--epochs 1 --hidden 2 --quiet --test b.npz')", "give it numbers of the same columns",
+     "np.savez('a.npz', x=np.ones((3, 4, 2)), y=np.ones((3, 4))); command('train a.npz --task "
+     "regress --epochs 1 --hidden 2 --quiet --test a.npz')"),
 ]  # fmt: skip

@@ -59,6 +59,7 @@ VALUES = "minilstm/network/graph/parameters.py"
 PLUGIN = "minilstm/pytest_plugin.py"
 COMPLAINTS = "minilstm/command_line/complaints.py"
 CALLS = "minilstm/proof/conformance/calls.py"
+HINTS = "minilstm/training/hints.py"
 NO_ADVICE = {
     (COMPLAINTS, "check what wrote the file"): "of Python's own errors",
     (COMPLAINTS, "give a smaller one"): "of Python's own errors",
@@ -66,6 +67,10 @@ NO_ADVICE = {
     (COMPLAINTS, "train with it, or count it nowhere with missing_labels="): "sets a word in place",
     ("minilstm/data/recordings/facts.py", "train with normalization='zscore'"): "a hint",
     ("minilstm/data/recordings/read.py", "say time_unit='ms' where they are not"): "is told",
+    (HINTS, "set mini_batch_size="): "a hint",
+    (HINTS, "set output_network='best-validation' to keep that network"): "a hint",
+    (HINTS, "train for more epochs, or try another initial_learn_rate or normalization='zscore'"):
+        "a hint",
     (CALLS, "set them to zero at the start of backward"): "a cause, in a report",
     (CALLS, "use the sign of its argument, or tanh, for the sigmoid"): "a cause, in a report",
     ("minilstm/proof/engine/checks.py", "add one in networks.py"): OUR_TABLES,

@@ -91,7 +91,8 @@ TABLE = [
     ("with patch('builtins.print', broken_pipe): train(x, y, verbose=True)", "the training goes on",
      "train(x, y, verbose=False)"),
     # ------------------------------------------------------------ options that cannot act
-    ("train(x, y, validation_patience=2)", r"give (validation_data=\(x, y\)), or leave it out",
+    ("train(x, y, validation_patience=2)",
+     r"give (validation_data=\(x, y\)) or validation_share=0.2, or leave it out",
      "train(x, y, $1, validation_patience=2, validation_frequency=1, max_epochs=9); train(x, y)"),
     ("train(x, y, validation_data=(x, y), validation_patience=2, max_epochs=9)",
      "set (validation_frequency=.*)\\.",
@@ -155,4 +156,11 @@ TABLE = [
      "numbers(x, rate=1e3, $1=$2)"),
     ("numbers(x, rate=1e30, gradient_threshold=2)", "lower (initial_learn_rate)",
      "numbers(x, rate=1e-3, gradient_threshold=2)"),
+    ("ml.train(x, y, [SequenceInput(3), LSTM(2), FullyConnected(2), Softmax()], groups=['a', 'b'])",
+     "set (validation_share=0.2), or leave groups out",
+     "ml.train(x, y, [SequenceInput(3), LSTM(2), FullyConnected(2), Softmax()], groups=['a', 'b'], "
+     "options=TrainingOptions($1, max_epochs=1, verbose=False))"),
+    ("train(x, [y[0], [''] * 4], loss=CrossEntropy(ignored_labels=['']), validation_share=0.5)",
+     "give another share, another seed, or validation_data",
+     "train(x, y, validation_share=0.5)"),
 ]  # fmt: skip

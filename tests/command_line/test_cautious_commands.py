@@ -78,8 +78,8 @@ def test_no_file_that_is_read_is_written_over(run, words, target, read, link):
     ("labels", "sentence"),
     [
         (["0.37", "1.37", "2"], "line 2 of 'train.csv', column 'label', has the label 0.37, but "
-         "whole numbers within 64 bits were wanted: number the classes from 1, or write their "
-         "names."),
+         "whole numbers within 64 bits were wanted: number the classes from 1, write their names, "
+         "or say --target-columns 'label' for numbers to be predicted."),
         (["1.0", "0", "2.0"], None),
         (["v1.5", "v2", "v1.5"], None),
     ],
@@ -117,8 +117,6 @@ def test_words_for_missing_labels_may_stand_before_the_files(run):
          "train wrote."),
         ("train o/model.safetensors", "o/model.safetensors is a model file by its name, but a file "
          "of sequences was wanted; name one that ends in .csv, .npz, .mat or .ts."),
-        ("train .", "path is '.', which is a folder, but a data file was wanted; name a regular "
-         "file."),
         ("train train.csv --out train.csv", "--out is 'train.csv', but that is a file; choose "
          "another name."),
         ("info --threads 0", "the number of threads is 0; "),
@@ -137,7 +135,9 @@ def test_a_number_beyond_the_range_names_its_line(run):
     write_csv("named.csv", *two_movements(0), feature_names=["ax", "ay"])
     run("train", "named.csv", *SHORT, "--out", "o")
     Path("large.csv").write_text(text)
-    fault = "minilstm: line 5 of large.csv has -1e+39 in column 'ay', beyond the range of float32; "
+    fault = (
+        "minilstm: line 5 of 'large.csv' has -1e+39 in column 'ay', beyond the range of float32; "
+    )
     said = run("train", "large.csv", *SHORT, "--out", "p")[2]
     assert said[-1] == fault + "correct it, or train with --dtype float64."
     assert run("predict", "o/model.safetensors", "large.csv")[2][-1] == fault + "correct it."

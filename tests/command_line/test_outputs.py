@@ -108,7 +108,7 @@ def full(tmp_path):
     return node
 
 
-@pytest.mark.parametrize("words", ["predict o/model.safetensors d.csv --json", "--version", "info"])
+@pytest.mark.parametrize("words", ["predict o/model.safetensors d.csv", "--version", "info"])
 def test_a_full_standard_output_is_one_sentence(words, full):
     assert main(TRAIN) == 0
     assert shell(words, f"> {full}")[1][-1:] == [

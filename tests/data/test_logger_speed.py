@@ -5,7 +5,7 @@ A tenth of the million rows is read in every run of the tests, all of them in `m
 import subprocess
 import sys
 from statistics import median
-from time import perf_counter
+from time import process_time
 
 import numpy as np
 import pandas as pd
@@ -35,18 +35,18 @@ def plain(tmp_path_factory):
 def test_a_million_rows_take_at_most_half_as_long_again_as_pandas(plain):
     path, x = plain
 
-    def seconds(read):
-        start = perf_counter()
+    def seconds(read):  # of the processor, as other programs may run beside
+        start = process_time()
         found = read()
-        return perf_counter() - start, found
+        return process_time() - start, found
 
     ours, theirs = [], []
-    for _ in range(3):
+    for _ in range(6):  # the first of them warms up
         taken, data = seconds(lambda: read_sequences(path, id_column=""))
         ours.append(taken)
         theirs.append(seconds(lambda: pd.read_csv(path))[0])
     assert np.array_equal(data.x[0], x) and data.feature_names == AXES
-    assert median(ours) <= MOST_TIME * median(theirs), (ours, theirs)
+    assert median(ours[1:]) <= MOST_TIME * median(theirs[1:]), (ours, theirs)
 
 
 def test_it_takes_at_most_twice_the_memory_of_the_data(plain):

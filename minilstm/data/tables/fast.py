@@ -35,9 +35,10 @@ def fast_columns(source: Source, start: int, layout: Layout) -> list[Array] | No
     start : the first byte below the header
     layout : how the text is written; its `texts` are all columns of text
     """
-    lines = None if layout.extra else _count(source, start, b"\n", (b'"', b"\0", b"\xef\xbb\xbf"))
-    if lines is None:
+    scanned = None if layout.extra else _scan(source, start, b"\n", (b'"', b"\0", b"\xef\xbb\xbf"))
+    if scanned is None:
         return None
+    lines, letters = scanned
     texts = [name in layout.texts for name in layout.header]
     # Words are told from numbers faster than they are asked for, where none looks like a number.
     frame = _parsed(source, layout, texts, str_said=False)
@@ -64,34 +65,38 @@ def fast_columns(source: Source, start: int, layout: Layout) -> list[Array] | No
         return None  # a line of empty cells alone
     # pandas fills up short lines, which show in the last column.
     separators = len(columns[0]) * (len(columns) - 1)
-    mark = layout.separator.encode()
-    if gaps[-1] is not None and _count(source, start, mark) != separators:
-        return None
+    if gaps[-1] is not None:
+        marks = _scan(source, start, layout.separator.encode())
+        if marks is None or marks[0] != separators:
+            return None
     numbers = [values for values, text in zip(columns, texts, strict=True) if not text]
-    if any(((v == 0) | (v == 1)).any() for v in numbers):  # as "True" is 1 there
-        return None if _count(source, start, None, _BOOLEANS) is None else columns
+    # "True" is 1 there.
+    if letters and any(((v == 0) | (v == 1)).any() for v in numbers):
+        return None if _scan(source, start, b"\n", _BOOLEANS) is None else columns
     return columns
 
 
-def _count(
-    source: Source, start: int, mark: bytes | None, never: tuple[bytes, ...] = ()
-) -> int | None:
-    """How often a byte stands below the header; None where one of other words does.
+def _scan(
+    source: Source, start: int, mark: bytes, never: tuple[bytes, ...] = ()
+) -> tuple[int, bool] | None:
+    """How often a byte stands below the header, and whether a letter does.
 
-    A last line without a line feed counts as one with it.
+    None where one of other words does. A last line without a line feed counts as one with it.
     """
-    count, tail = 0, b""
+    count, tail, highest = 0, b"", 0
     with source.open() as file:
         file.seek(start)
         while block := file.read(_SCAN):
-            count += block.count(mark) if mark else 0
+            letters = np.frombuffer(block, np.uint8)
+            highest = max(highest, int(letters.max()))
+            count += int(np.count_nonzero(letters == mark[0]))
             edge = tail + block[:4]
             if any(
                 (word[:1] in block and word in block) or (tail and word in edge) for word in never
             ):
                 return None
             tail = block[-4:]
-    return count + (mark == b"\n" and tail[-1:] != b"\n")
+    return count + (mark == b"\n" and tail[-1:] != b"\n"), highest > ord("9")
 
 
 def _is_text(column: Any) -> bool:
