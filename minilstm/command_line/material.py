@@ -72,16 +72,32 @@ def read_material(options: argparse.Namespace) -> Material:
     if validation is not None and classes is not None:  # those of a test may be strangers
         to_targets(as_list(validation.y), classes, shown(_one(options.validation)), ignored)
     folds: list[Split] = []
+    held = ""
     how: Any = data.groups, data.y if task == "classify" else None
     if options.test_share is not None:
         split = split_share(len(data.x), options.test_share, options.seed, *how)
-        data, test = part_of(data, split.train), part_of(data, split.test)
+        held, folds = f"--test-share {options.test_share}", [split]
     elif options.folds is not None:
-        folds = k_fold(len(data.x), options.folds, options.seed, *how)
+        held, folds = "a fold", k_fold(len(data.x), options.folds, options.seed, *how)
     elif options.leave_one_group_out:
-        folds = leave_one_group_out(_groups(data, options))
+        held, folds = "a fold", leave_one_group_out(_groups(data, options))
+    if classes is not None:
+        _check_trained(labels, folds, ignored, held)
+    if options.test_share is not None:
+        data, test, folds = part_of(data, folds[0].train), part_of(data, folds[0].test), []
     given = task, mode, data, test, validation, folds, classes, ignored, shaping, read
     return Material(*given, raw.facts)
+
+
+def _check_trained(labels: list[Array], folds: list[Split], ignored: list[str], held: str) -> None:
+    """Refuse what leaves one class to train on."""
+    for fold in folds:
+        found = {label for k in fold.train for label in np.unique(labels[k]).tolist()} - {*ignored}
+        if len(found) < 2:
+            raise DataError(
+                f"{held} leaves only {', '.join(map(repr, found)) or 'missing labels'} to train "
+                "on, but a classifier needs at least two classes; hold out less, or record more."
+            )
 
 
 def _groups(data: Sequences, options: argparse.Namespace) -> list[str]:
