@@ -231,7 +231,9 @@ def test_a_forecast_is_of_the_features_some_steps_later(run, ahead):
     net = ml.load("o/model.safetensors")
     assert facts["task"] == "forecast" and net.about["targets"] == ["load"]
     assert [layer.num_hidden_units for layer in net.layers[1:3]] == [6, 4]
-    assert report()["rows"] == 3 * (40 - ahead)
+    assert report()["rows"] == 3 * (40 - ahead) and net.about["horizon"] == ahead
+    code, out, _ = run("evaluate", "o/model.safetensors", "load.csv")
+    assert code == 0 and f"of {12 * (40 - ahead)} steps in 12 recordings" in out[1]
 
 
 # ---------------------------------------------------------------- hints, and what is refused
