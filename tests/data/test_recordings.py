@@ -359,3 +359,10 @@ def test_the_only_feature_is_not_offered_as_an_id(csv):
         "sequence, sequence_id, recording or recording_id: say id_column='' where the whole file "
         "is one sequence, or name the column that tells sequences apart."
     )
+
+
+def test_words_are_no_features(csv):
+    assert refusal(csv("recording,ax,label\na,True,u\na,False,v\n")) == (
+        "FILE has no column of numbers left for a feature, and 'ax' holds text such as 'True': "
+        "write numbers there, 1 and 0 for True and False."
+    )

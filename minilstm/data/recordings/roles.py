@@ -160,6 +160,13 @@ def _check_one_use(rows: Rows, roles: Roles, said: DataDescription) -> None:
             "network learns classes or numbers: say one of the two."
         )
     if not roles.features:
+        for c in roles.unused:
+            if c not in said.drop and as_numbers(rows.columns[c]) is None:
+                raise DataError(
+                    f"{rows.name} has no column of numbers left for a feature, and {c!r} holds "
+                    f"text such as {str(rows.columns[c][0])[:40]!r}: write numbers there, 1 and 0 "
+                    "for True and False."
+                )
         raise DataError(
             f"path {rows.sources[0]} has the columns {listed(rows.columns)}, but a sequence id "
             "and at least one feature, separated by commas, were wanted: add them, or give "
