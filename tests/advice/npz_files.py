@@ -87,7 +87,8 @@ TABLE = [
      "write numbers, or read them as labels",
      "npz({'numeric_targets': True, 'layout': 'TC'}, x=X, y=[1.5] * len(X)); "
      "npz({'layout': 'TC'}, x=X, y=['a'] * len(X))"),
-    ("read('recording,ax,label\\na,True,u\\na,False,v\\n')", "write numbers there, (1) and (0) for True",
+    ("read('recording,ax,label\\na,True,u\\na,False,v\\n')",
+     "write numbers there, (1) and (0) for True",
      "read('recording,ax,label\\na,$1,u\\na,$2,v\\n')"),
     ("read('time,ax\\n0,1\\n1,2\\n0,5\\n1,6\\n', id_column='')",
      r"column that names the recordings, called (recording), or say (sort_by='time')",
