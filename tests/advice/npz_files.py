@@ -76,7 +76,7 @@ def activity(x):
 
 TABLE = [
     # ------------------------------------------------------------ all kinds of files
-    ("ml.read_sequences(put(HEAD, 'd.txt'))", r"one of those, with (minilstm.data.write_npz) say",
+    ("ml.read_sequences(put(HEAD, 'd.doc'))", r"one of those, with (minilstm.data.write_npz) say",
      "import minilstm; import minilstm.data; $1('d.npz', [X]); ml.read_sequences('d.npz')"),
     ("read(HEAD + BODY, x_name='X')", "leave it out", "read(HEAD + BODY)"),
     ("npz({'missing_labels': 'NA'}, x=X)", r"give (\['NA'\]), say, or (\[\]) where",
