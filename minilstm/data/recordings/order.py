@@ -58,7 +58,7 @@ def in_order(
         keys = [codes]
         if sort_by == roles.time and times is not None:
             keys = [times.seconds, codes]
-        elif sort_by:
+        elif sort_by != "":
             keys = [_sortable(rows, sort_by), codes]
         order = np.lexsort(keys)
         rows, codes = rows.taken(order), codes[order]

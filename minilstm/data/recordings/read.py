@@ -178,7 +178,7 @@ def _answers(
     found: Ordered, roles: Roles, labels: Array | None, label_per: str | None
 ) -> tuple[Any, str]:
     """Labels or numbers to be predicted, and whose they are."""
-    per = label_per or "step"
+    per = "step" if label_per is None else label_per
     if roles.targets:
         values, what = targets_of(found.rows, roles.targets), f"target ({', '.join(roles.targets)})"
     elif labels is not None:

@@ -65,7 +65,7 @@ def text_source(name: str, path: Path | None, data: bytes, encoding: str | None)
             f"path {name} is text in UTF-32, but UTF-8 or UTF-16 was wanted: save it again as one "
             "of them, for example with iconv -f UTF-32 -t UTF-8."
         )
-    wanted = encoding or marked or "utf-8"
+    wanted = encoding if encoding is not None else marked or "utf-8"
     try:
         codec = codecs.lookup(wanted)
         text = codec._is_text_encoding  # "hex" and such turn bytes into bytes
