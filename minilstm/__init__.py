@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from minilstm.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from minilstm import data as data
+    from minilstm import evaluation as evaluation
     from minilstm import plots as plots
     from minilstm.backend import count_transfers as count_transfers
     from minilstm.backend import get_num_threads as get_num_threads
@@ -81,7 +83,12 @@ _NAMES = {
     "training.train": "train",
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
-_MODULES = {"plots": "plots", "schedules": "training.schedules"}
+_MODULES = {
+    "data": "data",
+    "evaluation": "evaluation",
+    "plots": "plots",
+    "schedules": "training.schedules",
+}
 
 __all__ = ["__version__", *_HOME]
 
@@ -106,7 +113,9 @@ def __getattr__(name: str) -> Any:
     elif name in _MODULES:
         value = importlib.import_module(f"minilstm.{_MODULES[name]}")
     else:
-        raise AttributeError(f"module 'minilstm' has no attribute {name!r}")
+        # With both Python can say "Did you mean" of a misspelt layer.
+        message = f"module 'minilstm' has no attribute {name!r}"
+        raise AttributeError(message, name=name, obj=sys.modules[__name__])
     globals()[name] = value
     return value
 

@@ -21,7 +21,14 @@ FACADE = "minilstm"
 LINES = 400
 
 # What each room may import of the package besides itself; every room stands below its users.
-OPEN_TO_ALL = {"functional", "errors", "arrays", "paths"}  # for every room that stands above them
+OPEN_TO_ALL = {
+    "functional",
+    "errors",
+    "arrays",
+    "paths",
+    "checks",
+    "logs",
+}  # for every room that stands above them
 NETWORK = {"data", "plots", "layers", "losses", "backend", "checks", "files"}
 MAY_IMPORT = {
     "errors": set(),
@@ -29,20 +36,21 @@ MAY_IMPORT = {
     "paths": set(),
     "files": set(),
     "checks": set(),
+    "logs": set(),
     "version": set(),
     "functional": set(),
     "kernels": {"functional", "errors"},
     "record": {"functional"},
     "backend": {"functional", "kernels", "record"},
-    "data": {"errors", "files"},
+    "data": {"errors", "files", "checks"},
     "plots": {"errors", "files"},
     "layers": {"backend", "checks"},
     "losses": {"layers", "backend"},
     "network.graph": {"layers", "plots", "checks"},
     "network.passes": {"network.graph", "losses", "layers", "backend", "data"},
     "network": {"network.graph", "network.passes", *NETWORK, "version"},
-    "training": {"network", "network.graph", "network.passes", *NETWORK, "version"},
     "evaluation": {"network", "network.graph", "network.passes", *NETWORK},
+    "training": {"evaluation", "network", "network.graph", "network.passes", *NETWORK, "version"},
     "sklearn": {
         "training", "evaluation", "network", "network.graph", "network.passes", *NETWORK,
     },

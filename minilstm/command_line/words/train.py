@@ -20,27 +20,52 @@ def add_train(
     train = add("train", parents=parents, help="train a classifier on a file of sequences")
     train.add_argument("train", type=path, metavar="TRAIN", help=".mat, .npz, .csv or .ts")
     train.add_argument("--test", type=path, help="labelled sequences to test on")
-    train.add_argument("--hidden", type=positive, default=200, help="hidden units (200)")
-    train.add_argument("--output-mode", choices=("sequence", "last"), default="sequence")
+    train.add_argument("--hidden", type=positive, default=200, help="hidden units")
+    train.add_argument(
+        "--output-mode",
+        choices=("sequence", "last"),
+        default="sequence",
+        help="one label a step, or one a sequence",
+    )
     train.add_argument("--bilstm", action="store_true", help="read sequences in both directions")
-    train.add_argument("--dropout", type=share, default=0.0, metavar="P", help="(0)")
-    train.add_argument("--normalization", choices=training.NORMALIZATIONS, default="none")
-    train.add_argument("--solver", choices=tuple(SOLVERS), default="adam")
-    train.add_argument("--epochs", type=positive, default=60, help="(60)")
-    train.add_argument("--mini-batch-size", type=positive, default=128, help="sequences (128)")
-    train.add_argument("--learn-rate", type=real, help="(0.001; 0.01 for sgdm)")
-    train.add_argument("--gradient-threshold", type=real, default=2.0, help="(2; inf for none)")
+    train.add_argument(
+        "--dropout", type=share, default=0.0, metavar="P", help="share of units left out"
+    )
+    train.add_argument(
+        "--normalization",
+        choices=training.NORMALIZATIONS,
+        default="none",
+        help="of each feature, by the training data",
+    )
+    train.add_argument(
+        "--solver", choices=tuple(SOLVERS), default="adam", help="how a gradient becomes an update"
+    )
+    train.add_argument("--epochs", type=positive, default=60, help="passes over the training data")
+    train.add_argument(
+        "--mini-batch-size", type=positive, default=128, help="sequences of an update"
+    )
+    train.add_argument(
+        "--learn-rate", type=real, help="size of an update (default: 0.001; 0.01 for sgdm)"
+    )
+    train.add_argument(
+        "--gradient-threshold",
+        type=real,
+        default=2.0,
+        help="bound on the gradient of each array; inf for none",
+    )
     train.add_argument(
         "--padding",
         choices=("ragged", "longest", "shortest"),
         default="ragged",
-        help="length of the sequences of a mini-batch (ragged: each its own)",
+        help="length of the sequences of a mini-batch; ragged: each its own",
     )
-    train.add_argument("--dtype", choices=("float32", "float64"), default="float32")
     train.add_argument(
-        "--memory-budget", type=size, default="auto", help="such as 200MB (default: auto)"
+        "--dtype", choices=("float32", "float64"), default="float32", help="of all numbers"
     )
-    train.add_argument("--seed", type=natural, default=0)
+    train.add_argument(
+        "--memory-budget", type=size, default="auto", help="of the backward pass, such as 200MB"
+    )
+    train.add_argument("--seed", type=natural, default=0, help="of everything random")
     train.add_argument("--out", type=path, default=Path("minilstm-train"), help="folder for files")
     train.add_argument("--quiet", action="store_true", help="no table of the training")
     train.set_defaults(run=training.train_files)
