@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from minilstm.errors import DivergedError as DivergedError
     from minilstm.errors import GradientError as GradientError
     from minilstm.errors import ModelFileError as ModelFileError
+    from minilstm.exchange.export import export as export
     from minilstm.layers import LSTM as LSTM
     from minilstm.layers import Addition as Addition
     from minilstm.layers import BatchNormalization as BatchNormalization
@@ -68,6 +69,7 @@ _NAMES = {
     "data.labels": "scores_to_labels",
     "data.padding": "pad_sequences",
     "errors": "DataError DeviceError DivergedError GradientError ModelFileError",
+    "exchange.export": "export",
     "layers": "LSTM Addition BatchNormalization BiLSTM ClassificationOutput Concatenation "
     "Convolution2D Convolution3D Dropout Flatten FullyConnected ReLU RegressionOutput "
     "SequenceFolding SequenceInput SequenceUnfolding Sigmoid Softmax",

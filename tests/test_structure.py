@@ -49,6 +49,9 @@ MAY_IMPORT = {
     "network.graph": {"layers", "plots", "checks"},
     "network.passes": {"network.graph", "losses", "layers", "backend", "data"},
     "network": {"network.graph", "network.passes", *NETWORK, "version"},
+    "exchange": {
+        "proof.rounding", "network", "network.graph", "network.passes", *NETWORK, "version",
+    },
     "evaluation": {"network", "network.graph", "network.passes", *NETWORK},
     "training": {"evaluation", "network", "network.graph", "network.passes", *NETWORK, "version"},
     "sklearn": {
@@ -79,7 +82,8 @@ MAY_IMPORT = {
         "version",
     },
     "command_line": {
-        "bench", "evaluation", "proof.engine", "proof.conformance", "proof.checker", "proof.causes",
+        "bench", "evaluation", "exchange", "proof.engine", "proof.conformance",
+        "proof.checker", "proof.causes",
         "proof.reports", "proof.derivatives", "proof.rounding", "training", "network",
         "network.graph", "network.passes", *NETWORK, "version",
     },
@@ -96,6 +100,7 @@ LAZILY = {
     "kernels": {"cupy", "numba"},
     "data": {"scipy", "matio", "h5py", "pandas", "pyarrow", "tomllib"},
     "evaluation": {"sklearn"},
+    "exchange": {"onnxruntime", "safetensors"},
     "command_line": {"shtab"},
     "network": {"safetensors"},
     "plots": {"matplotlib", "IPython"},

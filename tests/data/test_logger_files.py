@@ -5,10 +5,9 @@ Where options are needed, the first error names them all, three at most, with wh
 import ast
 import re
 
-import logger_files as loggers
 import numpy as np
 import pytest
-from logger_files import ALONE, AXES, KINDS, RECORDINGS, USUAL, axes, csv, table
+from logger_files import AXES, KINDS
 
 from minilstm.data import read_sequences
 from minilstm.errors import DataError

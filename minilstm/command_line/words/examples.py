@@ -19,6 +19,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "minilstm stream minilstm-train/model.safetensors < live.csv",
         "tail -f live.csv | minilstm stream minilstm-train/model.safetensors --on-bad-line skip",
     ),
+    "export": (
+        "minilstm export minilstm-train/model.safetensors --to c",
+        "minilstm export minilstm-train/model.safetensors --out walk.js --weights int8",
+    ),
     "info": (
         "minilstm info",
         "minilstm info minilstm-train/model.safetensors --markdown > card.md",

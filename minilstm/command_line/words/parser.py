@@ -16,6 +16,7 @@ from minilstm.command_line.words.bench import add_bench
 from minilstm.command_line.words.data import data_options
 from minilstm.command_line.words.evaluate import add_evaluate
 from minilstm.command_line.words.examples import EXAMPLES
+from minilstm.command_line.words.export import add_export
 from minilstm.command_line.words.stream import add_stream
 from minilstm.command_line.words.train import add_train
 from minilstm.command_line.words.usage import Parser
@@ -60,6 +61,7 @@ def build_parser() -> Parser:
     data = data_options()
     add_train(add, [common, data])
     add_evaluate(add, [common, data])
+    add_export(add, [common])
 
     predict = add(
         "predict",

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.exchange.outgoing import c99_text as text
@@ -196,9 +195,7 @@ def _reset(program: Program, arrays: _Arrays, name: str) -> str:
             value = "0.0f"
             if start.any():
                 value = f"{letter}{n}_first[j]"
-            lines.append(
-                f"    for (j = 0; j < {len(start)}; j++) m->{letter}{n}[j] = {value};"
-            )
+            lines.append(f"    for (j = 0; j < {len(start)}; j++) m->{letter}{n}[j] = {value};")
     firsts = [
         _array("float", f"{letter}{n}_first", start)
         for n, cell in enumerate(_every_cell(program))
@@ -261,8 +258,9 @@ def _cell_call(op: Cell, arrays: _Arrays, number: int, place: int, at: str, h: s
     ]
     extra = ""
     if op.W.factors is not None and op.R.factors is not None:
-        scales = arrays.put(op.W.factors, f"W{number}_factors"), arrays.put(
-            op.R.factors, f"R{number}_factors"
+        scales = (
+            arrays.put(op.W.factors, f"W{number}_factors"),
+            arrays.put(op.R.factors, f"R{number}_factors"),
         )
         extra = f", {', '.join(scales)}, m->e"
     function = text.cell_name(op.gate, op.state)
@@ -331,8 +329,10 @@ def _window_lines(program: Program, arrays: _Arrays, name: str) -> list[str]:
             parts = list(op) if isinstance(op, Both) else [op]
             for d, part in enumerate(parts):
                 H = len(part.h0)
-                t = f"(T - 1 - t)" if d else "t"
-                call = _cell_call(part, arrays, cell, cell, f"{at} + {t.replace('T', str(rows))} * {width}")
+                t = "(T - 1 - t)" if d else "t"
+                call = _cell_call(
+                    part, arrays, cell, cell, f"{at} + {t.replace('T', str(rows))} * {width}"
+                )
                 line = "0" if s.last else f"{t.replace('T', str(rows))} * {s.outputs}"
                 copy = f"for (j = 0; j < {H}; j++) {to}[{line} + {d * H} + j] = m->h{cell}[j];"
                 lines.append(f"    for (t = 0; t < {rows}; t++) {{ {call} {copy} }}")

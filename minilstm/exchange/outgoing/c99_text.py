@@ -79,7 +79,9 @@ static inline float f_hard_sigmoid(float x) {{
     return y < 0.0f ? 0.0f : y > 1.0f ? 1.0f : y;
 }}
 """,
-    "softsign": "static inline float f_softsign(float x) { return x / ((x < 0.0f ? -x : x) + 1.0f); }\n",
+    "softsign": """\
+static inline float f_softsign(float x) { return x / ((x < 0.0f ? -x : x) + 1.0f); }
+""",
     "relu": "static inline float f_relu(float x) { return x < 0.0f ? 0.0f : x; }\n",
     "softmax": """\
 static void f_softmax(const float *x, float *y, int n) {
@@ -109,7 +111,9 @@ def product(whole: str | None) -> str:
     more = "" if whole is None else ",\n        const float *restrict factors, float *restrict e"
     y = "z" if whole is None else "e"
     zero = "" if whole is None else "    for (j = 0; j < outputs; j++) e[j] = 0.0f;\n"
-    scale = "" if whole is None else "    for (j = 0; j < outputs; j++) z[j] += e[j] * factors[j];\n"
+    scale = (
+        "" if whole is None else "    for (j = 0; j < outputs; j++) z[j] += e[j] * factors[j];\n"
+    )
     return f"""\
 static void add_product(float *restrict z, const {kind} *restrict w, const float *restrict x,
         int inputs, int outputs{more}) {{

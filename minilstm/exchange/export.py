@@ -1,0 +1,246 @@
+"""`ml.export`: a network as a file of another kind, compared with the network before it is kept.
+The suffix of the path says which kind: .c, .js, .onnx, .safetensors or .json.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minilstm.backend import use_backend
+from minilstm.checks import check_flag, check_whole
+from minilstm.errors import DataError
+from minilstm.exchange.outgoing.c99 import c99
+from minilstm.exchange.outgoing.javascript import javascript
+from minilstm.exchange.outgoing.onnx import onnx
+from minilstm.exchange.outgoing.rtneural import rtneural
+from minilstm.exchange.outgoing.state_dict import state_dict
+from minilstm.exchange.proving import runners
+from minilstm.exchange.proving.bound import largest_difference
+from minilstm.exchange.proving.evaluator import hash_of, run_rows, run_window
+from minilstm.exchange.step.names import checked_name
+from minilstm.exchange.step.program import Program, program_of
+from minilstm.exchange.step.selftest import SelfTest, draw_rows, test_rows
+from minilstm.files import write_atomically
+from minilstm.network.network import Network
+from minilstm.paths import as_path, check_target
+from minilstm.version import __version__
+
+Array = NDArray[Any]
+KINDS = (".c", ".js", ".onnx", ".safetensors", ".json")
+LENGTHS = (1, 7, 33)  # steps of the sequences on which a file proves itself
+#: beside the bound, for networks that it does not cover, and for scores of other weights
+TOLERANCE = 2e-5
+
+
+class ExportReport(NamedTuple):
+    """What was written, and how it was found right."""
+
+    path: str
+    kind: str  # "c", "js", ...
+    bytes: int  # of the file
+    weights: str
+    proved_by: str  # who ran it, such as "gcc"; "" where nobody did
+    largest_difference: float  # from the network's scores
+    worst_step: str  # where that is
+    bound: float | None  # that rounding alone can make, float32 weights only
+    bits: str | None  # hash of the self-test's scores; the same in every language
+    labels_changed: int  # steps at which another class is highest
+    steps: int  # that were compared
+
+    def __str__(self) -> str:
+        bound = "" if self.bound is None else f" (rounding alone may make {self.bound:.2g})"
+        proof = (
+            f"proved by {self.proved_by}: {self.steps} steps, at most "
+            f"{self.largest_difference:.2g} from the network{bound}, {self.labels_changed} labels "
+            "changed"
+            if self.proved_by
+            else "not checked"
+        )
+        bits = f"; bits {self.bits}" if self.bits else ""
+        return f"{self.path}: {self.bytes:,} bytes, {self.weights} weights; {proof}{bits}"
+
+
+def export(
+    net: Network,
+    path: str | os.PathLike[str],
+    *,
+    name: str = "model",
+    weights: str = "float32",
+    bits: int | None = None,
+    window: int | None = None,
+    check: bool = True,
+) -> ExportReport:
+    """Write a network as a file that needs no minilstm.
+
+    Parameters
+    ----------
+    net : a chain of LSTM, BiLSTM, FullyConnected, Softmax, Sigmoid, ReLU, BatchNormalization and
+        Dropout over vectors
+    path : ends in .c (C99), .js (an ES module), .onnx, .safetensors (a state dict in PyTorch's
+        names) or .json (RTNeural)
+    name : stands before the names of a C file: NAME_step, NAME_reset, NAME_self_test
+    weights : "float32", or "int16" or "int8" with a factor for each row, for .c and .js
+    bits : of whole-number weights with their sign, fewer than the type has; None means all
+    window : steps of a window; a BiLSTM needs one. None takes the window that the network was
+        trained on, if any
+    check : False writes the file without running it, and says so in the file
+
+    Returns
+    -------
+    ExportReport
+
+    Raises
+    ------
+    ValueError
+        The network or an option does not fit the file, or the file does not compute what the
+        network does; nothing is written then.
+    DataError
+        The path ends in something else.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from minilstm.layers import LSTM, FullyConnected, SequenceInput, Softmax
+    >>> layers = [SequenceInput(3), LSTM(8), FullyConnected(2), Softmax()]
+    >>> net = Network(layers, rng=np.random.default_rng(0))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     report = export(net, Path(folder, "model.c"))
+    >>> report.kind, report.labels_changed, report.largest_difference < 1e-6
+    ('c', 0, True)
+    """
+    target = as_path(path)
+    kind = target.suffix.lower()
+    if kind not in KINDS:
+        raise DataError(
+            f"path {str(target)!r} ends in {kind!r}, but an export ends in {', '.join(KINDS[:-1])} "
+            f"or {KINDS[-1]}: rename it."
+        )
+    checked_name(name)
+    check_flag("check", check)
+    check_target(target)
+    if weights != "float32" and kind not in (".c", ".js"):
+        raise ValueError(
+            f"weights is {weights!r}, but a {kind} file holds float32; leave it out, or export to "
+            ".c or .js."
+        )
+    program = program_of(net, weights, _window(net, window), bits)
+    test = _self_test(net, program)
+    about = _about(net, program, weights, check)
+    content, run = _content(kind, net, program, test, name, about)
+    report = ExportReport(
+        str(target), kind[1:], len(content), weights, "", 0.0, "", None,
+        f"{test.bits:08x}" if kind in (".c", ".js") else None, 0, 0,
+    )  # fmt: skip
+    if check:
+        report = _proved(report, net, program, run)
+    write_atomically(target, lambda file: file.write(content))
+    return report
+
+
+def _window(net: Network, window: int | None) -> int | None:
+    if window is not None:
+        check_whole("window", window, 1)
+    shaping = (getattr(net, "about", None) or {}).get("shaping") or {}
+    learned = shaping.get("window_length")
+    return window if window is not None or not isinstance(learned, int) else learned
+
+
+def _self_test(net: Network, program: Program) -> SelfTest:
+    x = draw_rows(net, test_rows(program))
+    scores = _exported(program, x)
+    return SelfTest(x, _scores(net, x).reshape(scores.shape), hash_of(scores))
+
+
+def _exported(program: Program, x: Array) -> Array:
+    return run_rows(program, x) if program.window is None else run_window(program, x)
+
+
+def _scores(net: Network, x: Array) -> Array:
+    """The network's scores as rows, (T, C) or (1, C), computed by NumPy."""
+    with use_backend("numpy"):
+        scores = np.asarray(net.predict(x), np.float32)
+    return np.atleast_2d(scores)
+
+
+def _about(net: Network, program: Program, weights: str, check: bool) -> list[str]:
+    """Lines that tell a reader what the file is."""
+    lines = [f"Written by minilstm {__version__}; {weights} weights."]
+    lines += [f"  {layer.label}" for layer in net.layers]
+    if isinstance(net.classes, np.ndarray):
+        lines.append(f"Scores, in this order: {', '.join(map(str, net.classes.tolist()))}.")
+    first = net.layers[net.wiring.inputs[0]]
+    if getattr(first, "feature_names", None):
+        lines.append(f"Inputs, in this order: {', '.join(first.feature_names)}.")  # type: ignore[attr-defined]
+    if not check:
+        lines.append("NOT CHECKED: nobody has compared this file with the network.")
+    return lines
+
+
+def _content(
+    kind: str, net: Network, program: Program, test: SelfTest, name: str, about: list[str]
+) -> tuple[bytes, Callable[[list[Array]], Any]]:
+    """The bytes of the file, and what runs them over sequences."""
+    if kind == ".c":
+        text = c99(program, test, name, about)
+        return text.encode("ascii"), lambda xs: runners.run_c(text, name, program, xs)
+    if kind == ".js":
+        text = javascript(program, test, name, about)
+        return text.encode(), lambda xs: runners.run_node(text, program, xs)
+    if kind == ".onnx":
+        classes = None if net.classes is None else np.asarray(net.classes).tolist()
+        data = onnx(program, test, name, {"classes": classes, "about": about})
+        return data, lambda xs: runners.run_onnx(data, program, xs)
+    if kind == ".json":
+        text = json.dumps(rtneural(program))
+        return text.encode(), lambda xs: None
+    from safetensors.numpy import save
+
+    arrays = state_dict(net)
+    data = bytes(save(arrays, metadata={"minilstm": "\n".join(about)}))
+    return data, lambda xs: None
+
+
+def _proved(
+    report: ExportReport, net: Network, program: Program, run: Callable[[list[Array]], Any]
+) -> ExportReport:
+    """The report, once the file has computed what the network does."""
+    lengths = LENGTHS if program.window is None else (program.window,) * 3
+    sequences = [draw_rows(net, T) + np.float32(0.01 * n) for n, T in enumerate(lengths)]
+    found = run(sequences)
+    who, test, answers = (
+        ("minilstm's evaluator", 0.0, [_exported(program, x) for x in sequences])
+        if found is None
+        else found
+    )
+    if test < 0:
+        raise ValueError(
+            f"{who} gives other bits than the exported program was written for; compile with "
+            "-ffp-contract=off and without -ffast-math."
+        )
+    worst, where, changed, steps, bound = 0.0, "", 0, 0, None
+    for n, (x, y) in enumerate(zip(sequences, answers, strict=True)):
+        wanted = _scores(net, x)
+        difference = np.abs(y - wanted).max(axis=1)  # (T,)
+        t = int(difference.argmax())
+        if not difference[t] <= worst:
+            worst, where = float(difference[t]), f"step {t + 1} of {len(x)} in sequence {n + 1}"
+        changed += int((y.argmax(axis=1) != wanted.argmax(axis=1)).sum())
+        steps += len(wanted)
+        if report.weights == "float32":
+            limit = largest_difference(program, x)
+            bound = limit if bound is None or limit is None else max(bound, limit)
+    if report.weights == "float32" and not worst <= max(TOLERANCE, bound or 0.0):
+        raise ValueError(
+            f"the exported file is {worst:.2g} away from the network at {where}, as {who} runs it; "
+            "nothing was written, so report this as a fault of minilstm."
+        )
+    return report._replace(
+        proved_by=who, largest_difference=worst, worst_step=where, bound=bound,
+        labels_changed=changed, steps=steps,
+    )  # fmt: skip
