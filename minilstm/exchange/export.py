@@ -25,7 +25,7 @@ from minilstm.exchange.proving.bound import largest_difference
 from minilstm.exchange.proving.evaluator import hash_of, run_rows, run_window
 from minilstm.exchange.step.names import checked_name
 from minilstm.exchange.step.program import Program, program_of
-from minilstm.exchange.step.selftest import SelfTest, draw_rows, test_rows
+from minilstm.exchange.step.selftest import SelfTest, draw_rows, rows_of_test
 from minilstm.files import write_atomically
 from minilstm.network.network import Network
 from minilstm.paths import as_path, check_target
@@ -152,7 +152,7 @@ def _window(net: Network, window: int | None) -> int | None:
 
 
 def _self_test(net: Network, program: Program) -> SelfTest:
-    x = draw_rows(net, test_rows(program))
+    x = draw_rows(net, rows_of_test(program))
     scores = _exported(program, x)
     return SelfTest(x, _scores(net, x).reshape(scores.shape), hash_of(scores))
 
