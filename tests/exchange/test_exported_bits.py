@@ -128,7 +128,9 @@ def test_a_c_file_says_when_its_bits_differ(exported, tmp_path):
     """One changed digit of a weight, and the self-test is negative."""
     text = c99(exported.program, exported.test, "model")
     number = "5" if "int" in str(_weights(exported)) else "0x1.8p-1f"
-    changed = re.sub(r"(static const \w+ [WV]\w*\[\d+\] = \{\n)[^,]*", rf"\g<1>{number}", text, count=1)
+    changed = re.sub(
+        r"(static const \w+ [WV]\w*\[\d+\] = \{\n)[^,]*", rf"\g<1>{number}", text, count=1
+    )
     _, test, _ = runners.run_c(changed, "model", exported.program, exported.sequences)
     assert test < 0
 

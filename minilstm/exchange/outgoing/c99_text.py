@@ -96,6 +96,17 @@ static void f_softmax(const float *x, float *y, int n) {
 _NEED_EXP = {"sigmoid", "tanh", "softmax"}
 
 
+COPY = """\
+/* Zero, which the compiler cannot know: gcc 12 copies a constant array of ones and then zeros as
+ * ones alone with -mavx512f. Added to its name, an array is read as it stands. */
+static const volatile int zero = 0;
+static void copy(float *to, const float *from, int n) {
+    int j;
+    for (j = 0; j < n; j++) to[j] = from[j];
+}
+"""
+
+
 def functions(needed: list[str]) -> list[str]:
     """The functions of numbers that a file needs, in an order in which C knows each."""
     first = [_EXP] if _NEED_EXP & set(needed) else []
@@ -146,7 +157,7 @@ def cell(gate: str, state: str, whole: str | None) -> str:
 static void {cell_name(gate, state)}(const float *x, int D, int H, const {kind} *W, const {kind} *R,
         const float *b, float *h, float *c, float *z{more}) {{
     int j;
-    for (j = 0; j < 4 * H; j++) z[j] = b[j];
+    copy(z, b, 4 * H);
     add_product(z, W, x, D, 4 * H{w});
     add_product(z, R, h, H, 4 * H{r});
     for (j = 0; j < 2 * H; j++) z[j] = {g}(z[j]);
