@@ -5,7 +5,7 @@ What is read with the word is compared with what is read with another value.
 import numpy as np
 import pytest
 
-from minilstm.command_line import evaluating, models, training
+from minilstm.command_line import evaluating, material, models
 
 
 def matlab(command, word, value):
@@ -20,10 +20,10 @@ def matlab(command, word, value):
         if command != "train":
             w.run(*how, *[one for pair in given.items() for one in pair])
             how = [command, w.out / "t/model.safetensors", file]
-        rooms = {"train": training, "predict": models, "evaluate": evaluating}
+        rooms = {"train": material, "predict": models, "evaluate": evaluating}
         room, seen = rooms[command], []
         real = room.read_data
-        w.patch.setattr(room, "read_data", lambda *a: seen.append(real(*a)) or seen[-1])
+        w.patch.setattr(room, "read_data", lambda *a, **k: seen.append(real(*a, **k)) or seen[-1])
         for words in (given, {**given, word: value}):
             w.run(*how, *[one for pair in words.items() for one in pair])
         (x, y), (x2, y2) = [(data.x[0], list(map(int, data.y[0]))) for data, _ in seen]

@@ -30,6 +30,8 @@ _OTHER_NAMES = {
     "initial_learn_rate": "learn_rate",
     "max_epochs": "epochs",
     "sequence_length": "padding",
+    "validation_patience": "patience",
+    "validation_data": "validation",
 }
 # Options of one word, which are looked for where a value follows.
 _ONE_WORD = {"features", "drop", "separator", "decimal", "encoding", "sheet", "fill", "rate"}

@@ -7,20 +7,26 @@ import argparse
 import json
 import math
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from minilstm.backend import is_installed
 from minilstm.command_line.facts import facts, files
-from minilstm.command_line.models import load_model, with_ignored_labels
+from minilstm.command_line.models import (
+    Shaped,
+    known_of,
+    load_predictor,
+    shaped_as_learned,
+    with_ignored_labels,
+)
 from minilstm.command_line.outputs import output_folder
-from minilstm.command_line.reading import checked_labels, learned_names, read_data
-from minilstm.data import Sequences
+from minilstm.command_line.reading import checked_labels, learned_names, read_data, shown
 from minilstm.errors import DataError
 from minilstm.evaluation import ClassReport, report
+from minilstm.evaluation.predictions import training_facts
 from minilstm.files import write_atomically
+from minilstm.network.card import fingerprint
 from minilstm.network.network import Network
 from minilstm.paths import check_apart
 
@@ -30,26 +36,18 @@ _NUMBERS = ("regression.png", "residuals.png", "residual-histogram.png")
 
 def evaluate_files(options: argparse.Namespace) -> dict[str, Any]:
     """Judge a model on files whose answers are known; print the report, or write it to a folder."""
-    net = load_model(options.model, "are MODEL and DATA swapped?")
-    if len(net.input_names) > 1 or len(net.output_names) > 1:
-        raise DataError(
-            f"{options.model} has several inputs or outputs, but a file gives one input and takes "
-            "one output; call minilstm.Network.evaluate in Python."
-        )
+    net = load_predictor(options.model, "are MODEL and DATA swapped?")
     pictures = _NUMBERS if net.classes is None else _CLASSES
     names = ["report.md", "report.json", *(pictures if is_installed("matplotlib") else ())]
     if options.out is not None:
         for name in names:
             check_apart(options.out / name, [options.model, *options.data])
     net, ignored = with_ignored_labels(net, options)
-    data, read = _read(net, ignored, options)
+    shaped, read = _read(net, ignored, options)
+    data = shaped.data
+    how: dict[str, Any] = {"groups": data.groups, "ids": shaped.ids, "times": data.times}
+    how["ignored_labels"] = ignored
     started = time.perf_counter()
-    how: dict[str, Any] = {
-        "groups": data.groups,
-        "ids": data.ids,
-        "times": data.times,
-        "ignored_labels": ignored,
-    }
     if options.out is None:
         found, written = report(net, data.x, data.y, **how), []
     else:
@@ -76,40 +74,27 @@ def _write(path: Path, text: str) -> None:
 
 def _read(
     net: Network, ignored: list[Any], options: argparse.Namespace
-) -> tuple[Sequences, list[dict[str, Any]]]:
-    """The recordings of all files, and the facts about each file."""
-    mode, parts, read = net.output_mode, [], []
-    for path in options.data:
-        data, told = read_data(path, options, mode, learned_names(net), net.classes, net.dtype)
-        if data.y is None:
-            raise DataError(
-                f"{path} has no labels or target numbers to compare with; add them, or use the "
-                "command predict."
-            )
-        if net.classes is not None:
-            allowed = [*net.classes.tolist(), *ignored]
-            checked_labels(data, path, net.input_size, mode, options, allowed)
-        if len(options.data) > 1:  # the same names in two files are of two recordings
-            data = data._replace(ids=[f"{path.stem}/{name}" for name in data.ids])
-        parts.append(data)
-        read.append(told)
-    if len(parts) == 1:
-        return parts[0], read
-    return _joined(parts), read
-
-
-def _joined(parts: list[Sequences]) -> Sequences:
-    """The recordings of several files as those of one."""
-
-    def all_of(values: list[Any]) -> Any:
-        return None if any(v is None for v in values) else [one for v in values for one in v]
-
-    y: Any = [part.y for part in parts]
-    return Sequences(
-        all_of([part.x for part in parts]),
-        np.concatenate(y) if isinstance(y[0], np.ndarray) else all_of(y),
-        parts[0].feature_names,
-        all_of([part.ids for part in parts]),
-        all_of([part.groups for part in parts]),
-        all_of([part.times for part in parts]),
-    )
+) -> tuple[Shaped, list[dict[str, Any]]]:
+    """The recordings of all files, shaped as those that trained, and what was read."""
+    paths, mode = options.data[0] if len(options.data) == 1 else options.data, net.output_mode
+    description, shaping = known_of(net)
+    given = learned_names(net), net.classes, net.dtype
+    data, read = read_data(paths, options, mode, *given, description)
+    if data.y is None:
+        raise DataError(
+            f"{shown(paths)} has no labels or target numbers to compare with; add them, or use the "
+            "command predict."
+        )
+    shaped = shaped_as_learned(data, shaping)
+    if net.classes is not None:
+        allowed = [*net.classes.tolist(), *ignored]
+        checked_labels(shaped.data, paths, net.input_size, mode, options, allowed)
+    known = training_facts(net).get("fingerprint")
+    if known is not None and known == fingerprint(shaped.data.x, shaped.data.y):
+        warnings.warn(
+            f"{shown(paths)} is what the model was trained on, so the scores are too good; test it "
+            "on others.",
+            UserWarning,
+            stacklevel=2,
+        )
+    return shaped, [read]

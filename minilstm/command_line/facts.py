@@ -38,10 +38,10 @@ def files(paths: Sequence[Path]) -> list[str]:
 
 
 def scores_line(result: Mapping[str, float]) -> str:
-    """Accuracy, or for numbers the root mean squared error, and loss as a command prints them."""
-    if "accuracy" in result:
-        return f"accuracy {result['accuracy']:.4f}, loss {result['loss']:.4f}"
-    return f"rmse {result['rmse']:.6g}, loss {result['loss']:.6g}"
+    """The scores as a command prints them: accuracy or RMSE first, then others, the loss last."""
+    form = ".4f" if "accuracy" in result else ".6g"
+    names = sorted(result, key=lambda name: name == "loss")
+    return ", ".join(f"{name.replace('_', ' ')} {result[name]:{form}}" for name in names)
 
 
 def _known(result: Mapping[str, float] | None, name: str) -> float | None:

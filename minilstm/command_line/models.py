@@ -33,7 +33,7 @@ from minilstm.network.network import Network
 from minilstm.paths import check_apart, check_readable, check_target
 
 
-class _Shaped(NamedTuple):
+class Shaped(NamedTuple):
     """What the network sees of the data, and where it stands in them."""
 
     data: Sequences
@@ -54,7 +54,7 @@ def predict_file(options: argparse.Namespace) -> dict[str, Any]:
     more: dict[str, Any] = {} if description is None else {"learned": description}
     given = learned_names(net), net.classes, net.dtype
     data, read = read_data(paths, options, net.output_mode, *given, **more)
-    shaped = _shaped(data, shaping)
+    shaped = shaped_as_learned(data, shaping)
     data = shaped.data
     # What evaluate would refuse is refused before anything is written.
     judge = _checked_judge(net, data, paths, options)
@@ -90,10 +90,10 @@ def known_of(net: Network) -> tuple[DataDescription | None, Shaping | None]:
     )
 
 
-def _shaped(data: Sequences, shaping: Shaping | None) -> _Shaped:
+def shaped_as_learned(data: Sequences, shaping: Shaping | None) -> Shaped:
     """The data as those of the training were shaped, and said so."""
     if shaping is None or shaping == Shaping():
-        return _Shaped(data, data.ids, None)
+        return Shaped(data, data.ids, None)
     print(f"minilstm: shaped as in training: {shaping}", file=sys.stderr)
     plain = {**shaping.to_plain(), "window_length": None, "window_step": None}
     plain.pop("window_label", None)
@@ -101,12 +101,12 @@ def _shaped(data: Sequences, shaping: Shaping | None) -> _Shaped:
         plain["trim_unlabelled"] = False  # without labels nothing is known to be unlabelled
     whole = shape(data, Shaping.from_plain(plain))
     if shaping.windows is None:
-        return _Shaped(whole, whole.ids, None)
+        return Shaped(whole, whole.ids, None)
     cut = shaping.windows(whole)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # said by the line above
         places = shaping.windows.places([*map(len, whole.x)], whole.ids)
-    return _Shaped(cut, [whole.ids[b] for b in places.recordings], places.starts.tolist())
+    return Shaped(cut, [whole.ids[b] for b in places.recordings], places.starts.tolist())
 
 
 def _checked_judge(
@@ -176,7 +176,7 @@ def load_predictor(path: Path, advice: str = "name a file that train wrote.") ->
     return net
 
 
-def _prediction_rows(net: Network, scores: Any, shaped: _Shaped) -> Iterator[list[Any]]:
+def _prediction_rows(net: Network, scores: Any, shaped: Shaped) -> Iterator[list[Any]]:
     """A heading, and a row for each answer: whose it is, when, and what."""
     ids, starts, times = shaped.ids, shaped.starts, shaped.data.times
     clock = [] if times is None else ["time"]

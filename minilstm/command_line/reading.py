@@ -143,7 +143,8 @@ def checked_labels(
         has, learns = ("step", "sequence") if per_step else ("sequence", "step")
         raise DataError(
             f"{shown(path)} has one label a {has}, but a network with the output mode "
-            f"{output_mode!r} has one a {learns}; train with --output-mode {'sequence' if per_step else 'last'}."
+            f"{output_mode!r} has one a {learns}; train with --output-mode "
+            f"{'sequence' if per_step else 'last'}."
         )
     allowed = list(classes)
     if options.missing_labels is not None:

@@ -62,7 +62,7 @@ def stream_lines(options: argparse.Namespace) -> dict[str, Any]:
             reset()
             continue
         cells = _cells(line, said.separator or ",")
-        if may_be_heading and _is_heading(cells, names):
+        if may_be_heading and _is_heading(cells, names, said.on_bad_line == "skip"):
             may_be_heading = False
             columns = _named_columns(cells, names, net, said.time_column, windows, number)
             continue
@@ -229,8 +229,14 @@ def _cells(line: str, separator: str) -> list[str]:
         return []  # quotes that do not close, or a NUL
 
 
-def _is_heading(cells: Sequence[str], names: Sequence[str] | None) -> bool:
-    """Whether the first line names the features; a line that does not parse is no heading."""
+def _is_heading(cells: Sequence[str], names: Sequence[str] | None, skip: bool) -> bool:
+    """Whether the first line names the features; a line that does not parse is no heading.
+
+    Where bad lines are skipped, a first line of other words, as a logger may greet, is one.
+    """
+    if names is not None and skip:
+        known = {name.casefold() for name in names}
+        return any(cell.casefold() in known for cell in cells)
     if names is not None and set(cells) >= set(names) and None in map(finite_number, cells):
         return True
     return cells != [] and all(map(is_name, cells))

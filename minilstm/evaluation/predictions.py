@@ -109,7 +109,7 @@ def predict(
         np.concatenate(parts),
         output,
         _usual(net, classes),
-        (getattr(net, "about", None) or {}).get("targets"),
+        (net.about or {}).get("targets"),
     )
 
 
@@ -158,10 +158,15 @@ def _numbered(
     return known.tolist(), to_targets(labels, known, "y", left_out)
 
 
+def training_facts(net: Network) -> dict[str, Any]:
+    """What the model card says of the data that trained the network; empty where there is none."""
+    card = (net.about or {}).get("card") or {}
+    return (card.get("data") or {}).get("training") or {}
+
+
 def _usual(net: Network, classes: list[Any] | None) -> Any:
     """The most frequent class of the training data, where the network's model card counts them."""
-    card = (getattr(net, "about", None) or {}).get("card") or {}
-    counts = (card.get("data") or {}).get("labels") or {}
+    counts = training_facts(net).get("labels") or {}
     known = [label for label in classes or [] if str(label) in counts]
     return max(known, key=lambda label: counts[str(label)]) if known else None
 

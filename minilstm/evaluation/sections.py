@@ -173,7 +173,7 @@ def _bouts(bouts: Sequence[BoutScore], unit: str) -> Section:
         "several true ones; spurious: touches none"
     ]
     heads = ["class", "true", "predicted", "detected", "missed", "split", "merged", "spurious"]
-    heads += ["precision", "recall", "F1", f"onset delay ({unit})"]
+    heads += ["precision", "recall", "F1", f"onset ({unit})"]
     rows = [
         [
             "all" if b.label is None else str(b.label),

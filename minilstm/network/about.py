@@ -4,18 +4,19 @@ It is plain JSON, which the model file holds under its checksum.
 
 from __future__ import annotations
 
-import dataclasses
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from minilstm.checks import shown
 from minilstm.data.description import DataDescription
+from minilstm.data.shaping.shape import Shaping
 from minilstm.network.graph.wiring import Wiring
 
 DEPTH = 20  # of objects and lists within each other
-_DESCRIBED = {field.name for field in dataclasses.fields(DataDescription)}
 KEYS = ("features", "targets", "rate", "description", "shaping", "card")
+_UNIT = re.compile(r"[\w\s](?:\(([^()\[\]]+)\)|\[([^()\[\]]+)\])\s*$")
 # Of a card; what they hold is for people.
 _PARTS = {"versions": dict, "options": dict, "data": dict, "scores": dict, "limits": list}
 
@@ -58,7 +59,11 @@ def checked_about(about: Any, wiring: Wiring) -> dict[str, Any] | None:
     for key in ("description", "shaping", "card"):
         if not isinstance(plain.get(key), (dict, type(None))):
             raise ValueError(f"about[{key!r}] is {shown(plain[key])}; give a dict, or None.")
-    _check_description(plain.get("description") or {})
+    for key, known in (("description", DataDescription), ("shaping", Shaping)):
+        try:
+            known.from_plain(plain.get(key) or {})
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"about[{key!r}] holds what it cannot: {error}") from None
     for key, kind in _PARTS.items():
         part = (plain.get("card") or {}).get(key)
         if not isinstance(part, (kind, type(None))):
@@ -97,6 +102,19 @@ def plain_json(value: Any, place: str, depth: int = 0) -> Any:
         f"{place} is {shown(value)}, which JSON does not hold; give text, finite numbers of "
         "Python, lists and dicts."
     )
+
+
+def features_of(names: Sequence[str]) -> list[dict[str, str | None]]:
+    """Features by their names, and the units that stand in brackets behind these.
+
+    Examples
+    --------
+    >>> features_of(["ax (m/s^2)", "gyro[deg/s]", "step"])[:2]
+    [{'name': 'ax (m/s^2)', 'unit': 'm/s^2'}, {'name': 'gyro[deg/s]', 'unit': 'deg/s'}]
+    """
+    found = [_UNIT.search(name) for name in names]
+    pairs = zip(names, found, strict=True)
+    return [{"name": name, "unit": None if m is None else m[1] or m[2]} for name, m in pairs]
 
 
 def feature_names(about: Mapping[str, Any] | None) -> list[str] | None:
@@ -138,20 +156,6 @@ def _check_features(features: Any, size: int, names: Sequence[str] | None) -> No
     if not _are_names(found, size) or (names is not None and found != list(names)):
         ours = "different names" if names is None else f"the names {', '.join(names)}"
         raise ValueError(f"about['features'] has the names {shown(found)}; give {ours}.")
-
-
-def _check_description(described: Mapping[str, Any]) -> None:
-    """Names of a `DataDescription`, each with a text, a list of texts or nothing."""
-    for key, value in described.items():
-        if key not in _DESCRIBED:
-            raise ValueError(
-                f"about['description'] has {shown(key)}; give what DataDescription.to_plain() gave."
-            )
-        texts = value if isinstance(value, list) else [value or ""]
-        if not all(isinstance(text, str) for text in texts):
-            raise ValueError(
-                f"about['description'][{key!r}] is {shown(value)}; give text, or a list of text."
-            )
 
 
 def _are_names(names: Any, size: int) -> bool:

@@ -73,8 +73,10 @@ def predicts(net: Any) -> list[str]:
     several = isinstance(net.classes, Mapping)
     ends = zip(net.wiring.outputs, net.output_names, strict=True)
     lines = []
+    length = ((net.about or {}).get("shaping") or {}).get("window_length")
+    whole = "sequence" if length is None else f"window of {length:,} steps"
     for node, output in ends:
-        every = "time step" if net.wiring.nodes[node].steps[0] else "sequence"
+        every = "time step" if net.wiring.nodes[node].steps[0] else whole
         whose = f"{output}: for" if len(net.output_names) > 1 else "For"
         classes = net.classes.get(output) if several else net.classes
         width = sum(net.wiring.shape(node)[-1:])
@@ -106,7 +108,7 @@ def sections(net: Any, name: str) -> list[Section]:
             [f"{learnables:,} learnables, {net.dtype}"],
             [["layer", "what"], *([layer.name, layer.label] for layer in net.layers)],
         ),
-        Section("How data are read", _values(about.get("description") or {})),
+        Section("How data are read", _values(_or_none(about.get("description") or {}))),
         Section("Windows and rate", _values(about.get("shaping") or {})),
         Section("Training", *_training(card)),
         *(Section(f"Data: {what}", *_data(facts)) for what, facts in data.items()),
@@ -115,6 +117,11 @@ def sections(net: Any, name: str) -> list[Section]:
         Section("How to use it", _use(net, name)),
     ]
     return [section for section in found if section.lines or section.table]
+
+
+def _or_none(described: Mapping[str, Any]) -> dict[str, Any]:
+    """A description, where "" says that there is no such column."""
+    return {key: "none" if value == "" else value for key, value in described.items()}
 
 
 def _features(net: Any, facts: Any) -> list[list[str]]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
+from sklearn.utils import check_array
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, column_or_1d
@@ -47,8 +48,8 @@ class LSTMClassifier(ClassifierMixin, LSTMEstimator):  # type: ignore[misc]
         keep the network with the lowest; weights do not count in that loss, class weights do
     validation_fraction : share of the samples that are held out, in equal shares of the classes
     n_iter_no_change : epochs to wait for a lower loss
-    warm_start : `fit` goes on with the network that there is; its classes and the statistics of
-        its input stay
+    warm_start : `fit` goes on with the network that there is; its layers, its classes and the
+        statistics of its input stay
     random_state : int, RandomState or None, from which everything random is drawn
     verbose : print a table and a progress bar
     class_weight : None; "balanced", by which all classes count the same; or a dict of a weight by
@@ -120,13 +121,14 @@ class LSTMClassifier(ClassifierMixin, LSTMEstimator):  # type: ignore[misc]
         if parts is not None:
             self._per_step = bool(parts) and axes_of(parts[0]) > 0
         else:
-            shape = np.shape(y)
-            self._per_step = len(shape) == 2 and shape[1] > 1 and shape == np.shape(sequences)[:2]
+            steps = np.shape(sequences)[:2] if isinstance(sequences, np.ndarray) else (0, 0)
+            self._per_step = np.shape(y) == steps and steps[1] > 1
         if self._per_step:
             labels = as_labels(y, Batch(sequences, "list"), "sequence", "y")
             check_classification_targets(np.concatenate(labels))
             return labels
         column = column_or_1d(y, warn=True)  # (n,)
+        check_array(column, dtype=None, ensure_2d=False, input_name="y")
         check_consistent_length(sequences, column)
         check_classification_targets(column)
         return [column[b : b + 1] for b in range(len(column))]

@@ -151,7 +151,7 @@ class LSTMEstimator(BaseEstimator):  # type: ignore[misc]
             # Layers that are built here come with weighted statistics, or without any.
             reset_input_normalization=self.layers is not None and not goes_on,
             dtype=self.dtype,
-            verbose=self.verbose,
+            verbose=bool(self.verbose),
             seed=int(chosen) if isinstance(chosen, Integral) else int(rng.randint(2**31 - 1)),
         )
 

@@ -60,19 +60,24 @@ def weighted(samples: Samples, sample_weight: Any) -> Samples:
                 "sample_weight is a list of arrays, but not one of (T,) for each sequence; give a "
                 "weight for every step of every sequence, or one number for each sequence."
             )
-        flat = np.concatenate(weights)  # (N,)
-        _check_sample_weight(flat, flat, ensure_non_negative=True)
-        weights = [w.astype(np.float64) for w in weights]
+        given = np.concatenate(weights).astype(np.float64)  # (N,)
+        _refuse_zero(given)
+        given = _check_sample_weight(given, given, ensure_non_negative=True)
+        weights = np.split(given, np.cumsum(counts)[:-1])
     else:
+        _refuse_zero(as_numbers(sample_weight, "sample_weight"))
         given = _check_sample_weight(
             sample_weight, samples.sequences, dtype=np.float64, ensure_non_negative=True
         )
         weights = [np.full(count, w) for count, w in zip(counts, given, strict=True)]
     chosen = [b for b, w in enumerate(weights) if w.any()]
-    if not chosen:
-        raise ValueError("every sample_weight is zero; give a weight above 0 to one sample.")
     kept = samples._replace(weights=weights).of(chosen)
     return kept if relative(kept.weights) else kept._replace(weights=None)
+
+
+def _refuse_zero(weights: Array) -> None:
+    if not weights.any():
+        raise ValueError("every sample_weight is zero; give a weight above 0 to one sample.")
 
 
 def merged(samples: Samples, most: int) -> Samples:

@@ -3,6 +3,7 @@ What cannot be judged is one sentence, and nothing is written.
 """
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from builders import built, chain, regressor, two_in_two_out, two_movements
 import minilstm as ml
 from minilstm.data import write_csv, write_npz
 from minilstm.evaluation import report
+from minilstm.network.card import data_facts, make_card
 
 MODEL = "m.safetensors"
 
@@ -132,22 +134,54 @@ def test_a_model_with_several_outputs_is_refused(own_folder, run):
     assert (code, err) == (
         2,
         ["minilstm: m.safetensors has several inputs or outputs, but a file gives one input and "
-         "takes one output; call minilstm.Network.evaluate in Python."],
+         "takes one output; call predict in Python."],
     )  # fmt: skip
 
 
-def test_numbers(own_folder, monkeypatch, run):
-    """The reader hands targets on as numbers; what is judged is what Python judges."""
-    from minilstm.command_line import evaluating
-    from minilstm.data import Sequences
-
+def test_numbers(own_folder, run):
     x, _ = two_movements(0)
+    y = [a[:, :1] - 0.5 for a in x]
     net = built(regressor())
     net.save(MODEL)
-    data = Sequences(x, [a[:, :1] for a in x], None, list("uvw"), groups=["p", "q", "p"])
-    monkeypatch.setattr(evaluating, "read_data", lambda *_: (data, {}))
-    code, out, _ = run("evaluate", MODEL, "d.csv", "--out", "found", "--json")
-    found = report(net, x, data.y, ids=data.ids, groups=data.groups)
+    lines = ["recording,person,ax,ay,speed"]
+    for name, person, a, t in zip("uvw", "pqp", x, y, strict=True):
+        lines += [f"{name},{person},{u!r},{v!r},{s!r}" for (u, v), (s,) in
+                  zip(a.tolist(), t.tolist(), strict=True)]  # fmt: skip
+    Path("d.csv").write_text("\n".join(lines))
+    words = ["--target-columns", "speed", "--group-column", "person", "--out", "found"]
+    code, out, _ = run("evaluate", MODEL, "d.csv", *words, "--json")
+    found = report(net, x, y, ids=list("uvw"), groups=list("pqp"))
     facts = json.loads(out[-1])
     assert (code, facts["accuracy"], facts["report"]) == (0, None, found.to_plain())
     assert out[: len(str(found).splitlines())] == str(found).splitlines()
+    assert found.by_group[0].name in "pq" and len(found.by_group) == 2
+
+
+def test_data_are_shaped_as_those_that_trained_and_told_of_by_recording(own_folder, run):
+    net = built(chain(ml.LSTM(3, "last"), features=2, out=2), classes=["down", "up"])
+    shaping = ml.data.Shaping(window_length=10, window_step=5)
+    card = {"data": {"training": {"labels": {"down": 3, "up": 9}}}}
+    about = {"description": {}, "shaping": shaping.to_plain(), "card": card}
+    net.replace(about=about).save(MODEL)
+    x, y = two_movements(0)
+    write_csv("d.csv", x, y, feature_names=["ax", "ay"])
+    code, out, _ = run("evaluate", MODEL, "d.csv", "--json")
+    data = ml.data.shape(ml.data.read_sequences("d.csv"), shaping)
+    said = net.classify(data.x)
+    found = json.loads(out[-1])["report"]
+    assert (code, found["accuracy"], found["rows"]) == (0, (said == data.y).mean(), len(said))
+    assert found["recordings"] == 3 and sum(p["rows"] for p in found["by_recording"]) == len(said)
+    share = (data.y == "up").mean()
+    assert found["majority"] == {"label": "up", "accuracy": share, "of": "training data"}
+
+
+def test_the_training_data_themselves_are_warned_of(net, run):
+    data = ml.data.read_sequences("d0.csv")
+    card = make_card(data={"training": data_facts(data.x, data.y)}, date=None)
+    net.replace(about={"card": card}).save(MODEL)
+    said = (
+        r"^d0\.csv is what the model was trained on, so the scores are too good; test it on others"
+    )
+    with pytest.warns(UserWarning, match=said):
+        assert run("evaluate", MODEL, "d0.csv")[0] == 0
+    assert run("evaluate", MODEL, "d1.csv")[0] == 0

@@ -51,7 +51,7 @@ def test_vowels_of_unequal_lengths_through_cross_validation(on_numpy):
     X, y, *_ = ml.datasets.japanese_vowels()  # 270 of 7 to 26 steps, of 9 speakers
     model = LSTMClassifier(**{**SMALL, "num_hidden_units": 32, "max_epochs": 30})
     scores = cross_val_score(model, X, y, cv=3)
-    assert scores.min() > 0.9, scores
+    assert scores.min() > 0.85, scores
 
 
 def test_a_grid_search_in_two_processes_finds_what_one_finds(walks, own_folder):
@@ -258,6 +258,20 @@ def test_class_weights_move_the_border(walks, on_numpy):
     np.testing.assert_allclose(balanced.predict_proba(X), weighed.predict_proba(X), rtol=1e-6)
 
 
+def test_a_step_of_weight_zero_counts_nowhere(walks, on_numpy):
+    X, labels, _ = walks
+    model = LSTMClassifier(**SMALL, mini_batch_size=16)
+    weights = [np.arange(len(x)) % 2 for x in X]
+    other = [np.where(w, part, "down") for w, part in zip(weights, labels, strict=True)]
+    one = clone(model).fit(X, labels, weights)
+    assert same_bits(one, clone(model).fit(X, other, weights))
+    assert not same_bits(one, clone(model).fit(X, labels))
+    by_sequence = np.arange(len(X)) % 3
+    by_step = [np.full(len(x), w) for x, w in zip(X, by_sequence, strict=True)]
+    one = clone(model).fit(X, labels, by_sequence)
+    assert same_bits(one, clone(model).fit(X, labels, by_step))
+
+
 def test_frames_are_taken_by_name(walks, on_numpy):
     X, labels, _ = walks
     y = [part[-1] for part in labels]
@@ -279,6 +293,8 @@ def test_frames_are_taken_by_name(walks, on_numpy):
         ({"X": []}, "Expected 2D array, got 1D array instead"),
         ({"y": None}, "LSTMClassifier requires y to be passed, but the target y is None."),
         ({"y": ["a"]}, "Found input variables with inconsistent numbers of samples: [2, 1]"),
+        ({"y": np.ones((2, 2))}, "y should be a 1d array, got an array of shape (2, 2) instead."),
+        ({"y": [1, np.nan]}, "Input y contains NaN."),
         ({"y": [0.5, 1.5]}, "Unknown label type: continuous"),
         ({"X": [np.ones((3, 2)), np.ones((3, 1))]}, "X[1] has shape (3, 1), but the network"),
         ({"X": [np.ones((3, 2)), np.full((3, 2), np.nan)]}, "X[1] holds nan at time step 0"),

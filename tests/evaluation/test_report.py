@@ -245,7 +245,7 @@ def test_a_report_is_of_what_the_network_predicts(on_numpy):
         "'fall' was never trained, so it is never right (2 steps)",
         "left out, as without a label: 1 step",
     ]
-    assert "F1  onset delay (s)" in str(found)
+    assert "F1  onset (s)" in str(found)
     single = report(net, x[0], y[0], times=times[0])
     assert single.accuracy == 1.0 and single.by_group is None
     scores = net.evaluate(x[:1], y[:1])

@@ -25,7 +25,7 @@ def add_evaluate(
     )
     evaluate.add_argument("model", type=path, metavar="MODEL")
     evaluate.add_argument(
-        "data", type=path, nargs="+", metavar="DATA", help=".mat, .npz, .csv or .ts, with answers"
+        "data", type=path, nargs="+", metavar="DATA", help="files, or a folder, with answers"
     )
     evaluate.add_argument(
         "--out",

@@ -8,12 +8,24 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "demo": ("minilstm demo --quick", "minilstm demo --out my-demo --seed 3"),
     "train": (
         "minilstm train train.csv --test test.csv",
-        "minilstm train train.csv --output-mode last --hidden 64 --epochs 100 --out model",
-        "minilstm train train.npz --normalization zscore --solver sgdm --learn-rate 0.05",
+        "minilstm train recordings/ --file-pattern '{group}_*' --leave-one-group-out "
+        "--window-length 2.56s",
+        "minilstm train walks.csv --target-columns speed --test-share 0.25 --validation-share 0.2 "
+        "--patience 10 --best",
+        "minilstm train sensors.csv --task forecast --horizon 5 --hidden 64,32",
+    ),
+    "evaluate": (
+        "minilstm evaluate minilstm-train/model.safetensors test.csv",
+        "minilstm evaluate minilstm-train/model.safetensors test.csv --out report",
     ),
     "predict": (
         "minilstm predict minilstm-train/model.safetensors new.csv",
         "minilstm predict minilstm-train/model.safetensors new.csv --out labels.csv",
+    ),
+    "evaluate": (
+        "minilstm evaluate minilstm-train/model.safetensors test.csv",
+        "minilstm evaluate minilstm-train/model.safetensors recordings --group-column person "
+        "--out report",
     ),
     "stream": (
         "minilstm stream minilstm-train/model.safetensors < live.csv",

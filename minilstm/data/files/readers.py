@@ -163,7 +163,7 @@ def kind_and_sources(path: Any, said: DataDescription) -> tuple[str, list[Source
         if kind not in (*TABLES, *ARRAYS):
             raise DataError(
                 f"path {source.path!r} ends in {kind!r}, but a file of sequences ends in "
-                f"{', '.join((*ARRAYS, *TABLES[:-1]))}: convert it to one of those, with "
+                f"{', '.join((*ARRAYS, *TABLES))}: convert it to one of those, with "
                 "minilstm.data.write_npz say."
             )
     return kind_of(sources[0].path), sources

@@ -15,7 +15,7 @@ from minilstm.data.tables.table import Table
 from minilstm.errors import DataError
 
 Array = NDArray[Any]
-_LIKE_NUMBERS = re.compile(r"[-+]?\d{1,3}(?:[,' ]\d{3})+(?:\.\d*)?$|[-+]?\d+,\d+$")  # thousands
+_LIKE_NUMBERS = re.compile(r"[-+]?\d{1,3}(?:[,' ]\d{3})+(?:\.\d*)?$|[-+]?\d*,\d+(?:[eE][-+]?\d+)?$")
 
 
 class Rows(NamedTuple):
@@ -146,11 +146,14 @@ def count_of_values(column: Array, most: int) -> int:
     return len(some) if len(some) > most else min(len(np.unique(known)), most + 1)
 
 
-def rises(column: Array, starts: Array, least: int = 20) -> bool:
-    """Whether numbers rise from row to row in every recording, and one has `least` rows."""
+def rises(column: Array, starts: Array, least: int = 20, counting: bool = False) -> bool:
+    """Whether numbers rise from row to row in every recording, and one has `least` rows.
+
+    With `counting` they rise by one.
+    """
     if len(column) < least or not column[1] > column[0]:
         return False
     ends = np.append(starts[1:], len(column))
-    steps = np.diff(column) > 0  # (N - 1,)
+    steps = np.diff(column) == 1 if counting else np.diff(column) > 0  # (N - 1,)
     steps[starts[1:] - 1] = True  # from one recording to the next
     return bool(steps.all()) and int((ends - starts).max()) >= least

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from minilstm.errors import DataError
 from minilstm.paths import as_path
 
-TABLES = (".csv", ".tsv", ".txt", ".dat", ".parquet", ".xlsx", ".xls")
+TABLES = (".csv", ".tsv", ".txt", ".dat", ".parquet", ".xlsx")
 ARRAYS = (".mat", ".npz", ".ts")
 _COUNTED = TABLES[:2] + TABLES[4:] + ARRAYS  # what is taken from a folder; remarks are often .txt
 

@@ -45,7 +45,7 @@ def pivoted(found: Ordered, roles: Roles) -> tuple[Ordered, Roles]:
     if twice.size:
         first, k = sorted(int(order[n]) for n in (twice[0], twice[0] + 1))
         raise DataError(
-            f"{rows.place(k)} has channel {names[channel[k]]!r} at a time that line "
+            f"{rows.place(k)} has channel {str(names[channel[k]])!r} at a time that line "
             f"{rows.lines[first]} has already, but each channel was wanted once a time: remove one "
             "of the two lines, or name the column that tells recordings apart with id_column=."
         )

@@ -11,6 +11,7 @@ import numpy as np
 
 from minilstm.data.description import DataDescription
 from minilstm.data.files.checks import Sequences, label_array
+from minilstm.data.files.csv_columns import ID_NAMES, usual_column
 from minilstm.data.recordings.answers import (
     groups_of,
     labels_of,
@@ -128,8 +129,11 @@ def _kept(learned: DataDescription, columns: Collection[str]) -> DataDescription
     for name, value in learned.to_plain().items():
         if isinstance(value, list) and name != "missing_labels":
             plain[name] = [column for column in value if column in columns] or None
-        elif (name.endswith("_column") or name == "sort_by") and value not in ("", *columns):
-            plain[name] = "" if name == "label_column" else None
+        elif name == "id_column" and value == "" and usual_column(ID_NAMES, list(columns)) is None:
+            continue  # one recording a file, as it was
+        elif (name.endswith("_column") or name == "sort_by") and value not in columns:
+            lost = name == "label_column" and value != ""
+            plain[name] = "" if lost else None
     return DataDescription.from_plain({k: v for k, v in plain.items() if v is not None})
 
 

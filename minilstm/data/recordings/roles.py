@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minilstm.data.description import DataDescription, did_you_mean
-from minilstm.data.files.csv_columns import ID_NAMES, LABEL_NAMES
+from minilstm.data.files.csv_columns import ID_NAMES, label_names, usual_column
 from minilstm.data.recordings.columns import (
     Array,
     Rows,
@@ -42,12 +42,21 @@ _ID = re.compile(
     r"measurement|experiment|series|(?:.*_)(?:id|session|trial|run|file|recording|sequence))",
     re.IGNORECASE,
 )
+# Counters of rows: a column of such a name that counts by one says nothing, and is left out.
+_COUNTER = re.compile(r"(step|index|idx|frame|sample|row|counter|count|line|n|nr|no|i)", re.I)
 _CHANNEL = re.compile(
     r"(channel|sensor|signal|variable|axis|key|feature|measure|metric|tag|name|quantity|parameter)"
     r"(?:[_ ]?(?:id|name))?",
     re.IGNORECASE,
 )
 _VALUE = re.compile(r"(value|values|reading|val|measurement)", re.IGNORECASE)
+
+
+def read_as(name: str) -> str | None:
+    """What a column of numbers is taken for by its name alone; None for a feature."""
+    if TIME_NAMES.fullmatch(name):
+        return "times"
+    return "persons" if _GROUP.fullmatch(name) else "labels" if _LABEL.fullmatch(name) else None
 
 
 class Need(NamedTuple):
@@ -98,8 +107,7 @@ def roles_of(
 
     label = said.label_column
     if label is None:
-        usual = LABEL_NAMES[:2] if "z" in header else LABEL_NAMES
-        label = "" if said.target_columns else _usual(usual, free)
+        label = "" if said.target_columns else usual_column(label_names(header), free)
         if label is None:
             texts = [c for c in free if _LABEL.fullmatch(c) and as_numbers(rows.columns[c]) is None]
             label = texts[0] if len(texts) == 1 else None
@@ -107,7 +115,7 @@ def roles_of(
             needs += _doubt_of_label(rows, label, header)
     identity = said.id_column
     if identity is None:
-        identity = _usual(ID_NAMES, [c for c in free if c != label])
+        identity = usual_column(ID_NAMES, [c for c in free if c != label])
     rest = [c for c in free if c not in (label, identity)]
     starts = run_starts(rows.file, rows.columns[identity]) if identity else run_starts(rows.file)
     time = said.time_column
@@ -165,13 +173,6 @@ def _check_names(said: DataDescription, header: list[str]) -> None:
                 f"{a} is {getattr(said, a)!r} without {b}, but the long form has both: say {b} as "
                 "well."
             )
-
-
-def _usual(usual: Collection[str], free: list[str]) -> str | None:
-    """The column that has one of the usual names; a word counts in capitals as well."""
-    alike = {c.lower(): c for c in reversed(free) if len(c) > 1}
-    exact = (c for c in usual if c in free)
-    return next(exact, next((alike[c] for c in usual if c in alike), None))
 
 
 def _time_by_name(rows: Rows, rest: list[str], starts: Array) -> str | None:
@@ -249,13 +250,13 @@ def _possible_ids(rows: Rows, rest: list[str]) -> list[str]:
     for column in rest:
         cells = rows.columns[column]
         runs = run_starts(rows.file, cells)
-        if 2 * len(runs) > len(cells):
+        named = _ID.fullmatch(column) is not None
+        if 2 * len(runs) > len(cells) and not named:
             continue
         words = as_words(cells[runs]).tolist()
         numbers = as_numbers(cells)
         together = len(set(words)) == len(runs) and "" not in words
         whole = numbers is None or bool((cells[runs] == np.round(numbers[runs])).all())
-        named = _ID.fullmatch(column) is not None
         if whole and (named or (together and (numbers is None or len(runs) > 1))):
             person = _GROUP.fullmatch(column) is not None
             kind = _LABEL.fullmatch(column) is not None
@@ -294,6 +295,8 @@ def _questions(
             if roles.label is None and said.label_column is None and not roles.targets:
                 needs.append(_need(rows, f"label_column={c!r}", c, "holds text"))
                 roles = roles._replace(label=c)
+            elif said.id_column == "" and usual_column(ID_NAMES, [c]):
+                needs.append(_need(rows, f"id_column={c!r}", c, "holds text"))
             else:
                 dropped.append(c)
         elif c not in texts and TIME_NAMES.fullmatch(c) and roles.time is not None:
@@ -312,6 +315,8 @@ def _questions(
             and said.time_column != ""
             and rises(_numbers(cells), starts)
         ):
+            if _COUNTER.fullmatch(c) and rises(_numbers(cells), starts, counting=True):
+                continue  # it is told with the columns that are not used
             if roles.time is None and said.time_column is None:
                 needs.append(_need(rows, f"time_column={c!r}", c, "rises as a clock does"))
                 roles = roles._replace(time=c)
@@ -388,7 +393,9 @@ def _check_numbers(rows: Rows, column: str, roles: Roles) -> None:
             f"{rows.place(k)} repeats the header, but numbers were wanted: remove the line."
         )
     advice = "correct or remove the line"
-    if "," in text:
+    if re.fullmatch(r"[-+]?\d*,\d+([eE][-+]?\d+)?", text):
+        advice = "say decimal=',' where that is the decimal sign, or write it with a point"
+    elif "," in text:
         advice = "write it with a point, and with nothing between thousands"
     elif text[:1].isalpha() and text.lower() not in ("inf", "infinity"):
         if roles.id is None:
