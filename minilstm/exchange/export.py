@@ -23,6 +23,7 @@ from minilstm.exchange.outgoing.state_dict import state_dict
 from minilstm.exchange.proving import runners
 from minilstm.exchange.proving.bound import largest_difference
 from minilstm.exchange.proving.evaluator import hash_of, run_rows, run_window
+from minilstm.exchange.proving.read_back import run_rtneural, run_state_dict
 from minilstm.exchange.step.names import checked_name
 from minilstm.exchange.step.program import Program, program_of
 from minilstm.exchange.step.selftest import SelfTest, draw_rows, rows_of_test
@@ -197,13 +198,13 @@ def _content(
         data = onnx(program, test, name, {"classes": classes, "about": about})
         return data, lambda xs: runners.run_onnx(data, program, xs)
     if kind == ".json":
-        text = json.dumps(rtneural(program))
-        return text.encode(), lambda xs: None
+        data = json.dumps(rtneural(program)).encode()
+        return data, lambda xs: run_rtneural(data, xs)
     from safetensors.numpy import save
 
     arrays = state_dict(net)
     data = bytes(save(arrays, metadata={"minilstm": "\n".join(about)}))
-    return data, lambda xs: None
+    return data, lambda xs: run_state_dict(data, net, xs)
 
 
 def _proved(
