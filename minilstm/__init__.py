@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from minilstm.errors import GradientError as GradientError
     from minilstm.errors import ModelFileError as ModelFileError
     from minilstm.exchange.export import export as export
+    from minilstm.exchange.quantisation import quantisation_report as quantisation_report
     from minilstm.layers import LSTM as LSTM
     from minilstm.layers import Addition as Addition
     from minilstm.layers import BatchNormalization as BatchNormalization
@@ -70,6 +71,7 @@ _NAMES = {
     "data.padding": "pad_sequences",
     "errors": "DataError DeviceError DivergedError GradientError ModelFileError",
     "exchange.export": "export",
+    "exchange.quantisation": "quantisation_report",
     "layers": "LSTM Addition BatchNormalization BiLSTM ClassificationOutput Concatenation "
     "Convolution2D Convolution3D Dropout Flatten FullyConnected ReLU RegressionOutput "
     "SequenceFolding SequenceInput SequenceUnfolding Sigmoid Softmax",

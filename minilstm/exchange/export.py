@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.backend import use_backend
-from minilstm.checks import check_flag, check_whole
+from minilstm.checks import check_flag, check_number, check_whole
 from minilstm.errors import DataError
 from minilstm.exchange.outgoing.c99 import c99
 from minilstm.exchange.outgoing.javascript import javascript
@@ -24,10 +24,13 @@ from minilstm.exchange.proving import runners
 from minilstm.exchange.proving.bound import largest_difference
 from minilstm.exchange.proving.evaluator import hash_of, run_rows, run_window
 from minilstm.exchange.proving.read_back import run_rtneural, run_state_dict
+from minilstm.exchange.quantisation import QuantisationReport, quantisation_report
+from minilstm.exchange.step.dequantized import dequantized
 from minilstm.exchange.step.names import checked_name
 from minilstm.exchange.step.program import Program, program_of
 from minilstm.exchange.step.selftest import SelfTest, draw_rows, rows_of_test
 from minilstm.files import write_atomically
+from minilstm.layers import BiLSTM
 from minilstm.network.network import Network
 from minilstm.paths import as_path, check_target
 from minilstm.version import __version__
@@ -47,24 +50,28 @@ class ExportReport(NamedTuple):
     bytes: int  # of the file
     weights: str
     proved_by: str  # who ran it, such as "gcc"; "" where nobody did
+    not_run: str  # why nobody did
     largest_difference: float  # from the network's scores
     worst_step: str  # where that is
     bound: float | None  # that rounding alone can make, float32 weights only
     bits: str | None  # hash of the self-test's scores; the same in every language
     labels_changed: int  # steps at which another class is highest
     steps: int  # that were compared
+    quantisation: QuantisationReport | None = None  # of whole-number weights
 
     def __str__(self) -> str:
         bound = "" if self.bound is None else f" (rounding alone may make {self.bound:.2g})"
+        which = "" if self.quantisation is None else " of these weights"
         proof = (
             f"proved by {self.proved_by}: {self.steps} steps, at most "
-            f"{self.largest_difference:.2g} from the network{bound}, {self.labels_changed} labels "
-            "changed"
+            f"{self.largest_difference:.2g} from the network{which}{bound}, "
+            f"{self.labels_changed} labels changed"
             if self.proved_by
-            else "not checked"
+            else f"not run, since {self.not_run}"
         )
         bits = f"; bits {self.bits}" if self.bits else ""
-        return f"{self.path}: {self.bytes:,} bytes, {self.weights} weights; {proof}{bits}"
+        said = f"{self.path}: {self.bytes:,} bytes, {self.weights} weights; {proof}{bits}"
+        return said if self.quantisation is None else f"{said}\n{self.quantisation}"
 
 
 def export(
@@ -76,6 +83,8 @@ def export(
     bits: int | None = None,
     window: int | None = None,
     check: bool = True,
+    x: Any = None,
+    most_changed: float | None = None,
 ) -> ExportReport:
     """Write a network as a file that needs no minilstm.
 
@@ -91,6 +100,9 @@ def export(
     window : steps of a window; a BiLSTM needs one. None takes the window that the network was
         trained on, if any
     check : False writes the file without running it, and says so in the file
+    x : sequences as for `net.predict`, on which whole-number weights are judged; None draws one
+    most_changed : share of labels, 0 to 1, that whole-number weights may change; where they change
+        more, nothing is written
 
     Returns
     -------
@@ -130,43 +142,82 @@ def export(
             f"weights is {weights!r}, but a {kind} file holds float32; leave it out, or export to "
             ".c or .js."
         )
-    program = program_of(net, weights, _window(net, window), bits)
+    if most_changed is not None:
+        check_number("most_changed", most_changed, "from 0 to 1", lambda v: 0 <= v <= 1)
+    program = program_of(net, weights, _window(net, window, kind), bits)
+    judged = _judged(net, program, weights, bits, x, most_changed)
     test = _self_test(net, program)
     about = _about(net, program, weights, check)
     content, run = _content(kind, net, program, test, name, about)
     report = ExportReport(
-        str(target), kind[1:], len(content), weights, "", 0.0, "", None,
+        str(target), kind[1:], len(content), weights, "", "check is False", 0.0, "", None,
         f"{test.bits:08x}" if kind in (".c", ".js") else None, 0, 0,
     )  # fmt: skip
+    report = report._replace(quantisation=judged)
     if check:
         report = _proved(report, net, program, run)
     write_atomically(target, lambda file: file.write(content))
     return report
 
 
-def _window(net: Network, window: int | None) -> int | None:
+def _window(net: Network, window: int | None, kind: str) -> int | None:
+    """Steps of a window: as given, as learned, or any for files whose sequences have any length."""
     if window is not None:
         check_whole("window", window, 1)
-    shaping = (getattr(net, "about", None) or {}).get("shaping") or {}
-    learned = shaping.get("window_length")
-    return window if window is not None or not isinstance(learned, int) else learned
+        return window
+    learned = ((net.about or {}).get("shaping") or {}).get("window_length")
+    if isinstance(learned, int):
+        return learned
+    whole = any(isinstance(a, BiLSTM) or a.keeps_last for a in net.layers)
+    return LENGTHS[-1] if whole and kind in (".onnx", ".safetensors") else None
+
+
+def _judged(
+    net: Network, program: Program, weights: str, bits: int | None, x: Any, most: float | None
+) -> QuantisationReport | None:
+    """What whole-number weights change, or an error where that is too much."""
+    if weights == "float32":
+        if most is not None or x is not None:
+            which = "x" if most is None else "most_changed"
+            raise ValueError(
+                f"{which} judges whole-number weights, but weights is 'float32'; leave it out, or "
+                "choose weights='int8'."
+            )
+        return None
+    report = quantisation_report(
+        net, x, weights=weights, bits=bits, window=program.window, steps=(1000,)
+    )
+    if most is not None and report.labels_changed > most * report.labels:
+        raise ValueError(
+            f"{report.labels_changed} of {report.labels} labels change with {weights} weights, "
+            f"but most_changed is {most:g}; nothing was written. Choose weights='int16' or more "
+            "bits."
+        )
+    return report
 
 
 def _self_test(net: Network, program: Program) -> SelfTest:
     x = draw_rows(net, rows_of_test(program))
     scores = _exported(program, x)
-    return SelfTest(x, _scores(net, x).reshape(scores.shape), hash_of(scores))
+    return SelfTest(x, _scores(net, x, len(scores)), hash_of(scores))
 
 
 def _exported(program: Program, x: Array) -> Array:
     return run_rows(program, x) if program.window is None else run_window(program, x)
 
 
-def _scores(net: Network, x: Array) -> Array:
-    """The network's scores as rows, (T, C) or (1, C), computed by NumPy."""
+def _scores(net: Network, x: Array, rows: int) -> Array:
+    """The network's scores as rows, (T, C) or (1, C), computed by NumPy.
+
+    A network that gives one row for a sequence gives one after every step of a stream: that of the
+    sequence until then.
+    """
     with use_backend("numpy"):
-        scores = np.asarray(net.predict(x), np.float32)
-    return np.atleast_2d(scores)
+        scores = np.atleast_2d(np.asarray(net.predict(x), np.float32))
+        if len(scores) == 1 and rows == len(x):
+            until = [net.predict(x[: t + 1]) for t in range(rows)]
+            scores = np.asarray(until, np.float32).reshape(rows, -1)
+    return scores
 
 
 def _about(net: Network, program: Program, weights: str, check: bool) -> list[str]:
@@ -214,6 +265,8 @@ def _proved(
     lengths = LENGTHS if program.window is None else (program.window,) * 3
     sequences = [draw_rows(net, T) + np.float32(0.01 * n) for n, T in enumerate(lengths)]
     found = run(sequences)
+    if found is None and report.kind == "onnx":
+        return report._replace(not_run="onnxruntime is not installed")
     who, test, answers = (
         ("minilstm's evaluator", 0.0, [_exported(program, x) for x in sequences])
         if found is None
@@ -224,9 +277,17 @@ def _proved(
             f"{who} gives other bits than the exported program was written for; compile with "
             "-ffp-contract=off and without -ffast-math."
         )
+    # Whole-number weights are those of a network too; how far it is from ours, `judged` says.
+    theirs = net if report.weights == "float32" else dequantized(net, program)
     worst, where, changed, steps, bound = 0.0, "", 0, 0, None
     for n, (x, y) in enumerate(zip(sequences, answers, strict=True)):
-        wanted = _scores(net, x)
+        wanted = _scores(theirs, x, len(y))
+        if y.shape != wanted.shape:
+            raise ValueError(
+                f"the exported file gives scores of shape {y.shape}, but the network "
+                f"{wanted.shape}, as {who} runs it; nothing was written, so report this as a fault "
+                "of minilstm."
+            )
         difference = np.abs(y - wanted).max(axis=1)  # (T,)
         t = int(difference.argmax())
         if not difference[t] <= worst:
@@ -236,12 +297,12 @@ def _proved(
         if report.weights == "float32":
             limit = largest_difference(program, x)
             bound = limit if bound is None or limit is None else max(bound, limit)
-    if report.weights == "float32" and not worst <= max(TOLERANCE, bound or 0.0):
+    if not worst <= max(TOLERANCE, bound or 0.0):
         raise ValueError(
             f"the exported file is {worst:.2g} away from the network at {where}, as {who} runs it; "
             "nothing was written, so report this as a fault of minilstm."
         )
     return report._replace(
-        proved_by=who, largest_difference=worst, worst_step=where, bound=bound,
+        proved_by=who, not_run="", largest_difference=worst, worst_step=where, bound=bound,
         labels_changed=changed, steps=steps,
     )  # fmt: skip
