@@ -18,14 +18,14 @@ def add_export(
     export = add(
         "export",
         parents=parents,
-        help="a model as C, JavaScript, ONNX, a state dict or RTNeural's JSON",
+        help="a model as C, JavaScript, WebAssembly, a page, ONNX, a state dict or RTNeural's JSON",
         description="Writes a model as a file that needs no minilstm. The file runs beside the "
         "model before it is kept: by a C compiler, node or ONNX Runtime where they are installed.",
     )
     export.add_argument("model", type=path, metavar="MODEL")
     export.add_argument(
         "--to",
-        choices=("c", "js", "onnx", "safetensors", "json"),
+        choices=("c", "js", "wasm", "html", "onnx", "safetensors", "json"),
         help="kind of file (default: that of --out, or c)",
     )
     export.add_argument("--out", type=path, help="file (default: MODEL's name, ending in --to)")

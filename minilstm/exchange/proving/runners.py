@@ -22,12 +22,27 @@ Array = NDArray[Any]
 _SECONDS = 120  # that a compiler or a run may take
 C_FLAGS = ("-std=c99", "-O2", "-ffp-contract=off")
 _COMPILERS = ("gcc", "cc", "clang")
+_MODULE = """\
+import {Model} from "./module.mjs";
+const model = new Model();
+"""
+_WASM = """\
+import {readFileSync} from "node:fs";
+const e = (await WebAssembly.instantiate(readFileSync("module.wasm"), {})).instance.exports;
+const at = n => new Float32Array(e.memory.buffer, n);
+const run = x => {
+  at(e.NAME_x()).set(x);
+  e.NAME_run();
+  return at(e.NAME_scores()).slice(0, COUNT);
+};
+const model = {reset: e.NAME_restart, selfTest: e.NAME_self_test, step: run, window: run};
+"""
 _SCRIPT = """\
-import {Model} from "./MODULE.mjs";
-const given = JSON.parse(process.argv[1]), model = new Model();
+import {readFileSync as read} from "node:fs";
+const given = JSON.parse(read(0)), flat = rows => Float32Array.from(rows.flat());
 const answer = given.map(rows => {
   model.reset();
-  if (WINDOW) return [Array.from(model.window(Float32Array.from(rows.flat())))];
+  if (WINDOW) return [Array.from(model.window(flat(rows)))];
   return rows.map(row => Array.from(model.step(Float32Array.from(row))));
 });
 console.log(JSON.stringify({test: model.selfTest(), answer}));
@@ -70,23 +85,37 @@ def run_c(text: str, name: str, program: Program, sequences: Sequence[Array]) ->
 
 def run_node(text: str, program: Program, sequences: Sequence[Array]) -> Any:
     """Run a JavaScript module in node; returns as `run_c` does."""
+    return _in_node({"module.mjs": text.encode()}, _MODULE, program, sequences)
+
+
+def _in_node(
+    files: dict[str, bytes], how: str, program: Program, sequences: Sequence[Array]
+) -> Any:
     node = shutil.which("node")
     if node is None:
         return None
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "MODULE.mjs").write_text(text, encoding="ascii")
-        script = _SCRIPT.replace("WINDOW", json.dumps(program.window is not None))
+        for name, content in files.items():
+            Path(folder, name).write_bytes(content)
+        script = how + _SCRIPT.replace("WINDOW", json.dumps(program.window is not None))
+        Path(folder, "run.mjs").write_text(script, encoding="ascii")
         given = json.dumps([x.tolist() for x in sequences])
-        words = [node, "--input-type=module", "-e", script, "--", given]
-        done = subprocess.run(words, capture_output=True, text=True, timeout=_SECONDS, cwd=folder)
+        done = subprocess.run([node, "run.mjs"], input=given, capture_output=True, text=True,
+                              timeout=_SECONDS, cwd=folder)  # fmt: skip
         if done.returncode:
             raise ValueError(
-                f"node does not run the exported module: {done.stderr.strip()[:300]!r}; report "
-                "this as a fault of minilstm."
+                f"node does not run the exported file: {done.stderr.strip()[:300]!r}; report this "
+                "as a fault of minilstm."
             )
         answer = json.loads(done.stdout)
         scores = [np.array(a, np.float32).reshape(-1, program.outputs) for a in answer["answer"]]
         return "node", float(answer["test"]), scores
+
+
+def run_wasm(content: bytes, name: str, program: Program, sequences: Sequence[Array]) -> Any:
+    """Run a WebAssembly module in node; returns as `run_c` does."""
+    how = _WASM.replace("NAME", name).replace("COUNT", str(_numbers(program)))
+    return _in_node({"module.wasm": content}, how, program, sequences)
 
 
 def run_onnx(content: bytes, program: Program, sequences: Sequence[Array]) -> Any:
