@@ -294,7 +294,13 @@ def _proved(
     """The report, once the file has computed what the network does."""
     lengths = LENGTHS if program.window is None else (program.window,) * 3
     sequences = [draw_rows(net, T) + np.float32(0.01 * n) for n, T in enumerate(lengths)]
-    found = run(sequences)
+    try:
+        found = run(sequences)
+    except (AssertionError, IndexError, KeyError) as error:
+        raise ValueError(
+            f"the exported file cannot be read back ({error!r}); nothing was written, so report "
+            "this as a fault of minilstm."
+        ) from error
     if found is None and report.kind in ("onnx", "wasm"):
         tool = {"onnx": "onnxruntime", "wasm": "node"}[report.kind]
         return report._replace(not_run=f"{tool} is not installed")

@@ -50,6 +50,8 @@ def run_rtneural(content: bytes, sequences: Sequence[Array]) -> Any:
                 rows = lstm(rows, w[0], w[1], w[2])
             elif layer["type"] == "dense":
                 rows = rows @ w[0] + w[1]
+            else:
+                assert layer["type"] == "activation", layer["type"]
             if layer["type"] != "lstm" and layer["activation"]:
                 rows = _FUNCTIONS[layer["activation"]](rows)
             assert rows.shape[1] == layer["shape"][-1]
