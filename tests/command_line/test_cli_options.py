@@ -12,6 +12,7 @@ import pytest
 from bench_words import BENCH
 from builders import two_movements
 from data_words import DATA
+from export_words import EXPORT
 from matlab_words import matlab
 
 import minilstm as ml
@@ -265,6 +266,7 @@ PLAIN = {
     "warmup": ["warmup"],
     "gradcheck": SOFTMAX,
     "completion": ["completion", "bash"],
+    "export": ["export", MODEL, "--to", "json"],
 }
 
 
@@ -344,6 +346,7 @@ CASES = {
     ("demo", "--seed"): demo("--seed", 2, 9),
     **BENCH,
     **DATA,
+    **EXPORT,
     ("warmup", "--dtype"): warm,
     ("gradcheck", "--layer"): gradcheck_layer,
     ("gradcheck", "--seed"): gradcheck_seed,
