@@ -143,7 +143,7 @@ def page(tmp_path):
         file = tmp_path / "seen.html"
         file.write_text((tmp_path / "page.html").read_text() + after)
         words = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom",
-                 "--virtual-time-budget=20000", f"--user-data-dir={tmp_path / 'profile'}"]  # fmt: skip
+                 "--virtual-time-budget=20000", f"--user-data-dir={tmp_path}"]  # fmt: skip
         done = subprocess.run([*words, str(file)], capture_output=True, text=True, timeout=100)
         return dict(re.findall(r'<\w+ id="(\w+)"[^>]*>([^<]*)</', done.stdout))
 
