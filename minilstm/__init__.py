@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from minilstm.errors import DivergedError as DivergedError
     from minilstm.errors import GradientError as GradientError
     from minilstm.errors import ModelFileError as ModelFileError
+    from minilstm.exchange.incoming.from_pytorch import from_pytorch as from_pytorch
+    from minilstm.exchange.incoming.read_weights import read_weights as read_weights
     from minilstm.layers import LSTM as LSTM
     from minilstm.layers import Addition as Addition
     from minilstm.layers import BatchNormalization as BatchNormalization
@@ -66,6 +68,8 @@ _NAMES = {
     "data.labels": "scores_to_labels",
     "data.padding": "pad_sequences",
     "errors": "DataError DeviceError DivergedError GradientError ModelFileError",
+    "exchange.incoming.from_pytorch": "from_pytorch",
+    "exchange.incoming.read_weights": "read_weights",
     "layers": "LSTM Addition BatchNormalization BiLSTM ClassificationOutput Concatenation "
     "Convolution2D Convolution3D Dropout Flatten FullyConnected ReLU RegressionOutput "
     "SequenceFolding SequenceInput SequenceUnfolding Sigmoid Softmax",

@@ -41,6 +41,11 @@ MAY_IMPORT = {
     "network.graph": {"layers", "plots", "checks"},
     "network.passes": {"network.graph", "losses", "layers", "backend", "data"},
     "network": {"network.graph", "network.passes", *NETWORK, "version"},
+    "exchange": {"network", "network.graph", "network.passes", *NETWORK, "version"},
+    "exchange.incoming.formats": {"checks"},
+    "exchange.incoming": {
+        "exchange.incoming.formats", "network", "network.graph", "layers", "checks", "files",
+    },
     "training": {"network", "network.graph", "network.passes", *NETWORK, "version"},
     "evaluation": {"network", "network.graph", "network.passes", *NETWORK},
     "sklearn": {
