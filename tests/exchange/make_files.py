@@ -156,9 +156,15 @@ def with_keras():
     out["functional"] = model.predict(X, verbose=0)
     model.save(FILES / "functional.keras")
     model.save(FILES / "functional.h5")
+    model = keras.Sequential([keras.Input((None, 3)), L.LSTM(1, dropout=0.5)])
+    model.compile(keras.optimizers.SGD(0.1, momentum=0.9), "mse")
+    model.fit(X, np.ones((2, 1)), epochs=1, verbose=0)
+    out["trained"] = model.predict(X, verbose=0)
+    model.save(FILES / "trained.keras")
     for name, layer, before in (
-        ("hard", L.LSTM(2, recurrent_activation="hard_sigmoid"), []),
-        ("backwards", L.LSTM(2, go_backwards=True), []), ("masked", L.LSTM(2), [L.Masking()]),
+        ("hard", L.LSTM(2, recurrent_activation="hard_sigmoid", name="cell"), []),
+        ("backwards", L.LSTM(2, go_backwards=True, name="cell"), []),
+        ("masked", L.LSTM(2), [L.Masking()]),
     ):  # fmt: skip
         keras.Sequential([keras.Input((None, 3)), *before, layer]).save(FILES / f"{name}.keras")
     # As Keras 2 wrote it: ":0" behind each name, and the version decides what hard_sigmoid is.

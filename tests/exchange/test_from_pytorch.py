@@ -100,7 +100,7 @@ REFUSED = {
                   "kinds and sizes, in their order."),
     "other module": ({**LSTM, "norm.weight": np.zeros(3)}, "has norm.weight (3,), which is no part "
                      "of an LSTM, Linear or BatchNorm1d; choose the part of the network with "
-                     "prefix, or leave that module out."),
+                     "prefix, or leave that out."),
     "one half": ({**LSTM, "weight_ih_l0_reverse": np.zeros((8, 3))}, "has no weight_hh_l0_reverse "
                  "or its weight_ih; save the whole state dict."),
     "a layer less": ({k.replace("0", "1"): a for k, a in LSTM.items()}, "has no weight_hh_l0 or "

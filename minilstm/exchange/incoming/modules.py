@@ -198,5 +198,5 @@ def _linear(name: str, where: str, leaves: dict[str, Array]) -> Module:
 def _strange(key: str, array: Any, where: str = "") -> Refused:
     return Refused(
         f"has {key} {array.shape}{' ' * bool(where)}{where}, which is no part of an LSTM, "
-        "Linear or BatchNorm1d; choose the part of the network with prefix, or leave that module out."
+        "Linear or BatchNorm1d; choose the part of the network with prefix, or leave that out."
     )

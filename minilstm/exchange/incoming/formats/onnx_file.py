@@ -55,6 +55,7 @@ class Graph(NamedTuple):
     inputs: dict[str, list[int | None]]  # sizes of the axes, None where any size will do
     outputs: list[str]
     opset: int
+    metadata: dict[str, str]
 
 
 def read_onnx(data: bytes, folder: Path) -> Graph:
@@ -90,13 +91,16 @@ class _Reader:
             at += size
 
     def model(self) -> Graph:
-        graph, opset = None, 0
+        graph, opset, metadata = None, 0, dict[str, str]()
         for number, value in self.fields(self.data):
             if number == 7:
                 graph = value
             elif number == 8:  # a domain has its own versions; that of ONNX has no name
                 versions = dict(self.fields(value))
                 opset = opset if versions.get(1) else versions.get(2, 0)
+            elif number == 14:
+                pair = dict(self.fields(value))
+                metadata[_text(pair[1])] = _text(pair[2])
         if graph is None or not opset:
             raise Refused("is no ONNX model, as it has no graph; check its name.")
         nodes: list[Node] = []
@@ -118,7 +122,7 @@ class _Reader:
                 outputs += [_text(v) for n, v in self.fields(value) if n == 1]
             elif number == 15:
                 raise Refused("has sparse arrays or quantised ones; export it without.")
-        return Graph(nodes, arrays, inputs, outputs, opset)
+        return Graph(nodes, arrays, inputs, outputs, opset, metadata)
 
     def node(self, data: Bytes) -> Node:
         texts: dict[int, list[str]] = {1: [], 2: [], 3: [""], 4: [""], 7: [""]}
