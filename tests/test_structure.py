@@ -76,7 +76,8 @@ MAY_IMPORT = {
         "version",
     },
     "command_line": {
-        "bench", "evaluation", "proof.engine", "proof.conformance", "proof.checker", "proof.causes",
+        "bench", "evaluation", "exchange", "exchange.incoming",
+        "proof.engine", "proof.conformance", "proof.checker", "proof.causes",
         "proof.reports", "proof.derivatives", "proof.rounding", "training", "network",
         "network.graph", "network.passes", *NETWORK, "version",
     },

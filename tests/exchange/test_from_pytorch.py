@@ -126,3 +126,11 @@ def test_layers_are_recognised_where_only_one_order_is_possible():
     assert [layer.label for layer in found] == [
         "Sequence input with 3 dimensions", "LSTM with 4 hidden units", "2 fully connected layer",
     ]  # fmt: skip
+
+
+def test_what_is_wrong_with_the_layers_is_no_fault_of_the_file():
+    with pytest.raises(ValueError, match=r"^the network would have 3 classes for 2") as caught:
+        ml.from_pytorch(FILES / "plain.pt", PLAIN, classes=["a", "b", "c"])
+    assert not isinstance(caught.value, ml.ModelFileError)
+    with pytest.raises(TypeError, match=r"^layers is no list of layers; give one, such as "):
+        ml.from_pytorch(FILES / "plain.pt", "lstm")

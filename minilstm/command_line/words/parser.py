@@ -13,6 +13,7 @@ from minilstm.backend import NAMES
 from minilstm.command_line import commands, models, streaming
 from minilstm.command_line.words.bench import add_bench
 from minilstm.command_line.words.data import data_options
+from minilstm.command_line.words.importing import add_import
 from minilstm.command_line.words.train import add_train
 from minilstm.command_line.words.values import natural, path, whole
 from minilstm.version import __version__
@@ -80,6 +81,7 @@ def build_parser() -> argparse.ArgumentParser:
     plot.add_argument("--out", type=path, help=".png, .svg or .pdf (default: MODEL's name, .png)")
     plot.set_defaults(run=models.plot_model)
 
+    add_import(add, [common])
     add_bench(add, [common])
 
     warm = add("warmup", parents=[common], help="compile the Numba kernels now, for later use")

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from minilstm.exchange.incoming.formats.archive import Archive
 from minilstm.exchange.incoming.formats.bounds import Array, Refused, file_bytes, plain_json, told
 from minilstm.exchange.incoming.formats.hdf5 import read_hdf5
-from minilstm.exchange.incoming.from_pytorch import dtype_of
+from minilstm.exchange.incoming.from_pytorch import dtype_of, labelled
 from minilstm.exchange.incoming.read_weights import WEIGHTS
 from minilstm.layers import (
     LSTM,
@@ -83,7 +83,8 @@ def from_keras(path: str | os.PathLike[str], *, classes: ArrayLike | None = None
                 )
             model = plain_json(about["model_config"].encode())
             version, pool = about.get("keras_version"), file.arrays()
-        return _network(model, int(str(version or 3).split(".")[0]), pool, classes)
+        net = _network(model, int(str(version or 3).split(".")[0]), pool)
+    return labelled(net, classes)
 
 
 class _Named(NamedTuple):
@@ -114,7 +115,7 @@ class _Named(NamedTuple):
                 )
 
 
-def _network(model: Any, version: int, pool: dict[str, Array], classes: Any) -> Network:
+def _network(model: Any, version: int, pool: dict[str, Array]) -> Network:
     dtype = dtype_of(pool)
     maker = _Maker(version, pool)
     chain = [layer for named in _chain(model) for layer in maker.layers(named)]
@@ -125,7 +126,7 @@ def _network(model: Any, version: int, pool: dict[str, Array], classes: Any) -> 
             if left
             else "holds no layer with arrays; save the whole trained model."
         )
-    return assemble([SequenceInput(maker.width), *chain], classes=classes, dtype=dtype)
+    return assemble([SequenceInput(maker.width), *chain], dtype=dtype)
 
 
 def _chain(model: Any) -> list[_Named]:

@@ -8,7 +8,6 @@ comparison then tells whether that was right. Axes: B batch, T time, F features 
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -17,9 +16,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from minilstm.exchange.incoming.formats.bounds import Array, Refused, file_bytes, told
+from minilstm.exchange.incoming.formats.bounds import Array, Refused, file_bytes, plain_json, told
 from minilstm.exchange.incoming.formats.onnx_file import Graph, Node, read_onnx
-from minilstm.exchange.incoming.from_pytorch import dtype_of
+from minilstm.exchange.incoming.from_pytorch import dtype_of, labelled
 from minilstm.exchange.incoming.onnx_evaluator import (
     Values,
     check_operators,
@@ -79,20 +78,21 @@ def from_onnx(path: str | os.PathLike[str], *, classes: ArrayLike | None = None)
             if name not in used:
                 raise Refused(f"holds {name[:80]!r} {array.shape}, which no node uses; remove it.")
         size = len(data) + sum(a.nbytes for a in graph.arrays.values())
+        net = _proved(graph, size)
         if classes is None and "classes" in graph.metadata:
-            classes = json.loads(graph.metadata["classes"])
-        return _proved(graph, size, classes)
+            return net.replace(classes=plain_json(graph.metadata["classes"].encode()))
+    return labelled(net, classes)
 
 
-def _proved(graph: Graph, size: int, classes: Any) -> Network:
+def _proved(graph: Graph, size: int) -> Network:
     """The network for batch or time first, whichever agrees; else the nearest miss is told."""
     misses: list[tuple[int, Refused]] = []
     for batch_first in (True, False):
         network, k = None, 0
         try:
-            for k, length in enumerate(_LENGTHS):
+            for k, length in enumerate(_LENGTHS):  # noqa: B007, told with a miss
                 trial = _Trial(graph, size, length, batch_first)
-                network = trial.network(classes) if network is None else network
+                network = trial.network() if network is None else network
                 trial.compare(network)
             assert network is not None  # as there are lengths
             return network
@@ -148,7 +148,7 @@ class _Trial:
 
     # ------------------------------------------------------------ from nodes to layers
 
-    def network(self, classes: Any) -> Network:
+    def network(self) -> Network:
         """The layers of the nodes that lead from the input to the first output."""
         built: list[_Built] = []
         made_before = {self.first: 0}  # layers that lead to a value
@@ -180,7 +180,7 @@ class _Trial:
         self.built = built
         chain = [*self.input_layers(before), *(b.layer for b in built)]
         self.ahead = len(chain) - len(built)
-        return assemble(chain, classes=classes, dtype=self.dtype)
+        return assemble(chain, dtype=self.dtype)
 
     def ends_time(self, built: list[_Built], value: str) -> None:
         """Let the last LSTM keep its last step only, where a value has one row a sequence."""
@@ -329,7 +329,7 @@ class _Trial:
     def compare(self, network: Network) -> None:
         """Refuse a network that gives something else, by the first node that differs."""
         if not hasattr(self, "built"):
-            self.network(None)
+            self.network()
         wanted = self.values[self.end]
         worst = self.difference(network.layers, network, wanted)
         if worst <= TOLERANCE:

@@ -56,6 +56,8 @@ def from_pytorch(
 
     Raises
     ------
+    ValueError
+        The layers do not make a network, or the classes are not as many as its scores.
     ModelFileError
         The file is damaged, holds what no layer of ours can, or does not fit the layers: one of
         them finds no module, or a module is left over. The sentence names them.
@@ -88,7 +90,20 @@ def from_pytorch(
         weights = without_wrappers(weights_of(found, data), prefix)
         ordered = found.suffix.lower() != ".safetensors"  # which sorts by names
         modules = modules_of(weights, natural=not ordered)
-        return network_of(modules, layers, classes, dtype_of(weights), ordered)
+        chain = filled(modules, layers, ordered)
+    return assemble(chain, classes=classes, dtype=dtype_of(weights))
+
+
+def recognise(path: str | os.PathLike[str], *, prefix: str | None = None) -> list[Layer]:
+    """Layers for a state dict of LSTMs and at most one linear layer; see `recognised`."""
+    found, data = file_bytes(path)
+    with told(found):
+        return recognised(modules_of(without_wrappers(weights_of(found, data), prefix)))
+
+
+def labelled(net: Network, classes: Any) -> Network:
+    """The network with labels for its scores, where there are any."""
+    return net if classes is None else net.replace(classes=classes)
 
 
 def dtype_of(weights: Mapping[str, Array]) -> str:
@@ -103,13 +118,7 @@ def dtype_of(weights: Mapping[str, Array]) -> str:
     return "float64" if kinds == {np.dtype(np.float64)} else "float32"
 
 
-def network_of(
-    modules: Sequence[Module],
-    layers: Sequence[Layer],
-    classes: Any,
-    dtype: str,
-    ordered: bool = True,
-) -> Network:
+def filled(modules: Sequence[Module], layers: Sequence[Layer], ordered: bool = True) -> list[Layer]:
     """The layers, each with the arrays of its module; every module is used once.
 
     `ordered` says whether the order of the modules is that in which a program made them.
@@ -137,7 +146,7 @@ def network_of(
             f"holds {what}, which no layer takes; add the layers, or choose a part of the file "
             "with prefix."
         )
-    return assemble(chain, classes=classes, dtype=dtype)
+    return chain
 
 
 def recognised(modules: Sequence[Module]) -> list[Layer]:

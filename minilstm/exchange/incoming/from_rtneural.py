@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from minilstm.exchange.incoming.formats.bounds import Array, Refused, file_bytes, plain_json, told
 from minilstm.exchange.incoming.formats.json_files import nam_arrays, rtneural_arrays
+from minilstm.exchange.incoming.from_pytorch import labelled
 from minilstm.layers import LSTM, FullyConnected, Layer, ReLU, SequenceInput, Sigmoid, Softmax
 from minilstm.network.network import Network, assemble
 
@@ -44,7 +45,8 @@ def from_rtneural(
     with told(found):
         plain = plain_json(data)
         chain = _nam(plain) if "architecture" in plain else _rtneural(plain)
-        return assemble(chain, classes=classes, dtype=dtype)
+        net = assemble(chain, dtype=dtype)
+    return labelled(net, classes)
 
 
 def _nam(plain: Any) -> list[Layer]:

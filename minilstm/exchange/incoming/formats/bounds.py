@@ -36,11 +36,13 @@ class Refused(Exception):
 def told(path: Path) -> Iterator[None]:
     """Turn what goes wrong with a file into one ModelFileError that names it."""
     try:
-        yield
+        with np.errstate(all="ignore"):  # numbers without sense are found where they matter
+            yield
     except ModelFileError:
         raise
     except Refused as why:
-        raise ModelFileError(f"{path} {why}") from None
+        said = shortened(" ".join(str(why).split()), 800)  # names in it may be of any length
+        raise ModelFileError(f"{path} {said}") from None
     except NONSENSE as error:
         said = " ".join(str(error).split()).replace(". ", ", ").rstrip(".")
         what = shortened(said, 200) or type(error).__name__
