@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,11 +38,31 @@ def shortened(text: str, longest: int = LONGEST) -> str:
     return text if len(text) <= longest else f"{text[: longest - 3 - end]}...{text[-end:]}"
 
 
+def did_you_mean(given: Any, known: Iterable[Any]) -> str:
+    """The known word that is nearest to what was given, to stand before a full stop; or nothing.
+
+    Capitals and the difference between "_" and "-" do not count.
+
+    Examples
+    --------
+    >>> did_you_mean("lstn", ["LSTM", "ReLU"]), did_you_mean("gru", ["LSTM", "ReLU"])
+    (" (did you mean 'LSTM'?)", '')
+    """
+    from difflib import get_close_matches  # late, as few programs have a word to mend
+
+    if not isinstance(given, str):
+        return ""
+    plain = {str(word).lower().replace("_", "-"): word for word in known}
+    near = get_close_matches(given.lower().replace("_", "-"), plain, n=1, cutoff=0.72)
+    return f" (did you mean {plain[near[0]]!r}?)" if near else ""
+
+
 def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
     """One of some words."""
     if not isinstance(value, str) or value not in choices:
         raise ValueError(
-            f"{name} is {shown(value)}; choose one of {', '.join(map(repr, choices))}."
+            f"{name} is {shown(value)}; choose one of {', '.join(map(repr, choices))}"
+            f"{did_you_mean(value, choices)}."
         )
 
 
@@ -181,7 +201,8 @@ def as_metrics(value: Any) -> tuple[Any, ...]:
     for metric in metrics:
         if not callable(metric) and metric not in METRICS:
             raise ValueError(
-                f"metrics holds {shown(metric)}; choose from {list(METRICS)}, or give a function."
+                f"metrics holds {shown(metric)}; choose from {list(METRICS)}, or give a function"
+                f"{did_you_mean(metric, METRICS)}."
             )
     names = [metric_name(metric) for metric in metrics]
     for name in names:

@@ -329,3 +329,18 @@ def run_convolution(backend, arrays, options, need_dx=True):
     y, cache = backend.convolution_forward(x, W, b, *options)
     dx, grads = backend.convolution_backward(dy, cache, need_dx)
     return [y, dx, *grads]
+
+
+#: all that a network of three features and two outputs may know of its data
+ABOUT = {
+    "features": [
+        {"name": "ax", "unit": "g"},
+        {"name": "ay", "unit": None},
+        {"name": "Höhe", "unit": "m"},
+    ],
+    "targets": ["speed", "rate"],
+    "rate": 50,
+    "description": {"id_column": "", "features": ["ax", "ay", "Höhe"], "fill": None},
+    "shaping": None,
+    "card": {"seed": 0, "data": {"steps": 10**12, "range": [-1.5, 2e-300]}, "limits": []},
+}

@@ -5,7 +5,7 @@ What is read with the word is compared with what is read with another value.
 import numpy as np
 import pytest
 
-from minilstm.command_line import models, training
+from minilstm.command_line import evaluating, material, models
 
 
 def matlab(command, word, value):
@@ -17,12 +17,13 @@ def matlab(command, word, value):
         savemat(file, {"a": a, "b": b, "k": [[1, 2]], "m": [[2, 1]]})
         given = {"--x-name": "a", "--y-name": "k", "--layout": "CT"}
         how = ["train", file, "--epochs", 1, "--hidden", 2, "--quiet", "--out", w.out / "t"]
-        if command == "predict":
+        if command != "train":
             w.run(*how, *[one for pair in given.items() for one in pair])
-            how = ["predict", w.out / "t/model.safetensors", file]
-        room, seen = {"train": training, "predict": models}[command], []
+            how = [command, w.out / "t/model.safetensors", file]
+        rooms = {"train": material, "predict": models, "evaluate": evaluating}
+        room, seen = rooms[command], []
         real = room.read_data
-        w.patch.setattr(room, "read_data", lambda *a: seen.append(real(*a)) or seen[-1])
+        w.patch.setattr(room, "read_data", lambda *a, **k: seen.append(real(*a, **k)) or seen[-1])
         for words in (given, {**given, word: value}):
             w.run(*how, *[one for pair in words.items() for one in pair])
         (x, y), (x2, y2) = [(data.x[0], list(map(int, data.y[0]))) for data, _ in seen]

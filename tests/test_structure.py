@@ -21,7 +21,14 @@ FACADE = "minilstm"
 LINES = 400
 
 # What each room may import of the package besides itself; every room stands below its users.
-OPEN_TO_ALL = {"functional", "errors", "arrays", "paths"}  # for every room that stands above them
+OPEN_TO_ALL = {
+    "functional",
+    "errors",
+    "arrays",
+    "paths",
+    "checks",
+    "logs",
+}  # for every room that stands above them
 NETWORK = {"data", "plots", "layers", "losses", "backend", "checks", "files"}
 MAY_IMPORT = {
     "errors": set(),
@@ -29,25 +36,29 @@ MAY_IMPORT = {
     "paths": set(),
     "files": set(),
     "checks": set(),
+    "logs": set(),
     "version": set(),
     "functional": set(),
     "kernels": {"functional", "errors"},
     "record": {"functional"},
     "backend": {"functional", "kernels", "record"},
-    "data": {"errors", "files"},
+    "data": {"errors", "files", "checks"},
     "plots": {"errors", "files"},
     "layers": {"backend", "checks"},
     "losses": {"layers", "backend"},
     "network.graph": {"layers", "plots", "checks"},
     "network.passes": {"network.graph", "losses", "layers", "backend", "data"},
     "network": {"network.graph", "network.passes", *NETWORK, "version"},
-    "exchange": {"network", "network.graph", "network.passes", *NETWORK, "version"},
+    "exchange": {
+        "exchange.incoming.formats", "proof.rounding", "network", "network.graph",
+        "network.passes", *NETWORK, "version",
+    },
     "exchange.incoming.formats": {"checks"},
     "exchange.incoming": {
         "exchange.incoming.formats", "network", "network.graph", "layers", "checks", "files",
     },
-    "training": {"network", "network.graph", "network.passes", *NETWORK, "version"},
     "evaluation": {"network", "network.graph", "network.passes", *NETWORK},
+    "training": {"evaluation", "network", "network.graph", "network.passes", *NETWORK, "version"},
     "sklearn": {
         "training", "evaluation", "network", "network.graph", "network.passes", *NETWORK,
     },
@@ -76,8 +87,8 @@ MAY_IMPORT = {
         "version",
     },
     "command_line": {
-        "bench", "evaluation", "exchange", "exchange.incoming",
-        "proof.engine", "proof.conformance", "proof.checker", "proof.causes",
+        "bench", "evaluation", "exchange", "exchange.incoming", "proof.engine", "proof.conformance",
+        "proof.checker", "proof.causes",
         "proof.reports", "proof.derivatives", "proof.rounding", "training", "network",
         "network.graph", "network.passes", *NETWORK, "version",
     },
@@ -94,6 +105,7 @@ LAZILY = {
     "kernels": {"cupy", "numba"},
     "data": {"scipy", "matio", "h5py", "pandas", "pyarrow", "tomllib"},
     "evaluation": {"sklearn"},
+    "exchange": {"onnxruntime", "safetensors"},
     "command_line": {"shtab"},
     "network": {"safetensors"},
     "plots": {"matplotlib", "IPython"},

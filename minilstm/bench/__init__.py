@@ -22,6 +22,7 @@ from minilstm.bench.torch import import_torch
 from minilstm.bench.torch_gpu import import_cuda
 from minilstm.bench.turns import Ratio, Row, Work, best_ratios, take_turns
 from minilstm.bench.works import LENGTHS, batch, inference, length, training, vowels
+from minilstm.checks import did_you_mean
 
 PEERS = ("torch", "onnxruntime", "openvino")
 GPU_PEERS = ("torch",)
@@ -118,7 +119,8 @@ def _checked(settings: Settings) -> Settings:
     on_gpu = current_backend().name == "cupy"
     for name in settings.against:
         if name not in PEERS:
-            raise ValueError(f"--against has {name!r}; choose from {', '.join(PEERS)}.")
+            near = did_you_mean(name, PEERS)
+            raise ValueError(f"--against has {name!r}; choose from {', '.join(PEERS)}{near}.")
         if on_gpu and name not in GPU_PEERS:
             raise ValueError(
                 f"--against has {name!r}, which is measured on the CPU only; leave it out, or "
@@ -127,7 +129,7 @@ def _checked(settings: Settings) -> Settings:
     known: Sequence[str] = GPU_WORKS if on_gpu else WORKS + LONG_WORKS
     for name in settings.works:
         if name not in known:
-            where = " on a GPU" if on_gpu else ""
+            where = (" on a GPU" if on_gpu else "") + did_you_mean(name, known)
             raise ValueError(f"--works has {name!r}; choose from {', '.join(known)}{where}.")
         if name in LONG_WORKS and not settings.long:
             raise ValueError(f"--works has {name!r}, which takes minutes; add --long.")

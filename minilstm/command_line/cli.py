@@ -13,7 +13,15 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 
 from minilstm.backend import set_num_threads, use_backend
-from minilstm.command_line.complaints import DONE, check_streams, complain, say
+from minilstm.command_line.complaints import (
+    DONE,
+    check_streams,
+    complain,
+    json_stream,
+    say,
+    set_level,
+    telling,
+)
 from minilstm.command_line.words.parser import build_parser
 
 
@@ -29,9 +37,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     >>> main(["info", "no-such-model.safetensors"])
     2
     """
-    options = argparse.Namespace(json=False)
+    words = sys.argv[1:] if arguments is None else [*arguments]
+    # What cannot be parsed is told to scripts as well.
+    options = argparse.Namespace(json="--json" in words)
     try:
-        return _run(options, arguments)
+        with telling(options):
+            return _run(options, words)
     except BrokenPipeError:  # the reader of our output has gone, as with "| head"
         say(sys.stdout, "")
         return DONE
@@ -39,17 +50,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return complain(options, error)
 
 
-def _run(options: argparse.Namespace, arguments: Sequence[str] | None) -> int:
+def _run(options: argparse.Namespace, words: Sequence[str]) -> int:
     """Parse into `options` and call; the exit code."""
     try:
         if sys.stderr is None:  # closed: what is said to people must not reach standard output
             sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
         check_streams()
-        build_parser().parse_args(arguments, options)
+        build_parser().parse(words, options)
         check_streams("reads" in options)
-    except SystemExit as stop:  # argparse has already said why
+    except SystemExit as stop:  # after --help and --version
         sys.stdout.flush()  # what --help and --version said
         return int(stop.code or 0)
+    set_level(options.log_level)
     if isinstance(sys.stdout, io.TextIOWrapper):
         # As the files that commands read and write, on every system.
         sys.stdout.reconfigure(encoding="utf-8", newline="\n")
@@ -58,6 +70,7 @@ def _run(options: argparse.Namespace, arguments: Sequence[str] | None) -> int:
     with use_backend(options.backend) if options.backend is not None else nullcontext():
         result = options.run(options)
     if options.json:
-        print(json.dumps({k: v for k, v in result.items() if k != "exit_code"}))
+        said = json.dumps({k: v for k, v in result.items() if k != "exit_code"})
+        print(said, file=json_stream(options))
     sys.stdout.flush()
     return int(result.get("exit_code", DONE))

@@ -25,8 +25,11 @@ from minilstm.backend import (
 from minilstm.command_line.facts import facts
 from minilstm.command_line.models import load_model
 from minilstm.command_line.reading import learned_names
+from minilstm.command_line.words.usage import Parser
+from minilstm.command_line.words.values import path
 from minilstm.errors import DeviceError
 from minilstm.files import write_atomically
+from minilstm.network.card_page import card_markdown, card_text
 from minilstm.network.model_contents import of_each
 from minilstm.paths import check_target
 from minilstm.plots.files import check_figure_path
@@ -48,22 +51,23 @@ def info(options: argparse.Namespace) -> dict[str, Any]:
     """Describe a model file, or what is installed here."""
     if options.model is not None:
         net = load_model(options.model)
-        names = learned_names(net)
         if not options.json:
-            print(net.summary())
-            if names is not None:
-                print(f"features: {', '.join(names)}")
+            page = card_markdown if options.markdown else card_text
+            print(page(net, options.model.name).rstrip())
         return {
             "layers": [{"kind": layer.kind, "name": layer.name} for layer in net.layers],
             "learnables": sum(v.size for v in net.parameters.values()),
             "inputs": list(net.input_names),
             "outputs": list(net.output_names),
             "input_size": net.input_size,
-            "feature_names": names,
+            "feature_names": learned_names(net),
             "output_mode": net.output_mode,
             "classes": of_each(net.classes, np.ndarray.tolist),
             "dtype": net.dtype.name,
+            "about": net.about,
         }
+    if options.markdown:
+        raise ValueError("--markdown writes the page of a model; name its file.")
     modules = {"mat-io": "matio"}  # where a package's module has another name
     packages = {
         name: metadata.version(name) if is_installed(modules.get(name, name)) else None
@@ -126,6 +130,23 @@ def check_gradients(options: argparse.Namespace) -> dict[str, Any]:
         "checks": engine_proof.to_plain(rows),
         "exit_code": 1 if wrong else 0,
     }
+
+
+def completion(options: argparse.Namespace, parser: Parser) -> dict[str, Any]:
+    """Print the script by which a shell completes the words of `parser`."""
+    try:
+        import shtab
+    except ImportError as error:
+        raise ImportError(
+            "tab completion is written by shtab, which is not installed: pip install "
+            "'minilstm[all]', or shtab alone."
+        ) from error
+    paths = (a for command in parser.commands().values() for a in command._actions)
+    for action in paths:
+        if action.type is path:
+            action.complete = shtab.FILE  # type: ignore[attr-defined]
+    print(shtab.complete(parser, options.shell))
+    return {"shell": options.shell}
 
 
 def bench(options: argparse.Namespace) -> dict[str, Any]:

@@ -7,16 +7,21 @@ import argparse
 import ast
 import errno
 import json
+import logging
 import os
 import re
 import sys
 import traceback
-from contextlib import suppress
-from typing import IO
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import IO, Any
 
 from minilstm.command_line.facts import INTERRUPTED
 from minilstm.errors import DeviceError, DivergedError, GradientError
+from minilstm.logs import log
 
+LEVELS = ("debug", "info", "warning", "error")
 DONE, FAILED, BAD_INPUT = 0, 1, 2  # exit codes, beside INTERRUPTED
 # What the library raises on purpose; their texts are sentences.
 _INPUT = (MemoryError, ValueError, TypeError, OSError, ImportError, DeviceError)
@@ -25,7 +30,15 @@ _OTHER_NAMES = {
     "initial_learn_rate": "learn_rate",
     "max_epochs": "epochs",
     "sequence_length": "padding",
+    "validation_patience": "patience",
+    "validation_data": "validation",
 }
+# Options of one word, which are looked for where a value follows.
+_ONE_WORD = {"features", "drop", "separator", "decimal", "encoding", "sheet", "fill", "rate"}
+_ONE_WORD |= {"normalization", "dtype"}
+_COMMA_LISTS = ("features", "drop", "target_columns")
+# What the command line has in the place of a function.
+_WINDOWS = r"read with label_per='step' and cut windows, minilstm\.data\.windows\(length, step\)"
 # What --missing-labels does by itself.
 _LOSS = r"loss=minilstm\.CrossEntropy\(ignored_labels=(\[.*?\])\)"
 
@@ -36,13 +49,50 @@ def complain(options: argparse.Namespace, error: BaseException) -> int:
     Where that cannot be written either, the code alone tells.
     """
     code, sentence = _judged(error)
-    sentence = _in_words_of_options(" ".join(sentence.split()), options)
+    sentence = in_words_of_options(" ".join(sentence.split()), options)
     debug = os.environ.get("MINILSTM_DEBUG", "0") not in ("", "0")
     told = "".join(traceback.format_exception(error)) if debug else ""
     say(sys.stderr, f"{told}minilstm: {sentence}\n")
     said = json.dumps({"error": sentence, "exit_code": code}) + "\n"
-    say(sys.stdout, said if options.json else "")
+    say(json_stream(options), said if options.json else "")
     return code
+
+
+def json_stream(options: argparse.Namespace) -> IO[str] | None:
+    """Where --json goes: standard output, but standard error where the former holds a table."""
+    is_table = "table" in options and options.table(options)
+    return sys.stderr if is_table else sys.stdout
+
+
+@contextmanager
+def telling(options: argparse.Namespace) -> Iterator[None]:
+    """Within the block, warnings and what is logged are lines on standard error like complaints."""
+
+    def line(message: Warning | str, category: type[Warning], *where: Any) -> str:
+        return f"minilstm: warning: {in_words_of_options(str(message), options)}\n"
+
+    def show(record: logging.LogRecord) -> bool:
+        say(sys.stderr, f"minilstm: {record.levelname.lower()}: {record.getMessage()}\n")
+        return True
+
+    handler, before = logging.NullHandler(), warnings.formatwarning
+    handler.handle = show  # type: ignore[method-assign]
+    with warnings.catch_warnings():
+        warnings.formatwarning = line  # type: ignore[assignment]
+        log.addHandler(handler)
+        try:
+            yield
+        finally:
+            warnings.formatwarning = before
+            log.removeHandler(handler)
+            log.setLevel(logging.NOTSET)
+
+
+def set_level(name: str) -> None:
+    """Tell what is logged from a level of `LEVELS` on; at "error" no warnings either."""
+    log.setLevel(name.upper())
+    if name == "error":
+        warnings.simplefilter("ignore")
 
 
 def say(stream: IO[str] | None, text: str) -> None:
@@ -97,11 +147,23 @@ def _judged(error: BaseException) -> tuple[int, str]:
     )
 
 
-def _in_words_of_options(sentence: str, options: argparse.Namespace) -> str:
+def in_words_of_options(sentence: str, options: argparse.Namespace) -> str:
     """Options as they are typed, where a sentence of the library names them as in Python.
 
-    Only names of several words are looked for, as those of one are plain English, too.
+    Names of one word are looked for only before a value, as they are plain English, too.
     """
+    sentence = re.sub(r" \(--[a-z-]+ [^)]*\)", "", sentence)  # both ways of one option
+    if "window_length" in options:
+        sentence = re.sub(_WINDOWS, "cut windows with --window-length", sentence)
+    for name in _COMMA_LISTS:
+        for words in re.findall(rf"\b{name}=\[('.*?')\]", sentence):
+            joined = ",".join(ast.literal_eval(f"[{words}]"))
+            typed_so = f"--{name.replace('_', '-')} {joined!r}"
+            sentence = sentence.replace(f"{name}=[{words}]", typed_so)
+    for name in sorted(_ONE_WORD):
+        if name in options:
+            sentence = re.sub(rf"\b{name}=(?=['\d])", f"--{name} ", sentence)
+            sentence = re.sub(rf"\b{name}=(?=[ .,;]|$)", f"--{name}", sentence)
     sentence = re.sub(f"to read it as '', and train with {_LOSS}", "to count it nowhere", sentence)
     sentence = re.sub(_LOSS, r"missing_labels=\1", sentence)
     stranger = re.search(r"holds the label ('.*?'|-?\d+) \(.*(, or train with it\.)$", sentence)
@@ -119,5 +181,6 @@ def _in_words_of_options(sentence: str, options: argparse.Namespace) -> str:
             typed_so = " ".join(each) or f"--no-{option[2:]}"
             sentence = sentence.replace(f"{name}=[{words}]", typed_so)
         sentence = re.sub(rf"\b{name}=(?=['\w])", f"{option} ", sentence)
+        sentence = re.sub(rf"\b{name}=(?=[ .,;]|$)", option, sentence)
         sentence = re.sub(rf"\b{name}\b", option, sentence)
     return sentence

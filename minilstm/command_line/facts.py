@@ -21,6 +21,7 @@ def facts(
     return {
         "accuracy": _known(result, "accuracy"),
         "loss": _known(result, "loss"),
+        **({"rmse": _known(result, "rmse")} if "rmse" in (result or {}) else {}),
         "seconds": round(seconds, 3),
         "peak_memory_mb": _peak_memory_mb(),
         "backend": current_backend().name,
@@ -37,13 +38,15 @@ def files(paths: Sequence[Path]) -> list[str]:
 
 
 def scores_line(result: Mapping[str, float]) -> str:
-    """Accuracy and loss as a command prints them."""
-    return f"accuracy {result['accuracy']:.4f}, loss {result['loss']:.4f}"
+    """The scores as a command prints them: accuracy or RMSE first, then others, the loss last."""
+    form = ".4f" if "accuracy" in result else ".6g"
+    names = sorted(result, key=lambda name: name == "loss")
+    return ", ".join(f"{name.replace('_', ' ')} {result[name]:{form}}" for name in names)
 
 
 def _known(result: Mapping[str, float] | None, name: str) -> float | None:
     """A measure; None where nothing was measured, as JSON has no NaN."""
-    value = math.nan if result is None else float(result[name])
+    value = float((result or {}).get(name, math.nan))
     return value if math.isfinite(value) else None
 
 

@@ -1,4 +1,4 @@
-"""The commands that take a trained model: let it predict the labels of a file, and draw it.
+"""The commands that take a trained model: let it predict a file, and draw it.
 Each returns what ``--json`` prints."""
 
 from __future__ import annotations
@@ -7,9 +7,10 @@ import argparse
 import dataclasses
 import sys
 import time
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,8 +21,11 @@ from minilstm.command_line.reading import (
     learned_names,
     read_data,
 )
+from minilstm.data import Sequences
+from minilstm.data.description import DataDescription
 from minilstm.data.files.csv_text import csv_line
 from minilstm.data.labels import scores_to_labels, to_targets
+from minilstm.data.shaping.shape import Shaping, shape
 from minilstm.errors import DataError, ModelFileError
 from minilstm.files import write_atomically
 from minilstm.losses import CrossEntropy
@@ -29,39 +33,102 @@ from minilstm.network.network import Network
 from minilstm.paths import check_apart, check_readable, check_target
 
 
+class Shaped(NamedTuple):
+    """What the network sees of the data, and where it stands in them."""
+
+    data: Sequences
+    ids: list[str]  # B, of the recordings
+    starts: list[int] | None  # B, the first steps of windows; None for whole recordings
+
+
 def predict_file(options: argparse.Namespace) -> dict[str, Any]:
-    """Write a label and scores for every step, or every sequence, of a file."""
-    to_file = options.out is not None and str(options.out) != "-"
+    """Write a label and scores, or numbers, for every step, window or sequence of some files."""
+    to_file = not is_on_output(options)
     if to_file:
         check_target(options.out, "--out")
-        check_apart(options.out, [options.model, options.data])
-    net = load_classifier(options.model, "are MODEL and DATA swapped?")
-    mode, path = net.output_mode, options.data
-    data, read = read_data(path, options, mode, learned_names(net), net.classes, net.dtype)
-    judge = None
-    if data.y is not None and len(read["labels"]):
-        # What evaluate would refuse is refused before anything is written.
-        judge, ignored = _judge(net, options)
-        allowed = [*judge.classes.tolist(), *ignored]
-        labels = checked_labels(data, path, net.input_size, mode, options, allowed)
-        to_targets(labels, judge.classes, str(path), ignored)
+        check_apart(options.out, [options.model, *options.data])
+    net = load_predictor(options.model, "are MODEL and DATA swapped?")
+    paths = options.data[0] if len(options.data) == 1 else options.data
+    shown = " ".join(map(str, options.data))
+    description, shaping = known_of(net)
+    more: dict[str, Any] = {} if description is None else {"learned": description}
+    given = learned_names(net), net.classes, net.dtype
+    data, read = read_data(paths, options, net.output_mode, *given, **more)
+    shaped = shaped_as_learned(data, shaping)
+    data = shaped.data
+    # What evaluate would refuse is refused before anything is written.
+    judge = _checked_judge(net, data, paths, options)
     started = time.perf_counter()
     scores = net.predict(data.x)
     seconds = time.perf_counter() - started
-    text = "".join(map(csv_line, _prediction_rows(net, scores, data.ids)))
+    result = None
+    if judge is not None:
+        result = judge.evaluate(data.x, data.y, name=shown, label_name="its labels")
+    text = "".join(map(csv_line, _prediction_rows(net, scores, shaped)))
     if to_file:
         write_atomically(options.out, lambda file: file.write(text.encode()))
     else:
         sys.stdout.write(text)
         sys.stdout.flush()
-    result = None
-    if judge is not None:
-        result = judge.evaluate(data.x, data.y, name=str(path), label_name="its labels")
+    if result is not None:
         print(scores_line(result), file=sys.stderr)
     return {**facts(seconds, result), "read": [read]}
 
 
-def _judge(net: Network, options: argparse.Namespace) -> tuple[Any, list[Any]]:
+def is_on_output(options: argparse.Namespace) -> bool:
+    """Whether standard output holds the CSV, so that nothing else may stand there."""
+    return options.out is None or str(options.out) == "-"
+
+
+def known_of(net: Network) -> tuple[DataDescription | None, Shaping | None]:
+    """How the data of a network were read and shaped, as far as it knows."""
+    about = net.about or {}
+    described, shaped = about.get("description"), about.get("shaping")
+    return (
+        None if described is None else DataDescription.from_plain(described),
+        None if shaped is None else Shaping.from_plain(shaped),
+    )
+
+
+def shaped_as_learned(data: Sequences, shaping: Shaping | None) -> Shaped:
+    """The data as those of the training were shaped, and said so."""
+    if shaping is None or shaping == Shaping():
+        return Shaped(data, data.ids, None)
+    print(f"minilstm: shaped as in training: {shaping}", file=sys.stderr)
+    plain = {**shaping.to_plain(), "window_length": None, "window_step": None}
+    plain.pop("window_label", None)
+    if data.y is None:
+        plain["trim_unlabelled"] = False  # without labels nothing is known to be unlabelled
+    whole = shape(data, Shaping.from_plain(plain))
+    if shaping.windows is None:
+        return Shaped(whole, whole.ids, None)
+    cut = shaping.windows(whole)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # said by the line above
+        places = shaping.windows.places([*map(len, whole.x)], whole.ids)
+    return Shaped(cut, [whole.ids[b] for b in places.recordings], places.starts.tolist())
+
+
+def _checked_judge(
+    net: Network, data: Sequences, paths: Any, options: argparse.Namespace
+) -> Network | None:
+    """The network that measures, once the labels are known to fit; None where nothing can be."""
+    if data.y is None:
+        return None
+    parts = data.y if isinstance(data.y, list) else [data.y]
+    is_number = all(part.dtype.kind == "f" for part in parts)
+    if net.classes is None:
+        return net if is_number and net.losses is not None else None
+    if is_number or all(part.dtype.kind == "U" and np.all(part == "") for part in parts):
+        return None
+    judge, ignored = with_ignored_labels(net, options)
+    allowed = [*judge.classes.tolist(), *ignored]
+    labels = checked_labels(data, paths, net.input_size, net.output_mode, options, allowed)
+    to_targets(labels, judge.classes, str(paths), ignored)
+    return judge
+
+
+def with_ignored_labels(net: Network, options: argparse.Namespace) -> tuple[Any, list[Any]]:
     """The network whose loss ignores missing labels too, and all the labels that it ignores."""
     given = net.losses[0] if net.losses is not None else None
     loss = given if isinstance(given, CrossEntropy) else CrossEntropy()
@@ -98,11 +165,9 @@ def load_model(path: Path, advice: str = "name a file that train wrote.") -> Net
     return Network.load(path)
 
 
-def load_classifier(path: Path, advice: str = "name a file that train wrote.") -> Network:
-    """A model file with one input and one output of classes; arguments as for `load_model`."""
+def load_predictor(path: Path, advice: str = "name a file that train wrote.") -> Network:
+    """A model file with one input and one output; arguments as for `load_model`."""
     net = load_model(path, advice)
-    if net.classes is None:
-        raise DataError(f"{path} is a network without classes; train it before predicting labels.")
     if isinstance(net.classes, dict) or len(net.input_names) > 1 or len(net.output_names) > 1:
         raise DataError(
             f"{path} has several inputs or outputs, but a file gives one input and takes one "
@@ -111,21 +176,47 @@ def load_classifier(path: Path, advice: str = "name a file that train wrote.") -
     return net
 
 
-def _prediction_rows(net: Network, scores: Any, ids: list[str]) -> Iterator[list[Any]]:
-    assert net.classes is not None  # load_classifier has checked
-    names = [f"score_{c}" for c in net.classes]
-    labels = scores_to_labels(scores, net.classes)
+def _prediction_rows(net: Network, scores: Any, shaped: Shaped) -> Iterator[list[Any]]:
+    """A heading, and a row for each answer: whose it is, when, and what."""
+    ids, starts, times = shaped.ids, shaped.starts, shaped.data.times
+    clock = [] if times is None else ["time"]
     if net.output_mode == "last":
-        yield ["sequence", "label", *names]
-        for name, label, row in zip(ids, labels, scores, strict=True):
-            yield [name, label, *written(row)]
+        where = [] if starts is None else ["start", *clock]
+        yield ["sequence", *where, *answer_names(net)]
+        for b, (name, row) in enumerate(zip(ids, answers(net, scores), strict=True)):
+            at = [] if starts is None else [starts[b], *_clock(times, b, 0)]
+            yield [name, *at, *row]
         return
-    yield ["sequence", "step", "label", *names]
-    for name, sequence_labels, rows in zip(ids, labels, scores, strict=True):
-        for step, (label, row) in enumerate(zip(sequence_labels, rows, strict=True)):
-            yield [name, step, label, *written(row)]
+    yield ["sequence", "step", *clock, *answer_names(net)]
+    for b, (name, rows) in enumerate(zip(ids, scores, strict=True)):
+        first = 0 if starts is None else starts[b]
+        for step, row in enumerate(answers(net, rows)):
+            yield [name, first + step, *_clock(times, b, step), *row]
 
 
-def written(scores: Any) -> list[str]:
+def _clock(times: list[Any] | None, b: int, step: int) -> list[str]:
+    """A time in seconds, to the microsecond; nothing where times are not known."""
+    return [] if times is None else [f"{times[b][step]:.6f}".rstrip("0").rstrip(".")]
+
+
+def answer_names(net: Network) -> list[str]:
+    """The names of what a network answers: a label and its scores, or numbers."""
+    if net.classes is not None:
+        return ["label", *(f"score_{c}" for c in net.classes)]
+    size = sum(net.wiring.shape(net.wiring.outputs[0])[-1:])
+    named: list[str] | None = (net.about or {}).get("targets")
+    return [f"value_{n + 1}" for n in range(size)] if named is None else named
+
+
+def answers(net: Network, scores: Any) -> Iterator[list[Any]]:
+    """A row for each answer, from rows of scores (N, C)."""
+    if net.classes is None:
+        yield from map(written, scores)
+        return
+    for label, row in zip(scores_to_labels(scores, net.classes), scores, strict=True):
+        yield [label, *written(row)]
+
+
+def written(scores: Sequence[float]) -> list[str]:
     """Scores as the CSV has them, with six digits."""
     return [f"{score:.6g}" for score in scores]

@@ -4,6 +4,7 @@ What was taken for what is said on standard error, as nothing is guessed in sile
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,86 +13,98 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.data import Sequences, read_sequences
+from minilstm.command_line.complaints import in_words_of_options
+from minilstm.data import DataDescription, Sequences, read_sequences
 from minilstm.data.feature_names import column_order
-from minilstm.data.files.checks import check_file
-from minilstm.data.files.read_csv import Columns, read_csv_and_columns
+from minilstm.data.files.readers import kind_and_sources, read_tables
 from minilstm.data.labels import as_labels
+from minilstm.data.recordings.files import ARRAYS
+from minilstm.data.recordings.read import Read
 from minilstm.data.sequences import as_batch
 from minilstm.errors import DataError
 from minilstm.layers import SequenceInput
 from minilstm.network.network import Network
 
-_OPTIONS = (
-    "id_column",
-    "label_column",
-    "label_per",
-    "missing_labels",
-    "layout",
-    "x_name",
-    "y_name",
-)
-_MOST_NAMES = 12  # features or labels that a line names
+_OF_ARRAYS = ("layout", "x_name", "y_name")
 
 
 def read_data(
-    path: Path,
+    path: Path | Sequence[Path],
     options: argparse.Namespace,
     output_mode: str,
     names: Sequence[str] | None = None,
     classes: Any = None,
     dtype: Any = None,
+    learned: DataDescription | None = None,
 ) -> tuple[Sequences, dict[str, Any]]:
-    """Sequences of a file and the facts about it, which are said as well.
+    """Sequences of a data set and the facts about it, which are said as well.
 
-    `output_mode` "last" makes the labels of a .csv file those of sequences. Columns are brought
-    into the order of `names`, the features of the network. Where `classes`, those of the network,
-    are text, so are labels that a file without types has written as numbers.
+    `output_mode` "last" makes the labels of tables those of sequences, unless windows are cut.
+    Columns are brought into the order of `names`, the features of the network. Where `classes`,
+    those of the network, are text, so are labels that a file without types has written as numbers.
+    `learned` is how the data of the network were read; words go before it.
     """
-    given = {name: value for name in _OPTIONS if (value := getattr(options, name)) is not None}
-    columns = None
-    check_file(path)
-    if path.suffix.lower() == ".safetensors":
-        raise DataError(
-            f"{path} is a model file by its name, but a file of sequences was wanted; name one "
-            "that ends in .csv, .npz, .mat or .ts."
-        )
-    # Options of other formats are refused by `read_sequences`.
-    if path.suffix.lower() == ".csv" and not given.keys() & {"layout", "x_name", "y_name"}:
-        if output_mode == "last":
-            given.setdefault("label_per", "sequence")
-        data, columns = read_csv_and_columns(path, known=names or (), **given)
+    paths = [path] if isinstance(path, Path) else list(path)
+    for one in paths:
+        if one.suffix.lower() == ".safetensors":
+            raise DataError(
+                f"{one} is a model file by its name, but a file of sequences was wanted; name one "
+                "that ends in .csv, .npz, .mat or .ts."
+            )
+    given: Any = paths[0] if len(paths) == 1 else paths
+    said = described(options)
+    arrays = {name: v for name in _OF_ARRAYS if (v := getattr(options, name, None)) is not None}
+    kind, sources = kind_and_sources(given, said)
+    if kind in ARRAYS or arrays:
+        data = read_sequences(given, **arrays, **said.to_plain())
     else:
-        data = read_sequences(path, **given)
-    if columns is not None:
+        windows = getattr(options, "window_length", None) is not None
+        if output_mode == "last" and said.label_per is None and not windows and learned is None:
+            said = dataclasses.replace(said, label_per="sequence")
+        if output_mode == "sequence" and said.label_per is None and learned is None:
+            said = dataclasses.replace(said, label_per="step")
+        read = read_tables(given, sources, said, names or (), learned)
         kept = options.dtype if dtype is None else dtype
-        _check_range(path, data, columns, kept, "dtype" in options)
-    facts = _facts(path, data, columns)
-    _say(facts)
+        _check_range(read, kept, "dtype" in options)
+        data = read.sequences
+    _say(data.facts, options)
     if names is not None and data.feature_names is not None:
-        order = column_order(data.feature_names, names, repr(str(path)))
+        order = column_order(data.feature_names, names, repr(shown(path)))
         if order is not None:
             x = [a[:, order] for a in data.x]
             data = data._replace(x=x, feature_names=list(names))
     is_text = getattr(classes, "dtype", np.dtype(int)).kind == "U"
-    if is_text and data.y is not None and path.suffix.lower() in (".csv", ".ts"):
+    if is_text and data.y is not None and kind not in (".mat", ".npz"):
         y = [a.astype(str) for a in data.y] if isinstance(data.y, list) else data.y.astype(str)
         data = data._replace(y=y)
-    return data, facts
+    return data, data.facts.to_plain()
 
 
-def _check_range(
-    path: Path, data: Sequences, columns: Columns, dtype: Any, may_choose: bool
-) -> None:
-    """Refuse a number of a .csv file that the network's dtype cannot hold, by line and column."""
+def described(options: argparse.Namespace) -> DataDescription:
+    """What the words say of the columns, and below them the file of --describe."""
+    fields = [field.name for field in dataclasses.fields(DataDescription)]
+    given = {name: getattr(options, name, None) for name in fields}
+    said = DataDescription.from_plain({n: v for n, v in given.items() if v is not None})
+    file = getattr(options, "describe", None)
+    return said if file is None else said.over(DataDescription.from_toml(file))
+
+
+def shown(path: Path | Sequence[Path]) -> str:
+    """One path, or several, as they were typed."""
+    return str(path) if isinstance(path, Path) else " ".join(map(str, path))
+
+
+def _check_range(read: Read, dtype: Any, may_choose: bool) -> None:
+    """Refuse a number of a table that the network's dtype cannot hold, by line and column."""
     largest, step = np.finfo(dtype).max, 0
-    for values in data.x:  # (T, D)
+    for values in read.sequences.x:  # (T, D)
         if max(values.max(), -values.min()) > largest:
-            t, d = np.argwhere(np.abs(values) > largest)[0]
+            t, d = (int(k) for k in np.argwhere(np.abs(values) > largest)[0])
             way = ", or train with --dtype float64" if may_choose else ""
+            names = read.sequences.feature_names or []
             raise DataError(
-                f"line {columns.lines[step + t]} of {path} has {values[t, d]} in column "
-                f"{columns.features[d]!r}, beyond the range of {np.dtype(dtype)}; correct it{way}."
+                f"{read.place(step + t)} has {values[t, d]} in column {names[d]!r}, beyond the "
+                f"range of {np.dtype(dtype)}; correct it{way}."
             )
         step += len(values)
 
@@ -110,7 +123,7 @@ def ignored_labels(options: argparse.Namespace) -> list[str]:
 
 def checked_labels(
     data: Sequences,
-    path: Path,
+    path: Path | Sequence[Path],
     size: Any,
     output_mode: str,
     options: argparse.Namespace,
@@ -122,19 +135,22 @@ def checked_labels(
     the `classes`, or where --missing-labels has said which words are none.
     """
     if data.y is None:
-        raise DataError(f"{path} has no labels, but a classifier learns from labels; add them.")
+        raise DataError(
+            f"{shown(path)} has no labels, but a classifier learns from labels; add them."
+        )
     per_step = isinstance(data.y, list)
     if per_step != (output_mode == "sequence"):
         has, learns = ("step", "sequence") if per_step else ("sequence", "step")
         raise DataError(
-            f"{path} has one label a {has}, but a network with the output mode {output_mode!r} "
-            f"has one a {learns}; train with --output-mode {'sequence' if per_step else 'last'}."
+            f"{shown(path)} has one label a {has}, but a network with the output mode "
+            f"{output_mode!r} has one a {learns}; train with --output-mode "
+            f"{'sequence' if per_step else 'last'}."
         )
     allowed = list(classes)
     if options.missing_labels is not None:
         allowed += np.unique(np.concatenate(as_list(data.y))).tolist()
-    batch = as_batch(data.x, size, getattr(options, "dtype", "float64"), str(path))
-    return as_labels(data.y, batch, output_mode, str(path), allowed)
+    batch = as_batch(data.x, size, getattr(options, "dtype", "float64"), shown(path))
+    return as_labels(data.y, batch, output_mode, shown(path), allowed)
 
 
 def as_list(labels: Any) -> list[Any]:
@@ -142,62 +158,9 @@ def as_list(labels: Any) -> list[Any]:
     return labels if isinstance(labels, list) else [labels]
 
 
-def _facts(path: Path, data: Sequences, columns: Columns | None) -> dict[str, Any]:
-    lengths = [len(a) for a in data.x]
-    facts: dict[str, Any] = {
-        "path": str(path),
-        "sequences": len(lengths),
-        "steps": sum(lengths),
-        "shortest": min(lengths),
-        "longest": max(lengths),
-        "features": data.feature_names or data.x[0].shape[1],
-        "empty_lines": columns.empty if columns else 0,
-        "id_column": columns.id if columns else None,
-        "label_column": columns.label if columns else None,
-        "label_per": None,
-        "labels": None,
-        "missing_labels": 0,
-    }
-    if data.y is not None:
-        values, counts = np.unique(np.concatenate(as_list(data.y)), return_counts=True)
-        facts["label_per"] = "step" if isinstance(data.y, list) else "sequence"
-        labels = zip(map(str, values.tolist()), counts.tolist(), strict=True)
-        facts["labels"] = dict(labels)
-        facts["missing_labels"] = facts["labels"].pop("", 0)
-    return facts
-
-
-def _say(facts: dict[str, Any]) -> None:
-    """One line of what was read, and one of its labels."""
-    shortest, longest = facts["shortest"], facts["longest"]
-    each = f" ({shortest if shortest == longest else f'{shortest} to {longest}'} each)"
-    features = facts["features"]
-    is_number = isinstance(features, int)
-    named = _count(features, "feature") if is_number else f"features {_some(features)}"
-    whose = f", id column {facts['id_column']!r}" if facts["id_column"] is not None else ""
-    counted = f"{_count(facts['sequences'], 'sequence')}, {_count(facts['steps'], 'step')}{each}"
-    skipped = facts["empty_lines"]
-    empty = f", {_count(skipped, 'line')} of empty cells skipped" if skipped else ""
-    lines = [
-        f"{counted}, {named}{whose}{empty}",
-        "no labels",
-    ]
-    if facts["labels"] is not None:
-        column = facts["label_column"]
-        where = f"column {column!r}, " if column is not None else ""
-        counts = _some(f"{label!r} {count:,}" for label, count in facts["labels"].items())
-        missing = f", {facts['missing_labels']:,} missing" if facts["missing_labels"] > 0 else ""
-        lines[1] = f"labels ({where}one a {facts['label_per']}) {counts}{missing}"
-    for line in lines:
-        print(f"{facts['path']}: {line}", file=sys.stderr)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'s' * (number != 1)}"
-
-
-def _some(names: Iterable[str]) -> str:
-    """The first names, and how many more there are."""
-    listed = list(names)
-    more = f" and {len(listed) - _MOST_NAMES} more" if len(listed) > _MOST_NAMES else ""
-    return ", ".join(listed[:_MOST_NAMES]) + more
+def _say(facts: Any, options: argparse.Namespace) -> None:
+    """What was read, a line for each thing."""
+    for line in facts.lines():
+        if line in facts.hints and getattr(options, "normalization", "") != "none":
+            continue  # it is normalized already, or is no training
+        print(f"{facts.path}: {in_words_of_options(line, options)}", file=sys.stderr)

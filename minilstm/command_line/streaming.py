@@ -1,71 +1,188 @@
 """The command stream: a line of features in, a line with a label and its scores out, at once.
-A heading is known by its names; any other line that does not hold numbers is an error."""
+A heading is known by its names; any other line that does not hold numbers is an error, or skipped.
+"""
 
 from __future__ import annotations
 
 import argparse
+import csv
 import io
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from minilstm.command_line.facts import facts
-from minilstm.command_line.models import load_classifier, written
+from minilstm.command_line.models import answer_names, answers, known_of, load_predictor
 from minilstm.command_line.reading import learned_names
+from minilstm.data.description import DataDescription
 from minilstm.data.feature_names import column_order
 from minilstm.data.files.checks import finite_number, is_name
 from minilstm.data.files.csv_text import csv_line, csv_records
-from minilstm.data.labels import scores_to_labels
+from minilstm.data.shaping.live import LiveWindows
+from minilstm.data.shaping.shape import Shaping
 from minilstm.errors import DataError
+from minilstm.network.network import Network
+
+_MOST_TOLD = 20  # bad lines that are told one by one
+_SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+
+
+class _Columns(NamedTuple):
+    """Where in a line the features stand, and the time; by default there are features alone."""
+
+    order: list[int] | None  # (D,); None for the first D cells as they come
+    width: int  # cells of a line
+    time: int | None  # the cell with the time
 
 
 def stream_lines(options: argparse.Namespace) -> dict[str, Any]:
-    """Answer every line of standard input with a label and its scores."""
-    net = load_classifier(options.model)
+    """Answer every line of standard input, or every window of them, with what the network says."""
+    net = load_predictor(options.model)
     if not isinstance(net.input_size, int):
         raise DataError(
             f"{options.model} takes steps of shape {tuple(net.input_size)}, but a line holds the "
             "features of a vector; call net.stream() in Python."
         )
-    threads = 1 if options.threads is None else options.threads
-    stream, names = net.stream(threads=threads), learned_names(net)
-    order: list[int] | None = None
+    said, shaping = _said(net, options)
+    names = learned_names(net)
+    step, reset = _stepper(net, shaping, 1 if options.threads is None else options.threads)
+    columns, may_be_heading = _Columns(None, net.input_size, None), True
+    windows = shaping is not None and shaping.window_length is not None
+    no_answer = "," * (len(answer_names(net)) - 1)
     started = time.perf_counter()
-    steps, may_be_heading = 0, True
+    taken, bad_lines = 0, 0
     for number, line in _lines():
         if not line:
-            stream.reset()
+            reset()
             continue
-        cells = _cells(line)
-        if may_be_heading:
+        cells = _cells(line, said.separator or ",")
+        if may_be_heading and _is_heading(cells, names, said.on_bad_line == "skip"):
             may_be_heading = False
-            if _is_heading(cells, names):
-                order = _order(cells, names, net.input_size, number)
-                continue
-        values = [finite_number(cell) for cell in cells]
-        if None in values or len(values) != net.input_size:
-            raise DataError(_fault(number, line, cells, net.input_size))
-        x_t = np.array(values, np.float64)  # (D,)
+            columns = _named_columns(cells, names, net, said.time_column, windows, number)
+            continue
         try:
-            scores = stream.step(x_t if order is None else x_t[order])  # (C,)
+            values = _values(number, line, cells, columns, said)
+            when = None if columns.time is None else _seconds(number, cells[columns.time], said)
+            answer = _answered(step, values, when, net.dtype, number)
         except DataError as error:
-            large = [k for k, v in enumerate(x_t) if abs(v) > np.finfo(net.dtype).max]
-            if large:
-                raise DataError(
-                    f"line {number} has {x_t[large[0]]} in column {large[0] + 1}, beyond the range "
-                    f"of {net.dtype}; correct it."
-                ) from error
-            raise DataError(f"line {number}: {error}") from error
-        label = scores_to_labels(scores, net.classes)
-        print(csv_line([label, *written(scores)]), end="", flush=True)
-        steps += 1
-    return {**facts(time.perf_counter() - started), "steps": steps}
+            if said.on_bad_line != "skip":
+                raise
+            bad_lines += 1
+            _tell_skipped(str(error), bad_lines)
+            if not windows:  # a line out for every line in
+                print(no_answer, flush=True)
+            continue
+        may_be_heading = False
+        taken += 1
+        if answer is not None:
+            print(csv_line(answer), end="", flush=True)
+    return {**facts(time.perf_counter() - started), "steps": taken, "skipped": bad_lines}
 
 
-def _fault(number: int, line: str, cells: Sequence[str], size: int) -> str:
+def _said(net: Network, options: argparse.Namespace) -> tuple[DataDescription, Shaping | None]:
+    """How lines are written: as the options say, else as the data of the training were."""
+    learned, shaping = known_of(net)
+    plain = {} if learned is None else learned.to_plain()
+    for name in ("separator", "decimal", "time_column", "time_unit", "on_bad_line"):
+        if (value := getattr(options, name)) is not None:
+            plain[name] = value
+    if shaping is not None and shaping.rate is not None:
+        print(
+            f"minilstm: the model takes {shaping.rate:g} steps a second, and a stream resamples "
+            "nothing; send lines at that rate.",
+            file=sys.stderr,
+        )
+    return DataDescription.from_plain(plain), shaping
+
+
+Step = Callable[[NDArray[Any], float | None], "list[Any] | None"]
+
+
+def _stepper(
+    net: Network, shaping: Shaping | None, threads: int
+) -> tuple[Step, Callable[[], None]]:
+    """What answers a step, or a step that fills a window; and what starts a new sequence."""
+    if shaping is None or shaping.window_length is None:
+        stream = net.stream(threads=threads)
+        return lambda x_t, when: next(answers(net, stream.step(x_t)[None])), stream.reset
+    live, count, length = LiveWindows(shaping), [0], shaping.window_length
+
+    def push(x_t: NDArray[Any], when: float | None) -> list[Any] | None:
+        window = live.push(x_t, when)  # (length, D)
+        count[0] += 1
+        if window is None:
+            return None
+        scores = net.predict(window)  # (C,) or (length, C)
+        return [count[0] - length, *next(answers(net, np.atleast_2d(scores)[-1:]))]
+
+    def reset() -> None:
+        live.reset()
+        count[0] = 0
+
+    return push, reset
+
+
+def _answered(
+    step: Step, values: Sequence[float], when: float | None, dtype: Any, number: int
+) -> list[Any] | None:
+    """The answer to the features (D,) of a line, or a DataError that names the line."""
+    x_t = np.array(values, np.float64)  # (D,)
+    large = np.flatnonzero(np.abs(x_t) > np.finfo(dtype).max)
+    if large.size:
+        raise DataError(
+            f"line {number} has {x_t[large[0]]} in column {large[0] + 1}, beyond the range of "
+            f"{dtype}; correct it."
+        )
+    try:
+        return step(x_t, when)
+    except DataError as error:
+        raise DataError(f"line {number}: {error}") from error
+
+
+def _tell_skipped(sentence: str, count: int) -> None:
+    """Tell of a bad line; of many, the first."""
+    if count <= _MOST_TOLD:
+        print(f"minilstm: {sentence.removesuffix('; mend the line.')}; skipped.", file=sys.stderr)
+    if count == _MOST_TOLD:
+        print("minilstm: more lines that are skipped are counted only.", file=sys.stderr)
+
+
+def _values(
+    number: int, line: str, cells: Sequence[str], columns: _Columns, said: DataDescription
+) -> list[float]:
+    """The features of a line, in the order of the network; DataError where it holds none."""
+    wanted = range(columns.width) if columns.order is None else columns.order
+    given = [cells[n] for n in wanted] if len(cells) == columns.width else []
+    if said.decimal == ",":
+        given = [cell.replace(",", ".") for cell in given]
+    values = [finite_number(cell) for cell in given]
+    if given == [] or None in values:
+        shown = given if len(cells) == columns.width else cells
+        raise DataError(_fault(number, line, shown, columns, said.separator or ","))
+    return [value for value in values if value is not None]
+
+
+def _seconds(number: int, cell: str, said: DataDescription) -> float:
+    """The time of a line: a number in its unit, or ISO text."""
+    value = finite_number(cell)
+    if value is not None:
+        return value * _SECONDS[said.time_unit or "s"]
+    with suppress(ValueError):
+        stamp = datetime.fromisoformat(cell)
+        return (stamp if stamp.tzinfo is not None else stamp.replace(tzinfo=UTC)).timestamp()
+    raise DataError(
+        f"line {number} has the time {cell!r}, but a number or an ISO time was wanted; mend the "
+        "line."
+    )
+
+
+def _fault(number: int, line: str, cells: Sequence[str], columns: _Columns, separator: str) -> str:
     """What is wrong with a line that is no step, and what to do."""
     if "\0" in line or line.startswith(("\udcff\udcfe", "\udcfe\udcff")):
         return (
@@ -73,15 +190,18 @@ def _fault(number: int, line: str, cells: Sequence[str], size: int) -> str:
             "convert it, for example with iconv -f UTF-16 -t UTF-8."
         )
     bad = next((cell for cell in cells if finite_number(cell) is None), None)
-    why = ""
+    features = columns.width if columns.order is None else len(columns.order)
+    between = {",": "commas", "\t": "tabs"}.get(separator, repr(separator))
+    wanted = f"{columns.width} numbers separated by {between}"
+    all_of = "all of them "
+    if features < columns.width:
+        wanted = f"{columns.width} cells separated by {between}, {features} of them features"
+        all_of = ""
     if bad is not None and ";" in bad:
-        why = ", but not semicolons,"
-    elif bad is not None and len(cells) == size:
-        why = f", all of them finite and not {bad!r},"
-    return (
-        f"line {number} is {line!r}, but {size} numbers separated by commas{why} were wanted; mend "
-        "the line."
-    )
+        wanted += ", but not semicolons,"
+    elif bad is not None and len(cells) == features:
+        wanted += f", {all_of}finite and not {bad!r},"
+    return f"line {number} is {line!r}, but {wanted} were wanted; mend the line."
 
 
 def _lines() -> Iterator[tuple[int, str]]:
@@ -100,29 +220,52 @@ def _lines() -> Iterator[tuple[int, str]]:
             )
 
 
-def _cells(line: str) -> list[str]:
+def _cells(line: str, separator: str) -> list[str]:
     try:
-        return next(csv_records([line], "standard input"))[1]
-    except DataError:
+        if separator == ",":
+            return next(csv_records([line], "standard input"))[1]
+        return [cell.strip() for cell in next(csv.reader([line], delimiter=separator, strict=True))]
+    except (DataError, csv.Error):
         return []  # quotes that do not close, or a NUL
 
 
-def _is_heading(cells: Sequence[str], names: Sequence[str] | None) -> bool:
-    """Whether the first line names the features; a line that does not parse is no heading."""
-    if names is not None and set(cells) == set(names) and None in map(finite_number, cells):
+def _is_heading(cells: Sequence[str], names: Sequence[str] | None, skip: bool) -> bool:
+    """Whether the first line names the features; a line that does not parse is no heading.
+
+    Where bad lines are skipped, a first line of other words, as a logger may greet, is one.
+    """
+    if names is not None and skip:
+        known = {name.casefold() for name in names}
+        return any(cell.casefold() in known for cell in cells)
+    if names is not None and set(cells) >= set(names) and None in map(finite_number, cells):
         return True
     return cells != [] and all(map(is_name, cells))
 
 
-def _order(
-    cells: Sequence[str], names: Sequence[str] | None, size: int, number: int
-) -> list[int] | None:
-    """Where each feature of the network stands in a line."""
-    if names is not None:
-        return column_order(cells, names, f"the heading on line {number}")
-    if len(cells) != size:
-        raise DataError(
-            f"line {number} names {len(cells)} columns, but the network takes {size} features; "
-            "send the columns that it was trained on, in the same order."
-        )
-    return None
+def _named_columns(
+    cells: Sequence[str],
+    names: Sequence[str] | None,
+    net: Network,
+    time_column: str | None,
+    windows: bool,
+    number: int,
+) -> _Columns:
+    """Where each feature of the network stands in a line, by its heading."""
+    clock = cells.index(time_column) if windows and time_column in cells else None
+    others = net.others if time_column is None else net.others | {time_column}
+    if names is None:
+        named = [n for n, cell in enumerate(cells) if cell not in others]
+        if len(named) != net.input_size:
+            raise DataError(
+                f"line {number} names {len(named)} columns, but the network takes "
+                f"{net.input_size} features; send the columns that it was trained on, in the same "
+                "order."
+            )
+        order: list[int] | None = named if others else None
+    else:
+        order = column_order(cells, names, f"the heading on line {number}", others=others)
+    kept = set(range(len(cells)) if order is None else order) | {clock}
+    unused = [cell for n, cell in enumerate(cells) if n not in kept]
+    if unused:
+        print(f"minilstm: columns not used: {', '.join(unused)}", file=sys.stderr)
+    return _Columns(order, len(cells), clock)

@@ -1,4 +1,4 @@
-"""The command train: files of sequences in; a model, its history and figures out.
+"""The command train: files of sequences in; a model, its history, a report and figures out.
 Everything that can be refused is refused before the training starts."""
 
 from __future__ import annotations
@@ -7,128 +7,211 @@ import argparse
 import math
 import sys
 import time
-from pathlib import Path
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minilstm.backend import is_installed
+from minilstm.command_line.complaints import in_words_of_options
 from minilstm.command_line.facts import INTERRUPTED, facts, files, scores_line
+from minilstm.command_line.judging import (
+    PICTURES,
+    REPORTS,
+    Judged,
+    card_scores,
+    judge_folds,
+    judge_test,
+    write_report,
+)
+from minilstm.command_line.material import Material, known_of, read_material
 from minilstm.command_line.outputs import output_folder, save_model
-from minilstm.command_line.reading import as_list, checked_labels, ignored_labels, read_data
+from minilstm.command_line.reading import as_list, shown
 from minilstm.data import Sequences
-from minilstm.data.labels import find_classes, to_targets
 from minilstm.functional.sequence_input import USES
 from minilstm.layers import LSTM, BiLSTM, Dropout, FullyConnected, SequenceInput, Softmax
 from minilstm.losses import CrossEntropy
+from minilstm.network.card import data_facts, make_card, utc_day
 from minilstm.network.network import Network
 from minilstm.paths import check_apart
+from minilstm.training.history import TrainingInfo
 from minilstm.training.options import TrainingOptions
+from minilstm.training.target_scale import TargetScale
 from minilstm.training.train import train
 
 NORMALIZATIONS = tuple(USES)
-_WRITTEN = ("model.safetensors", "history.csv", "training-progress.png", "confusion.png")
-
-
-class _Files(NamedTuple):
-    """What was read: checked sequences and labels, and what is said of them."""
-
-    data: Sequences
-    test: Sequences | None
-    classes: NDArray[Any]  # (C,)
-    ignored: list[str]  # labels that count nowhere
-    read: list[dict[str, Any]]  # facts of each file
+_WRITTEN = ("model.safetensors", "history.csv", "training-progress.png")
 
 
 def train_files(options: argparse.Namespace) -> dict[str, Any]:
-    """Train on one file, test on another, write model, history and figures."""
-    out = options.out
-    for name in _WRITTEN:
-        check_apart(out / name, [options.train, options.test])
-    given = _read(options)
-    data = given.data
-    layers = [
-        SequenceInput(
-            data.x[0].shape[1],
-            normalization=options.normalization,
-            feature_names=data.feature_names,
-        ),
-        (BiLSTM if options.bilstm else LSTM)(options.hidden, output_mode=options.output_mode),
-        *([Dropout(options.dropout)] if options.dropout > 0 else []),  # 0 drops nothing
-        FullyConnected(len(given.classes)),
-        Softmax(),
-    ]
-    # Classes that are named may read like missing labels, such as "nan".
-    named = None if options.missing_labels is None else given.classes
-    loss = CrossEntropy(classes=named, ignored_labels=given.ignored)
-    draw = is_installed("matplotlib")
-    model, history, picture, confusion = (out / name for name in _WRITTEN)
-    how = TrainingOptions(
-        options.solver,
-        max_epochs=options.epochs,
-        mini_batch_size=options.mini_batch_size,
-        initial_learn_rate=options.learn_rate,  # None: the default of the solver
-        sequence_length=options.padding,
-        gradient_threshold=options.gradient_threshold,
-        metrics=["accuracy"],
-        dtype=options.dtype,
-        memory_budget=options.memory_budget,
-        seed=options.seed,
-        verbose=not options.quiet,
-        **({"plots": "training-progress", "plot_file": picture} if draw else {}),
-    )
-    drawn = [picture] if draw else []
-    drawn += [confusion] if draw and given.test is not None else []
+    """Train, judge, and write the model, its history, reports and figures."""
+    out, read = options.out, [*options.train, *(options.test or []), *(options.validation or [])]
+    every = [*_WRITTEN, *REPORTS, *PICTURES[True], *PICTURES[False]]
+    for name in every:
+        check_apart(out / name, read)
+    material = read_material(options)
+    how, draw = _how(options, material), is_installed("matplotlib")
+    model, history, picture = (out / name for name in _WRITTEN)
+    names = [model.name, history.name, *([picture.name] if draw else [])]
+    if material.test is not None or material.folds:
+        names += [*REPORTS, *(PICTURES[material.task == "classify"] if draw else [])]
+    live = {"plots": "training-progress", "plot_file": picture} if draw else {}
     started = time.perf_counter()
-    with output_folder(out, [path.name for path in (model, history, *drawn)]):
-        net, info = train(data.x, data.y, layers, loss=loss, options=how)
-        paths = [save_model(net, model), info.to_csv(history), *drawn]
-    whose, judged, path = "training", data, options.train
-    if given.test is not None:
-        whose, judged, path = "test", given.test, options.test
+    with output_folder(out, names):
+        judged = judge_folds(partial(_fold, material, options, how), material, options)
+        if judged is not None and not options.quiet:
+            print("the network that is saved: trained on all of them", flush=True)
+        net, info = _trained(material.data, material, options, {**how, **live})
+        judged = judge_test(net, material) if judged is None else judged
+        result = _measured(net, material, judged, shown(options.train))
+        net = net.replace(about=known_of(material, _card(how, material, judged, result)))
+        paths = [save_model(net, model), info.to_csv(history), *([picture] if draw else [])]
+        paths += [] if judged is None else write_report(judged, out, draw)
+    if judged is not None and not options.quiet:
+        print(f"\n{judged.text}\n")
+    return _told(options, material, info, judged, result, started, paths)
+
+
+def _how(options: argparse.Namespace, material: Material) -> dict[str, Any]:
+    """The training options, by name."""
+    default = ["accuracy"] if material.task == "classify" else ["rmse"]
+    given = {
+        "learn_rate_schedule": options.learn_rate_schedule,
+        "learn_rate_drop_factor": options.learn_rate_drop_factor,
+        "learn_rate_drop_period": options.learn_rate_drop_period,
+        "validation_patience": options.patience,
+        "validation_share": options.validation_share,
+        "output_network": "best-validation" if options.best else None,
+        "initial_learn_rate": options.learn_rate,  # None: the default of the solver
+    }
+    return {
+        "solver": options.solver,
+        "max_epochs": options.epochs,
+        "mini_batch_size": options.mini_batch_size,
+        "sequence_length": options.padding,
+        "gradient_threshold": options.gradient_threshold,
+        "metrics": default if options.metrics is None else options.metrics,
+        "dtype": options.dtype,
+        "memory_budget": options.memory_budget,
+        "seed": options.seed,
+        "verbose": not options.quiet,
+        "validation_frequency": "epoch",
+        **{name: value for name, value in given.items() if value is not None},
+    }
+
+
+def _trained(
+    data: Sequences, material: Material, options: argparse.Namespace, how: dict[str, Any]
+) -> tuple[Network, TrainingInfo]:
+    """The network of some sequences, in the units of their answers."""
+    y, other, scale = data.y, material.validation, None
+    held = None if other is None else (other.x, other.y)
+    loss: Any = "mse" if options.loss is None else options.loss
+    if material.classes is not None:
+        # Classes that are named may read like missing labels, such as "nan".
+        named = None if options.missing_labels is None else _classes(data, material)
+        weights = "inverse-frequency" if options.class_weights == "balanced" else None
+        loss = CrossEntropy(weights, named, ignored_labels=material.ignored)
+        outputs = len(_classes(data, material))
+    else:
+        scale = TargetScale.of(y)
+        y, outputs = scale.down(y), len(scale.mean)
+        held = held and (held[0], scale.down(held[1]))
+    layers = _layers(data, material, options, outputs)
+    groups = data.groups if options.validation_share is not None else None
+    settings = TrainingOptions(**how, validation_data=held)
+    net, info = train(data.x, y, layers, loss=loss, options=settings, groups=groups)
+    return net if scale is None else scale.up(net), info
+
+
+def _fold(
+    material: Material, options: argparse.Namespace, how: dict[str, Any], data: Sequences
+) -> Network:
+    """The network of a fold, which was not cut short."""
+    net, info = _trained(data, material, options, {**how, "verbose": False})
+    if "Ctrl-C" in info.stop_reason:
+        raise KeyboardInterrupt
+    return net
+
+
+def _classes(data: Sequences, material: Material) -> list[Any]:
+    """The labels that some of the sequences have: in a fold one may be missing."""
+    found = {label for part in as_list(data.y) for label in np.unique(part).tolist()}
+    return sorted(found - {*material.ignored})
+
+
+def _layers(
+    data: Sequences, material: Material, options: argparse.Namespace, outputs: int
+) -> list[Any]:
+    first = SequenceInput(
+        data.x[0].shape[1],
+        normalization=options.normalization,
+        feature_names=data.feature_names,
+    )
+    layers: list[Any] = [first]
+    for k, units in enumerate(options.hidden):
+        mode = material.mode if k + 1 == len(options.hidden) else "sequence"
+        layers.append((BiLSTM if options.bilstm else LSTM)(units, output_mode=mode))
+        layers += [Dropout(options.dropout)] if options.dropout > 0 else []  # 0 drops nothing
+    return [*layers, FullyConnected(outputs), *([Softmax()] if material.task == "classify" else [])]
+
+
+def _measured(
+    net: Network, material: Material, judged: Judged | None, name: str
+) -> dict[str, float]:
+    """Scores of the network that is saved, or of the report on what it never saw."""
+    if judged is not None:
+        return judged.scores
+    x, y = material.data.x, material.data.y
     # Of the network that was saved: the history has its mini-batches before their updates.
-    result = net.evaluate(judged.x, judged.y, name=str(path), label_name="its labels")
-    if given.test is not None and draw:
-        _draw_confusion(net, given.test, given.ignored, confusion)
+    return net.evaluate(x, y, name=name, label_name="its labels")
+
+
+def _card(
+    how: dict[str, Any], material: Material, judged: Judged | None, result: dict[str, float]
+) -> dict[str, Any]:
+    scores = {"measured_on": "training", **result} if judged is None else card_scores(judged)
+    sets = {"training": material.data, "test": material.test, "validation": material.validation}
+    data = {}
+    for name, one in sets.items():
+        if one is not None:
+            told = material.read.get(name, material.read["training"])
+            data[name] = {**data_facts(one.x, one.y, one.groups), "path": told["path"]}
+    return make_card(TrainingOptions(**how), data, scores, date=utc_day())
+
+
+def _told(
+    options: argparse.Namespace,
+    material: Material,
+    info: TrainingInfo,
+    judged: Judged | None,
+    result: dict[str, float],
+    started: float,
+    paths: list[Any],
+) -> dict[str, Any]:
+    """What is said at the end, for people and for scripts."""
+    whose = "training" if judged is None else judged.whose
     print(f"{whose} {scores_line(result)}")
     exit_code = INTERRUPTED if "Ctrl-C" in info.stop_reason else 0
-    if not math.isfinite(result["loss"]):
+    if judged is None and not math.isfinite(result["loss"]):
         print(
             f"minilstm: the {whose} loss of the saved network is {result['loss']}, so the training "
             "diverged; try a lower --learn-rate.",
             file=sys.stderr,
         )
         exit_code = exit_code or 1
+    hints = [in_words_of_options(hint, options) for hint in info.hints]
+    for hint in hints:
+        print(f"hint: {hint}")
+    more = {k: v if math.isfinite(v) else None for k, v in result.items()}
     return {
         **facts(time.perf_counter() - started, result, options.seed),
+        **{k: v for k, v in more.items() if k not in ("accuracy", "loss")},
+        "task": material.task,
         "measured_on": whose,
         "stop_reason": info.stop_reason,
-        "read": given.read,
+        "hints": hints,
+        "read": list(material.read.values()),
         "files": files(paths),
         "exit_code": exit_code,
     }
-
-
-def _read(options: argparse.Namespace) -> _Files:
-    """Both files, checked against each other."""
-    mode, ignored = options.output_mode, ignored_labels(options)
-    data, facts_of_data = read_data(options.train, options, mode)
-    size = data.x[0].shape[1]
-    labels = checked_labels(data, options.train, size, mode, options)
-    classes = find_classes(labels, str(options.train), ignored)  # (C,)
-    if options.test is None:
-        return _Files(data, None, classes, ignored, [facts_of_data])
-    test, facts_of_test = read_data(options.test, options, mode, data.feature_names, classes)
-    labels = checked_labels(test, options.test, size, mode, options, classes.tolist())
-    to_targets(labels, classes, str(options.test), ignored)
-    return _Files(data, test, classes, ignored, [facts_of_data, facts_of_test])
-
-
-def _draw_confusion(net: Network, test: Sequences, ignored: list[str], path: Path) -> None:
-    from minilstm import plots
-
-    true = np.concatenate(as_list(test.y))  # (N,)
-    predicted = np.concatenate(as_list(net.classify(test.x)))  # (N,)
-    known = ~np.isin(true, ignored)  # (N,)
-    plots.save_figure(plots.plot_confusion(true[known], predicted[known]), path)

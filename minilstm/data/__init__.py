@@ -4,6 +4,12 @@ Everything here gives a batch as a plain list of (T, D) arrays, and never pads i
 from __future__ import annotations
 
 from minilstm.data import datasets
+from minilstm.data.description import DataDescription
 from minilstm.data.files.readers import Sequences, read_sequences, write_csv, write_npz
+from minilstm.data.shaping.shape import Shaping, shape
+from minilstm.data.shaping.windows import Windows, windows
 
-__all__ = ["Sequences", "datasets", "read_sequences", "write_csv", "write_npz"]
+__all__ = [
+    "DataDescription", "Sequences", "Shaping", "Windows", "datasets", "read_sequences", "shape",
+    "windows", "write_csv", "write_npz",
+]  # fmt: skip

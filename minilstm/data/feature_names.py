@@ -7,7 +7,8 @@ D - 1, in any order, have no names: their numbers are their positions. Any other
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Collection, Mapping, Sequence
 from numbers import Integral
 from typing import Any
 
@@ -16,9 +17,15 @@ import numpy as np
 from minilstm.arrays import as_array, column_labels, parts_of
 from minilstm.errors import DataError
 
+_MOST = 12  # names that a message lists
+
 
 def column_order(
-    have: Sequence[str], wanted: Sequence[str], name: str, source: str = "the network learned"
+    have: Sequence[str],
+    wanted: Sequence[str],
+    name: str,
+    source: str = "the network learned",
+    others: Collection[str] = (),
 ) -> list[int] | None:
     """Where the wanted columns stand in data that carry names.
 
@@ -28,6 +35,7 @@ def column_order(
     wanted : names that the network has learned, in its order
     name : of the data, for the message
     source : who wants the names, for the message
+    others : names of columns that are no features, such as a label: they may be there, or not
 
     Returns
     -------
@@ -43,26 +51,49 @@ def column_order(
     --------
     >>> column_order(["az", "ay", "ax"], ["ax", "ay", "az"], "x")
     [2, 1, 0]
-    >>> column_order(["ax", "t"], ["ax", "ay"], "x")
+    >>> column_order(["ax", "Ay", "t"], ["ax", "ay"], "x", others=["t"])
     Traceback (most recent call last):
         ...
-    minilstm.errors.DataError: x has the features ax, t, but the network learned ax, ay (missing: \
-ay; unknown: t); rename, add or drop columns.
+    minilstm.errors.DataError: x has the features ax, Ay, but the network learned ax, ay (missing: \
+ay; unknown: Ay; is 'Ay' meant for 'ay'?); rename, add or drop columns.
     """
     have, wanted = list(have), list(wanted)
     if have == wanted:
         return None
-    missing = [w for w in wanted if w not in have]
-    unknown = [h for h in have if h not in wanted]
-    doubled = sorted({h for h in have if have.count(h) > 1})
+    known, places = set(wanted), {h: n for n, h in enumerate(have)}
+    features = [h for h in have if h in known or h not in others]
+    missing = [w for w in wanted if w not in places]
+    unknown = [h for h in features if h not in known]
+    doubled = [] if len(set(features)) == len(features) else _doubled(features)
     if missing or unknown or doubled:
         faults = (("missing", missing), ("unknown", unknown), ("twice", doubled))
-        told = "; ".join(f"{what}: {', '.join(names)}" for what, names in faults if names)
+        told = "; ".join(f"{what}: {_some(names)}" for what, names in faults if names)
         raise DataError(
-            f"{name} has the features {', '.join(have)}, but {source} "
-            f"{', '.join(wanted)} ({told}); rename, add or drop columns."
+            f"{name} has the features {_some(features)}, but {source} {_some(wanted)} "
+            f"({told}{_meant(missing, unknown)}); rename, add or drop columns."
         )
-    return [have.index(w) for w in wanted]
+    return [places[w] for w in wanted]
+
+
+def _meant(missing: Sequence[str], unknown: Sequence[str]) -> str:
+    """What a misspelt name may stand for."""
+    small = {w.strip().casefold(): w for w in missing}
+    for name in unknown[:_MOST]:
+        plain = name.strip().casefold()
+        near = [plain] if plain in small else difflib.get_close_matches(plain, small, 1, 0.75)
+        if near:
+            return f"; is {name!r} meant for {small[near[0]]!r}?"
+    return ""
+
+
+def _doubled(names: Sequence[str]) -> list[str]:
+    return sorted({name for name in names if names.count(name) > 1})
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
+    return ", ".join(names[:_MOST]) + more
 
 
 def frame_names(x: Any, name: str = "x") -> list[str] | None:
@@ -89,7 +120,9 @@ def frame_names(x: Any, name: str = "x") -> list[str] | None:
     return first
 
 
-def in_order(x: Any, wanted: Sequence[str] | None, name: str = "x") -> Any:
+def in_order(
+    x: Any, wanted: Sequence[str] | None, name: str = "x", others: Collection[str] = ()
+) -> Any:
     """The same sequences with the columns of frames in one order; anything else as it is.
 
     Parameters
@@ -97,6 +130,7 @@ def in_order(x: Any, wanted: Sequence[str] | None, name: str = "x") -> Any:
     x : one sequence or a list of them, frames or not
     wanted : names that the network has learned; None takes those of the first frame
     name : of the argument, for the messages
+    others : columns of frames that are no features; they are left out
 
     Raises
     ------
@@ -105,7 +139,7 @@ def in_order(x: Any, wanted: Sequence[str] | None, name: str = "x") -> Any:
     """
     parts = parts_of(x)
     if parts is None:
-        return _one_in_order(x, column_labels(x), wanted, name)
+        return _one_in_order(x, column_labels(x), wanted, name, others=others)
     if set(map(type, parts)) == {np.ndarray}:
         return x
     labels = [column_labels(part) for part in parts]
@@ -122,36 +156,52 @@ def in_order(x: Any, wanted: Sequence[str] | None, name: str = "x") -> Any:
     if wanted is None and named:
         wanted, source = _names(labels[0]), f"{name}[0] has"
     return [
-        _one_in_order(part, found, wanted, f"{name}[{n}]", source, strict)
+        _one_in_order(part, found, wanted, f"{name}[{n}]", source, strict, others)
         for n, (part, found) in enumerate(zip(parts, labels, strict=True))
     ]
 
 
-def step_in_order(x: Any, wanted: Sequence[str] | None, name: str, single: bool = False) -> Any:
-    """The same for time steps: a row of a frame has names as its index, a named tuple as fields.
+def step_in_order(
+    x: Any,
+    wanted: Sequence[str] | None,
+    name: str,
+    single: bool = False,
+    others: Collection[str] = (),
+) -> Any:
+    """The same for time steps: a row of a frame, a named tuple or a dict, each with its names.
 
     A frame of one row is that row where the stream is a `single` one.
     """
     fields = getattr(x, "_fields", None)
+    if isinstance(x, Mapping):
+        return _entries_in_order(tuple(x.values()), list(x), wanted, name, others)
     if isinstance(x, tuple) and fields is not None:
         if list(fields) == [f"_{n}" for n in range(len(x))]:
             return tuple(x)  # what becomes of columns without names
-        return _entries_in_order(tuple(x), list(fields), wanted, name)
+        return _entries_in_order(tuple(x), list(fields), wanted, name, others)
     if isinstance(x, (list, tuple)):
         if x and (hasattr(x[0], "_fields") or len(getattr(x[0], "shape", ())) == 1):
-            return [step_in_order(row, wanted, f"{name}[{n}]") for n, row in enumerate(x)]
+            named = [(row, f"{name}[{n}]") for n, row in enumerate(x)]
+            return [step_in_order(row, wanted, place, others=others) for row, place in named]
         return x
     index: Any = getattr(x, "index", None)
     if len(getattr(x, "shape", ())) != 1 or not hasattr(index, "__iter__"):
         labels = column_labels(x)
-        out = _one_in_order(x, labels, wanted, name)
+        out = _one_in_order(x, labels, wanted, name, others=others)
         return as_array(out, name)[0] if single and labels and len(x) == 1 else out
-    return _entries_in_order(x, list(index), wanted, name)
+    return _entries_in_order(x, list(index), wanted, name, others)
 
 
-def _entries_in_order(x: Any, labels: list[Any], wanted: Sequence[str] | None, name: str) -> Any:
-    order = _order(labels, wanted, name)
-    return x if order is None else as_array(x, name)[order]
+def _entries_in_order(
+    x: Any, labels: list[Any], wanted: Sequence[str] | None, name: str, others: Collection[str]
+) -> Any:
+    order = _order(labels, wanted, name, others=others)
+    if order is None:
+        return x
+    if len(order) == len(labels):
+        return as_array(x, name)[order]
+    entries = list(x)  # as what is no feature may be no number
+    return [entries[n] for n in order]
 
 
 def _one_in_order(
@@ -161,9 +211,15 @@ def _one_in_order(
     name: str,
     source: str = "the network learned",
     strict: bool = False,
+    others: Collection[str] = (),
 ) -> Any:
-    order = None if labels is None else _order(labels, wanted, name, source, strict)
-    return x if order is None else as_array(x, name)[:, order]
+    order = None if labels is None else _order(labels, wanted, name, source, strict, others)
+    if order is None or labels is None:
+        return x
+    if len(order) == len(labels):
+        return as_array(x, name)[:, order]
+    kept = x[[labels[n] for n in order]]  # as what is no feature may be no number
+    return as_array(kept, name)
 
 
 def _order(
@@ -172,12 +228,13 @@ def _order(
     name: str,
     source: str = "the network learned",
     strict: bool = False,
+    others: Collection[str] = (),
 ) -> list[int] | None:
     """Where the wanted columns stand: by number, or by name; by name alone where `strict`."""
     numbers, names = _numbers(labels), _names(labels)
     if wanted is None or (numbers and not strict and set(names) != set(wanted)):
         return None if numbers in (None, list(range(len(labels)))) else numbers
-    return column_order(names, wanted, name, source)
+    return column_order(names, wanted, name, source, others)
 
 
 def _numbers(labels: Sequence[Any]) -> list[int] | None:

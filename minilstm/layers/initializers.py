@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.arrays import refuse_masked
-from minilstm.checks import shown
+from minilstm.checks import did_you_mean, shown
 
 Float = NDArray[np.float64]
 Initializer = Callable[[tuple[int, ...], np.random.Generator], Float]
@@ -155,7 +155,7 @@ def find(
         known = ", ".join(map(repr, names))
         raise ValueError(
             f"{layer}: {argument} is {shown(given)}; choose one of {known}, or give a function "
-            "(shape, rng) that returns an array."
+            f"(shape, rng) that returns an array{did_you_mean(given, names)}."
         )
     draw = given
 

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from minilstm.backend import Backend
+from minilstm.checks import did_you_mean
 from minilstm.layers import ClassificationOutput, Layer, RegressionOutput
 from minilstm.losses.base import Array, Functions, Loss
 from minilstm.losses.cross_entropy import CrossEntropy
@@ -116,7 +117,7 @@ def find_loss(loss: Any) -> Loss:
         if loss not in NAMES:
             raise ValueError(
                 f"loss is {loss!r}; choose one of {choices}, or give a pair of functions "
-                "(value, gradient)."
+                f"(value, gradient){did_you_mean(loss, NAMES)}."
             )
         return _NAMED[_ALIASES.get(loss, loss)]
     if isinstance(loss, (tuple, list)) and len(loss) == 2 and all(map(callable, loss)):

@@ -3,7 +3,7 @@ The loss of an output says what its targets are: class numbers, responses, or ze
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,13 +30,19 @@ NO_CLASSES = (
 
 
 def as_batches(
-    wiring: Wiring, x: Any, dtype: Any, data_format: str = "auto", name: str = "x"
+    wiring: Wiring,
+    x: Any,
+    dtype: Any,
+    data_format: str = "auto",
+    name: str = "x",
+    others: Collection[str] = (),
 ) -> list[Batch]:
     """Checked sequences for each input of a network, in the order of its inputs.
 
     x holds sequences as `minilstm.data.sequences.as_batch` takes them; for several inputs a dict of
     them by the names of the inputs, or a list with one entry for each input. `data_format` has
-    letters for the axes, see `minilstm.data.axis_order`.
+    letters for the axes, see `minilstm.data.axis_order`; `others` are columns of frames that are no
+    features.
 
     Raises DataError where anything does not fit the network, or the inputs do not fit each other.
     """
@@ -45,7 +51,7 @@ def as_batches(
     batches = []
     for layer, (part_name, part) in zip(layers, parts, strict=True):
         assert isinstance(layer, SequenceInput)  # the wiring has checked
-        how = dtype, data_format, part_name, layer.min_length
+        how = dtype, data_format, part_name, layer.min_length, others
         batches.append(sequences_of(layer, part, *how))
     lengths = [[*map(len, batch.sequences)] for batch in batches] if batches[1:] else []
     for other, (part_name, _) in zip(lengths[1:], parts[1:], strict=True):
@@ -65,17 +71,20 @@ def sequences_of(
     data_format: str = "auto",
     name: str = "x",
     min_length: int = 1,
+    others: Collection[str] = (),
 ) -> Batch:
     """Checked sequences of one input: frames by their names, axes by their format."""
-    arranged = arranged_sequences(layer, x, data_format, name)
+    arranged = arranged_sequences(layer, x, data_format, name, others)
     how: dict[str, Any] = {"min_length": min_length, "digits": layer.normalizes}
     return as_batch(arranged, layer.input_size, dtype, name, **how)
 
 
-def arranged_sequences(layer: SequenceInput, x: Any, data_format: str, name: str) -> Any:
+def arranged_sequences(
+    layer: SequenceInput, x: Any, data_format: str, name: str, others: Collection[str] = ()
+) -> Any:
     """Sequences of one input as they came, but for the order of features and of axes."""
     if _has_rows_of_features(layer, data_format):
-        x = in_order(x, layer.feature_names, name)
+        x = in_order(x, layer.feature_names, name, others)
     return arrange(x, data_format, len(layer.shape), name)
 
 

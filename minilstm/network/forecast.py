@@ -97,7 +97,8 @@ def forecast(
     [[4.0], [3.0], [5.0]]
     """
     size = _check(net, steps)
-    (past,) = as_batches(net.wiring, history, net.dtype, net.data_format, "history")
+    how = net.dtype, net.data_format, "history", net.others
+    (past,) = as_batches(net.wiring, history, *how)
     B = len(past.sequences)
     truth = None if actual is None else _true_values(net, actual, size, past, steps)
     stream = net.stream(batch=B)
@@ -147,7 +148,9 @@ def _check(net: Any, steps: Any) -> int:
 def _true_values(net: Network, actual: Any, size: int, past: Batch, steps: int) -> Array:
     """The true values that the open loop feeds, (S - 1, B, D)."""
     first: Any = net.layers[net.wiring.inputs[0]]
-    sequences, form = sequences_of(first, actual, net.dtype, net.data_format, "actual")
+    sequences, form = sequences_of(
+        first, actual, net.dtype, net.data_format, "actual", others=net.others
+    )
     one, of_history = form == "single", past.form == "single"
     if one != of_history or len(sequences) != len(past.sequences):
         raise DataError(

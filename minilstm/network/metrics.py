@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.arrays import read_only
+from minilstm.checks import did_you_mean
 from minilstm.errors import DataError
 
 Array = NDArray[Any]
@@ -90,10 +91,10 @@ def find_metric(metric: Any) -> Metric:
     if isinstance(metric, str) and metric in NAMES:
         return _NAMED[metric]
     if isinstance(metric, str) or not callable(metric):
-        of_text = isinstance(metric, str)
+        of_text, near = isinstance(metric, str), did_you_mean(metric, NAMES)
         raise (ValueError if of_text else TypeError)(
             f"a metric is {repr(metric) if of_text else type(metric).__name__}; choose one of "
-            f"{choices}, or give a function of predictions and targets."
+            f"{choices}, or give a function of predictions and targets{near}."
         )
     name = getattr(metric, "__name__", "")
     if not name or name == "<lambda>" or name in _TAKEN or name in NAMES:

@@ -119,6 +119,7 @@ def to_bytes(net: Any) -> bytes:
         if net.losses is None
         else [None if a is None or a.kind == "any" else a.name for a in net.losses],
         "data_format": net.data_format,
+        **({} if net.about is None else {"about": net.about}),
     }
     # As it will be read: a tuple is a list then.
     plain = json.loads(json.dumps(metadata))
@@ -207,6 +208,7 @@ def from_file(
             statistics=parts.statistics,
             losses=parts.losses,
             data_format=parts.data_format,
+            about=metadata.get("about"),
         )
         if self_test:
             check_extent(wiring, list(tensors.values()))

@@ -53,6 +53,7 @@ class Network(Predictor):
         layers, and takes cross-entropy for an output without one
     data_format : letters for the axes of the data that come in, such as "CTB"; "auto" is
         (T, features), and a list or a leading axis for a batch
+    about : what is known of the data, see `minilstm.network.about`; None for nothing
 
     Attributes
     ----------
@@ -84,8 +85,9 @@ class Network(Predictor):
         dtype: Any = None,
         losses: Sequence[Any] | None = None,
         data_format: str | None = None,
+        about: Mapping[str, Any] | None = None,
     ) -> Network:
-        """The same network with other values, classes, dtype, losses or format.
+        """The same network with other values, classes, dtype, losses, format or facts of its data.
 
         Raises ValueError or DataError where a value is not finite, or where there is not one label
         for each score, all different.
@@ -104,6 +106,7 @@ class Network(Predictor):
             statistics=self.statistics if statistics is None else statistics,
             losses=self.losses if losses is None else losses,
             data_format=self.data_format if data_format is None else data_format,
+            about=self.about if about is None else about,
         )
 
     def updated(

@@ -20,9 +20,10 @@ from minilstm.data.labels import class_array, scores_to_labels
 from minilstm.data.padding import Padding
 from minilstm.errors import DataError
 from minilstm.functional.lstm import LSTMState
-from minilstm.layers import Layer, SequenceInput
+from minilstm.layers import Layer
 from minilstm.losses import find_loss
 from minilstm.network import model_file
+from minilstm.network.about import checked_about, other_columns
 from minilstm.network.evaluation import measure_outputs
 from minilstm.network.examples import NO_CLASSES, as_answers, as_batches, classes_by_output
 from minilstm.network.graph.connections import Connections
@@ -60,6 +61,7 @@ class Predictor:
         statistics: Mapping[str, ArrayLike] | None = None,
         losses: Sequence[Any] | None = None,
         data_format: str = "auto",
+        about: Mapping[str, Any] | None = None,
     ) -> None:
         wiring = wire(layers)
         self.dtype = np.dtype(dtype)
@@ -92,9 +94,10 @@ class Predictor:
         self.placement = Placement()
         self.input_names = [self.layers[n].name for n in self.wiring.inputs]
         self.output_names = [self.layers[n].name for n in self.wiring.outputs]
-        first = self.layers[self.wiring.inputs[0]]
-        assert isinstance(first, SequenceInput)  # the wiring has checked
+        first: Any = self.layers[self.wiring.inputs[0]]  # a SequenceInput
         self.input_size = first.input_size
+        self.about = checked_about(about, self.wiring)
+        self.others = other_columns(self.about)  # of frames, that are no features
         steps = self.wiring.nodes[self.wiring.outputs[0]].steps[0]
         self.output_mode = "sequence" if steps else "last"
 
@@ -168,11 +171,9 @@ class Predictor:
         >>> bool(np.allclose(np.concatenate([first, rest]), net.predict(x)))
         True
         """
-        padding = Padding(
-            sequence_length, sequence_padding_direction, sequence_padding_value
-        ).checked()
+        padded = sequence_length, sequence_padding_direction, sequence_padding_value
         wanted = [Port(n, 0) for n in self.wiring.outputs]
-        how = data_format, state, mini_batch_size, padding, return_state
+        how = data_format, state, mini_batch_size, Padding(*padded).checked(), return_state
         outputs, after = self._run(x, wanted, *how)
         scores = outputs[0] if len(outputs) == 1 else tuple(outputs)
         return (scores, after) if return_state else scores
@@ -213,8 +214,7 @@ class Predictor:
         >>> bool(np.allclose(np.concatenate(parts), net.predict(x)))
         True
         """
-        options["return_state"] = True
-        scores, self.carried_state = self.predict(x, **options)
+        scores, self.carried_state = self.predict(x, **{**options, "return_state": True})
         return scores
 
     def classify_and_update_state(self, x: Any, **options: Any) -> Any:
@@ -296,7 +296,7 @@ class Predictor:
         """
         heads = find_heads(self.wiring, self.losses)
         classes = classes_by_output(self.classes, self.wiring, heads)
-        batches = as_batches(self.wiring, x, self.dtype, self.data_format, name)
+        batches = as_batches(self.wiring, x, self.dtype, self.data_format, name, self.others)
         given = (self.wiring, heads, batches[0], y, classes, label_name)
         targets = as_answers(*given, dtype=self.dtype).targets
         sequences, unweighted = [b.sequences for b in batches], [None] * len(heads)
@@ -382,7 +382,7 @@ class Predictor:
         want_state: bool = False,
     ) -> tuple[list[Any], State]:
         letters = self.data_format if data_format is None else data_format
-        batches = as_batches(self.wiring, x, self.dtype, letters)
+        batches = as_batches(self.wiring, x, self.dtype, letters, others=self.others)
         B = len(batches[0].sequences)
         if state is None:
             state = self.carried_state

@@ -65,8 +65,8 @@ class Stream:
 
     __slots__ = (
         "__weakref__", "_advance", "_advance_checked", "_backend", "_batch", "_check_state",
-        "_digits", "_dtype", "_lock", "_names", "_out_shape", "_start", "_states", "_step_shape",
-        "_streams", "_x_shape",
+        "_digits", "_dtype", "_lock", "_names", "_others", "_out_shape", "_start", "_states",
+        "_step_shape", "_streams", "_x_shape",
     )  # fmt: skip
 
     def __init__(self, network: Any, batch: int | None = None, threads: int = 1) -> None:
@@ -84,7 +84,7 @@ class Stream:
         first = network.layers[wiring.inputs[0]]
         self._digits = first.normalizes
         self._lock = Lock()
-        self._names = first.feature_names
+        self._names, self._others = first.feature_names, network.others
         backend, chain = current_backend(), _chain(network)
         self._backend = backend
         if backend.make_stepper is None or chain is None:
@@ -128,7 +128,7 @@ class Stream:
         Parameters
         ----------
         x_t : (D,) the features of the step, or (n, D) with ``batch=n``; a row of a frame, a named
-            tuple or a frame (of one row) is taken by its names where the network has them
+            tuple, a dict or a frame (of one row) is taken by its names where the network has them
         out : where to write the scores, a contiguous array of the network's dtype; None means a
             new array
 
@@ -156,7 +156,7 @@ class Stream:
                 if self._advance(x_t, out):
                     return out
         # What is refused above comes here to be converted, or to be told what is wrong with it.
-        x_t = step_in_order(x_t, self._names, "x_t", self._streams is None)
+        x_t = step_in_order(x_t, self._names, "x_t", self._streams is None, self._others)
         rows = as_step(
             x_t, self._step_shape, self._dtype, streams=self._streams, digits=self._digits
         )  # (n, D)

@@ -105,13 +105,24 @@ def plot_confusion(
     if truth.size == 0:
         raise DataError("true and predicted are empty and should have at least one label each.")
     counts = confusion_matrix(true, predicted, names)  # (C, C)
+    return plot_counts(counts, names, normalize, title, ax)
+
+
+def plot_counts(
+    counts: NDArray[np.int64],
+    names: Sequence[Any],
+    normalize: bool = False,
+    title: str = "Confusion chart",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the chart of a confusion matrix (C, C), as `plot_confusion` does."""
     size = len(names)
     if ax is None:
         width = min(WIDTH_INCHES, 4.6 + 0.55 * size)
         ax = new_axes(0.92 * width, width=width)[0]
     _lay_out(ax, [str(name) for name in names])
-    right = int(np.trace(counts))
-    share = f"accuracy {percent(right, truth.size)}, {truth.size - right:,} of {truth.size:,} wrong"
+    right, total = int(np.trace(counts)), int(counts.sum())
+    share = f"accuracy {percent(right, total)}, {total - right:,} of {total:,} wrong"
     ax.set_title(f"{title}: {share}" if title else share, fontsize=TITLE_POINTS, color=DARK)
     _fill_cells(ax, _cells(counts, normalize, with_share=size <= SHARED_UP_TO))
     return ax

@@ -35,6 +35,16 @@ class TrainingData(NamedTuple):
     def __len__(self) -> int:
         return len(self.sequences[0])
 
+    def part(self, chosen: IntArray) -> TrainingData:
+        """The data of some sequences, by number."""
+
+        def of(arrays: list[Array]) -> list[Array]:
+            return [arrays[n] for n in chosen]
+
+        weights = [None if w is None else of(w) for w in self.weights]
+        every = [*map(of, self.sequences)], [*map(of, self.targets)], weights
+        return TrainingData(*every, self.class_weights)
+
 
 class Joined(NamedTuple):
     """The same with every list as one array, from which a shuffled mini-batch is gathered."""

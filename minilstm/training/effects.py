@@ -64,9 +64,15 @@ def _of_validation(
     options: TrainingOptions, per_epoch: int, changed: set[str]
 ) -> Iterator[tuple[str, str]]:
     total, patience = options.max_epochs * per_epoch, options.validation_patience
-    if options.validation_data is None:
+    if not options.validates:
         for name in sorted(changed & OF_VALIDATION):
-            yield name, "validation_data is None; give validation_data=(x, y), or leave it out"
+            yield (
+                name,
+                (
+                    "validation_data is None; give validation_data=(x, y) or validation_share=0.2, "
+                    "or leave it out"
+                ),
+            )
         return
     every = options.validation_frequency
     # Those after which there is still something to stop.

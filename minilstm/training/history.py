@@ -42,6 +42,7 @@ class TrainingInfo:
     seconds : that the training took
     backend : that computed it
     seed : of the options
+    hints : sentences on what the history shows and what may help; they are never printed unasked
 
     Examples
     --------
@@ -59,6 +60,7 @@ class TrainingInfo:
     seconds: float
     backend: str = ""
     seed: int = 0
+    hints: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         columns = list(self.history)

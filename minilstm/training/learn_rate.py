@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from minilstm.checks import did_you_mean
 from minilstm.training.schedules import SCHEDULES, Piecewise, Schedule
 
 
@@ -94,5 +95,6 @@ def as_schedule(given: Any, drop_factor: float = 0.1, drop_period: int = 10) -> 
             return Function(given)
     raise ValueError(
         f"learn_rate_schedule is {given!r}; choose one of {', '.join(map(repr, SCHEDULES))}, or "
-        f"give an object of minilstm.schedules, a list, or a function of (epoch, iteration)."
+        "give an object of minilstm.schedules, a list, or a function of (epoch, iteration)"
+        f"{did_you_mean(given, SCHEDULES)}."
     )

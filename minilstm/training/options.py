@@ -4,12 +4,13 @@ Everything random in a training comes from `seed`."""
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import InitVar, dataclass
-from functools import cached_property, partial
-from typing import Any
+from functools import cached_property, partial, wraps
+from typing import Any, TypeVar
 
 from minilstm.checks import (
     as_functions,
@@ -24,6 +25,7 @@ from minilstm.checks import (
     check_sequence_length,
     check_share,
     check_whole,
+    did_you_mean,
     is_whole,
     metric_name,
 )
@@ -37,6 +39,7 @@ from minilstm.training.solvers import (
     SQUARED_DECAYS,
 )
 
+_Class = TypeVar("_Class")
 _Check = Callable[[str, Any], object]  # raises for a wrong value of the option of that name
 
 
@@ -53,6 +56,10 @@ def _decay(name: str, value: Any) -> None:
     """The share of a running mean that stays: from 0 to below 1."""
     check_share(name, value)
     check_number(name, value, "below 1", lambda v: v < 1)
+
+
+def _part(name: str, value: Any) -> None:
+    check_number(name, value, "above 0 and below 1", lambda v: 0 < v < 1)
 
 
 def _memory_budget(name: str, value: Any) -> None:
@@ -77,6 +84,23 @@ _FINITE = partial(check_number, wanted="that is finite", fits=math.isfinite)
 _TARGET_FORMAT = partial(check_data_format, channels=False)
 
 
+def _by_known_names(cls: type[_Class]) -> type[_Class]:
+    """The class, but an option that it does not have is refused with the nearest that it has."""
+    plain: Any = cls.__init__
+
+    @wraps(plain)
+    def init(self: Any, *values: Any, **options: Any) -> None:
+        known = inspect.signature(plain).parameters
+        for name in options.keys() - known.keys():
+            near = did_you_mean(name, known)
+            raise TypeError(f"there is no training option {name!r}{near}; see {cls.__name__}.")
+        plain(self, *values, **options)
+
+    cls.__init__ = init  # type: ignore[assignment]
+    return cls
+
+
+@_by_known_names
 @dataclass(frozen=True)
 class TrainingOptions:
     """How to train.
@@ -114,6 +138,9 @@ class TrainingOptions:
     sequence_padding_direction, sequence_padding_value : "right" or "left", and a number; without
         effect on "ragged"
     validation_data : (x, y) to evaluate while training, or None
+    validation_share : part of the sequences, such as 0.2, that is not trained on but evaluated in
+        the place of `validation_data`; drawn by `seed`, class by class where a sequence has one,
+        and whole `groups` of `train` at a time. None takes none
     validation_frequency : iterations between validations, or "epoch" for one after every epoch;
         also before the first iteration and at the end
     validation_patience : stop after this many validations whose loss is not below the best
@@ -194,6 +221,7 @@ class TrainingOptions:
     sequence_padding_direction: str = _option("right", _one_of("right", "left"))
     sequence_padding_value: float = _option(0.0, _FINITE)
     validation_data: tuple[Any, Any] | None = _option(None, check_pair, none=True)
+    validation_share: float | None = _option(None, _part, none=True)
     validation_frequency: int | str = _option(50, _validation_frequency)
     validation_patience: float = _option(math.inf, _LIMIT)
     objective_metric_name: str = "loss"
@@ -250,15 +278,22 @@ class TrainingOptions:
             object.__setattr__(self, name, value)
 
     def _check_validation(self) -> None:
-        if self.validation_data is None and self.output_network == "best-validation":
+        if self.validation_data is not None and self.validation_share is not None:
             raise ValueError(
-                "output_network is 'best-validation', but validation_data is None; give (x, y)."
+                f"validation_share is {self.validation_share!r}, but validation_data is given as "
+                "well; leave one of them out."
+            )
+        if not self.validates and self.output_network == "best-validation":
+            raise ValueError(
+                "output_network is 'best-validation', but validation_data is None; give (x, y), or "
+                "validation_share=0.2."
             )
         names = ("loss", *self.metric_names)
         if self.objective_metric_name not in names:
             raise ValueError(
                 f"objective_metric_name is {self.objective_metric_name!r}; choose one of "
-                f"{', '.join(map(repr, names))}, which are 'loss' and the metrics."
+                f"{', '.join(map(repr, names))}, which are 'loss' and the metrics"
+                f"{did_you_mean(self.objective_metric_name, names)}."
             )
         if self.objective_direction == "auto" and not self._objective_is_known():
             raise ValueError(
@@ -270,6 +305,11 @@ class TrainingOptions:
     def _objective_is_known(self) -> bool:
         """Whether it is the loss or a metric of the package, not a function of a user."""
         return self.objective_metric_name == "loss" or self.objective_metric_name in self.metrics
+
+    @property
+    def validates(self) -> bool:
+        """Whether there are validation data, of a user's or held out."""
+        return self.validation_data is not None or self.validation_share is not None
 
     @property
     def maximizes(self) -> bool:

@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 from minilstm.arrays import as_numbers, parts_of
 from minilstm.data.padding import NO_CLASS
 from minilstm.errors import DataError
+from minilstm.evaluation.splits import Split, split_share
 from minilstm.layers import Layer, SequenceInput
 from minilstm.losses import row_weights
+from minilstm.network.about import without_card
 from minilstm.network.examples import (
     Answers,
     as_answers,
@@ -45,9 +47,13 @@ def prepare(
     loss: Any,
     options: TrainingOptions,
     step_weights: Any,
+    groups: Any,
     rng: np.random.Generator,
-) -> tuple[Network, tuple[Head, ...], TrainingData]:
+) -> tuple[Network, tuple[Head, ...], TrainingData, TrainingData | None]:
     """Check everything, and build the network that training starts from.
+
+    The last of the four is what `validation_share` holds out; statistics, weights of classes and
+    all else are those of the others.
 
     Arguments are those of `minilstm.train`, and a generator for first values of learnables. Raises
     DataError, ValueError or TypeError where anything does not fit; nothing was computed then.
@@ -69,7 +75,8 @@ def prepare(
     )
     _check_metrics(heads, options)
     _check_rates(options, dtype)
-    by_class = _class_weights(heads, answers)
+    split = _held_out(heads, answers, options, groups)
+    by_class = _class_weights(heads, answers, split)
     names = [wiring.nodes[h.output].layer.name for h in heads]
     parts: list[Any] = [None] * len(heads)
     if step_weights is not None:
@@ -81,7 +88,10 @@ def prepare(
         first = wiring.nodes[n].layer
         assert isinstance(first, SequenceInput)  # the wiring has checked
         reset = options.reset_input_normalization
-        ready = first.with_statistics(batch.sequences, reset)
+        learned_from = batch.sequences
+        if split is not None:
+            learned_from = [batch.sequences[n] for n in split.train]
+        ready = first.with_statistics(learned_from, reset)
         if feature_names is not None and first.feature_names is None:
             ready = dataclasses.replace(ready, feature_names=tuple(feature_names))
         layers_now[layers_now.index(first)] = ready
@@ -96,9 +106,13 @@ def prepare(
         statistics=old.statistics if old else None,
         losses=losses,
         data_format=data_format,
+        about=without_card(old.about) if old else None,
     )
     sequences = [list(b.sequences) for b in batches]
-    return net, heads, TrainingData(sequences, answers.targets, weights, by_class)
+    data = TrainingData(sequences, answers.targets, weights, by_class)
+    if split is None:
+        return net, heads, data, None
+    return net, heads, data.part(split.train), data.part(split.test)
 
 
 def check_validation(
@@ -159,12 +173,41 @@ def _check_rates(options: TrainingOptions, dtype: str) -> None:
             )
 
 
-def _class_weights(heads: Sequence[Head], answers: Answers) -> list[Array | None]:
+def _held_out(
+    heads: Sequence[Head], answers: Answers, options: TrainingOptions, groups: Any
+) -> Split | None:
+    """Which sequences train and which validate; None where the options hold none out."""
+    share = options.validation_share
+    if share is None:
+        if groups is not None:
+            raise ValueError(
+                "groups is given, but validation_share is None, so no sequences are held out; set "
+                "validation_share=0.2, or leave groups out."
+            )
+        return None
+    labels = next((t for t, c in zip(answers.targets, answers.classes, strict=True)
+                   if c is not None), None)  # fmt: skip
+    split = split_share(len(answers.targets[0]), share, options.seed, groups, labels)
+    for side, numbers in zip(("training", "validation"), split, strict=True):
+        for targets in answers.targets:
+            if not any(np.any(_counted(targets[n])) for n in numbers):
+                raise DataError(
+                    f"validation_share is {share}, which leaves no answer that counts among the "
+                    f"{side} data; give another share, another seed, or validation_data."
+                )
+    return split
+
+
+def _class_weights(
+    heads: Sequence[Head], answers: Answers, split: Split | None
+) -> list[Array | None]:
     """The weight of each class (C,) for each output; None where all weigh the same."""
     out: list[Array | None] = [None] * len(heads)
     for k, classes in enumerate(answers.classes):
         if classes is not None:
-            every = np.concatenate(answers.targets[k])  # (N,)
+            targets = answers.targets[k]
+            trained = targets if split is None else [targets[n] for n in split.train]
+            every = np.concatenate(trained)  # (N,)
             counts = np.bincount(every[every >= 0], minlength=len(classes))  # (C,)
             out[k] = heads[k].loss.weights_of_classes(classes, counts)
     return out

@@ -3,6 +3,7 @@ An interruption returns the network so far."""
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -11,11 +12,13 @@ import numpy as np
 
 from minilstm.backend import Backend, is_installed, load_backend, use_backend
 from minilstm.layers import Layer
+from minilstm.logs import log
 from minilstm.network.graph.connections import Connections
 from minilstm.network.network import Network
 from minilstm.training.batches import TrainingData
 from minilstm.training.effects import without_effect
 from minilstm.training.environment import choose_side, is_left_open, training_backend
+from minilstm.training.hints import find_hints
 from minilstm.training.history import TrainingInfo
 from minilstm.training.interruption import Interruption
 from minilstm.training.loop import TrainingLoop
@@ -33,6 +36,7 @@ def train(
     options: TrainingOptions | None = None,
     *,
     step_weights: Any = None,
+    groups: Any = None,
 ) -> tuple[Network, TrainingInfo]:
     """Train a network on sequences of any lengths.
 
@@ -50,6 +54,8 @@ def train(
         None takes that of the output layers, and "crossentropy" where there is none
     options : TrainingOptions; None means the defaults
     step_weights : weight of each answer, of the form of y; None means 1 each
+    groups : (B,) the group of each sequence, such as its person, strings or whole numbers: the
+        option `validation_share` holds out whole groups. None means that each is its own
 
     Returns
     -------
@@ -98,10 +104,13 @@ def train(
     folder = checkpoint_folder(options)
     # One generator for first values, one for shuffling, one for dropout: none disturbs another.
     values, shuffler, noise = np.random.default_rng(options.seed).spawn(3)
-    net, heads, data = prepare(x, y, layers, loss, options, step_weights, values)
+    given = x, y, layers, loss, options, step_weights, groups
+    net, heads, data, held_out = prepare(*given, values)
     if spoiled := lost_digits(net, heads, x, y, options.target_data_formats):
         warnings.warn(spoiled, UserWarning, stacklevel=2)
-    validation = check_validation(net, heads, data, options)
+    validation = held_out
+    if validation is None:
+        validation = check_validation(net, heads, data, options)
     backend, note = _faster(backend, net, data, options)
     _say_that_numpy_is_slow(backend)
     with Interruption() as ctrl_c, use_backend(backend.name):
@@ -110,7 +119,13 @@ def train(
         )
         for sentence in without_effect(options, *loop.facts()):
             warnings.warn(sentence, UserWarning, stacklevel=2)
-        return loop.run(ctrl_c)
+        log.info(
+            "training on %s: %d sequences, %d learnables, %d iterations",
+            backend.name, len(data), sum(p.size for p in net.parameters.values()), loop.total,
+        )  # fmt: skip
+        net, info = loop.run(ctrl_c)
+    hints = find_hints(options, info.history, loop.per_epoch, net.classes, data, validation)
+    return net, dataclasses.replace(info, hints=hints)
 
 
 def _faster(

@@ -15,6 +15,7 @@ import numpy as np
 from minilstm.arrays import read_only
 from minilstm.backend import Backend
 from minilstm.functional.ragged import active_counts
+from minilstm.logs import log
 from minilstm.network.evaluation import measure_outputs
 from minilstm.network.network import Network
 from minilstm.network.passes.heads import Head
@@ -99,6 +100,7 @@ class Watch:
                 warnings.warn(_not_measured(objective, iteration), UserWarning, stacklevel=2)
         elif value < self.best_value:
             self.best_value, self.best_net, self.waited = value, net, 0
+            log.debug("the validation %s is the best after %d iterations", objective, iteration)
             self.best_iteration = iteration
         else:
             self.waited += 1
@@ -129,6 +131,7 @@ class Watch:
         name = f"checkpoint-epoch-{epoch:04d}-iteration-{iteration:06d}.safetensors"
         try:
             self.shown(net).save(self.checkpoints / name)
+            log.info("checkpoint %s", self.checkpoints / name)
         except Exception as error:
             self.lost_checkpoints += 1
             if self.lost_checkpoints == 1:

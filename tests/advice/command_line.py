@@ -18,6 +18,7 @@ from advice.world import build, classifier, start
 from minilstm.command_line.complaints import check_streams
 from minilstm.command_line.outputs import save_model
 from minilstm.command_line.words.parser import build_parser
+from minilstm.network.card import data_facts, make_card
 
 
 def command(words, lines=""):
@@ -58,6 +59,15 @@ def tested(text):
     return f"--test {put(text, 'test.csv')}"
 
 
+def trained():
+    """A model of the file that `put(HEAD + BODY)` gives, which knows it."""
+    put(HEAD + BODY)
+    x = ml.data.read_sequences("d.csv")
+    net = build(classes=["run", "walk"], features=2)
+    card = make_card(data={"training": data_facts(x.x, x.y)}, date=None)
+    net.replace(about={"card": card}).save("m.safetensors")
+
+
 # What a run of the grid printed.
 ROW = {"work": "training, 2, 3, 1, 4, 2, last", "engine": "minilstm", "unit": "ms", "median": 2.5}
 GRID = json.dumps(
@@ -92,6 +102,12 @@ TABLE = [
      "put(GRID, 'r'); '2.50' in command('bench --grid --read r')"),
     ("build(features=2).save('m'); command('predict m ' + put(HEAD + BODY))", "train it before",
      "model(); 'run' in command('predict m.safetensors ' + put(HEAD + BODY))"),
+    ("trained(); command('evaluate m.safetensors d.csv')", "too good; test it on others",
+     "trained(); 'accuracy' in command('evaluate m.safetensors ' + put(HEAD + 'r1,5,2,run\\n'))"),
+    ("model(); put('ax,ay\\n1,2\\n', 'd.csv'); command('evaluate m.safetensors d.csv --id-column "
+     "\\'\\'')", "compare with; add them, or use the command (predict)",
+     "model(); put('ax,ay\\n1,2\\n', 'd.csv'); command('$1 m.safetensors d.csv --id-column "
+     "\\'\\''); 'accuracy' in command('evaluate m.safetensors ' + put(HEAD + BODY))"),
     ("training('recording,ax\\nr1,1\\nr1,2\\n')", "but a classifier learns from labels; add them",
      "training(HEAD + BODY)"),
     ("training(HEAD + BODY, '--output-mode sequence --label-per sequence')", "train with|make them",

@@ -20,7 +20,14 @@ from advice.exempt import EXEMPT, NO_ADVICE
 from advice.sites import error_of, pieces_of_advice, sites
 from advice.world import world
 
-for package in ("numba", "matplotlib", "scipy", "matio", "pandas"):  # of which the tables speak
+for package in (
+    "numba",
+    "matplotlib",
+    "scipy",
+    "matio",
+    "pandas",
+    "sklearn",
+):  # of which the tables speak
     pytest.importorskip(package)
 
 HERE = Path(__file__).parent

@@ -102,8 +102,8 @@ def test_words_for_missing_labels_may_stand_before_the_files(run):
     words = ["--missing-labels", "NA", "--missing-labels", ""]
     code, out, _ = run("train", *words, "train.csv", *SHORT, "--out", "o", "--json")
     assert code == 0 and json.loads(out[-1])["read"][0]["missing_labels"] == 2
-    code, out, _ = run("predict", *words, "o/model.safetensors", "train.csv", "--json")
-    assert code == 0 and json.loads(out[-1])["read"][0]["missing_labels"] == 2
+    code, _, said = run("predict", *words, "o/model.safetensors", "train.csv", "--json")
+    assert code == 0 and json.loads(said[-1])["read"][0]["missing_labels"] == 2
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from bench_words import BENCH
 from builders import two_movements
+from data_words import DATA
 from matlab_words import matlab
 
 import minilstm as ml
@@ -53,9 +54,10 @@ class World:
         """The JSON object of a command; what stands before it is `printed`."""
         assert cli.main([*map(str, words), "--json"]) == code
         said = self.capsys.readouterr()
-        *self.printed, last = said.out.splitlines()
-        self.errors = said.err
-        return json.loads(last)
+        self.printed, self.errors = said.out.splitlines(), said.err
+        if words[0] in ("predict", "stream") and "--out" not in words:  # the CSV stands alone
+            return json.loads(said.err.splitlines()[-1])
+        return json.loads(self.printed.pop())
 
     def train(self, *words, data="train.csv", code=0):
         """The network and the history, columns by name, of a short training."""
@@ -190,6 +192,25 @@ def predict_out(w):
     assert (w.out / "labels.csv").read_text().splitlines() == printed and w.printed == []
 
 
+def evaluate_label_per(w):
+    w.train("--output-mode", "last", data="last.csv")
+    words = ["evaluate", w.out / "t/model.safetensors", "last.csv"]
+    assert label_per(w, *words)["labels"] == {"a": 2, "b": 1}
+    assert "one label a step" in w.run(*words, "--label-per", "step", code=2)["error"]
+
+
+def evaluate_every_word(w):
+    how = ["columns.csv", "--id-column", "run", "--label-column", "kind", "--no-missing-labels"]
+    found = w.run("evaluate", "small/model.safetensors", *how)["report"]["classes"]
+    assert [(c["label"], c["support"]) for c in found] == [("a", 2), ("b", 1), ("NA", 1)]
+
+
+def evaluate_out(w):
+    assert w.run("evaluate", MODEL, "test.csv")["files"] == []
+    w.run("evaluate", MODEL, "test.csv", "--out", w.out / "e")
+    assert (w.out / "e/report.md").read_text().startswith("# Evaluation")
+
+
 def demo(option, place, value):
     def case(w):
         import minilstm.command_line.demo as room
@@ -236,12 +257,14 @@ PLAIN = {
     "demo": ["demo"],
     "train": ["train", "train.csv", "--epochs", 1, "--hidden", 2, "--quiet"],
     "predict": ["predict", MODEL, "test.csv"],
+    "evaluate": ["evaluate", MODEL, "test.csv"],
     "stream": ["stream", MODEL],
     "info": ["info"],
     "plot": ["plot", MODEL],
     "bench": ["bench"],
     "warmup": ["warmup"],
     "gradcheck": SOFTMAX,
+    "completion": ["completion", "bash"],
 }
 
 
@@ -276,6 +299,15 @@ CASES = {
     ("predict", "--x-name"): matlab("predict", "--x-name", "b"),
     ("predict", "--y-name"): matlab("predict", "--y-name", "m"),
     ("predict", "--out"): predict_out,
+    ("evaluate", "--id-column"): reads("evaluate", "small/model.safetensors"),
+    ("evaluate", "--label-column"): reads("evaluate", "small/model.safetensors"),
+    ("evaluate", "--missing-labels"): reads("evaluate", "small/model.safetensors"),
+    ("evaluate", "--no-missing-labels"): evaluate_every_word,
+    ("evaluate", "--label-per"): evaluate_label_per,
+    ("evaluate", "--layout"): matlab("evaluate", "--layout", "TC"),
+    ("evaluate", "--x-name"): matlab("evaluate", "--x-name", "b"),
+    ("evaluate", "--y-name"): matlab("evaluate", "--y-name", "m"),
+    ("evaluate", "--out"): evaluate_out,
     ("train", "--test"): with_test,
     ("train", "--hidden"): trains(
         lambda net, w: net.layers[1].num_hidden_units == 5, "--hidden", 5
@@ -311,6 +343,7 @@ CASES = {
     ("demo", "--out"): demo("--out", 0, Path("elsewhere")),
     ("demo", "--seed"): demo("--seed", 2, 9),
     **BENCH,
+    **DATA,
     ("warmup", "--dtype"): warm,
     ("gradcheck", "--layer"): gradcheck_layer,
     ("gradcheck", "--seed"): gradcheck_seed,
@@ -321,9 +354,7 @@ CASES = {
 
 def words_of_the_parser():
     """(command, word) of every option; positional words are in every case of their command."""
-    [choices] = [
-        a.choices for a in build_parser()._actions if a.choices and a.dest == "==SUPPRESS=="
-    ]
+    [choices] = [a.choices for a in build_parser()._actions if a.choices and a.dest == "command"]
     return {
         (command, action.option_strings[-1])
         for command, parser in choices.items()
@@ -332,7 +363,7 @@ def words_of_the_parser():
     }
 
 
-COMMON = {"--json", "--backend", "--threads"}
+COMMON = {"--json", "--backend", "--threads", "--log-level"}
 
 
 def test_every_word_has_a_case():
@@ -356,6 +387,8 @@ def test_the_words_of_all_commands(world, command, set_threads):
     world.patch.setattr(cli, "use_backend", lambda name: seen.append(name) or real(name))
     facts = run_plain(world, command, "--backend", "numpy")
     assert seen == ["numpy"] and facts.get("backend", "numpy") == "numpy"
+    run_plain(world, command, "--log-level", "error")
+    assert cli.main([*map(str, PLAIN[command]), "--log-level", "loud"]) == 2
 
 
 def test_empty_words_are_words(world):

@@ -93,7 +93,7 @@ def test_what_cannot_be_written_is_refused_before_anything_is_computed(
         pytest.importorskip("matplotlib")
     before = sorted(os.listdir())
     monkeypatch.setattr(training, "train", broken)
-    monkeypatch.setattr(models, "load_classifier", broken)
+    monkeypatch.setattr(models, "load_predictor", broken)
     monkeypatch.setattr(demo, "train", broken)
     monkeypatch.setattr(commands, "current_backend", broken)
     assert main(words) == 2

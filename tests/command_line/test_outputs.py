@@ -156,7 +156,7 @@ def test_a_closed_standard_error_leaves_the_output_clean():
 )
 def test_numbers_are_those_that_files_may_hold(word, value, wanted, capsys):
     assert main(["train", "d.csv", word, value]) == 2
-    assert capsys.readouterr().err.endswith(f"argument {word}: {value} is not {wanted}\n")
+    assert capsys.readouterr().err == f"minilstm: {word}: {value} is not {wanted}.\n"
 
 
 @pytest.mark.parametrize("value", ["1_0MB", "٣MB", "1.2.3kB"])

@@ -16,9 +16,9 @@ STEPS = [np.array(["go", "stop", "go"]), np.array(["stop"])]
 
 
 def test_unknown_suffix(tmp_path):
-    assert refusal(tmp_path / "data.xlsx") == (
-        "path FILE ends in '.xlsx', but a file of sequences ends in .mat, .npz, .csv or .ts: "
-        "convert it to one of those, with minilstm.data.write_npz say."
+    assert refusal(tmp_path / "data.doc") == (
+        "path FILE ends in '.doc', but a file of sequences ends in .mat, .npz, .ts, .csv, .tsv, "
+        ".txt, .dat, .parquet, .xlsx: convert it to one of those, with minilstm.data.write_npz say."
     )
 
 
@@ -32,7 +32,8 @@ def test_missing_file_and_folder(tmp_path, suffix):
         read_sequences(path)
     path.mkdir()
     assert refusal(path) == (
-        "path is FILE, which is a folder, but a data file was wanted; name a regular file."
+        "path FILE is a folder of 0 files, none of which is called as a file of sequences is "
+        "(.csv, .tsv, .parquet, .xlsx, .mat, .npz, .ts): name another folder, or the files."
     )
 
 
@@ -55,8 +56,8 @@ def test_what_is_no_regular_file_is_not_opened(tmp_path, suffix, monkeypatch):
 
 def test_option_of_another_format(tmp_path):
     assert refusal(tmp_path / "a.npz", label_per="step") == (
-        "label_per='step' was given for a .npz file, but label_per is an option of .csv files "
-        "only: leave it out."
+        "label_per='step' was given for a .npz file, but label_per is an option of tables, such as "
+        ".csv files, only: leave it out."
     )
     assert refusal(tmp_path / "a.csv", layout="TC") == (
         "layout='TC' was given for a .csv file, but layout is an option of .mat, .npz, .ts files "

@@ -5,13 +5,20 @@ What is plain is read; what is not is refused with what to do.
 import pytest
 
 import minilstm as ml
-from minilstm.data.files.read_csv import read_csv_and_columns
+from minilstm.data.description import DataDescription
+from minilstm.data.files.readers import read_tables
+from minilstm.data.recordings.files import sources_of
 from minilstm.errors import DataError
 
 
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "d.csv"
+
+
+def read(path, known=(), **options):
+    """What a command reads for a network that knows its features."""
+    return read_tables(path, sources_of(path), DataDescription(**options), known).sequences
 
 
 PLAIN = "sequence,ax,label\na,1,x\na,2,y\nb,3,x\n"
@@ -31,45 +38,44 @@ PLAIN = "sequence,ax,label\na,1,x\na,2,y\nb,3,x\n"
 )
 def test_what_spreadsheets_add_is_left_out(path, text, empty):
     path.write_text(text)
-    data, columns = read_csv_and_columns(path)
+    data = ml.read_sequences(path)
     assert [a.tolist() for a in data.x] == [[[1], [2]], [[3]]]
     assert [a.tolist() for a in data.y] == [["x", "y"], ["x"]]
-    assert (data.ids, data.feature_names, columns.empty) == (["a", "b"], ["ax"], empty)
+    assert (data.ids, data.feature_names, data.facts.empty_lines) == (["a", "b"], ["ax"], empty)
 
 
 def test_a_name_in_small_letters_comes_first_and_known_features_stay(path):
     path.write_text("Sequence,sequence,Label,label\n1,a,2,x\n")
-    data, columns = read_csv_and_columns(path)
-    assert columns[:3] == ("sequence", "label", ["Sequence", "Label"])
+    data = ml.read_sequences(path)
+    said = data.facts.description
+    assert (said.id_column, said.label_column) == ("sequence", "label")
+    assert data.feature_names == ["Sequence", "Label"]
     assert data.x[0].tolist() == [[1, 2]]
     path.write_text("sequence,Class,Y\na,1,2\n")
-    data, columns = read_csv_and_columns(path, known=["Class", "Y"])
-    assert columns[:3] == ("sequence", None, ["Class", "Y"])
+    data = read(path, known=["Class", "Y"])
+    assert (data.y, data.feature_names) == (None, ["Class", "Y"])
 
 
 @pytest.mark.parametrize(
     ("text", "options", "sentence"),
     [
-        ("sep=,\n" + PLAIN, {}, "path {} starts with the line 'sep=,', which is a note for Excel, "
-         "but a header of column names was wanted: remove line 1."),
         ("\n# made by a logger\n" + PLAIN, {}, "path {} starts with the line '# made by a logger', "
          "which is a comment, but a header of column names was wanted: remove line 2."),
         (PLAIN.replace("\n", ",\n", 2).replace("y\n", "y,7\n"), {}, "line 3 of {} has '7' in "
          "column 4, which has no name, but a name above each column was wanted: add it, or remove "
-         "the column."),
+         "the column, or say on_bad_line='skip' (--on-bad-line skip) to leave such lines out."),
         ("ax,ay\n1,2\n", {"known": ["ax", "ay"]}, "id_column was not given, and none of the columns"
          " ax, ay of {} is called sequence, sequence_id, recording or recording_id: say "
          "id_column='' where the whole file is one sequence, or name the column that tells "
          "sequences apart."),
-        (PLAIN, {"id_column": ""}, "line 2 of {} has 'a' in column 'sequence', but a finite number "
-         "was wanted: correct or remove the line, or say id_column='sequence' where these name the "
-         "sequences."),
+        (PLAIN, {"id_column": ""}, "{} has the columns sequence, ax, label, but 'sequence' "
+         "holds text: say id_column='sequence', or drop=['sequence']."),
     ],
 )  # fmt: skip
 def test_what_is_not_plain_is_refused_with_what_to_do(path, text, options, sentence):
     path.write_text(text)
     with pytest.raises(DataError) as told:
-        read_csv_and_columns(path, **options)
+        read(path, **options)
     assert str(told.value) == sentence.format(repr(str(path)))
 
 

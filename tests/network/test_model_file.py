@@ -11,7 +11,7 @@ import tempfile
 import numpy as np
 import pytest
 from agreement import refuses
-from builders import two_in_two_out
+from builders import ABOUT, two_in_two_out
 from record.models import contents
 from safetensors.numpy import save_file
 
@@ -231,7 +231,7 @@ def changed_everywhere(value):
 
 
 def test_any_change_of_the_metadata_is_refused(saved):
-    arrays, metadata = contents(saved)
+    arrays, metadata = contents(network().replace(about=ABOUT).save(saved))
     version = metadata.pop("format_version")  # of which another sentence speaks
     changes = [new for new in changed_everywhere(metadata) if new != metadata]
     assert len(changes) > 100
@@ -245,6 +245,7 @@ def test_any_change_of_the_metadata_is_refused(saved):
         ml.load(saved)
     rewrite(saved, arrays, {**metadata, "format_version": version}, more="words")
     assert_equal(ml.load(saved), network())
+    assert ml.load(saved).about == ABOUT
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -52,8 +52,14 @@ def networks():
         ml.LSTM(2, "last", hidden_state=[0.5, -0.25]), ml.FullyConnected(2), ml.Softmax(),
         ml.ClassificationOutput(["left", "right"], class_weights=[1, 2]),
     ]  # fmt: skip
+    about = {
+        "features": [{"name": name, "unit": "g"} for name in ("ax", "ay", "az")], "rate": 50.0,
+        "targets": None, "description": {"id_column": "who", "drop": ["t"]},
+        "shaping": {"window_length": 8}, "card": {"seed": 0, "scores": {"run": [0.5, None]}},
+    }  # fmt: skip
+    chain = [named, ml.LSTM(2), ml.FullyConnected(3), ml.Softmax()]
     return [
-        built([named, ml.LSTM(2), ml.FullyConnected(3), ml.Softmax()], ["run", "sit", "walk"]),
+        built(chain, ["run", "sit", "walk"], about=about),
         built([ml.SequenceInput(1), ml.LSTM(2, "last"), ml.FullyConnected(2)], dtype="float64"),
         built(images, ["left", "right"]),
         several_ends(),

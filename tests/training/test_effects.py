@@ -39,7 +39,9 @@ def after(options, name):
     return sentence.split(", but ", 1)[1]
 
 
-NO_DATA = "validation_data is None; give validation_data=(x, y), or leave it out."
+NO_DATA = (
+    "validation_data is None; give validation_data=(x, y) or validation_share=0.2, or leave it out."
+)
 NO_PIECES = (
     "learn_rate_schedule does not hold 'piecewise', to which alone it belongs; set "
     "learn_rate_schedule='piecewise', or leave it out."

@@ -4,6 +4,7 @@ That each option has its effect is shown in test_train."""
 import dataclasses
 import inspect
 import math
+import re
 
 import numpy as np
 import pytest
@@ -40,7 +41,7 @@ METHODS = "choose one of 'l2norm', 'global-l2norm', 'absolute-value'."
         ("plots", "live", "choose one of 'none', 'training-progress'."),
         ("execution_environment", "tpu", "choose one of 'auto', 'cpu', 'gpu'."),
         ("output_network", "best", "choose one of 'auto', 'last-iteration', 'best-validation'."),
-        ("dtype", "float16", "choose one of 'auto', 'float32', 'float64'."),
+        ("dtype", "half", "choose one of 'auto', 'float32', 'float64'."),
         ("metrics", None, "give a list, such as ['accuracy'] or []."),
         ("max_epochs", 0, f"{WHOLE} 1."),
         ("mini_batch_size", 2.0, f"{WHOLE} 1."),
@@ -126,7 +127,8 @@ def test_values_of_options(name, value, wanted):
         ({"validation_data": [1, 2, 3]}, "validation_data is list of 3 items; give (x, y)."),
         (
             {"output_network": "best-validation"},
-            "output_network is 'best-validation', but validation_data is None; give (x, y).",
+            "output_network is 'best-validation', but validation_data is None; give (x, y), or "
+            "validation_share=0.2.",
         ),
     ],
 )
@@ -142,6 +144,13 @@ def test_options(option, message):
 def test_unknown_options_are_refused(name):
     with pytest.raises(TypeError, match=name):
         ml.TrainingOptions(**{name: "auto"})
+
+
+def test_a_misspelt_option_is_told_with_the_nearest():
+    wanted = "there is no training option 'max_epoch' (did you mean 'max_epochs'?); see "
+    with pytest.raises(TypeError, match=re.escape(wanted + "TrainingOptions.")):
+        ml.TrainingOptions(max_epoch=3)
+    assert "max_epochs: 'int' = 30" in str(inspect.signature(ml.TrainingOptions))
 
 
 @pytest.mark.parametrize(
@@ -216,6 +225,7 @@ def test_defaults_are_the_references():
         "sequence_padding_direction": "right",
         "sequence_padding_value": 0.0,
         "validation_data": None,
+        "validation_share": None,  # the reference has none
         "validation_frequency": 50,
         "validation_patience": math.inf,
         "objective_metric_name": "loss",

@@ -13,6 +13,7 @@ import numpy as np
 
 from minilstm.bench.turns import Array
 from minilstm.bench.works import random_sequences, vowel_batches
+from minilstm.checks import did_you_mean
 from minilstm.functional.ragged import IntArray
 from minilstm.layers import LSTM, BiLSTM, FullyConnected, SequenceInput, Softmax
 from minilstm.layers.recurrent import Recurrent
@@ -58,7 +59,8 @@ def find_shapes(names: Sequence[str]) -> list[Shape]:
     known = [shape.name for shape in SHAPES]
     for name in names:
         if name not in known:
-            raise ValueError(f"--shapes has {name!r}; choose from {', '.join(known)}.")
+            near = did_you_mean(name, known)
+            raise ValueError(f"--shapes has {name!r}; choose from {', '.join(known)}{near}.")
     return [shape for shape in SHAPES if not names or shape.name in names]
 
 

@@ -44,9 +44,9 @@ def add_bench(
         metavar="FILE",
         help="of the grid: what earlier runs printed with --json, as one table; measures nothing",
     )
-    bench.add_argument("--repeats", type=positive, default=5, help="counted turns (5)")
+    bench.add_argument("--repeats", type=positive, default=5, help="counted turns")
     bench.add_argument(
-        "--scale", type=real, default=0.1, help="of the training lengths (0.1; 1 for full lengths)"
+        "--scale", type=real, default=0.1, help="of the training lengths; 1 for full ones"
     )
     bench.add_argument(
         "--long",

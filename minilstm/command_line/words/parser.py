@@ -5,30 +5,32 @@ What a command does stands in the function that it names as `run`.
 from __future__ import annotations
 
 import argparse
-import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from minilstm.backend import NAMES
-from minilstm.command_line import commands, models, streaming
+from minilstm.command_line import commands, models
+from minilstm.command_line.complaints import LEVELS
 from minilstm.command_line.words.bench import add_bench
 from minilstm.command_line.words.data import data_options
+from minilstm.command_line.words.evaluate import add_evaluate
+from minilstm.command_line.words.examples import EXAMPLES
+from minilstm.command_line.words.export import add_export
 from minilstm.command_line.words.importing import add_import
+from minilstm.command_line.words.shaping import shaping_options
+from minilstm.command_line.words.stream import add_stream
 from minilstm.command_line.words.train import add_train
+from minilstm.command_line.words.usage import Parser
 from minilstm.command_line.words.values import natural, path, whole
 from minilstm.version import __version__
 
-
-class _Parser(argparse.ArgumentParser):
-    """As argparse has it, but what cannot be printed is an error."""
-
-    def _print_message(self, message: str, file: Any = None) -> None:
-        (sys.stderr if file is None else file).write(message or "")
+SHELLS = ("bash", "zsh", "tcsh")
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> Parser:
     """The parser of all commands; each sets `run`, the function that takes what was parsed."""
-    parser: argparse.ArgumentParser = _Parser(
+    parser = Parser(
         prog="minilstm",
         description="An LSTM engine from scratch: train, predict, stream, check gradients.",
         epilog="Exit codes: 0 done, 1 a check failed, training diverged or minilstm failed, 2 bad "
@@ -41,39 +43,56 @@ def build_parser() -> argparse.ArgumentParser:
     common.add_argument("--json", action="store_true", help="one JSON object as the last line")
     common.add_argument("--backend", choices=NAMES, help="what computes (default: auto)")
     common.add_argument("--threads", type=whole, help="threads of the Numba kernels")
-    add = parser.add_subparsers(required=True, metavar="COMMAND").add_parser
+    common.add_argument(
+        "--log-level",
+        choices=LEVELS,
+        default="warning",
+        help="what is told of the work on standard error; error leaves out warnings",
+    )
+    kinds = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, **how: Any) -> argparse.ArgumentParser:
+        return kinds.add_parser(name, epilog="\n  ".join(["examples:", *EXAMPLES[name]]), **how)
 
     demo = add("demo", parents=[common], help="train, test, predict, stream and draw")
     demo.add_argument("--quick", action="store_true", help="less than a minute")
     demo.add_argument("--out", type=path, default=Path("minilstm-demo"), help="folder for files")
-    demo.add_argument("--seed", type=natural, default=0)
+    demo.add_argument("--seed", type=natural, default=0, help="of the networks")
     demo.set_defaults(run=commands.demo)
 
     data = data_options()
-    add_train(add, [common, data])
+    add_train(add, [common, data, shaping_options()])
+    add_evaluate(add, [common, data])
+    add_export(add, [common])
 
-    predict = add("predict", parents=[common, data], help="labels and scores of sequences, as CSV")
+    predict = add(
+        "predict",
+        parents=[common, data],
+        help="labels and scores of sequences, as CSV",
+        description="Writes a label and its scores for each step or sequence; numbers where the "
+        "model predicts numbers. Data are read and shaped as those of the training: columns by "
+        "name, windows of the same length, a row for each with its first step. Without --out the "
+        "CSV is standard output, and --json goes to standard error.",
+    )
     predict.add_argument("model", type=path, metavar="MODEL")
-    predict.add_argument("data", type=path, metavar="DATA", help=".mat, .npz, .csv or .ts")
+    predict.add_argument("data", type=path, nargs="+", metavar="DATA", help="files, or a folder")
     predict.add_argument(
         "--out", type=path, help="file for the CSV (default, and -: standard output)"
     )
-    predict.set_defaults(run=models.predict_file)
+    predict.set_defaults(run=models.predict_file, table=models.is_on_output)
 
-    stream = add(
-        "stream",
+    add_stream(add, [common])
+
+    info = add(
+        "info",
         parents=[common],
-        help="CSV rows in, one label and its scores a line out, as they arrive",
-        description="Reads one time step a line from standard input, features separated by "
-        "commas; an empty line starts a new sequence. A first line may name the features; a "
-        "model that knows their names takes them in the order of that line. With --threads so "
-        "many threads share one step; without it there is one.",
+        help="describe a model file, or this installation",
+        description="Shows what a model predicts, its layers, features, training, data and scores: "
+        "its model card. Without MODEL it shows what is installed here. With --json the card is in "
+        "the object, under about.",
     )
-    stream.add_argument("model", type=path, metavar="MODEL")
-    stream.set_defaults(run=streaming.stream_lines, reads=True)
-
-    info = add("info", parents=[common], help="describe a model file, or this installation")
     info.add_argument("model", type=path, nargs="?", metavar="MODEL")
+    info.add_argument("--markdown", action="store_true", help="the model card as Markdown")
     info.set_defaults(run=commands.info)
 
     plot = add("plot", parents=[common], help="draw a model: boxes for layers, and arrows")
@@ -85,14 +104,25 @@ def build_parser() -> argparse.ArgumentParser:
     add_bench(add, [common])
 
     warm = add("warmup", parents=[common], help="compile the Numba kernels now, for later use")
-    warm.add_argument("--dtype", choices=("float32", "float64", "both"), default="float32")
+    warm.add_argument(
+        "--dtype",
+        choices=("float32", "float64", "both"),
+        default="float32",
+        help="of the numbers that the kernels take",
+    )
     warm.set_defaults(run=commands.warm_up)
 
     check = add("gradcheck", parents=[common], help="prove the installed engine's gradients")
-    check.add_argument("--seed", type=natural, default=0)
+    check.add_argument("--seed", type=natural, default=0, help="of the numbers that are drawn")
     check.add_argument(
         "--layer", nargs="+", default=[], metavar="NAME", help="such as LSTM (default: everything)"
     )
     check.add_argument("--junit", type=path, metavar="FILE", help="write the checks as JUnit XML")
     check.set_defaults(run=commands.check_gradients)
+
+    complete = add(
+        "completion", parents=[common], help="what a shell needs to complete words by the tab key"
+    )
+    complete.add_argument("shell", choices=SHELLS, metavar="SHELL", help=", ".join(SHELLS))
+    complete.set_defaults(run=partial(commands.completion, parser=parser))
     return parser

@@ -5,16 +5,32 @@ A quoted cell keeps every character; around any other cell blanks do not count.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from minilstm.errors import DataError
 
 NOT_TEXT = frozenset("\0\ufeff")  # characters that no text has: NUL, a byte order mark
 _NEEDS_QUOTES = re.compile(r'[",\r\n]|^\s|\s$|^$')
-_OPENING = re.compile(r'[ \t]*"')
 _QUOTED = re.compile(r'[^"]*+(?:""[^"]*+)*+')  # possessive: the time is that of the text's length
-_CLOSED = re.compile(r"\s*(?:,|$)")
+_MOST_LINES = 100  # of a cell, where lines with broken quotes are left out
+
+
+class _Marks(NamedTuple):
+    """What stands between cells, and around their quotes."""
+
+    separator: str
+    opening: re.Pattern[str]
+    closed: re.Pattern[str]
+
+
+@lru_cache
+def _marks(separator: str) -> _Marks:
+    blank = r"[^\S\t]*" if separator == "\t" else r"\s*"
+    closed = re.compile(rf"{blank}(?:{re.escape(separator)}|$)")
+    return _Marks(separator, re.compile(f'{blank}"'), closed)
 
 
 Record = tuple[int, list[str]]  # the line where it starts, from 1, and its cells
@@ -33,13 +49,23 @@ def csv_line(cells: Iterable[Any]) -> str:
     return ",".join(map(csv_cell, cells)) + "\n"
 
 
-def csv_records(lines: Iterable[str], name: str) -> Iterator[Record]:
+def csv_records(
+    lines: Iterable[str],
+    name: str,
+    separator: str = ",",
+    start: int = 1,
+    bad: Callable[[int, DataError], None] | None = None,
+) -> Iterator[Record]:
     r"""Take lines of text apart; blank lines are skipped.
 
     Parameters
     ----------
     lines : with their line ends
     name : of the file, for the messages
+    separator : one letter that stands between cells
+    start : number of the first line
+    bad : is called with each line that cannot be taken apart, which is left out; by default such
+        a line is an error
 
     Raises
     ------
@@ -52,19 +78,61 @@ def csv_records(lines: Iterable[str], name: str) -> Iterator[Record]:
     >>> list(csv_records(['a, b\n', '"1, 2" ,"x\n', 'y"\n'], "FILE"))
     [(1, ['a', 'b']), (2, ['1, 2', 'x\ny'])]
     """
-    numbered = enumerate(lines, 1)
+    marks = _marks(separator)
+    numbered: Iterator[tuple[int, str]] = enumerate(lines, start)
+    again = _Returnable(numbered)
+    if bad is not None:
+        numbered = again
     for number, line in numbered:
         text = line.rstrip("\r\n")
         if text.isascii() and text.isprintable() and " " not in text and '"' not in text:
             if text:  # most lines are so plain
-                yield number, text.split(",")
+                yield number, text.split(separator)
             continue
         text = line.lstrip("\ufeff") if number == 1 else line
-        _check_text(text, number, name)
-        if '"' in text:
-            yield number, _quoted_cells(text, number, numbered, name)
-        elif text.strip():
-            yield number, [cell.strip() for cell in text.split(",")]
+        taken: list[tuple[int, str]] = []
+        try:
+            _check_text(text, number, name)
+            if '"' in text:
+                below = numbered if bad is None else _noted(numbered, taken)
+                yield number, _quoted_cells(text, number, below, name, marks)
+            elif text.strip():
+                yield number, [cell.strip() for cell in text.split(separator)]
+        except DataError as error:
+            if bad is None:
+                raise
+            bad(number, error)
+            again.back.extendleft(reversed(taken))  # the lines below may be whole
+
+
+class _Returnable:
+    """Numbered lines, some of which may be given back to be taken once more."""
+
+    def __init__(self, lines: Iterator[tuple[int, str]]) -> None:
+        self.lines = lines
+        self.back: deque[tuple[int, str]] = deque()
+
+    def __iter__(self) -> _Returnable:
+        return self
+
+    def __next__(self) -> tuple[int, str]:
+        return self.back.popleft() if self.back else next(self.lines)
+
+
+def _noted(
+    numbered: Iterator[tuple[int, str]], taken: list[tuple[int, str]]
+) -> Iterator[tuple[int, str]]:
+    """The next lines, as many as one cell may have, each noted in `taken`."""
+    for pair in numbered:
+        taken.append(pair)
+        yield pair
+        if len(taken) == _MOST_LINES:
+            return
+
+
+def separator_word(separator: str) -> str:
+    """How a separator is called in a sentence."""
+    return {",": "a comma", ";": "a semicolon", "\t": "a tab"}.get(separator, repr(separator))
 
 
 def csv_cell(value: Any) -> str:
@@ -87,15 +155,15 @@ def _check_text(text: str, number: int, name: str) -> None:
 
 
 def _quoted_cells(
-    text: str, number: int, numbered: Iterator[tuple[int, str]], name: str
+    text: str, number: int, numbered: Iterator[tuple[int, str]], name: str, marks: _Marks
 ) -> list[str]:
     """The cells of a record with quotes; takes further lines while a quote is open."""
     cells: list[str] = []
     at, first = 0, number
     while True:
-        opening = _OPENING.match(text, at)
+        opening = marks.opening.match(text, at)
         if opening is None:
-            end = text.find(",", at)
+            end = text.find(marks.separator, at)
             cells.append(text[at : None if end < 0 else end].strip())
             if end < 0:
                 return cells
@@ -116,13 +184,13 @@ def _quoted_cells(
                 )
             _check_text(text, number, name)
         cells.append("".join(parts).replace('""', '"'))
-        closed = _CLOSED.match(text, at + 1)
+        closed = marks.closed.match(text, at + 1)
         if closed is None:
             raise DataError(
                 f"line {number} of {name} has {text[at + 1 :].strip()[:20]!r} behind a closing "
-                f"quote, but a comma was wanted (the cell starts on line {first}): correct its "
-                "quotes."
+                f"quote, but {separator_word(marks.separator)} was wanted (the cell starts on line "
+                f"{first}): correct its quotes."
             )
-        if not closed[0].endswith(","):
+        if not closed[0].endswith(marks.separator):
             return cells
         at = closed.end()

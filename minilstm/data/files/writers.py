@@ -21,9 +21,10 @@ from minilstm.data.files.checks import (
     label_kind,
     label_word,
 )
-from minilstm.data.files.csv_columns import columns_of
+from minilstm.data.files.csv_columns import label_names, usual_column
 from minilstm.data.files.csv_text import NOT_TEXT, csv_cell, csv_line
 from minilstm.data.labels import label_array
+from minilstm.data.recordings.roles import read_as
 from minilstm.errors import DataError
 from minilstm.files import write_atomically
 
@@ -131,11 +132,14 @@ def write_csv(
                 "takes for numbers: give it a name such as "
                 f"'feature_{column}'."
             )
-    taken = columns_of(str(target), titles).label
-    if labels is None and taken is not None:
+    taken = usual_column(label_names(titles), titles) if labels is None else None
+    what = "labels"
+    if taken is None:
+        taken, what = next(((c, w) for c in names if (w := read_as(c)) is not None), (None, ""))
+    if taken is not None:
         raise DataError(
             f"feature_names has {taken!r}, but read_sequences takes a column of that name for "
-            f"labels: give it a name such as 'feature_{taken}', or use write_npz."
+            f"{what}: give it a name such as 'feature_{taken}', or use write_npz."
         )
     listed = listed if listed is not None else [str(k) for k in range(len(batch))]
     lines = [csv_line(titles)]

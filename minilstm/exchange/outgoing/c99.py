@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.exchange.outgoing import c99_text as text
@@ -150,7 +149,7 @@ def _helpers(program: Program) -> list[str]:
     out = []
     cells = _every_cell(program)
     if cells or any(isinstance(s.operation, Dense) for s in program.steps):
-        out.append(text.product(whole))
+        out += [text.COPY, text.product(whole)]
     for gate, state in sorted({(cell.gate, cell.state) for cell in cells}):
         out.append(text.cell(gate, state, whole))
     return out
@@ -193,11 +192,11 @@ def _reset(program: Program, arrays: _Arrays, name: str) -> str:
     lines = []
     for n, cell in enumerate(_every_cell(program)):
         for letter, start in (("h", cell.h0), ("c", cell.c0)):
-            value = "0.0f"
-            if start.any():
-                value = f"{letter}{n}_first[j]"
+            H, to = len(start), f"m->{letter}{n}"
             lines.append(
-                f"    for (j = 0; j < {len(start)}; j++) m->{letter}{n}[j] = {value};"
+                f"    copy({to}, {letter}{n}_first + zero, {H});"
+                if start.any()
+                else f"    for (j = 0; j < {H}; j++) {to}[j] = 0.0f;"
             )
     firsts = [
         _array("float", f"{letter}{n}_first", start)
@@ -205,7 +204,8 @@ def _reset(program: Program, arrays: _Arrays, name: str) -> str:
         for letter, start in (("h", cell.h0), ("c", cell.c0))
         if start.any()
     ]
-    body = "    int j;\n" + "\n".join(lines) if lines else "    m->unused = 0.0f;"
+    top = "    int j;\n" if any("j++" in line for line in lines) else ""
+    body = top + "\n".join(lines) if lines else "    m->unused = 0.0f;"
     if not lines and (_needs_row(program) or _whole(program) is not None):
         body = "    (void)m;"
     return "\n".join([*firsts, f"void {name}_reset({name}_state *m) {{\n{body}\n}}\n"])
@@ -257,12 +257,13 @@ def _cell_call(op: Cell, arrays: _Arrays, number: int, place: int, at: str, h: s
     names = [
         arrays.put(op.W.values, f"W{number}"),
         arrays.put(op.R.values, f"R{number}"),
-        arrays.put(op.b, f"b{number}"),
+        arrays.put(op.b, f"b{number}") + " + zero",
     ]
     extra = ""
     if op.W.factors is not None and op.R.factors is not None:
-        scales = arrays.put(op.W.factors, f"W{number}_factors"), arrays.put(
-            op.R.factors, f"R{number}_factors"
+        scales = (
+            arrays.put(op.W.factors, f"W{number}_factors"),
+            arrays.put(op.R.factors, f"R{number}_factors"),
         )
         extra = f", {', '.join(scales)}, m->e"
     function = text.cell_name(op.gate, op.state)
@@ -297,7 +298,7 @@ def _row_lines(s: Step, arrays: _Arrays, n: int, at: str, to: str) -> list[str]:
 def _dense_lines(W: Weights, b: Array, arrays: _Arrays, n: int, at: str, to: str) -> list[str]:
     K, M = W.values.shape
     weights, bias = arrays.put(W.values, f"V{n}"), arrays.put(b, f"d{n}")
-    start = f"for (j = 0; j < {M}; j++) {to}[j] = {bias}[j];"
+    start = f"copy({to}, {bias} + zero, {M});"
     if W.factors is None:
         return [start, f"add_product({to}, {weights}, {at}, {K}, {M});"]
     factors = arrays.put(W.factors, f"V{n}_factors")
@@ -331,8 +332,10 @@ def _window_lines(program: Program, arrays: _Arrays, name: str) -> list[str]:
             parts = list(op) if isinstance(op, Both) else [op]
             for d, part in enumerate(parts):
                 H = len(part.h0)
-                t = f"(T - 1 - t)" if d else "t"
-                call = _cell_call(part, arrays, cell, cell, f"{at} + {t.replace('T', str(rows))} * {width}")
+                t = "(T - 1 - t)" if d else "t"
+                call = _cell_call(
+                    part, arrays, cell, cell, f"{at} + {t.replace('T', str(rows))} * {width}"
+                )
                 line = "0" if s.last else f"{t.replace('T', str(rows))} * {s.outputs}"
                 copy = f"for (j = 0; j < {H}; j++) {to}[{line} + {d * H} + j] = m->h{cell}[j];"
                 lines.append(f"    for (t = 0; t < {rows}; t++) {{ {call} {copy} }}")

@@ -79,7 +79,9 @@ static inline float f_hard_sigmoid(float x) {{
     return y < 0.0f ? 0.0f : y > 1.0f ? 1.0f : y;
 }}
 """,
-    "softsign": "static inline float f_softsign(float x) { return x / ((x < 0.0f ? -x : x) + 1.0f); }\n",
+    "softsign": """\
+static inline float f_softsign(float x) { return x / ((x < 0.0f ? -x : x) + 1.0f); }
+""",
     "relu": "static inline float f_relu(float x) { return x < 0.0f ? 0.0f : x; }\n",
     "softmax": """\
 static void f_softmax(const float *x, float *y, int n) {
@@ -92,6 +94,17 @@ static void f_softmax(const float *x, float *y, int n) {
 """,
 }
 _NEED_EXP = {"sigmoid", "tanh", "softmax"}
+
+
+COPY = """\
+/* Zero, which the compiler cannot know: gcc 12 copies a constant array of ones and then zeros as
+ * ones alone with -mavx512f. Added to its name, an array is read as it stands. */
+static const volatile int zero = 0;
+static void copy(float *to, const float *from, int n) {
+    int j;
+    for (j = 0; j < n; j++) to[j] = from[j];
+}
+"""
 
 
 def functions(needed: list[str]) -> list[str]:
@@ -109,7 +122,9 @@ def product(whole: str | None) -> str:
     more = "" if whole is None else ",\n        const float *restrict factors, float *restrict e"
     y = "z" if whole is None else "e"
     zero = "" if whole is None else "    for (j = 0; j < outputs; j++) e[j] = 0.0f;\n"
-    scale = "" if whole is None else "    for (j = 0; j < outputs; j++) z[j] += e[j] * factors[j];\n"
+    scale = (
+        "" if whole is None else "    for (j = 0; j < outputs; j++) z[j] += e[j] * factors[j];\n"
+    )
     return f"""\
 static void add_product(float *restrict z, const {kind} *restrict w, const float *restrict x,
         int inputs, int outputs{more}) {{
@@ -142,7 +157,7 @@ def cell(gate: str, state: str, whole: str | None) -> str:
 static void {cell_name(gate, state)}(const float *x, int D, int H, const {kind} *W, const {kind} *R,
         const float *b, float *h, float *c, float *z{more}) {{
     int j;
-    for (j = 0; j < 4 * H; j++) z[j] = b[j];
+    copy(z, b, 4 * H);
     add_product(z, W, x, D, 4 * H{w});
     add_product(z, R, h, H, 4 * H{r});
     for (j = 0; j < 2 * H; j++) z[j] = {g}(z[j]);

@@ -202,7 +202,8 @@ class _Writer:
                 for d, part in enumerate(parts):
                     call = self._cell(part, "x")
                     turned = ["rows", "rows.slice().reverse()"][d]
-                    made = f"{turned}.map(x => {{ {call} return this.s[{len(self.cells) - 1}].h.slice(); }})"
+                    h = f"this.s[{len(self.cells) - 1}].h.slice()"
+                    made = f"{turned}.map(x => {{ {call} return {h}; }})"
                     calls.append(f"{made}{'.slice(-1)' if s.last else '.reverse()' if d else ''}")
                 lines.append(f"    rows = [{', '.join(calls)}];")
                 lines.append("    rows = rows[0].map((_, t) => joined(rows.map(part => part[t])));")
@@ -214,8 +215,9 @@ class _Writer:
 _HORNER = " ".join(f"p = f(f(p * r) + {float(c)!r});" for c in a.COEFFICIENTS[1:])
 _HELPERS = f"""const f = Math.fround;
 const numbers = (Kind, text) => {{
-  const bytes = Uint8Array.from(atob(text), c => c.charCodeAt(0)), view = new DataView(bytes.buffer);
-  const size = Kind.BYTES_PER_ELEMENT, read = {{4: 'getFloat32', 2: 'getInt16', 1: 'getInt8'}}[size];
+  const bytes = Uint8Array.from(atob(text), c => c.charCodeAt(0));
+  const view = new DataView(bytes.buffer), size = Kind.BYTES_PER_ELEMENT;
+  const read = {{4: "getFloat32", 2: "getInt16", 1: "getInt8"}}[size];
   return Kind.from({{length: bytes.length / size}}, (_, n) => view[read](n * size, true));
 }};
 const joined = rows => Float32Array.from(rows.flatMap(row => Array.from(row)));
@@ -233,7 +235,8 @@ function exp_parts(x) {{
   return one[0];
 }}
 function f_exp(x) {{
-  x = x < {float(a.LOWEST)!r} ? {float(a.LOWEST)!r} : x > {float(a.HIGHEST)!r} ? {float(a.HIGHEST)!r} : x;
+  const low = {float(a.LOWEST)!r}, high = {float(a.HIGHEST)!r};
+  x = x < low ? low : x > high ? high : x;
   const s = exp_parts(x);
   return f(f(part * s) + s);
 }}

@@ -72,9 +72,7 @@ def onnx(program: Program, test: SelfTest, name: str, metadata: dict[str, Any]) 
         for key, value in kept.items()
     )
     opset = pb.message(8, pb.message(1, "") + pb.whole(2, OPSET))
-    return (
-        pb.whole(1, IR_VERSION) + pb.message(2, "minilstm") + pb.message(7, text) + opset + extra
-    )
+    return pb.whole(1, IR_VERSION) + pb.message(2, "minilstm") + pb.message(7, text) + opset + extra
 
 
 def to_onnx_gates(rows: Array) -> Array:

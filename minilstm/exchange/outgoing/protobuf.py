@@ -74,7 +74,9 @@ def attribute(name: str, value: Any) -> bytes:
     return message(1, name) + content + whole(20, kind)
 
 
-def node(kind: str, inputs: Iterable[str], outputs: Iterable[str], name: str, **options: Any) -> bytes:
+def node(
+    kind: str, inputs: Iterable[str], outputs: Iterable[str], name: str, **options: Any
+) -> bytes:
     """One operation of a graph (NodeProto); "" skips an optional input."""
     return (
         b"".join(message(1, i) for i in inputs)
@@ -87,8 +89,6 @@ def node(kind: str, inputs: Iterable[str], outputs: Iterable[str], name: str, **
 
 def value(name: str, shape: Iterable[int | str], kind: str = "float32") -> bytes:
     """An input or output of a graph (ValueInfoProto); a word in a shape is any size."""
-    dims = b"".join(
-        message(1, whole(1, d) if isinstance(d, int) else message(2, d)) for d in shape
-    )
+    dims = b"".join(message(1, whole(1, d) if isinstance(d, int) else message(2, d)) for d in shape)
     tensor_type = message(1, whole(1, TYPES[kind]) + message(2, dims))
     return message(1, name) + message(2, tensor_type)

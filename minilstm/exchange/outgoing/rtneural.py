@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.exchange.step.program import Cell, Dense, Pointwise, Program
@@ -29,8 +28,10 @@ def rtneural(program: Program) -> dict[str, Any]:
                     f"the layer {s.name!r} starts from a state of its own, which RTNeural's file "
                     "has no place for; export to .c or .onnx."
                 )
-            weights = [to_keras_gates(a).tolist() for a in (op.W.values, op.R.values, op.b)]
-            layers.append({"type": "lstm", "activation": "tanh", "shape": shape, "weights": weights})
+            weights = [a.tolist() for a in (op.W.values, op.R.values, op.b)]
+            layers.append(
+                {"type": "lstm", "activation": "tanh", "shape": shape, "weights": weights}
+            )
         elif isinstance(op, Dense):
             weights = [op.W.values.tolist(), op.b.tolist()]
             layers.append({"type": "dense", "activation": "", "shape": shape, "weights": weights})
@@ -46,14 +47,3 @@ def rtneural(program: Program) -> dict[str, Any]:
                 "Softmax can; export to .c or .onnx."
             )
     return {"in_shape": [None, None, program.inputs], "layers": layers}
-
-
-def to_keras_gates(columns: Array) -> Array:
-    """Blocks i, f, g, o of the last axis as Keras' i, f, c, o, which are the same.
-
-    Examples
-    --------
-    >>> to_keras_gates(np.array([1, 2, 3, 4])).tolist()
-    [1, 2, 3, 4]
-    """
-    return columns

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.layers import LSTM, BatchNormalization, BiLSTM, FullyConnected
+from minilstm.layers import LSTM, BatchNormalization, BiLSTM, FullyConnected, SequenceInput
 from minilstm.network.network import Network
 
 Array = NDArray[Any]
@@ -32,7 +32,13 @@ def state_dict(net: Network) -> dict[str, Array]:
     by_layer = net.by_layer()
     for layer in net.layers:
         p = {key: np.asarray(a) for key, a in by_layer[layer.name].items()}
+        if isinstance(layer, SequenceInput) and layer.affine() is not None:
+            raise ValueError(
+                f"{layer.title} normalises, and a state dict has no place for that; export to .c "
+                "or .onnx, or normalise the data before training."
+            )
         if isinstance(layer, (LSTM, BiLSTM)):
+            _check_usual(layer)
             for d, suffix in enumerate(("", "_reverse")[: layer.directions]):
                 H = layer.num_hidden_units
                 rows = slice(d * 4 * H, (d + 1) * 4 * H)
@@ -49,9 +55,16 @@ def state_dict(net: Network) -> dict[str, Array]:
             names = ("weight", "bias", "running_mean", "running_var")
             kept = ("scale", "offset", "trained_mean", "trained_variance")
             out |= {f"{layer.name}.{n}": p[k] for n, k in zip(names, kept, strict=True)}
-        elif p:
-            raise ValueError(
-                f"{layer.title} has no counterpart in a state dict of PyTorch's LSTM, Linear and "
-                "BatchNorm1d; export the part of the network that has."
-            )
     return {key: np.ascontiguousarray(a) for key, a in out.items()}
+
+
+def _check_usual(layer: LSTM | BiLSTM) -> None:
+    """Refuse what nn.LSTM does not compute."""
+    functions = (layer.gate_activation_function, layer.state_activation_function)
+    started = any(s is not None and np.any(s) for s in (layer.hidden_state, layer.cell_state))
+    if functions != ("sigmoid", "tanh") or started:
+        what = "starts from a state of its own" if started else f"has {' and '.join(functions)}"
+        raise ValueError(
+            f"{layer.title} {what}, and PyTorch's nn.LSTM knows sigmoid and tanh from zeros; "
+            "export to .c or .onnx."
+        )

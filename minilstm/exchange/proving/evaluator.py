@@ -40,9 +40,7 @@ def first_state(program: Program) -> list[CellState]:
     return [CellState(cell.h0, cell.c0) for cell in program.cells]
 
 
-def run_step(
-    program: Program, state: list[CellState], x: Array
-) -> tuple[Array, list[CellState]]:
+def run_step(program: Program, state: list[CellState], x: Array) -> tuple[Array, list[CellState]]:
     """One step.
 
     Parameters
@@ -87,7 +85,9 @@ def run_window(program: Program, x: Array) -> Array:
             elif isinstance(op, Both):
                 ahead, back = _along(op.forward, rows), _along(op.back, rows[::-1])
                 # Each direction's own last state, or both at the same step.
-                pairs = [(ahead[-1], back[-1])] if step.last else zip(ahead, back[::-1], strict=True)
+                pairs = (
+                    [(ahead[-1], back[-1])] if step.last else zip(ahead, back[::-1], strict=True)
+                )
                 rows = [np.concatenate(pair) for pair in pairs]
             else:
                 rows = [_row(step, row) for row in rows]

@@ -185,7 +185,9 @@ def _check_chain(net: Network) -> None:
         )
     for n, node in enumerate(nodes):
         ports = [port for port in node.inputs if port is not None]
-        one_way = len(node.shapes) == 1 and (n == 0 or [(p.node, p.output) for p in ports] == [(n - 1, 0)])
+        one_way = len(node.shapes) == 1 and (
+            n == 0 or [(p.node, p.output) for p in ports] == [(n - 1, 0)]
+        )
         vectors = all(len(shape) == 1 for shape in (*node.in_shapes, *node.shapes))
         known = isinstance(node.layer, _KNOWN) and one_way and vectors
         if not known or getattr(node.layer, "has_state_inputs", False):
@@ -220,7 +222,8 @@ def _operations(
 
 
 _KNOWN = (
-    SequenceInput, LSTM, BiLSTM, FullyConnected, BatchNormalization, ReLU, Sigmoid, Softmax, Dropout,
+    SequenceInput, LSTM, BiLSTM, FullyConnected, BatchNormalization, ReLU, Sigmoid, Softmax,
+    Dropout,
 )  # fmt: skip
 
 
@@ -244,14 +247,14 @@ def _cell(
     H = layer.num_hidden_units
     rows = slice(direction * 4 * H, (direction + 1) * 4 * H)
     units = slice(direction * H, (direction + 1) * H)
-    start = [
+    h0, c0 = (
         np.zeros(H, np.float32) if a is None else _single(np.asarray(a, np.float64)[units])
         for a in (layer.hidden_state, layer.cell_state)
-    ]
+    )
     names = ("input_weights", "recurrent_weights")
     W, R = (matrix(p[name][rows]) for name in names)
     return Cell(
-        W, R, _single(p["bias"][rows]), *start,
+        W, R, _single(p["bias"][rows]), h0, c0,
         layer.gate_activation_function, layer.state_activation_function,
     )  # fmt: skip
 

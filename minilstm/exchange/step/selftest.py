@@ -25,7 +25,7 @@ class SelfTest(NamedTuple):
     bits: int  # hash of the scores of the exported program
 
 
-def test_rows(program: Program) -> int:
+def rows_of_test(program: Program) -> int:
     """T: a whole window, or as many steps as a small file carries."""
     if program.window is not None:
         return program.window

@@ -51,7 +51,7 @@ def problem_of_network(net: Network, x: Any, y: Any) -> Problem:
     its gradients are checked too. `x` and `y` are as for `minilstm.train`.
     """
     heads = find_heads(net.wiring, net.losses)
-    batches = as_batches(net.wiring, x, np.float64, net.data_format)
+    batches = as_batches(net.wiring, x, np.float64, net.data_format, others=net.others)
     by_output = net.classes if isinstance(net.classes, dict) else {}
     classes: list[Any] = [None] * len(heads)
     for k, head in enumerate(heads):

@@ -24,6 +24,7 @@ from minilstm.backend import (
     ready_kernels,
     use_backend,
 )
+from minilstm.checks import did_you_mean
 from minilstm.layers import KINDS
 from minilstm.proof.checker.gradcheck import gradcheck
 from minilstm.proof.engine import formulas, networks
@@ -121,8 +122,9 @@ def find_layers(names: Sequence[str]) -> list[str]:
     known = {word.lower(): kind for kind, a in KINDS.items() for word in (kind, a.__name__)}
     for name in names:
         if name.lower() not in known:
-            classes = ", ".join(sorted(a.__name__ for a in KINDS.values()))
-            raise ValueError(f"layer is {name!r}, which is none; choose among {classes}.")
+            names = sorted(a.__name__ for a in KINDS.values())
+            classes, near = ", ".join(names), did_you_mean(name, names)
+            raise ValueError(f"layer is {name!r}, which is none; choose among {classes}{near}.")
     chosen = [known[name.lower()] for name in names] or sorted(KINDS)
     return list(dict.fromkeys(chosen))
 

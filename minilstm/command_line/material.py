@@ -1,0 +1,220 @@
+"""What a training gets: files read and shaped, answers by the task, and what is held out of them.
+Everything that does not fit is refused here, before a network is built."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minilstm.command_line.reading import as_list, checked_labels, ignored_labels, read_data, shown
+from minilstm.command_line.words.shaping import shaping_of
+from minilstm.data import Sequences
+from minilstm.data.labels import find_classes, to_targets
+from minilstm.data.shaping.shape import Shaping, shape
+from minilstm.errors import DataError
+from minilstm.evaluation import Split, k_fold, leave_one_group_out, shared_names, split_share
+from minilstm.network.about import features_of
+
+Array = NDArray[Any]
+Paths = Sequence[Path]
+
+
+class Material(NamedTuple):
+    """Checked and shaped sequences with their answers, and what is said of them."""
+
+    task: str  # "classify", "regress" or "forecast"
+    mode: str  # "sequence" or "last"
+    data: Sequences  # all that may train, folds as well
+    test: Sequences | None
+    validation: Sequences | None
+    folds: list[Split]  # of the data; none where nothing is left out in turn
+    classes: Array | None  # (C,)
+    ignored: list[str]  # labels that count nowhere
+    shaping: Shaping | None
+    read: dict[str, dict[str, Any]]  # what was read for "training", "test" and "validation"
+    facts: Any  # of the training data, `ReadFacts`
+
+
+def read_material(options: argparse.Namespace) -> Material:
+    """Read, shape and check all files of a training; hold out what the words ask for."""
+    _check_words(options)
+    raw, told = read_data(options.train, options, options.output_mode or "")
+    shaping = shaping_of(options, raw.facts.rate)
+    task = _task(options, raw)
+    data = _with_answers(_shaped(raw, shaping), task, options, options.train)
+    mode = options.output_mode or ("sequence" if isinstance(data.y, list) else "last")
+    ignored = ignored_labels(options) if task == "classify" else []
+    classes = None
+    if task == "classify":
+        labels = checked_labels(data, options.train, data.x[0].shape[1], mode, options)
+        classes = find_classes(labels, shown(_one(options.train)), ignored)  # (C,)
+    read = {"training": told}
+
+    def other(name: str, paths: Paths | None) -> Sequences | None:
+        if paths is None:
+            return None
+        how: Any = options, mode, data.feature_names, classes, None, raw.facts.description
+        found, read[name] = read_data(paths, *how)
+        _warn_of_shared(raw, found)
+        found = _with_answers(_shaped(found, shaping), task, options, paths)
+        _check_like(found, data, options, paths, mode, classes, ignored)
+        return found
+
+    test = other("test", options.test)
+    validation = other("validation", options.validation)
+    if validation is not None and classes is not None:  # those of a test may be strangers
+        to_targets(as_list(validation.y), classes, shown(_one(options.validation)), ignored)
+    folds: list[Split] = []
+    how: Any = data.groups, data.y if task == "classify" else None
+    if options.test_share is not None:
+        split = split_share(len(data.x), options.test_share, options.seed, *how)
+        data, test = part_of(data, split.train), part_of(data, split.test)
+    elif options.folds is not None:
+        folds = k_fold(len(data.x), options.folds, options.seed, *how)
+    elif options.leave_one_group_out:
+        folds = leave_one_group_out(_groups(data, options))
+    given = task, mode, data, test, validation, folds, classes, ignored, shaping, read
+    return Material(*given, raw.facts)
+
+
+def _groups(data: Sequences, options: argparse.Namespace) -> list[str]:
+    if data.groups is None:
+        raise DataError(
+            f"{shown(_one(options.train))} has no groups to leave out; name them with "
+            "--group-column, or with {group} in --file-pattern, or take --folds 5."
+        )
+    return data.groups
+
+
+def part_of(data: Sequences, numbers: Array) -> Sequences:
+    """Some of the sequences."""
+
+    def of(values: Any) -> Any:
+        if values is None or isinstance(values, np.ndarray):
+            return None if values is None else values[numbers]
+        return [values[n] for n in numbers]
+
+    return data._replace(
+        x=of(data.x), y=of(data.y), ids=of(data.ids), groups=of(data.groups), times=of(data.times)
+    )
+
+
+def _check_words(options: argparse.Namespace) -> None:
+    """Words that cannot act beside each other."""
+    validates = options.validation is not None or options.validation_share is not None
+    for word, value in (("--patience", options.patience), ("--best", options.best or None)):
+        if value is not None and not validates:
+            raise ValueError(
+                f"{word} needs data to validate on, but there are none; add --validation-share "
+                "0.2, or --validation FILE."
+            )
+    if options.horizon is not None and options.task != "forecast":
+        raise ValueError(f"--horizon is {options.horizon}, but it is of --task forecast; add that.")
+
+
+def _task(options: argparse.Namespace, data: Sequences) -> str:
+    """What is asked for, or what the answers are: numbers or labels."""
+    numbers = data.y is not None and as_list(data.y)[0].dtype.kind == "f"
+    task: str = options.task or ("regress" if numbers else "classify")
+    name = shown(_one(options.train))
+    if task == "regress" and not numbers:
+        raise DataError(
+            f"{name} has no numbers to be predicted, but --task regress learns them; name them "
+            "with --target-columns."
+        )
+    if task == "classify" and numbers:
+        raise DataError(
+            f"{name} has numbers to be predicted, but --task classify learns labels; name them "
+            "with --label-column, or leave --task out."
+        )
+    if task != "classify":
+        if options.class_weights is not None:
+            raise ValueError(
+                f"--class-weights is {options.class_weights!r}, which is for classes; leave it out."
+            )
+    elif options.loss is not None:
+        raise ValueError(f"--loss is {options.loss!r}, which is for numbers; leave it out.")
+    if task == "forecast" and options.output_mode == "last":
+        raise ValueError("--output-mode is 'last', but a forecast is one a step; leave it out.")
+    return task
+
+
+def _shaped(data: Sequences, shaping: Shaping | None) -> Sequences:
+    return data if shaping is None else shape(data, shaping)
+
+
+def _with_answers(
+    data: Sequences, task: str, options: argparse.Namespace, paths: Paths
+) -> Sequences:
+    """The sequences; for a forecast the answers are their features some steps later."""
+    if task != "forecast":
+        return data
+    ahead = 1 if options.horizon is None else options.horizon
+    for name, x in zip(data.ids, data.x, strict=True):
+        if len(x) <= ahead:
+            raise DataError(
+                f"the recording {name!r} of {shown(_one(paths))} has {len(x)} steps, but a "
+                f"forecast of {ahead} ahead needs more; leave it out, or lower --horizon."
+            )
+    times = None if data.times is None else [t[:-ahead] for t in data.times]
+    later: list[Array] = [np.asarray(a[ahead:], np.float64) for a in data.x]  # (T, D) each
+    return data._replace(x=[a[:-ahead] for a in data.x], y=later, times=times)
+
+
+def _check_like(
+    other: Sequences,
+    data: Sequences,
+    options: argparse.Namespace,
+    paths: Paths,
+    mode: str,
+    classes: Array | None,
+    ignored: list[str],
+) -> None:
+    """Answers of other files must be of the kind of those that train."""
+    if classes is not None:
+        known = [*classes.tolist(), *ignored]
+        checked_labels(other, paths, data.x[0].shape[1], mode, options, known)
+        return
+    ours, theirs = (None if d.y is None else as_list(d.y)[0] for d in (data, other))
+    assert ours is not None  # the task was told from them
+    alike = theirs is not None and theirs.dtype.kind == "f" and ours.shape[1:] == theirs.shape[1:]
+    if not alike or isinstance(data.y, list) != isinstance(other.y, list):
+        raise DataError(
+            f"{shown(_one(paths))} has other answers than the training data, which have numbers; "
+            "give it the same --target-columns."
+        )
+
+
+def _warn_of_shared(data: Sequences, other: Sequences) -> None:
+    """Recordings, or groups, that train and judge as well."""
+    if data.groups is not None and other.groups is not None:
+        shared_names(data.groups, other.groups, "groups")
+    else:
+        shared_names(data.ids, other.ids)
+
+
+def _one(paths: Paths) -> Path | Paths:
+    return paths[0] if len(paths) == 1 else paths
+
+
+def known_of(material: Material, card: dict[str, Any]) -> dict[str, Any]:
+    """What the network is to know of its data, for `Network.replace(about=...)`."""
+    data, facts, shaping = material.data, material.facts, material.shaping
+    names = data.feature_names
+    targets = list(facts.targets) if facts.targets is not None else None
+    if material.task != "regress":
+        targets = names if material.task == "forecast" else None
+    rate = facts.rate if shaping is None or shaping.rate is None else shaping.rate
+    return {
+        "features": None if names is None else features_of(names),
+        "targets": targets,
+        "rate": rate,
+        "description": facts.description.to_plain(),
+        "shaping": None if shaping is None else shaping.to_plain(),
+        "card": card,
+    }
