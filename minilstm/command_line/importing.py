@@ -13,18 +13,9 @@ import numpy as np
 
 from minilstm.command_line.facts import files
 from minilstm.errors import ModelFileError
-from minilstm.exchange.incoming.from_keras import from_keras
-from minilstm.exchange.incoming.from_onnx import from_onnx
-from minilstm.exchange.incoming.from_pytorch import from_pytorch, recognise
-from minilstm.exchange.incoming.from_rtneural import from_rtneural
 from minilstm.network.model_contents import of_each
 from minilstm.network.network import Network
 from minilstm.paths import check_apart, check_readable, check_target
-
-_DOORS = {
-    ".keras": from_keras, ".h5": from_keras, ".hdf5": from_keras, ".onnx": from_onnx,
-    ".json": from_rtneural, ".nam": from_rtneural,
-}  # fmt: skip
 
 
 def import_file(options: argparse.Namespace) -> dict[str, Any]:
@@ -53,7 +44,16 @@ def import_file(options: argparse.Namespace) -> dict[str, Any]:
 
 def _network(options: argparse.Namespace) -> Network:
     """The network of the file, by the door that its ending names."""
-    door = _DOORS.get(options.file.suffix.lower())
+    from minilstm.exchange.incoming.from_keras import from_keras
+    from minilstm.exchange.incoming.from_onnx import from_onnx
+    from minilstm.exchange.incoming.from_pytorch import from_pytorch, recognise
+    from minilstm.exchange.incoming.from_rtneural import from_rtneural
+
+    doors = {
+        ".keras": from_keras, ".h5": from_keras, ".hdf5": from_keras, ".onnx": from_onnx,
+        ".json": from_rtneural, ".nam": from_rtneural,
+    }  # fmt: skip
+    door = doors.get(options.file.suffix.lower())
     if door is not None:
         if options.layers is not None or options.prefix is not None:
             raise ValueError(

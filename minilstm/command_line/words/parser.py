@@ -64,6 +64,7 @@ def build_parser() -> Parser:
     add_train(add, [common, data, shaping_options()])
     add_evaluate(add, [common, data])
     add_export(add, [common])
+    add_import(add, [common])
 
     predict = add(
         "predict",
@@ -100,7 +101,6 @@ def build_parser() -> Parser:
     plot.add_argument("--out", type=path, help=".png, .svg or .pdf (default: MODEL's name, .png)")
     plot.set_defaults(run=models.plot_model)
 
-    add_import(add, [common])
     add_bench(add, [common])
 
     warm = add("warmup", parents=[common], help="compile the Numba kernels now, for later use")
