@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from minilstm.exchange.incoming.formats.archive import Archive
 from minilstm.exchange.incoming.formats.bounds import Array, Refused, file_bytes, plain_json, told
 from minilstm.exchange.incoming.formats.hdf5 import read_hdf5
-from minilstm.exchange.incoming.from_pytorch import dtype_of, labelled
+from minilstm.exchange.incoming.from_pytorch import assembled, dtype_of, labelled
 from minilstm.exchange.incoming.read_weights import WEIGHTS
 from minilstm.layers import (
     LSTM,
@@ -30,7 +30,7 @@ from minilstm.layers import (
     Sigmoid,
     Softmax,
 )
-from minilstm.network.network import Network, assemble
+from minilstm.network.network import Network
 
 _RECURRENT = ("kernel", "recurrent_kernel", "bias")
 _FUNCTIONS: dict[Any, type[Layer] | None] = {
@@ -126,7 +126,7 @@ def _network(model: Any, version: int, pool: dict[str, Array]) -> Network:
             if left
             else "holds no layer with arrays; save the whole trained model."
         )
-    return assemble([SequenceInput(maker.width), *chain], dtype=dtype)
+    return assembled([SequenceInput(maker.width), *chain], dtype)
 
 
 def _chain(model: Any) -> list[_Named]:

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 
 from minilstm.exchange.incoming.formats.bounds import Array, Refused, file_bytes, plain_json, told
 from minilstm.exchange.incoming.formats.onnx_file import Graph, Node, read_onnx
-from minilstm.exchange.incoming.from_pytorch import dtype_of, labelled
+from minilstm.exchange.incoming.from_pytorch import assembled, dtype_of, labelled
 from minilstm.exchange.incoming.onnx_evaluator import (
     Values,
     check_operators,
@@ -36,7 +36,7 @@ from minilstm.layers import (
     Sigmoid,
     Softmax,
 )
-from minilstm.network.network import Network, assemble
+from minilstm.network.network import Network
 
 TOLERANCE = 1e-5
 _LENGTHS, _BATCH = (5, 8), 2  # of a proof, where the file leaves them free
@@ -86,18 +86,18 @@ def from_onnx(path: str | os.PathLike[str], *, classes: ArrayLike | None = None)
 
 def _proved(graph: Graph, size: int) -> Network:
     """The network for batch or time first, whichever agrees; else the nearest miss is told."""
-    misses: list[tuple[int, Refused]] = []
+    misses: list[tuple[tuple[int, int], Refused]] = []
     for batch_first in (True, False):
-        network, k = None, 0
+        k = 0
         try:
+            first = _Trial(graph, size, _LENGTHS[0], batch_first)
+            network = first.network()
             for k, length in enumerate(_LENGTHS):  # noqa: B007, told with a miss
-                trial = _Trial(graph, size, length, batch_first)
-                network = trial.network() if network is None else network
-                trial.compare(network)
-            assert network is not None  # as there are lengths
+                trial = _Trial(graph, size, length, batch_first, network)
+                trial.compare(network, first.built)
             return network
         except Refused as why:
-            misses.append((1000 * k + getattr(why, "place", -1), why))
+            misses.append(((k, why.place), why))
     raise max(misses, key=lambda miss: miss[0])[1]
 
 
@@ -112,7 +112,9 @@ class _Built(NamedTuple):
 class _Trial:
     """One run of a graph on drawn sequences, and the layers found in it."""
 
-    def __init__(self, graph: Graph, size: int, length: int, batch_first: bool) -> None:
+    def __init__(
+        self, graph: Graph, size: int, length: int, batch_first: bool, net: Network | None = None
+    ) -> None:
         self.graph = graph
         free = [name for name in graph.inputs if name not in graph.arrays]
         if not free or len(graph.inputs[free[0]]) != 3:
@@ -126,7 +128,11 @@ class _Trial:
                  for wanted, n in zip(sizes, (*given, 0), strict=True)]  # fmt: skip
         if not shape[2] or np.prod(shape, dtype=float) > size + 2**16:
             raise Refused(f"has an input of shape {sizes}, which cannot be tried; export it anew.")
-        x = np.random.default_rng(length).standard_normal(shape).astype(self.dtype)
+        x = np.random.default_rng(length).standard_normal(shape)
+        affine = None if net is None else net.layers[0].affine()  # type: ignore[attr-defined]
+        if affine is not None:  # numbers for which the network does not saturate
+            x = x * (1.0 if affine.scale is None else affine.scale) + affine.shift
+        x = x.astype(self.dtype)
         self.x = x if batch_first else x.swapaxes(0, 1)  # (B, T, D)
         self.B, self.T, self.D = self.x.shape
         values = {free[0]: x}
@@ -176,11 +182,9 @@ class _Trial:
             last = f"{built[-1].node.title}, which does not lead to" if built else "no layer before"
             raise Refused(f"has {last} its first output {end[:80]!r}; export one output alone.")
         self.ends_time(built, end)
-        self.end = end
         self.built = built
         chain = [*self.input_layers(before), *(b.layer for b in built)]
-        self.ahead = len(chain) - len(built)
-        return assemble(chain, dtype=self.dtype)
+        return assembled(chain, self.dtype)
 
     def ends_time(self, built: list[_Built], value: str) -> None:
         """Let the last LSTM keep its last step only, where a value has one row a sequence."""
@@ -326,40 +330,37 @@ class _Trial:
 
     # ------------------------------------------------------------ proof
 
-    def compare(self, network: Network) -> None:
+    def compare(self, network: Network, built: Sequence[_Built]) -> None:
         """Refuse a network that gives something else, by the first node that differs."""
-        if not hasattr(self, "built"):
-            self.network()
-        wanted = self.values[self.end]
-        worst = self.difference(network.layers, network, wanted)
+        worst = self.difference(network.layers, network, self.values[self.graph.outputs[0]])
         if worst <= TOLERANCE:
             return
-        for place, b in enumerate(self.built):
-            part = network.layers[: self.ahead + place + 1]
+        ahead = len(network.layers) - len(built)
+        for place, b in enumerate(built):
+            part = network.layers[: ahead + place + 1]
             here = self.difference(part, network, self.values[b.output])
             if here > TOLERANCE:
                 break
         else:
-            place, here = len(self.built), worst
-        node = self.built[min(place, len(self.built) - 1)].node
-        where = "" if place < len(self.built) else "what follows "
+            place, here = len(built), worst
+        node = built[min(place, len(built) - 1)].node
+        where = "" if place < len(built) else "what follows "
         advice = "export it in a plainer form"
-        if any(isinstance(b.layer, BiLSTM) and b.layer.keeps_last for b in self.built):
+        if any(isinstance(b.layer, BiLSTM) and b.layer.keeps_last for b in built):
             advice = (
                 "of two directions join both final states, as y[:, -1] has the second one early"
             )
-        why = Refused(
+        raise Refused(
             f"is not reproduced: {where}{node.title} differs from the layer built for it by "
-            f"{here:.2g} on {self.B} sequences of {self.T} steps; {advice}."
+            f"{here:.2g} on {self.B} sequences of {self.T} steps; {advice}.",
+            place,
         )
-        why.place = place  # type: ignore[attr-defined]
-        raise why
 
     def difference(self, layers: Sequence[Layer], network: Network, value: Array) -> float:
         """The largest distance of the output of some first layers to a value of the graph."""
         part = network
         if len(layers) < len(network.layers):
-            part = assemble([self.filled(layer, network) for layer in layers], dtype=network.dtype)
+            part = assembled([self.filled(layer, network) for layer in layers], self.dtype)
         y = np.stack([*part.predict([*self.x])])  # (B, T, F) or (B, F)
         found = [a for a in self.arranged(value, y.ndim == 2) if a.size == y.size]
         return min((float(np.abs(y - a.reshape(y.shape)).max()) for a in found), default=np.inf)

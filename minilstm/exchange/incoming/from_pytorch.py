@@ -25,7 +25,8 @@ from minilstm.layers import (
     Layer,
     SequenceInput,
 )
-from minilstm.network.network import Network, assemble
+from minilstm.network.graph.wiring import wire
+from minilstm.network.network import Network
 
 _LEARNS = (LSTM, BiLSTM, FullyConnected, BatchNormalization)
 
@@ -91,7 +92,7 @@ def from_pytorch(
         ordered = found.suffix.lower() != ".safetensors"  # which sorts by names
         modules = modules_of(weights, natural=not ordered)
         chain = filled(modules, layers, ordered)
-    return assemble(chain, classes=classes, dtype=dtype_of(weights))
+    return labelled(assembled(chain, dtype_of(weights)), classes)
 
 
 def recognise(path: str | os.PathLike[str], *, prefix: str | None = None) -> list[Layer]:
@@ -99,6 +100,23 @@ def recognise(path: str | os.PathLike[str], *, prefix: str | None = None) -> lis
     found, data = file_bytes(path)
     with told(found):
         return recognised(modules_of(without_wrappers(weights_of(found, data), prefix)))
+
+
+def assembled(layers: Sequence[Layer], dtype: str) -> Network:
+    """A network of layers that were given their values, which it takes out of them.
+
+    The layers keep them as float64, so a network that came in would hold all of them twice.
+    """
+    wiring = wire(layers)
+    kept: tuple[dict[str, Array], dict[str, Array]] = {}, {}  # learnables, statistics
+    plain = []
+    for layer in wiring.layers:
+        for name in layer.values:
+            value = np.asarray(getattr(layer, name), dtype)
+            kept[name not in layer.learnables][f"{layer.name}/{name}"] = value
+        cleared: dict[str, Any] = dict.fromkeys(layer.values)
+        plain.append(dataclasses.replace(layer, **cleared))
+    return Network(plain, kept[0], statistics=kept[1], dtype=dtype)
 
 
 def labelled(net: Network, classes: Any) -> Network:

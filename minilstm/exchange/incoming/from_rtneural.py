@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike
 
 from minilstm.exchange.incoming.formats.bounds import Array, Refused, file_bytes, plain_json, told
 from minilstm.exchange.incoming.formats.json_files import nam_arrays, rtneural_arrays
-from minilstm.exchange.incoming.from_pytorch import labelled
+from minilstm.exchange.incoming.from_pytorch import assembled, labelled
 from minilstm.layers import LSTM, FullyConnected, Layer, ReLU, SequenceInput, Sigmoid, Softmax
-from minilstm.network.network import Network, assemble
+from minilstm.network.network import Network
 
 _FUNCTIONS: dict[Any, type[Layer] | None] = {
     "": None, "relu": ReLU, "sigmoid": Sigmoid, "softmax": Softmax,
@@ -45,7 +45,7 @@ def from_rtneural(
     with told(found):
         plain = plain_json(data)
         chain = _nam(plain) if "architecture" in plain else _rtneural(plain)
-        net = assemble(chain, dtype=dtype)
+        net = assembled(chain, dtype)
     return labelled(net, classes)
 
 

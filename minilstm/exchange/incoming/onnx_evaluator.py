@@ -54,7 +54,7 @@ def evaluate(graph: Graph, given: Mapping[str, Array], size: int) -> Values:
     """
     values: Values = {**graph.arrays, **given}
     left = most(size) + _ROOM
-    for node in graph.nodes:
+    for place, node in enumerate(graph.nodes, -len(graph.nodes) - 1):
         for name in node.inputs:
             if name and name not in values:
                 raise Refused(f"has {node.title}, whose input {name[:80]!r} nothing gives.")
@@ -65,7 +65,8 @@ def evaluate(graph: Graph, given: Mapping[str, Array], size: int) -> Values:
             if left < 0:
                 raise Refused(
                     f"has {node.title}, whose result is far larger than the file; export it with "
-                    "free axes for batch and time."
+                    "free axes for batch and time.",
+                    place,
                 )
             with np.errstate(all="ignore"):
                 made = _OPERATORS[node.kind](node, inputs)
@@ -73,7 +74,8 @@ def evaluate(graph: Graph, given: Mapping[str, Array], size: int) -> Values:
             shapes = ", ".join(str(a.shape) for a in inputs if a is not None)
             raise Refused(
                 f"has {node.title}, which cannot take arrays of shapes {shapes or 'none'} "
-                f"({type(error).__name__}); export it with free axes for batch and time."
+                f"({type(error).__name__}); export it with free axes for batch and time.",
+                place,
             ) from None
         results = made if isinstance(made, list) else [made]
         values |= zip(node.outputs, results, strict=False)
@@ -87,7 +89,7 @@ def _elements(node: Node, inputs: Sequence[Any]) -> int:
         wanted = inputs[1] if node.kind == "Expand" else inputs[0]
         return math.prod(max(int(n), 1) for n in wanted) * max(1, inputs[0].size)
     if node.kind in ("MatMul", "Gemm"):
-        return math.prod(shapes[0]) * max(1, math.prod(shapes[1]))
+        return math.prod(shapes[0][:-1]) * max(shapes[1])
     if node.kind == "LSTM":
         return math.prod(shapes[0]) + math.prod(shapes[0][:2]) * math.prod(shapes[2][::2])
     if node.kind in _BROADCAST:

@@ -6,6 +6,7 @@ A protobuf message is a row of fields, each a number, a kind of content, and the
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,7 +29,7 @@ _TYPES = {
     11: "<f8", 12: "<u4", 13: "<u8", 16: "bfloat16",
 }  # fmt: skip
 _LISTS = {4: "<f4", 10: "<f8"}  # fields of numbers of a fixed size
-_PER_PART = 160  # bytes that a part of a graph takes in memory at least
+_PER_PART = 40  # bytes that a part of a graph takes in memory at least
 
 
 class Node(NamedTuple):
@@ -66,15 +67,14 @@ def read_onnx(data: bytes, folder: Path) -> Graph:
 class _Reader:
     def __init__(self, data: bytes, folder: Path) -> None:
         self.data, self.folder = memoryview(data), folder
-        self.beside: dict[str, bytes] = {}  # other files
+        self.beside: dict[str, int] = {}  # other files, and their bytes
         self.parts = self.grown = 0
 
     def fields(self, data: Bytes) -> Iterator[tuple[int, Any]]:
         """The number of each field, and a whole number or the bytes of its content."""
         at = 0
         while at < len(data):
-            self.parts += 1
-            check_growth(_PER_PART * self.parts // 4, len(self.data), "parts")
+            self.spend(1)
             key, at = _varint(data, at)
             kind, number = key & 7, key >> 3
             if kind == 0:
@@ -89,6 +89,10 @@ class _Reader:
                 raise Refused("is no ONNX model, or broken; copy it again.")
             yield number, part(data, at, size, "a field")
             at += size
+
+    def spend(self, parts: int) -> None:
+        self.parts += parts
+        check_growth(_PER_PART * self.parts, len(self.data), "parts")
 
     def model(self) -> Graph:
         graph, opset, metadata = None, 0, dict[str, str]()
@@ -167,11 +171,11 @@ class _Reader:
         """One number, or a row of them without gaps."""
         if isinstance(value, int):
             return [value]
+        self.spend(len(value) // 4)
         out, at = [], 0
         while at < len(value):
             number, at = _varint(value, at)
             out.append(number - (1 << 64) if number >> 63 else number)
-        self.parts += len(out) // 4
         return out
 
     def tensor(self, data: Bytes) -> tuple[str, Array]:
@@ -204,13 +208,14 @@ class _Reader:
             dtype = np.uint16 if kind == 10 else _TYPES[kind]
             raw = np.concatenate(numbers).astype(dtype).tobytes()
         if outside:
-            raw = self.from_beside(name, where)
-        size = len(self.data) + sum(map(len, self.beside.values()))
+            wanted = math.prod(shape) * (2 if kind == 16 else np.dtype(_TYPES[kind]).itemsize)
+            raw = self.from_beside(name, where, wanted)
+        size = len(self.data) + sum(self.beside.values())
         self.grown += 2 * len(raw) if _TYPES[kind] == "bfloat16" else len(raw)
         check_growth(self.grown, size, "arrays")
         return name, array_of(raw, _TYPES[kind], shape)
 
-    def from_beside(self, name: str, where: dict[str, str]) -> Bytes:
+    def from_beside(self, name: str, where: dict[str, str], wanted: int) -> Bytes:
         """Bytes of another file in the same folder."""
         location = where.get("location", "")
         path = self.folder / location
@@ -219,18 +224,19 @@ class _Reader:
                 f"keeps {shown(name)} in {shown(location)}, but only a file in its own folder is "
                 "read; put that file beside it, and export again without a path."
             )
-        if location not in self.beside:
-            own = path.is_file() and path.resolve().parent == self.folder.resolve()
-            if not own:
-                raise Refused(
-                    f"keeps {shown(name)} in {shown(location)}, which is no file beside it; put it "
-                    "into the same folder."
-                )
-            self.beside[location] = path.read_bytes()
-        file = self.beside[location]
+        if not path.is_file() or path.resolve().parent != self.folder.resolve():
+            raise Refused(
+                f"keeps {shown(name)} in {shown(location)}, which is no file beside it; put it "
+                "into the same folder."
+            )
+        whole = self.beside[location] = path.stat().st_size
         start = int(where.get("offset", "0"))
-        size = int(where.get("length", str(len(file) - start)))
-        return part(memoryview(file), start, size, shown(location))
+        size = int(where.get("length", str(whole - start)))
+        if not 0 <= start <= start + size <= whole or size != wanted:
+            raise Refused(f"keeps {shown(name)} outside {shown(location)}; copy both files again.")
+        with open(path, "rb") as file:
+            file.seek(start)
+            return file.read(size)
 
     def input(self, data: Bytes) -> tuple[str, list[int | None]]:
         """The name and the shape of an input."""

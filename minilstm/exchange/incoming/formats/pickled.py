@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from minilstm.checks import shown
-from minilstm.exchange.incoming.formats.bounds import Bytes, Refused, part
+from minilstm.exchange.incoming.formats.bounds import Bytes, Refused, check_growth, part
 
 
 def unpickled(
@@ -35,7 +35,10 @@ def unpickled(
     ({'a': 5}, 13)
     """
     machine = _Machine(data, at, allowed, persistent)
+    spent = 0
     while not machine.done:
+        spent += 64 if data[machine.at : machine.at + 1] in b"](}qr\x94" else 16
+        check_growth(spent // 2, len(data), "objects")
         operation = bytes(machine.take(1))
         if operation not in _OPERATIONS:
             raise Refused(

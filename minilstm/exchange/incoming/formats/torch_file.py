@@ -165,20 +165,24 @@ def _tensors(top: Any, size: int) -> dict[str, _Tensor]:
     """Tensors by dotted names; other values are settings and counters, and go."""
     out: dict[str, _Tensor] = {}
     left = size  # a file cannot name more things than it has bytes
-    waiting: list[tuple[str, int, Any]] = [("", 0, top)]
+    kinds = (_Tensor, dict, list, tuple)
+    waiting: list[tuple[str, int, Any]] = [("", 0, top)] if type(top) in kinds else []
     while waiting:
         name, depth, value = waiting.pop()
         if type(value) is _Tensor:
             if (name := name or "tensor") in out:
                 raise Refused(f"holds {shown(name)} twice; rename one of them.")
             out[name] = value
-        if type(value) not in (dict, list, tuple):
             continue
         pairs = value.items() if isinstance(value, dict) else enumerate(value)
         left -= len(value)
         if depth > _DEEPEST or left < 0:
             raise Refused("is nested without end; save the state dict alone.")
-        entries = [(f"{name}.{key}" if name else str(key), depth + 1, v) for key, v in pairs]
+        entries = [
+            (f"{name}.{key}" if name else str(key), depth + 1, v)
+            for key, v in pairs
+            if type(v) in kinds
+        ]
         left -= sum(len(inner) for inner, _, _ in entries) // 64  # nor have far longer names
         waiting += reversed(entries)
     return out
