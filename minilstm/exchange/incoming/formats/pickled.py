@@ -20,6 +20,7 @@ def unpickled(
     at: int,
     allowed: Mapping[str, Callable[..., Any]],
     persistent: Callable[[Any], Any],
+    size: int = 0,
 ) -> tuple[Any, int]:
     """The object that one pickle builds, and where its bytes end.
 
@@ -28,6 +29,7 @@ def unpickled(
     data, at : the bytes, and where the pickle starts
     allowed : functions by the names under which a file may call them
     persistent : what stands for an object that the file keeps elsewhere, from its description
+    size : of the whole file in bytes, which bounds what may grow out of it; 0 is that of `data`
 
     Examples
     --------
@@ -38,7 +40,7 @@ def unpickled(
     spent = 0
     while not machine.done:
         spent += 64 if data[machine.at : machine.at + 1] in b"](}qr\x94" else 16
-        check_growth(spent // 2, len(data), "objects")
+        check_growth(spent // 2, size or len(data), "objects")
         operation = bytes(machine.take(1))
         if operation not in _OPERATIONS:
             raise Refused(

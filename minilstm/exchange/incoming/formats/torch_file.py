@@ -128,7 +128,7 @@ def _zipped(data: bytes) -> tuple[Any, Callable[[_Storage], Bytes]]:
     root = roots[0]
     if root + "byteorder" in archive.names and archive.read(root + "byteorder") != b"little":
         raise Refused("was written on a big-endian machine; save it as safetensors there.")
-    top, _ = unpickled(archive.read(root + "data.pkl"), 0, _ALLOWED, _storage)
+    top, _ = unpickled(archive.read(root + "data.pkl"), 0, _ALLOWED, _storage, len(data))
     return top, lambda s: archive.read(f"{root}data/{s.key}")
 
 
