@@ -186,12 +186,14 @@ def with_keras():
     numbers = np.arange(6.0).reshape(2, 3)
     for name, options, libver in (
         ("chunked", {"chunks": (1, 3)}, None), ("packed", {"compression": "gzip"}, None),
-        ("newer", {}, "latest"), ("plain", {}, None), ("linked", {}, None),
+        ("newer", {}, "latest"), ("plain", {}, None), ("linked", {}, None), ("loop", {}, None),
     ):  # fmt: skip
         with h5py.File(FILES / f"{name}.h5", "w", libver=libver) as file:
             file.create_dataset("numbers", data=numbers, **options)
             if name == "linked":
                 file["again"] = h5py.SoftLink("/numbers")
+            if name == "loop":
+                file["again"] = file["/"]
             if name == "plain":
                 file["whole/big"] = numbers.astype(">i4")
                 file["empty"] = np.zeros((0, 3))

@@ -186,3 +186,12 @@ def test_arrays_outside_the_folder_are_refused(location, tmp_path):
         ml.ModelFileError, match=r"put (that file beside it|it into the same folder)"
     ):
         ml.read_weights(tmp_path / "in" / "a.onnx")
+
+
+def test_a_link_out_of_the_folder_is_refused(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "beside.onnx.data").write_bytes((FILES / "beside.onnx.data").read_bytes())
+    (tmp_path / "in" / "a.onnx").write_bytes((FILES / "beside.onnx").read_bytes())
+    (tmp_path / "in" / "beside.onnx.data").symlink_to(tmp_path / "beside.onnx.data")
+    with pytest.raises(ml.ModelFileError, match="which is no file beside it; put it into the same"):
+        ml.read_weights(tmp_path / "in" / "a.onnx")

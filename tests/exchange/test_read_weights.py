@@ -80,6 +80,11 @@ class Evil:
         return os.mkdir, ("pwned",)
 
 
+def endless(depth):
+    """So many dicts, with twice as many ways to each as to the one before."""
+    return {"a": (inner := endless(depth - 1)), "b": inner} if depth else {}
+
+
 def zipped(members, compression=zipfile.ZIP_STORED):
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", compression) as archive:
@@ -127,6 +132,13 @@ REFUSED = {
                  "without chunks, compression or libver."),
     "linked.h5": (None, "has a link in the place of 'again'; save it anew with h5py's usual "
                   "settings, without chunks, compression or libver, and without links."),
+    "loop.h5": (None, "leads to 'again' twice; save it anew with h5py's usual settings, without "
+                "chunks, compression or libver, and without links."),
+    "endless.pt": (zipped({"a/data.pkl": pickle.dumps(endless(60), 2)}),
+                   "is nested without end; save the state dict alone."),
+    "many.pt": (zipped({"a/data.pkl": b"\x80\x02" + b"}" * 99_999}), "holds objects of 465728 "
+                "bytes in a file of 100119, which no program writes; get the file from a source "
+                "that you trust."),
     "short.safetensors": (header(b"{}")[:-1],
                           "ends within its header; copy it again, or write it again."),
     "less.safetensors": (header(TENSOR % (b"F32", 8), bytes(7)), "has arrays that overlap or leave "
