@@ -12,6 +12,8 @@ import pytest
 from bench_words import BENCH
 from builders import two_movements
 from data_words import DATA
+from import_words import IMPORT
+from import_words import PLAIN as PLAIN_IMPORT
 from matlab_words import matlab
 
 import minilstm as ml
@@ -265,6 +267,7 @@ PLAIN = {
     "warmup": ["warmup"],
     "gradcheck": SOFTMAX,
     "completion": ["completion", "bash"],
+    "import": PLAIN_IMPORT,
 }
 
 
@@ -277,7 +280,7 @@ def run_plain(w, command, *words):
     w.taken(minilstm.command_line.demo, "run_demo", {"backend": "numpy"}, said="\n")
     w.taken(minilstm.bench, "run_bench", Result({}, [], []))
     w.taken(commands, "warmup", None)
-    out = ["--out", w.out / "p.png"] if command in ("train", "plot") else []
+    out = ["--out", w.out / "p.png"] if command in ("train", "plot", "import") else []
     return w.run(*PLAIN[command], *out, *words)
 
 
@@ -344,6 +347,7 @@ CASES = {
     ("demo", "--seed"): demo("--seed", 2, 9),
     **BENCH,
     **DATA,
+    **IMPORT,
     ("warmup", "--dtype"): warm,
     ("gradcheck", "--layer"): gradcheck_layer,
     ("gradcheck", "--seed"): gradcheck_seed,

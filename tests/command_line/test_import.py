@@ -72,6 +72,6 @@ def test_what_does_not_fit_is_told_and_nothing_written(file, more, sentence, cap
 def test_words_that_are_no_layers(capsys):
     assert main(["import", "a.pt", "--out", "b", "--layers", "lstm:0"]) == 2
     assert capsys.readouterr().err == (
-        "minilstm: --layers: 'lstm:0' is no layer; write lstm:32, bilstm:32, lstm:32:last, dense:5, "
-        "or one of relu, sigmoid, softmax, batchnorm, dropout.\n"
+        "minilstm: --layers: 'lstm:0' is no layer; write lstm:32, bilstm:32, lstm:32:last, "
+        "dense:5, or one of relu, sigmoid, softmax, batchnorm, dropout.\n"
     )

@@ -88,7 +88,7 @@ def test_a_damaged_file_is_read_or_refused_at_once(name, tmp_path, monkeypatch):
         measured = case % 20 == 0
         if measured:
             tracemalloc.start()
-        started = time.perf_counter()
+        started = time.process_time()
         for read in filter(None, (ml.read_weights, door)):
             try:
                 read(name)
@@ -98,7 +98,7 @@ def test_a_damaged_file_is_read_or_refused_at_once(name, tmp_path, monkeypatch):
                 assert said.startswith(f"{name} ") and said.endswith("."), said
                 assert len(said) < 1000 and "\n" not in said, said
                 fates["refused"] += 1
-        assert time.perf_counter() - started < (5 if measured else 1)
+        assert time.process_time() - started < (5 if measured else 1)
         if measured:
             peak = tracemalloc.get_traced_memory()[1]
             tracemalloc.stop()

@@ -136,7 +136,7 @@ REFUSED = {
                 "chunks, compression or libver, and without links."),
     "endless.pt": (zipped({"a/data.pkl": pickle.dumps(endless(60), 2)}),
                    "is nested without end; save the state dict alone."),
-    "many.pt": (zipped({"a/data.pkl": b"\x80\x02" + b"}" * 99_999}), "holds objects of 465728 "
+    "many.pt": (zipped({"a/data.pkl": b"\x80\x02" + b"}" * 99_999}), "holds objects of 466024 "
                 "bytes in a file of 100119, which no program writes; get the file from a source "
                 "that you trust."),
     "short.safetensors": (header(b"{}")[:-1],

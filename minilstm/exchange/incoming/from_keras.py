@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from minilstm.exchange.incoming.formats.archive import Archive
 from minilstm.exchange.incoming.formats.bounds import Array, Refused, file_bytes, plain_json, told
-from minilstm.exchange.incoming.formats.hdf5 import read_hdf5
+from minilstm.exchange.incoming.formats.hdf5 import Hdf5
 from minilstm.exchange.incoming.from_pytorch import assembled, dtype_of, labelled
 from minilstm.exchange.incoming.read_weights import WEIGHTS
 from minilstm.layers import (
@@ -72,9 +72,9 @@ def from_keras(path: str | os.PathLike[str], *, classes: ArrayLike | None = None
             archive = Archive(data)
             model = plain_json(archive.read("config.json"))
             version = plain_json(archive.read("metadata.json")).get("keras_version")
-            pool = read_hdf5(archive.read(WEIGHTS)).arrays()
+            pool = Hdf5(archive.read(WEIGHTS)).arrays()
         else:
-            file = read_hdf5(data)
+            file = Hdf5(data)
             about = file.attributes(file.root)
             if "model_config" not in about:
                 raise Refused(

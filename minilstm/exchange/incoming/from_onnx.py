@@ -126,7 +126,7 @@ class _Trial:
         given = (_BATCH, length) if batch_first else (length, _BATCH)
         shape = [wanted if wanted and wanted > 0 else n
                  for wanted, n in zip(sizes, (*given, 0), strict=True)]  # fmt: skip
-        if not shape[2] or np.prod(shape, dtype=float) > size + 2**16:
+        if not shape[2] or np.prod(shape, dtype=float) > size + 2**13:
             raise Refused(f"has an input of shape {sizes}, which cannot be tried; export it anew.")
         x = np.random.default_rng(length).standard_normal(shape)
         affine = None if net is None else net.layers[0].affine()  # type: ignore[attr-defined]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from minilstm.exchange.incoming.formats.archive import Archive, read_npz
 from minilstm.exchange.incoming.formats.bounds import Array, Refused, file_bytes, plain_json, told
-from minilstm.exchange.incoming.formats.hdf5 import SIGNATURE, read_hdf5
+from minilstm.exchange.incoming.formats.hdf5 import SIGNATURE, Hdf5
 from minilstm.exchange.incoming.formats.json_files import nam_arrays, rtneural_arrays
 from minilstm.exchange.incoming.formats.onnx_file import read_onnx
 from minilstm.exchange.incoming.formats.safetensors import read_safetensors
@@ -55,10 +55,10 @@ def weights_of(path: Path, data: bytes) -> dict[str, Array]:
     """The same from bytes; `path` is for the ending, and for the folder of ONNX's other file."""
     ending = path.suffix.lower()
     if data.startswith(SIGNATURE):
-        return read_hdf5(data).arrays()
+        return Hdf5(data).arrays()
     if data.startswith(b"PK"):
         if ending == ".keras":
-            return read_hdf5(Archive(data).read(WEIGHTS)).arrays()
+            return Hdf5(Archive(data).read(WEIGHTS)).arrays()
         return read_npz(data) if ending == ".npz" else read_torch(data)
     if ending in (".pt", ".pth", ".bin", ".ckpt"):
         return read_torch(data)

@@ -39,15 +39,6 @@ class Group(NamedTuple):
     is_group: bool
 
 
-class _Text(NamedTuple):
-    """Stands for the type of texts of any length."""
-
-
-def read_hdf5(data: bytes) -> Hdf5:
-    """The file of these bytes; see `Hdf5`."""
-    return Hdf5(data)
-
-
 class Hdf5:
     """An HDF5 file in memory.
 
@@ -121,7 +112,7 @@ class Hdf5:
         """
         out: dict[str, Any] = {}
         for _, start, _ in self._messages(at, _ATTRIBUTE):
-            version, *_ = part(self._data, start, 1, "an attribute")
+            version = self._number(start, 1)
             sizes = [self._number(start + k, 2) for k in (2, 4, 6)]
             at = start + 8 + (version == 3)
             places = []
@@ -141,7 +132,7 @@ class Hdf5:
         half = getattr(dtype, "str", "") == "|V2" and self.attributes(here.at).get("dtype")
         if half == "bfloat16":  # bytes without a meaning, but for this attribute
             dtype = np.dtype("<u2")
-        if not isinstance(dtype, np.dtype) or dtype.kind not in "iuf":
+        if dtype is None or dtype.kind not in "iuf":
             raise Refused(f"has {shown(here.name)}, which is no array of numbers; remove it.")
         start = found[_LAYOUT]
         version, kind = part(self._data, start, 2, "a layout")
@@ -158,25 +149,25 @@ class Hdf5:
         size = math.prod(shape) * itemsize
         return array_of(part(self._data, at, size, "an array"), dtype, shape)
 
-    def _value(self, dtype: Any, shape: tuple[int, ...], at: int) -> Any:
+    def _value(self, dtype: np.dtype[Any] | None, shape: tuple[int, ...], at: int) -> Any:
         """The value of an attribute."""
-        if dtype is None or getattr(dtype, "kind", "") == "V":
+        if dtype is None or dtype.kind == "V":
             return None
-        if isinstance(dtype, np.dtype) and dtype.kind in "iuf":
+        if dtype.kind in "iuf":
             return self._numbers(dtype.str, dtype.itemsize, shape, at)
-        size = 16 if type(dtype) is _Text else dtype.itemsize
+        size = 16 if dtype.kind == "O" else dtype.itemsize
         count = math.prod(shape)
         part(self._data, at, count * size, "an attribute")
         places = range(at, at + count * size, size) if size else []
-        if type(dtype) is _Text:
+        if dtype.kind == "O":
             texts = [self._long_text(place) for place in places]
         else:
             texts = [bytes(self._data[p : p + size]).rstrip(b"\0").decode() for p in places]
         check_growth(sum(map(len, texts)), len(self._data), "texts")
         return texts if shape else "".join(texts)
 
-    def _type(self, at: int) -> Any:
-        """A dtype, `_Text`, or None for what is not read."""
+    def _type(self, at: int) -> np.dtype[Any] | None:
+        """A dtype, that of objects for texts of any length, or None for what is not read."""
         first, low, *_ = part(self._data, at, 8, "a type")
         size = self._number(at + 4, 4)
         order = ">" if low & 1 else "<"
@@ -190,7 +181,7 @@ class Hdf5:
         if kind == 8:  # an enumeration, such as false and true: its numbers
             self._step()
             return self._type(at + 8) if self._number(at + 8, 1) & 15 == 0 else None
-        return _Text() if kind == 9 and low & 15 == 1 else None
+        return np.dtype(object) if kind == 9 and low & 15 == 1 else None
 
     def _shape(self, at: int) -> tuple[int, ...]:
         version, rank = part(self._data, at, 2, "a shape")
