@@ -57,6 +57,16 @@ def test_our_own_state_dict_comes_back_in_bits(layers, tmp_path):
         assert set(mine) == set(theirs)
 
 
+def test_numbers_beyond_float32_are_refused(tmp_path):
+    arrays = {"weight": np.full((1, 1), 1e300), "bias": np.zeros(1, "f4")}
+    with pytest.raises(ml.ModelFileError) as caught:
+        ml.from_pytorch(saved(tmp_path, arrays), [ml.FullyConnected(1)])
+    assert str(caught.value) == (
+        "the layer 'fc' (1 fully connected layer) has weights beyond the range of float32; save it "
+        "as float64."
+    )
+
+
 def squares(*names):
     return {f"{n}.weight": np.full((2, 2), k + 1.0, "f4") for k, n in enumerate(names)}
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from minilstm.errors import ModelFileError
 from minilstm.exchange.incoming.formats.bounds import Array, Refused, file_bytes, told
 from minilstm.exchange.incoming.modules import Module, modules_of, without_wrappers
 from minilstm.exchange.incoming.read_weights import weights_of
@@ -112,7 +113,12 @@ def assembled(layers: Sequence[Layer], dtype: str) -> Network:
     plain = []
     for layer in wiring.layers:
         for name in layer.values:
-            value = np.asarray(getattr(layer, name), dtype)
+            with np.errstate(over="ignore"):
+                value = np.asarray(getattr(layer, name), dtype)
+            if not np.isfinite(value).all():
+                raise ModelFileError(
+                    f"{layer.title} has {name} beyond the range of {dtype}; save it as float64."
+                )
             kept[name not in layer.learnables][f"{layer.name}/{name}"] = value
         cleared: dict[str, Any] = dict.fromkeys(layer.values)
         plain.append(dataclasses.replace(layer, **cleared))
