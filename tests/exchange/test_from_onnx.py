@@ -6,6 +6,9 @@ import pytest
 from other_files import FILES, agrees
 
 import minilstm as ml
+from minilstm.exchange.incoming.formats.bounds import Refused
+from minilstm.exchange.incoming.formats.onnx_file import read_onnx
+from minilstm.exchange.incoming.from_onnx import _Trial
 from minilstm.exchange.outgoing import protobuf as pb
 from minilstm.exchange.outgoing.onnx import onnx
 from minilstm.exchange.step.program import program_of
@@ -66,14 +69,14 @@ def drawn(*shape):
     return np.random.default_rng(sum(shape)).standard_normal(shape).astype("f4")
 
 
-def model(nodes, arrays, axes=("batch", "time", D), extra=b"", outputs=("y",)):
+def model(nodes, arrays, axes=("batch", "time", D), extra=b"", outputs=("y",), opset=14):
     """A graph from x to y."""
     graph = b"".join(pb.message(1, n) for n in nodes) + pb.message(2, "net") + extra
     graph += b"".join(pb.message(5, pb.tensor(n, a)) for n, a in arrays.items())
     graph += pb.message(11, pb.value("x", axes))
     graph += b"".join(pb.message(12, pb.value(n, ())) for n in outputs)
-    opset = pb.message(8, pb.message(1, "") + pb.whole(2, 14))
-    return pb.whole(1, 8) + pb.message(7, graph) + opset
+    versions = pb.message(8, pb.message(1, "") + pb.whole(2, opset))
+    return pb.whole(1, 8) + pb.message(7, graph) + versions
 
 
 def lstm(inputs=("x", "W", "R", "B"), outputs=("Y",), n=1, shape=(0, 0, -1), layout=1, **options):
@@ -141,6 +144,8 @@ REFUSED = {
                  "(batch, time, features); export it so."),
     "softmax": (model([pb.node("Softmax", ["x"], ["y"], "soft", axis=1)], {}), "has the node "
                 "'soft' (Softmax) along axis 1; only the last is imported."),
+    "old softmax": (model([pb.node("Softmax", ["x"], ["y"], "soft")], {}, opset=11), "has the node "
+                    "'soft' (Softmax) along axis 1; only the last is imported."),
     "bomb": (model([pb.node("Expand", ["x", "n"], ["y"], "e")], {"n": np.array([2**40, 1, 1])}),
              "has the node 'e' (Expand), whose result is far larger than the file; export it with "
              "free axes for batch and time."),
@@ -195,3 +200,32 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path):
     (tmp_path / "in" / "beside.onnx.data").symlink_to(tmp_path / "beside.onnx.data")
     with pytest.raises(ml.ModelFileError, match="which is no file beside it; put it into the same"):
         ml.read_weights(tmp_path / "in" / "a.onnx")
+
+
+def blocks(order):
+    """The gates of every array of the LSTM in another order."""
+    return lambda key, a: np.concatenate([np.split(a, 4)[k] for k in order]) if "lstm" in key else a
+
+
+WRONG = {
+    "gates of ONNX": blocks([0, 3, 1, 2]),
+    "gates of OpenVINO": blocks([1, 0, 2, 3]),
+    "forget and cell": blocks([0, 2, 1, 3]),
+    "bias twice": lambda key, a: 2 * a if key == "lstm/bias" else a,
+    "no bias": lambda key, a: 0 * a if key == "lstm/bias" else a,
+    "recurrent transposed": lambda key, a: np.vstack([b.T for b in np.split(a, 4)])
+    if key == "lstm/recurrent_weights" else a,
+    "classes": lambda key, a: a[::-1] if "fc" in key else a,
+    "one weight": lambda key, a: a + 1e-3 * (np.arange(a.size).reshape(a.shape) == 0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", WRONG)
+def test_a_wrong_conversion_is_caught(mistake):
+    trial = _Trial(read_onnx((FILES / "sequence.onnx").read_bytes(), FILES), 10**5, 5, True)
+    net = trial.network()
+    trial.compare(net, trial.built)
+    wrong = net.replace(parameters={k: WRONG[mistake](k, a) for k, a in net.parameters.items()})
+    node = "/fc/MatMul" if mistake == "classes" else "/lstm/LSTM"
+    with pytest.raises(Refused, match=rf"^is not reproduced: the node '{node}' .* differs from"):
+        trial.compare(wrong, trial.built)

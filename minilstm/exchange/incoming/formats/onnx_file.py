@@ -115,6 +115,8 @@ class _Reader:
             if number == 1:
                 nodes.append(self.node(value))
                 check_growth(500 * len(nodes), len(self.data), "nodes")
+                if nodes[-1].kind == "Softmax" and opset < 13:  # where the last axis is no default
+                    nodes[-1].options.setdefault("axis", 1)
             elif number == 5:
                 name, array = self.tensor(value)
                 if name in arrays:
