@@ -26,7 +26,10 @@ def export_model(options: argparse.Namespace) -> dict[str, Any]:
     net = load_model(options.model)
     report = export(
         net, path, name=options.name, weights=options.weights, window=options.window,
-        check=not options.no_check,
+        check=not options.no_check, bits=options.bits, most_changed=options.most_changed,
     )  # fmt: skip
     print(report)
-    return {**report._asdict(), "files": [report.path]}
+    facts = report._asdict()
+    if report.quantisation is not None:
+        facts["quantisation"] = report.quantisation._asdict()
+    return {**facts, "files": [report.path]}

@@ -1,5 +1,5 @@
 """`ml.export`: a network as a file of another kind, compared with the network before it is kept.
-The suffix of the path says which kind: .c, .js, .onnx, .safetensors or .json.
+The suffix of the path says which kind; `KINDS` has them all.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from minilstm.errors import DataError
 from minilstm.exchange.outgoing.c99 import c99
 from minilstm.exchange.outgoing.javascript import javascript
 from minilstm.exchange.outgoing.onnx import onnx
+from minilstm.exchange.outgoing.page import page
 from minilstm.exchange.outgoing.rtneural import rtneural
 from minilstm.exchange.outgoing.state_dict import state_dict
+from minilstm.exchange.outgoing.wasm import wasm
 from minilstm.exchange.proving import runners
 from minilstm.exchange.proving.bound import largest_difference
 from minilstm.exchange.proving.evaluator import hash_of, run_rows, run_window
@@ -36,7 +38,8 @@ from minilstm.paths import as_path, check_target
 from minilstm.version import __version__
 
 Array = NDArray[Any]
-KINDS = (".c", ".js", ".onnx", ".safetensors", ".json")
+OURS = (".c", ".js", ".wasm", ".html")  # whose scores have one set of bits
+KINDS = (*OURS, ".onnx", ".safetensors", ".json")
 LENGTHS = (1, 7, 33)  # steps of the sequences on which a file proves itself
 #: beside the bound, for networks that it does not cover, and for scores of other weights
 TOLERANCE = 2e-5
@@ -92,10 +95,11 @@ def export(
     ----------
     net : a chain of LSTM, BiLSTM, FullyConnected, Softmax, Sigmoid, ReLU, BatchNormalization and
         Dropout over vectors
-    path : ends in .c (C99), .js (an ES module), .onnx, .safetensors (a state dict in PyTorch's
-        names) or .json (RTNeural)
+    path : ends in .c (C99), .js (an ES module), .wasm (WebAssembly), .html (a page), .onnx,
+        .safetensors (a state dict in PyTorch's names) or .json (RTNeural)
     name : stands before the names of a C file: NAME_step, NAME_reset, NAME_self_test
-    weights : "float32", or "int16" or "int8" with a factor for each row, for .c and .js
+    weights : "float32", or "int16" or "int8" with a factor for each row, for .c, .js,
+        .wasm and .html
     bits : of whole-number weights with their sign, fewer than the type has; None means all
     window : steps of a window; a BiLSTM needs one. None takes the window that the network was
         trained on, if any
@@ -137,10 +141,10 @@ def export(
     checked_name(name)
     check_flag("check", check)
     check_target(target)
-    if weights != "float32" and kind not in (".c", ".js"):
+    if weights != "float32" and kind not in OURS:
         raise ValueError(
             f"weights is {weights!r}, but a {kind} file holds float32; leave it out, or export to "
-            ".c or .js."
+            f"{', '.join(OURS[:-1])} or {OURS[-1]}."
         )
     if most_changed is not None:
         check_number("most_changed", most_changed, "from 0 to 1", lambda v: 0 <= v <= 1)
@@ -151,7 +155,7 @@ def export(
     content, run = _content(kind, net, program, test, name, about)
     report = ExportReport(
         str(target), kind[1:], len(content), weights, "", "check is False", 0.0, "", None,
-        f"{test.bits:08x}" if kind in (".c", ".js") else None, 0, 0,
+        f"{test.bits:08x}" if kind in OURS else None, 0, 0,
     )  # fmt: skip
     report = report._replace(quantisation=judged)
     if check:
@@ -234,6 +238,24 @@ def _about(net: Network, program: Program, weights: str, check: bool) -> list[st
     return lines
 
 
+def _facts(net: Network) -> dict[str, Any]:
+    """What a page shows: names of scores and inputs, units and rate."""
+    outputs = net.wiring.shape(net.wiring.outputs[0])[0]
+    about = net.about or {}
+    known = about.get("features") or []
+    first = net.layers[net.wiring.inputs[0]]
+    names = getattr(first, "feature_names", None) or [f["name"] for f in known]
+    classes = net.classes if isinstance(net.classes, np.ndarray) else None
+    return {
+        "classes": [f"output {n + 1}" for n in range(outputs)]
+        if classes is None
+        else [str(c) for c in classes.tolist()],
+        "features": list(names) or [f"x{n + 1}" for n in range(net.input_size)],
+        "units": [f["unit"] for f in known] or [None] * net.input_size,
+        "rate": about.get("rate"),
+    }
+
+
 def _content(
     kind: str, net: Network, program: Program, test: SelfTest, name: str, about: list[str]
 ) -> tuple[bytes, Callable[[list[Array]], Any]]:
@@ -241,6 +263,14 @@ def _content(
     if kind == ".c":
         text = c99(program, test, name, about)
         return text.encode("ascii"), lambda xs: runners.run_c(text, name, program, xs)
+    if kind == ".wasm":
+        data = wasm(c99(program, test, name, about), name, program)
+        return data, lambda xs: runners.run_wasm(data, name, program, xs)
+    if kind == ".html":
+        text = page(program, test, name, about, _facts(net))
+        module = text.partition('<script type="module">')[2].partition("const FACTS")[0]
+        module = module.replace("class Model", "export class Model", 1)
+        return text.encode(), lambda xs: runners.run_node(module, program, xs)
     if kind == ".js":
         text = javascript(program, test, name, about)
         return text.encode(), lambda xs: runners.run_node(text, program, xs)
@@ -264,9 +294,16 @@ def _proved(
     """The report, once the file has computed what the network does."""
     lengths = LENGTHS if program.window is None else (program.window,) * 3
     sequences = [draw_rows(net, T) + np.float32(0.01 * n) for n, T in enumerate(lengths)]
-    found = run(sequences)
-    if found is None and report.kind == "onnx":
-        return report._replace(not_run="onnxruntime is not installed")
+    try:
+        found = run(sequences)
+    except (AssertionError, IndexError, KeyError) as error:
+        raise ValueError(
+            f"the exported file cannot be read back ({error!r}); nothing was written, so report "
+            "this as a fault of minilstm."
+        ) from error
+    if found is None and report.kind in ("onnx", "wasm"):
+        tool = {"onnx": "onnxruntime", "wasm": "node"}[report.kind]
+        return report._replace(not_run=f"{tool} is not installed")
     who, test, answers = (
         ("minilstm's evaluator", 0.0, [_exported(program, x) for x in sequences])
         if found is None

@@ -12,6 +12,7 @@ import pytest
 from bench_words import BENCH
 from builders import two_movements
 from data_words import DATA
+from export_words import EXPORT
 from import_words import IMPORT
 from import_words import PLAIN as PLAIN_IMPORT
 from matlab_words import matlab
@@ -267,6 +268,7 @@ PLAIN = {
     "warmup": ["warmup"],
     "gradcheck": SOFTMAX,
     "completion": ["completion", "bash"],
+    "export": ["export", MODEL, "--to", "json"],
     "import": PLAIN_IMPORT,
 }
 
@@ -347,6 +349,7 @@ CASES = {
     ("demo", "--seed"): demo("--seed", 2, 9),
     **BENCH,
     **DATA,
+    **EXPORT,
     **IMPORT,
     ("warmup", "--dtype"): warm,
     ("gradcheck", "--layer"): gradcheck_layer,

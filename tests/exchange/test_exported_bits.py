@@ -48,6 +48,15 @@ def both_ways(mode="last"):
     ]  # fmt: skip
 
 
+def rows():
+    """Layers on rows before and behind an LSTM: a matrix never writes where it reads."""
+    return [
+        ml.SequenceInput(3, "zerocenter", mean=[1.0, 2.0, 3.0]), ml.FullyConnected(6), ml.ReLU(),
+        ml.FullyConnected(5), ml.LSTM(4), ml.FullyConnected(4), ml.Sigmoid(), ml.FullyConnected(7),
+        ml.BatchNormalization(), ml.FullyConnected(3), ml.Softmax(),
+    ]  # fmt: skip
+
+
 #: layers, steps of a window, weights
 CASES = {
     "plain": (plain(), None, "float32"),
@@ -61,6 +70,8 @@ CASES = {
         [ml.SequenceInput(3), ml.BiLSTM(5, output_mode="last"), ml.FullyConnected(2)], 9, "float32",
     ),
     "a window of one way": ([ml.SequenceInput(3), ml.LSTM(8, output_mode="last")], 9, "float32"),
+    "two rows": (rows(), None, "float32"),
+    "two rows int8": (rows(), None, "int8"),
     "LSTM alone": ([ml.SequenceInput(3), ml.LSTM(8)], None, "float32"),
 }  # fmt: skip
 

@@ -171,8 +171,13 @@ def _state(program: Program, arrays: _Arrays, name: str) -> str:
     if _reads_back(program):
         assert program.window is not None  # `program_of` has asked for it
         fields.append(f"float rows[2][{program.window * wide}]; /* of a window */")
-    elif _needs_row(program):
-        fields.append(f"float row[{wide}]; /* between two layers */")
+    else:
+        places = set(_places(program))
+        fields += [
+            f"float {row}[{wide}]; /* between two layers */"
+            for row in ("row", "other")
+            if f"m->{row}" in places
+        ]
     lines = "".join(f"    {field}\n" for field in fields or ["float unused;"])
     return f"\ntypedef struct {{\n{lines}}} {name}_state;\n"
 
@@ -206,41 +211,42 @@ def _reset(program: Program, arrays: _Arrays, name: str) -> str:
     ]
     top = "    int j;\n" if any("j++" in line for line in lines) else ""
     body = top + "\n".join(lines) if lines else "    m->unused = 0.0f;"
-    if not lines and (_needs_row(program) or _whole(program) is not None):
+    if not lines and ("m->row" in _places(program) or _whole(program) is not None):
         body = "    (void)m;"
     return "\n".join([*firsts, f"void {name}_reset({name}_state *m) {{\n{body}\n}}\n"])
 
 
-def _needs_row(program: Program) -> bool:
-    """Whether a row is kept between layers: before the last operation that writes a new one."""
-    return any(
-        where == "m->row" for where, _ in (_place(program, n) for n in range(len(program.steps)))
-    )
+def _places(program: Program) -> list[str]:
+    """Where each operation of a step puts its row; "" for an LSTM, whose row is its state.
 
-
-def _place(program: Program, n: int) -> tuple[str, bool]:
-    """Where operation n puts its row, and whether it works in place."""
-    rest = program.steps[n + 1 :]
-    changes = all(isinstance(s.operation, (Scale, Pointwise)) for s in rest)
-    op = program.steps[n].operation
-    if isinstance(op, (Cell, Both)):
-        return "", False
-    return ("scores" if changes else "m->row"), isinstance(op, (Scale, Pointwise))
+    A matrix cannot write where it reads from, so a row may need another beside it.
+    """
+    found: list[str] = []
+    at = ""
+    for n, s in enumerate(program.steps):
+        rest = program.steps[n + 1 :]
+        if isinstance(s.operation, (Cell, Both)):
+            at = ""
+        elif all(isinstance(r.operation, (Scale, Pointwise)) for r in rest):
+            at = "scores"
+        elif at == "" or isinstance(s.operation, Dense):
+            at = "m->other" if at == "m->row" else "m->row"
+        found.append(at)
+    return found
 
 
 def _step_lines(program: Program, arrays: _Arrays, name: str) -> list[str]:
     """The body of NAME_step."""
     lines: list[str] = []
-    at, cell = "x", 0
+    at, cell, places = "x", 0, _places(program)
     for n, s in enumerate(program.steps):
         lines.append(f"    /* {_plain(s.name)}: {s.inputs} -> {s.outputs} */")
         if isinstance(s.operation, Cell):
             lines.append(f"    {_cell_call(s.operation, arrays, cell, cell, at)}")
             at, cell = f"m->h{cell}", cell + 1
             continue
-        place, _ = _place(program, n)
-        lines += [f"    {line}" for line in _row_lines(s, arrays, n, at, place)]
-        at = place
+        lines += [f"    {line}" for line in _row_lines(s, arrays, n, at, places[n])]
+        at = places[n]
     if at != "scores":
         lines.append(f"    for (j = 0; j < {program.outputs}; j++) scores[j] = {at}[j];")
     needs_j = any("j++" in line for line in lines)

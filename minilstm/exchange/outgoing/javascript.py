@@ -34,7 +34,8 @@ _FUNCTIONS = {
     "sigmoid": "const f_sigmoid = x => f(1 / f(1 + f_exp(-x)));",
     "tanh": f"""function f_tanh(x) {{
   x = x < {-a.TANH_END} ? {-a.TANH_END} : x > {a.TANH_END} ? {a.TANH_END} : x;
-  const s = exp_parts(f(x + x)), m = f(f(part * s) + f(s - 1));
+  x = f(x + x);
+  const n = whole(x), s = power(n), m = f(f(rest(x, n) * s) + f(s - 1));
   return f(m / f(m + 2));
 }}""",
     "hard-sigmoid": f"""function f_hard_sigmoid(x) {{
@@ -77,7 +78,8 @@ class _Writer:
         names = {f for cell in self.cells for f in (cell.gate, cell.state)}
         names |= {s.operation.function for s in program.steps if isinstance(s.operation, Pointwise)}
         states = ", ".join(
-            f"{{h: new Float32Array({len(c.h0)}), c: new Float32Array({len(c.h0)})}}"
+            f"{{h: new Float32Array({len(c.h0)}), c: new Float32Array({len(c.h0)}), "
+            f"z: new Float32Array({4 * len(c.h0)})}}"
             for c in self.cells
         )
         firsts = [
@@ -169,7 +171,7 @@ class _Writer:
             "  step(x) {",
             f"    if (x.length !== {program.inputs}) throw new RangeError("
             f"`step takes {program.inputs} numbers, but got ${{x.length}}`);",
-            "    x = Float32Array.from(x);",
+            "    x = new Float32Array(x);",
         ]
         for s in program.steps:
             if isinstance(s.operation, Cell):
@@ -221,42 +223,54 @@ const numbers = (Kind, text) => {{
   return Kind.from({{length: bytes.length / size}}, (_, n) => view[read](n * size, true));
 }};
 const joined = rows => Float32Array.from(rows.flatMap(row => Array.from(row)));
-const one = new Float32Array(1), bits_of = new Uint32Array(one.buffer);
-let part = 0;
-// exp(x) = (part + 1) * 2^n for x from -87 to 88; the result is 2^n.
-function exp_parts(x) {{
-  one[0] = f(f(x * {float(a.PER_LN2)!r}) + {float(a.ROUNDING)!r});
-  const n = f(one[0] - {float(a.ROUNDING)!r});
+// exp(x) = (rest(x, n) + 1) * 2^n for x from -87 to 88, where n = whole(x).
+const powers = Float32Array.from({{length: 255}}, (_, n) => 2 ** (n - 127));
+const power = n => powers[(n + 127) | 0];
+const whole = x => f(f(f(x * {float(a.PER_LN2)!r}) + {float(a.ROUNDING)!r}) - \
+{float(a.ROUNDING)!r});
+function rest(x, n) {{
   let r = f(x - f(n * {float(a.LN2_HIGH)!r})), p = {float(a.COEFFICIENTS[0])!r};
   r = f(r - f(n * {float(a.LN2_LOW)!r}));
   {_HORNER}
-  part = f(f(p * f(r * r)) + r);
-  bits_of[0] = (bits_of[0] + 127) << 23;
-  return one[0];
+  return f(f(p * f(r * r)) + r);
 }}
 function f_exp(x) {{
   const low = {float(a.LOWEST)!r}, high = {float(a.HIGHEST)!r};
   x = x < low ? low : x > high ? high : x;
-  const s = exp_parts(x);
-  return f(f(part * s) + s);
+  const n = whole(x), s = power(n);
+  return f(f(rest(x, n) * s) + s);
 }}
 const softmax = x => {{ const y = new Float32Array(x.length); f_softmax(x, y); return y; }};
-// z += W x; the sum of each output runs over the inputs in order.
+// z += W x. Each output is one sum over the inputs in order; four at a time keep a processor busy.
 function product(z, x, w, factors) {{
-  const M = z.length, e = factors ? new Float32Array(M) : z;
-  for (let k = 0; k < x.length; k++) {{
-    const v = x[k], row = k * M;
-    for (let j = 0; j < M; j++) e[j] += f(w[row + j] * v);
+  const M = z.length, K = x.length, e = factors ? new Float32Array(M) : z;
+  let j = 0;
+  for (; j + 3 < M; j += 4) {{
+    let p = e[j], q = e[j + 1], r = e[j + 2], s = e[j + 3];
+    for (let k = 0, n = j; k < K; k++, n += M) {{
+      const v = x[k];
+      p = f(p + f(w[n] * v)); q = f(q + f(w[n + 1] * v));
+      r = f(r + f(w[n + 2] * v)); s = f(s + f(w[n + 3] * v));
+    }}
+    e[j] = p; e[j + 1] = q; e[j + 2] = r; e[j + 3] = s;
   }}
-  if (factors) for (let j = 0; j < M; j++) z[j] += f(e[j] * factors[j]);
+  for (; j < M; j++) {{
+    let p = e[j];
+    for (let k = 0; k < K; k++) p = f(p + f(w[k * M + j] * x[k]));
+    e[j] = p;
+  }}
+  if (factors) for (j = 0; j < M; j++) z[j] += f(e[j] * factors[j]);
   return z;
 }}
 // One step of an LSTM; gates in blocks i, f, g, o.
 function cell(x, W, fW, R, fR, b, s, gate, state) {{
-  const H = s.h.length, z = product(product(b.slice(), x, W, fW), s.h, R, fR);
+  const H = s.h.length, z = s.z;
+  z.set(b);
+  product(product(z, x, W, fW), s.h, R, fR);
   for (let j = 0; j < H; j++) {{
-    const c = f(f(gate(z[H + j]) * s.c[j]) + f(gate(z[j]) * state(z[2 * H + j])));
+    const i = z[j] = gate(z[j]), g = z[2 * H + j] = state(z[2 * H + j]);
+    const c = f(f((z[H + j] = gate(z[H + j])) * s.c[j]) + f(i * g));
     s.c[j] = c;
-    s.h[j] = f(gate(z[3 * H + j]) * state(c));
+    s.h[j] = f((z[3 * H + j] = gate(z[3 * H + j])) * state(c));
   }}
 }}"""

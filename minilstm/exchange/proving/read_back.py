@@ -50,6 +50,8 @@ def run_rtneural(content: bytes, sequences: Sequence[Array]) -> Any:
                 rows = lstm(rows, w[0], w[1], w[2])
             elif layer["type"] == "dense":
                 rows = rows @ w[0] + w[1]
+            else:
+                assert layer["type"] == "activation", layer["type"]
             if layer["type"] != "lstm" and layer["activation"]:
                 rows = _FUNCTIONS[layer["activation"]](rows)
             assert rows.shape[1] == layer["shape"][-1]
@@ -91,8 +93,8 @@ def run_state_dict(content: bytes, net: Network, sequences: Sequence[Array]) -> 
             used |= set(p)
             rows = _module(layer, {k[len(layer.name) + 1 :]: a for k, a in p.items()}, rows)
         answers.append(rows.astype(np.float32))
-    if left := sorted(set(arrays) - used):
-        raise AssertionError(f"the state dict holds {left}, which no layer reads")
+    left = sorted(set(arrays) - used)
+    assert not left, f"the state dict holds {left}, which no layer reads"
     return "NumPy, from the file", 0.0, answers
 
 
