@@ -50,9 +50,7 @@ MAY_IMPORT = {
     "network.graph": {"layers", "plots", "checks"},
     "network.passes": {"network.graph", "losses", "layers", "backend", "data"},
     "network": {"network.graph", "network.passes", *NETWORK, "version"},
-    "exchange.incoming": {
-        "exchange.incoming.formats", "network", "network.graph", "layers", "checks", "files",
-    },
+    "exchange.incoming": {"exchange.incoming.formats", "network", "network.graph", "layers"},
     "evaluation": {"network", "network.graph", "network.passes", *NETWORK},
     "training": {"evaluation", "network", "network.graph", "network.passes", *NETWORK, "version"},
     "sklearn": {
