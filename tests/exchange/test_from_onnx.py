@@ -89,6 +89,30 @@ def lstm(inputs=("x", "W", "R", "B"), outputs=("Y",), n=1, shape=(0, 0, -1), lay
     return nodes, {**arrays, "shape": np.array(shape, np.int64)}
 
 
+def test_a_graph_in_the_manner_of_tf2onnx(tmp_path):
+    # Older opset, functions in small letters, states made from the shape of the input.
+    nodes = [
+        pb.node("Transpose", ["x"], ["xt"], "turn", perm=[1, 0, 2]),
+        pb.node("Shape", ["x"], ["sizes"], "shape"),
+        pb.node("Slice", ["sizes", "zero", "one"], ["batch"], "slice"),
+        pb.node("Concat", ["one", "batch", "two"], ["wanted"], "concat", axis=0),
+        pb.node("Expand", ["none", "wanted"], ["h"], "expand"),
+        pb.node("LSTM", ["xt", "W", "R", "B", "", "h", "h"], ["Y"], "cell", hidden_size=H,
+                direction="forward", activations=["sigmoid", "tanh", "tanh"]),
+        pb.node("Squeeze", ["Y"], ["Ys"], "squeeze", axes=[1]),
+        pb.node("Transpose", ["Ys"], ["y"], "back", perm=[1, 0, 2]),
+    ]  # fmt: skip
+    _, arrays = lstm()
+    arrays.pop("shape")
+    whole = {"zero": [0], "one": [1], "two": [H]}
+    arrays |= {name: np.array(a, np.int64) for name, a in whole.items()}
+    arrays["none"] = np.zeros((1, 1, 1), "f4")
+    (tmp_path / "a.onnx").write_bytes(model(nodes, arrays, opset=12))
+    net = ml.from_onnx(tmp_path / "a.onnx")
+    i, o, f, c = np.split(arrays["W"][0], 4)
+    assert np.array_equal(net.parameters["lstm/input_weights"], np.concatenate([i, f, c, o]))
+
+
 def test_batch_first_inside_the_graph(tmp_path):
     (tmp_path / "a.onnx").write_bytes(model(*lstm()))
     net = ml.from_onnx(tmp_path / "a.onnx")

@@ -138,6 +138,16 @@ def test_layers_are_recognised_where_only_one_order_is_possible():
     ]  # fmt: skip
 
 
+def test_our_own_model_file_is_told(tmp_path):
+    net = ml.Network([ml.SequenceInput(3), *PLAIN], rng=np.random.default_rng(0))
+    path = net.save(tmp_path / "own.safetensors")
+    with pytest.raises(ml.ModelFileError) as caught:
+        ml.from_pytorch(path, PLAIN)
+    assert str(caught.value) == (
+        f"{path} is a model file of minilstm itself; load it with minilstm.load."
+    )
+
+
 def test_what_is_wrong_with_the_layers_is_no_fault_of_the_file():
     with pytest.raises(ValueError, match=r"^the network would have 3 classes for 2") as caught:
         ml.from_pytorch(FILES / "plain.pt", PLAIN, classes=["a", "b", "c"])

@@ -60,6 +60,8 @@ def without_wrappers(weights: Mapping[str, Array], prefix: str | None) -> dict[s
             first = ", ".join(sorted({_top(k) for k in weights})[:8])
             raise Refused(f"has no array whose name starts with {start!r}; choose from {first}.")
         return chosen
+    if any(key.startswith("self_test/") for key in weights):
+        raise Refused("is a model file of minilstm itself; load it with minilstm.load.")
     chosen = dict(weights)
     while True:
         tops = {_top(k) for k in chosen}
