@@ -1,2 +1,2 @@
-"""Networks and weights of other programs, read with NumPy alone and without running any of it.
-One file for each kind of file; what cannot be represented is refused by its name."""
+"""Networks and weights of other programs come in: their files are read with NumPy alone.
+Every array is accounted for, and what cannot be represented is refused by its name."""
