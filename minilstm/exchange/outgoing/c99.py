@@ -61,7 +61,10 @@ def c99(program: Program, test: SelfTest, name: str, about: Iterable[str] = ()) 
     parts = [
         "\n".join(head),
         _state(program, arrays, name),
+        text.CPLUSPLUS_BEGIN,
         _prototypes(program, name),
+        text.CPLUSPLUS_END,
+        f"#ifndef {big}_HEADER /* who defines it has types and functions' names alone */",
         *arrays.texts,
         *text.functions(_functions(program)),
         *_helpers(program),
@@ -71,6 +74,7 @@ def c99(program: Program, test: SelfTest, name: str, about: Iterable[str] = ()) 
         _array("float", "test_x", test.x),
         _array("float", "test_scores", test.scores),
         text.self_test(name, rows, test.bits, program.window is not None),
+        "#endif",
         "#endif",
     ]
     return "\n".join(parts) + "\n"

@@ -16,6 +16,8 @@ TOP = """\
 """
 
 
+CPLUSPLUS_BEGIN = '#ifdef __cplusplus\nextern "C" {\n#endif'
+CPLUSPLUS_END = "#ifdef __cplusplus\n}\n#endif\n"
 _BLOCK = 32  # outputs whose sums stand in registers together
 
 
