@@ -155,7 +155,7 @@ def export(
     about = _about(net, program, weights, check)
     content, run = _content(kind, net, program, test, name, about)
     report = ExportReport(
-        str(target), kind[1:], len(content), weights, "", "check is False", 0.0, "", None,
+        str(target), kind[1:], len(content), weights, "", "check=False", 0.0, "", None,
         f"{test.bits:08x}" if kind in OURS else None, 0, 0,
     )  # fmt: skip
     report = report._replace(quantisation=judged)
@@ -305,7 +305,7 @@ def _proved(
     if found is None and report.kind == "wasm":
         return report._replace(not_run="node is not installed")
     who, test, answers = (
-        ("minilstm's evaluator", 0.0, [_exported(program, x) for x in sequences])
+        ("an evaluator in the file's place", 0.0, [_exported(program, x) for x in sequences])
         if found is None
         else found
     )

@@ -41,7 +41,7 @@ def window(w):
 
 def no_check(w):
     facts, text = exported(w, "--no-check")
-    assert (facts["proved_by"], facts["not_run"]) == ("", "check is False")
+    assert (facts["proved_by"], facts["not_run"]) == ("", "check=False")
     assert "NOT CHECKED" in text
 
 
