@@ -29,6 +29,13 @@ if TYPE_CHECKING:
     from minilstm.errors import DivergedError as DivergedError
     from minilstm.errors import GradientError as GradientError
     from minilstm.errors import ModelFileError as ModelFileError
+    from minilstm.exchange.export import export as export
+    from minilstm.exchange.incoming.from_keras import from_keras as from_keras
+    from minilstm.exchange.incoming.from_onnx import from_onnx as from_onnx
+    from minilstm.exchange.incoming.from_pytorch import from_pytorch as from_pytorch
+    from minilstm.exchange.incoming.from_rtneural import from_rtneural as from_rtneural
+    from minilstm.exchange.incoming.read_weights import read_weights as read_weights
+    from minilstm.exchange.quantisation import quantisation_report as quantisation_report
     from minilstm.layers import LSTM as LSTM
     from minilstm.layers import Addition as Addition
     from minilstm.layers import BatchNormalization as BatchNormalization
@@ -68,6 +75,13 @@ _NAMES = {
     "data.labels": "scores_to_labels",
     "data.padding": "pad_sequences",
     "errors": "DataError DeviceError DivergedError GradientError ModelFileError",
+    "exchange.export": "export",
+    "exchange.incoming.from_keras": "from_keras",
+    "exchange.incoming.from_onnx": "from_onnx",
+    "exchange.incoming.from_pytorch": "from_pytorch",
+    "exchange.incoming.from_rtneural": "from_rtneural",
+    "exchange.incoming.read_weights": "read_weights",
+    "exchange.quantisation": "quantisation_report",
     "layers": "LSTM Addition BatchNormalization BiLSTM ClassificationOutput Concatenation "
     "Convolution2D Convolution3D Dropout Flatten FullyConnected ReLU RegressionOutput "
     "SequenceFolding SequenceInput SequenceUnfolding Sigmoid Softmax",

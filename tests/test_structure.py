@@ -38,6 +38,7 @@ MAY_IMPORT = {
     "checks": set(),
     "logs": set(),
     "version": set(),
+    "exchange.incoming.formats": {"checks"},  # so low that the network may read files with it
     "functional": set(),
     "kernels": {"functional", "errors"},
     "record": {"functional"},
@@ -49,6 +50,7 @@ MAY_IMPORT = {
     "network.graph": {"layers", "plots", "checks"},
     "network.passes": {"network.graph", "losses", "layers", "backend", "data"},
     "network": {"network.graph", "network.passes", *NETWORK, "version"},
+    "exchange.incoming": {"exchange.incoming.formats", "network", "network.graph", "layers"},
     "evaluation": {"network", "network.graph", "network.passes", *NETWORK},
     "training": {"evaluation", "network", "network.graph", "network.passes", *NETWORK, "version"},
     "sklearn": {
@@ -71,6 +73,10 @@ MAY_IMPORT = {
         "proof.checker", "proof.causes", "proof.reports", "proof.derivatives", "proof.rounding",
         "training", "network", "network.graph", "network.passes", *NETWORK,
     },
+    "exchange": {
+        "exchange.incoming", "exchange.incoming.formats", "proof.rounding", "network",
+        "network.graph", "network.passes", *NETWORK, "version",
+    },
     "gradcheck": {"proof.checker", "proof.derivatives", "proof.reports"},
     "naming": {"network.graph"},
     "pytest_plugin": {"proof.checker", "proof.reports", "proof.derivatives", "files"},
@@ -79,9 +85,9 @@ MAY_IMPORT = {
         "version",
     },
     "command_line": {
-        "bench", "evaluation", "proof.engine", "proof.conformance", "proof.checker", "proof.causes",
-        "proof.reports", "proof.derivatives", "proof.rounding", "training", "network",
-        "network.graph", "network.passes", *NETWORK, "version",
+        "bench", "evaluation", "exchange", "exchange.incoming", "proof.engine", "proof.conformance",
+        "proof.checker", "proof.causes", "proof.reports", "proof.derivatives", "proof.rounding",
+        "training", "network", "network.graph", "network.passes", *NETWORK, "version",
     },
     "__main__": {"command_line"},
 }  # fmt: skip
@@ -96,6 +102,7 @@ LAZILY = {
     "kernels": {"cupy", "numba"},
     "data": {"scipy", "matio", "h5py", "openpyxl", "pandas", "pyarrow", "tomllib"},
     "evaluation": {"sklearn"},
+    "exchange": {"onnxruntime", "safetensors"},
     "command_line": {"shtab"},
     "network": {"safetensors"},
     "plots": {"matplotlib", "IPython"},

@@ -60,6 +60,7 @@ REPORTS = (
     "minilstm/functional",
     "minilstm/command_line/cli.py",
     "minilstm/command_line/words/",
+    "minilstm/exchange/outgoing/javascript.py",
 )
 
 

@@ -12,6 +12,9 @@ import pytest
 from bench_words import BENCH
 from builders import two_movements
 from data_words import DATA
+from export_words import EXPORT
+from import_words import IMPORT
+from import_words import PLAIN as PLAIN_IMPORT
 from matlab_words import matlab
 from stream_words import STREAM
 from train_words import TRAIN
@@ -216,6 +219,8 @@ PLAIN = {
     "warmup": ["warmup"],
     "gradcheck": SOFTMAX,
     "completion": ["completion", "bash"],
+    "export": ["export", MODEL, "--to", "json"],
+    "import": PLAIN_IMPORT,
 }
 
 
@@ -228,7 +233,7 @@ def run_plain(w, command, *words):
     w.taken(minilstm.command_line.demo, "run_demo", {"backend": "numpy"}, said="\n")
     w.taken(minilstm.bench, "run_bench", Result({}, [], []))
     w.taken(commands, "warmup", None)
-    out = ["--out", w.out / "p.png"] if command in ("train", "plot") else []
+    out = ["--out", w.out / "p.png"] if command in ("train", "plot", "import") else []
     return w.run(*PLAIN[command], *out, *words)
 
 
@@ -264,6 +269,8 @@ CASES = {
     **STREAM,
     **{("train", word): case for word, case in TRAIN.items()},
     **DATA,
+    **EXPORT,
+    **IMPORT,
     ("warmup", "--dtype"): warm,
     ("gradcheck", "--layer"): gradcheck_layer,
     ("gradcheck", "--seed"): gradcheck_seed,

@@ -23,9 +23,18 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "minilstm evaluate minilstm-train/model.safetensors recordings --group-column person "
         "--out report",
     ),
+    "import": (
+        "minilstm import model.keras --out model.safetensors",
+        "minilstm import checkpoint.pt --layers bilstm:64:last,dense:5,softmax "
+        "--out model.safetensors",
+    ),
     "stream": (
         "minilstm stream minilstm-train/model.safetensors < live.csv",
         "tail -f live.csv | minilstm stream minilstm-train/model.safetensors --on-bad-line skip",
+    ),
+    "export": (
+        "minilstm export minilstm-train/model.safetensors --to c",
+        "minilstm export minilstm-train/model.safetensors --out walk.js --weights int8",
     ),
     "info": (
         "minilstm info",

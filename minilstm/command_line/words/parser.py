@@ -16,6 +16,8 @@ from minilstm.command_line.words.bench import add_bench
 from minilstm.command_line.words.data import data_options
 from minilstm.command_line.words.evaluate import add_evaluate
 from minilstm.command_line.words.examples import EXAMPLES
+from minilstm.command_line.words.export import add_export
+from minilstm.command_line.words.importing import add_import
 from minilstm.command_line.words.shaping import shaping_options
 from minilstm.command_line.words.stream import add_stream
 from minilstm.command_line.words.train import add_train
@@ -61,6 +63,8 @@ def build_parser() -> Parser:
     data = data_options()
     add_train(add, [common, data, shaping_options()])
     add_evaluate(add, [common, data])
+    add_export(add, [common])
+    add_import(add, [common])
 
     predict = add(
         "predict",

@@ -1,0 +1,345 @@
+"""`ml.export`: a network as a file of another kind, compared with the network before it is kept.
+The suffix of the path says which kind; `KINDS` has them all.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minilstm.backend import use_backend
+from minilstm.checks import check_flag, check_number, check_whole
+from minilstm.errors import DataError
+from minilstm.exchange.incoming.formats.bounds import Refused
+from minilstm.exchange.outgoing.c99 import c99
+from minilstm.exchange.outgoing.javascript import javascript
+from minilstm.exchange.outgoing.onnx import onnx
+from minilstm.exchange.outgoing.page import page
+from minilstm.exchange.outgoing.rtneural import rtneural
+from minilstm.exchange.outgoing.state_dict import state_dict
+from minilstm.exchange.outgoing.wasm import wasm
+from minilstm.exchange.proving import runners
+from minilstm.exchange.proving.bound import largest_difference
+from minilstm.exchange.proving.evaluator import hash_of, run_rows, run_window
+from minilstm.exchange.proving.read_back import run_rtneural, run_state_dict
+from minilstm.exchange.quantisation import QuantisationReport, quantisation_report
+from minilstm.exchange.step.dequantized import dequantized
+from minilstm.exchange.step.names import checked_name
+from minilstm.exchange.step.program import Program, program_of
+from minilstm.exchange.step.selftest import SelfTest, draw_rows, rows_of_test
+from minilstm.files import write_atomically
+from minilstm.layers import BiLSTM
+from minilstm.network.network import Network
+from minilstm.paths import as_path, check_target
+from minilstm.version import __version__
+
+Array = NDArray[Any]
+OURS = (".c", ".js", ".wasm", ".html")  # whose scores have one set of bits
+KINDS = (*OURS, ".onnx", ".safetensors", ".json")
+LENGTHS = (1, 7, 33)  # steps of the sequences on which a file proves itself
+#: beside the bound, for networks that it does not cover, and for scores of other weights
+TOLERANCE = 2e-5
+
+
+class ExportReport(NamedTuple):
+    """What was written, and how it was found right."""
+
+    path: str
+    kind: str  # "c", "js", ...
+    bytes: int  # of the file
+    weights: str
+    proved_by: str  # who ran it, such as "gcc"; "" where nobody did
+    not_run: str  # why nobody did
+    largest_difference: float  # from the network's scores
+    worst_step: str  # where that is
+    bound: float | None  # that rounding alone can make, float32 weights only
+    bits: str | None  # hash of the self-test's scores; the same in every language
+    labels_changed: int  # steps at which another class is highest
+    steps: int  # that were compared
+    quantisation: QuantisationReport | None = None  # of whole-number weights
+
+    def __str__(self) -> str:
+        bound = "" if self.bound is None else f" (rounding alone may make {self.bound:.2g})"
+        which = "" if self.quantisation is None else " of these weights"
+        proof = (
+            f"proved by {self.proved_by}: {self.steps} steps, at most "
+            f"{self.largest_difference:.2g} from the network{which}{bound}, "
+            f"{self.labels_changed} labels changed"
+            if self.proved_by
+            else f"not run, since {self.not_run}"
+        )
+        bits = f"; bits {self.bits}" if self.bits else ""
+        said = f"{self.path}: {self.bytes:,} bytes, {self.weights} weights; {proof}{bits}"
+        return said if self.quantisation is None else f"{said}\n{self.quantisation}"
+
+
+def export(
+    net: Network,
+    path: str | os.PathLike[str],
+    *,
+    name: str = "model",
+    weights: str = "float32",
+    bits: int | None = None,
+    window: int | None = None,
+    check: bool = True,
+    x: Any = None,
+    most_changed: float | None = None,
+) -> ExportReport:
+    """Write a network as a file that needs no minilstm.
+
+    Parameters
+    ----------
+    net : a chain of LSTM, BiLSTM, FullyConnected, Softmax, Sigmoid, ReLU, BatchNormalization and
+        Dropout over vectors
+    path : ends in .c (C99), .js (an ES module), .wasm (WebAssembly), .html (a page), .onnx,
+        .safetensors (a state dict in PyTorch's names) or .json (RTNeural)
+    name : stands before the names of a C file: NAME_step, NAME_reset, NAME_self_test
+    weights : "float32", or "int16" or "int8" with a factor for each row, for .c, .js,
+        .wasm and .html
+    bits : of whole-number weights with their sign, fewer than the type has; None means all
+    window : steps of a window; a BiLSTM needs one. None takes the window that the network was
+        trained on, if any
+    check : False writes the file without running it, and says so in the file
+    x : sequences as for `net.predict`, on which whole-number weights are judged; None draws one
+    most_changed : share of labels, 0 to 1, that whole-number weights may change; where they change
+        more, nothing is written
+
+    Returns
+    -------
+    ExportReport
+
+    Raises
+    ------
+    ValueError
+        The network or an option does not fit the file, or the file does not compute what the
+        network does; nothing is written then.
+    DataError
+        The path ends in something else.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from minilstm.layers import LSTM, FullyConnected, SequenceInput, Softmax
+    >>> layers = [SequenceInput(3), LSTM(8), FullyConnected(2), Softmax()]
+    >>> net = Network(layers, rng=np.random.default_rng(0))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     report = export(net, Path(folder, "model.c"))
+    >>> report.kind, report.labels_changed, report.largest_difference < 1e-6
+    ('c', 0, True)
+    """
+    target = as_path(path)
+    kind = target.suffix.lower()
+    if kind not in KINDS:
+        raise DataError(
+            f"path {str(target)!r} ends in {kind!r}, but an export ends in {', '.join(KINDS[:-1])} "
+            f"or {KINDS[-1]}: rename it."
+        )
+    checked_name(name)
+    check_flag("check", check)
+    check_target(target)
+    if weights != "float32" and kind not in OURS:
+        raise ValueError(
+            f"weights is {weights!r}, but a {kind} file holds float32; leave it out, or export to "
+            f"{', '.join(OURS[:-1])} or {OURS[-1]}."
+        )
+    if most_changed is not None:
+        check_number("most_changed", most_changed, "from 0 to 1", lambda v: 0 <= v <= 1)
+    program = program_of(net, weights, _window(net, window, kind), bits)
+    judged = _judged(net, program, weights, bits, x, most_changed)
+    test = _self_test(net, program)
+    about = _about(net, program, weights, check)
+    content, run = _content(kind, net, program, test, name, about)
+    report = ExportReport(
+        str(target), kind[1:], len(content), weights, "", "check=False", 0.0, "", None,
+        f"{test.bits:08x}" if kind in OURS else None, 0, 0,
+    )  # fmt: skip
+    report = report._replace(quantisation=judged)
+    if check:
+        report = _proved(report, net, program, run)
+    write_atomically(target, lambda file: file.write(content))
+    return report
+
+
+def _window(net: Network, window: int | None, kind: str) -> int | None:
+    """Steps of a window: as given, as learned, or any for files whose sequences have any length."""
+    if window is not None:
+        check_whole("window", window, 1)
+        return window
+    learned = ((net.about or {}).get("shaping") or {}).get("window_length")
+    if isinstance(learned, int):
+        return learned
+    whole = any(isinstance(a, BiLSTM) or a.keeps_last for a in net.layers)
+    return LENGTHS[-1] if whole and kind in (".onnx", ".safetensors") else None
+
+
+def _judged(
+    net: Network, program: Program, weights: str, bits: int | None, x: Any, most: float | None
+) -> QuantisationReport | None:
+    """What whole-number weights change, or an error where that is too much."""
+    if weights == "float32":
+        if most is not None or x is not None:
+            which = "x" if most is None else "most_changed"
+            raise ValueError(
+                f"{which} judges whole-number weights, but weights is 'float32'; leave it out, or "
+                "choose weights='int8'."
+            )
+        return None
+    report = quantisation_report(
+        net, x, weights=weights, bits=bits, window=program.window, steps=(1000,)
+    )
+    if most is not None and report.labels_changed > most * report.labels:
+        raise ValueError(
+            f"{report.labels_changed} of {report.labels} labels change with {weights} weights, "
+            f"but most_changed is {most:g}; nothing was written. Choose weights='int16' or more "
+            "bits."
+        )
+    return report
+
+
+def _self_test(net: Network, program: Program) -> SelfTest:
+    x = draw_rows(net, rows_of_test(program))
+    scores = _exported(program, x)
+    return SelfTest(x, _scores(net, x, len(scores)), hash_of(scores))
+
+
+def _exported(program: Program, x: Array) -> Array:
+    return run_rows(program, x) if program.window is None else run_window(program, x)
+
+
+def _scores(net: Network, x: Array, rows: int) -> Array:
+    """The network's scores as rows, (T, C) or (1, C), computed by NumPy.
+
+    A network that gives one row for a sequence gives one after every step of a stream: that of the
+    sequence until then.
+    """
+    with use_backend("numpy"):
+        scores = np.atleast_2d(np.asarray(net.predict(x), np.float32))
+        if len(scores) == 1 and rows == len(x):
+            until = [net.predict(x[: t + 1]) for t in range(rows)]
+            scores = np.asarray(until, np.float32).reshape(rows, -1)
+    return scores
+
+
+def _about(net: Network, program: Program, weights: str, check: bool) -> list[str]:
+    """Lines that tell a reader what the file is."""
+    lines = [f"Written by minilstm {__version__}; {weights} weights."]
+    lines += [f"  {layer.label}" for layer in net.layers]
+    if isinstance(net.classes, np.ndarray):
+        lines.append(f"Scores, in this order: {', '.join(map(str, net.classes.tolist()))}.")
+    first = net.layers[net.wiring.inputs[0]]
+    if getattr(first, "feature_names", None):
+        lines.append(f"Inputs, in this order: {', '.join(first.feature_names)}.")  # type: ignore[attr-defined]
+    if not check:
+        lines.append("NOT CHECKED: nobody has compared this file with the network.")
+    return lines
+
+
+def _facts(net: Network) -> dict[str, Any]:
+    """What a page shows: names of scores and inputs, units and rate."""
+    outputs = net.wiring.shape(net.wiring.outputs[0])[0]
+    about = net.about or {}
+    known = about.get("features") or []
+    first = net.layers[net.wiring.inputs[0]]
+    names = getattr(first, "feature_names", None) or [f["name"] for f in known]
+    classes = net.classes if isinstance(net.classes, np.ndarray) else None
+    return {
+        "classes": [f"output {n + 1}" for n in range(outputs)]
+        if classes is None
+        else [str(c) for c in classes.tolist()],
+        "features": list(names) or [f"x{n + 1}" for n in range(net.input_size)],
+        "units": [f["unit"] for f in known] or [None] * net.input_size,
+        "rate": about.get("rate"),
+    }
+
+
+def _content(
+    kind: str, net: Network, program: Program, test: SelfTest, name: str, about: list[str]
+) -> tuple[bytes, Callable[[list[Array]], Any]]:
+    """The bytes of the file, and what runs them over sequences."""
+    if kind == ".c":
+        text = c99(program, test, name, about)
+        return text.encode("ascii"), lambda xs: runners.run_c(text, name, program, xs)
+    if kind == ".wasm":
+        data = wasm(c99(program, test, name, about), name, program)
+        return data, lambda xs: runners.run_wasm(data, name, program, xs)
+    if kind == ".html":
+        text = page(program, test, name, about, _facts(net))
+        module = text.partition('<script type="module">')[2].partition("const FACTS")[0]
+        module = module.replace("class Model", "export class Model", 1)
+        return text.encode(), lambda xs: runners.run_node(module, program, xs)
+    if kind == ".js":
+        text = javascript(program, test, name, about)
+        return text.encode(), lambda xs: runners.run_node(text, program, xs)
+    if kind == ".onnx":
+        classes = None if net.classes is None else np.asarray(net.classes).tolist()
+        data = onnx(program, test, name, {"classes": classes, "about": about})
+        return data, lambda xs: runners.run_onnx(data, program, xs)
+    if kind == ".json":
+        data = json.dumps(rtneural(program)).encode()
+        return data, lambda xs: run_rtneural(data, xs)
+    from safetensors.numpy import save
+
+    arrays = state_dict(net)
+    data = bytes(save(arrays, metadata={"minilstm": "\n".join(about)}))
+    return data, lambda xs: run_state_dict(data, net, xs)
+
+
+def _proved(
+    report: ExportReport, net: Network, program: Program, run: Callable[[list[Array]], Any]
+) -> ExportReport:
+    """The report, once the file has computed what the network does."""
+    lengths = LENGTHS if program.window is None else (program.window,) * 3
+    sequences = [draw_rows(net, T) + np.float32(0.01 * n) for n, T in enumerate(lengths)]
+    try:
+        found = run(sequences)
+    except (AssertionError, IndexError, KeyError, Refused) as error:
+        raise ValueError(
+            f"the exported file cannot be read back ({error!r}); nothing was written, so report "
+            "this as a fault of minilstm."
+        ) from error
+    if found is None and report.kind == "wasm":
+        return report._replace(not_run="node is not installed")
+    who, test, answers = (
+        ("an evaluator in the file's place", 0.0, [_exported(program, x) for x in sequences])
+        if found is None
+        else found
+    )
+    if test < 0:
+        raise ValueError(
+            f"{who} gives other bits than the exported program was written for; compile with "
+            "-ffp-contract=off and without -ffast-math."
+        )
+    # Whole-number weights are those of a network too; how far it is from ours, `judged` says.
+    theirs = net if report.weights == "float32" else dequantized(net, program)
+    worst, where, changed, steps, bound = 0.0, "", 0, 0, None
+    for n, (x, y) in enumerate(zip(sequences, answers, strict=True)):
+        wanted = _scores(theirs, x, len(y))
+        if y.shape != wanted.shape:
+            raise ValueError(
+                f"the exported file gives scores of shape {y.shape}, but the network "
+                f"{wanted.shape}, as {who} runs it; nothing was written, so report this as a fault "
+                "of minilstm."
+            )
+        difference = np.abs(y - wanted).max(axis=1)  # (T,)
+        t = int(difference.argmax())
+        if not difference[t] <= worst:
+            worst, where = float(difference[t]), f"step {t + 1} of {len(x)} in sequence {n + 1}"
+        changed += int((y.argmax(axis=1) != wanted.argmax(axis=1)).sum())
+        steps += len(wanted)
+        if report.weights == "float32":
+            limit = largest_difference(program, x)
+            bound = limit if bound is None or limit is None else max(bound, limit)
+    if not worst <= max(TOLERANCE, bound or 0.0):
+        raise ValueError(
+            f"the exported file is {worst:.2g} away from the network at {where}, as {who} runs it; "
+            "nothing was written, so report this as a fault of minilstm."
+        )
+    return report._replace(
+        proved_by=who, not_run="", largest_difference=worst, worst_step=where, bound=bound,
+        labels_changed=changed, steps=steps,
+    )  # fmt: skip

@@ -1,0 +1,385 @@
+"""A network from an ONNX file: its layers in order, proved on the file's own graph.
+Exporters write the same LSTM in many ways, so the graph is run, not matched against patterns.
+
+What moves numbers about (Transpose, Reshape, Gather, ...) is skipped when the layers are built; the
+comparison then tells whether that was right. Axes: B batch, T time, F features of a value.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from minilstm.exchange.incoming.formats.bounds import Array, Refused, file_bytes, plain_json, told
+from minilstm.exchange.incoming.formats.onnx_file import Graph, Node, read_onnx
+from minilstm.exchange.incoming.from_pytorch import assembled, dtype_of, labelled
+from minilstm.exchange.incoming.onnx_evaluator import (
+    Values,
+    check_operators,
+    evaluate,
+    functions_of,
+)
+from minilstm.layers import (
+    LSTM,
+    BatchNormalization,
+    BiLSTM,
+    FullyConnected,
+    Layer,
+    ReLU,
+    SequenceInput,
+    Sigmoid,
+    Softmax,
+)
+from minilstm.network.network import Network
+
+TOLERANCE = 1e-5
+_LENGTHS, _BATCH = (5, 8), 2  # of a proof, where the file leaves them free
+_POINTWISE = {"Relu": ReLU, "Sigmoid": Sigmoid, "Softmax": Softmax}
+_SCALES = ("Add", "Sub", "Mul", "Div")  # by a constant
+_LAYERS = ("LSTM", "MatMul", "Gemm", "BatchNormalization", *_POINTWISE, *_SCALES)
+_NOTHING = 1e-30  # an epsilon that changes no variance of 1
+
+
+def from_onnx(path: str | os.PathLike[str], *, classes: ArrayLike | None = None) -> Network:
+    """A network from an ONNX file, which gives what the file's own graph gives.
+
+    Parameters
+    ----------
+    path : .onnx of PyTorch, tf2onnx, minilstm or others; arrays in a file beside it are read, too.
+        A chain of LSTM, MatMul with Add, Gemm, BatchNormalization, Relu, Sigmoid and Softmax, with
+        one input of sequences, batch or time first; initial states may be inputs, too
+    classes : (C,) labels in the order of the scores; None takes those of a file of minilstm
+
+    Returns
+    -------
+    Network of dtype float32, or float64 where the file has float64. States that the file has as
+    inputs start from zero.
+
+    Raises
+    ------
+    ModelFileError
+        The file is damaged; has an operator or an option that minilstm has not (clip, peepholes,
+        input_forget, the reverse direction alone), by its name and the node's; has an array that
+        nothing uses; or the network differs from the graph by more than 1e-5, for a batch of 2 and
+        two lengths, or for those that the file fixes: the first node that differs is named.
+    """
+    found, data = file_bytes(path)
+    with told(found):
+        graph = read_onnx(data, found.parent)
+        check_operators(graph)
+        used = {name for node in graph.nodes for name in node.inputs}
+        for name, array in graph.arrays.items():
+            if name not in used:
+                raise Refused(f"holds {name[:80]!r} {array.shape}, which no node uses; remove it.")
+        size = len(data) + sum(a.nbytes for a in graph.arrays.values())
+        net = _proved(graph, size)
+        if classes is None and "classes" in graph.metadata:
+            return net.replace(classes=plain_json(graph.metadata["classes"].encode()))
+    return labelled(net, classes)
+
+
+def _proved(graph: Graph, size: int) -> Network:
+    """The network for batch or time first, whichever agrees; else the nearest miss is told."""
+    misses: list[tuple[tuple[int, int], Refused]] = []
+    for batch_first in (True, False):
+        k = 0
+        try:
+            first = _Trial(graph, size, _LENGTHS[0], batch_first)
+            network = first.network()
+            for k, length in enumerate(_LENGTHS):  # noqa: B007, told with a miss
+                trial = _Trial(graph, size, length, batch_first, network)
+                trial.compare(network, first.built)
+            return network
+        except Refused as why:
+            misses.append(((k, why.place), why))
+    raise max(misses, key=lambda miss: miss[0])[1]
+
+
+class _Built(NamedTuple):
+    """A layer, and the node and the value that it stands for."""
+
+    layer: Layer
+    node: Node
+    output: str
+
+
+class _Trial:
+    """One run of a graph on drawn sequences, and the layers found in it."""
+
+    def __init__(
+        self, graph: Graph, size: int, length: int, batch_first: bool, net: Network | None = None
+    ) -> None:
+        self.graph = graph
+        free = [name for name in graph.inputs if name not in graph.arrays]
+        if not free or len(graph.inputs[free[0]]) != 3:
+            raise Refused(
+                "has no input of sequences with three axes (batch, time, features); export it so."
+            )
+        sizes = graph.inputs[free[0]]
+        self.dtype = dtype_of(graph.arrays)
+        given = (_BATCH, length) if batch_first else (length, _BATCH)
+        shape = [wanted if wanted and wanted > 0 else n
+                 for wanted, n in zip(sizes, (*given, 0), strict=True)]  # fmt: skip
+        if not shape[2] or np.prod(shape, dtype=float) > size + 2**13:
+            raise Refused(f"has an input of shape {sizes}, which cannot be tried; export it anew.")
+        x = np.random.default_rng(length).standard_normal(shape)
+        affine = None if net is None else net.layers[0].affine()  # type: ignore[attr-defined]
+        if affine is not None:  # numbers for which the network does not saturate
+            x = x * (1.0 if affine.scale is None else affine.scale) + affine.shift
+        x = x.astype(self.dtype)
+        self.x = x if batch_first else x.swapaxes(0, 1)  # (B, T, D)
+        self.B, self.T, self.D = self.x.shape
+        values = {free[0]: x}
+        for name in free[1:]:
+            values[name] = self.state(name)
+        self.first = free[0]
+        self.values: Values = evaluate(graph, values, size)
+
+    def state(self, name: str) -> Array:
+        """Zeros for an input that is the initial state of an LSTM."""
+        for node in self.graph.nodes:
+            if node.kind == "LSTM" and name in node.inputs[5:7]:
+                n, _, H = self.graph.arrays[node.inputs[2]].shape
+                shape = (self.B, n, H) if node.options.get("layout") else (n, self.B, H)
+                return np.zeros(shape, self.dtype)
+        raise Refused(
+            f"has a second input, {name[:80]!r}; only one input of sequences is imported."
+        )
+
+    # ------------------------------------------------------------ from nodes to layers
+
+    def network(self) -> Network:
+        """The layers of the nodes that lead from the input to the first output."""
+        built: list[_Built] = []
+        made_before = {self.first: 0}  # layers that lead to a value
+        before: list[tuple[str, Array, str]] = []  # what is done to the input first
+        for node in self.graph.nodes:
+            data = [name for name in node.inputs if name in made_before]
+            if not data or node.kind == "Shape":
+                continue
+            here = made_before[data[0]]
+            # Both final states of an LSTM may be joined; they belong to one layer.
+            parts = {made_before[name] for name in data} if node.kind == "Concat" else data
+            if len(parts) > 1 or (node.kind in ("LSTM", "Gemm") and data[0] != node.inputs[0]):
+                raise Refused(f"has {node.title}, where branches meet; only chains are imported.")
+            if node.kind in _LAYERS:
+                if here != len(built):
+                    raise Refused(f"has {node.title} in a second branch; only chains are imported.")
+                if not built and node.kind in _SCALES and (before or node.kind == "Sub"):
+                    before.append((node.kind, self.constant(node, data[0]), self.name(node)))
+                else:
+                    self.ends_time(built, data[0])
+                    self.add(built, node, data[0])
+            made_before |= dict.fromkeys(node.outputs, len(built))
+        end = self.graph.outputs[0]
+        if made_before.get(end) != len(built) or not built:
+            last = f"{built[-1].node.title}, which does not lead to" if built else "no layer before"
+            raise Refused(f"has {last} its first output {end[:80]!r}; export one output alone.")
+        self.ends_time(built, end)
+        self.built = built
+        chain = [*self.input_layers(before), *(b.layer for b in built)]
+        return assembled(chain, self.dtype)
+
+    def ends_time(self, built: list[_Built], value: str) -> None:
+        """Let the last LSTM keep its last step only, where a value has one row a sequence."""
+        F = self.features(built[-1].layer) if built else 0
+        if self.T == 1 or self.values[value].size != self.B * F:
+            return
+        for k in reversed(range(len(built))):
+            layer = built[k].layer
+            if isinstance(layer, (LSTM, BiLSTM)):
+                last = dataclasses.replace(layer, output_mode="last")
+                built[k] = built[k]._replace(layer=last)
+                return
+
+    def features(self, layer: Layer) -> int:
+        """Width of what a layer gives; 0 where it is as wide as its input."""
+        return int(getattr(layer, "width", getattr(layer, "num_outputs", 0)))
+
+    def add(self, built: list[_Built], node: Node, data: str) -> None:
+        """The layer of a node, or the bias of the layer before it."""
+        output = node.outputs[0]
+        array = [self.values[name] if name else None for name in node.inputs]
+        layer: Layer
+        if node.kind == "LSTM":
+            layer = self.recurrent(node, array)
+        elif node.kind in _POINTWISE:
+            axis = node.options.get("axis", -1)
+            if node.kind == "Softmax" and axis not in (-1, self.values[data].ndim - 1):
+                raise Refused(f"has {node.title} along axis {axis}; only the last is imported.")
+            layer = _POINTWISE[node.kind]()
+        elif node.kind == "BatchNormalization":
+            scale, offset, mean, variance = array[1:5]
+            layer = BatchNormalization(
+                node.options.get("epsilon", 1e-5), scale=scale, offset=offset, trained_mean=mean,
+                trained_variance=variance,
+            )  # fmt: skip
+        elif node.kind in ("MatMul", "Gemm"):
+            layer = self.dense(node, array)
+        else:
+            constant = self.constant(node, data)
+            last = built[-1] if built else None
+            if node.kind == "Add" and last is not None and data == last.output:
+                key, known = self.open_bias(last)
+                if key and not known.any():
+                    filled: dict[str, Any] = {key: constant}
+                    joined = dataclasses.replace(last.layer, **filled)
+                    built[-1] = _Built(joined, last.node, output)
+                    return
+            ones, zeros = np.ones_like(constant), np.zeros_like(constant)
+            sums = node.kind in ("Add", "Sub")
+            flip = {"Sub": -constant, "Div": ones / constant if node.kind == "Div" else ones}
+            value = flip.get(node.kind, constant)
+            layer = BatchNormalization(
+                _NOTHING, scale=ones if sums else value, offset=value if sums else zeros,
+                trained_mean=zeros, trained_variance=ones,
+            )  # fmt: skip
+        built.append(_Built(dataclasses.replace(layer, name=self.name(node)), node, output))
+
+    def open_bias(self, last: _Built) -> tuple[str, Array]:
+        """The field of a layer that a following Add fills, and what it holds by now."""
+        field = {"MatMul": "bias", "Mul": "offset"}.get(last.node.kind, "")
+        return field, np.asarray(getattr(last.layer, field)) if field else np.zeros(0)
+
+    def constant(self, node: Node, data: str) -> Array:
+        """What a node adds or multiplies, one number for each feature."""
+        other = [name for name in node.inputs if name != data]
+        value = self.values[other[0]] if len(other) == 1 else np.zeros((2, 2))
+        F = self.values[data].shape[-1]
+        order = node.inputs[0] == data or node.kind in ("Add", "Mul")
+        if value.size not in (1, F) or value.shape[-1:] not in ((), (1,), (F,)) or not order:
+            raise Refused(f"has {node.title} with no constant of {F} features; export it without.")
+        return np.broadcast_to(value.reshape(-1), (F,)).copy()
+
+    def dense(self, node: Node, array: Sequence[Any]) -> FullyConnected:
+        o = node.options
+        plain = o.get("alpha", 1.0) == o.get("beta", 1.0) == 1 and not o.get("transA")
+        if array[1].ndim != 2 or not plain or node.inputs[1] in ("", self.first):
+            raise Refused(f"has {node.title} in an unusual form; export it as MatMul and Add.")
+        W = array[1] if o.get("transB") else array[1].T
+        bias = array[2] if len(array) > 2 and array[2] is not None else np.zeros(1, W.dtype)
+        return FullyConnected(len(W), weights=W, bias=np.broadcast_to(bias.reshape(-1), (len(W),)))
+
+    def recurrent(self, node: Node, array: list[Any]) -> Layer:
+        """An LSTM; gates go from blocks i, o, f, c to i, f, g, o."""
+        W, R, both, _, *states = [*array[1:], *[None] * 7][:6]
+        n, H = len(W), R.shape[2]
+        both = np.zeros((n, 8 * H), W.dtype) if both is None else both
+
+        def rows(a: Array) -> Array:
+            i, o, f, c = np.split(a, 4, axis=1)
+            return np.concatenate([i, f, c, o], axis=1).reshape(n * 4 * H, *a.shape[2:])
+
+        bias = rows(both[:, : 4 * H]) + rows(both[:, 4 * H :])
+        starts = []
+        for state in states:
+            state = np.zeros((n, 1, H)) if state is None else state
+            state = state.swapaxes(0, 1) if node.options.get("layout") else state  # (n, B, H)
+            if (state != state[:, :1]).any():
+                raise Refused(
+                    f"has {node.title} with a state for each sequence; export it without."
+                )
+            starts.append(state[:, 0].reshape(-1) if state.any() else None)
+        gate, function = functions_of(node)
+        options: dict[str, Any] = {
+            "input_weights": rows(W), "recurrent_weights": rows(R), "bias": bias,
+            "hidden_state": starts[0], "cell_state": starts[1],
+            "state_activation_function": function,
+            "gate_activation_function": {"hardsigmoid": "hard-sigmoid"}.get(gate, gate),
+        }  # fmt: skip
+        return (BiLSTM if n == 2 else LSTM)(H, **options)
+
+    def input_layers(self, before: Sequence[tuple[str, Array, str]]) -> list[Layer]:
+        """The input, normalised as the first nodes do; what is left becomes a layer."""
+        D = self.values[self.first].shape[-1]
+        if not before:
+            return [SequenceInput(D)]
+        shift = sum(c.astype(np.float64) for kind, c, _ in before if kind == "Sub")  # (D,)
+        factor, offset = np.ones(D), np.zeros(D)
+        for kind, c, _ in before:
+            if kind in ("Mul", "Div"):
+                factor = factor * c if kind == "Mul" else factor / c
+            if kind == "Add":
+                offset = offset + c
+        name = before[0][2]
+        with np.errstate(divide="ignore"):
+            deviation = 1 / factor
+        if (offset == -1).all():  # from -1 to 1, where the far end brings the same factor back
+            high = shift + 2 * deviation
+            if np.array_equal(np.float32(2 / (high - shift)), np.float32(factor)):
+                return [SequenceInput(D, "rescale-symmetric", min=shift, max=high, name=name)]
+        layers: list[Layer] = [
+            SequenceInput(D, "zscore", shift, standard_deviation=deviation, name=name)
+        ]
+        if offset.any():
+            ones, zeros = np.ones(D), np.zeros(D)
+            statistics: dict[str, Any] = {"trained_mean": zeros, "trained_variance": ones}
+            layers.append(BatchNormalization(_NOTHING, scale=ones, offset=offset, **statistics))
+        return layers
+
+    def name(self, node: Node) -> str:
+        """The name of a layer in a file that minilstm wrote; "" in others."""
+        of_arrays = (re.fullmatch(r"(\w+)\.(W|weights|factor|high)", i) for i in node.inputs)
+        return next((match[1] for match in of_arrays if match), "")
+
+    # ------------------------------------------------------------ proof
+
+    def compare(self, network: Network, built: Sequence[_Built]) -> None:
+        """Refuse a network that gives something else, by the first node that differs."""
+        worst = self.difference(network.layers, network, self.values[self.graph.outputs[0]])
+        if worst <= TOLERANCE:
+            return
+        ahead = len(network.layers) - len(built)
+        for place, b in enumerate(built):
+            part = network.layers[: ahead + place + 1]
+            here = self.difference(part, network, self.values[b.output])
+            if here > TOLERANCE:
+                break
+        else:
+            place, here = len(built), worst
+        node = built[min(place, len(built) - 1)].node
+        where = "" if place < len(built) else "what follows "
+        advice = "export it in a plainer form"
+        if any(isinstance(b.layer, BiLSTM) and b.layer.keeps_last for b in built):
+            advice = (
+                "of two directions join both final states, as y[:, -1] has the second one early"
+            )
+        raise Refused(
+            f"is not reproduced: {where}{node.title} differs from the layer built for it by "
+            f"{here:.2g} on {self.B} sequences of {self.T} steps; {advice}.",
+            place,
+        )
+
+    def difference(self, layers: Sequence[Layer], network: Network, value: Array) -> float:
+        """The largest distance of the output of some first layers to a value of the graph."""
+        part = network
+        if len(layers) < len(network.layers):
+            part = assembled([self.filled(layer, network) for layer in layers], self.dtype)
+        y = np.stack([*part.predict([*self.x])])  # (B, T, F) or (B, F)
+        found = [a for a in self.arranged(value, y.ndim == 2) if a.size == y.size]
+        return min((float(np.abs(y - a.reshape(y.shape)).max()) for a in found), default=np.inf)
+
+    def filled(self, layer: Layer, network: Network) -> Layer:
+        """A layer of a network with the arrays that it has there."""
+        values: dict[str, Any] = network.by_layer()[layer.name]
+        return dataclasses.replace(layer, **{n: a for n, a in values.items() if n in layer.values})
+
+    def arranged(self, value: Array, last: bool) -> Iterator[Array]:
+        """A value of the graph with B first, then T, for every order that its axes may have."""
+        yield value
+        if value.ndim == 4:  # Y of an LSTM, (T, n, B, H), or with B first (B, T, n, H)
+            for Y in (value, value.transpose(1, 2, 0, 3)):
+                yield (
+                    np.stack([Y[-1, 0], Y[0, -1]][: Y.shape[1]], 1)
+                    if last
+                    else Y.transpose(2, 0, 1, 3)
+                )
+        if value.ndim == 3:
+            yield value.swapaxes(0, 1)  # (T, B, F), or Y_h (n, B, H)
+            yield value.swapaxes(1, 2)  # (B, F, T)

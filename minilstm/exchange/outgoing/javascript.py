@@ -1,0 +1,276 @@
+"""Plain JavaScript: an ES module with the weights inside and a class Model.
+Every operation is rounded by Math.fround, so its bits are those of the C file.
+
+Arrays stand as base64 of little-endian bytes, which is a third of their text.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minilstm.exchange.step import arithmetic as a
+from minilstm.exchange.step.program import (
+    Both,
+    Cell,
+    Dense,
+    Normalize,
+    Pointwise,
+    Program,
+    Scale,
+    Step,
+    Weights,
+)
+from minilstm.exchange.step.selftest import SelfTest
+
+Array = NDArray[Any]
+_KINDS = {"float32": "Float32Array", "int16": "Int16Array", "int8": "Int8Array"}
+_FUNCTIONS = {
+    "sigmoid": "const f_sigmoid = x => f(1 / f(1 + f_exp(-x)));",
+    "tanh": f"""function f_tanh(x) {{
+  x = x < {-a.TANH_END} ? {-a.TANH_END} : x > {a.TANH_END} ? {a.TANH_END} : x;
+  x = f(x + x);
+  const n = whole(x), s = power(n), m = f(f(rest(x, n) * s) + f(s - 1));
+  return f(m / f(m + 2));
+}}""",
+    "hard-sigmoid": f"""function f_hard_sigmoid(x) {{
+  const y = f(f(x * {float(a.F(0.2))!r}) + 0.5);
+  return y < 0 ? 0 : y > 1 ? 1 : y;
+}}""",
+    "softsign": "const f_softsign = x => f(x / f((x < 0 ? -x : x) + 1));",
+    "relu": "const f_relu = x => x < 0 ? 0 : x;",
+    "softmax": """function f_softmax(x, y) {
+  let top = x[0], sum = 0;
+  for (let j = 1; j < x.length; j++) if (x[j] > top) top = x[j];
+  for (let j = 0; j < x.length; j++) { y[j] = f_exp(f(x[j] - top)); sum = f(sum + y[j]); }
+  for (let j = 0; j < x.length; j++) y[j] = f(y[j] / sum);
+}""",
+}
+
+
+def javascript(program: Program, test: SelfTest, name: str, about: Iterable[str] = ()) -> str:
+    """The text of the module.
+
+    Arguments are those of `minilstm.exchange.outgoing.c99.c99`. It exports `class Model` with
+    `reset()`, `step(Float32Array) -> Float32Array` (or `window`, where the network reads both
+    ways) and `selfTest()`, and the constants INPUTS, OUTPUTS, WINDOW and ABOUT.
+    """
+    return _Writer().module(program, test, name, tuple(about))
+
+
+class _Writer:
+    """Collects the arrays and the cells of a module while its lines are made."""
+
+    def __init__(self) -> None:
+        self.arrays: list[str] = []
+        self.cells: list[Cell] = []
+
+    def module(self, program: Program, test: SelfTest, name: str, about: tuple[str, ...]) -> str:
+        """The whole text."""
+        back = any(isinstance(s.operation, Both) for s in program.steps)
+        step = [] if back else self._step(program)
+        window = self._window(program, back)
+        names = {f for cell in self.cells for f in (cell.gate, cell.state)}
+        names |= {s.operation.function for s in program.steps if isinstance(s.operation, Pointwise)}
+        states = ", ".join(
+            f"{{h: new Float32Array({len(c.h0)}), c: new Float32Array({len(c.h0)}), "
+            f"z: new Float32Array({4 * len(c.h0)})}}"
+            for c in self.cells
+        )
+        firsts = [
+            f"    this.s[{n}].{letter}.set({self._put(start)});"
+            if start.any()
+            else f"    this.s[{n}].{letter}.fill(0);"
+            for n, cell in enumerate(self.cells)
+            for letter, start in (("h", cell.h0), ("c", cell.c0))
+        ]
+        x, scores = self._put(test.x), self._put(test.scores)
+        run = "window" if program.window is not None else "step"
+        rows = len(test.x) if program.window is None else 1
+        width = test.x.size // rows
+        lines = [
+            f"// {name}: a network, written by minilstm.",
+            *(f"// {line}" for line in about),
+            "// The bits of its scores are those of the C file of the same network.",
+            f"export const INPUTS = {program.inputs}, OUTPUTS = {program.outputs}, "
+            f"WINDOW = {json.dumps(program.window)};",
+            _HELPERS,
+            *(_FUNCTIONS[key] for key in sorted(names)),
+            *self.arrays,
+            "export class Model {",
+            f"  constructor() {{ this.s = [{states}]; this.reset(); }}",
+            "  // Back to the state before the first step.",
+            "  reset() {",
+            *firsts,
+            "  }",
+            *step,
+            *window,
+            "  // The largest difference from the network's scores; negative where a bit differs.",
+            "  selfTest() {",
+            "    const m = new Model(); let bits = 2166136261, worst = 0;",
+            f"    for (let t = 0; t < {rows}; t++) {{",
+            f"      const y = m.{run}({x}.subarray(t * {width}, (t + 1) * {width}));",
+            "      const words = new Uint32Array(y.buffer, y.byteOffset, y.length);",
+            "      for (let j = 0; j < y.length; j++) {",
+            "        bits = Math.imul(bits ^ words[j], 16777619) >>> 0;",
+            f"        const d = Math.abs(y[j] - {scores}[t * y.length + j]);",
+            "        if (!(d <= worst)) worst = d;",
+            "      }",
+            "    }",
+            f"    return bits === {test.bits} ? worst : worst > 0 ? -worst : -1e-30;",
+            "  }",
+            "}",
+        ]
+        return "\n".join(lines) + "\n"
+
+    def _put(self, array: Array) -> str:
+        """The name of an array of the module."""
+        little = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"))
+        text = base64.b64encode(little.tobytes()).decode()
+        name = f"a{len(self.arrays)}"
+        self.arrays.append(f'const {name} = numbers({_KINDS[array.dtype.name]}, "{text}");')
+        return name
+
+    def _weights(self, W: Weights) -> str:
+        return f"{self._put(W.values)}, {'null' if W.factors is None else self._put(W.factors)}"
+
+    def _cell(self, cell: Cell, at: str) -> str:
+        """A call that moves one LSTM on; its new hidden state is `this.s[n].h`."""
+        n = len(self.cells)
+        self.cells.append(cell)
+        functions = ", ".join(f"f_{w.replace('-', '_')}" for w in (cell.gate, cell.state))
+        return (
+            f"cell({at}, {self._weights(cell.W)}, {self._weights(cell.R)}, {self._put(cell.b)}, "
+            f"this.s[{n}], {functions});"
+        )
+
+    def _row(self, s: Step) -> str:
+        """An expression that makes a new row of the row x."""
+        op = s.operation
+        if isinstance(op, Normalize):
+            h, low, factor, o = map(self._put, op)
+            return f"x.map((v, j) => f(f(f(f(v - {h}[j]) - {low}[j]) * {factor}[j]) + {o}[j]))"
+        if isinstance(op, Scale):
+            factor, o = map(self._put, op)
+            return f"x.map((v, j) => f(f(v * {factor}[j]) + {o}[j]))"
+        if isinstance(op, Dense):
+            return f"product({self._put(op.b)}.slice(), x, {self._weights(op.W)})"
+        assert isinstance(op, Pointwise)
+        if op.function == "softmax":
+            return "softmax(x)"
+        return f"x.map(f_{op.function.replace('-', '_')})"
+
+    def _step(self, program: Program) -> list[str]:
+        lines = [
+            "  // Scores of one step; the state goes on.",
+            "  step(x) {",
+            f"    if (x.length !== {program.inputs}) throw new RangeError("
+            f"`step takes {program.inputs} numbers, but got ${{x.length}}`);",
+            "    x = new Float32Array(x);",
+        ]
+        for s in program.steps:
+            if isinstance(s.operation, Cell):
+                call = self._cell(s.operation, "x")
+                lines.append(f"    {call} x = this.s[{len(self.cells) - 1}].h;")
+            else:
+                lines.append(f"    x = {self._row(s)};")
+        return [*lines, "    return x.slice();", "  }"]
+
+    def _window(self, program: Program, back: bool) -> list[str]:
+        if program.window is None:
+            return []
+        T, D = program.window, program.inputs
+        lines = [
+            "  // Scores of a window of steps, one after the other in x, from a reset.",
+            "  window(x) {",
+            "    this.reset();",
+            f"    let rows = Array.from({{length: {T}}}, (_, t) => "
+            f"Float32Array.from(x.subarray(t * {D}, (t + 1) * {D})));",
+        ]
+        if not back:
+            lines.append("    rows = rows.map(x => this.step(x));")
+            if any(s.last for s in program.steps):
+                lines.append("    rows = rows.slice(-1);")
+        for s in program.steps if back else ():
+            op = s.operation
+            if isinstance(op, (Cell, Both)):
+                parts = [op] if isinstance(op, Cell) else list(op)
+                calls = []
+                for d, part in enumerate(parts):
+                    call = self._cell(part, "x")
+                    turned = ["rows", "rows.slice().reverse()"][d]
+                    h = f"this.s[{len(self.cells) - 1}].h.slice()"
+                    made = f"{turned}.map(x => {{ {call} return {h}; }})"
+                    calls.append(f"{made}{'.slice(-1)' if s.last else '.reverse()' if d else ''}")
+                lines.append(f"    rows = [{', '.join(calls)}];")
+                lines.append("    rows = rows[0].map((_, t) => joined(rows.map(part => part[t])));")
+            else:
+                lines.append(f"    rows = rows.map(x => {self._row(s)});")
+        return [*lines, "    return joined(rows);", "  }"]
+
+
+_HORNER = " ".join(f"p = f(f(p * r) + {float(c)!r});" for c in a.COEFFICIENTS[1:])
+_HELPERS = f"""const f = Math.fround;
+const numbers = (Kind, text) => {{
+  const bytes = Uint8Array.from(atob(text), c => c.charCodeAt(0));
+  const view = new DataView(bytes.buffer), size = Kind.BYTES_PER_ELEMENT;
+  const read = {{4: "getFloat32", 2: "getInt16", 1: "getInt8"}}[size];
+  return Kind.from({{length: bytes.length / size}}, (_, n) => view[read](n * size, true));
+}};
+const joined = rows => Float32Array.from(rows.flatMap(row => Array.from(row)));
+// exp(x) = (rest(x, n) + 1) * 2^n for x from -87 to 88, where n = whole(x).
+const powers = Float32Array.from({{length: 255}}, (_, n) => 2 ** (n - 127));
+const power = n => powers[(n + 127) | 0];
+const whole = x => f(f(f(x * {float(a.PER_LN2)!r}) + {float(a.ROUNDING)!r}) - \
+{float(a.ROUNDING)!r});
+function rest(x, n) {{
+  let r = f(x - f(n * {float(a.LN2_HIGH)!r})), p = {float(a.COEFFICIENTS[0])!r};
+  r = f(r - f(n * {float(a.LN2_LOW)!r}));
+  {_HORNER}
+  return f(f(p * f(r * r)) + r);
+}}
+function f_exp(x) {{
+  const low = {float(a.LOWEST)!r}, high = {float(a.HIGHEST)!r};
+  x = x < low ? low : x > high ? high : x;
+  const n = whole(x), s = power(n);
+  return f(f(rest(x, n) * s) + s);
+}}
+const softmax = x => {{ const y = new Float32Array(x.length); f_softmax(x, y); return y; }};
+// z += W x. Each output is one sum over the inputs in order; four at a time keep a processor busy.
+function product(z, x, w, factors) {{
+  const M = z.length, K = x.length, e = factors ? new Float32Array(M) : z;
+  let j = 0;
+  for (; j + 3 < M; j += 4) {{
+    let p = e[j], q = e[j + 1], r = e[j + 2], s = e[j + 3];
+    for (let k = 0, n = j; k < K; k++, n += M) {{
+      const v = x[k];
+      p = f(p + f(w[n] * v)); q = f(q + f(w[n + 1] * v));
+      r = f(r + f(w[n + 2] * v)); s = f(s + f(w[n + 3] * v));
+    }}
+    e[j] = p; e[j + 1] = q; e[j + 2] = r; e[j + 3] = s;
+  }}
+  for (; j < M; j++) {{
+    let p = e[j];
+    for (let k = 0; k < K; k++) p = f(p + f(w[k * M + j] * x[k]));
+    e[j] = p;
+  }}
+  if (factors) for (j = 0; j < M; j++) z[j] += f(e[j] * factors[j]);
+  return z;
+}}
+// One step of an LSTM; gates in blocks i, f, g, o.
+function cell(x, W, fW, R, fR, b, s, gate, state) {{
+  const H = s.h.length, z = s.z;
+  z.set(b);
+  product(product(z, x, W, fW), s.h, R, fR);
+  for (let j = 0; j < H; j++) {{
+    const i = z[j] = gate(z[j]), g = z[2 * H + j] = state(z[2 * H + j]);
+    const c = f(f((z[H + j] = gate(z[H + j])) * s.c[j]) + f(i * g));
+    s.c[j] = c;
+    s.h[j] = f((z[3 * H + j] = gate(z[3 * H + j])) * state(c));
+  }}
+}}"""

@@ -1,0 +1,47 @@
+"""One HTML page with the JavaScript model inside: rows typed, dropped or felt by a phone.
+It draws scores, gates and states over time and asks no server for anything.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from minilstm.exchange.outgoing.javascript import javascript
+from minilstm.exchange.step.program import Program
+from minilstm.exchange.step.selftest import SelfTest
+
+_TEMPLATE = Path(__file__).with_name("page.html")
+
+
+def page(
+    program: Program, test: SelfTest, name: str, about: Iterable[str], facts: dict[str, Any]
+) -> str:
+    """The text of the page.
+
+    Parameters
+    ----------
+    program, test, name, about : as for `minilstm.exchange.outgoing.c99.c99`
+    facts : "classes", "features", "units", one for each score or input, and "rate", or None
+    """
+    lines = list(about)
+    told = {
+        **facts,
+        "about": lines,
+        "bits": f"{test.bits:08x}",
+        "rows": test.x[:24].tolist(),
+    }
+    # No text of the model may end the script it stands in.
+    module = re.sub("</(?=script)|<!--", lambda m: m[0][0] + "\\" + m[0][1:], javascript(
+        program, test, name, lines), flags=re.IGNORECASE)  # fmt: skip
+    parts = {
+        "TITLE": html.escape(name),
+        "MODULE": module.replace("export ", ""),
+        "JSON_FACTS": json.dumps(told).replace("<", "\\u003c"),
+    }
+    text = _TEMPLATE.read_text(encoding="utf-8")
+    return re.sub("|".join(parts), lambda m: parts[m[0]], text)

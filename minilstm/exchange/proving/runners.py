@@ -1,0 +1,198 @@
+"""Runs an exported file with the real thing where it is installed: gcc, node, ONNX Runtime.
+Each runner gives the scores of some rows, or None where its tool is not there.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minilstm.exchange.incoming.formats.onnx_file import read_onnx
+from minilstm.exchange.incoming.onnx_evaluator import check_operators, evaluate
+from minilstm.exchange.step.program import Both, Cell, Program
+
+Array = NDArray[Any]
+_SECONDS = 120  # that a compiler or a run may take
+C_FLAGS = ("-std=c99", "-O2", "-ffp-contract=off")
+_COMPILERS = ("gcc", "cc", "clang")
+_MAIN = """\
+#include <stdio.h>
+#include "model.c"
+int main(void) {
+    static NAME_state m;
+    static float x[BIG_INPUTS * @STEPS], y[BIG_OUTPUTS * @ROWS];
+    int n;
+    float test;
+    while (fread(&n, sizeof n, 1, stdin) == 1)
+        for (NAME_reset(&m); n > 0; n--) {
+            if (fread(x, sizeof x, 1, stdin) != 1) return 1;
+            NAME_@CALL(&m, x, y);
+            fwrite(y, sizeof y, 1, stdout);
+        }
+    test = NAME_self_test();
+    fwrite(&test, sizeof test, 1, stdout);
+    return 0;
+}
+"""
+_MODULE = """\
+import {Model} from "./module.mjs";
+const model = new Model();
+"""
+_WASM = """\
+import {readFileSync} from "node:fs";
+const e = (await WebAssembly.instantiate(readFileSync("module.wasm"), {})).instance.exports;
+const at = n => new Float32Array(e.memory.buffer, n);
+const run = x => {
+  at(e.NAME_x()).set(x);
+  e.NAME_run();
+  return at(e.NAME_scores()).slice(0, COUNT);
+};
+const model = {reset: e.NAME_restart, selfTest: e.NAME_self_test, step: run, window: run};
+"""
+_SCRIPT = """\
+import {readFileSync as read} from "node:fs";
+const given = JSON.parse(read(0)), flat = rows => Float32Array.from(rows.flat());
+const answer = given.map(rows => {
+  model.reset();
+  if (WINDOW) return [Array.from(model.window(flat(rows)))];
+  return rows.map(row => Array.from(model.step(Float32Array.from(row))));
+});
+console.log(JSON.stringify({test: model.selfTest(), answer}));
+"""
+
+
+def run_c(text: str, name: str, program: Program, sequences: Sequence[Array]) -> Any:
+    """Compile a C file and step through sequences: (who ran it, its self-test, scores of each).
+
+    It runs in a process of its own, so that a wrong file harms nothing.
+    """
+    compiler = next((c for c in _COMPILERS if shutil.which(c)), None)
+    if compiler is None:
+        return None
+    window = program.window is not None
+    put_in = _MAIN.replace("NAME", name).replace("BIG", name.upper())
+    sizes = (f"{name.upper()}_WINDOW", f"{name.upper()}_ROWS") if window else ("1", "1")
+    for word, size in zip(("STEPS", "ROWS"), sizes, strict=True):
+        put_in = put_in.replace(f"@{word}", size)
+    put_in = put_in.replace("@CALL", "window" if window else "step")
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "model.c").write_text(text, encoding="ascii")
+        Path(folder, "main.c").write_text(put_in, encoding="ascii")
+        done = subprocess.run([compiler, *C_FLAGS, "main.c", "-o", "model"], cwd=folder,
+                              capture_output=True, text=True, timeout=_SECONDS)  # fmt: skip
+        if done.returncode:
+            raise ValueError(
+                f"{compiler} does not compile the exported file: {done.stderr.strip()[:300]!r}; "
+                "report this as a fault of minilstm."
+            )
+        given = b"".join(
+            np.int32(1 if window else len(x)).tobytes() + np.asarray(x, np.float32).tobytes()
+            for x in sequences
+        )
+        ran = subprocess.run([Path(folder, "model")], input=given, capture_output=True,
+                             timeout=_SECONDS)  # fmt: skip
+    told = np.frombuffer(ran.stdout[: len(ran.stdout) // 4 * 4], np.float32)
+    counts = [(1 if window else len(x)) * _numbers(program) for x in sequences]
+    if ran.returncode or len(told) != sum(counts) + 1:
+        raise ValueError(
+            f"the exported file ends with code {ran.returncode} and {len(told)} numbers, as "
+            f"{compiler} compiles it; nothing was written, so report this as a fault of minilstm."
+        )
+    parts = np.split(told[:-1], np.cumsum(counts)[:-1])
+    return compiler, float(told[-1]), [part.reshape(-1, program.outputs) for part in parts]
+
+
+def run_node(text: str, program: Program, sequences: Sequence[Array]) -> Any:
+    """Run a JavaScript module in node; returns as `run_c` does."""
+    return _in_node({"module.mjs": text.encode()}, _MODULE, program, sequences)
+
+
+def _in_node(
+    files: dict[str, bytes], how: str, program: Program, sequences: Sequence[Array]
+) -> Any:
+    node = shutil.which("node")
+    if node is None:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in files.items():
+            Path(folder, name).write_bytes(content)
+        script = how + _SCRIPT.replace("WINDOW", json.dumps(program.window is not None))
+        Path(folder, "run.mjs").write_text(script, encoding="ascii")
+        given = json.dumps([x.tolist() for x in sequences])
+        done = subprocess.run([node, "run.mjs"], input=given, capture_output=True, text=True,
+                              timeout=_SECONDS, cwd=folder)  # fmt: skip
+        if done.returncode:
+            raise ValueError(
+                f"node does not run the exported file: {done.stderr.strip()[:300]!r}; report this "
+                "as a fault of minilstm."
+            )
+        answer = json.loads(done.stdout)
+        scores = [np.array(a, np.float32).reshape(-1, program.outputs) for a in answer["answer"]]
+        return "node", float(answer["test"]), scores
+
+
+def run_wasm(content: bytes, name: str, program: Program, sequences: Sequence[Array]) -> Any:
+    """Run a WebAssembly module in node; returns as `run_c` does."""
+    how = _WASM.replace("NAME", name).replace("COUNT", str(_numbers(program)))
+    return _in_node({"module.wasm": content}, how, program, sequences)
+
+
+def run_onnx(content: bytes, program: Program, sequences: Sequence[Array]) -> Any:
+    """Run an ONNX file in ONNX Runtime, else by the evaluator of graphs; returns as `run_c` does.
+
+    Both read the file's own graph; neither has a self-test.
+    """
+    try:
+        import onnxruntime
+    except ImportError:
+        graph = read_onnx(content, Path())
+        who, names = "NumPy, from the file", list(graph.inputs)
+        check_operators(graph)
+
+        def scores_of(feed: dict[str, Array]) -> Array:
+            return np.asarray(evaluate(graph, feed, len(content))["scores"])
+    else:
+        settings = onnxruntime.SessionOptions()
+        settings.log_severity_level = 3
+        session = onnxruntime.InferenceSession(
+            content, settings, providers=["CPUExecutionProvider"]
+        )
+        who = f"ONNX Runtime {onnxruntime.__version__}"
+        names = [given.name for given in session.get_inputs()]
+
+        def scores_of(feed: dict[str, Array]) -> Array:
+            return np.asarray(session.run(["scores"], feed)[0])
+
+    states = [name for name in names if name[:2] in ("h0", "c0")]
+    starts = dict(zip(states, first_states(program), strict=False))  # as many as the file asks
+    out = []
+    for x in sequences:
+        feed = {"x": np.ascontiguousarray(x[:, None], np.float32), **starts}  # (T, 1, D)
+        out.append(scores_of(feed).reshape(-1, program.outputs))
+    return who, 0.0, out
+
+
+def first_states(program: Program) -> list[Array]:
+    """h0 and c0 of every recurrent layer in turn, (directions, 1, H)."""
+    parts = [s.operation for s in program.steps if isinstance(s.operation, (Cell, Both))]
+    cells = [[op] if isinstance(op, Cell) else list(op) for op in parts]
+    return [
+        np.stack([getattr(c, word) for c in group])[:, None]
+        for group in cells
+        for word in ("h0", "c0")
+    ]
+
+
+def _numbers(program: Program) -> int:
+    """Scores that one call gives."""
+    if program.window is None or any(s.last for s in program.steps):
+        return program.outputs
+    return program.window * program.outputs

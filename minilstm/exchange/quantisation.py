@@ -1,0 +1,144 @@
+"""What weights of whole numbers cost: how far scores move, which labels change, and what is saved.
+The answer is given for short sequences and after many steps, where errors could have grown.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from minilstm.checks import check_whole
+from minilstm.exchange.step.dequantized import dequantized
+from minilstm.exchange.step.program import BITS, Both, Program, program_of
+from minilstm.exchange.step.selftest import draw_rows
+from minilstm.network.network import Network
+
+Array = NDArray[Any]
+_ROWS = 200  # steps of the sequences that are drawn where none are given
+_LAST = 1000  # steps at the end of a long run that are compared
+
+
+class Drift(NamedTuple):
+    """The last steps of one long run."""
+
+    step: int  # at which the run ends
+    largest_change: float  # of a score in the last steps
+    labels_changed: int
+    labels: int  # of those steps
+
+
+class QuantisationReport(NamedTuple):
+    """A network beside itself with weights of whole numbers."""
+
+    weights: str
+    bits: int
+    bytes_before: int  # of matrices and biases in float32
+    bytes_after: int  # of whole numbers, their factors and biases
+    largest_change: float  # of a score
+    labels_changed: int
+    labels: int
+    drift: tuple[Drift, ...]  # empty where every window starts anew
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.weights} weights, {self.bits} bits: {self.bytes_before:,} bytes become "
+            f"{self.bytes_after:,}; scores move by {self.largest_change:.2g} at most, "
+            f"{self.labels_changed} of {self.labels:,} labels change"
+        ]
+        lines += [
+            f"after {d.step:,} steps: {d.largest_change:.2g}, {d.labels_changed} of {d.labels:,}"
+            for d in self.drift
+        ]
+        return "\n".join(lines)
+
+    def plot(self, path: str | os.PathLike[str]) -> Path:
+        """Draw the changes of scores over the steps of a run to a PNG, SVG or PDF file."""
+        from minilstm.plots.files import save_figure
+        from minilstm.plots.quantisation import plot_drift
+
+        rows = [(d.step, d.largest_change, d.labels_changed / d.labels) for d in self.drift]
+        return save_figure(plot_drift(rows, self.weights, self.bits), path)
+
+
+def quantisation_report(
+    net: Network,
+    x: ArrayLike | Sequence[Any] | None = None,
+    *,
+    weights: str = "int8",
+    bits: int | None = None,
+    window: int | None = None,
+    steps: Sequence[int] = (1000, 100_000),
+) -> QuantisationReport:
+    """Compare a network with itself after its weights became whole numbers.
+
+    Parameters
+    ----------
+    net : what `ml.export` can write
+    x : sequences as for `net.predict`; None draws one of 200 steps, or of one window
+    weights : "int8" or "int16", with a factor for each row
+    bits : of a whole number with its sign; None means all that the type has
+    window : steps of a window; a BiLSTM needs one
+    steps : lengths of long runs, on rows that are drawn; () runs none
+
+    Returns
+    -------
+    QuantisationReport; print it, or draw it with `plot`
+
+    Examples
+    --------
+    >>> from minilstm.layers import LSTM, FullyConnected, SequenceInput, Softmax
+    >>> layers = [SequenceInput(3), LSTM(8), FullyConnected(2), Softmax()]
+    >>> net = Network(layers, rng=np.random.default_rng(0))
+    >>> report = quantisation_report(net, steps=[1000])
+    >>> report.bits, report.labels, report.largest_change < 0.01
+    (8, 200, True)
+    """
+    if weights not in BITS:
+        raise ValueError(f"weights is {weights!r}; choose 'int16' or 'int8'.")
+    for n in steps:
+        check_whole("steps", n, 1)
+    program = program_of(net, weights, window, bits)
+    rounded = dequantized(net, program)
+    given = draw_rows(net, window or _ROWS) if x is None else x
+    change, changed, labels = _compared(net, rounded, given, _LAST * 10_000)
+    whole_only = any(s.last or isinstance(s.operation, Both) for s in program.steps)
+    drift = []
+    for n in () if whole_only else steps:
+        drift.append(Drift(n, *_compared(net, rounded, draw_rows(net, n), _LAST)))
+    return QuantisationReport(
+        weights, BITS[weights] + 1 if bits is None else bits, sizes_of(program_of(net, "float32",
+        window)), sizes_of(program), change, changed, labels, tuple(drift),
+    )  # fmt: skip
+
+
+def _compared(net: Network, rounded: Network, x: Any, last: int) -> tuple[float, int, int]:
+    """Largest change of a score, labels changed, and labels, in the last rows."""
+    before, after = (_rows(n.predict(x))[-last:] for n in (net, rounded))  # (N, C) each
+    if before.shape[1] == 1:  # one number has no label
+        return float(abs(before - after).max()), 0, len(before)
+    changed = before.argmax(axis=1) != after.argmax(axis=1)
+    return float(abs(before - after).max()), int(changed.sum()), len(changed)
+
+
+def _rows(scores: Any) -> Array:
+    """Scores of sequences or steps, one row each."""
+    if isinstance(scores, list):
+        return np.concatenate([np.atleast_2d(s) for s in scores])
+    array = np.asarray(scores)
+    return np.atleast_2d(array.reshape(-1, array.shape[-1]))
+
+
+def sizes_of(program: Program) -> int:
+    """Bytes of the arrays of all operations."""
+
+    def of(part: Any) -> int:
+        if isinstance(part, np.ndarray):
+            return int(part.nbytes)
+        return sum(map(of, part)) if isinstance(part, tuple) else 0
+
+    return sum(of(tuple(s.operation)) for s in program.steps)

@@ -1,0 +1,282 @@
+"""A network's time step as a list of operations on vectors of float32, each with its arrays.
+Every emitter walks this list; whatever is not on it cannot leave the house.
+
+Every sum runs over k = 0, 1, ... in this order, one product and one sum at a time, so the bits of
+a step are the same in every language that rounds each operation to float32. Weights stand
+transposed, inputs first: then a compiler computes many outputs at once, and no sum is torn apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minilstm.layers import (
+    LSTM,
+    BatchNormalization,
+    BiLSTM,
+    Dropout,
+    FullyConnected,
+    Layer,
+    ReLU,
+    SequenceInput,
+    Sigmoid,
+    Softmax,
+)
+from minilstm.network.network import Network
+
+Array = NDArray[Any]
+
+
+class Weights(NamedTuple):
+    """A matrix, inputs first; whole numbers have one factor for each output."""
+
+    values: Array  # (K, M) float32, int16 or int8
+    factors: Array | None  # (M,) float32; None for float32 values
+
+
+class Normalize(NamedTuple):
+    """y = ((x - high) - low) * factor + offset.
+
+    high + low is the shift in the digits of two float32, so that numbers far from zero, such as
+    times, keep the digits in which they differ.
+    """
+
+    high: Array  # (D,)
+    low: Array  # (D,)
+    factor: Array  # (D,)
+    offset: Array  # (D,)
+
+
+class Cell(NamedTuple):
+    """An LSTM: gates in blocks i, f, g, o; see `minilstm.functional.lstm`."""
+
+    W: Weights  # (D, 4H)
+    R: Weights  # (H, 4H)
+    b: Array  # (4H,)
+    h0: Array  # (H,)
+    c0: Array  # (H,)
+    gate: str  # "sigmoid" or "hard-sigmoid"
+    state: str  # "tanh", "softsign" or "relu"
+
+
+class Both(NamedTuple):
+    """A bidirectional LSTM: one cell reads the window forward, one back."""
+
+    forward: Cell
+    back: Cell
+
+
+class Dense(NamedTuple):
+    """y = W x + b."""
+
+    W: Weights  # (K, M)
+    b: Array  # (M,)
+
+
+class Scale(NamedTuple):
+    """y = x * factor + offset: batch normalisation with its trained statistics."""
+
+    factor: Array  # (C,)
+    offset: Array  # (C,)
+
+
+class Pointwise(NamedTuple):
+    """A function of a vector: "relu", "sigmoid" or "softmax"."""
+
+    function: str
+
+
+Operation = Normalize | Cell | Both | Dense | Scale | Pointwise
+
+
+class Step(NamedTuple):
+    """One operation in its place."""
+
+    operation: Operation
+    name: str  # of the layer
+    inputs: int
+    outputs: int
+    last: bool  # whether it gives one row for a whole window: its last state
+
+
+class Program(NamedTuple):
+    """All operations of a network, in order."""
+
+    steps: tuple[Step, ...]
+    inputs: int  # D
+    outputs: int  # C
+    window: int | None  # steps of a window; None where the network takes one step at a time
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """The LSTMs that carry a state from step to step."""
+        return tuple(s.operation for s in self.steps if isinstance(s.operation, Cell))
+
+
+_CAN = "LSTM, BiLSTM, FullyConnected, Softmax, Sigmoid, ReLU, BatchNormalization and Dropout"
+#: bits of a whole number
+BITS = {"int16": 15, "int8": 7}
+
+
+def program_of(
+    net: Network, weights: str = "float32", window: int | None = None, bits: int | None = None
+) -> Program:
+    """The step of a network.
+
+    Parameters
+    ----------
+    net : a chain of layers with one input of vectors
+    weights : "float32", or "int16" or "int8" with a factor for each row; biases stay float32
+    window : steps of a window; a network with a BiLSTM needs one
+    bits : of a whole number with its sign, fewer than those of `weights`; None takes them all
+
+    Raises
+    ------
+    ValueError
+        A layer, an option or a value cannot be written so; the message names it.
+
+    Examples
+    --------
+    >>> layers = [SequenceInput(3), LSTM(8), FullyConnected(2), Softmax()]
+    >>> program = program_of(Network(layers, rng=np.random.default_rng(0)))
+    >>> [(type(s.operation).__name__, s.inputs, s.outputs) for s in program.steps]
+    [('Cell', 3, 8), ('Dense', 8, 2), ('Pointwise', 2, 2)]
+    """
+    if weights not in ("float32", *BITS):
+        raise ValueError(f"weights is {weights!r}; choose 'float32', 'int16' or 'int8'.")
+    most = BITS.get(weights, 0) + 1
+    if bits is not None and not (isinstance(bits, int) and 2 <= bits <= most):
+        raise ValueError(
+            f"bits is {bits!r}; give a whole number from 2 to {most}, or None for all of them."
+            if weights in BITS
+            else f"bits is {bits!r}, but weights is 'float32'; choose weights='int8' or 'int16'."
+        )
+    matrix = _matrix(weights, most if bits is None else bits)
+    _check_chain(net)
+    steps: list[Step] = []
+    by_layer = net.by_layer()
+    for node in net.wiring.nodes:
+        layer = node.layer
+        arrays = {k: np.asarray(a, np.float64) for k, a in by_layer[layer.name].items()}
+        for operation in _operations(layer, arrays, matrix):
+            inputs = node.in_shapes[0][0] if node.in_shapes else node.shapes[0][0]
+            steps.append(Step(operation, layer.name, inputs, node.shapes[0][0], layer.keeps_last))
+    both = next((s.name for s in steps if isinstance(s.operation, Both)), None)
+    if both is not None and window is None:
+        raise ValueError(
+            f"the layer {both!r} reads a sequence from both ends, so it needs a whole window; give "
+            "window=128, say, the steps of one."
+        )
+    first = net.wiring.nodes[0].shapes[0][0]
+    return Program(tuple(steps), first, net.wiring.shape(net.wiring.outputs[0])[0], window)
+
+
+def _check_chain(net: Network) -> None:
+    """Refuse what is no chain of layers over vectors."""
+    nodes = net.wiring.nodes
+    if len(net.wiring.inputs) > 1 or len(net.wiring.outputs) > 1:
+        raise ValueError(
+            "the network has several inputs or outputs, but an exported one has one of each; "
+            "export the part between one input and one output as a network of its own."
+        )
+    for n, node in enumerate(nodes):
+        ports = [port for port in node.inputs if port is not None]
+        one_way = len(node.shapes) == 1 and (
+            n == 0 or [(p.node, p.output) for p in ports] == [(n - 1, 0)]
+        )
+        vectors = all(len(shape) == 1 for shape in (*node.in_shapes, *node.shapes))
+        known = isinstance(node.layer, _KNOWN) and one_way and vectors
+        if not known or getattr(node.layer, "has_state_inputs", False):
+            raise ValueError(
+                f"{node.layer.title} cannot be exported: a chain of {_CAN} over vectors can; "
+                "export the part of the network that is one."
+            )
+    for key, value in {**net.parameters, **net.statistics}.items():
+        with np.errstate(over="ignore"):
+            if not np.isfinite(np.asarray(value, np.float32)).all():
+                raise ValueError(
+                    f"{key} of the network holds a number that float32 cannot; train it again "
+                    "with a lower learning rate, or scale its data."
+                )
+
+
+def _operations(
+    layer: Layer, p: dict[str, Array], matrix: Callable[[Array], Weights]
+) -> list[Operation]:
+    """What a layer does in one step; nothing where it only acts in training."""
+    if isinstance(layer, SequenceInput):
+        return _normalization(layer)
+    if isinstance(layer, (LSTM, BiLSTM)):
+        cells = [_cell(layer, p, matrix, d) for d in range(layer.directions)]
+        return [cells[0] if len(cells) == 1 else Both(*cells)]
+    if isinstance(layer, FullyConnected):
+        return [Dense(matrix(p["weights"]), _single(p["bias"]))]
+    if isinstance(layer, BatchNormalization):
+        factor = p["scale"] / np.sqrt(p["trained_variance"] + layer.epsilon)
+        return [Scale(_single(factor), _single(p["offset"] - p["trained_mean"] * factor))]
+    return [] if isinstance(layer, Dropout) else [Pointwise(layer.kind)]
+
+
+_KNOWN = (
+    SequenceInput, LSTM, BiLSTM, FullyConnected, BatchNormalization, ReLU, Sigmoid, Softmax,
+    Dropout,
+)  # fmt: skip
+
+
+def _normalization(layer: SequenceInput) -> list[Operation]:
+    affine = layer.affine()
+    if affine is None:
+        return []
+    shift = np.broadcast_to(affine.shift, layer.shape).astype(np.float64)  # (D,)
+    factor = np.ones(layer.shape) if affine.scale is None else 1.0 / affine.scale
+    offset = 0.0 if affine.offset is None else affine.offset
+    high = shift.astype(np.float32)
+    low = _single(shift - high)
+    full = [_single(np.broadcast_to(a, layer.shape)) for a in (factor, offset)]
+    return [Normalize(high, low, *full)]
+
+
+def _cell(
+    layer: LSTM | BiLSTM, p: dict[str, Array], matrix: Callable[[Array], Weights], direction: int
+) -> Cell:
+    """One direction of a recurrent layer."""
+    H = layer.num_hidden_units
+    rows = slice(direction * 4 * H, (direction + 1) * 4 * H)
+    units = slice(direction * H, (direction + 1) * H)
+    h0, c0 = (
+        np.zeros(H, np.float32) if a is None else _single(np.asarray(a, np.float64)[units])
+        for a in (layer.hidden_state, layer.cell_state)
+    )
+    names = ("input_weights", "recurrent_weights")
+    W, R = (matrix(p[name][rows]) for name in names)
+    return Cell(
+        W, R, _single(p["bias"][rows]), h0, c0,
+        layer.gate_activation_function, layer.state_activation_function,
+    )  # fmt: skip
+
+
+def _single(array: Array) -> Array:
+    return np.ascontiguousarray(array, np.float32)
+
+
+def _matrix(kind: str, bits: int) -> Callable[[Array], Weights]:
+    """How a matrix (M, K) is written: as it is, or as whole numbers with a factor a row."""
+
+    def plain(rows: Array) -> Weights:
+        return Weights(_single(rows.T), None)
+
+    def whole(rows: Array) -> Weights:
+        most = 2 ** (bits - 1) - 1
+        # Largest magnitude of a row; a row of zeros has any factor.
+        size = np.abs(rows).max(axis=1)  # (M,)
+        factors = _single(np.where(size > 0, size, 1.0) / most)  # (M,)
+        numbers = np.round(rows / factors[:, None].astype(np.float64))  # (M, K)
+        return Weights(
+            np.ascontiguousarray(np.clip(numbers, -most, most).T, np.dtype(kind)), factors
+        )
+
+    return plain if kind == "float32" else whole

@@ -1,0 +1,182 @@
+"""`ml.export`: its report, what whole-number weights change, and what is refused.
+Where something is refused, nothing is written."""
+
+import re
+import shutil
+
+import numpy as np
+import pytest
+from exported_nets import both_ways, can_run, deep, net_of, plain
+
+import minilstm as ml
+from minilstm.exchange import export as door
+
+# ---------------------------------------------------------------- what the report says
+
+
+BACK = "NumPy, from the file"
+RUNS = {".c": "gcc", ".js": "node", ".html": "node", ".wasm": "node",
+        ".onnx": ("ONNX Runtime", BACK), ".safetensors": BACK, ".json": BACK}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", door.KINDS)
+def test_a_file_is_proved_and_the_report_says_by_whom(kind, tmp_path):
+    can_run(kind)
+    report = ml.export(plain(classes=["a", "b", "c", "d"]), tmp_path / f"m{kind}")
+    assert report.proved_by.startswith(RUNS[kind])
+    assert (report.steps, report.labels_changed, report.weights) == (41, 0, "float32")
+    assert report.largest_difference < 3e-7 < report.bound
+    assert report.bytes == (tmp_path / f"m{kind}").stat().st_size
+    assert (report.bits is not None) == (kind in door.OURS)
+    assert f"proved by {report.proved_by}: 41 steps, at most" in str(report)
+
+
+def test_c_javascript_wasm_and_page_have_one_set_of_bits(tmp_path):
+    for kind in door.OURS:
+        can_run(kind)
+    for weights in ("float32", "int16", "int8"):
+        reports = [ml.export(deep(), tmp_path / f"m{k}", weights=weights) for k in door.OURS]
+        assert len({r.bits for r in reports}) == 1
+        assert len({r.largest_difference for r in reports}) == 1
+
+
+@pytest.mark.parametrize("kind", door.KINDS)
+def test_a_file_that_nobody_checked_says_so(kind, tmp_path):
+    if kind == ".wasm":
+        can_run(kind)
+    report = ml.export(plain(), tmp_path / f"m{kind}", check=False)
+    assert (report.proved_by, report.not_run) == ("", "check=False")
+    assert str(report).endswith(
+        f"not run, since check=False{f'; bits {report.bits}' * bool(report.bits)}"
+    )
+    if kind not in (".wasm", ".json"):  # which have no room for words
+        assert b"NOT CHECKED" in (tmp_path / f"m{kind}").read_bytes()
+
+
+def test_without_its_tools_a_file_is_proved_by_numpy_or_not_at_all(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
+    for kind in (".c", ".js", ".html"):
+        assert (
+            ml.export(plain(), tmp_path / f"m{kind}").proved_by
+            == "an evaluator in the file's place"
+        )
+    report = ml.export(plain(), tmp_path / "m.onnx")
+    assert (report.proved_by, report.not_run) == ("NumPy, from the file", "")
+
+
+def test_a_network_of_last_states_goes_on_a_stream(tmp_path):
+    can_run(".c")
+    net = net_of(ml.SequenceInput(3), ml.LSTM(8, output_mode="last"), ml.FullyConnected(2))
+    assert ml.export(net, tmp_path / "m.c").steps == 41
+    assert ml.export(net, tmp_path / "m.c", window=9).steps == 3
+
+
+def test_a_window_is_that_of_the_training_and_any_where_the_file_takes_all(tmp_path):
+    net = both_ways().replace(about={"shaping": {"window_length": 12, "window_step": 4}})
+    ml.export(net, tmp_path / "m.c")
+    assert "#define MODEL_WINDOW 12\n" in (tmp_path / "m.c").read_text()
+    assert ml.export(both_ways(), tmp_path / "m.safetensors").steps == 3
+
+
+# ---------------------------------------------------------------- whole-number weights
+
+
+def test_vowels_keep_their_labels_with_int8(tmp_path):
+    x, y, x_test, _ = ml.datasets.japanese_vowels()
+    layers = [ml.SequenceInput(12), ml.LSTM(100, output_mode="last"), ml.FullyConnected(9),
+              ml.Softmax()]  # fmt: skip
+    options = ml.TrainingOptions(
+        max_epochs=40, mini_batch_size=27, initial_learn_rate=0.002, seed=1, verbose=False
+    )
+    net, _ = ml.train(x, y, layers, options=options)
+    report = ml.quantisation_report(net, x_test)
+    assert (report.labels_changed, report.labels, report.drift) == (0, 370, ())
+    assert report.largest_change < 0.05 and report.bytes_after < 0.4 * report.bytes_before
+    coarse = ml.quantisation_report(net, x_test, bits=3)
+    assert coarse.labels_changed > 10
+    with pytest.raises(ValueError, match=r"of 370 labels change with int8 weights, but most_cha"):
+        ml.export(net, tmp_path / "m.c", weights="int8", bits=3, x=x_test, most_changed=0.01)
+    assert not list(tmp_path.iterdir())
+    told = ml.export(net, tmp_path / "m.c", weights="int8", x=x_test, most_changed=0.0)
+    assert told.quantisation.labels_changed == 0 and "0 of 370 labels change" in str(told)
+
+
+def drifts(steps):
+    report = ml.quantisation_report(plain(32), steps=steps)
+    changes = [d.largest_change for d in report.drift]
+    assert [d.step for d in report.drift] == list(steps)
+    assert 0 < max(changes) < 2 * min(changes)  # as far off at the end as at the start
+    assert all(d.labels == 1000 for d in report.drift)
+
+
+def test_errors_of_int8_do_not_build_up():
+    drifts((1000, 100_000))
+
+
+@pytest.mark.campaign
+def test_errors_of_int8_do_not_build_up_in_a_million_steps():
+    drifts((1000, 1_000_000))
+
+
+def test_a_quantisation_report_is_words_and_a_picture(tmp_path):
+    pytest.importorskip("matplotlib")
+    report = ml.quantisation_report(plain(), steps=(1000, 2000))
+    first, *rest = str(report).splitlines()
+    sizes = "int8 weights, 8 bits: 1,744 bytes become 864; scores move by "
+    assert re.fullmatch(sizes + r"\S+ at most, \d of 200 labels change", first)
+    assert [line.partition(":")[0] for line in rest] == ["after 1,000 steps", "after 2,000 steps"]
+    assert report.plot(tmp_path / "drift.png").read_bytes()[:4] == b"\x89PNG"
+
+
+# ---------------------------------------------------------------- what is refused
+
+
+def refusals():
+    image = [ml.SequenceInput([2, 2, 1]), ml.Flatten(), ml.LSTM(4), ml.FullyConnected(2)]
+    a, b = ml.LSTM(4, name="a"), ml.LSTM(4, name="b")
+    graph = ml.LayerGraph([ml.SequenceInput(3), a, b, ml.Addition(2, name="sum")])
+    graph = graph.connect("a", "sum/in2")
+    odd = net_of(ml.SequenceInput(3), ml.LSTM(4, gate_activation_function="hard-sigmoid"))
+    started = net_of(ml.SequenceInput(3), ml.LSTM(4, hidden_state=np.ones(4)))
+    scaled = net_of(ml.SequenceInput(3, "zerocenter", mean=[1.0, 2, 3]), ml.LSTM(4))
+    huge = plain().replace(parameters={**plain().parameters, "fc/bias": np.full(4, 1e39)},
+                           dtype="float64")  # fmt: skip
+    chain = "a chain of LSTM, BiLSTM, FullyConnected, Softmax, Sigmoid, ReLU, BatchNormalization"
+    return {
+        "images": (net_of(*image), ".c", {}, f"cannot be exported: {chain}"),
+        "a graph": (ml.Network(graph, rng=np.random.default_rng(0)), ".js", {}, f"d: {chain}"),
+        "both ways, no window": (both_ways(), ".c", {}, "so it needs a whole window; give window="),
+        "overflow": (huge, ".c", {}, "fc/bias of the network holds a number that float32 cannot"),
+        "another ending": (plain(), ".tflite", {}, "ends in '.tflite', but an export ends in .c,"),
+        "name": (plain(), ".c", {"name": "2x"}, "name is '2x'; give a word of letters, digits"),
+        "int8 elsewhere": (plain(), ".onnx", {"weights": "int8"}, "but a .onnx file holds float32"),
+        "weights": (plain(), ".c", {"weights": "int4"}, "choose 'float32', 'int16' or 'int8'"),
+        "bits": (plain(), ".c", {"weights": "int8", "bits": 9}, "a whole number from 2 to 8"),
+        "bits of float32": (plain(), ".c", {"bits": 4}, "choose weights='int8' or 'int16'"),
+        "window": (plain(), ".c", {"window": 0}, "window is 0; give a whole number of at least 1"),
+        "check": (plain(), ".c", {"check": 1}, "check is 1"),
+        "judged float32": (plain(), ".c", {"most_changed": 0.1}, "judges whole-number weights"),
+        "share": (plain(), ".c", {"weights": "int8", "most_changed": 2}, "a number from 0 to 1"),
+        "activations in PyTorch": (odd, ".safetensors", {}, "has hard-sigmoid and tanh, and PyT"),
+        "a start in PyTorch": (started, ".safetensors", {}, "starts from a state of its own, and"),
+        "a normaliser in PyTorch": (scaled, ".safetensors", {}, "normalises, and a state dict has"),
+        "a start in RTNeural": (started, ".json", {}, "which RTNeural's file has no place for"),
+        "both ways in RTNeural": (both_ways(), ".json", {"window": 5}, "(both): LSTMs that give"),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("case", refusals())
+def test_what_a_file_cannot_hold_is_refused_and_nothing_is_written(case, tmp_path):
+    net, kind, options, says = refusals()[case]
+    with pytest.raises((ValueError, ml.DataError), match=re.escape(says)) as caught:
+        ml.export(net, tmp_path / f"m{kind}", **options)
+    assert not list(tmp_path.iterdir())
+    assert "\n" not in str(caught.value) and str(caught.value).endswith(".")
+
+
+def test_wasm_without_a_compiler_names_the_remedy(tmp_path, monkeypatch):
+    monkeypatch.setattr("minilstm.exchange.outgoing.wasm._compilers", lambda: [["false"]])
+    with pytest.raises(ValueError, match=r"needs clang with lld, or ziglang, .* pip install zigl"):
+        ml.export(plain(), tmp_path / "m.wasm")
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,252 @@
+"""Exported programs in C, JavaScript and ONNX beside the network and the evaluator in NumPy.
+The first three have one set of bits; ONNX Runtime is within rounding.
+"""
+
+import ctypes
+import re
+import shutil
+import subprocess
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+import minilstm as ml
+from minilstm.exchange.outgoing.c99 import c99
+from minilstm.exchange.outgoing.javascript import javascript
+from minilstm.exchange.outgoing.onnx import onnx
+from minilstm.exchange.proving import runners
+from minilstm.exchange.proving.evaluator import hash_of, run_rows, run_window
+from minilstm.exchange.step.program import program_of
+from minilstm.exchange.step.selftest import SelfTest, draw_rows, rows_of_test
+
+STRICT = ("-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Werror")
+LEVELS = (("-O0",), ("-Os",), ("-O3", "-march=native"))
+
+needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
+needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+
+
+def plain(H=32):
+    return [ml.SequenceInput(3), ml.LSTM(H), ml.FullyConnected(5), ml.Softmax()]
+
+
+def deep():
+    far = {"mean": [1.0, 2.0, 1e6], "standard_deviation": [1.0, 2.0, 3.0]}
+    odd = {"state_activation_function": "softsign", "gate_activation_function": "hard-sigmoid"}
+    start = {"hidden_state": np.full(7, 0.25), "cell_state": np.full(7, -0.5)}
+    return [
+        ml.SequenceInput(3, "zscore", **far), ml.LSTM(9, **odd), ml.Dropout(0.2),
+        ml.LSTM(7, **start), ml.BatchNormalization(), ml.ReLU(), ml.FullyConnected(5), ml.Sigmoid(),
+    ]  # fmt: skip
+
+
+def both_ways(mode="last"):
+    return [
+        ml.SequenceInput(3, "rescale-symmetric", min=[-2, -2, 0], max=[2, 2, 9]), ml.BiLSTM(8),
+        ml.LSTM(7, output_mode=mode, state_activation_function="relu"), ml.FullyConnected(4),
+    ]  # fmt: skip
+
+
+def rows():
+    """Layers on rows before and behind an LSTM: a matrix never writes where it reads."""
+    return [
+        ml.SequenceInput(3, "zerocenter", mean=[1.0, 2.0, 3.0]), ml.FullyConnected(6), ml.ReLU(),
+        ml.FullyConnected(5), ml.LSTM(4), ml.FullyConnected(4), ml.Sigmoid(), ml.FullyConnected(7),
+        ml.BatchNormalization(), ml.FullyConnected(3), ml.Softmax(),
+    ]  # fmt: skip
+
+
+#: layers, steps of a window, weights
+CASES = {
+    "plain": (plain(), None, "float32"),
+    "plain int8": (plain(), None, "int8"),
+    "odd sizes": (plain(37), None, "float32"),
+    "deep": (deep(), None, "float32"),
+    "deep int16": (deep(), None, "int16"),
+    "last of both ways": (both_ways(), 20, "float32"),
+    "every step of both ways": (both_ways("sequence"), 12, "int8"),
+    "both ways at the end": (
+        [ml.SequenceInput(3), ml.BiLSTM(5, output_mode="last"), ml.FullyConnected(2)], 9, "float32",
+    ),
+    "a window of one way": ([ml.SequenceInput(3), ml.LSTM(8, output_mode="last")], 9, "float32"),
+    "two rows": (rows(), None, "float32"),
+    "two rows int8": (rows(), None, "int8"),
+    "LSTM alone": ([ml.SequenceInput(3), ml.LSTM(8)], None, "float32"),
+}  # fmt: skip
+
+
+class Exported(NamedTuple):
+    net: ml.Network
+    program: object
+    test: SelfTest
+    sequences: list
+    answers: list
+
+
+@pytest.fixture(scope="module", params=CASES)
+def exported(request):
+    layers, window, weights = CASES[request.param]
+    net = ml.Network(layers, rng=np.random.default_rng(5))
+    program = program_of(net, weights, window)
+    lengths = (1, 7, 40) if window is None else (window, window)
+    run = run_rows if window is None else run_window
+    sequences = [draw_rows(net, T) + np.float32(0.03 * n) for n, T in enumerate(lengths)]
+    x = draw_rows(net, rows_of_test(program))
+    with ml.use_backend("numpy"):
+        scores = np.atleast_2d(np.asarray(net.predict(x), np.float32))
+    test = SelfTest(x, scores, hash_of(run(program, x)))
+    return Exported(net, program, test, sequences, [run(program, x) for x in sequences])
+
+
+def test_the_evaluator_is_the_network(exported):
+    exact = exported.program.steps[-1].operation and all(
+        part.W.factors is None
+        for s in exported.program.steps
+        for part in (s.operation if type(s.operation).__name__ == "Both" else (s.operation,))
+        if hasattr(part, "W")
+    )
+    with ml.use_backend("numpy"):
+        for x, y in zip(exported.sequences, exported.answers, strict=True):
+            wanted = np.atleast_2d(exported.net.predict(x))
+            assert np.abs(y - wanted).max() < (1e-6 if exact else 0.05)
+
+
+@needs_gcc
+@pytest.mark.parametrize("flags", LEVELS, ids=" ".join)
+def test_c_compiles_without_a_word_and_has_the_evaluators_bits(exported, flags, tmp_path):
+    source, library = tmp_path / "model.c", tmp_path / "model.so"
+    source.write_text(c99(exported.program, exported.test, "walk", ["one */ two", "drei: ä"]))
+    words = ["gcc", *STRICT, "-ffp-contract=off", *flags, "-shared", "-fPIC"]
+    done = subprocess.run([*words, str(source), "-o", str(library)], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    test = ctypes.CDLL(str(library)).walk_self_test
+    test.restype = ctypes.c_float
+    assert 0 <= test() < (1e-6 if "float32" in _weights(exported) else 0.05)
+
+
+@needs_gcc
+def test_c_gives_the_evaluators_bits_for_any_length(exported):
+    text = c99(exported.program, exported.test, "model")
+    _, test, answers = runners.run_c(text, "model", exported.program, exported.sequences)
+    assert test >= 0
+    for found, wanted in zip(answers, exported.answers, strict=True):
+        np.testing.assert_array_equal(found.view(np.uint32), wanted.view(np.uint32))
+
+
+@needs_gcc
+def test_a_c_file_says_when_its_bits_differ(exported, tmp_path):
+    """One changed digit of a weight, and the self-test is negative."""
+    text = c99(exported.program, exported.test, "model")
+    number = "5" if "int" in str(_weights(exported)) else "0x1.8p-1f"
+    changed = re.sub(
+        r"(static const \w+ [WV]\w*\[\d+\] = \{\n)[^,]*", rf"\g<1>{number}", text, count=1
+    )
+    _, test, _ = runners.run_c(changed, "model", exported.program, exported.sequences)
+    assert test < 0
+
+
+@needs_gcc
+def test_c_without_its_test_vectors_is_smaller(tmp_path):
+    net = ml.Network(plain(), rng=np.random.default_rng(0))
+    sizes = []
+    for weights in ("float32", "int8"):
+        program = program_of(net, weights)
+        x = draw_rows(net, rows_of_test(program))
+        text = c99(program, SelfTest(x, run_rows(program, x), 0), "model")
+        (tmp_path / "m.c").write_text(text)
+        for more in ((), ("-DMODEL_NO_SELF_TEST",)):
+            words = ["gcc", "-std=c99", "-Os", *more, "-c", "m.c", "-o", "m.o"]
+            subprocess.run(words, check=True, cwd=tmp_path)
+            told = subprocess.run(["size", "m.o"], capture_output=True, text=True, cwd=tmp_path)
+            sizes.append(int(told.stdout.splitlines()[1].split()[0]))
+    whole, small, whole8, small8 = sizes  # bytes of code and constants, x86-64
+    assert small < whole < 23_500 and small8 < whole8 < 10_500
+
+
+@needs_node
+def test_javascript_has_the_evaluators_bits(exported):
+    text = javascript(exported.program, exported.test, "model", ["about"])
+    _, test, answers = runners.run_node(text, exported.program, exported.sequences)
+    assert 0 <= test < (1e-6 if "float32" in _weights(exported) else 0.05)
+    for found, wanted in zip(answers, exported.answers, strict=True):
+        np.testing.assert_array_equal(found.view(np.uint32), wanted.view(np.uint32))
+
+
+def test_onnx_runtime_agrees_for_any_batch_and_length(exported):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    program = exported.program
+    if _weights(exported) != {"float32"}:
+        pytest.skip("an ONNX file holds float32 weights")
+    data = onnx(program, exported.test, "net", {"classes": ["a"]})
+    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    starts = [p for s in program.steps for p in _starts(s.operation)]
+    states = [i for i in session.get_inputs() if i.name[:2] in ("h0", "c0")]
+    for B in (1, 4):
+        for T in (1, 17, 64):
+            x = np.stack([draw_rows(exported.net, T) + np.float32(0.1 * k) for k in range(B)])
+            feed = {"x": x.swapaxes(0, 1)}  # (T, B, D)
+            for given, start in zip(states, starts, strict=True):
+                feed[given.name] = np.repeat(start[:, None], B, axis=1)
+            y = session.run(["scores"], feed)[0]
+            y = y.swapaxes(0, 1) if y.ndim == 3 else y
+            with ml.use_backend("numpy"):
+                assert np.abs(y - exported.net.predict(x)).max() < 1e-6
+    # Lengths: each sequence ends at its own step, as if it were alone.
+    lengths = np.array([5, 64, 1, 9], np.int32)
+    y = session.run(["scores"], {**feed, "sequence_lens": lengths})[0]
+    for b, T in enumerate(lengths):
+        with ml.use_backend("numpy"):
+            wanted = exported.net.predict(x[b, :T])
+        found = y[b] if y.ndim == 2 else y[:T, b]
+        assert np.abs(found - wanted).max() < 1e-6
+
+
+def test_onnx_passes_the_full_checker(exported, tmp_path):
+    package = pytest.importorskip("onnx")
+    if _weights(exported) == {"float32"}:
+        file = tmp_path / "net.onnx"
+        file.write_bytes(onnx(exported.program, exported.test, "net", {"classes": ["a"]}))
+        package.checker.check_model(str(file), full_check=True)
+
+
+def test_onnx_steps_give_the_bits_of_the_whole():
+    onnxruntime = pytest.importorskip("onnxruntime")
+    net = ml.Network(plain(), rng=np.random.default_rng(0))
+    program = program_of(net)
+    x = draw_rows(net, 30)
+    data = onnx(program, SelfTest(x, run_rows(program, x), 0), "net", {})
+    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    zero = np.zeros((1, 1, 32), np.float32)
+    whole = session.run(["scores"], {"x": x[:, None], "h0": zero, "c0": zero})[0]
+    h, c = zero, zero
+    for t in range(30):
+        feed = {"x": x[t : t + 1, None], "h0": h, "c0": c}
+        y, h, c = session.run(["scores", "hn", "cn"], feed)
+        np.testing.assert_array_equal(y[0], whole[t])
+
+
+def test_not_a_number_stays_one():
+    program = program_of(ml.Network(plain(), rng=np.random.default_rng(0)))
+    x = np.array([[0.1, np.nan, 0.3]], np.float32)
+    assert np.isnan(run_rows(program, x)).all()
+    text = c99(program, SelfTest(x[:, :0], x[:0], 0), "model")
+    if (found := runners.run_c(text, "model", program, [x])) is not None:
+        assert np.isnan(found[2][0]).all()
+
+
+def _weights(exported):
+    """Types of the matrices of a program."""
+    kinds = set()
+    for s in exported.program.steps:
+        for part in s.operation if type(s.operation).__name__ == "Both" else (s.operation,):
+            if hasattr(part, "W"):
+                kinds.add(part.W.values.dtype.name)
+    return kinds if kinds else {"float32"}
+
+
+def _starts(operation):
+    """Initial states of a recurrent operation, (directions, H) each."""
+    name = type(operation).__name__
+    cells = operation if name == "Both" else [operation] if name == "Cell" else []
+    return [np.stack(a) for a in zip(*((c.h0, c.c0) for c in cells), strict=True)]

@@ -1,0 +1,255 @@
+"""ONNX files of both exporters of PyTorch, and of our own, as networks: the outputs they gave.
+The graph of each file is run beside the network, so what was misread is refused, and named."""
+
+import numpy as np
+import pytest
+from other_files import FILES, agrees
+
+import minilstm as ml
+from minilstm.exchange.incoming.formats.bounds import Refused
+from minilstm.exchange.incoming.formats.onnx_file import read_onnx
+from minilstm.exchange.incoming.from_onnx import _Trial
+from minilstm.exchange.outgoing import protobuf as pb
+from minilstm.exchange.outgoing.onnx import onnx
+from minilstm.exchange.step.program import program_of
+from minilstm.exchange.step.selftest import SelfTest
+
+pytestmark = pytest.mark.usefixtures("on_numpy")
+H, D, T = 2, 3, 5
+
+
+@pytest.mark.parametrize("name", ["sequence", "last", "both", "ends", "new", "beside"])
+def test_the_outputs_are_those_of_pytorch(name):
+    assert agrees(ml.from_onnx(FILES / f"{name}.onnx"), "torch", name)
+
+
+OWN = {
+    "plain": ([ml.SequenceInput(3), ml.LSTM(8), ml.FullyConnected(2), ml.Softmax()], None),
+    "functions": ([
+        ml.SequenceInput(3, "zscore", [1, 2, 3e8], standard_deviation=[1, 3, 0.1]),
+        ml.LSTM(8, "last", "softsign", "hard-sigmoid"), ml.ReLU(),
+        ml.FullyConnected(2, name="mine"), ml.Sigmoid(),
+    ], None),
+    "deep": ([
+        ml.SequenceInput(3, "rescale-symmetric", min=[-1, 2, 7], max=[1, 3.3, 70]), ml.LSTM(8),
+        ml.LSTM(4), ml.BatchNormalization(), ml.FullyConnected(2), ml.Sigmoid(),
+    ], None),
+    "both": ([
+        ml.SequenceInput(3, "rescale-zero-one", min=[-1, 2, 7], max=[1, 3.3, 70]), ml.BiLSTM(8),
+        ml.Dropout(0.1), ml.BiLSTM(3, "last"), ml.FullyConnected(2),
+    ], 9),
+    "dense": ([ml.SequenceInput(3, "zerocenter", [1, 2, 3]), ml.FullyConnected(2)], None),
+}  # fmt: skip
+
+
+def exported(net, window):
+    test = SelfTest(np.zeros((1, 3), "f4"), np.zeros((1, 2), "f4"), 0)
+    return onnx(program_of(net, window=window), test, "net", {"classes": ["no", "yes"]})
+
+
+@pytest.mark.parametrize("case", OWN)
+def test_our_own_export_comes_back_in_bits(case, tmp_path):
+    layers, window = OWN[case]
+    net = ml.Network(layers, rng=np.random.default_rng(0))
+    moved = [
+        {k: a + np.random.default_rng(3).uniform(0, 0.3, a.shape) for k, a in arrays.items()}
+        for arrays in (net.parameters, net.statistics)
+    ]
+    net = net.replace(parameters=moved[0], statistics=moved[1])
+    first = exported(net, window)
+    (tmp_path / "a.onnx").write_bytes(first)
+    back = ml.from_onnx(tmp_path / "a.onnx")
+    assert exported(back, window) == first
+    assert back.classes.tolist() == ["no", "yes"]
+    x = np.random.default_rng(1).standard_normal((9, 3)).astype("f4")
+    assert np.abs(back.predict(x) - net.predict(x)).max() < 1e-6
+
+
+def drawn(*shape):
+    return np.random.default_rng(sum(shape)).standard_normal(shape).astype("f4")
+
+
+def model(nodes, arrays, axes=("batch", "time", D), extra=b"", outputs=("y",), opset=14):
+    """A graph from x to y."""
+    graph = b"".join(pb.message(1, n) for n in nodes) + pb.message(2, "net") + extra
+    graph += b"".join(pb.message(5, pb.tensor(n, a)) for n, a in arrays.items())
+    graph += pb.message(11, pb.value("x", axes))
+    graph += b"".join(pb.message(12, pb.value(n, ())) for n in outputs)
+    versions = pb.message(8, pb.message(1, "") + pb.whole(2, opset))
+    return pb.whole(1, 8) + pb.message(7, graph) + versions
+
+
+def lstm(inputs=("x", "W", "R", "B"), outputs=("Y",), n=1, shape=(0, 0, -1), layout=1, **options):
+    """An LSTM of one or two directions, batch first, and Y (B, T, n, H) as rows."""
+    arrays = {"W": drawn(n, 4 * H, D), "R": drawn(n, 4 * H, H), "B": drawn(n, 8 * H)}
+    nodes = [
+        pb.node("LSTM", inputs, outputs, "cell", hidden_size=H, layout=layout, **options),
+        pb.node("Reshape", ["Y", "shape"], ["y"], "rows"),
+    ]
+    return nodes, {**arrays, "shape": np.array(shape, np.int64)}
+
+
+def test_a_graph_in_the_manner_of_tf2onnx(tmp_path):
+    # Older opset, functions in small letters, states made from the shape of the input.
+    nodes = [
+        pb.node("Transpose", ["x"], ["xt"], "turn", perm=[1, 0, 2]),
+        pb.node("Shape", ["x"], ["sizes"], "shape"),
+        pb.node("Slice", ["sizes", "zero", "one"], ["batch"], "slice"),
+        pb.node("Concat", ["one", "batch", "two"], ["wanted"], "concat", axis=0),
+        pb.node("Expand", ["none", "wanted"], ["h"], "expand"),
+        pb.node("LSTM", ["xt", "W", "R", "B", "", "h", "h"], ["Y"], "cell", hidden_size=H,
+                direction="forward", activations=["sigmoid", "tanh", "tanh"]),
+        pb.node("Squeeze", ["Y"], ["Ys"], "squeeze", axes=[1]),
+        pb.node("Transpose", ["Ys"], ["y"], "back", perm=[1, 0, 2]),
+    ]  # fmt: skip
+    _, arrays = lstm()
+    arrays.pop("shape")
+    whole = {"zero": [0], "one": [1], "two": [H]}
+    arrays |= {name: np.array(a, np.int64) for name, a in whole.items()}
+    arrays["none"] = np.zeros((1, 1, 1), "f4")
+    (tmp_path / "a.onnx").write_bytes(model(nodes, arrays, opset=12))
+    net = ml.from_onnx(tmp_path / "a.onnx")
+    i, o, f, c = np.split(arrays["W"][0], 4)
+    assert np.array_equal(net.parameters["lstm/input_weights"], np.concatenate([i, f, c, o]))
+
+
+def test_batch_first_inside_the_graph(tmp_path):
+    (tmp_path / "a.onnx").write_bytes(model(*lstm()))
+    net = ml.from_onnx(tmp_path / "a.onnx")
+    assert [layer.label for layer in net.layers] == [
+        "Sequence input with 3 dimensions", "LSTM with 2 hidden units",
+    ]  # fmt: skip
+
+
+def test_a_state_in_the_file_is_where_the_network_starts(tmp_path):
+    nodes, arrays = lstm(("x", "W", "R", "B", "", "h", "c"), layout=0)
+    h, c = drawn(H), drawn(H) + 1
+    states = {name: np.tile(a, (1, 2, 1)) for name, a in (("h", h), ("c", c))}
+    nodes[1] = pb.node("Squeeze", ["Y", "one"], ["y"], "rows")
+    arrays.pop("shape")
+    data = model(nodes, {**arrays, **states, "one": np.array([1])}, axes=("time", 2, D))
+    (tmp_path / "a.onnx").write_bytes(data)
+    net = ml.from_onnx(tmp_path / "a.onnx")
+    cell = net.layers[1]
+    assert np.array_equal(cell.hidden_state, h) and np.array_equal(cell.cell_state, c)
+
+
+WITHOUT = "which minilstm has not; export it without."
+CELL = "has the node 'cell' (LSTM) with"
+PEEPHOLES = lstm(("x", "W", "R", "B", "", "", "", "P"))
+PEEPHOLES[1]["P"] = drawn(1, 3 * H)
+DENSE = {"V": drawn(D, 2)}
+ONE = [pb.node("MatMul", ["x", "V"], ["y"], "dense")]
+REFUSED = {
+    "clip": (model(*lstm(clip=2.0)), f"{CELL} clip, {WITHOUT}"),
+    "input_forget": (model(*lstm(input_forget=1)), f"{CELL} input_forget, {WITHOUT}"),
+    "peepholes": (model(*PEEPHOLES), f"{CELL} peepholes, {WITHOUT}"),
+    "reverse": (model(*lstm(direction="reverse")), f"{CELL} direction 'reverse' alone, {WITHOUT}"),
+    "activations": (model(*lstm(activations=["Sigmoid", "Tanh", "Relu"])),
+                    f"{CELL} the functions sigmoid, tanh, relu, {WITHOUT}"),
+    "slope": (model(*lstm(activations=["HardSigmoid", "Tanh", "Tanh"], activation_alpha=[0.25])),
+              f"{CELL} the functions hardsigmoid, tanh, tanh, {WITHOUT}"),
+    "operator": (model([pb.node("Tanh", ["x"], ["y"], "t")], {}), "has the node 't' (Tanh), an "
+                 "operator that is not read; those are Add,"),
+    "unused": (model(ONE, {**DENSE, "idle": drawn(4)}),
+               "holds 'idle' (4,), which no node uses; remove it."),
+    "branches": (model([*ONE, pb.node("Add", ["x", "y"], ["z"], "sum")], {"V": drawn(D, D)},
+                       outputs=("z",)),
+                 "has the node 'sum' (Add), where branches meet; only chains are imported."),
+    "second branch": (model([*ONE, pb.node("Relu", ["x"], ["z"], "side")], DENSE),
+                      "has the node 'side' (Relu) in a second branch; only chains are imported."),
+    "not the end": (model([*ONE, pb.node("Relu", ["y"], ["z"], "more")], DENSE), "has the node "
+                    "'more' (Relu), which does not lead to its first output 'y'; export one output "
+                    "alone."),
+    "one length": (model(*lstm(shape=(2, 5, 2))), "has the node 'rows' (Reshape), which cannot "
+                   "take arrays of shapes (2, 8, 1, 2), (3,) (ValueError); export it with free "
+                   "axes for batch and time."),
+    "two axes": (model(ONE, DENSE, axes=("batch", D)), "has no input of sequences with three axes "
+                 "(batch, time, features); export it so."),
+    "softmax": (model([pb.node("Softmax", ["x"], ["y"], "soft", axis=1)], {}), "has the node "
+                "'soft' (Softmax) along axis 1; only the last is imported."),
+    "old softmax": (model([pb.node("Softmax", ["x"], ["y"], "soft")], {}, opset=11), "has the node "
+                    "'soft' (Softmax) along axis 1; only the last is imported."),
+    "bomb": (model([pb.node("Expand", ["x", "n"], ["y"], "e")], {"n": np.array([2**40, 1, 1])}),
+             "has the node 'e' (Expand), whose result is far larger than the file; export it with "
+             "free axes for batch and time."),
+    "sparse": (model(ONE, DENSE, extra=pb.message(15, b"")),
+               "has sparse arrays or quantised ones; export it without."),
+    "no graph": (b"", "is no ONNX model, as it has no graph; check its name."),
+    "other kind": (b"PK\3\4", "is no ONNX model, or broken; copy it again."),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_represented_is_named(case, tmp_path):
+    data, sentence = REFUSED[case]
+    path = tmp_path / "a.onnx"
+    path.write_bytes(data)
+    with pytest.raises(ml.ModelFileError) as caught:
+        ml.from_onnx(path)
+    said = str(caught.value)
+    assert said[: len(f"{path} {sentence}")] == f"{path} {sentence}"
+    assert case == "operator" or len(said) == len(f"{path} {sentence}")
+
+
+def test_the_first_node_that_differs_is_named():
+    path = FILES / "first.onnx"  # y[:, -1] of two directions
+    with pytest.raises(ml.ModelFileError) as caught:
+        ml.from_onnx(path)
+    assert str(caught.value) == (
+        f"{path} is not reproduced: the node '/fc/Gemm' (Gemm) differs from the layer built for it "
+        "by 0.13 on 2 sequences of 5 steps; of two directions join both final states, as y[:, -1] "
+        "has the second one early."
+    )
+
+
+@pytest.mark.parametrize("location", ["../beside.onnx.data", "/etc/passwd", "", "C:b", "no.data"])
+def test_arrays_outside_the_folder_are_refused(location, tmp_path):
+    data = (FILES / "beside.onnx").read_bytes()
+    (tmp_path / "in").mkdir()
+    (tmp_path / "beside.onnx.data").write_bytes((FILES / "beside.onnx.data").read_bytes())
+    # As long as it was, so that the messages around it stay whole.
+    data = data.replace(b"beside.onnx.data", location.ljust(16, "a").encode()[:16])
+    (tmp_path / "in" / "a.onnx").write_bytes(data)
+    with pytest.raises(
+        ml.ModelFileError, match=r"put (that file beside it|it into the same folder)"
+    ):
+        ml.read_weights(tmp_path / "in" / "a.onnx")
+
+
+def test_a_link_out_of_the_folder_is_refused(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "beside.onnx.data").write_bytes((FILES / "beside.onnx.data").read_bytes())
+    (tmp_path / "in" / "a.onnx").write_bytes((FILES / "beside.onnx").read_bytes())
+    (tmp_path / "in" / "beside.onnx.data").symlink_to(tmp_path / "beside.onnx.data")
+    with pytest.raises(ml.ModelFileError, match="which is no file beside it; put it into the same"):
+        ml.read_weights(tmp_path / "in" / "a.onnx")
+
+
+def blocks(order):
+    """The gates of every array of the LSTM in another order."""
+    return lambda key, a: np.concatenate([np.split(a, 4)[k] for k in order]) if "lstm" in key else a
+
+
+WRONG = {
+    "gates of ONNX": blocks([0, 3, 1, 2]),
+    "gates of OpenVINO": blocks([1, 0, 2, 3]),
+    "forget and cell": blocks([0, 2, 1, 3]),
+    "bias twice": lambda key, a: 2 * a if key == "lstm/bias" else a,
+    "no bias": lambda key, a: 0 * a if key == "lstm/bias" else a,
+    "recurrent transposed": lambda key, a: np.vstack([b.T for b in np.split(a, 4)])
+    if key == "lstm/recurrent_weights" else a,
+    "classes": lambda key, a: a[::-1] if "fc" in key else a,
+    "one weight": lambda key, a: a + 1e-3 * (np.arange(a.size).reshape(a.shape) == 0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", WRONG)
+def test_a_wrong_conversion_is_caught(mistake):
+    trial = _Trial(read_onnx((FILES / "sequence.onnx").read_bytes(), FILES), 10**5, 5, True)
+    net = trial.network()
+    trial.compare(net, trial.built)
+    wrong = net.replace(parameters={k: WRONG[mistake](k, a) for k, a in net.parameters.items()})
+    node = "/fc/MatMul" if mistake == "classes" else "/lstm/LSTM"
+    with pytest.raises(Refused, match=rf"^is not reproduced: the node '{node}' .* differs from"):
+        trial.compare(wrong, trial.built)

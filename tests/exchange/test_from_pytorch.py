@@ -1,0 +1,156 @@
+"""State dicts of PyTorch in layers of ours: the outputs that PyTorch gave, within 1e-6.
+Whatever fits no layer, or is left over, is named."""
+
+import numpy as np
+import pytest
+from other_files import FILES, agrees
+
+import minilstm as ml
+from minilstm.exchange.incoming.from_pytorch import recognised
+from minilstm.exchange.incoming.modules import modules_of
+from minilstm.exchange.outgoing.state_dict import state_dict
+
+pytestmark = pytest.mark.usefixtures("on_numpy")
+
+PLAIN = [ml.LSTM(4), ml.FullyConnected(2), ml.Softmax()]
+DEEP = [
+    ml.SequenceInput(3), ml.BiLSTM(4), ml.Dropout(0.2), ml.BiLSTM(4), ml.BatchNormalization(),
+    ml.FullyConnected(2), ml.Softmax(),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("file", "layers", "name"),
+    [
+        ("plain.pt", PLAIN, "plain"), ("legacy.pth", PLAIN, "plain"),
+        ("checkpoint.pt", DEEP, "deep"), ("deep.safetensors", DEEP, "deep"),
+    ],
+)  # fmt: skip
+def test_the_outputs_are_those_of_pytorch(file, layers, name):
+    net = ml.from_pytorch(FILES / file, layers, classes=["a", "b"])
+    assert net.dtype == np.float32 and net.classes.tolist() == ["a", "b"]
+    assert agrees(net, "torch", name)
+
+
+def test_a_part_is_chosen_by_its_prefix():
+    layers = [ml.BiLSTM(4), ml.BiLSTM(4)]
+    path, prefix = FILES / "checkpoint.pt", "model_state_dict.module.lstm"
+    net = ml.from_pytorch(path, layers, prefix=prefix)
+    whole = ml.from_pytorch(path, DEEP)
+    for key, array in net.parameters.items():
+        assert np.array_equal(array, whole.parameters[key])
+
+
+def saved(tmp_path, arrays, name="a.safetensors"):
+    from safetensors.numpy import save_file
+
+    save_file(arrays, tmp_path / name)
+    return tmp_path / name
+
+
+@pytest.mark.parametrize("layers", [DEEP, [ml.SequenceInput(3), *PLAIN]], ids=["deep", "plain"])
+def test_our_own_state_dict_comes_back_in_bits(layers, tmp_path):
+    net = ml.Network(layers, rng=np.random.default_rng(0))
+    back = ml.from_pytorch(saved(tmp_path, state_dict(net)), [*net.layers])
+    for mine, theirs in ((net.parameters, back.parameters), (net.statistics, back.statistics)):
+        assert all(np.array_equal(a, theirs[key]) for key, a in mine.items())
+        assert set(mine) == set(theirs)
+
+
+def test_numbers_beyond_float32_are_refused(tmp_path):
+    arrays = {"weight": np.full((1, 1), 1e300), "bias": np.zeros(1, "f4")}
+    with pytest.raises(ml.ModelFileError) as caught:
+        ml.from_pytorch(saved(tmp_path, arrays), [ml.FullyConnected(1)])
+    assert str(caught.value) == (
+        "the layer 'fc' (1 fully connected layer) has weights beyond the range of float32; save it "
+        "as float64."
+    )
+
+
+def squares(*names):
+    return {f"{n}.weight": np.full((2, 2), k + 1.0, "f4") for k, n in enumerate(names)}
+
+
+def test_modules_are_taken_by_name_or_number(tmp_path):
+    two = [ml.FullyConnected(2), ml.ReLU(), ml.FullyConnected(2)]
+    numbered = ml.from_pytorch(saved(tmp_path, squares("l.2", "l.10")), two)
+    assert [a[0, 0] for k, a in numbered.parameters.items() if "weights" in k] == [1, 2]
+    named = [ml.FullyConnected(2, name="z"), ml.FullyConnected(2, name="a")]
+    net = ml.from_pytorch(saved(tmp_path, squares("a", "z")), named)
+    assert [a[0, 0] for k, a in net.parameters.items() if "weights" in k] == [2, 1]
+    with pytest.raises(ml.ModelFileError) as caught:
+        ml.from_pytorch(saved(tmp_path, squares("a", "z")), two)
+    assert str(caught.value) == (
+        f"{tmp_path / 'a.safetensors'} holds a (FullyConnected, 2 to 2) and z (FullyConnected, 2 "
+        "to 2), which fit the layer FullyConnected alike, in no order; name each layer like its "
+        "module, such as FullyConnected(..., name='a')."
+    )
+
+
+def test_no_bias_is_a_bias_of_zero_and_two_are_added(tmp_path):
+    rng = np.random.default_rng(0)
+    cell = {"weight_ih": rng.standard_normal((8, 3)), "weight_hh": rng.standard_normal((8, 2))}
+    net = ml.from_pytorch(saved(tmp_path, cell), [ml.LSTM(2)])
+    assert net.dtype == np.float64 and not net.parameters["lstm/bias"].any()
+    biases = {f"bias_{k}": rng.standard_normal(8) for k in ("ih", "hh")}
+    net = ml.from_pytorch(saved(tmp_path, {**cell, **biases}), [ml.LSTM(2)])
+    assert np.array_equal(net.parameters["lstm/bias"], biases["bias_ih"] + biases["bias_hh"])
+
+
+LSTM = {"weight_ih_l0": np.zeros((8, 3)), "weight_hh_l0": np.zeros((8, 2))}
+REFUSED = {
+    "projection": ("projection.pt", "has weight_hr_l0 (2, 4), the projection of an LSTM with "
+                   "proj_size, which minilstm has not; train the network without it."),
+    "gru": ("gru.pt", "has weight_hh_l0 (12, 4), which is a GRU; only LSTMs are imported."),
+    "left over": ("checkpoint.pt", "holds fc (FullyConnected, 8 to 2), norm (BatchNormalization, 8 "
+                  "to 8), which no layer takes; add the layers, or choose a part of the file with "
+                  "prefix."),
+    "no module": ("plain.pt", "holds no module for the layer BiLSTM (BiLSTM with 4 hidden units), "
+                  "but lstm (LSTM, 3 to 4), fc (FullyConnected, 4 to 2); give layers of these "
+                  "kinds and sizes, in their order."),
+    "other module": ({**LSTM, "norm.weight": np.zeros(3)}, "has norm.weight (3,), which is no part "
+                     "of an LSTM, Linear or BatchNorm1d; choose the part of the network with "
+                     "prefix, or leave that out."),
+    "one half": ({**LSTM, "weight_ih_l0_reverse": np.zeros((8, 3))}, "has no weight_hh_l0_reverse "
+                 "or its weight_ih; save the whole state dict."),
+    "a layer less": ({k.replace("0", "1"): a for k, a in LSTM.items()}, "has no weight_hh_l0 or "
+                     "its weight_ih; save the whole state dict."),
+    "shapes": ({**LSTM, "bias_ih_l0": np.zeros(7)}, "has weight_hh_l0 (8, 2) beside (8, 3), which "
+               "do not make an LSTM."),
+    "infinite": ({"weight": np.full((1, 1), np.inf)},
+                 "holds NaN or infinity in weight; give it finite numbers."),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_does_not_fit_is_named(case, tmp_path):
+    what, sentence = REFUSED[case]
+    path = FILES / what if isinstance(what, str) else saved(tmp_path, what)
+    with pytest.raises(ml.ModelFileError) as caught:
+        ml.from_pytorch(path, [ml.BiLSTM(4), ml.BiLSTM(4)] if "left" in case else [ml.BiLSTM(4)])
+    assert str(caught.value) == f"{path} {sentence}"
+
+
+def test_layers_are_recognised_where_only_one_order_is_possible():
+    found = recognised(modules_of(ml.read_weights(FILES / "plain.pt")))
+    assert [layer.label for layer in found] == [
+        "Sequence input with 3 dimensions", "LSTM with 4 hidden units", "2 fully connected layer",
+    ]  # fmt: skip
+
+
+def test_our_own_model_file_is_told(tmp_path):
+    net = ml.Network([ml.SequenceInput(3), *PLAIN], rng=np.random.default_rng(0))
+    path = net.save(tmp_path / "own.safetensors")
+    with pytest.raises(ml.ModelFileError) as caught:
+        ml.from_pytorch(path, PLAIN)
+    assert str(caught.value) == (
+        f"{path} is a model file of minilstm itself; load it with minilstm.load."
+    )
+
+
+def test_what_is_wrong_with_the_layers_is_no_fault_of_the_file():
+    with pytest.raises(ValueError, match=r"^the network would have 3 classes for 2") as caught:
+        ml.from_pytorch(FILES / "plain.pt", PLAIN, classes=["a", "b", "c"])
+    assert not isinstance(caught.value, ml.ModelFileError)
+    with pytest.raises(TypeError, match=r"^layers is no list of layers; give one, such as "):
+        ml.from_pytorch(FILES / "plain.pt", "lstm")

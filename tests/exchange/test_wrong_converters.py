@@ -1,0 +1,202 @@
+"""Converters that are wrong, each in one way, and all found before a file is kept.
+A file that computes something else than the network is never written."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from exported_nets import both_ways, can_run, deep, plain
+
+import minilstm as ml
+from minilstm.exchange import export as door
+from minilstm.exchange.step.program import Both, Cell, Dense, Normalize, Pointwise, Scale
+
+
+def gates(order):
+    """Blocks of gates in another order, in every matrix and bias of a cell."""
+
+    def change(cell):
+        def turned(a):
+            blocks = np.split(a, 4, axis=-1)
+            return np.concatenate([blocks["ifgo".index(g)] for g in order], axis=-1)
+
+        W, R = (m._replace(values=turned(m.values)) for m in (cell.W, cell.R))
+        return cell._replace(W=W, R=R, b=turned(cell.b))
+
+    return change
+
+
+def values(part, how):
+    """A cell or a dense layer with one matrix changed."""
+
+    def change(op):
+        matrix = getattr(op, part)
+        return op._replace(
+            **{part: matrix._replace(values=np.ascontiguousarray(how(matrix.values)))}
+        )
+
+    return change
+
+
+def replaced(**fields):
+    return lambda op: op._replace(**{k: f(getattr(op, k)) for k, f in fields.items()})
+
+
+def each(kind, change, which=None):
+    """A converter that gets every operation of a kind wrong, or only one of them."""
+
+    def wrong(program):
+        steps, seen = [], 0
+        for s in program.steps:
+            if isinstance(s.operation, kind):
+                if which in (None, seen):
+                    s = s._replace(operation=change(s.operation))
+                seen += 1
+            steps.append(s)
+        assert seen
+        return program._replace(steps=tuple(steps))
+
+    return wrong
+
+
+def without(kind, which=0):
+    """A converter that leaves out a layer."""
+
+    def wrong(program):
+        at = [n for n, s in enumerate(program.steps) if isinstance(s.operation, kind)][which]
+        return program._replace(steps=program.steps[:at] + program.steps[at + 1 :])
+
+    return wrong
+
+
+def swapped(a, b):
+    """A converter that gives two numbers' places to each other."""
+    return lambda op: op._replace(**{a: getattr(op, b), b: getattr(op, a)})
+
+
+zero = np.zeros_like
+square = lambda m: m.reshape(m.shape[1], m.shape[0]).T  # noqa: E731 - another order in memory
+#: what the converter does wrong, and in which network
+PLANTED = {
+    "gates i o f c": ("deep", each(Cell, gates("iofg"))),
+    "gates i f o c": ("deep", each(Cell, gates("ifog"))),
+    "gates f i c o": ("deep", each(Cell, gates("figo"))),
+    "gates of the second layer alone": ("deep", each(Cell, gates("iogf"), 1)),
+    "bias twice": ("deep", each(Cell, replaced(b=lambda b: 2 * b))),
+    "no bias": ("deep", each(Cell, replaced(b=zero))),
+    "forget gate's bias of 1 added": ("deep", each(Cell, replaced(
+        b=lambda b: b + np.repeat(np.float32([0, 1, 0, 0]), len(b) // 4)))),
+    "input weights transposed": ("deep", each(Cell, values("W", square))),
+    "recurrent weights transposed": ("deep", each(Cell, values("R", square))),
+    "input weights in the place of recurrent ones": ("deep", each(Cell, lambda c: c._replace(
+        R=c.W), 1)),
+    "dense weights transposed": ("deep", each(Dense, values("W", lambda m: m.T), 0)),
+    "dense bias left out": ("deep", each(Dense, replaced(b=zero), 1)),
+    "dense biases of two layers alike": ("deep", each(Dense, replaced(b=lambda b: b * 1.1), 0)),
+    "tanh for softsign": ("deep", each(Cell, replaced(state=lambda s: "tanh"))),
+    "sigmoid for hard sigmoid": ("deep", each(Cell, replaced(gate=lambda s: "sigmoid"))),
+    "a start left out": ("deep", each(Cell, replaced(h0=zero), 0)),
+    "a cell state for a hidden one": ("deep", each(Cell, swapped("h0", "c0"), 0)),
+    "an LSTM left out": ("deep", without(Cell, 1)),
+    "a dense layer left out": ("deep", without(Dense)),
+    "a normaliser left out": ("deep", without(Normalize)),
+    "a normaliser's factor the other way": ("deep", each(Normalize, replaced(
+        factor=lambda f: 1 / f))),
+    "batch statistics left out": ("deep", without(Scale)),
+    "scale and offset swapped": ("deep", each(Scale, swapped("factor", "offset"))),
+    "an activation left out": ("deep", without(Pointwise, 1)),
+    "softmax for sigmoid": ("deep", each(Pointwise, replaced(function=lambda f: "softmax"), 1)),
+    "directions swapped": ("both", each(Both, lambda op: Both(op.back, op.forward))),
+    "one direction twice": ("both", each(Both, lambda op: Both(op.forward, op.forward))),
+    "backward gates in another order": ("both", each(Both, lambda op: Both(
+        op.forward, gates("iofg")(op.back)))),
+    "every step for the last": ("both", lambda p: p._replace(steps=tuple(
+        s._replace(last=False) for s in p.steps))),
+    "the last step for every one": ("every", lambda p: p._replace(steps=tuple(
+        s._replace(last=isinstance(s.operation, Both)) for s in p.steps))),
+}  # fmt: skip
+FAULT = r"report this as a fault of minilstm|gives other bits than the exported program"
+NETS = {"deep": deep, "both": both_ways, "every": lambda: both_ways("sequence")}
+
+
+def test_more_than_24_wrong_converters_are_planted():
+    assert len(PLANTED) + len(TEXTS) >= 24
+
+
+@pytest.mark.parametrize("kind", [".c", ".js", ".onnx"])
+@pytest.mark.parametrize("mistake", PLANTED)
+def test_a_wrong_converter_is_found(mistake, kind, tmp_path, monkeypatch):
+    can_run(kind)
+    name, wrong = PLANTED[mistake]
+    if kind == ".onnx" and mistake.startswith(("a start", "a cell")):
+        pytest.skip("an ONNX file takes its start from outside")
+    emitter = {".c": "c99", ".js": "javascript", ".onnx": "onnx"}[kind]
+    right = getattr(door, emitter)
+    monkeypatch.setattr(door, emitter, lambda program, *more: right(wrong(program), *more))
+    with pytest.raises(ValueError, match=FAULT):
+        ml.export(NETS[name](), tmp_path / f"m{kind}", window=None if name == "deep" else 9)
+    assert not list(tmp_path.iterdir())
+
+
+#: what a text says, and what a careless hand made of it; kind of file, network
+TEXTS = {
+    "the order of time": (".c", "both", r"\(9 - 1 - t\) \* 3", "t * 3"),
+    "the order of time in JavaScript": (".js", "both", r"rows\.slice\(\)\.reverse\(\)", "rows"),
+    "the gate of another": (".c", "deep", r"z\[3 \* H \+ j\] \* f_", "z[j] * f_"),
+    "no cell function": (".c", "deep", r"\* f_(\w+)\(c\[j\]\)", "* c[j]"),
+    "a sum over too few": (".js", "deep", r"k < K; k\+\+, n", "k < K - 1; k++, n"),
+    "a weight's digit": (".c", "deep", r"(const float R0\[\d+\] = \{\n)[^,]*", r"\g<1>0x1p+0f"),
+    "no reset": (".c", "deep", r"(?s)(void \w+_reset\(\w+ \*m\) \{\n).*?(\n\})", r"\1(void)m;\2"),
+    "fused or not": (".js", "plain", r"f\(p \+ f\(w\[n\] \* v\)\)", "f(p + w[n] * v)"),
+    "a network of numbers": (".json", "plain", '"lstm"', '"gru"'),
+    "a layer missing in JSON": (".json", "plain", '"dense"', '"dropout"'),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", TEXTS)
+def test_a_wrong_text_is_found(mistake, tmp_path, monkeypatch):
+    kind, name, says, wrong = TEXTS[mistake]
+    can_run(kind)
+    net = plain() if name == "plain" else NETS[name]()
+    if kind == ".json":
+        right = door.rtneural
+        monkeypatch.setattr(door, "rtneural", lambda p: json.loads(
+            re.sub(says, wrong, json.dumps(right(p)))))  # fmt: skip
+    else:
+        emitter = {".c": "c99", ".js": "javascript"}[kind]
+        right = getattr(door, emitter)
+        monkeypatch.setattr(door, emitter, lambda *args: broken(right(*args), says, wrong))
+    with pytest.raises(ValueError, match=FAULT):
+        ml.export(net, tmp_path / f"m{kind}", window=9 if name == "both" else None)
+    assert not list(tmp_path.iterdir())
+
+
+def broken(text, says, wrong):
+    changed = re.sub(says, wrong, text)
+    assert changed != text
+    return changed
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda k, a: (k, np.roll(a, 1, axis=0)),
+        lambda k, a: (k, a.reshape(a.shape[::-1]).T),
+        lambda k, a: (k.replace("bias_ih", "bias_hh"), a),
+        lambda k, a: (k, 2 * a if "bias" in k else a),
+        lambda k, a: (k.replace("weight_ih", "weight_ih2"), a),
+    ],
+    ids=["rows moved", "transposed", "a bias lost", "bias twice", "a name of its own"],
+)
+def test_a_wrong_state_dict_is_found(wrong, tmp_path, monkeypatch):
+    right = door.state_dict
+
+    def changed(net):
+        pairs = [wrong(k, a) for k, a in right(net).items()]
+        return {k: np.ascontiguousarray(a) for k, a in pairs}
+
+    monkeypatch.setattr(door, "state_dict", changed)
+    with pytest.raises(ValueError, match="report this as a fault"):
+        ml.export(plain(), tmp_path / "m.safetensors")
+    assert not list(tmp_path.iterdir())
