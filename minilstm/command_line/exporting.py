@@ -16,7 +16,7 @@ def export_model(options: argparse.Namespace) -> dict[str, Any]:
 
     path = options.out
     if path is None:
-        path = options.model.with_suffix(f".{options.to or 'c'}")
+        path = options.model.with_suffix(".c" if options.to is None else f".{options.to}")
     elif options.to is not None and path.suffix.lower() != f".{options.to}":
         raise ValueError(
             f"--out is {str(path)!r}, but --to is {options.to!r}; leave one of them out, or let "

@@ -104,7 +104,7 @@ def quantisation_report(
         check_whole("steps", n, 1)
     program = program_of(net, weights, window, bits)
     rounded = dequantized(net, program)
-    given = draw_rows(net, window or _ROWS) if x is None else x
+    given = draw_rows(net, _ROWS if window is None else window) if x is None else x
     change, changed, labels = _compared(net, rounded, given, _LAST * 10_000)
     whole_only = any(s.last or isinstance(s.operation, Both) for s in program.steps)
     drift = []

@@ -13,6 +13,7 @@ import minilstm as ml
 
 pytestmark = [
     pytest.mark.campaign,
+    pytest.mark.alone,
     pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed"),
 ]
 MAIN = """

@@ -24,7 +24,7 @@ def filled(
     fill : "linear", over time where it is known, or "previous"
     unit : what an error calls a column
     """
-    if not fill:
+    if fill is None:
         return data
     x, cells = [], 0
     for b, (before, place) in enumerate(zip(data.x, places, strict=True)):

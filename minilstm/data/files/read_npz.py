@@ -355,7 +355,8 @@ def _take_numbers(arrays: dict[str, NDArray[Any]], layout: str | None) -> dict[s
     So they are dealt out as labels are, whatever the number of targets.
     """
     x, found = arrays.get("x"), {}
-    letters = layout or ("TC" if x is None or x.ndim == 2 else "BTC")
+    usual = "TC" if x is None or x.ndim == 2 else "BTC"
+    letters = usual if layout is None else layout
     steps: list[tuple[int, ...]] = []  # shapes of rows that are steps of a dense x
     if x is not None and "B" in letters and x.ndim == len(letters):
         sizes = x.shape[letters.index("B")], x.shape[letters.index("T")]

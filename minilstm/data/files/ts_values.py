@@ -70,7 +70,7 @@ def numbers_of(where: str, texts: list[str], dimension: int, fill: str | None) -
     for step, text in enumerate(texts):
         value = finite_number(text)
         gap = value is None and text.strip().lower() in _GAPS
-        if value is None and not (gap and fill):
+        if value is None and not (gap and fill is not None):
             advice = "fill in or remove it"
             if gap:
                 advice = "say fill='linear' or fill='previous' (--fill linear), or fill it in"

@@ -54,7 +54,7 @@ def without_wrappers(weights: Mapping[str, Array], prefix: str | None) -> dict[s
     ['fc.bias']
     """
     if prefix is not None:
-        start = prefix if prefix.endswith((".", "/")) or not prefix else f"{prefix}."
+        start = prefix if prefix.endswith((".", "/")) or prefix == "" else f"{prefix}."
         chosen = {k[len(start) :]: a for k, a in weights.items() if k.startswith(start)}
         if not chosen:
             first = ", ".join(sorted({_top(k) for k in weights})[:8])
