@@ -193,4 +193,6 @@ TABLE = [
     ("training(HEAD + BODY, '--loss mae')", "for numbers; leave it out", "training(HEAD + BODY)"),
     ("training(HEAD + BODY, '--metrics acuracy')", r"among (\w+), .* mean '(\w+)'",
      "training(HEAD + BODY, '--metrics $1'); training(HEAD + BODY, '--metrics $2')"),
+    ("training(WHOLE, '--test-share 0.5 --output-mode last')", "hold out less, or record more",
+     "training(WHOLE); training(WHOLE + 'c,1,2,run\\nd,3,4,walk\\n', '--test-share 0.5')"),
 ]  # fmt: skip

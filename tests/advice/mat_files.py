@@ -94,4 +94,6 @@ TABLE = [
      "mat({'layout': 'TC'}, X=cells(X, X)); mat({'layout': 'CT'}, X=cells(X, X[:, :3]))"),
     ("mat(X=PAGES)", r"give (layout='.*') where that is right, or (layout='.*') for",
      "mat(dict($1), X=PAGES); mat(dict($2), X=PAGES)"),
+    ("two(np.array(['a', 'b'], object), numeric_targets=True)", "a matrix of real numbers",
+     "two([0.5, 1.5], numeric_targets=True).y.tolist() == [[0.5], [1.5]]"),
 ]  # fmt: skip

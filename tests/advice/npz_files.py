@@ -90,10 +90,10 @@ TABLE = [
     ("read('recording,ax,label\\na,True,u\\na,False,v\\n')",
      "write numbers there, (1) and (0) for True",
      "read('recording,ax,label\\na,$1,u\\na,$2,v\\n')"),
-    ("read('time,ax\\n0,1\\n1,2\\n0,5\\n1,6\\n', id_column='')",
-     r"column that names the recordings, called (recording), or say (sort_by='time')",
+    ("read('time,ax\\n0,1\\n1,2\\n0,5\\n1,6\\n')",
+     r"names the recordings, called (recording), or say (id_column='') and (sort_by='time')",
      "read('$1,time,ax\\na,0,1\\na,1,2\\nb,0,5\\nb,1,6\\n'); "
-     "read('time,ax\\n0,1\\n1,2\\n0,5\\n1,6\\n', id_column='', $2)"),
+     "read('time,ax\\n0,1\\n1,2\\n0,5\\n1,6\\n', $2, $3)"),
     ("read(HEAD + BODY, x_name='X')", "leave it out", "read(HEAD + BODY)"),
     ("npz({'missing_labels': 'NA'}, x=X)", r"give (\['NA'\]), say, or (\[\]) where",
      "npz({'missing_labels': $1}, x=X); npz({'missing_labels': $2}, x=X)"),

@@ -15,10 +15,9 @@ import pandas
 import minilstm as ml
 from advice.computing import pip
 from advice.csv_files import BODY, HEAD, put, read, right
-from advice.npz_files import flat
+from advice.npz_files import TWO, flat, npz
 from advice.npz_files import right as right_x
 from advice.ts_files import ts
-from minilstm.data.files.read_ts import read_ts
 from minilstm.data.tables import source as sources
 from minilstm.data.tables.frame import frame_table
 
@@ -78,7 +77,7 @@ def stamped(*parts, label="a"):
 def gaps(line, **options):
     """What is read from a .ts file of one line, whose gaps are to be filled."""
     text = "\n".join([*WORDS, "@data", line])
-    return read_ts(put(text, "d.ts"), layout="TC", **options).x[0].tolist()
+    return ml.read_sequences(put(text, "d.ts"), layout="TC", **options).x[0].tolist()
 
 
 TABLE = [
@@ -143,6 +142,8 @@ TABLE = [
      "flat(options=NUMBERS, y=[0.5] * 6).y[1].shape == (4, 1); right_x(flat(y=list('ababab')))"),
     ("flat(options=NUMBERS, y=[1, np.nan, 2, 1, 2, 1])", "fill in or remove it",
      "right_x(flat(options=NUMBERS, y=[1, 0, 2, 1, 2, 1]))"),
+    ("npz(NUMBERS, **TWO, y_0=np.ones((2, 1)), y_1=np.ones((4, 2)))", "correct the odd one",
+     "npz(NUMBERS, **TWO, y_0=np.ones((2, 2)), y_1=np.ones((4, 2))).y[1].shape == (4, 2)"),
     # ------------------------------------------------------------ .ts
     ("ts(words=('@univariate true', '@classLabel true 0.5 1'), lines=('1,2:0.5', '3,4:1'))",
      "number the classes from 1, or write their names",

@@ -347,8 +347,8 @@ def test_a_time_that_starts_again_is_another_recording(csv):
     for options in ({}, {"id_column": ""}):
         assert refusal(path, **options) == (
             "line 5 of FILE starts the time again (column 'time'), as another recording does: add "
-            "a column that names the recordings, called recording, or say sort_by='time' where the "
-            "lines of one recording are out of order."
+            "a column that names the recordings, called recording, or say id_column='' and "
+            "sort_by='time' where the lines of one recording are out of order."
         )
 
 

@@ -132,7 +132,8 @@ def _checked(found: Ordered, roles: Roles, skip: bool) -> Ordered:
             raise DataError(
                 f"{rows.place(int(back[0]))} starts the time again (column {roles.time!r}), as "
                 "another recording does: add a column that names the recordings, called recording, "
-                f"or say sort_by={roles.time!r} where the lines of one recording are out of order."
+                f"or say id_column='' and sort_by={roles.time!r} where the lines of one recording "
+                "are out of order."
             )
         need = Need(
             f"sort_by={roles.time!r}",
