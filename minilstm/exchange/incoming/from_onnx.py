@@ -46,7 +46,7 @@ _LENGTHS, _BATCH = (5, 8), 2  # of a proof, where the file leaves them free
 _POINTWISE = {"Relu": ReLU, "Sigmoid": Sigmoid, "Softmax": Softmax}
 _SCALES = ("Add", "Sub", "Mul", "Div")  # by a constant
 _FIRST = ("LSTM", "MatMul", "Gemm", "BatchNormalization")  # sequences are their first input
-_LAYERS = ("LSTM", "MatMul", "Gemm", "BatchNormalization", *_POINTWISE, *_SCALES)
+_LAYERS = (*_FIRST, *_POINTWISE, *_SCALES)
 
 
 def from_onnx(path: str | os.PathLike[str], *, classes: ArrayLike | None = None) -> Network:
