@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from minilstm.backend import use_backend
 from minilstm.checks import check_flag, check_number, check_whole
 from minilstm.errors import DataError
+from minilstm.exchange.incoming.formats.bounds import Refused
 from minilstm.exchange.outgoing.c99 import c99
 from minilstm.exchange.outgoing.javascript import javascript
 from minilstm.exchange.outgoing.onnx import onnx
@@ -296,14 +297,13 @@ def _proved(
     sequences = [draw_rows(net, T) + np.float32(0.01 * n) for n, T in enumerate(lengths)]
     try:
         found = run(sequences)
-    except (AssertionError, IndexError, KeyError) as error:
+    except (AssertionError, IndexError, KeyError, Refused) as error:
         raise ValueError(
             f"the exported file cannot be read back ({error!r}); nothing was written, so report "
             "this as a fault of minilstm."
         ) from error
-    if found is None and report.kind in ("onnx", "wasm"):
-        tool = {"onnx": "onnxruntime", "wasm": "node"}[report.kind]
-        return report._replace(not_run=f"{tool} is not installed")
+    if found is None and report.kind == "wasm":
+        return report._replace(not_run="node is not installed")
     who, test, answers = (
         ("minilstm's evaluator", 0.0, [_exported(program, x) for x in sequences])
         if found is None

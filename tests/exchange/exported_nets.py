@@ -43,8 +43,6 @@ def both_ways(mode="last"):
 
 def can_run(kind):
     """Whether what runs such a file is installed."""
-    if kind == ".onnx":
-        pytest.importorskip("onnxruntime")
     tool = "gcc" if kind == ".c" else "node" if kind in ON_NODE else None
     if tool is not None and shutil.which(tool) is None:
         pytest.skip(f"{tool} is not installed")

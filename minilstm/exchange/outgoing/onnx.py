@@ -64,6 +64,7 @@ def onnx(program: Program, test: SelfTest, name: str, metadata: dict[str, Any]) 
     text += b"".join(pb.message(12, v) for v in outputs)
     kept = {
         **metadata,
+        "first_states": {name: a.tolist() for name, a in graph.starts.items()},
         "self_test_x": test.x.tolist(),
         "self_test_scores": test.scores.tolist(),
     }
@@ -94,6 +95,7 @@ class _Graph:
         self.nodes: list[bytes] = []
         self.arrays: list[bytes] = []
         self.states: list[tuple[str, tuple[int | str, ...]]] = []
+        self.starts: dict[str, Array] = {}  # (directions, H) of each
         self.number = 0
         self.ends = ""
 
@@ -150,6 +152,8 @@ class _Graph:
         k = "" if not self.states else f"_{len(self.states) // 2}"
         starts = [f"h0{k}", f"c0{k}"]
         self.states += [(start, (n, "batch", H)) for start in starts]
+        for start, of in zip(starts, ("h0", "c0"), strict=True):
+            self.starts[start] = np.stack([getattr(c, of) for c in cells])
         options: dict[str, Any] = {}
         if (cells[0].gate, cells[0].state) != ("sigmoid", "tanh"):
             gate, state = _GATES[cells[0].gate], _STATES[cells[0].state]

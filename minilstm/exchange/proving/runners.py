@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.exchange.step.program import Program
+from minilstm.exchange.incoming.formats.onnx_file import read_onnx
+from minilstm.exchange.incoming.onnx_evaluator import check_operators, evaluate
+from minilstm.exchange.step.program import Both, Cell, Program
 
 Array = NDArray[Any]
 _SECONDS = 120  # that a compiler or a run may take
@@ -144,22 +146,49 @@ def run_wasm(content: bytes, name: str, program: Program, sequences: Sequence[Ar
 
 
 def run_onnx(content: bytes, program: Program, sequences: Sequence[Array]) -> Any:
-    """Run an ONNX file in ONNX Runtime; returns as `run_c` does, without a self-test."""
+    """Run an ONNX file in ONNX Runtime, else by the evaluator of graphs; returns as `run_c` does.
+
+    Both read the file's own graph; neither has a self-test.
+    """
     try:
         import onnxruntime
     except ImportError:
-        return None
-    settings = onnxruntime.SessionOptions()
-    settings.log_severity_level = 3
-    session = onnxruntime.InferenceSession(content, settings, providers=["CPUExecutionProvider"])
+        graph = read_onnx(content, Path())
+        who, names = "NumPy, from the file", list(graph.inputs)
+        check_operators(graph)
+
+        def scores_of(feed: dict[str, Array]) -> Array:
+            return np.asarray(evaluate(graph, feed, len(content))["scores"])
+    else:
+        settings = onnxruntime.SessionOptions()
+        settings.log_severity_level = 3
+        session = onnxruntime.InferenceSession(
+            content, settings, providers=["CPUExecutionProvider"]
+        )
+        who = f"ONNX Runtime {onnxruntime.__version__}"
+        names = [given.name for given in session.get_inputs()]
+
+        def scores_of(feed: dict[str, Array]) -> Array:
+            return np.asarray(session.run(["scores"], feed)[0])
+
+    states = [name for name in names if name[:2] in ("h0", "c0")]
+    starts = dict(zip(states, first_states(program), strict=False))  # as many as the file asks
     out = []
     for x in sequences:
-        feed = {"x": np.ascontiguousarray(x[:, None], np.float32)}  # (T, 1, D)
-        for given in session.get_inputs():
-            if given.name[:2] in ("h0", "c0"):
-                feed[given.name] = np.zeros((given.shape[0], 1, given.shape[2]), np.float32)
-        out.append(session.run(["scores"], feed)[0].reshape(-1, program.outputs))
-    return f"ONNX Runtime {onnxruntime.__version__}", 0.0, out
+        feed = {"x": np.ascontiguousarray(x[:, None], np.float32), **starts}  # (T, 1, D)
+        out.append(scores_of(feed).reshape(-1, program.outputs))
+    return who, 0.0, out
+
+
+def first_states(program: Program) -> list[Array]:
+    """h0 and c0 of every recurrent layer in turn, (directions, 1, H)."""
+    parts = [s.operation for s in program.steps if isinstance(s.operation, (Cell, Both))]
+    cells = [[op] if isinstance(op, Cell) else list(op) for op in parts]
+    return [
+        np.stack([getattr(c, word) for c in group])[:, None]
+        for group in cells
+        for word in ("h0", "c0")
+    ]
 
 
 def _numbers(program: Program) -> int:
