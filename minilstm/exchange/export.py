@@ -132,7 +132,7 @@ def export(
     >>> layers = [SequenceInput(3), LSTM(8), FullyConnected(2), Softmax()]
     >>> net = Network(layers, rng=np.random.default_rng(0))
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     report = export(net, Path(folder, "model.c"))
+    ...     report = export(net, os.path.join(folder, "model.c"))
     >>> report.kind, report.labels_changed, report.largest_difference < 1e-6
     ('c', 0, True)
     """
@@ -343,7 +343,8 @@ def _proved(
             f"the exported file is {worst:.2g} away from the network at {where}, as {who} runs it; "
             "nothing was written, so report this as a fault of minilstm."
         )
+    moves = float(np.ptp(np.concatenate(answers), axis=0).max())
     return report._replace(
-        moves=float(np.ptp(np.concatenate(answers), axis=0).max()), proved_by=who, not_run="", largest_difference=worst, worst_step=where, bound=bound,
-        labels_changed=changed, steps=steps,
+        moves=moves, proved_by=who, not_run="", largest_difference=worst, worst_step=where,
+        bound=bound, labels_changed=changed, steps=steps,
     )  # fmt: skip
