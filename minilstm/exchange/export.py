@@ -44,6 +44,7 @@ KINDS = (*OURS, ".onnx", ".safetensors", ".json")
 LENGTHS = (1, 7, 33)  # steps of the sequences on which a file proves itself
 #: beside the bound, for networks that it does not cover, and for scores of other weights
 TOLERANCE = 2e-5
+STILL = 1e-6  # scores that move less do not show what stands before them
 
 
 class ExportReport(NamedTuple):
@@ -61,6 +62,7 @@ class ExportReport(NamedTuple):
     bits: str | None  # hash of the self-test's scores; the same in every language
     labels_changed: int  # steps at which another class is highest
     steps: int  # that were compared
+    moves: float = 0.0  # how far a score moved over these steps; about 0 proves little
     quantisation: QuantisationReport | None = None  # of whole-number weights
 
     def __str__(self) -> str:
@@ -73,6 +75,8 @@ class ExportReport(NamedTuple):
             if self.proved_by
             else f"not run, since {self.not_run}"
         )
+        if self.proved_by and self.moves < STILL:
+            proof += ", which proves little: its scores do not move with its inputs"
         bits = f"; bits {self.bits}" if self.bits else ""
         said = f"{self.path}: {self.bytes:,} bytes, {self.weights} weights; {proof}{bits}"
         return said if self.quantisation is None else f"{said}\n{self.quantisation}"
@@ -128,7 +132,7 @@ def export(
     >>> layers = [SequenceInput(3), LSTM(8), FullyConnected(2), Softmax()]
     >>> net = Network(layers, rng=np.random.default_rng(0))
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     report = export(net, Path(folder, "model.c"))
+    ...     report = export(net, os.path.join(folder, "model.c"))
     >>> report.kind, report.labels_changed, report.largest_difference < 1e-6
     ('c', 0, True)
     """
@@ -339,7 +343,8 @@ def _proved(
             f"the exported file is {worst:.2g} away from the network at {where}, as {who} runs it; "
             "nothing was written, so report this as a fault of minilstm."
         )
+    moves = float(np.ptp(np.concatenate(answers), axis=0).max())
     return report._replace(
-        proved_by=who, not_run="", largest_difference=worst, worst_step=where, bound=bound,
-        labels_changed=changed, steps=steps,
+        moves=moves, proved_by=who, not_run="", largest_difference=worst, worst_step=where,
+        bound=bound, labels_changed=changed, steps=steps,
     )  # fmt: skip

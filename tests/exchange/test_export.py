@@ -65,6 +65,15 @@ def test_without_its_tools_a_file_is_proved_by_numpy_or_not_at_all(tmp_path, mon
     assert (report.proved_by, report.not_run) == ("NumPy, from the file", "")
 
 
+def test_a_network_that_stands_still_proves_little_and_the_report_says_so(tmp_path):
+    net = net_of(ml.SequenceInput(3), ml.LSTM(8), ml.ReLU(), ml.FullyConnected(4))
+    assert "proves little" not in str(ml.export(net, tmp_path / "m.safetensors"))
+    weights = {**net.parameters, "fc/weights": np.zeros((4, 8))}
+    report = ml.export(net.replace(parameters=weights), tmp_path / "m.safetensors")
+    assert report.moves == 0
+    assert "which proves little: its scores do not move with its inputs" in str(report)
+
+
 def test_a_network_of_last_states_goes_on_a_stream(tmp_path):
     can_run(".c")
     net = net_of(ml.SequenceInput(3), ml.LSTM(8, output_mode="last"), ml.FullyConnected(2))

@@ -23,16 +23,19 @@ from minilstm.exchange.incoming.onnx_evaluator import (
     Values,
     check_operators,
     evaluate,
-    functions_of,
+)
+from minilstm.exchange.incoming.onnx_layers import (
+    dense,
+    input_layers,
+    normalization,
+    recurrent,
+    scaling,
 )
 from minilstm.layers import (
     LSTM,
-    BatchNormalization,
     BiLSTM,
-    FullyConnected,
     Layer,
     ReLU,
-    SequenceInput,
     Sigmoid,
     Softmax,
 )
@@ -42,8 +45,8 @@ TOLERANCE = 1e-5
 _LENGTHS, _BATCH = (5, 8), 2  # of a proof, where the file leaves them free
 _POINTWISE = {"Relu": ReLU, "Sigmoid": Sigmoid, "Softmax": Softmax}
 _SCALES = ("Add", "Sub", "Mul", "Div")  # by a constant
-_LAYERS = ("LSTM", "MatMul", "Gemm", "BatchNormalization", *_POINTWISE, *_SCALES)
-_NOTHING = 1e-30  # an epsilon that changes no variance of 1
+_FIRST = ("LSTM", "MatMul", "Gemm", "BatchNormalization")  # sequences are their first input
+_LAYERS = (*_FIRST, *_POINTWISE, *_SCALES)
 
 
 def from_onnx(path: str | os.PathLike[str], *, classes: ArrayLike | None = None) -> Network:
@@ -166,7 +169,7 @@ class _Trial:
             here = made_before[data[0]]
             # Both final states of an LSTM may be joined; they belong to one layer.
             parts = {made_before[name] for name in data} if node.kind == "Concat" else data
-            if len(parts) > 1 or (node.kind in ("LSTM", "Gemm") and data[0] != node.inputs[0]):
+            if len(parts) > 1 or (node.kind in _FIRST and data[0] != node.inputs[0]):
                 raise Refused(f"has {node.title}, where branches meet; only chains are imported.")
             if node.kind in _LAYERS:
                 if here != len(built):
@@ -183,7 +186,7 @@ class _Trial:
             raise Refused(f"has {last} its first output {end[:80]!r}; export one output alone.")
         self.ends_time(built, end)
         self.built = built
-        chain = [*self.input_layers(before), *(b.layer for b in built)]
+        chain = [*input_layers(self.D, before), *(b.layer for b in built)]
         return assembled(chain, self.dtype)
 
     def ends_time(self, built: list[_Built], value: str) -> None:
@@ -208,20 +211,16 @@ class _Trial:
         array = [self.values[name] if name else None for name in node.inputs]
         layer: Layer
         if node.kind == "LSTM":
-            layer = self.recurrent(node, array)
+            layer = recurrent(node, array)
         elif node.kind in _POINTWISE:
             axis = node.options.get("axis", -1)
             if node.kind == "Softmax" and axis not in (-1, self.values[data].ndim - 1):
                 raise Refused(f"has {node.title} along axis {axis}; only the last is imported.")
             layer = _POINTWISE[node.kind]()
         elif node.kind == "BatchNormalization":
-            scale, offset, mean, variance = array[1:5]
-            layer = BatchNormalization(
-                node.options.get("epsilon", 1e-5), scale=scale, offset=offset, trained_mean=mean,
-                trained_variance=variance,
-            )  # fmt: skip
+            layer = normalization(node, array)
         elif node.kind in ("MatMul", "Gemm"):
-            layer = self.dense(node, array)
+            layer = dense(node, array)
         else:
             constant = self.constant(node, data)
             last = built[-1] if built else None
@@ -232,14 +231,7 @@ class _Trial:
                     joined = dataclasses.replace(last.layer, **filled)
                     built[-1] = _Built(joined, last.node, output)
                     return
-            ones, zeros = np.ones_like(constant), np.zeros_like(constant)
-            sums = node.kind in ("Add", "Sub")
-            flip = {"Sub": -constant, "Div": ones / constant if node.kind == "Div" else ones}
-            value = flip.get(node.kind, constant)
-            layer = BatchNormalization(
-                _NOTHING, scale=ones if sums else value, offset=value if sums else zeros,
-                trained_mean=zeros, trained_variance=ones,
-            )  # fmt: skip
+            layer = scaling(node.kind, constant)
         built.append(_Built(dataclasses.replace(layer, name=self.name(node)), node, output))
 
     def open_bias(self, last: _Built) -> tuple[str, Array]:
@@ -256,72 +248,6 @@ class _Trial:
         if value.size not in (1, F) or value.shape[-1:] not in ((), (1,), (F,)) or not order:
             raise Refused(f"has {node.title} with no constant of {F} features; export it without.")
         return np.broadcast_to(value.reshape(-1), (F,)).copy()
-
-    def dense(self, node: Node, array: Sequence[Any]) -> FullyConnected:
-        o = node.options
-        plain = o.get("alpha", 1.0) == o.get("beta", 1.0) == 1 and not o.get("transA")
-        if array[1].ndim != 2 or not plain or node.inputs[1] in ("", self.first):
-            raise Refused(f"has {node.title} in an unusual form; export it as MatMul and Add.")
-        W = array[1] if o.get("transB") else array[1].T
-        bias = array[2] if len(array) > 2 and array[2] is not None else np.zeros(1, W.dtype)
-        return FullyConnected(len(W), weights=W, bias=np.broadcast_to(bias.reshape(-1), (len(W),)))
-
-    def recurrent(self, node: Node, array: list[Any]) -> Layer:
-        """An LSTM; gates go from blocks i, o, f, c to i, f, g, o."""
-        W, R, both, _, *states = [*array[1:], *[None] * 7][:6]
-        n, H = len(W), R.shape[2]
-        both = np.zeros((n, 8 * H), W.dtype) if both is None else both
-
-        def rows(a: Array) -> Array:
-            i, o, f, c = np.split(a, 4, axis=1)
-            return np.concatenate([i, f, c, o], axis=1).reshape(n * 4 * H, *a.shape[2:])
-
-        bias = rows(both[:, : 4 * H]) + rows(both[:, 4 * H :])
-        starts = []
-        for state in states:
-            state = np.zeros((n, 1, H)) if state is None else state
-            state = state.swapaxes(0, 1) if node.options.get("layout") else state  # (n, B, H)
-            if (state != state[:, :1]).any():
-                raise Refused(
-                    f"has {node.title} with a state for each sequence; export it without."
-                )
-            starts.append(state[:, 0].reshape(-1) if state.any() else None)
-        gate, function = functions_of(node)
-        options: dict[str, Any] = {
-            "input_weights": rows(W), "recurrent_weights": rows(R), "bias": bias,
-            "hidden_state": starts[0], "cell_state": starts[1],
-            "state_activation_function": function,
-            "gate_activation_function": {"hardsigmoid": "hard-sigmoid"}.get(gate, gate),
-        }  # fmt: skip
-        return (BiLSTM if n == 2 else LSTM)(H, **options)
-
-    def input_layers(self, before: Sequence[tuple[str, Array, str]]) -> list[Layer]:
-        """The input, normalised as the first nodes do; what is left becomes a layer."""
-        D = self.values[self.first].shape[-1]
-        if not before:
-            return [SequenceInput(D)]
-        shift = sum(c.astype(np.float64) for kind, c, _ in before if kind == "Sub")  # (D,)
-        factor, offset = np.ones(D), np.zeros(D)
-        for kind, c, _ in before:
-            if kind in ("Mul", "Div"):
-                factor = factor * c if kind == "Mul" else factor / c
-            if kind == "Add":
-                offset = offset + c
-        name = before[0][2]
-        with np.errstate(divide="ignore"):
-            deviation = 1 / factor
-        if (offset == -1).all():  # from -1 to 1, where the far end brings the same factor back
-            high = shift + 2 * deviation
-            if np.array_equal(np.float32(2 / (high - shift)), np.float32(factor)):
-                return [SequenceInput(D, "rescale-symmetric", min=shift, max=high, name=name)]
-        layers: list[Layer] = [
-            SequenceInput(D, "zscore", shift, standard_deviation=deviation, name=name)
-        ]
-        if offset.any():
-            ones, zeros = np.ones(D), np.zeros(D)
-            statistics: dict[str, Any] = {"trained_mean": zeros, "trained_variance": ones}
-            layers.append(BatchNormalization(_NOTHING, scale=ones, offset=offset, **statistics))
-        return layers
 
     def name(self, node: Node) -> str:
         """The name of a layer in a file that minilstm wrote; "" in others."""

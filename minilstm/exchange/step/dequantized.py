@@ -27,7 +27,7 @@ def dequantized(net: Network, program: Program) -> Network:
     >>> net = Network([SequenceInput(3), LSTM(8)], rng=np.random.default_rng(0))
     >>> rounded = dequantized(net, program_of(net, "int8"))
     >>> w, r = (n.parameters["lstm/input_weights"] for n in (net, rounded))
-    >>> 0 < abs(w - r).max() < abs(w).max() / 250
+    >>> bool(0 < abs(w - r).max() < abs(w).max() / 250)
     True
     """
     parameters = dict(net.parameters)
