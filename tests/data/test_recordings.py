@@ -330,3 +330,67 @@ def test_gaps_are_filled_as_it_was_said(csv, fill, ax, ids, labels, told):
 )  # fmt: skip
 def test_gaps_that_are_refused(csv, text, options, sentence):
     assert refusal(csv(text), **options) == sentence
+
+
+# ---------------------------------------------------------------- ids within a group
+
+
+def sessions(order, names="session,subject"):
+    """Two people with a session 0 and a session 1 each, whose clocks begin anew."""
+    rows = [
+        (s, who, k / 50, wave(k + p + s), "up")
+        for p, who in enumerate(["Ann", "Bob"]) for s in range(2) for k in range(12)
+    ]  # fmt: skip
+    return lines(f"{names},time,ax,label", sorted(rows, key=order))
+
+
+BY_SUBJECT, BY_SESSION, BY_TIME = (lambda r: r[1::-1]), (lambda r: r[:2]), (lambda r: r[2])
+
+
+@pytest.mark.parametrize(
+    ("order", "more"), [(BY_SUBJECT, {}), (BY_SESSION, {}), (BY_TIME, {"sort_by": "time"})]
+)
+def test_an_id_and_a_group_together_name_a_recording(csv, order, more):
+    how = {"id_column": "session", "group_column": "subject"}
+    data = read_sequences(csv(sessions(order)), **how, **more)
+    found = {
+        i: (x[:, 0].tolist(), g) for i, x, g in zip(data.ids, data.x, data.groups, strict=True)
+    }
+    assert found == {
+        f"{who}/{s}": ([wave(k + p + s) for k in range(12)], who)
+        for p, who in enumerate(["Ann", "Bob"]) for s in range(2)
+    }  # fmt: skip
+    told = "ids repeat over the groups: both name a recording, such as 'Ann/0'"
+    assert told in data.facts.told
+    one = read_sequences(csv("s,p,time,ax\n1,a,0,1\n1,a,1,2\n1,b,0,3\n"), id_column="s",
+                         group_column="p")  # fmt: skip
+    assert one.ids == ["a/1", "b/1"]
+
+
+def test_doubled_times_are_never_left_out_where_ids_repeat(csv):
+    same = "but each time was wanted once in a recording: say"
+    for order in (BY_SUBJECT, BY_SESSION):
+        path = csv(sessions(order, "session,mouse"))
+        for more in ({}, {"sort_by": "time"}):
+            said = refusal(path, id_column="session", **more)
+            assert said.partition(" of FILE")[2] == (
+                " has the time of another line, as each name in column 'session' stands for "
+                f"several 'mouse', {same} group_column='mouse', so that both together name a "
+                "recording."
+            )
+    slow = lines("session,mouse,time,ax", [(0, m, k, wave(k)) for m in (1, 2) for k in range(9)])
+    for more in ({}, {"sort_by": "time"}):  # whole seconds are not spread either
+        assert refusal(csv(slow), id_column="session", **more).endswith(
+            f"several 'mouse', {same} group_column='mouse', so that both together name a recording."
+        )
+    path = csv(sessions(BY_SUBJECT))
+    assert refusal(path, id_column="subject", drop=["session"]).endswith(
+        f"{same} group_column='subject' and id_column='session', so that both together name a "
+        "recording."
+    )
+    path = csv("recording,time,ax\n" + "a,0.5,1\na,1,2\n" * 12)
+    assert refusal(path, sort_by="time") == (
+        "line 4 of FILE has the time of the line before it (0.5), but each time was wanted once: "
+        "remove the line, or say group_column= with the column that tells recordings apart, or "
+        "time_column='' where it is no time."
+    )

@@ -78,8 +78,10 @@ def sequences_of(
     roles, needs = roles_of(rows, said, known, own_names)
     skip = said.on_bad_line == "skip"
     names = [source.name for source in sources]
-    found = in_order(rows, roles, said.sort_by, said.time_unit, names, skip)
-    needs += found.needs
+    sure = not any(need.option == f"label_column={roles.label!r}" for need in needs)
+    shown = roles if sure else roles._replace(label=None)
+    found = in_order(rows, shown, said.sort_by, said.time_unit, names, skip)
+    needs = _with_order(needs, found.needs)
     if roles.channel is not None:
         found, roles = pivoted(found, roles)
     x = _matrix(found.rows, roles.features)  # (N, D)
@@ -140,6 +142,15 @@ def _kept(learned: DataDescription, columns: Collection[str]) -> DataDescription
             lost = name == "label_column" and value != ""
             plain[name] = "" if lost else None
     return DataDescription.from_plain({k: v for k, v in plain.items() if v is not None})
+
+
+def _with_order(needs: list[Need], of_order: list[Need]) -> list[Need]:
+    """All needs; where a column is to pair with ids, nothing else is asked of it or of order."""
+    pairs = [n for n in of_order if n.option.startswith("group_column='")]
+    if not pairs:
+        return needs + of_order
+    column = pairs[0].option.removeprefix("group_column=").partition(" and ")[0]
+    return [n for n in needs if column not in n.option] + pairs
 
 
 def _asked(rows: Rows, needs: list[Need]) -> str:
@@ -205,6 +216,9 @@ def _named_labels(
 def _told(found: Ordered, tables: Sequence[Table]) -> list[str]:
     """What was found that a user may not expect."""
     told = []
+    if found.paired:
+        name = next(name for name in found.ids if "/" in name)
+        told.append(f"ids repeat over the groups: both name a recording, such as {name!r}")
     if found.spread:
         told.append(
             f"the time stamps of {found.spread:,} recording{'s' * (found.spread > 1)} repeat, a "
