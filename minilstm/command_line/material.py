@@ -4,6 +4,7 @@ Everything that does not fit is refused here, before a network is built."""
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,10 +12,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.command_line.reading import as_list, checked_labels, ignored_labels, read_data, shown
+from minilstm.command_line.reading import (
+    as_list,
+    check_rate,
+    checked_labels,
+    ignored_labels,
+    read_data,
+    shown,
+)
 from minilstm.command_line.words.shaping import shaping_of
 from minilstm.data import Sequences
 from minilstm.data.labels import find_classes, to_targets
+from minilstm.data.recordings.files import sources_of
 from minilstm.data.shaping.shape import Shaping, shape
 from minilstm.errors import DataError
 from minilstm.evaluation import Split, k_fold, leave_one_group_out, shared_names, split_share
@@ -63,6 +72,7 @@ def read_material(options: argparse.Namespace) -> Material:
         how: Any = options, mode, data.feature_names, classes, None, raw.facts.description
         found, read[name] = read_data(paths, *how)
         _warn_of_shared(raw, found)
+        check_rate(raw.facts.rate, found, shaping, shown(_one(paths)))
         found = _with_answers(_shaped(found, shaping), task, options, paths)
         _check_like(found, data, options, paths, mode, classes, ignored)
         return found
@@ -205,11 +215,23 @@ def _with_strangers(labels: list[Array], classes: Array) -> Array:
 
 
 def _warn_of_shared(data: Sequences, other: Sequences) -> None:
-    """Recordings, or groups, that train and judge as well."""
-    if data.groups is not None and other.groups is not None:
+    """Files, recordings or groups that train and judge as well."""
+    files = [{os.path.realpath(f): f for f in d.facts.files if f != "-"} for d in (data, other)]
+    if shared := files[0].keys() & files[1].keys():
+        names = sorted(files[1][path] for path in shared)
+        shared_names(names, names, "files")
+    elif data.groups is not None and other.groups is not None:
         shared_names(data.groups, other.groups, "groups")
     else:
-        shared_names(data.ids, other.ids)
+        shared_names(_names(data, other), _names(other, data))
+
+
+def _names(data: Sequences, other: Sequences) -> list[str]:
+    """The ids of recordings; of one file alone its stem, where several others are called by it."""
+    facts = data.facts
+    if len(facts.files) > 1 or len(other.facts.files) == 1 or facts.description.id_column:
+        return data.ids
+    return [source.name for source in sources_of([*facts.files])]
 
 
 def _one(paths: Paths) -> Path | Paths:
