@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ from minilstm.command_line.reading import (
     as_list,
     check_rate,
     checked_labels,
+    described,
     ignored_labels,
     read_data,
     shown,
@@ -23,6 +25,7 @@ from minilstm.command_line.reading import (
 from minilstm.command_line.words.shaping import shaping_of
 from minilstm.data import Sequences
 from minilstm.data.labels import find_classes, to_targets
+from minilstm.data.recordings.facts import gap_limit
 from minilstm.data.recordings.files import sources_of
 from minilstm.data.shaping.shape import Shaping, shape
 from minilstm.errors import DataError
@@ -57,6 +60,7 @@ def read_material(options: argparse.Namespace) -> Material:
     shaping = shaping_of(options, raw.facts.rate)
     task = _task(options, raw)
     data = _with_answers(_shaped(raw, shaping), task, options, options.train)
+    _hint(raw, data, shaping, task, options)
     found = "sequence" if isinstance(data.y, list) else "last"
     mode = found if options.output_mode is None else options.output_mode
     ignored = ignored_labels(options) if task == "classify" else []
@@ -92,6 +96,33 @@ def read_material(options: argparse.Namespace) -> Material:
         folds = leave_one_group_out(_groups(data, options))
     given = task, mode, data, test, validation, folds, classes, ignored, shaping, read
     return Material(*given, raw.facts)
+
+
+def _hint(
+    raw: Sequences, data: Sequences, shaping: Shaping | None, task: str, options: argparse.Namespace
+) -> None:
+    """Say where windows lie across holes in time, and where labels are those of recordings."""
+    windows = shaping is not None and shaping.window_length is not None
+    facts, seconds = raw.facts, data.times or []
+    if windows and facts.longest_step is not None and options.split_gaps is None:
+        limit = gap_limit(facts.longest_step, facts.rate)
+        across = sum(bool((np.diff(part) > float(limit)).any()) for part in seconds)
+        if across:  # of what was resampled, another line tells
+            print(
+                f"minilstm: {across:,} of {len(data.x):,} windows lie across a hole in time; say "
+                f"--split-gaps {limit}.",
+                file=sys.stderr,
+            )
+    if task != "classify" or windows or not isinstance(raw.y, list):
+        return
+    asked = options.output_mode or described(options).label_per
+    alike = [np.unique(part).tolist() for part in raw.y]
+    if asked is None and all(len(one) == 1 for one in alike) and len({one[0] for one in alike}) > 1:
+        print(
+            "minilstm: every recording has one label only; say --label-per sequence, so that a "
+            "recording gets one answer.",
+            file=sys.stderr,
+        )
 
 
 def _groups(data: Sequences, options: argparse.Namespace) -> list[str]:

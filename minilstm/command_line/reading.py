@@ -209,6 +209,8 @@ def as_list(labels: Any) -> list[Any]:
 def _say(facts: Any, options: argparse.Namespace) -> None:
     """What was read, a line for each thing."""
     for line in facts.lines():
-        if line in facts.hints and getattr(options, "normalization", "") != "none":
-            continue  # it is normalized already, or is no training
+        if line in facts.hints:
+            by = "split_gaps" if "gap_seconds" in line else "normalization"
+            if getattr(options, by, "") not in (None, "none"):
+                continue  # it is split or normalized already, or is no training
         print(f"{facts.path}: {in_words_of_options(line, options)}", file=sys.stderr)

@@ -208,6 +208,32 @@ def test_labels_that_are_missing_or_of_another_kind_say_how(run):
     )
 
 
+def test_holes_and_labels_of_whole_recordings_are_told(run):
+    rows = [f"{r},{k / 50 + 9 * (r == 'b' and k > 50)},{k % 7},{y}" for r, y in ("au", "bv", "cu")
+            for k in range(100)]  # fmt: skip
+    Path("holes.csv").write_text("\n".join(["recording,time,ax,label", *rows]) + "\n")
+    hole = (
+        "holes.csv: a recording has a step of 9.02 s, 451 times the usual one: split it there with "
+        "--split-gaps 1"
+    )
+    one = (
+        "minilstm: every recording has one label only; say --label-per sequence, so that a "
+        "recording gets one answer."
+    )
+    across = "minilstm: 2 of 12 windows lie across a hole in time; say --split-gaps 1."
+    windows = ["--window-length", 40]
+    for words, wanted in (
+        ([], {hole, one}),
+        (["--label-per", "sequence"], {hole}),
+        (["--output-mode", "sequence"], {hole}),
+        (windows, {hole, across}),
+        ([*windows, "--split-gaps", 1], set()),
+    ):
+        said = trained(run, "holes.csv", *words, after=["--epochs", 1])[2]
+        assert {hole, one, across} & {*said} == wanted
+    assert hole not in run("predict", "o/model.safetensors", "holes.csv")[2]
+
+
 def test_people_on_both_sides_are_told(run):
     write_people("train.csv", PEOPLE[:4])
     write_people("test.csv", PEOPLE[3:5])

@@ -332,6 +332,33 @@ def test_gaps_that_are_refused(csv, text, options, sentence):
     assert refusal(csv(text), **options) == sentence
 
 
+# ---------------------------------------------------------------- holes in time
+
+
+def test_the_longest_step_of_time_is_told_where_it_is_a_hole(csv):
+    def facts(hole, step=0.02, rows=3000):
+        times = [k * step + (hole if k > 500 else 0) for k in range(rows)]
+        data = [("a", f"{t:.2f}", wave(k)) for k, t in enumerate(times)]
+        return read_sequences(csv(lines("recording,time,ax", data))).facts
+
+    found = facts(3576 - 0.02)
+    assert found.longest_step == pytest.approx(3576) and found.to_plain()["longest_step"] > 3575
+    assert (
+        "time column 'time' (in s): 50 Hz, under 0.1% of the steps are uneven, longest step 3,576 s"
+    ) in found.lines()
+    assert found.hints == (
+        "a recording has a step of 3,576 s, 178,800 times the usual one: split it there with "
+        "gap_seconds=1",
+    )
+    assert facts(0.3).hints[0].endswith("gap_seconds=0.2")
+    assert facts(100, 1.0).hints[0].endswith("gap_seconds=10")
+    short = facts(0.1)
+    assert (short.longest_step, short.hints) == (None, ())
+    assert short.lines()[2] == (
+        "time column 'time' (in s): 50 Hz, under 0.1% of the steps are uneven"
+    )
+
+
 # ---------------------------------------------------------------- ids within a group
 
 

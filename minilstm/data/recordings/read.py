@@ -107,21 +107,22 @@ def sequences_of(
     groups = groups_of(found, roles.group, named_group)
     times = None if found.times is None else _parts(found.times.seconds, found)
     sequences = Sequences(_parts(x, found), y, list(roles.features), found.ids, groups, times)
-    rate, irregular, usual = (None, None, []) if times is None else rate_of(times)
+    rate = rate_of([]) if times is None else rate_of(times)
     facts = facts_of(
         path,
         [source.path for source in sources],
         sequences,
         time_unit=None if found.times is None else found.times.unit,
-        rate=rate,
-        irregular=irregular,
+        rate=rate.hertz,
+        irregular=rate.uneven,
+        longest_step=rate.longest,
         filled=done.cells,
         cut=done.rows,
         skipped=sum(table.skipped for table in tables) + found.doubled,
         empty_lines=sum(table.empty for table in tables),
         unused=roles.unused,
         told=tuple(_told(found, tables)),
-        warnings=tuple(_warnings(found.ids, usual)),
+        warnings=tuple(_warnings(found.ids, rate.usual)),
         description=_resolved(said, roles, found, per),
     )
     # Pieces of a recording resemble each other, so they stay together in every split.
