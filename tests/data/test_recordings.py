@@ -332,6 +332,56 @@ def test_gaps_that_are_refused(csv, text, options, sentence):
     assert refusal(csv(text), **options) == sentence
 
 
+# ---------------------------------------------------------------- dates of other forms
+
+
+@pytest.mark.parametrize("name", ["time", "uhr"])
+def test_dates_with_the_day_first_and_dots_are_read(csv, name):
+    stamps = ["01.03.2024 23:59:59.980", "2.3.2024 0:00:00.000", "02.03.2024 00:00:00.020"]
+    path = csv(lines(f"recording,{name},ax", [("a", t, wave(k)) for k, t in enumerate(stamps)]))
+    data = read_sequences(path, time_column=name)
+    day = float(np.datetime64("2024-03-02", "s").astype(int))
+    assert np.allclose(data.times[0] - day, [-0.02, 0, 0.02], rtol=0, atol=1e-6)
+    if name == "uhr":  # it is asked, and never a label
+        assert refusal(path).endswith("say time_column='uhr', or drop=['uhr'].")
+
+
+UNSURE = {
+    "03/01/2024": "whose day and month may stand either way",
+    "03/01/2024 10:00:00.020": "whose day and month may stand either way",
+    "3-1-24 10:00": "whose day and month may stand either way",
+    "10:00:02 pm": "with hours up to 12",
+    "2024-03-01 1:00:02 PM": "with hours up to 12",
+}
+
+
+@pytest.mark.parametrize("cell", UNSURE)
+def test_dates_that_may_be_read_two_ways_are_refused_as_times(csv, cell):
+    for name in ("time", "when"):
+        path = csv(f"recording,{name},ax\na,{cell},1\n")
+        assert refusal(path, time_column=name) == (
+            f"line 2 of FILE has {cell!r} in the time column {name!r}, {UNSURE[cell]}: write times "
+            "as 2024-03-01T14:00:00 (in pandas, to_datetime with its format=), as 01.03.2024 "
+            "14:00:00 (the day first), or in seconds."
+        )
+        assert "label_column" not in refusal(path)
+
+
+def test_a_date_and_a_time_of_day_in_two_columns_are_to_be_joined(csv):
+    for head, row in (("date,time", "{d},{t}"), ("time,date", "{t},{d}")):
+        for day in ("2024-03-01", "01.03.2024", "03/01/2024"):
+            rows = [row.format(d=day, t=f"10:00:0{k}") for k in range(3)]
+            path = csv(lines(f"recording,{head},ax", [("a", r, 1) for r in rows]))
+            assert refusal(path) == (
+                "FILE has dates in column 'date' and times of day in column 'time', but one column "
+                "with both was wanted: join them, such as 2026-11-30T14:00:00, or say "
+                "time_column='time' where no recording passes midnight."
+            )
+            data = read_sequences(path, time_column="time")
+            assert data.times[0].tolist() == [36000, 36001, 36002]
+            assert data.feature_names == ["ax"]
+
+
 # ---------------------------------------------------------------- holes in time
 
 

@@ -20,7 +20,7 @@ from minilstm.data.recordings.columns import (
 )
 from minilstm.data.recordings.names import LABEL_NAMES
 from minilstm.data.recordings.questions import Need, Roles, ask_for_id, doubt_of_label, questions
-from minilstm.data.recordings.times import SHORT_TIME_NAMES, TIME_NAMES, is_iso
+from minilstm.data.recordings.times import SHORT_TIME_NAMES, TIME_NAMES, check_whole, is_iso
 from minilstm.errors import DataError
 
 
@@ -66,6 +66,8 @@ def roles_of(
     time = said.time_column
     if time is None:
         time = _time_by_name(rows, rest, starts)
+        if time is not None:
+            check_whole(rows, time, [c for c in rest if c != time])
         others = [c for c in (*rest, *known, said.value_column) if c not in (time, None)]
         if time is not None and not others:
             time = None if said.features is None else time  # nothing else would be a feature
