@@ -332,6 +332,21 @@ def test_gaps_that_are_refused(csv, text, options, sentence):
     assert refusal(csv(text), **options) == sentence
 
 
+def test_a_line_of_units_and_all_comments_are_named(csv):
+    path = csv("recording,time,ax,label\n,s,m/s2,\na,0,1,u\na,0.1,2,v\n")
+    assert refusal(path) == (
+        "line 2 of FILE has 'm/s2' in column 'ax', but a finite number was wanted: remove the "
+        "line, or say on_bad_line='skip' to leave it out where it holds units, and not a step."
+    )
+    data = read_sequences(path, on_bad_line="skip")
+    assert [x.tolist() for x in data.x] == [[[1], [2]]] and data.facts.skipped == 1
+    for notes, said in ((["# a b"], "line 1"), (["# a b", "#c", "# d, e"], "lines 1 to 3")):
+        assert refusal(csv("\n".join([*notes, "recording,ax", "a,1\n"]))) == (
+            "path FILE starts with the line '# a b', which is a comment, but a header of column "
+            f"names was wanted: remove {said}."
+        )
+
+
 # ---------------------------------------------------------------- dates of other forms
 
 

@@ -141,7 +141,7 @@ def _from_stamps(stamps: Array) -> Array:
 
 
 def _from_text(column: Array) -> Array:
-    """ISO text with T or a blank, fractions, Z or an offset, or dd.mm.yyyy; NaN for none of them."""
+    """ISO text with T or a blank, fractions, Z or an offset, or dd.mm.yyyy; NaN for others."""
     text = np.char.strip(column)
     if _DOTTED.fullmatch(str(text[0])):
         text = np.array([_DOTTED.sub(_year_first, cell) for cell in text.tolist()])
