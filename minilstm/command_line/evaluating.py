@@ -13,6 +13,7 @@ from typing import Any
 
 from minilstm.backend import is_installed
 from minilstm.command_line.facts import facts, files
+from minilstm.command_line.material import with_later
 from minilstm.command_line.models import (
     Shaped,
     known_of,
@@ -86,13 +87,15 @@ def _read(
     description, shaping = known_of(net)
     given = learned_names(net), net.classes, net.dtype
     data, read = read_data(paths, options, mode, *given, description)
-    if data.y is None:
+    ahead = (net.about or {}).get("horizon")
+    if data.y is None and ahead is None:
         raise DataError(
             f"{shown(paths)} has no labels or target numbers to compare with; add them, or use the "
             "command predict."
         )
     check_rate((net.about or {}).get("rate"), data, shaping, shown(paths))
     shaped = shaped_as_learned(data, shaping)
+    shaped = shaped._replace(data=with_later(shaped.data, ahead, shown(paths)))
     if net.classes is not None:
         allowed = [*net.classes.tolist(), *ignored]
         checked_labels(shaped.data, paths, net.input_size, mode, options, allowed)

@@ -15,7 +15,7 @@ from minilstm.data.shaping.shape import Shaping
 from minilstm.network.graph.wiring import Wiring
 
 DEPTH = 20  # of objects and lists within each other
-KEYS = ("features", "targets", "rate", "description", "shaping", "card")
+KEYS = ("features", "targets", "horizon", "rate", "description", "shaping", "card")
 _UNIT = re.compile(r"[\w\s](?:\(([^()\[\]]+)\)|\[([^()\[\]]+)\])\s*$")
 # Of a card; what they hold is for people.
 _PARTS = {"versions": dict, "options": dict, "data": dict, "scores": dict, "limits": list}
@@ -27,7 +27,8 @@ def checked_about(about: Any, wiring: Wiring) -> dict[str, Any] | None:
     Parameters
     ----------
     about : None, or a dict with any of these names: "features", D dicts with "name" and "unit";
-        "targets", R names of the numbers that are predicted; "rate", steps a second; "description"
+        "targets", R names of the numbers that are predicted; "horizon", how many steps later, for a
+        forecast of the features; "rate", steps a second; "description"
         and "shaping", as `to_plain` of `DataDescription` and `Shaping` gives them; "card", as
         `minilstm.network.card.make_card` gives it. None in the place of a value: not known
     wiring : of the network; features are those of its first input, targets of its only output
@@ -56,6 +57,9 @@ def checked_about(about: Any, wiring: Wiring) -> dict[str, Any] | None:
     rate = plain.get("rate")
     if rate is not None and (type(rate) not in (int, float) or not rate > 0):
         raise ValueError(f"about['rate'] is {shown(rate)}; give steps a second, or None.")
+    horizon = plain.get("horizon")
+    if horizon is not None and (type(horizon) is not int or horizon < 1):
+        raise ValueError(f"about['horizon'] is {shown(horizon)}; give a whole number, or None.")
     for key in ("description", "shaping", "card"):
         if not isinstance(plain.get(key), (dict, type(None))):
             raise ValueError(f"about[{key!r}] is {shown(plain[key])}; give a dict, or None.")

@@ -24,7 +24,10 @@ def day(text):
 
 TABLE = [
     ("build(about=3)", "give a dict, or (None)", "build(about=$1).about is None; build(about={})"),
-    ("build(about={'units': 1})", "it may have features, targets, (rate), ", "knowing($1=50)"),
+    ("build(about={'units': 1})", "it may have features, targets, horizon, (rate), ",
+     "knowing($1=50)"),
+    ("knowing(horizon=0)", "give a whole number, or (None)",
+     "knowing(horizon=1); knowing(horizon=$1)"),
     ("build(about={1: 2})", "give names as text", "build(about={'rate': 2})"),
     ("knowing(rate='50 Hz')", "give steps a second, or (None)",
      "knowing(rate=50); knowing(rate=$1)"),

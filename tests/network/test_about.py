@@ -56,8 +56,9 @@ NO_JSON = "which JSON does not hold; give text, finite numbers of Python, lists 
         ({1: 2}, "about has the name 1; give names as text."),
         ({"card": {"a": [np.nan]}}, f"about['card']['a'][0] is nan, {NO_JSON}"),
         ({"rate": np.float32(1)}, f"about['rate'] is {np.float32(1)!r}, {NO_JSON}"),
-        ({"unit": "g"}, "about has 'unit'; it may have features, targets, rate, description, "
-         "shaping, card."),
+        ({"unit": "g"}, "about has 'unit'; it may have features, targets, horizon, rate, "
+         "description, shaping, card."),
+        ({"horizon": 0}, "about['horizon'] is 0; give a whole number, or None."),
         ({"rate": True}, "about['rate'] is True; give steps a second, or None."),
         ({"rate": 0.0}, "about['rate'] is 0.0; give steps a second, or None."),
         ({"card": []}, "about['card'] is []; give a dict, or None."),
