@@ -68,6 +68,8 @@ def trained():
     net.replace(about={"card": card}).save("m.safetensors")
 
 
+WHOLE = HEAD + "a,1,2,run\nb,3,4,walk\n"  # a label for each sequence
+LONG = HEAD + "r1,1,2,run\nr1,3,4,walk\n"  # two steps of one sequence
 # What a run of the grid printed.
 ROW = {"work": "training, 2, 3, 1, 4, 2, last", "engine": "minilstm", "unit": "ms", "median": 2.5}
 GRID = json.dumps(
@@ -100,8 +102,6 @@ TABLE = [
     ("put(GRID, 'r'); command('bench --grid --shapes vowels --read r')",
      "leave out --against and --shapes",
      "put(GRID, 'r'); '2.50' in command('bench --grid --read r')"),
-    ("build(features=2).save('m'); command('predict m ' + put(HEAD + BODY))", "train it before",
-     "model(); 'run' in command('predict m.safetensors ' + put(HEAD + BODY))"),
     ("trained(); command('evaluate m.safetensors d.csv')", "too good; test it on others",
      "trained(); 'accuracy' in command('evaluate m.safetensors ' + put(HEAD + 'r1,5,2,run\\n'))"),
     ("model(); put('ax,ay\\n1,2\\n', 'd.csv'); command('evaluate m.safetensors d.csv --id-column "
@@ -114,9 +114,10 @@ TABLE = [
      "train with (--output-mode sequence)", "training(HEAD + BODY, '$1')"),
     ("training(HEAD + BODY, '--drop ax,,ay')", "no list of columns such as (ax),ay",
      "training(HEAD + BODY, '--drop $1')"),
-    ("training((HEAD + BODY).replace('r1,3,4,walk', 'r1,3,4,run'), '--label-per sequence')",
-     "train with (--output-mode last)|classes",
-     "training(HEAD + 'a,1,2,run\\nb,3,4,walk\\n', '--output-mode last --label-per sequence')"),
+    ("training(WHOLE, '--output-mode sequence --label-per sequence')",
+     "train with (--output-mode last)", "training(WHOLE, '$1 --label-per sequence')"),
+    ("training(WHOLE.replace('walk', 'run'))", "check that the right labels were read",
+     "training(WHOLE)"),
     ("training(HEAD + 'a,1,2,0.5\\na,1,2,1.5\\n')", "number the classes from 1, write their",
      "training(HEAD + 'a,1,2,1\\na,1,2,2\\n'); training(HEAD + BODY)"),
     ("training(HEAD + BODY, '--out .'); os.rename('history.csv', 'h'); "
@@ -183,4 +184,13 @@ TABLE = [
      "--epochs 1 --hidden 2 --quiet --test b.npz')", "give it numbers of the same columns",
      "np.savez('a.npz', x=np.ones((3, 4, 2)), y=np.ones((3, 4))); command('train a.npz --task "
      "regress --epochs 1 --hidden 2 --quiet --test a.npz')"),
+    ("with patch.dict('sys.modules', shtab=None): command('completion bash')",
+     "(pip install '.*'), or shtab alone", "pip(\"$1\")"),
+    ("training(LONG, '--task forecast --output-mode last')", "leave it out",
+     "training(LONG, '--task forecast')"),
+    ("training(HEAD + BODY, '--target-columns ay --drop label --class-weights balanced')",
+     "for classes; leave it out", "training(HEAD + BODY, '--target-columns ay --drop label')"),
+    ("training(HEAD + BODY, '--loss mae')", "for numbers; leave it out", "training(HEAD + BODY)"),
+    ("training(HEAD + BODY, '--metrics acuracy')", r"among (\w+), .* mean '(\w+)'",
+     "training(HEAD + BODY, '--metrics $1'); training(HEAD + BODY, '--metrics $2')"),
 ]  # fmt: skip

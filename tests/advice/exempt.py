@@ -11,7 +11,7 @@ DAMAGE = "becomes the reason in 'cannot be read' or 'does not describe', whose a
 CONTROL = "ends a call within the package and is caught there"
 
 EXEMPT = {
-    ("minilstm/__init__.py", "module 'minilstm' has no attribute"): "is Python's own sentence",
+    ("minilstm/__init__.py", "raise AttributeError(message"): "is Python's own sentence",
     ("minilstm/data/files/mat/elements.py", "raise Broken("): DAMAGE,
     ("minilstm/data/files/mat/objects.py", "raise Broken("): DAMAGE,
     ("minilstm/data/files/mat/objects.py", 'arrays["refused"]'): "is said by another process",
@@ -23,6 +23,7 @@ EXEMPT = {
     ("minilstm/network/model_contents.py", "raise ValueError("): DAMAGE,
     ("minilstm/network/self_check.py", "in the self-test, far more"): DAMAGE,
     ("minilstm/command_line/streaming.py", "line {number}: {told}"): "puts a line before an error",
+    ("minilstm/command_line/words/usage.py", "{message.rstrip('.')}"): "is argparse's own sentence",
     (
         "minilstm/pytest_plugin.py",
         "is not a whole number of",

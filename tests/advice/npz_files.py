@@ -76,7 +76,7 @@ def activity(x):
 
 TABLE = [
     # ------------------------------------------------------------ all kinds of files
-    ("ml.read_sequences(put(HEAD, 'd.txt'))", r"one of those, with (minilstm.data.write_npz) say",
+    ("ml.read_sequences(put(HEAD, 'd.doc'))", r"one of those, with (minilstm.data.write_npz) say",
      "import minilstm; import minilstm.data; $1('d.npz', [X]); ml.read_sequences('d.npz')"),
     ("npz({'fill': 'split'}, x=[[1.0], [np.nan], [3.0]])", "give ('linear') or ('previous')",
      "npz({'fill': $1}, x=[[1.0], [np.nan], [3.0]]); "

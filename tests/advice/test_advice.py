@@ -27,6 +27,8 @@ for package in (
     "matio",
     "pandas",
     "sklearn",
+    "openpyxl",
+    "pyarrow",
 ):  # of which the tables speak
     pytest.importorskip(package)
 

@@ -163,4 +163,8 @@ TABLE = [
     ("train(x, [y[0], [''] * 4], loss=CrossEntropy(ignored_labels=['']), validation_share=0.5)",
      "give another share, another seed, or validation_data",
      "train(x, y, validation_share=0.5)"),
+    ("TrainingOptions(max_epoch=1)", "(max_epochs).*; see TrainingOptions",
+     "TrainingOptions($1=1).max_epochs == 1"),
+    ("train(x, y, validation_share=0.5, validation_data=(x, y))", "leave one of them out",
+     "train(x, y, validation_share=0.5); train(x, y, validation_data=(x, y))"),
 ]  # fmt: skip

@@ -28,8 +28,11 @@ TABLE = [
      "right(ts('$2 hello')) and right(ts(data='$1'))"),
     ("ts('@dimensions 2', '@dimensions 2')", r"remove the line, or mark it as a remark with (#)",
      "right(ts('@dimensions 2')) and right(ts('@dimensions 2', '$1@dimensions 2'))"),
-    ("ts(words=('@timestamps true', *WORDS[1:]))", "remove the time stamps", "right(ts())"),
-    ("ts('@targetLabel true')", "use classes as labels", "right(ts())"),
+    ("ts(words=('@timestamps true', *WORDS[1:]))", "correct the line or the header",
+     "right(ts()); right(ts(words=('@timestamps true', *WORDS[1:]), "
+     "lines=('(0,1),(1,2):(0,3),(1,4):a', '(0,5),(1,6):(0,7),(1,8):b')))"),
+    ("ts('@targetLabel true')", "correct or remove the line",
+     "ts('@targetLabel true', lines=(LINES[0][:-1] + '1.5',)).y.tolist() == [[1.5]]"),
     ("ts(words=WORDS[:2])", "true with the classes, or false, was wanted: correct",
      "right(ts()) and ts(words=(*WORDS[:2], '@classLabel false'), lines=('1,2:2,3',)).y is None"),
     ("ts(words=(*WORDS[:2], '@classLabel true a a'))",
