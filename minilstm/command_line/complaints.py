@@ -32,6 +32,7 @@ _OTHER_NAMES = {
     "sequence_length": "padding",
     "validation_patience": "patience",
     "validation_data": "validation",
+    "gap_seconds": "split_gaps",
 }
 # Options of one word, which are looked for where a value follows.
 _ONE_WORD = {"features", "drop", "separator", "decimal", "encoding", "sheet", "fill", "rate"}

@@ -22,7 +22,13 @@ from minilstm.command_line.models import (
     with_ignored_labels,
 )
 from minilstm.command_line.outputs import output_folder
-from minilstm.command_line.reading import checked_labels, learned_names, read_data, shown
+from minilstm.command_line.reading import (
+    check_rate,
+    checked_labels,
+    learned_names,
+    read_data,
+    shown,
+)
 from minilstm.errors import DataError
 from minilstm.evaluation import ClassReport, report
 from minilstm.evaluation.predictions import training_facts
@@ -87,6 +93,7 @@ def _read(
             f"{shown(paths)} has no labels or target numbers to compare with; add them, or use the "
             "command predict."
         )
+    check_rate((net.about or {}).get("rate"), data, shaping, shown(paths))
     shaped = shaped_as_learned(data, shaping)
     shaped = shaped._replace(data=with_later(shaped.data, ahead, shown(paths)))
     if net.classes is not None:

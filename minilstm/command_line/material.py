@@ -4,6 +4,8 @@ Everything that does not fit is refused here, before a network is built."""
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,10 +13,20 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.command_line.reading import as_list, checked_labels, ignored_labels, read_data, shown
+from minilstm.command_line.reading import (
+    as_list,
+    check_rate,
+    checked_labels,
+    described,
+    ignored_labels,
+    read_data,
+    shown,
+)
 from minilstm.command_line.words.shaping import shaping_of
 from minilstm.data import Sequences
 from minilstm.data.labels import find_classes, to_targets
+from minilstm.data.recordings.facts import gap_limit
+from minilstm.data.recordings.files import sources_of
 from minilstm.data.shaping.shape import Shaping, shape
 from minilstm.errors import DataError
 from minilstm.evaluation import Split, k_fold, leave_one_group_out, shared_names, split_share
@@ -50,6 +62,7 @@ def read_material(options: argparse.Namespace) -> Material:
     task = _task(options, raw)
     ahead = (options.horizon or 1) if task == "forecast" else None
     data = with_later(_shaped(raw, shaping), ahead, shown(_one(options.train)))
+    _hint(raw, data, shaping, task, options)
     found = "sequence" if isinstance(data.y, list) else "last"
     mode = found if options.output_mode is None else options.output_mode
     ignored = ignored_labels(options) if task == "classify" else []
@@ -65,6 +78,7 @@ def read_material(options: argparse.Namespace) -> Material:
         how: Any = options, mode, data.feature_names, classes, None, raw.facts.description
         found, read[name] = read_data(paths, *how)
         _warn_of_shared(raw, found)
+        check_rate(raw.facts.rate, found, shaping, shown(_one(paths)))
         found = with_later(_shaped(found, shaping), ahead, shown(_one(paths)))
         _check_like(found, data, options, paths, mode, classes, ignored)
         return found
@@ -100,6 +114,33 @@ def _check_trained(labels: list[Array], folds: list[Split], ignored: list[str], 
                 f"{held} leaves only {', '.join(map(repr, found)) or 'missing labels'} to train "
                 "on, but a classifier needs at least two classes; hold out less, or record more."
             )
+
+
+def _hint(
+    raw: Sequences, data: Sequences, shaping: Shaping | None, task: str, options: argparse.Namespace
+) -> None:
+    """Say where windows lie across holes in time, and where labels are those of recordings."""
+    windows = shaping is not None and shaping.window_length is not None
+    facts, seconds = raw.facts, data.times or []
+    if windows and facts.longest_step is not None and options.split_gaps is None:
+        limit = gap_limit(facts.longest_step, facts.rate)
+        across = sum(bool((np.diff(part) > float(limit)).any()) for part in seconds)
+        if across:  # of what was resampled, another line tells
+            print(
+                f"minilstm: {across:,} of {len(data.x):,} windows lie across a hole in time; say "
+                f"--split-gaps {limit}.",
+                file=sys.stderr,
+            )
+    if task != "classify" or windows or not isinstance(raw.y, list):
+        return
+    asked = options.output_mode or described(options).label_per
+    alike = [np.unique(part).tolist() for part in raw.y]
+    if asked is None and all(len(one) == 1 for one in alike) and len({one[0] for one in alike}) > 1:
+        print(
+            "minilstm: every recording has one label only; say --label-per sequence, so that a "
+            "recording gets one answer.",
+            file=sys.stderr,
+        )
 
 
 def _groups(data: Sequences, options: argparse.Namespace) -> list[str]:
@@ -220,11 +261,23 @@ def _with_strangers(labels: list[Array], classes: Array) -> Array:
 
 
 def _warn_of_shared(data: Sequences, other: Sequences) -> None:
-    """Recordings, or groups, that train and judge as well."""
-    if data.groups is not None and other.groups is not None:
+    """Files, recordings or groups that train and judge as well."""
+    files = [{os.path.realpath(f): f for f in d.facts.files if f != "-"} for d in (data, other)]
+    if shared := files[0].keys() & files[1].keys():
+        names = sorted(files[1][path] for path in shared)
+        shared_names(names, names, "files")
+    elif data.groups is not None and other.groups is not None:
         shared_names(data.groups, other.groups, "groups")
     else:
-        shared_names(data.ids, other.ids)
+        shared_names(_names(data, other), _names(other, data))
+
+
+def _names(data: Sequences, other: Sequences) -> list[str]:
+    """The ids of recordings; of one file alone its stem, where several others are called by it."""
+    facts = data.facts
+    if len(facts.files) > 1 or len(other.facts.files) == 1 or facts.description.id_column:
+        return data.ids
+    return [source.name for source in sources_of([*facts.files])]
 
 
 def _one(paths: Paths) -> Path | Paths:

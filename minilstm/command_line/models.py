@@ -16,6 +16,7 @@ import numpy as np
 
 from minilstm.command_line.facts import facts, files, scores_line
 from minilstm.command_line.reading import (
+    check_rate,
     checked_labels,
     ignored_labels,
     learned_names,
@@ -53,6 +54,7 @@ def predict_file(options: argparse.Namespace) -> dict[str, Any]:
     description, shaping = known_of(net)
     given = learned_names(net), net.classes, net.dtype, description
     data, read = read_data(paths, options, net.output_mode, *given)
+    check_rate((net.about or {}).get("rate"), data, shaping, shown)
     shaped = shaped_as_learned(data, shaping)
     data = shaped.data
     # What evaluate would refuse is refused before anything is written.

@@ -6,8 +6,8 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
+import warnings
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,12 @@ from minilstm.data.labels import as_labels
 from minilstm.data.recordings.files import ARRAYS
 from minilstm.data.recordings.read import Read
 from minilstm.data.sequences import as_batch
+from minilstm.data.shaping.shape import Shaping
 from minilstm.errors import DataError
 from minilstm.layers import SequenceInput
 from minilstm.network.network import Network
 
+_OFF = 0.1  # how far a rate may be from the one that was learned, as a share
 _OF_ARRAYS = ("layout", "x_name", "y_name")
 
 
@@ -59,9 +61,11 @@ def read_data(
     }
     kind, sources = kind_and_sources(given, said)
     if learned is not None and learned.file_pattern is not None and said.file_pattern is None:
-        with suppress(DataError):  # other files may be called otherwise
-            named = dataclasses.replace(said, file_pattern=learned.file_pattern)
+        named = dataclasses.replace(said, file_pattern=learned.file_pattern)
+        try:
             kind, sources = kind_and_sources(given, named)
+        except DataError:  # other files may be called otherwise
+            kind, sources = kind_and_sources(paths, said)
     # A file of arrays does not say whether its numbers are classes.
     numbers = getattr(options, "task", None) == "regress" or (dtype is not None and classes is None)
     if numbers and kind in ARRAYS:
@@ -148,11 +152,22 @@ def checked_labels(
     the `classes`, or where --missing-labels has said which words are none.
     """
     if data.y is None:
+        ways = "add them, or name their column with --label-column"
+        if data.facts is not None and len(data.facts.files) > 1:
+            ways = (
+                "name their column with --label-column, or say which part of the files' names they "
+                "are, as --file-pattern '{group}_{label}_*' does"
+            )
         raise DataError(
-            f"{shown(path)} has no labels, but a classifier learns from labels; add them."
+            f"{shown(path)} has no labels, but a classifier learns from labels; {ways}."
         )
     per_step = isinstance(data.y, list)
     if per_step != (output_mode == "sequence"):
+        if not per_step and getattr(options, "window_length", None) is not None:
+            raise DataError(
+                f"--output-mode is {output_mode!r}, one label a step, but windows have one label "
+                "each; leave --output-mode out, or cut no windows."
+            )
         has, learns = ("step", "sequence") if per_step else ("sequence", "step")
         raise DataError(
             f"{shown(path)} has one label a {has}, but a network with the output mode "
@@ -166,6 +181,28 @@ def checked_labels(
     return as_labels(data.y, batch, output_mode, shown(path), allowed)
 
 
+def check_rate(learned: float | None, data: Sequences, shaping: Shaping | None, name: str) -> None:
+    """Refuse windows of a recording at another rate than the network learned; else warn.
+
+    What is resampled has the right rate; without times nothing is known.
+    """
+    if learned is None or data.times is None or (shaping is not None and shaping.rate is not None):
+        return
+    for whose, times in zip(data.ids, data.times, strict=True):
+        step = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
+        if step <= 0 or abs(1 / (step * learned) - 1) <= _OFF:
+            continue
+        sentence = (
+            f"the recording {whose!r} of {name} has {1 / step:.4g} Hz, but the model learned "
+            f"{learned:.4g} Hz; bring the data to that rate, or train with --rate "
+            f"{min(learned, 1 / step):.4g}, which resamples all data."
+        )
+        if shaping is not None and shaping.window_length is not None:
+            raise DataError(sentence)
+        warnings.warn(sentence, UserWarning, stacklevel=2)
+        return
+
+
 def as_list(labels: Any) -> list[Any]:
     """Labels as a list of arrays, whether they belong to steps or to sequences."""
     return labels if isinstance(labels, list) else [labels]
@@ -174,6 +211,8 @@ def as_list(labels: Any) -> list[Any]:
 def _say(facts: Any, options: argparse.Namespace) -> None:
     """What was read, a line for each thing."""
     for line in facts.lines():
-        if line in facts.hints and getattr(options, "normalization", "") != "none":
-            continue  # it is normalized already, or is no training
+        if line in facts.hints:
+            by = "split_gaps" if "gap_seconds" in line else "normalization"
+            if getattr(options, by, "") not in (None, "none"):
+                continue  # it is split or normalized already, or is no training
         print(f"{facts.path}: {in_words_of_options(line, options)}", file=sys.stderr)

@@ -30,6 +30,8 @@ from minilstm.errors import DataError
 from minilstm.network.network import Network
 
 _MOST_TOLD = 20  # bad lines that are told one by one
+_LINES_OF_RATE = 21  # whose times tell the rate
+_OFF = 0.1  # how far a rate may be from the one that was learned, as a share
 _MEND = "; mend the line, or leave such lines out with --on-bad-line skip."
 _SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 
@@ -40,6 +42,7 @@ class _Columns(NamedTuple):
     order: list[int] | None  # (D,); None for the first D cells as they come
     width: int  # cells of a line
     time: int | None  # the cell with the time
+    whose: tuple[int, ...] = ()  # the cells that name the recording: its id and its group
 
 
 def stream_lines(options: argparse.Namespace) -> dict[str, Any]:
@@ -52,24 +55,29 @@ def stream_lines(options: argparse.Namespace) -> dict[str, Any]:
         )
     said, shaping = _said(net, options)
     names = learned_names(net)
-    step, reset = _stepper(net, shaping, 1 if options.threads is None else options.threads)
+    threads = 1 if options.threads is None else options.threads
+    step, reset = _stepper(net, shaping, threads)
     columns, may_be_heading = _Columns(None, net.input_size, None), True
     windows = shaping is not None and shaping.window_length is not None
     no_answer = "," * (len(answer_names(net)) - 1)
     started = time.perf_counter()
     taken, bad_lines = 0, 0
+    seen: list[tuple[str, ...]] = []  # the recordings that came, the running one last
     for number, line in _lines():
         if not line:
             reset()
+            seen.clear()
             continue
         cells = _cells(line, said.separator or ",")
         if may_be_heading and _is_heading(cells, names, said.on_bad_line == "skip"):
             may_be_heading = False
-            columns = _named_columns(cells, names, net, said.time_column, windows, number)
+            columns = _named_columns(cells, names, net, said, windows, number)
             continue
         try:
             values = _values(number, line, cells, columns, said)
-            when = None if columns.time is None else _seconds(number, cells[columns.time], said)
+            when = _when(number, cells, columns, said, windows)
+            if _begins(seen, number, cells, columns):
+                reset()
             answer = _answered(step, values, when, net.dtype, number)
         except DataError as error:
             if said.on_bad_line != "skip":
@@ -109,10 +117,20 @@ def _stepper(
     net: Network, shaping: Shaping | None, threads: int
 ) -> tuple[Step, Callable[[], None]]:
     """What answers a step, or a step that fills a window; and what starts a new sequence."""
+    rate = (net.about or {}).get("rate")
     if shaping is None or shaping.window_length is None:
-        stream = net.stream(threads=threads)
-        return lambda x_t, when: next(answers(net, stream.step(x_t)[None])), stream.reset
-    live, length = LiveWindows(shaping), shaping.window_length
+        stream, watch = net.stream(threads=threads), _RateWatch(rate)
+
+        def answer(x_t: NDArray[Any], when: float | None) -> list[Any]:
+            watch.take(when)
+            return next(answers(net, stream.step(x_t)[None]))
+
+        def anew() -> None:
+            stream.reset()
+            watch.times.clear()
+
+        return answer, anew
+    live, length = LiveWindows(shaping, rate), shaping.window_length
 
     def push(x_t: NDArray[Any], when: float | None) -> list[Any] | None:
         window = live.push(x_t, when)  # (length, D)
@@ -122,6 +140,62 @@ def _stepper(
         return [live.taken - length, *next(answers(net, np.atleast_2d(scores)[-1:]))]
 
     return push, live.reset
+
+
+class _RateWatch:
+    """Says once where lines come at another rate than the network learned."""
+
+    def __init__(self, rate: float | None) -> None:
+        self.rate, self.times = rate, list[float]()
+
+    def take(self, when: float | None) -> None:
+        """Look at the usual step of the first lines."""
+        if self.rate is None or when is None:
+            return
+        self.times.append(when)
+        if len(self.times) < _LINES_OF_RATE:
+            return
+        step = float(np.median(np.diff(self.times)))
+        if step > 0 and abs(1 / (step * self.rate) - 1) > _OFF:
+            print(
+                f"minilstm: warning: lines come at {1 / step:.4g} Hz, but the model learned "
+                f"{self.rate:.4g} Hz; send them at that rate.",
+                file=sys.stderr,
+            )
+        self.rate = None  # once is enough
+
+
+def _begins(
+    seen: list[tuple[str, ...]], number: int, cells: Sequence[str], columns: _Columns
+) -> bool:
+    """Whether a line is the first of another recording than the running one, noted in `seen`.
+
+    DataError where a recording comes back, for its state is gone.
+    """
+    whose = tuple(cells[n] for n in columns.whose)
+    if not whose or (seen and seen[-1] == whose):
+        return False
+    if whose in seen:
+        raise DataError(
+            f"line {number} goes back to the sequence {'/'.join(whose[::-1])!r}, but the lines of "
+            f"a sequence have to come together{_MEND}"
+        )
+    seen.append(whose)
+    return len(seen) > 1
+
+
+def _when(
+    number: int, cells: Sequence[str], columns: _Columns, said: DataDescription, needed: bool
+) -> float | None:
+    """The time of a line in seconds; where windows need none, one that is no time is left out."""
+    if columns.time is None:
+        return None
+    try:
+        return _seconds(number, cells[columns.time], said)
+    except DataError:
+        if needed:
+            raise
+        return None
 
 
 def _answered(
@@ -242,12 +316,15 @@ def _named_columns(
     cells: Sequence[str],
     names: Sequence[str] | None,
     net: Network,
-    time_column: str | None,
+    said: DataDescription,
     windows: bool,
     number: int,
 ) -> _Columns:
     """Where each feature of the network stands in a line, by its heading."""
-    clock = cells.index(time_column) if windows and time_column in cells else None
+    time_column, of_names = said.time_column, (said.id_column, said.group_column)
+    watched = windows or (net.about or {}).get("rate") is not None
+    clock = cells.index(time_column) if watched and time_column in cells else None
+    whose = tuple(cells.index(column) for column in of_names if column in cells)
     others = net.others if time_column is None else net.others | {time_column}
     if names is None:
         named = [n for n, cell in enumerate(cells) if cell not in others]
@@ -260,8 +337,8 @@ def _named_columns(
         order: list[int] | None = named if others else None
     else:
         order = column_order(cells, names, f"the heading on line {number}", others=others)
-    kept = set(range(len(cells)) if order is None else order) | {clock}
+    kept = set(range(len(cells)) if order is None else order) | {clock, *whose}
     unused = [cell for n, cell in enumerate(cells) if n not in kept]
     if unused:
         print(f"minilstm: columns not used: {', '.join(unused)}", file=sys.stderr)
-    return _Columns(order, len(cells), clock)
+    return _Columns(order, len(cells), clock, whose)

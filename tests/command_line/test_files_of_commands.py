@@ -97,8 +97,9 @@ def test_what_was_read_is_said(run):
         "path": "train.csv", "files": 1, "sequences": 3, "steps": 98, "shortest": 25,
         "longest": 40, "features": NAMES, "ranges": [list(pair) for pair in ends],
         "id_column": "sequence", "group_column": None, "groups": None, "time_column": None,
-        "time_unit": None, "rate": None, "irregular": None, "label_column": "label",
-        "label_per": "step", "labels": {"down": 98 - up, "up": up}, "missing_labels": 0,
+        "time_unit": None, "rate": None, "irregular": None, "longest_step": None,
+        "label_column": "label", "label_per": "step", "labels": {"down": 98 - up, "up": up},
+        "missing_labels": 0,
         "targets": None, "filled_cells": 0, "cut_rows": 0, "skipped_lines": 0, "empty_lines": 0,
         "unused": [], "told": [],
         "description": {
@@ -124,6 +125,7 @@ def test_what_was_read_is_said(run):
     [(["--missing-labels", "NA", "--missing-labels", ""], {"down": 6, "up": 6}, 4),
      (["--no-missing-labels"], {"NA": 2, "down": 6, "up": 6}, 0)],
 )  # fmt: skip
+@pytest.mark.filterwarnings("ignore:1 files are both in the training")
 def test_missing_labels_count_nowhere_or_are_a_class(run, words, labels, missing):
     rows = [("up", 1), ("down", -1), ("NA", 9)] * 2 + [("up", 1), ("down", -1)] * 4
     rows += [("", 9)] * 2 if missing else []
@@ -174,6 +176,7 @@ def test_missing_labels_beside_numbers_and_for_models_that_never_saw_one(run):
     )
 
 
+@pytest.mark.filterwarnings("ignore:1 files are both in the training")
 def test_words_like_missing_labels_are_classes_where_the_option_says_so(run):
     write("train.csv", y=("nan!", "NA!"))
     Path("train.csv").write_text(Path("train.csv").read_text().replace("!", ""))
@@ -250,7 +253,8 @@ def test_labels_of_the_test_are_checked_before_the_training(run, monkeypatch):
     write_csv("bare.csv", x, feature_names=NAMES)
     code, _, said = run("train", "train.csv", "--out", "o", "--test", "bare.csv")
     assert said[-1] == (
-        "minilstm: bare.csv has no labels, but a classifier learns from labels; add them."
+        "minilstm: bare.csv has no labels, but a classifier learns from labels; add them, "
+        "or name their column with --label-column."
     )
     assert not Path("o").exists()
 

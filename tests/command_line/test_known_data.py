@@ -170,7 +170,7 @@ def stepped(net, rows):
 def test_a_heading_may_have_columns_that_the_model_knows(stream, nets):
     text = table("label", "ay", "t", "ax", "who")
     wanted = stepped(nets["steps"], X)
-    assert stream("steps", text) == (0, wanted, ["minilstm: columns not used: label, t, who"])
+    assert stream("steps", text) == (0, wanted, ["minilstm: columns not used: label, t"])
     assert stream("numbers", table("ay", "ax")) == (0, stepped(nets["numbers"], X), [])
     code, out, said = stream("steps", text.replace("who", "where", 1))
     assert (code, out) == (2, []) and said == [
@@ -229,6 +229,46 @@ def test_a_gap_or_another_rate_in_the_times_of_a_stream(stream, nets):
         "t,ax,ay\n0,1,2\n0.5,3,4\n0.4,3,4\n0.52,5,6\n0.54,7,8\n"  # a line refused by rate or time
     )
     assert stream("gaps", late, "--on-bad-line", "skip")[1] == [f"2,{answers[1]}"]
+
+
+def test_another_id_in_a_line_starts_a_new_sequence(stream, nets):
+    first, second, other = X[:5], X[5:], X[2:6]
+    rows = [("r", "ann", first), ("s", "ann", second), ("s", "bob", other)]  # the group tells, too
+    lines = [f"{run},{who},{a},{b}" for run, who, x in rows for a, b in x.tolist()]
+    text = "run,who,ax,ay\n" + "\n".join(lines) + "\n"
+    wanted = [row for *_, x in rows for row in stepped(nets["steps"], x)]
+    assert stream("steps", text) == (0, wanted, [])
+    windows = [(s, x[s : s + 4]) for *_, x in rows for s in range(0, len(x) - 3, 2)]
+    wanted = [f"{s},{answer(nets['windows'], nets['windows'].predict(w))}" for s, w in windows]
+    assert stream("windows", text) == (0, wanted, [])
+    back = text + "r,ann,1,2\n"
+    assert stream("windows", back) == (2, wanted, [
+        "minilstm: line 15 goes back to the sequence 'ann/r', but the lines of a sequence have to "
+        "come together; mend the line, or leave such lines out with --on-bad-line skip."
+    ])  # fmt: skip
+    assert stream("windows", text + "\nr,ann,1,2\n")[0] == 0  # an empty line forgets what came
+
+
+def test_lines_at_another_rate_than_the_model_learned(stream):
+    text = "t,ax,ay\n" + "".join(f"{k / 25},1,{k % 3}\n" for k in range(30))
+    model("fifty", {**KNOWN, "rate": 50})
+    assert stream("fifty", text)[2] == [
+        "minilstm: warning: lines come at 25 Hz, but the model learned 50 Hz; send them at that "
+        "rate."
+    ]
+    same = text.replace("0.04", "later")  # a time that is none is no line less
+    assert len(stream("fifty", same)[1]) == 30
+    model("five", {**KNOWN, "rate": 25})
+    assert stream("five", text)[::2] == (0, [])
+    shaped = {**KNOWN, "rate": 50, "shaping": {"window_length": 4}}
+    model("windows50", shaped, "last")
+    assert stream("windows50", text) == (2, [], [
+        "minilstm: line 5: rows come at 25 Hz, but the model takes 50 Hz; send them at that rate; "
+        "mend the line, or leave such lines out with --on-bad-line skip."
+    ])  # fmt: skip
+    model("windows25", {**shaped, "rate": 25}, "last")
+    holes = text.replace("0.12,", "0.119,").replace("\n0.", "\n-9.", 1)  # a hole is no rate
+    assert len(stream("windows25", holes)[1]) == 14
 
 
 BAD = ["x,1", "1", "1,2,3", "nan,2", '"1,2', "1e999,2", "1e39,2", "ax,ay"]

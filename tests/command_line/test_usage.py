@@ -37,6 +37,8 @@ FAULTS = {
     "gradcheck --layer": "--layer wants at least one value; see `minilstm gradcheck --help`.",
     "train x --wi 3": "--wi may be --window-length or --window-step or --window-label; write one "
     "of them in full.",
+    "predict a b --id-column session --id-column who": "--id-column: it names 'session' and 'who', "
+    "but one column was wanted; leave one out, or say --group-column for the other.",
     "predict a b --missing-labels a --no-missing-labels": "--no-missing-labels cannot stand beside "
     "--missing-labels; leave one of them out.",
     "info --json=1": "--json: ignored explicit argument '1'.",

@@ -25,7 +25,7 @@ def data_options() -> argparse.ArgumentParser:
         ("--value-column", "of the long form: its value"),
         ("--sort-by", "by which the rows of a recording are sorted"),
     ):
-        add(word, metavar="COLUMN", help=what)
+        add(word, metavar="COLUMN", help=what, action=Once)
     for word, what in (
         ("--target-columns", "with numbers to be predicted"),
         ("--features", "that are features, and no others"),
@@ -39,6 +39,23 @@ def data_options() -> argparse.ArgumentParser:
     data.add_argument("--x-name", help="MAT: the variable with the sequences")
     data.add_argument("--y-name", help="MAT: the variable with the labels; '' for none")
     return data
+
+
+class Once(argparse.Action):
+    """A word that names one column, and so stands once: a second would replace the first."""
+
+    def __call__(
+        self, parser: Any, options: argparse.Namespace, value: Any, word: str | None = None
+    ) -> None:
+        """Keep the value, or refuse another."""
+        before = getattr(options, self.dest, None)
+        if before not in (None, value):
+            raise argparse.ArgumentError(
+                self,
+                f"it names {before!r} and {value!r}, but one column was wanted; leave one out"
+                + (", or say --group-column for the other" if self.dest == "id_column" else ""),
+            )
+        setattr(options, self.dest, value)
 
 
 def _add_files(data: argparse.ArgumentParser) -> None:

@@ -23,11 +23,12 @@ def add_stream(
         description="Reads one time step a line from standard input, features separated by "
         "commas; an empty line starts a new sequence. A first line may name the columns: a model "
         "that knows the names of its features takes them by name, and leaves out the columns for "
-        "id, time, label and group that it knows. A model of windows answers each window as soon "
-        "as it is full: its first step, counted from 0 in the sequence, then the label and the "
-        "scores. A model of numbers answers with them. Standard output holds the CSV alone; --json "
-        "goes to standard error. With --threads so many threads share one step; without it there "
-        "is one.",
+        "id, time, label and group that it knows; where the heading has those of id and group, "
+        "another name there starts a new sequence, as an empty line does. A model of windows "
+        "answers each window as soon as it is full: its first step, counted from 0 in the "
+        "sequence, then the label and the scores. A model of numbers answers with them. Standard "
+        "output holds the CSV alone; --json goes to standard error. With --threads so many threads "
+        "share one step; without it there is one.",
     )
     stream.add_argument("model", type=path, metavar="MODEL")
     stream.add_argument("--separator", type=separator, help="such as ';' or tab (default: ,)")

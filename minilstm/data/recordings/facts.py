@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from minilstm.data.recordings.columns import Array
 _ABREAST = 64  # steps
 _MOST_NAMES = 12  # features or labels that a line names
 _TOO_WIDE = 60.0  # times that the range of one feature may be that of another
+_HOLE = 10.0  # times the usual step that a longer one is
 _UNEVEN = 0.1  # share by which a step of time may differ from the usual one
 
 
@@ -39,6 +40,7 @@ class ReadFacts:
     time_unit: str | None = None  # "s", "ms", "us", "ns" or "text"
     rate: float | None = None  # rows a second
     irregular: float | None = None  # share of steps of time that differ by more than a tenth
+    longest_step: float | None = None  # seconds, where it is more than ten times the usual step
     filled: int = 0  # cells
     cut: int = 0  # rows left out where recordings were split at gaps
     skipped: int = 0  # lines that could not be read
@@ -105,7 +107,10 @@ class ReadFacts:
         text = f"time column {self.description.time_column!r} ({unit})"
         if self.rate is None:
             return text
-        uneven = f", {self.irregular:.1%} of the steps are uneven" if self.irregular else ""
+        share = f"{self.irregular:.1%}" if (self.irregular or 0) >= 0.0005 else "under 0.1%"
+        uneven = f", {share} of the steps are uneven" if self.irregular else ""
+        if self.longest_step is not None:
+            uneven += f", longest step {self.longest_step:,.5g} s"
         return f"{text}: {self.rate:.5g} Hz{uneven}"
 
     def _of_answers(self) -> str:
@@ -142,6 +147,7 @@ class ReadFacts:
             "time_unit": self.time_unit,
             "rate": self.rate,
             "irregular": self.irregular,
+            "longest_step": self.longest_step,
             "label_column": said.label_column or None,
             "label_per": self.label_per,
             "labels": self.labels,
@@ -163,6 +169,12 @@ def facts_of(path: str, files: Iterable[str], data: Sequences, **more: Any) -> R
     high = np.max([_over_steps(np.max, x) for x in data.x], axis=0)
     names = data.feature_names
     facts: dict[str, Any] = {"hints": hints_of(names, low, high), **more}
+    if (longest := more.get("longest_step")) is not None:
+        usual = 1 / more["rate"]
+        facts["hints"] += (
+            f"a recording has a step of {longest:,.5g} s, {longest / usual:,.0f} times the usual "
+            f"one: split it there with gap_seconds={gap_limit(longest, more['rate'])}",
+        )
     answers = [] if data.y is None else data.y if isinstance(data.y, list) else [data.y]
     if answers:
         facts["label_per"] = "step" if isinstance(data.y, list) else "sequence"
@@ -215,19 +227,35 @@ def _counts(answers: list[Array]) -> dict[str, int]:
     return {str(value): total[value] for value in sorted(total)}
 
 
-def rate_of(times: list[Array]) -> tuple[float | None, float | None, list[float]]:
-    """Rows a second, the share of uneven steps, and the usual step of each recording."""
+class Rate(NamedTuple):
+    """What times tell of steps."""
+
+    hertz: float | None  # rows a second
+    uneven: float | None  # share of the steps
+    longest: float | None  # seconds, where it is a hole
+    usual: list[float]  # B, the usual step of each recording, in seconds
+
+
+def rate_of(times: list[Array]) -> Rate:
+    """The rate of recordings, and how even it is."""
     steps = [np.diff(part) for part in times]
     usual = [float(np.median(part)) if len(part) else np.nan for part in steps]
-    together = np.concatenate(steps)
+    together = np.concatenate([np.empty(0), *steps])
     if not together.size:
-        return None, None, usual
+        return Rate(None, None, None, usual)
     step = float(np.median(together))
     if step <= 0:
-        return None, None, usual
+        return Rate(None, None, None, usual)
     own = np.repeat(usual, [len(part) for part in steps])
     uneven = np.abs(together - own) > _UNEVEN * own
-    return float(f"{1 / step:.9g}"), float(uneven.mean()), usual
+    longest = float(together.max()) if (together > _HOLE * own).any() else None
+    return Rate(float(f"{1 / step:.9g}"), float(uneven.mean()), longest, usual)
+
+
+def gap_limit(longest: float, rate: float) -> str:
+    """Seconds by which recordings are split at their holes: a second, where that is between."""
+    usual = _HOLE / rate
+    return f"{1.0 if usual <= 1 < longest else usual:.3g}"
 
 
 def hints_of(names: list[str] | None, low: Array, high: Array) -> tuple[str, ...]:

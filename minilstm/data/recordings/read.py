@@ -77,8 +77,10 @@ def sequences_of(
     roles, needs = roles_of(rows, said, known, own_names)
     skip = said.on_bad_line == "skip"
     names = [source.name for source in sources]
-    found = in_order(rows, roles, said.sort_by, said.time_unit, names, skip)
-    needs += found.needs
+    sure = not any(need.option == f"label_column={roles.label!r}" for need in needs)
+    shown = roles if sure else roles._replace(label=None)
+    found = in_order(rows, shown, said.sort_by, said.time_unit, names, skip)
+    needs = _with_order(needs, found.needs)
     if roles.channel is not None:
         found, roles = pivoted(found, roles)
     x = _matrix(found.rows, roles.features)  # (N, D)
@@ -104,21 +106,22 @@ def sequences_of(
     groups = groups_of(found, roles.group, named_group)
     times = None if found.times is None else _parts(found.times.seconds, found)
     sequences = Sequences(_parts(x, found), y, list(roles.features), found.ids, groups, times)
-    rate, irregular, usual = (None, None, []) if times is None else rate_of(times)
+    rate = rate_of([]) if times is None else rate_of(times)
     facts = facts_of(
         path,
         [source.path for source in sources],
         sequences,
         time_unit=None if found.times is None else found.times.unit,
-        rate=rate,
-        irregular=irregular,
+        rate=rate.hertz,
+        irregular=rate.uneven,
+        longest_step=rate.longest,
         filled=done.cells,
         cut=done.rows,
         skipped=sum(table.skipped for table in tables) + found.doubled,
         empty_lines=sum(table.empty for table in tables),
         unused=roles.unused,
         told=tuple(_told(found, tables)),
-        warnings=tuple(_warnings(found.ids, usual)),
+        warnings=tuple(_warnings(found.ids, rate.usual)),
         description=_resolved(said, roles, found, per),
     )
     # Pieces of a recording resemble each other, so they stay together in every split.
@@ -139,6 +142,15 @@ def _kept(learned: DataDescription, columns: Collection[str]) -> DataDescription
             lost = name == "label_column" and value != ""
             plain[name] = "" if lost else None
     return DataDescription.from_plain({k: v for k, v in plain.items() if v is not None})
+
+
+def _with_order(needs: list[Need], of_order: list[Need]) -> list[Need]:
+    """All needs; where a column is to pair with ids, nothing else is asked of it or of order."""
+    pairs = [n for n in of_order if n.option.startswith("group_column='")]
+    if not pairs:
+        return needs + of_order
+    column = pairs[0].option.removeprefix("group_column=").partition(" and ")[0]
+    return [n for n in needs if column not in n.option] + pairs
 
 
 def _asked(rows: Rows, needs: list[Need]) -> str:
@@ -202,6 +214,9 @@ def _named_labels(
 def _told(found: Ordered, tables: Sequence[Table]) -> list[str]:
     """What was found that a user may not expect."""
     told = []
+    if found.paired:
+        name = next(name for name in found.ids if "/" in name)
+        told.append(f"ids repeat over the groups: both name a recording, such as {name!r}")
     if found.spread:
         told.append(
             f"the time stamps of {found.spread:,} recording{'s' * (found.spread > 1)} repeat, a "

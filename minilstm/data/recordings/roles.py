@@ -10,6 +10,7 @@ from collections.abc import Collection
 import numpy as np
 
 from minilstm.data.description import DataDescription, did_you_mean
+from minilstm.data.files.checks import is_number
 from minilstm.data.files.csv_columns import ID_NAMES, label_names, listed, usual_column
 from minilstm.data.recordings.columns import (
     Array,
@@ -20,7 +21,7 @@ from minilstm.data.recordings.columns import (
 )
 from minilstm.data.recordings.names import LABEL_NAMES
 from minilstm.data.recordings.questions import Need, Roles, ask_for_id, doubt_of_label, questions
-from minilstm.data.recordings.times import SHORT_TIME_NAMES, TIME_NAMES, is_iso
+from minilstm.data.recordings.times import SHORT_TIME_NAMES, TIME_NAMES, check_whole, is_iso
 from minilstm.errors import DataError
 
 
@@ -66,6 +67,8 @@ def roles_of(
     time = said.time_column
     if time is None:
         time = _time_by_name(rows, rest, starts)
+        if time is not None:
+            check_whole(rows, time, [c for c in rest if c != time])
         others = [c for c in (*rest, *known, said.value_column) if c not in (time, None)]
         if time is not None and not others:
             time = None if said.features is None else time  # nothing else would be a feature
@@ -179,8 +182,8 @@ def _check_numbers(rows: Rows, column: str, roles: Roles) -> None:
     cells = rows.columns[column]
     if as_numbers(cells) is not None:
         return
-    k = bad_cell(cells)
-    k = 0 if k is None else k
+    bad = bad_cell(cells)
+    k = 0 if bad is None else bad
     text = str(cells[k])
     if all(str(cell[k]) == name for name, cell in rows.columns.items() if cell.dtype.kind == "U"):
         raise DataError(
@@ -191,6 +194,11 @@ def _check_numbers(rows: Rows, column: str, roles: Roles) -> None:
         advice = "say decimal=',' where that is the decimal sign, or write it with a point"
     elif "," in text:
         advice = "write it with a point, and with nothing between thousands"
+    elif bad == 0 and len(cells) > 2 and as_numbers(cells[1:]) is not None and not is_number(text):
+        advice = (
+            "remove the line, or say on_bad_line='skip' to leave it out where it holds units, and "
+            "not a step"
+        )
     elif text[:1].isalpha() and text.lower() not in ("inf", "infinity"):
         if roles.id is None:
             advice += f", or say id_column={column!r} where these name the sequences"

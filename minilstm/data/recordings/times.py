@@ -21,6 +21,14 @@ _ISO = re.compile(
     r"(\d{4}[-/]\d\d?[-/]\d\d?)?[T ]*(\d\d:\d\d(:\d\d([.,]\d+)?)?)?\s*(Z|UTC|[+-]\d\d:?\d\d)?",
     re.IGNORECASE,
 )
+_CLOCK = r"\d\d?:\d\d(?::\d\d(?:[.,]\d+)?)?"
+_DOTTED = re.compile(rf"(\d\d?)\.(\d\d?)\.(\d{{4}})(?:[T ,]+({_CLOCK}))?")  # the day first
+# The day or the month first, or hours up to 12: what no cell alone can tell, or NumPy not read.
+_UNSURE = re.compile(
+    rf"\d\d?([/-])\d\d?\1(?:\d{{4}}|\d\d)(?:[T ,]+{_CLOCK}(?:\s*[AP]M)?)?|"
+    rf"(?:\S+ +)?{_CLOCK}\s*[AP]M",
+    re.IGNORECASE,
+)
 # Names that say time; the short ones count only where the numbers rise.
 TIME_NAMES = re.compile(
     r"(?!feature_)(time|timestamp|timestamps|time_?stamp|datetime|date_?time|date|seconds|elapsed|"
@@ -46,8 +54,33 @@ def is_iso(column: Array) -> bool:
     if column.dtype.kind == "M":
         return True
     cells = [cell.strip() for cell in column[:20].tolist()] if column.dtype.kind == "U" else []
-    known = [(m := _ISO.fullmatch(cell)) is not None and (m[1] or m[2]) for cell in cells]
+    known = [
+        ((m := _ISO.fullmatch(cell)) is not None and (m[1] or m[2]))
+        or _DOTTED.fullmatch(cell) or _UNSURE.fullmatch(cell)
+        for cell in cells
+    ]  # fmt: skip
     return 2 * sum(map(bool, known)) > len(cells)
+
+
+def check_whole(rows: Rows, time: str, others: list[str]) -> None:
+    """Refuse a date and a time of day in two columns, of which one was taken for the time."""
+
+    def part(column: str) -> str | None:
+        cells = [cell.strip() for cell in rows.columns[column][:20].astype(str).tolist()]
+        if all(re.fullmatch(_CLOCK + r"(\s*[AP]M)?", cell, re.IGNORECASE) for cell in cells):
+            return "clock"
+        dates = r"\d{4}-\d\d-\d\d|\d\d?([./-])\d\d?\1\d{2,4}|\d{4}/\d\d?/\d\d?"
+        return "date" if all(re.fullmatch(dates, cell) for cell in cells) else None
+
+    texts = [c for c in (time, *others) if rows.columns[c].dtype.kind == "U"]
+    parts = {part(c): c for c in texts[::-1]} if time in texts else {}
+    if {"date", "clock"} <= set(parts) and time in parts.values():
+        raise DataError(
+            f"{rows.name} has dates in column {parts['date']!r} and times of day in column "
+            f"{parts['clock']!r}, but one column with both was wanted: join them, such as "
+            f"2026-11-30T14:00:00, or say time_column={parts['clock']!r} where no recording passes "
+            "midnight."
+        )
 
 
 def times_of(rows: Rows, name: str, unit: str | None) -> Times:
@@ -57,6 +90,7 @@ def times_of(rows: Rows, name: str, unit: str | None) -> Times:
     if odd is not None:
         found = Times(np.where(np.arange(len(column)) == odd, np.nan, 0.0), "text", "text")
     elif numbers is None:
+        _check_sure(rows, name)
         seconds = _from_text(column) if column.dtype.kind == "U" else _from_stamps(column)
         found = Times(seconds, "text", "text")
     else:
@@ -70,6 +104,21 @@ def times_of(rows: Rows, name: str, unit: str | None) -> Times:
             "remove the line, or say time_column='' and drop=[" + f"{name!r}]."
         )
     return found
+
+
+def _check_sure(rows: Rows, name: str) -> None:
+    """Refuse times such as 03/01/2024 or 2:00 PM."""
+    cells = rows.columns[name]
+    for k, cell in enumerate(cells[:20].tolist() if cells.dtype.kind == "U" else []):
+        if _UNSURE.fullmatch(cell.strip()):
+            why = "whose day and month may stand either way"
+            if cell.strip()[-1:] in "Mm":
+                why = "with hours up to 12"
+            raise DataError(
+                f"{rows.place(k)} has {cell!r} in the time column {name!r}, {why}: write times as "
+                "2024-03-01T14:00:00 (in pandas, to_datetime with its format=), as 01.03.2024 "
+                "14:00:00 (the day first), or in seconds."
+            )
 
 
 def _from_numbers(numbers: Array, said: str | None, named: str) -> Times:
@@ -92,8 +141,10 @@ def _from_stamps(stamps: Array) -> Array:
 
 
 def _from_text(column: Array) -> Array:
-    """ISO text with T or a blank, fractions, Z or an offset; NaN where a cell is none."""
+    """ISO text with T or a blank, fractions, Z or an offset, or dd.mm.yyyy; NaN for others."""
     text = np.char.strip(column)
+    if _DOTTED.fullmatch(str(text[0])):
+        text = np.array([_DOTTED.sub(_year_first, cell) for cell in text.tolist()])
     first = str(text[0])
     shift: Array = np.zeros(len(text))  # (N,) seconds
     if re.search(r"(Z|UTC|[+-]\d\d:?\d\d)$", first[8:], re.IGNORECASE):
@@ -116,6 +167,13 @@ def _from_text(column: Array) -> Array:
     except ValueError:
         stamps = np.array([_stamp(t) for t in text.tolist()], "datetime64[ns]")
     return _from_stamps(stamps) - shift
+
+
+def _year_first(match: re.Match[str]) -> str:
+    """A date that has its day first, as ISO text."""
+    clock = "" if match[4] is None else f"T{match[4]:0>5}"
+    clock = clock if clock[3:4] in ("", ":") else f"T0{match[4]}"
+    return f"{match[3]}-{match[2]:0>2}-{match[1]:0>2}{clock}"
 
 
 def _stamp(text: str) -> np.datetime64:

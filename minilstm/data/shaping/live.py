@@ -53,6 +53,7 @@ class LiveWindows:
             check_positive("rate", rate)
         self.length, self.step = shaping.window_length, shaping.window_step
         self.rate = shaping.rate if rate is None else rate
+        self._resamples = shaping.rate is not None
         self._gap, self._dtype = shaping.gap_seconds, dtype
         self._rows: Array | None = None  # (length, D), made for the first row
         self._times = np.full(self.length, np.nan)  # (length,)
@@ -124,9 +125,12 @@ class LiveWindows:
         if self.rate is None or self.length == 1 or not seconds > 0:
             return
         came = (self.length - 1) / seconds
+        if not self._resamples:  # holes were in the windows that were learned, too
+            came = 1 / max(float(np.median(np.diff(self._times))), 1e-12)
         if abs(came / self.rate - 1) > _OFF:
             self._filled = 0
+            way = ", or record them and use predict, which resamples" if self._resamples else ""
             raise DataError(
                 f"rows come at {came:.4g} Hz, but the model takes {self.rate:g} Hz; send them at "
-                "that rate, or record them and use predict, which resamples."
+                f"that rate{way}."
             )

@@ -46,8 +46,10 @@ def option_word(separator: str) -> str:
     return "tab" if separator == "\t" else f"'{separator}'"
 
 
-def header_of(record: Record, name: str, separator: str = ",") -> list[str]:
+def header_of(record: Record, name: str, separator: str = ",", comments: int = 1) -> list[str]:
     """The names of the columns; different ones, none of them empty or a number.
+
+    Where the line is a comment, so are `comments` lines from it on.
 
     Cells without a name at the end, as spreadsheets write them, are left out. A first cell without
     one stays "", for that is how pandas writes its index.
@@ -62,9 +64,10 @@ def header_of(record: Record, name: str, separator: str = ",") -> list[str]:
         )
     shown = repr(separator.join(record[1])[:80])
     if len(header) == 1 and header[0].startswith("#") and " " in header[0]:
+        lines = f"line {first}" if comments < 2 else f"lines {first} to {first + comments - 1}"
         raise DataError(
             f"path {name} starts with the line {shown}, which is a comment, but a header of column "
-            f"names was wanted: remove line {first}."
+            f"names was wanted: remove {lines}."
         )
     if len(header) == 1 and (
         other := next((c for c in SEPARATORS if c in header[0] and c != separator), None)

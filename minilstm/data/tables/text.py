@@ -6,7 +6,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
-from itertools import islice
+from itertools import islice, takewhile
 from typing import TextIO
 
 import numpy as np
@@ -146,7 +146,9 @@ def _layout(
                 found["separator"] = separator
         records = csv_records(rest, source.name, separator, len(taken) + 1)
         first, cells = next(records, (1, []))
-    header = header_of((first, cells), source.name, separator)
+        below = takewhile(lambda line: line[:1] == "#", file)
+        comments = 1 + sum(1 for _ in below) if cells and cells[0][:1] == "#" else 1
+    header = header_of((first, cells), source.name, separator, comments)
     texts = text_columns(header, description)
     extra = len(cells) - len(header)
     layout = Layout(source.name, header, extra, len(taken) + 1, separator, ".", texts)
