@@ -39,6 +39,10 @@ _ONE_WORD |= {"normalization", "dtype"}
 _COMMA_LISTS = ("features", "drop", "target_columns")
 # What the command line has in the place of a function.
 _WINDOWS = r"read with label_per='step' and cut windows, minilstm\.data\.windows\(length, step\)"
+_NUMBERS = (
+    r"label='majority' counts classes; choose 'last', give a function such as numpy\.mean, or "
+    "convert classes to integers"
+)
 # What --missing-labels does by itself.
 _LOSS = r"loss=minilstm\.CrossEntropy\(ignored_labels=(\[.*?\])\)"
 
@@ -155,6 +159,10 @@ def in_words_of_options(sentence: str, options: argparse.Namespace) -> str:
     sentence = re.sub(r" \(--[a-z-]+ [^)]*\)", "", sentence)  # both ways of one option
     if "window_length" in options:
         sentence = re.sub(_WINDOWS, "cut windows with --window-length", sentence)
+        last = "--window-label majority counts classes; give --window-label last"
+        sentence = re.sub(_NUMBERS, last, sentence)
+    if "best" in options:
+        sentence = sentence.replace("set output_network='best-validation'", "add --best")
     for name in _COMMA_LISTS:
         for words in re.findall(rf"\b{name}=\[('.*?')\]", sentence):
             joined = ",".join(ast.literal_eval(f"[{words}]"))

@@ -11,7 +11,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.command_line.reading import as_list, checked_labels, ignored_labels, read_data, shown
+from minilstm.command_line.reading import (
+    as_list,
+    checked_labels,
+    described,
+    ignored_labels,
+    read_data,
+    shown,
+)
 from minilstm.command_line.words.shaping import shaping_of
 from minilstm.data import Sequences
 from minilstm.data.labels import find_classes, to_targets
@@ -118,6 +125,11 @@ def _check_words(options: argparse.Namespace) -> None:
             )
     if options.horizon is not None and options.task != "forecast":
         raise ValueError(f"--horizon is {options.horizon}, but it is of --task forecast; add that.")
+    if options.task == "forecast" and described(options).target_columns:
+        raise ValueError(
+            "--target-columns names numbers to be predicted, but a forecast predicts the features; "
+            "say --task regress, or leave --target-columns out."
+        )
     if options.task == "forecast" and options.output_mode == "last":
         raise ValueError("--output-mode is 'last', but a forecast is one a step; leave it out.")
 

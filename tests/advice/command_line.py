@@ -166,6 +166,10 @@ TABLE = [
      "training(HEAD + BODY, '--best $1')"),
     ("training(HEAD + BODY, '--horizon 1')", "it is of (--task forecast); add that",
      "training((HEAD + BODY).replace('r2,5', 'r1,5'), '--horizon 1 $1')"),
+    ("training(HEAD + BODY, '--task forecast --target-columns ax')",
+     "say (--task regress), or leave --target-columns out",
+     "training(HEAD + BODY, '--drop label --target-columns ax $1'); "
+     "training((HEAD + BODY).replace('r2,5', 'r1,5'), '--task forecast')"),
     ("training(HEAD + BODY, '--task regress')", "name them with (--target-columns)",
      "training(HEAD + BODY, '--task regress --drop label $1 ay')"),
     ("training(HEAD + BODY, '--target-columns ay --drop label --task classify')",

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 import minilstm as ml
+from minilstm.command_line.complaints import in_words_of_options
+from minilstm.command_line.words.parser import build_parser
 from minilstm.data import write_npz
 
 pytestmark = pytest.mark.usefixtures("own_folder")
@@ -220,6 +222,10 @@ WRONG = [
      "classes; leave it out."),
     ("--task forecast --output-mode last", "--output-mode is 'last', but a forecast is one a step; "
      "leave it out."),
+    ("--task forecast --target-columns ay", "--target-columns names numbers to be predicted, but a "
+     "forecast predicts the features; say --task regress, or leave --target-columns out."),
+    ("--window-length 9 --target-columns ay --drop label", "y[0] holds numbers of type float64, "
+     "but --window-label majority counts classes; give --window-label last."),
     ("--task forecast --horizon 120", "the recording 'p0r0' of people.csv has 120 steps, but a "
      "forecast of 120 ahead needs more; leave it out, or lower --horizon."),
     ("--leave-one-group-out", "people.csv has no groups to leave out; name them with "
@@ -245,6 +251,12 @@ def test_what_cannot_be_is_refused_before_the_training(run, words, sentence):
     assert code == 2 and not Path("minilstm-train").exists()
     if sentence is not None:
         assert said[-1] == f"minilstm: {sentence}"
+
+
+def test_the_best_network_is_kept_by_a_word():
+    hint = "set output_network='best-validation' to keep that network."
+    options = build_parser().parse_args(["train", "d.csv"])
+    assert in_words_of_options(hint, options) == "add --best to keep that network."
 
 
 def test_an_option_that_cannot_act_is_a_warning_in_words_of_the_command_line(run):
