@@ -29,6 +29,7 @@ _INPUT = (MemoryError, ValueError, TypeError, OSError, ImportError, DeviceError)
 _OTHER_NAMES = {
     "initial_learn_rate": "learn_rate",
     "max_epochs": "epochs",
+    "gap_seconds": "split_gaps",
     "sequence_length": "padding",
     "validation_patience": "patience",
     "validation_data": "validation",

@@ -13,12 +13,14 @@ from typing import Any
 
 from minilstm.backend import is_installed
 from minilstm.command_line.facts import facts, files
+from minilstm.command_line.material import later_steps
 from minilstm.command_line.models import (
     Shaped,
     known_of,
     load_predictor,
     shaped_as_learned,
     with_ignored_labels,
+    with_rate,
 )
 from minilstm.command_line.outputs import output_folder
 from minilstm.command_line.reading import checked_labels, learned_names, read_data, shown
@@ -26,6 +28,7 @@ from minilstm.errors import DataError
 from minilstm.evaluation import ClassReport, report
 from minilstm.evaluation.predictions import training_facts
 from minilstm.files import write_atomically
+from minilstm.network.about import horizon_of
 from minilstm.network.card import fingerprint
 from minilstm.network.network import Network
 from minilstm.paths import check_apart
@@ -80,12 +83,16 @@ def _read(
     description, shaping = known_of(net)
     given = learned_names(net), net.classes, net.dtype
     data, read = read_data(paths, options, mode, *given, description)
-    if data.y is None:
+    ahead = horizon_of(net.about)
+    if data.y is None and ahead is None:
         raise DataError(
             f"{shown(paths)} has no labels or target numbers to compare with; add them, or use the "
             "command predict."
         )
-    shaped = shaped_as_learned(data, shaping)
+    shaped = shaped_as_learned(data, with_rate(shaping, options))
+    if ahead is not None:
+        later = later_steps(shaped.data, ahead, options.data, "leave it out")
+        shaped = shaped._replace(data=later)
     if net.classes is not None:
         allowed = [*net.classes.tolist(), *ignored]
         checked_labels(shaped.data, paths, net.input_size, mode, options, allowed)

@@ -27,6 +27,7 @@ from minilstm.errors import DataError
 from minilstm.evaluation import Split, k_fold, leave_one_group_out, shared_names, split_share
 from minilstm.network.about import features_of
 
+_MOST_NAMES = 8  # of recordings or groups that a line lists
 Array = NDArray[Any]
 Paths = Sequence[Path]
 
@@ -45,6 +46,7 @@ class Material(NamedTuple):
     shaping: Shaping | None
     read: dict[str, dict[str, Any]]  # what was read for "training", "test" and "validation"
     facts: Any  # of the training data, `ReadFacts`
+    horizon: int | None  # of a forecast, steps ahead
 
 
 def read_material(options: argparse.Namespace) -> Material:
@@ -88,7 +90,38 @@ def read_material(options: argparse.Namespace) -> Material:
     elif options.leave_one_group_out:
         folds = leave_one_group_out(_groups(data, options))
     given = task, mode, data, test, validation, folds, classes, ignored, shaping, read
-    return Material(*given, raw.facts)
+    return Material(*given, raw.facts, _horizon(options) if task == "forecast" else None)
+
+
+def held_out_lines(material: Material, options: argparse.Namespace) -> list[str]:
+    """A line for each share that was asked for: how much is held out, and who."""
+    lines, data = [], material.data
+    if options.test_share is not None and material.test is not None:
+        whole = len(data.x) + len(material.test.x)
+        lines.append(_held("test", options.test_share, material.test, whole))
+    if options.validation_share is not None:  # drawn as the training draws it
+        labels = data.y if material.task == "classify" else None
+        how: Any = options.validation_share, options.seed, data.groups, labels
+        split = split_share(len(data.x), *how)
+        held = part_of(data, split.test)
+        lines.append(_held("validation", options.validation_share, held, len(data.x)))
+    return lines
+
+
+def _held(word: str, share: float, held: Sequences, whole: int) -> str:
+    """What of a share is held out; a share that whole groups cannot meet is told."""
+    found = len(held.x) / whole
+    recordings = held.recordings or held.ids
+    is_group = held.groups is not None and held.groups != recordings
+    names = sorted(set((held.groups if is_group else recordings) or []))
+    what = ("group" if is_group else "recording") + "s" * (len(names) != 1)
+    line = f"{word}: {len(held.x):,} of {whole:,} sequences ({found:.0%}), {len(names):,} {what}"
+    if len(names) <= _MOST_NAMES:
+        line += f": {', '.join(names)}"
+    if abs(found - share) > max(0.05, 0.6 / whole) or found > 2 * share:
+        why = f"each {'group' if is_group else 'recording'} is kept whole"
+        line += f" (--{word}-share is {share:g}, but {why})"
+    return line
 
 
 def _groups(data: Sequences, options: argparse.Namespace) -> list[str]:
@@ -170,12 +203,20 @@ def _with_answers(
     """The sequences; for a forecast the answers are their features some steps later."""
     if task != "forecast":
         return data
-    ahead = 1 if options.horizon is None else options.horizon
+    return later_steps(data, _horizon(options), paths, "leave it out, or lower --horizon")
+
+
+def _horizon(options: argparse.Namespace) -> int:
+    return 1 if options.horizon is None else options.horizon
+
+
+def later_steps(data: Sequences, ahead: int, paths: Paths, way: str) -> Sequences:
+    """Sequences whose answers are their features some steps later; `way` mends one too short."""
     for name, x in zip(data.ids, data.x, strict=True):
         if len(x) <= ahead:
             raise DataError(
                 f"the recording {name!r} of {shown(_one(paths))} has {len(x)} steps, but a "
-                f"forecast of {ahead} ahead needs more; leave it out, or lower --horizon."
+                f"forecast of {ahead} ahead needs more; {way}."
             )
     times = None if data.times is None else [t[:-ahead] for t in data.times]
     later: list[Array] = [np.asarray(a[ahead:], np.float64) for a in data.x]  # (T, D) each
@@ -239,6 +280,7 @@ def known_of(material: Material, card: dict[str, Any]) -> dict[str, Any]:
     return {
         "features": None if names is None else features_of(names),
         "targets": targets,
+        **({} if material.horizon is None else {"forecast": {"horizon": material.horizon}}),
         "rate": rate,
         "description": facts.description.to_plain(),
         "shaping": None if shaping is None else shaping.to_plain(),

@@ -149,6 +149,15 @@ TABLE = [
      "command('stream m.safetensors', 't,a,b\\nnow,1,2\\n')", "ISO time was wanted; mend the line",
      "model(about={'description': {'time_column': 't'}, 'shaping': {'window_length': 2}})\n"
      "command('stream m.safetensors', 't,a,b\\n0,1,2\\n1,1,2\\n').startswith('0,')"),
+    ("model(); command('predict m.safetensors ' + put(HEAD + BODY) + ' --rate-in 50')",
+     "needs no rate; leave it out",
+     "model(); command('predict m.safetensors ' + put(HEAD + BODY))"),
+    ("model(about={'shaping': {'rate': 50}})\n"
+     "command('stream m.safetensors --rate-in 20', '1,2\\n')",
+     "send lines at that rate, or use the command (predict)",
+     "model(about={'shaping': {'rate': 50}}); "
+     "command('stream m.safetensors --rate-in 50', '1,2\\n').count('\\n') == 1; "
+     "command('$1 m.safetensors ' + put((HEAD + BODY).replace('r2', 'r1')) + ' --rate-in 20')"),
     ("command('info ' + put(HEAD + BODY))", "name a file that train wrote",
      "training(HEAD + BODY, '--out o'); command('info o/model.safetensors')"),
     ("training(HEAD + BODY, '--out d.csv')", "choose another name",
