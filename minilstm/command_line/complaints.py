@@ -157,6 +157,7 @@ def in_words_of_options(sentence: str, options: argparse.Namespace) -> str:
 
     Names of one word are looked for only before a value, as they are plain English, too.
     """
+    sentence = sentence.replace("numeric_targets=True (--task regress)", "--task regress")
     sentence = re.sub(r" \(--[a-z-]+ [^)]*\)", "", sentence)  # both ways of one option
     if "window_length" in options:
         sentence = re.sub(_WINDOWS, "cut windows with --window-length", sentence)

@@ -13,7 +13,7 @@ from typing import Any
 
 from minilstm.backend import is_installed
 from minilstm.command_line.facts import facts, files
-from minilstm.command_line.material import later_steps
+from minilstm.command_line.material import with_later
 from minilstm.command_line.models import (
     Shaped,
     known_of,
@@ -90,9 +90,8 @@ def _read(
             "command predict."
         )
     shaped = shaped_as_learned(data, with_rate(shaping, options))
-    if ahead is not None:
-        later = later_steps(shaped.data, ahead, options.data, "leave it out")
-        shaped = shaped._replace(data=later)
+    later = with_later(shaped.data, ahead, shown(paths), "leave it out")
+    shaped = shaped._replace(data=later)
     if net.classes is not None:
         allowed = [*net.classes.tolist(), *ignored]
         checked_labels(shaped.data, paths, net.input_size, mode, options, allowed)

@@ -56,7 +56,8 @@ def read_material(options: argparse.Namespace) -> Material:
     raw, told = read_data(options.train, options, asked)
     shaping = shaping_of(options, raw.facts.rate)
     task = _task(options, raw)
-    data = _with_answers(_shaped(raw, shaping), task, options, options.train)
+    ahead = (options.horizon or 1) if task == "forecast" else None
+    data = with_later(_shaped(raw, shaping), ahead, shown(_one(options.train)))
     found = "sequence" if isinstance(data.y, list) else "last"
     mode = found if options.output_mode is None else options.output_mode
     ignored = ignored_labels(options) if task == "classify" else []
@@ -72,7 +73,7 @@ def read_material(options: argparse.Namespace) -> Material:
         how: Any = options, mode, data.feature_names, classes, None, raw.facts.description
         found, read[name] = read_data(paths, *how)
         _warn_of_shared(raw, found)
-        found = _with_answers(_shaped(found, shaping), task, options, paths)
+        found = with_later(_shaped(found, shaping), ahead, shown(_one(paths)))
         _check_like(found, data, options, paths, mode, classes, ignored)
         return found
 
@@ -81,16 +82,21 @@ def read_material(options: argparse.Namespace) -> Material:
     if validation is not None and classes is not None:  # those of a test may be strangers
         to_targets(as_list(validation.y), classes, shown(_one(options.validation)), ignored)
     folds: list[Split] = []
+    held = ""
     how: Any = data.groups, data.y if task == "classify" else None
     if options.test_share is not None:
         split = split_share(len(data.x), options.test_share, options.seed, *how)
-        data, test = part_of(data, split.train), part_of(data, split.test)
+        held, folds = f"--test-share {options.test_share}", [split]
     elif options.folds is not None:
-        folds = k_fold(len(data.x), options.folds, options.seed, *how)
+        held, folds = "a fold", k_fold(len(data.x), options.folds, options.seed, *how)
     elif options.leave_one_group_out:
-        folds = leave_one_group_out(_groups(data, options))
+        held, folds = "a fold", leave_one_group_out(_groups(data, options))
+    if classes is not None:
+        _check_trained(labels, folds, ignored, held)
+    if options.test_share is not None:
+        data, test, folds = part_of(data, folds[0].train), part_of(data, folds[0].test), []
     given = task, mode, data, test, validation, folds, classes, ignored, shaping, read
-    return Material(*given, raw.facts, _horizon(options) if task == "forecast" else None)
+    return Material(*given, raw.facts, ahead)
 
 
 def held_out_lines(material: Material, options: argparse.Namespace) -> list[str]:
@@ -122,6 +128,17 @@ def _held(word: str, share: float, held: Sequences, whole: int) -> str:
         why = f"each {'group' if is_group else 'recording'} is kept whole"
         line += f" (--{word}-share is {share:g}, but {why})"
     return line
+
+
+def _check_trained(labels: list[Array], folds: list[Split], ignored: list[str], held: str) -> None:
+    """Refuse what leaves one class to train on."""
+    for fold in folds:
+        found = {label for k in fold.train for label in np.unique(labels[k]).tolist()} - {*ignored}
+        if len(found) < 2:
+            raise DataError(
+                f"{held} leaves only {', '.join(map(repr, found)) or 'missing labels'} to train "
+                "on, but a classifier needs at least two classes; hold out less, or record more."
+            )
 
 
 def _groups(data: Sequences, options: argparse.Namespace) -> list[str]:
@@ -197,25 +214,19 @@ def _shaped(data: Sequences, shaping: Shaping | None) -> Sequences:
     return data if shaping is None else shape(data, shaping)
 
 
-def _with_answers(
-    data: Sequences, task: str, options: argparse.Namespace, paths: Paths
+def with_later(
+    data: Sequences, ahead: int | None, path: str, way: str = "leave it out, or lower --horizon"
 ) -> Sequences:
-    """The sequences; for a forecast the answers are their features some steps later."""
-    if task != "forecast":
+    """For a forecast, sequences whose answers are their features so many steps later.
+
+    `way` mends recordings that are too short.
+    """
+    if ahead is None:
         return data
-    return later_steps(data, _horizon(options), paths, "leave it out, or lower --horizon")
-
-
-def _horizon(options: argparse.Namespace) -> int:
-    return 1 if options.horizon is None else options.horizon
-
-
-def later_steps(data: Sequences, ahead: int, paths: Paths, way: str) -> Sequences:
-    """Sequences whose answers are their features some steps later; `way` mends one too short."""
     for name, x in zip(data.ids, data.x, strict=True):
         if len(x) <= ahead:
             raise DataError(
-                f"the recording {name!r} of {shown(_one(paths))} has {len(x)} steps, but a "
+                f"the recording {name!r} of {path} has {len(x)} steps, but a "
                 f"forecast of {ahead} ahead needs more; {way}."
             )
     times = None if data.times is None else [t[:-ahead] for t in data.times]

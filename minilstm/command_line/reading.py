@@ -66,6 +66,8 @@ def read_data(
     numbers = getattr(options, "task", None) == "regress" or (dtype is not None and classes is None)
     if numbers and kind in ARRAYS:
         arrays["numeric_targets"] = True
+    if kind in ARRAYS and said.fill is None and learned is not None:
+        said = dataclasses.replace(said, fill=learned.fill)
     if kind in ARRAYS or arrays:
         data = read_sequences(given, **arrays, **said.to_plain())
     else:

@@ -219,8 +219,8 @@ def _units(n: int, groups: Any, wanted: int, parts: str) -> tuple[IntArray, list
     if groups is None:
         if n < wanted:
             raise DataError(
-                f"there are {n} recordings, but {wanted} {parts} want one each; record more, or "
-                "cut long recordings into parts."
+                f"there {'is 1 recording' if n == 1 else f'are {n} recordings'}, but {wanted} "
+                f"{parts} want one each; record more, or cut long recordings into parts."
             )
         return np.arange(n), list(range(n))
     of, names = _codes(groups, n, "groups")

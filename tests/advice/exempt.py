@@ -22,7 +22,7 @@ EXEMPT = {
     ("minilstm/data/files/read_npz.py", "members of {said}"): DAMAGE,
     ("minilstm/network/model_contents.py", "raise ValueError("): DAMAGE,
     ("minilstm/network/self_check.py", "in the self-test, far more"): DAMAGE,
-    ("minilstm/command_line/streaming.py", "line {number}: {error}"): "puts a line before an error",
+    ("minilstm/command_line/streaming.py", "line {number}: {told}"): "puts a line before an error",
     (
         "minilstm/pytest_plugin.py",
         "is not a whole number of",

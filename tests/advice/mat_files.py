@@ -53,6 +53,14 @@ def newer(data):
 
 
 TABLE = [
+    ("two(np.zeros((3, 3)), numeric_targets=True)",
+     "give a row for each, or a cell array with an R x T matrix for each",
+     "two(np.zeros((2, 3)), numeric_targets=True); "
+     "two(cells(np.zeros((1, 4)), np.zeros((1, 5))), numeric_targets=True)"),
+    ("two(cells(np.zeros((2, 3)), np.zeros((2, 5))), numeric_targets=True)",
+     "give each an R x T matrix, or give one B x R matrix",
+     "two(cells(np.zeros((2, 4)), np.zeros((2, 5))), numeric_targets=True); "
+     "two(np.zeros((2, 3)), numeric_targets=True)"),
     ("mat(damage=lambda data: data[:100], X=X)", "again in MATLAB with the option '-v7'",
      "mat(X=X)"),
     ("mat(damage=inflated, X=X)", "with the option '-v6', which packs nothing",

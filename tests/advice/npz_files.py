@@ -78,6 +78,22 @@ TABLE = [
     # ------------------------------------------------------------ all kinds of files
     ("ml.read_sequences(put(HEAD, 'd.txt'))", r"one of those, with (minilstm.data.write_npz) say",
      "import minilstm; import minilstm.data; $1('d.npz', [X]); ml.read_sequences('d.npz')"),
+    ("npz({'fill': 'split'}, x=[[1.0], [np.nan], [3.0]])", "give ('linear') or ('previous')",
+     "npz({'fill': $1}, x=[[1.0], [np.nan], [3.0]]); "
+     "npz({'fill': $2}, x=[[1.0], [np.nan], [3.0]])"),
+    ("npz({'fill': 'previous'}, x=[[np.nan], [1.0], [3.0]])", "say (fill='linear')",
+     "npz(dict($1), x=[[np.nan], [1.0], [3.0]])"),
+    ("npz({'numeric_targets': True, 'layout': 'TC'}, x=X, y=['a'] * len(X))",
+     "write numbers, or read them as labels",
+     "npz({'numeric_targets': True, 'layout': 'TC'}, x=X, y=[1.5] * len(X)); "
+     "npz({'layout': 'TC'}, x=X, y=['a'] * len(X))"),
+    ("read('recording,ax,label\\na,True,u\\na,False,v\\n')",
+     "write numbers there, (1) and (0) for True",
+     "read('recording,ax,label\\na,$1,u\\na,$2,v\\n')"),
+    ("read('time,ax\\n0,1\\n1,2\\n0,5\\n1,6\\n', id_column='')",
+     r"column that names the recordings, called (recording), or say (sort_by='time')",
+     "read('$1,time,ax\\na,0,1\\na,1,2\\nb,0,5\\nb,1,6\\n'); "
+     "read('time,ax\\n0,1\\n1,2\\n0,5\\n1,6\\n', id_column='', $2)"),
     ("read(HEAD + BODY, x_name='X')", "leave it out", "read(HEAD + BODY)"),
     ("npz({'missing_labels': 'NA'}, x=X)", r"give (\['NA'\]), say, or (\[\]) where",
      "npz({'missing_labels': $1}, x=X); npz({'missing_labels': $2}, x=X)"),

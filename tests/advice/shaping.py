@@ -49,7 +49,7 @@ TABLE = [
      "from_5 = windows($1, 1); len(from_5(x[:1])) == 1"),
     ("windows(5, 1)(x)", "give a smaller length to keep them", "len(windows(4, 1)(x)) == 3"),
     ("windows(2, 1)(x[0], [0.0, 1.0, 1.0, 1.0, 0.0])",
-     "choose ('last'), give a function such as (numpy.mean), or convert classes to integers",
+     r"choose ('last') .*, give a function such as (numpy.mean), or convert classes to integers",
      "import numpy; y = [0.0, 1.0, 1.0, 1.0, 0.0]; windows(2, 1, $1)(x[0], y); "
      "windows(2, 1, $2)(x[0], y); windows(2, 1)(x[0], [*map(int, y)])"),
     ("windows(2, 1)(x, [y[0], y[1][:1]])", "give one label for each step, or one for each",

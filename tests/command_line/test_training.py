@@ -211,6 +211,52 @@ def test_arrays_hold_numbers_where_they_are_asked_for(run):
     assert code == 2 and "numbers" in said[-1]
 
 
+def test_arrays_with_gaps_are_filled_as_in_the_training(run):
+    x = np.random.default_rng(0).normal(size=(6, 9, 1))
+    x[2, 4] = np.nan
+    np.savez("gaps.npz", x=x, y=x[:, 0, 0])
+    for words, sentence in [
+        ([], "y holds labels of type float64, but strings or integers were wanted: write class "
+         "names or class numbers, or say --task regress for numbers to be predicted."),
+        (["--task", "regress"], "x[2] of 'gaps.npz' has nan at step 4, feature 0, but only finite "
+         "numbers can be used: fill in or remove that step, or say --fill 'linear' or --fill "
+         "'previous'."),
+    ]:  # fmt: skip
+        code, _, said = run("train", "gaps.npz", "--out", "n", *words)
+        assert (code, said[-1]) == (2, f"minilstm: {sentence}")
+    np.savez("gaps.npz", x=x, y=x[:, 0] + [[0.0, 1.0]])
+    trained(run, "gaps.npz", "--task", "regress", "--fill", "linear")
+    code, out, said = run("predict", "o/model.safetensors", "gaps.npz")
+    assert code == 0 and out[0] == "sequence,target 1,target 2"
+    assert "gaps.npz: 1 empty cell filled (--fill 'linear')" in said
+
+
+def test_numbers_a_window_are_those_of_its_last_step(run):
+    write_loads("load.csv")
+    how = ["--target-columns", "load", "--window-length", 10]
+    code, _, said = run("train", "load.csv", *how, "--out", "n")
+    assert (code, said[-1]) == (
+        2, "minilstm: y[0] holds numbers of type float64, but label='majority' counts classes; "
+        "choose 'last' (--window-label 'last'), give a function such as numpy.mean, or convert "
+        "classes to integers.",
+    )  # fmt: skip
+    trained(run, "load.csv", *how, "--window-label", "last", "--folds", 3)
+    assert (report()["recordings"], report()["rows"]) == (12, 12 * 7)
+
+
+@pytest.mark.parametrize(
+    ("words", "held"), [("--test-share 0.5", "--test-share 0.5"), ("--folds 2", "a fold")]
+)
+def test_one_class_is_too_few_to_train_on(run, words, held):
+    Path("two.csv").write_text("recording,ax,label\na,1,go\na,2,go\nb,3,stop\nb,4,stop\n")
+    code, _, said = run("train", "two.csv", *words.split(), "--out", "n")
+    assert code == 2 and said[-1] in [
+        f"minilstm: {held} leaves only {c!r} to train on, but a classifier needs at least two "
+        "classes; hold out less, or record more."
+        for c in ("go", "stop")
+    ]
+
+
 @pytest.mark.parametrize("ahead", [1, 3])
 def test_a_forecast_is_of_the_features_some_steps_later(run, ahead):
     write_loads("load.csv", 1.0)

@@ -330,3 +330,39 @@ def test_gaps_are_filled_as_it_was_said(csv, fill, ax, ids, labels, told):
 )  # fmt: skip
 def test_gaps_that_are_refused(csv, text, options, sentence):
     assert refusal(csv(text), **options) == sentence
+
+
+def test_many_columns_are_not_all_listed(csv):
+    names = [f"c{k}" for k in range(10_000)]
+    path = csv(",".join(names) + "\n" + ",".join(["1"] * 10_000) + "\n")
+    assert refusal(path, id_column="run") == (
+        f"id_column is 'run', but the columns are {', '.join(names[:20])} and 9980 more: name one "
+        "of them."
+    )
+    assert read_sequences(path, id_column="").x[0].shape == (1, 10_000)
+
+
+def test_a_time_that_starts_again_is_another_recording(csv):
+    path = csv("time,ax,label\n0,1,u\n1,2,u\n2,2,v\n0,3,u\n1,5,v\n")
+    for options in ({}, {"id_column": ""}):
+        assert refusal(path, **options) == (
+            "line 5 of FILE starts the time again (column 'time'), as another recording does: add "
+            "a column that names the recordings, called recording, or say sort_by='time' where the "
+            "lines of one recording are out of order."
+        )
+
+
+def test_the_only_feature_is_not_offered_as_an_id(csv):
+    path = csv("time,a,label\n0,1,u\n1,2,u\n2,3,v\n3,3,v\n")
+    assert refusal(path) == (
+        "id_column was not given, and none of the columns time, a, label of FILE is called "
+        "sequence, sequence_id, recording or recording_id: say id_column='' where the whole file "
+        "is one sequence, or name the column that tells sequences apart."
+    )
+
+
+def test_words_are_no_features(csv):
+    assert refusal(csv("recording,ax,label\na,True,u\na,False,v\n")) == (
+        "FILE has no column of numbers left for a feature, and 'ax' holds text such as 'True': "
+        "write numbers there, 1 and 0 for True and False."
+    )

@@ -109,8 +109,9 @@ REFUSED = {
     ),
     "majority of numbers": (
         lambda: windows(2, 1)(recording(2), [0.5, 1.5]),
-        "y[0] holds numbers of type float64, but label='majority' counts classes; choose 'last', "
-        "give a function such as numpy.mean, or convert classes to integers.",
+        "y[0] holds numbers of type float64, but label='majority' counts classes; choose 'last' "
+        "(window_label='last'), give a function such as numpy.mean, or convert classes to "
+        "integers.",
     ),
     "labels of another length": (
         lambda: windows(2, 1)([recording(4), recording(4)], [["a"] * 4, ["a"] * 3]),

@@ -117,6 +117,11 @@ def test_each_group_is_left_out_once_as_scikit_learn_does():
             "test; name another group_column, or leave groups out to split by recording.",
         ),
         (
+            lambda: split_share(1, 0.5),
+            "there is 1 recording, but 2 sides want one each; record more, or cut long recordings "
+            "into parts.",
+        ),
+        (
             lambda: split_share(3, 0.5, groups=PEOPLE),
             "groups has shape (12,), but there are 3 recordings; give one for each.",
         ),

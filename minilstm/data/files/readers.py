@@ -84,7 +84,8 @@ def read_sequences(
     `x`, B arrays (T, D); `y`, B arrays (T,) for labels per step, one array (B,) for labels per
     sequence, float64 (T, R) or (B, R) for numbers to be predicted, None without; `feature_names`, D
     strings or None; `ids`, B strings; `groups`, B strings or None; `times`, B arrays (T,) of
-    seconds or None; `facts`, which prints what was read
+    seconds or None; `facts`, which prints what was read; `recordings`, B names of what each piece
+    was cut from, where `fill="split"` or a shaping has cut
 
     Raises
     ------

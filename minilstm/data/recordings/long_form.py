@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from minilstm.data.files.csv_columns import listed
 from minilstm.data.recordings.columns import Array, Rows, as_numbers, as_words, factorized
 from minilstm.data.recordings.order import Ordered
 from minilstm.data.recordings.questions import Roles
@@ -24,7 +25,7 @@ def pivoted(found: Ordered, roles: Roles) -> tuple[Ordered, Roles]:
     if times is None:
         raise DataError(
             f"{rows.name} has a line for each channel but no time, so nothing tells which lines "
-            f"belong together: say time_column= with one of {', '.join(rows.columns)}."
+            f"belong together: say time_column= with one of {listed(rows.columns)}."
         )
     names, channel, _ = factorized(as_words(rows.columns[roles.channel]))  # codes (N,)
     order = np.argsort(rows.lines, kind="stable") if len(rows.sources) == 1 else None

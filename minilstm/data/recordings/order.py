@@ -127,6 +127,13 @@ def _checked(found: Ordered, roles: Roles, skip: bool) -> Ordered:
     steps[starts] = np.inf
     back = np.flatnonzero(steps < 0)
     if back.size:
+        again = times.seconds[back] == times.seconds[starts[np.searchsorted(starts, back) - 1]]
+        if roles.id is None and again.all():
+            raise DataError(
+                f"{rows.place(int(back[0]))} starts the time again (column {roles.time!r}), as "
+                "another recording does: add a column that names the recordings, called recording, "
+                f"or say sort_by={roles.time!r} where the lines of one recording are out of order."
+            )
         need = Need(
             f"sort_by={roles.time!r}",
             f"{rows.place(int(back[0])).split(' of ')[0]} goes back in time",

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minilstm.data.description import DataDescription
-from minilstm.data.files.csv_columns import ID_NAMES, usual_column
+from minilstm.data.files.csv_columns import ID_NAMES, listed, usual_column
 from minilstm.data.recordings.columns import (
     Array,
     Rows,
@@ -90,13 +90,15 @@ def ask_for_id(
     rows: Rows, header: list[str], rest: list[str], label: str | None, time: str | None
 ) -> tuple[str, Need]:
     """The column that may tell recordings apart, and the question."""
-    found = _possible_ids(rows, rest)
+    # The only column of numbers is a feature.
+    numbers = [c for c in rest if as_numbers(rows.columns[c]) is not None]
+    found = [c for c in _possible_ids(rows, rest) if RECORDING_NAMES.fullmatch(c) or [c] != numbers]
     ids = [f"id_column={c!r}" for c in found]
     other = f" other than label_column={label!r}" if label in ID_NAMES else ""
     whole = "say id_column='' where the whole file is one sequence"
     column = "name the column that tells sequences apart"
     sentence = (
-        f"id_column was not given, and none of the columns {', '.join(header)} of {rows.name}"
+        f"id_column was not given, and none of the columns {listed(header)} of {rows.name}"
         f"{other} is called {', '.join(ID_NAMES[:-1])} or {ID_NAMES[-1]}: "
         + (
             f"{column}, such as {' or '.join(ids)}, or {whole}."
@@ -210,6 +212,6 @@ def _need(rows: Rows, option: str, column: str, what: str) -> Need:
     return Need(
         option,
         f"{column!r} {what}",
-        f"{rows.name} has the columns {', '.join(rows.columns)}, but {column!r} {what}: say "
+        f"{rows.name} has the columns {listed(rows.columns)}, but {column!r} {what}: say "
         f"{option}{others}.",
     )

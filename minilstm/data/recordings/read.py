@@ -11,7 +11,7 @@ import numpy as np
 
 from minilstm.data.description import DataDescription
 from minilstm.data.files.checks import Sequences, label_array
-from minilstm.data.files.csv_columns import ID_NAMES, usual_column
+from minilstm.data.files.csv_columns import ID_NAMES, listed, usual_column
 from minilstm.data.recordings.answers import (
     groups_of,
     labels_of,
@@ -32,7 +32,6 @@ from minilstm.errors import DataError
 
 _SAME_RATE = 1.1  # how many times the usual step of one recording may be that of another
 _BLOCK = 4096  # rows
-_MOST_NAMED = 20  # columns that a message lists
 
 
 class Read(NamedTuple):
@@ -149,10 +148,8 @@ def _asked(rows: Rows, needs: list[Need]) -> str:
     different = list({need.option: need for need in needs}.values())
     if len(different) == 1:
         return different[0].sentence
-    header = list(rows.columns)
-    more = f" and {len(header) - _MOST_NAMED} more" if len(header) > _MOST_NAMED else ""
     return (
-        f"{rows.name} has the columns {', '.join(header[:_MOST_NAMED])}{more}, but "
+        f"{rows.name} has the columns {listed(rows.columns)}, but "
         f"{_and([need.reason for need in different])}: say "
         f"{_and([need.option for need in different])}."
     )

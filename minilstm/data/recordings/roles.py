@@ -10,7 +10,7 @@ from collections.abc import Collection
 import numpy as np
 
 from minilstm.data.description import DataDescription, did_you_mean
-from minilstm.data.files.csv_columns import ID_NAMES, label_names, usual_column
+from minilstm.data.files.csv_columns import ID_NAMES, label_names, listed, usual_column
 from minilstm.data.recordings.columns import (
     Array,
     Rows,
@@ -109,7 +109,7 @@ def _check_names(said: DataDescription, header: list[str]) -> None:
     for argument, column in named:
         if column is not None and column not in ("", *header):
             raise DataError(
-                f"{argument} is {column!r}, but the columns are {', '.join(header)}: name one of "
+                f"{argument} is {column!r}, but the columns are {listed(header)}: name one of "
                 f"them{did_you_mean(column, header)}."
             )
     for a, b in (("channel_column", "value_column"), ("value_column", "channel_column")):
@@ -160,8 +160,15 @@ def _check_one_use(rows: Rows, roles: Roles, said: DataDescription) -> None:
             "network learns classes or numbers: say one of the two."
         )
     if not roles.features:
+        for c in roles.unused:
+            if c not in said.drop and as_numbers(rows.columns[c]) is None:
+                raise DataError(
+                    f"{rows.name} has no column of numbers left for a feature, and {c!r} holds "
+                    f"text such as {str(rows.columns[c][0])[:40]!r}: write numbers there, 1 and 0 "
+                    "for True and False."
+                )
         raise DataError(
-            f"path {rows.sources[0]} has the columns {', '.join(rows.columns)}, but a sequence id "
+            f"path {rows.sources[0]} has the columns {listed(rows.columns)}, but a sequence id "
             "and at least one feature, separated by commas, were wanted: add them, or give "
             "id_column."
         )

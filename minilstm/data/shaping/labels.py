@@ -56,7 +56,8 @@ def window_targets(y: Array, starts: Array, length: int, label: Label, name: str
     elif y.dtype.kind == "f":
         raise DataError(
             f"{name} holds numbers of type {y.dtype}, but label='majority' counts classes; choose "
-            "'last', give a function such as numpy.mean, or convert classes to integers."
+            "'last' (window_label='last'), give a function such as numpy.mean, or convert classes "
+            "to integers."
         )
     else:
         targets = _majority(y, starts, length)

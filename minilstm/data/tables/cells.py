@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.data.files.checks import finite_number, is_missing_word
+from minilstm.data.files.csv_columns import listed
 from minilstm.data.files.csv_text import Record, csv_records
 from minilstm.data.tables.layout import Layout, text_of
 from minilstm.data.tables.table import Array
@@ -207,7 +208,7 @@ def _checked(records: Iterator[Record], layout: Layout, tally: Tally) -> Iterato
         else:
             told = (
                 f"line {line} of {layout.name} has {len(cells)} columns, but the header has "
-                f"{width} ({', '.join(layout.header)}): complete or remove the line"
+                f"{width} ({listed(layout.header)}): complete or remove the line"
             )
         skip = "or say on_bad_line='skip' (--on-bad-line skip) to leave such lines out"
         tally.refuse(line, DataError(f"{told}, {skip}."))
