@@ -41,8 +41,8 @@ _COMMA_LISTS = ("features", "drop", "target_columns")
 # What the command line has in the place of a function.
 _WINDOWS = r"read with label_per='step' and cut windows, minilstm\.data\.windows\(length, step\)"
 _NUMBERS = (
-    r"label='majority' counts classes; choose 'last', give a function such as numpy\.mean, or "
-    "convert classes to integers"
+    r"label='majority' counts classes; choose 'last' \(window_label='last'\), give a function such "
+    r"as numpy\.mean, or convert classes to integers"
 )
 # What --missing-labels does by itself.
 _LOSS = r"loss=minilstm\.CrossEntropy\(ignored_labels=(\[.*?\])\)"
