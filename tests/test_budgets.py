@@ -18,10 +18,11 @@ BUDGETS = {
     # with several threads, a second process that compiles, one update of all parameters.
     # The front door took 9,000 more: tables and recordings as people have them 4,300, evaluation
     # with its pictures 1,700, the words of train, predict and stream 1,300, shaping 950, estimators
-    # 800, what a model knows of its data 900 (in the engine).
+    # 800, what a model knows of its data 900 (in the engine). What a first user missed took 200: a
+    # forecast beside the last value, what is held out, rates of recordings without times.
     # Models that leave the house and come in took 6,100: an emitter or a reader for each kind of
     # file, each with the check that proves it.
-    "package": (62_000, ["minilstm", "kernels"]),
+    "package": (62_600, ["minilstm", "kernels"]),
     "engine": (15_900, [f"minilstm/{room}" for room in ENGINE]),
     # 8,200 was the aim. The names and causes of 456 mistakes take 1,660 lines word for word,
     # and what the rest repeated is said once.

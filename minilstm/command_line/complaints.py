@@ -29,10 +29,10 @@ _INPUT = (MemoryError, ValueError, TypeError, OSError, ImportError, DeviceError)
 _OTHER_NAMES = {
     "initial_learn_rate": "learn_rate",
     "max_epochs": "epochs",
+    "gap_seconds": "split_gaps",
     "sequence_length": "padding",
     "validation_patience": "patience",
     "validation_data": "validation",
-    "gap_seconds": "split_gaps",
 }
 # Options of one word, which are looked for where a value follows.
 _ONE_WORD = {"features", "drop", "separator", "decimal", "encoding", "sheet", "fill", "rate"}
@@ -40,6 +40,10 @@ _ONE_WORD |= {"normalization", "dtype"}
 _COMMA_LISTS = ("features", "drop", "target_columns")
 # What the command line has in the place of a function.
 _WINDOWS = r"read with label_per='step' and cut windows, minilstm\.data\.windows\(length, step\)"
+_NUMBERS = (
+    r"label='majority' counts classes; choose 'last' \(window_label='last'\), give a function such "
+    r"as numpy\.mean, or convert classes to integers"
+)
 # What --missing-labels does by itself.
 _LOSS = r"loss=minilstm\.CrossEntropy\(ignored_labels=(\[.*?\])\)"
 
@@ -157,6 +161,10 @@ def in_words_of_options(sentence: str, options: argparse.Namespace) -> str:
     sentence = re.sub(r" \(--[a-z-]+ [^)]*\)", "", sentence)  # both ways of one option
     if "window_length" in options:
         sentence = re.sub(_WINDOWS, "cut windows with --window-length", sentence)
+        last = "--window-label majority counts classes; give --window-label last"
+        sentence = re.sub(_NUMBERS, last, sentence)
+    if "best" in options:
+        sentence = sentence.replace("set output_network='best-validation'", "add --best")
     for name in _COMMA_LISTS:
         for words in re.findall(rf"\b{name}=\[('.*?')\]", sentence):
             joined = ",".join(ast.literal_eval(f"[{words}]"))

@@ -20,6 +20,7 @@ from minilstm.command_line.models import (
     load_predictor,
     shaped_as_learned,
     with_ignored_labels,
+    with_rate,
 )
 from minilstm.command_line.outputs import output_folder
 from minilstm.command_line.reading import (
@@ -33,6 +34,7 @@ from minilstm.errors import DataError
 from minilstm.evaluation import ClassReport, report
 from minilstm.evaluation.predictions import training_facts
 from minilstm.files import write_atomically
+from minilstm.network.about import horizon_of
 from minilstm.network.card import fingerprint
 from minilstm.network.network import Network
 from minilstm.paths import check_apart
@@ -87,15 +89,16 @@ def _read(
     description, shaping = known_of(net)
     given = learned_names(net), net.classes, net.dtype
     data, read = read_data(paths, options, mode, *given, description)
-    ahead = (net.about or {}).get("horizon")
+    ahead = horizon_of(net.about)
     if data.y is None and ahead is None:
         raise DataError(
             f"{shown(paths)} has no labels or target numbers to compare with; add them, or use the "
             "command predict."
         )
     check_rate((net.about or {}).get("rate"), data, shaping, shown(paths))
-    shaped = shaped_as_learned(data, shaping)
-    shaped = shaped._replace(data=with_later(shaped.data, ahead, shown(paths)))
+    shaped = shaped_as_learned(data, with_rate(shaping, options))
+    later = with_later(shaped.data, ahead, shown(paths), "leave it out")
+    shaped = shaped._replace(data=later)
     if net.classes is not None:
         allowed = [*net.classes.tolist(), *ignored]
         checked_labels(shaped.data, paths, net.input_size, mode, options, allowed)

@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from minilstm.command_line.material import Material, part_of
 from minilstm.evaluation import ClassReport, CrossValidation, judge, pool, report
 from minilstm.evaluation.predictions import predict
@@ -62,7 +64,11 @@ def judge_folds(
         how = held.groups, names, held.times, material.ignored
         found.append(judge(predict(net, held.x, held.y, *how)))
         told.append({"test": whose or [*dict.fromkeys(names)], **scores_of(found[-1])})
-    pooled = judge(pool([one.predictions for one in found]))
+    every = pool([one.predictions for one in found])
+    if every.classes is not None:  # all of them train the network that is saved
+        often = np.bincount(every.true[every.true >= 0], minlength=every.trained)  # (K,)
+        every = every._replace(usual=every.classes[int(often[: every.trained].argmax())])
+    pooled = judge(every)
     text = str(CrossValidation(found, pooled))
     plain = {**pooled.to_plain(), "folds": told}
     return Judged("held-out", pooled, text, plain, scores_of(pooled))

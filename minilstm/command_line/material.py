@@ -32,6 +32,7 @@ from minilstm.errors import DataError
 from minilstm.evaluation import Split, k_fold, leave_one_group_out, shared_names, split_share
 from minilstm.network.about import features_of
 
+_MOST_NAMES = 8  # of recordings or groups that a line lists
 Array = NDArray[Any]
 Paths = Sequence[Path]
 
@@ -50,7 +51,7 @@ class Material(NamedTuple):
     shaping: Shaping | None
     read: dict[str, dict[str, Any]]  # what was read for "training", "test" and "validation"
     facts: Any  # of the training data, `ReadFacts`
-    horizon: int | None  # steps, of a forecast
+    horizon: int | None  # of a forecast, steps ahead
 
 
 def read_material(options: argparse.Namespace) -> Material:
@@ -60,7 +61,7 @@ def read_material(options: argparse.Namespace) -> Material:
     raw, told = read_data(options.train, options, asked)
     shaping = shaping_of(options, raw.facts.rate)
     task = _task(options, raw)
-    ahead = (options.horizon or 1) if task == "forecast" else None
+    ahead = (1 if options.horizon is None else options.horizon) if task == "forecast" else None
     data = with_later(_shaped(raw, shaping), ahead, shown(_one(options.train)))
     _hint(raw, data, shaping, task, options)
     found = "sequence" if isinstance(data.y, list) else "last"
@@ -103,6 +104,37 @@ def read_material(options: argparse.Namespace) -> Material:
         data, test, folds = part_of(data, folds[0].train), part_of(data, folds[0].test), []
     given = task, mode, data, test, validation, folds, classes, ignored, shaping, read
     return Material(*given, raw.facts, ahead)
+
+
+def held_out_lines(material: Material, options: argparse.Namespace) -> list[str]:
+    """A line for each share that was asked for: how much is held out, and who."""
+    lines, data = [], material.data
+    if options.test_share is not None and material.test is not None:
+        whole = len(data.x) + len(material.test.x)
+        lines.append(_held("test", options.test_share, material.test, whole))
+    if options.validation_share is not None:  # drawn as the training draws it
+        labels = data.y if material.task == "classify" else None
+        how: Any = options.validation_share, options.seed, data.groups, labels
+        split = split_share(len(data.x), *how)
+        held = part_of(data, split.test)
+        lines.append(_held("validation", options.validation_share, held, len(data.x)))
+    return lines
+
+
+def _held(word: str, share: float, held: Sequences, whole: int) -> str:
+    """What of a share is held out; a share that whole groups cannot meet is told."""
+    found = len(held.x) / whole
+    recordings = held.recordings or held.ids
+    is_group = held.groups is not None and held.groups != recordings
+    names = sorted(set((held.groups if is_group else recordings) or []))
+    what = ("group" if is_group else "recording") + "s" * (len(names) != 1)
+    line = f"{word}: {len(held.x):,} of {whole:,} sequences ({found:.0%}), {len(names):,} {what}"
+    if len(names) <= _MOST_NAMES:
+        line += f": {', '.join(names)}"
+    if abs(found - share) > max(0.05, 0.6 / whole) or found > 2 * share:
+        why = f"each {'group' if is_group else 'recording'} is kept whole"
+        line += f" (--{word}-share is {share:g}, but {why})"
+    return line
 
 
 def _check_trained(labels: list[Array], folds: list[Split], ignored: list[str], held: str) -> None:
@@ -177,6 +209,11 @@ def _check_words(options: argparse.Namespace) -> None:
             )
     if options.horizon is not None and options.task != "forecast":
         raise ValueError(f"--horizon is {options.horizon}, but it is of --task forecast; add that.")
+    if options.task == "forecast" and described(options).target_columns:
+        raise ValueError(
+            "--target-columns names numbers to be predicted, but a forecast predicts the features; "
+            "say --task regress, or leave --target-columns out."
+        )
     if options.task == "forecast" and options.output_mode == "last":
         raise ValueError("--output-mode is 'last', but a forecast is one a step; leave it out.")
 
@@ -211,15 +248,20 @@ def _shaped(data: Sequences, shaping: Shaping | None) -> Sequences:
     return data if shaping is None else shape(data, shaping)
 
 
-def with_later(data: Sequences, ahead: int | None, path: str) -> Sequences:
-    """For a forecast, sequences whose answers are their features so many steps later."""
+def with_later(
+    data: Sequences, ahead: int | None, path: str, way: str = "leave it out, or lower --horizon"
+) -> Sequences:
+    """For a forecast, sequences whose answers are their features so many steps later.
+
+    `way` mends recordings that are too short.
+    """
     if ahead is None:
         return data
     for name, x in zip(data.ids, data.x, strict=True):
         if len(x) <= ahead:
             raise DataError(
                 f"the recording {name!r} of {path} has {len(x)} steps, but a "
-                f"forecast of {ahead} ahead needs more; leave it out, or lower --horizon."
+                f"forecast of {ahead} ahead needs more; {way}."
             )
     times = None if data.times is None else [t[:-ahead] for t in data.times]
     later: list[Array] = [np.asarray(a[ahead:], np.float64) for a in data.x]  # (T, D) each
@@ -295,7 +337,7 @@ def known_of(material: Material, card: dict[str, Any]) -> dict[str, Any]:
     return {
         "features": None if names is None else features_of(names),
         "targets": targets,
-        "horizon": material.horizon,
+        **({} if material.horizon is None else {"forecast": {"horizon": material.horizon}}),
         "rate": rate,
         "description": facts.description.to_plain(),
         "shaping": None if shaping is None else shaping.to_plain(),

@@ -30,6 +30,7 @@ from minilstm.data.shaping.shape import Shaping, shape
 from minilstm.errors import DataError, ModelFileError
 from minilstm.files import write_atomically
 from minilstm.losses import CrossEntropy
+from minilstm.network.about import horizon_of
 from minilstm.network.network import Network
 from minilstm.paths import check_apart, check_readable, check_target
 
@@ -55,7 +56,7 @@ def predict_file(options: argparse.Namespace) -> dict[str, Any]:
     given = learned_names(net), net.classes, net.dtype, description
     data, read = read_data(paths, options, net.output_mode, *given)
     check_rate((net.about or {}).get("rate"), data, shaping, shown)
-    shaped = shaped_as_learned(data, shaping)
+    shaped = shaped_as_learned(data, with_rate(shaping, options))
     data = shaped.data
     # What evaluate would refuse is refused before anything is written.
     judge = _checked_judge(net, data, paths, options)
@@ -65,6 +66,7 @@ def predict_file(options: argparse.Namespace) -> dict[str, Any]:
     result = None
     if judge is not None:
         result = judge.evaluate(data.x, data.y, name=shown, label_name="its labels")
+    say_horizon(net)
     is_text = read.get("time_unit") == "text"
     text = "".join(map(csv_line, _prediction_rows(net, scores, shaped, is_text)))
     if to_file:
@@ -75,6 +77,14 @@ def predict_file(options: argparse.Namespace) -> dict[str, Any]:
     if result is not None:
         print(scores_line(result), file=sys.stderr)
     return {**facts(seconds, result), "read": [read]}
+
+
+def say_horizon(net: Network) -> None:
+    """Tell on standard error which steps the answers of a forecast are."""
+    ahead = horizon_of(net.about)
+    if ahead is not None:
+        steps = f"{ahead:,} step{'s' * (ahead != 1)}"
+        print(f"minilstm: a forecast: each row is {steps} ahead of its step.", file=sys.stderr)
 
 
 def is_on_output(options: argparse.Namespace) -> bool:
@@ -90,6 +100,17 @@ def known_of(net: Network) -> tuple[DataDescription | None, Shaping | None]:
         None if described is None else DataDescription.from_plain(described),
         None if shaped is None else Shaping.from_plain(shaped),
     )
+
+
+def with_rate(shaping: Shaping | None, options: argparse.Namespace) -> Shaping | None:
+    """The shaping for recordings without times, whose rate --rate-in says."""
+    if options.rate_in is None:
+        return shaping
+    if shaping is None or shaping.rate is shaping.gap_seconds is None:
+        raise ValueError(
+            f"--rate-in is {options.rate_in:g}, but the model needs no rate; leave it out."
+        )
+    return dataclasses.replace(shaping, rate_in=options.rate_in)
 
 
 def shaped_as_learned(data: Sequences, shaping: Shaping | None) -> Shaped:
@@ -115,7 +136,7 @@ def _checked_judge(
     net: Network, data: Sequences, paths: Any, options: argparse.Namespace
 ) -> Network | None:
     """The network that measures, once the labels are known to fit; None where nothing can be."""
-    if data.y is None:
+    if data.y is None or horizon_of(net.about) is not None:
         return None
     parts = data.y if isinstance(data.y, list) else [data.y]
     is_number = all(part.dtype.kind == "f" for part in parts)

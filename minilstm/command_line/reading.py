@@ -86,7 +86,8 @@ def read_data(
         data = read.sequences
     _say(data.facts, options)
     if names is not None and data.feature_names is not None:
-        order = column_order(data.feature_names, names, repr(shown(path)))
+        can_drop = kind not in ARRAYS
+        order = column_order(data.feature_names, names, repr(shown(path)), can_drop=can_drop)
         if order is not None:
             x = [a[:, order] for a in data.x]
             data = data._replace(x=x, feature_names=list(names))

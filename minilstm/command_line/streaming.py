@@ -18,7 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.command_line.facts import facts
-from minilstm.command_line.models import answer_names, answers, known_of, load_predictor
+from minilstm.command_line.models import (
+    answer_names,
+    answers,
+    known_of,
+    load_predictor,
+    say_horizon,
+    with_rate,
+)
 from minilstm.command_line.reading import learned_names
 from minilstm.data.description import DataDescription
 from minilstm.data.feature_names import column_order
@@ -54,6 +61,7 @@ def stream_lines(options: argparse.Namespace) -> dict[str, Any]:
             "features of a vector; call net.stream() in Python."
         )
     said, shaping = _said(net, options)
+    say_horizon(net)
     names = learned_names(net)
     threads = 1 if options.threads is None else options.threads
     step, reset = _stepper(net, shaping, threads)
@@ -101,7 +109,13 @@ def _said(net: Network, options: argparse.Namespace) -> tuple[DataDescription, S
     for name in ("separator", "decimal", "time_column", "time_unit", "on_bad_line"):
         if (value := getattr(options, name)) is not None:
             plain[name] = value
-    if shaping is not None and shaping.rate is not None:
+    shaping, wanted = with_rate(shaping, options), None if shaping is None else shaping.rate
+    if wanted is not None and options.rate_in not in (None, wanted):
+        raise ValueError(
+            f"--rate-in is {options.rate_in:g}, but the model takes {wanted:g} steps a second, and "
+            "a stream resamples nothing; send lines at that rate, or use the command predict."
+        )
+    if shaping is not None and shaping.rate is not None and options.rate_in is None:
         print(
             f"minilstm: the model takes {shaping.rate:g} steps a second, and a stream resamples "
             "nothing; send lines at that rate.",

@@ -24,7 +24,12 @@ from minilstm.command_line.judging import (
     judge_test,
     write_report,
 )
-from minilstm.command_line.material import Material, known_of, read_material
+from minilstm.command_line.material import (
+    Material,
+    held_out_lines,
+    known_of,
+    read_material,
+)
 from minilstm.command_line.outputs import output_folder, save_model
 from minilstm.command_line.reading import as_list, shown
 from minilstm.data import Sequences
@@ -51,6 +56,8 @@ def train_files(options: argparse.Namespace) -> dict[str, Any]:
     for name in every:
         check_apart(out / name, read)
     material = read_material(options)
+    for line in [] if options.quiet else held_out_lines(material, options):
+        print(line, flush=True)
     how, draw = _how(options, material), is_installed("matplotlib")
     model, history, picture = (out / name for name in _WRITTEN)
     names = [model.name, history.name, *([picture.name] if draw else [])]
@@ -63,7 +70,7 @@ def train_files(options: argparse.Namespace) -> dict[str, Any]:
         if judged is not None and not options.quiet:
             print("the network that is saved: trained on all of them", flush=True)
         net, info = _trained(material.data, material, options, {**how, **live})
-        judged = judge_test(net, material) if judged is None else judged
+        judged = judge_test(_knowing(net, material), material) if judged is None else judged
         result = _measured(net, material, judged, shown(options.train))
         net = net.replace(about=known_of(material, _card(how, material, judged, result)))
         paths = [save_model(net, model), info.to_csv(history), *([picture] if draw else [])]
@@ -132,7 +139,14 @@ def _fold(
     net, info = _trained(data, material, options, {**how, "verbose": False})
     if "Ctrl-C" in info.stop_reason:
         raise KeyboardInterrupt
-    return net
+    return _knowing(net, material._replace(data=data))
+
+
+def _knowing(net: Network, material: Material) -> Network:
+    """The network with what a report tells of its training: names, horizon, counts of labels."""
+    data = material.data
+    known = {"data": {"training": data_facts(data.x, data.y, data.groups)}}
+    return net.replace(about=known_of(material, known))
 
 
 def _classes(data: Sequences, material: Material) -> list[Any]:
@@ -193,6 +207,8 @@ def _told(
     """What is said at the end, for people and for scripts."""
     whose = "training" if judged is None else judged.whose
     print(f"{whose} {scores_line(result)}")
+    if "validation_loss" in info.history:
+        print(f"{info.stop_reason} {_kept(info)}" if options.quiet else _kept(info))
     exit_code = INTERRUPTED if "Ctrl-C" in info.stop_reason else 0
     if judged is None and not math.isfinite(result["loss"]):
         print(
@@ -201,7 +217,9 @@ def _told(
             file=sys.stderr,
         )
         exit_code = exit_code or 1
-    hints = [in_words_of_options(hint, options) for hint in info.hints]
+    notes = judged.report.notes if judged is not None and material.classes is None else []
+    given = [*info.hints, *(f"In the {whose} data {note}." for note in notes)]
+    hints = [in_words_of_options(hint, options) for hint in given]
     for hint in hints:
         print(f"hint: {hint}")
     more = {k: v if math.isfinite(v) else None for k, v in result.items()}
@@ -216,3 +234,15 @@ def _told(
         "files": files(paths),
         "exit_code": exit_code,
     }
+
+
+def _kept(info: TrainingInfo) -> str:
+    """Which epoch the saved network is of, and its validation."""
+    history, at = info.history, int(np.argmax(info.history["iteration"] == info.output_iteration))
+    scores = {
+        name.removeprefix("validation_"): float(values[at])
+        for name, values in history.items()
+        if name.startswith("validation_") and math.isfinite(values[at])
+    }
+    told = f" (validation {scores_line(scores)})" if scores else ""
+    return f"The saved network is that of epoch {history['epoch'][at]}{told}."

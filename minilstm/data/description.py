@@ -72,6 +72,8 @@ class DataDescription:
     def from_toml(cls, path: str | os.PathLike[str]) -> DataDescription:
         """The description that a TOML file holds: a line for each field that it says.
 
+        Names may be those of the command line, such as ``id-column``.
+
         Raises
         ------
         DataError
@@ -81,12 +83,20 @@ class DataDescription:
 
         file = check_readable(path, "path", "TOML file")
         try:
-            return cls.from_plain(tomllib.loads(file.read_text("utf-8")))
+            found = tomllib.loads(file.read_text("utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise DataError(
                 f"path {str(file)!r} is not TOML ({error}), but lines such as id_column = 'run' "
                 "were wanted: correct it."
             ) from error
+        for name in [name for name in found if "-" in name]:
+            if name.replace("-", "_") in found:
+                raise DataError(
+                    f"path {str(file)!r} says {name} and {name.replace('-', '_')}, which are one; "
+                    "leave one of them out."
+                )
+            found[name.replace("-", "_")] = found.pop(name)
+        return cls.from_plain(found)
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> DataDescription:

@@ -26,6 +26,7 @@ def column_order(
     name: str,
     source: str = "the network learned",
     others: Collection[str] = (),
+    can_drop: bool = False,
 ) -> list[int] | None:
     """Where the wanted columns stand in data that carry names.
 
@@ -36,6 +37,7 @@ def column_order(
     name : of the data, for the message
     source : who wants the names, for the message
     others : names of columns that are no features, such as a label: they may be there, or not
+    can_drop : whether the reader of the data has the option `drop`, for the message
 
     Returns
     -------
@@ -70,7 +72,12 @@ ay; unknown: Ay; is 'Ay' meant for 'ay'?); rename, add or drop columns.
         told = "; ".join(f"{what}: {_some(names)}" for what, names in faults if names)
         raise DataError(
             f"{name} has the features {_some(features)}, but {source} {_some(wanted)} "
-            f"({told}{_meant(missing, unknown)}); rename, add or drop columns."
+            f"({told}{_meant(missing, unknown)}); "
+            + (
+                f"leave {'it' if len(unknown) == 1 else 'them'} out with drop={unknown}."
+                if can_drop and 0 < len(unknown) <= _MOST and not missing and not doubled
+                else "rename, add or drop columns."
+            )
         )
     return [places[w] for w in wanted]
 

@@ -20,6 +20,7 @@ from minilstm.data.sequences import Batch
 from minilstm.data.targets import as_targets
 from minilstm.errors import DataError
 from minilstm.losses import CrossEntropy
+from minilstm.network.about import horizon_of
 from minilstm.network.examples import NO_CLASSES, as_batches
 from minilstm.network.network import Network
 
@@ -43,6 +44,7 @@ class Predictions(NamedTuple):
     output: Array  # (N, C) scores of the trained classes, or (N, R) numbers
     usual: Any = None  # the most frequent class of the training data; None: not known
     targets: list[str] | None = None  # R names of the numbers
+    last: Array | None = None  # (N, R) of a forecast, the last values known
 
     @property
     def recording(self) -> IntArray:
@@ -110,6 +112,7 @@ def predict(
         output,
         _usual(net, classes),
         (net.about or {}).get("targets"),
+        None if horizon_of(net.about) is None else _inputs(net, x),
     )
 
 
@@ -129,6 +132,7 @@ def pool(parts: Sequence[Predictions]) -> Predictions:
             output[i][:, place[: p.trained]] = p.output
     grouped = all(p.groups is not None for p in parts)
     timed = [p.times for p in parts if p.times is not None]
+    last = [p.last for p in parts if p.last is not None]
     return Predictions(
         first.unit,
         np.concatenate([p.lengths for p in parts]),
@@ -140,6 +144,7 @@ def pool(parts: Sequence[Predictions]) -> Predictions:
         np.concatenate(true),
         np.concatenate(output),
         targets=first.targets,
+        last=np.concatenate(last) if len(last) == len(parts) else None,
     )
 
 
@@ -169,6 +174,12 @@ def _usual(net: Network, classes: list[Any] | None) -> Any:
     counts = training_facts(net).get("labels") or {}
     known = [label for label in classes or [] if str(label) in counts]
     return max(known, key=lambda label: counts[str(label)]) if known else None
+
+
+def _inputs(net: Network, x: Any) -> Array:
+    """What a forecast starts from, (N, D), with all its digits."""
+    [batch] = as_batches(net.wiring, x, np.dtype(np.float64), net.data_format)
+    return np.concatenate(batch.sequences)
 
 
 def _names(values: Any, count: int, name: str) -> list[str]:

@@ -25,6 +25,7 @@ from minilstm.evaluation.sections import (
     as_text,
     class_sections,
     counted,
+    number,
     number_sections,
 )
 from minilstm.network.network import Network
@@ -164,6 +165,8 @@ class NumberReport(Report):
     r2 : mean over the responses; None where no true numbers vary
     responses : a `NumberScore` for each
     by_recording, by_group : the largest error first; None without groups
+    persistence : of a forecast, a `NumberScore` for each response of carrying the last value
+        forward; else None
     """
 
     rmse: float
@@ -172,6 +175,7 @@ class NumberReport(Report):
     responses: list[of.NumberScore]
     by_recording: list[of.NumberScore] = field(repr=False)
     by_group: list[of.NumberScore] | None = field(repr=False)
+    persistence: list[of.NumberScore] | None = field(default=None, repr=False)
 
     def to_plain(self) -> dict[str, Any]:
         """The report for `json.dump`: what is not defined is None, never NaN."""
@@ -184,6 +188,7 @@ class NumberReport(Report):
             "responses": _plain(self.responses),
             "by_recording": _plain(self.by_recording),
             "by_group": _plain(self.by_group),
+            "persistence": _plain(self.persistence),
             "notes": self.notes,
         }
 
@@ -194,8 +199,9 @@ class NumberReport(Report):
 
         pair = self.predictions.true, self.predictions.output.astype(np.float64)
         names = [score.name for score in self.responses]
+        quantity = names[0] if len(names) == 1 and self.predictions.targets else ""
         drawn = {
-            "regression.png": plot_regression(*pair, names=names),
+            "regression.png": plot_regression(*pair, names=names, quantity=quantity),
             "residuals.png": draw.plot_residuals(*pair, names),
             "residual-histogram.png": draw.plot_residual_histogram(*pair, names),
         }
@@ -324,19 +330,34 @@ def _judge_numbers(p: Predictions) -> NumberReport:
     names = p.targets or [f"response {r + 1}" for r in range(true.shape[1])]
     responses = [of.number_score(n, true[:, r], output[:, r]) for r, n in enumerate(names)]
     r2 = of.mean_of([score.r2 for score in responses])
-    by_group = None
+    by_group, persistence = None, None
+    notes = [
+        f"{s.name} is predicted no better than by the mean of these data (R2 {number(s.r2)})"
+        for s in responses
+        if s.r2 is not None and s.r2 <= 0
+    ]
+    if p.last is not None:
+        last = p.last.astype(np.float64)  # (N, R)
+        persistence = [of.number_score(n, true[:, r], last[:, r]) for r, n in enumerate(names)]
+        notes += [
+            f"{s.name} is predicted no better than by its last value (RMSE {number(s.rmse)}, and "
+            f"{number(base.rmse)} of the last value)"
+            for s, base in zip(responses, persistence, strict=True)
+            if s.rmse >= base.rmse
+        ]
     if p.groups is not None:
         by_group = of.parts_of_numbers(true, output, *_groups(p))
     errors = output - true
     return NumberReport(
         p,
-        [],
+        notes,
         rmse=float(np.sqrt((errors * errors).mean())),
         mae=float(np.abs(errors).mean()),
         r2=r2,
         responses=responses,
         by_recording=of.parts_of_numbers(true, output, *_recordings(p)),
         by_group=by_group,
+        persistence=persistence,
     )
 
 

@@ -113,7 +113,7 @@ def parts_of_classes(
 
 
 def number_score(name: str, true: Floats, predicted: Floats) -> NumberScore:
-    """The scores of numbers, of any shape.
+    """The scores of numbers (N,), or of (N, R), whose R2 is the mean over the responses.
 
     Examples
     --------
@@ -121,16 +121,17 @@ def number_score(name: str, true: Floats, predicted: Floats) -> NumberScore:
     0.5
     """
     errors = predicted - true
-    spread = float(((true - true.mean()) ** 2).sum())
-    squares = float((errors * errors).sum())
+    spread = ((true - true.mean(axis=0)) ** 2).sum(axis=0).reshape(-1)  # (R,)
+    squares = (errors * errors).sum(axis=0).reshape(-1)  # (R,)
+    varied = spread > 0  # (R,)
     return NumberScore(
         name,
         len(true),
-        float(np.sqrt(squares / errors.size)),
+        float(np.sqrt(squares.sum() / errors.size)),
         float(np.abs(errors).mean()),
-        1.0 - squares / spread if spread > 0 else None,
+        float(np.mean(1.0 - squares[varied] / spread[varied])) if varied.any() else None,
         float(errors.mean()),
-        float(np.sqrt(spread / errors.size)),
+        float(np.sqrt(spread.sum() / errors.size)),
     )
 
 

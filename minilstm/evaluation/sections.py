@@ -77,7 +77,14 @@ def number_sections(report: Any) -> list[Section]:
         f"{_sizes(report.predictions, report)}",
         "the deviation is the RMSE of always saying the mean of these data",
     ]
-    sections = [_numbers("Scores by response", told, report.responses)]
+    first = _numbers("Scores by response", told, report.responses)
+    if report.persistence is not None:
+        told.append("the persistence is the RMSE of carrying the last value forward")
+        bases = [number(score.rmse) for score in report.persistence]
+        rows = [[*row, base] for row, base in zip(first.rows, bases, strict=False)]
+        first = first._replace(heads=[*first.heads, "persistence"], rows=rows)
+        first = first._replace(sentences=[*told, *first.sentences[len(told) - 1 :]])
+    sections = [first]
     if report.by_group is not None:
         sections.append(_numbers("Errors by group", [], report.by_group))
     return [*sections, _numbers("Errors by recording", [], report.by_recording)]

@@ -15,7 +15,7 @@ from minilstm.data.shaping.shape import Shaping
 from minilstm.network.graph.wiring import Wiring
 
 DEPTH = 20  # of objects and lists within each other
-KEYS = ("features", "targets", "horizon", "rate", "description", "shaping", "card")
+KEYS = ("features", "targets", "forecast", "rate", "description", "shaping", "card")
 _UNIT = re.compile(r"[\w\s](?:\(([^()\[\]]+)\)|\[([^()\[\]]+)\])\s*$")
 # Of a card; what they hold is for people.
 _PARTS = {"versions": dict, "options": dict, "data": dict, "scores": dict, "limits": list}
@@ -27,9 +27,9 @@ def checked_about(about: Any, wiring: Wiring) -> dict[str, Any] | None:
     Parameters
     ----------
     about : None, or a dict with any of these names: "features", D dicts with "name" and "unit";
-        "targets", R names of the numbers that are predicted; "horizon", how many steps later, for a
-        forecast of the features; "rate", steps a second; "description"
-        and "shaping", as `to_plain` of `DataDescription` and `Shaping` gives them; "card", as
+        "targets", R names of the numbers that are predicted; "forecast", {"horizon": n} where they
+        are the features n steps later; "rate", steps a second; "description" and "shaping", as
+        `to_plain` of `DataDescription` and `Shaping` gives them; "card", as
         `minilstm.network.card.make_card` gives it. None in the place of a value: not known
     wiring : of the network; features are those of its first input, targets of its only output
 
@@ -57,9 +57,6 @@ def checked_about(about: Any, wiring: Wiring) -> dict[str, Any] | None:
     rate = plain.get("rate")
     if rate is not None and (type(rate) not in (int, float) or not rate > 0):
         raise ValueError(f"about['rate'] is {shown(rate)}; give steps a second, or None.")
-    horizon = plain.get("horizon")
-    if horizon is not None and (type(horizon) is not int or horizon < 1):
-        raise ValueError(f"about['horizon'] is {shown(horizon)}; give a whole number, or None.")
     for key in ("description", "shaping", "card"):
         if not isinstance(plain.get(key), (dict, type(None))):
             raise ValueError(f"about[{key!r}] is {shown(plain[key])}; give a dict, or None.")
@@ -81,7 +78,14 @@ def checked_about(about: Any, wiring: Wiring) -> dict[str, Any] | None:
     if targets is not None and not (len(ends) == 1 and _are_names(targets, sum(ends[0]))):
         wanted = f"{sum(ends[0])} different names" if len(ends) == 1 else "none for several outputs"
         raise ValueError(f"about['targets'] is {shown(targets)}; give {wanted}, or None.")
+    _check_forecast(plain.get("forecast"), wiring)
     return plain
+
+
+def horizon_of(about: Mapping[str, Any] | None) -> int | None:
+    """How many steps ahead the answers of a forecast are; None for any other network."""
+    forecast = (about or {}).get("forecast")
+    return None if forecast is None else int(forecast["horizon"])
 
 
 def plain_json(value: Any, place: str, depth: int = 0) -> Any:
@@ -160,6 +164,22 @@ def _check_features(features: Any, size: int, names: Sequence[str] | None) -> No
     if not _are_names(found, size) or (names is not None and found != list(names)):
         ours = "different names" if names is None else f"the names {', '.join(names)}"
         raise ValueError(f"about['features'] has the names {shown(found)}; give {ours}.")
+
+
+def _check_forecast(forecast: Any, wiring: Wiring) -> None:
+    if forecast is None:
+        return
+    steps = forecast.get("horizon") if isinstance(forecast, dict) and len(forecast) == 1 else None
+    if type(steps) is not int or steps < 1:
+        raise ValueError(
+            f"about['forecast'] is {shown(forecast)}; give {{'horizon': 1}} or more steps, or None."
+        )
+    sizes = [wiring.shape(end)[-1:] for end in (*wiring.inputs, *wiring.outputs)]
+    if len(sizes) != 2 or sizes[0] != sizes[1] or not wiring.nodes[wiring.outputs[0]].steps[0]:
+        raise ValueError(
+            "about['forecast'] is of a network that gives as many numbers a step as it takes; "
+            "leave it out, as this one does not."
+        )
 
 
 def _are_names(names: Any, size: int) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minilstm.network.about import feature_names
+from minilstm.network.about import feature_names, horizon_of
 
 _MOST_ROWS = 40  # of a table
 
@@ -85,6 +85,12 @@ def predicts(net: Any) -> list[str]:
         else:
             targets = (net.about or {}).get("targets")
             gives = f"{width} number{'s' * (width != 1)}"
+            ahead = horizon_of(net.about)
+            if ahead is not None:
+                named = _some(targets) if targets else gives
+                steps = f"{ahead:,} step{'s' * (ahead != 1)}"
+                lines.append(f"{whose} every {every} it forecasts {named} {steps} ahead.")
+                continue
             gives += f": {_some(targets)}" if targets else ""
         lines.append(f"{whose} every {every} it gives {gives}.")
     return lines

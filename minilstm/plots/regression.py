@@ -38,7 +38,7 @@ def plot_regression(
         one a sequence, which are put end to end. Rows that are not finite are left out
     names : R names of the responses for the legend; the default is "Response 1" and so on
     title : first part of the title; the root mean square error and R² follow it. R² is the share of
-        the variance of the true numbers that the predictions explain
+        the variance of the true numbers that the predictions explain, the mean over the responses
     quantity, unit : what is predicted and its unit, written as "True speed (m/s)"
     ax : axes to draw on; the default is a new figure
 
@@ -90,7 +90,7 @@ def plot_regression(
     ax.set(xlim=(low - pad, high + pad), ylim=(low - pad, high + pad))
     ax.set_aspect("equal")
     ending = with_unit(f" {quantity}" if quantity else "", unit)
-    errors = f"RMSE {rounded(rmse(t, y))}, R² {_explained(t[finite], y[finite])}"
+    errors = f"RMSE {rounded(rmse(t, y))}, R² {_explained(t, y, finite)}"
     title = f"{title}: {errors}" if title else errors
     label_axes(ax, x=f"True{ending}", y=f"Predicted{ending}", title=title)
     if responses > 1:
@@ -98,7 +98,15 @@ def plot_regression(
     return ax
 
 
-def _explained(t: NDArray[np.float64], y: NDArray[np.float64]) -> str:
-    """R²: one less the squared error as a share of the variance; n/a where there is none."""
-    spread = float(((t - t.mean()) ** 2).sum())
-    return "n/a" if spread == 0 else rounded(1.0 - float(((y - t) ** 2).sum()) / spread)
+def _explained(t: NDArray[np.float64], y: NDArray[np.float64], finite: NDArray[np.bool_]) -> str:
+    """R²: one less the squared error as a share of the variance; n/a where nothing varies.
+
+    It is the mean over the responses that vary, as in the report of an evaluation.
+    """
+    found = []
+    for r in range(t.shape[1]):
+        true, said = t[finite[:, r], r], y[finite[:, r], r]
+        spread = float(((true - true.mean()) ** 2).sum()) if len(true) else 0.0
+        if spread > 0:
+            found.append(1.0 - float(((said - true) ** 2).sum()) / spread)
+    return rounded(float(np.mean(found))) if found else "n/a"

@@ -49,6 +49,7 @@ larger max_epochs.
         return ()
     return (
         *_accuracy(history, classes, data, validation),
+        *_numbers(history, classes, data, validation),
         *_updates(options, per_epoch, len(data)),
         *_validation(options, history),
         *_course(options, history),
@@ -77,6 +78,29 @@ def _accuracy(
             f"The {name} is {accuracy:.3f}, but always to say {classes[counts.argmax()].item()!r} "
             f"gives {most:.3f}; train for more epochs, or try another initial_learn_rate or "
             "normalization='zscore'."
+        )
+
+
+def _numbers(
+    history: Mapping[str, Array], classes: Any, data: TrainingData, validation: TrainingData | None
+) -> Iterator[str]:
+    """Where numbers are predicted no better than by their mean."""
+    column, whose, judged = "rmse", "training", data
+    if validation is not None:
+        column, whose, judged = "validation_rmse", "validation", validation
+    if column not in history or classes is not None or len(judged.targets) > 1:
+        return
+    measured = history[column][history["epoch"] == history["epoch"][-1]]
+    measured = measured[~np.isnan(measured)]
+    targets = np.concatenate(judged.targets[0]).astype(np.float64)  # (N, R)
+    spread = float(targets.var(axis=0).mean())
+    if not len(measured) or spread == 0:
+        return
+    explained = 1.0 - float((measured**2).mean()) / spread
+    if explained <= 0:
+        yield (
+            f"The {whose} numbers are predicted no better than by their mean (R2 {explained:.3f}); "
+            "train for more epochs, or try another initial_learn_rate or normalization='zscore'."
         )
 
 

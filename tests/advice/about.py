@@ -2,6 +2,8 @@
 A file that holds such facts is refused with the same words.
 """
 
+import minilstm as ml
+from advice.world import start
 from minilstm.network.card import utc_day
 
 FEATURES = [{"name": name, "unit": "g"} for name in ("ax", "ay", "az")]
@@ -24,10 +26,8 @@ def day(text):
 
 TABLE = [
     ("build(about=3)", "give a dict, or (None)", "build(about=$1).about is None; build(about={})"),
-    ("build(about={'units': 1})", "it may have features, targets, horizon, (rate), ",
+    ("build(about={'units': 1})", "it may have features, targets, forecast, (rate), ",
      "knowing($1=50)"),
-    ("knowing(horizon=0)", "give a whole number, or (None)",
-     "knowing(horizon=1); knowing(horizon=$1)"),
     ("build(about={1: 2})", "give names as text", "build(about={'rate': 2})"),
     ("knowing(rate='50 Hz')", "give steps a second, or (None)",
      "knowing(rate=50); knowing(rate=$1)"),
@@ -46,6 +46,12 @@ TABLE = [
     ("knowing(features=FEATURES[:1] * 3)", "give different names", "knowing(features=FEATURES)"),
     ("knowing(targets=['a', 'a'])", "give 2 different names, or (None)",
      "knowing(targets=['a', 'b']); knowing(targets=$1)"),
+    ("knowing(forecast={'horizon': 0})", r"give \{'horizon': (1)\} or more steps, or (None)",
+     "start([ml.SequenceInput(2), ml.LSTM(2)], about={'forecast': {'horizon': $1}}); "
+     "knowing(forecast=$2)"),
+    ("knowing(forecast={'horizon': 1})", "leave it out, as this one does not",
+     "knowing(rate=50); start([ml.SequenceInput(2), ml.LSTM(2)], about={'forecast': "
+     "{'horizon': 1}})"),
     ("day('today')", "set it to the seconds since (1970), or not at all",
      "day('0').startswith('$1') and day('') > '2026'"),
 ]  # fmt: skip

@@ -152,6 +152,15 @@ TABLE = [
      "command('stream m.safetensors', 't,a,b\\nnow,1,2\\n')", "ISO time was wanted; mend the line",
      "model(about={'description': {'time_column': 't'}, 'shaping': {'window_length': 2}})\n"
      "command('stream m.safetensors', 't,a,b\\n0,1,2\\n1,1,2\\n').startswith('0,')"),
+    ("model(); command('predict m.safetensors ' + put(HEAD + BODY) + ' --rate-in 50')",
+     "needs no rate; leave it out",
+     "model(); command('predict m.safetensors ' + put(HEAD + BODY))"),
+    ("model(about={'shaping': {'rate': 50}})\n"
+     "command('stream m.safetensors --rate-in 20', '1,2\\n')",
+     "send lines at that rate, or use the command (predict)",
+     "model(about={'shaping': {'rate': 50}}); "
+     "command('stream m.safetensors --rate-in 50', '1,2\\n').count('\\n') == 1; "
+     "command('$1 m.safetensors ' + put((HEAD + BODY).replace('r2', 'r1')) + ' --rate-in 20')"),
     ("command('info ' + put(HEAD + BODY))", "name a file that train wrote",
      "training(HEAD + BODY, '--out o'); command('info o/model.safetensors')"),
     ("training(HEAD + BODY, '--out d.csv')", "choose another name",
@@ -169,6 +178,10 @@ TABLE = [
      "training(HEAD + BODY, '--best $1')"),
     ("training(HEAD + BODY, '--horizon 1')", "it is of (--task forecast); add that",
      "training((HEAD + BODY).replace('r2,5', 'r1,5'), '--horizon 1 $1')"),
+    ("training(HEAD + BODY, '--task forecast --target-columns ax')",
+     "say (--task regress), or leave --target-columns out",
+     "training(HEAD + BODY, '--drop label --target-columns ax $1'); "
+     "training((HEAD + BODY).replace('r2,5', 'r1,5'), '--task forecast')"),
     ("training(HEAD + BODY, '--task regress')", "name them with (--target-columns)",
      "training(HEAD + BODY, '--task regress --drop label $1 ay')"),
     ("training(HEAD + BODY, '--target-columns ay --drop label --task classify')",

@@ -130,6 +130,8 @@ TABLE = [
      "'time,ax\\n0,1\\n5,2\\n9,4\\n'))), Shaping(rate=0.5))"),
     ("toml('id_column')", r"lines such as (id_column = 'run') were wanted: correct it",
      "toml(\"$1\").id_column == 'run'"),
+    ("toml(\"id-column = 'run'\\nid_column = 'run'\")", "leave one of them out",
+     "toml(\"id-column = 'run'\").id_column == 'run'"),
     ("DataDescription.from_plain({'filll': 'linear'})", "did you mean '(fill)'",
      "DataDescription.from_plain({'$1': 'linear'})"),
     ("read(HEAD + BODY, drop='ax')", r"give (\['ax', 'ay'\]), say",

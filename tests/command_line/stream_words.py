@@ -33,7 +33,46 @@ def markdown(w):
     assert w.printed[0] == "# model.safetensors"
 
 
+def rate_in(w):
+    """The model's own rate is told no more; another one is refused."""
+    layers = [ml.SequenceInput(2), ml.LSTM(2), ml.FullyConnected(2), ml.Softmax()]
+    about = {"shaping": {"rate": 50}}
+    net = ml.Network(layers, rng=np.random.default_rng(0), classes=["a", "b"], about=about)
+    path = net.save(w.out / "s.safetensors")
+    for words, code in (("--rate-in", "50"), 0), (("--rate-in", "20"), 2):
+        w.patch.setattr(sys, "stdin", io.StringIO("1,2\n"))
+        found = w.run("stream", path, *words, code=code)
+    assert found["error"] == (
+        "--rate-in is 20, but the model takes 50 steps a second, and a stream resamples nothing; "
+        "send lines at that rate, or use the command predict."
+    )
+
+
+def without_times(command):
+    """The case of a model of another rate, and of recordings that have no times."""
+
+    def case(w):
+        rows = [f"r1,{k / 10},{k % 7},{'ab'[k % 7 > 3]}" for k in range(60)]
+        (w.files / "t.csv").write_text("\n".join(["recording,time,speed,label", *rows]) + "\n")
+        bare = [",".join(row.split(",")[i] for i in (0, 2, 3)) for row in rows[:40]]
+        (w.files / "bare.csv").write_text("\n".join(["recording,speed,label", *bare]) + "\n")
+        w.train("--rate", "5", "--split-gaps", "2", data="t.csv")
+        words = [command, w.out / "t/model.safetensors", "bare.csv"]
+        assert "have no times" in w.run(*words, code=2)["error"]
+        w.run(*words, "--rate-in", "10")
+        rows = "20 steps" if command == "evaluate" else "r1,19,"
+        assert any(rows in line for line in w.printed)
+        how = ["trained/model.safetensors", "test.csv", "--rate-in", "10"]
+        found = w.run(command, *how, code=2)["error"]
+        assert found == "--rate-in is 10, but the model needs no rate; leave it out."
+
+    return case
+
+
 STREAM = {
+    ("stream", "--rate-in"): rate_in,
+    ("predict", "--rate-in"): without_times("predict"),
+    ("evaluate", "--rate-in"): without_times("evaluate"),
     ("info", "--markdown"): markdown,
     ("stream", "--separator"): answered("1;2\n", "--separator", ";", answers=1),
     ("stream", "--decimal"): answered("1,5|2\n", "--separator", "|", "--decimal", ",", answers=1),

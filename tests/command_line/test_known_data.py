@@ -179,6 +179,17 @@ def test_a_heading_may_have_columns_that_the_model_knows(stream, nets):
     ]
 
 
+def test_a_column_that_a_model_does_not_know_can_be_dropped(run, nets):
+    Path("a.csv").write_text(table("run", "ax", "ay", "speed", "load"))
+    model("left", {**KNOWN, "description": {**DESCRIPTION, "drop": ["load"]}})
+    assert run("predict", "left", "a.csv")[2][-1] == (
+        "minilstm: 'a.csv' has the features ax, ay, speed, but the network learned ax, ay "
+        "(unknown: speed); leave it out with --drop 'speed'."
+    )
+    code, out, _ = run("predict", "left", "a.csv", "--drop", "speed")
+    assert (code, len(out)) == (0, 10)
+
+
 def test_a_stream_answers_each_window_as_predict_does(run, stream, nets):
     Path("a.csv").write_text(table("run", "t", "ax", "ay"))
     rows = [row.split(",", 3) for row in run("predict", "windows", "a.csv")[1][1:]]

@@ -11,7 +11,11 @@ import numpy as np
 import pytest
 
 import minilstm as ml
+from minilstm.command_line.complaints import in_words_of_options
+from minilstm.command_line.words.parser import build_parser
 from minilstm.data import write_npz
+from minilstm.evaluation import split_share
+from minilstm.training import prepare
 
 pytestmark = pytest.mark.usefixtures("own_folder")
 SHORT = ["--hidden", 6, "--epochs", 15, "--learn-rate", 0.03, "--quiet", "--json"]
@@ -70,6 +74,7 @@ def test_leave_one_person_out_ends_with_a_report_in_one_command(run):
     assert {row["name"] for row in found["by_group"]} == set(PEOPLE)
     assert (found["recordings"], found["rows"]) == (8 * 2, 8 * 2 * 11)  # 11 windows each
     assert [part["rows"] for part in found["by_recording"]] == [11] * 16
+    assert found["majority"]["of"] == "training data"
     assert facts["accuracy"] == found["accuracy"] > 0.7 and facts["measured_on"] == "held-out"
     assert facts["balanced_accuracy"] == found["balanced_accuracy"]
     assert printed[0] == (
@@ -95,13 +100,42 @@ def test_leave_one_person_out_ends_with_a_report_in_one_command(run):
 def test_a_share_of_the_people_tests_and_another_validates(run):
     write_people("people.csv")
     how = ["--test-share", 0.25, "--validation-share", 0.2, "--patience", 3, "--best"]
-    facts, *_ = trained(run, "people.csv", *BY_PERSON, *how)
+    facts, printed, _ = trained(run, "people.csv", *BY_PERSON, *how)
     tested = {row["name"] for row in report()["by_group"]}
     assert len(tested) == 2 and facts["measured_on"] == "test"
+    assert report()["majority"]["of"] == "training data"
+    kept = re.fullmatch(r".*\. The saved network is that of epoch (\d+) \(validation accuracy "
+                        r"[01]\.\d+, loss (.*)\)\.", printed[1])  # fmt: skip
+    header, *rows = Path("o/history.csv").read_text().splitlines()
+    measured = [dict(zip(header.split(","), row.split(","), strict=True)) for row in rows]
+    best = min(measured, key=lambda row: float(row["validation_loss"] or "inf"))
+    assert best["epoch"] == kept[1] and f"{float(best['validation_loss']):.4f}" == kept[2]
     card = ml.load("o/model.safetensors").about["card"]
     assert card["data"]["training"]["groups"] == 6 and card["data"]["test"]["groups"] == 2
     assert card["options"]["validation_share"] == 0.2
     assert "validation_loss" in Path("o/history.csv").read_text().splitlines()[0]
+
+
+def test_what_is_held_out_is_told(run, monkeypatch):
+    write_people("people.csv", PEOPLE[:5])
+    drawn = []
+
+    def noted(*how):
+        drawn.append(split_share(*how))
+        return drawn[-1]
+
+    monkeypatch.setattr(prepare, "split_share", noted)
+    how = ["--test-share", 0.05, "--validation-share", 0.25, "--epochs", 1, "--hidden", 2]
+    code, out, _ = run("train", "people.csv", *BY_PERSON, *how, "--out", "o")
+    tested = report()["by_group"][0]["name"]
+    validated = PEOPLE[:5]
+    validated.remove(tested)
+    validated = validated[drawn[0].test[0] // 2]  # two recordings each
+    assert code == 0 and out[:2] == [
+        f"test: 2 of 10 sequences (20%), 1 group: {tested} (--test-share is 0.05, but each group "
+        "is kept whole)",
+        f"validation: 2 of 8 sequences (25%), 1 group: {validated}",
+    ]
 
 
 def test_folds_of_people_are_the_same_for_one_seed(run):
@@ -254,7 +288,7 @@ def test_numbers_in_large_units_are_learned_and_given_in_their_units(run):
     assert found["kind"] == "numbers" and found["r2"] == facts["r2"] > 0.9
     assert printed[0].startswith(f"test rmse {found['rmse']:.6g}, mae ")
     net = ml.load("o/model.safetensors")
-    assert net.about["targets"] == ["load"]
+    assert net.about["targets"] == ["load"] == [score["name"] for score in found["responses"]]
     data = ml.data.read_sequences("load.csv", target_columns=["load"])
     assert 3000 < net.predict(data.x[0]).mean() < 7000
     # The units change nothing that is learned.
@@ -310,9 +344,8 @@ def test_numbers_a_window_are_those_of_its_last_step(run):
     how = ["--target-columns", "load", "--window-length", 10]
     code, _, said = run("train", "load.csv", *how, "--out", "n")
     assert (code, said[-1]) == (
-        2, "minilstm: y[0] holds numbers of type float64, but label='majority' counts classes; "
-        "choose 'last' (--window-label 'last'), give a function such as numpy.mean, or convert "
-        "classes to integers.",
+        2, "minilstm: y[0] holds numbers of type float64, but --window-label majority counts "
+        "classes; give --window-label last.",
     )  # fmt: skip
     trained(run, "load.csv", *how, "--window-label", "last", "--folds", 3)
     assert (report()["recordings"], report()["rows"]) == (12, 12 * 7)
@@ -340,9 +373,24 @@ def test_a_forecast_is_of_the_features_some_steps_later(run, ahead):
     net = ml.load("o/model.safetensors")
     assert facts["task"] == "forecast" and net.about["targets"] == ["load"]
     assert [layer.num_hidden_units for layer in net.layers[1:3]] == [6, 4]
-    assert report()["rows"] == 3 * (40 - ahead) and net.about["horizon"] == ahead
-    code, out, _ = run("evaluate", "o/model.safetensors", "load.csv")
-    assert code == 0 and f"of {12 * (40 - ahead)} steps in 12 recordings" in out[1]
+    found = report()
+    assert found["rows"] == 3 * (40 - ahead) and net.about["forecast"] == {"horizon": ahead}
+    steps = f"{ahead} step{'s' * (ahead > 1)}"
+    told = f"For every time step it forecasts load {steps} ahead."
+    assert told in run("info", "o/model.safetensors")[1]
+    # The same data are judged the same by the model alone.
+    tested = {part["name"] for part in found["by_recording"]}
+    rows = Path("load.csv").read_text().splitlines()
+    kept = [rows[0], *(row for row in rows if row.split(",")[0] in tested)]
+    Path("test.csv").write_text("\n".join(kept) + "\n")
+    again = json.loads(run("evaluate", "o/model.safetensors", "test.csv", "--json")[1][-1])
+    assert again["report"]["responses"] == found["responses"]
+    assert again["report"]["persistence"] == found["persistence"]
+    x = [np.loadtxt([r.split(",")[3] for r in kept if r.startswith(f"{who},")]) for who in tested]
+    off = np.concatenate([a[ahead:] - a[:-ahead] for a in x])
+    assert found["persistence"][0]["rmse"] == pytest.approx(np.sqrt((off**2).mean()), rel=1e-6)
+    said = run("predict", "o/model.safetensors", "test.csv")[2]
+    assert said[-1] == f"minilstm: a forecast: each row is {steps} ahead of its step."
 
 
 # ---------------------------------------------------------------- hints, and what is refused
@@ -377,6 +425,8 @@ WRONG = [
      "classes; leave it out."),
     ("--task forecast --output-mode last", "--output-mode is 'last', but a forecast is one a step; "
      "leave it out."),
+    ("--task forecast --target-columns ay", "--target-columns names numbers to be predicted, but a "
+     "forecast predicts the features; say --task regress, or leave --target-columns out."),
     ("--task forecast --horizon 120", "the recording 'p0r0' of people.csv has 120 steps, but a "
      "forecast of 120 ahead needs more; leave it out, or lower --horizon."),
     ("--leave-one-group-out", "people.csv has no groups to leave out; name them with "
@@ -402,6 +452,12 @@ def test_what_cannot_be_is_refused_before_the_training(run, words, sentence):
     assert code == 2 and not Path("minilstm-train").exists()
     if sentence is not None:
         assert said[-1] == f"minilstm: {sentence}"
+
+
+def test_the_best_network_is_kept_by_a_word():
+    hint = "set output_network='best-validation' to keep that network."
+    options = build_parser().parse_args(["train", "d.csv"])
+    assert in_words_of_options(hint, options) == "add --best to keep that network."
 
 
 def test_an_option_that_cannot_act_is_a_warning_in_words_of_the_command_line(run):

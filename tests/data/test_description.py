@@ -27,6 +27,17 @@ def test_plain_toml_and_back(tmp_path):
     assert DataDescription().to_plain() == {}
 
 
+def test_toml_takes_the_names_of_the_command_line(tmp_path):
+    path = tmp_path / "data.toml"
+    path.write_text("id-column = 'run'\ntarget-columns = ['a']\nfill = 'split'\n")
+    wanted = DataDescription(id_column="run", target_columns=["a"], fill="split")
+    assert DataDescription.from_toml(path) == wanted
+    path.write_text("id-column = 'run'\nid_column = 'walk'\n")
+    sentence = f"path {str(path)!r} says id-column and id_column, which are one; leave one of them"
+    with refuses_data(f"{sentence} out."):
+        DataDescription.from_toml(path)
+
+
 def test_words_go_before_a_file():
     first = DataDescription(fill="linear", missing_labels=[])
     other = DataDescription(fill="split", id_column="")

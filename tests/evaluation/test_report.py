@@ -211,11 +211,34 @@ def test_numbers_are_judged_as_scikit_learn_does(R):
     }.items():
         own = metrics.mean_squared_error(true[rows], guess[rows]) ** 0.5
         assert by_name[name].rmse == pytest.approx(own, rel=1e-13)
+        shown = metrics.r2_score(true[rows], guess[rows])  # as of the whole, a mean of responses
+        assert by_name[name].r2 == pytest.approx(shown, rel=1e-13)
     errors = [part.rmse for part in found.by_recording]
     assert errors == sorted(errors, reverse=True)
     assert json.loads(json.dumps(found.to_plain(), allow_nan=False))["rmse"] == found.rmse
     flat = judge(p._replace(true=np.ones((50, R))))
     assert flat.r2 is None and "R2 -" in str(flat)
+
+
+def test_numbers_stand_beside_their_mean_and_a_forecast_beside_the_last_value():
+    true, last = np.array([[1.0, 1], [2, 2], [3, 6]]), np.array([[0.0, 1], [1, 2], [2, 6]])
+    guess = np.array([[1.0, 9], [2, 9], [3, 9]])
+    names = ["current", "temp"]
+    p = Predictions("step", np.array([3]), ["r"], None, None, None, 0, true, guess, None, names)
+    told = "temp is predicted no better than by the mean of these data (R2 -7.7143)"
+    assert judge(p).notes == [told] and judge(p).persistence is None
+    found = judge(p._replace(last=last))
+    assert [(s.name, s.rmse) for s in found.persistence] == [("current", 1.0), ("temp", 0.0)]
+    assert found.notes == [
+        told,
+        "temp is predicted no better than by its last value (RMSE 6.3770, and 0.0000 of the last "
+        "value)",
+    ]
+    rows = [line.split() for line in str(found).splitlines()]
+    assert rows[5][0] == "current" and [row[-1] for row in rows[4:7]] == [
+        "persistence", "1.0000", "0.0000",
+    ]  # fmt: skip
+    assert found.to_plain()["persistence"][0]["rmse"] == 1.0
 
 
 # ---------------------------------------------------------------- of a network

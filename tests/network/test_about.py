@@ -56,9 +56,13 @@ NO_JSON = "which JSON does not hold; give text, finite numbers of Python, lists 
         ({1: 2}, "about has the name 1; give names as text."),
         ({"card": {"a": [np.nan]}}, f"about['card']['a'][0] is nan, {NO_JSON}"),
         ({"rate": np.float32(1)}, f"about['rate'] is {np.float32(1)!r}, {NO_JSON}"),
-        ({"unit": "g"}, "about has 'unit'; it may have features, targets, horizon, rate, "
+        ({"unit": "g"}, "about has 'unit'; it may have features, targets, forecast, rate, "
          "description, shaping, card."),
-        ({"horizon": 0}, "about['horizon'] is 0; give a whole number, or None."),
+        ({"forecast": {"horizon": 0}}, "about['forecast'] is {'horizon': 0}; give {'horizon': 1} "
+         "or more steps, or None."),
+        ({"forecast": 5}, "about['forecast'] is 5; give {'horizon': 1} or more steps, or None."),
+        ({"forecast": {"horizon": 2}}, "about['forecast'] is of a network that gives as many "
+         "numbers a step as it takes; leave it out, as this one does not."),
         ({"rate": True}, "about['rate'] is True; give steps a second, or None."),
         ({"rate": 0.0}, "about['rate'] is 0.0; give steps a second, or None."),
         ({"card": []}, "about['card'] is []; give a dict, or None."),

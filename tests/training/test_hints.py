@@ -2,6 +2,8 @@
 Whoever follows one is not told the same again.
 """
 
+import re
+
 import numpy as np
 import pytest
 
@@ -16,7 +18,7 @@ def hints(losses, per_epoch=4, classes=None, targets=None, held=None, **more):
     """The hints of a history of one row an epoch; options and other columns are in `more`."""
     n = len(losses)
     epochs = np.arange(1, n + 1)
-    columns = {k: np.array(more.pop(k)) for k in [*more] if "accuracy" in k or "_loss" in k}
+    columns = {k: np.array(more.pop(k)) for k in [*more] if re.search("accuracy|_loss|rmse", k)}
     history = {"iteration": epochs, "epoch": epochs, "loss": np.array(losses), **columns}
     data = [
         None if t is None else TrainingData([[X] * len(t)], [t], [None], [None])
@@ -49,6 +51,11 @@ BEST = (
     "output_network='best-validation' to keep that network."
 )
 NAN = np.nan
+NUMBERS = [np.array([[10.0], [12.0]])] * 2  # of deviation 1
+MEAN = (
+    "The {} numbers are predicted no better than by their mean (R2 {:.3f}); train for more epochs, "
+    "or try another initial_learn_rate or normalization='zscore'."
+)
 
 
 @pytest.mark.parametrize(
@@ -69,6 +76,11 @@ NAN = np.nan
                     "validation_accuracy": [0.9] * 8 + [2 / 3]}, [
             MAJORITY.format("validation accuracy", 2 / 3)]),
         (FLAT[:4], {"validation_loss": [0.5, 0.3, NAN, 0.4]}, [BEST]),
+        (FLAT[:9], {"targets": NUMBERS, "rmse": [3.0] * 8 + [1.2]}, [
+            MEAN.format("training", -0.44)]),
+        (FLAT[:9], {"targets": NUMBERS, "rmse": [3.0] * 8 + [0.9]}, []),
+        (FLAT[:9], {"targets": NUMBERS, "held": NUMBERS, "rmse": [0.1] * 9,
+                    "validation_rmse": [1.0] * 9}, [MEAN.format("validation", 0.0)]),
         (FLAT[:4], {"validation_loss": [0.5, 0.3, NAN, 0.32]}, []),
         (FLAT[:4], {"validation_loss": [0.5, 0.3, NAN, 0.4], "validation_data": ([X], [X]),
                     "output_network": "best-validation"}, []),

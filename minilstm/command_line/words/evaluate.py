@@ -8,6 +8,7 @@ import argparse
 from collections.abc import Callable
 
 from minilstm.command_line import evaluating
+from minilstm.command_line.words.shaping import add_rate_in
 from minilstm.command_line.words.values import path
 
 
@@ -27,6 +28,7 @@ def add_evaluate(
     evaluate.add_argument(
         "data", type=path, nargs="+", metavar="DATA", help="files, or a folder, with answers"
     )
+    add_rate_in(evaluate)
     evaluate.add_argument(
         "--out",
         type=path,

@@ -18,7 +18,7 @@ from minilstm.command_line.words.evaluate import add_evaluate
 from minilstm.command_line.words.examples import EXAMPLES
 from minilstm.command_line.words.export import add_export
 from minilstm.command_line.words.importing import add_import
-from minilstm.command_line.words.shaping import shaping_options
+from minilstm.command_line.words.shaping import add_rate_in, shaping_options
 from minilstm.command_line.words.stream import add_stream
 from minilstm.command_line.words.train import add_train
 from minilstm.command_line.words.usage import Parser
@@ -77,6 +77,7 @@ def build_parser() -> Parser:
     )
     predict.add_argument("model", type=path, metavar="MODEL")
     predict.add_argument("data", type=path, nargs="+", metavar="DATA", help="files, or a folder")
+    add_rate_in(predict)
     predict.add_argument(
         "--out", type=path, help="file for the CSV (default, and -: standard output)"
     )

@@ -14,6 +14,9 @@ from minilstm.errors import DataError
 hertz = number_that(float, lambda x: 0 < x < float("inf"), "a number above 0")
 
 
+_RATE_IN = "rate of recordings without times"
+
+
 class Seconds(float):
     """A length in seconds, to become steps when the rate is known."""
 
@@ -42,7 +45,7 @@ def shaping_options() -> argparse.ArgumentParser:
     add("--trim-unlabelled", action="store_true", help="leave out unlabelled ends")
     add("--split-gaps", type=hertz, metavar="SECONDS", help="split where a time step is longer")
     add("--rate", type=hertz, metavar="HZ", help="resample to this rate")
-    add("--rate-in", type=hertz, metavar="HZ", help="rate of recordings without times")
+    add("--rate-in", type=hertz, metavar="HZ", help=_RATE_IN)
     add(
         "--window-length",
         type=span,
@@ -57,6 +60,11 @@ def shaping_options() -> argparse.ArgumentParser:
     )
     add("--window-label", choices=LABELS, help="label of a window (default: majority)")
     return parser
+
+
+def add_rate_in(parser: argparse.ArgumentParser, what: str = _RATE_IN) -> None:
+    """Add the one word that a stored shaping may need."""
+    parser.add_argument("--rate-in", type=hertz, metavar="HZ", help=what)
 
 
 def shaping_of(options: argparse.Namespace, rate: float | None = None) -> Shaping | None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from minilstm.command_line import streaming
 from minilstm.command_line.words.data import separator
+from minilstm.command_line.words.shaping import add_rate_in
 from minilstm.command_line.words.values import path
 
 
@@ -37,6 +38,7 @@ def add_stream(
     stream.add_argument(
         "--time-unit", choices=("s", "ms", "us", "ns"), help="of numbers there (default: s)"
     )
+    add_rate_in(stream, "at which lines come; the model's, as nothing is resampled")
     stream.add_argument(
         "--on-bad-line",
         choices=("error", "skip"),

@@ -68,7 +68,9 @@ def sequences_of(
     """
     rows = joined(tables, (*said.drop, *(() if learned is None else learned.drop)))
     if learned is not None:
-        said = said.over(_kept(learned, rows.columns))
+        kept = _kept(learned, rows.columns)
+        both = tuple(dict.fromkeys((*said.drop, *kept.drop)))  # one does not undo the other
+        said = dataclasses.replace(said.over(kept), drop=both)
     named_group = [s.group or "" for s in sources] if sources[0].group is not None else None
     named_label = [s.label or "" for s in sources] if sources[0].label is not None else None
     if named_label is not None and said.label_column is None:

@@ -139,7 +139,9 @@ def shape(sequences: Sequences, shaping: Shaping) -> Sequences:
     """
     if shaping.trim_unlabelled:
         sequences = trim_unlabelled(sequences)
-    if shaping.gap_seconds is not None:
+    # Rows that come at a known rate, without times, have no gaps.
+    even = sequences.times is None and shaping.rate_in is not None
+    if shaping.gap_seconds is not None and not even:
         sequences = split_at_gaps(sequences, shaping.gap_seconds)
     if shaping.rate is not None:
         sequences = resample(sequences, shaping.rate, shaping.rate_in)
