@@ -19,13 +19,14 @@ BUDGETS = {
     # The front door took 9,000 more: tables and recordings as people have them 4,300, evaluation
     # with its pictures 1,700, the words of train, predict and stream 1,300, shaping 950, estimators
     # 800, what a model knows of its data 900 (in the engine).
-    "package": (55_400, ["minilstm", "kernels"]),
+    # What a user with the README alone ran into took 250: ids in groups, rates, holes, dates.
+    "package": (55_800, ["minilstm", "kernels"]),
     "engine": (15_900, [f"minilstm/{room}" for room in ENGINE]),
     # 8,200 was the aim. The names and causes of 456 mistakes take 1,660 lines word for word,
     # and what the rest repeated is said once.
     "proof": (8_900, ["minilstm/proof"]),
     # Every advice, option, kind of array and kind of damage has its row in a table.
-    "tests": (45_700, ["tests"]),
+    "tests": (46_000, ["tests"]),
 }
 MOST_ENTRIES = 12  # of a room, beside its page and its `__init__.py`
 PAGE_LINES = 40
