@@ -22,7 +22,7 @@ BUDGETS = {
     # forecast beside the last value, what is held out, rates of recordings without times.
     # Models that leave the house and come in took 6,100: an emitter or a reader for each kind of
     # file, each with the check that proves it.
-    "package": (62_600, ["minilstm", "kernels"]),
+    "package": (62_900, ["minilstm", "kernels"]),
     "engine": (15_900, [f"minilstm/{room}" for room in ENGINE]),
     # 8,200 was the aim. The names and causes of 456 mistakes take 1,660 lines word for word,
     # and what the rest repeated is said once.

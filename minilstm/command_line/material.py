@@ -165,7 +165,8 @@ def _hint(
             )
     if task != "classify" or windows or not isinstance(raw.y, list):
         return
-    asked = options.output_mode or described(options).label_per
+    mode = options.output_mode
+    asked = described(options).label_per if mode is None else mode
     alike = [np.unique(part).tolist() for part in raw.y]
     if asked is None and all(len(one) == 1 for one in alike) and len({one[0] for one in alike}) > 1:
         print(
