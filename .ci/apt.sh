@@ -25,8 +25,10 @@ if dpkg -s "${packages[@]}" >/dev/null 2>&1; then exit 0; fi
 export DEBIAN_FRONTEND=noninteractive
 # Five minutes at most, and never a reason to fail: a missing tool leaves out its tests.
 timeout 60 apt-get update -qq || exit 0
+known=()
 for package in "${packages[@]}"; do
   apt-cache show "$package" >/dev/null 2>&1 && known+=("$package")
 done
+[ "${#known[@]}" -gt 0 ] || exit 0
 timeout 240 apt-get install -y -qq --no-install-recommends "${known[@]}" >/dev/null ||
   echo "apt did not bring everything: some tests of exported files are left out"
