@@ -12,6 +12,7 @@ import minilstm as ml
 from advice.command_line import command
 from advice.foreign_files import FILES, wrote
 from minilstm.command_line.words import importing as words
+from minilstm.exchange.incoming.from_pytorch import recognise
 
 CELL = {"weight_ih_l0": np.zeros((8, 3)), "weight_hh_l0": np.zeros((8, 2))}
 NORM = {"running_mean": np.zeros(2), "running_var": np.ones(2)}
@@ -78,6 +79,8 @@ TABLE = [
      "torch('checkpoint.pt', ml.BiLSTM(4), ml.BiLSTM(4), $1='model_state_dict.module.lstm');"
      "torch('checkpoint.pt', ml.BiLSTM(4), ml.BiLSTM(4), ml.BatchNormalization(), "
      "ml.FullyConnected(2))"),
+    ("recognise(FILES / 'checkpoint.pt')", "with layers, such as lstm:32,relu,dense:5,(softmax)",
+     "imported('plain.pt --layers lstm:4,dense:2,$1')"),
     ("imported('checkpoint.pt')", "say it with --layers, such as .*relu,dense:5,(softmax)",
      "imported('plain.pt --layers lstm:4,dense:2,$1')"),
     ("imported('sequential.keras --prefix lstm')", "leave them out",
