@@ -27,8 +27,9 @@ BUDGETS = {
     # 8,200 was the aim. The names and causes of 456 mistakes take 1,660 lines word for word,
     # and what the rest repeated is said once.
     "proof": (8_900, ["minilstm/proof"]),
-    # Every advice, option, kind of array and kind of damage has its row in a table.
-    "tests": (48_900, ["tests"]),
+    # Every advice, option, kind of array and kind of damage has its row in a table; those of
+    # files of other programs took 440.
+    "tests": (49_500, ["tests"]),
 }
 MOST_ENTRIES = 12  # of a room, beside its page and its `__init__.py`
 PAGE_LINES = 40

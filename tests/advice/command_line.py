@@ -14,6 +14,7 @@ import minilstm as ml
 from advice.computing import pip, without
 from advice.csv_files import BODY, HEAD, put
 from advice.network import two_inputs
+from advice.recordings import folder
 from advice.world import build, classifier, start
 from minilstm.command_line.complaints import check_streams
 from minilstm.command_line.outputs import save_model
@@ -68,8 +69,16 @@ def trained():
     net.replace(about={"card": card}).save("m.safetensors")
 
 
+def timed(shaping):
+    """A model of 10 Hz."""
+    model(about={"rate": 10, "shaping": shaping, "description": {"time_column": "time"}})
+
+
 WHOLE = HEAD + "a,1,2,run\nb,3,4,walk\n"  # a label for each sequence
 LONG = HEAD + "r1,1,2,run\nr1,3,4,walk\n"  # two steps of one sequence
+SECONDS = "recording,time,ax,ay,label\nr1,0,1,2,run\nr1,1,3,4,walk\n"
+PEOPLE = "recording,who,ax,label\nr1,p,1,run\nr1,p,3,walk\nr2,q,5,run\nr2,q,1,walk\n"
+TENTHS = "recording,time,ax,ay\nr1,0,1,2\nr1,.1,3,4\n"
 # What a run of the grid printed.
 ROW = {"work": "training, 2, 3, 1, 4, 2, last", "engine": "minilstm", "unit": "ms", "median": 2.5}
 GRID = json.dumps(
@@ -190,13 +199,12 @@ TABLE = [
     ("training(HEAD + BODY, '--task forecast')", "leave it out, or lower --horizon",
      "training((HEAD + BODY).replace('r2,5,6,run\\n', ''), '--task forecast')"),
     ("training(HEAD + BODY, '--leave-one-group-out')", "name them with (--group-column), or",
-     "training('recording,who,ax,label\\nr1,p,1,run\\nr1,p,3,walk\\nr2,q,5,run\\nr2,q,1,walk\\n', "
-     "'--leave-one-group-out $1 who')"),
+     "training(PEOPLE, '--leave-one-group-out $1 who')"),
     ("np.savez('a.npz', x=np.ones((3, 4, 2)), y=np.ones((3, 4))); "
      "np.savez('b.npz', x=np.ones((3, 4, 2)), y=np.ones(3)); command('train a.npz --task regress "
      "--epochs 1 --hidden 2 --quiet --test b.npz')", "give it numbers of the same columns",
-     "np.savez('a.npz', x=np.ones((3, 4, 2)), y=np.ones((3, 4))); command('train a.npz --task "
-     "regress --epochs 1 --hidden 2 --quiet --test a.npz')"),
+     "[np.savez(f, x=np.ones((3, 4, 2)), y=np.ones((3, 4))) for f in ('a.npz', 'b.npz')]; command("
+     "'train a.npz --task regress --epochs 1 --hidden 2 --quiet --test b.npz')"),
     ("with patch.dict('sys.modules', shtab=None): command('completion bash')",
      "(pip install '.*'), or shtab alone", "pip(\"$1\")"),
     ("training(LONG, '--task forecast --output-mode last')", "leave it out",
@@ -208,4 +216,23 @@ TABLE = [
      "training(HEAD + BODY, '--metrics $1'); training(HEAD + BODY, '--metrics $2')"),
     ("training(WHOLE, '--test-share 0.5 --output-mode last')", "hold out less, or record more",
      "training(WHOLE); training(WHOLE + 'c,1,2,run\\nd,3,4,walk\\n', '--test-share 0.5')"),
+    ("command('train ' + folder(('u_run_1.csv', 'ax\\n1\\n'), ('u_walk_1.csv', 'ax\\n2\\n')))",
+     r"as --file-pattern '(.*)' does", "command('train ' + folder(('u_run_1.csv', 'ax\\n1\\n'), "
+     "('u_walk_1.csv', 'ax\\n2\\n')) + ' --epochs 1 --hidden 2 --quiet --file-pattern $1')"),
+    ("training(LONG, '--window-length 1 --output-mode sequence')",
+     "leave --output-mode out, or cut no windows", "training(LONG, '--window-length 1'); "
+     "training(LONG, '--output-mode sequence')"),
+    *((f"timed({shaping}); command('predict m.safetensors ' + put(SECONDS))",
+       r"bring the data to that rate, or train with (--rate 1),",
+       f"timed({shaping}); command('predict m.safetensors ' + put(TENTHS)); "
+       "training(SECONDS, '$1')") for shaping in ("{}", "{'window_length': 2}")),
+    ("model(about={'description': {'id_column': 'who'}}); command('stream m.safetensors', "
+     "'who,ax,ay\\na,1,2\\nb,1,2\\na,1,2\\n')", r"leave such lines out with (.*)\.",
+     "model(about={'description': {'id_column': 'who'}}); command('stream m.safetensors', "
+     "'who,ax,ay\\na,1,2\\na,1,2\\nb,1,2\\n'); command('stream m.safetensors $1', "
+     "'who,ax,ay\\na,1,2\\nb,1,2\\na,1,2\\n')"),
+    ("training(PEOPLE, '--id-column recording --id-column who')",
+     "leave one out, or say (--group-column) for the other",
+     "training(PEOPLE, '--id-column recording --drop who'); "
+     "training(PEOPLE, '--id-column recording $1 who')"),
 ]  # fmt: skip

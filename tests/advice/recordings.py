@@ -11,6 +11,8 @@ from advice.csv_files import BODY, HEAD, put, read, right
 from minilstm.data import DataDescription, write_npz
 
 TIMED = "recording,time,ax\na,0,1\na,2,3\na,1,2\n"
+ONE = "recording,time,ax\na,0,1\n"
+SPLIT = "recording,date,clock,ax\na,2024-01-01,10:00:00,1\na,2024-01-01,10:00:01,2\n"
 GAPS = "recording,ax,ay\na,1,\na,3,4\na,5,6\n"
 LONG = "recording,time,sensor,value\na,0,ax,1\na,0,ay,2\n"
 OF_LONG = {"channel_column": "sensor", "value_column": "value"}
@@ -66,6 +68,16 @@ TABLE = [
     ("read(TIMED.replace('2,3', 'x,3'))", r"say (time_column='') and (drop=\['time'\])",
      "read(TIMED.replace('2,3', 'x,3'), $1, $2).x[0].tolist() == [[1], [3], [2]]; "
      "read(TIMED.replace('2,3', '0.5,3'))"),
+    ("read(SPLIT)", r"join them, such as (2026-11-30T14:00:00), or say (time_column='clock')",
+     "read(TIMED.replace('1,2', '9,2').replace(',0,', ',$1,').replace(',2,', ',2026-12-01,')"
+     ".replace(',9,', ',2026-12-02,')).times; read(SPLIT, $2, drop=['date']).times"),
+    *((f"read(TIMED.replace(',0,', ',{odd},').replace(',2,', ',{odd},').replace(',1,', ',{odd},'))",
+       r"write times as (2024-03-01T14:00:00) .*, as (01.03.2024 14:00:00) \(the day first\)",
+       "read(ONE.replace('0', '$1')).times; read(ONE.replace('0', '$2')).times; read(ONE).times")
+      for odd in ("03/01/2024", "2:00 PM")),
+    ("read('recording,ax\\na,g\\na,1\\na,2\\n')", r"or say (on_bad_line='skip') to leave it out",
+     "read('recording,ax\\na,g\\na,1\\na,2\\n', $1).x[0].tolist() == [[1], [2]]; "
+     "read('recording,ax\\na,1\\na,2\\n')"),
     ("read(GAPS)", r"say (fill='linear'), fill='previous' or (fill='split')",
      "read(GAPS, $1).x[0].shape == (3, 2); read(GAPS, $2).x[0].shape == (2, 2)"),
     ("read(GAPS, fill='previous')", r"say (fill='linear') or (fill='split'), or fill it in",

@@ -118,5 +118,9 @@ def error_of(call):
     finally:
         sys.settrace(before)
     said = str(final)
-    met = {_site_at(file, line) for file, line, e in raised if str(e).partition(";")[0] in said}
+    met = {
+        _site_at(file, line)
+        for file, line, e in raised
+        if str(e).partition(";")[0].removeprefix("argument ") in said  # which argparse adds
+    }
     return final, met - {None}
