@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +113,12 @@ def test_readme_commands_run(tmp_path, monkeypatch, capsys):
         x = [rng.normal(size=(T, 2)) for T in (20, 30)]
         write_csv(name, x, [np.where(a[:, 0] > 0, "up", "down") for a in x])
     (tmp_path / "sensor.csv").write_text("0.1,0.2\n0.3,0.4\n")
+    (tmp_path / "recordings").mkdir()
+    for person in "abc":  # 25 steps a second
+        rows = [f"{t / 25},{rng.normal()},{'up' if t < 64 else 'down'}" for t in range(128)]
+        table = "\n".join(["time,ax,label", *rows])
+        (tmp_path / "recordings" / f"{person}_1.csv").write_text(table)
+    shutil.copy(ROOT / "tests/exchange/files/last.onnx", tmp_path / "somebody.onnx")
     commands = [
         line.removeprefix("$ ")
         for block in blocks("console")
@@ -134,7 +141,8 @@ def test_readme_commands_run(tmp_path, monkeypatch, capsys):
         tried.add(words[1])
     capsys.readouterr()
     assert tried == {
-        "make demo", "make test", "train", "predict", "stream", "info", "plot", "gradcheck",
+        "make demo", "make test", "train", "predict", "evaluate", "stream", "info", "export",
+        "import", "plot", "gradcheck",
     }  # fmt: skip
 
 
@@ -144,7 +152,7 @@ def test_readme_map_names_every_room_and_each_has_its_page():
     named = [room for room, _ in rows]
     folders = [p for p in (ROOT / "minilstm").iterdir() if (p / "__init__.py").is_file()]
     rooms = {f"minilstm/{p.name}/" for p in folders if p.name != "kernels"}
-    assert set(named) == rooms | {"kernels/", "minilstm/backend.py"} and len(named) == 12
+    assert set(named) == rooms | {"kernels/", "minilstm/backend.py"} and len(named) == 15
     for room, page in rows:
         if room.endswith("/"):
             assert page == f"{room}README.md"

@@ -26,6 +26,7 @@ NEEDED = "but the command needs it; leave it open."
 @pytest.fixture(autouse=True)
 def here(own_folder):
     write_csv("d.csv", *two_movements(0))
+    write_csv("e.csv", *two_movements(1))
 
 
 # ---------------------------------------------------------------- files of a folder
@@ -36,7 +37,7 @@ def test_a_folder_in_the_place_of_a_result_is_found_before_the_training(name, ca
     pytest.importorskip("matplotlib")
     monkeypatch.setattr(training, "train", lambda *a, **k: pytest.fail("it was trained"))
     Path("o", name).mkdir(parents=True)
-    assert main([*TRAIN, "--test", "d.csv"]) == 2
+    assert main([*TRAIN, "--test", "e.csv"]) == 2
     assert capsys.readouterr().err.splitlines()[-1] == (
         f"minilstm: {name} in --out is 'o/{name}', which is a folder, but a file is to be written; "
         "take it away, or choose another --out."

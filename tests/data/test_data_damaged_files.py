@@ -144,13 +144,13 @@ def ts_written(data):
     """The numbers and labels of a .ts file, by the plainest parsing."""
     lines = [line.strip() for line in io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig")]
     start = [line.lower() for line in lines].index("@data") + 1
-    rows = [line.split(":") for line in lines[start:] if line and line[0] != "#"]
+    rows = [line.split(":") for line in lines[start:] if line and line[0] not in "#%"]
     numbers = [[[float(v) for v in part.split(",")] for part in row[:-1]] for row in rows]
-    return numbers, [row[-1].strip() for row in rows]
+    return numbers, [row[-1].strip().lower() for row in rows]  # the header may spell it otherwise
 
 
 def ts_read(found):
-    return [values.T.tolist() for values in found.x], [str(label) for label in found.y]
+    return [values.T.tolist() for values in found.x], [str(label).lower() for label in found.y]
 
 
 def fault_of(found, kind, same_size):

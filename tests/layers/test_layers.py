@@ -199,7 +199,7 @@ def test_wrong_options_are_named():
         ml.LSTM(3, output_mode="first")
     with refuses(
         "SequenceInput: normalization is 'z-score'; choose one of 'none', 'zerocenter', 'zscore', "
-        "'rescale-symmetric', 'rescale-zero-one'."
+        "'rescale-symmetric', 'rescale-zero-one' (did you mean 'zscore'?)."
     ):
         ml.SequenceInput(3, normalization="z-score")
     with refuses(

@@ -65,7 +65,7 @@ EXPLAINED = {
         "max_epochs=QUICK_VOWEL_EPOCHS if quick else 100,", "100", "101", 1,
     ): "how long the long demonstration trains is a choice",
     (
-        "minilstm/command_line/models.py", "_judge",
+        "minilstm/command_line/models.py", "with_ignored_labels",
         "given = net.losses[0] if net.losses is not None else None", "0", "-1", 1,
     ): "of one output the first is the last",
     (
