@@ -135,8 +135,8 @@ def test_config_is_plain_and_builds_the_layer_again(layer):
 def test_wrong_options_are_named(layer):
     kind, width = layer.__name__, 3 if layer is ml.LSTM else 6
     cases = {
-        f"{kind}: state_activation_function is 'elu'; choose one of 'tanh', 'softsign', 'relu' (did "
-        "you mean 'relu'?).": {"state_activation_function": "elu"},
+        f"{kind}: state_activation_function is 'elu'; choose one of 'tanh', 'softsign', 'relu' "
+        "(did you mean 'relu'?).": {"state_activation_function": "elu"},
         f"{kind}: gate_activation_function is 'tanh'; choose one of 'sigmoid', 'hard-sigmoid'.": {
             "gate_activation_function": "tanh"
         },
