@@ -38,6 +38,9 @@ def shortened(text: str, longest: int = LONGEST) -> str:
     return text if len(text) <= longest else f"{text[: longest - 3 - end]}...{text[-end:]}"
 
 
+_LONGEST_WORD = 100  # letters; a longer one is no word that was misspelt
+
+
 def did_you_mean(given: Any, known: Iterable[Any]) -> str:
     """The known word that is nearest to what was given, to stand before a full stop; or nothing.
 
@@ -50,7 +53,7 @@ def did_you_mean(given: Any, known: Iterable[Any]) -> str:
     """
     from difflib import get_close_matches  # late, as few programs have a word to mend
 
-    if not isinstance(given, str):
+    if not isinstance(given, str) or len(given) > _LONGEST_WORD:
         return ""
     plain = {str(word).lower().replace("_", "-"): word for word in known}
     near = get_close_matches(given.lower().replace("_", "-"), plain, n=1, cutoff=0.72)

@@ -133,7 +133,7 @@ def did_you_mean(word: str, names: Iterable[str]) -> str:
     "; did you mean 'label'"
     """
     small = {name.lower(): name for name in names}
-    found = difflib.get_close_matches(str(word).lower(), small, n=1)
+    found = difflib.get_close_matches(str(word)[:100].lower(), small, n=1)
     return f"; did you mean {small[found[0]]!r}" if found else ""
 
 
