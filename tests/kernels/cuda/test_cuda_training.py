@@ -1,6 +1,7 @@
 """Training on the CuPy backend against the NumPy backend: solvers, validation, ends, transfers.
 Users see NumPy arrays throughout; between steps nothing moves but a few numbers."""
 
+import gc
 import importlib
 import sys
 
@@ -344,6 +345,7 @@ def test_a_step_in_spans_moves_its_losses_only(cupy_backend, monkeypatch, budget
 
 def test_a_thousand_steps_leave_nothing_behind(cupy_backend):
     """Every array that a step makes is to be gone after the next one."""
+    gc.collect()  # what other tests have left in circles would go at some step
     pool = importlib.import_module("cupy").get_default_memory_pool()
     rng = np.random.default_rng(0)
     x = [rng.standard_normal((n, 2)) for n in (4, 3, 3)]
@@ -361,5 +363,5 @@ def test_a_thousand_steps_leave_nothing_behind(cupy_backend):
     )
     _, info = ml.train(x, y, layers, options=options)
     assert info.history["iteration"][-1] == 1000
-    # First the start is told, last the end; a few steps later the tables of both batches are there.
-    assert len(used) == 1002 and len(set(used[9:-1])) == 1
+    # First of all the start is told, last the end; the tables of both batches stay.
+    assert len(used) == 1002 and len(set(used[2:-1])) == 1
