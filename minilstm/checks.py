@@ -38,26 +38,45 @@ def shortened(text: str, longest: int = LONGEST) -> str:
     return text if len(text) <= longest else f"{text[: longest - 3 - end]}...{text[-end:]}"
 
 
+def counted(count: int, what: str) -> str:
+    """A number and what it counts.
+
+    Examples
+    --------
+    >>> counted(1, "step"), counted(1200, "step")
+    ('1 step', '1,200 steps')
+    """
+    return f"{count:,} {what}{'s' * (count != 1)}"
+
+
 _LONGEST_WORD = 100  # letters; a longer one is no word that was misspelt
+
+
+def nearest(given: str, known: Iterable[Any], cutoff: float) -> Any:
+    """The known word that is most like what was given; None where none is, or it is no word.
+
+    Capitals and the difference between "_" and "-" do not count; `cutoff` is from 0, anything, to
+    1, the same.
+    """
+    from difflib import get_close_matches  # late, as few programs have a word to mend
+
+    if len(given) > _LONGEST_WORD:
+        return None
+    plain = {str(word).lower().replace("_", "-"): word for word in known}
+    near = get_close_matches(given.lower().replace("_", "-"), plain, n=1, cutoff=cutoff)
+    return plain[near[0]] if near else None
 
 
 def did_you_mean(given: Any, known: Iterable[Any]) -> str:
     """The known word that is nearest to what was given, to stand before a full stop; or nothing.
-
-    Capitals and the difference between "_" and "-" do not count.
 
     Examples
     --------
     >>> did_you_mean("lstn", ["LSTM", "ReLU"]), did_you_mean("gru", ["LSTM", "ReLU"])
     (" (did you mean 'LSTM'?)", '')
     """
-    from difflib import get_close_matches  # late, as few programs have a word to mend
-
-    if not isinstance(given, str) or len(given) > _LONGEST_WORD:
-        return ""
-    plain = {str(word).lower().replace("_", "-"): word for word in known}
-    near = get_close_matches(given.lower().replace("_", "-"), plain, n=1, cutoff=0.72)
-    return f" (did you mean {plain[near[0]]!r}?)" if near else ""
+    near = nearest(given, known, 0.72) if isinstance(given, str) else None
+    return "" if near is None else f" (did you mean {near!r}?)"
 
 
 def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:

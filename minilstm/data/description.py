@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import codecs
 import dataclasses
-import difflib
 import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from minilstm.checks import nearest
 from minilstm.data.files.checks import check_missing_labels
 from minilstm.errors import DataError
 from minilstm.paths import check_readable
@@ -132,9 +132,8 @@ def did_you_mean(word: str, names: Iterable[str]) -> str:
     >>> did_you_mean("lable", ["label", "time"])
     "; did you mean 'label'"
     """
-    small = {name.lower(): name for name in names}
-    found = difflib.get_close_matches(str(word)[:100].lower(), small, n=1)
-    return f"; did you mean {small[found[0]]!r}" if found else ""
+    near = nearest(str(word), names, 0.6)
+    return "" if near is None else f"; did you mean {near!r}"
 
 
 def _checked(name: str, value: Any) -> Any:

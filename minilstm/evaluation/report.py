@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.checks import counted
 from minilstm.evaluation import scores as of
 from minilstm.evaluation.bouts import BoutScore, bout_scores
 from minilstm.evaluation.curves import Calibration, Curve, calibration, class_curves
@@ -24,7 +25,6 @@ from minilstm.evaluation.sections import (
     as_markdown,
     as_text,
     class_sections,
-    counted,
     number,
     number_sections,
 )

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minilstm.checks import counted
 from minilstm.evaluation.bouts import BoutScore
 from minilstm.evaluation.scores import NumberScore, Part
 
@@ -138,17 +139,6 @@ def _sizes(p: Any, report: Any) -> str:
     grouped = "" if p.groups is None else f" of {counted(len(set(p.groups)), 'group')}"
     within = f" in {counted(len(set(p.ids)), 'recording')}" if p.unit == "step" else ""
     return f"{counted(rows, p.unit)}{within}{grouped}"
-
-
-def counted(count: int, what: str) -> str:
-    """A number and what it counts.
-
-    Examples
-    --------
-    >>> counted(1, "step"), counted(1200, "step")
-    ('1 step', '1,200 steps')
-    """
-    return f"{count:,} {what}{'s' * (count != 1)}"
 
 
 def _parts(title: str, parts: Sequence[Part], p: Any) -> Section:

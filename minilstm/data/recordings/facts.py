@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minilstm.checks import counted
 from minilstm.data.description import DataDescription
 from minilstm.data.files.checks import Sequences
 from minilstm.data.recordings.columns import Array
@@ -69,18 +70,18 @@ class ReadFacts:
         short, long = min(self.lengths), max(self.lengths)
         each = f" ({short if short == long else f'{short} to {long}'} each)"
         said = self.description
-        text = f"{_count(self.sequences, 'sequence')}, {_count(self.steps, 'step')}{each}"
+        text = f"{counted(self.sequences, 'sequence')}, {counted(self.steps, 'step')}{each}"
         if len(self.files) > 1:
             kind = "frame" if self.files[0] == "x[0]" else "file"
-            text = f"{_count(len(self.files), kind)}, {text}"
+            text = f"{counted(len(self.files), kind)}, {text}"
         if isinstance(self.features, int):
-            text += f", {_count(self.features, 'feature')}"
+            text += f", {counted(self.features, 'feature')}"
         if said.id_column:
             text += f", id column {said.id_column!r}"
         for number, what in (
             (self.empty_lines, "of empty cells skipped"), (self.skipped, "skipped"),
         ):  # fmt: skip
-            text += f", {_count(number, 'line')} {what}" if number else ""
+            text += f", {counted(number, 'line')} {what}" if number else ""
         out = [text]
         if not isinstance(self.features, int):
             ranges = zip(self.features, self.ranges, strict=True)
@@ -91,8 +92,8 @@ class ReadFacts:
         if self.unused:
             out.append(f"columns not used: {_some(self.unused)}")
         if self.filled or self.cut:
-            cut = f"{_count(self.cut, 'row')} with gaps left out, recordings cut there"
-            cells = f"{_count(self.filled, 'empty cell')} filled (fill={said.fill!r})"
+            cut = f"{counted(self.cut, 'row')} with gaps left out, recordings cut there"
+            cells = f"{counted(self.filled, 'empty cell')} filled (fill={said.fill!r})"
             out.append(cells if self.filled else cut)
         out += self.told
         if self.groups is not None:
@@ -283,10 +284,6 @@ def _alike(labels: Iterable[str]) -> list[str]:
         if other != label:
             return [f"the labels {other!r} and {label!r} differ in capitals alone"]
     return []
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'s' * (number != 1)}"
 
 
 def _some(names: Iterable[str]) -> str:

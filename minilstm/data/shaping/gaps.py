@@ -7,9 +7,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from minilstm.checks import check_positive
+from minilstm.checks import check_positive, counted
 from minilstm.data.files.checks import Sequences
-from minilstm.data.shaping.parts import Part, counted, cut
+from minilstm.data.shaping.parts import Part, cut
 from minilstm.errors import DataError
 
 

@@ -54,14 +54,3 @@ def noted(facts: Any, note: str) -> Any:
     """Facts (`ReadFacts`, or none) that tell one thing more."""
     told = getattr(facts, "told", None)
     return facts if told is None else dataclasses.replace(facts, told=(*told, note))
-
-
-def counted(number: int, what: str) -> str:
-    """A number and what it counts.
-
-    Examples
-    --------
-    >>> counted(1, "step"), counted(2000, "step")
-    ('1 step', '2,000 steps')
-    """
-    return f"{number:,} {what}{'s' * (number != 1)}"

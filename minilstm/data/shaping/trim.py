@@ -7,8 +7,9 @@ import warnings
 
 import numpy as np
 
+from minilstm.checks import counted
 from minilstm.data.files.checks import Sequences
-from minilstm.data.shaping.parts import Part, counted, cut
+from minilstm.data.shaping.parts import Part, cut
 from minilstm.errors import DataError
 
 

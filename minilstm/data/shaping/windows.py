@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.arrays import Array, as_numbers, axes_of, parts_of
-from minilstm.checks import check_whole
+from minilstm.checks import check_whole, counted
 from minilstm.data.arrays import one_for_each
 from minilstm.data.files.checks import Sequences
 from minilstm.data.shaping.labels import Label, check_label, step_targets, window_targets
-from minilstm.data.shaping.parts import Part, counted, cut
+from minilstm.data.shaping.parts import Part, cut
 from minilstm.errors import DataError
 
 
