@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from minilstm.functional.bilstm import FORWARD, Parts, backward_with, forward_with
 from minilstm.functional.gate import gated
-from minilstm.functional.ragged import IntArray, reversed_rows
+from minilstm.functional.ragged import IntArray
 from minilstm.kernels.numba.lstm import lstm_backward, lstm_forward
 from minilstm.kernels.numba.machinery.buffers import empty
 from minilstm.kernels.numba.machinery.compiling import kernel
 from minilstm.kernels.numba.machinery.product import contiguous
+from minilstm.kernels.numba.machinery.steps import reversed_rows
 from minilstm.kernels.numba.machinery.threads import run, split
 
 Array = NDArray[Any]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from minilstm.functional.gate import gated
 from minilstm.functional.lstm import LSTMCache, LSTMGradients, LSTMState
-from minilstm.functional.ragged import IntArray, last_rows, state_slots
+from minilstm.functional.ragged import IntArray
 from minilstm.kernels.numba.activations import numbers_of
 from minilstm.kernels.numba.lstm_cell import cell_backward, cell_forward, cell_restore
 from minilstm.kernels.numba.lstm_wide import (
@@ -43,6 +43,7 @@ from minilstm.kernels.numba.machinery.product import (
     product,
 )
 from minilstm.kernels.numba.machinery.simd import prefetch
+from minilstm.kernels.numba.machinery.steps import first_rows, last_rows, state_slots, turns
 from minilstm.kernels.numba.machinery.threads import run, split
 from minilstm.kernels.numba.machinery.tiled_rows import affine_rows, set_rows
 
@@ -258,9 +259,7 @@ def lstm_advance(
         slots, last = state_slots(active), B + last_rows(active)  # (T + 1,), (B,)
     else:
         # Only the last state goes on: two places, used in turn, hold it.
-        slots = np.arange(T + 1) % 2 * B  # (T + 1,)
-        steps = T - np.searchsorted(active[::-1], np.arange(B), side="right")  # (B,)
-        last = steps % 2 * B + np.arange(B)  # (B,)
+        slots, last = turns(active)  # (T + 1,), (B,)
     h = empty((B + N if keep == "output" else 2 * B, H), x.dtype)  # (B + N, H) or (2 B, H)
     h[:B] = h0
     c = np.array(c0, order="C")  # (B, H) each step in the place of the one before
@@ -281,7 +280,7 @@ def lstm_restore(
     _, state = numbers_of("sigmoid", state_activation)
     shared = (
         active,
-        np.cumsum(active) - active,
+        first_rows(active),
         state_slots(active),
         state,
         contiguous(gates),
@@ -313,7 +312,7 @@ def _run_forward(
     h: Array,
 ) -> None:
     H = h.shape[1]
-    starts = np.cumsum(active) - active  # (T,)
+    starts = first_rows(active)  # (T,)
     shared = (
         contiguous(x), active, starts, slots, c_slots, keep, *numbers_of(*names), packed.forward,
     )  # fmt: skip

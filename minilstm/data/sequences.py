@@ -25,6 +25,7 @@ class Batch(NamedTuple):
 
     sequences: Sequences  # B arrays (T_b, *shape)
     form: str
+    together: Array | None = None  # a short list as one array, one sequence after the other
 
 
 def as_batch(
@@ -78,7 +79,7 @@ steps of 3 features; it looks transposed: pass x_test.T.
                 f"pass one or more arrays {_axes(shape)}."
             )
         if (checked := _alike(parts, shape, dtype, min_length, digits)) is not None:
-            return Batch(checked, "list")
+            return checked
         items, form = [(f"{name}[{b}]", s) for b, s in enumerate(parts)], "list"
         for n, s in items:
             refuse_masked(s, n)  # said first, whatever the shape of another one
@@ -163,7 +164,7 @@ def _are_rows(parts: list[Any], shape: tuple[int, ...]) -> bool:
 
 def _alike(
     parts: list[Any], shape: tuple[int, ...], dtype: Any, min_length: int, digits: bool
-) -> list[Array] | None:
+) -> Batch | None:
     """Plain arrays of one dtype, checked many at a time; None where one is not as it should be."""
     if set(map(type, parts)) != {np.ndarray} or len({s.dtype for s in parts}) > 1:
         return None
@@ -189,7 +190,7 @@ def _alike(
             continue
         ends = [*accumulate(lengths[n : n + size])]
         out += [rows[end - len(s) : end] for s, end in zip(some, ends, strict=True)]
-    return out
+    return Batch(out, "list", rows if size >= len(parts) > 1 else None)
 
 
 def _as_sequence(x: Any, shape: tuple[int, ...], dtype: Any, name: str, digits: bool) -> Array:
