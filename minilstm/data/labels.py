@@ -51,7 +51,7 @@ def as_labels(
     >>> [a.tolist() for a in as_labels([["a", "b"], ["a"]], batch, "sequence")]
     [['a', 'b'], ['a']]
     """
-    sequences, form = batch
+    sequences, form, _ = batch
     if output_mode == "last":
         labels = _column(np.atleast_1d(label_array(y, name, allowed)), len(sequences), name)  # (B,)
         if labels.ndim != 1:
