@@ -169,7 +169,7 @@ def _alike(
     if set(map(type, parts)) != {np.ndarray} or len({s.dtype for s in parts}) > 1:
         return None
     came = parts[0].dtype
-    if came not in REAL or came.kind == "b" or {s.shape[1:] for s in parts} != {shape}:
+    if came not in REAL or came.kind == "b" or not all(s.ndim for s in parts):
         return None
     lengths = [*map(len, parts)]
     if min(lengths) < max(1, min_length):
@@ -180,10 +180,11 @@ def _alike(
     for n in range(0, len(parts), size):
         some = parts[n : n + size]
         try:
-            rows = _converted(
-                np.concatenate(some) if size > 1 else some[0], dtype, "", digits=digits
-            )
-        except DataError:
+            rows = np.concatenate(some) if size > 1 else some[0]
+            if rows.shape[1:] != shape:
+                return None
+            rows = _converted(rows, dtype, "", digits=digits)
+        except (DataError, ValueError):  # the latter for several shapes
             return None
         if rows.dtype == came:
             out += map(np.ascontiguousarray, some)

@@ -87,21 +87,21 @@ def pack(sequences: Sequences, together: Array | None = None) -> Packed:
         B, T, *step = sequences.shape
         rows = np.ascontiguousarray(sequences.swapaxes(0, 1)).reshape(B * T, *step)
         return Packed(rows, np.full(T, B, np.int64), np.arange(B))
-    sequences = list(sequences)
-    plain = set(map(type, sequences)) == {np.ndarray}
-    if not (plain and REAL.issuperset([s.dtype for s in sequences])):
-        sequences = [as_array(s, f"sequences[{b}]") for b, s in enumerate(sequences)]
-    shapes = {s.shape[1:] for s in sequences}
-    if len(shapes) != 1:
-        raise DataError(
-            f"sequences has {len(sequences)} sequences of {len(shapes)} shapes of a step; give at "
-            "least one sequence, all of the same features."
-        )
-    (shape,) = shapes
+    if together is None:
+        sequences = list(sequences)
+        plain = set(map(type, sequences)) == {np.ndarray}
+        if not (plain and REAL.issuperset([s.dtype for s in sequences])):
+            sequences = [as_array(s, f"sequences[{b}]") for b, s in enumerate(sequences)]
+        shapes = {s.shape[1:] for s in sequences}
+        if len(shapes) != 1:
+            raise DataError(
+                f"sequences has {len(sequences)} sequences of {len(shapes)} shapes of a step; give "
+                "at least one sequence, all of the same features."
+            )
     lengths = tuple(map(len, sequences))
     few = 1 < len(lengths) and len(lengths) * max(lengths) <= _SMALL_BATCH
     if not (few and min(lengths)):
-        return _packed(sequences, shape, np.array(lengths, np.int64))
+        return _packed(sequences, np.array(lengths, np.int64))
     # Few numbers move in one call: one for each block would cost more than its steps.
     kept = layout(lengths)
     together = np.concatenate(sequences) if together is None else together
@@ -125,8 +125,9 @@ def layout(lengths: tuple[int, ...]) -> Layout:
     return Layout(np.count_nonzero(runs, axis=1), order, places)
 
 
-def _packed(sequences: list[Array], shape: tuple[int, ...], lengths: IntArray) -> Packed:
+def _packed(sequences: Sequences, lengths: IntArray) -> Packed:
     """`pack` for a single sequence, and for many numbers."""
+    shape = sequences[0].shape[1:]
     order = np.argsort(-lengths, kind="stable")  # (B,)
     active = active_counts(lengths[order])  # (T,)
     if len(sequences) == 1:
