@@ -43,7 +43,13 @@ from minilstm.kernels.numba.machinery.product import (
     product,
 )
 from minilstm.kernels.numba.machinery.simd import prefetch
-from minilstm.kernels.numba.machinery.steps import first_rows, last_rows, state_slots, turns
+from minilstm.kernels.numba.machinery.steps import (
+    first_rows,
+    last_rows,
+    previous_rows,
+    state_slots,
+    turns,
+)
 from minilstm.kernels.numba.machinery.threads import run, split
 from minilstm.kernels.numba.machinery.tiled_rows import affine_rows, set_rows
 
@@ -354,7 +360,7 @@ def lstm_backward(
     with shares(active, H, panels.forward) as (counts, parts):
         run(_backward, [(*part, *shared) for part in parts], lambda: give_up(counts))
     # (1) the rest, for all steps at once: dW = dz^T x, dR = dz^T h_{t-1}, db = dz^T 1
-    before = np.repeat(slots[:-1] - starts, active) + np.arange(N)  # (N,) rows of h_{t-1}
+    before = previous_rows(active)  # (N,) rows of h_{t-1}
     sums = (x_near, h, dz, before, out)
     run(_weight_gradient, [(*span, *sums) for span in split(Q, 1)])
     dW, dR, db = unpack_lstm(out, x_near.shape[1], H)

@@ -43,6 +43,7 @@ def remembered(
 
 state_slots = remembered(ungated(ragged.state_slots))
 last_rows = remembered(ungated(ragged.last_rows))
+previous_rows = remembered(ungated(ragged.previous_rows))
 reversed_rows = remembered(ungated(ragged.reversed_rows))
 
 
