@@ -99,7 +99,7 @@ def pack(sequences: Sequences, together: Array | None = None) -> Packed:
                 "at least one sequence, all of the same features."
             )
     lengths = tuple(map(len, sequences))
-    few = 1 < len(lengths) and len(lengths) * max(lengths) <= _SMALL_BATCH
+    few = len(lengths) > 1 and len(lengths) * max(lengths) <= _SMALL_BATCH
     if not (few and min(lengths)):
         return _packed(sequences, np.array(lengths, np.int64))
     # Few numbers move in one call: one for each block would cost more than its steps.

@@ -51,8 +51,9 @@ def zeros(shape: tuple[int, ...], dtype: Any) -> Array:
 
 def address_of(a: Array) -> int:
     """Where the memory of an array begins."""
+    rows: Any = a.T
     try:  # a fifth of the time of the interface, for what is column-major and may be written
-        return ctypes.addressof(ctypes.c_char.from_buffer(a.T))
+        return ctypes.addressof(ctypes.c_char.from_buffer(rows))
     except (TypeError, ValueError):
         address: int = a.__array_interface__["data"][0]
         return address

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache, wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -16,29 +16,26 @@ from minilstm.functional import ragged
 from minilstm.functional.gate import ungated
 from minilstm.functional.ragged import IntArray
 
-P = ParamSpec("P")
-R = TypeVar("R")
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 MOST_ROWS = 1 << 14  # of a batch whose tables are remembered: 128 KiB for the longest of them
 BATCHES = 64  # whose tables are remembered
 
 
-def remembered(
-    function: Callable[Concatenate[IntArray, P], R],
-) -> Callable[Concatenate[IntArray, P], R]:
+def remembered(function: Function) -> Function:
     """Decorate a function of `active` (T,) and of numbers: what it gave for a small batch stays."""
 
     @lru_cache(maxsize=BATCHES)
-    def kept(active: bytes, *numbers: Any) -> R:
+    def kept(active: bytes, *numbers: int) -> Any:
         return function(np.frombuffer(bytearray(active), np.int64), *numbers)
 
     @wraps(function)
-    def of(active: IntArray, *numbers: Any, **named: Any) -> R:
-        if named or len(active) * int(active[0]) > MOST_ROWS:
-            return function(active, *numbers, **named)
+    def of(active: IntArray, *numbers: int) -> Any:
+        if len(active) * int(active[0]) > MOST_ROWS:
+            return function(active, *numbers)
         return kept(active.tobytes(), *numbers)
 
-    return of
+    return cast("Function", of)
 
 
 state_slots = remembered(ungated(ragged.state_slots))

@@ -278,9 +278,7 @@ class _Stop(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def _route(
-    wiring: Wiring, chosen: tuple[int, ...], want: tuple[int, ...]
-) -> tuple[_Stop, ...]:
+def _route(wiring: Wiring, chosen: tuple[int, ...], want: tuple[int, ...]) -> tuple[_Stop, ...]:
     """The chosen nodes in order; `want` are those whose values stay."""
     feeds = {n: {port.node for port in wiring.nodes[n].inputs if port is not None} for n in chosen}
     last_user = {feeder: n for n in chosen for feeder in feeds[n]}
@@ -291,8 +289,18 @@ def _route(
         node = wiring.nodes[n]
         enters = wiring.inputs.index(n) if n in wiring.inputs else None
         spent = [f for f in feeds[n] if last_user[f] == n and f not in want]
-        of_layer = node.layer, node.layer.keeps_last, node.state_size > 0
-        ports = tuple(port for f in spent for port in outputs[f])
-        way = enters, node.inputs, node.steps[0], outputs[n], n in used, ports
-        stops.append(_Stop(n, *of_layer, *way))
+        stops.append(
+            _Stop(
+                n,
+                node.layer,
+                node.layer.keeps_last,
+                node.state_size > 0,
+                enters,
+                node.inputs,
+                node.steps[0],
+                outputs[n],
+                n in used,
+                tuple(port for f in spent for port in outputs[f]),
+            )
+        )
     return tuple(stops)
