@@ -24,7 +24,7 @@ BUDGETS = {
     # Models that leave the house and come in took 6,100: an emitter or a reader for each kind of
     # file, each with the check that proves it.
     "package": (63_500, ["minilstm", "kernels"]),
-    "engine": (16_250, [f"minilstm/{room}" for room in ENGINE]),
+    "engine": (16_350, [f"minilstm/{room}" for room in ENGINE]),
     # 8,200 was the aim. The names and causes of 456 mistakes take 1,660 lines word for word,
     # and what the rest repeated is said once.
     "proof": (8_900, ["minilstm/proof"]),
