@@ -21,10 +21,11 @@ BUDGETS = {
     # 800, what a model knows of its data 900 (in the engine). What a first user missed took 200: a
     # forecast beside the last value, what is held out, rates of recordings without times.
     # Streams that travel, and pools of streams that come and go, took 450 (in the engine).
+    # What a layer does inside, and its pictures, took 500 (180 of them in the engine).
     # Models that leave the house and come in took 6,100: an emitter or a reader for each kind of
     # file, each with the check that proves it.
-    "package": (63_500, ["minilstm", "kernels"]),
-    "engine": (16_350, [f"minilstm/{room}" for room in ENGINE]),
+    "package": (64_000, ["minilstm", "kernels"]),
+    "engine": (16_650, [f"minilstm/{room}" for room in ENGINE]),
     # 8,200 was the aim. The names and causes of 456 mistakes take 1,660 lines word for word,
     # and what the rest repeated is said once.
     "proof": (8_900, ["minilstm/proof"]),

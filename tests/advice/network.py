@@ -207,6 +207,9 @@ TABLE = [
      "forecast(forecaster(), one, 3, actual=values)"),
     ("forecast(forecaster(), 1e30 * one, 60)", "forecast fewer steps, or train",
      "forecast(forecaster(), 1e30 * one, 6)"),
+    ("build().gates(x[0], 'fc')", r"network are (\[.*\]); name one", "build().gates(x[0], $1[0])"),
+    ("build(classes=['run', 'walk']).gradient_flow(x, y, 'lstm')", "give one, \\(T, D\\), and its",
+     "build(classes=['run', 'walk']).gradient_flow(x[0], y[0], 'lstm')"),
     # ------------------------------------------------------------ states that travel
     ("Path('s').write_bytes(b'x'); build().stream().load_state('s')", "one that save_state wrote",
      "build().stream().save_state('s'); build().stream().load_state('s')"),
