@@ -17,8 +17,6 @@ from minilstm.data.padding import NO_CLASS
 from minilstm.data.sequences import Batch
 from minilstm.errors import DataError
 
-_TOGETHER = 1 << 16  # labels up to which all are sorted together
-
 # What readers, str() and pandas make of a missing label, in small letters.
 MISSING_WORDS = frozenset({"", "nan", "<na>", "nat", "<undefined>"})
 
@@ -122,8 +120,7 @@ def find_classes(
         raise DataError(
             f"{name} mixes text and whole numbers as labels; use one kind for all sequences."
         )
-    few = sum(map(len, labels)) <= _TOGETHER
-    classes = np.unique(np.concatenate(labels if few else [*map(np.unique, labels)]))  # (C,)
+    classes = np.unique(np.concatenate([np.unique(a) if len(a) > 1 else a for a in labels]))  # (C,)
     classes = classes[~_is_ignored(classes, ignored)]
     _check_some_count(name, len(classes) > 0)
     if len(classes) < 2:

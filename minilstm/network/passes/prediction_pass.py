@@ -52,8 +52,8 @@ class PredictionPass:
         how = () if self.placement is None else (self.placement.arranged,)
         self.parameters = prepared(self.wiring.layers, self.backend, self.parameters, *how)
         of = np.dtype(self.dtype).itemsize, self.backend.name == "numba", self.backend.gpu_bytes
-        self.way = _way(self.wiring, tuple(self.wanted), *of)
-        self.steps = self.way.steps
+        way = _way(self.wiring, tuple(self.wanted), *of)
+        self.sources, self.nodes, self.steps, self.rows = way
 
     def forward(self, signals: Sequence[Signal], state: State) -> tuple[list[Signal], State]:
         """The wanted outputs of some steps, and the state after them."""
@@ -64,9 +64,9 @@ class PredictionPass:
             signals,
             state,
             dtype=self.dtype,
-            nodes=self.way.nodes,
+            nodes=self.nodes,
             keep="nothing",
-            want=self.way.sources,
+            want=self.sources,
         )
         return [done.values[port] for port in self.wanted], done.state
 
@@ -76,7 +76,7 @@ class PredictionPass:
         Outputs are (N, *shape) or (B, *shape), in packed order as the states are; a state {} is
         the initial one.
         """
-        active, rows = signals[0].active, self.way.rows
+        active, rows = signals[0].active, self.rows
         if rows is None or rows >= len(signals[0].rows):
             outs, final = self.forward(signals, state)
             return [out.rows for out in outs], final
