@@ -51,9 +51,14 @@ class PredictionPass:
     def __post_init__(self) -> None:
         how = () if self.placement is None else (self.placement.arranged,)
         self.parameters = prepared(self.wiring.layers, self.backend, self.parameters, *how)
-        of = np.dtype(self.dtype).itemsize, self.backend.name == "numba", self.backend.gpu_bytes
-        way = _way(self.wiring, tuple(self.wanted), *of)
-        self.sources, self.nodes, self.steps, self.rows = way
+        itemsize = np.dtype(self.dtype).itemsize
+        way = _way(self.wiring, tuple(self.wanted), itemsize)
+        self.sources, self.nodes, self.steps = way.sources, way.nodes, way.steps
+        self.rows: int | None = None  # of a span at most; None where the batch must not be cut
+        if not way.uncut:
+            self.rows = span_rows(way.used, self.backend.gpu_bytes)
+            if self.backend.name == "numba":  # the twins keep as much as in training
+                self.rows = max(self.rows, SPAN_BYTES // max(1, itemsize * way.written))
 
     def forward(self, signals: Sequence[Signal], state: State) -> tuple[list[Signal], State]:
         """The wanted outputs of some steps, and the state after them."""
@@ -188,22 +193,17 @@ class _Way(NamedTuple):
     sources: tuple[int, ...]  # nodes of the outputs
     nodes: tuple[int, ...]  # those that run
     steps: tuple[bool, ...]  # for each output, whether it is one row a step, not one a sequence
-    rows: int | None  # of a span at most; None where the batch must not be cut
+    uncut: bool  # whether some layer needs all steps at once
+    used: int  # bytes that training needs for a row
+    written: int  # numbers that all layers put out for a row
 
 
 @lru_cache(maxsize=64)
-def _way(
-    wiring: Wiring, wanted: tuple[Port, ...], itemsize: int, fused: bool, gpu_bytes: int | None
-) -> _Way:
+def _way(wiring: Wiring, wanted: tuple[Port, ...], itemsize: int) -> _Way:
     sources = tuple(port.node for port in wanted)
-    rows = None
-    if not wiring.cannot_be_cut(training=False):
-        per_row, _ = used_bytes(wiring, itemsize)
-        rows = span_rows(per_row, gpu_bytes)
-        if fused:  # less is written for each row than in training; the twins keep as much
-            rows = max(rows, SPAN_BYTES // max(1, itemsize * _written(wiring)))
     steps = tuple(wiring.nodes[q.node].steps[q.output] for q in wanted)
-    return _Way(sources, tuple(ancestors(wiring, sources)), steps, rows)
+    rows = wiring.cannot_be_cut(training=False), used_bytes(wiring, itemsize)[0], _written(wiring)
+    return _Way(sources, tuple(ancestors(wiring, sources)), steps, *rows)
 
 
 def _written(wiring: Wiring) -> int:
