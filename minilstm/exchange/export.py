@@ -27,7 +27,7 @@ from minilstm.exchange.proving import runners
 from minilstm.exchange.proving.bound import largest_difference
 from minilstm.exchange.proving.evaluator import hash_of, run_rows, run_window
 from minilstm.exchange.proving.read_back import run_rtneural, run_state_dict
-from minilstm.exchange.quantisation import QuantisationReport, quantisation_report
+from minilstm.exchange.quantisation import QuantisationReport, names_classes, quantisation_report
 from minilstm.exchange.step.dequantized import dequantized
 from minilstm.exchange.step.names import checked_name
 from minilstm.exchange.step.program import Program, program_of
@@ -60,7 +60,7 @@ class ExportReport(NamedTuple):
     worst_step: str  # where that is
     bound: float | None  # that rounding alone can make, float32 weights only
     bits: str | None  # hash of the self-test's scores; the same in every language
-    labels_changed: int  # steps at which another class is highest
+    labels_changed: int | None  # steps at which another class is highest; None without classes
     steps: int  # that were compared
     moves: float = 0.0  # how far a score moved over these steps; about 0 proves little
     quantisation: QuantisationReport | None = None  # of whole-number weights
@@ -68,10 +68,10 @@ class ExportReport(NamedTuple):
     def __str__(self) -> str:
         bound = "" if self.bound is None else f" (rounding alone may make {self.bound:.2g})"
         which = "" if self.quantisation is None else " of these weights"
+        labels = "" if self.labels_changed is None else f", {self.labels_changed} labels changed"
         proof = (
             f"proved by {self.proved_by}: {self.steps} steps, at most "
-            f"{self.largest_difference:.2g} from the network{which}{bound}, "
-            f"{self.labels_changed} labels changed"
+            f"{self.largest_difference:.2g} from the network{which}{bound}{labels}"
             if self.proved_by
             else f"not run, since {self.not_run}"
         )
@@ -193,6 +193,11 @@ def _judged(
                 "choose weights='int8'."
             )
         return None
+    if most is not None and not names_classes(net, program):
+        raise ValueError(
+            "most_changed is a share of labels, but the network gives numbers; leave it out, and "
+            "read in the report how far they move."
+        )
     report = quantisation_report(
         net, x, weights=weights, bits=bits, window=program.window, steps=(1000,)
     )
@@ -346,5 +351,5 @@ def _proved(
     moves = float(np.ptp(np.concatenate(answers), axis=0).max())
     return report._replace(
         moves=moves, proved_by=who, not_run="", largest_difference=worst, worst_step=where,
-        bound=bound, labels_changed=changed, steps=steps,
+        bound=bound, labels_changed=changed if names_classes(net, program) else None, steps=steps,
     )  # fmt: skip

@@ -23,6 +23,10 @@ def test_the_outputs_are_those_of_pytorch(name):
     assert agrees(ml.from_onnx(FILES / f"{name}.onnx"), "torch", name)
 
 
+def drawn(*shape):
+    return np.random.default_rng(sum(shape)).standard_normal(shape).astype("f4")
+
+
 OWN = {
     "plain": ([ml.SequenceInput(3), ml.LSTM(8), ml.FullyConnected(2), ml.Softmax()], None),
     "functions": ([
@@ -39,6 +43,13 @@ OWN = {
         ml.Dropout(0.1), ml.BiLSTM(3, "last"), ml.FullyConnected(2),
     ], 9),
     "dense": ([ml.SequenceInput(3, "zerocenter", [1, 2, 3]), ml.FullyConnected(2)], None),
+    "started": ([
+        ml.SequenceInput(3), ml.LSTM(4, cell_state=drawn(4)), ml.LSTM(2, hidden_state=drawn(2)),
+    ], None),
+    "started both": ([
+        ml.SequenceInput(3), ml.BiLSTM(4, hidden_state=drawn(8), cell_state=drawn(8)),
+        ml.FullyConnected(2),
+    ], 9),
 }  # fmt: skip
 
 
@@ -63,10 +74,6 @@ def test_our_own_export_comes_back_in_bits(case, tmp_path):
     assert back.classes.tolist() == ["no", "yes"]
     x = np.random.default_rng(1).standard_normal((9, 3)).astype("f4")
     assert np.abs(back.predict(x) - net.predict(x)).max() < 1e-6
-
-
-def drawn(*shape):
-    return np.random.default_rng(sum(shape)).standard_normal(shape).astype("f4")
 
 
 def model(nodes, arrays, axes=("batch", "time", D), extra=b"", outputs=("y",), opset=14):

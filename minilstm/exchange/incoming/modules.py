@@ -145,7 +145,8 @@ def _recurrent(name: str, where: str, leaves: dict[str, Array]) -> list[Module]:
             raise Refused(f"has two directions of different sizes in {name or 'its LSTM'}.")
         named = ("input_weights", "recurrent_weights", "bias")
         arrays = {
-            n: np.concatenate(a) for n, a in zip(named, zip(*cells, strict=True), strict=True)
+            n: np.concatenate(a) if both else a[0]
+            for n, a in zip(named, zip(*cells, strict=True), strict=True)
         }
         kind = BiLSTM if both else LSTM
         D, H = arrays["input_weights"].shape[1], arrays["recurrent_weights"].shape[1]
