@@ -156,8 +156,9 @@ def export(
     program = program_of(net, weights, _window(net, window, kind), bits)
     judged = _judged(net, program, weights, bits, x, most_changed)
     test = _self_test(net, program)
-    about = _about(net, program, weights, check)
-    content, run = _content(kind, net, program, test, name, about)
+    facts = _facts(net, program)
+    about = _about(net, facts, weights, check)
+    content, run = _content(kind, net, program, test, name, about, facts)
     report = ExportReport(
         str(target), kind[1:], len(content), weights, "", "check=False", 0.0, "", None,
         f"{test.bits:08x}" if kind in OURS else None, 0, 0,
@@ -234,40 +235,46 @@ def _scores(net: Network, x: Array, rows: int) -> Array:
     return scores
 
 
-def _about(net: Network, program: Program, weights: str, check: bool) -> list[str]:
+def _facts(net: Network, program: Program) -> dict[str, Any]:
+    """What is known of inputs and scores: names, units, rate; None where it is not."""
+    about = net.about or {}
+    known = about.get("features") or []
+    first: Any = net.layers[net.wiring.inputs[0]]
+    classes = net.classes.tolist() if isinstance(net.classes, np.ndarray) else about.get("targets")
+    return {
+        "classes": classes and [str(c) for c in classes],
+        "named": names_classes(net, program),
+        "features": list(first.feature_names or [f["name"] for f in known]) or None,
+        "units": [f["unit"] for f in known] or [None] * program.inputs,
+        "rate": about.get("rate"),
+    }
+
+
+def _about(net: Network, facts: dict[str, Any], weights: str, check: bool) -> list[str]:
     """Lines that tell a reader what the file is."""
     lines = [f"Written by minilstm {__version__}; {weights} weights."]
     lines += [f"  {layer.label}" for layer in net.layers]
-    if isinstance(net.classes, np.ndarray):
-        lines.append(f"Scores, in this order: {', '.join(map(str, net.classes.tolist()))}.")
-    first = net.layers[net.wiring.inputs[0]]
-    if getattr(first, "feature_names", None):
-        lines.append(f"Inputs, in this order: {', '.join(first.feature_names)}.")  # type: ignore[attr-defined]
+    if facts["classes"]:
+        lines.append(f"Scores, in this order: {', '.join(facts['classes'])}.")
+    if facts["features"]:
+        units = [f" ({unit})" if unit else "" for unit in facts["units"]]
+        named = map("".join, zip(facts["features"], units, strict=True))
+        lines.append(f"Inputs, in this order: {', '.join(named)}.")
+    if facts["rate"]:
+        lines.append(f"Steps a second: {facts['rate']:g}.")
     if not check:
         lines.append("NOT CHECKED: nobody has compared this file with the network.")
     return lines
 
 
-def _facts(net: Network) -> dict[str, Any]:
-    """What a page shows: names of scores and inputs, units and rate."""
-    outputs = net.wiring.shape(net.wiring.outputs[0])[0]
-    about = net.about or {}
-    known = about.get("features") or []
-    first = net.layers[net.wiring.inputs[0]]
-    names = getattr(first, "feature_names", None) or [f["name"] for f in known]
-    classes = net.classes if isinstance(net.classes, np.ndarray) else None
-    return {
-        "classes": [f"output {n + 1}" for n in range(outputs)]
-        if classes is None
-        else [str(c) for c in classes.tolist()],
-        "features": list(names) or [f"x{n + 1}" for n in range(net.input_size)],
-        "units": [f["unit"] for f in known] or [None] * net.input_size,
-        "rate": about.get("rate"),
-    }
-
-
 def _content(
-    kind: str, net: Network, program: Program, test: SelfTest, name: str, about: list[str]
+    kind: str,
+    net: Network,
+    program: Program,
+    test: SelfTest,
+    name: str,
+    about: list[str],
+    facts: dict[str, Any],
 ) -> tuple[bytes, Callable[[list[Array]], Any]]:
     """The bytes of the file, and what runs them over sequences."""
     if kind == ".c":
@@ -277,7 +284,7 @@ def _content(
         data = wasm(c99(program, test, name, about), name, program)
         return data, lambda xs: runners.run_wasm(data, name, program, xs)
     if kind == ".html":
-        text = page(program, test, name, about, _facts(net))
+        text = page(program, test, name, about, facts)
         module = text.partition('<script type="module">')[2].partition("const FACTS")[0]
         module = module.replace("class Model", "export class Model", 1)
         return text.encode(), lambda xs: runners.run_node(module, program, xs)
