@@ -3,6 +3,7 @@ The first three have one set of bits; ONNX Runtime is within rounding.
 """
 
 import ctypes
+import json
 import re
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ from minilstm.exchange.outgoing.javascript import javascript
 from minilstm.exchange.outgoing.onnx import onnx
 from minilstm.exchange.proving import runners
 from minilstm.exchange.proving.evaluator import hash_of, run_rows, run_window
+from minilstm.exchange.step import arithmetic
 from minilstm.exchange.step.program import program_of
 from minilstm.exchange.step.selftest import SelfTest, draw_rows, rows_of_test
 
@@ -180,6 +182,8 @@ def in_runtime(net, program, test):
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    firsts = json.loads(session.get_modelmeta().custom_metadata_map["first_states"])
+    firsts = [np.array(firsts[i.name], np.float32)[:, None] for i in session.get_inputs()[1:]]
     outputs = ["scores", *(i.name.replace("0", "n", 1) for i in session.get_inputs()[1:])]
 
     def run(x, states, **more):
@@ -188,7 +192,7 @@ def in_runtime(net, program, test):
 
     with ml.use_backend("numpy"):
         for B in (1, 4):
-            starts = [np.repeat(s, B, axis=1) for s in runners.first_states(program)]
+            starts = [np.repeat(s, B, axis=1) for s in firsts]
             for T in (1, 17, 64):
                 x = np.stack([draw_rows(net, T) + np.float32(0.1 * k) for k in range(B)])
                 y = run(x.swapaxes(0, 1), starts)[0]  # (T, B, C), or (B, C)
@@ -230,6 +234,16 @@ def test_onnx_passes_the_full_checker(exported, tmp_path):
         file = tmp_path / "net.onnx"
         file.write_bytes(onnx(exported.program, exported.test, "net", {"classes": ["a"]}))
         package.checker.check_model(str(file), full_check=True)
+
+
+def test_what_javascript_does_not_round_is_exact():
+    """An argument without its multiple of ln 2: float32 has no digit to lose there."""
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.uniform(-87, 88, 10**6), (np.arange(-126, 127) + 0.5) * np.log(2)])
+    x = np.float32(x)
+    n = (x * arithmetic.PER_LN2 + arithmetic.ROUNDING) - arithmetic.ROUNDING
+    exact = np.float64(x) - np.float64(n) * np.float64(arithmetic.LN2_HIGH)
+    np.testing.assert_array_equal(x - n * arithmetic.LN2_HIGH, exact)
 
 
 def test_not_a_number_stays_one():
