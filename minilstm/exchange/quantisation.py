@@ -131,7 +131,7 @@ def quantisation_report(
 def names_classes(net: Network, program: Program) -> bool:
     """Whether the highest score of a network means a label."""
     last = program.steps[-1].operation if program.steps else None
-    return net.classes is not None or last == Pointwise("softmax")
+    return net.classes is not None or (isinstance(last, Pointwise) and last.function == "softmax")
 
 
 def _compared(

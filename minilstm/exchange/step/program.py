@@ -18,9 +18,11 @@ from minilstm.layers import (
     LSTM,
     BatchNormalization,
     BiLSTM,
+    ClassificationOutput,
     Dropout,
     FullyConnected,
     Layer,
+    RegressionOutput,
     ReLU,
     SequenceInput,
     Sigmoid,
@@ -218,12 +220,14 @@ def _operations(
     if isinstance(layer, BatchNormalization):
         factor = p["scale"] / np.sqrt(p["trained_variance"] + layer.epsilon)
         return [Scale(_single(factor), _single(p["offset"] - p["trained_mean"] * factor))]
-    return [] if isinstance(layer, Dropout) else [Pointwise(layer.kind)]
+    return [] if isinstance(layer, PASSING) else [Pointwise(layer.kind)]
 
 
+#: layers that give what they get when a network predicts
+PASSING = (Dropout, ClassificationOutput, RegressionOutput)
 _KNOWN = (
     SequenceInput, LSTM, BiLSTM, FullyConnected, BatchNormalization, ReLU, Sigmoid, Softmax,
-    Dropout,
+    *PASSING,
 )  # fmt: skip
 
 
