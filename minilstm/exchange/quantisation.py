@@ -130,7 +130,7 @@ def quantisation_report(
 
 def names_classes(net: Network, program: Program) -> bool:
     """Whether the highest score of a network means a label."""
-    last = program.steps[-1].operation if program.steps else None
+    last = program.steps[-1].operation
     return net.classes is not None or (isinstance(last, Pointwise) and last.function == "softmax")
 
 

@@ -185,7 +185,8 @@ class _Trial:
             if node.kind in _LAYERS:
                 if here != len(built):
                     raise Refused(f"has {node.title} in a second branch; only chains are imported.")
-                if not built and node.kind in _SCALES and (before or node.kind == "Sub"):
+                first = before[0][2] == self.name(node) if before else node.kind == "Sub"
+                if not built and node.kind in _SCALES and first:
                     before.append((node.kind, self.constant(node, data[0]), self.name(node)))
                 else:
                     self.ends_time(built, data[0])
@@ -263,7 +264,9 @@ class _Trial:
 
     def name(self, node: Node) -> str:
         """The name of a layer in a file that minilstm wrote; "" in others."""
-        of_arrays = (re.fullmatch(r"(\w+)\.(W|weights|factor|high)", i) for i in node.inputs)
+        of_arrays = (
+            re.fullmatch(r"([^/]+)\.(W|weights|factor|offset|high|low)", i) for i in node.inputs
+        )
         return next((match[1] for match in of_arrays if match), "")
 
     # ------------------------------------------------------------ proof

@@ -95,7 +95,11 @@ def from_pytorch(
         dtype = dtype_of(weights)
         chain = filled(modules_of(weights, natural=not ordered), layers, ordered)
         del weights
-    return labelled(assembled(chain, dtype), classes)
+    try:
+        net = assembled(chain, dtype)
+    except Refused as why:  # other errors are those of the layers
+        raise ModelFileError(f"{found} {why}") from None
+    return labelled(net, classes)
 
 
 def recognise(path: str | os.PathLike[str], *, prefix: str | None = None) -> list[Layer]:
@@ -117,9 +121,9 @@ def assembled(layers: list[Layer], dtype: str) -> Network:
             with np.errstate(over="ignore"):
                 value = np.asarray(getattr(layer, name), dtype)
             if not np.isfinite(value).all():
-                raise ModelFileError(
-                    f"the layer {owner!r} ({layer.label}) has {name} beyond the range of {dtype}; "
-                    "save it as float64."
+                raise Refused(
+                    f"holds {name} of the layer {owner!r} beyond the range of {dtype}; save all of "
+                    "it as float64."
                 )
             kept[name not in layer.learnables][f"{owner}/{name}"] = value
         layers[k] = dataclasses.replace(layer.without_values(), name=owner)

@@ -102,6 +102,11 @@ def modules_of(weights: Mapping[str, Array], natural: bool = False) -> list[Modu
         for leaf, array in leaves.items():
             if array.dtype.kind == "f" and not np.isfinite(array).all():
                 raise Refused(f"holds NaN or infinity in {where}{leaf}; give it finite numbers.")
+            if array.dtype.kind != "f" and leaf != "num_batches_tracked":
+                raise Refused(
+                    f"holds {where}{leaf} in {array.dtype}, whole numbers without a factor; save "
+                    "it as float32."
+                )
         if any(_RECURRENT.fullmatch(leaf) for leaf in leaves):
             found += _recurrent(name, where, leaves)
         elif "running_mean" in leaves:

@@ -103,7 +103,7 @@ def input_layers(D: int, before: Sequence[tuple[str, Array, str]]) -> list[Layer
     factor, offset = np.ones(D), np.zeros(D)
     for kind, c, _ in before:
         if kind in ("Mul", "Div"):
-            factor = factor * c if kind == "Mul" else factor / c
+            factor, offset = (a * c if kind == "Mul" else a / c for a in (factor, offset))
         if kind == "Add":
             offset = offset + c
     name = before[0][2]

@@ -173,6 +173,10 @@ def program_of(
             f"the layer {both!r} reads a sequence from both ends, so it needs a whole window; give "
             "window=128, say, the steps of one."
         )
+    if not steps:
+        raise ValueError(
+            f"the network gives what it gets, as it has none of these: {_CAN}; add a layer."
+        )
     first = net.wiring.nodes[0].shapes[0][0]
     return Program(tuple(steps), first, net.wiring.shape(net.wiring.outputs[0])[0], window)
 
