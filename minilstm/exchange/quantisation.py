@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from minilstm.checks import check_whole
 from minilstm.exchange.step.dequantized import dequantized
-from minilstm.exchange.step.program import BITS, Both, Pointwise, Program, program_of
+from minilstm.exchange.step.program import BITS, Pointwise, Program, program_of
 from minilstm.exchange.step.selftest import draw_rows
 from minilstm.network.network import Network
 
@@ -118,7 +118,7 @@ def quantisation_report(
     given = draw_rows(net, _ROWS if window is None else window) if x is None else x
     named = names_classes(net, program)
     change, changed, labels = _compared(net, rounded, given, _LAST * 10_000, named)
-    whole_only = any(s.last or isinstance(s.operation, Both) for s in program.steps)
+    whole_only = program.reads_back or any(s.last for s in program.steps)
     drift = []
     for n in () if whole_only else steps:
         drift.append(Drift(n, *_compared(net, rounded, draw_rows(net, n), _LAST, named)))

@@ -19,11 +19,7 @@ from numpy.typing import ArrayLike
 from minilstm.exchange.incoming.formats.bounds import Array, Refused, file_bytes, plain_json, told
 from minilstm.exchange.incoming.formats.onnx_file import Graph, Node, read_onnx
 from minilstm.exchange.incoming.from_pytorch import assembled, dtype_of, labelled
-from minilstm.exchange.incoming.onnx_evaluator import (
-    Values,
-    check_operators,
-    evaluate,
-)
+from minilstm.exchange.incoming.onnx_evaluator import Values, check_operators, evaluate
 from minilstm.exchange.incoming.onnx_layers import (
     dense,
     input_layers,
@@ -31,14 +27,7 @@ from minilstm.exchange.incoming.onnx_layers import (
     recurrent,
     scaling,
 )
-from minilstm.layers import (
-    LSTM,
-    BiLSTM,
-    Layer,
-    ReLU,
-    Sigmoid,
-    Softmax,
-)
+from minilstm.layers import LSTM, BiLSTM, Layer, ReLU, Sigmoid, Softmax
 from minilstm.network.network import Network
 
 TOLERANCE = 1e-5

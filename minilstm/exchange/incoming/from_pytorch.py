@@ -18,14 +18,7 @@ from minilstm.errors import ModelFileError
 from minilstm.exchange.incoming.formats.bounds import Array, Refused, file_bytes, told
 from minilstm.exchange.incoming.modules import Module, modules_of, without_wrappers
 from minilstm.exchange.incoming.read_weights import weights_of
-from minilstm.layers import (
-    LSTM,
-    BatchNormalization,
-    BiLSTM,
-    FullyConnected,
-    Layer,
-    SequenceInput,
-)
+from minilstm.layers import LSTM, BatchNormalization, BiLSTM, FullyConnected, Layer, SequenceInput
 from minilstm.network.graph.wiring import wire
 from minilstm.network.network import Network
 

@@ -12,14 +12,7 @@ import numpy as np
 from minilstm.exchange.incoming.formats.bounds import Array, Refused
 from minilstm.exchange.incoming.formats.onnx_file import Node
 from minilstm.exchange.incoming.onnx_evaluator import functions_of
-from minilstm.layers import (
-    LSTM,
-    BatchNormalization,
-    BiLSTM,
-    FullyConnected,
-    Layer,
-    SequenceInput,
-)
+from minilstm.layers import LSTM, BatchNormalization, BiLSTM, FullyConnected, Layer, SequenceInput
 
 _NOTHING = 1e-30  # an epsilon that changes no variance of 1
 

@@ -83,11 +83,8 @@ class _Writer:
 
     def module(self, program: Program, test: SelfTest, name: str, about: tuple[str, ...]) -> str:
         """The whole text."""
-        back = any(isinstance(s.operation, Both) for s in program.steps)
-        step = [] if back else self._step(program)
-        window = self._window(program, back)
-        names = {f for cell in self.cells for f in (cell.gate, cell.state)}
-        names |= {s.operation.function for s in program.steps if isinstance(s.operation, Pointwise)}
+        step = [] if program.reads_back else self._step(program)
+        window = self._window(program)
         states = ", ".join(
             f"{{h: new Float32Array({len(c.h0)}), c: new Float32Array({len(c.h0)}), "
             f"z: new Float32Array({4 * len(c.h0)})}}"
@@ -113,7 +110,7 @@ class _Writer:
             f"export const INPUTS = {program.inputs}, OUTPUTS = {program.outputs}, "
             f"WINDOW = {json.dumps(program.window)};",
             _HELPERS.replace("WIDEST", str(max(widest))),
-            *(_FUNCTIONS[key] for key in sorted(names)),
+            *(_FUNCTIONS[name] for name in program.functions),
             *self.arrays,
             "export class Model {",
             f"  constructor() {{ this.s = [{states}]; this.reset(); }}",
@@ -192,7 +189,7 @@ class _Writer:
                 lines.append(f"    x = {self._row(s)};")
         return [*lines, "    return x.slice();", "  }"]
 
-    def _window(self, program: Program, back: bool) -> list[str]:
+    def _window(self, program: Program) -> list[str]:
         if program.window is None:
             return []
         T, D = program.window, program.inputs
@@ -203,11 +200,11 @@ class _Writer:
             f"    let rows = Array.from({{length: {T}}}, (_, t) => "
             f"Float32Array.from(x.subarray(t * {D}, (t + 1) * {D})));",
         ]
-        if not back:
+        if not program.reads_back:
             lines.append("    rows = rows.map(x => this.step(x));")
             if any(s.last for s in program.steps):
                 lines.append("    rows = rows.slice(-1);")
-        for s in program.steps if back else ():
+        for s in program.steps if program.reads_back else ():
             op = s.operation
             if isinstance(op, (Cell, Both)):
                 parts = [op] if isinstance(op, Cell) else list(op)

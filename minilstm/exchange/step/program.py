@@ -118,6 +118,23 @@ class Program(NamedTuple):
         """The LSTMs that carry a state from step to step."""
         return tuple(s.operation for s in self.steps if isinstance(s.operation, Cell))
 
+    @property
+    def every_cell(self) -> tuple[Cell, ...]:
+        """All LSTMs, of a bidirectional one both."""
+        found = (s.operation for s in self.steps if isinstance(s.operation, (Cell, Both)))
+        return tuple(c for op in found for c in ([op] if isinstance(op, Cell) else op))
+
+    @property
+    def functions(self) -> list[str]:
+        """The functions that the operations need, sorted."""
+        points = {s.operation.function for s in self.steps if isinstance(s.operation, Pointwise)}
+        return sorted(points.union(*({c.gate, c.state} for c in self.every_cell)))
+
+    @property
+    def reads_back(self) -> bool:
+        """Whether a layer reads a window from its end, so that there are no single steps."""
+        return any(isinstance(s.operation, Both) for s in self.steps)
+
 
 _CAN = "LSTM, BiLSTM, FullyConnected, Softmax, Sigmoid, ReLU, BatchNormalization and Dropout"
 #: bits of a whole number
