@@ -168,6 +168,8 @@ def refusals():
         "images": (net_of(*image), ".c", {}, f"cannot be exported: {chain}"),
         "a graph": (ml.Network(graph, rng=np.random.default_rng(0)), ".js", {}, f"d: {chain}"),
         "both ways, no window": (both_ways(), ".c", {}, "so it needs a whole window; give window="),
+        "a function": (net_of(ml.SequenceInput(3, np.tanh), ml.LSTM(4)), ".onnx", {},
+                       "normalises by a function, which no file can hold; choose an equation"),
         "nothing": (net_of(ml.SequenceInput(3), ml.Dropout(0.1)), ".c", {}, "as it has none of t"),
         "overflow": (huge, ".c", {}, "fc/bias of the network holds a number that float32 cannot"),
         "another ending": (plain(), ".tflite", {}, "ends in '.tflite', but an export ends in .c,"),

@@ -253,6 +253,11 @@ _KNOWN = (
 
 
 def _normalization(layer: SequenceInput) -> list[Operation]:
+    if callable(layer.normalization):
+        raise ValueError(
+            f"{layer.title} normalises by a function, which no file can hold; choose an equation, "
+            "such as 'zscore', or normalise the data before training."
+        )
     affine = layer.affine()
     if affine is None:
         return []
