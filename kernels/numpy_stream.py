@@ -25,10 +25,11 @@ Stepper = Callable[[Array, Array], bool]
 Call = Callable[[], Any]  # one layer's part of a step
 
 # Bound here because looking names up in NumPy takes a noticeable part of a small network's step.
-add, divide, dot, exp, multiply, subtract, tanh = (
-    np.add, np.divide, np.dot, np.exp, np.multiply, np.subtract, np.tanh
+add, divide, dot, exp, isfinite, multiply, subtract, tanh = (
+    np.add, np.divide, np.dot, np.exp, np.isfinite, np.multiply, np.subtract, np.tanh
 )  # fmt: skip
-largest, total = np.maximum.reduce, np.add.reduce
+largest: Any = np.maximum.reduce
+total: Any = np.add.reduce
 
 
 def make_stepper(
@@ -64,8 +65,11 @@ def make_stepper(
             else:
                 call = _softmax(rows[n - 1], rows[n])
             calls.append(call)
-        ways = (_stepper(calls, rows[0], rows[-1], a) for a in (chain[0][1]["affine"], None))
-        return *ways, states
+
+        def stepper(affine: Any) -> Stepper:
+            return _stepper(calls, rows[0], rows[-1], affine)
+
+        return stepper(chain[0][1]["affine"]), stepper(None), states
 
     return start
 
@@ -126,7 +130,7 @@ def _fully_connected(weights: Array, read: Array, y: Array) -> Call:
 
 def _softmax(z: Array, y: Array) -> Call:
     """Scores y (C, B) from logits, by the lines of `functional.softmax`."""
-    one = np.empty((1, *z.shape[1:]), z.dtype)  # (1, B)
+    one = np.empty((1, *z.shape[1:]), z.dtype)  # (1, B); a scalar would be slower
 
     def call() -> None:
         largest(z, 0, None, one, True)
@@ -139,7 +143,8 @@ def _softmax(z: Array, y: Array) -> Call:
 
 def _stepper(calls: Sequence[Call], first: Array, last: Array, affine: Any) -> Stepper:
     """All of a step, from x (B D,) by way of first (D, B) and last (C, B) to out (B C,)."""
-    flat, zeros = first.reshape(-1), np.zeros(first.size, first.dtype)  # (D B,)
+    finite = np.ones(first.shape, bool)  # (D, B)
+    every = finite.tobytes()
     entry, scores = first.reshape(len(first), -1).T, last.reshape(len(last), -1).T  # (B, D), (B, C)
     wide = np.empty(entry.shape)  # (B, D) float64
 
@@ -154,7 +159,8 @@ def _stepper(calls: Sequence[Call], first: Array, last: Array, affine: Any) -> S
                 add(wide, affine.offset, wide)
             with np.errstate(over="ignore"):  # infinite then, which is refused
                 entry[:] = wide
-        if zeros.dot(flat) != 0:  # NaN: a number is not finite
+        isfinite(first, finite)
+        if finite.tobytes() != every:  # what all() says, in a tenth of its time
             return False
         for call in calls:
             call()

@@ -49,7 +49,9 @@ MAY_IMPORT = {
     "losses": {"layers", "backend"},
     "network.graph": {"layers", "plots", "checks"},
     "network.passes": {"network.graph", "losses", "layers", "backend", "data"},
-    "network": {"network.graph", "network.passes", *NETWORK, "version"},
+    "network": {
+        "network.graph", "network.passes", "exchange.incoming.formats", *NETWORK, "version",
+    },
     "exchange.incoming": {"exchange.incoming.formats", "network", "network.graph", "layers"},
     "evaluation": {"network", "network.graph", "network.passes", *NETWORK},
     "training": {"evaluation", "network", "network.graph", "network.passes", *NETWORK, "version"},
@@ -102,9 +104,8 @@ LAZILY = {
     "kernels": {"cupy", "numba"},
     "data": {"scipy", "matio", "h5py", "openpyxl", "pandas", "pyarrow", "tomllib"},
     "evaluation": {"sklearn"},
-    "exchange": {"onnxruntime", "safetensors"},
+    "exchange": {"onnxruntime"},
     "command_line": {"shtab"},
-    "network": {"safetensors"},
     "plots": {"matplotlib", "IPython"},
     "training": {"tqdm"},
     "bench": {"torch", "onnx", "onnxruntime", "openvino"},
@@ -352,7 +353,7 @@ def test_importing_minilstm_loads_nothing_but_numpy():
     assert loaded_by(public) == {"numpy"}
 
 
-def test_loading_and_predicting_needs_numpy_and_safetensors_only(tmp_path):
+def test_loading_and_predicting_needs_numpy_only(tmp_path):
     layers = [ml.SequenceInput(2, "zerocenter", [1, 2]), ml.LSTM(3), ml.FullyConnected(2)]
     net = ml.Network([*layers, ml.Softmax()], rng=np.random.default_rng(0), classes=["a", "b"])
     net.save(tmp_path / "model.safetensors")
@@ -365,7 +366,7 @@ def test_loading_and_predicting_needs_numpy_and_safetensors_only(tmp_path):
             assert net.stream().step([1.0, 2.0]).shape == (2,)
             net.save("again.safetensors")
     """
-    assert loaded_by(program, tmp_path) == {"numpy", "safetensors"}
+    assert loaded_by(program, tmp_path) == {"numpy"}
 
 
 def test_silent_training_on_numpy_needs_numpy_only():

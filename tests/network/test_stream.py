@@ -116,7 +116,7 @@ def test_a_stream_keeps_the_backend_it_was_made_with(monkeypatch):
         calls.append("lstm")
         return numpy_backend.lstm_advance(*arguments)
 
-    recording = dataclasses.replace(numpy_backend, lstm_advance=lstm_advance)
+    recording = dataclasses.replace(numpy_backend, make_stepper=None, lstm_advance=lstm_advance)
     monkeypatch.setattr("minilstm.network.stream.current_backend", lambda: recording)
     stream = network().stream()
     monkeypatch.undo()
