@@ -38,7 +38,7 @@ MAY_IMPORT = {
     "checks": set(),
     "logs": set(),
     "version": set(),
-    "exchange.incoming.formats": {"checks"},  # so low that the network may read files with it
+    "exchange.incoming.formats": {"checks"},  # so low that the network reads files with it
     "functional": set(),
     "kernels": {"functional", "errors"},
     "record": {"functional"},
@@ -49,9 +49,8 @@ MAY_IMPORT = {
     "losses": {"layers", "backend"},
     "network.graph": {"layers", "plots", "checks"},
     "network.passes": {"network.graph", "losses", "layers", "backend", "data"},
-    "network": {
-        "network.graph", "network.passes", "exchange.incoming.formats", *NETWORK, "version",
-    },
+    "network": {"exchange.incoming.formats", "network.graph", "network.passes", *NETWORK,
+                "version"},
     "exchange.incoming": {"exchange.incoming.formats", "network", "network.graph", "layers"},
     "evaluation": {"network", "network.graph", "network.passes", *NETWORK},
     "training": {"evaluation", "network", "network.graph", "network.passes", *NETWORK, "version"},
