@@ -28,8 +28,8 @@ stream = net.stream()
 np.savez("found.npz", whole=net.predict(x), streamed=[stream.step(row) for row in x])
 net.save("again.safetensors")
 y = net.classes[np.arange(len(x)) % 5]
-with warnings.catch_warnings(record=True):  # that Numba would be faster
-    ml.train([x], [y], net.layers, options=ml.TrainingOptions(max_epochs=1))
+warnings.simplefilter("ignore", UserWarning)  # that Numba would be faster
+ml.train([x], [y], net.layers, options=ml.TrainingOptions(max_epochs=1))
 """
 FIRST_STEP = """
 ml.load("model.safetensors").stream().step([0.1, 0.2, 0.3])
