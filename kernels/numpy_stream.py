@@ -77,7 +77,7 @@ def make_stepper(
 def _pack(blocks: Sequence[Array], dtype: np.dtype[Any]) -> Array:
     """Blocks of columns side by side, (C, K), each column contiguous as the product reads it."""
     together = np.concatenate(blocks, axis=1, dtype=dtype)  # (C, K)
-    return shared(np.ascontiguousarray(together.T)).T
+    return shared(np.array(together.T, order="C")).T  # a view of the array that is shared
 
 
 def _pack_lstm(p: Mapping[str, Any], dtype: np.dtype[Any]) -> Array:
