@@ -16,6 +16,7 @@ from minilstm.backend import use_backend
 from minilstm.checks import check_flag, check_number, check_whole
 from minilstm.errors import DataError
 from minilstm.exchange.incoming.formats.bounds import Refused
+from minilstm.exchange.incoming.formats.safetensors import write_safetensors
 from minilstm.exchange.outgoing.c99 import c99
 from minilstm.exchange.outgoing.javascript import javascript
 from minilstm.exchange.outgoing.onnx import onnx
@@ -298,10 +299,7 @@ def _content(
     if kind == ".json":
         data = json.dumps(rtneural(program)).encode()
         return data, lambda xs: run_rtneural(data, xs)
-    from safetensors.numpy import save
-
-    arrays = state_dict(net)
-    data = bytes(save(arrays, metadata={"minilstm": "\n".join(about)}))
+    data = write_safetensors(state_dict(net), {"minilstm": "\n".join(about)})
     return data, lambda xs: run_state_dict(data, net, xs)
 
 
