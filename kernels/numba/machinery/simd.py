@@ -109,17 +109,13 @@ class Value:
         equal = b.icmp_signed("==", number, ir.Constant(number.type, wanted))
         return Value(b, b.select(equal, self.value, other.value))
 
-    def two_to_the_low_bits(self) -> Value:
-        """2^n, where n is the whole number in the low bits of a sum with 1.5 * 2^23 (2^52)."""
-        element, bias, shift = (_I32, 127, 23) if self.is_single else (_I64, 1023, 52)
+    def low_bits_as_exponent(self) -> Value:
+        """2^n, where n + 127 (n + 1023 in float64) is what the lowest bits hold."""
+        element, shift = (_I32, 23) if self.is_single else (_I64, 52)
         integers = ir.VectorType(element, self.lanes) if self.lanes else element
-
-        def constant(n: int) -> ir.Constant:
-            return ir.Constant(integers, [n] * self.lanes if self.lanes else n)
-
+        places = ir.Constant(integers, [shift] * self.lanes if self.lanes else shift)
         b = self.builder
-        exponent = b.add(b.bitcast(self.value, integers), constant(bias))
-        return Value(b, b.bitcast(b.shl(exponent, constant(shift)), self.type))
+        return Value(b, b.bitcast(b.shl(b.bitcast(self.value, integers), places), self.type))
 
 
 def number(n: int) -> ir.Constant:
