@@ -184,17 +184,23 @@ class Lane:
             self._masked("store", ir.VoidType(), value.value, place, align, self.mask)
 
 
-@intrinsic
-def copy_vector(typing, source, source_at, target, target_at):
-    """One vector register's worth of numbers, from one array's memory to another's."""
+def _copier(part: bool) -> Any:
+    @intrinsic
+    def copy(typing, source, source_at, target, target_at, count):
+        def generate(context, builder, sig, args):
+            source_data, target_data = (data_of(context, builder, sig, args, n) for n in (0, 2))
+            lane = Lane(builder, sig.args[0].dtype, count=args[4] if part else None)
+            lane.store(lane.load(source_data, args[1]), target_data, args[3])
+            return context.get_dummy_value()
 
-    def generate(context, builder, sig, args):
-        source_data, target_data = (data_of(context, builder, sig, args, n) for n in (0, 2))
-        lane = Lane(builder, sig.args[0].dtype)
-        lane.store(lane.load(source_data, args[1]), target_data, args[3])
-        return context.get_dummy_value()
+        return types.void(source, source_at, target, target_at, count), generate
 
-    return types.void(source, source_at, target, target_at), generate
+    return copy
+
+
+# From one array's memory to another's: a vector register's worth of numbers whatever the count, or
+# the `count` first of them.
+copy_vector, copy_part = _copier(part=False), _copier(part=True)
 
 
 @intrinsic
