@@ -5,9 +5,8 @@ exp(t x) = 2^n e^(t r) with n = round(t x / ln 2) and |t r| <= ln(2)/2. The cons
 is 1, -1 or 2, so that a sign or a factor costs nothing. Adding and subtracting 1.5 * 2^23 + 127
 (1.5 * 2^52 + 1023 in float64) rounds to the nearest whole number, and leaves n + 127 in the low
 bits of the sum, from where a shift builds 2^n: no conversion that a NaN could upset. The two halves
-of ln 2 are those of the Cephes library (S. Moshier). In float32 the series is the polynomial of
-degree 6 that is nearest to e^r (3.6e-9, a 30th of a unit in the last place); in float64 the Taylor
-series to degree 13 is exact to rounding on that interval.
+of ln 2 and the float32 coefficients are the classic ones of the Cephes library (S. Moshier); in
+float64 the Taylor series to degree 13 is exact to rounding on that interval.
 """
 
 from __future__ import annotations
@@ -21,8 +20,9 @@ from numba.extending import intrinsic
 from minilstm.functional.activations import GATE_ACTIVATIONS, STATE_ACTIVATIONS, find_activations
 from minilstm.kernels.numba.machinery.simd import Value
 
-_NEAREST: tuple[float, ...] = (
-    1.3898231525758561e-3, 8.366066805244257e-3, 4.166685451022216e-2, 1.6666548521735913e-1, 0.5,
+_CEPHES: tuple[float, ...] = (
+    1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1,
+    5.0000001201e-1,
 )  # fmt: skip
 _TAYLOR = tuple(1 / factorial(n) for n in range(13, 1, -1))
 
@@ -32,25 +32,22 @@ def _ends(x: Value) -> tuple[float, float]:
     return (-87.0, 88.0) if x.is_single else (-708.0, 709.0)
 
 
-def _parts(x: Value, times: float, low_half: bool = True) -> tuple[Value, Value]:
-    """(r, 2^n) such that exp(times x) = 2^n e^(times r), for times x between the ends.
-
-    Without the low half of ln 2, n must be small and the result insensitive.
-    """
+def _parts(x: Value, times: float) -> tuple[Value, Value]:
+    """(r, 2^n) such that exp(times x) = 2^n e^(times r), for times x between the ends."""
     if x.is_single:
         shift, halves = 12582912.0 + 127, (0.693359375, -2.12194440e-4)
     else:
         shift, halves = 6755399441055744.0 + 1023, (6.93145751953125e-1, 1.42860682030941723212e-6)
     shifted = x * (times * 1.4426950408889634) + shift
     n = shifted - shift
-    for half in halves if low_half else (sum(halves),):
+    for half in halves:
         x = x - n * (half / times)
     return x, shifted.low_bits_as_exponent()
 
 
 def _bend(r: Value, times: float, unit: float) -> Value:
     """q such that e^(times r) = 1 + times r + unit q r^2."""
-    coefficients = _NEAREST if r.is_single else _TAYLOR
+    coefficients = _CEPHES if r.is_single else _TAYLOR
     first = len(coefficients) + 1  # the highest power of times r
     scaled = [c * times ** (first - k) / unit for k, c in enumerate(coefficients)]
     q = r.of(scaled[0])
@@ -59,31 +56,30 @@ def _bend(r: Value, times: float, unit: float) -> Value:
     return q
 
 
-def _exp(x: Value, times: float) -> tuple[Value, Value]:
-    """(e^(times r), 2^n), the factors of exp(times x)."""
+def _exp(x: Value, times: float) -> Value:
+    """exp(times x) for times 1 or -1."""
     r, scale = _parts(x, times)
-    return (_bend(r, times, 1.0) * r + times) * r + 1.0, scale
+    q = _bend(r, times, 1.0)
+    p = q * (r * r) + r if times == 1 else q * (r * r) - r  # e^(times r) - 1
+    return p * scale + scale
 
 
 def exp_of(x: Value) -> Value:
     """e^x; below -87 (-708 in float64) it stays at that tiny value instead of reaching 0."""
-    power, scale = _exp(x.between(*_ends(x)), 1.0)
-    return power * scale
+    return _exp(x.between(*_ends(x)), 1.0)
 
 
 def sigmoid_of(x: Value) -> Value:
     """1 / (1 + e^-x)."""
     low, high = _ends(x)
-    power, scale = _exp(x.between(-high, -low), -1.0)
-    return 1.0 / (power * scale + 1.0)
+    return 1.0 / (1.0 + _exp(x.between(-high, -low), -1.0))
 
 
 def tanh_of(x: Value) -> Value:
     """m / (m + 1) with m = (e^2x - 1) / 2 without cancellation, so small x keep their digits."""
     # tanh is 1 to rounding long before these ends; beyond them e^2x would overflow.
     end = 15.0 if x.is_single else 25.0
-    # An error of r counts for less and less as n grows: one rounded ln 2 serves float32.
-    r, scale = _parts(x.between(-end, end), 2.0, low_half=not x.is_single)
+    r, scale = _parts(x.between(-end, end), 2.0)
     p = _bend(r, 2.0, 2.0) * (r * r) + r  # (e^2r - 1) / 2
     m = p * scale + (scale * 0.5 - 0.5)
     return m / (m + 1.0)
