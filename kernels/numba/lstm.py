@@ -37,7 +37,7 @@ from minilstm.kernels.numba.machinery.product import (
     GAP_NUMBERS,
     add_outer,
     contiguous,
-    copy_columns,
+    copy_numbers,
     flush,
     lines,
     product,
@@ -196,15 +196,15 @@ def _weight_gradient(q_first, q_last, x, h, dz, before, out):
     inputs = np.ones((BLOCK_ROWS, M), h.dtype)  # (rows, 1 + D + H) the factors of bias, W and R
     for n in range(0, len(dz), BLOCK_ROWS):
         depth = min(BLOCK_ROWS, len(dz) - n)
-        for q in range(q_first, q_last):
-            unit = q // 4 * V
-            copy_columns(dz, n, depth, q % 4 * H + unit, min(V, H - unit), panels, q - q_first, 1)
         for k in range(depth):
-            row, known, state = inputs[k], x[n + k], h[before[n + k]]
+            for gate in range(4):
+                block, end = (q_first + 3 - gate) // 4, (q_last + 3 - gate) // 4
+                at, to = ((n + k) * 4 + gate) * H + block * V, (4 * block + gate - q_first) * line
+                count = min(end * V, H) - block * V
+                copy_numbers(dz, at, count, panels, to + k * V, 4 * line)
             for j in range(D):
-                row[1 + j] = known[j]
-            for j in range(H):
-                row[1 + D + j] = state[j]
+                inputs[k, 1 + j] = x[n + k, j]
+            copy_numbers(h, before[n + k] * H, H, inputs, k * M + 1 + D, V)
         add_outer(inputs, 0, M, M, depth, panels, part, 0)
         since += depth
         if since >= FLUSH_ROWS:

@@ -57,11 +57,11 @@ def _pack(W, R, b, forward, backward):
     for gate in range(4):
         for block in range(full):
             to, at = (4 * block + gate) * panel, gate * H + block * V
-            copy_vector(b, at, forward, to)
+            copy_vector(b, at, forward, to, V)
             for k in range(D):
-                copy_vector(W, k * G + at, forward, to + (1 + k) * V)
+                copy_vector(W, k * G + at, forward, to + (1 + k) * V, V)
             for k in range(H):
-                copy_vector(R, k * G + at, forward, to + (1 + D + k) * V)
+                copy_vector(R, k * G + at, forward, to + (1 + D + k) * V, V)
         for j in range(full * V, H):
             line, lane, g = forward[full, gate], j - full * V, gate * H + j
             line[0, lane] = b[g]
