@@ -110,7 +110,7 @@ def _unpack(panels, columns):
         at = q % 4 * H + unit
         for k in range(K):
             if unit + V <= H:
-                copy_vector(panels, (q * K + k) * V, columns, k * G + at)
+                copy_vector(panels, (q * K + k) * V, columns, k * G + at, V)
             else:
                 for j in range(H - unit):
                     columns[k, at + j] = panels[q, k, j]
