@@ -43,7 +43,7 @@ def page(
         program, test, name, lines), flags=re.IGNORECASE)  # fmt: skip
     parts = {
         "TITLE": html.escape(name),
-        "MODULE": module.replace("export ", ""),
+        "MODULE": re.sub("^export ", "", module, flags=re.MULTILINE),
         "JSON_FACTS": json.dumps(told).replace("<", "\\u003c"),
     }
     text = _TEMPLATE.read_text(encoding="utf-8")
