@@ -11,10 +11,29 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from minilstm.data.files.csv_columns import ID_NAMES
+from minilstm.data.files.csv_columns import LABEL_NAMES as LABELS
+from minilstm.data.recordings.names import (
+    COUNTER_NAMES,
+    GROUP_NAMES,
+    LABEL_NAMES,
+    RECORDING_NAMES,
+)
+from minilstm.data.recordings.times import SHORT_TIME_NAMES, TIME_NAMES
 from minilstm.exchange.outgoing.javascript import javascript
 from minilstm.exchange.step.program import Program
 from minilstm.exchange.step.selftest import SelfTest
 
+#: names of columns that are no features, as those who read recordings know them
+_ROLES = {
+    "ids": "|".join((*ID_NAMES, RECORDING_NAMES.pattern, GROUP_NAMES.pattern)),
+    "others": "|".join(
+        (
+            *LABELS[:2],
+            *(p.pattern for p in (LABEL_NAMES, TIME_NAMES, SHORT_TIME_NAMES, COUNTER_NAMES)),
+        )
+    ),
+}
 _TEMPLATE = Path(__file__).with_name("page.html")
 
 
@@ -35,6 +54,9 @@ def page(
         "classes": facts["classes"] or [f"output {n + 1}" for n in range(program.outputs)],
         "features": facts["features"] or [f"x{n + 1}" for n in range(program.inputs)],
         "about": lines,
+        "ids": program.ids,
+        "others": program.others,
+        "roles": _ROLES,
         "bits": f"{test.bits:08x}",
         "rows": test.x[:24].tolist(),
     }
