@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 import numpy as np
 import pytest
-from exported_nets import can_run, plain
+from exported_nets import both_ways, can_run, plain
 
 import minilstm as ml
 
@@ -70,8 +70,8 @@ def test_a_machine_has_the_bits(machine, folder):
     run([*runner, "./model"], folder)
 
 
-@pytest.mark.parametrize("board", BOARDS)
-def test_a_board_has_the_bits(board, folder):
+def on_board(board, folder):
+    """What the start file says of model.c."""
     flags, machine = BOARDS[board]
     needs(THUMB[0], "qemu-system-arm")
     image = ["-T", "board.ld", "start.c", "-lgcc", "-o", "model.elf"]
@@ -82,8 +82,25 @@ def test_a_board_has_the_bits(board, folder):
         cwd=folder, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0
-    said = done.stdout + done.stderr
-    assert "the bits of the network\nafter 10 steps the highest score is that of" in said
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_a_board_has_the_bits(board, folder):
+    said = "the bits of the network\nafter 10 steps the highest score is that of"
+    assert said in on_board(board, folder)
+
+
+@pytest.mark.parametrize("mode", ["last", "sequence"])
+def test_a_board_takes_windows(mode, tmp_path):
+    net = both_ways(mode)
+    with ml.use_backend("numpy"):
+        best = np.atleast_2d(net.predict(np.zeros((20, 3))))[-1].argmax()
+    ml.export(net, tmp_path / "model.c", window=20, check=False)
+    for file in BOARD.iterdir():
+        shutil.copy(file, tmp_path)
+    said = f"the bits of the network\nafter a window the highest score is that of class {best}\n"
+    assert said in on_board("Cortex-M4", tmp_path)
 
 
 #: bytes of an object for Cortex-M4: code, and code with constants
