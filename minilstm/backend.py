@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -156,6 +157,15 @@ def ready_kernels() -> frozenset[str]:
     from minilstm.kernels.numba.machinery import compiling
 
     return frozenset(f"{k.name} {dtype}" for k in compiling.kernels for dtype in k._compiled)
+
+
+def kernel_seconds() -> float:
+    """Seconds that this process has waited for Numba kernels to be compiled or read so far."""
+    if "minilstm.kernels.numba.machinery.compiling" not in sys.modules:
+        return 0.0
+    from minilstm.kernels.numba.machinery import compiling
+
+    return compiling.waited_seconds()
 
 
 def warmup(dtype: str = "float32", say: Callable[[str, float], None] | None = None) -> None:
