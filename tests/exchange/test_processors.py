@@ -135,11 +135,11 @@ DROP = """<script>
 const tables = TABLES, seen = [], at = id => document.getElementById(id).textContent;
 addEventListener("load", async () => {
   for (const rows of tables) {
-    const event = new DataTransfer(), file = new File([rows], "a.csv");
-    event.items.add(file);
+    const event = new DataTransfer();
+    event.items.add(new File([], "a.csv"));
+    Blob.prototype.text = async () => rows; // a true read takes true time, and the clock is none
     document.dispatchEvent(new DragEvent("drop", {dataTransfer: event, cancelable: true}));
-    await event.files[0].text(); // the page has asked before
-    await new Promise(r => setTimeout(r, 300));
+    await new Promise(r => setTimeout(r, 100));
     seen.push([at("best"), at("said")]);
   }
   document.getElementById("about").textContent = encodeURIComponent(JSON.stringify(seen));

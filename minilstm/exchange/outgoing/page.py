@@ -11,28 +11,18 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from minilstm.data.files.csv_columns import ID_NAMES
-from minilstm.data.files.csv_columns import LABEL_NAMES as LABELS
-from minilstm.data.recordings.names import (
-    COUNTER_NAMES,
-    GROUP_NAMES,
-    LABEL_NAMES,
-    RECORDING_NAMES,
-)
-from minilstm.data.recordings.times import SHORT_TIME_NAMES, TIME_NAMES
+from minilstm.data.files import csv_columns
+from minilstm.data.recordings import names, times
 from minilstm.exchange.outgoing.javascript import javascript
 from minilstm.exchange.step.program import Program
 from minilstm.exchange.step.selftest import SelfTest
 
 #: names of columns that are no features, as those who read recordings know them
+_OTHERS = (names.LABEL_NAMES, times.TIME_NAMES, times.SHORT_TIME_NAMES, names.COUNTER_NAMES)
+_IDS = (names.RECORDING_NAMES, names.GROUP_NAMES)
 _ROLES = {
-    "ids": "|".join((*ID_NAMES, RECORDING_NAMES.pattern, GROUP_NAMES.pattern)),
-    "others": "|".join(
-        (
-            *LABELS[:2],
-            *(p.pattern for p in (LABEL_NAMES, TIME_NAMES, SHORT_TIME_NAMES, COUNTER_NAMES)),
-        )
-    ),
+    "ids": "|".join((*csv_columns.ID_NAMES, *(p.pattern for p in _IDS))),
+    "others": "|".join((*csv_columns.LABEL_NAMES[:2], *(p.pattern for p in _OTHERS))),
 }
 _TEMPLATE = Path(__file__).with_name("page.html")
 
