@@ -53,7 +53,7 @@ def info(options: argparse.Namespace) -> dict[str, Any]:
         net = load_model(options.model)
         if options.markdown or not options.json:
             page = card_markdown if options.markdown else card_text
-            print(page(net, options.model.name).rstrip())
+            print(page(net, str(options.model)).rstrip())
         return {
             "layers": [{"kind": layer.kind, "name": layer.name} for layer in net.layers],
             "learnables": sum(v.size for v in net.parameters.values()),

@@ -35,6 +35,7 @@ from minilstm.network.model_contents import (
     numbered,
     of_each,
 )
+from minilstm.network.state_file import FORMAT as STATE_FORMAT
 from minilstm.network.self_check import (
     LEAST_TOLERANCE,
     check_extent,
@@ -158,6 +159,11 @@ def from_bytes(
             "it again, or save the model again."
         ) from error
     text = others.pop(FORMAT, None)
+    if text is None and STATE_FORMAT in others:
+        raise ModelFileError(
+            f"{path} holds states of streams, not a network; load the network that they belong to, "
+            "and call its stream().load_state or pool().load_state with this file."
+        )
     if text is None:
         raise ModelFileError(
             f"{path} is a safetensors file, but not one that minilstm wrote (no {FORMAT!r} "
