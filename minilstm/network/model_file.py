@@ -35,7 +35,6 @@ from minilstm.network.model_contents import (
     numbered,
     of_each,
 )
-from minilstm.network.state_file import FORMAT as STATE_FORMAT
 from minilstm.network.self_check import (
     LEAST_TOLERANCE,
     check_extent,
@@ -43,6 +42,7 @@ from minilstm.network.self_check import (
     draw_inputs,
     numpy_scores,
 )
+from minilstm.network.state_file import FORMAT as STATE_FORMAT
 
 Array = NDArray[Any]
 
@@ -161,8 +161,8 @@ def from_bytes(
     text = others.pop(FORMAT, None)
     if text is None and STATE_FORMAT in others:
         raise ModelFileError(
-            f"{path} holds states of streams, not a network; load the network that they belong to, "
-            "and call its stream().load_state or pool().load_state with this file."
+            f"{path} holds states that save_state wrote, not a network; load the network itself, "
+            "and give this file to load_state of its stream() or pool()."
         )
     if text is None:
         raise ModelFileError(
