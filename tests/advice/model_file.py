@@ -80,7 +80,7 @@ TABLE = [
     ("save_file({'a': np.ones(1)}, 'n.safetensors'); ml.load('n.safetensors')",
      r"only files made by (net.save) can be loaded", "net = build(); ml.load($1('n.safetensors'))"),
     ("build().stream().save_state('s'); ml.load('s')",
-     r"load the network itself, and give this file to (load_state) of its (stream\(\)) or (pool\(\))",
+     r"network itself, and give this file to (load_state) of its (stream\(\)) or (pool\(\))",
      "build().stream().save_state('s'); build().$2.$1('s'); "
      "build().pool().save_state('s'); build().$3.$1('s')"),
     ("ml.load(saved(set_to('format_version', 99)))", "update minilstm to read it", "again()"),
