@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import fields
 from functools import cache
+from importlib import metadata
 from typing import Any
 
 from minilstm.record import Backend as Backend
@@ -259,6 +260,21 @@ def reuse_memory(backend: Backend) -> Iterator[None]:
 def is_installed(package: str) -> bool:
     """Whether a package could be imported, found without importing it."""
     return importlib.util.find_spec(package) is not None
+
+
+def installed_version(package: str, module: str = "") -> str | None:
+    """The version of a package, whose module may have another name; None where not installed.
+
+    Slim installations leave out what pip knows of a package: then the package itself says it, where
+    it has been imported.
+    """
+    module = module or package
+    if not is_installed(module):
+        return None
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return str(getattr(sys.modules.get(module), "__version__", "unknown"))
 
 
 def numba_works(say: bool = False) -> bool:
