@@ -80,7 +80,7 @@ def test_a_model_gives_the_bits_of_a_full_house(house, tmp_path, on_numpy):
 
 @pytest.mark.alone
 def test_the_first_step_comes_soon_after_numpy(house, tmp_path):
-    """0.25 s on a still machine, of which NumPy is 0.08; a slow one is told by NumPy's own share."""
+    """0.25 s on a still machine, NumPy 0.08 of them, which tells how still a machine is."""
     classifier(200).save(tmp_path / "model.safetensors")
     first, of_numpy = zip(
         *(map(float, run(house, FIRST_STEP, tmp_path).split()) for _ in range(7)), strict=True
