@@ -153,7 +153,9 @@ def _remove_abandoned(folder: Path, prefix: str) -> None:
                     continue
                 with open(folder / name, "rb") as file:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    os.unlink(folder / name)
+                    # Its writer may have made a new file of the name, after another tidied up.
+                    if os.path.samestat(os.fstat(file.fileno()), os.stat(folder / name)):
+                        os.unlink(folder / name)
 
 
 def _take_over(number: int, old: os.stat_result) -> None:

@@ -15,6 +15,7 @@ CONTROL = "ends a call within the package and is caught there"
 INCOMING = "minilstm/exchange/incoming"
 EXEMPT = {
     ("minilstm/__init__.py", "raise AttributeError(message"): "is Python's own sentence",
+    ("minilstm/data/__init__.py", "raise AttributeError(f"): "is Python's own sentence",
     ("minilstm/data/files/mat/elements.py", "raise Broken("): DAMAGE,
     ("minilstm/data/files/mat/objects.py", "raise Broken("): DAMAGE,
     ("minilstm/data/files/mat/objects.py", 'arrays["refused"]'): "is said by another process",
@@ -77,6 +78,7 @@ COMPLAINTS = "minilstm/command_line/complaints.py"
 CALLS = "minilstm/proof/conformance/calls.py"
 HINTS = "minilstm/training/hints.py"
 NO_ADVICE = {
+    ("minilstm/plots/gates.py", "lower right"): "a place in a picture",
     (COMPLAINTS, "check what wrote the file"): "of Python's own errors",
     (COMPLAINTS, "give a smaller one"): "of Python's own errors",
     (COMPLAINTS, "let it be a file with enough space, a pipe or a terminal"): "of other processes",

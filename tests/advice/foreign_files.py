@@ -28,6 +28,11 @@ def read(name, data=None):
     return ml.read_weights(FILES / name if data is None else wrote(name, data))
 
 
+def tensors(header):
+    """A file of safetensors without arrays."""
+    return len(header).to_bytes(8, "little") + header.encode()
+
+
 def zipped(packing=zipfile.ZIP_STORED, **members):
     """A zip archive; a member "a_b" is called "a/b"."""
     file = io.BytesIO()
@@ -95,6 +100,8 @@ STATE = "read('plain.pt')"  # torch.save(model.state_dict(), path) wrote it
 TENSOR = "pt(tensor(), b'.', a_data_0=bytes(16))['tensor'].tolist() == [0, 0]"
 SETTINGS = "save it anew with h5py's usual settings, without chunks, compression or libver"
 TABLE = [
+    ("read('a.safetensors', tensors('{\"__metadata__\": {\"a\": 1}}'))", "write it again",
+     "read('a.safetensors', tensors('{\"__metadata__\": {\"a\": \"1\"}}'))"),
     # ------------------------------------------------------------ PyTorch
     *((call, "save the state dict", STATE) for call in (
         r"read('whole.pt')",
