@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from minilstm.arrays import as_array, column_labels, parts_of
+from minilstm.arrays import as_array, axes_of, column_labels, parts_of
 from minilstm.errors import DataError
 
 _MOST = 12  # names that a message lists
@@ -179,15 +179,18 @@ def step_in_order(
 ) -> Any:
     """The same for time steps: a row of a frame, a named tuple or a dict, each with its names.
 
-    A frame of one row is that row where the stream is a `single` one.
+    A frame of one row is that row where the stream is a `single` one. For several streams a dict
+    or a named tuple may hold columns, as a frame does.
     """
     fields = getattr(x, "_fields", None)
     if isinstance(x, Mapping):
-        return _entries_in_order(tuple(x.values()), list(x), wanted, name, others)
+        entries = _entries_in_order(tuple(x.values()), list(x), wanted, name, others)
+        return entries if single else _rows_of(entries, name)
     if isinstance(x, tuple) and fields is not None:
         if list(fields) == [f"_{n}" for n in range(len(x))]:
             return tuple(x)  # what becomes of columns without names
-        return _entries_in_order(tuple(x), list(fields), wanted, name, others)
+        entries = _entries_in_order(tuple(x), list(fields), wanted, name, others)
+        return entries if single else _rows_of(entries, name)
     if isinstance(x, (list, tuple)):
         if x and (hasattr(x[0], "_fields") or len(getattr(x[0], "shape", ())) == 1):
             named = [(row, f"{name}[{n}]") for n, row in enumerate(x)]
@@ -211,6 +214,11 @@ def _entries_in_order(
         return as_array(x, name)[order]
     entries = list(x)  # as what is no feature may be no number
     return [entries[n] for n in order]
+
+
+def _rows_of(entries: Any, name: str) -> Any:
+    """Entries of one row as they are; columns (D, n) as rows (n, D)."""
+    return as_array(entries, name).T if axes_of(entries) == 2 else entries
 
 
 def _one_in_order(

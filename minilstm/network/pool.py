@@ -43,7 +43,8 @@ class Pool(MutableMapping[Id, State]):
 
     A pool is a mapping from ids to states: ``pool[id]`` is what `Stream.state` gives,
     ``pool[id] = state`` takes one, ``del pool[id]`` ends a sequence, ``len(pool)`` counts them.
-    It is copied and pickled whole, with its network. Threads that share a pool take turns.
+    It is copied and pickled whole, with its network as that is then. Threads that share a pool take
+    turns.
 
     Parameters
     ----------
@@ -74,7 +75,11 @@ class Pool(MutableMapping[Id, State]):
         first = network.layers[wiring.inputs[0]]
         self._first, self._how = first, (self._shape, network.dtype)
         self._digits = {"digits": first.normalizes}
-        wanted, arrays = [Port(wiring.outputs[0], 0)], network.by_layer(self._backend)
+        arrays = {
+            layer: {name: a.copy("K") for name, a in of_layer.items()}
+            for layer, of_layer in network.by_layer(self._backend).items()
+        }
+        wanted = [Port(wiring.outputs[0], 0)]
         self._walk = PredictionPass(wiring, arrays, self._backend, wanted, network.dtype)
         self._lock = Lock()
         self._rows: dict[Id, int] = {}  # where the state of each id stands
@@ -259,7 +264,11 @@ class Pool(MutableMapping[Id, State]):
             self._keep(ids, moved_state(state, self._backend.to_device))
 
     def __copy__(self) -> Pool:
-        return _restored(self._network, *self._whole())
+        other = object.__new__(type(self))
+        other.__dict__ |= self.__dict__  # the weights of the opening too
+        other._lock = Lock()
+        other._take(*self._whole())
+        return other
 
     def __deepcopy__(self, memo: object) -> Pool:
         return self.__copy__()  # nothing else of a pool changes

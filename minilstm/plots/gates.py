@@ -26,7 +26,7 @@ from .style import (
     new_axes,
     place_legend,
 )
-from .values import as_numbers
+from .values import as_numbers, check_names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,15 +81,11 @@ def plot_gates(
     axes = new_axes(min(12.0, 1.2 + 2.2 * rows), rows)
     maps = axes[rows - len(show) :]
     if signal is not None:
-        labels = [f"Feature {d + 1}" for d in range(signal.shape[1])]
-        for d, colour in enumerate(colours(signal.shape[1])):
-            text = labels[d] if names is None else names[d]
-            axes[0].plot(signal[:, d], color=colour, linewidth=1.0, label=text)
+        _draw_signal(axes[0], signal, names)
         axes[0].legend(  # above, as the bars of the colours stand beside
             loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=min(6, signal.shape[1]),
             fontsize=TICK_POINTS, frameon=False, labelcolor=DARK,
         )  # fmt: skip
-        label_axes(axes[0], y="Signal")
     for ax, letter in zip(maps, show, strict=True):
         values = _thinned(getattr(gates, letter)[:, order])  # (K, H)
         both = letter not in UNIT_INTERVAL
@@ -135,9 +131,7 @@ def plot_unit(gates: Any, unit: int, x: ArrayLike | None = None, *, title: str =
     signal = None if x is None else _checked_signal(x, T)
     axes = new_axes(6.0 if signal is None else 8.0, 2 if signal is None else 3)
     if signal is not None:
-        for d, colour in enumerate(colours(signal.shape[1])):
-            axes[0].plot(signal[:, d], color=colour, linewidth=1.0, label=f"Feature {d + 1}")
-        label_axes(axes[0], y="Signal")
+        _draw_signal(axes[0], signal)
         place_legend(axes[0])
     label_axes(axes[0], title=title or f"Unit {unit}")
     for letter, colour in zip("ifo", colours(3), strict=True):
@@ -236,6 +230,14 @@ def unit_order(cell: NDArray[Any], signal: NDArray[Any] | None) -> NDArray[np.in
     best = np.abs(alike).argmax(axis=1)  # (H,)
     strength = alike[np.arange(len(alike)), best]  # (H,)
     return np.lexsort((-strength, best))
+
+
+def _draw_signal(ax: Axes, signal: NDArray[np.float64], names: Sequence[str] | None = None) -> None:
+    """A line for each feature of a signal (T, D)."""
+    labels = check_names(names, "feature", "x", signal)
+    for values, label, colour in zip(signal.T, labels, colours(len(labels)), strict=True):
+        ax.plot(values, color=colour, linewidth=1.0, label=label)
+    label_axes(ax, y="Signal")
 
 
 def _thinned(values: NDArray[Any]) -> NDArray[Any]:

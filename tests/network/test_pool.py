@@ -115,6 +115,30 @@ def test_a_copy_of_a_pool_goes_on_by_itself(backend, how):
     assert list(other) == list(pool) and bits(dict(other)) == bits(dict(pool))
 
 
+def test_a_pool_and_its_copies_keep_the_weights_of_its_opening(backend):
+    net, x = network(), np.ones((1, D), "float32")
+    pool, same = net.pool(), net.pool()
+    want = [same.step(["a"], x) for _ in range(2)]
+    first = pool.step(["a"], x)
+    other = copy.copy(pool)
+    for values in net.parameters.values():
+        values *= 2
+    for one in (pool, other):
+        assert bits([first, one.step(["a"], x)]) == bits(want)
+
+
+@pytest.mark.parametrize("n", [2, 3])  # as many as features, or fewer
+def test_a_dict_of_columns_is_read_as_a_frame_is(backend, n):
+    net, rng = network(feature_names=["a", "b", "c"]), np.random.default_rng(3)
+    x = rng.normal(size=(n, D))
+    columns = {"c": x[:, 2], "a": x[:, 0].tolist(), "b": x[:, 1]}
+    want = net.pool().step(range(n), x)
+    assert bits(net.pool().step(range(n), columns)) == bits(want)
+    assert_streamed(net.stream(batch=n).step(columns), want, backend, "float32")
+    whole = net.pool().step({"one": columns})["one"]
+    assert bits(whole) == bits(net.pool().step({"one": x})["one"])
+
+
 def test_a_saved_pool_goes_on(backend, tmp_path):
     net, x, path = network(), np.ones((3, D), "float32"), tmp_path / "states"
     pool, other = net.pool(), net.pool()
