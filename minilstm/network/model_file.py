@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,7 @@ from minilstm.network.self_check import (
 Array = NDArray[Any]
 
 FORMAT_VERSION = 3
+TRAINING = "minilstm-training"  # the metadata of a checkpoint, beside those of its network
 # Version 1 knew chains of four kinds of layers only. The checksums of 1 and 2 are of arrays alone.
 READABLE_VERSIONS = (1, 2, 3)
 LONGEST_REASON = 300  # letters of what is wrong
@@ -65,8 +66,12 @@ def write_model(path: str | os.PathLike[str], net: Any) -> Path:
     return write_atomically(path, lambda file: file.write(data))
 
 
-def to_bytes(net: Any) -> bytes:
-    """A model file in memory; see `write_model`."""
+def to_bytes(net: Any, training: Mapping[str, Array] | None = None, told: str = "") -> bytes:
+    """A model file in memory; see `write_model`.
+
+    A checkpoint holds arrays of the training as well, each with a name that begins with "/", and
+    what is told of them in a text; whoever reads the network alone passes them over.
+    """
     from minilstm.version import __version__
 
     dtype = net.dtype
@@ -80,18 +85,12 @@ def to_bytes(net: Any) -> bytes:
     tensors = {key: np.ascontiguousarray(value) for key, value in net.parameters.items()}
     for key, value in net.statistics.items():
         tensors[STATISTICS + key] = np.ascontiguousarray(value)
-    configs = []
-    for layer in net.wiring.graph.layers:
-        config = layer.config()
-        for name in layer.arrays:
-            value = config.pop(name)
-            if value is not None:
-                tensors[f"{layer.name}/{name}"] = np.array(value)
-        configs.append({"kind": layer.kind, **config})
+    described, arrays = layers_to_plain(net.wiring.graph)
+    tensors |= arrays
     test_inputs = draw_inputs(net)
     test_scores = numpy_scores(net, test_inputs)
-    for key, arrays in ((TEST_INPUT, test_inputs), (TEST_SCORES, test_scores)):
-        for k, array in enumerate(arrays):
+    for key, some in ((TEST_INPUT, test_inputs), (TEST_SCORES, test_scores)):
+        for k, array in enumerate(some):
             tensors[numbered(key, k)] = np.ascontiguousarray(array)
     for key, value in tensors.items():
         if np.isfinite(value).all():
@@ -108,8 +107,7 @@ def to_bytes(net: Any) -> bytes:
         "minilstm_version": __version__,
         "gate_layout": GATE_LAYOUT,
         "dtype": dtype.name,
-        "layers": configs,
-        "connections": [list(c) for c in net.wiring.graph.connections],
+        **described,
         "classes": classes,
         # Class weights only matter in training, and functions cannot be saved.
         "losses": None
@@ -120,14 +118,29 @@ def to_bytes(net: Any) -> bytes:
     }
     # As it will be read: a tuple is a list then.
     plain = json.loads(json.dumps(metadata))
+    tensors |= training or {}
+    others = {} if training is None else {TRAINING: told}
     try:
-        text = json.dumps({**plain, "sha256": checksum(tensors, plain)})
+        text = json.dumps({**plain, "sha256": checksum(tensors, plain, others)})
     except UnicodeEncodeError as error:  # half of a surrogate pair
         raise ValueError(
             f"a name or a class of the network holds {error.object[error.start]!r}, which is no "
             "letter; name it anew."
         ) from None
-    return write_safetensors(tensors, {FORMAT: text})
+    return write_safetensors(tensors, {FORMAT: text, **others})
+
+
+def layers_to_plain(graph: Any) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Layers and connections as a file describes them, and the arrays that layers hold."""
+    arrays, configs = {}, []
+    for layer in graph.layers:
+        config = layer.config()
+        for name in layer.arrays:
+            value = config.pop(name)
+            if value is not None:
+                arrays[f"{layer.name}/{name}"] = np.array(value)
+        configs.append({"kind": layer.kind, **config})
+    return {"layers": configs, "connections": [list(c) for c in graph.connections]}, arrays
 
 
 def read_model(
@@ -177,6 +190,8 @@ def from_bytes(
                 f"{path} is not as it was saved (its checksum differs); copy it again, or save the "
                 "model again."
             )
+        if TRAINING in others:
+            tensors = {key: value for key, value in tensors.items() if key[:1] != "/"}
         parts = contents(metadata, tensors, version)
         wiring = wire(parts.graph)
         check_fit(wiring, parts.classes, parts.losses)
