@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from minilstm.checks import shortened, shown
 from minilstm.errors import ModelFileError
-from minilstm.exchange.incoming.formats.bounds import Refused, file_bytes, plain_json
+from minilstm.exchange.incoming.formats.bounds import Refused, file_bytes, plain_json, told
 from minilstm.exchange.incoming.formats.safetensors import read_safetensors, write_safetensors
 from minilstm.files import write_atomically
 from minilstm.network.graph.wiring import wire
@@ -42,6 +42,7 @@ from minilstm.network.self_check import (
     draw_inputs,
     numpy_scores,
 )
+from minilstm.paths import check_readable
 
 Array = NDArray[Any]
 
@@ -66,11 +67,11 @@ def write_model(path: str | os.PathLike[str], net: Any) -> Path:
     return write_atomically(path, lambda file: file.write(data))
 
 
-def to_bytes(net: Any, training: Mapping[str, Array] | None = None, told: str = "") -> bytes:
+def to_bytes(net: Any, training: Mapping[str, Array] | None = None, facts: str = "") -> bytes:
     """A model file in memory; see `write_model`.
 
     A checkpoint holds arrays of the training as well, each with a name that begins with "/", and
-    what is told of them in a text; whoever reads the network alone passes them over.
+    facts of it as JSON; whoever reads the network alone passes them over.
     """
     from minilstm.version import __version__
 
@@ -119,7 +120,7 @@ def to_bytes(net: Any, training: Mapping[str, Array] | None = None, told: str = 
     # As it will be read: a tuple is a list then.
     plain = json.loads(json.dumps(metadata))
     tensors |= training or {}
-    others = {} if training is None else {TRAINING: told}
+    others = {} if training is None else {TRAINING: facts}
     try:
         text = json.dumps({**plain, "sha256": checksum(tensors, plain, others)})
     except UnicodeEncodeError as error:  # half of a surrogate pair
@@ -223,6 +224,29 @@ def from_bytes(
             "so save the model again."
         ) from error
     return net
+
+
+def read_training(path: Any, kind: Callable[..., Any]) -> tuple[Any, dict[str, Array], Any]:
+    """Network, arrays and facts of a checkpoint; see `to_bytes` and `read_model`."""
+    found, data = file_bytes(path)
+    net = from_bytes(data, kind, path=str(found))
+    tensors, others = read_safetensors(data)
+    arrays = {key: value for key, value in tensors.items() if key[:1] == "/"}
+    return net, arrays, plain_json(others[TRAINING].encode())
+
+
+def training_facts(path: Any) -> Any:
+    """What the head of a checkpoint tells of its training; None where it is a network alone.
+
+    Raises as `read_model` does; the file may be truncated behind its head all the same.
+    """
+    found = check_readable(path, what="checkpoint")
+    with told(found), open(found, "rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        if size > found.stat().st_size:
+            raise Refused("ends within its header; copy it again.")
+        text = plain_json(file.read(size))["__metadata__"].get(TRAINING)
+        return None if text is None else plain_json(text.encode())
 
 
 def _reason(error: Exception) -> str:

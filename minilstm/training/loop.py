@@ -23,7 +23,7 @@ from minilstm.network.network import Network
 from minilstm.network.passes.heads import Head
 from minilstm.network.passes.placement import moved_network
 from minilstm.training.batches import Piece, TrainingData, cuts, joined, pieces, pieces_of
-from minilstm.training.checkpoints.folder import Checkpoint, Checkpoints, put_back
+from minilstm.training.checkpoints.folder import Checkpoint, Checkpoints
 from minilstm.training.divergence import diverged
 from minilstm.training.factors import weighted
 from minilstm.training.final_statistics import population_statistics
@@ -79,9 +79,9 @@ class TrainingLoop:
 
     def go_on(self, found: Checkpoint) -> None:
         """Take up the training of a checkpoint where that was written."""
-        done = f"going on after {found.contents.facts['iteration']} iterations: {found.path}"
-        self.note, self.goes_on = "\n".join(filter(None, (self.note, done))), True
-        put_back(self, found)
+        found.put_back(self)
+        done = f"going on after {self.solver.t} iterations, from {found.path}"
+        self.note, self.goes_on = f"{self.note}\n{done}".lstrip(), True
 
     def facts(self) -> tuple[int, int, bool]:
         """Iterations of an epoch, steps of the longest batch, and whether anything decays."""
@@ -181,7 +181,9 @@ class TrainingLoop:
     def _asked(self, ctrl_c: Interruption) -> str:
         """Write a checkpoint as a signal asked to stop, and give the reason, with how to go on."""
         saved = self.checkpoints.write(self)
-        how = f"; go on with minilstm.resume({str(self.checkpoints.folder)!r}, x, y)"
+        how = (
+            f"; go on from {str(self.checkpoints.folder)!r} with minilstm.resume, or train --resume"
+        )
         done = f"{self.solver.t} of {self.total} iterations"
         return f"Stopped by {ctrl_c.asked} after {done}{how if saved else ''}."
 

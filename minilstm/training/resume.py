@@ -1,5 +1,5 @@
 """Going on with a training from its newest checkpoint, as if nothing had interrupted it.
-What a checkpoint cannot hold is given again, and is compared with what it was."""
+What a checkpoint cannot hold is given again, and compared with what it was."""
 
 from __future__ import annotations
 
@@ -11,12 +11,8 @@ from typing import Any
 from minilstm.layers import Layer
 from minilstm.network.graph.connections import Connections
 from minilstm.network.network import Network
-from minilstm.training.checkpoints.folder import Checkpoint, newest_checkpoint
-from minilstm.training.checkpoints.plain import (
-    NeededError,
-    losses_from_plain,
-    options_from_plain,
-)
+from minilstm.training.checkpoints.folder import newest_checkpoint
+from minilstm.training.checkpoints.plain import NeededError, from_plain
 from minilstm.training.history import TrainingInfo
 from minilstm.training.options import TrainingOptions
 from minilstm.training.train import run_training
@@ -36,17 +32,17 @@ def resume(
 ) -> tuple[Network, TrainingInfo]:
     """Go on with a training that was interrupted, from the newest whole checkpoint of a folder.
 
-    The network and its history have the bits of a training that nothing interrupted, times
-    excepted, on the same machine. A training that was done is given back as it was.
+    On the same machine, the network and its history have the bits of a training that nothing
+    interrupted, times excepted. A training that was done is given back as it was.
 
     Parameters
     ----------
     path : the option `checkpoint_path` of the training, or one of the files in that folder
     x, y, step_weights, groups : the data that the training began with, see `minilstm.train`
-    layers, loss, options : those of the training; None takes them from the checkpoint. Functions
-        are in no file, so who used any gives `loss` or `options` again. Options about what is
-        shown, and where and when checkpoints are written, may be others now
-    validation_data : (x, y) that the training had as this option, where `options` is None
+    layers, loss, options : those of the training; None takes them from the checkpoint. No file
+        holds functions: who used any gives `loss` or `options` again. Options about what is shown,
+        and about checkpoints, may be others now
+    validation_data : (x, y) of the training, where `options` is None
 
     Returns
     -------
@@ -57,10 +53,10 @@ def resume(
     FileNotFoundError
         There is no checkpoint.
     ModelFileError
-        No checkpoint is whole, or it is of another version of minilstm.
+        None is whole, or it is of another version of minilstm.
     DataError, ValueError
         Data, layers, loss, an option or the backend are not those of the training; the message
-        names what. Nothing was computed then.
+        names which. Nothing was computed then.
 
     Notes
     -----
@@ -71,8 +67,7 @@ def resume(
     >>> import tempfile
     >>> import numpy as np
     >>> import minilstm as ml
-    >>> x = [np.random.default_rng(b).normal(size=(9, 1)) for b in range(4)]
-    >>> y = np.array(["a", "b", "a", "b"])
+    >>> x, y = [np.full((9, 1), b) for b in range(4)], np.array(["a", "b", "a", "b"])
     >>> layers = [ml.SequenceInput(1), ml.LSTM(3, "last"), ml.FullyConnected(2), ml.Softmax()]
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     options = ml.TrainingOptions(max_epochs=3, checkpoint_path=folder, verbose=False)
@@ -83,42 +78,32 @@ def resume(
     True
     """
     found = newest_checkpoint(path)
-    facts = found.contents.facts
-    stored = options is None
-    if options is None:
-        _check_needs(found, validation_data)
-        try:
-            options = options_from_plain(facts["options"], validation_data)
-        except NeededError as function:
-            raise ValueError(
-                f"options is None, but the training of {found.path} had the function {function} "
-                "among them, which no file holds; give the options of that training."
-            ) from None
-    elif validation_data is not None:
-        raise ValueError(
-            "validation_data is given beside options; give it as TrainingOptions("
-            "validation_data=(x, y))."
-        )
+    known, what = found.facts, "options"
     try:
-        loss = losses_from_plain(facts["losses"]) if loss is None else loss
-    except NeededError as function:
+        if options is None:
+            plain = {**known["options"], **known["free"]}
+            given = {name: from_plain(value) for name, value in plain.items()}
+            given["checkpoint_path"] = None  # the folder may have another name by now
+            had = any(name.endswith("of validation_data") for name in known["data"])
+            if had and validation_data is None and given["validation_share"] is None:
+                what = "validation_data"
+                raise NeededError("(x, y)")
+            options = TrainingOptions(**given, validation_data=validation_data)
+        elif validation_data is not None:
+            raise ValueError(
+                "validation_data is given beside options; give it as TrainingOptions("
+                "validation_data=(x, y))."
+            )
+        if loss is None:
+            what = "loss"
+            losses = from_plain(known["loss"]["the loss"])
+            loss = losses[0] if losses is not None and len(losses) == 1 else losses
+    except NeededError as needed:
         raise ValueError(
-            f"loss is None, but that of {found.path} was the function {function}, which no file "
-            "holds; give the loss of that training."
+            f"{what} is None, but the training of {found.path} had {needed}, which no file holds; "
+            f"give {what} as that training had it."
         ) from None
-    if options.checkpoint_path is None or stored:
-        # Where it was found, as the folder may have another name by now.
+    if options.checkpoint_path is None:
         options = dataclasses.replace(options, checkpoint_path=found.path.absolute().parent)
     layers = found.net if layers is None else layers
     return run_training(x, y, layers, loss, options, step_weights, groups, found)
-
-
-def _check_needs(found: Checkpoint, validation_data: Any) -> None:
-    facts = found.contents.facts
-    held_out = facts["options"]["validation_share"] is not None
-    wanted = facts["validation"] is not None and not held_out
-    if wanted and validation_data is None:
-        raise ValueError(
-            f"validation_data is None, but the training of {found.path} had some, which no file "
-            "holds; give validation_data=(x, y)."
-        )

@@ -132,7 +132,7 @@ def run_training(
     if found is not None or options.checkpoint_path is not None:
         known = identity_of(net, data, validation, options, backend)
     if found is not None:
-        known["began"] = check_same(found.contents.facts, known, found.path)
+        known["began"] = check_same(found.facts, known, found.path)
     checkpoints = Checkpoints(options, known, found.files if found is not None else [])
     gently = options.checkpoint_path is not None
     with Interruption(gently) as ctrl_c, use_backend(backend.name):

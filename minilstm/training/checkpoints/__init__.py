@@ -1,2 +1,2 @@
 """Checkpoints: everything that a training is, in one file, and the way back.
-`plain` and `contents` say what is in it, `sameness` who may go on from it, `folder` where it is."""
+What is in it is in `plain` and `contents`, what may go on from it in `sameness`."""

@@ -4,8 +4,7 @@ Nothing is left out, so a training that goes on has the bits of one that never s
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,18 +12,17 @@ from numpy.typing import NDArray
 from minilstm.functional.lstm import LSTMState
 
 Array = NDArray[Any]
-_WATCHED = ("best_iteration", "waited", "unmeasured")
+_WATCHED = ("best_iteration", "waited", "unmeasured")  # of `Watch`
 
 
-class Contents(NamedTuple):
-    """A training without its network, data and options."""
+def contents_of(loop: Any) -> tuple[dict[str, Array], dict[str, Any]]:
+    """The training of a TrainingLoop after a whole step, without network, data and options.
 
-    arrays: dict[str, Array]  # by names that begin with "/"
-    facts: dict[str, Any]  # as JSON holds them
-
-
-def contents_of(loop: Any) -> Contents:
-    """The training of a loop (a TrainingLoop) after a whole step."""
+    Returns
+    -------
+    arrays : by names that begin with "/"
+    facts : as JSON holds them
+    """
     host, watch = loop.backend.to_host, loop.watch
     arrays = {
         "/order": loop.order,  # (B,)
@@ -32,91 +30,78 @@ def contents_of(loop: Any) -> Contents:
     }
     for name, memory in zip(loop.solver._fields[1:], loop.solver[1:], strict=True):
         arrays |= {f"/solver/{name}/{key}": host(a) for key, a in memory.items()}
-    if not isinstance(loop.options.sequence_length, str):  # else no piece goes on
-        for name, state in (loop.carried or {}).items():
+    if not isinstance(loop.options.sequence_length, str):  # else no mini-batch is in pieces
+        for name, state in loop.carried.items():
             arrays |= {f"/carried/{name}/{k}": host(a) for k, a in state._asdict().items()}
     nets = {"net": loop.net, "best": watch.best_net, "good": loop.good_net}
     same = {role: next(k for k, n in nets.items() if n is net) for role, net in nets.items()}
-    for role, net in nets.items():
-        if same[role] == role != "net":
-            arrays |= {f"/{role}/{key}": host(a) for key, a in _arrays_of(net).items()}
+    for role in set(same.values()) - {"net"}:
+        every = {**nets[role].parameters, **nets[role].statistics}
+        arrays |= {f"/{role}/{key}": host(a) for key, a in every.items()}
     iteration, epoch, rate = loop.place
     facts = {
         "iteration": iteration,
         "epoch": epoch,
-        "rate": repr(rate),
-        "spot": list(loop.spot),
-        "same": same,
-        "columns": list(loop.history),
+        "rate": rate,
+        "spot": loop.spot,
+        "nets": same,
+        "columns": [*loop.history],
         "shuffler": loop.shuffler.bit_generator.state,
         "noise": loop.noise.bit_generator.state,
         "seconds": time.perf_counter() - loop.started,
-        "last_norm": repr(float(host(loop.last_norm))),
+        "last_norm": repr(float(host(loop.last_norm))),  # JSON has no inf
         "best_value": repr(float(watch.best_value)),
         "lost": loop.checkpoints.lost,
         **{name: getattr(watch, name) for name in _WATCHED},
     }
-    return Contents({k: np.ascontiguousarray(a) for k, a in arrays.items()}, facts)
+    return {name: np.ascontiguousarray(a) for name, a in arrays.items()}, facts
 
 
-def put_back(loop: Any, net: Any, contents: Contents) -> None:
+def put_back(loop: Any, net: Any, arrays: dict[str, Array], facts: dict[str, Any]) -> None:
     """Bring a new loop to where a training was, whose network is `net`.
 
     Raises ValueError, TypeError or LookupError where anything does not fit the loop.
     """
-    (arrays, facts), watch = contents, loop.watch
-    parameters = net.parameters
-    device = loop.backend.to_device
+    device, watch = loop.backend.to_device, loop.watch
 
-    def taken(prefix: str, like: Mapping[str, Array]) -> dict[str, Any]:
-        out = {}
-        for key, model in like.items():
-            array = np.asfortranarray(arrays[prefix + key])  # as parameters are stored
-            if (array.shape, array.dtype) != (model.shape, model.dtype):
-                raise ValueError(f"{prefix}{key} is {array.dtype} {array.shape}")
-            out[key] = device(array)
-        return out
+    def placed(some: dict[str, Array]) -> dict[str, Any]:
+        return {key: device(np.asfortranarray(a)) for key, a in some.items()}  # as `net` has them
 
-    def made(like: Mapping[str, Array], prefix: str) -> Any:
-        both = taken(prefix, like)
-        split = (
-            {k: v for k, v in both.items() if k in parameters},
-            {k: v for k, v in both.items() if k not in parameters},
-        )
-        return loop.net.updated(*split)
+    def taken(prefix: str, like: dict[str, Array]) -> dict[str, Any]:
+        found = {key: arrays[prefix + key] for key in like}
+        for key, a in found.items():
+            if (a.shape, a.dtype) != (like[key].shape, like[key].dtype):
+                raise ValueError(f"{prefix}{key} is {a.dtype} {a.shape}")
+        return placed(found)
 
-    every = {**parameters, **net.statistics}
-    nets = {"net": loop.net.updated(
-        *({k: device(a) for k, a in some.items()} for some in (parameters, net.statistics))
-    )}  # fmt: skip
+    parts = net.parameters, net.statistics
+    nets = {"net": loop.net.updated(*map(placed, parts))}
     for role in ("best", "good"):
-        first = facts["same"][role]
-        nets[role] = nets[first] if first != role else made(every, f"/{role}/")
+        first = facts["nets"][role]
+        if first == role:
+            nets[role] = loop.net.updated(*(taken(f"/{role}/", part) for part in parts))
+        nets[role] = nets[first]
     order, history = arrays["/order"], arrays["/history"]
     if not np.array_equal(np.sort(order), np.arange(len(loop.data))):
         raise ValueError("its order is not one of the sequences")
-    if facts["columns"] != list(loop.history):
+    if facts["columns"] != [*loop.history]:
         raise ValueError(f"its history has the columns {facts['columns']}")
-    memories = [taken(f"/solver/{name}/", parameters) for name in loop.solver._fields[1:]]
-    loop.solver = type(loop.solver)(int(facts["iteration"]), *memories)
+    memories = [taken(f"/solver/{name}/", parts[0]) for name in loop.solver._fields[1:]]
+    loop.solver = type(loop.solver)(facts["iteration"], *memories)
     loop.net, watch.best_net, loop.good_net = nets["net"], nets["best"], nets["good"]
     loop.order, loop.spot = order, tuple(facts["spot"])
-    loop.place = facts["iteration"], facts["epoch"], float(facts["rate"])
+    loop.place = facts["iteration"], facts["epoch"], facts["rate"]
     loop.history = dict(zip(loop.history, history.tolist(), strict=True))
     loop.shuffler.bit_generator.state = facts["shuffler"]
     loop.noise.bit_generator.state = facts["noise"]
     loop.started = time.perf_counter() - facts["seconds"]
     loop.last_norm = float(facts["last_norm"])
+    loop.checkpoints.lost = facts["lost"]
     watch.best_value = float(facts["best_value"])
     for name in _WATCHED:
         setattr(watch, name, facts[name])
-    loop.checkpoints.lost = facts["lost"]
-    names = dict.fromkeys(k.split("/")[2] for k in arrays if k.startswith("/carried/"))
+    names = {key.split("/")[2] for key in arrays if key.startswith("/carried/")}
     loop.carried = {
         name: LSTMState(*(device(arrays[f"/carried/{name}/{k}"]) for k in LSTMState._fields))
         for name in names
     }
-
-
-def _arrays_of(net: Any) -> dict[str, Any]:
-    return {**net.parameters, **net.statistics}

@@ -12,19 +12,16 @@ from typing import Any, NamedTuple
 
 from minilstm.checks import shown
 from minilstm.errors import ModelFileError
-from minilstm.exchange.incoming.formats.bounds import Refused, file_bytes, plain_json
-from minilstm.exchange.incoming.formats.safetensors import read_safetensors
 from minilstm.files import write_atomically
 from minilstm.logs import log
-from minilstm.network.model_file import NONSENSE, TRAINING, from_bytes, to_bytes
+from minilstm.network.model_file import NONSENSE, read_training, to_bytes, training_facts
 from minilstm.network.network import Network
-from minilstm.paths import as_path, check_folder, check_readable
+from minilstm.paths import as_path, check_folder
 from minilstm.training.checkpoints import contents
-from minilstm.training.checkpoints.contents import Contents
 from minilstm.training.options import TrainingOptions
 from minilstm.version import __version__
 
-BETWEEN = "-between"  # in the names of those that no checkpoint_frequency asked for
+_BETWEEN = "-between"  # in the names of those that no checkpoint_frequency asked for
 _MOST_BETWEEN = 2  # of them stay where checkpoints_kept is None
 
 
@@ -39,11 +36,11 @@ class Checkpoints:
     """
 
     def __init__(
-        self, options: TrainingOptions, identity: dict[str, Any], earlier: list[Path] | None = None
+        self, options: TrainingOptions, identity: dict[str, Any], earlier: list[Path]
     ) -> None:
         self.options, self.identity = options, identity
         self.folder = checkpoint_folder(options)
-        self.files = list(earlier or [])
+        self.files = earlier
         self.lost = 0  # could not be written
         self.iteration = -1  # of the last one
         self.last = time.monotonic()
@@ -58,9 +55,9 @@ class Checkpoints:
         if (epoch_ends or not by_epoch) and count % options.checkpoint_frequency == 0:
             self.write(loop, "")
         elif time.monotonic() - self.last >= options.checkpoint_seconds:
-            self.write(loop, BETWEEN)
+            self.write(loop)
 
-    def write(self, loop: Any, kind: str = BETWEEN) -> bool:
+    def write(self, loop: Any, kind: str = _BETWEEN) -> bool:
         """Write one, unless this step has one; whether it has. A failure costs the file alone."""
         iteration, epoch, _ = loop.place
         if self.folder is None or iteration == self.iteration:
@@ -74,7 +71,6 @@ class Checkpoints:
             write_atomically(path, lambda file: file.write(data))
         except Exception as error:
             self.lost += 1
-            self.last = time.monotonic()
             if self.lost == 1:
                 warnings.warn(
                     f"the checkpoint of iteration {iteration} could not be written ({error}); the "
@@ -83,22 +79,18 @@ class Checkpoints:
                     stacklevel=2,
                 )
             return False
+        finally:
+            self.last = time.monotonic()
         log.info("checkpoint %s", path)
-        self.iteration, self.last = iteration, time.monotonic()
+        self.iteration = iteration
         self.files = [*(f for f in self.files if f != path), path]
-        self._remove_old()
-        return True
-
-    def _remove_old(self) -> None:
+        between = [f for f in self.files if f.stem.endswith(_BETWEEN)]
         kept = self.options.checkpoints_kept
-        if kept is None:
-            old = [f for f in self.files if f.stem.endswith(BETWEEN)][:-_MOST_BETWEEN]
-        else:
-            old = self.files[:-kept]
-        for path in old:
+        for old in between[:-_MOST_BETWEEN] if kept is None else self.files[:-kept]:
             with suppress(OSError):
-                path.unlink(missing_ok=True)
-        self.files = [f for f in self.files if f not in old]
+                old.unlink(missing_ok=True)
+            self.files.remove(old)
+        return True
 
 
 class Checkpoint(NamedTuple):
@@ -106,8 +98,19 @@ class Checkpoint(NamedTuple):
 
     path: Path
     net: Network
-    contents: Contents  # its facts hold those of `identity_of`, too
+    arrays: dict[str, Any]
+    facts: dict[str, Any]
     files: list[Path]  # of the same training up to it, oldest first
+
+    def put_back(self, loop: Any) -> None:
+        """Bring a new loop to where the training was; see `contents.put_back`."""
+        try:
+            contents.put_back(loop, self.net, self.arrays, self.facts)
+        except NONSENSE as error:
+            raise ModelFileError(
+                f"{self.path} does not describe its training ({error!r}); remove it, and go on "
+                "from another one."
+            ) from error
 
 
 def checkpoint_folder(options: TrainingOptions) -> Path | None:
@@ -126,34 +129,33 @@ def newest_checkpoint(given: Any) -> Checkpoint:
     """
     path = as_path(given)
     files = sorted(path.glob("checkpoint-*.safetensors")) if path.is_dir() else [path]
-    broken: dict[Path, str] = {}
-    known: dict[Path, tuple[float, int]] = {}
-    versions: dict[Path, Any] = {}
-    alone = None  # a network without a training
+    broken: list[Path] = []
+    alone: list[Path] = []  # networks without a training
+    known: dict[Path, Any] = {}
     for file in files:
         try:
-            facts = _facts_of(check_readable(file, what="checkpoint, nor a folder of them"))
+            facts = training_facts(file)
             if facts is None:
-                alone = file
+                alone.append(file)
             else:
-                known[file] = float(facts["began"]), int(facts["iteration"])
-                versions[file] = facts["version"]
-        except (Refused, *NONSENSE) as error:
-            broken[file] = str(error)
-    order = sorted(known, key=lambda file: known[file])
+                known[file] = (facts["began"], facts["iteration"]), facts["version"]
+        except ModelFileError:
+            broken.append(file)
+    order = sorted(known, key=lambda file: known[file][0])
     while order:
-        if versions[order[-1]] != __version__:
+        last = order[-1]
+        (began, _), version = known[last]
+        if version != __version__:
             raise ModelFileError(
-                f"{order[-1]} is of minilstm {shown(versions[order[-1]])}, but this is "
-                f"{__version__}, whose bits may differ; install that version, or train its network "
-                "further with minilstm.train(x, y, minilstm.load(path))."
+                f"{last} is of minilstm {shown(version)}, but this is {__version__}, whose bits "
+                "may differ; install that version, or train its network further with "
+                "minilstm.train(x, y, minilstm.load(path))."
             )
         try:
-            net, held = _read(order[-1])
-        except ModelFileError as error:
-            broken[order.pop()] = str(error)
+            net, arrays, facts = read_training(last, Network)
+        except ModelFileError:
+            broken.append(order.pop())
             continue
-        last = order[-1]
         if broken:
             warnings.warn(
                 f"{', '.join(map(str, broken))} is no whole checkpoint, so the training goes on "
@@ -161,49 +163,19 @@ def newest_checkpoint(given: Any) -> Checkpoint:
                 RuntimeWarning,
                 stacklevel=3,
             )
-        return Checkpoint(last, net, held, [f for f in order if known[f][0] == known[last][0]])
+        same = [file for file in order if known[file][0][0] == began]
+        return Checkpoint(last, net, arrays, facts, same)
     if broken:
         raise ModelFileError(
-            f"path is {str(path)!r}, where no checkpoint is whole ({min(broken)} is broken); start "
-            "the training anew with minilstm.train."
+            f"{broken[-1]} is no whole checkpoint, and there is no other; start the training anew "
+            "with minilstm.train."
         )
-    if alone is not None:
+    if alone:
         raise ModelFileError(
-            f"{alone} holds a network without its training, as older versions wrote it; train it "
-            "further with minilstm.train(x, y, minilstm.load(path))."
+            f"{alone[-1]} holds a network without its training; train it further with "
+            "minilstm.train(x, y, minilstm.load(path))."
         )
     raise FileNotFoundError(
         f"path is {str(path)!r}, where there is no checkpoint; start the training with "
         "minilstm.train, and give it this folder as its option checkpoint_path."
     )
-
-
-def _facts_of(path: Path) -> dict[str, Any] | None:
-    """What the head of a file says of its training; None where it holds a network alone."""
-    with open(path, "rb") as file:
-        size = int.from_bytes(file.read(8), "little")
-        if size > path.stat().st_size:
-            raise Refused("ends within its header; copy it again.")
-        text = plain_json(file.read(size))["__metadata__"].get(TRAINING)
-    if text is None:
-        return None
-    facts: dict[str, Any] = plain_json(text.encode())
-    return facts
-
-
-def _read(path: Path) -> tuple[Network, Contents]:
-    found, data = file_bytes(path)
-    net: Network = from_bytes(data, Network, path=str(found))
-    tensors, texts = read_safetensors(data)
-    facts = plain_json(texts[TRAINING].encode())
-    return net, Contents({k: a for k, a in tensors.items() if k[:1] == "/"}, facts)
-
-
-def put_back(loop: Any, found: Checkpoint) -> None:
-    """Bring a new loop to where the training of a checkpoint was; see `contents.put_back`."""
-    try:
-        contents.put_back(loop, found.net, found.contents)
-    except NONSENSE as error:
-        raise ModelFileError(
-            f"{found.path} does not describe its training ({error!r}); go on from another one."
-        ) from error
