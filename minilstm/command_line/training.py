@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -149,14 +148,14 @@ def _trained(
     layers = _layers(data, material, options, outputs)
     groups = data.groups if options.validation_share is not None else None
     settings = TrainingOptions(**how, validation_data=held)
-    given: Any = data.x, y, layers, loss, settings
-    folder = settings.checkpoint_path
-    if options.resume and folder is not None and any(Path(folder).iterdir()):
-        net, info = resume(folder, *given, groups=groups)
-    else:
-        if options.resume and folder is not None:
-            print(f"minilstm: no checkpoint in {folder}: the training begins", file=sys.stderr)
-        net, info = train(*given, groups=groups)
+    given: dict[str, Any] = {"loss": loss, "options": settings, "groups": groups}
+    folder = how.get("checkpoint_path")  # None in a fold
+    if options.resume and folder is not None:
+        if any(folder.glob("checkpoint-*")):
+            net, info = resume(folder, data.x, y, layers, **given)
+            return net if scale is None else scale.up(net), info
+        print(f"minilstm: no checkpoint in {folder}: the training begins", file=sys.stderr)
+    net, info = train(data.x, y, layers, **given)
     return net if scale is None else scale.up(net), info
 
 

@@ -69,11 +69,16 @@ def check_same(before: Mapping[str, Any], now: Mapping[str, Any], path: Any) -> 
     `before` and `now` are from `identity_of`.
     """
     for part, advice in _ADVICE.items():
-        for name in sorted(before[part].keys() | now[part].keys()):
-            given, wanted = (shown(known[part].get(name, "none")) for known in (now, before))
-            if now[part].get(name) != before[part].get(name):
-                raise (DataError if part == "data" else ValueError)(
+        for name in {**before[part], **now[part]}:
+            given, wanted = (known[part].get(name, "none") for known in (now, before))
+            if given != wanted and part == "data":
+                raise DataError(
                     f"{name} is {given}, but it was {wanted} in the training of {path}; {advice}."
+                )
+            if given != wanted:
+                raise ValueError(
+                    f"{name} is {shown(given)}, but it was {shown(wanted)} in the training of "
+                    f"{path}; {advice}."
                 )
     if now["machine"] != before["machine"]:
         warnings.warn(
