@@ -111,11 +111,12 @@ class TrainingLoop:
 
     def _run(self, ctrl_c: Interruption, progress: Progress) -> tuple[Network, TrainingInfo]:
         with reuse_memory(self.backend):
-            if ctrl_c.ends(lambda: self._loop(ctrl_c, progress), gently=True):
+            cut = ctrl_c.ends(lambda: self._loop(ctrl_c, progress), gently=True)
+            if cut:  # within a step, so there is no checkpoint of it
                 done, total = self.solver.t, self.total
                 self.reason = f"Stopped by Ctrl-C after {done} of {total} iterations."
             if ctrl_c.asked == TERMINATED:
-                ctrl_c.leave(self._asked(ctrl_c))
+                ctrl_c.leave(self.reason if cut else self._asked(ctrl_c))
             if ctrl_c.ends(self._finish_statistics) and self._wants_statistics():
                 self._add_to_reason("Ctrl-C kept the running statistics of batch normalization")
         self._check_last_update()

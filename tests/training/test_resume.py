@@ -358,53 +358,59 @@ def test_a_full_disk_costs_checkpoints_alone(tmp_path, on_numpy):
     assert bits(back[0]) == bits(net)
 
 
-def stopping(number, count=1):
+def stopping(*numbers):
     """An output function that sends signals to this process in the second epoch."""
 
     def send(told):
         if (told.state, told.iteration) == ("iteration", 5):
-            for _ in range(count):
+            for number in numbers:
                 os.kill(os.getpid(), number)
 
     return send
 
 
-@pytest.mark.skipif(os.name == "nt", reason="no signals to a process")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_step_and_writes_a_checkpoint(number, tmp_path, capsys, on_numpy):
+def stopped(folder, capsys, *numbers):
+    """What a training says that signals stop."""
+    how = {"checkpoint_frequency": np.inf, "output_fcn": stopping(*numbers)}
+    if numbers[0] == signal.SIGINT:
+        return train(folder, **how)[1].stop_reason
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        train(folder, **how)
+    assert ended.value.code == 143
+    return capsys.readouterr().err.strip()
+
+
+@pytest.fixture
+def usual_handlers():
     usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
     before = {n: signal.signal(n, handler) for n, handler in usual.items()}
-    name = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
-    sentence = (
+    yield
+    assert {n: signal.getsignal(n) for n in usual} == usual
+    for n, handler in before.items():
+        signal.signal(n, handler)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no signals to a process")
+@pytest.mark.parametrize(
+    ("first", "name", "second", "at_once"),
+    [
+        (signal.SIGINT, "Ctrl-C", signal.SIGINT, "Stopped by Ctrl-C after 5 of 12 iterations."),
+        (signal.SIGTERM, "SIGTERM", signal.SIGTERM, ""),
+        (signal.SIGTERM, "SIGTERM", signal.SIGINT, "Stopped by Ctrl-C after 5 of 12 iterations."),
+    ],
+)
+def test_a_signal_ends_the_step_and_writes_a_checkpoint(
+    first, name, second, at_once, tmp_path, capsys, on_numpy, usual_handlers
+):
+    assert stopped(tmp_path, capsys, first, second) == at_once
+    assert files(tmp_path) == []
+    assert stopped(tmp_path, capsys, first) == (
         f"Stopped by {name} after 6 of 12 iterations; go on from '{tmp_path}' with "
         "minilstm.resume, or train --resume."
     )
-    try:
-        whole = known(train())
-        how = {"checkpoint_frequency": np.inf, "output_fcn": stopping(number)}
-        if number == signal.SIGINT:
-            assert train(tmp_path, **how)[1].stop_reason == sentence
-        else:
-            with pytest.raises(SystemExit) as ended:
-                train(tmp_path, **how)
-            assert ended.value.code == 143
-            assert capsys.readouterr().err == f"{sentence}\n"
-        assert iterations(tmp_path) == [6]
-        assert known(ml.resume(tmp_path, X, Y)) == whole
-        # A second one stops at once.
-        how["output_fcn"] = stopping(number, 2)
-        if number == signal.SIGINT:
-            reason = train(tmp_path, **how)[1].stop_reason
-            assert reason == "Stopped by Ctrl-C after 5 of 12 iterations."
-        else:
-            with pytest.raises(SystemExit) as ended:
-                train(tmp_path, **how)
-            assert ended.value.code == 143 and capsys.readouterr().err == ""
-        assert iterations(tmp_path) == [6]
-        assert {n: signal.getsignal(n) for n in usual} == usual
-    finally:
-        for n, handler in before.items():
-            signal.signal(n, handler)
+    assert iterations(tmp_path) == [6]
+    assert known(ml.resume(tmp_path, X, Y)) == known(train())
 
 
 def test_the_table_goes_on(tmp_path, capsys, on_numpy):

@@ -18,10 +18,7 @@ _WATCHED = ("best_iteration", "waited", "unmeasured")  # of `Watch`
 def contents_of(loop: Any) -> tuple[dict[str, Array], dict[str, Any]]:
     """The training of a TrainingLoop after a whole step, without network, data and options.
 
-    Returns
-    -------
-    arrays : by names that begin with "/"
-    facts : as JSON holds them
+    It is arrays by names that begin with "/", and facts as JSON holds them.
     """
     host, watch = loop.backend.to_host, loop.watch
     arrays = {
@@ -51,7 +48,6 @@ def contents_of(loop: Any) -> tuple[dict[str, Array], dict[str, Any]]:
         "seconds": time.perf_counter() - loop.started,
         "last_norm": repr(float(host(loop.last_norm))),  # JSON has no inf
         "best_value": repr(float(watch.best_value)),
-        "lost": loop.checkpoints.lost,
         **{name: getattr(watch, name) for name in _WATCHED},
     }
     return {name: np.ascontiguousarray(a) for name, a in arrays.items()}, facts
@@ -96,7 +92,6 @@ def put_back(loop: Any, net: Any, arrays: dict[str, Array], facts: dict[str, Any
     loop.noise.bit_generator.state = facts["noise"]
     loop.started = time.perf_counter() - facts["seconds"]
     loop.last_norm = float(facts["last_norm"])
-    loop.checkpoints.lost = facts["lost"]
     watch.best_value = float(facts["best_value"])
     for name in _WATCHED:
         setattr(watch, name, facts[name])

@@ -26,23 +26,16 @@ _MOST_BETWEEN = 2  # of them stay where checkpoints_kept is None
 
 
 class Checkpoints:
-    """Writes the checkpoints of one training, and removes the old ones.
-
-    Parameters
-    ----------
-    options : of the training
-    identity : what it is known by, from `identity_of`; {} where there is no folder
-    earlier : files that the same training wrote before it was interrupted, oldest first
-    """
+    """Writes the checkpoints of one training, known by its `identity_of`, and removes old ones."""
 
     def __init__(
         self, options: TrainingOptions, identity: dict[str, Any], earlier: list[Path]
     ) -> None:
         self.options, self.identity = options, identity
         self.folder = checkpoint_folder(options)
-        self.files = earlier
+        self.files = earlier  # of this training, oldest first
         self.lost = 0  # could not be written
-        self.iteration = -1  # of the last one
+        self.iteration = 0  # of the last one
         self.last = time.monotonic()
 
     def after_step(self, loop: Any, iteration: int, epoch: int, epoch_ends: bool) -> None:
@@ -61,7 +54,7 @@ class Checkpoints:
         """Write one, unless this step has one; whether it has. A failure costs the file alone."""
         iteration, epoch, _ = loop.place
         if self.folder is None or iteration == self.iteration:
-            return self.folder is not None
+            return iteration > 0 and self.folder is not None
         name = f"checkpoint-epoch-{epoch:04d}-iteration-{iteration:06d}{kind}.safetensors"
         path = self.folder / name
         try:
@@ -120,12 +113,9 @@ def checkpoint_folder(options: TrainingOptions) -> Path | None:
 
 
 def newest_checkpoint(given: Any) -> Checkpoint:
-    """The newest whole checkpoint of a folder, or that of a file.
+    """The newest whole checkpoint of a folder, or that of a file; see `minilstm.resume`.
 
     Trainings are told apart by the time at which they began, checkpoints of one by their iteration.
-
-    Raises FileNotFoundError where there is none; ModelFileError where none is whole, or it is of
-    another version.
     """
     path = as_path(given)
     files = sorted(path.glob("checkpoint-*.safetensors")) if path.is_dir() else [path]

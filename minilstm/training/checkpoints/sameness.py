@@ -45,9 +45,9 @@ def identity_of(
 ) -> dict[str, Any]:
     """What a checkpoint says of its training, as JSON holds it."""
     described = layers_to_plain(net.wiring.graph)[0]
-    layers = {f"the layer {layer['name']!r}": layer for layer in described["layers"]}
+    layers = {f"the layer {one['name']!r}": one for one in described["layers"]}
     plain = {k: to_plain(v) for k, v in vars(options).items() if k[0] != "_"}
-    told: dict[str, Any] = {
+    known: dict[str, Any] = {
         "version": __version__,
         "machine": f"{processor()}, NumPy {np.__version__}",
         "began": time.time(),  # by which the newest of several trainings is found
@@ -58,8 +58,8 @@ def identity_of(
         "options": {k: v for k, v in plain.items() if k not in _FREE | _UNWRITTEN},
         "data": {**_told(data), **_told(validation, " of validation_data")},
     }
-    told["options"]["dtype"] = net.dtype.name
-    known: dict[str, Any] = json.loads(json.dumps(told))
+    known["options"]["dtype"] = net.dtype.name
+    known = json.loads(json.dumps(known))
     return known
 
 
@@ -71,13 +71,10 @@ def check_same(before: Mapping[str, Any], now: Mapping[str, Any], path: Any) -> 
     for part, advice in _ADVICE.items():
         for name in {**before[part], **now[part]}:
             given, wanted = (known[part].get(name, "none") for known in (now, before))
-            if given != wanted and part == "data":
-                raise DataError(
-                    f"{name} is {given}, but it was {wanted} in the training of {path}; {advice}."
-                )
+            kind, told = (DataError, str) if part == "data" else (ValueError, shown)
             if given != wanted:
-                raise ValueError(
-                    f"{name} is {shown(given)}, but it was {shown(wanted)} in the training of "
+                raise kind(
+                    f"{name} is {told(given)}, but it was {told(wanted)} in the training of "
                     f"{path}; {advice}."
                 )
     if now["machine"] != before["machine"]:
