@@ -104,6 +104,6 @@ def resume(
             f"give {what} as that training had it."
         ) from None
     if options.checkpoint_path is None:
-        options = dataclasses.replace(options, checkpoint_path=found.path.absolute().parent)
+        options = dataclasses.replace(options, checkpoint_path=found.path.parent)
     layers = found.net if layers is None else layers
     return run_training(x, y, layers, loss, options, step_weights, groups, found)

@@ -33,7 +33,8 @@ class Checkpoints:
     ) -> None:
         self.options, self.identity = options, identity
         self.folder = checkpoint_folder(options)
-        self.files = earlier  # of this training, oldest first
+        # Of this training, oldest first.
+        self.files = [path for path in earlier if path.parent == self.folder]
         self.lost = 0  # could not be written
         self.iteration = 0  # of the last one
         self.last = time.monotonic()
@@ -117,7 +118,7 @@ def newest_checkpoint(given: Any) -> Checkpoint:
 
     Trainings are told apart by the time at which they began, checkpoints of one by their iteration.
     """
-    path = as_path(given)
+    path = as_path(given).absolute()
     files = sorted(path.glob("checkpoint-*.safetensors")) if path.is_dir() else [path]
     broken: list[Path] = []
     alone: list[Path] = []  # networks without a training
@@ -128,8 +129,9 @@ def newest_checkpoint(given: Any) -> Checkpoint:
             if facts is None:
                 alone.append(file)
             else:
-                known[file] = (facts["began"], facts["iteration"]), facts["version"]
-        except ModelFileError:
+                place = float(facts["began"]), int(facts["iteration"])
+                known[file] = place, facts["version"]
+        except (ValueError, TypeError, LookupError):  # of ModelFileError, too
             broken.append(file)
     order = sorted(known, key=lambda file: known[file][0])
     while order:
