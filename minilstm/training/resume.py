@@ -50,13 +50,10 @@ def resume(
 
     Raises
     ------
-    FileNotFoundError
-        There is no checkpoint.
-    ModelFileError
-        None is whole, or it is of another version of minilstm.
+    FileNotFoundError, ModelFileError
+        There is no checkpoint; none is whole, or it is of another version of minilstm.
     DataError, ValueError
-        Data, layers, loss, an option or the backend are not those of the training; the message
-        names which. Nothing was computed then.
+        Data, layers, loss, an option or the backend are not those of the training, and which.
 
     Notes
     -----

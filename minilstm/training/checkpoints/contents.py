@@ -10,9 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.functional.lstm import LSTMState
+from minilstm.training.checkpoints.plain import from_plain, to_plain
 
 Array = NDArray[Any]
-_WATCHED = ("best_iteration", "waited", "unmeasured")  # of `Watch`
+# What changes from step to step beside arrays, of a TrainingLoop and of its Watch.
+_OF_LOOP = ("place", "spot", "last_norm")
+_OF_WATCH = ("best_value", "best_iteration", "waited", "unmeasured")
 
 
 def contents_of(loop: Any) -> tuple[dict[str, Array], dict[str, Any]]:
@@ -35,20 +38,16 @@ def contents_of(loop: Any) -> tuple[dict[str, Array], dict[str, Any]]:
     for role in set(same.values()) - {"net"}:
         every = {**nets[role].parameters, **nets[role].statistics}
         arrays |= {f"/{role}/{key}": host(a) for key, a in every.items()}
-    iteration, epoch, rate = loop.place
+    loop.last_norm = float(host(loop.last_norm))
     facts = {
-        "iteration": iteration,
-        "epoch": epoch,
-        "rate": rate,
-        "spot": loop.spot,
+        "iteration": loop.solver.t,
+        "loop": to_plain([getattr(loop, name) for name in _OF_LOOP]),
+        "watch": to_plain([getattr(watch, name) for name in _OF_WATCH]),
         "nets": same,
         "columns": [*loop.history],
         "shuffler": loop.shuffler.bit_generator.state,
         "noise": loop.noise.bit_generator.state,
         "seconds": time.perf_counter() - loop.started,
-        "last_norm": repr(float(host(loop.last_norm))),  # JSON has no inf
-        "best_value": repr(float(watch.best_value)),
-        **{name: getattr(watch, name) for name in _WATCHED},
     }
     return {name: np.ascontiguousarray(a) for name, a in arrays.items()}, facts
 
@@ -85,18 +84,16 @@ def put_back(loop: Any, net: Any, arrays: dict[str, Array], facts: dict[str, Any
     memories = [taken(f"/solver/{name}/", parts[0]) for name in loop.solver._fields[1:]]
     loop.solver = type(loop.solver)(facts["iteration"], *memories)
     loop.net, watch.best_net, loop.good_net = nets["net"], nets["best"], nets["good"]
-    loop.order, loop.spot = order, tuple(facts["spot"])
-    loop.place = facts["iteration"], facts["epoch"], facts["rate"]
+    for owner, names, values in ((loop, _OF_LOOP, "loop"), (watch, _OF_WATCH, "watch")):
+        for name, value in zip(names, from_plain(facts[values]), strict=True):
+            setattr(owner, name, tuple(value) if isinstance(value, list) else value)
+    loop.order = order
     loop.history = dict(zip(loop.history, history.tolist(), strict=True))
     loop.shuffler.bit_generator.state = facts["shuffler"]
     loop.noise.bit_generator.state = facts["noise"]
     loop.started = time.perf_counter() - facts["seconds"]
-    loop.last_norm = float(facts["last_norm"])
-    watch.best_value = float(facts["best_value"])
-    for name in _WATCHED:
-        setattr(watch, name, facts[name])
-    names = {key.split("/")[2] for key in arrays if key.startswith("/carried/")}
+    carried = {key.split("/")[2] for key in arrays if key.startswith("/carried/")}
     loop.carried = {
         name: LSTMState(*(device(arrays[f"/carried/{name}/{k}"]) for k in LSTMState._fields))
-        for name in names
+        for name in carried
     }
