@@ -11,38 +11,14 @@ import builders
 import numpy as np
 import pytest
 from agreement import bits
+from interrupted import EVERY, HELD, LAYERS, MANY, SHORT, X, Y, files, known, train
 
 import minilstm as ml
 from minilstm.network.model_file import read_training, to_bytes
 from minilstm.network.network import Network
 from minilstm.training.checkpoints import folder as folders
 
-X, Y = builders.up_or_down(12)
-HELD = builders.up_or_down(6, seed=3)
-LAYERS = (
-    ml.SequenceInput(1, normalization="zscore"), ml.LSTM(4), ml.BatchNormalization(),
-    ml.Dropout(0.3), ml.LSTM(3, "last"), ml.FullyConnected(2), ml.Softmax(),
-)  # fmt: skip
-SHORT = {"max_epochs": 4, "mini_batch_size": 4, "verbose": False, "seed": 5}
-EVERY = {"checkpoint_frequency": 1, "checkpoint_frequency_unit": "iteration"}
 ANEW = "start the training anew with minilstm.train."
-
-
-def train(folder=None, x=X, y=Y, layers=LAYERS, loss=None, more=None, **options):
-    options = ml.TrainingOptions(**{**SHORT, **options, "checkpoint_path": folder})
-    return ml.train(x, y, list(layers), loss, options, **(more or {}))
-
-
-def known(back):
-    """Everything that a training gives back, without times."""
-    net, info = back
-    history = {k: np.asarray(v) for k, v in info.history.items() if k != "time"}
-    told = info.stop_reason, info.output_iteration, info.backend, info.seed, info.hints
-    return bits(net), bits(history), told
-
-
-def files(folder):
-    return sorted(folder.iterdir())
 
 
 class Spread:
@@ -56,8 +32,6 @@ def furthest(y, t):
     return float(np.abs(y - t).max())
 
 
-MANY = {"shuffle": "every-epoch", "validation_data": HELD, "validation_frequency": 2,
-        "metrics": ["accuracy"], "learn_rate_schedule": ["warmup", "cosine"]}  # fmt: skip
 ENDS = [*LAYERS[:5], ml.FullyConnected(2, weights_learn_rate_factor=0), ml.Softmax()]
 TRAININGS = {
     "shuffled, validated, on a schedule": ({}, MANY),
@@ -111,8 +85,8 @@ def test_what_no_file_holds_is_given_again(tmp_path):
     weights = [np.linspace(0, 1, len(a)) for a in x]
     seen = []
     how = {"metrics": [furthest], "learn_rate_schedule": Spread(), "output_fcn": seen.append}
-    loss, more = (value, gradient), {}
-    whole = known(train(tmp_path, x, y, layers, loss, more, **how))
+    loss = value, gradient
+    whole = known(train(tmp_path, x, y, layers, loss, **how))
     options = ml.TrainingOptions(**SHORT, **how)
     path = files(tmp_path)[1]
     for name, function, given in (("options", "(Spread|furthest)", {}),
@@ -135,9 +109,8 @@ def test_what_no_file_holds_is_given_again(tmp_path):
 
 # ---------------------------------------------------------------- what is refused
 
-OTHER_X = [*X[:-1], X[-1] + 1]
 REFUSED = {
-    "x": ({"x": OTHER_X}, r"x is 12 sequences, 45 rows, SHA-256 \w+, but it was 12 sequences, 45 "
+    "x": ({"x": [X[0] + 1, *X[1:]]}, r"x is 12 sequences, 45 rows, SHA-256 \w+, but it was 12 sequences, 45 "
           r"rows, SHA-256 \w+ in the training of {}; give the data that it began with\."),
     "a file that shrank": ({"x": X[:-1], "y": Y[:-1]}, r"x is 11 sequences, \d+ rows, SHA-256 \w+, "
                            r"but it was 12 sequences, 45 rows, .*; give the data that it began "
@@ -235,11 +208,6 @@ def test_a_checkpoint_without_sense_is_refused(facts, arrays, says, copied, on_n
 
 
 # ---------------------------------------------------------------- the folder
-
-
-def test_every_checkpoint_is_a_network_too(checkpoint):
-    net = ml.load(checkpoint)
-    assert net.classes.tolist() == ["down", "up"] and net.evaluate(X, Y)["loss"] > 0
 
 
 def cut(path, share):

@@ -18,17 +18,16 @@ KILLED = """
     sys.path[:0] = sys.argv[1:3]
     import numpy as np
     import minilstm as ml
-    from agreement import bits
     from minilstm.network.model_file import read_training
     from minilstm.network.network import Network
-    from test_resume import HELD, LAYERS, MANY, SHORT, X, Y, known
+    from interrupted import EVERY, HELD, LAYERS, MANY, SHORT, X, Y, known
 
     ml.set_backend("numpy")
     cases, rng, folder = int(sys.argv[3]), np.random.default_rng(int(sys.argv[4])), Path("c")
     how = {**SHORT, **MANY, "sequence_length": 3, "max_epochs": 6}
     # Every way of writing one: by the iteration, by the clock, few of them kept.
     WAYS = [
-        {"checkpoint_frequency": 1, "checkpoint_frequency_unit": "iteration"},
+        EVERY,
         {"checkpoint_frequency": np.inf, "checkpoint_seconds": 0.02},
         {"checkpoint_seconds": 0.01, "checkpoints_kept": 1},
     ]
@@ -95,4 +94,5 @@ def test_killed_at_any_moment_it_ends_with_the_same_bits(tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
+    print(found)
     assert found["moments"] >= moments and found["went on"] > moments / 2, found
