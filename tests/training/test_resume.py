@@ -110,8 +110,9 @@ def test_what_no_file_holds_is_given_again(tmp_path):
 # ---------------------------------------------------------------- what is refused
 
 REFUSED = {
-    "x": ({"x": [X[0] + 1, *X[1:]]}, r"x is 12 sequences, 45 rows, SHA-256 \w+, but it was 12 sequences, 45 "
-          r"rows, SHA-256 \w+ in the training of {}; give the data that it began with\."),
+    "x": ({"x": [X[0] + 1, *X[1:]]}, r"x is 12 sequences, 45 rows, SHA-256 \w+, but it was 12 "
+          r"sequences, 45 rows, SHA-256 \w+ in the training of {}; give the data that it began "
+          r"with\."),
     "a file that shrank": ({"x": X[:-1], "y": Y[:-1]}, r"x is 11 sequences, \d+ rows, SHA-256 \w+, "
                            r"but it was 12 sequences, 45 rows, .*; give the data that it began "
                            r"with\."),

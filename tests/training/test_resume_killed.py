@@ -24,7 +24,7 @@ KILLED = """
 
     ml.set_backend("numpy")
     cases, rng, folder = int(sys.argv[3]), np.random.default_rng(int(sys.argv[4])), Path("c")
-    how = {**SHORT, **MANY, "sequence_length": 3, "max_epochs": 6}
+    how = {**SHORT, **MANY, "sequence_length": 3, "max_epochs": 16}
     # Every way of writing one: by the iteration, by the clock, few of them kept.
     WAYS = [
         EVERY,
@@ -95,4 +95,4 @@ def test_killed_at_any_moment_it_ends_with_the_same_bits(tmp_path):
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     print(found)
-    assert found["moments"] >= moments and found["went on"] > moments / 2, found
+    assert found["moments"] >= moments and found["went on"] > moments / 4, found
