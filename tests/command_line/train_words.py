@@ -214,6 +214,7 @@ def resume(w):
         "train", "train.csv", *how, "--hidden", 4, "--resume", "--out", w.out / "t", code=2
     )
     assert facts["error"].startswith("the layer 'lstm' is ")
+    assert facts["error"].endswith("; give those of that training.")
 
 
 WINDOWS = ("--window-length", "10")
