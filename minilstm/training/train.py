@@ -77,7 +77,9 @@ def train(
     Notes
     -----
     Ctrl-C ends the training and returns the network so far; `info.stop_reason` says so. So does a
-    second one while the training is finished up, which it cuts short.
+    second one while the training is finished up, which it cuts short. With `checkpoint_path` the
+    first one lets the step end, and a checkpoint is written; SIGTERM does so too, and then ends the
+    program. `minilstm.resume` goes on from there.
 
     What fails beside the training does not end it: a checkpoint that cannot be written, the table,
     the bar and the picture cost a warning. Any other error, such as one of an `output_fcn`, a
