@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from minilstm.checks import shown
 from minilstm.errors import ModelFileError
-from minilstm.files import write_atomically
+from minilstm.files import remove_abandoned, write_atomically
 from minilstm.logs import log
 from minilstm.network.model_file import NONSENSE, read_training, to_bytes, training_facts
 from minilstm.network.network import Network
@@ -33,6 +33,8 @@ class Checkpoints:
     ) -> None:
         self.options, self.identity = options, identity
         self.folder = checkpoint_folder(options)
+        if self.folder is not None:
+            remove_abandoned(self.folder, ".")
         # Of this training, oldest first.
         self.files = [path for path in earlier if path.parent == self.folder]
         self.lost = 0  # could not be written

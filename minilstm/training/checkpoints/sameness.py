@@ -59,7 +59,7 @@ def identity_of(
         "data": {**_told(data), **_told(validation, " of validation_data")},
     }
     known["options"]["dtype"] = net.dtype.name
-    known = json.loads(json.dumps(known))
+    known = json.loads(json.dumps(known, default=str))  # a layer of a user may hold anything
     return known
 
 
