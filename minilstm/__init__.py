@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from minilstm.training import schedules as schedules
     from minilstm.training.history import TrainingInfo as TrainingInfo
     from minilstm.training.options import TrainingOptions as TrainingOptions
+    from minilstm.training.resume import resume as resume
     from minilstm.training.train import train as train
 
 # The public names by the module that holds them.
@@ -94,6 +95,7 @@ _NAMES = {
     "proof.conformance": "conformance",
     "training.history": "TrainingInfo",
     "training.options": "TrainingOptions",
+    "training.resume": "resume",
     "training.train": "train",
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names.split()}

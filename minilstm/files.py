@@ -101,7 +101,7 @@ def _replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     old = path.stat() if path.exists() else None
     # Of the same length for every name, as a name may be as long as the file system allows.
     prefix = f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}."
-    _remove_abandoned(path.parent, prefix)
+    remove_abandoned(path.parent, prefix)
     beside = path.parent / f"{prefix}{os.urandom(6).hex()}.part"
     try:
         with _new_file(beside, 0o666 if old is None else 0o600) as file:
@@ -141,8 +141,8 @@ def _new_file(beside: Path, mode: int) -> IO[bytes]:
         file.close()
 
 
-def _remove_abandoned(folder: Path, prefix: str) -> None:
-    """Remove temporary files of the same name whose writers were killed: nobody locks them."""
+def remove_abandoned(folder: Path, prefix: str) -> None:
+    """Remove temporary files whose writers were killed: nobody locks them."""
     with suppress(OSError):  # a folder that cannot be listed
         for name in os.listdir(folder):
             if not (name.startswith(prefix) and name.endswith(".part")):

@@ -24,14 +24,15 @@ BUDGETS = {
     # What a layer does inside, and its pictures, took 500 (180 of them in the engine).
     # Models that leave the house and come in took 6,100: an emitter or a reader for each kind of
     # file, each with the check that proves it.
-    "package": (64_000, ["minilstm", "kernels"]),
-    "engine": (16_700, [f"minilstm/{room}" for room in ENGINE]),
+    # Checkpoints that hold a training, and going on from them, took 720 (660 in the engine).
+    "package": (64_700, ["minilstm", "kernels"]),
+    "engine": (17_350, [f"minilstm/{room}" for room in ENGINE]),
     # 8,200 was the aim. The names and causes of 456 mistakes take 1,660 lines word for word,
     # and what the rest repeated is said once.
     "proof": (8_900, ["minilstm/proof"]),
     # Every advice, option, kind of array and kind of damage has its row in a table; those of
     # files of other programs took 440.
-    "tests": (50_800, ["tests"]),
+    "tests": (51_450, ["tests"]),
 }
 MOST_ENTRIES = 12  # of a room, beside its page and its `__init__.py`
 PAGE_LINES = 40

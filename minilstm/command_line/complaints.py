@@ -163,6 +163,7 @@ def in_words_of_options(sentence: str, options: argparse.Namespace) -> str:
         sentence = re.sub(_WINDOWS, "cut windows with --window-length", sentence)
         last = "--window-label majority counts classes; give --window-label last"
         sentence = re.sub(_NUMBERS, last, sentence)
+    sentence = re.sub(r"(; give th\w+ of that training), or leave \w+ out\.$", r"\1.", sentence)
     if "best" in options:
         sentence = sentence.replace("set output_network='best-validation'", "add --best")
     for name in _COMMA_LISTS:

@@ -7,6 +7,8 @@ import argparse
 import math
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -38,9 +40,10 @@ from minilstm.layers import LSTM, BiLSTM, Dropout, FullyConnected, SequenceInput
 from minilstm.losses import CrossEntropy
 from minilstm.network.card import data_facts, make_card, utc_day
 from minilstm.network.network import Network
-from minilstm.paths import check_apart
+from minilstm.paths import check_apart, make_folder
 from minilstm.training.history import TrainingInfo
 from minilstm.training.options import TrainingOptions
+from minilstm.training.resume import resume
 from minilstm.training.target_scale import TargetScale
 from minilstm.training.train import train
 
@@ -69,7 +72,8 @@ def train_files(options: argparse.Namespace) -> dict[str, Any]:
         judged = judge_folds(partial(_fold, material, options, how), material, options)
         if judged is not None and not options.quiet:
             print("the network that is saved: trained on all of them", flush=True)
-        net, info = _trained(material.data, material, options, {**how, **live})
+        with _checkpoints(options) as kept:
+            net, info = _trained(material.data, material, options, {**how, **live, **kept})
         judged = judge_test(_knowing(net, material), material) if judged is None else judged
         result = _measured(net, material, judged, shown(options.train))
         net = net.replace(about=known_of(material, _card(how, material, judged, result)))
@@ -108,6 +112,22 @@ def _how(options: argparse.Namespace, material: Material) -> dict[str, Any]:
     }
 
 
+@contextmanager
+def _checkpoints(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """The training options about checkpoints; their folder goes again if none was written."""
+    folder = options.out / "checkpoints"
+    make_folder(folder, "--out")
+    try:
+        yield {
+            "checkpoint_path": folder,
+            "checkpoint_frequency": math.inf,
+            "checkpoint_seconds": options.checkpoint_seconds,
+        }
+    finally:
+        with suppress(OSError):
+            folder.rmdir()
+
+
 def _trained(
     data: Sequences, material: Material, options: argparse.Namespace, how: dict[str, Any]
 ) -> tuple[Network, TrainingInfo]:
@@ -128,7 +148,14 @@ def _trained(
     layers = _layers(data, material, options, outputs)
     groups = data.groups if options.validation_share is not None else None
     settings = TrainingOptions(**how, validation_data=held)
-    net, info = train(data.x, y, layers, loss=loss, options=settings, groups=groups)
+    given: dict[str, Any] = {"loss": loss, "options": settings, "groups": groups}
+    folder = how.get("checkpoint_path")  # None in a fold
+    if options.resume and folder is not None:
+        if any(folder.glob("checkpoint-*")):
+            net, info = resume(folder, data.x, y, layers, **given)
+            return net if scale is None else scale.up(net), info
+        print(f"minilstm: no checkpoint in {folder}: the training begins", file=sys.stderr)
+    net, info = train(data.x, y, layers, **given)
     return net if scale is None else scale.up(net), info
 
 

@@ -26,6 +26,7 @@ from minilstm.version import __version__
 UNTOLD = {"memory_budget", "plots", "plot_file", "verbose", "verbose_frequency", "seed"}
 UNTOLD |= {"validation_data", "output_fcn", "execution_environment"}
 UNTOLD |= {"checkpoint_path", "checkpoint_frequency", "checkpoint_frequency_unit"}
+UNTOLD |= {"checkpoint_seconds", "checkpoints_kept"}
 RARE = 0.01  # a class with a smaller share of the training data is told
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from minilstm.checks import shortened, shown
 from minilstm.errors import ModelFileError
-from minilstm.exchange.incoming.formats.bounds import Refused, file_bytes, plain_json
+from minilstm.exchange.incoming.formats.bounds import Refused, file_bytes, plain_json, told
 from minilstm.exchange.incoming.formats.safetensors import read_safetensors, write_safetensors
 from minilstm.files import write_atomically
 from minilstm.network.graph.wiring import wire
@@ -43,10 +43,12 @@ from minilstm.network.self_check import (
     numpy_scores,
 )
 from minilstm.network.state_file import FORMAT as STATE_FORMAT
+from minilstm.paths import check_readable
 
 Array = NDArray[Any]
 
 FORMAT_VERSION = 3
+TRAINING = "minilstm-training"  # the metadata of a checkpoint, beside those of its network
 # Version 1 knew chains of four kinds of layers only. The checksums of 1 and 2 are of arrays alone.
 READABLE_VERSIONS = (1, 2, 3)
 LONGEST_REASON = 300  # letters of what is wrong
@@ -66,8 +68,12 @@ def write_model(path: str | os.PathLike[str], net: Any) -> Path:
     return write_atomically(path, lambda file: file.write(data))
 
 
-def to_bytes(net: Any) -> bytes:
-    """A model file in memory; see `write_model`."""
+def to_bytes(net: Any, training: Mapping[str, Array] | None = None, facts: str = "") -> bytes:
+    """A model file in memory; see `write_model`.
+
+    A checkpoint holds arrays of the training as well, each with a name that begins with "/", and
+    facts of it as JSON; whoever reads the network alone passes them over.
+    """
     from minilstm.version import __version__
 
     dtype = net.dtype
@@ -81,18 +87,12 @@ def to_bytes(net: Any) -> bytes:
     tensors = {key: np.ascontiguousarray(value) for key, value in net.parameters.items()}
     for key, value in net.statistics.items():
         tensors[STATISTICS + key] = np.ascontiguousarray(value)
-    configs = []
-    for layer in net.wiring.graph.layers:
-        config = layer.config()
-        for name in layer.arrays:
-            value = config.pop(name)
-            if value is not None:
-                tensors[f"{layer.name}/{name}"] = np.array(value)
-        configs.append({"kind": layer.kind, **config})
+    described, arrays = layers_to_plain(net.wiring.graph)
+    tensors |= arrays
     test_inputs = draw_inputs(net)
     test_scores = numpy_scores(net, test_inputs)
-    for key, arrays in ((TEST_INPUT, test_inputs), (TEST_SCORES, test_scores)):
-        for k, array in enumerate(arrays):
+    for key, some in ((TEST_INPUT, test_inputs), (TEST_SCORES, test_scores)):
+        for k, array in enumerate(some):
             tensors[numbered(key, k)] = np.ascontiguousarray(array)
     for key, value in tensors.items():
         if np.isfinite(value).all():
@@ -109,8 +109,7 @@ def to_bytes(net: Any) -> bytes:
         "minilstm_version": __version__,
         "gate_layout": GATE_LAYOUT,
         "dtype": dtype.name,
-        "layers": configs,
-        "connections": [list(c) for c in net.wiring.graph.connections],
+        **described,
         "classes": classes,
         # Class weights only matter in training, and functions cannot be saved.
         "losses": None
@@ -121,14 +120,29 @@ def to_bytes(net: Any) -> bytes:
     }
     # As it will be read: a tuple is a list then.
     plain = json.loads(json.dumps(metadata))
+    tensors |= training or {}
+    others = {} if training is None else {TRAINING: facts}
     try:
-        text = json.dumps({**plain, "sha256": checksum(tensors, plain)})
+        text = json.dumps({**plain, "sha256": checksum(tensors, plain, others)})
     except UnicodeEncodeError as error:  # half of a surrogate pair
         raise ValueError(
             f"a name or a class of the network holds {error.object[error.start]!r}, which is no "
             "letter; name it anew."
         ) from None
-    return write_safetensors(tensors, {FORMAT: text})
+    return write_safetensors(tensors, {FORMAT: text, **others})
+
+
+def layers_to_plain(graph: Any) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Layers and connections as a file describes them, and the arrays that layers hold."""
+    arrays, configs = {}, []
+    for layer in graph.layers:
+        config = layer.config()
+        for name in layer.arrays:
+            value = config.pop(name)
+            if value is not None:
+                arrays[f"{layer.name}/{name}"] = np.array(value)
+        configs.append({"kind": layer.kind, **config})
+    return {"layers": configs, "connections": [list(c) for c in graph.connections]}, arrays
 
 
 def read_model(
@@ -183,6 +197,8 @@ def from_bytes(
                 f"{path} is not as it was saved (its checksum differs); copy it again, or save the "
                 "model again."
             )
+        if TRAINING in others:
+            tensors = {key: value for key, value in tensors.items() if key[:1] != "/"}
         parts = contents(metadata, tensors, version)
         wiring = wire(parts.graph)
         check_fit(wiring, parts.classes, parts.losses)
@@ -214,6 +230,29 @@ def from_bytes(
             "so save the model again."
         ) from error
     return net
+
+
+def read_training(path: Any, kind: Callable[..., Any]) -> tuple[Any, dict[str, Array], Any]:
+    """Network, arrays and facts of a checkpoint; see `to_bytes` and `read_model`."""
+    found, data = file_bytes(path)
+    net = from_bytes(data, kind, path=str(found))
+    tensors, others = read_safetensors(data)
+    arrays = {key: value for key, value in tensors.items() if key[:1] == "/"}
+    return net, arrays, plain_json(others[TRAINING].encode())
+
+
+def training_facts(path: Any) -> Any:
+    """What the head of a checkpoint tells of its training; None where it is a network alone.
+
+    Raises as `read_model` does; the file may be truncated behind its head all the same.
+    """
+    found = check_readable(path, what="checkpoint")
+    with told(found), open(found, "rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        if size > found.stat().st_size:
+            raise Refused("ends within its header; copy it again.")
+        text = plain_json(file.read(size))["__metadata__"].get(TRAINING)
+        return None if text is None else plain_json(text.encode())
 
 
 def _reason(error: Exception) -> str:

@@ -26,6 +26,10 @@ OF_VALIDATION = {
     "validation_patience", "objective_metric_name", "objective_direction",
 }  # fmt: skip
 
+OF_CHECKPOINTS = {
+    "checkpoint_frequency", "checkpoint_frequency_unit", "checkpoint_seconds", "checkpoints_kept",
+}  # fmt: skip
+
 
 def without_effect(
     options: TrainingOptions, per_epoch: int, longest: int, decays: bool
@@ -172,9 +176,9 @@ def _of_others(
     unit = options.checkpoint_frequency_unit
     steps = options.max_epochs if unit == "epoch" else options.max_epochs * per_epoch
     if options.checkpoint_path is None:
-        for name in sorted(changed & {"checkpoint_frequency", "checkpoint_frequency_unit"}):
+        for name in sorted(changed & OF_CHECKPOINTS):
             yield name, "checkpoint_path is None, so none is saved; set checkpoint_path to a folder"
-    elif options.checkpoint_frequency > steps:
+    elif steps < options.checkpoint_frequency < math.inf:
         yield (
             "checkpoint_frequency",
             f"there are only {steps} {unit}s, so no checkpoint is saved; set at most {steps}",

@@ -9,7 +9,6 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import InitVar, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,11 +23,12 @@ from minilstm.network.network import Network
 from minilstm.network.passes.heads import Head
 from minilstm.network.passes.placement import moved_network
 from minilstm.training.batches import Piece, TrainingData, cuts, joined, pieces, pieces_of
+from minilstm.training.checkpoints.folder import Checkpoint, Checkpoints
 from minilstm.training.divergence import diverged
 from minilstm.training.factors import weighted
 from minilstm.training.final_statistics import population_statistics
 from minilstm.training.history import TrainingInfo
-from minilstm.training.interruption import Interruption
+from minilstm.training.interruption import TERMINATED, Interruption
 from minilstm.training.options import TrainingOptions
 from minilstm.training.progress import Progress
 from minilstm.training.solvers import solver_init, update
@@ -48,14 +48,14 @@ class TrainingLoop:
     shuffler: np.random.Generator  # of the order of sequences
     noise: np.random.Generator  # of dropout
     note: str  # a line to print above the table, or ""
-    checkpoints: InitVar[Path | None]  # their folder
+    checkpoints: Checkpoints
 
-    def __post_init__(self, validation: TrainingData | None, checkpoints: Path | None) -> None:
+    def __post_init__(self, validation: TrainingData | None) -> None:
         options, backend, data = self.options, self.backend, self.data
         # The arrays of these networks, and what the solver remembers, stay where the backend
         # computes; `Watch.shown` gives a network as users see it.
         self.net = net = moved_network(self.net, backend.to_device)
-        self.watch = Watch(net, self.heads, validation, options, backend, checkpoints)
+        self.watch = Watch(net, self.heads, validation, options, backend)
         self.solver = solver_init(options.solver, net.parameters)
         self.history: dict[str, list[float]] = {c: [] for c in self.watch.columns()}
         first = cuts(np.arange(len(data)), options)
@@ -64,6 +64,8 @@ class TrainingLoop:
         self.error: DivergedError | None = None  # of this training
         self.reason = ""  # why training stopped
         self.place = 0, 0, math.nan  # iteration, epoch and learning rate of the last step
+        self.spot = 0, -1, -1  # its epoch, its mini-batch, and the piece of that, from 0
+        self.order = np.arange(len(data))  # (B,)
         self.started = time.perf_counter()
         self.good_net = net  # the last whose loss is known to be finite
         self.last_norm: Any = 0.0  # of the gradient
@@ -73,6 +75,13 @@ class TrainingLoop:
         self.carried: dict[str, LSTMState] | None = None  # between the pieces of a split batch
         self.metric_names, self.solver_options = options.metric_names, options.solver_options
         self.want_outputs = any(name != "accuracy" for name in self.metric_names)
+        self.goes_on = False  # whether it began in another process
+
+    def go_on(self, found: Checkpoint) -> None:
+        """Take up the training of a checkpoint where that was written."""
+        found.put_back(self)
+        done = f"going on after {self.solver.t} iterations, from {found.path}"
+        self.note, self.goes_on = f"{self.note}\n{done}".lstrip(), True
 
     def facts(self) -> tuple[int, int, bool]:
         """Iterations of an epoch, steps of the longest batch, and whether anything decays."""
@@ -87,6 +96,8 @@ class TrainingLoop:
         told = self.net, self.data, self.note
         preface = self.watch.preface(*told) if self.options.verbose else ""
         progress = Progress(self.options, self.total, list(self.history), preface)
+        if self.goes_on:
+            progress.go_on(self.solver.t, time.perf_counter() - self.started)
         try:
             return self._run(ctrl_c, progress)
         except BaseException as error:
@@ -100,9 +111,12 @@ class TrainingLoop:
 
     def _run(self, ctrl_c: Interruption, progress: Progress) -> tuple[Network, TrainingInfo]:
         with reuse_memory(self.backend):
-            if ctrl_c.ends(lambda: self._loop(ctrl_c, progress)):
+            cut = ctrl_c.ends(lambda: self._loop(ctrl_c, progress), gently=True)
+            if cut:  # within a step, so there is no checkpoint of it
                 done, total = self.solver.t, self.total
                 self.reason = f"Stopped by Ctrl-C after {done} of {total} iterations."
+            if ctrl_c.asked == TERMINATED:
+                ctrl_c.leave(self.reason if cut else self._asked(ctrl_c))
             if ctrl_c.ends(self._finish_statistics) and self._wants_statistics():
                 self._add_to_reason("Ctrl-C kept the running statistics of batch normalization")
         self._check_last_update()
@@ -117,7 +131,7 @@ class TrainingLoop:
                 warnings.warn(
                     f"Ctrl-C cut off {what} after the training, which is whole.",
                     RuntimeWarning,
-                    stacklevel=4,
+                    stacklevel=5,
                 )
         return net, info
 
@@ -126,7 +140,7 @@ class TrainingLoop:
     def _loop(self, ctrl_c: Interruption, progress: Progress) -> None:
         """All epochs, or until something stops them; keeps the reason."""
         options, watch, total = self.options, self.watch, self.total
-        start = watch.validate(self.net, 0)
+        start = {} if self.goes_on else watch.validate(self.net, 0)
         if start:
             now = time.perf_counter() - self.started
             self._add_row({"iteration": 0, "epoch": 0, "time": now, **start})
@@ -134,26 +148,45 @@ class TrainingLoop:
         if watch.call_output_functions("start", start, self.net):
             self.reason = "Stopped by output_fcn before the first iteration."
             return
-        for iteration, epoch, rate, piece, epoch_ends in self._batches():
+        if self.goes_on:  # the end of its last step may not have been reached
+            self.reason = self._end_of_step({c: v[-1] for c, v in self.history.items()}, ctrl_c)
+        for iteration, epoch, rate, piece, epoch_ends in () if self.reason else self._batches():
             ctrl_c.check()
             row = self._step(iteration, epoch, rate, piece)
             if iteration == total or watch.validates(iteration, epoch_ends):
                 row.update(watch.validate(self.net, iteration))
             shown = self._add_row(row)
             progress.iteration(shown, self.history)
-            watch.checkpoint(self.net, iteration, epoch, epoch_ends)
-            if watch.call_output_functions("iteration", shown, self.net):
-                self.reason = f"Stopped by output_fcn after {iteration} of {total} iterations."
+            self.checkpoints.after_step(self, iteration, epoch, epoch_ends)
+            self.reason = self._end_of_step(shown, ctrl_c)
+            if self.reason:
                 return
-            if watch.waited >= options.validation_patience:
-                measure = options.objective_metric_name
-                worse = "loss has not fallen" if measure == "loss" else f"{measure} did not improve"
-                self.reason = (
-                    f"Stopped after epoch {epoch}: the validation {worse} for {watch.waited} "
-                    "validations."
-                )
-                return
-        self.reason = f"All {options.max_epochs} epochs are done."
+        self.reason = self.reason or f"All {options.max_epochs} epochs are done."
+
+    def _end_of_step(self, row: dict[str, float], ctrl_c: Interruption) -> str:
+        """Why the training stops after the step of this row; "" where it goes on."""
+        watch, options = self.watch, self.options
+        if ctrl_c.asked:
+            return self._asked(ctrl_c)
+        if watch.call_output_functions("iteration", row, self.net):
+            return f"Stopped by output_fcn after {self.solver.t} of {self.total} iterations."
+        if watch.waited >= options.validation_patience:
+            measure = options.objective_metric_name
+            worse = "loss has not fallen" if measure == "loss" else f"{measure} did not improve"
+            return (
+                f"Stopped after epoch {self.place[1]}: the validation {worse} for {watch.waited} "
+                "validations."
+            )
+        return ""
+
+    def _asked(self, ctrl_c: Interruption) -> str:
+        """Write a checkpoint as a signal asked to stop, and give the reason, with how to go on."""
+        saved = self.checkpoints.write(self)
+        how = (
+            f"; go on from {str(self.checkpoints.folder)!r} with minilstm.resume, or train --resume"
+        )
+        done = f"{self.solver.t} of {self.total} iterations"
+        return f"Stopped by {ctrl_c.asked} after {done}{how if saved else ''}."
 
     def _add_row(self, row: dict[str, float]) -> dict[str, float]:
         """Add a row to the history, and give it with NaN for what was not measured."""
@@ -165,21 +198,25 @@ class TrainingLoop:
     def _batches(self) -> Iterator[tuple[int, int, float, Piece, bool]]:
         """Iteration, epoch, learning rate, mini-batch, and whether the epoch ends with it."""
         options, data = self.options, self.data
-        order = np.arange(len(data))  # (B,)
         again = options.shuffle == "every-epoch"
         together = joined(data) if again and options.max_epochs > 1 else None
         how = options, self.backend, self.net.dtype, together
-        kept: list[list[Piece]] = []  # of an order that stays
-        iteration = 0
-        for epoch in range(1, options.max_epochs + 1):
-            if again or (options.shuffle == "once" and epoch == 1):
-                order = self.shuffler.permutation(order)
-            parts = cuts(order, options)
+        kept: dict[int, list[Piece]] = {}  # of an order that stays
+        iteration = self.solver.t
+        for epoch in range(max(1, self.spot[0]), options.max_epochs + 1):
+            if epoch > self.spot[0] and (again or (options.shuffle == "once" and epoch == 1)):
+                self.order = self.shuffler.permutation(self.order)
+            parts = cuts(self.order, options)
             for k, part in enumerate(parts):
-                ready = kept[k] if k < len(kept) else list(pieces(data, self.heads, part, *how))
-                if not again and k == len(kept):
-                    kept.append(ready)
+                if (epoch, k) < self.spot[:2]:
+                    continue
+                ready = kept[k] if k in kept else list(pieces(data, self.heads, part, *how))
+                if not again:
+                    kept[k] = ready
                 for n, piece in enumerate(ready):
+                    if (epoch, k, n) <= self.spot:
+                        continue
+                    self.spot = epoch, k, n
                     iteration += 1
                     rate = options.learn_rate(epoch, iteration, self.total)
                     last = k + 1 == len(parts) and n + 1 == len(ready)
@@ -278,7 +315,7 @@ class TrainingLoop:
             for c, v in self.history.items()
         }
         seconds = time.perf_counter() - self.started
-        lost = self.watch.lost_checkpoints
+        lost = self.checkpoints.lost
         if lost:
             many = "1 checkpoint" if lost == 1 else f"{lost} checkpoints"
             reason = f"{reason.removesuffix('.')}; {many} could not be written."

@@ -71,6 +71,11 @@ def _path(name: str, value: Any) -> None:
     as_path(value, name)
 
 
+def _frequency(name: str, value: Any) -> None:
+    if not (isinstance(value, float) and value == math.inf):
+        check_whole(name, value, at_least=1)
+
+
 def _validation_frequency(name: str, value: Any) -> None:
     if value != "epoch" and not is_whole(value, 1):
         raise ValueError(
@@ -150,9 +155,14 @@ class TrainingOptions:
     output_network : "last-iteration", "best-validation" (lowest validation loss), or "auto": last
     metrics : list of "accuracy", "fscore", "precision", "recall", "auc", "rmse" and functions
     output_fcn : function or list of functions of an info record; one that returns True stops
-    checkpoint_path : folder for networks saved on the way; None saves none
+    checkpoint_path : folder for checkpoints, from which `minilstm.resume` goes on; each loads as a
+        network as well. None writes none
     checkpoint_frequency, checkpoint_frequency_unit : a checkpoint after every so many "epoch" or
-        "iteration"
+        "iteration"; inf for none
+    checkpoint_seconds : a checkpoint in between as well, so many seconds after the last one; inf
+        for none
+    checkpoints_kept : how many of the newest stay; None keeps all of `checkpoint_frequency`, and
+        the newest two of those in between
     reset_input_normalization : compute the statistics of the input layer anew even if given
     batch_normalization_statistics : "population" computes them over the whole training set at the
         end, "moving" keeps the running ones; "auto" is "population"
@@ -230,8 +240,10 @@ class TrainingOptions:
     metrics: Sequence[Any] = ()
     output_fcn: Callable[..., Any] | Sequence[Callable[..., Any]] | None = ()
     checkpoint_path: str | os.PathLike[str] | None = _option(None, _path, none=True)  # noqa: RUF009
-    checkpoint_frequency: int = _option(1, _COUNT)
+    checkpoint_frequency: float = _option(1, _frequency)
     checkpoint_frequency_unit: str = _option("epoch", _one_of("epoch", "iteration"))
+    checkpoint_seconds: float = _option(300.0, _LIMIT)
+    checkpoints_kept: int | None = _option(None, _COUNT, none=True)
     reset_input_normalization: bool = _option(True, check_flag)
     batch_normalization_statistics: str = _option("auto", _one_of("auto", "population", "moving"))
     memory_budget: float | str = _option("auto", _memory_budget)

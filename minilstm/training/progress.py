@@ -71,6 +71,13 @@ class Progress:
             self._line(f"{format_row(row)}  {_clock(left):>8}")
             self.last_line = now
 
+    def go_on(self, done: int, seconds: float) -> None:
+        """Count what an earlier training did in so many seconds before it was interrupted."""
+        self.started -= seconds
+        if self.bar is not None:
+            with self._costs_only_the_table():
+                self.bar.update(done)
+
     def validation_before_training(self, measured: Mapping[str, float]) -> None:
         """Show what the validation gave before the first update, by column."""
         if self.verbose:

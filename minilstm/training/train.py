@@ -16,6 +16,8 @@ from minilstm.logs import log
 from minilstm.network.graph.connections import Connections
 from minilstm.network.network import Network
 from minilstm.training.batches import TrainingData
+from minilstm.training.checkpoints.folder import Checkpoint, Checkpoints, checkpoint_folder
+from minilstm.training.checkpoints.sameness import check_same, identity_of
 from minilstm.training.effects import without_effect
 from minilstm.training.environment import choose_side, is_left_open, training_backend
 from minilstm.training.hints import find_hints
@@ -25,7 +27,6 @@ from minilstm.training.loop import TrainingLoop
 from minilstm.training.lost_digits import lost_digits
 from minilstm.training.options import TrainingOptions
 from minilstm.training.prepare import check_validation, prepare
-from minilstm.training.watch import checkpoint_folder
 
 
 def train(
@@ -76,7 +77,9 @@ def train(
     Notes
     -----
     Ctrl-C ends the training and returns the network so far; `info.stop_reason` says so. So does a
-    second one while the training is finished up, which it cuts short.
+    second one while the training is finished up, which it cuts short. With `checkpoint_path` the
+    first one lets the step end, and a checkpoint is written; SIGTERM does so too, and then ends the
+    program. `minilstm.resume` goes on from there.
 
     What fails beside the training does not end it: a checkpoint that cannot be written, the table,
     the bar and the picture cost a warning. Any other error, such as one of an `output_fcn`, a
@@ -95,30 +98,53 @@ def train(
     >>> net.evaluate(x, y)["accuracy"] > 0.95
     True
     """
+    return run_training(x, y, layers, loss, options, step_weights, groups)
+
+
+def run_training(
+    x: Any,
+    y: Any,
+    layers: Sequence[Layer] | Connections | Network,
+    loss: Any,
+    options: TrainingOptions | None,
+    step_weights: Any,
+    groups: Any,
+    found: Checkpoint | None = None,
+) -> tuple[Network, TrainingInfo]:
+    """`train`, or where a checkpoint was found, what is left of it."""
     options = TrainingOptions() if options is None else options
     if not isinstance(options, TrainingOptions):
         raise TypeError(
             f"options is {type(options).__name__}; give TrainingOptions('adam', max_epochs=60)."
         )
     backend = training_backend(options.execution_environment)
-    folder = checkpoint_folder(options)
+    checkpoint_folder(options)  # before work starts
     # One generator for first values, one for shuffling, one for dropout: none disturbs another.
     values, shuffler, noise = np.random.default_rng(options.seed).spawn(3)
     given = x, y, layers, loss, options, step_weights, groups
     net, heads, data, held_out = prepare(*given, values)
     if spoiled := lost_digits(net, heads, x, y, options.target_data_formats):
-        warnings.warn(spoiled, UserWarning, stacklevel=2)
+        warnings.warn(spoiled, UserWarning, stacklevel=3)
     validation = held_out
     if validation is None:
         validation = check_validation(net, heads, data, options)
     backend, note = _faster(backend, net, data, options)
     _say_that_numpy_is_slow(backend)
-    with Interruption() as ctrl_c, use_backend(backend.name):
+    known: dict[str, Any] = {}
+    if found is not None or options.checkpoint_path is not None:
+        known = identity_of(net, data, validation, options, backend)
+    if found is not None:
+        known["began"] = check_same(found.facts, known, found.path)
+    checkpoints = Checkpoints(options, known, found.files if found is not None else [])
+    gently = options.checkpoint_path is not None
+    with Interruption(gently) as ctrl_c, use_backend(backend.name):
         loop = TrainingLoop(
-            net, heads, data, validation, options, backend, shuffler, noise, note, folder
+            net, heads, data, validation, options, backend, shuffler, noise, note, checkpoints
         )
+        if found is not None:
+            loop.go_on(found)
         for sentence in without_effect(options, *loop.facts()):
-            warnings.warn(sentence, UserWarning, stacklevel=2)
+            warnings.warn(sentence, UserWarning, stacklevel=3)
         log.info(
             "training on %s: %d sequences, %d learnables, %d iterations",
             backend.name, len(data), sum(p.size for p in net.parameters.values()), loop.total,
@@ -147,5 +173,5 @@ def _say_that_numpy_is_slow(backend: Backend) -> None:
             "training runs on NumPy alone because Numba is not installed; it is several times "
             "faster with it: pip install 'minilstm[fast]'.",
             UserWarning,
-            stacklevel=3,
+            stacklevel=4,
         )

@@ -1,4 +1,4 @@
-"""What happens beside the steps of a training: validation, checkpoints, and output functions.
+"""What happens beside the steps of a training: validation and output functions.
 It keeps the best network so far, and changes nothing in the training itself."""
 
 from __future__ import annotations
@@ -7,7 +7,6 @@ import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,7 +20,6 @@ from minilstm.network.network import Network
 from minilstm.network.passes.heads import Head
 from minilstm.network.passes.memory import MemoryPlan
 from minilstm.network.passes.placement import moved_network
-from minilstm.paths import check_folder
 from minilstm.training.batches import TrainingData, cuts
 from minilstm.training.history import STEP_COLUMNS
 from minilstm.training.options import TrainingOptions
@@ -50,8 +48,6 @@ class Watch:
     validation: TrainingData | None
     options: TrainingOptions
     backend: Backend
-    checkpoints: Path | None = None  # their folder
-    lost_checkpoints: int = 0
     best_value: float = math.inf
     best_iteration: int = 0
     unmeasured: bool = False  # whether a validation gave NaN, of which there was a warning
@@ -120,28 +116,6 @@ class Watch:
             return self.validation is not None and options.objective_metric_name != "loss"
         return options.output_network == "best-validation"
 
-    def checkpoint(self, net: Network, iteration: int, epoch: int, epoch_ends: bool) -> None:
-        """Save a network where the options ask for one now; a failure costs the file alone."""
-        options = self.options
-        by_epoch = options.checkpoint_frequency_unit == "epoch"
-        count = epoch if by_epoch else iteration
-        due = (epoch_ends or not by_epoch) and count % options.checkpoint_frequency == 0
-        if self.checkpoints is None or not due:
-            return
-        name = f"checkpoint-epoch-{epoch:04d}-iteration-{iteration:06d}.safetensors"
-        try:
-            self.shown(net).save(self.checkpoints / name)
-            log.info("checkpoint %s", self.checkpoints / name)
-        except Exception as error:
-            self.lost_checkpoints += 1
-            if self.lost_checkpoints == 1:
-                warnings.warn(
-                    f"the checkpoint of iteration {iteration} could not be written ({error}); the "
-                    "training goes on, and tries again at the next.",
-                    RuntimeWarning,
-                    stacklevel=2,
-                )
-
     def call_output_functions(self, state: str, row: dict[str, float], net: Network) -> bool:
         """Call every output function; whether one of them wants to stop."""
         functions: Any = self.options.output_fcn
@@ -196,9 +170,3 @@ def _not_measured(objective: str, iteration: int) -> str:
         "chooses no network and does not count for validation_patience: give validation_data of "
         "which it can be computed, or another objective_metric_name."
     )
-
-
-def checkpoint_folder(options: TrainingOptions) -> Path | None:
-    """The absolute path of the folder for checkpoints, where a file was written on trial."""
-    path = options.checkpoint_path
-    return None if path is None else check_folder(path, "checkpoint_path")

@@ -2,12 +2,15 @@
 Checks of single options that other rooms share are in `checks`, where to compute in `computing`.
 """
 
+import json
 import os
+from pathlib import Path
 
 import numpy as np
 
 import minilstm as ml
 from advice.world import build, train
+from minilstm.network.model_file import read_training, to_bytes
 from minilstm.training.factors import blocks
 
 
@@ -38,6 +41,38 @@ def numbers(x, first=None, scale=1.0, loss="mse", rate=0.01, **options):
     options = {"solver": "sgdm", "max_epochs": 60, "initial_learn_rate": rate, **options}
     return train(x, targets, linear(first), loss=loss, **options)
 
+
+def saved(x, y, **options):
+    """A training with a checkpoint after every epoch; what goes on from it needs no options."""
+    folder = gone()
+    train(x, y, max_epochs=2, checkpoint_path=folder, **options)
+    return folder
+
+
+def written(x, y, at=-1, facts=None):
+    """The same, with other facts of the last checkpoint, or one cut short from the last one on."""
+    paths = sorted(Path(saved(x, y)).iterdir())
+    if facts is not None:
+        net, arrays, told = read_training(paths[-1], ml.Network)
+        paths[-1].write_bytes(to_bytes(net, arrays, json.dumps({**told, **facts})))
+    for path in [] if facts is not None else paths[at:]:
+        path.write_bytes(path.read_bytes()[:-9])
+    return "c"
+
+
+def network_alone(x, y):
+    """A folder as older versions left it."""
+    folder = Path(gone())
+    build().save(folder / "checkpoint-epoch-0001-iteration-000001.safetensors")
+    return folder
+
+
+def tenth(epoch, iteration):
+    """A schedule of the learning rate."""
+    return 0.1
+
+
+GO_ON = "ml.resume('c', x, y)"
 
 TABLE = [
     ("train(x, y, epsilon=1e-50)", "give a larger one, or train with (dtype='float64')",
@@ -88,6 +123,46 @@ TABLE = [
     ("train(x, y, checkpoint_path=gone(), output_fcn=lambda i: os.rmdir('c') if os.path.isdir("
      "'c') else None)", "goes on, and tries again at the next",
      "train(x, y, checkpoint_path=gone())"),
+    # ------------------------------------------------------------ going on from a checkpoint
+    ("ml.resume('.', x, y)", "start the training with (minilstm.train), and give it this folder as "
+     "its option (checkpoint_path)", "train(x, y, $2='.'); ml.resume('.', x, y)"),
+    ("ml.resume(network_alone(x, y), x, y)", r"with minilstm.train\(x, y, minilstm.load\(path\)\)",
+     "ml.train(x, y, ml.load(next(network_alone(x, y).iterdir())))[0]"),
+    ("ml.resume(written(x, y, 0), x, y)", "start the training anew with minilstm.train",
+     "train(x, y)"),
+    ("ml.resume(written(x, y), x, y)", "remove what is broken",
+     "written(x, y); os.unlink(sorted(Path('c').iterdir())[-1]); " + GO_ON),
+    ("ml.resume(written(x, y, facts={'version': '0'}), x, y)",
+     r"train its network further with minilstm.train\(x, y, minilstm.load\(path\)\)",
+     "saved(x, y); ml.train(x, y, ml.load(sorted(Path('c').iterdir())[-1]))[0]"),
+    ("ml.resume(written(x, y, facts={'columns': []}), x, y)", "remove it, and go on from another",
+     "written(x, y, facts={'columns': []}); os.unlink(sorted(Path('c').iterdir())[-1]); " + GO_ON),
+    ("ml.resume(written(x, y, facts={'machine': ''}), x, y)", "go on there if each bit matters",
+     "saved(x, y); " + GO_ON),
+    ("ml.resume(saved(x, y), x[::-1], y[::-1])", "give the data that it began with",
+     "saved(x, y); " + GO_ON),
+    ("ml.resume(saved(x, y), x, y, options=TrainingOptions(max_epochs=3))",
+     "give that of that training, or leave options out", "saved(x, y); " + GO_ON + ";"
+     "ml.resume('c', x, y, options=ml.TrainingOptions(max_epochs=2, verbose=False))"),
+    ("ml.resume(saved(x, y, validation_data=(x, y)), x, y)",
+     "give (validation_data) as that training had it",
+     "saved(x, y, validation_data=(x, y)); ml.resume('c', x, y, $1=(x, y))"),
+    ("ml.resume(saved(x, y), x, y, options=TrainingOptions(), validation_data=(x, y))",
+     r"give it as TrainingOptions\(validation_data=\(x, y\)\)",
+     "saved(x, y, validation_data=(x, y)); ml.resume('c', x, y, options=ml.TrainingOptions("
+     "validation_data=(x, y), max_epochs=2, verbose=False))"),
+    ("ml.resume(saved(x, y, learn_rate_schedule=tenth), x, y)",
+     "give (options) as that training had it",
+     "saved(x, y, learn_rate_schedule=tenth); ml.resume('c', x, y, $1=ml.TrainingOptions("
+     "learn_rate_schedule=tenth, max_epochs=2, verbose=False))"),
+    ("ml.resume(saved(x, y), x, y, [*classifier()[:1], *classifier()[2:]])",
+     "give those of that training, or leave layers out",
+     "saved(x, y); " + GO_ON + "; ml.resume('c', x, y, classifier())"),
+    ("ml.resume(saved(x, y), x, y, loss=ml.CrossEntropy(ignored_labels=['sit']))",
+     "give that of that training, or leave loss out",
+     "saved(x, y); " + GO_ON + "; ml.resume('c', x, y, loss='crossentropy')"),
+    ("saved(x, y)\nwith ml.use_backend('numba'): " + GO_ON, "choose that one with (minilstm.*d)\\.",
+     "saved(x, y)\nwith ml.use_backend('numba'): ml.set_backend('numpy')\n" + GO_ON),
     ("with patch('builtins.print', broken_pipe): train(x, y, verbose=True)", "the training goes on",
      "train(x, y, verbose=False)"),
     # ------------------------------------------------------------ options that cannot act

@@ -2,9 +2,11 @@
 A case takes the `World` of `test_cli_options.py`.
 """
 
+import dataclasses
 import json
 
 import numpy as np
+from agreement import bits
 
 from minilstm.command_line import training
 from minilstm.command_line.cli import main
@@ -190,6 +192,31 @@ def loud(w):
     assert not any("LearnRate" in line for line in w.printed)
 
 
+def resume(w):
+    """A training that is stopped after two steps and goes on is one that nothing stopped."""
+    how, real = ["--epochs", 4, "--dropout", 0.2], training.train
+    whole, history = w.train(*how), w.history
+    assert not (w.out / "t/checkpoints").exists()  # none was due
+
+    def stopped(*given, options, **more):
+        stop = {"output_fcn": lambda told: told.iteration == 2}
+        return real(*given, options=dataclasses.replace(options, **stop), **more)
+
+    w.patch.setattr(training, "train", stopped)
+    w.train(*how, "--resume", "--checkpoint-seconds", 1e-9)
+    folder = w.out / "t/checkpoints"
+    assert f"minilstm: no checkpoint in {folder}: the training begins" in w.errors.splitlines()
+    assert len(w.history["loss"]) == 2 and len(list(folder.iterdir())) == 2
+    w.patch.setattr(training, "train", None)
+    assert bits(w.train(*how, "--resume")) == bits(whole)
+    assert w.history["loss"] == history["loss"] and len(history["loss"]) == 4
+    facts = w.run(
+        "train", "train.csv", *how, "--hidden", 4, "--resume", "--out", w.out / "t", code=2
+    )
+    assert facts["error"].startswith("the layer 'lstm' is ")
+    assert facts["error"].endswith("; give those of that training.")
+
+
 WINDOWS = ("--window-length", "10")
 TRAIN = {
     "--test": with_test,
@@ -221,6 +248,8 @@ TRAIN = {
     "--seed": other_weights("--seed", 7),
     "--out": lambda w: w.train() and (w.out / "t/model.safetensors").stat(),
     "--quiet": loud,
+    "--resume": resume,
+    "--checkpoint-seconds": sets("checkpoint_seconds", 9.0, "--checkpoint-seconds", 9),
     "--test-share": test_share,
     "--folds": folds,
     "--leave-one-group-out": leave_one_group_out,

@@ -16,8 +16,8 @@ from agreement import bits
 from builders import train_classifier as train
 
 import minilstm as ml
-from minilstm.network import model_file
 from minilstm.training import final_statistics, loop
+from minilstm.training.checkpoints import folder
 from minilstm.training.interruption import Interruption
 
 pytestmark = [
@@ -127,15 +127,16 @@ def test_while_the_output_functions_see_the_end():
 
 
 def test_while_a_checkpoint_is_written_the_file_is_whole_or_not_there(monkeypatch, tmp_path):
-    interrupt_when(monkeypatch, model_file, "write_atomically", call=2, after=True)
+    interrupt_when(monkeypatch, folder, "write_atomically", call=2, after=True)
     _, info = train(max_epochs=5, checkpoint_path=tmp_path)
-    assert info.stop_reason == "Stopped by Ctrl-C after 2 of 5 iterations."
+    how = f"go on from '{tmp_path}' with minilstm.resume, or train --resume."
+    assert info.stop_reason == f"Stopped by Ctrl-C after 2 of 5 iterations; {how}"
     assert len(list(tmp_path.iterdir())) == 2
     monkeypatch.undo()
     interrupt_when(monkeypatch, os, "fsync")
     with ml.use_backend("numpy"):
         _, info = train(max_epochs=5, checkpoint_path=tmp_path, seed=1)
-    assert info.stop_reason == "Stopped by Ctrl-C after 1 of 5 iterations."
+    assert info.stop_reason == f"Stopped by Ctrl-C after 1 of 5 iterations; {how}"
     assert [p for p in tmp_path.iterdir() if p.suffix == ".part"] == []
 
 

@@ -236,6 +236,8 @@ def test_defaults_are_the_references():
         "checkpoint_path": None,
         "checkpoint_frequency": 1,
         "checkpoint_frequency_unit": "epoch",
+        "checkpoint_seconds": 300.0,  # the reference has none
+        "checkpoints_kept": None,  # nor this
         "reset_input_normalization": True,
         "batch_normalization_statistics": "auto",
         "execution_environment": "auto",

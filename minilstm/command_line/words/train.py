@@ -41,6 +41,18 @@ def add_train(
     add_to = train.add_argument_group("what is written").add_argument
     add_to("--out", type=path, default=Path("minilstm-train"), help="folder for files")
     add_to("--quiet", action="store_true", help="no table of the training, no report in full")
+    add_to(
+        "--checkpoint-seconds",
+        type=real,
+        default=300.0,
+        metavar="S",
+        help="between checkpoints, in the folder checkpoints of --out; inf for none",
+    )
+    add_to(
+        "--resume",
+        action="store_true",
+        help="go on from the newest checkpoint, if there is one; folds are trained again",
+    )
     train.set_defaults(run=training.train_files)
 
 

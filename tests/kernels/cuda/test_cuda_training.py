@@ -8,7 +8,7 @@ import sys
 import cuda_shim
 import numpy as np
 import pytest
-from agreement import assert_near, on_both
+from agreement import assert_near, bits, on_both
 from builders import camera, chain, interrupt_at, two_in_two_out
 
 import minilstm as ml
@@ -174,7 +174,9 @@ def test_validation_the_best_network_and_what_an_output_function_gets(cupy_backe
 
 def test_checkpoints_are_files_of_numpy_arrays(cupy_backend, tmp_path):
     with ml.use_backend("cupy"):
-        net, _ = train(chain(ml.LSTM(5), out=3), checkpoint_path=tmp_path)
+        net, _ = train(chain(ml.LSTM(5), ml.Dropout(0.5), out=3), checkpoint_path=tmp_path)
+        again, _ = ml.resume(sorted(tmp_path.iterdir())[0], *data())
+    assert bits(again) == bits(net)
     files = sorted(tmp_path.iterdir())
     assert len(files) == 3
     with ml.use_backend("numpy"):

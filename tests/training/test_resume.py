@@ -1,0 +1,397 @@
+"""A training goes on from any of its checkpoints as if nothing had interrupted it.
+What would have other bits is refused by its name; a broken checkpoint is passed over."""
+
+import json
+import os
+import shutil
+import signal
+import warnings
+
+import builders
+import numpy as np
+import pytest
+from agreement import bits
+from interrupted import EVERY, HELD, LAYERS, MANY, SHORT, X, Y, files, known, train
+
+import minilstm as ml
+from minilstm.network.model_file import read_training, to_bytes
+from minilstm.network.network import Network
+from minilstm.training.checkpoints import folder as folders
+
+ANEW = "start the training anew with minilstm.train."
+
+
+class Spread:
+    """A schedule of a user."""
+
+    def rate(self, initial_rate, epoch, iteration, total_epochs, total_iterations):
+        return initial_rate / iteration
+
+
+def furthest(y, t):
+    return float(np.abs(y - t).max())
+
+
+ENDS = [*LAYERS[:5], ml.FullyConnected(2, weights_learn_rate_factor=0), ml.Softmax()]
+TRAININGS = {
+    "shuffled, validated, on a schedule": ({}, MANY),
+    "in pieces of two steps": ({}, {**MANY, "sequence_length": 2}),
+    "stopped by patience": (
+        {}, {**MANY, "validation_patience": 2, "initial_learn_rate": 0.5, "max_epochs": 9},
+    ),
+    "the best network": (
+        {"loss": ml.CrossEntropy({"up": 1.0, "down": 3.0})},
+        {"validation_share": 0.3, "objective_metric_name": "auc", "metrics": ["auc", "fscore"],
+         "solver": "sgdm", "validation_frequency": "epoch"},
+    ),
+    "a network that trains on": (
+        {"layers": builders.start(ENDS, classes=["down", "up"])},
+        {"solver": "rmsprop", "shuffle": "never", "drop_partial_batch": True,
+         "batch_normalization_statistics": "moving", "gradient_threshold": 0.1,
+         "learn_rate_schedule": [ml.schedules.Piecewise(0.5, 1), "none"][:1]},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TRAININGS)
+def test_every_checkpoint_goes_on_to_the_same_bits(name, backend, tmp_path):
+    given, options = TRAININGS[name]
+    loss, layers = given.get("loss"), given.get("layers", LAYERS)
+    layers = layers if isinstance(layers, ml.Network) else list(layers)
+    with ml.use_backend(backend.name):
+        how = {**SHORT, **options}
+        whole = known(ml.train(X, Y, layers, loss, ml.TrainingOptions(**how)))
+        again = ml.train(
+            X, Y, layers, loss, ml.TrainingOptions(**how, **EVERY, checkpoint_path=tmp_path)
+        )
+        assert known(again) == whole
+        written = files(tmp_path)
+        assert len(written) == again[1].history["iteration"][-1]
+        for path in written[:: len(written) // 5]:
+            back = ml.resume(path, X, Y, validation_data=options.get("validation_data"))
+            assert known(back) == whole, path.name
+
+
+def test_what_no_file_holds_is_given_again(tmp_path):
+    x, y = builders.running_sums()
+    layers = [ml.SequenceInput(2), ml.LSTM(3), ml.FullyConnected(1)]
+
+    def value(y, t):
+        return float(((y - t) ** 2).mean())
+
+    def gradient(y, t):
+        return 2 * (y - t) / y.size
+
+    weights = [np.linspace(0, 1, len(a)) for a in x]
+    seen = []
+    how = {"metrics": [furthest], "learn_rate_schedule": Spread(), "output_fcn": seen.append}
+    loss = value, gradient
+    whole = known(train(tmp_path, x, y, layers, loss, **how))
+    options = ml.TrainingOptions(**SHORT, **how)
+    path = files(tmp_path)[1]
+    for name, function, given in (("options", "(Spread|furthest)", {}),
+                                  ("loss", "value", {"options": options})):  # fmt: skip
+        sentence = (
+            f"^{name} is None, but the training of {path} had {function}, which no file holds; "
+            f"give {name} as that training had it.$"
+        )
+        with pytest.raises(ValueError, match=sentence):
+            ml.resume(path, x, y, **given)
+    seen.clear()
+    assert known(ml.resume(path, x, y, loss=loss, options=options)) == whole
+    # The step of the checkpoint may not have been seen by whoever was interrupted.
+    assert [(t.state, t.iteration) for t in seen][:3] == [
+        ("start", 0), ("iteration", 4), ("iteration", 5),
+    ]  # fmt: skip
+    with pytest.raises(ml.DataError, match=r"^the weights \(step_weights, or class_weights of "):
+        ml.resume(path, x, y, loss=loss, options=options, step_weights=weights)
+
+
+# ---------------------------------------------------------------- what is refused
+
+REFUSED = {
+    "x": ({"x": [X[0] + 1, *X[1:]]}, r"x is 12 sequences, 45 rows, SHA-256 \w+, but it was 12 "
+          r"sequences, 45 rows, SHA-256 \w+ in the training of {}; give the data that it began "
+          r"with\."),
+    "a file that shrank": ({"x": X[:-1], "y": Y[:-1]}, r"x is 11 sequences, \d+ rows, SHA-256 \w+, "
+                           r"but it was 12 sequences, 45 rows, .*; give the data that it began "
+                           r"with\."),
+    "y": ({"y": Y[::-1]}, r"y is 12 sequences, 12 rows, .* but it was .*; give the data that it "
+          r"began with\."),
+    "validation": ({"validation_data": builders.up_or_down(6)}, r"x of validation_data is 6 .*"),
+    "no validation": ({"validation_data": None}, r"validation_data is None, but the training of {} "
+                      r"had \(x, y\), which no file holds; give validation_data as that training "
+                      r"had it\."),
+    "an option": ({"options": {"mini_batch_size": 5}}, r"mini_batch_size is 5, but it was 4 in the "
+                  r"training of {}; give that of that training, or leave options out\."),
+    "the seed": ({"options": {"seed": 6}}, r"seed is 6, but it was 5 in the training of {}; .*"),
+    "options without validation": ({"options": {"validation_data": None}}, r"x of validation_data "
+                                   r"is none, but it was .* in the training of {}; .*"),
+    "a layer": ({"layers": [*LAYERS[:4], ml.LSTM(5, "last"), *LAYERS[5:]]}, r"the layer 'lstm_2' "
+                r"is .*, but it was .* in the training of {}; give those of that training, or "
+                r"leave layers out\."),
+    "the loss": ({"loss": ml.CrossEntropy("inverse-frequency")}, r"the loss is .*, but it was .* "
+                 r"in the training of {}; give that of that training, or leave loss out\."),
+    "both": ({"options": {}, "validation_data": HELD}, r"validation_data is given beside options; "
+             r"give it as TrainingOptions\(validation_data=\(x, y\)\)\."),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """A folder with one checkpoint of a training of two epochs."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    with ml.use_backend("numpy"):
+        train(
+            folder, max_epochs=2, checkpoint_frequency=2, loss="crossentropy", validation_data=HELD
+        )
+    return files(folder)[0]
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_another_training_is_refused_by_name(what, checkpoint, on_numpy):
+    given, sentence = REFUSED[what]
+    given = {"x": X, "y": Y, "validation_data": HELD, **given}
+    if "options" in given:
+        own = {**SHORT, "max_epochs": 2, "validation_data": HELD, **given["options"]}
+        given["options"] = ml.TrainingOptions(**own)
+        given["validation_data"] = HELD if what == "both" else None
+    with pytest.raises(ValueError, match=f"^{sentence.format(checkpoint)}$"):
+        ml.resume(checkpoint, **given)
+
+
+def test_another_backend_is_refused(checkpoint):
+    pytest.importorskip("numba")
+    sentence = (
+        f"^the backend is 'numba', but it was 'numpy' in the training of {checkpoint}; choose that "
+        "one with minilstm.set_backend.$"
+    )
+    with ml.use_backend("numba"), pytest.raises(ValueError, match=sentence):
+        ml.resume(checkpoint, X, Y, validation_data=HELD)
+
+
+def rewritten(path, facts=None, arrays=None):
+    """A checkpoint with other facts or arrays, as another version or machine may write them."""
+    net, held, told = read_training(path, Network)
+    path.write_bytes(
+        to_bytes(net, {**held, **(arrays or {})}, json.dumps({**told, **(facts or {})}))
+    )
+    return path
+
+
+@pytest.fixture
+def copied(checkpoint, tmp_path):
+    return shutil.copy(checkpoint, tmp_path / checkpoint.name)
+
+
+def test_another_machine_is_warned_of(copied, on_numpy):
+    rewritten(copied, {"machine": "Z80"})
+    with pytest.warns(UserWarning, match=r" was written on another machine \(Z80; this ") as caught:
+        ml.resume(copied, X, Y, validation_data=HELD)
+    assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize(
+    ("facts", "arrays", "says"),
+    [
+        ({"version": "0.0"}, {}, "is of minilstm '0.0', but this is "),
+        ({"columns": ["loss"]}, {}, "does not describe its training (ValueError("),
+        ({}, {"/order": np.zeros(12, np.int64)}, "does not describe its training (ValueError("),
+        ({}, {"/solver/m/fc/bias": np.zeros(9, "f4")}, "does not describe its training (ValueErr"),
+        ({"noise": {}}, {}, "does not describe its training ("),
+    ],
+)  # fmt: skip
+def test_a_checkpoint_without_sense_is_refused(facts, arrays, says, copied, on_numpy):
+    rewritten(copied, facts, arrays)
+    with pytest.raises(ml.ModelFileError) as error:
+        ml.resume(copied, X, Y, validation_data=HELD)
+    assert str(error.value).startswith(f"{copied} {says}")
+
+
+# ---------------------------------------------------------------- the folder
+
+
+def cut(path, share):
+    data = path.read_bytes()
+    path.write_bytes(data[: int(share * len(data))])
+
+
+def flip(path, _):
+    data = bytearray(path.read_bytes())
+    data[-5] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(("damage", "share"), [(cut, 0), (cut, 0.1), (cut, 0.99), (flip, 0)])
+def test_a_broken_checkpoint_is_passed_over(damage, share, tmp_path, on_numpy):
+    whole = known(train(tmp_path))
+    first, *_, third, last = files(tmp_path)
+    damage(last, share)
+    sentence = (
+        f"{last} is no whole checkpoint, so the training goes on from {third}; remove what is "
+        "broken."
+    )
+    with pytest.warns(RuntimeWarning) as caught:
+        assert known(ml.resume(tmp_path, X, Y)) == whole
+    assert [str(w.message) for w in caught] == [sentence] and caught[0].filename == __file__
+    assert known(ml.resume(tmp_path, X, Y)) == whole  # it was written anew
+    for path in files(tmp_path):
+        damage(path, share)
+    with pytest.raises(ml.ModelFileError) as error:
+        ml.resume(tmp_path, X, Y)
+    assert str(error.value) in [
+        f"{path} is no whole checkpoint, and there is no other; {ANEW}" for path in (first, last)
+    ]
+
+
+def test_a_folder_without_checkpoints(tmp_path, on_numpy):
+    with pytest.raises(FileNotFoundError) as error:
+        ml.resume(tmp_path, X, Y)
+    assert str(error.value) == (
+        f"path is {str(tmp_path)!r}, where there is no checkpoint; start the training with "
+        "minilstm.train, and give it this folder as its option checkpoint_path."
+    )
+    old = train()[0].save(tmp_path / "checkpoint-epoch-0004-iteration-000012.safetensors")
+    with pytest.raises(ml.ModelFileError) as error:
+        ml.resume(tmp_path, X, Y)
+    assert str(error.value) == (
+        f"{old} holds a network without its training; train it further with minilstm.train(x, y, "
+        "minilstm.load(path))."
+    )
+    with pytest.raises(FileNotFoundError, match=r", but there is no such checkpoint; check its"):
+        ml.resume(tmp_path / "none", X, Y)
+
+
+def test_the_newest_training_of_a_folder_goes_on(tmp_path, on_numpy):
+    (tmp_path / ".0123.part").write_text("")  # of a writer that was killed
+    train(tmp_path, max_epochs=9)
+    later = known(train(tmp_path, seed=6))
+    assert len(files(tmp_path)) == 9
+    assert known(ml.resume(tmp_path, X, Y)) == later
+
+
+def iterations(folder):
+    return [int(path.name[32:38]) for path in files(folder)]
+
+
+def test_as_many_are_kept_as_asked_for(tmp_path, monkeypatch, on_numpy):
+    train(tmp_path, **EVERY, checkpoints_kept=3)
+    assert iterations(tmp_path) == [10, 11, 12]
+    ml.resume(files(tmp_path)[0], X, Y)
+    assert iterations(tmp_path) == [10, 11, 12]
+    shutil.rmtree(tmp_path)
+    tmp_path.mkdir()
+    now = []
+    monkeypatch.setattr(folders.time, "monotonic", lambda: now.append(1) or len(now))
+    train(tmp_path, checkpoint_frequency=2, checkpoint_seconds=0.5)
+    assert iterations(tmp_path) == [6, 10, 11, 12]  # all at the ends of epochs, two between
+    assert [path.stem.endswith("-between") for path in files(tmp_path)] == [
+        False,
+        True,
+        True,
+        False,
+    ]
+
+
+def test_the_default_interval_is_five_minutes(tmp_path, monkeypatch, on_numpy):
+    now = [0.0]
+    monkeypatch.setattr(folders.time, "monotonic", lambda: now[0])
+
+    def later(told):  # 100 seconds a step, and as long before the first
+        now[0] += 100 * (told.state != "done")
+
+    train(tmp_path, checkpoint_frequency=np.inf, checkpoints_kept=9, output_fcn=later)
+    assert iterations(tmp_path) == [3, 6, 9, 12]
+
+
+# ---------------------------------------------------------------- trouble
+
+
+def test_a_full_disk_costs_checkpoints_alone(tmp_path, on_numpy):
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def limit(told):
+        size = 3000 if 3 <= told.iteration < 6 else before[0]
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+
+    try:
+        with pytest.warns(RuntimeWarning, match=r"^the checkpoint of iteration 4 could not be wri"):
+            net, info = train(tmp_path, **EVERY, output_fcn=limit)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert info.stop_reason == "All 4 epochs are done; 3 checkpoints could not be written."
+    assert bits(net) == bits(train()[0])
+    assert iterations(tmp_path) == [1, 2, 3, 7, 8, 9, 10, 11, 12]
+    assert all(path.suffix == ".safetensors" for path in files(tmp_path))
+    back = ml.resume(files(tmp_path)[2], X, Y)
+    assert bits(back[0]) == bits(net)
+
+
+def stopping(*numbers):
+    """An output function that sends signals to this process in the second epoch."""
+
+    def send(told):
+        if (told.state, told.iteration) == ("iteration", 5):
+            for number in numbers:
+                os.kill(os.getpid(), number)
+
+    return send
+
+
+def stopped(folder, capsys, *numbers):
+    """What a training says that signals stop."""
+    how = {"checkpoint_frequency": np.inf, "output_fcn": stopping(*numbers)}
+    if numbers[0] == signal.SIGINT:
+        return train(folder, **how)[1].stop_reason
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        train(folder, **how)
+    assert ended.value.code == 143
+    return capsys.readouterr().err.strip()
+
+
+@pytest.fixture
+def usual_handlers():
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    before = {n: signal.signal(n, handler) for n, handler in usual.items()}
+    yield
+    assert {n: signal.getsignal(n) for n in usual} == usual
+    for n, handler in before.items():
+        signal.signal(n, handler)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no signals to a process")
+@pytest.mark.parametrize(
+    ("first", "name", "second", "at_once"),
+    [
+        (signal.SIGINT, "Ctrl-C", signal.SIGINT, "Stopped by Ctrl-C after 5 of 12 iterations."),
+        (signal.SIGTERM, "SIGTERM", signal.SIGTERM, ""),
+        (signal.SIGTERM, "SIGTERM", signal.SIGINT, "Stopped by Ctrl-C after 5 of 12 iterations."),
+    ],
+)
+def test_a_signal_ends_the_step_and_writes_a_checkpoint(
+    first, name, second, at_once, tmp_path, capsys, on_numpy, usual_handlers
+):
+    assert stopped(tmp_path, capsys, first, second) == at_once
+    assert files(tmp_path) == []
+    assert stopped(tmp_path, capsys, first) == (
+        f"Stopped by {name} after 6 of 12 iterations; go on from '{tmp_path}' with "
+        "minilstm.resume, or train --resume."
+    )
+    assert iterations(tmp_path) == [6]
+    assert known(ml.resume(tmp_path, X, Y)) == known(train())
+
+
+def test_the_table_goes_on(tmp_path, capsys, on_numpy):
+    train(tmp_path, verbose=True, verbose_frequency=1)
+    capsys.readouterr()
+    middle = files(tmp_path)[2]
+    ml.resume(middle, X, Y)
+    said = capsys.readouterr().out.splitlines()
+    assert said[2] == f"going on after 9 iterations, from {middle}"
+    assert [line.split()[0] for line in said[4:-1]] == ["10", "11", "12"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ml.resume(tmp_path, X, Y, options=ml.TrainingOptions(**SHORT, checkpoint_path=tmp_path))
+    assert capsys.readouterr().out == ""
