@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from minilstm.errors import GradientError
+from minilstm.proof.adapters.adapt import pair_of
 from minilstm.proof.checker.check import METHODS, check
 from minilstm.proof.checker.comparison import Settings
 from minilstm.proof.checker.functions import problem_of
@@ -25,10 +26,10 @@ def gradcheck(
     f: Any = None,
     backward: Any = None,
     inputs: Any = None,
-    *,
+    *more: Any,
     method: str = "auto",
-    cached: bool = False,
-    upstream: str | None = "random",
+    cached: bool | None = None,
+    upstream: str | None = "auto",
     axes: Mapping[str, tuple[Any, ...]] | None = None,
     tolerance: float | None = None,
     max_entries: int = 40,
@@ -127,9 +128,8 @@ def gradcheck(
         problem = problem_of_network(subject, second, third)
     else:
         rng = np.random.default_rng([seed, 0])
-        problem = problem_of(
-            subject, second, third, cached=cached, upstream=upstream, axes=axes, rng=rng
-        )
+        pair = pair_of(subject, second, third, more, cached, upstream)
+        problem = problem_of(pair, axes=axes, rng=rng)
     report = check(problem, Settings(method, tolerance, max_entries, directions, seed))
     if raises and not report.passed:
         raise GradientError(report.message(), report)

@@ -1,0 +1,390 @@
+"""Layers as objects: a forward and a backward method, parameters and gradients in attributes.
+Every pass runs on a fresh copy of the object, so that nothing is carried or added up from another.
+
+Which array is a parameter is found by one pass of each kind: it stays where it is during forward,
+and after backward there is a gradient of its shape under a name that goes with its own.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minilstm.proof.adapters.conventions import CACHE, parameters_of
+from minilstm.proof.adapters.inputs import as_input, copied, named_inputs
+from minilstm.proof.adapters.names import (
+    Path,
+    differentiated,
+    key,
+    label,
+    nearest_path,
+    paths_of,
+    sorted_gradients,
+)
+from minilstm.proof.adapters.pair import Pair
+from minilstm.proof.derivatives.problem import Array
+from minilstm.proof.derivatives.trees import is_number, leaves, replaced
+
+FORWARD = ("forward", "forward_pass", "forward_propagation", "fprop", "feedforward", "__call__")
+BACKWARD = (
+    "backward", "backward_pass", "backward_propagation", "backprop", "backpropagation", "bprop",
+)  # fmt: skip
+_CLEAR = ("flush_gradients", "zero_grad", "zero_grads", "zero_gradients", "cleargrads")
+_OUTPUTS = ("output", "outputs", "out", "y", "result")  # where forward may leave what it gives
+_RATES = {"lr", "learning_rate", "alpha", "eta", "rate", "step_size", "learningrate"}
+# A rate by which backward moves the parameters: so large that the parameters vanish beside it.
+_RATE = 2.0**40
+TARGETS = re.compile(r"y|t|y_?true|targets?|labels?|truth|y_?hat_?true|ground_?truth|expected")
+_PARAMETER = re.compile(r"[WURVbw]\w{0,3}|weights?|bias(es)?|gamma|beta|kernel|theta")
+
+
+def methods_of(thing: Any) -> tuple[str, str] | None:
+    """Names of the forward and the backward method of an object; None where it has not both."""
+    if isinstance(thing, type):
+        return None
+    names = [
+        next((n for n in words if callable(getattr(thing, n, None))), "")
+        for words in (FORWARD, BACKWARD)
+    ]
+    if all(names):
+        return names[0], names[1]
+    return ("loss", "") if callable(getattr(thing, "loss", None)) and vars_of(thing) else None
+
+
+def vars_of(thing: Any) -> dict[str, Any]:
+    """The attributes of an object that Python code made; of others none."""
+    if isinstance(thing, type) or (callable(thing) and hasattr(thing, "__code__")):
+        return {}
+    slots = [n for c in type(thing).__mro__ for n in getattr(c, "__slots__", ()) if n != "__dict__"]
+    found = {name: getattr(thing, name) for name in slots if hasattr(thing, name)}
+    return found | getattr(thing, "__dict__", {}) if type(thing).__module__ != "builtins" else {}
+
+
+def arrays_in(thing: Any, path: Path = (), above: tuple[int, ...] = ()) -> Iterator[Any]:
+    """(path, array) of all floats in attributes, dicts and lists, each under all of its paths."""
+    if isinstance(thing, (np.ndarray, float, np.floating)):
+        if np.asarray(thing).dtype.kind in "fc":
+            yield path, thing
+        return
+    if id(thing) in above or len(path) > 8:
+        return
+    parts: Any = thing.items() if isinstance(thing, Mapping) else vars_of(thing).items()
+    if isinstance(thing, (list, tuple)):
+        parts = enumerate(thing)
+    for name, part in list(parts):
+        if isinstance(name, (str, int)):
+            yield from arrays_in(part, (*path, name), (*above, id(thing)))
+
+
+class _Parameter(NamedTuple):
+    """An array of an object, and where backward leaves its gradient."""
+
+    path: Path
+    gradient: Path | None  # None where there is none
+
+
+class _Layer:
+    """An object under test: its two methods, how they are called, its parameters."""
+
+    def __init__(self, subject: Any, given: Any) -> None:
+        self.title = type(subject).__name__
+        self.forward, self.backward = methods_of(subject) or ("", "")
+        named, self.by_keyword = named_inputs(getattr(subject, self.forward), given)
+        self.inputs = {name: as_input(name, value) for name, value in named.items()}
+        self.parameters: dict[str, _Parameter] = {}
+        self.notes: list[str] = []
+        self.way, self.rate, self.passes = "joint", False, 0
+        try:
+            self.blank = copy.deepcopy(subject)
+        except Exception as error:  # whatever an object of someone else's raises
+            raise TypeError(
+                f"{self.title} cannot be copied ({type(error).__name__}: {error}), so each pass "
+                "would see what the one before left; pass two functions in its place."
+            ) from error
+        _clear(self.blank)
+        self._find()
+
+    # ------------------------------------------------------------ passes
+
+    def fresh(self, values: Mapping[str, Any]) -> Any:
+        """A copy of the object with some parameters replaced, under all of their names."""
+        moved = {name: p.path for name, p in self.parameters.items() if name in values}
+        places = {path: values[name].copy() for name, path in moved.items()}
+        arrays = {path: a for path, a in arrays_in(self.blank) if path in places}
+        shared = {id(a): places[p] for p, a in arrays.items() if isinstance(a, np.ndarray)}
+        layer = copy.deepcopy(self.blank, shared)
+        for path, a in arrays.items():
+            if not isinstance(a, np.ndarray):  # a number, which other names may share by chance
+                _set(layer, path, places[path][()])
+        return layer
+
+    def call(self, layer: Any, values: Mapping[str, Any]) -> Any:
+        """One forward pass, with the same numbers drawn each time."""
+        self.passes += 1
+        given = {name: copied(values.get(name, value)) for name, value in self.inputs.items()}
+        function, before = getattr(layer, self.forward), np.random.get_state()  # noqa: NPY002
+        np.random.seed(0)  # noqa: NPY002
+        try:
+            result = function(**given) if self.by_keyword else function(*given.values())
+        finally:
+            np.random.set_state(before)  # noqa: NPY002
+        left = vars_of(layer) if result is None else {}
+        return next((left[name] for name in _OUTPUTS if name in left), result)
+
+    def outputs(self, result: Any) -> Any:
+        """What is differentiated of what forward returned."""
+        if self.way == "joint":
+            return result[0]
+        if self.way == "cache":
+            return result[0] if len(result) == 2 else result[:-1]
+        return np.mean(result) if self.way == "arguments" and np.size(result) > 1 else result
+
+    def gradients(self, dy: Any, values: Mapping[str, Any]) -> tuple[Any, Any, dict[Path, Array]]:
+        """A copy after both passes, what backward returned, and the parameters before it."""
+        layer = self.fresh(values)
+        result = self.call(layer, values)
+        if self.way == "joint":
+            return layer, result[1] if len(result) == 2 else result[1:], {}
+        before = {path: np.array(a) for path, a in arrays_in(layer)} if self.rate else {}
+        given = [copied(values.get(name, value)) for name, value in self.inputs.items()]
+        if self.way == "arguments" and np.shape(vars_of(layer).get("output")) == given[0].shape:
+            given[0] = layer.output  # of an activation that is part of the loss
+        several = tuple(dy) if isinstance(self.outputs(result), tuple) else (dy,)
+        first: dict[str, tuple[Any, ...]] = {
+            "upstream": (dy,),
+            "each": several,
+            "cache": (*several, result[-1] if self.way == "cache" else None),
+            "inputs": (dy, *given),
+            "arguments": tuple(given),
+            "loss": (),
+        }
+        rate = (_RATE,) * self.rate
+        return layer, getattr(layer, self.backward)(*first[self.way], *rate), before
+
+    def named_gradients(self, dy: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Gradients of the inputs and the parameters by name."""
+        layer, found, before = self.gradients(dy, values)
+        there = dict(arrays_in(layer))
+        grads = {
+            name: (before[p.path] - there[p.path]) / _RATE if self.rate else there.get(p.gradient)
+            for name, p in self.parameters.items() if self.rate or p.gradient is not None
+        }  # fmt: skip
+        grads |= {name: there.get(path) for name, path in self.places.items()}
+        if found is not None and any(isinstance(p, np.ndarray | float) for p in leaves(found)):
+            inputs = {name: self.inputs[name] for name in self.checked}
+            few = not isinstance(found, dict) and len(leaves(found)) == len(inputs)
+            names = inputs if few else {**inputs, **self.parameters}
+            paths = {name: key(p.path) for name, p in self.parameters.items()}
+            grads |= {
+                k: g for k, g in sorted_gradients(found, names, paths).items() if g is not None
+            }
+        return grads
+
+    # ------------------------------------------------------------ what is found out once
+
+    def _find(self) -> None:
+        """How backward is called, and which arrays are parameters."""
+        for lazily in (False, True):
+            layer = self.fresh({})
+            before = {path: (a, np.array(a)) for path, a in arrays_in(layer)}
+            result = self.call(layer, {})
+            if self.backward:
+                self._signature(result)
+            at = dict(arrays_in(layer))
+            kept = {
+                path: a for path, a in arrays_in(self.blank)
+                if at.get(path) is before[path][0] and np.array_equal(at[path], before[path][1])
+            }  # fmt: skip
+            dy = replaced(self.outputs(result), lambda y: np.ones_like(y) if is_number(y) else None)
+            after, found, _ = self.gradients(dy, {})
+            self._pair(kept, dict(arrays_in(after)), found)
+            if self.parameters or lazily:
+                break
+            _clear(layer)  # perhaps the first forward pass makes the parameters
+            self.blank, eager = layer, self.blank
+        if not self.parameters:
+            self.blank = eager
+        self._missing(kept)
+        self._left_out(found, dict(arrays_in(after)))
+
+    def _signature(self, result: Any) -> None:
+        """How backward is called, by what it takes."""
+        names, required, more = parameters_of(getattr(self.blank, self.backward))
+        if len(names) > 1 and names[-1].lower() in _RATES:
+            self.rate, names, required = True, names[:-1], min(required, len(names) - 1)
+        several = len(result) if isinstance(result, tuple) and len(result) > 1 else 1
+        given, fits = list(self.inputs), range(required, len(names) + 1)
+        if several > 1 and any(CACHE.fullmatch(n) for n in names[-1:]):
+            self.way = "cache"
+        elif not names and not more:
+            self.way = "loss"
+        elif required <= 1 or more:
+            self.way = "upstream"
+        elif len(given) in fits and list(names[1 : len(given)]) == given[1:]:
+            self.way = "arguments"
+        elif several in fits:
+            self.way = "each"
+        elif len(given) + 1 in fits:
+            self.way = "inputs"
+        else:
+            raise TypeError(
+                f"{self.title}.{self.backward} takes ({', '.join(names)}), which are neither the "
+                f"upstream gradient of what {self.forward} returns nor its inputs "
+                f"({', '.join(given)}); pass two functions in its place."
+            )
+
+    def _pair(self, kept: Mapping[Path, Any], after: Mapping[Path, Any], found: Any) -> None:
+        """Fill `parameters` with the arrays of which backward leaves or returns a gradient."""
+        single = {id(a) if isinstance(a, np.ndarray) else p: p for p, a in reversed(kept.items())}
+        names = {_name(p): p for p in kept if p in single.values()}
+        paths = {name: key(path) for name, path in names.items()}
+        named = {g: [g, *differentiated(g)] for g, _ in paths_of(found) if g}
+        returned = {nearest_path(ways, paths) for ways in named.values()}
+        floats = [a for a in self.inputs.values() if is_float(a)]
+        rest = leaves(found)[len(floats) :] if isinstance(found, (tuple, list)) else []
+        for alike in (_same, _same_letters, _same_initial):
+            for name, path in names.items():
+                if name in self.parameters:
+                    continue
+                shape, used = np.shape(kept[path]), {p.gradient for p in self.parameters.values()}
+                fits = [
+                    g for g, d in after.items()
+                    if np.shape(d) == shape and g not in used and alike(g, path)
+                ]  # fmt: skip
+                moved = self.rate and not np.array_equal(after[path], kept[path])
+                if moved or fits or name in returned:
+                    self.parameters[name] = _Parameter(path, fits[0] if fits else None)
+        if rest and not self.parameters:  # dx, dW, db in the order of the attributes
+            shapes = [np.shape(d) for d in rest]
+            likely = {n: p for n, p in names.items() if np.shape(kept[p]) in shapes}
+            if [np.shape(kept[p]) for p in likely.values()] == shapes:
+                self.parameters = {name: _Parameter(path, None) for name, path in likely.items()}
+        order = [name for name in names if name in self.parameters]
+        self.parameters = {name: self.parameters[name] for name in order}
+
+    def _missing(self, kept: Mapping[Path, Any]) -> None:
+        """Add arrays that are called like parameters and move the outputs, but have no gradient."""
+        known = {id(kept[p.path]) for p in self.parameters.values()}
+        base = self.call(self.fresh({}), {})
+        for path, a in kept.items():
+            word = next((step for step in reversed(path) if isinstance(step, str)), "")
+            if not isinstance(a, np.ndarray) or id(a) in known or not _PARAMETER.fullmatch(word):
+                continue
+            name = _name(path)
+            self.parameters[name] = _Parameter(path, None)
+            moved = self.call(self.fresh({name: a + 0.1 * (1 + np.abs(a))}), {})
+            if all(np.array_equal(x, y) for x, y in zip(leaves(base), leaves(moved), strict=True)):
+                del self.parameters[name]
+
+    def _left_out(self, found: Any, after: Mapping[Path, Any]) -> None:
+        """Which inputs have gradients, in attributes or as results; answers of a loss have none."""
+        floats = [name for name, a in self.inputs.items() if is_float(a)]
+        self.places: dict[str, Path] = {}
+        self.checked = floats
+        if found is None:
+            for name in floats:
+                words = {name, "input", "inputs", "x", "X"} if name == floats[0] else {name}
+                fits = [
+                    g for g, d in after.items()
+                    if len(g) == 1 and np.shape(d) == self.inputs[name].shape
+                    and {w for k in differentiated(g) for w in k} & words
+                ]  # fmt: skip
+                if fits:
+                    self.places[name] = fits[0]
+            self.checked = list(self.places)
+        elif isinstance(found, dict):
+            paths = {name: (name,) for name in floats}
+            ways = [[g, *differentiated(g)] for g, _ in paths_of(found)]
+            self.checked = [n for n in floats if n in {nearest_path(w, paths) for w in ways}]
+        else:
+            surplus = floats[len(leaves(found)) :]
+            if all(TARGETS.fullmatch(name.lower()) for name in surplus):
+                self.checked = [name for name in floats if name not in surplus]
+        self.notes += [
+            f"{self.title}.{self.backward or self.forward} gives no gradient of {name}, so it was "
+            "not checked" for name in floats if name not in self.checked
+        ]  # fmt: skip
+
+
+def pair_of_object(subject: Any, given: Any) -> Pair:
+    """The pair of an object with a forward and a backward method, and the inputs of forward.
+
+    TypeError is raised where the object cannot be copied, or backward wants something else.
+    """
+    layer = _Layer(subject, given)
+    blank = dict(arrays_in(layer.blank))
+    inputs = {n: a for n, a in layer.inputs.items() if n in layer.checked or not is_float(a)}
+    named = inputs | {n: np.array(blank[p.path]) for n, p in layer.parameters.items()}
+
+    def f(**values: Any) -> Any:
+        return layer.outputs(layer.call(layer.fresh(values), values))
+
+    def backward(*up: Any, **values: Any) -> dict[str, Any]:
+        return layer.named_gradients(up[0] if up else None, values)
+
+    backward.__name__ = f"{layer.title}.{layer.backward or layer.forward}"
+    loss = layer.way in ("joint", "loss", "arguments")
+    pair = Pair(f, backward, named, named, parameters_of(backward))
+    pair.upstream, pair.notes = None if loss else "random", layer.notes
+    pair.passes = layer.passes, 1
+    return pair
+
+
+def is_float(value: Any) -> bool:
+    """Whether an input is an array of floating-point numbers."""
+    return isinstance(value, np.ndarray) and value.dtype.kind == "f"
+
+
+def _name(path: Path) -> str:
+    """What a parameter is called; one of a list keeps the name of the list."""
+    short = key(path)
+    return label(short if any(isinstance(step, str) for step in short) else path)
+
+
+def _same(gradient: Path, path: Path) -> bool:
+    return key(path) in differentiated(gradient)
+
+
+def _same_letters(gradient: Path, path: Path) -> bool:
+    wanted = label(key(path)).lower()
+    return any(label(found).lower() == wanted for found in differentiated(gradient))
+
+
+def _same_initial(gradient: Path, path: Path) -> bool:
+    """dW of weights, and db of bias, of one object."""
+    if gradient[:-1] != path[:-1] or not isinstance(path[-1], str):
+        return False
+    words = {str(found[-1]).lower() for found in differentiated(gradient) if found}
+    return path[-1].lower()[:1] in words
+
+
+def _clear(layer: Any) -> None:
+    """Set the gradients of an object to zero, where earlier passes left some."""
+    for name in _CLEAR:
+        if callable(clear := getattr(layer, name, None)):
+            with suppress(Exception):  # whatever a method of someone else's raises
+                clear()
+    arrays = dict(arrays_in(layer))
+    keys = {key(path) for path in arrays}
+    for path, a in arrays.items():
+        if isinstance(a, np.ndarray) and any(found in keys for found in differentiated(path)):
+            a[...] = 0
+
+
+def _set(layer: Any, path: Path, value: Any) -> None:
+    """Put a number into an attribute, a dict or a list of an object."""
+    for step in path[:-1]:
+        layer = (
+            getattr(layer, step)
+            if isinstance(step, str) and not isinstance(layer, dict)
+            else layer[step]
+        )
+    if isinstance(layer, (dict, list)):
+        layer[path[-1]] = value
+    else:
+        setattr(layer, str(path[-1]), value)
