@@ -4,7 +4,7 @@ The loss is the sum of the outputs times random numbers, which are the upstream 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ def problem_of(
     cached: bool,
     upstream: str | None,
     axes: Mapping[str, Axes] | None,
+    wrt: str | Sequence[str] | None,
     rng: np.random.Generator,
 ) -> Problem:
     """The problem of a pair of functions, whose arrays are the floating-point inputs.
@@ -49,6 +50,7 @@ def problem_of(
             "differentiate; pass a dict of float64 arrays by name."
         )
     _check_axes(axes or {}, named)
+    wanted = [wrt] if isinstance(wrt, str) else list(arrays if wrt is None else wrt)
     spoiled: set[str] = set()
 
     def call(
@@ -102,7 +104,8 @@ def problem_of(
             found = call(backward, () if up is None else (given,), filled)
         if not all(_same(a, b) for a, b in zip(leaves(up), leaves(given), strict=True)):
             spoiled.add("dy, the upstream gradient")
-        return _by_name(found, arrays, [name for name in named if name not in arrays])
+        others = [name for name in named if name not in arrays]
+        return _by_name(found, arrays, others, wanted)
 
     sizes = [np.asarray(y).size for y in leaves(outputs) if is_number(y)]
     magnitude = sum(
@@ -252,24 +255,28 @@ def _widened(dy: Any, values: Mapping[str, Array]) -> Any:
     return replaced(dy, wide)
 
 
-def _by_name(found: Any, arrays: Mapping[str, Array], others: list[str]) -> dict[str, Array | None]:
+def _by_name(
+    found: Any, arrays: Mapping[str, Array], others: list[str], wanted: list[str]
+) -> dict[str, Array | None]:
     """What backward returned, sorted to the arrays it belongs to, by name or else in order."""
     if found is None:
         return dict.fromkeys(arrays)
     parts = list(named_leaves(found))
-    if len(parts) == 1 and len(arrays) == 1:
-        parts = [(next(iter(arrays)), parts[0][1])]
+    if len(parts) == 1 and len(wanted) == 1:
+        parts = [(wanted[0], parts[0][1])]
     named = {name: part for name, part in parts if name in arrays}
     rest = [part for name, part in parts if name not in arrays]
     open_names = [name for name in arrays if name not in named]
     if len(rest) > len(open_names) and any(part is None for part in rest):
         rest = [part for part in rest if part is not None]  # None stood for an integer input
+    if len(rest) not in (0, len(open_names)):  # perhaps of those that are wanted alone
+        open_names = [name for name in open_names if name in wanted]
     if len(rest) not in (0, len(open_names)):
         none_for = f", not counting {', '.join(others)} (no arrays of floats)" if others else ""
         raise GradientError(
             f"backward returned {len(parts)} gradients for {len(arrays)} inputs "
             f"({', '.join(arrays)}{none_for}); return one for each in this order, None for one "
-            "that is missing, or a dict by name."
+            "that is missing, or a dict by name, or name those that are to be compared in wrt=."
         )
     named.update(zip(open_names, rest, strict=False))
     return {name: _gradient(name, named.get(name)) for name in arrays}
