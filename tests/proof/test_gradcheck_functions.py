@@ -87,13 +87,38 @@ def test_names_that_f_does_not_take_are_told():
         ml.gradcheck(lambda x, W: x @ W, lambda dy, x, W: (dy, dy), {"x": X, "V": W})
 
 
-def test_a_missing_gradient_is_noted():
+@pytest.mark.parametrize("method", ["auto", "difference", "directional"])
+@pytest.mark.parametrize("missing", ["None", "absent"])
+def test_a_missing_gradient_is_wrong_unless_wrt_leaves_it_out(method, missing):
     def backward(dy, x, W, b):
-        return (*dense_backward(dy, x, W, b)[:2], None)
+        found = dict(zip("xW", dense_backward(dy, x, W, b), strict=False))
+        return found if missing == "absent" else (*found.values(), None)
 
-    report = ml.gradcheck(dense, backward, [X, W, B])
+    inputs = {"x": X, "W": W, "b": B}
+    report = failing(dense, backward, inputs, method=method)
+    assert report.wrong == ["b"]
+    assert "backward gives no gradient for b; return one, or name in wrt=" in str(report)
+    report = ml.gradcheck(dense, backward, inputs, wrt=["x", "W"], method=method)
     assert report.passed and [e.name for e in report.errors] == ["x", "W"]
-    assert "no gradient for b" in str(report)
+
+
+def test_a_backward_that_returns_what_wrt_names_alone():
+    for wrt in ("W", ["W", "b"]):
+        count = 1 if wrt == "W" else 2
+
+        def backward(dy, x, W, b, count=count):
+            return dense_backward(dy, x, W, b)[1 : 1 + count]
+
+        report = ml.gradcheck(dense, backward, [X, W, B], wrt=wrt)
+        assert [e.name for e in report.errors] == list(wrt)
+        with pytest.raises(GradientError, match="or name those that are to be compared in wrt="):
+            ml.gradcheck(dense, backward, [X, W, B])
+    for wrt in ("V", [], ["W", "V"]):
+        with pytest.raises(ValueError, match="the arrays of floating-point numbers are x, W, b"):
+            ml.gradcheck(dense, dense_backward, [X, W, B], wrt=wrt)
+
+
+def test_no_gradient_at_all():
     with pytest.raises(GradientError, match="no gradient at all"):
         ml.gradcheck(dense, lambda dy, x, W, b: None, [X, W, B])
 

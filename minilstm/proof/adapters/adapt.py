@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from minilstm.proof.adapters.conventions import parameters_of
 from minilstm.proof.adapters.frameworks import (
     framework_of,
     jax_functions,
@@ -33,7 +34,7 @@ def pair_of(
             "takes no upstream gradient."
         )
     kind = framework_of(subject)
-    if callable(second) and not kind and not more:
+    if callable(second) and kind in ("", "jax") and not more:
         if not callable(subject):
             raise _no_function("f", subject)
         return pair_of_functions(subject, second, third, cached, upstream)
@@ -68,7 +69,10 @@ def _no_function(name: str, thing: Any) -> TypeError:
 
 def _of_torch(subject: Any, given: Any) -> Pair:
     """The pair of a `torch.autograd.Function` or a module."""
-    named, _ = named_inputs(with_signature(subject), given)
+    forward = with_signature(subject)
+    named, _ = named_inputs(forward, given)
+    order = [*parameters_of(forward).names]
+    named = {n: named[n] for n in sorted(named, key=lambda n: (*order, n).index(n))}
     return flat_pair(*torch_functions(subject, named), by_keyword=True)
 
 

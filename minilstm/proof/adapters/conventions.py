@@ -59,14 +59,18 @@ class Convention(NamedTuple):
         outputs = result[:-1] if self.outputs is None else result[: self.outputs]
         return (outputs[0] if len(outputs) == 1 else outputs), result[-1]
 
+    def cuts(self, result: Any) -> bool:
+        """Whether some outputs have no upstream gradient."""
+        return self.outputs is not None and self.outputs < len(result) - 1
+
     def note(self, result: Any) -> str:
         """What to say of outputs that were left out."""
         if self.kind == "derivative":
             return "backward takes the input alone; it was taken for the derivative of each entry"
-        if self.outputs is None or self.outputs == len(result) - 1:
+        if not self.cuts(result):
             return ""
         return (
-            f"backward takes {self.outputs} upstream gradient{'s' * (self.outputs > 1)} and f "
+            f"backward takes {self.outputs} upstream gradient{'s' * (self.outputs != 1)} and f "
             f"returns {len(result) - 1} outputs; the first of them were checked"
         )
 

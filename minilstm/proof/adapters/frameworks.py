@@ -22,6 +22,9 @@ def home_of(thing: Any) -> str:
     return kind.__module__.partition(".")[0]
 
 
+FOREIGN = ("torch", "jax", "jaxlib", "cupy")
+
+
 class Library:
     """Arrays of one library on one device, and the way to NumPy and back."""
 
@@ -70,7 +73,8 @@ class Library:
         """Within the block the library computes with 64 bits, and draws the same random numbers."""
         if self.name == "jax":
             switch = getattr(self.module, "enable_x64", None)
-            with (switch or sys.modules["jax"].experimental.enable_x64)(True):
+            switch = self.module.experimental.enable_x64 if switch is None else switch
+            with switch(True):
                 yield
         elif self.name == "torch":
             before = self.module.get_default_dtype()
@@ -85,13 +89,18 @@ class Library:
             yield
 
 
+def plain(leaf: Any) -> Any:
+    """An array of floats of another library as NumPy's, anything else as it is."""
+    home = home_of(leaf)
+    return Library(home.removesuffix("lib")).to_numpy(leaf) if home in FOREIGN else leaf
+
+
 def library_of(tree: Any) -> Library | None:
     """The library of the first array in a tree that is not NumPy's; None where all are."""
     for leaf in leaves(tree):
         home = home_of(leaf)
-        name = "jax" if home == "jaxlib" else home
-        if name in ("torch", "jax", "cupy") and name in sys.modules and hasattr(leaf, "dtype"):
-            return Library(name, leaf)
+        if home in FOREIGN and hasattr(leaf, "dtype"):
+            return Library(home.removesuffix("lib"), leaf)
     return None
 
 
@@ -107,18 +116,19 @@ def framework_of(subject: Any) -> str:
 
 
 def torch_functions(
-    subject: Any, given: Mapping[str, Any]
+    subject: Any, given: dict[str, Any]
 ) -> tuple[Callable[..., Any], Callable[..., Any], dict[str, Any]]:
     """Forward, backward and inputs by name of a `torch.autograd.Function` or a module.
 
     The parameters of a module are inputs by their names; backward is what autograd runs, and so
     that of the user where there is one.
     """
-    torch = sys.modules["torch"]
-    library = Library("torch", next((a for a in leaves(given) if home_of(a) == "torch"), None))
+    torch: Any = sys.modules["torch"]
+    library = library_of(given) or Library("torch")
     parameters: dict[str, Any] = {}
     rest: dict[str, Any] = {}
-    if isinstance(subject, type):
+    is_function = isinstance(subject, type)
+    if is_function:
         name = subject.__name__
     else:
         name, module = type(subject).__name__, copy.deepcopy(subject).double()
@@ -127,7 +137,7 @@ def torch_functions(
 
     def run(values: Mapping[str, Any]) -> Any:
         arguments = {k: v for k, v in values.items() if k not in parameters}
-        if isinstance(subject, type):
+        if is_function:
             return subject.apply(*arguments.values())
         state = {k: values[k] for k in parameters} | {k: v.clone() for k, v in rest.items()}
         return torch.func.functional_call(module, state, (), arguments)
@@ -152,23 +162,24 @@ def torch_functions(
                 for k, v in moved.items()
             }
 
-    backward.__name__ = f"{name}.backward" if isinstance(subject, type) else f"autograd of {name}"
+    backward.__name__ = f"{name}.backward" if is_function else f"autograd of {name}"
     numpy = {name: replaced(value, library.to_numpy) for name, value in given.items()}
     return forward, backward, {**numpy, **parameters}
 
 
 def with_signature(subject: Any) -> Any:
     """A function with the signature of a forward pass of PyTorch, without its ctx."""
-    if not isinstance(subject, type):
-        return subject.forward
     found = [*inspect.signature(subject.forward).parameters.values()]
-    # With a `setup_context` of its own, forward has no ctx.
-    whole = str(subject.setup_context.__module__).startswith("torch")
+    # With a `setup_context` of its own, the forward pass of a function has no ctx.
+    setup = getattr(subject, "setup_context", None)
+    has_ctx = isinstance(subject, type) and str(getattr(setup, "__module__", "")).startswith(
+        "torch"
+    )
 
     def forward() -> None:
         pass
 
-    vars(forward)["__signature__"] = inspect.Signature(found[whole:])
+    vars(forward)["__signature__"] = inspect.Signature(found[has_ctx:])
     return forward
 
 

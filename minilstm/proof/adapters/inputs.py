@@ -120,8 +120,8 @@ def _rebuilding(
     def call(*first: Any, **flat: Any) -> Any:
         whole = {name: flat[name] for name in given if name in flat}
         for name in nested if flat else ():
-            parts = iter([flat[label(path)] for path, _ in paths_of(given[name], (name,))])
-            whole[name] = replaced(given[name], lambda _, parts=parts: next(parts))
+            parts = [flat[label(path)] for path, _ in paths_of(given[name], (name,))][::-1]
+            whole[name] = replaced(given[name], lambda _, left=parts: left.pop())  # type: ignore[misc]
         whole = {name: whole[name] for name in given if name in whole}
         return function(*first, **whole) if by_keyword else function(*first, *whole.values())
 

@@ -64,7 +64,7 @@ def paths_of(tree: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
         for name, part in tree.items():
             yield from paths_of(part, (*path, name if isinstance(name, int) else str(name)))
     elif isinstance(tree, tuple) and hasattr(tree, "_fields"):
-        yield from paths_of(tree._asdict(), path)
+        yield from paths_of(dict(zip(tree._fields, tree, strict=True)), path)
     elif isinstance(tree, (tuple, list)):
         for place, part in enumerate(tree):
             yield from paths_of(part, (*path, place))
@@ -73,18 +73,24 @@ def paths_of(tree: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
 
 
 def sorted_gradients(
-    found: Any, arrays: Mapping[str, Any], paths: Mapping[str, Path], others: Sequence[str] = ()
+    found: Any,
+    arrays: Mapping[str, Any],
+    paths: Mapping[str, Path],
+    others: Sequence[str] = (),
+    wanted: Sequence[str] = (),
 ) -> dict[str, Any]:
     """What backward returned, sorted to the arrays it belongs to: by name, the rest in order.
 
-    `paths` has the paths of arrays out of nested inputs; `others` are inputs that are no arrays.
+    `paths` has the paths of arrays out of nested inputs; `others` are inputs that are no arrays,
+    and `wanted` those arrays whose gradients are compared.
     GradientError is raised where the count does not fit.
     """
     if found is None:
         return dict.fromkeys(arrays)
     parts = list(paths_of(found))
-    if len(parts) == 1 and len(arrays) == 1:
-        return {next(iter(arrays)): parts[0][1]}
+    wanted = wanted or [*arrays]
+    if len(parts) == 1 and len(wanted) == 1:
+        return {name: parts[0][1] if name in wanted else None for name in arrays}
     open_paths = {name: paths.get(name, (name,)) for name in arrays}
     named: dict[str, Any] = {}
     rest: list[tuple[Path, Any]] = []
@@ -103,12 +109,14 @@ def sorted_gradients(
     left = [part for _, part in rest]
     if len(left) > len(open_paths) and any(part is None for part in left):
         left = [part for part in left if part is not None]  # None stood for an integer input
+    if len(left) not in (0, len(open_paths)):  # perhaps of those that are wanted alone
+        open_paths = {name: path for name, path in open_paths.items() if name in wanted}
     if len(left) not in (0, len(open_paths)):
         none_for = f", not counting {', '.join(others)} (no arrays of floats)" if others else ""
         raise GradientError(
             f"backward returned {len(named) + len(rest)} gradients for {len(arrays)} inputs "
             f"({', '.join(arrays)}{none_for}); return one for each in this order, None for one "
-            "that is missing, or a dict by name."
+            "that is missing, or a dict by name, or name those that are to be compared in wrt=."
         )
     named.update(zip(open_paths, left, strict=False))
     return {name: named.get(name) for name in arrays}

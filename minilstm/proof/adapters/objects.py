@@ -10,12 +10,14 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from minilstm.errors import GradientError
 from minilstm.proof.adapters.conventions import CACHE, parameters_of
+from minilstm.proof.adapters.frameworks import FOREIGN, home_of, library_of, plain
 from minilstm.proof.adapters.inputs import as_input, copied, named_inputs
 from minilstm.proof.adapters.names import (
     Path,
@@ -67,8 +69,8 @@ def vars_of(thing: Any) -> dict[str, Any]:
 
 def arrays_in(thing: Any, path: Path = (), above: tuple[int, ...] = ()) -> Iterator[Any]:
     """(path, array) of all floats in attributes, dicts and lists, each under all of its paths."""
-    if isinstance(thing, (np.ndarray, float, np.floating)):
-        if np.asarray(thing).dtype.kind in "fc":
+    if _is_number(thing) or isinstance(thing, np.ndarray) or home_of(thing) in FOREIGN:
+        if _is_number(thing) or "float" in str(getattr(thing, "dtype", "")):
             yield path, thing
         return
     if id(thing) in above or len(path) > 8:
@@ -95,12 +97,15 @@ class _Layer:
         self.title = type(subject).__name__
         self.forward, self.backward = methods_of(subject) or ("", "")
         named, self.by_keyword = named_inputs(getattr(subject, self.forward), given)
-        self.inputs = {name: as_input(name, value) for name, value in named.items()}
+        arrays = [a for _, a in arrays_in(subject)]
+        self.library = library_of([named, arrays])
+        self.inputs = {name: as_input(name, plain(value)) for name, value in named.items()}
         self.parameters: dict[str, _Parameter] = {}
         self.notes: list[str] = []
         self.way, self.rate, self.passes = "joint", False, 0
         try:
-            self.blank = copy.deepcopy(subject)
+            doubled = {id(a): self.foreign(plain(a)) for a in arrays if home_of(a) in FOREIGN}
+            self.blank = copy.deepcopy(subject, doubled)
         except Exception as error:  # whatever an object of someone else's raises
             raise TypeError(
                 f"{self.title} cannot be copied ({type(error).__name__}: {error}), so each pass "
@@ -111,26 +116,31 @@ class _Layer:
 
     # ------------------------------------------------------------ passes
 
+    def foreign(self, tree: Any) -> Any:
+        """Arrays of NumPy as those of the object's own library."""
+        return tree if self.library is None else replaced(tree, self.library.from_numpy)
+
     def fresh(self, values: Mapping[str, Any]) -> Any:
         """A copy of the object with some parameters replaced, under all of their names."""
         moved = {name: p.path for name, p in self.parameters.items() if name in values}
-        places = {path: values[name].copy() for name, path in moved.items()}
+        places = {path: self.foreign(values[name].copy()) for name, path in moved.items()}
         arrays = {path: a for path, a in arrays_in(self.blank) if path in places}
-        shared = {id(a): places[p] for p, a in arrays.items() if isinstance(a, np.ndarray)}
+        shared = {id(a): places[p] for p, a in arrays.items() if not _is_number(a)}
         layer = copy.deepcopy(self.blank, shared)
         for path, a in arrays.items():
-            if not isinstance(a, np.ndarray):  # a number, which other names may share by chance
+            if _is_number(a):  # which other names may share by chance
                 _set(layer, path, places[path][()])
         return layer
 
     def call(self, layer: Any, values: Mapping[str, Any]) -> Any:
         """One forward pass, with the same numbers drawn each time."""
         self.passes += 1
-        given = {name: copied(values.get(name, value)) for name, value in self.inputs.items()}
+        given = {n: self.foreign(copied(values.get(n, a))) for n, a in self.inputs.items()}
         function, before = getattr(layer, self.forward), np.random.get_state()  # noqa: NPY002
         np.random.seed(0)  # noqa: NPY002
         try:
-            result = function(**given) if self.by_keyword else function(*given.values())
+            with nullcontext() if self.library is None else self.library.in_float64():
+                result = function(**given) if self.by_keyword else function(*given.values())
         finally:
             np.random.set_state(before)  # noqa: NPY002
         left = vars_of(layer) if result is None else {}
@@ -139,9 +149,10 @@ class _Layer:
     def outputs(self, result: Any) -> Any:
         """What is differentiated of what forward returned."""
         if self.way == "joint":
-            return result[0]
-        if self.way == "cache":
-            return result[0] if len(result) == 2 else result[:-1]
+            result = result[0]
+        elif self.way == "cache":
+            result = result[0] if len(result) == 2 else result[:-1]
+        result = replaced(result, plain)
         return np.mean(result) if self.way == "arguments" and np.size(result) > 1 else result
 
     def gradients(self, dy: Any, values: Mapping[str, Any]) -> tuple[Any, Any, dict[Path, Array]]:
@@ -150,10 +161,12 @@ class _Layer:
         result = self.call(layer, values)
         if self.way == "joint":
             return layer, result[1] if len(result) == 2 else result[1:], {}
-        before = {path: np.array(a) for path, a in arrays_in(layer)} if self.rate else {}
-        given = [copied(values.get(name, value)) for name, value in self.inputs.items()]
-        if self.way == "arguments" and np.shape(vars_of(layer).get("output")) == given[0].shape:
-            given[0] = layer.output  # of an activation that is part of the loss
+        before = {p: np.array(plain(a)) for p, a in arrays_in(layer)} if self.rate else {}
+        given = [self.foreign(copied(values.get(n, a))) for n, a in self.inputs.items()]
+        left: Any = vars_of(layer).get("output")
+        if self.way == "arguments" and np.shape(left) == np.shape(given[0]):
+            given[0] = left  # of an activation that is part of the loss
+        dy = self.foreign(dy)
         several = tuple(dy) if isinstance(self.outputs(result), tuple) else (dy,)
         first: dict[str, tuple[Any, ...]] = {
             "upstream": (dy,),
@@ -164,12 +177,13 @@ class _Layer:
             "loss": (),
         }
         rate = (_RATE,) * self.rate
-        return layer, getattr(layer, self.backward)(*first[self.way], *rate), before
+        found = getattr(layer, self.backward)(*first[self.way], *rate)
+        return layer, replaced(found, plain), before
 
     def named_gradients(self, dy: Any, values: Mapping[str, Any]) -> dict[str, Any]:
         """Gradients of the inputs and the parameters by name."""
         layer, found, before = self.gradients(dy, values)
-        there = dict(arrays_in(layer))
+        there = {path: plain(a) for path, a in arrays_in(layer)}
         grads = {
             name: (before[p.path] - there[p.path]) / _RATE if self.rate else there.get(p.gradient)
             for name, p in self.parameters.items() if self.rate or p.gradient is not None
@@ -191,14 +205,20 @@ class _Layer:
         """How backward is called, and which arrays are parameters."""
         for lazily in (False, True):
             layer = self.fresh({})
-            before = {path: (a, np.array(a)) for path, a in arrays_in(layer)}
+            before = {path: (a, np.array(plain(a))) for path, a in arrays_in(layer)}
             result = self.call(layer, {})
             if self.backward:
                 self._signature(result)
+            elif not isinstance(result, tuple) or len(result) < 2:
+                raise TypeError(
+                    f"{self.title} has no method {' or '.join(BACKWARD[::3])}, and its method loss "
+                    f"returns {type(result).__name__}; return (loss, gradients), or add one."
+                )
             at = dict(arrays_in(layer))
             kept = {
                 path: a for path, a in arrays_in(self.blank)
-                if at.get(path) is before[path][0] and np.array_equal(at[path], before[path][1])
+                if at.get(path) is before[path][0]
+                and np.array_equal(plain(at[path]), before[path][1])
             }  # fmt: skip
             dy = replaced(self.outputs(result), lambda y: np.ones_like(y) if is_number(y) else None)
             after, found, _ = self.gradients(dy, {})
@@ -211,6 +231,11 @@ class _Layer:
             self.blank = eager
         self._missing(kept)
         self._left_out(found, dict(arrays_in(after)))
+        if not self.parameters and not self.checked:
+            raise GradientError(
+                f"{self.title}.{self.backward} returns no gradient and leaves none in an "
+                "attribute; return that of the inputs, or leave it in .dx or .dinputs."
+            )
 
     def _signature(self, result: Any) -> None:
         """How backward is called, by what it takes."""
@@ -240,7 +265,7 @@ class _Layer:
 
     def _pair(self, kept: Mapping[Path, Any], after: Mapping[Path, Any], found: Any) -> None:
         """Fill `parameters` with the arrays of which backward leaves or returns a gradient."""
-        single = {id(a) if isinstance(a, np.ndarray) else p: p for p, a in reversed(kept.items())}
+        single = {p if _is_number(a) else id(a): p for p, a in reversed([*kept.items()])}
         names = {_name(p): p for p in kept if p in single.values()}
         paths = {name: key(path) for name, path in names.items()}
         named = {g: [g, *differentiated(g)] for g, _ in paths_of(found) if g}
@@ -255,8 +280,9 @@ class _Layer:
                 fits = [
                     g for g, d in after.items()
                     if np.shape(d) == shape and g not in used and alike(g, path)
+                    and not (_is_number(d) and d is kept.get(g))
                 ]  # fmt: skip
-                moved = self.rate and not np.array_equal(after[path], kept[path])
+                moved = self.rate and not np.array_equal(plain(after[path]), plain(kept[path]))
                 if moved or fits or name in returned:
                     self.parameters[name] = _Parameter(path, fits[0] if fits else None)
         if rest and not self.parameters:  # dx, dW, db in the order of the attributes
@@ -270,14 +296,15 @@ class _Layer:
     def _missing(self, kept: Mapping[Path, Any]) -> None:
         """Add arrays that are called like parameters and move the outputs, but have no gradient."""
         known = {id(kept[p.path]) for p in self.parameters.values()}
-        base = self.call(self.fresh({}), {})
+        base = self.outputs(self.call(self.fresh({}), {}))
         for path, a in kept.items():
             word = next((step for step in reversed(path) if isinstance(step, str)), "")
-            if not isinstance(a, np.ndarray) or id(a) in known or not _PARAMETER.fullmatch(word):
+            if _is_number(a) or id(a) in known or not _PARAMETER.fullmatch(word):
                 continue
             name = _name(path)
             self.parameters[name] = _Parameter(path, None)
-            moved = self.call(self.fresh({name: a + 0.1 * (1 + np.abs(a))}), {})
+            other = {name: plain(a) + 0.1 * (1 + np.abs(plain(a)))}
+            moved = self.outputs(self.call(self.fresh(other), {}))
             if all(np.array_equal(x, y) for x, y in zip(leaves(base), leaves(moved), strict=True)):
                 del self.parameters[name]
 
@@ -319,7 +346,7 @@ def pair_of_object(subject: Any, given: Any) -> Pair:
     layer = _Layer(subject, given)
     blank = dict(arrays_in(layer.blank))
     inputs = {n: a for n, a in layer.inputs.items() if n in layer.checked or not is_float(a)}
-    named = inputs | {n: np.array(blank[p.path]) for n, p in layer.parameters.items()}
+    named = inputs | {n: np.array(plain(blank[p.path])) for n, p in layer.parameters.items()}
 
     def f(**values: Any) -> Any:
         return layer.outputs(layer.call(layer.fresh(values), values))
@@ -333,6 +360,11 @@ def pair_of_object(subject: Any, given: Any) -> Pair:
     pair.upstream, pair.notes = None if loss else "random", layer.notes
     pair.passes = layer.passes, 1
     return pair
+
+
+def _is_number(thing: Any) -> bool:
+    """Whether an attribute is a number, which has no identity."""
+    return isinstance(thing, (float, np.floating))
 
 
 def is_float(value: Any) -> bool:
@@ -372,19 +404,16 @@ def _clear(layer: Any) -> None:
     arrays = dict(arrays_in(layer))
     keys = {key(path) for path in arrays}
     for path, a in arrays.items():
-        if isinstance(a, np.ndarray) and any(found in keys for found in differentiated(path)):
+        if not _is_number(a) and any(found in keys for found in differentiated(path)):
             a[...] = 0
 
 
 def _set(layer: Any, path: Path, value: Any) -> None:
     """Put a number into an attribute, a dict or a list of an object."""
     for step in path[:-1]:
-        layer = (
-            getattr(layer, step)
-            if isinstance(step, str) and not isinstance(layer, dict)
-            else layer[step]
-        )
+        inside = isinstance(layer, (dict, list, tuple))
+        layer = layer[step] if inside else getattr(layer, str(step))
     if isinstance(layer, (dict, list)):
-        layer[path[-1]] = value
+        layer[path[-1]] = value  # type: ignore[index]
     else:
         setattr(layer, str(path[-1]), value)

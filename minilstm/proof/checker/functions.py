@@ -3,7 +3,7 @@ The loss is the sum of the outputs times random numbers, which are the upstream 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,13 @@ from minilstm.proof.derivatives.problem import Array, Axes, Problem
 from minilstm.proof.derivatives.trees import is_number, leaves, replaced
 
 
-def problem_of(pair: Pair, *, axes: Mapping[str, Axes] | None, rng: np.random.Generator) -> Problem:
+def problem_of(
+    pair: Pair,
+    *,
+    axes: Mapping[str, Axes] | None,
+    wrt: str | Sequence[str] | None,
+    rng: np.random.Generator,
+) -> Problem:
     """The problem of a pair of functions, whose arrays are the floating-point inputs.
 
     TypeError or ValueError is raised where they, the inputs and the options do not fit together.
@@ -31,6 +37,7 @@ def problem_of(pair: Pair, *, axes: Mapping[str, Axes] | None, rng: np.random.Ge
             "differentiate; pass a dict of float64 arrays by name."
         )
     _check_axes(axes or {}, named)
+    wanted = [wrt] if isinstance(wrt, str) else list(arrays if wrt is None else wrt)
     spoiled: set[str] = set()
 
     def call(
@@ -84,8 +91,13 @@ def problem_of(pair: Pair, *, axes: Mapping[str, Axes] | None, rng: np.random.Ge
         if not all(_same(a, b) for a, b in zip(leaves(up), leaves(given), strict=True)):
             spoiled.add("dy, the upstream gradient")
         others = [name for name in named if name not in arrays]
-        sorted_ = sorted_gradients(found, arrays, pair.paths, others)
-        return {name: _gradient(name, gradient) for name, gradient in sorted_.items()}
+        by_name = sorted_gradients(found, arrays, pair.paths, others, wanted)
+        if how.cuts(result):  # what only the other outputs depend on needs no gradient
+            base = loss(values)
+            for name in [name for name, gradient in by_name.items() if gradient is None]:
+                moved = 1 + 2 * arrays[name].astype(np.float64)
+                by_name[name] = 0 * moved if loss({**values, name: moved}) == base else None
+        return {name: _gradient(name, gradient) for name, gradient in by_name.items()}
 
     sizes = [np.asarray(y).size for y in leaves(outputs) if is_number(y)]
     magnitude = sum(

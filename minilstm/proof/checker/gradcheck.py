@@ -9,7 +9,7 @@ estimate; the report prints it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ def gradcheck(
     cached: bool | None = None,
     upstream: str | None = "auto",
     axes: Mapping[str, tuple[Any, ...]] | None = None,
+    wrt: str | Sequence[str] | None = None,
     tolerance: float | None = None,
     max_entries: int = 40,
     directions: int = 3,
@@ -64,6 +65,8 @@ def gradcheck(
     axes : what the axes of an input are, for the report: a tuple for each name with a word for
         each axis ("time", "batch", "feature", "unit" ...); "gates" or a tuple of labels such as
         ("i", "f", "o", "g") for an axis of equal blocks
+    wrt : names of the arrays whose gradients are compared; None means all. Only these have to be
+        returned by backward, in order or by name; a missing gradient of any other is wrong
     tolerance : largest relative error allowed; None derives it from the dtype, the sizes and the
         error estimate of the true derivative
     max_entries : entries of one array to compare one by one
@@ -129,7 +132,8 @@ def gradcheck(
     else:
         rng = np.random.default_rng([seed, 0])
         pair = pair_of(subject, second, third, more, cached, upstream)
-        problem = problem_of(pair, axes=axes, rng=rng)
+        problem = problem_of(pair, axes=axes, wrt=wrt, rng=rng)
+    problem.compare_only(wrt)
     report = check(problem, Settings(method, tolerance, max_entries, directions, seed))
     if raises and not report.passed:
         raise GradientError(report.message(), report)

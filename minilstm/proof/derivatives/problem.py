@@ -3,7 +3,7 @@ The checker makes one of a network (`networks`) or of any two functions (`functi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import factorial
 from typing import Any
@@ -42,6 +42,7 @@ class Problem:
     spoiled: set[str] = field(default_factory=set)  # arguments into which a function wrote
     forward_passes: int = 0  # run so far
     backward_passes: int = 0
+    wrt: tuple[str, ...] = ()  # arrays whose gradients are compared; () means all
 
     def value(self, replaced: Mapping[str, Array]) -> complex:
         """One forward pass: the loss with some arrays replaced."""
@@ -61,13 +62,25 @@ class Problem:
         with np.errstate(all="ignore"):  # it was not the user who chose this point
             return self.value(moved)
 
+    def compare_only(self, names: str | Sequence[str] | None) -> None:
+        """Leave the gradients of other arrays than these out; ValueError where one is unknown."""
+        self.wrt = (names,) if isinstance(names, str) else tuple(names or ())
+        unknown = [name for name in self.wrt if name not in self.arrays]
+        if unknown or (names is not None and not self.wrt):
+            raise ValueError(
+                f"wrt is {names!r}, which names {repr(unknown[0]) if unknown else 'nothing'}; the "
+                f"arrays of floating-point numbers are {', '.join(self.arrays)}."
+            )
+
     def claimed(self, replaced: Mapping[str, Array] | None = None) -> dict[str, Array | None]:
         """One backward pass: the gradients that backward claims."""
         self.backward_passes += 1
         if not replaced:
-            return dict(self.gradients({}))
-        with np.errstate(all="ignore"):
-            return dict(self.gradients(replaced))
+            grads = self.gradients({})
+        else:
+            with np.errstate(all="ignore"):
+                grads = self.gradients(replaced)
+        return {name: grads.get(name) for name in self.wrt or grads}
 
     def size(self, name: str) -> float:
         """Typical size of an array's entries: their root mean square, 1 for zeros."""
