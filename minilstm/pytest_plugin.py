@@ -19,7 +19,9 @@ A test file::
         report = assert_gradients(forward, backward, inputs)
         assert report.max_error < 1e-12
 
-The run ends with one line about all checks, and writes them to files if asked::
+A comment ``# gradients: forward, backward`` in any Python file that pytest visits is a test as
+well: of two functions of the file, or of one object, on inputs that are found as for ``minilstm
+check``. The run ends with one line about all checks, and writes them to files if asked::
 
     $ pytest --gradcheck-json gradients.json --gradcheck-junit gradients.xml
     gradients: 1 check, 1 right, worst relative error 1.6e-16 (test_it.py::test_my_layer)
@@ -105,7 +107,59 @@ def _defaults(item: Any) -> dict[str, Any]:
     return given
 
 
+# ---------------------------------------------------------------- comments as tests
+
+
+class _File(pytest.File):
+    """A Python file with comments `# gradients: forward, backward`, a test each."""
+
+    def collect(self) -> Generator[pytest.Item, None, None]:
+        from minilstm.errors import DataError
+        from minilstm.proof.adapters.finding import find, load
+
+        try:
+            module = load(self.path)
+            for found in find(self.path, module, comments_only=True):
+                name = f"gradients of {found.name}"
+                yield _Gradients.from_parent(self, name=name, found=found, module=module)
+        except DataError as error:
+            raise self.CollectError(str(error)) from error
+
+
+class _Gradients(pytest.Item):
+    """The check of one comment."""
+
+    def __init__(self, found: Any, module: Any, **how: Any) -> None:
+        super().__init__(**how)
+        self.found, self.module = found, module
+
+    def runtest(self) -> None:
+        from minilstm.proof.checker.files import check_found
+
+        checked = check_found(self.found, self.module, _defaults(self).get("seed", 0))
+        if checked.report is None:
+            raise GradientError(f"{checked.taken_for}: {checked.fault}")
+        self.stash.setdefault(_REPORTS, []).append(checked.report)
+        if not checked.report.passed:
+            raise GradientError(f"{checked.report.message()}\n\n{checked.report}", checked.report)
+
+    def repr_failure(self, excinfo: Any, style: Any = None) -> str:
+        return str(excinfo.value)
+
+    def reportinfo(self) -> tuple[Any, int, str]:
+        return self.path, self.found.line - 1, self.name
+
+
 # ---------------------------------------------------------------- what pytest calls
+
+
+def pytest_collect_file(file_path: Any, parent: pytest.Collector) -> pytest.Collector | None:
+    """Make tests of the comments of a Python file, where it has some."""
+    if file_path.suffix != ".py":
+        return None
+    from minilstm.proof.adapters.finding import comments_in
+
+    return _File.from_parent(parent, path=file_path) if comments_in(file_path) else None
 
 
 def _seed(text: str) -> int:

@@ -13,6 +13,7 @@ from minilstm.backend import NAMES
 from minilstm.command_line import commands, models
 from minilstm.command_line.complaints import LEVELS
 from minilstm.command_line.words.bench import add_bench
+from minilstm.command_line.words.check import add_check
 from minilstm.command_line.words.data import data_options
 from minilstm.command_line.words.evaluate import add_evaluate
 from minilstm.command_line.words.examples import EXAMPLES
@@ -112,6 +113,8 @@ def build_parser() -> Parser:
         help="of the numbers that the kernels take",
     )
     warm.set_defaults(run=commands.warm_up)
+
+    add_check(add, [common])
 
     check = add("gradcheck", parents=[common], help="prove the installed engine's gradients")
     check.add_argument("--seed", type=natural, default=0, help="of the numbers that are drawn")

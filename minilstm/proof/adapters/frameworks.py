@@ -22,6 +22,7 @@ def home_of(thing: Any) -> str:
     return kind.__module__.partition(".")[0]
 
 
+TORCH = ("function", "module")
 FOREIGN = ("torch", "jax", "jaxlib", "cupy")
 
 
