@@ -28,7 +28,7 @@ _ALSO = {
 ROLES: tuple[tuple[str, str], ...] = (
     (
         "W[hr][hfiogc]?|[UR][ifgoczr]?|W_?(rec|hh|aa)|w(eight)?_hh|recurrent\\w*|whh",
-        "HH H4H 4HH H3H",
+        "HH H4H 4HH H3H PH HP",
     ),
     ("[bc]y|b_?out|by", "O O1"),
     ("W_?(hy|y|ya|out)|Why|V", "HO OH"),
@@ -51,6 +51,7 @@ _COLUMNS = {"DB", "D1", "HB", "H1", "HD", "4HD", "HP", "4HP", "4H1", "OH", "O1"}
 _ANSWERS = re.compile(r"y|t|y_?true|targets?|labels?|ids|idx|tokens|indices|classes")
 _NUMBERS: dict[str, Any] = {
     "eps|epsilon": 1e-5, "p|rate|drop\\w*|keep_prob|momentum|alpha|lr|slope|delta|lam\\w*|reg": 0.5,
+    "sizes|dims|layers|layer_(sizes|dims)|hidden_(sizes|dims)": [2, 5, 6],
     "stride|groups|dilation": 1, "pad\\w*": 0, "axis": -1, "seed": 0, "training|train": True,
     "(in|input|d|n)_?(dim|size|features|inputs?|units_in|x|in)|n_in\\w*|fan_in|D|dim|size": 2,
     "(out|output|hidden|h)_?(dim|size|features|units|outputs?|neurons)|n_(out|hidden|neurons|a)\\w*|"
@@ -100,16 +101,14 @@ def _number(text: str, sizes: dict[str, int]) -> int:
     return value(ast.parse(text, mode="eval").body)
 
 
-def possible_inputs(
-    function: Callable[..., Any], most: int, positive: bool
-) -> Iterator[dict[str, Any]]:
-    """Inputs by name for a function, likely ones first, at most so many; all from 0 to 1 or not."""
+def possible_inputs(function: Callable[..., Any], most: int) -> Iterator[dict[str, Any]]:
+    """Inputs by name for a function, likely ones first; at most so many, each once from 0 to 1."""
     taken = parameters_of(function)
     names = list(taken.names[: taken.required])
     shapes = stated_shapes(function, names)
     keys = {name: _keys(function, name) for name in names}
     flat = [f"{n}.{key}" for n in names for key in keys[n]] + [n for n in names if not keys[n]]
-    fixed = {n: value for n in flat if n not in shapes and (value := _option(n)) is not None}
+    fixed = {n: o for n in flat[1:] if n not in shapes and (o := _option(n)) is not None}
     groups: dict[str, list[str]] = {}
     for name in flat:
         if name not in fixed:
@@ -121,13 +120,13 @@ def possible_inputs(
     columns = [sorted(some, key=lambda word: word not in _COLUMNS) for some in words]
     both = itertools.zip_longest(_by_cost(words), _by_cost(columns) if columns != words else ())
     for chosen in itertools.islice((one for pair in both for one in pair if one), most):
-        rng = np.random.default_rng(7)
-        drawn: dict[str, Any] = dict(fixed)
-        for word, members in zip(chosen, groups.values(), strict=True):
-            first = next((np.shape(a) for a in drawn.values() if np.ndim(a)), (3, 2))
-            for name in members:
-                drawn[name] = _array(word, first, rng, positive)
-        yield {n: {k: drawn[f"{n}.{k}"] for k in keys[n]} or drawn.get(n) for n in names}
+        for positive in (False, True):
+            rng = np.random.default_rng(7)
+            drawn: dict[str, Any] = dict(fixed)
+            for word, members in zip(chosen, groups.values(), strict=True):
+                first = next((np.shape(a) for a in drawn.values() if np.ndim(a)), (3, 2))
+                drawn |= {name: _array(word, first, rng, positive) for name in members}
+            yield {n: {k: drawn[f"{n}.{k}"] for k in keys[n]} or drawn.get(n) for n in names}
 
 
 def _array(word: Any, first: tuple[int, ...], rng: np.random.Generator, positive: bool) -> Any:

@@ -73,9 +73,8 @@ def find(path: Path, module: ModuleType, comments_only: bool = False) -> list[Fo
         if id(thing) in used:
             continue
         if isinstance(thing, type):
-            methods = all(
-                any(hasattr(thing, n) for n in words) for words in (FORWARD[:-1], BACKWARD)
-            )
+            names = {name for base in thing.__mro__[:-1] for name in vars(base)}
+            methods = names & {*FORWARD} and names & {*BACKWARD}
             if methods and framework_of(thing) != "function" and "torch" in str(thing.__mro__):
                 continue
             if methods:

@@ -229,13 +229,13 @@ class _Layer:
             self.blank, eager = layer, self.blank
         if not self.parameters:
             self.blank = eager
-        self._missing(kept)
         self._left_out(found, dict(arrays_in(after)))
         if not self.parameters and not self.checked:
             raise GradientError(
                 f"{self.title}.{self.backward} returns no gradient and leaves none in an "
                 "attribute; return that of the inputs, or leave it in .dx or .dinputs."
             )
+        self._missing(kept)
 
     def _signature(self, result: Any) -> None:
         """How backward is called, by what it takes."""
