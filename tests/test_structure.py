@@ -61,9 +61,10 @@ MAY_IMPORT = {
     "proof.rounding": set(),
     "proof.reports": {"proof.derivatives", "files"},
     "proof.causes": {"proof.reports", "proof.derivatives"},
+    "proof.adapters": {"proof.reports", "proof.derivatives"},
     "proof.checker": {
-        "proof.causes", "proof.reports", "proof.derivatives", "network", "network.graph",
-        "network.passes", *NETWORK,
+        "proof.adapters", "proof.causes", "proof.reports", "proof.derivatives", "network",
+        "network.graph", "network.passes", *NETWORK,
     },
     "proof.conformance": {
         "proof.checker", "proof.causes", "proof.reports", "proof.derivatives", "proof.rounding",
@@ -79,7 +80,9 @@ MAY_IMPORT = {
     },
     "gradcheck": {"proof.checker", "proof.derivatives", "proof.reports"},
     "naming": {"network.graph"},
-    "pytest_plugin": {"proof.checker", "proof.reports", "proof.derivatives", "files"},
+    "pytest_plugin": {
+        "proof.adapters", "proof.checker", "proof.reports", "proof.derivatives", "files",
+    },
     "bench": {
         "proof.engine", "training", "network", "network.graph", "network.passes", *NETWORK,
         "version",

@@ -1,5 +1,5 @@
 """All backward passes of a Python file checked: what was found, on which inputs, and the report.
-`minilstm check` prints it; the pytest plugin makes a test of each comment.
+The command check prints it; the pytest plugin makes a test of each comment.
 """
 
 from __future__ import annotations
