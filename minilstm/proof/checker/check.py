@@ -11,6 +11,7 @@ import numpy as np
 
 from minilstm.proof.checker.comparison import Comparison, Settings, compare
 from minilstm.proof.checker.explanation import explained
+from minilstm.proof.checker.silence import with_silence
 from minilstm.proof.derivatives.claims import Claims, claims_of
 from minilstm.proof.derivatives.complex_step import Derivative, exact_along
 from minilstm.proof.derivatives.directional import directions_of, slope_by_hand
@@ -85,24 +86,33 @@ def check(problem: Problem, settings: Settings) -> GradientReport:
                 "choose 'auto' or 'difference'."
             )
     claims = claims_of(problem, base, twice=True)
-    method, notes = settings.method, list[str]()
+    method, notes, unseen = settings.method, list[str](), dict[str, float]()
     if method == "auto":
         method = "complex"
         if not problem.analytic:
             everywhere = directions_of(problem, claims.grads, 1, rng, bounded=True)[0]
             # An array of small effect would not be seen among the others, so each is tried alone.
             for name, direction in everywhere.items():
-                why_not = try_complex(problem, {name: direction}, base).why_not
+                trial = try_complex(problem, {name: direction}, base)
+                unseen[name], why_not = trial.unseen, trial.why_not
                 if why_not:
                     method, notes = "difference", [why_not]
                     break
-    return _by_entry(run, claims, method, method, notes)
+    return _by_entry(run, claims, method, method, notes, unseen)
 
 
 def _by_entry(
-    run: _Run, claims: Claims, method: str, title: str, notes: list[str]
+    run: _Run,
+    claims: Claims,
+    method: str,
+    title: str,
+    notes: list[str],
+    unseen: Mapping[str, float] | None = None,
 ) -> GradientReport:
-    """Every array by itself; a large one at random entries and along one direction."""
+    """Every array by itself; a large one at random entries and along one direction.
+
+    `unseen` is the part of each slope that the complex step may have lost without being seen.
+    """
     problem, settings, base, rng = run
     oracle = Oracle(problem, method)
     noise = Noise(problem, rng)
@@ -126,7 +136,9 @@ def _by_entry(
             why_not = try_complex(problem, along, base).why_not
             lost = error.reference == 0  # as what is lost altogether would be
             if not why_not and (lost or not slopes(problem, along, base).kink):
-                why_not, open_ = loses_a_part(oracle, along, error.by_hand, error.reference)
+                why_not, open_ = loses_a_part(
+                    oracle, along, error.by_hand, error.reference, (unseen or {}).get(name, 0.0)
+                )
                 if open_:
                     comparison.error = replace(error, undecided=CANNOT_BE_JUDGED, note=UNCONFIRMED)
             if why_not and settings.method == "complex":  # it was asked for
@@ -136,6 +148,7 @@ def _by_entry(
                 title = title.replace("complex", "difference")
                 return _by_entry(run, claims, "difference", title, [*notes, why_not])
     kinks = run.kinks(found)
+    found = with_silence(oracle, claims, found, rng)
     errors = explained(oracle, claims, found)
     return run.report(errors, title, kinks, notes + claims.notes)
 

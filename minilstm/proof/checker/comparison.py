@@ -113,18 +113,19 @@ def compare(
         entries = [t for t in trials if t.index and not t.beyond(tolerance) <= 1]
         worst = max(entries or trials, key=lambda t: t.beyond(tolerance))
         allowed, notes, why_open = judge.allowed(worst)
-        if why_open:
-            opened.append((worst, allowed, why_open))
-        elif worst.relative <= allowed:
+        if worst.relative <= allowed and not why_open:
             break
-        else:
-            around = slopes(oracle.problem, {name: worst.direction}, base)
-            if not around.between(worst.hand) or not judge.right_beside(worst):
-                break
+        around = slopes(oracle.problem, {name: worst.direction}, base)
+        if (around.jump or around.between(worst.hand)) and judge.right_beside(worst):
+            sides = "a jump" if around.jump else f"slopes {around.left:.4g} and {around.right:.4g}"
             kinked.append(
-                f"no derivative at {list(worst.index) or 'some entry'} (slopes {around.left:.4g} "
-                f"and {around.right:.4g}); backward's {worst.hand:.4g} lies between them and passes"
+                f"no derivative at {list(worst.index) or 'some entry'} ({sides}); backward's "
+                f"{worst.hand:.4g} lies between them and passes"
             )
+        elif why_open:
+            opened.append((worst, allowed, why_open))
+        else:
+            break
         trials.remove(worst)
         if not trials or len(opened) == MOST_OPEN:
             worst.true, allowed = Derivative(worst.hand, 0.0), tolerance
@@ -196,7 +197,7 @@ class _Judge(NamedTuple):
     def allowed(self, worst: _Trial) -> tuple[float, list[str], str]:
         """The relative error that passes, notes on what widened it, and why it cannot be judged."""
         if not np.isfinite(worst.hand):
-            return self.tolerance, [], ""
+            return max(self.tolerance, worst.estimate), [], ""
         if self.oracle.method == "complex" and not worst.relative <= self.tolerance:
             finer = exact_along(self.oracle.problem, self.along(worst), FINER_COMPLEX_STEP)
             if np.isfinite(finer.value) and finer.value != 0:  # and has not run out of exponents
@@ -286,11 +287,10 @@ class _Judge(NamedTuple):
         through, such as one whose outputs are all 0, derivatives may be lost in any type.
         """
         problem, off = self.oracle.problem, worst.off
-        effect = (
-            off * problem.spread(self.name) / problem.magnitude if problem.magnitude else np.inf
-        )
+        whole = off / problem.magnitude if problem.magnitude else np.inf
+        effect = whole * problem.size(self.name)
         # So large an error is no rounding, whatever the same functions do in another type.
-        if effect > problem.eps**LARGEST_ROUNDING_POWER:
+        if whole * problem.spread(self.name) > problem.eps**LARGEST_ROUNDING_POWER:
             return False
         wider = WIDER_DTYPE.get(problem.arrays[self.name].dtype.name, np.longdouble)
         if effect <= NOISE_SAFETY * np.finfo(wider).eps:
@@ -316,7 +316,7 @@ def _scales(
     if len(found) < hand.size:  # the entries that were not drawn may be the large ones
         largest = max(largest, _largest(hand))
     effects = [_largest(g) * problem.size(k) for k, g in grads.items() if g is not None]
-    return largest, max(largest, 1e-3 * max(effects) / problem.size(name)) or 1.0
+    return largest, max(largest, 1e-3 * max(effects) / problem.spread(name)) or 1.0
 
 
 def _largest(gradient: Array) -> float:

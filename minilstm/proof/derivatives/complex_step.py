@@ -31,7 +31,9 @@ FINER_COMPLEX_STEP = 1e-100  # beside the edge of a domain: lost beside numbers 
 WIDEST_STEP = 2.0**-9
 FINEST_STEP = 2.0**-50
 EXTRAPOLATED_STEPS = 3
+FLOAT64_EPS = float(np.finfo(np.float64).eps)
 CONTRADICTION = 4.0  # of two slopes: the factor of both errors by which they are apart
+STRUCTURE = 16.0  # times the noise: slopes that change by more from step to step are no noise
 GOOD_ERROR = 1e-8  # relative; with so small an error no finer step is tried
 
 
@@ -75,8 +77,8 @@ def difference(
 
     g is called at 6 points, and at as many again with steps eight times finer for as long as the
     error estimate is poor and rounding alone would not make it worse. `noise` is the absolute
-    rounding error of one of its values, `floor` the least that it can be. The error is estimated from it and from the last
-    extrapolation; the derivative is NaN where g is finite at no step.
+    rounding error of one of its values, `floor` the least that it can be. The error is estimated
+    from the noise and the last extrapolation; the derivative is NaN where g is finite at no step.
     """
     step, best = WIDEST_STEP, Derivative(np.nan, np.inf)
     while step >= finest:
@@ -88,9 +90,11 @@ def difference(
         last = table[-1][-1]
         change = max(abs(last - table[-1][-2]), abs(last - table[-2][-1]))
         found = Derivative(last, change + 2 * noise / (step * 0.5 ** (EXTRAPOLATED_STEPS - 1)))
-        # Steps much wider than f's own scale may agree on a slope that finer ones contradict.
+        # Steps much wider than f's own scale may agree on a slope that finer ones contradict; so do
+        # those that are not good yet for a reason other than noise.
         apart = abs(found.value - best.value)
-        if found.error < best.error or apart > CONTRADICTION * (found.error + best.error):
+        doubt = best.error + (found.error if change < STRUCTURE * (found.error - change) else 0)
+        if found.error < best.error or apart > CONTRADICTION * doubt:
             best = found
         step /= 8
         least = 2 * floor / (step * 0.5 ** (EXTRAPOLATED_STEPS - 1))  # error of the next, by noise
@@ -124,6 +128,9 @@ def difference_along(problem: Problem, direction: Mapping[str, Array]) -> Deriva
             lambda t: problem.along(direction, t / unit).real,
             problem.last_digit,
             problem.digit * problem.magnitude,
-            FINEST_STEP * min(1.0, problem.smallest(direction) * unit),
+            FINEST_STEP
+            * min(1.0, problem.smallest(direction) * unit)
+            * problem.digit
+            / FLOAT64_EPS,
         )
     return Derivative(slope.value * unit, slope.error * unit)

@@ -88,6 +88,7 @@ class Trial(NamedTuple):
     noise: float
     passes: int = 3  # forward passes that it took
     better: Derivative | None = None  # the slope by two differences, where it was needed
+    unseen: float = 0.0  # relative; a smaller part of the slope may be lost
 
     def turns(self, base: float) -> bool:
         """Whether the slopes to both sides differ by more than a smooth function's would."""
@@ -140,23 +141,24 @@ def moved_to(problem: Problem, arrays: Mapping[str, Array]) -> Problem:
 
 
 def loses_a_part(
-    oracle: Oracle, direction: Mapping[str, Array], by_hand: float, slope: float
+    oracle: Oracle, direction: Mapping[str, Array], by_hand: float, slope: float, unseen: float
 ) -> tuple[str, bool]:
     """Why a slope of the complex step is not believed that backward disagrees with; "" if it is.
 
     And whether nothing can tell. Differences with an error estimate decide: 6 forward passes or
-    more.
+    more. `unseen` is the part of the slope that an earlier trial along the array did not see.
     """
     plain = difference_along(oracle.problem, direction)
     apart = abs(by_hand - slope)
     if not plain.error <= CLEAR_PART * apart:
         plain = oracle.better(direction, plain)
-    small = apart <= 10 * AGREEMENT_ERROR * max(abs(by_hand), abs(slope))
+    largest = max(abs(by_hand), abs(slope))
+    small = apart <= 10 * AGREEMENT_ERROR * largest
     allowed = 0.0 if small else AGREEMENT_ERROR * abs(plain.value)
     if abs(slope - plain.value) > 4 * plain.error + allowed:
         return _lost(slope, plain.value), False
-    # A part so small may be one that the trial did not see; a larger one, if it saw nothing.
-    return "", not small and not abs(by_hand - plain.value) > 2 * plain.error
+    blind = not small and (slope == 0 or apart <= unseen * largest)
+    return "", blind and not abs(by_hand - plain.value) > 2 * plain.error
 
 
 def _tried(problem: Problem, direction: Mapping[str, Array], thrifty: bool) -> Trial:
@@ -167,17 +169,25 @@ def _tried(problem: Problem, direction: Mapping[str, Array], thrifty: bool) -> T
             "check exact"
         )
     above, below, step, noise = plain_difference(problem, direction)
+    if not np.isfinite(above - below) and not why_not:
+        # Beside the edge of a domain each entry is moved by a small part of itself.
+        entries = {
+            k: np.where(a == 0, problem.size(k), np.abs(a)) for k, a in problem.arrays.items()
+        }
+        direction = {k: d / problem.size(k) * entries[k] for k, d in direction.items()}
+        slope = complex_along(problem, direction)[0]
+        above, below, step, noise = plain_difference(problem, direction)
     plain = (above - below) / (2 * step)
     largest = max(abs(slope), abs(plain))
     allowed = AGREEMENT_ERROR * largest
     trial = Trial(why_not, slope, above, below, step, noise)
     if why_not or abs(slope - plain) <= allowed + noise:
-        return trial
+        return trial._replace(unseen=(allowed + noise) / (largest or 1.0))
     # It may be curvature, or noise, or the edge of a domain.
     better = two_slopes(problem, direction, trial)
     trial = trial._replace(better=better)
     if abs(slope - better.value) <= allowed + better.error <= CLEAR_PART * largest:
-        return trial
+        return trial._replace(unseen=(allowed + better.error) / largest)
     if thrifty and abs(slope - better.value) > LOST_PART_ERROR * largest + better.error:
         return trial._replace(why_not=_lost(slope, better.value))
     problem.measure_noise()
@@ -186,10 +196,11 @@ def _tried(problem: Problem, direction: Mapping[str, Array], thrifty: bool) -> T
     if not best.error <= CLEAR_PART * abs(best.value):
         best = Oracle(problem, "difference").better(direction, best)
     trial = trial._replace(better=best if best.error < better.error else better)
-    allowed = AGREEMENT_ERROR * max(abs(slope), abs(best.value)) + 2 * best.error
+    largest = max(abs(slope), abs(best.value)) or 1.0
+    allowed = AGREEMENT_ERROR * largest + 2 * best.error
     if np.isfinite(best.error) and not abs(slope - best.value) <= allowed:
         return trial._replace(why_not=_lost(slope, best.value))
-    return trial
+    return trial._replace(unseen=allowed / largest)
 
 
 def complex_along(problem: Problem, direction: Mapping[str, Array]) -> tuple[float, str]:

@@ -117,9 +117,9 @@ class Noise:
     def limit(self, name: str, grads: Mapping[str, Array | None]) -> float:
         """Largest noise that is believed: a part of what all arrays together do to the loss."""
         sizes = [
-            float(np.nanmax(np.abs(g), initial=0.0)) * self._problem.size(k)
+            float(np.nanmax(np.abs(g), initial=0.0)) * self._problem.spread(k)
             for k, g in grads.items()
             if g is not None
         ]
         finite = [s for s in sizes if np.isfinite(s)]
-        return LARGEST_NOISE * max(finite, default=0.0) / self._problem.size(name)
+        return LARGEST_NOISE * max(finite, default=0.0) / self._problem.spread(name)
