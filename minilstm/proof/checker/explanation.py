@@ -36,7 +36,7 @@ def explained(
                 "earlier call left behind, or it draws random numbers",
             ),
         )
-    wrong = [name for name, error in errors.items() if not error.passed]
+    wrong = [name for name, error in errors.items() if error.verdict == "wrong"]
     for name in wrong:
         if not errors[name].where and problem.arrays[name].ndim and not claims.faults.get(name):
             errors[name] = _placed(oracle, claims, found[name], errors[name])

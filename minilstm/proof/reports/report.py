@@ -10,6 +10,10 @@ import numpy as np
 from minilstm.proof.derivatives.kinks import Kink
 from minilstm.proof.reports import exports
 
+# What is said of an array, worst first.
+NOT_TESTED, CANNOT_BE_JUDGED = "not tested", "cannot be judged"
+VERDICTS = ("wrong", CANNOT_BE_JUDGED, NOT_TESTED, "right")
+
 
 @dataclass(frozen=True)
 class ParameterError:
@@ -28,6 +32,8 @@ class ParameterError:
     gate, unit, time_step : parts of it, None where they have no meaning
     causes : likely causes as sentences, best first; () where right or where nothing is clear
     note : what else there is to know, such as a kink at this place
+    undecided : "not tested" or "cannot be judged" where the check can say neither right nor wrong;
+        the note says what to do
     """
 
     name: str
@@ -43,11 +49,17 @@ class ParameterError:
     time_step: int | None = None
     causes: tuple[str, ...] = ()
     note: str = ""
+    undecided: str = ""
+
+    @property
+    def verdict(self) -> str:
+        """ "right", "wrong", "not tested" or "cannot be judged"."""
+        return self.undecided or ("right" if self.relative_error <= self.tolerance else "wrong")
 
     @property
     def passed(self) -> bool:
-        """Whether the array is within its tolerance; NaN never is."""
-        return bool(self.relative_error <= self.tolerance)
+        """Whether the array was tested and is within its tolerance; NaN never is."""
+        return self.verdict == "right"
 
 
 @dataclass(frozen=True)
@@ -89,13 +101,24 @@ class GradientReport:
 
     @property
     def passed(self) -> bool:
-        """Whether every array is within its tolerance; NaN never is."""
+        """Whether every array was tested and is within its tolerance; NaN never is."""
         return all(e.passed for e in self.errors)
 
     @property
     def wrong(self) -> list[str]:
         """Names of the arrays whose gradients are wrong."""
-        return [e.name for e in self.errors if not e.passed]
+        return [e.name for e in self.errors if e.verdict == "wrong"]
+
+    @property
+    def undecided(self) -> list[str]:
+        """Names of the arrays whose gradients were not tested or cannot be judged here."""
+        return [e.name for e in self.errors if e.undecided]
+
+    @property
+    def verdict(self) -> str:
+        """The worst verdict: "wrong" before "cannot be judged", "not tested" and "right"."""
+        found = {e.verdict for e in self.errors}
+        return next((verdict for verdict in VERDICTS if verdict in found), VERDICTS[-1])
 
 
 def or_infinite(error: float) -> float:
