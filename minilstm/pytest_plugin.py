@@ -19,12 +19,14 @@ A test file::
         report = assert_gradients(forward, backward, inputs)
         assert report.max_error < 1e-12
 
-A comment ``# gradients: forward, backward`` in any Python file that pytest visits is a test as
-well: of two functions of the file, or of one object, on inputs that are found as for ``minilstm
-check``. The run ends with one line about all checks, and writes them to files if asked::
+The run ends with one line about all checks, and writes them to files if asked::
 
     $ pytest --gradcheck-json gradients.json --gradcheck-junit gradients.xml
     gradients: 1 check, 1 right, worst relative error 1.6e-16 (test_it.py::test_my_layer)
+
+A comment ``# gradients: forward, backward`` in a Python file that pytest visits is a test as well,
+of two functions of the file; ``# gradients: layer`` of one object. Inputs are found as by
+``minilstm check``.
 
 ``-p no:minilstm.pytest_plugin`` leaves all of it out.
 

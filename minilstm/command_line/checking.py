@@ -31,9 +31,9 @@ def check_python(options: argparse.Namespace) -> dict[str, Any]:
     started, checked = time.perf_counter(), []
     for one in check_file(options.file, options.names, options.seed):
         checked.append(one)
-        words = {True: "right", False: "WRONG", None: "not checked"}[one.passed]
+        verdict = one.verdict.replace("wrong", "WRONG")
         error = f", largest relative error {one.report.max_error:.1e}" if one.report else ""
-        print(f"{options.file}:{one.line}: {words}: {one.taken_for}{error}")
+        print(f"{options.file}:{one.line}: {verdict}: {one.taken_for}{error}")
         told = one.fault if one.report is None else "" if one.passed else str(one.report)
         print(textwrap.indent(told, "    ") + "\n" * bool(told), end="", flush=True)
     said = summary(checked)

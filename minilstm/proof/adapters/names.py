@@ -1,5 +1,5 @@
 """Which array is a gradient of which: by the names that people give to both, or in order.
-Names come first: `dW`, `grads["W"]`, `W.grad`, `weights_gradient` and `dL_dW` are all gradients of a W."""
+Names go first: `dW`, `grads["W"]`, `W.grad`, `W_gradient` and `dL_dW` are all gradients of a W."""
 
 from __future__ import annotations
 

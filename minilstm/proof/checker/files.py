@@ -47,14 +47,20 @@ class Checked:
     fault: str = ""  # why not, or what its functions raised
 
     @property
+    def verdict(self) -> str:
+        """That of the report, such as "right" or "wrong", or "not checked"."""
+        return "not checked" if self.report is None else self.report.verdict
+
+    @property
     def passed(self) -> bool | None:
         """Whether its gradients are right; None where that is not known."""
-        return None if self.report is None else self.report.passed
+        return {"right": True, "wrong": False}.get(self.verdict)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain dicts, lists, numbers and words, ready for JSON."""
         report = None if self.report is None else self.report.to_dict()
-        return {**vars(self), "passed": self.passed, "report": report}
+        more = {"passed": self.passed, "verdict": self.verdict, "report": report}
+        return {**vars(self), **more}
 
 
 def check_file(path: Path, names: Sequence[str] = (), seed: int = 0) -> Iterator[Checked]:
