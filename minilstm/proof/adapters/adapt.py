@@ -34,9 +34,7 @@ def pair_of(
             "takes no upstream gradient."
         )
     kind = framework_of(subject)
-    if callable(second) and kind in ("", "jax") and not more:
-        if not callable(subject):
-            raise _no_function("f", subject)
+    if callable(subject) and callable(second) and kind in ("", "jax") and not more:
         return pair_of_functions(subject, second, third, cached, upstream)
     given = second if third is None and not more else [second, third, *more]
     if kind in ("function", "module"):
@@ -48,23 +46,18 @@ def pair_of(
         )
     if methods_of(subject) is not None:
         return pair_of_object(subject, given)
-    if not callable(subject):
-        raise _no_function("f", subject)
-    if second is None:
-        raise _no_function("backward", second)
+    if not callable(subject) or second is None:
+        name, thing = ("backward", second) if callable(subject) else ("f", subject)
+        raise TypeError(
+            f"{name} is {type(thing).__name__}, not a function; pass f, backward and inputs, or an "
+            "object with both methods and its inputs, or a network, its sequences and its answers."
+        )
     library = library_of(given)
     if kind == "jax" or (library is not None and library.name == "jax"):
         named, _ = named_inputs(subject, given)
         f, backward, numpy = jax_functions(subject, named)
         return flat_pair(f, backward, numpy, by_keyword=True)
     return _of_both(subject, given)
-
-
-def _no_function(name: str, thing: Any) -> TypeError:
-    return TypeError(
-        f"{name} is {type(thing).__name__}, not a function; pass f, backward and inputs, or an "
-        "object with both methods and its inputs, or a network, its sequences and its answers."
-    )
 
 
 def _of_torch(subject: Any, given: Any) -> Pair:

@@ -115,8 +115,8 @@ def sorted_gradients(
         none_for = f", not counting {', '.join(others)} (no arrays of floats)" if others else ""
         raise GradientError(
             f"backward returned {len(named) + len(rest)} gradients for {len(arrays)} inputs "
-            f"({', '.join(arrays)}{none_for}); return one for each in this order, None for one "
-            "that is missing, or a dict by name, or name those that are to be compared in wrt=."
+            f"({', '.join(arrays)}{none_for}); return one for each in this order, or a "
+            "dict by name, or name those that are to be compared in wrt=."
         )
     named.update(zip(open_paths, left, strict=False))
     return {name: named.get(name) for name in arrays}

@@ -207,7 +207,7 @@ def _gradient(name: str, found: Any) -> Array | None:
     if gradient.dtype.kind not in "bifuc":
         raise TypeError(
             f"backward gives {type(found).__name__} as the gradient of {name}; return an array of "
-            "numbers, or None if it is missing."
+            "numbers."
         )
     return gradient if gradient.dtype.kind in "fc" else gradient.astype(np.float64)
 

@@ -1,5 +1,5 @@
 """The gradient checker: proves a backward pass against derivatives it cannot have got wrong.
-It takes any two functions on arrays, or a network with sequences and answers.
+It takes any two functions on arrays, a layer as people keep it, or a network.
 
 The true derivative is computed by the complex step, exact to rounding (see `proof/derivatives`),
 so no tolerance has to be forgiving. A function that takes no complex numbers is checked with
@@ -48,20 +48,27 @@ def gradcheck(
 
     Parameters
     ----------
-    f : the forward pass: takes the inputs, returns an array, a number, or a tuple of them. Or a
-        `minilstm.Network`: then the next two arguments are its sequences and its answers, as for
-        `minilstm.train`, and the backend in force computes the gradients, in float64
-    backward : takes the upstream gradient, of the structure of what f returns, and the inputs;
-        returns the gradients of the floating-point inputs in order, or a dict by name. Upstream
-        gradients are random numbers
-    inputs : dict of arrays by name, passed by keyword; or a list of arrays, passed in order.
-        Floating-point arrays are differentiated, everything else is handed on
+    f : the forward pass: takes the inputs, returns an array, a number, or a tuple of them; with a
+        cache behind them where backward takes one. Or an object with `forward` and `backward`,
+        a `torch.autograd.Function` or module, a function of JAX, a function that returns a loss
+        and its gradients: then its inputs are the next arguments. Or a `minilstm.Network`: then
+        the next two are its sequences and its answers, as for `minilstm.train`, and the backend in
+        force computes the gradients, in float64
+    backward : takes the upstream gradient, of the structure of what f returns, and the inputs or
+        the cache; returns the gradients of the floating-point inputs in order, or a dict by name.
+        Upstream gradients are random numbers
+    inputs : dict of arrays by name, passed by keyword; or a list of arrays, passed in order; dicts
+        and lists of arrays among them. Floating-point arrays are differentiated, everything else
+        is handed on
+    *more : further inputs, where the first argument is one of those that need no backward
     method : "complex", the complex step; "difference", central differences with extrapolation and
         an error estimate, for functions that take no complex numbers; "auto", the first of the
         two that works; "directional", for large arrays: all of them at once along random
         directions, at most 6 forward passes and 1 backward as long as nothing is wrong
-    cached : True where f returns (output, cache) and backward takes (upstream gradient, cache)
-    upstream : None where f is a loss and backward takes the inputs, or the cache, alone
+    cached : whether backward takes (upstream gradient, cache); None finds it out, and asks where
+        it is in doubt
+    upstream : "random"; None where f is a loss and backward takes the inputs, or the cache, alone;
+        "auto" finds it out
     axes : what the axes of an input are, for the report: a tuple for each name with a word for
         each axis ("time", "batch", "feature", "unit" ...); "gates" or a tuple of labels such as
         ("i", "f", "o", "g") for an axis of equal blocks
