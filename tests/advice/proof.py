@@ -97,8 +97,8 @@ def session(path):
 
 
 TABLE = [
-    ("gradcheck(3, backward, INPUTS)", "pass f, backward and inputs, or an object with both methods and its "
-     "inputs, or a network",
+    ("gradcheck(3, backward, INPUTS)",
+     "pass f, backward and inputs, or an object with both methods and its inputs, or a network",
      "checked(); net = build(); gradcheck(train(x, y), x, y).passed"),
     ("checked(upstream='ones')", "pass ('random'), or (None) where f is a loss",
      "checked(upstream=$1) and checked(loss, lambda x, w: {'x': w, 'w': x}, upstream=$2)"),
@@ -114,8 +114,8 @@ TABLE = [
      "checked(lambda x, w: (x * w, 2 * x), lambda dy, x, w: (dy[0] * w + 2 * dy[1], dy[0] * x))"),
     ("checked(lambda x, w: x * w * np.inf)", "choose other inputs", "checked()"),
     ("checked(upstream=None)", "leave (upstream) at ('random')", "checked($1=$2)"),
-    ("checked(back=lambda dy, x, w: [dy, dy, dy])", "return one for each in this order, or a dict by name, or "
-     "name those that are to be compared in (wrt)=",
+    ("checked(back=lambda dy, x, w: [dy, dy, dy])", "return one for each in this order, or a dict "
+     "by name, or name those that are to be compared in (wrt)=",
      "checked(back=lambda dy, x, w: [dy * w, dy * x]) and checked() and checked(back=lambda dy, x, "
      "w: dy * w, $1='x')"),
     ("checked(back=lambda dy, x, w: ['a', dy * x])", "return an array of numbers",

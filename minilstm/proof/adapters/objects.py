@@ -11,6 +11,7 @@ import copy
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext, suppress
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -60,11 +61,11 @@ def methods_of(thing: Any) -> tuple[str, str] | None:
 
 def vars_of(thing: Any) -> dict[str, Any]:
     """The attributes of an object that Python code made; of others none."""
-    if isinstance(thing, type) or (callable(thing) and hasattr(thing, "__code__")):
+    if isinstance(thing, (type, ModuleType)) or hasattr(thing, "__code__"):
         return {}
     slots = [n for c in type(thing).__mro__ for n in getattr(c, "__slots__", ()) if n != "__dict__"]
     found = {name: getattr(thing, name) for name in slots if hasattr(thing, name)}
-    return found | getattr(thing, "__dict__", {}) if type(thing).__module__ != "builtins" else {}
+    return found | getattr(thing, "__dict__", {})
 
 
 def arrays_in(thing: Any, path: Path = (), above: tuple[int, ...] = ()) -> Iterator[Any]:
