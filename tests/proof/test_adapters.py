@@ -143,6 +143,11 @@ class NnfsLoss:
         self.dinputs = -K[0] * np.eye(3)[y_true] / dvalues / len(dvalues)
 
 
+class AddedUp(NnfsLoss):
+    def backward(self, dvalues, y_true):
+        return -K[0] * np.eye(3)[y_true] / dvalues
+
+
 class NnfsBoth:
     def forward(self, inputs, y_true):
         e = np.exp(inputs)
@@ -283,6 +288,7 @@ OBJECTS = {
     "outputs and dinputs left": (Activation, (X,), "inputs", "inputs"),
     "nnfs": (NnfsDense, (X,), "inputs weights biases", "biases"),
     "a loss of each sample": (NnfsLoss, (PROBABILITIES, LABELS), "y_pred", "y_pred"),
+    "losses that are added": (AddedUp, (PROBABILITIES, LABELS), "y_pred", "y_pred"),
     "a softmax within its loss": (NnfsBoth, (X, LABELS), "inputs", "inputs"),
     "a loss": (Error, (X, X + 1), "prediction", "prediction"),
     "numpy-ml": (Lazy, (X,), "X W b", "b"),
@@ -484,6 +490,10 @@ FUNCTIONS = {
     "the cache first": (product, product_backward, [X, W], "x w", "w"),
     "a loss": (lambda x: (x**2).sum(), lambda x: 2 * K[0] * x, X, "x", "x"),
     "a derivative": (np.sin, lambda x: K[0] * np.cos(x), X, "x", "x"),
+    "the upstream gradient alone": (
+        lambda a, b: 2 * a + b, lambda dout: (2 * dout, K[0] * dout), [X, X + 1], "a b", "b",
+    ),
+    "that of one input": (lambda x: 2 * x, lambda dout: 2 * K[0] * dout, X, "x", "x"),
     "other names": (lambda x, w: x * w, lambda d, a, b: (d * b, K[0] * d * a),
                     {"x": X, "w": X + 1}, "x w", "w"),
 }  # fmt: skip
@@ -508,6 +518,14 @@ def test_what_was_guessed_is_said():
         "backward takes 1 upstream gradient and f returns 2 outputs; the first of them were checked"
     )
     assert list(said.values()) == [(derivative,), (first,), ()]
+
+
+def test_what_is_one_loss_is_said():
+    said = [" ".join(ml.gradcheck(f(), PROBABILITIES, LABELS).notes) for f in (NnfsLoss, AddedUp)]
+    assert said == [
+        f"{name}.forward gives several losses; their {word} is one"
+        for name, word in (("NnfsLoss", "mean"), ("AddedUp", "sum"))
+    ]
 
 
 def test_a_doubt_is_a_question():

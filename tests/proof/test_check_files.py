@@ -19,20 +19,20 @@ def affine_forward(x, w, b):
 def affine_backward(dout, cache):
     x, w, b = cache
     return dout @ w.T, x.T @ dout, dout.sum(axis=0)
-""", "affine_forward, with affine_backward: x (3, 2), w (2, 5), b (5,); it is a fully connected "
+""", "affine_forward, with affine_backward: x (4, 3), w (3, 5), b (5,); it is a fully connected "
      "layer with w (D, C)", True),
     "a wrong one": ("""
 def relu_forward(x): return np.maximum(0, x), x
 def relu_backward(dout, cache): return dout * cache
-""", "relu_forward, with relu_backward: x (3, 2)", False),
+""", "relu_forward, with relu_backward: x (4, 3)", False),
     "f and df": ("""
 def f(x): return (x**3).sum()
 def df(x): return 3 * x**2
-""", "f, with df: x (3, 2)", True),
+""", "f, with df: x (4, 3)", True),
     "a derivative of the output": ("""
 def tanh(x): return np.tanh(x)
 def tanh_derivative(y): return 1 - y**2
-""", "tanh, with tanh_derivative: x (3, 2)", True),
+""", "tanh, with tanh_derivative: x (4, 3)", True),
     "a step of an LSTM": ("""
 def lstm_step_forward(x, prev_h, prev_c, Wx, Wh, b):
     H = prev_h.shape[1]
@@ -47,8 +47,8 @@ def lstm_step_backward(dh, dc, cache):
     da = [dc*g*i*(1-i), dc*prev_c*f*(1-f), dh*t*o*(1-o), dc*i*(1-g**2)]
     da = np.concatenate(da, axis=1)
     return da @ Wx.T, da @ Wh.T, dc * f, x.T @ da, prev_h.T @ da, da.sum(axis=0)
-""", "lstm_step_forward, with lstm_step_backward: x (3, 2), prev_h (3, 5), prev_c (3, 5), Wx "
-     "(2, 20), Wh (5, 20), b (20,); it is an LSTM with gates in the order i, f, o, g; x (B, D), Wx "
+""", "lstm_step_forward, with lstm_step_backward: x (4, 3), prev_h (4, 5), prev_c (4, 5), Wx "
+     "(3, 20), Wh (5, 20), b (20,); it is an LSTM with gates in the order i, f, o, g; x (B, D), Wx "
      "(D, 4H), Wh (H, 4H)", True),
     "columns, and a dict": ("""
 def cell_forward(xt, a_prev, parameters):
@@ -59,7 +59,7 @@ def cell_backward(da, cache):
     dz = da * (1 - a**2)
     return {"dxt": p["Wax"].T @ dz, "da_prev": p["Waa"].T @ dz, "dWax": dz @ xt.T,
             "dWaa": dz @ a_prev.T, "dba": dz.sum(axis=1, keepdims=True)}
-""", "cell_forward, with cell_backward: xt (2, 3), a_prev (5, 3), parameters.Wax (5, 2), "
+""", "cell_forward, with cell_backward: xt (3, 4), a_prev (5, 4), parameters.Wax (5, 3), "
      "parameters.Waa (5, 5), parameters.ba (5, 1)", True),
     "shapes in a docstring": ("""
 def project_forward(a, z):
@@ -69,7 +69,7 @@ def project_forward(a, z):
     '''
     return a @ z
 def project_backward(dy, a, z): return dy @ z.T, a.T @ dy
-""", "project_forward, with project_backward: a (3, 20), z (20, 5); it is a "
+""", "project_forward, with project_backward: a (4, 20), z (20, 5); it is a "
      "fully connected layer with z (D, C)", True),
     "shapes in comments": ("""
 def fwd(
@@ -77,15 +77,15 @@ def fwd(
     q,  # q: (B, K7)
 ): return p @ q
 def bwd(dy, p, q): return dy @ q.T, p.T @ dy
-""", "fwd, with bwd: p (4, 3), q (3, 4); it is a fully connected layer with q (D, C)", True),
+""", "fwd, with bwd: p (6, 4), q (4, 4); it is a fully connected layer with q (D, C)", True),
     "a loss with answers": ("""
 def mse_forward(pred, target): return np.mean((pred - target) ** 2)
 def mse_backward(pred, target): return 2 * (pred - target) / pred.size
-""", "mse_forward, with mse_backward: pred (3, 2), target (3, 2)", True),
+""", "mse_forward, with mse_backward: pred (4, 3), target (4, 3)", True),
     "numbers between 0 and 1": ("""
 def entropy_forward(p): return -(p * np.log(p) + (1 - p) * np.log(1 - p))
 def entropy_backward(dy, p): return dy * np.log((1 - p) / p)
-""", "entropy_forward, with entropy_backward: p (3, 2)", True),
+""", "entropy_forward, with entropy_backward: p (4, 3)", True),
     "loss and gradient": ("""
 def svm_loss(x, y):
     m = np.maximum(0, x - x[range(len(x)), y][:, None] + 1.0)
@@ -93,7 +93,7 @@ def svm_loss(x, y):
     d = (m > 0) * 1.0
     d[range(len(x)), y] -= d.sum(axis=1)
     return m.sum(), d
-""", "svm_loss, by itself: x (3, 2), y (3,)", True),
+""", "svm_loss, by itself: x (4, 3), y (4,)", True),
     "a class": ("""
 class Dense:
     def __init__(self, n_in, n_out, bias=True):
@@ -105,12 +105,12 @@ class Dense:
         dz = dout * (1 - np.tanh(self.x @ self.W + self.b) ** 2)
         self.dW, self.db = self.x.T @ dz, dz.sum(axis=0)
         return dz @ self.W.T
-""", "Dense, an object of the class: x (3, 2)", True),
+""", "Dense, an object of the class: x (4, 3)", True),
     "a comment with two names": ("""
 # gradients: go, back
 def go(x): return x**2
 def back(dy, x): return 2 * x * dy
-""", "go, with back: x (3, 2)", True),
+""", "go, with back: x (4, 3)", True),
     "a comment with an object, and inputs of the file": ("""
 class Scale:
     def __init__(self, by): self.w = np.full(7, by)
@@ -128,7 +128,7 @@ def odd_backward(dy, x): return dy
     "a backward that breaks off": ("""
 def half_forward(x): return x / 2
 def half_backward(dy, x): return dy / {}["a"]
-""", "half_forward, with half_backward: x (3, 2)", "line 6 raises KeyError: 'a'"),
+""", "half_forward, with half_backward: x (4, 3)", "line 6 raises KeyError: 'a'"),
     "a class that cannot be made": ("""
 class Hidden:
     def __init__(self, settings): self.w = settings["w"]
@@ -202,6 +202,13 @@ def test_a_file_that_cannot_be_checked_is_one_sentence(number, write):
     assert str(error.value) == sentence.format(path=path)
 
 
+def test_a_helper_that_is_called_like_a_loss_is_passed_over(write):
+    text = PIECES["f and df"][0] + "def mean_loss(x): return x.mean(), len(x)\n"
+    assert [one.name for one in check_file(write(text))] == ["f"]
+    (one,) = check_file(write(text), ["mean_loss"])
+    assert one.fault == "mean_loss returns no loss with gradients"
+
+
 def test_a_comment_is_one_only_where_python_has_one(write):
     path = write('text = """\n# gradients: a, b\n"""\n# gradients: f , g\n')
     assert comments_in(path) == [(7, "f , g")]
@@ -224,4 +231,4 @@ def test_functions_of_torch_in_a_file(write):
         pass
     """
     (found,) = check_file(write(text))
-    assert (found.taken_for, found.passed) == ("Cube, by itself: x (3, 2)", False)
+    assert (found.taken_for, found.passed) == ("Cube, by itself: x (4, 3)", False)

@@ -204,7 +204,7 @@ def test_a_comment_that_cannot_be_followed_is_one_sentence(run):
     assert "the comment names 'rihgt', which the file does not have" in result.stdout.str()
     result = run("# gradients: tanh, lost\ndef lost(dy, x): return dy / {}['k']\n")
     result.assert_outcomes(failed=1)
-    assert "tanh, with lost: x (3, 2): line 16 raises KeyError: 'k'" in result.stdout.str()
+    assert "tanh, with lost: x (4, 3): line 16 raises KeyError: 'k'" in result.stdout.str()
 
 
 def test_the_files_hold_every_report(run, pytester):

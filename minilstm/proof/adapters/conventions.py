@@ -42,7 +42,8 @@ def parameters_of(function: Callable[..., Any]) -> Parameters:
 class Convention(NamedTuple):
     """How backward is called."""
 
-    kind: str  # "inputs": (dy, *inputs); "cache": (dy, cache); "derivative": (x), of each entry
+    # "inputs": (dy, *inputs); "cache": (dy, cache); "alone": (dy); "derivative": (x), of each entry
+    kind: str
     upstream: bool = True  # whether it takes upstream gradients; a loss has none
     cache_first: bool = False
     outputs: int | None = None  # with a cache: so many of the outputs have an upstream gradient
@@ -98,6 +99,8 @@ def convention(
         first = len(names) > 1 and _is_cache(names[0]) and not _is_cache(names[-1])
         fitting = [k for k in range(most, 0, -1) if taken.fit(k + 1)]
         return Convention("cache", not loss, first, fitting[0] if fitting and not loss else None)
+    if taken.fit(1) and not more and is_gradient(names[0]) and names[0] not in named:
+        return Convention("alone" if upstream is not None else "inputs", upstream is not None)
     if upstream != "auto" or more or taken.fit(count + 1) or not taken.fit(count):
         return Convention("inputs", upstream is not None)
     numbers = [np.asarray(y) for y in leaves(result) if is_number(y)]
@@ -113,7 +116,7 @@ def _has_cache(taken: Parameters, named: Mapping[str, Any], result: tuple[Any, .
     names, required, _ = taken
     if any(map(_is_cache, names[:required])):
         return True
-    fits = any(taken.fit(k + 1) for k in range(len(result)))
+    fits = any(taken.fit(k + 1) for k in range(is_gradient(names[0]), len(result)))
     if not fits or set(names[:required]) & set(named):
         return False
     if not taken.fit(len(named) + 1) and not taken.fit(len(named)):
@@ -124,6 +127,11 @@ def _has_cache(taken: Parameters, named: Mapping[str, Any], result: tuple[Any, .
         f"f returns {len(result)} results and backward takes ({', '.join(names)}), so the last "
         "result may be an output or the cache; say cached=True, or cached=False."
     )
+
+
+def is_gradient(name: str) -> bool:
+    """Whether a parameter of backward is called like an upstream gradient."""
+    return re.fullmatch(r"d\w*|grad\w*|g|up\w*|delta\w*|ct|cotangent", name.lower()) is not None
 
 
 def _is_cache(name: str) -> bool:

@@ -18,7 +18,7 @@ import numpy as np
 from minilstm.proof.adapters.conventions import parameters_of
 
 # All unlike, so that no array fits in the place of another, or transposed.
-SIZES = {"T": 4, "B": 3, "D": 2, "H": 5, "O": 6, "S": 6, "K": 3, "C": 2, "F": 4}
+SIZES = {"T": 6, "B": 4, "D": 3, "H": 5, "O": 2, "S": 6, "K": 2, "C": 3, "F": 7}
 _ALSO = {
     "N": "B", "M": "H", "batch": "B", "batch_size": "B", "seq_len": "T", "n_x": "D", "n_a": "H",
     "n_y": "O", "m": "B", "input_size": "D", "hidden_size": "H", "in_features": "D",
@@ -51,9 +51,9 @@ _COLUMNS = {"DB", "D1", "HB", "H1", "HD", "4HD", "HP", "4HP", "4H1", "OH", "O1"}
 _ANSWERS = re.compile(r"y|t|y_?true|targets?|labels?|ids|idx|tokens|indices|classes")
 _NUMBERS: dict[str, Any] = {
     "eps|epsilon": 1e-5, "p|rate|drop\\w*|keep_prob|momentum|alpha|lr|slope|delta|lam\\w*|reg": 0.5,
-    "sizes|dims|layers|layer_(sizes|dims)|hidden_(sizes|dims)": [2, 5, 6],
+    "sizes|dims|layers|layer_(sizes|dims)|hidden_(sizes|dims)": [3, 5, 2],
     "stride|groups|dilation": 1, "pad\\w*": 0, "axis": -1, "seed": 0, "training|train": True,
-    "(in|input|d|n)_?(dim|size|features|inputs?|units_in|x|in)|n_in\\w*|fan_in|D|dim|size": 2,
+    "(in|input|d|n)_?(dim|size|features|inputs?|units_in|x|in)|n_in\\w*|fan_in|D|dim|size": 3,
     "(out|output|hidden|h)_?(dim|size|features|units|outputs?|neurons)|n_(out|hidden|neurons|a)\\w*|"
     "units|hidden|fan_out|H|M|num_hiddens": 5,
 }  # fmt: skip
@@ -124,7 +124,7 @@ def possible_inputs(function: Callable[..., Any], most: int) -> Iterator[dict[st
             rng = np.random.default_rng(7)
             drawn: dict[str, Any] = dict(fixed)
             for word, members in zip(chosen, groups.values(), strict=True):
-                first = next((np.shape(a) for a in drawn.values() if np.ndim(a)), (3, 2))
+                first = next((np.shape(a) for a in drawn.values() if np.ndim(a)), (4, 3))
                 drawn |= {name: _array(word, first, rng, positive) for name in members}
             yield {n: {k: drawn[f"{n}.{k}"] for k in keys[n]} or drawn.get(n) for n in names}
 

@@ -39,6 +39,7 @@ class Found(NamedTuple):
     line: int
     forward: Any  # a function, a class, or an object
     backward: Any  # a function, or None where the first has both
+    sure: bool = True  # False for a loss that may return gradients, or something else
 
 
 def load(path: Path) -> ModuleType:
@@ -85,7 +86,8 @@ def find(path: Path, module: ModuleType, comments_only: bool = False) -> list[Fo
             found.append(Found(name, _first_line(thing), thing, own[partner]))
             used |= {id(thing), id(own[partner])}
         elif framework_of(thing) == "jax" or _BOTH.fullmatch(name):
-            found.append(Found(name, _first_line(thing), thing, None))
+            sure = framework_of(thing) == "jax"
+            found.append(Found(name, _first_line(thing), thing, None, sure))
     taken = {id(one.backward) for one in found}
     return sorted((one for one in found if id(one.forward) not in taken), key=lambda one: one.line)
 

@@ -104,6 +104,7 @@ class _Layer:
         self.parameters: dict[str, _Parameter] = {}
         self.notes: list[str] = []
         self.way, self.rate, self.passes = "joint", False, 0
+        self.total: Any = np.mean
         try:
             doubled = {id(a): self.foreign(plain(a)) for a in arrays if home_of(a) in FOREIGN}
             self.blank = copy.deepcopy(subject, doubled)
@@ -120,6 +121,11 @@ class _Layer:
     def foreign(self, tree: Any) -> Any:
         """Arrays of NumPy as those of the object's own library."""
         return tree if self.library is None else replaced(tree, self.library.from_numpy)
+
+    @property
+    def is_loss(self) -> bool:
+        """Whether backward takes no upstream gradient."""
+        return self.way in ("joint", "loss", "arguments")
 
     def fresh(self, values: Mapping[str, Any]) -> Any:
         """A copy of the object with some parameters replaced, under all of their names."""
@@ -154,7 +160,8 @@ class _Layer:
         elif self.way == "cache":
             result = result[0] if len(result) == 2 else result[:-1]
         result = replaced(result, plain)
-        return np.mean(result) if self.way == "arguments" and np.size(result) > 1 else result
+        several = self.way == "arguments" and np.size(result) > 1
+        return self.total(result) if several else result
 
     def gradients(self, dy: Any, values: Mapping[str, Any]) -> tuple[Any, Any, dict[Path, Array]]:
         """A copy after both passes, what backward returned, and the parameters before it."""
@@ -236,7 +243,24 @@ class _Layer:
                 f"{self.title}.{self.backward} returns no gradient and leaves none in an "
                 "attribute; return that of the inputs, or leave it in .dx or .dinputs."
             )
-        self._missing(kept)
+        if self.way == "arguments":
+            self._add_up(result)
+        if not self.is_loss:  # whose arrays are weights of classes, and the like
+            self._missing(kept)
+
+    def _add_up(self, result: Any) -> None:
+        """Whether the losses of samples are averaged or added: as backward has it."""
+        name = self.checked[0]
+        x = self.inputs[name]
+        if np.size(result) < 2:
+            return
+        step = 1e-4 * np.abs(x).max() * np.random.default_rng(0).standard_normal(x.shape)
+        far = [np.sum(self.call(self.fresh({}), {name: x + d})) for d in (step, -step)]
+        total = (far[0] - far[1]) / 2
+        hand = np.sum(self.named_gradients(None, {})[name] * step)
+        self.total = np.sum if abs(hand - total) < 0.01 * abs(total) else np.mean
+        word = "sum" if self.total is np.sum else "mean"
+        self.notes.append(f"{self.title}.{self.forward} gives several losses; their {word} is one")
 
     def _signature(self, result: Any) -> None:
         """How backward is called, by what it takes."""
@@ -245,13 +269,14 @@ class _Layer:
             self.rate, names, required = True, names[:-1], min(required, len(names) - 1)
         several = len(result) if isinstance(result, tuple) and len(result) > 1 else 1
         given, fits = list(self.inputs), range(required, len(names) + 1)
+        trailing = [*zip(names[1 : len(given)], given[1:], strict=False)]
         if several > 1 and any(CACHE.fullmatch(n) for n in names[-1:]):
             self.way = "cache"
         elif not names and not more:
             self.way = "loss"
         elif required <= 1 or more:
             self.way = "upstream"
-        elif len(given) in fits and list(names[1 : len(given)]) == given[1:]:
+        elif len(given) in fits and all(n == m and TARGETS.fullmatch(n) for n, m in trailing):
             self.way = "arguments"
         elif several in fits:
             self.way = "each"
@@ -356,9 +381,8 @@ def pair_of_object(subject: Any, given: Any) -> Pair:
         return layer.named_gradients(up[0] if up else None, values)
 
     backward.__name__ = f"{layer.title}.{layer.backward or layer.forward}"
-    loss = layer.way in ("joint", "loss", "arguments")
     pair = Pair(f, backward, named, named, parameters_of(backward))
-    pair.upstream, pair.notes = None if loss else "random", layer.notes
+    pair.upstream, pair.notes = None if layer.is_loss else "random", layer.notes
     pair.passes = layer.passes, 1
     return pair
 

@@ -83,7 +83,10 @@ def check_file(path: Path, names: Sequence[str] = (), seed: int = 0) -> Iterator
             f"{path.name} has no backward pass that was found; call its functions f_forward and "
             "f_backward, or write the comment '# gradients: forward, backward'."
         )
-    yield from (check_found(one, module, seed) for one in found if not names or one.name in names)
+    for one in found:
+        checked = check_found(one, module, seed) if not names or one.name in names else None
+        if checked is not None and (one.sure or checked.report is not None or names):
+            yield checked
 
 
 def check_found(found: Found, module: ModuleType, seed: int = 0) -> Checked:
@@ -95,6 +98,8 @@ def check_found(found: Found, module: ModuleType, seed: int = 0) -> Checked:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             chosen = _chosen(found, module)
+            if not (found.sure or chosen.fits):
+                raise TypeError(f"{found.name} returns no loss with gradients")
             title = _title(found, chosen.subject, chosen.inputs)
             second = () if found.backward is None else (found.backward,)
             how: Any = {"wrt": chosen.wrt, "seed": seed, "raises": False}
@@ -181,8 +186,8 @@ def _chosen(found: Found, module: ModuleType) -> _Chosen:
 def _tried(subject: Any, called: Any, backward: Any, inputs: Any) -> _Chosen | None:
     """What comes of some inputs; None where forward does not run."""
     try:
-        if backward is not None:
-            called(**{name: copy.deepcopy(a) for name, a in inputs.items()})
+        if not framework_of(subject):
+            copy.deepcopy(called)(**{name: copy.deepcopy(a) for name, a in inputs.items()})
     except Exception:  # shapes that do not fit, or whatever a function of someone else's raises
         return None
     answers = [n for n in inputs if TARGETS.fullmatch(n.lower())]
@@ -194,7 +199,7 @@ def _tried(subject: Any, called: Any, backward: Any, inputs: Any) -> _Chosen | N
             problem.compare_only(wrt)
             problem.claimed()
             return _Chosen(subject, inputs, problem, wrt)
-    return None if backward is None else _Chosen(subject, inputs)
+    return None if framework_of(subject) else _Chosen(subject, inputs)
 
 
 def _given(name: str, module: ModuleType) -> Any:

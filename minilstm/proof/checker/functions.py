@@ -84,6 +84,8 @@ def problem_of(
             several = isinstance(outputs, tuple) and not hasattr(outputs, "_fields")
             first = () if up is None else tuple(given) if several else (given,)
             found = backward(*((cache, *first) if how.cache_first else (*first, cache)))
+        elif how.kind == "alone":
+            found = backward(given)
         elif how.kind == "derivative":
             found = given * call(backward, (), filled)
         else:
