@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from minilstm.proof.adapters.attributes import methods_of
 from minilstm.proof.adapters.conventions import parameters_of
 from minilstm.proof.adapters.frameworks import (
     framework_of,
@@ -16,7 +17,7 @@ from minilstm.proof.adapters.frameworks import (
     with_signature,
 )
 from minilstm.proof.adapters.inputs import flat_pair, named_inputs, pair_of_functions
-from minilstm.proof.adapters.objects import methods_of, pair_of_object
+from minilstm.proof.adapters.objects import pair_of_object
 from minilstm.proof.adapters.pair import Pair
 
 

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 from minilstm.checks import did_you_mean
 from minilstm.errors import DataError
+from minilstm.proof.adapters.attributes import BACKWARD, FORWARD
 from minilstm.proof.adapters.frameworks import framework_of
-from minilstm.proof.adapters.objects import BACKWARD, FORWARD
 
 EXAMPLES = ("gradcheck_inputs", "example_inputs")  # what a file may call its own inputs
 _COMMENT = re.compile(r"#\s*gradients:\s*(.+?)\s*")

@@ -9,14 +9,25 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import nullcontext, suppress
-from types import ModuleType
+from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from minilstm.errors import GradientError
+from minilstm.proof.adapters.attributes import (
+    arrays_in,
+    clear,
+    is_no_array,
+    methods_of,
+    name_of,
+    same,
+    same_initial,
+    same_letters,
+    set_number,
+    vars_of,
+)
 from minilstm.proof.adapters.conventions import CACHE, parameters_of
 from minilstm.proof.adapters.frameworks import FOREIGN, home_of, library_of, plain
 from minilstm.proof.adapters.inputs import as_input, copied, named_inputs
@@ -24,7 +35,6 @@ from minilstm.proof.adapters.names import (
     Path,
     differentiated,
     key,
-    label,
     nearest_path,
     paths_of,
     sorted_gradients,
@@ -33,55 +43,12 @@ from minilstm.proof.adapters.pair import Pair
 from minilstm.proof.derivatives.problem import Array
 from minilstm.proof.derivatives.trees import is_number, leaves, replaced
 
-FORWARD = ("forward", "forward_pass", "forward_propagation", "fprop", "feedforward", "__call__")
-BACKWARD = (
-    "backward", "backward_pass", "backward_propagation", "backprop", "backpropagation", "bprop",
-)  # fmt: skip
-_CLEAR = ("flush_gradients", "zero_grad", "zero_grads", "zero_gradients", "cleargrads")
 _OUTPUTS = ("output", "outputs", "out", "y", "result")  # where forward may leave what it gives
 _RATES = {"lr", "learning_rate", "alpha", "eta", "rate", "step_size", "learningrate"}
 # A rate by which backward moves the parameters: so large that the parameters vanish beside it.
 _RATE = 2.0**40
 TARGETS = re.compile(r"y|t|y_?true|targets?|labels?|truth|y_?hat_?true|ground_?truth|expected")
 _PARAMETER = re.compile(r"[WURVbw]\w{0,3}|weights?|bias(es)?|gamma|beta|kernel|theta")
-
-
-def methods_of(thing: Any) -> tuple[str, str] | None:
-    """Names of the forward and the backward method of an object; None where it has not both."""
-    if isinstance(thing, type):
-        return None
-    names = [
-        next((n for n in words if callable(getattr(thing, n, None))), "")
-        for words in (FORWARD, BACKWARD)
-    ]
-    if all(names):
-        return names[0], names[1]
-    return ("loss", "") if callable(getattr(thing, "loss", None)) and vars_of(thing) else None
-
-
-def vars_of(thing: Any) -> dict[str, Any]:
-    """The attributes of an object that Python code made; of others none."""
-    if isinstance(thing, (type, ModuleType)) or hasattr(thing, "__code__"):
-        return {}
-    slots = [n for c in type(thing).__mro__ for n in getattr(c, "__slots__", ()) if n != "__dict__"]
-    found = {name: getattr(thing, name) for name in slots if hasattr(thing, name)}
-    return found | getattr(thing, "__dict__", {})
-
-
-def arrays_in(thing: Any, path: Path = (), above: tuple[int, ...] = ()) -> Iterator[Any]:
-    """(path, array) of all floats in attributes, dicts and lists, each under all of its paths."""
-    if _is_number(thing) or isinstance(thing, np.ndarray) or home_of(thing) in FOREIGN:
-        if _is_number(thing) or "float" in str(getattr(thing, "dtype", "")):
-            yield path, thing
-        return
-    if id(thing) in above or len(path) > 8:
-        return
-    parts: Any = thing.items() if isinstance(thing, Mapping) else vars_of(thing).items()
-    if isinstance(thing, (list, tuple)):
-        parts = enumerate(thing)
-    for name, part in list(parts):
-        if isinstance(name, (str, int)):
-            yield from arrays_in(part, (*path, name), (*above, id(thing)))
 
 
 class _Parameter(NamedTuple):
@@ -113,7 +80,7 @@ class _Layer:
                 f"{self.title} cannot be copied ({type(error).__name__}: {error}), so each pass "
                 "would see what the one before left; pass two functions in its place."
             ) from error
-        _clear(self.blank)
+        clear(self.blank)
         self._find()
 
     # ------------------------------------------------------------ passes
@@ -132,11 +99,11 @@ class _Layer:
         moved = {name: p.path for name, p in self.parameters.items() if name in values}
         places = {path: self.foreign(values[name].copy()) for name, path in moved.items()}
         arrays = {path: a for path, a in arrays_in(self.blank) if path in places}
-        shared = {id(a): places[p] for p, a in arrays.items() if not _is_number(a)}
+        shared = {id(a): places[p] for p, a in arrays.items() if not is_no_array(a)}
         layer = copy.deepcopy(self.blank, shared)
         for path, a in arrays.items():
-            if _is_number(a):  # which other names may share by chance
-                _set(layer, path, places[path][()])
+            if is_no_array(a):  # which other names may share by chance
+                set_number(layer, path, places[path][()])
         return layer
 
     def call(self, layer: Any, values: Mapping[str, Any]) -> Any:
@@ -219,7 +186,7 @@ class _Layer:
                 self._signature(result)
             elif not isinstance(result, tuple) or len(result) < 2:
                 raise TypeError(
-                    f"{self.title} has no method {' or '.join(BACKWARD[::3])}, and its method loss "
+                    f"{self.title} has no method backward or backprop, and its method loss "
                     f"returns {type(result).__name__}; return (loss, gradients), or add one."
                 )
             at = dict(arrays_in(layer))
@@ -233,7 +200,7 @@ class _Layer:
             self._pair(kept, dict(arrays_in(after)), found)
             if self.parameters or lazily:
                 break
-            _clear(layer)  # perhaps the first forward pass makes the parameters
+            clear(layer)  # perhaps the first forward pass makes the parameters
             self.blank, eager = layer, self.blank
         if not self.parameters:
             self.blank = eager
@@ -291,14 +258,14 @@ class _Layer:
 
     def _pair(self, kept: Mapping[Path, Any], after: Mapping[Path, Any], found: Any) -> None:
         """Fill `parameters` with the arrays of which backward leaves or returns a gradient."""
-        single = {p if _is_number(a) else id(a): p for p, a in reversed([*kept.items()])}
-        names = {_name(p): p for p in kept if p in single.values()}
+        single = {p if is_no_array(a) else id(a): p for p, a in reversed([*kept.items()])}
+        names = {name_of(p): p for p in kept if p in single.values()}
         paths = {name: key(path) for name, path in names.items()}
         named = {g: [g, *differentiated(g)] for g, _ in paths_of(found) if g}
         returned = {nearest_path(ways, paths) for ways in named.values()}
         floats = [a for a in self.inputs.values() if is_float(a)]
         rest = leaves(found)[len(floats) :] if isinstance(found, (tuple, list)) else []
-        for alike in (_same, _same_letters, _same_initial):
+        for alike in (same, same_letters, same_initial):
             for name, path in names.items():
                 if name in self.parameters:
                     continue
@@ -306,7 +273,7 @@ class _Layer:
                 fits = [
                     g for g, d in after.items()
                     if np.shape(d) == shape and g not in used and alike(g, path)
-                    and not (_is_number(d) and d is kept.get(g))
+                    and not (is_no_array(d) and d is kept.get(g))
                 ]  # fmt: skip
                 moved = self.rate and not np.array_equal(plain(after[path]), plain(kept[path]))
                 if moved or fits or name in returned:
@@ -325,9 +292,9 @@ class _Layer:
         base = self.outputs(self.call(self.fresh({}), {}))
         for path, a in kept.items():
             word = next((step for step in reversed(path) if isinstance(step, str)), "")
-            if _is_number(a) or id(a) in known or not _PARAMETER.fullmatch(word):
+            if is_no_array(a) or id(a) in known or not _PARAMETER.fullmatch(word):
                 continue
-            name = _name(path)
+            name = name_of(path)
             self.parameters[name] = _Parameter(path, None)
             other = {name: plain(a) + 0.1 * (1 + np.abs(plain(a)))}
             moved = self.outputs(self.call(self.fresh(other), {}))
@@ -387,58 +354,6 @@ def pair_of_object(subject: Any, given: Any) -> Pair:
     return pair
 
 
-def _is_number(thing: Any) -> bool:
-    """Whether an attribute is a number, which has no identity."""
-    return isinstance(thing, (float, np.floating))
-
-
 def is_float(value: Any) -> bool:
     """Whether an input is an array of floating-point numbers."""
     return isinstance(value, np.ndarray) and value.dtype.kind == "f"
-
-
-def _name(path: Path) -> str:
-    """What a parameter is called; one of a list keeps the name of the list."""
-    short = key(path)
-    return label(short if any(isinstance(step, str) for step in short) else path)
-
-
-def _same(gradient: Path, path: Path) -> bool:
-    return key(path) in differentiated(gradient)
-
-
-def _same_letters(gradient: Path, path: Path) -> bool:
-    wanted = label(key(path)).lower()
-    return any(label(found).lower() == wanted for found in differentiated(gradient))
-
-
-def _same_initial(gradient: Path, path: Path) -> bool:
-    """dW of weights, and db of bias, of one object."""
-    if gradient[:-1] != path[:-1] or not isinstance(path[-1], str):
-        return False
-    words = {str(found[-1]).lower() for found in differentiated(gradient) if found}
-    return path[-1].lower()[:1] in words
-
-
-def _clear(layer: Any) -> None:
-    """Set the gradients of an object to zero, where earlier passes left some."""
-    for name in _CLEAR:
-        if callable(clear := getattr(layer, name, None)):
-            with suppress(Exception):  # whatever a method of someone else's raises
-                clear()
-    arrays = dict(arrays_in(layer))
-    keys = {key(path) for path in arrays}
-    for path, a in arrays.items():
-        if not _is_number(a) and any(found in keys for found in differentiated(path)):
-            a[...] = 0
-
-
-def _set(layer: Any, path: Path, value: Any) -> None:
-    """Put a number into an attribute, a dict or a list of an object."""
-    for step in path[:-1]:
-        inside = isinstance(layer, (dict, list, tuple))
-        layer = layer[step] if inside else getattr(layer, str(step))
-    if isinstance(layer, (dict, list)):
-        layer[path[-1]] = value  # type: ignore[index]
-    else:
-        setattr(layer, str(path[-1]), value)

@@ -22,11 +22,12 @@ import numpy as np
 from minilstm.checks import counted, did_you_mean
 from minilstm.errors import DataError
 from minilstm.proof.adapters.adapt import pair_of
+from minilstm.proof.adapters.attributes import methods_of
 from minilstm.proof.adapters.examples import possible_inputs, possible_objects
 from minilstm.proof.adapters.finding import EXAMPLES, Found, find, load
 from minilstm.proof.adapters.frameworks import TORCH, framework_of, with_signature
 from minilstm.proof.adapters.names import label, paths_of
-from minilstm.proof.adapters.objects import TARGETS, methods_of
+from minilstm.proof.adapters.objects import TARGETS
 from minilstm.proof.checker.functions import problem_of
 from minilstm.proof.checker.gradcheck import gradcheck
 from minilstm.proof.reports.exports import element, xml_text
