@@ -37,6 +37,13 @@ def pair_of(
     kind = framework_of(subject)
     if callable(subject) and callable(second) and kind in ("", "jax") and not more:
         return pair_of_functions(subject, second, third, cached, upstream)
+    known = callable(subject) or methods_of(subject) is not None
+    if not known or second is None:
+        name, thing = ("backward", second) if known else ("f", subject)
+        raise TypeError(
+            f"{name} is {type(thing).__name__}, not a function; pass f, backward and inputs, or an "
+            "object with both methods and its inputs, or a network, its sequences and its answers."
+        )
     given = second if third is None and not more else [second, third, *more]
     if kind in ("function", "module"):
         return _of_torch(subject, given)
@@ -47,12 +54,6 @@ def pair_of(
         )
     if methods_of(subject) is not None:
         return pair_of_object(subject, given)
-    if not callable(subject) or second is None:
-        name, thing = ("backward", second) if callable(subject) else ("f", subject)
-        raise TypeError(
-            f"{name} is {type(thing).__name__}, not a function; pass f, backward and inputs, or an "
-            "object with both methods and its inputs, or a network, its sequences and its answers."
-        )
     library = library_of(given)
     if kind == "jax" or (library is not None and library.name == "jax"):
         named, _ = named_inputs(subject, given)

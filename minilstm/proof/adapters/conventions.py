@@ -13,6 +13,7 @@ import numpy as np
 from minilstm.proof.derivatives.trees import is_number, leaves
 
 CACHE = re.compile(r"\w*(cache|ctx|context|memory|saved|residual|intermediate|tape)\w*|res|mem")
+GRADIENT = re.compile(r"d(?!ata|im|epth|t$)\w*|grad\w*|g|up\w*|delta\w*|ct|cotangent")
 
 
 class Parameters(NamedTuple):
@@ -131,7 +132,7 @@ def _has_cache(taken: Parameters, named: Mapping[str, Any], result: tuple[Any, .
 
 def is_gradient(name: str) -> bool:
     """Whether a parameter of backward is called like an upstream gradient."""
-    return re.fullmatch(r"d\w*|grad\w*|g|up\w*|delta\w*|ct|cotangent", name.lower()) is not None
+    return GRADIENT.fullmatch(name.lower()) is not None
 
 
 def _is_cache(name: str) -> bool:

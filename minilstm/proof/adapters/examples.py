@@ -10,7 +10,8 @@ import ast
 import inspect
 import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -61,11 +62,7 @@ _NUMBERS: dict[str, Any] = {
 
 def stated_shapes(function: Callable[..., Any], names: list[str]) -> dict[str, tuple[int, ...]]:
     """Shapes by name that the docstring or the comments of a function state, as "x: (T, B, D)"."""
-    try:
-        source = inspect.getsource(inspect.unwrap(function))
-    except (OSError, TypeError):
-        source = ""
-    told = [inspect.getdoc(function) or "", *re.findall(r"[^\n]*#[^\n]*", source)]
+    told = [inspect.getdoc(function) or "", *re.findall(r"[^\n]*#[^\n]*", _source(function))]
     sizes: dict[str, int] = dict(SIZES) | {word: SIZES[axis] for word, axis in _ALSO.items()}
     found: dict[str, tuple[int, ...]] = {}
     for line in "\n".join(told).splitlines():
@@ -137,21 +134,17 @@ def _array(word: Any, first: tuple[int, ...], rng: np.random.Generator, positive
     return rng.uniform(0.1, 0.9, shape) if positive else rng.normal(size=shape)
 
 
-def _by_cost(choices: list[list[Any]]) -> Iterator[tuple[Any, ...]]:
-    """One of each list, the first ones of all lists first."""
-    for cost in range(sum(len(some) - 1 for some in choices) + 1):
-        for places in _sums(cost, [len(some) for some in choices]):
-            yield tuple(some[n] for some, n in zip(choices, places, strict=True))
-
-
-def _sums(total: int, lengths: list[int]) -> Iterator[tuple[int, ...]]:
-    if not lengths:
-        if total == 0:
-            yield ()
-        return
-    for n in range(min(total, lengths[0] - 1) + 1):
-        for rest in _sums(total - n, lengths[1:]):
-            yield (n, *rest)
+def _by_cost(choices: list[list[Any]], cost: int | None = None) -> Iterator[tuple[Any, ...]]:
+    """One of each list, the first ones of all lists first; or those of one sum of places."""
+    if cost is None:
+        for total in range(sum(len(some) - 1 for some in choices) + 1):
+            yield from _by_cost(choices, total)
+    elif not choices and cost == 0:
+        yield ()
+    elif choices:
+        for n, chosen in enumerate(choices[0][: cost + 1]):
+            for rest in _by_cost(choices[1:], cost - n):
+                yield (chosen, *rest)
 
 
 def _axes(word: str) -> tuple[int, ...]:
@@ -176,12 +169,15 @@ def _option(name: str) -> Any:
 
 def _keys(function: Callable[..., Any], name: str) -> list[str]:
     """The keys by which a function reads an input that is a dict."""
-    try:
-        source = inspect.getsource(inspect.unwrap(function))
-    except (OSError, TypeError):
-        return []
-    found = re.findall(rf"""(?<!\w){re.escape(name)}\[['"](\w+)['"]\]""", source)
+    found = re.findall(rf"""(?<!\w){re.escape(name)}\[['"](\w+)['"]\]""", _source(function))
     return list(dict.fromkeys(found))
+
+
+def _source(function: Callable[..., Any]) -> str:
+    try:
+        return inspect.getsource(inspect.unwrap(function))
+    except (OSError, TypeError):
+        return ""
 
 
 def possible_objects(kind: type) -> Iterator[Any]:
@@ -189,11 +185,8 @@ def possible_objects(kind: type) -> Iterator[Any]:
     taken = parameters_of(kind)
     names = taken.names[: taken.required]
     for number in (None, SIZES["D"], SIZES["H"]):
-        values: Mapping[str, Any] = {
-            n: (SIZES["D"] if (o := _option(n)) is None else o) if number is None else number
-            for n in names
-        }
-        try:
+        values: dict[str, Any] = dict.fromkeys(names, number or SIZES["D"])
+        if number is None:
+            values |= {n: o for n in names if (o := _option(n)) is not None}
+        with suppress(Exception):  # whatever a constructor of someone else's raises
             yield kind(**values)
-        except Exception:  # whatever a constructor of someone else's raises
-            continue

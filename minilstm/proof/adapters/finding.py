@@ -10,6 +10,7 @@ import re
 import sys
 import tokenize
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -56,7 +57,8 @@ def load(path: Path) -> ModuleType:
     except (Exception, SystemExit) as error:
         raise DataError(f"{path}{_line(error, path)} ({_said(error)}); correct it.") from error
     finally:
-        sys.path.remove(str(path.parent.absolute()))
+        with suppress(ValueError):
+            sys.path.remove(str(path.parent.absolute()))
         sys.dont_write_bytecode = before
     return module
 

@@ -188,7 +188,8 @@ def _tried(subject: Any, called: Any, backward: Any, inputs: Any) -> _Chosen | N
     """What comes of some inputs; None where forward does not run."""
     try:
         if not framework_of(subject):
-            copy.deepcopy(called)(**{name: copy.deepcopy(a) for name, a in inputs.items()})
+            once = copy.deepcopy(called) if inspect.ismethod(called) else called
+            once(**{name: copy.deepcopy(a) for name, a in inputs.items()})
     except Exception:  # shapes that do not fit, or whatever a function of someone else's raises
         return None
     answers = [n for n in inputs if TARGETS.fullmatch(n.lower())]
