@@ -105,7 +105,7 @@ def compare(
         length = scale * float(np.sqrt(hand.size))
         slope = oracle.along({name: direction})
         trials.append(_Trial(direction, (), float((hand * direction).sum()), slope, length))
-    judge = _Judge(oracle, name, grads, noise, tolerance, settings.tolerance is not None)
+    judge = _Judge(oracle, name, grads, noise, tolerance, settings.tolerance is not None, scale)
     kinked: list[str] = []
     opened: list[tuple[_Trial, float, str]] = []  # cannot be judged, and why
     while True:
@@ -192,6 +192,7 @@ class _Judge(NamedTuple):
     noise: Noise
     tolerance: float
     fixed: bool  # the tolerance was given and is not to be widened
+    scale: float  # of errors of entries
 
     def along(self, trial: _Trial) -> dict[str, Array]:
         return {self.name: trial.direction}
@@ -259,7 +260,8 @@ class _Judge(NamedTuple):
         else:  # wide steps would meet the kink again
             true = two_slopes(moved_to(self.oracle.problem, moved), self.along(worst))
         off = abs(float((hand * worst.direction).sum()) - true.value)
-        return off <= max(BESIDE_KINK_ERROR, 10 * self.tolerance) * worst.scale + 2 * true.error
+        scale = min(worst.scale, _largest(hand) * worst.scale / self.scale)
+        return off <= max(BESIDE_KINK_ERROR, 10 * self.tolerance) * scale + 2 * true.error
 
     def _measured(self, worst: _Trial) -> tuple[float, float]:
         """The tolerance that the noise of the problem leaves, relative, and the most it may."""

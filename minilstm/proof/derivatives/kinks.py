@@ -83,7 +83,8 @@ def slopes(problem: Problem, direction: Mapping[str, Array], base: float) -> Slo
         clear = NOISE_RATIO * problem.last_digit / height
         fine = STEP_RATIO * FINEST_SLOPE_STEP
         fine = max(fine, 0.0 if seen.jump and clear < 1 else STEP_RATIO * clear * step)
-        if fine >= step:  # noise may have made it
+        # Noise, or a curve on a scale of its own around a large offset, may have made it.
+        if fine >= step or fine * max(problem.size(k) / problem.spread(k) for k in direction) > 0.1:
             return seen._replace(kink=False, jump=False)
         stays = _seen([around(fine), around(fine / STEP_RATIO)], problem.last_digit * unit / fine)
         # The wider steps give more digits of the slopes.
