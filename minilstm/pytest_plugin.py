@@ -71,7 +71,8 @@ def assert_gradients(request: pytest.FixtureRequest) -> Callable[..., GradientRe
     Raises
     ------
     GradientError
-        A gradient is wrong; the message ends with the report.
+        A gradient is wrong, or was not tested, or cannot be judged (UndecidedError); the message
+        ends with the report.
 
     Examples
     --------
@@ -94,7 +95,7 @@ def assert_gradients(request: pytest.FixtureRequest) -> Callable[..., GradientRe
             raise error.with_traceback(None) from None
         reports.append(report)
         if strict and not report.passed:
-            raise GradientError(f"{report.message()}\n\n{report}", report)
+            raise report.failure(f"\n\n{report}")
         return report
 
     return check
@@ -143,7 +144,7 @@ class _Gradients(pytest.Item):
             raise GradientError(f"{checked.taken_for}: {checked.fault}")
         self.stash.setdefault(_REPORTS, []).append(checked.report)
         if not checked.report.passed:
-            raise GradientError(f"{checked.report.message()}\n\n{checked.report}", checked.report)
+            raise checked.report.failure(f"\n\n{checked.report}")
 
     def repr_failure(self, excinfo: Any, style: Any = None) -> str:
         return str(excinfo.value)
@@ -157,8 +158,8 @@ class _Gradients(pytest.Item):
 
 def pytest_collect_file(file_path: Any, parent: pytest.Collector) -> pytest.Collector | None:
     """Make tests of the comments of a Python file, where it has some."""
-    if file_path.suffix != ".py":
-        return None
+    if file_path.suffix != ".py" or b"gradients:" not in file_path.read_bytes():
+        return None  # before anything is imported
     from minilstm.proof.adapters.finding import comments_in
 
     return _File.from_parent(parent, path=file_path) if comments_in(file_path) else None
@@ -232,6 +233,7 @@ def pytest_runtest_makereport(
     found = [
         {
             "passed": report.passed,
+            "undecided": report.verdict not in ("right", "wrong"),
             "max_error": report.max_error,
             "report": report.to_dict(),
             "junit": report.to_junit(item.nodeid) if junit else "",
@@ -268,16 +270,20 @@ class _Session:
             return
         right = sum(one["passed"] for _, one in self.found)
         name, worst = max(self.found, key=lambda pair: pair[1]["max_error"])
+        undecided = sum(one["undecided"] for _, one in self.found)
+        left = f"{undecided} undecided, " if undecided else ""
         checks = "1 check" if len(self.found) == 1 else f"{len(self.found)} checks"
         terminalreporter.write_line(
-            f"gradients: {checks}, {right} right, "
+            f"gradients: {checks}, {right} right, {left}"
             f"worst relative error {worst['max_error']:.1e} ({name})"
         )
 
     def _json(self, file: IO[bytes]) -> None:
         reports = [{"test": name, **one["report"]} for name, one in self.found]
         right = sum(one["passed"] for _, one in self.found)
-        session = {"checks": len(reports), "right": right, "reports": reports}
+        undecided = sum(one["undecided"] for _, one in self.found)
+        counts = {"checks": len(reports), "right": right, "undecided": undecided}
+        session = {**counts, "reports": reports}
         file.write(json.dumps(session, indent=1, allow_nan=False).encode() + b"\n")
 
     def _junit(self, file: IO[bytes]) -> None:

@@ -24,6 +24,7 @@ from minilstm.proof.derivatives.oracle import (
     two_slopes,
 )
 from minilstm.proof.derivatives.problem import Array, Problem
+from minilstm.proof.derivatives.randomness import generator
 from minilstm.proof.derivatives.tolerances import LARGEST_PROOF, Noise, base_tolerance
 from minilstm.proof.reports.report import (
     CANNOT_BE_JUDGED,
@@ -71,8 +72,7 @@ class _Run(NamedTuple):
 
 def check(problem: Problem, settings: Settings) -> GradientReport:
     """Check every gradient of a problem; the report is right or wrong."""
-    # Another stream than that of the upstream gradients.
-    rng = np.random.default_rng([settings.seed, 1])
+    rng = generator(settings.seed, "entries and directions")
     base = problem.value({}).real if problem.base is None else problem.base
     run = _Run(problem, settings, base, rng)
     if settings.method == "directional":

@@ -12,13 +12,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
-from minilstm.errors import GradientError
 from minilstm.proof.adapters.adapt import pair_of
 from minilstm.proof.checker.check import METHODS, check
 from minilstm.proof.checker.comparison import Settings
 from minilstm.proof.checker.functions import problem_of
+from minilstm.proof.derivatives.randomness import generator
 from minilstm.proof.reports.report import GradientReport
 
 
@@ -78,7 +76,8 @@ def gradcheck(
         error estimate of the true derivative
     max_entries : entries of one array to compare one by one
     directions : of the directional check; with differences, a third as many
-    seed : of upstream gradients, entries and directions
+    seed : of upstream gradients, entries and directions, in streams that no generator of the user
+        with the same seed gives
     raises : False returns the report of a wrong gradient
     net, x, y : names of the first three arguments where f is a network
 
@@ -91,6 +90,9 @@ def gradcheck(
     GradientError
         A gradient is wrong: the message names the array, the place, both values and the likely
         cause; the attribute ``report`` holds the whole report.
+    UndecidedError
+        A GradientError: none is wrong, but one was not tested, as nothing of it arrives, or cannot
+        be judged at these inputs; the message says what to do.
     ValueError, TypeError
         The arguments do not fit together.
 
@@ -137,11 +139,11 @@ def gradcheck(
 
         problem = problem_of_network(subject, second, third)
     else:
-        rng = np.random.default_rng([seed, 0])
+        rng = generator(seed, "upstream gradients")
         pair = pair_of(subject, second, third, more, cached, upstream)
         problem = problem_of(pair, axes=axes, wrt=wrt, rng=rng)
     problem.compare_only(wrt)
     report = check(problem, Settings(method, tolerance, max_entries, directions, seed))
     if raises and not report.passed:
-        raise GradientError(report.message(), report)
+        raise report.failure()
     return report

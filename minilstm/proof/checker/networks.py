@@ -22,6 +22,7 @@ from minilstm.network.passes.mini_batch import mini_batch
 from minilstm.network.passes.placement import moved_state
 from minilstm.network.passes.training_pass import TrainingPass
 from minilstm.proof.derivatives.problem import Array, Problem
+from minilstm.proof.derivatives.randomness import generator
 from minilstm.proof.reports.places import GATES
 
 AxisNames = dict[str, tuple[Any, ...]]
@@ -63,7 +64,7 @@ def problem_of_network(net: Network, x: Any, y: Any) -> Problem:
     batch = mini_batch(heads, [b.sequences for b in batches], answers.targets, [None] * len(heads))
     order = pack(batches[0].sequences).order  # (B,) number of each sequence, as the user counts
     net, backend = net.replace(dtype=np.float64), current_backend()
-    rng = np.random.default_rng(0)
+    rng = generator(0, "initial states")
     active = batch.signals[0].active
     states = {
         f"{name}/initial_{part}": 0.5 * rng.standard_normal(value.shape)  # (B, H)

@@ -25,6 +25,10 @@ HIDDEN = (
     "nothing of the gradient arrives at these inputs, but it does at others, so choose others, or "
     "leave {0} out with wrt="
 )
+TOO_SMALL = (
+    "zeros would pass as well: beside those of the other arrays, the derivatives of {0} are as "
+    "small as rounding, so scale the outputs of f alike"
+)
 WITHOUT = "zeros would pass as well: f does not depend on {0}, neither here nor at other inputs"
 
 
@@ -46,11 +50,9 @@ def with_silence(
     moved = elsewhere(oracle.problem, rng)
     grads = oracle.problem.claimed(moved) if moved else {}
     for name in names:
-        if found[name].direction.size == 0:
-            continue
-        without = moved is not None and _is_without(oracle, name, moved, grads, rng)
-        note = (WITHOUT if without else HIDDEN).format(name)
-        found = {**found, name: _said(found[name], note, without)}
+        if found[name].direction.size:
+            kind = _kind(oracle, name, moved, grads, rng) if moved else HIDDEN
+            found = {**found, name: _said(found[name], kind.format(name), kind == WITHOUT)}
     return found
 
 
@@ -73,28 +75,31 @@ def _said(comparison: Comparison, note: str, passes: bool) -> Comparison:
     return replace(comparison, error=error)
 
 
-def _is_without(
+def _kind(
     oracle: Oracle,
     name: str,
     moved: Mapping[str, Array],
     grads: Mapping[str, Array | None],
     rng: np.random.Generator,
-) -> bool:
-    """Whether the gradient of an array is zero at other inputs as well, but for rounding."""
-    problem = oracle.problem
+) -> str:
+    """Why nothing arrives: what the gradient of an array is at other inputs tells."""
+    problem, hand = oracle.problem, grads[name]
     direction = problem.size(name) * rng.standard_normal(problem.arrays[name].shape)
     with np.errstate(all="ignore"):
         true = oracle.at(moved, {name: direction})
-        hand = grads[name]
         by_hand = 0.0 if hand is None else float((hand * direction).sum())
-        effects = [float(np.abs(g).max(initial=0.0)) * problem.size(k) for k, g in grads.items()
-                   if g is not None]  # fmt: skip
-        room = max(INVISIBLE_PART * max(effects, default=0.0), 2 * true.error)
+        effects = [
+            float(np.abs(g).max(initial=0.0)) * problem.size(k)
+            for k, g in grads.items()
+            if g is not None
+        ]
+        room = max(INVISIBLE_PART * max(effects), 2 * true.error)
         if not max(abs(true.value), abs(by_hand)) <= room:
-            return False
-        wider = Oracle(moved_to(problem, moved), oracle.method).wider()
-        if true.value == 0 or wider is None:
-            return True
-        # A slope as small as rounding is rounding if it is another one with more digits.
-        again = Oracle(wider, oracle.method).along({name: direction}).value
-        return not abs(again - true.value) <= 0.5 * abs(true.value) or oracle.method != "complex"
+            return HIDDEN
+        there = Oracle(moved_to(problem, moved), oracle.method)
+        wider = there.wider() if true.value and oracle.method == "complex" else None
+        if wider is None:
+            return WITHOUT
+        # A slope as small as rounding is rounding, if it is another one with more digits.
+        again = there.at(wider.arrays, {name: direction}).value
+        return TOO_SMALL if abs(again - true.value) <= 0.5 * abs(true.value) else WITHOUT

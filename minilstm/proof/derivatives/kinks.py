@@ -77,14 +77,18 @@ def slopes(problem: Problem, direction: Mapping[str, Array], base: float) -> Slo
     seen = _seen(found, problem.last_digit * unit / step)
     if seen.kink and np.isfinite(found).all():
         problem.measure_noise()
-        change = max(abs(seen.left), abs(seen.right)) if seen.jump else abs(seen.right - seen.left)
-        clear = NOISE_RATIO * problem.last_digit * unit / change
-        fine = STEP_RATIO * max(clear, FINEST_SLOPE_STEP)
-        if fine < step:  # the wider steps give more digits of the slopes
-            finer = [around(fine), around(fine / STEP_RATIO)]
-            if not (stays := _seen(finer, problem.last_digit * unit / fine)).kink:
-                return stays
-        seen = _seen(found, problem.last_digit * unit / step)
+        # A jump is as high at any step, and a change of slope shows as far as noise lets it.
+        change = max(abs(seen.left), abs(seen.right)) if seen.jump else seen.right - seen.left
+        height = abs(change) * step / unit
+        clear = NOISE_RATIO * problem.last_digit / height
+        fine = STEP_RATIO * FINEST_SLOPE_STEP
+        fine = max(fine, 0.0 if seen.jump and clear < 1 else STEP_RATIO * clear * step)
+        # Noise, or a curve on a scale of its own around a large offset, may have made it.
+        if fine >= step or fine * max(problem.size(k) / problem.spread(k) for k in direction) > 0.1:
+            return seen._replace(kink=False, jump=False)
+        stays = _seen([around(fine), around(fine / STEP_RATIO)], problem.last_digit * unit / fine)
+        # The wider steps give more digits of the slopes.
+        return _seen(found, problem.last_digit * unit / step) if stays.kink else stays
     return seen
 
 

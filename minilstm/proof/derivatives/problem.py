@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.proof.derivatives.randomness import generator
+
 Array = NDArray[Any]
 WIDE = (np.longdouble, np.clongdouble)  # extended precision, on some machines the same as float64
 Axes = tuple[Any, ...]  # a word or a tuple of block labels for each axis
@@ -136,7 +138,7 @@ class Problem:
         """
         if self.noise is not None:
             return
-        rng = np.random.default_rng(0)
+        rng = generator(0, "noise")
         direction = {
             k: np.where(a == 0, self.size(k), a) * rng.standard_normal(a.shape)
             for k, a in self.arrays.items()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from minilstm.errors import GradientError, UndecidedError
 from minilstm.proof.derivatives.kinks import Kink
 from minilstm.proof.reports import exports
 
@@ -88,6 +89,11 @@ class GradientReport:
 
     to_dict, to_json, to_junit = exports.to_dict, exports.to_json, exports.to_junit
     __str__, message = exports.text, exports.message
+
+    def failure(self, more: str = "") -> GradientError:
+        """The error to raise where the check did not pass: a wrong gradient, or one left open."""
+        kind = GradientError if self.wrong else UndecidedError
+        return kind(self.message() + more, self)
 
     @property
     def max_error(self) -> float:
