@@ -80,9 +80,7 @@ MAY_IMPORT = {
     },
     "gradcheck": {"proof.checker", "proof.derivatives", "proof.reports"},
     "naming": {"network.graph"},
-    "pytest_plugin": {
-        "proof.adapters", "proof.checker", "proof.reports", "proof.derivatives", "files",
-    },
+    "pytest_plugin": {"proof.adapters", "proof.checker", "proof.reports", "files"},
     "bench": {
         "proof.engine", "training", "network", "network.graph", "network.passes", *NETWORK,
         "version",

@@ -40,23 +40,18 @@ class Grads(Dense):
         return dx
 
 
-class Sums(Dense):
+class Used(Dense):
     def __init__(self):
         super().__init__()
         self.grad_W, self.grad_b = np.zeros_like(W), np.zeros_like(B)
+        self.forward(X)
+        self.backward(np.ones((5, 4)))
 
     def backward(self, dy):
         dx, dW, db = self.both(dy)
         self.grad_W += dW
         self.grad_b += db
         return dx
-
-
-class Used(Sums):
-    def __init__(self):
-        super().__init__()
-        self.forward(X)
-        self.backward(np.ones((5, 4)))
 
 
 class Returns(Dense):
@@ -278,8 +273,7 @@ STATE = {"x": X, "h_prev": RNG.normal(size=(5, 4))}
 OBJECTS = {
     "attributes": (Dense, (X,), "x W b", "b"),
     "a dict of gradients": (Grads, (X,), "x W b", "b"),
-    "gradients that add up": (Sums, (X,), "x W b", "b"),
-    "used before": (Used, (X,), "x W b", "b"),
+    "gradients that add up, used before": (Used, (X,), "x W b", "b"),
     "all returned": (Returns, (X,), "x W b", "b"),
     "all returned by name": (ReturnsByName, (X,), "x W b", "b"),
     "weights and dW": (OtherNames, (X,), "x weights bias", "bias"),
@@ -362,25 +356,20 @@ def test_the_input_of_a_first_layer_is_left_out_and_said():
     assert "First.backward gives no gradient of x, so it was not checked" in report.notes
 
 
-def odd(backward):
-    """A layer with another backward method."""
-    return type("Odd", (Dense,), {"backward": backward})()
-
-
-class Uncopied(Dense):
-    def __deepcopy__(self, memo):
-        raise RuntimeError("no copies")
+def odd(**parts):
+    """A layer with another part."""
+    return type("Odd", (Dense,), parts)()
 
 
 REFUSED = [
-    (odd(lambda self, a, b, c, d: None), TypeError,
+    (odd(backward=lambda self, a, b, c, d: None), TypeError,
      "Odd.backward takes (a, b, c, d), which are neither the upstream gradient of what forward "
      "returns nor its inputs (x); pass two functions in its place."),
-    (odd(lambda self, dy: None), GradientError,
+    (odd(backward=lambda self, dy: None), GradientError,
      "Odd.backward returns no gradient and leaves none in an attribute; return that of the inputs, "
      "or leave it in .dx or .dinputs."),
-    (Uncopied(), TypeError,
-     "Uncopied cannot be copied (RuntimeError: no copies), so each pass would see what the one "
+    (odd(__deepcopy__=lambda self, memo: 1 / 0), TypeError,
+     "Odd cannot be copied (ZeroDivisionError: division by zero), so each pass would see what the one "
      "before left; pass two functions in its place."),
     (Dense, TypeError, "f is the class Dense; pass an object of it, such as Dense(...)."),
     (type("Half", (), {"n": 1, "__init__": lambda self: setattr(self, "n", 2),
