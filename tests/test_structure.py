@@ -56,8 +56,7 @@ MAY_IMPORT = {
     "sklearn": {
         "training", "evaluation", "network", "network.graph", "network.passes", *NETWORK,
     },
-    "proof": set(),
-    "proof.derivatives": set(),
+    "proof": set(), "proof.derivatives": set(),
     "proof.rounding": set(),
     "proof.reports": {"proof.derivatives", "files"},
     "proof.causes": {"proof.reports", "proof.derivatives"},

@@ -10,8 +10,10 @@ import re
 from pathlib import Path
 
 import mutants
+import pytest
 
 import minilstm as ml
+from minilstm.command_line.cli import main
 from minilstm.proof.causes.mistakes import CATALOGUE
 
 ROOT = Path(__file__).parents[2]
@@ -27,6 +29,25 @@ def test_the_blocks_on_gradients_run(capsys):
     for number, block in enumerate(blocks):
         exec(compile(block, f"block {number}", "exec"), namespace)
         assert capsys.readouterr().out
+
+
+@pytest.mark.parametrize("framework", ["torch", "jax"])
+def test_the_blocks_on_frameworks_run_where_they_are_installed(framework, capsys):
+    pytest.importorskip(framework)
+    blocks = re.findall(r"^```py\n(.*?)^```$", GRADIENTS, re.DOTALL | re.MULTILINE)
+    (block,) = [block for block in blocks if block.startswith(f"import {framework}\n")]
+    exec(compile(block, framework, "exec"), {})
+    assert "passed; seed 0" in capsys.readouterr().out
+
+
+def test_the_command_on_the_page_prints_what_it_says(capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    words, said = re.search(
+        r"^\$ minilstm (check .*)\n([^`]*)```", GRADIENTS, re.MULTILINE
+    ).groups()
+    assert main(words.split()) == 0
+    error = r"\d\.\de-\d+"
+    assert re.sub(error, "", capsys.readouterr().out) == re.sub(error, "", said)
 
 
 def test_the_catalogue_is_as_large_as_the_page_says():

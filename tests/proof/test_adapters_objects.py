@@ -369,8 +369,8 @@ REFUSED = [
      "Odd.backward returns no gradient and leaves none in an attribute; return that of the inputs, "
      "or leave it in .dx or .dinputs."),
     (odd(__deepcopy__=lambda self, memo: 1 / 0), TypeError,
-     "Odd cannot be copied (ZeroDivisionError: division by zero), so each pass would see what the one "
-     "before left; pass two functions in its place."),
+     "Odd cannot be copied (ZeroDivisionError: division by zero), so each pass would see what the "
+     "one before left; pass two functions in its place."),
     (Dense, TypeError, "f is the class Dense; pass an object of it, such as Dense(...)."),
     (type("Half", (), {"n": 1, "__init__": lambda self: setattr(self, "n", 2),
                        "loss": lambda self, x: x.sum()})(), TypeError,

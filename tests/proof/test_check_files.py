@@ -73,9 +73,11 @@ def project_backward(dy, a, z): return dy @ z.T, a.T @ dy
      "fully connected layer with z (D, C)", True),
     "shapes in comments": ("""
 def fwd(
-    p,  # p: (T, B)
+    p,  # (T, B)
     q,  # q: (B, K7)
-): return p @ q
+):
+    q = q.reshape(q.shape)  # of other (B, 3) numbers
+    return p @ q
 def bwd(dy, p, q): return dy @ q.T, p.T @ dy
 """, "fwd, with bwd: p (6, 4), q (4, 4); it is a fully connected layer with q (D, C)", True),
     "a loss with answers": ("""

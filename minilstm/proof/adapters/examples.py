@@ -62,12 +62,15 @@ _NUMBERS: dict[str, Any] = {
 
 def stated_shapes(function: Callable[..., Any], names: list[str]) -> dict[str, tuple[int, ...]]:
     """Shapes by name that the docstring or the comments of a function state, as "x: (T, B, D)"."""
-    told = [inspect.getdoc(function) or "", *re.findall(r"[^\n]*#[^\n]*", _source(function))]
+    source = _source(function)
+    head = re.split(r"\)\s*(?:->.*)?:\s*(?:#.*)?\n", source, maxsplit=1)[0]  # the parameters
+    named = re.findall(r"(\w+)[^#\n]*#\s*(\(.*)", head)
+    told = [inspect.getdoc(function) or "", *re.findall(r"#(.*)", source), *map(": ".join, named)]
     sizes: dict[str, int] = dict(SIZES) | {word: SIZES[axis] for word, axis in _ALSO.items()}
     found: dict[str, tuple[int, ...]] = {}
     for line in "\n".join(told).splitlines():
         for name in names:
-            pattern = rf"(?<![\w.]){re.escape(name)}\s*[:,\-=].*?\(([^()]*)\)"
+            pattern = rf"(?<![\w.]){re.escape(name)}\s*(?:[:,\-=].*?)?\(([^()]*)\)"
             match = re.search(pattern, line)
             shape = None if match is None or name in found else _shape(match[1], sizes)
             if shape is not None:
