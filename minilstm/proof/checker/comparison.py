@@ -212,7 +212,8 @@ class _Judge(NamedTuple):
             return self.tolerance, [], NO_DERIVATIVE
         if self.fixed:
             return self.tolerance, [], ""
-        if worst.estimate > LARGEST_NOISE:
+        doubtful = worst.relative > max(self.tolerance, worst.estimate)
+        if worst.estimate > LARGEST_NOISE or (doubtful and self.oracle.method == "difference"):
             worst.true = self.oracle.better(self.along(worst), worst.true)
         allowed = max(self.tolerance, worst.estimate)
         if worst.relative <= allowed <= LARGEST_NOISE:
