@@ -5,12 +5,52 @@ No right one is refused either, and at most one in a hundred cannot be judged.
 import numpy as np
 import pytest
 from campaigns import cases
-from drawn_functions import FAMILIES, LEAST_CHANGE, WAYS, drawn, wrong
+from drawn_functions import FAMILIES, drawn
 
 import minilstm as ml
 from minilstm.proof.checker import explanation
 
 CASES = range(cases(2000))
+
+
+def one_entry(g):
+    g = g.copy()
+    g.flat[(np.abs(g) > 0.9 * np.abs(g).max()).argmax()] *= 1.1  # the first of the largest
+    return g
+
+
+# Each makes a wrong gradient of a right one.
+CHANGES = {
+    "the sign": lambda g: -g,
+    "a factor of 2": lambda g: 2 * g,
+    "zeros": lambda g: 0 * g,
+    "a thousandth too large": lambda g: 1.001 * g,
+    "divided by the rows": lambda g: g / len(g),
+    "one entry": one_entry,
+    "one column further": lambda g: np.roll(g, 1, axis=-1),
+    "rows turned over": lambda g: g[::-1],
+    "a mean taken off": lambda g: g - g.mean(),
+    "the same for all rows": lambda g: np.broadcast_to(g.mean(0), g.shape),
+}
+WAYS = (*CHANGES, "ones for dy", "inputs of another call")
+LEAST_CHANGE = 5e-4  # relative; a smaller one makes no wrong gradient
+
+
+def wrong(case, way, rng):
+    """A wrong backward pass of a drawn function, one array of it."""
+    name = rng.choice(list(case.inputs))
+
+    def backward(*arguments, **inputs):
+        right = case.backward(*arguments, **inputs)
+        if way in CHANGES:
+            return {**right, name: CHANGES[way](right[name])}
+        if way == "ones for dy":
+            return case.backward(*(np.ones_like(dy) for dy in arguments), **inputs)
+        moved = {k: v * (1 + 0.01 * np.sin(np.arange(v.size)).reshape(v.shape)) for k, v in
+                 inputs.items()}  # fmt: skip
+        return case.backward(*arguments, **moved)
+
+    return backward
 
 
 def verdict(case, backward, seed):
