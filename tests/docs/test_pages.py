@@ -24,7 +24,7 @@ GPU = (ROOT / "docs" / "gpu.md").read_text("utf-8")
 def test_the_blocks_on_gradients_run(capsys):
     """They share one namespace, as a reader would type them one after another."""
     blocks = re.findall(r"^```python\n(.*?)^```$", GRADIENTS, re.DOTALL | re.MULTILINE)
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     namespace = {}
     for number, block in enumerate(blocks):
         exec(compile(block, f"block {number}", "exec"), namespace)

@@ -28,6 +28,7 @@ from minilstm.proof.derivatives.randomness import generator
 from minilstm.proof.derivatives.tolerances import LARGEST_PROOF, Noise, base_tolerance
 from minilstm.proof.reports.report import (
     CANNOT_BE_JUDGED,
+    NOT_TESTED,
     GradientReport,
     ParameterError,
     or_infinite,
@@ -37,6 +38,10 @@ UNCONFIRMED = (
     "the complex step finds no slope here, and differences are too inexact to say whether there is "
     "one; let f take complex numbers without abs, conj or .real, or make this array's part of the "
     "loss larger"
+)
+UNSEEN = (
+    "its derivatives are zero, or too small beside those of the other arrays to be seen along a "
+    "direction that all share; a check entry by entry sees them"
 )
 METHODS = ("auto", "complex", "difference", "directional")
 
@@ -187,29 +192,32 @@ def _by_direction(run: _Run) -> GradientReport:
     if not worst <= allowed or claims.faults or not proves:
         claims = claims_of(problem, base, twice=True)
         return _by_entry(run, claims, method, title, notes)
-    errors = [
-        ParameterError(
-            name, worst, (), hand, true, 0, allowed,
-            note=_unseen(name, claims.grads, measured, allowed) if method == "difference" else "",
-        )
-        for name in gentle
-    ]  # fmt: skip
+    found = {}
+    for name, along in gentle.items():
+        error = ParameterError(name, worst, (), hand, true, 0, allowed)
+        gradient = claims.grads[name]
+        silent = gradient is not None and not gradient.any()
+        if (
+            method == "difference"
+            and not silent
+            and _is_unseen(name, claims.grads, measured, allowed)
+        ):
+            error = replace(error, undecided=NOT_TESTED, note=UNSEEN)
+        found[name] = Comparison(error, along, 1.0, along, 0.0, silent)
+    found = with_silence(Oracle(problem, method), claims, found, rng)
+    errors = [comparison.error for comparison in found.values()]
     return run.report(errors, title, kinks, notes + claims.notes)
 
 
-def _unseen(
+def _is_unseen(
     name: str,
     grads: Mapping[str, Array | None],
     measured: list[tuple[dict[str, Array], Derivative]],
     allowed: float,
-) -> str:
-    """What to say of an array whose share of the slopes is too small to be seen in them."""
-    for direction, _ in measured:
-        everything = slope_by_hand(grads, direction)[1]
-        share = slope_by_hand(grads, {name: direction[name]})[1]
-        if share > allowed * everything:
-            return ""
-    return (
-        "its derivatives are zero, or too small beside those of the other arrays to be seen along "
-        "a direction that all share; a check entry by entry sees them"
-    )
+) -> bool:
+    """Whether an array's share of the slopes is too small to be seen in them."""
+    shares = [
+        (slope_by_hand(grads, {name: direction[name]})[1], slope_by_hand(grads, direction)[1])
+        for direction, _ in measured
+    ]
+    return all(share <= allowed * everything for share, everything in shares)

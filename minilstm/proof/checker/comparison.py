@@ -140,6 +140,7 @@ def compare(
     if len(kinked) > MOST_KINKS:
         notes.append(f"{len(kinked) - MOST_KINKS} more without a derivative pass likewise")
     silent = max(_largest(hand), _largest(exact)) <= 2 * allowed * scale
+    silent = silent and not (undecided and hand.any())
     relative = worst.relative
     if not undecided and relative <= allowed and worst.off <= tolerance * shared:
         # Rounding errors alone are no more than what they are beside the other arrays.
@@ -211,7 +212,8 @@ class _Judge(NamedTuple):
             return self.tolerance, [], NO_DERIVATIVE
         if self.fixed:
             return self.tolerance, [], ""
-        if worst.estimate > LARGEST_NOISE:
+        doubtful = worst.relative > max(self.tolerance, worst.estimate)
+        if worst.estimate > LARGEST_NOISE or (doubtful and self.oracle.method == "difference"):
             worst.true = self.oracle.better(self.along(worst), worst.true)
         allowed = max(self.tolerance, worst.estimate)
         if worst.relative <= allowed <= LARGEST_NOISE:
@@ -242,7 +244,7 @@ class _Judge(NamedTuple):
         if left is not None:
             room = max(2 * left.error, LARGEST_NOISE * worst.scale)
             if room <= LARGEST_PROOF * worst.scale:
-                right = left.value <= room
+                right = left.value <= room or left.value * ROUNDING_RATIO <= worst.off
                 note = f"in a wider type they are {left.value / worst.scale:.0e} apart"
                 return (max(allowed, worst.relative), [note], "") if right else (allowed, [], "")
         if worst.relative > blur:
@@ -320,7 +322,7 @@ def _scales(
     largest = max((abs(d.value) for d in found if np.isfinite(d.value)), default=0.0)
     if len(found) < hand.size:  # the entries that were not drawn may be the large ones
         largest = max(largest, _largest(hand))
-    effects = [_largest(g) * problem.size(k) for k, g in grads.items() if g is not None]
+    effects = [_largest(g) * problem.spread(k) for k, g in grads.items() if g is not None]
     return largest, max(largest, 1e-3 * max(effects) / problem.spread(name)) or 1.0
 
 

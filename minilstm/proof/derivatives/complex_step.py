@@ -33,7 +33,7 @@ FINEST_STEP = 2.0**-50
 EXTRAPOLATED_STEPS = 3
 FLOAT64_EPS = float(np.finfo(np.float64).eps)
 CONTRADICTION = 4.0  # of two slopes: the factor of both errors by which they are apart
-STRUCTURE = 16.0  # times the noise: slopes that change by more from step to step are no noise
+STRUCTURE = 4.0  # times the noise: slopes that change by more from step to step are no noise
 GOOD_ERROR = 1e-8  # relative; with so small an error no finer step is tried
 
 

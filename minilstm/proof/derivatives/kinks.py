@@ -68,7 +68,8 @@ def slopes(problem: Problem, direction: Mapping[str, Array], base: float) -> Slo
 
     def around(step: float) -> tuple[float, float]:
         below, above = (problem.along(direction, t).real for t in (-step / unit, step / unit))
-        return float((base - below) / step * unit), float((above - base) / step * unit)
+        with np.errstate(all="ignore"):
+            return float((base - below) / step * unit), float((above - base) / step * unit)
 
     step, found = SLOPE_STEP, [around(SLOPE_STEP), around(SLOPE_STEP / STEP_RATIO)]
     while not np.isfinite(found).all() and step > FINEST_SLOPE_STEP:

@@ -11,7 +11,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.exceptions import ComplexWarning
 
-from minilstm.proof.derivatives.complex_step import Derivative, difference_along, exact_along
+from minilstm.proof.derivatives.complex_step import (
+    CONTRADICTION,
+    Derivative,
+    difference_along,
+    exact_along,
+)
 from minilstm.proof.derivatives.kinks import SLOPE_STEP
 from minilstm.proof.derivatives.problem import WIDE, Array, Problem
 from minilstm.proof.derivatives.randomness import generator
@@ -61,10 +66,15 @@ class Oracle:
         return None if self._wider.digit >= problem.digit else self._wider
 
     def better(self, direction: Mapping[str, Array], known: Derivative) -> Derivative:
-        """A derivative by differences in extended precision, or the known one if that is better."""
+        """A derivative by differences in extended precision, or the known one if that is better.
+
+        Not if the first contradicts it: a bend that noise hid from the known one may show.
+        """
         wider = self.wider()
         found = known if wider is None else difference_along(wider, direction)
-        return found if found.error < known.error or np.isnan(known.value) else known
+        room = CONTRADICTION * (found.error + known.error)
+        told = found.error < known.error or abs(found.value - known.value) > room
+        return found if told or np.isnan(known.value) else known
 
     def at(self, moved: Mapping[str, Array], direction: Mapping[str, Array]) -> Derivative:
         """The same derivative with the arrays moved."""

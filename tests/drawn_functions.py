@@ -1,19 +1,13 @@
 """Functions as people write them, drawn with their data at scales and offsets from 1e-8 to 1e8.
-Each comes with its right backward pass; twelve ways make a wrong one of it.
+Each comes with its right backward pass.
 """
 
-from typing import Any, NamedTuple
+from collections import namedtuple
 
 import numpy as np
 
-
-class Drawn(NamedTuple):
-    """One function with data, and what is right."""
-
-    name: str
-    f: Any
-    backward: Any  # by name
-    inputs: dict
+# One function with its data, what is right (gradients by name), and its family.
+Drawn = namedtuple("Drawn", "name f backward inputs")
 
 
 def layer_norm(d):
@@ -279,10 +273,8 @@ def entropy(d):
 def cross_entropy(d):
     t = np.eye(d.D)[d.rng.integers(0, d.D, d.B)]
 
-    def backward(p):
-        return {"p": -t / p / len(p)}
-
-    return lambda p: -(t * np.log(p)).sum() / len(p), backward, {"p": d.probabilities()}
+    f = lambda p: -(t * np.log(p)).sum() / len(p)  # noqa: E731
+    return f, lambda p: {"p": -t / p / len(p)}, {"p": d.probabilities()}
 
 
 def binary_cross_entropy(d):
@@ -381,7 +373,6 @@ class Draw:
         return values[self.rng.integers(len(values))]
 
     def other(self):
-        """Another scale."""
         return 10.0 ** self.rng.uniform(-8, 8)
 
     def data(self, rows=None):
@@ -404,46 +395,5 @@ class Draw:
 
 
 def drawn(number):
-    """The function of a number, with its data."""
     family = FAMILIES[number % len(FAMILIES)]
     return Drawn(family.__name__, *family(Draw(number)))
-
-
-def one_entry(g):
-    g = g.copy()
-    g.flat[(np.abs(g) > 0.9 * np.abs(g).max()).argmax()] *= 1.1  # the first of the largest
-    return g
-
-
-# Each makes a wrong gradient of a right one.
-CHANGES = {
-    "the sign": lambda g: -g,
-    "a factor of 2": lambda g: 2 * g,
-    "zeros": lambda g: 0 * g,
-    "a thousandth too large": lambda g: 1.001 * g,
-    "divided by the rows": lambda g: g / len(g),
-    "one entry": one_entry,
-    "one column further": lambda g: np.roll(g, 1, axis=-1),
-    "rows turned over": lambda g: g[::-1],
-    "a mean taken off": lambda g: g - g.mean(),
-    "the same for all rows": lambda g: np.broadcast_to(g.mean(0), g.shape),
-}
-WAYS = (*CHANGES, "ones for dy", "inputs of another call")
-LEAST_CHANGE = 5e-4  # relative; a smaller one makes no wrong gradient
-
-
-def wrong(case, way, rng):
-    """A wrong backward pass of a drawn function, one array of it."""
-    name = rng.choice(list(case.inputs))
-
-    def backward(*arguments, **inputs):
-        right = case.backward(*arguments, **inputs)
-        if way in CHANGES:
-            return {**right, name: CHANGES[way](right[name])}
-        if way == "ones for dy":
-            return case.backward(*(np.ones_like(dy) for dy in arguments), **inputs)
-        moved = {k: v * (1 + 0.01 * np.sin(np.arange(v.size)).reshape(v.shape)) for k, v in
-                 inputs.items()}  # fmt: skip
-        return case.backward(*arguments, **moved)
-
-    return backward
