@@ -32,7 +32,7 @@ BUDGETS = {
     "proof": (9_250, ["minilstm/proof"]),
     # Every advice, option, kind of array and kind of damage has its row in a table; those of
     # files of other programs took 440. Two thousand drawn functions took 500.
-    "tests": (50_800, ["tests"]),
+    "tests": (51_250, ["tests"]),
 }
 MOST_ENTRIES = 12  # of a room, beside its page and its `__init__.py`
 PAGE_LINES = 40
