@@ -27,11 +27,12 @@ BUDGETS = {
     "package": (64_000, ["minilstm", "kernels"]),
     "engine": (16_650, [f"minilstm/{room}" for room in ENGINE]),
     # 8,200 was the aim. The names and causes of 456 mistakes take 1,660 lines word for word,
-    # and what the rest repeated is said once.
-    "proof": (8_900, ["minilstm/proof"]),
+    # and what the rest repeated is said once. Never a wrong verdict took 500: differences that find
+    # f's own scale, extended precision, and what was not tested or cannot be judged.
+    "proof": (9_250, ["minilstm/proof"]),
     # Every advice, option, kind of array and kind of damage has its row in a table; those of
-    # files of other programs took 440.
-    "tests": (50_500, ["tests"]),
+    # files of other programs took 440. Two thousand drawn functions took 500.
+    "tests": (51_250, ["tests"]),
 }
 MOST_ENTRIES = 12  # of a room, beside its page and its `__init__.py`
 PAGE_LINES = 40
