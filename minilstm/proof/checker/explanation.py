@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from minilstm.proof.causes.find import find_causes
+from minilstm.proof.causes.find import Told, find_causes
 from minilstm.proof.checker.comparison import MOST_KINKS, Comparison
 from minilstm.proof.derivatives.claims import REPEATED_CALL_ERROR, Claims
 from minilstm.proof.derivatives.directional import narrow
@@ -46,7 +46,7 @@ def explained(
     likeness = problem.recognise() if wrong and problem.recognise else None
     if likeness is not None:
         problem.notes.append(f"f was recognised as {likeness.title}")
-    causes = find_causes(oracle, claims.grads, exact, allowed, offs, likeness) if wrong else {}
+    told = find_causes(oracle, claims.grads, exact, allowed, offs, likeness) if wrong else {}
     for name, error in errors.items():
         axes = problem.axes.get(name, ())
         place = describe(error.where, axes, problem.arrays[name].shape, problem.rows)
@@ -58,9 +58,16 @@ def explained(
             gate=place.gate,
             unit=place.unit,
             time_step=place.time_step,
-            causes=error.causes or causes.get(name, ()),
+            causes=error.causes or told.get(name, Told()).causes,
+            note="; ".join(
+                part for part in (error.note, _pattern(error, told.get(name, Told()))) if part
+            ),
         )
     return list(errors.values())
+
+
+def _pattern(error: ParameterError, told: Told) -> str:
+    return f"the pattern: {told.pattern}" if told.pattern and not error.causes else ""
 
 
 def _placed(

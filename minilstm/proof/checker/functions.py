@@ -84,7 +84,9 @@ def problem_of(
         filled = {k: a.astype(wide) for k, a in {**arrays, **values}.items()}
         return _loss_of(forward(filled)[0], dy)
 
-    def gradients(values: Mapping[str, Array]) -> dict[str, Array | None]:
+    def gradients(
+        values: Mapping[str, Array], backward: Callable[..., Any] = backward
+    ) -> dict[str, Array | None]:
         filled = {**arrays, **values}
         up = _widened(dy, values)
         # Backward may write into it.
@@ -127,6 +129,17 @@ def problem_of(
     problem.forward_passes = 1
     problem.spoiled = spoiled
     problem.recognise = lambda: recognise(named, outputs, dy)
+    problem.inputs, problem.written, problem.gradients_by = named, backward, gradients
+    problem.lengths = _lengths(named, outputs)
+
+    def again(moved: Mapping[str, Any]) -> Problem:
+        given = {**named, **moved}
+        return problem_of(
+            f, backward, given if by_keyword else list(given.values()), cached=cached,
+            upstream=upstream, axes=axes, rng=np.random.default_rng([1, 19]),
+        )  # fmt: skip
+
+    problem.again = again
     return problem
 
 
@@ -318,3 +331,17 @@ def _counts(arrays: Mapping[str, Array], outputs: Any, axes: Mapping[str, Axes])
         if y.size not in counts.values():
             counts[f"the count of numbers in output {n}"] = y.size
     return counts
+
+
+def _lengths(named: Mapping[str, Any], outputs: Any) -> dict[str, float]:
+    """Every size, and every constant among the inputs, that may have become a factor."""
+    found: dict[str, float] = {}
+    outs = {f"output {n}": y for n, y in enumerate(leaves(outputs))}
+    for name, value in {**named, **outs}.items():
+        if isinstance(value, np.ndarray) and value.ndim:
+            found |= {f"the length of axis {k} of {name}": d for k, d in enumerate(value.shape)}
+            if value.ndim > 1:
+                found[f"the count of numbers in {name}"] = value.size
+        elif name in named and np.size(value) == 1 and isinstance(value, float | np.ndarray):
+            found[name] = float(value)
+    return found

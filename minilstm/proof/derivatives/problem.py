@@ -35,8 +35,15 @@ class Problem:
     counts: Mapping[str, int] = field(default_factory=dict)
     # Gradients with one function replaced by a wrong one, for finding causes; and, where there is
     # no replay, what finds out what the functions compute.
-    replay: Callable[[str, Callable[..., Any]], Mapping[str, Array]] | None = None
+    replay: Callable[..., Mapping[str, Array]] | None = None
     recognise: Callable[[], Any] | None = None
+    # For trying a cause elsewhere: all inputs of f by name, the same problem at other ones of any
+    # sizes with other upstream gradients, and the gradients that another backward would give.
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    again: Callable[[Mapping[str, Any]], Problem] | None = None
+    written: Callable[..., Any] | None = None  # backward as its author wrote it
+    gradients_by: Callable[..., Gradients] | None = None
+    lengths: Mapping[str, float] = field(default_factory=dict)  # all sizes and constants by name
     noise: float | None = None  # rounding of one value of the loss, where it has been measured
     notes: list[str] = field(default_factory=list)  # sentences for the report
     spoiled: set[str] = field(default_factory=set)  # arguments into which a function wrote

@@ -2,6 +2,7 @@
 The source of a right function is changed as text, as its author would have typed it."""
 
 import inspect
+import linecache
 import re
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -57,9 +58,12 @@ def with_mistake(pair, mistake):
         old, new = (part.strip(" ") for part in change.split("=>"))
         assert sum(s.count(old) for s in made) == 1, f"{old!r} does not stand once"
         made = [s.replace(old, new) for s in made]
+    name = f"<{mistake.change}>"
+    text = "\n\n".join(made)
+    # As a file would: the checker reads the lines of backward.
+    linecache.cache[name] = len(text), None, text.splitlines(keepends=True), name
     scope = dict(vars(inspect.getmodule(pair.forward)))
-    for source in made:
-        exec(source, scope)
+    exec(compile(text, name, "exec"), scope)
     return scope[pair.forward.__name__], scope[pair.backward.__name__]
 
 

@@ -1,0 +1,252 @@
+"""Small changes of a function's source, such as undo what people get wrong in a backward pass.
+Each is one expression or statement in place of another; the likeliest come first.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+# Names that a function may not use if changed versions of it are to be run.
+_UNSAFE = set("open exec eval input print os sys subprocess shutil pathlib Path np.save".split())
+_UNSAFE_NODES = (
+    ast.While, ast.Import, ast.ImportFrom, ast.Global, ast.Nonlocal, ast.With, ast.Delete,
+    ast.Try, ast.Yield, ast.YieldFrom, ast.Await,
+)  # fmt: skip
+_SWAPPED = {"sum": "mean", "mean": "sum", "max": "min", "min": "max", "var": "std", "std": "var"}
+_AXES = ("0", "1", "2", "-1", "-2", "None")
+_NUMBERS = ("2", "3", "1", "0.5", "0")
+
+
+class Site(NamedTuple):
+    """A place in the tree: the node there, and where it hangs."""
+
+    node: Any
+    parent: Any
+    field: str
+    index: int | None
+
+    def put(self, node: Any) -> None:
+        """Hang another node there."""
+        if self.index is None:
+            setattr(self.parent, self.field, node)
+        else:
+            getattr(self.parent, self.field)[self.index] = node
+
+
+class Edit(NamedTuple):
+    """A change of one place."""
+
+    site: Site
+    new: Any
+
+    @property
+    def said(self) -> str:
+        """What stands there and what should."""
+        old, new = ast.unparse(self.site.node), ast.unparse(self.new)
+        return f"`{new}` in place of `{old}`"
+
+
+def is_safe(tree: ast.AST) -> bool:
+    """Whether changed versions of a function may be run: it computes and does nothing else."""
+    nodes = list(ast.walk(tree))
+    names = {n.id for n in nodes if isinstance(n, ast.Name)}
+    return not (names & _UNSAFE or any(isinstance(n, _UNSAFE_NODES) for n in nodes))
+
+
+def edits(function: ast.FunctionDef) -> Iterator[Edit]:
+    """All changes that are tried, by kind, the likeliest kinds first."""
+    sites = list(_sites(function))
+    found = [s for s in sites if isinstance(s.node, ast.expr) and _is_read(s)]
+    variables = _variables(function)
+    for site in sites:
+        for new in _statements(site.node):
+            yield Edit(site, new)
+    for site in found:
+        for new in _simple(site):
+            yield Edit(site, new)
+    for site in found:
+        if isinstance(site.node, ast.Name) and site.node.id in variables:
+            yield from (Edit(site, _name(v)) for v in variables if v != site.node.id)
+    wide = [s for s in found if _is_factor(s)]
+    for site in wide:
+        text = f"({ast.unparse(site.node)})"
+        for times in ("-{0}", "{0} * 2", "{0} / 2"):
+            yield Edit(site, _parsed(times.format(text)))
+    for form in (
+        "{0} * {1}", "{0} / {1}", "{0} * (1 - {1})", "{0} * (1 - {1} ** 2)", "{0} + {1}",
+        "{0} - {1}", "{0} / len({1})", "{0} / {1}.shape[-1]", "{0} / np.sqrt({1}.shape[-1])",
+        "{0} / {1}.size", "{0} * len({1})",
+    ):  # fmt: skip
+        for site in wide:
+            text = f"({ast.unparse(site.node)})"
+            yield from (Edit(site, _parsed(form.format(text, v))) for v in variables)
+
+
+def _sites(tree: ast.AST) -> Iterator[Site]:
+    for parent in ast.walk(tree):
+        for field, value in ast.iter_fields(parent):
+            if isinstance(value, list):
+                yield from (Site(v, parent, field, n) for n, v in enumerate(value))
+            elif isinstance(value, ast.AST):
+                yield Site(value, parent, field, None)
+
+
+def _is_read(site: Site) -> bool:
+    """Whether an expression's value is used: not a target, an argument's default, a decorator."""
+    context = getattr(site.node, "ctx", None)
+    if context is not None and not isinstance(context, ast.Load):
+        return False
+    return site.field not in ("func", "decorator_list", "annotation", "returns", "defaults")
+
+
+def _is_factor(site: Site) -> bool:
+    """Whether it is long enough to lack a factor or a term: all of a value, or part of one."""
+    if isinstance(site.node, ast.Constant | ast.Slice | ast.Tuple | ast.Compare | ast.Starred):
+        return False
+    within = (ast.Assign, ast.AugAssign, ast.Return, ast.Tuple, ast.List, ast.Call, ast.BinOp)
+    if not isinstance(site.parent, (*within, ast.Dict)) or site.field == "keys":
+        return False
+    return not (isinstance(site.parent, ast.Tuple) and isinstance(site.node, ast.Attribute))
+
+
+def _variables(function: ast.FunctionDef) -> list[str]:
+    names = [a.arg for a in function.args.args]
+    for node in ast.walk(function):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.append(node.id)
+    return list(dict.fromkeys(names))
+
+
+def _name(text: str) -> ast.expr:
+    return ast.Name(text, ast.Load())
+
+
+def _parsed(text: str) -> Any:
+    return ast.parse(text, mode="eval").body
+
+
+def _statements(node: Any) -> Iterator[ast.stmt]:
+    """= and += exchanged; sums over repeated indices."""
+    if isinstance(node, ast.Assign) and len(node.targets) == 1:
+        target = node.targets[0]
+        if isinstance(target, ast.Name | ast.Subscript | ast.Attribute):
+            for op in (ast.Add(), ast.Sub()):
+                yield ast.AugAssign(target, op, node.value)
+    if isinstance(node, ast.AugAssign):
+        yield ast.Assign([node.target], node.value)
+        if isinstance(node.op, ast.Add | ast.Sub):
+            other = ast.Sub() if isinstance(node.op, ast.Add) else ast.Add()
+            yield ast.AugAssign(node.target, other, node.value)
+    target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+    if isinstance(node, ast.Assign | ast.AugAssign) and isinstance(target, ast.Subscript):
+        base, index = ast.unparse(target.value), ast.unparse(target.slice)
+        if ":" not in index:
+            yield ast.Expr(_parsed(f"np.add.at({base}, ({index}), {ast.unparse(node.value)})"))
+
+
+def _simple(site: Site) -> Iterator[Any]:
+    """Changes of one expression that bring no other variable in."""
+    node, text = site.node, ast.unparse(site.node)
+    match node:
+        case ast.UnaryOp(op=ast.USub()):
+            yield node.operand
+        case ast.BinOp(op=ast.Add() | ast.Sub()):
+            other = ast.Sub() if isinstance(node.op, ast.Add) else ast.Add()
+            yield ast.BinOp(node.left, other, node.right)
+            yield node.left
+            yield node.right
+            yield ast.BinOp(node.right, node.op, node.left)
+        case ast.BinOp(op=ast.Mult() | ast.Div()):
+            yield node.left
+            other = ast.Div() if isinstance(node.op, ast.Mult) else ast.Mult()
+            yield ast.BinOp(node.left, other, node.right)
+            if isinstance(node.op, ast.Mult):
+                yield node.right
+            elif isinstance(node.left, ast.BinOp) and isinstance(node.left.op, ast.Mult):
+                yield _parsed(f"{ast.unparse(node.left.left)} / ({ast.unparse(node.right)})")
+            yield _parsed(f"({ast.unparse(node.left)}) / np.sqrt({ast.unparse(node.right)})")
+            if isinstance(node.left, ast.BinOp) and isinstance(node.left.op, ast.Div):
+                left = node.left
+                yield _parsed(
+                    f"{ast.unparse(left.left)} / (({ast.unparse(left.right)}) * "
+                    f"({ast.unparse(node.right)}))"
+                )
+        case ast.BinOp(op=ast.MatMult()):
+            yield ast.BinOp(node.right, node.op, node.left)
+            left, right = f"({ast.unparse(node.left)})", f"({ast.unparse(node.right)})"
+            yield _parsed(f"{left}.T @ {right}")
+            yield _parsed(f"{left} @ {right}.T")
+            yield _parsed(f"({left} @ {right}).T")
+            yield _parsed(f"({left}.swapaxes(-1, -2)) @ {right}")
+        case ast.BinOp(op=ast.Pow(), right=ast.Constant()):
+            yield node.left
+            yield from (_parsed(f"({ast.unparse(node.left)}) ** {n}") for n in (2, 3, -1, -2))
+        case ast.Attribute(attr="T"):
+            yield node.value
+        case ast.Compare(ops=[op]):
+            kinds = (ast.Gt(), ast.Lt(), ast.GtE(), ast.LtE(), ast.NotEq())
+            yield from (ast.Compare(node.left, [k], node.comparators) for k in kinds)
+        case ast.Constant(value=bool() | str() | None):
+            pass
+        case ast.Constant():
+            yield from (_parsed(n) for n in _NUMBERS if n != text)
+            if isinstance(node.value, int):
+                yield from (_parsed(str(node.value + by)) for by in (1, -1))
+        case ast.Call():
+            yield from _calls(node)
+        case ast.Subscript():
+            if text.endswith("[::-1]") or isinstance(node.slice, ast.Slice):
+                yield node.value
+        case ast.Tuple(elts=[first, second, *rest]) if site.field == "value":
+            yield from (ast.Tuple(list(order), node.ctx) for order in _orders(node.elts))
+    if isinstance(node, ast.Name | ast.Subscript | ast.Attribute) and site.field != "slice":
+        if isinstance(site.parent, ast.BinOp) and not text.endswith(".T"):
+            yield _parsed(f"{text}.T")
+            yield _parsed(f"{text} ** 2")
+        if isinstance(node, ast.Name) and isinstance(site.parent, ast.Subscript | ast.Tuple):
+            yield from ()
+    inside = site.field == "slice" or isinstance(site.parent, ast.Slice)
+    if isinstance(site.parent, ast.Tuple) and isinstance(node, ast.Name | ast.BinOp):
+        inside = True
+    if inside and isinstance(node, ast.Name | ast.BinOp):
+        yield from (_parsed(f"{text} {by}") for by in ("- 1", "+ 1"))
+        if isinstance(node, ast.BinOp) and isinstance(node.right, ast.Constant):
+            yield node.left
+    if isinstance(site.parent, ast.For | ast.comprehension) and site.field == "iter":
+        yield _parsed(f"list({text})[::-1]")
+    if isinstance(node, ast.BinOp | ast.Call | ast.Subscript) and site.field == "value":
+        yield _parsed(f"({text}).T")
+        yield _parsed(f"({text})[::-1]")
+
+
+def _orders(parts: list[Any]) -> Iterator[list[Any]]:
+    """Two parts exchanged."""
+    for n in range(len(parts)):
+        for m in range(n):
+            order = list(parts)
+            order[n], order[m] = parts[m], parts[n]
+            yield order
+
+
+def _calls(node: ast.Call) -> Iterator[Any]:
+    text, function = ast.unparse(node), node.func
+    if isinstance(function, ast.Name) and function.id == "reversed":
+        yield node.args[0]
+    if isinstance(function, ast.Attribute):
+        if function.attr in _SWAPPED:
+            other = ast.Attribute(function.value, _SWAPPED[function.attr], function.ctx)
+            yield ast.Call(other, node.args, node.keywords)
+            for n, keyword in enumerate(node.keywords):
+                if keyword.arg == "axis":
+                    for axis in _AXES:
+                        kept = [*node.keywords]
+                        kept[n] = ast.keyword("axis", _parsed(axis))
+                        yield ast.Call(function, node.args, kept)
+        if function.attr in ("swapaxes", "transpose", "copy") or text.endswith(".T"):
+            yield function.value
+    if len(node.args) > 1:
+        yield from (ast.Call(function, order, node.keywords) for order in _orders(node.args))
+    if len(node.args) == 1 and not node.keywords:
+        yield node.args[0]

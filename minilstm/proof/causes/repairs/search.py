@@ -1,0 +1,153 @@
+"""Tries changes of backward's source until wrong gradients are right, here and at other inputs.
+Only a function that computes and does nothing else is changed; what it calls is left alone.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minilstm.proof.causes.repairs.edits import Edit, edits, is_safe
+from minilstm.proof.derivatives.problem import Array, Problem
+
+MOST_TERMS = 5_000  # numbers of a problem; thousands of changes are run
+MOST_SECONDS = 3.0
+RIGHT_ERROR = 1e-7  # of the largest entry; a right gradient is as near as this
+
+
+class Truth(NamedTuple):
+    """A problem and its right gradients, NaN where unknown."""
+
+    problem: Problem
+    exact: Mapping[str, Array]
+
+
+class Found(NamedTuple):
+    """A change and the arrays whose gradients it makes right."""
+
+    sentence: str
+    names: frozenset[str]
+
+
+def repairs(
+    here: Truth, grads: Mapping[str, Array | None], wrong: Sequence[str], others: Sequence[Truth]
+) -> dict[str, list[str]]:
+    """Changes of backward's lines that make gradients right, as sentences by array name.
+
+    A change must not touch an array that is right, and has to hold at all `others` too.
+    """
+    written = here.problem.written
+    source = _source(written) if here.problem.terms <= MOST_TERMS else None
+    if source is None or not others:
+        return {}
+    tree, first_line, scope = source
+    found: list[Found] = []
+    function = tree.body[0]
+    assert isinstance(function, ast.FunctionDef)
+    end = time.monotonic() + MOST_SECONDS
+    for edit in edits(function):
+        if time.monotonic() > end:
+            break
+        changed = _changed(tree, edit, scope)
+        names = _made_right(here, changed, grads, wrong)
+        if not names or any(names <= f.names for f in found):
+            continue
+        claims = [truth.problem.claimed() for truth in others]
+        if not all(
+            names <= _made_right(truth, changed, claim, wrong)
+            for truth, claim in zip(others, claims, strict=True)
+        ):
+            continue
+        line = first_line + getattr(edit.site.node, "lineno", 1) - 1
+        found.append(Found(f"line {line} of {function.name}: {edit.said}", names))
+        if len(names) == len(wrong):
+            break
+    return _told(found, wrong)
+
+
+def _told(found: list[Found], wrong: Sequence[str]) -> dict[str, list[str]]:
+    """For each array the change that makes most arrays right."""
+    said: dict[str, list[str]] = {}
+    for name in wrong:
+        best = max((f for f in found if name in f.names), key=lambda f: len(f.names), default=None)
+        if best is not None:
+            all_ = len(best.names) == len(wrong)
+            end = "all gradients are right" if all_ else "its gradient is right"
+            said[name] = [f"With {best.sentence}, {end}."]
+    return said
+
+
+def _source(written: Any) -> tuple[ast.Module, int, dict[str, Any]] | None:
+    """The tree of a plain function, its first line, and the names that it sees."""
+    if not inspect.isfunction(written):
+        return None
+    try:
+        lines, first = inspect.getsourcelines(written)
+        tree = ast.parse(textwrap.dedent("".join(lines)))
+    except (OSError, TypeError, SyntaxError):
+        return None
+    if len(tree.body) != 1 or not isinstance(tree.body[0], ast.FunctionDef) or not is_safe(tree):
+        return None
+    tree.body[0].decorator_list = []
+    closed = inspect.getclosurevars(written).nonlocals
+    return tree, first, {**written.__globals__, **closed, "np": np}
+
+
+def _changed(tree: ast.Module, edit: Edit, scope: dict[str, Any]) -> Callable[..., Any] | None:
+    """The function with one change; None where that is no Python."""
+    new = ast.copy_location(edit.new, edit.site.node)
+    ast.fix_missing_locations(new)
+    edit.site.put(new)
+    try:
+        space = dict(scope)
+        exec(compile(tree, "<a change of backward>", "exec"), space)
+        made: Callable[..., Any] = space[tree.body[0].name]  # type: ignore[attr-defined]
+        return made
+    except (SyntaxError, ValueError, TypeError):
+        return None
+    finally:
+        edit.site.put(edit.site.node)
+
+
+def _made_right(
+    truth: Truth,
+    changed: Callable[..., Any] | None,
+    grads: Mapping[str, Array | None],
+    wrong: Sequence[str],
+) -> frozenset[str]:
+    """The wrong arrays that a changed function gets right; none if it spoils another array."""
+    assert truth.problem.gradients_by is not None
+    if changed is None:
+        return frozenset()
+    try:
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            made = truth.problem.gradients_by({}, changed)
+    except Exception:  # a change may not even run
+        return frozenset()
+    right = set()
+    for name, hand in grads.items():
+        now = made.get(name)
+        if hand is None:
+            continue
+        if now is None or now.shape != hand.shape:
+            return frozenset()
+        exact = truth.exact.get(name)
+        if name in wrong and exact is not None and _near(now, exact):
+            right.add(name)
+        elif not _near(now, hand):
+            return frozenset()
+    return frozenset(right)
+
+
+def _near(a: Array, b: Array) -> bool:
+    known = np.isfinite(b)
+    apart = np.abs(a - b)[known]
+    return bool(known.any() and (apart <= RIGHT_ERROR * np.abs(b[known]).max(initial=0.0)).all())
