@@ -28,9 +28,10 @@ def judged():
     for subject, pairs in SUBJECTS.items():
         for pair in pairs:
             for mistake in PLANTED[pair.forward.__name__]:
-                report = check(*with_mistake(pair, mistake), pair)
+                *functions, lines = with_mistake(pair, mistake)
+                report = check(*functions, pair)
                 said = sorted({c for e in report.errors for c in e.causes})
-                found.append((subject, pair, mistake, report, verdict(mistake, said)))
+                found.append((subject, pair, mistake, report, verdict(mistake, said, lines)))
     return found
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minilstm.proof.causes.elsewhere import Elsewhere
-from minilstm.proof.causes.mistakes import CATALOGUE
+from minilstm.proof.causes.mistakes import CATALOGUE, Mistake
 from minilstm.proof.causes.recognition import Likeness
 from minilstm.proof.causes.repairs import Truth, repairs
 from minilstm.proof.causes.signatures import Evidence, Pattern, explain
@@ -87,7 +87,8 @@ def find_causes(
     for name in wrong:
         said = explanations.get(name, ())
         held = {_without_numbers(s) for s in again.get(name, ())}
-        sure = [s for s in said if _without_numbers(s) in held or _is_fact(grads[name], exact[name])]
+        fact = _is_fact(grads[name], exact[name])
+        sure = [s for s in said if fact or _without_numbers(s) in held]
         causes[name] += [s for s in sure if not isinstance(s, Pattern) and s not in causes[name]]
         patterns = [s for s in sure if isinstance(s, Pattern)]
         pattern = patterns[0] if patterns else _pattern(next(e for e in here if e.name == name))

@@ -52,31 +52,40 @@ def normal(seed=0, **shapes):
 
 
 def with_mistake(pair, mistake):
-    """(forward, backward) with the lines of a mistake changed."""
-    made = [inspect.getsource(f) for f in (pair.forward, pair.backward)]
+    """(forward, backward, lines) with a mistake; the lines of its changes, in their order."""
+    text = "\n\n".join(inspect.getsource(f) for f in (pair.forward, pair.backward))
+    lines = []
     for change in mistake.change.replace("\\n", "\n").split(" ;; "):
         old, new = (part.strip(" ") for part in change.split("=>"))
-        assert sum(s.count(old) for s in made) == 1, f"{old!r} does not stand once"
-        made = [s.replace(old, new) for s in made]
+        assert text.count(old) == 1, f"{old!r} does not stand once"
+        lines.append(text[: text.index(old)].count("\n") + 1)
+        text = text.replace(old, new)
     name = f"<{mistake.change}>"
-    text = "\n\n".join(made)
     # As a file would: the checker reads the lines of backward.
     linecache.cache[name] = len(text), None, text.splitlines(keepends=True), name
     scope = dict(vars(inspect.getmodule(pair.forward)))
     exec(compile(text, name, "exec"), scope)
-    return scope[pair.forward.__name__], scope[pair.backward.__name__]
+    return scope[pair.forward.__name__], scope[pair.backward.__name__], lines
 
 
-def verdict(mistake, sentences):
+def verdict(mistake, sentences, lines):
     """right, partly, none or misleading: what the sentences about a mistake say of its cause.
 
-    Of two mistakes at once, divided by "&&", both have to be told for right.
+    Of two mistakes at once, divided by "&&", both have to be told for right. What should stand in a
+    line is right if the mistake was made in that line, and helps if it stands in another one: the
+    checker has proved that gradients are right with it.
     """
     parts = mistake.right.split(" && ")
-    told = [[re.search(part, s) for part in parts] for s in sentences]
-    if not all(
-        any(t) or re.search(mistake.partly, s) for s, t in zip(sentences, told, strict=True)
-    ):
+    told, helps = [], []
+    for sentence in sentences:
+        at = re.match(r"With line (\d+) of", sentence)
+        if at:
+            made = [lines[n : n + 1] if len(parts) > 1 else lines for n in range(len(parts))]
+            told.append([int(at[1]) in some for some in made])
+        else:
+            told.append([bool(re.search(part, sentence)) for part in parts])
+        helps.append(bool(at or re.search(mistake.partly, sentence)))
+    if not all(any(t) or h for t, h in zip(told, helps, strict=True)):
         return "misleading"
     if not told:
         return "none"

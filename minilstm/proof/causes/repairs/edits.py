@@ -15,6 +15,7 @@ _UNSAFE_NODES = (
     ast.Try, ast.Yield, ast.YieldFrom, ast.Await,
 )  # fmt: skip
 _SWAPPED = {"sum": "mean", "mean": "sum", "max": "min", "min": "max", "var": "std", "std": "var"}
+MOST_SHOWN = 72  # characters of code in a sentence
 _AXES = ("0", "1", "2", "-1", "-2", "None")
 _NUMBERS = ("2", "3", "1", "0.5", "0")
 
@@ -42,10 +43,9 @@ class Edit(NamedTuple):
     new: Any
 
     @property
-    def said(self) -> str:
-        """What stands there and what should."""
-        old, new = ast.unparse(self.site.node), ast.unparse(self.new)
-        return f"`{new}` in place of `{old}`"
+    def part(self) -> Any:
+        """The value that it changes: of a statement, what stands on its right."""
+        return getattr(self.site.node, "value", None)
 
 
 def is_safe(tree: ast.AST) -> bool:
@@ -66,9 +66,14 @@ def edits(function: ast.FunctionDef) -> Iterator[Edit]:
     for site in found:
         for new in _simple(site):
             yield Edit(site, new)
+    for similar in (True, False):
+        for site in found:
+            if isinstance(site.node, ast.Name) and site.node.id in variables:
+                alike = [v for v in variables if (v[0] == site.node.id[0]) is similar]
+                yield from (Edit(site, _name(v)) for v in alike if v != site.node.id)
     for site in found:
-        if isinstance(site.node, ast.Name) and site.node.id in variables:
-            yield from (Edit(site, _name(v)) for v in variables if v != site.node.id)
+        if isinstance(site.node, ast.Constant) and site.field != "slice":
+            yield from (Edit(site, _name(v)) for v in variables)
     wide = [s for s in found if _is_factor(s)]
     for site in wide:
         text = f"({ast.unparse(site.node)})"
@@ -77,11 +82,41 @@ def edits(function: ast.FunctionDef) -> Iterator[Edit]:
     for form in (
         "{0} * {1}", "{0} / {1}", "{0} * (1 - {1})", "{0} * (1 - {1} ** 2)", "{0} + {1}",
         "{0} - {1}", "{0} / len({1})", "{0} / {1}.shape[-1]", "{0} / np.sqrt({1}.shape[-1])",
-        "{0} / {1}.size", "{0} * len({1})",
+        "{0} / {1}.size", "{0} * len({1})", "{0} * np.sign({1})", "{0} * {1}[:, None]",
     ):  # fmt: skip
         for site in wide:
             text = f"({ast.unparse(site.node)})"
             yield from (Edit(site, _parsed(form.format(text, v))) for v in variables)
+
+
+def values(function: ast.FunctionDef) -> Iterator[Site]:
+    """What is assigned, added or returned, each part of a tuple or of a dict by itself."""
+    for site in _sites(function):
+        if site.field != "value" or not isinstance(
+            site.parent, ast.Assign | ast.AugAssign | ast.Return
+        ):
+            continue
+        many = {"Tuple": "elts", "List": "elts", "Dict": "values"}.get(type(site.node).__name__)
+        if many:
+            parts = getattr(site.node, many)
+            yield from (Site(part, site.node, many, n) for n, part in enumerate(parts))
+        else:
+            yield site
+
+
+def said(edit: Edit, tree: ast.Module) -> str:
+    """What should stand and what stands there, with so much around it that it is understood."""
+    around = edit.site
+    while not isinstance(around.node, ast.stmt):
+        up = next(s for s in _sites(tree) if s.node is around.parent)
+        if len(ast.unparse(up.node)) > MOST_SHOWN or isinstance(up.node, ast.For | ast.If):
+            break
+        around = up
+    old = ast.unparse(around.node)
+    edit.site.put(edit.new)
+    new = ast.unparse(edit.new if around is edit.site else around.node)
+    edit.site.put(edit.site.node)
+    return f"`{new}` in place of `{old}`" if new else f"without `{old}`"
 
 
 def _sites(tree: ast.AST) -> Iterator[Site]:
@@ -106,6 +141,8 @@ def _is_factor(site: Site) -> bool:
     if isinstance(site.node, ast.Constant | ast.Slice | ast.Tuple | ast.Compare | ast.Starred):
         return False
     within = (ast.Assign, ast.AugAssign, ast.Return, ast.Tuple, ast.List, ast.Call, ast.BinOp)
+    if isinstance(site.parent, ast.Attribute) and site.parent.attr == "T":
+        return True
     if not isinstance(site.parent, (*within, ast.Dict)) or site.field == "keys":
         return False
     return not (isinstance(site.parent, ast.Tuple) and isinstance(site.node, ast.Attribute))
@@ -135,6 +172,7 @@ def _statements(node: Any) -> Iterator[ast.stmt]:
             for op in (ast.Add(), ast.Sub()):
                 yield ast.AugAssign(target, op, node.value)
     if isinstance(node, ast.AugAssign):
+        yield ast.Pass()
         yield ast.Assign([node.target], node.value)
         if isinstance(node.op, ast.Add | ast.Sub):
             other = ast.Sub() if isinstance(node.op, ast.Add) else ast.Add()
@@ -164,6 +202,8 @@ def _simple(site: Site) -> Iterator[Any]:
             yield ast.BinOp(node.left, other, node.right)
             if isinstance(node.op, ast.Mult):
                 yield node.right
+                if isinstance(node.left, ast.BinOp) and isinstance(node.left.op, ast.Mult):
+                    yield node.left.left
             elif isinstance(node.left, ast.BinOp) and isinstance(node.left.op, ast.Mult):
                 yield _parsed(f"{ast.unparse(node.left.left)} / ({ast.unparse(node.right)})")
             yield _parsed(f"({ast.unparse(node.left)}) / np.sqrt({ast.unparse(node.right)})")
@@ -199,14 +239,12 @@ def _simple(site: Site) -> Iterator[Any]:
         case ast.Subscript():
             if text.endswith("[::-1]") or isinstance(node.slice, ast.Slice):
                 yield node.value
-        case ast.Tuple(elts=[first, second, *rest]) if site.field == "value":
-            yield from (ast.Tuple(list(order), node.ctx) for order in _orders(node.elts))
+        case ast.Tuple() | ast.List() if site.field in ("value", "args"):
+            yield from (type(node)(order, node.ctx) for order in _orders(node.elts))
     if isinstance(node, ast.Name | ast.Subscript | ast.Attribute) and site.field != "slice":
         if isinstance(site.parent, ast.BinOp) and not text.endswith(".T"):
             yield _parsed(f"{text}.T")
             yield _parsed(f"{text} ** 2")
-        if isinstance(node, ast.Name) and isinstance(site.parent, ast.Subscript | ast.Tuple):
-            yield from ()
     inside = site.field == "slice" or isinstance(site.parent, ast.Slice)
     if isinstance(site.parent, ast.Tuple) and isinstance(node, ast.Name | ast.BinOp):
         inside = True

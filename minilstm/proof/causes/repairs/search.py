@@ -9,16 +9,18 @@ import inspect
 import textwrap
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from minilstm.proof.causes.repairs.edits import Edit, edits, is_safe
-from minilstm.proof.derivatives.problem import Array, Problem
+from minilstm.proof.causes.repairs.edits import Edit, edits, is_safe, said, values
+from minilstm.proof.derivatives.problem import Array, Gradients, Problem
 
 MOST_TERMS = 5_000  # numbers of a problem; thousands of changes are run
-MOST_SECONDS = 3.0
+MOST_CHANGES = 2_500
+MOST_SECONDS = 10.0  # where a pass takes long; elsewhere the count alone decides
 RIGHT_ERROR = 1e-7  # of the largest entry; a right gradient is as near as this
 
 
@@ -52,7 +54,7 @@ def repairs(
     function = tree.body[0]
     assert isinstance(function, ast.FunctionDef)
     end = time.monotonic() + MOST_SECONDS
-    for edit in edits(function):
+    for edit in islice(_ordered(here, tree, function, scope, grads, wrong), MOST_CHANGES):
         if time.monotonic() > end:
             break
         changed = _changed(tree, edit, scope)
@@ -66,22 +68,77 @@ def repairs(
         ):
             continue
         line = first_line + getattr(edit.site.node, "lineno", 1) - 1
-        found.append(Found(f"line {line} of {function.name}: {edit.said}", names))
+        found.append(Found(f"line {line} of {function.name}: {said(edit, tree)}", names))
         if len(names) == len(wrong):
             break
     return _told(found, wrong)
 
 
+def _ordered(
+    here: Truth,
+    tree: ast.Module,
+    function: ast.FunctionDef,
+    scope: dict[str, Any],
+    grads: Mapping[str, Array | None],
+    wrong: Sequence[str],
+) -> Iterator[Edit]:
+    """Changes in order of promise; those that would reach a right gradient are left out.
+
+    What a value reaches is found by making it larger. The mistake is in one that reaches the wrong
+    arrays and no other.
+    """
+    rank: dict[int, int] = {}
+    for site in values(function):
+        if isinstance(site.node, ast.Starred):
+            continue
+        larger = Edit(site, ast.parse(f"({ast.unparse(site.node)}) * 1.375", mode="eval").body)
+        reached = _moved_by(here, _changed(tree, larger, scope), grads)
+        place = 1  # unknown
+        if reached:
+            place = 9 if reached - set(wrong) else 0 if reached == set(wrong) else 2
+        rank.update((id(node), place) for node in ast.walk(site.node))
+    all_edits = [(rank.get(id(e.site.node), rank.get(id(e.part), 1)), e) for e in edits(function)]
+    for place in (0, 1, 2):
+        yield from (edit for n, edit in all_edits if n == place)
+
+
+def _moved_by(
+    here: Truth, changed: Callable[..., Any] | None, grads: Mapping[str, Array | None]
+) -> set[str] | None:
+    """The arrays whose gradients change with a changed function; None where it does not run."""
+    made = _run(here.problem, changed)
+    if made is None:
+        return None
+    return {n for n, g in grads.items() if g is not None and not _equal(made.get(n), g)}
+
+
+def _equal(a: Array | None, b: Array) -> bool:
+    return a is not None and a.shape == b.shape and _near(a, b)
+
+
+def _run(problem: Problem, changed: Callable[..., Any] | None) -> Gradients | None:
+    assert problem.gradients_by is not None
+    if changed is None:
+        return None
+    try:
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found: Gradients = problem.gradients_by({}, changed)
+            return found
+    except Exception:  # a change may not even run
+        return None
+
+
 def _told(found: list[Found], wrong: Sequence[str]) -> dict[str, list[str]]:
     """For each array the change that makes most arrays right."""
-    said: dict[str, list[str]] = {}
+    told: dict[str, list[str]] = {}
     for name in wrong:
         best = max((f for f in found if name in f.names), key=lambda f: len(f.names), default=None)
         if best is not None:
             all_ = len(best.names) == len(wrong)
             end = "all gradients are right" if all_ else "its gradient is right"
-            said[name] = [f"With {best.sentence}, {end}."]
-    return said
+            told[name] = [f"With {best.sentence}, {end}."]
+    return told
 
 
 def _source(written: Any) -> tuple[ast.Module, int, dict[str, Any]] | None:
@@ -123,14 +180,8 @@ def _made_right(
     wrong: Sequence[str],
 ) -> frozenset[str]:
     """The wrong arrays that a changed function gets right; none if it spoils another array."""
-    assert truth.problem.gradients_by is not None
-    if changed is None:
-        return frozenset()
-    try:
-        with np.errstate(all="ignore"), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            made = truth.problem.gradients_by({}, changed)
-    except Exception:  # a change may not even run
+    made = _run(truth.problem, changed)
+    if made is None:
         return frozenset()
     right = set()
     for name, hand in grads.items():
@@ -150,4 +201,5 @@ def _made_right(
 def _near(a: Array, b: Array) -> bool:
     known = np.isfinite(b)
     apart = np.abs(a - b)[known]
-    return bool(known.any() and (apart <= RIGHT_ERROR * np.abs(b[known]).max(initial=0.0)).all())
+    size = np.abs(b[known]).max(initial=0.0)
+    return bool(known.any() and (apart <= RIGHT_ERROR * max(size, 1e-6)).all())
