@@ -85,10 +85,10 @@ def find_causes(
         again = explain(there, second.lengths if factors and second else counts, factors)
     told = {}
     for name in wrong:
-        said = explanations.get(name, ())
+        likely = explanations.get(name, ())
         held = {_without_numbers(s) for s in again.get(name, ())}
         fact = _is_fact(grads[name], exact[name])
-        sure = [s for s in said if fact or _without_numbers(s) in held]
+        sure = [s for s in likely if fact or _without_numbers(s) in held]
         causes[name] += [s for s in sure if not isinstance(s, Pattern) and s not in causes[name]]
         patterns = [s for s in sure if isinstance(s, Pattern)]
         pattern = patterns[0] if patterns else _pattern(next(e for e in here if e.name == name))

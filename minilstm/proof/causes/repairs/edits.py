@@ -9,7 +9,10 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 # Names that a function may not use if changed versions of it are to be run.
-_UNSAFE = set("open exec eval input print os sys subprocess shutil pathlib Path np.save".split())
+_UNSAFE = {
+    "open", "exec", "eval", "input", "print", "os", "sys", "subprocess", "shutil", "Path", "save",
+    "savez", "savetxt", "tofile", "write", "write_text", "write_bytes", "dump", "unlink", "remove",
+}  # fmt: skip
 _UNSAFE_NODES = (
     ast.While, ast.Import, ast.ImportFrom, ast.Global, ast.Nonlocal, ast.With, ast.Delete,
     ast.Try, ast.Yield, ast.YieldFrom, ast.Await,
@@ -26,14 +29,14 @@ class Site(NamedTuple):
     node: Any
     parent: Any
     field: str
-    index: int | None
+    place: int | None
 
     def put(self, node: Any) -> None:
         """Hang another node there."""
-        if self.index is None:
+        if self.place is None:
             setattr(self.parent, self.field, node)
         else:
-            getattr(self.parent, self.field)[self.index] = node
+            getattr(self.parent, self.field)[self.place] = node
 
 
 class Edit(NamedTuple):
@@ -52,6 +55,7 @@ def is_safe(tree: ast.AST) -> bool:
     """Whether changed versions of a function may be run: it computes and does nothing else."""
     nodes = list(ast.walk(tree))
     names = {n.id for n in nodes if isinstance(n, ast.Name)}
+    names |= {n.attr for n in nodes if isinstance(n, ast.Attribute)}
     return not (names & _UNSAFE or any(isinstance(n, _UNSAFE_NODES) for n in nodes))
 
 
@@ -167,7 +171,7 @@ def _parsed(text: str) -> Any:
 def _statements(node: Any) -> Iterator[ast.stmt]:
     """= and += exchanged; sums over repeated indices."""
     if isinstance(node, ast.Assign) and len(node.targets) == 1:
-        target = node.targets[0]
+        target: Any = node.targets[0]
         if isinstance(target, ast.Name | ast.Subscript | ast.Attribute):
             for op in (ast.Add(), ast.Sub()):
                 yield ast.AugAssign(target, op, node.value)
@@ -187,6 +191,8 @@ def _statements(node: Any) -> Iterator[ast.stmt]:
 def _simple(site: Site) -> Iterator[Any]:
     """Changes of one expression that bring no other variable in."""
     node, text = site.node, ast.unparse(site.node)
+    other: Any
+    left: Any
     match node:
         case ast.UnaryOp(op=ast.USub()):
             yield node.operand
@@ -225,7 +231,7 @@ def _simple(site: Site) -> Iterator[Any]:
             yield from (_parsed(f"({ast.unparse(node.left)}) ** {n}") for n in (2, 3, -1, -2))
         case ast.Attribute(attr="T"):
             yield node.value
-        case ast.Compare(ops=[op]):
+        case ast.Compare(ops=[_]):
             kinds = (ast.Gt(), ast.Lt(), ast.GtE(), ast.LtE(), ast.NotEq())
             yield from (ast.Compare(node.left, [k], node.comparators) for k in kinds)
         case ast.Constant(value=bool() | str() | None):
@@ -241,10 +247,10 @@ def _simple(site: Site) -> Iterator[Any]:
                 yield node.value
         case ast.Tuple() | ast.List() if site.field in ("value", "args"):
             yield from (type(node)(order, node.ctx) for order in _orders(node.elts))
-    if isinstance(node, ast.Name | ast.Subscript | ast.Attribute) and site.field != "slice":
-        if isinstance(site.parent, ast.BinOp) and not text.endswith(".T"):
-            yield _parsed(f"{text}.T")
-            yield _parsed(f"{text} ** 2")
+    plain = isinstance(node, ast.Name | ast.Subscript | ast.Attribute) and site.field != "slice"
+    if plain and isinstance(site.parent, ast.BinOp) and not text.endswith(".T"):
+        yield _parsed(f"{text}.T")
+        yield _parsed(f"{text} ** 2")
     inside = site.field == "slice" or isinstance(site.parent, ast.Slice)
     if isinstance(site.parent, ast.Tuple) and isinstance(node, ast.Name | ast.BinOp):
         inside = True

@@ -4,7 +4,6 @@ Each function returns the sentences that hold for one array, best first."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-
 from itertools import permutations
 from typing import NamedTuple
 
@@ -66,9 +65,9 @@ def name_factor(c: float, case: Case) -> Iterator[str]:
     if _same(c, -1.0, case.close):
         yield "It is minus the right gradient: the sign is wrong."
     elif told:
-        yield f"It is {_times(c)} the right gradient: {sign}{', or '.join(told)}."
+        yield f"It is {times(c)} the right gradient: {sign}{', or '.join(told)}."
     elif several:
-        yield Pattern(f"it is {_times(c)} the right gradient everywhere")
+        yield Pattern(f"it is {times(c)} the right gradient everywhere")
 
 
 class _Reason(NamedTuple):
@@ -158,7 +157,8 @@ def _same(c: float, target: float, close: float) -> bool:
     return abs(c - target) <= 2 * close * abs(target)
 
 
-def _times(c: float) -> str:
+def times(c: float) -> str:
+    """A factor in words: minus, twice, half, 0.25 times."""
     if abs(c + 1) <= 1e-3:
         return "minus"
     digits = f"{c:.12g}" if abs(abs(c) - 1) < 1e-3 else number(c)

@@ -19,6 +19,7 @@ from minilstm.proof.causes.signatures.entrywise import (
     is_round,
     name_factor,
     not_finite,
+    times,
 )
 from minilstm.proof.causes.signatures.evidence import (
     Case,
@@ -127,7 +128,9 @@ def _joint(cases: list[Case], wrong: list[Case], complete: bool) -> str:
         )
     for sentence in name_factor(c, together):
         if isinstance(sentence, Pattern):
-            return ""
+            what = times(c)
+            shared = f"all {len(live)} gradients are {what} the right ones"
+            return Pattern(f"{shared}, as where a factor comes from the loss or from upstream")
         said = sentence.removeprefix("It is ").replace("the right gradient", "the right ones")
         return (
             f"All {len(live)} gradients are {said.removesuffix('.')}; a factor shared by all comes "
