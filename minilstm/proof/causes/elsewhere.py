@@ -43,21 +43,25 @@ class Elsewhere:
                 self._sizes[length] = list(other_sizes(self.problem, length))
             others += self._sizes[length]
         found = [(other.lengths, self._factor(other, name)) for other in others]
+        found = [(lengths, c) for lengths, c in found if np.isfinite(c)]
         for n in used:
             if all(lengths.get(n) == self.problem.lengths[n] for lengths, _ in found):
                 return []
         return found
 
     def _factor(self, other: Problem, name: str) -> float:
-        """What the gradient of an array is multiplied by there, along a random direction."""
+        """What the gradient of an array is multiplied by there; NaN if it is no multiple."""
         key = id(other), name
         if key not in self._factors:
             rng = np.random.default_rng(7)
-            direction = rng.standard_normal(other.arrays[name].shape)
-            hand = other.claimed()[name]
-            true = Oracle(other, self.method).along({name: direction}).value
-            by_hand = np.nan if hand is None else float((hand * direction).sum())
-            self._factors[key] = by_hand / true if true else np.nan
+            hand, oracle = other.claimed()[name], Oracle(other, self.method)
+            found = []
+            for _ in range(2):
+                direction = rng.standard_normal(other.arrays[name].shape)
+                true = oracle.along({name: direction}).value
+                by_hand = np.nan if hand is None else float((hand * direction).sum())
+                found.append(by_hand / true if true else np.nan)
+            self._factors[key] = found[0] if np.allclose(*found, rtol=1e-6) else np.nan
         return self._factors[key]
 
 

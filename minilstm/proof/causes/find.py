@@ -63,6 +63,7 @@ def find_causes(
     elif replay is not None:
         for name, found in replayed(replay, grads, wrong, second).items():
             causes[name] += found
+    known = {name for name in wrong if causes[name]}
     here = _evidence(oracle, grads, exact, tolerances, wrong)
     there = []
     if second is not None:
@@ -70,14 +71,14 @@ def find_causes(
         claims = second.claimed()
         unknown = {n: np.full(second.arrays[n].shape, np.nan) for n in exact}
         there = _evidence(other, claims, unknown, tolerances, wrong)
-    unexplained = [name for name in wrong if not causes[name]]
-    if unexplained and second is not None:
+    unsure = any(not c or c[0].startswith("perhaps") for c in causes.values())
+    if unsure and second is not None:
         truths = (
             Truth(p, {e.name: e.exact for e in found})
             for p, found in ((problem, here), (second, there))
         )
         for name, said in repairs(next(truths), grads, list(wrong), list(truths)).items():
-            causes[name] += said
+            causes[name] = said
     factors = elsewhere.factors if problem.again else None
     counts = problem.lengths if problem.again else problem.counts
     with np.errstate(all="ignore"):  # numbers of any size
@@ -85,7 +86,7 @@ def find_causes(
         again = explain(there, second.lengths if factors and second else counts, factors)
     told = {}
     for name in wrong:
-        likely = explanations.get(name, ())
+        likely = () if name in known else explanations.get(name, ())
         held = {_without_numbers(s) for s in again.get(name, ())}
         fact = _is_fact(grads[name], exact[name])
         sure = [s for s in likely if fact or _without_numbers(s) in held]

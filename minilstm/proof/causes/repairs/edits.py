@@ -18,6 +18,12 @@ _UNSAFE_NODES = (
     ast.Try, ast.Yield, ast.YieldFrom, ast.Await,
 )  # fmt: skip
 _SWAPPED = {"sum": "mean", "mean": "sum", "max": "min", "min": "max", "var": "std", "std": "var"}
+# What a value {0} may lack, of another variable {1}.
+FORMS = (
+    "{0} * {1}", "{0} / {1}", "{0} * (1 - {1})", "{0} * (1 - {1} ** 2)", "{0} + {1}", "{0} - {1}",
+    "{0} / len({1})", "{0} / {1}.shape[-1]", "{0} / np.sqrt({1}.shape[-1])", "{0} / {1}.size",
+    "{0} * len({1})", "{0} * np.sign({1})", "{0} * {1}[:, None]",
+)  # fmt: skip
 MOST_SHOWN = 72  # characters of code in a sentence
 _AXES = ("0", "1", "2", "-1", "-2", "None")
 _NUMBERS = ("2", "3", "1", "0.5", "0")
@@ -59,38 +65,32 @@ def is_safe(tree: ast.AST) -> bool:
     return not (names & _UNSAFE or any(isinstance(n, _UNSAFE_NODES) for n in nodes))
 
 
-def edits(function: ast.FunctionDef) -> Iterator[Edit]:
-    """All changes that are tried, by kind, the likeliest kinds first."""
+def edits(function: ast.FunctionDef) -> Iterator[tuple[int, Edit]]:
+    """(kind, change) of all changes that are tried; kind 0 brings no other variable in."""
     sites = list(_sites(function))
     found = [s for s in sites if isinstance(s.node, ast.expr) and _is_read(s)]
     variables = _variables(function)
     for site in sites:
-        for new in _statements(site.node):
-            yield Edit(site, new)
+        yield from ((0, Edit(site, new)) for new in _statements(site.node))
     for site in found:
-        for new in _simple(site):
-            yield Edit(site, new)
-    for similar in (True, False):
-        for site in found:
-            if isinstance(site.node, ast.Name) and site.node.id in variables:
-                alike = [v for v in variables if (v[0] == site.node.id[0]) is similar]
-                yield from (Edit(site, _name(v)) for v in alike if v != site.node.id)
-    for site in found:
-        if isinstance(site.node, ast.Constant) and site.field != "slice":
-            yield from (Edit(site, _name(v)) for v in variables)
+        yield from ((0, Edit(site, new)) for new in _simple(site))
     wide = [s for s in found if _is_factor(s)]
     for site in wide:
         text = f"({ast.unparse(site.node)})"
         for times in ("-{0}", "{0} * 2", "{0} / 2"):
-            yield Edit(site, _parsed(times.format(text)))
-    for form in (
-        "{0} * {1}", "{0} / {1}", "{0} * (1 - {1})", "{0} * (1 - {1} ** 2)", "{0} + {1}",
-        "{0} - {1}", "{0} / len({1})", "{0} / {1}.shape[-1]", "{0} / np.sqrt({1}.shape[-1])",
-        "{0} / {1}.size", "{0} * len({1})", "{0} * np.sign({1})", "{0} * {1}[:, None]",
-    ):  # fmt: skip
+            yield 0, Edit(site, _parsed(times.format(text)))
+    names = [s for s in found if isinstance(s.node, ast.Name) and s.node.id in variables]
+    for similar in (True, False):
+        for site in names:
+            alike = [v for v in variables if (v[0] == site.node.id[0]) is similar]
+            yield from ((1, Edit(site, _name(v))) for v in alike if v != site.node.id)
+    for site in found:
+        if isinstance(site.node, ast.Constant) and site.field != "slice":
+            yield from ((1, Edit(site, _name(v))) for v in variables)
+    for form in FORMS:
         for site in wide:
             text = f"({ast.unparse(site.node)})"
-            yield from (Edit(site, _parsed(form.format(text, v))) for v in variables)
+            yield from ((1, Edit(site, _parsed(form.format(text, v)))) for v in variables)
 
 
 def values(function: ast.FunctionDef) -> Iterator[Site]:
@@ -113,7 +113,9 @@ def said(edit: Edit, tree: ast.Module) -> str:
     around = edit.site
     while not isinstance(around.node, ast.stmt):
         up = next(s for s in _sites(tree) if s.node is around.parent)
-        if len(ast.unparse(up.node)) > MOST_SHOWN or isinstance(up.node, ast.For | ast.If):
+        if len(ast.unparse(up.node)) > MOST_SHOWN or isinstance(
+            up.node, ast.For | ast.If | ast.Tuple
+        ):
             break
         around = up
     old = ast.unparse(around.node)

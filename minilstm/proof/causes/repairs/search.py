@@ -19,7 +19,7 @@ from minilstm.proof.causes.repairs.edits import Edit, edits, is_safe, said, valu
 from minilstm.proof.derivatives.problem import Array, Gradients, Problem
 
 MOST_TERMS = 5_000  # numbers of a problem; thousands of changes are run
-MOST_CHANGES = 1_500
+MOST_CHANGES = 1_000
 MOST_SECONDS = 10.0  # where a pass takes long; elsewhere the count alone decides
 RIGHT_ERROR = 1e-7  # of the largest entry; a right gradient is as near as this
 
@@ -97,9 +97,13 @@ def _ordered(
         if reached:
             place = 9 if reached - set(wrong) else 0 if reached == set(wrong) else 2
         rank.update((id(node), place) for node in ast.walk(site.node))
-    all_edits = [(rank.get(id(e.site.node), rank.get(id(e.part), 1)), e) for e in edits(function)]
-    for place in (0, 1, 2):
-        yield from (edit for n, edit in all_edits if n == place)
+    found = []
+    for kind, edit in edits(function):
+        place = rank.get(id(edit.site.node), rank.get(id(edit.part), 1))
+        # Without another variable there are few, so these are all tried first.
+        found.append((0 if kind == 0 and place < 2 else 1 + place, edit))
+    for first in (0, 1, 2, 3):
+        yield from (edit for n, edit in found if n == first)
 
 
 def _moved_by(
@@ -123,7 +127,7 @@ def _run(problem: Problem, changed: Callable[..., Any] | None) -> Gradients | No
     try:
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found: Gradients = problem.gradients_by({}, changed)
+            found: Gradients = problem.gradients_by({}, backward=changed)
             return found
     except Exception:  # a change may not even run
         return None
