@@ -61,7 +61,8 @@ class Elsewhere:
                 true = oracle.along({name: direction}).value
                 by_hand = np.nan if hand is None else float((hand * direction).sum())
                 found.append(by_hand / true if true else np.nan)
-            self._factors[key] = found[0] if np.allclose(*found, rtol=1e-6) else np.nan
+            one, two = found
+            self._factors[key] = one if np.isclose(one, two, rtol=1e-6) else np.nan
         return self._factors[key]
 
 

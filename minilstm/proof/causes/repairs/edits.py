@@ -5,7 +5,7 @@ Each is one expression or statement in place of another; the likeliest come firs
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any, NamedTuple
 
 # Names that a function may not use if changed versions of it are to be run.
@@ -65,32 +65,39 @@ def is_safe(tree: ast.AST) -> bool:
     return not (names & _UNSAFE or any(isinstance(n, _UNSAFE_NODES) for n in nodes))
 
 
-def edits(function: ast.FunctionDef) -> Iterator[tuple[int, Edit]]:
-    """(kind, change) of all changes that are tried; kind 0 brings no other variable in."""
+def plain_edits(function: ast.FunctionDef) -> Iterator[Edit]:
+    """Changes that bring no other variable in; there are few of them."""
     sites = list(_sites(function))
     found = [s for s in sites if isinstance(s.node, ast.expr) and _is_read(s)]
-    variables = _variables(function)
     for site in sites:
-        yield from ((0, Edit(site, new)) for new in _statements(site.node))
+        yield from (Edit(site, new) for new in _statements(site.node))
     for site in found:
-        yield from ((0, Edit(site, new)) for new in _simple(site))
-    wide = [s for s in found if _is_factor(s)]
-    for site in wide:
-        text = f"({ast.unparse(site.node)})"
-        for times in ("-{0}", "{0} * 2", "{0} / 2"):
-            yield 0, Edit(site, _parsed(times.format(text)))
+        yield from (Edit(site, new) for new in _simple(site))
+    for site in found:
+        if _is_factor(site):
+            text = f"({ast.unparse(site.node)})"
+            for times in ("-{0}", "{0} * 2", "{0} / 2"):
+                yield Edit(site, _parsed(times.format(text)))
+
+
+def edits_with_names(function: ast.FunctionDef, wanted: Container[int]) -> Iterator[Edit]:
+    """Changes with another variable, at the nodes whose ids are `wanted`."""
+    sites = [s for s in _sites(function) if id(s.node) in wanted]
+    found = [s for s in sites if isinstance(s.node, ast.expr) and _is_read(s)]
+    variables = _variables(function)
     names = [s for s in found if isinstance(s.node, ast.Name) and s.node.id in variables]
     for similar in (True, False):
         for site in names:
             alike = [v for v in variables if (v[0] == site.node.id[0]) is similar]
-            yield from ((1, Edit(site, _name(v))) for v in alike if v != site.node.id)
+            yield from (Edit(site, _name(v)) for v in alike if v != site.node.id)
     for site in found:
         if isinstance(site.node, ast.Constant) and site.field != "slice":
-            yield from ((1, Edit(site, _name(v))) for v in variables)
+            yield from (Edit(site, _name(v)) for v in variables)
     for form in FORMS:
-        for site in wide:
-            text = f"({ast.unparse(site.node)})"
-            yield from ((1, Edit(site, _parsed(form.format(text, v)))) for v in variables)
+        for site in found:
+            if _is_factor(site):
+                text = f"({ast.unparse(site.node)})"
+                yield from (Edit(site, _parsed(form.format(text, v))) for v in variables)
 
 
 def values(function: ast.FunctionDef) -> Iterator[Site]:

@@ -15,10 +15,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minilstm.proof.causes.repairs.edits import Edit, edits, is_safe, said, values
+from minilstm.proof.causes.repairs.edits import (
+    Edit,
+    edits_with_names,
+    is_safe,
+    plain_edits,
+    said,
+    values,
+)
 from minilstm.proof.derivatives.problem import Array, Gradients, Problem
 
 MOST_TERMS = 5_000  # numbers of a problem; thousands of changes are run
+UPSTREAM_OF_RIGHT = 3  # the rank of a value that reaches right gradients
 MOST_CHANGES = 1_000
 MOST_SECONDS = 10.0  # where a pass takes long; elsewhere the count alone decides
 RIGHT_ERROR = 1e-7  # of the largest entry; a right gradient is as near as this
@@ -95,15 +103,14 @@ def _ordered(
         reached = _moved_by(here, _changed(tree, larger, scope), grads)
         place = 1  # unknown
         if reached:
-            place = 9 if reached - set(wrong) else 0 if reached == set(wrong) else 2
+            place = UPSTREAM_OF_RIGHT if reached - set(wrong) else 0 if reached == set(wrong) else 2
         rank.update((id(node), place) for node in ast.walk(site.node))
-    found = []
-    for kind, edit in edits(function):
-        place = rank.get(id(edit.site.node), rank.get(id(edit.part), 1))
-        # Without another variable there are few, so these are all tried first.
-        found.append((0 if kind == 0 and place < 2 else 1 + place, edit))
-    for first in (0, 1, 2, 3):
-        yield from (edit for n, edit in found if n == first)
+    for edit in plain_edits(function):
+        if rank.get(id(edit.site.node), rank.get(id(edit.part), 1)) < UPSTREAM_OF_RIGHT:
+            yield edit
+    for place in range(UPSTREAM_OF_RIGHT):
+        wanted = {id(n) for n in ast.walk(function) if rank.get(id(n), 1) == place}
+        yield from edits_with_names(function, wanted)
 
 
 def _moved_by(
