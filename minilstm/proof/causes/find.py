@@ -70,6 +70,7 @@ def find_causes(
         other = Oracle(second, oracle.method)
         claims = second.claimed()
         unknown = {n: np.full(second.arrays[n].shape, np.nan) for n in exact}
+        second.axes = problem.axes
         there = _evidence(other, claims, unknown, tolerances, wrong)
     unsure = any(not c or c[0].startswith("perhaps") for c in causes.values())
     if unsure and second is not None:
@@ -77,8 +78,10 @@ def find_causes(
             Truth(p, {e.name: e.exact for e in found})
             for p, found in ((problem, here), (second, there))
         )
+        spoiled = set(problem.spoiled)
         for name, said in repairs(next(truths), grads, list(wrong), list(truths)).items():
             causes[name] = said
+        problem.spoiled &= spoiled  # a change may write into anything
     factors = elsewhere.factors if problem.again else None
     counts = problem.lengths if problem.again else problem.counts
     with np.errstate(all="ignore"):  # numbers of any size

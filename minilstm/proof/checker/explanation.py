@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from minilstm.proof.causes.axes import axes_by_trial
 from minilstm.proof.causes.find import Told, find_causes
 from minilstm.proof.checker.comparison import MOST_KINKS, Comparison
 from minilstm.proof.derivatives.claims import REPEATED_CALL_ERROR, Claims
@@ -46,6 +47,14 @@ def explained(
     likeness = problem.recognise() if wrong and problem.recognise else None
     if likeness is not None:
         problem.notes.append(f"f was recognised as {likeness.title}")
+    elif wrong and problem.outputs is not None:
+        unknown = {n: a for n, a in problem.arrays.items() if n not in problem.axes}
+        for name, words in axes_by_trial(unknown, problem.outputs).items():
+            problem.axes = {**problem.axes, name: words}
+            shown = ", ".join(word or "?" for word in words)
+            problem.notes.append(
+                f"the axes of {name} are taken for ({shown}), from what they reach"
+            )
     told = find_causes(oracle, claims.grads, exact, allowed, offs, likeness) if wrong else {}
     for name, error in errors.items():
         axes = problem.axes.get(name, ())

@@ -130,6 +130,7 @@ def problem_of(
     problem.spoiled = spoiled
     problem.recognise = lambda: recognise(named, outputs, dy)
     problem.inputs, problem.written, problem.gradients_by = named, backward, gradients
+    problem.outputs = lambda values: forward(values)[0]
     problem.lengths = _lengths(named, outputs)
 
     def again(moved: Mapping[str, Any]) -> Problem:

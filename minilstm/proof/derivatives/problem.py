@@ -43,6 +43,7 @@ class Problem:
     again: Callable[[Mapping[str, Any]], Problem] | None = None
     written: Callable[..., Any] | None = None  # backward as its author wrote it
     gradients_by: Callable[..., Gradients] | None = None
+    outputs: Callable[[Mapping[str, Array]], Any] | None = None  # of f, with arrays replaced
     lengths: Mapping[str, float] = field(default_factory=dict)  # all sizes and constants by name
     noise: float | None = None  # rounding of one value of the loss, where it has been measured
     notes: list[str] = field(default_factory=list)  # sentences for the report

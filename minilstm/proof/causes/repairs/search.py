@@ -27,7 +27,7 @@ from minilstm.proof.derivatives.problem import Array, Gradients, Problem
 
 MOST_TERMS = 5_000  # numbers of a problem; thousands of changes are run
 UPSTREAM_OF_RIGHT = 3  # the rank of a value that reaches right gradients
-MOST_CHANGES = 1_000
+MOST_CHANGES = 1_500
 MOST_SECONDS = 10.0  # where a pass takes long; elsewhere the count alone decides
 RIGHT_ERROR = 1e-7  # of the largest entry; a right gradient is as near as this
 
