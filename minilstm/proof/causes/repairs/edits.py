@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Container, Iterator
+from itertools import product
 from typing import Any, NamedTuple
 
 # Names that a function may not use if changed versions of it are to be run.
@@ -22,7 +23,8 @@ _SWAPPED = {"sum": "mean", "mean": "sum", "max": "min", "min": "max", "var": "st
 FORMS = (
     "{0} * {1}", "{0} / {1}", "{0} * (1 - {1})", "{0} * (1 - {1} ** 2)", "{0} + {1}", "{0} - {1}",
     "{0} / len({1})", "{0} / {1}.shape[-1]", "{0} / np.sqrt({1}.shape[-1])", "{0} / {1}.size",
-    "{0} * len({1})", "{0} * np.sign({1})", "{0} * {1}[:, None]",
+    "{0} * len({1})", "{0} * np.sign({1})", "{0} * {1}[:, None]", "{0} - {1}.mean(axis=0)",
+    "{0} - {1}.mean(axis=-1, keepdims=True)",
 )  # fmt: skip
 MOST_SHOWN = 72  # characters of code in a sentence
 _AXES = ("0", "1", "2", "-1", "-2", "None")
@@ -93,9 +95,10 @@ def edits_with_names(function: ast.FunctionDef, wanted: Container[int]) -> Itera
     for site in found:
         if isinstance(site.node, ast.Constant) and site.field != "slice":
             yield from (Edit(site, _name(v)) for v in variables)
-    for form in FORMS:
+    whole = {id(site.node) for site in values(function)}
+    for outer, form in product((True, False), FORMS):
         for site in found:
-            if _is_factor(site):
+            if (id(site.node) in whole) is outer and _is_factor(site):
                 text = f"({ast.unparse(site.node)})"
                 yield from (Edit(site, _parsed(form.format(text, v))) for v in variables)
 
