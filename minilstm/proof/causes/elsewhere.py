@@ -120,6 +120,7 @@ def _another(value: Any, reach: float, rng: np.random.Generator) -> Any:
 
 def _tried(problem: Problem, moved: Mapping[str, Any]) -> Problem | None:
     """The problem at other inputs, if both passes run there and give finite numbers."""
+    other = None
     try:
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -127,6 +128,9 @@ def _tried(problem: Problem, moved: Mapping[str, Any]) -> Problem | None:
             value, grads = other.value({}), other.claimed()
     except Exception:  # a function need not take every size
         return None
+    finally:
+        if other is not None and problem.again:  # else its passes are the first one's
+            problem.others.append(other)
     shapes = all(g is None or g.shape == other.arrays[n].shape for n, g in grads.items())
     finite = all(np.isfinite(g).all() for g in grads.values() if g is not None)
     return other if shapes and finite and np.isfinite(value) else None
@@ -137,7 +141,7 @@ def _moved(problem: Problem, moved: Mapping[str, Array]) -> Problem:
     other = moved_to(problem, moved)
     return replace(
         other,
-        gradients=lambda values: problem.gradients({**moved, **values}),
+        gradients=lambda values: problem.claimed({**moved, **values}),
         replay=None if problem.replay is None else lambda f, g: problem.replay(f, g, moved),  # type: ignore
         base=None,
     )

@@ -50,6 +50,9 @@ class Problem:
     spoiled: set[str] = field(default_factory=set)  # arguments into which a function wrote
     forward_passes: int = 0  # run so far
     backward_passes: int = 0
+    others: list[Problem] = field(
+        default_factory=list
+    )  # the same at other inputs, tried for causes
 
     def value(self, replaced: Mapping[str, Array]) -> complex:
         """One forward pass: the loss with some arrays replaced."""

@@ -134,6 +134,7 @@ def _run(problem: Problem, changed: Callable[..., Any] | None) -> Gradients | No
     try:
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            problem.backward_passes += 1
             found: Gradients = problem.gradients_by({}, backward=changed)
             return found
     except Exception:  # a change may not even run
