@@ -274,7 +274,9 @@ def host() -> Any:
 
 @cache
 def _numpy() -> Backend:
-    return Backend("numpy")
+    from minilstm.kernels import numpy_stream
+
+    return Backend("numpy", make_stepper=numpy_stream.make_stepper)
 
 
 @cache

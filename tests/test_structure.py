@@ -38,7 +38,7 @@ MAY_IMPORT = {
     "checks": set(),
     "logs": set(),
     "version": set(),
-    "exchange.incoming.formats": {"checks"},  # so low that the network may read files with it
+    "exchange.incoming.formats": {"checks"},  # so low that the network reads files with it
     "functional": set(),
     "kernels": {"functional", "errors"},
     "record": {"functional"},
@@ -49,7 +49,8 @@ MAY_IMPORT = {
     "losses": {"layers", "backend"},
     "network.graph": {"layers", "plots", "checks"},
     "network.passes": {"network.graph", "losses", "layers", "backend", "data"},
-    "network": {"network.graph", "network.passes", *NETWORK, "version"},
+    "network": {"exchange.incoming.formats", "network.graph", "network.passes", *NETWORK,
+                "version"},
     "exchange.incoming": {"exchange.incoming.formats", "network", "network.graph", "layers"},
     "evaluation": {"network", "network.graph", "network.passes", *NETWORK},
     "training": {"evaluation", "network", "network.graph", "network.passes", *NETWORK, "version"},
@@ -102,9 +103,8 @@ LAZILY = {
     "kernels": {"cupy", "numba"},
     "data": {"scipy", "matio", "h5py", "openpyxl", "pandas", "pyarrow", "tomllib"},
     "evaluation": {"sklearn"},
-    "exchange": {"onnxruntime", "safetensors"},
+    "exchange": {"onnxruntime"},
     "command_line": {"shtab"},
-    "network": {"safetensors"},
     "plots": {"matplotlib", "IPython"},
     "training": {"tqdm"},
     "bench": {"torch", "onnx", "onnxruntime", "openvino"},
@@ -352,7 +352,7 @@ def test_importing_minilstm_loads_nothing_but_numpy():
     assert loaded_by(public) == {"numpy"}
 
 
-def test_loading_and_predicting_needs_numpy_and_safetensors_only(tmp_path):
+def test_loading_and_predicting_needs_numpy_only(tmp_path):
     layers = [ml.SequenceInput(2, "zerocenter", [1, 2]), ml.LSTM(3), ml.FullyConnected(2)]
     net = ml.Network([*layers, ml.Softmax()], rng=np.random.default_rng(0), classes=["a", "b"])
     net.save(tmp_path / "model.safetensors")
@@ -365,7 +365,7 @@ def test_loading_and_predicting_needs_numpy_and_safetensors_only(tmp_path):
             assert net.stream().step([1.0, 2.0]).shape == (2,)
             net.save("again.safetensors")
     """
-    assert loaded_by(program, tmp_path) == {"numpy", "safetensors"}
+    assert loaded_by(program, tmp_path) == {"numpy"}
 
 
 def test_silent_training_on_numpy_needs_numpy_only():

@@ -6,11 +6,9 @@ Axes: B streams that step together, D features, H hidden units, C outputs, V lan
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from typing import Any
-from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +38,7 @@ from minilstm.kernels.numba.stream_step import (
     TO_AT,
     WEIGHTS_AT,
 )
+from minilstm.kernels.sharing import shared
 
 Array = NDArray[Any]
 Layer = tuple[str, Mapping[str, Any]]  # kind, and what it needs by name
@@ -131,7 +130,7 @@ def make_stepper(
         source = memory.reserve(B * _row(size, V))
         line[[INPUTS, OUTPUTS, TO_AT]] = inputs, size, source
         table.append(line)
-    rows, packed = np.stack(table), _shared(weights.array())  # (layers, COLUMNS), (size,)
+    rows, packed = np.stack(table), shared(weights.array())  # (layers, COLUMNS), (size,)
     worth = [  # parts of each LSTM's step
         1 + min(B, TILE_ROWS) * G * (1 + D + G // 4) // stream_step.PART_MULTIPLY_ADDS
         for G, D in lstms
@@ -210,16 +209,3 @@ def _compiled(dtype: np.dtype[Any]) -> Callable[..., int]:
     (only,) = stream_step.step.of(dtype).overloads.values()
     entry: Callable[..., int] = only.entry_point
     return entry
-
-
-_in_use: WeakValueDictionary[tuple[str, bytes], Array] = WeakValueDictionary()
-
-
-def _shared(weights: Array) -> Array:
-    """The array that streams with the same weights already use, or else this one.
-
-    A thousand streams of a network thus hold its weights once. The content decides, so a network
-    whose arrays were changed meanwhile gets its own.
-    """
-    key = weights.dtype.str, hashlib.blake2b(weights.data, digest_size=32).digest()
-    return _in_use.setdefault(key, weights)

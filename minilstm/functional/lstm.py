@@ -23,7 +23,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.functional.activations import GATE_ACTIVATIONS, STATE_ACTIVATIONS, find_activations
+from minilstm.functional.activations import (
+    GATE_ACTIVATIONS,
+    STATE_ACTIVATIONS,
+    all_gates,
+    find_activations,
+)
 from minilstm.functional.gate import gated
 from minilstm.functional.ragged import IntArray, last_rows, previous_rows, state_slots
 
@@ -120,22 +125,21 @@ def lstm_forward(
     )
     B, H = h0.shape
     N = len(x)
-    slots = state_slots(active)  # (T + 1,)
+    slots = state_slots(active).tolist()  # (T + 1,)
     h = np.empty((B + N, H), x.dtype)  # (B + N, H)
     c = np.empty((B + N, H), x.dtype)  # (B + N, H)
     h[:B], c[:B] = h0, c0
     gates = x @ W.T + b  # (N, G) the W x + b part of (1), for all steps at once
-    for t, n in enumerate(active):
+    activate = all_gates(gate, state, H, x.dtype)
+    for t, n in enumerate(active.tolist()):
         prev = slice(slots[t], slots[t] + n)
         now = slice(slots[t + 1], slots[t + 1] + n)
         z = gates[now.start - B : now.stop - B]  # (n, G)
         z += h[prev] @ R.T  # (1)
-        z[:, : 2 * H] = gate.forward(z[:, : 2 * H])  # (2) i, f
-        z[:, 3 * H :] = gate.forward(z[:, 3 * H :])  # (2) o
-        z[:, 2 * H : 3 * H] = state.forward(z[:, 2 * H : 3 * H])  # (3)
+        activate(z)  # (2), (3), in the place of z
         i, f, g, o = z[:, :H], z[:, H : 2 * H], z[:, 2 * H : 3 * H], z[:, 3 * H :]  # (n, H)
-        c[now] = f * c[prev] + i * g  # (4)
-        h[now] = o * state.forward(c[now])  # (5)
+        c_t = np.add(f * c[prev], i * g, out=c[now])  # (n, H) (4)
+        np.multiply(o, state.forward(c_t), out=h[now])  # (5)
     last = B + last_rows(active)  # (B,)
     cache = LSTMCache(x, W, R, h, c, gates, active, packed, gate_activation, state_activation)
     return h[B:], LSTMState(h[last], c[last]), cache

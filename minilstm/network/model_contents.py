@@ -66,21 +66,6 @@ def checksum(
     return digest.hexdigest()
 
 
-def strict_json(text: str | bytes) -> Any:
-    """JSON without repeated names and without NaN or infinity."""
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            raise ValueError("a name is there twice in its JSON")
-        return found
-
-    def never(constant: str) -> Any:
-        raise ValueError(f"{constant} is no JSON")
-
-    return json.loads(text, object_pairs_hook=once, parse_constant=never)
-
-
 def contents(metadata: Mapping[str, Any], tensors: Mapping[str, Array], version: int) -> Contents:
     """The parts of a network, from the description and the arrays of a file."""
     if metadata["format"] != FORMAT:

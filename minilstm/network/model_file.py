@@ -11,13 +11,15 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.checks import shortened, shown
 from minilstm.errors import ModelFileError
+from minilstm.exchange.incoming.formats.bounds import Refused, file_bytes, plain_json
+from minilstm.exchange.incoming.formats.safetensors import read_safetensors, write_safetensors
 from minilstm.files import write_atomically
 from minilstm.network.graph.wiring import wire
 from minilstm.network.model_contents import (
@@ -32,7 +34,6 @@ from minilstm.network.model_contents import (
     contents,
     numbered,
     of_each,
-    strict_json,
 )
 from minilstm.network.self_check import (
     LEAST_TOLERANCE,
@@ -41,14 +42,12 @@ from minilstm.network.self_check import (
     draw_inputs,
     numpy_scores,
 )
-from minilstm.paths import check_readable, in_words
 
 Array = NDArray[Any]
 
 FORMAT_VERSION = 3
 # Version 1 knew chains of four kinds of layers only. The checksums of 1 and 2 are of arrays alone.
 READABLE_VERSIONS = (1, 2, 3)
-LARGEST_HEADER = 100_000_000  # bytes, as in the library
 LONGEST_REASON = 300  # letters of what is wrong
 # What Python and NumPy raise for contents that make no sense. MemoryError is not among them: all
 # sizes have been compared with the arrays that are there.
@@ -68,8 +67,6 @@ def write_model(path: str | os.PathLike[str], net: Any) -> Path:
 
 def to_bytes(net: Any) -> bytes:
     """A model file in memory; see `write_model`."""
-    from safetensors.numpy import save
-
     from minilstm.version import __version__
 
     dtype = net.dtype
@@ -130,7 +127,7 @@ def to_bytes(net: Any) -> bytes:
             f"a name or a class of the network holds {error.object[error.start]!r}, which is no "
             "letter; name it anew."
         ) from None
-    return bytes(save(tensors, metadata={FORMAT: text}))
+    return write_safetensors(tensors, {FORMAT: text})
 
 
 def read_model(
@@ -145,37 +142,21 @@ def read_model(
     DataError where the path is no regular file; ModelFileError for whatever is wrong within it: it
     is truncated, not safetensors, not written by minilstm, changed since, or its self-test fails.
     """
-    path = check_readable(path)
-    try:
-        with open(path, "rb") as file:
-            return from_file(file, path.stat().st_size, kind, self_test, str(path))
-    except OSError as error:
-        raise in_words(error, f"path is {str(path)!r}, but it could not be read") from error
+    found, data = file_bytes(path)
+    return from_bytes(data, kind, self_test, str(found))
 
 
-def from_file(
-    file: IO[bytes],
-    size: int,
-    kind: Callable[..., Any],
-    self_test: bool = True,
-    path: str = "the file",
+def from_bytes(
+    data: bytes, kind: Callable[..., Any], self_test: bool = True, path: str = "the file"
 ) -> Any:
-    """A network from an open model file of so many bytes; see `read_model`.
-
-    `path` is for the messages.
-    """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
+    """A network from a model file in memory; see `read_model`. `path` is for the messages."""
     try:
-        data, header = _read(file, size)
-        tensors = load(data)
-    except (SafetensorError, *NONSENSE) as error:
+        tensors, others = read_safetensors(data)
+    except (Refused, *NONSENSE) as error:
         raise ModelFileError(
             f"{path} is not a whole safetensors file ({_reason(error)}); it may be truncated: copy "
             "it again, or save the model again."
         ) from error
-    others = dict(header.get("__metadata__") or {})
     text = others.pop(FORMAT, None)
     if text is None:
         raise ModelFileError(
@@ -183,7 +164,7 @@ def from_file(
             "metadata); only files made by net.save can be loaded."
         )
     try:
-        metadata = strict_json(text)
+        metadata = plain_json(text.encode())
         version = metadata["format_version"]
         if type(version) is not int or version not in READABLE_VERSIONS:
             raise ModelFileError(
@@ -221,7 +202,7 @@ def from_file(
                 )
     except ModelFileError:
         raise
-    except NONSENSE as error:
+    except (Refused, *NONSENSE) as error:
         raise ModelFileError(
             f"{path} does not describe a network ({_reason(error)}); it was changed after saving, "
             "so save the model again."
@@ -229,23 +210,10 @@ def from_file(
     return net
 
 
-def _read(file: IO[bytes], size: int) -> tuple[bytes, dict[str, Any]]:
-    """All bytes, once the header says that there are as many as there should be; and the header."""
-    first = file.read(8)
-    stated = int.from_bytes(first, "little")
-    if len(first) < 8 or stated > min(size - 8, LARGEST_HEADER):
-        raise ValueError(f"{size} bytes, but a header of {stated}")
-    text = file.read(stated)
-    header = strict_json(text)
-    ends = [v["data_offsets"][1] for k, v in header.items() if k != "__metadata__"]
-    expected = 8 + stated + max(ends, default=0)
-    if size != expected:
-        raise ValueError(f"{size} bytes instead of {shown(expected)}")
-    return first + text + file.read(), header
-
-
 def _reason(error: Exception) -> str:
     """What an error says, as a part of a sentence."""
+    if isinstance(error, Refused):
+        return "it " + str(error).partition(";")[0]
     if isinstance(error, RecursionError):
         return "its JSON is nested too deeply"
     if isinstance(error, KeyError):

@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.errors import ModelFileError
+from minilstm.exchange.incoming.formats.bounds import NONSENSE, Refused, file_bytes, plain_json
+from minilstm.exchange.incoming.formats.safetensors import read_safetensors, write_safetensors
 from minilstm.files import write_atomically
 from minilstm.functional.lstm import LSTMState
-from minilstm.network.model_contents import checksum, strict_json
-from minilstm.paths import check_readable, in_words
+from minilstm.network.model_contents import checksum
 
 Array = NDArray[Any]
 State = Mapping[str, LSTMState]
@@ -41,8 +42,6 @@ def write_states(
     state : (hidden (n, H), cell (n, H)) by layer name
     ids : n names of the sequences; None where they have none
     """
-    from safetensors.numpy import save
-
     arrays = {
         f"{name}/{part}": np.ascontiguousarray(values)
         for name, pair in state.items()
@@ -54,7 +53,7 @@ def write_states(
         "ids": None if ids is None else list(ids),
     }
     described["sha256"] = checksum(arrays, described)
-    data = bytes(save(arrays, metadata={FORMAT: json.dumps(described)}))
+    data = write_safetensors(arrays, {FORMAT: json.dumps(described)})
     return write_atomically(path, lambda file: file.write(data))
 
 
@@ -66,23 +65,15 @@ def read_states(
     Raises FileNotFoundError where there is no such file; DataError where the path is no regular
     file; ModelFileError where it is no whole file of states, or one of another network.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
-    path = check_readable(path)
+    path, data = file_bytes(path)
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise in_words(error, f"path is {str(path)!r}, but it could not be read") from error
-    try:
-        arrays = load(data)
-        size = int.from_bytes(data[:8], "little")
-        described = strict_json(strict_json(data[8 : 8 + size])["__metadata__"][FORMAT])
+        arrays, metadata = read_safetensors(data)
+        described = plain_json(metadata[FORMAT].encode())
         version, ids = described["format_version"], described["ids"]
         whole = described["sha256"] == checksum(arrays, described)
         names = list(dict.fromkeys(key.rpartition("/")[0] for key in arrays))
         pairs = [[arrays[f"{name}/{part}"] for part in LSTMState._fields] for name in names]
-    except (SafetensorError, LookupError, TypeError, ValueError, RecursionError) as error:
+    except (Refused, *NONSENSE) as error:
         raise ModelFileError(
             f"{path} is not a whole file of states; give one that save_state wrote."
         ) from error

@@ -47,8 +47,8 @@ class Stream:
     stream is pickled with its network, and goes on where it is unpickled, on the backend in force
     there. Thousands of streams that come and go are a `minilstm.network.pool.Pool`, ``net.pool()``.
 
-    An open stream may keep the weights of its opening (on Numba it does), while `predict` sees at
-    once what is written into the arrays of a network: open a new stream after that.
+    An open stream may keep the weights of its opening, while `predict` sees at once what is written
+    into the arrays of a network: open a new stream after that.
 
     Parameters
     ----------

@@ -6,7 +6,6 @@ Axes: n samples, T time, D features, R outputs.
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import Any, ClassVar, Self
@@ -19,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from minilstm.checks import check_whole
 from minilstm.layers import LSTM, BiLSTM, Dropout, Layer, SequenceInput
-from minilstm.network.model_file import from_file, to_bytes
+from minilstm.network.model_file import from_bytes, to_bytes
 from minilstm.network.network import Network
 from minilstm.network.stream import Stream
 from minilstm.sklearn.samples import Array, Samples, merged, moments, relative, weighted
@@ -220,6 +219,6 @@ class LSTMEstimator(BaseEstimator):  # type: ignore[misc]
         if "network_" in state:
             data = state["network_"]
             # The checksum is compared all the same.
-            net = from_file(io.BytesIO(data), len(data), Network, self_test=False)
+            net = from_bytes(data, Network, self_test=False)
             state = {**state, "network_": net}
         super().__setstate__(state)

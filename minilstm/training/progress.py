@@ -1,5 +1,5 @@
 """What a person sees while a network trains: a table, a bar with the time left, a live picture.
-On a terminal the bar comes from tqdm; elsewhere plain lines say the same every few seconds."""
+On a terminal with tqdm there is a bar; elsewhere plain lines say the same every few seconds."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from minilstm.backend import is_installed
 from minilstm.training.history import TrainingInfo, format_heading, format_row, metric_columns
 from minilstm.training.options import TrainingOptions
 
@@ -41,7 +42,7 @@ class Progress:
         if self.verbose:
             self._line(self.preface)
             self._line(f"{format_heading(self.columns)}  TimeLeft")
-        if self.verbose and sys.stderr.isatty():
+        if self.verbose and sys.stderr.isatty() and is_installed("tqdm"):
             from tqdm import tqdm
 
             self.bar = tqdm(total=self.total, unit="it", leave=False, file=sys.stderr)

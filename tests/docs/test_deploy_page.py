@@ -54,6 +54,8 @@ def test_a_block_of_commands_runs(number, folder):
         assert re.search(r"trained/model\.c: [\d,]+ bytes, float32 weights; proved by gcc", said)
     if "qemu" in text:
         assert "the bits of the network\nafter 10 steps the highest score is that of class" in said
+    if "live.py" in text:
+        assert re.match(r"(walk|run)\n(walk|run)\n", done.stdout)
     if "./live" in text:
         assert re.fullmatch(r"0\.\d{3}\n0\.\d{3}\n", done.stdout)
 

@@ -9,8 +9,10 @@ import zipfile
 import numpy as np
 import pytest
 from other_files import FILES
+from safetensors.numpy import save
 
 import minilstm as ml
+from minilstm.exchange.incoming.formats.safetensors import read_safetensors, write_safetensors
 
 COUNTING = np.arange(12.0, dtype=np.float32).reshape(3, 4)
 SIX = np.arange(6.0).reshape(2, 3)
@@ -30,6 +32,24 @@ def test_every_kind_of_tensor_comes_as_it_was():
     assert list(found) == [f"nested.0.{name}" for name in wanted]
     assert all(same(found[f"nested.0.{name}"], a) for name, a in wanted.items())
     assert all(a.flags.writeable for a in found.values())
+
+
+def test_safetensors_are_written_byte_for_byte_as_by_the_package():
+    names = ["z/\u00e9\u2028", 'a"\\/\x01\x7f', "", *"abcdefghi"]
+    kinds = ["u8", "i8", "f8", "f4", "u4", "i4", "f2", "u2", "i2", "i1", "u1", "?"]
+    arrays = {n: COUNTING.astype(k)[:, ::2] for n, k in zip(names, kinds, strict=True)}
+    arrays |= {"none": COUNTING[:0], "one": np.float64(7), "turned": COUNTING.T}
+    arrays["big"] = SIX.astype(">f4")
+    texts = {"minilstm": '{"\u00e4": "\\n\n\t\b\f\x00\x1f\U0001f600"}'}
+    data = write_safetensors({k: np.asarray(a) for k, a in arrays.items()}, texts)
+    assert data == save(
+        {k: np.ascontiguousarray(a).reshape(a.shape) for k, a in arrays.items()}, texts
+    )
+    found, told = read_safetensors(data)
+    assert told == texts and set(found) == set(arrays)
+    assert all(
+        same(found[k], np.asarray(a).astype(a.dtype.newbyteorder("="))) for k, a in arrays.items()
+    )
 
 
 def test_all_formats_of_one_state_dict_agree():
@@ -141,6 +161,8 @@ REFUSED = {
                 "that you trust."),
     "short.safetensors": (header(b"{}")[:-1],
                           "ends within its header; copy it again, or write it again."),
+    "number.safetensors": (header(b'{"__metadata__": {"a": 1}}'),
+                           "has metadata that are no texts; write it again."),
     "less.safetensors": (header(TENSOR % (b"F32", 8), bytes(7)), "has arrays that overlap or leave "
                          "gaps; it may be truncated: copy it again."),
     "eight.safetensors": (header(TENSOR % (b"F8_E4M3", 2), bytes(2)), "has 'a' in the type "

@@ -17,7 +17,6 @@ from safetensors.numpy import save_file
 
 import minilstm as ml
 from minilstm.functional import activations
-from minilstm.network import model_file
 from minilstm.network.model_contents import checksum
 
 pytestmark = pytest.mark.usefixtures("on_numpy")
@@ -338,7 +337,7 @@ def test_what_could_not_be_loaded_is_not_saved(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize("where", ["minilstm.files.os.replace", "safetensors.numpy.save"])
+@pytest.mark.parametrize("where", ["files.os.replace", "network.model_file.write_safetensors"])
 @pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])
 def test_a_failing_write_leaves_the_old_file_and_nothing_else(saved, monkeypatch, where, error):
     before = saved.read_bytes()
@@ -346,7 +345,7 @@ def test_a_failing_write_leaves_the_old_file_and_nothing_else(saved, monkeypatch
     def fail(*arguments, **options):
         raise error
 
-    monkeypatch.setattr(where, fail)
+    monkeypatch.setattr(f"minilstm.{where}", fail)
     with pytest.raises(type(error)):
         network(seed=1).save(saved)
     with pytest.raises(type(error)):
@@ -370,10 +369,10 @@ def test_the_final_name_appears_only_when_the_file_is_whole(tmp_path, monkeypatc
 
 
 def test_a_file_that_must_not_be_read_is_said_to_be_that(saved, monkeypatch):
-    def denied(path, mode):
+    def denied(path):
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(model_file, "open", denied, raising=False)
+    monkeypatch.setattr("pathlib.Path.read_bytes", denied)
     message = (
         f"path is {str(saved)!r}, but it could not be read (Permission denied); free some space, "
         "change the permissions, or choose another place."

@@ -2,7 +2,6 @@
 Half of the changes are of those who know the format: the checksum is made anew after them."""
 
 import copy
-import io
 import json
 import resource
 import sys
@@ -17,7 +16,7 @@ from safetensors.numpy import load, save
 
 import minilstm as ml
 from minilstm.network.model_contents import checksum
-from minilstm.network.model_file import from_file, to_bytes
+from minilstm.network.model_file import from_bytes, to_bytes
 
 VALUES = [
     None, True, False, 0, 1, -1, 3, 10**9, 2**31, 2**63, 10**30, 0.5, -0.5, 1e300, -0.0, "", "x",
@@ -67,7 +66,7 @@ def networks():
 
 
 def loaded(data):
-    return from_file(io.BytesIO(data), len(data), ml.Network)
+    return from_bytes(data, ml.Network)
 
 
 def header_end(data):

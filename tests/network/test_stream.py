@@ -116,7 +116,7 @@ def test_a_stream_keeps_the_backend_it_was_made_with(monkeypatch):
         calls.append("lstm")
         return numpy_backend.lstm_advance(*arguments)
 
-    recording = dataclasses.replace(numpy_backend, lstm_advance=lstm_advance)
+    recording = dataclasses.replace(numpy_backend, make_stepper=None, lstm_advance=lstm_advance)
     monkeypatch.setattr("minilstm.network.stream.current_backend", lambda: recording)
     stream = network().stream()
     monkeypatch.undo()
@@ -193,6 +193,12 @@ CHAINS = {
     "softmax of states": [ml.SequenceInput(2), ml.LSTM(5), ml.Softmax(), ml.LSTM(3), ml.Softmax()],
     "softmax of the input": [ml.SequenceInput(10), ml.Softmax()],
     "states alone": [ml.SequenceInput(3), ml.LSTM(200)],
+    "other activations": [
+        ml.SequenceInput(3, "zscore", [1, 2, 3], standard_deviation=[1, 2, 3]),
+        ml.LSTM(6, gate_activation_function="hard-sigmoid"),
+        ml.LSTM(5, state_activation_function="softsign"),
+        ml.LSTM(4, gate_activation_function="hard-sigmoid", state_activation_function="relu"),
+    ],
     "input alone": [ml.SequenceInput(3, "zerocenter", [1, 2, 3])],
 }  # fmt: skip
 

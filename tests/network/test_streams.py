@@ -235,20 +235,20 @@ def test_stepping_holds_no_more_memory_the_longer_it_goes(backend, batch):
 
 
 @pytest.mark.alone
-def test_streams_of_one_network_share_its_weights(numba_backend):
+def test_streams_of_one_network_share_its_weights(backend):
     net = network(hidden=128)  # 0.3 MB of weights
-    with ml.use_backend("numba"):
-        first = net.stream()
-        held, _ = growth(lambda: [net.stream() for _ in range(20)])
-        assert held < 20 * 20_000
-        # Only equal weights are shared: another network, or one changed in place, has its own.
-        x, key = np.ones(FEATURES, np.float32), "fc_2/bias"
-        before = first.step(x).tobytes()
-        net.parameters[key][:] += np.arange(4)
-        changed = net.stream().step(x)
-        assert changed.tobytes() == net.predict(x[None]).tobytes() != before
-        first.reset()
-        assert first.step(x).tobytes() == before
+    first = net.stream()
+    held, _ = growth(lambda: [net.stream() for _ in range(20)])
+    assert held < 20 * 20_000
+    # Only equal weights are shared: another network, or one changed in place, has its own.
+    x, key = np.ones(FEATURES, np.float32), "fc_2/bias"
+    before = first.step(x).tobytes()
+    net.parameters[key][:] += np.arange(4)
+    changed = net.stream().step(x)
+    assert_streamed(changed, net.predict(x[None]), backend, "float32")
+    assert changed.tobytes() != before
+    first.reset()
+    assert first.step(x).tobytes() == before
 
 
 @pytest.mark.parametrize("batch", [None, 2])

@@ -178,6 +178,9 @@ def test_a_terminal_gets_a_bar_beside_the_same_table(still_clock, monkeypatch, c
     train(verbose=True, max_epochs=3)
     out, err = capsys.readouterr()
     assert out == plain and "/3 [" in err and "loss 0." in err
+    monkeypatch.setattr(progress, "is_installed", lambda package: False)
+    train(verbose=True, max_epochs=3)
+    assert capsys.readouterr() == (plain, "")  # without tqdm
 
 
 def test_without_verbose_nothing_at_all_is_printed(capfd):

@@ -1,8 +1,13 @@
-"""Safetensors files without the package: a length, a JSON header, and the raw numbers.
-BF16, which NumPy does not know, becomes float32 by a shift."""
+"""Safetensors files, read and written: a length, a JSON header, and the raw numbers.
+BF16, which NumPy does not know, becomes float32 by a shift.
+
+The bytes are those that the package safetensors writes; the tests hold them against it.
+"""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Any
 
 from minilstm.exchange.incoming.formats.bounds import (
@@ -14,13 +19,43 @@ from minilstm.exchange.incoming.formats.bounds import (
     plain_json,
 )
 
+# In the order of the file: numbers that need the most room stand first, so all are aligned.
 _TYPES = {
-    "F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "bfloat16", "I64": "<i8", "I32": "<i4",
-    "I16": "<i2", "I8": "|i1", "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "|u1", "BOOL": "|b1",
+    "U64": "<u8", "I64": "<i8", "F64": "<f8", "F32": "<f4", "U32": "<u4", "I32": "<i4",
+    "BF16": "bfloat16", "F16": "<f2", "U16": "<u2", "I16": "<i2", "I8": "|i1", "U8": "|u1",
+    "BOOL": "|b1",
 }  # fmt: skip
+_NAMES = {kind: name for name, kind in _TYPES.items()}
 
 
-def read_safetensors(data: bytes) -> tuple[dict[str, Array], dict[str, Any]]:
+def write_safetensors(arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> bytes:
+    """A file of arrays by name, of the dtypes that the format has, and of texts.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> data = write_safetensors({"a": np.array([5, 7], np.uint8)}, {"by": "me"})
+    >>> len(data), read_safetensors(data)
+    (90, ({'a': array([5, 7], dtype=uint8)}, {'by': 'me'}))
+    """
+    header: dict[str, Any] = {"__metadata__": dict(metadata)}
+    parts, end, order = [], 0, list(_NAMES)
+    kinds = {name: a.dtype.newbyteorder("<").str for name, a in arrays.items()}
+    for name in sorted(arrays, key=lambda name: (order.index(kinds[name]), name)):
+        part = arrays[name].astype(kinds[name]).tobytes()
+        start, end = end, end + len(part)
+        header[name] = {
+            "dtype": _NAMES[kinds[name]],
+            "shape": list(arrays[name].shape),
+            "data_offsets": [start, end],
+        }
+        parts.append(part)
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return b"".join([len(text).to_bytes(8, "little"), text, *parts])
+
+
+def read_safetensors(data: bytes) -> tuple[dict[str, Array], dict[str, str]]:
     """The arrays by name, and what stands in `__metadata__`.
 
     Examples
@@ -33,6 +68,8 @@ def read_safetensors(data: bytes) -> tuple[dict[str, Array], dict[str, Any]]:
     header = plain_json(part(data, 8, size, "its header"))
     numbers = memoryview(data)[8 + size :]
     metadata = header.pop("__metadata__", None) or {}
+    if not all(isinstance(text, str) for text in metadata.values()):
+        raise Refused("has metadata that are no texts; write it again.")
     ranges = sorted(tuple(entry["data_offsets"]) for entry in header.values())
     check_growth(sum(end - start for start, end in ranges), len(data), "arrays")
     ends = [0, *(end for _, end in ranges)]
