@@ -4,6 +4,7 @@ Two functions, an object, a function of a framework, or one that returns its own
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import wraps
 from typing import Any
 
@@ -86,9 +87,13 @@ def _of_both(subject: Callable[..., Any], given: Any) -> Pair:
             )
         return result[0]
 
-    @wraps(subject)
-    def backward(*args: Any, **named: Any) -> Any:
-        result = subject(*args, **named)
-        return result[1] if len(result) == 2 else result[1:]
+    def second(function: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        def backward(*args: Any, **named: Any) -> Any:
+            result = function(*args, **named)
+            return result[1] if len(result) == 2 else result[1:]
 
-    return pair_of_functions(f, backward, given, cached=False, upstream=None)
+        return backward
+
+    pair = pair_of_functions(f, second(subject), given, cached=False, upstream=None)
+    return replace(pair, written=subject, wrap=lambda function: pair.wrap(second(function)))

@@ -33,12 +33,16 @@ def pair_of_functions(
     """
     given, by_keyword = named_inputs(f, inputs)
     library = library_of(given)
-    taken = parameters_of(backward)
+    taken, written = parameters_of(backward), backward
     if library is not None:
         f, backward = library.wrapped(f), library.wrapped(backward)
         given = replaced(given, library.to_numpy)
     pair = flat_pair(f, backward, given, by_keyword)
-    return replace(pair, cached=cached, upstream=upstream, taken=taken)
+    nest = pair.wrap
+    return replace(
+        pair, cached=cached, upstream=upstream, taken=taken, written=written,
+        wrap=nest if library is None else lambda g: nest(library.wrapped(g)),
+    )  # fmt: skip
 
 
 def flat_pair(
@@ -52,9 +56,12 @@ def flat_pair(
         for path, leaf in paths_of(value, (name,)) if name in nested else [((name,), value)]:
             flat[label(path)], paths[label(path)] = as_input(label(path), leaf), path
     taken = parameters_of(backward)
-    if nested:
-        f, backward = (_rebuilding(g, given, nested, by_keyword) for g in (f, backward))
-    return Pair(f, backward, flat, given, taken, by_keyword or bool(nested), paths=paths)
+
+    def wrap(function: Callable[..., Any]) -> Callable[..., Any]:
+        return _rebuilding(function, given, nested, by_keyword) if nested else function
+
+    by_keyword_too = by_keyword or bool(nested)
+    return Pair(wrap(f), wrap(backward), flat, given, taken, by_keyword_too, paths=paths, wrap=wrap)
 
 
 def named_inputs(f: Callable[..., Any], inputs: Any) -> tuple[dict[str, Any], bool]:

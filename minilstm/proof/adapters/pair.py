@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from minilstm.proof.adapters.conventions import Parameters
+from minilstm.proof.adapters.conventions import Convention, Parameters
 from minilstm.proof.adapters.names import Path
 
 
@@ -26,3 +26,7 @@ class Pair:
     notes: list[str] = field(default_factory=list)  # sentences for the report
     passes: tuple[int, int] = (0, 0)  # forward and backward passes that it took to find out
     paths: dict[str, Path] = field(default_factory=dict)  # of inputs out of nested ones
+    how: Convention | None = None  # how backward is called, once it has been found out
+    # Backward as its author wrote it, if it is a function, and what makes this pair's one of it.
+    written: Callable[..., Any] | None = None
+    wrap: Callable[[Callable[..., Any]], Callable[..., Any]] = lambda function: function

@@ -68,8 +68,8 @@ class _Run(NamedTuple):
             problem.backward,
             method,
             self.settings.seed,
-            problem.forward_passes,
-            problem.backward_passes,
+            problem.forward_passes + sum(other.forward_passes for other in problem.others),
+            problem.backward_passes + sum(other.backward_passes for other in problem.others),
             tuple(kinks),
             (*problem.notes, *notes, *sorted(written)),
         )

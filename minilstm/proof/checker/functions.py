@@ -4,6 +4,7 @@ The loss is the sum of the outputs times random numbers, which are the upstream 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from minilstm.proof.adapters.names import sorted_gradients
 from minilstm.proof.adapters.pair import Pair
 from minilstm.proof.causes.recognition import recognise
 from minilstm.proof.derivatives.problem import Array, Axes, Problem
+from minilstm.proof.derivatives.randomness import generator
 from minilstm.proof.derivatives.trees import is_number, leaves, replaced
 
 
@@ -53,7 +55,7 @@ def problem_of(
 
     keywords_fit = takes_keywords(backward, named)
     result = call(f, (), {})
-    how = convention(pair.taken, pair.arguments, result, pair.cached, pair.upstream)
+    how = pair.how or convention(pair.taken, pair.arguments, result, pair.cached, pair.upstream)
     cached, upstream = how.kind == "cache", "random" if how.upstream else None
 
     def forward(values: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -72,7 +74,10 @@ def problem_of(
         filled = {k: a.astype(wide) for k, a in {**arrays, **values}.items()}
         return _loss_of(forward(filled)[0], dy)
 
-    def gradients(values: Mapping[str, Array]) -> dict[str, Array | None]:
+    def gradients(
+        values: Mapping[str, Array], backward: Callable[..., Any] = backward
+    ) -> dict[str, Array | None]:
+        backward = backward if backward is pair.backward else pair.wrap(backward)
         filled = {**arrays, **values}
         up = _widened(dy, values)
         # Backward may write into it.
@@ -127,6 +132,17 @@ def problem_of(
     problem.spoiled = spoiled
     problem.notes += [note for note in (*pair.notes, how.note(result)) if note]
     problem.recognise = lambda: recognise(named, outputs, dy)
+    problem.inputs, problem.written, problem.gradients_by = named, pair.written, gradients
+    problem.outputs = lambda values: forward(values)[0]
+    problem.lengths = _lengths(named, outputs)
+
+    def again(moved: Mapping[str, Any]) -> Problem:
+        other = replace(pair, named={**named, **moved}, how=how, notes=[], passes=(0, 0))
+        made = problem_of(other, axes=axes, wrt=wrt, rng=generator(1, "upstream gradients"))
+        made.compare_only(wrt)
+        return made
+
+    problem.again = again
     return problem
 
 
@@ -253,3 +269,17 @@ def _counts(arrays: Mapping[str, Array], outputs: Any, axes: Mapping[str, Axes])
         if y.size not in counts.values():
             counts[f"the count of numbers in output {n}"] = y.size
     return counts
+
+
+def _lengths(named: Mapping[str, Any], outputs: Any) -> dict[str, float]:
+    """Every size, and every constant among the inputs, that may have become a factor."""
+    found: dict[str, float] = {}
+    outs = {f"output {n}": y for n, y in enumerate(leaves(outputs))}
+    for name, value in {**named, **outs}.items():
+        if isinstance(value, np.ndarray) and value.ndim:
+            found |= {f"the length of axis {k} of {name}": d for k, d in enumerate(value.shape)}
+            if value.ndim > 1:
+                found[f"the count of numbers in {name}"] = value.size
+        elif name in named and np.size(value) == 1 and isinstance(value, float | np.ndarray):
+            found[name] = float(value)
+    return found

@@ -106,9 +106,11 @@ def problem_of_network(net: Network, x: Any, y: Any) -> Problem:
         grads.update(zip(names, dinputs, strict=True))
         return {name: where.to_host(g) for name, g in grads.items()}
 
-    def replay(function: str, wrong: Callable[..., Any]) -> dict[str, Array]:
+    def replay(
+        function: str, wrong: Callable[..., Any], moved: Mapping[str, Array] | None = None
+    ) -> dict[str, Array]:
         changed: Any = {function: wrong}
-        return gradients({}, replace(load_backend("numpy"), **changed))
+        return gradients(moved or {}, replace(load_backend("numpy"), **changed))
 
     steps = np.concatenate([np.full(n, t) for t, n in enumerate(active)])  # (N,)
     sequences = np.concatenate([order[:n] for n in active])  # (N,)

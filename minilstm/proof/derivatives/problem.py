@@ -31,7 +31,7 @@ class Problem:
     arrays: dict[str, Array]  # floats to differentiate, in the dtype in which backward computes
     # Both take some arrays replaced: real or complex ones, for a scalar; and to run backward once.
     loss: Callable[[Mapping[str, Array]], Any]
-    gradients: Callable[[Mapping[str, Array]], Gradients]
+    gradients: Callable[..., Gradients]
     backward: str  # who computes the gradients, for the report
     magnitude: float = 1.0  # sum of |what the loss adds up|, for the rounding of differences
     base: float | None = None  # the loss at the arrays, if it is known already
@@ -43,8 +43,16 @@ class Problem:
     counts: Mapping[str, int] = field(default_factory=dict)
     # Gradients with one function replaced by a wrong one, for finding causes; and, where there is
     # no replay, what finds out what the functions compute.
-    replay: Callable[[str, Callable[..., Any]], Mapping[str, Array]] | None = None
+    replay: Callable[..., Mapping[str, Array]] | None = None
     recognise: Callable[[], Any] | None = None
+    # For trying a cause elsewhere: all inputs of f by name, the same problem at other ones of any
+    # sizes with other upstream gradients, and the gradients that another backward would give.
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    again: Callable[[Mapping[str, Any]], Problem] | None = None
+    written: Callable[..., Any] | None = None  # backward as its author wrote it
+    gradients_by: Callable[..., Gradients] | None = None
+    outputs: Callable[[Mapping[str, Array]], Any] | None = None  # of f, with arrays replaced
+    lengths: Mapping[str, float] = field(default_factory=dict)  # all sizes and constants by name
     noise: float | None = None  # rounding of one value of the loss, where it has been measured
     notes: list[str] = field(default_factory=list)  # sentences for the report
     spoiled: set[str] = field(default_factory=set)  # arguments into which a function wrote
@@ -52,6 +60,7 @@ class Problem:
     backward_passes: int = 0
     digit: float = float(np.finfo(np.float64).eps)  # spacing near 1 of the loss's numbers
     wrt: tuple[str, ...] = ()  # arrays whose gradients are compared; () means all
+    others: list[Problem] = field(default_factory=list)  # the same elsewhere, tried for causes
 
     def value(self, replaced: Mapping[str, Array]) -> Any:
         """One forward pass: the loss with some arrays replaced, complex or of a wider type."""
