@@ -25,6 +25,7 @@ def problem_of(
     upstream: str | None,
     axes: Mapping[str, Axes] | None,
     rng: np.random.Generator,
+    equations: Callable[..., Any] | None = None,
 ) -> Problem:
     """The problem of a pair of functions, whose arrays are the floating-point inputs.
 
@@ -127,6 +128,15 @@ def problem_of(
     problem.forward_passes = 1
     problem.spoiled = spoiled
     problem.recognise = lambda: recognise(named, outputs, dy)
+    problem.upstream = dy
+
+    def plain(values: Mapping[str, Any]) -> Any:
+        given = {**named, **values}
+        result = (equations or f)(**given) if by_keyword else (equations or f)(*given.values())
+        several = cached and equations is None
+        return (result[0] if len(result) == 2 else result[:-1]) if several else result
+
+    problem.forward = plain
     return problem
 
 

@@ -9,7 +9,7 @@ estimate; the report prints it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,7 @@ def gradcheck(
     directions: int = 3,
     seed: int = 0,
     raises: bool = True,
+    equations: Callable[..., Any] | None = None,
     net: Any = None,
     x: Any = None,
     y: Any = None,
@@ -69,6 +70,8 @@ def gradcheck(
     directions : of the directional check; with differences, a third as many
     seed : of upstream gradients, entries and directions
     raises : False returns the report of a wrong gradient
+    equations : f once more in plain NumPy, with the same inputs and outputs, where f itself is
+        compiled or calls another library: causes are looked for in its lines
     net, x, y : names of the first three arguments where f is a network
 
     Returns
@@ -128,8 +131,9 @@ def gradcheck(
     else:
         rng = np.random.default_rng([seed, 0])
         problem = problem_of(
-            subject, second, third, cached=cached, upstream=upstream, axes=axes, rng=rng
-        )
+            subject, second, third, cached=cached, upstream=upstream, axes=axes, rng=rng,
+            equations=equations,
+        )  # fmt: skip
     report = check(problem, Settings(method, tolerance, max_entries, directions, seed))
     if raises and not report.passed:
         raise GradientError(report.message(), report)

@@ -37,6 +37,10 @@ class Problem:
     # no replay, what finds out what the functions compute.
     replay: Callable[[str, Callable[..., Any]], Mapping[str, Array]] | None = None
     recognise: Callable[[], Any] | None = None
+    # The outputs of f, or of equations given for it, where some arrays are replaced; its arrays may
+    # be recorded ones (see `causes.equations`). And the gradients that arrive at these outputs.
+    forward: Callable[[Mapping[str, Any]], Any] | None = None
+    upstream: Any = None
     noise: float | None = None  # rounding of one value of the loss, where it has been measured
     notes: list[str] = field(default_factory=list)  # sentences for the report
     spoiled: set[str] = field(default_factory=set)  # arguments into which a function wrote
