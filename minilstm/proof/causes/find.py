@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from minilstm.proof.causes.equations import find_by_equations
 from minilstm.proof.causes.mistakes import CATALOGUE
 from minilstm.proof.causes.recognition import Likeness
 from minilstm.proof.causes.signatures import Evidence, explain
@@ -49,6 +50,9 @@ def find_causes(
         )
     elif replay is not None:
         for name, found in replayed(replay, grads, wrong).items():
+            causes[name] += found
+    if not any(causes.values()):
+        for name, found in find_by_equations(problem, grads, exact, wrong).items():
             causes[name] += found
     evidence = []
     for name, known in exact.items():

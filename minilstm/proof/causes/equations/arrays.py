@@ -15,7 +15,7 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from minilstm.proof.causes.equations.functions import method, of_function, of_ufunc
-from minilstm.proof.causes.equations.tape import CannotRecord, Node, Tape, is_recorded, plain
+from minilstm.proof.causes.equations.tape import CannotRecord, Node, Site, Tape, is_recorded, plain
 from minilstm.proof.derivatives.problem import Array
 from minilstm.proof.derivatives.trees import leaves
 
@@ -83,11 +83,16 @@ class Recorded(NDArrayOperatorsMixin):
         return method(self, name)
 
 
-def recorded(forward: Callable[[Mapping[str, Any]], Any], arrays: Mapping[str, Array]) -> Tape:
+def recorded(
+    forward: Callable[[Mapping[str, Any]], Any],
+    arrays: Mapping[str, Array],
+    override: Mapping[Site, Callable[[Node], Array]] | None = None,
+) -> Tape:
     """The tape of a forward pass on these arrays, computed in float64."""
     tape = Tape(Recorded)
+    tape.override = override or {}
     for name, array in arrays.items():
-        tape.inputs[name] = node = tape.node("input", (), array.astype(np.float64))
+        tape.inputs[name] = node = tape.node("input", (), array.astype(np.float64), name=name)
         node.live = True
     tape.top = sys._getframe()
     with _buffers(tape), np.errstate(all="ignore"):

@@ -102,7 +102,10 @@ def _cumsum(k: int, g: Array, y: Array, args: Sequence[Array], options: Options)
 def put(g: Array, index: Any, shape: tuple[int, ...]) -> Array:
     """Zeros with g added at an index."""
     out = np.zeros(shape)
-    np.add.at(out, index, g)
+    if any(isinstance(p, np.ndarray | list) for p in (index if isinstance(index, tuple) else (index,))):
+        np.add.at(out, index, g)  # an index may be there twice
+    else:
+        out[index] = g
     return out
 
 
