@@ -51,9 +51,10 @@ def find_causes(
     elif replay is not None:
         for name, found in replayed(replay, grads, wrong).items():
             causes[name] += found
-    if not any(causes.values()):
-        for name, found in find_by_equations(problem, grads, exact, wrong).items():
-            causes[name] += found
+    # What the lines of f explain, and a second input confirms, needs no pattern of numbers.
+    by_lines = {} if any(causes.values()) else find_by_equations(problem, grads, exact, wrong)
+    for name, said in by_lines.items():
+        causes[name] += said
     evidence = []
     for name, known in exact.items():
         hand = grads[name]
@@ -72,7 +73,7 @@ def find_causes(
     with np.errstate(all="ignore"):  # numbers of any size
         explanations = explain(evidence, problem.counts)
     for name, likely in explanations.items():
-        if name in causes:
+        if name in causes and name not in by_lines:
             causes[name] += [cause for cause in likely if cause not in causes[name]]
     return {name: tuple(likely) for name, likely in causes.items() if likely}
 

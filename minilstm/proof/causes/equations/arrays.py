@@ -5,7 +5,7 @@ The function runs as it is: nothing in its source has to be changed.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from threading import get_ident
 from typing import Any
@@ -87,10 +87,11 @@ def recorded(
     forward: Callable[[Mapping[str, Any]], Any],
     arrays: Mapping[str, Array],
     override: Mapping[Site, Callable[[Node], Array]] | None = None,
+    still: Collection[Site] = (),
 ) -> Tape:
     """The tape of a forward pass on these arrays, computed in float64."""
     tape = Tape(Recorded)
-    tape.override = override or {}
+    tape.override, tape.still = override or {}, set(still)
     for name, array in arrays.items():
         tape.inputs[name] = node = tape.node("input", (), array.astype(np.float64), name=name)
         node.live = True

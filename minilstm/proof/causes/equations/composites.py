@@ -6,14 +6,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 
 from minilstm.proof.causes.equations.mistake import Mistake
+from minilstm.proof.causes.equations.operations import SLOPES
 from minilstm.proof.causes.equations.tape import Node, Site, Tape
 from minilstm.proof.causes.equations.variants import Variant, one_number
-from minilstm.proof.causes.equations.words import called, name, statement
+from minilstm.proof.causes.equations.words import called, name, statement, variable
 from minilstm.proof.derivatives.problem import Array
 
 DEEPEST = 9  # operations between a function's argument and its result
@@ -74,6 +76,10 @@ def _log_softmax_variants(axis: int, n: Node, k: int) -> Iterator[Variant]:
     yield "it is the gradient of the softmax, p (dy - sum(dy * p))", (
         lambda n, g: np.exp(n.value) * (g - total(g * np.exp(n.value)))
     )
+    yield "dy is missing: -p * sum(dy) stands alone", lambda n, g: -np.exp(n.value) * total(g)
+    yield "the derivative of a softmax, p (1 - p), is applied once more", lambda n, g: (
+        (g - np.exp(n.value) * total(g)) * np.exp(n.value) * (1 - np.exp(n.value))
+    )
     yield "the sign of p * sum(dy) is wrong", lambda n, g: g + np.exp(n.value) * total(g)
     for other in range(n.value.ndim):
         if other != axis:
@@ -106,6 +112,88 @@ def _silu_variants(n: Node, k: int) -> Iterator[Variant]:
     )
 
 
+def _normalised_variants(
+    axes: tuple[int, ...], centred: bool, unit: bool, n: Node, k: int
+) -> Iterator[Variant]:
+    """y = (x - mean) / s, or x / s, where s is of all entries along the axes.
+
+    dx = (dy - mean(dy) - y * mean(dy * y)) / s; there is no mean(dy) where x is not centred, and a
+    sum where the norm is one.
+    """
+    others = tuple(a for a in range(n.value.ndim) if a not in axes)
+
+    def parts(n: Node, g: Array) -> tuple[Array, Array, Array, Array, Array]:
+        x, y = n.parents[0].value, n.value
+        from_mean = x - x.mean(axes, keepdims=True) if centred else x
+        s = np.sqrt((from_mean**2).sum(axes, keepdims=True) / (y**2).sum(axes, keepdims=True))
+        count = 1 if unit else x.size // s.size
+        first = g.mean(axes, keepdims=True) if centred else 0 * s
+        return y, s, from_mean, first, (g * y).sum(axes, keepdims=True) / count
+
+    def form(f: Callable[..., Any]) -> Callable[[Node, Array], Array]:
+        return lambda n, g: f(g, *parts(n, g))
+
+    word = "sum(dy * y)" if unit else "mean(dy * y)"
+    yield f"the term with {word} is missing: s is treated as a constant", form(
+        lambda g, y, s, c, a, b: (g - a) / s
+    )
+    if centred:
+        yield "the mean and the variance are treated as constants", form(
+            lambda g, y, s, c, a, b: g / s
+        )
+        yield "the term with mean(dy) is missing", form(lambda g, y, s, c, a, b: (g - y * b) / s)
+        if others:
+            yield f"mean(dy) runs over the wrong axis, where axis {axes} belongs", form(
+                lambda g, y, s, c, a, b: (g - g.mean(others, keepdims=True) - y * b) / s
+            )
+        yield "sum(dy) stands where mean(dy) belongs", form(
+            lambda g, y, s, c, a, b: (g - g.sum(axes, keepdims=True) - y * b) / s
+        )
+        yield "mean(dy) and mean(dy * y) are of all entries", form(
+            lambda g, y, s, c, a, b: (g - g.mean() - y * (g * y).mean()) / s
+        )
+        yield "both means run over the wrong axis", form(
+            lambda g, y, s, c, a, b: (
+                g - g.mean(others, keepdims=True) - y * (g * y).mean(others, keepdims=True)
+            ) / s
+        )  # fmt: skip
+        yield "the sign of mean(dy) is wrong", form(lambda g, y, s, c, a, b: (g + a - y * b) / s)
+        yield "x stands where the centred x belongs, in mean(dy * y)", lambda n, g: form(
+            lambda g, y, s, c, a, b: (
+                g - a - y * (g * n.parents[0].value / s).mean(axes, keepdims=True)
+            ) / s
+        )(n, g)  # fmt: skip
+    yield "the factor 1 / s outside is missing", form(lambda g, y, s, c, a, b: g - a - y * b)
+    yield "s multiplies where it should divide", form(lambda g, y, s, c, a, b: (g - a - y * b) * s)
+    yield "the factor 1 / s is there twice", form(lambda g, y, s, c, a, b: (g - a - y * b) / s**2)
+    yield f"the factor y is missing in front of {word}", form(
+        lambda g, y, s, c, a, b: (g - a - b) / s
+    )
+    yield f"the sign of the term with {word} is wrong", form(
+        lambda g, y, s, c, a, b: (g - a + y * b) / s
+    )
+    yield f"the array before the division stands where y belongs in front of {word}", form(
+        lambda g, y, s, c, a, b: (g - a - c * b) / s
+    )
+    yield f"the array before the division stands where y belongs in {word}", form(
+        lambda g, y, s, c, a, b: (g - a - y * (b * s)) / s
+    )
+    yield f"the array before the division stands where y belongs in {word} and in front of it", (
+        form(lambda g, y, s, c, a, b: (g - a - c * (b * s)) / s)
+    )
+    count = int(np.prod([n.value.shape[a] for a in axes]))
+    for c, said in ((count, "a sum stands where a mean belongs"), (1 / count, "a mean stands where a sum belongs"), (0.5, "the 1/2 of the root counts twice"), (2.0, "the 1/2 of the root is missing"), (count / (count - 1 or 1), "n - 1 stands where n belongs")):  # fmt: skip
+        yield f"{said} in the term with {word}", lambda n, g, m=c: form(
+            lambda g, y, s, c, a, b: (g - a - m * y * b) / s
+        )(n, g)
+    if others:
+        yield f"{word} runs over the wrong axis, where axis {axes} belongs", form(
+            lambda g, y, s, c, a, b: (
+                g - a - y * ((g * y).sum(others, keepdims=True) if unit else (g * y).mean(others, keepdims=True))
+            ) / s
+        )  # fmt: skip
+
+
 Found = tuple[str, Callable[[Node, int], Iterator[Variant]], bool]  # with: of single numbers
 
 
@@ -115,20 +203,42 @@ def _kind(x: Array, y: Array) -> Found | None:
     def same(made: Array) -> bool:
         return bool(np.abs(made - y).max() <= SAME * max(1.0, float(np.abs(y).max())))
 
-    if (y > 0).all():
-        if (y < 1).all() and same(_sigmoid(x)):
+    if (y >= 0).all() and (y <= 1).all():
+        if same(_sigmoid(x)):
             return "sigmoid", partial(one_number, op="sigmoid"), True
         for axis in range(x.ndim):
             if x.shape[axis] > 1 and same(_softmax(x, axis)):
                 return "softmax", partial(_softmax_variants, axis), False
-        if same(np.logaddexp(0, x)):
-            return "softplus", _softplus_variants, True
-    if (y < 0).all():
+    if (y >= 0).all() and same(np.logaddexp(0, x)):
+        return "softplus", _softplus_variants, True
+    if (y <= 0).all():
         for axis in range(x.ndim):
             if x.shape[axis] > 1 and same(np.log(_softmax(x, axis))):
                 return "log-softmax", partial(_log_softmax_variants, axis), False
     if same(x * _sigmoid(x)):
         return "SiLU", _silu_variants, False
+    return _normalisation(x, y)
+
+
+def _normalisation(x: Array, y: Array) -> Found | None:
+    """Whether y is x, centred or not, divided by its norm or spread along some axes."""
+    if y.size < 4 or not (y < 0).any():
+        return None
+    for many in range(1, x.ndim + 1):
+        for axes in combinations(range(x.ndim), many):
+            if np.prod([x.shape[a] for a in axes]) < 2:
+                continue
+            for centred in (True, False):
+                above = x - x.mean(axes, keepdims=True) if centred else x
+                squares, total = (y * y).sum(axes, keepdims=True), (above * y).sum(axes, keepdims=True)
+                if np.abs(above * squares - y * total).max() > SAME * np.abs(above * squares).max():
+                    continue
+                count = x.size // squares.size
+                unit, mean = (bool(np.abs(squares - m).max() < 0.05 * m) for m in (1, count))
+                if unit or mean:
+                    title = "normalisation"
+                    variants = partial(_normalised_variants, axes, centred, unit and not mean)
+                    return title, variants, False
     return None
 
 
@@ -150,17 +260,22 @@ def composites(tape: Tape) -> tuple[set[Site], list[Mistake]]:
     inside: set[Site] = set()
     found: list[Mistake] = []
     groups: dict[tuple[str, str], dict[Site, Any]] = {}
+    found += _passed(tape)
     for site, nodes in tape.sites.items():
         node = nodes[-1]
         if node.value.size < 2 or node.op in ("getitem", "move", "setitem", "matmul", "tanh"):
             continue
         with np.errstate(all="ignore"):
+            best = None
             for x, path in _ancestors(node):
-                kind = _kind(x.value, node.value)
+                kind = None if x.site in inside else _kind(x.value, node.value)
                 if kind is not None:
-                    break
-            else:
+                    best = kind, x, path
+                    if kind[0] != "normalisation":  # which begins with x, not with x - mean(x)
+                        break
+            if best is None:
                 continue
+            kind, x, path = best
         title, variants, single = kind
         if single:
             inside |= {site} | set(_between(node, x))
@@ -178,6 +293,28 @@ def composites(tape: Tape) -> tuple[set[Site], list[Mistake]]:
         if len(changes) > 1:
             found.append(Mistake(f"In the gradients of all {title}s, {said}.", changes, False, 0))
     return inside, found
+
+
+_ELEMENTWISE = {*SLOPES, "add", "subtract", "multiply", "divide", "power", "elementwise"}
+
+
+def _passed(tape: Tape) -> Iterator[Mistake]:
+    """An inner derivative that is left out: the gradient of y goes to x as it is."""
+    for site, nodes in tape.sites.items():
+        node = nodes[-1]
+        if node.op not in _ELEMENTWISE or len(node.parents) < 2:
+            continue
+        for x, path in _ancestors(node):
+            at, ops = node, []
+            for k in path:
+                ops.append(at.op)
+                at = at.parents[k]
+            if variable(x) and len(path) > 1 and _ELEMENTWISE.issuperset(ops):
+                yield Mistake(
+                    f"In the gradient of {variable(x)} through {name(node)}{statement(node)}, the inner "
+                    "derivative is missing: the gradient passes as it is.",
+                    {site: partial(_replaced, path=path, make=lambda n, g: g)}, False, 2,
+                )  # fmt: skip
 
 
 def _between(y: Node, x: Node) -> Iterator[Site]:

@@ -75,7 +75,7 @@ def mistakes(tape: Tape) -> Iterator[Mistake]:
         yield from _broadcast(site, tape.sites[site][0], k)
     for edge in edges:
         yield from _operands(tape, *edge)
-    yield from _small_numbers(tape)
+    yield from _forgotten(tape)
 
 
 def _outputs(tape: Tape) -> Iterator[Mistake]:
@@ -115,19 +115,26 @@ def _alike(tape: Tape, edges: list[Edge]) -> Iterator[Mistake]:
             yield Mistake(f"In the gradients of all {op} in forward, {said}.", changes, False, 1)
 
 
-def _small_numbers(tape: Tape) -> Iterator[Mistake]:
-    """A small number that keeps a denominator from zero, left out in backward."""
+def _forgotten(tape: Tape) -> Iterator[Mistake]:
+    """Small numbers that keep a denominator from zero, and masks, left out in all of backward."""
     for site, nodes in tape.sites.items():
         node = nodes[0]
-        if node.op not in ("add", "maximum") or len(node.parents) != 2:
+        if node.op not in ("add", "maximum", "where") or len(node.parents) != 2:
             continue
         for k, parent in enumerate(node.parents):
-            value = parent.value
-            if not parent.live and value.size == 1 and 0 < abs(float(value.reshape(-1)[0])) <= 0.01:
+            if parent.live or parent.value.size != 1:
+                continue
+            number, out = float(parent.value.reshape(-1)[0]), lambda n, k=k: n.parents[1 - k].value
+            if node.op == "where":
                 yield Mistake(
-                    f"{float(value.reshape(-1)[0]):g} is left out in backward: forward has "
-                    f"{expression(node)}{statement(node)}.",
-                    {}, False, 1, {site: lambda n, k=k: n.parents[1 - k].value + 0 * n.value},
+                    f"The mask is left out in all of backward: forward has {expression(node)}"
+                    f"{statement(node)}.",
+                    instead(site, 1 - k, lambda tape, n, g, k=k: _fit(g, n, 1 - k)), False, 1, {site: out},
+                )  # fmt: skip
+            elif 0 < abs(number) <= 0.01:
+                yield Mistake(
+                    f"{number:g} is left out in backward: forward has {expression(node)}{statement(node)}.",
+                    {}, False, 1, {site: lambda n, out=out: out(n) + 0 * n.value},
                 )  # fmt: skip
 
 
@@ -138,8 +145,8 @@ def _edge(tape: Tape, site: Site, k: int) -> Iterator[Mistake]:
     named = bool(variable(node.parents[k]))
     yield Mistake(f"The gradient {way} {{}}.", scale({site: {k}}), True, 0 if named else 1)
     if len(nodes) > 1:
-        for c, became in ((-1.0, "has the wrong sign"), (2.0, "is twice too large"), (0.5, "is half as large as it should be")):
-            yield Mistake(f"The gradient {way} {became}.", scale({site: {k}}, c), False, 2)
+        for c, became in _FACTORS:
+            yield Mistake(f"The gradient {way} {became}.", scale({site: {k}}, c), False, 1 + (not named))
     for variant in VARIANTS.get(node.op, lambda *_: ())(node, k):
         yield variant_mistake(node, k, variant)
 
@@ -174,7 +181,12 @@ def _uses(tape: Tape, users: Mapping[int, list[Edge]]) -> Iterator[Mistake]:
         whole: dict[Site, set[int]] = {}
         for site, k in edges:
             whole.setdefault(site, set()).add(k)
-        yield Mistake(f"The whole gradient of {what} {{}}.", scale(whole), True, 3)
+        named = 1 if variable(tape.nodes[number]) else 3
+        where = statement(tape.nodes[number])
+        yield Mistake(f"The whole gradient of {what}{where} {{}}.", scale(whole), True, named)
+        if len(tape.sites.get(tape.nodes[number].site, ())) > 1:
+            for c, became in _FACTORS:
+                yield Mistake(f"The whole gradient of {what}{where} {became}.", scale(whole, c), False, 0)
         for site, k in edges:
             others = {s: {j for j in ks if (s, j) != (site, k)} for s, ks in whole.items()}
             node = tape.sites[site][0]
@@ -183,6 +195,12 @@ def _uses(tape: Tape, users: Mapping[int, list[Edge]]) -> Iterator[Mistake]:
                 f"{expression(node)}{statement(node)} counts: = where += belongs.",
                 scale({s: ks for s, ks in others.items() if ks}), False, 3 if len(edges) == 2 else 1,
             )  # fmt: skip
+
+
+_FACTORS = (
+    (-1.0, "has the wrong sign"), (2.0, "is twice too large"),
+    (0.5, "is half as large as it should be"),
+)  # fmt: skip
 
 
 def _loops(tape: Tape, users: Mapping[int, list[Edge]]) -> Iterator[Mistake]:
@@ -322,16 +340,22 @@ def _operands(tape: Tape, site: Site, k: int) -> Iterator[Mistake]:
             f"{what}, {variable(candidate)} stands in place of {operand(node, j)}.",
             _with(site, k, j, lambda tape, n, s=other_site, c=candidate: _beside(tape, n, s, c)), False, 1,
         )  # fmt: skip
-    if node.op == "matmul" and other.value.ndim == 2 and shape[0] == shape[1]:
+    if other.value.ndim > 1 and shape[-1] == shape[-2] > 1 and node.op in ("matmul", "einsum"):
         yield Mistake(
-            f"{what}, {operand(node, j)} is not transposed, or transposed once too often.",
-            _with(site, k, j, lambda tape, n: n.parents[j].value.T), False, 0,
+            f"{what}, {operand(node, j)} is transposed where it should not be, or the other way round.",
+            _with(site, k, j, lambda tape, n: n.parents[j].value.swapaxes(-1, -2)), False, 0,
+        )  # fmt: skip
+    if node.value.ndim > 1 and node.value.shape[-1] == node.value.shape[-2] > 1:
+        yield Mistake(
+            f"{what}, the gradient of {expression(node)} is transposed where it should not be, or the other "
+            "way round.",
+            instead(site, k, lambda tape, n, g: n.pull(k, g.swapaxes(-1, -2))), False, 0,
         )  # fmt: skip
     own = node.parents[k].value.shape
-    if node.op == "matmul" and len(own) == 2 and own[0] == own[1]:
+    if len(own) > 1 and own[-1] == own[-2] > 1:
         yield Mistake(
             f"The gradient of {operand(node, k)} through {expression(node)}{statement(node)} is transposed.",
-            instead(site, k, lambda tape, n, g: n.pull(k, g).T), False, 0,
+            instead(site, k, lambda tape, n, g: n.pull(k, g).swapaxes(-1, -2)), False, 0,
         )  # fmt: skip
 
 

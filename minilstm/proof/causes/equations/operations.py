@@ -61,8 +61,8 @@ def spread(g: Array, like: Array, options: Options) -> Array:
 def _matmul(k: int, g: Array, y: Array, args: Sequence[Array], options: Options) -> Array:
     a, b = args
     left, right = a[None] if a.ndim == 1 else a, b[:, None] if b.ndim == 1 else b
+    g = g[..., None] if b.ndim == 1 else g
     g = np.expand_dims(g, -2) if a.ndim == 1 else g
-    g = np.expand_dims(g, -1) if b.ndim == 1 else g
     if k == 0:
         part = g @ right.swapaxes(-1, -2)
         return part[..., 0, :] if a.ndim == 1 else part

@@ -36,7 +36,7 @@ class Match(NamedTuple):
     def made(self, tape: Tape, ups: Any, base: Mapping[Site, Change], again: Any) -> dict[str, Array]:
         """The gradients with the mistake in them."""
         if self.mistake.override:
-            return again(self.mistake.override).gradients(ups, base)
+            return again(self.mistake.override).gradients(ups, {**base, **self.mistake.changes})
         grads = tape.gradients(ups, {**base, **self.mistake.changes})
         if self.factor is None:
             return grads
@@ -51,7 +51,8 @@ class _Search:
         self.problem, self.arrays = problem, arrays
         forward = problem.forward
         assert forward is not None
-        self.again = lambda override=None: recorded(forward, arrays, override)
+        still = recorded(forward, arrays).constants_of_softmax()
+        self.again = lambda override=None: recorded(forward, arrays, override, still)
         self.tape: Tape = self.again()
         self.ups = [1.0] if problem.upstream is None else leaves(problem.upstream)
         self.true = self.tape.gradients(self.ups)
@@ -245,8 +246,11 @@ def _said(
 
 
 def _rank(match: Match) -> tuple[int, int]:
-    odd = match.factor is not None and match.factor not in (0.0, -1.0, 2.0)
-    return match.mistake.rank + 2 * odd, len(match.mistake.cause)
+    rank = match.mistake.rank
+    if match.factor is not None and match.factor not in (0.0, -1.0, 2.0):
+        # A count or a constant is forgotten where there is one.
+        rank += 1 if {site[0] for site in match.mistake.changes} & {"mean", "sum"} else 2
+    return rank, len(match.mistake.cause)
 
 
 def _two(
@@ -285,24 +289,38 @@ def became(c: float, problem: Problem, tape: Tape) -> str:
         return "is counted twice"
     sign = "has the wrong sign and " if c < 0 else ""
     size = abs(c)
-    counts = dict(problem.counts)
-    for what, n in counts.items():
-        for power, word in ((1, ""), (0.5, "the root of "), (2, "the square of ")):
-            if math.isclose(size, n**power, rel_tol=1e-6) and n > 1:
-                more = ", a sum where a mean belongs" if power == 1 else ""
-                return f"{sign}is multiplied by {word}{what} ({n}){more}"
-            if math.isclose(size, n**-power, rel_tol=1e-6) and n > 1:
-                more = ", a mean where a sum belongs" if power == 1 else ""
-                return f"{sign}is divided by {word}{what} ({n}){more}"
-        if n > 1 and math.isclose(size, (n - 1) / n, rel_tol=1e-6) or n > 1 and math.isclose(size, n / (n - 1), rel_tol=1e-6):
-            return f"{sign}has n - 1 and n mixed up, n being {what} ({n})"
+    reasons = [*_constants(size, tape), *_counts(size, problem.counts)]
+    reasons = [reasons[n] for n in range(len(reasons)) if reasons[n] not in reasons[:n]][:2]
+    reasons = reasons or list(_rare(size, problem.counts))[:2]
+    return sign + (", or ".join(reasons) or f"is {size:.6g} times what it should be")
+
+
+def _constants(size: float, tape: Tape) -> Iterator[str]:
     for node in tape.nodes:
         if node.op == "constant" and node.value.size == 1 and node.value.dtype.kind in "if":
             value = abs(float(node.value.reshape(-1)[0]))
-            if value in (0.0, 1.0):
-                continue
-            if math.isclose(size, value, rel_tol=1e-6):
-                return f"{sign}has the constant {value:.6g} once too often"
-            if math.isclose(size, 1 / value, rel_tol=1e-6):
-                return f"{sign}lacks the constant {value:.6g}"
-    return f"{sign}is {size:.6g} times what it should be"
+            if value not in (0.0, 1.0):
+                if math.isclose(size, value, rel_tol=1e-6):
+                    yield f"has the constant {value:.6g} once too often"
+                if math.isclose(size, 1 / value, rel_tol=1e-6):
+                    yield f"lacks the constant {value:.6g}"
+
+
+def _counts(size: float, counts: Mapping[str, int]) -> Iterator[str]:
+    for what, n in counts.items():
+        for power, word in ((1, ""), (0.5, "the root of "), (2, "the square of ")):
+            if n > 1 and math.isclose(size, n**power, rel_tol=1e-6):
+                more = ", a sum where a mean belongs" if power == 1 else ""
+                yield f"is multiplied by {word}{what} ({n}){more}"
+            if n > 1 and math.isclose(size, n**-power, rel_tol=1e-6):
+                more = ", a mean where a sum belongs" if power == 1 else ""
+                yield f"is divided by {word}{what} ({n}){more}"
+
+
+def _rare(size: float, counts: Mapping[str, int]) -> Iterator[str]:
+    for what, n in counts.items():
+        for other, m in counts.items():
+            if n != m and min(n, m) > 1 and math.isclose(size, m / n, rel_tol=1e-6):
+                yield f"is divided by {what} ({n}) where {other} ({m}) belongs"
+        if n > 2 and any(math.isclose(size, q, rel_tol=1e-6) for q in ((n - 1) / n, n / (n - 1))):
+            yield f"has n - 1 and n mixed up, n being {what} ({n})"

@@ -76,6 +76,7 @@ class Tape:
         self.top: Any = None
         # What a site has for its result in place of the right one, if a mistake is made in forward.
         self.override: Mapping[Site, Callable[[Node], Array]] = {}
+        self.still: set[Site] = set()  # results there count as constants
         self.busy = False  # inside a function of NumPy, whose buffers are its own
         self.part = -1  # number of an operation inside a function made of several
 
@@ -88,6 +89,9 @@ class Tape:
         if node.live:
             self.part += self.part >= 0
             node.site = (op, self.part, *self._calls())
+            if node.site in self.still:
+                node.live = False
+                return node
             alike = self.sites.setdefault(node.site, [])
             node.count = len(alike)
             if node.site in self.override:
@@ -114,6 +118,19 @@ class Tape:
                 found.append((frame.f_code, frame.f_lasti))
             frame = frame.f_back  # type: ignore[assignment]
         return tuple(found)
+
+    def constants_of_softmax(self) -> set[Site]:
+        """Sites of maxima that are only subtracted from what they are taken of: x - max(x).
+
+        No gradient passes there in total, and nobody writes it down.
+        """
+        good, bad = set(), {node.site for node in self.outputs}
+        for node in self.nodes:
+            for k, parent in enumerate(node.parents):
+                if parent.op == "max":
+                    own = node.op == "subtract" and k == 1 and node.parents[0] is parent.parents[0]
+                    (good if own else bad).add(parent.site)
+        return good - bad - {()}
 
     def gradients(
         self, upstream: Sequence[Any], changes: Mapping[Site, Change] | None = None

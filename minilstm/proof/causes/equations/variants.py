@@ -36,6 +36,9 @@ def one_number(node: Node, k: int, op: str = "") -> Iterator[Variant]:
         return lambda n, g: g * f(n.parents[k].value, n.value)
 
     yield f"the derivative of {op} is missing", times(lambda x, y: np.ones_like(x))
+    if op in SLOPES or op == "sigmoid":
+        slope_of = SLOPES["expit" if op == "sigmoid" else op]
+        yield f"the derivative of {op} is there twice", times(lambda x, y: slope_of(x, y) ** 2)
     if op not in ("exp", "negative"):
         yield f"{{y}} itself stands where the derivative of {op} belongs", times(lambda x, y: y)
         yield f"{{x}} itself stands where the derivative of {op} belongs", times(lambda x, y: x)
@@ -104,6 +107,7 @@ def power(node: Node, k: int) -> Iterator[Variant]:
     if k == 1:
         return
     a, p = (lambda n: n.parents[0].value), (lambda n: n.parents[1].value)
+    yield "the exponent {other} is missing as a factor", lambda n, g: g * a(n) ** (p(n) - 1)
     yield "the exponent is not lowered by 1", lambda n, g: g * p(n) * n.value
     yield "the exponent is lowered by 2", lambda n, g: g * p(n) * a(n) ** (p(n) - 2)
     yield "the derivative of the power is missing", lambda n, g: g

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from minilstm.proof.causes.equations.tape import Node
 
 LONGEST = 70  # letters of a piece of source in a sentence
+SHORT = 20  # where a piece is longer, a variable is named instead if there is one
 Call = tuple[CodeType, int]  # code and instruction
 
 
@@ -81,11 +82,14 @@ def statement(node: Node) -> str:
 def expression(node: Node) -> str:
     """An operation as it is written."""
     tree = _piece(calls(node)[0])[0] if calls(node) else None
+    whole = written(tree)
+    if len(whole) > SHORT and variable(node):
+        return variable(node)
     if isinstance(tree, ast.AugAssign):
         return written(ast.BinOp(tree.target, tree.op, tree.value))  # type: ignore[arg-type]
     if isinstance(tree, ast.stmt):
         return ""
-    return written(tree) or f"the {node.options.get('called', node.op)}"
+    return whole or f"the {node.options.get('called', node.op)}"
 
 
 def operand(node: Node, k: int) -> str:
@@ -114,7 +118,8 @@ def operand(node: Node, k: int) -> str:
     if len(parts) == 1 and isinstance(parts[0], ast.List | ast.Tuple):  # np.concatenate([a, b])
         parts = list(parts[0].elts)
     text = written(parts[k]) if k < len(parts) and node.op != "setitem" else ""
-    return text or name(node.parents[k])
+    parent = node.parents[k]
+    return (text if len(text) <= SHORT else variable(parent) or text) or name(parent)
 
 
 def name(node: Node) -> str:
@@ -149,4 +154,4 @@ def called(y: Node, x: Node) -> str:
     frames = calls(y)
     at = len(frames) - max(len(calls(x)), 1)
     text = written(_piece(frames[at])[0]) if 0 < at < len(frames) else expression(y)
-    return text or expression(y)
+    return text if 0 < len(text) <= SHORT else name(y)
