@@ -269,7 +269,7 @@ def composites(tape: Tape) -> tuple[set[Site], list[Mistake]]:
             best = None
             for x, path in _ancestors(node):
                 kind = None if x.site in inside else _kind(x.value, node.value)
-                if kind is not None:
+                if kind is not None and (best is None or x.number < best[1].number):
                     best = kind, x, path
                     if kind[0] != "normalisation":  # which begins with x, not with x - mean(x)
                         break

@@ -51,9 +51,9 @@ class _Search:
         self.problem, self.arrays = problem, arrays
         forward = problem.forward
         assert forward is not None
-        still = recorded(forward, arrays).constants_of_softmax()
-        self.again = lambda override=None: recorded(forward, arrays, override, still)
-        self.tape: Tape = self.again()
+        self.still = recorded(forward, arrays).constants_of_softmax()
+        problem.forward_passes += 1
+        self.tape = self.again()
         self.ups = [1.0] if problem.upstream is None else leaves(problem.upstream)
         self.true = self.tape.gradients(self.ups)
         self.hands = {
@@ -65,6 +65,12 @@ class _Search:
             n: max(SAME, 300 * float(np.finfo(a.dtype).eps)) for n, a in problem.arrays.items()
         }
         self.floor = max((float(np.abs(t).max(initial=0.0)) for t in self.true.values()), default=0.0)
+
+    def again(self, override: Any = None) -> Tape:
+        """A new tape of the same arrays, with other results at some sites."""
+        self.problem.forward_passes += 1
+        assert self.problem.forward is not None
+        return recorded(self.problem.forward, self.arrays, override, self.still)
 
     def room(self, name: str, made: Array) -> float:
         """How far apart two numbers may be that one mistake gives."""
@@ -127,7 +133,9 @@ def _find(
         apart = np.abs(first.true[name] - true)[known].max(initial=0.0)
         if apart > TAPE_ERROR * max(largest, 1e-3 * first.floor):
             return {}  # something was lost on the way
-    names = [n for n in wrong if n in first.hands]
+    names = [n for n in wrong if n in first.hands and first.hands[n].any()]
+    if not names:
+        return {}  # gradients that are zero everywhere say so themselves
     deadline = time.monotonic() + SECONDS
     everything = list(mistakes(first.tape))
     reach = _reaches(first.tape, everything)
@@ -137,7 +145,7 @@ def _find(
         return {}
     said = _said(problem, first, second, matches, {}, None)
     if said:
-        return {n: said for n in wrong}
+        return dict.fromkeys(names, said)
     return _two(problem, first, second, everything, reach, names, deadline)
 
 
