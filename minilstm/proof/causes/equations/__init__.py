@@ -1,4 +1,4 @@
-"""Causes from the lines of a forward pass itself: it is recorded, and mistakes are made in its backward.
+"""Causes from the lines of forward itself: it is recorded, and mistakes are made in its backward.
 This works for any NumPy function, known or not, and for equations given in place of one.
 """
 

@@ -127,7 +127,9 @@ def _buffers(tape: Tape) -> Iterator[None]:
 
         return convert
 
-    makers = [f"{name}{like}" for name in ("zeros", "ones", "empty", "full") for like in ("", "_like")]
+    makers = [
+        f"{name}{like}" for name in ("zeros", "ones", "empty", "full") for like in ("", "_like")
+    ]
     replaced = {name: kept(getattr(np, name)) for name in makers}
     converters = ("array", "asarray", "ascontiguousarray", "asanyarray", "copy")
     replaced |= {name: converted(getattr(np, name)) for name in converters}

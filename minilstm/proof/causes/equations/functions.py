@@ -8,26 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from minilstm.proof.causes.equations.operations import SLOPES, PULLS
+from minilstm.proof.causes.equations.operations import PULLS
 from minilstm.proof.causes.equations.tape import CannotRecord, Tape, is_recorded, plain
 
 # They move, repeat or leave out entries, and put zeros between them.
 _MOVES = set(
-    "reshape transpose permute_dims matrix_transpose ravel squeeze expand_dims swapaxes moveaxis "
-    "rollaxis broadcast_to broadcast_arrays repeat tile concatenate concat stack vstack hstack "
-    "dstack column_stack split array_split hsplit vsplit take take_along_axis pad flip fliplr "
-    "flipud roll rot90 diag diagonal diagflat tril triu sliding_window_view atleast_1d atleast_2d "
-    "atleast_3d delete compress resize unstack block append as_strided insert".split()
+    ["reshape", "transpose", "permute_dims", "matrix_transpose", "ravel", "squeeze", "expand_dims", "swapaxes", "moveaxis", "rollaxis", "broadcast_to", "broadcast_arrays", "repeat", "tile", "concatenate", "concat", "stack", "vstack", "hstack", "dstack", "column_stack", "split", "array_split", "hsplit", "vsplit", "take", "take_along_axis", "pad", "flip", "fliplr", "flipud", "roll", "rot90", "diag", "diagonal", "diagflat", "tril", "triu", "sliding_window_view", "atleast_1d", "atleast_2d", "atleast_3d", "delete", "compress", "resize", "unstack", "block", "append", "as_strided", "insert"]
 )
-_PLAIN_UFUNCS = set("sign floor ceil rint trunc heaviside signbit spacing".split())
+_PLAIN_UFUNCS = set(["sign", "floor", "ceil", "rint", "trunc", "heaviside", "signbit", "spacing"])
 _PLAIN = set(
-    "shape ndim size argmax argmin argsort argpartition nonzero flatnonzero argwhere allclose "
-    "isclose array_equal any all count_nonzero sign round around result_type can_cast iscomplexobj "
-    "isrealobj searchsorted digitize unique may_share_memory shares_memory".split()
+    ["shape", "ndim", "size", "argmax", "argmin", "argsort", "argpartition", "nonzero", "flatnonzero", "argwhere", "allclose", "isclose", "array_equal", "any", "all", "count_nonzero", "sign", "round", "around", "result_type", "can_cast", "iscomplexobj", "isrealobj", "searchsorted", "digitize", "unique", "may_share_memory", "shares_memory"]
 )  # fmt: skip
 _METHODS = set(
-    "sum mean max min prod var std cumsum dot squeeze swapaxes repeat take clip argmax argmin "
-    "argsort diagonal any all round ravel trace".split()
+    ["sum", "mean", "max", "min", "prod", "var", "std", "cumsum", "dot", "squeeze", "swapaxes", "repeat", "take", "clip", "argmax", "argmin", "argsort", "diagonal", "any", "all", "round", "ravel", "trace"]
 )
 
 
@@ -39,7 +32,7 @@ def of_ufunc(
         ufunc.__name__, ufunc.__name__
     )
     if method == "reduce":
-        named = {"add": np.sum, "multiply": np.prod, "maximum": np.max, "minimum": np.min}
+        named: dict[str, Any] = {"add": np.sum, "multiply": np.prod, "maximum": np.max, "minimum": np.min}
         axis = options.get("axis", inputs[1] if len(inputs) > 1 else 0)
         return named[name](inputs[0], axis=axis, keepdims=options.get("keepdims", False))
     if method == "accumulate" and name == "add":
@@ -76,9 +69,7 @@ def _add_at(tape: Tape, into: Any, index: Any, values: Any) -> None:
 PULLS["scatter"] = lambda k, g, y, args, options: g.ravel()[options["numbers"]]
 
 
-def of_function(
-    tape: Tape, function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
-) -> Any:
+def of_function(tape: Tape, function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """The result of a function of NumPy that is no ufunc."""
     name = function.__name__
     known = _FUNCTIONS.get(function)
@@ -206,10 +197,20 @@ def _einsum(tape: Tape, subscripts: Any, *operands: Any, **options: Any) -> Any:
     parts = ins.split(",")
     if "..." in ins:
         free = [c for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" if c not in subscripts]
-        many = [np.ndim(plain(a)) - len(p.replace("...", "")) for p, a in zip(parts, operands, strict=True)]
+        many = [
+            np.ndim(plain(a)) - len(p.replace("...", ""))
+            for p, a in zip(parts, operands, strict=True)
+        ]
         most = max(m for p, m in zip(parts, many, strict=True) if "..." in p)
-        parts = [p.replace("...", "".join(free[most - m : most])) for p, m in zip(parts, many, strict=True)]
-        out = out.replace("...", "".join(free[:most])) if "->" in subscripts else "".join(free[:most]) + out
+        parts = [
+            p.replace("...", "".join(free[most - m : most]))
+            for p, m in zip(parts, many, strict=True)
+        ]
+        out = (
+            out.replace("...", "".join(free[:most]))
+            if "->" in subscripts
+            else "".join(free[:most]) + out
+        )
     if any(len(set(p)) < len(p) for p in parts):
         raise CannotRecord("einsum along a diagonal")
     value = np.einsum(f"{','.join(parts)}->{out}", *plain(operands))
@@ -262,7 +263,9 @@ def _where(tape: Tape, condition: Any, *both: Any) -> Any:
     return tape.record("where", both, value, where=where) if value.dtype.kind == "f" else value
 
 
-def _clip(tape: Tape, a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, **rest: Any) -> Any:
+def _clip(
+    tape: Tape, a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, **rest: Any
+) -> Any:
     low, high = rest.get("min", a_min), rest.get("max", a_max)
     a = a if low is None else np.maximum(a, low)
     return a if high is None else np.minimum(a, high)
@@ -310,4 +313,4 @@ _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.nan_to_num: lambda tape, a, *args, **kwargs: a,
 }
 # One operation each, whose site needs no number of its own.
-_SINGLE = set("sum mean max min amax amin prod cumsum where einsum inv det copy".split())
+_SINGLE = set(["sum", "mean", "max", "min", "amax", "amin", "prod", "cumsum", "where", "einsum", "inv", "det", "copy"])

@@ -22,7 +22,9 @@ class Mistake(NamedTuple):
     override: Mapping[Site, Callable[[Node], Array]] = MappingProxyType({})
 
 
-def instead(site: Site, k: int, make: Callable[[Tape, Node, Array], Array | None]) -> dict[Site, Change]:
+def instead(
+    site: Site, k: int, make: Callable[[Tape, Node, Array], Array | None]
+) -> dict[Site, Change]:
     """Something else along one edge; None for the right thing."""
 
     def change(tape: Tape, node: Node, g: Array) -> Iterator[tuple[Node, Array]]:

@@ -111,7 +111,7 @@ def _alike(tape: Tape, edges: list[Edge]) -> Iterator[Mistake]:
             changes: dict[Site, Change] = {}
             for site, variant in members:
                 changes |= variant_mistake(tape.sites[site][-1], k, variant).changes
-            said = what.format(y=f"its result", x="what it is taken of")
+            said = what.format(y="its result", x="what it is taken of")
             yield Mistake(f"In the gradients of all {op} in forward, {said}.", changes, False, 1)
 
 
@@ -146,7 +146,9 @@ def _edge(tape: Tape, site: Site, k: int) -> Iterator[Mistake]:
     yield Mistake(f"The gradient {way} {{}}.", scale({site: {k}}), True, 0 if named else 1)
     if len(nodes) > 1:
         for c, became in _FACTORS:
-            yield Mistake(f"The gradient {way} {became}.", scale({site: {k}}, c), False, 1 + (not named))
+            yield Mistake(
+                f"The gradient {way} {became}.", scale({site: {k}}, c), False, 1 + (not named)
+            )
     for variant in VARIANTS.get(node.op, lambda *_: ())(node, k):
         yield variant_mistake(node, k, variant)
 
@@ -159,7 +161,9 @@ def variant_mistake(node: Node, k: int, variant: Variant) -> Mistake:
         parts["other"] = operand(node, 1 - k)
     said = what.format(**parts)
     cause = f"In the gradient of {parts['x']} through {parts['y']}{statement(node)}, {said}."
-    return Mistake(cause, instead(node.site, k, lambda tape, n, g: _fit(make(n, g), n, k)), False, 1)
+    return Mistake(
+        cause, instead(node.site, k, lambda tape, n, g: _fit(make(n, g), n, k)), False, 1
+    )
 
 
 def _fit(part: Array, node: Node, k: int) -> Array | None:
@@ -186,7 +190,9 @@ def _uses(tape: Tape, users: Mapping[int, list[Edge]]) -> Iterator[Mistake]:
         yield Mistake(f"The whole gradient of {what}{where} {{}}.", scale(whole), True, named)
         if len(tape.sites.get(tape.nodes[number].site, ())) > 1:
             for c, became in _FACTORS:
-                yield Mistake(f"The whole gradient of {what}{where} {became}.", scale(whole, c), False, 0)
+                yield Mistake(
+                    f"The whole gradient of {what}{where} {became}.", scale(whole, c), False, 0
+                )
         for site, k in edges:
             others = {s: {j for j in ks if (s, j) != (site, k)} for s, ks in whole.items()}
             node = tape.sites[site][0]
@@ -292,12 +298,16 @@ def _broadcast(site: Site, node: Node, k: int) -> Iterator[Mistake]:
             )  # fmt: skip
 
 
-def _raw(site: Site, k: int, reduce: Callable[..., Array], loose: bool = False) -> dict[Site, Change]:
+def _raw(
+    site: Site, k: int, reduce: Callable[..., Array], loose: bool = False
+) -> dict[Site, Change]:
     """A gradient whose broadcast axes are reduced in another way."""
 
     def make(tape: Tape, node: Node, g: Array) -> Array:
         args = [p.value for p in node.parents]
-        raw = np.broadcast_to(PULLS[node.op](k, g, node.value, args, node.options), node.value.shape)
+        raw = np.broadcast_to(
+            PULLS[node.op](k, g, node.value, args, node.options), node.value.shape
+        )
         if loose:
             return reduce(raw, None)
         shape = args[k].shape
@@ -359,7 +369,9 @@ def _operands(tape: Tape, site: Site, k: int) -> Iterator[Mistake]:
         )  # fmt: skip
 
 
-def _with(site: Site, k: int, j: int, find: Callable[[Tape, Node], Array | None]) -> dict[Site, Change]:
+def _with(
+    site: Site, k: int, j: int, find: Callable[[Tape, Node], Array | None]
+) -> dict[Site, Change]:
     def make(tape: Tape, node: Node, g: Array) -> Array | None:
         found = find(tape, node)
         args = [p.value for p in node.parents]

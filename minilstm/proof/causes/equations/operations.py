@@ -75,7 +75,9 @@ def _einsum(k: int, g: Array, y: Array, args: Sequence[Array], options: Options)
     others = [n for n in range(len(args)) if n != k]
     known = "".join([out, *(ins[n] for n in others)])
     kept = "".join(c for c in ins[k] if c in known)
-    part = np.einsum(f"{','.join([out, *(ins[n] for n in others)])}->{kept}", g, *(args[n] for n in others))
+    part = np.einsum(
+        f"{','.join([out, *(ins[n] for n in others)])}->{kept}", g, *(args[n] for n in others)
+    )
     for axis, letter in enumerate(ins[k]):  # what is summed over in this array alone
         part = part if letter in kept else np.expand_dims(part, axis)
     return np.broadcast_to(part, args[k].shape)
@@ -102,7 +104,9 @@ def _cumsum(k: int, g: Array, y: Array, args: Sequence[Array], options: Options)
 def put(g: Array, index: Any, shape: tuple[int, ...]) -> Array:
     """Zeros with g added at an index."""
     out = np.zeros(shape)
-    if any(isinstance(p, np.ndarray | list) for p in (index if isinstance(index, tuple) else (index,))):
+    if any(
+        isinstance(p, np.ndarray | list) for p in (index if isinstance(index, tuple) else (index,))
+    ):
         np.add.at(out, index, g)  # an index may be there twice
     else:
         out[index] = g
@@ -124,9 +128,7 @@ def _setitem(k: int, g: Array, y: Array, args: Sequence[Array], options: Options
 def _move(k: int, g: Array, y: Array, args: Sequence[Array], options: Options) -> Array:
     """Entries were only moved, repeated or left out; `source` numbers them from 1 on, 0 is none."""
     start = 1 + sum(a.size for a in args[:k])
-    all_parts = np.bincount(
-        options["source"].ravel(), g.ravel(), 1 + sum(a.size for a in args)
-    )
+    all_parts = np.bincount(options["source"].ravel(), g.ravel(), 1 + sum(a.size for a in args))
     return all_parts[start : start + args[k].size].reshape(args[k].shape)
 
 
@@ -134,7 +136,7 @@ def _elementwise(k: int, g: Array, y: Array, args: Sequence[Array], options: Opt
     """Any other function of single numbers: by a complex step, else by two differences."""
     f, rest = options["ufunc"], list(args)
 
-    def at(step: complex) -> Any:
+    def at(step: Any) -> Any:
         return f(*rest[:k], rest[k] + step, *rest[k + 1 :])
 
     try:
@@ -143,6 +145,10 @@ def _elementwise(k: int, g: Array, y: Array, args: Sequence[Array], options: Opt
         h = 1e-3 * np.maximum(np.abs(rest[k]), 1e-2)
         a, b, c = ((at(s * h) - at(-s * h)) / (2 * s * h) for s in (1, 0.5, 0.25))
         return g * ((64 * c - 20 * b + a) / 45)  # Richardson
+
+
+def _of_slope(slope: Callable[[Array, Array], Any]) -> Pull:
+    return lambda k, g, y, args, options: g * slope(args[0], y)
 
 
 def _binary(*parts: Callable[..., Any]) -> Pull:
@@ -156,8 +162,7 @@ def _inverse(k: int, g: Array, y: Array, args: Sequence[Array], options: Options
 
 PULLS: dict[str, Pull] = {
     **{
-        name: lambda k, g, y, args, options, slope=slope: g * slope(args[0], y)
-        for name, slope in SLOPES.items()
+        name: _of_slope(slope) for name, slope in SLOPES.items()
     },
     "add": _binary(lambda g, y, a, b: g, lambda g, y, a, b: g),
     "subtract": _binary(lambda g, y, a, b: g, lambda g, y, a, b: -g),

@@ -20,7 +20,9 @@ from minilstm.proof.derivatives.trees import leaves
 
 SAME = 1e-7  # of the largest entry: two computations of the same wrong numbers
 PART_OF_ERROR = 0.01
-TAPE_ERROR = 1e-5  # how far the tape's own gradient may be from the true one; differences are so far
+TAPE_ERROR = (
+    1e-5  # how far the tape's own gradient may be from the true one; differences are so far
+)
 MOST_TERMS = 50_000
 SECONDS = 4.0
 MOST_FOUND = 40  # mistakes with the same numbers; the best of them are said
@@ -33,7 +35,9 @@ class Match(NamedTuple):
     mistake: Mistake
     factor: float | None
 
-    def made(self, tape: Tape, ups: Any, base: Mapping[Site, Change], again: Any) -> dict[str, Array]:
+    def made(
+        self, tape: Tape, ups: Any, base: Mapping[Site, Change], again: Any
+    ) -> dict[str, Array]:
         """The gradients with the mistake in them."""
         if self.mistake.override:
             return again(self.mistake.override).gradients(ups, {**base, **self.mistake.changes})
@@ -64,7 +68,9 @@ class _Search:
         self.close = {
             n: max(SAME, 300 * float(np.finfo(a.dtype).eps)) for n, a in problem.arrays.items()
         }
-        self.floor = max((float(np.abs(t).max(initial=0.0)) for t in self.true.values()), default=0.0)
+        self.floor = max(
+            (float(np.abs(t).max(initial=0.0)) for t in self.true.values()), default=0.0
+        )
 
     def again(self, override: Any = None) -> Tape:
         """A new tape of the same arrays, with other results at some sites."""
@@ -75,7 +81,9 @@ class _Search:
     def room(self, name: str, made: Array) -> float:
         """How far apart two numbers may be that one mistake gives."""
         hand = self.hands[name]
-        largest = max(np.abs(made).max(initial=0.0), np.abs(hand).max(initial=0.0), 1e-6 * self.floor)
+        largest = max(
+            np.abs(made).max(initial=0.0), np.abs(hand).max(initial=0.0), 1e-6 * self.floor
+        )
         room = self.close[name] * largest
         off = np.abs(hand - self.true[name]).max(initial=0.0)
         return float(min(room, PART_OF_ERROR * off) if self.is_wrong(name) else room)
@@ -93,7 +101,9 @@ class _Search:
             for n in (self.hands if names is None else names)
         )
 
-    def factor(self, full: Mapping[str, Array], dropped: Mapping[str, Array], names: Any) -> float | None:
+    def factor(
+        self, full: Mapping[str, Array], dropped: Mapping[str, Array], names: Any
+    ) -> float | None:
         """The factor with which a part of the gradients gives those of backward."""
         up = down = 0.0
         for n in names:
@@ -168,7 +178,9 @@ def _reaches(tape: Tape, everything: list[Mistake]) -> list[set[str]]:
             for parent in node.parents:
                 bits[node.number] |= bits.get(parent.number, 0)
     of_site = {
-        site: sum(1 << b for b in range(len(tape.inputs)) if any(bits[n.number] >> b & 1 for n in nodes))
+        site: sum(
+            1 << b for b in range(len(tape.inputs)) if any(bits[n.number] >> b & 1 for n in nodes)
+        )
         for site, nodes in tape.sites.items()
     }
     every = (1 << len(tape.inputs)) - 1
@@ -226,7 +238,9 @@ def _changed(full: Array, made: Array) -> bool:
     return bool(np.abs(full - made).max(initial=0.0) > 1e-9 * np.abs(full).max(initial=0.0))
 
 
-def _idle(search: _Search, full: Mapping[str, Array], made: Mapping[str, Array], names: list[str]) -> bool:
+def _idle(
+    search: _Search, full: Mapping[str, Array], made: Mapping[str, Array], names: list[str]
+) -> bool:
     """Whether a mistake changes nothing in these arrays."""
     return not any(_changed(full[n], made[n]) for n in names)
 
@@ -272,7 +286,9 @@ def _two(
         if match.mistake.override or match.factor not in (None, 0.0):
             continue
         made = match.made(first.tape, first.ups, {}, first.again)
-        key = tuple(float(np.sum(a * np.cos(np.arange(a.size)).reshape(a.shape))) for a in made.values())
+        key = tuple(
+            float(np.sum(a * np.cos(np.arange(a.size)).reshape(a.shape))) for a in made.values()
+        )
         key = tuple(float(f"{k:.6g}") for k in key)
         if key in tried:
             continue

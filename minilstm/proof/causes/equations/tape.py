@@ -38,14 +38,14 @@ class CannotRecord(TypeError):
 class Node:
     """The result of one operation; an input or a constant has no parents."""
 
-    __slots__ = ("count", "live", "number", "op", "options", "parents", "site", "value")
+    live: bool  # depends on an input
 
     def __init__(
         self, number: int, op: str, parents: tuple[Node, ...], value: Array, **options: Any
     ) -> None:
         self.number, self.op, self.parents, self.value = number, op, parents, value
         self.options = options
-        self.live = any(p.live for p in parents)  # depends on an input
+        self.live = any(p.live for p in parents)
         self.site: Site = ()
         self.count = 0  # nodes of the same site before it
 
@@ -124,7 +124,8 @@ class Tape:
 
         No gradient passes there in total, and nobody writes it down.
         """
-        good, bad = set(), {node.site for node in self.outputs}
+        good: set[Site] = set()
+        bad = {node.site for node in self.outputs}
         for node in self.nodes:
             for k, parent in enumerate(node.parents):
                 if parent.op == "max":

@@ -1,13 +1,15 @@
-"""Wrong forms of the derivative of each operation, such as people write.
-Each has a sentence, and gives what goes to one parent in place of the right thing.
+"""Wrong forms of the derivative of each operation, such as people write, in tables.
+A line has what is wrong and the wrong gradient of one parent: of g, that of the result.
 
-In a sentence {y} is the operation as it is written, {x} the parent and {other} the other one.
+In a sentence {y} is the operation as it is written, {x} the parent and {other} the other one. In a
+formula y, x and other are their values; a and b are the first and the second parent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache, partial
+from typing import Any
 
 import numpy as np
 
@@ -16,248 +18,236 @@ from minilstm.proof.causes.equations.tape import Node
 from minilstm.proof.derivatives.problem import Array
 
 Variant = tuple[str, Callable[[Node, Array], Array]]
+Names = Callable[[Node, int, Array], Mapping[str, Any]]
 
-# Derivatives that are written with the result y alone, and the functions themselves.
+
+def sigmoid(x: Array) -> Array:
+    """1 / (1 + exp(-x))."""
+    return 1 / (1 + np.exp(-x))
+
+
+@cache
+def _lines(text: str) -> list[tuple[str, Any]]:
+    pairs = (line.rsplit(" | ", 1) for line in text.strip().splitlines())
+    return [(what.strip(), compile(formula.strip(), what, "eval")) for what, formula in pairs]
+
+
+def forms(text: str, node: Node, k: int, names: Names | None = None) -> Iterator[Variant]:
+    """The lines of a table; `names` has what its formulas have besides g, y, x, other, a and b."""
+    for what, formula in _lines(text):
+
+        def make(n: Node, g: Array, formula: Any = formula) -> Array:
+            values = [p.value for p in n.parents]
+            known = {"np": np, "sigmoid": sigmoid, "g": g, "y": n.value, "x": values[k], "n": n}
+            known |= dict(zip("ab", values, strict=False))
+            known["other"] = values[1 - k] if len(values) == 2 else None
+            made: Array = eval(formula, known | dict(names(n, k, g) if names else {}))
+            return made
+
+        yield what, make
+
+
+_ONE_NUMBER = """
+the derivative of {op} is missing | g
+the derivative of {op} is there twice | g * slope(x, y) ** 2
+{y} itself stands where the derivative of {op} belongs | g * y
+{x} itself stands where the derivative of {op} belongs | g * x
+"""
+_OF_RESULT = """
+the derivative of {op} is taken of {y}, which went through {op} already | g * of(f(y))
+the derivative of {op} is written for its result and is given {x} | g * of(x)
+"""
+_GATE = """
+the derivative of {another} stands where that of {op} belongs | g * other_slope(y)
+1 - y stands where the derivative of {op} belongs | g * (1 - y)
+1 + y stands where the derivative of {op} belongs | g * (1 + y)
+y^2 stands where the derivative of {op} belongs | g * y * y
+1 - |y| stands where the derivative of {op} belongs | g * (1 - np.abs(y))
+"""
+_MORE = {
+    "log": "the logarithm stands in the denominator of its derivative | g / y",
+    "sqrt": """
+1 / (2 y) divides where it should multiply | g * 2 * y
+the square root is missing in its derivative | g * 0.5 / (y * y)
+""",
+    "reciprocal": "1 / x stands where 1 / x^2 belongs | -g * y",
+    "square": """
+the square itself stands where 2 x belongs | g * 2 * y
+the factor {x} is missing: 2 stands where 2 x belongs | 2 * g
+""",
+}
+# Derivatives that are written with the result alone, and the functions themselves.
 OF_RESULT: dict[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {
     "tanh": (lambda y: 1 - y * y, np.tanh),
-    "sigmoid": (lambda y: y * (1 - y), lambda x: 1 / (1 + np.exp(-x))),
+    "sigmoid": (lambda y: y * (1 - y), sigmoid),
     "exp": (lambda y: y, np.exp),
     "sqrt": (lambda y: 0.5 / y, np.sqrt),
-    "reciprocal": (lambda y: -y * y, lambda x: 1 / x),
+    "reciprocal": (lambda y: -y * y, np.reciprocal),
 }
-FORMS = {"tanh": "1 - y^2", "sigmoid": "y (1 - y)", "exp": "y", "sqrt": "1 / (2 y)", "reciprocal": "-1 / x^2"}
 
 
 def one_number(node: Node, k: int, op: str = "") -> Iterator[Variant]:
     """A function of single numbers."""
     op = op or node.op
-
-    def times(f: Callable[[Array, Array], Array]) -> Callable[[Node, Array], Array]:
-        return lambda n, g: g * f(n.parents[k].value, n.value)
-
-    yield f"the derivative of {op} is missing", times(lambda x, y: np.ones_like(x))
-    if op in SLOPES or op == "sigmoid":
-        slope_of = SLOPES["expit" if op == "sigmoid" else op]
-        yield f"the derivative of {op} is there twice", times(lambda x, y: slope_of(x, y) ** 2)
-    if op not in ("exp", "negative"):
-        yield f"{{y}} itself stands where the derivative of {op} belongs", times(lambda x, y: y)
-        yield f"{{x}} itself stands where the derivative of {op} belongs", times(lambda x, y: x)
-    if op in OF_RESULT:
-        slope, f = OF_RESULT[op]
-        yield (
-            f"the derivative of {op} is taken of {{y}}, which went through {op} already",
-            times(lambda x, y: slope(f(y))),
-        )
-        yield (
-            f"the derivative {FORMS[op]} of {op} is written for its result y and is given {{x}}",
-            times(lambda x, y: slope(x)),
-        )
-    if op in ("tanh", "sigmoid"):
-        other = "sigmoid" if op == "tanh" else "tanh"
-        yield f"the derivative of {other} stands where that of {op} belongs", times(
-            lambda x, y: OF_RESULT[other][0](y)
-        )
-        yield f"1 - y stands where the derivative of {op} belongs", times(lambda x, y: 1 - y)
-        yield f"1 + y stands where the derivative of {op} belongs", times(lambda x, y: 1 + y)
-        yield f"y^2 stands where the derivative of {op} belongs", times(lambda x, y: y * y)
-        yield f"1 - |y| stands where the derivative of {op} belongs", times(lambda x, y: 1 - np.abs(y))
-    if op == "log":
-        yield "the logarithm stands in the denominator of its derivative", times(lambda x, y: 1 / y)
-    if op == "sqrt":
-        yield "1 / (2 y) is multiplied by where it divides", times(lambda x, y: 2 * y)
-        yield "the square root is missing in its derivative", times(lambda x, y: 0.5 / (y * y))
-    if op == "reciprocal":
-        yield "1 / x stands where 1 / x^2 belongs", times(lambda x, y: -y)
-    if op == "square":
-        yield "the square itself stands where 2 x belongs", times(lambda x, y: 2 * y)
-        yield "the factor {x} is missing: 2 stands where 2 x belongs", times(lambda x, y: 0 * x + 2)
+    slope = SLOPES["expit" if op == "sigmoid" else op]
+    another = "sigmoid" if op == "tanh" else "tanh"
+    of, f = OF_RESULT.get(op, (None, None))
+    known = {"slope": slope, "of": of, "f": f, "other_slope": OF_RESULT[another][0]}
+    text = _ONE_NUMBER + _OF_RESULT * (op in OF_RESULT) + _GATE * (op in ("tanh", "sigmoid"))
+    for what, make in forms(
+        (text + _MORE.get(op, "")).replace("\n\n", "\n"), node, k, lambda *_: known
+    ):
+        yield what.replace("{op}", op).replace("{another}", another), make
 
 
-def multiply(node: Node, k: int) -> Iterator[Variant]:
-    """A product."""
-    j = 1 - k
-    yield "the factor {other} is missing", lambda n, g: g
-    yield "{x} itself stands where {other} belongs", lambda n, g: g * n.parents[k].value
-    yield "the whole product stands where {other} belongs", lambda n, g: g * n.value
-    yield "the factor {other} is there twice", lambda n, g: g * n.parents[j].value ** 2
-    yield "{other} divides where it should multiply", lambda n, g: g / n.parents[j].value
+_MULTIPLY = """
+the factor {other} is missing | g
+{x} itself stands where {other} belongs | g * x
+the whole product stands where {other} belongs | g * y
+the factor {other} is there twice | g * other ** 2
+{other} divides where it should multiply | g / other
+"""
+_DIVIDE = """
+the denominator {other} is missing | g
+{other} multiplies where it should divide | g * b
+{other} divides twice | g / b ** 2
+the root of {other} divides | g / np.sqrt(np.abs(b))
+"""
+_DIVIDE_BY = """
+the square of the denominator is missing: it divides once | -g * a / b
+the numerator {other} is missing | -g / b ** 2
+the denominator is missing | -g * a
+the denominator has the power 3 where 2 belongs | -g * a / b ** 3
+it is treated as the numerator | g / b
+the quotient is turned round: the denominator divided by the numerator | -g * b / a
+"""
+_POWER = """
+the exponent {other} is missing as a factor | g * a ** (b - 1)
+the exponent is not lowered by 1 | g * b * y
+the exponent is lowered by 2 | g * b * a ** (b - 2)
+the derivative of the power is missing | g
+the base is missing: only the exponent is left | g * b
+the power itself stands where its derivative belongs | g * y
+the exponent is lowered in the factor, too | g * (b - 1) * a ** (b - 1)
+"""
+_EXTREME_OF_TWO = """
+the mask is missing: the gradient passes everywhere | g
+the gradient is cut off where it is negative itself | g * (g > 0)
+the mask is turned round | g * (y != x)
+the value itself stands where 1 belongs | g * y
+the sign stands in place of the mask | g * np.sign(x)
+"""
+_WHERE = """
+the mask is missing: the gradient passes everywhere | g
+the mask is turned round | np.where(n.options["where"] == (x is b), g, 0)
+"""
+_EXTREME = """
+every entry gets the gradient, not the largest one alone | along
+the gradient is shared among all entries, as for a mean | along * (y.size / x.size)
+the first entry gets the gradient, not the largest one | at_end(0)
+the last entry gets the gradient, not the largest one | at_end(-1)
+"""
+_LOOKED_UP = """
+a row that is looked up several times gets one gradient only (= where += belongs) | assigned(1)
+a row that is looked up several times gets the first gradient only | assigned(-1)
+a row that is looked up several times gets the mean of its gradients | averaged()
+"""
+_CUMSUM = """
+the running sum is not turned round | np.cumsum(g, n.options["axis"])
+the running sum is missing | g
+"""
+_SUM = "only the last entry along the axis gets it | at_end(-1)"
+_ELEMENTWISE = """
+the derivative is missing | g
+{y} itself stands where its derivative belongs | g * y
+"""
 
 
-def divide(node: Node, k: int) -> Iterator[Variant]:
-    """A quotient."""
-    if k == 0:
-        yield "the denominator {other} is missing", lambda n, g: g
-        yield "{other} multiplies where it should divide", lambda n, g: g * n.parents[1].value
-        yield "{other} divides twice", lambda n, g: g / n.parents[1].value ** 2
-        yield "the root of {other} divides", lambda n, g: g / np.sqrt(np.abs(n.parents[1].value))
-        return
-    yield "the square of the denominator is missing: it divides once", (
-        lambda n, g: -g * n.parents[0].value / n.parents[1].value
-    )
-    yield "the numerator {other} is missing", lambda n, g: -g / n.parents[1].value ** 2
-    yield "the denominator is missing", lambda n, g: -g * n.parents[0].value
-    yield "the denominator has the power 3 where 2 belongs", (
-        lambda n, g: -g * n.parents[0].value / n.parents[1].value ** 3
-    )
-    yield "it is treated as the numerator", lambda n, g: g / n.parents[1].value
-
-
-def power(node: Node, k: int) -> Iterator[Variant]:
-    """A power with a constant exponent."""
-    if k == 1:
-        return
-    a, p = (lambda n: n.parents[0].value), (lambda n: n.parents[1].value)
-    yield "the exponent {other} is missing as a factor", lambda n, g: g * a(n) ** (p(n) - 1)
-    yield "the exponent is not lowered by 1", lambda n, g: g * p(n) * n.value
-    yield "the exponent is lowered by 2", lambda n, g: g * p(n) * a(n) ** (p(n) - 2)
-    yield "the derivative of the power is missing", lambda n, g: g
-    yield "the base is missing: only the exponent is left", lambda n, g: g * p(n)
-    yield "the power itself stands where its derivative belongs", lambda n, g: g * n.value
-    yield "the exponent is lowered in the factor, too", lambda n, g: g * (p(n) - 1) * a(n) ** (p(n) - 1)
-
-
-def extreme_of_two(node: Node, k: int) -> Iterator[Variant]:
-    """A rectifier, a clipping, a maximum of two."""
-    yield "the mask is missing: the gradient passes everywhere", lambda n, g: g
-    yield "the gradient is cut off where it is negative itself", lambda n, g: g * (g > 0)
-    yield "the mask is turned round", (
-        lambda n, g: g * (n.value != np.broadcast_to(n.parents[k].value, g.shape))
-    )
-    yield "the value itself stands where 1 belongs", lambda n, g: g * n.value
-    yield "the mask is that of the sign", lambda n, g: g * np.sign(n.parents[k].value)
-
-
-def where(node: Node, k: int) -> Iterator[Variant]:
-    """A choice by a mask."""
-    yield "the mask is missing: the gradient passes everywhere", lambda n, g: g
-    yield "the mask is turned round", lambda n, g: np.where(n.options["where"] == (k == 1), g, 0)
-
-
-def extreme(node: Node, k: int) -> Iterator[Variant]:
-    """The largest of many."""
-
-    def along(n: Node, g: Array) -> Array:
-        return spread(g, n.parents[0].value, n.options)
-
-    yield "every entry gets the gradient, not the largest one alone", along
-    yield "the gradient is shared among all entries, as for a mean", (
-        lambda n, g: along(n, g) * (n.value.size / n.parents[0].value.size)
-    )
-    yield "the first entry gets the gradient, not the largest one", partial(_at_end, at=0)
-    yield "the last entry gets the gradient, not the largest one", partial(_at_end, at=-1)
-
-
-def _at_end(n: Node, g: Array, at: int) -> Array:
+def _ends(n: Node, k: int, g: Array) -> Mapping[str, Any]:
     x, axis = n.parents[0].value, n.options["axis"]
-    out = np.zeros(x.shape)
-    if axis is None:
-        out.flat[at] = g.sum()
-    elif isinstance(axis, int):
-        out[(slice(None),) * (axis % x.ndim) + (at,)] = g if not n.options["keepdims"] else g.squeeze(axis)
-    return out
+
+    def at_end(at: int) -> Array:
+        out = np.zeros(x.shape)
+        if not isinstance(axis, int):
+            raise ValueError("several axes")
+        out[(slice(None),) * (axis % x.ndim) + (at,)] = (
+            g.squeeze(axis) if n.options["keepdims"] else g
+        )
+        return out
+
+    return {"at_end": at_end, "along": spread(g, x, n.options)}
 
 
-def getitem(node: Node, k: int) -> Iterator[Variant]:
+def _rows(n: Node, k: int, g: Array) -> Mapping[str, Any]:
+    shape, index = n.parents[0].value.shape, n.options["index"]
+
+    def assigned(turn: int) -> Array:
+        out = np.zeros(int(np.prod(shape)))
+        numbers = np.arange(out.size).reshape(shape)[index]
+        out[numbers.ravel()[::turn]] = g.ravel()[::turn]
+        return out.reshape(shape)
+
+    def averaged() -> Array:
+        return put(g, index, shape) / np.maximum(put(np.ones_like(g), index, shape), 1)
+
+    return {"assigned": assigned, "averaged": averaged}
+
+
+def _getitem(node: Node, k: int) -> Iterator[Variant]:
     """A part of an array: rows that were looked up, a slice, one step of a sequence."""
     index = node.options["index"]
     parts = index if isinstance(index, tuple) else (index,)
     if any(isinstance(p, np.ndarray | list) for p in parts):
-        yield "a row that is looked up several times gets one gradient only (= where += belongs)", (
-            lambda n, g: _assigned(n, g, last=True)
-        )
-        yield "a row that is looked up several times gets the first gradient only", (
-            lambda n, g: _assigned(n, g, last=False)
-        )
-        yield "a row that is looked up several times gets the mean of its gradients", _averaged
+        yield from forms(_LOOKED_UP, node, k, _rows)
     for axis, part in enumerate(parts):
-        moves = isinstance(part, int | np.integer | slice)
-        if moves and not any(isinstance(p, type(Ellipsis) | None.__class__) for p in parts):
+        if isinstance(part, int | np.integer | slice) and not any(p is None for p in parts):
             for by, word in ((1, "behind"), (-1, "before")):
-                yield (
-                    f"it is written one index {word} its place along axis {axis}",
-                    partial(_off, axis=axis, by=by),
-                )
-    yield "the gradient goes to every index", lambda n, g: np.broadcast_to(
-        g if g.ndim == n.parents[0].value.ndim else g[None], n.parents[0].value.shape
-    )
+                what = f"it is written one index {word} its place along axis {axis}"
+                yield what, partial(_off, axis=axis, by=by)
 
 
 def _off(n: Node, g: Array, axis: int, by: int) -> Array:
-    right = put(g, n.options["index"], n.parents[0].value.shape)
-    moved = np.roll(right, by, axis)
-    edge = [slice(None)] * right.ndim
-    edge[axis] = 0 if by > 0 else -1  # type: ignore[call-overload]
-    moved[tuple(edge)] = 0
+    moved = np.roll(put(g, n.options["index"], n.parents[0].value.shape), by, axis)
+    edge = (slice(None),) * axis + (0 if by > 0 else -1,)
+    moved[edge] = 0
     return moved
 
 
-def _assigned(n: Node, g: Array, last: bool) -> Array:
-    numbers = np.arange(n.parents[0].value.size).reshape(n.parents[0].value.shape)[n.options["index"]]
-    out = np.zeros(n.parents[0].value.size)
-    flat, values = numbers.ravel(), g.ravel()
-    if not last:
-        flat, values = flat[::-1], values[::-1]
-    out[flat] = values
-    return out.reshape(n.parents[0].value.shape)
-
-
-def _averaged(n: Node, g: Array) -> Array:
-    shape, index = n.parents[0].value.shape, n.options["index"]
-    return put(g, index, shape) / np.maximum(put(np.ones_like(g), index, shape), 1)
-
-
-def cumsum(node: Node, k: int) -> Iterator[Variant]:
-    """A running sum."""
-    yield "the running sum is not turned round", lambda n, g: np.cumsum(g, n.options["axis"])
-    yield "the running sum is missing", lambda n, g: g
-    yield "the running sum is one place off", lambda n, g: (
-        np.flip(np.cumsum(np.flip(g, n.options["axis"]), n.options["axis"]), n.options["axis"]) - g
-    )
-
-
-def move(node: Node, k: int) -> Iterator[Variant]:
+def _move(node: Node, k: int) -> Iterator[Variant]:
     """Entries were moved."""
-    shape = node.parents[k].value.shape
-    called = node.options.get("called", "")
+    shape, called = node.parents[k].value.shape, node.options.get("called", "")
     if called in ("transpose", "swapaxes", "moveaxis", "matrix_transpose"):
         yield "the gradient is reshaped and should be transposed", lambda n, g: g.reshape(shape)
     if called in ("flip", "roll", "fliplr", "flipud"):
         yield f"the {called} is not undone", lambda n, g: g
-    if len(node.parents) > 1:
-        for j, other in enumerate(node.parents):
-            if j != k and other.value.shape == shape:
-                yield f"it gets the part of {{}}[{j}]".replace("{}", called), (
-                    lambda n, g, j=j: n.pull(j, g)
-                )
+    for j, other in enumerate(node.parents):
+        if j != k and other.value.shape == shape:
+            yield f"it gets part {j} of the {called} where part {k} belongs", partial(_part, j=j)
 
 
-def total(node: Node, k: int) -> Iterator[Variant]:
-    """A sum or a mean."""
-    if isinstance(node.options["axis"], int) and node.parents[0].value.ndim > 1:
-        yield "only the last entry along the axis gets it", partial(_at_end, at=-1)
+def _part(n: Node, g: Array, j: int) -> Array:
+    return n.pull(j, g)
 
 
-def elementwise(node: Node, k: int) -> Iterator[Variant]:
-    """Any other function of single numbers."""
-    yield "the derivative is missing", lambda n, g: g
-    yield "{y} itself stands where its derivative belongs", lambda n, g: g * n.value
+def _divide(node: Node, k: int) -> Iterator[Variant]:
+    return forms(_DIVIDE_BY if k else _DIVIDE, node, k)
 
 
 VARIANTS: dict[str, Callable[[Node, int], Iterator[Variant]]] = {
     **dict.fromkeys(SLOPES, one_number),
     "expit": partial(one_number, op="sigmoid"),
-    "multiply": multiply,
-    "divide": divide,
-    "power": power,
-    "maximum": extreme_of_two,
-    "minimum": extreme_of_two,
-    "where": where,
-    "max": extreme,
-    "min": extreme,
-    "getitem": getitem,
-    "cumsum": cumsum,
-    "move": move,
-    "sum": total,
-    "mean": total,
-    "elementwise": elementwise,
+    "multiply": partial(forms, _MULTIPLY),
+    "divide": _divide,
+    "power": partial(forms, _POWER),
+    "maximum": partial(forms, _EXTREME_OF_TWO),
+    "minimum": partial(forms, _EXTREME_OF_TWO),
+    "where": partial(forms, _WHERE),
+    "max": partial(forms, _EXTREME, names=_ends),
+    "min": partial(forms, _EXTREME, names=_ends),
+    "sum": partial(forms, _SUM, names=_ends),
+    "mean": partial(forms, _SUM, names=_ends),
+    "getitem": _getitem,
+    "cumsum": partial(forms, _CUMSUM),
+    "move": _move,
+    "elementwise": partial(forms, _ELEMENTWISE),
 }

@@ -29,7 +29,9 @@ def _parsed(text: str) -> Parsed:
     statements = []
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.expr | ast.stmt):
-            at.setdefault((node.lineno, node.end_lineno, node.col_offset, node.end_col_offset), node)
+            at.setdefault(
+                (node.lineno, node.end_lineno, node.col_offset, node.end_col_offset), node
+            )
         if isinstance(node, ast.stmt) and not hasattr(node, "body"):
             statements.append(node)
     return Parsed(at, statements)
@@ -105,8 +107,11 @@ def operand(node: Node, k: int) -> str:
             parts = [inside]
         case ast.Subscript(value=value):
             parts = [value]
-        case ast.Call(func=ast.Attribute(value=ast.Name(id=module)), args=arguments) if (
-            module in ("np", "numpy", "special", "scipy")
+        case ast.Call(func=ast.Attribute(value=ast.Name(id=module)), args=arguments) if module in (
+            "np",
+            "numpy",
+            "special",
+            "scipy",
         ):
             parts = list(arguments[1:] if node.op in ("einsum", "where") else arguments)
         case ast.Call(func=ast.Attribute(value=value), args=arguments):
