@@ -85,9 +85,9 @@ def problem_of(
         filled = {k: a.astype(wide) for k, a in {**arrays, **values}.items()}
         return _loss_of(forward(filled)[0], dy)
 
-    def gradients(values: Mapping[str, Array]) -> dict[str, Array | None]:
+    def gradients(values: Mapping[str, Any], upstream: Any = None) -> dict[str, Array | None]:
         filled = {**arrays, **values}
-        up = _widened(dy, values)
+        up = _widened(dy if upstream is None else upstream, values)
         # Backward may write into it.
         given = replaced(up, lambda d: d.copy() if isinstance(d, np.ndarray) else d)
         cache = unspent.pop() if unspent and not values else None
@@ -128,7 +128,7 @@ def problem_of(
     problem.forward_passes = 1
     problem.spoiled = spoiled
     problem.recognise = lambda: recognise(named, outputs, dy)
-    problem.upstream = dy
+    problem.upstream, problem.inputs = dy, named
 
     def plain(values: Mapping[str, Any]) -> Any:
         given = {**named, **values}
@@ -252,7 +252,7 @@ def _widened(dy: Any, values: Mapping[str, Array]) -> Any:
     """Upstream gradients in the dtype of the arrays, where that is the wider one."""
     if dy is None or not values:
         return dy
-    dtype = np.result_type(*values.values())
+    dtype = np.result_type(*(a for a in values.values() if np.asarray(a).dtype.kind == "f"))
 
     def wide(d: Any) -> Any:
         if d is None or np.result_type(d, dtype) == np.asarray(d).dtype:

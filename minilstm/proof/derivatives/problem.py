@@ -23,7 +23,7 @@ class Problem:
     arrays: dict[str, Array]  # floats to differentiate, in the dtype in which backward computes
     # Both take some arrays replaced: real or complex ones, for a scalar; and to run backward once.
     loss: Callable[[Mapping[str, Array]], Any]
-    gradients: Callable[[Mapping[str, Array]], Gradients]
+    gradients: Callable[..., Gradients]
     backward: str  # who computes the gradients, for the report
     magnitude: float = 1.0  # sum of |what the loss adds up|, for the rounding of differences
     base: float | None = None  # the loss at the arrays, if it is known already
@@ -38,9 +38,11 @@ class Problem:
     replay: Callable[[str, Callable[..., Any]], Mapping[str, Array]] | None = None
     recognise: Callable[[], Any] | None = None
     # The outputs of f, or of equations given for it, where some arrays are replaced; its arrays may
-    # be recorded ones (see `causes.equations`). And the gradients that arrive at these outputs.
+    # be recorded ones (see `causes.equations`). The gradients that arrive at these outputs, and all
+    # that f takes by name.
     forward: Callable[[Mapping[str, Any]], Any] | None = None
     upstream: Any = None
+    inputs: Mapping[str, Any] = field(default_factory=dict)
     noise: float | None = None  # rounding of one value of the loss, where it has been measured
     notes: list[str] = field(default_factory=list)  # sentences for the report
     spoiled: set[str] = field(default_factory=set)  # arguments into which a function wrote
@@ -65,13 +67,15 @@ class Problem:
         with np.errstate(all="ignore"):  # it was not the user who chose this point
             return self.value(moved)
 
-    def claimed(self, replaced: Mapping[str, Array] | None = None) -> dict[str, Array | None]:
-        """One backward pass: the gradients that backward claims."""
+    def claimed(
+        self, replaced: Mapping[str, Array] | None = None, *upstream: Any
+    ) -> dict[str, Array | None]:
+        """One backward pass: the gradients that backward claims; from others, if they are given."""
         self.backward_passes += 1
         if not replaced:
             return dict(self.gradients({}))
         with np.errstate(all="ignore"):
-            return dict(self.gradients(replaced))
+            return dict(self.gradients(replaced, *upstream))
 
     def size(self, name: str) -> float:
         """Typical size of an array's entries: their root mean square, 1 for zeros."""

@@ -24,7 +24,7 @@ _HERE = os.path.dirname(__file__)
 # Frames of these files are no places in the user's source.
 _INSIDE = (
     os.path.dirname(np.__file__),
-    *(os.path.join(_HERE, name) for name in ("tape.py", "functions.py", "arrays.py")),
+    *(os.path.join(_HERE, name) for name in ("tape.py", "functions.py", "arrays.py", "trial.py")),
     *(os.path.join(_HERE, "..", "..", room) for room in ("checker", "adapters")),
 )
 _INSIDE = tuple(os.path.normpath(path) for path in _INSIDE)
