@@ -74,7 +74,7 @@ the factor y is missing in front of {q} | (g - m - q) / s
 the sign of the term with {q} is wrong | (g - m + y * q) / s
 the array before the division stands where y belongs in front of {q} | (g - m - c * q) / s
 the array before the division stands where y belongs in {q} | (g - m - y * q * s) / s
-the array before the division stands where y belongs around {q} and in it | (g - m - c * q * s) / s
+the array before the division stands for y around {q} and in it | (g - m - c * q * s) / s
 a sum stands where a mean belongs in {q} | (g - m - y * total(g * y)) / s
 a mean stands where a sum belongs in {q} | (g - m - y * mean(g * y)) / s
 the 1/2 of the root counts twice in the term with {q} | (g - m - 0.5 * y * q) / s

@@ -11,91 +11,29 @@ import numpy as np
 from minilstm.proof.causes.equations.operations import PULLS
 from minilstm.proof.causes.equations.tape import CannotRecord, Tape, is_recorded, plain
 
+
+def _words(text: str) -> set[str]:
+    return set(text.split())
+
+
 # They move, repeat or leave out entries, and put zeros between them.
-_MOVES = set(
-    [
-        "reshape",
-        "transpose",
-        "permute_dims",
-        "matrix_transpose",
-        "ravel",
-        "squeeze",
-        "expand_dims",
-        "swapaxes",
-        "moveaxis",
-        "rollaxis",
-        "broadcast_to",
-        "broadcast_arrays",
-        "repeat",
-        "tile",
-        "concatenate",
-        "concat",
-        "stack",
-        "vstack",
-        "hstack",
-        "dstack",
-        "column_stack",
-        "split",
-        "array_split",
-        "hsplit",
-        "vsplit",
-        "take",
-        "take_along_axis",
-        "pad",
-        "flip",
-        "fliplr",
-        "flipud",
-        "roll",
-        "rot90",
-        "diag",
-        "diagonal",
-        "diagflat",
-        "tril",
-        "triu",
-        "sliding_window_view",
-        "atleast_1d",
-        "atleast_2d",
-        "atleast_3d",
-        "delete",
-        "compress",
-        "resize",
-        "unstack",
-        "block",
-        "append",
-        "as_strided",
-        "insert",
-    ]
+_MOVES = _words(
+    "reshape transpose permute_dims matrix_transpose ravel squeeze expand_dims swapaxes "
+    "moveaxis rollaxis broadcast_to broadcast_arrays repeat tile concatenate concat stack "
+    "vstack hstack dstack column_stack split array_split hsplit vsplit take take_along_axis "
+    "pad flip fliplr flipud roll rot90 diag diagonal diagflat tril triu sliding_window_view "
+    "atleast_1d atleast_2d atleast_3d delete compress resize unstack block append as_strided "
+    "insert"
 )
-_PLAIN_UFUNCS = set(["sign", "floor", "ceil", "rint", "trunc", "heaviside", "signbit", "spacing"])
-_PLAIN = set(
-    ["shape", "ndim", "size", "argmax", "argmin", "argsort", "argpartition", "nonzero", "flatnonzero", "argwhere", "allclose", "isclose", "array_equal", "any", "all", "count_nonzero", "sign", "round", "around", "result_type", "can_cast", "iscomplexobj", "isrealobj", "searchsorted", "digitize", "unique", "may_share_memory", "shares_memory"]
-)  # fmt: skip
-_METHODS = set(
-    [
-        "sum",
-        "mean",
-        "max",
-        "min",
-        "prod",
-        "var",
-        "std",
-        "cumsum",
-        "dot",
-        "squeeze",
-        "swapaxes",
-        "repeat",
-        "take",
-        "clip",
-        "argmax",
-        "argmin",
-        "argsort",
-        "diagonal",
-        "any",
-        "all",
-        "round",
-        "ravel",
-        "trace",
-    ]
+_PLAIN_UFUNCS = _words("sign floor ceil rint trunc heaviside signbit spacing")
+_PLAIN = _words(
+    "shape ndim size argmax argmin argsort argpartition nonzero flatnonzero argwhere allclose "
+    "isclose array_equal any all count_nonzero sign round around result_type can_cast "
+    "iscomplexobj isrealobj searchsorted digitize unique may_share_memory shares_memory"
+)
+_METHODS = _words(
+    "sum mean max min prod var std cumsum dot squeeze swapaxes repeat take clip argmax argmin "
+    "argsort diagonal any all round ravel trace"
 )
 
 
@@ -393,20 +331,4 @@ _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.nan_to_num: lambda tape, a, *args, **kwargs: a,
 }
 # One operation each, whose site needs no number of its own.
-_SINGLE = set(
-    [
-        "sum",
-        "mean",
-        "max",
-        "min",
-        "amax",
-        "amin",
-        "prod",
-        "cumsum",
-        "where",
-        "einsum",
-        "inv",
-        "det",
-        "copy",
-    ]
-)
+_SINGLE = _words("sum mean max min amax amin prod cumsum where einsum inv det copy")

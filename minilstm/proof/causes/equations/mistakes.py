@@ -8,12 +8,14 @@ not known: dropped, wrong sign, twice, a mean for a sum. It is found by one pass
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 import numpy as np
 
 from minilstm.proof.causes.equations.composites import composites
 from minilstm.proof.causes.equations.mistake import Mistake, instead
-from minilstm.proof.causes.equations.operations import PULLS, SLOPES, fitted
+from minilstm.proof.causes.equations.operands import broadcast, operands
+from minilstm.proof.causes.equations.operations import SLOPES, fitted
 from minilstm.proof.causes.equations.tape import UPSTREAM, Change, Node, Site, Tape
 from minilstm.proof.causes.equations.variants import VARIANTS, Variant
 from minilstm.proof.causes.equations.words import expression, name, operand, statement, variable
@@ -72,30 +74,32 @@ def mistakes(tape: Tape) -> Iterator[Mistake]:
     yield from _loops(tape, users)
     yield from _alike(tape, edges)
     for site, k in edges:
-        yield from _broadcast(site, tape.sites[site][0], k)
+        yield from broadcast(site, tape.sites[site][0], k)
     for edge in edges:
-        yield from _operands(tape, *edge)
+        yield from operands(tape, *edge)
     yield from _forgotten(tape)
 
 
 def _outputs(tape: Tape) -> Iterator[Mistake]:
     """What is done with the upstream gradients."""
     many = len(tape.outputs)
+
+    def without(n: int) -> dict[Site, Change]:
+        return {UPSTREAM: lambda ups: [None if k == n else up for k, up in enumerate(ups)]}
+
+    def exchanged(n: int, m: int) -> dict[Site, Change]:
+        at = {n: m, m: n}
+        return {UPSTREAM: lambda ups: [ups[at.get(k, k)] for k in range(many)]}
+
     ones = {UPSTREAM: lambda ups: [None if up is None else np.ones_like(up) for up in ups]}
     yield Mistake("The upstream gradient is not used: ones stand in its place.", ones, False, 0)
     for n, node in enumerate(tape.outputs if many > 1 else ()):
         what = f"output {n} ({name(node)})"
-        yield Mistake(
-            f"The upstream gradient of {what} {{}}.",
-            {UPSTREAM: lambda ups, n=n: [None if k == n else up for k, up in enumerate(ups)]}, True, 0,
-        )  # fmt: skip
+        yield Mistake(f"The upstream gradient of {what} {{}}.", without(n), True, 0)
         for m in range(n):
             if tape.outputs[m].value.shape == node.value.shape:
-                order = [m if k == n else n if k == m else k for k in range(many)]
-                yield Mistake(
-                    f"The upstream gradients of {what} and output {m} are exchanged.",
-                    {UPSTREAM: lambda ups, order=order: [ups[k] for k in order]}, False, 0,
-                )  # fmt: skip
+                cause = f"The upstream gradients of {what} and output {m} are exchanged."
+                yield Mistake(cause, exchanged(n, m), False, 0)
 
 
 def _alike(tape: Tape, edges: list[Edge]) -> Iterator[Mistake]:
@@ -124,18 +128,26 @@ def _forgotten(tape: Tape) -> Iterator[Mistake]:
         for k, parent in enumerate(node.parents):
             if parent.live or parent.value.size != 1:
                 continue
-            number, out = float(parent.value.reshape(-1)[0]), lambda n, k=k: n.parents[1 - k].value
+            number, said = (
+                float(parent.value.reshape(-1)[0]),
+                f"{expression(node)}{statement(node)}",
+            )
+            out = {site: partial(_other_value, k=1 - k)}
             if node.op == "where":
-                yield Mistake(
-                    f"The mask is left out in all of backward: forward has {expression(node)}"
-                    f"{statement(node)}.",
-                    instead(site, 1 - k, lambda tape, n, g, k=k: _fit(g, n, 1 - k)), False, 1, {site: out},
-                )  # fmt: skip
+                passed = instead(site, 1 - k, partial(_passed_on, k=1 - k))
+                cause = f"The mask is left out in all of backward: forward has {said}."
+                yield Mistake(cause, passed, False, 1, out)
             elif 0 < abs(number) <= 0.01:
-                yield Mistake(
-                    f"{number:g} is left out in backward: forward has {expression(node)}{statement(node)}.",
-                    {}, False, 1, {site: lambda n, out=out: out(n) + 0 * n.value},
-                )  # fmt: skip
+                cause = f"{number:g} is left out in backward: forward has {said}."
+                yield Mistake(cause, {}, False, 1, out)
+
+
+def _other_value(node: Node, k: int) -> Array:
+    return np.broadcast_to(node.parents[k].value, node.value.shape)
+
+
+def _passed_on(tape: Tape, node: Node, g: Array, k: int) -> Array | None:
+    return _fit(g, node, k)
 
 
 def _edge(tape: Tape, site: Site, k: int) -> Iterator[Mistake]:
@@ -196,11 +208,12 @@ def _uses(tape: Tape, users: Mapping[int, list[Edge]]) -> Iterator[Mistake]:
         for site, k in edges:
             others = {s: {j for j in ks if (s, j) != (site, k)} for s, ks in whole.items()}
             node = tape.sites[site][0]
-            yield Mistake(
-                f"Of the gradients of {what}, which is used in {len(edges)} places, only that through "
-                f"{expression(node)}{statement(node)} counts: = where += belongs.",
-                scale({s: ks for s, ks in others.items() if ks}), False, 3 if len(edges) == 2 else 1,
-            )  # fmt: skip
+            cause = (
+                f"Of the gradients of {what}, which is used in {len(edges)} places, only that "
+                f"through {expression(node)}{statement(node)} counts: = where += belongs."
+            )
+            dropped = scale({s: ks for s, ks in others.items() if ks})
+            yield Mistake(cause, dropped, False, 3 if len(edges) == 2 else 1)
 
 
 _FACTORS = (
@@ -274,131 +287,3 @@ _PARTS: dict[str, Some] = {
     "the last step is left out": _is_last,
     "the first step is left out": lambda tape, node: node.count == 0,
 }
-
-
-def _broadcast(site: Site, node: Node, k: int) -> Iterator[Mistake]:
-    """The sum over the axes along which an array was broadcast."""
-    shape, wide = node.parents[k].value.shape, node.value.shape
-    if shape == wide or node.op not in ("add", "subtract", "multiply", "divide"):
-        return
-    what = f"the gradient of {operand(node, k)} through {expression(node)}{statement(node)}"
-    lead = len(wide) - len(shape)
-    axes = [a for a in range(len(wide)) if a < lead or shape[a - lead] == 1 != wide[a]]
-    for which, at in (("last", -1), ("first", 0)):
-        yield Mistake(
-            f"In {what}, only the {which} row counts, where a sum over the rows belongs.",
-            _raw(site, k, lambda g, axes, at=at: np.take(g, at, axes)), False, 1,
-        )  # fmt: skip
-    if lead == 0 and len(wide) == 2 and len(axes) == 1:
-        other = 1 - axes[0]
-        for c in (1.0, wide[axes[0]] / wide[other]):  # of a sum, and of a mean
-            yield Mistake(
-                f"In {what}, the sum or mean runs over axis {other}, where axis {axes[0]} belongs.",
-                _raw(site, k, lambda g, _, c=c: c * g.sum(other, keepdims=True), True), False, 0,
-            )  # fmt: skip
-
-
-def _raw(
-    site: Site, k: int, reduce: Callable[..., Array], loose: bool = False
-) -> dict[Site, Change]:
-    """A gradient whose broadcast axes are reduced in another way."""
-
-    def make(tape: Tape, node: Node, g: Array) -> Array:
-        args = [p.value for p in node.parents]
-        raw = np.broadcast_to(
-            PULLS[node.op](k, g, node.value, args, node.options), node.value.shape
-        )
-        if loose:
-            return reduce(raw, None)
-        shape = args[k].shape
-        while raw.ndim > len(shape):
-            raw = reduce(raw, 0)
-        for axis, n in enumerate(shape):
-            if n == 1 != raw.shape[axis]:
-                raw = np.expand_dims(reduce(raw, axis), axis)
-        return raw
-
-    return instead(site, k, make)
-
-
-def _operands(tape: Tape, site: Site, k: int) -> Iterator[Mistake]:
-    """Another array in place of the one that the derivative has in it."""
-    nodes = tape.sites[site]
-    node = nodes[-1]
-    if node.op not in ("multiply", "matmul", "einsum", "divide") or len(node.parents) != 2:
-        return
-    j = 1 - k
-    if node.op == "divide" and k == 1:
-        j = 0
-    other, shape = node.parents[j], node.parents[j].value.shape
-    what = f"In the gradient of {operand(node, k)} through {expression(node)}{statement(node)}"
-    if len({n.parents[j].number for n in nodes}) > 1:
-        for by, when in ((1, "after"), (-1, "before")):
-            yield Mistake(
-                f"{what}, {operand(node, j)} is that of the step {when}.",
-                _with(site, k, j, lambda tape, n, by=by: _neighbour(tape, n, j, by)), False, 0,
-            )  # fmt: skip
-    seen = {n.parents[j].number for n in nodes}
-    candidates = [(other_site, ns[0]) for other_site, ns in tape.sites.items()]
-    candidates += [((), node) for node in tape.inputs.values()]
-    for other_site, candidate in candidates:
-        if candidate.value.shape != shape or candidate.number in seen or not variable(candidate):
-            continue
-        if other_site and other_site == other.site:
-            continue
-        yield Mistake(
-            f"{what}, {variable(candidate)} stands in place of {operand(node, j)}.",
-            _with(site, k, j, lambda tape, n, s=other_site, c=candidate: _beside(tape, n, s, c)), False, 1,
-        )  # fmt: skip
-    if other.value.ndim > 1 and shape[-1] == shape[-2] > 1 and node.op in ("matmul", "einsum"):
-        yield Mistake(
-            f"{what}, {operand(node, j)} is transposed where it should not be, or the other way round.",
-            _with(site, k, j, lambda tape, n: n.parents[j].value.swapaxes(-1, -2)), False, 0,
-        )  # fmt: skip
-    if node.value.ndim > 1 and node.value.shape[-1] == node.value.shape[-2] > 1:
-        yield Mistake(
-            f"{what}, the gradient of {expression(node)} is transposed where it should not be, or the other "
-            "way round.",
-            instead(site, k, lambda tape, n, g: n.pull(k, g.swapaxes(-1, -2))), False, 0,
-        )  # fmt: skip
-    own = node.parents[k].value.shape
-    if len(own) > 1 and own[-1] == own[-2] > 1:
-        yield Mistake(
-            f"The gradient of {operand(node, k)} through {expression(node)}{statement(node)} is transposed.",
-            instead(site, k, lambda tape, n, g: n.pull(k, g).swapaxes(-1, -2)), False, 0,
-        )  # fmt: skip
-
-
-def _with(
-    site: Site, k: int, j: int, find: Callable[[Tape, Node], Array | None]
-) -> dict[Site, Change]:
-    def make(tape: Tape, node: Node, g: Array) -> Array | None:
-        found = find(tape, node)
-        args = [p.value for p in node.parents]
-        if found is None or found.shape != args[j].shape:
-            return None
-        args[j] = found
-        return node.pull(k, g, args)
-
-    return instead(site, k, make)
-
-
-def _neighbour(tape: Tape, node: Node, j: int, by: int) -> Array:
-    """The operand that the neighbouring pass through the loop has."""
-    nodes, at = tape.sites[node.site], node.count + by
-    if 0 <= at < len(nodes):
-        return nodes[at].parents[j].value
-    origin = tape.sites.get(node.parents[j].site, [])
-    if by == 1 and 0 <= node.count < len(origin) and origin[node.count] is not node.parents[j]:
-        return origin[node.count].value  # what this step itself computes
-    return np.zeros_like(node.parents[j].value)
-
-
-def _beside(tape: Tape, node: Node, site: Site, candidate: Node) -> Array | None:
-    """What another site has in the same pass through the loop."""
-    if not site:
-        return tape.inputs[candidate.options["name"]].value
-    nodes = tape.sites.get(site, [])
-    if len(nodes) == 1:
-        return nodes[0].value
-    return nodes[node.count].value if node.count < len(nodes) else None

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -159,6 +159,8 @@ def _said(hunt: _Hunt, matches: list[Match], base: Changes, names: list[str] | N
     """Sentences of the mistakes that hold at the second input too, best first."""
     found: list[str] = []
     for match in sorted(matches, key=_rank):
+        if found and _is_odd(match):
+            continue  # a factor says less
         sentence = _confirmed(hunt, match, base, names)
         if sentence and sentence not in found:
             found.append(sentence)
@@ -188,11 +190,15 @@ def _confirmed(hunt: _Hunt, match: Match, base: Changes, names: list[str] | None
     return sentence if wrong and second.alike(made, names) else ""
 
 
+def _is_odd(match: Match) -> bool:
+    return match.factor is not None and match.factor not in (0.0, -1.0, 2.0)
+
+
 def _rank(match: Match) -> tuple[int, int]:
     rank = match.mistake.rank
-    if match.factor is not None and match.factor not in (0.0, -1.0, 2.0):
-        # A count or a constant is forgotten where there is one.
-        rank += 1 if {site[0] for site in match.mistake.changes} & {"mean", "sum"} else 2
+    if _is_odd(match):
+        # A count is forgotten where there is one.
+        rank = 0 if {site[0] for site in match.mistake.changes} & {"mean", "sum"} else rank + 2
     return rank, len(match.mistake.cause)
 
 
@@ -250,29 +256,24 @@ def _counts(sizes: tuple[float, float], hunt: _Hunt) -> Iterator[str]:
     """Lengths, or their quotients, that give the factor at both inputs."""
     here, there = hunt.first.lengths, hunt.second.lengths
 
-    def is_factor(f: Callable[[Mapping[str, int]], float]) -> bool:
-        return all(
-            math.isclose(s, f(k), rel_tol=1e-6) for s, k in zip(sizes, (here, there), strict=True)
-        )
+    def is_factor(*numbers: float) -> bool:
+        return all(math.isclose(s, n, rel_tol=1e-6) for s, n in zip(sizes, numbers, strict=True))
 
     pairs, said = list[str](), False
     # Axes that have the same length at both inputs are one.
     alike = {(n, there[what]): what for what, n in reversed(here.items()) if what in there}
-    here = {what: n for what, n in here.items() if what in alike.values()}
-    for what in here:
-        shown = f"{what} ({here[what]})"
+    for (n, m), what in alike.items():
+        shown = f"{what} ({n})"
         for power, word in ((1, ""), (0.5, "the root of "), (2, "the square of ")):
-            for verb, one, more in (
-                ("multiplied", power, ", a sum where a mean belongs"),
-                ("divided", -power, ", a mean where a sum belongs"),
-            ):
-                if is_factor(lambda k: k[what] ** one):  # noqa: B023
+            for verb, by, more in (("multiplied", power, "sum where a mean"),
+                                   ("divided", -power, "mean where a sum")):  # fmt: skip
+                if is_factor(n**by, m**by):
                     said = True
-                    yield f"is {verb} by {word}{shown}{more if power == 1 else ''}"
-        if is_factor(lambda k: k[what] / (k[what] - 1)) or is_factor(lambda k: 1 - 1 / k[what]):
+                    yield f"is {verb} by {word}{shown}{f', a {more} belongs' * (power == 1)}"
+        if is_factor(n / (n - 1), m / (m - 1)) or is_factor(1 - 1 / n, 1 - 1 / m):
             pairs.append(f"has n - 1 and n mixed up, n being {shown}")
-        for other in here:
-            if here[other] != here[what] and is_factor(lambda k: k[other] / k[what]):
+        for (p, q), other in alike.items():
+            if n != p and is_factor(p / n, q / m):
                 pairs.append(f"is divided by {what} where {other} belongs")
     if not said:
         yield from pairs
