@@ -63,8 +63,8 @@ x sigmoid(x) stands where x sigmoid'(x) belongs | g * (sigmoid(x) + y)
 1 - y stands where 1 - sigmoid(x) belongs | g * (sigmoid(x) + y * (1 - y))
 x (1 - sigmoid(x)) stands where x sigmoid'(x) belongs | g * (sigmoid(x) + x * sigmoid(-x))
 """
-# y = c / s, c = x - mean(x) or x: dx = (dy - m - y q) / s with m = mean(dy), q = mean(dy * y). There
-# is no m where x is not centred, and q is a sum where the norm of y is one.
+# y = c / s, c = x - mean(x) or x: dx = (dy - m - y q) / s with m = mean(dy), q = mean(dy * y).
+# There is no m where x is not centred, and q is a sum where the norm of y is one.
 _DIVIDED = """
 the term with {q} is missing: s is treated as a constant | (g - m) / s
 the factor 1 / s outside is missing | g - m - y * q
@@ -72,9 +72,9 @@ s multiplies where it should divide | (g - m - y * q) * s
 the factor 1 / s is there twice | (g - m - y * q) / s**2
 the factor y is missing in front of {q} | (g - m - q) / s
 the sign of the term with {q} is wrong | (g - m + y * q) / s
-the array before the division stands where y belongs in front of {q} | (g - m - c * q) / s
-the array before the division stands where y belongs in {q} | (g - m - y * q * s) / s
-the array before the division stands for y around {q} and in it | (g - m - c * q * s) / s
+what is divided stands where y belongs in front of {q} | (g - m - c * q) / s
+what is divided stands where y belongs in {q} | (g - m - y * q * s) / s
+what is divided stands for y in {q} and beside it | (g - m - c * q * s) / s
 a sum stands where a mean belongs in {q} | (g - m - y * total(g * y)) / s
 a mean stands where a sum belongs in {q} | (g - m - y * mean(g * y)) / s
 the 1/2 of the root counts twice in the term with {q} | (g - m - 0.5 * y * q) / s

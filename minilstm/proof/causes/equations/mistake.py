@@ -10,6 +10,8 @@ from typing import NamedTuple
 from minilstm.proof.causes.equations.tape import Change, Node, Site, Tape
 from minilstm.proof.derivatives.problem import Array
 
+Edge = tuple[Site, int]  # a site and the number of one of its parents
+
 
 class Mistake(NamedTuple):
     """What some sites do wrong, and how to say it."""

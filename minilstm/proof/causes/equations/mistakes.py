@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 
 from minilstm.proof.causes.equations.composites import composites
-from minilstm.proof.causes.equations.mistake import Mistake, instead
+from minilstm.proof.causes.equations.mistake import Edge, Mistake, instead
 from minilstm.proof.causes.equations.operands import broadcast, operands
 from minilstm.proof.causes.equations.operations import SLOPES, fitted
 from minilstm.proof.causes.equations.tape import UPSTREAM, Change, Node, Site, Tape
@@ -21,7 +21,6 @@ from minilstm.proof.causes.equations.variants import VARIANTS, Variant
 from minilstm.proof.causes.equations.words import expression, name, operand, statement, variable
 from minilstm.proof.derivatives.problem import Array
 
-Edge = tuple[Site, int]
 Some = Callable[[Tape, Node], bool]  # which passes through a loop
 
 
@@ -169,7 +168,7 @@ def variant_mistake(node: Node, k: int, variant: Variant) -> Mistake:
     """One wrong form of an operation's derivative."""
     what, make = variant
     parts = {"y": expression(node), "x": operand(node, k)}
-    if len(node.parents) > 1:
+    if len(node.parents) == 2:
         parts["other"] = operand(node, 1 - k)
     said = what.format(**parts)
     cause = f"In the gradient of {parts['x']} through {parts['y']}{statement(node)}, {said}."

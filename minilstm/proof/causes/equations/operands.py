@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 
-from minilstm.proof.causes.equations.mistake import Mistake, instead
+from minilstm.proof.causes.equations.mistake import Edge, Mistake, instead
 from minilstm.proof.causes.equations.operations import PULLS
 from minilstm.proof.causes.equations.tape import Change, Node, Site, Tape
 from minilstm.proof.causes.equations.words import expression, operand, statement, variable
@@ -76,14 +76,17 @@ def operands(tape: Tape, site: Site, k: int) -> Iterator[Mistake]:
         for by, when in ((1, "after"), (-1, "before")):
             find = _with(site, k, j, partial(_neighbour, j=j, by=by))
             yield Mistake(f"{what}, {taken} is that of the step {when}.", find, False, 0)
-    candidates = [(at, ns[0]) for at, ns in tape.sites.items()]
-    candidates += [((), node) for node in tape.inputs.values()]
-    for at, candidate in candidates:
-        named = variable(candidate)
-        same = candidate.number in seen or (at and at == other.site)
-        if named and not same and candidate.value.shape == shape:
-            find = _with(site, k, j, partial(_beside, site=at, candidate=candidate))
-            yield Mistake(f"{what}, {named} stands in place of {taken}.", find, False, 1)
+    tried = {tuple(n.parents[j].number for n in nodes)}
+    for slot, candidate in _candidates(tape, shape):
+        found = [_in_slot(tape, n, slot) for n in nodes]
+        values = tuple(n.number for n in found if n is not None)
+        if values not in tried and len(values) == len(nodes):
+            tried.add(values)
+            find = _with(site, k, j, partial(_beside, slot=slot))
+            if candidate == taken:  # the variable has another value by then
+                earlier = values[-1] < nodes[-1].parents[j].number
+                candidate += " of before this line" if earlier else " of after this line"
+            yield Mistake(f"{what}, {candidate} stands in place of {taken}.", find, False, 1)
     turned = "is transposed where it should not be, or the other way round"
     if _square(other.value) and node.op in ("matmul", "einsum"):
         find = _with(site, k, j, lambda tape, n: n.parents[j].value.swapaxes(-1, -2))
@@ -125,11 +128,32 @@ def _neighbour(tape: Tape, node: Node, j: int, by: int) -> Array:
     return np.zeros_like(node.parents[j].value)
 
 
-def _beside(tape: Tape, node: Node, site: Site, candidate: Node) -> Array | None:
-    """What another site has in the same pass through the loop."""
-    if not site:
-        return tape.inputs[candidate.options["name"]].value
+def _candidates(tape: Tape, shape: tuple[int, ...]) -> Iterator[tuple[Edge, str]]:
+    """What other operations take, results that have a name, and the inputs; each with its name."""
+    for name, node in tape.inputs.items():
+        if node.value.shape == shape:
+            yield ((name,), -2), name
+    for site, nodes in tape.sites.items():
+        if nodes[-1].value.shape == shape and variable(nodes[-1]):
+            yield (site, -1), variable(nodes[-1])
+    for site, nodes in tape.sites.items():
+        for k, parent in enumerate(nodes[-1].parents):
+            if parent.value.shape == shape and (parent.live or parent.value.size > 1):
+                yield (site, k), operand(nodes[-1], k)
+
+
+def _in_slot(tape: Tape, node: Node, slot: Edge) -> Node | None:
+    """What another site takes, or has, in the same pass through the loop as a node."""
+    site, k = slot
+    if k == -2:
+        return tape.inputs[site[0]]
     nodes = tape.sites.get(site, [])
-    if len(nodes) == 1:
-        return nodes[0].value
-    return nodes[node.count].value if node.count < len(nodes) else None
+    at = 0 if len(nodes) == 1 else node.count
+    if at >= len(nodes):
+        return None
+    return nodes[at] if k == -1 else nodes[at].parents[k]
+
+
+def _beside(tape: Tape, node: Node, slot: Edge) -> Array | None:
+    found = _in_slot(tape, node, slot)
+    return None if found is None else found.value

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -83,14 +83,11 @@ def _find(
     if not names:
         return {}  # gradients that are zero everywhere say so themselves
     if len(first.tape.nodes) > MANY_NODES:
-        small = Trial(problem, resized(problem, grow=False), None, None)
-        if all(small.is_wrong(n) == first.is_wrong(n) for n in first.hands):
+        small = _trial(problem, resized(problem, grow=False))
+        if small and all(small.is_wrong(n) == first.is_wrong(n) for n in first.hands):
             first = small
-    try:
-        second = Trial(problem, moved(problem, resized(problem, grow=True)), None, None)
-        if not any(second.is_wrong(n) for n in names):
-            raise ValueError("right there")
-    except Exception:  # other sizes may not fit what is not an input
+    second = _trial(problem, moved(problem, resized(problem, grow=True)))
+    if second is None or not any(second.is_wrong(n) for n in names):
         second = Trial(problem, moved(problem, first.inputs), None, None)
     everything = list(mistakes(first.tape))
     hunt = _Hunt(
@@ -99,6 +96,14 @@ def _find(
     )  # fmt: skip
     said = _said(hunt, list(_matching(hunt, names, {})), {}, None)
     return dict.fromkeys(names, said) if said else _two(hunt)
+
+
+def _trial(problem: Problem, inputs: Mapping[str, Any]) -> Trial | None:
+    """Both passes at an input of other sizes, which may not fit what is no input."""
+    try:
+        return Trial(problem, inputs, None, None)
+    except Exception:
+        return None
 
 
 def _reaches(tape: Tape, everything: list[Mistake]) -> list[set[str]]:
