@@ -420,7 +420,7 @@ CASES = [
     (convolution, CONVOLUTION, normal(x=(2, 3, 7), w=(4, 3, 3), b=4), [
         (" * (z > 0)", " * (z > -99)", "the mask is missing"),
         (" += np.tensordot", " = np.tensordot", ""),
-        ("dz.sum((0, 2))", "dz.sum((0, 2)) / 2", "the length of axis 0 of x (2)"),
+        ("dz.sum((0, 2))", "dz.sum((0, 2)) / len(x)", "the length of axis 0 of x (2)"),
     ]),
     (pooling, POOLING, normal(x=(3, 8)), [
         ("keepdims=True) * top", "keepdims=True) * (top > -1)", "every entry gets the gradient"),

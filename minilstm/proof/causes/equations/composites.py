@@ -209,10 +209,13 @@ def composites(tape: Tape) -> tuple[set[Site], list[Mistake]]:
         (title, variants, single), x, path = best
         inside |= {site} | set(_between(node, x)) if single else set()
         text = called(node, x)
+        way = f"{name(x)} through {text}{statement(node, outer=True)}"
         for what, make in variants(Node(-1, title, (x,), node.value), 0):
             said = what.format(x=name(x), y=text)
             changes = {site: partial(_replaced, path=path, make=make)}
-            cause = f"In the gradient of {name(x)} through {text}{statement(node)}, {said}."
+            cause = (
+                f"In the gradient of {name(x)} through {text}{statement(node, outer=True)}, {said}."
+            )
             found.append(Mistake(cause, changes, False, 0))
             if single:
                 general = what.format(x="its argument", y="its result")

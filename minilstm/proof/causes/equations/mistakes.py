@@ -160,6 +160,9 @@ def _edge(tape: Tape, site: Site, k: int) -> Iterator[Mistake]:
             yield Mistake(
                 f"The gradient {way} {became}.", scale({site: {k}}, c), False, 1 + (not named)
             )
+    unused = instead(site, k, lambda tape, n, g: n.pull(k, np.ones_like(g)))
+    cause = f"In the gradient {way}, the gradient that arrives there is missing: ones stand for it."
+    yield Mistake(cause, unused, False, 2)
     for variant in VARIANTS.get(node.op, lambda *_: ())(node, k):
         yield variant_mistake(node, k, variant)
 
@@ -197,7 +200,7 @@ def _uses(tape: Tape, users: Mapping[int, list[Edge]]) -> Iterator[Mistake]:
         for site, k in edges:
             whole.setdefault(site, set()).add(k)
         named = 1 if variable(tape.nodes[number]) else 3
-        where = statement(tape.nodes[number])
+        where = statement(tape.nodes[number], outer=True)
         yield Mistake(f"The whole gradient of {what}{where} {{}}.", scale(whole), True, named)
         if len(tape.sites.get(tape.nodes[number].site, ())) > 1:
             for c, became in _FACTORS:
@@ -235,6 +238,14 @@ def _loops(tape: Tape, users: Mapping[int, list[Edge]]) -> Iterator[Mistake]:
             for n in nodes:
                 if k < len(n.parents) and n.parents[k].live and carried(tape, n, k):
                     into.setdefault(n.parents[k].site, {}).setdefault(site, set()).add(k)
+        if nodes[0].op == "getitem" and len({n.parents[0].number for n in nodes}) == 1:
+            for which, sign in (("last", 1), ("first", -1)):
+                parts = f"{expression(nodes[0])}{statement(nodes[0])}"
+                cause = (
+                    f"The gradients of the parts {parts} overlap and are not added: only "
+                    f"the {which} one counts (= where += belongs)."
+                )
+                yield Mistake(cause, instead(site, 0, partial(_overwritten, sign=sign)), False, 0)
     for site, edges in into.items():
         node = tape.sites[site][0]
         yield Mistake(
@@ -265,6 +276,14 @@ def _loops(tape: Tape, users: Mapping[int, list[Edge]]) -> Iterator[Mistake]:
                 f"The gradient of {what} is a sum over the steps of a loop: {which}.",
                 scale(edges, 0.0, some), False, 1,
             )  # fmt: skip
+
+
+def _overwritten(tape: Tape, node: Node, g: Array, sign: int) -> Array:
+    part = node.pull(0, g).copy()
+    for other in tape.sites[node.site]:
+        if sign * other.count > sign * node.count:
+            part[other.options["index"]] = 0
+    return part
 
 
 def _not_carried(edges: Mapping[Site, set[int]]) -> dict[Site, Change]:

@@ -83,10 +83,11 @@ def operands(tape: Tape, site: Site, k: int) -> Iterator[Mistake]:
         if values not in tried and len(values) == len(nodes):
             tried.add(values)
             find = _with(site, k, j, partial(_beside, slot=slot))
+            rank = 1 + (candidate == taken)
             if candidate == taken:  # the variable has another value by then
                 earlier = values[-1] < nodes[-1].parents[j].number
                 candidate += " of before this line" if earlier else " of after this line"
-            yield Mistake(f"{what}, {candidate} stands in place of {taken}.", find, False, 1)
+            yield Mistake(f"{what}, {candidate} stands in place of {taken}.", find, False, rank)
     turned = "is transposed where it should not be, or the other way round"
     if _square(other.value) and node.op in ("matmul", "einsum"):
         find = _with(site, k, j, lambda tape, n: n.parents[j].value.swapaxes(-1, -2))

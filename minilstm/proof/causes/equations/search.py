@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from minilstm.proof.causes.equations.mistake import Mistake
 from minilstm.proof.causes.equations.mistakes import mistakes
-from minilstm.proof.causes.equations.tape import UPSTREAM, Change, Site, Tape
+from minilstm.proof.causes.equations.tape import UPSTREAM, Change, Node, Site, Tape
 from minilstm.proof.causes.equations.trial import Trial, moved, resized
 from minilstm.proof.derivatives.problem import Array, Gradients, Problem
 
@@ -164,8 +164,8 @@ def _said(hunt: _Hunt, matches: list[Match], base: Changes, names: list[str] | N
     """Sentences of the mistakes that hold at the second input too, best first."""
     found: list[str] = []
     for match in sorted(matches, key=_rank):
-        if found and _is_odd(match):
-            continue  # a factor says less
+        if found and (_is_odd(match) or match.mistake.rank > 1):
+            break  # they say less
         sentence = _confirmed(hunt, match, base, names)
         if sentence and sentence not in found:
             found.append(sentence)
@@ -188,7 +188,7 @@ def _confirmed(hunt: _Hunt, match: Match, base: Changes, names: list[str] | None
         if c is None:
             return ""
         made = _scaled(full, made, c)
-        became = _became(match.factor, c, hunt)
+        became = _became(match, c, hunt)
         if not became:
             return ""
         sentence = sentence.replace("{}", became)
@@ -199,11 +199,11 @@ def _is_odd(match: Match) -> bool:
     return match.factor is not None and match.factor not in (0.0, -1.0, 2.0)
 
 
-def _rank(match: Match) -> tuple[int, int]:
-    rank = match.mistake.rank
-    if _is_odd(match):
-        # A count is forgotten where there is one.
-        rank = 0 if {site[0] for site in match.mistake.changes} & {"mean", "sum"} else rank + 2
+def _rank(match: Match) -> tuple[float, int]:
+    rank: float = match.mistake.rank
+    if match.factor is not None:
+        # Left out is simpler than a sign, and a sign is simpler than another factor.
+        rank += 0 if match.factor == 0 else 0.5 if match.factor in (-1, 2) else 2
     return rank, len(match.mistake.cause)
 
 
@@ -231,29 +231,34 @@ def _two(hunt: _Hunt) -> dict[str, list[str]]:
     return {}
 
 
-def _became(c: float, second: float, hunt: _Hunt) -> str:
-    """What happened to a gradient multiplied by c, and by `second` at the second input; or ""."""
+def _became(match: Match, second: float, hunt: _Hunt) -> str:
+    """What happened to a gradient multiplied by a factor, `second` at the second input; or ""."""
+    c = match.factor or 0.0
     constant = math.isclose(c, second, rel_tol=1e-6, abs_tol=1e-9)
-    for factor, words in ((0, "is left out"), (-1, "has the wrong sign"), (2, "is counted twice")):
-        if c == factor and constant:
-            return words
+    if c in (0, -1) and constant:
+        return "has the wrong sign" if c else "is left out"
     sign = "has the wrong sign and " if c < 0 else ""
-    both = abs(c), abs(second)
-    reasons = list(_constants(both[0], hunt.first.tape) if constant else ())
-    reasons = list(dict.fromkeys([*reasons, *_counts(both, hunt)]))[:2]
+    nodes = [hunt.first.tape.sites[s][0] for s in match.mistake.changes if s != UPSTREAM]
+    reasons = list(_constants(abs(c), nodes)) if constant else []
+    reasons = list(dict.fromkeys([*reasons, *_counts((abs(c), abs(second)), hunt)]))[:2]
     if not reasons and constant:
-        reasons = [f"is {both[0]:.6g} times what it should be"]
+        reasons = ["is counted twice" if c == 2 else f"is {abs(c):.6g} times what it should be"]
     return f"{sign}{', or '.join(reasons)}" if reasons else ""
 
 
-def _constants(size: float, tape: Tape) -> Iterator[str]:
-    for node in tape.nodes:
-        if node.op == "constant" and node.value.size == 1 and node.value.dtype.kind in "if":
-            value = abs(float(node.value.reshape(-1)[0]))
-            if value not in (0.0, 1.0):
-                if math.isclose(size, value, rel_tol=1e-6):
+def _constants(size: float, nodes: Sequence[Node]) -> Iterator[str]:
+    for node in nodes:
+        count = node.parents[0].value.size / max(node.value.size, 1)
+        if node.op in ("mean", "sum") and math.isclose(size, count):
+            yield f"is multiplied by the {count:.0f} of the {node.op}"
+        if node.op in ("mean", "sum") and math.isclose(size, 1 / count):
+            yield f"is divided by the {count:.0f} of the {node.op}"
+        for constant in node.parents:
+            if constant.op == "constant" and constant.value.size == 1:
+                value = abs(float(constant.value.reshape(-1)[0]))
+                if value not in (0.0, 1.0) and math.isclose(size, value, rel_tol=1e-6):
                     yield f"has the constant {value:.6g} once too often"
-                if math.isclose(size, 1 / value, rel_tol=1e-6):
+                if value not in (0.0, 1.0) and math.isclose(size, 1 / value, rel_tol=1e-6):
                     yield f"lacks the constant {value:.6g}"
 
 

@@ -67,14 +67,18 @@ def written(tree: ast.AST | None) -> str:
     return text if len(text) <= LONGEST else ""
 
 
-def statement(node: Node) -> str:
-    """The statement that an operation stands in, with the call of the function around it."""
-    found = []
+def statement(node: Node, outer: bool = False) -> str:
+    """The statement that an operation stands in, with the call of the function around it.
+
+    With `outer` that call alone, for a function that is looked at as one operation.
+    """
+    found: list[str] = []
     for call in calls(node):
         tree = _piece(call)[1]
         text = "" if tree is None else " ".join(ast.unparse(tree).split())
         if text and text not in found:
             found.append(text if len(text) <= 1.4 * LONGEST else f"{text[:LONGEST]} ...")
+    found = found[-1:] if outer else found
     if not found or found == [f"return {expression(node)}"]:
         return ""
     inside = f", called in: {found[-1]}" if len(found) > 1 else ""
