@@ -213,10 +213,7 @@ def composites(tape: Tape) -> tuple[set[Site], list[Mistake]]:
         for what, make in variants(Node(-1, title, (x,), node.value), 0):
             said = what.format(x=name(x), y=text)
             changes = {site: partial(_replaced, path=path, make=make)}
-            cause = (
-                f"In the gradient of {name(x)} through {text}{statement(node, outer=True)}, {said}."
-            )
-            found.append(Mistake(cause, changes, False, 0))
+            found.append(Mistake(f"In the gradient of {way}, {said}.", changes, False, 0))
             if single:
                 general = what.format(x="its argument", y="its result")
                 groups.setdefault((title, general), {}).update(changes)

@@ -49,6 +49,15 @@ class Node:
         self.site: Site = ()
         self.count = 0  # nodes of the same site before it
 
+    def ways(self, g: Array) -> Iterator[tuple[Node, Array]]:
+        """What each parent gets, without a mistake."""
+        pull, args = PULLS[self.op], [p.value for p in self.parents]
+        for k, parent in enumerate(self.parents):
+            if parent.live:
+                part = pull(k, g, self.value, args, self.options)
+                shape = parent.value.shape
+                yield parent, part if part.shape == shape else fitted(part, shape)
+
     def pull(self, k: int, g: Array, args: Sequence[Array] | None = None) -> Array:
         """The part of parent k in the gradient, from g, that of the result.
 
@@ -60,7 +69,7 @@ class Node:
 
 
 UPSTREAM: Site = ("upstream",)  # its change takes the list of upstream gradients, and gives another
-Change = Callable[..., Any]  # of the tape, a node and its gradient; see `right`
+Change = Callable[..., Any]  # of the tape, a node and its gradient: what each parent gets
 
 
 class Tape:
@@ -152,20 +161,14 @@ class Tape:
             g = arrived.get(node.number) if node.parents else None
             if g is None:
                 continue
-            for parent, part in changes.get(node.site, right)(self, node, g):
+            change = changes.get(node.site)
+            for parent, part in node.ways(g) if change is None else change(self, node, g):
                 before = arrived.get(parent.number)
                 arrived[parent.number] = part if before is None else before + part
         return {
             name: arrived.get(node.number, np.zeros(node.value.shape))
             for name, node in self.inputs.items()
         }
-
-
-def right(tape: Tape, node: Node, g: Array) -> Iterator[tuple[Node, Array]]:
-    """What each parent gets, without a mistake."""
-    for k, parent in enumerate(node.parents):
-        if parent.live:
-            yield parent, node.pull(k, g)
 
 
 def is_recorded(x: Any) -> bool:
