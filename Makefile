@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
 PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -q
 
-.PHONY: demo test lint campaign gpu clean
+.PHONY: demo test docs lint campaign gpu clean
 
 demo: $(VENV)/demo.installed
 	@$(BIN)/minilstm demo
@@ -17,6 +17,10 @@ test: $(VENV)/test.installed
 	$(BIN)/mypy
 	$(PYTEST) $(SIDE_BY_SIDE) -m "not alone"
 	$(PYTEST) -m alone tests
+
+# The documentation site, its lessons run and its warnings errors: docs/_build/html/index.html.
+docs: $(VENV)/docs.installed
+	$(BIN)/python -m sphinx -b html -W --keep-going -q docs docs/_build/html
 
 lint: $(VENV)/test.installed
 	$(BIN)/ruff check --fix .
@@ -40,9 +44,13 @@ $(VENV)/demo.installed: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[fast,plot]'
 	touch $@
 
+$(VENV)/docs.installed: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
+	touch $@ $(VENV)/demo.installed
+
 $(VENV)/test.installed: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[all,test]'
-	touch $@ $(VENV)/demo.installed
+	touch $@ $(VENV)/docs.installed $(VENV)/demo.installed
 
 clean:
 	rm -rf $(VENV) build dist minilstm-demo *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

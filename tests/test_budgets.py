@@ -20,16 +20,18 @@ BUDGETS = {
     # with its pictures 1,700, the words of train, predict and stream 1,300, shaping 950, estimators
     # 800, what a model knows of its data 900 (in the engine). What a first user missed took 200: a
     # forecast beside the last value, what is held out, rates of recordings without times.
+    # Streams that travel, and pools of streams that come and go, took 450 (in the engine).
+    # What a layer does inside, and its pictures, took 500 (180 of them in the engine).
     # Models that leave the house and come in took 6,100: an emitter or a reader for each kind of
     # file, each with the check that proves it.
-    "package": (62_900, ["minilstm", "kernels"]),
-    "engine": (15_900, [f"minilstm/{room}" for room in ENGINE]),
+    "package": (64_000, ["minilstm", "kernels"]),
+    "engine": (16_650, [f"minilstm/{room}" for room in ENGINE]),
     # 8,200 was the aim. The names and causes of 456 mistakes take 1,660 lines word for word,
     # and what the rest repeated is said once.
     "proof": (8_900, ["minilstm/proof"]),
     # Every advice, option, kind of array and kind of damage has its row in a table; those of
     # files of other programs took 440.
-    "tests": (49_500, ["tests"]),
+    "tests": (50_500, ["tests"]),
 }
 MOST_ENTRIES = 12  # of a room, beside its page and its `__init__.py`
 PAGE_LINES = 40

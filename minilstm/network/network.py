@@ -18,6 +18,7 @@ from minilstm.backend import Backend, current_backend
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import IntArray
 from minilstm.layers import Layer, Signal
+from minilstm.network.gates import Gates, GradientFlow, gates_of, gradient_flow_of
 from minilstm.network.graph.analysis import analyze, draw
 from minilstm.network.graph.connections import Connections
 from minilstm.network.graph.parameters import first_values, parameter_slots
@@ -266,6 +267,57 @@ class Network(Predictor):
         whole = any(loss is not None and loss.whole for loss in self.losses or ())
         how = memory_budget, truncation, whole, (backend or current_backend()).gpu_bytes
         return plan_memory(self.wiring, active, self.dtype, *how)
+
+    # ---------------------------------------------------------------- what happens inside
+
+    def gates(self, x: Any, layer: str) -> Gates | list[Gates]:
+        """Gates, cells and outputs of a recurrent layer at each step.
+
+        Parameters
+        ----------
+        x : (T, D) one sequence, or several, as for `predict`
+        layer : name of an LSTM or BiLSTM
+
+        Returns
+        -------
+        Gates, with i, f, g, o, c and h, (T, H) each, (T, 2H) of a BiLSTM, its forward half first;
+        for several sequences a list of them
+
+        Examples
+        --------
+        >>> from minilstm.layers import LSTM, FullyConnected, SequenceInput, Softmax
+        >>> layers = [SequenceInput(3), LSTM(8), FullyConnected(5), Softmax()]
+        >>> net = Network(layers, rng=np.random.default_rng(0))
+        >>> g = net.gates(np.ones((10, 3)), "lstm")
+        >>> g.f.shape, bool(np.allclose(g.c[1], g.f[1] * g.c[0] + g.i[1] * g.g[1]))
+        ((10, 8), True)
+        """
+        return gates_of(self, x, layer)
+
+    def gradient_flow(self, x: Any, y: Any, layer: str) -> GradientFlow:
+        """How much gradient of the loss reaches the states of a recurrent layer, step by step.
+
+        Parameters
+        ----------
+        x : (T, D) one sequence
+        y : its answers, as for `evaluate`
+        layer : name of an LSTM or BiLSTM
+
+        Returns
+        -------
+        GradientFlow, with `hidden` and `cell`, the norms of dL/dh_t and dL/dc_t, (T,) each, and
+        `spans` (T,): how much of the loss of a step arrives so many steps before it
+
+        Examples
+        --------
+        >>> from minilstm.layers import LSTM, FullyConnected, SequenceInput, Softmax
+        >>> layers = [SequenceInput(1), LSTM(8, "last"), FullyConnected(2), Softmax()]
+        >>> net = Network(layers, rng=np.random.default_rng(0), classes=["no", "yes"])
+        >>> flow = net.gradient_flow(np.ones((50, 1)), ["yes"], "lstm")
+        >>> bool(flow.hidden[-1] > flow.hidden[0])  # less arrives at what is long ago
+        True
+        """
+        return gradient_flow_of(self, x, y, layer)
 
     def summary(self, batch_size: int = 1, sequence_length: int = 100) -> str:
         """A table of layers: what they put out, learn and remember, and the memory they need.

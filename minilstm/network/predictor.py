@@ -38,6 +38,7 @@ from minilstm.network.model_contents import of_each
 from minilstm.network.passes.heads import find_heads
 from minilstm.network.passes.placement import Placement
 from minilstm.network.passes.prediction_pass import PredictionPass, check_state
+from minilstm.network.pool import Pool
 from minilstm.network.stream import Stream
 
 Array = NDArray[Any]
@@ -323,18 +324,17 @@ class Predictor:
 
         Parameters
         ----------
-        batch : number of sequences that step together; None means one, without a batch axis
-        threads : that share the work of one step, which changes none of its bits; 1 to 256, or to
-            the cores if there are more. Only the Numba backend uses more than one, for layers of
-            about 64 units and more, and never more than cores. They help where steps follow each
-            other within 2 ms, for so long they keep their cores busy watching, then they sleep.
-            All streams have the same helpers: one step at a time has them
+        batch, threads : sequences that step together, and threads that share a step; see `Stream`
 
         Returns
         -------
         Stream, with ``step(x_t)``, ``reset()`` and ``state``; it keeps the backend in force now
         """
         return Stream(self, batch, threads)
+
+    def pool(self) -> Pool:
+        """Streams that come and go by their ids, all stepped in one call; see `Pool`."""
+        return Pool(self)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the network as one safetensors file, whole or not at all; `load` reads it."""

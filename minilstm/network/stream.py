@@ -3,7 +3,9 @@ A stream carries the state of its network from step to step; the network itself 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -14,12 +16,13 @@ from minilstm.backend import Backend, current_backend, host
 from minilstm.checks import check_whole
 from minilstm.data.feature_names import step_in_order
 from minilstm.data.sequences import as_step
-from minilstm.errors import DataError
+from minilstm.errors import DataError, ModelFileError
 from minilstm.functional.lstm import LSTMState
 from minilstm.layers import LSTM, FullyConnected, Run, SequenceInput, Signal, Softmax
 from minilstm.network.graph.wiring import Port, Wiring
 from minilstm.network.passes.placement import moved_state
 from minilstm.network.passes.prediction_pass import PredictionPass
+from minilstm.network.state_file import read_states, write_states
 
 Array = NDArray[Any]
 State = dict[str, LSTMState]
@@ -40,7 +43,9 @@ class Stream:
     or beside others: the same bits on the Numba backend, the same to rounding on NumPy.
 
     Streams are independent: each may run in a thread of its own. Threads that share one stream
-    take turns. `copy.copy` gives a second stream, which goes on by itself from the same state.
+    take turns. `copy.copy` gives a second stream, which goes on by itself from the same state. A
+    stream is pickled with its network, and goes on where it is unpickled, on the backend in force
+    there. Thousands of streams that come and go are a `minilstm.network.pool.Pool`, ``net.pool()``.
 
     An open stream may keep the weights of its opening (on Numba it does), while `predict` sees at
     once what is written into the arrays of a network: open a new stream after that.
@@ -49,7 +54,11 @@ class Stream:
     ----------
     network : Network or Predictor whose steps to take
     batch : n, sequences that step together; None means one, without a batch axis
-    threads : see `Predictor.stream`
+    threads : that share the work of one step, which changes none of its bits; 1 to 256, or to the
+        cores if there are more. Only the Numba backend uses more than one, for layers of about 64
+        units and more, and never more than cores. They help where steps follow each other within
+        2 ms, for so long they keep their cores busy watching, then they sleep. All streams have the
+        same helpers: one step at a time has them
 
     Examples
     --------
@@ -65,8 +74,8 @@ class Stream:
 
     __slots__ = (
         "__weakref__", "_advance", "_advance_checked", "_backend", "_batch", "_check_state",
-        "_digits", "_dtype", "_lock", "_names", "_others", "_out_shape", "_start", "_states",
-        "_step_shape", "_streams", "_x_shape",
+        "_digits", "_dtype", "_lock", "_names", "_network", "_others", "_out_shape", "_start",
+        "_states", "_step_shape", "_streams", "_threads", "_x_shape",
     )  # fmt: skip
 
     def __init__(self, network: Any, batch: int | None = None, threads: int = 1) -> None:
@@ -74,11 +83,12 @@ class Stream:
             check_whole("stream: batch", batch, 1)
         threads = host().checked_threads("stream: threads", threads)
         wiring = network.wiring
-        _check_streamable(wiring)
+        check_streamable(wiring)
         n = () if batch is None else (int(batch),)
         self._x_shape = (*n, *wiring.shape(wiring.inputs[0]))
         self._out_shape = (*n, *wiring.shape(wiring.outputs[0]))
         self._batch = 1 if batch is None else int(batch)
+        self._network, self._threads = network, threads
         self._streams, self._step_shape = batch, wiring.shape(wiring.inputs[0])
         self._dtype, self._check_state = network.dtype, network.check_state
         first = network.layers[wiring.inputs[0]]
@@ -115,10 +125,7 @@ class Stream:
         return self.__copy__()  # nothing else of a stream changes
 
     def __reduce__(self) -> Any:
-        raise TypeError(
-            "a stream cannot be pickled; pickle the network and stream.state, and set the state of "
-            "a new stream, net.stream()."
-        )
+        return _restored, (self._network, self._streams, self._threads, self.state)
 
     def step(self, x_t: ArrayLike, out: Array | None = None) -> Array:
         """Scores after one more time step.
@@ -179,6 +186,27 @@ class Stream:
     def state(self, state: Mapping[str, LSTMState]) -> None:
         self._set(self._check_state(state, self._batch))
 
+    def save_state(self, path: str | os.PathLike[str]) -> Path:
+        """Write the state as one file, whole or not at all; `load_state` reads it.
+
+        It holds what the stream remembers, not the network: `Predictor.save` writes that.
+        """
+        return write_states(path, self._network, self.state, None)
+
+    def load_state(self, path: str | os.PathLike[str]) -> None:
+        """Go on from a file of `save_state`.
+
+        Raises ModelFileError where it is no whole file of the state of a stream, or one of a
+        network with other weights, and DataError where it is one of another batch; the state is
+        unchanged then.
+        """
+        state, ids = read_states(path, self._network)
+        if ids is not None:
+            raise ModelFileError(
+                f"{path} holds the states of a pool; load it with net.pool().load_state(path)."
+            )
+        self.state = state
+
     def _set(self, state: State) -> None:
         with self._lock:
             _overwrite(self._states, moved_state(state, self._backend.to_device))
@@ -195,7 +223,14 @@ class Stream:
         )
 
 
-def _check_streamable(wiring: Wiring) -> None:
+def _restored(network: Any, batch: int | None, threads: int, state: State) -> Stream:
+    stream = Stream(network, batch, threads)
+    stream.state = state
+    return stream
+
+
+def check_streamable(wiring: Wiring) -> None:
+    """Raise ValueError unless a network can go step by step, with one input and one output."""
     for what, ends in (("inputs", wiring.inputs), ("outputs", wiring.outputs)):
         if len(ends) != 1:
             names = [wiring.nodes[n].layer.name for n in ends]

@@ -12,6 +12,7 @@ from .confusion import confusion_matrix, plot_confusion
 from .envelope import envelope
 from .files import save_figure
 from .forecast import plot_forecast
+from .gates import plot_gates, plot_gradient_flow, plot_text, plot_unit
 from .live import LiveTrainingProgress
 from .network import plot_network
 from .predictions import plot_predictions
@@ -28,10 +29,14 @@ __all__ = [
     "plot_confusion",
     "plot_features",
     "plot_forecast",
+    "plot_gates",
+    "plot_gradient_flow",
     "plot_network",
     "plot_predictions",
     "plot_regression",
     "plot_sequence",
+    "plot_text",
     "plot_training_progress",
+    "plot_unit",
     "save_figure",
 ]

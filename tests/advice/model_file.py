@@ -85,6 +85,10 @@ TABLE = [
     ("ml.load(saved(set_to('gate_layout', 'xyzw')))", "so save the model again", "again()"),
     ("ml.load(saved(other_scores))", "save the model again, or load it with (self_test=False)",
      "ml.load(saved(other_scores), $1).predict(x); again()"),
+    ("build().stream().save_state('s')\n"
+     "with patch('pathlib.Path.read_bytes', broken_disk): build().stream().load_state('s')",
+     "free some space, change the permissions",
+     "build().stream().save_state('s'); build().stream().load_state('s')"),
     ("with patch('minilstm.network.model_file.open', broken_disk, create=True): ml.load(saved())",
      "free some space, change the permissions", "ml.load(saved())"),
 ]  # fmt: skip

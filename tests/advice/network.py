@@ -2,6 +2,8 @@
 What is said of the data that go in is in `data`.
 """
 
+from pathlib import Path
+
 import numpy as np
 
 import minilstm as ml
@@ -33,6 +35,12 @@ def two_outputs(**options):
 def forecaster(**values):
     """A network that puts out what it gets in, times a number."""
     return start([ml.SequenceInput(1), ml.FullyConnected(1, weights=[[2]], bias=[0])], **values)
+
+
+def changed(path):
+    """Another last byte of a file."""
+    whole = Path(path).read_bytes()
+    Path(path).write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
 
 
 one, values = np.array([[1.0]]), np.array([[4.0], [3.0]])
@@ -178,10 +186,6 @@ TABLE = [
      "build().stream().step(x[0][0], out=$1)"),
     ("build().stream(2).step(np.ones((2, 3)), out=np.empty(2))", r"pass (np.empty\(.*\))\.",
      "build().stream(2).step(np.ones((2, 3)), out=$1)"),
-    ("import pickle; pickle.dumps(build().stream())", r"of a new stream, (net.stream\(\))",
-     "import pickle; net = build(); first = net.stream(); first.step(x[0][0]); net, state = "
-     "pickle.loads(pickle.dumps((net, first.state))); second = $1; second.state = state; "
-     "same(first.step(x[0][1]), second.step(x[0][1]))"),
     ("two_inputs().stream()", r"use (\w+) with (state=) and (return_state=True), a few steps",
      "net = two_inputs(); first, s = net.$1([x, t], $3); net.$1([x, t], $2s, $3)"),
     ("build(BiLSTM(2)).stream()", r"use (\w+), or a network of (LSTM) layers",
@@ -203,4 +207,36 @@ TABLE = [
      "forecast(forecaster(), one, 3, actual=values)"),
     ("forecast(forecaster(), 1e30 * one, 60)", "forecast fewer steps, or train",
      "forecast(forecaster(), 1e30 * one, 6)"),
+    ("build().gates(x[0], 'fc')", r"network are (\[.*\]); name one", "build().gates(x[0], $1[0])"),
+    ("build(classes=['run', 'walk']).gradient_flow(x, y, 'lstm')", "give one, \\(T, D\\), and its",
+     "build(classes=['run', 'walk']).gradient_flow(x[0], y[0], 'lstm')"),
+    # ------------------------------------------------------------ states that travel
+    ("Path('s').write_bytes(b'x'); build().stream().load_state('s')", "one that save_state wrote",
+     "build().stream().save_state('s'); build().stream().load_state('s')"),
+    ("build(dtype='float64').stream().save_state('s'); n = build(); n.stream().load_state('s')",
+     "load them into the network that they were saved from",
+     "build(dtype='float64').stream().save_state('s')\n"
+     "build(dtype='float64').stream().load_state('s')"),
+    ("build().stream().save_state('s'); changed('s')\n"
+     "build().stream().load_state('s')", "copy it again, or save the state again",
+     "build().stream().save_state('s'); build().stream().load_state('s')"),
+    ("build().stream().save_state('s'); build().pool().load_state('s')",
+     r"load it with (net.stream\(\).load_state)\(path\)",
+     "net = build(); net.stream().save_state('s'); $1('s')"),
+    ("build().pool().save_state('s'); build().stream().load_state('s')",
+     r"load it with (net.pool\(\).load_state)\(path\)",
+     "net = build(); net.pool().save_state('s'); $1('s')"),
+    ("build().pool().step(['a'])", "give a row for each id, or a dict from ids to rows",
+     "build().pool().step(['a'], [[1, 2, 3]]); build().pool().step({'a': [1, 2, 3]})"),
+    ("build().pool().step({'a': [1, 2, 3]}, [[1, 2, 3]])", "leave x out",
+     "build().pool().step({'a': [1, 2, 3]})"),
+    ("build().pool().step('a', [[1, 2, 3]])", r"give a list of ids, (\[.*\])\.",
+     "build().pool().step($1, [[1, 2, 3]])"),
+    ("build().pool().step([0.5], [[1, 2, 3]])", "strings and whole numbers are wanted; name the",
+     "build().pool().step(['a'], [[1, 2, 3]]); build().pool().step([5], [[1, 2, 3]])"),
+    ("build().pool()['a']", "step it, or set its state first",
+     "p = build().pool(); p.step(['a'], [[1, 2, 3]]); p['a']\n"
+     "p = build().pool(); p['a'] = build().stream().state; p['a']"),
+    ("del build().pool()['a']", "delete one of its ids",
+     "p = build().pool(); p.step(['a'], [[1, 2, 3]]); del p[next(iter(p))]"),
 ]  # fmt: skip

@@ -41,7 +41,20 @@ def progress(folder):
     return live.finish(info())
 
 
+def gates():
+    """What `Network.gates` gives of 5 steps of 3 units."""
+    return SimpleNamespace(**{letter: np.full((5, 3), 0.5) for letter in "ifgoch"})
+
+
 TABLE = [
+    ("plot_gates(gates(), show='x')", r"give letters of '(\w+)', such as '(\w+)'",
+     "plot_gates(gates(), show='$1'); plot_gates(gates(), show='$2')"),
+    ("plot_gates(gates(), np.ones((4, 2)))", "pass the sequence they are of",
+     "plot_gates(gates(), np.ones((5, 2)))"),
+    ("plot_unit(gates(), 3)", r"pass a number from (\d) to (\d)",
+     "plot_unit(gates(), $1); plot_unit(gates(), $2)"),
+    ("plot_text('abc', [1.0])", r"one value a letter, as (gates)(\.c\[:, )\d",
+     "plot_text('abcde', $1()$20])"),
     ("plot_confusion([], [])", "at least one label each", "plot_confusion(['run'], ['run'])"),
     ("envelope(np.zeros((9, 2)), 3)", r"pass one feature, as (x\[:, 0\])",
      "x = np.zeros((9, 2)); envelope($1, 3)"),

@@ -270,17 +270,71 @@ def test_a_copy_of_a_stream_goes_on_by_itself(backend, batch, how):
     assert type(other._lock) is type(stream._lock) and other._lock is not stream._lock
 
 
-def test_a_stream_is_not_pickled_but_its_state_is(backend):
-    net, x = network(), np.ones(FEATURES, "float32")
-    stream = net.stream()
+@pytest.mark.parametrize("batch", [None, 3])
+def test_a_pickled_stream_goes_on_where_it_stood(backend, batch):
+    net, x = network(), np.ones((batch or 1, FEATURES), "float32")
+    x = x if batch else x[0]
+    stream = net.stream(batch)
     stream.step(x)
+    again = pickle.loads(pickle.dumps(stream))
+    assert bits(again.state) == bits(stream.state)
+    stepped = [one.step(x) for one in (stream, stream, again, again)]
+    assert bits(stepped[:2]) == bits(stepped[2:])
+
+
+@pytest.mark.parametrize("batch", [None, 3])
+def test_a_saved_state_goes_on_in_a_stream_of_the_same_network(backend, batch, tmp_path):
+    net, x = network(), np.ones((batch or 1, FEATURES), "float32")
+    x = x if batch else x[0]
+    stream, path = net.stream(batch), tmp_path / "state.safetensors"
+    stream.step(x)
+    assert stream.save_state(path) == path
+    net.save(tmp_path / "net.safetensors")
+    again = ml.load(tmp_path / "net.safetensors").stream(batch)
+    again.load_state(path)
+    assert again.step(x).tobytes() == stream.step(x).tobytes()
+
+
+def test_a_state_of_another_network_or_batch_or_file_is_refused(tmp_path):
+    net, path = network(), tmp_path / "state"
+    stream = net.stream()
+    stream.step(np.ones(FEATURES))
+    before = bits(stream.state)
+    other = network()
+    other.parameters["fc_1/bias"][0] += 1
+    other.stream().save_state(path)
     with refuses(
-        "a stream cannot be pickled; pickle the network and stream.state, and set the state of a "
-        "new stream, net.stream().",
-        TypeError,
+        f"{path} holds states of a network with other weights; load them into the network that "
+        "they were saved from.",
+        ml.ModelFileError,
     ):
-        pickle.dumps(stream)
-    again, state = pickle.loads(pickle.dumps((net, stream.state)))
-    second = again.stream()
-    second.state = state
-    assert second.step(x).tobytes() == stream.step(x).tobytes()
+        stream.load_state(path)
+    net.stream(batch=2).save_state(path)
+    with refuses_data(
+        "state['lstm_1'].hidden has shape (2, 7), but this batch wants (1, 7); pass the state of "
+        "the same sequences."
+    ):
+        stream.load_state(path)
+    net.pool().save_state(path)
+    with refuses(
+        f"{path} holds the states of a pool; load it with net.pool().load_state(path).",
+        ml.ModelFileError,
+    ):
+        stream.load_state(path)
+    stream.save_state(path)
+    whole = path.read_bytes()
+    for damaged in (whole[:-1], whole[:9], b"", b"x" * 99, net.save(tmp_path / "n").read_bytes()):
+        path.write_bytes(damaged)
+        with refuses(
+            f"{path} is not a whole file of states; give one that save_state wrote.",
+            ml.ModelFileError,
+        ):
+            stream.load_state(path)
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with refuses(
+        f"{path} is a file of states of another version or changed since it was saved; copy it "
+        "again, or save the state again.",
+        ml.ModelFileError,
+    ):
+        stream.load_state(path)
+    assert bits(stream.state) == before

@@ -44,8 +44,8 @@ def from_pytorch(
     Parameters
     ----------
     path : .pt, .pth or .safetensors; a training checkpoint will do
-    layers : list of layers such as ``[SequenceInput(3), LSTM(32, "last"), FullyConnected(5),
-        Softmax()]``; SequenceInput may be left out. A layer takes the module of its own name where
+    layers : list of layers such as `[SequenceInput(3), LSTM(32, "last"), FullyConnected(5),
+        Softmax()]`; SequenceInput may be left out. A layer takes the module of its own name where
         there is one; the others take, in order, the first module left that has their kind and
         sizes. An nn.LSTM with num_layers=2 fills two layers
     prefix : of the names to take, such as "encoder."; None takes all of them, without "module.",

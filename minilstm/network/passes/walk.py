@@ -159,6 +159,7 @@ def run_backward(
     rows: int,
     part: Part = WHOLE,
     spend_caches: bool = False,
+    left: dict[Port, Array] | None = None,
 ) -> tuple[dict[str, Array], State, dict[int, Array]]:
     """Gradients of everything that ran, from gradients of some of its outputs.
 
@@ -171,6 +172,7 @@ def run_backward(
     batch, rows : B and N of the part
     part : the part that ran
     spend_caches : caches may be overwritten
+    left : gets what arrives at outputs of nodes without a cache
 
     Returns
     -------
@@ -216,6 +218,8 @@ def run_backward(
         for port, d in zip(node.inputs, dxs, strict=False):
             if port is not None and d is not None:
                 arrived[port] = d if port not in arrived else arrived[port] + d
+    if left is not None:
+        left |= arrived
     return grads, dstate0, dinputs
 
 

@@ -18,7 +18,7 @@ class ParameterError:
     Attributes
     ----------
     name : of the array
-    relative_error : |by_hand - reference| over the largest derivative of the array
+    relative_error : abs(by_hand - reference) over the largest derivative of the array
     where : index of the entry; () for the check along a random direction
     by_hand : derivative from backward
     reference : the true derivative, from the complex step or from differences
