@@ -24,6 +24,14 @@ class Mistake(NamedTuple):
     override: Mapping[Site, Callable[[Node], Array]] = MappingProxyType({})
 
 
+class Changes(dict[Site, Change]):
+    """The same change at some sites, along some edges alone."""
+
+    def __init__(self, edges: Mapping[Site, set[int]], change: Change) -> None:
+        super().__init__(dict.fromkeys(edges, change))
+        self.edges = edges
+
+
 def instead(
     site: Site, k: int, make: Callable[[Tape, Node, Array], Array | None]
 ) -> dict[Site, Change]:
@@ -35,4 +43,4 @@ def instead(
                 part = make(tape, node, g) if j == k else None
                 yield parent, node.pull(j, g) if part is None else part
 
-    return {site: change}
+    return Changes({site: {k}}, change)

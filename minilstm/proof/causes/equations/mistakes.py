@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 
 from minilstm.proof.causes.equations.composites import composites
-from minilstm.proof.causes.equations.mistake import Edge, Mistake, instead
+from minilstm.proof.causes.equations.mistake import Changes, Edge, Mistake, instead
 from minilstm.proof.causes.equations.operands import broadcast, operands
 from minilstm.proof.causes.equations.operations import SLOPES, fitted
 from minilstm.proof.causes.equations.tape import UPSTREAM, Change, Node, Site, Tape
@@ -41,7 +41,7 @@ def scale(edges: Mapping[Site, set[int]], c: float = 0.0, some: Some = every) ->
             elif c:
                 yield parent, c * node.pull(k, g)
 
-    return dict.fromkeys(edges, change)
+    return Changes(edges, change)
 
 
 def carried(tape: Tape, node: Node, k: int) -> bool:
@@ -50,8 +50,8 @@ def carried(tape: Tape, node: Node, k: int) -> bool:
     return bool(parent.site) and len(tape.sites[parent.site]) > 1 and parent.count < node.count
 
 
-def mistakes(tape: Tape) -> Iterator[Mistake]:
-    """All mistakes at all sites of a tape, the quick ones first."""
+def mistakes(tape: Tape) -> tuple[list[Mistake], list[Mistake]]:
+    """All mistakes at all sites of a tape: the likely ones, and those that are many."""
     users: dict[int, list[Edge]] = {}
     for site, nodes in tape.sites.items():
         for node in nodes:
@@ -65,18 +65,14 @@ def mistakes(tape: Tape) -> Iterator[Mistake]:
         for k in range(len(nodes[0].parents))
         if site not in inside and any(k < len(n.parents) and n.parents[k].live for n in nodes)
     ]
-    yield from _outputs(tape)
-    yield from found
+    likely = [*_outputs(tape), *found]
     for edge in edges:
-        yield from _edge(tape, *edge)
-    yield from _uses(tape, users)
-    yield from _loops(tape, users)
-    yield from _alike(tape, edges)
+        likely += _edge(tape, *edge)
+    likely += [*_uses(tape, users), *_loops(tape, users), *_alike(tape, edges)]
+    many = list(_forgotten(tape))
     for site, k in edges:
-        yield from broadcast(site, tape.sites[site][0], k)
-    for edge in edges:
-        yield from operands(tape, *edge)
-    yield from _forgotten(tape)
+        many += [*broadcast(site, tape.sites[site][0], k), *operands(tape, site, k)]
+    return likely, many
 
 
 def _outputs(tape: Tape) -> Iterator[Mistake]:
@@ -292,7 +288,7 @@ def _not_carried(edges: Mapping[Site, set[int]]) -> dict[Site, Change]:
             if parent.live and not (k in edges[node.site] and carried(tape, node, k)):
                 yield parent, node.pull(k, g)
 
-    return dict.fromkeys(edges, change)
+    return Changes(edges, change)
 
 
 def _is_last(tape: Tape, node: Node) -> bool:

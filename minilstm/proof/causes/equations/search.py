@@ -6,7 +6,6 @@ forward takes them: so a factor that is the batch is told from one that is a con
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -23,10 +22,11 @@ TAPE_ERROR = (
 )
 MOST_TERMS = 50_000
 MANY_NODES = 120  # operations, more of which make the search slow: shorter axes are looked for
-SECONDS = 4.0
+MOST_VISITS = 300_000  # of operations by backward passes with a mistake: a few seconds
 MOST_FOUND = 40  # mistakes with the same numbers; the best of them are said
 MOST_SAID = 2
 Changes = Mapping[Site, Change]
+Reaching = tuple[Mistake, frozenset[str]]  # with the inputs whose gradients it may change
 
 
 class Match(NamedTuple):
@@ -44,13 +44,12 @@ class Match(NamedTuple):
 
 
 class _Hunt(NamedTuple):
-    """What is looked for: the first and the second input, all mistakes, and the wrong arrays."""
+    """What is looked for: the first and the second input, and the wrong arrays."""
 
     first: Trial
     second: Trial
-    everything: list[tuple[Mistake, set[str]]]  # with the inputs whose gradients they may change
     names: list[str]
-    deadline: float
+    visits: list[int]  # of operations, as many as are left
 
 
 def find_by_equations(
@@ -89,13 +88,13 @@ def _find(
     second = _trial(problem, moved(problem, resized(problem, grow=True)))
     if second is None or not any(second.is_wrong(n) for n in names):
         second = Trial(problem, moved(problem, first.inputs), None, None)
-    everything = list(mistakes(first.tape))
-    hunt = _Hunt(
-        first, second, list(zip(everything, _reaches(first.tape, everything), strict=True)),
-        names, time.monotonic() + SECONDS,
-    )  # fmt: skip
-    said = _said(hunt, list(_matching(hunt, names, {})), {}, None)
-    return dict.fromkeys(names, said) if said else _two(hunt)
+    stages = [_reaching(first.tape, some) for some in mistakes(first.tape)]
+    hunt = _Hunt(first, second, names, [MOST_VISITS])
+    for stage in stages:
+        said = _said(hunt, list(_matching(hunt, stage, names, {})), {}, None)
+        if said:
+            return dict.fromkeys(names, said)
+    return _two(hunt, [*stages[0], *stages[1]])
 
 
 def _trial(problem: Problem, inputs: Mapping[str, Any]) -> Trial | None:
@@ -106,37 +105,47 @@ def _trial(problem: Problem, inputs: Mapping[str, Any]) -> Trial | None:
         return None
 
 
-def _reaches(tape: Tape, everything: list[Mistake]) -> list[set[str]]:
-    """The inputs whose gradients each mistake may change."""
+def _reaching(tape: Tape, some: list[Mistake]) -> list[Reaching]:
+    """Mistakes with the inputs whose gradients they may change."""
     of_node: dict[int, frozenset[str]] = {
         node.number: frozenset([name]) for name, node in tape.inputs.items()
     }
     for node in tape.nodes:
         if node.live and node.parents:
-            of_node[node.number] = frozenset().union(
-                *(of_node.get(p.number, ()) for p in node.parents)
-            )
-    of_site = {
-        site: frozenset().union(*(of_node[n.number] for n in nodes))
-        for site, nodes in tape.sites.items()
-    }
-    return [
-        set(tape.inputs) if m.override or UPSTREAM in m.changes
-        else set().union(*(of_site[site] for site in m.changes))
-        for m in everything
-    ]  # fmt: skip
+            parts = (of_node.get(p.number, frozenset()) for p in node.parents)
+            of_node[node.number] = frozenset().union(*parts)
+
+    def reached(mistake: Mistake) -> frozenset[str]:
+        if mistake.override or UPSTREAM in mistake.changes:
+            return frozenset(tape.inputs)
+        found = frozenset[str]()
+        for site in mistake.changes:
+            ks = getattr(mistake.changes, "edges", {}).get(site)
+            for node in tape.sites[site]:
+                at = (
+                    node.parents
+                    if ks is None
+                    else [p for k, p in enumerate(node.parents) if k in ks]
+                )
+                found = found.union(*(of_node.get(p.number, ()) for p in at))
+        return found
+
+    return [(mistake, reached(mistake)) for mistake in some]
 
 
-def _matching(hunt: _Hunt, names: list[str], base: Changes, some: bool = False) -> Iterator[Match]:
+def _matching(
+    hunt: _Hunt, stage: list[Reaching], names: list[str], base: Changes, some: bool = False
+) -> Iterator[Match]:
     """The mistakes that give the numbers of backward for all arrays; with `some`, for some."""
     first, found = hunt.first, 0
     full = first.tape.gradients(first.ups, base)
-    for mistake, reached in hunt.everything:
-        if time.monotonic() > hunt.deadline or found >= MOST_FOUND:
+    for mistake, reached in stage:
+        if hunt.visits[0] < 0 or found >= MOST_FOUND:
             return
         meets = reached.intersection(names) if some else reached.issuperset(names)
         if not meets or any(site in base for site in mistake.changes):
             continue
+        hunt.visits[0] -= len(first.tape.nodes)
         try:
             made, match = Match(mistake).made(first, base), Match(mistake)
         except Exception:  # a mistake may not even run on every shape
@@ -207,11 +216,11 @@ def _rank(match: Match) -> tuple[float, int]:
     return rank, len(match.mistake.cause)
 
 
-def _two(hunt: _Hunt) -> dict[str, list[str]]:
+def _two(hunt: _Hunt, everything: list[Reaching]) -> dict[str, list[str]]:
     """Two mistakes at once: one that explains some arrays, and one more beside it."""
     first, names = hunt.first, hunt.names
     tried = set()
-    for match in sorted(_matching(hunt, names, {}, some=True), key=_rank):
+    for match in sorted(_matching(hunt, everything, names, {}, some=True), key=_rank):
         if match.mistake.override or match.factor not in (None, 0.0):
             continue
         made = match.made(first, {})
@@ -224,7 +233,7 @@ def _two(hunt: _Hunt) -> dict[str, list[str]]:
         tried.add(key)
         rest = [n for n in names if not first.alike(made, [n])]
         base = dict(match.mistake.changes)
-        said = _said(hunt, list(_matching(hunt, rest, base)), base, None)
+        said = _said(hunt, list(_matching(hunt, everything, rest, base)), base, None)
         if said:
             one = match.mistake.cause.replace("{}", "is left out")
             return {n: [said[0], one] if n in rest else [one] for n in names}
