@@ -250,8 +250,10 @@ def _became(match: Match, second: float, hunt: _Hunt) -> str:
     nodes = [hunt.first.tape.sites[s][0] for s in match.mistake.changes if s != UPSTREAM]
     reasons = list(_constants(abs(c), nodes)) if constant else []
     reasons = list(dict.fromkeys([*reasons, *_counts((abs(c), abs(second)), hunt)]))[:2]
-    if not reasons and constant:
-        reasons = ["is counted twice" if c == 2 else f"is {abs(c):.6g} times what it should be"]
+    if constant and c == 2:
+        reasons = ["is counted twice", *reasons][:2]
+    elif not reasons and constant:
+        reasons = [f"is {abs(c):.6g} times what it should be"]
     return f"{sign}{', or '.join(reasons)}" if reasons else ""
 
 
@@ -283,7 +285,10 @@ def _counts(sizes: tuple[float, float], hunt: _Hunt) -> Iterator[str]:
     alike = {(n, there[what]): what for what, n in reversed(here.items()) if what in there}
     for (n, m), what in alike.items():
         shown = f"{what} ({n})"
-        for power, word in ((1, ""), (0.5, "the root of "), (2, "the square of ")):
+        # A length that is the same at both inputs proves little, and its root still less.
+        for power, word in ((1, ""), (0.5, "the root of "), (2, "the square of "))[
+            : 1 if n == m else 3
+        ]:
             for verb, by, more in (("multiplied", power, "sum where a mean"),
                                    ("divided", -power, "mean where a sum")):  # fmt: skip
                 if is_factor(n**by, m**by):

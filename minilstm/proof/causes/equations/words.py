@@ -143,8 +143,12 @@ def variable(node: Node) -> str:
     for call in calls(node):
         tree, around = _piece(call)
         match around:
-            case ast.Assign(targets=[ast.Name(id=target)], value=value) if value is tree:
-                return target
+            case ast.Assign(targets=[ast.Name() | ast.Attribute() as one], value=value) if (
+                value is tree
+            ):
+                return written(one)
+            case ast.Assign(targets=[ast.Subscript(value=base)]) if node.op == "setitem":
+                return written(base)
             case ast.Assign(targets=[ast.Tuple(elts=many)]):
                 at = node.site[1] - 1
                 index = node.options.get("index")
