@@ -36,7 +36,7 @@ the mean of dy * y stands where its sum belongs | y * (g - mean(g * y))
 the factor y is missing in front of sum(dy * y) | y * g - total(g * y)
 the sign of sum(dy * y) is wrong | y * (g + total(g * y))
 sum(dy * y) runs over another axis | y * (g - wrong(g * y))
-sum(dy * y) runs over all entries | y * (g - (g * y).sum())
+sum(dy * y) runs over all entries | y * (g - all_sum(g * y))
 """
 _LOG_SOFTMAX = """
 the part through the sum of exponentials is missing: dy stands alone | g
@@ -80,13 +80,13 @@ a mean stands where a sum belongs in {q} | (g - m - y * mean(g * y)) / s
 the 1/2 of the root counts twice in the term with {q} | (g - m - 0.5 * y * q) / s
 the 1/2 of the root is missing in the term with {q} | (g - m - 2 * y * q) / s
 n - 1 stands where n belongs in {q} | (g - m - y * total(g * y) / (size - 1)) / s
-{q} runs over another axis | (g - m - y * (wrong if unit else wrong_mean)(g * y)) / s
+{q} runs over another axis | (g - m - y * wrong_q(g * y)) / s
 """
 _CENTRED = """
 the mean and the variance are treated as constants | g / s
 the term with mean(dy) is missing | (g - y * q) / s
 sum(dy) stands where mean(dy) belongs | (g - total(g) - y * q) / s
-mean(dy) and mean(dy * y) are of all entries | (g - g.mean() - y * (g * y).mean()) / s
+mean(dy) and mean(dy * y) are of all entries | (g - all_mean(g) - y * all_mean(g * y)) / s
 mean(dy) runs over another axis | (g - wrong_mean(g) - y * q) / s
 both means run over another axis | (g - wrong_mean(g) - y * wrong_mean(g * y)) / s
 the sign of mean(dy) is wrong | (g + m - y * q) / s
@@ -118,9 +118,10 @@ def _names(axes: tuple[int, ...], others: tuple[int, ...], centred: bool, unit: 
         )
         c = x - mean(x) if centred else x
         return {
-            "total": total, "mean": mean, "p": np.exp(y), "c": c, "unit": unit,
+            "total": total, "mean": mean, "p": np.exp(y), "c": c,
             "wrong": partial(np.sum, axis=others, keepdims=True),
             "wrong_mean": partial(np.mean, axis=others, keepdims=True),
+            "wrong_q": partial(np.sum if unit else np.mean, axis=others, keepdims=True),
             "s": np.sqrt(total(c * c) / total(y * y)), "m": mean(g) if centred else 0 * mean(g),
             "q": (total if unit else mean)(g * y), "size": x.size // mean(x).size,
         }  # fmt: skip

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from minilstm.proof.causes.equations.operations import SLOPES, put, spread
 from minilstm.proof.causes.equations.tape import Node
+from minilstm.proof.causes.mistakes.rules import Rule
 from minilstm.proof.derivatives.problem import Array
 
 Variant = tuple[str, Callable[[Node, Array], Array]]
@@ -26,23 +28,33 @@ def sigmoid(x: Array) -> Array:
     return 1 / (1 + np.exp(-x))
 
 
+def _greater(a: Array, b: Any) -> Array:
+    return a > b
+
+
+# What every formula may have besides its values.
+_FUNCTIONS = {
+    "sigmoid": sigmoid, "abs": np.abs, "sign": np.sign, "greater": _greater, "differ": np.not_equal,
+    "exp": np.exp, "all_sum": np.sum, "all_mean": np.mean,
+}  # fmt: skip
+
+
 @cache
-def _lines(text: str) -> list[tuple[str, Any]]:
-    pairs = (line.rsplit(" | ", 1) for line in text.strip().splitlines())
-    return [(what.strip(), compile(formula.strip(), what, "eval")) for what, formula in pairs]
+def _lines(text: str) -> list[tuple[str, Rule]]:
+    pairs = (line.rsplit(" | ", 1) for line in text.strip().splitlines() if line)
+    return [(what.strip(), Rule(formula.strip(), {})) for what, formula in pairs]
 
 
 def forms(text: str, node: Node, k: int, names: Names | None = None) -> Iterator[Variant]:
     """The lines of a table; `names` has what its formulas have besides g, y, x, other, a and b."""
-    for what, formula in _lines(text):
+    for what, rule in _lines(text):
 
-        def make(n: Node, g: Array, formula: Any = formula) -> Array:
+        def make(n: Node, g: Array, rule: Rule = rule) -> Array:
             values = [p.value for p in n.parents]
-            known = {"np": np, "sigmoid": sigmoid, "g": g, "y": n.value, "x": values[k], "n": n}
+            known: dict[str, Any] = {**_FUNCTIONS, "g": g, "y": n.value, "x": values[k]}
             known |= dict(zip("ab", values, strict=False))
             known["other"] = values[1 - k] if len(values) == 2 else None
-            made: Array = eval(formula, known | dict(names(n, k, g) if names else {}))
-            return made
+            return rule.value(SimpleNamespace(**known, **(names(n, k, g) if names else {})))
 
         yield what, make
 
@@ -62,7 +74,7 @@ the derivative of {another} stands where that of {op} belongs | g * other_slope(
 1 - y stands where the derivative of {op} belongs | g * (1 - y)
 1 + y stands where the derivative of {op} belongs | g * (1 + y)
 y^2 stands where the derivative of {op} belongs | g * y * y
-1 - |y| stands where the derivative of {op} belongs | g * (1 - np.abs(y))
+1 - |y| stands where the derivative of {op} belongs | g * (1 - abs(y))
 """
 _MORE = {
     "log": "the logarithm stands in the denominator of its derivative | g / y",
@@ -111,7 +123,7 @@ _DIVIDE = """
 the denominator {other} is missing | g
 {other} multiplies where it should divide | g * b
 {other} divides twice | g / b ** 2
-the root of {other} divides | g / np.sqrt(np.abs(b))
+the root of {other} divides | g / sqrt(abs(b))
 """
 _DIVIDE_BY = """
 the square of the denominator is missing: it divides once | -g * a / b
@@ -132,18 +144,18 @@ the exponent is lowered in the factor, too | g * (b - 1) * a ** (b - 1)
 """
 _EXTREME_OF_TWO = """
 the mask is missing: the gradient passes everywhere | g
-the gradient is cut off where it is negative itself | g * (g > 0)
-the mask is turned round | g * (y != x)
+the gradient is cut off where it is negative itself | g * greater(g, 0)
+the mask is turned round | g * differ(y, x)
 the value itself stands where 1 belongs | g * y
-the sign stands in place of the mask | g * np.sign(x)
+the sign stands in place of the mask | g * sign(x)
 """
 _WHERE = """
 the mask is missing: the gradient passes everywhere | g
-the mask is turned round | np.where(n.options["where"] == (x is b), g, 0)
+the mask is turned round | g * turned
 """
 _EXTREME = """
 every entry gets the gradient, not the largest one alone | along
-the gradient is shared among all entries, as for a mean | along * (y.size / x.size)
+the gradient is shared among all entries, as for a mean | along * share
 the first entry gets the gradient, not the largest one | at_end(0)
 the last entry gets the gradient, not the largest one | at_end(-1)
 """
@@ -153,7 +165,7 @@ a row that is looked up several times gets the first gradient only | assigned(-1
 a row that is looked up several times gets the mean of its gradients | averaged()
 """
 _CUMSUM = """
-the running sum is not turned round | np.cumsum(g, n.options["axis"])
+the running sum is not turned round | running(g)
 the running sum is missing | g
 """
 _SUM = "only the last entry along the axis gets it | at_end(-1)"
@@ -175,7 +187,16 @@ def _ends(n: Node, k: int, g: Array) -> Mapping[str, Any]:
         )
         return out
 
-    return {"at_end": at_end, "along": spread(g, x, n.options)}
+    along = spread(g, x, n.options)
+    return {"at_end": at_end, "along": along, "share": n.value.size / x.size}
+
+
+def _masks(n: Node, k: int, g: Array) -> Mapping[str, Any]:
+    return {"turned": n.options["where"] == (k == 1)}
+
+
+def _running(n: Node, k: int, g: Array) -> Mapping[str, Any]:
+    return {"running": lambda rows: np.cumsum(rows, n.options["axis"])}
 
 
 def _rows(n: Node, k: int, g: Array) -> Mapping[str, Any]:
@@ -241,13 +262,13 @@ VARIANTS: dict[str, Callable[[Node, int], Iterator[Variant]]] = {
     "power": partial(forms, _POWER),
     "maximum": partial(forms, _EXTREME_OF_TWO),
     "minimum": partial(forms, _EXTREME_OF_TWO),
-    "where": partial(forms, _WHERE),
+    "where": partial(forms, _WHERE, names=_masks),
     "max": partial(forms, _EXTREME, names=_ends),
     "min": partial(forms, _EXTREME, names=_ends),
     "sum": partial(forms, _SUM, names=_ends),
     "mean": partial(forms, _SUM, names=_ends),
     "getitem": _getitem,
-    "cumsum": partial(forms, _CUMSUM),
+    "cumsum": partial(forms, _CUMSUM, names=_running),
     "move": _move,
     "elementwise": partial(forms, _ELEMENTWISE),
 }
