@@ -28,6 +28,8 @@ extensions = [
     "sphinx_copybutton",
 ]
 html_theme = "pydata_sphinx_theme"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_theme_options = {
     "show_prev_next": True,
     "navigation_with_keys": True,
