@@ -132,6 +132,7 @@ def problem_of(
 
     def plain(values: Mapping[str, Any]) -> Any:
         given = {**named, **values}
+        given = {k: v.copy() if isinstance(v, np.ndarray) else v for k, v in given.items()}
         result = (equations or f)(**given) if by_keyword else (equations or f)(*given.values())
         several = cached and equations is None
         return (result[0] if len(result) == 2 else result[:-1]) if several else result
