@@ -171,6 +171,7 @@ CASES = [
         ("dr * r * (1 - r)", "dr * r", "r itself stands where the derivative of sigmoid belongs"),
         ("da * zh[:, 2 * H :]", "da * 0", "The gradient of r"),
         ("da * r]", "da]", "the factor r is missing"),
+        ("[dzr, dzz, da]", "[dzz, dzr, da]", "exchanged"),
         ("gh @ R.T + dh * z", "gh @ R.T", "The gradient of h through z * h"),
         ("dR += h.T @", "dR += hs[t].T @", "h is that of the step after"),
     ]),
@@ -180,6 +181,7 @@ CASES = [
         ("da @ V.T", "da @ V", "V is transposed"),
     ]),
     (peephole, PEEPHOLE, normal(**STEPS, c=(2, 5), W=(3, 15), R=(5, 15), p=5, q=5), [
+        ("dh * np.tanh(c1) * o", "dh * o * o", "o itself stands where np.tanh(c)"),
         (" + do * q", "", "The gradient of c through q * c"),
         ("+ df * p", "", "The gradient of c through p * c"),
         ("dc * (c - g)", "dc * c", "The gradient of f through 1 - f"),

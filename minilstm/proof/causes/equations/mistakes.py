@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from itertools import combinations
 
 import numpy as np
 
@@ -69,7 +70,7 @@ def mistakes(tape: Tape) -> tuple[list[Mistake], list[Mistake]]:
     for edge in edges:
         likely += _edge(tape, *edge)
     likely += [*_uses(tape, users), *_loops(tape, users), *_alike(tape, edges)]
-    many = list(_forgotten(tape))
+    many = [*_forgotten(tape), *_exchanged(tape)]
     for site, k in edges:
         many += [*broadcast(site, tape.sites[site][0], k), *operands(tape, site, k)]
     return likely, many
@@ -95,6 +96,33 @@ def _outputs(tape: Tape) -> Iterator[Mistake]:
             if tape.outputs[m].value.shape == node.value.shape:
                 cause = f"The upstream gradients of {what} and output {m} are exchanged."
                 yield Mistake(cause, exchanged(n, m), False, 0)
+
+
+def _exchanged(tape: Tape) -> Iterator[Mistake]:
+    """The two factors of a product, or two equal parts of an array, in each other's place."""
+    parts: dict[tuple[int, tuple[int, ...]], list[Site]] = {}
+    for site, nodes in tape.sites.items():
+        node = nodes[-1]
+        if node.op == "multiply" and all(p.live for p in node.parents):
+            cause = f"The two factors of {expression(node)}{statement(node)} are interchanged."
+            yield Mistake(cause, {site: _own_factor}, False, 0)
+        if node.op in ("getitem", "move") and len(node.parents) == 1:
+            parts.setdefault((node.parents[0].number, node.value.shape), []).append(site)
+    for sites in parts.values():
+        for one, other in combinations(sites, 2):
+            names = " and ".join(name(tape.sites[site][-1]) for site in (one, other))
+            changes = {a: partial(_as_if, other=b) for a, b in ((one, other), (other, one))}
+            where = statement(tape.sites[one][-1], outer=True)
+            yield Mistake(f"The parts {names}{where} are exchanged.", changes, False, 0)
+
+
+def _own_factor(tape: Tape, node: Node, g: Array) -> Iterator[tuple[Node, Array]]:
+    for parent in node.parents:
+        yield parent, fitted(g * parent.value, parent.value.shape)
+
+
+def _as_if(tape: Tape, node: Node, g: Array, other: Site) -> Iterator[tuple[Node, Array]]:
+    yield node.parents[0], tape.sites[other][node.count].pull(0, g)
 
 
 def _alike(tape: Tape, edges: list[Edge]) -> Iterator[Mistake]:

@@ -23,7 +23,7 @@ TAPE_ERROR = (
 )
 MOST_TERMS = 50_000
 MANY_NODES = 120  # operations, more of which make the search slow: shorter axes are looked for
-MOST_VISITS = 300_000  # of operations by backward passes with a mistake: a few seconds
+MOST_VISITS = 200_000  # of operations by backward passes with a mistake: a few seconds
 MOST_FOUND = 40  # mistakes with the same numbers; the best of them are said
 MOST_SAID = 2
 Changes = Mapping[Site, Change]
