@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Brings what the tests of exported files run on. Without it they are left out, one by one.
 # Needs root and apt; about 300 MB and two minutes.
-#   gcc                     compiles the C file, as every export to .c does
+#   gcc g++                 compile the C file, as every export to .c does, and a C++ program with it
 #   nodejs                  runs JavaScript and WebAssembly
 #   clang-19 lld-19         make WebAssembly, and compile the C file a second way
 #   gcc-arm-none-eabi       the object for a Cortex-M: its size, and whole images
@@ -11,7 +11,7 @@
 #   chromium                opens the page
 set -euo pipefail
 packages=(
-  gcc nodejs clang-19 lld-19 gcc-arm-none-eabi qemu-system-arm qemu-user
+  gcc g++ nodejs clang-19 lld-19 gcc-arm-none-eabi qemu-system-arm qemu-user
   gcc-arm-linux-gnueabihf libc6-dev-armhf-cross
   gcc-riscv64-linux-gnu libc6-dev-riscv64-cross
   gcc-powerpc-linux-gnu libc6-dev-powerpc-cross

@@ -157,7 +157,10 @@ def as_array(
     shape : that it must have; a word in it stands for any size of at least 1
     wanted : what to give instead, with {} in the place of the shape
     """
-    array = np.array(as_numbers(value, name), np.float64)
+    array = as_numbers(value, name)
+    # A layer that is made from another has such a copy already.
+    if array.dtype != np.float64 or array.flags.writeable or array.base is not None:
+        array = np.array(array, np.float64)
     fits = len(array.shape) == len(shape) and all(
         size > 0 if isinstance(want, str) else size == want
         for size, want in zip(array.shape, shape, strict=True)

@@ -27,7 +27,7 @@ from minilstm.exchange.proving import runners
 from minilstm.exchange.proving.bound import largest_difference
 from minilstm.exchange.proving.evaluator import hash_of, run_rows, run_window
 from minilstm.exchange.proving.read_back import run_rtneural, run_state_dict
-from minilstm.exchange.quantisation import QuantisationReport, quantisation_report
+from minilstm.exchange.quantisation import QuantisationReport, names_classes, quantisation_report
 from minilstm.exchange.step.dequantized import dequantized
 from minilstm.exchange.step.names import checked_name
 from minilstm.exchange.step.program import Program, program_of
@@ -60,7 +60,7 @@ class ExportReport(NamedTuple):
     worst_step: str  # where that is
     bound: float | None  # that rounding alone can make, float32 weights only
     bits: str | None  # hash of the self-test's scores; the same in every language
-    labels_changed: int  # steps at which another class is highest
+    labels_changed: int | None  # steps at which another class is highest; None without classes
     steps: int  # that were compared
     moves: float = 0.0  # how far a score moved over these steps; about 0 proves little
     quantisation: QuantisationReport | None = None  # of whole-number weights
@@ -68,10 +68,10 @@ class ExportReport(NamedTuple):
     def __str__(self) -> str:
         bound = "" if self.bound is None else f" (rounding alone may make {self.bound:.2g})"
         which = "" if self.quantisation is None else " of these weights"
+        labels = "" if self.labels_changed is None else f", {self.labels_changed} labels changed"
         proof = (
             f"proved by {self.proved_by}: {self.steps} steps, at most "
-            f"{self.largest_difference:.2g} from the network{which}{bound}, "
-            f"{self.labels_changed} labels changed"
+            f"{self.largest_difference:.2g} from the network{which}{bound}{labels}"
             if self.proved_by
             else f"not run, since {self.not_run}"
         )
@@ -156,8 +156,9 @@ def export(
     program = program_of(net, weights, _window(net, window, kind), bits)
     judged = _judged(net, program, weights, bits, x, most_changed)
     test = _self_test(net, program)
-    about = _about(net, program, weights, check)
-    content, run = _content(kind, net, program, test, name, about)
+    facts = _facts(net, program)
+    about = _about(net, facts, weights, check)
+    content, run = _content(kind, net, program, test, name, about, facts)
     report = ExportReport(
         str(target), kind[1:], len(content), weights, "", "check=False", 0.0, "", None,
         f"{test.bits:08x}" if kind in OURS else None, 0, 0,
@@ -193,6 +194,11 @@ def _judged(
                 "choose weights='int8'."
             )
         return None
+    if most is not None and not names_classes(net, program):
+        raise ValueError(
+            "most_changed is a share of labels, but the network gives numbers; leave it out, and "
+            "read in the report how far they move."
+        )
     report = quantisation_report(
         net, x, weights=weights, bits=bits, window=program.window, steps=(1000,)
     )
@@ -229,40 +235,46 @@ def _scores(net: Network, x: Array, rows: int) -> Array:
     return scores
 
 
-def _about(net: Network, program: Program, weights: str, check: bool) -> list[str]:
+def _facts(net: Network, program: Program) -> dict[str, Any]:
+    """What is known of inputs and scores: names, units, rate; None where it is not."""
+    about = net.about or {}
+    known = about.get("features") or []
+    first: Any = net.layers[net.wiring.inputs[0]]
+    classes = net.classes.tolist() if isinstance(net.classes, np.ndarray) else about.get("targets")
+    return {
+        "classes": classes and [str(c) for c in classes],
+        "named": names_classes(net, program),
+        "features": list(first.feature_names or [f["name"] for f in known]) or None,
+        "units": [f["unit"] for f in known] or [None] * program.inputs,
+        "rate": about.get("rate"),
+    }
+
+
+def _about(net: Network, facts: dict[str, Any], weights: str, check: bool) -> list[str]:
     """Lines that tell a reader what the file is."""
     lines = [f"Written by minilstm {__version__}; {weights} weights."]
     lines += [f"  {layer.label}" for layer in net.layers]
-    if isinstance(net.classes, np.ndarray):
-        lines.append(f"Scores, in this order: {', '.join(map(str, net.classes.tolist()))}.")
-    first = net.layers[net.wiring.inputs[0]]
-    if getattr(first, "feature_names", None):
-        lines.append(f"Inputs, in this order: {', '.join(first.feature_names)}.")  # type: ignore[attr-defined]
+    if facts["classes"]:
+        lines.append(f"Scores, in this order: {', '.join(facts['classes'])}.")
+    if facts["features"]:
+        units = [f" ({unit})" if unit else "" for unit in facts["units"]]
+        named = map("".join, zip(facts["features"], units, strict=True))
+        lines.append(f"Inputs, in this order: {', '.join(named)}.")
+    if facts["rate"]:
+        lines.append(f"Steps a second: {facts['rate']:g}.")
     if not check:
         lines.append("NOT CHECKED: nobody has compared this file with the network.")
     return lines
 
 
-def _facts(net: Network) -> dict[str, Any]:
-    """What a page shows: names of scores and inputs, units and rate."""
-    outputs = net.wiring.shape(net.wiring.outputs[0])[0]
-    about = net.about or {}
-    known = about.get("features") or []
-    first = net.layers[net.wiring.inputs[0]]
-    names = getattr(first, "feature_names", None) or [f["name"] for f in known]
-    classes = net.classes if isinstance(net.classes, np.ndarray) else None
-    return {
-        "classes": [f"output {n + 1}" for n in range(outputs)]
-        if classes is None
-        else [str(c) for c in classes.tolist()],
-        "features": list(names) or [f"x{n + 1}" for n in range(net.input_size)],
-        "units": [f["unit"] for f in known] or [None] * net.input_size,
-        "rate": about.get("rate"),
-    }
-
-
 def _content(
-    kind: str, net: Network, program: Program, test: SelfTest, name: str, about: list[str]
+    kind: str,
+    net: Network,
+    program: Program,
+    test: SelfTest,
+    name: str,
+    about: list[str],
+    facts: dict[str, Any],
 ) -> tuple[bytes, Callable[[list[Array]], Any]]:
     """The bytes of the file, and what runs them over sequences."""
     if kind == ".c":
@@ -272,7 +284,7 @@ def _content(
         data = wasm(c99(program, test, name, about), name, program)
         return data, lambda xs: runners.run_wasm(data, name, program, xs)
     if kind == ".html":
-        text = page(program, test, name, about, _facts(net))
+        text = page(program, test, name, about, facts)
         module = text.partition('<script type="module">')[2].partition("const FACTS")[0]
         module = module.replace("class Model", "export class Model", 1)
         return text.encode(), lambda xs: runners.run_node(module, program, xs)
@@ -346,5 +358,5 @@ def _proved(
     moves = float(np.ptp(np.concatenate(answers), axis=0).max())
     return report._replace(
         moves=moves, proved_by=who, not_run="", largest_difference=worst, worst_step=where,
-        bound=bound, labels_changed=changed, steps=steps,
+        bound=bound, labels_changed=changed if names_classes(net, program) else None, steps=steps,
     )  # fmt: skip

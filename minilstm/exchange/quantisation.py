@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from minilstm.checks import check_whole
 from minilstm.exchange.step.dequantized import dequantized
-from minilstm.exchange.step.program import BITS, Both, Program, program_of
+from minilstm.exchange.step.program import BITS, Pointwise, Program, program_of
 from minilstm.exchange.step.selftest import draw_rows
 from minilstm.network.network import Network
 
@@ -29,7 +29,7 @@ class Drift(NamedTuple):
     step: int  # at which the run ends
     largest_change: float  # of a score in the last steps
     labels_changed: int
-    labels: int  # of those steps
+    labels: int  # of those steps; 0 where scores name no class
 
 
 class QuantisationReport(NamedTuple):
@@ -41,27 +41,38 @@ class QuantisationReport(NamedTuple):
     bytes_after: int  # of whole numbers, their factors and biases
     largest_change: float  # of a score
     labels_changed: int
-    labels: int
+    labels: int  # 0 where scores name no class
     drift: tuple[Drift, ...]  # empty where every window starts anew
 
     def __str__(self) -> str:
+        def labels(of: QuantisationReport | Drift, end: str = "") -> str:
+            return f", {of.labels_changed} of {of.labels:,}{end}" if of.labels else ""
+
         lines = [
             f"{self.weights} weights, {self.bits} bits: {self.bytes_before:,} bytes become "
-            f"{self.bytes_after:,}; scores move by {self.largest_change:.2g} at most, "
-            f"{self.labels_changed} of {self.labels:,} labels change"
+            f"{self.bytes_after:,}; scores move by {self.largest_change:.2g} at most"
+            f"{labels(self, ' labels change')}"
         ]
-        lines += [
-            f"after {d.step:,} steps: {d.largest_change:.2g}, {d.labels_changed} of {d.labels:,}"
-            for d in self.drift
-        ]
+        lines += [f"after {d.step:,} steps: {d.largest_change:.2g}{labels(d)}" for d in self.drift]
         return "\n".join(lines)
 
     def plot(self, path: str | os.PathLike[str]) -> Path:
-        """Draw the changes of scores over the steps of a run to a PNG, SVG or PDF file."""
+        """Draw the changes of scores over the steps of a run to a PNG, SVG or PDF file.
+
+        Raises ValueError where the report has no long runs.
+        """
+        if not self.drift:
+            raise ValueError(
+                "the report has no long runs to draw: every sequence starts anew, or steps was (); "
+                "print it."
+            )
         from minilstm.plots.files import save_figure
         from minilstm.plots.quantisation import plot_drift
 
-        rows = [(d.step, d.largest_change, d.labels_changed / d.labels) for d in self.drift]
+        rows = [
+            (d.step, d.largest_change, d.labels_changed / d.labels if d.labels else None)
+            for d in self.drift
+        ]
         return save_figure(plot_drift(rows, self.weights, self.bits), path)
 
 
@@ -72,7 +83,7 @@ def quantisation_report(
     weights: str = "int8",
     bits: int | None = None,
     window: int | None = None,
-    steps: Sequence[int] = (1000, 100_000),
+    steps: Sequence[int] = (1000, 100_000, 1_000_000),
 ) -> QuantisationReport:
     """Compare a network with itself after its weights became whole numbers.
 
@@ -105,24 +116,33 @@ def quantisation_report(
     program = program_of(net, weights, window, bits)
     rounded = dequantized(net, program)
     given = draw_rows(net, _ROWS if window is None else window) if x is None else x
-    change, changed, labels = _compared(net, rounded, given, _LAST * 10_000)
-    whole_only = any(s.last or isinstance(s.operation, Both) for s in program.steps)
+    named = names_classes(net, program)
+    change, changed, labels = _compared(net, rounded, given, _LAST * 10_000, named)
+    whole_only = program.reads_back or any(s.last for s in program.steps)
     drift = []
     for n in () if whole_only else steps:
-        drift.append(Drift(n, *_compared(net, rounded, draw_rows(net, n), _LAST)))
+        drift.append(Drift(n, *_compared(net, rounded, draw_rows(net, n), _LAST, named)))
     return QuantisationReport(
         weights, BITS[weights] + 1 if bits is None else bits, sizes_of(program_of(net, "float32",
         window)), sizes_of(program), change, changed, labels, tuple(drift),
     )  # fmt: skip
 
 
-def _compared(net: Network, rounded: Network, x: Any, last: int) -> tuple[float, int, int]:
+def names_classes(net: Network, program: Program) -> bool:
+    """Whether the highest score of a network means a label."""
+    last = program.steps[-1].operation
+    return net.classes is not None or (isinstance(last, Pointwise) and last.function == "softmax")
+
+
+def _compared(
+    net: Network, rounded: Network, x: Any, last: int, named: bool
+) -> tuple[float, int, int]:
     """Largest change of a score, labels changed, and labels, in the last rows."""
     before, after = (_rows(n.predict(x))[-last:] for n in (net, rounded))  # (N, C) each
-    if before.shape[1] == 1:  # one number has no label
-        return float(abs(before - after).max()), 0, len(before)
-    changed = before.argmax(axis=1) != after.argmax(axis=1)
-    return float(abs(before - after).max()), int(changed.sum()), len(changed)
+    change = float(abs(before - after).max())
+    if not named:
+        return change, 0, 0
+    return change, int((before.argmax(axis=1) != after.argmax(axis=1)).sum()), len(before)
 
 
 def _rows(scores: Any) -> Array:

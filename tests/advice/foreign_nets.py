@@ -93,9 +93,11 @@ TABLE = [
     ("torch(SQUARES, ml.FullyConnected(2), ml.FullyConnected(2))",
      r"like its module, such as (FullyConnected)\(..., (name='a')\)",
      "torch(SQUARES, ml.$1(2, $2), ml.$1(2, name='z'))"),
+    ("torch({'weight': np.ones((1, 1), 'i1')}, ml.FullyConnected(1))", "save it as (float32)",
+     "torch({'weight': np.ones((1, 1), '$1')}, ml.FullyConnected(1))"),
     ("torch({'weight': np.full((1, 1), 1e300), 'bias': np.zeros(1, 'f4')}, ml.FullyConnected(1))",
-     "save it as (float64)", "torch({'weight': np.full((1, 1), 1e300), 'bias': np.zeros(1, '$1')},"
-     "ml.FullyConnected(1))"),
+     "save all of it as (float64)",
+     "torch({'weight': np.full((1, 1), 1e300), 'bias': np.zeros(1, '$1')}, ml.FullyConnected(1))"),
     ("torch(CELL, ml.LSTM(2), ml.Convolution2D(1, 1))", "leave it out", "torch(CELL, ml.LSTM(2))"),
     ("torch({'weight': np.full((2, 2), np.inf)}, ml.FullyConnected(2))", "give it finite numbers",
      "torch(DENSE, ml.FullyConnected(2))"),

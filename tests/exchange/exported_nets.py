@@ -28,7 +28,7 @@ def deep():
         ml.SequenceInput(3, "zscore", **far), ml.LSTM(6, **start),
         ml.LSTM(6, state_activation_function="softsign", gate_activation_function="hard-sigmoid"),
         ml.BatchNormalization(), ml.ReLU(), ml.FullyConnected(6), ml.FullyConnected(4),
-        ml.Sigmoid(),
+        ml.Sigmoid(), ml.RegressionOutput(),
     )  # fmt: skip
     rng = np.random.default_rng(0)
     moved = {k: rng.uniform(0.5, 1.5, a.shape) for k, a in net.statistics.items()}

@@ -125,7 +125,7 @@ def test_errors_of_int8_do_not_build_up():
 
 @pytest.mark.campaign
 def test_errors_of_int8_do_not_build_up_in_a_million_steps():
-    drifts((1000, 1_000_000))
+    drifts((1000, 100_000, 1_000_000))
 
 
 def test_a_quantisation_report_is_words_and_a_picture(tmp_path):
@@ -136,6 +136,18 @@ def test_a_quantisation_report_is_words_and_a_picture(tmp_path):
     assert re.fullmatch(sizes + r"\S+ at most, \d of 200 labels change", first)
     assert [line.partition(":")[0] for line in rest] == ["after 1,000 steps", "after 2,000 steps"]
     assert report.plot(tmp_path / "drift.png").read_bytes()[:4] == b"\x89PNG"
+    with pytest.raises(ValueError, match=r"^the report has no long runs to draw: every sequence"):
+        report._replace(drift=()).plot(tmp_path / "none.png")
+
+
+def test_numbers_have_no_labels_that_could_change(tmp_path):
+    net = net_of(ml.SequenceInput(3), ml.LSTM(8), ml.FullyConnected(2))
+    report = ml.export(net, tmp_path / "m.js", weights="int8")
+    assert (report.labels_changed, report.quantisation.labels) == (None, 0)
+    assert "labels change" not in str(report)
+    with pytest.raises(ValueError, match=r"a share of labels, but the network gives numbers; leav"):
+        ml.export(net, tmp_path / "n.js", weights="int8", most_changed=0.01)
+    assert not (tmp_path / "n.js").exists()
 
 
 # ---------------------------------------------------------------- what is refused
@@ -156,6 +168,9 @@ def refusals():
         "images": (net_of(*image), ".c", {}, f"cannot be exported: {chain}"),
         "a graph": (ml.Network(graph, rng=np.random.default_rng(0)), ".js", {}, f"d: {chain}"),
         "both ways, no window": (both_ways(), ".c", {}, "so it needs a whole window; give window="),
+        "a function": (net_of(ml.SequenceInput(3, np.tanh), ml.LSTM(4)), ".onnx", {},
+                       "normalises by a function, which no file can hold; choose an equation"),
+        "nothing": (net_of(ml.SequenceInput(3), ml.Dropout(0.1)), ".c", {}, "as it has none of t"),
         "overflow": (huge, ".c", {}, "fc/bias of the network holds a number that float32 cannot"),
         "another ending": (plain(), ".tflite", {}, "ends in '.tflite', but an export ends in .c,"),
         "name": (plain(), ".c", {"name": "2x"}, "name is '2x'; give a word of letters, digits"),

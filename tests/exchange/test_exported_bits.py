@@ -3,6 +3,7 @@ The first three have one set of bits; ONNX Runtime is within rounding.
 """
 
 import ctypes
+import json
 import re
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ from minilstm.exchange.outgoing.javascript import javascript
 from minilstm.exchange.outgoing.onnx import onnx
 from minilstm.exchange.proving import runners
 from minilstm.exchange.proving.evaluator import hash_of, run_rows, run_window
+from minilstm.exchange.step import arithmetic
 from minilstm.exchange.step.program import program_of
 from minilstm.exchange.step.selftest import SelfTest, draw_rows, rows_of_test
 
@@ -173,33 +175,57 @@ def test_javascript_has_the_evaluators_bits(exported):
         np.testing.assert_array_equal(found.view(np.uint32), wanted.view(np.uint32))
 
 
-def test_onnx_runtime_agrees_for_any_batch_and_length(exported):
+def in_runtime(net, program, test):
+    """ONNX Runtime beside the network: batches, lengths, sequences of their own ends, steps."""
     onnxruntime = pytest.importorskip("onnxruntime")
-    program = exported.program
+    data = onnx(program, test, "net", {"classes": ["a"]})
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    firsts = json.loads(session.get_modelmeta().custom_metadata_map["first_states"])
+    firsts = [np.array(firsts[i.name], np.float32)[:, None] for i in session.get_inputs()[1:]]
+    outputs = ["scores", *(i.name.replace("0", "n", 1) for i in session.get_inputs()[1:])]
+
+    def run(x, states, **more):
+        names = [i.name for i in session.get_inputs()[1:]]
+        return session.run(outputs, {"x": x, **dict(zip(names, states, strict=False)), **more})
+
+    with ml.use_backend("numpy"):
+        for B in (1, 4):
+            starts = [np.repeat(s, B, axis=1) for s in firsts]
+            for T in (1, 17, 64):
+                x = np.stack([draw_rows(net, T) + np.float32(0.1 * k) for k in range(B)])
+                y = run(x.swapaxes(0, 1), starts)[0]  # (T, B, C), or (B, C)
+                y = y.swapaxes(0, 1) if y.ndim == 3 else y
+                assert np.abs(y - net.predict(x)).max() < 2e-7
+        if starts:  # each sequence ends at its own step, as if it were alone
+            lengths = np.array([5, 64, 1, 9], np.int32)
+            y = run(x.swapaxes(0, 1), starts, sequence_lens=lengths)[0]
+            for b, T in enumerate(lengths):
+                found = y[b] if y.ndim == 2 else y[:T, b]
+                assert np.abs(found - net.predict(x[b, :T])).max() < 2e-7
+    if program.window is None and y.ndim == 3:  # one step at a time has the bits of the whole
+        whole, states = run(x.swapaxes(0, 1), starts)[0], starts
+        for t in range(64):
+            y, *states = run(x[:, t][None], states)
+            np.testing.assert_array_equal(y[0], whole[t])
+
+
+def test_onnx_runtime_agrees_for_any_batch_and_length(exported):
     if _weights(exported) != {"float32"}:
         pytest.skip("an ONNX file holds float32 weights")
-    data = onnx(program, exported.test, "net", {"classes": ["a"]})
-    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
-    starts = [p for s in program.steps for p in _starts(s.operation)]
-    states = [i for i in session.get_inputs() if i.name[:2] in ("h0", "c0")]
-    for B in (1, 4):
-        for T in (1, 17, 64):
-            x = np.stack([draw_rows(exported.net, T) + np.float32(0.1 * k) for k in range(B)])
-            feed = {"x": x.swapaxes(0, 1)}  # (T, B, D)
-            for given, start in zip(states, starts, strict=True):
-                feed[given.name] = np.repeat(start[:, None], B, axis=1)
-            y = session.run(["scores"], feed)[0]
-            y = y.swapaxes(0, 1) if y.ndim == 3 else y
-            with ml.use_backend("numpy"):
-                assert np.abs(y - exported.net.predict(x)).max() < 1e-6
-    # Lengths: each sequence ends at its own step, as if it were alone.
-    lengths = np.array([5, 64, 1, 9], np.int32)
-    y = session.run(["scores"], {**feed, "sequence_lens": lengths})[0]
-    for b, T in enumerate(lengths):
-        with ml.use_backend("numpy"):
-            wanted = exported.net.predict(x[b, :T])
-        found = y[b] if y.ndim == 2 else y[:T, b]
-        assert np.abs(found - wanted).max() < 1e-6
+    in_runtime(exported.net, exported.program, exported.test)
+
+
+@pytest.mark.parametrize("kind", [ml.LSTM, ml.BiLSTM])
+@pytest.mark.parametrize("mode", ["sequence", "last"])
+@pytest.mark.parametrize("state", ["tanh", "softsign", "relu"])
+@pytest.mark.parametrize("gate", ["sigmoid", "hard-sigmoid"])
+def test_onnx_runtime_agrees_with_every_function_and_direction(kind, mode, state, gate):
+    layers = [ml.SequenceInput(3), kind(9, mode, state, gate), ml.FullyConnected(5), ml.Softmax()]
+    net = ml.Network(layers, rng=np.random.default_rng(5))
+    program = program_of(net, window=None if kind is ml.LSTM else 9)
+    in_runtime(net, program, SelfTest(np.zeros((1, 3), "f4"), np.zeros((1, 5), "f4"), 0))
 
 
 def test_onnx_passes_the_full_checker(exported, tmp_path):
@@ -210,20 +236,14 @@ def test_onnx_passes_the_full_checker(exported, tmp_path):
         package.checker.check_model(str(file), full_check=True)
 
 
-def test_onnx_steps_give_the_bits_of_the_whole():
-    onnxruntime = pytest.importorskip("onnxruntime")
-    net = ml.Network(plain(), rng=np.random.default_rng(0))
-    program = program_of(net)
-    x = draw_rows(net, 30)
-    data = onnx(program, SelfTest(x, run_rows(program, x), 0), "net", {})
-    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
-    zero = np.zeros((1, 1, 32), np.float32)
-    whole = session.run(["scores"], {"x": x[:, None], "h0": zero, "c0": zero})[0]
-    h, c = zero, zero
-    for t in range(30):
-        feed = {"x": x[t : t + 1, None], "h0": h, "c0": c}
-        y, h, c = session.run(["scores", "hn", "cn"], feed)
-        np.testing.assert_array_equal(y[0], whole[t])
+def test_what_javascript_does_not_round_is_exact():
+    """An argument without its multiple of ln 2: float32 has no digit to lose there."""
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.uniform(-87, 88, 10**6), (np.arange(-126, 127) + 0.5) * np.log(2)])
+    x = np.float32(x)
+    n = (x * arithmetic.PER_LN2 + arithmetic.ROUNDING) - arithmetic.ROUNDING
+    exact = np.float64(x) - np.float64(n) * np.float64(arithmetic.LN2_HIGH)
+    np.testing.assert_array_equal(x - n * arithmetic.LN2_HIGH, exact)
 
 
 def test_not_a_number_stays_one():
@@ -243,10 +263,3 @@ def _weights(exported):
             if hasattr(part, "W"):
                 kinds.add(part.W.values.dtype.name)
     return kinds if kinds else {"float32"}
-
-
-def _starts(operation):
-    """Initial states of a recurrent operation, (directions, H) each."""
-    name = type(operation).__name__
-    cells = operation if name == "Both" else [operation] if name == "Cell" else []
-    return [np.stack(a) for a in zip(*((c.h0, c.c0) for c in cells), strict=True)]

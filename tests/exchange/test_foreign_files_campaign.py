@@ -11,6 +11,7 @@ import campaigns
 import numpy as np
 import pytest
 from other_files import FILES
+from safetensors.numpy import save_file
 
 import minilstm as ml
 
@@ -105,3 +106,29 @@ def test_a_damaged_file_is_read_or_refused_at_once(name, tmp_path, monkeypatch):
             assert peak < 10 * len(data) + 2e6, (case, peak, len(data))
     assert min(fates.values()) > 0, fates
     assert {p.name for p in tmp_path.iterdir()} <= {name, f"{name}.data"}  # nothing ran
+
+
+@pytest.mark.usefixtures("on_numpy")
+@pytest.mark.parametrize("kind", [".onnx", ".safetensors", "half.safetensors", ".npz", ".json"])
+def test_a_large_file_takes_at_most_ten_times_its_size(kind, tmp_path):
+    layers = [ml.LSTM(300), ml.FullyConnected(2), ml.Softmax()]
+    net = ml.Network([ml.SequenceInput(50), *layers], rng=np.random.default_rng(0))
+    path = tmp_path / f"a{kind}"
+    if kind in (".onnx", ".json"):
+        ml.export(net, path, check=False)
+    else:
+        ml.export(net, tmp_path / "b.safetensors", check=False)
+        arrays = ml.read_weights(tmp_path / "b.safetensors")
+        if kind == ".npz":
+            np.savez(path, **arrays)
+        else:
+            dtype = "f2" if kind.startswith("half") else "f4"
+            save_file({k: a.astype(dtype) for k, a in arrays.items()}, path)
+    doors = {".onnx": ml.from_onnx, ".json": ml.from_rtneural}
+    tracemalloc.start()
+    try:
+        doors.get(kind, partial(ml.from_pytorch, layers=layers))(path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 * path.stat().st_size

@@ -23,6 +23,10 @@ def test_the_outputs_are_those_of_pytorch(name):
     assert agrees(ml.from_onnx(FILES / f"{name}.onnx"), "torch", name)
 
 
+def drawn(*shape):
+    return np.random.default_rng(sum(shape)).standard_normal(shape).astype("f4")
+
+
 OWN = {
     "plain": ([ml.SequenceInput(3), ml.LSTM(8), ml.FullyConnected(2), ml.Softmax()], None),
     "functions": ([
@@ -39,6 +43,18 @@ OWN = {
         ml.Dropout(0.1), ml.BiLSTM(3, "last"), ml.FullyConnected(2),
     ], 9),
     "dense": ([ml.SequenceInput(3, "zerocenter", [1, 2, 3]), ml.FullyConnected(2)], None),
+    "twice": ([
+        ml.SequenceInput(3, "rescale-symmetric", min=[-1, 2, 7], max=[1, 3.3, 70]),
+        ml.BatchNormalization(), ml.BatchNormalization(name="my own"), ml.FullyConnected(2),
+        ml.RegressionOutput(),
+    ], None),
+    "started": ([
+        ml.SequenceInput(3), ml.LSTM(4, cell_state=drawn(4)), ml.LSTM(2, hidden_state=drawn(2)),
+    ], None),
+    "started both": ([
+        ml.SequenceInput(3), ml.BiLSTM(4, hidden_state=drawn(8), cell_state=drawn(8)),
+        ml.FullyConnected(2),
+    ], 9),
 }  # fmt: skip
 
 
@@ -63,10 +79,6 @@ def test_our_own_export_comes_back_in_bits(case, tmp_path):
     assert back.classes.tolist() == ["no", "yes"]
     x = np.random.default_rng(1).standard_normal((9, 3)).astype("f4")
     assert np.abs(back.predict(x) - net.predict(x)).max() < 1e-6
-
-
-def drawn(*shape):
-    return np.random.default_rng(sum(shape)).standard_normal(shape).astype("f4")
 
 
 def model(nodes, arrays, axes=("batch", "time", D), extra=b"", outputs=("y",), opset=14):
@@ -111,6 +123,19 @@ def test_a_graph_in_the_manner_of_tf2onnx(tmp_path):
     net = ml.from_onnx(tmp_path / "a.onnx")
     i, o, f, c = np.split(arrays["W"][0], 4)
     assert np.array_equal(net.parameters["lstm/input_weights"], np.concatenate([i, f, c, o]))
+
+
+def test_a_normaliser_of_several_nodes(tmp_path):
+    kinds = ["Sub", "Mul", "Add", "Div"]
+    arrays = {kind: np.array([1.5, 2, 3 + k], "f4") for k, kind in enumerate(kinds)}
+    ends = ["x", *(f"v{kind}" for kind in kinds)]
+    nodes = [pb.node(k, [a, k], [b], k) for k, a, b in zip(kinds, ends, ends[1:], strict=False)]
+    nodes.append(pb.node("MatMul", [ends[-1], "V"], ["y"], "dense"))
+    (tmp_path / "a.onnx").write_bytes(model(nodes, {**arrays, "V": drawn(D, 2)}))
+    net = ml.from_onnx(tmp_path / "a.onnx")
+    x = drawn(6, D)
+    wanted = ((x - arrays["Sub"]) * arrays["Mul"] + arrays["Add"]) / arrays["Div"] @ drawn(D, 2)
+    assert np.abs(net.predict(x) - wanted).max() < 1e-5
 
 
 def test_batch_first_inside_the_graph(tmp_path):

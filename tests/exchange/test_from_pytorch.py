@@ -59,11 +59,21 @@ def test_our_own_state_dict_comes_back_in_bits(layers, tmp_path):
 
 def test_numbers_beyond_float32_are_refused(tmp_path):
     arrays = {"weight": np.full((1, 1), 1e300), "bias": np.zeros(1, "f4")}
+    path = saved(tmp_path, arrays)
     with pytest.raises(ml.ModelFileError) as caught:
-        ml.from_pytorch(saved(tmp_path, arrays), [ml.FullyConnected(1)])
+        ml.from_pytorch(path, [ml.FullyConnected(1)])
     assert str(caught.value) == (
-        "the layer 'fc' (1 fully connected layer) has weights beyond the range of float32; save it "
-        "as float64."
+        f"{path} holds weights of the layer 'fc' beyond the range of float32; save all of it as "
+        "float64."
+    )
+
+
+def test_whole_numbers_are_no_weights(tmp_path):
+    path = saved(tmp_path, {"fc.weight": np.ones((1, 1), "i1"), "fc.bias": np.zeros(1, "f4")})
+    with pytest.raises(ml.ModelFileError) as caught:
+        ml.from_pytorch(path, [ml.FullyConnected(1)])
+    assert str(caught.value) == (
+        f"{path} holds fc.weight in int8, whole numbers without a factor; save it as float32."
     )
 
 

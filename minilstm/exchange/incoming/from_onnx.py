@@ -19,11 +19,7 @@ from numpy.typing import ArrayLike
 from minilstm.exchange.incoming.formats.bounds import Array, Refused, file_bytes, plain_json, told
 from minilstm.exchange.incoming.formats.onnx_file import Graph, Node, read_onnx
 from minilstm.exchange.incoming.from_pytorch import assembled, dtype_of, labelled
-from minilstm.exchange.incoming.onnx_evaluator import (
-    Values,
-    check_operators,
-    evaluate,
-)
+from minilstm.exchange.incoming.onnx_evaluator import Values, check_operators, evaluate
 from minilstm.exchange.incoming.onnx_layers import (
     dense,
     input_layers,
@@ -31,14 +27,7 @@ from minilstm.exchange.incoming.onnx_layers import (
     recurrent,
     scaling,
 )
-from minilstm.layers import (
-    LSTM,
-    BiLSTM,
-    Layer,
-    ReLU,
-    Sigmoid,
-    Softmax,
-)
+from minilstm.layers import LSTM, BiLSTM, Layer, ReLU, Sigmoid, Softmax
 from minilstm.network.network import Network
 
 TOLERANCE = 1e-5
@@ -62,7 +51,7 @@ def from_onnx(path: str | os.PathLike[str], *, classes: ArrayLike | None = None)
     Returns
     -------
     Network of dtype float32, or float64 where the file has float64. States that the file has as
-    inputs start from zero.
+    inputs start as a file of minilstm says, in others from zero.
 
     Raises
     ------
@@ -89,19 +78,27 @@ def from_onnx(path: str | os.PathLike[str], *, classes: ArrayLike | None = None)
 
 def _proved(graph: Graph, size: int) -> Network:
     """The network for batch or time first, whichever agrees; else the nearest miss is told."""
-    misses: list[tuple[tuple[int, int], Refused]] = []
+    misses: list[tuple[int, int, str]] = []
     for batch_first in (True, False):
-        k = 0
         try:
-            first = _Trial(graph, size, _LENGTHS[0], batch_first)
-            network = first.network()
-            for k, length in enumerate(_LENGTHS):  # noqa: B007, told with a miss
-                trial = _Trial(graph, size, length, batch_first, network)
-                trial.compare(network, first.built)
-            return network
+            return _tried(graph, size, batch_first)
+        except Refused as why:  # not kept, as it holds all values of a trial
+            misses.append((why.length, why.place, str(why)))
+    raise Refused(max(misses, key=lambda miss: miss[:2])[2])
+
+
+def _tried(graph: Graph, size: int, batch_first: bool) -> Network:
+    """The network, if it gives what the graph gives for every length."""
+    first = _Trial(graph, size, _LENGTHS[0], batch_first)
+    network, built = first.network(), first.built
+    del first
+    for k, length in enumerate(_LENGTHS):
+        try:
+            _Trial(graph, size, length, batch_first, network).compare(network, built)
         except Refused as why:
-            misses.append(((k, why.place), why))
-    raise max(misses, key=lambda miss: miss[0])[1]
+            why.length = k
+            raise
+    return network
 
 
 class _Built(NamedTuple):
@@ -145,12 +142,15 @@ class _Trial:
         self.values: Values = evaluate(graph, values, size)
 
     def state(self, name: str) -> Array:
-        """Zeros for an input that is the initial state of an LSTM."""
+        """The start of an input that is the initial state of an LSTM."""
         for node in self.graph.nodes:
             if node.kind == "LSTM" and name in node.inputs[5:7]:
                 n, _, H = self.graph.arrays[node.inputs[2]].shape
-                shape = (self.B, n, H) if node.options.get("layout") else (n, self.B, H)
-                return np.zeros(shape, self.dtype)
+                firsts = plain_json(self.graph.metadata.get("first_states", "{}").encode())
+                rows = np.zeros((n, 1, H), self.dtype)
+                rows[:, 0] = firsts.get(name, 0.0)
+                state = np.repeat(rows, self.B, axis=1)  # (n, B, H)
+                return state.swapaxes(0, 1) if node.options.get("layout") else state
         raise Refused(
             f"has a second input, {name[:80]!r}; only one input of sequences is imported."
         )
@@ -174,7 +174,8 @@ class _Trial:
             if node.kind in _LAYERS:
                 if here != len(built):
                     raise Refused(f"has {node.title} in a second branch; only chains are imported.")
-                if not built and node.kind in _SCALES and (before or node.kind == "Sub"):
+                first = before[0][2] == self.name(node) if before else node.kind == "Sub"
+                if not built and node.kind in _SCALES and first:
                     before.append((node.kind, self.constant(node, data[0]), self.name(node)))
                 else:
                     self.ends_time(built, data[0])
@@ -185,8 +186,9 @@ class _Trial:
             last = f"{built[-1].node.title}, which does not lead to" if built else "no layer before"
             raise Refused(f"has {last} its first output {end[:80]!r}; export one output alone.")
         self.ends_time(built, end)
-        self.built = built
         chain = [*input_layers(self.D, before), *(b.layer for b in built)]
+        self.built = [b._replace(layer=b.layer.without_values()) for b in built]
+        del built
         return assembled(chain, self.dtype)
 
     def ends_time(self, built: list[_Built], value: str) -> None:
@@ -251,7 +253,9 @@ class _Trial:
 
     def name(self, node: Node) -> str:
         """The name of a layer in a file that minilstm wrote; "" in others."""
-        of_arrays = (re.fullmatch(r"(\w+)\.(W|weights|factor|high)", i) for i in node.inputs)
+        of_arrays = (
+            re.fullmatch(r"([^/]+)\.(W|weights|factor|offset|high|low)", i) for i in node.inputs
+        )
         return next((match[1] for match in of_arrays if match), "")
 
     # ------------------------------------------------------------ proof

@@ -18,14 +18,7 @@ from minilstm.errors import ModelFileError
 from minilstm.exchange.incoming.formats.bounds import Array, Refused, file_bytes, told
 from minilstm.exchange.incoming.modules import Module, modules_of, without_wrappers
 from minilstm.exchange.incoming.read_weights import weights_of
-from minilstm.layers import (
-    LSTM,
-    BatchNormalization,
-    BiLSTM,
-    FullyConnected,
-    Layer,
-    SequenceInput,
-)
+from minilstm.layers import LSTM, BatchNormalization, BiLSTM, FullyConnected, Layer, SequenceInput
 from minilstm.network.graph.wiring import wire
 from minilstm.network.network import Network
 
@@ -90,10 +83,16 @@ def from_pytorch(
     found, data = file_bytes(path)
     with told(found):
         weights = without_wrappers(weights_of(found, data), prefix)
+        del data  # so that nothing is held twice for long
         ordered = found.suffix.lower() != ".safetensors"  # which sorts by names
-        modules = modules_of(weights, natural=not ordered)
-        chain = filled(modules, layers, ordered)
-    return labelled(assembled(chain, dtype_of(weights)), classes)
+        dtype = dtype_of(weights)
+        chain = filled(modules_of(weights, natural=not ordered), layers, ordered)
+        del weights
+    try:
+        net = assembled(chain, dtype)
+    except Refused as why:  # other errors are those of the layers
+        raise ModelFileError(f"{found} {why}") from None
+    return labelled(net, classes)
 
 
 def recognise(path: str | os.PathLike[str], *, prefix: str | None = None) -> list[Layer]:
@@ -103,26 +102,25 @@ def recognise(path: str | os.PathLike[str], *, prefix: str | None = None) -> lis
         return recognised(modules_of(without_wrappers(weights_of(found, data), prefix)))
 
 
-def assembled(layers: Sequence[Layer], dtype: str) -> Network:
-    """A network of layers that were given their values, which it takes out of them.
+def assembled(layers: list[Layer], dtype: str) -> Network:
+    """A network of layers that were given their values, which it takes out of the list.
 
     The layers keep them as float64, so a network that came in would hold all of them twice.
     """
-    wiring = wire(layers)
+    names = [layer.name for layer in wire(layers).layers]
     kept: tuple[dict[str, Array], dict[str, Array]] = {}, {}  # learnables, statistics
-    plain = []
-    for layer in wiring.layers:
+    for k, (layer, owner) in enumerate(zip(layers, names, strict=True)):
         for name in layer.values:
             with np.errstate(over="ignore"):
                 value = np.asarray(getattr(layer, name), dtype)
             if not np.isfinite(value).all():
-                raise ModelFileError(
-                    f"{layer.title} has {name} beyond the range of {dtype}; save it as float64."
+                raise Refused(
+                    f"holds {name} of the layer {owner!r} beyond the range of {dtype}; save all of "
+                    "it as float64."
                 )
-            kept[name not in layer.learnables][f"{layer.name}/{name}"] = value
-        cleared: dict[str, Any] = dict.fromkeys(layer.values)
-        plain.append(dataclasses.replace(layer, **cleared))
-    return Network(plain, kept[0], statistics=kept[1], dtype=dtype)
+            kept[name not in layer.learnables][f"{owner}/{name}"] = value
+        layers[k] = dataclasses.replace(layer.without_values(), name=owner)
+    return Network(layers, kept[0], statistics=kept[1], dtype=dtype)
 
 
 def labelled(net: Network, classes: Any) -> Network:

@@ -102,6 +102,11 @@ def modules_of(weights: Mapping[str, Array], natural: bool = False) -> list[Modu
         for leaf, array in leaves.items():
             if array.dtype.kind == "f" and not np.isfinite(array).all():
                 raise Refused(f"holds NaN or infinity in {where}{leaf}; give it finite numbers.")
+            if array.dtype.kind != "f" and leaf != "num_batches_tracked":
+                raise Refused(
+                    f"holds {where}{leaf} in {array.dtype}, whole numbers without a factor; save "
+                    "it as float32."
+                )
         if any(_RECURRENT.fullmatch(leaf) for leaf in leaves):
             found += _recurrent(name, where, leaves)
         elif "running_mean" in leaves:
@@ -145,7 +150,8 @@ def _recurrent(name: str, where: str, leaves: dict[str, Array]) -> list[Module]:
             raise Refused(f"has two directions of different sizes in {name or 'its LSTM'}.")
         named = ("input_weights", "recurrent_weights", "bias")
         arrays = {
-            n: np.concatenate(a) for n, a in zip(named, zip(*cells, strict=True), strict=True)
+            n: np.concatenate(a) if both else a[0]
+            for n, a in zip(named, zip(*cells, strict=True), strict=True)
         }
         kind = BiLSTM if both else LSTM
         D, H = arrays["input_weights"].shape[1], arrays["recurrent_weights"].shape[1]

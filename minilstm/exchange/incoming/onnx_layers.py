@@ -12,14 +12,7 @@ import numpy as np
 from minilstm.exchange.incoming.formats.bounds import Array, Refused
 from minilstm.exchange.incoming.formats.onnx_file import Node
 from minilstm.exchange.incoming.onnx_evaluator import functions_of
-from minilstm.layers import (
-    LSTM,
-    BatchNormalization,
-    BiLSTM,
-    FullyConnected,
-    Layer,
-    SequenceInput,
-)
+from minilstm.layers import LSTM, BatchNormalization, BiLSTM, FullyConnected, Layer, SequenceInput
 
 _NOTHING = 1e-30  # an epsilon that changes no variance of 1
 
@@ -103,7 +96,7 @@ def input_layers(D: int, before: Sequence[tuple[str, Array, str]]) -> list[Layer
     factor, offset = np.ones(D), np.zeros(D)
     for kind, c, _ in before:
         if kind in ("Mul", "Div"):
-            factor = factor * c if kind == "Mul" else factor / c
+            factor, offset = (a * c if kind == "Mul" else a / c for a in (factor, offset))
         if kind == "Add":
             offset = offset + c
     name = before[0][2]

@@ -47,7 +47,7 @@ def c99(program: Program, test: SelfTest, name: str, about: Iterable[str] = ()) 
     reads both ways) and `NAME_self_test`
     """
     arrays = _Arrays()
-    step = [] if _reads_back(program) else _step_lines(program, arrays, name)
+    step = [] if program.reads_back else _step_lines(program, arrays, name)
     window = [] if program.window is None else _window_lines(program, arrays, name)
     big = name.upper()
     rows = test.x.shape[0]
@@ -60,16 +60,16 @@ def c99(program: Program, test: SelfTest, name: str, about: Iterable[str] = ()) 
         head += [f"#define {big}_WINDOW {program.window}", f"#define {big}_ROWS {len(test.scores)}"]
     parts = [
         "\n".join(head),
-        _state(program, arrays, name),
+        _state(program, name),
         text.CPLUSPLUS_BEGIN,
         _prototypes(program, name),
         text.CPLUSPLUS_END,
         f"#ifndef {big}_HEADER /* who defines it has types and functions' names alone */",
         *arrays.texts,
-        *text.functions(_functions(program)),
+        *text.functions(program.functions),
         *_helpers(program),
-        _reset(program, arrays, name),
-        *(part for part in (_joined(step), _joined(window)) if part),
+        _reset(program, name),
+        *("\n".join(lines) for lines in (step, window) if lines),
         f"#ifndef {big}_NO_SELF_TEST",
         _array("float", "test_x", test.x),
         _array("float", "test_scores", test.scores),
@@ -104,38 +104,9 @@ class _Arrays:
 def _array(kind: str, name: str, array: Array) -> str:
     flat = array.ravel()
     whole = flat.dtype.kind == "i"
-    written = [str(v) for v in flat.tolist()] if whole else [_number(v) for v in flat.tolist()]
+    written = [str(v) for v in flat.tolist()] if whole else [text.number(v) for v in flat.tolist()]
     lines = [", ".join(written[n : n + _PER_LINE]) for n in range(0, len(written), _PER_LINE)]
     return f"static const {kind} {name}[{flat.size}] = {{\n" + ",\n".join(lines) + "\n};"
-
-
-def _number(value: float) -> str:
-    """A float32 to the last bit: 0x1.8p+1f is 3."""
-    mantissa, _, power = float(value).hex().partition("p")
-    if "." in mantissa:
-        mantissa = mantissa.rstrip("0").rstrip(".")
-    return f"{mantissa}p{power}f"
-
-
-def _reads_back(program: Program) -> bool:
-    return any(isinstance(s.operation, Both) for s in program.steps)
-
-
-def _every_cell(program: Program) -> list[Cell]:
-    found: list[Cell] = []
-    for s in program.steps:
-        if isinstance(s.operation, Cell):
-            found.append(s.operation)
-        elif isinstance(s.operation, Both):
-            found += s.operation
-    return found
-
-
-def _functions(program: Program) -> list[str]:
-    """The functions of a vector's numbers that the file needs."""
-    needed = {f for cell in _every_cell(program) for f in (cell.gate, cell.state)}
-    needed |= {s.operation.function for s in program.steps if isinstance(s.operation, Pointwise)}
-    return sorted(needed)
 
 
 def _whole(program: Program) -> str | None:
@@ -151,7 +122,7 @@ def _helpers(program: Program) -> list[str]:
     """The loops: a matrix product, and a cell for each pair of activations."""
     whole = _whole(program)
     out = []
-    cells = _every_cell(program)
+    cells = program.every_cell
     if cells or any(isinstance(s.operation, Dense) for s in program.steps):
         out += [text.COPY, text.product(whole)]
     for gate, state in sorted({(cell.gate, cell.state) for cell in cells}):
@@ -159,8 +130,8 @@ def _helpers(program: Program) -> list[str]:
     return out
 
 
-def _state(program: Program, arrays: _Arrays, name: str) -> str:
-    cells = _every_cell(program)
+def _state(program: Program, name: str) -> str:
+    cells = program.every_cell
     fields = [
         f"float h{n}[{len(cell.h0)}]; float c{n}[{len(cell.h0)}];" for n, cell in enumerate(cells)
     ]
@@ -172,7 +143,7 @@ def _state(program: Program, arrays: _Arrays, name: str) -> str:
         fields.append(f"float e[{max(widest)}]; /* sums of whole numbers */")
     wide = max((s.outputs for s in program.steps), default=program.inputs)
     wide = max(wide, program.inputs)
-    if _reads_back(program):
+    if program.reads_back:
         assert program.window is not None  # `program_of` has asked for it
         fields.append(f"float rows[2][{program.window * wide}]; /* of a window */")
     else:
@@ -188,7 +159,7 @@ def _state(program: Program, arrays: _Arrays, name: str) -> str:
 
 def _prototypes(program: Program, name: str) -> str:
     lines = [f"void {name}_reset({name}_state *m);"]
-    if not _reads_back(program):
+    if not program.reads_back:
         lines.append(f"void {name}_step({name}_state *m, const float *x, float *scores);")
     if program.window is not None:
         lines.append(f"void {name}_window({name}_state *m, const float *x, float *scores);")
@@ -197,22 +168,16 @@ def _prototypes(program: Program, name: str) -> str:
     return "\n".join(lines)
 
 
-def _reset(program: Program, arrays: _Arrays, name: str) -> str:
-    lines = []
-    for n, cell in enumerate(_every_cell(program)):
+def _reset(program: Program, name: str) -> str:
+    lines, firsts = [], []
+    for n, cell in enumerate(program.every_cell):
         for letter, start in (("h", cell.h0), ("c", cell.c0)):
-            H, to = len(start), f"m->{letter}{n}"
-            lines.append(
-                f"    copy({to}, {letter}{n}_first + zero, {H});"
-                if start.any()
-                else f"    for (j = 0; j < {H}; j++) {to}[j] = 0.0f;"
-            )
-    firsts = [
-        _array("float", f"{letter}{n}_first", start)
-        for n, cell in enumerate(_every_cell(program))
-        for letter, start in (("h", cell.h0), ("c", cell.c0))
-        if start.any()
-    ]
+            to = f"m->{letter}{n}"
+            if start.any():
+                firsts.append(_array("float", f"{letter}{n}_first", start))
+                lines.append(f"    copy({to}, {letter}{n}_first + zero, {len(start)});")
+            else:
+                lines.append(f"    for (j = 0; j < {len(start)}; j++) {to}[j] = 0.0f;")
     top = "    int j;\n" if any("j++" in line for line in lines) else ""
     body = top + "\n".join(lines) if lines else "    m->unused = 0.0f;"
     if not lines and ("m->row" in _places(program) or _whole(program) is not None):
@@ -320,7 +285,7 @@ def _window_lines(program: Program, arrays: _Arrays, name: str) -> list[str]:
     assert program.window is not None
     T, D, C = program.window, program.inputs, program.outputs
     head = f"void {name}_window({name}_state *m, const float *x, float *scores) {{"
-    if not _reads_back(program):
+    if not program.reads_back:
         last = any(s.last for s in program.steps)
         to = "scores" if last else f"scores + t * {C}"
         return [
@@ -356,7 +321,3 @@ def _window_lines(program: Program, arrays: _Arrays, name: str) -> list[str]:
             lines.append(f"    for (t = 0; t < {rows}; t++) {{ {' '.join(inner)} }}")
         at, width, side = to, s.outputs, 1 - side
     return [head, "    int t, j;", f"    {name}_reset(m);", *lines, "}", ""]
-
-
-def _joined(lines: list[str]) -> str:
-    return "\n".join(lines)

@@ -3,6 +3,8 @@ Each function says in C what `exchange.step.arithmetic` says in NumPy, operation
 
 from __future__ import annotations
 
+from typing import Any
+
 from minilstm.exchange.step import arithmetic as a
 
 TOP = """\
@@ -21,9 +23,9 @@ CPLUSPLUS_END = "#ifdef __cplusplus\n}\n#endif\n"
 _BLOCK = 32  # outputs whose sums stand in registers together
 
 
-def _c(value: object) -> str:
-    """A float32 constant to the last bit."""
-    mantissa, _, power = float(value).hex().partition("p")  # type: ignore[arg-type]
+def number(value: Any) -> str:
+    """A float32 to the last bit: 0x1.8p+1f is 3."""
+    mantissa, _, power = float(value).hex().partition("p")
     if "." in mantissa:
         mantissa = mantissa.rstrip("0").rstrip(".")
     return f"{mantissa}p{power}f"
@@ -39,26 +41,26 @@ def cell_name(gate: str, state: str) -> str:
     return f"cell_{gate.replace('-', '_')}_{state}"
 
 
-_HORNER = "".join(f"    p = p * r + {_c(c)};\n" for c in a.COEFFICIENTS[1:])
+_HORNER = "".join(f"    p = p * r + {number(c)};\n" for c in a.COEFFICIENTS[1:])
 _EXP = f"""\
 /* exp(x) = (*q + 1) * 2^n for x from -87 to 88; the result is 2^n */
 static inline float exp_parts(float x, float *q) {{
     union {{ float f; uint32_t u; }} n;
     float r, p;
-    n.f = x * {_c(a.PER_LN2)} + {_c(a.ROUNDING)};
-    r = n.f - {_c(a.ROUNDING)};
+    n.f = x * {number(a.PER_LN2)} + {number(a.ROUNDING)};
+    r = n.f - {number(a.ROUNDING)};
     p = r;
-    r = x - p * {_c(a.LN2_HIGH)};
-    r = r - p * {_c(a.LN2_LOW)};
-    p = {_c(a.COEFFICIENTS[0])};
+    r = x - p * {number(a.LN2_HIGH)};
+    r = r - p * {number(a.LN2_LOW)};
+    p = {number(a.COEFFICIENTS[0])};
 {_HORNER}    *q = p * (r * r) + r;
     n.u = (n.u + 127u) << 23;
     return n.f;
 }}
 static inline float f_exp(float x) {{
     float p, s;
-    x = x < {_c(a.LOWEST)} ? {_c(a.LOWEST)} : x;
-    x = x > {_c(a.HIGHEST)} ? {_c(a.HIGHEST)} : x;
+    x = x < {number(a.LOWEST)} ? {number(a.LOWEST)} : x;
+    x = x > {number(a.HIGHEST)} ? {number(a.HIGHEST)} : x;
     s = exp_parts(x, &p);
     return p * s + s;
 }}
@@ -68,8 +70,8 @@ _FUNCTIONS = {
     "tanh": f"""\
 static inline float f_tanh(float x) {{
     float p, s, m;
-    x = x < {_c(-a.TANH_END)} ? {_c(-a.TANH_END)} : x;
-    x = x > {_c(a.TANH_END)} ? {_c(a.TANH_END)} : x;
+    x = x < {number(-a.TANH_END)} ? {number(-a.TANH_END)} : x;
+    x = x > {number(a.TANH_END)} ? {number(a.TANH_END)} : x;
     s = exp_parts(x + x, &p);
     m = p * s + (s - 1.0f);
     return m / (m + 2.0f);
@@ -77,7 +79,7 @@ static inline float f_tanh(float x) {{
 """,
     "hard-sigmoid": f"""\
 static inline float f_hard_sigmoid(float x) {{
-    float y = x * {_c(a.F(0.2))} + 0.5f;
+    float y = x * {number(a.F(0.2))} + 0.5f;
     return y < 0.0f ? 0.0f : y > 1.0f ? 1.0f : y;
 }}
 """,

@@ -30,26 +30,37 @@ from minilstm.exchange.step.selftest import SelfTest
 
 Array = NDArray[Any]
 _KINDS = {"float32": "Float32Array", "int16": "Int16Array", "int8": "Int8Array"}
+# Each works on the numbers from..to of x in place; storing into x rounds to float32.
+_LOOP = "for (let j = from; j < to; j++)"
 _FUNCTIONS = {
-    "sigmoid": "const f_sigmoid = x => f(1 / f(1 + f_exp(-x)));",
-    "tanh": f"""function f_tanh(x) {{
-  x = x < {-a.TANH_END} ? {-a.TANH_END} : x > {a.TANH_END} ? {a.TANH_END} : x;
-  x = f(x + x);
-  const n = whole(x), s = power(n), m = f(f(rest(x, n) * s) + f(s - 1));
-  return f(m / f(m + 2));
+    "sigmoid": f"""function f_sigmoid(x, from, to) {{
+  exps(x, from, to, -1, {float(a.LOWEST)!r}, {float(a.HIGHEST)!r});
+  {_LOOP} x[j] = 1 / f(1 + f(E[j] * S[j] + S[j]));
 }}""",
-    "hard-sigmoid": f"""function f_hard_sigmoid(x) {{
-  const y = f(f(x * {float(a.F(0.2))!r}) + 0.5);
-  return y < 0 ? 0 : y > 1 ? 1 : y;
+    "tanh": f"""function f_tanh(x, from, to) {{
+  exps(x, from, to, 2, {-2 * a.TANH_END}, {2 * a.TANH_END});
+  {_LOOP} {{ const m = f(E[j] * S[j] + f(S[j] - 1)); x[j] = m / f(m + 2); }}
 }}""",
-    "softsign": "const f_softsign = x => f(x / f((x < 0 ? -x : x) + 1));",
-    "relu": "const f_relu = x => x < 0 ? 0 : x;",
-    "softmax": """function f_softmax(x, y) {
+    "hard-sigmoid": f"""function f_hard_sigmoid(x, from, to) {{
+  {_LOOP} {{
+    const y = f(f(x[j] * {float(a.F(0.2))!r}) + 0.5);
+    x[j] = y < 0 ? 0 : y > 1 ? 1 : y;
+  }}
+}}""",
+    "softsign": f"""function f_softsign(x, from, to) {{
+  {_LOOP} x[j] = x[j] / f(Math.abs(x[j]) + 1);
+}}""",
+    "relu": f"""function f_relu(x, from, to) {{
+  {_LOOP} if (x[j] < 0) x[j] = 0;
+}}""",
+    "softmax": f"""function f_softmax(x, from, to) {{
   let top = x[0], sum = 0;
-  for (let j = 1; j < x.length; j++) if (x[j] > top) top = x[j];
-  for (let j = 0; j < x.length; j++) { y[j] = f_exp(f(x[j] - top)); sum = f(sum + y[j]); }
-  for (let j = 0; j < x.length; j++) y[j] = f(y[j] / sum);
-}""",
+  for (let j = 1; j < to; j++) if (x[j] > top) top = x[j];
+  {_LOOP} x[j] -= top;
+  exps(x, from, to, 1, {float(a.LOWEST)!r}, {float(a.HIGHEST)!r});
+  {_LOOP} sum = f(sum + (x[j] = f(E[j] * S[j] + S[j])));
+  {_LOOP} x[j] /= sum;
+}}""",
 }
 
 
@@ -72,11 +83,8 @@ class _Writer:
 
     def module(self, program: Program, test: SelfTest, name: str, about: tuple[str, ...]) -> str:
         """The whole text."""
-        back = any(isinstance(s.operation, Both) for s in program.steps)
-        step = [] if back else self._step(program)
-        window = self._window(program, back)
-        names = {f for cell in self.cells for f in (cell.gate, cell.state)}
-        names |= {s.operation.function for s in program.steps if isinstance(s.operation, Pointwise)}
+        step = [] if program.reads_back else self._step(program)
+        window = self._window(program)
         states = ", ".join(
             f"{{h: new Float32Array({len(c.h0)}), c: new Float32Array({len(c.h0)}), "
             f"z: new Float32Array({4 * len(c.h0)})}}"
@@ -89,6 +97,8 @@ class _Writer:
             for n, cell in enumerate(self.cells)
             for letter, start in (("h", cell.h0), ("c", cell.c0))
         ]
+        widest = [program.inputs, *(s.outputs for s in program.steps)]
+        widest += [4 * len(c.h0) for c in self.cells]
         x, scores = self._put(test.x), self._put(test.scores)
         run = "window" if program.window is not None else "step"
         rows = len(test.x) if program.window is None else 1
@@ -99,8 +109,8 @@ class _Writer:
             "// The bits of its scores are those of the C file of the same network.",
             f"export const INPUTS = {program.inputs}, OUTPUTS = {program.outputs}, "
             f"WINDOW = {json.dumps(program.window)};",
-            _HELPERS,
-            *(_FUNCTIONS[key] for key in sorted(names)),
+            _HELPERS.replace("WIDEST", str(max(widest))),
+            *(_FUNCTIONS[name] for name in program.functions),
             *self.arrays,
             "export class Model {",
             f"  constructor() {{ this.s = [{states}]; this.reset(); }}",
@@ -161,9 +171,7 @@ class _Writer:
         if isinstance(op, Dense):
             return f"product({self._put(op.b)}.slice(), x, {self._weights(op.W)})"
         assert isinstance(op, Pointwise)
-        if op.function == "softmax":
-            return "softmax(x)"
-        return f"x.map(f_{op.function.replace('-', '_')})"
+        return f"through(x, f_{op.function})"
 
     def _step(self, program: Program) -> list[str]:
         lines = [
@@ -181,7 +189,7 @@ class _Writer:
                 lines.append(f"    x = {self._row(s)};")
         return [*lines, "    return x.slice();", "  }"]
 
-    def _window(self, program: Program, back: bool) -> list[str]:
+    def _window(self, program: Program) -> list[str]:
         if program.window is None:
             return []
         T, D = program.window, program.inputs
@@ -192,11 +200,11 @@ class _Writer:
             f"    let rows = Array.from({{length: {T}}}, (_, t) => "
             f"Float32Array.from(x.subarray(t * {D}, (t + 1) * {D})));",
         ]
-        if not back:
+        if not program.reads_back:
             lines.append("    rows = rows.map(x => this.step(x));")
             if any(s.last for s in program.steps):
                 lines.append("    rows = rows.slice(-1);")
-        for s in program.steps if back else ():
+        for s in program.steps if program.reads_back else ():
             op = s.operation
             if isinstance(op, (Cell, Both)):
                 parts = [op] if isinstance(op, Cell) else list(op)
@@ -223,54 +231,47 @@ const numbers = (Kind, text) => {{
   return Kind.from({{length: bytes.length / size}}, (_, n) => view[read](n * size, true));
 }};
 const joined = rows => Float32Array.from(rows.flatMap(row => Array.from(row)));
-// exp(x) = (rest(x, n) + 1) * 2^n for x from -87 to 88, where n = whole(x).
+// exp(y) = (E + 1) * S for y = x * times between low and high, with S = 2^n. In two loops, so that
+// a processor works on many numbers at once. Where no f stands, float32 would not round either.
+const E = new Float32Array(WIDEST), S = new Float32Array(WIDEST);
 const powers = Float32Array.from({{length: 255}}, (_, n) => 2 ** (n - 127));
-const power = n => powers[(n + 127) | 0];
-const whole = x => f(f(f(x * {float(a.PER_LN2)!r}) + {float(a.ROUNDING)!r}) - \
-{float(a.ROUNDING)!r});
-function rest(x, n) {{
-  let r = f(x - f(n * {float(a.LN2_HIGH)!r})), p = {float(a.COEFFICIENTS[0])!r};
-  r = f(r - f(n * {float(a.LN2_LOW)!r}));
-  {_HORNER}
-  return f(f(p * f(r * r)) + r);
+function exps(x, from, to, times, low, high) {{
+  for (let j = from; j < to; j++) {{
+    let y = x[j] * times;
+    y = y < low ? low : y > high ? high : y;
+    const n = f(f(y * {float(a.PER_LN2)!r}) + {float(a.ROUNDING)!r}) - {float(a.ROUNDING)!r};
+    S[j] = powers[(n + 127) | 0];
+    E[j] = y - n * {float(a.LN2_HIGH)!r} - f(n * {float(a.LN2_LOW)!r});
+  }}
+  for (let j = from; j < to; j++) {{
+    const r = E[j]; let p = {float(a.COEFFICIENTS[0])!r};
+    {_HORNER}
+    E[j] = f(p * f(r * r)) + r;
+  }}
 }}
-function f_exp(x) {{
-  const low = {float(a.LOWEST)!r}, high = {float(a.HIGHEST)!r};
-  x = x < low ? low : x > high ? high : x;
-  const n = whole(x), s = power(n);
-  return f(f(rest(x, n) * s) + s);
-}}
-const softmax = x => {{ const y = new Float32Array(x.length); f_softmax(x, y); return y; }};
-// z += W x. Each output is one sum over the inputs in order; four at a time keep a processor busy.
+const through = (x, act) => {{ x = x.slice(); act(x, 0, x.length); return x; }};
+// z += W x. Each output is one sum over the inputs in order; four inputs at a time are faster.
 function product(z, x, w, factors) {{
-  const M = z.length, K = x.length, e = factors ? new Float32Array(M) : z;
-  let j = 0;
-  for (; j + 3 < M; j += 4) {{
-    let p = e[j], q = e[j + 1], r = e[j + 2], s = e[j + 3];
-    for (let k = 0, n = j; k < K; k++, n += M) {{
-      const v = x[k];
-      p = f(p + f(w[n] * v)); q = f(q + f(w[n + 1] * v));
-      r = f(r + f(w[n + 2] * v)); s = f(s + f(w[n + 3] * v));
+  const M = z.length, K = x.length, e = factors ? E.fill(0) : z;
+  let k = 0, n = 0;
+  for (; k + 3 < K; k += 4, n += 3 * M) {{
+    const a = x[k], b = x[k + 1], c = x[k + 2], d = x[k + 3];
+    for (let j = 0; j < M; j++, n++) {{
+      e[j] = f(f(f(e[j] + f(w[n] * a)) + f(w[n + M] * b)) + f(w[n + 2 * M] * c))
+        + f(w[n + 3 * M] * d);
     }}
-    e[j] = p; e[j + 1] = q; e[j + 2] = r; e[j + 3] = s;
   }}
-  for (; j < M; j++) {{
-    let p = e[j];
-    for (let k = 0; k < K; k++) p = f(p + f(w[k * M + j] * x[k]));
-    e[j] = p;
-  }}
-  if (factors) for (j = 0; j < M; j++) z[j] += f(e[j] * factors[j]);
+  for (; k < K; k++) for (let j = 0; j < M; j++, n++) e[j] += f(w[n] * x[k]);
+  if (factors) for (let j = 0; j < M; j++) z[j] += f(e[j] * factors[j]);
   return z;
 }}
 // One step of an LSTM; gates in blocks i, f, g, o.
 function cell(x, W, fW, R, fR, b, s, gate, state) {{
-  const H = s.h.length, z = s.z;
+  const {{h, c, z}} = s, H = h.length;
   z.set(b);
-  product(product(z, x, W, fW), s.h, R, fR);
-  for (let j = 0; j < H; j++) {{
-    const i = z[j] = gate(z[j]), g = z[2 * H + j] = state(z[2 * H + j]);
-    const c = f(f((z[H + j] = gate(z[H + j])) * s.c[j]) + f(i * g));
-    s.c[j] = c;
-    s.h[j] = f((z[3 * H + j] = gate(z[3 * H + j])) * state(c));
-  }}
+  product(product(z, x, W, fW), h, R, fR);
+  gate(z, 0, 2 * H); state(z, 2 * H, 3 * H); gate(z, 3 * H, 4 * H);
+  for (let j = 0; j < H; j++) h[j] = c[j] = f(z[H + j] * c[j]) + f(z[j] * z[2 * H + j]);
+  state(h, 0, H);
+  for (let j = 0; j < H; j++) h[j] *= z[3 * H + j];
 }}"""

@@ -47,7 +47,7 @@ def onnx(program: Program, test: SelfTest, name: str, metadata: dict[str, Any]) 
     """
     graph = _Graph()
     at, last = "x", False
-    if program.cells or any(isinstance(s.operation, Both) for s in program.steps):
+    if program.every_cell:
         graph.lengths()
     for s in program.steps:
         at, last = graph.add(s, at, last)

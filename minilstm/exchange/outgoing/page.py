@@ -26,11 +26,14 @@ def page(
     Parameters
     ----------
     program, test, name, about : as for `minilstm.exchange.outgoing.c99.c99`
-    facts : "classes", "features", "units", one for each score or input, and "rate", or None
+    facts : "classes" and "features", names or None; "units", one for each input; "named", whether
+        the highest score means a label; and "rate", or None
     """
     lines = list(about)
     told = {
         **facts,
+        "classes": facts["classes"] or [f"output {n + 1}" for n in range(program.outputs)],
+        "features": facts["features"] or [f"x{n + 1}" for n in range(program.inputs)],
         "about": lines,
         "bits": f"{test.bits:08x}",
         "rows": test.x[:24].tolist(),

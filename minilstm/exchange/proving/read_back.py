@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.layers import LSTM, BatchNormalization, BiLSTM, Dropout, FullyConnected, SequenceInput
+from minilstm.exchange.step.program import PASSING
+from minilstm.layers import LSTM, BatchNormalization, BiLSTM, FullyConnected, SequenceInput
 from minilstm.network.network import Network
 
 Array = NDArray[Any]
@@ -114,5 +115,5 @@ def _module(layer: Any, p: dict[str, Array], rows: Array) -> Array:
     if isinstance(layer, BatchNormalization):
         spread = np.sqrt(p["running_var"] + layer.epsilon)
         return (rows - p["running_mean"]) / spread * p["weight"] + p["bias"]
-    same = isinstance(layer, (SequenceInput, Dropout))
+    same = isinstance(layer, (SequenceInput, *PASSING))
     return rows if same else _FUNCTIONS[layer.kind](rows)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from minilstm.exchange.incoming.formats.onnx_file import read_onnx
 from minilstm.exchange.incoming.onnx_evaluator import check_operators, evaluate
-from minilstm.exchange.step.program import Both, Cell, Program
+from minilstm.exchange.step.program import Program
 
 Array = NDArray[Any]
 _SECONDS = 120  # that a compiler or a run may take
@@ -148,13 +148,15 @@ def run_wasm(content: bytes, name: str, program: Program, sequences: Sequence[Ar
 def run_onnx(content: bytes, program: Program, sequences: Sequence[Array]) -> Any:
     """Run an ONNX file in ONNX Runtime, else by the evaluator of graphs; returns as `run_c` does.
 
-    Both read the file's own graph; neither has a self-test.
+    Both read the file's own graph, from the start that its metadata say; neither has a self-test.
     """
+    graph = read_onnx(content, Path())
+    firsts = json.loads(graph.metadata["first_states"]).items()
+    starts = {name: np.array(rows, np.float32)[:, None] for name, rows in firsts}  # (n, 1, H)
     try:
         import onnxruntime
     except ImportError:
-        graph = read_onnx(content, Path())
-        who, names = "NumPy, from the file", list(graph.inputs)
+        who = "NumPy, from the file"
         check_operators(graph)
 
         def scores_of(feed: dict[str, Array]) -> Array:
@@ -166,29 +168,15 @@ def run_onnx(content: bytes, program: Program, sequences: Sequence[Array]) -> An
             content, settings, providers=["CPUExecutionProvider"]
         )
         who = f"ONNX Runtime {onnxruntime.__version__}"
-        names = [given.name for given in session.get_inputs()]
 
         def scores_of(feed: dict[str, Array]) -> Array:
             return np.asarray(session.run(["scores"], feed)[0])
 
-    states = [name for name in names if name[:2] in ("h0", "c0")]
-    starts = dict(zip(states, first_states(program), strict=False))  # as many as the file asks
     out = []
     for x in sequences:
         feed = {"x": np.ascontiguousarray(x[:, None], np.float32), **starts}  # (T, 1, D)
         out.append(scores_of(feed).reshape(-1, program.outputs))
     return who, 0.0, out
-
-
-def first_states(program: Program) -> list[Array]:
-    """h0 and c0 of every recurrent layer in turn, (directions, 1, H)."""
-    parts = [s.operation for s in program.steps if isinstance(s.operation, (Cell, Both))]
-    cells = [[op] if isinstance(op, Cell) else list(op) for op in parts]
-    return [
-        np.stack([getattr(c, word) for c in group])[:, None]
-        for group in cells
-        for word in ("h0", "c0")
-    ]
 
 
 def _numbers(program: Program) -> int:

@@ -18,9 +18,11 @@ from minilstm.layers import (
     LSTM,
     BatchNormalization,
     BiLSTM,
+    ClassificationOutput,
     Dropout,
     FullyConnected,
     Layer,
+    RegressionOutput,
     ReLU,
     SequenceInput,
     Sigmoid,
@@ -116,6 +118,23 @@ class Program(NamedTuple):
         """The LSTMs that carry a state from step to step."""
         return tuple(s.operation for s in self.steps if isinstance(s.operation, Cell))
 
+    @property
+    def every_cell(self) -> tuple[Cell, ...]:
+        """All LSTMs, of a bidirectional one both."""
+        found = (s.operation for s in self.steps if isinstance(s.operation, (Cell, Both)))
+        return tuple(c for op in found for c in ([op] if isinstance(op, Cell) else op))
+
+    @property
+    def functions(self) -> list[str]:
+        """The functions that the operations need, sorted."""
+        points = {s.operation.function for s in self.steps if isinstance(s.operation, Pointwise)}
+        return sorted(points.union(*({c.gate, c.state} for c in self.every_cell)))
+
+    @property
+    def reads_back(self) -> bool:
+        """Whether a layer reads a window from its end, so that there are no single steps."""
+        return any(isinstance(s.operation, Both) for s in self.steps)
+
 
 _CAN = "LSTM, BiLSTM, FullyConnected, Softmax, Sigmoid, ReLU, BatchNormalization and Dropout"
 #: bits of a whole number
@@ -171,6 +190,10 @@ def program_of(
             f"the layer {both!r} reads a sequence from both ends, so it needs a whole window; give "
             "window=128, say, the steps of one."
         )
+    if not steps:
+        raise ValueError(
+            f"the network gives what it gets, as it has none of these: {_CAN}; add a layer."
+        )
     first = net.wiring.nodes[0].shapes[0][0]
     return Program(tuple(steps), first, net.wiring.shape(net.wiring.outputs[0])[0], window)
 
@@ -218,16 +241,23 @@ def _operations(
     if isinstance(layer, BatchNormalization):
         factor = p["scale"] / np.sqrt(p["trained_variance"] + layer.epsilon)
         return [Scale(_single(factor), _single(p["offset"] - p["trained_mean"] * factor))]
-    return [] if isinstance(layer, Dropout) else [Pointwise(layer.kind)]
+    return [] if isinstance(layer, PASSING) else [Pointwise(layer.kind)]
 
 
+#: layers that give what they get when a network predicts
+PASSING = (Dropout, ClassificationOutput, RegressionOutput)
 _KNOWN = (
     SequenceInput, LSTM, BiLSTM, FullyConnected, BatchNormalization, ReLU, Sigmoid, Softmax,
-    Dropout,
+    *PASSING,
 )  # fmt: skip
 
 
 def _normalization(layer: SequenceInput) -> list[Operation]:
+    if callable(layer.normalization):
+        raise ValueError(
+            f"{layer.title} normalises by a function, which no file can hold; choose an equation, "
+            "such as 'zscore', or normalise the data before training."
+        )
     affine = layer.affine()
     if affine is None:
         return []

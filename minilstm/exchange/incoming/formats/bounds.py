@@ -31,12 +31,13 @@ _ROOM = 1 << 16  # bytes that even the smallest file may grow by
 class Refused(Exception):
     """Why a file is refused: a clause about it, then what to do.
 
-    `place` says how far the work had come, where several ways are tried.
+    `place` says how far the work had come, where several ways are tried, and `length` the number of
+    the sequences that it had come to.
     """
 
     def __init__(self, why: str, place: int = -1) -> None:
         super().__init__(why)
-        self.place = place
+        self.place, self.length = place, 0
 
 
 @contextmanager

@@ -14,13 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minilstm.checks import shown
-from minilstm.exchange.incoming.formats.bounds import (
-    Array,
-    Refused,
-    array_of,
-    check_growth,
-    part,
-)
+from minilstm.exchange.incoming.formats.bounds import Array, Refused, array_of, check_growth, part
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _SPACE, _TYPE, _EXTERNAL, _LAYOUT, _FILTERS = 0x01, 0x03, 0x07, 0x08, 0x0B
