@@ -38,10 +38,9 @@ def pair_of_functions(
         f, backward = library.wrapped(f), library.wrapped(backward)
         given = replaced(given, library.to_numpy)
     pair = flat_pair(f, backward, given, by_keyword)
-    nest = pair.wrap
     return replace(
         pair, cached=cached, upstream=upstream, taken=taken, written=written,
-        wrap=nest if library is None else lambda g: nest(library.wrapped(g)),
+        wrap=pair.nest if library is None else lambda g: pair.nest(library.wrapped(g)),
     )  # fmt: skip
 
 
@@ -57,11 +56,11 @@ def flat_pair(
             flat[label(path)], paths[label(path)] = as_input(label(path), leaf), path
     taken = parameters_of(backward)
 
-    def wrap(function: Callable[..., Any]) -> Callable[..., Any]:
+    def nest(function: Callable[..., Any]) -> Callable[..., Any]:
         return _rebuilding(function, given, nested, by_keyword) if nested else function
 
     by_keyword_too = by_keyword or bool(nested)
-    return Pair(wrap(f), wrap(backward), flat, given, taken, by_keyword_too, paths=paths, wrap=wrap)
+    return Pair(nest(f), nest(backward), flat, given, taken, by_keyword_too, paths=paths, nest=nest)
 
 
 def named_inputs(f: Callable[..., Any], inputs: Any) -> tuple[dict[str, Any], bool]:

@@ -30,3 +30,4 @@ class Pair:
     # Backward as its author wrote it, if it is a function, and what makes this pair's one of it.
     written: Callable[..., Any] | None = None
     wrap: Callable[[Callable[..., Any]], Callable[..., Any]] = lambda function: function
+    nest: Callable[[Callable[..., Any]], Callable[..., Any]] = lambda function: function

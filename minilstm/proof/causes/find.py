@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minilstm.proof.causes.elsewhere import Elsewhere
+from minilstm.proof.causes.equations import find_by_equations
 from minilstm.proof.causes.mistakes import CATALOGUE, Mistake
 from minilstm.proof.causes.recognition import Likeness
 from minilstm.proof.causes.repairs import Truth, repairs
@@ -82,6 +83,12 @@ def find_causes(
         for name, said in repairs(next(truths), grads, list(wrong), list(truths)).items():
             causes[name] = said
         problem.spoiled &= spoiled  # a change may write into anything
+    # What the lines of f explain, and a second input confirms, needs no pattern of numbers.
+    if not all(causes.values()):
+        for name, said in find_by_equations(problem, grads, exact, wrong).items():
+            if not causes[name]:
+                causes[name] += said
+                known.add(name)
     factors = elsewhere.factors if problem.again else None
     counts = problem.lengths if problem.again else problem.counts
     with np.errstate(all="ignore"):  # numbers of any size

@@ -47,9 +47,9 @@ def explained(
     likeness = problem.recognise() if wrong and problem.recognise else None
     if likeness is not None:
         problem.notes.append(f"f was recognised as {likeness.title}")
-    elif wrong and problem.outputs is not None:
+    elif wrong and problem.forward is not None:
         unknown = {n: a for n, a in problem.arrays.items() if n not in problem.axes}
-        for name, words in axes_by_trial(unknown, problem.outputs).items():
+        for name, words in axes_by_trial(unknown, problem.forward).items():
             problem.axes = {**problem.axes, name: words}
             shown = ", ".join(word or "?" for word in words)
             problem.notes.append(

@@ -26,6 +26,7 @@ def problem_of(
     axes: Mapping[str, Axes] | None,
     wrt: str | Sequence[str] | None,
     rng: np.random.Generator,
+    equations: Callable[..., Any] | None = None,
 ) -> Problem:
     """The problem of a pair of functions, whose arrays are the floating-point inputs.
 
@@ -75,11 +76,13 @@ def problem_of(
         return _loss_of(forward(filled)[0], dy)
 
     def gradients(
-        values: Mapping[str, Array], backward: Callable[..., Any] = backward
+        values: Mapping[str, Any],
+        upstream: Any = None,
+        backward: Callable[..., Any] = backward,
     ) -> dict[str, Array | None]:
         backward = backward if backward is pair.backward else pair.wrap(backward)
         filled = {**arrays, **values}
-        up = _widened(dy, values)
+        up = _widened(dy if upstream is None else upstream, values)
         # Backward may write into it.
         given = replaced(up, lambda d: d.copy() if isinstance(d, np.ndarray) else d)
         cache = unspent.pop() if unspent and not values else None
@@ -133,16 +136,22 @@ def problem_of(
     problem.notes += [note for note in (*pair.notes, how.note(result)) if note]
     problem.recognise = lambda: recognise(named, outputs, dy)
     problem.inputs, problem.written, problem.gradients_by = named, pair.written, gradients
-    problem.outputs = lambda values: forward(values)[0]
-    problem.lengths = _lengths(named, outputs)
+    problem.lengths, problem.upstream = _lengths(named, outputs), dy
 
     def again(moved: Mapping[str, Any]) -> Problem:
         other = replace(pair, named={**named, **moved}, how=how, notes=[], passes=(0, 0))
-        made = problem_of(other, axes=axes, wrt=wrt, rng=generator(1, "upstream gradients"))
+        fresh = generator(1, "upstream gradients")
+        made = problem_of(other, axes=axes, wrt=wrt, rng=fresh, equations=equations)
         made.compare_only(wrt)
         return made
 
-    problem.again = again
+    def plain(values: Mapping[str, Any]) -> Any:
+        given = {k: copied(v) for k, v in {**named, **values}.items()}
+        function = f if equations is None else pair.nest(equations)
+        result = function(**given) if pair.by_keyword else function(*given.values())
+        return how.split(result)[0] if equations is None else result
+
+    problem.again, problem.forward = again, plain
     return problem
 
 
@@ -216,7 +225,7 @@ def _widened(dy: Any, values: Mapping[str, Array]) -> Any:
     """Upstream gradients in the dtype of the arrays, where that is the wider one."""
     if dy is None or not values:
         return dy
-    dtype = np.result_type(*values.values())
+    dtype = np.result_type(*(a for a in values.values() if np.asarray(a).dtype.kind == "f"))
 
     def wide(d: Any) -> Any:
         if d is None or np.result_type(d, dtype) == np.asarray(d).dtype:

@@ -9,7 +9,7 @@ estimate; the report prints it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from minilstm.proof.adapters.adapt import pair_of
@@ -35,6 +35,7 @@ def gradcheck(
     directions: int = 3,
     seed: int = 0,
     raises: bool = True,
+    equations: Callable[..., Any] | None = None,
     net: Any = None,
     x: Any = None,
     y: Any = None,
@@ -79,6 +80,8 @@ def gradcheck(
     seed : of upstream gradients, entries and directions, in streams that no generator of the user
         with the same seed gives
     raises : False returns the report of a wrong gradient
+    equations : f once more in plain NumPy, with the same inputs and outputs, where f itself is
+        compiled or calls another library: causes are looked for in its lines
     net, x, y : names of the first three arguments where f is a network
 
     Returns
@@ -141,7 +144,7 @@ def gradcheck(
     else:
         rng = generator(seed, "upstream gradients")
         pair = pair_of(subject, second, third, more, cached, upstream)
-        problem = problem_of(pair, axes=axes, wrt=wrt, rng=rng)
+        problem = problem_of(pair, axes=axes, wrt=wrt, rng=rng, equations=equations)
     problem.compare_only(wrt)
     report = check(problem, Settings(method, tolerance, max_entries, directions, seed))
     if raises and not report.passed:

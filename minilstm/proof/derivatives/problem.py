@@ -51,8 +51,11 @@ class Problem:
     again: Callable[[Mapping[str, Any]], Problem] | None = None
     written: Callable[..., Any] | None = None  # backward as its author wrote it
     gradients_by: Callable[..., Gradients] | None = None
-    outputs: Callable[[Mapping[str, Array]], Any] | None = None  # of f, with arrays replaced
     lengths: Mapping[str, float] = field(default_factory=dict)  # all sizes and constants by name
+    # The outputs of f, or of equations given for it, where some arrays are replaced; its arrays may
+    # be recorded ones (see `causes.equations`). The gradients that arrive at these outputs.
+    forward: Callable[[Mapping[str, Any]], Any] | None = None
+    upstream: Any = None
     noise: float | None = None  # rounding of one value of the loss, where it has been measured
     notes: list[str] = field(default_factory=list)  # sentences for the report
     spoiled: set[str] = field(default_factory=set)  # arguments into which a function wrote
@@ -91,14 +94,16 @@ class Problem:
                 f"arrays of floating-point numbers are {', '.join(self.arrays)}."
             )
 
-    def claimed(self, replaced: Mapping[str, Array] | None = None) -> dict[str, Array | None]:
-        """One backward pass: the gradients that backward claims."""
+    def claimed(
+        self, replaced: Mapping[str, Array] | None = None, *upstream: Any
+    ) -> dict[str, Array | None]:
+        """One backward pass: the gradients that backward claims; from others, if they are given."""
         self.backward_passes += 1
         if not replaced:
             grads = self.gradients({})
         else:
             with np.errstate(all="ignore"):
-                grads = self.gradients(replaced)
+                grads = self.gradients(replaced, *upstream)
         return {name: grads.get(name) for name in self.wrt or grads}
 
     def size(self, name: str) -> float:
