@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from importlib.machinery import ExtensionFileLoader
 from threading import get_ident
+from types import ModuleType, SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -133,8 +135,23 @@ def _buffers(tape: Tape) -> Iterator[None]:
     replaced = {name: kept(getattr(np, name)) for name in makers}
     converters = ("array", "asarray", "ascontiguousarray", "asanyarray", "copy")
     replaced |= {name: converted(getattr(np, name)) for name in converters}
-    with patch.multiple(np, **replaced):
+    untouched = SimpleNamespace(**vars(np))
+    with ExitStack() as stack:
+        for module, name in _compiled():
+            stack.enter_context(patch.object(module, name, untouched))
+        stack.enter_context(patch.multiple(np, **replaced))
         yield
+
+
+def _compiled() -> Iterator[tuple[ModuleType, str]]:
+    """Compiled modules that know NumPy, and by which name.
+
+    They write into the memory of the arrays that they make, without asking what these are.
+    """
+    for module in list(sys.modules.values()):
+        loader = getattr(getattr(module, "__spec__", None), "loader", None)
+        if isinstance(loader, ExtensionFileLoader):
+            yield from ((module, n) for n in ("np", "numpy") if vars(module).get(n) is np)
 
 
 def _flat(x: Any) -> Iterator[Any]:
