@@ -78,8 +78,47 @@ def test_integers_text_and_options_are_handed_on():
     rows = np.array([0, 2, 2])
     report = ml.gradcheck(f, backward, {"x": X, "rows": rows, "mode": "sum", "names": labels})
     assert report.passed and [e.name for e in report.errors] == ["x"]
-    with pytest.raises(GradientError, match=r"2 gradients for 1 inputs.*scale"):
-        ml.gradcheck(lambda x, scale: scale * x, lambda dy, x, scale: (dy, dy), [X, 0.5])
+    with pytest.raises(GradientError, match=r"2 gradients for 1 inputs.*mode"):
+        ml.gradcheck(lambda x, mode: x.copy(), lambda dy, x, mode: (dy, dy), [X, "sum"])
+
+
+def scaled(x, W):
+    return np.tanh(x * W)
+
+
+@pytest.mark.parametrize(
+    ("answer", "names"),
+    [
+        (lambda dx, dW: (dx, dW), ["x", "W"]),
+        (lambda dx, dW: {"dW": dW, "dx": dx}, ["x", "W"]),
+        (lambda dx, dW: (None, dW), ["W"]),
+        (lambda dx, dW: dW, ["W"]),
+    ],
+)
+@pytest.mark.parametrize("number", [0.5, np.float64(0.5)])
+def test_plain_numbers_are_checked_where_backward_gives_their_gradients(answer, names, number):
+    def backward(dy, x, W):
+        dz = dy * (1 - scaled(x, W) ** 2)
+        return answer((dz * W).sum(), dz * x)
+
+    report = ml.gradcheck(scaled, backward, {"x": number, "W": W})
+    assert [e.name for e in report.errors] == names
+
+    def wrong(dy, x, W):
+        dz = dy * (1 - scaled(x, W) ** 2)
+        return answer(dz.sum(), dz)
+
+    assert ml.gradcheck(scaled, wrong, {"x": number, "W": W}, raises=False).wrong == names
+
+
+def test_numbers_alone():
+    def area(width, height):
+        return width * height
+
+    report = ml.gradcheck(
+        area, lambda width, height: (height, width), {"width": 2.0, "height": 3.0}
+    )
+    assert [e.name for e in report.errors] == ["width", "height"]
 
 
 def test_names_that_f_does_not_take_are_told():

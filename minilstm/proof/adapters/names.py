@@ -122,6 +122,21 @@ def sorted_gradients(
     return {name: named.get(name) for name in arrays}
 
 
+def with_gradients(
+    found: Any,
+    names: Sequence[str],
+    numbers: Sequence[str],
+    paths: Mapping[str, Path],
+    wanted: Sequence[str],
+) -> list[str]:
+    """Those numbers, among the names of all inputs in order, of which there are gradients."""
+    try:
+        sorted_ = sorted_gradients(found, dict.fromkeys(names), paths, (), wanted)
+    except GradientError:
+        return []
+    return [name for name in numbers if sorted_[name] is not None or name in wanted]
+
+
 def nearest_path(ways: Sequence[Path], paths: Mapping[str, Path]) -> str | None:
     """The only one of some paths, by name, that ends as one of the ways does; the longest end."""
     ways = [way for way in ways if way and isinstance(way[-1], str)]

@@ -12,7 +12,7 @@ import numpy as np
 from minilstm.arrays import refuse_masked
 from minilstm.proof.adapters.conventions import convention
 from minilstm.proof.adapters.inputs import copied, takes_keywords
-from minilstm.proof.adapters.names import sorted_gradients
+from minilstm.proof.adapters.names import sorted_gradients, with_gradients
 from minilstm.proof.adapters.pair import Pair
 from minilstm.proof.causes.recognition import recognise
 from minilstm.proof.derivatives.problem import Array, Axes, Problem
@@ -34,6 +34,10 @@ def problem_of(
     """
     f, backward, named = pair.f, pair.backward, pair.named
     arrays = {k: v for k, v in named.items() if isinstance(v, np.ndarray) and v.dtype.kind == "f"}
+    numbers = [k for k, v in named.items() if isinstance(v, float | np.floating)]
+    if numbers and not arrays:
+        arrays = {k: np.array(named[k]) for k in numbers}
+        named, numbers = {**named, **arrays}, []
     if not arrays:
         raise ValueError(
             "inputs holds no array of floating-point numbers, so there is nothing to "
@@ -75,11 +79,7 @@ def problem_of(
         filled = {k: a.astype(wide) for k, a in {**arrays, **values}.items()}
         return _loss_of(forward(filled)[0], dy)
 
-    def gradients(
-        values: Mapping[str, Any],
-        upstream: Any = None,
-        backward: Callable[..., Any] = backward,
-    ) -> dict[str, Array | None]:
+    def returned(values: Mapping[str, Any], upstream: Any, backward: Callable[..., Any]) -> Any:
         backward = backward if backward is pair.backward else pair.wrap(backward)
         filled = {**arrays, **values}
         up = _widened(dy if upstream is None else upstream, values)
@@ -102,6 +102,12 @@ def problem_of(
             found = call(backward, () if up is None else (given,), filled)
         if not all(_same(a, b) for a, b in zip(leaves(up), leaves(given), strict=True)):
             spoiled.add("dy, the upstream gradient")
+        return found
+
+    def gradients(
+        values: Mapping[str, Any], upstream: Any = None, backward: Callable[..., Any] = backward
+    ) -> dict[str, Array | None]:
+        found = returned(values, upstream, backward)
         others = [name for name in named if name not in arrays]
         by_name = sorted_gradients(found, arrays, pair.paths, others, wanted)
         if how.cuts(result):  # what only the other outputs depend on needs no gradient
@@ -134,6 +140,16 @@ def problem_of(
     problem.forward_passes, problem.backward_passes = 1 + pair.passes[0], pair.passes[1]
     problem.spoiled = spoiled
     problem.notes += [note for note in (*pair.notes, how.note(result)) if note]
+    if numbers:  # those that backward gives gradients of are arrays, too
+        passes = problem.forward_passes, problem.backward_passes + 1
+        found = returned({}, None, backward)
+        both = {*arrays, *numbers}
+        given = with_gradients(found, [n for n in named if n in both], numbers, pair.paths, wanted)
+        if given:
+            named = {**named, **{name: np.array(named[name]) for name in given}}
+            pair = replace(pair, named=named, how=how, passes=passes)
+            return problem_of(pair, axes=axes, wrt=wrt, rng=rng, equations=equations)
+        problem.backward_passes += 1
     problem.recognise = lambda: recognise(named, outputs, dy)
     problem.inputs, problem.written, problem.gradients_by = named, pair.written, gradients
     problem.lengths, problem.upstream = _lengths(named, outputs), dy

@@ -57,8 +57,8 @@ def gradcheck(
         the cache; returns the gradients of the floating-point inputs in order, or a dict by name.
         Upstream gradients are random numbers
     inputs : dict of arrays by name, passed by keyword; or a list of arrays, passed in order; dicts
-        and lists of arrays among them. Floating-point arrays are differentiated, everything else
-        is handed on
+        and lists of arrays among them. Floating-point arrays are differentiated, plain numbers too
+        where backward gives their gradients; everything else is handed on
     *more : further inputs, where the first argument is one of those that need no backward
     method : "complex", the complex step; "difference", central differences with extrapolation and
         an error estimate, for functions that take no complex numbers; "auto", the first of the

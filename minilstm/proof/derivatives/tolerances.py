@@ -117,7 +117,7 @@ class Noise:
     def limit(self, name: str, grads: Mapping[str, Array | None]) -> float:
         """Largest noise that is believed: a part of what all arrays together do to the loss."""
         sizes = [
-            float(np.nanmax(np.abs(g), initial=0.0)) * self._problem.spread(k)
+            float(np.abs(g[~np.isnan(g)]).max(initial=0.0)) * self._problem.spread(k)
             for k, g in grads.items()
             if g is not None
         ]
