@@ -8,7 +8,7 @@ import anchors
 import campaigns
 import pytest
 
-PAGE = Path(__file__).parents[2] / "docs" / "gradient-checking.md"
+PAGE = Path(__file__).parents[2] / "docs" / "gradient-checkers.md"
 
 
 def in_the_docs(tool):
