@@ -61,4 +61,4 @@ def test_causes_are_right_and_none_misleads(judged):
     print(*(f"{s:12} {v:10} {n}" for (s, v), n in sorted(by_subject.items())), sep="\n")
     assert not [m.change for _, _, m, _, v in judged if v == "misleading"]
     told = sum(v in ("right", "partly") for *_, v in judged)
-    assert told >= (95 if campaigns.WHOLE else 9)
+    assert told >= (110 if campaigns.WHOLE else 10)
