@@ -1,11 +1,12 @@
 """exp, sigmoid and tanh short enough for a vector register, and the other activations of an LSTM.
 The twin of `minilstm.functional.activations`; tests state and check the error of each.
 
-exp(x) = 2^n e^r with n = round(x / ln 2) and |r| <= ln(2)/2. Adding and subtracting 1.5 * 2^23
-(2^52 in float64) rounds to the nearest whole number, and leaves n in the low bits of the sum,
-from where a shift builds 2^n: no conversion that a NaN could upset. The two halves of ln 2 and
-the float32 coefficients are the classic ones of the Cephes library (S. Moshier); in float64 the
-Taylor series to degree 13 is exact to rounding on that interval.
+exp(t x) = 2^n e^(t r) with n = round(t x / ln 2) and |t r| <= ln(2)/2. The constants hold t, which
+is 1, -1 or 2, so that a sign or a factor costs nothing. Adding and subtracting 1.5 * 2^23 + 127
+(1.5 * 2^52 + 1023 in float64) rounds to the nearest whole number, and leaves n + 127 in the low
+bits of the sum, from where a shift builds 2^n: no conversion that a NaN could upset. The two halves
+of ln 2 and the float32 coefficients are the classic ones of the Cephes library (S. Moshier); in
+float64 the Taylor series to degree 13 is exact to rounding on that interval.
 """
 
 from __future__ import annotations
@@ -31,44 +32,57 @@ def _ends(x: Value) -> tuple[float, float]:
     return (-87.0, 88.0) if x.is_single else (-708.0, 709.0)
 
 
-def exp_parts(x: Value) -> tuple[Value, Value]:
-    """(e^r - 1, 2^n) such that exp(x) = 2^n e^r, for x between the ends."""
+def _parts(x: Value, times: float) -> tuple[Value, Value]:
+    """(r, 2^n) such that exp(times x) = 2^n e^(times r), for times x between the ends."""
     if x.is_single:
-        shift, coefficients, halves = 12582912.0, _CEPHES, (0.693359375, -2.12194440e-4)
+        shift, halves = 12582912.0 + 127, (0.693359375, -2.12194440e-4)
     else:
-        shift, coefficients = 6755399441055744.0, _TAYLOR
-        halves = 6.93145751953125e-1, 1.42860682030941723212e-6
-    shifted = x * 1.4426950408889634 + shift
+        shift, halves = 6755399441055744.0 + 1023, (6.93145751953125e-1, 1.42860682030941723212e-6)
+    shifted = x * (times * 1.4426950408889634) + shift
     n = shifted - shift
-    r = x - n * halves[0]
-    r = r - n * halves[1]
-    p = r.of(coefficients[0])
-    for coefficient in coefficients[1:]:
-        p = p * r + coefficient
-    return p * (r * r) + r, shifted.two_to_the_low_bits()
+    for half in halves:
+        x = x - n * (half / times)
+    return x, shifted.low_bits_as_exponent()
+
+
+def _bend(r: Value, times: float, unit: float) -> Value:
+    """q such that e^(times r) = 1 + times r + unit q r^2."""
+    coefficients = _CEPHES if r.is_single else _TAYLOR
+    first = len(coefficients) + 1  # the highest power of times r
+    scaled = [c * times ** (first - k) / unit for k, c in enumerate(coefficients)]
+    q = r.of(scaled[0])
+    for coefficient in scaled[1:]:
+        q = q * r + coefficient
+    return q
+
+
+def _exp(x: Value, times: float) -> Value:
+    """exp(times x) for times 1 or -1."""
+    r, scale = _parts(x, times)
+    q = _bend(r, times, 1.0)
+    p = q * (r * r) + r if times == 1 else q * (r * r) - r  # e^(times r) - 1
+    return p * scale + scale
 
 
 def exp_of(x: Value) -> Value:
     """e^x; below -87 (-708 in float64) it stays at that tiny value instead of reaching 0."""
-    p, scale = exp_parts(x.between(*_ends(x)))
-    return p * scale + scale
+    return _exp(x.between(*_ends(x)), 1.0)
 
 
 def sigmoid_of(x: Value) -> Value:
     """1 / (1 + e^-x)."""
     low, high = _ends(x)
-    p, scale = exp_parts(-x.between(-high, -low))
-    return 1.0 / (1.0 + (p * scale + scale))
+    return 1.0 / (1.0 + _exp(x.between(-high, -low), -1.0))
 
 
 def tanh_of(x: Value) -> Value:
-    """m / (m + 2) with m = e^2x - 1, formed without cancellation, so small x keep their digits."""
+    """m / (m + 1) with m = (e^2x - 1) / 2 without cancellation, so small x keep their digits."""
     # tanh is 1 to rounding long before these ends; beyond them e^2x would overflow.
     end = 15.0 if x.is_single else 25.0
-    x = x.between(-end, end)
-    p, scale = exp_parts(x + x)
-    m = p * scale + (scale - 1.0)
-    return m / (m + 2.0)
+    r, scale = _parts(x.between(-end, end), 2.0)
+    p = _bend(r, 2.0, 2.0) * (r * r) + r  # (e^2r - 1) / 2
+    m = p * scale + (scale * 0.5 - 0.5)
+    return m / (m + 1.0)
 
 
 def softsign_of(x: Value) -> Value:

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from minilstm.functional.bilstm import FORWARD, Parts, backward_with, forward_with
 from minilstm.functional.gate import gated
-from minilstm.functional.ragged import IntArray, reversed_rows
-from minilstm.kernels.numba.lstm import lstm_backward, lstm_forward
+from minilstm.functional.ragged import IntArray
+from minilstm.kernels.numba.lstm import lstm_advance, lstm_backward, lstm_forward
 from minilstm.kernels.numba.machinery.buffers import empty
 from minilstm.kernels.numba.machinery.compiling import kernel
 from minilstm.kernels.numba.machinery.product import contiguous
+from minilstm.kernels.numba.machinery.steps import reversed_rows
 from minilstm.kernels.numba.machinery.threads import run, split
 
 Array = NDArray[Any]
@@ -89,6 +90,7 @@ def add_rows(a: Array, b: Array, order: IntArray) -> Array:
     return a
 
 
-PARTS = Parts(lstm_forward, lstm_backward, reversed_rows, take_rows, join_rows, part_rows, add_rows)
+ROWS = reversed_rows, take_rows, join_rows, part_rows, add_rows
+PARTS = Parts(lstm_forward, lstm_advance, lstm_backward, *ROWS)
 bilstm_forward = gated(partial(forward_with, PARTS), shapes=FORWARD, kernel=True)
 bilstm_backward = gated(partial(backward_with, PARTS), kernel=True)

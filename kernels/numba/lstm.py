@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from minilstm.functional.gate import gated
 from minilstm.functional.lstm import LSTMCache, LSTMGradients, LSTMState
-from minilstm.functional.ragged import IntArray, last_rows, state_slots
+from minilstm.functional.ragged import IntArray
 from minilstm.kernels.numba.activations import numbers_of
 from minilstm.kernels.numba.lstm_cell import cell_backward, cell_forward, cell_restore
 from minilstm.kernels.numba.lstm_wide import (
@@ -37,12 +37,19 @@ from minilstm.kernels.numba.machinery.product import (
     GAP_NUMBERS,
     add_outer,
     contiguous,
-    copy_columns,
+    copy_numbers,
     flush,
     lines,
     product,
 )
 from minilstm.kernels.numba.machinery.simd import prefetch
+from minilstm.kernels.numba.machinery.steps import (
+    first_rows,
+    last_rows,
+    previous_rows,
+    state_slots,
+    turns,
+)
 from minilstm.kernels.numba.machinery.threads import run, split
 from minilstm.kernels.numba.machinery.tiled_rows import affine_rows, set_rows
 
@@ -189,15 +196,15 @@ def _weight_gradient(q_first, q_last, x, h, dz, before, out):
     inputs = np.ones((BLOCK_ROWS, M), h.dtype)  # (rows, 1 + D + H) the factors of bias, W and R
     for n in range(0, len(dz), BLOCK_ROWS):
         depth = min(BLOCK_ROWS, len(dz) - n)
-        for q in range(q_first, q_last):
-            unit = q // 4 * V
-            copy_columns(dz, n, depth, q % 4 * H + unit, min(V, H - unit), panels, q - q_first, 1)
         for k in range(depth):
-            row, known, state = inputs[k], x[n + k], h[before[n + k]]
+            for gate in range(4):
+                block, end = (q_first + 3 - gate) // 4, (q_last + 3 - gate) // 4
+                at, to = ((n + k) * 4 + gate) * H + block * V, (4 * block + gate - q_first) * line
+                count = min(end * V, H) - block * V
+                copy_numbers(dz, at, count, panels, to + k * V, 4 * line)
             for j in range(D):
-                row[1 + j] = known[j]
-            for j in range(H):
-                row[1 + D + j] = state[j]
+                inputs[k, 1 + j] = x[n + k, j]
+            copy_numbers(h, before[n + k] * H, H, inputs, k * M + 1 + D, V)
         add_outer(inputs, 0, M, M, depth, panels, part, 0)
         since += depth
         if since >= FLUSH_ROWS:
@@ -258,9 +265,7 @@ def lstm_advance(
         slots, last = state_slots(active), B + last_rows(active)  # (T + 1,), (B,)
     else:
         # Only the last state goes on: two places, used in turn, hold it.
-        slots = np.arange(T + 1) % 2 * B  # (T + 1,)
-        steps = T - np.searchsorted(active[::-1], np.arange(B), side="right")  # (B,)
-        last = steps % 2 * B + np.arange(B)  # (B,)
+        slots, last = turns(active)  # (T + 1,), (B,)
     h = empty((B + N if keep == "output" else 2 * B, H), x.dtype)  # (B + N, H) or (2 B, H)
     h[:B] = h0
     c = np.array(c0, order="C")  # (B, H) each step in the place of the one before
@@ -281,7 +286,7 @@ def lstm_restore(
     _, state = numbers_of("sigmoid", state_activation)
     shared = (
         active,
-        np.cumsum(active) - active,
+        first_rows(active),
         state_slots(active),
         state,
         contiguous(gates),
@@ -313,7 +318,7 @@ def _run_forward(
     h: Array,
 ) -> None:
     H = h.shape[1]
-    starts = np.cumsum(active) - active  # (T,)
+    starts = first_rows(active)  # (T,)
     shared = (
         contiguous(x), active, starts, slots, c_slots, keep, *numbers_of(*names), packed.forward,
     )  # fmt: skip
@@ -355,7 +360,7 @@ def lstm_backward(
     with shares(active, H, panels.forward) as (counts, parts):
         run(_backward, [(*part, *shared) for part in parts], lambda: give_up(counts))
     # (1) the rest, for all steps at once: dW = dz^T x, dR = dz^T h_{t-1}, db = dz^T 1
-    before = np.repeat(slots[:-1] - starts, active) + np.arange(N)  # (N,) rows of h_{t-1}
+    before = previous_rows(active)  # (N,) rows of h_{t-1}
     sums = (x_near, h, dz, before, out)
     run(_weight_gradient, [(*span, *sums) for span in split(Q, 1)])
     dW, dR, db = unpack_lstm(out, x_near.shape[1], H)

@@ -66,8 +66,10 @@ def finite(
         _refuse_rounded(array, name, place)
     narrow = np.dtype(dtype)
     kept = narrow if not digits or _holds_all(narrow, array.dtype) else _FLOAT64
+    if narrow.itemsize >= array.dtype.itemsize:
+        return np.ascontiguousarray(array, dtype=kept)
     with np.errstate(over="ignore"):
-        if narrow.itemsize < array.dtype.itemsize and not np.isfinite(ends.astype(narrow)).all():
+        if not np.isfinite(ends.astype(narrow)).all():
             bad = ~np.isfinite(array.astype(narrow))
             helps = narrow != _FLOAT64 and np.isfinite(array[bad].astype(_FLOAT64)).all()
             advice = " or train with dtype='float64'" if helps else ""

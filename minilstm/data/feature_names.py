@@ -114,6 +114,8 @@ def frame_names(x: Any, name: str = "x") -> list[str] | None:
         A name stands twice, or two frames have different names.
     """
     parts = parts_of(x)
+    if parts and set(map(type, parts)) == {np.ndarray}:
+        return None
     labels = [column_labels(part) for part in ([x] if parts is None else parts)]
     given = [found for found in labels if found is not None]
     if len(given) < len(labels) or all(_numbers(found) is not None for found in given):

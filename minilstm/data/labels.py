@@ -51,7 +51,7 @@ def as_labels(
     >>> [a.tolist() for a in as_labels([["a", "b"], ["a"]], batch, "sequence")]
     [['a', 'b'], ['a']]
     """
-    sequences, form = batch
+    sequences, form, _ = batch
     if output_mode == "last":
         labels = _column(np.atleast_1d(label_array(y, name, allowed)), len(sequences), name)  # (B,)
         if labels.ndim != 1:
@@ -120,7 +120,7 @@ def find_classes(
         raise DataError(
             f"{name} mixes text and whole numbers as labels; use one kind for all sequences."
         )
-    classes = np.unique(np.concatenate([np.unique(a) for a in labels]))  # (C,)
+    classes = np.unique(np.concatenate([np.unique(a) if len(a) > 1 else a for a in labels]))  # (C,)
     classes = classes[~_is_ignored(classes, ignored)]
     _check_some_count(name, len(classes) > 0)
     if len(classes) < 2:

@@ -241,9 +241,9 @@ def padded(batches: Sequence[Batch], padding: Padding) -> tuple[list[Batch], Any
     if padding.length == "ragged":
         return list(batches), None
     out, masks = [], None
-    for sequences, form in batches:  # a number of steps pads to whole pieces, run one by one
-        data, _, masks = pad_batch(sequences, [], *padding, last=True)
-        out.append(Batch(data, form))
+    for batch in batches:  # a number of steps pads to whole pieces, run one by one
+        data, _, masks = pad_batch(batch.sequences, [], *padding, last=True)
+        out.append(Batch(data, batch.form))
     return out, masks
 
 

@@ -25,6 +25,7 @@ class Batch(NamedTuple):
 
     sequences: Sequences  # B arrays (T_b, *shape)
     form: str
+    together: Array | None = None  # a short list as one array, one sequence after the other
 
 
 def as_batch(
@@ -78,7 +79,7 @@ steps of 3 features; it looks transposed: pass x_test.T.
                 f"pass one or more arrays {_axes(shape)}."
             )
         if (checked := _alike(parts, shape, dtype, min_length, digits)) is not None:
-            return Batch(checked, "list")
+            return checked
         items, form = [(f"{name}[{b}]", s) for b, s in enumerate(parts)], "list"
         for n, s in items:
             refuse_masked(s, n)  # said first, whatever the shape of another one
@@ -163,12 +164,12 @@ def _are_rows(parts: list[Any], shape: tuple[int, ...]) -> bool:
 
 def _alike(
     parts: list[Any], shape: tuple[int, ...], dtype: Any, min_length: int, digits: bool
-) -> list[Array] | None:
+) -> Batch | None:
     """Plain arrays of one dtype, checked many at a time; None where one is not as it should be."""
     if set(map(type, parts)) != {np.ndarray} or len({s.dtype for s in parts}) > 1:
         return None
     came = parts[0].dtype
-    if came not in REAL or came.kind == "b" or {s.shape[1:] for s in parts} != {shape}:
+    if came not in REAL or came.kind == "b" or not all(s.ndim for s in parts):
         return None
     lengths = [*map(len, parts)]
     if min(lengths) < max(1, min_length):
@@ -179,17 +180,18 @@ def _alike(
     for n in range(0, len(parts), size):
         some = parts[n : n + size]
         try:
-            rows = _converted(
-                np.concatenate(some) if size > 1 else some[0], dtype, "", digits=digits
-            )
-        except DataError:
+            rows = np.concatenate(some) if size > 1 else some[0]
+            if rows.shape[1:] != shape:
+                return None
+            rows = _converted(rows, dtype, "", digits=digits)
+        except (DataError, ValueError):  # the latter for several shapes
             return None
         if rows.dtype == came:
             out += map(np.ascontiguousarray, some)
             continue
         ends = [*accumulate(lengths[n : n + size])]
         out += [rows[end - len(s) : end] for s, end in zip(some, ends, strict=True)]
-    return out
+    return Batch(out, "list", rows if size >= len(parts) > 1 else None)
 
 
 def _as_sequence(x: Any, shape: tuple[int, ...], dtype: Any, name: str, digits: bool) -> Array:

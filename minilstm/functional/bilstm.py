@@ -23,6 +23,7 @@ from minilstm.functional.lstm import (
     lstm_backward,
     lstm_forward,
 )
+from minilstm.functional.lstm_in_spans import lstm_advance
 from minilstm.functional.ragged import IntArray, reversed_rows
 
 Array = NDArray[Any]
@@ -40,6 +41,7 @@ class Parts(NamedTuple):
     """What the two directions are made of: a backend's LSTM, and how it moves rows."""
 
     lstm_forward: Callable[..., Any]
+    lstm_advance: Callable[..., Any]
     lstm_backward: Callable[..., Any]
     #: active -> what the functions below take as order: `ragged.reversed_rows`, where rows are
     order: Callable[[IntArray], IntArray]
@@ -63,6 +65,7 @@ FORWARD = "x (N, D), h0 (B, 2H), c0 (B, 2H), W (8H, D), R (8H, H), b (8H,), acti
 
 NUMPY_PARTS = Parts(
     lstm_forward,
+    lstm_advance,
     lstm_backward,
     reversed_rows,
     take=lambda rows, order: rows[order],
@@ -85,7 +88,8 @@ def bilstm_forward(
     gate_activation: str = "sigmoid",
     state_activation: str = "tanh",
     need_output: bool = True,
-) -> tuple[Array | None, LSTMState, BiLSTMCache]:
+    keep_cache: bool = True,
+) -> tuple[Array | None, LSTMState, BiLSTMCache | None]:
     """Run an LSTM in both directions over a batch of sequences of any lengths.
 
     With ~ for each sequence reversed in time::
@@ -104,6 +108,7 @@ def bilstm_forward(
     b : (8H,) bias
     packed : the forward and the backward half as `lstm_pack` arranged them, or None
     need_output : False skips h, for when the final state is all that is wanted
+    keep_cache : False gives None in the place of the cache, and wants `packed`
 
     Returns
     -------
@@ -120,7 +125,7 @@ def bilstm_forward(
     >>> h.shape, state.hidden[0].tolist() == [*h[-1, :2], *h[0, 2:]]
     ((7, 4), True)
     """
-    options = active, packed, gate_activation, state_activation, need_output
+    options = active, packed, gate_activation, state_activation, need_output, keep_cache
     return forward_with(NUMPY_PARTS, x, h0, c0, W, R, b, *options)
 
 
@@ -137,7 +142,8 @@ def forward_with(
     gate_activation: str = "sigmoid",
     state_activation: str = "tanh",
     need_output: bool = True,
-) -> tuple[Array | None, LSTMState, BiLSTMCache]:
+    keep_cache: bool = True,
+) -> tuple[Array | None, LSTMState, BiLSTMCache | None]:
     """`bilstm_forward` on the LSTM of any backend."""
     if active is None:
         active = np.ones(len(x), np.int64)  # (T,)
@@ -145,17 +151,21 @@ def forward_with(
     packs = (None, None) if packed is None else packed
     names = gate_activation, state_activation
     order = parts.order(active)  # (N,)
-    first, second = slice(0, 4 * H), slice(4 * H, 8 * H)
-    h, last, ahead = parts.lstm_forward(
-        x, h0[:, :H], c0[:, :H], W[first], R[first], b[first], active, packs[0], *names
-    )  # (1)
-    mirrored = parts.take(x, order)  # (N, D)
-    h_back, last_back, back = parts.lstm_forward(
-        mirrored, h0[:, H:], c0[:, H:], W[second], R[second], b[second], active, packs[1], *names
-    )  # (2)
+
+    def direction(x: Array, n: int) -> Any:
+        rows, half = slice(4 * H * n, 4 * H * (n + 1)), slice(H * n, H * (n + 1))
+        start = h0[:, half], c0[:, half]  # (B, H) each
+        if keep_cache:
+            learned = W[rows], R[rows], b[rows]
+            return parts.lstm_forward(x, *start, *learned, active, packs[n], *names)
+        keep = "output" if need_output else "state"
+        return parts.lstm_advance(x, *start, active, packs[n], keep, *names)
+
+    h, last, ahead = direction(x, 0)  # (1)
+    h_back, last_back, back = direction(parts.take(x, order), 1)  # (2)
     state = LSTMState(*(np.concatenate(s, axis=1) for s in zip(last, last_back, strict=True)))
     both = parts.join(h, h_back, order) if need_output else None  # (3) (N, 2H)
-    return both, state, BiLSTMCache(ahead, back, order)
+    return both, state, BiLSTMCache(ahead, back, order) if keep_cache else None
 
 
 @gated

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -49,12 +50,21 @@ class Packed(NamedTuple):
     order: IntArray  # (B,)
 
 
-def pack(sequences: Sequences) -> Packed:
+class Layout(NamedTuple):
+    """Where the steps of a few sequences lie as rows; kept for those of the same lengths."""
+
+    active: IntArray  # (T,)
+    order: IntArray  # (B,)
+    places: IntArray  # (N,) where each row stands among the steps laid one sequence after the other
+
+
+def pack(sequences: Sequences, together: Array | None = None) -> Packed:
     """Lay a list of sequences out as time-major rows.
 
     Parameters
     ----------
     sequences : list of B arrays (T_b, D) or (T_b,), each with at least one step, or (B, T, D)
+    together : the same steps as one array, one sequence after the other, where there is one already
 
     Returns
     -------
@@ -77,34 +87,48 @@ def pack(sequences: Sequences) -> Packed:
         B, T, *step = sequences.shape
         rows = np.ascontiguousarray(sequences.swapaxes(0, 1)).reshape(B * T, *step)
         return Packed(rows, np.full(T, B, np.int64), np.arange(B))
-    sequences = list(sequences)
-    plain = set(map(type, sequences)) == {np.ndarray}
-    if not (plain and REAL.issuperset([s.dtype for s in sequences])):
-        sequences = [as_array(s, f"sequences[{b}]") for b, s in enumerate(sequences)]
-    shapes = {s.shape[1:] for s in sequences}
-    if len(shapes) != 1:
-        raise DataError(
-            f"sequences has {len(sequences)} sequences of {len(shapes)} shapes of a step; give at "
-            "least one sequence, all of the same features."
-        )
-    (shape,) = shapes
-    lengths = np.fromiter(map(len, sequences), np.int64, len(sequences))  # (B,)
-    order = np.argsort(-lengths, kind="stable")  # (B,)
-    shortest, longest = lengths[order[-1]], lengths[order[0]]
-    if shortest in (0, longest) or len(sequences) * longest > _SMALL_BATCH:
-        return _packed(sequences, shape, lengths, order)
+    if together is None:
+        sequences = list(sequences)
+        plain = set(map(type, sequences)) == {np.ndarray}
+        if not (plain and REAL.issuperset([s.dtype for s in sequences])):
+            sequences = [as_array(s, f"sequences[{b}]") for b, s in enumerate(sequences)]
+        shapes = {s.shape[1:] for s in sequences}
+        if len(shapes) != 1:
+            raise DataError(
+                f"sequences has {len(sequences)} sequences of {len(shapes)} shapes of a step; give "
+                "at least one sequence, all of the same features."
+            )
+    lengths = tuple(map(len, sequences))
+    few = len(lengths) > 1 and len(lengths) * max(lengths) <= _SMALL_BATCH
+    if not (few and min(lengths)):
+        return _packed(sequences, np.array(lengths, np.int64))
     # Few numbers move in one call: one for each block would cost more than its steps.
-    steps = np.arange(longest)[:, None]  # (T, 1)
-    runs = steps < lengths[order]  # (T, B)
-    places = (steps + (np.cumsum(lengths) - lengths)[order])[runs]  # (N,)
-    rows = np.concatenate(sequences).take(places, axis=0)  # (N, D)
-    return Packed(rows, np.count_nonzero(runs, axis=1), order)
+    kept = layout(lengths)
+    together = np.concatenate(sequences) if together is None else together
+    return Packed(together.take(kept.places, axis=0), kept.active.copy(), kept.order.copy())
 
 
-def _packed(
-    sequences: list[Array], shape: tuple[int, ...], lengths: IntArray, order: IntArray
-) -> Packed:
-    """The same for sequences of one length, and for many numbers."""
+@lru_cache(maxsize=64)
+def layout(lengths: tuple[int, ...]) -> Layout:
+    """The layout of sequences of these lengths, each at least 1; its arrays are not written into.
+
+    Examples
+    --------
+    >>> layout((2, 3)).places.tolist()
+    [2, 0, 3, 1, 4]
+    """
+    steps = np.array(lengths, np.int64)  # (B,)
+    order = np.argsort(-steps, kind="stable")  # (B,)
+    time = np.arange(max(lengths))[:, None]  # (T, 1)
+    runs = time < steps[order]  # (T, B)
+    places = (time + (np.cumsum(steps) - steps)[order])[runs]  # (N,)
+    return Layout(np.count_nonzero(runs, axis=1), order, places)
+
+
+def _packed(sequences: Sequences, lengths: IntArray) -> Packed:
+    """`pack` for a single sequence, and for many numbers."""
+    shape = sequences[0].shape[1:]
+    order = np.argsort(-lengths, kind="stable")  # (B,)
     active = active_counts(lengths[order])  # (T,)
     if len(sequences) == 1:
         return Packed(np.ascontiguousarray(sequences[0]), active, order)

@@ -58,11 +58,22 @@ bias_learn_rate_factor : multiply the learning rate of that array; a number, or 
         packed = tuple(backend.lstm_pack(*(p[n][half] for n in LEARNABLES)) for half in halves)
         return {**p, "packed": packed}
 
-    def _compute(self, run: Run, x: Array, start: LSTMState) -> tuple[Array | None, LSTMState, Any]:
+    def _compute(
+        self, run: Run, x: Array, start: LSTMState, keep_cache: bool = True
+    ) -> tuple[Array | None, LSTMState, Any]:
         p = run.p
         learned = p["input_weights"], p["recurrent_weights"], p["bias"]
-        options = p.get("packed"), *self.activations, not self.keeps_last
+        options = p.get("packed"), *self.activations, not self.keeps_last, keep_cache
         return run.backend.bilstm_forward(x, *start, *learned, run.steps[0], *options)
+
+    def advance(
+        self, run: Run, x: Any, state: LSTMState | None, *, keep: bool, need_output: bool
+    ) -> tuple[Any, LSTMState | None, Any]:
+        """The output and the state of whole sequences; neither gates nor cells stay."""
+        if self.has_state_inputs or self.has_state_outputs:
+            return super().advance(run, x, state, keep=keep, need_output=need_output)
+        y, last, _ = self._compute(run, x, self._start(run, x, state), keep_cache=False)
+        return last.hidden if self.keeps_last else y, last, None
 
     def used_per_row(self, input_shape: Shape, itemsize: int) -> int:
         """Gates and states of both directions, what moves between them, and the gradients."""

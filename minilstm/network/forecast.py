@@ -148,7 +148,7 @@ def _check(net: Any, steps: Any) -> int:
 def _true_values(net: Network, actual: Any, size: int, past: Batch, steps: int) -> Array:
     """The true values that the open loop feeds, (S - 1, B, D)."""
     first: Any = net.layers[net.wiring.inputs[0]]
-    sequences, form = sequences_of(
+    sequences, form, _ = sequences_of(
         first, actual, net.dtype, net.data_format, "actual", others=net.others
     )
     one, of_history = form == "single", past.form == "single"

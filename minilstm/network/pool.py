@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from minilstm.arrays import axes_of
 from minilstm.backend import current_backend
 from minilstm.data.feature_names import step_in_order
 from minilstm.data.sequences import as_batch, as_step
@@ -124,9 +125,15 @@ class Pool(MutableMapping[Id, State]):
     def _news(self, name: str, value: Any) -> tuple[Array, bool]:
         """Rows of one sequence (T, D), and whether they came as one row."""
         value = step_in_order(value, self._first.feature_names, name, others=self._network.others)
-        if np.ndim(value) <= len(self._shape):
+        if axes_of(value) <= len(self._shape):
             return as_step(value, *self._how, name, **self._digits), True
-        return as_batch(value, *self._how, name, **self._digits).sequences[0], False
+        batch = as_batch(value, *self._how, name, **self._digits)
+        if batch.form != "single":
+            raise DataError(
+                f"{name} holds several sequences; give one step, {(*self._shape,)}, or the next T "
+                f"steps of one sequence, (T, {', '.join(map(str, self._shape))})."
+            )
+        return batch.sequences[0], False
 
     def _steps(self, ids: list[Id], rows: Array) -> Array:
         """Scores (n, C) of checked rows (n, D), one an id."""
@@ -209,6 +216,9 @@ class Pool(MutableMapping[Id, State]):
                 raise KeyError(f"the pool has no sequence {id!r}; delete one of its ids.")
             self._free.append(self._rows.pop(id))
 
+    def __repr__(self) -> str:
+        return f"Pool of {len(self)} sequences"
+
     def __iter__(self) -> Iterator[Id]:
         return iter(list(self._rows))
 
@@ -268,6 +278,10 @@ def _checked_ids(ids: Iterable[Any]) -> list[Id]:
     """Ids as strings and whole numbers of Python."""
     if isinstance(ids, (str, bytes)):
         raise DataError(f"ids is {ids!r}, one id; give a list of ids, [{ids!r}].")
+    if isinstance(ids, (set, frozenset)):
+        raise DataError(
+            f"ids is a {type(ids).__name__}, whose order is chance; give a list of ids."
+        )
     found = ids.tolist() if isinstance(ids, np.ndarray) else list(ids)
     for n, one in enumerate(found):
         if type(one) is str or type(one) is int:

@@ -7,6 +7,7 @@ import dataclasses
 import math
 from collections.abc import Iterator
 from functools import cache
+from typing import Any
 
 from minilstm.training.learn_rate import Function, InTurn, as_schedule
 from minilstm.training.options import TrainingOptions
@@ -51,13 +52,16 @@ def without_effect(
 
 def _changed(options: TrainingOptions) -> set[str]:
     """Names of the options that differ from the defaults; some hang on the solver."""
-    names = {f.name for f in dataclasses.fields(options)} - {"validation_data"}  # arrays
-    return {n for n in names if all(getattr(options, n) != getattr(u, n) for u in _usual())}
+    return {name for name, usual in _usual().items() if getattr(options, name) not in usual}
 
 
 @cache
-def _usual() -> list[TrainingOptions]:
-    return [TrainingOptions(solver) for solver in SOLVERS]
+def _usual() -> dict[str, list[Any]]:
+    """The defaults of each option, one for each solver."""
+    usual = [TrainingOptions(solver) for solver in SOLVERS]
+    names = [f.name for f in dataclasses.fields(TrainingOptions)]
+    names.remove("validation_data")  # arrays
+    return {name: [getattr(options, name) for options in usual] for name in names}
 
 
 def _of_validation(

@@ -84,7 +84,8 @@ class TrainingLoop:
 
     def run(self, ctrl_c: Interruption) -> tuple[Network, TrainingInfo]:
         """Train, and show it."""
-        preface = self.watch.preface(self.net, self.data, self.note)
+        told = self.net, self.data, self.note
+        preface = self.watch.preface(*told) if self.options.verbose else ""
         progress = Progress(self.options, self.total, list(self.history), preface)
         try:
             return self._run(ctrl_c, progress)

@@ -143,9 +143,7 @@ def update(
         total.append(norm)
         together = gradient_threshold_method == "global-l2norm"
         return [
-            rule(learn_rate * b.rate)._replace(
-                l2=b.l2, scale=common_scale if together else scale, bound=bound
-            )
+            rule(learn_rate * b.rate, b.l2, common_scale if together else scale, bound)
             for cut, (_, scale) in zip(cuts, by_array, strict=True)
             for b in cut
         ]
@@ -170,14 +168,16 @@ def update(
 
 def _solver(
     backend: Any, state: SolverState, momentum: float, b1: float, b2: float | None, epsilon: float
-) -> tuple[Callable[..., Any], Callable[[float], Any]]:
+) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """The step of the solver whose state this is, and its rule for a learning rate."""
     if isinstance(state, SgdmState):
-        return backend.sgdm_step, lambda rate: SgdmRule(rate, momentum)
+        return backend.sgdm_step, lambda rate, *rest: SgdmRule(rate, momentum, *rest)
     if isinstance(state, RmspropState):
         decay = SQUARED_DECAYS["rmsprop"] if b2 is None else b2
-        return backend.rmsprop_step, lambda rate: RmspropRule(rate, decay, epsilon)
+        return backend.rmsprop_step, lambda rate, *rest: RmspropRule(rate, decay, epsilon, *rest)
     decay = SQUARED_DECAYS["adam"] if b2 is None else b2
     t = state.t + 1
     correction = math.sqrt(1 - decay**t) / (1 - b1**t)
-    return backend.adam_step, lambda rate: AdamRule(rate * correction, b1, decay, epsilon)
+    return backend.adam_step, lambda rate, *rest: AdamRule(
+        rate * correction, b1, decay, epsilon, *rest
+    )

@@ -136,7 +136,7 @@ def _faster(
     # Recurrent layers in float32 are what was measured.
     if not (is_left_open(options.execution_environment) and units and net.dtype == np.float32):
         return backend, ""
-    steps = float(np.mean([len(s) for s in data.sequences[0]]))
+    steps = sum(map(len, data.sequences[0])) / len(data)
     side = choose_side(steps, min(options.mini_batch_size, len(data)), units)
     return (load_backend("cupy") if side.name == "gpu" else backend), side.note
 

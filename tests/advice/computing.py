@@ -3,7 +3,6 @@ Missing packages are played by the switch, and GPUs that cannot be used by a mod
 """
 
 import os
-import pickle
 import re
 import sys
 import tomllib
@@ -112,10 +111,6 @@ TABLE = [
      "make the layers or the input smaller", "build(LSTM(10))"),
     ("with patch('minilstm.checks.machine_memory', lambda: 2**28): build(LSTM(9)).stream(10**8)",
      "give fewer at once", "build(LSTM(9)).stream(10)"),
-    ("pickle.dumps(build(LSTM(3)).stream())",
-     r"pickle the network and stream.state, and set the state of a new stream, (net.stream\(\))",
-     "net = pickle.loads(pickle.dumps(build(LSTM(3))))\n"
-     "state = pickle.loads(pickle.dumps($1.state)); new = $1; new.state = state"),
     ("Addition(1001)", "at most (1000)", "Addition($1)"),
     ("with environment('numba'): training_backend('gpu')",
      "the backend ('cupy' or 'auto'), or the environment 'cpu'",

@@ -234,6 +234,10 @@ TABLE = [
      "build().pool().step($1, [[1, 2, 3]])"),
     ("build().pool().step([0.5], [[1, 2, 3]])", "strings and whole numbers are wanted; name the",
      "build().pool().step(['a'], [[1, 2, 3]]); build().pool().step([5], [[1, 2, 3]])"),
+    ("build().pool().step({'a'}, [[1, 2, 3]])", "whose order is chance; give a list of ids",
+     "build().pool().step(['a'], [[1, 2, 3]])"),
+    ("build().pool().step({'a': np.ones((2, 5, 3))})", "give one step, .*, or the next T",
+     "build().pool().step({'a': np.ones(3)}); build().pool().step({'a': np.ones((5, 3))})"),
     ("build().pool()['a']", "step it, or set its state first",
      "p = build().pool(); p.step(['a'], [[1, 2, 3]]); p['a']\n"
      "p = build().pool(); p['a'] = build().stream().state; p['a']"),

@@ -97,7 +97,7 @@ def test_sequences_come_and_go(backend):
     assert_streamed(stream.step(x[0]), second[0], backend, "float32")
     pool["b"] = stream.state
     assert bits(pool["b"]) == bits(stream.state)
-    assert pool.pop(5) and 5 not in pool
+    assert pool.pop(5) and 5 not in pool and repr(pool) == "Pool of 41 sequences"
     with pytest.raises(KeyError, match="the pool has no sequence 5; step it, or set its state"):
         pool[5]
     with pytest.raises(KeyError, match="the pool has no sequence 5; delete one of its ids"):
@@ -147,6 +147,11 @@ BAD = [
      "out."),
     ((["a", "b"], [[1, 2, 3]]), "x has shape (1, 3), but one time step of these 2 streams is "
      "(2, 3); pass one row for each stream."),
+    (({"a"}, [[1, 2, 3]]), "ids is a set, whose order is chance; give a list of ids."),
+    (({"a": np.ones((1, 5, 3))}, None), "ids['a'] holds several sequences; give one step, (3,), or "
+     "the next T steps of one sequence, (T, 3)."),
+    (({"a": np.ones((5, 1, 3))}, None), "ids['a'] holds several sequences; give one step, (3,), or "
+     "the next T steps of one sequence, (T, 3)."),
     (({"b": np.ones((2, 4))}, None), "ids['b'] has shape (2, 4), but the network wants (T, 3), T "
      "time steps of 3 features; check the number of features, or build the network with "
      "SequenceInput(4)."),

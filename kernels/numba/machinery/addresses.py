@@ -14,7 +14,7 @@ from numba import carray, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from minilstm.kernels.numba.machinery.buffers import LINE_BYTES, empty
+from minilstm.kernels.numba.machinery.buffers import LINE_BYTES, address_of, empty
 from minilstm.kernels.numba.machinery.compiling import inner
 
 Array = NDArray[Any]
@@ -60,12 +60,6 @@ def _layout(
         np.array(starts[:-1], np.int64)[:, None],
         starts[-1] // itemsize,
     )
-
-
-def address_of(a: Array) -> int:
-    """Where the memory of an array begins."""
-    address: int = a.__array_interface__["data"][0]
-    return address
 
 
 @intrinsic

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from minilstm.functional.ragged import IntArray
 from minilstm.kernels.numba.machinery.barrier import long_waits, make_counts
 from minilstm.kernels.numba.machinery.hardware import REGISTER_BYTES, lanes
+from minilstm.kernels.numba.machinery.steps import remembered
 from minilstm.kernels.numba.machinery.threads import get_num_threads, split, team
 
 Array = NDArray[Any]
@@ -65,6 +66,7 @@ def shares(
         _alone_until = now + TIMES_ALONE * (now - started)
 
 
+@remembered
 def sequence_spans(active: IntArray, parts: int) -> list[tuple[int, int]]:
     """Cut the sequences into spans of about as many steps each."""
     B = int(active[0])

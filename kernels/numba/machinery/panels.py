@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.kernels.numba.machinery.buffers import empty, zeros
+from minilstm.kernels.numba.machinery.buffers import empty
 from minilstm.kernels.numba.machinery.compiling import kernel
 from minilstm.kernels.numba.machinery.hardware import lanes
 from minilstm.kernels.numba.machinery.simd import copy_vector
@@ -23,15 +23,29 @@ class LSTMPanels(NamedTuple):
     backward: Array  # (ceil(H / V), G, V) R, V of its columns a panel
 
 
+@kernel("void(F[::1], i8, i8, i8, F[:, :, ::1])")
+def _pack_columns(flat, k_step, m_step, M, panels):
+    """Panels of a matrix (K, M) whose element (k, m) is number ``k k_step + m m_step``."""
+    Q, K, V = panels.shape
+    for q in range(Q):
+        count = min(V, M - q * V)
+        for k in range(K):
+            line, at = panels[q, k], k * k_step + q * V * m_step
+            for j in range(count):
+                line[j] = flat[at + j * m_step]
+            for j in range(count, V):
+                line[j] = 0
+
+
 def pack_columns(matrix: Array) -> Array:
     """Panels (ceil(M / V), K, V) of a matrix (K, M); missing columns are zero."""
     K, M = matrix.shape
     V = lanes(matrix.dtype)
-    panels = zeros((-(-M // V), K, V), matrix.dtype)
-    full = M // V
-    panels[:full] = matrix[:, : full * V].reshape(K, full, V).transpose(1, 0, 2)
-    if full * V < M:
-        panels[full, :, : M - full * V] = matrix[:, full * V :]
+    panels = empty((-(-M // V), K, V), matrix.dtype)
+    if matrix.flags.f_contiguous:
+        _pack_columns(_lines(matrix.T).reshape(-1), 1, K, M, panels)
+    else:
+        _pack_columns(_lines(matrix).reshape(-1), M, 1, M, panels)
     return panels
 
 
@@ -43,11 +57,11 @@ def _pack(W, R, b, forward, backward):
     for gate in range(4):
         for block in range(full):
             to, at = (4 * block + gate) * panel, gate * H + block * V
-            copy_vector(b, at, forward, to)
+            copy_vector(b, at, forward, to, V)
             for k in range(D):
-                copy_vector(W, k * G + at, forward, to + (1 + k) * V)
+                copy_vector(W, k * G + at, forward, to + (1 + k) * V, V)
             for k in range(H):
-                copy_vector(R, k * G + at, forward, to + (1 + D + k) * V)
+                copy_vector(R, k * G + at, forward, to + (1 + D + k) * V, V)
         for j in range(full * V, H):
             line, lane, g = forward[full, gate], j - full * V, gate * H + j
             line[0, lane] = b[g]
@@ -55,20 +69,26 @@ def _pack(W, R, b, forward, backward):
                 line[1 + k, lane] = W[k, g]
             for k in range(H):
                 line[1 + D + k, lane] = R[k, g]
+        if full * V < H:
+            for k in range(1 + D + H):
+                for lane in range(H - full * V, V):
+                    forward[full, gate, k, lane] = 0
     for block in range(len(backward)):
         first = block * V
         for g in range(G):
             line = backward[block, g]
             for lane in range(min(V, H - first)):
                 line[lane] = R[first + lane, g]
+            for lane in range(H - first, V):
+                line[lane] = 0
 
 
 def pack_lstm(W: Array, R: Array, b: Array) -> LSTMPanels:
     """Panels of W (G, D), R (G, H), b (G,)."""
     (G, D), H, V = W.shape, R.shape[1], lanes(R.dtype)
     blocks = -(-H // V)
-    forward = (zeros if H % V else empty)((blocks, 4, 1 + D + H, V), R.dtype)
-    backward = (zeros if H % V else empty)((blocks, G, V), R.dtype)
+    forward = empty((blocks, 4, 1 + D + H, V), R.dtype)
+    backward = empty((blocks, G, V), R.dtype)
     _pack(*(_lines(a) for a in (W.T, R.T, b)), forward, backward)
     return LSTMPanels(forward.reshape(4 * blocks, 1 + D + H, V), backward)
 
@@ -79,14 +99,28 @@ def _lines(a: Array) -> Array:
     return a if a.flags.writeable else a.copy()
 
 
+@kernel("void(F[:, :, ::1], F[:, ::1])")
+def _unpack(panels, columns):
+    """Rows (1 + D + H, G) of forward panels: the inverse of `_pack`."""
+    Q, K, V = panels.shape
+    G = columns.shape[1]
+    H = G // 4
+    for q in range(Q):
+        unit = q // 4 * V
+        at = q % 4 * H + unit
+        for k in range(K):
+            if unit + V <= H:
+                copy_vector(panels, (q * K + k) * V, columns, k * G + at, V)
+            else:
+                for j in range(H - unit):
+                    columns[k, at + j] = panels[q, k, j]
+
+
 def unpack_lstm(panels: Array, D: int, H: int) -> tuple[Array, Array, Array]:
     """W (G, D), R (G, H), b (G,) of forward panels; the inverse of `pack_lstm`."""
-    Q, K, V = panels.shape
-    gates = panels.reshape(Q // 4, 4, K, V).transpose(1, 2, 0, 3).reshape(4, K, -1)[:, :, :H]
-    columns = empty((K, 4, H), panels.dtype)  # (1 + D + H, 4, H)
-    columns[:] = gates.transpose(1, 0, 2)
-    flat = columns.reshape(K, 4 * H)
-    return flat[1 : 1 + D].T, flat[1 + D :].T, flat[0]
+    columns = empty((panels.shape[1], 4 * H), panels.dtype)  # (1 + D + H, G)
+    _unpack(panels, columns)
+    return columns[1 : 1 + D].T, columns[1 + D :].T, columns[0]
 
 
 def unpack_columns(panels: Array, M: int) -> Array:

@@ -12,7 +12,7 @@ from minilstm.kernels.numba.machinery.buffers import LINE_BYTES, empty
 from minilstm.kernels.numba.machinery.compiling import inner, kernel
 from minilstm.kernels.numba.machinery.hardware import REGISTER_BYTES, TILE_ROWS
 from minilstm.kernels.numba.machinery.panels import unpack_columns
-from minilstm.kernels.numba.machinery.simd import copy_vector
+from minilstm.kernels.numba.machinery.simd import copy_part, copy_vector
 from minilstm.kernels.numba.machinery.threads import run, split
 from minilstm.kernels.numba.machinery.tiled_rows import add_rows, set_rows
 
@@ -50,19 +50,15 @@ def multiply_rows(a, panels, bias, c, first, last):
 
 
 @inner
-def copy_columns(source, row, depth, column, count, panels, v, v_step):
-    """Panels of `depth` rows of a matrix: `count` columns, a vector to every v_step-th line."""
-    V = REGISTER_BYTES // source.itemsize
-    line, width = panels.shape[1], source.shape[1]
-    full = count // V
-    for k in range(depth):
-        for block in range(full):
-            copy_vector(
-                source, (row + k) * width + column + block * V,
-                panels, (v + block * v_step) * line + k * V,
-            )  # fmt: skip
-        for j in range(full * V, count):
-            panels[v + full * v_step, k * V + j - full * V] = source[row + k, column + j]
+def copy_numbers(source, at, count, target, to, step):
+    """`count` numbers from element `at` on: a vector to every `step`-th element from `to` on."""
+    V, j = REGISTER_BYTES // source.itemsize, 0
+    while j + V <= count:
+        copy_vector(source, at + j, target, to, V)
+        j += V
+        to += step
+    if j < count:
+        copy_part(source, at + j, target, to, count - j)
 
 
 @inner
@@ -104,7 +100,8 @@ def sum_of_outer(a, b, out, q_first, q_last):
     since = 0
     for n in range(0, N, BLOCK_ROWS):
         depth = min(BLOCK_ROWS, N - n)
-        copy_columns(b, n, depth, column, count, panels, 0, 1)
+        for k in range(depth):
+            copy_numbers(b, (n + k) * b.shape[1] + column, count, panels, k * V, line)
         add_outer(a, n * M, M, M, depth, panels, part, 0)
         since += depth
         if since >= FLUSH_ROWS or n + depth == N:

@@ -109,17 +109,13 @@ class Value:
         equal = b.icmp_signed("==", number, ir.Constant(number.type, wanted))
         return Value(b, b.select(equal, self.value, other.value))
 
-    def two_to_the_low_bits(self) -> Value:
-        """2^n, where n is the whole number in the low bits of a sum with 1.5 * 2^23 (2^52)."""
-        element, bias, shift = (_I32, 127, 23) if self.is_single else (_I64, 1023, 52)
+    def low_bits_as_exponent(self) -> Value:
+        """2^n, where n + 127 (n + 1023 in float64) is what the lowest bits hold."""
+        element, shift = (_I32, 23) if self.is_single else (_I64, 52)
         integers = ir.VectorType(element, self.lanes) if self.lanes else element
-
-        def constant(n: int) -> ir.Constant:
-            return ir.Constant(integers, [n] * self.lanes if self.lanes else n)
-
+        places = ir.Constant(integers, [shift] * self.lanes if self.lanes else shift)
         b = self.builder
-        exponent = b.add(b.bitcast(self.value, integers), constant(bias))
-        return Value(b, b.bitcast(b.shl(exponent, constant(shift)), self.type))
+        return Value(b, b.bitcast(b.shl(b.bitcast(self.value, integers), places), self.type))
 
 
 def number(n: int) -> ir.Constant:
@@ -188,17 +184,23 @@ class Lane:
             self._masked("store", ir.VoidType(), value.value, place, align, self.mask)
 
 
-@intrinsic
-def copy_vector(typing, source, source_at, target, target_at):
-    """One vector register's worth of numbers, from one array's memory to another's."""
+def _copier(part: bool) -> Any:
+    @intrinsic
+    def copy(typing, source, source_at, target, target_at, count):
+        def generate(context, builder, sig, args):
+            source_data, target_data = (data_of(context, builder, sig, args, n) for n in (0, 2))
+            lane = Lane(builder, sig.args[0].dtype, count=args[4] if part else None)
+            lane.store(lane.load(source_data, args[1]), target_data, args[3])
+            return context.get_dummy_value()
 
-    def generate(context, builder, sig, args):
-        source_data, target_data = (data_of(context, builder, sig, args, n) for n in (0, 2))
-        lane = Lane(builder, sig.args[0].dtype)
-        lane.store(lane.load(source_data, args[1]), target_data, args[3])
-        return context.get_dummy_value()
+        return types.void(source, source_at, target, target_at, count), generate
 
-    return types.void(source, source_at, target, target_at), generate
+    return copy
+
+
+# From one array's memory to another's: a vector register's worth of numbers whatever the count, or
+# the `count` first of them.
+copy_vector, copy_part = _copier(part=False), _copier(part=True)
 
 
 @intrinsic

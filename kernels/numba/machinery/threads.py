@@ -94,6 +94,8 @@ def run(
 def split(total: int, multiple: int, parts: int | None = None) -> list[tuple[int, int]]:
     """Cut range(total) into one span a thread, at multiples of `multiple`."""
     blocks = -(-total // multiple)
+    if blocks <= 1:
+        return [(0, total)]
     parts = max(1, min(get_num_threads() if parts is None else parts, blocks))
     cuts = [min(total, blocks * p // parts * multiple) for p in range(parts)] + [total]
     return list(pairwise(cuts))

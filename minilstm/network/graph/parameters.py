@@ -122,6 +122,8 @@ def _rounded(value: Array, dtype: Any, key: str) -> Array:
     """A column-major copy in a dtype; a number that is finite stays so, or is refused."""
     with np.errstate(over="ignore"):
         out = np.array(value, dtype, order="F")
+    if value.dtype == out.dtype:
+        return out
     lost = np.isfinite(value) & ~np.isfinite(out)
     if lost.any():
         raise ValueError(

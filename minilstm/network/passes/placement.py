@@ -60,9 +60,9 @@ class Placement:
             return layer.prepare(backend, p)
         p = {key: np.asarray(a) for key, a in p.items()}  # a user may have put a list there
         kinds = [(a.dtype, a.shape, a.strides) for a in p.values()]
-        bits = [a.ravel("K").view(np.int32) for a in p.values()]
+        bits = [a.ravel("K").view(np.int32 if a.nbytes % 8 else np.int64) for a in p.values()]
         before, copies, packed = self._arranged.get(layer.name, ([], [], None))
-        if kinds != before or not all(map(np.array_equal, bits, copies)):
+        if kinds != before or not all((b == c).all() for b, c in zip(bits, copies, strict=True)):
             copies, packed = [b.copy() for b in bits], layer.prepare(backend, p)["packed"]
             self._arranged[layer.name] = kinds, copies, packed
         return {**p, "packed": packed}

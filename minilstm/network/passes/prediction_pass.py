@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,16 +51,28 @@ class PredictionPass:
     def __post_init__(self) -> None:
         how = () if self.placement is None else (self.placement.arranged,)
         self.parameters = prepared(self.wiring.layers, self.backend, self.parameters, *how)
-        self.sources = [port.node for port in self.wanted]
-        self.nodes = ancestors(self.wiring, self.sources)
-        # For each output, whether it is one row a step, not one a sequence.
-        self.steps = [self.wiring.nodes[q.node].steps[q.output] for q in self.wanted]
+        itemsize = np.dtype(self.dtype).itemsize
+        way = _way(self.wiring, tuple(self.wanted), itemsize)
+        self.sources, self.nodes, self.steps = way.sources, way.nodes, way.steps
+        self.rows: int | None = None  # of a span at most; None where the batch must not be cut
+        if not way.uncut:
+            self.rows = span_rows(way.used, self.backend.gpu_bytes)
+            if self.backend.name == "numba":  # the twins keep as much as in training
+                self.rows = max(self.rows, SPAN_BYTES // max(1, itemsize * way.written))
 
     def forward(self, signals: Sequence[Signal], state: State) -> tuple[list[Signal], State]:
         """The wanted outputs of some steps, and the state after them."""
-        how: dict[str, Any] = {"nodes": self.nodes, "want": self.sources, "keep": "nothing"}
-        how["dtype"] = self.dtype
-        done = run_forward(self.wiring, self.backend, self.parameters, signals, state, **how)
+        done = run_forward(
+            self.wiring,
+            self.backend,
+            self.parameters,
+            signals,
+            state,
+            dtype=self.dtype,
+            nodes=self.nodes,
+            keep="nothing",
+            want=self.sources,
+        )
         return [done.values[port] for port in self.wanted], done.state
 
     def in_spans(self, signals: Sequence[Signal], state: State) -> tuple[list[Array], State]:
@@ -69,9 +81,8 @@ class PredictionPass:
         Outputs are (N, *shape) or (B, *shape), in packed order as the states are; a state {} is
         the initial one.
         """
-        active = signals[0].active
-        rows = _span_rows(self.wiring, np.dtype(self.dtype).itemsize, self.backend)
-        if rows >= len(signals[0].rows) or self.wiring.cannot_be_cut(training=False):
+        active, rows = signals[0].active, self.rows
+        if rows is None or rows >= len(signals[0].rows):
             outs, final = self.forward(signals, state)
             return [out.rows for out in outs], final
         ends = np.cumsum(active)  # (T,) rows up to and including each step
@@ -129,11 +140,13 @@ class PredictionPass:
             )
         results: list[list[Any]] = [[] for _ in self.wanted]
         states: list[State] = []
-        step = size or B
+        step, padding = size or B, padding or Padding()
         with reuse_memory(self.backend):
             for n in range(0, B, step):
-                part = [Batch(b.sequences[n : n + step], form) for b in batches]
-                part, masks = padded(part, padding or Padding())
+                part = batches
+                if step < B:
+                    part = [Batch(b.sequences[n : n + step], form) for b in batches]
+                part, masks = padded(part, padding)
                 start = {k: LSTMState(*(a[n : n + step] for a in s)) for k, s in state.items()}
                 outs, after = self._mini_batch(part, start, want_state)
                 states.append(after)
@@ -152,7 +165,7 @@ class PredictionPass:
         The rows go to where the backend computes once, and the outputs come back once.
         """
         backend = self.backend
-        packed = [pack(batch.sequences) for batch in batches]
+        packed = [pack(batch.sequences, batch.together) for batch in batches]
         order, form = packed[0].order, batches[0].form  # (B,)
         start = moved_state(state, lambda a: backend.to_device(a[order]))
         signals = [Signal(backend.to_device(p.rows), p.active) for p in packed]
@@ -174,16 +187,25 @@ class PredictionPass:
         return results, after
 
 
-def _span_rows(wiring: Wiring, itemsize: int, backend: Backend) -> int:
-    """Rows of a span at most: more than in training where little is written for each."""
-    per_row, _ = used_bytes(wiring, itemsize)
-    rows = span_rows(per_row, backend.gpu_bytes)
-    if backend.name != "numba":  # the twins keep as much as in training
-        return rows
-    return max(rows, SPAN_BYTES // max(1, itemsize * _written(wiring)))
+class _Way(NamedTuple):
+    """What is the same for every pass to some outputs of a network."""
+
+    sources: tuple[int, ...]  # nodes of the outputs
+    nodes: tuple[int, ...]  # those that run
+    steps: tuple[bool, ...]  # for each output, whether it is one row a step, not one a sequence
+    uncut: bool  # whether some layer needs all steps at once
+    used: int  # bytes that training needs for a row
+    written: int  # numbers that all layers put out for a row
 
 
 @lru_cache(maxsize=64)
+def _way(wiring: Wiring, wanted: tuple[Port, ...], itemsize: int) -> _Way:
+    sources = tuple(port.node for port in wanted)
+    steps = tuple(wiring.nodes[q.node].steps[q.output] for q in wanted)
+    rows = wiring.cannot_be_cut(training=False), used_bytes(wiring, itemsize)[0], _written(wiring)
+    return _Way(sources, tuple(ancestors(wiring, sources)), steps, *rows)
+
+
 def _written(wiring: Wiring) -> int:
     """Numbers that all layers together put out for a row, but for those that keep the last step."""
     return sum(

@@ -7,7 +7,6 @@ Axes: B batch, T time, N rows of a packed ragged batch.
 from __future__ import annotations
 
 import zlib
-from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -90,27 +89,25 @@ def run_forward(
     want : nodes whose values stay to the end besides those that nothing uses
     """
     chosen = tuple(range(len(wiring.nodes)) if nodes is None else sorted(nodes))
-    uses = dict(_uses(wiring, chosen, tuple(want)))
     nobody_ends = part.ending is not None and part.ending.start == part.ending.stop
     values: dict[Port, Signal] = {}
     after: State = {}
     caches: dict[int, Any] = {}
-    for n in chosen:
-        node = wiring.nodes[n]
-        layer, name = node.layer, node.layer.name
-        if not node.steps[0] and not layer.keeps_last and nobody_ends:
+    for stop in _route(wiring, chosen, tuple(want)):
+        n, layer, name = stop.node, stop.layer, stop.layer.name
+        if not stop.steps and not stop.keeps_last and nobody_ends:
             continue  # one row a sequence, but no sequence ends in this part
-        if n in wiring.inputs:
-            taken: list[Any] = [signals[wiring.inputs.index(n)]]
+        if stop.enters is not None:
+            taken: list[Any] = [signals[stop.enters]]
         else:
-            taken = [None if port is None else values[port] for port in node.inputs]
+            taken = [None if port is None else values[port] for port in stop.inputs]
         if len(taken) == 1:
             x, active = taken[0]
             steps = (active,)
         else:
             x = tuple(None if signal is None else signal.rows for signal in taken)
             steps = tuple(signal.active for signal in taken if signal is not None)
-        training = _training(part, name, node.steps[0])
+        training = None if part.key is None else _training(part, name, stop.steps)
         run = Run(backend, parameters[name], steps, training, dtype=dtype)
         last: LSTMState | None = None
         if isinstance(layer, Recurrent):
@@ -120,30 +117,26 @@ def run_forward(
             elif keep == "caches":
                 y, last, cache = layer.forward(run, x, before)
             else:
-                gates, used = keep == "gates", uses[n] > 0
-                y, last, cache = layer.advance(run, x, before, keep=gates, need_output=used)
+                gates = keep == "gates"
+                y, last, cache = layer.advance(run, x, before, keep=gates, need_output=stop.used)
         else:
             assert isinstance(layer, RowLayer)  # there are these two
             y, cache = layer.forward(run, x)
         if last is not None:
             after[name] = last
-        if keep == "caches" or (keep == "gates" and node.state_size):
+        if keep == "caches" or (keep == "gates" and stop.has_state):
             caches[n] = cache
-        for k, rows in enumerate(y if len(node.shapes) > 1 else (y,)):
+        for port, rows in zip(stop.outputs, y if len(stop.outputs) > 1 else (y,), strict=False):
             if rows is None:
                 continue  # nothing uses it
-            if k == 0 and not layer.keeps_last:
-                values[Port(n, k)] = Signal(rows, steps[0])
+            if port.output == 0 and not stop.keeps_last:
+                values[port] = Signal(rows, steps[0])
             else:  # one row a sequence
-                if k == 0 and part.ending is not None:
+                if port.output == 0 and part.ending is not None:
                     rows = rows[part.ending]
-                values[Port(n, k)] = Signal(rows, np.array([len(rows)], np.int64))
-        for port in node.inputs:
-            if port is not None:
-                uses[port.node] -= 1
-                if uses[port.node] == 0:
-                    for gone in [q for q in values if q.node == port.node]:
-                        del values[gone]
+                values[port] = Signal(rows, np.array([len(rows)], np.int64))
+        for port in stop.spent:
+            values.pop(port, None)
     return Forward(values, after, caches)
 
 
@@ -261,10 +254,9 @@ def zeros(like: Array, shape: tuple[int, ...]) -> Array:
     return np.zeros_like(like, order="C", shape=shape)
 
 
-def _training(part: Part, name: str, steps: bool) -> Training | None:
+def _training(part: Part, name: str, steps: bool) -> Training:
     """Random bits of a layer: those of the step, mixed with its name."""
-    if part.key is None:
-        return None
+    assert part.key is not None  # the caller has checked
     row = part.row if steps or part.ending is None else part.ending.start
     return Training((part.key * 0x9E3779B97F4A7C15 + _crc32(name)) % 2**64, row)
 
@@ -274,11 +266,45 @@ def _crc32(name: str) -> int:
     return zlib.crc32(name.encode())
 
 
+class _Stop(NamedTuple):
+    """A node on the way through a network, with all that is the same for every batch."""
+
+    node: int
+    layer: Layer
+    keeps_last: bool
+    has_state: bool  # of its own
+    enters: int | None  # the input of the network that enters here
+    inputs: tuple[Port | None, ...]
+    steps: bool  # its output has a row a step
+    outputs: tuple[Port, ...]
+    used: bool  # some output has a user, or is wanted
+    spent: tuple[Port, ...]  # outputs of nodes that nothing uses from here on
+
+
 @lru_cache(maxsize=256)
-def _uses(
-    wiring: Wiring, chosen: tuple[int, ...], want: tuple[int, ...]
-) -> tuple[tuple[int, int], ...]:
-    """How many inputs of the chosen nodes, or of what the caller wants, each of them feeds."""
-    fed = [port.node for n in chosen for port in wiring.nodes[n].inputs if port is not None]
-    counts = Counter([*fed, *want])
-    return tuple((n, counts[n]) for n in chosen)
+def _route(wiring: Wiring, chosen: tuple[int, ...], want: tuple[int, ...]) -> tuple[_Stop, ...]:
+    """The chosen nodes in order; `want` are those whose values stay."""
+    feeds = {n: {port.node for port in wiring.nodes[n].inputs if port is not None} for n in chosen}
+    last_user = {feeder: n for n in chosen for feeder in feeds[n]}
+    used = {*last_user, *want}
+    outputs = {n: tuple(Port(n, k) for k in range(len(wiring.nodes[n].shapes))) for n in chosen}
+    stops = []
+    for n in chosen:
+        node = wiring.nodes[n]
+        enters = wiring.inputs.index(n) if n in wiring.inputs else None
+        spent = [f for f in feeds[n] if last_user[f] == n and f not in want]
+        stops.append(
+            _Stop(
+                n,
+                node.layer,
+                node.layer.keeps_last,
+                node.state_size > 0,
+                enters,
+                node.inputs,
+                node.steps[0],
+                outputs[n],
+                n in used,
+                tuple(port for f in spent for port in outputs[f]),
+            )
+        )
+    return tuple(stops)
