@@ -15,7 +15,7 @@ from minilstm.proof.causes.equations import find_by_equations
 from minilstm.proof.causes.mistakes import CATALOGUE, Mistake
 from minilstm.proof.causes.recognition import Likeness
 from minilstm.proof.causes.repairs import Truth, repairs
-from minilstm.proof.causes.signatures import Evidence, Pattern, explain
+from minilstm.proof.causes.signatures import Coincidence, Evidence, Pattern, explain
 from minilstm.proof.derivatives.oracle import Oracle
 from minilstm.proof.derivatives.problem import Array, Gradients, Problem
 
@@ -100,7 +100,9 @@ def find_causes(
         held = {_without_numbers(s) for s in again.get(name, ())}
         fact = _is_fact(grads[name], exact[name])
         sure = [s for s in likely if fact or _without_numbers(s) in held]
-        causes[name] += [s for s in sure if not isinstance(s, Pattern) and s not in causes[name]]
+        firm = [s for s in sure if not isinstance(s, Pattern | Coincidence)]
+        causes[name] += [s for s in firm if s not in causes[name]]
+        causes[name] += [s for s in sure if isinstance(s, Coincidence) and not causes[name]]
         patterns = [s for s in sure if isinstance(s, Pattern)]
         pattern = patterns[0] if patterns else _pattern(next(e for e in here if e.name == name))
         told[name] = Told(tuple(causes[name]), "" if causes[name] else pattern)

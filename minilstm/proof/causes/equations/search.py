@@ -177,12 +177,14 @@ def _changed(full: Array, made: Array) -> bool:
 def _said(hunt: _Hunt, matches: list[Match], base: Changes, names: list[str] | None) -> list[str]:
     """Sentences of the mistakes that hold at the second input too, best first."""
     found: list[str] = []
+    best = 0.0
     for match in sorted(matches, key=_rank):
-        if found and (_is_odd(match) or match.mistake.rank > 1):
+        if found and _rank(match)[0] > best:
             break  # they say less
         sentence = _confirmed(hunt, match, base, names)
         if sentence and sentence not in found:
             found.append(sentence)
+            best = _rank(match)[0]
         if len(found) == MOST_SAID:
             break
     return found
@@ -207,10 +209,6 @@ def _confirmed(hunt: _Hunt, match: Match, base: Changes, names: list[str] | None
             return ""
         sentence = sentence.replace("{}", became)
     return sentence if wrong and second.alike(made, names) else ""
-
-
-def _is_odd(match: Match) -> bool:
-    return match.factor is not None and match.factor not in (0.0, -1.0, 2.0)
 
 
 def _rank(match: Match) -> tuple[float, int]:

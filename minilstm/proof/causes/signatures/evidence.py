@@ -45,6 +45,10 @@ class Pattern(str):
     """A sentence about where and how numbers are off, which names no cause."""
 
 
+class Coincidence(str):
+    """A cause that may be what two gradients share by nature: said where no other is."""
+
+
 class Case:
     """One array under suspicion: hand and exact in float64, and what can be asked of them.
 

@@ -23,6 +23,7 @@ from minilstm.proof.causes.signatures.entrywise import (
 )
 from minilstm.proof.causes.signatures.evidence import (
     Case,
+    Coincidence,
     Evidence,
     Factors,
     Pattern,
@@ -157,7 +158,9 @@ def _between(case: Case, cases: list[Case]) -> Iterator[str]:
         if not case.zero and other.is_that_of(case):
             yield f"It is exchanged with the gradient of {other.name}."
         else:
-            yield f"It is the gradient of {other.name}, copied or written to the wrong array."
+            yield Coincidence(
+                f"It is the gradient of {other.name}, copied or written to the wrong array."
+            )
         return
     for other in alike:
         made = case.exact + (other.hand if other.right else other.exact)
