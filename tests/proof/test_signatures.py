@@ -35,9 +35,7 @@ def with_block(exact, n, f, count=4):
 
 
 def rows_from(hand, n, value=0.0):
-    hand = hand.copy()
-    hand[n:] = value
-    return hand
+    return np.concatenate([hand[:n], np.full_like(hand[n:], value)])
 
 
 def shift(exact, by, axis, edge=0.0):
