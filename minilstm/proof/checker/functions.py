@@ -79,10 +79,10 @@ def problem_of(
         filled = {k: a.astype(wide) for k, a in {**arrays, **values}.items()}
         return _loss_of(forward(filled)[0], dy)
 
-    def returned(values: Mapping[str, Any], upstream: Any, backward: Callable[..., Any]) -> Any:
+    def returned(values: Mapping[str, Any], backward: Callable[..., Any]) -> Any:
         backward = backward if backward is pair.backward else pair.wrap(backward)
         filled = {**arrays, **values}
-        up = _widened(dy if upstream is None else upstream, values)
+        up = _widened(dy, values)
         # Backward may write into it.
         given = replaced(up, lambda d: d.copy() if isinstance(d, np.ndarray) else d)
         cache = unspent.pop() if unspent and not values else None
@@ -105,9 +105,9 @@ def problem_of(
         return found
 
     def gradients(
-        values: Mapping[str, Any], upstream: Any = None, backward: Callable[..., Any] = backward
+        values: Mapping[str, Any], backward: Callable[..., Any] = backward
     ) -> dict[str, Array | None]:
-        found = returned(values, upstream, backward)
+        found = returned(values, backward)
         others = [name for name in named if name not in arrays]
         by_name = sorted_gradients(found, arrays, pair.paths, others, wanted)
         if how.cuts(result):  # what only the other outputs depend on needs no gradient
@@ -142,7 +142,7 @@ def problem_of(
     problem.notes += [note for note in (*pair.notes, how.note(result)) if note]
     if numbers:  # those that backward gives gradients of are arrays, too
         passes = problem.forward_passes, problem.backward_passes + 1
-        found = returned({}, None, backward)
+        found = returned({}, backward)
         both = {*arrays, *numbers}
         given = with_gradients(found, [n for n in named if n in both], numbers, pair.paths, wanted)
         if given:

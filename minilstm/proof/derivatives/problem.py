@@ -94,16 +94,14 @@ class Problem:
                 f"arrays of floating-point numbers are {', '.join(self.arrays)}."
             )
 
-    def claimed(
-        self, replaced: Mapping[str, Array] | None = None, *upstream: Any
-    ) -> dict[str, Array | None]:
-        """One backward pass: the gradients that backward claims; from others, if they are given."""
+    def claimed(self, replaced: Mapping[str, Array] | None = None) -> dict[str, Array | None]:
+        """One backward pass: the gradients that backward claims."""
         self.backward_passes += 1
         if not replaced:
             grads = self.gradients({})
         else:
             with np.errstate(all="ignore"):
-                grads = self.gradients(replaced, *upstream)
+                grads = self.gradients(replaced)
         return {name: grads.get(name) for name in self.wrt or grads}
 
     def size(self, name: str) -> float:

@@ -76,7 +76,7 @@ def find_by_equations(
 def _find(
     problem: Problem, grads: Gradients, exact: Mapping[str, Array], wrong: Mapping[str, float]
 ) -> dict[str, list[str]]:
-    first = Trial(problem, problem.inputs, grads, problem.upstream)
+    first = Trial(problem, grads)
     for name, true in exact.items():
         known = np.isfinite(true)
         largest = float(np.abs(true[known]).max(initial=0.0))
@@ -92,7 +92,7 @@ def _find(
             first = small
     second = _trial(problem, moved(problem, resized(problem, grow=True)))
     if second is None or not any(second.is_wrong(n) for n in names):
-        second = Trial(problem, moved(problem, first.inputs), None, None)
+        second = Trial(_elsewhere(problem, moved(problem, first.inputs)))
     stages = [_reaching(first.tape, some) for some in mistakes(first.tape)]
     hunt = _Hunt(first, second, names, [MOST_VISITS])
     for stage in stages:
@@ -105,9 +105,15 @@ def _find(
 def _trial(problem: Problem, inputs: Mapping[str, Any]) -> Trial | None:
     """Both passes at an input of other sizes, which may not fit what is no input."""
     try:
-        return Trial(problem, inputs, None, None)
+        return Trial(_elsewhere(problem, inputs))
     except Exception:
         return None
+
+
+def _elsewhere(problem: Problem, inputs: Mapping[str, Any]) -> Problem:
+    assert problem.again is not None
+    problem.others.append(problem.again(inputs))
+    return problem.others[-1]
 
 
 def _reaching(tape: Tape, some: list[Mistake]) -> list[Reaching]:
