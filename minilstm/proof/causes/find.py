@@ -90,10 +90,9 @@ def find_causes(
                 causes[name] += said
                 known.add(name)
     factors = elsewhere.factors if problem.again else None
-    counts = problem.lengths if problem.again else problem.counts
     with np.errstate(all="ignore"):  # numbers of any size
-        explanations = explain(here, counts, factors)
-        again = explain(there, second.lengths if factors and second else counts, factors)
+        explanations = explain(here, problem.lengths, factors)
+        again = explain(there, (second or problem).lengths, factors)
     told = {}
     for name in wrong:
         likely = () if name in known else explanations.get(name, ())

@@ -132,7 +132,6 @@ def problem_of(
         magnitude=magnitude or float(sum(sizes)),
         terms=sum(sizes) + sum(a.size for a in arrays.values()),
         axes=axes or {},
-        counts=_counts(arrays, outputs, axes or {}),
     )
     # The true derivative is computed in float64, where the loss of float32 inputs is another one.
     if problem.eps <= np.finfo(np.float64).eps:
@@ -270,30 +269,6 @@ def _same(a: Any, b: Any) -> bool:
     if a is None or b is None:
         return a is b
     return bool(np.array_equal(a, b, equal_nan=np.asarray(a).dtype.kind in "fc"))
-
-
-def _counts(arrays: Mapping[str, Array], outputs: Any, axes: Mapping[str, Axes]) -> dict[str, int]:
-    """Lengths that may have become a factor: named axes first, then every other length once."""
-    counts: dict[str, int] = {}
-    words = {"batch": "the batch", "sequence": "the batch", "time": "the time steps"}
-    for name, array in arrays.items():
-        for word, length in zip(axes.get(name, ()), array.shape, strict=False):
-            if isinstance(word, str) and word != "gates":
-                counts.setdefault(words.get(word, f"the number of {word}s"), length)
-    if "the batch" in counts and "the time steps" in counts:
-        counts["the batch times the time steps"] = counts["the batch"] * counts["the time steps"]
-    outs = [(n, np.asarray(y)) for n, y in enumerate(leaves(outputs)) if is_number(y)]
-    lengths = [
-        *((f"axis {k} of {n}", d) for n, a in arrays.items() for k, d in enumerate(a.shape)),
-        *((f"axis {k} of output {n}", d) for n, y in outs for k, d in enumerate(y.shape)),
-    ]
-    for axis, length in lengths:
-        if length not in counts.values():
-            counts[f"the length of {axis}"] = length
-    for n, y in outs:
-        if y.size not in counts.values():
-            counts[f"the count of numbers in output {n}"] = y.size
-    return counts
 
 
 def _lengths(named: Mapping[str, Any], outputs: Any) -> dict[str, float]:

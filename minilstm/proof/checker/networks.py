@@ -128,7 +128,7 @@ def problem_of_network(net: Network, x: Any, y: Any) -> Problem:
         analytic=not any(isinstance(head.loss, FunctionLoss) for head in heads),
         axes={**_axes(net), **{n: ("row", *_features(a)) for n, a in inputs.items()}},
         rows=np.stack([sequences, steps], axis=1),  # (N, 2)
-        counts={**counts, **heads_divide},
+        lengths={**counts, **heads_divide},
         replay=replay,
         forward_passes=1,
     )

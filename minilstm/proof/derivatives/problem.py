@@ -39,8 +39,6 @@ class Problem:
     analytic: bool = False  # the loss is known to be safe for complex arrays
     axes: Mapping[str, Axes] = field(default_factory=dict)  # for the report; see `gradcheck`
     rows: Array | None = None  # (N, 2) sequence and time step of each row of an axis called "row"
-    # Sizes that could have become a factor of a gradient.
-    counts: Mapping[str, int] = field(default_factory=dict)
     # Gradients with one function replaced by a wrong one, for finding causes; and, where there is
     # no replay, what finds out what the functions compute.
     replay: Callable[..., Mapping[str, Array]] | None = None
@@ -51,7 +49,8 @@ class Problem:
     again: Callable[[Mapping[str, Any]], Problem] | None = None
     written: Callable[..., Any] | None = None  # backward as its author wrote it
     gradients_by: Callable[..., Gradients] | None = None
-    lengths: Mapping[str, float] = field(default_factory=dict)  # all sizes and constants by name
+    # Sizes and constants that could have become a factor of a gradient, by name.
+    lengths: Mapping[str, float] = field(default_factory=dict)
     # The outputs of f, or of equations given for it, where some arrays are replaced; its arrays may
     # be recorded ones (see `causes.equations`). The gradients that arrive at these outputs.
     forward: Callable[[Mapping[str, Any]], Any] | None = None

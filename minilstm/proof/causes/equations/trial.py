@@ -53,15 +53,8 @@ class Trial:
     @property
     def lengths(self) -> dict[str, int]:
         """Lengths that may become a factor, by what they are."""
-        outputs = {f"output {n}": node.value for n, node in enumerate(self.tape.outputs)}
-        shaped = {n: np.asarray(a) for n, a in {**self.inputs, **outputs}.items()}
-        found = {
-            f"the length of axis {k} of {n}": d
-            for n, a in shaped.items()
-            for k, d in enumerate(a.shape)
-        }
-        found |= {f"the count of numbers in {n}": a.size for n, a in shaped.items() if a.ndim > 1}
-        return {what: n for what, n in found.items() if n > 1}
+        found = self.problem.lengths.items()
+        return {what: int(n) for what, n in found if what.startswith("the ") and n > 1}
 
     def is_wrong(self, name: str) -> bool:
         """Whether a gradient of backward is wrong by more than rounding."""
