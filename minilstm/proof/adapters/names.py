@@ -7,8 +7,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from minilstm.errors import GradientError
 
 Path = tuple[str | int, ...]  # attributes, keys and places by which an array is reached
@@ -147,8 +145,3 @@ def nearest_path(ways: Sequence[Path], paths: Mapping[str, Path]) -> str | None:
             if len(fits) == 1:
                 return fits[0]
     return None
-
-
-def shape_of(part: Any) -> tuple[int, ...]:
-    """The shape of an array or number."""
-    return np.shape(part)

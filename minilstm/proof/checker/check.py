@@ -153,7 +153,7 @@ def _by_entry(
                 title = title.replace("complex", "difference")
                 return _by_entry(run, claims, "difference", title, [*notes, why_not])
     kinks = run.kinks(found)
-    found = with_silence(oracle, claims, found, rng)
+    found = with_silence(oracle, found, rng)
     errors = explained(oracle, claims, found)
     return run.report(errors, title, kinks, notes + claims.notes)
 
@@ -204,7 +204,7 @@ def _by_direction(run: _Run) -> GradientReport:
         ):
             error = replace(error, undecided=NOT_TESTED, note=UNSEEN)
         found[name] = Comparison(error, along, 1.0, along, 0.0, silent)
-    found = with_silence(Oracle(problem, method), claims, found, rng)
+    found = with_silence(Oracle(problem, method), found, rng)
     errors = [comparison.error for comparison in found.values()]
     return run.report(errors, title, kinks, notes + claims.notes)
 

@@ -9,7 +9,6 @@ from dataclasses import replace
 import numpy as np
 
 from minilstm.proof.checker.comparison import Comparison
-from minilstm.proof.derivatives.claims import Claims
 from minilstm.proof.derivatives.oracle import Oracle, moved_to
 from minilstm.proof.derivatives.problem import Array, Problem
 from minilstm.proof.reports.report import NOT_TESTED
@@ -35,7 +34,7 @@ PLACES = 3  # at which both gradients are looked at again
 
 
 def with_silence(
-    oracle: Oracle, claims: Claims, found: dict[str, Comparison], rng: np.random.Generator
+    oracle: Oracle, found: dict[str, Comparison], rng: np.random.Generator
 ) -> dict[str, Comparison]:
     """The same comparisons, in which what was not tested says so.
 
