@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import fields
 from functools import cache
+from importlib import metadata
 from typing import Any
 
 from minilstm.record import Backend as Backend
@@ -158,6 +160,15 @@ def ready_kernels() -> frozenset[str]:
     return frozenset(f"{k.name} {dtype}" for k in compiling.kernels for dtype in k._compiled)
 
 
+def kernel_seconds() -> float:
+    """Seconds that this process has waited for Numba kernels to be compiled or read so far."""
+    if "minilstm.kernels.numba.machinery.compiling" not in sys.modules:
+        return 0.0
+    from minilstm.kernels.numba.machinery import compiling
+
+    return compiling.waited_seconds()
+
+
 def warmup(dtype: str = "float32", say: Callable[[str, float], None] | None = None) -> None:
     """Compile the Numba kernels for a dtype now, instead of when each is first used.
 
@@ -249,6 +260,21 @@ def reuse_memory(backend: Backend) -> Iterator[None]:
 def is_installed(package: str) -> bool:
     """Whether a package could be imported, found without importing it."""
     return importlib.util.find_spec(package) is not None
+
+
+def installed_version(package: str, module: str = "") -> str | None:
+    """The version of a package, whose module may have another name; None where not installed.
+
+    Slim installations leave out what pip knows of a package: then the package itself says it, where
+    it has been imported.
+    """
+    module = module or package
+    if not is_installed(module):
+        return None
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return str(getattr(sys.modules.get(module), "__version__", "unknown"))
 
 
 def numba_works(say: bool = False) -> bool:

@@ -29,16 +29,27 @@ void *memcpy(void *to, const void *from, unsigned n) {
 
 static int run(void) {
     static model_state state;
+#ifdef MODEL_WINDOW
+    static float x[MODEL_WINDOW * MODEL_INPUTS], all[MODEL_ROWS * MODEL_OUTPUTS];
+    float *scores = all + (MODEL_ROWS - 1) * MODEL_OUTPUTS; /* of the last row */
+    char text[] = "after a window the highest score is that of class 0\n";
+#else
     float x[MODEL_INPUTS] = {0}, scores[MODEL_OUTPUTS];
-    int t, j, best = 0;
+    int t;
     char text[] = "after 10 steps the highest score is that of class 0\n";
+#endif
+    int j, best = 0;
     if (model_self_test() < 0.0f) {
         say("other bits than the network's\n");
         return 1;
     }
     say("the bits of the network\n");
+#ifdef MODEL_WINDOW
+    model_window(&state, x, all);
+#else
     model_reset(&state);
     for (t = 0; t < 10; t++) model_step(&state, x, scores);
+#endif
     for (j = 1; j < MODEL_OUTPUTS; j++) if (scores[j] > scores[best]) best = j;
     text[sizeof text - 3] = (char)('0' + best % 10);
     say(text);

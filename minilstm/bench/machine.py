@@ -8,11 +8,10 @@ import os
 import platform
 import sys
 from datetime import date
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from minilstm.backend import current_backend, is_installed, measuring, vector_bits
+from minilstm.backend import current_backend, installed_version, measuring, vector_bits
 from minilstm.training.environment import processor
 from minilstm.version import __version__
 
@@ -39,7 +38,7 @@ def describe(threads: int) -> dict[str, Any]:
         "date": date.today().isoformat(),
         "minilstm": __version__,
         "python": platform.python_version(),
-        **{p: metadata.version(p) if is_installed(p) else None for p in PACKAGES},
+        **{p: installed_version(p) for p in PACKAGES},
         "gpu": measuring().describe() if backend == "cupy" else None,
     }
 

@@ -8,7 +8,6 @@ import platform
 import sys
 import time
 from functools import partial
-from importlib import metadata
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from minilstm.backend import (
     current_backend,
     get_num_threads,
     gpu_devices,
+    installed_version,
     is_installed,
     load_backend,
     warmup,
@@ -53,7 +53,7 @@ def info(options: argparse.Namespace) -> dict[str, Any]:
         net = load_model(options.model)
         if options.markdown or not options.json:
             page = card_markdown if options.markdown else card_text
-            print(page(net, options.model.name).rstrip())
+            print(page(net, str(options.model)).rstrip())
         return {
             "layers": [{"kind": layer.kind, "name": layer.name} for layer in net.layers],
             "learnables": sum(v.size for v in net.parameters.values()),
@@ -70,7 +70,7 @@ def info(options: argparse.Namespace) -> dict[str, Any]:
         raise ValueError("--markdown writes the page of a model; name its file.")
     modules = {"mat-io": "matio"}  # where a package's module has another name
     packages = {
-        name: metadata.version(name) if is_installed(modules.get(name, name)) else None
+        name: installed_version(name, modules.get(name, ""))
         for name in ("numpy", "numba", "matplotlib", "scipy", "mat-io")
     }
     found = {

@@ -16,7 +16,10 @@ def export_model(options: argparse.Namespace) -> dict[str, Any]:
 
     path = options.out
     if path is None:
-        path = options.model.with_suffix(".c" if options.to is None else f".{options.to}")
+        ending = "c" if options.to is None else options.to
+        # A state dict must not take the place of the model.
+        kept = "state-dict." if ending == "safetensors" else ""
+        path = options.model.with_suffix(f".{kept}{ending}")
     elif options.to is not None and path.suffix.lower() != f".{options.to}":
         raise ValueError(
             f"--out is {str(path)!r}, but --to is {options.to!r}; leave one of them out, or let "

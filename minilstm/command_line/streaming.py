@@ -79,6 +79,7 @@ def stream_lines(options: argparse.Namespace) -> dict[str, Any]:
         cells = _cells(line, said.separator or ",")
         if may_be_heading and _is_heading(cells, names, said.on_bad_line == "skip"):
             may_be_heading = False
+            _check_separator(line, number, cells, names, net, said.separator or ",")
             columns = _named_columns(cells, names, net, said, windows, number)
             continue
         try:
@@ -324,6 +325,25 @@ def _is_heading(cells: Sequence[str], names: Sequence[str] | None, skip: bool) -
     if names is not None and set(cells) >= set(names) and None in map(finite_number, cells):
         return True
     return cells != [] and all(map(is_name, cells))
+
+
+def _check_separator(
+    line: str, number: int, cells: Sequence[str], names: Sequence[str] | None, net: Network,
+    separator: str,
+) -> None:  # fmt: skip
+    """Refuse a heading that names the features where another character separates them."""
+
+    def fits(split: Sequence[str]) -> bool:
+        known = None if names is None else set(names)
+        return len(split) == net.input_size if known is None else set(split) >= known
+
+    for other in ";,\t|":
+        if not fits(cells) and fits(_cells(line, other)):
+            found, wanted = ("tab" if a == "\t" else a for a in (other, separator))
+            raise DataError(
+                f"line {number} names the features between {found!r}, but {wanted!r} was expected; "
+                f"say --separator {found!r}."
+            )
 
 
 def _named_columns(

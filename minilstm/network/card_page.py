@@ -4,7 +4,9 @@ What a network does not know is left out, so a network of any age has a page.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping
+from pathlib import PurePath
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,7 +30,7 @@ def card_markdown(net: Any, name: str = "MODEL") -> str:
     Parameters
     ----------
     net : Network or Predictor
-    name : of its file, for the title and the command lines
+    name : path of its file, for the command lines; its last part is the title
 
     Examples
     --------
@@ -41,7 +43,7 @@ def card_markdown(net: Any, name: str = "MODEL") -> str:
     For every sequence it gives one of 2 classes: sit, walk.
     ...
     """
-    parts = [f"# {_cell(name)}", *predicts(net)]
+    parts = [f"# {_cell(PurePath(name).name)}", *predicts(net)]
     for section in sections(net, name):
         parts.append(f"## {section.title}")
         if section.lines:
@@ -194,10 +196,11 @@ def _is_table(value: Any) -> bool:
 def _use(net: Any, name: str) -> list[str]:
     if len(net.input_names) > 1 or len(net.output_names) > 1:
         return [f"`net = minilstm.load({name!r})`"]
-    lines = [f"`minilstm predict {name} DATA`", f"`minilstm evaluate {name} DATA`"]
+    path = shlex.quote(name)
+    lines = [f"`minilstm predict {path} DATA`", f"`minilstm evaluate {path} DATA`"]
     is_live = not any(node.is_whole(training=False) for node in net.wiring.nodes)
     if is_live and isinstance(net.input_size, int):
-        lines.append(f"`minilstm stream {name} < LINES`")
+        lines.append(f"`minilstm stream {path} < LINES`")
     return [*lines, f"`net = minilstm.load({name!r}); scores = net.predict(x)`"]
 
 

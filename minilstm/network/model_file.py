@@ -42,6 +42,7 @@ from minilstm.network.self_check import (
     draw_inputs,
     numpy_scores,
 )
+from minilstm.network.state_file import FORMAT as STATE_FORMAT
 
 Array = NDArray[Any]
 
@@ -158,6 +159,11 @@ def from_bytes(
             "it again, or save the model again."
         ) from error
     text = others.pop(FORMAT, None)
+    if text is None and STATE_FORMAT in others:
+        raise ModelFileError(
+            f"{path} holds states that save_state wrote, not a network; load the network itself, "
+            "and give this file to load_state of its stream() or pool()."
+        )
     if text is None:
         raise ModelFileError(
             f"{path} is a safetensors file, but not one that minilstm wrote (no {FORMAT!r} "

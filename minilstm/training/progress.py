@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from minilstm.backend import is_installed
+from minilstm.backend import is_installed, kernel_seconds
 from minilstm.training.history import TrainingInfo, format_heading, format_row, metric_columns
 from minilstm.training.options import TrainingOptions
 
@@ -32,6 +32,7 @@ class Progress:
 
     def __post_init__(self) -> None:
         self.started = self.last_line = time.perf_counter()
+        self.compiled = kernel_seconds()  # before; what comes is waited for once
         if self.options.plots == "training-progress":
             from minilstm.plots import LiveTrainingProgress
 
@@ -65,7 +66,8 @@ class Progress:
             or quiet_for_long
             or not math.isnan(row.get("validation_loss", math.nan))
         ):
-            left = (now - self.started) / done * (self.total - done)
+            worked = max(0.0, now - self.started - (kernel_seconds() - self.compiled))
+            left = worked / done * (self.total - done)
             self._line(f"{format_row(row)}  {_clock(left):>8}")
             self.last_line = now
 

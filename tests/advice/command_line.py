@@ -181,6 +181,8 @@ TABLE = [
     ("model(); command('stream m.safetensors', 'ax,ay,az\\n')",
      "the columns that it was trained on",
      "model(); command('stream m.safetensors', 'ax,ay\\n1,2\\n').count('\\n') == 1"),
+    ("model(); command('stream m.safetensors', 'ax;ay\\n1;2\\n')", "say (--separator ';')",
+     "model(); command('stream m.safetensors --separator ;', 'ax;ay\\n1;2\\n').count('\\n') == 1"),
     ("two_inputs().replace(classes=['a', 'b']).save('m'); command('predict m ' + put(HEAD + BODY))",
      "call (predict) in Python", "two_inputs().$1([x, t])"),
     ("training(HEAD + BODY, '--best')", "add (--validation-share 0.2), or",

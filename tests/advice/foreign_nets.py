@@ -28,6 +28,12 @@ def torch(arrays, *layers, **options):
     return ml.from_pytorch("a.safetensors", list(layers) or [ml.LSTM(2)], **options)
 
 
+def ordered(*layers):
+    """The network of a file of numpy, whose arrays have an order."""
+    np.savez("a.npz", **SQUARES)
+    return ml.from_pytorch("a.npz", list(layers))
+
+
 def imported(what):
     """What the command import prints."""
     return command(f"import {FILES}/{what} --out m.safetensors")
@@ -93,6 +99,11 @@ TABLE = [
     ("torch(SQUARES, ml.FullyConnected(2), ml.FullyConnected(2))",
      r"like its module, such as (FullyConnected)\(..., (name='a')\)",
      "torch(SQUARES, ml.$1(2, $2), ml.$1(2, name='z'))"),
+    ("ordered(ml.FullyConnected(2), ml.FullyConnected(2))",
+     r"like its module, such as (FullyConnected)\(..., (name='a')\)",
+     "ordered(ml.$1(2, $2), ml.FullyConnected(2))"),
+    ("torch(DENSE, ml.FullyConnected(2), ml.FullyConnected(2))", "leave it out",
+     "torch(DENSE, ml.FullyConnected(2))"),
     ("torch({'weight': np.ones((1, 1), 'i1')}, ml.FullyConnected(1))", "save it as (float32)",
      "torch({'weight': np.ones((1, 1), '$1')}, ml.FullyConnected(1))"),
     ("torch({'weight': np.full((1, 1), 1e300), 'bias': np.zeros(1, 'f4')}, ml.FullyConnected(1))",

@@ -79,6 +79,10 @@ TABLE = [
     ("ml.load(cut(saved(), -1))", "copy it again, or save the model again", "again()"),
     ("save_file({'a': np.ones(1)}, 'n.safetensors'); ml.load('n.safetensors')",
      r"only files made by (net.save) can be loaded", "net = build(); ml.load($1('n.safetensors'))"),
+    ("build().stream().save_state('s'); ml.load('s')",
+     r"network itself, and give this file to (load_state) of its (stream\(\)) or (pool\(\))",
+     "build().stream().save_state('s'); build().$2.$1('s'); "
+     "build().pool().save_state('s'); build().$3.$1('s')"),
     ("ml.load(saved(set_to('format_version', 99)))", "update minilstm to read it", "again()"),
     ("ml.load(saved(set_to('classes', ['b', 'a']), signed=False))",
      "copy it again, or save the model", "ml.load(saved()); again()"),
@@ -89,6 +93,6 @@ TABLE = [
      "with patch('pathlib.Path.read_bytes', broken_disk): build().stream().load_state('s')",
      "free some space, change the permissions",
      "build().stream().save_state('s'); build().stream().load_state('s')"),
-    ("with patch('minilstm.network.model_file.open', broken_disk, create=True): ml.load(saved())",
+    ("path = saved()\nwith patch('pathlib.Path.read_bytes', broken_disk): ml.load(path)",
      "free some space, change the permissions", "ml.load(saved())"),
 ]  # fmt: skip

@@ -13,6 +13,8 @@ def exported(w, *words, to="m.c", code=0):
 def to(w):
     facts = w.run("export", MODEL, "--to", "js")
     assert facts["files"] == ["trained/model.js"] == [facts["path"]]
+    facts = w.run("export", MODEL, "--to", "safetensors")
+    assert facts["files"] == ["trained/model.state-dict.safetensors"]
     said = exported(w, "--to", "js", code=2)[0]["error"]
     assert "but --to is 'js'; leave one of them out, or let the name end in .js" in said
 

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
 from xml.etree import ElementTree
@@ -121,6 +122,15 @@ def test_info(files, capsys):
     facts = last_json(capsys)
     assert facts["classes"] == ["down", "up"]
     assert facts["learnables"] == 4 * 8 * (8 + 2 + 1) + 2 * 8 + 2
+
+
+def test_versions_of_a_slim_installation(capsys, monkeypatch):
+    def without_facts(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", without_facts)
+    assert main(["info", "--json"]) == 0
+    assert last_json(capsys)["numpy"] == np.__version__
 
 
 def test_plot_draws_the_model_beside_it_or_where_told(files, capsys, tmp_path):

@@ -141,6 +141,16 @@ def test_a_heading_of_other_names_or_in_the_middle(stream):
     assert (code, len(lines)) == (2, 1) and said.startswith("minilstm: line 4 is 'ax,ay,az', but")
 
 
+@pytest.mark.parametrize("model", ["named", "plain"])
+@pytest.mark.parametrize(("between", "called"), [(";", ";"), ("\t", "tab"), ("|", "|")])
+def test_a_heading_with_another_separator_names_it(models, stream, between, called, model):
+    text = ("ax,ay,az\n" + PLAIN_TEXT).replace(",", between)
+    assert stream(text, model) == (
+        2, [], f"minilstm: line 1 names the features between {called!r}, but ',' was expected; say "
+        f"--separator {called!r}.\n",
+    )  # fmt: skip
+
+
 def test_an_empty_line_starts_anew(models, stream):
     again = expected(models, ROWS)
     assert stream(PLAIN_TEXT + "  \n" + PLAIN_TEXT)[1] == again + again

@@ -41,6 +41,14 @@ def both_ways(mode="last"):
     return net_of(ml.SequenceInput(3), ml.BiLSTM(5, output_mode=mode), ml.FullyConnected(4))
 
 
+def sized(net, size):
+    """The network with a last layer whose numbers are about so large."""
+    layers = [a for a in net.layers if not isinstance(a, ml.RegressionOutput)]
+    longer = net_of(*layers, ml.FullyConnected(2, name="sized"), ml.RegressionOutput())
+    last = {k: size * a for k, a in longer.parameters.items() if k.startswith("sized/")}
+    return longer.replace(parameters={**net.parameters, **last}, statistics=net.statistics)
+
+
 def can_run(kind):
     """Whether what runs such a file is installed."""
     tool = "gcc" if kind == ".c" else "node" if kind in ON_NODE else None

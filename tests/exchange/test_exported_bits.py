@@ -246,13 +246,98 @@ def test_what_javascript_does_not_round_is_exact():
     np.testing.assert_array_equal(x - n * arithmetic.LN2_HIGH, exact)
 
 
-def test_not_a_number_stays_one():
-    program = program_of(ml.Network(plain(), rng=np.random.default_rng(0)))
-    x = np.array([[0.1, np.nan, 0.3]], np.float32)
-    assert np.isnan(run_rows(program, x)).all()
-    text = c99(program, SelfTest(x[:, :0], x[:0], 0), "model")
-    if (found := runners.run_c(text, "model", program, [x])) is not None:
-        assert np.isnan(found[2][0]).all()
+def test_a_row_that_is_not_finite_changes_no_state(exported):
+    """Its scores are NaN, those of a whole window too; the next good row goes on from before."""
+    program, given, good = exported.program, exported.sequences[-1], exported.answers[-1]
+    window, xs = program.window is not None, []
+    for bad in (np.nan, np.inf, -np.inf):
+        x = given.copy() if window else np.insert(given, 3, 0.0, axis=0)
+        x[3, 1] = bad
+        xs.append(x)
+    wanted = np.full_like(good, np.nan) if window else np.insert(good, 3, np.nan, axis=0)
+    answers = [(run_window if window else run_rows)(program, x) for x in xs]
+    if (found := runners.run_c(c99(program, exported.test, "m"), "m", program, xs)) is not None:
+        answers += found[2]
+    for answer in answers:
+        np.testing.assert_array_equal(answer, wanted)
+
+
+REFUSED = """import {Model} from "./model.mjs";
+const model = new Model(), fresh = new Model(), said = [];
+const told = work => {
+  try { work(); said.push("taken"); } catch (e) { said.push(`${e.name}: ${e.message}`); }
+};
+for (const x of [[0, NaN, 0], [null, 0, 0], [0, "1", 0], [0, 0, 1e39], new Array(3), [1, 2], null])
+  told(() => model.step(x));
+if (String(model.step([1, 2, 3])) !== String(fresh.step([1, 2, 3]))) said.push("another state");
+told(() => model.window(new Float32Array(6).fill(NaN)));
+console.log(JSON.stringify(said));"""
+
+
+@needs_node
+def test_javascript_refuses_what_is_no_row_and_keeps_its_state(tmp_path):
+    net = ml.Network(plain(4), rng=np.random.default_rng(0))
+    program = program_of(net, window=2)
+    x = draw_rows(net, 2)
+    text = javascript(program, SelfTest(x, run_window(program, x), 0), "model")
+    (tmp_path / "model.mjs").write_text(text)
+    (tmp_path / "run.mjs").write_text(REFUSED)
+    done = subprocess.run(["node", "run.mjs"], cwd=tmp_path, capture_output=True, text=True)
+    wanted = "RangeError: step takes 3 finite numbers of float32, but "
+    told = ["x[1] is NaN", "x[0] is null", 'x[1] is "1"', "x[2] is 1e+39", "x[0] is undefined",
+            "got 2", "got null"]  # fmt: skip
+    window = "RangeError: window takes 6 finite numbers of float32, but x[0] is NaN"
+    assert json.loads(done.stdout) == [*(wanted + end for end in told), window], done.stderr
+
+
+NAMES = ['say "w\u00e4"', "what??/\\", "*/ one\ntwo\u2028three", "const x // 7", "export z"]
+
+
+@pytest.fixture
+def named(tmp_path):
+    """A folder with a model in C and JavaScript, whose names are hard to write."""
+    layers = [ml.SequenceInput(3, feature_names=NAMES[:3]), ml.LSTM(4), ml.FullyConnected(5)]
+    net = ml.Network([*layers, ml.Softmax()], rng=np.random.default_rng(0), classes=NAMES)
+    for kind in ("c", "js", "html"):
+        ml.export(net, tmp_path / f"model.{kind}")
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+    return tmp_path
+
+
+@needs_gcc
+def test_a_c_file_tells_its_names(named):
+    (named / "main.c").write_text(
+        '#include <stdio.h>\n#include "model.c"\n'
+        "static const char *const names[] = MODEL_CLASSES, *const features[] = MODEL_FEATURES;\n"
+        "int main(void) {\n"
+        '    for (int n = 0; n < 8; n++) printf("%s%c", n < 5 ? names[n] : features[n - 5], 0);\n'
+        "    return 0;\n}\n"
+    )
+    words = ["gcc", *STRICT, "-ffp-contract=off", "main.c", "-o", "main"]
+    subprocess.run(words, cwd=named, check=True)
+    done = subprocess.run(["./main"], cwd=named, capture_output=True, check=True)
+    assert done.stdout.decode().split("\0")[:-1] == NAMES + NAMES[:3]
+
+
+@needs_node
+def test_javascript_tells_its_names(named):
+    script = 'import * as m from "./model.js"; console.log(JSON.stringify([m.CLASSES, m.FEATURES]))'
+    done = subprocess.run(["node", "--input-type=module", "-e", script], cwd=named,
+                          capture_output=True, text=True)  # fmt: skip
+    assert json.loads(done.stdout) == [NAMES, NAMES[:3]], done.stderr
+    assert f"const CLASSES = {json.dumps(NAMES)};" in (named / "model.html").read_text()
+
+
+@needs_gcc
+@pytest.mark.parametrize("words", [["g++"], ["gcc", "-std=c89"]], ids=" ".join)
+def test_a_c_file_says_how_it_is_compiled(words, named):
+    if shutil.which(words[0]) is None:
+        pytest.skip(f"{words[0]} is not installed")
+    done = subprocess.run([*words, "-c", "model.c"], cwd=named, capture_output=True, text=True)
+    assert re.findall(r"error: (.*)", done.stderr) == [
+        '#error "Compile this file as C99 (-std=c99); who includes it in C++ defines MODEL_HEADER '
+        'before."'
+    ]
 
 
 def _weights(exported):

@@ -81,6 +81,34 @@ def test_our_own_export_comes_back_in_bits(case, tmp_path):
     assert np.abs(back.predict(x) - net.predict(x)).max() < 1e-6
 
 
+KNOWN = {
+    "features": [{"name": "ax", "unit": "g"}, {"name": "ay", "unit": "g"},
+                 {"name": "time (s)", "unit": "s"}],
+    "rate": 50.0, "description": {"separator": ";", "label_column": "label"},
+    "shaping": {"rate": 50.0}, "targets": ["speed", "load"], "card": {"scores": {}},
+}  # fmt: skip
+
+
+def test_what_a_network_knows_of_its_data_comes_back(tmp_path):
+    names = [f["name"] for f in KNOWN["features"]]
+    layers = [ml.SequenceInput(3, feature_names=names), ml.LSTM(8), ml.FullyConnected(2)]
+    net = ml.Network(layers, rng=np.random.default_rng(0), about=KNOWN)
+    ml.export(net, tmp_path / "a.onnx")
+    back = ml.from_onnx(tmp_path / "a.onnx")
+    assert back.about == {k: v for k, v in KNOWN.items() if k != "card"}
+    assert list(back.layers[0].feature_names) == names and back.others == net.others == {"label"}
+    row = {"time (s)": 3.0, "ay": 2.0, "ax": 1.0}
+    assert np.array_equal(back.stream().step(row), net.stream().step([1.0, 2.0, 3.0]))
+    ml.export(back, tmp_path / "b.onnx")
+    assert (tmp_path / "b.onnx").read_bytes() == (tmp_path / "a.onnx").read_bytes()
+    (tmp_path / "a.onnx").write_bytes((tmp_path / "b.onnx").read_bytes().replace(b"ax", b"ay"))
+    with pytest.raises(
+        ml.ModelFileError, match=r"a.onnx is no whole file of its kind \("
+    ) as caught:
+        ml.from_onnx(tmp_path / "a.onnx")
+    assert str(caught.value).endswith("; copy it again, or write it again.")
+
+
 def model(nodes, arrays, axes=("batch", "time", D), extra=b"", outputs=("y",), opset=14):
     """A graph from x to y."""
     graph = b"".join(pb.message(1, n) for n in nodes) + pb.message(2, "net") + extra

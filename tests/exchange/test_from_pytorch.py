@@ -1,6 +1,8 @@
 """State dicts of PyTorch in layers of ours: the outputs that PyTorch gave, within 1e-6.
 Whatever fits no layer, or is left over, is named."""
 
+import warnings
+
 import numpy as np
 import pytest
 from other_files import FILES, agrees
@@ -97,6 +99,39 @@ def test_modules_are_taken_by_name_or_number(tmp_path):
     )
 
 
+SQUARE = [ml.FullyConnected(2), ml.ReLU(), ml.FullyConnected(2), ml.FullyConnected(2)]
+
+
+def first_weights(tmp_path, names, layers):
+    """Which modules of an ordered file the layers took, counted from 1, and what was told."""
+    np.savez(tmp_path / "a.npz", **squares(*names))
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        net = ml.from_pytorch(tmp_path / "a.npz", layers)
+    taken = [a[0, 0] for k, a in net.parameters.items() if "weights" in k]
+    assert all(w.category is UserWarning and w.filename == __file__ for w in told)
+    return taken, [str(w.message) for w in told]
+
+
+def test_a_guess_between_modules_is_told_once(tmp_path):
+    said = (
+        "the layer FullyConnected takes out, the first of out, a, b, which all fit it; to be sure, "
+        "name each layer like its module, such as FullyConnected(..., name='out')."
+    )
+    assert first_weights(tmp_path, ["out", "a", "b"], SQUARE) == ([1, 2, 3], [said])
+    # Numbers tell the order; where they run the other way, the order of the file stays the rule.
+    assert first_weights(tmp_path, ["l.0", "l.2", "l.10"], SQUARE) == ([1, 2, 3], [])
+    taken, told = first_weights(tmp_path, ["l2", "l1", "l3"], SQUARE)
+    assert taken == [1, 2, 3] and told == [said.replace("out, a, b", "l2, l1, l3").replace(
+        "out", "l2")]  # fmt: skip
+    # A name keeps its module from the layers before it, in a part of the network as well.
+    last = ml.FullyConnected(2, name="out")
+    assert first_weights(tmp_path, ["out", "a1", "a2"], [*SQUARE[:3], last]) == ([2, 3, 1], [])
+    taken, told = first_weights(tmp_path, ["x.out", "y.out", "z"], [last, *SQUARE[1:3], SQUARE[3]])
+    assert taken == [1, 2, 3]
+    assert told[0].startswith("the layer out takes x.out, the first of x.out, y.out, which all fit")
+
+
 def test_no_bias_is_a_bias_of_zero_and_two_are_added(tmp_path):
     rng = np.random.default_rng(0)
     cell = {"weight_ih": rng.standard_normal((8, 3)), "weight_hh": rng.standard_normal((8, 2))}
@@ -115,6 +150,8 @@ REFUSED = {
     "left over": ("checkpoint.pt", "holds fc (FullyConnected, 8 to 2), norm (BatchNormalization, 8 "
                   "to 8), which no layer takes; add the layers, or choose a part of the file with "
                   "prefix."),
+    "too many": ({"weight": np.ones((8, 8))}, "has no module left for the layer FullyConnected (4 "
+                 "fully connected layer), as the layers before it take all of them; leave it out."),
     "no module": ("plain.pt", "holds no module for the layer BiLSTM (BiLSTM with 4 hidden units), "
                   "but lstm (LSTM, 3 to 4), fc (FullyConnected, 4 to 2); give layers of these "
                   "kinds and sizes, in their order."),
@@ -132,12 +169,16 @@ REFUSED = {
 }  # fmt: skip
 
 
+LAYERS = {"left over": [ml.BiLSTM(4), ml.BiLSTM(4)],
+          "too many": [ml.FullyConnected(8), ml.FullyConnected(4)]}  # fmt: skip
+
+
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_does_not_fit_is_named(case, tmp_path):
     what, sentence = REFUSED[case]
     path = FILES / what if isinstance(what, str) else saved(tmp_path, what)
     with pytest.raises(ml.ModelFileError) as caught:
-        ml.from_pytorch(path, [ml.BiLSTM(4), ml.BiLSTM(4)] if "left" in case else [ml.BiLSTM(4)])
+        ml.from_pytorch(path, LAYERS.get(case, [ml.BiLSTM(4)]))
     assert str(caught.value) == f"{path} {sentence}"
 
 

@@ -5,11 +5,13 @@ import json
 import re
 import shutil
 import subprocess
+from functools import partial
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
-from exported_nets import can_run, plain
+from exported_nets import both_ways, can_run, plain
 
 import minilstm as ml
 
@@ -68,8 +70,8 @@ def test_a_machine_has_the_bits(machine, folder):
     run([*runner, "./model"], folder)
 
 
-@pytest.mark.parametrize("board", BOARDS)
-def test_a_board_has_the_bits(board, folder):
+def on_board(board, folder):
+    """What the start file says of model.c."""
     flags, machine = BOARDS[board]
     needs(THUMB[0], "qemu-system-arm")
     image = ["-T", "board.ld", "start.c", "-lgcc", "-o", "model.elf"]
@@ -80,8 +82,25 @@ def test_a_board_has_the_bits(board, folder):
         cwd=folder, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0
-    said = done.stdout + done.stderr
-    assert "the bits of the network\nafter 10 steps the highest score is that of" in said
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_a_board_has_the_bits(board, folder):
+    said = "the bits of the network\nafter 10 steps the highest score is that of"
+    assert said in on_board(board, folder)
+
+
+@pytest.mark.parametrize("mode", ["last", "sequence"])
+def test_a_board_takes_windows(mode, tmp_path):
+    net = both_ways(mode)
+    with ml.use_backend("numpy"):
+        best = np.atleast_2d(net.predict(np.zeros((20, 3))))[-1].argmax()
+    ml.export(net, tmp_path / "model.c", window=20, check=False)
+    for file in BOARD.iterdir():
+        shutil.copy(file, tmp_path)
+    said = f"the bits of the network\nafter a window the highest score is that of class {best}\n"
+    assert said in on_board("Cortex-M4", tmp_path)
 
 
 #: bytes of an object for Cortex-M4: code, and code with constants
@@ -113,10 +132,18 @@ def test_the_object_for_a_cortex_m4_is_small(weights, tmp_path):
 # ---------------------------------------------------------------- a page in a browser
 
 DROP = """<script>
-const rows = "ay,ax,az\\n" + "1,2,3\\n".repeat(30), event = new DataTransfer();
-event.items.add(new File([rows], "a.csv"));
-addEventListener("load", () => setTimeout(() =>
-  document.dispatchEvent(new DragEvent("drop", {dataTransfer: event, cancelable: true})), 200));
+const tables = TABLES, seen = [], at = id => document.getElementById(id).textContent;
+addEventListener("load", async () => {
+  for (const rows of tables) {
+    const event = new DataTransfer();
+    event.items.add(new File([], "a.csv"));
+    Blob.prototype.text = async () => rows; // a true read takes true time, and the clock is none
+    document.dispatchEvent(new DragEvent("drop", {dataTransfer: event, cancelable: true}));
+    await new Promise(r => setTimeout(r, 100));
+    seen.push([at("best"), at("said")]);
+  }
+  document.getElementById("about").textContent = encodeURIComponent(JSON.stringify(seen));
+});
 </script>"""
 MOTION = """<script>
 DeviceMotionEvent.requestPermission = async () => "granted"; // nobody is there to be asked
@@ -129,25 +156,26 @@ addEventListener("load", () => setTimeout(async () => {
 </script>"""
 
 
+def seen_in_chromium(folder, after=""):
+    """What a browser makes of a page after something was done to it: text by id."""
+    file = folder / "seen.html"
+    file.write_text((folder / "page.html").read_text() + after)
+    words = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom",
+             "--virtual-time-budget=20000", f"--user-data-dir={folder}"]  # fmt: skip
+    done = subprocess.run([*words, str(file)], capture_output=True, text=True, timeout=100)
+    return dict(re.findall(r'<\w+ id="(\w+)"[^>]*>([^<]*)</', done.stdout))
+
+
 @pytest.fixture
 def page(tmp_path):
     """A page, and what a browser makes of it after something was done to it."""
     needs("chromium", "node")
     features = [{"name": name, "unit": "g"} for name in ("ax", "ay", "az")]
     net = plain(32, classes=["stand", "</script>", "run", "sit"]).replace(
-        about={"features": features}
+        about={"features": features, "description": {"id_column": "walk"}}
     )
     report = ml.export(net, tmp_path / "page.html")
-
-    def seen(after=""):
-        file = tmp_path / "seen.html"
-        file.write_text((tmp_path / "page.html").read_text() + after)
-        words = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom",
-                 "--virtual-time-budget=20000", f"--user-data-dir={tmp_path}"]  # fmt: skip
-        done = subprocess.run([*words, str(file)], capture_output=True, text=True, timeout=100)
-        return dict(re.findall(r'<\w+ id="(\w+)"[^>]*>([^<]*)</', done.stdout))
-
-    return report, seen, net
+    return report, partial(seen_in_chromium, tmp_path), net
 
 
 def test_a_page_in_a_browser_has_the_bits(page):
@@ -160,11 +188,77 @@ def test_a_page_in_a_browser_has_the_bits(page):
     )
 
 
-def test_a_table_dropped_on_a_page_runs_by_the_names_of_its_columns(page):
+TAKES = "the model takes 3: ax, ay, az"
+ROWS = "1,2,3\n" * 4
+MANY = f"columns without names, but {TAKES}; send these alone, or with a heading."
+#: a table; the row that the network saw and how often, or None; what the page says
+TABLES = {
+    "by name": ("ay,ax,az\n" + ROWS, [2, 1, 3], 4, ""),
+    "misspelt": (
+        "ax,Ay,az\n" + ROWS, None, 0,
+        f"The columns are ax, Ay, az, but {TAKES} (missing: ay; unknown: Ay); "
+        "rename, add or drop columns.",
+    ),
+    "twice": (
+        "ax,ay,az,ax\n1,2,3,4", None, 0,
+        f"The columns are ax, ay, az, ax, but {TAKES} (twice: ax); rename, add or drop columns.",
+    ),
+    "another column": (
+        "ax,ay,az,battery\n1,2,3,4", None, 0,
+        f"The columns are ax, ay, az, battery, but {TAKES} (unknown: battery); "
+        "rename, add or drop columns.",
+    ),
+    "too many": ("1,2,3,4\n5,6,7,8", None, 0, f"The first line has 4 {MANY}"),
+    "too few": ("1,2\n5,6", None, 0, f"The first line has 2 {MANY}"),
+    "not features": (
+        ',timestamp,ax,ay,az,label\n' + '0,"1,5",1,2,3,"a, ""b"""\n' * 4, [1, 2, 3], 4,
+        "Columns not used: (no name), timestamp, label.",
+    ),
+    "recordings": (
+        "recording;ax;ay;az\n" + "a;9;9;9\n" * 5 + "b;1,0;2;3\n" * 4, [1, 2, 3], 4,
+        "2 recordings; b, the last, is shown.",
+    ),
+    "learned id": (
+        "walk,ax,ay,az\n" + "a,9,9,9\n" * 5 + "b,1,2,3\n", [1, 2, 3], 1,
+        "2 recordings; b, the last, is shown.",
+    ),
+    "apart": (
+        "id\tax\tay\taz\na\t1\t2\t3\nb\t1\t2\t3\na\t1\t2\t3", None, 0,
+        "Line 4 goes back to a, but the lines of a recording have to come together; sort them.",
+    ),
+    "not finite": (
+        "ax,ay,az\n" + ROWS + "\n1,nan,3\n1e39,2,3\n1,2\n" + ROWS, [1, 2, 3], 8,
+        "Line 7 and 2 more of 12 left out: no row of 3 numbers.",
+    ),
+}  # fmt: skip
+
+
+def test_a_table_dropped_on_a_page_is_read_by_name_or_refused(page):
     _, seen, net = page
-    scores = net.predict(np.tile(np.float32([2, 1, 3]), (30, 1)))[-1]
-    word = ["stand", "&lt;/script&gt;", "run", "sit"][int(scores.argmax())]
-    assert seen(DROP)["best"] == f"{word} {scores.max():.3f} after 30 steps"
+    found = seen(DROP.replace("TABLES", json.dumps([t[0] for t in TABLES.values()])))
+    found = json.loads(unquote(found["about"]))
+    for (case, (_, row, T, said)), answer in zip(TABLES.items(), found, strict=True):
+        best = ""
+        if row is not None:
+            scores = net.predict(np.tile(np.float32(row), (T, 1)))[-1]
+            best = f"{net.classes[scores.argmax()]} {scores.max():.3f} after {T} steps"
+        assert answer == [best, said], case
+
+
+def test_a_page_without_names_of_features_counts_columns(tmp_path):
+    needs("chromium", "node")
+    tables = ["u,i,n\n" + ROWS, "time,u,v,w\n1,1,2,3\n", "time,u,v\n", "u,v,w,k\n1,2,3,4"]
+    ml.export(plain(8), tmp_path / "page.html")
+    found = seen_in_chromium(tmp_path, DROP.replace("TABLES", json.dumps(tables)))["about"]
+    bests, said = zip(*json.loads(unquote(found)), strict=True)
+    assert [best[-7:] for best in bests] == ["4 steps", "1 steps", "", ""]
+    assert said == (
+        "",
+        "Columns not used: time.",
+        "",
+        "The columns are u, v, w, k, but the model takes 3: x1, x2, x3 (4 features); rename, add "
+        "or drop columns.",
+    )
 
 
 def test_a_phone_that_moves_feeds_a_page(page):

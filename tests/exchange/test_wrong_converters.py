@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from exported_nets import both_ways, can_run, deep, plain
+from exported_nets import both_ways, can_run, deep, plain, sized
 
 import minilstm as ml
 from minilstm.exchange import export as door
@@ -124,16 +124,20 @@ def test_more_than_24_wrong_converters_are_planted():
     assert len(PLANTED) + len(TEXTS) >= 24
 
 
-@pytest.mark.parametrize("kind", [".c", ".js", ".onnx"])
+@pytest.mark.parametrize(
+    ("kind", "size"), [(".c", 1), (".js", 1), (".onnx", 1), (".onnx", 1e-3), (".onnx", 1e5)]
+)
 @pytest.mark.parametrize("mistake", PLANTED)
-def test_a_wrong_converter_is_found(mistake, kind, tmp_path, monkeypatch):
+def test_a_wrong_converter_is_found(mistake, kind, size, tmp_path, monkeypatch):
     can_run(kind)
     name, wrong = PLANTED[mistake]
+    net = NETS[name]() if size == 1 else sized(NETS[name](), size)
+    window = None if name == "deep" else 9
     emitter = {".c": "c99", ".js": "javascript", ".onnx": "onnx"}[kind]
     right = getattr(door, emitter)
     monkeypatch.setattr(door, emitter, lambda program, *more: right(wrong(program), *more))
     with pytest.raises(ValueError, match=FAULT):
-        ml.export(NETS[name](), tmp_path / f"m{kind}", window=None if name == "deep" else 9)
+        ml.export(net, tmp_path / f"m{kind}", window=window)
     assert not list(tmp_path.iterdir())
 
 

@@ -226,6 +226,10 @@ def test_the_page_of_a_network():
     assert text.startswith(net.summary() + "\n\nFor every time step it gives one of 2 classes: run")
     assert "\n  feature  unit  smallest  largest\n  ax       g     -1        4\n" in text
     assert "\n  minilstm stream m.safetensors < LINES\n" in text and "## " not in text
+    below = card_markdown(net, "a b/m.safetensors")
+    assert below == PAGE.replace("minilstm.load('", "minilstm.load('a b/").replace(
+        " m.safetensors DATA", " 'a b/m.safetensors' DATA").replace(
+        " m.safetensors <", " 'a b/m.safetensors' <")  # fmt: skip
 
 
 def test_pages_of_networks_that_know_little():

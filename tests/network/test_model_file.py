@@ -176,6 +176,19 @@ def test_other_files_are_refused(tmp_path):
             ml.load(path)
 
 
+def test_a_file_of_states_is_told_from_a_network(tmp_path):
+    layers = [ml.SequenceInput(3), ml.LSTM(2)]
+    net = ml.Network(layers, rng=np.random.default_rng(0))
+    said = (
+        "holds states that save_state wrote, not a network; load the network itself, and give this "
+        "file to load_state of its stream\\(\\) or pool\\(\\)\\."
+    )
+    for part in (net.stream(), net.pool()):
+        part.save_state(tmp_path / "states")
+        with refused(tmp_path / "states", said):
+            ml.load(tmp_path / "states")
+
+
 def test_a_pickle_is_refused_and_never_run(tmp_path):
     class Trap:
         def __reduce__(self):

@@ -94,6 +94,21 @@ def test_an_lstm_of_any_shape(backend, D, H, lengths, seed, spread):
          lstm_bound(problem))  # fmt: skip
 
 
+def test_inputs_with_errors_of_their_own(backend):
+    (arrays, *rest), rng = lstm_problem(3, 8, [20]), np.random.default_rng(1)
+    exact = {k: a.astype(np.float64) for k, a in arrays.items()}
+    alone = {**exact, "h0": exact["h0"][0], "c0": exact["c0"][0]}
+    none = rounding.hidden_error_bound(**alone, x_error=np.zeros((20, 3)))
+    assert np.array_equal(none, lstm_bound((arrays, *rest)).h)
+    error = 1e-3 * abs(exact["x"])
+    bound = rounding.hidden_error_bound(**alone, x_error=error)
+    want = NUMPY.lstm_forward(**exact)[0]
+    for _ in range(20):
+        moved = exact["x"] + error * rng.choice([-1, 1], error.shape)
+        got = backend.lstm_forward(**{**arrays, "x": moved.astype(np.float32)})[0]
+        assert (none < abs(got - want)).any() and (abs(got - want) <= bound).all()
+
+
 def test_how_tight_the_bound_is(backend):
     """Of a worst case over all roundings a sum of n random ones fills about 1 / sqrt(n)."""
     medians = []

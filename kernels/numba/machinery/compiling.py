@@ -35,6 +35,7 @@ OPTIONS: dict[str, Any] = {
 FLOATS = {"float32": "f4", "float64": "f8"}
 _FLOAT64 = np.dtype(np.float64)
 QUIET_SECONDS = 0.7  # of compiling before a line on the terminal says why nothing happens
+LOG_SECONDS = 3.0  # the same where there is no terminal, over all kernels so far
 
 SOURCES = Path(__file__).parents[1]  # all that a kernel is made of: the twins and this folder
 
@@ -235,10 +236,11 @@ def _stamp() -> tuple[Any, ...]:
 
 
 class _line_if_it_takes_long:
-    """Say on a terminal, while this thread waits, that kernels are compiled and how many are."""
+    """Say, while this thread waits, that kernels are compiled; on a terminal how many are."""
 
     def __enter__(self) -> None:
-        self.over = threading.Event()
+        self.over, self.began = threading.Event(), time.perf_counter()
+        self.asked = bool(_at_work.rest)  # for all kernels, by who needs no line in a log
         watch = threading.Thread(target=self._watch, daemon=True)
         with suppress(RuntimeError):  # where no thread can be started nothing is said
             watch.start()
@@ -246,11 +248,14 @@ class _line_if_it_takes_long:
     def __exit__(self, *error: object) -> None:
         self.over.set()
         _counting.erase()
+        with _counting.lock:
+            _counting.waited += time.perf_counter() - self.began
 
     def _watch(self) -> None:
         seconds = 0.0 if _counting.announced else QUIET_SECONDS
         while not self.over.wait(seconds):
-            _counting.show()
+            waited = _counting.waited + time.perf_counter() - self.began
+            _counting.show(in_log=waited >= LOG_SECONDS and not self.asked)
             seconds = 0.2
 
 
@@ -259,10 +264,11 @@ class _Counting:
 
     def __init__(self) -> None:
         self.announced, self.shown, self.lock = False, "", threading.Lock()
+        self.waited = 0.0  # seconds, all threads together
 
-    def show(self) -> None:
-        terminal = sys.stderr.isatty()
-        if not (terminal or "ipykernel" in sys.modules):
+    def show(self, in_log: bool) -> None:
+        terminal = sys.stderr is not None and sys.stderr.isatty()
+        if not (terminal or in_log or "ipykernel" in sys.modules):
             return
         with self.lock:
             if not self.announced:
@@ -292,3 +298,8 @@ def _print(text: str) -> None:
 
 
 _counting = _Counting()
+
+
+def waited_seconds() -> float:
+    """How long this process has waited for kernels to be compiled or read from the disk."""
+    return _counting.waited

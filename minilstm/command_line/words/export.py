@@ -28,7 +28,12 @@ def add_export(
         choices=("c", "js", "wasm", "html", "onnx", "safetensors", "json"),
         help="kind of file (default: that of --out, or c)",
     )
-    export.add_argument("--out", type=path, help="file (default: MODEL's name, ending in --to)")
+    export.add_argument(
+        "--out",
+        type=path,
+        help="file (default: MODEL's name, ending "
+        "in --to; for a state dict .state-dict.safetensors)",
+    )
     export.add_argument("--name", default="model", help="before the names of a C file (model)")
     export.add_argument(
         "--weights", choices=("float32", "int16", "int8"), default="float32", help="(float32)"
@@ -39,7 +44,8 @@ def add_export(
     export.add_argument(
         "--most-changed", metavar="SHARE",
         type=number_that(float, lambda v: 0 <= v <= 1, "from 0 to 1"),
-        help="of labels that whole-number weights may change, on steps that are drawn (any)",
+        help="of labels that whole-number weights may change, on steps that are drawn, in each run "
+        "that the report has (any)",
     )  # fmt: skip
     export.add_argument("--window", type=positive, help="steps of a window, for a BiLSTM")
     export.add_argument("--no-check", action="store_true", help="write it without running it")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,6 +30,8 @@ from minilstm.exchange.incoming.onnx_layers import (
 from minilstm.layers import LSTM, BiLSTM, Layer, ReLU, Sigmoid, Softmax
 from minilstm.network.network import Network
 
+#: name in the metadata of what a network knows of its data: "feature_names" and "about"
+LEARNED = "minilstm"
 TOLERANCE = 1e-5
 _LENGTHS, _BATCH = (5, 8), 2  # of a proof, where the file leaves them free
 _POINTWISE = {"Relu": ReLU, "Sigmoid": Sigmoid, "Softmax": Softmax}
@@ -50,7 +52,8 @@ def from_onnx(path: str | os.PathLike[str], *, classes: ArrayLike | None = None)
 
     Returns
     -------
-    Network of dtype float32, or float64 where the file has float64. States that the file has as
+    Network of dtype float32, or float64 where the file has float64, with the names and units of
+    features, the rate and the shaping that a file of minilstm knows. States that the file has as
     inputs start as a file of minilstm says, in others from zero.
 
     Raises
@@ -70,10 +73,23 @@ def from_onnx(path: str | os.PathLike[str], *, classes: ArrayLike | None = None)
             if name not in used:
                 raise Refused(f"holds {name[:80]!r} {array.shape}, which no node uses; remove it.")
         size = len(data) + sum(a.nbytes for a in graph.arrays.values())
-        net = _proved(graph, size)
+        net = _as_learned(_proved(graph, size), graph.metadata)
         if classes is None and "classes" in graph.metadata:
             return net.replace(classes=plain_json(graph.metadata["classes"].encode()))
     return labelled(net, classes)
+
+
+def _as_learned(net: Network, metadata: Mapping[str, str]) -> Network:
+    """The network with what a file of minilstm knows of its data."""
+    if LEARNED not in metadata:
+        return net
+    known = plain_json(metadata[LEARNED].encode())
+    first: Any = net.layers[0]
+    named = dataclasses.replace(first, feature_names=known["feature_names"])
+    return Network(
+        [named, *net.layers[1:]], net.parameters, statistics=net.statistics, dtype=net.dtype,
+        about=known["about"],
+    )  # fmt: skip
 
 
 def _proved(graph: Graph, size: int) -> Network:

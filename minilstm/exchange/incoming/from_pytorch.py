@@ -7,6 +7,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -14,9 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from minilstm.checks import shortened
 from minilstm.errors import ModelFileError
 from minilstm.exchange.incoming.formats.bounds import Array, Refused, file_bytes, told
-from minilstm.exchange.incoming.modules import Module, modules_of, without_wrappers
+from minilstm.exchange.incoming.modules import Module, modules_of, natural, without_wrappers
 from minilstm.exchange.incoming.read_weights import weights_of
 from minilstm.layers import LSTM, BatchNormalization, BiLSTM, FullyConnected, Layer, SequenceInput
 from minilstm.network.graph.wiring import wire
@@ -40,7 +42,8 @@ def from_pytorch(
     layers : list of layers such as `[SequenceInput(3), LSTM(32, "last"), FullyConnected(5),
         Softmax()]`; SequenceInput may be left out. A layer takes the module of its own name where
         there is one; the others take, in order, the first module left that has their kind and
-        sizes. An nn.LSTM with num_layers=2 fills two layers
+        sizes, with a UserWarning where several do and are not numbered. An nn.LSTM with
+        num_layers=2 fills two layers
     prefix : of the names to take, such as "encoder."; None takes all of them, without "module.",
         "_orig_mod.", "model.", "state_dict" and the like before them, and without an optimizer's
     classes : (C,) labels in the order of the scores, or None
@@ -86,7 +89,7 @@ def from_pytorch(
         del data  # so that nothing is held twice for long
         ordered = found.suffix.lower() != ".safetensors"  # which sorts by names
         dtype = dtype_of(weights)
-        chain = filled(modules_of(weights, natural=not ordered), layers, ordered)
+        chain = filled(modules_of(weights, by_number=not ordered), layers, ordered)
         del weights
     try:
         net = assembled(chain, dtype)
@@ -145,15 +148,16 @@ def filled(modules: Sequence[Module], layers: Sequence[Layer], ordered: bool = T
 
     `ordered` says whether the order of the modules is that in which a program made them.
     """
-    left = list(modules)
+    left, guessed = list(modules), set[str]()
     chain: list[Layer] = []
     width = None
     if layers and isinstance(layers[0], SequenceInput):
         width = layers[0].shape[0]
         chain.append(layers[0])
-    for layer in layers[len(chain) :]:
+    for k, layer in enumerate(layers[len(chain) :], len(chain) + 1):
         if isinstance(layer, _LEARNS):
-            module = _module_for(layer, width, left, ordered)
+            later = {a.name for a in layers[k:] if a.name}
+            module = _module_for(layer, width, left, later, ordered, guessed)
             left = [m for m in left if m is not module]
             if width is None:
                 chain.insert(0, SequenceInput(module.inputs))
@@ -203,28 +207,55 @@ def _width(module: Module) -> int:
     return module.outputs * (2 if module.kind is BiLSTM else 1)
 
 
-def _module_for(layer: Layer, width: int | None, left: Sequence[Module], ordered: bool) -> Module:
-    """The module of the layer's name, else the first of its kind and sizes."""
+def _module_for(
+    layer: Layer, width: int | None, left: Sequence[Module], later: set[str], ordered: bool,
+    guessed: set[str],
+) -> Module:  # fmt: skip
+    """The module of the layer's name, else the first of its kind and sizes that none names later.
+
+    Says once which modules fit alike, where their names do not number them; their names go to
+    `guessed`.
+    """
     size = getattr(layer, "num_hidden_units", getattr(layer, "num_outputs", None))
+    called = layer.name or type(layer).__name__
+    if not left:
+        raise Refused(
+            f"has no module left for the layer {called} ({layer.label}), as the layers before it "
+            "take all of them; leave it out."
+        )
     fit = [
         m
         for m in left
         if type(layer) is m.kind and width in (None, m.inputs) and size in (None, m.outputs)
     ]
-    named = [m for m in fit if layer.name and layer.name in (m.name, m.name.rpartition(".")[2])]
-    if named:
-        return named[0]
     if not fit:
         on = "" if width is None else f" on {width} inputs"
-        there = ", ".join(m.title for m in left) or "nothing that is not taken"
         raise Refused(
-            f"holds no module for the layer {layer.name or type(layer).__name__} ({layer.label}"
-            f"{on}), but {there}; give layers of these kinds and sizes, in their order."
+            f"holds no module for the layer {called} ({layer.label}{on}), but "
+            f"{', '.join(m.title for m in left)}; give layers of these kinds and sizes, in their "
+            "order."
         )
-    if not ordered and len({re.sub(r"\d+", "", m.name) for m in fit}) > 1:
+    choices = (
+        [m for m in fit if m.name == layer.name],
+        [m for m in fit if m.name.rpartition(".")[2] == layer.name],
+        [m for m in fit if later.isdisjoint((m.name, m.name.rpartition(".")[2]))],
+    )
+    fit = next(filter(None, choices), fit)
+    names = [m.name for m in fit]
+    numbered = len({re.sub(r"\d+", "", name) for name in names}) == 1
+    advice = (
+        f"name each layer like its module, such as {type(layer).__name__}(..., name={names[0]!r})."
+    )
+    if not ordered and not numbered:
         raise Refused(
-            f"holds {' and '.join(m.title for m in fit[:2])}, which fit the layer "
-            f"{type(layer).__name__} alike, in no order; name each layer like its module, such as "
-            f"{type(layer).__name__}(..., name={fit[0].name!r})."
+            f"holds {' and '.join(m.title for m in fit[:2])}, which fit the layer {called} alike, "
+            f"in no order; {advice}"
+        )
+    if not (numbered and names == sorted(names, key=natural)) and not guessed.issuperset(names):
+        guessed.update(names)
+        warnings.warn(
+            f"the layer {called} takes {names[0]}, the first of "
+            f"{shortened(', '.join(names), 300)}, which all fit it; to be sure, {advice}",
+            stacklevel=4,
         )
     return fit[0]

@@ -80,13 +80,13 @@ def _top(key: str) -> str:
     return re.split(r"[./]", key, maxsplit=1)[0]
 
 
-def modules_of(weights: Mapping[str, Array], natural: bool = False) -> list[Module]:
+def modules_of(weights: Mapping[str, Array], by_number: bool = False) -> list[Module]:
     """The modules in the order of the dict; a deep LSTM counts as one for each of its layers.
 
     Parameters
     ----------
     weights : arrays by name
-    natural : order them by name, "layer10" after "layer9", where the order of the dict says nothing
+    by_number : order them by name, "layer10" after "layer9", where that of the dict says nothing
 
     Raises Refused where an array belongs to no such module.
     """
@@ -94,7 +94,7 @@ def modules_of(weights: Mapping[str, Array], natural: bool = False) -> list[Modu
     for key, array in weights.items():
         name, _, leaf = key.rpartition(".")
         groups.setdefault(name, {})[leaf] = array
-    names = sorted(groups, key=_natural) if natural else list(groups)
+    names = sorted(groups, key=natural) if by_number else list(groups)
     found = []
     for name in names:
         leaves = groups[name]
@@ -116,7 +116,8 @@ def modules_of(weights: Mapping[str, Array], natural: bool = False) -> list[Modu
     return found
 
 
-def _natural(name: str) -> list[tuple[bool, int, str]]:
+def natural(name: str) -> list[tuple[bool, int, str]]:
+    """A key that sorts "layer10" behind "layer9"."""
     parts = re.split(r"(\d+)", name)
     return [(p.isdigit(), int(p) if p.isdigit() and len(p) < 9 else 0, p) for p in parts]
 

@@ -58,14 +58,19 @@ def c99(program: Program, test: SelfTest, name: str, about: Iterable[str] = ()) 
     ]
     if program.window is not None:
         head += [f"#define {big}_WINDOW {program.window}", f"#define {big}_ROWS {len(test.scores)}"]
+    for what, names in (("CLASSES", program.classes), ("FEATURES", program.features)):
+        if names is not None:
+            head.append(f"#define {big}_{what} {{{', '.join(map(text.string, names))}}}")
     parts = [
         "\n".join(head),
         _state(program, name),
         text.CPLUSPLUS_BEGIN,
         _prototypes(program, name),
         text.CPLUSPLUS_END,
-        f"#ifndef {big}_HEADER /* who defines it has types and functions' names alone */",
+        f"#if defined({big}_HEADER) /* who defines it has types and functions' names alone */",
+        text.NOT_C99.format(big=big),
         *arrays.texts,
+        text.FINITE,
         *text.functions(program.functions),
         *_helpers(program),
         _reset(program, name),
@@ -218,10 +223,8 @@ def _step_lines(program: Program, arrays: _Arrays, name: str) -> list[str]:
         at = places[n]
     if at != "scores":
         lines.append(f"    for (j = 0; j < {program.outputs}; j++) scores[j] = {at}[j];")
-    needs_j = any("j++" in line for line in lines)
-    top = [f"void {name}_step({name}_state *m, const float *x, float *scores) {{"]
-    if needs_j:
-        top.append("    int j;")
+    top = [f"void {name}_step({name}_state *m, const float *x, float *scores) {{", "    int j;"]
+    top.append(text.guard(f"{program.inputs}", f"{program.outputs}"))
     if not any("m->" in line for line in lines):
         top.append("    (void)m;")
     return [*top, *lines, "}", ""]
@@ -285,12 +288,15 @@ def _window_lines(program: Program, arrays: _Arrays, name: str) -> list[str]:
     assert program.window is not None
     T, D, C = program.window, program.inputs, program.outputs
     head = f"void {name}_window({name}_state *m, const float *x, float *scores) {{"
+    big = name.upper()
+    guard = text.guard(f"{T} * {D}", f"{big}_ROWS * {big}_OUTPUTS")
     if not program.reads_back:
         last = any(s.last for s in program.steps)
         to = "scores" if last else f"scores + t * {C}"
         return [
             head,
-            "    int t;",
+            "    int t, j;",
+            guard,
             f"    {name}_reset(m);",
             f"    for (t = 0; t < {T}; t++) {name}_step(m, x + t * {D}, {to});",
             "}",
@@ -320,4 +326,4 @@ def _window_lines(program: Program, arrays: _Arrays, name: str) -> list[str]:
             inner = _row_lines(s, arrays, n, f"({at} + t * {width})", f"({to} + t * {s.outputs})")
             lines.append(f"    for (t = 0; t < {rows}; t++) {{ {' '.join(inner)} }}")
         at, width, side = to, s.outputs, 1 - side
-    return [head, "    int t, j;", f"    {name}_reset(m);", *lines, "}", ""]
+    return [head, "    int t, j;", guard, f"    {name}_reset(m);", *lines, "}", ""]

@@ -20,6 +20,10 @@ TOP = """\
 
 CPLUSPLUS_BEGIN = '#ifdef __cplusplus\nextern "C" {\n#endif'
 CPLUSPLUS_END = "#ifdef __cplusplus\n}\n#endif\n"
+NOT_C99 = """\
+#elif defined(__cplusplus) || !defined(__STDC_VERSION__) || __STDC_VERSION__ < 199901L
+#error "Compile this file as C99 (-std=c99); who includes it in C++ defines {big}_HEADER before."
+#else"""
 _BLOCK = 32  # outputs whose sums stand in registers together
 
 
@@ -29,6 +33,21 @@ def number(value: Any) -> str:
     if "." in mantissa:
         mantissa = mantissa.rstrip("0").rstrip(".")
     return f"{mantissa}p{power}f"
+
+
+def string(text: str) -> str:
+    """A text as C writes it, byte by byte of UTF-8.
+
+    Examples
+    --------
+    >>> print(string('say "w\\u00e4"'))
+    "say \\"w\\303\\244\\""
+    """
+    plain = set(range(32, 127)) - set(map(ord, '"\\\\?'))
+    return '"' + "".join(
+        chr(b) if b in plain else f"\\{chr(b)}" if 32 <= b < 127 else f"\\{b:03o}"
+        for b in text.encode()
+    ) + '"'  # fmt: skip
 
 
 def function_name(function: str) -> str:
@@ -98,6 +117,27 @@ static void f_softmax(const float *x, float *y, int n) {
 """,
 }
 _NEED_EXP = {"sigmoid", "tanh", "softmax"}
+
+
+FINITE = """\
+/* 0, or NaN where one of n numbers is not finite */
+static float not_finite(const float *x, int n) {
+    float bad = 0.0f;
+    int j;
+    for (j = 0; j < n; j++) bad += x[j] * 0.0f;
+    return bad;
+}
+"""
+
+
+def guard(inputs: str, scores: str) -> str:
+    """Leave with scores of NaN, and the state as it is, where an input is not finite."""
+    return f"""\
+    float bad = not_finite(x, {inputs});
+    if (bad != 0.0f) {{
+        for (j = 0; j < {scores}; j++) scores[j] = bad;
+        return;
+    }}"""
 
 
 COPY = """\

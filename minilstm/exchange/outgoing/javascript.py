@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -30,6 +31,7 @@ from minilstm.exchange.step.selftest import SelfTest
 
 Array = NDArray[Any]
 _KINDS = {"float32": "Float32Array", "int16": "Int16Array", "int8": "Int8Array"}
+_ENDS = re.compile("[\r\n\u2028\u2029]")  # of a line, and so of a comment
 # Each works on the numbers from..to of x in place; storing into x rounds to float32.
 _LOOP = "for (let j = from; j < to; j++)"
 _FUNCTIONS = {
@@ -69,7 +71,8 @@ def javascript(program: Program, test: SelfTest, name: str, about: Iterable[str]
 
     Arguments are those of `minilstm.exchange.outgoing.c99.c99`. It exports `class Model` with
     `reset()`, `step(Float32Array) -> Float32Array` (or `window`, where the network reads both
-    ways) and `selfTest()`, and the constants INPUTS, OUTPUTS, WINDOW and ABOUT.
+    ways) and `selfTest()`, and the constants INPUTS, OUTPUTS, WINDOW, CLASSES and FEATURES; the
+    last two are null where nothing has names.
     """
     return _Writer().module(program, test, name, tuple(about))
 
@@ -105,7 +108,7 @@ class _Writer:
         width = test.x.size // rows
         lines = [
             f"// {name}: a network, written by minilstm.",
-            *(f"// {line}" for line in about),
+            *(f"// {_ENDS.sub(' ', line)}" for line in about),
             "// The bits of its scores are those of the C file of the same network.",
             f"export const INPUTS = {program.inputs}, OUTPUTS = {program.outputs}, "
             f"WINDOW = {json.dumps(program.window)};",
@@ -135,6 +138,8 @@ class _Writer:
             f"    return bits === {test.bits} ? worst : worst > 0 ? -worst : -1e-30;",
             "  }",
             "}",
+            f"export const CLASSES = {json.dumps(program.classes)};",
+            f"export const FEATURES = {json.dumps(program.features)};",
         ]
         return "\n".join(lines) + "\n"
 
@@ -177,9 +182,7 @@ class _Writer:
         lines = [
             "  // Scores of one step; the state goes on.",
             "  step(x) {",
-            f"    if (x.length !== {program.inputs}) throw new RangeError("
-            f"`step takes {program.inputs} numbers, but got ${{x.length}}`);",
-            "    x = new Float32Array(x);",
+            f'    x = checked(x, {program.inputs}, "step");',
         ]
         for s in program.steps:
             if isinstance(s.operation, Cell):
@@ -196,6 +199,7 @@ class _Writer:
         lines = [
             "  // Scores of a window of steps, one after the other in x, from a reset.",
             "  window(x) {",
+            f'    x = checked(x, {T * D}, "window");',
             "    this.reset();",
             f"    let rows = Array.from({{length: {T}}}, (_, t) => "
             f"Float32Array.from(x.subarray(t * {D}, (t + 1) * {D})));",
@@ -230,6 +234,17 @@ const numbers = (Kind, text) => {{
   const read = {{4: "getFloat32", 2: "getInt16", 1: "getInt8"}}[size];
   return Kind.from({{length: bytes.length / size}}, (_, n) => view[read](n * size, true));
 }};
+// A copy of numbers, or an error before anything changes.
+function checked(x, count, name) {{
+  const wanted = `${{name}} takes ${{count}} finite numbers of float32, but `;
+  if (x?.length !== count) throw new RangeError(`${{wanted}}got ${{x?.length ?? x}}`);
+  for (let j = 0; j < count; j++) {{
+    const v = x[j], text = typeof v === "string" ? JSON.stringify(v) : String(v);
+    if (typeof v !== "number" || !Number.isFinite(f(v)))
+      throw new RangeError(`${{wanted}}x[${{j}}] is ${{text}}`);
+  }}
+  return new Float32Array(x);
+}}
 const joined = rows => Float32Array.from(rows.flatMap(row => Array.from(row)));
 // exp(y) = (E + 1) * S for y = x * times between low and high, with S = 2^n. In two loops, so that
 // a processor works on many numbers at once. Where no f stands, float32 would not round either.

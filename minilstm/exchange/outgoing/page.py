@@ -11,10 +11,19 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from minilstm.data.files import csv_columns
+from minilstm.data.recordings import names, times
 from minilstm.exchange.outgoing.javascript import javascript
 from minilstm.exchange.step.program import Program
 from minilstm.exchange.step.selftest import SelfTest
 
+#: names of columns that are no features, as those who read recordings know them
+_OTHERS = (names.LABEL_NAMES, times.TIME_NAMES, times.SHORT_TIME_NAMES, names.COUNTER_NAMES)
+_IDS = (names.RECORDING_NAMES, names.GROUP_NAMES)
+_ROLES = {
+    "ids": "|".join((*csv_columns.ID_NAMES, *(p.pattern for p in _IDS))),
+    "others": "|".join((*csv_columns.LABEL_NAMES[:2], *(p.pattern for p in _OTHERS))),
+}
 _TEMPLATE = Path(__file__).with_name("page.html")
 
 
@@ -35,6 +44,9 @@ def page(
         "classes": facts["classes"] or [f"output {n + 1}" for n in range(program.outputs)],
         "features": facts["features"] or [f"x{n + 1}" for n in range(program.inputs)],
         "about": lines,
+        "ids": program.ids,
+        "others": program.others,
+        "roles": _ROLES,
         "bits": f"{test.bits:08x}",
         "rows": test.x[:24].tolist(),
     }
@@ -43,7 +55,7 @@ def page(
         program, test, name, lines), flags=re.IGNORECASE)  # fmt: skip
     parts = {
         "TITLE": html.escape(name),
-        "MODULE": module.replace("export ", ""),
+        "MODULE": re.sub("^export ", "", module, flags=re.MULTILINE),
         "JSON_FACTS": json.dumps(told).replace("<", "\\u003c"),
     }
     text = _TEMPLATE.read_text(encoding="utf-8")

@@ -1,18 +1,31 @@
 """How far the scores of an exported program may be from the network's: a bound that is computed.
 Both compute in float32, each within the bound of the exact scores, so they differ by twice that.
 
-It covers one LSTM on exact inputs, then layers on rows; see `minilstm.proof.rounding` for the
-model. Axes: T steps, D inputs, C outputs, H hidden units.
+It covers LSTMs with sigmoid and tanh, of either direction, and layers on rows; see
+`minilstm.proof.rounding` for the model. A bound of many steps is too wide to hold faults back, and
+other functions have none: what is allowed to an LSTM is therefore a share of its largest output at
+most. Axes: T steps, D inputs, C outputs, H hidden units.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.exchange.step.program import Cell, Dense, Pointwise, Program, Scale, Weights
+from minilstm.exchange.proving.evaluator import run_rows
+from minilstm.exchange.step.program import (
+    Both,
+    Cell,
+    Dense,
+    Normalize,
+    Program,
+    Scale,
+    Step,
+    Weights,
+)
 from minilstm.functional.activations import sigmoid
 from minilstm.functional.lstm import lstm_forward
 from minilstm.proof.rounding.lstm import (
@@ -21,39 +34,85 @@ from minilstm.proof.rounding.lstm import (
     SIGMOID,
     SPARE,
     gamma,
-    lstm_error_bound,
+    hidden_error_bound,
 )
 
 Array = NDArray[Any]
 U = FLOAT32_ROUNDOFF
+#: error that is allowed to an LSTM beside its largest output: 1,024 roundings of that
+SHARE = 2.0**-14
 
 
-def largest_difference(program: Program, x: Array) -> float | None:
-    """The bound on |exported - network| for every step of a sequence.
+class Limits(NamedTuple):
+    """How far scores may be apart."""
+
+    allowed: float  # |exported - network| at most
+    bound: float  # that rounding alone can make; infinite where it is not known
+
+
+class _Rows(NamedTuple):
+    """Exact values of rows, and how far computed ones may be away."""
+
+    y: Array  # (T, K)
+    allowed: Array  # (T, K)
+    bound: Array | None  # (T, K); None where it is not known
+
+
+def largest_difference(program: Program, x: Array) -> Limits:
+    """The limits of |exported - network| for every step of a sequence.
 
     Parameters
     ----------
     program : with float32 weights
     x : (T, D) float32
-
-    Returns
-    -------
-    float; None for a network that the bound does not cover: several LSTMs, a normalised input,
-    other activations than sigmoid and tanh
     """
-    first, *rest = (s.operation for s in program.steps)
-    usual = isinstance(first, Cell) and (first.gate, first.state) == ("sigmoid", "tanh")
-    if not usual or not all(isinstance(op, (Dense, Scale, Pointwise)) for op in rest):
-        return None
-    assert isinstance(first, Cell)
-    W, R, b = _exact(first.W), _exact(first.R), first.b.astype(np.float64)
-    start = first.h0[None].astype(np.float64), first.c0[None].astype(np.float64)
-    rows = x.astype(np.float64)
-    y = lstm_forward(rows, *start, W, R, b)[0]  # (T, H)
-    error = lstm_error_bound(rows, *start, W, R, b).h  # (T, H)
-    for op in rest:
-        y, error = _through(op, y, error)
-    return float(2 * SPARE * error.max())
+    rows = _Rows(x.astype(np.float64), np.zeros(x.shape), np.zeros(x.shape))
+    for step in program.steps:
+        op = step.operation
+        if isinstance(op, Cell):
+            rows = _cell(op, rows)
+        elif isinstance(op, Both):
+            ahead, back = _cell(op.forward, rows), _turned(_cell(op.back, _turned(rows)))
+            if step.last:  # each direction's own last state
+                back = _turned(back)
+            rows = _each(lambda *parts: np.concatenate(parts, axis=1), ahead, back)
+        else:
+            y, allowed = _through(op, rows.y, rows.allowed)
+            bound = None if rows.bound is None else _through(op, rows.y, rows.bound)[1]
+            rows = _Rows(y, allowed, bound)
+        if step.last and program.window is not None:
+            rows = _each(lambda a: a[-1:], rows)
+    largest = np.inf if rows.bound is None else rows.bound.max()
+    return Limits(float(2 * SPARE * rows.allowed.max()), float(2 * SPARE * largest))
+
+
+def _each(change: Callable[..., Array], *rows: _Rows) -> _Rows:
+    """Rows whose arrays are made of those of others."""
+    y, allowed, bound = zip(*rows, strict=True)
+    return _Rows(
+        change(*y), change(*allowed), None if any(b is None for b in bound) else change(*bound)
+    )
+
+
+def _turned(rows: _Rows) -> _Rows:
+    return _each(lambda a: a[::-1], rows)
+
+
+def _cell(cell: Cell, x: _Rows) -> _Rows:
+    """Outputs (T, H) of one direction in the order in which it reads."""
+    bound = None
+    if (cell.gate, cell.state) == ("sigmoid", "tanh"):
+        W, R, b = _exact(cell.W), _exact(cell.R), cell.b.astype(np.float64)
+        h0, c0 = cell.h0.astype(np.float64), cell.c0.astype(np.float64)
+        y = lstm_forward(x.y, h0[None], c0[None], W, R, b)[0]
+        if x.bound is not None:
+            bound = hidden_error_bound(x.y, x.bound, h0, c0, W, R, b)
+            bound = bound if np.isfinite(bound).all() else None
+    else:
+        alone = Step(cell, "", x.y.shape[1], len(cell.h0), False)
+        y = run_rows(Program((alone,), alone.inputs, alone.outputs, None), x.y).astype(np.float64)
+    share = np.full_like(y, SHARE * abs(y).max())
+    return _Rows(y, share if bound is None else np.minimum(bound, share), bound)
 
 
 def _exact(weights: Weights) -> Array:
@@ -62,12 +121,17 @@ def _exact(weights: Weights) -> Array:
 
 
 def _through(op: Any, y: Array, error: Array) -> tuple[Array, Array]:
-    """Exact values and bounds of errors behind a layer that acts on rows."""
+    """Exact values and limits of errors behind a layer that acts on rows."""
     size = abs(y) + error
     if isinstance(op, Dense):
         W = _exact(op.W)
         rounding = gamma(W.shape[1] + 1) * (size @ abs(W).T + abs(op.b))
         return y @ W.T + op.b, error @ abs(W).T + rounding
+    if isinstance(op, Normalize):
+        high, low, factor, offset = (a.astype(np.float64) for a in op)
+        # Constants are rounded too, `high` alone is exact.
+        size = (abs(y - high) + abs(low)) * abs(factor) + abs(offset)
+        return (y - high - low) * factor + offset, gamma(6) * size
     if isinstance(op, Scale):
         factor = op.factor.astype(np.float64)
         return y * factor + op.offset, error * abs(factor) + gamma(4) * (
@@ -84,6 +148,6 @@ def _through(op: Any, y: Array, error: Array) -> tuple[Array, Array]:
     p /= p.sum(axis=1, keepdims=True)
     moved = error.max(axis=1, keepdims=True) + U * 2 * size.max(axis=1, keepdims=True)
     C = y.shape[1]
-    return p, p * np.expm1(2 * moved) * (1 + gamma(C + 12)) + p * (
+    return p, p * np.expm1(np.minimum(2 * moved, 99)) * (1 + gamma(C + 12)) + p * (
         gamma(C + 2) + 2 * EXP.relative * U
     )

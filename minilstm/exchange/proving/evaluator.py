@@ -52,8 +52,10 @@ def run_step(program: Program, state: list[CellState], x: Array) -> tuple[Array,
     Returns
     -------
     scores : (C,) float32
-    state : after the step
+    state : after the step; after an x that is not finite, the state before it, and scores of NaN
     """
+    if not np.isfinite(x).all():
+        return np.full(program.outputs, np.nan, np.float32), state
     after: list[CellState] = []
     with np.errstate(all="ignore"):
         for step in program.steps:
@@ -77,6 +79,9 @@ def run_rows(program: Program, x: Array) -> Array:
 def run_window(program: Program, x: Array) -> Array:
     """Scores of a whole window, layer after layer: (T, D) float32 to (T, C), or (1, C)."""
     rows = list(np.asarray(x, np.float32))
+    if not np.isfinite(rows).all():
+        T = 1 if any(step.last for step in program.steps) else len(rows)
+        return np.full((T, program.outputs), np.nan, np.float32)
     with np.errstate(all="ignore"):
         for step in program.steps:
             op = step.operation

@@ -112,6 +112,10 @@ class Program(NamedTuple):
     inputs: int  # D
     outputs: int  # C
     window: int | None  # steps of a window; None where the network takes one step at a time
+    classes: tuple[str, ...] | None = None  # (C,), or targets; None where they have no names
+    features: tuple[str, ...] | None = None  # (D,)
+    ids: tuple[str, ...] = ()  # columns of the data that told recordings apart
+    others: tuple[str, ...] = ()  # columns of the data that were no features, ids among them
 
     @property
     def cells(self) -> tuple[Cell, ...]:
@@ -195,7 +199,24 @@ def program_of(
             f"the network gives what it gets, as it has none of these: {_CAN}; add a layer."
         )
     first = net.wiring.nodes[0].shapes[0][0]
-    return Program(tuple(steps), first, net.wiring.shape(net.wiring.outputs[0])[0], window)
+    outputs = net.wiring.shape(net.wiring.outputs[0])[0]
+    return Program(tuple(steps), first, outputs, window, *_names(net))
+
+
+def _names(net: Network) -> tuple[Any, ...]:
+    """What is known of names: classes, features, columns of ids, columns that are no features."""
+    about = net.about or {}
+    described = about.get("description") or {}
+    ids = [described.get(key) for key in ("id_column", "group_column")]
+    layer: Any = net.layers[net.wiring.inputs[0]]
+    classes = about.get("targets") if net.classes is None else np.asarray(net.classes).tolist()
+    features = layer.feature_names or [f["name"] for f in about.get("features") or ()]
+    return (
+        tuple(map(str, classes)) if classes else None,
+        tuple(features) if features else None,
+        tuple(name for name in ids if name),
+        tuple(sorted(net.others)),
+    )
 
 
 def _check_chain(net: Network) -> None:

@@ -4,12 +4,17 @@ A sentence about what is proved is followed by one about what is not."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from importlib import metadata
 from typing import Any
 
 import numpy as np
 
-from minilstm.backend import cupy_version, get_num_threads, gpu_devices, vector_bits
+from minilstm.backend import (
+    cupy_version,
+    get_num_threads,
+    gpu_devices,
+    installed_version,
+    vector_bits,
+)
 from minilstm.layers import KINDS
 from minilstm.proof.engine.checks import BACKENDS, FLOAT32, Row, missing_part
 from minilstm.proof.engine.networks import LAYERS
@@ -85,7 +90,7 @@ def to_junit(rows: Sequence[Row]) -> bytes:
 def _machine(backends: Iterable[str]) -> str:
     """What it ran on, in words."""
     words = [
-        f"{name} {cupy_version() if name == 'cupy' else metadata.version(name)}"
+        f"{name} {cupy_version() if name == 'cupy' else installed_version(name)}"
         for name in backends
     ]
     if "numba" in backends:

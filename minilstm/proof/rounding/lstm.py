@@ -167,10 +167,10 @@ def lstm_error_bound(
         zip(unpack(x, active, order), unpack(dh, active, order), strict=True)
     ):
         with np.errstate(over="ignore", invalid="ignore"):
-            h, end, steps = _forward(x_j, h0[j], c0[j], W, R, b, u)
+            x_exact = _Value(x_j, np.zeros_like(x_j))
+            h, end, steps = _forward(x_exact, h0[j], c0[j], W, R, b, u)
             dx, start, dz = _backward(dh_j, up[:, j], W, R, steps, u)
             h_prev = _Value(*(np.array([step[-1][k] for step in steps]) for k in (0, 1)))  # (T, H)
-            x_exact = _Value(x_j, np.zeros_like(x_j))
             ones = _Value(np.ones((len(x_j), 1)), np.zeros((len(x_j), 1)))
             # For each weight the sum of sizes, which rounding multiplies, and of errors.
             for k, other in enumerate((x_exact, h_prev, ones)):
@@ -189,6 +189,20 @@ def lstm_error_bound(
     return LSTMErrors(*(np.nan_to_num(SPARE * a, nan=np.inf, posinf=np.inf) for a in results))
 
 
+def hidden_error_bound(
+    x: Array, x_error: Array, h0: Array, c0: Array, W: Array, R: Array, b: Array
+) -> Array:
+    """Bound the errors (T, H) of h in float32, of one sequence whose inputs have errors already.
+
+    The arrays are float64: x and the bounds of its errors (T, D), h0 and c0 (H,), the others as for
+    `lstm_error_bound`. Infinite where errors could grow without end.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        h = _forward(_Value(x, x_error), h0, c0, W, R, b, FLOAT32_ROUNDOFF)[0]
+    bound: Array = np.nan_to_num(SPARE * h, nan=np.inf, posinf=np.inf)
+    return bound
+
+
 def _activated(
     z: _Value, y: Array, slope: Array, of: Accuracy, u: float, rounding: Array | float = 0.0
 ) -> tuple[_Value, Array]:
@@ -199,14 +213,15 @@ def _activated(
 
 
 def _forward(
-    x: Array, h0: Array, c0: Array, W: Array, R: Array, b: Array, u: float
+    x: _Value, h0: Array, c0: Array, W: Array, R: Array, b: Array, u: float
 ) -> tuple[Array, tuple[Array, Array], list[_Step]]:
     """Errors of h, (T, H), of the last h and c, and the steps, of one sequence."""
-    T, D = x.shape
+    T, D = x.exact.shape
     H = len(h0)
     errors, steps, bounds = _Errors(H), [], np.empty((T, H))
     c, h, single = _Value(c0, np.zeros(H)), _Value(h0, np.zeros(H)), R.astype(np.float32)
-    inputs, sizes = x @ W.T + b, abs(x) @ abs(W).T + abs(b)  # (T, 4H)
+    inputs, sizes = x.exact @ W.T + b, x.size @ abs(W).T + abs(b)  # (T, 4H)
+    arrived = x.error @ abs(W).T  # (T, 4H)
     parts = [slice(n * H, n * H + H) for n in range(4)]
     for t in range(T):
         # (1) z = W x_t + R h_{t-1} + b
@@ -232,7 +247,7 @@ def _forward(
             on_c = keep * block[0] + by_i * on_i + by_f * on_f + by_g * on_g
             return np.stack([on_c, by_h * on_c + by_o * on_o]), _sums(on_z)
 
-        rounding = gamma(D + H + 1, u) * (sizes[t] + abs(R) @ h.size)  # (4H,)
+        rounding = arrived[t] + gamma(D + H + 1, u) * (sizes[t] + abs(R) @ h.size)  # (4H,)
         z_error = errors.carry(onward) + rounding
         (i_, new_i), (f_, new_f), (g_, new_g), (o_, new_o) = (
             _activated(_Value(exact[p], z_error[p]), y, slope, of, u, rounding[p])

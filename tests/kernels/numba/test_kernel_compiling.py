@@ -6,12 +6,14 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import minilstm as ml
+from minilstm.backend import kernel_seconds
 from minilstm.command_line.cli import main
 
 pytest.importorskip("numba")
@@ -142,25 +144,50 @@ def test_no_folder_and_no_room_only_cost_time(small, monkeypatch, error):
     assert y.tolist() == [0, 2, 4]
 
 
-@pytest.mark.alone
-def test_a_line_on_the_terminal_says_why_nothing_happens(small, monkeypatch, capsys):
-    monkeypatch.setattr(compiling, "QUIET_SECONDS", 0.0)
+@pytest.fixture
+def slow(small, monkeypatch):
+    """A kernel that takes 0.3 s to compile, in a process that has compiled none before."""
     monkeypatch.setattr(compiling, "_counting", compiling._Counting())
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     real = compiling._compile
 
-    def slow(function, types):
-        compiling.time.sleep(0.3)
+    def compile_slowly(function, types):
+        time.sleep(0.3)
         return real(function, types)
 
-    monkeypatch.setattr(compiling, "_compile", slow)
+    monkeypatch.setattr(compiling, "_compile", compile_slowly)
+    return small
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize(
+    ("seconds", "asked", "lines"), [(0.4, False, 1), (60, False, 0), (0, True, 0)]
+)
+def test_without_a_terminal_one_line_comes_after_a_while(
+    seconds, asked, lines, slow, monkeypatch, capsys
+):
+    monkeypatch.setattr(compiling, "QUIET_SECONDS", 0.0)
+    monkeypatch.setattr(compiling, "LOG_SECONDS", seconds)
+    monkeypatch.setattr(compiling._at_work, "rest", [slow] if asked else ())
+    before = kernel_seconds()
+    for dtype in DTYPES:
+        slow.of(np.dtype(dtype))
+    assert 0.6 <= kernel_seconds() - before < 60
+    assert capsys.readouterr().err == lines * (
+        "minilstm: compiling kernels for this machine, once; `minilstm warmup` does it beforehand\n"
+    )
+
+
+@pytest.mark.alone
+def test_a_line_on_the_terminal_says_why_nothing_happens(slow, monkeypatch, capsys):
+    monkeypatch.setattr(compiling, "QUIET_SECONDS", 0.0)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     monkeypatch.setattr(compiling, "_begun", {0})
     monkeypatch.setattr(compiling, "_ready", {0})
     second = compiling.second_compiler.SecondCompiler()
     second.at_work = "another.kernel", "float32"
     monkeypatch.setattr(compiling.second_compiler, "second", second)
     for dtype in DTYPES:
-        small.of(np.dtype(dtype))
+        slow.of(np.dtype(dtype))
     err = capsys.readouterr().err
     assert err.count("minilstm: compiling kernels for this machine, once") == 1
     assert err.count("\n") == 1
