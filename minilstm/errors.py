@@ -31,6 +31,10 @@ class GradientError(AssertionError):
         self.report = report
 
 
+class UndecidedError(GradientError):
+    """A gradient was not tested or cannot be judged here, so it is neither right nor wrong."""
+
+
 class DivergedError(ArithmeticError):
     """The training loss became NaN or infinite.
 

@@ -24,6 +24,10 @@ The run ends with one line about all checks, and writes them to files if asked::
     $ pytest --gradcheck-json gradients.json --gradcheck-junit gradients.xml
     gradients: 1 check, 1 right, worst relative error 1.6e-16 (test_it.py::test_my_layer)
 
+A comment ``# gradients: forward, backward`` in a Python file that pytest visits is a test as well,
+of two functions of the file; ``# gradients: layer`` of one object. Inputs are found as by
+``minilstm check``.
+
 ``-p no:minilstm.pytest_plugin`` leaves all of it out.
 
 This file has no assertions that pytest should rewrite: PYTEST_DONT_REWRITE says so.
@@ -67,7 +71,8 @@ def assert_gradients(request: pytest.FixtureRequest) -> Callable[..., GradientRe
     Raises
     ------
     GradientError
-        A gradient is wrong; the message ends with the report.
+        A gradient is wrong, or was not tested, or cannot be judged (UndecidedError); the message
+        ends with the report.
 
     Examples
     --------
@@ -90,7 +95,7 @@ def assert_gradients(request: pytest.FixtureRequest) -> Callable[..., GradientRe
             raise error.with_traceback(None) from None
         reports.append(report)
         if strict and not report.passed:
-            raise GradientError(f"{report.message()}\n\n{report}", report)
+            raise report.failure(f"\n\n{report}")
         return report
 
     return check
@@ -105,7 +110,59 @@ def _defaults(item: Any) -> dict[str, Any]:
     return given
 
 
+# ---------------------------------------------------------------- comments as tests
+
+
+class _File(pytest.File):
+    """A Python file with comments `# gradients: forward, backward`, a test each."""
+
+    def collect(self) -> Generator[pytest.Item, None, None]:
+        from minilstm.errors import DataError
+        from minilstm.proof.adapters.finding import find, load
+
+        try:
+            module = load(self.path)
+            for found in find(self.path, module, comments_only=True):
+                name = f"gradients of {found.name}"
+                yield _Gradients.from_parent(self, name=name, found=found, module=module)
+        except DataError as error:
+            raise self.CollectError(str(error)) from error
+
+
+class _Gradients(pytest.Item):
+    """The check of one comment."""
+
+    def __init__(self, found: Any, module: Any, **how: Any) -> None:
+        super().__init__(**how)
+        self.found, self.module = found, module
+
+    def runtest(self) -> None:
+        from minilstm.proof.checker.files import check_found
+
+        checked = check_found(self.found, self.module, _defaults(self).get("seed", 0))
+        if checked.report is None:
+            raise GradientError(f"{checked.taken_for}: {checked.fault}")
+        self.stash.setdefault(_REPORTS, []).append(checked.report)
+        if not checked.report.passed:
+            raise checked.report.failure(f"\n\n{checked.report}")
+
+    def repr_failure(self, excinfo: Any, style: Any = None) -> str:
+        return str(excinfo.value)
+
+    def reportinfo(self) -> tuple[Any, int, str]:
+        return self.path, self.found.line - 1, self.name
+
+
 # ---------------------------------------------------------------- what pytest calls
+
+
+def pytest_collect_file(file_path: Any, parent: pytest.Collector) -> pytest.Collector | None:
+    """Make tests of the comments of a Python file, where it has some."""
+    if file_path.suffix != ".py" or b"gradients:" not in file_path.read_bytes():
+        return None  # before anything is imported
+    from minilstm.proof.adapters.finding import comments_in
+
+    return _File.from_parent(parent, path=file_path) if comments_in(file_path) else None
 
 
 def _seed(text: str) -> int:
@@ -176,6 +233,7 @@ def pytest_runtest_makereport(
     found = [
         {
             "passed": report.passed,
+            "undecided": report.verdict not in ("right", "wrong"),
             "max_error": report.max_error,
             "report": report.to_dict(),
             "junit": report.to_junit(item.nodeid) if junit else "",
@@ -212,16 +270,20 @@ class _Session:
             return
         right = sum(one["passed"] for _, one in self.found)
         name, worst = max(self.found, key=lambda pair: pair[1]["max_error"])
+        undecided = sum(one["undecided"] for _, one in self.found)
+        left = f"{undecided} undecided, " if undecided else ""
         checks = "1 check" if len(self.found) == 1 else f"{len(self.found)} checks"
         terminalreporter.write_line(
-            f"gradients: {checks}, {right} right, "
+            f"gradients: {checks}, {right} right, {left}"
             f"worst relative error {worst['max_error']:.1e} ({name})"
         )
 
     def _json(self, file: IO[bytes]) -> None:
         reports = [{"test": name, **one["report"]} for name, one in self.found]
         right = sum(one["passed"] for _, one in self.found)
-        session = {"checks": len(reports), "right": right, "reports": reports}
+        undecided = sum(one["undecided"] for _, one in self.found)
+        counts = {"checks": len(reports), "right": right, "undecided": undecided}
+        session = {**counts, "reports": reports}
         file.write(json.dumps(session, indent=1, allow_nan=False).encode() + b"\n")
 
     def _junit(self, file: IO[bytes]) -> None:

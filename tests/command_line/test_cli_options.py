@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from bench_words import BENCH
 from builders import two_movements
+from check_words import CHECK, RIGHT, names_and_codes
 from data_words import DATA
 from export_words import EXPORT
 from import_words import IMPORT
@@ -39,6 +40,7 @@ def files(tmp_path_factory):
     write_npz(folder / "plain.npz", x)
     rows = "run,speed,kind\n0,1,a\n0,2,a\n1,3,NA\n1,-1,b\n"
     (folder / "columns.csv").write_text(rows)
+    (folder / "mine.py").write_text(RIGHT)
     write_csv(folder / "one.csv", [np.array([[1.0], [-1.0]])], [np.array(["a", "b"])],
               feature_names=["speed"])  # fmt: skip
     words = ["--epochs", "2", "--hidden", "3", "--quiet", "--backend", "numpy"]
@@ -219,6 +221,7 @@ PLAIN = {
     "warmup": ["warmup"],
     "gradcheck": SOFTMAX,
     "completion": ["completion", "bash"],
+    "check": ["check", "mine.py"],
     "export": ["export", MODEL, "--to", "json"],
     "import": PLAIN_IMPORT,
 }
@@ -276,6 +279,7 @@ CASES = {
     ("gradcheck", "--seed"): gradcheck_seed,
     ("gradcheck", "--junit"): gradcheck_junit,
     ("plot", "--out"): plot_out,
+    **CHECK,
 }
 
 
@@ -316,6 +320,10 @@ def test_the_words_of_all_commands(world, command, set_threads):
     assert seen == ["numpy"] and facts.get("backend", "numpy") == "numpy"
     run_plain(world, command, "--log-level", "error")
     assert cli.main([*map(str, PLAIN[command]), "--log-level", "loud"]) == 2
+
+
+def test_check_of_some_names_and_its_exit_codes(world):
+    names_and_codes(world)
 
 
 def test_empty_words_are_words(world):

@@ -6,12 +6,15 @@ from __future__ import annotations
 import contextlib
 import doctest
 import io
+import linecache
 import re
 from pathlib import Path
 
 import mutants
+import pytest
 
 import minilstm as ml
+from minilstm.command_line.cli import main
 from minilstm.proof.causes.mistakes import CATALOGUE
 
 ROOT = Path(__file__).parents[2]
@@ -22,11 +25,32 @@ GPU = (ROOT / "docs" / "gpu.md").read_text("utf-8")
 def test_the_blocks_on_gradients_run(capsys):
     """They share one namespace, as a reader would type them one after another."""
     blocks = re.findall(r"^```python\n(.*?)^```$", GRADIENTS, re.DOTALL | re.MULTILINE)
-    assert len(blocks) == 3
+    assert len(blocks) == 7
     namespace = {}
     for number, block in enumerate(blocks):
+        # Causes quote the source, which a reader has in a file.
+        linecache.cache[f"block {number}"] = len(block), None, block.splitlines(True), ""
         exec(compile(block, f"block {number}", "exec"), namespace)
         assert capsys.readouterr().out
+
+
+@pytest.mark.parametrize("framework", ["torch", "jax"])
+def test_the_blocks_on_frameworks_run_where_they_are_installed(framework, capsys):
+    pytest.importorskip(framework)
+    blocks = re.findall(r"^```py\n(.*?)^```$", GRADIENTS, re.DOTALL | re.MULTILINE)
+    (block,) = [block for block in blocks if block.startswith(f"import {framework}\n")]
+    exec(compile(block, framework, "exec"), {})
+    assert "passed; seed 0" in capsys.readouterr().out
+
+
+def test_the_command_on_the_page_prints_what_it_says(capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    words, said = re.search(
+        r"^\$ minilstm (check .*)\n([^`]*)```", GRADIENTS, re.MULTILINE
+    ).groups()
+    assert main(words.split()) == 0
+    error = r"\d\.\de-\d+"
+    assert re.sub(error, "", capsys.readouterr().out) == re.sub(error, "", said)
 
 
 def test_the_catalogue_is_as_large_as_the_page_says():

@@ -234,10 +234,13 @@ def test_a_crash_fails_a_row_and_nothing_else():
     def forward(x, h0, c0, W, R, b):
         raise RuntimeError("out of luck")
 
-    card = conformance(forward, forward)
+    def backward(dh, dstate, cache):
+        raise RuntimeError("out of luck")
+
+    card = conformance(forward, backward)
     assert card.score == 0 and len(card.failed) == len(card.rows) - 1  # no batches
     assert all("RuntimeError: out of luck" in card[name].detail for name in card.failed)
-    card = conformance(lambda *a: 1.0, forward)
+    card = conformance(lambda *a: 1.0, backward)
     assert "it has to return (h, (hT, cT), cache)" in card["outputs"].detail
 
 

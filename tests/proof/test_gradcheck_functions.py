@@ -78,8 +78,47 @@ def test_integers_text_and_options_are_handed_on():
     rows = np.array([0, 2, 2])
     report = ml.gradcheck(f, backward, {"x": X, "rows": rows, "mode": "sum", "names": labels})
     assert report.passed and [e.name for e in report.errors] == ["x"]
-    with pytest.raises(GradientError, match=r"2 gradients for 1 inputs.*scale"):
-        ml.gradcheck(lambda x, scale: scale * x, lambda dy, x, scale: (dy, dy), [X, 0.5])
+    with pytest.raises(GradientError, match=r"2 gradients for 1 inputs.*mode"):
+        ml.gradcheck(lambda x, mode: x.copy(), lambda dy, x, mode: (dy, dy), [X, "sum"])
+
+
+def scaled(x, W):
+    return np.tanh(x * W)
+
+
+@pytest.mark.parametrize(
+    ("answer", "names"),
+    [
+        (lambda dx, dW: (dx, dW), ["x", "W"]),
+        (lambda dx, dW: {"dW": dW, "dx": dx}, ["x", "W"]),
+        (lambda dx, dW: (None, dW), ["W"]),
+        (lambda dx, dW: dW, ["W"]),
+    ],
+)
+@pytest.mark.parametrize("number", [0.5, np.float64(0.5)])
+def test_plain_numbers_are_checked_where_backward_gives_their_gradients(answer, names, number):
+    def backward(dy, x, W):
+        dz = dy * (1 - scaled(x, W) ** 2)
+        return answer((dz * W).sum(), dz * x)
+
+    report = ml.gradcheck(scaled, backward, {"x": number, "W": W})
+    assert [e.name for e in report.errors] == names
+
+    def wrong(dy, x, W):
+        dz = dy * (1 - scaled(x, W) ** 2)
+        return answer(dz.sum(), dz)
+
+    assert ml.gradcheck(scaled, wrong, {"x": number, "W": W}, raises=False).wrong == names
+
+
+def test_numbers_alone():
+    def area(width, height):
+        return width * height
+
+    report = ml.gradcheck(
+        area, lambda width, height: (height, width), {"width": 2.0, "height": 3.0}
+    )
+    assert [e.name for e in report.errors] == ["width", "height"]
 
 
 def test_names_that_f_does_not_take_are_told():
@@ -87,13 +126,38 @@ def test_names_that_f_does_not_take_are_told():
         ml.gradcheck(lambda x, W: x @ W, lambda dy, x, W: (dy, dy), {"x": X, "V": W})
 
 
-def test_a_missing_gradient_is_noted():
+@pytest.mark.parametrize("method", ["auto", "difference", "directional"])
+@pytest.mark.parametrize("missing", ["None", "absent"])
+def test_a_missing_gradient_is_wrong_unless_wrt_leaves_it_out(method, missing):
     def backward(dy, x, W, b):
-        return (*dense_backward(dy, x, W, b)[:2], None)
+        found = dict(zip("xW", dense_backward(dy, x, W, b), strict=False))
+        return found if missing == "absent" else (*found.values(), None)
 
-    report = ml.gradcheck(dense, backward, [X, W, B])
+    inputs = {"x": X, "W": W, "b": B}
+    report = failing(dense, backward, inputs, method=method)
+    assert report.wrong == ["b"]
+    assert "backward gives no gradient for b; return one, or name in wrt=" in str(report)
+    report = ml.gradcheck(dense, backward, inputs, wrt=["x", "W"], method=method)
     assert report.passed and [e.name for e in report.errors] == ["x", "W"]
-    assert "no gradient for b" in str(report)
+
+
+def test_a_backward_that_returns_what_wrt_names_alone():
+    for wrt in ("W", ["W", "b"]):
+        count = 1 if wrt == "W" else 2
+
+        def backward(dy, x, W, b, count=count):
+            return dense_backward(dy, x, W, b)[1 : 1 + count]
+
+        report = ml.gradcheck(dense, backward, [X, W, B], wrt=wrt)
+        assert [e.name for e in report.errors] == list(wrt)
+        with pytest.raises(GradientError, match="or name those that are to be compared in wrt="):
+            ml.gradcheck(dense, backward, [X, W, B])
+    for wrt in ("V", [], ["W", "V"]):
+        with pytest.raises(ValueError, match="the arrays of floating-point numbers are x, W, b"):
+            ml.gradcheck(dense, dense_backward, [X, W, B], wrt=wrt)
+
+
+def test_no_gradient_at_all():
     with pytest.raises(GradientError, match="no gradient at all"):
         ml.gradcheck(dense, lambda dy, x, W, b: None, [X, W, B])
 

@@ -241,8 +241,9 @@ def test_an_array_too_small_to_be_proved_is_told():
     def f(a, b):
         return 1e20 * a, b
 
-    report = ml.gradcheck(f, lambda d, a, b: (1e20 * d[0], 0 * b), [X, X])
+    report = ml.gradcheck(f, lambda d, a, b: (1e20 * d[0], 0 * b), [X, X], raises=False)
     assert "zeros would pass as well" in report.errors[1].note and not report.errors[0].note
+    assert report.undecided == ["b"] and report.wrong == [] and not report.passed
     assert failing(f, lambda d, a, b: (0 * a, d[1]), [X, X]).wrong == ["a"]
 
 
@@ -275,8 +276,12 @@ def test_a_share_too_small_to_be_seen_along_a_direction_is_told():
     def backward(d, a, b):
         return 1e12 * d[0] / (3 * np.cbrt(a) ** 2), 0 * b
 
-    report = ml.gradcheck(f, backward, [X, X], method="directional")
-    assert "check entry by entry" in report.errors[1].note and not report.errors[0].note
+    report = ml.gradcheck(f, backward, [X, X], method="directional", raises=False)
+    assert report.undecided == ["b"] and report.wrong == [] and not report.errors[0].note
+    assert "beside those of the other arrays" in report.errors[1].note
+    report = ml.gradcheck(f, lambda d, a, b: (backward(d, a, b)[0], 5 + 0 * b), [X, X],
+                          method="directional", raises=False)  # fmt: skip
+    assert report.undecided == ["b"] and "check entry by entry" in report.errors[1].note
 
 
 def test_the_same_seed_gives_the_same_report():

@@ -31,10 +31,15 @@ class Entry:
     time_step: int | None = None
     causes: tuple[str, ...] = ()
     note: str = ""
+    undecided: str = ""
+
+    @property
+    def verdict(self):
+        return self.undecided or ("right" if self.relative_error <= self.tolerance else "wrong")
 
     @property
     def passed(self):
-        return self.relative_error <= self.tolerance
+        return self.verdict == "right"
 
 
 class Kink(NamedTuple):
@@ -61,7 +66,15 @@ class Report:
 
     @property
     def wrong(self):
-        return [e.name for e in self.errors if not e.passed]
+        return [e.name for e in self.errors if e.verdict == "wrong"]
+
+    @property
+    def undecided(self):
+        return [e.name for e in self.errors if e.undecided]
+
+    @property
+    def verdict(self):
+        return "right" if self.passed else "wrong" if self.wrong else self.errors[-1].undecided
 
     @property
     def max_error(self):

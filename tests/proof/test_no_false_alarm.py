@@ -57,15 +57,19 @@ cases = st.builds(
 
 
 def right(case, f, backward, inputs, **options):
-    """The check of a pair that is right must say so and name no cause."""
+    """The check of a pair that is right must say so and name no cause.
+
+    Unless nothing of the gradient arrives, as of one class or of a sigmoid far out.
+    """
     inputs = {
         k: v.astype(case.dtype) if isinstance(v, np.ndarray) and v.dtype == np.float64 else v
         for k, v in inputs.items()
     }
     report = ml.gradcheck(
-        f, backward, inputs, method=case.method, seed=case.seed % 1000, max_entries=12, **options
-    )
-    assert report.passed and report.wrong == []
+        f, backward, inputs, method=case.method, seed=case.seed % 1000, max_entries=12,
+        raises=False, **options,
+    )  # fmt: skip
+    assert report.verdict in ("right", "not tested")
     assert all(not e.causes for e in report.errors)
     return report
 
@@ -336,8 +340,8 @@ def test_networks(case, kinds, lengths, classes):
     x = [min(case.scale, 30) * rng.standard_normal((t, D)) for t in lengths]
     y = [rng.integers(0, C, t) if classes else rng.standard_normal((t, C)) for t in lengths]
     with ml.use_backend("numpy"):
-        report = ml.gradcheck(net, x, y, method=case.method, max_entries=8)
-    assert report.passed and all(not e.causes for e in report.errors)
+        report = ml.gradcheck(net, x, y, method=case.method, max_entries=8, raises=False)
+    assert report.verdict in ("right", "not tested") and all(not e.causes for e in report.errors)
 
 
 # ---------------------------------------------------------------- what once was a false alarm

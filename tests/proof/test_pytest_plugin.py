@@ -178,6 +178,35 @@ def test_an_unknown_word_in_the_marker_is_one_clear_error(run, mark, words):
     assert "seed, tolerance, max_entries, method" in line
 
 
+COMMENTS = """
+# gradients: tanh, right
+# gradients: tanh, wrong
+"""
+TEXT = 'text = """\n# gradients: no, comment\n"""\n'
+
+
+def test_a_comment_is_a_test(run, pytester):
+    Path("layers.py").write_text(HEAD + TEXT + COMMENTS[:25])
+    result = run(RIGHT + COMMENTS, ".", "-v", "--gradcheck-json", "out.json", "--gradcheck-seed=3")
+    result.assert_outcomes(passed=3, failed=1)
+    text = result.stdout.str()
+    assert re.search(r"layers.py::gradients of tanh PASSED", text)
+    assert re.search(r"FAILED .*::gradients of tanh - .*the gradient of x is wrong", text)
+    assert "likely cause: " in text and "pytest_plugin.py" not in text
+    assert "gradients: 4 checks, 3 right, worst relative error" in text
+    reports = json.loads(Path("out.json").read_text())["reports"]
+    assert [report["seed"] for report in reports] == [3, 3, 3, 3]
+
+
+def test_a_comment_that_cannot_be_followed_is_one_sentence(run):
+    result = run("# gradients: tanh, rihgt\n")
+    result.assert_outcomes(errors=1)
+    assert "the comment names 'rihgt', which the file does not have" in result.stdout.str()
+    result = run("# gradients: tanh, lost\ndef lost(dy, x): return dy / {}['k']\n")
+    result.assert_outcomes(failed=1)
+    assert "tanh, with lost: x (4, 3): line 16 raises KeyError: 'k'" in result.stdout.str()
+
+
 def test_the_files_hold_every_report(run, pytester):
     files = ["--gradcheck-json", "out.json", "--gradcheck-junit", "out.xml"]
     run(RIGHT + WRONG, *files).assert_outcomes(passed=1, failed=1)

@@ -54,6 +54,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "minilstm gradcheck",
         "minilstm gradcheck --layer LSTM BiLSTM --junit checks.xml",
     ),
+    "check": (
+        "minilstm check my_lstm.py",
+        "minilstm check my_lstm.py lstm_step_forward --watch",
+    ),
     "completion": (
         "minilstm completion bash > ~/.local/share/bash-completion/completions/minilstm",
         "minilstm completion zsh > ~/.zfunc/_minilstm",

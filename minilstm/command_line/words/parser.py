@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from minilstm.backend import NAMES
-from minilstm.command_line import commands, models
+from minilstm.command_line import checking, commands, models
 from minilstm.command_line.complaints import LEVELS
 from minilstm.command_line.words.bench import add_bench
 from minilstm.command_line.words.data import data_options
@@ -112,6 +112,24 @@ def build_parser() -> Parser:
         help="of the numbers that the kernels take",
     )
     warm.set_defaults(run=commands.warm_up)
+
+    own = add(
+        "check",
+        parents=[common],
+        help="check the backward passes of a Python file",
+        description="Finds f_forward and f_backward, f and df, classes with both methods, "
+        "functions of PyTorch and JAX, and what a comment '# gradients: forward, backward' names. "
+        "Says what it took them for, on which inputs, and whether every gradient is right. Inputs "
+        "are made from shapes in docstrings and comments, such as 'x: (T, B, D)', or found by "
+        "trial; a dict gradcheck_inputs in the file gives them. The file is imported, without what "
+        "stands below __main__. Exit code 2 where a backward pass could not be checked.",
+    )
+    own.add_argument("file", type=path, metavar="FILE")
+    own.add_argument("names", nargs="*", metavar="NAME", help="of forward passes (default: all)")
+    own.add_argument("--watch", action="store_true", help="again each time the file is saved")
+    own.add_argument("--seed", type=natural, default=0, help="of the numbers that are drawn")
+    own.add_argument("--junit", type=path, metavar="FILE", help="write the checks as JUnit XML")
+    own.set_defaults(run=checking.check_python)
 
     check = add("gradcheck", parents=[common], help="prove the installed engine's gradients")
     check.add_argument("--seed", type=natural, default=0, help="of the numbers that are drawn")

@@ -4,12 +4,14 @@ Entry by entry or along random directions; both end in the same report."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
 from minilstm.proof.checker.comparison import Comparison, Settings, compare
 from minilstm.proof.checker.explanation import explained
+from minilstm.proof.checker.silence import with_silence
 from minilstm.proof.derivatives.claims import Claims, claims_of
 from minilstm.proof.derivatives.complex_step import Derivative, exact_along
 from minilstm.proof.derivatives.directional import directions_of, slope_by_hand
@@ -22,9 +24,25 @@ from minilstm.proof.derivatives.oracle import (
     two_slopes,
 )
 from minilstm.proof.derivatives.problem import Array, Problem
+from minilstm.proof.derivatives.randomness import generator
 from minilstm.proof.derivatives.tolerances import LARGEST_PROOF, Noise, base_tolerance
-from minilstm.proof.reports.report import GradientReport, ParameterError, or_infinite
+from minilstm.proof.reports.report import (
+    CANNOT_BE_JUDGED,
+    NOT_TESTED,
+    GradientReport,
+    ParameterError,
+    or_infinite,
+)
 
+UNCONFIRMED = (
+    "the complex step finds no slope here, and differences are too inexact to say whether there is "
+    "one; let f take complex numbers without abs, conj or .real, or make this array's part of the "
+    "loss larger"
+)
+UNSEEN = (
+    "its derivatives are zero, or too small beside those of the other arrays to be seen along a "
+    "direction that all share; a check entry by entry sees them"
+)
 METHODS = ("auto", "complex", "difference", "directional")
 
 
@@ -50,8 +68,8 @@ class _Run(NamedTuple):
             problem.backward,
             method,
             self.settings.seed,
-            problem.forward_passes,
-            problem.backward_passes,
+            problem.forward_passes + sum(other.forward_passes for other in problem.others),
+            problem.backward_passes + sum(other.backward_passes for other in problem.others),
             tuple(kinks),
             (*problem.notes, *notes, *sorted(written)),
         )
@@ -59,8 +77,7 @@ class _Run(NamedTuple):
 
 def check(problem: Problem, settings: Settings) -> GradientReport:
     """Check every gradient of a problem; the report is right or wrong."""
-    # Another stream than that of the upstream gradients.
-    rng = np.random.default_rng([settings.seed, 1])
+    rng = generator(settings.seed, "entries and directions")
     base = problem.value({}).real if problem.base is None else problem.base
     run = _Run(problem, settings, base, rng)
     if settings.method == "directional":
@@ -74,24 +91,33 @@ def check(problem: Problem, settings: Settings) -> GradientReport:
                 "choose 'auto' or 'difference'."
             )
     claims = claims_of(problem, base, twice=True)
-    method, notes = settings.method, list[str]()
+    method, notes, unseen = settings.method, list[str](), dict[str, float]()
     if method == "auto":
         method = "complex"
         if not problem.analytic:
             everywhere = directions_of(problem, claims.grads, 1, rng, bounded=True)[0]
             # An array of small effect would not be seen among the others, so each is tried alone.
             for name, direction in everywhere.items():
-                why_not = try_complex(problem, {name: direction}, base).why_not
+                trial = try_complex(problem, {name: direction}, base)
+                unseen[name], why_not = trial.unseen, trial.why_not
                 if why_not:
                     method, notes = "difference", [why_not]
                     break
-    return _by_entry(run, claims, method, method, notes)
+    return _by_entry(run, claims, method, method, notes, unseen)
 
 
 def _by_entry(
-    run: _Run, claims: Claims, method: str, title: str, notes: list[str]
+    run: _Run,
+    claims: Claims,
+    method: str,
+    title: str,
+    notes: list[str],
+    unseen: Mapping[str, float] | None = None,
 ) -> GradientReport:
-    """Every array by itself; a large one at random entries and along one direction."""
+    """Every array by itself; a large one at random entries and along one direction.
+
+    `unseen` is the part of each slope that the complex step may have lost without being seen.
+    """
     problem, settings, base, rng = run
     oracle = Oracle(problem, method)
     noise = Noise(problem, rng)
@@ -107,11 +133,19 @@ def _by_entry(
             error = comparison.error
             if error.passed or not np.isfinite(error.by_hand):
                 continue
+            if not np.isfinite(error.reference):
+                notes = [*notes, "the complex step gives NaN, so differences were used"]
+                return _by_entry(run, claims, "difference", "difference", notes)
             # What looks wrong may be the complex step: a part of f may lose the imaginary part.
             along = {name: comparison.direction}
             why_not = try_complex(problem, along, base).why_not
-            if not why_not and not slopes(problem, along, base).kink:
-                why_not = loses_a_part(problem, along, error.by_hand, error.reference)
+            lost = error.reference == 0  # as what is lost altogether would be
+            if not why_not and (lost or not slopes(problem, along, base).kink):
+                why_not, open_ = loses_a_part(
+                    oracle, along, error.by_hand, error.reference, (unseen or {}).get(name, 0.0)
+                )
+                if open_:
+                    comparison.error = replace(error, undecided=CANNOT_BE_JUDGED, note=UNCONFIRMED)
             if why_not and settings.method == "complex":  # it was asked for
                 notes = [*notes, why_not.replace(", so differences were used", "")]
                 break
@@ -119,6 +153,7 @@ def _by_entry(
                 title = title.replace("complex", "difference")
                 return _by_entry(run, claims, "difference", title, [*notes, why_not])
     kinks = run.kinks(found)
+    found = with_silence(oracle, found, rng)
     errors = explained(oracle, claims, found)
     return run.report(errors, title, kinks, notes + claims.notes)
 
@@ -157,29 +192,32 @@ def _by_direction(run: _Run) -> GradientReport:
     if not worst <= allowed or claims.faults or not proves:
         claims = claims_of(problem, base, twice=True)
         return _by_entry(run, claims, method, title, notes)
-    errors = [
-        ParameterError(
-            name, worst, (), hand, true, 0, allowed,
-            note=_unseen(name, claims.grads, measured, allowed) if method == "difference" else "",
-        )
-        for name in gentle
-    ]  # fmt: skip
+    found = {}
+    for name, along in gentle.items():
+        error = ParameterError(name, worst, (), hand, true, 0, allowed)
+        gradient = claims.grads[name]
+        silent = gradient is not None and not gradient.any()
+        if (
+            method == "difference"
+            and not silent
+            and _is_unseen(name, claims.grads, measured, allowed)
+        ):
+            error = replace(error, undecided=NOT_TESTED, note=UNSEEN)
+        found[name] = Comparison(error, along, 1.0, along, 0.0, silent)
+    found = with_silence(Oracle(problem, method), found, rng)
+    errors = [comparison.error for comparison in found.values()]
     return run.report(errors, title, kinks, notes + claims.notes)
 
 
-def _unseen(
+def _is_unseen(
     name: str,
     grads: Mapping[str, Array | None],
     measured: list[tuple[dict[str, Array], Derivative]],
     allowed: float,
-) -> str:
-    """What to say of an array whose share of the slopes is too small to be seen in them."""
-    for direction, _ in measured:
-        everything = slope_by_hand(grads, direction)[1]
-        share = slope_by_hand(grads, {name: direction[name]})[1]
-        if share > allowed * everything:
-            return ""
-    return (
-        "its derivatives are zero, or too small beside those of the other arrays to be seen along "
-        "a direction that all share; a check entry by entry sees them"
-    )
+) -> bool:
+    """Whether an array's share of the slopes is too small to be seen in them."""
+    shares = [
+        (slope_by_hand(grads, {name: direction[name]})[1], slope_by_hand(grads, direction)[1])
+        for direction, _ in measured
+    ]
+    return all(share <= allowed * everything for share, everything in shares)

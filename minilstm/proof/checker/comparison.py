@@ -8,11 +8,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minilstm.proof.derivatives.complex_step import Derivative
+from minilstm.proof.derivatives.complex_step import (
+    FINER_COMPLEX_STEP,
+    Derivative,
+    exact_along,
+)
 from minilstm.proof.derivatives.kinks import slopes
 from minilstm.proof.derivatives.oracle import Oracle, beside, moved_to, one_hot, two_slopes
 from minilstm.proof.derivatives.problem import Array, Gradients, Problem
 from minilstm.proof.derivatives.tolerances import (
+    LARGEST_NOISE,
     LARGEST_PROOF,
     LARGEST_ROUNDING_POWER,
     NOISE_SAFETY,
@@ -21,8 +26,17 @@ from minilstm.proof.derivatives.tolerances import (
     Noise,
     base_tolerance,
 )
-from minilstm.proof.reports.report import ParameterError, or_infinite
+from minilstm.proof.reports.report import CANNOT_BE_JUDGED, ParameterError, or_infinite
 
+NO_DERIVATIVE = (
+    "f gives NaN or infinite numbers next to this point, however small the step, so there is no "
+    "derivative to compare; choose inputs inside the domain of f"
+)
+UNCLEAR = (
+    "rounding leaves {:.0e} of the derivative open; subtract the offset of the data before f, "
+    "choose inputs that vary more beside it, or let both functions take float64 and longdouble"
+)
+MOST_OPEN = 3  # places that cannot be judged, after which the others are not looked at
 MOST_KINKS = 3  # points without a derivative that a note lists one by one
 # An error that changes by a smaller part of itself in a wider type is not a rounding error.
 UNCHANGED_PART = 1e-3
@@ -48,6 +62,7 @@ class Comparison:
     scale: float  # what errors of single entries are measured against
     direction: Array  # along which it is worst
     allowed: float  # absolute difference of two slopes along it that passes
+    silent: bool  # whether zeros would pass as well
 
 
 def compare(
@@ -69,15 +84,22 @@ def compare(
     exact = np.full(hand.shape, np.nan)
     if hand.size == 0:
         nothing = ParameterError(name, 0.0, (), 0.0, 0.0, 0, tolerance)
-        return Comparison(nothing, exact, 1.0, exact, 0.0)
+        return Comparison(nothing, exact, 1.0, exact, 0.0, False)
     most, flat = settings.max_entries, np.arange(hand.size)
     if hand.size > most:
         flat = np.sort(rng.choice(hand.size, most, replace=False))
     indices = [tuple(int(i) for i in np.unravel_index(n, hand.shape)) for n in flat]
     found = [oracle.entry(name, index) for index in indices]
+    poor = LARGEST_NOISE * max((abs(d.value) for d in found if np.isfinite(d.value)), default=0.0)
+    for n, (index, derivative) in enumerate(zip(indices, found, strict=True)):
+        if 2 * derivative.error > poor:
+            along = {name: one_hot(hand.shape, index)}
+            found[n] = oracle.better(along, derivative)
     for index, derivative in zip(indices, found, strict=True):
         exact[index] = derivative.value
-    scale = _scale(oracle.problem, name, grads, found)
+    own, shared = _scales(oracle.problem, name, grads, found)
+    # A tolerance that was given is one of what all arrays do; rounding has to be shown.
+    scale = own if own and settings.tolerance is None else shared
     trials = [
         _Trial(one_hot(hand.shape, i), i, float(hand[i]), d, scale)
         for i, d in zip(indices, found, strict=True)
@@ -88,47 +110,58 @@ def compare(
         length = scale * float(np.sqrt(hand.size))
         slope = oracle.along({name: direction})
         trials.append(_Trial(direction, (), float((hand * direction).sum()), slope, length))
-    judge = _Judge(oracle, name, grads, noise, tolerance, settings.tolerance is not None)
+    judge = _Judge(oracle, name, grads, noise, tolerance, settings.tolerance is not None, scale)
     kinked: list[str] = []
+    opened: list[tuple[_Trial, float, str]] = []  # cannot be judged, and why
     while True:
         # An entry says more than a direction, so it is named where both are wrong.
         entries = [t for t in trials if t.index and not t.beyond(tolerance) <= 1]
         worst = max(entries or trials, key=lambda t: t.beyond(tolerance))
-        allowed, notes = judge.allowed(worst)
-        if worst.relative <= allowed:
-            break
+        allowed, notes, why_open = judge.allowed(worst)
+        if worst.relative <= allowed and not why_open:
+            # What excused this one, such as a better derivative, need not excuse the others.
+            if judge.fixed or not any(t.relative > allowed for t in trials if t is not worst):
+                break
+            trials.remove(worst)
+            continue
         around = slopes(oracle.problem, {name: worst.direction}, base)
-        if not around.between(worst.hand) or not judge.right_beside(worst):
+        # Along a direction across several kinks the right slope may lie outside the two as well.
+        excused = around.jump or around.between(worst.hand) or (around.kink and not worst.index)
+        if excused and judge.right_beside(worst):
+            sides = "a jump" if around.jump else f"slopes {around.left:.4g} and {around.right:.4g}"
+            kinked.append(
+                f"no derivative at {list(worst.index) or 'some entry'} ({sides}); backward's "
+                f"{worst.hand:.4g} lies between them and passes"
+            )
+        elif why_open:
+            opened.append((worst, allowed, why_open))
+        else:
             break
-        kinked.append(
-            f"no derivative at {list(worst.index) or 'some entry'} (slopes {around.left:.4g} and "
-            f"{around.right:.4g}); backward's {worst.hand:.4g} lies between them and passes"
-        )
         trials.remove(worst)
-        if not trials:
+        if not trials or len(opened) == MOST_OPEN:
             worst.true, allowed = Derivative(worst.hand, 0.0), tolerance
             break
+    undecided = ""
+    if opened and worst.relative <= allowed:
+        worst, allowed, why_open = opened[0]
+        undecided, notes = CANNOT_BE_JUDGED, [why_open]
     notes += kinked[:MOST_KINKS]
     if len(kinked) > MOST_KINKS:
         notes.append(f"{len(kinked) - MOST_KINKS} more without a derivative pass likewise")
-    if not np.isfinite(worst.true.value):
-        notes.append(
-            "f gives NaN or infinite numbers next to this point, so there is no derivative to "
-            "compare; choose other inputs"
-        )
-    claimed, true = _largest(hand), np.nanmax(np.abs(exact), initial=0.0)
-    small = 0 < max(claimed, true) <= min(allowed, LARGEST_PROOF) * scale
-    if worst.relative <= allowed and small:
-        notes.append(
-            f"beside the other arrays its derivatives ({true:.0e} at most) are as small as "
-            "rounding, so zeros would pass as well"
-        )
-    if allowed > LARGEST_PROOF and not judge.fixed:
-        notes.append(f"rounding or curvature leaves {allowed:.0e} open, which proves little")
+    silent = max(_largest(hand), _largest(exact)) <= 2 * allowed * scale
+    silent = silent and not (undecided and hand.any())
+    relative = worst.relative
+    if not undecided and relative <= allowed and worst.off <= tolerance * shared:
+        # Rounding errors alone are no more than what they are beside the other arrays.
+        relative, allowed = relative * scale / shared, max(tolerance, allowed * scale / shared)
+    elif allowed > LARGEST_NOISE and relative <= allowed and not (judge.fixed or undecided):
+        notes.append(f"rounding or curvature leaves {allowed:.0e} open")
     values = worst.hand, worst.true.value
     checked, note = len(indices), "; ".join(notes)
-    error = ParameterError(name, worst.relative, worst.index, *values, checked, allowed, note=note)
-    return Comparison(error, exact, scale, worst.direction, allowed * worst.scale)
+    error = ParameterError(
+        name, relative, worst.index, *values, checked, allowed, note=note, undecided=undecided
+    )
+    return Comparison(error, exact, scale, worst.direction, allowed * worst.scale, silent)
 
 
 @dataclass(eq=False)
@@ -169,32 +202,63 @@ class _Judge(NamedTuple):
     noise: Noise
     tolerance: float
     fixed: bool  # the tolerance was given and is not to be widened
+    scale: float  # of errors of entries
 
     def along(self, trial: _Trial) -> dict[str, Array]:
         return {self.name: trial.direction}
 
-    def allowed(self, worst: _Trial) -> tuple[float, list[str]]:
-        """The relative error that passes, and notes on what widened it."""
+    def allowed(self, worst: _Trial) -> tuple[float, list[str], str]:
+        """The relative error that passes, notes on what widened it, and why it cannot be judged."""
+        if not np.isfinite(worst.hand):
+            return max(self.tolerance, worst.estimate), [], ""
+        if self.oracle.method == "complex" and not worst.relative <= self.tolerance:
+            finer = exact_along(self.oracle.problem, self.along(worst), FINER_COMPLEX_STEP)
+            if np.isfinite(finer.value) and finer.value != 0:  # and has not run out of exponents
+                worst.true = finer
+        elif not np.isfinite(worst.true.value):
+            worst.true = self.oracle.better(self.along(worst), worst.true)
+        if not np.isfinite(worst.true.value):
+            return self.tolerance, [], NO_DERIVATIVE
         if self.fixed:
-            return self.tolerance, []
+            return self.tolerance, [], ""
+        doubtful = worst.relative > max(self.tolerance, worst.estimate)
+        if worst.estimate > LARGEST_NOISE or (doubtful and self.oracle.method == "difference"):
+            worst.true = self.oracle.better(self.along(worst), worst.true)
         allowed = max(self.tolerance, worst.estimate)
-        if worst.relative <= allowed:
-            return allowed, []
-        if np.isfinite(worst.relative):
-            allowed = max(allowed, self._measured(worst))
-            if worst.relative <= allowed:
-                return allowed, []
-            if self._is_rounding(worst):
-                dtype = self.oracle.problem.arrays[self.name].dtype.name
-                note = f"the error of {worst.relative:.0e} is the rounding of {dtype}"
-                return worst.relative, [note]
+        if worst.relative <= allowed <= LARGEST_NOISE:
+            return allowed, [], ""
+        noise, limit = self._measured(worst)
+        allowed = max(allowed, min(noise, limit))
+        if worst.relative <= allowed and worst.estimate <= LARGEST_NOISE:
+            return allowed, [], ""
+        if self._is_rounding(worst):
+            dtype = self.oracle.problem.arrays[self.name].dtype.name
+            note = f"the error of {worst.relative:.0e} is the rounding of {dtype}"
+            return max(allowed, worst.relative), [note], ""
         if self.oracle.method == "difference":
             # A change of branch within the wide steps spoils them and their error estimate.
             finer = two_slopes(self.oracle.problem, self.along(worst))
             room = 2 * finer.error + self.tolerance * worst.scale
-            if abs(worst.hand - finer.value) <= room < abs(worst.true.value - finer.value):
-                return worst.relative, [f"finer differences give {finer.value:.9g}, which agrees"]
-        return allowed, []
+            most = min(LARGEST_PROOF * worst.scale, abs(worst.true.value - finer.value))
+            if abs(worst.hand - finer.value) <= room < most:
+                notes = [f"finer differences give {finer.value:.9g}, which agrees"]
+                return worst.relative, notes, ""
+        return self._doubtful(worst, allowed, max(noise, worst.estimate))
+
+    def _doubtful(self, worst: _Trial, allowed: float, blur: float) -> tuple[float, list[str], str]:
+        """What can still be said where rounding or curvature leaves a part `blur` open."""
+        if blur <= LARGEST_NOISE:
+            return allowed, [], ""
+        left = self._left_in_wider(worst)
+        if left is not None:
+            room = max(2 * left.error, LARGEST_NOISE * worst.scale)
+            if room <= LARGEST_PROOF * worst.scale:
+                right = left.value <= room or left.value * ROUNDING_RATIO <= worst.off
+                note = f"in a wider type they are {left.value / worst.scale:.0e} apart"
+                return (max(allowed, worst.relative), [note], "") if right else (allowed, [], "")
+        if worst.relative > blur:
+            return allowed, [], ""
+        return blur, [], "" if blur <= LARGEST_PROOF else UNCLEAR.format(blur)
 
     def right_beside(self, worst: _Trial) -> bool:
         """Whether backward is right a little way off, where there is no kink."""
@@ -203,23 +267,33 @@ class _Judge(NamedTuple):
         if hand is None or hand.shape != worst.direction.shape:
             return False
         if self.oracle.method == "complex":
-            true = Derivative(self.oracle.at(moved, self.along(worst)), 0.0)
+            true = self.oracle.at(moved, self.along(worst))
         else:  # wide steps would meet the kink again
             true = two_slopes(moved_to(self.oracle.problem, moved), self.along(worst))
         off = abs(float((hand * worst.direction).sum()) - true.value)
-        return off <= max(BESIDE_KINK_ERROR, 10 * self.tolerance) * worst.scale + 2 * true.error
+        scale = min(worst.scale, _largest(hand) * worst.scale / self.scale)
+        return off <= max(BESIDE_KINK_ERROR, 10 * self.tolerance) * scale + 2 * true.error
 
-    def _measured(self, worst: _Trial) -> float:
-        """The tolerance that the noise of the problem leaves, relative."""
+    def _measured(self, worst: _Trial) -> tuple[float, float]:
+        """The tolerance that the noise of the problem leaves, relative, and the most it may."""
         hand = self.grads[self.name]
         assert hand is not None
         along = self.along(worst)
         size = self.noise.of(
             self.name, hand, lambda moved: self.oracle.at(moved, along), worst.true.value
         )
-        limit = self.noise.limit(self.name, self.grads)
         entries = 1 if worst.index else float(np.sqrt(hand.size))
-        return min(size * entries, limit * entries) / worst.scale
+        limit = self.noise.limit(self.name, self.grads)
+        return size * entries / worst.scale, limit * entries / worst.scale
+
+    def _left_in_wider(self, worst: _Trial) -> Derivative | None:
+        """What is left of a disagreement where both sides have more digits."""
+        if self.oracle.problem.eps <= np.finfo(np.float64).eps and self.oracle.wider() is None:
+            return None
+        along = self.along(worst)
+        return self.noise.left_in_wider(
+            self.name, worst.direction, lambda wide: self.oracle.at(wide, along)
+        )
 
     def _is_rounding(self, worst: _Trial) -> bool:
         """Whether a disagreement all but vanishes when both sides have more digits.
@@ -229,36 +303,36 @@ class _Judge(NamedTuple):
         through, such as one whose outputs are all 0, derivatives may be lost in any type.
         """
         problem, off = self.oracle.problem, worst.off
-        effect = off * problem.size(self.name) / problem.magnitude if problem.magnitude else np.inf
+        whole = off / problem.magnitude if problem.magnitude else np.inf
+        effect = whole * problem.size(self.name)
         # So large an error is no rounding, whatever the same functions do in another type.
-        if effect > problem.eps**LARGEST_ROUNDING_POWER:
+        if whole * problem.spread(self.name) > problem.eps**LARGEST_ROUNDING_POWER:
             return False
         wider = WIDER_DTYPE.get(problem.arrays[self.name].dtype.name, np.longdouble)
         if effect <= NOISE_SAFETY * np.finfo(wider).eps:
             return True
-        along = self.along(worst)
-        left = self.noise.left_in_wider(
-            self.name, worst.direction, lambda wide: self.oracle.at(wide, along)
-        )
+        left = self._left_in_wider(worst)
         if effect <= NOISE_SAFETY * problem.eps:
-            return left is None or not abs(left - off) <= UNCHANGED_PART * off
-        return left is not None and left * ROUNDING_RATIO <= off
+            return left is None or not abs(left.value - off) <= UNCHANGED_PART * off
+        return left is not None and left.value * ROUNDING_RATIO <= off
 
 
-def _scale(problem: Problem, name: str, grads: Gradients, found: list[Derivative]) -> float:
-    """What errors of an array are measured against: its largest derivative.
+def _scales(
+    problem: Problem, name: str, grads: Gradients, found: list[Derivative]
+) -> tuple[float, float]:
+    """What errors of an array are measured against: its largest derivative; 0 where all are zero.
 
-    An array whose true gradient is zero (a bias before batch normalisation) has only rounding
-    errors in it, so no array is measured against less than a thousandth of what the array with
-    the largest effect on the loss would give it.
+    And what its rounding errors are measured against. An array whose true gradient is zero (a bias
+    before batch normalisation) has nothing else in it, so these are not measured against less than
+    a thousandth of what the array with the largest effect on the loss would give it.
     """
     hand = grads[name]
     assert hand is not None
     largest = max((abs(d.value) for d in found if np.isfinite(d.value)), default=0.0)
     if len(found) < hand.size:  # the entries that were not drawn may be the large ones
         largest = max(largest, _largest(hand))
-    effects = [_largest(g) * problem.size(k) for k, g in grads.items() if g is not None]
-    return max(largest, 1e-3 * max(effects) / problem.size(name)) or 1.0
+    effects = [_largest(g) * problem.spread(k) for k, g in grads.items() if g is not None]
+    return largest, max(largest, 1e-3 * max(effects) / problem.spread(name)) or 1.0
 
 
 def _largest(gradient: Array) -> float:

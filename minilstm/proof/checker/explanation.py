@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from minilstm.proof.causes.find import find_causes
+from minilstm.proof.causes.axes import axes_by_trial
+from minilstm.proof.causes.find import Told, find_causes
 from minilstm.proof.checker.comparison import MOST_KINKS, Comparison
 from minilstm.proof.derivatives.claims import REPEATED_CALL_ERROR, Claims
 from minilstm.proof.derivatives.directional import narrow
@@ -36,7 +37,7 @@ def explained(
                 "earlier call left behind, or it draws random numbers",
             ),
         )
-    wrong = [name for name, error in errors.items() if not error.passed]
+    wrong = [name for name, error in errors.items() if error.verdict == "wrong"]
     for name in wrong:
         if not errors[name].where and problem.arrays[name].ndim and not claims.faults.get(name):
             errors[name] = _placed(oracle, claims, found[name], errors[name])
@@ -46,7 +47,15 @@ def explained(
     likeness = problem.recognise() if wrong and problem.recognise else None
     if likeness is not None:
         problem.notes.append(f"f was recognised as {likeness.title}")
-    causes = find_causes(oracle, claims.grads, exact, allowed, offs, likeness) if wrong else {}
+    elif wrong and problem.forward is not None:
+        unknown = {n: a for n, a in problem.arrays.items() if n not in problem.axes}
+        for name, words in axes_by_trial(unknown, problem.forward).items():
+            problem.axes = {**problem.axes, name: words}
+            shown = ", ".join(word or "?" for word in words)
+            problem.notes.append(
+                f"the axes of {name} are taken for ({shown}), from what they reach"
+            )
+    told = find_causes(oracle, claims.grads, exact, allowed, offs, likeness) if wrong else {}
     for name, error in errors.items():
         axes = problem.axes.get(name, ())
         place = describe(error.where, axes, problem.arrays[name].shape, problem.rows)
@@ -58,9 +67,16 @@ def explained(
             gate=place.gate,
             unit=place.unit,
             time_step=place.time_step,
-            causes=error.causes or causes.get(name, ()),
+            causes=error.causes or told.get(name, Told()).causes,
+            note="; ".join(
+                part for part in (error.note, _pattern(error, told.get(name, Told()))) if part
+            ),
         )
     return list(errors.values())
+
+
+def _pattern(error: ParameterError, told: Told) -> str:
+    return f"the pattern: {told.pattern}" if told.pattern and not error.causes else ""
 
 
 def _placed(

@@ -3,52 +3,48 @@ The loss is the sum of the outputs times random numbers, which are the upstream 
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from minilstm.arrays import as_array, as_numbers, refuse_masked
-from minilstm.errors import DataError, GradientError
+from minilstm.arrays import refuse_masked
+from minilstm.proof.adapters.conventions import convention
+from minilstm.proof.adapters.inputs import copied, takes_keywords
+from minilstm.proof.adapters.names import sorted_gradients, with_gradients
+from minilstm.proof.adapters.pair import Pair
 from minilstm.proof.causes.recognition import recognise
 from minilstm.proof.derivatives.problem import Array, Axes, Problem
-from minilstm.proof.derivatives.trees import is_number, leaves, named_leaves, replaced
+from minilstm.proof.derivatives.randomness import generator
+from minilstm.proof.derivatives.trees import is_number, leaves, replaced
 
 
 def problem_of(
-    f: Callable[..., Any],
-    backward: Callable[..., Any],
-    inputs: Any,
+    pair: Pair,
     *,
-    cached: bool,
-    upstream: str | None,
     axes: Mapping[str, Axes] | None,
+    wrt: str | Sequence[str] | None,
     rng: np.random.Generator,
+    equations: Callable[..., Any] | None = None,
 ) -> Problem:
     """The problem of a pair of functions, whose arrays are the floating-point inputs.
 
     TypeError or ValueError is raised where they, the inputs and the options do not fit together.
     """
-    for name, function in (("f", f), ("backward", backward)):
-        if not callable(function):
-            raise TypeError(
-                f"{name} is {type(function).__name__}, not a function; pass f, backward and "
-                "inputs, or a network, its sequences and its answers."
-            )
-    if upstream not in ("random", None):
-        raise ValueError(
-            f"upstream is {upstream!r}; pass 'random', or None where f is a loss and backward "
-            "takes no upstream gradient."
-        )
-    named, by_keyword = _named(f, inputs)
+    f, backward, named = pair.f, pair.backward, pair.named
     arrays = {k: v for k, v in named.items() if isinstance(v, np.ndarray) and v.dtype.kind == "f"}
+    numbers = [k for k, v in named.items() if isinstance(v, float | np.floating)]
+    if numbers and not arrays:
+        arrays = {k: np.array(named[k]) for k in numbers}
+        named, numbers = {**named, **arrays}, []
     if not arrays:
         raise ValueError(
             "inputs holds no array of floating-point numbers, so there is nothing to "
             "differentiate; pass a dict of float64 arrays by name."
         )
     _check_axes(axes or {}, named)
+    wanted = [wrt] if isinstance(wrt, str) else list(arrays if wrt is None else wrt)
     spoiled: set[str] = set()
 
     def call(
@@ -56,27 +52,26 @@ def problem_of(
     ) -> Any:
         given = {**named, **values}
         before = {k: v for k, v in given.items() if isinstance(v, np.ndarray)}
-        given |= {k: v.copy() for k, v in before.items()}
+        given = {k: copied(v) for k, v in given.items()}
+        by_keyword = pair.by_keyword and (function is f or keywords_fit)
         result = function(*first, **given) if by_keyword else function(*first, *given.values())
         spoiled.update(k for k, v in before.items() if not _same(v, given[k]))
         return result
 
-    def forward(values: Mapping[str, Any]) -> tuple[Any, Any]:
-        result = call(f, (), values)
-        if not cached:
-            return result, None
-        if not isinstance(result, tuple) or len(result) < 2:
-            raise TypeError(
-                f"f returned {type(result).__name__}; with cached=True it has to return a tuple "
-                "of the output, or several, and the cache that backward takes."
-            )
-        outputs = result[:-1]
-        return (outputs[0] if len(outputs) == 1 else outputs), result[-1]
+    keywords_fit = takes_keywords(backward, named)
+    result = call(f, (), {})
+    how = pair.how or convention(pair.taken, pair.arguments, result, pair.cached, pair.upstream)
+    cached, upstream = how.kind == "cache", "random" if how.upstream else None
 
-    outputs, first_cache = forward({})
+    def forward(values: Mapping[str, Any]) -> tuple[Any, Any]:
+        return how.split(call(f, (), values))
+
+    outputs, first_cache = how.split(result)
     unspent = [first_cache] if cached else []  # backward may overwrite a cache: used once
     _check_outputs(outputs, upstream)
     dy = None if upstream is None else replaced(outputs, lambda y: _random_like(y, rng))
+    while any(_is_multiple(d, a) for d in leaves(dy) for a in arrays.values()):
+        dy = replaced(outputs, lambda y: _random_like(y, rng))
 
     def loss(values: Mapping[str, Array]) -> Any:
         # A function may make its buffers of the dtype of any of its inputs.
@@ -84,7 +79,8 @@ def problem_of(
         filled = {k: a.astype(wide) for k, a in {**arrays, **values}.items()}
         return _loss_of(forward(filled)[0], dy)
 
-    def gradients(values: Mapping[str, Array]) -> dict[str, Array | None]:
+    def returned(values: Mapping[str, Any], backward: Callable[..., Any]) -> Any:
+        backward = backward if backward is pair.backward else pair.wrap(backward)
         filled = {**arrays, **values}
         up = _widened(dy, values)
         # Backward may write into it.
@@ -97,12 +93,29 @@ def problem_of(
         if cached:
             several = isinstance(outputs, tuple) and not hasattr(outputs, "_fields")
             first = () if up is None else tuple(given) if several else (given,)
-            found = backward(*first, cache)
+            found = backward(*((cache, *first) if how.cache_first else (*first, cache)))
+        elif how.kind == "alone":
+            found = backward(given)
+        elif how.kind == "derivative":
+            found = given * call(backward, (), filled)
         else:
             found = call(backward, () if up is None else (given,), filled)
         if not all(_same(a, b) for a, b in zip(leaves(up), leaves(given), strict=True)):
             spoiled.add("dy, the upstream gradient")
-        return _by_name(found, arrays, [name for name in named if name not in arrays])
+        return found
+
+    def gradients(
+        values: Mapping[str, Any], backward: Callable[..., Any] = backward
+    ) -> dict[str, Array | None]:
+        found = returned(values, backward)
+        others = [name for name in named if name not in arrays]
+        by_name = sorted_gradients(found, arrays, pair.paths, others, wanted)
+        if how.cuts(result):  # what only the other outputs depend on needs no gradient
+            base = loss(values)
+            for name in [name for name, gradient in by_name.items() if gradient is None]:
+                moved = 1 + 2 * arrays[name].astype(np.float64)
+                by_name[name] = 0 * moved if loss({**values, name: moved}) == base else None
+        return {name: _gradient(name, gradient) for name, gradient in by_name.items()}
 
     sizes = [np.asarray(y).size for y in leaves(outputs) if is_number(y)]
     magnitude = sum(
@@ -119,46 +132,42 @@ def problem_of(
         magnitude=magnitude or float(sum(sizes)),
         terms=sum(sizes) + sum(a.size for a in arrays.values()),
         axes=axes or {},
-        counts=_counts(arrays, outputs, axes or {}),
     )
     # The true derivative is computed in float64, where the loss of float32 inputs is another one.
     if problem.eps <= np.finfo(np.float64).eps:
         problem.base = float(np.real(_loss_of(outputs, dy)))
-    problem.forward_passes = 1
+    problem.forward_passes, problem.backward_passes = 1 + pair.passes[0], pair.passes[1]
     problem.spoiled = spoiled
+    problem.notes += [note for note in (*pair.notes, how.note(result)) if note]
+    if numbers:  # those that backward gives gradients of are arrays, too
+        passes = problem.forward_passes, problem.backward_passes + 1
+        found = returned({}, backward)
+        both = {*arrays, *numbers}
+        given = with_gradients(found, [n for n in named if n in both], numbers, pair.paths, wanted)
+        if given:
+            named = {**named, **{name: np.array(named[name]) for name in given}}
+            pair = replace(pair, named=named, how=how, passes=passes)
+            return problem_of(pair, axes=axes, wrt=wrt, rng=rng, equations=equations)
+        problem.backward_passes += 1
     problem.recognise = lambda: recognise(named, outputs, dy)
+    problem.inputs, problem.written, problem.gradients_by = named, pair.written, gradients
+    problem.lengths, problem.upstream = _lengths(named, outputs), dy
+
+    def again(moved: Mapping[str, Any]) -> Problem:
+        other = replace(pair, named={**named, **moved}, how=how, notes=[], passes=(0, 0))
+        fresh = generator(1, "upstream gradients")
+        made = problem_of(other, axes=axes, wrt=wrt, rng=fresh, equations=equations)
+        made.compare_only(wrt)
+        return made
+
+    def plain(values: Mapping[str, Any]) -> Any:
+        given = {k: copied(v) for k, v in {**named, **values}.items()}
+        function = f if equations is None else pair.nest(equations)
+        result = function(**given) if pair.by_keyword else function(*given.values())
+        return how.split(result)[0] if equations is None else result
+
+    problem.again, problem.forward = again, plain
     return problem
-
-
-def _named(f: Callable[..., Any], inputs: Any) -> tuple[dict[str, Any], bool]:
-    """Inputs by name, lists as arrays, and whether they are passed by keyword."""
-    if isinstance(inputs, Mapping):
-        named, by_keyword = {str(k): v for k, v in inputs.items()}, True
-        try:
-            inspect.signature(f).bind(**named)
-        except TypeError as error:
-            raise TypeError(
-                f"f does not take the inputs {', '.join(named)} by keyword ({error}); name them "
-                "as f does, or pass a list to have them passed in order."
-            ) from None
-        except ValueError:  # a built-in function without a signature
-            pass
-    else:
-        values = list(inputs) if isinstance(inputs, tuple | list) else [inputs]
-        named, by_keyword = dict(zip(_names(f, len(values)), values, strict=True)), False
-    return {k: _as_input(k, v) for k, v in named.items()}, by_keyword
-
-
-def _names(f: Callable[..., Any], count: int) -> list[str]:
-    """The names of f's parameters where it has that many in order, else numbers."""
-    try:
-        parameters = list(inspect.signature(f).parameters.values())
-    except (TypeError, ValueError):
-        parameters = []
-    in_order = [
-        p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
-    ]
-    return in_order[:count] if len(in_order) >= count else [f"input {k}" for k in range(count)]
 
 
 def _check_axes(axes: Mapping[str, Axes], named: Mapping[str, Any]) -> None:
@@ -174,25 +183,6 @@ def _check_axes(axes: Mapping[str, Axes], named: Mapping[str, Any]) -> None:
                 f"axes[{name!r}] is {words!r}, but {name} has {np.ndim(named[name])} axes; give a "
                 "tuple with a word, or a tuple of labels, for each axis."
             )
-
-
-def _as_input(name: str, value: Any) -> Any:
-    """Floats in any form as a plain array, so that they are checked; anything else as it is."""
-    refuse_masked(value, name)
-    if isinstance(value, np.ndarray):
-        array, foreign = value, value.dtype.kind == "O" or not value.dtype.isnative
-    else:
-        array, foreign = None, isinstance(value, list) or hasattr(value, "__array__")
-    if not foreign or isinstance(value, np.generic):
-        return value
-    try:
-        array = np.asarray(as_array(value, name))
-        array = as_numbers(array, name) if array.dtype.kind == "O" else array
-    except DataError:
-        if isinstance(value, (list, np.ndarray)):  # sequences of unequal lengths, or objects
-            return value
-        raise
-    return array if array.dtype.kind == "f" else value
 
 
 def _check_outputs(outputs: Any, upstream: str | None) -> None:
@@ -238,11 +228,19 @@ def _random_like(y: Any, rng: np.random.Generator) -> Any:
     return drawn if isinstance(y, np.ndarray) else array.dtype.type(drawn)
 
 
+def _is_multiple(d: Any, a: Array) -> bool:
+    """Whether an upstream gradient is a multiple of an input, along which lengths have no slope."""
+    if d is None or np.size(d) != a.size or a.size < 2:
+        return False
+    d, a = (np.ravel(v).astype(np.float64) / (np.abs(v).max() or 1.0) for v in (d, a))
+    return bool(abs(d @ a) >= (1 - 1e-9) * np.sqrt((d @ d) * (a @ a)) > 0)
+
+
 def _widened(dy: Any, values: Mapping[str, Array]) -> Any:
     """Upstream gradients in the dtype of the arrays, where that is the wider one."""
     if dy is None or not values:
         return dy
-    dtype = np.result_type(*values.values())
+    dtype = np.result_type(*(a for a in values.values() if np.asarray(a).dtype.kind == "f"))
 
     def wide(d: Any) -> Any:
         if d is None or np.result_type(d, dtype) == np.asarray(d).dtype:
@@ -250,29 +248,6 @@ def _widened(dy: Any, values: Mapping[str, Array]) -> Any:
         return np.asarray(d).astype(dtype)
 
     return replaced(dy, wide)
-
-
-def _by_name(found: Any, arrays: Mapping[str, Array], others: list[str]) -> dict[str, Array | None]:
-    """What backward returned, sorted to the arrays it belongs to, by name or else in order."""
-    if found is None:
-        return dict.fromkeys(arrays)
-    parts = list(named_leaves(found))
-    if len(parts) == 1 and len(arrays) == 1:
-        parts = [(next(iter(arrays)), parts[0][1])]
-    named = {name: part for name, part in parts if name in arrays}
-    rest = [part for name, part in parts if name not in arrays]
-    open_names = [name for name in arrays if name not in named]
-    if len(rest) > len(open_names) and any(part is None for part in rest):
-        rest = [part for part in rest if part is not None]  # None stood for an integer input
-    if len(rest) not in (0, len(open_names)):
-        none_for = f", not counting {', '.join(others)} (no arrays of floats)" if others else ""
-        raise GradientError(
-            f"backward returned {len(parts)} gradients for {len(arrays)} inputs "
-            f"({', '.join(arrays)}{none_for}); return one for each in this order, None for one "
-            "that is missing, or a dict by name."
-        )
-    named.update(zip(open_names, rest, strict=False))
-    return {name: _gradient(name, named.get(name)) for name in arrays}
 
 
 def _gradient(name: str, found: Any) -> Array | None:
@@ -284,7 +259,7 @@ def _gradient(name: str, found: Any) -> Array | None:
     if gradient.dtype.kind not in "bifuc":
         raise TypeError(
             f"backward gives {type(found).__name__} as the gradient of {name}; return an array of "
-            "numbers, or None if it is missing."
+            "numbers."
         )
     return gradient if gradient.dtype.kind in "fc" else gradient.astype(np.float64)
 
@@ -296,25 +271,15 @@ def _same(a: Any, b: Any) -> bool:
     return bool(np.array_equal(a, b, equal_nan=np.asarray(a).dtype.kind in "fc"))
 
 
-def _counts(arrays: Mapping[str, Array], outputs: Any, axes: Mapping[str, Axes]) -> dict[str, int]:
-    """Lengths that may have become a factor: named axes first, then every other length once."""
-    counts: dict[str, int] = {}
-    words = {"batch": "the batch", "sequence": "the batch", "time": "the time steps"}
-    for name, array in arrays.items():
-        for word, length in zip(axes.get(name, ()), array.shape, strict=False):
-            if isinstance(word, str) and word != "gates":
-                counts.setdefault(words.get(word, f"the number of {word}s"), length)
-    if "the batch" in counts and "the time steps" in counts:
-        counts["the batch times the time steps"] = counts["the batch"] * counts["the time steps"]
-    outs = [(n, np.asarray(y)) for n, y in enumerate(leaves(outputs)) if is_number(y)]
-    lengths = [
-        *((f"axis {k} of {n}", d) for n, a in arrays.items() for k, d in enumerate(a.shape)),
-        *((f"axis {k} of output {n}", d) for n, y in outs for k, d in enumerate(y.shape)),
-    ]
-    for axis, length in lengths:
-        if length not in counts.values():
-            counts[f"the length of {axis}"] = length
-    for n, y in outs:
-        if y.size not in counts.values():
-            counts[f"the count of numbers in output {n}"] = y.size
-    return counts
+def _lengths(named: Mapping[str, Any], outputs: Any) -> dict[str, float]:
+    """Every size, and every constant among the inputs, that may have become a factor."""
+    found: dict[str, float] = {}
+    outs = {f"output {n}": y for n, y in enumerate(leaves(outputs))}
+    for name, value in {**named, **outs}.items():
+        if isinstance(value, np.ndarray) and value.ndim:
+            found |= {f"the length of axis {k} of {name}": d for k, d in enumerate(value.shape)}
+            if value.ndim > 1:
+                found[f"the count of numbers in {name}"] = value.size
+        elif name in named and np.size(value) == 1 and isinstance(value, float | np.ndarray):
+            found[name] = float(value)
+    return found

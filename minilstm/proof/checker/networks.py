@@ -22,6 +22,7 @@ from minilstm.network.passes.mini_batch import mini_batch
 from minilstm.network.passes.placement import moved_state
 from minilstm.network.passes.training_pass import TrainingPass
 from minilstm.proof.derivatives.problem import Array, Problem
+from minilstm.proof.derivatives.randomness import generator
 from minilstm.proof.reports.places import GATES
 
 AxisNames = dict[str, tuple[Any, ...]]
@@ -63,7 +64,7 @@ def problem_of_network(net: Network, x: Any, y: Any) -> Problem:
     batch = mini_batch(heads, [b.sequences for b in batches], answers.targets, [None] * len(heads))
     order = pack(batches[0].sequences).order  # (B,) number of each sequence, as the user counts
     net, backend = net.replace(dtype=np.float64), current_backend()
-    rng = np.random.default_rng(0)
+    rng = generator(0, "initial states")
     active = batch.signals[0].active
     states = {
         f"{name}/initial_{part}": 0.5 * rng.standard_normal(value.shape)  # (B, H)
@@ -105,9 +106,11 @@ def problem_of_network(net: Network, x: Any, y: Any) -> Problem:
         grads.update(zip(names, dinputs, strict=True))
         return {name: where.to_host(g) for name, g in grads.items()}
 
-    def replay(function: str, wrong: Callable[..., Any]) -> dict[str, Array]:
+    def replay(
+        function: str, wrong: Callable[..., Any], moved: Mapping[str, Array] | None = None
+    ) -> dict[str, Array]:
         changed: Any = {function: wrong}
-        return gradients({}, replace(load_backend("numpy"), **changed))
+        return gradients(moved or {}, replace(load_backend("numpy"), **changed))
 
     steps = np.concatenate([np.full(n, t) for t, n in enumerate(active)])  # (N,)
     sequences = np.concatenate([order[:n] for n in active])  # (N,)
@@ -125,7 +128,7 @@ def problem_of_network(net: Network, x: Any, y: Any) -> Problem:
         analytic=not any(isinstance(head.loss, FunctionLoss) for head in heads),
         axes={**_axes(net), **{n: ("row", *_features(a)) for n, a in inputs.items()}},
         rows=np.stack([sequences, steps], axis=1),  # (N, 2)
-        counts={**counts, **heads_divide},
+        lengths={**counts, **heads_divide},
         replay=replay,
         forward_passes=1,
     )

@@ -7,14 +7,22 @@ options, and an adapter of two lines does the rest.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from minilstm.proof.conformance.card import Row as Row
 from minilstm.proof.conformance.card import ScoreCard as ScoreCard
-from minilstm.proof.conformance.checks import run_checks
+from minilstm.proof.conformance.cells import (
+    Cell,
+    cell_rows,
+    gru_arrays,
+    gru_outputs,
+    other_signature,
+    reference,
+)
+from minilstm.proof.conformance.checks import CHECKS, run_checks
 from minilstm.proof.conformance.subject import Subject
 
 
@@ -28,8 +36,12 @@ def conformance(
     initial_state: bool = True,
     dtype: Any = np.float64,
     seed: int = 0,
+    cell: str | Callable[..., Any] = "lstm",
+    arrays: Mapping[str, Any] | None = None,
 ) -> ScoreCard:
     """Examine an LSTM: outputs, gradients, edges, repeated calls, dtypes, long and large inputs.
+
+    Or a GRU, or any function with a cache: see `cell`.
 
     The two functions are called as ::
 
@@ -57,6 +69,13 @@ def conformance(
     dtype : np.float64; or np.float32 for an LSTM that knows no other, whose gradients are then
         compared with those of the NumPy twin, to 2e-4
     seed : of everything random
+    cell : "lstm"; "gru", called as ``h, hT, cache = forward(x, h0, W, R, b)`` and ``backward(dh,
+        dhT, cache)``, with x (T, B, D), h0 (B, H), W (3H, D), R (3H, H) and b (3H,), gates in any
+        order, the reset gate before or after the product; "step", any function of `arrays` that
+        returns its outputs and a cache, such as one step of a network with a state; or a function
+        that returns the outputs that such a function should have, one array or a tuple
+    arrays : of "step" or of a reference, by name: passed in this order, and backward returns their
+        gradients in this order. The first is the input, the others are states and parameters
 
     Returns
     -------
@@ -83,6 +102,22 @@ def conformance(
     >>> card = conformance(forward, backward)
     >>> card.score == card.total, card["ragged batches"].detail
     (True, 'not offered: no batches')
+
+    One step of a plain network, with the outputs that it should have:
+
+    >>> def step(x, h, W, R):
+    ...     y = np.tanh(x @ W + h @ R)
+    ...     return y, (x, h, W, R, y)
+    >>> def step_backward(dy, cache):
+    ...     x, h, W, R, y = cache
+    ...     da = dy * (1 - y * y)
+    ...     return da @ W.T, da @ R.T, x.T @ da, h.T @ da
+    >>> shapes = {"x": (3, 2), "h": (3, 4), "W": (2, 4), "R": (4, 4)}
+    >>> arrays = {k: np.random.default_rng(0).normal(size=s) for k, s in shapes.items()}
+    >>> card = conformance(step, step_backward, arrays=arrays,
+    ...                    cell=lambda x, h, W, R: np.tanh(x @ W + h @ R))
+    >>> card.score == card.total
+    True
 
     An LSTM that starts from zeros, ends without a state, keeps gates f, i, o, g in columns and
     hands out gradients of its weights alone; backward forgets a derivative:
@@ -113,11 +148,47 @@ def conformance(
     for name, function in (("forward", forward), ("backward", backward)):
         if not callable(function):
             raise TypeError(f"{name} is {type(function).__name__}; it has to be a function.")
+    title = f"conformance of {_name(forward)} and {_name(backward)}"
+    if cell != "lstm":
+        return ScoreCard(_cell_rows(forward, backward, cell, arrays, seed), title)
+    if arrays is not None:
+        raise ValueError('arrays are for cell="step" or a reference; an LSTM is given its own.')
+    wanted = "x, h0, c0, W, R, b", "dh, dstate, cache"
+    other = other_signature((forward, backward), wanted)
+    if other:
+        points = sum(check.points for check in CHECKS)
+        return ScoreCard((Row("signature", False, points, other),), title)
     subject = Subject(
         forward, backward, gate_order, orientation, batch_axis, initial_state, np.dtype(dtype).type
     )
-    title = f"{_name(forward)} and {_name(backward)}"
-    return ScoreCard(run_checks(subject, seed), f"conformance of {title}")
+    return ScoreCard(run_checks(subject, seed), title)
+
+
+def _cell_rows(
+    forward: Callable[..., Any], backward: Callable[..., Any], cell: Any, arrays: Any, seed: int
+) -> tuple[Row, ...]:
+    """The rows of anything but an LSTM."""
+    if not callable(cell) and cell not in ("gru", "step"):
+        raise ValueError(
+            f"cell is {cell!r}; choose 'lstm', 'gru', 'step', or a function that returns the right "
+            "outputs."
+        )
+    if (arrays is None) is not (cell == "gru"):
+        raise ValueError(
+            "a GRU is given its own arrays; leave arrays out."
+            if cell == "gru"
+            else "arrays is missing; give the arguments of forward as arrays by name, in order."
+        )
+    if cell == "gru":
+        given, above = gru_arrays(seed), "dh, dhT, cache"
+        tested = Cell(forward, backward, given, gru_outputs)
+    else:
+        given, above = {k: np.array(a) for k, a in arrays.items()}, ""
+        tested = Cell(forward, backward, given, reference(cell) if callable(cell) else None)
+    other = other_signature((forward, backward), (", ".join(given), above))
+    if other:
+        return (Row("signature", False, 1, other),)
+    return cell_rows(tested, seed, gru=cell == "gru")
 
 
 def _name(function: Callable[..., Any]) -> str:

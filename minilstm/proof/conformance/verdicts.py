@@ -100,16 +100,16 @@ def verdicts(
     A known mistake is no cause if it is not seen in the arrays of another problem, the `witness`.
     `how` are options of `minilstm.gradcheck.gradcheck`.
     """
-    names = [name for name in names if name in subject.checked]
-    if subject.dtype == np.float32:
-        found = _beside_the_twin(_scene(subject, arrays, seed, paths), names)
+    here = _scene(subject, arrays, seed, paths)
+    names = [n for n in names if n in subject.checked and here.hand[n] is not None]
+    if subject.dtype == np.float32 or not names:
+        found = _beside_the_twin(here, names)
     else:
         report = _report(subject, arrays, seed, paths, names, **how)
         found = {e.name: _verdict(e) for e in report.errors}
     if all(v.passed for v in found.values()):
         return found
     wrong = [name for name, verdict in found.items() if not verdict.passed]
-    here = _scene(subject, arrays, seed, paths)
     there = None if witness is None else _scene(subject, witness, seed, STEPS)
     causes = _causes(subject, wrong, here, there)
     return {name: v._replace(cause=causes.get(name, v.cause)) for name, v in found.items()}
@@ -162,8 +162,7 @@ def _beside_the_twin(here: _Scene, names: Sequence[str]) -> dict[str, Finding]:
     found = {}
     for name in names:
         gradient, wanted = here.hand[name], here.right[name]
-        if gradient is None:
-            continue
+        assert gradient is not None
         if gradient.shape != wanted.shape:
             found[name] = Finding(False, f"shape {gradient.shape} where {name} has {wanted.shape}")
             continue

@@ -33,16 +33,20 @@ def claims_of(problem: Problem, base: float, twice: bool) -> Claims:
     Raises GradientError where f does not: then no derivative could be compared.
     """
     claims = Claims(problem.claimed())
+    if all(gradient is None for gradient in claims.grads.values()):
+        raise GradientError("backward gives no gradient at all; return one for each input.")
     for name, gradient in claims.grads.items():
         if gradient is None:
-            claims.notes.append(f"backward gives no gradient for {name}, so it was not checked")
+            claims.grads[name] = np.full(problem.arrays[name].shape, np.nan)
+            claims.faults[name] = (
+                f"backward gives no gradient for {name}; return one, or name in wrt= the arrays "
+                "that are to be compared"
+            )
         elif np.iscomplexobj(gradient):
             claims.grads[name] = np.full(problem.arrays[name].shape, np.nan)
             claims.faults[name] = "its numbers are complex: a gradient of real arrays is real"
         elif gradient.shape != problem.arrays[name].shape:
             _fit(claims, name, gradient, problem.arrays[name])
-    if all(gradient is None for gradient in claims.grads.values()):
-        raise GradientError("backward gives no gradient at all; return one for each input.")
     if twice:
         again = problem.value({}).real
         if not again == base:

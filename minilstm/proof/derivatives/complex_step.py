@@ -24,11 +24,17 @@ from minilstm.arrays import as_numbers
 from minilstm.proof.derivatives.problem import Array, Problem
 
 COMPLEX_STEP = 1e-30  # imaginary; its square is lost beside 1
+FINER_COMPLEX_STEP = 1e-100  # beside the edge of a domain: lost beside numbers as small as 1e-80
 # Steps of differences, in units of the typical size of the array: the first is the widest, and
-# each is half the one before.
+# each is half the one before. Numbers around a large offset vary on a scale of their own, and the
+# edge of a domain may be near, so the finest is a few last digits of the array.
 WIDEST_STEP = 2.0**-9
-FINEST_STEP = 2.0**-21
+FINEST_STEP = 2.0**-50
 EXTRAPOLATED_STEPS = 3
+FLOAT64_EPS = float(np.finfo(np.float64).eps)
+CONTRADICTION = 4.0  # of two slopes: the factor of both errors by which they are apart
+STRUCTURE = 4.0  # times the noise: slopes that change by more from step to step are no noise
+GOOD_ERROR = 1e-8  # relative; with so small an error no finer step is tried
 
 
 class Derivative(NamedTuple):
@@ -64,16 +70,18 @@ def complex_step(f: Callable[[Array], Any], p: Array) -> NDArray[np.float64]:
     return out
 
 
-def difference(g: Callable[[float], float], noise: float) -> Derivative:
+def difference(
+    g: Callable[[float], float], noise: float, floor: float = 0.0, finest: float = FINEST_STEP
+) -> Derivative:
     """Derivative at 0 of a smooth function of one number, by central differences and extrapolation.
 
     g is called at 6 points, and at as many again with steps eight times finer for as long as the
-    error estimate is poor and finer steps help. `noise` is the absolute rounding error of one of
-    its values. The error is estimated from it and from the last extrapolation; the derivative is
-    NaN where g is not finite.
+    error estimate is poor and rounding alone would not make it worse. `noise` is the absolute
+    rounding error of one of its values, `floor` the least that it can be. The error is estimated
+    from the noise and the last extrapolation; the derivative is NaN where g is finite at no step.
     """
-    step, best = WIDEST_STEP, Derivative(0.0, np.inf)
-    while step > FINEST_STEP:
+    step, best = WIDEST_STEP, Derivative(np.nan, np.inf)
+    while step >= finest:
         table = [[(g(h) - g(-h)) / (2 * h)] for h in step * 0.5 ** np.arange(EXTRAPOLATED_STEPS)]
         for row in range(1, EXTRAPOLATED_STEPS):
             for order in range(1, row + 1):
@@ -82,21 +90,24 @@ def difference(g: Callable[[float], float], noise: float) -> Derivative:
         last = table[-1][-1]
         change = max(abs(last - table[-1][-2]), abs(last - table[-2][-1]))
         found = Derivative(last, change + 2 * noise / (step * 0.5 ** (EXTRAPOLATED_STEPS - 1)))
-        if not np.isfinite(found.error) and not np.isfinite(best.error):
-            return Derivative(np.nan, np.inf)
-        if not found.error < best.error:
-            break
-        best = found
-        if best.error <= 1e-8 * abs(best.value):
-            break
+        # Steps much wider than f's own scale may agree on a slope that finer ones contradict; so do
+        # those that are not good yet for a reason other than noise.
+        apart = abs(found.value - best.value)
+        doubt = best.error + (found.error if change < STRUCTURE * (found.error - change) else 0)
+        if found.error < best.error or apart > CONTRADICTION * doubt:
+            best = found
         step /= 8
+        least = 2 * floor / (step * 0.5 ** (EXTRAPOLATED_STEPS - 1))  # error of the next, by noise
+        if best.error <= max(GOOD_ERROR * abs(best.value), least):
+            break
     return Derivative(float(best.value), float(best.error))
 
 
-def exact_along(problem: Problem, direction: Mapping[str, Array]) -> Derivative:
+def exact_along(
+    problem: Problem, direction: Mapping[str, Array], step: float = COMPLEX_STEP
+) -> Derivative:
     """Derivative of the loss along a direction by one complex step: one forward pass."""
     unit = problem.reach(direction)
-    step = COMPLEX_STEP
     if np.isfinite(unit) and unit > 0:
         # Tiny beside the arrays, however small they are; a power of 2 costs no digit.
         step *= 2.0 ** -min(900, max(0, math.ceil(math.log2(unit))))
@@ -112,5 +123,14 @@ def difference_along(problem: Problem, direction: Mapping[str, Array]) -> Deriva
     unit = problem.reach(direction)
     if unit == 0:
         return Derivative(0.0, 0.0)
-    slope = difference(lambda t: problem.along(direction, t / unit).real, problem.last_digit)
+    with np.errstate(all="ignore"):
+        slope = difference(
+            lambda t: problem.along(direction, t / unit).real,
+            problem.last_digit,
+            problem.digit * problem.magnitude,
+            FINEST_STEP
+            * min(1.0, problem.smallest(direction) * unit)
+            * problem.digit
+            / FLOAT64_EPS,
+        )
     return Derivative(slope.value * unit, slope.error * unit)

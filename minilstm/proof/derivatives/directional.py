@@ -27,6 +27,9 @@ def directions_of(
             if gradient is None or gradient.size == 0:
                 continue
             drawn = rng.standard_normal(gradient.shape)
+            if bounded:  # one along which the slope is not small by chance
+                several = [drawn, *(rng.standard_normal(gradient.shape) for _ in range(3))]
+                drawn = max(several, key=lambda d: abs(float((gradient * d).sum())))
             # An array whose gradient is zero counts like the one with the longest.
             weight = problem.size(name) if bounded else 1 / (length(gradient) or longest)
             direction[name] = weight * drawn

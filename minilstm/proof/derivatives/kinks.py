@@ -10,13 +10,16 @@ import numpy as np
 
 from minilstm.proof.derivatives.problem import Array, Problem
 
-SLOPE_STEP = 1e-4  # of one-sided slopes, in units of the typical size of the array
+SLOPE_STEP = 2.0**-13  # of one-sided slopes, in units of the typical size of the array
+FINEST_SLOPE_STEP = 2.0**-43
 STEP_RATIO = 8.0  # of that step to a finer one, with which the slopes are taken again
 # With the finer step the slopes of a smooth function come together to 1/8 of their distance. At a
 # kink more than this part of it is left, at a jump it grows by more than this factor.
 KINK_RATIO = 0.3
 JUMP_RATIO = 4.0
 JUMP_LAST_DIGITS = 1e3  # of the loss; a jump as high to both sides has to exceed them
+NOISE_RATIO = 100.0  # of the change of slope at a kink to the noise in it, for the finest steps
+SHOWN_CHANGE = 1e-3  # of the slope at one entry, relative; a smaller one is not reported
 VISIBLE_CHANGE = 1e-6  # of a slope, relative; a smaller change is not looked at
 
 
@@ -54,24 +57,52 @@ class Kink(NamedTuple):
 
 
 def slopes(problem: Problem, direction: Mapping[str, Array], base: float) -> Slopes:
-    """The one-sided slopes of the loss along a direction: 4 forward passes."""
+    """The one-sided slopes of the loss along a direction: 4 forward passes.
+
+    Beside the edge of a domain more are needed; where there seems to be a kink as well, because a
+    curve that bends within the first steps is smooth within finer ones, and a kink stays.
+    """
     unit = problem.reach(direction)
     if unit == 0:
         return Slopes(0.0, 0.0, False, False)
-    apart, pairs, steep = [], [], []
-    for t in (SLOPE_STEP / unit, SLOPE_STEP / unit / STEP_RATIO):
-        right = (problem.along(direction, t).real - base) / t
-        left = (base - problem.along(direction, -t).real) / t
-        noise = 8 * problem.last_digit / t
-        pairs.append((left, right))
-        apart.append(max(0.0, abs(right - left) - noise))
-        steep.append(min(abs(right), abs(left)))
-    left, right = pairs[-1]
-    visible = JUMP_LAST_DIGITS * problem.last_digit * STEP_RATIO * unit / SLOPE_STEP
-    if steep[1] > max(JUMP_RATIO * steep[0], visible):
+
+    def around(step: float) -> tuple[float, float]:
+        below, above = (problem.along(direction, t).real for t in (-step / unit, step / unit))
+        with np.errstate(all="ignore"):
+            return float((base - below) / step * unit), float((above - base) / step * unit)
+
+    step, found = SLOPE_STEP, [around(SLOPE_STEP), around(SLOPE_STEP / STEP_RATIO)]
+    while not np.isfinite(found).all() and step > FINEST_SLOPE_STEP:
+        step /= STEP_RATIO
+        found = [found[1], around(step / STEP_RATIO)]
+    seen = _seen(found, problem.last_digit * unit / step)
+    if seen.kink and np.isfinite(found).all():
+        problem.measure_noise()
+        # A jump is as high at any step, and a change of slope shows as far as noise lets it.
+        change = max(abs(seen.left), abs(seen.right)) if seen.jump else seen.right - seen.left
+        height = abs(change) * step / unit
+        clear = NOISE_RATIO * problem.last_digit / height
+        fine = STEP_RATIO * FINEST_SLOPE_STEP
+        fine = max(fine, 0.0 if seen.jump and clear < 1 else STEP_RATIO * clear * step)
+        # Noise, or a curve on a scale of its own around a large offset, may have made it.
+        if fine >= step or fine * max(problem.size(k) / problem.spread(k) for k in direction) > 0.1:
+            return seen._replace(kink=False, jump=False)
+        stays = _seen([around(fine), around(fine / STEP_RATIO)], problem.last_digit * unit / fine)
+        # The wider steps give more digits of the slopes.
+        return _seen(found, problem.last_digit * unit / step) if stays.kink else stays
+    return seen
+
+
+def _seen(found: list[tuple[float, float]], last_digit: float) -> Slopes:
+    """What the slopes at one step and at a finer one show; the last digit is that of the first."""
+    steep = [min(abs(left), abs(right)) for left, right in found]
+    noise = 8 * last_digit, 8 * last_digit * STEP_RATIO
+    apart = [max(0.0, abs(r - b) - n) for (b, r), n in zip(found, noise, strict=True)]
+    left, right = found[-1]
+    if steep[1] > max(JUMP_RATIO * steep[0], JUMP_LAST_DIGITS * last_digit * STEP_RATIO):
         return Slopes(left, right, True, True)  # in the middle of a jump: as far to both sides
-    seen = apart[1] > VISIBLE_CHANGE * max(abs(left), abs(right))
-    kink = bool(seen and apart[1] > KINK_RATIO * apart[0])
+    visible = apart[1] > VISIBLE_CHANGE * max(abs(left), abs(right))
+    kink = bool(visible and apart[1] > KINK_RATIO * apart[0])
     return Slopes(left, right, kink, bool(kink and apart[1] > JUMP_RATIO * apart[0]))
 
 
@@ -88,6 +119,10 @@ def find_kink(problem: Problem, name: str, base: float, rng: np.random.Generator
     single = np.zeros(shape)
     single[index] = problem.size(name)
     found = slopes(problem, {name: single}, base)
+    if not found.jump and not abs(found.right - found.left) > SHOWN_CHANGE * max(
+        abs(found.left), abs(found.right)
+    ):
+        return None  # the two slopes would be printed as the same number
     left, right = found.left / problem.size(name), found.right / problem.size(name)
     value = float(problem.arrays[name][index])
     return Kink(name, index, value, left, right, kind_of(left, right, found.jump))

@@ -11,14 +11,21 @@ from typing import NamedTuple
 import numpy as np
 from numpy.exceptions import ComplexWarning
 
-from minilstm.proof.derivatives.complex_step import Derivative, difference_along, exact_along
+from minilstm.proof.derivatives.complex_step import (
+    CONTRADICTION,
+    Derivative,
+    difference_along,
+    exact_along,
+)
 from minilstm.proof.derivatives.kinks import SLOPE_STEP
-from minilstm.proof.derivatives.problem import Array, Problem
+from minilstm.proof.derivatives.problem import WIDE, Array, Problem
+from minilstm.proof.derivatives.randomness import generator
 
 # Relative differences of two slopes. A complex step and one plain difference agree to the first;
 # beyond the second a part of f has lost the imaginary part, and noise is not the reason.
-AGREEMENT_ERROR = 1e-7
+AGREEMENT_ERROR = 3e-8
 LOST_PART_ERROR = 0.1
+CLEAR_PART = 1e-3  # of two slopes that are apart, or of one: a difference this exact tells
 # Relative change of slope over one small step that no smooth function's curvature gives.
 KINK_CHANGE = 1e-3
 # A step at which truncation and rounding of one plain difference are both far below that change.
@@ -30,6 +37,7 @@ class Oracle:
 
     def __init__(self, problem: Problem, method: str) -> None:
         self.problem, self.method = problem, method
+        self._wider: Problem | None = None
 
     def along(self, direction: Mapping[str, Array]) -> Derivative:
         """Derivative of the loss along a direction, with its error estimate."""
@@ -41,9 +49,36 @@ class Oracle:
         """Derivative with respect to one entry of an array."""
         return self.along({name: one_hot(self.problem.arrays[name].shape, index)})
 
-    def at(self, moved: Mapping[str, Array], direction: Mapping[str, Array]) -> float:
+    def wider(self) -> Problem | None:
+        """The same problem in extended precision; None where f or the machine has none."""
+        problem = self.problem
+        if self._wider is None:
+            self._wider = moved_to(
+                problem, {k: a.astype(np.longdouble) for k, a in problem.arrays.items()}
+            )
+            try:
+                with np.errstate(all="ignore"):
+                    wide = getattr(self._wider.value({}), "dtype", None) in WIDE
+            except Exception:  # a function that computes in its own type only
+                wide = False
+            if not wide:
+                self._wider = problem
+        return None if self._wider.digit >= problem.digit else self._wider
+
+    def better(self, direction: Mapping[str, Array], known: Derivative) -> Derivative:
+        """A derivative by differences in extended precision, or the known one if that is better.
+
+        Not if the first contradicts it: a bend that noise hid from the known one may show.
+        """
+        wider = self.wider()
+        found = known if wider is None else difference_along(wider, direction)
+        room = CONTRADICTION * (found.error + known.error)
+        told = found.error < known.error or abs(found.value - known.value) > room
+        return found if told or np.isnan(known.value) else known
+
+    def at(self, moved: Mapping[str, Array], direction: Mapping[str, Array]) -> Derivative:
         """The same derivative with the arrays moved."""
-        return Oracle(moved_to(self.problem, moved), self.method).along(direction).value
+        return Oracle(moved_to(self.problem, moved), self.method).along(direction)
 
 
 def one_hot(shape: tuple[int, ...], index: tuple[int, ...]) -> Array:
@@ -64,6 +99,7 @@ class Trial(NamedTuple):
     noise: float
     passes: int = 3  # forward passes that it took
     better: Derivative | None = None  # the slope by two differences, where it was needed
+    unseen: float = 0.0  # relative; a smaller part of the slope may be lost
 
     def turns(self, base: float) -> bool:
         """Whether the slopes to both sides differ by more than a smooth function's would."""
@@ -89,12 +125,16 @@ def try_complex(
 
 
 def beside(problem: Problem) -> dict[str, Array]:
-    """The arrays, moved a little way at random: off a kink that they may lie on."""
-    rng = np.random.default_rng(0)
-    return {
-        k: a + (1e-3 * problem.size(k) * rng.standard_normal(a.shape)).astype(a.dtype)
-        for k, a in problem.arrays.items()
-    }
+    """The arrays, moved a little way at random: off a kink that they may lie on.
+
+    Where that leaves the domain of f, each entry is moved by a small part of itself.
+    """
+    rng = generator(0, "moves")
+    drawn = {k: 1e-3 * rng.standard_normal(a.shape) for k, a in problem.arrays.items()}
+    moved = {k: a + (problem.size(k) * drawn[k]).astype(a.dtype) for k, a in problem.arrays.items()}
+    with np.errstate(all="ignore"):
+        inside = np.isfinite(problem.value(moved).real)
+    return moved if inside else {k: a + a * drawn[k] for k, a in problem.arrays.items()}
 
 
 def moved_to(problem: Problem, arrays: Mapping[str, Array]) -> Problem:
@@ -103,22 +143,35 @@ def moved_to(problem: Problem, arrays: Mapping[str, Array]) -> Problem:
     def loss(values: Mapping[str, Array]) -> complex:
         return problem.value({**arrays, **values})
 
-    return replace(problem, arrays=dict(arrays), loss=loss)
+    moved = replace(problem, arrays=dict(arrays), loss=loss)
+    if any(a.dtype in WIDE for a in arrays.values()):
+        moved.digit = float(np.finfo(np.longdouble).eps)
+        if problem.noise is not None:
+            moved.noise = problem.noise * moved.digit / problem.digit
+    return moved
 
 
 def loses_a_part(
-    problem: Problem, direction: Mapping[str, Array], by_hand: float, slope: float
-) -> str:
+    oracle: Oracle, direction: Mapping[str, Array], by_hand: float, slope: float, unseen: float
+) -> tuple[str, bool]:
     """Why a slope of the complex step is not believed that backward disagrees with; "" if it is.
 
-    Differences with an error estimate decide: 6 forward passes or more.
+    And whether nothing can tell. Differences with an error estimate decide: 6 forward passes or
+    more. `unseen` is the part of the slope that an earlier trial along the array did not see.
     """
-    if abs(by_hand - slope) > 10 * AGREEMENT_ERROR * max(abs(by_hand), abs(slope)):
-        return ""  # so large a part would have shown in the trial
-    plain = difference_along(problem, direction)
-    if abs(by_hand - plain.value) <= 2 * plain.error and abs(slope - plain.value) > 4 * plain.error:
-        return _lost(slope, plain.value)
-    return ""
+    plain = difference_along(oracle.problem, direction)
+    apart = abs(by_hand - slope)
+    if not plain.error <= CLEAR_PART * apart:
+        plain = oracle.better(direction, plain)
+    largest = max(abs(by_hand), abs(slope))
+    small = apart <= 10 * AGREEMENT_ERROR * largest
+    allowed = 0.0 if small else AGREEMENT_ERROR * abs(plain.value)
+    if abs(slope - plain.value) > 4 * plain.error + allowed:
+        return _lost(slope, plain.value), False
+    # Nor does a trial see it in data around a large offset, where differences have few digits.
+    offset = any(oracle.problem.spread(k) < oracle.problem.size(k) for k in direction)
+    blind = not small and (slope == 0 or (offset and apart <= unseen * largest))
+    return "", blind and not abs(by_hand - plain.value) > 2 * plain.error
 
 
 def _tried(problem: Problem, direction: Mapping[str, Array], thrifty: bool) -> Trial:
@@ -129,23 +182,38 @@ def _tried(problem: Problem, direction: Mapping[str, Array], thrifty: bool) -> T
             "check exact"
         )
     above, below, step, noise = plain_difference(problem, direction)
+    if not np.isfinite(above - below) and not why_not:
+        # Beside the edge of a domain each entry is moved by a small part of itself.
+        entries = {
+            k: np.where(a == 0, problem.size(k), np.abs(a)) for k, a in problem.arrays.items()
+        }
+        direction = {k: d / problem.size(k) * entries[k] for k, d in direction.items()}
+        slope = complex_along(problem, direction)[0]
+        above, below, step, noise = plain_difference(problem, direction)
     plain = (above - below) / (2 * step)
     largest = max(abs(slope), abs(plain))
     allowed = AGREEMENT_ERROR * largest
     trial = Trial(why_not, slope, above, below, step, noise)
     if why_not or abs(slope - plain) <= allowed + noise:
-        return trial
-    # It may be curvature, or noise.
+        return trial._replace(unseen=(allowed + noise) / (largest or 1.0))
+    # It may be curvature, or noise, or the edge of a domain.
     better = two_slopes(problem, direction, trial)
     trial = trial._replace(better=better)
-    apart = abs(slope - better.value)
-    if not apart <= allowed + better.error:
-        if not thrifty or apart <= LOST_PART_ERROR * largest:
-            problem.measure_noise()
-        trial = trial._replace(noise=8 * problem.last_digit / step)
-        if not apart <= allowed + better.error + 2 * trial.noise:
-            return trial._replace(why_not=_lost(slope, better.value))
-    return trial
+    if abs(slope - better.value) <= allowed + better.error <= CLEAR_PART * largest:
+        return trial._replace(unseen=(allowed + better.error) / largest)
+    if thrifty and abs(slope - better.value) > LOST_PART_ERROR * largest + better.error:
+        return trial._replace(why_not=_lost(slope, better.value))
+    problem.measure_noise()
+    trial = trial._replace(noise=8 * problem.last_digit / step)
+    best = difference_along(problem, direction)
+    if not best.error <= CLEAR_PART * abs(best.value):
+        best = Oracle(problem, "difference").better(direction, best)
+    trial = trial._replace(better=best if best.error < better.error else better)
+    largest = max(abs(slope), abs(best.value)) or 1.0
+    allowed = AGREEMENT_ERROR * largest + 2 * best.error
+    if np.isfinite(best.error) and not abs(slope - best.value) <= allowed:
+        return trial._replace(why_not=_lost(slope, best.value))
+    return trial._replace(unseen=allowed / largest)
 
 
 def complex_along(problem: Problem, direction: Mapping[str, Array]) -> tuple[float, str]:

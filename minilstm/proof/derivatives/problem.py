@@ -3,7 +3,7 @@ The checker makes one of a network (`networks`) or of any two functions (`functi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import factorial
 from typing import Any
@@ -11,8 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.proof.derivatives.randomness import generator
+
 Array = NDArray[Any]
+WIDE = (np.longdouble, np.clongdouble)  # extended precision, on some machines the same as float64
 Axes = tuple[Any, ...]  # a word or a tuple of block labels for each axis
+# Of the samples for the noise, in units of the arrays; and noise that needs no finer ones, in units
+# of what the loss adds up.
+NOISE_STEPS = (1e-6, 1e-9, 1e-12, 1e-14)
+SMALL_NOISE = 1e-13
+OFFSET_PART = 0.1  # of the typical size: numbers that vary by less lie around an offset
 Gradients = Mapping[str, Array | None]  # by array name; None where none was given
 
 
@@ -23,7 +31,7 @@ class Problem:
     arrays: dict[str, Array]  # floats to differentiate, in the dtype in which backward computes
     # Both take some arrays replaced: real or complex ones, for a scalar; and to run backward once.
     loss: Callable[[Mapping[str, Array]], Any]
-    gradients: Callable[[Mapping[str, Array]], Gradients]
+    gradients: Callable[..., Gradients]
     backward: str  # who computes the gradients, for the report
     magnitude: float = 1.0  # sum of |what the loss adds up|, for the rounding of differences
     base: float | None = None  # the loss at the arrays, if it is known already
@@ -31,24 +39,38 @@ class Problem:
     analytic: bool = False  # the loss is known to be safe for complex arrays
     axes: Mapping[str, Axes] = field(default_factory=dict)  # for the report; see `gradcheck`
     rows: Array | None = None  # (N, 2) sequence and time step of each row of an axis called "row"
-    # Sizes that could have become a factor of a gradient.
-    counts: Mapping[str, int] = field(default_factory=dict)
     # Gradients with one function replaced by a wrong one, for finding causes; and, where there is
     # no replay, what finds out what the functions compute.
-    replay: Callable[[str, Callable[..., Any]], Mapping[str, Array]] | None = None
+    replay: Callable[..., Mapping[str, Array]] | None = None
     recognise: Callable[[], Any] | None = None
+    # For trying a cause elsewhere: all inputs of f by name, the same problem at other ones of any
+    # sizes with other upstream gradients, and the gradients that another backward would give.
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    again: Callable[[Mapping[str, Any]], Problem] | None = None
+    written: Callable[..., Any] | None = None  # backward as its author wrote it
+    gradients_by: Callable[..., Gradients] | None = None
+    # Sizes and constants that could have become a factor of a gradient, by name.
+    lengths: Mapping[str, float] = field(default_factory=dict)
+    # The outputs of f, or of equations given for it, where some arrays are replaced; its arrays may
+    # be recorded ones (see `causes.equations`). The gradients that arrive at these outputs.
+    forward: Callable[[Mapping[str, Any]], Any] | None = None
+    upstream: Any = None
     noise: float | None = None  # rounding of one value of the loss, where it has been measured
     notes: list[str] = field(default_factory=list)  # sentences for the report
     spoiled: set[str] = field(default_factory=set)  # arguments into which a function wrote
     forward_passes: int = 0  # run so far
     backward_passes: int = 0
+    digit: float = float(np.finfo(np.float64).eps)  # spacing near 1 of the loss's numbers
+    wrt: tuple[str, ...] = ()  # arrays whose gradients are compared; () means all
+    others: list[Problem] = field(default_factory=list)  # the same elsewhere, tried for causes
 
-    def value(self, replaced: Mapping[str, Array]) -> complex:
-        """One forward pass: the loss with some arrays replaced."""
+    def value(self, replaced: Mapping[str, Array]) -> Any:
+        """One forward pass: the loss with some arrays replaced, complex or of a wider type."""
         self.forward_passes += 1
-        return complex(self.loss(replaced))
+        found = self.loss(replaced)
+        return found if getattr(found, "dtype", None) in WIDE else complex(found)
 
-    def along(self, direction: Mapping[str, Array], step: complex) -> complex:
+    def along(self, direction: Mapping[str, Array], step: complex) -> Any:
         """One forward pass: the loss at the arrays moved by a step along a direction.
 
         The step is real, or imaginary for a complex step.
@@ -61,49 +83,92 @@ class Problem:
         with np.errstate(all="ignore"):  # it was not the user who chose this point
             return self.value(moved)
 
+    def compare_only(self, names: str | Sequence[str] | None) -> None:
+        """Leave the gradients of other arrays than these out; ValueError where one is unknown."""
+        self.wrt = (names,) if isinstance(names, str) else tuple(names or ())
+        unknown = [name for name in self.wrt if name not in self.arrays]
+        if unknown or (names is not None and not self.wrt):
+            raise ValueError(
+                f"wrt is {names!r}, which names {repr(unknown[0]) if unknown else 'nothing'}; the "
+                f"arrays of floating-point numbers are {', '.join(self.arrays)}."
+            )
+
     def claimed(self, replaced: Mapping[str, Array] | None = None) -> dict[str, Array | None]:
         """One backward pass: the gradients that backward claims."""
         self.backward_passes += 1
         if not replaced:
-            return dict(self.gradients({}))
-        with np.errstate(all="ignore"):
-            return dict(self.gradients(replaced))
+            grads = self.gradients({})
+        else:
+            with np.errstate(all="ignore"):
+                grads = self.gradients(replaced)
+        return {name: grads.get(name) for name in self.wrt or grads}
 
     def size(self, name: str) -> float:
         """Typical size of an array's entries: their root mean square, 1 for zeros."""
         array = self.arrays[name].astype(np.float64)
         return float(np.sqrt(np.mean(array * array))) or 1.0 if array.size else 1.0
 
+    def spread(self, name: str) -> float:
+        """How far an array's entries are from their mean, along the axis where that is least.
+
+        Less than their typical size where they lie around an offset; else that size.
+        """
+        array, size = self.arrays[name].astype(np.float64), self.size(name)
+        axes = range(array.ndim) if array.size else ()
+        around = (float(np.std(array / size, axis).max()) * size for axis in axes)
+        return min((a for a in around if 0 < a < OFFSET_PART * size), default=size)
+
     def reach(self, direction: Mapping[str, Array]) -> float:
-        """How far a direction goes at most, in units of the typical sizes of its arrays."""
-        return max(float(np.abs(d).max(initial=0.0)) / self.size(k) for k, d in direction.items())
+        """How far a direction goes at most, in units of the typical sizes of its arrays.
+
+        Made a power of 2, so that a step in these units along one entry is a number exactly.
+        """
+        far = max(float(np.abs(d).max(initial=0.0)) / self.size(k) for k, d in direction.items())
+        return 2.0 ** np.ceil(np.log2(far)) if 0 < far < np.inf else far
+
+    def smallest(self, direction: Mapping[str, Array]) -> float:
+        """How far a direction goes until it has moved an entry by all its size; 1 for zeros."""
+        parts = [
+            np.abs(self.arrays[k][d != 0]).astype(np.float64) / np.abs(d[d != 0])
+            for k, d in direction.items()
+        ]
+        return min((float(p[p > 0].min(initial=np.inf)) for p in parts), default=np.inf)
 
     @property
     def last_digit(self) -> float:
         """How far rounding can move a value of the loss: measured, or its last digit."""
-        return max(float(np.finfo(np.float64).eps) * self.magnitude, self.noise or 0.0)
+        return max(self.digit * self.magnitude, self.noise or 0.0)
 
     def measure_noise(self) -> None:
-        """Find out how far rounding moves the loss: 7 forward passes, the first time.
+        """Find out how far rounding moves the loss: 7 forward passes or more, the first time.
 
         A sum's last digit is not all: a saturated function may give small numbers that have lost
         most of their digits. Values at equal small steps are those of a smooth curve plus noise;
         their third and fourth differences leave the noise alone (More and Wild, Estimating
-        computational noise, 2011).
+        computational noise, 2011). Where much is left, the steps may be too wide for the curve.
         """
         if self.noise is not None:
             return
-        rng = np.random.default_rng(0)
-        direction = {k: self.size(k) * rng.standard_normal(a.shape) for k, a in self.arrays.items()}
+        rng = generator(0, "noise")
+        direction = {
+            k: np.where(a == 0, self.size(k), a) * rng.standard_normal(a.shape)
+            for k, a in self.arrays.items()
+        }
         # Not from the point itself, where a function may have a jump.
-        values = np.array([self.along(direction, 1e-6 * t).real for t in range(1, 8)])
-        found = []
-        for order in (3, 4):
-            share = factorial(order) ** 2 / factorial(2 * order)  # of the noise in a difference
-            apart = np.diff(values, order)
-            largest = float(np.abs(apart).max()) or 1.0
-            found.append(largest * float(np.sqrt(share * np.mean((apart / largest) ** 2))))
-        self.noise = 4 * max(found)
+        for step in NOISE_STEPS:
+            values = np.array([self.along(direction, step * t).real for t in range(1, 8)])
+            found = []
+            for order in (3, 4):
+                share = factorial(order) ** 2 / factorial(2 * order)  # of the noise in a difference
+                apart = np.diff(values, order)
+                largest = float(np.abs(apart).max()) or 1.0
+                found.append(largest * float(np.sqrt(share * np.mean((apart / largest) ** 2))))
+            noise = 4 * max(found)
+            if np.isfinite(noise) and not noise > (np.inf if self.noise is None else self.noise):
+                self.noise = noise
+            if self.noise is not None and self.noise <= SMALL_NOISE * self.magnitude:
+                break
+        self.noise = self.noise or 0.0
 
     @property
     def eps(self) -> float:

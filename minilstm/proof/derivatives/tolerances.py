@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from minilstm.proof.derivatives.complex_step import Derivative
 from minilstm.proof.derivatives.problem import Array, Problem
 
 BASE_SAFETY = 4.0  # factor of the rounding that sums are expected to leave
@@ -65,7 +66,7 @@ class Noise:
         self,
         name: str,
         hand: Array,
-        exact: Callable[[Mapping[str, Array]], float],
+        exact: Callable[[Mapping[str, Array]], Derivative],
         value: float,
     ) -> float:
         """Absolute noise of an array's gradient, and of a true derivative of this value.
@@ -81,15 +82,16 @@ class Noise:
             again = other[name]
             if again is not None and again.shape == hand.shape:
                 changes.append(float(np.nanmax(np.abs(again - hand), initial=0.0)))
-            changes.append(abs(exact(moved) - value))
+            changes.append(abs(exact(moved).value - value))
         return NOISE_SAFETY * max(c for c in changes if np.isfinite(c))
 
     def left_in_wider(
-        self, name: str, direction: Array, exact: Callable[[Mapping[str, Array]], float]
-    ) -> float | None:
-        """What is left of a disagreement in a wider type; None where there is none that works.
+        self, name: str, direction: Array, exact: Callable[[Mapping[str, Array]], Derivative]
+    ) -> Derivative | None:
+        """What is left of a disagreement in a wider type, and how far off the true derivative is.
 
-        `exact` gives the true derivative along the direction with the arrays widened.
+        None where there is no wider type that works. `exact` gives the true derivative along the
+        direction with the arrays widened.
         """
         try:
             if self._wide is None:
@@ -106,7 +108,8 @@ class Noise:
                 return None
             if np.finfo(hand.dtype).eps >= self._problem.eps:
                 return None  # backward did not follow
-            return abs(float((hand * direction).sum()) - exact(arrays))
+            true = exact(arrays)
+            return Derivative(abs(float((hand * direction).sum()) - true.value), true.error)
         except Exception:  # functions that compute in their own type only
             self._wide = {}, {}
             return None
@@ -114,9 +117,9 @@ class Noise:
     def limit(self, name: str, grads: Mapping[str, Array | None]) -> float:
         """Largest noise that is believed: a part of what all arrays together do to the loss."""
         sizes = [
-            float(np.nanmax(np.abs(g), initial=0.0)) * self._problem.size(k)
+            float(np.abs(g[~np.isnan(g)]).max(initial=0.0)) * self._problem.spread(k)
             for k, g in grads.items()
             if g is not None
         ]
         finite = [s for s in sizes if np.isfinite(s)]
-        return LARGEST_NOISE * max(finite, default=0.0) / self._problem.size(name)
+        return LARGEST_NOISE * max(finite, default=0.0) / self._problem.spread(name)

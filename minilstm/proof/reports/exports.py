@@ -40,18 +40,19 @@ def text(report: Any) -> str:
     width = max([len("array"), *(len(e.name) for e in errors)])
     lines = [f"{'array':<{width}}  {'checked':>7}  {'relative error':>14}  {'allowed':>7}"]
     for e in errors:
-        ends = "" if e.passed else "  WRONG"
+        ends = "" if e.passed else f"  {e.verdict.upper()}"
         row = f"{e.name:<{width}}  {e.checked:>7}  {e.relative_error:>14.1e}  {e.tolerance:>7.0e}"
         lines.append(row + ends)
         indent = " " * (width + 2)
-        if not e.passed:
+        if e.verdict == "wrong" or e.undecided == "cannot be judged":
             lines.append(f"{indent}{_where(e)}: {_both(e, report)}")
             lines += [f"{indent}likely cause: {cause}" for cause in e.causes]
         if e.note:
             lines.append(f"{indent}note: {e.note}")
+    ends = "passed" if report.passed else report.verdict.upper()
     lines.append(
         f"gradients by {report.backend} against {_method(report)}: largest relative error "
-        f"{report.max_error:.1e}, {'passed' if report.passed else 'WRONG'}; seed {report.seed}, "
+        f"{report.max_error:.1e}, {ends}; seed {report.seed}, "
         f"{report.forward_passes} forward and {report.backward_passes} backward passes"
     )
     return "\n".join([*lines, *_remarks(report)])
@@ -63,13 +64,22 @@ def to_dict(report: Any) -> dict[str, Any]:
     Returns
     -------
     dict
-        The fields of the report, and "format", "passed", "max_error" and "wrong"; each entry of
-        "errors" has the fields of a ParameterError and "passed". Numbers that are not finite are
+        The fields of the report, and "format", "passed", "verdict", "max_error", "wrong" and
+        "undecided"; each entry of "errors" has the fields of a ParameterError, "passed" and
+        "verdict". Numbers that are not finite are
         None, with a "..._text" field beside them.
     """
-    more = {"passed": report.passed, "max_error": report.max_error, "wrong": list(report.wrong)}
+    more = {
+        "passed": report.passed,
+        "verdict": report.verdict,
+        "max_error": report.max_error,
+        "wrong": list(report.wrong),
+        "undecided": list(report.undecided),
+    }
     plain = _record({"format": FORMAT, **more, **_fields(report)})
-    plain["errors"] = [_record({**_fields(e), "passed": e.passed}) for e in report.errors]
+    plain["errors"] = [
+        _record({**_fields(e), "passed": e.passed, "verdict": e.verdict}) for e in report.errors
+    ]
     return plain
 
 
@@ -94,7 +104,8 @@ def to_junit(
     """The report as JUnit XML, with one test case for each array.
 
     A wrong array is a failure that names place, both values, relative error, tolerance and likely
-    causes. Notes are the output of a test case; kinks and notes on the check are that of the suite.
+    causes; one that was not tested or cannot be judged is an error, so neither passes. Notes are
+    the output of a test case; kinks and notes on the check are that of the suite.
 
     Parameters
     ----------
@@ -106,7 +117,8 @@ def to_junit(
     FileNotFoundError
         The folder of path does not exist.
     """
-    counts = {"tests": len(report.errors), "failures": len(report.wrong), "errors": 0}
+    counts = {"tests": len(report.errors), "failures": len(report.wrong)}
+    counts["errors"] = len(report.undecided)
     top = element(None, "testsuites", counts)
     suite = element(top, "testsuite", {"name": name, **counts, "skipped": 0})
     properties = element(suite, "properties")
@@ -114,7 +126,10 @@ def to_junit(
         element(properties, "property", {"name": field, "value": getattr(report, field)})
     for e in report.errors:
         case = element(suite, "testcase", {"classname": name, "name": e.name})
-        if not e.passed:
+        if e.undecided:
+            said = [f"the gradient of {e.name}: {e.undecided}"]
+            element(case, "error", {"message": said[0], "type": "UndecidedError"}, said)
+        elif not e.passed:
             said = [
                 f"the gradient of {e.name} is wrong {_where(e)}: {_both(e, report)}",
                 f"relative error {e.relative_error:.3g}, tolerance {e.tolerance:.3g}, {e.checked} "
@@ -130,8 +145,15 @@ def to_junit(
 
 
 def message(report: Any) -> str:
-    """One sentence that says what is wrong, for an error."""
-    first = next(e for e in report.errors if not e.passed)
+    """One sentence that says what is wrong or left open, for an error."""
+    if not report.wrong:
+        first = next(e for e in report.errors if e.undecided)
+        verb = "was" if first.undecided == "not tested" else "here"
+        return (
+            f"the gradient of {first.name} {verb} {first.undecided}: {first.note}; neither right "
+            f"nor wrong: {', '.join(report.undecided)}."
+        )
+    first = next(e for e in report.errors if e.verdict == "wrong")
     cause = f", likely cause: {first.causes[0].rstrip('.')}" if first.causes else ""
     return (
         f"the gradient of {first.name} is wrong {_where(first)}: {_both(first, report)} "

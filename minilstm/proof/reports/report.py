@@ -7,8 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from minilstm.errors import GradientError, UndecidedError
 from minilstm.proof.derivatives.kinks import Kink
 from minilstm.proof.reports import exports
+
+# What is said of an array, worst first.
+NOT_TESTED, CANNOT_BE_JUDGED = "not tested", "cannot be judged"
+VERDICTS = ("wrong", CANNOT_BE_JUDGED, NOT_TESTED, "right")
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,8 @@ class ParameterError:
     gate, unit, time_step : parts of it, None where they have no meaning
     causes : likely causes as sentences, best first; () where right or where nothing is clear
     note : what else there is to know, such as a kink at this place
+    undecided : "not tested" or "cannot be judged" where the check can say neither right nor wrong;
+        the note says what to do
     """
 
     name: str
@@ -43,11 +50,17 @@ class ParameterError:
     time_step: int | None = None
     causes: tuple[str, ...] = ()
     note: str = ""
+    undecided: str = ""
+
+    @property
+    def verdict(self) -> str:
+        """ "right", "wrong", "not tested" or "cannot be judged"."""
+        return self.undecided or ("right" if self.relative_error <= self.tolerance else "wrong")
 
     @property
     def passed(self) -> bool:
-        """Whether the array is within its tolerance; NaN never is."""
-        return bool(self.relative_error <= self.tolerance)
+        """Whether the array was tested and is within its tolerance; NaN never is."""
+        return self.verdict == "right"
 
 
 @dataclass(frozen=True)
@@ -77,6 +90,11 @@ class GradientReport:
     to_dict, to_json, to_junit = exports.to_dict, exports.to_json, exports.to_junit
     __str__, message = exports.text, exports.message
 
+    def failure(self, more: str = "") -> GradientError:
+        """The error to raise where the check did not pass: a wrong gradient, or one left open."""
+        kind = GradientError if self.wrong else UndecidedError
+        return kind(self.message() + more, self)
+
     @property
     def max_error(self) -> float:
         """The largest relative error of all; NaN counts as infinite."""
@@ -89,13 +107,24 @@ class GradientReport:
 
     @property
     def passed(self) -> bool:
-        """Whether every array is within its tolerance; NaN never is."""
+        """Whether every array was tested and is within its tolerance; NaN never is."""
         return all(e.passed for e in self.errors)
 
     @property
     def wrong(self) -> list[str]:
         """Names of the arrays whose gradients are wrong."""
-        return [e.name for e in self.errors if not e.passed]
+        return [e.name for e in self.errors if e.verdict == "wrong"]
+
+    @property
+    def undecided(self) -> list[str]:
+        """Names of the arrays whose gradients were not tested or cannot be judged here."""
+        return [e.name for e in self.errors if e.undecided]
+
+    @property
+    def verdict(self) -> str:
+        """The worst verdict: "wrong" before "cannot be judged", "not tested" and "right"."""
+        found = {e.verdict for e in self.errors}
+        return next((verdict for verdict in VERDICTS if verdict in found), VERDICTS[-1])
 
 
 def or_infinite(error: float) -> float:

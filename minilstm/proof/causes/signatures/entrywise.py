@@ -4,11 +4,13 @@ Each function returns the sentences that hold for one array, best first."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import permutations
+from typing import NamedTuple
 
 import numpy as np
 
 from minilstm.functional.activations import sigmoid
-from minilstm.proof.causes.signatures.evidence import Case, number
+from minilstm.proof.causes.signatures.evidence import Case, Pattern, number
 from minilstm.proof.derivatives.problem import Array
 
 
@@ -50,58 +52,113 @@ def entrywise(case: Case) -> Iterator[str]:
 
 
 def name_factor(c: float, case: Case) -> Iterator[str]:
-    """What a factor c may come from; nothing where a single entry makes any factor fit."""
-    reasons = factor_reasons(c, case.counts, case.close)
-    several = int((case.wrong & case.signal).sum())
-    if not reasons and several >= case.needed(1):
-        sign = "the sign is wrong, and " if c < 0 else ""
-        rare = _rare_factors(abs(c), case.counts)
-        reasons = [sign + reason for size, reason in rare if _same(abs(c), size, case.close)][:1]
-        reasons = reasons or [
-            "one constant is too many, is missing, or stands where another belongs"
-        ]
-    if reasons:
-        yield f"It is {_times(c)} the right gradient: {', or '.join(reasons)}."
+    """What a factor c may come from; a pattern alone where it has no name.
+
+    Nothing where a single entry makes any factor fit.
+    """
+    reasons = [r for r in _common(case.counts) if _same(abs(c), r.size, case.close)]
+    several = int((case.wrong & case.signal).sum()) >= case.needed(1)
+    if several and not (reasons and case.factors is None):
+        reasons += [r for r in _rare(case.counts) if _same(abs(c), r.size, case.close)]
+    told = _held(reasons, c, case)
+    sign = "the sign is wrong, and " if c < 0 else ""
+    if _same(c, -1.0, case.close):
+        yield "It is minus the right gradient: the sign is wrong."
+    elif told:
+        yield f"It is {times(c)} the right gradient: {sign}{', or '.join(told)}."
+    elif several:
+        yield Pattern(f"it is {times(c)} the right gradient everywhere")
 
 
-def factor_reasons(c: float, counts: Mapping[str, int], close: float) -> list[str]:
+class _Reason(NamedTuple):
+    """A mistake that leaves a factor: its size here, as a function of sizes and constants."""
+
+    size: float
+    sentence: str
+    used: tuple[str, ...]
+    of: Callable[..., float]
+
+
+def factor_reasons(c: float, counts: Mapping[str, float], close: float) -> list[str]:
     """Mistakes that multiply a gradient by c; those with a name only."""
     if _same(c, -1.0, close):
         return ["the sign is wrong"]
-    sign = "the sign is wrong, and " if c < 0 else ""
-    return [sign + reason for size, reason in _factors(counts) if _same(abs(c), size, close)]
+    return [r.sentence for r in _common(counts) if _same(abs(c), r.size, close)]
 
 
-def _factors(counts: Mapping[str, int]) -> Iterator[tuple[float, str]]:
-    """Factors that a mistake leaves, and the mistake."""
+def _held(reasons: list[_Reason], c: float, case: Case) -> list[str]:
+    """Sentences of those reasons that give the factors at other inputs and sizes, too."""
+    if case.factors is None:
+        # Of rarer ones the first says enough.
+        common = [r.sentence for r in reasons if len(r.used) < 2]
+        return common or [r.sentence for r in reasons[:1]]
+    told: dict[tuple[float, ...], str] = {}
+    for reason in reasons:
+        others = case.factors(case.name, list(reason.used))
+        made = [reason.of(*(lengths[n] for n in reason.used)) for lengths, _ in others]
+        found = [abs(factor) for _, factor in others]
+        if others and np.allclose(found, made, rtol=1e-5, atol=0.0):
+            told.setdefault((*made, float(len(reason.used))), reason.sentence)
+    for kind in (1.0, 0.0, 2.0):  # one size or constant; a fixed number; two of them
+        said = [sentence for key, sentence in told.items() if key[-1] == kind]
+        if said:
+            break
+    return said[:2] if told else []
+
+
+def _shown(n: float) -> str:
+    return f"{n:.6g}"
+
+
+def _common(counts: Mapping[str, float]) -> Iterator[_Reason]:
+    """Factors that a mistake leaves often."""
     for name, n in counts.items():
-        yield n, f"it is multiplied by {name} ({n}), or a mean is missing"
-        yield 1 / n, f"it is divided by {name} ({n}), as for a mean where the loss has a sum"
-    yield (
-        2.0,
+        shown, mean = f"{name} ({_shown(n)})", ", or a mean is missing" if "the " in name else ""
+        yield _Reason(n, f"it is multiplied by {shown}{mean}", (name,), lambda n: n)
+        mean = ", as for a mean where the loss has a sum" if "the " in name else ""
+        yield _Reason(1 / n, f"it is divided by {shown}{mean}", (name,), lambda n: 1 / n)
+    twice = (
         "it is added up twice (are gradients of an earlier call still in the buffer?), or has the "
-        "2 of a square too often",
+        "2 of a square too often"
     )
-    yield 0.5, "the 2 of a square is missing"
+    yield _Reason(2.0, twice, (), lambda: 2.0)
+    yield _Reason(0.5, "the 2 of a square is missing", (), lambda: 0.5)
 
 
-def _rare_factors(c: float, counts: Mapping[str, int]) -> Iterator[tuple[float, str]]:
-    """Rarer ones: the square of a named count, or one count where another belongs."""
+def _rare(counts: Mapping[str, float]) -> Iterator[_Reason]:
+    """Rarer ones: the square or the root of a count, or one count where another belongs."""
     for name, n in counts.items():
-        yield n * n, f"it is multiplied by the square of {name} ({n})"
-        yield 1 / n**2, f"it is divided by the square of {name} ({n})"
-        for other, m in counts.items():
-            if n != m:
-                yield m / n, f"it is divided by {name} ({n}) where {other} ({m}) belongs"
-    if 1.5 < c < 100:
-        yield round(c), f"it is added up {round(c)} times"
+        of = f"of {name} ({_shown(n)})"
+        for power, what in ((2.0, "square"), (0.5, "square root")):
+            yield _Reason(
+                n**power, f"it is multiplied by the {what} {of}", (name,),
+                lambda n, power=power: n**power,
+            )  # fmt: skip
+            yield _Reason(
+                n**-power, f"it is divided by the {what} {of}", (name,),
+                lambda n, power=power: n**-power,
+            )  # fmt: skip
+    for (one, n), (two, m) in permutations(counts.items(), 2):
+        both = f"{one} ({_shown(n)})", f"{two} ({_shown(m)})"
+        if n != m:
+            said = f"it is divided by {both[0]} where {both[1]} belongs"
+            yield _Reason(m / n, said, (one, two), lambda n, m: m / n)
+            said = f"it is divided by the square root of {both[0]} where that of {both[1]} belongs"
+            yield _Reason((m / n) ** 0.5, said, (one, two), lambda n, m: (m / n) ** 0.5)
+        if one < two:
+            said = f"by {both[0]} and by {both[1]}"
+            yield _Reason(n * m, f"it is multiplied {said}", (one, two), lambda n, m: n * m)
+            yield _Reason(
+                1 / (n * m), f"it is divided {said}", (one, two), lambda n, m: 1 / (n * m)
+            )
 
 
 def _same(c: float, target: float, close: float) -> bool:
     return abs(c - target) <= 2 * close * abs(target)
 
 
-def _times(c: float) -> str:
+def times(c: float) -> str:
+    """A factor in words: minus, twice, half, 0.25 times."""
     if abs(c + 1) <= 1e-3:
         return "minus"
     digits = f"{c:.12g}" if abs(abs(c) - 1) < 1e-3 else number(c)
@@ -159,10 +216,11 @@ def _plus_value(case: Case) -> Iterator[str]:
     if square > 0:
         c = float(((case.hand - exact)[known] * value[known]).sum()) / square
         if case.explains(exact + c * value, None, None, 1):
+            here, there = ("gradient", "loss") if c > 0 else ("loss", "gradient")
             yield (
                 f"It is the right gradient {'plus' if c > 0 else 'minus'} {number(abs(c))} times "
-                "the array itself: an L2 term (weight decay) is in the gradient but not in the "
-                "loss."
+                f"the array itself: an L2 term (weight decay) is in the {here} but not in the "
+                f"{there}, or has another size there."
             )
     square = float((exact[known] ** 2).sum())
     if square == 0:

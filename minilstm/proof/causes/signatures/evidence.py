@@ -9,7 +9,7 @@ as many as make a coincidence unlikely at the tolerance, and one more for each f
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -37,14 +37,34 @@ class Evidence(NamedTuple):
     rows: NDArray[np.int64] | None = None
 
 
+# Factors of an array at other inputs and sizes, with these sizes by name; see `causes.elsewhere`.
+Factors = Callable[[str, list[str]], list[tuple[Mapping[str, float], float]]]
+
+
+class Pattern(str):
+    """A sentence about where and how numbers are off, which names no cause."""
+
+
+class Coincidence(str):
+    """A cause that may be what two gradients share by nature: said where no other is."""
+
+
 class Case:
     """One array under suspicion: hand and exact in float64, and what can be asked of them.
 
     The hand of the evidence has the shape of its exact and is finite; `counts` are named sizes that
-    may have become a factor; a gradient below `floor` counts as zero.
+    may have become a factor; a gradient below `floor` counts as zero. `factors`, where given, tells
+    a factor that follows these sizes from a coincidence.
     """
 
-    def __init__(self, evidence: Evidence, counts: Mapping[str, int], floor: float = 0.0) -> None:
+    def __init__(
+        self,
+        evidence: Evidence,
+        counts: Mapping[str, float],
+        floor: float = 0.0,
+        factors: Factors | None = None,
+    ) -> None:
+        self.factors = factors
         self.name = evidence.name
         self.hand: Array = np.asarray(evidence.hand, np.float64)
         self.exact: Array = np.asarray(evidence.exact, np.float64)
@@ -53,7 +73,7 @@ class Case:
         self.rows = evidence.rows
         self.real: Array | bool = True  # False where there is no entry, only a gap
         self.tolerance = evidence.tolerance
-        self.counts = {name: n for name, n in counts.items() if n > 1}
+        self.counts = {name: n for name, n in counts.items() if n > 0 and n != 1}
         self.close = max(SAME_MISTAKE_ERROR, evidence.tolerance)
         self.known: Array = np.isfinite(self.exact)
         self.largest = float(np.abs(self.exact[self.known]).max(initial=0.0))

@@ -12,7 +12,7 @@ from itertools import permutations
 
 import numpy as np
 
-from minilstm.proof.causes.signatures.evidence import MOST_SLICES, Case, Evidence
+from minilstm.proof.causes.signatures.evidence import MOST_SLICES, Case, Evidence, Pattern
 from minilstm.proof.causes.signatures.terms import masked, terms
 from minilstm.proof.derivatives.problem import Array
 from minilstm.proof.reports.places import listed
@@ -169,7 +169,7 @@ def _right_in_part(case: Case, axis: int) -> Iterator[str]:
             "perhaps a mask, a length or the last step is treated wrongly."
         )
     elif len(wrong) == 1 and size > 2:
-        yield f"It is {are} at {case.at(axis, wrong[0])} only; the others are right."
+        yield Pattern(f"it is {are} at {case.at(axis, wrong[0])} only; the others are right")
     elif any((p.signal & ~p.wrong).any() for p in (parts[n] for n in wrong)):
         return  # right and wrong entries are mixed: the axis has nothing to do with it
     elif empty and len(right) == 1:
@@ -177,9 +177,10 @@ def _right_in_part(case: Case, axis: int) -> Iterator[str]:
         only = f"the {which} one" if which else case.at(axis, right[0])
         yield f"Of {case.along(axis).removeprefix('along ')}, only {only} counts; others are zero."
     elif len(right) == 1 and size > 2:
-        yield f"It is right at {case.at(axis, right[0])} only."
+        yield Pattern(f"it is right at {case.at(axis, right[0])} only")
     elif empty:
-        yield f"It is zero at {len(wrong)} of {size} places {case.along(axis)}; others are right."
+        what = case.along(axis)
+        yield Pattern(f"it is zero at {len(wrong)} of {size} places {what}; others are right")
 
 
 # ---------------------------------------------------------------- packed rows

@@ -19,8 +19,16 @@ from minilstm.proof.causes.signatures.entrywise import (
     is_round,
     name_factor,
     not_finite,
+    times,
 )
-from minilstm.proof.causes.signatures.evidence import Case, Evidence, number
+from minilstm.proof.causes.signatures.evidence import (
+    Case,
+    Coincidence,
+    Evidence,
+    Factors,
+    Pattern,
+    number,
+)
 from minilstm.proof.causes.signatures.layouts import layouts, packed_rows
 from minilstm.proof.derivatives.problem import Array
 from minilstm.proof.reports.places import listed
@@ -28,12 +36,15 @@ from minilstm.proof.reports.places import listed
 MOST_CAUSES = 3  # sentences for one array
 
 
-def explain(evidence: Sequence[Evidence], counts: Mapping[str, int]) -> dict[str, tuple[str, ...]]:
+def explain(
+    evidence: Sequence[Evidence], counts: Mapping[str, float], factors: Factors | None = None
+) -> dict[str, tuple[str, ...]]:
     """Name the likely causes of wrong gradients, best first, at most three sentences for an array.
 
     The evidence has right arrays too: they are compared with others. They are left out of the
     result, and so are those whose cause is not clear. `counts` are named sizes that may have
-    become a factor.
+    become a factor; `factors` finds out whether one follows them. A `Pattern` among the sentences
+    says how numbers are off, not why.
 
     Examples
     --------
@@ -51,14 +62,14 @@ loss has a sum.
         if unusable:
             causes[one.name] = [unusable]
         else:
-            cases.append(Case(one, counts, 1e-3 * floor))
+            cases.append(Case(one, counts, 1e-3 * floor, factors))
     wrong = [case for case in cases if case.wrong.any()]
     joint = _joint(cases, wrong, complete=len(cases) == len(evidence))
     for case in wrong:
         found = [*_between(case, cases), *_alone(case)]
         if joint:
             # The factor of one array says less than the factor that all of them share.
-            found = [joint, *(s for s in found if not s.startswith(("It is", "Its norm")))]
+            found = [joint, *(s for s in found if not s.lower().startswith(("it is", "its norm")))]
         if found:
             causes[case.name] = found
     return {
@@ -117,6 +128,10 @@ def _joint(cases: list[Case], wrong: list[Case], complete: bool) -> str:
             "clipped to this norm before they are checked."
         )
     for sentence in name_factor(c, together):
+        if isinstance(sentence, Pattern):
+            what = times(c)
+            shared = f"all {len(live)} gradients are {what} the right ones"
+            return Pattern(f"{shared}, as where a factor comes from the loss or from upstream")
         said = sentence.removeprefix("It is ").replace("the right gradient", "the right ones")
         return (
             f"All {len(live)} gradients are {said.removesuffix('.')}; a factor shared by all comes "
@@ -130,7 +145,8 @@ def _together(cases: list[Case]) -> Case:
     hand = np.concatenate([(case.hand / case.scale).ravel() for case in cases])
     exact = np.concatenate([(case.exact / case.scale).ravel() for case in cases])
     tolerance = max(case.tolerance for case in cases)
-    return Case(Evidence("", hand, exact, np.zeros_like(hand), (), tolerance), cases[0].counts)
+    evidence = Evidence(cases[0].name, hand, exact, np.zeros_like(hand), (), tolerance)
+    return Case(evidence, cases[0].counts, factors=cases[0].factors)
 
 
 def _between(case: Case, cases: list[Case]) -> Iterator[str]:
@@ -142,7 +158,9 @@ def _between(case: Case, cases: list[Case]) -> Iterator[str]:
         if not case.zero and other.is_that_of(case):
             yield f"It is exchanged with the gradient of {other.name}."
         else:
-            yield f"It is the gradient of {other.name}, copied or written to the wrong array."
+            yield Coincidence(
+                f"It is the gradient of {other.name}, copied or written to the wrong array."
+            )
         return
     for other in alike:
         made = case.exact + (other.hand if other.right else other.exact)

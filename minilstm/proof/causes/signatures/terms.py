@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from minilstm.proof.causes.signatures.evidence import MOST_SLICES, Case
+from minilstm.proof.causes.signatures.evidence import MOST_SLICES, Case, Pattern
 
 
 def terms(case: Case, axis: int) -> Iterator[str]:
@@ -33,15 +33,15 @@ def _constant(case: Case, axis: int) -> Iterator[str]:
     for name, f in (("sum", np.sum), ("mean", np.mean)):
         made = np.broadcast_to(f(case.exact, axis=axis, keepdims=True), hand.shape)
         if case.explains(made):
-            yield f"It is the {name} of the right gradient {what}, repeated for each of them."
+            yield Pattern(f"it is the {name} of the right gradient {what}, repeated for each")
             return
     made = np.broadcast_to(case.exact.mean(), hand.shape)
     if case.explains(made):
         yield "It is the mean of the right gradient, the same number everywhere."
     else:
-        yield (
-            f"It is the same {what}, where the right gradient changes: perhaps it is summed over "
-            "this axis by mistake and then repeated."
+        yield Pattern(
+            f"it is the same {what}, where the right gradient changes, as where it is summed over "
+            "this axis by mistake and then repeated"
         )
 
 
@@ -65,9 +65,9 @@ def _offset(case: Case, axis: int) -> Iterator[str]:
     apart = np.where(known, case.hand - case.exact, 0.0).sum(axis, keepdims=True)
     mean = np.where(many > 1, apart / np.maximum(many, 1), np.nan)
     if case.explains(case.exact + mean, constants=2 * int((many > 1).sum())):
-        yield (
-            f"It is off by the same amount {case.along(axis)}: a term that is summed over this "
-            "axis, such as that of a mean, is missing or is too many."
+        yield Pattern(
+            f"it is off by the same amount {case.along(axis)}, as where a term that is summed over "
+            "this axis, such as that of a mean, is missing or is too many"
         )
 
 
@@ -85,9 +85,9 @@ def _own_factors(case: Case, axis: int) -> Iterator[str]:
         return
     shown = ", ".join(f"{c:.4g}" for c in found[:6]) + (", ..." if len(found) > 6 else "")
     word = case.word(axis) or f"index of axis {axis}"
-    yield (
-        f"Each {word} has a factor of its own ({shown}): a weight, scale or mask along this axis "
-        "is too many, is missing, or is another one."
+    yield Pattern(
+        f"each {word} has a factor of its own ({shown}), as where a weight, scale or mask along "
+        "this axis is too many, is missing, or is another one"
     )
 
 
@@ -98,12 +98,12 @@ def masked(case: Case) -> Iterator[str]:
     if int(right.sum()) < case.needed(1):
         return
     if not case.hand[case.wrong].any():
-        yield (
-            f"It is zero at {wrong} of {many} entries and right at the others: perhaps a mask is "
-            "too many, or these entries are overwritten."
+        yield Pattern(
+            f"it is zero at {wrong} of {many} entries and right at the others, as where a mask is "
+            "too many, or where these entries are overwritten"
         )
     elif not case.signal[case.wrong].any():
-        yield (
-            f"At {wrong} of {many} entries the right gradient is zero and this one is not; the "
-            "others are right: perhaps a mask (dropout, padding, a bound) is missing."
+        yield Pattern(
+            f"at {wrong} of {many} entries the right gradient is zero and this one is not; the "
+            "others are right, as where a mask (dropout, padding, a bound) is missing"
         )

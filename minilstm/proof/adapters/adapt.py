@@ -1,0 +1,99 @@
+"""The door of this room: what a user hands to the checker, told apart and made into a pair.
+Two functions, an object, a function of a framework, or one that returns its own gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import wraps
+from typing import Any
+
+from minilstm.proof.adapters.attributes import methods_of
+from minilstm.proof.adapters.conventions import parameters_of
+from minilstm.proof.adapters.frameworks import (
+    framework_of,
+    jax_functions,
+    library_of,
+    torch_functions,
+    with_signature,
+)
+from minilstm.proof.adapters.inputs import flat_pair, named_inputs, pair_of_functions
+from minilstm.proof.adapters.objects import pair_of_object
+from minilstm.proof.adapters.pair import Pair
+
+
+def pair_of(
+    subject: Any, second: Any, third: Any, more: tuple[Any, ...],
+    cached: bool | None, upstream: str | None,
+) -> Pair:  # fmt: skip
+    """The pair of what was handed in: (f, backward, inputs), or (one thing, its inputs ...).
+
+    TypeError is raised where it is neither, or where inputs do not fit.
+    """
+    if upstream not in ("auto", "random", None):
+        raise ValueError(
+            f"upstream is {upstream!r}; pass 'random', or None where f is a loss and backward "
+            "takes no upstream gradient."
+        )
+    kind = framework_of(subject)
+    if callable(subject) and callable(second) and kind in ("", "jax") and not more:
+        return pair_of_functions(subject, second, third, cached, upstream)
+    known = callable(subject) or methods_of(subject) is not None
+    if not known or second is None:
+        name, thing = ("backward", second) if known else ("f", subject)
+        raise TypeError(
+            f"{name} is {type(thing).__name__}, not a function; pass f, backward and inputs, or an "
+            "object with both methods and its inputs, or a network, its sequences and its answers."
+        )
+    given = second if third is None and not more else [second, third, *more]
+    if kind in ("function", "module"):
+        return _of_torch(subject, given)
+    if isinstance(subject, type):
+        raise TypeError(
+            f"f is the class {subject.__name__}; pass an object of it, such as "
+            f"{subject.__name__}(...)."
+        )
+    if methods_of(subject) is not None:
+        return pair_of_object(subject, given)
+    library = library_of(given)
+    if kind == "jax" or (library is not None and library.name == "jax"):
+        named, _ = named_inputs(subject, given)
+        f, backward, numpy = jax_functions(subject, named)
+        return flat_pair(f, backward, numpy, by_keyword=True)
+    return _of_both(subject, given)
+
+
+def _of_torch(subject: Any, given: Any) -> Pair:
+    """The pair of a `torch.autograd.Function` or a module."""
+    forward = with_signature(subject)
+    named, _ = named_inputs(forward, given)
+    order = [*parameters_of(forward).names]
+    named = {n: named[n] for n in sorted(named, key=lambda n: (*order, n).index(n))}
+    return flat_pair(*torch_functions(subject, named), by_keyword=True)
+
+
+def _of_both(subject: Callable[..., Any], given: Any) -> Pair:
+    """The pair of a function that returns its value and its gradients, as (loss, dx)."""
+    name = getattr(subject, "__name__", "f")
+
+    @wraps(subject)
+    def f(*args: Any, **named: Any) -> Any:
+        result = subject(*args, **named)
+        if not isinstance(result, tuple) or len(result) < 2:
+            raise TypeError(
+                f"{name} was given without a backward function and returns "
+                f"{type(result).__name__}; return a loss and its gradients, or pass f, backward "
+                "and inputs."
+            )
+        return result[0]
+
+    def second(function: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        def backward(*args: Any, **named: Any) -> Any:
+            result = function(*args, **named)
+            return result[1] if len(result) == 2 else result[1:]
+
+        return backward
+
+    pair = pair_of_functions(f, second(subject), given, cached=False, upstream=None)
+    return replace(pair, written=subject, wrap=lambda function: pair.wrap(second(function)))

@@ -1,0 +1,139 @@
+"""How a backward function wants to be called: with the inputs, with a cache, or for a loss.
+Its signature, beside what the forward function returned, tells; where both fit, it asks."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minilstm.proof.derivatives.trees import is_number, leaves
+
+CACHE = re.compile(r"\w*(cache|ctx|context|memory|saved|residual|intermediate|tape)\w*|res|mem")
+GRADIENT = re.compile(r"d(?!ata|im|epth|t$)\w*|grad\w*|g|up\w*|delta\w*|ct|cotangent")
+
+
+class Parameters(NamedTuple):
+    """The positional parameters of a function."""
+
+    names: tuple[str, ...]
+    required: int  # the first so many have no default
+    more: bool  # it takes any number, or does not say
+
+    def fit(self, count: int) -> bool:
+        """Whether it can be called with so many arguments by position."""
+        return self.more or self.required <= count <= len(self.names)
+
+
+def parameters_of(function: Callable[..., Any]) -> Parameters:
+    """The positional parameters of a function; of a built-in one nothing is known."""
+    try:
+        found = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return Parameters((), 0, True)
+    plain = [p for p in found if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    required = sum(p.default is p.empty for p in plain)
+    more = any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in found)
+    return Parameters(tuple(p.name for p in plain), required, more)
+
+
+class Convention(NamedTuple):
+    """How backward is called."""
+
+    # "inputs": (dy, *inputs); "cache": (dy, cache); "alone": (dy); "derivative": (x), of each entry
+    kind: str
+    upstream: bool = True  # whether it takes upstream gradients; a loss has none
+    cache_first: bool = False
+    outputs: int | None = None  # with a cache: so many of the outputs have an upstream gradient
+
+    def split(self, result: Any) -> tuple[Any, Any]:
+        """The outputs, alone or in a tuple, and the cache of what forward returned."""
+        if self.kind != "cache":
+            return result, None
+        if not isinstance(result, tuple) or len(result) < 2:
+            raise TypeError(
+                f"f returned {type(result).__name__}; with cached=True it has to return a tuple "
+                "of the output, or several, and the cache that backward takes."
+            )
+        outputs = result[:-1] if self.outputs is None else result[: self.outputs]
+        return (outputs[0] if len(outputs) == 1 else outputs), result[-1]
+
+    def cuts(self, result: Any) -> bool:
+        """Whether some outputs have no upstream gradient."""
+        return self.outputs is not None and self.outputs < len(result) - 1
+
+    def note(self, result: Any) -> str:
+        """What to say of outputs that were left out."""
+        if self.kind == "derivative":
+            return "backward takes the input alone; it was taken for the derivative of each entry"
+        if not self.cuts(result):
+            return ""
+        return (
+            f"backward takes {self.outputs} upstream gradient{'s' * (self.outputs != 1)} and f "
+            f"returns {len(result) - 1} outputs; the first of them were checked"
+        )
+
+
+def convention(
+    taken: Parameters,
+    named: Mapping[str, Any],
+    result: Any,
+    cached: bool | None,
+    upstream: str | None,
+) -> Convention:
+    """How backward is called, from what it takes and what f returned for the inputs.
+
+    Options that are not None or "auto" are taken as they are; ValueError asks where both a cache
+    and another output would fit.
+    """
+    names, _, more = taken
+    count = len(named)
+    several = isinstance(result, tuple) and not hasattr(result, "_fields") and len(result) > 1
+    if cached is None:
+        cached = several and not more and _has_cache(taken, named, result)
+    if cached:
+        most = len(result) - 1 if several else 1
+        loss = upstream is None or (upstream == "auto" and taken.fit(1) and not taken.fit(2))
+        first = len(names) > 1 and _is_cache(names[0]) and not _is_cache(names[-1])
+        fitting = [k for k in range(most, 0, -1) if taken.fit(k + 1)]
+        return Convention("cache", not loss, first, fitting[0] if fitting and not loss else None)
+    if taken.fit(1) and not more and is_gradient(names[0]) and names[0] not in named:
+        return Convention("alone" if upstream is not None else "inputs", upstream is not None)
+    if upstream != "auto" or more or taken.fit(count + 1) or not taken.fit(count):
+        return Convention("inputs", upstream is not None)
+    numbers = [np.asarray(y) for y in leaves(result) if is_number(y)]
+    if len(numbers) == 1 and numbers[0].size == 1:
+        return Convention("inputs", upstream=False)
+    if count == 1 and np.shape(result) == np.shape(next(iter(named.values()))):
+        return Convention("derivative")
+    return Convention("inputs")
+
+
+def _has_cache(taken: Parameters, named: Mapping[str, Any], result: tuple[Any, ...]) -> bool:
+    """Whether the last of several results is a cache that backward takes."""
+    names, required, _ = taken
+    if any(map(_is_cache, names[:required])):
+        return True
+    fits = any(taken.fit(k + 1) for k in range(is_gradient(names[0]), len(result)))
+    if not fits or set(names[:required]) & set(named):
+        return False
+    if not taken.fit(len(named) + 1) and not taken.fit(len(named)):
+        return True
+    if not all(is_number(leaf) for leaf in leaves(result[-1])) or isinstance(result[-1], tuple):
+        return True
+    raise ValueError(
+        f"f returns {len(result)} results and backward takes ({', '.join(names)}), so the last "
+        "result may be an output or the cache; say cached=True, or cached=False."
+    )
+
+
+def is_gradient(name: str) -> bool:
+    """Whether a parameter of backward is called like an upstream gradient."""
+    return GRADIENT.fullmatch(name.lower()) is not None
+
+
+def _is_cache(name: str) -> bool:
+    return CACHE.fullmatch(name.lower()) is not None

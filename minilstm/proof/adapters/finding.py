@@ -1,0 +1,161 @@
+"""The backward passes in a Python file, and the forward passes that belong to them, by name.
+The file is imported under a name of its own, so what stands below `__main__` is not run."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import io
+import re
+import sys
+import tokenize
+import traceback
+from contextlib import suppress
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from minilstm.checks import did_you_mean
+from minilstm.errors import DataError
+from minilstm.proof.adapters.attributes import BACKWARD, FORWARD
+from minilstm.proof.adapters.frameworks import framework_of
+
+EXAMPLES = ("gradcheck_inputs", "example_inputs")  # what a file may call its own inputs
+_COMMENT = re.compile(r"#\s*gradients:\s*(.+?)\s*")
+# What a word of a forward function's name becomes in that of the backward one.
+_WORDS = {"forward": ("backward", "backprop", "grad"), "fwd": ("bwd",), "fprop": ("bprop",)}
+_WORDS |= {"Forward": ("Backward",), "feedforward": ("backprop",)}
+# Around the name of a function without such a word.
+_AROUND = (
+    "{}_backward", "{}_grad", "{}_gradient", "{}_bwd", "{}_backprop", "backward_{}", "grad_{}",
+    "{}_prime", "{}_derivative", "d_{}", "d{}",
+)  # fmt: skip
+_BOTH = re.compile(r".*(loss|and_grad).*")  # may return both
+
+
+class Found(NamedTuple):
+    """Something in a file that has a backward pass."""
+
+    name: str
+    line: int
+    forward: Any  # a function, a class, or an object
+    backward: Any  # a function, or None where the first has both
+    sure: bool = True  # False for a loss that may return gradients, or something else
+
+
+def load(path: Path) -> ModuleType:
+    """The module of a file; DataError says the line where it cannot be run."""
+    spec = importlib.util.spec_from_file_location(f"checked_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise DataError(f"{path} is no Python file; give one that ends in .py.")
+    module = importlib.util.module_from_spec(spec)
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    sys.modules[spec.name] = module
+    sys.path.insert(0, str(path.parent.absolute()))
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        raise DataError(f"{path}{_line(error, path)} ({_said(error)}); correct it.") from error
+    finally:
+        with suppress(ValueError):
+            sys.path.remove(str(path.parent.absolute()))
+        sys.dont_write_bytecode = before
+    return module
+
+
+def find(path: Path, module: ModuleType, comments_only: bool = False) -> list[Found]:
+    """Everything in a file that can be checked, in the order of its lines.
+
+    Comments `# gradients: forward, backward` go before names; DataError is raised where one names
+    what is not there.
+    """
+    found = [_of_comment(names, line, module, path) for line, names in comments_in(path)]
+    used = {id(thing) for one in found for thing in (one.forward, one.backward)}
+    own = {} if comments_only else {n: t for n, t in vars(module).items() if _is_own(t, path)}
+    for name, thing in own.items():
+        if id(thing) in used:
+            continue
+        if isinstance(thing, type):
+            names = {name for base in thing.__mro__[:-1] for name in vars(base)}
+            methods = names & {*FORWARD} and names & {*BACKWARD}
+            if methods and framework_of(thing) != "function" and "torch" in str(thing.__mro__):
+                continue
+            if methods:
+                found.append(Found(name, _first_line(thing), thing, None))
+            continue
+        partner = next((n for n in _partners(name) if n in own and n != name), None)
+        if partner is not None:
+            found.append(Found(name, _first_line(thing), thing, own[partner]))
+            used |= {id(thing), id(own[partner])}
+        elif framework_of(thing) == "jax" or _BOTH.fullmatch(name):
+            sure = framework_of(thing) == "jax"
+            found.append(Found(name, _first_line(thing), thing, None, sure))
+    taken = {id(one.backward) for one in found}
+    return sorted((one for one in found if id(one.forward) not in taken), key=lambda one: one.line)
+
+
+def comments_in(path: Path) -> list[tuple[int, str]]:
+    """(line, names) of each comment `# gradients: ...` of a file; none in what is no Python."""
+    text = path.read_bytes()
+    if b"gradients:" not in text:
+        return []
+    try:
+        tokens = [*tokenize.tokenize(io.BytesIO(text).readline)]
+    except (SyntaxError, tokenize.TokenError):
+        return []
+    matches = (
+        (t.start[0], _COMMENT.fullmatch(t.string)) for t in tokens if t.type == tokenize.COMMENT
+    )
+    return [(line, match[1]) for line, match in matches if match is not None]
+
+
+def _of_comment(words: str, line: int, module: ModuleType, path: Path) -> Found:
+    names = [word.strip() for word in words.split(",")]
+    known = [n for n, thing in vars(module).items() if not n.startswith("_")]
+    for name in names:
+        if not hasattr(module, name):
+            raise DataError(
+                f"{path}, line {line}: the comment names {name!r}, which the file does not "
+                f"have{did_you_mean(name, known)}; write '# gradients: forward, backward' with "
+                "two of its functions, or '# gradients: layer' with one object."
+            )
+    things = [getattr(module, name) for name in names]
+    return Found(names[0], line, things[0], things[1] if len(things) > 1 else None)
+
+
+def _partners(name: str) -> list[str]:
+    """What the backward function of a forward function may be called."""
+    swapped = [
+        re.sub(word, other, name)
+        for word, others in _WORDS.items() if word in name for other in others
+    ]  # fmt: skip
+    return swapped or [pattern.format(name) for pattern in _AROUND]
+
+
+def _is_own(thing: Any, path: Path) -> bool:
+    """Whether a file defines a function or a class itself."""
+    try:
+        return callable(thing) and Path(inspect.getsourcefile(inspect.unwrap(thing)) or "") == path
+    except TypeError:
+        return isinstance(thing, type) and thing.__module__ == f"checked_{path.stem}"
+
+
+def _first_line(thing: Any) -> int:
+    try:
+        return inspect.getsourcelines(inspect.unwrap(thing))[1]
+    except (OSError, TypeError):
+        return 1
+
+
+def _line(error: BaseException, path: Path) -> str:
+    """Where in a file an error came up, to stand behind its name."""
+    if isinstance(error, SyntaxError) and error.lineno is not None:
+        return f", line {error.lineno}, is no Python"
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if Path(frame.filename) == path]
+    return f" stops in line {lines[-1]}" if lines else " cannot be run"
+
+
+def _said(error: BaseException) -> str:
+    text = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}".rstrip(": ")

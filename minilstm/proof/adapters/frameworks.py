@@ -1,0 +1,210 @@
+"""Functions on arrays of PyTorch, JAX and CuPy, run in float64 and seen as functions of NumPy.
+A framework is looked up among what is loaded already; none is imported here."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import inspect
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from minilstm.proof.derivatives.trees import leaves, replaced
+
+
+def home_of(thing: Any) -> str:
+    """The first word of the module that a type, or the type of an object, comes from."""
+    kind = thing if isinstance(thing, type) else type(thing)
+    return kind.__module__.partition(".")[0]
+
+
+TORCH = ("function", "module")
+FOREIGN = ("torch", "jax", "jaxlib", "cupy")
+
+
+class Library:
+    """Arrays of one library on one device, and the way to NumPy and back."""
+
+    def __init__(self, name: str, example: Any = None) -> None:
+        self.name, self.module = name, sys.modules[name]
+        self.device = getattr(example, "device", "cpu") if name == "torch" else None
+
+    def to_numpy(self, leaf: Any) -> Any:
+        """A leaf of floats as a NumPy array, of float64 at least; anything else as it is."""
+        if home_of(leaf) not in (self.name, f"{self.name}lib") or not hasattr(leaf, "dtype"):
+            return leaf
+        if self.name == "torch":
+            leaf = leaf.detach().cpu().resolve_conj()
+            if not (leaf.is_floating_point() or leaf.is_complex()):
+                return leaf
+            leaf = leaf if leaf.is_complex() else leaf.double()
+            return leaf.numpy()
+        if np.dtype(leaf.dtype).kind not in "fcV":
+            return leaf
+        array = leaf.get() if self.name == "cupy" else np.asarray(leaf)
+        return array if array.dtype.kind == "c" else array.astype(np.float64)
+
+    def from_numpy(self, leaf: Any) -> Any:
+        """A NumPy array, or a number of NumPy, as an array of the library."""
+        if not isinstance(leaf, (np.ndarray, np.generic)):
+            return leaf
+        if self.name == "torch":
+            return self.module.tensor(np.array(leaf), device=self.device)
+        return sys.modules["jax.numpy"].asarray(leaf) if self.name == "jax" else (
+            self.module.asarray(leaf)
+        )  # fmt: skip
+
+    def wrapped(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """A function of the library as one of NumPy, its results in the same structure."""
+
+        @functools.wraps(function)
+        def call(*args: Any, **named: Any) -> Any:
+            with self.in_float64():
+                args, named = replaced((args, named), self.from_numpy)
+                return replaced(function(*args, **named), self.to_numpy)
+
+        return call
+
+    @contextmanager
+    def in_float64(self) -> Iterator[None]:
+        """Within the block the library computes with 64 bits, and draws the same random numbers."""
+        if self.name == "jax":
+            switch = getattr(self.module, "enable_x64", None)
+            switch = self.module.experimental.enable_x64 if switch is None else switch
+            with switch(True):
+                yield
+        elif self.name == "torch":
+            before = self.module.get_default_dtype()
+            with self.module.random.fork_rng(devices=[]):
+                self.module.manual_seed(0)
+                self.module.set_default_dtype(self.module.float64)
+                try:
+                    yield
+                finally:
+                    self.module.set_default_dtype(before)
+        else:
+            yield
+
+
+def plain(leaf: Any) -> Any:
+    """An array of floats of another library as NumPy's, anything else as it is."""
+    home = home_of(leaf)
+    return Library(home.removesuffix("lib")).to_numpy(leaf) if home in FOREIGN else leaf
+
+
+def library_of(tree: Any) -> Library | None:
+    """The library of the first array in a tree that is not NumPy's; None where all are."""
+    for leaf in leaves(tree):
+        home = home_of(leaf)
+        if home in FOREIGN and hasattr(leaf, "dtype"):
+            return Library(home.removesuffix("lib"), leaf)
+    return None
+
+
+def framework_of(subject: Any) -> str:
+    """ "function" or "module" of PyTorch, "jax" for a function of JAX, "" for anything else."""
+    if isinstance(subject, type):
+        bases = [f"{base.__module__}.{base.__name__}" for base in subject.__mro__]
+        return "function" if "torch.autograd.function.Function" in bases else ""
+    bases = [f"{base.__module__}.{base.__name__}" for base in type(subject).__mro__]
+    if "torch.nn.modules.module.Module" in bases:
+        return "module"
+    return "jax" if home_of(subject) in ("jax", "jaxlib") and callable(subject) else ""
+
+
+def torch_functions(
+    subject: Any, given: dict[str, Any]
+) -> tuple[Callable[..., Any], Callable[..., Any], dict[str, Any]]:
+    """Forward, backward and inputs by name of a `torch.autograd.Function` or a module.
+
+    The parameters of a module are inputs by their names; backward is what autograd runs, and so
+    that of the user where there is one.
+    """
+    torch: Any = sys.modules["torch"]
+    library = library_of(given) or Library("torch")
+    parameters: dict[str, Any] = {}
+    rest: dict[str, Any] = {}
+    is_function = isinstance(subject, type)
+    if is_function:
+        name = subject.__name__
+    else:
+        name, module = type(subject).__name__, copy.deepcopy(subject).double()
+        parameters = {n: library.to_numpy(p) for n, p in module.named_parameters()}
+        rest = dict(module.named_buffers())
+
+    def run(values: Mapping[str, Any]) -> Any:
+        arguments = {k: v for k, v in values.items() if k not in parameters}
+        if is_function:
+            return subject.apply(*arguments.values())
+        state = {k: values[k] for k in parameters} | {k: v.clone() for k, v in rest.items()}
+        return torch.func.functional_call(module, state, (), arguments)
+
+    def forward(**values: Any) -> Any:
+        with library.in_float64(), torch.no_grad():
+            return replaced(run(replaced(values, library.from_numpy)), library.to_numpy)
+
+    def backward(dy: Any, **values: Any) -> dict[str, Any]:
+        with library.in_float64(), torch.enable_grad():
+            moved = replaced(values, library.from_numpy)
+            asked = [t for t in leaves(moved) if home_of(t) == "torch" and t.is_floating_point()]
+            for tensor in asked:
+                tensor.requires_grad_(True)
+            pairs = zip(leaves(run(moved)), leaves(replaced(dy, library.from_numpy)), strict=True)
+            used = [(y, up) for y, up in pairs if up is not None and y.requires_grad]
+            outs, ups = [list(side) for side in zip(*used, strict=True)] or [[], []]
+            found = torch.autograd.grad(outs, asked, ups, allow_unused=True) if outs else ()
+            by_tensor = {id(t): g for t, g in zip(asked, found, strict=bool(outs))}
+            return {
+                k: replaced(v, lambda t: library.to_numpy(by_tensor.get(id(t))))
+                for k, v in moved.items()
+            }
+
+    backward.__name__ = f"{name}.backward" if is_function else f"autograd of {name}"
+    numpy = {name: replaced(value, library.to_numpy) for name, value in given.items()}
+    return forward, backward, {**numpy, **parameters}
+
+
+def with_signature(subject: Any) -> Any:
+    """A function with the signature of a forward pass of PyTorch, without its ctx."""
+    found = [*inspect.signature(subject.forward).parameters.values()]
+    # With a `setup_context` of its own, the forward pass of a function has no ctx.
+    setup = getattr(subject, "setup_context", None)
+    has_ctx = isinstance(subject, type) and str(getattr(setup, "__module__", "")).startswith(
+        "torch"
+    )
+
+    def forward() -> None:
+        pass
+
+    vars(forward)["__signature__"] = inspect.Signature(found[has_ctx:])
+    return forward
+
+
+def jax_functions(
+    subject: Callable[..., Any], given: Mapping[str, Any]
+) -> tuple[Callable[..., Any], Callable[..., Any], dict[str, Any]]:
+    """Forward, backward and inputs of a function of JAX: what its own rule differentiates."""
+    library, jax = Library("jax"), sys.modules["jax"]
+    numpy = {name: replaced(value, library.to_numpy) for name, value in given.items()}
+    floats = [n for n, a in numpy.items() if {np.asarray(p).dtype.kind for p in leaves(a)} == {"f"}]
+
+    def forward(**values: Any) -> Any:
+        return library.wrapped(subject)(*values.values())
+
+    def backward(dy: Any, **values: Any) -> dict[str, Any]:
+        with library.in_float64():
+            moved = replaced(values, library.from_numpy)
+
+            def of_floats(some: dict[str, Any]) -> Any:
+                return subject(*{**moved, **some}.values())
+
+            pull = jax.vjp(of_floats, {name: moved[name] for name in floats})[1]
+            found: dict[str, Any] = pull(replaced(dy, library.from_numpy))[0]
+            return {name: replaced(tree, library.to_numpy) for name, tree in found.items()}
+
+    backward.__name__ = f"the vjp of {getattr(subject, '__name__', 'f')}"
+    return forward, backward, numpy

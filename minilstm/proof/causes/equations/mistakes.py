@@ -1,0 +1,331 @@
+"""All kinds of mistakes that people make, for every operation on a tape, made mechanically.
+Each says what one or a few sites do in place of the right thing, and has a sentence for a report.
+
+An edge is parent k of a site. A scaled mistake multiplies what goes along edges by a factor that is
+not known: dropped, wrong sign, twice, a mean for a sum. It is found by one pass for all factors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from itertools import combinations
+
+import numpy as np
+
+from minilstm.proof.causes.equations.composites import composites
+from minilstm.proof.causes.equations.mistake import Changes, Edge, Mistake, instead
+from minilstm.proof.causes.equations.operands import broadcast, operands
+from minilstm.proof.causes.equations.operations import SLOPES, fitted
+from minilstm.proof.causes.equations.tape import UPSTREAM, Change, Node, Site, Tape
+from minilstm.proof.causes.equations.variants import VARIANTS, Variant
+from minilstm.proof.causes.equations.words import expression, name, operand, statement, variable
+from minilstm.proof.derivatives.problem import Array
+
+Some = Callable[[Tape, Node], bool]  # which passes through a loop
+
+
+def every(tape: Tape, node: Node) -> bool:
+    """At every step."""
+    return True
+
+
+def scale(edges: Mapping[Site, set[int]], c: float = 0.0, some: Some = every) -> dict[Site, Change]:
+    """Multiplies what goes along edges by c."""
+
+    def change(tape: Tape, node: Node, g: Array) -> Iterator[tuple[Node, Array]]:
+        for k, parent in enumerate(node.parents):
+            if not parent.live:
+                continue
+            if k not in edges[node.site] or not some(tape, node):
+                yield parent, node.pull(k, g)
+            elif c:
+                yield parent, c * node.pull(k, g)
+
+    return Changes(edges, change)
+
+
+def carried(tape: Tape, node: Node, k: int) -> bool:
+    """Whether parent k was computed in an earlier pass through the loop."""
+    parent = node.parents[k]
+    return bool(parent.site) and len(tape.sites[parent.site]) > 1 and parent.count < node.count
+
+
+def mistakes(tape: Tape) -> tuple[list[Mistake], list[Mistake]]:
+    """All mistakes at all sites of a tape: the likely ones, and those that are many."""
+    users: dict[int, list[Edge]] = {}
+    for site, nodes in tape.sites.items():
+        for node in nodes:
+            for k, parent in enumerate(node.parents):
+                if parent.live and (site, k) not in users.setdefault(parent.number, []):
+                    users[parent.number].append((site, k))
+    inside, found = composites(tape)
+    edges = [
+        (site, k)
+        for site, nodes in tape.sites.items()
+        for k in range(len(nodes[0].parents))
+        if site not in inside and any(k < len(n.parents) and n.parents[k].live for n in nodes)
+    ]
+    likely = [*_outputs(tape), *found]
+    for edge in edges:
+        likely += _edge(tape, *edge)
+    likely += [*_uses(tape, users), *_loops(tape, users), *_alike(tape, edges)]
+    many = [*_forgotten(tape), *_exchanged(tape)]
+    for site, k in edges:
+        many += [*broadcast(site, tape.sites[site][0], k), *operands(tape, site, k)]
+    return likely, many
+
+
+def _outputs(tape: Tape) -> Iterator[Mistake]:
+    """What is done with the upstream gradients."""
+    many = len(tape.outputs)
+
+    def without(n: int) -> dict[Site, Change]:
+        return {UPSTREAM: lambda ups: [None if k == n else up for k, up in enumerate(ups)]}
+
+    def exchanged(n: int, m: int) -> dict[Site, Change]:
+        at = {n: m, m: n}
+        return {UPSTREAM: lambda ups: [ups[at.get(k, k)] for k in range(many)]}
+
+    ones = {UPSTREAM: lambda ups: [None if up is None else np.ones_like(up) for up in ups]}
+    yield Mistake("The upstream gradient is not used: ones stand in its place.", ones, False, 0)
+    for n, node in enumerate(tape.outputs if many > 1 else ()):
+        what = f"output {n} ({name(node)})"
+        yield Mistake(f"The upstream gradient of {what} {{}}.", without(n), True, 0)
+        for m in range(n):
+            if tape.outputs[m].value.shape == node.value.shape:
+                cause = f"The upstream gradients of {what} and output {m} are exchanged."
+                yield Mistake(cause, exchanged(n, m), False, 0)
+
+
+def _exchanged(tape: Tape) -> Iterator[Mistake]:
+    """The two factors of a product, or two equal parts of an array, in each other's place."""
+    parts: dict[tuple[int, tuple[int, ...]], list[Site]] = {}
+    for site, nodes in tape.sites.items():
+        node = nodes[-1]
+        if node.op == "multiply" and all(p.live for p in node.parents):
+            cause = f"The two factors of {expression(node)}{statement(node)} are interchanged."
+            yield Mistake(cause, {site: _own_factor}, False, 0)
+        if node.op in ("getitem", "move") and len(node.parents) == 1:
+            parts.setdefault((node.parents[0].number, node.value.shape), []).append(site)
+    for sites in parts.values():
+        for one, other in combinations(sites, 2):
+            names = " and ".join(name(tape.sites[site][-1]) for site in (one, other))
+            changes = {a: partial(_as_if, other=b) for a, b in ((one, other), (other, one))}
+            where = statement(tape.sites[one][-1], outer=True)
+            yield Mistake(f"The parts {names}{where} are exchanged.", changes, False, 0)
+
+
+def _own_factor(tape: Tape, node: Node, g: Array) -> Iterator[tuple[Node, Array]]:
+    for parent in node.parents:
+        yield parent, fitted(g * parent.value, parent.value.shape)
+
+
+def _as_if(tape: Tape, node: Node, g: Array, other: Site) -> Iterator[tuple[Node, Array]]:
+    yield node.parents[0], tape.sites[other][node.count].pull(0, g)
+
+
+def _alike(tape: Tape, edges: list[Edge]) -> Iterator[Mistake]:
+    """The same wrong form of a derivative wherever the function is."""
+    groups: dict[tuple[str, int, str], list[tuple[Site, Variant]]] = {}
+    for site, k in edges:
+        node = tape.sites[site][-1]
+        if node.op in SLOPES:
+            for variant in VARIANTS[node.op](node, k):
+                groups.setdefault((node.op, k, variant[0]), []).append((site, variant))
+    for (op, k, what), members in groups.items():
+        if len(members) > 1:
+            changes: dict[Site, Change] = {}
+            for site, variant in members:
+                changes |= variant_mistake(tape.sites[site][-1], k, variant).changes
+            said = what.format(y="its result", x="what it is taken of")
+            yield Mistake(f"In the gradients of all {op} in forward, {said}.", changes, False, 1)
+
+
+def _forgotten(tape: Tape) -> Iterator[Mistake]:
+    """Small numbers that keep a denominator from zero, and masks, left out in all of backward."""
+    for site, nodes in tape.sites.items():
+        node = nodes[0]
+        if node.op not in ("add", "maximum", "where") or len(node.parents) != 2:
+            continue
+        for k, parent in enumerate(node.parents):
+            if parent.live or parent.value.size != 1:
+                continue
+            number, said = (
+                float(parent.value.reshape(-1)[0]),
+                f"{expression(node)}{statement(node)}",
+            )
+            out = {site: partial(_other_value, k=1 - k)}
+            if node.op == "where":
+                passed = instead(site, 1 - k, partial(_passed_on, k=1 - k))
+                cause = f"The mask is left out in all of backward: forward has {said}."
+                yield Mistake(cause, passed, False, 1, out)
+            elif 0 < abs(number) <= 0.01:
+                cause = f"{number:g} is left out in backward: forward has {said}."
+                yield Mistake(cause, {}, False, 1, out)
+
+
+def _other_value(node: Node, k: int) -> Array:
+    return np.broadcast_to(node.parents[k].value, node.value.shape)
+
+
+def _passed_on(tape: Tape, node: Node, g: Array, k: int) -> Array | None:
+    return _fit(g, node, k)
+
+
+def _edge(tape: Tape, site: Site, k: int) -> Iterator[Mistake]:
+    nodes = tape.sites[site]
+    node = nodes[-1]
+    way = f"of {operand(node, k)} through {expression(node)}{statement(node)}"
+    named = bool(variable(node.parents[k]))
+    yield Mistake(f"The gradient {way} {{}}.", scale({site: {k}}), True, 0 if named else 1)
+    if len(nodes) > 1:
+        for c, became in _FACTORS:
+            yield Mistake(
+                f"The gradient {way} {became}.", scale({site: {k}}, c), False, 1 + (not named)
+            )
+    unused = instead(site, k, lambda tape, n, g: n.pull(k, np.ones_like(g)))
+    cause = f"In the gradient {way}, the gradient that arrives there is missing: ones stand for it."
+    yield Mistake(cause, unused, False, 2)
+    for variant in VARIANTS.get(node.op, lambda *_: ())(node, k):
+        yield variant_mistake(node, k, variant)
+
+
+def variant_mistake(node: Node, k: int, variant: Variant) -> Mistake:
+    """One wrong form of an operation's derivative."""
+    what, make = variant
+    parts = {"y": expression(node), "x": operand(node, k)}
+    if len(node.parents) == 2:
+        parts["other"] = operand(node, 1 - k)
+    said = what.format(**parts)
+    cause = f"In the gradient of {parts['x']} through {parts['y']}{statement(node)}, {said}."
+    return Mistake(
+        cause, instead(node.site, k, lambda tape, n, g: _fit(make(n, g), n, k)), False, 1
+    )
+
+
+def _fit(part: Array, node: Node, k: int) -> Array | None:
+    shape = node.parents[k].value.shape
+    try:
+        return fitted(part, shape)
+    except (ValueError, np.exceptions.AxisError):
+        return None
+
+
+def _uses(tape: Tape, users: Mapping[int, list[Edge]]) -> Iterator[Mistake]:
+    """What is used in several places gets the sum of several gradients."""
+    seen = set()
+    for number, edges in users.items():
+        if len(edges) < 2 or tuple(edges) in seen:
+            continue
+        seen.add(tuple(edges))
+        what = name(tape.nodes[number])
+        whole: dict[Site, set[int]] = {}
+        for site, k in edges:
+            whole.setdefault(site, set()).add(k)
+        named = 1 if variable(tape.nodes[number]) else 3
+        where = statement(tape.nodes[number], outer=True)
+        yield Mistake(f"The whole gradient of {what}{where} {{}}.", scale(whole), True, named)
+        if len(tape.sites.get(tape.nodes[number].site, ())) > 1:
+            for c, became in _FACTORS:
+                yield Mistake(
+                    f"The whole gradient of {what}{where} {became}.", scale(whole, c), False, 0
+                )
+        for site, k in edges:
+            others = {s: {j for j in ks if (s, j) != (site, k)} for s, ks in whole.items()}
+            node = tape.sites[site][0]
+            cause = (
+                f"Of the gradients of {what}, which is used in {len(edges)} places, only that "
+                f"through {expression(node)}{statement(node)} counts: = where += belongs."
+            )
+            dropped = scale({s: ks for s, ks in others.items() if ks})
+            yield Mistake(cause, dropped, False, 3 if len(edges) == 2 else 1)
+
+
+_FACTORS = (
+    (-1.0, "has the wrong sign"), (2.0, "is twice too large"),
+    (0.5, "is half as large as it should be"),
+)  # fmt: skip
+
+
+def _loops(tape: Tape, users: Mapping[int, list[Edge]]) -> Iterator[Mistake]:
+    """What a loop carries from step to step, and what it adds up over the steps."""
+    into: dict[Site, dict[Site, set[int]]] = {}
+    shared: dict[int, dict[Site, set[int]]] = {}
+    for site, nodes in tape.sites.items():
+        if len(nodes) < 2:
+            continue
+        for k in range(len(nodes[0].parents)):
+            parents = [n.parents[k] for n in nodes if k < len(n.parents)]
+            if all(p is parents[0] for p in parents) and parents[0].live:
+                shared.setdefault(parents[0].number, {}).setdefault(site, set()).add(k)
+            for n in nodes:
+                if k < len(n.parents) and n.parents[k].live and carried(tape, n, k):
+                    into.setdefault(n.parents[k].site, {}).setdefault(site, set()).add(k)
+        if nodes[0].op == "getitem" and len({n.parents[0].number for n in nodes}) == 1:
+            for which, sign in (("last", 1), ("first", -1)):
+                parts = f"{expression(nodes[0])}{statement(nodes[0])}"
+                cause = (
+                    f"The gradients of the parts {parts} overlap and are not added: only "
+                    f"the {which} one counts (= where += belongs)."
+                )
+                yield Mistake(cause, instead(site, 0, partial(_overwritten, sign=sign)), False, 0)
+    for site, edges in into.items():
+        node = tape.sites[site][0]
+        yield Mistake(
+            f"The gradient of {name(node)}{statement(node)} is not carried to the step before.",
+            _not_carried(edges), False, 0,
+        )  # fmt: skip
+    if len(into) > 1:
+        together: dict[Site, set[int]] = {}
+        for edges in into.values():
+            for site, ks in edges.items():
+                together.setdefault(site, set()).update(ks)
+        names = " and ".join(dict.fromkeys(name(tape.sites[site][0]) for site in into))
+        yield Mistake(
+            f"No gradient is carried from a step to the step before: not that of {names}.",
+            _not_carried(together), False, 0,
+        )  # fmt: skip
+    groups = [([number], edges) for number, edges in shared.items()]
+    if len(shared) > 1:
+        all_edges: dict[Site, set[int]] = {}
+        for edges in shared.values():
+            for site, ks in edges.items():
+                all_edges.setdefault(site, set()).update(ks)
+        groups.append((list(shared), all_edges))
+    for numbers, edges in groups:
+        what = ", ".join(name(tape.nodes[n]) for n in numbers)
+        for which, some in _PARTS.items():
+            yield Mistake(
+                f"The gradient of {what} is a sum over the steps of a loop: {which}.",
+                scale(edges, 0.0, some), False, 1,
+            )  # fmt: skip
+
+
+def _overwritten(tape: Tape, node: Node, g: Array, sign: int) -> Array:
+    part = node.pull(0, g).copy()
+    for other in tape.sites[node.site]:
+        if sign * other.count > sign * node.count:
+            part[other.options["index"]] = 0
+    return part
+
+
+def _not_carried(edges: Mapping[Site, set[int]]) -> dict[Site, Change]:
+    def change(tape: Tape, node: Node, g: Array) -> Iterator[tuple[Node, Array]]:
+        for k, parent in enumerate(node.parents):
+            if parent.live and not (k in edges[node.site] and carried(tape, node, k)):
+                yield parent, node.pull(k, g)
+
+    return Changes(edges, change)
+
+
+def _is_last(tape: Tape, node: Node) -> bool:
+    return node.count == len(tape.sites[node.site]) - 1
+
+
+_PARTS: dict[str, Some] = {
+    "only the last step counts": lambda tape, node: not _is_last(tape, node),
+    "only the first step counts (= where += belongs)": lambda tape, node: node.count > 0,
+    "the last step is left out": _is_last,
+    "the first step is left out": lambda tape, node: node.count == 0,
+}

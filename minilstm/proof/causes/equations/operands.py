@@ -1,0 +1,160 @@
+"""Mistakes in what a derivative has in it: another array, another step, another axis of a sum.
+They need a backward pass each, and so they come last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import numpy as np
+
+from minilstm.proof.causes.equations.mistake import Edge, Mistake, instead
+from minilstm.proof.causes.equations.operations import PULLS
+from minilstm.proof.causes.equations.tape import Change, Node, Site, Tape
+from minilstm.proof.causes.equations.words import expression, operand, statement, variable
+from minilstm.proof.derivatives.problem import Array
+
+
+def broadcast(site: Site, node: Node, k: int) -> Iterator[Mistake]:
+    """The sum over the axes along which an array was broadcast."""
+    shape, wide = node.parents[k].value.shape, node.value.shape
+    if shape == wide or node.op not in ("add", "subtract", "multiply", "divide"):
+        return
+    what = f"the gradient of {operand(node, k)} through {expression(node)}{statement(node)}"
+    lead = len(wide) - len(shape)
+    axes = [a for a in range(len(wide)) if a < lead or shape[a - lead] == 1 != wide[a]]
+    for which, at in (("last", -1), ("first", 0)):
+        yield Mistake(
+            f"In {what}, only the {which} row counts, where a sum over the rows belongs.",
+            _raw(site, k, lambda g, axes, at=at: np.take(g, at, axes)), False, 1,
+        )  # fmt: skip
+    if lead == 0 and len(wide) == 2 and len(axes) == 1:
+        other = 1 - axes[0]
+        for c in (1.0, wide[axes[0]] / wide[other]):  # of a sum, and of a mean
+            yield Mistake(
+                f"In {what}, the sum or mean runs over axis {other}, where axis {axes[0]} belongs.",
+                _raw(site, k, lambda g, _, c=c: c * g.sum(other, keepdims=True), True), False, 0,
+            )  # fmt: skip
+
+
+def _raw(
+    site: Site, k: int, reduce: Callable[..., Array], loose: bool = False
+) -> dict[Site, Change]:
+    """A gradient whose broadcast axes are reduced in another way."""
+
+    def make(tape: Tape, node: Node, g: Array) -> Array:
+        args = [p.value for p in node.parents]
+        raw = np.broadcast_to(
+            PULLS[node.op](k, g, node.value, args, node.options), node.value.shape
+        )
+        if loose:
+            return reduce(raw, None)
+        shape = args[k].shape
+        while raw.ndim > len(shape):
+            raw = reduce(raw, 0)
+        for axis, n in enumerate(shape):
+            if n == 1 != raw.shape[axis]:
+                raw = np.expand_dims(reduce(raw, axis), axis)
+        return raw
+
+    return instead(site, k, make)
+
+
+def operands(tape: Tape, site: Site, k: int) -> Iterator[Mistake]:
+    """Another array in place of the one that the derivative has in it; or a transposed one."""
+    nodes = tape.sites[site]
+    node = nodes[-1]
+    if node.op not in ("multiply", "matmul", "einsum", "divide") or len(node.parents) != 2:
+        return
+    j = 0 if node.op == "divide" and k == 1 else 1 - k
+    other, shape = node.parents[j], node.parents[j].value.shape
+    through = f"{operand(node, k)} through {expression(node)}{statement(node)}"
+    what, taken = f"In the gradient of {through}", operand(node, j)
+    seen = {n.parents[j].number for n in nodes}
+    if len(seen) > 1:
+        for by, when in ((1, "after"), (-1, "before")):
+            find = _with(site, k, j, partial(_neighbour, j=j, by=by))
+            yield Mistake(f"{what}, {taken} is that of the step {when}.", find, False, 0)
+    tried = {tuple(n.parents[j].number for n in nodes)}
+    for slot, candidate in _candidates(tape, shape):
+        found = [_in_slot(tape, n, slot) for n in nodes]
+        values = tuple(n.number for n in found if n is not None)
+        if values not in tried and len(values) == len(nodes):
+            tried.add(values)
+            find = _with(site, k, j, partial(_beside, slot=slot))
+            rank = 1 + (candidate == taken)
+            if candidate == taken:  # the variable has another value by then
+                earlier = values[-1] < nodes[-1].parents[j].number
+                candidate += " of before this line" if earlier else " of after this line"
+            yield Mistake(f"{what}, {candidate} stands in place of {taken}.", find, False, rank)
+    turned = "is transposed where it should not be, or the other way round"
+    if _square(other.value) and node.op in ("matmul", "einsum"):
+        find = _with(site, k, j, lambda tape, n: n.parents[j].value.swapaxes(-1, -2))
+        yield Mistake(f"{what}, {taken} {turned}.", find, False, 0)
+    if _square(node.value):
+        turn = instead(site, k, lambda tape, n, g: n.pull(k, g.swapaxes(-1, -2)))
+        yield Mistake(f"{what}, the gradient of {expression(node)} {turned}.", turn, False, 0)
+    if _square(node.parents[k].value):
+        turn = instead(site, k, lambda tape, n, g: n.pull(k, g).swapaxes(-1, -2))
+        yield Mistake(f"The gradient of {through} is transposed.", turn, False, 0)
+
+
+def _square(a: Array) -> bool:
+    return a.ndim > 1 and a.shape[-1] == a.shape[-2] > 1
+
+
+def _with(
+    site: Site, k: int, j: int, find: Callable[[Tape, Node], Array | None]
+) -> dict[Site, Change]:
+    def make(tape: Tape, node: Node, g: Array) -> Array | None:
+        found = find(tape, node)
+        args = [p.value for p in node.parents]
+        if found is None or found.shape != args[j].shape:
+            return None
+        args[j] = found
+        return node.pull(k, g, args)
+
+    return instead(site, k, make)
+
+
+def _neighbour(tape: Tape, node: Node, j: int, by: int) -> Array:
+    """The operand that the neighbouring pass through the loop has."""
+    nodes, at = tape.sites[node.site], node.count + by
+    if 0 <= at < len(nodes):
+        return nodes[at].parents[j].value
+    origin = tape.sites.get(node.parents[j].site, [])
+    if by == 1 and 0 <= node.count < len(origin) and origin[node.count] is not node.parents[j]:
+        return origin[node.count].value  # what this step itself computes
+    return np.zeros_like(node.parents[j].value)
+
+
+def _candidates(tape: Tape, shape: tuple[int, ...]) -> Iterator[tuple[Edge, str]]:
+    """What other operations take, results that have a name, and the inputs; each with its name."""
+    for name, node in tape.inputs.items():
+        if node.value.shape == shape:
+            yield ((name,), -2), name
+    for site, nodes in tape.sites.items():
+        if nodes[-1].value.shape == shape and variable(nodes[-1]):
+            yield (site, -1), variable(nodes[-1])
+    for site, nodes in tape.sites.items():
+        for k, parent in enumerate(nodes[-1].parents):
+            if parent.value.shape == shape and (parent.live or parent.value.size > 1):
+                yield (site, k), operand(nodes[-1], k)
+
+
+def _in_slot(tape: Tape, node: Node, slot: Edge) -> Node | None:
+    """What another site takes, or has, in the same pass through the loop as a node."""
+    site, k = slot
+    if k == -2:
+        return tape.inputs[site[0]]
+    nodes = tape.sites.get(site, [])
+    at = 0 if len(nodes) == 1 else node.count
+    if at >= len(nodes):
+        return None
+    return nodes[at] if k == -1 else nodes[at].parents[k]
+
+
+def _beside(tape: Tape, node: Node, slot: Edge) -> Array | None:
+    found = _in_slot(tape, node, slot)
+    return None if found is None else found.value

@@ -1,0 +1,312 @@
+"""Which mistake gives the very numbers of a wrong gradient: all are made on the tape and compared.
+A cause counts only if it gives the numbers at a second, random input as well, of other sizes where
+forward takes them: so a factor that is the batch is told from one that is a constant.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minilstm.proof.causes.equations.mistake import Mistake
+from minilstm.proof.causes.equations.mistakes import mistakes
+from minilstm.proof.causes.equations.tape import UPSTREAM, Change, Node, Site, Tape
+from minilstm.proof.causes.equations.trial import Trial, moved, resized
+from minilstm.proof.derivatives.problem import Array, Gradients, Problem
+
+TAPE_ERROR = (
+    1e-5  # how far the tape's own gradient may be from the true one; differences are so far
+)
+MOST_TERMS = 50_000
+MANY_NODES = 120  # operations, more of which make the search slow: shorter axes are looked for
+MOST_VISITS = 200_000  # of operations by backward passes with a mistake: a few seconds
+MOST_FOUND = 40  # mistakes with the same numbers; the best of them are said
+MOST_SAID = 2
+Changes = Mapping[Site, Change]
+Reaching = tuple[Mistake, frozenset[str]]  # with the inputs whose gradients it may change
+
+
+class Match(NamedTuple):
+    """A mistake that gives the numbers of backward, and the factor if it has one."""
+
+    mistake: Mistake
+    factor: float | None = None
+
+    def made(self, trial: Trial, base: Changes) -> dict[str, Array]:
+        """The gradients with the mistake in them, beside another one."""
+        changes = {**base, **self.mistake.changes}
+        if self.mistake.override:
+            return trial.recorded(self.mistake.override).gradients(trial.ups, changes)
+        return trial.tape.gradients(trial.ups, changes)
+
+
+class _Hunt(NamedTuple):
+    """What is looked for: the first and the second input, and the wrong arrays."""
+
+    first: Trial
+    second: Trial
+    names: list[str]
+    visits: list[int]  # of operations, as many as are left
+
+
+def find_by_equations(
+    problem: Problem, grads: Gradients, exact: Mapping[str, Array], wrong: Mapping[str, float]
+) -> dict[str, list[str]]:
+    """Causes by array name, best first, of the arrays in `wrong`, from the lines of forward itself.
+
+    {} where forward cannot be recorded, or where no mistake gives the numbers. Nothing is raised.
+    """
+    if problem.forward is None or problem.terms > MOST_TERMS:
+        return {}
+    try:
+        with np.errstate(all="ignore"):
+            return _find(problem, grads, exact, wrong)
+    except Exception:  # a user's function may do anything; a cause must not stop a check
+        return {}
+    finally:
+        with suppress(Exception):  # an object may have kept a recorded array
+            problem.forward_passes += 1
+            problem.forward({})
+
+
+def _find(
+    problem: Problem, grads: Gradients, exact: Mapping[str, Array], wrong: Mapping[str, float]
+) -> dict[str, list[str]]:
+    first = Trial(problem, grads)
+    for name, true in exact.items():
+        known = np.isfinite(true)
+        largest = float(np.abs(true[known]).max(initial=0.0))
+        apart = np.abs(first.true[name] - true)[known].max(initial=0.0)
+        if not apart <= TAPE_ERROR * max(largest, 1e-3 * first.floor):
+            return {}  # something was lost on the way
+    names = [n for n in wrong if n in first.hands and first.hands[n].any()]
+    if not names:
+        return {}  # gradients that are zero everywhere say so themselves
+    if len(first.tape.nodes) > MANY_NODES:
+        small = _trial(problem, resized(problem, grow=False))
+        if small and all(small.is_wrong(n) == first.is_wrong(n) for n in first.hands):
+            first = small
+    second = _trial(problem, moved(problem, resized(problem, grow=True)))
+    if second is None or not any(second.is_wrong(n) for n in names):
+        second = Trial(_elsewhere(problem, moved(problem, first.inputs)))
+    stages = [_reaching(first.tape, some) for some in mistakes(first.tape)]
+    hunt = _Hunt(first, second, names, [MOST_VISITS])
+    for stage in stages:
+        said = _said(hunt, list(_matching(hunt, stage, names, {})), {}, None)
+        if said:
+            return dict.fromkeys(names, said)
+    return _two(hunt, [*stages[0], *stages[1]])
+
+
+def _trial(problem: Problem, inputs: Mapping[str, Any]) -> Trial | None:
+    """Both passes at an input of other sizes, which may not fit what is no input."""
+    try:
+        return Trial(_elsewhere(problem, inputs))
+    except Exception:
+        return None
+
+
+def _elsewhere(problem: Problem, inputs: Mapping[str, Any]) -> Problem:
+    assert problem.again is not None
+    problem.others.append(problem.again(inputs))
+    return problem.others[-1]
+
+
+def _reaching(tape: Tape, some: list[Mistake]) -> list[Reaching]:
+    """Mistakes with the inputs whose gradients they may change."""
+    of_node: dict[int, frozenset[str]] = {
+        node.number: frozenset([name]) for name, node in tape.inputs.items()
+    }
+    for node in tape.nodes:
+        if node.live and node.parents:
+            parts = (of_node.get(p.number, frozenset()) for p in node.parents)
+            of_node[node.number] = frozenset().union(*parts)
+
+    def reached(mistake: Mistake) -> frozenset[str]:
+        if mistake.override or UPSTREAM in mistake.changes:
+            return frozenset(tape.inputs)
+        found = frozenset[str]()
+        for site in mistake.changes:
+            ks = getattr(mistake.changes, "edges", {}).get(site)
+            for node in tape.sites[site]:
+                at = (
+                    node.parents
+                    if ks is None
+                    else [p for k, p in enumerate(node.parents) if k in ks]
+                )
+                found = found.union(*(of_node.get(p.number, ()) for p in at))
+        return found
+
+    return [(mistake, reached(mistake)) for mistake in some]
+
+
+def _matching(
+    hunt: _Hunt, stage: list[Reaching], names: list[str], base: Changes, some: bool = False
+) -> Iterator[Match]:
+    """The mistakes that give the numbers of backward for all arrays; with `some`, for some."""
+    first, found = hunt.first, 0
+    full = first.tape.gradients(first.ups, base)
+    for mistake, reached in stage:
+        if hunt.visits[0] < 0 or found >= MOST_FOUND:
+            return
+        meets = reached.intersection(names) if some else reached.issuperset(names)
+        if not meets or any(site in base for site in mistake.changes):
+            continue
+        hunt.visits[0] -= len(first.tape.nodes)
+        try:
+            made, match = Match(mistake).made(first, base), Match(mistake)
+        except Exception:  # a mistake may not even run on every shape
+            continue
+        changed = [n for n in names if _changed(full[n], made[n])]
+        if mistake.scaled:
+            c = first.factor(full, made, changed)
+            if c is None:
+                continue
+            made, match = _scaled(full, made, c), Match(mistake, c)
+        if any(first.alike(made, [n]) for n in changed) if some else first.alike(made):
+            found += 1
+            yield match
+
+
+def _scaled(full: Mapping[str, Array], dropped: Mapping[str, Array], c: float) -> dict[str, Array]:
+    return {n: full[n] + (1 - c) * (dropped[n] - full[n]) for n in full}
+
+
+def _changed(full: Array, made: Array) -> bool:
+    return bool(np.abs(full - made).max(initial=0.0) > 1e-9 * np.abs(full).max(initial=0.0))
+
+
+def _said(hunt: _Hunt, matches: list[Match], base: Changes, names: list[str] | None) -> list[str]:
+    """Sentences of the mistakes that hold at the second input too, best first."""
+    found: list[str] = []
+    best = 0.0
+    for match in sorted(matches, key=_rank):
+        if found and _rank(match)[0] > best:
+            break  # they say less
+        sentence = _confirmed(hunt, match, base, names)
+        if sentence and sentence not in found:
+            found.append(sentence)
+            best = _rank(match)[0]
+        if len(found) == MOST_SAID:
+            break
+    return found
+
+
+def _confirmed(hunt: _Hunt, match: Match, base: Changes, names: list[str] | None) -> str:
+    """The sentence of a mistake, if it gives the numbers at the second input; else ""."""
+    second, sentence = hunt.second, match.mistake.cause
+    wrong = [n for n in names or second.hands if second.is_wrong(n)]
+    try:
+        made = match.made(second, base)
+    except Exception:  # the second input may take another way through forward
+        return ""
+    if match.factor is not None:
+        full = second.tape.gradients(second.ups, base)
+        c = second.factor(full, made, [n for n in wrong if _changed(full[n], made[n])])
+        if c is None:
+            return ""
+        made = _scaled(full, made, c)
+        became = _became(match, c, hunt)
+        if not became:
+            return ""
+        sentence = sentence.replace("{}", became)
+    return sentence if wrong and second.alike(made, names) else ""
+
+
+def _rank(match: Match) -> tuple[float, int]:
+    rank: float = match.mistake.rank
+    if match.factor is not None:
+        # Left out is simpler than a sign, and a sign is simpler than another factor.
+        rank += 0 if match.factor == 0 else 0.5 if match.factor in (-1, 2) else 2
+    return rank, len(match.mistake.cause)
+
+
+def _two(hunt: _Hunt, everything: list[Reaching]) -> dict[str, list[str]]:
+    """Two mistakes at once: one that explains some arrays, and one more beside it."""
+    first, names = hunt.first, hunt.names
+    tried = set()
+    for match in sorted(_matching(hunt, everything, names, {}, some=True), key=_rank):
+        if match.mistake.override or match.factor not in (None, 0.0):
+            continue
+        made = match.made(first, {})
+        key = tuple(
+            f"{float(np.sum(a * np.cos(np.arange(a.size)).reshape(a.shape))):.6g}"
+            for a in made.values()
+        )
+        if key in tried:
+            continue
+        tried.add(key)
+        rest = [n for n in names if not first.alike(made, [n])]
+        base = dict(match.mistake.changes)
+        said = _said(hunt, list(_matching(hunt, everything, rest, base)), base, None)
+        if said:
+            one = match.mistake.cause.replace("{}", "is left out")
+            return {n: [said[0], one] if n in rest else [one] for n in names}
+    return {}
+
+
+def _became(match: Match, second: float, hunt: _Hunt) -> str:
+    """What happened to a gradient multiplied by a factor, `second` at the second input; or ""."""
+    c = match.factor or 0.0
+    constant = math.isclose(c, second, rel_tol=1e-6, abs_tol=1e-9)
+    if c in (0, -1) and constant:
+        return "has the wrong sign" if c else "is left out"
+    sign = "has the wrong sign and " if c < 0 else ""
+    nodes = [hunt.first.tape.sites[s][0] for s in match.mistake.changes if s != UPSTREAM]
+    reasons = list(_constants(abs(c), nodes)) if constant else []
+    reasons = list(dict.fromkeys([*reasons, *_counts((abs(c), abs(second)), hunt)]))[:2]
+    if constant and c == 2:
+        reasons = ["is counted twice", *reasons][:2]
+    elif not reasons and constant:
+        reasons = [f"is {abs(c):.6g} times what it should be"]
+    return f"{sign}{', or '.join(reasons)}" if reasons else ""
+
+
+def _constants(size: float, nodes: Sequence[Node]) -> Iterator[str]:
+    for node in nodes:
+        count = node.parents[0].value.size / max(node.value.size, 1)
+        if node.op in ("mean", "sum") and math.isclose(size, count):
+            yield f"is multiplied by the {count:.0f} of the {node.op}"
+        if node.op in ("mean", "sum") and math.isclose(size, 1 / count):
+            yield f"is divided by the {count:.0f} of the {node.op}"
+        for constant in node.parents:
+            if constant.op == "constant" and constant.value.size == 1:
+                value = abs(float(constant.value.reshape(-1)[0]))
+                if value not in (0.0, 1.0) and math.isclose(size, value, rel_tol=1e-6):
+                    yield f"has the constant {value:.6g} once too often"
+                if value not in (0.0, 1.0) and math.isclose(size, 1 / value, rel_tol=1e-6):
+                    yield f"lacks the constant {value:.6g}"
+
+
+def _counts(sizes: tuple[float, float], hunt: _Hunt) -> Iterator[str]:
+    """Lengths, or their quotients, that give the factor at both inputs."""
+    here, there = hunt.first.lengths, hunt.second.lengths
+
+    def is_factor(*numbers: float) -> bool:
+        return all(math.isclose(s, n, rel_tol=1e-6) for s, n in zip(sizes, numbers, strict=True))
+
+    pairs, said = list[str](), False
+    # Axes that have the same length at both inputs are one.
+    alike = {(n, there[what]): what for what, n in reversed(here.items()) if what in there}
+    for (n, m), what in alike.items():
+        shown = f"{what} ({n})"
+        # A length that is the same at both inputs proves little, and its root still less.
+        for power, word in ((1, ""), (0.5, "the root of "), (2, "the square of "))[
+            : 1 if n == m else 3
+        ]:
+            for verb, by, more in (("multiplied", power, "sum where a mean"),
+                                   ("divided", -power, "mean where a sum")):  # fmt: skip
+                if is_factor(n**by, m**by):
+                    said = True
+                    yield f"is {verb} by {word}{shown}{f', a {more} belongs' * (power == 1)}"
+        if is_factor(n / (n - 1), m / (m - 1)) or is_factor(1 - 1 / n, 1 - 1 / m):
+            pairs.append(f"has n - 1 and n mixed up, n being {shown}")
+        for (p, q), other in alike.items():
+            if n != p and is_factor(p / n, q / m):
+                pairs.append(f"is divided by {what} where {other} belongs")
+    if not said:
+        yield from pairs

@@ -1,0 +1,185 @@
+"""Records what a NumPy function computes: a tape of single operations, each with its own backward.
+The function runs as it is, on arrays that write down all that is done with them.
+
+An operation has a site, the place in the source where it is called, with the calls that led there.
+In a loop a site has one node for each pass through it: a mistake is made at a site, thus at every
+step. What cannot be recorded (another library, a part in C) raises an error, or shows when the
+gradients of the tape are compared with the true ones.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from minilstm.proof.causes.equations.operations import PULLS, fitted
+from minilstm.proof.derivatives.problem import Array
+
+Site = tuple[Any, ...]  # the name of an operation, then code and instruction of each call
+_HERE = os.path.dirname(__file__)
+# Frames of these files are no places in the user's source.
+_INSIDE = (
+    os.path.dirname(np.__file__),
+    *(os.path.join(_HERE, name) for name in ("tape.py", "functions.py", "arrays.py", "trial.py")),
+    *(os.path.join(_HERE, "..", "..", room) for room in ("checker", "adapters")),
+)
+_INSIDE = tuple(os.path.normpath(path) for path in _INSIDE)
+MOST_NODES = 20_000
+
+
+class CannotRecord(TypeError):
+    """What a function does is no operation that a tape can hold."""
+
+
+class Node:
+    """The result of one operation; an input or a constant has no parents."""
+
+    live: bool  # depends on an input
+
+    def __init__(
+        self, number: int, op: str, parents: tuple[Node, ...], value: Array, **options: Any
+    ) -> None:
+        self.number, self.op, self.parents, self.value = number, op, parents, value
+        self.options = options
+        self.live = any(p.live for p in parents)
+        self.site: Site = ()
+        self.count = 0  # nodes of the same site before it
+
+    def ways(self, g: Array) -> Iterator[tuple[Node, Array]]:
+        """What each parent gets, without a mistake."""
+        pull, args = PULLS[self.op], [p.value for p in self.parents]
+        for k, parent in enumerate(self.parents):
+            if parent.live:
+                part = pull(k, g, self.value, args, self.options)
+                shape = parent.value.shape
+                yield parent, part if part.shape == shape else fitted(part, shape)
+
+    def pull(self, k: int, g: Array, args: Sequence[Array] | None = None) -> Array:
+        """The part of parent k in the gradient, from g, that of the result.
+
+        `args` are the values of the parents at which the derivative is taken.
+        """
+        args = [p.value for p in self.parents] if args is None else args
+        raw = PULLS[self.op](k, g, self.value, args, self.options)
+        return fitted(raw, self.parents[k].value.shape)
+
+
+UPSTREAM: Site = ("upstream",)  # its change takes the list of upstream gradients, and gives another
+Change = Callable[..., Any]  # of the tape, a node and its gradient: what each parent gets
+
+
+class Tape:
+    """All operations of one forward pass in their order."""
+
+    def __init__(self, make: Callable[[Tape, Node], Any]) -> None:
+        self.make = make  # an array that records what is done with it
+        self.nodes: list[Node] = []
+        self.sites: dict[Site, list[Node]] = {}  # live nodes alone
+        self.inputs: dict[str, Node] = {}
+        self.outputs: list[Node] = []
+        self.floats: dict[float, Node] = {}  # what became a plain number on the way
+        self.top: Any = None
+        # What a site has for its result in place of the right one, if a mistake is made in forward.
+        self.override: Mapping[Site, Callable[[Node], Array]] = {}
+        self.still: set[Site] = set()  # results there count as constants
+        self.busy = False  # inside a function of NumPy, whose buffers are its own
+        self.part = -1  # number of an operation inside a function made of several
+
+    def node(self, op: str, parents: tuple[Node, ...], value: Any, **options: Any) -> Node:
+        """A new node at the end of the tape."""
+        node = Node(len(self.nodes), op, parents, np.asarray(value), **options)
+        if node.number > MOST_NODES:
+            raise CannotRecord("too many operations")
+        self.nodes.append(node)
+        if node.live:
+            self.part += self.part >= 0
+            node.site = (op, self.part, *self._calls())
+            if node.site in self.still:
+                node.live = False
+                return node
+            alike = self.sites.setdefault(node.site, [])
+            node.count = len(alike)
+            if node.site in self.override:
+                node.value = self.override[node.site](node)
+            alike.append(node)
+        return node
+
+    def record(self, op: str, parents: Sequence[Any], value: Any, **options: Any) -> Any:
+        """The result of an operation on arrays, recorded or plain."""
+        return self.make(self, self.node(op, tuple(map(self.lift, parents)), value, **options))
+
+    def lift(self, x: Any) -> Node:
+        """The node of an array or number."""
+        if is_recorded(x):
+            return x.node  # type: ignore[no-any-return]
+        known = self.floats.get(x) if isinstance(x, float) else None
+        return known or self.node("constant", (), np.asarray(x))
+
+    def _calls(self) -> Site:
+        """Code and instruction of the calls on the way from the function to the operation."""
+        found, frame = [], sys._getframe(2)
+        while frame is not None and frame is not self.top:
+            if not frame.f_code.co_filename.startswith(_INSIDE):
+                found.append((frame.f_code, frame.f_lasti))
+            frame = frame.f_back  # type: ignore[assignment]
+        return tuple(found)
+
+    def constants_of_softmax(self) -> set[Site]:
+        """Sites of maxima that are only subtracted from what they are taken of: x - max(x).
+
+        No gradient passes there in total, and nobody writes it down.
+        """
+        good: set[Site] = set()
+        bad = {node.site for node in self.outputs}
+        for node in self.nodes:
+            for k, parent in enumerate(node.parents):
+                if parent.op == "max":
+                    own = node.op == "subtract" and k == 1 and node.parents[0] is parent.parents[0]
+                    (good if own else bad).add(parent.site)
+        return good - bad - {()}
+
+    def gradients(
+        self, upstream: Sequence[Any], changes: Mapping[Site, Change] | None = None
+    ) -> dict[str, Array]:
+        """Gradients of the inputs; a change says what a site does in place of the right thing.
+
+        There is an upstream gradient for each output; None for one that counts for nothing.
+        """
+        changes = changes or {}
+        upstream = changes[UPSTREAM](upstream) if UPSTREAM in changes else upstream
+        arrived: dict[int, Array] = {}
+        for node, up in zip(self.outputs, upstream, strict=True):
+            if up is not None and node.live:
+                arrived[node.number] = arrived.get(node.number, 0) + np.reshape(
+                    np.asarray(up, np.float64), node.value.shape
+                )
+        for node in reversed(self.nodes):
+            g = arrived.get(node.number) if node.parents else None
+            if g is None:
+                continue
+            change = changes.get(node.site)
+            for parent, part in node.ways(g) if change is None else change(self, node, g):
+                before = arrived.get(parent.number)
+                arrived[parent.number] = part if before is None else before + part
+        return {
+            name: arrived.get(node.number, np.zeros(node.value.shape))
+            for name, node in self.inputs.items()
+        }
+
+
+def is_recorded(x: Any) -> bool:
+    """Whether an array writes down what is done with it."""
+    return isinstance(getattr(x, "node", None), Node)
+
+
+def plain(x: Any) -> Any:
+    """The values of recorded arrays, in lists and tuples too."""
+    if is_recorded(x):
+        return x.node.value
+    if type(x) in (list, tuple):
+        return type(x)(map(plain, x))
+    return {k: plain(v) for k, v in x.items()} if type(x) is dict else x

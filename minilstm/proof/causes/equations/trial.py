@@ -1,0 +1,145 @@
+"""One input at which mistakes are tried: the tape, the true gradients, and those of backward.
+The inputs of the check may be cut to shorter axes, and others are drawn to confirm a cause.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from minilstm.proof.causes.equations.arrays import recorded
+from minilstm.proof.causes.equations.tape import Tape
+from minilstm.proof.derivatives.problem import Array, Gradients, Problem
+from minilstm.proof.derivatives.trees import leaves
+
+SAME = 1e-7  # of the largest entry: two computations of the same wrong numbers
+PART_OF_ERROR = 0.01
+LENGTHS = (3, 5, 7, 11, 13, 17, 19)  # of resized axes: none is another one less or more by 1
+
+
+class Trial:
+    """A tape and the gradients of backward at the same input."""
+
+    def __init__(self, problem: Problem, grads: Gradients | None = None) -> None:
+        self.problem, self.inputs = problem, problem.inputs
+        self.arrays = {n: self.inputs[n] for n in problem.arrays}
+        self.still = self.recorded().constants_of_softmax()
+        self.tape = self.recorded()
+        self.ups = [1.0] if problem.upstream is None else leaves(problem.upstream)
+        self.true = self.tape.gradients(self.ups)
+        grads = problem.claimed() if grads is None else grads
+        self.hands = {
+            n: np.asarray(g, np.float64)
+            for n, g in grads.items()
+            if g is not None and np.shape(g) == self.arrays[n].shape and np.isfinite(g).all()
+        }
+        self.close = {
+            n: max(SAME, 300 * float(np.finfo(a.dtype).eps)) for n, a in self.arrays.items()
+        }
+        self.floor = max((_largest(t) for t in self.true.values()), default=0.0)
+
+    def recorded(self, override: Any = None) -> Tape:
+        """A new tape of the same arrays, with other results at some sites."""
+        self.problem.forward_passes += 1
+        assert self.problem.forward is not None
+        others = {n: v for n, v in self.inputs.items() if n not in self.arrays}
+        still = getattr(self, "still", ())
+        forward = self.problem.forward
+        return recorded(lambda a: forward({**others, **a}), self.arrays, override, still)
+
+    @property
+    def lengths(self) -> dict[str, int]:
+        """Lengths that may become a factor, by what they are."""
+        found = self.problem.lengths.items()
+        return {what: int(n) for what, n in found if what.startswith("the ") and n > 1}
+
+    def is_wrong(self, name: str) -> bool:
+        """Whether a gradient of backward is wrong by more than rounding."""
+        size = max(_largest(self.true[name]), 1e-6 * self.floor)
+        return _largest(self.hands[name] - self.true[name]) > 0.3 * self.close[name] * size
+
+    def alike(self, made: Mapping[str, Array], names: Any = None) -> bool:
+        """Whether gradients are those of backward, for all arrays or for some."""
+        for name in self.hands if names is None else names:
+            hand = self.hands[name]
+            room = self.close[name] * max(_largest(made[name]), _largest(hand), 1e-6 * self.floor)
+            if self.is_wrong(name):
+                room = min(room, PART_OF_ERROR * _largest(hand - self.true[name]))
+            if not _largest(hand - made[name]) <= room:
+                return False
+        return True
+
+    def factor(
+        self, full: Mapping[str, Array], dropped: Mapping[str, Array], names: Any
+    ) -> float | None:
+        """The factor with which a part of the gradients gives those of backward."""
+        up = down = 0.0
+        for n in names:
+            size = _largest(self.true[n]) or 1.0
+            part, error = (full[n] - dropped[n]) / size, (self.hands[n] - full[n]) / size
+            up, down = up + float((part * error).sum()), down + float((part * part).sum())
+        if down <= 1e-18:
+            return None
+        c = 1 + up / down
+        c = float(round(c)) if abs(c - round(c)) < 1e-6 else c
+        return c if abs(c - 1) > 1e-7 and math.isfinite(c) else None
+
+
+def _largest(a: Array) -> float:
+    return float(np.abs(a).max(initial=0.0))
+
+
+def resized(problem: Problem, grow: bool) -> dict[str, Any]:
+    """The inputs with axes of other lengths, where forward takes them; unequal lengths stay so.
+
+    An axis that several arrays share has the same length in all of them, so all are changed; four
+    gates of H units follow H.
+    """
+    arrays = {n: a for n, a in problem.inputs.items() if isinstance(a, np.ndarray)}
+    lengths = sorted({d for a in arrays.values() for d in a.shape if d > 1}, reverse=True)
+    kept: dict[int, int] = {}
+    found = dict(problem.inputs)
+    for length in lengths:
+        taken = {*kept.values(), length}
+        new = next((n for n in LENGTHS if n not in taken), length)
+        if length in kept or (new >= length and not grow):
+            continue
+        together = {m * length: m * new for m in (2, 3, 4) if m * length in lengths}
+        for more in ({}, together) if together else ({},):
+            trial = {**kept, length: new, **more}
+            inputs = {**problem.inputs, **{n: _cut(a, trial) for n, a in arrays.items()}}
+            if _runs(problem, inputs):
+                kept, found = trial, inputs
+                break
+    return found
+
+
+def _cut(a: Array, lengths: Mapping[int, int]) -> Array:
+    for axis, length in enumerate(a.shape):
+        if length in lengths:
+            a = np.take(a, np.arange(lengths[length]) % length, axis)
+    return a.copy()
+
+
+def _runs(problem: Problem, inputs: Mapping[str, Any]) -> bool:
+    assert problem.forward is not None
+    problem.forward_passes += 1
+    try:
+        out = leaves(problem.forward(inputs))
+    except Exception:  # an axis has to be as long as it is
+        return False
+    return all(np.isfinite(y).all() for y in out if np.asarray(y).dtype.kind == "f")
+
+
+def moved(problem: Problem, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Inputs near these, so that they stay where the function is defined."""
+    rng = np.random.default_rng([20_011, 7, 1_999])
+    return {
+        n: (a * (1 + 0.3 * rng.uniform(-1, 1, a.shape))).astype(a.dtype)
+        if n in problem.arrays
+        else a
+        for n, a in inputs.items()
+    }
