@@ -18,6 +18,7 @@ from minilstm.command_line.words.evaluate import add_evaluate
 from minilstm.command_line.words.examples import EXAMPLES
 from minilstm.command_line.words.export import add_export
 from minilstm.command_line.words.importing import add_import
+from minilstm.command_line.words.learn import add_learn
 from minilstm.command_line.words.shaping import add_rate_in, shaping_options
 from minilstm.command_line.words.stream import add_stream
 from minilstm.command_line.words.train import add_train
@@ -138,6 +139,8 @@ def build_parser() -> Parser:
     )
     check.add_argument("--junit", type=path, metavar="FILE", help="write the checks as JUnit XML")
     check.set_defaults(run=commands.check_gradients)
+
+    add_learn(add, [common])
 
     complete = add(
         "completion", parents=[common], help="what a shell needs to complete words by the tab key"
