@@ -68,6 +68,10 @@ MAY_IMPORT = {
         "proof.checker", "proof.causes", "proof.reports", "proof.derivatives", "proof.rounding",
         "training", "network", "network.graph", "network.passes", *NETWORK,
     },
+    "lessons": {
+        "proof.adapters", "proof.checker", "proof.causes", "proof.reports", "proof.derivatives",
+        "proof.conformance", "data", "files",
+    },
     "exchange": {
         "exchange.incoming", "exchange.incoming.formats", "proof.rounding", "network",
         "network.graph", "network.passes", *NETWORK, "version",
@@ -80,8 +84,8 @@ MAY_IMPORT = {
         "version",
     },
     "command_line": {
-        "bench", "evaluation", "exchange", "exchange.incoming", "proof.engine", "proof.conformance",
-        "proof.checker", "proof.causes", "proof.reports", "proof.derivatives", "proof.rounding",
+        "bench", "lessons", "evaluation", "exchange", "exchange.incoming", "proof.engine",
+        "proof.conformance", "proof.checker", "proof.causes", "proof.reports", "proof.derivatives", "proof.rounding",
         "training", "network", "network.graph", "network.passes", *NETWORK, "version",
     },
     "__main__": {"command_line"},

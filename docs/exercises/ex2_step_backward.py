@@ -4,7 +4,7 @@ Your own step forward of exercise 1 has to stand in the same folder.
 """
 
 import numpy as np
-from ex1_step_forward import step_forward  # noqa: F401, the forward pass of this backward pass
+from ex1_step_forward import step_forward  # whose backward pass this is
 
 
 def step_backward(dh, dc, cache):

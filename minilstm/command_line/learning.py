@@ -42,7 +42,9 @@ def learn(options: argparse.Namespace) -> dict[str, Any]:
     if options.file is None and not file.exists():
         write_atomically(file, lambda f: f.write(text(exercise.file).encode()))
         print(f"{file} is written: {exercise.title}, after lesson {exercise.lesson}.")
-        print(f"Fill in its holes, then check it by the same words: minilstm learn {exercise.number}")
+        print(
+            f"Fill in its holes, then check it by the same words: minilstm learn {exercise.number}"
+        )
         return {**said, "files": [str(file)]}
     return _check(options, exercise, check_readable(file, "FILE", "Python file"), said)
 

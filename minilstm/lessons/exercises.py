@@ -71,7 +71,9 @@ def points(name: str) -> list[str]:
     if name == "train":
         return ["right on the test", "the score card"]
     if task.is_loss:
-        return [f"{name}: {what}" for what in ("shape", "inputs stay", "value", "gradient of scores")]
+        return [
+            f"{name}: {what}" for what in ("shape", "inputs stay", "value", "gradient of scores")
+        ]
     wanted = tasks()[task.forward].names if task.forward else []
     last = [f"gradient of {one}" for one in wanted] or ["value"]
     return [f"{name}: {what}" for what in ("shape", "inputs stay", *last)]

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minilstm.checks import did_you_mean
+from minilstm.checks import nearest
 from minilstm.data.datasets import japanese_vowels
 from minilstm.lessons.exercises import Exercise, exercises, points, tasks, text
 from minilstm.lessons.source import Function, read
@@ -64,8 +64,14 @@ def examine(exercise: Exercise, path: Path, starts: Callable[[str], Any]) -> Ite
         if lost is not None:
             yield lost._replace(name=f"before this, {lost.name}")
             return
+    won = True
     for name in exercise.functions:
-        yield from _function(name, answer)
+        if name == "train" and not won:  # it waits for the rest of its file
+            yield from (Finding(one, False) for one in points(name))
+            return
+        for finding in _function(name, answer):
+            won = won and finding.passed
+            yield finding
 
 
 def _function(name: str, answer: _Answer) -> Iterator[Finding]:
@@ -111,15 +117,17 @@ def _returned(name: str, answer: _Answer) -> tuple[Trial, list[Leaf]]:
     """A call of a function, and the arrays that came back, of the right structure and shapes."""
     task, function = tasks()[name], answer.functions.get(name)
     if function is None or not hasattr(answer.module, name):
-        near = did_you_mean(name, answer.functions)
-        raise _Fault(f"{Path(str(answer.module.__file__)).name}, line 1: it has no {name}{near}.")
+        near = answer.functions.get(nearest(name, answer.functions, 0.72) or "")
+        if near is not None:
+            raise _Fault(near.at(f"has another name; {name} was wanted", near.tree.lineno))
+        raise _Fault(f"{Path(str(answer.module.__file__)).name}, line 1: it has no {name}.")
     hole = function.hole()
     if hole is not None:
         raise _Fault(function.at(f"has a hole, `{ast.unparse(hole)}`, to fill in", hole.lineno))
     has = list(inspect.signature(getattr(answer.module, name)).parameters)
     if has[: len(task.names)] != task.names:
-        wanted = f"takes ({', '.join(has)}), but ({', '.join(task.names)}) was wanted"
-        raise _Fault(function.at(wanted, function.tree.lineno))
+        what = f"takes ({', '.join(has)}), but ({', '.join(task.names)}) was wanted"
+        raise _Fault(function.at(what, function.tree.lineno))
     try:
         trial = called(name, answer.module)
     except (Exception, SystemExit) as error:
@@ -135,7 +143,8 @@ def _returned(name: str, answer: _Answer) -> tuple[Trial, list[Leaf]]:
     for leaf in found:
         shape, kind = np.shape(leaf.value), getattr(leaf.value, "dtype", np.dtype(type(leaf.value)))
         if kind.kind not in "fiu":
-            what = f"of type {type(leaf.value).__name__}, but numbers were wanted"
+            came = kind.name if isinstance(leaf.value, np.ndarray) else type(leaf.value).__name__
+            what = f"of type {came}, but {'an array' if leaf.wanted else 'a number'} was wanted"
         elif shape != leaf.wanted:
             what = f"of shape {shape}, but {leaf.wanted} was wanted"
         elif not np.isfinite(leaf.value).all():
@@ -175,7 +184,9 @@ def _difference(found: list[Leaf], right: list[Leaf]) -> str:
         if off.max() > _CLOSE * np.abs(want.value).max():
             where, value = _place(leaf.value, off == off.max())
             wanted = _place(want.value, off == off.max())[1]
-            return f"returns {leaf.name}{where} = {value:.6g}, but {wanted:.6g} was wanted"
+            digits = 6 if f"{value:.6g}" != f"{wanted:.6g}" else 12
+            came = f"returns {leaf.name}{where} = {value:.{digits}g}"
+            return f"{came}, but {wanted:.{digits}g} was wanted"
     return ""
 
 
@@ -199,18 +210,17 @@ def _gradients(name: str, answer: _Answer) -> Iterator[Finding]:
             report = gradcheck(first, backward, given, cached=True, raises=False)
     except (Exception, SystemExit) as error:
         raise _Fault(_raised(error, function)) from error
-    known = "" if report.passed else _mistake(name, answer)
-    said_before = ""
+    known, told = "" if report.passed else _mistake(name, answer), ""
     for one in report.errors:
-        where = f"at {list(map(int, one.where))}" + (f" ({one.place})" if one.place else "")
+        cause = known or next(iter(one.causes), "")
         said = function.at(
-            f"gives the gradient of {one.name} {where} as {one.by_hand:.6g}, but "
-            f"{one.reference:.6g} was wanted"
+            f"gives the gradient of {one.name} at {list(map(int, one.where))}"
+            f"{f' ({one.place})' * bool(one.place)} as {one.by_hand:.6g}, but {one.reference:.6g} was "
+            f"wanted{f'; {one.note}' * bool(one.note and not cause)}"
         )
-        cause = "" if one.passed else known or next(iter(one.causes), one.note)
-        told = ("", "") if one.passed else (said, "" if cause == said_before else cause)
-        yield Finding(f"{name}: gradient of {one.name}", one.passed, *told)
-        said_before = cause or said_before
+        shown = ("", "") if one.passed else (said, cause if cause != told else "")
+        yield Finding(f"{name}: gradient of {one.name}", one.passed, *shown)
+        told = cause
 
 
 def _mistake(name: str, answer: _Answer) -> str:
@@ -227,7 +237,10 @@ def _mistake(name: str, answer: _Answer) -> str:
             made = numbers(_solved(name, right, wrong))
         except (ValueError, IndexError, TypeError):  # shapes that do not fit
             continue
-        alike = (a.shape == b.shape and np.allclose(a, b, _CLOSE, _CLOSE) for a, b in zip(mine, made, strict=True))
+        alike = (
+            a.shape == b.shape and np.allclose(a, b, _CLOSE, _CLOSE, equal_nan=True)
+            for a, b in zip(mine, made, strict=True)
+        )
         if all(alike):
             return says
     return ""
@@ -267,9 +280,13 @@ def _training(name: str, answer: _Answer) -> Iterator[Finding]:
     right = float(np.mean(np.array(best) == y_test))
     said = function.at(f"gets {right:.1%} of the test right, but {ENOUGH:.0%} was wanted")
     won = right >= ENOUGH
-    yield Finding(points(name)[0], won, f"{right:.1%}" if won else said, "" if won else _mistake(name, answer))
+    yield Finding(
+        points(name)[0], won, f"{right:.1%}" if won else said, "" if won else _mistake(name, answer)
+    )
     answer.starts("gradients")
     card = conformance(module.forward, module.backward)
     lost = next((row for row in card.rows if row.passed is False), None)
-    told = f"{card.score} of {card.total} points" + (f"; {lost.name}: {lost.detail}." if lost else "")
+    told = f"{card.score} of {card.total} points" + (
+        f"; {lost.name}: {lost.detail}." if lost else ""
+    )
     yield Finding(points(name)[1], lost is None, told, lost.cause if lost else "")

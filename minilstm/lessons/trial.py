@@ -57,7 +57,7 @@ def arguments(name: str, rng: np.random.Generator) -> dict[str, Any]:
         weights = {k: _drawn(part, rng) for k, part in tasks()[name].returns.items()}
         x = [rng.normal(size=(n, SIZES["D"])) for n in (4, 2, 3, 5, 2)]
         return {"x": x, "labels": plain["labels"], "weights": weights, "epochs": 2, "batch": 2}
-    given = {}
+    given: dict[str, Any] = {}
     for part in tasks()[name].takes:
         key, _, shape = part.partition(" ")
         given[key] = _drawn(part, rng) if shape else plain[key]

@@ -5,7 +5,7 @@ Your own exercises 1 to 3 stand in the same folder.
 
 import numpy as np
 from ex2_step_backward import step_backward
-from ex3_forward import forward  # noqa: F401, the forward pass of this backward pass
+from ex3_forward import forward  # whose backward pass this is
 
 
 def backward(dh, dstate, caches):

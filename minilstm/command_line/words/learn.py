@@ -26,11 +26,18 @@ def add_learn(
     )
     learn.add_argument("number", type=positive, nargs="?", metavar="NUMBER", help="of an exercise")
     learn.add_argument(
-        "file", type=path, nargs="?", metavar="FILE", help="to check (default: that of the exercise)"
+        "file",
+        type=path,
+        nargs="?",
+        metavar="FILE",
+        help="to check (default: that of the exercise)",
     )
     instead = learn.add_mutually_exclusive_group()
     instead.add_argument(
-        "--hint", type=positive, metavar="STRENGTH", help="1, 2 or 3: the idea, the recipe, the lines"
+        "--hint",
+        type=positive,
+        metavar="STRENGTH",
+        help="1, 2 or 3: the idea, the recipe, the lines",
     )
     instead.add_argument("--solution", action="store_true", help="print the file filled in")
     learn.add_argument(
