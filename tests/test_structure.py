@@ -68,10 +68,7 @@ MAY_IMPORT = {
         "proof.checker", "proof.causes", "proof.reports", "proof.derivatives", "proof.rounding",
         "training", "network", "network.graph", "network.passes", *NETWORK,
     },
-    "lessons": {
-        "proof.adapters", "proof.checker", "proof.causes", "proof.reports", "proof.derivatives",
-        "proof.conformance", "data", "files",
-    },
+    "lessons": {"proof.adapters", "proof.checker", "proof.conformance", "data", "files", "checks"},
     "exchange": {
         "exchange.incoming", "exchange.incoming.formats", "proof.rounding", "network",
         "network.graph", "network.passes", *NETWORK, "version",
@@ -85,8 +82,9 @@ MAY_IMPORT = {
     },
     "command_line": {
         "bench", "lessons", "evaluation", "exchange", "exchange.incoming", "proof.engine",
-        "proof.conformance", "proof.checker", "proof.causes", "proof.reports", "proof.derivatives", "proof.rounding",
-        "training", "network", "network.graph", "network.passes", *NETWORK, "version",
+        "proof.conformance", "proof.checker", "proof.causes", "proof.reports", "proof.derivatives",
+        "proof.rounding", "training", "network", "network.graph", "network.passes", *NETWORK,
+        "version",
     },
     "__main__": {"command_line"},
 }  # fmt: skip

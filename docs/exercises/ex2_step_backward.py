@@ -20,7 +20,7 @@ def step_backward(dh, dc, cache):
     dc_old = ...  # TODO (4): (H,)
     di = ...  # TODO (4): (H,)
     dg = ...  # TODO (4): (H,)
-    dz = ...  # TODO (2) and (3): (4H,), four blocks behind one another
+    dz = ...  # TODO (2) and (3): (4H,), four blocks, joined by np.concatenate
     dx = ...  # TODO (1): (D,)
     dh_old = ...  # TODO (1): (H,)
     dW = ...  # TODO (1): (4H, D)

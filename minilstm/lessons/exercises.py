@@ -20,13 +20,9 @@ class Exercise(NamedTuple):
     file: str
     title: str
     lesson: int  # to read before
+    points: int  # that can be won
     functions: list[str]  # to be written, in the order in which they are checked
-    needs: list[str]  # functions of earlier exercises, which have to be right before
-
-    @property
-    def points(self) -> int:
-        """How many can be won."""
-        return sum(len(points(name)) for name in self.functions)
+    needs: list[str] = []  # noqa: RUF012, functions that have to be right before
 
 
 class Task(NamedTuple):
@@ -52,31 +48,11 @@ def text(*names: str) -> str:
 
 
 @cache
-def exercises() -> list[Exercise]:
-    """All of them, in order."""
-    found = tomllib.loads(text("exercises.toml"))["exercise"]
-    return [Exercise(k, **{"needs": [], **one}) for k, one in enumerate(found, 1)]
-
-
-@cache
-def tasks() -> dict[str, Task]:
-    """All functions by name."""
-    found = tomllib.loads(text("exercises.toml"))["function"]
-    return {name: Task(**one) for name, one in found.items()}
-
-
-def points(name: str) -> list[str]:
-    """What can be won with a function."""
-    task = tasks()[name]
-    if name == "train":
-        return ["right on the test", "the score card"]
-    if task.is_loss:
-        return [
-            f"{name}: {what}" for what in ("shape", "inputs stay", "value", "gradient of scores")
-        ]
-    wanted = tasks()[task.forward].names if task.forward else []
-    last = [f"gradient of {one}" for one in wanted] or ["value"]
-    return [f"{name}: {what}" for what in ("shape", "inputs stay", *last)]
+def tables() -> tuple[list[Exercise], dict[str, Task]]:
+    """All exercises in order, and all functions by name."""
+    found = tomllib.loads(text("exercises.toml"))
+    listed = [Exercise(k, **one) for k, one in enumerate(found["exercise"], 1)]
+    return listed, {name: Task(**one) for name, one in found["function"].items()}
 
 
 def hint(exercise: Exercise, strength: int) -> str:

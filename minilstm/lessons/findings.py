@@ -18,7 +18,7 @@ import numpy as np
 
 from minilstm.checks import nearest
 from minilstm.data.datasets import japanese_vowels
-from minilstm.lessons.exercises import Exercise, exercises, points, tasks, text
+from minilstm.lessons.exercises import Exercise, tables, text
 from minilstm.lessons.source import Function, read
 from minilstm.lessons.trial import Leaf, Trial, Unlike, arguments, called, leaves, words
 from minilstm.proof.adapters.finding import load
@@ -51,61 +51,52 @@ class _Answer(NamedTuple):
 
 
 def examine(exercise: Exercise, path: Path, starts: Callable[[str], Any]) -> Iterator[Finding]:
-    """All points of an exercise, one after another.
+    """The points of an exercise, one after another, until what is lost decides the rest.
 
     `starts` is called with "functions", "gradients" or "training" before these are run. DataError
     is raised where the file cannot be judged at all.
     """
-    functions = read(path)
+    functions, won = read(path), True
     starts("functions")
     answer = _Answer(_load(path), functions, starts)
     for name in exercise.needs:
-        lost = next((one for one in _function(name, answer) if not one.passed), None)
-        if lost is not None:
-            yield lost._replace(name=f"before this, {lost.name}")
-            return
-    won = True
-    for name in exercise.functions:
-        if name == "train" and not won:  # it waits for the rest of its file
-            yield from (Finding(one, False) for one in points(name))
-            return
         for finding in _function(name, answer):
+            if not finding.passed:
+                yield finding._replace(name=f"before this, {finding.name}")
+                return
+    for name in exercise.functions:
+        for finding in _function(name, answer) if won or name != "train" else ():
             won = won and finding.passed
             yield finding
 
 
 def _function(name: str, answer: _Answer) -> Iterator[Finding]:
-    """The points of one function; after a fault, the rest of them is lost without a word."""
-    left = points(name)
-    judge = _training if name == "train" else _judged
-    try:
-        for finding in judge(name, answer):
-            left.remove(finding.name)
-            yield finding
-            if not finding.passed and "gradient" not in finding.name:
-                break
-    except _Fault as fault:
-        yield Finding(left.pop(0), False, str(fault))
-    yield from (Finding(one, False) for one in left)
-
-
-def _judged(name: str, answer: _Answer) -> Iterator[Finding]:
-    task, function = tasks()[name], answer.functions.get(name)
+    """The points of one function."""
     answer.starts("functions")
-    trial, found = _returned(name, answer)
-    assert function is not None
+    try:
+        trial, found = _returned(name, answer)
+    except _Fault as fault:
+        yield Finding(f"{name}: shape", False, str(fault))
+        return
     yield Finding(f"{name}: shape", True)
+    answer.starts("gradients")
+    task, function = tables()[1][name], answer.functions[name]
+    if name == "train":
+        yield from _training(answer)
+        return
     changed = [key for key, a in trial.given.items() if not _alike(a, trial.before[key])]
-    for key in changed[:1]:
-        what = f"changes its input {key}; a new array was wanted"
-        yield Finding(f"{name}: inputs stay", False, function.at(what, function.changes(key)))
-    if not changed:
-        yield Finding(f"{name}: inputs stay", True)
+    said = [f"changes its input {key}; a new array was wanted" for key in changed[:1]]
+    said = [function.at(what, function.changes(changed[0])) for what in said]
+    yield Finding(f"{name}: inputs stay", not said, *said)
+    if said:
+        return
     if not task.forward:
         right = leaves(task.returns, called(name, _solved(name)).back)
         wrong = _difference(found[:1] if task.is_loss else found, right)
-        said = function.at(wrong) if wrong else ""
-        yield Finding(f"{name}: value", not wrong, said, _mistake(name, answer) if wrong else "")
+        told = (function.at(wrong), _mistake(name, answer)) if wrong else ()
+        yield Finding(f"{name}: value", not wrong, *told)
+        if wrong:
+            return
     if task.forward or task.is_loss:
         yield from _gradients(name, answer)
 
@@ -115,14 +106,13 @@ def _judged(name: str, answer: _Answer) -> Iterator[Finding]:
 
 def _returned(name: str, answer: _Answer) -> tuple[Trial, list[Leaf]]:
     """A call of a function, and the arrays that came back, of the right structure and shapes."""
-    task, function = tasks()[name], answer.functions.get(name)
+    task, function = tables()[1][name], answer.functions.get(name)
     if function is None or not hasattr(answer.module, name):
         near = answer.functions.get(nearest(name, answer.functions, 0.72) or "")
         if near is not None:
             raise _Fault(near.at(f"has another name; {name} was wanted", near.tree.lineno))
-        raise _Fault(f"{Path(str(answer.module.__file__)).name}, line 1: it has no {name}.")
-    hole = function.hole()
-    if hole is not None:
+        raise _Fault(f"{Path(answer.module.__file__).name}, line 1: it has no {name}.")
+    if (hole := function.hole()) is not None:
         raise _Fault(function.at(f"has a hole, `{ast.unparse(hole)}`, to fill in", hole.lineno))
     has = list(inspect.signature(getattr(answer.module, name)).parameters)
     if has[: len(task.names)] != task.names:
@@ -157,12 +147,12 @@ def _returned(name: str, answer: _Answer) -> tuple[Trial, list[Leaf]]:
 
 
 def _raised(error: BaseException, function: Function) -> str:
-    """The innermost line of the student's files that an error went through."""
+    """What was raised, at the innermost line of the student's files that it went through."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [f for f in frames if Path(f.filename).parent == function.path.parent]
-    said = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(":")
+    said = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(":.")
     if not own:
-        return function.at(f"raises {said.rstrip('.')}")
+        return function.at(f"raises {said}")
     return f"{Path(own[-1].filename).name}, line {own[-1].lineno}: {own[-1].name} raises {said}."
 
 
@@ -198,50 +188,47 @@ def _place(array: Any, mask: Any) -> tuple[str, Any]:
 
 def _gradients(name: str, answer: _Answer) -> Iterator[Finding]:
     """A point for each array, from the checker of this package."""
-    task, function = tasks()[name], answer.functions[name]
-    answer.starts("gradients")
-    given = arguments(task.forward or name, np.random.default_rng(0))
+    task, function = tables()[1][name], answer.functions[name]
+    given: Any = arguments(task.forward or name, np.random.default_rng(0))
     first = getattr(answer.module, task.forward or name)
+    rest = (getattr(answer.module, name), given) if task.forward else tuple(given.values())
     try:
-        if task.is_loss:
-            report = gradcheck(first, *given.values(), raises=False)
-        else:
-            backward = getattr(answer.module, name)
-            report = gradcheck(first, backward, given, cached=True, raises=False)
+        report = gradcheck(first, *rest, cached=True if task.forward else None, raises=False)
     except (Exception, SystemExit) as error:
-        raise _Fault(_raised(error, function)) from error
+        yield Finding(f"{name}: gradients", False, _raised(error, function))
+        return
     known, told = "" if report.passed else _mistake(name, answer), ""
     for one in report.errors:
         cause = known or next(iter(one.causes), "")
+        place = f" ({one.place})" * bool(one.place) + f" as {one.by_hand:.6g}"
+        more = f"; {one.note}" * bool(one.note and not cause)
         said = function.at(
-            f"gives the gradient of {one.name} at {list(map(int, one.where))}"
-            f"{f' ({one.place})' * bool(one.place)} as {one.by_hand:.6g}, but {one.reference:.6g} was "
-            f"wanted{f'; {one.note}' * bool(one.note and not cause)}"
+            f"gives the gradient of {one.name} at {list(map(int, one.where))}{place}, but "
+            f"{one.reference:.6g} was wanted{more}"
         )
-        shown = ("", "") if one.passed else (said, cause if cause != told else "")
+        shown = () if one.passed else (said, cause if cause != told else "")
         yield Finding(f"{name}: gradient of {one.name}", one.passed, *shown)
         told = cause
 
 
 def _mistake(name: str, answer: _Answer) -> str:
     """The mistake which, made on purpose in the solution, gives the very numbers of the answer."""
-    returns = tasks()[name].returns
+    task = tables()[1][name]
 
     def numbers(module: SimpleNamespace) -> list[Any]:
-        found = [leaves(returns, called(name, module, seed).back) for seed in (0, 1)]
+        found = [leaves(task.returns, called(name, module, seed).back) for seed in (0, 1)]
         return [np.asarray(leaf.value) for one in found for leaf in one]
 
+    def alike(a: Any, b: Any) -> bool:
+        return a.shape == b.shape and np.allclose(a, b, _CLOSE, _CLOSE, equal_nan=True)
+
     mine = numbers(answer.module)
-    for right, wrong, says in tasks()[name].mistakes:
+    for right, wrong, says in task.mistakes:
         try:
             made = numbers(_solved(name, right, wrong))
         except (ValueError, IndexError, TypeError):  # shapes that do not fit
             continue
-        alike = (
-            a.shape == b.shape and np.allclose(a, b, _CLOSE, _CLOSE, equal_nan=True)
-            for a, b in zip(mine, made, strict=True)
-        )
-        if all(alike):
+        if all(map(alike, mine, made)):
             return says
     return ""
 
@@ -249,18 +236,18 @@ def _mistake(name: str, answer: _Answer) -> str:
 def _solved(name: str, right: str = "", wrong: str = "") -> SimpleNamespace:
     """The solution of the exercise with a function, which is given a mistake."""
     with tempfile.TemporaryDirectory() as place:
-        for exercise in exercises():
+        for exercise in tables()[0]:
             head, start, body = text("solutions", exercise.file).partition(f"def {name}(")
             filled = head + start + body.replace(right, wrong, 1)
             (Path(place) / exercise.file).write_text(filled, "utf-8")
             if name in exercise.functions:
-                return _load(Path(place) / exercise.file)
-    raise KeyError(name)
+                break
+        return _load(Path(place) / exercise.file)
 
 
 def _load(path: Path) -> SimpleNamespace:
     """The names of a file, and of the exercises that it imports, which are read anew."""
-    stems = [Path(exercise.file).stem for exercise in exercises()]
+    stems = [Path(exercise.file).stem for exercise in tables()[0]]
     for stem in stems:
         sys.modules.pop(stem, None)
     module = load(path)
@@ -268,25 +255,20 @@ def _load(path: Path) -> SimpleNamespace:
     return SimpleNamespace(**{k: v for m in (*beside, module) for k, v in vars(m).items()})
 
 
-def _training(name: str, answer: _Answer) -> Iterator[Finding]:
+def _training(answer: _Answer) -> Iterator[Finding]:
     """The student's own LSTM learns, and is examined by the conformance kit."""
-    module, function = answer.module, answer.functions.get(name)
+    module, function = answer.module, answer.functions["train"]
     answer.starts("training")
-    _returned(name, answer)
-    assert function is not None
     x, y, x_test, y_test = japanese_vowels()
     weights = module.train(x, y - 1, module.start(12, 24, 9))
     best = [int(np.argmax(module.scores_of(a, weights)[0])) + 1 for a in x_test]
     right = float(np.mean(np.array(best) == y_test))
-    said = function.at(f"gets {right:.1%} of the test right, but {ENOUGH:.0%} was wanted")
+    said = f"gets {right:.1%} of the test right, but {ENOUGH:.0%} was wanted"
     won = right >= ENOUGH
-    yield Finding(
-        points(name)[0], won, f"{right:.1%}" if won else said, "" if won else _mistake(name, answer)
-    )
-    answer.starts("gradients")
+    told = (f"{right:.1%}",) if won else (function.at(said), _mistake("train", answer))
+    yield Finding("right on the test", won, *told)
     card = conformance(module.forward, module.backward)
     lost = next((row for row in card.rows if row.passed is False), None)
-    told = f"{card.score} of {card.total} points" + (
-        f"; {lost.name}: {lost.detail}." if lost else ""
-    )
-    yield Finding(points(name)[1], lost is None, told, lost.cause if lost else "")
+    first = f"; {lost.name}: {lost.detail}." if lost else ""
+    said = f"{card.score} of {card.total} points{first}"
+    yield Finding("the score card", lost is None, said, lost.cause if lost else "")

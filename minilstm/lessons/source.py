@@ -25,29 +25,27 @@ class Function(NamedTuple):
 
     def at(self, what: str, line: int = 0) -> str:
         """A sentence about it, with a line: that of its last return if none is given."""
-        returns = [n.lineno for n in self._all(ast.Return)]
-        line = line or max(returns, default=self.tree.lineno)
+        line = line or max((n.lineno for n in self._all(ast.Return)), default=self.tree.lineno)
         return f"{self.path.name}, line {line}: {self.tree.name} {what}."
 
     def hole(self) -> ast.stmt | None:
         """The first statement that is still `...`."""
-        holes = [
-            s for s in self._all(ast.stmt) if getattr(getattr(s, "value", 0), "value", 0) is ...
-        ]
+        found = self._all(ast.stmt)
+        holes = [s for s in found if getattr(getattr(s, "value", 0), "value", 0) is ...]
         return min(holes, key=lambda s: s.lineno, default=None)
 
     def prints(self) -> int:
         """The line of its last print; 0 without one."""
-        found = [c.lineno for c in self._all(ast.Call) if ast.unparse(c.func) == "print"]
-        return max(found, default=0)
+        calls = self._all(ast.Call)
+        return max((c.lineno for c in calls if ast.unparse(c.func) == "print"), default=0)
 
     def changes(self, name: str) -> int:
         """The line that changes an array in place; its own first line if none is seen."""
         targets = [(s.lineno, s.target) for s in self._all(ast.AugAssign)]
         for s in self._all(ast.Assign):
             targets += [(s.lineno, t) for t in s.targets if isinstance(t, ast.Subscript)]
-        found = [line for line, t in targets if ast.unparse(t).partition("[")[0] == name]
-        return min(found, default=self.tree.lineno)
+        lines = [line for line, t in targets if ast.unparse(t).partition("[")[0] == name]
+        return min(lines, default=self.tree.lineno)
 
     def _all(self, kind: type[ast.AST]) -> list[Any]:
         return [node for node in ast.walk(self.tree) if isinstance(node, kind)]
@@ -58,24 +56,23 @@ def read(path: Path, done: tuple[Path, ...] = ()) -> dict[str, Function]:
 
     DataError is raised where one is no Python, is missing, or lets another program do the work.
     """
+    line, fault = 1, ""
     try:
         tree = ast.parse(path.read_bytes())
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        said = error.msg if isinstance(error, SyntaxError) else str(error)
-        line = getattr(error, "lineno", None) or 1
-        raise DataError(f"{path.name}, line {line}: this is no Python ({said}).") from error
+        tree, line = ast.Module([], []), getattr(error, "lineno", None) or 1
+        fault = f"this is no Python ({getattr(error, 'msg', error)})"
     found: dict[str, Function] = {}
-    for line, module, names in _imports(tree):
+    for at, module, names in _imports(tree):
         root = module.partition(".")[0]
         beside = path.parent / f"{root}.py"
         if root in _ENGINES and not (module == _DATA and names):
-            fault = f"here {root} does the work that is yours; NumPy is all you need"
+            line, fault = at, f"here {root} does the work that is yours; NumPy is all you need"
         elif root[:2] == "ex" and root[2:3].isdigit() and not beside.exists():
-            fault = f"{beside.name} is not in this folder; it is the exercise before this one"
-        else:
-            if beside.exists() and beside not in (*done, path):
-                found |= read(beside, (*done, path))
-            continue
+            line, fault = at, f"{beside.name} is not in this folder; begin with that exercise"
+        elif beside.exists() and beside not in (*done, path):
+            found |= read(beside, (*done, path))
+    if fault:
         raise DataError(f"{path.name}, line {line}: {fault}.")
     own = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
     return found | {node.name: Function(path, node) for node in own}

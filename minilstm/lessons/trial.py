@@ -11,9 +11,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minilstm.lessons.exercises import tasks
+from minilstm.lessons.exercises import tables
 
 SIZES = {"D": 3, "H": 4, "T": 5, "C": 6}
+# Numbers that no right formula can do without.
+_PLAIN = {"label": 2, "t": 3, "rate": 0.1, "b1": 0.8, "b2": 0.9, "e": 0.3, "epochs": 2, "batch": 2}
 
 
 class Unlike(ValueError):
@@ -38,12 +40,13 @@ class Trial(NamedTuple):
 
 def called(name: str, module: SimpleNamespace, seed: int = 0) -> Trial:
     """Call a function; a backward pass after the forward pass it belongs to."""
-    rng, task = np.random.default_rng(seed), tasks()[name]
-    given = arguments(task.forward or name, rng)
-    if task.forward:
-        *_, cache = getattr(module, task.forward)(**given)
-        above = [_drawn(part, rng) for part in tasks()[task.forward].returns[:-1]]
-        given = dict(zip(task.names, [*above, cache], strict=True))
+    rng, tasks = np.random.default_rng(seed), tables()[1]
+    forward = tasks[name].forward
+    given = arguments(forward or name, rng)
+    if forward:
+        *_, cache = getattr(module, forward)(**given)
+        above = _drawn(tasks[forward].returns[:-1], rng)
+        given = dict(zip(tasks[name].names, [*above, cache], strict=True))
     before = copy.deepcopy(given)
     with np.errstate(all="ignore"):
         return Trial(given, before, getattr(module, name)(*given.values()))
@@ -51,17 +54,15 @@ def called(name: str, module: SimpleNamespace, seed: int = 0) -> Trial:
 
 def arguments(name: str, rng: np.random.Generator) -> dict[str, Any]:
     """Arguments of a function that is no backward pass, by name, drawn."""
-    plain = {"label": 2, "labels": rng.integers(0, SIZES["C"], SIZES["T"]), "t": 3,
-             "rate": 0.1, "b1": 0.8, "b2": 0.9, "e": 0.3}  # fmt: skip  # each of them is seen
+    task = tables()[1][name]
+    given: dict[str, Any] = {**_PLAIN, "labels": rng.integers(0, SIZES["C"], SIZES["T"])}
     if name == "train":
-        weights = {k: _drawn(part, rng) for k, part in tasks()[name].returns.items()}
-        x = [rng.normal(size=(n, SIZES["D"])) for n in (4, 2, 3, 5, 2)]
-        return {"x": x, "labels": plain["labels"], "weights": weights, "epochs": 2, "batch": 2}
-    given: dict[str, Any] = {}
-    for part in tasks()[name].takes:
-        key, _, shape = part.partition(" ")
-        given[key] = _drawn(part, rng) if shape else plain[key]
-    return given | ({"v": given["v"] ** 2} if "v" in given else {})  # a mean of squares
+        given["x"] = [rng.normal(size=(n, SIZES["D"])) for n in (4, 2, 3, 5, 2)]
+        given["weights"] = {key: _drawn(part, rng) for key, part in task.returns.items()}
+    given |= {p.split()[0]: _drawn(p, rng) for p in task.takes if " " in p}
+    if "v" in given:  # a mean of squares
+        given["v"] = given["v"] ** 2
+    return {key: given[key] for key in task.names}
 
 
 def leaves(template: Any, found: Any) -> list[Leaf]:
@@ -69,13 +70,15 @@ def leaves(template: Any, found: Any) -> list[Leaf]:
     if isinstance(template, str):
         name, _, shape = template.partition(" ")
         return [Leaf(name, _sizes(shape), found)] if shape else []
-    parts = template.items() if isinstance(template, dict) else enumerate(template)
-    kind = dict if isinstance(template, dict) else (tuple, list)
-    missing = isinstance(template, dict) and isinstance(found, dict) and set(template) - set(found)
-    if missing or not isinstance(found, kind) or (kind is not dict and len(found) != len(template)):
+    keys = list(template) if isinstance(template, dict) else list(range(len(template)))
+    if isinstance(template, dict):
+        fits = isinstance(found, dict) and set(keys) <= set(found)
+    else:
+        fits = isinstance(found, (tuple, list)) and len(found) == len(keys)
+    if not fits:
         size = f" of {len(found)}" if isinstance(found, (dict, tuple, list)) else ""
         raise Unlike(f"returns {type(found).__name__}{size}, but {words(template)} was wanted")
-    return [leaf for key, part in parts for leaf in leaves(part, found[key])]
+    return [leaf for key in keys for leaf in leaves(template[key], found[key])]
 
 
 def words(template: Any) -> str:
@@ -95,5 +98,4 @@ def _drawn(part: Any, rng: np.random.Generator) -> Any:
 
 def _sizes(shape: str) -> tuple[int, ...]:
     """Numbers for letters, as in "(4H, D)"."""
-    found = re.findall(r"(\d*)([DHTC])", shape)
-    return tuple(int(factor or 1) * SIZES[letter] for factor, letter in found)
+    return tuple(int(n or 1) * SIZES[letter] for n, letter in re.findall(r"(\d*)([DHTC])", shape))
