@@ -168,7 +168,7 @@ def weights_backward(dout, x, W):
 
 
 @pytest.mark.parametrize(
-    "forward, backward, inputs",
+    ("forward", "backward", "inputs"),
     [
         (tanh_forward, tanh_backward, {"x": X}),
         (kept_forward, weights_backward, {"x": X, "W": W}),
