@@ -216,7 +216,7 @@ def _plot_gates(options: argparse.Namespace) -> dict[str, Any]:
     x = shaped.data.x[shaped.ids.index(wanted)]  # (T, D)
     names = learned_names(net) or shaped.data.feature_names
     title = f"{layer} along {wanted}: units sorted by what they follow"
-    gates = net.gates(x, layer)
+    [gates] = net.gates([x], layer)
     save_figure(plot_gates(gates, x, show=options.show or "cf", names=names, title=title)[0], path)
     found = {"layer": layer, "sequence": wanted, "steps": len(x), "units": gates.c.shape[1]}
     return {**found, "read": [read], "files": files([path])}
