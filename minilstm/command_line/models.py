@@ -33,7 +33,7 @@ from minilstm.files import write_atomically
 from minilstm.layers import Recurrent
 from minilstm.losses import CrossEntropy
 from minilstm.network.about import horizon_of
-from minilstm.network.gates import find_recurrent
+from minilstm.network.gates import Gates, find_recurrent
 from minilstm.network.network import Network
 from minilstm.paths import check_apart, check_readable, check_target
 
@@ -216,7 +216,8 @@ def _plot_gates(options: argparse.Namespace) -> dict[str, Any]:
     x = shaped.data.x[shaped.ids.index(wanted)]  # (T, D)
     names = learned_names(net) or shaped.data.feature_names
     title = f"{layer} along {wanted}: units sorted by what they follow"
-    [gates] = net.gates([x], layer)
+    gates = net.gates(x, layer)
+    assert isinstance(gates, Gates)  # as x is one sequence
     save_figure(plot_gates(gates, x, show=options.show or "cf", names=names, title=title)[0], path)
     found = {"layer": layer, "sequence": wanted, "steps": len(x), "units": gates.c.shape[1]}
     return {**found, "read": [read], "files": files([path])}
