@@ -117,7 +117,6 @@ class Stream:
         other = object.__new__(type(self))
         for name in Stream.__slots__[1:]:
             setattr(other, name, getattr(self, name))
-        getattr(other, "__dict__", {}).update(getattr(self, "__dict__", {}))  # of a subclass
         other._lock = Lock()
         other._begin(self.state)
         return other
@@ -126,12 +125,10 @@ class Stream:
         return self.__copy__()  # nothing else of a stream changes
 
     def __reduce__(self) -> Any:
-        opened_with = self._network, self._streams, self._threads
-        return type(self), opened_with, (self.state, getattr(self, "__dict__", {}))
+        return type(self), (self._network, self._streams, self._threads), self.state
 
-    def __setstate__(self, kept: Any) -> None:
-        self.state, of_subclass = kept
-        getattr(self, "__dict__", {}).update(of_subclass)
+    def __setstate__(self, state: State) -> None:
+        self.state = state
 
     def step(self, x_t: ArrayLike, out: Array | None = None) -> Array:
         """Scores after one more time step.
