@@ -4,17 +4,8 @@ One call steps all that have news, however many steps each brings."""
 from __future__ import annotations
 
 import os
-from collections.abc import (
-    Callable,
-    ItemsView,
-    Iterable,
-    Iterator,
-    Mapping,
-    MutableMapping,
-    ValuesView,
-)
+from collections.abc import ItemsView, Iterable, Iterator, Mapping, MutableMapping, ValuesView
 from contextlib import suppress
-from functools import wraps
 from pathlib import Path
 from threading import RLock
 from typing import Any, Self
@@ -43,17 +34,6 @@ Id = str | int
 
 FIRST_ROWS = 16  # streams that a new pool has memory for; it doubles when they are full
 FEW = 32  # sequences that step as a `Stream`; a pass through the layers is for more
-
-
-def _in_turn(method: Callable[..., Any]) -> Callable[..., Any]:
-    """A method that looks and then acts, while other threads wait."""
-
-    @wraps(method)
-    def whole(self: Any, *given: Any) -> Any:
-        with self._lock:
-            return method(self, *given)
-
-    return whole
 
 
 class Pool(MutableMapping[Id, State]):
@@ -250,8 +230,11 @@ class Pool(MutableMapping[Id, State]):
                 raise KeyError(f"the pool has no sequence {id!r}; delete one of its ids.")
             self._free.append(self._rows.pop(own))
 
-    pop, popitem = _in_turn(MutableMapping.pop), _in_turn(MutableMapping.popitem)
-    setdefault = _in_turn(MutableMapping.setdefault)
+    def pop(self, id: Id, /, *default: Any) -> Any:
+        """End a sequence and give its state; the default where there is none."""
+        with self._lock:  # no other thread ends it between the two
+            return super().pop(id, *default)
+
     __eq__, __hash__ = object.__eq__, object.__hash__
 
     def clear(self) -> None:
@@ -323,13 +306,10 @@ class Pool(MutableMapping[Id, State]):
         return self.__copy__()  # nothing else of a pool changes
 
     def __reduce__(self) -> Any:
-        of_subclass = {name: a for name, a in self.__dict__.items() if name[0] != "_"}
-        return type(self), (self._network,), (*self._whole(), of_subclass)
+        return type(self), (self._network,), self._whole()
 
-    def __setstate__(self, kept: Any) -> None:
-        *whole, of_subclass = kept
+    def __setstate__(self, whole: Any) -> None:
         self._take(*whole)
-        self.__dict__ |= of_subclass
 
 
 def _alike(news: list[Any], shape: tuple[int, ...]) -> bool:
