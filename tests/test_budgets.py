@@ -26,7 +26,8 @@ BUDGETS = {
     # file, each with the check that proves it.
     # Checkpoints that hold a training, and going on from them, took 720 (660 in the engine).
     # A checker for everybody's backward pass took 5,900, all of them in `proof`.
-    "package": (71_180, ["minilstm", "kernels"]),
+    # Exercises for students, with what is said of an answer and its cause, took 760.
+    "package": (72_100, ["minilstm", "kernels"]),
     "engine": (17_430, [f"minilstm/{room}" for room in ENGINE]),
     # 8,200 was the aim. The names and causes of 456 mistakes take 1,660 lines word for word,
     # and what the rest repeated is said once. Never a wrong verdict took 500: differences that find
@@ -38,7 +39,7 @@ BUDGETS = {
     # Every advice, option, kind of array and kind of damage has its row in a table; those of
     # files of other programs took 440. Two thousand drawn functions took 500. Layers as people keep
     # them, 120 planted mistakes in 40 functions and the other checkers beside ours took 3,300.
-    "tests": (55_900, ["tests"]),
+    "tests": (56_600, ["tests"]),
 }
 MOST_ENTRIES = 12  # of a room, beside its page and its `__init__.py`
 PAGE_LINES = 40

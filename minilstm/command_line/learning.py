@@ -93,5 +93,5 @@ def _list(exercises: list[Any], kept: dict[str, Any]) -> dict[str, Any]:
         )
         print(line.rstrip())
     won, of = (sum(row[key] for row in rows) for key in ("points", "of"))
-    print(f"{won} of {of} points; begin or check with: minilstm learn NUMBER")
+    print(f"{won} of {of} points; the words to begin and to check: minilstm learn NUMBER")
     return {"exercises": rows, "points": won, "of": of}
