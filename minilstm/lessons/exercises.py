@@ -42,7 +42,7 @@ class Task(NamedTuple):
 
 def text(*names: str) -> str:
     """One of the files."""
-    shipped: Traversable = files("minilstm.lessons").joinpath("exercises")
+    shipped: Traversable = files("minilstm.lessons").joinpath("files")
     here = shipped if shipped.is_dir() else Path(__file__).parents[2] / "docs" / "exercises"
     return here.joinpath(*names).read_text("utf-8")
 

@@ -183,10 +183,13 @@ def test_the_package_ships_every_room_and_the_exercises():
     rooms = {p.parent.relative_to(ROOT) for p in ROOT.glob("minilstm/**/__init__.py")}
     rooms = {".".join(room.parts) for room in rooms if "kernels" not in room.parts}
     listed = {name for name in told["packages"] if ".kernels" not in name}
-    assert listed == rooms | {"minilstm.lessons.exercises"}
-    assert told["package-dir"]["minilstm.lessons.exercises"] == "docs/exercises"
-    shipped = told["package-data"]["minilstm.lessons.exercises"]
-    assert shipped == ["exercises.toml", "hints.md", "solutions/*.py"]
+    files = "minilstm.lessons.files"
+    assert listed == rooms | {files, f"{files}.solutions"}
+    assert told["package-dir"][files] == "docs/exercises"
+    assert told["package-dir"][f"{files}.solutions"] == "docs/exercises/solutions"
+    assert told["package-data"][files] == ["exercises.toml", "hints.md"]
+    # An editable install knows no such package; a module of the name would hide the shipped one.
+    assert not [*(ROOT / "minilstm" / "lessons").glob("files*")]
     for name in ("index.md", "solutions.md"):  # the pages show the same files
         page = (ROOT / "docs" / "exercises" / name).read_text()
         folder = "solutions/" if name == "solutions.md" else ""

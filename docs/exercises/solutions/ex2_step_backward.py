@@ -8,8 +8,9 @@ from ex1_step_forward import step_forward  # whose backward pass this is
 
 
 def step_backward(dh, dc, cache):
-    """From the gradients at the new h and c, both (H,), those at everything that went in.
+    """From the gradients at the new h and c, dh and dc (H,), those at everything that went in.
 
+    In a sequence dc is what the step after sends back; lesson 2 has a single step, where it is 0.
     Returns dx (D,), dh_old (H,), dc_old (H,), dW (4H, D), dR (4H, H) and db (4H,).
     """
     x, h, c, W, R, i, f, g, o, c_new = cache
