@@ -208,7 +208,7 @@ def _gradients(name: str, answer: _Answer) -> Iterator[Finding]:
         )
         shown = () if one.passed else (said, cause if cause != told else "")
         yield Finding(f"{name}: gradient of {one.name}", one.passed, *shown)
-        told = cause
+        told = cause or told
 
 
 def _mistake(name: str, answer: _Answer) -> str:

@@ -40,6 +40,18 @@ def learning_and_codes(w):
     assert facts["points"] == 3 and w.printed[-1].startswith("3 of 44 points")
 
 
+def the_page(w):
+    """What the page of the exercises shows is what is printed."""
+    w.patch.chdir(w.out)
+    Path(FILE).write_text(text("solutions", FILE))
+    other = "ex2_step_backward.py"
+    Path(other).write_text(text("solutions", other).replace("dc_new * c  #", "dc_new * c_new  #"))
+    w.run("learn", 2, code=1)
+    shown = text("index.md").partition("$ minilstm learn 2\n")[2].partition("\n```")[0]
+    first, _, last = shown.partition("\n        ...\n")
+    assert w.printed[:9] == first.splitlines() and w.printed[-1] == last
+
+
 def bad_words(w):
     w.patch.chdir(w.out)
     for words, said in {

@@ -16,7 +16,7 @@ from data_words import DATA
 from export_words import EXPORT
 from import_words import IMPORT
 from import_words import PLAIN as PLAIN_IMPORT
-from learn_words import LEARN, bad_words, learning_and_codes
+from learn_words import LEARN, bad_words, learning_and_codes, the_page
 from matlab_words import matlab
 from stream_words import STREAM
 from train_words import TRAIN
@@ -353,7 +353,7 @@ def test_check_of_some_names_and_its_exit_codes(world):
     names_and_codes(world)
 
 
-@pytest.mark.parametrize("case", [learning_and_codes, bad_words])
+@pytest.mark.parametrize("case", [learning_and_codes, the_page, bad_words])
 def test_learning(world, case):
     case(world)
 
