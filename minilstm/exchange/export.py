@@ -17,7 +17,7 @@ from minilstm.checks import check_flag, check_number, check_whole
 from minilstm.errors import DataError
 from minilstm.exchange.incoming.formats.bounds import Refused
 from minilstm.exchange.incoming.formats.safetensors import write_safetensors
-from minilstm.exchange.incoming.from_onnx import LEARNED
+from minilstm.exchange.incoming.from_onnx import LEARNED, learned
 from minilstm.exchange.outgoing.c99 import c99
 from minilstm.exchange.outgoing.javascript import javascript
 from minilstm.exchange.outgoing.onnx import onnx
@@ -41,7 +41,6 @@ from minilstm.exchange.step.program import Program, program_of
 from minilstm.exchange.step.selftest import SelfTest, draw_rows, rows_of_test
 from minilstm.files import write_atomically
 from minilstm.layers import BiLSTM
-from minilstm.network.about import without_card
 from minilstm.network.network import Network
 from minilstm.paths import as_path, check_target
 from minilstm.version import __version__
@@ -302,9 +301,7 @@ def _content(
         return text.encode(), lambda xs: runners.run_node(text, program, xs)
     if kind == ".onnx":
         classes = None if net.classes is None else np.asarray(net.classes).tolist()
-        first: Any = net.layers[net.wiring.inputs[0]]
-        learned = {"feature_names": first.feature_names, "about": without_card(net.about)}
-        kept = {"classes": classes, "about": about, LEARNED: learned}
+        kept = {"classes": classes, "about": about, LEARNED: learned(net)}
         data = onnx(program, test, name, kept)
         return data, lambda xs: runners.run_onnx(data, program, xs)
     if kind == ".json":
