@@ -10,7 +10,8 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -73,19 +74,27 @@ def from_onnx(path: str | os.PathLike[str], *, classes: ArrayLike | None = None)
     """
     found, data = file_bytes(path)
     with told(found):
-        graph = read_onnx(data, found.parent)
-        check_operators(graph)
-        used = {name for node in graph.nodes for name in node.inputs}
-        for name, array in graph.arrays.items():
-            if name not in used:
-                raise Refused(f"holds {name[:80]!r} {array.shape}, which no node uses; remove it.")
-        size = len(data) + sum(a.nbytes for a in graph.arrays.values())
-        net = _proved(graph, size)
-        if LEARNED in graph.metadata:
-            net = _as_learned(net, graph, size)
-        if classes is None and "classes" in graph.metadata:
-            return net.replace(classes=plain_json(graph.metadata["classes"].encode()))
+        net = imported(data, found.parent, classes is None)
     return labelled(net, classes)
+
+
+def imported(data: bytes, folder: Path, labelled: bool = True) -> Network:
+    """The network of a file's bytes, with the classes of the file where `labelled`.
+
+    Raises Refused, or an error of Python's, where it cannot be made.
+    """
+    graph = read_onnx(data, folder)
+    check_operators(graph)
+    used = {name for node in graph.nodes for name in node.inputs}
+    for name, array in graph.arrays.items():
+        if name not in used:
+            raise Refused(f"holds {name[:80]!r} {array.shape}, which no node uses; remove it.")
+    size = len(data) + sum(a.nbytes for a in graph.arrays.values())
+    net = _proved(graph, size)
+    if LEARNED in graph.metadata:
+        net = _as_learned(net, graph, size)
+    classes = plain_json(graph.metadata.get("classes", "null").encode())
+    return net if classes is None or not labelled else net.replace(classes=classes)
 
 
 def learned(net: Network) -> dict[str, Any]:
