@@ -44,6 +44,7 @@ from minilstm.exchange.step.program import Program, program_of
 from minilstm.exchange.step.selftest import SelfTest, draw_rows, rows_of_test
 from minilstm.files import write_atomically
 from minilstm.layers import BiLSTM
+from minilstm.network.model_contents import check_classes
 from minilstm.network.network import Network
 from minilstm.paths import as_path, check_target
 from minilstm.version import __version__
@@ -153,6 +154,8 @@ def export(
         )
     checked_name(name)
     check_flag("check", check)
+    if net.classes is not None:
+        check_classes(net.wiring, net.classes)
     check_target(target)
     if weights != "float32" and kind not in OURS:
         raise ValueError(
@@ -166,7 +169,13 @@ def export(
     test = _self_test(net, program)
     facts = _facts(net, program)
     about = _about(net, facts, weights, check)
-    content, run = _content(kind, net, program, test, name, about, facts)
+    try:
+        content, run = _content(kind, net, program, test, name, about, facts)
+    except UnicodeEncodeError as error:  # half of a surrogate pair
+        raise ValueError(
+            f"a name or a class of the network holds {error.object[error.start]!r}, which is no "
+            "letter; name it anew."
+        ) from None
     report = ExportReport(
         str(target), kind[1:], len(content), weights, "", "check=False", 0.0, "", None,
         f"{test.bits:08x}" if kind in OURS else None, 0, 0,
@@ -358,20 +367,16 @@ def _proved(
     scores: list[Array] = []  # of the network
     limits, places = [], list[str]()
     for n, (x, y) in enumerate(zip(sequences, answers, strict=True)):
-        scores.append(_scores(theirs, x, len(y)))
-        if y.shape != scores[-1].shape:
-            raise ValueError(
-                f"the exported file gives scores of shape {y.shape}, but the network "
-                f"{scores[-1].shape}, as {who} runs it; {FAULT}"
-            )
+        scores.append(wanted := _scores(theirs, x, len(y)))
+        if y.shape != wanted.shape:
+            raise ValueError(f"{who} gives scores of shape {y.shape}, not {wanted.shape}; {FAULT}")
         places += [f"step {t + 1} of {len(x)} in sequence {n + 1}" for t in range(len(y))]
         limits.append(largest_difference(single, x))
     found, wanted = np.concatenate(answers), np.concatenate(scores)  # (N, C)
     apart = np.abs(found - wanted)
     allowed, bound = (spare * np.max(a, axis=0) for a in zip(*limits, strict=True))  # (C,) each
     if not (apart <= allowed).all():
-        share = apart / np.maximum(allowed, np.finfo(np.float32).tiny)
-        t, c = np.unravel_index(share.argmax(), share.shape)  # each score has its own size
+        t, c = np.unravel_index((apart / allowed).argmax(), apart.shape)
         raise ValueError(
             f"the exported file is {apart[t, c]:.2g} away from the network at {places[t]}, as "
             f"{who} runs it, where score {c + 1} reaches {abs(wanted[:, c]).max():.2g}; "

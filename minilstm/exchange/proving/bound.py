@@ -83,7 +83,8 @@ def largest_difference(program: Program, x: Array) -> Limits:
         if step.last and program.window is not None:
             rows = _each(lambda a: a[-1:], rows)
     largest = np.full(program.outputs, np.inf) if rows.bound is None else rows.bound.max(axis=0)
-    return Limits(2 * SPARE * rows.allowed.max(axis=0), 2 * SPARE * largest)
+    allowed = 2 * SPARE * rows.allowed.max(axis=0) + np.finfo(np.float32).tiny  # for underflow
+    return Limits(allowed, 2 * SPARE * largest)
 
 
 def _each(change: Callable[..., Array], *rows: _Rows) -> _Rows:

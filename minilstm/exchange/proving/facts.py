@@ -7,67 +7,48 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minilstm.exchange.incoming.formats.bounds import NONSENSE, Refused
 from minilstm.exchange.incoming.from_onnx import imported, learned
 from minilstm.exchange.step.program import Both, Cell, Dense, Normalize, Program, Scale, Weights
 from minilstm.network.network import Network
 
-Array = NDArray[Any]
 FAULT = "nothing was written, so report this as a fault of minilstm."
 
 
 def check_program(program: Program, net: Network) -> None:
-    """Raise ValueError unless a program has the arrays of the network, those of float32 in bits.
+    """Raise ValueError unless a program has the arrays of the network, rounded to float32.
 
     What rounding may make of scores hides a weight that is wrong in its fifth digit.
     """
     layers, by_layer = {a.name: a for a in net.layers}, net.by_layer()
     for s in program.steps:
-        layer: Any = layers[s.name]
+        op, layer = s.operation, cast(Any, layers[s.name])
         p = {k: np.asarray(a, np.float64) for k, a in by_layer[s.name].items()}
-        op = s.operation
-        pairs: dict[str, tuple[Array | None, Any]] = {}  # array of the program, and as it should be
-        sizes: dict[str, Any] = {}  # of what is rounded more than once
-        if isinstance(op, Dense):
-            pairs = {"bias": (op.b, p["bias"]), "weights": (_rows(op.W), p["weights"])}
-        elif isinstance(op, (Cell, Both)):
-            cells = [op] if isinstance(op, Cell) else list(op)
-            for name, field in (("bias", "b"), ("input_weights", "W"), ("recurrent_weights", "R")):
-                pairs[name] = _rows(*(getattr(c, field) for c in cells)), p[name]
-            for name, field in (("hidden_state", "h0"), ("cell_state", "c0")):
-                given = getattr(layer, name)
-                start = np.zeros(s.outputs) if given is None else np.asarray(given, np.float64)
-                pairs[name] = _rows(*(getattr(c, field) for c in cells)), start
+        right: dict[str, Any] = {}
+        if isinstance(op, (Cell, Both)):
+            right = {"W": p["input_weights"], "R": p["recurrent_weights"], "b": p["bias"],
+                     "h0": layer.hidden_state, "c0": layer.cell_state}  # fmt: skip
+        elif isinstance(op, Dense):
+            right = {"W": p["weights"], "b": p["bias"]}
         elif isinstance(op, Scale):
             factor = p["scale"] / np.sqrt(p["trained_variance"] + layer.epsilon)
-            moved = p["trained_mean"] * factor
-            pairs = {"factor": (op.factor, factor), "offset": (op.offset, p["offset"] - moved)}
-            sizes = {"factor": abs(factor), "offset": abs(p["offset"]) + abs(moved)}
+            right = {"factor": factor, "offset": p["offset"] - p["trained_mean"] * factor}
         elif isinstance(op, Normalize):
-            shift, scale, offset = (
-                np.broadcast_to(default if a is None else a, op.high.shape)
-                for a, default in zip(layer.affine(), (0.0, 1.0, 0.0), strict=True)
-            )
-            pairs = {"high": (op.high, shift), "low": (op.low, shift - np.float64(op.high)),
-                     "factor": (op.factor, 1 / scale), "offset": (op.offset, offset)}  # fmt: skip
-        for name, (found, wanted) in pairs.items():
-            if found is not None:
-                right = np.float32(wanted)
-                limit = 3e-7 * sizes.get(name, 0)
-                if found.shape != right.shape or not (abs(found - right) <= limit).all():
-                    raise ValueError(f"{s.name}/{name} is not that of the network; {FAULT}")
-
-
-def _rows(*parts: Weights | Array) -> Array | None:
-    """Rows of both directions; None of whole numbers, which `dequantized` compares."""
-    if any(isinstance(a, Weights) and a.factors is not None for a in parts):
-        return None
-    return np.concatenate([a.values.T if isinstance(a, Weights) else a for a in parts])
+            shift, scale, offset = layer.affine()
+            right = {"high": shift, "low": shift - op.high.astype(np.float64), "offset": offset,
+                     "factor": 1 / (1.0 if scale is None else scale)}  # fmt: skip
+        for name, array in right.items():
+            parts = [getattr(part, name) for part in (op if isinstance(op, Both) else [op])]
+            if any(isinstance(a, Weights) and a.factors is not None for a in parts):
+                continue  # `dequantized` compares whole numbers
+            rows = np.concatenate([a.values.T if isinstance(a, Weights) else a for a in parts])
+            wanted = np.float32(0.0 if array is None else array)
+            if wanted.shape not in ((), rows.shape) or (rows != wanted).any():
+                raise ValueError(f"{name} of {layer.title} is not that of the network; {FAULT}")
 
 
 def check_names(told: Iterable[Sequence[Any]], net: Network) -> None:

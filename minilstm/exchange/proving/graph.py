@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -75,26 +76,20 @@ def _feed(graph: Graph, x: Array) -> dict[str, Array]:
 def _engines(content: bytes, graph: Graph) -> Iterator[tuple[str, Run]]:
     """Who can run the file, and how; the first is the one that counts."""
     check_operators(graph)
-    try:
+    with suppress(ImportError):
         import onnxruntime
-    except ImportError:
-        pass
-    else:
+
+        who = f"ONNX Runtime {onnxruntime.__version__}"
         settings = onnxruntime.SessionOptions()
         settings.log_severity_level = 4  # what it says comes as an error
-        who = f"ONNX Runtime {onnxruntime.__version__}"
-        try:
+        with _told(who):
             session = onnxruntime.InferenceSession(
                 content, settings, providers=["CPUExecutionProvider"]
             )
-        except Exception as error:  # its errors have no class in common
-            raise Refused(f"{who}: {' '.join(str(error).split())[:300]}") from error
 
         def in_runtime(feed: Mapping[str, Array]) -> dict[str, Array]:
-            try:
+            with _told(who):
                 return dict(zip(graph.outputs, session.run(graph.outputs, feed), strict=True))
-            except Exception as error:
-                raise Refused(f"{who}: {' '.join(str(error).split())[:300]}") from error
 
         yield who, in_runtime
 
@@ -105,24 +100,27 @@ def _engines(content: bytes, graph: Graph) -> Iterator[tuple[str, Run]]:
     yield "NumPy, from the file", in_numpy
 
 
+@contextmanager
+def _told(who: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # its errors have no class in common
+        raise Refused(f"{who}: {' '.join(str(error).split())[:300]}") from error
+
+
 def _cases(run: Run, net: Network, program: Program) -> Iterator[tuple[str, Array, Array, Any]]:
     """What a file gives and what the network gives, with its name and how far it may be away."""
     recurrent = [s for s in program.steps if isinstance(s.operation, (Cell, Both))]
     B, T, rng = len(_LENGTHS), _LENGTHS[0], np.random.default_rng(1)
     x = np.stack([draw_rows(net, T) + np.float32(0.1 * b) for b in range(B)], 1)  # (T, B, D)
-    states = {  # (B, n H)
-        s.name: LSTMState(*rng.uniform(-0.5, 0.5, (2, B, s.outputs)).astype(net.dtype))
-        for s in recurrent
-    }
-
-    def feed_of(b: slice, **more: Array) -> dict[str, Array]:
-        for k, s in enumerate(recurrent):
-            for of, state in zip("hc", states[s.name], strict=True):
-                more[f"{of}0_{k}" if k else f"{of}0"] = _by_direction(s, state[b])
-        return {"x": x[:, b], **more}
-
-    lengths = {"sequence_lens": np.array(_LENGTHS, np.int32)} if recurrent else {}
-    together, alone = run(feed_of(slice(None), **lengths)), run(feed_of(slice(1)))
+    states, feed = dict[str, LSTMState](), {"x": x}
+    if recurrent:
+        feed["sequence_lens"] = np.array(_LENGTHS, np.int32)
+    for k, s in enumerate(recurrent):
+        drawn = rng.uniform(-0.5, 0.5, (2, B, s.outputs)).astype(net.dtype)
+        states[s.name] = LSTMState(*drawn)  # (B, n H) each
+        feed |= {_named(of, "0", k): _by_direction(s, a) for of, a in zip("hc", drawn, strict=True)}
+    together = run(feed)
     last = any(s.last for s in program.steps)
     for b, length in enumerate(_LENGTHS):
         own = {name: LSTMState(*(a[b : b + 1] for a in s)) for name, s in states.items()}
@@ -131,20 +129,23 @@ def _cases(run: Run, net: Network, program: Program) -> Iterator[tuple[str, Arra
             scores, after, _ = net.forward(Signal(rows, np.ones(length, np.int64)), own)
         allowed = largest_difference(_started(program, own), rows).allowed  # (C,)
         results = [("in a batch of several lengths", together, b)]
-        if b == 0:
-            results.append(("alone", alone, 0))
         if b == 0 and not program.reads_back:
-            results.append(("step by step", _stepped(run, feed_of(slice(1)), last), 0))
+            alone = {name: a[:, :1] for name, a in feed.items() if name != "sequence_lens"}
+            results.append(("step by step", _stepped(run, alone, last), 0))
         for how, found, at in results:
             y = found["scores"]  # (T, B, C) or (B, C)
             y = y[at : at + 1] if last else y[:length, at]
             yield f"scores {how}", y, scores.rows, allowed  # type: ignore[union-attr]
             for k, s in enumerate(recurrent):
-                size = max(abs(a).max() for a in (*own[s.name], *after[s.name]))
+                limit = 2 * SHARE * max(abs(a).max() for a in (*own[s.name], *after[s.name]))
                 for of, state in zip("hc", after[s.name], strict=True):
-                    name = f"{of}n_{k}" if k else f"{of}n"
-                    end = _by_direction(s, np.asarray(state))  # (n, 1, H)
-                    yield f"{name} {how}", found[name][:, at : at + 1], end, 2 * SHARE * size
+                    name, end = _named(of, "n", k), _by_direction(s, np.asarray(state))
+                    yield f"{name} {how}", found[name][:, at : at + 1], end, limit
+
+
+def _named(of: str, when: str, k: int) -> str:
+    """The name in a graph of a hidden or cell state, before or after the steps, of a layer."""
+    return f"{of}{when}_{k}" if k else f"{of}{when}"
 
 
 def _stepped(run: Run, feed: dict[str, Array], last: bool) -> dict[str, Array]:
