@@ -120,21 +120,22 @@ def _as_learned(found: Network, graph: Graph, size: int) -> Network:
     Weights are the graph's; whatever only `learned` tells stands in the metadata.
     """
     known = plain_json(graph.metadata[LEARNED].encode())
-    arrays = {key: np.array(a, np.float64) for key, a in known["arrays"].items()}
-    layers = wire(plain_to_layers(known, arrays, 2)).graph
-    kept = {**found.parameters, **arrays}
-    own: tuple[dict[str, Array], dict[str, Array]] = {}, {}  # learnables, statistics
-    for layer in layers.layers:
-        for name in layer.values:
-            own[name not in layer.learnables][f"{layer.name}/{name}"] = kept[f"{layer.name}/{name}"]
+    kept: dict[str, Array] = {key: np.array(a, np.float64) for key, a in known["arrays"].items()}
+    layers = wire(plain_to_layers(known, kept, 2)).graph
+    kept = {**found.parameters, **kept}
+    learnables, statistics = (
+        {key: kept[key] for a in layers.layers for n in a.values
+         if (key := f"{a.name}/{n}") and (n in a.learnables) is which}
+        for which in (True, False)
+    )  # fmt: skip
     net = Network(
-        layers, own[0], statistics=own[1], dtype=found.dtype, losses=known["losses"],
+        layers, learnables, statistics=statistics, dtype=found.dtype, losses=known["losses"],
         data_format=known["data_format"], about=known["about"],
     )  # fmt: skip
     least: int = net.layers[0].min_length  # type: ignore[attr-defined]
     for length in _LENGTHS:
         trial = _Trial(graph, size, length + least - 1, False, net)
-        if not trial.distance(net, trial.values[graph.outputs[0]]).near:
+        if trial.distance(net, trial.values[graph.outputs[0]]):
             raise Refused(
                 f"describes in its metadata {LEARNED!r} another network than its graph is; export "
                 "it again, or remove these metadata."
@@ -173,13 +174,6 @@ class _Built(NamedTuple):
     layer: Layer
     node: Node
     output: str
-
-
-class _Distance(NamedTuple):
-    """How far outputs are from those of the graph, and whether rounding explains it."""
-
-    near: bool
-    largest: float
 
 
 class _Trial:
@@ -336,13 +330,13 @@ class _Trial:
     def compare(self, network: Network, built: Sequence[_Built]) -> None:
         """Refuse a network that gives something else, by the first node that differs."""
         worst = self.distance(network, self.values[self.graph.outputs[0]])
-        if worst.near:
+        if not worst:
             return
         ahead = len(network.layers) - len(built)
         for place, b in enumerate(built):
             part = [self.filled(a, network) for a in network.layers[: ahead + place + 1]]
             here = self.distance(assembled(part, self.dtype), self.values[b.output])
-            if not here.near:
+            if here:
                 break
         else:
             place, here = len(built), worst
@@ -355,15 +349,15 @@ class _Trial:
             )
         raise Refused(
             f"is not reproduced: {where}{node.title} differs from the layer built for it by "
-            f"{here.largest:.2g} on {self.B} sequences of {self.T} steps; {advice}.",
+            f"{here:.2g} on {self.B} sequences of {self.T} steps; {advice}.",
             place,
         )
 
-    def distance(self, network: Network, value: Array) -> _Distance:
-        """The distance of a network's outputs to a value of the graph, which is as wide.
+    def distance(self, network: Network, value: Array) -> float:
+        """The largest distance of a network's outputs to a value of the graph, or 0 if near enough.
 
-        Each output has its own limit, in its own size: how far it moves with all weights a little
-        off, as every rounding has such an effect.
+        Each output has a limit of its own size: how far it moves with all weights a little off, as
+        that is what rounding does to it.
         """
 
         def outputs(net: Network) -> Array:  # (B, T, F) or (B, F)
@@ -374,17 +368,17 @@ class _Trial:
         size = np.abs(y).max(axis=rows)  # (F,)
         rng, moved = np.random.default_rng(0), LEAST * size
         for _ in range(3):
-            weights = {
+            off = {
                 k: a * (1 + TOLERANCE * rng.choice([-1, 1], a.shape))
                 for k, a in network.parameters.items()
             }
-            off = np.abs(outputs(network.replace(parameters=weights)) - y).max(axis=rows)
-            moved = np.maximum(moved, off)
+            other = outputs(network.replace(parameters=off))
+            moved = np.maximum(moved, np.abs(other - y).max(axis=rows))
         limit = np.minimum(moved, MOST * size) + np.finfo(np.float32).tiny  # (F,)
         found = [np.abs(y - a.reshape(y.shape)) for a in self.arranged(value, y.ndim == 2)
                  if a.size == y.size]  # fmt: skip
-        each = [_Distance(bool((d <= limit).all()), float(d.max())) for d in found]
-        return min(each, key=lambda d: (not d.near, d.largest), default=_Distance(False, np.inf))
+        near = any((d <= limit).all() for d in found)
+        return 0.0 if near else min((float(d.max()) for d in found), default=np.inf)
 
     def filled(self, layer: Layer, network: Network) -> Layer:
         """A layer of a network with the arrays that it has there."""

@@ -104,10 +104,6 @@ def input_layers(D: int, before: Sequence[tuple[str, Array, str]]) -> list[Layer
     name = before[0][2]
     with np.errstate(divide="ignore"):
         deviation = 1 / factor
-    if (offset == -1).all():  # from -1 to 1, where the far end brings the same factor back
-        high = shift + 2 * deviation
-        if np.array_equal(np.float32(2 / (high - shift)), np.float32(factor)):
-            return [SequenceInput(D, "rescale-symmetric", min=shift, max=high, name=name)]
     layers: list[Layer] = [
         SequenceInput(D, "zscore", shift, standard_deviation=deviation, name=name)
     ]
