@@ -265,7 +265,7 @@ HIDDEN = {
                                else a), ".onnx", "deep", "holds another input.factor"),
     "classes in metadata": (emitted("onnx", 3, turned("classes")), ".onnx", "named", "is another"),
     "another self-test": (emitted("onnx", 1, lambda test: test._replace(scores=test.scores[::-1])),
-                          ".onnx", "named", "holds other scores of its self-test"),
+                          ".onnx", "named", GIVES + "scores of its self-test"),
     "classes in C": (emitted("c99", 0, renamed), ".c", "named", NAMED),
     "classes in JavaScript": (emitted("javascript", 0, renamed), ".js", "named", NAMED),
     "classes in a page": (emitted("page", 0, renamed), ".html", "named", NAMED),
