@@ -369,10 +369,10 @@ class _Trial:
         rng, moved = np.random.default_rng(0), LEAST * size
         for _ in range(3):
             off = {
-                k: a * (1 + TOLERANCE * rng.choice([-1, 1], a.shape))
+                k: np.where(rng.random(a.shape, np.float32) < 0.5, a + TOLERANCE * a, a)
                 for k, a in network.parameters.items()
             }
-            other = outputs(network.replace(parameters=off))
+            other = outputs(network.updated(off))
             moved = np.maximum(moved, np.abs(other - y).max(axis=rows))
         limit = np.minimum(moved, MOST * size) + np.finfo(np.float32).tiny  # (F,)
         found = [np.abs(y - a.reshape(y.shape)) for a in self.arranged(value, y.ndim == 2)
