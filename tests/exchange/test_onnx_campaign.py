@@ -76,7 +76,7 @@ def drawn_net(rng):
 @pytest.mark.campaign
 def test_a_drawn_network_comes_back_as_it_went(tmp_path):
     onnx = pytest.importorskip("onnx")
-    for case in range(campaigns.cases(800)):
+    for case in range(campaigns.cases(500)):
         rng = np.random.default_rng(case)
         net = drawn_net(rng)
         path = tmp_path / "m.onnx"
