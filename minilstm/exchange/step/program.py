@@ -8,12 +8,14 @@ transposed, inputs first: then a compiler computes many outputs at once, and no 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.checks import check_choice, check_whole, is_whole, shown
 from minilstm.layers import (
     LSTM,
     BatchNormalization,
@@ -145,6 +147,31 @@ _CAN = "LSTM, BiLSTM, FullyConnected, Softmax, Sigmoid, ReLU, BatchNormalization
 BITS = {"int16": 15, "int8": 7}
 
 
+def started_anew(net: Any) -> Network:
+    """The network as a file has it: from its first state, for (T, D) of any length.
+
+    Raises ValueError where it is no network, or one of complex numbers.
+    """
+    if not isinstance(net, Network):
+        raise ValueError(
+            f"net is {type(net).__name__}; give a Network, the first of the two that ml.train "
+            "returns."
+        )
+    if net.dtype.kind == "c":
+        raise ValueError(
+            f"the network computes in {net.dtype}, which no file holds; build it with "
+            "dtype='float64', from the real parts of its parameters."
+        )
+    plain = [
+        replace(a, min_length=1) if isinstance(a, SequenceInput) else a
+        for a in net.wiring.graph.layers
+    ]
+    return Network(
+        net.wiring.graph.named(plain), net.parameters, statistics=net.statistics,
+        classes=net.classes, dtype=net.dtype, losses=net.losses, about=net.about,
+    )  # fmt: skip
+
+
 def program_of(
     net: Network, weights: str = "float32", window: int | None = None, bits: int | None = None
 ) -> Program:
@@ -169,23 +196,34 @@ def program_of(
     >>> [(type(s.operation).__name__, s.inputs, s.outputs) for s in program.steps]
     [('Cell', 3, 8), ('Dense', 8, 2), ('Pointwise', 2, 2)]
     """
-    if weights not in ("float32", *BITS):
-        raise ValueError(f"weights is {weights!r}; choose 'float32', 'int16' or 'int8'.")
+    check_choice("weights", weights, ("float32", *BITS))
+    if window is not None:
+        check_whole("window", window, 1)
     most = BITS.get(weights, 0) + 1
-    if bits is not None and not (isinstance(bits, int) and 2 <= bits <= most):
+    if bits is not None and not (is_whole(bits, 2) and bits <= most):
         raise ValueError(
-            f"bits is {bits!r}; give a whole number from 2 to {most}, or None for all of them."
-            if weights in BITS
-            else f"bits is {bits!r}, but weights is 'float32'; choose weights='int8' or 'int16'."
+            f"bits is {shown(bits)}"
+            + (
+                f"; give a whole number from 2 to {most}, or None for all of them."
+                if weights in BITS
+                else ", but weights is 'float32'; choose weights='int8' or 'int16'."
+            )
         )
-    matrix = _matrix(weights, most if bits is None else bits)
+    matrix = _matrix(weights, most if bits is None else int(bits))
     _check_chain(net)
     steps: list[Step] = []
     by_layer = net.by_layer()
     for node in net.wiring.nodes:
         layer = node.layer
         arrays = {k: np.asarray(a, np.float64) for k, a in by_layer[layer.name].items()}
-        for operation in _operations(layer, arrays, matrix):
+        with np.errstate(over="ignore"):  # it is told
+            operations = _operations(layer, arrays, matrix)
+        for operation in operations:
+            if not all(np.isfinite(a).all() for a in arrays_of(operation)):
+                raise ValueError(
+                    f"{layer.title} multiplies or shifts by a number that float32 cannot hold; "
+                    "train it again on data that are scaled."
+                )
             inputs = node.in_shapes[0][0] if node.in_shapes else node.shapes[0][0]
             steps.append(Step(operation, layer.name, inputs, node.shapes[0][0], layer.keeps_last))
     both = next((s.name for s in steps if isinstance(s.operation, Both)), None)
@@ -200,7 +238,17 @@ def program_of(
         )
     first = net.wiring.nodes[0].shapes[0][0]
     outputs = net.wiring.shape(net.wiring.outputs[0])[0]
+    window = None if window is None else int(window)
     return Program(tuple(steps), first, outputs, window, *_names(net))
+
+
+def arrays_of(part: Any) -> Iterator[Array]:
+    """The arrays of an operation, those of its parts as well."""
+    if isinstance(part, np.ndarray):
+        yield part
+    elif isinstance(part, tuple):
+        for inner in part:
+            yield from arrays_of(inner)
 
 
 def _names(net: Network) -> tuple[Any, ...]:
@@ -324,7 +372,9 @@ def _matrix(kind: str, bits: int) -> Callable[[Array], Weights]:
         most = 2 ** (bits - 1) - 1
         # Largest magnitude of a row; a row of zeros has any factor.
         size = np.abs(rows).max(axis=1)  # (M,)
-        factors = _single(np.where(size > 0, size, 1.0) / most)  # (M,)
+        # A factor below the normal numbers has few digits left.
+        least = np.finfo(np.float32).tiny
+        factors = _single(np.maximum(np.where(size > 0, size, 1.0) / most, least))  # (M,)
         numbers = np.round(rows / factors[:, None].astype(np.float64))  # (M, K)
         return Weights(
             np.ascontiguousarray(np.clip(numbers, -most, most).T, np.dtype(kind)), factors

@@ -1,0 +1,79 @@
+"""What an exported file says of itself in words, and what of a network it has no place for.
+Names come from data and may be anything, so every line is plain text.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minilstm.exchange.step.program import PASSING, Program
+from minilstm.layers import BatchNormalization
+from minilstm.network.network import Network
+from minilstm.version import __version__
+
+
+def facts_of(net: Network, named: bool, program: Program) -> dict[str, Any]:
+    """What is known of inputs and scores: names, units, rate; None where it is not.
+
+    `named` says whether the highest score means a label.
+    """
+    about = net.about or {}
+    known = about.get("features") or []
+    first: Any = net.layers[net.wiring.inputs[0]]
+    classes = net.classes.tolist() if isinstance(net.classes, np.ndarray) else about.get("targets")
+    return {
+        "classes": classes and [str(c) for c in classes],
+        "named": named,
+        "features": list(first.feature_names or [f["name"] for f in known]) or None,
+        "units": [f["unit"] for f in known] or [None] * program.inputs,
+        "rate": about.get("rate"),
+    }
+
+
+def lines_of(net: Network, facts: dict[str, Any], weights: str, check: bool) -> list[str]:
+    """Lines that tell a reader what the file is; none of them has letters that UTF-8 has not."""
+    lines = [f"Written by minilstm {__version__}; {weights} weights."]
+    lines += [f"  {layer.label}" for layer in net.layers]
+    if facts["classes"]:
+        lines.append(f"Scores, in this order: {', '.join(facts['classes'])}.")
+    if facts["features"]:
+        units = [f" ({unit})" if unit else "" for unit in facts["units"]]
+        named = map("".join, zip(facts["features"], units, strict=True))
+        lines.append(f"Inputs, in this order: {', '.join(named)}.")
+    if facts["rate"]:
+        lines.append(f"Steps a second: {facts['rate']:g}.")
+    if not check:
+        lines.append("NOT CHECKED: nobody has compared this file with the network.")
+    return [line.encode("utf-8", "replace").decode() for line in lines]
+
+
+def left_out(net: Network, kind: str) -> tuple[str, ...]:
+    """What of the network does not stand in a file, so that who reads it has to know it.
+
+    Examples
+    --------
+    >>> from minilstm.layers import LSTM, SequenceInput
+    >>> net = Network([SequenceInput(3, min_length=5), LSTM(4)], rng=np.random.default_rng(0))
+    >>> left_out(net, ".safetensors")
+    ('min_length=5', 'the order of layers, and what stands between those with arrays')
+    """
+    first: Any = net.layers[net.wiring.inputs[0]]
+    found = [f"min_length={first.min_length}"] if first.min_length > 1 else []
+    if net.data_format != "auto":
+        found.append(f"data_format={net.data_format!r}, as it takes (time, features)")
+    if kind == ".safetensors":
+        found.append("the order of layers, and what stands between those with arrays")
+        epsilons = [a for a in net.layers if isinstance(a, BatchNormalization)]
+        found += [f"epsilon={a.epsilon:g} of {a.name!r}" for a in epsilons if a.epsilon != 1e-5]
+    if kind == ".json":
+        found.append("names of layers")
+        if any(isinstance(a, PASSING) for a in net.layers):
+            found.append("layers that act in training alone")
+    if kind in (".safetensors", ".json"):
+        if net.classes is not None:
+            found.append("classes")
+        if first.feature_names or net.about:
+            found.append("what is known of the data")
+    return tuple(found)
