@@ -229,6 +229,7 @@ REFUSED = {
                                    "has no n.bias; save the whole state dict."),
     "shapes": ({**LSTM, "bias_ih_l0": np.zeros(7), "bias_hh_l0": np.zeros(8)},
                "has weight_hh_l0 (8, 2) beside (8, 3), which do not make an LSTM."),
+    "no arrays": ({}, "holds no arrays; save the state dict of a trained network."),
     "infinite": ({"weight": np.full((1, 1), np.inf)},
                  "holds NaN or infinity in weight; give it finite numbers."),
 }  # fmt: skip

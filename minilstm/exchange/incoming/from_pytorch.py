@@ -156,6 +156,8 @@ def filled(modules: Sequence[Module], layers: Sequence[Layer], ordered: bool = T
 
     `ordered` says whether the order of the modules is that in which a program made them.
     """
+    if not modules:
+        raise Refused("holds no arrays; save the state dict of a trained network.")
     left, guessed = list(modules), set[str]()
     chain: list[Layer] = []
     width = None

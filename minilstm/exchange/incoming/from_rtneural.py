@@ -85,6 +85,9 @@ def _rtneural(plain: Any) -> list[Layer]:
             width = len(W) if width is None else width
         else:
             raise Refused(f"has {what}, which minilstm has not; train the network without it.")
+        told = layer.get("shape", [None])[-1:]
+        if arrays and told not in ([None], [len(bias) // (4 if kind == "lstm" else 1)]):
+            raise Refused(f"has {what} of shape {told} beside other arrays; write it again.")
         if not isinstance(function, str) or function not in _FUNCTIONS:
             raise Refused(
                 f"has {what} with the function {str(function)[:40]!r}, which minilstm has not; use "
@@ -92,6 +95,8 @@ def _rtneural(plain: Any) -> list[Layer]:
             )
         made = _FUNCTIONS[function]
         chain += [] if made is None else [made()]
+    if plain.get("in_shape", [width])[-1:] not in ([width], [None]):
+        raise Refused(f"has in_shape {plain['in_shape']} beside {width} inputs; write it again.")
     if width is None:
         raise Refused("has no layer with weights; save the whole trained model.")
     return [SequenceInput(width), *chain]

@@ -205,7 +205,7 @@ def _linear(name: str, where: str, leaves: dict[str, Array]) -> Module:
     weight = leaves.get("weight")
     if set(leaves) == {"bias"}:
         raise Refused(f"has no {where}weight; save the whole state dict.")
-    for leaf, array in leaves.items():
+    for leaf, array in sorted(leaves.items(), key=lambda item: item[0] == "bias"):
         ok = leaf in ("weight", "bias") and weight is not None and weight.ndim == 2
         if not ok or (leaf == "bias" and array.shape != weight.shape[:1]):  # type: ignore[union-attr]
             raise _strange(where + leaf, array)
