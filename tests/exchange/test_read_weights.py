@@ -170,8 +170,7 @@ REFUSED = {
     "twice.safetensors": (header(b'{"a": 1, "a": 2}'),
                           "has a name twice in its JSON; write it again."),
     "objects.npz": (zipped({"a.npy": npy(np.array([{}]), allow_pickle=True)}),
-                    "holds Python objects or text in a.npy, which are never loaded; write arrays "
-                    "of numbers only."),
+                    "holds object in a.npy; write arrays of real numbers only."),
     "brackets.json": (b"[" + b"{}," * 99_999 + b"{}]", "holds little but brackets; get the file "
                       "from a source that you trust."),
     "wavenet.nam": (b'{"architecture": "WaveNet", "config": {}}',

@@ -3,6 +3,7 @@ Each function says in C what `exchange.step.arithmetic` says in NumPy, operation
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from minilstm.exchange.step import arithmetic as a
@@ -43,11 +44,7 @@ def string(text: str) -> str:
     >>> print(string('say "w\\u00e4"'))
     "say \\"w\\303\\244\\""
     """
-    try:
-        data = text.encode()
-    except UnicodeEncodeError:
-        data = b"\0"
-    if 0 in data:
+    if re.search("[\0\ud800-\udfff]", text):
         raise ValueError(
             f"a class or a feature is called {text!r}, and a text of C ends at NUL and is UTF-8; "
             "call it something else, or export to .js."
@@ -55,7 +52,7 @@ def string(text: str) -> str:
     plain = set(range(32, 127)) - set(map(ord, '"\\\\?'))
     return '"' + "".join(
         chr(b) if b in plain else f"\\{chr(b)}" if 32 <= b < 127 else f"\\{b:03o}"
-        for b in data
+        for b in text.encode()
     ) + '"'  # fmt: skip
 
 

@@ -6,8 +6,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from minilstm.exchange.step.program import PASSING, Program
 from minilstm.layers import BatchNormalization
 from minilstm.network.network import Network
@@ -20,16 +18,11 @@ def facts_of(net: Network, named: bool, program: Program) -> dict[str, Any]:
     `named` says whether the highest score means a label.
     """
     about = net.about or {}
-    known = about.get("features") or []
-    first: Any = net.layers[net.wiring.inputs[0]]
-    classes = net.classes.tolist() if isinstance(net.classes, np.ndarray) else about.get("targets")
+    units = [f["unit"] for f in about.get("features") or ()] or [None] * program.inputs
     return {
-        "classes": classes and [str(c) for c in classes],
-        "named": named,
-        "features": list(first.feature_names or [f["name"] for f in known]) or None,
-        "units": [f["unit"] for f in known] or [None] * program.inputs,
+        "classes": program.classes, "named": named, "features": program.features, "units": units,
         "rate": about.get("rate"),
-    }
+    }  # fmt: skip
 
 
 def lines_of(net: Network, facts: dict[str, Any], weights: str, check: bool) -> list[str]:
@@ -50,23 +43,15 @@ def lines_of(net: Network, facts: dict[str, Any], weights: str, check: bool) -> 
 
 
 def left_out(net: Network, kind: str) -> tuple[str, ...]:
-    """What of the network does not stand in a file, so that who reads it has to know it.
-
-    Examples
-    --------
-    >>> from minilstm.layers import LSTM, SequenceInput
-    >>> net = Network([SequenceInput(3, min_length=5), LSTM(4)], rng=np.random.default_rng(0))
-    >>> left_out(net, ".safetensors")
-    ('min_length=5', 'the order of layers, and what stands between those with arrays')
-    """
+    """What of the network does not stand in a file, so that who reads it has to know it."""
     first: Any = net.layers[net.wiring.inputs[0]]
     found = [f"min_length={first.min_length}"] if first.min_length > 1 else []
     if net.data_format != "auto":
         found.append(f"data_format={net.data_format!r}, as it takes (time, features)")
     if kind == ".safetensors":
         found.append("the order of layers, and what stands between those with arrays")
-        epsilons = [a for a in net.layers if isinstance(a, BatchNormalization)]
-        found += [f"epsilon={a.epsilon:g} of {a.name!r}" for a in epsilons if a.epsilon != 1e-5]
+        found += [f"epsilon={a.epsilon:g} of {a.name!r}" for a in net.layers
+                  if isinstance(a, BatchNormalization) and a.epsilon != 1e-5]  # fmt: skip
     if kind == ".json":
         found.append("names of layers")
         if any(isinstance(a, PASSING) for a in net.layers):

@@ -162,14 +162,11 @@ def started_anew(net: Any) -> Network:
             f"the network computes in {net.dtype}, which no file holds; build it with "
             "dtype='float64', from the real parts of its parameters."
         )
-    plain = [
-        replace(a, min_length=1) if isinstance(a, SequenceInput) else a
-        for a in net.wiring.graph.layers
-    ]
-    return Network(
-        net.wiring.graph.named(plain), net.parameters, statistics=net.statistics,
-        classes=net.classes, dtype=net.dtype, losses=net.losses, about=net.about,
-    )  # fmt: skip
+    graph = net.wiring.graph
+    graph = graph.named([replace(a, min_length=1) if a.kind == "sequence_input" else a
+                         for a in graph.layers])  # fmt: skip
+    return Network(graph, net.parameters, statistics=net.statistics, classes=net.classes,
+                   dtype=net.dtype, losses=net.losses, about=net.about)  # fmt: skip
 
 
 def program_of(
@@ -199,16 +196,13 @@ def program_of(
     check_choice("weights", weights, ("float32", *BITS))
     if window is not None:
         check_whole("window", window, 1)
+        window = int(window)
     most = BITS.get(weights, 0) + 1
     if bits is not None and not (is_whole(bits, 2) and bits <= most):
-        raise ValueError(
-            f"bits is {shown(bits)}"
-            + (
-                f"; give a whole number from 2 to {most}, or None for all of them."
-                if weights in BITS
-                else ", but weights is 'float32'; choose weights='int8' or 'int16'."
-            )
-        )
+        wanted = f"; give a whole number from 2 to {most}, or None for all of them."
+        if weights not in BITS:
+            wanted = ", but weights is 'float32'; choose weights='int8' or 'int16'."
+        raise ValueError(f"bits is {shown(bits)}{wanted}")
     matrix = _matrix(weights, most if bits is None else int(bits))
     _check_chain(net)
     steps: list[Step] = []
@@ -221,8 +215,8 @@ def program_of(
         for operation in operations:
             if not all(np.isfinite(a).all() for a in arrays_of(operation)):
                 raise ValueError(
-                    f"{layer.title} multiplies or shifts by a number that float32 cannot hold; "
-                    "train it again on data that are scaled."
+                    f"{layer.title} works with a number that float32 cannot hold; train it again "
+                    "with a lower learning rate, or scale its data."
                 )
             inputs = node.in_shapes[0][0] if node.in_shapes else node.shapes[0][0]
             steps.append(Step(operation, layer.name, inputs, node.shapes[0][0], layer.keeps_last))
@@ -238,7 +232,6 @@ def program_of(
         )
     first = net.wiring.nodes[0].shapes[0][0]
     outputs = net.wiring.shape(net.wiring.outputs[0])[0]
-    window = None if window is None else int(window)
     return Program(tuple(steps), first, outputs, window, *_names(net))
 
 
@@ -287,13 +280,6 @@ def _check_chain(net: Network) -> None:
                 f"{node.layer.title} cannot be exported: a chain of {_CAN} over vectors can; "
                 "export the part of the network that is one."
             )
-    for key, value in {**net.parameters, **net.statistics}.items():
-        with np.errstate(over="ignore"):
-            if not np.isfinite(np.asarray(value, np.float32)).all():
-                raise ValueError(
-                    f"{key} of the network holds a number that float32 cannot; train it again "
-                    "with a lower learning rate, or scale its data."
-                )
 
 
 def _operations(

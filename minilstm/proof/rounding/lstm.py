@@ -46,7 +46,6 @@ class Accuracy(NamedTuple):
 
 
 SIGMOID, TANH = Accuracy(3.0, 2.5), Accuracy(4.0, 0.0)
-_SOFTSIGN, _HARD, _RELU = Accuracy(2.1, 0.0), Accuracy(1.1, 1.1), Accuracy(0.0, 0.0)
 EXP, LOG = Accuracy(5.2, 0.0), Accuracy(8.0, 0.0)
 # Largest second derivatives: sigmoid'' is 1 / (6 sqrt 3) at most, tanh'' 4 / (3 sqrt 3).
 _CURVE_SIGMOID, _CURVE_TANH = 0.09623, 0.76981
@@ -94,10 +93,11 @@ class _Value(NamedTuple):
 _FUNCTIONS: dict[str, tuple[Accuracy, Callable[[_Value], Array]]] = {
     "sigmoid": (SIGMOID, lambda z: _CURVE_SIGMOID / 2 * z.error**2),
     "tanh": (TANH, lambda z: _CURVE_TANH / 2 * z.error**2),
-    "softsign": (_SOFTSIGN, lambda z: z.error**2),
-    "hard-sigmoid": (_HARD, lambda z: 0.2 * z.error * (abs(abs(z.exact) - 2.5) <= z.error)),
-    "relu": (_RELU, lambda z: z.error * (abs(z.exact) <= z.error)),
-}
+    "softsign": (Accuracy(2.1, 0.0), lambda z: z.error**2),
+    "hard-sigmoid": (Accuracy(1.1, 1.1),
+                     lambda z: 0.2 * z.error * (abs(abs(z.exact) - 2.5) <= z.error)),
+    "relu": (Accuracy(0.0, 0.0), lambda z: z.error * (abs(z.exact) <= z.error)),
+}  # fmt: skip
 # What backward needs of one step, (H,) each: i, f, g, o, tanh_c, c_prev, h_prev.
 _Step = tuple[_Value, _Value, _Value, _Value, _Value, _Value, _Value]
 

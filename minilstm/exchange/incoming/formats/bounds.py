@@ -31,7 +31,6 @@ _DAMAGE = (EOFError, IndexError, ArithmeticError, UnicodeError, json.JSONDecodeE
 _STAND_INS = {
     b"version https://git-lfs": "a pointer of Git LFS, not the file; run git lfs pull",
     b"<!doctype html": "a web page, not the file; download the file itself",
-    b"<html": "a web page, not the file; download the file itself",
 }
 _ROOM = 1 << 16  # bytes that even the smallest file may grow by
 
@@ -61,15 +60,12 @@ def told(path: Path) -> Iterator[None]:
         raise ModelFileError(f"{path} {said}") from None
     except NONSENSE as error:
         said = " ".join(str(error).split()).replace(". ", ", ").rstrip(".")
-        what = shortened(said, 200) or type(error).__name__
+        what = "it lacks " * isinstance(error, KeyError) + shortened(said, 200)
+        what = what or type(error).__name__
+        told = f"holds what files of its kind do not ({what}); write it again."
         if isinstance(error, _DAMAGE):
-            raise ModelFileError(
-                f"{path} is no whole file of its kind ({what}); copy it again, or write it again."
-            ) from error
-        what = f"it lacks {what}" if isinstance(error, KeyError) else what
-        raise ModelFileError(
-            f"{path} holds what files of its kind do not ({what}); write it again."
-        ) from error
+            told = f"is no whole file of its kind ({what}); copy it again, or write it again."
+        raise ModelFileError(f"{path} {told}") from error
 
 
 def file_bytes(path: Any) -> tuple[Path, bytes]:
