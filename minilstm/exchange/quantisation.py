@@ -14,14 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from minilstm.checks import check_choice, check_whole, shown
 from minilstm.exchange.step.dequantized import dequantized
-from minilstm.exchange.step.program import (
-    BITS,
-    Pointwise,
-    Program,
-    arrays_of,
-    program_of,
-    started_anew,
-)
+from minilstm.exchange.step.program import BITS, Pointwise, Program, program_of, started_anew
 from minilstm.exchange.step.selftest import check_scores, draw_rows
 from minilstm.network.network import Network
 
@@ -133,7 +126,7 @@ def quantisation_report(
     drift = []
     for n in () if whole_only else steps:
         drift.append(Drift(int(n), *_compared(net, rounded, draw_rows(net, n), _LAST, named)))
-    sizes = sizes_of(program_of(net, "float32", window)), sizes_of(program)
+    sizes = program_of(net, "float32", window).bytes, program.bytes
     whole = BITS[weights] + 1 if bits is None else int(bits)
     return QuantisationReport(weights, whole, *sizes, change, changed, labels, tuple(drift))
 
@@ -163,8 +156,3 @@ def _rows(scores: Any) -> Array:
         return np.concatenate([np.atleast_2d(s) for s in scores])
     array = np.asarray(scores)
     return np.atleast_2d(array.reshape(-1, array.shape[-1]))
-
-
-def sizes_of(program: Program) -> int:
-    """Bytes of the arrays of all operations."""
-    return sum(int(a.nbytes) for s in program.steps for a in arrays_of(s.operation))

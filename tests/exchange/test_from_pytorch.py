@@ -144,24 +144,18 @@ def test_no_bias_is_a_bias_of_zero_and_two_are_added(tmp_path):
     assert np.array_equal(net.parameters["lstm/bias"], biases["bias_ih"] + biases["bias_hh"])
 
 
-CELL = {"lstm.weight_ih_l0": (8, 3), "lstm.weight_hh_l0": (8, 2), "lstm.bias_ih_l0": (8,)}
-TOP = {"fc.weight": (2, 2), "fc.bias": (2,)}
-
-
-def drawn(shapes, dtype="f4"):
-    rng = np.random.default_rng(0)
-    return {k: rng.standard_normal(s).astype(dtype) for k, s in shapes.items()}
-
-
 def test_arrays_that_are_another_come_back(tmp_path):
     """As `save_model` of safetensors writes what a module holds twice."""
-    arrays = drawn({**CELL, **TOP, "head.weight": (2, 2)})
+    arrays = ml.read_weights(FILES / "plain.pt")
+    del arrays["lstm.bias_hh_l0"]
+    arrays["head.weight"] = np.eye(2, dtype="f4")
     told = {"lstm.bias_hh_l0": "lstm.bias_ih_l0", "head.bias": "fc.bias", "format": "pt"}
     path = saved(tmp_path, arrays, told=told)
     found = ml.read_weights(path)
     assert [*found][-2:] == ["head.bias", "lstm.bias_hh_l0"] and len(found) == 8
     found["head.bias"] += 1  # an array of its own
-    layers = [ml.LSTM(2), ml.FullyConnected(2, name="fc"), ml.FullyConnected(2, name="head")]
+    assert np.array_equal(found["fc.bias"], arrays["fc.bias"])
+    layers = [*PLAIN[:1], ml.FullyConnected(2, name="fc"), ml.FullyConnected(2, name="head")]
     net = ml.from_pytorch(path, layers)
     assert np.array_equal(net.parameters["lstm/bias"], 2 * arrays["lstm.bias_ih_l0"])
     assert np.array_equal(net.parameters["head/bias"], arrays["fc.bias"])
@@ -171,13 +165,12 @@ def test_arrays_that_are_another_come_back(tmp_path):
 
 
 def test_half_precision_is_widened_before_biases_are_added(tmp_path):
-    arrays = drawn({**CELL, **TOP, "lstm.bias_hh_l0": (8,)}, "f2")
+    arrays = {k: a.astype("f2") for k, a in ml.read_weights(FILES / "plain.pt").items()}
     arrays["lstm.bias_ih_l0"][:2] = arrays["lstm.bias_hh_l0"][:2] = 60_000
-    layers = [ml.LSTM(2), ml.FullyConnected(2)]
-    net = ml.from_pytorch(saved(tmp_path, arrays), layers)
-    wide = ml.from_pytorch(saved(tmp_path, {k: a.astype("f4") for k, a in arrays.items()}), layers)
+    wide = {k: a.astype("f4") for k, a in arrays.items()}
+    net, other = (ml.from_pytorch(saved(tmp_path, a), PLAIN) for a in (arrays, wide))
     assert net.dtype == np.float32 and net.parameters["lstm/bias"][0] == 120_000
-    assert all(np.array_equal(a, wide.parameters[k]) for k, a in net.parameters.items())
+    assert all(np.array_equal(a, other.parameters[k]) for k, a in net.parameters.items())
 
 
 def test_values_of_a_layer_are_not_overwritten():

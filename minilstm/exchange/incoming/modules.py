@@ -151,10 +151,9 @@ def _recurrent(name: str, where: str, leaves: dict[str, Array]) -> list[Module]:
         for direction in ("", "_reverse")[: 1 + both]:
             label = f"{where}weight_hh_l{number}{direction}"
             cell = parts.get((number, direction), {})
-            for part in wanted:
-                if part not in cell:
-                    missing = label.replace("weight_hh", part)
-                    raise Refused(f"has no {missing}; save the whole state dict.")
+            for part in (p for p in wanted if p not in cell):
+                missing = label.replace("weight_hh", part)
+                raise Refused(f"has no {missing}; save the whole state dict.")
             cells.append(_cell(label, cell))
         if len({(a.shape, b.shape) for a, b, _ in cells}) > 1:
             raise Refused(f"has two directions of different sizes in {name or 'its LSTM'}.")
@@ -188,9 +187,9 @@ def _cell(label: str, cell: dict[str, Array]) -> tuple[Array, Array, Array]:
 def _normalization(name: str, where: str, leaves: dict[str, Array]) -> Module:
     """An nn.BatchNorm1d; without `affine` it scales by 1."""
     mean = leaves["running_mean"]
-    for leaf in ("running_var", *(("weight", "bias") if {"weight", "bias"} & set(leaves) else ())):
-        if leaf not in leaves:
-            raise Refused(f"has no {where}{leaf}; save the whole state dict.")
+    both = ("weight", "bias") if {"weight", "bias"} & set(leaves) else ()
+    for leaf in {"running_var", *both} - set(leaves):
+        raise Refused(f"has no {where}{leaf}; save the whole state dict.")
     full = {"weight": np.ones_like(mean), "bias": np.zeros_like(mean), **leaves}
     full.pop("num_batches_tracked", None)  # only training counts on it
     for leaf, array in full.items():

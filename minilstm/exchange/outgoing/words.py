@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from minilstm.exchange.step.program import PASSING, Program
+from minilstm.exchange.step.program import Program
 from minilstm.layers import BatchNormalization
 from minilstm.network.network import Network
 from minilstm.version import __version__
@@ -53,9 +53,7 @@ def left_out(net: Network, kind: str) -> tuple[str, ...]:
         found += [f"epsilon={a.epsilon:g} of {a.name!r}" for a in net.layers
                   if isinstance(a, BatchNormalization) and a.epsilon != 1e-5]  # fmt: skip
     if kind == ".json":
-        found.append("names of layers")
-        if any(isinstance(a, PASSING) for a in net.layers):
-            found.append("layers that act in training alone")
+        found.append("names of layers, and what acts in training alone")
     if kind in (".safetensors", ".json"):
         if net.classes is not None:
             found.append("classes")

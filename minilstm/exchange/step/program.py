@@ -131,6 +131,11 @@ class Program(NamedTuple):
         return tuple(c for op in found for c in ([op] if isinstance(op, Cell) else op))
 
     @property
+    def bytes(self) -> int:
+        """Those of the arrays of all operations."""
+        return sum(int(a.nbytes) for s in self.steps for a in arrays_of(s.operation))
+
+    @property
     def functions(self) -> list[str]:
         """The functions that the operations need, sorted."""
         points = {s.operation.function for s in self.steps if isinstance(s.operation, Pointwise)}
