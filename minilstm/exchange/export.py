@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.backend import use_backend
-from minilstm.checks import check_flag, check_number
+from minilstm.checks import check_choice, check_flag, check_number
 from minilstm.errors import DataError
 from minilstm.exchange.incoming.formats.bounds import Refused
 from minilstm.exchange.incoming.formats.safetensors import write_safetensors
@@ -38,7 +38,7 @@ from minilstm.exchange.quantisation import (
 )
 from minilstm.exchange.step.dequantized import dequantized
 from minilstm.exchange.step.names import checked_name
-from minilstm.exchange.step.program import Program, program_of, started_anew
+from minilstm.exchange.step.program import BITS, Program, program_of, started_anew
 from minilstm.exchange.step.selftest import SelfTest, check_scores, draw_rows, rows_of_test
 from minilstm.files import write_atomically
 from minilstm.layers import BiLSTM
@@ -156,6 +156,7 @@ def export(
     plain = started_anew(net)
     checked_name(name)
     check_flag("check", check)
+    check_choice("weights", weights, ("float32", *BITS))
     check_target(target)
     if weights != "float32" and kind not in OURS:
         raise ValueError(

@@ -112,7 +112,7 @@ def quantisation_report(
     letters = "auto" if x is None else getattr(net, "data_format", "auto")
     net = started_anew(net)
     check_choice("weights", weights, tuple(BITS))
-    if isinstance(steps, str) or not isinstance(steps, Iterable):
+    if isinstance(steps, str) or not isinstance(steps, Iterable) or not np.ndim(steps):
         raise ValueError(f"steps is {shown(steps)}; give a list of whole numbers, such as [1000].")
     steps = tuple(steps)
     for n in steps:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from minilstm.checks import shown
 from minilstm.exchange.incoming.formats.bounds import Array, Refused, file_bytes, plain_json, told
 from minilstm.exchange.incoming.formats.json_files import nam_arrays, rtneural_arrays
 from minilstm.exchange.incoming.from_pytorch import assembled, labelled
@@ -37,10 +38,14 @@ def from_rtneural(
 
     Raises
     ------
+    ValueError
+        The classes are not as many as the scores, or dtype is another.
     ModelFileError
         The file is damaged, or has a layer, a function or an array that minilstm has not; the
         sentence names it.
     """
+    if dtype not in ("float32", "float64", np.float32, np.float64):
+        raise ValueError(f"dtype is {shown(dtype)}; give 'float32' or 'float64'.")
     found, data = file_bytes(path)
     with told(found):
         plain = plain_json(data)

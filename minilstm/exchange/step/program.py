@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.checks import check_choice, check_whole, is_whole, shown
+from minilstm.checks import check_whole, is_whole, shown
 from minilstm.layers import (
     LSTM,
     BatchNormalization,
@@ -148,6 +148,7 @@ class Program(NamedTuple):
 
 
 _CAN = "LSTM, BiLSTM, FullyConnected, Softmax, Sigmoid, ReLU, BatchNormalization and Dropout"
+LONGEST = 100_000  # steps of a window
 #: bits of a whole number
 BITS = {"int16": 15, "int8": 7}
 
@@ -198,9 +199,8 @@ def program_of(
     >>> [(type(s.operation).__name__, s.inputs, s.outputs) for s in program.steps]
     [('Cell', 3, 8), ('Dense', 8, 2), ('Pointwise', 2, 2)]
     """
-    check_choice("weights", weights, ("float32", *BITS))
     if window is not None:
-        check_whole("window", window, 1)
+        check_whole("window", window, 1, LONGEST)
         window = int(window)
     most = BITS.get(weights, 0) + 1
     if bits is not None and not (is_whole(bits, 2) and bits <= most):
