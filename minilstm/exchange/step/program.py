@@ -169,7 +169,7 @@ def started_anew(net: Any) -> Network:
             "dtype='float64', from the real parts of its parameters."
         )
     graph = net.wiring.graph
-    graph = graph.named([replace(a, min_length=1) if a.kind == "sequence_input" else a
+    graph = graph.named([replace(a, min_length=1) if isinstance(a, SequenceInput) else a
                          for a in graph.layers])  # fmt: skip
     return Network(graph, net.parameters, statistics=net.statistics, classes=net.classes,
                    dtype=net.dtype, losses=net.losses, about=net.about)  # fmt: skip
