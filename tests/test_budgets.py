@@ -24,11 +24,12 @@ BUDGETS = {
     # What a layer does inside, and its pictures, took 500 (180 of them in the engine).
     # Models that leave the house and come in took 6,100: an emitter or a reader for each kind of
     # file, each with the check that proves it.
-    # ONNX proved in batches, from any state, by steps and read back took 330.
+    # ONNX proved in batches, from any state, by steps and read back took 330; what files leave out,
+    # name twice or cannot hold took 170.
     # Checkpoints that hold a training, and going on from them, took 720 (660 in the engine).
     # A checker for everybody's backward pass took 5,900, all of them in `proof`.
-    "package": (71_660, ["minilstm", "kernels"]),
-    "engine": (17_460, [f"minilstm/{room}" for room in ENGINE]),
+    "package": (71_850, ["minilstm", "kernels"]),
+    "engine": (17_500, [f"minilstm/{room}" for room in ENGINE]),
     # 8,200 was the aim. The names and causes of 456 mistakes take 1,660 lines word for word,
     # and what the rest repeated is said once. Never a wrong verdict took 500: differences that find
     # f's own scale, extended precision, and what was not tested or cannot be judged. Code as people
@@ -39,7 +40,7 @@ BUDGETS = {
     # Every advice, option, kind of array and kind of damage has its row in a table; those of
     # files of other programs took 440. Two thousand drawn functions took 500. Layers as people keep
     # them, 120 planted mistakes in 40 functions and the other checkers beside ours took 3,300.
-    "tests": (56_390, ["tests"]),
+    "tests": (56_690, ["tests"]),
 }
 MOST_ENTRIES = 12  # of a room, beside its page and its `__init__.py`
 PAGE_LINES = 40

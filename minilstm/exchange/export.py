@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.backend import use_backend
-from minilstm.checks import check_flag, check_number, check_whole
+from minilstm.checks import check_choice, check_flag, check_number
 from minilstm.errors import DataError
 from minilstm.exchange.incoming.formats.bounds import Refused
 from minilstm.exchange.incoming.formats.safetensors import write_safetensors
@@ -26,6 +26,7 @@ from minilstm.exchange.outgoing.page import page
 from minilstm.exchange.outgoing.rtneural import rtneural
 from minilstm.exchange.outgoing.state_dict import state_dict
 from minilstm.exchange.outgoing.wasm import wasm
+from minilstm.exchange.outgoing.words import facts_of, left_out, lines_of
 from minilstm.exchange.proving import runners
 from minilstm.exchange.proving.bound import largest_difference
 from minilstm.exchange.proving.evaluator import hash_of, run_rows, run_window
@@ -40,14 +41,13 @@ from minilstm.exchange.quantisation import (
 )
 from minilstm.exchange.step.dequantized import dequantized
 from minilstm.exchange.step.names import checked_name
-from minilstm.exchange.step.program import Program, program_of
-from minilstm.exchange.step.selftest import SelfTest, draw_rows, rows_of_test
+from minilstm.exchange.step.program import BITS, Program, program_of, started_anew
+from minilstm.exchange.step.selftest import SelfTest, check_scores, draw_rows, rows_of_test
 from minilstm.files import write_atomically
 from minilstm.layers import BiLSTM
 from minilstm.network.model_contents import check_classes
 from minilstm.network.network import Network
 from minilstm.paths import as_path, check_target
-from minilstm.version import __version__
 
 Array = NDArray[Any]
 OURS = (".c", ".js", ".wasm", ".html")  # whose scores have one set of bits
@@ -73,9 +73,12 @@ class ExportReport(NamedTuple):
     moves: float = 0.0  # how far a score moved over these steps
     still: bool = False  # whether all moved no further than rounding may, which proves little
     quantisation: QuantisationReport | None = None  # of whole-number weights
+    left_out: tuple[str, ...] = ()  # what of the network the file has no place for
 
     def __str__(self) -> str:
-        bound = "" if self.bound is None else f" (rounding alone may make {self.bound:.2g})"
+        bound = f" (rounding alone may make {self.bound:.2g})" if self.bound is not None else (
+            " (how much rounding alone may make is not known)" if self.quantisation is None else ""
+        )  # fmt: skip
         which = "" if self.quantisation is None else " of these weights"
         labels = "" if self.labels_changed is None else f", {self.labels_changed} labels changed"
         proof = (
@@ -87,7 +90,8 @@ class ExportReport(NamedTuple):
         if self.proved_by and self.still:
             proof += ", which proves little: its scores do not move with its inputs"
         bits = f"; bits {self.bits}" if self.bits else ""
-        said = f"{self.path}: {self.bytes:,} bytes, {self.weights} weights; {proof}{bits}"
+        missing = "; not in the file: " * bool(self.left_out) + "; ".join(self.left_out)
+        said = f"{self.path}: {self.bytes:,} bytes, {self.weights} weights; {proof}{bits}{missing}"
         return said if self.quantisation is None else f"{said}\n{self.quantisation}"
 
 
@@ -152,10 +156,12 @@ def export(
             f"path {str(target)!r} ends in {kind!r}, but an export ends in {', '.join(KINDS[:-1])} "
             f"or {KINDS[-1]}: rename it."
         )
+    plain = started_anew(net)
     checked_name(name)
     check_flag("check", check)
     if net.classes is not None:
         check_classes(net.wiring, net.classes)
+    check_choice("weights", weights, ("float32", *BITS))
     check_target(target)
     if weights != "float32" and kind not in OURS:
         raise ValueError(
@@ -165,10 +171,12 @@ def export(
     if most_changed is not None:
         check_number("most_changed", most_changed, "from 0 to 1", lambda v: 0 <= v <= 1)
     program = program_of(net, weights, _window(net, window, kind), bits)
+    test = _self_test(plain, program)
     judged = _judged(net, program, weights, bits, x, most_changed)
-    test = _self_test(net, program)
-    facts = _facts(net, program)
-    about = _about(net, facts, weights, check)
+    if kind == ".safetensors":
+        weights = net.dtype.name
+    facts = facts_of(net, names_classes(net, program), program)
+    about = lines_of(net, facts, weights, check)
     try:
         content, run = _content(kind, net, program, test, name, about, facts)
     except UnicodeEncodeError as error:  # half of a surrogate pair
@@ -180,12 +188,12 @@ def export(
         str(target), kind[1:], len(content), weights, "", "check=False", 0.0, "", None,
         f"{test.bits:08x}" if kind in OURS else None, 0, 0,
     )  # fmt: skip
-    report = report._replace(quantisation=judged)
+    report = report._replace(quantisation=judged, left_out=left_out(net, kind))
     if check:
         check_program(program, net)
         names = ((facts["classes"], facts["features"]), (program.classes, program.features))
         check_names(names, net)
-        report = _proved(report, net, program, run)
+        report = _proved(report, plain, program, run)
         if kind == ".onnx":
             with _read_back():
                 check_graph(content, net, program)
@@ -196,7 +204,6 @@ def export(
 def _window(net: Network, window: int | None, kind: str) -> int | None:
     """Steps of a window: as given, as learned, or any for files whose sequences have any length."""
     if window is not None:
-        check_whole("window", window, 1)
         return window
     learned = ((net.about or {}).get("shaping") or {}).get("window_length")
     if isinstance(learned, int):
@@ -240,7 +247,7 @@ def _judged(
 def _self_test(net: Network, program: Program) -> SelfTest:
     x = draw_rows(net, rows_of_test(program))
     scores = _exported(program, x)
-    return SelfTest(x, _scores(net, x, len(scores)), hash_of(scores))
+    return SelfTest(x, _scores(net, x, len(scores)), hash_of(check_scores(scores)))
 
 
 def _exported(program: Program, x: Array) -> Array:
@@ -253,44 +260,12 @@ def _scores(net: Network, x: Array, rows: int) -> Array:
     A network that gives one row for a sequence gives one after every step of a stream: that of the
     sequence until then.
     """
-    with use_backend("numpy"):
+    with use_backend("numpy"), np.errstate(all="ignore"):
         scores = np.atleast_2d(np.asarray(net.predict(x), np.float32))
         if len(scores) == 1 and rows == len(x):
             until = [net.predict(x[: t + 1]) for t in range(rows)]
             scores = np.asarray(until, np.float32).reshape(rows, -1)
-    return scores
-
-
-def _facts(net: Network, program: Program) -> dict[str, Any]:
-    """What is known of inputs and scores: names, units, rate; None where it is not."""
-    about = net.about or {}
-    known = about.get("features") or []
-    first: Any = net.layers[net.wiring.inputs[0]]
-    classes = net.classes.tolist() if isinstance(net.classes, np.ndarray) else about.get("targets")
-    return {
-        "classes": classes and [str(c) for c in classes],
-        "named": names_classes(net, program),
-        "features": list(first.feature_names or [f["name"] for f in known]) or None,
-        "units": [f["unit"] for f in known] or [None] * program.inputs,
-        "rate": about.get("rate"),
-    }
-
-
-def _about(net: Network, facts: dict[str, Any], weights: str, check: bool) -> list[str]:
-    """Lines that tell a reader what the file is."""
-    lines = [f"Written by minilstm {__version__}; {weights} weights."]
-    lines += [f"  {layer.label}" for layer in net.layers]
-    if facts["classes"]:
-        lines.append(f"Scores, in this order: {', '.join(facts['classes'])}.")
-    if facts["features"]:
-        units = [f" ({unit})" if unit else "" for unit in facts["units"]]
-        named = map("".join, zip(facts["features"], units, strict=True))
-        lines.append(f"Inputs, in this order: {', '.join(named)}.")
-    if facts["rate"]:
-        lines.append(f"Steps a second: {facts['rate']:g}.")
-    if not check:
-        lines.append("NOT CHECKED: nobody has compared this file with the network.")
-    return lines
+    return check_scores(scores)
 
 
 def _content(
@@ -307,7 +282,8 @@ def _content(
         text = c99(program, test, name, about)
         return text.encode("ascii"), lambda xs: runners.run_c(text, name, program, xs)
     if kind == ".wasm":
-        data = wasm(c99(program, test, name, about), name, program)
+        unnamed = program._replace(classes=None, features=None)  # a module has no names to tell
+        data = wasm(c99(unnamed, test, name, about), name, program)
         return data, lambda xs: runners.run_wasm(data, name, program, xs)
     if kind == ".html":
         text = page(program, test, name, about, facts)
@@ -361,7 +337,7 @@ def _proved(
             "-ffp-contract=off and without -ffast-math."
         )
     # Whole-number weights are those of a network too; how far it is from ours, `judged` says.
-    theirs = net if report.weights == "float32" else dequantized(net, program)
+    theirs = net if report.quantisation is None else dequantized(net, program)
     single = program if theirs is net else program_of(theirs, window=program.window)
     spare = 1 if theirs is net else 2  # products of whole numbers are rounded once more
     scores: list[Array] = []  # of the network

@@ -128,7 +128,8 @@ def check_fit(wiring: Wiring, classes: Any, losses: Sequence[Any] | None) -> Non
 
 def check_classes(wiring: Wiring, classes: Any) -> None:
     """Raise unless classes that a user gives are labels, a different one for every score."""
-    labels = of_each(classes, lambda c: label_array(c, "classes", np.ravel(c).tolist()))
+    labels = of_each(classes, lambda c: np.atleast_1d(
+        label_array(c, "classes", np.ravel(c).tolist())))  # fmt: skip
     try:
         check_fit(wiring, labels, None)
     except ValueError as error:

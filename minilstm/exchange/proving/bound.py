@@ -1,10 +1,9 @@
 """How far the scores of an exported program may be from the network's: a bound that is computed.
 Both compute in float32, each within the bound of the exact scores, so they differ by twice that.
 
-It covers LSTMs with sigmoid and tanh, of either direction, and layers on rows; see
-`minilstm.proof.rounding` for the model. A bound of many steps is too wide to hold faults back, and
-other functions have none: what is allowed to an LSTM is therefore a share of its largest output at
-most. Axes: T steps, D inputs, C outputs, H hidden units.
+It covers LSTMs of either direction, and layers on rows; see `minilstm.proof.rounding` for the
+model. A bound of many steps is too wide to hold faults back: what is allowed to an LSTM is
+therefore a share of its largest output at most. Axes: T steps, D inputs, C outputs, H hidden units.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.exchange.proving.evaluator import run_rows
 from minilstm.exchange.step.program import (
     Both,
     Cell,
@@ -23,7 +21,6 @@ from minilstm.exchange.step.program import (
     Normalize,
     Program,
     Scale,
-    Step,
     Weights,
 )
 from minilstm.functional.activations import sigmoid
@@ -101,17 +98,12 @@ def _turned(rows: _Rows) -> _Rows:
 
 def _cell(cell: Cell, x: _Rows) -> _Rows:
     """Outputs (T, H) of one direction in the order in which it reads."""
-    bound = None
-    if (cell.gate, cell.state) == ("sigmoid", "tanh"):
-        W, R, b = _exact(cell.W), _exact(cell.R), cell.b.astype(np.float64)
-        h0, c0 = cell.h0.astype(np.float64), cell.c0.astype(np.float64)
-        y = lstm_forward(x.y, h0[None], c0[None], W, R, b)[0]
-        if x.bound is not None:
-            bound = hidden_error_bound(x.y, x.bound, h0, c0, W, R, b)
-            bound = bound if np.isfinite(bound).all() else None
-    else:
-        alone = Step(cell, "", x.y.shape[1], len(cell.h0), False)
-        y = run_rows(Program((alone,), alone.inputs, alone.outputs, None), x.y).astype(np.float64)
+    W, R, b = _exact(cell.W), _exact(cell.R), cell.b.astype(np.float64)
+    h0, c0 = cell.h0.astype(np.float64), cell.c0.astype(np.float64)
+    names = cell.gate, cell.state
+    y = lstm_forward(x.y, h0[None], c0[None], W, R, b, None, None, *names)[0]
+    bound = None if x.bound is None else hidden_error_bound(x.y, x.bound, h0, c0, W, R, b, *names)
+    bound = bound if bound is not None and np.isfinite(bound).all() else None
     share = np.full_like(y, SHARE * abs(y).max())
     return _Rows(y, share if bound is None else np.minimum(bound, share), bound)
 

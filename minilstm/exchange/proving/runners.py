@@ -149,7 +149,7 @@ def _in_node(
             )
         answer = json.loads(done.stdout)
         scores = [np.array(a, np.float32).reshape(-1, program.outputs) for a in answer["answer"]]
-        return "node", float(answer["test"]), scores, answer["names"]
+        return "node", float(np.float32(answer["test"])), scores, answer["names"]  # null is NaN
 
 
 def run_wasm(content: bytes, name: str, program: Program, sequences: Sequence[Array]) -> Any:
