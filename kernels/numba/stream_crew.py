@@ -18,12 +18,15 @@ from typing import Any
 import numpy as np
 
 from minilstm.kernels.host import cores
+from minilstm.kernels.numba.machinery.barrier import core
 from minilstm.kernels.numba.machinery.buffers import zeros
+from minilstm.kernels.numba.machinery.threads import leave_core
 from minilstm.kernels.numba.stream_step import (
     CLAIMED,
     DONE,
     EACH_MEMBER,
     OWNER,
+    OWNER_CORE,
     POSTED,
     WATCHES,
     serve,
@@ -93,6 +96,8 @@ class StreamCrew:
             while monotonic() - since < WATCH_SECONDS:
                 if self._serve(self.posts, k, READS, self._like):
                     since = monotonic()
+                    if self.posts[OWNER_CORE] == core():
+                        leave_core()
             with self._awake:
                 self.posts[watches] = 0
                 self._awake.wait()
