@@ -58,6 +58,7 @@ CLAIMED, DONE, WATCHES, EACH_MEMBER = 32, 33, 48, 32  # the first member's; from
 
 PART_MULTIPLY_ADDS = 15_000  # multiply-adds of a step that a thread more must find to do
 REFUSED, STEPPED, STEPPED_ALONE = range(3)  # what `step` returns
+IDLE, SERVED, TOO_LATE = range(3)  # what `serve` returns
 INPUT_LINES = 16  # cache lines of its input that a member asks for before it claims its part
 WALK = 8  # vectors of outputs from which the walk through the weights may turn round
 
@@ -255,16 +256,16 @@ def step(plan_at, x, out):
     return STEPPED_ALONE if asleep else STEPPED
 
 
-@kernel("b1(i8[::1], i8, i8, F[::1])")
+@kernel("i8(i8[::1], i8, i8, F[::1])")
 def serve(posts, k, reads, like):
-    """Compute what is posted for member k until nothing came for so many reads; whether any came.
+    """Compute what is posted for member k until nothing came for so many reads.
 
-    It ends as well where a member was too late because the caller had its core.
+    Returns IDLE where nothing came at all, SERVED, or at once TOO_LATE, as the caller has its core.
 
     `like` (0,) says the dtype alone.
     """
     V = REGISTER_BYTES // like.itemsize
-    mine, idle, came = k * EACH_MEMBER, 0, False
+    mine, idle, came = k * EACH_MEMBER, 0, IDLE
     seen = get_count(posts, CLAIMED + mine)
     while idle < reads:
         count = get_count(posts, POSTED)
@@ -272,7 +273,7 @@ def serve(posts, k, reads, like):
             rest(idle)
             idle += 1
             continue
-        seen, idle, came = count, 0, True
+        seen, idle, came = count, 0, SERVED
         # What is read here may belong to a later post, but then the claim fails.
         plan_at, n, parts = posts[JOB_PLAN], posts[JOB_LAYER], posts[JOB_PARTS]
         first, end, turn = posts[JOB_FIRST], posts[JOB_END], posts[JOB_TURN]
@@ -287,5 +288,5 @@ def serve(posts, k, reads, like):
             _part(plan[STREAMS], V, layer, weights, memory, first, end, 1 + k, parts, turn)
             set_count(posts, DONE + mine, count)
         elif shares_core(posts[OWNER_CORE]):
-            return came  # too late, as both have one core
+            return TOO_LATE
     return came

@@ -146,12 +146,6 @@ def shares_core(other):
     return other >= 0 and other == this_core()
 
 
-@kernel("i8()")
-def core():
-    """`this_core`, for Python."""
-    return this_core()
-
-
 @kernel("void(i8[::1], i8, i8)")
 def publish(counts, place, count):
     """Set the count in one place, after everything this thread has written before."""

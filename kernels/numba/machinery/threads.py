@@ -17,10 +17,10 @@ from typing import Any
 from minilstm.kernels.host import checked_threads, cores
 from minilstm.kernels.numba.machinery.barrier import (
     CALLED_FROM_HERE,
+    COUNT_DISTANCE,
     NOT_CALLED,
     answer_and_await,
     await_count,
-    core,
     make_counts,
     publish,
 )
@@ -182,7 +182,7 @@ class _Crew:
             count += 1
             came = answer_and_await(self.answered, self.called, k, count, self.watch)
             if came == CALLED_FROM_HERE:
-                leave_core()
+                leave_core(int(self.called[k * COUNT_DISTANCE + 1]))
             if came == NOT_CALLED:
                 with self.awake:
                     self.asleep += 1  # said first: who calls from here on wakes it
@@ -200,15 +200,15 @@ class _Crew:
         self.tasks[k] = None  # arrays must not outlive their use
 
 
-def leave_core() -> None:
-    """Let this thread go on with another core, where it may; it is not tied to that one.
+def leave_core(core: int) -> None:
+    """Let this thread go on with any core but this one, where it may; later with that one too.
 
     Two threads that watch and compute, but rarely sleep, may share a core for seconds while another
     core has nothing to do.
     """
     with suppress(OSError, AttributeError, ValueError):
         allowed = os.sched_getaffinity(0)
-        os.sched_setaffinity(0, allowed - {core()})
+        os.sched_setaffinity(0, allowed - {core})
         os.sched_setaffinity(0, allowed)
 
 
