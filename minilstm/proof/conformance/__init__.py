@@ -112,24 +112,6 @@ def conformance(
     ...                    cell=lambda x, h, W, R: np.tanh(x @ W + h @ R))
     >>> card.score == card.total
     True
-
-    An LSTM that starts from zeros, ends without a state, keeps gates f, i, o, g in columns and
-    hands out gradients of its weights alone; backward forgets a derivative:
-
-    >>> def forward(x, h0, c0, W, R, b):
-    ...     h, state, cache = lstm_forward(x, h0[None], c0[None], *rows(W.T, R.T, b))
-    ...     return h, None, cache
-    >>> def rows(*arrays):  # this person's f, i, o, g to i, f, g, o, and the other way round
-    ...     blocks = [np.split(a, 4) for a in arrays]
-    ...     return [np.concatenate([p[1], p[0], p[3], p[2]]) for p in blocks]
-    >>> def backward(dh, dstate, cache):
-    ...     dx, g = lstm_backward(dh, None, cache)
-    ...     W, R, b = rows(g.W, g.R, g.b)
-    ...     return {"x": dx, "W": W.T, "R": 2 * R.T, "b": b}
-    >>> card = conformance(
-    ...     forward, backward, gate_order="fiog", orientation="columns", initial_state=False)
-    >>> card.failed
-    ['gradient of R']
     """
     if sorted(gate_order) != sorted("ifgo"):
         raise ValueError(f"gate_order is {gate_order!r}; give the letters i, f, g and o in order.")
