@@ -132,41 +132,31 @@ def ragged_batches(exam: Examination) -> Finding:
     dh = subject.time_major(upstream["h"])  # (T, B, H), of which padding has no gradient
     for b, n in enumerate(lengths):
         dh[n:, b] = 0
-    together = subject.gradients(upstream, outputs.cache)
-    judged = {n: a for n, a in together.items() if a is not None and n not in wrong}
-    sums = {n: np.zeros_like(judged[n]) for n in ("W", "R", "b") if n in judged}
+    together = _given(exam, outputs.cache, upstream)
+    judged = {n: a for n, a in together.items() if n.rpartition(" ")[2] not in wrong}
+    sums = {n: np.zeros_like(a) for n, a in judged.items() if n[-1] in "WRb"}
 
-    def cut(name: str, array: Array, b: int, n: int | None = None) -> Array:
+    def cut(name: str, array: Array, b: int, n: int) -> Array:
         """The part of one sequence, of what has steps or of a state."""
-        if name not in ("x", "h"):
+        if name[-1] not in "xh":
             return array[b : b + 1]
         return np.ascontiguousarray(subject.laid_out(subject.time_major(array)[:n, b : b + 1]))
 
     for b, n in enumerate(lengths):
         parts = {name: cut(name, arrays[name], b, n) for name in ("x", "h0", "c0")}
         single = subject.run(arrays | parts)
-        for name, batch in outputs.named.items():
-            if _close(subject, cut(name, batch, b, n), single.named[name]):
-                continue
-            what = f"{name} of sequence {b} ({n} of 6 steps) is"
-            if name == "h":
-                return Finding(False, f"{what} not what it is alone")
-            cause = "the final state is taken at the end of the padding."
-            return Finding(False, f"{what} another alone", cause)
         above = {name: cut(name, a, b, n) for name, a in upstream.items()}
-        grads = subject.gradients(above, single.cache)
-        for name in sums:
-            sums[name] = sums[name] + np.asarray(grads[name])
-        for name in parts:
-            alone = grads.get(name)
-            if name not in judged or alone is None:
-                continue
-            if not _close(subject, cut(name, judged[name], b, n), alone):
-                detail = f"the gradient of {name} in sequence {b} is not what it is alone"
-                return Finding(False, detail)
+        alone = single.named | _given(exam, single.cache, above)
+        for name, whole in (outputs.named | judged).items():
+            if name in sums:
+                sums[name] = sums[name] + alone[name]
+            elif name in alone and not _close(subject, cut(name, whole, b, n), alone[name]):
+                what = f"{name} of sequence {b} ({n} of 6 steps) is not what it is alone"
+                end = "the final state is taken at the end of the padding."
+                return Finding(False, what, end if name in ("hT", "cT") else "")
     for name, total in sums.items():
         if not _close(subject, judged[name], total):
-            detail = f"the gradient of {name} is not the sum over the sequences"
+            detail = f"{name} is not the sum over the sequences"
             return Finding(False, detail, "padded steps add to it.")
     return Finding(True, "lengths 4, 6, 2")
 
