@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from minilstm.checks import check_flag, check_number, check_whole
 from minilstm.errors import DataError
 from minilstm.exchange.incoming.formats.bounds import Refused
 from minilstm.exchange.incoming.formats.safetensors import write_safetensors
-from minilstm.exchange.incoming.from_onnx import LEARNED
+from minilstm.exchange.incoming.from_onnx import LEARNED, learned
 from minilstm.exchange.outgoing.c99 import c99
 from minilstm.exchange.outgoing.javascript import javascript
 from minilstm.exchange.outgoing.onnx import onnx
@@ -28,6 +29,8 @@ from minilstm.exchange.outgoing.wasm import wasm
 from minilstm.exchange.proving import runners
 from minilstm.exchange.proving.bound import largest_difference
 from minilstm.exchange.proving.evaluator import hash_of, run_rows, run_window
+from minilstm.exchange.proving.facts import FAULT, check_names, check_program
+from minilstm.exchange.proving.graph import check_graph, run_onnx
 from minilstm.exchange.proving.read_back import run_rtneural, run_state_dict
 from minilstm.exchange.quantisation import (
     Drift,
@@ -41,7 +44,7 @@ from minilstm.exchange.step.program import Program, program_of
 from minilstm.exchange.step.selftest import SelfTest, draw_rows, rows_of_test
 from minilstm.files import write_atomically
 from minilstm.layers import BiLSTM
-from minilstm.network.about import without_card
+from minilstm.network.model_contents import check_classes
 from minilstm.network.network import Network
 from minilstm.paths import as_path, check_target
 from minilstm.version import __version__
@@ -50,7 +53,6 @@ Array = NDArray[Any]
 OURS = (".c", ".js", ".wasm", ".html")  # whose scores have one set of bits
 KINDS = (*OURS, ".onnx", ".safetensors", ".json")
 LENGTHS = (1, 7, 33)  # steps of the sequences on which a file proves itself
-STILL = 1e-6  # scores that move less do not show what stands before them
 
 
 class ExportReport(NamedTuple):
@@ -68,7 +70,8 @@ class ExportReport(NamedTuple):
     bits: str | None  # hash of the self-test's scores; the same in every language
     labels_changed: int | None  # steps at which another class is highest; None without classes
     steps: int  # that were compared
-    moves: float = 0.0  # how far a score moved over these steps; about 0 proves little
+    moves: float = 0.0  # how far a score moved over these steps
+    still: bool = False  # whether all moved no further than rounding may, which proves little
     quantisation: QuantisationReport | None = None  # of whole-number weights
 
     def __str__(self) -> str:
@@ -81,7 +84,7 @@ class ExportReport(NamedTuple):
             if self.proved_by
             else f"not run, since {self.not_run}"
         )
-        if self.proved_by and self.moves < STILL:
+        if self.proved_by and self.still:
             proof += ", which proves little: its scores do not move with its inputs"
         bits = f"; bits {self.bits}" if self.bits else ""
         said = f"{self.path}: {self.bytes:,} bytes, {self.weights} weights; {proof}{bits}"
@@ -151,6 +154,8 @@ def export(
         )
     checked_name(name)
     check_flag("check", check)
+    if net.classes is not None:
+        check_classes(net.wiring, net.classes)
     check_target(target)
     if weights != "float32" and kind not in OURS:
         raise ValueError(
@@ -164,14 +169,26 @@ def export(
     test = _self_test(net, program)
     facts = _facts(net, program)
     about = _about(net, facts, weights, check)
-    content, run = _content(kind, net, program, test, name, about, facts)
+    try:
+        content, run = _content(kind, net, program, test, name, about, facts)
+    except UnicodeEncodeError as error:  # half of a surrogate pair
+        raise ValueError(
+            f"a name or a class of the network holds {error.object[error.start]!r}, which is no "
+            "letter; name it anew."
+        ) from None
     report = ExportReport(
         str(target), kind[1:], len(content), weights, "", "check=False", 0.0, "", None,
         f"{test.bits:08x}" if kind in OURS else None, 0, 0,
     )  # fmt: skip
     report = report._replace(quantisation=judged)
     if check:
+        check_program(program, net)
+        names = ((facts["classes"], facts["features"]), (program.classes, program.features))
+        check_names(names, net)
         report = _proved(report, net, program, run)
+        if kind == ".onnx":
+            with _read_back():
+                check_graph(content, net, program)
     write_atomically(target, lambda file: file.write(content))
     return report
 
@@ -294,24 +311,31 @@ def _content(
         return data, lambda xs: runners.run_wasm(data, name, program, xs)
     if kind == ".html":
         text = page(program, test, name, about, facts)
-        module = text.partition('<script type="module">')[2].partition("const FACTS")[0]
-        module = module.replace("class Model", "export class Model", 1)
+        module, _, rest = text.partition('<script type="module">')[2].partition("\nconst FACTS = ")
+        facts_of_page = rest.partition(";\n")[0]  # JSON, which has no line of its own
+        module += f"\nexport {{Model, CLASSES, FEATURES}};\nexport const FACTS = {facts_of_page};"
         return text.encode(), lambda xs: runners.run_node(module, program, xs)
     if kind == ".js":
         text = javascript(program, test, name, about)
         return text.encode(), lambda xs: runners.run_node(text, program, xs)
     if kind == ".onnx":
         classes = None if net.classes is None else np.asarray(net.classes).tolist()
-        first: Any = net.layers[net.wiring.inputs[0]]
-        learned = {"feature_names": first.feature_names, "about": without_card(net.about)}
-        kept = {"classes": classes, "about": about, LEARNED: learned}
+        kept = {"classes": classes, "about": about, LEARNED: learned(net)}
         data = onnx(program, test, name, kept)
-        return data, lambda xs: runners.run_onnx(data, program, xs)
+        return data, lambda xs: run_onnx(data, program, xs)
     if kind == ".json":
         data = json.dumps(rtneural(program)).encode()
         return data, lambda xs: run_rtneural(data, xs)
     data = write_safetensors(state_dict(net), {"minilstm": "\n".join(about)})
     return data, lambda xs: run_state_dict(data, net, xs)
+
+
+@contextmanager
+def _read_back() -> Iterator[None]:
+    try:
+        yield
+    except (AssertionError, IndexError, KeyError, Refused) as error:
+        raise ValueError(f"the exported file cannot be read back ({error!r}); {FAULT}") from error
 
 
 def _proved(
@@ -320,20 +344,17 @@ def _proved(
     """The report, once the file has computed what the network does."""
     lengths = LENGTHS if program.window is None else (program.window,) * 3
     sequences = [draw_rows(net, T) + np.float32(0.01 * n) for n, T in enumerate(lengths)]
-    try:
+    with _read_back():
         found = run(sequences)
-    except (AssertionError, IndexError, KeyError, Refused) as error:
-        raise ValueError(
-            f"the exported file cannot be read back ({error!r}); nothing was written, so report "
-            "this as a fault of minilstm."
-        ) from error
     if found is None and report.kind == "wasm":
         return report._replace(not_run="node is not installed")
-    who, test, answers = (
+    who, test, answers, *names = (
         ("an evaluator in the file's place", 0.0, [_exported(program, x) for x in sequences])
         if found is None
         else found
     )
+    for pairs in names:
+        check_names(pairs, net)
     if test < 0:
         raise ValueError(
             f"{who} gives other bits than the exported program was written for; compile with "
@@ -343,41 +364,37 @@ def _proved(
     theirs = net if report.weights == "float32" else dequantized(net, program)
     single = program if theirs is net else program_of(theirs, window=program.window)
     spare = 1 if theirs is net else 2  # products of whole numbers are rounded once more
-    worst, where, changed, steps, size = 0.0, "", 0, 0, 0.0
-    limits = []
+    scores: list[Array] = []  # of the network
+    limits, places = [], list[str]()
     for n, (x, y) in enumerate(zip(sequences, answers, strict=True)):
-        wanted = _scores(theirs, x, len(y))
+        scores.append(wanted := _scores(theirs, x, len(y)))
         if y.shape != wanted.shape:
-            raise ValueError(
-                f"the exported file gives scores of shape {y.shape}, but the network "
-                f"{wanted.shape}, as {who} runs it; nothing was written, so report this as a fault "
-                "of minilstm."
-            )
-        difference = np.abs(y - wanted).max(axis=1)  # (T,)
-        t = int(difference.argmax())
-        if not difference[t] <= worst:
-            worst, where = float(difference[t]), f"step {t + 1} of {len(x)} in sequence {n + 1}"
-        changed += int((y.argmax(axis=1) != wanted.argmax(axis=1)).sum())
-        steps += len(wanted)
-        size = max(size, float(abs(wanted).max()))
+            raise ValueError(f"{who} gives scores of shape {y.shape}, not {wanted.shape}; {FAULT}")
+        places += [f"step {t + 1} of {len(x)} in sequence {n + 1}" for t in range(len(y))]
         limits.append(largest_difference(single, x))
-    allowed, bound = (spare * max(a) for a in zip(*limits, strict=True))
-    if not worst <= allowed:
+    found, wanted = np.concatenate(answers), np.concatenate(scores)  # (N, C)
+    apart = np.abs(found - wanted)
+    allowed, bound = (spare * np.max(a, axis=0) for a in zip(*limits, strict=True))  # (C,) each
+    if not (apart <= allowed).all():
+        t, c = np.unravel_index((apart / allowed).argmax(), apart.shape)
         raise ValueError(
-            f"the exported file is {worst:.2g} away from the network at {where}, as {who} runs it, "
-            f"where scores reach {size:.2g}; "
+            f"the exported file is {apart[t, c]:.2g} away from the network at {places[t]}, as "
+            f"{who} runs it, where score {c + 1} reaches {abs(wanted[:, c]).max():.2g}; "
             + (
-                f"rounding alone makes {bound:.2g} at most, so nothing was written; report this as "
-                "a fault of minilstm."
-                if not worst <= bound
-                else f"{allowed:.2g} is allowed for rounding, so nothing was written; report this "
-                "as a fault of minilstm, or, if rounding can make so much here, export with "
+                f"rounding alone makes {bound[c]:.2g} at most, so nothing was written; report this "
+                "as a fault of minilstm."
+                if not apart[t, c] <= bound[c]
+                else f"{allowed[c]:.2g} is allowed for rounding, so nothing was written; report "
+                "this as a fault of minilstm, or, if rounding can make so much here, export with "
                 "check=False (--no-check)."
             )
         )
-    moves = float(np.ptp(np.concatenate(answers), axis=0).max())
+    largest, ptp = float(bound.max()), np.ptp(found, axis=0)
+    worst = apart.max(axis=1)  # (N,)
+    changed = int((found.argmax(axis=1) != wanted.argmax(axis=1)).sum())
     return report._replace(
-        moves=moves, proved_by=who, not_run="", largest_difference=worst, worst_step=where,
-        bound=bound if spare == 1 and np.isfinite(bound) else None,
-        labels_changed=changed if names_classes(net, program) else None, steps=steps,
+        moves=float(ptp.max()), still=bool((ptp <= allowed).all()), proved_by=who, not_run="",
+        largest_difference=float(worst.max()), worst_step=places[int(worst.argmax())],
+        bound=largest if spare == 1 and np.isfinite(largest) else None,
+        labels_changed=changed if names_classes(net, program) else None, steps=len(wanted),
     )  # fmt: skip

@@ -50,11 +50,11 @@ def test_scores_of_any_size_are_proved_within_their_rounding(recurrent, size, tm
 
 
 APART = {
-    plain: "the exported file is 1e+03 away from the network at step 10 of 33 in sequence 3, as X "
-           "runs it, where scores reach 1.7e+04; rounding alone makes 2 at most, so nothing was "
+    plain: "the exported file is 1e+03 away from the network at step N in sequence N, as X runs it,"
+           " where score 1 reaches 1.2e+04; rounding alone makes 1.7 at most, so nothing was "
            "written; report this as a fault of minilstm.",
-    deep: "the exported file is 1e+03 away from the network at step 24 of 33 in sequence 3, as X "
-          "runs it, where scores reach 1e+05; 3.8 is allowed for rounding, so nothing was written; "
+    deep: "the exported file is 1e+03 away from the network at step N in sequence N, as X runs it, "
+          "where score 1 reaches 1e+05; 3.5 is allowed for rounding, so nothing was written; "
           "report this as a fault of minilstm, or, if rounding can make so much here, export with "
           "check=False (--no-check).",
 }  # fmt: skip
@@ -74,7 +74,8 @@ def test_a_difference_is_told_beside_the_size_of_the_scores(make, tmp_path, monk
     monkeypatch.setattr(door, "onnx", wrong)
     with pytest.raises(ValueError, match="fault of minilstm") as caught:
         ml.export(sized(make(), 1e5), tmp_path / "m.onnx")
-    assert re.sub("as .* runs", "as X runs", str(caught.value)) == APART[make]
+    said = re.sub(r"step \d+ of \d+ in sequence \d", "step N in sequence N", str(caught.value))
+    assert re.sub("as .* runs", "as X runs", said) == APART[make]
     assert not list(tmp_path.iterdir())
 
 
@@ -119,6 +120,33 @@ def test_a_network_that_stands_still_proves_little_and_the_report_says_so(tmp_pa
     report = ml.export(net.replace(parameters=weights), tmp_path / "m.safetensors")
     assert report.moves == 0
     assert "which proves little: its scores do not move with its inputs" in str(report)
+
+
+@pytest.mark.parametrize("size", [1e-9, 1e5])
+def test_scores_stand_still_in_their_own_size(size, tmp_path):
+    net = sized(plain(), size)
+    assert not ml.export(net, tmp_path / "m.json").still
+    far = {**net.parameters, "sized/bias": np.full(2, 1e8 * size)}  # 1e8 times as far as they move
+    report = ml.export(net.replace(parameters=far), tmp_path / "m.json")
+    assert report.still and "which proves little" in str(report)
+
+
+def test_a_small_score_beside_a_large_one_is_compared_in_its_own_size(tmp_path, monkeypatch):
+    net = sized(plain(), 1.0)
+    rows = {k: (a.T * [1e5, 1e-5]).T for k, a in net.parameters.items() if k.startswith("sized/")}
+    right = door.rtneural
+
+    def wrong(program):
+        *first, last = program.steps
+        b = last.operation.b + np.float32([0, 1e-6])
+        return right(program._replace(steps=(*first, last._replace(
+            operation=last.operation._replace(b=b)))))  # fmt: skip
+
+    net = net.replace(parameters={**net.parameters, **rows})
+    assert ml.export(net, tmp_path / "m.json").steps == 41
+    monkeypatch.setattr(door, "rtneural", wrong)
+    with pytest.raises(ValueError, match=r"away from the network .* where score 2 reaches"):
+        ml.export(net, tmp_path / "n.json")
 
 
 def test_a_network_of_last_states_goes_on_a_stream(tmp_path):
@@ -223,6 +251,8 @@ def refusals():
     scaled = net_of(ml.SequenceInput(3, "zerocenter", mean=[1.0, 2, 3]), ml.LSTM(4))
     huge = plain().replace(parameters={**plain().parameters, "fc/bias": np.full(4, 1e39)},
                            dtype="float64")  # fmt: skip
+    halved = net_of(ml.SequenceInput(3), ml.LSTM(4, name="\ud800"))
+    bools = net_of(ml.SequenceInput(3), ml.LSTM(2), ml.Softmax(), classes=[False, True])
     chain = "a chain of LSTM, BiLSTM, FullyConnected, Softmax, Sigmoid, ReLU, BatchNormalization"
     return {
         "images": (net_of(*image), ".c", {}, f"cannot be exported: {chain}"),
@@ -238,6 +268,8 @@ def refusals():
         "weights": (plain(), ".c", {"weights": "int4"}, "choose 'float32', 'int16' or 'int8'"),
         "bits": (plain(), ".c", {"weights": "int8", "bits": 9}, "a whole number from 2 to 8"),
         "bits of float32": (plain(), ".c", {"bits": 4}, "choose weights='int8' or 'int16'"),
+        "true or false": (bools, ".onnx", {}, "has dtype bool"),
+        "half a letter": (halved, ".onnx", {}, r"holds '\ud800', which is no letter; name it"),
         "window": (plain(), ".c", {"window": 0}, "window is 0; give a whole number of at least 1"),
         "check": (plain(), ".c", {"check": 1}, "check is 1"),
         "judged float32": (plain(), ".c", {"most_changed": 0.1}, "judges whole-number weights"),

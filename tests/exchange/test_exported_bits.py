@@ -130,7 +130,7 @@ def test_c_compiles_without_a_word_and_has_the_evaluators_bits(exported, flags, 
 @needs_gcc
 def test_c_gives_the_evaluators_bits_for_any_length(exported):
     text = c99(exported.program, exported.test, "model")
-    _, test, answers = runners.run_c(text, "model", exported.program, exported.sequences)
+    _, test, answers, _ = runners.run_c(text, "model", exported.program, exported.sequences)
     assert test >= 0
     for found, wanted in zip(answers, exported.answers, strict=True):
         np.testing.assert_array_equal(found.view(np.uint32), wanted.view(np.uint32))
@@ -144,7 +144,7 @@ def test_a_c_file_says_when_its_bits_differ(exported, tmp_path):
     changed = re.sub(
         r"(static const \w+ [WV]\w*\[\d+\] = \{\n)[^,]*", rf"\g<1>{number}", text, count=1
     )
-    _, test, _ = runners.run_c(changed, "model", exported.program, exported.sequences)
+    _, test, *_ = runners.run_c(changed, "model", exported.program, exported.sequences)
     assert test < 0
 
 
@@ -169,7 +169,7 @@ def test_c_without_its_test_vectors_is_smaller(tmp_path):
 @needs_node
 def test_javascript_has_the_evaluators_bits(exported):
     text = javascript(exported.program, exported.test, "model", ["about"])
-    _, test, answers = runners.run_node(text, exported.program, exported.sequences)
+    _, test, answers, _ = runners.run_node(text, exported.program, exported.sequences)
     assert 0 <= test < (1e-6 if "float32" in _weights(exported) else 0.05)
     for found, wanted in zip(answers, exported.answers, strict=True):
         np.testing.assert_array_equal(found.view(np.uint32), wanted.view(np.uint32))

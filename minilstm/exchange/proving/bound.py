@@ -44,10 +44,10 @@ SHARE = 2.0**-14
 
 
 class Limits(NamedTuple):
-    """How far scores may be apart."""
+    """How far each score may be apart, at every step."""
 
-    allowed: float  # |exported - network| at most
-    bound: float  # that rounding alone can make; infinite where it is not known
+    allowed: Array  # (C,): |exported - network| at most
+    bound: Array  # (C,): that rounding alone can make; infinite where it is not known
 
 
 class _Rows(NamedTuple):
@@ -82,8 +82,9 @@ def largest_difference(program: Program, x: Array) -> Limits:
             rows = _Rows(y, allowed, bound)
         if step.last and program.window is not None:
             rows = _each(lambda a: a[-1:], rows)
-    largest = np.inf if rows.bound is None else rows.bound.max()
-    return Limits(float(2 * SPARE * rows.allowed.max()), float(2 * SPARE * largest))
+    largest = np.full(program.outputs, np.inf) if rows.bound is None else rows.bound.max(axis=0)
+    allowed = 2 * SPARE * rows.allowed.max(axis=0) + np.finfo(np.float32).tiny  # for underflow
+    return Limits(allowed, 2 * SPARE * largest)
 
 
 def _each(change: Callable[..., Array], *rows: _Rows) -> _Rows:
