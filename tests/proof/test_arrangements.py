@@ -33,4 +33,4 @@ def test_axes_of_length_1_may_stand_anywhere_and_the_untouched_order_comes_first
     ],
 )
 def test_what_is_odd_is_not_recognised(inputs, outputs):
-    assert recognise(inputs, outputs, None) is None
+    assert recognise(inputs, outputs) is None

@@ -76,7 +76,7 @@ def test_an_entry_is_named_by_gate_unit_and_step_in_any_layout():
             out.append(h)
         return np.stack(out)
 
-    found = recognise(inputs, forward(**inputs), rng.standard_normal((T, B, H)))
+    found = recognise(inputs, forward(**inputs))
     assert found.place("bias", (3 * H + 1,)) == ("forget gate, unit 1", "forget gate", 1, None)
     assert found.place("kernel", (2, 4)).text == "output gate, unit 4, feature 2"
     assert found.place("kernel", (D + 1, H + 2)).text == "cell candidate, unit 2, from unit 1"

@@ -6,14 +6,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
-from minilstm.proof.derivatives.oracle import Oracle, moved_to
-from minilstm.proof.derivatives.problem import Array, Problem
+from minilstm.proof.derivatives.oracle import Oracle
+from minilstm.proof.derivatives.problem import Problem
 
 REACHES = (0.4, 0.05)  # how far entries are moved, in units of themselves
 MOST_SIZES = 4  # problems of other sizes for one length
@@ -121,27 +120,17 @@ def _another(value: Any, reach: float, rng: np.random.Generator) -> Any:
 def _tried(problem: Problem, moved: Mapping[str, Any]) -> Problem | None:
     """The problem at other inputs, if both passes run there and give finite numbers."""
     other = None
+    assert problem.again is not None
     try:
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            other = problem.again(moved) if problem.again else _moved(problem, moved)
+            other = problem.again(moved)
             value, grads = other.value({}), other.claimed()
     except Exception:  # a function need not take every size
         return None
     finally:
-        if other is not None and problem.again:  # else its passes are the first one's
+        if other is not None:
             problem.others.append(other)
     shapes = all(g is None or g.shape == other.arrays[n].shape for n, g in grads.items())
     finite = all(np.isfinite(g).all() for g in grads.values() if g is not None)
     return other if shapes and finite and np.isfinite(value) else None
-
-
-def _moved(problem: Problem, moved: Mapping[str, Array]) -> Problem:
-    """A problem that cannot be made again, such as a network's, with its arrays moved."""
-    other = moved_to(problem, moved)
-    return replace(
-        other,
-        gradients=lambda values: problem.claimed({**moved, **values}),
-        replay=None if problem.replay is None else lambda f, g: problem.replay(f, g, moved),  # type: ignore
-        base=None,
-    )

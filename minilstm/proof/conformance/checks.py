@@ -144,8 +144,7 @@ def _rest(exam: Examination, arrays: dict[str, Array], **how: Any) -> Finding:
     names = [name for name in exam.judged if name not in exam.wrong]
     if not names:
         return Finding(False, "not judged: every gradient is wrong already")
-    witness = exam.arrays(Sizes())
-    found = verdicts(exam.subject, arrays, exam.seed, names=names, witness=witness, **how)
+    found = verdicts(exam.subject, arrays, exam.seed, names=names, **how)
     for verdict in found.values():
         if not verdict.passed:
             return verdict

@@ -4,15 +4,13 @@ The gradient checker judges it; known mistakes, made on purpose, name the cause.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from minilstm.proof.causes.mistakes import mistakes_of
-from minilstm.proof.causes.recognition.arrangements import same
 from minilstm.proof.checker.gradcheck import gradcheck
 from minilstm.proof.conformance.subject import NAMES, Arrays, Sizes, Subject, Upstream
 from minilstm.proof.derivatives.problem import Array
@@ -91,13 +89,11 @@ def verdicts(
     *,
     paths: Paths = STEPS,
     names: Sequence[str] = NAMES,
-    witness: Arrays | None = None,
     **how: Any,
 ) -> dict[str, Finding]:
     """Judge the gradients of all arrays for which backward gives one.
 
     Gradient arrives by `paths`, drawn by `seed`; elsewhere it is zero. `names` are those to judge.
-    A known mistake is no cause if it is not seen in the arrays of another problem, the `witness`.
     `how` are options of `minilstm.gradcheck.gradcheck`.
     """
     here = _scene(subject, arrays, seed, paths)
@@ -107,12 +103,7 @@ def verdicts(
     else:
         report = _report(subject, arrays, seed, paths, names, **how)
         found = {e.name: _verdict(e) for e in report.errors}
-    if all(v.passed for v in found.values()):
-        return found
-    wrong = [name for name, verdict in found.items() if not verdict.passed]
-    there = None if witness is None else _scene(subject, witness, seed, STEPS)
-    causes = _causes(subject, wrong, here, there)
-    return {name: v._replace(cause=causes.get(name, v.cause)) for name, v in found.items()}
+    return found
 
 
 def _report(
@@ -191,38 +182,3 @@ def _scene(subject: Subject, arrays: Arrays, seed: int, paths: Paths) -> _Scene:
     upstream = tuple(a * subject.dtype(p) for a, p in zip(drawn, paths, strict=False))
     hand = subject.gradients(upstream, outputs.cache)
     return _Scene(arrays, upstream, hand, subject.replay(arrays, upstream))
-
-
-def _causes(
-    subject: Subject, wrong: list[str], here: _Scene, there: _Scene | None
-) -> dict[str, str]:
-    """The mistake that gives the very same wrong gradients, for each array where there is one.
-
-    A mistake that explains all wrong arrays at once goes before one that explains a single array.
-    """
-    tolerance = FLOAT32_ERROR if subject.dtype == np.float32 else REPLAY_ERROR
-    best: dict[str, tuple[int, str]] = {}
-    for mistake in mistakes_of("lstm_backward"):
-        made = _made(subject, mistake.wrong, here)
-        hits = [
-            name
-            for name in wrong
-            if name in made
-            and same(here.hand[name], made[name], tolerance)
-            and not same(here.right[name], made[name], tolerance)
-        ]
-        hits = [name for name in hits if len(hits) > best.get(name, (0, ""))[0]]
-        if hits and there is not None:
-            made = _made(subject, mistake.wrong, there)
-            if not all(n in made and same(there.hand[n], made[n], tolerance) for n in hits):
-                continue
-        best.update({name: (len(hits), mistake.cause) for name in hits})
-    return {name: cause for name, (_, cause) in best.items()}
-
-
-def _made(subject: Subject, wrong: Callable[..., Any], scene: _Scene) -> dict[str, Array]:
-    """Gradients with a mistake; none where these sizes do not allow it."""
-    try:
-        return subject.replay(scene.arrays, scene.upstream, wrong)
-    except (ValueError, IndexError):
-        return {}

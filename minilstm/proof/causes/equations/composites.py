@@ -16,7 +16,7 @@ import numpy as np
 
 from minilstm.proof.causes.equations.mistake import Mistake
 from minilstm.proof.causes.equations.operations import SLOPES
-from minilstm.proof.causes.equations.tape import Node, Site, Tape
+from minilstm.proof.causes.equations.tape import Change, Node, Site, Tape
 from minilstm.proof.causes.equations.variants import Names, Variant, forms, one_number, sigmoid
 from minilstm.proof.causes.equations.words import called, name, statement, variable
 from minilstm.proof.derivatives.problem import Array
@@ -24,6 +24,7 @@ from minilstm.proof.derivatives.problem import Array
 DEEPEST = 9  # operations between a function's argument and its result
 SAME = 1e-11
 Path = tuple[int, ...]  # numbers of parents on the way from the result to the argument
+Groups = dict[tuple[str, str], dict[Site, Change]]  # the same mistake in a function, wherever it is
 Found = tuple[str, Callable[[Node, int], Iterator[Variant]], bool]  # with: of single numbers
 
 _SOFTMAX = """
@@ -190,11 +191,11 @@ def _ancestors(node: Node) -> Iterator[tuple[Node, Path]]:
                     yield parent, (*path, k)
 
 
-def composites(tape: Tape) -> tuple[set[Site], list[Mistake]]:
-    """Sites inside functions of single numbers, and the mistakes in all functions found."""
+def composites(tape: Tape) -> tuple[set[Site], list[Mistake], Groups]:
+    """Sites inside functions of single numbers, the mistakes in all found, and what they share."""
     inside: set[Site] = set()
     found = list(_passed(tape))
-    groups: dict[tuple[str, str], dict[Site, Any]] = {}
+    groups: Groups = {}
     for site, nodes in tape.sites.items():
         node, best = nodes[-1], None
         if node.value.size < 2 or node.op in ("getitem", "move", "setitem", "matmul", "tanh"):
@@ -216,12 +217,8 @@ def composites(tape: Tape) -> tuple[set[Site], list[Mistake]]:
             changes = {site: partial(_replaced, path=path, make=make)}
             found.append(Mistake(f"In the gradient of {way}, {said}.", changes, False, 0))
             if single:
-                general = what.format(x="its argument", y="its result")
-                groups.setdefault((title, general), {}).update(changes)
-    for (title, said), changes in groups.items():
-        if len(changes) > 1:
-            found.append(Mistake(f"In the gradients of all {title}s, {said}.", changes, False, 0))
-    return inside, found
+                groups.setdefault((title, what), {}).update(changes)
+    return inside, found, groups
 
 
 _ELEMENTWISE = {*SLOPES, "add", "subtract", "multiply", "divide", "power", "elementwise"}

@@ -158,10 +158,13 @@ def _moved(tape: Tape, function: Any, args: Any, kwargs: Any) -> Any:
     value = function(*plain(tuple(args)), **plain(dict(kwargs)))
     name = function.__name__
     if type(value) in (list, tuple):
-        return [
+        tape.part, before = 0, tape.part  # each result is a place of its own
+        found = [
             tape.record("move", parents, v, source=np.rint(s).astype(np.int64), called=name)
             for v, s in zip(value, source, strict=True)
         ]
+        tape.part = before
+        return found
     return tape.record("move", parents, value, source=np.rint(source).astype(np.int64), called=name)
 
 

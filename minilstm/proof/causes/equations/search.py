@@ -54,18 +54,23 @@ class _Hunt(NamedTuple):
 
 
 def find_by_equations(
-    problem: Problem, grads: Gradients, exact: Mapping[str, Array], wrong: Mapping[str, float]
-) -> dict[str, list[str]]:
+    problem: Problem, grads: Gradients, exact: Mapping[str, Array], wrong: Mapping[str, float],
+    likeness: Any = None,
+) -> dict[str, list[str]]:  # fmt: skip
     """Causes by array name, best first, of the arrays in `wrong`, from the lines of forward itself.
 
-    {} where forward cannot be recorded, or where no mistake gives the numbers. Nothing is raised.
+    Where these cannot be recorded, or no mistake in them gives the numbers, those of the LSTM that
+    it is, if it is one. {} where nothing is found. Nothing is raised.
     """
     if problem.forward is None or problem.terms > MOST_TERMS:
         return {}
     try:
-        with np.errstate(all="ignore"):
-            return _find(problem, grads, exact, wrong)
-    except Exception:  # a user's function may do anything; a cause must not stop a check
+        for lines in (None, likeness)[: 1 + (likeness is not None)]:
+            # A user's function may do anything; a cause must not stop a check.
+            with np.errstate(all="ignore"), suppress(Exception):
+                found = _find(problem, grads, exact, wrong, lines)
+                if found:
+                    return found
         return {}
     finally:
         with suppress(Exception):  # an object may have kept a recorded array
@@ -74,9 +79,10 @@ def find_by_equations(
 
 
 def _find(
-    problem: Problem, grads: Gradients, exact: Mapping[str, Array], wrong: Mapping[str, float]
-) -> dict[str, list[str]]:
-    first = Trial(problem, grads)
+    problem: Problem, grads: Gradients, exact: Mapping[str, Array], wrong: Mapping[str, float],
+    likeness: Any = None,
+) -> dict[str, list[str]]:  # fmt: skip
+    first = Trial(problem, grads, likeness)
     for name, true in exact.items():
         known = np.isfinite(true)
         largest = float(np.abs(true[known]).max(initial=0.0))
@@ -86,13 +92,15 @@ def _find(
     names = [n for n in wrong if n in first.hands and first.hands[n].any()]
     if not names:
         return {}  # gradients that are zero everywhere say so themselves
-    if len(first.tape.nodes) > MANY_NODES:
+    second = None
+    if likeness is None and len(first.tape.nodes) > MANY_NODES:
         small = _trial(problem, resized(problem, grow=False))
         if small and all(small.is_wrong(n) == first.is_wrong(n) for n in first.hands):
             first = small
-    second = _trial(problem, moved(problem, resized(problem, grow=True)))
+    if likeness is None:
+        second = _trial(problem, moved(problem, resized(problem, grow=True)))
     if second is None or not any(second.is_wrong(n) for n in names):
-        second = Trial(_elsewhere(problem, moved(problem, first.inputs)))
+        second = Trial(_elsewhere(problem, moved(problem, first.inputs)), None, likeness)
     stages = [_reaching(first.tape, some) for some in mistakes(first.tape)]
     hunt = _Hunt(first, second, names, [MOST_VISITS])
     for stage in stages:

@@ -23,12 +23,16 @@ LENGTHS = (3, 5, 7, 11, 13, 17, 19)  # of resized axes: none is another one less
 class Trial:
     """A tape and the gradients of backward at the same input."""
 
-    def __init__(self, problem: Problem, grads: Gradients | None = None) -> None:
-        self.problem, self.inputs = problem, problem.inputs
+    def __init__(
+        self, problem: Problem, grads: Gradients | None = None, likeness: Any = None
+    ) -> None:
+        self.problem, self.inputs, self.likeness = problem, problem.inputs, likeness
         self.arrays = {n: self.inputs[n] for n in problem.arrays}
         self.still = self.recorded().constants_of_softmax()
         self.tape = self.recorded()
         self.ups = [1.0] if problem.upstream is None else leaves(problem.upstream)
+        if likeness is not None:
+            self.ups = likeness.upstream(problem.upstream)
         self.true = self.tape.gradients(self.ups)
         grads = problem.claimed() if grads is None else grads
         self.hands = {
@@ -47,7 +51,7 @@ class Trial:
         assert self.problem.forward is not None
         others = {n: v for n, v in self.inputs.items() if n not in self.arrays}
         still = getattr(self, "still", ())
-        forward = self.problem.forward
+        forward = self.problem.forward if self.likeness is None else self.likeness.equations
         return recorded(lambda a: forward({**others, **a}), self.arrays, override, still)
 
     @property

@@ -1,81 +1,86 @@
-"""Decides by trial whether a plain function is one whose backward pass is known here.
-Shapes say what it might be. The NumPy twin says whether it is: its outputs must be the user's.
-
-An LSTM is found in any usual layout (`lstm_layouts`), and five simpler functions (`row_trials`).
+"""Decides by trial whether a plain function is an LSTM, in any usual layout (`lstm_layouts`).
+Shapes say how it might be read. The NumPy twin says whether it is: its outputs must be the user's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from minilstm.proof.causes.recognition.arrangements import numbered
-from minilstm.proof.causes.recognition.lstm_trial import FoundLSTM, find_lstm, replay_lstm
-from minilstm.proof.causes.recognition.row_trials import find_row_function
-from minilstm.proof.derivatives.problem import Array
+from minilstm.proof.causes.recognition.lstm_equations import lstm_equations
+from minilstm.proof.causes.recognition.lstm_trial import FoundLSTM, canonical, find_lstm
+from minilstm.proof.derivatives.problem import Array, Axes
 from minilstm.proof.derivatives.trees import leaves
 from minilstm.proof.reports.places import GATES, Place, full_name
 
 
 class Likeness(NamedTuple):
-    """What a user's function was found to be."""
+    """A user's function that was found to be an LSTM."""
 
     title: str  # "an LSTM with gates in the order f, i, g, o; x (T, D), W (4H, D), R (4H, H)"
-    function: str  # name of the backward pass in `minilstm.functional`
-    replay: Callable[[Callable[..., Any]], dict[str, Array]]
-    place: Callable[[str, tuple[int, ...]], Place | None]  # an entry of an array, in words
+    found: FoundLSTM
+    arrays: Mapping[str, Array]
 
-    def in_place_of(self, function: str, wrong: Callable[..., Any]) -> Mapping[str, Array]:
-        """Gradients with one function replaced by a wrong one; {} if this is another function."""
-        return self.replay(wrong) if function == self.function else {}
+    def place(self, name: str, index: tuple[int, ...]) -> Place | None:
+        """An entry of an array in words; None where the layout leaves it out."""
+        return _place_in_lstm(self.found, self.arrays, name, index)
+
+    def axes(self, name: str) -> Axes:
+        """Labels for an axis along which the four gates are stacked; () where none is."""
+        names = dict(zip(self.found.order, "ifgo", strict=True))
+        gates, long = tuple(names[k] for k in range(4)), 4 * self.found.layout.sizes.H
+        shape = self.arrays[name].shape
+        if self.found.layout.gates or shape.count(long) != 1:
+            return ()
+        return tuple(gates if size == long else "" for size in shape)
+
+    def equations(self, values: Mapping[str, Any]) -> list[Any]:
+        """Its outputs by lines that have a name for each gate, (T, B, H) or (B, H) each."""
+        layout, order, forget, outputs = self.found
+        T, B, _, H, _, _ = layout.sizes
+        six = canonical(layout.build(values), order, forget)
+        h, state, c = lstm_equations(*six, np.full(T, B))
+        shape = T, B, H
+        made = {"h": h.reshape(shape), "c": c.reshape(shape), "last h": state.hidden,
+                "last c": state.cell}  # fmt: skip
+        return [made[kind] for kind, _ in outputs]
+
+    def upstream(self, ups: Any) -> list[Array]:
+        """The gradients that arrive at these outputs."""
+        given = [up for up in leaves(ups) if up is not None]
+        return [
+            how.apply(np.asarray(up))
+            for (_, how), up in zip(self.found.outputs, given, strict=True)
+        ]
 
 
-def recognise(inputs: Mapping[str, Any], outputs: Any, upstream: Any) -> Likeness | None:
-    """Find the function of `minilstm.functional` that a user's function computes.
+def recognise(inputs: Mapping[str, Any], outputs: Any) -> Likeness | None:
+    """Find the layout in which a user's function is an LSTM; None where it is none.
 
     All arrays must have a part in it, and the outputs must agree to 1e-9 (float32: 1e-4) of the
-    largest entry. Nothing is ever raised: what is odd is not recognised.
-
-    `inputs` are the user's arrays in their order; integers among them may be classes. `outputs` are
-    an array, a number, or nested tuples or lists of them, and `upstream` has their structure, or is
-    None where the output is a loss. The replay of a likeness gives the gradients of a backward pass
-    with the contract of the one named in `function`, by the user's names and in the user's shapes.
+    largest entry. Nothing is ever raised: what is odd is not recognised. `outputs` are an array, a
+    number, or nested tuples or lists of them.
     """
     try:
         with np.errstate(all="ignore"):
-            return _recognise(inputs, outputs, upstream)
+            return _recognise(inputs, outputs)
     except Exception:  # arrays of any kind may come; a likeness is a hint and must not stop a check
         return None
 
 
-def _recognise(inputs: Mapping[str, Any], outputs: Any, upstream: Any) -> Likeness | None:
+def _recognise(inputs: Mapping[str, Any], outputs: Any) -> Likeness | None:
     given = {name: np.asarray(a) for name, a in inputs.items()}
-    arrays = {n: a.astype(np.float64) for n, a in given.items() if a.dtype.kind == "f"}
-    others = {n: a for n, a in given.items() if a.dtype.kind != "f"}
     out = [np.asarray(leaf) for leaf in leaves(outputs) if leaf is not None]
-    coarse = any(a.dtype == np.float32 for a in [*out, *given.values()])
-    values = [a.astype(np.float64) for a in out if a.dtype.kind == "f"]
-    finite = all(np.isfinite(a).all() for a in [*arrays.values(), *values])
-    if not arrays or len(values) != len(out) or not values or not finite:
+    known = [*given.values(), *out]
+    if not given or not out or not all(a.dtype.kind == "f" and np.isfinite(a).all() for a in known):
         return None
-    ups = [np.ones(a.shape) for a in out]
-    if upstream is not None:
-        ups = [np.asarray(up, np.float64) for up in leaves(upstream) if up is not None]
-    tolerance = 1e-4 if coarse else 1e-9
-    found = find_row_function(arrays, others, values, ups, tolerance)
-    if found is not None:
-        return Likeness(*found, lambda name, index: None)
-    lstm = None if others else find_lstm(arrays, values, tolerance)
-    if lstm is None:
-        return None
-    return Likeness(
-        _title(lstm),
-        "lstm_backward",
-        lambda wrong: replay_lstm(lstm, arrays, ups, wrong),
-        lambda name, index: _place_in_lstm(lstm, arrays, name, index),
-    )
+    coarse = any(a.dtype == np.float32 for a in known)
+    arrays = {n: a.astype(np.float64) for n, a in given.items()}
+    lstm = find_lstm(arrays, [a.astype(np.float64) for a in out], 1e-4 if coarse else 1e-9)
+    return None if lstm is None else Likeness(_title(lstm), lstm, arrays)
 
 
 def _title(found: FoundLSTM) -> str:

@@ -154,10 +154,10 @@ def forward_of(
     parts: Parts, order: Sequence[int], forget: float
 ) -> tuple[Array, LSTMState, LSTMCache]:
     """What `lstm_forward` gives for the arrays of any layout, in float64."""
-    return lstm_forward(*_canonical(parts, order, forget), np.full(len(parts.x), parts.x.shape[1]))
+    return lstm_forward(*canonical(parts, order, forget), np.full(len(parts.x), parts.x.shape[1]))
 
 
-def _canonical(parts: Parts, order: Sequence[int], forget: float) -> Six:
+def canonical(parts: Parts, order: Sequence[int], forget: float) -> Six:
     """x, h0, c0, W, R, b as `lstm_forward` takes them."""
     (T, B, D), (_, H, _), gates = parts.x.shape, parts.W.shape, list(order)
     zero = np.zeros((B, H))
@@ -181,7 +181,7 @@ def replay_lstm(
     They have the user's names and shapes; `upstream` has a gradient for each output.
     """
     T, B, D, H, _, _ = found.layout.sizes
-    canonical = _canonical(found.layout.build(arrays), found.order, found.forget)
+    six = canonical(found.layout.build(arrays), found.order, found.forget)
     dh, dc = np.zeros((T, B, H)), np.zeros((T, B, H))
     last_h, last_c = np.zeros((B, H)), np.zeros((B, H))
     kinds = {kind for kind, _ in found.outputs}
@@ -192,10 +192,10 @@ def replay_lstm(
         dh[-1], last_h = dh[-1] + last_h, np.zeros((B, H))
     last_c = last_c + dc[-1]
     with np.errstate(all="ignore"):
-        total = _backward(wrong, canonical, dh.reshape(T * B, H), LSTMState(last_h, last_c), T)
+        total = _backward(wrong, six, dh.reshape(T * B, H), LSTMState(last_h, last_c), T)
         # A cell state is an output at every step only by being the last one of a shorter sequence.
         for t in range(T - 1) if "c" in kinds else ():
-            cut = canonical[0][: (t + 1) * B], *canonical[1:]
+            cut = six[0][: (t + 1) * B], *six[1:]
             state = LSTMState(np.zeros((B, H)), dc[t])
             part = _backward(wrong, cut, np.zeros(((t + 1) * B, H)), state, t + 1)
             part[0] = np.concatenate([part[0], np.zeros(((T - t - 1) * B, D))])
@@ -204,10 +204,10 @@ def replay_lstm(
 
 
 def _backward(
-    wrong: Callable[..., Any], canonical: Six, dh: Array, dstate: LSTMState, T: int
+    wrong: Callable[..., Any], six: Six, dh: Array, dstate: LSTMState, T: int
 ) -> list[Array]:
-    B = len(canonical[1])
-    _, _, cache = lstm_forward(*canonical, np.full(T, B))
+    B = len(six[1])
+    _, _, cache = lstm_forward(*six, np.full(T, B))
     dx, grads = wrong(dh, dstate, cache)
     return [dx, *grads]
 
