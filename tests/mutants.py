@@ -105,7 +105,7 @@ LSTM = {
         thread="nicklashansen/rnn_lstm_from_scratch#1",
     ),
     "dc assigned, not added": _lstm(
-        ALL, "is left out", _DC, "dc = dh_t * o * state.derivative(tanh_c)",
+        ALL, "The gradient of c", _DC, "dc = dh_t * o * state.derivative(tanh_c)",
         thread="apache/mxnet#4057",
     ),
     "carried cell gradient dropped": _lstm(

@@ -61,8 +61,7 @@ MAY_IMPORT = {
         "network.graph", "network.passes", *NETWORK,
     },
     "proof.conformance": {
-        "proof.checker", "proof.causes", "proof.reports", "proof.derivatives", "proof.rounding",
-        "training", "network", "network.graph", "network.passes", *NETWORK,
+        "proof.adapters", "proof.checker", "proof.causes", "proof.reports", "proof.derivatives",
     },
     "proof.engine": {
         "proof.checker", "proof.causes", "proof.reports", "proof.derivatives", "proof.rounding",

@@ -76,9 +76,7 @@ def operands(tape: Tape, site: Site, k: int) -> Iterator[Mistake]:
         for by, when in ((1, "after"), (-1, "before")):
             find = _with(site, k, j, partial(_neighbour, j=j, by=by))
             yield Mistake(f"{what}, {taken} is that of the step {when}.", find, False, 0)
-        turned = _with(
-            site, k, j, lambda tape, n: tape.sites[n.site][-1 - n.count].parents[j].value
-        )
+        last_first = _with(site, k, j, partial(_from_the_end, j=j))
         cause = f"{what}, {taken} is taken from the other end: its {len(seen)} parts in reverse."
         yield Mistake(cause, last_first, False, 0)
     tried = {tuple(n.parents[j].number for n in nodes)}

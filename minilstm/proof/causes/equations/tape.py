@@ -27,7 +27,7 @@ _INSIDE = (
     *(os.path.join(_HERE, name) for name in ("tape.py", "functions.py", "arrays.py", "trial.py")),
     *(os.path.join(_HERE, "..", "recognition", name) for name in (
         "likeness.py", "lstm_trial.py", "lstm_layouts.py", "lstm_weights.py", "arrangements.py")),
-    *(os.path.join(_HERE, "..", "..", room) for room in ("checker", "adapters")),
+    *(os.path.join(_HERE, "..", "..", room) for room in ("checker", "adapters", "conformance")),
     *(os.path.join(_HERE, "..", "..", "..", room) for room in (
         "network", "layers", "losses", "functional/gate.py")),
 )  # fmt: skip

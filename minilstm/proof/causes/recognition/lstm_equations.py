@@ -22,7 +22,9 @@ def lstm_equations(
     tanh = {"tanh": np.tanh}.get(state_activation, STATE_ACTIVATIONS[state_activation].forward)
     rows, cells, h, c = [], [], h0, c0
     for x_t in np.split(x, np.cumsum(active)[:-1]):
-        h_prev, c_prev = _first(h, len(x_t)), _first(c, len(x_t))  # (n, H) each
+        n, B = len(x_t), len(h)  # sequences that run at this step, and all
+        h_prev = h if n == B else h[:n]  # (n, H)
+        c_prev = c if n == B else c[:n]  # (n, H)
         z = x_t @ W.T + h_prev @ R.T + b
         z_i, z_f, z_g, z_o = np.split(z, 4, axis=1)
         i = sigmoid(z_i)
@@ -34,17 +36,11 @@ def lstm_equations(
         h_t = o * tanh_c
         rows.append(h_t)
         cells.append(c_t)
-        h, c = _over(h, h_t), _over(c, c_t)  # (B, H) each: a sequence that has ended keeps its own
+        # A sequence that has ended keeps its own.
+        h = h_t if n == B else np.concatenate([h_t, h[n:]])  # (B, H)
+        c = c_t if n == B else np.concatenate([c_t, c[n:]])  # (B, H)
     return np.concatenate(rows), LSTMState(h, c), np.concatenate(cells)
 
 
 def _sigmoid(z: Array) -> Array:
     return 1 / (1 + np.exp(-z))
-
-
-def _first(state: Array, n: int) -> Array:
-    return state if n == len(state) else state[:n]
-
-
-def _over(before: Array, now: Array) -> Array:
-    return now if len(now) == len(before) else np.concatenate([now, before[len(now) :]])
