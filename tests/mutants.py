@@ -74,16 +74,16 @@ _UNSHARED = ("dz = gates if spend_cache else np", "dz = np")
 
 LSTM = {
     "input gate's derivative missing": _lstm(
-        ALL, "z_i)), the derivative of sigmoid is missing", _I, "di"
+        ALL, "gradient of z_i through sigmoid(z_i)", _I, "di"
     ),
     "forget gate's derivative missing": _lstm(
-        ALL, "z_f)), the derivative of sigmoid is missing", _F, "df"
+        ALL, "gradient of z_f through sigmoid(z_f)", _F, "df"
     ),
     "candidate's derivative missing": _lstm(
-        ALL, "z_g)), the derivative of tanh is missing", _G, "dg"
+        ALL, "gradient of z_g through tanh(z_g)", _G, "dg"
     ),
     "output gate's derivative missing": _lstm(
-        ALL, "z_o)), the derivative of sigmoid is missing", _O, "do"
+        ALL, "gradient of z_o through sigmoid(z_o)", _O, "do"
     ),
     "forget gate for its derivative": _lstm(ALL, "sigmoid(z_f) itself stands", _F, "df * f"),
     "forget gate for its derivative, nothing carried": _lstm(
@@ -146,7 +146,9 @@ LSTM = {
     "tanh of the cell without derivative": _lstm(
         ALL, "the derivative of tanh is missing", _DC, "dc = dc_next[:n] + dh_t * o"
     ),
-    "cell of this step in df": _lstm(ALL, "c_t stands", "df = dc * c[prev]", "df = dc * c[now]"),
+    "cell of this step in df": _lstm(
+        ALL, "gradient of f through f * c_prev", "df = dc * c[prev]", "df = dc * c[now]"
+    ),
     "cell for its tanh in do": _lstm(
         ALL, "c_t stands in place of ", "do = dh_t * tanh_c", "do = dh_t * c[now]"
     ),
@@ -161,7 +163,7 @@ LSTM = {
         "dz[rows, 2 * H : 3 * H] = dg", "dz[rows, 3 * H :] = dg",
         "dz[rows, 3 * H :] = do", "dz[rows, 2 * H : 3 * H] = do", *_UNSHARED,
     ),
-    "R meets h_t": _lstm("R", " in place of h", _DR, "dR = dz.T @ h[B:]"),
+    "R meets h_t": _lstm("R", "gradient of R.T through h_prev", _DR, "dR = dz.T @ h[B:]"),
     "the mean for the sum in b": _lstm("b", "mean", _DB, "db = dz.mean(axis=0)"),
     "W averaged over the batch": _lstm("W", "is divided by the ", _DW, "dW = dz.T @ x / B"),
     "W itself": _lstm("W", "It is the array itself", _DW, "dW = W"),

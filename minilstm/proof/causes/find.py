@@ -11,7 +11,6 @@ import numpy as np
 
 from minilstm.proof.causes.elsewhere import Elsewhere
 from minilstm.proof.causes.equations import find_by_equations
-from minilstm.proof.causes.recognition import Likeness
 from minilstm.proof.causes.repairs import Truth, repairs
 from minilstm.proof.causes.signatures import Coincidence, Evidence, Pattern, explain
 from minilstm.proof.derivatives.oracle import Oracle
@@ -33,21 +32,17 @@ def find_causes(
     exact: Mapping[str, Array],
     tolerances: Mapping[str, float],
     wrong: Mapping[str, float],
-    likeness: Likeness | None,
 ) -> dict[str, Told]:
     """What to say of the arrays in `wrong`, which says how far off they are, by their names.
 
     A cause is named where it gives the wrong gradient, or a change of it the right one, at a second
-    random input too. `tolerances` are relative; `likeness` is what a plain function is.
+    random input too. `tolerances` are relative.
     """
     problem = oracle.problem
     causes: dict[str, list[str]] = {name: [] for name in wrong}
     elsewhere = Elsewhere(problem, oracle.method)
     second = elsewhere.second
     known = set[str]()
-    if likeness is not None:
-        stacked = {name: likeness.axes(name) for name in problem.arrays}
-        problem.axes = {**stacked, **problem.axes}
     here = _evidence(oracle, grads, exact, tolerances, wrong)
     there = []
     if second is not None:
@@ -68,7 +63,7 @@ def find_causes(
         problem.spoiled &= spoiled  # a change may write into anything
     # What the lines of f explain, and a second input confirms, needs no pattern of numbers.
     if not all(causes.values()):
-        for name, said in find_by_equations(problem, grads, exact, wrong, likeness).items():
+        for name, said in find_by_equations(problem, grads, exact, wrong).items():
             if not causes[name]:
                 causes[name] += said
                 known.add(name)
@@ -119,9 +114,8 @@ def _evidence(
                 place = tuple(int(i) for i in index)
                 true[place] = oracle.entry(name, place).value
         axes = problem.axes.get(name, ())
-        rows = problem.rows if "row" in axes else None
         value = problem.arrays[name]
-        found.append(Evidence(name, hand, true, value, axes, tolerances[name], rows))
+        found.append(Evidence(name, hand, true, value, axes, tolerances[name]))
     return found
 
 

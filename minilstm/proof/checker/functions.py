@@ -149,7 +149,6 @@ def problem_of(
             pair = replace(pair, named=named, how=how, passes=passes)
             return problem_of(pair, axes=axes, wrt=wrt, rng=rng, equations=equations)
         problem.backward_passes += 1
-    problem.recognise = lambda: recognise(named, outputs)
     problem.inputs, problem.written, problem.gradients_by = named, pair.written, gradients
     problem.lengths, problem.upstream = _lengths(named, outputs), dy
 
@@ -167,6 +166,7 @@ def problem_of(
         return how.split(result)[0] if equations is None else result
 
     problem.again, problem.forward = again, plain
+    problem.recognise = lambda: recognise(plain, arrays)
     return problem
 
 

@@ -196,6 +196,10 @@ def composites(tape: Tape) -> tuple[set[Site], list[Mistake], Groups]:
     inside: set[Site] = set()
     found = list(_passed(tape))
     groups: Groups = {}
+    parts: dict[int, list[Site]] = {}
+    for site, nodes in tape.sites.items():
+        if nodes[-1].op in ("getitem", "move"):
+            parts.setdefault(nodes[-1].parents[0].number, []).append(site)
     for site, nodes in tape.sites.items():
         node, best = nodes[-1], None
         if node.value.size < 2 or node.op in ("getitem", "move", "setitem", "matmul", "tanh"):
@@ -218,6 +222,12 @@ def composites(tape: Tape) -> tuple[set[Site], list[Mistake], Groups]:
             found.append(Mistake(f"In the gradient of {way}, {said}.", changes, False, 0))
             if single:
                 groups.setdefault((title, what), {}).update(changes)
+            for part in parts.get(node.number, ()) if title == "sigmoid" else ():
+                cause = (
+                    f"In the gradient of {way}, for the part {name(tape.sites[part][-1])}, {said}."
+                )
+                here = {site: partial(_in_part, path=path, make=make, part=part)}
+                found.append(Mistake(cause, here, False, 0))
     return inside, found, groups
 
 
@@ -249,6 +259,14 @@ def _between(y: Node, x: Node) -> Iterator[Site]:
         if parent.live and parent is not x and parent.site:
             yield parent.site
             yield from _between(parent, x)
+
+
+def _in_part(tape: Tape, node: Node, g: Array, path: Path, make: Any, part: Site) -> Iterator[Any]:
+    """Wrong in one part of what a sigmoid gives, such as one of stacked gates."""
+    one = tape.sites[part][-1]
+    ((x, wrong),) = _replaced(tape, node, g, path, make)
+    right = g * node.value * (1 - node.value)
+    yield x, np.where(one.pull(0, np.ones_like(one.value)) != 0, wrong, right)
 
 
 def _replaced(tape: Tape, node: Node, g: Array, path: Path, make: Any) -> Iterator[Any]:

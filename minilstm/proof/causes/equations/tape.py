@@ -25,8 +25,7 @@ _HERE = os.path.dirname(__file__)
 _INSIDE = (
     os.path.dirname(np.__file__),
     *(os.path.join(_HERE, name) for name in ("tape.py", "functions.py", "arrays.py", "trial.py")),
-    *(os.path.join(_HERE, "..", "recognition", name) for name in (
-        "likeness.py", "lstm_trial.py", "lstm_layouts.py", "lstm_weights.py", "arrangements.py")),
+    os.path.join(_HERE, "..", "recognition.py"),
     *(os.path.join(_HERE, "..", "..", room) for room in ("checker", "adapters", "conformance")),
     *(os.path.join(_HERE, "..", "..", "..", room) for room in (
         "network", "layers", "losses", "functional/gate.py")),

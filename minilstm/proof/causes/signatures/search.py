@@ -8,7 +8,6 @@ matter and is not known; `evidence` holds the test that each cause has to pass.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations
 
 import numpy as np
 
@@ -29,9 +28,8 @@ from minilstm.proof.causes.signatures.evidence import (
     Pattern,
     number,
 )
-from minilstm.proof.causes.signatures.layouts import layouts, packed_rows
+from minilstm.proof.causes.signatures.layouts import layouts
 from minilstm.proof.derivatives.problem import Array
-from minilstm.proof.reports.places import listed
 
 MOST_CAUSES = 3  # sentences for one array
 
@@ -102,9 +100,6 @@ def _alone(case: Case) -> Iterator[str]:
     yield from entrywise(case)
     if case.hand.any() and not case.zero:
         by_axis = blocks(case)
-        rows = packed_rows(case)
-        if rows is not None and rows[1]:
-            by_axis[rows[0]] = rows[1]
         for said in by_axis.values():
             yield from said
         yield from layouts(case, by_axis)
@@ -167,35 +162,3 @@ def _between(case: Case, cases: list[Case]) -> Iterator[str]:
         if not other.zero and case.explains(made):
             yield f"The gradient of {other.name} is added to it as well."
             return
-    # An array that the forward pass reads in place of others gets all their gradients.
-    unused = [c for c in alike if c.zero and c.wrong.any() and c.hand.any()]
-    if case.zero:
-        readers = [c for c in alike if c.wrong.any() and not c.zero]
-        for other in readers:
-            names = _read_instead(other, [c for c in cases if c is case or c in unused])
-            if case.name in names:
-                yield _misread(other.name, names)
-                return
-    else:
-        names = _read_instead(case, unused)
-        if names:
-            yield _misread(case.name, names)
-
-
-def _misread(name: str, instead_of: list[str]) -> str:
-    return (
-        f"The forward pass reads {name} where it should read {listed(instead_of)}: the right "
-        f"gradient of {name} is what backward gives for all of them together."
-    )
-
-
-def _read_instead(case: Case, unused: list[Case]) -> list[str]:
-    """Names of unused arrays whose gradients are missing in this one."""
-    for many in range(1, min(len(unused), 4) + 1):
-        for chosen in combinations(unused, many):
-            total = case.hand + sum(c.hand for c in chosen)
-            apart = np.abs(total - case.exact)[case.known]
-            size = case.close * max(case.largest, float(np.abs(case.hand).max()))
-            if case.known.any() and (apart <= size).all():
-                return [c.name for c in chosen]
-    return []
