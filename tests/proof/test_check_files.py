@@ -48,8 +48,7 @@ def lstm_step_backward(dh, dc, cache):
     da = np.concatenate(da, axis=1)
     return da @ Wx.T, da @ Wh.T, dc * f, x.T @ da, prev_h.T @ da, da.sum(axis=0)
 """, "lstm_step_forward, with lstm_step_backward: x (4, 3), prev_h (4, 5), prev_c (4, 5), Wx "
-     "(3, 20), Wh (5, 20), b (20,); it is an LSTM with gates in the order i, f, o, g; x (B, D), Wx "
-     "(D, 4H), Wh (H, 4H)", True),
+     "(3, 20), Wh (5, 20), b (20,); it is an LSTM with gates in the order i, f, o, g", True),
     "columns, and a dict": ("""
 def cell_forward(xt, a_prev, parameters):
     z = parameters["Wax"] @ xt + parameters["Waa"] @ a_prev + parameters["ba"]
