@@ -19,7 +19,7 @@ from minilstm.functional import (
     softmax,
 )
 from minilstm.functional.ragged import active_counts
-from minilstm.proof.causes.equations.lstm import lstm_equations
+from minilstm.proof.causes.lstm import lstm_equations
 
 #: where a check of a network takes its backend from
 BACKEND_OF_A_CHECK = "minilstm.proof.checker.networks.current_backend"

@@ -8,7 +8,7 @@ import pytest
 
 from minilstm.functional.lstm import lstm_forward
 from minilstm.functional.ragged import active_counts
-from minilstm.proof.causes.equations.lstm import lstm_equations
+from minilstm.proof.causes.lstm import lstm_equations
 from minilstm.proof.causes.recognition import recognise
 
 T, B, D, H = 5, 3, 2, 4

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-_POWERS = ((1, ""), (0.5, "the root of "), (2, "the square of "))
+_POWERS = ((1, ""), (0.5, "the square root of "), (2, "the square of "))
 
 
 class Measured(NamedTuple):
@@ -41,7 +41,7 @@ def reasons(
     for values, name in sizes.items():
         fixed = len(measured) > 1 and len(set(values)) == 1
         of = f"{name} ({values[0]:.6g})"
-        for power, word in ((1, ""), (0.5, "the root of "), (2, "the square of "))[
+        for power, word in ((1, ""), (0.5, "the square root of "), (2, "the square of "))[
             : 1 if fixed else 3
         ]:
             for verb, by, more in (("multiplied", power, "sum where a mean"),

@@ -21,7 +21,7 @@ from minilstm.network.passes.memory import plan_memory
 from minilstm.network.passes.mini_batch import mini_batch
 from minilstm.network.passes.placement import moved_state
 from minilstm.network.passes.training_pass import TrainingPass
-from minilstm.proof.causes.equations.lstm import lstm_equations
+from minilstm.proof.causes.lstm import lstm_equations
 from minilstm.proof.derivatives.problem import Array, Problem
 from minilstm.proof.derivatives.randomness import generator
 from minilstm.proof.reports.places import GATES

@@ -46,11 +46,8 @@ def of_ufunc(
     )
     if method == "reduce":
         named: dict[str, Any] = {
-            "add": np.sum,
-            "multiply": np.prod,
-            "maximum": np.max,
-            "minimum": np.min,
-        }
+            "add": np.sum, "multiply": np.prod, "maximum": np.max, "minimum": np.min,
+        }  # fmt: skip
         axis = options.get("axis", inputs[1] if len(inputs) > 1 else 0)
         return named[name](inputs[0], axis=axis, keepdims=options.get("keepdims", False))
     if method == "accumulate" and name == "add":
@@ -182,13 +179,6 @@ def _reduction(op: str, f: Any) -> Callable[..., Any]:
     return reduce
 
 
-def _extreme(op: str, f: Any) -> Callable[..., Any]:
-    inner = _reduction(op, f)
-    return lambda tape, a, axis=None, out=None, keepdims=False, **rest: inner(
-        tape, a, axis, keepdims=keepdims
-    )
-
-
 def _var(
     tape: Tape, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: float = 0,
     keepdims: bool = False, **rest: Any,
@@ -309,8 +299,8 @@ def _average(tape: Tape, a: Any, axis: Any = None, weights: Any = None, **rest: 
 _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.sum: _reduction("sum", np.sum),
     np.mean: _reduction("mean", np.mean),
-    np.max: _extreme("max", np.max),
-    np.min: _extreme("min", np.min),
+    np.max: _reduction("max", np.max),
+    np.min: _reduction("min", np.min),
     np.prod: _reduction("prod", np.prod),
     np.cumsum: _cumsum,
     np.var: _var,

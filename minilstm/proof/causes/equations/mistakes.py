@@ -7,7 +7,7 @@ not known: dropped, wrong sign, twice, a mean for a sum. It is found by one pass
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import combinations
 
@@ -139,8 +139,7 @@ def _alike(tape: Tape, edges: list[Edge], groups: Groups) -> Iterator[Mistake]:
                 groups.setdefault((node.op, variant[0]), {}).update(changes)
     together: dict[str, dict[str, dict[Site, Change]]] = {}
     for (op, what), changes in groups.items():
-        alike = together.setdefault(what.replace(op, "the function"), {})
-        alike[op] = changes
+        together.setdefault(what.replace(op, "the function"), {})[op] = changes
     for what, by_op in together.items():
         for ops in (*([op] for op in by_op), *([list(by_op)] if len(by_op) > 1 else [])):
             every = {site: change for op in ops for site, change in by_op[op].items()}
@@ -160,10 +159,8 @@ def _forgotten(tape: Tape) -> Iterator[Mistake]:
         for k, parent in enumerate(node.parents):
             if parent.live or parent.value.size != 1:
                 continue
-            number, said = (
-                float(parent.value.reshape(-1)[0]),
-                f"{expression(node)}{statement(node)}",
-            )
+            number = float(parent.value.reshape(-1)[0])
+            said = f"{expression(node)}{statement(node)}"
             out = {site: partial(_other_value, k=1 - k)}
             if node.op == "where":
                 passed = instead(site, 1 - k, partial(_passed_on, k=1 - k))
@@ -290,22 +287,14 @@ def _loops(tape: Tape, users: Mapping[int, list[Edge]]) -> Iterator[Mistake]:
             _not_carried(edges), False, 0,
         )  # fmt: skip
     if len(into) > 1:
-        together: dict[Site, set[int]] = {}
-        for edges in into.values():
-            for site, ks in edges.items():
-                together.setdefault(site, set()).update(ks)
         names = " and ".join(dict.fromkeys(name(tape.sites[site][0]) for site in into))
         yield Mistake(
             f"No gradient is carried from a step to the step before: not that of {names}.",
-            _not_carried(together), False, 0,
+            _not_carried(_together(into.values())), False, 0,
         )  # fmt: skip
     groups = [([number], edges) for number, edges in shared.items()]
     if len(shared) > 1:
-        all_edges: dict[Site, set[int]] = {}
-        for edges in shared.values():
-            for site, ks in edges.items():
-                all_edges.setdefault(site, set()).update(ks)
-        groups.append((list(shared), all_edges))
+        groups.append((list(shared), _together(shared.values())))
     for numbers, edges in groups:
         what = ", ".join(name(tape.nodes[n]) for n in numbers)
         for which, some in _PARTS.items():
@@ -313,6 +302,14 @@ def _loops(tape: Tape, users: Mapping[int, list[Edge]]) -> Iterator[Mistake]:
                 f"The gradient of {what} is a sum over the steps of a loop: {which}.",
                 scale(edges, 0.0, some), False, 1,
             )  # fmt: skip
+
+
+def _together(some: Iterable[Mapping[Site, set[int]]]) -> dict[Site, set[int]]:
+    found: dict[Site, set[int]] = {}
+    for edges in some:
+        for site, ks in edges.items():
+            found.setdefault(site, set()).update(ks)
+    return found
 
 
 def _overwritten(tape: Tape, node: Node, g: Array, sign: int) -> Array:

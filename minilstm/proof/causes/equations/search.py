@@ -20,9 +20,8 @@ from minilstm.proof.causes.equations.trial import Trial
 from minilstm.proof.causes.factors import Measured, is_constant, reasons
 from minilstm.proof.derivatives.problem import Array, Gradients, Problem
 
-TAPE_ERROR = (
-    1e-5  # how far the tape's own gradient may be from the true one; differences are so far
-)
+# How far the tape's own gradient may be from the true one; differences are so far.
+TAPE_ERROR = 1e-5
 MOST_TERMS = 50_000
 MANY_NODES = 120  # operations, more of which make the search slow: shorter axes are looked for
 MOST_VISITS = 200_000  # of operations by backward passes with a mistake: a few seconds
@@ -129,11 +128,7 @@ def _reaching(tape: Tape, some: list[Mistake]) -> list[Reaching]:
         for site in mistake.changes:
             ks = getattr(mistake.changes, "edges", {}).get(site)
             for node in tape.sites[site]:
-                at = (
-                    node.parents
-                    if ks is None
-                    else [p for k, p in enumerate(node.parents) if k in ks]
-                )
+                at = [p for k, p in enumerate(node.parents) if ks is None or k in ks]
                 found = found.union(*(of_node.get(p.number, ()) for p in at))
         return found
 

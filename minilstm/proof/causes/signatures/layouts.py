@@ -9,7 +9,7 @@ from itertools import permutations
 
 import numpy as np
 
-from minilstm.proof.causes.signatures.evidence import MOST_SLICES, Case, Pattern
+from minilstm.proof.causes.signatures.evidence import MOST_SLICES, Case, Coincidence, Pattern
 from minilstm.proof.causes.signatures.terms import masked, terms
 from minilstm.proof.reports.places import listed
 
@@ -100,8 +100,9 @@ def _shifted(case: Case, axis: int) -> Iterator[str]:
         else:
             rest = "is repeated" if np.array_equal(edge, beside) else "is something else"
         late, sign = ("late", "-") if by == 1 else ("early", "+")
+        which = f" (axis {axis})" if case.word(axis) else ""
         yield (
-            f"It is one step {late} {case.along(axis)}: at index t stands what belongs to "
+            f"It is one step {late} {case.along(axis)}{which}: at index t stands what belongs to "
             f"t {sign} 1, and {case.at(axis, end)} {rest}."
         )
         return
@@ -149,17 +150,17 @@ def _right_in_part(case: Case, axis: int) -> Iterator[str]:
     if word == "time" and min(right) > max(wrong):
         if min(right) == size - 1:
             carried = "not carried" if empty else "not carried, or carried wrongly,"
-            yield (
+            yield Coincidence(
                 f"It is right at the last time step only and {are} before: {perhaps}what arrives "
                 f"from later steps is {carried} to the step before."
             )
         else:
-            yield (
+            yield Coincidence(
                 f"It is right from time step {min(right)} on and {are} before: what arrives from "
                 "later steps is cut off or spoilt there."
             )
     elif word == "time" and max(right) < min(wrong):
-        yield (
+        yield Coincidence(
             f"It is right up to time step {max(right)} and {are} from step {min(wrong)} on: "
             "perhaps a mask, a length or the last step is treated wrongly."
         )

@@ -1,8 +1,5 @@
 """Likely causes of a wrong gradient, found from the wrong and the right one alone.
 A cause is named when the mistake, made on purpose to the right gradient, gives the wrong one.
-
-Where the evidence is weaker the sentence says "perhaps". Which function was differentiated does not
-matter and is not known; `evidence` holds the test that each cause has to pass.
 """
 
 from __future__ import annotations
@@ -37,20 +34,10 @@ MOST_CAUSES = 3  # sentences for one array
 def explain(
     evidence: Sequence[Evidence], counts: Mapping[str, float], factors: Factors | None = None
 ) -> dict[str, tuple[str, ...]]:
-    """Name the likely causes of wrong gradients, best first, at most three sentences for an array.
+    """Sentences about wrong gradients by array name, best first, at most three for each.
 
-    The evidence has right arrays too: they are compared with others. They are left out of the
-    result, and so are those whose cause is not clear. `counts` are named sizes that may have
-    become a factor; `factors` finds out whether one follows them. A `Pattern` among the sentences
-    says how numbers are off, not why.
-
-    Examples
-    --------
-    >>> exact = np.array([[0.5, -1.0], [2.0, 0.25], [1.5, -3.0]])
-    >>> for cause in explain([Evidence("w", exact / 4, exact, exact + 1)], {"the batch": 4})["w"]:
-    ...     print(cause)
-    It is 0.25 times the right gradient: it is divided by the batch (4), as for a mean where the \
-loss has a sum.
+    The evidence has right arrays too: they are compared with others. A `Pattern` among the
+    sentences says how numbers are off, not why.
     """
     causes: dict[str, list[str]] = {}
     floor = max((_largest(e.exact) for e in evidence), default=0.0)
