@@ -306,7 +306,7 @@ def test_nothing_unpickles():
         forbidden = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve"}
         assert not roots & (forbidden | {"marshal"}), path
         assert not re.search(r"allow_pickle\s*=\s*True", text), path
-        # One runs changes of a function that it was given to be run, one the formulas of its tables.
+        # One runs changes of a function that it was given to be run, one formulas of its tables.
         runs = ("proof/causes/repairs/search.py", "proof/causes/equations/variants.py")
         assert any(map(path.match, runs)) or not re.search(r"\b(eval|exec)\(", text), path
 

@@ -166,7 +166,12 @@ def problem_of(
         return how.split(result)[0] if equations is None else result
 
     problem.again, problem.forward = again, plain
-    problem.recognise = lambda: recognise(plain, arrays)
+
+    def recognised() -> Any:
+        problem.forward_passes += 2
+        return recognise(plain, arrays)
+
+    problem.recognise = recognised
     return problem
 
 
