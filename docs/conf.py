@@ -30,7 +30,9 @@ extensions = [
 html_theme = "pydata_sphinx_theme"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_logo = html_favicon = "_static/logo.svg"
 html_theme_options = {
+    "logo": {"text": "minilstm"},
     "show_prev_next": True,
     "navigation_with_keys": True,
     "navbar_align": "left",

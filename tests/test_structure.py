@@ -22,13 +22,14 @@ LINES = 400
 
 # What each room may import of the package besides itself; every room stands below its users.
 # For every room that stands above them.
-OPEN_TO_ALL = {"functional", "errors", "arrays", "paths", "checks", "logs"}
+OPEN_TO_ALL = {"functional", "errors", "arrays", "paths", "pages", "checks", "logs"}
 NETWORK = {"data", "plots", "layers", "losses", "backend", "checks", "files"}
 MAY_IMPORT = {
     "errors": set(),
     "arrays": {"errors"},
     "paths": set(),
     "files": set(),
+    "pages": set(),
     "checks": set(),
     "logs": set(),
     "version": set(),

@@ -22,6 +22,7 @@ from minilstm.command_line.reading import (
     learned_names,
     read_data,
 )
+from minilstm.command_line.words.data import data_options
 from minilstm.data import Sequences
 from minilstm.data.description import DataDescription
 from minilstm.data.files.csv_text import csv_line
@@ -29,8 +30,10 @@ from minilstm.data.labels import scores_to_labels, to_targets
 from minilstm.data.shaping.shape import Shaping, shape
 from minilstm.errors import DataError, ModelFileError
 from minilstm.files import write_atomically
+from minilstm.layers import Recurrent
 from minilstm.losses import CrossEntropy
 from minilstm.network.about import horizon_of
+from minilstm.network.gates import Gates, find_recurrent
 from minilstm.network.network import Network
 from minilstm.paths import check_apart, check_readable, check_target
 
@@ -52,11 +55,7 @@ def predict_file(options: argparse.Namespace) -> dict[str, Any]:
     net = load_predictor(options.model, "are MODEL and DATA swapped?")
     paths = options.data[0] if len(options.data) == 1 else options.data
     shown = " ".join(map(str, options.data))
-    description, shaping = known_of(net)
-    given = learned_names(net), net.classes, net.dtype, description
-    data, read = read_data(paths, options, net.output_mode, *given)
-    check_rate((net.about or {}).get("rate"), data, shaping, shown)
-    shaped = shaped_as_learned(data, with_rate(shaping, options))
+    shaped, read = _read_as_learned(net, options)
     data = shaped.data
     # What evaluate would refuse is refused before anything is written.
     judge = _checked_judge(net, data, paths, options)
@@ -77,6 +76,16 @@ def predict_file(options: argparse.Namespace) -> dict[str, Any]:
     if result is not None:
         print(scores_line(result), file=sys.stderr)
     return {**facts(seconds, result), "read": [read]}
+
+
+def _read_as_learned(net: Network, options: argparse.Namespace) -> tuple[Shaped, dict[str, Any]]:
+    """The files of options.data, read and shaped as those of the training, and what was read."""
+    paths = options.data[0] if len(options.data) == 1 else options.data
+    description, shaping = known_of(net)
+    given = learned_names(net), net.classes, net.dtype, description
+    data, read = read_data(paths, options, net.output_mode, *given)
+    check_rate((net.about or {}).get("rate"), data, shaping, " ".join(map(str, options.data)))
+    return shaped_as_learned(data, with_rate(shaping, options)), read
 
 
 def say_horizon(net: Network) -> None:
@@ -167,7 +176,12 @@ def with_ignored_labels(net: Network, options: argparse.Namespace) -> tuple[Any,
 
 
 def plot_model(options: argparse.Namespace) -> dict[str, Any]:
-    """Draw the layers of a model file and the arrows between them."""
+    """Draw the layers of a model file and the arrows between them, or its gates on data."""
+    if options.gates is not None:
+        return _plot_gates(options)
+    for word in ("layer", "sequence", "show"):
+        if getattr(options, word) is not None:
+            raise ValueError(f"--{word} is of gates, but no data are given; add --gates DATA.")
     path = options.model.with_suffix(".png") if options.out is None else options.out
     check_apart(path, [options.model])
     net = load_model(options.model)
@@ -177,6 +191,36 @@ def plot_model(options: argparse.Namespace) -> dict[str, Any]:
         "learnables": sum(v.size for v in net.parameters.values()),
         "files": files([path]),
     }
+
+
+def _plot_gates(options: argparse.Namespace) -> dict[str, Any]:
+    """Draw what a recurrent layer does inside along a recording, which is read as in training."""
+    from minilstm.plots import plot_gates, save_figure
+
+    path = options.model.with_suffix(".gates.png") if options.out is None else options.out
+    check_apart(path, [options.model, *options.gates])
+    check_target(path, "--out")
+    net = load_predictor(options.model, "are MODEL and DATA swapped?")
+    recurrent = [layer.name for layer in net.layers if isinstance(layer, Recurrent)]
+    if not recurrent:
+        raise ValueError(f"{options.model} has no recurrent layer, so no gates; leave --gates out.")
+    layer = recurrent[0] if options.layer is None else options.layer
+    find_recurrent(net, layer)
+    plain = data_options().parse_args([])  # no word about columns: they are as in training
+    plain.data, plain.rate_in = options.gates, None
+    shaped, read = _read_as_learned(net, plain)
+    wanted = shaped.ids[0] if options.sequence is None else options.sequence
+    if wanted not in shaped.ids:
+        known = ", ".join(map(repr, dict.fromkeys(shaped.ids[:10])))
+        raise ValueError(f"--sequence is {wanted!r}, but the data have {known}; name one of them.")
+    x = shaped.data.x[shaped.ids.index(wanted)]  # (T, D)
+    names = learned_names(net) or shaped.data.feature_names
+    title = f"{layer} along {wanted}: units sorted by what they follow"
+    gates = net.gates(x, layer)
+    assert isinstance(gates, Gates)  # as x is one sequence
+    save_figure(plot_gates(gates, x, show=options.show or "cf", names=names, title=title)[0], path)
+    found = {"layer": layer, "sequence": wanted, "steps": len(x), "units": gates.c.shape[1]}
+    return {**found, "read": [read], "files": files([path])}
 
 
 def load_model(path: Path, advice: str = "name a file that train wrote.") -> Network:

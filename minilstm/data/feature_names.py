@@ -18,6 +18,7 @@ from minilstm.arrays import as_array, axes_of, column_labels, parts_of
 from minilstm.errors import DataError
 
 _MOST = 12  # names that a message lists
+_PLAIN = frozenset({list, tuple, int, float})  # kinds of rows and numbers without names
 
 
 def column_order(
@@ -152,20 +153,13 @@ def in_order(
     if set(map(type, parts)) == {np.ndarray}:
         return x
     labels = [column_labels(part) for part in parts]
-    named = [n for n, found in enumerate(labels) if found and _numbers(found) is None]
-    plain = [n for n, found in enumerate(labels) if found is None]
-    if len(plain) == len(parts):
+    if all(found is None for found in labels):
         return x
-    source, strict = "the network learned", bool(named)
-    if named and plain:
-        raise DataError(
-            f"{name}[{plain[0]}] has no names of its columns, but {name}[{named[0]}] has "
-            f"{', '.join(_names(labels[named[0]]))}; give frames only, or arrays only."
-        )
+    source, named = "the network learned", _have_names(labels, name)
     if wanted is None and named:
         wanted, source = _names(labels[0]), f"{name}[0] has"
     return [
-        _one_in_order(part, found, wanted, f"{name}[{n}]", source, strict, others)
+        _one_in_order(part, found, wanted, f"{name}[{n}]", source, named, others)
         for n, (part, found) in enumerate(zip(parts, labels, strict=True))
     ]
 
@@ -176,38 +170,68 @@ def step_in_order(
     name: str,
     single: bool = False,
     others: Collection[str] = (),
+    source: str = "the network learned",
 ) -> Any:
-    """The same for time steps: a row of a frame, a named tuple or a dict, each with its names.
+    """The same for time steps: a named row, such as one of a frame, a dict or a record; or several.
 
-    A frame of one row is that row where the stream is a `single` one. For several streams a dict
-    or a named tuple may hold columns, as a frame does.
+    A dict, a named tuple or an array of records may hold columns, as a frame does. One row of these
+    is that row where the stream is a `single` one.
     """
-    fields = getattr(x, "_fields", None)
-    if isinstance(x, Mapping):
-        entries = _entries_in_order(tuple(x.values()), list(x), wanted, name, others)
-        return entries if single else _rows_of(entries, name)
-    if isinstance(x, tuple) and fields is not None:
-        if list(fields) == [f"_{n}" for n in range(len(x))]:
-            return tuple(x)  # what becomes of columns without names
-        entries = _entries_in_order(tuple(x), list(fields), wanted, name, others)
-        return entries if single else _rows_of(entries, name)
+    if (found := _fields(x)) is not None:
+        rows = _rows_of(_entries_in_order(*found, wanted, name, others, source), name)
+        return rows[0] if single and axes_of(rows) == 2 and len(rows) == 1 else rows
     if isinstance(x, (list, tuple)):
-        if x and (hasattr(x[0], "_fields") or len(getattr(x[0], "shape", ())) == 1):
-            named = [(row, f"{name}[{n}]") for n, row in enumerate(x)]
-            return [step_in_order(row, wanted, place, others=others) for row, place in named]
-        return x
+        if {*map(type, x)} <= _PLAIN:
+            return x
+        parts = [_fields(row) for row in x]
+        of_rows = [part and part[1] for part in parts]
+        if all(found is None for found in of_rows):
+            return x
+        if _have_names(of_rows, name) and wanted is None:
+            wanted, source = _names(of_rows[0]), f"{name}[0] has"
+        named = [(row, f"{name}[{n}]") for n, row in enumerate(x)]
+        rows = [step_in_order(row, wanted, at, False, others, source) for row, at in named]
+        return as_array(rows, name)
+    labels = column_labels(x)
+    out = _one_in_order(x, labels, wanted, name, others=others)
+    return as_array(out, name)[0] if single and labels and len(x) == 1 else out
+
+
+def _fields(x: Any) -> tuple[Any, list[Any]] | None:
+    """Entries and labels of a named row, or of named columns; None for anything else."""
+    if isinstance(x, Mapping):
+        return tuple(x.values()), list(x)
+    if isinstance(x, tuple) and hasattr(x, "_fields"):
+        unnamed = list(x._fields) == [f"_{n}" for n in range(len(x))]  # as columns without names
+        return tuple(x), list(range(len(x)) if unnamed else x._fields)
+    if isinstance(x, (np.ndarray, np.void)) and x.dtype.names:
+        return tuple(x[label] for label in x.dtype.names), list(x.dtype.names)
     index: Any = getattr(x, "index", None)
-    if len(getattr(x, "shape", ())) != 1 or not hasattr(index, "__iter__"):
-        labels = column_labels(x)
-        out = _one_in_order(x, labels, wanted, name, others=others)
-        return as_array(out, name)[0] if single and labels and len(x) == 1 else out
-    return _entries_in_order(x, list(index), wanted, name, others)
+    series = len(getattr(x, "shape", ())) == 1 and hasattr(index, "__iter__")
+    return (x, list(index)) if series else None
+
+
+def _have_names(labels: Sequence[Any], name: str) -> bool:
+    """Whether the parts of a list have names; a DataError where some have none."""
+    named = [n for n, found in enumerate(labels) if found and _numbers(found) is None]
+    plain = [n for n, found in enumerate(labels) if found is None]
+    if named and plain:
+        raise DataError(
+            f"{name}[{plain[0]}] has no names of its columns, but {name}[{named[0]}] has "
+            f"{', '.join(_names(labels[named[0]]))}; give frames only, or arrays only."
+        )
+    return bool(named)
 
 
 def _entries_in_order(
-    x: Any, labels: list[Any], wanted: Sequence[str] | None, name: str, others: Collection[str]
+    x: Any,
+    labels: list[Any],
+    wanted: Sequence[str] | None,
+    name: str,
+    others: Collection[str],
+    source: str,
 ) -> Any:
-    order = _order(labels, wanted, name, others=others)
+    order = _order(labels, wanted, name, source, others=others)
     if order is None:
         return x
     if len(order) == len(labels):

@@ -22,6 +22,7 @@ from minilstm.evaluation.bouts import BoutScore, bout_scores
 from minilstm.evaluation.curves import Calibration, Curve, calibration, class_curves
 from minilstm.evaluation.predictions import Predictions, predict
 from minilstm.evaluation.sections import (
+    as_html,
     as_markdown,
     as_text,
     class_sections,
@@ -58,6 +59,9 @@ class Report:
 
     def __str__(self) -> str:
         return as_text(self._sections(), self.notes)
+
+    def _repr_html_(self) -> str:
+        return as_html(self._sections(), self.notes)
 
     def _sections(self) -> list[Any]:
         raise NotImplementedError

@@ -13,6 +13,7 @@ import numpy as np
 from minilstm.checks import counted
 from minilstm.evaluation.bouts import BoutScore
 from minilstm.evaluation.scores import NumberScore, Part
+from minilstm.pages import as_page, as_table
 
 _MOST_PARTS = 10  # recordings, or groups, that a table lists
 _WIDTH = 98  # letters of a sentence in text
@@ -118,6 +119,15 @@ def as_markdown(sections: Sequence[Section], notes: Sequence[str]) -> str:
     if notes:
         lines += ["## Notes", "", *(f"- {_escaped(note)}" for note in notes), ""]
     return "\n".join(lines)
+
+
+def as_html(sections: Sequence[Section], notes: Sequence[str]) -> str:
+    """Sections as HTML."""
+    parts = [
+        as_page(s.title, [as_table(s.heads, s.rows)] if s.heads else [], s.sentences)
+        for s in sections
+    ]
+    return as_page("Evaluation", parts, notes)
 
 
 def number(value: float | None) -> str:

@@ -327,11 +327,15 @@ class Network(Predictor):
         batch_size, sequence_length : for which the memory of activations is stated
         """
         text = analyze(self.wiring.graph, batch_size, sequence_length, self.dtype).text()
+        return "\n".join([text, *self._classes_told()])
+
+    def _classes_told(self) -> list[str]:
         several = self.classes if isinstance(self.classes, dict) else {"": self.classes}
-        for name, labels in several.items():
-            if labels is not None:
-                text += f"\nclasses{' of ' * bool(name)}{name}: " + ", ".join(map(str, labels))
-        return text
+        return [
+            f"classes{' of ' * bool(name)}{name}: " + ", ".join(map(str, labels))
+            for name, labels in several.items()
+            if labels is not None
+        ]
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
         """Draw the layers and the arrows between them; see `minilstm.plots.plot_network`."""
@@ -339,6 +343,11 @@ class Network(Predictor):
 
     def __repr__(self) -> str:
         return f"Network\n{self.summary()}"
+
+    def _repr_html_(self) -> str:
+        """The summary as a table, for notebooks."""
+        found = analyze(self.wiring.graph, dtype=self.dtype)
+        return found.html("Network", self._classes_told())
 
 
 def assemble(

@@ -4,34 +4,36 @@ One call steps all that have news, however many steps each brings."""
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import ItemsView, Iterable, Iterator, Mapping, MutableMapping, ValuesView
+from contextlib import suppress
 from pathlib import Path
-from threading import Lock
-from typing import Any
+from threading import RLock
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from minilstm.arrays import axes_of
-from minilstm.backend import current_backend
+from minilstm.arrays import REAL, axes_of
+from minilstm.backend import current_backend, use_backend
 from minilstm.data.feature_names import step_in_order
 from minilstm.data.sequences import as_batch, as_step
 from minilstm.errors import DataError, ModelFileError
 from minilstm.functional.lstm import LSTMState
 from minilstm.layers import Signal
 from minilstm.network.graph.wiring import Port
-from minilstm.network.passes.placement import moved_state
-from minilstm.network.passes.prediction_pass import PredictionPass
+from minilstm.network.passes.placement import frozen, moved_state
+from minilstm.network.passes.prediction_pass import PredictionPass, check_state
 from minilstm.network.passes.walk import first_states, write_states
 from minilstm.network.state_file import read_states
 from minilstm.network.state_file import write_states as write_file
-from minilstm.network.stream import check_streamable
+from minilstm.network.stream import Stream, check_streamable
 
 Array = NDArray[Any]
 State = dict[str, LSTMState]
 Id = str | int
 
 FIRST_ROWS = 16  # streams that a new pool has memory for; it doubles when they are full
+FEW = 32  # sequences that step as a `Stream`; a pass through the layers is for more
 
 
 class Pool(MutableMapping[Id, State]):
@@ -43,13 +45,13 @@ class Pool(MutableMapping[Id, State]):
 
     A pool is a mapping from ids to states: ``pool[id]`` is what `Stream.state` gives,
     ``pool[id] = state`` takes one, ``del pool[id]`` ends a sequence, ``len(pool)`` counts them.
-    It is copied and pickled whole, with its network as that is then. Threads that share a pool take
-    turns.
+    ``pool.items()`` holds all states of one moment. A pool equals only itself. It is copied and
+    pickled whole. Threads that share a pool take turns.
 
     Parameters
     ----------
-    network : Network or Predictor whose steps to take; the pool keeps the weights of its opening
-        and the backend in force
+    network : Network or Predictor whose steps to take; the pool, its copies and its pickles keep
+        the weights of its opening. It keeps the backend in force
 
     Examples
     --------
@@ -70,19 +72,15 @@ class Pool(MutableMapping[Id, State]):
     def __init__(self, network: Any) -> None:
         wiring = network.wiring
         check_streamable(wiring)
-        self._network, self._backend = network, current_backend()
+        self._network, self._backend = frozen(network), current_backend()
         self._shape = wiring.shape(wiring.inputs[0])  # of one step
-        first = network.layers[wiring.inputs[0]]
-        self._first, self._how = first, (self._shape, network.dtype)
-        self._digits = {"digits": first.normalizes}
-        arrays = {
-            layer: {name: a.copy("K") for name, a in of_layer.items()}
-            for layer, of_layer in network.by_layer(self._backend).items()
-        }
-        wanted = [Port(wiring.outputs[0], 0)]
+        self._first = network.layers[wiring.inputs[0]]
+        self._how, self._digits = (self._shape, network.dtype), {"digits": self._first.normalizes}
+        arrays, wanted = self._network.by_layer(self._backend), [Port(wiring.outputs[0], 0)]
         self._walk = PredictionPass(wiring, arrays, self._backend, wanted, network.dtype)
-        self._lock = Lock()
-        self._rows: dict[Id, int] = {}  # where the state of each id stands
+        self._opened: dict[int, Stream] = {}  # of 1, 2, 4, ... sequences, when first needed
+        self._lock = RLock()
+        self._rows: dict[Any, int] = {}  # where the state of each id stands
         self._free: list[int] = []
         self._states: State = {}  # (rows, H) by layer
         self._grow()
@@ -112,15 +110,19 @@ class Pool(MutableMapping[Id, State]):
                 raise DataError("x is missing; give a row for each id, or a dict from ids to rows.")
             names = _checked_ids(ids)
             x = step_in_order(x, self._first.feature_names, "x", others=self._network.others)
+            if not names and np.shape(x) == (0,):
+                x = np.empty((0, *self._shape))  # a list of no rows
             return self._steps(names, as_step(x, *self._how, "x", len(names), **self._digits))
         if x is not None:
             raise DataError("x is given beside a dict, which holds the rows; leave x out.")
-        names = _checked_ids(ids)
-        news = [
-            self._news(f"ids[{n!r}]", value) for n, value in zip(names, ids.values(), strict=True)
-        ]
-        if not news:
+        names, values = _checked_ids(ids), [*ids.values()]
+        if not names:
             return {}
+        if _alike(values, self._shape):
+            with suppress(DataError):  # which is told by its id below
+                x = as_step(np.array(values), *self._how, "x", len(names), **self._digits)
+                return dict(zip(names, self._steps(names, x), strict=True))
+        news = [self._news(f"ids[{n!r}]", value) for n, value in zip(names, values, strict=True)]
         each = [n for n, (rows, _) in zip(names, news, strict=True) for _ in rows]
         scores = self._steps(each, np.concatenate([rows for rows, _ in news]))
         ends = np.cumsum([len(rows) for rows, _ in news])
@@ -145,18 +147,9 @@ class Pool(MutableMapping[Id, State]):
         if not ids:
             shape = self._network.wiring.shape(self._walk.sources[0])
             return np.empty((0, *shape), self._network.dtype)
-        seen: dict[Id, int] = {}
-        of = np.array([seen.setdefault(i, len(seen)) for i in ids], np.int64)  # (n,) sequences
-        count = np.bincount(of)  # (S,)
-        turn = np.empty(len(ids), np.int64)  # (n,) which step of its sequence a row is
-        turn[np.argsort(of, kind="stable")] = np.arange(len(ids)) - np.repeat(
-            np.cumsum(count) - count, count
-        )
-        longest = np.argsort(-count, kind="stable")  # (S,) as ragged batches are packed
-        order = np.lexsort((np.argsort(longest)[of], turn))  # (n,) step after step
-        active = np.bincount(turn)  # (T,) sequences that take each step
-        streams = list(seen)
-        streams = [streams[s] for s in longest]
+        if len(ids) <= FEW and len(set(ids)) == len(ids):
+            return self._few(ids, rows)
+        order, active, streams = _packed(ids)
         # A layer that keeps the last step puts out one row a sequence: step by step then.
         spans = [active] if all(self._walk.steps) else [active[[t]] for t in range(len(active))]
         to_device, to_host = self._backend.to_device, self._backend.to_host
@@ -176,7 +169,21 @@ class Pool(MutableMapping[Id, State]):
         scores[order] = np.concatenate(outs)
         return scores
 
-    def _gathered(self, ids: list[Id]) -> State:
+    def _few(self, ids: list[Id], rows: Array) -> Array:
+        """The same for a few sequences that take one step each."""
+        size = 1 << (len(ids) - 1).bit_length()
+        if size > len(ids):  # the last row again, for streams that nobody asked for
+            rows = np.concatenate([rows, rows[-1:].repeat(size - len(ids), axis=0)])
+        with self._lock:
+            if (stream := self._opened.get(size)) is None:
+                with use_backend(self._backend.name):
+                    stream = self._opened[size] = Stream(self._network, size)
+            write_states(stream._states, self._gathered(ids))
+            scores = stream.step(rows)  # (size, C)
+            self._keep(ids, first_states(stream._states, len(ids)))
+        return scores[: len(ids)]
+
+    def _gathered(self, ids: list[Any]) -> State:
         """Copies of the states (S, H) of some sequences, those of new ones initial."""
         rows = [self._rows.get(i, -1) for i in ids]  # the last row holds the initial state
         at = self._backend.to_device(np.array(rows, np.int64))  # (S,)
@@ -204,22 +211,35 @@ class Pool(MutableMapping[Id, State]):
         self._free += range(rows - 1, before - 1, -1)
 
     def __getitem__(self, id: Id) -> State:
+        own = _own_id(id)
         with self._lock:
-            if id not in self._rows:
+            if own not in self._rows:
                 raise KeyError(f"the pool has no sequence {id!r}; step it, or set its state first.")
-            return moved_state(self._gathered([id]), self._backend.to_host)
+            return moved_state(self._gathered([own]), self._backend.to_host)
 
     def __setitem__(self, id: Id, state: Mapping[str, LSTMState]) -> None:
-        ids = _checked_ids([id])
-        checked = self._network.check_state(state, 1)  # (1, H)
+        ids, zero = _checked_ids([id]), self._network.initial_state(1)
+        checked = check_state(state, zero, self._network.dtype)  # (1, H)
         with self._lock:
             self._keep(ids, moved_state(checked, self._backend.to_device))
 
     def __delitem__(self, id: Id) -> None:
+        own = _own_id(id)
         with self._lock:
-            if id not in self._rows:
+            if own not in self._rows:
                 raise KeyError(f"the pool has no sequence {id!r}; delete one of its ids.")
-            self._free.append(self._rows.pop(id))
+            self._free.append(self._rows.pop(own))
+
+    def pop(self, id: Id, /, *default: Any) -> Any:
+        """End a sequence and give its state; the default where there is none."""
+        with self._lock:  # no other thread ends it between the two
+            return super().pop(id, *default)
+
+    __eq__, __hash__ = object.__eq__, object.__hash__
+
+    def clear(self) -> None:
+        """End all sequences."""
+        self._take([], {})
 
     def __repr__(self) -> str:
         return f"Pool of {len(self)} sequences"
@@ -231,7 +251,19 @@ class Pool(MutableMapping[Id, State]):
         return len(self._rows)
 
     def __contains__(self, id: object) -> bool:
-        return id in self._rows
+        return _own_id(id) in self._rows
+
+    def items(self) -> ItemsView[Id, State]:
+        """Ids and states (1, H), all of one moment."""
+        ids, state = self._whole()
+        return {
+            id: {name: LSTMState(h[[n]], c[[n]]) for name, (h, c) in state.items()}
+            for n, id in enumerate(ids)
+        }.items()
+
+    def values(self) -> ValuesView[State]:
+        """The states of `items`."""
+        return dict(self.items()).values()
 
     def _whole(self) -> tuple[list[Id], State]:
         """All ids, and their states (n, H) on the host."""
@@ -263,42 +295,85 @@ class Pool(MutableMapping[Id, State]):
             self._grow()
             self._keep(ids, moved_state(state, self._backend.to_device))
 
-    def __copy__(self) -> Pool:
+    def __copy__(self) -> Self:
         other = object.__new__(type(self))
         other.__dict__ |= self.__dict__  # the weights of the opening too
-        other._lock = Lock()
+        other._lock, other._opened = RLock(), {}
         other._take(*self._whole())
         return other
 
-    def __deepcopy__(self, memo: object) -> Pool:
+    def __deepcopy__(self, memo: object) -> Self:
         return self.__copy__()  # nothing else of a pool changes
 
     def __reduce__(self) -> Any:
-        return _restored, (self._network, *self._whole())
+        return type(self), (self._network,), self._whole()
+
+    def __setstate__(self, whole: Any) -> None:
+        self._take(*whole)
 
 
-def _restored(network: Any, ids: list[Id], state: State) -> Pool:
-    pool = Pool(network)
-    pool._take(ids, state)
-    return pool
+def _alike(news: list[Any], shape: tuple[int, ...]) -> bool:
+    """Whether all are one step, as arrays of one dtype or as lists of one kind of numbers."""
+    if {*map(type, news)} == {np.ndarray}:
+        kinds = {(a.dtype, a.shape) for a in news}
+        return len(kinds) == 1 and news[0].dtype in REAL and news[0].shape == shape
+    if not all(type(a) is list and (len(a),) == shape for a in news):
+        return False
+    return {type(number) for a in news for number in a} in ({int}, {float})
 
 
-def _checked_ids(ids: Iterable[Any]) -> list[Id]:
-    """Ids as strings and whole numbers of Python."""
-    if isinstance(ids, (str, bytes)):
+def _packed(ids: list[Id]) -> tuple[Array, Array, list[Id]]:
+    """Order (n,) of rows step after step, how many ids take each step, the ids, longest first."""
+    count: dict[Id, int] = {}
+    turn = []  # (n,) which step of its sequence a row is
+    for i in ids:
+        turn.append(count.get(i, 0))
+        count[i] = turn[-1] + 1
+    if len(count) == len(ids):
+        return np.arange(len(ids)), np.array([len(ids)]), ids
+    longest = sorted(count, key=count.__getitem__, reverse=True)  # as ragged batches are packed
+    place = {i: n for n, i in enumerate(longest)}
+    return np.lexsort(([place[i] for i in ids], turn)), np.bincount(turn), longest
+
+
+def _own_id(one: object) -> Id | None:
+    """An id as a string or a whole number of Python; None for anything else."""
+    if isinstance(one, str):
+        return str.__str__(one)  # of an enum too, whose own words are others
+    if isinstance(one, (int, np.integer)) and not isinstance(one, bool):
+        return int(one)
+    return None
+
+
+def _checked_ids(ids: Any) -> list[Id]:
+    """Ids as strings and whole numbers of Python, which a file can keep."""
+    if isinstance(ids, (str, bytes, bytearray)):
         raise DataError(f"ids is {ids!r}, one id; give a list of ids, [{ids!r}].")
     if isinstance(ids, (set, frozenset)):
         raise DataError(
             f"ids is a {type(ids).__name__}, whose order is chance; give a list of ids."
         )
+    if not hasattr(ids, "__iter__") or getattr(ids, "ndim", 1) != 1:
+        raise DataError(
+            f"ids is of type {type(ids).__name__}, but one id is wanted for each row; give a list "
+            "of strings or whole numbers."
+        )
     found = ids.tolist() if isinstance(ids, np.ndarray) else list(ids)
     for n, one in enumerate(found):
-        if type(one) is str or type(one) is int:
+        if type(one) is str and one.isascii():
             continue
-        if isinstance(one, (bool, np.bool_)) or not isinstance(one, (str, int, np.integer)):
+        own = _own_id(one)
+        if own is None:
             raise DataError(
                 f"ids[{n}] is {one!r}, but strings and whole numbers are wanted; name the sequence "
                 "by one of these."
             )
-        found[n] = str(one) if isinstance(one, str) else int(one)
+        try:
+            str(own).encode()  # as a file will
+        except ValueError:
+            raise DataError(
+                f"ids[{n}] holds half a letter or thousands of digits, which no file of states can "
+                "hold; name the sequence anew."
+            ) from None
+        found[n] = own
     return found

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -113,19 +113,22 @@ class Stream:
         self._advance: Stepper = advance if self._streams is None else _with_batch_axis(advance)
         self._advance_checked = checked  # for the rows that `as_step` makes
 
-    def __copy__(self) -> Stream:
+    def __copy__(self) -> Self:
         other = object.__new__(type(self))
-        for name in self.__slots__[1:]:
+        for name in Stream.__slots__[1:]:
             setattr(other, name, getattr(self, name))
         other._lock = Lock()
         other._begin(self.state)
         return other
 
-    def __deepcopy__(self, memo: object) -> Stream:
+    def __deepcopy__(self, memo: object) -> Self:
         return self.__copy__()  # nothing else of a stream changes
 
     def __reduce__(self) -> Any:
-        return _restored, (self._network, self._streams, self._threads, self.state)
+        return type(self), (self._network, self._streams, self._threads), self.state
+
+    def __setstate__(self, state: State) -> None:
+        self.state = state
 
     def step(self, x_t: ArrayLike, out: Array | None = None) -> Array:
         """Scores after one more time step.
@@ -221,12 +224,6 @@ class Stream:
             f"out is {came}, but the scores need a contiguous array of shape {self._out_shape} "
             f"and dtype {self._dtype}; pass np.empty({shape}, {self._dtype.name!r})."
         )
-
-
-def _restored(network: Any, batch: int | None, threads: int, state: State) -> Stream:
-    stream = Stream(network, batch, threads)
-    stream.state = state
-    return stream
 
 
 def check_streamable(wiring: Wiring) -> None:

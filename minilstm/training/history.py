@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from minilstm.data.files.csv_text import csv_line
 from minilstm.files import write_atomically
+from minilstm.pages import as_curves, as_page, as_table
 
 Array = NDArray[Any]
 
@@ -73,6 +74,15 @@ class TrainingInfo:
         if count > _LONGEST_TABLE:
             lines.append(f"({_LONGEST_TABLE} of {count} iterations shown)")
         return "\n".join([*lines, self.stop_reason])
+
+    def _repr_html_(self) -> str:
+        """The course of the loss and the last row, for notebooks."""
+        losses = {_heading(c): v for c, v in self.history.items() if c.endswith("loss")}
+        last = {c: v[-1] for c, v in self.history.items() if len(v)}
+        row = [format_row({column: value}).strip() for column, value in last.items()]
+        table = as_table([*map(_heading, last)], [row])
+        parts = [as_curves(losses, "losses by iteration"), table]
+        return as_page("Training", parts, [self.stop_reason, *self.hints])
 
     def to_csv(self, path: str | os.PathLike[str]) -> Path:
         """Write the history as CSV, a column each; empty where a value was not measured."""

@@ -155,6 +155,17 @@ TABLE = [
      "model(); command('stream m.safetensors', '1,2\\n').count('\\n') == 1"),
     ("model(); command('predict ' + put(HEAD + BODY) + ' m.safetensors')",
      "are MODEL and DATA swapped", "model(); command('predict m.safetensors ' + put(HEAD + BODY))"),
+    ("model(); command('plot m.safetensors --show c')", "add (--gates) DATA",
+     "model(); command('plot m.safetensors --show c $1 ' + put(HEAD + BODY))"),
+    ("model(); command('plot m.safetensors --sequence b --gates ' + put(HEAD + BODY))",
+     r"the data have '(\w+)', .*; name one of them",
+     "model(); command('plot m.safetensors --sequence $1 --gates ' + put(HEAD + BODY))"),
+    ("ml.assemble([ml.SequenceInput(2), ml.FullyConnected(2, weights=[[1, 0], [0, 1]], "
+     "bias=[0, 0])]).save('m.safetensors')\n"
+     "command('plot m.safetensors --gates ' + put(HEAD + BODY))", "no gates; leave --gates out",
+     "ml.assemble([ml.SequenceInput(2), ml.FullyConnected(2, weights=[[1, 0], [0, 1]], "
+     "bias=[0, 0])]).save('m.safetensors')\n"
+     "command('plot m.safetensors')"),
     ("command('info --markdown')", "name its file",
      "model(); command('info m.safetensors --markdown').startswith('# m.safetensors')"),
     ("model(about={'description': {'time_column': 't'}, 'shaping': {'window_length': 2}})\n"

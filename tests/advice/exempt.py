@@ -88,6 +88,7 @@ HINTS = "minilstm/training/hints.py"
 NO_ADVICE = {
     ("minilstm/plots/gates.py", "lower right"): "a place in a picture",
     (COMPLAINTS, "check what wrote the file"): "of Python's own errors",
+    (COMPLAINTS, r"give th\w+ of that training), or leave \w+ out\.$"): "finds a sentence",
     (COMPLAINTS, "give a smaller one"): "of Python's own errors",
     (COMPLAINTS, "let it be a file with enough space, a pipe or a terminal"): "of other processes",
     (COMPLAINTS, "train with it, or count it nowhere with missing_labels="): "sets a word in place",

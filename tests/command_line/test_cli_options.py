@@ -208,6 +208,26 @@ def plot_out(w):
     assert w.run("plot", MODEL, "--out", w.out / "a.svg")["files"] == [str(w.out / "a.svg")]
 
 
+GATES = ["plot", MODEL, "--gates", "test.csv"]
+
+
+def plot_gates(word, value, told):
+    def case(w):
+        pytest.importorskip("matplotlib")
+        drawn = w.run(*GATES, *[word, value] * bool(word), "--out", w.out / "g.svg")
+        assert told.items() <= drawn.items() and drawn["files"] == [str(w.out / "g.svg")]
+        letters = value if word == "--show" else "cf"
+        text = (w.out / "g.svg").read_text()
+        assert [letter in text for letter in ("Cell c", "Output gate o")] == [
+            "c" in letters,
+            "o" in letters,
+        ]
+        if word:
+            assert f"{word} " in w.run("plot", MODEL, word, value, code=2)["error"]
+
+    return case
+
+
 # A short way to run each command, for the words that all share.
 PLAIN = {
     "demo": ["demo"],
@@ -279,6 +299,10 @@ CASES = {
     ("gradcheck", "--seed"): gradcheck_seed,
     ("gradcheck", "--junit"): gradcheck_junit,
     ("plot", "--out"): plot_out,
+    ("plot", "--gates"): plot_gates("", "", {"layer": "lstm", "sequence": "0"}),
+    ("plot", "--layer"): plot_gates("--layer", "lstm", {"layer": "lstm"}),
+    ("plot", "--sequence"): plot_gates("--sequence", "1", {"sequence": "1"}),
+    ("plot", "--show"): plot_gates("--show", "o", {"sequence": "0"}),
     **CHECK,
 }
 

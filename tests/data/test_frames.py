@@ -65,6 +65,13 @@ USES = {
     "frames of a row": lambda net, x: list(map(net.stream().step, rows_of(x[0]))),
     "tuples together": lambda net, x: net.stream(batch=4).step(list(x[1].itertuples(index=False))),
     "steps together": lambda net, x: net.stream(batch=4).step(x[1]),
+    "records together": lambda net, x: net.stream(batch=4).step(x[1].to_records(index=False)),
+    "records": lambda net, x: list(map(net.stream().step, x[0].to_records(index=False))),
+    "dicts together": lambda net, x: net.stream(batch=4).step(x[1].to_dict("records")),
+    "dicts in a pool": lambda net, x: net.pool().step({"a": x[0].to_dict("records")})["a"],
+    "records in a pool": lambda net, x: net.pool().step(
+        range(4), list(x[1].to_records(index=False))
+    ),
     "gradcheck": lambda net, x: str(ml.gradcheck(net, x, Y, method="directional")),
     "validation": validation_loss,
 }
@@ -77,6 +84,22 @@ def test_a_network_with_names_takes_frames_by_name(use, tmp_path):
     for net in (NAMED, ml.load(tmp_path / "model.safetensors")):
         assert bits(USES[use](net, frames())) == expected
         assert bits(USES[use](net, TURNED)) == expected
+
+
+def test_dicts_have_the_order_of_the_first_or_are_refused():
+    mixed = [{"u": 1, "v": 2, "w": 3}, {"w": 6, "v": 5, "u": 4}]
+    step = PLAIN.stream(batch=2).step
+    assert bits(step(mixed)) == bits(PLAIN.stream(batch=2).step([[1, 2, 3], [4, 5, 6]]))
+    with refuses_data(
+        "x_t[1] has the features u, v, t, but x_t[0] has u, v, w (missing: w; unknown: t); rename, "
+        "add or drop columns."
+    ):
+        step([mixed[0], {"u": 4, "v": 5, "t": 6}])
+    with refuses_data(
+        "x_t[1] has no names of its columns, but x_t[0] has u, v, w; give frames only, or arrays "
+        "only."
+    ):
+        step([mixed[0], [4, 5, 6]])
 
 
 def test_frames_of_polars_too():

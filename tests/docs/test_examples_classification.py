@@ -130,3 +130,24 @@ def test_streaming(example, tmp_path, capsys):
     assert "latency of a step: p50" in capsys.readouterr().out
     assert (tmp_path / "streaming.safetensors").is_file()
     check_picture(out)
+
+
+def test_writing_text(example, tmp_path, capsys):
+    names = example("writing_text")
+    out = tmp_path / "text.png"
+    found = names["main"](hidden=64, max_epochs=20, letters_read=40_000, out=str(out))
+    assert found["bits"] < 3.6  # letters drawn by their frequency cost 4.5
+    written = capsys.readouterr().out.split("temperature 0.3:\n")[1]
+    assert written.startswith("Alice ") and " the " in written[:247]
+    check_picture(out)
+
+
+def test_what_units_of_a_text_may_follow(example):
+    names = example("writing_text")
+    text = "a `b'c, d' e\n\n`f\n\ng"
+    assert names["within_quotes"](text).astype(int).tolist() == [
+        *[0, 0, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0], 1, 1, 1, 0, 0,
+    ]  # fmt: skip
+    assert names["since_line_break"]("ab\nc").tolist() == [0, 1, 0, 1]
+    cells = np.array([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]])
+    assert names["follower"](cells, -cells[:, 1]) == (1, pytest.approx(-1.0))

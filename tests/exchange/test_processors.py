@@ -151,7 +151,8 @@ addEventListener("load", () => setTimeout(async () => {
   document.getElementById("motion").click();
   await new Promise(r => setTimeout(r, 100));
   for (let n = 0; n < 7; n++) dispatchEvent(new DeviceMotionEvent("devicemotion",
-    {accelerationIncludingGravity: {x: 9.80665, y: 0, z: 1}}));
+    {accelerationIncludingGravity: {x: 9.80665, y: 0, z: 1}, acceleration: {x: 4, y: 5, z: 6},
+      rotationRate: {alpha: 180, beta: 20, gamma: null}}));
 }, 200));
 </script>"""
 
@@ -268,6 +269,50 @@ def test_a_phone_that_moves_feeds_a_page(page):
     assert found["best"].endswith(
         f" {net.predict(np.tile(row, (7, 1)))[-1].max():.3f} after 7 steps"
     ), found["said"]
+
+
+REST = "; name each as one of ax, linear acceleration x or gyro x."
+#: features with their units; what each is filled with, or None; what the page says of it
+SENSORS = {
+    "turned": (
+        ["gyro_x rad/s", "az ", "linear acceleration y g"], [np.pi, 1, 5 / 9.80665],
+        "Motion sensor: gyro_x = rotation alpha, rad/s; az = acceleration with gravity z, m/s²; "
+        "linear acceleration y = acceleration without gravity y, g",
+    ),
+    "other words": (
+        ["accX m/s^2", "rotationRate.beta deg/s", "body_acc_z "], [9.80665, 20, 6],
+        "Motion sensor: accX = acceleration with gravity x, m/s²; rotationRate.beta = rotation "
+        "beta, °/s; body_acc_z = acceleration without gravity z, m/s²",
+    ),
+    "no motion": (
+        ["ax ", "mag_y ", "gravity x "], None,
+        "A motion sensor has nothing for mag_y, gravity x; it fills features named as ax, "
+        "linear acceleration x or gyro x.",
+    ),
+    "twice": (["ax ", "acc_x ", "ay "], None, "Two features want the same sensor as acc_x" + REST),
+    "silent": (["ax ", "ay ", "gz "], None, "The sensor of this device gives nothing for gz."),
+    "no names": (
+        None, [9.80665, 0, 1], "Motion sensor: x1 = acceleration with gravity x, m/s²; x2 = "
+        "acceleration with gravity y, m/s²; x3 = acceleration with gravity z, m/s²",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", SENSORS)
+def test_a_motion_sensor_fills_features_by_name(case, tmp_path):
+    needs("chromium", "node")
+    named, row, says = SENSORS[case]
+    net = plain(8, classes=["a", "b", "c", "d"])
+    if named is not None:
+        pairs = [text.rpartition(" ")[::2] for text in named]
+        features = [{"name": name, "unit": unit or None} for name, unit in pairs]
+        net = net.replace(about={"features": features})
+    ml.export(net, tmp_path / "page.html")
+    found = seen_in_chromium(tmp_path, MOTION)
+    assert found["felt" if row else "said"] == says
+    if row:
+        best = net.predict(np.tile(np.float32(row), (7, 1)))[-1].max()
+        assert found["best"].endswith(f" {best:.3f} after 7 steps")
 
 
 def test_a_page_asks_no_server_and_is_small(tmp_path):

@@ -2,7 +2,9 @@
 Whatever steps beside it, and however many steps arrive at once."""
 
 import copy
+import enum
 import pickle
+import threading
 
 import numpy as np
 import pytest
@@ -79,7 +81,8 @@ def test_a_dict_brings_one_step_or_several(backend):
     assert_streamed(got["one"], want[0], backend, "float32")
     assert_streamed(got["named"], want[0], backend, "float32")
     assert_streamed(got[7], np.array(want), backend, "float32")
-    assert pool.step({}) == {} and pool.step([], np.ones((0, D))).shape == (0, 4)
+    assert pool.step({}) == {}
+    assert [pool.step([], no).shape for no in ([], np.ones((0, D)))] == [(0, 4)] * 2
 
 
 def test_sequences_come_and_go(backend):
@@ -123,7 +126,7 @@ def test_a_pool_and_its_copies_keep_the_weights_of_its_opening(backend):
     other = copy.copy(pool)
     for values in net.parameters.values():
         values *= 2
-    for one in (pool, other):
+    for one in (pool, other, pickle.loads(pickle.dumps(other))):
         assert bits([first, one.step(["a"], x)]) == bits(want)
 
 
@@ -160,7 +163,94 @@ def test_a_saved_pool_goes_on(backend, tmp_path):
     assert list(other) == ["a", 1, "1"]
 
 
+@pytest.mark.parametrize("kind", [list, np.array, lambda x: np.array(x, "float32")])
+@pytest.mark.parametrize("n", [1, 3, 11, 33])  # few enough for a stream's kernel, and more
+def test_rows_in_a_dict_give_what_rows_in_an_array_give(backend, n, kind):
+    net = network()
+    x = np.random.default_rng(4).normal(size=(n, D)).astype("float32").astype(float).tolist()
+    one, other = net.pool(), net.pool()
+    for _ in range(2):
+        got = one.step({k: kind(row) for k, row in enumerate(x)})
+        assert bits([*got.values()]) == bits(list(other.step(range(n), kind(x))))
+        assert list(got) == list(range(n)) and bits(dict(one)) == bits(dict(other))
+
+
+def test_a_number_that_one_row_alone_would_refuse_is_refused_in_a_dict():
+    pool = network().pool()
+    for bad in ([1.0, np.nan, 2.0], [1, 2, 2**53 + 1], [1, 2, 10**400]):
+        with pytest.raises(ml.DataError, match=r"^ids\['b'\]"):
+            pool.step({"a": [1.0, 2.0, 3.0], "b": bad})
+    assert len(pool) == 0
+
+
+class Word(str, enum.Enum):  # noqa: UP042 - whose str() is "Word.A"
+    A = "a"
+
+
+def test_ids_are_of_their_type():
+    pool = network().pool()
+    pool.step([1, Word.A, np.int8(7), np.str_("z")], np.ones((4, D)))
+    assert list(pool) == [1, "a", 7, "z"] and [*map(type, pool)] == [int, str] * 2
+    assert all(one in pool for one in (1, np.int64(1), Word.A, "a"))
+    state = pool[1]
+    for strange in (True, 1.0, np.True_, [1], None, {}, b"a", 1 + 0j):
+        assert strange not in pool and pool.get(strange) is None and pool.pop(strange, 5) == 5
+        with pytest.raises(KeyError, match=r"the pool has no sequence .*; step it, or set its"):
+            pool[strange]
+        with pytest.raises(KeyError, match=r"the pool has no sequence .*; delete one of its ids"):
+            del pool[strange]
+        with pytest.raises(ml.DataError, match=r"^ids\[0\] is .*, but strings and whole numbers"):
+            pool[strange] = state
+    with pytest.raises(ml.DataError, match=r"^state is NoneType, but a dict of"):
+        pool.setdefault("new")
+    assert len(pool) == 4
+
+
+def test_a_pool_equals_itself_alone_and_has_all_states_of_one_moment():
+    pool = network().pool()
+    pool.step(["a", "b"], np.ones((2, D)))
+    other = copy.copy(pool)
+    assert pool == pool and pool != other and pool != dict(pool) and len({pool, other}) == 2
+    items, values = pool.items(), pool.values()
+    before = bits(dict(pool))
+    pool.clear()
+    assert len(pool) == 0 and bits(dict(items)) == before and len(values) == 2
+
+
+def test_threads_that_end_sequences_disturb_none_that_read():
+    pool, x, stop = network().pool(), np.ones((40, D), "float32"), threading.Event()
+
+    def come_and_go():
+        while not stop.is_set():
+            pool.step(range(40), x)
+            for n in range(40):
+                pool.pop(n, None)
+
+    threads = [threading.Thread(target=come_and_go) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(200):
+            for one in dict(pool.items()).values():
+                assert one["lstm_1"].hidden.shape == (1, 9)
+            list(pool.values())
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
 BAD = [
+    ((5, [[1, 2, 3]]), "ids is of type int, but one id is wanted for each row; give a list of "
+     "strings or whole numbers."),
+    ((np.array(3), [[1, 2, 3]]), "ids is of type ndarray, but one id is wanted for each row; give "
+     "a list of strings or whole numbers."),
+    ((["b", "\ud800"], np.ones((2, D))), "ids[1] holds half a letter or thousands of digits, which "
+     "no file of states can hold; name the sequence anew."),
+    (([10**5000], np.ones((1, D))), "ids[0] holds half a letter or thousands of digits, which no "
+     "file of states can hold; name the sequence anew."),
+    (([], np.ones((0, 5))), "x has shape (0, 5), but one time step of these 0 streams is (0, 3); "
+     "pass one row for each stream."),
     (("ab", [[1, 2, 3]]), "ids is 'ab', one id; give a list of ids, ['ab']."),
     (([0.5], [[1, 2, 3]]), "ids[0] is 0.5, but strings and whole numbers are wanted; name the "
      "sequence by one of these."),

@@ -145,3 +145,39 @@ def test_a_doubt_is_a_question():
     with pytest.raises(ValueError, match=sentence):
         ml.gradcheck(f, lambda d, a: d * (1 - a**2), X)
     assert ml.gradcheck(f, lambda d, a: d * (1 - a**2), X, cached=True).passed
+
+
+def kept_forward(x, W):
+    return x @ W, x
+
+
+def two_kept_forward(x, W):
+    return x @ W, x, W
+
+
+def tanh_forward(x):
+    return np.tanh(x), x
+
+
+def tanh_backward(dout, x):
+    return K[0] * dout * (1 - np.tanh(x) ** 2)
+
+
+def weights_backward(dout, x, W):
+    return dout @ W.T, K[0] * (x.T @ dout)
+
+
+@pytest.mark.parametrize(
+    ("forward", "backward", "inputs"),
+    [
+        (tanh_forward, tanh_backward, {"x": X}),
+        (kept_forward, weights_backward, {"x": X, "W": W}),
+        (two_kept_forward, weights_backward, {"x": X, "W": W}),
+    ],
+)
+def test_inputs_that_forward_hands_on_are_no_outputs(forward, backward, inputs, doubled):
+    with pytest.raises(ml.GradientError) as caught:
+        ml.gradcheck(forward, backward, inputs)
+    assert caught.value.report.wrong == [[*inputs][-1]]
+    K[0] = 1
+    assert ml.gradcheck(forward, backward, inputs).passed

@@ -43,6 +43,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "plot": (
         "minilstm plot minilstm-train/model.safetensors",
         "minilstm plot minilstm-train/model.safetensors --out layers.svg",
+        "minilstm plot minilstm-train/model.safetensors --gates test.csv --show ifc",
     ),
     "bench": (
         "minilstm bench",

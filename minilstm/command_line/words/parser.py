@@ -97,9 +97,20 @@ def build_parser() -> Parser:
     info.add_argument("--markdown", action="store_true", help="the model card as Markdown")
     info.set_defaults(run=commands.info)
 
-    plot = add("plot", parents=[common], help="draw a model: boxes for layers, and arrows")
+    plot = add(
+        "plot",
+        parents=[common],
+        help="draw a model: boxes for layers, and arrows; or its gates along a recording",
+        description="Draws the layers and the arrows between them. With --gates it draws what a "
+        "recurrent layer does inside: a row a unit, the signal above. Data are read and shaped as "
+        "those of the training.",
+    )
     plot.add_argument("model", type=path, metavar="MODEL")
     plot.add_argument("--out", type=path, help=".png, .svg or .pdf (default: MODEL's name, .png)")
+    plot.add_argument("--gates", type=path, nargs="+", metavar="DATA", help="files, or a folder")
+    plot.add_argument("--layer", metavar="NAME", help="whose gates (default: the first that has)")
+    plot.add_argument("--sequence", metavar="ID", help="the recording (default: the first)")
+    plot.add_argument("--show", metavar="LETTERS", help="maps, of i, f, g, o, c, h (default: cf)")
     plot.set_defaults(run=models.plot_model)
 
     add_bench(add, [common])

@@ -15,6 +15,7 @@ from minilstm.layers.base import Shape, count
 from minilstm.network.graph.connections import Connections
 from minilstm.network.graph.naming import title
 from minilstm.network.graph.wiring import Wiring, examine
+from minilstm.pages import as_page, as_table
 
 
 @dataclass(frozen=True)
@@ -61,19 +62,18 @@ class Analysis:
         """Bytes of the outputs of all layers, for the stated batch and length."""
         return sum(layer.memory for layer in self.layers)
 
-    def text(self) -> str:
-        """The table, and the problems under it."""
-        rows = [("", "Name", "Layer", "Output", "Learnables", "State")]
+    def _rows(self) -> list[tuple[str, ...]]:
+        """The cells of the table, its heading first."""
+        rows: list[tuple[str, ...]] = [("", "Name", "Layer", "Output", "Learnables", "State")]
         for n, layer in enumerate(self.layers, 1):
             states = f"{layer.states:,}" if layer.states else ""
             output = _shown(layer.shape, layer.steps)
             rows.append((f"{n}", layer.name, layer.label, output, f"{layer.learnables:,}", states))
-        wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = []
-        for row in rows:
-            cells = zip(row, "><<>>>", wide, strict=True)
-            lines.append("  ".join(f"{cell:{side}{w}}" for cell, side, w in cells).rstrip())
-        lines.append(f"{self.learnables:,} learnables, {self.dtype}")
+        return rows
+
+    def _sums(self) -> list[str]:
+        """What stands under the table, and the problems."""
+        lines = [f"{self.learnables:,} learnables, {self.dtype}"]
         lines.append(
             f"activations of {self.batch_size} x {self.sequence_length:,} steps: "
             f"{_bytes(self.memory)}"
@@ -82,10 +82,28 @@ class Analysis:
             count = len(self.problems)
             lines.append("1 problem:" if count == 1 else f"{count} problems:")
             lines += [f"  - {problem}" for problem in self.problems]
-        return "\n".join(lines)
+        return lines
+
+    def text(self) -> str:
+        """The table, and the problems under it."""
+        rows = self._rows()
+        wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = []
+        for row in rows:
+            cells = zip(row, "><<>>>", wide, strict=True)
+            lines.append("  ".join(f"{cell:{side}{w}}" for cell, side, w in cells).rstrip())
+        return "\n".join([*lines, *self._sums()])
 
     def __str__(self) -> str:
         return self.text()
+
+    def html(self, title: str = "Layers", told: Sequence[str] = ()) -> str:
+        """The same for a notebook, with more sentences under it."""
+        heads, *rows = (row[1:] for row in self._rows())
+        return as_page(title, [as_table(heads, rows)], [*self._sums(), *told])
+
+    def _repr_html_(self) -> str:
+        return self.html()
 
 
 def analyze(

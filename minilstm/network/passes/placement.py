@@ -8,6 +8,7 @@ never within a pass. `minilstm.count_transfers` counts them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from typing import Any, TypeVar
 
 import numpy as np
@@ -81,6 +82,15 @@ def moved_network(net: Net, move: Move) -> Net:
     if all(new[key] is old[key] for new, old in pairs for key in old):
         return net
     return net.updated(parameters, statistics)
+
+
+def frozen(net: Net) -> Net:
+    """A network with arrays of its own, into which nobody else writes."""
+    own = copy(net)
+    for part in ("parameters", "statistics"):
+        setattr(own, part, {key: a.copy("K") for key, a in getattr(net, part).items()})
+    own.placement = Placement()
+    return own
 
 
 def column_major(array: Any) -> Any:

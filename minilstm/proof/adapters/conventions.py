@@ -47,12 +47,13 @@ class Convention(NamedTuple):
     kind: str
     upstream: bool = True  # whether it takes upstream gradients; a loss has none
     cache_first: bool = False
-    outputs: int | None = None  # with a cache: so many of the outputs have an upstream gradient
+    outputs: int | None = None  # so many of the results are outputs with an upstream gradient
 
     def split(self, result: Any) -> tuple[Any, Any]:
         """The outputs, alone or in a tuple, and the cache of what forward returned."""
         if self.kind != "cache":
-            return result, None
+            kept = result if self.outputs is None else result[: self.outputs]
+            return (kept[0] if self.outputs == 1 else kept), None
         if not isinstance(result, tuple) or len(result) < 2:
             raise TypeError(
                 f"f returned {type(result).__name__}; with cached=True it has to return a tuple "
@@ -89,11 +90,18 @@ def convention(
     Options that are not None or "auto" are taken as they are; ValueError asks where both a cache
     and another output would fit.
     """
-    names, _, more = taken
+    names, required, more = taken
     count = len(named)
     several = isinstance(result, tuple) and not hasattr(result, "_fields") and len(result) > 1
     if cached is None:
-        cached = several and not more and _has_cache(taken, named, result)
+        kept = 0  # results at the end that are inputs, handed to backward
+        if several and not more and not any(map(is_gradient, names[1:required])):
+            while kept < len(result) - 1 and _are_inputs(result[-1 - kept], named):
+                kept += 1
+        if kept and not taken.fit(2) and taken.fit(1 + count):
+            return Convention("inputs", upstream is not None, outputs=len(result) - kept)
+        cached = kept == 1 and taken.fit(2)
+        cached = cached or (several and not more and _has_cache(taken, named, result))
     if cached:
         most = len(result) - 1 if several else 1
         loss = upstream is None or (upstream == "auto" and taken.fit(1) and not taken.fit(2))
@@ -110,6 +118,13 @@ def convention(
     if count == 1 and np.shape(result) == np.shape(next(iter(named.values()))):
         return Convention("derivative")
     return Convention("inputs")
+
+
+def _are_inputs(result: Any, named: Mapping[str, Any]) -> bool:
+    """Whether a result is an input, or several: kept for backward, and no output."""
+    inputs = [np.asarray(v) for v in named.values() if is_number(v)]
+    parts = [np.asarray(leaf) for leaf in leaves(result) if is_number(leaf)]
+    return bool(parts) and all(any(np.array_equal(a, v) for v in inputs) for a in parts)
 
 
 def _has_cache(taken: Parameters, named: Mapping[str, Any], result: tuple[Any, ...]) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from minilstm.errors import GradientError
+from minilstm.pages import as_page, as_table
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,15 @@ class ScoreCard:
             if row.cause:
                 lines.append(f"{'':>15}likely cause: {row.cause}")
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """The card as a table, for notebooks."""
+        heads = ["check", "", "points", "measured", "likely cause"]
+        marks = {True: "passed", False: "FAILED", None: "-"}
+        rows = [(r.name, marks[r.passed], r.points or "", r.detail, r.cause) for r in self.rows]
+        loud = [n for n, row in enumerate(self.rows) if row.passed is False]
+        title = f"{self.title}: {self.score} of {self.total} points"
+        return as_page(title, [as_table(heads, rows, loud)])
 
     def to_dict(self) -> dict[str, Any]:
         """The card as plain values."""

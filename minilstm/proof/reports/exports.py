@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from minilstm.files import write_atomically
+from minilstm.pages import as_page, as_table
 
 FORMAT = "minilstm gradient report 1"
 _METHODS = {
@@ -49,13 +50,21 @@ def text(report: Any) -> str:
             lines += [f"{indent}likely cause: {cause}" for cause in e.causes]
         if e.note:
             lines.append(f"{indent}note: {e.note}")
-    ends = "passed" if report.passed else report.verdict.upper()
-    lines.append(
-        f"gradients by {report.backend} against {_method(report)}: largest relative error "
-        f"{report.max_error:.1e}, {ends}; seed {report.seed}, "
-        f"{report.forward_passes} forward and {report.backward_passes} backward passes"
-    )
-    return "\n".join([*lines, *_remarks(report)])
+    return "\n".join([*lines, _sum(report), *_remarks(report)])
+
+
+def html(report: Any) -> str:
+    """The report as a table for notebooks, with what is wrong in bold."""
+    heads = ["array", "checked", "relative error", "allowed", "verdict", "where", "likely cause"]
+    rows = []
+    for e in report.errors:
+        where = (
+            "" if e.passed or e.undecided == "not tested" else f"{_where(e)}: {_both(e, report)}"
+        )
+        sizes = f"{e.relative_error:.1e}", f"{e.tolerance:.0e}"
+        rows.append([e.name, e.checked, *sizes, e.verdict, where, " ".join([*e.causes, e.note])])
+    loud = [n for n, e in enumerate(report.errors) if not e.passed]
+    return as_page("Gradients", [as_table(heads, rows, loud)], [_sum(report), *_remarks(report)])
 
 
 def to_dict(report: Any) -> dict[str, Any]:
@@ -178,6 +187,16 @@ def xml_text(root: ET.Element) -> str:
     ET.indent(root)
     head = '<?xml version="1.0" encoding="utf-8"?>\n'
     return head + ET.tostring(root, encoding="unicode") + "\n"
+
+
+def _sum(report: Any) -> str:
+    """The verdict, and how it was found."""
+    ends = "passed" if report.passed else report.verdict.upper()
+    return (
+        f"gradients by {report.backend} against {_method(report)}: largest relative error "
+        f"{report.max_error:.1e}, {ends}; seed {report.seed}, "
+        f"{report.forward_passes} forward and {report.backward_passes} backward passes"
+    )
 
 
 def _where(e: Any) -> str:

@@ -89,6 +89,7 @@ class GradientReport:
 
     to_dict, to_json, to_junit = exports.to_dict, exports.to_json, exports.to_junit
     __str__, message = exports.text, exports.message
+    _repr_html_ = exports.html
 
     def failure(self, more: str = "") -> GradientError:
         """The error to raise where the check did not pass: a wrong gradient, or one left open."""
