@@ -92,7 +92,6 @@ NO_ADVICE = {
     (COMPLAINTS, "give a smaller one"): "of Python's own errors",
     (COMPLAINTS, "let it be a file with enough space, a pipe or a terminal"): "of other processes",
     (COMPLAINTS, "train with it, or count it nowhere with missing_labels="): "sets a word in place",
-    (COMPLAINTS, r"give th\w+ of that training), or leave \w+ out\.$"): "a pattern of another one",
     ("minilstm/data/recordings/facts.py", "train with normalization='zscore'"): "a hint",
     ("minilstm/data/recordings/read.py", "say time_unit='ms' where they are not"): "is told",
     (HINTS, "set mini_batch_size="): "a hint",

@@ -1,5 +1,6 @@
-"""Likely causes of a wrong gradient, by two kinds of evidence and never by guessing.
-Known mistakes are made on purpose and compared; failing that, the numbers are held side by side."""
+"""Likely causes of a wrong gradient, by three kinds of evidence and never by guessing.
+Lines of backward are changed, mistakes are made in those of forward, numbers are held side by side.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minilstm.proof.causes.elsewhere import Elsewhere
+from minilstm.proof.causes.elsewhere import Elsewhere, claimed
 from minilstm.proof.causes.equations import find_by_equations
 from minilstm.proof.causes.repairs import Truth, repairs
 from minilstm.proof.causes.signatures import Coincidence, Evidence, Pattern, explain
@@ -42,32 +43,28 @@ def find_causes(
     causes: dict[str, list[str]] = {name: [] for name in wrong}
     elsewhere = Elsewhere(problem, oracle.method)
     second = elsewhere.second
-    known = set[str]()
     here = _evidence(oracle, grads, exact, tolerances, wrong)
     there = []
     if second is not None:
-        other = Oracle(second, oracle.method)
-        claims = second.claimed()
         unknown = {n: np.full(second.arrays[n].shape, np.nan) for n in exact}
         second.axes = problem.axes
-        there = _evidence(other, claims, unknown, tolerances, wrong)
-    unsure = any(not c or c[0].startswith("perhaps") for c in causes.values())
-    if unsure and second is not None:
+        other = Oracle(second, oracle.method)
+        there = _evidence(other, claimed(second), unknown, tolerances, wrong)
         truths = (
             Truth(p, {e.name: e.exact for e in found})
             for p, found in ((problem, here), (second, there))
         )
         spoiled = set(problem.spoiled)
-        for name, said in repairs(next(truths), grads, list(wrong), list(truths)).items():
-            causes[name] = said
+        causes |= repairs(next(truths), grads, list(wrong), list(truths))
         problem.spoiled &= spoiled  # a change may write into anything
+    known = set[str]()
     # What the lines of f explain, and a second input confirms, needs no pattern of numbers.
     if not all(causes.values()):
         for name, said in find_by_equations(problem, grads, exact, wrong).items():
             if not causes[name]:
                 causes[name] += said
                 known.add(name)
-    factors = elsewhere.factors if problem.written else None  # a network has its sizes
+    factors = elsewhere.factors if problem.recognise else None  # a network has its sizes
     with np.errstate(all="ignore"):  # numbers of any size
         explanations = explain(here, problem.lengths, factors)
         again = explain(there, (second or problem).lengths, factors)
