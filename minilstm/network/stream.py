@@ -20,7 +20,7 @@ from minilstm.errors import DataError, ModelFileError
 from minilstm.functional.lstm import LSTMState
 from minilstm.layers import LSTM, FullyConnected, Run, SequenceInput, Signal, Softmax
 from minilstm.network.graph.wiring import Port, Wiring
-from minilstm.network.passes.placement import moved_state
+from minilstm.network.passes.placement import frozen, moved_state
 from minilstm.network.passes.prediction_pass import PredictionPass
 from minilstm.network.state_file import read_states, write_states
 
@@ -84,6 +84,7 @@ class Stream:
         threads = host().checked_threads("stream: threads", threads)
         wiring = network.wiring
         check_streamable(wiring)
+        network = frozen(network)
         n = () if batch is None else (int(batch),)
         self._x_shape = (*n, *wiring.shape(wiring.inputs[0]))
         self._out_shape = (*n, *wiring.shape(wiring.outputs[0]))

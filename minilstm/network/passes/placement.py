@@ -32,6 +32,7 @@ class Placement:
         self._kept: tuple[Backend | None, dict[str, tuple[Array, Any]]] = None, {}
         # By layer: dtypes and places of its weights, a copy of their bits, the arranged weights.
         self._arranged: dict[str, tuple[Any, list[Array], Any]] = {}
+        self.snapshot: Any = None  # the network as `frozen` gave it last
 
     def __reduce__(self) -> Any:
         # A copy of a network, or one sent to another process, makes its own.
@@ -85,12 +86,23 @@ def moved_network(net: Net, move: Move) -> Net:
 
 
 def frozen(net: Net) -> Net:
-    """A network with arrays of its own, into which nobody else writes."""
-    own = copy(net)
-    for part in ("parameters", "statistics"):
-        setattr(own, part, {key: a.copy("K") for key, a in getattr(net, part).items()})
-    own.placement = Placement()
-    return own
+    """The network with arrays of its own, into which nobody else writes.
+
+    It is the same object as long as no number of the network changes.
+    """
+    last = net.placement.snapshot
+    parts = ("parameters", "statistics")
+    if last is None or not all(
+        np.array_equal(a, getattr(last, part)[key], equal_nan=True)
+        for part in parts
+        for key, a in getattr(net, part).items()
+    ):
+        last = copy(net)
+        for part in parts:
+            setattr(last, part, {key: a.copy("K") for key, a in getattr(net, part).items()})
+        last.placement = Placement()
+        last.placement.snapshot = net.placement.snapshot = last
+    return last
 
 
 def column_major(array: Any) -> Any:
