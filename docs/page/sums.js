@@ -80,18 +80,29 @@ function explain([n, t, ahead]) {
     return ["The loss, and where backward starts", "dL/dh₃ = h₃ − y", out];
   }
   if (n === 6) return ["The weights", "dW = Σ dz xᵀ,  dR = Σ dz h beforeᵀ,  db = Σ dz", ["Each sum runs over the three steps; see the table below."]];
+  const gates = (names, f) => names.forEach(r => each(j => f(r, j))), q = (r, j) => n3(v[r][t][j]);
   if (ahead) {
-    if (n === 1) each(j => `z of f = ${n3(SMALL.W[2 + j])} · ${q3(SMALL.x[t])} + ${q3(SMALL.R[2 + j][0])} · ${q3(h[0])} + ${q3(SMALL.R[2 + j][1])} · ${q3(h[1])} + ${q3(SMALL.b[2 + j])} = ${n3(v.zf[t][j])}`);
-    if (n === 2) each(j => `f = σ(${n3(v.zf[t][j])}) = ${n3(v.f[t][j])}`);
-    if (n === 3) each(j => `g = tanh(${n3(v.zg[t][j])}) = ${n3(v.g[t][j])}`);
-    if (n === 4) each(j => `c = ${n3(v.f[t][j])} · ${q3(c[j])} + ${n3(v.i[t][j])} · ${q3(v.g[t][j])} = ${n3(v.c[t][j])}`);
-    if (n === 5) each(j => `h = ${n3(v.o[t][j])} · tanh(${n3(v.c[t][j])}) = ${n3(v.h[t][j])}`);
+    if (n === 1) ["i", "f", "g", "o"].forEach((r, k) => each(j => `z of ${r} = ${n3(SMALL.W[2 * k + j])} · ${q3(SMALL.x[t])} + ${q3(SMALL.R[2 * k + j][0])} · ${q3(h[0])} + ${
+      q3(SMALL.R[2 * k + j][1])} · ${q3(h[1])} + ${q3(SMALL.b[2 * k + j])} = ${q(`z${r}`, j)}`));
+    if (n === 2) gates(["i", "f", "o"], (r, j) => `${r} = σ(${q(`z${r}`, j)}) = ${q(r, j)}`);
+    if (n === 3) each(j => `g = tanh(${q("zg", j)}) = ${q("g", j)}`);
+    if (n === 4) each(j => `c = ${q("f", j)} · ${q3(c[j])} + ${q("i", j)} · ${q3(v.g[t][j])} = ${q("c", j)}`);
+    if (n === 5) each(j => `h = ${q("o", j)} · tanh(${q("c", j)}) = ${q("h", j)}`);
     return [`Forward, step ${t + 1}, line (${n})`, EQUATION[n], out];
   }
-  if (n === 5) each(j => `dc = ${n3(t < 2 ? d.c[t + 1][j] * v.f[t + 1][j] : 0)} + ${q3(d.h[t][j])} · ${n3(v.o[t][j])} · ${n3(1 - Math.tanh(v.c[t][j]) ** 2)} = ${n3(d.c[t][j])}`);
-  if (n === 4) each(j => `df = ${n3(d.c[t][j])} · ${q3(c[j])} = ${n3(d.f[t][j])};  dc before = ${n3(d.c[t][j])} · ${n3(v.f[t][j])} = ${n3(d.c[t][j] * v.f[t][j])}`);
-  if (n === 3) each(j => `dz of g = ${n3(d.g[t][j])} · (1 − ${n3(v.g[t][j] ** 2)}) = ${n3(d.zg[t][j])}`);
-  if (n === 2) each(j => `dz of f = ${n3(d.f[t][j])} · ${n3(v.f[t][j])} · ${n3(1 - v.f[t][j])} = ${n3(d.zf[t][j])}`);
+  const p = (r, j) => n3(d[r][t][j]);
+  if (n === 5) {
+    each(j => `do = ${p("h", j)} · ${q3(Math.tanh(v.c[t][j]))} = ${p("o", j)}`);
+    each(j => `dc = ${n3(t < 2 ? d.c[t + 1][j] * v.f[t + 1][j] : 0)} + ${q3(d.h[t][j])} · ${q("o", j)} · ${n3(1 - Math.tanh(v.c[t][j]) ** 2)} = ${p("c", j)}`);
+  }
+  if (n === 4) {
+    each(j => `df = ${p("c", j)} · ${q3(c[j])} = ${p("f", j)}`);
+    each(j => `di = ${p("c", j)} · ${q3(v.g[t][j])} = ${p("i", j)}`);
+    each(j => `dg = ${p("c", j)} · ${q("i", j)} = ${p("g", j)}`);
+    each(j => `dc before = ${p("c", j)} · ${q("f", j)} = ${n3(d.c[t][j] * v.f[t][j])}`);
+  }
+  if (n === 3) each(j => `dz of g = ${p("g", j)} · (1 − ${n3(v.g[t][j] ** 2)}) = ${p("zg", j)}`);
+  if (n === 2) gates(["i", "f", "o"], (r, j) => `dz of ${r} = ${p(r, j)} · ${q(r, j)} · ${n3(1 - v[r][t][j])} = ${p(`z${r}`, j)}`);
   if (n === 1) { each(j => `dh before = ${n3(t ? d.h[t - 1][j] : all.dh0[j])}`); out.push(`dx = ${n3(all.dx[t])}`); }
   return [`Backward, step ${t + 1}, line (${n})`, `${EQUATION[n]}  gives  ${CHAIN[n]}`, out];
 }

@@ -24,7 +24,8 @@ class Run {
   }
   // Forget everything from step n on.
   back(n) {
-    const m = Math.floor(n / MARK);
+    n = Math.min(n, this.done ?? 0);
+    const m = n ? Math.floor((n - 1) / MARK) : 0;
     this.marks = n ? this.marks.slice(0, m + 1) : [];
     if (n) this.to(m * MARK); else { this.model.reset(); this.next = 0; }
     this.done = this.next; this.stamps.fill(-1);
@@ -91,15 +92,18 @@ function chosen(value) { const o = get("signal"); [...o.options].find(a => a.val
 const isNumber = c => /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(c) && Number.isFinite(Math.fround(+c));
 // Text to rows, a slice at a time: a million lines leave the page awake.
 async function take(text) {
-  const lines = text.split(/\r?\n/), out = new Float32Array(3 * lines.length), bad = [];
-  let n = 0, until = performance.now() + 10;
-  for (let k = 0; k < lines.length; k++) {
-    if (k % 1000 === 0 && performance.now() > until) {
-      say(`Reading: ${Math.round(100 * k / lines.length)} %`);
-      await new Promise(r => setTimeout(r)); until = performance.now() + 10;
+  const bad = [];
+  let out = new Float32Array(3072), n = 0, k = 0, until = performance.now() + 8;
+  for (let from = 0, to; from < text.length; from = to + 1, k++) {
+    to = text.indexOf("\n", from);
+    if (to < 0) to = text.length;
+    if (k % 256 === 0 && performance.now() > until) {
+      say(`Reading: ${Math.round(100 * from / text.length)} %`);
+      await new Promise(r => setTimeout(r)); until = performance.now() + 8;
     }
-    const line = lines[k].trim();
+    const line = text.slice(from, to).trim();
     if (!line) continue;
+    if (n + 3 > out.length) { const more = new Float32Array(2 * n); more.set(out); out = more; }
     const cells = line.split(/[\s,;]+/);
     if (cells.length === 3 && cells.every(isNumber)) { for (let j = 0; j < 3; j++) out[n++] = +cells[j]; }
     else if (bad.length || n || !cells.every(c => /^[a-z_]+$/i.test(c) && c.toLowerCase() !== "nan")) bad.push(k + 1);
@@ -107,7 +111,7 @@ async function take(text) {
   if (!n) return say(bad.length ? `Line ${bad[0]} holds no three finite numbers, nor does any other; a row is x, y, z.`
     : "The text is empty; give a row a step, as 2.1, -98.4, 11.0.");
   chosen("own"); load(out.slice(0, n), null, 1);
-  say(bad.length ? `Line ${bad[0]}${bad.length > 1 ? ` and ${bad.length - 1} more` : ""} of ${lines.length} left out: `
+  say(bad.length ? `Line ${bad[0]}${bad.length > 1 ? ` and ${bad.length - 1} more` : ""} of ${k} left out: `
     + "no three finite numbers." : "");
 }
 get("run").onclick = () => take(get("rows").value);
@@ -361,7 +365,7 @@ pen.onpointermove = e => {
   if (!stretch) return;
   const axis = +document.querySelector("input[name=pen]:checked").value, y = Math.max(8, Math.min(148, e.offsetY));
   const value = high - (y - 8) / 140 * (high - low), [lo, count] = span();
-  const n = Math.max(0, Math.min(stepAt(e), Math.ceil(lo + count) - 1)), from = last ? last[0] : Math.min(n, T);
+  const n = Math.max(0, Math.min(stepAt(e), Math.floor(lo + count) - 1)), from = last ? last[0] : Math.min(n, T);
   const was = last ? last[1] : value, first = Math.min(from, n, T), steps = Math.abs(n - from);
   while (T < n) put(T, T ? X.slice(3 * T - 3, 3 * T) : REST);
   for (let k = 0; k <= steps; k++) {
@@ -372,7 +376,9 @@ pen.onpointermove = e => {
 };
 pen.onpointerup = pen.onpointercancel = () => { stretch = 0; refresh(); };
 for (const id of ["scores-view", "cell-view"]) {
-  const scrub = e => { if (e.buttons) { stretch ||= span()[0] || 1e-9; play(false); seek(stepAt(e) + 1); } };
+  const scrub = e => { if (!e.buttons) return;
+    stretch ||= span()[0] || 1e-9; play(false);
+    const [lo, count] = span(); seek(Math.floor(Math.max(lo, Math.min(lo + count, stepAt(e) + 1)))); };
   get(id).onpointerdown = e => { e.target.setPointerCapture(e.pointerId); scrub(e); };
   get(id).onpointermove = scrub;
   get(id).onpointerup = get(id).onpointercancel = () => { stretch = 0; refresh(); };
@@ -389,7 +395,8 @@ function tab(chosen) {
   refresh();
 }
 tabs.forEach((a, n) => {
-  a.onclick = () => tab(a);
+  // Arrow keys move between tabs for those who came by key, and between steps for those who pressed.
+  a.onclick = e => { tab(a); if (e.detail) a.blur(); };
   a.onkeydown = e => {
     if (e.key !== "ArrowLeft" && e.key !== "ArrowRight") return;
     const other = tabs[1 - n]; tab(other); other.focus(); e.preventDefault(); e.stopPropagation();

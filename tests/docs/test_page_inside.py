@@ -1,0 +1,285 @@
+"""The page that shows a network at work, in a headless Chromium: its numbers are the engine's.
+It answers to pointers, keys and screen readers, on wide and narrow screens, whatever the signal."""
+
+import json
+import re
+import runpy
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from browser import Browser
+
+import minilstm as ml
+from minilstm.exchange.proving.evaluator import run_rows
+from minilstm.exchange.step.program import program_of
+from minilstm.functional.lstm import LSTMState, lstm_backward, lstm_forward
+
+DOCS = Path(__file__).parents[2] / "docs"
+MAKE = runpy.run_path(str(DOCS / "make_page.py"))
+H = 24
+
+
+@pytest.fixture(scope="module")
+def net():
+    return ml.load(MAKE["MODEL"])
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory):
+    if shutil.which("chromium") is None:
+        pytest.skip("chromium is not installed")
+    folder = tmp_path_factory.mktemp("chromium")
+    (folder / "inside.html").write_text(MAKE["make_page"](), "utf-8")
+    browser = Browser(folder)
+    browser.file = folder / "inside.html"
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def page(chromium):
+    """The page, opened anew; nothing was thrown and nothing was asked of a network."""
+    chromium.open(chromium.file)
+    chromium.run("lab.seek(200)")
+    yield chromium
+    chromium.run("1")
+    for event in chromium.events:
+        assert event["method"] not in ("Runtime.exceptionThrown", "Log.entryAdded"), event
+        if event["method"] == "Network.requestWillBeSent":
+            assert event["params"]["request"]["url"].startswith(("file:", "data:"))
+
+
+def text(page, name):
+    return page.run(f"document.getElementById('{name}').textContent")
+
+
+def numbers(page, steps=200):
+    """Gates i, f, g, o, cells c and outputs h, each (T, H), and scores (T, 5), as drawn."""
+    page.run("new Promise(r => { const w = () => lab.ready ? r() : setTimeout(w, 5); w(); })")
+    shown = np.float32(page.run(f"lab.steps(0, {steps})"))
+    return [*np.split(shown[:, : 6 * H], 6, axis=1), shown[:, 6 * H :]]
+
+
+def test_its_numbers_are_those_of_the_engine(page, net):
+    x = np.float32(page.run("lab.signal()")).reshape(-1, 3)
+    assert len(x) == 1078
+    *inside, scores = numbers(page)
+    assert (scores == run_rows(program_of(net), x[:200])).all()  # the bits of the exported files
+    assert np.abs(scores - net.predict(x[:200])).max() < 1e-5
+    for name, found in zip("ifgoch", inside, strict=True):
+        assert np.abs(found - getattr(net.gates(x[:200], "lstm"), name)).max() < 1e-5, name
+    assert text(page, "test").startswith("Self-test: bits ")
+    page.run("lab.seek(1078)")  # far on, and back: the same numbers again
+    numbers(page, 1)
+    page.run("lab.seek(200)")
+    assert (numbers(page)[-1] == scores).all()
+
+
+#: what is clicked or moved; rows of the bias that change, and what is added to them
+CHANGES = {
+    "no forgetting": ("[name=hold-f][value='1']", slice(24, 48), 1e6),
+    "all forgotten": ("[name=hold-f][value='0']", slice(24, 48), -1e6),
+    "nothing let in": ("[name=hold-i][value='0']", slice(0, 24), -1e6),
+    "all put out": ("[name=hold-o][value='1']", slice(72, 96), 1e6),
+    "one unit": ("[name=hold-f][value='0']", slice(24 + 6, 24 + 7), -1e6),
+    "forget bias": (None, slice(24, 48), -2.5),
+}
+
+
+@pytest.mark.parametrize("case", CHANGES)
+def test_a_changed_gate_is_that_of_the_equations(case, page, net):
+    chosen, rows, more = CHANGES[case]
+    if case == "one unit":
+        page.run("const u = document.getElementById('unit'); u.value = 7; u.onchange({target: u})")
+        page.click("[name=scope][value=one] + span")
+    if chosen:
+        page.click(f"{chosen} + span")
+    else:
+        page.run("const b = document.getElementById('bias'); b.value = -2.5; b.oninput()")
+    x = np.float32(page.run("lab.signal()")).reshape(-1, 3)[:200]
+    names = ("input_weights", "recurrent_weights", "bias")
+    W, R, bias = (net.parameters[f"lstm/{name}"].copy() for name in names)
+    bias[rows] += more  # a sigmoid of a million is 1
+    first = net.layers[0]
+    state = np.zeros((1, H), np.float32)
+    scaled = np.float32((x - first.mean) / first.standard_deviation)
+    h, _, cache = lstm_forward(scaled, state, state, W, R, bias)
+    *gates, c, found, _ = numbers(page)
+    assert np.abs(found - h).max() < 2e-5
+    assert (np.abs(c - cache.c[1:]) <= 2e-5 * np.maximum(1, np.abs(c))).all()
+    assert np.abs(np.concatenate(gates, axis=1) - cache.gates).max() < 2e-5
+    assert text(page, "effect").startswith("As trained it says Walking")
+    page.click("#undo")
+    assert page.run("document.getElementById('undo').disabled")
+
+
+def test_two_units_have_the_gradients_of_the_engine(page):
+    page.click("#tab-sums")
+    page.run("const s = document.getElementById('small-at'); s.value = 32; s.oninput({target: s})")
+    small, all_ = page.run("lab.SMALL"), page.run("lab.all")
+    W, R, b = np.array(small["W"])[:, None], np.array(small["R"]), np.array(small["b"], float)
+    x, zero = np.array(small["x"])[:, None], np.zeros((1, 2))
+    h, _, cache = lstm_forward(x, zero, zero, W, R, b)
+    dh = LSTMState((h[-1] - small["y"])[None], zero)
+    dx, grads = lstm_backward(None, dh, cache)
+    close = {"rtol": 0, "atol": 1e-15}
+    gates = np.concatenate([all_["v"][k] for k in "ifgo"], axis=1)
+    np.testing.assert_allclose(gates, cache.gates, **close)
+    np.testing.assert_allclose(all_["v"]["c"], cache.c[1:], **close)
+    np.testing.assert_allclose(all_["v"]["h"], h, **close)
+    np.testing.assert_allclose(all_["dx"], dx[:, 0], **close)
+    for name in ("W", "R", "b"):
+        found = np.reshape(all_[f"d{name}"], getattr(grads, name).shape)
+        np.testing.assert_allclose(found, getattr(grads, name), **close)
+    np.testing.assert_allclose(all_["dh0"], grads.h0[0], **close)
+    np.testing.assert_allclose(all_["dc0"], grads.c0[0], **close)
+    np.testing.assert_allclose(all_["d"]["h"][2], dh.hidden[0], **close)
+    for t in range(2):  # the gradient of a state is that of the steps after it
+        after = lstm_forward(x[t + 1 :], cache.h[[t + 1]], cache.c[[t + 1]], W, R, b)[2]
+        dh_t = lstm_backward(None, dh, after)[1].h0[0]
+        np.testing.assert_allclose(all_["d"]["h"][t], dh_t, **close)
+    shown = page.run("document.getElementById('h-1-0').innerText").split()
+    wanted = [f"{h[1, 0]:.3f}", f"{all_['d']['h'][1][0]:.3f}"]
+    assert [a.replace("−", "-") for a in shown] == wanted
+
+
+def test_lines_are_walked_forward_and_then_in_reverse(page):
+    page.click("#tab-sums")
+    seen = []
+    for _ in range(32):
+        page.key("ArrowRight")
+        seen.append(page.run("document.querySelector('#line b').textContent"))
+    ahead = [f"Forward, step {t}, line ({n})" for t in (1, 2, 3) for n in range(1, 6)]
+    back = [f"Backward, step {t}, line ({n})" for t in (3, 2, 1) for n in range(5, 0, -1)]
+    assert seen == [*ahead, "The loss, and where backward starts", *back, "The weights"]
+    assert page.run("document.querySelectorAll('#table td small').length") == 63
+    page.run("const e = document.querySelector('#inputs input'); e.value = ''; e.oninput()")
+    assert text(page, "small-said") == "x of step 1 is no number from −100 to 100; 1.000 stays."
+
+
+def test_keys_alone_reach_everything(page):
+    page.run("document.activeElement.blur()")
+    reached, outlined = [], True
+    for _ in range(14):
+        page.key("Tab")
+        name, seen = page.run(
+            "(e => [e.id || e.name || e.tagName, getComputedStyle(e.type === 'radio' ? "
+            "e.nextElementSibling : e).outlineStyle])(document.activeElement)"
+        )
+        reached.append(name)
+        outlined &= seen == "solid"
+    wanted = "tab-watch signal shake SUMMARY pen hold-i hold-f hold-o unit scope bias back play on"
+    assert outlined and " ".join(reached).startswith(wanted)
+    page.run("document.activeElement.blur()")
+    page.key("ArrowRight")
+    page.key("ArrowRight")
+    page.key("ArrowLeft")
+    assert page.run("lab.t") == 201
+    page.key("Space")
+    assert text(page, "play") == "Pause"
+    page.key("Space")
+    page.key("Home")
+    assert (text(page, "play"), page.run("lab.t")) == ("Play", 0)
+
+
+def test_screen_readers_are_told_what_is_seen(page):
+    page.run("new Promise(r => setTimeout(r, 600))")
+    assert re.fullmatch(r"Walking \d+ %, 20.0 seconds", text(page, "spoken"))
+    tree = page.ask("Accessibility.getFullAXTree")["nodes"]
+    roles = ("button", "tab", "radio", "slider", "combobox", "textbox", "spinbutton", "image")
+    named = {
+        (n["role"]["value"], n.get("name", {}).get("value", "")) for n in tree if not n["ignored"]
+    }
+    assert not [pair for pair in named if pair[0] in roles and not pair[1].strip()]
+    assert ("slider", "Step of the signal") in named and ("tab", "Watch it remember") in named
+
+
+#: a signal as text; steps that it gives, and what the page says
+SIGNALS = {
+    "empty": ("", 1078, "The text is empty; give a row a step, as 2.1, -98.4, 11.0."),
+    "no number": (
+        "NaN,NaN,NaN\n1,2", 1078,
+        "Line 1 holds no three finite numbers, nor does any other; a row is x, y, z.",
+    ),
+    "a NaN": (
+        "x,y,z\n1,2,3\n1,NaN,3\n1,1e39,2\n4 5 6", 2,
+        "Line 3 and 1 more of 5 left out: no three finite numbers.",
+    ),
+    "constant": ("0 -98 11\n" * 500, 500, ""),
+    "huge": ("3e38 -3e38 3e38\n" * 50, 50, ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", SIGNALS)
+def test_a_bad_signal_is_told_in_a_sentence(case, page):
+    given, steps, said = SIGNALS[case]
+    page.run(f"document.getElementById('rows').value = {json.dumps(given)}")
+    page.run("document.getElementById('run').onclick()")
+    assert (page.run("lab.T"), text(page, "said")) == (steps, said)
+    page.run(f"lab.seek({steps})")
+    assert np.isfinite(numbers(page, min(steps, 100))[-1]).all()
+
+
+def test_a_million_steps_leave_the_page_awake(page):
+    page.run("""window.gap = 0; let was = performance.now(); setInterval(() => {
+      gap = Math.max(gap, performance.now() - was); was = performance.now(); }, 1)""")
+    assert page.run("lab.take('1.5,-98,11\\n'.repeat(1e6)).then(() => lab.T)") == 1_000_000
+    page.run("lab.seek(60000)")
+    *_, scores = numbers(page, 1)
+    assert np.isfinite(scores).all() and text(page, "clock") in ("60,000 / 1,000,000",)
+    page.run("lab.seek(1e6)")
+    page.run("new Promise(r => setTimeout(r, 300))")
+    assert re.fullmatch(r"computing \d+ %", text(page, "clock"))
+    assert page.run("gap") < 500  # milliseconds, on a machine that does other work too
+
+
+def test_a_pen_draws_over_the_signal_and_an_empty_one(page):
+    old = np.array(page.run("lab.signal()")).reshape(-1, 3)
+    view = "document.getElementById('signal-view').getBoundingClientRect()"
+    at = page.run(f"(r => [r.x, r.y])({view})")
+    page.drag(*[(at[0] + 200 + 10 * k, at[1] + 60) for k in range(10)])
+    new = np.array(page.run("lab.signal()")).reshape(-1, 3)
+    changed = np.flatnonzero((new != old).any(axis=1))
+    assert (new[:, [0, 2]] == old[:, [0, 2]]).all() and 20 < len(changed) < 60
+    assert len(set(new[changed, 1])) == 1
+    page.run("document.getElementById('signal').onchange({target: {value: 'none'}})")
+    assert (page.run("lab.T"), text(page, "best")) == (0, "Before the first step")
+    page.drag(*[(at[0] + 70 + 10 * k, at[1] + 40 + 5 * k) for k in range(10)])
+    assert page.run("lab.T") > 20 and np.isfinite(numbers(page, 20)[-1]).all()
+
+
+def test_a_phone_feeds_it(page):
+    page.run("DeviceMotionEvent.requestPermission = async () => 'granted'; 1")
+    page.run("""document.getElementById('shake').onclick().then(() => new Promise(r => {
+      const move = () => dispatchEvent(new DeviceMotionEvent("devicemotion",
+        {accelerationIncludingGravity: {x: 0, y: 9.80665, z: 0}}));
+      setInterval(move, 20); setTimeout(r, 1000); }))""")
+    assert page.run("lab.T") >= 3
+    assert page.run("lab.signal().slice(0, 3)") == [0, -100, 0]
+
+
+@pytest.mark.parametrize(("wide", "dark"), [(1200, False), (1200, True), (360, False)])
+def test_it_fits_its_window_and_is_seen_within_a_second(wide, dark, chromium):
+    chromium.open(chromium.file, wide, 800, dark, phone=wide < 600)
+    paper = chromium.run("getComputedStyle(document.body).backgroundColor")
+    assert paper == ("rgb(20, 24, 30)" if dark else "rgb(255, 255, 255)")
+    for tab in ("#tab-watch", "#tab-sums"):
+        chromium.click(tab)
+        assert chromium.run("document.documentElement.scrollWidth") <= wide
+    assert chromium.run("firstPicture") < 1000
+
+
+def test_a_frame_is_done_in_a_sixtieth_of_a_second(page):
+    page.click("[name=hold-f][value='1'] + span")  # two networks run then
+    page.click("#play")
+    page.run("new Promise(r => setTimeout(r, 1500))")
+    work = np.array(page.run("lab.work"))
+    assert len(work) > 20 and np.median(work) < 16, np.percentile(work, [50, 95])
+
+
+def test_it_is_one_small_file_that_asks_nothing(chromium):
+    made = chromium.file.read_text("utf-8")
+    assert len(made.encode()) < 300_000 and "default-src 'none'" in made
+    assert not re.search(r"fetch\(|XMLHttp|import[ (]|src=|https?://(?!www\.w3\.org)", made)
