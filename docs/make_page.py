@@ -61,6 +61,7 @@ def make_page() -> str:
         "UNITS": str(cells.shape[1]),
         "MODULE": re.sub("^export ", "", module, flags=re.MULTILINE),
         "JSON_FACTS": json.dumps(facts),
+        "RUN": (PARTS / "run.js").read_text("utf-8"),
         "WATCH": (PARTS / "watch.js").read_text("utf-8"),
         "SUMS": (PARTS / "sums.js").read_text("utf-8"),
     }

@@ -115,7 +115,7 @@ function reach(n) {
     cell.innerHTML = value + slope; cell.className = reached && (reached === v || reached === d) ? "new" : "";
   }
   const [title, rule, lines] = reached ? explain(LINES[reached - 1]) : ["Before the first line", "h₀ = c₀ = 0", ["Press ▸ or the right arrow key."]];
-  get("line").innerHTML = `<b>${title}</b><code>${rule}</code>${lines.map(l => `<code>${l}</code>`).join("")}`;
+  get("line").innerHTML = `<b>${title}</b><code>${rule}</code>${lines.map(l => `<code${/z of [igo] = .*\+/.test(l) ? ' class="extra"' : ""}>${l}</code>`).join("")}`;
   get("place").textContent = reached === 0 ? "" : reached <= 16 ? "forward: down the lines" : "backward: the same lines, in reverse";
   const norms = [2, 1, 0].map(t => reached >= places("h", t)[1] ? Math.hypot(...all.d.h[t]) : null);
   get("flow").innerHTML = norms.map((v, k) => `<div class="score"><span>‖dh${sub(2 - k)}‖</span><div><span style="transform:scaleX(${

@@ -1,70 +1,3 @@
-// ---------------------------------------------------------------- the network, and what is changed in it
-// The exporter's own cell runs every step; a change only gives it another bias or another gate function.
-const get = id => document.getElementById(id), H = new Model().s[0].h.length, SLOT = 6 * H + OUTPUTS;
-const NAMES = ["i", "f", "g", "o", "c", "h"], KEEP = 1024, MARK = 64, BUDGET = 7; // ms of work a frame
-let acting = null;
-const plainCell = cell;
-cell = (x, W, fW, R, fR, b, s, gate, state) => {
-  const {held, bias, unit} = acting ?? {};
-  if (!acting) return plainCell(x, W, fW, R, fR, b, s, gate, state);
-  const mine = j => unit < 0 || j % H === unit;
-  acting.b ??= b.map((v, j) => j >= H && j < 2 * H && mine(j) ? v + bias : v);
-  plainCell(x, W, fW, R, fR, acting.b, s, (z, from, to) => {
-    gate(z, from, to);
-    for (const [block, value] of held)
-      for (let j = Math.max(from, block * H); j < Math.min(to, (block + 1) * H); j++) if (mine(j)) z[j] = value;
-  }, state);
-};
-// A network along the signal. Every 64th state is kept, and the last 1024 steps whole: any step of a
-// signal of a million is 64 steps away, and memory stays small.
-class Run {
-  constructor(change) {
-    this.change = change; this.model = new Model(); this.ring = new Float32Array(KEEP * SLOT);
-    this.stamps = new Int32Array(KEEP); this.back(0);
-  }
-  // Forget everything from step n on.
-  back(n) {
-    n = Math.min(n, this.done ?? 0);
-    const m = n ? Math.floor((n - 1) / MARK) : 0;
-    this.marks = n ? this.marks.slice(0, m + 1) : [];
-    if (n) this.to(m * MARK); else { this.model.reset(); this.next = 0; }
-    this.done = this.next; this.stamps.fill(-1);
-  }
-  // The state before step n, which is a multiple of 64.
-  to(n) {
-    const {h, c} = this.model.s[0], kept = this.marks[n / MARK];
-    h.set(kept.subarray(0, H)); c.set(kept.subarray(H)); this.next = n;
-  }
-  one() {
-    const s = this.model.s[0], n = this.next;
-    if (n % MARK === 0 && !this.marks[n / MARK]) {
-      const kept = new Float32Array(2 * H); kept.set(s.h); kept.set(s.c, H); this.marks[n / MARK] = kept;
-    }
-    acting = this.change;
-    const scores = this.model.step(X.subarray(3 * n, 3 * n + 3)), at = n % KEEP * SLOT;
-    acting = null;
-    this.ring.set(s.z, at); this.ring.set(s.c, at + 4 * H); this.ring.set(s.h, at + 5 * H); this.ring.set(scores, at + 6 * H);
-    this.stamps[n % KEEP] = n; this.next = n + 1;
-    if (n === this.done) this.done = n + 1;
-  }
-  // On to step `until`, or until time is up.
-  advance(until, end) {
-    if (this.done < until && this.next !== this.done) this.need(this.done - 1, this.done);
-    while (this.done < until) { this.one(); if (this.done % 32 === 0 && performance.now() > end) break; }
-  }
-  // Steps from..to stand in the ring afterwards.
-  need(from, to) {
-    to = Math.min(to, this.done);
-    let n = Math.max(from, 0);
-    while (n < to && this.stamps[n % KEEP] === n) n++;
-    if (n >= to && this.next >= to) return;
-    if (n >= to) n = to - 1;
-    if (this.next > n || this.next < n - MARK) this.to(Math.floor(n / MARK) * MARK);
-    while (this.next < to) this.one();
-  }
-  at(n) { return this.ring.subarray(n % KEEP * SLOT, n % KEEP * SLOT + SLOT); }
-}
-
 // ---------------------------------------------------------------- the signal
 let X = new Float32Array(0), T = 0, t = 0, truth = null, unit = 0, playing = false, low = -150, high = 150;
 let trained = new Run(null), changed = null, live = false, dirty = true, owed = 0, before = 0, stretch = 0;
@@ -147,12 +80,13 @@ function colours() {
     COLOURS[n] = css.getPropertyValue(`--${n}`).trim();
   refresh();
 }
+const minus = text => text.replaceAll("-", "−");
 const LEFT = 62, refresh = () => { dirty = true; };
 // A canvas as sharp as the screen, cleared.
 function sheet(c) {
   const W = c.clientWidth, tall = +c.dataset.tall, r = devicePixelRatio, g = c.getContext("2d");
   if (c.width !== Math.round(W * r) || c.height !== Math.round(tall * r)) {
-    c.width = Math.round(W * r); c.height = Math.round(tall * r); c.style.height = `${tall}px`;
+    c.width = Math.round(W * r); c.height = Math.round(tall * r);
   }
   g.setTransform(r, 0, 0, r, 0, 0); g.clearRect(0, 0, W, tall);
   g.font = "12px system-ui, sans-serif"; g.textBaseline = "middle"; g.lineJoin = "round";
@@ -178,11 +112,11 @@ function cursor(g, W, tall) {
   g.strokeStyle = COLOURS.ink; g.lineWidth = 1.5; g.beginPath(); g.moveTo(place(t, W), 0); g.lineTo(place(t, W), tall); g.stroke();
 }
 const labelAt = n => { let k = truth.length - 1; while (truth[k][0] > n) k--; return truth[k][1]; };
-const level = v => { const h = 22; return 8 + (high - v) / (high - low) * (170 - h - 8); };
+const level = v => 8 + (high - Math.max(low, Math.min(high, v))) / (high - low) * 140;
 function drawSignal() {
   const [g, W, tall] = sheet(get("signal-view")), [lo, count] = span(), hi = Math.min(T, lo + count);
   const far = Math.max(Math.abs(low), high) > 800;
-  if (far) [low, 0, high].forEach(v => rule(g, W, level(v), v.toPrecision(2)));
+  if (far) [low, 0, high].forEach(v => rule(g, W, level(v), v === 0 ? "0" : minus(v.toPrecision(2))));
   else for (let v = Math.ceil(low / 100); v <= high / 100; v++) if (high - low < 450 || v % 2 === 0) rule(g, W, level(100 * v), `${v} g`.replace("-", "−"));
   for (const k of [2, 0, 1]) {
     const c = [COLOURS.i, COLOURS.c, COLOURS.f][k], y = n => level(X[3 * n + k]);
@@ -193,7 +127,7 @@ function drawSignal() {
   for (let s = Math.ceil(lo / 50) * 50; s < lo + count; s += 50) if (s > lo + 5 && s < lo + count - 5) g.fillText(`${s / 10} s`, place(s, W), tall - 8);
   g.textAlign = "left";
   if (!T) { g.font = "15px system-ui, sans-serif"; g.fillText("Draw here, from the left", LEFT + 16, level(60)); }
-  cursor(g, W, tall - 18);
+  cursor(g, W, tall - 18); get("told").hidden = !truth;
 }
 function drawScores(run) {
   const [g, W, tall] = sheet(get("scores-view")), [lo, count] = span(), hi = Math.min(run.done, t, lo + count), each = tall / OUTPUTS;
@@ -246,8 +180,9 @@ get("gates").innerHTML = NAMES.map(n => `<div class="gate"><span style="border-c
   + ("ifo".includes(n) ? `<span role="radiogroup" class="segments" style="border:0;padding:0" aria-label="${WORDS[n]} gate held at">`
     + ["free", "0", "1"].map(v => `<label><input type="radio" name="hold-${n}" value="${v}"${v === "free" ? " checked" : ""}><span>${v}</span></label>`).join("")
     + "</span>" : "<span></span>") + "</div>").join("");
+document.querySelectorAll("canvas").forEach(c => { c.style.height = `${c.dataset.tall}px`; });
 get("bars").innerHTML = CLASSES.map((word, k) => `<div class="score"><span>${word}</span><div><span id="s-${k}"></span></div><b id="p-${k}"></b></div>`).join("");
-const minus = text => text.replaceAll("-", "−"), told = v => minus(Math.abs(v) < 1000 ? v.toFixed(3) : v.toExponential(2));
+const told = v => minus(Math.abs(v) < .0005 ? "0.000" : Math.abs(v) < 1000 ? v.toFixed(3) : v.toExponential(2));
 function drawNow(run) {
   const n = Math.min(t, run.done) - 1, now = n < 0 ? new Float32Array(SLOT) : run.at(n);
   NAMES.forEach((name, b) => {
@@ -372,7 +307,7 @@ pen.onpointermove = e => {
     const m = from + Math.sign(n - from) * k, row = m < T ? X.slice(3 * m, 3 * m + 3) : T ? X.slice(3 * T - 3, 3 * T) : Float32Array.from(REST);
     row[axis] = steps ? was + (value - was) * k / steps : value; put(m, row);
   }
-  last = [n, value]; truth = null; t = Math.max(t, Math.min(T, n + 1)); anew(Math.min(first, trained.done));
+  last = [n, value]; truth = null; chosen("own"); t = Math.max(t, Math.min(T, n + 1)); anew(Math.min(first, trained.done));
 };
 pen.onpointerup = pen.onpointercancel = () => { stretch = 0; refresh(); };
 for (const id of ["scores-view", "cell-view"]) {

@@ -6,18 +6,19 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.backend import use_backend
-from minilstm.checks import check_flag, check_number, check_whole
+from minilstm.checks import check_choice, check_flag, check_number
 from minilstm.errors import DataError
 from minilstm.exchange.incoming.formats.bounds import Refused
 from minilstm.exchange.incoming.formats.safetensors import write_safetensors
-from minilstm.exchange.incoming.from_onnx import LEARNED
+from minilstm.exchange.incoming.from_onnx import LEARNED, learned
 from minilstm.exchange.outgoing.c99 import c99
 from minilstm.exchange.outgoing.javascript import javascript
 from minilstm.exchange.outgoing.onnx import onnx
@@ -25,9 +26,12 @@ from minilstm.exchange.outgoing.page import page
 from minilstm.exchange.outgoing.rtneural import rtneural
 from minilstm.exchange.outgoing.state_dict import state_dict
 from minilstm.exchange.outgoing.wasm import wasm
+from minilstm.exchange.outgoing.words import facts_of, left_out, lines_of
 from minilstm.exchange.proving import runners
 from minilstm.exchange.proving.bound import largest_difference
 from minilstm.exchange.proving.evaluator import hash_of, run_rows, run_window
+from minilstm.exchange.proving.facts import FAULT, check_names, check_program
+from minilstm.exchange.proving.graph import check_graph, run_onnx
 from minilstm.exchange.proving.read_back import run_rtneural, run_state_dict
 from minilstm.exchange.quantisation import (
     Drift,
@@ -37,20 +41,18 @@ from minilstm.exchange.quantisation import (
 )
 from minilstm.exchange.step.dequantized import dequantized
 from minilstm.exchange.step.names import checked_name
-from minilstm.exchange.step.program import Program, program_of
-from minilstm.exchange.step.selftest import SelfTest, draw_rows, rows_of_test
+from minilstm.exchange.step.program import BITS, Program, program_of, started_anew
+from minilstm.exchange.step.selftest import SelfTest, check_scores, draw_rows, rows_of_test
 from minilstm.files import write_atomically
 from minilstm.layers import BiLSTM
-from minilstm.network.about import without_card
+from minilstm.network.model_contents import check_classes
 from minilstm.network.network import Network
 from minilstm.paths import as_path, check_target
-from minilstm.version import __version__
 
 Array = NDArray[Any]
 OURS = (".c", ".js", ".wasm", ".html")  # whose scores have one set of bits
 KINDS = (*OURS, ".onnx", ".safetensors", ".json")
 LENGTHS = (1, 7, 33)  # steps of the sequences on which a file proves itself
-STILL = 1e-6  # scores that move less do not show what stands before them
 
 
 class ExportReport(NamedTuple):
@@ -68,11 +70,15 @@ class ExportReport(NamedTuple):
     bits: str | None  # hash of the self-test's scores; the same in every language
     labels_changed: int | None  # steps at which another class is highest; None without classes
     steps: int  # that were compared
-    moves: float = 0.0  # how far a score moved over these steps; about 0 proves little
+    moves: float = 0.0  # how far a score moved over these steps
+    still: bool = False  # whether all moved no further than rounding may, which proves little
     quantisation: QuantisationReport | None = None  # of whole-number weights
+    left_out: tuple[str, ...] = ()  # what of the network the file has no place for
 
     def __str__(self) -> str:
-        bound = "" if self.bound is None else f" (rounding alone may make {self.bound:.2g})"
+        bound = f" (rounding alone may make {self.bound:.2g})" if self.bound is not None else (
+            " (how much rounding alone may make is not known)" if self.quantisation is None else ""
+        )  # fmt: skip
         which = "" if self.quantisation is None else " of these weights"
         labels = "" if self.labels_changed is None else f", {self.labels_changed} labels changed"
         proof = (
@@ -81,10 +87,11 @@ class ExportReport(NamedTuple):
             if self.proved_by
             else f"not run, since {self.not_run}"
         )
-        if self.proved_by and self.moves < STILL:
+        if self.proved_by and self.still:
             proof += ", which proves little: its scores do not move with its inputs"
         bits = f"; bits {self.bits}" if self.bits else ""
-        said = f"{self.path}: {self.bytes:,} bytes, {self.weights} weights; {proof}{bits}"
+        missing = "; not in the file: " * bool(self.left_out) + "; ".join(self.left_out)
+        said = f"{self.path}: {self.bytes:,} bytes, {self.weights} weights; {proof}{bits}{missing}"
         return said if self.quantisation is None else f"{said}\n{self.quantisation}"
 
 
@@ -149,8 +156,12 @@ def export(
             f"path {str(target)!r} ends in {kind!r}, but an export ends in {', '.join(KINDS[:-1])} "
             f"or {KINDS[-1]}: rename it."
         )
+    plain = started_anew(net)
     checked_name(name)
     check_flag("check", check)
+    if net.classes is not None:
+        check_classes(net.wiring, net.classes)
+    check_choice("weights", weights, ("float32", *BITS))
     check_target(target)
     if weights != "float32" and kind not in OURS:
         raise ValueError(
@@ -160,18 +171,32 @@ def export(
     if most_changed is not None:
         check_number("most_changed", most_changed, "from 0 to 1", lambda v: 0 <= v <= 1)
     program = program_of(net, weights, _window(net, window, kind), bits)
+    test = _self_test(plain, program)
     judged = _judged(net, program, weights, bits, x, most_changed)
-    test = _self_test(net, program)
-    facts = _facts(net, program)
-    about = _about(net, facts, weights, check)
-    content, run = _content(kind, net, program, test, name, about, facts)
+    if kind == ".safetensors":
+        weights = net.dtype.name
+    facts = facts_of(net, names_classes(net, program), program)
+    about = lines_of(net, facts, weights, check)
+    try:
+        content, run = _content(kind, net, program, test, name, about, facts)
+    except UnicodeEncodeError as error:  # half of a surrogate pair
+        raise ValueError(
+            f"a name or a class of the network holds {error.object[error.start]!r}, which is no "
+            "letter; name it anew."
+        ) from None
     report = ExportReport(
         str(target), kind[1:], len(content), weights, "", "check=False", 0.0, "", None,
         f"{test.bits:08x}" if kind in OURS else None, 0, 0,
     )  # fmt: skip
-    report = report._replace(quantisation=judged)
+    report = report._replace(quantisation=judged, left_out=left_out(net, kind))
     if check:
-        report = _proved(report, net, program, run)
+        check_program(program, net)
+        names = ((facts["classes"], facts["features"]), (program.classes, program.features))
+        check_names(names, net)
+        report = _proved(report, plain, program, run)
+        if kind == ".onnx":
+            with _read_back():
+                check_graph(content, net, program)
     write_atomically(target, lambda file: file.write(content))
     return report
 
@@ -179,7 +204,6 @@ def export(
 def _window(net: Network, window: int | None, kind: str) -> int | None:
     """Steps of a window: as given, as learned, or any for files whose sequences have any length."""
     if window is not None:
-        check_whole("window", window, 1)
         return window
     learned = ((net.about or {}).get("shaping") or {}).get("window_length")
     if isinstance(learned, int):
@@ -223,7 +247,7 @@ def _judged(
 def _self_test(net: Network, program: Program) -> SelfTest:
     x = draw_rows(net, rows_of_test(program))
     scores = _exported(program, x)
-    return SelfTest(x, _scores(net, x, len(scores)), hash_of(scores))
+    return SelfTest(x, _scores(net, x, len(scores)), hash_of(check_scores(scores)))
 
 
 def _exported(program: Program, x: Array) -> Array:
@@ -236,44 +260,12 @@ def _scores(net: Network, x: Array, rows: int) -> Array:
     A network that gives one row for a sequence gives one after every step of a stream: that of the
     sequence until then.
     """
-    with use_backend("numpy"):
+    with use_backend("numpy"), np.errstate(all="ignore"):
         scores = np.atleast_2d(np.asarray(net.predict(x), np.float32))
         if len(scores) == 1 and rows == len(x):
             until = [net.predict(x[: t + 1]) for t in range(rows)]
             scores = np.asarray(until, np.float32).reshape(rows, -1)
-    return scores
-
-
-def _facts(net: Network, program: Program) -> dict[str, Any]:
-    """What is known of inputs and scores: names, units, rate; None where it is not."""
-    about = net.about or {}
-    known = about.get("features") or []
-    first: Any = net.layers[net.wiring.inputs[0]]
-    classes = net.classes.tolist() if isinstance(net.classes, np.ndarray) else about.get("targets")
-    return {
-        "classes": classes and [str(c) for c in classes],
-        "named": names_classes(net, program),
-        "features": list(first.feature_names or [f["name"] for f in known]) or None,
-        "units": [f["unit"] for f in known] or [None] * program.inputs,
-        "rate": about.get("rate"),
-    }
-
-
-def _about(net: Network, facts: dict[str, Any], weights: str, check: bool) -> list[str]:
-    """Lines that tell a reader what the file is."""
-    lines = [f"Written by minilstm {__version__}; {weights} weights."]
-    lines += [f"  {layer.label}" for layer in net.layers]
-    if facts["classes"]:
-        lines.append(f"Scores, in this order: {', '.join(facts['classes'])}.")
-    if facts["features"]:
-        units = [f" ({unit})" if unit else "" for unit in facts["units"]]
-        named = map("".join, zip(facts["features"], units, strict=True))
-        lines.append(f"Inputs, in this order: {', '.join(named)}.")
-    if facts["rate"]:
-        lines.append(f"Steps a second: {facts['rate']:g}.")
-    if not check:
-        lines.append("NOT CHECKED: nobody has compared this file with the network.")
-    return lines
+    return check_scores(scores)
 
 
 def _content(
@@ -290,28 +282,36 @@ def _content(
         text = c99(program, test, name, about)
         return text.encode("ascii"), lambda xs: runners.run_c(text, name, program, xs)
     if kind == ".wasm":
-        data = wasm(c99(program, test, name, about), name, program)
+        unnamed = program._replace(classes=None, features=None)  # a module has no names to tell
+        data = wasm(c99(unnamed, test, name, about), name, program)
         return data, lambda xs: runners.run_wasm(data, name, program, xs)
     if kind == ".html":
         text = page(program, test, name, about, facts)
-        module = text.partition('<script type="module">')[2].partition("const FACTS")[0]
-        module = module.replace("class Model", "export class Model", 1)
+        module, _, rest = text.partition('<script type="module">')[2].partition("\nconst FACTS = ")
+        facts_of_page = rest.partition(";\n")[0]  # JSON, which has no line of its own
+        module += f"\nexport {{Model, CLASSES, FEATURES}};\nexport const FACTS = {facts_of_page};"
         return text.encode(), lambda xs: runners.run_node(module, program, xs)
     if kind == ".js":
         text = javascript(program, test, name, about)
         return text.encode(), lambda xs: runners.run_node(text, program, xs)
     if kind == ".onnx":
         classes = None if net.classes is None else np.asarray(net.classes).tolist()
-        first: Any = net.layers[net.wiring.inputs[0]]
-        learned = {"feature_names": first.feature_names, "about": without_card(net.about)}
-        kept = {"classes": classes, "about": about, LEARNED: learned}
+        kept = {"classes": classes, "about": about, LEARNED: learned(net)}
         data = onnx(program, test, name, kept)
-        return data, lambda xs: runners.run_onnx(data, program, xs)
+        return data, lambda xs: run_onnx(data, program, xs)
     if kind == ".json":
         data = json.dumps(rtneural(program)).encode()
         return data, lambda xs: run_rtneural(data, xs)
     data = write_safetensors(state_dict(net), {"minilstm": "\n".join(about)})
     return data, lambda xs: run_state_dict(data, net, xs)
+
+
+@contextmanager
+def _read_back() -> Iterator[None]:
+    try:
+        yield
+    except (AssertionError, IndexError, KeyError, Refused) as error:
+        raise ValueError(f"the exported file cannot be read back ({error!r}); {FAULT}") from error
 
 
 def _proved(
@@ -320,64 +320,57 @@ def _proved(
     """The report, once the file has computed what the network does."""
     lengths = LENGTHS if program.window is None else (program.window,) * 3
     sequences = [draw_rows(net, T) + np.float32(0.01 * n) for n, T in enumerate(lengths)]
-    try:
+    with _read_back():
         found = run(sequences)
-    except (AssertionError, IndexError, KeyError, Refused) as error:
-        raise ValueError(
-            f"the exported file cannot be read back ({error!r}); nothing was written, so report "
-            "this as a fault of minilstm."
-        ) from error
     if found is None and report.kind == "wasm":
         return report._replace(not_run="node is not installed")
-    who, test, answers = (
+    who, test, answers, *names = (
         ("an evaluator in the file's place", 0.0, [_exported(program, x) for x in sequences])
         if found is None
         else found
     )
+    for pairs in names:
+        check_names(pairs, net)
     if test < 0:
         raise ValueError(
             f"{who} gives other bits than the exported program was written for; compile with "
             "-ffp-contract=off and without -ffast-math."
         )
     # Whole-number weights are those of a network too; how far it is from ours, `judged` says.
-    theirs = net if report.weights == "float32" else dequantized(net, program)
+    theirs = net if report.quantisation is None else dequantized(net, program)
     single = program if theirs is net else program_of(theirs, window=program.window)
     spare = 1 if theirs is net else 2  # products of whole numbers are rounded once more
-    worst, where, changed, steps, size = 0.0, "", 0, 0, 0.0
-    limits = []
+    scores: list[Array] = []  # of the network
+    limits, places = [], list[str]()
     for n, (x, y) in enumerate(zip(sequences, answers, strict=True)):
-        wanted = _scores(theirs, x, len(y))
+        scores.append(wanted := _scores(theirs, x, len(y)))
         if y.shape != wanted.shape:
-            raise ValueError(
-                f"the exported file gives scores of shape {y.shape}, but the network "
-                f"{wanted.shape}, as {who} runs it; nothing was written, so report this as a fault "
-                "of minilstm."
-            )
-        difference = np.abs(y - wanted).max(axis=1)  # (T,)
-        t = int(difference.argmax())
-        if not difference[t] <= worst:
-            worst, where = float(difference[t]), f"step {t + 1} of {len(x)} in sequence {n + 1}"
-        changed += int((y.argmax(axis=1) != wanted.argmax(axis=1)).sum())
-        steps += len(wanted)
-        size = max(size, float(abs(wanted).max()))
+            raise ValueError(f"{who} gives scores of shape {y.shape}, not {wanted.shape}; {FAULT}")
+        places += [f"step {t + 1} of {len(x)} in sequence {n + 1}" for t in range(len(y))]
         limits.append(largest_difference(single, x))
-    allowed, bound = (spare * max(a) for a in zip(*limits, strict=True))
-    if not worst <= allowed:
+    found, wanted = np.concatenate(answers), np.concatenate(scores)  # (N, C)
+    apart = np.abs(found - wanted)
+    allowed, bound = (spare * np.max(a, axis=0) for a in zip(*limits, strict=True))  # (C,) each
+    if not (apart <= allowed).all():
+        t, c = np.unravel_index((apart / allowed).argmax(), apart.shape)
         raise ValueError(
-            f"the exported file is {worst:.2g} away from the network at {where}, as {who} runs it, "
-            f"where scores reach {size:.2g}; "
+            f"the exported file is {apart[t, c]:.2g} away from the network at {places[t]}, as "
+            f"{who} runs it, where score {c + 1} reaches {abs(wanted[:, c]).max():.2g}; "
             + (
-                f"rounding alone makes {bound:.2g} at most, so nothing was written; report this as "
-                "a fault of minilstm."
-                if not worst <= bound
-                else f"{allowed:.2g} is allowed for rounding, so nothing was written; report this "
-                "as a fault of minilstm, or, if rounding can make so much here, export with "
+                f"rounding alone makes {bound[c]:.2g} at most, so nothing was written; report this "
+                "as a fault of minilstm."
+                if not apart[t, c] <= bound[c]
+                else f"{allowed[c]:.2g} is allowed for rounding, so nothing was written; report "
+                "this as a fault of minilstm, or, if rounding can make so much here, export with "
                 "check=False (--no-check)."
             )
         )
-    moves = float(np.ptp(np.concatenate(answers), axis=0).max())
+    largest, ptp = float(bound.max()), np.ptp(found, axis=0)
+    worst = apart.max(axis=1)  # (N,)
+    changed = int((found.argmax(axis=1) != wanted.argmax(axis=1)).sum())
     return report._replace(
-        moves=moves, proved_by=who, not_run="", largest_difference=worst, worst_step=where,
-        bound=bound if spare == 1 and np.isfinite(bound) else None,
-        labels_changed=changed if names_classes(net, program) else None, steps=steps,
+        moves=float(ptp.max()), still=bool((ptp <= allowed).all()), proved_by=who, not_run="",
+        largest_difference=float(worst.max()), worst_step=places[int(worst.argmax())],
+        bound=largest if spare == 1 and np.isfinite(largest) else None,
+        labels_changed=changed if names_classes(net, program) else None, steps=len(wanted),
     )  # fmt: skip

@@ -5,17 +5,17 @@ The answer is given for short sequences and after many steps, where errors could
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from minilstm.checks import check_whole
+from minilstm.checks import check_choice, check_whole, shown
 from minilstm.exchange.step.dequantized import dequantized
-from minilstm.exchange.step.program import BITS, Pointwise, Program, program_of
-from minilstm.exchange.step.selftest import draw_rows
+from minilstm.exchange.step.program import BITS, Pointwise, Program, program_of, started_anew
+from minilstm.exchange.step.selftest import check_scores, draw_rows
 from minilstm.network.network import Network
 
 Array = NDArray[Any]
@@ -109,23 +109,26 @@ def quantisation_report(
     >>> report.bits, report.labels, report.largest_change < 0.01
     (8, 200, True)
     """
-    if weights not in BITS:
-        raise ValueError(f"weights is {weights!r}; choose 'int16' or 'int8'.")
+    letters = "auto" if x is None else getattr(net, "data_format", "auto")
+    net = started_anew(net)
+    check_choice("weights", weights, tuple(BITS))
+    if isinstance(steps, str) or not isinstance(steps, Iterable) or not np.ndim(steps):
+        raise ValueError(f"steps is {shown(steps)}; give a list of whole numbers, such as [1000].")
+    steps = tuple(steps)
     for n in steps:
         check_whole("steps", n, 1)
     program = program_of(net, weights, window, bits)
     rounded = dequantized(net, program)
     given = draw_rows(net, _ROWS if window is None else window) if x is None else x
     named = names_classes(net, program)
-    change, changed, labels = _compared(net, rounded, given, _LAST * 10_000, named)
+    change, changed, labels = _compared(net, rounded, given, _LAST * 10_000, named, letters)
     whole_only = program.reads_back or any(s.last for s in program.steps)
     drift = []
     for n in () if whole_only else steps:
-        drift.append(Drift(n, *_compared(net, rounded, draw_rows(net, n), _LAST, named)))
-    return QuantisationReport(
-        weights, BITS[weights] + 1 if bits is None else bits, sizes_of(program_of(net, "float32",
-        window)), sizes_of(program), change, changed, labels, tuple(drift),
-    )  # fmt: skip
+        drift.append(Drift(int(n), *_compared(net, rounded, draw_rows(net, n), _LAST, named)))
+    sizes = program_of(net, "float32", window).bytes, program.bytes
+    whole = BITS[weights] + 1 if bits is None else int(bits)
+    return QuantisationReport(weights, whole, *sizes, change, changed, labels, tuple(drift))
 
 
 def names_classes(net: Network, program: Program) -> bool:
@@ -135,10 +138,12 @@ def names_classes(net: Network, program: Program) -> bool:
 
 
 def _compared(
-    net: Network, rounded: Network, x: Any, last: int, named: bool
+    net: Network, rounded: Network, x: Any, last: int, named: bool, letters: str = "auto"
 ) -> tuple[float, int, int]:
     """Largest change of a score, labels changed, and labels, in the last rows."""
-    before, after = (_rows(n.predict(x))[-last:] for n in (net, rounded))  # (N, C) each
+    with np.errstate(all="ignore"):  # what is not finite is told
+        rows = [_rows(n.predict(x, data_format=letters))[-last:] for n in (net, rounded)]
+    before, after = map(check_scores, rows)  # (N, C) each
     change = float(abs(before - after).max())
     if not named:
         return change, 0, 0
@@ -151,14 +156,3 @@ def _rows(scores: Any) -> Array:
         return np.concatenate([np.atleast_2d(s) for s in scores])
     array = np.asarray(scores)
     return np.atleast_2d(array.reshape(-1, array.shape[-1]))
-
-
-def sizes_of(program: Program) -> int:
-    """Bytes of the arrays of all operations."""
-
-    def of(part: Any) -> int:
-        if isinstance(part, np.ndarray):
-            return int(part.nbytes)
-        return sum(map(of, part)) if isinstance(part, tuple) else 0
-
-    return sum(of(tuple(s.operation)) for s in program.steps)

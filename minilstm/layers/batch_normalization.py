@@ -77,6 +77,9 @@ class BatchNormalization(RowLayer):
         check_positive("BatchNormalization: epsilon", self.epsilon)
         check_share("BatchNormalization: mean_decay", self.mean_decay)
         check_share("BatchNormalization: variance_decay", self.variance_decay)
+        for option in ("epsilon", "mean_decay", "variance_decay"):
+            # A number of NumPy would widen what it is added to, until the network is saved.
+            object.__setattr__(self, option, float(getattr(self, option)))
         super().__post_init__()
         variance: Any = self.trained_variance
         if variance is not None and (variance < 0).any():

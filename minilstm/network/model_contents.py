@@ -80,7 +80,7 @@ def contents(metadata: Mapping[str, Any], tensors: Mapping[str, Array], version:
         if value.dtype.kind == "f" and not np.isfinite(value).all():
             raise ValueError(f"{shown(key)} holds NaN or infinity")
     tests = [_popped(arrays, key) for key in (TEST_INPUT, TEST_SCORES)]
-    graph = _graph(metadata, arrays, version)
+    graph = plain_to_layers(metadata, arrays, version)
     statistics = {
         key.removeprefix(STATISTICS): arrays.pop(key)
         for key in list(arrays)
@@ -128,7 +128,8 @@ def check_fit(wiring: Wiring, classes: Any, losses: Sequence[Any] | None) -> Non
 
 def check_classes(wiring: Wiring, classes: Any) -> None:
     """Raise unless classes that a user gives are labels, a different one for every score."""
-    labels = of_each(classes, lambda c: label_array(c, "classes", np.ravel(c).tolist()))
+    labels = of_each(classes, lambda c: np.atleast_1d(
+        label_array(c, "classes", np.ravel(c).tolist())))  # fmt: skip
     try:
         check_fit(wiring, labels, None)
     except ValueError as error:
@@ -178,7 +179,9 @@ def _as_classes(labels: Any) -> Array:
     raise ValueError(f"classes {shown(labels)}, not a list of strings or of whole numbers")
 
 
-def _graph(metadata: Mapping[str, Any], tensors: dict[str, Array], version: int) -> Connections:
+def plain_to_layers(
+    metadata: Mapping[str, Any], tensors: dict[str, Array], version: int
+) -> Connections:
     """The layers and their connections; the arrays of layers leave `tensors`."""
     configs = metadata["layers"]
     connections = metadata["connections"] if version > 1 else []

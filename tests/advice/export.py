@@ -13,7 +13,7 @@ from advice.computing import pip
 from advice.network import two_inputs
 from advice.world import build, classifier
 from minilstm.exchange import export as door
-from minilstm.exchange.proving import runners
+from minilstm.exchange.proving import bound, runners
 from minilstm.exchange.step.dequantized import dequantized
 from minilstm.exchange.step.program import program_of
 
@@ -48,6 +48,17 @@ def huge():
     return net.replace(parameters={**net.parameters, key: net.parameters[key] + 1e39})
 
 
+def overflowing():
+    """A network whose scores float32 cannot hold."""
+    net = build(ml.SequenceInput(3), ml.FullyConnected(2), ml.FullyConnected(2))
+    return net.replace(parameters={k: a * np.float32(1e30) for k, a in net.parameters.items()})
+
+
+def named(label):
+    """A network with a class of a name."""
+    return build().replace(classes=["a", label])
+
+
 def emitted(text="", wanted="c99", **more):
     """A converter that gives something else."""
     right = getattr(door, wanted)
@@ -61,10 +72,12 @@ def converted(kind="c", **how):
 
 
 def shortened(**options):
-    """The same that leaves out the last layer, behind an LSTM that no bound covers."""
-    right = door.onnx
-    net = build(ml.LSTM(4, gate_activation_function="hard-sigmoid"), ml.Sigmoid())
-    with patch.object(door, "onnx", lambda p, *a: right(p._replace(steps=p.steps[:-1]), *a)):
+    """The same that leaves out the last layer, behind an LSTM without a bound."""
+    right, net = door.onnx, build(ml.LSTM(4), ml.Sigmoid())
+    with (
+        patch.object(door, "onnx", lambda p, *a: right(p._replace(steps=p.steps[:-1]), *a)),
+        patch.object(bound, "hidden_error_bound", lambda *a: np.array(np.inf)),
+    ):
         return ml.export(net, "m.onnx", **options)
 
 
@@ -79,13 +92,23 @@ TABLE = [
      "export(build(), 'm.c', $1, most_changed=0); "
      "export(build(), 'm.c', weights='int8', bits=8, most_changed=0.05)"),
     ("export(build(), 'm.c', name='2')", "such as ('model')", "export(build(), 'm.c', name=$1)"),
-    ("program_of(build(), 'int4')", "choose ('float32'), ('int16') or ('int8')",
-     "program_of(build(), $1); program_of(build(), $2); program_of(build(), $3)"),
+    ("export(build(), 'm.c', weights='int4')", "choose one of ('float32'), ('int16'), ('int8')",
+     "[export(build(), 'm.c', weights=w) for w in ($1, $2, $3)]"),
+    ("export(None, 'm.c')", "the first of the two that ml.(train) returns",
+     "export($1(x, y), 'm.c')"),
+    ("export(build().replace(dtype=complex), 'm.c')", "build it with (dtype='float64')",
+     "export(build().replace($1), 'm.c')"),
+    ("export(named('b\\0'), 'm.c')", r"call it something else, or export to (\.js)",
+     "export(named('b'), 'm.c'); export(named('b\\0'), 'm$1')"),
+    ("export(overflowing(), 'm.c')", "train it again with a lower learning rate, or scale its data",
+     "export(train(x, y, initial_learn_rate=0.001), 'm.c')"),
+    ("quantisation_report(build(), steps=5)", r"such as (\[1000\])",
+     "quantisation_report(build(), steps=$1)"),
     ("export(build(), 'm.c', weights='int8', bits=9)", "number from (2) to (8), or (None)",
      "[export(build(), 'm.c', weights='int8', bits=b) for b in ($1, $2, $3)]"),
     ("export(build(), 'm.c', bits=4)", r"choose (weights='int8') or (weights='int16')|'int16'",
      "export(build(), 'm.c', bits=4, weights='int8')"),
-    ("quantisation_report(build(), weights='float32')", "choose ('int16') or ('int8')",
+    ("quantisation_report(build(), weights='float32')", "choose one of ('int16'), ('int8')",
      "quantisation_report(build(), weights=$1); quantisation_report(build(), weights=$2)"),
     ("export(build(ml.SequenceInput(3), ml.LSTM(4)), 'm.c', weights='int8', most_changed=0.1)",
      "leave it out, and read in the report how far they move",

@@ -150,10 +150,11 @@ TABLE = [
     )),
     ("read('a.npz', zipped(zipfile.ZIP_BZIP2, a=b''))", "write it again, stored or deflated",
      "read('a.npz', npz(a=np.ones(3)))"),
-    ("read('a.npz', npz(a=np.array(['no'])))", "write arrays of numbers only",
+    ("read('a.npz', npz(a=np.array(['no'])))", "write arrays of real numbers only",
      "read('a.npz', npz(a=np.ones(3)))"),
-    ("read('a.pt', zipped(zipfile.ZIP_DEFLATED, a=bytes(10**6)))", "from a source that you trust",
+    ("read('a.pt', zipped(zipfile.ZIP_DEFLATED, a=bytes(10**6)))", "write it without compression",
      STATE),
+    ("read('a.pt', 'version https://git-lfs')", "not the file; run git lfs pull", STATE),
     # ------------------------------------------------------------ safetensors
     *((call, "(copy|write) it again", "read('a.safetensors', header(entry()))") for call in (
         "read('a.safetensors', header(entry())[:9])",

@@ -60,9 +60,9 @@ def keras(layer=None, kind=None, drop=(), name="sequential.keras", of_model=None
     return ml.from_keras("a.keras")
 
 
-def rtneural(*layers):
+def rtneural(*layers, **more):
     """The network of a file of RTNeural with some layers."""
-    return ml.from_rtneural(wrote("a.json", json.dumps({"layers": layers})))
+    return ml.from_rtneural(wrote("a.json", json.dumps({"layers": layers, **more})))
 
 
 def layer(kind="dense", *weights, activation=""):
@@ -102,6 +102,9 @@ TABLE = [
     ("ordered(ml.FullyConnected(2), ml.FullyConnected(2))",
      r"like its module, such as (FullyConnected)\(..., (name='a')\)",
      "ordered(ml.$1(2, $2), ml.FullyConnected(2))"),
+    ("torch(DENSE, ml.FullyConnected(2, bias=np.ones(2)))", "give the layer without it",
+     "torch(DENSE, ml.FullyConnected(2))"),
+    ("torch({})", "save the state dict of a trained network", "torch(CELL)"),
     ("torch(DENSE, ml.FullyConnected(2), ml.FullyConnected(2))", "leave it out",
      "torch(DENSE, ml.FullyConnected(2))"),
     ("torch({'weight': np.ones((1, 1), 'i1')}, ml.FullyConnected(1))", "save it as (float32)",
@@ -115,7 +118,8 @@ TABLE = [
     ("torch('projection.pt', ml.LSTM(4))", "train the network without it", "torch(CELL)"),
     *((call, "save the whole state dict", "torch(CELL); torch(NORM, ml.BatchNormalization())")
       for call in ("torch(without(CELL, 'weight_hh_l0'))",
-                   "torch(without(NORM, 'running_var'), ml.BatchNormalization())")),
+                   "torch(without(NORM, 'running_var'), ml.BatchNormalization())",
+                   "torch({'bias': np.ones(2)})")),
     *((call, "with (prefix), or leave that out",
        "torch({**{f'net.{k}': a for k, a in CELL.items()}, 'b': np.ones(3)}, $1='net');"
        "torch(CELL)")
@@ -144,7 +148,11 @@ TABLE = [
     # ------------------------------------------------------------ RTNeural
     ("rtneural(layer('activation', activation='relu') | {'weights': []})",
      "save the whole trained model", "rtneural(layer(activation='relu'))"),
-    ("rtneural(layer('dense', [[1.0]]))", "write it again", "rtneural(layer())"),
+    *((call, "write it again", "rtneural(layer())") for call in (
+        "rtneural(layer('dense', [[1.0]]))", "rtneural(layer() | {'shape': [9]})",
+        "rtneural(layer(), in_shape=[7])")),
+    ("ml.from_rtneural(FILES / 'rtneural.json', dtype='int8')", "give ('float32') or ('float64')",
+     "[ml.from_rtneural(FILES / 'rtneural.json', dtype=d) for d in ($1, $2)]"),
     ("rtneural(layer(activation='tanh'))", r"use (\w+), (\w+) or (\w+)",
      "[rtneural(layer(activation=f)) for f in ('$1', '$2', '$3')]"),
     ("rtneural(layer('gru'))", "train the network without it", "rtneural(layer())"),

@@ -1,5 +1,5 @@
 """The demonstration and the README: what a newcomer runs first does what the page says.
-Every Python block, every command and every file of the README's map is tried."""
+Every Python block and command of it and of the tour, and every file of its map, is tried."""
 
 from __future__ import annotations
 
@@ -21,12 +21,14 @@ from minilstm.command_line.demo import _streamed
 from minilstm.data import write_csv
 
 ROOT = Path(__file__).resolve().parents[2]
-README = (ROOT / "README.md").read_text()
+README = (ROOT / "README.md").read_text("utf-8")
+TOUR = (ROOT / "docs" / "tour.md").read_text("utf-8")
+BOTH = README + TOUR
 ROOMS = ("minilstm/", "kernels/")
 
 
 def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+    return re.findall(rf"^```{language}\n(.*?)^```$", BOTH, re.DOTALL | re.MULTILINE)
 
 
 def skeleton(line: str) -> str:
@@ -94,16 +96,17 @@ def test_readme_python_blocks_run(number, tmp_path, monkeypatch, capsys):
     printed = capsys.readouterr().out
     assert printed
     shown = re.search(rf"^{re.escape(blocks('python')[number])}```\n\n```text\n(.*?)^```$",
-                      README, re.DOTALL | re.MULTILINE)  # fmt: skip
+                      BOTH, re.DOTALL | re.MULTILINE)  # fmt: skip
     if shown:
         assert [skeleton(line) for line in printed.splitlines()] == [
             skeleton(line) for line in shown[1].splitlines()
         ]
 
 
-def test_readme_has_its_five_python_blocks_and_the_step_is_the_second():
+def test_readme_and_tour_have_their_six_python_blocks_and_the_step_is_the_second():
     found = blocks("python")
-    assert len(found) == 5 and "adam_step" in found[1] and "import minilstm as ml" not in found[1]
+    assert len(found) == 6 and "adam_step" in found[1] and "import minilstm as ml" not in found[1]
+    assert len(README.splitlines()) < 270
 
 
 def test_readme_commands_run(tmp_path, monkeypatch, capsys):
@@ -159,8 +162,9 @@ def test_readme_map_names_every_room_and_each_has_its_page():
 
 
 def test_readme_links_lead_somewhere():
-    for target in re.findall(r"\]\(([^)#:]+)\)", README):
-        assert (ROOT / target).exists(), target
+    for folder, page in ((ROOT, README), (ROOT / "docs", TOUR)):
+        for target in re.findall(r"\]\(([^)#:]+)\)", page):
+            assert (folder / target).exists(), target
 
 
 REAL = Path(os.environ.get("MINILSTM_REAL_DATA", ROOT.parent / "shared" / "data"))

@@ -11,6 +11,7 @@ import minilstm as ml
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "scikit-learn.md").read_text("utf-8")
 README = (ROOT / "README.md").read_text("utf-8")
+TOUR = (ROOT / "docs/tour.md").read_text("utf-8")
 
 
 def test_the_page_gives_what_it_says(on_numpy):
@@ -39,4 +40,4 @@ def test_the_example_searches(own_folder, capsys):
 
 def test_both_are_found():
     assert "(docs/scikit-learn.md)" in README
-    assert "(examples/scikit_learn_grid_search.py)" in README
+    assert "(../examples/scikit_learn_grid_search.py)" in TOUR

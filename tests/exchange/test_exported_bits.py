@@ -130,7 +130,7 @@ def test_c_compiles_without_a_word_and_has_the_evaluators_bits(exported, flags, 
 @needs_gcc
 def test_c_gives_the_evaluators_bits_for_any_length(exported):
     text = c99(exported.program, exported.test, "model")
-    _, test, answers = runners.run_c(text, "model", exported.program, exported.sequences)
+    _, test, answers, _ = runners.run_c(text, "model", exported.program, exported.sequences)
     assert test >= 0
     for found, wanted in zip(answers, exported.answers, strict=True):
         np.testing.assert_array_equal(found.view(np.uint32), wanted.view(np.uint32))
@@ -144,7 +144,7 @@ def test_a_c_file_says_when_its_bits_differ(exported, tmp_path):
     changed = re.sub(
         r"(static const \w+ [WV]\w*\[\d+\] = \{\n)[^,]*", rf"\g<1>{number}", text, count=1
     )
-    _, test, _ = runners.run_c(changed, "model", exported.program, exported.sequences)
+    _, test, *_ = runners.run_c(changed, "model", exported.program, exported.sequences)
     assert test < 0
 
 
@@ -169,7 +169,7 @@ def test_c_without_its_test_vectors_is_smaller(tmp_path):
 @needs_node
 def test_javascript_has_the_evaluators_bits(exported):
     text = javascript(exported.program, exported.test, "model", ["about"])
-    _, test, answers = runners.run_node(text, exported.program, exported.sequences)
+    _, test, answers, _ = runners.run_node(text, exported.program, exported.sequences)
     assert 0 <= test < (1e-6 if "float32" in _weights(exported) else 0.05)
     for found, wanted in zip(answers, exported.answers, strict=True):
         np.testing.assert_array_equal(found.view(np.uint32), wanted.view(np.uint32))
@@ -290,14 +290,17 @@ def test_javascript_refuses_what_is_no_row_and_keeps_its_state(tmp_path):
     assert json.loads(done.stdout) == [*(wanted + end for end in told), window], done.stderr
 
 
-NAMES = ['say "w\u00e4"', "what??/\\", "*/ one\ntwo\u2028three", "const x // 7", "export z"]
+NAMES = ['say "w\u00e4"', "what??/\\", "*/ one\ntwo\u2028three", "const x // 7", "export z",
+         "class Model", "export class Model {", "const FACTS = 1;", "</script><!--<script>",
+         "/* */*\\\n/", "what???/", "JSON_FACTS MODULE"]  # fmt: skip
 
 
 @pytest.fixture
 def named(tmp_path):
     """A folder with a model in C and JavaScript, whose names are hard to write."""
-    layers = [ml.SequenceInput(3, feature_names=NAMES[:3]), ml.LSTM(4), ml.FullyConnected(5)]
-    net = ml.Network([*layers, ml.Softmax()], rng=np.random.default_rng(0), classes=NAMES)
+    layers = [ml.SequenceInput(3, feature_names=NAMES[:3]), ml.LSTM(4, name="a*\n\\???\n")]
+    layers += [ml.FullyConnected(len(NAMES), name=NAMES[6]), ml.Softmax()]
+    net = ml.Network(layers, rng=np.random.default_rng(0), classes=NAMES)
     for kind in ("c", "js", "html"):
         ml.export(net, tmp_path / f"model.{kind}")
     (tmp_path / "package.json").write_text('{"type": "module"}')
@@ -310,8 +313,8 @@ def test_a_c_file_tells_its_names(named):
         '#include <stdio.h>\n#include "model.c"\n'
         "static const char *const names[] = MODEL_CLASSES, *const features[] = MODEL_FEATURES;\n"
         "int main(void) {\n"
-        '    for (int n = 0; n < 8; n++) printf("%s%c", n < 5 ? names[n] : features[n - 5], 0);\n'
-        "    return 0;\n}\n"
+        '    for (int n = 0; n < 15; n++) printf("%s%c", n < 12 ? names[n] : features[n - 12], 0);'
+        "\n    return 0;\n}\n"
     )
     words = ["gcc", *STRICT, "-ffp-contract=off", "main.c", "-o", "main"]
     subprocess.run(words, cwd=named, check=True)
@@ -325,7 +328,12 @@ def test_javascript_tells_its_names(named):
     done = subprocess.run(["node", "--input-type=module", "-e", script], cwd=named,
                           capture_output=True, text=True)  # fmt: skip
     assert json.loads(done.stdout) == [NAMES, NAMES[:3]], done.stderr
-    assert f"const CLASSES = {json.dumps(NAMES)};" in (named / "model.html").read_text()
+    page = (named / "model.html").read_text()
+    assert re.sub(r"<\\(?=[/!])", "<", re.search("const CLASSES = (.*);", page)[1]) == json.dumps(
+        NAMES)  # fmt: skip
+    facts = json.loads(page.partition("\nconst FACTS = ")[2].partition(";\n")[0])
+    assert (facts["classes"], facts["features"]) == (NAMES, NAMES[:3])
+    assert page.lower().count("</script") == 1 and "<!--" not in page
 
 
 @needs_gcc

@@ -1,6 +1,8 @@
 """ONNX files of both exporters of PyTorch, and of our own, as networks: the outputs they gave.
 The graph of each file is run beside the network, so what was misread is refused, and named."""
 
+import json
+
 import numpy as np
 import pytest
 from other_files import FILES, agrees
@@ -8,7 +10,7 @@ from other_files import FILES, agrees
 import minilstm as ml
 from minilstm.exchange.incoming.formats.bounds import Refused
 from minilstm.exchange.incoming.formats.onnx_file import read_onnx
-from minilstm.exchange.incoming.from_onnx import _Trial
+from minilstm.exchange.incoming.from_onnx import LEARNED, _Trial, learned
 from minilstm.exchange.outgoing import protobuf as pb
 from minilstm.exchange.outgoing.onnx import onnx
 from minilstm.exchange.step.program import program_of
@@ -60,7 +62,8 @@ OWN = {
 
 def exported(net, window):
     test = SelfTest(np.zeros((1, 3), "f4"), np.zeros((1, 2), "f4"), 0)
-    return onnx(program_of(net, window=window), test, "net", {"classes": ["no", "yes"]})
+    kept = {"classes": ["no", "yes"], LEARNED: learned(net)}
+    return onnx(program_of(net, window=window), test, "net", kept)
 
 
 @pytest.mark.parametrize("case", OWN)
@@ -78,7 +81,8 @@ def test_our_own_export_comes_back_in_bits(case, tmp_path):
     assert exported(back, window) == first
     assert back.classes.tolist() == ["no", "yes"]
     x = np.random.default_rng(1).standard_normal((9, 3)).astype("f4")
-    assert np.abs(back.predict(x) - net.predict(x)).max() < 1e-6
+    assert np.array_equal(back.predict(x), net.predict(x))
+    assert json.dumps(learned(back)) == json.dumps(learned(net))
 
 
 KNOWN = {
@@ -103,10 +107,10 @@ def test_what_a_network_knows_of_its_data_comes_back(tmp_path):
     assert (tmp_path / "b.onnx").read_bytes() == (tmp_path / "a.onnx").read_bytes()
     (tmp_path / "a.onnx").write_bytes((tmp_path / "b.onnx").read_bytes().replace(b"ax", b"ay"))
     with pytest.raises(
-        ml.ModelFileError, match=r"a.onnx is no whole file of its kind \("
+        ml.ModelFileError, match=r"a.onnx holds what files of its kind do not \("
     ) as caught:
         ml.from_onnx(tmp_path / "a.onnx")
-    assert str(caught.value).endswith("; copy it again, or write it again.")
+    assert str(caught.value).endswith("; write it again.")
 
 
 def model(nodes, arrays, axes=("batch", "time", D), extra=b"", outputs=("y",), opset=14):
@@ -254,6 +258,50 @@ def test_the_first_node_that_differs_is_named():
         "by 0.13 on 2 sequences of 5 steps; of two directions join both final states, as y[:, -1] "
         "has the second one early."
     )
+
+
+@pytest.mark.parametrize("size", [1e5, 1.0, 1e-3, 1e-6, 1e-12])
+@pytest.mark.parametrize("mistake", ["first for last", "back in time"])
+def test_outputs_are_compared_in_their_own_size(mistake, size, tmp_path):
+    nodes, arrays = lstm(layout=0)
+    moves = ("Gather", ["Ys", "zero"], {"axis": 0})
+    if mistake == "back in time":
+        moves = ("Slice", ["Ys", "last", "far", "none", "last"], {})
+    nodes[1:] = [pb.node("Squeeze", ["Y", "one"], ["Ys"], "rows"),
+                 pb.node(moves[0], moves[1], ["z"], "moved", **moves[2]),
+                 pb.node("MatMul", ["z", "V"], ["y"], "dense")]  # fmt: skip
+    whole = {"one": [1], "zero": 0, "last": [-1], "far": [-(2**31)], "none": [0]}
+    arrays |= {k: np.array(a, np.int64) for k, a in whole.items() if k == "one" or k in moves[1]}
+    arrays |= {"V": np.float32(size) * drawn(H, 2)}
+    arrays.pop("shape")
+    (tmp_path / "a.onnx").write_bytes(model(nodes, arrays, axes=("time", "batch", D)))
+    with pytest.raises(
+        ml.ModelFileError, match=r"not reproduced: the node 'dense' \(MatMul\) diffe"
+    ):
+        ml.from_onnx(tmp_path / "a.onnx")
+
+
+@pytest.mark.parametrize("size", [1e-12, 1e-6, 1e3, 1e5, 1e7])
+def test_our_own_outputs_of_any_size_come_back(size, tmp_path):
+    net = ml.Network([ml.SequenceInput(2), ml.LSTM(16), ml.FullyConnected(2)],
+                     rng=np.random.default_rng(0))  # fmt: skip
+    sized = {k: a * size if k.startswith("fc") else a for k, a in net.parameters.items()}
+    ml.export(net.replace(parameters=sized), tmp_path / "a.onnx", check=False)
+    back = ml.from_onnx(tmp_path / "a.onnx")
+    assert np.array_equal(back.parameters["fc/weights"], np.float32(sized["fc/weights"]))
+
+
+def test_metadata_of_another_network_are_refused(tmp_path):
+    net = ml.Network([ml.SequenceInput(1, "zerocenter", [2.5]), ml.LSTM(2)],
+                     rng=np.random.default_rng(0))  # fmt: skip
+    ml.export(net, tmp_path / "a.onnx")
+    data = (tmp_path / "a.onnx").read_bytes()
+    assert data.count(b"[2.5]") == 1
+    (tmp_path / "a.onnx").write_bytes(data.replace(b"[2.5]", b"[2.6]"))
+    with pytest.raises(
+        ml.ModelFileError, match=r"a.onnx describes in its metadata 'minilstm' anoth"
+    ):
+        ml.from_onnx(tmp_path / "a.onnx")
 
 
 @pytest.mark.parametrize("location", ["../beside.onnx.data", "/etc/passwd", "", "C:b", "no.data"])

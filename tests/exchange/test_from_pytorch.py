@@ -43,10 +43,10 @@ def test_a_part_is_chosen_by_its_prefix():
         assert np.array_equal(array, whole.parameters[key])
 
 
-def saved(tmp_path, arrays, name="a.safetensors"):
+def saved(tmp_path, arrays, name="a.safetensors", told=None):
     from safetensors.numpy import save_file
 
-    save_file(arrays, tmp_path / name)
+    save_file(arrays, tmp_path / name, told)
     return tmp_path / name
 
 
@@ -124,6 +124,8 @@ def test_a_guess_between_modules_is_told_once(tmp_path):
     taken, told = first_weights(tmp_path, ["l2", "l1", "l3"], SQUARE)
     assert taken == [1, 2, 3] and told == [said.replace("out, a, b", "l2, l1, l3").replace(
         "out", "l2")]  # fmt: skip
+    # Letters tell no order: "l.10" stands before "l.2" in a file that was sorted by them.
+    assert first_weights(tmp_path, ["l.0", "l.10", "l.2"], SQUARE) == ([1, 3, 2], [])
     # A name keeps its module from the layers before it, in a part of the network as well.
     last = ml.FullyConnected(2, name="out")
     assert first_weights(tmp_path, ["out", "a1", "a2"], [*SQUARE[:3], last]) == ([2, 3, 1], [])
@@ -142,6 +144,45 @@ def test_no_bias_is_a_bias_of_zero_and_two_are_added(tmp_path):
     assert np.array_equal(net.parameters["lstm/bias"], biases["bias_ih"] + biases["bias_hh"])
 
 
+def test_arrays_that_are_another_come_back(tmp_path):
+    """As `save_model` of safetensors writes what a module holds twice."""
+    arrays = ml.read_weights(FILES / "plain.pt")
+    del arrays["lstm.bias_hh_l0"]
+    arrays["head.weight"] = np.eye(2, dtype="f4")
+    told = {"lstm.bias_hh_l0": "lstm.bias_ih_l0", "head.bias": "fc.bias", "format": "pt"}
+    path = saved(tmp_path, arrays, told=told)
+    found = ml.read_weights(path)
+    assert [*found][-2:] == ["head.bias", "lstm.bias_hh_l0"] and len(found) == 8
+    found["head.bias"] += 1  # an array of its own
+    assert np.array_equal(found["fc.bias"], arrays["fc.bias"])
+    layers = [*PLAIN[:1], ml.FullyConnected(2, name="fc"), ml.FullyConnected(2, name="head")]
+    net = ml.from_pytorch(path, layers)
+    assert np.array_equal(net.parameters["lstm/bias"], 2 * arrays["lstm.bias_ih_l0"])
+    assert np.array_equal(net.parameters["head/bias"], arrays["fc.bias"])
+    saved(tmp_path, {"a": np.zeros(9999)}, told={f"b{k}": "a" for k in range(5)})
+    with pytest.raises(ml.ModelFileError, match="holds arrays of 479952 bytes in a file of 80"):
+        ml.read_weights(path)
+
+
+def test_half_precision_is_widened_before_biases_are_added(tmp_path):
+    arrays = {k: a.astype("f2") for k, a in ml.read_weights(FILES / "plain.pt").items()}
+    arrays["lstm.bias_ih_l0"][:2] = arrays["lstm.bias_hh_l0"][:2] = 60_000
+    wide = {k: a.astype("f4") for k, a in arrays.items()}
+    net, other = (ml.from_pytorch(saved(tmp_path, a), PLAIN) for a in (arrays, wide))
+    assert net.dtype == np.float32 and net.parameters["lstm/bias"][0] == 120_000
+    assert all(np.array_equal(a, other.parameters[k]) for k, a in net.parameters.items())
+
+
+def test_values_of_a_layer_are_not_overwritten():
+    with pytest.raises(ValueError, match="has bias already") as caught:
+        ml.from_pytorch(FILES / "plain.pt", [ml.LSTM(4, bias=np.ones(16)), *PLAIN[1:]])
+    assert str(caught.value) == (
+        "the layer LSTM has bias already, where the file's would go; give the layer without it."
+    )
+    start = ml.from_pytorch(FILES / "plain.pt", [ml.LSTM(4, cell_state=np.ones(4)), *PLAIN[1:]])
+    assert start.layers[1].cell_state.tolist() == [1] * 4
+
+
 LSTM = {"weight_ih_l0": np.zeros((8, 3)), "weight_hh_l0": np.zeros((8, 2))}
 REFUSED = {
     "projection": ("projection.pt", "has weight_hr_l0 (2, 4), the projection of an LSTM with "
@@ -158,12 +199,23 @@ REFUSED = {
     "other module": ({**LSTM, "norm.weight": np.zeros(3)}, "has norm.weight (3,), which is no part "
                      "of an LSTM, Linear or BatchNorm1d; choose the part of the network with "
                      "prefix, or leave that out."),
-    "one half": ({**LSTM, "weight_ih_l0_reverse": np.zeros((8, 3))}, "has no weight_hh_l0_reverse "
-                 "or its weight_ih; save the whole state dict."),
-    "a layer less": ({k.replace("0", "1"): a for k, a in LSTM.items()}, "has no weight_hh_l0 or "
-                     "its weight_ih; save the whole state dict."),
-    "shapes": ({**LSTM, "bias_ih_l0": np.zeros(7)}, "has weight_hh_l0 (8, 2) beside (8, 3), which "
-               "do not make an LSTM."),
+    "one half": ({**LSTM, "weight_ih_l0_reverse": np.zeros((8, 3))}, "has no weight_hh_l0_reverse; "
+                 "save the whole state dict."),
+    "a layer less": ({k.replace("0", "1"): a for k, a in LSTM.items()}, "has no weight_ih_l0; save "
+                     "the whole state dict."),
+    "one bias": ({**LSTM, "bias_hh_l0": np.zeros(8)},
+                 "has no bias_ih_l0; save the whole state dict."),
+    "a bias of one layer": ({**LSTM, **{f"bias_{k}_l0": np.zeros(8) for k in ("ih", "hh")},
+                             **{k.replace("0", "1"): np.zeros((8, 2)) for k in LSTM}},
+                            "has no bias_ih_l1; save the whole state dict."),
+    "a bias without weights": ({"fc.bias": np.zeros(2)},
+                               "has no fc.weight; save the whole state dict."),
+    "a scale without its offset": ({"n.weight": np.ones(2), "n.running_mean": np.ones(2),
+                                    "n.running_var": np.ones(2)},
+                                   "has no n.bias; save the whole state dict."),
+    "shapes": ({**LSTM, "bias_ih_l0": np.zeros(7), "bias_hh_l0": np.zeros(8)},
+               "has weight_hh_l0 (8, 2) beside (8, 3), which do not make an LSTM."),
+    "no arrays": ({}, "holds no arrays; save the state dict of a trained network."),
     "infinite": ({"weight": np.full((1, 1), np.inf)},
                  "holds NaN or infinity in weight; give it finite numbers."),
 }  # fmt: skip

@@ -41,10 +41,16 @@ REFUSED = {
     "an array more": ([layer("dense", [[1.0]], [0.0], [0.0])],
                       "has layer 0 (dense) with arrays of shapes (1, 1), (1,), (1,); write it "
                       "again."),
+    "in_shape": ({"in_shape": [None, None, 7], "layers": [layer("dense", [[1.0]], [0.0])]},
+                 "has in_shape [None, None, 7] beside 1 inputs; write it again."),
     "no weights": ([layer("activation", activation="relu")],
                    "has no layer with weights; save the whole trained model."),
     "text": ([layer("dense", ["a"], [0.0])],
              "has weights 0 of layer 0 that are no finite numbers; write it again."),
+    "rows of two lengths": ([layer("dense", [[1.0], [1.0, 2.0]], [0.0])],
+                            "has weights 0 of layer 0 that are no finite numbers; write it again."),
+    "shape": ([{**layer("dense", [[1.0]], [0.0]), "shape": [None, None, 9]}],
+              "has layer 0 (dense) of shape [9] beside other arrays; write it again."),
     "no list": (None, "is no file of RTNeural, as it has no list of layers; check its name."),
 }  # fmt: skip
 
@@ -52,7 +58,9 @@ REFUSED = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_cannot_be_represented_is_named(case, tmp_path):
     layers, sentence = REFUSED[case]
-    (tmp_path / "a.json").write_text(json.dumps({"layers": layers}))
+    (tmp_path / "a.json").write_text(
+        json.dumps(layers if type(layers) is dict else {"layers": layers})
+    )
     with pytest.raises(ml.ModelFileError) as caught:
         ml.from_rtneural(tmp_path / "a.json")
     assert str(caught.value) == f"{tmp_path / 'a.json'} {sentence}"

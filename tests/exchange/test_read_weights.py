@@ -142,8 +142,8 @@ REFUSED = {
     "tar.pt": (b"\0" * 257 + b"ustar", "is a tar, as PyTorch wrote before 2017, which nothing "
                "reads safely; load it with an old PyTorch that you trust and save its state dict."),
     "bomb.pt": (zipped({"a/data.pkl": bytes(10**6)}, zipfile.ZIP_DEFLATED),
-                "holds members of 1000000 bytes in a file of 1103, which no program writes; get "
-                "the file from a source that you trust."),
+                "holds members of 1000000 bytes in a file of 1103, which may fill the memory; "
+                "write it without compression."),
     "chunked.h5": (None, "has 'numbers' in chunks; save it anew with h5py's usual settings, "
                    "without chunks, compression or libver."),
     "packed.h5": (None, "has 'numbers' compressed or outside the file; save it anew with h5py's "
@@ -170,8 +170,7 @@ REFUSED = {
     "twice.safetensors": (header(b'{"a": 1, "a": 2}'),
                           "has a name twice in its JSON; write it again."),
     "objects.npz": (zipped({"a.npy": npy(np.array([{}]), allow_pickle=True)}),
-                    "holds Python objects or text in a.npy, which are never loaded; write arrays "
-                    "of numbers only."),
+                    "holds object in a.npy; write arrays of real numbers only."),
     "brackets.json": (b"[" + b"{}," * 99_999 + b"{}]", "holds little but brackets; get the file "
                       "from a source that you trust."),
     "wavenet.nam": (b'{"architecture": "WaveNet", "config": {}}',
@@ -179,6 +178,20 @@ REFUSED = {
     "few.nam": (b'{"architecture": "LSTM", "weights": [0.5, 1], "config": {"input_size": 1, '
                 b'"hidden_size": 1, "num_layers": 1}}',
                 "has 2 weights, but its sizes want 16; write it again."),
+    "complex.npz": (zipped({"a.npy": npy(np.zeros(2, complex))}),
+                    "holds complex128 in a.npy; write arrays of real numbers only."),
+    "state.npz": (zipped({"a/data.pkl": b""}), "has a/data.pkl, which is no array of NumPy; check "
+                  "the name of the file, or write it again with numpy.savez."),
+    "other.keras": (zipped({"model.weights.npz": b""}),
+                    "has no member model.weights.h5; check its name, or write it again."),
+    "lfs.pt": (b"version https://git-lfs.github.com/spec/v1\n",
+               "is a pointer of Git LFS, not the file; run git lfs pull."),
+    "page.safetensors": (b"\n<!DOCTYPE html>", "is a web page, not the file; download the file "
+                         "itself."),
+    "cut.json": (b'{"layers": [', "is no whole file of its kind (Expecting value: line 1 column 13 "
+                 "(char 12)); copy it again, or write it again."),
+    "odd.json": (b'{"layers": [{}]}', "holds what files of its kind do not (it lacks 'weights'); "
+                 "write it again."),
     "model.txt": (b"hello", "is of no kind that is read: .pt, .pth, .safetensors, .keras, "
                   ".weights.h5, .h5, .npz, .onnx, RTNeural's .json or .nam; check its name."),
 }  # fmt: skip

@@ -10,6 +10,9 @@ from exported_nets import both_ways, can_run, deep, plain, sized
 
 import minilstm as ml
 from minilstm.exchange import export as door
+from minilstm.exchange.outgoing import protobuf as pb
+from minilstm.exchange.outgoing.onnx import _Graph
+from minilstm.exchange.step import program as steps
 from minilstm.exchange.step.program import Both, Cell, Dense, Normalize, Pointwise, Scale
 
 
@@ -201,4 +204,85 @@ def test_a_wrong_state_dict_is_found(wrong, tmp_path, monkeypatch):
     monkeypatch.setattr(door, "state_dict", changed)
     with pytest.raises(ValueError, match="report this as a fault"):
         ml.export(plain(), tmp_path / "m.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
+def wired(kind, inputs=lambda a: a, outputs=lambda a: a):
+    """A node that reads or gives other values."""
+
+    def wrong(node, reads, gives, *more, right=pb.node, **options):
+        if node == kind:
+            reads, gives = inputs(list(reads)), outputs(list(gives))
+        return right(node, reads, gives, *more, **options)
+
+    return pb, "node", wrong
+
+
+def held(how):
+    """An array of the graph that is another."""
+    right = _Graph.array
+    return _Graph, "array", lambda self, name, a: right(self, name, how(name, a))
+
+
+def emitted(emitter, place, how):
+    """An argument of an emitter that is another."""
+    right = getattr(door, emitter)
+
+    def wrong(*given):
+        return right(*given[:place], how(given[place]), *given[place + 1 :])
+
+    return door, emitter, wrong
+
+
+def cells(how):
+    """A step whose LSTMs are others, whatever writes it."""
+    return steps, "_cell", lambda *given, right=steps._cell: how(right(*given))
+
+
+def of_one(name, a):
+    """The shape behind an LSTM, for a batch of one sequence alone."""
+    shapes = {"rows": [-1, 1, a[-1]], "last": [1, a[-1]]} if a.dtype == np.int64 else {}
+    return np.array(shapes.get(name.rpartition(".")[2], a), a.dtype)
+
+
+turned = lambda key: lambda kept: {**kept, key: kept[key][::-1]}  # noqa: E731
+renamed = lambda p: p._replace(classes=p.classes[::-1])  # noqa: E731
+GIVES = "the exported file gives other "
+NAMED = "the exported file has other names of its scores"
+BIAS = r"b of the layer 'lstm_1' \(LSTM with 6 hidden units\) is not that of the network"
+#: what is wrong, though the scores of one sequence are right; file and weights, network, answer
+HIDDEN = {
+    "hn for cn": (wired("LSTM", outputs=lambda a: [a[0], a[2], a[1]]), ".onnx", "deep", GIVES),
+    "hn for cn of a window": (wired("LSTM", outputs=lambda a: [a[0], a[2], a[1]]), ".onnx", "every",
+                              GIVES + "hn"),
+    "no first states": (wired("LSTM", lambda a: a[:5]), ".onnx", "named", GIVES + "scores in a ba"),
+    "one first state for both": (wired("LSTM", lambda a: [*a[:6], a[5]]), ".onnx", "named", GIVES),
+    "no lengths": (wired("LSTM", lambda a: [*a[:4], "", *a[5:]]), ".onnx", "deep", GIVES + "hn in"),
+    "lengths ignored": (wired("Where", lambda a: [a[0], a[1], a[1]]), ".onnx", "both", GIVES),
+    "a batch of one": (held(of_one), ".onnx", "deep", "cannot be read back|gives other scores in"),
+    "a last row of one": (held(of_one), ".onnx", "both", "cannot be read back|gives other scores"),
+    "a factor's last digits": (held(lambda name, a: a * np.float32(1 + 1e-6) if "factor" in name
+                               else a), ".onnx", "deep", "holds another input.factor"),
+    "classes in metadata": (emitted("onnx", 3, turned("classes")), ".onnx", "named", "is another"),
+    "another self-test": (emitted("onnx", 1, lambda test: test._replace(scores=test.scores[::-1])),
+                          ".onnx", "named", GIVES + "scores of its self-test"),
+    "classes in C": (emitted("c99", 0, renamed), ".c", "named", NAMED),
+    "classes in JavaScript": (emitted("javascript", 0, renamed), ".js", "named", NAMED),
+    "classes in a page": (emitted("page", 0, renamed), ".html", "named", NAMED),
+    "classes on a page": (emitted("page", 4, turned("classes")), ".html", "named", NAMED),
+    "a bias' last digits": (cells(lambda c: c._replace(b=c.b * 1.0001)), ".c int8", "deep", BIAS),
+    "a bias' last digit": (cells(lambda c: c._replace(b=c.b * 1.0001)), ".js int16", "deep", BIAS),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", HIDDEN)
+def test_what_the_scores_of_one_sequence_hide_is_found(mistake, tmp_path, monkeypatch):
+    wrong, kind, name, says = HIDDEN[mistake]
+    kind, _, weights = kind.partition(" ")
+    can_run(kind)
+    net = plain(classes=["a", "b", "c", "d"]) if name == "named" else NETS[name]()
+    monkeypatch.setattr(*wrong)
+    with pytest.raises(ValueError, match=says) as caught:
+        ml.export(net, tmp_path / f"m{kind}", weights=weights or "float32")
+    assert str(caught.value).endswith("nothing was written, so report this as a fault of minilstm.")
     assert not list(tmp_path.iterdir())

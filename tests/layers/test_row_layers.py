@@ -256,3 +256,12 @@ def test_inputs_that_do_not_fit():
     for value in (1, 0, 2.0, True, "2"):
         with refuses(f"Addition: num_inputs is {value!r}; give a whole number of at least 2."):
             ml.Addition(value)
+
+
+def test_numbers_of_numpy_compute_as_those_of_python_do():
+    x = np.random.default_rng(0).standard_normal((50, 3)).astype("f4")
+    values = {"scale": [0.3, 0.7, 1.1], "trained_variance": [0.7, 1.3, 0.1]}
+    layers = [ml.BatchNormalization(e, **values) for e in (1e-5, np.float64(1e-5))]
+    nets = [ml.Network([ml.SequenceInput(3), a], rng=np.random.default_rng(0)) for a in layers]
+    with ml.use_backend("numpy"):
+        assert np.array_equal(nets[0].predict(x), nets[1].predict(x))

@@ -36,7 +36,7 @@ EXPLAINED = {
     ): "a bound on the time of a search: one index more or less",
     (
         "minilstm/proof/checker/comparison.py", "_Judge.allowed",
-        "if abs(worst.hand - finer.value) <= room < abs(worst.true.value - finer.value):",
+        "if abs(worst.hand - finer.value) <= room < most:",
         "<=", "<", 1,
     ): "measured numbers are never exactly as far apart as the room between them",
     (

@@ -94,18 +94,27 @@ def test_an_lstm_of_any_shape(backend, D, H, lengths, seed, spread):
          lstm_bound(problem))  # fmt: skip
 
 
-def test_inputs_with_errors_of_their_own(backend):
+PAIRS = [("sigmoid", "tanh"), ("hard-sigmoid", "softsign"), ("sigmoid", "relu")]
+
+
+@pytest.mark.parametrize("names", PAIRS, ids=str)
+def test_inputs_with_errors_of_their_own(backend, names):
     (arrays, *rest), rng = lstm_problem(3, 8, [20]), np.random.default_rng(1)
     exact = {k: a.astype(np.float64) for k, a in arrays.items()}
     alone = {**exact, "h0": exact["h0"][0], "c0": exact["c0"][0]}
-    none = rounding.hidden_error_bound(**alone, x_error=np.zeros((20, 3)))
-    assert np.array_equal(none, lstm_bound((arrays, *rest)).h)
+    how = dict(zip(("gate_activation", "state_activation"), names, strict=True))
+    none = rounding.hidden_error_bound(**alone, x_error=np.zeros((20, 3)), gate=names[0],
+                                       state=names[1])  # fmt: skip
+    if names == ("sigmoid", "tanh"):
+        assert np.array_equal(none, lstm_bound((arrays, *rest)).h)
     error = 1e-3 * abs(exact["x"])
-    bound = rounding.hidden_error_bound(**alone, x_error=error)
-    want = NUMPY.lstm_forward(**exact)[0]
+    bound = rounding.hidden_error_bound(**alone, x_error=error, gate=names[0], state=names[1])
+    want = NUMPY.lstm_forward(**exact, **how)[0]
+    right = backend.lstm_forward(**arrays, **how)[0]
+    assert (abs(right - want) <= none).all() and np.isfinite(bound).all()
     for _ in range(20):
         moved = exact["x"] + error * rng.choice([-1, 1], error.shape)
-        got = backend.lstm_forward(**{**arrays, "x": moved.astype(np.float32)})[0]
+        got = backend.lstm_forward(**{**arrays, "x": moved.astype(np.float32)}, **how)[0]
         assert (none < abs(got - want)).any() and (abs(got - want) <= bound).all()
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,12 +28,18 @@ from minilstm.exchange.incoming.onnx_layers import (
     recurrent,
     scaling,
 )
-from minilstm.layers import LSTM, BiLSTM, Layer, ReLU, Sigmoid, Softmax
+from minilstm.layers import LSTM, BatchNormalization, BiLSTM, Layer, ReLU, Sigmoid, Softmax
+from minilstm.network.about import without_card
+from minilstm.network.graph.wiring import wire
+from minilstm.network.model_contents import plain_to_layers
+from minilstm.network.model_file import layers_to_plain
 from minilstm.network.network import Network
 
-#: name in the metadata of what a network knows of its data: "feature_names" and "about"
+#: name in the metadata of what a graph cannot hold of a network; see `learned`
 LEARNED = "minilstm"
-TOLERANCE = 1e-5
+#: Outputs are the same that are no further apart than they move where every weight moves by this
+#: part of itself, or by `LEAST` of the largest, but by `MOST` of it at most.
+TOLERANCE, LEAST, MOST = 1e-5, 1e-6, 1e-2
 _LENGTHS, _BATCH = (5, 8), 2  # of a proof, where the file leaves them free
 _POINTWISE = {"Relu": ReLU, "Sigmoid": Sigmoid, "Softmax": Softmax}
 _SCALES = ("Add", "Sub", "Mul", "Div")  # by a constant
@@ -61,35 +68,79 @@ def from_onnx(path: str | os.PathLike[str], *, classes: ArrayLike | None = None)
     ModelFileError
         The file is damaged; has an operator or an option that minilstm has not (clip, peepholes,
         input_forget, the reverse direction alone), by its name and the node's; has an array that
-        nothing uses; or the network differs from the graph by more than 1e-5, for a batch of 2 and
-        two lengths, or for those that the file fixes: the first node that differs is named.
+        nothing uses; or an output differs from the graph's by more than it moves where all weights
+        move by 1e-5 of themselves, for a batch of 2 and two lengths, or for those that the file
+        fixes: the first node that differs is named.
     """
     found, data = file_bytes(path)
     with told(found):
-        graph = read_onnx(data, found.parent)
-        check_operators(graph)
-        used = {name for node in graph.nodes for name in node.inputs}
-        for name, array in graph.arrays.items():
-            if name not in used:
-                raise Refused(f"holds {name[:80]!r} {array.shape}, which no node uses; remove it.")
-        size = len(data) + sum(a.nbytes for a in graph.arrays.values())
-        net = _as_learned(_proved(graph, size), graph.metadata)
-        if classes is None and "classes" in graph.metadata:
-            return net.replace(classes=plain_json(graph.metadata["classes"].encode()))
+        net = imported(data, found.parent, classes is None)
     return labelled(net, classes)
 
 
-def _as_learned(net: Network, metadata: Mapping[str, str]) -> Network:
-    """The network with what a file of minilstm knows of its data."""
-    if LEARNED not in metadata:
-        return net
-    known = plain_json(metadata[LEARNED].encode())
-    first: Any = net.layers[0]
-    named = dataclasses.replace(first, feature_names=known["feature_names"])
-    return Network(
-        [named, *net.layers[1:]], net.parameters, statistics=net.statistics, dtype=net.dtype,
-        about=known["about"],
+def imported(data: bytes, folder: Path, labelled: bool = True) -> Network:
+    """The network of a file's bytes, with the classes of the file where `labelled`.
+
+    Raises Refused, or an error of Python's, where it cannot be made.
+    """
+    graph = read_onnx(data, folder)
+    check_operators(graph)
+    used = {name for node in graph.nodes for name in node.inputs}
+    for name, array in graph.arrays.items():
+        if name not in used:
+            raise Refused(f"holds {name[:80]!r} {array.shape}, which no node uses; remove it.")
+    size = len(data) + sum(a.nbytes for a in graph.arrays.values())
+    net = _proved(graph, size)
+    if LEARNED in graph.metadata:
+        net = _as_learned(net, graph, size)
+    classes = plain_json(graph.metadata.get("classes", "null").encode())
+    return net if classes is None or not labelled else net.replace(classes=classes)
+
+
+def learned(net: Network) -> dict[str, Any]:
+    """What a graph cannot hold of a network, as plain values.
+
+    Layers that only training needs, exact statistics of the input, the arrays that a normalisation
+    makes two constants of, losses, and what is known of the data.
+    """
+    described, arrays = layers_to_plain(net.wiring.graph)
+    own = {**net.parameters, **net.statistics}
+    merged = [a.name for a in net.layers if isinstance(a, BatchNormalization)]
+    arrays |= {k: a for k, a in own.items() if k.partition("/")[0] in merged}
+    losses = [None if a is None or a.kind == "any" else a.name for a in net.losses or ()]
+    return {
+        **described, "arrays": {k: np.asarray(a).tolist() for k, a in arrays.items()},
+        "losses": losses or None, "data_format": net.data_format, "about": without_card(net.about),
+    }  # fmt: skip
+
+
+def _as_learned(found: Network, graph: Graph, size: int) -> Network:
+    """The network that a file of minilstm describes, proved on the graph as well.
+
+    Weights are the graph's; whatever only `learned` tells stands in the metadata.
+    """
+    known = plain_json(graph.metadata[LEARNED].encode())
+    kept: dict[str, Array] = {key: np.array(a, np.float64) for key, a in known["arrays"].items()}
+    layers = wire(plain_to_layers(known, kept, 2)).graph
+    kept = {**found.parameters, **kept}
+    learnables, statistics = (
+        {key: kept[key] for a in layers.layers for n in a.values
+         if (key := f"{a.name}/{n}") and (n in a.learnables) is which}
+        for which in (True, False)
     )  # fmt: skip
+    net = Network(
+        layers, learnables, statistics=statistics, dtype=found.dtype, losses=known["losses"],
+        data_format=known["data_format"], about=known["about"],
+    )  # fmt: skip
+    least: int = net.layers[0].min_length  # type: ignore[attr-defined]
+    for length in _LENGTHS:
+        trial = _Trial(graph, size, length + least - 1, False, net)
+        if trial.distance(net, trial.values[graph.outputs[0]]):
+            raise Refused(
+                f"describes in its metadata {LEARNED!r} another network than its graph is; export "
+                "it again, or remove these metadata."
+            )
+    return net
 
 
 def _proved(graph: Graph, size: int) -> Network:
@@ -278,14 +329,14 @@ class _Trial:
 
     def compare(self, network: Network, built: Sequence[_Built]) -> None:
         """Refuse a network that gives something else, by the first node that differs."""
-        worst = self.difference(network.layers, network, self.values[self.graph.outputs[0]])
-        if worst <= TOLERANCE:
+        worst = self.distance(network, self.values[self.graph.outputs[0]])
+        if not worst:
             return
         ahead = len(network.layers) - len(built)
         for place, b in enumerate(built):
-            part = network.layers[: ahead + place + 1]
-            here = self.difference(part, network, self.values[b.output])
-            if here > TOLERANCE:
+            part = [self.filled(a, network) for a in network.layers[: ahead + place + 1]]
+            here = self.distance(assembled(part, self.dtype), self.values[b.output])
+            if here:
                 break
         else:
             place, here = len(built), worst
@@ -302,14 +353,32 @@ class _Trial:
             place,
         )
 
-    def difference(self, layers: Sequence[Layer], network: Network, value: Array) -> float:
-        """The largest distance of the output of some first layers to a value of the graph."""
-        part = network
-        if len(layers) < len(network.layers):
-            part = assembled([self.filled(layer, network) for layer in layers], self.dtype)
-        y = np.stack([*part.predict([*self.x])])  # (B, T, F) or (B, F)
-        found = [a for a in self.arranged(value, y.ndim == 2) if a.size == y.size]
-        return min((float(np.abs(y - a.reshape(y.shape)).max()) for a in found), default=np.inf)
+    def distance(self, network: Network, value: Array) -> float:
+        """The largest distance of a network's outputs to a value of the graph, or 0 if near enough.
+
+        Each output has a limit of its own size: how far it moves with all weights a little off, as
+        that is what rounding does to it.
+        """
+
+        def outputs(net: Network) -> Array:  # (B, T, F) or (B, F)
+            return np.stack([*net.predict([*self.x], data_format="auto")])
+
+        y = outputs(network)
+        rows = tuple(range(y.ndim - 1))
+        size = np.abs(y).max(axis=rows)  # (F,)
+        rng, moved = np.random.default_rng(0), LEAST * size
+        for _ in range(3):
+            off = {
+                k: np.where(rng.random(a.shape, np.float32) < 0.5, a + TOLERANCE * a, a)
+                for k, a in network.parameters.items()
+            }
+            other = outputs(network.updated(off))
+            moved = np.maximum(moved, np.abs(other - y).max(axis=rows))
+        limit = np.minimum(moved, MOST * size) + np.finfo(np.float32).tiny  # (F,)
+        found = [np.abs(y - a.reshape(y.shape)) for a in self.arranged(value, y.ndim == 2)
+                 if a.size == y.size]  # fmt: skip
+        near = any((d <= limit).all() for d in found)
+        return 0.0 if near else min((float(d.max()) for d in found), default=np.inf)
 
     def filled(self, layer: Layer, network: Network) -> Layer:
         """A layer of a network with the arrays that it has there."""

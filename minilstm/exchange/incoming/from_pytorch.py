@@ -55,7 +55,8 @@ def from_pytorch(
     Raises
     ------
     ValueError
-        The layers do not make a network, or the classes are not as many as its scores.
+        The layers do not make a network, one of them has values of its own, or the classes are not
+        as many as its scores.
     ModelFileError
         The file is damaged, holds what no layer of ours can, or does not fit the layers: one of
         them finds no module, or a module is left over. The sentence names them.
@@ -83,6 +84,13 @@ def from_pytorch(
         raise TypeError(
             "layers is no list of layers; give one, such as [LSTM(32), FullyConnected(5)]."
         )
+    for layer in layers:
+        given = [k for k in layer.values if getattr(layer, k) is not None]
+        if given and isinstance(layer, _LEARNS):
+            raise ValueError(
+                f"the layer {layer.name or type(layer).__name__} has {given[0]} already, where the "
+                "file's would go; give the layer without it."
+            )
     found, data = file_bytes(path)
     with told(found):
         weights = without_wrappers(weights_of(found, data), prefix)
@@ -148,6 +156,8 @@ def filled(modules: Sequence[Module], layers: Sequence[Layer], ordered: bool = T
 
     `ordered` says whether the order of the modules is that in which a program made them.
     """
+    if not modules:
+        raise Refused("holds no arrays; save the state dict of a trained network.")
     left, guessed = list(modules), set[str]()
     chain: list[Layer] = []
     width = None

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from minilstm.checks import shown
 from minilstm.exchange.incoming.formats.bounds import Array, Refused, file_bytes, plain_json, told
 from minilstm.exchange.incoming.formats.json_files import nam_arrays, rtneural_arrays
 from minilstm.exchange.incoming.from_pytorch import assembled, labelled
@@ -37,10 +38,14 @@ def from_rtneural(
 
     Raises
     ------
+    ValueError
+        The classes are not as many as the scores, or dtype is another.
     ModelFileError
         The file is damaged, or has a layer, a function or an array that minilstm has not; the
         sentence names it.
     """
+    if dtype not in ("float32", "float64", np.float32, np.float64):
+        raise ValueError(f"dtype is {shown(dtype)}; give 'float32' or 'float64'.")
     found, data = file_bytes(path)
     with told(found):
         plain = plain_json(data)
@@ -85,6 +90,9 @@ def _rtneural(plain: Any) -> list[Layer]:
             width = len(W) if width is None else width
         else:
             raise Refused(f"has {what}, which minilstm has not; train the network without it.")
+        told = layer.get("shape", [None])[-1:]
+        if arrays and told not in ([None], [len(bias) // (4 if kind == "lstm" else 1)]):
+            raise Refused(f"has {what} of shape {told} beside other arrays; write it again.")
         if not isinstance(function, str) or function not in _FUNCTIONS:
             raise Refused(
                 f"has {what} with the function {str(function)[:40]!r}, which minilstm has not; use "
@@ -92,6 +100,8 @@ def _rtneural(plain: Any) -> list[Layer]:
             )
         made = _FUNCTIONS[function]
         chain += [] if made is None else [made()]
+    if plain.get("in_shape", [width])[-1:] not in ([width], [None]):
+        raise Refused(f"has in_shape {plain['in_shape']} beside {width} inputs; write it again.")
     if width is None:
         raise Refused("has no layer with weights; save the whole trained model.")
     return [SequenceInput(width), *chain]

@@ -86,7 +86,8 @@ def modules_of(weights: Mapping[str, Array], by_number: bool = False) -> list[Mo
     Parameters
     ----------
     weights : arrays by name
-    by_number : order them by name, "layer10" after "layer9", where that of the dict says nothing
+    by_number : order them by name, "layer10" after "layer9", where that of the dict says nothing;
+        nor does that of letters
 
     Raises Refused where an array belongs to no such module.
     """
@@ -94,10 +95,13 @@ def modules_of(weights: Mapping[str, Array], by_number: bool = False) -> list[Mo
     for key, array in weights.items():
         name, _, leaf = key.rpartition(".")
         groups.setdefault(name, {})[leaf] = array
-    names = sorted(groups, key=natural) if by_number else list(groups)
+    names = list(groups)
+    if by_number or names == sorted(names):  # by letters: "head.10" before "head.2"
+        names.sort(key=natural)
     found = []
     for name in names:
-        leaves = groups[name]
+        # Half a precision is widened before anything is added or scaled.
+        leaves = {k: a.astype("f4") if a.dtype == "f2" else a for k, a in groups[name].items()}
         where = f"{name}." if name else ""
         for leaf, array in leaves.items():
             if array.dtype.kind == "f" and not np.isfinite(array).all():
@@ -139,13 +143,17 @@ def _recurrent(name: str, where: str, leaves: dict[str, Array]) -> list[Module]:
     out = []
     layers = 1 + max(number for number, _ in parts)
     both = any(direction for _, direction in parts)
+    wanted = ["weight_ih", "weight_hh"]
+    if any("bias" in leaf for leaf in leaves):  # an nn.LSTM has all of its biases, or none
+        wanted += ["bias_ih", "bias_hh"]
     for number in range(min(layers, 1000)):
         cells = []
         for direction in ("", "_reverse")[: 1 + both]:
             label = f"{where}weight_hh_l{number}{direction}"
             cell = parts.get((number, direction), {})
-            if not {"weight_ih", "weight_hh"} <= set(cell):
-                raise Refused(f"has no {label} or its weight_ih; save the whole state dict.")
+            for part in (p for p in wanted if p not in cell):
+                missing = label.replace("weight_hh", part)
+                raise Refused(f"has no {missing}; save the whole state dict.")
             cells.append(_cell(label, cell))
         if len({(a.shape, b.shape) for a, b, _ in cells}) > 1:
             raise Refused(f"has two directions of different sizes in {name or 'its LSTM'}.")
@@ -170,23 +178,23 @@ def _cell(label: str, cell: dict[str, Array]) -> tuple[Array, Array, Array]:
     if blocks in (1, 3):
         kind = "an RNN" if blocks == 1 else "a GRU"
         raise Refused(f"has {label} {R.shape}, which is {kind}; only LSTMs are imported.")
-    biases = [cell[b] for b in ("bias_ih", "bias_hh") if b in cell]
+    biases = [cell[b] for b in ("bias_ih", "bias_hh") if b in cell]  # both, or none
     if blocks != 4 or any(b.shape != R.shape[:1] for b in biases):
         raise Refused(f"has {label} {R.shape} beside {W.shape}, which do not make an LSTM.")
-    bias = np.zeros(len(R), R.dtype) if not biases else biases[0]
-    return W, R, bias + biases[1] if len(biases) == 2 else bias
+    return W, R, biases[0] + biases[1] if biases else np.zeros(len(R), R.dtype)
 
 
 def _normalization(name: str, where: str, leaves: dict[str, Array]) -> Module:
     """An nn.BatchNorm1d; without `affine` it scales by 1."""
     mean = leaves["running_mean"]
+    both = ("weight", "bias") if {"weight", "bias"} & set(leaves) else ()
+    for leaf in {"running_var", *both} - set(leaves):
+        raise Refused(f"has no {where}{leaf}; save the whole state dict.")
     full = {"weight": np.ones_like(mean), "bias": np.zeros_like(mean), **leaves}
     full.pop("num_batches_tracked", None)  # only training counts on it
     for leaf, array in full.items():
         if leaf not in _NORMALIZES or array.shape != mean.shape or mean.ndim != 1:
             raise _strange(where + leaf, array, "beside those of a BatchNorm1d")
-    if "running_var" not in full:
-        raise Refused(f"has no {where}running_var; save the whole state dict.")
     arrays = {_NORMALIZES[leaf]: array for leaf, array in full.items()}
     return Module(name or "the BatchNorm", BatchNormalization, len(mean), len(mean), arrays)
 
@@ -194,7 +202,9 @@ def _normalization(name: str, where: str, leaves: dict[str, Array]) -> Module:
 def _linear(name: str, where: str, leaves: dict[str, Array]) -> Module:
     """An nn.Linear; without a bias its bias is 0."""
     weight = leaves.get("weight")
-    for leaf, array in leaves.items():
+    if set(leaves) == {"bias"}:
+        raise Refused(f"has no {where}weight; save the whole state dict.")
+    for leaf, array in sorted(leaves.items(), key=lambda item: item[0] == "bias"):
         ok = leaf in ("weight", "bias") and weight is not None and weight.ndim == 2
         if not ok or (leaf == "bias" and array.shape != weight.shape[:1]):  # type: ignore[union-attr]
             raise _strange(where + leaf, array)

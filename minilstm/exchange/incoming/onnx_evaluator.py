@@ -222,24 +222,25 @@ def _lstm(node: Node, inputs: Sequence[Any]) -> list[Array]:
         x, states = x.swapaxes(0, 1), [s if s is None else s.swapaxes(0, 1) for s in states]
     T, B, _ = x.shape
     n, H = len(W), R.shape[2]
-    if lengths is not None and (lengths != T).any():
-        raise Refused(f"has {node.title} with lengths of its own; export it without.")
+    ends = np.full(B, T) if lengths is None else lengths  # of each sequence
     gate, state = (_FUNCTIONS[name] for name in functions_of(node))
     bias = np.zeros((n, 8 * H), x.dtype) if bias is None else bias
     Y = np.empty((T, n, B, H), x.dtype)
-    ends = np.empty((2, n, B, H), x.dtype)
+    last = np.empty((2, n, B, H), x.dtype)
     for d in range(n):
         h, c = (np.zeros((B, H), x.dtype) if s is None else s[d] for s in states)
         add = bias[d, : 4 * H] + bias[d, 4 * H :]
         for t in range(T)[:: -1 if d else 1]:
             z = x[t] @ W[d].T + h @ R[d].T + add  # (B, 4H)
             i, o, f = (gate(z[:, k * H : (k + 1) * H]) for k in range(3))
-            c = f * c + i * state(z[:, 3 * H :])
-            Y[t, d] = h = o * state(c)
-        ends[:, d] = h, c
+            runs = (t < ends)[:, None]  # (B, 1); beyond its end a sequence keeps its state
+            c = np.where(runs, f * c + i * state(z[:, 3 * H :]), c)
+            h = np.where(runs, o * state(c), h)
+            Y[t, d] = np.where(runs, h, 0)
+        last[:, d] = h, c
     if turned:
-        return [Y.transpose(2, 0, 1, 3), *ends.swapaxes(1, 2)]
-    return [Y, *ends]
+        return [Y.transpose(2, 0, 1, 3), *last.swapaxes(1, 2)]
+    return [Y, *last]
 
 
 _BROADCAST: dict[str, _Operator] = {

@@ -30,7 +30,9 @@ def dense(node: Node, array: Sequence[Any]) -> FullyConnected:
 
 def recurrent(node: Node, array: Sequence[Any]) -> Layer:
     """An LSTM; gates go from blocks i, o, f, c to i, f, g, o."""
-    W, R, both, _, *states = [*array[1:], *[None] * 7][:6]
+    W, R, both, lengths, *states = [*array[1:], *[None] * 7][:6]
+    if lengths is not None and (lengths != array[0].shape[bool(node.options.get("layout"))]).any():
+        raise Refused(f"has {node.title} with lengths of its own; export it without.")
     n, H = len(W), R.shape[2]
     both = np.zeros((n, 8 * H), W.dtype) if both is None else both
 
@@ -102,10 +104,6 @@ def input_layers(D: int, before: Sequence[tuple[str, Array, str]]) -> list[Layer
     name = before[0][2]
     with np.errstate(divide="ignore"):
         deviation = 1 / factor
-    if (offset == -1).all():  # from -1 to 1, where the far end brings the same factor back
-        high = shift + 2 * deviation
-        if np.array_equal(np.float32(2 / (high - shift)), np.float32(factor)):
-            return [SequenceInput(D, "rescale-symmetric", min=shift, max=high, name=name)]
     layers: list[Layer] = [
         SequenceInput(D, "zscore", shift, standard_deviation=deviation, name=name)
     ]

@@ -11,7 +11,7 @@ from minilstm.exchange.incoming.formats.bounds import Array, Refused, file_bytes
 from minilstm.exchange.incoming.formats.hdf5 import SIGNATURE, Hdf5
 from minilstm.exchange.incoming.formats.json_files import nam_arrays, rtneural_arrays
 from minilstm.exchange.incoming.formats.onnx_file import read_onnx
-from minilstm.exchange.incoming.formats.safetensors import read_safetensors
+from minilstm.exchange.incoming.formats.safetensors import read_safetensors, with_shared
 from minilstm.exchange.incoming.formats.torch_file import read_torch
 
 WEIGHTS = "model.weights.h5"  # within a .keras file
@@ -28,7 +28,8 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, Array]:
 
     Returns
     -------
-    dict of new arrays in the order of the file and in its dtype, but bfloat16 as float32
+    dict of new arrays in the order of the file and in its dtype, but bfloat16 as float32; an array
+    that safetensors' `save_model` left out, as another is the same, stands behind the others
 
     Raises
     ------
@@ -68,7 +69,7 @@ def weights_of(path: Path, data: bytes) -> dict[str, Array]:
         plain = plain_json(data)
         return nam_arrays(plain) if ending == ".nam" else rtneural_arrays(plain)
     if ending == ".safetensors":
-        return read_safetensors(data)[0]
+        return with_shared(*read_safetensors(data), len(data))
     raise Refused(
         "is of no kind that is read: .pt, .pth, .safetensors, .keras, .weights.h5, .h5, .npz, "
         ".onnx, RTNeural's .json or .nam; check its name."

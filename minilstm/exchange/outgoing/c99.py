@@ -7,6 +7,7 @@ it without changing a sum.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -86,8 +87,10 @@ def c99(program: Program, test: SelfTest, name: str, about: Iterable[str] = ()) 
 
 
 def _plain(line: str) -> str:
-    """A line of a comment: ASCII, and nothing that ends the comment."""
-    return line.replace("*/", "* /").replace("??", "? ?").encode("ascii", "replace").decode()
+    """A line of a comment: printable ASCII, and nothing that ends or begins a comment."""
+    for found, plain in ((r"[\0-\x1f\x7f]", " "), (r"\*(?=/)|/(?=\*)|\?(?=\?)", r"\g<0> ")):
+        line = re.sub(found, plain, line)
+    return line.encode("ascii", "replace").decode()
 
 
 class _Arrays:

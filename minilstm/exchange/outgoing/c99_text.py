@@ -3,6 +3,7 @@ Each function says in C what `exchange.step.arithmetic` says in NumPy, operation
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from minilstm.exchange.step import arithmetic as a
@@ -36,13 +37,18 @@ def number(value: Any) -> str:
 
 
 def string(text: str) -> str:
-    """A text as C writes it, byte by byte of UTF-8.
+    """A text as C writes it, byte by byte of UTF-8; ValueError for one that C has not.
 
     Examples
     --------
     >>> print(string('say "w\\u00e4"'))
     "say \\"w\\303\\244\\""
     """
+    if re.search("[\0\ud800-\udfff]", text):
+        raise ValueError(
+            f"a class or a feature is called {text!r}, and a text of C ends at NUL and is UTF-8; "
+            "call it something else, or export to .js."
+        )
     plain = set(range(32, 127)) - set(map(ord, '"\\\\?'))
     return '"' + "".join(
         chr(b) if b in plain else f"\\{chr(b)}" if 32 <= b < 127 else f"\\{b:03o}"

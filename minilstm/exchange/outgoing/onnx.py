@@ -166,8 +166,11 @@ class _Graph:
         y = f"v{self.number}_0"
         ends = [f"hn{k}", f"cn{k}"]
         self.nodes.append(
-            pb.node("LSTM", inputs, [y, *ends], name, hidden_size=H, direction=direction, **options)
-        )
+            pb.node(  # a name that no other node can have
+                "LSTM", inputs, [y, *ends], f"{name}.LSTM", hidden_size=H, direction=direction,
+                **options,
+            )
+        )  # fmt: skip
         if last:  # (n, B, H) to (B, n H)
             turned = self.node("Transpose", [ends[0]], perm=[1, 0, 2])[0]
             shape = self.array(f"{name}.last", np.array([0, n * H], np.int64))

@@ -1,10 +1,9 @@
 """How far the scores of an exported program may be from the network's: a bound that is computed.
 Both compute in float32, each within the bound of the exact scores, so they differ by twice that.
 
-It covers LSTMs with sigmoid and tanh, of either direction, and layers on rows; see
-`minilstm.proof.rounding` for the model. A bound of many steps is too wide to hold faults back, and
-other functions have none: what is allowed to an LSTM is therefore a share of its largest output at
-most. Axes: T steps, D inputs, C outputs, H hidden units.
+It covers LSTMs of either direction, and layers on rows; see `minilstm.proof.rounding` for the
+model. A bound of many steps is too wide to hold faults back: what is allowed to an LSTM is
+therefore a share of its largest output at most. Axes: T steps, D inputs, C outputs, H hidden units.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.exchange.proving.evaluator import run_rows
 from minilstm.exchange.step.program import (
     Both,
     Cell,
@@ -23,7 +21,6 @@ from minilstm.exchange.step.program import (
     Normalize,
     Program,
     Scale,
-    Step,
     Weights,
 )
 from minilstm.functional.activations import sigmoid
@@ -44,10 +41,10 @@ SHARE = 2.0**-14
 
 
 class Limits(NamedTuple):
-    """How far scores may be apart."""
+    """How far each score may be apart, at every step."""
 
-    allowed: float  # |exported - network| at most
-    bound: float  # that rounding alone can make; infinite where it is not known
+    allowed: Array  # (C,): |exported - network| at most
+    bound: Array  # (C,): that rounding alone can make; infinite where it is not known
 
 
 class _Rows(NamedTuple):
@@ -82,8 +79,9 @@ def largest_difference(program: Program, x: Array) -> Limits:
             rows = _Rows(y, allowed, bound)
         if step.last and program.window is not None:
             rows = _each(lambda a: a[-1:], rows)
-    largest = np.inf if rows.bound is None else rows.bound.max()
-    return Limits(float(2 * SPARE * rows.allowed.max()), float(2 * SPARE * largest))
+    largest = np.full(program.outputs, np.inf) if rows.bound is None else rows.bound.max(axis=0)
+    allowed = 2 * SPARE * rows.allowed.max(axis=0) + np.finfo(np.float32).tiny  # for underflow
+    return Limits(allowed, 2 * SPARE * largest)
 
 
 def _each(change: Callable[..., Array], *rows: _Rows) -> _Rows:
@@ -100,17 +98,12 @@ def _turned(rows: _Rows) -> _Rows:
 
 def _cell(cell: Cell, x: _Rows) -> _Rows:
     """Outputs (T, H) of one direction in the order in which it reads."""
-    bound = None
-    if (cell.gate, cell.state) == ("sigmoid", "tanh"):
-        W, R, b = _exact(cell.W), _exact(cell.R), cell.b.astype(np.float64)
-        h0, c0 = cell.h0.astype(np.float64), cell.c0.astype(np.float64)
-        y = lstm_forward(x.y, h0[None], c0[None], W, R, b)[0]
-        if x.bound is not None:
-            bound = hidden_error_bound(x.y, x.bound, h0, c0, W, R, b)
-            bound = bound if np.isfinite(bound).all() else None
-    else:
-        alone = Step(cell, "", x.y.shape[1], len(cell.h0), False)
-        y = run_rows(Program((alone,), alone.inputs, alone.outputs, None), x.y).astype(np.float64)
+    W, R, b = _exact(cell.W), _exact(cell.R), cell.b.astype(np.float64)
+    h0, c0 = cell.h0.astype(np.float64), cell.c0.astype(np.float64)
+    names = cell.gate, cell.state
+    y = lstm_forward(x.y, h0[None], c0[None], W, R, b, None, None, *names)[0]
+    bound = None if x.bound is None else hidden_error_bound(x.y, x.bound, h0, c0, W, R, b, *names)
+    bound = bound if bound is not None and np.isfinite(bound).all() else None
     share = np.full_like(y, SHARE * abs(y).max())
     return _Rows(y, share if bound is None else np.minimum(bound, share), bound)
 

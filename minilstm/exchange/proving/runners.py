@@ -1,4 +1,4 @@
-"""Runs an exported file with the real thing where it is installed: gcc, node, ONNX Runtime.
+"""Runs an exported file with the real thing where it is installed: a C compiler, or node.
 Each runner gives the scores of some rows, or None where its tool is not there.
 """
 
@@ -15,8 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.exchange.incoming.formats.onnx_file import read_onnx
-from minilstm.exchange.incoming.onnx_evaluator import check_operators, evaluate
 from minilstm.exchange.step.program import Program
 
 Array = NDArray[Any]
@@ -26,6 +24,9 @@ _COMPILERS = ("gcc", "cc", "clang")
 _MAIN = """\
 #include <stdio.h>
 #include "model.c"
+#define TELL(...) { \\
+    static const char *const names[] = __VA_ARGS__; \\
+    for (n = 0; n < (int)(sizeof names / sizeof *names); n++) printf("%s%c", names[n], 0); }
 int main(void) {
     static NAME_state m;
     static float x[BIG_INPUTS * @STEPS], y[BIG_OUTPUTS * @ROWS];
@@ -39,12 +40,20 @@ int main(void) {
         }
     test = NAME_self_test();
     fwrite(&test, sizeof test, 1, stdout);
+#ifdef BIG_CLASSES
+    TELL(BIG_CLASSES)
+#endif
+    putchar(1);
+#ifdef BIG_FEATURES
+    TELL(BIG_FEATURES)
+#endif
     return 0;
 }
 """
 _MODULE = """\
-import {Model} from "./module.mjs";
-const model = new Model();
+import * as m from "./module.mjs";
+const model = new m.Model();
+model.names = [[m.CLASSES, m.FEATURES], [m.FACTS?.classes, m.FACTS?.features]];
 """
 _WASM = """\
 import {readFileSync} from "node:fs";
@@ -65,12 +74,13 @@ const answer = given.map(rows => {
   if (WINDOW) return [Array.from(model.window(flat(rows)))];
   return rows.map(row => Array.from(model.step(Float32Array.from(row))));
 });
-console.log(JSON.stringify({test: model.selfTest(), answer}));
+console.log(JSON.stringify({test: model.selfTest(), answer, names: model.names ?? []}));
 """
 
 
 def run_c(text: str, name: str, program: Program, sequences: Sequence[Array]) -> Any:
-    """Compile a C file and step through sequences: (who ran it, its self-test, scores of each).
+    """Compile a C file and step through sequences: (who ran it, its self-test, scores of each,
+    pairs of names of scores and of inputs).
 
     It runs in a process of its own, so that a wrong file harms nothing.
     """
@@ -99,15 +109,18 @@ def run_c(text: str, name: str, program: Program, sequences: Sequence[Array]) ->
         )
         ran = subprocess.run([Path(folder, "model")], input=given, capture_output=True,
                              timeout=_SECONDS)  # fmt: skip
-    told = np.frombuffer(ran.stdout[: len(ran.stdout) // 4 * 4], np.float32)
     counts = [(1 if window else len(x)) * _numbers(program) for x in sequences]
+    end = 4 * (sum(counts) + 1)
+    told = np.frombuffer(ran.stdout[: min(end, len(ran.stdout) // 4 * 4)], np.float32)
     if ran.returncode or len(told) != sum(counts) + 1:
         raise ValueError(
             f"the exported file ends with code {ran.returncode} and {len(told)} numbers, as "
             f"{compiler} compiles it; nothing was written, so report this as a fault of minilstm."
         )
     parts = np.split(told[:-1], np.cumsum(counts)[:-1])
-    return compiler, float(told[-1]), [part.reshape(-1, program.outputs) for part in parts]
+    scores = [part.reshape(-1, program.outputs) for part in parts]
+    names = [n.decode().split("\0")[:-1] or None for n in ran.stdout[end:].split(b"\1", 1)]
+    return compiler, float(told[-1]), scores, [names]
 
 
 def run_node(text: str, program: Program, sequences: Sequence[Array]) -> Any:
@@ -136,47 +149,13 @@ def _in_node(
             )
         answer = json.loads(done.stdout)
         scores = [np.array(a, np.float32).reshape(-1, program.outputs) for a in answer["answer"]]
-        return "node", float(answer["test"]), scores
+        return "node", float(np.float32(answer["test"])), scores, answer["names"]  # null is NaN
 
 
 def run_wasm(content: bytes, name: str, program: Program, sequences: Sequence[Array]) -> Any:
     """Run a WebAssembly module in node; returns as `run_c` does."""
     how = _WASM.replace("NAME", name).replace("COUNT", str(_numbers(program)))
     return _in_node({"module.wasm": content}, how, program, sequences)
-
-
-def run_onnx(content: bytes, program: Program, sequences: Sequence[Array]) -> Any:
-    """Run an ONNX file in ONNX Runtime, else by the evaluator of graphs; returns as `run_c` does.
-
-    Both read the file's own graph, from the start that its metadata say; neither has a self-test.
-    """
-    graph = read_onnx(content, Path())
-    firsts = json.loads(graph.metadata["first_states"]).items()
-    starts = {name: np.array(rows, np.float32)[:, None] for name, rows in firsts}  # (n, 1, H)
-    try:
-        import onnxruntime
-    except ImportError:
-        who = "NumPy, from the file"
-        check_operators(graph)
-
-        def scores_of(feed: dict[str, Array]) -> Array:
-            return np.asarray(evaluate(graph, feed, len(content))["scores"])
-    else:
-        settings = onnxruntime.SessionOptions()
-        settings.log_severity_level = 3
-        session = onnxruntime.InferenceSession(
-            content, settings, providers=["CPUExecutionProvider"]
-        )
-        who = f"ONNX Runtime {onnxruntime.__version__}"
-
-        def scores_of(feed: dict[str, Array]) -> Array:
-            return np.asarray(session.run(["scores"], feed)[0])
-
-    out = []
-    for x in sequences:
-        feed = {"x": np.ascontiguousarray(x[:, None], np.float32), **starts}  # (T, 1, D)
-        out.append(scores_of(feed).reshape(-1, program.outputs))
-    return who, 0.0, out
 
 
 def _numbers(program: Program) -> int:

@@ -54,7 +54,8 @@ def _rows(key: str, rows: Array, matrices: list[Weights]) -> Array:
     stood = np.concatenate([_values(m) for m in matrices])  # (M, K)
     factors = [np.zeros(m.values.shape[1]) if m.factors is None else m.factors for m in matrices]
     # Half a factor, and the rounding of float32.
-    most = np.concatenate(factors)[:, None] * 0.5001 + 1e-7 * abs(rows)  # (M, K)
+    half = 0.5001 * np.concatenate(factors).astype(np.float64)  # (M,)
+    most = half[:, None] + 1e-7 * abs(rows)  # (M, K)
     if rows.shape != stood.shape or not (abs(stood - rows) <= most).all():
         raise ValueError(
             f"{key} is not what its whole numbers stand for; nothing was written, so report this "

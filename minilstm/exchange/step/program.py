@@ -8,12 +8,14 @@ transposed, inputs first: then a compiler computes many outputs at once, and no 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.checks import check_whole, is_whole, shown
 from minilstm.layers import (
     LSTM,
     BatchNormalization,
@@ -129,6 +131,11 @@ class Program(NamedTuple):
         return tuple(c for op in found for c in ([op] if isinstance(op, Cell) else op))
 
     @property
+    def bytes(self) -> int:
+        """Those of the arrays of all operations."""
+        return sum(int(a.nbytes) for s in self.steps for a in arrays_of(s.operation))
+
+    @property
     def functions(self) -> list[str]:
         """The functions that the operations need, sorted."""
         points = {s.operation.function for s in self.steps if isinstance(s.operation, Pointwise)}
@@ -141,8 +148,31 @@ class Program(NamedTuple):
 
 
 _CAN = "LSTM, BiLSTM, FullyConnected, Softmax, Sigmoid, ReLU, BatchNormalization and Dropout"
+LONGEST = 100_000  # steps of a window
 #: bits of a whole number
 BITS = {"int16": 15, "int8": 7}
+
+
+def started_anew(net: Any) -> Network:
+    """The network as a file has it: from its first state, for (T, D) of any length.
+
+    Raises ValueError where it is no network, or one of complex numbers.
+    """
+    if not isinstance(net, Network):
+        raise ValueError(
+            f"net is {type(net).__name__}; give a Network, the first of the two that ml.train "
+            "returns."
+        )
+    if net.dtype.kind == "c":
+        raise ValueError(
+            f"the network computes in {net.dtype}, which no file holds; build it with "
+            "dtype='float64', from the real parts of its parameters."
+        )
+    graph = net.wiring.graph
+    graph = graph.named([replace(a, min_length=1) if isinstance(a, SequenceInput) else a
+                         for a in graph.layers])  # fmt: skip
+    return Network(graph, net.parameters, statistics=net.statistics, classes=net.classes,
+                   dtype=net.dtype, losses=net.losses, about=net.about)  # fmt: skip
 
 
 def program_of(
@@ -169,23 +199,30 @@ def program_of(
     >>> [(type(s.operation).__name__, s.inputs, s.outputs) for s in program.steps]
     [('Cell', 3, 8), ('Dense', 8, 2), ('Pointwise', 2, 2)]
     """
-    if weights not in ("float32", *BITS):
-        raise ValueError(f"weights is {weights!r}; choose 'float32', 'int16' or 'int8'.")
+    if window is not None:
+        check_whole("window", window, 1, LONGEST)
+        window = int(window)
     most = BITS.get(weights, 0) + 1
-    if bits is not None and not (isinstance(bits, int) and 2 <= bits <= most):
-        raise ValueError(
-            f"bits is {bits!r}; give a whole number from 2 to {most}, or None for all of them."
-            if weights in BITS
-            else f"bits is {bits!r}, but weights is 'float32'; choose weights='int8' or 'int16'."
-        )
-    matrix = _matrix(weights, most if bits is None else bits)
+    if bits is not None and not (is_whole(bits, 2) and bits <= most):
+        wanted = f"; give a whole number from 2 to {most}, or None for all of them."
+        if weights not in BITS:
+            wanted = ", but weights is 'float32'; choose weights='int8' or 'int16'."
+        raise ValueError(f"bits is {shown(bits)}{wanted}")
+    matrix = _matrix(weights, most if bits is None else int(bits))
     _check_chain(net)
     steps: list[Step] = []
     by_layer = net.by_layer()
     for node in net.wiring.nodes:
         layer = node.layer
         arrays = {k: np.asarray(a, np.float64) for k, a in by_layer[layer.name].items()}
-        for operation in _operations(layer, arrays, matrix):
+        with np.errstate(over="ignore"):  # it is told
+            operations = _operations(layer, arrays, matrix)
+        for operation in operations:
+            if not all(np.isfinite(a).all() for a in arrays_of(operation)):
+                raise ValueError(
+                    f"{layer.title} works with a number that float32 cannot hold; train it again "
+                    "with a lower learning rate, or scale its data."
+                )
             inputs = node.in_shapes[0][0] if node.in_shapes else node.shapes[0][0]
             steps.append(Step(operation, layer.name, inputs, node.shapes[0][0], layer.keeps_last))
     both = next((s.name for s in steps if isinstance(s.operation, Both)), None)
@@ -201,6 +238,15 @@ def program_of(
     first = net.wiring.nodes[0].shapes[0][0]
     outputs = net.wiring.shape(net.wiring.outputs[0])[0]
     return Program(tuple(steps), first, outputs, window, *_names(net))
+
+
+def arrays_of(part: Any) -> Iterator[Array]:
+    """The arrays of an operation, those of its parts as well."""
+    if isinstance(part, np.ndarray):
+        yield part
+    elif isinstance(part, tuple):
+        for inner in part:
+            yield from arrays_of(inner)
 
 
 def _names(net: Network) -> tuple[Any, ...]:
@@ -239,13 +285,6 @@ def _check_chain(net: Network) -> None:
                 f"{node.layer.title} cannot be exported: a chain of {_CAN} over vectors can; "
                 "export the part of the network that is one."
             )
-    for key, value in {**net.parameters, **net.statistics}.items():
-        with np.errstate(over="ignore"):
-            if not np.isfinite(np.asarray(value, np.float32)).all():
-                raise ValueError(
-                    f"{key} of the network holds a number that float32 cannot; train it again "
-                    "with a lower learning rate, or scale its data."
-                )
 
 
 def _operations(
@@ -324,7 +363,9 @@ def _matrix(kind: str, bits: int) -> Callable[[Array], Weights]:
         most = 2 ** (bits - 1) - 1
         # Largest magnitude of a row; a row of zeros has any factor.
         size = np.abs(rows).max(axis=1)  # (M,)
-        factors = _single(np.where(size > 0, size, 1.0) / most)  # (M,)
+        # A factor below the normal numbers has few digits left.
+        least = np.finfo(np.float32).tiny
+        factors = _single(np.maximum(np.where(size > 0, size, 1.0) / most, least))  # (M,)
         numbers = np.round(rows / factors[:, None].astype(np.float64))  # (M, K)
         return Weights(
             np.ascontiguousarray(np.clip(numbers, -most, most).T, np.dtype(kind)), factors

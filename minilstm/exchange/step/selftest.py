@@ -47,4 +47,16 @@ def draw_rows(net: Network, rows: int) -> Array:
         scale = 1.0 if affine.scale is None else affine.scale
         offset = 0.0 if affine.offset is None else affine.offset
         x = (x * 0.5 - offset) * scale + affine.shift
-    return np.ascontiguousarray(x, np.float32)
+    most = np.finfo(np.float32).max
+    return np.ascontiguousarray(np.clip(x, -most, most), np.float32)
+
+
+def check_scores(scores: Array) -> Array:
+    """The scores of rows that were drawn, which have to be finite."""
+    if not np.isfinite(scores).all():
+        raise ValueError(
+            "the network has scores that are not finite on rows like those it was trained for, as "
+            "its numbers are too large for float32; train it again with a lower learning rate, or "
+            "scale its data."
+        )
+    return scores

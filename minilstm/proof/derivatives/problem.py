@@ -129,7 +129,7 @@ class Problem:
     def smallest(self, direction: Mapping[str, Array]) -> float:
         """How far a direction goes until it has moved an entry by all its size; 1 for zeros."""
         parts = [
-            np.abs(self.arrays[k][d != 0]).astype(np.float64) / np.abs(d[d != 0])
+            np.abs(np.asarray(self.arrays[k])[d != 0]).astype(np.float64) / np.abs(d[d != 0])
             for k, d in direction.items()
         ]
         return min((float(p[p > 0].min(initial=np.inf)) for p in parts), default=np.inf)

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.functional.activations import sigmoid
+from minilstm.functional.activations import GATE_ACTIVATIONS, STATE_ACTIVATIONS
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import IntArray, pack, unpack
 
@@ -88,6 +88,16 @@ class _Value(NamedTuple):
         return _Value(self.exact * other.exact, error)
 
 
+# The accuracy of each function, and a bound of |f(z + d) - f(z) - f'(z) d| for errors d: softsign''
+# is 2 at most, and straight lines bend where one of their ends is within reach.
+_FUNCTIONS: dict[str, tuple[Accuracy, Callable[[_Value], Array]]] = {
+    "sigmoid": (SIGMOID, lambda z: _CURVE_SIGMOID / 2 * z.error**2),
+    "tanh": (TANH, lambda z: _CURVE_TANH / 2 * z.error**2),
+    "softsign": (Accuracy(2.1, 0.0), lambda z: z.error**2),
+    "hard-sigmoid": (Accuracy(1.1, 1.1),
+                     lambda z: 0.2 * z.error * (abs(abs(z.exact) - 2.5) <= z.error)),
+    "relu": (Accuracy(0.0, 0.0), lambda z: z.error * (abs(z.exact) <= z.error)),
+}  # fmt: skip
 # What backward needs of one step, (H,) each: i, f, g, o, tanh_c, c_prev, h_prev.
 _Step = tuple[_Value, _Value, _Value, _Value, _Value, _Value, _Value]
 
@@ -190,31 +200,35 @@ def lstm_error_bound(
 
 
 def hidden_error_bound(
-    x: Array, x_error: Array, h0: Array, c0: Array, W: Array, R: Array, b: Array
-) -> Array:
+    x: Array, x_error: Array, h0: Array, c0: Array, W: Array, R: Array, b: Array,
+    gate: str = "sigmoid", state: str = "tanh",
+) -> Array:  # fmt: skip
     """Bound the errors (T, H) of h in float32, of one sequence whose inputs have errors already.
 
     The arrays are float64: x and the bounds of its errors (T, D), h0 and c0 (H,), the others as for
-    `lstm_error_bound`. Infinite where errors could grow without end.
+    `lstm_error_bound`; the names of the functions are those of `lstm_forward`. Infinite where
+    errors could grow without end.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        h = _forward(_Value(x, x_error), h0, c0, W, R, b, FLOAT32_ROUNDOFF)[0]
+        h = _forward(_Value(x, x_error), h0, c0, W, R, b, FLOAT32_ROUNDOFF, gate, state)[0]
     bound: Array = np.nan_to_num(SPARE * h, nan=np.inf, posinf=np.inf)
     return bound
 
 
 def _activated(
-    z: _Value, y: Array, slope: Array, of: Accuracy, u: float, rounding: Array | float = 0.0
+    z: _Value, y: Array, slope: Array, name: str, u: float, rounding: Array | float = 0.0
 ) -> tuple[_Value, Array]:
     """A computed activation y, and the part of its error that the errors carried so far lack."""
-    bent = (_CURVE_SIGMOID if of is SIGMOID else _CURVE_TANH) / 2 * z.error**2
+    of, bends = _FUNCTIONS[name]
+    bent = bends(z)
     added = u * (of.relative * (abs(y) + slope * z.error + bent) + of.absolute)
     return _Value(y, slope * z.error + bent + added), slope * rounding + bent + added
 
 
 def _forward(
-    x: _Value, h0: Array, c0: Array, W: Array, R: Array, b: Array, u: float
-) -> tuple[Array, tuple[Array, Array], list[_Step]]:
+    x: _Value, h0: Array, c0: Array, W: Array, R: Array, b: Array, u: float,
+    gate: str = "sigmoid", state: str = "tanh",
+) -> tuple[Array, tuple[Array, Array], list[_Step]]:  # fmt: skip
     """Errors of h, (T, H), of the last h and c, and the steps, of one sequence."""
     T, D = x.exact.shape
     H = len(h0)
@@ -223,17 +237,19 @@ def _forward(
     inputs, sizes = x.exact @ W.T + b, x.size @ abs(W).T + abs(b)  # (T, 4H)
     arrived = x.error @ abs(W).T  # (T, 4H)
     parts = [slice(n * H, n * H + H) for n in range(4)]
+    s, d_s = GATE_ACTIVATIONS[gate]
+    tanh, d_tanh = STATE_ACTIVATIONS[state]
     for t in range(T):
         # (1) z = W x_t + R h_{t-1} + b
         exact = inputs[t] + R @ h.exact  # (4H,)
         # (2), (3) the activations and their slopes
-        i, f, o = (sigmoid(exact[parts[n]]) for n in (0, 1, 3))
-        g = np.tanh(exact[parts[2]])
-        slope_i, slope_f, slope_g, slope_o = i * (1 - i), f * (1 - f), 1 - g * g, o * (1 - o)
+        i, f, o = (s(exact[parts[n]]) for n in (0, 1, 3))
+        g = tanh(exact[parts[2]])
+        slope_i, slope_f, slope_g, slope_o = d_s(i), d_s(f), d_tanh(g), d_s(o)
         # (4), (5) c_t = f * c_{t-1} + i * g and h_t = o * tanh(c_t)
         c_exact = f * c.exact + i * g
-        tanh_c = np.tanh(c_exact)
-        through = o * (1 - tanh_c * tanh_c)
+        tanh_c = tanh(c_exact)
+        through = o * d_tanh(tanh_c)
         keep, by_i, by_f, by_g, by_h, by_o = map(
             _column, (f, g * slope_i, c.exact * slope_f, i * slope_g, through, tanh_c * slope_o)
         )
@@ -250,17 +266,17 @@ def _forward(
         rounding = arrived[t] + gamma(D + H + 1, u) * (sizes[t] + abs(R) @ h.size)  # (4H,)
         z_error = errors.carry(onward) + rounding
         (i_, new_i), (f_, new_f), (g_, new_g), (o_, new_o) = (
-            _activated(_Value(exact[p], z_error[p]), y, slope, of, u, rounding[p])
-            for p, y, slope, of in zip(
+            _activated(_Value(exact[p], z_error[p]), y, slope, name, u, rounding[p])
+            for p, y, slope, name in zip(
                 parts, (i, f, g, o), (slope_i, slope_f, slope_g, slope_o),
-                (SIGMOID, SIGMOID, TANH, SIGMOID), strict=True,
+                (gate, gate, state, gate), strict=True,
             )
         )  # fmt: skip
         new_c = gamma(2, u) * (f_.times(c).size + i_.times(g_).size)
         new_c += f_.error * c.error + i_.error * g_.error
         new_c += abs(c.exact) * new_f + abs(g) * new_i + i * new_g
         c_next = _Value(c_exact, errors.bound[0] + new_c)
-        tanh_, bent = _activated(c_next, tanh_c, 1 - tanh_c * tanh_c, TANH, u)
+        tanh_, bent = _activated(c_next, tanh_c, d_tanh(tanh_c), state, u)
         new_h = u * o_.times(tanh_).size + o_.error * tanh_.error + abs(tanh_c) * new_o + o * bent
         steps.append((i_, f_, g_, o_, tanh_, c, h))
         errors.add(new_c, new_h, through)

@@ -32,7 +32,8 @@ class Archive:
         self.names = [m.filename for m in members]
         if len(set(self.names)) < len(members):
             raise Refused("holds a member twice; write it again.")
-        check_growth(sum(m.file_size for m in members), len(data), "members")
+        full = "may fill the memory; write it without compression"
+        check_growth(sum(m.file_size for m in members), len(data), "members", full)
         if any(m.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for m in members):
             raise Refused("is packed in an unusual way; write it again, stored or deflated.")
 
@@ -43,7 +44,7 @@ class Archive:
         except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, OSError):
             raise Refused(f"is broken at {name}; copy it again.") from None
         except KeyError:
-            raise Refused(f"has no member {name}; copy it again, or write it again.") from None
+            raise Refused(f"has no member {name}; check its name, or write it again.") from None
 
 
 def read_npz(data: bytes) -> dict[str, Array]:
@@ -61,12 +62,12 @@ def read_npz(data: bytes) -> dict[str, Array]:
             }[version]
             shape, columns_first, dtype = header(file)
         except Exception:  # NumPy's parser raises what it likes
-            raise Refused(f"is broken at {name}; write it again with numpy.savez.") from None
-        if dtype.hasobject or dtype.kind not in "biuf" or dtype.fields is not None:
             raise Refused(
-                f"holds Python objects or text in {name}, which are never loaded; write arrays of "
-                "numbers only."
-            )
+                f"has {name}, which is no array of NumPy; check the name of the file, or write it "
+                "again with numpy.savez."
+            ) from None
+        if dtype.kind not in "biuf":  # of objects, text, dates, complex numbers, several fields
+            raise Refused(f"holds {dtype} in {name}; write arrays of real numbers only.")
         turned = shape[::-1] if columns_first else shape
         array = array_of(memoryview(raw)[file.tell() :], dtype.str, turned)
         out[re.sub(r"\.npy$", "", name)] = array.T if columns_first else array

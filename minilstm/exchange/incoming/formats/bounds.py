@@ -25,6 +25,13 @@ NONSENSE = (
     ArithmeticError, AttributeError, EOFError, LookupError, RuntimeError, TypeError, ValueError,
     struct.error,
 )  # fmt: skip
+#: those of them that bytes make which are not all there, or not as they were
+_DAMAGE = (EOFError, IndexError, ArithmeticError, UnicodeError, json.JSONDecodeError, struct.error)
+#: how a file begins that only stands for one
+_STAND_INS = {
+    b"version https://git-lfs": "a pointer of Git LFS, not the file; run git lfs pull",
+    b"<!doctype html": "a web page, not the file; download the file itself",
+}
 _ROOM = 1 << 16  # bytes that even the smallest file may grow by
 
 
@@ -53,19 +60,25 @@ def told(path: Path) -> Iterator[None]:
         raise ModelFileError(f"{path} {said}") from None
     except NONSENSE as error:
         said = " ".join(str(error).split()).replace(". ", ", ").rstrip(".")
-        what = shortened(said, 200) or type(error).__name__
-        raise ModelFileError(
-            f"{path} is no whole file of its kind ({what}); copy it again, or write it again."
-        ) from error
+        what = "it lacks " * isinstance(error, KeyError) + shortened(said, 200)
+        what = what or type(error).__name__
+        told = f"holds what files of its kind do not ({what}); write it again."
+        if isinstance(error, _DAMAGE):
+            told = f"is no whole file of its kind ({what}); copy it again, or write it again."
+        raise ModelFileError(f"{path} {told}") from error
 
 
 def file_bytes(path: Any) -> tuple[Path, bytes]:
     """The path of a file, and all its bytes."""
     found = check_readable(path)
     try:
-        return found, found.read_bytes()
+        data = found.read_bytes()
     except OSError as error:
         raise in_words(error, f"path is {str(found)!r}, but it could not be read") from error
+    for begin, what in _STAND_INS.items():
+        if data[:99].lstrip().lower().startswith(begin):
+            raise ModelFileError(f"{found} is {what}.")
+    return found, data
 
 
 def most(size: int) -> int:
@@ -73,13 +86,13 @@ def most(size: int) -> int:
     return 4 * size + _ROOM
 
 
-def check_growth(grown: int, size: int, what: str) -> None:
+def check_growth(
+    grown: int, size: int, what: str,
+    told: str = "no program writes; get the file from a source that you trust",
+) -> None:  # fmt: skip
     """Refuse what would fill the memory."""
     if grown > most(size):
-        raise Refused(
-            f"holds {what} of {grown} bytes in a file of {size}, which no program writes; get the "
-            "file from a source that you trust."
-        )
+        raise Refused(f"holds {what} of {grown} bytes in a file of {size}, which {told}.")
 
 
 def part(data: Bytes, start: int, size: int, what: str) -> Bytes:

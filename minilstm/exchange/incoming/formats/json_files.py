@@ -67,7 +67,10 @@ def nam_arrays(plain: Any) -> dict[str, Array]:
 
 def numbers(value: Any, what: str) -> Array:
     """Lists of numbers as an array of float64."""
-    array = np.array(value if type(value) is list else None)
+    try:
+        array = np.array(value if type(value) is list else None)
+    except ValueError:  # rows of several lengths
+        array = np.array(None)
     if array.dtype.kind not in "if" or not np.isfinite(array).all():
         raise Refused(f"has {what} that are no finite numbers; write it again.")
     return array.astype(np.float64)

@@ -55,6 +55,18 @@ def write_safetensors(arrays: Mapping[str, Array], metadata: Mapping[str, str]) 
     return b"".join([len(text).to_bytes(8, "little"), text, *parts])
 
 
+def with_shared(arrays: dict[str, Array], told: Mapping[str, str], size: int) -> dict[str, Array]:
+    """The arrays of a file of so many bytes, and those that its metadata say are the same.
+
+    `save_model` of safetensors leaves an array out that a module holds twice, and notes
+    {name left out: name kept}.
+    """
+    same = {k: v for k, v in sorted(told.items()) if v in arrays and k not in arrays}
+    grown = sum(a.nbytes for a in (*arrays.values(), *(arrays[v] for v in same.values())))
+    check_growth(grown, size, "arrays")
+    return {**arrays, **{name: arrays[kept].copy() for name, kept in same.items()}}
+
+
 def read_safetensors(data: bytes) -> tuple[dict[str, Array], dict[str, str]]:
     """The arrays by name, and what stands in `__metadata__`.
 
