@@ -43,10 +43,10 @@ def counted(count: int, what: str) -> str:
 
     Examples
     --------
-    >>> counted(1, "step"), counted(1200, "step")
-    ('1 step', '1,200 steps')
+    >>> counted(1, "step"), counted(1200, "step"), counted(2, "loss")
+    ('1 step', '1,200 steps', '2 losses')
     """
-    return f"{count:,} {what}{'s' * (count != 1)}"
+    return f"{count:,} {what}{('es' if what.endswith('s') else 's') * (count != 1)}"
 
 
 _LONGEST_WORD = 100  # letters; a longer one is no word that was misspelt

@@ -62,13 +62,13 @@ MAY_IMPORT = {
         "network.graph", "network.passes", *NETWORK,
     },
     "proof.conformance": {
-        "proof.checker", "proof.causes", "proof.reports", "proof.derivatives", "proof.rounding",
-        "training", "network", "network.graph", "network.passes", *NETWORK,
+        "proof.adapters", "proof.checker", "proof.causes", "proof.reports", "proof.derivatives",
     },
     "proof.engine": {
         "proof.checker", "proof.causes", "proof.reports", "proof.derivatives", "proof.rounding",
         "training", "network", "network.graph", "network.passes", *NETWORK,
     },
+    "lessons": {"proof.adapters", "proof.checker", "proof.conformance", "data", "files", "checks"},
     "exchange": {
         "exchange.incoming", "exchange.incoming.formats", "proof.rounding", "network",
         "network.graph", "network.passes", *NETWORK, "version",
@@ -81,9 +81,10 @@ MAY_IMPORT = {
         "version",
     },
     "command_line": {
-        "bench", "evaluation", "exchange", "exchange.incoming", "proof.engine", "proof.conformance",
-        "proof.checker", "proof.causes", "proof.reports", "proof.derivatives", "proof.rounding",
-        "training", "network", "network.graph", "network.passes", *NETWORK, "version",
+        "bench", "lessons", "evaluation", "exchange", "exchange.incoming", "proof.engine",
+        "proof.conformance", "proof.checker", "proof.causes", "proof.reports", "proof.derivatives",
+        "proof.rounding", "training", "network", "network.graph", "network.passes", *NETWORK,
+        "version",
     },
     "__main__": {"command_line"},
 }  # fmt: skip

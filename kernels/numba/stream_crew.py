@@ -19,12 +19,16 @@ import numpy as np
 
 from minilstm.kernels.host import cores
 from minilstm.kernels.numba.machinery.buffers import zeros
+from minilstm.kernels.numba.machinery.threads import leave_core
 from minilstm.kernels.numba.stream_step import (
     CLAIMED,
     DONE,
     EACH_MEMBER,
+    IDLE,
     OWNER,
+    OWNER_CORE,
     POSTED,
+    TOO_LATE,
     WATCHES,
     serve,
 )
@@ -55,7 +59,7 @@ class StreamCrew:
         self.posts = zeros((CLAIMED + self.most * EACH_MEMBER,), np.int64)
         self._like = np.zeros(0, dtype)
         (only,) = serve.of(dtype).overloads.values()
-        self._serve: Callable[..., bool] = only.entry_point
+        self._serve: Callable[..., int] = only.entry_point
         self._forget_members()
 
     def _forget_members(self) -> None:
@@ -91,8 +95,11 @@ class StreamCrew:
             self.posts[watches] = 1
             since = monotonic()
             while monotonic() - since < WATCH_SECONDS:
-                if self._serve(self.posts, k, READS, self._like):
+                came = self._serve(self.posts, k, READS, self._like)
+                if came != IDLE:
                     since = monotonic()
+                if came == TOO_LATE:
+                    leave_core(int(self.posts[OWNER_CORE]))
             with self._awake:
                 self.posts[watches] = 0
                 self._awake.wait()

@@ -19,7 +19,15 @@ import numpy as np
 
 from minilstm.kernels.numba.lstm_cell import cell_forward
 from minilstm.kernels.numba.machinery.addresses import numbers_at
-from minilstm.kernels.numba.machinery.barrier import await_at, claim, get_count, rest, set_count
+from minilstm.kernels.numba.machinery.barrier import (
+    await_at,
+    claim,
+    get_count,
+    rest,
+    set_count,
+    shares_core,
+    this_core,
+)
 from minilstm.kernels.numba.machinery.buffers import LINE_BYTES
 from minilstm.kernels.numba.machinery.compiling import inner, kernel
 from minilstm.kernels.numba.machinery.hardware import REGISTER_BYTES, TILE_ROWS
@@ -41,15 +49,16 @@ INPUT, LSTM, FULLY_CONNECTED, SOFTMAX = range(4)
 STREAMS, LAYERS, TABLE, WEIGHTS, WEIGHTS_SIZE, MEMORY, MEMORY_SIZE, ENTRY, CONSTANTS = range(9)
 THREADS, MEMBERS, POSTS, TURN, PLAN = range(9, 14)  # TURN changes from step to step
 
-# Places in posts: whose step it is; what was posted, counted, and what it is; then three counts of
-# each member. What is read together shares a cache line: fetching one from another core takes as
-# long as a thousand multiply-adds.
-OWNER, POSTED = 0, 16
+# Places in posts: whether a step has it, and on which core that runs; what was posted, counted, and
+# what it is; then three counts of each member. What is read together shares a cache line: fetching
+# one from another core takes as long as a thousand multiply-adds.
+OWNER, OWNER_CORE, POSTED = 0, 1, 16
 JOB_PLAN, JOB_LAYER, JOB_FIRST, JOB_END, JOB_PARTS, JOB_TURN, JOB_INPUT = range(17, 24)
 CLAIMED, DONE, WATCHES, EACH_MEMBER = 32, 33, 48, 32  # the first member's; from one to the next
 
 PART_MULTIPLY_ADDS = 15_000  # multiply-adds of a step that a thread more must find to do
 REFUSED, STEPPED, STEPPED_ALONE = range(3)  # what `step` returns
+IDLE, SERVED, TOO_LATE = range(3)  # what `serve` returns
 INPUT_LINES = 16  # cache lines of its input that a member asks for before it claims its part
 WALK = 8  # vectors of outputs from which the walk through the weights may turn round
 
@@ -201,6 +210,7 @@ def _team(plan, posts):
     for k in range(members):
         awake += get_count(posts, WATCHES + k * EACH_MEMBER)
     if awake > 0 and claim(posts, OWNER, 0, 1):
+        posts[OWNER_CORE] = this_core()
         return members + 1, awake < members
     return 1, awake < members
 
@@ -246,14 +256,16 @@ def step(plan_at, x, out):
     return STEPPED_ALONE if asleep else STEPPED
 
 
-@kernel("b1(i8[::1], i8, i8, F[::1])")
+@kernel("i8(i8[::1], i8, i8, F[::1])")
 def serve(posts, k, reads, like):
-    """Compute what is posted for member k until nothing came for so many reads; whether any came.
+    """Compute what is posted for member k until nothing came for so many reads.
+
+    Returns IDLE where nothing came at all, SERVED, or at once TOO_LATE, as the caller has its core.
 
     `like` (0,) says the dtype alone.
     """
     V = REGISTER_BYTES // like.itemsize
-    mine, idle, came = k * EACH_MEMBER, 0, False
+    mine, idle, came = k * EACH_MEMBER, 0, IDLE
     seen = get_count(posts, CLAIMED + mine)
     while idle < reads:
         count = get_count(posts, POSTED)
@@ -261,7 +273,7 @@ def serve(posts, k, reads, like):
             rest(idle)
             idle += 1
             continue
-        seen, idle, came = count, 0, True
+        seen, idle, came = count, 0, SERVED
         # What is read here may belong to a later post, but then the claim fails.
         plan_at, n, parts = posts[JOB_PLAN], posts[JOB_LAYER], posts[JOB_PARTS]
         first, end, turn = posts[JOB_FIRST], posts[JOB_END], posts[JOB_TURN]
@@ -275,4 +287,6 @@ def serve(posts, k, reads, like):
             layer = numbers_at(plan[TABLE] + n * COLUMNS * 8, COLUMNS, plan_at)  # (COLUMNS,)
             _part(plan[STREAMS], V, layer, weights, memory, first, end, 1 + k, parts, turn)
             set_count(posts, DONE + mine, count)
+        elif shares_core(posts[OWNER_CORE]):
+            return TOO_LATE
     return came

@@ -60,6 +60,8 @@ EXEMPT = {
     ("minilstm/proof/causes/equations/functions.py", "raise CannotRecord("): CONTROL,
     ("minilstm/proof/causes/equations/tape.py", "raise CannotRecord("): CONTROL,
     ("minilstm/proof/causes/equations/variants.py", "several axes"): CONTROL,
+    ("minilstm/lessons/findings.py", "raise _Fault("): CONTROL,
+    ("minilstm/lessons/trial.py", "raise Unlike("): CONTROL,
     ("minilstm/plots/live.py", "The window was closed."): CONTROL,
     ("minilstm/layers/combine.py", "got inputs of different steps"): NO_USER,
     ("minilstm/layers/sequence_input.py", "is a function, not an equation"): NO_USER,

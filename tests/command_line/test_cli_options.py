@@ -16,6 +16,7 @@ from data_words import DATA
 from export_words import EXPORT
 from import_words import IMPORT
 from import_words import PLAIN as PLAIN_IMPORT
+from learn_words import LEARN, bad_words, learning_and_codes, the_page
 from matlab_words import matlab
 from stream_words import STREAM
 from train_words import TRAIN
@@ -242,6 +243,7 @@ PLAIN = {
     "gradcheck": SOFTMAX,
     "completion": ["completion", "bash"],
     "check": ["check", "mine.py"],
+    "learn": ["learn"],
     "export": ["export", MODEL, "--to", "json"],
     "import": PLAIN_IMPORT,
 }
@@ -304,6 +306,7 @@ CASES = {
     ("plot", "--sequence"): plot_gates("--sequence", "1", {"sequence": "1"}),
     ("plot", "--show"): plot_gates("--show", "o", {"sequence": "0"}),
     **CHECK,
+    **LEARN,
 }
 
 
@@ -348,6 +351,11 @@ def test_the_words_of_all_commands(world, command, set_threads):
 
 def test_check_of_some_names_and_its_exit_codes(world):
     names_and_codes(world)
+
+
+@pytest.mark.parametrize("case", [learning_and_codes, the_page, bad_words])
+def test_learning(world, case):
+    case(world)
 
 
 def test_empty_words_are_words(world):

@@ -181,3 +181,12 @@ def test_inputs_that_forward_hands_on_are_no_outputs(forward, backward, inputs, 
     assert caught.value.report.wrong == [[*inputs][-1]]
     K[0] = 1
     assert ml.gradcheck(forward, backward, inputs).passed
+
+
+@pytest.mark.parametrize(("part", "wrong"), [(1, []), (0, ["W"])])
+def test_an_output_that_is_an_input_counts_where_backward_takes_its_gradient(part, wrong):
+    def backward(dys, x, W):
+        return dys[0] @ W.T, x.T @ dys[0] + part * dys[1]
+
+    report = ml.gradcheck(lambda x, W: (x @ W, W), backward, {"x": X, "W": W}, raises=False)
+    assert report.wrong == wrong

@@ -27,7 +27,9 @@ def gru_back(dh, dhT, cache):
 def test_a_gru_gets_its_marks_and_says_which_kind_it_is():
     card = ml.conformance(gru_forward, gru_back, cell="gru")
     assert card.failed == ["float32 stays float32"]  # its buffers are made without a dtype
-    assert card["outputs"].detail == ("gates z, r, n, r before the product, 1 - z keeps the state")
+    assert card["outputs"].detail == (
+        "as a GRU with gates z, r, n, r before the product, 1 - z keeps the state, to 1e-09"
+    )
 
 
 def test_a_wrong_gru_loses_the_rows_of_its_mistake():

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import minilstm as ml
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import active_counts
-from minilstm.proof.engine import checks, single
+from minilstm.proof.engine import checks, formulas, single
 from minilstm.proof.rounding import lstm as rounding
 from minilstm.proof.rounding import rows as rounding_rows
 
@@ -358,8 +358,9 @@ def test_gradients_by_given_statistics_have_a_row_of_their_own():
         _, cache = NUMPY.batch_normalization_forward(x, scale, scale, epsilon)
         return NUMPY.batch_normalization_backward(dy, cache)
 
-    assert checks._given_statistics(NUMPY, 0).passed
-    found = checks._given_statistics(
+    checked = checks._gradients(formulas.given_statistics_problem)
+    assert checked(NUMPY, 0).passed
+    found = checked(
         dataclasses.replace(NUMPY, batch_normalization_apply_backward=through_the_batch), 0
     )
     assert not found.passed and "scale" in found.report

@@ -16,11 +16,14 @@ from minilstm.kernels.numba.machinery.compiling import inner, kernel
 from minilstm.kernels.numba.machinery.simd import data_of
 
 COUNT_DISTANCE = 16  # int64 from one thread's count to the next: two cache lines, so none is shared
-READS_BEFORE_YIELD = 400  # paused reads before the processor is offered to others
 READS_OF_A_STEP = 4000  # the same without pauses: some microseconds, about a time step
+READS_OF_A_CALL = 15_000  # while which a caller hands its arguments over: about 3 microseconds
+NOT_CALLED, CALLED, CALLED_FROM_HERE = range(3)
 READS_BEFORE_PAUSE, PAUSES_BEFORE_YIELD = 256, 64  # of a thread that watches for long
 _CAN_YIELD = llvm.address_of_symbol("sched_yield") is not None
 _yield = types.ExternalFunction("sched_yield", types.int32())
+_KNOWS_CORE = llvm.address_of_symbol("sched_getcpu") is not None
+_core = types.ExternalFunction("sched_getcpu", types.int32())
 _ARCHITECTURE = platform.machine()
 
 
@@ -131,22 +134,55 @@ def await_at(counts, at, count):
         reads += 1
 
 
+@inner
+def this_core():
+    """Number of the core that this thread has just now; -1 where the system does not tell."""
+    return np.int64(_core()) if _KNOWS_CORE else np.int64(-1)
+
+
+@inner
+def shares_core(other):
+    """Whether this thread has the core that another one said it had."""
+    return other >= 0 and other == this_core()
+
+
 @kernel("void(i8[::1], i8, i8)")
 def publish(counts, place, count):
     """Set the count in one place, after everything this thread has written before."""
+    counts[place * COUNT_DISTANCE + 1] = this_core()
     set_count(counts, place * COUNT_DISTANCE, count)
 
 
 @kernel("b1(i8[::1], i8, i8, i8)")
-def await_count(counts, place, count, spins):
+def await_count(counts, place, count, reads):
     """Wait for a count in one place, for so many reads at most; whether it came."""
-    for n in range(spins):
+    for n in range(reads):
         if get_count(counts, place * COUNT_DISTANCE) >= count:
             return True
-        pause()
-        if n % READS_BEFORE_YIELD == READS_BEFORE_YIELD - 1 and _CAN_YIELD:
-            _yield()
+        rest(n)
     return False
+
+
+@kernel("i8(i8[::1], i8[::1], i8, i8, i8)")
+def answer_and_await(answered, called, place, count, reads):
+    """Publish the last answer, then wait for call number `count`, for so many reads at most.
+
+    One kernel does both, so nobody fights for the GIL in between. It lingers after a call, until
+    the caller has let go of the GIL: who asks for it a moment early is put to sleep.
+
+    Returns NOT_CALLED, CALLED, or CALLED_FROM_HERE by a thread that has this core.
+    """
+    set_count(answered, place * COUNT_DISTANCE, count - 1)
+    for n in range(reads):
+        if get_count(called, place * COUNT_DISTANCE) >= count:
+            if shares_core(called[place * COUNT_DISTANCE + 1]):
+                return CALLED_FROM_HERE
+            for _ in range(READS_OF_A_CALL):
+                if get_count(called, place * COUNT_DISTANCE) < 0:
+                    break
+            return CALLED
+        rest(n)
+    return NOT_CALLED
 
 
 def long_waits(counts: np.ndarray) -> int:

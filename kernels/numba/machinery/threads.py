@@ -10,15 +10,23 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 from typing import Any
 
 from minilstm.kernels.host import checked_threads, cores
-from minilstm.kernels.numba.machinery.barrier import await_count, make_counts, publish
+from minilstm.kernels.numba.machinery.barrier import (
+    CALLED_FROM_HERE,
+    COUNT_DISTANCE,
+    NOT_CALLED,
+    answer_and_await,
+    await_count,
+    make_counts,
+    publish,
+)
 
-READS_BEFORE_SLEEP = 8000  # reads before a member goes to sleep: some tenths of a millisecond
-READS_PER_WAIT = 1_000_000  # reads between two chances for Ctrl-C to be heard
+READS_BEFORE_SLEEP = 1_500_000  # reads before a member goes to sleep: about a millisecond
+READS_PER_WAIT = 40_000_000  # reads between two chances for Ctrl-C to be heard
 
 _num_threads: int | None = None
 _crew: _Crew | None = None
@@ -113,7 +121,7 @@ class _Crew:
         self.calls = [0] * size  # how often each member was called
         self.tasks: list[Any] = [None] * size
         self.errors: list[BaseException | None] = [None] * size
-        self.awake = threading.Condition()
+        self.awake, self.asleep = threading.Condition(), 0  # members that wait for the condition
         self.watch = READS_BEFORE_SLEEP if size < cores() else 0
         for k in range(size):
             name = f"minilstm-{k + 1}"
@@ -138,8 +146,8 @@ class _Crew:
                 called = k + 1  # before it is: an interruption may come between any two lines
                 self.calls[k] += 1
                 publish(self.called, k, self.calls[k])
-            with self.awake:
-                self.awake.notify_all()
+            if self.asleep:
+                self._wake()
             kernel(*argument_lists[0])
             self._wait(called)
         except BaseException:
@@ -162,6 +170,9 @@ class _Crew:
         """The interruption may have come before the last call was published."""
         for k in range(called):
             publish(self.called, k, self.calls[k])
+        self._wake()
+
+    def _wake(self) -> None:
         with self.awake:
             self.awake.notify_all()
 
@@ -169,12 +180,16 @@ class _Crew:
         count = 0
         while True:
             count += 1
-            if not await_count(self.called, k, count, self.watch):
+            came = answer_and_await(self.answered, self.called, k, count, self.watch)
+            if came == CALLED_FROM_HERE:
+                leave_core(int(self.called[k * COUNT_DISTANCE + 1]))
+            if came == NOT_CALLED:
                 with self.awake:
+                    self.asleep += 1  # said first: who calls from here on wakes it
                     while not await_count(self.called, k, count, 1):
                         self.awake.wait()
+                    self.asleep -= 1
             self._do(k)
-            publish(self.answered, k, count)
 
     def _do(self, k: int) -> None:
         kernel, arguments = self.tasks[k]
@@ -183,6 +198,18 @@ class _Crew:
         except BaseException as error:
             self.errors[k] = error
         self.tasks[k] = None  # arrays must not outlive their use
+
+
+def leave_core(core: int) -> None:
+    """Let this thread go on with any core but this one, where it may; later with that one too.
+
+    Two threads that watch and compute, but rarely sleep, may share a core for seconds while another
+    core has nothing to do.
+    """
+    with suppress(OSError, AttributeError, ValueError):
+        allowed = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, allowed - {core})
+        os.sched_setaffinity(0, allowed)
 
 
 def _crew_of(size: int) -> _Crew:

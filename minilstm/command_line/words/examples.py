@@ -59,6 +59,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "minilstm check my_lstm.py",
         "minilstm check my_lstm.py lstm_step_forward --watch",
     ),
+    "learn": ("minilstm learn", "minilstm learn 1", "minilstm learn 1 --hint 2"),
     "completion": (
         "minilstm completion bash > ~/.local/share/bash-completion/completions/minilstm",
         "minilstm completion zsh > ~/.zfunc/_minilstm",

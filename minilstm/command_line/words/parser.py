@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from minilstm.backend import NAMES
-from minilstm.command_line import checking, commands, models
+from minilstm.command_line import checking, commands, learning, models
 from minilstm.command_line.complaints import LEVELS
 from minilstm.command_line.words.bench import add_bench
 from minilstm.command_line.words.data import data_options
@@ -22,7 +22,7 @@ from minilstm.command_line.words.shaping import add_rate_in, shaping_options
 from minilstm.command_line.words.stream import add_stream
 from minilstm.command_line.words.train import add_train
 from minilstm.command_line.words.usage import Parser
-from minilstm.command_line.words.values import natural, path, whole
+from minilstm.command_line.words.values import natural, path, positive, whole
 from minilstm.version import __version__
 
 SHELLS = ("bash", "zsh", "tcsh")
@@ -149,6 +149,28 @@ def build_parser() -> Parser:
     )
     check.add_argument("--junit", type=path, metavar="FILE", help="write the checks as JUnit XML")
     check.set_defaults(run=commands.check_gradients)
+
+    learn = add(
+        "learn",
+        parents=[common],
+        help="exercises: write an LSTM yourself, checked line by line",
+        description="Without NUMBER it lists the exercises and your score in this folder. With it, "
+        "the file of an exercise is written here; once it is here, it is checked: shape, value, "
+        "gradient, and the likely cause of a mistake. Your file runs in a process of its own. The "
+        "score is kept beside it, in minilstm-learn.json.",
+    )
+    learn.add_argument("number", type=positive, nargs="?", metavar="NUMBER", help="of an exercise")
+    learn.add_argument("file", type=path, nargs="?", metavar="FILE", help="of another name")
+    instead = learn.add_mutually_exclusive_group()
+    instead.add_argument(
+        "--hint", type=positive, metavar="STRENGTH", help="1, the idea; 2, the recipe; 3, the lines"
+    )
+    instead.add_argument("--solution", action="store_true", help="print the file filled in")
+    learn.add_argument(
+        "--time-limit", type=positive, default=10, metavar="SECONDS",
+        help="for your functions; gradients have 6 times as long, and the training 30 times",
+    )  # fmt: skip
+    learn.set_defaults(run=learning.learn)
 
     complete = add(
         "completion", parents=[common], help="what a shell needs to complete words by the tab key"

@@ -11,10 +11,10 @@ from typing import Any
 from minilstm.proof.adapters.attributes import methods_of
 from minilstm.proof.adapters.conventions import parameters_of
 from minilstm.proof.adapters.frameworks import (
+    TORCH,
+    framework_functions,
     framework_of,
-    jax_functions,
     library_of,
-    torch_functions,
     with_signature,
 )
 from minilstm.proof.adapters.inputs import flat_pair, named_inputs, pair_of_functions
@@ -46,8 +46,9 @@ def pair_of(
             "object with both methods and its inputs, or a network, its sequences and its answers."
         )
     given = second if third is None and not more else [second, third, *more]
-    if kind in ("function", "module"):
-        return _of_torch(subject, given)
+    library = library_of(given)
+    if kind or (library is not None and library.name == "jax" and methods_of(subject) is None):
+        return _of_framework(subject, given)
     if isinstance(subject, type):
         raise TypeError(
             f"f is the class {subject.__name__}; pass an object of it, such as "
@@ -55,21 +56,16 @@ def pair_of(
         )
     if methods_of(subject) is not None:
         return pair_of_object(subject, given)
-    library = library_of(given)
-    if kind == "jax" or (library is not None and library.name == "jax"):
-        named, _ = named_inputs(subject, given)
-        f, backward, numpy = jax_functions(subject, named)
-        return flat_pair(f, backward, numpy, by_keyword=True)
     return _of_both(subject, given)
 
 
-def _of_torch(subject: Any, given: Any) -> Pair:
-    """The pair of a `torch.autograd.Function` or a module."""
-    forward = with_signature(subject)
+def _of_framework(subject: Any, given: Any) -> Pair:
+    """The pair of a `torch.autograd.Function`, a module, or a function of JAX."""
+    forward = with_signature(subject) if framework_of(subject) in TORCH else subject
     named, _ = named_inputs(forward, given)
-    order = [*parameters_of(forward).names]
-    named = {n: named[n] for n in sorted(named, key=lambda n: (*order, n).index(n))}
-    return flat_pair(*torch_functions(subject, named), by_keyword=True)
+    order = [n for n in parameters_of(forward).names if n in named]
+    named = {name: named[name] for name in [*order, *(n for n in named if n not in order)]}
+    return flat_pair(*framework_functions(subject, named), by_keyword=True)
 
 
 def _of_both(subject: Callable[..., Any], given: Any) -> Pair:

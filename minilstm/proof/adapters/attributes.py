@@ -69,23 +69,20 @@ def name_of(path: Path) -> str:
     return label(short if any(isinstance(step, str) for step in short) else path)
 
 
-def same(gradient: Path, path: Path) -> bool:
-    """dW of W, in any of the ways to say it."""
-    return key(path) in differentiated(gradient)
+def likeness(gradient: Path, path: Path) -> int:
+    """How much one path looks like that of a gradient of another; 0 for not at all.
 
-
-def same_letters(gradient: Path, path: Path) -> bool:
-    """dw of W."""
-    wanted = label(key(path)).lower()
-    return any(label(found).lower() == wanted for found in differentiated(gradient))
-
-
-def same_initial(gradient: Path, path: Path) -> bool:
-    """dW of weights, and db of bias, of one object."""
-    if gradient[:-1] != path[:-1] or not isinstance(path[-1], str):
-        return False
-    words = {str(found[-1]).lower() for found in differentiated(gradient) if found}
-    return path[-1].lower()[:1] in words
+    3 for dW of W, in any of the ways to say it, 2 for dw of W, 1 for dW of weights in one object.
+    """
+    found = [*differentiated(gradient)]
+    if key(path) in found:
+        return 3
+    if label(key(path)).lower() in (label(one).lower() for one in found):
+        return 2
+    words = {str(one[-1]).lower() for one in found if one}
+    return int(
+        gradient[:-1] == path[:-1] and isinstance(path[-1], str) and path[-1].lower()[:1] in words
+    )
 
 
 def clear(layer: Any) -> None:

@@ -17,13 +17,13 @@ from minilstm.proof.derivatives.trees import leaves, replaced
 
 
 def home_of(thing: Any) -> str:
-    """The first word of the module that a type, or the type of an object, comes from."""
+    """The package that a type, or the type of an object, comes from; jaxlib is jax."""
     kind = thing if isinstance(thing, type) else type(thing)
-    return kind.__module__.partition(".")[0]
+    return kind.__module__.partition(".")[0].replace("jaxlib", "jax")
 
 
 TORCH = ("function", "module")
-FOREIGN = ("torch", "jax", "jaxlib", "cupy")
+FOREIGN = ("torch", "jax", "cupy")
 
 
 class Library:
@@ -35,14 +35,13 @@ class Library:
 
     def to_numpy(self, leaf: Any) -> Any:
         """A leaf of floats as a NumPy array, of float64 at least; anything else as it is."""
-        if home_of(leaf) not in (self.name, f"{self.name}lib") or not hasattr(leaf, "dtype"):
+        if home_of(leaf) != self.name or not hasattr(leaf, "dtype"):
             return leaf
         if self.name == "torch":
             leaf = leaf.detach().cpu().resolve_conj()
             if not (leaf.is_floating_point() or leaf.is_complex()):
                 return leaf
-            leaf = leaf if leaf.is_complex() else leaf.double()
-            return leaf.numpy()
+            return (leaf if leaf.is_complex() else leaf.double()).numpy()
         if np.dtype(leaf.dtype).kind not in "fcV":
             return leaf
         array = leaf.get() if self.name == "cupy" else np.asarray(leaf)
@@ -54,9 +53,7 @@ class Library:
             return leaf
         if self.name == "torch":
             return self.module.tensor(np.array(leaf), device=self.device)
-        return sys.modules["jax.numpy"].asarray(leaf) if self.name == "jax" else (
-            self.module.asarray(leaf)
-        )  # fmt: skip
+        return getattr(self.module, "numpy", self.module).asarray(leaf)  # that of JAX, or CuPy
 
     def wrapped(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """A function of the library as one of NumPy, its results in the same structure."""
@@ -92,16 +89,14 @@ class Library:
 
 def plain(leaf: Any) -> Any:
     """An array of floats of another library as NumPy's, anything else as it is."""
-    home = home_of(leaf)
-    return Library(home.removesuffix("lib")).to_numpy(leaf) if home in FOREIGN else leaf
+    return Library(home_of(leaf)).to_numpy(leaf) if home_of(leaf) in FOREIGN else leaf
 
 
 def library_of(tree: Any) -> Library | None:
     """The library of the first array in a tree that is not NumPy's; None where all are."""
     for leaf in leaves(tree):
-        home = home_of(leaf)
-        if home in FOREIGN and hasattr(leaf, "dtype"):
-            return Library(home.removesuffix("lib"), leaf)
+        if home_of(leaf) in FOREIGN and hasattr(leaf, "dtype"):
+            return Library(home_of(leaf), leaf)
     return None
 
 
@@ -113,59 +108,77 @@ def framework_of(subject: Any) -> str:
     bases = [f"{base.__module__}.{base.__name__}" for base in type(subject).__mro__]
     if "torch.nn.modules.module.Module" in bases:
         return "module"
-    return "jax" if home_of(subject) in ("jax", "jaxlib") and callable(subject) else ""
+    return "jax" if home_of(subject) == "jax" and callable(subject) else ""
 
 
-def torch_functions(
-    subject: Any, given: dict[str, Any]
+def framework_functions(
+    subject: Any, given: Mapping[str, Any]
 ) -> tuple[Callable[..., Any], Callable[..., Any], dict[str, Any]]:
-    """Forward, backward and inputs by name of a `torch.autograd.Function` or a module.
+    """Forward, backward and inputs by name of a function of PyTorch or JAX, or of a module.
 
-    The parameters of a module are inputs by their names; backward is what autograd runs, and so
-    that of the user where there is one.
+    Backward is what the framework itself runs, and so that of the user where there is one; the
+    parameters of a module are inputs by their names.
     """
-    torch: Any = sys.modules["torch"]
-    library = library_of(given) or Library("torch")
-    parameters: dict[str, Any] = {}
-    rest: dict[str, Any] = {}
-    is_function = isinstance(subject, type)
-    if is_function:
-        name = subject.__name__
-    else:
-        name, module = type(subject).__name__, copy.deepcopy(subject).double()
-        parameters = {n: library.to_numpy(p) for n, p in module.named_parameters()}
-        rest = dict(module.named_buffers())
-
-    def run(values: Mapping[str, Any]) -> Any:
-        arguments = {k: v for k, v in values.items() if k not in parameters}
-        if is_function:
-            return subject.apply(*arguments.values())
-        state = {k: values[k] for k in parameters} | {k: v.clone() for k, v in rest.items()}
-        return torch.func.functional_call(module, state, (), arguments)
+    is_torch = framework_of(subject) in TORCH
+    library = library_of(given) or Library("torch" if is_torch else "jax")
+    run, parameters, title = (_torch_run if is_torch else _jax_run)(subject)
+    pull = _torch_gradients if is_torch else _jax_gradients
 
     def forward(**values: Any) -> Any:
-        with library.in_float64(), torch.no_grad():
+        with library.in_float64():
             return replaced(run(replaced(values, library.from_numpy)), library.to_numpy)
 
     def backward(dy: Any, **values: Any) -> dict[str, Any]:
-        with library.in_float64(), torch.enable_grad():
-            moved = replaced(values, library.from_numpy)
-            asked = [t for t in leaves(moved) if home_of(t) == "torch" and t.is_floating_point()]
-            for tensor in asked:
-                tensor.requires_grad_(True)
-            pairs = zip(leaves(run(moved)), leaves(replaced(dy, library.from_numpy)), strict=True)
-            used = [(y, up) for y, up in pairs if up is not None and y.requires_grad]
-            outs, ups = [list(side) for side in zip(*used, strict=True)] or [[], []]
-            found = torch.autograd.grad(outs, asked, ups, allow_unused=True) if outs else ()
-            by_tensor = {id(t): g for t, g in zip(asked, found, strict=bool(outs))}
-            return {
-                k: replaced(v, lambda t: library.to_numpy(by_tensor.get(id(t))))
-                for k, v in moved.items()
-            }
+        with library.in_float64():
+            found = pull(run, *replaced((values, dy), library.from_numpy))
+            return {name: replaced(tree, library.to_numpy) for name, tree in found.items()}
 
-    backward.__name__ = f"{name}.backward" if is_function else f"autograd of {name}"
-    numpy = {name: replaced(value, library.to_numpy) for name, value in given.items()}
-    return forward, backward, {**numpy, **parameters}
+    backward.__name__ = title
+    return forward, backward, replaced({**given, **parameters}, library.to_numpy)
+
+
+def _torch_run(subject: Any) -> tuple[Callable[..., Any], dict[str, Any], str]:
+    """How to run it on tensors by name, its parameters, and what its backward is called."""
+    if isinstance(subject, type):
+        apply: Callable[..., Any] = subject.apply  # type: ignore[attr-defined]
+        return lambda values: apply(*values.values()), {}, f"{subject.__name__}.backward"
+    module = copy.deepcopy(subject).double()
+    parameters, rest = dict(module.named_parameters()), dict(module.named_buffers())
+
+    def run(values: Mapping[str, Any]) -> Any:
+        arguments = {k: v for k, v in values.items() if k not in parameters}
+        state = {k: values[k] for k in parameters} | {k: v.clone() for k, v in rest.items()}
+        return sys.modules["torch"].func.functional_call(module, state, (), arguments)
+
+    return run, parameters, f"autograd of {type(subject).__name__}"
+
+
+def _torch_gradients(run: Callable[..., Any], values: dict[str, Any], dy: Any) -> dict[str, Any]:
+    torch: Any = sys.modules["torch"]
+    with torch.enable_grad():
+        asked = [t for t in leaves(values) if home_of(t) == "torch" and t.is_floating_point()]
+        for tensor in asked:
+            tensor.requires_grad_(True)
+        pairs = zip(leaves(run(values)), leaves(dy), strict=True)
+        used = [(y, up) for y, up in pairs if up is not None and y.requires_grad]
+        outs, ups = [list(side) for side in zip(*used, strict=True)] or [[], []]
+        found = torch.autograd.grad(outs, asked, ups, allow_unused=True) if outs else ()
+    by_tensor = {id(t): g for t, g in zip(asked, found, strict=bool(outs))}
+    return {k: replaced(v, lambda t: by_tensor.get(id(t))) for k, v in values.items()}
+
+
+def _jax_run(subject: Callable[..., Any]) -> tuple[Callable[..., Any], dict[str, Any], str]:
+    name = getattr(subject, "__name__", "f")
+    return lambda values: subject(*values.values()), {}, f"the vjp of {name}"
+
+
+def _jax_gradients(run: Callable[..., Any], values: dict[str, Any], dy: Any) -> dict[str, Any]:
+    kinds = {name: {np.asarray(p).dtype.kind for p in leaves(a)} for name, a in values.items()}
+    some = {name: a for name, a in values.items() if kinds[name] == {"f"}}
+    found: dict[str, Any] = sys.modules["jax"].vjp(lambda some: run({**values, **some}), some)[1](
+        dy
+    )[0]
+    return found
 
 
 def with_signature(subject: Any) -> Any:
@@ -182,29 +195,3 @@ def with_signature(subject: Any) -> Any:
 
     vars(forward)["__signature__"] = inspect.Signature(found[has_ctx:])
     return forward
-
-
-def jax_functions(
-    subject: Callable[..., Any], given: Mapping[str, Any]
-) -> tuple[Callable[..., Any], Callable[..., Any], dict[str, Any]]:
-    """Forward, backward and inputs of a function of JAX: what its own rule differentiates."""
-    library, jax = Library("jax"), sys.modules["jax"]
-    numpy = {name: replaced(value, library.to_numpy) for name, value in given.items()}
-    floats = [n for n, a in numpy.items() if {np.asarray(p).dtype.kind for p in leaves(a)} == {"f"}]
-
-    def forward(**values: Any) -> Any:
-        return library.wrapped(subject)(*values.values())
-
-    def backward(dy: Any, **values: Any) -> dict[str, Any]:
-        with library.in_float64():
-            moved = replaced(values, library.from_numpy)
-
-            def of_floats(some: dict[str, Any]) -> Any:
-                return subject(*{**moved, **some}.values())
-
-            pull = jax.vjp(of_floats, {name: moved[name] for name in floats})[1]
-            found: dict[str, Any] = pull(replaced(dy, library.from_numpy))[0]
-            return {name: replaced(tree, library.to_numpy) for name, tree in found.items()}
-
-    backward.__name__ = f"the vjp of {getattr(subject, '__name__', 'f')}"
-    return forward, backward, numpy

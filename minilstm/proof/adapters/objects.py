@@ -20,11 +20,9 @@ from minilstm.proof.adapters.attributes import (
     arrays_in,
     clear,
     is_no_array,
+    likeness,
     methods_of,
     name_of,
-    same,
-    same_initial,
-    same_letters,
     set_number,
     vars_of,
 )
@@ -265,14 +263,14 @@ class _Layer:
         returned = {nearest_path(ways, paths) for ways in named.values()}
         floats = [a for a in self.inputs.values() if is_float(a)]
         rest = leaves(found)[len(floats) :] if isinstance(found, (tuple, list)) else []
-        for alike in (same, same_letters, same_initial):
+        for alike in (3, 2, 1):
             for name, path in names.items():
                 if name in self.parameters:
                     continue
                 shape, used = np.shape(kept[path]), {p.gradient for p in self.parameters.values()}
                 fits = [
                     g for g, d in after.items()
-                    if np.shape(d) == shape and g not in used and alike(g, path)
+                    if np.shape(d) == shape and g not in used and likeness(g, path) >= alike
                     and not (is_no_array(d) and d is kept.get(g))
                 ]  # fmt: skip
                 moved = self.rate and not np.array_equal(plain(after[path]), plain(kept[path]))

@@ -239,7 +239,7 @@ def _alike(hand: Array | None, made: Array | None, off: float | None) -> bool:
     if hand is None or made is None or hand.shape != made.shape:
         return False
     largest = max(float(np.abs(made).max(initial=0.0)), float(np.abs(hand).max(initial=0.0)))
-    allowed = REPLAY_ERROR * largest
+    allowed = max(REPLAY_ERROR, 64 * float(np.finfo(hand.dtype).eps)) * largest
     if off is not None and np.isfinite(off):
         allowed = min(allowed, REPLAY_PART_OF_ERROR * off)
     return bool(np.abs(hand - made).max(initial=0.0) <= allowed)

@@ -120,7 +120,7 @@ def _by_entry(
     """
     problem, settings, base, rng = run
     oracle = Oracle(problem, method)
-    noise = Noise(problem, rng)
+    noise = Noise(oracle, rng)
     if method == "difference":
         problem.measure_noise()
     found: dict[str, Comparison] = {

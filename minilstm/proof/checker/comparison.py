@@ -90,11 +90,6 @@ def compare(
         flat = np.sort(rng.choice(hand.size, most, replace=False))
     indices = [tuple(int(i) for i in np.unravel_index(n, hand.shape)) for n in flat]
     found = [oracle.entry(name, index) for index in indices]
-    poor = LARGEST_NOISE * max((abs(d.value) for d in found if np.isfinite(d.value)), default=0.0)
-    for n, (index, derivative) in enumerate(zip(indices, found, strict=True)):
-        if 2 * derivative.error > poor:
-            along = {name: one_hot(hand.shape, index)}
-            found[n] = oracle.better(along, derivative)
     for index, derivative in zip(indices, found, strict=True):
         exact[index] = derivative.value
     own, shared = _scales(oracle.problem, name, grads, found)
@@ -249,7 +244,7 @@ class _Judge(NamedTuple):
         """What can still be said where rounding or curvature leaves a part `blur` open."""
         if blur <= LARGEST_NOISE:
             return allowed, [], ""
-        left = self._left_in_wider(worst)
+        left = self.noise.left_in_wider(self.name, worst.direction)
         if left is not None:
             room = max(2 * left.error, LARGEST_NOISE * worst.scale)
             if room <= LARGEST_PROOF * worst.scale:
@@ -278,22 +273,9 @@ class _Judge(NamedTuple):
         """The tolerance that the noise of the problem leaves, relative, and the most it may."""
         hand = self.grads[self.name]
         assert hand is not None
-        along = self.along(worst)
-        size = self.noise.of(
-            self.name, hand, lambda moved: self.oracle.at(moved, along), worst.true.value
-        )
-        entries = 1 if worst.index else float(np.sqrt(hand.size))
-        limit = self.noise.limit(self.name, self.grads)
-        return size * entries / worst.scale, limit * entries / worst.scale
-
-    def _left_in_wider(self, worst: _Trial) -> Derivative | None:
-        """What is left of a disagreement where both sides have more digits."""
-        if self.oracle.problem.eps <= np.finfo(np.float64).eps and self.oracle.wider() is None:
-            return None
-        along = self.along(worst)
-        return self.noise.left_in_wider(
-            self.name, worst.direction, lambda wide: self.oracle.at(wide, along)
-        )
+        size = self.noise.of(self.name, hand, worst.direction, worst.true.value)
+        unit = worst.scale if worst.index else worst.scale / float(np.sqrt(hand.size))
+        return size / unit, self.noise.limit(self.name, self.grads) / unit
 
     def _is_rounding(self, worst: _Trial) -> bool:
         """Whether a disagreement all but vanishes when both sides have more digits.
@@ -311,7 +293,7 @@ class _Judge(NamedTuple):
         wider = WIDER_DTYPE.get(problem.arrays[self.name].dtype.name, np.longdouble)
         if effect <= NOISE_SAFETY * np.finfo(wider).eps:
             return True
-        left = self._left_in_wider(worst)
+        left = self.noise.left_in_wider(self.name, worst.direction)
         if effect <= NOISE_SAFETY * problem.eps:
             return left is None or not abs(left.value - off) <= UNCHANGED_PART * off
         return left is not None and left.value * ROUNDING_RATIO <= off

@@ -57,26 +57,21 @@ def explained(
             )
     told = find_causes(oracle, claims.grads, exact, allowed, offs, likeness) if wrong else {}
     for name, error in errors.items():
-        axes = problem.axes.get(name, ())
+        axes, one = problem.axes.get(name, ()), told.get(name, Told())
         place = describe(error.where, axes, problem.arrays[name].shape, problem.rows)
         if likeness is not None and error.where and name in wrong and not axes:
             place = likeness.place(name, error.where) or place
+        pattern = f"the pattern: {one.pattern}" if one.pattern and not error.causes else ""
         errors[name] = replace(
             error,
             place=place.text if problem.arrays[name].ndim else "its only number",
             gate=place.gate,
             unit=place.unit,
             time_step=place.time_step,
-            causes=error.causes or told.get(name, Told()).causes,
-            note="; ".join(
-                part for part in (error.note, _pattern(error, told.get(name, Told()))) if part
-            ),
+            causes=error.causes or one.causes,
+            note="; ".join(filter(None, (error.note, pattern))),
         )
     return list(errors.values())
-
-
-def _pattern(error: ParameterError, told: Told) -> str:
-    return f"the pattern: {told.pattern}" if told.pattern and not error.causes else ""
 
 
 def _placed(

@@ -249,7 +249,5 @@ def summary(checked: Sequence[Checked]) -> str:
     """How many are right, wrong, and not checked, in one sentence."""
     right, wrong = (sum(one.passed is value for one in checked) for value in (True, False))
     left = len(checked) - right - wrong
-    return (
-        f"{counted(len(checked), 'backward pass').replace('passs', 'passes')}: {right} right, "
-        f"{wrong} wrong" + (f", {left} not checked" if left else "")
-    )
+    said = f"{counted(len(checked), 'backward pass')}: {right} right, {wrong} wrong"
+    return said + (f", {left} not checked" if left else "")

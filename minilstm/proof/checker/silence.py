@@ -72,7 +72,7 @@ def elsewhere(problem: Problem, rng: np.random.Generator) -> dict[str, Array] | 
 
 
 def _said(comparison: Comparison, note: str, passes: bool) -> Comparison:
-    notes = "; ".join(part for part in (comparison.error.note, note) if part)
+    notes = "; ".join(filter(None, (comparison.error.note, note)))
     error = replace(comparison.error, note=notes, undecided="" if passes else NOT_TESTED)
     return replace(comparison, error=error)
 

@@ -14,15 +14,9 @@ import numpy as np
 
 from minilstm.proof.conformance.card import Row as Row
 from minilstm.proof.conformance.card import ScoreCard as ScoreCard
-from minilstm.proof.conformance.cells import (
-    Cell,
-    cell_rows,
-    gru_arrays,
-    gru_outputs,
-    other_signature,
-    reference,
-)
-from minilstm.proof.conformance.checks import CHECKS, run_checks
+from minilstm.proof.conformance.cells import GRU, Step
+from minilstm.proof.conformance.checks import run_checks
+from minilstm.proof.conformance.lstm import LSTMSubject
 from minilstm.proof.conformance.subject import Subject
 
 
@@ -118,24 +112,6 @@ def conformance(
     ...                    cell=lambda x, h, W, R: np.tanh(x @ W + h @ R))
     >>> card.score == card.total
     True
-
-    An LSTM that starts from zeros, ends without a state, keeps gates f, i, o, g in columns and
-    hands out gradients of its weights alone; backward forgets a derivative:
-
-    >>> def forward(x, h0, c0, W, R, b):
-    ...     h, state, cache = lstm_forward(x, h0[None], c0[None], *rows(W.T, R.T, b))
-    ...     return h, None, cache
-    >>> def rows(*arrays):  # this person's f, i, o, g to i, f, g, o, and the other way round
-    ...     blocks = [np.split(a, 4) for a in arrays]
-    ...     return [np.concatenate([p[1], p[0], p[3], p[2]]) for p in blocks]
-    >>> def backward(dh, dstate, cache):
-    ...     dx, g = lstm_backward(dh, None, cache)
-    ...     W, R, b = rows(g.W, g.R, g.b)
-    ...     return {"x": dx, "W": W.T, "R": 2 * R.T, "b": b}
-    >>> card = conformance(
-    ...     forward, backward, gate_order="fiog", orientation="columns", initial_state=False)
-    >>> card.failed
-    ['gradient of R']
     """
     if sorted(gate_order) != sorted("ifgo"):
         raise ValueError(f"gate_order is {gate_order!r}; give the letters i, f, g and o in order.")
@@ -150,24 +126,20 @@ def conformance(
             raise TypeError(f"{name} is {type(function).__name__}; it has to be a function.")
     title = f"conformance of {_name(forward)} and {_name(backward)}"
     if cell != "lstm":
-        return ScoreCard(_cell_rows(forward, backward, cell, arrays, seed), title)
+        return ScoreCard(run_checks(_cell(forward, backward, cell, arrays), seed), title)
     if arrays is not None:
         raise ValueError('arrays are for cell="step" or a reference; an LSTM is given its own.')
-    wanted = "x, h0, c0, W, R, b", "dh, dstate, cache"
-    other = other_signature((forward, backward), wanted)
-    if other:
-        points = sum(check.points for check in CHECKS)
-        return ScoreCard((Row("signature", False, points, other),), title)
-    subject = Subject(
-        forward, backward, gate_order, orientation, batch_axis, initial_state, np.dtype(dtype).type
-    )
+    subject = LSTMSubject(
+        forward, backward, gate_order, orientation, batch_axis, initial_state,
+        dtype=np.dtype(dtype).type,
+    )  # fmt: skip
     return ScoreCard(run_checks(subject, seed), title)
 
 
-def _cell_rows(
-    forward: Callable[..., Any], backward: Callable[..., Any], cell: Any, arrays: Any, seed: int
-) -> tuple[Row, ...]:
-    """The rows of anything but an LSTM."""
+def _cell(
+    forward: Callable[..., Any], backward: Callable[..., Any], cell: Any, arrays: Any
+) -> Subject:
+    """Anything but an LSTM, as a subject."""
     if not callable(cell) and cell not in ("gru", "step"):
         raise ValueError(
             f"cell is {cell!r}; choose 'lstm', 'gru', 'step', or a function that returns the right "
@@ -180,15 +152,8 @@ def _cell_rows(
             else "arrays is missing; give the arguments of forward as arrays by name, in order."
         )
     if cell == "gru":
-        given, above = gru_arrays(seed), "dh, dhT, cache"
-        tested = Cell(forward, backward, given, gru_outputs)
-    else:
-        given, above = {k: np.array(a) for k, a in arrays.items()}, ""
-        tested = Cell(forward, backward, given, reference(cell) if callable(cell) else None)
-    other = other_signature((forward, backward), (", ".join(given), above))
-    if other:
-        return (Row("signature", False, 1, other),)
-    return cell_rows(tested, seed, gru=cell == "gru")
+        return GRU(forward, backward)
+    return Step(forward, backward, arrays, cell if callable(cell) else None)
 
 
 def _name(function: Callable[..., Any]) -> str:

@@ -1,29 +1,28 @@
-"""Is a gradient of somebody's LSTM right, and if not, where and why?
-The gradient checker judges it; known mistakes, made on purpose, name the cause.
+"""Are the outputs and gradients of somebody's functions right, and if not, where and why?
+Outputs are held beside those that are right; the gradient checker judges gradients.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from minilstm.proof.causes.mistakes import mistakes_of
-from minilstm.proof.causes.recognition.arrangements import same
-from minilstm.proof.checker.gradcheck import gradcheck
-from minilstm.proof.conformance.subject import NAMES, Arrays, Sizes, Subject, Upstream
+from minilstm.proof.adapters.conventions import parameters_of
+from minilstm.proof.adapters.pair import Pair
+from minilstm.proof.checker.check import check
+from minilstm.proof.checker.comparison import Settings
+from minilstm.proof.checker.functions import problem_of
+from minilstm.proof.conformance.subject import USUAL, Arrays, Outputs, Sizes, Subject
 from minilstm.proof.derivatives.problem import Array
+from minilstm.proof.derivatives.randomness import generator
 from minilstm.proof.reports.places import worst_place
-from minilstm.proof.reports.report import GradientReport, ParameterError
+from minilstm.proof.reports.report import ParameterError
 
-# Relative errors that pass: of outputs in float64, and of a few hundred sums in float32.
-FLOAT64_ERROR = 1e-12
-FLOAT32_ERROR = 2e-4
-# A mistake made on purpose agrees to this part of the largest entry; a look-alike is far above it.
-REPLAY_ERROR = 1e-7
+FLOAT32_ERROR = 2e-4  # relative error that passes, of a few hundred sums in float32
 
 
 class Finding(NamedTuple):
@@ -34,10 +33,6 @@ class Finding(NamedTuple):
     cause: str = ""
 
 
-Paths = tuple[bool, bool, bool]  # whether gradient arrives through h, hT and cT
-STEPS = (True, False, False)
-
-
 @dataclass(frozen=True)
 class Examination:
     """What several checks share, computed when first asked for."""
@@ -45,14 +40,18 @@ class Examination:
     subject: Subject
     seed: int
 
-    def arrays(self, sizes: Sizes) -> dict[str, Array]:
+    def arrays(self, sizes: Sizes = USUAL) -> dict[str, Array]:
         """Random arrays, the same for the same sizes."""
         return self.subject.draw(sizes, np.random.default_rng([self.seed, 2]))
+
+    def upstream(self, outputs: Outputs) -> dict[str, Array]:
+        """Random gradients of the outputs, the same for the same shapes."""
+        return self.subject.draw_upstream(outputs, np.random.default_rng([self.seed, 3]))
 
     @cached_property
     def judged(self) -> dict[str, Finding]:
         """The gradients of the first problem."""
-        return verdicts(self.subject, self.arrays(Sizes()), self.seed)
+        return verdicts(self.subject, self.arrays(), self.seed)
 
     @cached_property
     def wrong(self) -> set[str]:
@@ -61,27 +60,35 @@ class Examination:
 
     @cached_property
     def forward_is_right(self) -> bool:
-        """Whether the outputs of the first problem are those of the NumPy twin."""
-        return disagreement(self.subject, self.arrays(Sizes())) == ""
+        """Whether the outputs of the first problem are right."""
+        return not disagreement(self.subject, self.arrays())[0]
 
 
 def tolerance_of(subject: Subject) -> float:
     """Relative error of an output that passes."""
-    return FLOAT32_ERROR if subject.dtype == np.float32 else FLOAT64_ERROR
+    return FLOAT32_ERROR if subject.dtype == np.float32 else subject.output_error
 
 
-def disagreement(subject: Subject, arrays: dict[str, Array]) -> str:
-    """Where the outputs are not those of the NumPy twin; "" where they are."""
-    found, twin = subject.run(arrays).named(), subject.twin(arrays).named()
-    for name, has in found.items():
-        want = twin[name]
-        if has.shape != want.shape:
-            return f"{name} has shape {has.shape}, expected {want.shape}"
-        off = np.abs(has - want) / np.abs(want).max()
-        k = worst_place(off)
-        if not off[k] <= tolerance_of(subject):
-            return f"{name}{list(k)} is {has[k]:.9g}, the NumPy twin gives {want[k]:.9g}"
-    return ""
+def disagreement(subject: Subject, arrays: Arrays) -> tuple[str, str]:
+    """Where the outputs are not those that are right, "" where they are; and what these are."""
+    found, unlike, title = subject.run(arrays).named, "", ""
+    for k, (title, right) in enumerate(subject.right(arrays)):
+        said = (_unlike(subject, has, name, right[name], title) for name, has in found.items())
+        here = next(filter(None, said), "")
+        if not here:
+            return "", title
+        unlike = "they are of no kind, whatever the order of gates" if k else here
+    return unlike, title
+
+
+def _unlike(subject: Subject, has: Array, name: str, want: Array, title: str) -> str:
+    if has.shape != want.shape:
+        return f"{name} has shape {has.shape}, expected {want.shape}"
+    off = np.abs(has - want) / (np.abs(want).max() or 1.0)
+    k = worst_place(off)
+    if off[k] <= tolerance_of(subject):
+        return ""
+    return f"{name}{list(k)} is {has[k]:.9g}, {title} gives {want[k]:.9g}"
 
 
 def verdicts(
@@ -89,59 +96,50 @@ def verdicts(
     arrays: Arrays,
     seed: int,
     *,
-    paths: Paths = STEPS,
-    names: Sequence[str] = NAMES,
-    witness: Arrays | None = None,
-    **how: Any,
+    names: Sequence[str] = (),
+    through: Sequence[str] = (),
+    method: str = "auto",
+    max_entries: int = 16,
 ) -> dict[str, Finding]:
-    """Judge the gradients of all arrays for which backward gives one.
+    """Judge the gradients of all arrays, or of some, for which backward gives one.
 
-    Gradient arrives by `paths`, drawn by `seed`; elsewhere it is zero. `names` are those to judge.
-    A known mistake is no cause if it is not seen in the arrays of another problem, the `witness`.
-    `how` are options of `minilstm.gradcheck.gradcheck`.
+    Gradient arrives `through` some outputs; at the others it is zero. A forward pass in float32
+    alone has no exact derivative, so that of the right one is compared, to a coarse tolerance.
     """
-    here = _scene(subject, arrays, seed, paths)
-    names = [n for n in names if n in subject.checked and here.hand[n] is not None]
-    if subject.dtype == np.float32 or not names:
-        found = _beside_the_twin(here, names)
-    else:
-        report = _report(subject, arrays, seed, paths, names, **how)
-        found = {e.name: _verdict(e) for e in report.errors}
-    if all(v.passed for v in found.values()):
-        return found
-    wrong = [name for name, verdict in found.items() if not verdict.passed]
-    there = None if witness is None else _scene(subject, witness, seed, STEPS)
-    causes = _causes(subject, wrong, here, there)
-    return {name: v._replace(cause=causes.get(name, v.cause)) for name, v in found.items()}
+    narrow = subject.dtype == np.float32
+    outputs = subject.run(arrays)
+    through = through or subject.through or tuple(outputs.named)
+    zeros = {name: np.zeros(y.shape, y.dtype) for name, y in outputs.named.items()}
+    given = subject.gradients(zeros, outputs.cache)
+    names = [n for n in names or subject.names if given[n] is not None]
+    if not names:
+        return {}
 
+    def f(**values: Array) -> tuple[Array, ...]:
+        named = subject.run(values).named if not narrow else next(subject.right(values))[1]
+        return tuple(named[name] for name in through)
 
-def _report(
-    subject: Subject, arrays: Arrays, seed: int, paths: Paths, names: Sequence[str], **how: Any
-) -> GradientReport:
-    """The report of the gradient checker, for outputs chosen by `paths`."""
-    fixed = {n: a for n, a in arrays.items() if n not in names}
-    zeros: list[Any] = []  # of the outputs that take no part
+    def wrap(function: Callable[..., Any]) -> Callable[..., Any]:
+        tested = replace(subject, backward=function)
 
-    def f(**given: Array) -> tuple[Any, ...]:
-        outputs = subject.run({**fixed, **given})
-        zeros[:] = [np.zeros(np.shape(a), subject.dtype) for a in outputs.all]
-        chosen = [a for a, wanted in zip(outputs.all, paths, strict=False) if wanted]
-        return *chosen, outputs.cache
+        def backward(above: tuple[Array, ...], **values: Array) -> dict[str, Any]:
+            kept = {n: a.astype(subject.dtype) if narrow else a for n, a in values.items()}
+            upstream = zeros | dict(zip(through, above, strict=True))
+            found = tested.gradients(upstream, tested.run(kept).cache)
+            return {name: found[name] for name in names}
 
-    def backward(*given: Any) -> dict[str, Array | None]:
-        *above, cache = given
-        arriving = iter(above)
-        upstream = tuple(next(arriving) if p else z for z, p in zip(zeros, paths, strict=False))
-        found = subject.gradients(upstream, cache)
-        return {name: found[name] for name in names}
+        return backward
 
-    backward.__name__ = getattr(subject.backward, "__name__", "backward")
-    inputs = {name: arrays[name] for name in names}
-    axes = {name: subject.axes[name] for name in names}
-    options = {"max_entries": 16, **how}
-    return gradcheck(
-        f, backward, inputs, cached=True, axes=axes, seed=seed, raises=False, **options
-    )
+    named = dict(arrays)
+    backward = wrap(subject.backward)
+    taken = parameters_of(backward)
+    pair = Pair(f, backward, named, named, taken, written=subject.backward, wrap=wrap)
+    rng, axes = generator(seed, "upstream gradients"), subject.axes
+    problem = problem_of(pair, axes=axes, wrt=names, rng=rng)
+    problem.compare_only(names)
+    tolerance = FLOAT32_ERROR if narrow else None
+    report = check(problem, Settings(method, tolerance, max_entries, directions=3, seed=seed))
+    return {error.name: _verdict(error) for error in report.errors}
 
 
 def _verdict(error: ParameterError) -> Finding:
@@ -155,74 +153,3 @@ def _verdict(error: ParameterError) -> Finding:
         f"derivative {error.reference:.9g}, relative error {error.relative_error:.0e}",
         error.causes[0] if error.causes else "",
     )
-
-
-def _beside_the_twin(here: _Scene, names: Sequence[str]) -> dict[str, Finding]:
-    """For an LSTM in float32 alone: gradients of the NumPy twin in float64, a coarse tolerance."""
-    found = {}
-    for name in names:
-        gradient, wanted = here.hand[name], here.right[name]
-        assert gradient is not None
-        if gradient.shape != wanted.shape:
-            found[name] = Finding(False, f"shape {gradient.shape} where {name} has {wanted.shape}")
-            continue
-        off = np.abs(gradient - wanted) / (np.abs(wanted).max() or 1.0)
-        k = worst_place(off)
-        values = float(gradient[k]), float(wanted[k])
-        found[name] = _verdict(
-            ParameterError(name, float(off[k]), k, *values, off.size, FLOAT32_ERROR)
-        )
-    return found
-
-
-class _Scene(NamedTuple):
-    """One problem: what the subject gives for it, and what is right."""
-
-    arrays: Arrays
-    upstream: Upstream
-    hand: dict[str, Array | None]
-    right: dict[str, Array]
-
-
-def _scene(subject: Subject, arrays: Arrays, seed: int, paths: Paths) -> _Scene:
-    """Random upstream gradients where gradient arrives, zeros elsewhere, and what they give."""
-    outputs = subject.run(arrays)
-    drawn = subject.draw_upstream(outputs, np.random.default_rng([seed, 1]))
-    upstream = tuple(a * subject.dtype(p) for a, p in zip(drawn, paths, strict=False))
-    hand = subject.gradients(upstream, outputs.cache)
-    return _Scene(arrays, upstream, hand, subject.replay(arrays, upstream))
-
-
-def _causes(
-    subject: Subject, wrong: list[str], here: _Scene, there: _Scene | None
-) -> dict[str, str]:
-    """The mistake that gives the very same wrong gradients, for each array where there is one.
-
-    A mistake that explains all wrong arrays at once goes before one that explains a single array.
-    """
-    tolerance = FLOAT32_ERROR if subject.dtype == np.float32 else REPLAY_ERROR
-    best: dict[str, tuple[int, str]] = {}
-    for mistake in mistakes_of("lstm_backward"):
-        made = _made(subject, mistake.wrong, here)
-        hits = [
-            name
-            for name in wrong
-            if name in made
-            and same(here.hand[name], made[name], tolerance)
-            and not same(here.right[name], made[name], tolerance)
-        ]
-        hits = [name for name in hits if len(hits) > best.get(name, (0, ""))[0]]
-        if hits and there is not None:
-            made = _made(subject, mistake.wrong, there)
-            if not all(n in made and same(there.hand[n], made[n], tolerance) for n in hits):
-                continue
-        best.update({name: (len(hits), mistake.cause) for name in hits})
-    return {name: cause for name, (_, cause) in best.items()}
-
-
-def _made(subject: Subject, wrong: Callable[..., Any], scene: _Scene) -> dict[str, Array]:
-    """Gradients with a mistake; none where these sizes do not allow it."""
-    try:
-        return subject.replay(scene.arrays, scene.upstream, wrong)
-    except (ValueError, IndexError):
-        return {}

@@ -36,17 +36,18 @@ def claims_of(problem: Problem, base: float, twice: bool) -> Claims:
     if all(gradient is None for gradient in claims.grads.values()):
         raise GradientError("backward gives no gradient at all; return one for each input.")
     for name, gradient in claims.grads.items():
+        value = problem.arrays[name]
         if gradient is None:
-            claims.grads[name] = np.full(problem.arrays[name].shape, np.nan)
             claims.faults[name] = (
                 f"backward gives no gradient for {name}; return one, or name in wrt= the arrays "
                 "that are to be compared"
             )
         elif np.iscomplexobj(gradient):
-            claims.grads[name] = np.full(problem.arrays[name].shape, np.nan)
             claims.faults[name] = "its numbers are complex: a gradient of real arrays is real"
-        elif gradient.shape != problem.arrays[name].shape:
-            _fit(claims, name, gradient, problem.arrays[name])
+        elif gradient.shape != value.shape:
+            _fit(claims, name, gradient, value)
+        if name in claims.faults:
+            claims.grads[name] = np.full(value.shape, np.nan)
     if twice:
         again = problem.value({}).real
         if not again == base:
@@ -67,7 +68,6 @@ def _fit(claims: Claims, name: str, gradient: Array, value: Array) -> None:
             "axes of length 1 were passed over"
         )
         return
-    claims.grads[name] = np.full(value.shape, np.nan)
     looks = ""
     if gradient.shape == value.shape[::-1]:
         looks = ": it is transposed"

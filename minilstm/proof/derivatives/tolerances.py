@@ -16,13 +16,14 @@ extended precision for float64. Rounding shrinks with u; a mistake stays where i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from minilstm.proof.derivatives.complex_step import Derivative
-from minilstm.proof.derivatives.problem import Array, Problem
+from minilstm.proof.derivatives.oracle import Oracle
+from minilstm.proof.derivatives.problem import Array, Gradients, Problem
 
 BASE_SAFETY = 4.0  # factor of the rounding that sums are expected to leave
 NOISE_SAFETY = 32.0  # factor of the noise that was measured
@@ -56,23 +57,14 @@ def rounded_anew(problem: Problem, rng: np.random.Generator) -> dict[str, Array]
 class Noise:
     """What rounding does to the gradients of a problem; measured when first asked for."""
 
-    def __init__(self, problem: Problem, rng: np.random.Generator) -> None:
-        self._problem, self._rng = problem, rng
+    def __init__(self, oracle: Oracle, rng: np.random.Generator) -> None:
+        self._oracle, self._problem, self._rng = oracle, oracle.problem, rng
         self._moved: list[dict[str, Array]] = []
         self._hand: list[dict[str, Array | None]] = []
         self._wide: tuple[dict[str, Array], Mapping[str, Array | None]] | None = None
 
-    def of(
-        self,
-        name: str,
-        hand: Array,
-        exact: Callable[[Mapping[str, Array]], Derivative],
-        value: float,
-    ) -> float:
-        """Absolute noise of an array's gradient, and of a true derivative of this value.
-
-        `exact` gives the same derivative with the arrays moved.
-        """
+    def of(self, name: str, hand: Array, direction: Array, value: float) -> float:
+        """Absolute noise of an array's gradient, and of its true derivative along a direction."""
         if not self._moved:
             for _ in range(NOISE_SAMPLES):
                 self._moved.append(rounded_anew(self._problem, self._rng))
@@ -82,20 +74,19 @@ class Noise:
             again = other[name]
             if again is not None and again.shape == hand.shape:
                 changes.append(float(np.nanmax(np.abs(again - hand), initial=0.0)))
-            changes.append(abs(exact(moved).value - value))
+            changes.append(abs(self._oracle.at(moved, {name: direction}).value - value))
         return NOISE_SAFETY * max(c for c in changes if np.isfinite(c))
 
-    def left_in_wider(
-        self, name: str, direction: Array, exact: Callable[[Mapping[str, Array]], Derivative]
-    ) -> Derivative | None:
-        """What is left of a disagreement in a wider type, and how far off the true derivative is.
+    def left_in_wider(self, name: str, direction: Array) -> Derivative | None:
+        """What is left of a disagreement where both sides have more digits, and how surely.
 
-        None where there is no wider type that works. `exact` gives the true derivative along the
-        direction with the arrays widened.
+        None where there is no wider type that works.
         """
+        eps = self._problem.eps
         try:
+            if eps <= np.finfo(np.float64).eps and self._oracle.wider() is None:
+                return None
             if self._wide is None:
-                eps = self._problem.eps
                 arrays = {
                     k: a.astype(WIDER_DTYPE[a.dtype.name]) for k, a in self._problem.arrays.items()
                 }
@@ -104,22 +95,20 @@ class Noise:
                 self._wide = (arrays, self._problem.claimed(arrays)) if works else ({}, {})
             arrays, grads = self._wide
             hand = grads.get(name)
-            if hand is None or hand.shape != direction.shape:
-                return None
-            if np.finfo(hand.dtype).eps >= self._problem.eps:
+            if hand is None or hand.shape != direction.shape or np.finfo(hand.dtype).eps >= eps:
                 return None  # backward did not follow
-            true = exact(arrays)
+            true = self._oracle.at(arrays, {name: direction})
             return Derivative(abs(float((hand * direction).sum()) - true.value), true.error)
         except Exception:  # functions that compute in their own type only
             self._wide = {}, {}
             return None
 
-    def limit(self, name: str, grads: Mapping[str, Array | None]) -> float:
+    def limit(self, name: str, grads: Gradients) -> float:
         """Largest noise that is believed: a part of what all arrays together do to the loss."""
+        spread = self._problem.spread
         sizes = [
-            float(np.abs(g[~np.isnan(g)]).max(initial=0.0)) * self._problem.spread(k)
+            float(np.abs(g[~np.isnan(g)]).max(initial=0.0)) * spread(k)
             for k, g in grads.items()
             if g is not None
         ]
-        finite = [s for s in sizes if np.isfinite(s)]
-        return LARGEST_NOISE * max(finite, default=0.0) / self._problem.spread(name)
+        return LARGEST_NOISE * max(filter(np.isfinite, sizes), default=0.0) / spread(name)

@@ -110,11 +110,8 @@ def missing_part(backend: str) -> str | None:
     """What a backend lacks to compute here, in words; None for nothing."""
     if backend != "numpy" and not is_installed(backend):
         return "which is not installed"
-    if backend == "numba" and not numba_works():
-        return "which cannot compute here"
-    if backend == "cupy" and not gpu_devices():
-        return "which cannot compute here"
-    return None
+    works: dict[str, Callable[[], Any]] = {"numba": numba_works, "cupy": gpu_devices}
+    return None if works.get(backend, lambda: True)() else "which cannot compute here"
 
 
 def find_layers(names: Sequence[str]) -> list[str]:
@@ -140,9 +137,14 @@ def _checks(kinds: Sequence[str], everything: bool) -> list[tuple[str, str, str,
         for case, graph in networks.LAYERS.get(kind, {}).items()
     ]
     if "batch_normalization" in kinds:
-        found.append(("layer", "batch_normalization", "given statistics", _given_statistics))
+        # As in prediction, which no training of a network comes past.
+        given = _gradients(formulas.given_statistics_problem)
+        found.append(("layer", "batch_normalization", "given statistics", given))
     if everything:
-        found += [("loss", name, "", _loss(name)) for name in formulas.loss_names()]
+        found += [
+            ("loss", name, "", _gradients(partial(formulas.loss_problem, name), upstream=None))
+            for name in formulas.loss_names()
+        ]
         found += [("solver", name, "three steps", _solver(name)) for name in SOLVERS]
         found += [(FLOAT32, name, "share of its rounding bound", _single(name)) for name in SINGLE]
         found += [
@@ -161,15 +163,8 @@ def _run(part: str, name: str, case: str, backend: str, check: _Check, seed: int
         if backend == "numba" and (new := ready_kernels() - ready):
             kernels, first = tuple(sorted(new)), seconds
             found, seconds = _timed(check, record, seed)
-    return found._replace(
-        part=part,
-        name=name,
-        case=case,
-        backend=backend,
-        seconds=seconds,
-        kernels=kernels,
-        kernel_seconds=max(first - seconds, 0.0),
-    )
+    found = found._replace(part=part, name=name, case=case, backend=backend, kernels=kernels)
+    return found._replace(seconds=seconds, kernel_seconds=max(first - seconds, 0.0))
 
 
 def _timed(check: _Check, backend: Backend, seed: int) -> tuple[Row, float]:
@@ -179,12 +174,6 @@ def _timed(check: _Check, backend: Backend, seed: int) -> tuple[Row, float]:
     except Exception as error:  # a backend that breaks is wrong, and the other checks go on
         found = Row(report=f"{type(error).__name__}: {error}")
     return found, time.perf_counter() - started
-
-
-def _network(
-    graph: Callable[[], Any], lengths: tuple[int, ...] = networks.LENGTHS, **options: Any
-) -> _Check:
-    return _gradients(lambda _, rng: networks.problem(graph(), rng, lengths), **options)
 
 
 def _gradients(draw: Callable[[Backend, np.random.Generator], Any], **options: Any) -> _Check:
@@ -197,12 +186,10 @@ def _gradients(draw: Callable[[Backend, np.random.Generator], Any], **options: A
     return check
 
 
-def _loss(name: str) -> _Check:
-    return _gradients(partial(formulas.loss_problem, name), upstream=None)
-
-
-# Batch normalisation as in prediction, which no training of a network comes past.
-_given_statistics = _gradients(formulas.given_statistics_problem)
+def _network(
+    graph: Callable[[], Any], lengths: tuple[int, ...] = networks.LENGTHS, **options: Any
+) -> _Check:
+    return _gradients(lambda _, rng: networks.problem(graph(), rng, lengths), **options)
 
 
 def _of_report(report: Any) -> Row:
@@ -219,21 +206,21 @@ def _of_report(report: Any) -> Row:
 
 
 def _solver(name: str) -> _Check:
+    who = f"after {formulas.STEPS} steps, the formula gives"
+
     def check(backend: Backend, seed: int) -> Row:
         found, formula = formulas.solver_problem(name, backend, np.random.default_rng(seed))
         scale = {key: np.full(want.shape, np.abs(want).max()) for key, want in formula.items()}
-        who = f"after {formulas.STEPS} steps, the formula gives"
         return _compared(found, formula, scale, SOLVER_TOLERANCE, who)
 
     return check
 
 
 def _single(name: str) -> _Check:
-    def check(backend: Backend, seed: int) -> Row:
-        problem = SINGLE[name](backend, np.random.default_rng(seed))
-        return _compared(*problem, 1.0, "in float32, the NumPy twin in float64 gives")
-
-    return check
+    who = "in float32, the NumPy twin in float64 gives"
+    return lambda backend, seed: _compared(
+        *SINGLE[name](backend, np.random.default_rng(seed)), 1.0, who
+    )
 
 
 def _compared(

@@ -13,26 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from minilstm.layers import (
-    LSTM,
-    Addition,
-    BatchNormalization,
-    BiLSTM,
-    ClassificationOutput,
-    Concatenation,
-    Convolution2D,
-    Convolution3D,
-    Dropout,
-    Flatten,
-    FullyConnected,
-    RegressionOutput,
-    ReLU,
-    SequenceFolding,
-    SequenceInput,
-    SequenceUnfolding,
-    Sigmoid,
-    Softmax,
-)
+from minilstm import layers
 from minilstm.network.graph.layer_graph import LayerGraph
 from minilstm.network.network import Network
 from minilstm.network.passes.heads import find_heads
@@ -45,34 +26,44 @@ FEATURES = 3
 Problem = tuple[Network, list[Array], Any]  # with sequences and answers, for `minilstm.gradcheck`
 
 
-def _chain(*layers: Any, shape: Any = FEATURES) -> LayerGraph:
-    return LayerGraph([SequenceInput(shape, name="x"), *layers, RegressionOutput()])
+def _chain(*middle: Any, shape: Any = FEATURES) -> LayerGraph:
+    return LayerGraph([layers.SequenceInput(shape, name="x"), *middle, layers.RegressionOutput()])
 
 
 def _joined(join: Any) -> LayerGraph:
-    graph = _chain(Sigmoid(name="a"), join)
+    graph = _chain(layers.Sigmoid(name="a"), join)
     return graph.connect("x", f"{join.name}/in2")
 
 
 def _states_handed_on() -> LayerGraph:
-    layers = [LSTM(3, name="a", has_state_outputs=True), LSTM(3, name="b", has_state_inputs=True)]
-    graph = _chain(*layers)
+    states = [
+        layers.LSTM(3, name="a", has_state_outputs=True),
+        layers.LSTM(3, name="b", has_state_inputs=True),
+    ]
+    graph = _chain(*states)
     return graph.connect("a/hidden", "b/hidden").connect("a/cell", "b/cell")
 
 
 def _folded() -> LayerGraph:
-    middle = [SequenceFolding(name="fold"), ReLU(), SequenceUnfolding(name="unfold"), Flatten()]
+    middle = [
+        layers.SequenceFolding(name="fold"),
+        layers.ReLU(),
+        layers.SequenceUnfolding(name="unfold"),
+        layers.Flatten(),
+    ]
     graph = _chain(*middle, shape=(2, 3, 1))
     return graph.connect("fold/mini_batch_size", "unfold/mini_batch_size")
 
 
 def _normalized(name: str, **statistics: Any) -> LayerGraph:
-    return LayerGraph([SequenceInput(FEATURES, name, **statistics), RegressionOutput()])
+    return LayerGraph(
+        [layers.SequenceInput(FEATURES, name, **statistics), layers.RegressionOutput()]
+    )
 
 
-def _classes(*layers: Any, **options: Any) -> LayerGraph:
-    end = [Softmax(), ClassificationOutput(**options)]
-    return LayerGraph([SequenceInput(FEATURES), *layers, *end])
+def _classes(*middle: Any, **options: Any) -> LayerGraph:
+    end = [layers.Softmax(), layers.ClassificationOutput(**options)]
+    return LayerGraph([layers.SequenceInput(FEATURES), *middle, *end])
 
 
 _MEAN, _DEVIATION = [0.5, -0.5, 0.1], [2.0, 0.5, 1.5]
@@ -84,67 +75,73 @@ LAYERS: dict[str, dict[str, Callable[[], LayerGraph]]] = {
         "rescale": lambda: _normalized("rescale-symmetric", min=[-3] * 3, max=[2, 3, 4]),
     },
     "lstm": {
-        "every step": lambda: _chain(LSTM(5)),
-        "last step": lambda: _chain(LSTM(19, output_mode="last")),
-        "softsign, hard sigmoid": lambda: _chain(LSTM(4, "sequence", "softsign", "hard-sigmoid")),
-        "relu": lambda: _chain(LSTM(3, state_activation_function="relu")),
+        "every step": lambda: _chain(layers.LSTM(5)),
+        "last step": lambda: _chain(layers.LSTM(19, output_mode="last")),
+        "softsign, hard sigmoid": lambda: _chain(
+            layers.LSTM(4, "sequence", "softsign", "hard-sigmoid")
+        ),
+        "relu": lambda: _chain(layers.LSTM(3, state_activation_function="relu")),
         "states in and out": _states_handed_on,
     },
     "bilstm": {
-        "every step": lambda: _chain(BiLSTM(3)),
-        "last step": lambda: _chain(BiLSTM(5, output_mode="last")),
+        "every step": lambda: _chain(layers.BiLSTM(3)),
+        "last step": lambda: _chain(layers.BiLSTM(5, output_mode="last")),
     },
     "fully_connected": {
-        "vectors": lambda: _chain(FullyConnected(7)),
-        "images": lambda: _chain(FullyConnected(2), shape=(2, 3, 2)),
+        "vectors": lambda: _chain(layers.FullyConnected(7)),
+        "images": lambda: _chain(layers.FullyConnected(2), shape=(2, 3, 2)),
     },
     "convolution_2d": {
         "padded, strided": lambda: _chain(
-            Convolution2D((2, 3), 3, stride=(1, 2), padding=1), Flatten(), shape=(3, 4, 2)
+            layers.Convolution2D((2, 3), 3, stride=(1, 2), padding=1), layers.Flatten(),
+            shape=(3, 4, 2),
         ),
         "dilated": lambda: _chain(
-            Convolution2D(2, 2, dilation=2, padding="same"), Flatten(), shape=(4, 3, 1)
+            layers.Convolution2D(2, 2, dilation=2, padding="same"), layers.Flatten(),
+            shape=(4, 3, 1),
         ),
     },
     "convolution_3d": {
-        "padded": lambda: _chain(Convolution3D(2, 2, padding=1), Flatten(), shape=(2, 3, 2, 2)),
+        "padded": lambda: _chain(
+            layers.Convolution3D(2, 2, padding=1), layers.Flatten(), shape=(2, 3, 2, 2)
+        ),
     },
     "batch_normalization": {
-        "vectors": lambda: _chain(BatchNormalization()),
-        "images": lambda: _chain(BatchNormalization(), Flatten(), shape=(2, 2, 2)),
+        "vectors": lambda: _chain(layers.BatchNormalization()),
+        "images": lambda: _chain(layers.BatchNormalization(), layers.Flatten(), shape=(2, 2, 2)),
     },
-    "dropout": {"in training": lambda: _chain(Dropout(0.4))},
-    "relu": {"vectors": lambda: _chain(ReLU())},
-    "sigmoid": {"vectors": lambda: _chain(Sigmoid())},
-    "softmax": {"vectors": lambda: _chain(Softmax())},
-    "flatten": {"images": lambda: _chain(Flatten(), shape=(2, 3, 2))},
+    "dropout": {"in training": lambda: _chain(layers.Dropout(0.4))},
+    "relu": {"vectors": lambda: _chain(layers.ReLU())},
+    "sigmoid": {"vectors": lambda: _chain(layers.Sigmoid())},
+    "softmax": {"vectors": lambda: _chain(layers.Softmax())},
+    "flatten": {"images": lambda: _chain(layers.Flatten(), shape=(2, 3, 2))},
     "sequence_folding": {"images": _folded},
     "sequence_unfolding": {"images": _folded},
-    "addition": {"two inputs": lambda: _joined(Addition(2, name="both"))},
-    "concatenation": {"two inputs": lambda: _joined(Concatenation(2, name="both"))},
+    "addition": {"two inputs": lambda: _joined(layers.Addition(2, name="both"))},
+    "concatenation": {"two inputs": lambda: _joined(layers.Concatenation(2, name="both"))},
     "classification_output": {
         "after softmax": lambda: _classes(),
         "class weights": lambda: _classes(
-            FullyConnected(3), classes=[0, 1, 2], class_weights=[0.5, 2, 1]
+            layers.FullyConnected(3), classes=[0, 1, 2], class_weights=[0.5, 2, 1]
         ),
     },
     "regression_output": {"vectors": lambda: _chain()},
 }  # fmt: skip
 
 
-def _before_softmax(*layers: Any) -> LayerGraph:
-    middle = [SequenceInput(FEATURES, "zerocenter", _MEAN), *layers]
-    return LayerGraph([*middle, FullyConnected(4), Softmax()])
+def _before_softmax(*hidden: Any) -> LayerGraph:
+    middle = [layers.SequenceInput(FEATURES, "zerocenter", _MEAN), *hidden]
+    return LayerGraph([*middle, layers.FullyConnected(4), layers.Softmax()])
 
 
 #: networks of several layers by title, with lengths of sequences and options of `gradcheck`; the
 #: large one costs too much entry by entry
 NETWORKS: dict[str, tuple[Callable[[], LayerGraph], tuple[int, ...], dict[str, Any]]] = {
-    "sequence, ragged": (lambda: _before_softmax(LSTM(7)), (9, 1, 4), {}),
-    "last, ragged": (lambda: _before_softmax(LSTM(6, output_mode="last")), (5, 8, 1), {}),
-    "two LSTM layers": (lambda: _before_softmax(LSTM(5), LSTM(4)), (6, 3), {}),
+    "sequence, ragged": (lambda: _before_softmax(layers.LSTM(7)), (9, 1, 4), {}),
+    "last, ragged": (lambda: _before_softmax(layers.LSTM(6, output_mode="last")), (5, 8, 1), {}),
+    "two LSTM layers": (lambda: _before_softmax(layers.LSTM(5), layers.LSTM(4)), (6, 3), {}),
     "200 units, 200 steps, along directions": (
-        lambda: _before_softmax(LSTM(200)), (200,), {"method": "directional"},
+        lambda: _before_softmax(layers.LSTM(200)), (200,), {"method": "directional"},
     ),
 }  # fmt: skip
 

@@ -91,69 +91,48 @@ def bounded_lstm(
     return bounded(bound, results, backend)
 
 
-def _of_layer(
-    passes: Callable[[Backend], tuple[Any, Any]], arrays: Any, dy: Array, *options: Any
-) -> Results:
-    """Results of the two passes of a layer for given numbers."""
+def _layer(
+    draw: Callable[[np.random.Generator], tuple[Any, Any, tuple[Any, ...]]],
+    bound: Callable[..., Any],
+    passes: Callable[[Backend], tuple[Any, Any]],
+) -> Callable[[Backend, np.random.Generator], Bounded]:
+    """Forward and backward of a layer whose arrays, gradient dy and options are drawn."""
 
-    def results(where: Backend, dtype: Any) -> list[Any]:
-        cast, (forward, backward) = _cast(where, dtype), passes(where)
-        y, cache = forward(*map(cast, arrays), *options)
-        dx, grads = backward(cast(dy), cache)
-        return [y, dx, *grads]
+    def problem(backend: Backend, rng: np.random.Generator) -> Bounded:
+        arrays, dy, options = draw(rng)
 
-    return results
+        def results(where: Backend, dtype: Any) -> list[Any]:
+            cast, (forward, backward) = _cast(where, dtype), passes(where)
+            y, cache = forward(*map(cast, arrays), *options)
+            dx, grads = backward(cast(dy), cache)
+            return [y, dx, *grads]
+
+        return bounded(bound(*arrays, dy, *options), results, backend)
+
+    return problem
 
 
-def fully_connected(backend: Backend, rng: np.random.Generator) -> Bounded:
-    """Forward and backward of a fully connected layer."""
+def _dense(rng: np.random.Generator) -> tuple[Any, Any, tuple[Any, ...]]:
     N, D, C = 13, 21, 5
-    arrays, dy = (_draw(rng, N, D), _draw(rng, C, D), _draw(rng, C)), _draw(rng, N, C)
-    results = _of_layer(
-        lambda b: (b.fully_connected_forward, b.fully_connected_backward), arrays, dy
-    )
-    return bounded(fully_connected_error_bound(*arrays, dy), results, backend)
+    return (_draw(rng, N, D), _draw(rng, C, D), _draw(rng, C)), _draw(rng, N, C), ()
 
 
-def convolution(backend: Backend, rng: np.random.Generator) -> Bounded:
-    """Forward and backward of a convolution of images, padded and strided."""
+def _windows(rng: np.random.Generator) -> tuple[Any, Any, tuple[Any, ...]]:
     N, (h, w, C), (kh, kw, F) = 3, (6, 5, 2), (3, 2, 5)
-    options = (1, 2), ((1, 1), (0, 1)), (1, 1)  # stride, padding, dilation
     arrays = _draw(rng, N, h, w, C), _draw(rng, kh, kw, C, F), _draw(rng, F)
-    dy = _draw(rng, N, 6, 3, F)
-    results = _of_layer(
-        lambda b: (b.convolution_forward, b.convolution_backward), arrays, dy, *options
-    )
-    return bounded(convolution_error_bound(*arrays, dy, *options), results, backend)
+    options = (1, 2), ((1, 1), (0, 1)), (1, 1)  # stride, padding, dilation
+    return arrays, _draw(rng, N, 6, 3, F), options
 
 
-def batch_normalization(backend: Backend, rng: np.random.Generator) -> Bounded:
-    """Forward and backward by the statistics of the batch, of images away from 0."""
-    arrays, dy = _images(rng)
-    results = _of_layer(
-        lambda b: (b.batch_normalization_forward, b.batch_normalization_backward), arrays, dy, 1e-5
-    )
-    return bounded(batch_normalization_error_bound(*arrays, dy, 1e-5), results, backend)
-
-
-def batch_normalization_apply(backend: Backend, rng: np.random.Generator) -> Bounded:
-    """The same by given statistics, as in prediction."""
-    arrays, dy = _images(rng)
-    statistics = _draw(rng, 5), rng.uniform(0.5, 2, 5).astype(np.float32)
-    results = _of_layer(
-        lambda b: (b.batch_normalization_apply, b.batch_normalization_apply_backward),
-        (*arrays, *statistics),
-        dy,
-        1e-5,
-    )
-    bound = batch_normalization_error_bound(*arrays, dy, 1e-5, statistics)
-    return bounded(bound, results, backend)
-
-
-def _images(rng: np.random.Generator) -> tuple[tuple[Array, Array, Array], Array]:
-    """x (N, h, w, C), scale and offset (C,), and a gradient like x."""
+def _images(rng: np.random.Generator) -> tuple[Any, Any, tuple[Any, ...]]:
+    """x (N, h, w, C) away from 0, scale and offset (C,), and a gradient like x."""
     x = 3 + 2 * _draw(rng, 4, 3, 2, 5)
-    return (x, _draw(rng, 5), _draw(rng, 5)), _draw(rng, *x.shape)
+    return (x, _draw(rng, 5), _draw(rng, 5)), _draw(rng, *x.shape), (1e-5,)
+
+
+def _with_statistics(rng: np.random.Generator) -> tuple[Any, Any, tuple[Any, ...]]:
+    arrays, dy, options = _images(rng)
+    return (*arrays, _draw(rng, 5), rng.uniform(0.5, 2, 5).astype(np.float32)), dy, options
 
 
 def softmax_cross_entropy(backend: Backend, rng: np.random.Generator) -> Bounded:
@@ -177,9 +156,24 @@ def softmax_cross_entropy(backend: Backend, rng: np.random.Generator) -> Bounded
 #: problems by name
 SINGLE: dict[str, Callable[[Backend, np.random.Generator], Bounded]] = {
     "lstm": lstm,
-    "fully_connected": fully_connected,
-    "convolution": convolution,
-    "batch_normalization": batch_normalization,
-    "batch_normalization with given statistics": batch_normalization_apply,
+    "fully_connected": _layer(
+        _dense, fully_connected_error_bound,
+        lambda b: (b.fully_connected_forward, b.fully_connected_backward),
+    ),
+    "convolution": _layer(
+        _windows, convolution_error_bound,
+        lambda b: (b.convolution_forward, b.convolution_backward),
+    ),
+    "batch_normalization": _layer(
+        _images, batch_normalization_error_bound,
+        lambda b: (b.batch_normalization_forward, b.batch_normalization_backward),
+    ),
+    "batch_normalization with given statistics": _layer(
+        _with_statistics,
+        lambda x, scale, offset, mean, variance, dy, epsilon: batch_normalization_error_bound(
+            x, scale, offset, dy, epsilon, (mean, variance)
+        ),
+        lambda b: (b.batch_normalization_apply, b.batch_normalization_apply_backward),
+    ),
     "softmax with crossentropy": softmax_cross_entropy,
-}
+}  # fmt: skip

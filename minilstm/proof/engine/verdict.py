@@ -15,6 +15,7 @@ from minilstm.backend import (
     installed_version,
     vector_bits,
 )
+from minilstm.checks import counted
 from minilstm.layers import KINDS
 from minilstm.proof.engine.checks import BACKENDS, FLOAT32, Row, missing_part
 from minilstm.proof.engine.networks import LAYERS
@@ -31,7 +32,7 @@ def proved(rows: Sequence[Row]) -> list[str]:
         return [f"{len(wrong)} of {len(rows)} checks are wrong on this machine: {names}"]
     backends = dict.fromkeys(row.backend for row in rows)
     parts = [
-        _number(len({row.name for row in rows if row.part == part}), part)
+        counted(len({row.name for row in rows if row.part == part}), part)
         for part in dict.fromkeys(row.part for row in rows)
         if part != FLOAT32
     ]
@@ -94,13 +95,8 @@ def _machine(backends: Iterable[str]) -> str:
         for name in backends
     ]
     if "numba" in backends:
-        words.append(_number(get_num_threads(), "thread"))
+        words.append(counted(get_num_threads(), "thread"))
         words.append(f"vectors of {vector_bits()} bits")
     if "cupy" in backends:
         words += [gpu.name for gpu in gpu_devices()]
     return ", ".join(words)
-
-
-def _number(count: int, thing: str) -> str:
-    many = {"loss": "losses"}.get(thing, f"{thing}s")
-    return f"{count} {thing if count == 1 else many}"

@@ -31,6 +31,7 @@ _METHODS = {
     "directional, complex": "the complex step along random directions",
     "directional, difference": "central differences along random directions",
 }
+_DERIVED = ("passed", "verdict", "max_error", "wrong", "undecided")
 # What XML 1.0 cannot hold, not even escaped.
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -73,23 +74,10 @@ def to_dict(report: Any) -> dict[str, Any]:
     Returns
     -------
     dict
-        The fields of the report, and "format", "passed", "verdict", "max_error", "wrong" and
-        "undecided"; each entry of "errors" has the fields of a ParameterError, "passed" and
-        "verdict". Numbers that are not finite are
-        None, with a "..._text" field beside them.
+        "format", the fields of the report, and what it derives from them, such as "passed" and
+        "wrong"; so each of its "errors". A number that is not finite is None, beside a "..._text".
     """
-    more = {
-        "passed": report.passed,
-        "verdict": report.verdict,
-        "max_error": report.max_error,
-        "wrong": list(report.wrong),
-        "undecided": list(report.undecided),
-    }
-    plain = _record({"format": FORMAT, **more, **_fields(report)})
-    plain["errors"] = [
-        _record({**_fields(e), "passed": e.passed, "verdict": e.verdict}) for e in report.errors
-    ]
-    return plain
+    return {"format": FORMAT, **_plain(report)}
 
 
 def to_json(report: Any, path: str | os.PathLike[str] | None = None) -> str:
@@ -220,31 +208,21 @@ def _remarks(report: Any) -> list[str]:
     return [f"kink: {kink}" for kink in report.kinks] + [f"note: {note}" for note in report.notes]
 
 
-def _fields(record: Any) -> dict[str, Any]:
-    """The fields of a dataclass or a NamedTuple, by name."""
-    return dict(vars(record) if dataclasses.is_dataclass(record) else record._asdict())
-
-
-def _record(fields: Mapping[str, Any]) -> dict[str, Any]:
-    plain: dict[str, Any] = {}
-    for key, value in fields.items():
-        plain[key] = _plain(value)
-        if isinstance(value, (float, np.floating)) and not math.isfinite(value):
-            plain[f"{key}_text"] = str(float(value))
-    return plain
-
-
 def _plain(value: Any) -> Any:
-    """What JSON can hold; a number that is not finite is None."""
-    if isinstance(value, np.generic):
-        value = value.item()
+    """What JSON can hold, the fields of a record by name, and what some records derive."""
     if dataclasses.is_dataclass(value) or hasattr(value, "_asdict"):
-        return _record(_fields(value))
+        derived = {n: getattr(value, n) for n in _DERIVED if hasattr(value, n)}
+        fields = vars(value) if dataclasses.is_dataclass(value) else value._asdict()
+        plain: dict[str, Any] = {}
+        for key, field in {**derived, **fields}.items():
+            plain[key] = _plain(field)
+            if isinstance(field, (float, np.floating)) and plain[key] is None:
+                plain[f"{key}_text"] = str(float(field))
+        return plain
     if isinstance(value, (list, tuple)):
         return [_plain(v) for v in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value
+    value = value.item() if isinstance(value, np.generic) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _written(said: str, path: str | os.PathLike[str] | None) -> str:

@@ -250,14 +250,11 @@ def _forward(
         c_exact = f * c.exact + i * g
         tanh_c = tanh(c_exact)
         through = o * d_tanh(tanh_c)
-        keep, by_i, by_f, by_g, by_h, by_o = map(
-            _column, (f, g * slope_i, c.exact * slope_f, i * slope_g, through, tanh_c * slope_o)
-        )
+        slopes = f, g * slope_i, c.exact * slope_f, i * slope_g, through, tanh_c * slope_o
+        columns = tuple(map(_column, slopes))
 
-        def onward(
-            block: Array, keep: Array = keep, by_i: Array = by_i, by_f: Array = by_f,
-            by_g: Array = by_g, by_h: Array = by_h, by_o: Array = by_o,
-        ) -> tuple[Array, Array]:  # fmt: skip
+        def onward(block: Array, by: tuple[Array, ...] = columns) -> tuple[Array, Array]:
+            keep, by_i, by_f, by_g, by_h, by_o = by
             on_z = single @ block[1]  # (4H, K)
             on_i, on_f, on_g, on_o = (on_z[p] for p in parts)
             on_c = keep * block[0] + by_i * on_i + by_f * on_f + by_g * on_g

@@ -25,7 +25,7 @@ _HERE = os.path.dirname(__file__)
 _INSIDE = (
     os.path.dirname(np.__file__),
     *(os.path.join(_HERE, name) for name in ("tape.py", "functions.py", "arrays.py", "trial.py")),
-    *(os.path.join(_HERE, "..", "..", room) for room in ("checker", "adapters")),
+    *(os.path.join(_HERE, "..", "..", room) for room in ("checker", "adapters", "conformance")),
 )
 _INSIDE = tuple(os.path.normpath(path) for path in _INSIDE)
 MOST_NODES = 20_000

@@ -179,7 +179,7 @@ def _changed(tree: ast.Module, edit: Edit, scope: dict[str, Any]) -> Callable[..
         exec(compile(tree, "<a change of backward>", "exec"), space)
         made: Callable[..., Any] = space[tree.body[0].name]  # type: ignore[attr-defined]
         return made
-    except (SyntaxError, ValueError, TypeError):
+    except Exception:  # no Python, or a default or annotation of which only its place knows
         return None
     finally:
         edit.site.put(edit.site.node)
