@@ -77,9 +77,7 @@ class Browser:
     def click(self, chosen):
         """Click on the middle of the first element that a selector finds."""
         middle = "r => [r.x + r.width / 2, r.y + r.height / 2]"
-        find = (
-            f"e => {{ e.scrollIntoView({{block: 'center'}}); return e.getBoundingClientRect(); }}"
-        )
+        find = "e => { e.scrollIntoView({block: 'center'}); return e.getBoundingClientRect(); }"
         found = f"({middle})(({find})(document.querySelector({json.dumps(chosen)})))"
         self.drag(self.run(found))
 
