@@ -222,7 +222,7 @@ CASES = [
     ]),
     (batch_norm, BATCH_NORM, normal(x=(7, 3), g=3, b=3), [
         ("- dy.sum(0) -", "-", "mean"),
-        ("- n * (dy * n).sum(0)", "", "through the variance is missing"),
+        ("- n * (dy * n).sum(0)", "", "x.var(0)"),
         ("g / s / N", "g / s", "the length of axis 0 of x (7)"),
     ]),
     (attention, ATTENTION, normal(q=(2, 4, 3), k=(2, 4, 3), v=(2, 4, 5)) | {"mask": MASK}, [

@@ -19,6 +19,7 @@ from minilstm.functional import (
     softmax,
 )
 from minilstm.functional.ragged import active_counts
+from minilstm.proof.causes.lstm import lstm_equations
 
 #: where a check of a network takes its backend from
 BACKEND_OF_A_CHECK = "minilstm.proof.checker.networks.current_backend"
@@ -110,7 +111,11 @@ def lstm_pair(lengths=(4, 4, 4), seed=0):
 
         return by_name
 
-    return f, named, inputs
+    def equations(x, **others):  # f activates all gates at once
+        h, state, _ = lstm_equations(x.reshape(N, D), **others, active=active)
+        return h.reshape(*x.shape[:-1], H), tuple(state)
+
+    return f, named, inputs, equations
 
 
 def pair(forward, inputs, *options):
@@ -128,7 +133,7 @@ def pair(forward, inputs, *options):
 
         return by_name
 
-    return f, named, inputs
+    return f, named, inputs, None
 
 
 def pairs():
@@ -179,9 +184,10 @@ def in_a_network(mutant):
 
 def as_a_pair(mutant, pair=None):
     """The report of a pair of functions with the mutant."""
-    f, named, inputs = pair or PAIRS[mutant.function]
+    f, named, inputs, equations = pair or PAIRS[mutant.function]
     options = {"upstream": None} if mutant.function in LOSSES else {}
-    return ml.gradcheck(f, named(mutant.make()), inputs, cached=True, raises=False, **options)
+    options |= {"cached": True, "equations": equations}
+    return ml.gradcheck(f, named(mutant.make()), inputs, raises=False, **options)
 
 
 # ---------------------------------------------------------------- an LSTM that nobody knows

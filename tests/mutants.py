@@ -1,5 +1,5 @@
 """Backward passes with a mistake, made by changing a line of the source of the right ones.
-So they owe nothing to the catalogue of mistakes, whose tables have to explain them.
+So they owe nothing to the mistakes that the checker makes, which have to explain them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Mutant(NamedTuple):
     module: ModuleType
     changes: tuple[tuple[str, str], ...]  # (line, what stands there instead)
     wrong: frozenset[str]  # arrays whose gradient is wrong
-    cause: str  # part of the sentence that has to be the first of each of their causes
+    cause: str  # part of a sentence that has to be said; "" where none is
     thread: str = ""  # where it was seen in public
 
     def make(self) -> Callable[..., Any]:
@@ -74,21 +74,21 @@ _UNSHARED = ("dz = gates if spend_cache else np", "dz = np")
 
 LSTM = {
     "input gate's derivative missing": _lstm(
-        ALL, "derivative of the input gate is missing", _I, "di"
+        ALL, "gradient of z_i through sigmoid(z_i)", _I, "di"
     ),
     "forget gate's derivative missing": _lstm(
-        ALL, "derivative of the forget gate is missing", _F, "df"
+        ALL, "gradient of z_f through sigmoid(z_f)", _F, "df"
     ),
     "candidate's derivative missing": _lstm(
-        ALL, "derivative of the cell candidate is missing", _G, "dg"
+        ALL, "gradient of z_g through tanh(z_g)", _G, "dg"
     ),
     "output gate's derivative missing": _lstm(
-        ALL, "derivative of the output gate is missing", _O, "do"
+        ALL, "gradient of z_o through sigmoid(z_o)", _O, "do"
     ),
-    "forget gate for its derivative": _lstm(ALL, "dz_f = df * f should", _F, "df * f"),
+    "forget gate for its derivative": _lstm(ALL, "sigmoid(z_f) itself stands", _F, "df * f"),
     "forget gate for its derivative, nothing carried": _lstm(
         ALL,
-        "dz_f = df * f should",
+        "",
         _F, "df * f",
         "dh_t = dh_next[:n] if dh is None else dh[rows] + dh_next[:n]",
         "dh_t = np.zeros_like(i) if dh is None else dh[rows]",
@@ -97,7 +97,7 @@ LSTM = {
     ),
     "derivatives of activated values": _lstm(
         ALL,
-        "already activated",
+        "every sigmoid and tanh, the derivative of the function is taken of its result",
         *_TANH_TWICE, *_G_TWICE,
         _I, "di * gate.derivative(gate.forward(i))",
         _F, "df * gate.derivative(gate.forward(f))",
@@ -105,79 +105,81 @@ LSTM = {
         thread="nicklashansen/rnn_lstm_from_scratch#1",
     ),
     "dc assigned, not added": _lstm(
-        ALL, "(= for +=)", _DC, "dc = dh_t * o * state.derivative(tanh_c)",
+        ALL, "The gradient of c", _DC, "dc = dh_t * o * state.derivative(tanh_c)",
         thread="apache/mxnet#4057",
     ),
     "carried cell gradient dropped": _lstm(
-        ALL, "c_{t-1} does not reach", _DC_NEXT, "dc_next[:n] = 0", thread="nicodjimenez/lstm#49"
+        ALL, "is left out", _DC_NEXT, "dc_next[:n] = 0", thread="nicodjimenez/lstm#49"
     ),
     "bias gradients copied from the forget gate": _lstm(
-        "b", "copied from the forget gate",
+        "b", "ate i and gate o are a copy of gate f",
         _DB, f"{_DB}; db[:H] = db[3 * H :] = db[H : 2 * H]", thread="hanbt/learn_dl#53",
     ),
     "di with i, tanh twice, dR with h_t": _lstm(
-        ALL, "di has i in place of g",
+        ALL, "",
         "di = dc * g", "di = dc * i", *_TANH_TWICE, *_G_TWICE, _DR, "dR = dz.T @ h[B:]",
         thread="wvabrinskas/Neuron#181",
     ),
     "gradients of the kernels zero": _lstm(
-        "W R", "No gradient arrives", _DW, "dW = np.zeros_like(W)", _DR, "dR = np.zeros_like(R)",
+        "W R", "zero everywhere", _DW, "dW = np.zeros_like(W)", _DR, "dR = np.zeros_like(R)",
         thread="lmnt-com/haste#17",
     ),
     "gradients of all parameters zero": _lstm(
-        "W R b", "No gradient arrives", _DW, "dW = np.zeros_like(W)", _DR, "dR = np.zeros_like(R)",
+        "W R b", "zero everywhere", _DW, "dW = np.zeros_like(W)", _DR, "dR = np.zeros_like(R)",
         _DB, "db = np.zeros(4 * H, x.dtype)", thread="explosion/thinc 9.1.1",
     ),
     "bias gradient forgotten": _lstm(
-        "b", "bias is forgotten", _DB, "db = np.zeros(4 * H, x.dtype)", thread="tracel-ai/burn#5235"
+        "b", "zero everywhere", _DB, "db = np.zeros(4 * H, x.dtype)", thread="tracel-ai/burn#5235"
     ),
     "recurrence in forward order": _lstm(
-        ALL, "forward order",
+        ALL, "",
         "for t in range(len(active) - 1, -1, -1):", "for t in range(len(active)):",
         thread="elixir-nx/axon#646",
     ),
-    "h path not carried": _lstm(ALL, "h_{t-1} does not reach", _DH_NEXT, "dh_next[:n] = 0"),
+    "h path not carried": _lstm(ALL, "@ R.T", _DH_NEXT, "dh_next[:n] = 0"),
     "c path without the forget gate": _lstm(
-        ALL, "carried without the forget gate", _DC_NEXT, "dc_next[:n] = dc"
+        ALL, "the factor f is missing", _DC_NEXT, "dc_next[:n] = dc"
     ),
     "c path with the input gate": _lstm(
-        ALL, "carried with the input gate", _DC_NEXT, "dc_next[:n] = dc * i"
+        ALL, "i stands in place of f", _DC_NEXT, "dc_next[:n] = dc * i"
     ),
     "tanh of the cell without derivative": _lstm(
-        ALL, "derivative of tanh(c_t) is missing", _DC, "dc = dc_next[:n] + dh_t * o"
+        ALL, "the derivative of tanh is missing", _DC, "dc = dc_next[:n] + dh_t * o"
     ),
-    "cell of this step in df": _lstm(ALL, "df = dc * c_t", "df = dc * c[prev]", "df = dc * c[now]"),
+    "cell of this step in df": _lstm(
+        ALL, "gradient of f through f * c_prev", "df = dc * c[prev]", "df = dc * c[now]"
+    ),
     "cell for its tanh in do": _lstm(
-        ALL, "do = dh_t * c_t", "do = dh_t * tanh_c", "do = dh_t * c[now]"
+        ALL, "c_t stands in place of ", "do = dh_t * tanh_c", "do = dh_t * c[now]"
     ),
-    "g in dg": _lstm(ALL, "dg = dc * g", "dg = dc * i", "dg = dc * g"),
+    "g in dg": _lstm(ALL, "g itself stands where i belongs", "dg = dc * i", "dg = dc * g"),
     "i and f swapped in z": _lstm(
-        ALL, "i and f are swapped",
+        ALL, "The parts z_i and z_f",
         "dz[rows, :H] = di", "dz[rows, H : 2 * H] = di",
         "dz[rows, H : 2 * H] = df", "dz[rows, :H] = df", *_UNSHARED,
     ),
     "g and o swapped in z": _lstm(
-        ALL, "g and o are swapped",
+        ALL, "The parts z_g and z_o",
         "dz[rows, 2 * H : 3 * H] = dg", "dz[rows, 3 * H :] = dg",
         "dz[rows, 3 * H :] = do", "dz[rows, 2 * H : 3 * H] = do", *_UNSHARED,
     ),
-    "R meets h_t": _lstm("R", "dR = sum of dz_t h_t^T", _DR, "dR = dz.T @ h[B:]"),
+    "R meets h_t": _lstm("R", "gradient of R.T through h_prev", _DR, "dR = dz.T @ h[B:]"),
     "the mean for the sum in b": _lstm("b", "mean", _DB, "db = dz.mean(axis=0)"),
-    "W averaged over the batch": _lstm("W", "number of sequences", _DW, "dW = dz.T @ x / B"),
-    "W itself": _lstm("W", "weights themselves", _DW, "dW = W"),
-    "dx through R": _lstm("x", "dx = dz R", _DX, "dx = dz @ R if need_dx else None"),
+    "W averaged over the batch": _lstm("W", "is divided by the ", _DW, "dW = dz.T @ x / B"),
+    "W itself": _lstm("W", "It is the array itself", _DW, "dW = W"),
+    "dx through R": _lstm("x", " in place of W.T", _DX, "dx = dz @ R if need_dx else None"),
     "forget gate missing in dx": _lstm(
-        "x", "forget gate is left out",
+        "x", "",
         _DX, "dx = dz @ W - dz[:, H : 2 * H] @ W[H : 2 * H] if need_dx else None",
     ),
     "h0 and c0 swapped": _lstm(
-        "h0 c0", "interchanged", _END, "LSTMGradients(dW, dR, db, dc_next, dh_next)"
+        "h0 c0", "exchanged with", _END, "LSTMGradients(dW, dR, db, dc_next, dh_next)"
     ),
     "no gradient of c0": _lstm(
-        "c0", "initial cell state", _END, "LSTMGradients(dW, dR, db, dh_next, 0 * dc_next)"
+        "c0", "zero everywhere", _END, "LSTMGradients(dW, dR, db, dh_next, 0 * dc_next)"
     ),
     "only the last step in the weights": _lstm(
-        "W R b", "last step",
+        "W R b", "",
         "# (1) the rest, for all steps at once\n    dx =",
         "from minilstm.functional.ragged import sequence_lengths, last_rows\n"
         "    dx =",
@@ -188,7 +190,7 @@ LSTM = {
 #: shows where sequences end at different steps
 RAGGED = {
     "final state at the longest sequence's end": _lstm(
-        ALL, "shorter than the longest",
+        ALL, "",
         "else (dstate.hidden.copy(), dstate.cell.copy())",
         "else tuple(s * (np.arange(B) < active[-1])[:, None] for s in dstate)",
     ),
@@ -196,7 +198,7 @@ RAGGED = {
 #: shows where the final state has an upstream gradient
 LSTM_PAIRS = {
     "final state ignored": _lstm(
-        ALL, "final state is ignored", "if dstate is None\n", "if True\n"
+        ALL, "Only the upstream gradient of output 0", "if dstate is None\n", "if True\n"
     ),
 }  # fmt: skip
 
@@ -226,80 +228,80 @@ _SEEN = "dp[seen] += dy @ W[k].T"
 
 OTHERS = {
     "W transposed": _fc("W", "ransposed", _FC_W, "dW = x.T @ dy"),
-    "dx through the transposed W": _fc("x", "dx = dy W^T", _FC_X, "dx = dy @ W.T"),
-    "dx past W": _fc("x", "past the weights", _FC_X, "dx = dy * 1"),
+    "dx through the transposed W": _fc("x", "W.T is transposed", _FC_X, "dx = dy @ W.T"),
+    "dx past W": _fc("x", "the product with W.T is missing", _FC_X, "dx = dy * 1"),
     "fully connected: bias forgotten": _fc(
-        "b", "bias is forgotten", _FC_B, "db = 0 * W[:, 0]", thread="tracel-ai/burn#5235"
+        "b", "zero everywhere", _FC_B, "db = 0 * W[:, 0]", thread="tracel-ai/burn#5235"
     ),
     "fully connected: mean bias": _fc("b", "mean", _FC_B, "db = dy.mean(axis=0)"),
     "fully connected: W over the rows": _fc("W", "divided by", _FC_W, "dW = dy.T @ x / len(x)"),
-    "softmax skipped": _soft("x", "past the softmax", "y * (dy - inner)", "1 * dy"),
-    "softmax without the inner product": _soft("x", "dz = y * dy", "y * (dy - inner)", "y * dy"),
+    "softmax skipped": _soft("x", "of the softmax is missing", "y * (dy - inner)", "1 * dy"),
+    "softmax without the inner product": _soft("x", "stands alone", "y * (dy - inner)", "y * dy"),
     "softmax with its diagonal": _soft("x", "diagonal", "y * (dy - inner)", "y * (1 - y) * dy"),
     "cross-entropy: sum for mean": _loss("x", "mean", "-1 / (divisor * true)", "-1 / true"),
     "cross-entropy: score missing": _loss(
-        "x", "derivative of the logarithm", "-1 / (divisor * true)", "-1 / divisor"
+        "x", "the derivative of log is missing", "-1 / (divisor * true)", "-1 / divisor"
     ),
     "fused: sum for mean": _fused("x", "mean", "dlogits /= divisor", "dlogits /= 1"),
     "fused: mean taken twice": _fused("x", "mean", "/= divisor", "/= divisor * divisor"),
-    "fused: 1 not subtracted": _fused("x", "1 is not subtracted", "targets] -= 1", "targets] -= 0"),
+    "fused: 1 not subtracted": _fused("x", "targets)), targets]", "targets] -= 1", "targets] -= 0"),
     "fused: softmax missing": _fused(
-        "x", "past the softmax",
+        "x", "",
         "scores, targets, divisor, weights = cache\n    dlogits",
         "return cross_entropy_backward(cache)\n    dlogits",
     ),
     "end: sum for mean": _end(
-        "x W b", "mean", "_backward(entropy)", "_backward(entropy._replace(divisor=1))"
+        "x W b", "/ count", "_backward(entropy)", "_backward(entropy._replace(divisor=1))"
     ),
     "end: 1 not subtracted": _end(
-        "x W b", "1 is not subtracted", _ENTROPY, "dlogits = entropy.scores / count"
+        "x W b", "targets)), targets]", _ENTROPY, "dlogits = entropy.scores / count"
     ),
     "end: bias forgotten": _end(
-        "b", "bias is forgotten", _END_GRADS, _END_GRADS.replace("grads.b", "0 * grads.b")
+        "b", "zero everywhere", _END_GRADS, _END_GRADS.replace("grads.b", "0 * grads.b")
     ),
     "end: mean bias": _end(
         "b", "mean", _END_GRADS, _END_GRADS.replace("grads.b", "grads.b / len(x)")
     ),
     "dropout: mask of the first step": _dropout(
-        "x", "mask of the first step",
+        "x", "the first row of m stands for all rows",
         "return dropout_forward(dy, *cache)[0]",
         "return dy * dropout_forward(np.ones_like(dy[:1]), *cache)[0]",
         thread="lmnt-com/haste#43",
     ),
     "filter flipped in dx": _conv(
-        "x", "turned over", _SEEN,
+        "x", "taken from the other end", _SEEN,
         "dp[seen] += dy @ W[tuple(f - 1 - n for n, f in zip(k, W.shape))].T",
     ),
     "convolution: bias forgotten": _conv(
-        "b", "bias is forgotten", "db = dy.sum(axis=axes)", "db = 0 * W[0, 0, 0]"
+        "b", "zero everywhere", "db = dy.sum(axis=axes)", "db = 0 * W[0, 0, 0]"
     ),
-    "convolution: mean bias": _conv("b", "mean", "db = dy.sum(axis=ax", "db = dy.mean(axis=ax"),
-    "padding not cut off": _conv("x", "wrong side", _INSIDE, "slice(0, n) for"),
+    "convolution: mean bias": _conv("b", "y[...]", "db = dy.sum(axis=ax", "db = dy.mean(axis=ax"),
+    "padding not cut off": _conv("x", "", _INSIDE, "slice(0, n) for"),
     "padding cut off one too late": _conv(
-        "x", "wrong side", _INSIDE, "slice(before + 1, before + 1 + n) for"
+        "x", "", _INSIDE, "slice(before + 1, before + 1 + n) for"
     ),
-    "overlaps overwritten": _conv("x", "overwritten", _SEEN, "dp[seen] = dy @ W[k].T"),
-    "channels swapped": _conv("x", "hannels and filters", _SEEN, "dp[seen] += dy @ W[k]"),
-    "no gradient through the mean": _bn("x", "through the mean", "(dy - shift - n", "(dy - n"),
+    "overlaps overwritten": _conv("x", "are not added", _SEEN, "dp[seen] = dy @ W[k].T"),
+    "channels swapped": _conv("x", "W[k] is transposed", _SEEN, "dp[seen] += dy @ W[k]"),
+    "no gradient through the mean": _bn("x", "mean", "(dy - shift - n", "(dy - n"),
     "no gradient through the variance": _bn(
-        "x", "through the variance", "(dy - shift - n * stretch)", "(dy - shift)"
+        "x", "s is treated as a constant", "(dy - shift - n * stretch)", "(dy - shift)"
     ),
     "statistics as constants": _bn(
         "x", "constants", "(dy - shift - n * stretch)", "dy"
     ),
     "batch normalisation: unbiased variance": _bn(
-        "x", "M - 1", "dscale / cache.size", "dscale / (cache.size - 1)"
+        "x", "n - 1 stands where n belongs", "dscale / cache.size", "dscale / (cache.size - 1)"
     ),
     "batch normalisation: scale missing": _bn(
-        "x", "scale is missing", "factor = scale / np", "factor = 1 / np"
+        "x", "the factor scale is missing", "factor = scale / np", "factor = 1 / np"
     ),
     "batch normalisation: scale meets x": _bn(
-        "scale", "dscale = sum of dy * x", "dscale, doffset = _sums(dy, n)  # (C,) each, float64",
+        "scale", "x stands in place of n", "dscale, doffset = _sums(dy, n)  # (C,) each, float64",
         "dscale, doffset = _sums(dy, n); right, dscale = dscale, _sums(dy, x)[0]",
         "dscale / cache.size", "right / cache.size",
     ),
     "batch normalisation: offset forgotten": _bn(
-        "offset", "offset is forgotten", "doffset.astype(x.dtype))\n    if not",
+        "offset", "zero everywhere", "doffset.astype(x.dtype))\n    if not",
         "0 * doffset.astype(x.dtype))\n    if not",
     ),
 }  # fmt: skip

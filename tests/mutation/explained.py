@@ -21,16 +21,6 @@ EXPLAINED = {
         "0", "-1", 1,
     ): "of one output the first is the last",
     (
-        "minilstm/proof/causes/recognition/lstm_trial.py", "<module>",
-        "TRIAL_SEQUENCES = 2  # of a batch that take part in the first trial; the rest can only "
-        "confirm it", "2", "1", 1,
-    ): "a first trial that saves time: what passes it is confirmed on the whole batch",
-    (
-        "minilstm/proof/causes/recognition/lstm_trial.py", "_sieve",
-        "alive &= _any_agrees(readings, h, c, t, last, tolerance)",
-        "alive &= _any_agrees(readings, h, c, t, last, tolerance)", "pass", 1,
-    ): "a first trial that saves time: what passes it is confirmed on the whole batch",
-    (
         "minilstm/proof/causes/signatures/layouts.py", "_right_in_part",
         "if size > MOST_SLICES:", ">", ">=", 1,
     ): "a bound on the time of a search: one index more or less",

@@ -19,8 +19,7 @@ def affine_forward(x, w, b):
 def affine_backward(dout, cache):
     x, w, b = cache
     return dout @ w.T, x.T @ dout, dout.sum(axis=0)
-""", "affine_forward, with affine_backward: x (4, 3), w (3, 5), b (5,); it is a fully connected "
-     "layer with w (D, C)", True),
+""", "affine_forward, with affine_backward: x (4, 3), w (3, 5), b (5,)", True),
     "a wrong one": ("""
 def relu_forward(x): return np.maximum(0, x), x
 def relu_backward(dout, cache): return dout * cache
@@ -48,8 +47,7 @@ def lstm_step_backward(dh, dc, cache):
     da = np.concatenate(da, axis=1)
     return da @ Wx.T, da @ Wh.T, dc * f, x.T @ da, prev_h.T @ da, da.sum(axis=0)
 """, "lstm_step_forward, with lstm_step_backward: x (4, 3), prev_h (4, 5), prev_c (4, 5), Wx "
-     "(3, 20), Wh (5, 20), b (20,); it is an LSTM with gates in the order i, f, o, g; x (B, D), Wx "
-     "(D, 4H), Wh (H, 4H)", True),
+     "(3, 20), Wh (5, 20), b (20,); it is an LSTM with gates in the order i, f, o, g", True),
     "columns, and a dict": ("""
 def cell_forward(xt, a_prev, parameters):
     z = parameters["Wax"] @ xt + parameters["Waa"] @ a_prev + parameters["ba"]
@@ -69,8 +67,7 @@ def project_forward(a, z):
     '''
     return a @ z
 def project_backward(dy, a, z): return dy @ z.T, a.T @ dy
-""", "project_forward, with project_backward: a (4, 20), z (20, 5); it is a "
-     "fully connected layer with z (D, C)", True),
+""", "project_forward, with project_backward: a (4, 20), z (20, 5)", True),
     "shapes in comments": ("""
 def fwd(
     p,  # (T, B)
@@ -79,7 +76,7 @@ def fwd(
     q = q.reshape(q.shape)  # of other (B, 3) numbers
     return p @ q
 def bwd(dy, p, q): return dy @ q.T, p.T @ dy
-""", "fwd, with bwd: p (6, 4), q (4, 4); it is a fully connected layer with q (D, C)", True),
+""", "fwd, with bwd: p (6, 4), q (4, 4)", True),
     "a loss with answers": ("""
 def mse_forward(pred, target): return np.mean((pred - target) ** 2)
 def mse_backward(pred, target): return 2 * (pred - target) / pred.size

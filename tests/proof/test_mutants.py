@@ -10,9 +10,6 @@ from mutant_problems import NETWORKS, PAIRS, D, H, as_a_pair, in_a_network, lstm
 import minilstm as ml
 from minilstm.functional import lstm
 
-#: what a plain function that is one of these cannot be recognised as
-UNKNOWN = {"cross_entropy_backward", "dropout_backward"}
-
 
 def errors_in_a_network(mutant):
     """What was found for each array under its name in the pair, and for the other arrays."""
@@ -26,15 +23,12 @@ def errors_as_a_pair(mutant, pair=None):
 
 
 def judge(mutant, found, others):
-    """Whether a check named the wrong arrays and no others, and the causes it should have named."""
+    """Whether the wrong arrays were named and no others; causes, where the right one is missing."""
     wrong = {name for name, error in found.items() if not error.passed}
     named_right = wrong == mutant.wrong and all(e.passed for e in others.values())
-    missed = {
-        name: found[name].causes
-        for name in sorted(wrong)
-        if not found[name].causes or mutant.cause not in found[name].causes[0]
-    }
-    return named_right, missed
+    said = [cause for name in sorted(wrong) for cause in found[name].causes]
+    told = any(mutant.cause in cause for cause in said) if mutant.cause else True
+    return named_right, [] if told else said
 
 
 MUTANTS = {**mutants.LSTM, **mutants.OTHERS}
@@ -45,14 +39,13 @@ AS_PAIRS = {n: m for n, m in {**MUTANTS, **mutants.LSTM_PAIRS}.items() if m.func
 @pytest.mark.parametrize("name", IN_NETWORKS)
 def test_a_mutant_in_a_network_is_caught_and_explained(name):
     mutant = IN_NETWORKS[name]
-    assert judge(mutant, *errors_in_a_network(mutant)) == (True, {})
+    assert judge(mutant, *errors_in_a_network(mutant)) == (True, [])
 
 
 @pytest.mark.parametrize("name", AS_PAIRS)
 def test_a_mutant_as_a_pair_of_functions_is_caught_and_explained(name):
     mutant = AS_PAIRS[name]
-    named_right, missed = judge(mutant, *errors_as_a_pair(mutant))
-    assert named_right and (not missed or mutant.function in UNKNOWN)
+    assert judge(mutant, *errors_as_a_pair(mutant)) == (True, [])
 
 
 def test_an_lstm_that_was_recognised_has_places_in_its_own_words():
@@ -61,7 +54,7 @@ def test_an_lstm_that_was_recognised_has_places_in_its_own_words():
         "WRb", "forget gate"
     )
     assert found["R"].place.startswith("forget gate, unit ") and ", from unit " in found["R"].place
-    assert found["x"].place.startswith("sequence ") and ", time step " in found["x"].place
+    assert "sequence " in found["x"].place and "time step " in found["x"].place
 
 
 @pytest.mark.parametrize("name", mutants.RAGGED)
@@ -74,7 +67,7 @@ def test_a_mutant_that_shows_in_a_ragged_batch_only(name):
 def test_a_gate_that_forward_leaves_out_is_found():
     """ddbourgin/numpy-ml#42: forget and update gates used the output gate's bias."""
     forward = mutants.FORWARD.make()
-    _, named, inputs = lstm_pair()
+    _, named, inputs, _ = lstm_pair()
 
     def faulty(x, **others):
         h, state, cache = forward(x.reshape(-1, D), **others, active=np.full(4, 3))
@@ -87,6 +80,11 @@ def test_a_gate_that_forward_leaves_out_is_found():
     assert report.wrong == ["b"]
     error = next(e for e in report.errors if e.name == "b")
     assert "forward pass does not use this block" in error.causes[0]
+
+
+def test_few_mutants_stay_without_a_cause():
+    """Three and more mistakes at once, another order of the steps, and parts of a window."""
+    assert sum(not m.cause for m in MUTANTS.values()) <= 8
 
 
 def test_the_mutants_are_many_and_have_the_public_bugs_among_them():

@@ -13,10 +13,10 @@ GATES = ("i", "f", "g", "o")
 RNG = np.random.default_rng(0)
 
 
-def causes(hand, exact, axes=(), value=None, tolerance=1e-10, counts=COUNTS, rows=None):
+def causes(hand, exact, axes=(), value=None, tolerance=1e-10, counts=COUNTS):
     exact = np.asarray(exact, float)
     value = np.random.default_rng(9).standard_normal(exact.shape) if value is None else value
-    evidence = Evidence("w", hand, exact, value, axes, tolerance, rows)
+    evidence = Evidence("w", hand, exact, value, axes, tolerance)
     return explain([evidence], counts).get("w", ())
 
 
@@ -61,9 +61,9 @@ MISTAKES = [
     ("mean", (5, 3), (), lambda e, v, r: e / 28, "divided by the rows (28)"),
     ("minus mean", (5, 3), (), lambda e, v, r: -e / 4, "sign is wrong, and it is divided by the b"),
     ("twice", (5, 3), (), lambda e, v, r: 2 * e, "added up twice"),
-    ("half", (5, 3), (), lambda e, v, r: e / 2, "the 2 of a square is missing"),
+    ("half", (5, 3), (), lambda e, v, r: e / 2, "lacks the 2 of a square"),
     ("thrice", (5, 3), (), lambda e, v, r: 3 * e, "it is 3 times the right gradient everywhere"),
-    ("other count", (5, 3), (), lambda e, v, r: e * 4 / 7, "divided by the time steps (7) where"),
+    ("other count", (5, 3), (), lambda e, v, r: e * 4 / 7, "divided by the time steps where"),
     ("square", (5, 3), (), lambda e, v, r: e / 16, "divided by the square of the batch (4)"),
     ("constant", (5, 3), (), lambda e, v, r: 0.3712 * e, "0.3712 times the right gradient"),
     ("absolute", (5, 3), (), lambda e, v, r: abs(e), "absolute value"),
@@ -74,10 +74,6 @@ MISTAKES = [
     ("odd clip", (9, 5), (), lambda e, v, r: np.clip(e, -0.5173, 0.5173), "clipped at 0.5173"),
     ("signs", (5, 3), (), lambda e, v, r: 0.25 * np.sign(e), "Only the sign is right"),
     ("integers", (9, 5), (), lambda e, v, r: np.trunc(e), "cut to whole numbers"),
-    ("times x", (5, 3), (), lambda e, v, r: e * v, "the factor x (its own value) is too many"),
-    ("no 2x", (5, 3), (), lambda e, v, r: e / (2 * v), "factor 2 x of a square is missing"),
-    ("no tanh'", (5, 3), (), lambda e, v, r: e / (1 - np.tanh(v) ** 2), "tanh'(x) is missing"),
-    ("normalised", (5, 3), (), lambda e, v, r: e / np.sqrt((e**2).sum()), "its norm is 1 exactly"),
     ("float32", (5, 3), (), lambda e, v, r: e.astype("f4").astype(float), "computed in float32"),
     ("float16", (5, 3), (), lambda e, v, r: e.astype("f2").astype(float), "computed in float16"),
     ("near", (5, 3), (), lambda e, v, r: e * (1 + 1e-7 * r.random(e.shape)), "perhaps a part of"),
@@ -125,8 +121,6 @@ MISTAKES = [
      "Only gate f is wrong; gate i, gate g and gate o are right"),
     ("one right", (12, 4), (GATES, ""), lambda e, v, r: np.vstack([e[:9] ** 2, e[9:]]),
      "Only gate o of the gates is right"),
-    ("interleaved", (12, 5), (GATES, ""),
-     lambda e, v, r: e.reshape(4, 3, 5).swapaxes(0, 1).reshape(12, 5), "gates are interleaved"),
 ]  # fmt: skip
 WHOLE = [
     ("sum", (6, 3), ("batch", "unit"), lambda e: e.sum(0), "the sum of the right gradient"),
@@ -179,41 +173,6 @@ def test_a_gradient_without_an_axis_is_told_from_one_that_has_it(shape, axes, ma
     exact = RNG.standard_normal(shape)
     hand = np.broadcast_to(make(exact), shape)
     assert says in causes(hand, exact, axes)[0]
-
-
-# ---------------------------------------------------------------- packed rows
-
-LENGTHS = (5, 4, 2)
-PACKED = np.array([(s, t) for t in range(5) for s in range(3) if t < LENGTHS[s]])  # (11, 2)
-LAST = np.array([t == LENGTHS[s] - 1 for s, t in PACKED])
-
-
-def of_rows(move):
-    """A mistake that takes each row from another: move(sequence, step) -> (sequence, step)."""
-    number = {(s, t): n for n, (s, t) in enumerate(PACKED.tolist())}
-    order = [number.get(move(s, t), -1) for s, t in PACKED.tolist()]
-    return lambda e: np.where(np.array(order)[:, None] < 0, 0.0, e[order])
-
-
-@pytest.mark.parametrize("share", [1.0, 0.8])
-@pytest.mark.parametrize(
-    ("make", "says"),
-    [
-        (lambda e: np.where(LAST[:, None], e, e**2), "right at the last time step only and wrong"),
-        (lambda e: np.where(LAST[:, None], e, 0), "right at the last time step only and zero be"),
-        (lambda e: np.where(PACKED[:, :1] == 0, e, 0), "the sequences, only the first one counts"),
-        (lambda e: e[np.lexsort(PACKED.T[::-1])], "Its rows stand sequence after sequence"),
-        (of_rows(lambda s, t: (s, LENGTHS[s] - 1 - t)), "Each sequence is reversed in time"),
-        (of_rows(lambda s, t: (s, t - 1)), "one step late along the time steps"),
-        (of_rows(lambda s, t: (s, t + 1)), "one step early along the time steps"),
-    ],
-)
-def test_rows_of_a_ragged_batch_are_looked_at_as_sequences(make, says, share):
-    rng = np.random.default_rng(2)
-    exact = rng.standard_normal((11, 4))
-    known = masked(exact, share, rng)
-    found = causes(make(exact), known, ("row", "unit"), rows=PACKED)
-    assert found and says in found[0], found
 
 
 # ---------------------------------------------------------------- what cannot be compared
@@ -299,17 +258,6 @@ def test_a_gradient_that_is_added_to_another_array():
     assert found["h0"][0] == "The gradient of c0 is added to it as well."
 
 
-def test_an_array_read_in_place_of_others_by_the_forward_pass():
-    claimed = group(["bf", "bu", "bo", "bc"], [(3,)] * 4)
-    exact = {k: 0 * g for k, g in claimed.items()}
-    exact["bo"] = claimed["bf"] + claimed["bu"] + claimed["bo"]
-    exact["bc"] = claimed["bc"]
-    found = explained(claimed, exact)
-    assert set(found) == {"bf", "bu", "bo"}
-    for name in found:
-        assert found[name][0].startswith("The forward pass reads bo where it should read bf and bu")
-
-
 def test_an_array_that_the_function_does_not_use():
     found = causes(RNG.standard_normal((3, 2)), np.zeros((3, 2)))
     assert found[0].startswith("The right gradient is zero: what f returns does not depend on")
@@ -364,8 +312,7 @@ def situations(draw):
 def test_noise_names_nothing(situation):
     exact, known, axes, rng = situation
     hand = np.abs(exact).max(initial=0) * rng.standard_normal(exact.shape)
-    rows = np.stack([np.arange(8) % 2, np.arange(8) // 2], 1)
-    assert causes(hand, known, axes, rows=rows) == ()
+    assert causes(hand, known, axes) == ()
 
 
 @given(situations(), st.sampled_from([1e-12, 1e-6, 1e-3]))

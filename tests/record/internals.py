@@ -4,4 +4,3 @@ Where a module moves, only this file follows.
 
 from minilstm.functional.ragged import pack as pack
 from minilstm.layers import Signal as Signal
-from minilstm.proof.causes.mistakes import CATALOGUE as CATALOGUE

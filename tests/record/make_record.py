@@ -83,7 +83,6 @@ def main() -> None:
     write("values", {case: values(arrays) for case, arrays in by_numpy.items()}, folder)
     write("reports", reports, folder)
     write("cards", proofs.cards(), folder)
-    write("mistakes", proofs.mistakes(), folder)
     write("files", files, folder)
     if folder != HERE:
         texts = (f"{name}\n{proofs.report_text(report)}" for name, report in made.items())

@@ -1,4 +1,4 @@
-"""What the checker says: reports of mutants, score cards of two LSTMs, the catalogue of mistakes.
+"""What the checker says: reports of mutants, and score cards of two LSTMs.
 None of these texts may hold the name of a file or of a module.
 """
 
@@ -10,17 +10,13 @@ from functools import partial
 from typing import Any
 
 import mutants
-import numpy as np
-from mistake_problems import arguments, arrays
 from mutant_problems import NETWORKS, PAIRS, Plain, as_a_pair, in_a_network, lstm_pair
 
 import minilstm as ml
 
 from .digests import canonical, sha
-from .internals import CATALOGUE
 
 IN_NETWORKS_EACH = 1  # mutants of each function that are checked inside a network, too
-DIGITS = 10  # of a number that stands for a wrong gradient
 
 
 # ---------------------------------------------------------------- reports
@@ -90,27 +86,3 @@ def cards() -> dict[str, list[str]]:
         found[name] = canonical(str(card)).splitlines()
         found[name] += [sha(canonical(card.to_json()))]
     return found
-
-
-# ---------------------------------------------------------------- mistakes
-
-
-def mistakes() -> dict[str, dict[str, dict[str, Any]]]:
-    """By function and name: the cause, where it was seen, and numbers of the wrong gradients.
-
-    The number of an array is its sum weighted by fixed random numbers, so each entry counts.
-    """
-    found: dict[str, dict[str, dict[str, Any]]] = {}
-    for m in CATALOGUE:
-        of = found.setdefault(m.function, {})
-        assert m.name not in of
-        with np.errstate(all="ignore"):
-            numbers = [weighted(a) for a in arrays(m.wrong(*arguments(m.function)))]
-        of[m.name] = {"cause": m.cause, "gradients": numbers}
-        of[m.name] |= {"seen_in": list(m.seen_in)} if m.seen_in else {}
-    return found
-
-
-def weighted(a: Any) -> float:
-    weights = np.random.default_rng(a.size).uniform(1, 2, a.shape)
-    return float(f"{(a * weights).sum():.{DIGITS}g}")

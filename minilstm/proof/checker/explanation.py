@@ -47,7 +47,8 @@ def explained(
     likeness = problem.recognise() if wrong and problem.recognise else None
     if likeness is not None:
         problem.notes.append(f"f was recognised as {likeness.title}")
-    elif wrong and problem.forward is not None:
+        problem.axes = {**likeness.axes, **problem.axes}
+    if wrong and problem.recognise and problem.forward:
         unknown = {n: a for n, a in problem.arrays.items() if n not in problem.axes}
         for name, words in axes_by_trial(unknown, problem.forward).items():
             problem.axes = {**problem.axes, name: words}
@@ -55,12 +56,10 @@ def explained(
             problem.notes.append(
                 f"the axes of {name} are taken for ({shown}), from what they reach"
             )
-    told = find_causes(oracle, claims.grads, exact, allowed, offs, likeness) if wrong else {}
+    told = find_causes(oracle, claims.grads, exact, allowed, offs) if wrong else {}
     for name, error in errors.items():
         axes, one = problem.axes.get(name, ()), told.get(name, Told())
         place = describe(error.where, axes, problem.arrays[name].shape, problem.rows)
-        if likeness is not None and error.where and name in wrong and not axes:
-            place = likeness.place(name, error.where) or place
         pattern = f"the pattern: {one.pattern}" if one.pattern and not error.causes else ""
         errors[name] = replace(
             error,

@@ -161,7 +161,6 @@ def problem_of(
             pair = replace(pair, named=named, how=how, passes=passes)
             return problem_of(pair, axes=axes, wrt=wrt, rng=rng, equations=equations)
         problem.backward_passes += 1
-    problem.recognise = lambda: recognise(named, outputs, dy)
     problem.inputs, problem.written, problem.gradients_by = named, pair.written, gradients
     problem.lengths, problem.upstream = _lengths(named, outputs), dy
 
@@ -179,6 +178,12 @@ def problem_of(
         return how.split(result)[0] if equations is None else result
 
     problem.again, problem.forward = again, plain
+
+    def recognised() -> Any:
+        problem.forward_passes += 2
+        return recognise(plain, arrays)
+
+    problem.recognise = recognised
     return problem
 
 

@@ -3,7 +3,7 @@ The loss runs on the NumPy twin, real or complex; the gradients on the backend i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from minilstm.network.passes.memory import plan_memory
 from minilstm.network.passes.mini_batch import mini_batch
 from minilstm.network.passes.placement import moved_state
 from minilstm.network.passes.training_pass import TrainingPass
+from minilstm.proof.causes.lstm import lstm_equations
 from minilstm.proof.derivatives.problem import Array, Problem
 from minilstm.proof.derivatives.randomness import generator
 from minilstm.proof.reports.places import GATES
@@ -106,18 +107,25 @@ def problem_of_network(net: Network, x: Any, y: Any) -> Problem:
         grads.update(zip(names, dinputs, strict=True))
         return {name: where.to_host(g) for name, g in grads.items()}
 
-    def replay(
-        function: str, wrong: Callable[..., Any], moved: Mapping[str, Array] | None = None
-    ) -> dict[str, Array]:
-        changed: Any = {function: wrong}
-        return gradients(moved or {}, replace(load_backend("numpy"), **changed))
+    def forward(values: Mapping[str, Array]) -> Any:
+        return run({**arrays, **values}, readable, True)[0].loss
 
+    def again(moved: Mapping[str, Array]) -> Problem:
+        return replace(
+            problem, arrays={**arrays, **moved}, inputs={**arrays, **moved}, base=None, notes=[],
+            loss=lambda values: loss({**moved, **values}),
+            gradients=lambda values: gradients({**moved, **values}),
+            forward=lambda values: forward({**moved, **values}),
+            forward_passes=0, backward_passes=0,
+        )  # fmt: skip
+
+    readable = replace(load_backend("numpy"), lstm_forward=lstm_equations)
     steps = np.concatenate([np.full(n, t) for t, n in enumerate(active)])  # (N,)
     sequences = np.concatenate([order[:n] for n in active])  # (N,)
     heads_divide = {f"the divisor of the loss ({d:g})": int(d) for d in batch.divisors}
     counts = {"the batch": int(active[0]), "the time steps": len(active), "the rows": len(steps)}
     base = float(np.real(loss({})))
-    return Problem(
+    problem = Problem(
         arrays,
         loss,
         gradients,
@@ -129,9 +137,12 @@ def problem_of_network(net: Network, x: Any, y: Any) -> Problem:
         axes={**_axes(net), **{n: ("row", *_features(a)) for n, a in inputs.items()}},
         rows=np.stack([sequences, steps], axis=1),  # (N, 2)
         lengths={**counts, **heads_divide},
-        replay=replay,
+        inputs=arrays,
+        forward=forward,
+        again=again,
         forward_passes=1,
     )
+    return problem
 
 
 def _axes(net: Network) -> AxisNames:

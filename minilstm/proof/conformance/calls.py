@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from minilstm.proof.causes.recognition.arrangements import same
 from minilstm.proof.conformance.lstm import LSTMSubject
 from minilstm.proof.conformance.subject import Arrays, Subject
 from minilstm.proof.conformance.verdicts import Examination, Finding
@@ -208,4 +207,6 @@ def nan_leaves_a_trace(exam: Examination) -> Finding:
 
 def _close(subject: Subject, a: Any, b: Any) -> bool:
     """Equal but for the order of sums."""
-    return same(a, b, 1e-4 if subject.dtype == np.float32 else 1e-9)
+    tolerance = 1e-4 if subject.dtype == np.float32 else 1e-9
+    a, b = np.asarray(a), np.asarray(b)
+    return a.shape == b.shape and bool((np.abs(a - b) <= tolerance * np.abs(b).max()).all())

@@ -39,9 +39,7 @@ class Problem:
     analytic: bool = False  # the loss is known to be safe for complex arrays
     axes: Mapping[str, Axes] = field(default_factory=dict)  # for the report; see `gradcheck`
     rows: Array | None = None  # (N, 2) sequence and time step of each row of an axis called "row"
-    # Gradients with one function replaced by a wrong one, for finding causes; and, where there is
-    # no replay, what finds out what the functions compute.
-    replay: Callable[..., Mapping[str, Array]] | None = None
+    # For finding causes: what finds out whether f is an LSTM, in whatever layout.
     recognise: Callable[[], Any] | None = None
     # For trying a cause elsewhere: all inputs of f by name, the same problem at other ones of any
     # sizes with other upstream gradients, and the gradients that another backward would give.

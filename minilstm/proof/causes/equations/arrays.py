@@ -27,8 +27,8 @@ class Recorded(NDArrayOperatorsMixin):
 
     __array_priority__ = 1e6
 
-    def __init__(self, tape: Tape, node: Node) -> None:
-        self.tape, self.node = tape, node
+    def __init__(self, tape: Tape, node: Node, base: tuple[Recorded, Any] | None = None) -> None:
+        self.tape, self.node, self.base = tape, node, base  # and its place in it, where it has one
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
@@ -42,8 +42,15 @@ class Recorded(NDArrayOperatorsMixin):
             return result
         if not is_recorded(out[0]):
             raise CannotRecord("the result is written into a plain array")
-        out[0].node = self.tape.lift(result)
+        out[0].becomes(self.tape.lift(result))
         return out[0]
+
+    def becomes(self, node: Node) -> None:
+        """What it is after it was written into, and so is what it is a part of."""
+        self.node = node
+        if self.base is not None:
+            whole, index = self.base
+            whole[index] = self
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         before, self.tape.busy = self.tape.busy, True
@@ -57,13 +64,16 @@ class Recorded(NDArrayOperatorsMixin):
 
     def __getitem__(self, index: Any) -> Any:
         index = plain(index)
-        return self.tape.record("getitem", [self], self.node.value[index], index=index)
+        found = self.tape.record("getitem", [self], self.node.value[index], index=index)
+        parts = index if isinstance(index, tuple) else (index,)
+        found.base = None if any(np.ndim(p) for p in parts) else (self, index)
+        return found
 
     def __setitem__(self, index: Any, value: Any) -> None:
         index = plain(index)
         after = self.node.value.copy()
         after[index] = plain(value)
-        self.node = self.tape.record("setitem", [self, value], after, index=index).node
+        self.becomes(self.tape.record("setitem", [self, value], after, index=index).node)
 
     def __len__(self) -> int:
         return len(self.node.value)
@@ -80,7 +90,7 @@ class Recorded(NDArrayOperatorsMixin):
         return number
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
+        if name.startswith("__") or not hasattr(np.ndarray, name):
             raise AttributeError(name)
         return method(self, name)
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from minilstm.proof.causes.equations.mistake import Mistake
 from minilstm.proof.causes.equations.operations import SLOPES
-from minilstm.proof.causes.equations.tape import Node, Site, Tape
+from minilstm.proof.causes.equations.tape import Change, Node, Site, Tape
 from minilstm.proof.causes.equations.variants import Names, Variant, forms, one_number, sigmoid
 from minilstm.proof.causes.equations.words import called, name, statement, variable
 from minilstm.proof.derivatives.problem import Array
@@ -24,6 +24,7 @@ from minilstm.proof.derivatives.problem import Array
 DEEPEST = 9  # operations between a function's argument and its result
 SAME = 1e-11
 Path = tuple[int, ...]  # numbers of parents on the way from the result to the argument
+Groups = dict[tuple[str, str], dict[Site, Change]]  # the same mistake in a function, wherever it is
 Found = tuple[str, Callable[[Node, int], Iterator[Variant]], bool]  # with: of single numbers
 
 _SOFTMAX = """
@@ -190,11 +191,15 @@ def _ancestors(node: Node) -> Iterator[tuple[Node, Path]]:
                     yield parent, (*path, k)
 
 
-def composites(tape: Tape) -> tuple[set[Site], list[Mistake]]:
-    """Sites inside functions of single numbers, and the mistakes in all functions found."""
+def composites(tape: Tape) -> tuple[set[Site], list[Mistake], Groups]:
+    """Sites inside functions of single numbers, the mistakes in all found, and what they share."""
     inside: set[Site] = set()
     found = list(_passed(tape))
-    groups: dict[tuple[str, str], dict[Site, Any]] = {}
+    groups: Groups = {}
+    parts: dict[int, list[Site]] = {}
+    for site, nodes in tape.sites.items():
+        if nodes[-1].op in ("getitem", "move"):
+            parts.setdefault(nodes[-1].parents[0].number, []).append(site)
     for site, nodes in tape.sites.items():
         node, best = nodes[-1], None
         if node.value.size < 2 or node.op in ("getitem", "move", "setitem", "matmul", "tanh"):
@@ -216,12 +221,14 @@ def composites(tape: Tape) -> tuple[set[Site], list[Mistake]]:
             changes = {site: partial(_replaced, path=path, make=make)}
             found.append(Mistake(f"In the gradient of {way}, {said}.", changes, False, 0))
             if single:
-                general = what.format(x="its argument", y="its result")
-                groups.setdefault((title, general), {}).update(changes)
-    for (title, said), changes in groups.items():
-        if len(changes) > 1:
-            found.append(Mistake(f"In the gradients of all {title}s, {said}.", changes, False, 0))
-    return inside, found
+                groups.setdefault((title, what), {}).update(changes)
+            for part in parts.get(node.number, ()) if title == "sigmoid" else ():
+                cause = (
+                    f"In the gradient of {way}, for the part {name(tape.sites[part][-1])}, {said}."
+                )
+                here = {site: partial(_in_part, path=path, make=make, part=part)}
+                found.append(Mistake(cause, here, False, 0))
+    return inside, found, groups
 
 
 _ELEMENTWISE = {*SLOPES, "add", "subtract", "multiply", "divide", "power", "elementwise"}
@@ -252,6 +259,14 @@ def _between(y: Node, x: Node) -> Iterator[Site]:
         if parent.live and parent is not x and parent.site:
             yield parent.site
             yield from _between(parent, x)
+
+
+def _in_part(tape: Tape, node: Node, g: Array, path: Path, make: Any, part: Site) -> Iterator[Any]:
+    """Wrong in one part of what a sigmoid gives, such as one of stacked gates."""
+    one = tape.sites[part][-1]
+    ((x, wrong),) = _replaced(tape, node, g, path, make)
+    right = g * node.value * (1 - node.value)
+    yield x, np.where(one.pull(0, np.ones_like(one.value)) != 0, wrong, right)
 
 
 def _replaced(tape: Tape, node: Node, g: Array, path: Path, make: Any) -> Iterator[Any]:

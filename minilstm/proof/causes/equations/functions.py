@@ -46,11 +46,8 @@ def of_ufunc(
     )
     if method == "reduce":
         named: dict[str, Any] = {
-            "add": np.sum,
-            "multiply": np.prod,
-            "maximum": np.max,
-            "minimum": np.min,
-        }
+            "add": np.sum, "multiply": np.prod, "maximum": np.max, "minimum": np.min,
+        }  # fmt: skip
         axis = options.get("axis", inputs[1] if len(inputs) > 1 else 0)
         return named[name](inputs[0], axis=axis, keepdims=options.get("keepdims", False))
     if method == "accumulate" and name == "add":
@@ -158,10 +155,13 @@ def _moved(tape: Tape, function: Any, args: Any, kwargs: Any) -> Any:
     value = function(*plain(tuple(args)), **plain(dict(kwargs)))
     name = function.__name__
     if type(value) in (list, tuple):
-        return [
+        tape.part, before = 0, tape.part  # each result is a place of its own
+        found = [
             tape.record("move", parents, v, source=np.rint(s).astype(np.int64), called=name)
             for v, s in zip(value, source, strict=True)
         ]
+        tape.part = before
+        return found
     return tape.record("move", parents, value, source=np.rint(source).astype(np.int64), called=name)
 
 
@@ -177,13 +177,6 @@ def _reduction(op: str, f: Any) -> Callable[..., Any]:
         return tape.record(op, [a], value, axis=axis, keepdims=keepdims)
 
     return reduce
-
-
-def _extreme(op: str, f: Any) -> Callable[..., Any]:
-    inner = _reduction(op, f)
-    return lambda tape, a, axis=None, out=None, keepdims=False, **rest: inner(
-        tape, a, axis, keepdims=keepdims
-    )
 
 
 def _var(
@@ -306,8 +299,8 @@ def _average(tape: Tape, a: Any, axis: Any = None, weights: Any = None, **rest: 
 _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.sum: _reduction("sum", np.sum),
     np.mean: _reduction("mean", np.mean),
-    np.max: _extreme("max", np.max),
-    np.min: _extreme("min", np.min),
+    np.max: _reduction("max", np.max),
+    np.min: _reduction("min", np.min),
     np.prod: _reduction("prod", np.prod),
     np.cumsum: _cumsum,
     np.var: _var,

@@ -7,13 +7,13 @@ not known: dropped, wrong sign, twice, a mean for a sum. It is found by one pass
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import combinations
 
 import numpy as np
 
-from minilstm.proof.causes.equations.composites import composites
+from minilstm.proof.causes.equations.composites import Groups, composites
 from minilstm.proof.causes.equations.mistake import Changes, Edge, Mistake, instead
 from minilstm.proof.causes.equations.operands import broadcast, operands
 from minilstm.proof.causes.equations.operations import SLOPES, fitted
@@ -59,7 +59,7 @@ def mistakes(tape: Tape) -> tuple[list[Mistake], list[Mistake]]:
             for k, parent in enumerate(node.parents):
                 if parent.live and (site, k) not in users.setdefault(parent.number, []):
                     users[parent.number].append((site, k))
-    inside, found = composites(tape)
+    inside, found, groups = composites(tape)
     edges = [
         (site, k)
         for site, nodes in tape.sites.items()
@@ -69,7 +69,7 @@ def mistakes(tape: Tape) -> tuple[list[Mistake], list[Mistake]]:
     likely = [*_outputs(tape), *found]
     for edge in edges:
         likely += _edge(tape, *edge)
-    likely += [*_uses(tape, users), *_loops(tape, users), *_alike(tape, edges)]
+    likely += [*_uses(tape, users), *_loops(tape, users), *_alike(tape, edges, groups)]
     many = [*_forgotten(tape), *_exchanged(tape)]
     for site, k in edges:
         many += [*broadcast(site, tape.sites[site][0], k), *operands(tape, site, k)]
@@ -80,9 +80,6 @@ def _outputs(tape: Tape) -> Iterator[Mistake]:
     """What is done with the upstream gradients."""
     many = len(tape.outputs)
 
-    def without(n: int) -> dict[Site, Change]:
-        return {UPSTREAM: lambda ups: [None if k == n else up for k, up in enumerate(ups)]}
-
     def exchanged(n: int, m: int) -> dict[Site, Change]:
         at = {n: m, m: n}
         return {UPSTREAM: lambda ups: [ups[at.get(k, k)] for k in range(many)]}
@@ -91,11 +88,18 @@ def _outputs(tape: Tape) -> Iterator[Mistake]:
     yield Mistake("The upstream gradient is not used: ones stand in its place.", ones, False, 0)
     for n, node in enumerate(tape.outputs if many > 1 else ()):
         what = f"output {n} ({name(node)})"
-        yield Mistake(f"The upstream gradient of {what} {{}}.", without(n), True, 0)
+        yield Mistake(f"The upstream gradient of {what} {{}}.", _without({n}), True, 0)
+        if many > 2:
+            others = _without({*range(many)} - {n})
+            yield Mistake(f"Only the upstream gradient of {what} is used.", others, False, 0)
         for m in range(n):
             if tape.outputs[m].value.shape == node.value.shape:
                 cause = f"The upstream gradients of {what} and output {m} are exchanged."
                 yield Mistake(cause, exchanged(n, m), False, 0)
+
+
+def _without(left_out: set[int]) -> dict[Site, Change]:
+    return {UPSTREAM: lambda ups: [None if k in left_out else up for k, up in enumerate(ups)]}
 
 
 def _exchanged(tape: Tape) -> Iterator[Mistake]:
@@ -125,21 +129,25 @@ def _as_if(tape: Tape, node: Node, g: Array, other: Site) -> Iterator[tuple[Node
     yield node.parents[0], tape.sites[other][node.count].pull(0, g)
 
 
-def _alike(tape: Tape, edges: list[Edge]) -> Iterator[Mistake]:
-    """The same wrong form of a derivative wherever the function is."""
-    groups: dict[tuple[str, int, str], list[tuple[Site, Variant]]] = {}
+def _alike(tape: Tape, edges: list[Edge], groups: Groups) -> Iterator[Mistake]:
+    """The same wrong form of a derivative wherever a function is, or several functions are."""
     for site, k in edges:
         node = tape.sites[site][-1]
         if node.op in SLOPES:
             for variant in VARIANTS[node.op](node, k):
-                groups.setdefault((node.op, k, variant[0]), []).append((site, variant))
-    for (op, k, what), members in groups.items():
-        if len(members) > 1:
-            changes: dict[Site, Change] = {}
-            for site, variant in members:
-                changes |= variant_mistake(tape.sites[site][-1], k, variant).changes
-            said = what.format(y="its result", x="what it is taken of")
-            yield Mistake(f"In the gradients of all {op} in forward, {said}.", changes, False, 1)
+                changes = variant_mistake(node, k, variant).changes
+                groups.setdefault((node.op, variant[0]), {}).update(changes)
+    together: dict[str, dict[str, dict[Site, Change]]] = {}
+    for (op, what), changes in groups.items():
+        together.setdefault(what.replace(op, "the function"), {})[op] = changes
+    for what, by_op in together.items():
+        for ops in (*([op] for op in by_op), *([list(by_op)] if len(by_op) > 1 else [])):
+            every = {site: change for op in ops for site, change in by_op[op].items()}
+            if len(every) > 1:
+                said = what.replace("the function", ops[0] if len(ops) == 1 else "the function")
+                said = said.format(y="its result", x="its argument")
+                cause = f"In the gradients of every {' and '.join(ops)}, {said}."
+                yield Mistake(cause, every, False, 1)
 
 
 def _forgotten(tape: Tape) -> Iterator[Mistake]:
@@ -151,10 +159,8 @@ def _forgotten(tape: Tape) -> Iterator[Mistake]:
         for k, parent in enumerate(node.parents):
             if parent.live or parent.value.size != 1:
                 continue
-            number, said = (
-                float(parent.value.reshape(-1)[0]),
-                f"{expression(node)}{statement(node)}",
-            )
+            number = float(parent.value.reshape(-1)[0])
+            said = f"{expression(node)}{statement(node)}"
             out = {site: partial(_other_value, k=1 - k)}
             if node.op == "where":
                 passed = instead(site, 1 - k, partial(_passed_on, k=1 - k))
@@ -224,7 +230,8 @@ def _uses(tape: Tape, users: Mapping[int, list[Edge]]) -> Iterator[Mistake]:
         for site, k in edges:
             whole.setdefault(site, set()).add(k)
         named = 1 if variable(tape.nodes[number]) else 3
-        where = statement(tape.nodes[number], outer=True)
+        where, at = statement(tape.nodes[number], outer=True), tape.nodes[number].site
+        outputs = {n for n, node in enumerate(tape.outputs) if at and node.site == at}
         yield Mistake(f"The whole gradient of {what}{where} {{}}.", scale(whole), True, named)
         if len(tape.sites.get(tape.nodes[number].site, ())) > 1:
             for c, became in _FACTORS:
@@ -240,6 +247,8 @@ def _uses(tape: Tape, users: Mapping[int, list[Edge]]) -> Iterator[Mistake]:
             )
             dropped = scale({s: ks for s, ks in others.items() if ks})
             yield Mistake(cause, dropped, False, 3 if len(edges) == 2 else 1)
+            if outputs:
+                yield Mistake(cause, {**dropped, **_without(outputs)}, False, 1)
 
 
 _FACTORS = (
@@ -257,7 +266,8 @@ def _loops(tape: Tape, users: Mapping[int, list[Edge]]) -> Iterator[Mistake]:
             continue
         for k in range(len(nodes[0].parents)):
             parents = [n.parents[k] for n in nodes if k < len(n.parents)]
-            if all(p is parents[0] for p in parents) and parents[0].live:
+            once = all(p is parents[0] for p in parents) and nodes[0].op != "getitem"
+            if once and parents[0].live:
                 shared.setdefault(parents[0].number, {}).setdefault(site, set()).add(k)
             for n in nodes:
                 if k < len(n.parents) and n.parents[k].live and carried(tape, n, k):
@@ -277,22 +287,14 @@ def _loops(tape: Tape, users: Mapping[int, list[Edge]]) -> Iterator[Mistake]:
             _not_carried(edges), False, 0,
         )  # fmt: skip
     if len(into) > 1:
-        together: dict[Site, set[int]] = {}
-        for edges in into.values():
-            for site, ks in edges.items():
-                together.setdefault(site, set()).update(ks)
         names = " and ".join(dict.fromkeys(name(tape.sites[site][0]) for site in into))
         yield Mistake(
             f"No gradient is carried from a step to the step before: not that of {names}.",
-            _not_carried(together), False, 0,
+            _not_carried(_together(into.values())), False, 0,
         )  # fmt: skip
     groups = [([number], edges) for number, edges in shared.items()]
     if len(shared) > 1:
-        all_edges: dict[Site, set[int]] = {}
-        for edges in shared.values():
-            for site, ks in edges.items():
-                all_edges.setdefault(site, set()).update(ks)
-        groups.append((list(shared), all_edges))
+        groups.append((list(shared), _together(shared.values())))
     for numbers, edges in groups:
         what = ", ".join(name(tape.nodes[n]) for n in numbers)
         for which, some in _PARTS.items():
@@ -300,6 +302,14 @@ def _loops(tape: Tape, users: Mapping[int, list[Edge]]) -> Iterator[Mistake]:
                 f"The gradient of {what} is a sum over the steps of a loop: {which}.",
                 scale(edges, 0.0, some), False, 1,
             )  # fmt: skip
+
+
+def _together(some: Iterable[Mapping[Site, set[int]]]) -> dict[Site, set[int]]:
+    found: dict[Site, set[int]] = {}
+    for edges in some:
+        for site, ks in edges.items():
+            found.setdefault(site, set()).update(ks)
+    return found
 
 
 def _overwritten(tape: Tape, node: Node, g: Array, sign: int) -> Array:

@@ -76,6 +76,9 @@ def operands(tape: Tape, site: Site, k: int) -> Iterator[Mistake]:
         for by, when in ((1, "after"), (-1, "before")):
             find = _with(site, k, j, partial(_neighbour, j=j, by=by))
             yield Mistake(f"{what}, {taken} is that of the step {when}.", find, False, 0)
+        last_first = _with(site, k, j, partial(_from_the_end, j=j))
+        cause = f"{what}, {taken} is taken from the other end: its {len(seen)} parts in reverse."
+        yield Mistake(cause, last_first, False, 0)
     tried = {tuple(n.parents[j].number for n in nodes)}
     for slot, candidate in _candidates(tape, shape):
         found = [_in_slot(tape, n, slot) for n in nodes]
@@ -88,6 +91,9 @@ def operands(tape: Tape, site: Site, k: int) -> Iterator[Mistake]:
                 earlier = values[-1] < nodes[-1].parents[j].number
                 candidate += " of before this line" if earlier else " of after this line"
             yield Mistake(f"{what}, {candidate} stands in place of {taken}.", find, False, rank)
+    if not other.live and other.value.ndim > 1:
+        first = _with(site, k, j, lambda tape, n: _all_as_first(n.parents[j].value))
+        yield Mistake(f"{what}, the first row of {taken} stands for all rows.", first, False, 0)
     turned = "is transposed where it should not be, or the other way round"
     if _square(other.value) and node.op in ("matmul", "einsum"):
         find = _with(site, k, j, lambda tape, n: n.parents[j].value.swapaxes(-1, -2))
@@ -98,6 +104,10 @@ def operands(tape: Tape, site: Site, k: int) -> Iterator[Mistake]:
     if _square(node.parents[k].value):
         turn = instead(site, k, lambda tape, n, g: n.pull(k, g).swapaxes(-1, -2))
         yield Mistake(f"The gradient of {through} is transposed.", turn, False, 0)
+
+
+def _all_as_first(a: Array) -> Array:
+    return np.broadcast_to(a[:1], a.shape)
 
 
 def _square(a: Array) -> bool:
@@ -127,6 +137,11 @@ def _neighbour(tape: Tape, node: Node, j: int, by: int) -> Array:
     if by == 1 and 0 <= node.count < len(origin) and origin[node.count] is not node.parents[j]:
         return origin[node.count].value  # what this step itself computes
     return np.zeros_like(node.parents[j].value)
+
+
+def _from_the_end(tape: Tape, node: Node, j: int) -> Array:
+    """The operand that the pass has which is as far from the last as this one from the first."""
+    return tape.sites[node.site][-1 - node.count].parents[j].value
 
 
 def _candidates(tape: Tape, shape: tuple[int, ...]) -> Iterator[tuple[Edge, str]]:

@@ -161,9 +161,7 @@ def _inverse(k: int, g: Array, y: Array, args: Sequence[Array], options: Options
 
 
 PULLS: dict[str, Pull] = {
-    **{
-        name: _of_slope(slope) for name, slope in SLOPES.items()
-    },
+    **{name: _of_slope(slope) for name, slope in SLOPES.items()},
     "add": _binary(lambda g, y, a, b: g, lambda g, y, a, b: g),
     "subtract": _binary(lambda g, y, a, b: g, lambda g, y, a, b: -g),
     "multiply": _binary(lambda g, y, a, b: g * b, lambda g, y, a, b: g * a),

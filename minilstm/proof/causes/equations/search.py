@@ -12,15 +12,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minilstm.proof.causes.elsewhere import REACHES, again, drawn, resized
 from minilstm.proof.causes.equations.mistake import Mistake
 from minilstm.proof.causes.equations.mistakes import mistakes
 from minilstm.proof.causes.equations.tape import UPSTREAM, Change, Node, Site, Tape
-from minilstm.proof.causes.equations.trial import Trial, moved, resized
+from minilstm.proof.causes.equations.trial import Trial
+from minilstm.proof.causes.factors import Measured, is_constant, reasons
 from minilstm.proof.derivatives.problem import Array, Gradients, Problem
 
-TAPE_ERROR = (
-    1e-5  # how far the tape's own gradient may be from the true one; differences are so far
-)
+# How far the tape's own gradient may be from the true one; differences are so far.
+TAPE_ERROR = 1e-5
 MOST_TERMS = 50_000
 MANY_NODES = 120  # operations, more of which make the search slow: shorter axes are looked for
 MOST_VISITS = 200_000  # of operations by backward passes with a mistake: a few seconds
@@ -90,9 +91,9 @@ def _find(
         small = _trial(problem, resized(problem, grow=False))
         if small and all(small.is_wrong(n) == first.is_wrong(n) for n in first.hands):
             first = small
-    second = _trial(problem, moved(problem, resized(problem, grow=True)))
+    second = _trial(problem, drawn(resized(problem, grow=True), REACHES[0]))
     if second is None or not any(second.is_wrong(n) for n in names):
-        second = Trial(_elsewhere(problem, moved(problem, first.inputs)))
+        second = Trial(again(problem, drawn(first.inputs, REACHES[0])))
     stages = [_reaching(first.tape, some) for some in mistakes(first.tape)]
     hunt = _Hunt(first, second, names, [MOST_VISITS])
     for stage in stages:
@@ -105,15 +106,9 @@ def _find(
 def _trial(problem: Problem, inputs: Mapping[str, Any]) -> Trial | None:
     """Both passes at an input of other sizes, which may not fit what is no input."""
     try:
-        return Trial(_elsewhere(problem, inputs))
+        return Trial(again(problem, inputs))
     except Exception:
         return None
-
-
-def _elsewhere(problem: Problem, inputs: Mapping[str, Any]) -> Problem:
-    assert problem.again is not None
-    problem.others.append(problem.again(inputs))
-    return problem.others[-1]
 
 
 def _reaching(tape: Tape, some: list[Mistake]) -> list[Reaching]:
@@ -133,11 +128,7 @@ def _reaching(tape: Tape, some: list[Mistake]) -> list[Reaching]:
         for site in mistake.changes:
             ks = getattr(mistake.changes, "edges", {}).get(site)
             for node in tape.sites[site]:
-                at = (
-                    node.parents
-                    if ks is None
-                    else [p for k, p in enumerate(node.parents) if k in ks]
-                )
+                at = [p for k, p in enumerate(node.parents) if ks is None or k in ks]
                 found = found.union(*(of_node.get(p.number, ()) for p in at))
         return found
 
@@ -252,18 +243,20 @@ def _two(hunt: _Hunt, everything: list[Reaching]) -> dict[str, list[str]]:
 def _became(match: Match, second: float, hunt: _Hunt) -> str:
     """What happened to a gradient multiplied by a factor, `second` at the second input; or ""."""
     c = match.factor or 0.0
-    constant = math.isclose(c, second, rel_tol=1e-6, abs_tol=1e-9)
+    pairs = ((c, hunt.first), (second, hunt.second))
+    measured = [Measured(factor, trial.lengths) for factor, trial in pairs]
+    constant = is_constant(measured)
     if c in (0, -1) and constant:
         return "has the wrong sign" if c else "is left out"
     sign = "has the wrong sign and " if c < 0 else ""
     nodes = [hunt.first.tape.sites[s][0] for s in match.mistake.changes if s != UPSTREAM]
-    reasons = list(_constants(abs(c), nodes)) if constant else []
-    reasons = list(dict.fromkeys([*reasons, *_counts((abs(c), abs(second)), hunt)]))[:2]
+    found = list(_constants(abs(c), nodes)) if constant else []
+    found = list(dict.fromkeys([*found, *reasons(measured)]))[:2]
     if constant and c == 2:
-        reasons = ["is counted twice", *reasons][:2]
-    elif not reasons and constant:
-        reasons = [f"is {abs(c):.6g} times what it should be"]
-    return f"{sign}{', or '.join(reasons)}" if reasons else ""
+        found = ["is counted twice", *found][:2]
+    elif not found and constant:
+        found = [f"is {abs(c):.6g} times what it should be"]
+    return f"{sign}{', or '.join(found)}" if found else ""
 
 
 def _constants(size: float, nodes: Sequence[Node]) -> Iterator[str]:
@@ -280,33 +273,3 @@ def _constants(size: float, nodes: Sequence[Node]) -> Iterator[str]:
                     yield f"has the constant {value:.6g} once too often"
                 if value not in (0.0, 1.0) and math.isclose(size, 1 / value, rel_tol=1e-6):
                     yield f"lacks the constant {value:.6g}"
-
-
-def _counts(sizes: tuple[float, float], hunt: _Hunt) -> Iterator[str]:
-    """Lengths, or their quotients, that give the factor at both inputs."""
-    here, there = hunt.first.lengths, hunt.second.lengths
-
-    def is_factor(*numbers: float) -> bool:
-        return all(math.isclose(s, n, rel_tol=1e-6) for s, n in zip(sizes, numbers, strict=True))
-
-    pairs, said = list[str](), False
-    # Axes that have the same length at both inputs are one.
-    alike = {(n, there[what]): what for what, n in reversed(here.items()) if what in there}
-    for (n, m), what in alike.items():
-        shown = f"{what} ({n})"
-        # A length that is the same at both inputs proves little, and its root still less.
-        for power, word in ((1, ""), (0.5, "the root of "), (2, "the square of "))[
-            : 1 if n == m else 3
-        ]:
-            for verb, by, more in (("multiplied", power, "sum where a mean"),
-                                   ("divided", -power, "mean where a sum")):  # fmt: skip
-                if is_factor(n**by, m**by):
-                    said = True
-                    yield f"is {verb} by {word}{shown}{f', a {more} belongs' * (power == 1)}"
-        if is_factor(n / (n - 1), m / (m - 1)) or is_factor(1 - 1 / n, 1 - 1 / m):
-            pairs.append(f"has n - 1 and n mixed up, n being {shown}")
-        for (p, q), other in alike.items():
-            if n != p and is_factor(p / n, q / m):
-                pairs.append(f"is divided by {what} where {other} belongs")
-    if not said:
-        yield from pairs

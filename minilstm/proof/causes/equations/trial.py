@@ -1,5 +1,5 @@
 """One input at which mistakes are tried: the tape, the true gradients, and those of backward.
-The inputs of the check may be cut to shorter axes, and others are drawn to confirm a cause.
+Two computations of the same wrong numbers are alike, and a factor may be between two gradients.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from minilstm.proof.derivatives.trees import leaves
 
 SAME = 1e-7  # of the largest entry: two computations of the same wrong numbers
 PART_OF_ERROR = 0.01
-LENGTHS = (3, 5, 7, 11, 13, 17, 19)  # of resized axes: none is another one less or more by 1
 
 
 class Trial:
@@ -90,56 +89,3 @@ class Trial:
 
 def _largest(a: Array) -> float:
     return float(np.abs(a).max(initial=0.0))
-
-
-def resized(problem: Problem, grow: bool) -> dict[str, Any]:
-    """The inputs with axes of other lengths, where forward takes them; unequal lengths stay so.
-
-    An axis that several arrays share has the same length in all of them, so all are changed; four
-    gates of H units follow H.
-    """
-    arrays = {n: a for n, a in problem.inputs.items() if isinstance(a, np.ndarray)}
-    lengths = sorted({d for a in arrays.values() for d in a.shape if d > 1}, reverse=True)
-    kept: dict[int, int] = {}
-    found = dict(problem.inputs)
-    for length in lengths:
-        taken = {*kept.values(), length}
-        new = next((n for n in LENGTHS if n not in taken), length)
-        if length in kept or (new >= length and not grow):
-            continue
-        together = {m * length: m * new for m in (2, 3, 4) if m * length in lengths}
-        for more in ({}, together) if together else ({},):
-            trial = {**kept, length: new, **more}
-            inputs = {**problem.inputs, **{n: _cut(a, trial) for n, a in arrays.items()}}
-            if _runs(problem, inputs):
-                kept, found = trial, inputs
-                break
-    return found
-
-
-def _cut(a: Array, lengths: Mapping[int, int]) -> Array:
-    for axis, length in enumerate(a.shape):
-        if length in lengths:
-            a = np.take(a, np.arange(lengths[length]) % length, axis)
-    return a.copy()
-
-
-def _runs(problem: Problem, inputs: Mapping[str, Any]) -> bool:
-    assert problem.forward is not None
-    problem.forward_passes += 1
-    try:
-        out = leaves(problem.forward(inputs))
-    except Exception:  # an axis has to be as long as it is
-        return False
-    return all(np.isfinite(y).all() for y in out if np.asarray(y).dtype.kind == "f")
-
-
-def moved(problem: Problem, inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Inputs near these, so that they stay where the function is defined."""
-    rng = np.random.default_rng([20_011, 7, 1_999])
-    return {
-        n: (a * (1 + 0.3 * rng.uniform(-1, 1, a.shape))).astype(a.dtype)
-        if n in problem.arrays
-        else a
-        for n, a in inputs.items()
-    }

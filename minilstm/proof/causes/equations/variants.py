@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
-from types import SimpleNamespace
+from types import CodeType
 from typing import Any
 
 import numpy as np
 
 from minilstm.proof.causes.equations.operations import SLOPES, put, spread
 from minilstm.proof.causes.equations.tape import Node
-from minilstm.proof.causes.mistakes.rules import Rule
 from minilstm.proof.derivatives.problem import Array
 
 Variant = tuple[str, Callable[[Node, Array], Array]]
@@ -35,26 +34,27 @@ def _greater(a: Array, b: Any) -> Array:
 # What every formula may have besides its values.
 _FUNCTIONS = {
     "sigmoid": sigmoid, "abs": np.abs, "sign": np.sign, "greater": _greater, "differ": np.not_equal,
-    "exp": np.exp, "all_sum": np.sum, "all_mean": np.mean,
+    "exp": np.exp, "sqrt": np.sqrt, "all_sum": np.sum, "all_mean": np.mean,
 }  # fmt: skip
 
 
 @cache
-def _lines(text: str) -> list[tuple[str, Rule]]:
+def _lines(text: str) -> list[tuple[str, CodeType]]:
     pairs = (line.rsplit(" | ", 1) for line in text.strip().splitlines() if line)
-    return [(what.strip(), Rule(formula.strip(), {})) for what, formula in pairs]
+    return [(what.strip(), compile(formula.strip(), "", "eval")) for what, formula in pairs]
 
 
 def forms(text: str, node: Node, k: int, names: Names | None = None) -> Iterator[Variant]:
     """The lines of a table; `names` has what its formulas have besides g, y, x, other, a and b."""
-    for what, rule in _lines(text):
+    for what, formula in _lines(text):
 
-        def make(n: Node, g: Array, rule: Rule = rule) -> Array:
+        def make(n: Node, g: Array, formula: CodeType = formula) -> Array:
             values = [p.value for p in n.parents]
             known: dict[str, Any] = {**_FUNCTIONS, "g": g, "y": n.value, "x": values[k]}
             known |= dict(zip("ab", values, strict=False))
             known["other"] = values[1 - k] if len(values) == 2 else None
-            return rule.value(SimpleNamespace(**known, **(names(n, k, g) if names else {})))
+            made: Array = eval(formula, known | dict(names(n, k, g) if names else {}))
+            return made
 
         yield what, make
 
@@ -258,6 +258,7 @@ VARIANTS: dict[str, Callable[[Node, int], Iterator[Variant]]] = {
     **dict.fromkeys(SLOPES, one_number),
     "expit": partial(one_number, op="sigmoid"),
     "multiply": partial(forms, _MULTIPLY),
+    "matmul": partial(forms, "the product with {other} is missing | g"),
     "divide": _divide,
     "power": partial(forms, _POWER),
     "maximum": partial(forms, _EXTREME_OF_TWO),

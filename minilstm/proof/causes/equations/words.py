@@ -140,6 +140,8 @@ def variable(node: Node) -> str:
     """The variable that an operation's result is assigned to; the name of an input; else ""."""
     if node.op == "input":
         return str(node.options["name"])
+    if not node.site and node.live:  # moved outside the user's source
+        return variable(node.parents[0])
     for call in calls(node):
         tree, around = _piece(call)
         match around:

@@ -34,17 +34,7 @@ def blocks(case: Case) -> dict[int, list[str]]:
 def _permuted(
     case: Case, found: list[Case], labels: tuple[str, ...], axis: int, kind: str
 ) -> Iterator[str]:
-    size, count = case.hand.shape[axis] // len(labels), len(labels)
-    source = np.moveaxis(case.sources(), axis, 0)
-    rest = source.shape[1:]
-    for grid, how in (
-        ((count, size), "interleaved: row by row where block by block is right"),
-        ((size, count), "block by block where interleaved, row by row, is right"),
-    ):
-        turned = source.reshape(*grid, *rest).swapaxes(0, 1).reshape(source.shape)
-        if size > 1 and case.moved(np.moveaxis(turned, 0, axis)):
-            yield f"Its {kind} are {how}."
-            return
+    count = len(labels)
     copied = [_source(b, found) for b in found]
     order = [n if found[n].right else -1 if c is None else c for n, c in enumerate(copied)]
     if sorted(order) == list(range(count)) and order != sorted(order):

@@ -14,8 +14,8 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from minilstm.proof.causes.factors import Measured
 from minilstm.proof.derivatives.problem import Array
 from minilstm.proof.reports.places import Axis, one_of
 
@@ -33,12 +33,9 @@ class Evidence(NamedTuple):
     value: Array  # the array itself
     axes: tuple[Axis, ...] = ()  # an item for each (see `proof.reports.places`); () for unknown
     tolerance: float = 1e-10  # relative to the largest entry of exact
-    # (N, 2) sequence and time step of each index along an axis "row"; None if unknown.
-    rows: NDArray[np.int64] | None = None
 
 
-# Factors of an array at other inputs and sizes, with these sizes by name; see `causes.elsewhere`.
-Factors = Callable[[str, list[str]], list[tuple[Mapping[str, float], float]]]
+Factors = Callable[[str], list[Measured]]  # of an array elsewhere; see `causes.elsewhere`
 
 
 class Pattern(str):
@@ -70,8 +67,6 @@ class Case:
         self.exact: Array = np.asarray(evidence.exact, np.float64)
         self.value: Array = np.asarray(evidence.value, np.float64)
         self.axes = evidence.axes if len(evidence.axes) == self.exact.ndim else ()
-        self.rows = evidence.rows
-        self.real: Array | bool = True  # False where there is no entry, only a gap
         self.tolerance = evidence.tolerance
         self.counts = {name: n for name, n in counts.items() if n > 0 and n != 1}
         self.close = max(SAME_MISTAKE_ERROR, evidence.tolerance)
@@ -123,7 +118,7 @@ class Case:
         these have to agree, by default as many as rule out coincidence, with the free constants
         that were fitted counted in.
         """
-        can = np.isfinite(made) & self.real
+        can = np.isfinite(made)
         if not can.any() or self.worst <= 4 * self.tolerance * self.scale:
             return False
         # Unwanted signals at a millionth of the largest entry are rounding, not evidence.

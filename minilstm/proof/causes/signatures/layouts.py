@@ -1,8 +1,5 @@
 """Mistakes that move entries: transposed, flipped, one step off; or right in one part only.
 Each function returns the sentences that hold for one array, best first.
-
-The rows of a packed ragged batch are laid out as a grid of sequences and time steps. Their last
-steps stand under one another, because there backward passes begin.
 """
 
 from __future__ import annotations
@@ -12,23 +9,21 @@ from itertools import permutations
 
 import numpy as np
 
-from minilstm.proof.causes.signatures.evidence import MOST_SLICES, Case, Evidence, Pattern
+from minilstm.proof.causes.signatures.evidence import MOST_SLICES, Case, Coincidence, Pattern
 from minilstm.proof.causes.signatures.terms import masked, terms
-from minilstm.proof.derivatives.problem import Array
 from minilstm.proof.reports.places import listed
 
 MOST_COMPARED = 2**22  # entries, each slice of an axis against each other
 
 
-def layouts(case: Case, explained: Collection[int] = (), turned: bool = True) -> Iterator[str]:
+def layouts(case: Case, explained: Collection[int] = ()) -> Iterator[str]:
     """All sentences of this file that hold for an array whose gradient is finite.
 
-    Axes that are `explained` have a cause already; `turned` says whether axes may be exchanged.
+    Axes that are `explained` have a cause already.
     """
     if case.hand.size < 2:
         return
-    if turned:
-        yield from _transposed(case)
+    yield from _transposed(case)
     said = bool(explained)
     for axis in sorted(range(case.hand.ndim), key=lambda n: case.word(n) == ""):
         if case.hand.shape[axis] > 1 and axis not in explained:
@@ -105,8 +100,9 @@ def _shifted(case: Case, axis: int) -> Iterator[str]:
         else:
             rest = "is repeated" if np.array_equal(edge, beside) else "is something else"
         late, sign = ("late", "-") if by == 1 else ("early", "+")
+        which = f" (axis {axis})" if case.word(axis) else ""
         yield (
-            f"It is one step {late} {case.along(axis)}: at index t stands what belongs to "
+            f"It is one step {late} {case.along(axis)}{which}: at index t stands what belongs to "
             f"t {sign} 1, and {case.at(axis, end)} {rest}."
         )
         return
@@ -154,17 +150,17 @@ def _right_in_part(case: Case, axis: int) -> Iterator[str]:
     if word == "time" and min(right) > max(wrong):
         if min(right) == size - 1:
             carried = "not carried" if empty else "not carried, or carried wrongly,"
-            yield (
+            yield Coincidence(
                 f"It is right at the last time step only and {are} before: {perhaps}what arrives "
                 f"from later steps is {carried} to the step before."
             )
         else:
-            yield (
+            yield Coincidence(
                 f"It is right from time step {min(right)} on and {are} before: what arrives from "
                 "later steps is cut off or spoilt there."
             )
     elif word == "time" and max(right) < min(wrong):
-        yield (
+        yield Coincidence(
             f"It is right up to time step {max(right)} and {are} from step {min(wrong)} on: "
             "perhaps a mask, a length or the last step is treated wrongly."
         )
@@ -181,68 +177,3 @@ def _right_in_part(case: Case, axis: int) -> Iterator[str]:
     elif empty:
         what = case.along(axis)
         yield Pattern(f"it is zero at {len(wrong)} of {size} places {what}; others are right")
-
-
-# ---------------------------------------------------------------- packed rows
-
-
-def packed_rows(case: Case) -> tuple[int, list[str]] | None:
-    """The axis of the rows and what is said about it; None where no axis has rows."""
-    if case.rows is None or "row" not in case.axes:
-        return None
-    axis = case.axes.index("row")
-    if np.shape(case.rows) != (case.hand.shape[axis], 2):
-        return None
-    said = [*_rows_reordered(case, axis)]
-    if not said:
-        grid = _grid(case, axis)
-        others = [n for n in range(grid.hand.ndim) if n not in (axis, axis + 1)]
-        said = list(layouts(grid, others, turned=False))
-    return axis, said
-
-
-def _rows_reordered(case: Case, axis: int) -> Iterator[str]:
-    sequence, step = np.asarray(case.rows).T
-    source = case.sources()
-    if case.moved(np.take(source, np.lexsort((step, sequence)), axis)):
-        yield "Its rows stand sequence after sequence, where time step after time step is right."
-    elif case.moved(np.take(source, np.lexsort((sequence, step)), axis)):
-        yield "Its rows stand time step after time step, where sequence after sequence is right."
-    elif case.moved(np.take(source, _reversed(case), axis)):
-        yield (
-            "Each sequence is reversed in time: one of two loops runs in forward order where the "
-            "other runs backwards."
-        )
-
-
-def _reversed(case: Case) -> Array:
-    """For each row, the row as far from the end of its sequence as it is from the start."""
-    sequence, step = np.asarray(case.rows).T
-    back = np.empty(len(step), np.int64)
-    for s in np.unique(sequence):
-        of = np.flatnonzero(sequence == s)
-        of = of[np.argsort(step[of])]
-        back[of] = of[::-1]
-    return back
-
-
-def _grid(case: Case, axis: int) -> Case:
-    """The array with the axes (..., sequence, time, ...) in place of rows; gaps are unknown."""
-    sequence, step = np.asarray(case.rows).T
-    names, sequence = np.unique(sequence, return_inverse=True)
-    last = np.array([step[sequence == n].max() for n in range(len(names))])
-    aligned = step + last.max() - last[sequence]
-    shape = (len(names), int(aligned.max()) + 1)
-
-    def spread(rows: Array, gap: float) -> Array:
-        rows = np.moveaxis(rows, axis, 0)
-        grid = np.full((*shape, *rows.shape[1:]), gap)
-        grid[sequence, aligned] = rows
-        return np.moveaxis(grid, (0, 1), (axis, axis + 1))
-
-    axes = (*case.axes[:axis], "sequence", "time", *case.axes[axis + 1 :])
-    hand, exact, value = spread(case.hand, 0.0), spread(case.exact, np.nan), spread(case.value, 0.0)
-    grid = Case(Evidence(case.name, hand, exact, value, axes, case.tolerance), case.counts)
-    grid.scale = case.scale
-    grid.real = spread(np.ones_like(case.hand), 0.0) > 0
-    return grid

@@ -1,14 +1,10 @@
 """Likely causes of a wrong gradient, found from the wrong and the right one alone.
 A cause is named when the mistake, made on purpose to the right gradient, gives the wrong one.
-
-Where the evidence is weaker the sentence says "perhaps". Which function was differentiated does not
-matter and is not known; `evidence` holds the test that each cause has to pass.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations
 
 import numpy as np
 
@@ -29,9 +25,8 @@ from minilstm.proof.causes.signatures.evidence import (
     Pattern,
     number,
 )
-from minilstm.proof.causes.signatures.layouts import layouts, packed_rows
+from minilstm.proof.causes.signatures.layouts import layouts
 from minilstm.proof.derivatives.problem import Array
-from minilstm.proof.reports.places import listed
 
 MOST_CAUSES = 3  # sentences for one array
 
@@ -39,20 +34,10 @@ MOST_CAUSES = 3  # sentences for one array
 def explain(
     evidence: Sequence[Evidence], counts: Mapping[str, float], factors: Factors | None = None
 ) -> dict[str, tuple[str, ...]]:
-    """Name the likely causes of wrong gradients, best first, at most three sentences for an array.
+    """Sentences about wrong gradients by array name, best first, at most three for each.
 
-    The evidence has right arrays too: they are compared with others. They are left out of the
-    result, and so are those whose cause is not clear. `counts` are named sizes that may have
-    become a factor; `factors` finds out whether one follows them. A `Pattern` among the sentences
-    says how numbers are off, not why.
-
-    Examples
-    --------
-    >>> exact = np.array([[0.5, -1.0], [2.0, 0.25], [1.5, -3.0]])
-    >>> for cause in explain([Evidence("w", exact / 4, exact, exact + 1)], {"the batch": 4})["w"]:
-    ...     print(cause)
-    It is 0.25 times the right gradient: it is divided by the batch (4), as for a mean where the \
-loss has a sum.
+    The evidence has right arrays too: they are compared with others. A `Pattern` among the
+    sentences says how numbers are off, not why.
     """
     causes: dict[str, list[str]] = {}
     floor = max((_largest(e.exact) for e in evidence), default=0.0)
@@ -102,9 +87,6 @@ def _alone(case: Case) -> Iterator[str]:
     yield from entrywise(case)
     if case.hand.any() and not case.zero:
         by_axis = blocks(case)
-        rows = packed_rows(case)
-        if rows is not None and rows[1]:
-            by_axis[rows[0]] = rows[1]
         for said in by_axis.values():
             yield from said
         yield from layouts(case, by_axis)
@@ -167,35 +149,3 @@ def _between(case: Case, cases: list[Case]) -> Iterator[str]:
         if not other.zero and case.explains(made):
             yield f"The gradient of {other.name} is added to it as well."
             return
-    # An array that the forward pass reads in place of others gets all their gradients.
-    unused = [c for c in alike if c.zero and c.wrong.any() and c.hand.any()]
-    if case.zero:
-        readers = [c for c in alike if c.wrong.any() and not c.zero]
-        for other in readers:
-            names = _read_instead(other, [c for c in cases if c is case or c in unused])
-            if case.name in names:
-                yield _misread(other.name, names)
-                return
-    else:
-        names = _read_instead(case, unused)
-        if names:
-            yield _misread(case.name, names)
-
-
-def _misread(name: str, instead_of: list[str]) -> str:
-    return (
-        f"The forward pass reads {name} where it should read {listed(instead_of)}: the right "
-        f"gradient of {name} is what backward gives for all of them together."
-    )
-
-
-def _read_instead(case: Case, unused: list[Case]) -> list[str]:
-    """Names of unused arrays whose gradients are missing in this one."""
-    for many in range(1, min(len(unused), 4) + 1):
-        for chosen in combinations(unused, many):
-            total = case.hand + sum(c.hand for c in chosen)
-            apart = np.abs(total - case.exact)[case.known]
-            size = case.close * max(case.largest, float(np.abs(case.hand).max()))
-            if case.known.any() and (apart <= size).all():
-                return [c.name for c in chosen]
-    return []

@@ -1,0 +1,65 @@
+"""What a factor may come from: sizes and constants that give it wherever it was measured.
+One that is the batch at a single input alone is a coincidence.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+_POWERS = ((1, ""), (0.5, "the square root of "), (2, "the square of "))
+
+
+class Measured(NamedTuple):
+    """What a gradient is multiplied by at one input, and the sizes and constants there by name."""
+
+    factor: float
+    lengths: Mapping[str, float]
+
+
+def reasons(
+    measured: Sequence[Measured], close: float = 1e-6, simple: bool = False
+) -> Iterator[str]:
+    """Ends of the sentence "it ...", the simplest first.
+
+    A size that is the same at all of several inputs proves little, and its root still less. With
+    `simple` a factor has to be a size or one over it.
+    """
+    factors = [abs(m.factor) for m in measured]
+
+    def is_factor(numbers: Sequence[float]) -> bool:
+        return all(math.isclose(f, n, rel_tol=close) for f, n in zip(factors, numbers, strict=True))
+
+    known = [n for n in measured[0].lengths if all(n in m.lengths for m in measured)]
+    sizes: dict[tuple[float, ...], str] = {}
+    for name in known:  # axes that have the same length at all inputs are one
+        values = tuple(float(m.lengths[name]) for m in measured)
+        if values[0] > 0 and values[0] != 1:
+            sizes.setdefault(values, name)
+    said = False
+    for values, name in sizes.items():
+        fixed = len(measured) > 1 and len(set(values)) == 1
+        of = f"{name} ({values[0]:.6g})"
+        for power, word in ((1, ""), (0.5, "the square root of "), (2, "the square of "))[
+            : 1 if fixed else 3
+        ]:
+            for verb, by, more in (("multiplied", power, "sum where a mean"),
+                                   ("divided", -power, "mean where a sum")):  # fmt: skip
+                if is_factor([v**by for v in values]):
+                    said = True
+                    more = f", a {more} belongs" if power == 1 and "the " in name else ""
+                    yield f"is {verb} by {word}{of}{more}"
+    for one, name in sizes.items() if not (said or simple) else ():
+        less = [v / (v - 1) for v in one if v > 1]
+        if len(less) == len(one) and (is_factor(less) or is_factor([1 / v for v in less])):
+            yield f"has n - 1 and n mixed up, n being {name} ({one[0]:.6g})"
+        for two, other in sizes.items():
+            if one != two and is_factor([b / a for a, b in zip(one, two, strict=True)]):
+                yield f"is divided by {name} where {other} belongs"
+
+
+def is_constant(measured: Sequence[Measured], close: float = 1e-6) -> bool:
+    """Whether it is one number at all inputs."""
+    first = measured[0].factor
+    return all(math.isclose(first, m.factor, rel_tol=close, abs_tol=1e-9) for m in measured)
