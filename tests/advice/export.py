@@ -150,9 +150,10 @@ TABLE = [
         "converted(text=(r'void model_reset\\(model_state \\*m\\) {', r'\\g<0> *(int *)0 = 0;'))",
         "converted(text=('step', 'stop'), kind='js', wanted='javascript')",
         "converted(to={}, kind='safetensors', wanted='state_dict')",
-        "converted(to={'in_shape': [], 'layers': [{'type': 'dense', 'activation': '', 'shape': "
-        "[2], 'weights': [[[1, 0], [0, 1], [1, 1]], [0, 0]]}]}, kind='json', wanted='rtneural')",
-        "converted(to={'in_shape': [], 'layers': []}, kind='json', wanted='rtneural')",
+        "converted(to={'in_shape': [None, None, 3], 'layers': [{'type': 'dense', 'activation': '', "
+        "'shape': [2], 'weights': [[[1, 0], [0, 1], [1, 1]], [0, 0]]}]}, "
+        "kind='json', wanted='rtneural')",
+        "converted(to={'in_shape': [None, None, 3], 'layers': []}, kind='json', wanted='rtneural')",
     )),
     ("converted(text=('0x1p[+]0f', '0x1.8p+0f'))", "compile with (-ffp-contract=off)",
      "'$1' in runners.C_FLAGS"),
