@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from minilstm.checks import shown
 from minilstm.exchange.incoming.formats.archive import Archive
 from minilstm.exchange.incoming.formats.bounds import Array, Refused, file_bytes, plain_json, told
 from minilstm.exchange.incoming.formats.hdf5 import Hdf5
@@ -37,6 +38,8 @@ _FUNCTIONS: dict[Any, type[Layer] | None] = {
     "linear": None, None: None, "relu": ReLU, "sigmoid": Sigmoid, "softmax": Softmax,
 }  # fmt: skip
 _STATES, _GATES = ("tanh", "relu", "softsign"), ("sigmoid", "hard_sigmoid")
+#: layers that do the same to each step, so they may stand in TimeDistributed
+_EACH = ("Dense", "BatchNormalization", "Dropout", "Activation", "ReLU", "Softmax")
 _OF_TRAINING = re.compile(r"^(optimizer\w*|\w*metrics?|loss_tracker)/|/seed_generator/")
 
 
@@ -83,7 +86,12 @@ def from_keras(path: str | os.PathLike[str], *, classes: ArrayLike | None = None
                 )
             model = plain_json(about["model_config"].encode())
             version, pool = about.get("keras_version"), file.arrays()
-        net = _network(model, int(str(version or 3).split(".")[0]), pool)
+        major = str(version or 3).split(".")[0]
+        if not major.isdecimal():
+            raise Refused(
+                f"has keras_version {shown(version)}, not one like '3.5.0'; save it anew."
+            )
+        net = _network(model, int(major), pool)
     return labelled(net, classes)
 
 
@@ -108,11 +116,33 @@ class _Named(NamedTuple):
         """Refuse an option that says anything else; one that is missing says nothing."""
         for option, value in wanted.items():
             given = self.config.get(option, value)
-            if given != value and given not in ([-1], [2]):  # an axis, in a list
+            if given != value:
                 raise Refused(
                     f"has {self.title} with {option}={str(given)[:40]}, which minilstm has not; "
                     "train it without."
                 )
+
+    def check_axis(self, axes: int) -> None:
+        """Refuse an axis, alone or in a list, that is not the last of so many."""
+        given = self.config.get("axis", -1)
+        if given not in (-1, axes - 1, [-1], [axes - 1]):
+            self.check(axis=-1)
+
+    def flag(self, option: str, usual: bool) -> bool:
+        """An option that is true or false."""
+        given = self.config.get(option, usual)
+        if not isinstance(given, bool):
+            raise Refused(f"has {self.title} with {option}={shown(given, 40)}, which is neither "
+                          "true nor false; save it anew.")  # fmt: skip
+        return given
+
+    @property
+    def units(self) -> int:
+        given = self.config["units"]
+        if type(given) is not int or given < 1:
+            raise Refused(f"has {self.title} with units={shown(given, 40)}, which is no whole "
+                          "number from 1; save it anew.")  # fmt: skip
+        return given
 
 
 def _network(model: Any, version: int, pool: dict[str, Array]) -> Network:
@@ -147,7 +177,7 @@ def _chain(model: Any) -> list[_Named]:
         named[name] = layer = _Named(str(plain["class_name"]), name, plain["config"], key)
         if kind == "Sequential":
             continue
-        sources = [*_sources(plain.get("inbound_nodes", []))]
+        sources = [*_sources(plain.get("inbound_nodes", []), layer.title)]
         if len(sources) != (layer.kind != "InputLayer") or {*sources} & {*feeds}:
             raise Refused(f"has {layer.title}, which is not in a chain; only chains are imported.")
         feeds |= {source: name for source in sources}
@@ -159,23 +189,41 @@ def _chain(model: Any) -> list[_Named]:
         order.append(feeds[order[-1]])
     if len(first) != 1 or sorted(order) != sorted(named):
         raise Refused("has several inputs or outputs; only chains of layers are imported.")
+    if (outputs := [*_sources(config.get("output_layers"), "the model")]) != order[-1:]:
+        raise Refused(
+            f"has the outputs of {', '.join(map(repr, outputs))[:80] or 'no layer'}, not of its "
+            f"last layer {order[-1][:60]!r} alone; save a model of one output."
+        )
     return [named[name] for name in order]
 
 
-def _sources(nodes: Any, depth: int = 0) -> Iterator[str]:
-    """Names of the layers that feed one; Keras 2 has lists, Keras 3 has dicts."""
+def _sources(nodes: Any, title: str, depth: int = 0) -> Iterator[str]:
+    """Names of the layers that feed one; Keras 2 has lists, Keras 3 has dicts.
+
+    Whatever else a call is given, such as states or a mask, is refused.
+    """
+    beside: dict[Any, Any] = {}
+    inner: Any = nodes
     if isinstance(nodes, dict):
         if "keras_history" in nodes:
             yield str(nodes["keras_history"][0])
             return
-        nodes = list(nodes.values())
-    if not isinstance(nodes, list) or depth > 20:
+        inner = list(nodes.values())
+        if "args" in nodes:  # a call
+            inner = nodes["args"][:1]
+            more = {f"argument {k}": a for k, a in enumerate(nodes["args"][1:], 2)}
+            beside = {**more, **nodes.get("kwargs", {})}
+    if not isinstance(inner, list) or depth > 20:
         return
-    if len(nodes) in (3, 4) and isinstance(nodes[0], str):
-        yield nodes[0]
-        return
-    for node in nodes:
-        yield from _sources(node, depth + 1)
+    if len(inner) in (3, 4) and isinstance(inner[0], str):
+        yield inner[0]
+        beside, inner = dict(*inner[3:]), []
+    for name, value in beside.items():
+        if value is not None and value is not False:
+            raise Refused(f"has {title} called with {str(name)[:40]}={str(value)[:40]}, which "
+                          "minilstm has not; call it without.")  # fmt: skip
+    for node in inner:
+        yield from _sources(node, title, depth + 1)
 
 
 class _Maker:
@@ -184,26 +232,34 @@ class _Maker:
     def __init__(self, version: int, pool: dict[str, Array]) -> None:
         self.version, self.pool = version, pool
         self.width: int | None = None  # of what the first layer with arrays takes
+        self.axes = 3  # of what the next layer takes
 
     def layers(self, named: _Named) -> list[Layer]:
         """Our layers for one of Keras."""
         config, kind = named.config, named.kind
+        shape = config.get("batch_shape") or config.get("batch_input_shape")
+        self.axes = len(shape) if shape else self.axes
         if kind == "InputLayer":
             return []
         if kind == "TimeDistributed":
-            named = named.inner("layer")
-            config, kind = named.config, named.kind
+            inner, axes = named.inner("layer"), self.axes
+            if inner.kind not in _EACH:
+                raise Refused(f"has {named.title} of the layer {shown(inner.kind, 40)}; only "
+                              f"{', '.join(_EACH)} may stand in it.")  # fmt: skip
+            self.axes -= 1
+            made = self.layers(inner)
+            self.axes = axes
+            return made
         if kind == "LSTM":
-            mode = "sequence" if config.get("return_sequences", False) else "last"
             functions = self.functions(named)
-            return [LSTM(config["units"], mode, *functions, **self.cells(named, [""]))]
+            return [LSTM(named.units, self.mode(named), *functions, **self.cells(named, [""]))]
         if kind == "Bidirectional":
             return [self.both(named)]
         if kind == "Dense":
-            arrays = self.arrays(named, ("kernel", "bias")[: 1 + config.get("use_bias", True)])
-            W = self.turned(named, arrays["kernel"], config["units"])
+            arrays = self.arrays(named, ("kernel", "bias")[: 1 + named.flag("use_bias", True)])
+            W = self.turned(named, arrays["kernel"], named.units)
             bias = arrays.get("bias", np.zeros(len(W), W.dtype))
-            dense = FullyConnected(config["units"], weights=W, bias=bias)
+            dense = FullyConnected(named.units, weights=W, bias=bias)
             return [dense, *self.function(named, config.get("activation"))]
         if kind == "BatchNormalization":
             return [self.normalization(named)]
@@ -216,9 +272,15 @@ class _Maker:
             named.check(max_value=None, negative_slope=0.0, threshold=0.0)
             return [ReLU()]
         if kind == "Softmax":
-            named.check(axis=-1)
+            named.check_axis(self.axes)
             return [Softmax()]
         raise Refused(f"has {named.title}, which minilstm has not; build the network without it.")
+
+    def mode(self, named: _Named) -> str:
+        """What an LSTM puts out, which says how many axes there are from there on."""
+        every = named.flag("return_sequences", False)
+        self.axes = 3 if every else 2
+        return "sequence" if every else "last"
 
     def functions(self, named: _Named) -> tuple[str, str]:
         """Names of the functions of states and gates; every other option is checked."""
@@ -254,20 +316,21 @@ class _Maker:
         config = ahead.config
         if (ahead.kind, back.kind) != ("LSTM", "LSTM"):
             raise Refused(f"has {named.title} of no LSTM; only LSTMs are imported.")
-        for option in ("units", "activation", "recurrent_activation", "use_bias"):
+        for option in (
+            "units", "activation", "recurrent_activation", "use_bias", "return_sequences",
+        ):  # fmt: skip
             if back.config.get(option) != config.get(option):
                 raise Refused(f"has {named.title} whose directions differ in {option}.")
         if back is not ahead and back.config.get("go_backwards") is not True:
             raise Refused(f"has {named.title} whose second direction does not go backwards.")
+        back.check(return_state=False, time_major=False)
         functions = self.functions(ahead)
-        mode = "sequence" if config.get("return_sequences", False) else "last"
         arrays = self.cells(ahead._replace(key=named.key), ["forward", "backward"])
-        return BiLSTM(config["units"], mode, *functions, **arrays)
+        return BiLSTM(ahead.units, self.mode(ahead), *functions, **arrays)
 
     def cells(self, named: _Named, directions: Sequence[str]) -> dict[str, Any]:
         """The arrays of an LSTM, one block of rows for each direction."""
-        H = named.config["units"]
-        biased = named.config.get("use_bias", True)
+        H, biased = named.units, named.flag("use_bias", True)
         rows: list[list[Array]] = []
         for direction in directions:
             a = self.arrays(named, _RECURRENT[: 2 + biased], direction)
@@ -285,10 +348,11 @@ class _Maker:
         return kernel.T
 
     def normalization(self, named: _Named) -> BatchNormalization:
-        named.check(axis=-1, renorm=False)
+        named.check(renorm=False)
+        named.check_axis(self.axes)
         config = named.config
         learned = [("gamma", "scale"), ("beta", "center")]
-        wanted = [array for array, option in learned if config.get(option, True)]
+        wanted = [array for array, option in learned if named.flag(option, True)]
         a = self.arrays(named, (*wanted, "moving_mean", "moving_variance"))
         mean = a["moving_mean"]
         self.width = mean.size if self.width is None else self.width
@@ -320,10 +384,15 @@ class _Maker:
         )
         found: dict[str, Array] = {}
         for key in [*self.pool]:
+            name = ""
             if (match := newer.fullmatch(key)) and int(match[1]) < len(names):
-                found[names[int(match[1])]] = self.pool.pop(key)
+                name = names[int(match[1])]
             elif (match := older.fullmatch(key)) and match[1] in names:
-                found[match[1]] = self.pool.pop(key)
+                name = match[1]
+            if name in found:
+                raise Refused(f"has the {name} of {named.title} twice; save it anew.")
+            if name:
+                found[name] = self.pool.pop(key)
         if len(found) < len(names):
             missing = next(n for n in names if n not in found)
             raise Refused(f"has no {missing} for {named.title}; save the whole trained model.")
