@@ -38,8 +38,6 @@ _FUNCTIONS: dict[Any, type[Layer] | None] = {
     "linear": None, None: None, "relu": ReLU, "sigmoid": Sigmoid, "softmax": Softmax,
 }  # fmt: skip
 _STATES, _GATES = ("tanh", "relu", "softsign"), ("sigmoid", "hard_sigmoid")
-#: layers that do the same to each step, so they may stand in TimeDistributed
-_EACH = ("Dense", "BatchNormalization", "Dropout", "Activation", "ReLU", "Softmax")
 _OF_TRAINING = re.compile(r"^(optimizer\w*|\w*metrics?|loss_tracker)/|/seed_generator/")
 
 
@@ -61,8 +59,8 @@ def from_keras(path: str | os.PathLike[str], *, classes: ArrayLike | None = None
     ------
     ModelFileError
         The file is damaged, or holds what minilstm has not: another layer, a mask, go_backwards, an
-        LSTM that returns its state, Keras 3's hard sigmoid, arrays of no layer. The sentence names
-        it.
+        LSTM that returns its state or is given one, Keras 3's hard sigmoid, arrays of no layer, or
+        two for one. The sentence names it.
 
     Warns
     -----
@@ -86,11 +84,9 @@ def from_keras(path: str | os.PathLike[str], *, classes: ArrayLike | None = None
                 )
             model = plain_json(about["model_config"].encode())
             version, pool = about.get("keras_version"), file.arrays()
-        major = str(version or 3).split(".")[0]
-        if not major.isdecimal():
-            raise Refused(
-                f"has keras_version {shown(version)}, not one like '3.5.0'; save it anew."
-            )
+        if not (major := str(version or 3).split(".")[0]).isdecimal():
+            said = f"has keras_version {shown(version)}, not one like '3.5.0'; save it anew."
+            raise Refused(said)
         net = _network(model, int(major), pool)
     return labelled(net, classes)
 
@@ -124,24 +120,15 @@ class _Named(NamedTuple):
 
     def check_axis(self, axes: int) -> None:
         """Refuse an axis, alone or in a list, that is not the last of so many."""
-        given = self.config.get("axis", -1)
-        if given not in (-1, axes - 1, [-1], [axes - 1]):
+        if self.config.get("axis", -1) not in (-1, axes - 1, [-1], [axes - 1]):
             self.check(axis=-1)
 
-    def flag(self, option: str, usual: bool) -> bool:
-        """An option that is true or false."""
+    def value(self, option: str, usual: Any) -> Any:
+        """An option of the type of its usual value."""
         given = self.config.get(option, usual)
-        if not isinstance(given, bool):
-            raise Refused(f"has {self.title} with {option}={shown(given, 40)}, which is neither "
-                          "true nor false; save it anew.")  # fmt: skip
-        return given
-
-    @property
-    def units(self) -> int:
-        given = self.config["units"]
-        if type(given) is not int or given < 1:
-            raise Refused(f"has {self.title} with units={shown(given, 40)}, which is no whole "
-                          "number from 1; save it anew.")  # fmt: skip
+        if type(given) is not type(usual):
+            what = f"which is no {type(usual).__name__}; save it anew."
+            raise Refused(f"has {self.title} with {option}={shown(given, 40)}, {what}")
         return given
 
 
@@ -187,42 +174,38 @@ def _chain(model: Any) -> list[_Named]:
     order = first[:1]
     while order and order[-1] in feeds and len(order) <= len(named):
         order.append(feeds[order[-1]])
-    if len(first) != 1 or sorted(order) != sorted(named):
-        raise Refused("has several inputs or outputs; only chains of layers are imported.")
-    if (outputs := [*_sources(config.get("output_layers"), "the model")]) != order[-1:]:
-        raise Refused(
-            f"has the outputs of {', '.join(map(repr, outputs))[:80] or 'no layer'}, not of its "
-            f"last layer {order[-1][:60]!r} alone; save a model of one output."
-        )
+    ends = [*_sources(config.get("output_layers"), "the model")]
+    if len(first) != 1 or sorted(order) != sorted(named) or ends != order[-1:]:
+        raise Refused("has several inputs, or more outputs than its last layer's; only chains of "
+                      "layers are imported.")  # fmt: skip
     return [named[name] for name in order]
 
 
 def _sources(nodes: Any, title: str, depth: int = 0) -> Iterator[str]:
-    """Names of the layers that feed one; Keras 2 has lists, Keras 3 has dicts.
+    """Names of the layers that feed one, which is given nothing else, such as states or a mask.
 
-    Whatever else a call is given, such as states or a mask, is refused.
+    Keras 2 has lists, Keras 3 has dicts.
     """
     beside: dict[Any, Any] = {}
-    inner: Any = nodes
     if isinstance(nodes, dict):
         if "keras_history" in nodes:
             yield str(nodes["keras_history"][0])
             return
-        inner = list(nodes.values())
         if "args" in nodes:  # a call
-            inner = nodes["args"][:1]
-            more = {f"argument {k}": a for k, a in enumerate(nodes["args"][1:], 2)}
-            beside = {**more, **nodes.get("kwargs", {})}
-    if not isinstance(inner, list) or depth > 20:
+            first, *more = nodes["args"]
+            beside = {**dict(enumerate(more, 2)), **nodes.get("kwargs", {})}
+            nodes = {1: first}
+        nodes = list(nodes.values())
+    if not isinstance(nodes, list) or depth > 20:
         return
-    if len(inner) in (3, 4) and isinstance(inner[0], str):
-        yield inner[0]
-        beside, inner = dict(*inner[3:]), []
+    if len(nodes) in (3, 4) and isinstance(nodes[0], str):
+        yield nodes[0]
+        beside, nodes = dict(*nodes[3:]), []
     for name, value in beside.items():
         if value is not None and value is not False:
-            raise Refused(f"has {title} called with {str(name)[:40]}={str(value)[:40]}, which "
-                          "minilstm has not; call it without.")  # fmt: skip
-    for node in inner:
+            said = f"argument {name}" if type(name) is int else str(name)[:40]
+            raise Refused(f"has {title} called with {said}, which is not read; call it without.")
+    for node in nodes:
         yield from _sources(node, title, depth + 1)
 
 
@@ -241,27 +224,25 @@ class _Maker:
         self.axes = len(shape) if shape else self.axes
         if kind == "InputLayer":
             return []
+        axes = self.axes
         if kind == "TimeDistributed":
-            inner, axes = named.inner("layer"), self.axes
-            if inner.kind not in _EACH:
-                raise Refused(f"has {named.title} of the layer {shown(inner.kind, 40)}; only "
-                              f"{', '.join(_EACH)} may stand in it.")  # fmt: skip
-            self.axes -= 1
-            made = self.layers(inner)
-            self.axes = axes
-            return made
+            named, axes = named.inner("layer"), axes - 1
+            config, kind = named.config, named.kind
+            if kind in ("LSTM", "Bidirectional"):
+                raise Refused(f"has {named.title} in TimeDistributed; build the network without.")
         if kind == "LSTM":
-            functions = self.functions(named)
-            return [LSTM(named.units, self.mode(named), *functions, **self.cells(named, [""]))]
+            units, functions = named.value("units", 1), self.functions(named)
+            return [LSTM(units, self.mode(named), *functions, **self.cells(named, [""]))]
         if kind == "Bidirectional":
             return [self.both(named)]
         if kind == "Dense":
-            arrays = self.arrays(named, ("kernel", "bias")[: 1 + named.flag("use_bias", True)])
-            W = self.turned(named, arrays["kernel"], named.units)
+            arrays = self.arrays(named, ("kernel", "bias")[: 1 + named.value("use_bias", True)])
+            W = self.turned(named, arrays["kernel"], named.value("units", 1))
             bias = arrays.get("bias", np.zeros(len(W), W.dtype))
-            dense = FullyConnected(named.units, weights=W, bias=bias)
+            dense = FullyConnected(len(W), weights=W, bias=bias)
             return [dense, *self.function(named, config.get("activation"))]
         if kind == "BatchNormalization":
+            named.check_axis(axes)
             return [self.normalization(named)]
         if kind == "Dropout":
             named.check(noise_shape=None)
@@ -272,15 +253,14 @@ class _Maker:
             named.check(max_value=None, negative_slope=0.0, threshold=0.0)
             return [ReLU()]
         if kind == "Softmax":
-            named.check_axis(self.axes)
+            named.check_axis(axes)
             return [Softmax()]
         raise Refused(f"has {named.title}, which minilstm has not; build the network without it.")
 
     def mode(self, named: _Named) -> str:
         """What an LSTM puts out, which says how many axes there are from there on."""
-        every = named.flag("return_sequences", False)
-        self.axes = 3 if every else 2
-        return "sequence" if every else "last"
+        self.axes = 2 + named.value("return_sequences", False)
+        return ("last", "sequence")[self.axes - 2]
 
     def functions(self, named: _Named) -> tuple[str, str]:
         """Names of the functions of states and gates; every other option is checked."""
@@ -316,21 +296,20 @@ class _Maker:
         config = ahead.config
         if (ahead.kind, back.kind) != ("LSTM", "LSTM"):
             raise Refused(f"has {named.title} of no LSTM; only LSTMs are imported.")
-        for option in (
-            "units", "activation", "recurrent_activation", "use_bias", "return_sequences",
-        ):  # fmt: skip
+        for option in ("units", "activation", "recurrent_activation", "use_bias"):
             if back.config.get(option) != config.get(option):
                 raise Refused(f"has {named.title} whose directions differ in {option}.")
         if back is not ahead and back.config.get("go_backwards") is not True:
             raise Refused(f"has {named.title} whose second direction does not go backwards.")
-        back.check(return_state=False, time_major=False)
+        every = config.get("return_sequences", False)
+        back.check(return_sequences=every, return_state=False, time_major=False)
         functions = self.functions(ahead)
         arrays = self.cells(ahead._replace(key=named.key), ["forward", "backward"])
-        return BiLSTM(ahead.units, self.mode(ahead), *functions, **arrays)
+        return BiLSTM(ahead.value("units", 1), self.mode(ahead), *functions, **arrays)
 
     def cells(self, named: _Named, directions: Sequence[str]) -> dict[str, Any]:
         """The arrays of an LSTM, one block of rows for each direction."""
-        H, biased = named.units, named.flag("use_bias", True)
+        H, biased = named.value("units", 1), named.value("use_bias", True)
         rows: list[list[Array]] = []
         for direction in directions:
             a = self.arrays(named, _RECURRENT[: 2 + biased], direction)
@@ -349,10 +328,9 @@ class _Maker:
 
     def normalization(self, named: _Named) -> BatchNormalization:
         named.check(renorm=False)
-        named.check_axis(self.axes)
         config = named.config
         learned = [("gamma", "scale"), ("beta", "center")]
-        wanted = [array for array, option in learned if named.flag(option, True)]
+        wanted = [array for array, option in learned if named.value(option, True)]
         a = self.arrays(named, (*wanted, "moving_mean", "moving_variance"))
         mean = a["moving_mean"]
         self.width = mean.size if self.width is None else self.width
@@ -384,14 +362,11 @@ class _Maker:
         )
         found: dict[str, Array] = {}
         for key in [*self.pool]:
-            name = ""
-            if (match := newer.fullmatch(key)) and int(match[1]) < len(names):
-                name = names[int(match[1])]
-            elif (match := older.fullmatch(key)) and match[1] in names:
-                name = match[1]
+            new, old = newer.fullmatch(key), older.fullmatch(key)
+            name = [*names, *[""] * 10][int(new[1])] if new else old[1] if old else ""
             if name in found:
                 raise Refused(f"has the {name} of {named.title} twice; save it anew.")
-            if name:
+            if name in names:
                 found[name] = self.pool.pop(key)
         if len(found) < len(names):
             missing = next(n for n in names if n not in found)

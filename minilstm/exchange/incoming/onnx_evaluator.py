@@ -42,8 +42,7 @@ def check_operators(graph: Graph) -> None:
             raise _without(node, "peepholes")
         if options.get("direction") == "reverse":
             raise _without(node, "direction 'reverse' alone")
-        # Before opset 14, further outputs stood for training.
-        training = options.get("training_mode") or len(node.outputs) > 1
+        training = options.get("training_mode") or len(node.outputs) > 1  # before opset 14
         if node.kind == "BatchNormalization" and training:
             raise _without(node, "training_mode")
 
@@ -242,18 +241,13 @@ def _lstm(node: Node, inputs: Sequence[Any]) -> list[Array]:
     if turned:  # batch first
         x, states = x.swapaxes(0, 1), [s if s is None else s.swapaxes(0, 1) for s in states]
     T, B, D = x.shape
-    if not T:
-        raise ValueError("no steps")
     n = {"forward": 1, "bidirectional": 2}[node.options.get("direction", "forward")]
     H = node.options.get("hidden_size", R.shape[2])
     wanted = [(n, 4 * H, D), (n, 4 * H, H), (n, 8 * H), (B,), (n, B, H), (n, B, H)]
     for a, shape in zip((W, R, bias, lengths, *states), wanted, strict=True):
         if a is not None and a.shape != shape:
-            what = f"of {n} direction{'s'[: n - 1]} and {H} units"
-            raise Refused(
-                f"has {node.title} {what} with an array of shape {a.shape} for {shape}; export it "
-                "again."
-            )
+            what = f"an array of shape {a.shape} where {shape} fits; export it again."
+            raise Refused(f"has {node.title} with {what}")
     ends = np.full(B, T) if lengths is None else lengths  # of each sequence
     gate, state = (_FUNCTIONS[name] for name in functions_of(node))
     bias = np.zeros((n, 8 * H), x.dtype) if bias is None else bias
