@@ -275,7 +275,7 @@ REFUSED = {
            ("Cast", [SAME, *T, op("Cast", "t", "n", to=10)], {"lens": "n"}),
            ("Mul", [*T, op("Mul", "x t", "z")], {}))},
     "by rows": (steps(op("Less", "x ten", "z")), "has the node 'op' (Less) on the sequences, which "
-                "no layer does; export it without."),
+                "no layer does; export without."),
     **{f"{n} for {3 - n}": (model(*lstm(n=n, direction=way)), f"{CELL} an array of shape ({n}, 8, "
        f"3) where ({3 - n}, 8, 3) fits; export it again.")
        for n, way in ((1, "bidirectional"), (2, "forward"))},

@@ -85,8 +85,7 @@ def from_keras(path: str | os.PathLike[str], *, classes: ArrayLike | None = None
             model = plain_json(about["model_config"].encode())
             version, pool = about.get("keras_version"), file.arrays()
         if not (major := str(version or 3).split(".")[0]).isdecimal():
-            said = f"has keras_version {shown(version)}, not one like '3.5.0'; save it anew."
-            raise Refused(said)
+            raise Refused(f"has keras_version {shown(version)}, no number; save it anew.")
         net = _network(model, int(major), pool)
     return labelled(net, classes)
 
@@ -113,10 +112,8 @@ class _Named(NamedTuple):
         for option, value in wanted.items():
             given = self.config.get(option, value)
             if given != value:
-                raise Refused(
-                    f"has {self.title} with {option}={str(given)[:40]}, which minilstm has not; "
-                    "train it without."
-                )
+                said = f"{option}={str(given)[:40]}, which minilstm has not; train it without."
+                raise Refused(f"has {self.title} with {said}")
 
     def check_axis(self, axes: int) -> None:
         """Refuse an axis, alone or in a list, that is not the last of so many."""
@@ -182,10 +179,7 @@ def _chain(model: Any) -> list[_Named]:
 
 
 def _sources(nodes: Any, title: str, depth: int = 0) -> Iterator[str]:
-    """Names of the layers that feed one, which is given nothing else, such as states or a mask.
-
-    Keras 2 has lists, Keras 3 has dicts.
-    """
+    """Names of the layers that feed one, and nothing else may; Keras 2 has lists, 3 has dicts."""
     beside: dict[Any, Any] = {}
     if isinstance(nodes, dict):
         if "keras_history" in nodes:
@@ -268,15 +262,12 @@ class _Maker:
         names = [named.config.get("activation", "tanh")]
         names.append(named.config.get("recurrent_activation", "sigmoid"))
         if names[1] == "hard_sigmoid" and self.version > 2:
-            raise Refused(
-                f"has {named.title} with Keras 3's hard sigmoid, z/6 + 0.5, where minilstm has "
-                "0.2 z + 0.5; train it with recurrent_activation='sigmoid'."
-            )
+            said = "z/6 + 0.5, where minilstm has 0.2 z + 0.5; train it with recurrent_activation="
+            raise Refused(f"has {named.title} with Keras 3's hard sigmoid, {said}'sigmoid'.")
         if names[0] not in _STATES or names[1] not in _GATES:
-            raise Refused(
-                f"has {named.title} with the functions {str(names)[:80]}, which minilstm has not; "
-                "train it with activation='tanh' and recurrent_activation='sigmoid'."
-            )
+            said = "minilstm has not; train it with activation='tanh' and recurrent_activation="
+            raise Refused(f"has {named.title} with the functions {str(names)[:80]}, which {said}"
+                          "'sigmoid'.")  # fmt: skip
         told = "is left out, as it acts in training alone"
         for option, what in {
             "stateful": "is not kept; predict_and_update_state goes on from a state",
@@ -343,10 +334,8 @@ class _Maker:
     def function(self, named: _Named, name: Any) -> list[Layer]:
         """A layer for the name of a function."""
         if not isinstance(name, (str, type(None))) or name not in _FUNCTIONS:
-            raise Refused(
-                f"has {named.title} with the function {str(name)[:40]!r}, which minilstm has not; "
-                "use relu, sigmoid or softmax."
-            )
+            said = f"{str(name)[:40]!r}, which minilstm has not; use relu, sigmoid or softmax."
+            raise Refused(f"has {named.title} with the function {said}")
         kind = _FUNCTIONS[name]
         return [] if kind is None else [kind()]
 

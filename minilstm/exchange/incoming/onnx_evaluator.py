@@ -29,10 +29,8 @@ def check_operators(graph: Graph) -> None:
                 raise Refused(f"has {node.title}, which gives {name[:80]!r} anew; export it again.")
             given.add(name)
         if node.kind not in _OPERATORS:
-            raise Refused(
-                f"has {node.title}, an operator that is not read; those are "
-                f"{', '.join(sorted(_OPERATORS))}."
-            )
+            known = ", ".join(sorted(_OPERATORS))
+            raise Refused(f"has {node.title}, an operator that is not read; those are {known}.")
         options = node.options
         peepholes = node.kind == "LSTM" and "".join(node.inputs[7:8])
         for what in ("clip", "input_forget"):
@@ -71,20 +69,15 @@ def evaluate(graph: Graph, given: Mapping[str, Array], size: int) -> Values:
         try:
             left -= 8 * _elements(node, inputs)
             if left < 0:
-                raise Refused(
-                    f"has {node.title}, whose result is far larger than the file; export it with "
-                    "free axes for batch and time.",
-                    place,
-                )
+                what = "whose result is far larger than the file; export it with free axes"
+                raise Refused(f"has {node.title}, {what} for batch and time.", place)
             with np.errstate(all="ignore"):
                 made = _OPERATORS[node.kind](node, inputs)
         except NONSENSE as error:
             shapes = ", ".join(str(a.shape) for a in inputs if a is not None)
-            raise Refused(
-                f"has {node.title}, which cannot take arrays of shapes {shapes or 'none'} "
-                f"({type(error).__name__}); export it with free axes for batch and time.",
-                place,
-            ) from None
+            why = f"{shapes or 'none'} ({type(error).__name__}); export it with free axes for batch"
+            said = f"has {node.title}, which cannot take arrays of shapes {why} and time."
+            raise Refused(said, place) from None
         results = made if isinstance(made, list) else [made]
         values |= zip(node.outputs, results, strict=False)
     return values

@@ -23,6 +23,7 @@ _ALONE: dict[str, Any] = {
     "Where": (1, 2), "Concat": range(99),
 }  # fmt: skip
 _INDEXED = ("Reshape", "Expand", "Gather", "Slice")  # by their further inputs
+_ELSE = "so it may differ at another length; export it without."
 _FAR = 2**31 - 1  # beyond every length
 
 
@@ -35,15 +36,14 @@ def check_flow(graph: Graph) -> None:
         on_data = bool(data & {*node.inputs})
         chosen = node.kind in _INDEXED and data & {*node.inputs[1:]}
         if on_data and (chosen or node.kind in ("Less", "Where", "ConstantOfShape")):
-            why = "on the sequences, which no layer does; export it without."
-            raise Refused(f"has {node.title} {why}")
+            raise Refused(
+                f"has {node.title} on the sequences, which no layer does; export without."
+            )
         # int32 and int64 hold any size as it is
         narrow = used and node.kind == "Cast" and node.options.get("to") not in (6, 7)
         if narrow or used - {*(_BESIDE if on_data else _ALONE).get(node.kind, ())}:
-            raise Refused(
-                f"has {node.title}, which makes something else of the input's sizes than shapes, "
-                "so it may differ at another length; export it without."
-            )
+            what = "which makes something else of the input's sizes than shapes"
+            raise Refused(f"has {node.title}, {what}, {_ELSE}")
         if on_data or used:
             (data if on_data and node.kind != "Shape" else sizes).update(node.outputs)
 
@@ -62,7 +62,4 @@ def check_cuts(graph: Graph, values: Values, before: Mapping[str, tuple[int, ...
                    for axis, *ends, step in cuts(node, inputs)}  # fmt: skip
         old, new = before[node.inputs[0]], values[node.inputs[0]].shape
         if any(wrong and old[axis] != new[axis] for axis, wrong in far.items()):
-            raise Refused(
-                f"has {node.title}, which cuts the steps at a number of its own, so it may differ "
-                "at another length; export it without."
-            )
+            raise Refused(f"has {node.title}, which cuts the steps at a number of its own, {_ELSE}")
