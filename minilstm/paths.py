@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from minilstm.checks import shown
 from minilstm.errors import DataError
 
 
@@ -34,7 +35,7 @@ def as_path(value: Any, name: str = "path") -> Path:
     """
     text = os.fspath(value) if isinstance(value, os.PathLike) else value
     if not isinstance(text, str):
-        raise DataError(f"{name} is {value!r}; give a path as text or as a pathlib.Path.")
+        raise DataError(f"{name} is {shown(value)}; give a path as text or as a pathlib.Path.")
     if not text:
         raise DataError(f"{name} is '', which is no path; give the name of a file or folder.")
     try:

@@ -26,7 +26,7 @@ from minilstm.command_line.models import (
     say_horizon,
     with_rate,
 )
-from minilstm.command_line.reading import learned_names
+from minilstm.command_line.reading import learned_names, say_positions
 from minilstm.data.description import DataDescription
 from minilstm.data.feature_names import column_order
 from minilstm.data.files.checks import finite_number, is_name
@@ -369,6 +369,7 @@ def _named_columns(
                 "order."
             )
         order: list[int] | None = named if others else None
+        say_positions(net, [cells[n] for n in named])
     else:
         order = column_order(cells, names, f"the heading on line {number}", others=others)
     kept = set(range(len(cells)) if order is None else order) | {clock, *whose}

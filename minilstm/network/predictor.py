@@ -25,7 +25,8 @@ from minilstm.losses import find_loss
 from minilstm.network import model_file
 from minilstm.network.about import checked_about, other_columns
 from minilstm.network.evaluation import measure_outputs
-from minilstm.network.examples import NO_CLASSES, as_answers, as_batches, classes_by_output
+from minilstm.network.examples import NO_CLASSES, answers_beside, as_answers, as_batches
+from minilstm.network.examples import classes_by_output  # isort: skip
 from minilstm.network.graph.connections import Connections
 from minilstm.network.graph.parameters import (
     checked_values,
@@ -282,13 +283,12 @@ class Predictor:
         ----------
         x : as for `predict`
         y : labels, a list of (T_b,) arrays for output mode "sequence", (B,) for "last"; numbers
-            (T_b, R) or (B, R) where the loss is one of regression
+            (T_b, R) or (B, R) where the loss is one of regression; None for those of x
         metrics : names or functions besides the usual ones, see `minilstm.network.metrics`
 
         Returns
         -------
-        dict with "loss", and "accuracy" (0 to 1) for classes or "rmse" for numbers, over all real
-        steps
+        dict with "loss", and "accuracy" (0 to 1) or "rmse" for numbers, over all real steps
 
         Raises
         ------
@@ -298,7 +298,7 @@ class Predictor:
         heads = find_heads(self.wiring, self.losses)
         classes = classes_by_output(self.classes, self.wiring, heads)
         batches = as_batches(self.wiring, x, self.dtype, self.data_format, name, self.others)
-        given = (self.wiring, heads, batches[0], y, classes, label_name)
+        given = (self.wiring, heads, batches[0], answers_beside(x, y), classes, label_name)
         targets = as_answers(*given, dtype=self.dtype).targets
         sequences, unweighted = [b.sequences for b in batches], [None] * len(heads)
         metrics = [metrics] if isinstance(metrics, str) else metrics
