@@ -77,6 +77,9 @@ def stream_lines(options: argparse.Namespace) -> dict[str, Any]:
             seen.clear()
             continue
         cells = _cells(line, said.separator or ",")
+        if may_be_heading and line[0] == "#" and len(cells) < max(2, net.input_size):
+            print(f"minilstm: line {number} is a comment, left out: {line}", file=sys.stderr)
+            continue
         if may_be_heading and _is_heading(cells, names, said.on_bad_line == "skip"):
             may_be_heading = False
             _check_separator(line, number, cells, names, net, said.separator or ",")

@@ -80,7 +80,9 @@ class ExportReport(NamedTuple):
             " (how much rounding alone may make is not known)" if self.quantisation is None else ""
         )  # fmt: skip
         plain = self.quantisation is None
-        which = "" if plain else " of these weights"  # whose own labels are not those of the network
+        which = (
+            "" if plain else " of these weights"
+        )  # whose own labels are not those of the network
         labels = f", {self.labels_changed} labels changed"
         labels *= plain and self.labels_changed is not None
         proof = (
@@ -173,8 +175,10 @@ def export(
     if most_changed is not None:
         check_number("most_changed", most_changed, "from 0 to 1", lambda v: 0 <= v <= 1)
     if kind == ".json" and any(isinstance(a, BiLSTM) for a in net.layers):
-        raise ValueError("the network has a BiLSTM, which RTNeural's file has no place for; export to "
-                         ".c or .onnx.")  # fmt: skip
+        raise ValueError(
+            "the network has a BiLSTM, which RTNeural's file has no place for; export to .c or "
+            ".onnx."
+        )
     program = program_of(net, weights, _window(net, window, kind), bits)
     test = _self_test(plain, program)
     judged = _judged(net, program, weights, bits, x, most_changed)

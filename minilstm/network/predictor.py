@@ -22,11 +22,10 @@ from minilstm.errors import DataError
 from minilstm.functional.lstm import LSTMState
 from minilstm.layers import Layer
 from minilstm.losses import find_loss
-from minilstm.network import model_file
+from minilstm.network import examples, model_file
 from minilstm.network.about import checked_about, other_columns
 from minilstm.network.evaluation import measure_outputs
-from minilstm.network.examples import NO_CLASSES, answers_beside, as_answers, as_batches
-from minilstm.network.examples import classes_by_output  # isort: skip
+from minilstm.network.examples import answers_beside, as_answers, as_batches, classes_by_output
 from minilstm.network.graph.connections import Connections
 from minilstm.network.graph.parameters import (
     checked_values,
@@ -363,7 +362,7 @@ class Predictor:
     def _labels(self, scores: Any) -> Any:
         """The labels of what `predict` gave, of each output that has classes."""
         if self.classes is None:
-            raise DataError(NO_CLASSES)
+            raise DataError(examples.NO_CLASSES)
         if len(self.output_names) == 1:
             return scores_to_labels(scores, self.classes)
         classes = classes_by_output(self.classes, self.wiring, find_heads(self.wiring, self.losses))

@@ -154,7 +154,14 @@ def run_training(
             backend.name, len(data), sum(p.size for p in net.parameters.values()), loop.total,
         )  # fmt: skip
         net, info = loop.run(ctrl_c)
-    hints = find_hints(options, info.history, loop.per_epoch, net.classes, data, validation)
+    inputs: list[Any] = [net.wiring.nodes[n].layer for n in net.wiring.inputs]
+    plain = [
+        (k, first.feature_names)
+        for k, first in enumerate(inputs)
+        if not first.normalizes and len(first.shape) == 1
+    ]
+    found_so = info.history, loop.per_epoch, net.classes, data, validation
+    hints = find_hints(options, *found_so, plain)
     return net, dataclasses.replace(info, hints=hints)
 
 

@@ -108,6 +108,8 @@ def test_a_file_that_nobody_checked_says_so(kind, tmp_path):
     missing = {".safetensors": "; not in the file: the order of layers, and what stands between "
                "those with arrays", ".json": "; not in the file: names of layers, and what "
                "acts in training alone"}  # fmt: skip
+    unnamed = "; not in the file: names of features, as the network has none"
+    missing |= dict.fromkeys((".c", ".js", ".html"), unnamed)
     assert str(report).endswith(said + missing.get(kind, ""))
     if kind not in (".wasm", ".json"):  # which have no room for words
         assert b"NOT CHECKED" in (tmp_path / f"m{kind}").read_bytes()
@@ -194,6 +196,7 @@ def test_a_file_starts_anew_and_takes_rows_of_any_number(tmp_path):
     net.predict_and_update_state(np.ones((3, 60)))
     report = ml.export(net, tmp_path / "odd.c", check=False)
     left_out = "min_length=50", "data_format='CT', as it takes (time, features)"
+    left_out += ("names of features, as the network has none",)
     assert report.left_out == left_out and str(report).endswith("file: " + "; ".join(left_out))
     ml.export(net_of(ml.SequenceInput(3), *layers), tmp_path / "m.c", check=False)
     assert (tmp_path / "odd.c").read_bytes() == (tmp_path / "m.c").read_bytes()
@@ -290,8 +293,9 @@ def test_a_quantisation_report_is_words_and_a_picture(tmp_path):
     pytest.importorskip("matplotlib")
     report = ml.quantisation_report(plain(), steps=(1000, 2000))
     first, *rest = str(report).splitlines()
+    drawn = r" on inputs that are drawn; judge your own with quantisation_report\(net, x\)"
     sizes = "int8 weights, 8 bits: 1,744 bytes become 864; scores move by "
-    assert re.fullmatch(sizes + r"\S+ at most, \d of 200 labels change", first)
+    assert re.fullmatch(sizes + r"\S+ at most, \d of 200 labels change" + drawn, first)
     assert [line.partition(":")[0] for line in rest] == ["after 1,000 steps", "after 2,000 steps"]
     assert report.plot(tmp_path / "drift.png").read_bytes()[:4] == b"\x89PNG"
     with pytest.raises(ValueError, match=r"^the report has no long runs to draw: every sequence"):
@@ -380,7 +384,7 @@ def refusals():
         "a start in PyTorch": (started, ".safetensors", {}, "starts from a state of its own, and"),
         "a normaliser in PyTorch": (scaled, ".safetensors", {}, "normalises, and a state dict has"),
         "a start in RTNeural": (started, ".json", {}, "which RTNeural's file has no place for"),
-        "both ways in RTNeural": (both_ways(), ".json", {"window": 5}, "(both): LSTMs that give"),
+        "both ways in RTNeural": (both_ways(), ".json", {"window": 5}, "has a BiLSTM, which RTN"),
     }  # fmt: skip
 
 

@@ -35,12 +35,13 @@ _STAND_INS = {
 }
 #: what a file is by its bytes, how it may end, and what reads it
 _KINDS = (
-    (rb"PK.*/data\.pkl|\x80[\x02-\x05]", "a file of torch.save", (".pt", ".pth", ".bin", ".ckpt"),
+    (rb"PK.*/data\.pkl|\x80\x02\x8a\n", "a file of torch.save", (".pt", ".pth", ".bin", ".ckpt"),
      "ml.from_pytorch(path, layers)"),
     (rb"PK.*(config\.json|\.weights\.h5)", "a Keras archive", (".keras",), "ml.from_keras(path)"),
     (rb"\x89HDF\r\n", "an HDF5 file", (".h5", ".hdf5"), "ml.from_keras(path)"),
     (rb"PK.*\.npy", "an archive of NumPy", (".npz",), "ml.from_pytorch(path, layers)"),
-    (rb".{8}\{.*\\\"format_version", "a model file of minilstm", (".safetensors",), "ml.load(path)"),
+    (rb".{8}\{.*\\\"format_version", "a model file of minilstm", (".safetensors",),
+     "ml.load(path)"),
     (rb".{8}\{\s*\"", "a file of safetensors", (".safetensors",), "ml.from_pytorch(path, layers)"),
     (rb"\s*\{", "a file of JSON", (".json", ".nam"), "ml.from_rtneural(path)"),
     (rb"\x08[\x01-\x20]", "a file of ONNX", (".onnx",), "ml.from_onnx(path)"),
@@ -81,9 +82,8 @@ def check_kind(path: Path | str, data: bytes, wanted: str = "") -> None:
             if ".safetensors" in endings if wanted else ending in endings:
                 return
             fits = "" if ending in endings else f"let its name end in {endings[0]}, and "
-            raise ModelFileError(
-                f"{path} is {what}, not {wanted or f'what {ending} says'}; {fits}read it with {door}."
-            )
+            other = wanted or f"what {ending} says"
+            raise ModelFileError(f"{path} is {what}, not {other}; {fits}read it with {door}.")
 
 
 def _in_words(path: Path, error: Exception) -> ModelFileError:
