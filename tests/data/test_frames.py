@@ -163,12 +163,9 @@ def test_targets_in_frames_have_the_order_of_the_first():
 
 
 def test_what_was_read_trains_with_its_labels_and_names(tmp_path):
-    data, turned = (
-        ml.read_sequences(write_csv(tmp_path / f"{n}.csv", x, Y, feature_names=names))
-        for n, (x, names) in enumerate(
-            ((X, NAMES), ([a[:, [2, 0, 1]] for a in X], ["az", *NAMES[:2]]))
-        )
-    )
+    write_npz(tmp_path / "a.npz", X, Y, feature_names=NAMES)
+    write_npz(tmp_path / "b.npz", [a[:, [2, 0, 1]] for a in X], Y, feature_names=["az", *NAMES[:2]])
+    data, turned = (ml.read_sequences(tmp_path / name) for name in ("a.npz", "b.npz"))
     net = ml.train(data, None, LAYERS, options=OPTIONS)[0]
     assert bits(net) == bits(NAMED)
     assert bits(net.predict(turned)) == bits(NAMED.predict(X))
