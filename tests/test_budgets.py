@@ -26,8 +26,8 @@ BUDGETS = {
     # file, each with the check that proves it.
     # ONNX proved in batches, from any state, by steps and read back took 330; what files leave out,
     # name twice or cannot hold took 170.
-    # Columns of a network that knows no names, and what was read as data of a training, took 100 (30
-    # of them in the engine).
+    # Columns of a network that knows no names, and what was read as data of a training, took 100
+    # (30 of them in the engine).
     # Checkpoints that hold a training, and going on from them, took 720 (660 in the engine).
     # A checker for everybody's backward pass took 5,900, all of them in `proof`.
     # Exercises for students, with what is said of an answer and its cause, took 760.
