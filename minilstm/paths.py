@@ -6,11 +6,12 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from minilstm.checks import shown
 from minilstm.errors import DataError
 
 
@@ -33,8 +34,13 @@ def as_path(value: Any, name: str = "path") -> Path:
     'a.safetensors'
     """
     text = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if isinstance(text, Mapping):
+        raise DataError(
+            f"{name} is a {type(text).__name__}, but a file was wanted; write it first, as "
+            "torch.save does with a state dict, and give the path."
+        )
     if not isinstance(text, str):
-        raise DataError(f"{name} is {value!r}; give a path as text or as a pathlib.Path.")
+        raise DataError(f"{name} is {shown(value)}; give a path as text or as a pathlib.Path.")
     if not text:
         raise DataError(f"{name} is '', which is no path; give the name of a file or folder.")
     try:

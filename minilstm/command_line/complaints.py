@@ -36,7 +36,7 @@ _OTHER_NAMES = {
 }
 # Options of one word, which are looked for where a value follows.
 _ONE_WORD = {"features", "drop", "separator", "decimal", "encoding", "sheet", "fill", "rate"}
-_ONE_WORD |= {"normalization", "dtype"}
+_ONE_WORD |= {"normalization", "dtype", "window"}
 _COMMA_LISTS = ("features", "drop", "target_columns")
 # What the command line has in the place of a function.
 _WINDOWS = r"read with label_per='step' and cut windows, minilstm\.data\.windows\(length, step\)"

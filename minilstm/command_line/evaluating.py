@@ -28,6 +28,7 @@ from minilstm.command_line.reading import (
     checked_labels,
     learned_names,
     read_data,
+    say_positions,
     shown,
 )
 from minilstm.errors import DataError
@@ -95,6 +96,7 @@ def _read(
             f"{shown(paths)} has no labels or target numbers to compare with; add them, or use the "
             "command predict."
         )
+    say_positions(net, data.feature_names)
     check_rate((net.about or {}).get("rate"), data, shaping, shown(paths))
     shaped = shaped_as_learned(data, with_rate(shaping, options))
     later = with_later(shaped.data, ahead, shown(paths), "leave it out")

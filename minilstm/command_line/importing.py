@@ -21,6 +21,11 @@ from minilstm.paths import check_apart, check_readable, check_target
 def import_file(options: argparse.Namespace) -> dict[str, Any]:
     """Read a network, say what it is, and write it as a model file."""
     check_readable(options.file, "FILE")
+    if options.out.suffix.lower() != ".safetensors":
+        raise ValueError(
+            f"--out is {str(options.out)!r}, but a model file is written; let the name end in "
+            ".safetensors."
+        )
     check_target(options.out, "--out")
     check_apart(options.out, [options.file])
     with warnings.catch_warnings(record=True) as told:

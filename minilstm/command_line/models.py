@@ -21,6 +21,7 @@ from minilstm.command_line.reading import (
     ignored_labels,
     learned_names,
     read_data,
+    say_positions,
 )
 from minilstm.command_line.words.data import data_options
 from minilstm.data import Sequences
@@ -84,6 +85,7 @@ def _read_as_learned(net: Network, options: argparse.Namespace) -> tuple[Shaped,
     description, shaping = known_of(net)
     given = learned_names(net), net.classes, net.dtype, description
     data, read = read_data(paths, options, net.output_mode, *given)
+    say_positions(net, data.feature_names)
     check_rate((net.about or {}).get("rate"), data, shaping, " ".join(map(str, options.data)))
     return shaped_as_learned(data, with_rate(shaping, options)), read
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from minilstm.command_line.complaints import in_words_of_options
 from minilstm.data import DataDescription, Sequences, read_sequences
-from minilstm.data.feature_names import column_order
+from minilstm.data.feature_names import by_position, column_order
 from minilstm.data.files.readers import kind_and_sources, read_tables
 from minilstm.data.labels import as_labels
 from minilstm.data.recordings.files import ARRAYS
@@ -132,6 +132,13 @@ def learned_names(net: Network) -> list[str] | None:
     first = net.layers[net.wiring.inputs[0]]
     assert isinstance(first, SequenceInput)  # the wiring has checked
     return None if first.feature_names is None else list(first.feature_names)
+
+
+def say_positions(net: Network, names: Sequence[str] | None) -> None:
+    """Tell on standard error where columns have names, and the network has none for them."""
+    if names is not None and learned_names(net) is None:
+        told = by_position(names, "model")
+        print(f"minilstm: {told}; send them in the order of the training.", file=sys.stderr)
 
 
 def ignored_labels(options: argparse.Namespace) -> list[str]:

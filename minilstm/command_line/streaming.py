@@ -26,7 +26,7 @@ from minilstm.command_line.models import (
     say_horizon,
     with_rate,
 )
-from minilstm.command_line.reading import learned_names
+from minilstm.command_line.reading import learned_names, say_positions
 from minilstm.data.description import DataDescription
 from minilstm.data.feature_names import column_order
 from minilstm.data.files.checks import finite_number, is_name
@@ -77,6 +77,9 @@ def stream_lines(options: argparse.Namespace) -> dict[str, Any]:
             seen.clear()
             continue
         cells = _cells(line, said.separator or ",")
+        if may_be_heading and line[0] == "#" and len(cells) < max(2, net.input_size):
+            print(f"minilstm: line {number} is a comment, left out: {line}", file=sys.stderr)
+            continue
         if may_be_heading and _is_heading(cells, names, said.on_bad_line == "skip"):
             may_be_heading = False
             _check_separator(line, number, cells, names, net, said.separator or ",")
@@ -369,6 +372,7 @@ def _named_columns(
                 "order."
             )
         order: list[int] | None = named if others else None
+        say_positions(net, [cells[n] for n in named])
     else:
         order = column_order(cells, names, f"the heading on line {number}", others=others)
     kept = set(range(len(cells)) if order is None else order) | {clock, *whose}

@@ -8,6 +8,7 @@ D - 1, in any order, have no names: their numbers are their positions. Any other
 from __future__ import annotations
 
 import difflib
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 from numbers import Integral
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from minilstm.arrays import as_array, axes_of, column_labels, parts_of
+from minilstm.data.files.checks import Sequences as ReadSequences
 from minilstm.errors import DataError
 
 _MOST = 12  # names that a message lists
@@ -104,6 +106,28 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:_MOST]) + more
 
 
+def by_position(names: Sequence[str], whose: str = "network") -> str:
+    """A clause on names that tell nothing, as the network has none."""
+    return (
+        f"the {whose} does not know the names of its features, so the columns are taken by "
+        f"position: {_some(names)}"
+    )
+
+
+def warn_of_positions(labels: Sequence[Any] | None) -> None:
+    """Warn where columns have names, for a network that has none; labels as of `column_labels`.
+
+    The words are the same for all streams and rows, so that Python says them once.
+    """
+    if labels and _numbers(labels) is None:
+        warnings.warn(
+            f"{by_position(_names(labels))}; give them in the order of the training, or train with "
+            f"SequenceInput({len(labels)}, feature_names=[...]).",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
 def frame_names(x: Any, name: str = "x") -> list[str] | None:
     """The names that one frame, or all frames of a list, have; in the order of the first.
 
@@ -114,6 +138,8 @@ def frame_names(x: Any, name: str = "x") -> list[str] | None:
     DataError
         A name stands twice, or two frames have different names.
     """
+    if isinstance(x, ReadSequences):
+        return x.feature_names
     parts = parts_of(x)
     if parts and set(map(type, parts)) == {np.ndarray}:
         return None
@@ -137,7 +163,7 @@ def in_order(
 
     Parameters
     ----------
-    x : one sequence or a list of them, frames or not
+    x : one sequence or a list of them, frames or not; or what `read_sequences` gave
     wanted : names that the network has learned; None takes those of the first frame
     name : of the argument, for the messages
     others : columns of frames that are no features; they are left out
@@ -147,6 +173,9 @@ def in_order(
     DataError
         A frame has other columns, or frames with names stand beside arrays.
     """
+    if isinstance(x, ReadSequences):
+        order = x.feature_names and wanted and column_order(x.feature_names, wanted, name)
+        return [values[:, order] for values in x.x] if order else x.x
     parts = parts_of(x)
     if parts is None:
         return _one_in_order(x, column_labels(x), wanted, name, others=others)
@@ -178,6 +207,8 @@ def step_in_order(
     is that row where the stream is a `single` one.
     """
     if (found := _fields(x)) is not None:
+        if wanted is None:
+            warn_of_positions(found[1])
         rows = _rows_of(_entries_in_order(*found, wanted, name, others, source), name)
         return rows[0] if single and axes_of(rows) == 2 and len(rows) == 1 else rows
     if isinstance(x, (list, tuple)):
@@ -188,11 +219,14 @@ def step_in_order(
         if all(found is None for found in of_rows):
             return x
         if _have_names(of_rows, name) and wanted is None:
+            warn_of_positions(of_rows[0])
             wanted, source = _names(of_rows[0]), f"{name}[0] has"
         named = [(row, f"{name}[{n}]") for n, row in enumerate(x)]
         rows = [step_in_order(row, wanted, at, False, others, source) for row, at in named]
         return as_array(rows, name)
     labels = column_labels(x)
+    if wanted is None:
+        warn_of_positions(labels)
     out = _one_in_order(x, labels, wanted, name, others=others)
     return as_array(out, name)[0] if single and labels and len(x) == 1 else out
 

@@ -82,8 +82,12 @@ class ExportReport(NamedTuple):
         bound = f" (rounding alone may make {self.bound:.2g})" if self.bound is not None else (
             " (how much rounding alone may make is not known)" if self.quantisation is None else ""
         )  # fmt: skip
-        which = "" if self.quantisation is None else " of these weights"
-        labels = "" if self.labels_changed is None else f", {self.labels_changed} labels changed"
+        plain = self.quantisation is None
+        which = (
+            "" if plain else " of these weights"
+        )  # whose own labels are not those of the network
+        labels = f", {self.labels_changed} labels changed"
+        labels *= plain and self.labels_changed is not None
         proof = (
             f"proved by {self.proved_by}: {self.steps} steps, at most "
             f"{self.largest_difference:.2g} from the network{which}{bound}{labels}"
@@ -173,6 +177,11 @@ def export(
         )
     if most_changed is not None:
         check_number("most_changed", most_changed, "from 0 to 1", lambda v: 0 <= v <= 1)
+    if kind == ".json" and any(isinstance(a, BiLSTM) for a in net.layers):
+        raise ValueError(
+            "the network has a BiLSTM, which RTNeural's file has no place for; export to .c or "
+            ".onnx."
+        )
     program = program_of(net, weights, _window(net, window, kind), bits)
     test = _self_test(plain, program)
     judged = _judged(net, program, weights, bits, x, most_changed)

@@ -43,6 +43,9 @@ class QuantisationReport(NamedTuple):
     labels_changed: int
     labels: int  # 0 where scores name no class
     drift: tuple[Drift, ...]  # empty where every window starts anew
+    drawn: bool = (
+        False  # whether the inputs were noise, on which scores may move less than on yours
+    )
 
     def __str__(self) -> str:
         def labels(of: QuantisationReport | Drift, end: str = "") -> str:
@@ -52,6 +55,8 @@ class QuantisationReport(NamedTuple):
             f"{self.weights} weights, {self.bits} bits: {self.bytes_before:,} bytes become "
             f"{self.bytes_after:,}; scores move by {self.largest_change:.2g} at most"
             f"{labels(self, ' labels change')}"
+            + " on inputs that are drawn; judge your own with quantisation_report(net, x)"
+            * self.drawn
         ]
         lines += [f"after {d.step:,} steps: {d.largest_change:.2g}{labels(d)}" for d in self.drift]
         return "\n".join(lines)
@@ -128,7 +133,8 @@ def quantisation_report(
         drift.append(Drift(int(n), *_compared(net, rounded, draw_rows(net, n), _LAST, named)))
     sizes = program_of(net, "float32", window).bytes, program.bytes
     whole = BITS[weights] + 1 if bits is None else int(bits)
-    return QuantisationReport(weights, whole, *sizes, change, changed, labels, tuple(drift))
+    found = weights, whole, *sizes, change, changed, labels, tuple(drift)
+    return QuantisationReport(*found, drawn=x is None)
 
 
 def names_classes(net: Network, program: Program) -> bool:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from minilstm.arrays import as_array, axes_of, parts_of
 from minilstm.data.axis_order import arrange
-from minilstm.data.feature_names import frame_names, in_order
+from minilstm.data.feature_names import frame_names, in_order, warn_of_positions
+from minilstm.data.files.checks import Sequences as ReadSequences
 from minilstm.data.labels import as_labels, check_ignored, find_classes, to_targets
 from minilstm.data.sequences import Batch, as_batch
 from minilstm.data.targets import as_targets
@@ -36,13 +37,14 @@ def as_batches(
     data_format: str = "auto",
     name: str = "x",
     others: Collection[str] = (),
+    learns: bool = False,
 ) -> list[Batch]:
     """Checked sequences for each input of a network, in the order of its inputs.
 
     x holds sequences as `minilstm.data.sequences.as_batch` takes them; for several inputs a dict of
     them by the names of the inputs, or a list with one entry for each input. `data_format` has
     letters for the axes, see `minilstm.data.axis_order`; `others` are columns of frames that are no
-    features.
+    features. A network that `learns` takes the names of frames; another one without names warns.
 
     Raises DataError where anything does not fit the network, or the inputs do not fit each other.
     """
@@ -53,6 +55,8 @@ def as_batches(
         assert isinstance(layer, SequenceInput)  # the wiring has checked
         how = dtype, data_format, part_name, layer.min_length, others
         batches.append(sequences_of(layer, part, *how))
+        if not learns and layer.feature_names is None and _has_rows_of_features(layer, data_format):
+            warn_of_positions(frame_names(part, part_name))
     lengths = [[*map(len, batch.sequences)] for batch in batches] if batches[1:] else []
     for other, (part_name, _) in zip(lengths[1:], parts[1:], strict=True):
         if other != lengths[0]:
@@ -86,6 +90,11 @@ def arranged_sequences(
     if _has_rows_of_features(layer, data_format):
         x = in_order(x, layer.feature_names, name, others)
     return arrange(x, data_format, len(layer.shape), name)
+
+
+def answers_beside(x: Any, y: Any) -> Any:
+    """The answers, which are those of `read_sequences` where it gave x and y is left open."""
+    return x.y if y is None and isinstance(x, ReadSequences) else y
 
 
 def arranged_answers(y: Any, data_format: str, name: str, last: bool) -> Any:

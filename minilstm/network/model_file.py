@@ -18,7 +18,13 @@ from numpy.typing import NDArray
 
 from minilstm.checks import shortened, shown
 from minilstm.errors import ModelFileError
-from minilstm.exchange.incoming.formats.bounds import Refused, file_bytes, plain_json, told
+from minilstm.exchange.incoming.formats.bounds import (
+    Refused,
+    check_kind,
+    file_bytes,
+    plain_json,
+    told,
+)
 from minilstm.exchange.incoming.formats.safetensors import read_safetensors, write_safetensors
 from minilstm.files import write_atomically
 from minilstm.network.graph.wiring import wire
@@ -168,6 +174,7 @@ def from_bytes(
     try:
         tensors, others = read_safetensors(data)
     except (Refused, *NONSENSE) as error:
+        check_kind(path, data, "a model file")
         raise ModelFileError(
             f"{path} is not a whole safetensors file ({_reason(error)}); it may be truncated: copy "
             "it again, or save the model again."
@@ -178,10 +185,10 @@ def from_bytes(
             f"{path} holds states that save_state wrote, not a network; load the network itself, "
             "and give this file to load_state of its stream() or pool()."
         )
-    if text is None:
+    if text is None or text.startswith("Written by minilstm"):
         raise ModelFileError(
-            f"{path} is a safetensors file, but not one that minilstm wrote (no {FORMAT!r} "
-            "metadata); only files made by net.save can be loaded."
+            f"{path} is a safetensors file, but holds arrays alone, as a state dict does; read it "
+            "with ml.from_pytorch(path, layers), or make a model file of it with minilstm import."
         )
     try:
         metadata = plain_json(text.encode())

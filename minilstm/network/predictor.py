@@ -22,10 +22,10 @@ from minilstm.errors import DataError
 from minilstm.functional.lstm import LSTMState
 from minilstm.layers import Layer
 from minilstm.losses import find_loss
-from minilstm.network import model_file
+from minilstm.network import examples, model_file
 from minilstm.network.about import checked_about, other_columns
 from minilstm.network.evaluation import measure_outputs
-from minilstm.network.examples import NO_CLASSES, as_answers, as_batches, classes_by_output
+from minilstm.network.examples import answers_beside, as_answers, as_batches, classes_by_output
 from minilstm.network.graph.connections import Connections
 from minilstm.network.graph.parameters import (
     checked_values,
@@ -282,13 +282,12 @@ class Predictor:
         ----------
         x : as for `predict`
         y : labels, a list of (T_b,) arrays for output mode "sequence", (B,) for "last"; numbers
-            (T_b, R) or (B, R) where the loss is one of regression
+            (T_b, R) or (B, R) where the loss is one of regression; None for those of x
         metrics : names or functions besides the usual ones, see `minilstm.network.metrics`
 
         Returns
         -------
-        dict with "loss", and "accuracy" (0 to 1) for classes or "rmse" for numbers, over all real
-        steps
+        dict with "loss", and "accuracy" (0 to 1) or "rmse" for numbers, over all real steps
 
         Raises
         ------
@@ -298,7 +297,7 @@ class Predictor:
         heads = find_heads(self.wiring, self.losses)
         classes = classes_by_output(self.classes, self.wiring, heads)
         batches = as_batches(self.wiring, x, self.dtype, self.data_format, name, self.others)
-        given = (self.wiring, heads, batches[0], y, classes, label_name)
+        given = (self.wiring, heads, batches[0], answers_beside(x, y), classes, label_name)
         targets = as_answers(*given, dtype=self.dtype).targets
         sequences, unweighted = [b.sequences for b in batches], [None] * len(heads)
         metrics = [metrics] if isinstance(metrics, str) else metrics
@@ -363,7 +362,7 @@ class Predictor:
     def _labels(self, scores: Any) -> Any:
         """The labels of what `predict` gave, of each output that has classes."""
         if self.classes is None:
-            raise DataError(NO_CLASSES)
+            raise DataError(examples.NO_CLASSES)
         if len(self.output_names) == 1:
             return scores_to_labels(scores, self.classes)
         classes = classes_by_output(self.classes, self.wiring, find_heads(self.wiring, self.losses))

@@ -4,7 +4,7 @@ A hint is a guess about the next training, never about the numbers of this one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from minilstm.training.options import TrainingOptions
 
 Array = NDArray[Any]
 _FEW_UPDATES = 1000  # so many are enough, whatever an epoch is
+_FAR_MEAN, _FAR_DEVIATION = 3.0, 10.0  # of a feature
 _EPOCHS = 10  # of fewer no course is told
 
 
@@ -25,6 +26,7 @@ def find_hints(
     classes: Any,
     data: TrainingData,
     validation: TrainingData | None,
+    plain: Sequence[tuple[int, Sequence[str] | None]] = (),
 ) -> tuple[str, ...]:
     """The hints of one training, the weightiest first.
 
@@ -32,6 +34,7 @@ def find_hints(
     ----------
     options, history, classes, data, validation : of the training
     per_epoch : iterations of an epoch
+    plain : inputs of vectors that are not normalized: their numbers, and names of their features
 
     Examples
     --------
@@ -52,6 +55,7 @@ larger max_epochs.
         *_numbers(history, classes, data, validation),
         *_updates(options, per_epoch, len(data)),
         *_validation(options, history),
+        *_scales(data, plain),
         *_course(options, history),
     )
 
@@ -102,6 +106,24 @@ def _numbers(
             f"The {whose} numbers are predicted no better than by their mean (R2 {explained:.3f}); "
             "train for more epochs, or try another initial_learn_rate or normalization='zscore'."
         )
+
+
+def _scales(data: TrainingData, plain: Sequence[tuple[int, Sequence[str] | None]]) -> Iterator[str]:
+    """The feature that is furthest from mean 0 and deviation 1, where that is far."""
+    for k, names in plain:
+        x = data.sequences[k]  # B arrays (T_b, D)
+        steps = sum(map(len, x))
+        mean = sum(a.sum(axis=0, dtype=np.float64) for a in x) / steps  # (D,)
+        squares = sum(np.square(a - mean).sum(axis=0) for a in x) / steps
+        deviation = np.sqrt(squares)  # (D,)
+        d = int(np.argmax(np.maximum(abs(mean) / _FAR_MEAN, deviation / _FAR_DEVIATION)))
+        if abs(mean[d]) > _FAR_MEAN or deviation[d] > _FAR_DEVIATION:
+            name = names[d] if names else d + 1
+            yield (
+                f"The feature {name!r} has the mean {mean[d]:.3g} and the "
+                f"standard deviation {deviation[d]:.3g}, and nothing normalizes it; train with "
+                "normalization='zscore'."
+            )
 
 
 def _updates(options: TrainingOptions, per_epoch: int, count: int) -> Iterator[str]:

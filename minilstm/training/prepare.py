@@ -23,6 +23,7 @@ from minilstm.losses import row_weights
 from minilstm.network.about import without_card
 from minilstm.network.examples import (
     Answers,
+    answers_beside,
     as_answers,
     as_batches,
     by_port,
@@ -68,7 +69,7 @@ def prepare(
     data_format = options.data_format
     if old and data_format == "auto":
         data_format = old.data_format
-    batches = as_batches(wiring, x, dtype, data_format)
+    batches = as_batches(wiring, x, dtype, data_format, learns=True)
     known = classes_by_output(old.classes if old else None, wiring, heads, needed=False)
     answers = as_answers(
         wiring, heads, batches[0], y, known, "y", options.target_data_formats, dtype=dtype
@@ -122,6 +123,7 @@ def check_validation(
     if options.validation_data is None:
         return None
     x, y = options.validation_data
+    y = answers_beside(x, y)
     batches = as_batches(net.wiring, x, net.dtype, net.data_format, "validation x")
     known = classes_by_output(net.classes, net.wiring, heads, needed=False)
     answers = as_answers(

@@ -13,6 +13,7 @@ import numpy as np
 from minilstm.backend import Backend, is_installed, load_backend, use_backend
 from minilstm.layers import Layer
 from minilstm.logs import log
+from minilstm.network.examples import answers_beside
 from minilstm.network.graph.connections import Connections
 from minilstm.network.network import Network
 from minilstm.training.batches import TrainingData
@@ -45,10 +46,12 @@ def train(
     ----------
     x : list of B arrays (T_b, D), (B, T, D), or one (T, D); images (T, h, w, c) in the place of
         (T, D); integers or floats, no NaN. Frames with names (pandas, polars) in the place of
-        arrays: the network learns the names. For several inputs a dict by their names, or a list
+        arrays, or what `read_sequences` gave: the network learns the names. For several inputs a
+        dict by their names, or a list
     y : answers. Labels, strings or integers: for output mode "sequence" a list of (T_b,) arrays,
         for "last" one (B,) array. Numbers for losses of regression: a list of (T_b, R) or (B, R).
-        For several outputs a dict by their names, or a list
+        For several outputs a dict by their names, or a list. None takes those that `read_sequences`
+        gave with x
     layers : list of layers, SequenceInput first; a LayerGraph; or a Network, whose training goes on
     loss : "crossentropy", "mse" and others, `minilstm.CrossEntropy`, or a pair of functions (value,
         gradient), see `minilstm.losses.find_loss`; a dict or list of them for several outputs.
@@ -113,6 +116,7 @@ def run_training(
 ) -> tuple[Network, TrainingInfo]:
     """`train`, or where a checkpoint was found, what is left of it."""
     options = TrainingOptions() if options is None else options
+    y = answers_beside(x, y)
     if not isinstance(options, TrainingOptions):
         raise TypeError(
             f"options is {type(options).__name__}; give TrainingOptions('adam', max_epochs=60)."
@@ -150,7 +154,14 @@ def run_training(
             backend.name, len(data), sum(p.size for p in net.parameters.values()), loop.total,
         )  # fmt: skip
         net, info = loop.run(ctrl_c)
-    hints = find_hints(options, info.history, loop.per_epoch, net.classes, data, validation)
+    inputs: list[Any] = [net.wiring.nodes[n].layer for n in net.wiring.inputs]
+    plain = [
+        (k, first.feature_names)
+        for k, first in enumerate(inputs)
+        if not first.normalizes and len(first.shape) == 1
+    ]
+    found_so = info.history, loop.per_epoch, net.classes, data, validation
+    hints = find_hints(options, *found_so, plain)
     return net, dataclasses.replace(info, hints=hints)
 
 

@@ -129,6 +129,7 @@ TABLE = [
      "export(train(x, y, initial_learn_rate=0.001), 'm.c')"),
     ("export(started(hidden_state=np.ones(4)), 'm.json')", INSTEAD,
      TRY.format(*["started(hidden_state=np.ones(4))"] * 2)),
+    ("export(both(), 'm.json')", INSTEAD, "export(both(), 'm.onnx')"),
     ("export(scaled(), 'm.json')", INSTEAD, TRY.format("scaled()", "scaled()")),
     ("export(started(hidden_state=np.ones(4)), 'm.safetensors')", INSTEAD,
      TRY.format(*["started(hidden_state=np.ones(4))"] * 2)),

@@ -179,6 +179,8 @@ TABLE = [
     ("read('a.json', '[' + '{},' * 99999 + '{}]')", "from a source that you trust",
      "read('rtneural.json')"),
     ("read('a.json', '{}')", "check its name", "read('rtneural.json')"),
+    ("read('a.pt', '{}')", r"let its name end in (\.json), and read it with ml\.(from_rtneural)",
+     "read('rtneural$1'); ml.$2(FILES / 'rtneural.json')"),
     ("read('a.nam', '{}')", "check its name", "read('amp.nam')"),
     *((call, "write it again", "nam()") for call in (
         "nam(hidden_size=0)", "nam(15)",

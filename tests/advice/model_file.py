@@ -78,7 +78,9 @@ TABLE = [
     ("ml.load(cut(saved(), 3))", "copy it again, or save the model again", "again()"),
     ("ml.load(cut(saved(), -1))", "copy it again, or save the model again", "again()"),
     ("save_file({'a': np.ones(1)}, 'n.safetensors'); ml.load('n.safetensors')",
-     r"only files made by (net.save) can be loaded", "net = build(); ml.load($1('n.safetensors'))"),
+     r"read it with ml\.(from_pytorch)\(path, layers\), or make",
+     "save_file({'fc.weight': np.ones((2, 3)), 'fc.bias': np.ones(2)}, 'n.safetensors'); "
+     "ml.$1('n.safetensors', [ml.FullyConnected(2)])"),
     ("build().stream().save_state('s'); ml.load('s')",
      r"network itself, and give this file to (load_state) of its (stream\(\)) or (pool\(\))",
      "build().stream().save_state('s'); build().$2.$1('s'); "

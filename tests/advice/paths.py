@@ -48,6 +48,8 @@ def full_disk(*options, **more):
 
 
 TABLE = [
+    ("as_path({})", r"write it first, as torch.save does with a state dict, and give the (path)",
+     "as_path('$1')"),
     ("as_path(3)", r"as text or as a (pathlib\.Path)",
      "import pathlib; as_path('a') == as_path($1('a'))"),
     ("as_path('')", "the name of a file or folder", "as_path('a'); as_path('.')"),

@@ -24,7 +24,7 @@ def prefix(w):
     part = net(w, "--prefix", "model_state_dict.module.lstm", *words, file="checkpoint.pt")
     assert len(part.layers) == 3
     assert "which no layer takes" in w.run(
-        "import", FILES / "checkpoint.pt", "--out", w.out / "n", *words, code=2
+        "import", FILES / "checkpoint.pt", "--out", w.out / "n.safetensors", *words, code=2
     )["error"]  # fmt: skip
 
 

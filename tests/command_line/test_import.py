@@ -69,6 +69,14 @@ def test_what_does_not_fit_is_told_and_nothing_written(file, more, sentence, cap
     assert not any(tmp_path.iterdir())
 
 
+def test_a_model_file_is_called_so(capsys):
+    assert main(["import", str(FILES / "plain.pt"), "--out", "b.pt"]) == 2
+    assert capsys.readouterr().err == (
+        "minilstm: --out is 'b.pt', but a model file is written; let the name end in "
+        ".safetensors.\n"
+    )
+
+
 def test_words_that_are_no_layers(capsys):
     assert main(["import", "a.pt", "--out", "b", "--layers", "lstm:0"]) == 2
     assert capsys.readouterr().err == (

@@ -84,8 +84,14 @@ def test_every_step_is_answered(models, stream, text):
 
 def test_a_network_without_names_takes_positions(models, stream):
     wanted = expected(models, ROWS, "plain")
+    note = "minilstm: line 1 is a comment, left out: # sensor 5\n"
     for heading in ("", "z,y,x\n", "°C,_b,(c)\n"):
-        assert stream(heading + PLAIN_TEXT, "plain") == (0, wanted, "")
+        told = note + bool(heading) * (
+            "minilstm: the model does not know the names of its features, so the columns are taken "
+            f"by position: {heading.strip().replace(',', ', ')}; send them in the order of the "
+            "training.\n"
+        )
+        assert stream("# sensor 5\n" + heading + PLAIN_TEXT, "plain") == (0, wanted, told)
     assert stream("a,b\n" + PLAIN_TEXT, "plain")[::2] == (
         2,
         "minilstm: line 1 names 2 columns, but the network takes 3 features; send the columns that "

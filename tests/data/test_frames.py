@@ -79,13 +79,18 @@ USES = {
 
 @pytest.mark.parametrize("use", USES)
 def test_a_network_with_names_takes_frames_by_name(use, tmp_path):
-    expected = bits(USES[use](PLAIN, frames()))
+    with pytest.warns(UserWarning, match="the columns are taken by position: ax, ay, az; give"):
+        expected = bits(USES[use](PLAIN, frames()))
     NAMED.save(tmp_path / "model.safetensors")
     for net in (NAMED, ml.load(tmp_path / "model.safetensors")):
         assert bits(USES[use](net, frames())) == expected
         assert bits(USES[use](net, TURNED)) == expected
 
 
+BY_POSITION = pytest.mark.filterwarnings("ignore:the network does not know the names")
+
+
+@BY_POSITION
 def test_dicts_have_the_order_of_the_first_or_are_refused():
     mixed = [{"u": 1, "v": 2, "w": 3}, {"w": 6, "v": 5, "u": 4}]
     step = PLAIN.stream(batch=2).step
@@ -116,6 +121,7 @@ def test_forecasts_take_history_and_true_values_by_name():
     assert bits(ml.forecast(net, TURNED[0], 3, actual=TURNED[1])) == bits(expected)
 
 
+@BY_POSITION
 def test_arrays_and_frames_without_names_are_taken_by_position():
     for x in (X, [pd.DataFrame(a) for a in X], [a.tolist() for a in X]):
         assert bits(NAMED.predict(x)) == bits(NAMED.predict(X))
@@ -154,6 +160,16 @@ def test_targets_in_frames_have_the_order_of_the_first():
     ):  # fmt: skip
         with refuses_data(says):
             ml.train(X, [T[0], second], layers, "mse", OPTIONS)
+
+
+def test_what_was_read_trains_with_its_labels_and_names(tmp_path):
+    write_npz(tmp_path / "a.npz", X, Y, feature_names=NAMES)
+    write_npz(tmp_path / "b.npz", [a[:, [2, 0, 1]] for a in X], Y, feature_names=["az", *NAMES[:2]])
+    data, turned = (ml.read_sequences(tmp_path / name) for name in ("a.npz", "b.npz"))
+    net = ml.train(data, None, LAYERS, options=OPTIONS)[0]
+    assert bits(net) == bits(NAMED)
+    assert bits(net.predict(turned)) == bits(NAMED.predict(X))
+    assert net.evaluate(turned, None) == NAMED.evaluate(X, Y)
 
 
 def test_rows_in_lists_are_one_sequence():

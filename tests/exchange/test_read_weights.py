@@ -180,8 +180,12 @@ REFUSED = {
                 "has 2 weights, but its sizes want 16; write it again."),
     "complex.npz": (zipped({"a.npy": npy(np.zeros(2, complex))}),
                     "holds complex128 in a.npy; write arrays of real numbers only."),
-    "state.npz": (zipped({"a/data.pkl": b""}), "has a/data.pkl, which is no array of NumPy; check "
-                  "the name of the file, or write it again with numpy.savez."),
+    "state.npz": (zipped({"a/data.pkl": b""}), "is a file of torch.save, not what .npz says; let "
+                  "its name end in .pt, and read it with ml.from_pytorch(path, layers)."),
+    "a.onnx": (b'{"layers": []}', "is a file of JSON, not what .onnx says; let its name end in "
+               ".json, and read it with ml.from_rtneural(path)."),
+    "graph.pt": (b"\x08\x07", "is a file of ONNX, not what .pt says; let its name end in .onnx, "
+                 "and read it with ml.from_onnx(path)."),
     "other.keras": (zipped({"model.weights.npz": b""}),
                     "has no member model.weights.h5; check its name, or write it again."),
     "lfs.pt": (b"version https://git-lfs.github.com/spec/v1\n",

@@ -167,10 +167,10 @@ def test_other_files_are_refused(tmp_path):
         with pytest.raises(ml.ModelFileError, match="is not a whole safetensors file"):
             ml.load(path)
     foreign = (
-        "is a safetensors file, but not one that minilstm wrote \\(no 'minilstm' metadata\\); only "
-        "files made by net\\.save can be loaded\\."
+        "is a safetensors file, but holds arrays alone, as a state dict does; read it with "
+        "ml\\.from_pytorch\\(path, layers\\), or make a model file of it with minilstm import\\."
     )
-    for metadata in (None, {"format": "pt"}):
+    for metadata in (None, {"format": "pt"}, {"minilstm": "Written by minilstm 0.1.0."}):
         save_file({"weight": np.zeros(3, np.float32)}, path, metadata=metadata)
         with refused(path, foreign):
             ml.load(path)

@@ -101,3 +101,18 @@ def test_a_training_has_its_hints():
     assert info.hints[-1] == ONE
     *_, info = ml.train(x, y, layers, options=ml.TrainingOptions(mini_batch_size=2, **how))
     assert ONE not in info.hints
+
+
+def test_what_nothing_normalizes_is_told_by_its_name():
+    x, y = [np.array([[0.0, 9.0], [0.0, 11.0]])] * 2, [np.array(["a", "b"])] * 2
+    options = ml.TrainingOptions(max_epochs=1, verbose=False)
+    for kind, names, said in (
+        ("none", ["ax", "az"], "'az'"), ("none", None, "2"), ("zscore", None, None),
+    ):  # fmt: skip
+        first = ml.SequenceInput(2, kind, feature_names=names)
+        layers = [first, ml.LSTM(2), ml.FullyConnected(2), ml.Softmax()]
+        told = [h for h in ml.train(x, y, layers, options=options)[1].hints if "feature" in h]
+        assert told == [
+            f"The feature {said} has the mean 10 and the standard deviation 1, and nothing "
+            "normalizes it; train with normalization='zscore'."
+        ] * (said is not None)

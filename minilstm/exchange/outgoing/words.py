@@ -50,6 +50,8 @@ def left_out(net: Network, kind: str) -> tuple[str, ...]:
     found = [f"min_length={first.min_length}"] if first.min_length > 1 else []
     if net.data_format != "auto":
         found.append(f"data_format={net.data_format!r}, as it takes (time, features)")
+    if first.feature_names is None and kind in (".c", ".js", ".html"):
+        found.append("names of features, as the network has none")
     if kind == ".safetensors":
         found.append("the order of layers, and what stands between those with arrays")
         found += [f"epsilon={a.epsilon:g} of {a.name!r}" for a in net.layers

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -32,6 +33,19 @@ _STAND_INS = {
     b"version https://git-lfs": "a pointer of Git LFS, not the file; run git lfs pull",
     b"<!doctype html": "a web page, not the file; download the file itself",
 }
+#: what a file is by its bytes, how it may end, and what reads it
+_KINDS = (
+    (rb"PK.*/data\.pkl|\x80\x02\x8a\n", "a file of torch.save", (".pt", ".pth", ".bin", ".ckpt"),
+     "ml.from_pytorch(path, layers)"),
+    (rb"PK.*(config\.json|\.weights\.h5)", "a Keras archive", (".keras",), "ml.from_keras(path)"),
+    (rb"\x89HDF\r\n", "an HDF5 file", (".h5", ".hdf5"), "ml.from_keras(path)"),
+    (rb"PK.*\.npy", "an archive of NumPy", (".npz",), "ml.from_pytorch(path, layers)"),
+    (rb".{8}\{.*\\\"format_version", "a model file of minilstm", (".safetensors",),
+     "ml.load(path)"),
+    (rb".{8}\{\s*\"", "a file of safetensors", (".safetensors",), "ml.from_pytorch(path, layers)"),
+    (rb"\s*\{", "a file of JSON", (".json", ".nam"), "ml.from_rtneural(path)"),
+    (rb"\x08[\x01-\x20]", "a file of ONNX", (".onnx",), "ml.from_onnx(path)"),
+)  # fmt: skip
 _ROOM = 1 << 16  # bytes that even the smallest file may grow by
 
 
@@ -55,17 +69,35 @@ def told(path: Path) -> Iterator[None]:
             yield
     except ModelFileError:
         raise
-    except Refused as why:
-        said = shortened(" ".join(str(why).split()), 800)  # names in it may be of any length
-        raise ModelFileError(f"{path} {said}") from None
-    except NONSENSE as error:
-        said = " ".join(str(error).split()).replace(". ", ", ").rstrip(".")
-        what = "it lacks " * isinstance(error, KeyError) + shortened(said, 200)
-        what = what or type(error).__name__
-        told = f"holds what files of its kind do not ({what}); write it again."
-        if isinstance(error, _DAMAGE):
-            told = f"is no whole file of its kind ({what}); copy it again, or write it again."
-        raise ModelFileError(f"{path} {told}") from error
+    except (Refused, *NONSENSE) as error:
+        check_kind(path, path.read_bytes())
+        raise _in_words(path, error) from (None if isinstance(error, Refused) else error)
+
+
+def check_kind(path: Path | str, data: bytes, wanted: str = "") -> None:
+    """Refuse what is of another kind than was wanted, or else than its name says."""
+    ending = Path(path).suffix.lower()
+    for begin, what, endings, door in _KINDS:
+        if re.match(begin, data[: 1 << 16] + data[-(1 << 16) :], re.DOTALL):
+            if ".safetensors" in endings if wanted else ending in endings:
+                return
+            fits = "" if ending in endings else f"let its name end in {endings[0]}, and "
+            other = wanted or f"what {ending} says"
+            raise ModelFileError(f"{path} is {what}, not {other}; {fits}read it with {door}.")
+
+
+def _in_words(path: Path, error: Exception) -> ModelFileError:
+    """One sentence on what is wrong with a file."""
+    said = " ".join(str(error).split())
+    if isinstance(error, Refused):
+        return ModelFileError(f"{path} {shortened(said, 800)}")  # names in it may be of any length
+    said = said.replace(". ", ", ").rstrip(".")
+    what = "it lacks " * isinstance(error, KeyError) + shortened(said, 200)
+    what = what or type(error).__name__
+    told = f"holds what files of its kind do not ({what}); write it again."
+    if isinstance(error, _DAMAGE):
+        told = f"is no whole file of its kind ({what}); copy it again, or write it again."
+    return ModelFileError(f"{path} {told}")
 
 
 def file_bytes(path: Any) -> tuple[Path, bytes]:
