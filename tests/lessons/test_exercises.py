@@ -102,7 +102,12 @@ def test_every_mistake_of_the_table_is_named(name, old, new, says, desk):
 
 # Mistakes that no table knows: the checker names the line, and leaves the right one to the student.
 CAUSES = {
-    "step_backward": ("np.outer(dz, h)", "np.outer(dz, h + h)", "line 28", "`dR = np.outer(dz, h + h)`"),
+    "step_backward": (
+        "np.outer(dz, h)",
+        "np.outer(dz, h + h)",
+        "line 28",
+        "np.outer(dz, h + h)`, is",
+    ),
     "backward": ("dW = dW + dW_t", "dW = dW + dW + dW_t", "line 24", "dW"),
     "top_backward": ("da = dscores", "da = dscores + dscores", "line", "dscores"),
 }
