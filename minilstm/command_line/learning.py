@@ -30,7 +30,7 @@ def learn(options: argparse.Namespace) -> dict[str, Any]:
         ("NUMBER", options.number, len(exercises)),
         ("--hint", options.hint or 1, 3),
     ):
-        if value > last:
+        if not 1 <= value <= last:
             raise ValueError(f"{name} is {value}; give a number from 1 to {last}.")
     exercise = exercises[options.number - 1]
     file = options.file or Path(exercise.file)
@@ -57,9 +57,11 @@ def _check(options: argparse.Namespace, exercise: Any, file: Path) -> dict[str, 
 
     started = time.perf_counter()
     score.read(file.parent)  # a damaged one is told before the work
-    found = apart.examine_apart(exercise, file, options.time_limit)
+    found, printed = apart.examine_apart(exercise, file, options.time_limit)
     won, number = sum(one.passed for one in found), exercise.number
     print(f"{file}: {exercise.title}")
+    if printed.strip():
+        print("  it printed\n" + textwrap.indent(printed.rstrip(), " " * 8))
     for one in found:
         print(f"  {'won ' if one.passed else 'LOST'}  {one.name}")
         for line in filter(None, (one.said, one.cause and f"likely cause: {one.cause}")):

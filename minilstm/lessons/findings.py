@@ -95,6 +95,8 @@ def _function(name: str, answer: _Answer) -> Iterator[Finding]:
     if not task.forward:
         right = leaves(task.returns, called(name, _solved(name)).back)
         wrong = _difference(found[:1] if task.is_loss else found, right)
+        if task.is_loss and not wrong:
+            wrong = _overflow(name, answer, trial.given)
         told = (function.at(wrong), _mistake(name, answer)) if wrong else ()
         yield Finding(f"{name}: value", not wrong, *told)
         if wrong:
@@ -132,6 +134,10 @@ def _returned(name: str, answer: _Answer) -> tuple[Trial, list[Leaf]]:
         found = leaves(task.returns, trial.back)
     except Unlike as error:
         raise _Fault(function.at(str(error))) from error
+    if name == "forward" and len(trial.back[-1]) != len(trial.given["x"]):
+        steps = len(trial.given["x"])
+        came = f"returns {len(trial.back[-1])} caches, but one of each of the {steps} steps"
+        raise _Fault(function.at(f"{came} was wanted"))
     for leaf in found:
         shape, kind = np.shape(leaf.value), getattr(leaf.value, "dtype", np.dtype(type(leaf.value)))
         if kind.kind not in "fiu":
@@ -169,6 +175,21 @@ def _alike(a: Any, b: Any) -> bool:
 # ---------------------------------------------------------------- is it right, and why not?
 
 
+def _overflow(name: str, answer: _Answer, given: dict[str, Any]) -> str:
+    """What a loss gives where scores are large; "" where it is what it is of small ones."""
+    losses = []
+    for more in (0.0, 1000.0):
+        with np.errstate(all="ignore"):
+            moved = {**given, "scores": given["scores"] + more}
+            losses.append(getattr(answer.module, name)(**moved)[0])
+    if np.allclose(losses[0], losses[1], 1e-9):
+        return ""
+    return (
+        f"returns loss = {losses[1]:.6g} where scores are near 1000, but {losses[0]:.6g} was "
+        "wanted; take the largest score off before exp"
+    )
+
+
 def _difference(found: list[Leaf], right: list[Leaf]) -> str:
     """Where a value is wrong; "" where all are right."""
     for leaf, want in zip(found, right, strict=False):
@@ -203,7 +224,8 @@ def _gradients(name: str, answer: _Answer) -> Iterator[Finding]:
     for one in report.errors:
         # The right line is for the student to find.
         cause = known or _REPAIR.sub(r"Line \1, \2, is wrong: with one change", _first(one))
-        place = f" ({one.place})" * bool(one.place) + f" as {one.by_hand:.6g}"
+        known_place = bool(one.place) and not one.place.startswith("axis")
+        place = f" ({one.place})" * known_place + f" as {one.by_hand:.6g}"
         more = f"; {one.note}" * bool(one.note and not cause)
         said = function.at(
             f"gives the gradient of {one.name} at {list(map(int, one.where))}{place}, but "

@@ -56,6 +56,7 @@ def bad_words(w):
     w.patch.chdir(w.out)
     for words, said in {
         (8,): "NUMBER is 8; give a number from 1 to 7.",
+        (0,): "NUMBER is 0; give a number from 1 to 7.",
         (1, "--hint", 4): "--hint is 4; give a number from 1 to 3.",
         ("--hint", 1): "--hint and --solution are of an exercise; give its number before them.",
         (1, "no.py"): "FILE is 'no.py', but there is no such Python file; check its name.",

@@ -136,9 +136,10 @@ def test_what_stops_or_breaks_python_is_told_with_its_line(tmp_path, old, new, s
 def test_what_a_file_prints_asks_or_leaves_running_stays_there(tmp_path, capfd):
     more = "    import threading, time; threading.Thread(target=time.sleep, args=(999,)).start()\n"
     path = written(tmp_path, START, f"    print('a' * 9_999_999)\n{START}{more}")
-    assert all(one.passed for one in examine_apart(tables()[0][0], path))
+    found, printed = examine_apart(tables()[0][0], path)
+    assert all(one.passed for one in found) and printed == "a" * 2000
     path = written(tmp_path, START, "    H = int(input())\n")
-    found = examine_apart(tables()[0][0], path)
+    found, _ = examine_apart(tables()[0][0], path)
     said = "ex1_step_forward.py, line 20: step_forward raises EOFError: EOF when reading a line."
     assert found[0].said == said and capfd.readouterr() == ("", "")
 
@@ -195,3 +196,47 @@ def test_the_package_ships_every_room_and_the_exercises():
         folder = "solutions/" if name == "solutions.md" else ""
         shown = re.findall(r"\{literalinclude\} (\S+)", page)
         assert shown == [folder + exercise.file for exercise in tables()[0]]
+
+
+def folder_of(tmp_path, **changed):
+    """The solutions of exercises 1 to 4 and 5 in one folder, one of them changed."""
+    for exercise in tables()[0][:5]:
+        path = tmp_path / exercise.file
+        path.write_text(text("solutions", exercise.file).replace(*changed.get(path.stem, ("", ""))))
+    return tmp_path
+
+
+def test_a_loop_is_told_in_the_file_that_is_checked_not_in_what_it_calls(tmp_path):
+    step = "    for t in range(T - 1, -1, -1):"
+    loop = (step, "    t = T - 1\n    while t >= 0:")
+    path = folder_of(tmp_path, ex4_backward=loop) / "ex4_backward.py"
+    with pytest.raises(DataError, match=r"^ex4_backward.py, line 2\d: this was still running"):
+        examine_apart(tables()[0][3], path, seconds=1)
+
+
+def test_what_a_file_prints_is_shown_once(tmp_path):
+    path = folder_of(
+        tmp_path, ex2_step_backward=("    return", "    print('dz', dz.shape)\n    return")
+    )
+    found, printed = examine_apart(tables()[0][1], path / "ex2_step_backward.py")
+    assert printed == "dz (16,)\n" and all(one.passed for one in found)
+
+
+def test_a_sequence_without_its_caches_is_no_answer(tmp_path):
+    path = (
+        folder_of(tmp_path, ex3_forward=("        caches.append(cache)\n", "")) / "ex3_forward.py"
+    )
+    found = [*examine(tables()[0][2], path, lambda what: None)]
+    assert "returns 0 caches, but one of each of the 5 steps was wanted." in found[0].said
+
+
+@pytest.mark.parametrize(
+    ("name", "old"), [("sequence_loss", "scores - np.max(scores)"),
+                      ("step_loss", "scores - np.max(scores, axis=1, keepdims=True)")],
+)  # fmt: skip
+def test_a_loss_that_overflows_is_told(tmp_path, name, old):
+    path = folder_of(tmp_path, ex5_loss=(old, "scores")) / "ex5_loss.py"
+    found = [*examine(tables()[0][4], path, lambda what: None)]
+    said = next(one.said for one in found if not one.passed)
+    assert f"{name} returns loss = nan where scores are near 1000" in said
+    assert said.endswith("take the largest score off before exp.")

@@ -159,7 +159,7 @@ def build_parser() -> Parser:
         "gradient, and the likely cause of a mistake. Your file runs in a process of its own. The "
         "score is kept beside it, in minilstm-learn.json.",
     )
-    learn.add_argument("number", type=positive, nargs="?", metavar="NUMBER", help="of an exercise")
+    learn.add_argument("number", type=natural, nargs="?", metavar="NUMBER", help="of an exercise")
     learn.add_argument("file", type=path, nargs="?", metavar="FILE", help="of another name")
     instead = learn.add_mutually_exclusive_group()
     instead.add_argument(
