@@ -4,6 +4,7 @@ The site is whole: it asks no network for letters, formulas, search or pictures.
 from __future__ import annotations
 
 import re
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -183,11 +184,19 @@ def as_numpydoc_reads(
     lines[:] = out
 
 
+def write_inside(app: Any, exception: Exception | None) -> None:
+    """Put the page that shows a network at work beside the index: it stands for itself."""
+    if exception is None and app.builder.format == "html":
+        text = runpy.run_path(str(HERE / "make_page.py"))["make_page"]()
+        Path(app.outdir, "inside.html").write_text(text, "utf-8")
+
+
 def setup(app: Any) -> dict[str, bool]:
     """Register what this file adds to Sphinx."""
     app.add_html_math_renderer("mathml", (_inline_formula, None), (_block_formula, None))
     app.connect("builder-inited", write_pages)
     app.connect("source-read", links_within)
+    app.connect("build-finished", write_inside)
     app.connect("autodoc-process-docstring", as_numpydoc_reads, priority=400)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 

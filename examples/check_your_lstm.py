@@ -131,7 +131,7 @@ def main(
         worst = max(wrong, key=lambda e: e.relative_error)
         print(f"  {worst.name} at {worst.place or list(worst.where)}: by hand {worst.by_hand:.6f}, "
               f"right {worst.reference:.6f}")  # fmt: skip
-        print(f"  {worst.causes[0]}\n")
+        print(f"  {worst.causes[0] if worst.causes else worst.note}\n")
         found[bug] = (report.wrong, worst.causes)
 
     curves = {

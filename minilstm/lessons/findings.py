@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import sys
 import tempfile
 import traceback
@@ -26,6 +27,7 @@ from minilstm.proof.checker.gradcheck import gradcheck
 from minilstm.proof.conformance import conformance
 
 ENOUGH = 0.9  # of the test sequences right, for the last exercise
+_REPAIR = re.compile(r"With line (\d+) of \w+: `[^`]*` in place of (`[^`]*`)")
 _CLOSE = 1e-9  # of the largest entry: another order of sums is far below, a mistake far above
 
 
@@ -199,7 +201,8 @@ def _gradients(name: str, answer: _Answer) -> Iterator[Finding]:
         return
     known, told = "" if report.passed else _mistake(name, answer), ""
     for one in report.errors:
-        cause = known or next(iter(one.causes), "")
+        # The right line is for the student to find.
+        cause = known or _REPAIR.sub(r"Line \1, \2, is wrong: with one change", _first(one))
         place = f" ({one.place})" * bool(one.place) + f" as {one.by_hand:.6g}"
         more = f"; {one.note}" * bool(one.note and not cause)
         said = function.at(
@@ -208,7 +211,12 @@ def _gradients(name: str, answer: _Answer) -> Iterator[Finding]:
         )
         shown = () if one.passed else (said, cause if cause != told else "")
         yield Finding(f"{name}: gradient of {one.name}", one.passed, *shown)
-        told = cause or told
+        told = told if one.passed else cause or told
+
+
+def _first(one: Any) -> str:
+    """The likeliest cause that the checker found."""
+    return next(iter(one.causes), "")
 
 
 def _mistake(name: str, answer: _Answer) -> str:

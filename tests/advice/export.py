@@ -98,8 +98,10 @@ TABLE = [
      "export($1(x, y), 'm.c')"),
     ("export(build().replace(dtype=complex), 'm.c')", "build it with (dtype='float64')",
      "export(build().replace($1), 'm.c')"),
-    ("export(named('b\\0'), 'm.c')", r"call it something else, or export to (\.js)",
-     "export(named('b'), 'm.c'); export(named('b\\0'), 'm$1')"),
+    ("export(named('b\\0c'), 'm.c')", r"call it something else, or export to (\.js)",
+     "export(named('b'), 'm.c'); export(named('b\\0c'), 'm$1')"),
+    ("export(start([ml.SequenceInput(3), ml.LSTM(4, name='\\ud800')]), 'm.onnx')", "name it anew",
+     "export(start([ml.SequenceInput(3), ml.LSTM(4)]), 'm.onnx')"),
     ("export(overflowing(), 'm.c')", "train it again with a lower learning rate, or scale its data",
      "export(train(x, y, initial_learn_rate=0.001), 'm.c')"),
     ("quantisation_report(build(), steps=5)", r"such as (\[1000\])",
@@ -151,9 +153,10 @@ TABLE = [
         "converted(text=(r'void model_reset\\(model_state \\*m\\) {', r'\\g<0> *(int *)0 = 0;'))",
         "converted(text=('step', 'stop'), kind='js', wanted='javascript')",
         "converted(to={}, kind='safetensors', wanted='state_dict')",
-        "converted(to={'in_shape': [], 'layers': [{'type': 'dense', 'activation': '', 'shape': "
-        "[2], 'weights': [[[1, 0], [0, 1], [1, 1]], [0, 0]]}]}, kind='json', wanted='rtneural')",
-        "converted(to={'in_shape': [], 'layers': []}, kind='json', wanted='rtneural')",
+        "converted(to={'in_shape': [None, None, 3], 'layers': [{'type': 'dense', 'activation': '', "
+        "'shape': [2], 'weights': [[[1, 0], [0, 1], [1, 1]], [0, 0]]}]}, "
+        "kind='json', wanted='rtneural')",
+        "converted(to={'in_shape': [None, None, 3], 'layers': []}, kind='json', wanted='rtneural')",
     )),
     ("converted(text=('0x1p[+]0f', '0x1.8p+0f'))", "compile with (-ffp-contract=off)",
      "'$1' in runners.C_FLAGS"),

@@ -9,6 +9,8 @@ import pytest
 from other_files import FILES, agrees
 
 import minilstm as ml
+from minilstm.exchange.incoming import from_keras
+from minilstm.exchange.incoming.formats.hdf5 import Hdf5
 
 pytestmark = pytest.mark.usefixtures("on_numpy")
 DROPPED = "the layer 'a' (LSTM) has dropout=0.1, which is left out, as it acts in training alone."
@@ -74,6 +76,15 @@ def kind(layer, name):
 
 
 SEQUENTIAL = "sequential.keras"
+FUNCTIONAL = "functional.keras"
+NODE = ["b", 0, 0]
+TENSOR = {"keras_history": NODE}
+CALLS = [
+    ([{"args": [TENSOR], "kwargs": {"mask": None, "training": True}}], "training"),
+    ([{"args": [TENSOR], "kwargs": {"initial_state": [9]}}], "initial_state"),
+    ([{"args": [TENSOR, None, False, [9]], "kwargs": {}}], "argument 4"),
+    ([[[*NODE, {"mask": [[True]]}]]], "mask"),  # of Keras 2
+]
 BOTH = "has the layer 'bidirectional' (Bidirectional)"
 REFUSED = {
     "hard sigmoid": ("hard.keras", None, "has the layer 'cell' (LSTM) with Keras 3's hard "
@@ -97,8 +108,27 @@ REFUSED = {
                "activation='tanh' and recurrent_activation='sigmoid'."),
     "gru": (SEQUENTIAL, kind(1, "GRU"), "has the layer 'lstm' (GRU), which minilstm has not; build "
             "the network without it."),
-    "axis": (SEQUENTIAL, option(3, axis=1), "has the layer 'batch_normalization' "
-             "(BatchNormalization) with axis=1, which minilstm has not; train it without."),
+    **{f"axis {axis}": (SEQUENTIAL, option(3, axis=axis), "has the layer 'batch_normalization' "
+       f"(BatchNormalization) with axis={axis}, which minilstm has not; train it without.")
+       for axis in (2, [2], 0)},
+    "time_major": (SEQUENTIAL, option(1, time_major=[2]), "has the layer 'lstm' (LSTM) with "
+                   "time_major=[2], which minilstm has not; train it without."),
+    **{f"outputs {ends}": (FUNCTIONAL, lambda c, layers, ends=ends: c["config"].update(
+        output_layers=ends), "has several inputs, or more outputs than its last layer's; only "
+        "chains of layers are imported.")
+       for ends in (["a", 0, 0], [["a", 0, 0], ["activation", 0, 0]])},
+    **{f"called {call}": (FUNCTIONAL, lambda c, layers, call=call: c["config"]["layers"][2].update(
+        inbound_nodes=call), f"has the layer 'a' (LSTM) called with {said}, which is not read; "
+        "call it without.") for call, said in CALLS},
+    "timed": (SEQUENTIAL, lambda c, layers: c["config"]["layers"][1].update(
+        class_name="TimeDistributed", config={"name": "t", "layer": {**c["config"]["layers"][1]}}),
+        "has the layer 't' (LSTM) in TimeDistributed; build the network without."),
+    "directions": (SEQUENTIAL, lambda c, layers: layers[2]["backward_layer"]["config"].update(
+        return_sequences=True), "has the layer 'bidirectional' (LSTM) with return_sequences=True, "
+        "which minilstm has not; train it without."),
+    **{f"{name}={value}": (SEQUENTIAL, option(1, **{name: value}), f"has the layer 'lstm' (LSTM) "
+       f"with {name}={value!r}, which is no {kind}; save it anew.") for name, value, kind in (
+           ("units", 4.0, "int"), ("use_bias", None, "bool"), ("return_sequences", "no", "bool"))},
     "no bias": (SEQUENTIAL, option(5, use_bias=False), "holds layers/dense/vars/1 (2,), which "
                 "belongs to no layer; save it anew."),
     "one layer less": (SEQUENTIAL, lambda c, layers: c["config"]["layers"].pop(1),
@@ -121,6 +151,30 @@ def test_what_cannot_be_represented_is_named(case, tmp_path):
     with pytest.raises(ml.ModelFileError) as caught:
         ml.from_keras(path)
     assert str(caught.value) == f"{path} {sentence}"
+
+
+def test_the_last_axis_of_single_rows_is_the_second(tmp_path):
+    for axis in (1, [1], [-1]):
+        net = ml.from_keras(changed(tmp_path, SEQUENTIAL, option(3, axis=axis)))
+        assert agrees(net, "keras", "sequential")
+
+
+@pytest.mark.parametrize(
+    "key", ["layers/lstm/vars/0", "_layer_checkpoint_dependencies/lstm/vars/0"]
+)
+def test_an_array_that_is_there_twice_is_refused(key, monkeypatch):
+    whole = Hdf5.arrays
+    monkeypatch.setattr(Hdf5, "arrays", lambda self: whole(self) | {key: np.ones((3, 16))})
+    with pytest.raises(
+        ml.ModelFileError, match=r"has the kernel of the layer 'lstm' \(LSTM\) twice; save it anew."
+    ):
+        ml.from_keras(FILES / SEQUENTIAL)
+
+
+def test_a_version_that_is_none_is_refused(monkeypatch):
+    monkeypatch.setattr(from_keras, "plain_json", lambda data: {"keras_version": "x"})
+    with pytest.raises(ml.ModelFileError, match=r"has keras_version 'x', no number; save it anew."):
+        ml.from_keras(FILES / SEQUENTIAL)
 
 
 def test_a_stateful_layer_is_told(tmp_path):

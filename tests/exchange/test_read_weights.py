@@ -210,3 +210,26 @@ def test_what_is_not_read_is_refused_in_one_sentence(name, tmp_path, monkeypatch
         ml.read_weights(name)
     assert str(caught.value) == f"{name} {sentence}"
     assert [p.name for p in tmp_path.iterdir()] == [name]  # nothing ran
+
+
+@pytest.mark.parametrize("location", ["../beside.onnx.data", "/etc/passwd", "", "C:b", "no.data"])
+def test_arrays_outside_the_folder_are_refused(location, tmp_path):
+    data = (FILES / "beside.onnx").read_bytes()
+    (tmp_path / "in").mkdir()
+    (tmp_path / "beside.onnx.data").write_bytes((FILES / "beside.onnx.data").read_bytes())
+    # As long as it was, so that the messages around it stay whole.
+    data = data.replace(b"beside.onnx.data", location.ljust(16, "a").encode()[:16])
+    (tmp_path / "in" / "a.onnx").write_bytes(data)
+    with pytest.raises(
+        ml.ModelFileError, match=r"put (that file beside it|it into the same folder)"
+    ):
+        ml.read_weights(tmp_path / "in" / "a.onnx")
+
+
+def test_a_link_out_of_the_folder_is_refused(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "beside.onnx.data").write_bytes((FILES / "beside.onnx.data").read_bytes())
+    (tmp_path / "in" / "a.onnx").write_bytes((FILES / "beside.onnx").read_bytes())
+    (tmp_path / "in" / "beside.onnx.data").symlink_to(tmp_path / "beside.onnx.data")
+    with pytest.raises(ml.ModelFileError, match="which is no file beside it; put it into the same"):
+        ml.read_weights(tmp_path / "in" / "a.onnx")

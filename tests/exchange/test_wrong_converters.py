@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from exported_nets import both_ways, can_run, deep, plain, sized
+from exported_nets import both_ways, can_run, deep, net_of, plain, sized
 
 import minilstm as ml
 from minilstm.exchange import export as door
@@ -234,6 +234,39 @@ def emitted(emitter, place, how):
     return door, emitter, wrong
 
 
+def made(emitter, how):
+    """What an emitter makes, changed."""
+    right = getattr(door, emitter)
+    return door, emitter, lambda *given: how(right(*given))
+
+
+def said(emitter, says, wrong):
+    """A text of an emitter that says something else, word for word."""
+    return made(emitter, lambda text: broken(text, re.escape(says), lambda _: wrong))
+
+
+def scaled(size, key=""):
+    """A state dict whose arrays, where the name has a part, are another size."""
+    return made("state_dict", lambda kept: {
+        k: a * a.dtype.type(size) if key in k else a for k, a in kept.items()})  # fmt: skip
+
+
+def rounded(kind):
+    """A state dict with the digits of float32, in float32 or another type."""
+    return made("state_dict", lambda kept: {
+        k: a.astype("f4").astype(kind) for k, a in kept.items()})  # fmt: skip
+
+
+def on_page(**facts):
+    return emitted("page", 4, lambda right: {**right, **facts})
+
+
+def first_layer(**told):
+    """RTNeural's JSON that tells other things of its first layer."""
+    return made("rtneural", lambda plain: {
+        **plain, "layers": [{**plain["layers"][0], **told}, *plain["layers"][1:]]})  # fmt: skip
+
+
 def cells(how):
     """A step whose LSTMs are others, whatever writes it."""
     return steps, "_cell", lambda *given, right=steps._cell: how(right(*given))
@@ -247,6 +280,14 @@ def of_one(name, a):
 
 turned = lambda key: lambda kept: {**kept, key: kept[key][::-1]}  # noqa: E731
 renamed = lambda p: p._replace(classes=p.classes[::-1])  # noqa: E731
+upside_down = lambda test: test._replace(scores=test.scores[::-1])  # noqa: E731
+EMITTERS = {".c": "c99", ".wasm": "c99", ".js": "javascript", ".html": "page"}
+ANSWERS = r"the self-test of the exported file answers \S+, as (gcc|node) runs it, where "
+OTHERS = ANSWERS + r"-\S+ is right for other scores"
+C_TEST, JS_TEST = "float model_self_test(void) {", "selfTest() {"
+C_BITS, JS_BITS = "return worst > 0.0f ? -worst : -1.0e-30f;", "worst > 0 ? -worst : -1e-30"
+HELD, KEEPS = "the exported file holds another ", "does not give NaN and keep its state"
+MAY_ASK = r"the exported page may ask a server for something \("
 GIVES = "the exported file gives other "
 NAMED = "the exported file has other names of its scores"
 BIAS = r"b of the layer 'lstm_1' \(LSTM with 6 hidden units\) is not that of the network"
@@ -266,12 +307,62 @@ HIDDEN = {
     "classes in metadata": (emitted("onnx", 3, turned("classes")), ".onnx", "named", "is another"),
     "another self-test": (emitted("onnx", 1, lambda test: test._replace(scores=test.scores[::-1])),
                           ".onnx", "named", GIVES + "scores of its self-test"),
+    **{f"another self-test in {kind}": (emitted(emitter, 1, upside_down), kind, "named", ANSWERS)
+       for kind, emitter in EMITTERS.items()},
+    **{f"a self-test that says 0 in {kind}": (said("c99", C_TEST, C_TEST + "return 0;"), kind,
+                                              "named", ANSWERS) for kind in (".c", ".wasm")},
+    "a self-test that says 0 in .js": (said("javascript", JS_TEST, JS_TEST + "return 0;"),
+                                       ".js int8", "named", ANSWERS),
+    "a self-test that forgets bits": (said("c99", C_BITS, "{}"), ".c", "named", OTHERS),
+    "a self-test of JavaScript that forgets bits": (said("javascript", JS_BITS, "worst"), ".js",
+                                                    "named", OTHERS),
+    **{f"NaN in {kind}": (said("c99", "bad += x[j] * 0.0f", "bad += 0.0f"), kind, "named", KEEPS)
+       for kind in (".c", ".wasm")},
+    "infinity in C": (said("c99", "bad += x[j] * 0.0f", "if (x[j] != x[j]) bad += x[j]"), ".c",
+                      "named", KEEPS),
+    "NaN in JavaScript": (said("javascript", "!Number.isFinite(f(v))", "false"), ".js", "named",
+                          "node does not run the exported file: .*takes numbers that are not fini"),
+    "a header": (said("c99", "#if defined(MODEL_HEADER)", "#if 0"), ".c", "named",
+                 "gcc does not compile the exported file with -DMODEL_HEADER"),
+    "a header of C++": (said("c99", 'extern "C" {\n', 'extern "C"\n'), ".c", "named",
+                        "does not compile the exported file with -DMODEL_HEADER"),
+    "vectors always": (said("c99", "#ifndef MODEL_NO_SELF_TEST", "#if 1"), ".c", "named",
+                       "gcc does not compile the exported file with -DMODEL_NO_SELF_TEST"),
+    "digits in a state dict": (scaled(1.00001), ".safetensors", "named", HELD + "lstm.weight_ih"),
+    "digits of a reverse": (scaled(1.00001, "hh_l0_rev"), ".safetensors", "both", HELD + "bilstm"),
+    "digits of statistics": (scaled(1.00001, "running_var"), ".safetensors", "means", HELD + "bn"),
+    "F32 for float64": (rounded("f4"), ".safetensors", "double", HELD + "lstm.weight_"),
+    "digits of F32": (rounded("f8"), ".safetensors", "double", HELD + "lstm.weight_ih"),
+    "digits in JSON": (cells(lambda c: c._replace(b=c.b * 1.00001)), ".json", "named",
+                       "b of the layer 'lstm'|another network when it is read back"),
+    "in_shape": (made("rtneural", lambda plain: {**plain, "in_shape": [None, None, 7]}), ".json",
+                 "named", r"cannot be read back .*\[None, None, 7\]"),
+    "an activation in JSON": (first_layer(activation="relu"), ".json", "named", "with 'relu'"),
+    "named on a page": (on_page(named=False), ".html", "named", "says another 'named' than"),
+    "rate on a page": (on_page(rate=77), ".html", "named", "says another 'rate' than the network"),
+    "units on a page": (on_page(units=["m"] * 3), ".html", "named", "says another 'units' than"),
+    "a script of a server": (said("page", "</style>", '</style><script src="a"></script>'),
+                             ".html", "named", MAY_ASK + "src="),
+    "a picture of a server": (said("page", "</style>", "body {background: url(/a)}</style>"),
+                              ".html", "named", MAY_ASK + r"url\("),
+    "a call to a server": (said("page", "</script>", "fetch('a')</script>"), ".html", "named",
+                           MAY_ASK + "fetch"),
+    "a socket": (said("page", "</script>", "open('wss:' + '//a')</script>"), ".html", "named",
+                 MAY_ASK + "wss:"),
+    "a policy that allows": (said("page", "default-src 'none'; ", ""), ".html", "named",
+                             MAY_ASK + "its policy allows it"),
     "classes in C": (emitted("c99", 0, renamed), ".c", "named", NAMED),
     "classes in JavaScript": (emitted("javascript", 0, renamed), ".js", "named", NAMED),
     "classes in a page": (emitted("page", 0, renamed), ".html", "named", NAMED),
     "classes on a page": (emitted("page", 4, turned("classes")), ".html", "named", NAMED),
     "a bias' last digits": (cells(lambda c: c._replace(b=c.b * 1.0001)), ".c int8", "deep", BIAS),
     "a bias' last digit": (cells(lambda c: c._replace(b=c.b * 1.0001)), ".js int16", "deep", BIAS),
+}  # fmt: skip
+HIDDEN_NETS = {
+    "named": lambda: plain(classes=["a", "b", "c", "d"]),
+    "double": lambda: plain(dtype="float64"),
+    "means": lambda: net_of(ml.SequenceInput(3), ml.LSTM(6), ml.BatchNormalization(
+        trained_mean=np.ones(6), trained_variance=np.full(6, 0.1)), ml.FullyConnected(4)),
 }  # fmt: skip
 
 
@@ -280,9 +371,16 @@ def test_what_the_scores_of_one_sequence_hide_is_found(mistake, tmp_path, monkey
     wrong, kind, name, says = HIDDEN[mistake]
     kind, _, weights = kind.partition(" ")
     can_run(kind)
-    net = plain(classes=["a", "b", "c", "d"]) if name == "named" else NETS[name]()
+    net = HIDDEN_NETS.get(name, NETS.get(name))()
     monkeypatch.setattr(*wrong)
     with pytest.raises(ValueError, match=says) as caught:
         ml.export(net, tmp_path / f"m{kind}", weights=weights or "float32")
     assert str(caught.value).endswith("nothing was written, so report this as a fault of minilstm.")
     assert not list(tmp_path.iterdir())
+
+
+def test_names_that_look_like_requests_are_no_requests(tmp_path):
+    can_run(".html")
+    classes = ['<img src="https://a">', "fetch('//a')", "import 'ws:a'", "</script>url(a)"]
+    report = ml.export(plain(classes=classes), tmp_path / "m.html")
+    assert report.proved_by == "node"

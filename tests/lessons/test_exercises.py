@@ -100,57 +100,30 @@ def test_every_mistake_of_the_table_is_named(name, old, new, says, desk):
     assert lost(answer(desk, name, old, new))[0].endswith(f"was wanted. {says}")
 
 
-# Of backward passes: the checker's own causes.
+# Mistakes that no table knows: the checker names the line, and leaves the right one to the student.
 CAUSES = {
-    "step_backward": [
-        ("dc + dh * o", "dh * o", "the carried one is overwritten (= for +=)"),
-        ("1 - tanh_c**2", "1 - c_new**2", "is written for tanh(c_t) and is given c_t"),
-        ("dc_new * c  #", "dc_new * c_new  #", "df = dc * c_t should be dc * c_{t-1}."),
-        ("f * (1 - f)", "f", "dz_f = df * f should be df * f * (1 - f)."),
-        ("1 - g**2", "g * (1 - g)", "dz_g = dg * g * (1 - g) should be dg * (1 - g^2)."),
-        ("o * (1 - o)", "(1 - o**2)", "dz_o = do * (1 - o^2) should be do * o * (1 - o)."),
-        ("dc_old = dc_new * f", "dc_old = dc * f", "dc_next = dc_next * f should be dc * f."),
-        ("dc_old = dc_new * f", "dc_old = dc_new", "dc_next = dc should be dc * f."),
-        ("di = dc_new * g", "di = dc_new * i", "di = dc * i should be dc * g."),
-        ("np.outer(dz, h)", "np.outer(dz, h + h)", "`dR = np.outer(dz, h)` in place of"),
-        ("db = dz", "db = 0 * dz", "The bias is forgotten: db = 0"),
-        ("dh_old = R.T @ dz", "dh_old = dh", "dh0 = dh_t of the first step"),
-    ],
-    "backward": [
-        ("dW = dW + dW_t", "dW = dW_t", "`dW += dW_t` in place of `dW = dW_t`"),
-        ("db = db + db_t", "db = db_t", "`db += db_t` in place of `db = db_t`"),
-        ("dR = dR + dR_t", "dR = dR + dR_t / T", "is divided by the number of time steps"),
-        ("range(T - 1, -1, -1)", "range(T)", "the steps run from 0 to T - 1"),
-        ("range(T - 1, -1, -1)", "range(T - 1, 0, -1)", "raises ValueError: all input arrays"),
-        ("= dstate", "= 0 * dstate[0], dstate[1]", "dh_T = 0 should be dstate.hidden."),
-        ("= dstate", "= dstate[0], 0 * dstate[1]", "dc_T = 0 should be dstate.cell."),
-        ("\"h0\": dh_next", "\"h0\": dc_next", "`dh_next` in place of `dc_next`"),
-    ],
-    "sequence_loss": [
-        ("-= 1", "+= 1", "`dscores[label] -= 1` in place of `dscores[label] += 1`"),
-        ("    dscores[label] -= 1\n", "", "1 is not subtracted at the target"),
-        ("p.copy()", "scores.copy()", "`dscores = p.copy()` in place of"),
-    ],
-    "step_loss": [
-        ("dscores / T", "dscores", "the gradient should be divided by count"),
-        ("dscores / T", "dscores / p.size", "The mean runs over the classes too"),
-        ("dscores / T", "-dscores / T", "all of it should have the other sign."),
-    ],
-    "top_backward": [
-        ("outer(dscores, h[-1])", "outer(dscores, h[0])", "`dV = np.outer(dscores, h[-1])` in"),
-        ("da = dscores", "da = 0 * dscores", "`da = dscores` in place of"),
-    ],
-}  # fmt: skip
+    "step_backward": (
+        "np.outer(dz, h)",
+        "np.outer(dz, h + h)",
+        "line 28",
+        "np.outer(dz, h + h)`, is",
+    ),
+    "backward": ("dW = dW + dW_t", "dW = dW + dW + dW_t", "line 24", "dW"),
+    "top_backward": ("da = dscores", "da = dscores + dscores", "line", "dscores"),
+}
 
 
-@pytest.mark.parametrize(
-    ("name", "old", "new", "cause"),
-    [(name, *row) for name, rows in CAUSES.items() for row in rows],
-    ids=lambda v: v[:24],
-)
-def test_a_mistake_of_backward_gets_the_cause_of_the_checker(name, old, new, cause, desk):
-    found = lost(answer(desk, name, old, new))
-    assert cause in found[0], found
+@pytest.mark.parametrize("name", CAUSES)
+def test_a_mistake_of_backward_gets_the_cause_of_the_checker(name, desk):
+    old, new, *told = CAUSES[name]
+    first = lost(answer(desk, name, old, new))[0]
+    assert "in place of" not in first and all(part.lower() in first.lower() for part in told), first
+
+
+@pytest.mark.parametrize("old", ["range(T - 1, -1, -1)"])
+def test_a_step_that_is_left_out_is_told_by_what_it_raises(old, desk):
+    found = lost(answer(desk, "backward", old, "range(T - 1, 0, -1)"))
+    assert "raises ValueError: all input arrays" in found[0]
 
 
 def test_a_training_that_goes_wrong_is_told_why(desk, monkeypatch):

@@ -108,9 +108,9 @@ EVERY = [f"gradient of {name}" for name in ("x", "W", "R", "b", "h0", "c0")]
 STATE_ROWS = ["gradient from the final state alone", "gradient from the final cell alone"]
 FAULTS = {
     "": ([], ""),
-    "forget derivative": (EVERY, "sigmoid(z_f) itself stands where the derivative of sigmoid"),
+    "forget derivative": (EVERY, "sigmoid(f) itself stands where the derivative of sigmoid"),
     "i for g": (EVERY, "i itself stands where g belongs"),
-    "h_t for h_{t-1}": (["gradient of R"], "h_prev is that of the step after"),
+    "h_t for h_{t-1}": (["gradient of R"], "h is that of the step after"),
     "db copied": (["gradient of b"], "gate is a copy of forget gate"),
     "mean over the batch": (
         ["gradient of W"],
@@ -120,8 +120,8 @@ FAULTS = {
     "dW left over": (["gradient of W", "same bits twice"], "earlier call"),
     "no db": (["gradient of b"], ""),
     "no state gradients": ([], ""),
-    "no dcT": ([*STATE_ROWS], "upstream gradient of output 1 (c_t) is left out"),
-    "no final state": ([*STATE_ROWS], "nothing arrives from the loss"),
+    "no dcT": ([*STATE_ROWS], "upstream gradient of output 2 (np.where(on, c_new, c)) is left out"),
+    "no final state": ([*STATE_ROWS], "Only the upstream gradient of output 0"),
     "h of the last step only": (["shapes of outputs", "outputs"], ""),
     "no h0": (["outputs from an initial state"], "passes it over"),
     "fails for one step": (["one step"], ""),
@@ -168,7 +168,7 @@ def test_the_row_names_place_values_and_cause():
     assert (
         row.detail.startswith("R[") and "by hand" in row.detail and "true derivative" in row.detail
     )
-    assert row.points == 3 and row.cause.endswith("h_prev is that of the step after.")
+    assert row.points == 3 and row.cause.endswith(" h is that of the step after.")
     with pytest.raises(KeyError, match="is no row; the rows are shapes of outputs"):
         card_of("")["gradient of everything"]
 

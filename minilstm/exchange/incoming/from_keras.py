@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from minilstm.checks import shown
 from minilstm.exchange.incoming.formats.archive import Archive
 from minilstm.exchange.incoming.formats.bounds import Array, Refused, file_bytes, plain_json, told
 from minilstm.exchange.incoming.formats.hdf5 import Hdf5
@@ -58,8 +59,8 @@ def from_keras(path: str | os.PathLike[str], *, classes: ArrayLike | None = None
     ------
     ModelFileError
         The file is damaged, or holds what minilstm has not: another layer, a mask, go_backwards, an
-        LSTM that returns its state, Keras 3's hard sigmoid, arrays of no layer. The sentence names
-        it.
+        LSTM that returns its state or is given one, Keras 3's hard sigmoid, arrays of no layer, or
+        two for one. The sentence names it.
 
     Warns
     -----
@@ -83,7 +84,9 @@ def from_keras(path: str | os.PathLike[str], *, classes: ArrayLike | None = None
                 )
             model = plain_json(about["model_config"].encode())
             version, pool = about.get("keras_version"), file.arrays()
-        net = _network(model, int(str(version or 3).split(".")[0]), pool)
+        if not (major := str(version or 3).split(".")[0]).isdecimal():
+            raise Refused(f"has keras_version {shown(version)}, no number; save it anew.")
+        net = _network(model, int(major), pool)
     return labelled(net, classes)
 
 
@@ -108,11 +111,22 @@ class _Named(NamedTuple):
         """Refuse an option that says anything else; one that is missing says nothing."""
         for option, value in wanted.items():
             given = self.config.get(option, value)
-            if given != value and given not in ([-1], [2]):  # an axis, in a list
-                raise Refused(
-                    f"has {self.title} with {option}={str(given)[:40]}, which minilstm has not; "
-                    "train it without."
-                )
+            if given != value:
+                said = f"{option}={str(given)[:40]}, which minilstm has not; train it without."
+                raise Refused(f"has {self.title} with {said}")
+
+    def check_axis(self, axes: int) -> None:
+        """Refuse an axis, alone or in a list, that is not the last of so many."""
+        if self.config.get("axis", -1) not in (-1, axes - 1, [-1], [axes - 1]):
+            self.check(axis=-1)
+
+    def value(self, option: str, usual: Any) -> Any:
+        """An option of the type of its usual value."""
+        given = self.config.get(option, usual)
+        if type(given) is not type(usual):
+            what = f"which is no {type(usual).__name__}; save it anew."
+            raise Refused(f"has {self.title} with {option}={shown(given, 40)}, {what}")
+        return given
 
 
 def _network(model: Any, version: int, pool: dict[str, Array]) -> Network:
@@ -147,7 +161,7 @@ def _chain(model: Any) -> list[_Named]:
         named[name] = layer = _Named(str(plain["class_name"]), name, plain["config"], key)
         if kind == "Sequential":
             continue
-        sources = [*_sources(plain.get("inbound_nodes", []))]
+        sources = [*_sources(plain.get("inbound_nodes", []), layer.title)]
         if len(sources) != (layer.kind != "InputLayer") or {*sources} & {*feeds}:
             raise Refused(f"has {layer.title}, which is not in a chain; only chains are imported.")
         feeds |= {source: name for source in sources}
@@ -157,25 +171,36 @@ def _chain(model: Any) -> list[_Named]:
     order = first[:1]
     while order and order[-1] in feeds and len(order) <= len(named):
         order.append(feeds[order[-1]])
-    if len(first) != 1 or sorted(order) != sorted(named):
-        raise Refused("has several inputs or outputs; only chains of layers are imported.")
+    ends = [*_sources(config.get("output_layers"), "the model")]
+    if len(first) != 1 or sorted(order) != sorted(named) or ends != order[-1:]:
+        raise Refused("has several inputs, or more outputs than its last layer's; only chains of "
+                      "layers are imported.")  # fmt: skip
     return [named[name] for name in order]
 
 
-def _sources(nodes: Any, depth: int = 0) -> Iterator[str]:
-    """Names of the layers that feed one; Keras 2 has lists, Keras 3 has dicts."""
+def _sources(nodes: Any, title: str, depth: int = 0) -> Iterator[str]:
+    """Names of the layers that feed one, and nothing else may; Keras 2 has lists, 3 has dicts."""
+    beside: dict[Any, Any] = {}
     if isinstance(nodes, dict):
         if "keras_history" in nodes:
             yield str(nodes["keras_history"][0])
             return
+        if "args" in nodes:  # a call
+            first, *more = nodes["args"]
+            beside = {**dict(enumerate(more, 2)), **nodes.get("kwargs", {})}
+            nodes = {1: first}
         nodes = list(nodes.values())
     if not isinstance(nodes, list) or depth > 20:
         return
     if len(nodes) in (3, 4) and isinstance(nodes[0], str):
         yield nodes[0]
-        return
+        beside, nodes = dict(*nodes[3:]), []
+    for name, value in beside.items():
+        if value is not None and value is not False:
+            said = f"argument {name}" if type(name) is int else str(name)[:40]
+            raise Refused(f"has {title} called with {said}, which is not read; call it without.")
     for node in nodes:
-        yield from _sources(node, depth + 1)
+        yield from _sources(node, title, depth + 1)
 
 
 class _Maker:
@@ -184,28 +209,34 @@ class _Maker:
     def __init__(self, version: int, pool: dict[str, Array]) -> None:
         self.version, self.pool = version, pool
         self.width: int | None = None  # of what the first layer with arrays takes
+        self.axes = 3  # of what the next layer takes
 
     def layers(self, named: _Named) -> list[Layer]:
         """Our layers for one of Keras."""
         config, kind = named.config, named.kind
+        shape = config.get("batch_shape") or config.get("batch_input_shape")
+        self.axes = len(shape) if shape else self.axes
         if kind == "InputLayer":
             return []
+        axes = self.axes
         if kind == "TimeDistributed":
-            named = named.inner("layer")
+            named, axes = named.inner("layer"), axes - 1
             config, kind = named.config, named.kind
+            if kind in ("LSTM", "Bidirectional"):
+                raise Refused(f"has {named.title} in TimeDistributed; build the network without.")
         if kind == "LSTM":
-            mode = "sequence" if config.get("return_sequences", False) else "last"
-            functions = self.functions(named)
-            return [LSTM(config["units"], mode, *functions, **self.cells(named, [""]))]
+            units, functions = named.value("units", 1), self.functions(named)
+            return [LSTM(units, self.mode(named), *functions, **self.cells(named, [""]))]
         if kind == "Bidirectional":
             return [self.both(named)]
         if kind == "Dense":
-            arrays = self.arrays(named, ("kernel", "bias")[: 1 + config.get("use_bias", True)])
-            W = self.turned(named, arrays["kernel"], config["units"])
+            arrays = self.arrays(named, ("kernel", "bias")[: 1 + named.value("use_bias", True)])
+            W = self.turned(named, arrays["kernel"], named.value("units", 1))
             bias = arrays.get("bias", np.zeros(len(W), W.dtype))
-            dense = FullyConnected(config["units"], weights=W, bias=bias)
+            dense = FullyConnected(len(W), weights=W, bias=bias)
             return [dense, *self.function(named, config.get("activation"))]
         if kind == "BatchNormalization":
+            named.check_axis(axes)
             return [self.normalization(named)]
         if kind == "Dropout":
             named.check(noise_shape=None)
@@ -216,9 +247,14 @@ class _Maker:
             named.check(max_value=None, negative_slope=0.0, threshold=0.0)
             return [ReLU()]
         if kind == "Softmax":
-            named.check(axis=-1)
+            named.check_axis(axes)
             return [Softmax()]
         raise Refused(f"has {named.title}, which minilstm has not; build the network without it.")
+
+    def mode(self, named: _Named) -> str:
+        """What an LSTM puts out, which says how many axes there are from there on."""
+        self.axes = 2 + named.value("return_sequences", False)
+        return ("last", "sequence")[self.axes - 2]
 
     def functions(self, named: _Named) -> tuple[str, str]:
         """Names of the functions of states and gates; every other option is checked."""
@@ -226,15 +262,12 @@ class _Maker:
         names = [named.config.get("activation", "tanh")]
         names.append(named.config.get("recurrent_activation", "sigmoid"))
         if names[1] == "hard_sigmoid" and self.version > 2:
-            raise Refused(
-                f"has {named.title} with Keras 3's hard sigmoid, z/6 + 0.5, where minilstm has "
-                "0.2 z + 0.5; train it with recurrent_activation='sigmoid'."
-            )
+            said = "z/6 + 0.5, where minilstm has 0.2 z + 0.5; train it with recurrent_activation="
+            raise Refused(f"has {named.title} with Keras 3's hard sigmoid, {said}'sigmoid'.")
         if names[0] not in _STATES or names[1] not in _GATES:
-            raise Refused(
-                f"has {named.title} with the functions {str(names)[:80]}, which minilstm has not; "
-                "train it with activation='tanh' and recurrent_activation='sigmoid'."
-            )
+            said = "minilstm has not; train it with activation='tanh' and recurrent_activation="
+            raise Refused(f"has {named.title} with the functions {str(names)[:80]}, which {said}"
+                          "'sigmoid'.")  # fmt: skip
         told = "is left out, as it acts in training alone"
         for option, what in {
             "stateful": "is not kept; predict_and_update_state goes on from a state",
@@ -259,15 +292,15 @@ class _Maker:
                 raise Refused(f"has {named.title} whose directions differ in {option}.")
         if back is not ahead and back.config.get("go_backwards") is not True:
             raise Refused(f"has {named.title} whose second direction does not go backwards.")
+        every = config.get("return_sequences", False)
+        back.check(return_sequences=every, return_state=False, time_major=False)
         functions = self.functions(ahead)
-        mode = "sequence" if config.get("return_sequences", False) else "last"
         arrays = self.cells(ahead._replace(key=named.key), ["forward", "backward"])
-        return BiLSTM(config["units"], mode, *functions, **arrays)
+        return BiLSTM(ahead.value("units", 1), self.mode(ahead), *functions, **arrays)
 
     def cells(self, named: _Named, directions: Sequence[str]) -> dict[str, Any]:
         """The arrays of an LSTM, one block of rows for each direction."""
-        H = named.config["units"]
-        biased = named.config.get("use_bias", True)
+        H, biased = named.value("units", 1), named.value("use_bias", True)
         rows: list[list[Array]] = []
         for direction in directions:
             a = self.arrays(named, _RECURRENT[: 2 + biased], direction)
@@ -285,10 +318,10 @@ class _Maker:
         return kernel.T
 
     def normalization(self, named: _Named) -> BatchNormalization:
-        named.check(axis=-1, renorm=False)
+        named.check(renorm=False)
         config = named.config
         learned = [("gamma", "scale"), ("beta", "center")]
-        wanted = [array for array, option in learned if config.get(option, True)]
+        wanted = [array for array, option in learned if named.value(option, True)]
         a = self.arrays(named, (*wanted, "moving_mean", "moving_variance"))
         mean = a["moving_mean"]
         self.width = mean.size if self.width is None else self.width
@@ -301,10 +334,8 @@ class _Maker:
     def function(self, named: _Named, name: Any) -> list[Layer]:
         """A layer for the name of a function."""
         if not isinstance(name, (str, type(None))) or name not in _FUNCTIONS:
-            raise Refused(
-                f"has {named.title} with the function {str(name)[:40]!r}, which minilstm has not; "
-                "use relu, sigmoid or softmax."
-            )
+            said = f"{str(name)[:40]!r}, which minilstm has not; use relu, sigmoid or softmax."
+            raise Refused(f"has {named.title} with the function {said}")
         kind = _FUNCTIONS[name]
         return [] if kind is None else [kind()]
 
@@ -320,10 +351,12 @@ class _Maker:
         )
         found: dict[str, Array] = {}
         for key in [*self.pool]:
-            if (match := newer.fullmatch(key)) and int(match[1]) < len(names):
-                found[names[int(match[1])]] = self.pool.pop(key)
-            elif (match := older.fullmatch(key)) and match[1] in names:
-                found[match[1]] = self.pool.pop(key)
+            new, old = newer.fullmatch(key), older.fullmatch(key)
+            name = [*names, *[""] * 10][int(new[1])] if new else old[1] if old else ""
+            if name in found:
+                raise Refused(f"has the {name} of {named.title} twice; save it anew.")
+            if name in names:
+                found[name] = self.pool.pop(key)
         if len(found) < len(names):
             missing = next(n for n in names if n not in found)
             raise Refused(f"has no {missing} for {named.title}; save the whole trained model.")

@@ -17,17 +17,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from minilstm.exchange.incoming import onnx_layers
 from minilstm.exchange.incoming.formats.bounds import Array, Refused, file_bytes, plain_json, told
 from minilstm.exchange.incoming.formats.onnx_file import Graph, Node, read_onnx
 from minilstm.exchange.incoming.from_pytorch import assembled, dtype_of, labelled
 from minilstm.exchange.incoming.onnx_evaluator import Values, check_operators, evaluate
-from minilstm.exchange.incoming.onnx_layers import (
-    dense,
-    input_layers,
-    normalization,
-    recurrent,
-    scaling,
-)
+from minilstm.exchange.incoming.onnx_flow import check_cuts, check_flow
 from minilstm.layers import LSTM, BatchNormalization, BiLSTM, Layer, ReLU, Sigmoid, Softmax
 from minilstm.network.about import without_card
 from minilstm.network.graph.wiring import wire
@@ -40,7 +35,7 @@ LEARNED = "minilstm"
 #: Outputs are the same that are no further apart than they move where every weight moves by this
 #: part of itself, or by `LEAST` of the largest, but by `MOST` of it at most.
 TOLERANCE, LEAST, MOST = 1e-5, 1e-6, 1e-2
-_LENGTHS, _BATCH = (5, 8), 2  # of a proof, where the file leaves them free
+_SIZES = ((5, 2), (8, 3), (21, 1))  # T and B of a proof, where the file leaves them free
 _POINTWISE = {"Relu": ReLU, "Sigmoid": Sigmoid, "Softmax": Softmax}
 _SCALES = ("Add", "Sub", "Mul", "Div")  # by a constant
 _FIRST = ("LSTM", "MatMul", "Gemm", "BatchNormalization")  # sequences are their first input
@@ -69,8 +64,8 @@ def from_onnx(path: str | os.PathLike[str], *, classes: ArrayLike | None = None)
         The file is damaged; has an operator or an option that minilstm has not (clip, peepholes,
         input_forget, the reverse direction alone), by its name and the node's; has an array that
         nothing uses; or an output differs from the graph's by more than it moves where all weights
-        move by 1e-5 of themselves, for a batch of 2 and two lengths, or for those that the file
-        fixes: the first node that differs is named.
+        move by 1e-5 of themselves, for three lengths or that of the file: the first node that
+        differs is named, or one that may at another length, as it cuts or counts the steps.
     """
     found, data = file_bytes(path)
     with told(found):
@@ -85,6 +80,7 @@ def imported(data: bytes, folder: Path, labelled: bool = True) -> Network:
     """
     graph = read_onnx(data, folder)
     check_operators(graph)
+    check_flow(graph)
     used = {name for node in graph.nodes for name in node.inputs}
     for name, array in graph.arrays.items():
         if name not in used:
@@ -133,8 +129,8 @@ def _as_learned(found: Network, graph: Graph, size: int) -> Network:
         data_format=known["data_format"], about=known["about"],
     )  # fmt: skip
     least: int = net.layers[0].min_length  # type: ignore[attr-defined]
-    for length in _LENGTHS:
-        trial = _Trial(graph, size, length + least - 1, False, net)
+    for T, B in _SIZES[:2]:
+        trial = _Trial(graph, size, (T + least - 1, B), False, net)
         if trial.distance(net, trial.values[graph.outputs[0]]):
             raise Refused(
                 f"describes in its metadata {LEARNED!r} another network than its graph is; export "
@@ -156,12 +152,15 @@ def _proved(graph: Graph, size: int) -> Network:
 
 def _tried(graph: Graph, size: int, batch_first: bool) -> Network:
     """The network, if it gives what the graph gives for every length."""
-    first = _Trial(graph, size, _LENGTHS[0], batch_first)
+    first = _Trial(graph, size, _SIZES[0], batch_first)
     network, built = first.network(), first.built
+    shapes = {name: a.shape for name, a in first.values.items()}
     del first
-    for k, length in enumerate(_LENGTHS):
+    for k, sizes in enumerate(_SIZES):
         try:
-            _Trial(graph, size, length, batch_first, network).compare(network, built)
+            trial = _Trial(graph, size, sizes, batch_first, network)
+            check_cuts(graph, trial.values, shapes)
+            trial.compare(network, built)
         except Refused as why:
             why.length = k
             raise
@@ -180,22 +179,23 @@ class _Trial:
     """One run of a graph on drawn sequences, and the layers found in it."""
 
     def __init__(
-        self, graph: Graph, size: int, length: int, batch_first: bool, net: Network | None = None
-    ) -> None:
+        self, graph: Graph, size: int, sizes: tuple[int, int], batch_first: bool,
+        net: Network | None = None,
+    ) -> None:  # fmt: skip
         self.graph = graph
         free = [name for name in graph.inputs if name not in graph.arrays]
         if not free or len(graph.inputs[free[0]]) != 3:
             raise Refused(
                 "has no input of sequences with three axes (batch, time, features); export it so."
             )
-        sizes = graph.inputs[free[0]]
+        fixed = graph.inputs[free[0]]
         self.dtype = dtype_of(graph.arrays)
-        given = (_BATCH, length) if batch_first else (length, _BATCH)
+        given = sizes[::-1] if batch_first else sizes
         shape = [wanted if wanted and wanted > 0 else n
-                 for wanted, n in zip(sizes, (*given, 0), strict=True)]  # fmt: skip
-        if not shape[2] or np.prod(shape, dtype=float) > size + 2**13:
-            raise Refused(f"has an input of shape {sizes}, which cannot be tried; export it anew.")
-        x = np.random.default_rng(length).standard_normal(shape)
+                 for wanted, n in zip(fixed, (*given, 0), strict=True)]  # fmt: skip
+        if not shape[2] or np.prod(shape, dtype=float) > size + 2**14:
+            raise Refused(f"has an input of shape {fixed}, which cannot be tried; export it anew.")
+        x = np.random.default_rng(sizes[0]).standard_normal(shape)
         affine = None if net is None else net.layers[0].affine()  # type: ignore[attr-defined]
         if affine is not None:  # numbers for which the network does not saturate
             x = x * (1.0 if affine.scale is None else affine.scale) + affine.shift
@@ -253,7 +253,7 @@ class _Trial:
             last = f"{built[-1].node.title}, which does not lead to" if built else "no layer before"
             raise Refused(f"has {last} its first output {end[:80]!r}; export one output alone.")
         self.ends_time(built, end)
-        chain = [*input_layers(self.D, before), *(b.layer for b in built)]
+        chain = [*onnx_layers.input_layers(self.D, before), *(b.layer for b in built)]
         self.built = [b._replace(layer=b.layer.without_values()) for b in built]
         del built
         return assembled(chain, self.dtype)
@@ -280,16 +280,16 @@ class _Trial:
         array = [self.values[name] if name else None for name in node.inputs]
         layer: Layer
         if node.kind == "LSTM":
-            layer = recurrent(node, array)
+            layer = onnx_layers.recurrent(node, array)
         elif node.kind in _POINTWISE:
             axis = node.options.get("axis", -1)
             if node.kind == "Softmax" and axis not in (-1, self.values[data].ndim - 1):
                 raise Refused(f"has {node.title} along axis {axis}; only the last is imported.")
             layer = _POINTWISE[node.kind]()
         elif node.kind == "BatchNormalization":
-            layer = normalization(node, array)
+            layer = onnx_layers.normalization(node, array)
         elif node.kind in ("MatMul", "Gemm"):
-            layer = dense(node, array)
+            layer = onnx_layers.dense(node, array)
         else:
             constant = self.constant(node, data)
             last = built[-1] if built else None
@@ -300,7 +300,7 @@ class _Trial:
                     joined = dataclasses.replace(last.layer, **filled)
                     built[-1] = _Built(joined, last.node, output)
                     return
-            layer = scaling(node.kind, constant)
+            layer = onnx_layers.scaling(node.kind, constant)
         built.append(_Built(dataclasses.replace(layer, name=self.name(node)), node, output))
 
     def open_bias(self, last: _Built) -> tuple[str, Array]:

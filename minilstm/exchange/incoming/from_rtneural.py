@@ -48,10 +48,14 @@ def from_rtneural(
         raise ValueError(f"dtype is {shown(dtype)}; give 'float32' or 'float64'.")
     found, data = file_bytes(path)
     with told(found):
-        plain = plain_json(data)
-        chain = _nam(plain) if "architecture" in plain else _rtneural(plain)
-        net = assembled(chain, dtype)
+        net = network_of(data, dtype)
     return labelled(net, classes)
+
+
+def network_of(data: bytes, dtype: Any) -> Network:
+    """The network of a file's bytes; what is wrong with them is raised as it comes."""
+    plain = plain_json(data)
+    return assembled(_nam(plain) if "architecture" in plain else _rtneural(plain), dtype)
 
 
 def _nam(plain: Any) -> list[Layer]:

@@ -20,12 +20,17 @@ Values = dict[str, Array]
 
 def check_operators(graph: Graph) -> None:
     """Refuse what is not evaluated, by the name of the operator and of the node."""
+    if graph.opset < 7:  # where operators of the same names did other things
+        raise Refused(f"is of opset {graph.opset}; export it with opset 7 or later.")
+    given = {*graph.arrays, *graph.inputs}
     for node in graph.nodes:
+        for name in filter(None, node.outputs):
+            if name in given:
+                raise Refused(f"has {node.title}, which gives {name[:80]!r} anew; export it again.")
+            given.add(name)
         if node.kind not in _OPERATORS:
-            raise Refused(
-                f"has {node.title}, an operator that is not read; those are "
-                f"{', '.join(sorted(_OPERATORS))}."
-            )
+            known = ", ".join(sorted(_OPERATORS))
+            raise Refused(f"has {node.title}, an operator that is not read; those are {known}.")
         options = node.options
         peepholes = node.kind == "LSTM" and "".join(node.inputs[7:8])
         for what in ("clip", "input_forget"):
@@ -35,7 +40,8 @@ def check_operators(graph: Graph) -> None:
             raise _without(node, "peepholes")
         if options.get("direction") == "reverse":
             raise _without(node, "direction 'reverse' alone")
-        if node.kind == "BatchNormalization" and options.get("training_mode"):
+        training = options.get("training_mode") or len(node.outputs) > 1  # before opset 14
+        if node.kind == "BatchNormalization" and training:
             raise _without(node, "training_mode")
 
 
@@ -63,20 +69,15 @@ def evaluate(graph: Graph, given: Mapping[str, Array], size: int) -> Values:
         try:
             left -= 8 * _elements(node, inputs)
             if left < 0:
-                raise Refused(
-                    f"has {node.title}, whose result is far larger than the file; export it with "
-                    "free axes for batch and time.",
-                    place,
-                )
+                what = "whose result is far larger than the file; export it with free axes"
+                raise Refused(f"has {node.title}, {what} for batch and time.", place)
             with np.errstate(all="ignore"):
                 made = _OPERATORS[node.kind](node, inputs)
         except NONSENSE as error:
             shapes = ", ".join(str(a.shape) for a in inputs if a is not None)
-            raise Refused(
-                f"has {node.title}, which cannot take arrays of shapes {shapes or 'none'} "
-                f"({type(error).__name__}); export it with free axes for batch and time.",
-                place,
-            ) from None
+            why = f"{shapes or 'none'} ({type(error).__name__}); export it with free axes for batch"
+            said = f"has {node.title}, which cannot take arrays of shapes {why} and time."
+            raise Refused(said, place) from None
         results = made if isinstance(made, list) else [made]
         values |= zip(node.outputs, results, strict=False)
     return values
@@ -139,18 +140,24 @@ def _expand(node: Node, inputs: Sequence[Any]) -> Array:
     return np.broadcast_to(inputs[0], np.broadcast_shapes(inputs[0].shape, tuple(inputs[1])))
 
 
-def _slice(node: Node, inputs: Sequence[Any]) -> Array:
-    x, starts, ends, axes, steps = inputs[:5]
+def cuts(node: Node, inputs: Sequence[Any]) -> list[tuple[int, int, int, int]]:
+    """Axis, start, end and step of each cut of a Slice."""
+    starts, ends, axes, steps = inputs[1:5]
     if starts is None:  # options before opset 10
         starts, ends = (node.options[n] for n in ("starts", "ends"))
         axes = node.options.get("axes")
     axes = range(len(starts)) if axes is None else axes
     steps = [1] * len(starts) if steps is None else steps
+    rows = zip(axes, starts, ends, steps, strict=True)
+    return [(int(axis), int(start), int(end), int(step)) for axis, start, end, step in rows]
+
+
+def _slice(node: Node, inputs: Sequence[Any]) -> Array:
+    x = inputs[0]
     cut = [slice(None)] * x.ndim
-    for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
+    for axis, start, end, step in cuts(node, inputs):
         # Going back, an end before the first is far below 0, where Python has None.
-        last = None if step < 0 and end < -x.shape[axis] else int(end)
-        cut[axis] = slice(int(start), last, int(step))
+        cut[axis] = slice(start, None if step < 0 and end < -x.shape[axis] else end, step)
     return x[tuple(cut)]
 
 
@@ -171,6 +178,12 @@ def _gemm(node: Node, inputs: Sequence[Any]) -> Array:
     o = node.options
     y = o.get("alpha", 1.0) * ((a.T if o.get("transA") else a) @ (b.T if o.get("transB") else b))
     return y if c is None else (y + o.get("beta", 1.0) * c).astype(y.dtype)
+
+
+def _dropout(node: Node, inputs: Sequence[Any]) -> Array:
+    if inputs[2] is not None and inputs[2].any():
+        raise _without(node, "training_mode")
+    return np.asarray(inputs[0])
 
 
 def _softmax(node: Node, inputs: Sequence[Any]) -> Array:
@@ -220,8 +233,14 @@ def _lstm(node: Node, inputs: Sequence[Any]) -> list[Array]:
     turned = bool(node.options.get("layout"))
     if turned:  # batch first
         x, states = x.swapaxes(0, 1), [s if s is None else s.swapaxes(0, 1) for s in states]
-    T, B, _ = x.shape
-    n, H = len(W), R.shape[2]
+    T, B, D = x.shape
+    n = {"forward": 1, "bidirectional": 2}[node.options.get("direction", "forward")]
+    H = node.options.get("hidden_size", R.shape[2])
+    wanted = [(n, 4 * H, D), (n, 4 * H, H), (n, 8 * H), (B,), (n, B, H), (n, B, H)]
+    for a, shape in zip((W, R, bias, lengths, *states), wanted, strict=True):
+        if a is not None and a.shape != shape:
+            what = f"an array of shape {a.shape} where {shape} fits; export it again."
+            raise Refused(f"has {node.title} with {what}")
     ends = np.full(B, T) if lengths is None else lengths  # of each sequence
     gate, state = (_FUNCTIONS[name] for name in functions_of(node))
     bias = np.zeros((n, 8 * H), x.dtype) if bias is None else bias
@@ -267,7 +286,7 @@ _OPERATORS: dict[str, _Operator] = {
     "Flatten": _flatten,
     "Cast": lambda node, a: a[0].astype(_TYPES[node.options["to"]]),
     "Identity": lambda node, a: a[0],
-    "Dropout": lambda node, a: a[0],
+    "Dropout": _dropout,
     "MatMul": lambda node, a: a[0] @ a[1],
     "Gemm": _gemm,
     "Softmax": _softmax,

@@ -5,18 +5,48 @@ It is worked out from the network anew, so that a slip of the conversion shows.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from minilstm.exchange.incoming.formats.bounds import NONSENSE, Refused
+from minilstm.exchange.incoming.formats.safetensors import read_safetensors
 from minilstm.exchange.incoming.from_onnx import imported, learned
+from minilstm.exchange.incoming.from_rtneural import network_of
+from minilstm.exchange.quantisation import names_classes
 from minilstm.exchange.step.program import Both, Cell, Dense, Normalize, Program, Scale, Weights
 from minilstm.network.network import Network
 
 FAULT = "nothing was written, so report this as a fault of minilstm."
+_OTHER = "the exported file is another network when it is read back"
+#: what PyTorch calls the arrays of a layer that have other names here
+_TORCH = {
+    "input_weights": "weight_ih", "recurrent_weights": "weight_hh", "weights": "weight",
+    "scale": "weight", "offset": "bias", "trained_mean": "running_mean",
+    "trained_variance": "running_var",
+}  # fmt: skip
+_POLICY = "\"default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'\">"
+#: lines of a page that hold names and numbers of the model, which may look like anything
+_TEXTS = re.compile(r"^(//.*|(export )?const (a\d+|CLASSES|FEATURES|FACTS) =.*)$", re.MULTILINE)
+_ASKS = re.compile(
+    r"\b(?:https?|wss?):|[\x22\x27`]\s*//\w|\b(?:src|srcset|href|action|poster)\s*=|\burl\s*\(|"
+    r"\b(?:fetch|import|importScripts|sendBeacon)\s*[(*{\x22\x27]|"
+    r"\bnew\s+(?:XMLHttpRequest|WebSocket|EventSource|Worker)\b"
+)
+
+
+@contextmanager
+def read_back() -> Iterator[None]:
+    """Say of a file that its own bytes make no sense, in one sentence."""
+    try:
+        yield
+    except (AssertionError, IndexError, KeyError, Refused) as error:
+        raise ValueError(f"the exported file cannot be read back ({error!r}); {FAULT}") from error
 
 
 def check_program(program: Program, net: Network) -> None:
@@ -67,6 +97,24 @@ def check_names(told: Iterable[Sequence[Any]], net: Network) -> None:
                 raise ValueError(f"the exported file has other names of its {what}; {FAULT}")
 
 
+def check_self_test(
+    y: NDArray[Any], scores: NDArray[Any], told: tuple[float, float], who: str
+) -> None:
+    """Raise ValueError unless a self-test answers right twice.
+
+    `y` are the program's scores of its inputs and `scores` the network's; `told` its answer to
+    these, and to scores that are 1 more and other bits.
+    """
+    for said, right, sign in zip(told, (scores, scores + np.float32(1)), (1, -1), strict=True):
+        figure = sign * float(abs(y - right).max())
+        # A difference of 0 stands as -1e-30 where bits differ.
+        if np.signbit(said) != (sign < 0) or not np.isclose(said, figure, rtol=1e-6, atol=1e-29):
+            raise ValueError(
+                f"the self-test of the exported file answers {said:.3g}, as {who} runs it, where "
+                f"{figure:.3g} is right{' for other scores' * (sign < 0)}; {FAULT}"
+            )
+
+
 def check_imported(content: bytes, net: Network) -> None:
     """Raise ValueError unless an ONNX file, read back, is the network in float32."""
     single = net.replace(dtype="float32")
@@ -74,11 +122,60 @@ def check_imported(content: bytes, net: Network) -> None:
         back = imported(content, Path())
     except NONSENSE as error:
         raise Refused(repr(error)) from error
-    same = (
+    if not (
         json.dumps(learned(back)) == json.dumps(learned(single))
         and json.dumps(np.asarray(back.classes).tolist())
         == json.dumps(np.asarray(net.classes).tolist())
         and all(np.array_equal(back.parameters[k], a) for k, a in single.parameters.items())
-    )
-    if not same:
-        raise ValueError(f"the exported file is another network when it is read back; {FAULT}")
+    ):
+        raise ValueError(f"{_OTHER}; {FAULT}")
+
+
+def check_rtneural(content: bytes, net: Network, _: Program) -> None:
+    """Raise ValueError unless RTNeural's JSON, read back, has the network's arrays in float32."""
+    single = net.replace(dtype="float32")
+    try:
+        held, right = (
+            [p[k] for layer in n.layers for p in [n.by_layer()[layer.name]] for k in sorted(p)]
+            for n in (network_of(content, "float32"), single)
+        )
+    except NONSENSE as error:
+        raise Refused(repr(error)) from error
+    if len(held) != len(right) or not all(map(np.array_equal, held, right)):
+        raise ValueError(f"{_OTHER}; {FAULT}")
+
+
+def check_state_dict(content: bytes, net: Network, _: Program) -> None:
+    """Raise ValueError unless a state dict, read back, has the network's arrays and dtype."""
+    arrays, by_layer = read_safetensors(content)[0], net.by_layer()
+    for layer in net.layers:
+        ends = ("_l0", "_l0_reverse")[: getattr(layer, "directions", 0)]
+        right = {_TORCH.get(k, k): np.asarray(a) for k, a in by_layer[layer.name].items()}
+        if ends:
+            bias = right.pop("bias")
+            right |= {"bias_ih": bias, "bias_hh": np.zeros_like(bias)}
+        for name, wanted in right.items():
+            found = [arrays[f"{layer.name}.{name}{end}"] for end in ends or ("",)]
+            kinds = {a.dtype.name for a in found}
+            if kinds != {net.dtype.name} or not np.array_equal(np.concatenate(found), wanted):
+                raise ValueError(f"the exported file holds another {layer.name}.{name}; {FAULT}")
+
+
+def check_page(content: bytes, net: Network, program: Program) -> None:
+    """Raise ValueError unless a page knows what is known of the network, and asks no server."""
+    text, about = content.decode(), net.about or {}
+    told = json.loads(re.findall("^const FACTS = (.*);$", text, re.MULTILINE)[0])
+    units = [f["unit"] for f in about.get("features") or ()] or [None] * program.inputs
+    right = {
+        "named": names_classes(net, program), "units": units,
+        "rate": about.get("rate"), "ids": program.ids, "others": program.others,
+        "classes": program.classes or told["classes"],
+        "features": program.features or told["features"],
+    }  # fmt: skip
+    for key, wanted in right.items():
+        if json.dumps(told[key]) != json.dumps(wanted):
+            raise ValueError(f"the exported page says another {key!r} than the network; {FAULT}")
+    found = _ASKS.search(_TEXTS.sub("", text))
+    if found or _POLICY not in text:
+        what = found[0] if found else "its policy allows it"
+        raise ValueError(f"the exported page may ask a server for something ({what}); {FAULT}")

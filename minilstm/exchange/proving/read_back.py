@@ -9,13 +9,13 @@ c' = f c + i g and h' = o tanh(c'). Axes: T steps, D inputs, H hidden units.
 from __future__ import annotations
 
 import json
-import struct
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.exchange.incoming.formats.safetensors import read_safetensors
 from minilstm.exchange.step.program import PASSING
 from minilstm.layers import LSTM, BatchNormalization, BiLSTM, FullyConnected, SequenceInput
 from minilstm.network.network import Network
@@ -41,9 +41,10 @@ _FUNCTIONS: dict[str, Callable[[Array], Array]] = {
 
 def run_rtneural(content: bytes, sequences: Sequence[Array]) -> Any:
     """What RTNeural computes from a file, step by step from a reset; returns as `run_c` does."""
-    layers = json.loads(content)["layers"]
-    answers = []
+    plain = json.loads(content)
+    layers, answers = plain["layers"], []
     for x in sequences:
+        assert plain["in_shape"] == [None, None, x.shape[1]], plain["in_shape"]
         rows = np.asarray(x, np.float64)
         for layer in layers:
             w = [np.array(a, np.float64) for a in layer["weights"]]
@@ -77,15 +78,7 @@ def run_state_dict(content: bytes, net: Network, sequences: Sequence[Array]) -> 
 
     The file holds no structure, so the order of the layers is the network's.
     """
-    size = struct.unpack("<Q", content[:8])[0]
-    header = json.loads(content[8 : 8 + size])
-    header.pop("__metadata__", None)
-    arrays = {}
-    for key, told in header.items():
-        start, end = told["data_offsets"]
-        kind = {"F32": "<f4", "F64": "<f8"}[told["dtype"]]
-        data = np.frombuffer(content[8 + size + start : 8 + size + end], kind)
-        arrays[key] = data.reshape(told["shape"]).astype(np.float64)
+    arrays = {k: a.astype(np.float64) for k, a in read_safetensors(content)[0].items()}
     answers, used = [], set()
     for x in sequences:
         rows = np.asarray(x, np.float64)

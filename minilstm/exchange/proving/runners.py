@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.exchange.proving.facts import FAULT
 from minilstm.exchange.step.program import Program
 
 Array = NDArray[Any]
@@ -50,6 +51,12 @@ int main(void) {
     return 0;
 }
 """
+#: what else a C file is compiled as: a flag after its name, and who takes names that are free then
+_BUILDS = (
+    ("NO_SELF_TEST", "enum {test_x, test_scores, NAME_self_test};"),
+    ("HEADER", "enum {test_x, test_scores, not_finite};"),
+)
+_CPLUSPLUS = {"gcc": "g++", "cc": "c++", "clang": "clang++"}
 _MODULE = """\
 import * as m from "./module.mjs";
 const model = new m.Model();
@@ -68,11 +75,21 @@ const model = {reset: e.NAME_restart, selfTest: e.NAME_self_test, step: run, win
 """
 _SCRIPT = """\
 import {readFileSync as read} from "node:fs";
-const given = JSON.parse(read(0)), flat = rows => Float32Array.from(rows.flat());
+const given = JSON.parse(read(0));
+const call = verb => numbers => {
+  const x = Float32Array.from(numbers, v => v ?? NaN), finite = x.every(Number.isFinite);
+  try {
+    const scores = Array.from(model[verb](x));
+    if (finite || !model.names) return scores;
+  } catch (error) {
+    if (!finite && error instanceof RangeError) return null;
+    throw error;
+  }
+  throw new Error("it takes numbers that are not finite");
+};
 const answer = given.map(rows => {
   model.reset();
-  if (WINDOW) return [Array.from(model.window(flat(rows)))];
-  return rows.map(row => Array.from(model.step(Float32Array.from(row))));
+  return WINDOW ? [call("window")(rows.flat())] : rows.map(call("step"));
 });
 console.log(JSON.stringify({test: model.selfTest(), answer, names: model.names ?? []}));
 """
@@ -96,13 +113,15 @@ def run_c(text: str, name: str, program: Program, sequences: Sequence[Array]) ->
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "model.c").write_text(text, encoding="ascii")
         Path(folder, "main.c").write_text(put_in, encoding="ascii")
-        done = subprocess.run([compiler, *C_FLAGS, "main.c", "-o", "model"], cwd=folder,
-                              capture_output=True, text=True, timeout=_SECONDS)  # fmt: skip
-        if done.returncode:
-            raise ValueError(
-                f"{compiler} does not compile the exported file: {done.stderr.strip()[:300]!r}; "
-                "report this as a fault of minilstm."
-            )
+        _compiled([compiler, *C_FLAGS, "main.c", "-o", "model"], folder)
+        for flag, taken in _BUILDS:
+            use = f'#include "model.c"\n{taken.replace("NAME", name)}\nstatic {name}_state m;\n'
+            use += f"void use(void);\nvoid use(void) {{ {name}_reset(&m); }}\n"
+            Path(folder, "use.c").write_text(use, encoding="ascii")
+            only = (f"-D{name.upper()}_{flag}", "-fsyntax-only", "use.c")
+            _compiled([compiler, "-std=c99", *only], folder)
+        if shutil.which(_CPLUSPLUS[compiler]):
+            _compiled([_CPLUSPLUS[compiler], "-x", "c++", *only], folder)
         given = b"".join(
             np.int32(1 if window else len(x)).tobytes() + np.asarray(x, np.float32).tobytes()
             for x in sequences
@@ -115,12 +134,21 @@ def run_c(text: str, name: str, program: Program, sequences: Sequence[Array]) ->
     if ran.returncode or len(told) != sum(counts) + 1:
         raise ValueError(
             f"the exported file ends with code {ran.returncode} and {len(told)} numbers, as "
-            f"{compiler} compiles it; nothing was written, so report this as a fault of minilstm."
+            f"{compiler} compiles it; {FAULT}"
         )
     parts = np.split(told[:-1], np.cumsum(counts)[:-1])
     scores = [part.reshape(-1, program.outputs) for part in parts]
     names = [n.decode().split("\0")[:-1] or None for n in ran.stdout[end:].split(b"\1", 1)]
     return compiler, float(told[-1]), scores, [names]
+
+
+def _compiled(command: Sequence[str], folder: str) -> None:
+    """Run a compiler, and raise ValueError where it refuses the file."""
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=_SECONDS)
+    if done.returncode:
+        flags = "".join(f" with {word}" for word in command if word.startswith("-D"))
+        said = f"file{flags}: {done.stderr.strip()[:300]!r}; {FAULT}"
+        raise ValueError(f"{command[0]} does not compile the exported {said}")
 
 
 def run_node(text: str, program: Program, sequences: Sequence[Array]) -> Any:
@@ -139,16 +167,20 @@ def _in_node(
             Path(folder, name).write_bytes(content)
         script = how + _SCRIPT.replace("WINDOW", json.dumps(program.window is not None))
         Path(folder, "run.mjs").write_text(script, encoding="ascii")
-        given = json.dumps([x.tolist() for x in sequences])
+        given = json.dumps([x.tolist() for x in sequences]).replace("Infinity", "1e999")
+        given = given.replace("NaN", "null")
         done = subprocess.run([node, "run.mjs"], input=given, capture_output=True, text=True,
                               timeout=_SECONDS, cwd=folder)  # fmt: skip
         if done.returncode:
             raise ValueError(
-                f"node does not run the exported file: {done.stderr.strip()[:300]!r}; report this "
-                "as a fault of minilstm."
+                f"node does not run the exported file: {done.stderr.strip()[:300]!r}; {FAULT}"
             )
         answer = json.loads(done.stdout)
-        scores = [np.array(a, np.float32).reshape(-1, program.outputs) for a in answer["answer"]]
+        refused = [None] * _numbers(program)
+        scores = [
+            np.array([refused if y is None else y for y in a], np.float32)
+            .reshape(-1, program.outputs) for a in answer["answer"]
+        ]  # fmt: skip
         return "node", float(np.float32(answer["test"])), scores, answer["names"]  # null is NaN
 
 

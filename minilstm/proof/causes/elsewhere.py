@@ -122,7 +122,7 @@ def resized(problem: Problem, grow: bool) -> dict[str, Any]:
     kept: dict[int, int] = {}
     found = dict(problem.inputs)
     for length in lengths:
-        taken = {*kept.values(), length}
+        taken = {*kept.values(), *(n for n in lengths if n not in kept)}
         new = next((n for n in LENGTHS if n not in taken), length)
         if length in kept or (new >= length and not grow):
             continue

@@ -15,6 +15,8 @@ from minilstm.proof.causes.equations.tape import Node, Tape
 from minilstm.proof.derivatives.problem import Array, Axes
 
 GATES = "ifgo"
+# The last operation of a sigmoid, as people write it.
+_ENDS = ("divide", "add", "multiply", "expit", "reciprocal", "where", "exp")
 
 
 class Likeness(NamedTuple):
@@ -128,7 +130,7 @@ def _gates(kept: Node, new: Node, o: Node, c: Node, h: Node) -> Iterator[_Step]:
 
 def _is_sigmoid(node: Node) -> bool:
     between = bool((node.value > 0).all() and (node.value < 1).all())
-    return between and _origin(node).op in ("divide", "add", "expit", "reciprocal", "where", "exp")
+    return between and _origin(node).op in _ENDS
 
 
 def _origin(node: Node) -> Node:

@@ -24,7 +24,7 @@ from minilstm.proof.derivatives.problem import Array, Gradients, Problem
 TAPE_ERROR = 1e-5
 MOST_TERMS = 50_000
 MANY_NODES = 120  # operations, more of which make the search slow: shorter axes are looked for
-MOST_VISITS = 200_000  # of operations by backward passes with a mistake: a few seconds
+MOST_VISITS = 350_000  # of operations by backward passes with a mistake: a few seconds
 MOST_FOUND = 40  # mistakes with the same numbers; the best of them are said
 MOST_SAID = 2
 Changes = Mapping[Site, Change]
