@@ -145,6 +145,9 @@ TABLE = [
     ("keras(1, return_state=True)", "train it without", "keras(1, return_state=False)"),
     ("keras(1, stateful=True)", r"(predict_and_update_state) goes on",
      "keras().$1(np.ones((4, 3)))"),
+    # ------------------------------------------------------------ the command import
+    ("command(f'import {FILES}/plain.pt --out m.pt')", r"let the name end in (\.safetensors)",
+     "command(f'import {FILES}/plain.pt --out m$1'); ml.load('m$1')"),
     # ------------------------------------------------------------ RTNeural
     ("rtneural(layer('activation', activation='relu') | {'weights': []})",
      "save the whole trained model", "rtneural(layer(activation='relu'))"),

@@ -184,8 +184,8 @@ REFUSED = {
                   "its name end in .pt, and read it with ml.from_pytorch(path, layers)."),
     "a.onnx": (b'{"layers": []}', "is a file of JSON, not what .onnx says; let its name end in "
                ".json, and read it with ml.from_rtneural(path)."),
-    "graph.pt": (b"\x08\x07", "is a file of ONNX, not what .pt says; let its name end in .onnx, "
-                 "and read it with ml.from_onnx(path)."),
+    "graph.pt": (b"\x08\x07\x12", "is a file of ONNX, not what .pt says; let its name end in "
+                 ".onnx, and read it with ml.from_onnx(path)."),
     "other.keras": (zipped({"model.weights.npz": b""}),
                     "has no member model.weights.h5; check its name, or write it again."),
     "lfs.pt": (b"version https://git-lfs.github.com/spec/v1\n",

@@ -44,7 +44,8 @@ _KINDS = (
      "ml.load(path)"),
     (rb".{8}\{\s*\"", "a file of safetensors", (".safetensors",), "ml.from_pytorch(path, layers)"),
     (rb"\s*\{", "a file of JSON", (".json", ".nam"), "ml.from_rtneural(path)"),
-    (rb"\x08[\x01-\x20]", "a file of ONNX", (".onnx",), "ml.from_onnx(path)"),
+    (rb"\x08[\x01-\x20][\x12\x1a\x22\x2a\x32\x3a\x42]", "a file of ONNX", (".onnx",),
+     "ml.from_onnx(path)"),
 )  # fmt: skip
 _ROOM = 1 << 16  # bytes that even the smallest file may grow by
 
