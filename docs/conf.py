@@ -53,7 +53,7 @@ source_suffix = {".rst": "restructuredtext", ".md": "myst-nb"}
 # Lessons are run when their text has changed since they last ran.
 nb_execution_mode = "cache"
 nb_execution_cache_path = str(HERE / "_build" / "jupyter_cache")
-nb_execution_timeout = 180  # seconds a notebook
+nb_execution_timeout = 600  # seconds a notebook
 nb_execution_raise_on_error = True
 nb_execution_show_tb = True
 nb_execution_in_temp = True  # what a lesson writes lands outside the source

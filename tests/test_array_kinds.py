@@ -13,7 +13,11 @@ import minilstm as ml
 from minilstm.arrays import floating
 from minilstm.data import write_csv, write_npz
 
-pytestmark = pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning"),
+    # Frames meet networks without names here.
+    pytest.mark.filterwarnings("ignore:.*by position:UserWarning"),
+]
 
 
 @pytest.fixture(autouse=True)

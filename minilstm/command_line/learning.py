@@ -22,20 +22,20 @@ def learn(options: argparse.Namespace) -> dict[str, Any]:
     from minilstm.lessons.exercises import hint, tables, text
 
     exercises = tables()[0]
-    if options.number is None and (options.hint or options.solution):
+    if options.number is None and (options.hint is not None or options.solution):
         raise ValueError("--hint and --solution are of an exercise; give its number before them.")
     if options.number is None:
         return _list(exercises, score.read(Path()))
     for name, value, last in (
         ("NUMBER", options.number, len(exercises)),
-        ("--hint", options.hint or 1, 3),
+        ("--hint", 1 if options.hint is None else options.hint, 3),
     ):
         if not 1 <= value <= last:
             raise ValueError(f"{name} is {value}; give a number from 1 to {last}.")
     exercise = exercises[options.number - 1]
-    file = options.file or Path(exercise.file)
+    file = Path(exercise.file) if options.file is None else options.file
     said = {"exercise": exercise.number, "file": str(file)}
-    if options.hint:
+    if options.hint is not None:
         score.keep(file.parent, exercise.number, hints=options.hint)
         print(hint(exercise, options.hint))
     elif options.solution:

@@ -113,8 +113,9 @@ def _scales(data: TrainingData, plain: Sequence[tuple[int, Sequence[str] | None]
     for k, names in plain:
         x = data.sequences[k]  # B arrays (T_b, D)
         steps = sum(map(len, x))
-        mean = sum(a.sum(axis=0, dtype=np.float64) for a in x) / steps  # (D,)
-        squares = sum(np.square(a - mean).sum(axis=0) for a in x) / steps
+        with np.errstate(over="ignore"):
+            mean = sum(a.sum(axis=0, dtype=np.float64) for a in x) / steps  # (D,)
+            squares = sum(np.square(a - mean).sum(axis=0) for a in x) / steps
         deviation = np.sqrt(squares)  # (D,)
         d = int(np.argmax(np.maximum(abs(mean) / _FAR_MEAN, deviation / _FAR_DEVIATION)))
         if abs(mean[d]) > _FAR_MEAN or deviation[d] > _FAR_DEVIATION:

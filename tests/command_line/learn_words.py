@@ -88,7 +88,7 @@ def solution(w):
 def time_limit(w):
     w.patch.chdir(w.out)
     Path(FILE).write_text(text("solutions", FILE))
-    calls = w.taken(apart, "examine_apart", [])
+    calls = w.taken(apart, "examine_apart", ([], ""))
     w.run("learn", 1, "--time-limit", 7, code=1)
     w.run("learn", 1, code=1)
     assert [a[2] for a, _ in calls] == [7, apart.SECONDS]

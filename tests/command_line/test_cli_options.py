@@ -258,7 +258,8 @@ def run_plain(w, command, *words):
     w.taken(minilstm.command_line.demo, "run_demo", {"backend": "numpy"}, said="\n")
     w.taken(minilstm.bench, "run_bench", Result({}, [], []))
     w.taken(commands, "warmup", None)
-    out = ["--out", w.out / "p.png"] if command in ("train", "plot", "import") else []
+    out = ["--out", w.out / "p.png"] if command in ("train", "plot") else []
+    out = ["--out", w.out / "p.safetensors"] if command == "import" else out
     return w.run(*PLAIN[command], *out, *words)
 
 

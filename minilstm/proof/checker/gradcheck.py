@@ -106,6 +106,7 @@ def gradcheck(
 
     Examples
     --------
+    >>> import numpy as np
     >>> def f(x, W):
     ...     return np.tanh(x @ W)
     >>> def backward(dy, x, W):
