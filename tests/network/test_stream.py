@@ -235,3 +235,12 @@ def test_the_one_call_agrees_with_layer_by_layer(numba_backend, chain):
     for x_t in np.random.default_rng(1).standard_normal((9, net.input_size)):
         one, other = (stream.step(x_t) for stream in streams)
         np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-13)
+
+
+def test_parameters_that_a_user_replaced_by_a_list_are_streamed_as_they_are_predicted():
+    layers = [ml.SequenceInput(3), ml.LSTM(4), ml.FullyConnected(2)]
+    net = ml.Network(layers, rng=np.random.default_rng(0))
+    net.parameters["fc/bias"] = [0.5, 1.0]
+    wanted = net.predict(np.ones((1, 3)))
+    np.testing.assert_allclose(net.stream().step(np.ones(3)), wanted[0], 1e-6)
+    np.testing.assert_allclose(net.pool().step(["a"], np.ones((1, 3))), wanted, 1e-6)

@@ -99,7 +99,11 @@ def frozen(net: Net) -> Net:
     ):
         last = copy(net)
         for part in parts:
-            setattr(last, part, {key: a.copy("K") for key, a in getattr(net, part).items()})
+            arrays = {
+                key: np.array(a, net.dtype) if isinstance(a, list) else a.copy("K")
+                for key, a in getattr(net, part).items()  # a user may have put a list there
+            }
+            setattr(last, part, arrays)
         last.placement = Placement()
         last.placement.snapshot = net.placement.snapshot = last
     return last
