@@ -96,7 +96,11 @@ def _function(name: str, answer: _Answer) -> Iterator[Finding]:
         right = leaves(task.returns, called(name, _solved(name)).back)
         wrong = _difference(found[:1] if task.is_loss else found, right)
         if task.is_loss and not wrong:
-            wrong = _overflow(name, answer, trial.given)
+            try:
+                wrong = _overflow(name, answer, trial.given)
+            except (Exception, SystemExit) as error:
+                yield Finding(f"{name}: value", False, _raised(error, function))
+                return
         told = (function.at(wrong), _mistake(name, answer)) if wrong else ()
         yield Finding(f"{name}: value", not wrong, *told)
         if wrong:

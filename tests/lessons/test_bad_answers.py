@@ -230,13 +230,20 @@ def test_a_sequence_without_its_caches_is_no_answer(tmp_path):
     assert "returns 0 caches, but one of each of the 5 steps was wanted." in found[0].said
 
 
-@pytest.mark.parametrize(
-    ("name", "old"), [("sequence_loss", "scores - np.max(scores)"),
-                      ("step_loss", "scores - np.max(scores, axis=1, keepdims=True)")],
-)  # fmt: skip
-def test_a_loss_that_overflows_is_told(tmp_path, name, old):
-    path = folder_of(tmp_path, ex5_loss=(old, "scores")) / "ex5_loss.py"
+ONE = "scores - np.max(scores)"
+EACH = "scores - np.max(scores, axis=1, keepdims=True)"
+LARGE = "; take the largest score off before exp."
+OVERFLOWS = {
+    "one": (ONE, "scores", "sequence_loss returns loss = nan where scores are near 1000", LARGE),
+    "each": (EACH, "scores", "step_loss returns loss = nan where scores are near 1000", LARGE),
+    "raises": (ONE, f"{ONE} + (0 if scores.max() < 100 else 1 / 0)", "ex5_loss.py, line 15: "
+               "sequence_loss raises ZeroDivisionError: division by zero", "."),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "starts", "ends"), OVERFLOWS.values(), ids=OVERFLOWS)
+def test_a_loss_that_overflows_is_told(tmp_path, old, new, starts, ends):
+    path = folder_of(tmp_path, ex5_loss=(old, new)) / "ex5_loss.py"
     found = [*examine(tables()[0][4], path, lambda what: None)]
     said = next(one.said for one in found if not one.passed)
-    assert f"{name} returns loss = nan where scores are near 1000" in said
-    assert said.endswith("take the largest score off before exp.")
+    assert starts in said and said.endswith(ends)
