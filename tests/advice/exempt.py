@@ -51,7 +51,6 @@ EXEMPT = {
     (f"{INCOMING}/onnx_evaluator.py", "anew; export it again"): BROKEN,
     (f"{INCOMING}/onnx_flow.py", "raise Refused("): BROKEN,
     ("minilstm/exchange/export.py", "{exact.FAULT}"): "is a fault of minilstm",
-    ("minilstm/data/feature_names.py", "{by_position(_names(labels))}"): "is told, and works",
     ("minilstm/exchange/proving/facts.py", "{FAULT}"): "is a fault of minilstm",
     ("minilstm/exchange/proving/graph.py", "{FAULT}"): "is a fault of minilstm",
     ("minilstm/exchange/proving/facts.py", "Refused(repr(error))"): "hands an error on",
@@ -105,7 +104,6 @@ COMPLAINTS = "minilstm/command_line/complaints.py"
 CALLS = "minilstm/proof/conformance/calls.py"
 HINTS = "minilstm/training/hints.py"
 NO_ADVICE = {
-    ("minilstm/data/feature_names.py", "give them in the order of the training, or train with SequenceInput"): "is told",  # noqa: E501
     (f"{INCOMING}/from_keras.py", "call it without"): BROKEN,
     (HINTS, "train with normalization='zscore'"): "a hint",
     ("minilstm/plots/gates.py", "lower right"): "a place in a picture",

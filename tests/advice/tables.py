@@ -130,6 +130,10 @@ TABLE = [
      "book([[*ROWS[0], 'n'], *([*row, 9] for row in ROWS[1:])]); right(book())"),
     # ------------------------------------------------------------ frames
     ("ml.read_sequences(pandas.DataFrame({'ax': []}))", "check what made it", "frame()"),
+    ("start([ml.SequenceInput(2), ml.LSTM(2)]).predict(pandas.DataFrame({'ay': [1.0], 'ax': [2]}))",
+     r"in the order of the training, or train with SequenceInput\(2, (feature_names)=\[...\]\)",
+     "start([ml.SequenceInput(2, $1=['ax', 'ay']), ml.LSTM(2)]).predict("
+     "pandas.DataFrame({'ay': [1.0], 'ax': [2]}))"),
     ("frame_table({'ax': [1, 2], 'ay': [1]})", "check what made it",
      "frame_table({'ax': [1, 2], 'ay': [1, 2]})"),
     ("frame_table({'a': np.ones((3, 2))})", "cut it into columns",

@@ -318,6 +318,12 @@ def test_the_description_may_say_skip_and_many_bad_lines_are_counted(stream, mon
         "minilstm: more lines that are skipped are counted only.",
     ]
     assert json.loads(said[-1])["skipped"] == 4
+    code, out, said = stream("skips", text, "--on-bad-line", "error")
+    assert (code, out, said) == (2, wanted[:1], [
+        "minilstm: line 1 is a comment, left out: #boot",
+        f"minilstm: line 4 is '?,?', {bad[:-9]} mend the line, or leave such lines out with "
+        "--on-bad-line skip.",
+    ])  # fmt: skip
 
 
 def test_separators_and_decimal_commas(stream, nets):

@@ -254,9 +254,11 @@ def test_a_page_without_names_of_features_counts_columns(tmp_path):
     found = seen_in_chromium(tmp_path, DROP.replace("TABLES", json.dumps(tables)))["about"]
     bests, said = zip(*json.loads(unquote(found)), strict=True)
     assert [best[-7:] for best in bests] == ["4 steps", "1 steps", "", ""]
-    assert "are taken by position: u, i, n." in said[0]
-    assert "Columns not used: time." in said[1]
-    assert said[3:] == (
+    unknown = "The model does not know the names of its features, so the columns are taken by "
+    assert said == (
+        unknown + "position: u, i, n.",
+        unknown + "position: u, v, w. Columns not used: time.",
+        "There are no rows below the heading.",
         "The columns are u, v, w, k, but the model takes 3: x1, x2, x3 (4 features); rename, add "
         "or drop columns.",
     )
