@@ -244,3 +244,9 @@ def test_parameters_that_a_user_replaced_by_a_list_are_streamed_as_they_are_pred
     wanted = net.predict(np.ones((1, 3)))
     np.testing.assert_allclose(net.stream().step(np.ones(3)), wanted[0], 1e-6)
     np.testing.assert_allclose(net.pool().step(["a"], np.ones((1, 3))), wanted, 1e-6)
+    weights = net.parameters["lstm/recurrent_weights"]  # (4H, H), of the same bits from here on:
+    net.parameters["lstm/recurrent_weights"] = weights.T.reshape(weights.shape)
+    x = np.random.default_rng(1).normal(size=(3, 3))
+    stream = net.stream()
+    found = [stream.step(row) for row in x]
+    np.testing.assert_allclose(found, net.predict(x), 1e-5, 1e-7)

@@ -61,8 +61,8 @@ class Placement:
         if backend.name != "numba":
             return layer.prepare(backend, p)
         p = {key: np.asarray(a) for key, a in p.items()}  # a user may have put a list there
-        kinds = [(a.dtype, a.shape, a.strides) for a in p.values()]
-        bits = [a.ravel("K").view(np.int32 if a.nbytes % 8 else np.int64) for a in p.values()]
+        kinds = [_kind(a) for a in p.values()]
+        bits = [_bits(a) for a in p.values()]
         before, copies, packed = self._arranged.get(layer.name, ([], [], None))
         if kinds != before or not all((b == c).all() for b, c in zip(bits, copies, strict=True)):
             copies, packed = [b.copy() for b in bits], layer.prepare(backend, p)["packed"]
@@ -88,12 +88,12 @@ def moved_network(net: Net, move: Move) -> Net:
 def frozen(net: Net) -> Net:
     """The network with arrays of its own, into which nobody else writes.
 
-    It is the same object as long as no number of the network changes.
+    It is the same object as long as no bit of the network changes.
     """
     last = net.placement.snapshot
     parts = ("parameters", "statistics")
     if last is None or not all(
-        np.array_equal(a, getattr(last, part)[key], equal_nan=True)
+        _same_bits(a, getattr(last, part)[key])
         for part in parts
         for key, a in getattr(net, part).items()
     ):
@@ -107,6 +107,22 @@ def frozen(net: Net) -> Net:
         last.placement = Placement()
         last.placement.snapshot = net.placement.snapshot = last
     return last
+
+
+def _kind(array: Array) -> tuple[Any, ...]:
+    """What tells arrays of the same bits apart; a transposed view has other strides."""
+    return array.dtype, array.shape, array.strides
+
+
+def _bits(array: Array) -> Array:
+    """The bits of an array as whole numbers, which are compared faster than floats."""
+    return array.ravel("K").view(np.int32 if array.nbytes % 8 else np.int64)
+
+
+def _same_bits(a: Any, kept: Array) -> bool:
+    """Whether a parameter, which a user may have made a list, is still the kept copy of it."""
+    alike = isinstance(a, np.ndarray) and _kind(a) == _kind(kept)
+    return alike and bool((_bits(a) == _bits(kept)).all())
 
 
 def column_major(array: Any) -> Any:
