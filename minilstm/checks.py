@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,18 @@ def nearest(given: str, known: Iterable[Any], cutoff: float) -> Any:
     plain = {str(word).lower().replace("_", "-"): word for word in known}
     near = get_close_matches(given.lower().replace("_", "-"), plain, n=1, cutoff=cutoff)
     return plain[near[0]] if near else None
+
+
+@contextmanager
+def whole_letters() -> Iterator[None]:
+    """Say in one sentence that a name holds half of a surrogate pair, which no file can hold."""
+    try:
+        yield
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"a name or a class of the network holds {error.object[error.start]!r}, which is no "
+            "letter; name it anew."
+        ) from None
 
 
 def did_you_mean(given: Any, known: Iterable[Any]) -> str:

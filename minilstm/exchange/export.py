@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.backend import use_backend
-from minilstm.checks import check_choice, check_flag, check_number
+from minilstm.checks import check_choice, check_flag, check_number, whole_letters
 from minilstm.errors import DataError
 from minilstm.exchange.incoming.formats.safetensors import write_safetensors
 from minilstm.exchange.incoming.from_onnx import LEARNED, learned
@@ -189,13 +189,8 @@ def export(
         weights = net.dtype.name
     facts = facts_of(net, names_classes(net, program), program)
     about = lines_of(net, facts, weights, check)
-    try:
+    with whole_letters():
         content, run = _content(kind, net, program, test, name, about, facts)
-    except UnicodeEncodeError as error:  # half of a surrogate pair
-        raise ValueError(
-            f"a name or a class of the network holds {error.object[error.start]!r}, which is no "
-            "letter; name it anew."
-        ) from None
     report = ExportReport(
         str(target), kind[1:], len(content), weights, "", "check=False", 0.0, "", None,
         f"{test.bits:08x}" if kind in OURS else None, 0, 0,

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minilstm.checks import shortened, shown
+from minilstm.checks import shortened, shown, whole_letters
 from minilstm.errors import ModelFileError
 from minilstm.exchange.incoming.formats.bounds import (
     Refused,
@@ -128,13 +128,8 @@ def to_bytes(net: Any, training: Mapping[str, Array] | None = None, facts: str =
     plain = json.loads(json.dumps(metadata))
     tensors |= training or {}
     others = {} if training is None else {TRAINING: facts}
-    try:
+    with whole_letters():
         text = json.dumps({**plain, "sha256": checksum(tensors, plain, others)})
-    except UnicodeEncodeError as error:  # half of a surrogate pair
-        raise ValueError(
-            f"a name or a class of the network holds {error.object[error.start]!r}, which is no "
-            "letter; name it anew."
-        ) from None
     return write_safetensors(tensors, {FORMAT: text, **others})
 
 
