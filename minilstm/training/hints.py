@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.functional.sequence_input import statistics
 from minilstm.training.batches import TrainingData
 from minilstm.training.options import TrainingOptions
 
 Array = NDArray[Any]
 _FEW_UPDATES = 1000  # so many are enough, whatever an epoch is
 _FAR_MEAN, _FAR_DEVIATION = 3.0, 10.0  # of a feature
+_FEW_STEPS = 100_000  # that may be copied to look at them
 _EPOCHS = 10  # of fewer no course is told
 
 
@@ -112,11 +114,9 @@ def _scales(data: TrainingData, plain: Sequence[tuple[int, Sequence[str] | None]
     """The feature that is furthest from mean 0 and deviation 1, where that is far."""
     for k, names in plain:
         x = data.sequences[k]  # B arrays (T_b, D)
-        steps = sum(map(len, x))
-        with np.errstate(over="ignore"):
-            mean = sum(a.sum(axis=0, dtype=np.float64) for a in x) / steps  # (D,)
-            squares = sum(np.square(a - mean).sum(axis=0) for a in x) / steps
-        deviation = np.sqrt(squares)  # (D,)
+        if sum(map(len, x)) <= _FEW_STEPS:  # many short sequences are slow one by one
+            x = [np.concatenate(x)]
+        mean, deviation = statistics(x, "channel", "zscore").values()  # (D,) each
         d = int(np.argmax(np.maximum(abs(mean) / _FAR_MEAN, deviation / _FAR_DEVIATION)))
         if abs(mean[d]) > _FAR_MEAN or deviation[d] > _FAR_DEVIATION:
             name = names[d] if names else d + 1
