@@ -29,10 +29,14 @@ class Checkpoints:
     """Writes the checkpoints of one training, known by its `identity_of`, and removes old ones."""
 
     def __init__(
-        self, options: TrainingOptions, identity: dict[str, Any], earlier: list[Path]
+        self,
+        options: TrainingOptions,
+        identity: dict[str, Any],
+        earlier: list[Path],
+        writes: bool = True,  # as rank 0 does
     ) -> None:
         self.options, self.identity = options, identity
-        self.folder = checkpoint_folder(options)
+        self.folder = checkpoint_folder(options) if writes else None
         if self.folder is not None:
             remove_abandoned(self.folder, ".")
         # Of this training, oldest first.
