@@ -17,7 +17,7 @@ from minilstm.backend import Backend, reuse_memory
 from minilstm.errors import DivergedError
 from minilstm.functional.lstm import LSTMState
 from minilstm.layers import BatchNormalization
-from minilstm.network.evaluation import measure_rows
+from minilstm.network.evaluation import measure_rows, predicted
 from minilstm.network.graph.parameters import parameter_slots
 from minilstm.network.network import Network
 from minilstm.network.passes.heads import Head
@@ -61,8 +61,8 @@ class TrainingLoop:
         self.shards = shards = options.shards and Shards(
             options.shards, self.world, net, self.heads, data
         )
-        how = {"predict": shards.predict} if shards else {}
-        self.watch = Watch(net, self.heads, validation, options, backend, **how)
+        predict = shards.predict if shards else predicted
+        self.watch = Watch(net, self.heads, validation, options, backend, predict)
         self.solver = solver_init(options.solver, net.parameters)
         self.history: dict[str, list[float]] = {c: [] for c in self.watch.columns()}
         first = cuts(np.arange(len(data)), options)
@@ -123,7 +123,8 @@ class TrainingLoop:
                 done, total = self.solver.t, self.total
                 self.reason = f"Stopped by Ctrl-C after {done} of {total} iterations."
             if ctrl_c.asked == TERMINATED:
-                ctrl_c.leave(self.reason if cut else self._asked(ctrl_c))
+                said = self.reason if cut else self._asked(ctrl_c)
+                ctrl_c.leave("" if self.world.rank else said)
             # What ranks do together is not cut off on one of them.
             gently = self.world.size > 1
             if ctrl_c.ends(self._finish_statistics, gently) and self._wants_statistics():

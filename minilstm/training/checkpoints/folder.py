@@ -36,8 +36,9 @@ class Checkpoints:
         writes: bool = True,  # as rank 0 does
     ) -> None:
         self.options, self.identity = options, identity
-        self.folder = checkpoint_folder(options) if writes else None
-        if self.folder is not None:
+        self.folder = checkpoint_folder(options)
+        self.writes = writes and self.folder is not None
+        if self.folder is not None and self.writes:
             remove_abandoned(self.folder, ".")
         # Of this training, oldest first.
         self.files = [path for path in earlier if path.parent == self.folder]
@@ -48,7 +49,7 @@ class Checkpoints:
     def after_step(self, loop: Any, iteration: int, epoch: int, epoch_ends: bool) -> None:
         """Write one where the options ask for it now."""
         options = self.options
-        if self.folder is None:
+        if not self.writes:
             return
         by_epoch = options.checkpoint_frequency_unit == "epoch"
         count = epoch if by_epoch else iteration
@@ -60,7 +61,7 @@ class Checkpoints:
     def write(self, loop: Any, kind: str = _BETWEEN) -> bool:
         """Write one, unless this step has one; whether it has. A failure costs the file alone."""
         iteration, epoch, _ = loop.place
-        if self.folder is None or iteration == self.iteration:
+        if self.folder is None or not self.writes or iteration == self.iteration:
             return iteration > 0 and self.folder is not None
         name = f"checkpoint-epoch-{epoch:04d}-iteration-{iteration:06d}{kind}.safetensors"
         path = self.folder / name

@@ -7,6 +7,7 @@ Axes: B sequences of a mini-batch, S shards, P numbers of all parameters, n rank
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -14,11 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.functional.ragged import IntArray
+from minilstm.layers import BatchNormalization
 from minilstm.network.evaluation import counted_rows, predicted
 from minilstm.network.network import Network
 from minilstm.network.passes.heads import Head
 from minilstm.network.passes.training_pass import LossAndGradients
 from minilstm.training.batches import Piece, TrainingData, pieces
+from minilstm.training.ranks.rounds import in_rounds
 from minilstm.training.ranks.world import World
 
 Array = NDArray[Any]
@@ -52,6 +55,7 @@ class Shards:
                 "give one of minilstm.losses by its name, or leave shards out."
             )
         self.count, self.world = count, world
+        self.meets = any(isinstance(layer, BatchNormalization) for layer in net.layers)
         self.mine = world.of(count)
         self.lengths = np.array([len(s) for s in data.sequences[0]], np.int64)
         self.answers = [np.array([*map(counted_rows, t)], np.int64) for t in data.targets]
@@ -85,16 +89,16 @@ class Shards:
     ) -> tuple[LossAndGradients, Piece]:
         """Those of the whole mini-batch, on every rank; and the piece with all its targets."""
         batches: Any = piece.batch
-        found = {
-            s: net.loss_and_gradients(
-                batch,
-                backend=backend,
-                key=(key + s * _NEXT_KEY) % 2**63,
-                want_outputs=want_outputs,
-                **how,
-            )
-            for s, batch in batches.items()
-        }
+        how |= {"backend": backend, "want_outputs": want_outputs}
+
+        def work(s: int, across: Any = None) -> LossAndGradients:
+            own = (key + s * _NEXT_KEY) % 2**63
+            return net.loss_and_gradients(batches[s], key=own, across=across, **how)
+
+        if self.meets:
+            found = in_rounds(self.world, {s: partial(work, s) for s in batches})
+        else:
+            found = {s: work(s) for s in batches}
         like = net.parameters
         flat = np.zeros((len(self.mine), sum(p.size for p in like.values())), net.dtype)
         for row, s in zip(flat, self.mine, strict=True):
@@ -103,7 +107,8 @@ class Shards:
                 np.concatenate([*every], out=row)
         told = {
             s: (r.loss, r.correct, r.outputs and [*map(backend.to_host, r.outputs)],
-                piece.targets[s] if want_outputs else None)  # type: ignore[call-overload]
+                piece.targets[s] if want_outputs else None,  # type: ignore[call-overload]
+                r.statistics)
             for s, r in found.items()
         }  # fmt: skip
         total = self._total(flat)  # (P,)
@@ -115,7 +120,7 @@ class Shards:
         for name, p in like.items():
             g = total[at : at + p.size].reshape(p.shape, order="F")
             gradients[name], at = backend.to_device(g), at + p.size
-        losses, correct, outputs, targets = zip(*told.values(), strict=True)
+        losses, correct, outputs, targets, (statistics, *_) = zip(*told.values(), strict=True)
 
         def joined(parts: Any) -> Any:
             return tuple(np.concatenate(of_head) for of_head in zip(*parts, strict=True))
@@ -127,7 +132,7 @@ class Shards:
             tuple(sum(of_head) for of_head in zip(*correct, strict=True)),
             gradients,
             {},
-            {},
+            statistics,
             joined(outputs) if want_outputs else None,
         )
         return result, piece
@@ -139,7 +144,7 @@ class Shards:
         """
         world, S, P = self.world, self.count, mine.shape[1]
         if world.comm is None:
-            return summed(mine)
+            return np.asarray(summed([*mine]))
         ends = [P * r // world.size for r in range(world.size + 1)]
         widths = np.diff(ends)
         width = int(widths[world.rank])

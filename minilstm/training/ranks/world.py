@@ -58,11 +58,11 @@ class World:
 
     def _end(self, error: BaseException) -> NoReturn:
         if not isinstance(error, (ValueError, OSError)):  # what these say is enough
-            traceback.print_exception(error)
+            traceback.print_exception(error, file=sys.__stderr__)
         said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         print(
             f"minilstm: rank {self.rank} of {self.size} failed, which ends them all: {said}",
-            file=sys.stderr,
+            file=sys.__stderr__,
             flush=True,
         )
         self.comm.Abort(1)
