@@ -58,16 +58,16 @@ def train_files(options: argparse.Namespace) -> dict[str, Any]:
 
     Where there are several ranks, each trains, and rank 0 does the rest.
     """
-    if options.shards is None and launched() > 1:
+    rank, size = launched()
+    if rank:  # rank 0 alone says something
+        options.quiet, options.json = True, False
+        sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    if options.shards is None and size > 1:
         raise ValueError(
-            f"mpiexec started {launched()} ranks, but --shards is not given, so each would train "
-            f"the same; give --shards {launched()}, or leave mpiexec out."
+            f"mpiexec started {size} ranks, but --shards is not given, so each would train the "
+            f"same; give --shards {size}, or leave mpiexec out."
         )
-    world = find_world(options)
-    with world.together():
-        if world.rank:
-            options.quiet, options.json = True, False
-            sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    with find_world(options).together() as world:
         return _train_files(options, world.rank)
 
 

@@ -57,6 +57,7 @@ class Shards:
         self.count, self.world = count, world
         self.meets = any(isinstance(layer, BatchNormalization) for layer in net.layers)
         self.mine = world.of(count)
+        self.first = tuple(t[0] for t in data.targets)  # of their kind
         self.lengths = np.array([len(s) for s in data.sequences[0]], np.int64)
         self.answers = [np.array([*map(counted_rows, t)], np.int64) for t in data.targets]
 
@@ -125,8 +126,7 @@ class Shards:
         def joined(parts: Any) -> Any:
             return tuple(np.concatenate(of_head) for of_head in zip(*parts, strict=True))
 
-        if want_outputs:
-            piece = piece._replace(targets=joined(targets))
+        piece = piece._replace(targets=joined(targets) if want_outputs else self.first)
         result = LossAndGradients(
             summed(losses),
             tuple(sum(of_head) for of_head in zip(*correct, strict=True)),

@@ -18,8 +18,8 @@ from minilstm.backend import get_num_threads, host, set_num_threads
 from minilstm.training.options import TrainingOptions
 
 T = TypeVar("T")
-# In which launchers say how many processes they started: MPICH and Intel, Open MPI.
-_SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE")
+# Begins of names in which launchers say what they started: MPICH and Intel, Open MPI.
+_LAUNCHERS = ("PMI", "OMPI_COMM_WORLD")
 PATIENCE = 3.0  # seconds in which the other ranks fail as well, where all do so alike
 
 
@@ -96,9 +96,13 @@ def _nothing() -> Iterator[None]:
 ALONE = World()
 
 
-def launched() -> int:
-    """How many processes a launcher says that it started; 1 without one."""
-    return max(int(n) if n.isdecimal() else 1 for n in (os.environ.get(k, "1") for k in _SIZES))
+def launched() -> tuple[int, int]:
+    """Which rank of how many a launcher says that this process is; (0, 1) without one."""
+    for name in _LAUNCHERS:
+        rank, size = (os.environ.get(f"{name}_{what}", "") for what in ("RANK", "SIZE"))
+        if size.isdecimal() and int(size) > 1:
+            return int(rank) if rank.isdecimal() else 0, int(size)
+    return 0, 1
 
 
 def find_world(options: TrainingOptions | None) -> World:
@@ -107,7 +111,7 @@ def find_world(options: TrainingOptions | None) -> World:
     Raises ValueError where there are more ranks than shards, or each rank sees itself alone, and
     ImportError where mpi4py is not installed.
     """
-    asked, shards = launched(), getattr(options, "shards", None)
+    asked, shards = launched()[1], getattr(options, "shards", None)
     if shards is None or (asked == 1 and "mpi4py.MPI" not in sys.modules):
         return ALONE
     world = _mpi()
