@@ -18,6 +18,10 @@ from minilstm.proof.derivatives.oracle import Oracle
 from minilstm.proof.derivatives.problem import Array, Gradients
 
 MOST_ENTRIES = 400  # of an array whose true gradient is computed at every entry, for the evidence
+STOPPED = (
+    "the search for a cause was stopped before its end; with shorter axes and fewer steps it tries "
+    "more"
+)
 
 
 class Told(NamedTuple):
@@ -43,31 +47,26 @@ def find_causes(
     causes: dict[str, list[str]] = {name: [] for name in wrong}
     elsewhere = Elsewhere(problem, oracle.method)
     second = elsewhere.second
-    here = _evidence(oracle, grads, exact, tolerances, wrong)
+    here = _evidence(oracle, grads, exact, tolerances, wrong, elsewhere)
     there = []
     if second is not None:
         unknown = {n: np.full(second.arrays[n].shape, np.nan) for n in exact}
-        second.axes = problem.axes
         other = Oracle(second, oracle.method)
-        there = _evidence(other, claimed(second), unknown, tolerances, wrong)
-        truths = (
-            Truth(p, {e.name: e.exact for e in found})
-            for p, found in ((problem, here), (second, there))
-        )
+        there = _evidence(other, claimed(second), unknown, tolerances, wrong, elsewhere)
         spoiled = set(problem.spoiled)
-        causes |= repairs(next(truths), grads, list(wrong), list(truths))
+        truth = Truth(problem, {e.name: e.exact for e in here})
+        causes |= repairs(truth, grads, list(wrong), elsewhere)
         problem.spoiled &= spoiled  # a change may write into anything
     known = set[str]()
     # What the lines of f explain, and a second input confirms, needs no pattern of numbers.
     if not all(causes.values()):
-        for name, said in find_by_equations(problem, grads, exact, wrong).items():
+        for name, said in find_by_equations(problem, grads, exact, wrong, elsewhere).items():
             if not causes[name]:
                 causes[name] += said
                 known.add(name)
-    factors = elsewhere.factors if problem.recognise else None  # a network has its sizes
     with np.errstate(all="ignore"):  # numbers of any size
-        explanations = explain(here, problem.lengths, factors)
-        again = explain(there, (second or problem).lengths, factors)
+        explanations = explain(here, problem.lengths, elsewhere.factors)
+        again = explain(there, (second or problem).lengths, elsewhere.factors)
     told = {}
     for name in wrong:
         likely = () if name in known else explanations.get(name, ())
@@ -80,6 +79,8 @@ def find_causes(
         patterns = [s for s in sure if isinstance(s, Pattern)]
         pattern = patterns[0] if patterns else _pattern(next(e for e in here if e.name == name))
         told[name] = Told(tuple(causes[name]), "" if causes[name] else pattern)
+    if elsewhere.cut_short and not all(one.causes for one in told.values()):
+        problem.notes.append(STOPPED)
     return told
 
 
@@ -98,6 +99,7 @@ def _evidence(
     exact: Mapping[str, Array],
     tolerances: Mapping[str, float],
     wrong: Iterable[str],
+    elsewhere: Elsewhere,
 ) -> list[Evidence]:
     """All arrays with their true gradients, computed where they are unknown and not too many."""
     problem, found = oracle.problem, []
@@ -109,7 +111,7 @@ def _evidence(
             true = known.copy()
             for index in np.argwhere(np.isnan(known)):
                 place = tuple(int(i) for i in index)
-                true[place] = oracle.entry(name, place).value
+                true[place] = np.nan if elsewhere.late() else oracle.entry(name, place).value
         axes = problem.axes.get(name, ())
         value = problem.arrays[name]
         found.append(Evidence(name, hand, true, value, axes, tolerances[name]))

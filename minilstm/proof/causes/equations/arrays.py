@@ -98,12 +98,11 @@ class Recorded(NDArrayOperatorsMixin):
 def recorded(
     forward: Callable[[Mapping[str, Any]], Any],
     arrays: Mapping[str, Array],
-    override: Mapping[Site, Callable[[Node], Array]] | None = None,
     still: Collection[Site] = (),
 ) -> Tape:
     """The tape of a forward pass on these arrays, computed in float64."""
     tape = Tape(Recorded)
-    tape.override, tape.still = override or {}, set(still)
+    tape.still = set(still)
     for name, array in arrays.items():
         tape.inputs[name] = node = tape.node("input", (), array.astype(np.float64), name=name)
         node.live = True

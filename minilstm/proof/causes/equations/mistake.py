@@ -4,7 +4,6 @@ It has a sentence for a report."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from types import MappingProxyType
 from typing import NamedTuple
 
 from minilstm.proof.causes.equations.tape import Change, Node, Site, Tape
@@ -20,8 +19,6 @@ class Mistake(NamedTuple):
     changes: Mapping[Site, Change]
     scaled: bool = False
     rank: int = 1  # smaller ones are said first, where several give the same numbers
-    # Results of sites in forward, as backward takes them.
-    override: Mapping[Site, Callable[[Node], Array]] = MappingProxyType({})
 
 
 class Changes(dict[Site, Change]):

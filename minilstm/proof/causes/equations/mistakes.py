@@ -13,10 +13,10 @@ from itertools import combinations
 
 import numpy as np
 
-from minilstm.proof.causes.equations.composites import Groups, composites
+from minilstm.proof.causes.equations.composites import composites
 from minilstm.proof.causes.equations.mistake import Changes, Edge, Mistake, instead
-from minilstm.proof.causes.equations.operands import broadcast, operands
-from minilstm.proof.causes.equations.operations import SLOPES, fitted
+from minilstm.proof.causes.equations.operands import operands
+from minilstm.proof.causes.equations.operations import fitted
 from minilstm.proof.causes.equations.tape import UPSTREAM, Change, Node, Site, Tape
 from minilstm.proof.causes.equations.variants import VARIANTS, Variant
 from minilstm.proof.causes.equations.words import expression, name, operand, statement, variable
@@ -59,7 +59,7 @@ def mistakes(tape: Tape) -> tuple[list[Mistake], list[Mistake]]:
             for k, parent in enumerate(node.parents):
                 if parent.live and (site, k) not in users.setdefault(parent.number, []):
                     users[parent.number].append((site, k))
-    inside, found, groups = composites(tape)
+    inside, found = composites(tape)
     edges = [
         (site, k)
         for site, nodes in tape.sites.items()
@@ -69,33 +69,20 @@ def mistakes(tape: Tape) -> tuple[list[Mistake], list[Mistake]]:
     likely = [*_outputs(tape), *found]
     for edge in edges:
         likely += _edge(tape, *edge)
-    likely += [*_uses(tape, users), *_loops(tape, users), *_alike(tape, edges, groups)]
-    many = [*_forgotten(tape), *_exchanged(tape)]
+    likely += [*_uses(tape, users), *_loops(tape, users)]
+    many = [*_exchanged(tape)]
     for site, k in edges:
-        many += [*broadcast(site, tape.sites[site][0], k), *operands(tape, site, k)]
+        many += operands(tape, site, k)
     return likely, many
 
 
 def _outputs(tape: Tape) -> Iterator[Mistake]:
     """What is done with the upstream gradients."""
-    many = len(tape.outputs)
-
-    def exchanged(n: int, m: int) -> dict[Site, Change]:
-        at = {n: m, m: n}
-        return {UPSTREAM: lambda ups: [ups[at.get(k, k)] for k in range(many)]}
-
-    ones = {UPSTREAM: lambda ups: [None if up is None else np.ones_like(up) for up in ups]}
-    yield Mistake("The upstream gradient is not used: ones stand in its place.", ones, False, 0)
-    for n, node in enumerate(tape.outputs if many > 1 else ()):
+    for n, node in enumerate(tape.outputs if len(tape.outputs) > 1 else ()):
         what = f"output {n} ({name(node)})"
         yield Mistake(f"The upstream gradient of {what} {{}}.", _without({n}), True, 0)
-        if many > 2:
-            others = _without({*range(many)} - {n})
-            yield Mistake(f"Only the upstream gradient of {what} is used.", others, False, 0)
-        for m in range(n):
-            if tape.outputs[m].value.shape == node.value.shape:
-                cause = f"The upstream gradients of {what} and output {m} are exchanged."
-                yield Mistake(cause, exchanged(n, m), False, 0)
+        others = _without({*range(len(tape.outputs))} - {n})
+        yield Mistake(f"Only the upstream gradient of {what} is used.", others, False, 0)
 
 
 def _without(left_out: set[int]) -> dict[Site, Change]:
@@ -127,56 +114,6 @@ def _own_factor(tape: Tape, node: Node, g: Array) -> Iterator[tuple[Node, Array]
 
 def _as_if(tape: Tape, node: Node, g: Array, other: Site) -> Iterator[tuple[Node, Array]]:
     yield node.parents[0], tape.sites[other][node.count].pull(0, g)
-
-
-def _alike(tape: Tape, edges: list[Edge], groups: Groups) -> Iterator[Mistake]:
-    """The same wrong form of a derivative wherever a function is, or several functions are."""
-    for site, k in edges:
-        node = tape.sites[site][-1]
-        if node.op in SLOPES:
-            for variant in VARIANTS[node.op](node, k):
-                changes = variant_mistake(node, k, variant).changes
-                groups.setdefault((node.op, variant[0]), {}).update(changes)
-    together: dict[str, dict[str, dict[Site, Change]]] = {}
-    for (op, what), changes in groups.items():
-        together.setdefault(what.replace(op, "the function"), {})[op] = changes
-    for what, by_op in together.items():
-        for ops in (*([op] for op in by_op), *([list(by_op)] if len(by_op) > 1 else [])):
-            every = {site: change for op in ops for site, change in by_op[op].items()}
-            if len(every) > 1:
-                said = what.replace("the function", ops[0] if len(ops) == 1 else "the function")
-                said = said.format(y="its result", x="its argument")
-                cause = f"In the gradients of every {' and '.join(ops)}, {said}."
-                yield Mistake(cause, every, False, 1)
-
-
-def _forgotten(tape: Tape) -> Iterator[Mistake]:
-    """Small numbers that keep a denominator from zero, and masks, left out in all of backward."""
-    for site, nodes in tape.sites.items():
-        node = nodes[0]
-        if node.op not in ("add", "maximum", "where") or len(node.parents) != 2:
-            continue
-        for k, parent in enumerate(node.parents):
-            if parent.live or parent.value.size != 1:
-                continue
-            number = float(parent.value.reshape(-1)[0])
-            said = f"{expression(node)}{statement(node)}"
-            out = {site: partial(_other_value, k=1 - k)}
-            if node.op == "where":
-                passed = instead(site, 1 - k, partial(_passed_on, k=1 - k))
-                cause = f"The mask is left out in all of backward: forward has {said}."
-                yield Mistake(cause, passed, False, 1, out)
-            elif 0 < abs(number) <= 0.01:
-                cause = f"{number:g} is left out in backward: forward has {said}."
-                yield Mistake(cause, {}, False, 1, out)
-
-
-def _other_value(node: Node, k: int) -> Array:
-    return np.broadcast_to(node.parents[k].value, node.value.shape)
-
-
-def _passed_on(tape: Tape, node: Node, g: Array, k: int) -> Array | None:
-    return _fit(g, node, k)
 
 
 def _edge(tape: Tape, site: Site, k: int) -> Iterator[Mistake]:

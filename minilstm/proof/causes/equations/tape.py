@@ -86,8 +86,6 @@ class Tape:
         self.outputs: list[Node] = []
         self.floats: dict[float, Node] = {}  # what became a plain number on the way
         self.top: Any = None
-        # What a site has for its result in place of the right one, if a mistake is made in forward.
-        self.override: Mapping[Site, Callable[[Node], Array]] = {}
         self.still: set[Site] = set()  # results there count as constants
         self.busy = False  # inside a function of NumPy, whose buffers are its own
         self.part = -1  # number of an operation inside a function made of several
@@ -109,8 +107,6 @@ class Tape:
                 return node
             alike = self.sites.setdefault(node.site, [])
             node.count = len(alike)
-            if node.site in self.override:
-                node.value = self.override[node.site](node)
             alike.append(node)
         return node
 

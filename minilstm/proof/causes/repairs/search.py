@@ -7,7 +7,6 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
-import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minilstm.proof.causes.elsewhere import Elsewhere
 from minilstm.proof.causes.repairs.edits import (
     Edit,
     edits_with_names,
@@ -28,7 +28,6 @@ from minilstm.proof.derivatives.problem import Array, Gradients, Problem
 MOST_TERMS = 5_000  # numbers of a problem; thousands of changes are run
 UPSTREAM_OF_RIGHT = 3  # the rank of a value that reaches right gradients
 MOST_CHANGES = 1_500
-MOST_SECONDS = 10.0  # where a pass takes long; elsewhere the count alone decides
 RIGHT_ERROR = 1e-7  # of the largest entry; a right gradient is as near as this
 
 
@@ -47,33 +46,28 @@ class Found(NamedTuple):
 
 
 def repairs(
-    here: Truth, grads: Mapping[str, Array | None], wrong: Sequence[str], others: Sequence[Truth]
+    here: Truth, grads: Mapping[str, Array | None], wrong: Sequence[str], elsewhere: Elsewhere
 ) -> dict[str, list[str]]:
     """Changes of backward's lines that make gradients right, as sentences by array name.
 
-    A change must not touch an array that is right, and has to hold at all `others` too.
+    A change must not touch an array that is right, and has to hold at other inputs too.
     """
     written = here.problem.written
     source = _source(written) if here.problem.terms <= MOST_TERMS else None
-    if source is None or not others:
+    if source is None:
         return {}
     tree, first_line, scope = source
     found: list[Found] = []
     function = tree.body[0]
     assert isinstance(function, ast.FunctionDef)
-    end = time.monotonic() + MOST_SECONDS
     for edit in islice(_ordered(here, tree, function, scope, grads, wrong), MOST_CHANGES):
-        if time.monotonic() > end:
+        if elsewhere.late():
             break
         changed = _changed(tree, edit, scope)
         names = _made_right(here, changed, grads, wrong)
         if not names or any(names <= f.names for f in found):
             continue
-        claims = [truth.problem.claimed() for truth in others]
-        if not all(
-            names <= _made_right(truth, changed, claim, wrong)
-            for truth, claim in zip(others, claims, strict=True)
-        ):
+        if not all(_holds(elsewhere, other, changed, names) for other in elsewhere.others):
             continue
         line = first_line + getattr(edit.site.node, "lineno", 1) - 1
         found.append(Found(f"line {line} of {function.name}: {said(edit, tree)}", names))
@@ -208,6 +202,20 @@ def _made_right(
         elif not _near(now, hand):
             return frozenset()
     return frozenset(right)
+
+
+def _holds(
+    elsewhere: Elsewhere, other: Problem, changed: Callable[..., Any] | None, names: frozenset[str]
+) -> bool:
+    """Whether a changed function gets some arrays right at another input, and keeps the others."""
+    made, claims = _run(other, changed), other.claimed()
+    if made is None:
+        return False
+    return all(
+        elsewhere.holds(other, n, made.get(n)) if n in names else _equal(made.get(n), hand)
+        for n, hand in claims.items()
+        if hand is not None
+    )
 
 
 def _near(a: Array, b: Array) -> bool:

@@ -9,21 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from minilstm.proof.causes.signatures.blocks import blocks
-from minilstm.proof.causes.signatures.entrywise import (
-    entrywise,
-    factor_reasons,
-    is_round,
-    name_factor,
-    not_finite,
-    times,
-)
+from minilstm.proof.causes.signatures.entrywise import entrywise, name_factor, not_finite, times
 from minilstm.proof.causes.signatures.evidence import (
     Case,
     Coincidence,
     Evidence,
     Factors,
     Pattern,
-    number,
 )
 from minilstm.proof.causes.signatures.layouts import layouts
 from minilstm.proof.derivatives.problem import Array
@@ -54,7 +46,7 @@ def explain(
         found = [*_between(case, cases), *_alone(case)]
         if joint:
             # The factor of one array says less than the factor that all of them share.
-            found = [joint, *(s for s in found if not s.lower().startswith(("it is", "its norm")))]
+            found = [joint, *(s for s in found if not s.lower().startswith("it is"))]
         if found:
             causes[case.name] = found
     return {
@@ -86,10 +78,8 @@ def _alone(case: Case) -> Iterator[str]:
     """Causes within one array, the most telling first."""
     yield from entrywise(case)
     if case.hand.any() and not case.zero:
-        by_axis = blocks(case)
-        for said in by_axis.values():
-            yield from said
-        yield from layouts(case, by_axis)
+        yield from blocks(case)
+        yield from layouts(case)
 
 
 def _joint(cases: list[Case], wrong: list[Case], complete: bool) -> str:
@@ -103,12 +93,6 @@ def _joint(cases: list[Case], wrong: list[Case], complete: bool) -> str:
     c = together.factor()
     if c is None:
         return ""
-    norm = float(np.sqrt(sum(float((case.hand**2).sum()) for case in live)))
-    if c > 0 and is_round(norm) and not factor_reasons(c, together.counts, together.close):
-        return (
-            f"All gradients together have a norm of {number(norm)} exactly: perhaps they are "
-            "clipped to this norm before they are checked."
-        )
     for sentence in name_factor(c, together):
         if isinstance(sentence, Pattern):
             what = times(c)
