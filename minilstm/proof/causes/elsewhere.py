@@ -20,7 +20,7 @@ from minilstm.proof.derivatives.trees import leaves
 REACHES = (0.4, 0.05)  # how far entries are moved, in units of themselves
 LENGTHS = (3, 5, 7, 11, 13, 17, 19, 23)  # of resized axes: none is another one less or more by 1
 MOST_SECONDS = 10.0  # of all that is done for causes; on most problems it takes one or two
-SAME_SLOPE_ERROR = 1e-6
+SAME_SLOPE_ERROR = 1e-7
 
 
 class Elsewhere:
@@ -116,10 +116,8 @@ class Elsewhere:
                         break
         return found
 
-    def _counts(
-        self, inputs: Mapping[str, Any], name: str, axis: int, before: list[Array]
-    ) -> bool:
-        """Whether forward uses the end of an axis that was changed alone, and not only its start."""
+    def _counts(self, inputs: Mapping[str, Any], name: str, axis: int, before: list[Array]) -> bool:
+        """Whether forward uses the end of an axis that was changed alone, not its start only."""
         moved = inputs[name].copy()
         if moved.dtype.kind == "f":
             np.moveaxis(moved, axis, 0)[-1] *= 1.25

@@ -12,8 +12,8 @@ import numpy as np
 
 from minilstm.proof.causes.elsewhere import Elsewhere, claimed
 from minilstm.proof.causes.equations import find_by_equations
-from minilstm.proof.causes.repairs import Truth, repairs
-from minilstm.proof.causes.signatures import Coincidence, Evidence, Pattern, explain
+from minilstm.proof.causes.repairs import repairs
+from minilstm.proof.causes.signatures import Evidence, Pattern, explain
 from minilstm.proof.derivatives.oracle import Oracle
 from minilstm.proof.derivatives.problem import Array, Gradients
 
@@ -54,13 +54,12 @@ def find_causes(
         other = Oracle(second, oracle.method)
         there = _evidence(other, claimed(second), unknown, tolerances, wrong, elsewhere)
         spoiled = set(problem.spoiled)
-        truth = Truth(problem, {e.name: e.exact for e in here})
-        causes |= repairs(truth, grads, list(wrong), elsewhere)
+        causes |= repairs(elsewhere, grads, list(wrong))
         problem.spoiled &= spoiled  # a change may write into anything
     known = set[str]()
     # What the lines of f explain, and a second input confirms, needs no pattern of numbers.
     if not all(causes.values()):
-        for name, said in find_by_equations(problem, grads, exact, wrong, elsewhere).items():
+        for name, said in find_by_equations(elsewhere, grads, exact, wrong).items():
             if not causes[name]:
                 causes[name] += said
                 known.add(name)
@@ -71,22 +70,17 @@ def find_causes(
     for name in wrong:
         likely = () if name in known else explanations.get(name, ())
         held = {_without_numbers(s) for s in again.get(name, ())}
-        fact = _is_fact(grads[name], exact[name])
+        hand = grads[name]
+        fact = hand is not None and not np.isfinite(hand).all()  # which needs no proof
         sure = [s for s in likely if fact or _without_numbers(s) in held]
-        firm = [s for s in sure if not isinstance(s, Pattern | Coincidence)]
+        firm = [s for s in sure if not isinstance(s, Pattern)]
         causes[name] += [s for s in firm if s not in causes[name]]
-        causes[name] += [s for s in sure if isinstance(s, Coincidence) and not causes[name]]
         patterns = [s for s in sure if isinstance(s, Pattern)]
         pattern = patterns[0] if patterns else _pattern(next(e for e in here if e.name == name))
         told[name] = Told(tuple(causes[name]), "" if causes[name] else pattern)
     if elsewhere.cut_short and not all(one.causes for one in told.values()):
         problem.notes.append(STOPPED)
     return told
-
-
-def _is_fact(hand: Array | None, exact: Array) -> bool:
-    """Whether what is said of a gradient needs no proof: it is absent, misshapen or not finite."""
-    return hand is None or hand.shape != exact.shape or not np.isfinite(hand).all()
 
 
 def _without_numbers(sentence: str) -> str:

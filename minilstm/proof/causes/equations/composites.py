@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from minilstm.proof.causes.equations.mistake import Mistake
-from minilstm.proof.causes.equations.tape import Node, Site, Tape
+from minilstm.proof.causes.equations.tape import Mistake, Node, Site, Tape
 from minilstm.proof.causes.equations.variants import Variant, forms, one_number, sigmoid
 from minilstm.proof.causes.equations.words import called, name, statement
 from minilstm.proof.derivatives.problem import Array

@@ -9,8 +9,7 @@ from functools import partial
 
 import numpy as np
 
-from minilstm.proof.causes.equations.mistake import Edge, Mistake, instead
-from minilstm.proof.causes.equations.tape import Change, Node, Site, Tape
+from minilstm.proof.causes.equations.tape import Change, Edge, Mistake, Node, Site, Tape, instead
 from minilstm.proof.causes.equations.words import expression, operand, statement, variable
 from minilstm.proof.derivatives.problem import Array
 

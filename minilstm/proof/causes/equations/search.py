@@ -12,9 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from minilstm.proof.causes.elsewhere import Elsewhere, again
-from minilstm.proof.causes.equations.mistake import Mistake
 from minilstm.proof.causes.equations.mistakes import mistakes
-from minilstm.proof.causes.equations.tape import UPSTREAM, Change, Site, Tape
+from minilstm.proof.causes.equations.tape import UPSTREAM, Change, Mistake, Site, Tape
 from minilstm.proof.causes.equations.trial import Trial
 from minilstm.proof.causes.factors import Measured, is_constant, reasons
 from minilstm.proof.derivatives.problem import Array, Gradients, Problem
@@ -57,21 +56,18 @@ class _Hunt(NamedTuple):
 
 
 def find_by_equations(
-    problem: Problem,
-    grads: Gradients,
-    exact: Mapping[str, Array],
-    wrong: Mapping[str, float],
-    elsewhere: Elsewhere,
+    elsewhere: Elsewhere, grads: Gradients, exact: Mapping[str, Array], wrong: Mapping[str, float]
 ) -> dict[str, list[str]]:
     """Causes by array name, best first, of the arrays in `wrong`, from the lines of forward itself.
 
     {} where forward cannot be recorded, or where no mistake gives the numbers. Nothing is raised.
     """
+    problem = elsewhere.problem
     if problem.forward is None or problem.terms > MOST_TERMS:
         return {}
     try:
         with np.errstate(all="ignore"):
-            return _find(problem, grads, exact, wrong, elsewhere)
+            return _find(elsewhere, grads, exact, wrong)
     except Exception:  # a user's function may do anything; a cause must not stop a check
         return {}
     finally:
@@ -81,12 +77,9 @@ def find_by_equations(
 
 
 def _find(
-    problem: Problem,
-    grads: Gradients,
-    exact: Mapping[str, Array],
-    wrong: Mapping[str, float],
-    elsewhere: Elsewhere,
+    elsewhere: Elsewhere, grads: Gradients, exact: Mapping[str, Array], wrong: Mapping[str, float]
 ) -> dict[str, list[str]]:
+    problem = elsewhere.problem
     first = Trial(problem, grads)
     for name, true in exact.items():
         known = np.isfinite(true)

@@ -5,13 +5,12 @@ Two computations of the same wrong numbers are alike, and a factor may be betwee
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from minilstm.proof.causes.equations.arrays import recorded
-from minilstm.proof.causes.equations.tape import Site, Tape
 from minilstm.proof.derivatives.problem import Array, Gradients, Problem
 from minilstm.proof.derivatives.trees import leaves
 
@@ -25,7 +24,11 @@ class Trial:
     def __init__(self, problem: Problem, grads: Gradients | None = None) -> None:
         self.problem, self.inputs = problem, problem.inputs
         self.arrays = {n: self.inputs[n] for n in problem.arrays}
-        self.tape = self.recorded(self.recorded().constants_of_softmax())
+        problem.forward_passes += 1
+        forward = problem.forward
+        assert forward is not None
+        others = {n: v for n, v in self.inputs.items() if n not in self.arrays}
+        self.tape = recorded(lambda a: forward({**others, **a}), self.arrays)
         self.ups = [1.0] if problem.upstream is None else leaves(problem.upstream)
         self.true = self.tape.gradients(self.ups)
         grads = problem.claimed() if grads is None else grads
@@ -38,14 +41,6 @@ class Trial:
             n: max(SAME, 300 * float(np.finfo(a.dtype).eps)) for n, a in self.arrays.items()
         }
         self.floor = max((_largest(t) for t in self.true.values()), default=0.0)
-
-    def recorded(self, still: Collection[Site] = ()) -> Tape:
-        """A new tape of the same arrays; results at some sites count as constants."""
-        self.problem.forward_passes += 1
-        forward = self.problem.forward
-        assert forward is not None
-        others = {n: v for n, v in self.inputs.items() if n not in self.arrays}
-        return recorded(lambda a: forward({**others, **a}), self.arrays, still)
 
     def is_wrong(self, name: str) -> bool:
         """Whether a gradient of backward is wrong by more than rounding."""

@@ -80,9 +80,6 @@ y^2 stands where the derivative of {op} belongs | g * y * y
 OF_RESULT: dict[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {
     "tanh": (lambda y: 1 - y * y, np.tanh),
     "sigmoid": (lambda y: y * (1 - y), sigmoid),
-    "exp": (lambda y: y, np.exp),
-    "sqrt": (lambda y: 0.5 / y, np.sqrt),
-    "reciprocal": (lambda y: -y * y, np.reciprocal),
 }
 
 
@@ -135,10 +132,6 @@ the mask is turned round | g * differ(y, x)
 the value itself stands where 1 belongs | g * y
 the sign stands in place of the mask | g * sign(x)
 """
-_WHERE = """
-the mask is missing: the gradient passes everywhere | g
-the mask is turned round | g * turned
-"""
 _EXTREME = """
 every entry gets the gradient, not the largest one alone | along
 the gradient is shared among all entries, as for a mean | along * share
@@ -155,10 +148,6 @@ the derivative is missing | g
 def _ends(n: Node, k: int, g: Array) -> Mapping[str, Any]:
     x = n.parents[0].value
     return {"along": spread(g, x, n.options), "share": n.value.size / x.size}
-
-
-def _masks(n: Node, k: int, g: Array) -> Mapping[str, Any]:
-    return {"turned": n.options["where"] == (k == 1)}
 
 
 def _rows(n: Node, k: int, g: Array) -> Mapping[str, Any]:
@@ -192,15 +181,6 @@ def _move(node: Node, k: int) -> Iterator[Variant]:
     shape, called = node.parents[k].value.shape, node.options.get("called", "")
     if called in ("transpose", "swapaxes", "moveaxis", "matrix_transpose"):
         yield "the gradient is reshaped and should be transposed", lambda n, g: g.reshape(shape)
-    if called in ("flip", "roll", "fliplr", "flipud"):
-        yield f"the {called} is not undone", lambda n, g: g
-    for j, other in enumerate(node.parents):
-        if j != k and other.value.shape == shape:
-            yield f"it gets part {j} of the {called} where part {k} belongs", partial(_part, j=j)
-
-
-def _part(n: Node, g: Array, j: int) -> Array:
-    return n.pull(j, g)
 
 
 def _divide(node: Node, k: int) -> Iterator[Variant]:
@@ -216,7 +196,7 @@ VARIANTS: dict[str, Callable[[Node, int], Iterator[Variant]]] = {
     "power": partial(forms, _POWER),
     "maximum": partial(forms, _EXTREME_OF_TWO),
     "minimum": partial(forms, _EXTREME_OF_TWO),
-    "where": partial(forms, _WHERE, names=_masks),
+    "where": partial(forms, "the mask is missing: the gradient passes everywhere | g"),
     "max": partial(forms, _EXTREME, names=_ends),
     "min": partial(forms, _EXTREME, names=_ends),
     "getitem": _getitem,

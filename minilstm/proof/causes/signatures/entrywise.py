@@ -40,9 +40,7 @@ def entrywise(case: Case) -> Iterator[str]:
     if case.explains(case.value):
         yield "It is the array itself, not its gradient: its value was returned in its place."
     constant = case.factor()
-    if constant is not None:
-        yield from name_factor(constant, case)
-    yield from _plus_value(case)
+    yield from _plus_value(case) if constant is None else name_factor(constant, case)
 
 
 def name_factor(c: float, case: Case) -> Iterator[str]:
