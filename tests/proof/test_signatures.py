@@ -50,7 +50,7 @@ MISTAKES = [
     ("batch", (5, 3), (), lambda e, v, r: 4 * e, "multiplied by the batch (4)"),
     ("mean", (5, 3), (), lambda e, v, r: e / 28, "divided by the rows (28)"),
     ("minus mean", (5, 3), (), lambda e, v, r: -e / 4, "sign is wrong, and it is divided by the b"),
-    ("twice", (5, 3), (), lambda e, v, r: 2 * e, "added up twice"),
+    ("twice", (5, 3), (), lambda e, v, r: 2 * e, "counted twice"),
     ("half", (5, 3), (), lambda e, v, r: e / 2, "lacks the 2 of a square"),
     ("thrice", (5, 3), (), lambda e, v, r: 3 * e, "it is 3 times the right gradient everywhere"),
     ("other count", (5, 3), (), lambda e, v, r: e * 4 / 7, "divided by the time steps where"),
@@ -62,15 +62,15 @@ MISTAKES = [
     ("axes", (3, 4, 4), (), lambda e, v, r: e.transpose(0, 2, 1), "axes 1 and 2 are exchanged"),
     ("reversed", (7, 3), ("time", "feature"), lambda e, v, r: e[::-1], "reversed along the time s"),
     ("flipped", (3, 5, 2), (), lambda e, v, r: e[:, ::-1], "reversed along axis 1"),
-    ("late", (7, 3), ("time", "unit"), lambda e, v, r: shift(e, 1, 0), "late along the time steps: at in"),
-    ("early", (7, 3), ("time", ""), lambda e, v, r: shift(e, -1, 0), "early along the time steps: at"),
+    ("late", (7, 3), ("time", "unit"), lambda e, v, r: shift(e, 1, 0), "step late along the time"),
+    ("early", (7, 3), ("time", ""), lambda e, v, r: shift(e, -1, 0), "step early along the time"),
     ("around", (4, 7), (), lambda e, v, r: np.roll(e, 1, 1), "one step late along axis 1"),
     ("swapped", (12, 5), ("gates", ""), lambda e, v, r: swap(e, (0, 2, 1, 3)),
-     "In gate f: it is a copy of gate g: the wrong block is written there."),
+     "In gate f: a copy of gate g stands there."),
     ("ring", (12, 5), (GATES, ""), lambda e, v, r: swap(e, (1, 2, 3, 0)),
-     "In gate i: it is a copy of gate f"),
+     "In gate i: a copy of gate f"),
     ("copies", (32,), (GATES,), lambda e, v, r: swap(e, (1, 1, 2, 1)),
-     "In gate i and gate o: it is a copy of gate f"),
+     "In gate i and gate o: a copy of gate f stands there."),
     ("zero gate", (12, 4), (GATES, ""), lambda e, v, r: with_block(e, 1, lambda p: 0 * p[1]),
      "In gate f: it is zero everywhere"),
     ("factor", (9, 4), (("r", "z", "n"), ""),
@@ -168,7 +168,7 @@ def test_a_single_number_has_a_factor_only_where_that_has_a_name():
 def test_several_reasons_for_one_factor_stand_in_one_sentence():
     exact = RNG.standard_normal((3, 3))
     (found,) = causes(2 * exact, exact, counts={"the batch": 2, "the rows": 6})
-    assert "the batch (2)" in found and "added up twice" in found and " or " in found
+    assert "the batch (2)" in found and "counted twice" in found and " or " in found
 
 
 def test_nothing_known_names_nothing():

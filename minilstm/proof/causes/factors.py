@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 _POWERS = ((1, ""), (0.5, "the square root of "), (2, "the square of "))
 _FIXED = {
-    2.0: "is added up twice (are gradients of an earlier call still in the buffer?), or has the 2 "
+    2.0: "is counted twice (as where gradients of an earlier call are in the buffer), or has the 2 "
     "of a square too often",
     0.5: "lacks the 2 of a square",
 }
@@ -37,19 +37,20 @@ def reasons(measured: Sequence[Measured], close: float = 1e-6, simple: bool = Fa
 
 
 def _by_sizes(measured: Sequence[Measured], close: float, simple: bool) -> Iterator[str]:
-    factors = [m.factor for m in measured]
+    known = [n for n in measured[0].lengths if all(n in m.lengths for m in measured)]
+    sizes: dict[tuple[float, ...], str] = {}
+    for name in known:  # those that are equal at all inputs are one
+        values = tuple(float(m.lengths[name]) for m in measured)
+        if min(values) > 0 and values[0] != 1:
+            sizes.setdefault(values, name)
+    changed = any(len(set(values)) > 1 for values in sizes)
 
     def is_factor(numbers: Sequence[float]) -> bool:
-        return all(_near(f, n, close) for f, n in zip(factors, numbers, strict=True))
+        # Where some sizes could be changed, a number that is the same at all inputs proves nothing.
+        constant = math.isclose(min(numbers), max(numbers)) and changed
+        pairs = zip(measured, numbers, strict=True)
+        return not constant and all(_near(m.factor, n, close) for m, n in pairs)
 
-    known = [n for n in measured[0].lengths if all(n in m.lengths for m in measured)]
-    all_values = {name: tuple(float(m.lengths[name]) for m in measured) for name in known}
-    # Where some sizes could be changed, one that is the same at all inputs proves nothing.
-    changed = any(len(set(values)) > 1 for values in all_values.values())
-    sizes: dict[tuple[float, ...], str] = {}
-    for name, values in all_values.items():  # those that are equal at all inputs are one
-        if min(values) > 0 and values[0] != 1 and (len(set(values)) > 1 or not changed):
-            sizes.setdefault(values, name)
     said = False
     for values, name in sizes.items():
         of = f"{name} ({values[0]:.6g})"

@@ -31,6 +31,7 @@ class Told(NamedTuple):
     pattern: str = ""
 
 
+@np.errstate(all="ignore")  # numbers of any size
 def find_causes(
     oracle: Oracle,
     grads: Gradients,
@@ -63,9 +64,8 @@ def find_causes(
             if not causes[name]:
                 causes[name] += said
                 known.add(name)
-    with np.errstate(all="ignore"):  # numbers of any size
-        explanations = explain(here, problem.lengths, elsewhere.factors)
-        again = explain(there, (second or problem).lengths, elsewhere.factors)
+    explanations = explain(here, problem.lengths, elsewhere.factors)
+    again = explain(there, (second or problem).lengths, elsewhere.factors)
     told = {}
     for name in wrong:
         likely = () if name in known else explanations.get(name, ())
@@ -99,7 +99,7 @@ def _evidence(
     problem, found = oracle.problem, []
     for name, known in exact.items():
         hand, true = grads.get(name), known
-        if hand is None or hand.shape != known.shape:
+        if hand is None or hand.shape != known.shape or np.iscomplexobj(hand):
             continue
         if known.size <= MOST_ENTRIES and (name in wrong or np.isnan(known).all()):
             true = known.copy()

@@ -7,7 +7,7 @@ not known: dropped, wrong sign, twice, a mean for a sum. It is found by one pass
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from itertools import combinations
 
@@ -123,14 +123,15 @@ def _edge(tape: Tape, site: Site, k: int) -> Iterator[Mistake]:
     if len(node.parents) == 2:
         parts["other"] = operand(node, 1 - k)
     for what, make in VARIANTS.get(node.op, lambda *_: ())(node, k):
-        form = instead(site, k, lambda tape, n, g, make=make: _fit(make(n, g), n, k))
+        form = instead(site, k, partial(_formed, k=k, make=make))
         yield Mistake(f"In the gradient {way}, {what.format(**parts)}.", form, False, 1)
 
 
-def _fit(part: Array, node: Node, k: int) -> Array | None:
-    shape = node.parents[k].value.shape
+def _formed(
+    tape: Tape, node: Node, g: Array, k: int, make: Callable[[Node, Array], Array]
+) -> Array | None:
     try:
-        return fitted(part, shape)
+        return fitted(make(node, g), node.parents[k].value.shape)
     except (ValueError, np.exceptions.AxisError):
         return None
 

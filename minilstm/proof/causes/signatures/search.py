@@ -111,7 +111,7 @@ def _cause_of(block: Case, found: dict[str, Case]) -> str:
     for name, other in found.items():
         gradient = other.hand if other.right else other.exact
         if other is not block and np.any(gradient) and block.is_that_of(other):
-            return f"It is a copy of {name}: the wrong block is written there."
+            return f"A copy of {name} stands there."
     return next(entrywise(block), "")
 
 
