@@ -290,8 +290,7 @@ OTHERS = {
         "x", "only that through x - mean", "(dy - shift - n * stretch)", "dy"
     ),
     "batch normalisation: unbiased variance": _bn(
-        "x", " is 1.28571 times what it should be",
-        "dscale / cache.size", "dscale / (cache.size - 1)",
+        "x", "variance", "dscale / cache.size", "dscale / (cache.size - 1)"
     ),
     "batch normalisation: scale missing": _bn(
         "x", "the factor scale is missing", "factor = scale / np", "factor = 1 / np"

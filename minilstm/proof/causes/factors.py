@@ -62,6 +62,9 @@ def _by_sizes(measured: Sequence[Measured], close: float, simple: bool) -> Itera
                     more = f", a {more} belongs" if power == 1 and "the " in name else ""
                     yield f"is {verb} by {word}{of}{more}"
     for one, name in sizes.items() if not (said or simple) else ():
+        less = [v / (v - 1) for v in one if v > 1]
+        if len(less) == len(one) and (is_factor(less) or is_factor([1 / v for v in less])):
+            yield f"has n - 1 and n mixed up, n being {name} ({one[0]:.6g})"
         for two, other in sizes.items():
             if one != two and is_factor([b / a for a, b in zip(one, two, strict=True)]):
                 yield f"is divided by {name} where {other} belongs"

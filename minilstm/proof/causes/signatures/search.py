@@ -10,7 +10,6 @@ import numpy as np
 
 from minilstm.proof.causes.signatures.entrywise import entrywise, not_finite
 from minilstm.proof.causes.signatures.evidence import Case, Evidence, Factors
-from minilstm.proof.derivatives.problem import Array
 from minilstm.proof.reports.places import GATES, listed
 from minilstm.proof.reports.places import blocks as labels_of
 
@@ -26,7 +25,8 @@ def explain(
     sentences says how numbers are off, not why.
     """
     causes: dict[str, list[str]] = {}
-    floor = max((_largest(e.exact) for e in evidence), default=0.0)
+    sizes = (np.abs(e.exact[np.isfinite(e.exact)]).max(initial=0.0) for e in evidence)
+    floor = max(map(float, sizes), default=0.0)
     cases = []
     for one in evidence:
         unusable = not_finite(one.hand)
@@ -44,11 +44,6 @@ def explain(
         for one in evidence
         if one.name in causes
     }
-
-
-def _largest(exact: Array) -> float:
-    known = np.isfinite(exact)
-    return float(np.abs(np.asarray(exact)[known]).max(initial=0.0))
 
 
 def _alone(case: Case) -> Iterator[str]:
