@@ -60,6 +60,10 @@ _NUMBERS: dict[str, Any] = {
 }  # fmt: skip
 
 
+# What is asked of probabilities: they are drawn between 0 and 1.
+_PROBABILITY = re.compile(r"clip\([^()]*1e-\d+|\blog\(\s*(y_pred|y_hat|probs?|p)\b")
+
+
 def stated_shapes(function: Callable[..., Any], names: list[str]) -> dict[str, tuple[int, ...]]:
     """Shapes by name that the docstring or the comments of a function state, as "x: (T, B, D)"."""
     source = _source(function)
@@ -119,11 +123,18 @@ def possible_inputs(function: Callable[..., Any], most: int) -> Iterator[dict[st
     ]  # fmt: skip
     columns = [sorted(some, key=lambda word: word not in _COLUMNS) for some in words]
     both = itertools.zip_longest(_by_cost(words), _by_cost(columns) if columns != words else ())
-    for chosen in itertools.islice((one for pair in both for one in pair if one), most):
-        for positive in (False, True):
+    # Equal shapes first: such as broadcast give gradients of other shapes, which are no mistake.
+    free = not shapes and "answers" not in groups and len(flat) > len(fixed) + 1
+    equal = [tuple(shape for _ in groups) for shape in ((4, 3), (5,))] if free else []
+    domain = (True, False) if _PROBABILITY.search(_source(function)) else (False, True)
+    choices = itertools.chain(equal, (one for pair in both for one in pair if one))
+    # Answers come last, since their shapes are those of what they answer.
+    last = sorted(zip(range(len(groups)), groups, strict=True), key=lambda g: g[1] == "answers")
+    for chosen in itertools.islice(choices, most):
+        for positive in domain:
             rng = np.random.default_rng(7)
             drawn: dict[str, Any] = dict(fixed)
-            for word, members in zip(chosen, groups.values(), strict=True):
+            for word, members in ((chosen[k], groups[role]) for k, role in last):
                 first = next((np.shape(a) for a in drawn.values() if np.ndim(a)), (4, 3))
                 drawn |= {name: _array(word, first, rng, positive) for name in members}
             yield {n: {k: drawn[f"{n}.{k}"] for k in keys[n]} or drawn.get(n) for n in names}
