@@ -3,15 +3,19 @@ The file is imported under a name of its own, so what stands below `__main__` is
 
 from __future__ import annotations
 
+import _thread
 import ast
 import importlib.util
 import inspect
 import io
 import re
+import signal
 import sys
+import threading
 import tokenize
 import traceback
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -37,6 +41,35 @@ _ACTIVATION = re.compile(r"relu|sigm|tanh|elu|soft|swish|act|loss|cost|mse|entro
 _COST = re.compile(r"(\w*?)_?(?:cost|loss|objective)(?:_?function|_?fn|Function)?")
 
 
+SECONDS = 60.0  # for running a file, and for one backward pass of it
+
+
+@contextmanager
+def limited(what: str) -> Iterator[None]:
+    """Within the block code of someone else's may run for a minute; TimeoutError then."""
+    late = threading.Event()
+    main = threading.main_thread()
+
+    def ring() -> None:
+        late.set()
+        if hasattr(signal, "pthread_kill") and main.ident is not None:
+            signal.pthread_kill(main.ident, signal.SIGINT)  # ends a sleep as well
+        else:
+            _thread.interrupt_main()
+
+    timer = threading.Timer(SECONDS, ring)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        if not late.is_set():
+            raise
+        raise TimeoutError(f"{what} took longer than {SECONDS:g} s, so it was ended") from error
+    finally:
+        timer.cancel()
+
+
 class Found(NamedTuple):
     """Something in a file that has a backward pass."""
 
@@ -57,7 +90,8 @@ def load(path: Path) -> ModuleType:
     sys.modules[spec.name] = module
     sys.path.insert(0, str(path.parent.absolute()))
     try:
-        spec.loader.exec_module(module)
+        with limited(f"running {path.name}"):
+            spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         raise DataError(f"{path}{_line(error, path)} ({_said(error)}); correct it.") from error
     finally:
@@ -93,7 +127,7 @@ def find(path: Path, module: ModuleType, comments_only: bool = False) -> list[Fo
             found.append(Found(name, _first_line(thing), thing, own[partner], sure))
             used |= {id(thing), id(own[partner])}
         elif framework_of(thing) == "jax" or _BOTH.fullmatch(name):
-            sure = framework_of(thing) == "jax"
+            sure = framework_of(thing) == "jax" or _returns_gradients(thing)
             found.append(Found(name, _first_line(thing), thing, None, sure))
     taken = {id(one.backward) for one in found}
     return sorted((one for one in found if id(one.forward) not in taken), key=lambda one: one.line)
@@ -150,6 +184,15 @@ def _of_comment(words: str, line: int, module: ModuleType, path: Path) -> Found:
             )
     things = [getattr(module, name) for name in names]
     return Found(names[0], line, things[0], things[1] if len(things) > 1 else None)
+
+
+def _returns_gradients(function: Any) -> bool:
+    """Whether a function returns something that is called like a gradient behind a loss."""
+    try:
+        source = inspect.getsource(inspect.unwrap(function))
+    except (OSError, TypeError):
+        return False
+    return any(map(is_gradient, re.findall(r"return [^\n,]+, *\(?(\w+)", source)))
 
 
 def _is_derivative(name: str, backward: Any) -> bool:
