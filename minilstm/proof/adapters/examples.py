@@ -111,9 +111,14 @@ def possible_inputs(function: Callable[..., Any], most: int) -> Iterator[dict[st
     taken = parameters_of(function)
     names = list(taken.names[: taken.required])
     shapes = stated_shapes(function, names)
+    for name in [n for n, shape in shapes.items() if _ANSWERS.fullmatch(n) and len(shape) == 1]:
+        del shapes[name]  # labels, which are no floats
     keys = {name: _keys(function, name) for name in names}
     flat = [f"{n}.{key}" for n in names for key in keys[n]] + [n for n in names if not keys[n]]
-    fixed = {n: o for n in flat[1:] if n not in shapes and (o := _option(n)) is not None}
+    fixed = {n: o for n in flat if n not in (*names[:1], *shapes) and (o := _option(n)) is not None}
+    fixed |= {n: {} for n in names if not keys[n] and f"{n}.get(" in _source(function)}
+    # A dict of options that is handed on; CS231n calls it so.
+    fixed |= {n: {"mode": "train"} for n in names if n.endswith("_param") and not keys[n]}
     if not re.search("rand|drop|bern", _source(function)):
         fixed.pop("p", None)  # no rate, but an array as any other
     groups: dict[str, list[str]] = {}
