@@ -123,7 +123,9 @@ def find(path: Path, module: ModuleType, comments_only: bool = False) -> list[Fo
             continue
         partner = next((n for n in _partners(name) if n in own and n != name), None)
         if partner is not None:
-            sure = partner != f"d{name}" or _is_derivative(name, own[partner])
+            same = parameters_of(thing).names == parameters_of(own[partner]).names
+            doubt = partner == f"d{name}" or ("forward" in name and same)
+            sure = not doubt or _is_derivative(name, own[partner])
             found.append(Found(name, _first_line(thing), thing, own[partner], sure))
             used |= {id(thing), id(own[partner])}
         elif framework_of(thing) == "jax" or _BOTH.fullmatch(name):
