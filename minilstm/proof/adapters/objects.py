@@ -257,6 +257,7 @@ class _Layer:
     def _pair(self, kept: Mapping[Path, Any], after: Mapping[Path, Any], found: Any) -> None:
         """Fill `parameters` with the arrays of which backward leaves or returns a gradient."""
         single = {p if is_no_array(a) else id(a): p for p, a in reversed([*kept.items()])}
+        aliases = {p: [q for q, a in kept.items() if a is kept[p]] for p in single.values()}
         names = {name_of(p): p for p in kept if p in single.values()}
         paths = {name: key(path) for name, path in names.items()}
         named = {g: [g, *differentiated(g)] for g, _ in paths_of(found) if g}
@@ -270,7 +271,8 @@ class _Layer:
                 shape, used = np.shape(kept[path]), {p.gradient for p in self.parameters.values()}
                 fits = [
                     g for g, d in after.items()
-                    if np.shape(d) == shape and g not in used and likeness(g, path) >= alike
+                    if np.shape(d) == shape and g not in used
+                    and max(likeness(g, one) for one in aliases[path]) >= alike
                     and not (is_no_array(d) and d is kept.get(g))
                 ]  # fmt: skip
                 moved = self.rate and not np.array_equal(plain(after[path]), plain(kept[path]))
