@@ -188,7 +188,7 @@ def _by_direction(run: _Run) -> GradientReport:
     gentle = directions_of(problem, claims.grads, 1, rng, bounded=True)[0]
     if not gentle:  # arrays without entries
         return _by_entry(run, claims, "complex", "complex", [])
-    trial = try_complex(problem, gentle, quick=True)
+    trial = try_complex(problem, gentle, base)
     plain = trial.plain
     method = "difference" if trial.why_not else "complex"
     title, notes = f"directional, {method}", [trial.why_not] if trial.why_not else []

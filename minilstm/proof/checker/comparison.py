@@ -216,7 +216,8 @@ class _Judge(NamedTuple):
     def allowed(self, worst: _Trial) -> tuple[float, list[str], str]:
         """The relative error that passes, notes on what widened it, and why it cannot be judged."""
         if not np.isfinite(worst.hand):
-            return self.tolerance, [], INFINITE if self.grows(worst) else ""
+            open_ = INFINITE if self.grows(worst) else ""
+            return max(self.tolerance, worst.estimate), [], open_
         if self.oracle.method == "complex" and not worst.relative <= self.tolerance:
             finer = exact_along(self.oracle.problem, self.along(worst), FINER_COMPLEX_STEP)
             if np.isfinite(finer.value) and finer.value != 0:  # and has not run out of exponents

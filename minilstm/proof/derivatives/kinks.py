@@ -166,7 +166,8 @@ def find_tie(
         flat = flat if hand.size <= most else np.sort(rng.choice(flat, most, replace=False))
         for index in (tuple(int(n) for n in np.unravel_index(k, hand.shape)) for k in flat):
             around = slopes(problem, {name: one_hot(hand.shape, index)}, base)
-            if around.kink and not around.jump:
+            near = min(abs(hand[index] - s) for s in (around.left, around.right))
+            if around.kink and not around.jump and near <= 1e-3 * abs(hand[index]):
                 found.append((name, index, float(hand[index]), around))
 
     def together(*several: tuple[str, tuple[int, ...], float, Slopes]) -> tuple[Slopes, bool]:
@@ -186,11 +187,13 @@ def find_tie(
         first, second = pairs[k]
         both, tied = together(first, second)
         low, high = sorted((both.left, both.right))
-        hand = first[2] + second[2]
-        room = 1e-3 * (abs(first[2]) + abs(second[2]))
-        if tied and not low - room <= hand <= high + room:
-            slope = min((low, high), key=lambda s: abs(s - hand))
-            return Tie((first[0], second[0]), (first[1], second[1]), hand, slope)
+        hands = first[2], second[2]
+        room = 1e-3 * max(map(abs, hands))
+        if tied and not low - 2 * room <= sum(hands) <= high + 2 * room:
+            slope = min((low, high), key=lambda s: abs(s - sum(hands)))
+            # Not of several ReLUs at 0, whose slopes of zero or one need not lie between.
+            if high - low <= room or min(abs(slope - hand) for hand in hands) <= room:
+                return Tie((first[0], second[0]), (first[1], second[1]), sum(hands), slope)
     return None
 
 

@@ -22,7 +22,10 @@ from minilstm.proof.derivatives.kinks import SLOPE_STEP
 from minilstm.proof.derivatives.problem import WIDE, Array, Problem, one_hot
 from minilstm.proof.derivatives.randomness import generator
 
-AGREEMENT_ERROR = 3e-8  # relative, of a complex step and one plain difference
+# Relative difference of a complex step and one plain difference that agree; and of two of which the
+# first has lost a part, and noise is not the reason.
+AGREEMENT_ERROR = 3e-8
+LOST_PART_ERROR = 0.1
 # The circle around a point, in units of how far the arrays vary. It is as wide as its fourth power
 # and the rounding of its points allow, some 2^-10 and then 1e-12 of the slope may stay unseen.
 WIDEST_RADIUS = 2.0**-3
@@ -118,39 +121,40 @@ class Trial(NamedTuple):
     plain: Plain | None = None  # where it was tried beside a plain difference alone
 
 
-def try_complex(problem: Problem, direction: Mapping[str, Array], quick: bool = False) -> Trial:
+def try_complex(
+    problem: Problem, direction: Mapping[str, Array], base: float | None = None
+) -> Trial:
     """Try the complex step along a direction: 5 forward passes, more where there is a doubt.
 
-    With `quick` 3 passes, if a plain difference agrees: then a small part of f may stay unseen.
+    With `base`, the loss at the point, a plain difference is asked first, which takes 3 passes in
+    all where it agrees, or contradicts clearly; then a small part of f may stay unseen.
     """
     slope, why_not = complex_along(problem, direction)
-    plain = plain_difference(problem, direction) if quick else None
+    plain = None if base is None else plain_difference(problem, direction)
     if why_not:
         why_not += (
             ", so differences were used; buffers made in the dtype of the inputs would make the "
             "check exact"
         )
         return Trial(why_not, slope, plain=plain)
-    if plain is not None:
-        apart = abs(slope - plain.slope)
-        if apart <= AGREEMENT_ERROR * max(abs(slope), abs(plain.slope)) + plain.noise:
+    if plain is not None and base is not None:
+        apart, largest = abs(slope - plain.slope), max(abs(slope), abs(plain.slope))
+        if apart <= AGREEMENT_ERROR * largest + plain.noise:
             return Trial("", slope, plain=plain)
+        if apart > LOST_PART_ERROR * largest + plain.noise and not plain.turns(base):
+            return Trial(LOST, slope, plain=plain)
     lost, unseen = loses_a_part(problem, direction, slope)
-    # The two sides of a kink say nothing, and a little way off there is none. And what f does to
-    # imaginary parts it does to numbers of any size.
-    places = (beside, balanced) if lost else (balanced,) if unseen > WELL_SEEN * abs(slope) else ()
-    was = lost
-    for place in places:
-        there = replace(moved_to(problem, place(problem)), noise={})
-        there.magnitude = abs(there.value({}))
-        there.measure_noise(direction)
-        along = {k: d / problem.size(k) * there.size(k) for k, d in direction.items()}
-        other = complex_along(there, along)[0]
-        lost, seen = loses_a_part(there, along, other)
-        if lost or other:
-            seen *= abs(slope) / (abs(other) or 1.0)
-            unseen = seen if was else min(unseen, seen)
-            break
+    if lost or not unseen <= WELL_SEEN * abs(slope):
+        # The two sides of a kink say nothing, and a little way off there is none. And what f does
+        # to imaginary parts it does to numbers of any size, and with any number of digits.
+        for arrays in (beside, balanced)[not lost :]:
+            there = elsewhere(problem, arrays(problem), direction)
+            was, (lost, seen, other) = lost, loses_elsewhere(problem, there, direction)
+            if not lost and seen > WELL_SEEN and (wider := extended(there)):
+                lost, seen, other = loses_elsewhere(problem, wider, direction)
+            unseen = abs(slope) * seen if was else min(unseen, abs(slope) * seen)
+            if lost or other:
+                break
     return Trial(LOST if lost else "", slope, unseen, plain)
 
 
@@ -195,6 +199,24 @@ def loses_a_part(
             if not 4 * max(apart, room) <= persists:
                 return True, unseen
     return False, unseen if np.isfinite(unseen) else np.inf
+
+
+def loses_elsewhere(
+    problem: Problem, there: Problem, direction: Mapping[str, Array]
+) -> tuple[bool, float, float]:
+    """The same at other arrays, the part of the slope that may be lost unseen, and the slope."""
+    along = {k: d / problem.size(k) * there.size(k) for k, d in direction.items()}
+    slope = complex_along(there, along)[0]
+    lost, unseen = loses_a_part(there, along, slope)
+    return lost, unseen / (abs(slope) or unseen or 1.0), slope
+
+
+def elsewhere(problem: Problem, arrays: Mapping[str, Array], direction: Iterable[str]) -> Problem:
+    """The same problem at arrays so far away that the noise and the loss are others."""
+    there = replace(moved_to(problem, arrays), noise={})
+    there.magnitude = abs(there.value({}))
+    there.measure_noise(direction)
+    return there
 
 
 def beside(problem: Problem) -> dict[str, Array]:
