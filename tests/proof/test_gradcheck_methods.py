@@ -242,8 +242,7 @@ def test_an_array_too_small_to_be_proved_is_told():
         return 1e20 * a, b
 
     report = ml.gradcheck(f, lambda d, a, b: (1e20 * d[0], 0 * b), [X, X], raises=False)
-    assert "make this array's part of the loss larger" in report.errors[1].note
-    assert report.verdict == "cannot be judged" and not report.errors[0].note
+    assert "zeros would pass as well" in report.errors[1].note and not report.errors[0].note
     assert report.undecided == ["b"] and report.wrong == [] and not report.passed
     assert failing(f, lambda d, a, b: (0 * a, d[1]), [X, X]).wrong == ["a"]
 

@@ -8,11 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minilstm.proof.derivatives.complex_step import (
-    FINER_COMPLEX_STEP,
-    Derivative,
-    exact_along,
-)
+from minilstm.proof.derivatives.complex_step import Derivative
 from minilstm.proof.derivatives.kinks import slopes
 from minilstm.proof.derivatives.oracle import Oracle, beside, moved_to, two_slopes
 from minilstm.proof.derivatives.problem import Array, Gradients, Problem, one_hot
@@ -218,11 +214,7 @@ class _Judge(NamedTuple):
         if not np.isfinite(worst.hand):
             open_ = INFINITE if self.grows(worst) else ""
             return max(self.tolerance, worst.estimate), [], open_
-        if self.oracle.method == "complex" and not worst.relative <= self.tolerance:
-            finer = exact_along(self.oracle.problem, self.along(worst), FINER_COMPLEX_STEP)
-            if np.isfinite(finer.value) and finer.value != 0:  # and has not run out of exponents
-                worst.true = finer
-        elif not np.isfinite(worst.true.value):
+        if not np.isfinite(worst.true.value) and self.oracle.method == "difference":
             worst.true = self.oracle.better(self.along(worst), worst.true)
         if not np.isfinite(worst.true.value):
             return self.tolerance, [], NO_DERIVATIVE
@@ -242,14 +234,6 @@ class _Judge(NamedTuple):
             dtype = self.oracle.problem.arrays[self.name].dtype.name
             note = f"the error of {worst.relative:.0e} is the rounding of {dtype}"
             return max(self.tolerance, worst.relative), [note], ""
-        if self.oracle.method == "difference":
-            # A change of branch within the wide steps spoils them and their error estimate.
-            finer = two_slopes(self.oracle.problem, self.along(worst))
-            room = 2 * finer.error + self.tolerance * worst.scale
-            most = min(LARGEST_PROOF * worst.scale, abs(worst.true.value - finer.value))
-            if abs(worst.hand - finer.value) <= room < most:
-                notes = [f"finer differences give {finer.value:.9g}, which agrees"]
-                return worst.relative, notes, ""
         return self._doubtful(worst, allowed, max(noise, worst.estimate))
 
     def _doubtful(self, worst: _Trial, allowed: float, blur: float) -> tuple[float, list[str], str]:
@@ -269,7 +253,8 @@ class _Judge(NamedTuple):
 
     def has_none(self, worst: _Trial) -> str:
         """Why there is no derivative to compare a wrong one with; "" if there is one."""
-        if worst.true.value == 0 and worst.index and worst.hand and self.steps(worst) > FEW_STEPS:
+        still = worst.true.value == 0 or self.name in self.oracle.problem.still
+        if still and worst.index and worst.hand and self.steps(worst) > FEW_STEPS:
             return ROUNDED
         return INFINITE if self.grows(worst) else ""
 
@@ -329,6 +314,9 @@ class _Judge(NamedTuple):
         # So large an error is no rounding, whatever the same functions do in another type.
         if whole * problem.spread(self.name) > problem.eps**LARGEST_ROUNDING_POWER:
             return False
+        wider = WIDER_DTYPE.get(problem.arrays[self.name].dtype.name, np.longdouble)
+        if worst.hand == 0 and effect <= NOISE_SAFETY * np.finfo(wider).eps:
+            return True  # saturated in any type
         left = self.noise.left_in_wider(self.name, worst.direction)
         if effect <= NOISE_SAFETY * problem.eps:
             return left is None or not abs(left.value - off) <= UNCHANGED_PART * off

@@ -54,7 +54,9 @@ def with_silence(
         places = [moved for _ in range(PLACES) if (moved := elsewhere(oracle.problem, rng))]
         values = {oracle.problem.value(moved).real for moved in (*places, {})}
         if places and len(values) == 1:
-            open_ = {n: replace(found[n].error, undecided=CANNOT_BE_JUDGED, note=KEPT) for n in wrong}
+            open_ = {
+                n: replace(found[n].error, undecided=CANNOT_BE_JUDGED, note=KEPT) for n in wrong
+            }
             return {**found, **{n: replace(found[n], error=e) for n, e in open_.items()}}
     names = [name for name, c in found.items() if c.silent and c.error.verdict != "wrong"]
     if not names:

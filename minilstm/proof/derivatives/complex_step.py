@@ -28,7 +28,6 @@ from minilstm.proof.derivatives.problem import Array, Problem
 COMPLEX_STEP = 1e-30  # imaginary; its square is lost beside 1
 SMALLEST_STEP = 1e-307
 SINE = math.sqrt(0.75)  # of 60 degrees
-FINER_COMPLEX_STEP = 1e-100  # beside the edge of a domain: lost beside numbers as small as 1e-80
 # Steps of differences, in units of the typical size of the array: the first is the widest, and
 # each is half the one before. Numbers around a large offset vary on a scale of their own, and the
 # edge of a domain may be near, so the finest is a few last digits of the array.

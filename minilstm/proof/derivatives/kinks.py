@@ -90,9 +90,10 @@ def slopes(problem: Problem, direction: Mapping[str, Array], base: float) -> Slo
         # Noise, or a curve on a scale of its own around a large offset, may have made it.
         if fine >= step or fine * max(problem.size(k) / problem.spread(k) for k in direction) > 0.1:
             return seen._replace(kink=False, jump=False)
-        stays = _seen([around(fine), around(fine / STEP_RATIO)], problem.last_digit(direction) * unit / fine)
+        digit = problem.last_digit(direction) * unit
+        stays = _seen([around(fine), around(fine / STEP_RATIO)], digit / fine)
         # The wider steps give more digits of the slopes.
-        return _seen(found, problem.last_digit(direction) * unit / step) if stays.kink else stays
+        return _seen(found, digit / step) if stays.kink else stays
     return seen
 
 

@@ -103,6 +103,7 @@ class Plain(NamedTuple):
 
     @property
     def slope(self) -> float:
+        """Between the two."""
         return (self.above - self.below) / (2 * self.step)
 
     def turns(self, base: float) -> bool:
@@ -149,11 +150,14 @@ def try_complex(
         # to imaginary parts it does to numbers of any size, and with any number of digits.
         for arrays in (beside, balanced)[not lost :]:
             there = elsewhere(problem, arrays(problem), direction)
-            was, (lost, seen, other) = lost, loses_elsewhere(problem, there, direction)
-            if not lost and seen > WELL_SEEN and (wider := extended(there)):
-                lost, seen, other = loses_elsewhere(problem, wider, direction)
-            unseen = abs(slope) * seen if was else min(unseen, abs(slope) * seen)
-            if lost or other:
+            found = loses_elsewhere(problem, there, direction)
+            if not found.lost and found.unseen > WELL_SEEN and (wider := extended(there)):
+                found = loses_elsewhere(problem, wider, direction)
+            if found.lost or found.slope:
+                unseen = (
+                    abs(slope) * found.unseen if lost else min(unseen, abs(slope) * found.unseen)
+                )
+                lost = found.lost
                 break
     return Trial(LOST if lost else "", slope, unseen, plain)
 
@@ -201,14 +205,28 @@ def loses_a_part(
     return False, unseen if np.isfinite(unseen) else np.inf
 
 
-def loses_elsewhere(
-    problem: Problem, there: Problem, direction: Mapping[str, Array]
-) -> tuple[bool, float, float]:
-    """The same at other arrays, the part of the slope that may be lost unseen, and the slope."""
+def loses_somewhere(problem: Problem) -> bool:
+    """Whether f loses the imaginary part at arrays of size 1, where no part of it is small."""
+    rng, there = generator(2, "moves"), moved_to(problem, balanced(problem))
+    there.noise, there.magnitude = {}, abs(there.value({}))
+    drawn = {k: problem.size(k) * rng.standard_normal(a.shape) for k, a in there.arrays.items()}
+    return bool(np.isfinite(there.magnitude)) and loses_elsewhere(problem, there, drawn).lost
+
+
+class Elsewhere(NamedTuple):
+    """What the complex step does at other arrays."""
+
+    lost: bool
+    unseen: float  # part of the slope that may be lost unseen
+    slope: float
+
+
+def loses_elsewhere(problem: Problem, there: Problem, direction: Mapping[str, Array]) -> Elsewhere:
+    """Whether a part of f loses the imaginary part at other arrays, along a like direction."""
     along = {k: d / problem.size(k) * there.size(k) for k, d in direction.items()}
     slope = complex_along(there, along)[0]
     lost, unseen = loses_a_part(there, along, slope)
-    return lost, unseen / (abs(slope) or unseen or 1.0), slope
+    return Elsewhere(lost, unseen / (abs(slope) or unseen or 1.0), slope)
 
 
 def elsewhere(problem: Problem, arrays: Mapping[str, Array], direction: Iterable[str]) -> Problem:

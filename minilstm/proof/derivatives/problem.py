@@ -56,6 +56,7 @@ class Problem:
     forward: Callable[[Mapping[str, Any]], Any] | None = None
     upstream: Any = None
     noise: dict[str, float] = field(default_factory=dict)  # rounding of the loss as arrays move
+    still: set[str] = field(default_factory=set)  # arrays whose small moves do not move f
     coarse: bool = False  # whether f was found to have few digits: it uses float32, or rounds
     notes: list[str] = field(default_factory=list)  # sentences for the report
     spoiled: set[str] = field(default_factory=set)  # arguments into which a function wrote
@@ -159,15 +160,18 @@ class Problem:
             drawn = generator(0, "noise").standard_normal(a.shape)
             direction = {name: np.where(a == 0, self.size(name), a) * drawn}
             first = (self._noise_at(direction, step) for step in FIRST_STEPS)
-            noise = next((found for found in first if found is not None), 0.0)
+            seen = next((found for found in first if found is not None), None)
+            noise = seen or 0.0
+            if seen is None:
+                self.still.add(name)
             coarse = False
             for step in FINER_STEPS:
                 if noise <= SMALL_NOISE * self.magnitude:
                     break
                 if step >= 32 * np.finfo(a.dtype).eps:
                     finer = self._noise_at(direction, step)
-                    coarse = finer is None
-                    if coarse:  # values in steps, as of float32: only wider samples show it
+                    if finer is None:  # values in steps, as of float32: wider samples show them
+                        coarse = True
                         break
                     noise = min(noise, finer)
             self.noise[name] = noise if np.isfinite(noise) else 0.0
