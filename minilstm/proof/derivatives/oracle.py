@@ -149,7 +149,7 @@ def try_complex(
         # The two sides of a kink say nothing, and a little way off there is none. And what f does
         # to imaginary parts it does to numbers of any size, and with any number of digits.
         for arrays in (beside, balanced)[not lost :]:
-            there = elsewhere(problem, arrays(problem), direction)
+            there = elsewhere(problem, arrays(problem))
             found = loses_elsewhere(problem, there, direction)
             if not found.lost and found.unseen > WELL_SEEN and (wider := extended(there)):
                 found = loses_elsewhere(problem, wider, direction)
@@ -207,8 +207,7 @@ def loses_a_part(
 
 def loses_somewhere(problem: Problem) -> bool:
     """Whether f loses the imaginary part at arrays of size 1, where no part of it is small."""
-    rng, there = generator(2, "moves"), moved_to(problem, balanced(problem))
-    there.noise, there.magnitude = {}, abs(there.value({}))
+    rng, there = generator(2, "moves"), elsewhere(problem, balanced(problem))
     drawn = {k: problem.size(k) * rng.standard_normal(a.shape) for k, a in there.arrays.items()}
     return bool(np.isfinite(there.magnitude)) and loses_elsewhere(problem, there, drawn).lost
 
@@ -229,11 +228,10 @@ def loses_elsewhere(problem: Problem, there: Problem, direction: Mapping[str, Ar
     return Elsewhere(lost, unseen / (abs(slope) or unseen or 1.0), slope)
 
 
-def elsewhere(problem: Problem, arrays: Mapping[str, Array], direction: Iterable[str]) -> Problem:
+def elsewhere(problem: Problem, arrays: Mapping[str, Array]) -> Problem:
     """The same problem at arrays so far away that the noise and the loss are others."""
     there = replace(moved_to(problem, arrays), noise={})
     there.magnitude = abs(there.value({}))
-    there.measure_noise(direction)
     return there
 
 

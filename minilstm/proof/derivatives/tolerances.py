@@ -32,7 +32,7 @@ LARGEST_NOISE = 1e-6  # part of the largest gradient: noise beyond is a fault an
 # Power of eps: the largest error that can be rounding, as a change of the loss when the array
 # changes by all its size, relative to the loss. 1e-4 for float64, 2e-2 for float32.
 LARGEST_ROUNDING_POWER = 0.25
-ROUNDING_RATIO = 64.0  # a disagreement that shrinks by it in the next wider type is rounding
+ROUNDING_RATIO = 512.0  # a disagreement that shrinks by it in the next wider type is rounding
 WIDER_DTYPE: dict[str, Any] = {
     "float16": np.float32,
     "float32": np.float64,
