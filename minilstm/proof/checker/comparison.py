@@ -246,6 +246,8 @@ class _Judge(NamedTuple):
             if room <= LARGEST_PROOF * worst.scale:
                 right = bool(left.value <= room or left.value * ROUNDING_RATIO <= worst.off)
                 note = f"in a wider type they are {left.value / worst.scale:.0e} apart"
+                if right and worst.relative > LARGEST_PROOF:  # float64 itself has no more digits
+                    return worst.relative, [], UNCLEAR.format(worst.relative)
                 return max(self.tolerance, worst.relative if right else 0.0), [note] * right, ""
         if worst.relative > blur:
             return allowed, [], ""
