@@ -146,8 +146,10 @@ def problem_of(
         terms=sum(sizes) + sum(a.size for a in arrays.values()),
         axes=axes or {},
     )
-    # The true derivative is computed in float64, where the loss of float32 inputs is another one.
-    if problem.eps <= np.finfo(np.float64).eps:
+    if all(a.dtype == np.longdouble for a in arrays.values()):
+        problem.digit = float(np.finfo(np.longdouble).eps)
+    # The true derivative is computed in float64 at least, where the loss of others is another one.
+    if all(a.dtype == np.float64 for a in arrays.values()):
         problem.base = float(np.real(_loss_of(outputs, dy)))
     problem.forward_passes, problem.backward_passes = 1 + pair.passes[0], pair.passes[1]
     problem.spoiled = spoiled
