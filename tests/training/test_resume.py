@@ -17,6 +17,7 @@ import minilstm as ml
 from minilstm.network.model_file import read_training, to_bytes
 from minilstm.network.network import Network
 from minilstm.training.checkpoints import folder as folders
+from minilstm.training.checkpoints import sameness
 
 ANEW = "start the training anew with minilstm.train."
 
@@ -43,6 +44,13 @@ TRAININGS = {
         {"loss": ml.CrossEntropy({"up": 1.0, "down": 3.0})},
         {"validation_share": 0.3, "objective_metric_name": "auc", "metrics": ["auc", "fscore"],
          "solver": "sgdm", "validation_frequency": "epoch"},
+    ),
+    "initialised by a function, with numbers of NumPy": (
+        {"layers": [*LAYERS[:5],
+                    ml.FullyConnected(2, weights_initializer=lambda s, r: r.normal(size=s)),
+                    ml.Softmax()]},
+        {"initial_learn_rate": np.float32(0.01), "max_epochs": np.int64(2),
+         "learn_rate_schedule": [ml.schedules.Warmup(np.float32(0.3))]},
     ),
     "a network that trains on": (
         {"layers": builders.start(ENDS, classes=["down", "up"])},
@@ -130,6 +138,9 @@ REFUSED = {
     "a layer": ({"layers": [*LAYERS[:4], ml.LSTM(5, "last"), *LAYERS[5:]]}, r"the layer 'lstm_2' "
                 r"is .*, but it was .* in the training of {}; give those of that training, or "
                 r"leave layers out\."),
+    "names of classes": ({"y": np.where(Y == "up", "u", "d"), "layers": list(LAYERS),
+                          "validation_data": (HELD[0], np.where(HELD[1] == "up", "u", "d"))},
+                         r"the set of classes is \['d', 'u'\], but it was \['down', 'up'\] .*"),
     "the loss": ({"loss": ml.CrossEntropy("inverse-frequency")}, r"the loss is .*, but it was .* "
                  r"in the training of {}; give that of that training, or leave loss out\."),
     "both": ({"options": {}, "validation_data": HELD}, r"validation_data is given beside options; "
@@ -158,6 +169,15 @@ def test_another_training_is_refused_by_name(what, checkpoint, on_numpy):
         given["validation_data"] = HELD if what == "both" else None
     with pytest.raises(ValueError, match=f"^{sentence.format(checkpoint)}$"):
         ml.resume(checkpoint, **given)
+
+
+def test_another_array_of_a_layer_is_refused(tmp_path, on_numpy):
+    how = {"reset_input_normalization": False}
+    first, other = ([ml.SequenceInput(1, "zscore", mean=[m], standard_deviation=[1.0]), *LAYERS[1:]]
+                    for m in (0.0, 3.0))  # fmt: skip
+    train(tmp_path, layers=first, **how)
+    with pytest.raises(ValueError, match=r"^the array 'input/mean' is .*3\.0.*, but it was .*0\.0"):
+        ml.resume(tmp_path, X, Y, other)
 
 
 def test_another_backend_is_refused(checkpoint):
@@ -199,6 +219,14 @@ def test_another_machine_is_warned_of(copied, on_numpy):
         ({}, {"/order": np.zeros(12, np.int64)}, "does not describe its training (ValueError("),
         ({}, {"/solver/m/fc/bias": np.zeros(9, "f4")}, "does not describe its training (ValueErr"),
         ({"noise": {}}, {}, "does not describe its training ("),
+        ({"iteration": -3}, {}, "does not describe its training (ValueError("),
+        ({"watch": ["a", 0, 0, False]}, {}, "does not describe its training (ValueError("),
+        ({"options": {"epsilon": {"float": "q"}}}, {}, "does not describe its training ("),
+        ({"loss": {"the loss": 5}}, {}, "does not describe its training (TypeError("),
+        ({"options": {"newopt": 3}}, {}, "does not describe its training ("),
+        ({"iteration": np.inf}, {}, "is no whole checkpoint, and there is no other; "),
+        ({"options": 5}, {}, "is no whole checkpoint, and there is no other; "),
+        ({"loss": None}, {}, "is no whole checkpoint, and there is no other; "),
     ],
 )  # fmt: skip
 def test_a_checkpoint_without_sense_is_refused(facts, arrays, says, copied, on_numpy):
@@ -222,7 +250,23 @@ def flip(path, _):
     path.write_bytes(data)
 
 
-@pytest.mark.parametrize(("damage", "share"), [(cut, 0), (cut, 0.1), (cut, 0.99), (flip, 0)])
+def another_version(path, _):
+    """One bit is another: a digit of the version."""
+    data = path.read_bytes()
+    told = b'version\\": \\"' + ml.__version__[:1].encode()
+    assert told in data
+    path.write_bytes(data.replace(told, told[:-1] + bytes([told[-1] ^ 1]), 1))
+
+
+def link_to_nothing(path, _):
+    path.unlink()
+    path.symlink_to(path.parent / "nothing")
+
+
+@pytest.mark.parametrize(
+    ("damage", "share"),
+    [(cut, 0), (cut, 0.1), (cut, 0.99), (flip, 0), (another_version, 0), (link_to_nothing, 0)],
+)
 def test_a_broken_checkpoint_is_passed_over(damage, share, tmp_path, on_numpy):
     whole = known(train(tmp_path))
     first, *_, third, last = files(tmp_path)
@@ -262,9 +306,10 @@ def test_a_folder_without_checkpoints(tmp_path, on_numpy):
         ml.resume(tmp_path / "none", X, Y)
 
 
-def test_the_newest_training_of_a_folder_goes_on(tmp_path, on_numpy):
+def test_the_newest_training_of_a_folder_goes_on(tmp_path, monkeypatch, on_numpy):
     (tmp_path / ".0123.part").write_text("")  # of a writer that was killed
     train(tmp_path, max_epochs=9)
+    monkeypatch.setattr(sameness.time, "time", lambda: 1.0)  # the clock was set back
     later = known(train(tmp_path, seed=6))
     assert len(files(tmp_path)) == 9
     assert known(ml.resume(tmp_path, X, Y)) == later
@@ -324,7 +369,7 @@ def test_a_full_disk_costs_checkpoints_alone(tmp_path, on_numpy):
     assert bits(net) == bits(train()[0])
     assert iterations(tmp_path) == [1, 2, 3, 7, 8, 9, 10, 11, 12]
     assert all(path.suffix == ".safetensors" for path in files(tmp_path))
-    back = ml.resume(files(tmp_path)[2], X, Y)
+    back = ml.resume(files(tmp_path)[2], X, Y, options=ml.TrainingOptions(**SHORT))
     assert bits(back[0]) == bits(net)
 
 
@@ -380,7 +425,9 @@ def test_a_signal_ends_the_step_and_writes_a_checkpoint(
         "minilstm.resume, or train --resume."
     )
     assert iterations(tmp_path) == [6]
-    assert known(ml.resume(tmp_path, X, Y)) == known(train())
+    sentence = f"^the training of {files(tmp_path)[0]} had the output_fcn send, which no file holds"
+    with pytest.warns(UserWarning, match=sentence):
+        assert known(ml.resume(tmp_path, X, Y)) == known(train())
 
 
 def test_the_table_goes_on(tmp_path, capsys, on_numpy):
