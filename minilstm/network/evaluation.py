@@ -4,7 +4,7 @@ Every real step counts once, however long the sequences are."""
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,14 @@ from minilstm.network.passes.heads import Head
 Array = NDArray[Any]
 
 
+def predicted(net: Any, sequences: Sequence[Sequences]) -> Sequence[Any]:
+    """What a network puts out for checked sequences, for each output B arrays or (B, C)."""
+    x = list(sequences)
+    start = net.initial_state(len(x[0]))  # whatever state the network carries on
+    outputs = net.predict(x if len(x) > 1 else x[0], state=start, data_format="auto")
+    return outputs if len(net.wiring.outputs) > 1 else (outputs,)
+
+
 def measure_outputs(
     net: Any,
     heads: Sequence[Head],
@@ -25,20 +33,18 @@ def measure_outputs(
     targets: Sequence[Sequence[Array]],
     weights: Sequence[Sequence[Array] | None],
     metrics: Sequence[Any],
+    predict: Callable[..., Sequence[Any]] = predicted,
 ) -> dict[str, float]:
     """Loss and metrics of checked sequences and targets.
 
     `sequences` holds for each input B arrays (T_b, *shape); `targets` and `weights` hold for each
     output B arrays. Weights count in the loss only, and may be None. `metrics` are names or
-    functions besides "accuracy" for classes and "rmse" for numbers.
+    functions besides "accuracy" for classes and "rmse" for numbers; `predict` may share the work.
 
     The dict has "loss", summed over outputs, and the metrics; with several outputs a metric is
     named "OUTPUT/METRIC".
     """
-    x = list(sequences)
-    start = net.initial_state(len(x[0]))  # whatever state the network carries on
-    outputs = net.predict(x if len(x) > 1 else x[0], state=start, data_format="auto")
-    outputs = outputs if len(heads) > 1 else (outputs,)
+    outputs = predict(net, sequences)
     result = {"loss": 0.0}
     for head, output, parts, w in zip(heads, outputs, targets, weights, strict=True):
         rows = np.concatenate(output) if head.steps else np.asarray(output)  # (N, C)

@@ -18,6 +18,7 @@ from minilstm.training.checkpoints.folder import newest_checkpoint
 from minilstm.training.checkpoints.plain import NeededError, from_plain
 from minilstm.training.history import TrainingInfo
 from minilstm.training.options import TrainingOptions
+from minilstm.training.ranks.world import find_world
 from minilstm.training.train import run_training
 
 
@@ -122,4 +123,5 @@ def resume(
     if options.checkpoint_path is None:
         options = dataclasses.replace(options, checkpoint_path=found.path.parent)
     layers = found.net if layers is None else layers
-    return run_training(x, y, layers, loss, options, step_weights, groups, found)
+    with find_world(options).together() as world:
+        return run_training(x, y, layers, loss, options, step_weights, groups, world, found)

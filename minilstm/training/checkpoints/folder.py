@@ -32,11 +32,16 @@ class Checkpoints:
     """Writes the checkpoints of one training, known by its `identity_of`, and removes old ones."""
 
     def __init__(
-        self, options: TrainingOptions, identity: dict[str, Any], earlier: list[Path]
+        self,
+        options: TrainingOptions,
+        identity: dict[str, Any],
+        earlier: list[Path],
+        writes: bool = True,  # as rank 0 does
     ) -> None:
         self.options, self.identity = options, identity
         self.folder = checkpoint_folder(options)
-        if self.folder is not None:
+        self.writes = writes and self.folder is not None
+        if self.folder is not None and self.writes:
             remove_abandoned(self.folder, ".")
             if not earlier:  # the newest, whatever the clock says
                 others = (_head(f) for f in self.folder.glob(_PATTERN))
@@ -51,7 +56,7 @@ class Checkpoints:
     def after_step(self, loop: Any, iteration: int, epoch: int, epoch_ends: bool) -> None:
         """Write one where the options ask for it now."""
         options = self.options
-        if self.folder is None:
+        if not self.writes:
             return
         by_epoch = options.checkpoint_frequency_unit == "epoch"
         count = epoch if by_epoch else iteration
@@ -63,7 +68,7 @@ class Checkpoints:
     def write(self, loop: Any, kind: str = _BETWEEN) -> bool:
         """Write one, unless this step has one; whether it has. A failure costs the file alone."""
         iteration, epoch, _ = loop.place
-        if self.folder is None or iteration == self.iteration:
+        if self.folder is None or not self.writes or iteration == self.iteration:
             return iteration > 0 and self.folder is not None
         name = f"checkpoint-epoch-{epoch:04d}-iteration-{iteration:06d}{kind}.safetensors"
         path = self.folder / name
