@@ -30,7 +30,13 @@ from minilstm.kernels.numba.machinery.buffers import LINE_BYTES, empty
 from minilstm.kernels.numba.machinery.compiling import kernel
 from minilstm.kernels.numba.machinery.division import NEAR_BYTES, shares
 from minilstm.kernels.numba.machinery.hardware import lanes
-from minilstm.kernels.numba.machinery.panels import LSTMPanels, pack_columns, pack_lstm, unpack_lstm
+from minilstm.kernels.numba.machinery.panels import (
+    LSTMPanels,
+    gate_vectors,
+    pack_columns,
+    pack_lstm,
+    unpack_lstm,
+)
 from minilstm.kernels.numba.machinery.product import (
     BLOCK_ROWS,
     FLUSH_ROWS,
@@ -42,7 +48,7 @@ from minilstm.kernels.numba.machinery.product import (
     lines,
     product,
 )
-from minilstm.kernels.numba.machinery.simd import prefetch
+from minilstm.kernels.numba.machinery.simd import copy_part, copy_vector, prefetch
 from minilstm.kernels.numba.machinery.steps import (
     first_rows,
     last_rows,
@@ -69,14 +75,14 @@ def _forward(
     """
     D, H, G = x.shape[1], h.shape[1], gates.shape[1]
     K, V = panels.shape[1], panels.shape[2]
-    q, q_last = first // V * 4, (last + V - 1) // V * 4
-    width = q_last // 4 * V - first
+    q, q_last = first // V * 4, gate_vectors(last, V)
+    width = (q_last - q) * V
     near = (q_last - q) * K * V * h.itemsize <= NEAR_BYTES
     most = min(ROWS_TOGETHER, end - begin) if near else end - begin
-    memory, z_at = lines(most * 4 * width, h)
-    z = memory.reshape(1, len(memory))  # (rows, 4, units) from z_at on
+    memory, z_at = lines(most * width, h)
+    z = memory.reshape(1, len(memory))  # (rows, Q V) from z_at on
     # Where no gates are kept, they take the place of z.
-    a, a_row, a_gate = (gates, G, H) if keep else (z, 4 * width, width)
+    a, a_row, a_gate = (gates, G, H) if keep else (z, width, 0)
     # x_t and h_{t-1} side by side: one sum runs over both, out of this thread's own cache.
     xh = np.empty((most, D + H), h.dtype)  # (rows, D + H)
     for t in range(len(active)):
@@ -94,11 +100,11 @@ def _forward(
                     line[D + j] = h[prev + r, j]
             affine_rows(
                 r_last - r_first, xh, 0, D + H, 1, D + H, panels, 0, K * V, q, q_last,
-                z, z_at - first, 4 * width, width, V,
+                z, z_at - q * V, width, V, 4 * V,
             )  # (1)  # fmt: skip
             p, s = (c_slots[t] + r_first) * H + first, (c_slots[t + 1] + r_first) * H + first
             cell_forward(
-                r_last - r_first, last - first, z, z_at, 4 * width, width,
+                r_last - r_first, last - first, z, z_at, width,
                 a, (row + r_first) * G + first if keep else z_at, a_row, a_gate,
                 c, p, c, s, h, (now + r_first) * H + first, H, gate, state,
             )  # fmt: skip
@@ -189,6 +195,9 @@ def _weight_gradient(q_first, q_last, x, h, dz, before, out):
     total[:] = 0
     memory, at = lines(total.size, h)
     part = memory[at : at + total.size].reshape(total.shape)  # of the rows since the last flush
+    full = H // V  # vectors of each gate
+    rest = H - full * V
+    tails = np.zeros((BLOCK_ROWS, 4 * V), h.dtype)  # (rows, 4 rest) what is left of each gate
     line = BLOCK_ROWS * V + GAP_NUMBERS
     memory, at = lines(len(total) * line, h)
     panels = memory[at : at + len(total) * line].reshape(len(total), line)  # columns of dz
@@ -198,13 +207,21 @@ def _weight_gradient(q_first, q_last, x, h, dz, before, out):
         depth = min(BLOCK_ROWS, len(dz) - n)
         for k in range(depth):
             for gate in range(4):
-                block, end = (q_first + 3 - gate) // 4, (q_last + 3 - gate) // 4
-                at, to = ((n + k) * 4 + gate) * H + block * V, (4 * block + gate - q_first) * line
-                count = min(end * V, H) - block * V
-                copy_numbers(dz, at, count, panels, to + k * V, 4 * line)
+                block, end = (q_first + 3 - gate) // 4, min(full, (q_last + 3 - gate) // 4)
+                at, to = ((n + k) * 4 + gate) * H, (4 * block + gate - q_first) * line
+                copy_numbers(dz, at + block * V, (end - block) * V, panels, to + k * V, 4 * line)
             for j in range(D):
                 inputs[k, 1 + j] = x[n + k, j]
             copy_numbers(h, before[n + k] * H, H, inputs, k * M + 1 + D, V)
+        if q_last > 4 * full:
+            for k in range(depth):
+                for gate in range(4):
+                    at = ((n + k) * 4 + gate) * H + full * V
+                    copy_part(dz, at, tails, k * 4 * V + gate * rest, rest)
+            for q in range(max(q_first, 4 * full), q_last):
+                for k in range(depth):
+                    at = k * 4 * V + (q - 4 * full) * V
+                    copy_vector(tails, at, panels, (q - q_first) * line + k * V, V)
         add_outer(inputs, 0, M, M, depth, panels, part, 0)
         since += depth
         if since >= FLUSH_ROWS:

@@ -2,9 +2,10 @@
 Vector after vector of units goes through all lines in registers; memory is read and written once.
 
 The lines are those of `minilstm.functional.lstm`. Rows are addressed as offsets into arrays, from
-one sequence to the next by `row` numbers, and gate blocks lie `gate` numbers apart, so that nothing
-is copied to be computed. Last come two
-numbers that say which activations the gates and the state have (`activations.numbers_of`).
+one sequence to the next by `row` numbers, so that nothing is copied to be computed. Gate blocks lie
+`gate` numbers apart; 0 means that a row lies as the panels of weights do (`machinery/panels.py`):
+vectors of i, f, g, o of the same units, then what is left of each gate. Last come two numbers that
+say which activations the gates and the state have (`activations.numbers_of`).
 """
 
 from __future__ import annotations
@@ -144,29 +145,38 @@ def _loops(usual: bool) -> tuple[Any, Any, Any]:
     activate_wide, restore_wide, backward_wide = _cells(False, usual)
     activate_part, restore_part, backward_part = _cells(True, usual)
 
-    def activate(rows, units, z, z_at, z_row, z_gate, a, a_at, a_row, a_gate, V, gate, state):
+    def activate(rows, units, z, z_at, z_row, a, a_at, a_row, a_gate, V, gate, state):
+        step, apart = (1, a_gate) if a_gate > 0 else (4, V)
         for r in range(rows):
             j, at, to = 0, z_at + r * z_row, a_at + r * a_row
             while j + V <= units:
-                activate_wide(z, at + j, z_gate, a, to + j, a_gate, V, gate, state)
+                activate_wide(z, at + 4 * j, V, a, to + step * j, apart, V, gate, state)
                 j += V
             if j < units:
-                activate_part(z, at + j, z_gate, a, to + j, a_gate, units - j, gate, state)
+                rest = units - j
+                apart_rest = a_gate if a_gate > 0 else rest
+                activate_part(
+                    z, at + 4 * j, rest, a, to + step * j, apart_rest, rest, gate, state
+                )
 
     def restore(
         rows, units, a, a_at, a_row, a_gate, p, p_at, c, c_at, h, h_at, row, V, gate, state
     ):
+        step, apart = (1, a_gate) if a_gate > 0 else (4, V)
         for r in range(rows):
             j, at = 0, a_at + r * a_row
             before, now, out = p_at + r * row, c_at + r * row, h_at + r * row
             while j + V <= units:
                 restore_wide(
-                    a, at + j, a_gate, p, before + j, c, now + j, h, out + j, V, gate, state
+                    a, at + step * j, apart, p, before + j, c, now + j, h, out + j, V, gate, state
                 )
                 j += V
             if j < units:
+                rest = units - j
+                apart_rest = a_gate if a_gate > 0 else rest
                 restore_part(
-                    a, at + j, a_gate, p, before + j, c, now + j, h, out + j, units - j, gate, state
+                    a, at + step * j, apart_rest, p, before + j, c, now + j, h, out + j, rest,
+                    gate, state,
                 )
 
     def backward(
@@ -202,19 +212,21 @@ _activate_chosen, _restore_chosen, _backward_chosen = _loops(usual=False)
 
 @inner
 def cell_forward(
-    rows, units, z, z_at, z_row, z_gate, a, a_at, a_row, a_gate, p, p_at, c, c_at, h, h_at, row,
-    gate, state
+    rows, units, z, z_at, z_row, a, a_at, a_row, a_gate, p, p_at, c, c_at, h, h_at, row, gate, state
 ):
-    """Lines (2) to (5): z becomes the activated gates a, with c_{t-1} at p come c_t and h_t."""
+    """Lines (2) to (5): z becomes the activated gates a, with c_{t-1} at p come c_t and h_t.
+
+    z lies as the panels do.
+    """
     # Two loops: the processor overlaps neighbouring vectors only while their chains are short.
     V = REGISTER_BYTES // c.itemsize
     if gate == 0 and state == 0:
         _activate_usual(
-            rows, units, z, z_at, z_row, z_gate, a, a_at, a_row, a_gate, V, gate, state
+            rows, units, z, z_at, z_row, a, a_at, a_row, a_gate, V, gate, state
         )
     else:
         _activate_chosen(
-            rows, units, z, z_at, z_row, z_gate, a, a_at, a_row, a_gate, V, gate, state
+            rows, units, z, z_at, z_row, a, a_at, a_row, a_gate, V, gate, state
         )
     cell_restore(
         rows, units, a, a_at, a_row, a_gate, p, p_at, c, c_at, h, h_at, row, gate, state

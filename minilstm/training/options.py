@@ -12,6 +12,8 @@ from dataclasses import InitVar, dataclass
 from functools import cached_property, partial, wraps
 from typing import Any, TypeVar
 
+import numpy as np
+
 from minilstm.checks import (
     as_functions,
     as_metrics,
@@ -263,6 +265,9 @@ class TrainingOptions:
     def __post_init__(self, input_data_formats: str | None) -> None:
         for field in dataclasses.fields(self):
             value, how = getattr(self, field.name), field.metadata
+            if isinstance(value, np.generic):  # as a checkpoint holds it, to the same bits
+                value = value.item()
+                object.__setattr__(self, field.name, value)
             if how and not (value is None and how["none"]):
                 how["check"](field.name, value)
         as_schedule(self.learn_rate_schedule)

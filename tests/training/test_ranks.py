@@ -219,3 +219,25 @@ def test_what_needs_a_whole_mini_batch_is_refused(options, sentence):
     with pytest.raises(ValueError, match="^" + sentence.replace(".", r"\.")):
         ml.train(X, Y, list(over_ranks.LAYERS), loss,
                  ml.TrainingOptions(shards=2, verbose=False, **options))  # fmt: skip
+
+
+@under_mpi
+def test_the_command_line_prints_once_and_writes_the_same_model(tmp_path):
+    rows = "".join(f"r{r},{np.sin(r + k):.3f},{'ab'[k % 2]}\n" for r in range(6) for k in range(9))
+    (tmp_path / "all.csv").write_text("recording,a,label\n" + rows)
+    words = [sys.executable, "-m", "minilstm", "train", "all.csv", "--id-column", "recording",
+             "--hidden", "4", "--epochs", "2", "--mini-batch-size", "4"]  # fmt: skip
+    models = []
+    for ranks, more in ((1, ["--shards", "3"]), (3, ["--shards", "3"]), (2, [])):
+        done = subprocess.run(
+            [MPIEXEC, "-n", str(ranks), *words, "--out", f"of-{ranks}", *more], cwd=tmp_path,
+            env=ENVIRONMENT, capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+        if more:
+            assert done.returncode == 0 and done.stdout.count("LearnRate") == 1, done.stderr
+            models.append((tmp_path / f"of-{ranks}" / "model.safetensors").read_bytes())
+    assert models[0] == models[1] and "ranks: " not in done.stdout
+    assert done.returncode == 2 and done.stderr == (
+        "minilstm: mpiexec started 2 ranks, but --shards is not given, so each would train the "
+        "same; give --shards 2, or leave mpiexec out.\n"
+    )

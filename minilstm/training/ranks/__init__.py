@@ -1,2 +1,2 @@
 """Training over several processes, its ranks: the same bits for any number of them.
-`world` is who takes part, `shards` what each does, `sameness` what all must share."""
+Who takes part is in `world`, what each does in `shards`, what all must share in `sameness`."""

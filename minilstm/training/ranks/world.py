@@ -15,7 +15,6 @@ from types import TracebackType
 from typing import Any, NoReturn, TypeVar
 
 from minilstm.backend import get_num_threads, host, set_num_threads
-from minilstm.training.options import TrainingOptions
 
 T = TypeVar("T")
 # Begins of names in which launchers say what they started: MPICH and Intel, Open MPI.
@@ -105,7 +104,7 @@ def launched() -> tuple[int, int]:
     return 0, 1
 
 
-def find_world(options: TrainingOptions | None) -> World:
+def find_world(options: Any) -> World:
     """The ranks that train together, of which each does some of the shards of the options.
 
     Raises ValueError where there are more ranks than shards, or each rank sees itself alone, and
