@@ -1,5 +1,5 @@
 """How long a step of training takes on many machines: a model, and what is measured here.
-`python examples/scaling.py` prints the table of the model; with mpiexec and --measure it is measured.
+Alone it prints the table of the model; under mpiexec, with --measure, what a step takes here.
 
 The model has one line a part of the step; see docs/scale.md for what it leaves out. Axes: n ranks,
 S shards, P learnables.
@@ -25,7 +25,7 @@ D, H, C = 3, 200, 5  # the network of the human activity example
 class Costs(NamedTuple):
     """What one rank needs, in seconds: measured, docs/scale.md. Its network: 10 Gbit/s Ethernet."""
 
-    shard: float = 11.6e-3  # forward and backward of one shard, 2 sequences of 500 steps, one core
+    shard: float = 10.9e-3  # forward and backward of one shard, 2 sequences of 500 steps, one core
     rest: float = 2.4e-3  # what every rank does once a step: cut, clip, update, note
     told: float = 2e-6  # to read what one shard says of its loss
     adding: float = 1e10  # bytes a second that a rank sums
