@@ -21,7 +21,8 @@ from minilstm.errors import DataError
 
 _MOST_NUMBERS = 1 << 22  # of stored sequences that run together
 _STAY = "give data that stay as they are while they are in use"
-_HELD = ("__array__", "__array_interface__", "__array_struct__")  # what is read as one array
+# What is read as one array.
+_HELD = ("__array__", "__array_interface__", "__array_struct__", "toarray")
 _IN_MEMORY = (list, tuple, np.ndarray, Mapping, str, bytes, bytearray, memoryview, range)
 
 
