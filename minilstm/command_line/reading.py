@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 import sys
 import warnings
 from collections.abc import Iterable, Sequence
@@ -21,13 +22,15 @@ from minilstm.data.files.readers import kind_and_sources, read_tables
 from minilstm.data.labels import as_labels
 from minilstm.data.recordings.files import ARRAYS
 from minilstm.data.recordings.read import Read
-from minilstm.data.sequences import as_batch
+from minilstm.data.sequences import Batch, as_batch
 from minilstm.data.shaping.shape import Shaping
+from minilstm.data.stored import is_stored
 from minilstm.errors import DataError
 from minilstm.layers import SequenceInput
 from minilstm.network.network import Network
 
 _OFF = 0.1  # how far a rate may be from the one that was learned, as a share
+_LARGE = 1 << 28  # bytes of .npz files that are not read into memory where that can be
 _OF_ARRAYS = ("layout", "x_name", "y_name")
 
 
@@ -70,6 +73,8 @@ def read_data(
     numbers = getattr(options, "task", None) == "regress" or (dtype is not None and classes is None)
     if numbers and kind in ARRAYS:
         arrays["numeric_targets"] = True
+    if kind == ".npz" and (size := sum(os.path.getsize(s.path) for s in sources)) >= _LARGE:
+        arrays["mapped"] = True
     if kind in ARRAYS and said.fill is None and learned is not None:
         said = dataclasses.replace(said, fill=learned.fill)
     if kind in ARRAYS or arrays:
@@ -84,6 +89,10 @@ def read_data(
         kept = options.dtype if dtype is None else dtype
         _check_range(read, kept, "dtype" in options)
         data = read.sequences
+    if "mapped" in arrays:
+        stay = isinstance(data.x[0], np.memmap)
+        told = "x stays there" if stay else "it is packed, so it is read; numpy.savez packs nothing"
+        print(f"{data.facts.path}: {size:,} bytes; {told}", file=sys.stderr)
     _say(data.facts, options)
     if names is not None and data.feature_names is not None:
         can_drop = kind not in ARRAYS
@@ -185,7 +194,10 @@ def checked_labels(
     allowed = list(classes)
     if options.missing_labels is not None:
         allowed += np.unique(np.concatenate(as_list(data.y))).tolist()
-    batch = as_batch(data.x, size, getattr(options, "dtype", "float64"), shown(path))
+    if is_stored(data.x, 2):  # the training checks each as it is read
+        batch = Batch(data.x, "list")
+    else:
+        batch = as_batch(data.x, size, getattr(options, "dtype", "float64"), shown(path))
     return as_labels(data.y, batch, output_mode, shown(path), allowed)
 
 

@@ -67,7 +67,8 @@ def finite(
     narrow = np.dtype(dtype)
     kept = narrow if not digits or _holds_all(narrow, array.dtype) else _FLOAT64
     if narrow.itemsize >= array.dtype.itemsize:
-        return np.ascontiguousarray(array, dtype=kept)
+        out = np.ascontiguousarray(array, dtype=kept)
+        return out if out.flags.aligned else out.copy()  # as in the middle of a file
     with np.errstate(over="ignore"):
         if not np.isfinite(ends.astype(narrow)).all():
             bad = ~np.isfinite(array.astype(narrow))

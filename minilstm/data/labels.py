@@ -69,17 +69,19 @@ def as_labels(
         items = [(name, y)]
     else:
         items = one_for_each(y, len(sequences), name, "labels")
-    out = []
-    for (label_name, labels_b), sequence in zip(items, sequences, strict=True):
-        array = _column(label_array(labels_b, label_name, allowed), len(sequence), label_name)
-        if array.shape != (len(sequence),):
-            raise DataError(
-                f"{label_name} has shape {array.shape}, but its sequence has {len(sequence)} time "
-                f"steps; for output_mode='sequence' give one label a step, shape "
-                f"({len(sequence)},)."
-            )
-        out.append(array)
-    return out
+    given = zip(items, sequences, strict=True)
+    return [labels_of_steps(part, len(sequence), n, allowed) for (n, part), sequence in given]
+
+
+def labels_of_steps(y: Any, T: int, name: str, allowed: Iterable[str | int] = ()) -> Array:
+    """Labels (T,) of one sequence of T steps; arguments as for `as_labels`."""
+    array = _column(label_array(y, name, allowed), T, name)
+    if array.shape != (T,):
+        raise DataError(
+            f"{name} has shape {array.shape}, but its sequence has {T} time steps; for "
+            f"output_mode='sequence' give one label a step, shape ({T},)."
+        )
+    return array
 
 
 def _column(array: Array, rows: int, name: str) -> Array:
@@ -122,7 +124,7 @@ def find_classes(
         )
     classes = np.unique(np.concatenate([np.unique(a) if len(a) > 1 else a for a in labels]))  # (C,)
     classes = classes[~_is_ignored(classes, ignored)]
-    _check_some_count(name, len(classes) > 0)
+    check_some_count(name, len(classes) > 0)
     if len(classes) < 2:
         raise DataError(
             f"{name} holds one class only, {classes[0].item()!r}, but a classifier needs at least "
@@ -152,32 +154,37 @@ def to_targets(
         with suppress(DataError):  # which the loop raises for the sequence that it is of
             (whole,) = to_targets([np.concatenate(labels)], classes, name, ignored)
             return [whole[a:b] for a, b in pairwise(np.cumsum([0, *map(len, labels)]).tolist())]
-    out = []
-    order = np.argsort(classes)  # (C,)
-    for b, array in enumerate(labels):
-        known, place = np.zeros(len(array), bool), np.zeros(len(array), np.int64)  # (T,), (T,)
-        if (array.dtype.kind == "U") == (classes.dtype.kind == "U"):
-            found = np.searchsorted(classes, array, sorter=order)  # (T,)
-            place = order[np.minimum(found, len(classes) - 1)].astype(np.int64)
-            known = classes[place] == array
-        left_out = _is_ignored(array, ignored)  # (T,)
-        place[left_out] = NO_CLASS
-        if not (known | left_out).all():
-            stranger = array[~(known | left_out)][0].item()
-            shown = ", ".join(map(repr, classes[:12].tolist())) + ", ..." * (len(classes) > 12)
-            kinds = ["text" if a.dtype.kind == "U" else "whole numbers" for a in (array, classes)]
-            if kinds[0] != kinds[1]:
-                raise DataError(
-                    f"{name} holds {kinds[0]} as labels, such as {stranger!r} (sequence {b}), but "
-                    f"the network's classes {shown} are {kinds[1]}; use one kind for both."
-                )
-            raise DataError(
-                f"{name} holds the label {stranger!r} (sequence {b}), which is not among the "
-                f"network's {len(classes)} classes {shown}; remove it, or train with it."
-            )
-        out.append(place)
-    _check_some_count(name, not ignored or any((a != NO_CLASS).any() for a in out))
+    out = [numbers_of(array, b, classes, name, ignored) for b, array in enumerate(labels)]
+    check_some_count(name, not ignored or any((a != NO_CLASS).any() for a in out))
     return out
+
+
+def numbers_of(
+    labels: Array, b: int, classes: Array, name: str, ignored: Sequence[str | int]
+) -> NDArray[np.int64]:
+    """Class numbers (T,) of the labels of sequence b; arguments as for `to_targets`."""
+    known, place = np.zeros(len(labels), bool), np.zeros(len(labels), np.int64)  # (T,), (T,)
+    if (labels.dtype.kind == "U") == (classes.dtype.kind == "U"):
+        order = np.argsort(classes)  # (C,)
+        found = np.searchsorted(classes, labels, sorter=order)  # (T,)
+        place = order[np.minimum(found, len(classes) - 1)].astype(np.int64)
+        known = classes[place] == labels
+    left_out = _is_ignored(labels, ignored)  # (T,)
+    place[left_out] = NO_CLASS
+    if not (known | left_out).all():
+        stranger = labels[~(known | left_out)][0].item()
+        shown = ", ".join(map(repr, classes[:12].tolist())) + ", ..." * (len(classes) > 12)
+        kinds = ["text" if a.dtype.kind == "U" else "whole numbers" for a in (labels, classes)]
+        if kinds[0] != kinds[1]:
+            raise DataError(
+                f"{name} holds {kinds[0]} as labels, such as {stranger!r} (sequence {b}), but "
+                f"the network's classes {shown} are {kinds[1]}; use one kind for both."
+            )
+        raise DataError(
+            f"{name} holds the label {stranger!r} (sequence {b}), which is not among the "
+            f"network's {len(classes)} classes {shown}; remove it, or train with it."
+        )
+    return place
 
 
 def check_ignored(labels: Sequence[Array], ignored: Sequence[str | int]) -> None:
@@ -246,7 +253,8 @@ def _to_labels(scores: Any, names: Array, name: str) -> Any:
     return names[array.argmax(axis=-1)]
 
 
-def _check_some_count(name: str, some: bool) -> None:
+def check_some_count(name: str, some: bool) -> None:
+    """Raise DataError unless there is some label that counts."""
     if not some:
         raise DataError(
             f"{name} holds no label but the ignored ones, so nothing counts; check which labels "

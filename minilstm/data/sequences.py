@@ -98,12 +98,17 @@ steps of 3 features; it looks transposed: pass x_test.T.
             items, form = [(f"{name}[{b}]", s) for b, s in enumerate(array)], "dense"
     sequences = [_as_sequence(s, shape, dtype, n, digits) for n, s in items]
     for (n, _), sequence in zip(items, sequences, strict=True):
-        if len(sequence) < min_length:
-            raise DataError(
-                f"{n} has {len(sequence)} time steps, but the network wants at least {min_length}; "
-                "remove it, or lower min_length in SequenceInput."
-            )
+        _check_length(sequence, min_length, n)
     return Batch(sequences, form)
+
+
+def as_sequence(
+    x: Any, features: Any, dtype: Any, name: str, min_length: int = 1, *, digits: bool = False
+) -> Array:
+    """One sequence, as `as_batch` checks and converts each; arguments as there."""
+    sequence = _as_sequence(x, _as_shape(features), dtype, name, digits)
+    _check_length(sequence, min_length, name)
+    return sequence
 
 
 def as_step(
@@ -192,6 +197,14 @@ def _alike(
         ends = [*accumulate(lengths[n : n + size])]
         out += [rows[end - len(s) : end] for s, end in zip(some, ends, strict=True)]
     return Batch(out, "list", rows if size >= len(parts) > 1 else None)
+
+
+def _check_length(sequence: Array, least: int, name: str) -> None:
+    if len(sequence) < least:
+        raise DataError(
+            f"{name} has {len(sequence)} time steps, but the network wants at least {least}; "
+            "remove it, or lower min_length in SequenceInput."
+        )
 
 
 def _as_sequence(x: Any, shape: tuple[int, ...], dtype: Any, name: str, digits: bool) -> Array:

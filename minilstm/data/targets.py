@@ -66,21 +66,27 @@ def as_targets(
         items = [(name, y)]
     else:
         items = one_for_each(y, B, name, "targets")
-    out = []
-    for (place, y_b), sequence in zip(items, batch.sequences, strict=True):
-        array, T = _as_array(y_b, place, binary), len(sequence)
-        if responses == 1 and array.shape == (T,):
-            array = array[:, None]  # (T, 1)
-        if array.shape != (T, responses):
-            wanted = f"({T},) or ({T}, 1)" if responses == 1 else f"({T}, {responses})"
-            hint = "" if array.shape != (responses, T) else f"; it looks transposed: pass {place}.T"
-            raise DataError(
-                f"{place} has shape {array.shape}, but its sequence has {T} time steps and the "
-                f"network puts out {_counted(responses)} a step"
-                f"{hint or f'; give one row a step, shape {wanted}'}."
-            )
-        out.append(_converted(array, dtype, place, "time step", binary, digits))
-    return out
+    how: dict[str, Any] = {"dtype": dtype, "binary": binary, "digits": digits}
+    given = zip(items, batch.sequences, strict=True)
+    return [targets_of_steps(part, len(s), responses, n, **how) for (n, part), s in given]
+
+
+def targets_of_steps(
+    y: Any, T: int, responses: int, name: str, *, dtype: Any, binary: bool, digits: bool
+) -> Array:
+    """Targets (T, R) of one sequence of T steps; arguments as for `as_targets`."""
+    array = _as_array(y, name, binary)
+    if responses == 1 and array.shape == (T,):
+        array = array[:, None]  # (T, 1)
+    if array.shape != (T, responses):
+        wanted = f"({T},) or ({T}, 1)" if responses == 1 else f"({T}, {responses})"
+        hint = "" if array.shape != (responses, T) else f"; it looks transposed: pass {name}.T"
+        raise DataError(
+            f"{name} has shape {array.shape}, but its sequence has {T} time steps and the "
+            f"network puts out {_counted(responses)} a step"
+            f"{hint or f'; give one row a step, shape {wanted}'}."
+        )
+    return _converted(array, dtype, name, "time step", binary, digits)
 
 
 def _rows_of_sequences(array: Array, B: int, responses: int, name: str) -> Array:

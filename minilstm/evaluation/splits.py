@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from minilstm.arrays import axes_of, parts_of
 from minilstm.data.labels import label_array
+from minilstm.data.stored import Stored
 from minilstm.errors import DataError
 
 IntArray = NDArray[np.int64]
@@ -239,8 +240,8 @@ def _units(n: int, groups: Any, wanted: int, parts: str) -> tuple[IntArray, list
 
 def _codes(values: Any, n: int, name: str) -> tuple[IntArray, list[Any]]:
     """A number for each recording's name or label, (N,), and the sorted names."""
-    parts = parts_of(values)
-    if parts is not None and any(axes_of(part) for part in parts):
+    parts: Any = values if isinstance(values, Stored) else parts_of(values)
+    if parts is values or (parts is not None and any(axes_of(part) for part in parts)):
         parts = [_most_frequent(label_array(p, f"{name}[{i}]", [""])) for i, p in enumerate(parts)]
     array = np.asarray(values if parts is None else parts)  # (N,)
     if array.dtype.kind not in "iu":

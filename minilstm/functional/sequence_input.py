@@ -21,7 +21,7 @@ or pressures, differ in digits that float32 does not have: first subtract, then 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -103,8 +103,8 @@ def statistics(sequences: Sequences, dimension: str, kind: str) -> Statistics:
     >>> float(statistics(x, "all", "rescale-symmetric")["max"])
     10.0
     """
-    sequences = [as_numbers(s, f"sequences[{b}]") for b, s in enumerate(sequences)]
-    shape = sequences[0].shape[1:]
+    start = as_numbers(sequences[0], "sequences[0]")
+    shape = start.shape[1:]
     kept = statistics_shape(shape, dimension)
     # Axes of a block (steps, *shape) that are pooled; for "all" they are all of them.
     wide = kept or (1,) * len(shape)
@@ -115,14 +115,15 @@ def statistics(sequences: Sequences, dimension: str, kind: str) -> Statistics:
             low = np.minimum(low, block.min(axis=axes).reshape(wide))
             high = np.maximum(high, block.max(axis=axes).reshape(wide))
         return {k: a.reshape(kept).astype(np.float64) for k, a in (("min", low), ("max", high))}
-    count = sum(s.size for s in sequences) / np.prod(wide)
-    first = sequences[0][(slice(0, 1), *(slice(0, n) for n in wide))]  # (1, *wide)
+    first = start[(slice(0, 1), *(slice(0, n) for n in wide))]  # (1, *wide)
     first = first.reshape(wide).astype(np.float64)
-    away, furthest = np.zeros(wide), np.zeros(wide)
+    away, furthest, numbers = np.zeros(wide), np.zeros(wide), 0
     for block in _blocks(sequences):
+        numbers += block.size
         d = np.subtract(block, first, dtype=np.float64)  # (steps, *shape)
         away += d.sum(axis=axes).reshape(wide)
         furthest = np.maximum(furthest, np.abs(d, out=d).max(axis=axes).reshape(wide))
+    count = numbers / np.prod(wide)
     away /= count
     found = {"mean": (first + away).reshape(kept)}
     if "standard_deviation" in USES[kind]:
@@ -233,9 +234,10 @@ def _normalized(x: Array, affine: Affine) -> Array:
     return y
 
 
-def _blocks(sequences: Sequence[Array]) -> Iterator[Array]:
-    """The steps of all sequences, a few at a time."""
-    for sequence in sequences:
+def _blocks(sequences: Sequences) -> Iterator[Array]:
+    """The steps of all sequences, a few at a time; no sequence is kept."""
+    for b, given in enumerate(sequences):
+        sequence = as_numbers(given, f"sequences[{b}]")
         steps = max(1, _BLOCK // max(1, sequence[0].size))
         for n in range(0, len(sequence), steps):
             yield sequence[n : n + steps]

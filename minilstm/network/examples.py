@@ -3,7 +3,8 @@ The loss of an output says what its targets are: class numbers, responses, or ze
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,13 +15,23 @@ from minilstm.data.axis_order import arrange
 from minilstm.data.feature_names import frame_names, in_order, warn_of_positions
 from minilstm.data.files.checks import Sequences as ReadSequences
 from minilstm.data.labels import as_labels, check_ignored, find_classes, to_targets
-from minilstm.data.sequences import Batch, as_batch
+from minilstm.data.sequences import Batch, as_batch, as_sequence
+from minilstm.data.stored import (
+    Beside,
+    Stored,
+    is_by_index,
+    is_stored,
+    lengths_of,
+    one_of,
+    stored_sequences,
+)
 from minilstm.data.targets import as_targets
 from minilstm.errors import DataError
 from minilstm.layers import SequenceInput
 from minilstm.losses import CrossEntropy
 from minilstm.network.graph.wiring import Wiring
 from minilstm.network.passes.heads import Head
+from minilstm.network.stored_answers import stored_labels, stored_targets
 
 Array = NDArray[Any]
 ROWS = ("auto", "TC", "TCB", "BTC", "TBC")  # formats in which a row of a frame is a time step
@@ -57,7 +68,7 @@ def as_batches(
         batches.append(sequences_of(layer, part, *how))
         if not learns and layer.feature_names is None and _has_rows_of_features(layer, data_format):
             warn_of_positions(frame_names(part, part_name))
-    lengths = [[*map(len, batch.sequences)] for batch in batches] if batches[1:] else []
+    lengths = [lengths_of(batch.sequences).tolist() for batch in batches] if batches[1:] else []
     for other, (part_name, _) in zip(lengths[1:], parts[1:], strict=True):
         if other != lengths[0]:
             raise DataError(
@@ -77,9 +88,26 @@ def sequences_of(
     min_length: int = 1,
     others: Collection[str] = (),
 ) -> Batch:
-    """Checked sequences of one input: frames by their names, axes by their format."""
-    arranged = arranged_sequences(layer, x, data_format, name, others)
+    """Checked sequences of one input: frames by their names, axes by their format.
+
+    Those that are memory maps, or are given by index, stay where they are.
+    """
+    if isinstance(x, Stored):
+        return Batch(x, "list")
     how: dict[str, Any] = {"min_length": min_length, "digits": layer.normalizes}
+    source = x.x if isinstance(x, ReadSequences) else x
+    if is_stored(source, len(layer.shape) + 1, data_format):
+
+        def checked(part: Any, b: int) -> Array:
+            place = f"{name}[{b}]"
+            of = part if source is x else x._replace(x=[part])
+            one = arranged_sequences(layer, of, data_format, place, others)
+            one = one if source is x else one[0]
+            return as_sequence(one, layer.input_size, dtype, place, **how)
+
+        form = "dense" if hasattr(source, "ndim") else "list"
+        return Batch(stored_sequences(source, checked, name), form)
+    arranged = arranged_sequences(layer, x, data_format, name, others)
     return as_batch(arranged, layer.input_size, dtype, name, **how)
 
 
@@ -93,8 +121,10 @@ def arranged_sequences(
 
 
 def answers_beside(x: Any, y: Any) -> Any:
-    """The answers, which are those of `read_sequences` where it gave x and y is left open."""
-    return x.y if y is None and isinstance(x, ReadSequences) else y
+    """The answers; where y is left open, those of `read_sequences`, or of pairs by index."""
+    if y is None and isinstance(x, ReadSequences):
+        return x.y
+    return Beside(x) if y is None and is_by_index(x) else y
 
 
 def arranged_answers(y: Any, data_format: str, name: str, last: bool) -> Any:
@@ -121,7 +151,7 @@ def _has_rows_of_features(layer: Any, data_format: str) -> bool:
 class Answers(NamedTuple):
     """Targets of some sequences, for each output of a network."""
 
-    targets: list[list[Array]]  # B arrays each: (T_b,) or (1,) class numbers, (T_b, R) or (1, R)
+    targets: list[Sequence[Array]]  # B arrays: (T_b,) or (1,) class numbers, (T_b, R) or (1, R)
     classes: list[Array | None]  # (C,) sorted labels; None for an output without classes
 
 
@@ -146,9 +176,13 @@ def as_answers(
     classes; ValueError where the network puts out another number of scores than there are classes.
     """
     names = [wiring.nodes[head.output].layer.name for head in heads]
-    targets: list[list[Array]] = []
+    targets: list[Sequence[Array]] = []
     found: list[Array | None] = []
+    stay = isinstance(batch.sequences, Stored)
+    numbers: Callable[[], Sequence[Array]]
     for head, known, (part_name, part) in zip(heads, classes, by_port(y, names, name), strict=True):
+        if is_by_index(part) and not (stay and head.steps):
+            part = [one_of(part, b, part_name) for b in range(len(part))]
         kind = _kind(wiring, head, part)
         if kind == "classes":
             ignored = head.loss.ignored_labels if isinstance(head.loss, CrossEntropy) else ()
@@ -158,18 +192,26 @@ def as_answers(
             if known is None and of_loss is not None:
                 known = np.asarray(of_loss)  # in the order that the user gave
             allowed = [*ignored, *([] if known is None else known.tolist())]
-            labels = as_labels(part, batch, mode, part_name, allowed)
-            check_ignored(labels, ignored)
-            known = find_classes(labels, part_name, ignored) if known is None else known
+            if stay and head.steps:
+                given = batch.sequences, part_name, known, ignored, allowed
+                numbers, known = stored_labels(part, *given)
+            else:
+                labels = as_labels(part, batch, mode, part_name, allowed)
+                check_ignored(labels, ignored)
+                known = find_classes(labels, part_name, ignored) if known is None else known
+                numbers = partial(to_targets, labels, known, part_name, ignored)
             _check_scores(wiring, head, len(known))
-            targets.append(list(to_targets(labels, known, part_name, ignored)))
+            targets.append(numbers())
             found.append(known)
         else:
             last, binary = not head.steps, kind == "multilabel"
-            arranged = arranged_answers(part, data_format, part_name, last)
             how: dict[str, Any] = {"dtype": dtype, "binary": binary, "digits": True}
-            checked = as_targets(arranged, batch, last, head.columns, part_name, **how)
-            targets.append(checked)
+            if stay and head.steps:
+                steps_of = batch.sequences, part_name, head.columns, data_format
+                targets.append(stored_targets(part, *steps_of, **how))
+            else:
+                arranged = arranged_answers(part, data_format, part_name, last)
+                targets.append(as_targets(arranged, batch, last, head.columns, part_name, **how))
             found.append(None)
     return Answers(targets, found)
 
@@ -217,7 +259,7 @@ def _kind(wiring: Wiring, head: Head, y: Any) -> str:
     if head.loss.kind != "any":
         return head.loss.kind
     scores = wiring.nodes[head.output].layer.kind == "softmax"
-    first = y
+    first = y[0] if is_by_index(y) else y
     while isinstance(first, (list, tuple)) and first:
         first = first[0]
     array = as_array(first, "y")
@@ -233,7 +275,7 @@ def _check_one_a_sequence(wiring: Wiring, head: Head, batch: Batch, y: Any, name
     parts = y if isinstance(y, np.ndarray) and y.ndim else parts_of(y)
     if parts is None:
         return
-    lengths = [len(s) for s in batch.sequences]
+    lengths = lengths_of(batch.sequences).tolist()
     rows = [len(part) if axes_of(part) and hasattr(part, "__len__") else 0 for part in parts]
     if rows == lengths and max(lengths) > 1:
         last = next(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from minilstm.backend import Backend
 from minilstm.data.padding import pad_batch, split_sequences
+from minilstm.data.stored import Stored, lengths_of, part_of
 from minilstm.functional.ragged import IntArray, active_counts
 from minilstm.layers import Signal
 from minilstm.network.evaluation import counted_rows
@@ -27,9 +28,10 @@ Array = NDArray[Any]
 class TrainingData(NamedTuple):
     """Checked sequences with their targets."""
 
-    sequences: list[list[Array]]  # for each input B arrays (T_b, *shape)
-    targets: list[list[Array]]  # for each output B arrays (T_b,) or (1,), (T_b, R) or (1, R)
-    weights: list[list[Array] | None]  # for each output B arrays (T_b,) or (1,)
+    # Those of a list are in memory, those of a `Stored` are read when one is asked for.
+    sequences: list[Sequence[Array]]  # for each input B arrays (T_b, *shape)
+    targets: list[Sequence[Array]]  # for each output B arrays (T_b,) or (1,), (T_b, R) or (1, R)
+    weights: list[Sequence[Array] | None]  # for each output B arrays (T_b,) or (1,)
     class_weights: list[Array | None]  # for each output (C,), or None
 
     def __len__(self) -> int:
@@ -37,13 +39,17 @@ class TrainingData(NamedTuple):
 
     def part(self, chosen: IntArray) -> TrainingData:
         """The data of some sequences, by number."""
+        return TrainingData(
+            [part_of(part, chosen) for part in self.sequences],
+            [part_of(part, chosen) for part in self.targets],
+            [None if part is None else part_of(part, chosen) for part in self.weights],
+            self.class_weights,
+        )
 
-        def of(arrays: list[Array]) -> list[Array]:
-            return [arrays[n] for n in chosen]
-
-        weights = [None if w is None else of(w) for w in self.weights]
-        every = [*map(of, self.sequences)], [*map(of, self.targets)], weights
-        return TrainingData(*every, self.class_weights)
+    @property
+    def stored(self) -> bool:
+        """Whether something of it stays on disk."""
+        return any(isinstance(part, Stored) for part in self.sequences)
 
 
 class Joined(NamedTuple):
@@ -57,11 +63,11 @@ class Joined(NamedTuple):
 
 
 def joined(data: TrainingData) -> Joined | None:
-    """Everything as one array each; None where dtypes differ, and one would change another."""
+    """Everything as one array each; None where dtypes differ, or something stays on disk."""
     lists = [*data.sequences, *data.targets, *(w for w in data.weights if w is not None)]
-    if any(len({a.dtype for a in arrays}) > 1 for arrays in lists):
+    if data.stored or any(len({a.dtype for a in arrays}) > 1 for arrays in lists):
         return None
-    lengths = np.array([len(s) for s in data.sequences[0]], np.int64)  # (B,)
+    lengths = lengths_of(data.sequences[0])  # (B,)
     return Joined(
         [np.concatenate(s) for s in data.sequences],
         [np.concatenate(t) for t in data.targets],
@@ -118,8 +124,17 @@ def pieces_of(data: TrainingData, chosen: IntArray, options: TrainingOptions) ->
     """How many mini-batches the chosen sequences make: several where they are split in time."""
     if isinstance(options.sequence_length, str):
         return 1
-    longest = max(len(data.sequences[0][b]) for b in chosen)
+    longest = int(lengths_of(data.sequences[0])[chosen].max())
     return -(-longest // int(options.sequence_length))
+
+
+def label_counts(targets: Sequence[Array], classes: int) -> IntArray:
+    """Rows of each class (C,) among class numbers; those without a class do not count."""
+    parts = targets if isinstance(targets, Stored) else [np.concatenate(targets)]
+    counts = np.zeros(classes, np.int64)
+    for part in parts:
+        counts += np.bincount(part[part >= 0], minlength=classes)
+    return counts
 
 
 def pieces(

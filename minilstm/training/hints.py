@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.data.stored import lengths_of
 from minilstm.functional.sequence_input import statistics
-from minilstm.training.batches import TrainingData
+from minilstm.training.batches import TrainingData, label_counts
 from minilstm.training.options import TrainingOptions
 
 Array = NDArray[Any]
@@ -73,10 +74,10 @@ def _accuracy(
         return
     measured = history[column][history["epoch"] == history["epoch"][-1]]
     measured = measured[~np.isnan(measured)]
-    targets = np.concatenate(judged.targets[0])
-    if not len(measured) or targets.ndim > 1 or len(classes) < 2:
+    targets = judged.targets[0]
+    if not len(measured) or targets[0].ndim > 1 or len(classes) < 2:
         return
-    counts = np.bincount(targets[targets >= 0], minlength=len(classes))  # (C,)
+    counts = label_counts(targets, len(classes))  # (C,)
     accuracy, most = float(measured.mean()), float(counts.max() / counts.sum())
     if accuracy <= most < 1:
         name = column.replace("_", " ")
@@ -98,8 +99,8 @@ def _numbers(
         return
     measured = history[column][history["epoch"] == history["epoch"][-1]]
     measured = measured[~np.isnan(measured)]
-    targets = np.concatenate(judged.targets[0]).astype(np.float64)  # (N, R)
-    spread = float(targets.var(axis=0).mean())
+    targets = _together(judged.targets[0])  # arrays (N, R)
+    spread = float(np.square(statistics(targets, "channel", "zscore")["standard_deviation"]).mean())
     if not len(measured) or spread == 0:
         return
     explained = 1.0 - float((measured**2).mean()) / spread
@@ -113,9 +114,7 @@ def _numbers(
 def _scales(data: TrainingData, plain: Sequence[tuple[int, Sequence[str] | None]]) -> Iterator[str]:
     """The feature that is furthest from mean 0 and deviation 1, where that is far."""
     for k, names in plain:
-        x = data.sequences[k]  # B arrays (T_b, D)
-        if sum(map(len, x)) <= _FEW_STEPS:  # many short sequences are slow one by one
-            x = [np.concatenate(x)]
+        x = _together(data.sequences[k])  # arrays (N, D)
         mean, deviation = statistics(x, "channel", "zscore").values()  # (D,) each
         d = int(np.argmax(np.maximum(abs(mean) / _FAR_MEAN, deviation / _FAR_DEVIATION)))
         if abs(mean[d]) > _FAR_MEAN or deviation[d] > _FAR_DEVIATION:
@@ -125,6 +124,12 @@ def _scales(data: TrainingData, plain: Sequence[tuple[int, Sequence[str] | None]
                 f"standard deviation {deviation[d]:.3g}, and nothing normalizes it; train with "
                 "normalization='zscore'."
             )
+
+
+def _together(arrays: Sequence[Array]) -> Sequence[Array]:
+    """Few steps as one array, as many short sequences are slow one by one."""
+    few = lengths_of(arrays).sum() <= _FEW_STEPS
+    return [np.concatenate(arrays)] if few else arrays
 
 
 def _updates(options: TrainingOptions, per_epoch: int, count: int) -> Iterator[str]:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from minilstm.backend import Backend, reuse_memory
+from minilstm.data.stored import lengths_of
 from minilstm.errors import DivergedError
 from minilstm.functional.lstm import LSTMState
 from minilstm.layers import BatchNormalization
@@ -92,7 +93,7 @@ class TrainingLoop:
 
     def facts(self) -> tuple[int, int, bool]:
         """Iterations of an epoch, steps of the longest batch, and whether anything decays."""
-        longest = max(len(s) for s in self.data.sequences[0])
+        longest = int(lengths_of(self.data.sequences[0]).max())
         size = self.options.sequence_length
         longest = longest if isinstance(size, str) else int(size)
         decays = any(np.any(factor) for factor in self.l2.values())
@@ -225,7 +226,7 @@ class TrainingLoop:
                 if (epoch, k) < self.spot[:2]:
                     continue
                 ready = kept[k] if k in kept else list(cut(data, self.heads, part, *how))
-                if not again:
+                if not (again or data.stored):
                     kept[k] = ready
                 for n, piece in enumerate(ready):
                     if (epoch, k, n) <= self.spot:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.arrays import as_array, as_numbers, parts_of
+from minilstm.data.stored import is_by_index, sequence_in
 from minilstm.layers import SequenceInput
 from minilstm.network.examples import arranged_answers, arranged_sequences, by_port
 from minilstm.network.network import Network
@@ -51,7 +52,9 @@ def _sentences(
         assert isinstance(layer, SequenceInput)  # the wiring has checked
         if layer.normalizes or _fits(part, net.dtype):
             continue
-        given = arranged_sequences(layer, part, net.data_format, name)
+        given = part
+        if not is_by_index(part):
+            given = arranged_sequences(layer, part, net.data_format, name)
         names = layer.feature_names
         for n, low, high in _spoiled(given, net.dtype):
             called = f"feature {n}" if names is None else f"feature {names[n]!r}"
@@ -64,7 +67,9 @@ def _sentences(
     for head, (name, part) in zip(heads, by_port(y, outputs, "y"), strict=True):
         if head.loss.kind == "classes" or _fits(part, net.dtype):
             continue
-        given = arranged_answers(part, target_format, name, last=not head.steps)
+        given = part
+        if not is_by_index(part):
+            given = arranged_answers(part, target_format, name, last=not head.steps)
         for n, low, high in _spoiled(given, net.dtype, single=head.columns == 1):
             yield (
                 f"{name} holds response {n} from {low:.12g} to {high:.12g}, but {net.dtype} loses "
@@ -82,22 +87,30 @@ def _fits(x: Any, dtype: Any) -> bool:
 
 def _spoiled(x: Any, dtype: Any, single: bool = False) -> Iterator[tuple[int, float, float]]:
     """Columns whose rounding costs too much, with their smallest and largest number."""
-    parts = parts_of(x)
-    arrays = [as_array(part) for part in ([x] if parts is None else parts)]
-    arrays = [as_numbers(a) if _holds_numbers(a) else a for a in arrays]
-    if all(a.dtype.kind not in "iuf" or np.can_cast(a.dtype, dtype) for a in arrays):
+    parts: Any = x if is_by_index(x) else parts_of(x)
+    parts = [x] if parts is None else parts
+
+    def arrays() -> Iterator[Array]:
+        for n in range(len(parts)):
+            part = as_array(sequence_in(parts[n]))
+            yield as_numbers(part) if _holds_numbers(part) else part
+
+    dtypes = {a.dtype for a in arrays()}
+    if all(d.kind not in "iuf" or np.can_cast(d, dtype) for d in dtypes):
         return
-    # (N, ..., D) each; targets of one response may lack the last axis
-    arrays = [a[..., None] if single else np.atleast_2d(a) for a in arrays]
-    axes = [tuple(range(a.ndim - 1)) for a in arrays]
-    ends = [(a.min(axis=i), a.max(axis=i)) for a, i in zip(arrays, axes, strict=True)]
+
+    def rows() -> Iterator[Array]:  # (N, ..., D); targets of one response may lack the last axis
+        yield from (a[..., None] if single else np.atleast_2d(a) for a in arrays())
+
+    axes = ((a, tuple(range(a.ndim - 1))) for a in rows())
+    ends = [(a.min(axis=i), a.max(axis=i)) for a, i in axes]
     low = np.min([e[0] for e in ends], axis=0).astype(np.float64)  # (D,)
     high = np.max([e[1] for e in ends], axis=0).astype(np.float64)  # (D,)
     most = MOST * (high - low)  # (D,)
     largest = np.maximum(-low, high)  # (D,) of absolute value
     differs = high - low > NOISE * largest  # (D,)
     for n in np.flatnonzero(differs & (np.finfo(dtype).eps * largest > most)):
-        if any(_loss(a[..., n], dtype) > most[n] for a in arrays):
+        if any(_loss(a[..., n], dtype) > most[n] for a in rows()):
             yield int(n), float(low[n]), float(high[n])
 
 

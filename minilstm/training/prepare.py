@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from minilstm.arrays import as_numbers, parts_of
 from minilstm.data.padding import NO_CLASS
+from minilstm.data.stored import Stored, is_by_index, lengths_of, listed, mapped, part_of
 from minilstm.errors import DataError
 from minilstm.evaluation.splits import Split, split_share
 from minilstm.layers import Layer, SequenceInput
@@ -35,7 +37,7 @@ from minilstm.network.graph.wiring import Wiring, wire
 from minilstm.network.metrics import find_metric
 from minilstm.network.network import Network
 from minilstm.network.passes.heads import Head, find_heads
-from minilstm.training.batches import TrainingData
+from minilstm.training.batches import TrainingData, label_counts
 from minilstm.training.options import TrainingOptions
 
 Array = NDArray[Any]
@@ -91,7 +93,7 @@ def prepare(
         reset = options.reset_input_normalization
         learned_from = batch.sequences
         if split is not None:
-            learned_from = [batch.sequences[n] for n in split.train]
+            learned_from = part_of(batch.sequences, split.train)
         ready = first.with_statistics(learned_from, reset)
         if feature_names is not None and first.feature_names is None:
             ready = dataclasses.replace(ready, feature_names=tuple(feature_names))
@@ -109,7 +111,7 @@ def prepare(
         data_format=data_format,
         about=without_card(old.about) if old else None,
     )
-    sequences = [list(b.sequences) for b in batches]
+    sequences = [listed(b.sequences) for b in batches]
     data = TrainingData(sequences, answers.targets, weights, by_class)
     if split is None:
         return net, heads, data, None
@@ -138,7 +140,7 @@ def check_validation(
     )
     by_class = data.class_weights
     weights = _weights(answers, by_class, [None] * len(heads), net.dtype, "validation y")
-    sequences = [list(b.sequences) for b in batches]
+    sequences = [listed(b.sequences) for b in batches]
     return TrainingData(sequences, answers.targets, weights, by_class)
 
 
@@ -187,7 +189,7 @@ def _held_out(
                 "validation_share=0.2, or leave groups out."
             )
         return None
-    labels = next((t for t, c in zip(answers.targets, answers.classes, strict=True)
+    labels: Any = next((t for t, c in zip(answers.targets, answers.classes, strict=True)
                    if c is not None), None)  # fmt: skip
     split = split_share(len(answers.targets[0]), share, options.seed, groups, labels)
     for side, numbers in zip(("training", "validation"), split, strict=True):
@@ -207,10 +209,9 @@ def _class_weights(
     out: list[Array | None] = [None] * len(heads)
     for k, classes in enumerate(answers.classes):
         if classes is not None:
-            targets = answers.targets[k]
-            trained = targets if split is None else [targets[n] for n in split.train]
-            every = np.concatenate(trained)  # (N,)
-            counts = np.bincount(every[every >= 0], minlength=len(classes))  # (C,)
+            trained = answers.targets[k]
+            trained = trained if split is None else part_of(trained, split.train)
+            counts = label_counts(trained, len(classes))  # (C,)
             out[k] = heads[k].loss.weights_of_classes(classes, counts)
     return out
 
@@ -221,16 +222,15 @@ def _weights(
     given: Sequence[Any],
     dtype: Any,
     name: str,
-) -> list[list[Array] | None]:
+) -> list[Sequence[Array] | None]:
     """Weight of every row: of its class, times that of its step; one at least is above 0."""
-    out: list[list[Array] | None] = []
+    out: list[Sequence[Array] | None] = []
     for part, targets, of_classes in zip(given, answers.targets, by_class, strict=True):
-        with np.errstate(over="ignore"):
-            factors: list[list[Any]] = [] if part is None else [_step_weights(part, targets)]
-            if of_classes is not None:
-                factors.append([row_weights(t, of_classes, np.float64) for t in targets])
-            of_rows = zip(*([w.astype(dtype) for w in ws] for ws in factors), strict=True)
-            rows = [math.prod(ws[1:], start=ws[0]) for ws in of_rows] if factors else None
+        factors: list[Sequence[Array]] = [] if part is None else [_step_weights(part, targets)]
+        if of_classes is not None:
+            per_row = partial(row_weights, class_weights=of_classes, dtype=np.float64)
+            factors.append(mapped(per_row, targets))
+        rows = mapped(partial(_product, dtype), *factors) if factors else None
         if rows is not None and not all(np.isfinite(w).all() for w in rows):
             raise DataError(
                 f"a weight of {name} is beyond the range of {dtype}; give smaller weights to the "
@@ -255,14 +255,20 @@ def _weights(
     return out
 
 
+def _product(dtype: str, *factors: Array) -> Array:
+    with np.errstate(over="ignore"):
+        narrow = [w.astype(dtype) for w in factors]
+        return math.prod(narrow[1:], start=narrow[0])
+
+
 def _counted(targets: Array) -> Any:
     """Rows that have an answer; targets without classes all have one."""
     return targets != NO_CLASS if targets.ndim == 1 else slice(None)
 
 
-def _step_weights(given: Any, targets: Sequence[Array]) -> list[Array]:
+def _step_weights(given: Any, targets: Sequence[Array]) -> Sequence[Array]:
     what = "weights"
-    parts: Any = parts_of(given)
+    parts: Any = given if is_by_index(given) else parts_of(given)
     if parts is None and not isinstance(given, (str, Mapping)):
         parts = as_numbers(given, "step_weights", what)
         parts = [parts] if parts.ndim == 1 and len(targets) == 1 else list(np.atleast_1d(parts))
@@ -271,18 +277,25 @@ def _step_weights(given: Any, targets: Sequence[Array]) -> list[Array]:
             f"step_weights is for {len(given) if hasattr(given, '__len__') else 'no'} sequences, "
             f"but there are {len(targets)}; give one array of weights for each."
         )
-    out = []
-    for b, (weights, t) in enumerate(zip(parts, targets, strict=True)):
-        array = np.atleast_1d(as_numbers(weights, f"step_weights[{b}]", what)).astype(np.float64)
-        if array.shape != (len(t),):
+    lengths = lengths_of(targets)
+
+    def checked(b: int) -> Array:
+        array = np.atleast_1d(as_numbers(parts[b], f"step_weights[{b}]", what)).astype(np.float64)
+        if array.shape != (lengths[b],):
             raise DataError(
-                f"step_weights[{b}] has shape {array.shape}, but {len(t)} weights are wanted, one "
-                "for each answer; give one number a step, or one a sequence behind a layer that "
-                "keeps the last step."
+                f"step_weights[{b}] has shape {array.shape}, but {lengths[b]} weights are wanted, "
+                "one for each answer; give one number a step, or one a sequence behind a layer "
+                "that keeps the last step."
             )
         if (wrong := array[~(np.isfinite(array) & (array >= 0))]).size:
             raise DataError(
                 f"step_weights[{b}] holds {wrong[0]}; give finite weights of at least 0."
             )
-        out.append(array)
-    return out
+        return array
+
+    if not isinstance(targets, Stored):
+        return [checked(b) for b in range(len(targets))]
+    weights = Stored(checked, lengths)
+    for _ in weights:  # each is checked as it is read
+        pass
+    return weights

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from minilstm.backend import Backend, is_installed, load_backend, use_backend
+from minilstm.data.stored import lengths_of
 from minilstm.layers import Layer
 from minilstm.logs import log
 from minilstm.network.examples import answers_beside
@@ -193,7 +194,7 @@ def _faster(
     # Recurrent layers in float32 are what was measured.
     if not (is_left_open(options.execution_environment) and units and net.dtype == np.float32):
         return backend, ""
-    steps = sum(map(len, data.sequences[0])) / len(data)
+    steps = float(lengths_of(data.sequences[0]).mean())
     side = choose_side(steps, min(options.mini_batch_size, len(data)), units)
     return (load_backend("cupy") if side.name == "gpu" else backend), side.note
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from minilstm.arrays import read_only
 from minilstm.backend import Backend
+from minilstm.data.stored import lengths_of
 from minilstm.functional.ragged import active_counts
 from minilstm.logs import log
 from minilstm.network.evaluation import measure_outputs, predicted
@@ -150,7 +151,7 @@ class Watch:
     def _largest_plan(self, net: Network, data: TrainingData) -> MemoryPlan:
         """The plan of the mini-batch that needs the most memory."""
         options = self.options
-        lengths = np.array([len(s) for s in data.sequences[0]], np.int64)  # (B,)
+        lengths = lengths_of(data.sequences[0])  # (B,)
         plans = []
         for chosen in cuts(np.arange(len(lengths)), options):
             steps = -np.sort(-lengths[chosen])  # of this mini-batch, longest first

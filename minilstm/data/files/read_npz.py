@@ -25,6 +25,7 @@ from minilstm.data.files.checks import (
     read_labels,
 )
 from minilstm.data.files.fill import filled
+from minilstm.data.files.mapped import mapped_member
 from minilstm.data.files.shapes import (
     check_layout,
     in_order,
@@ -45,6 +46,7 @@ def read_npz(
     missing_labels: Collection[str] | None = None,
     numeric_targets: bool = False,
     fill: str | None = None,
+    mapped: bool = False,
 ) -> Sequences:
     """Read an .npz file in one of three layouts.
 
@@ -67,6 +69,8 @@ def read_npz(
     numeric_targets : ``y`` holds numbers to be predicted, read as float64 (T, R) each, or (B, R);
         its arrays may have an axis more, of R numbers
     fill : "linear" or "previous" fills NaN in ``x``, which is refused by default
+    mapped : floats of ``x`` stay in the file, as memory maps, where `numpy.savez` wrote them, which
+        packs nothing; such a file must not be written while they are in use
 
     Returns
     -------
@@ -84,7 +88,7 @@ def read_npz(
     """
     check_layout(layout)
     found = check_file(path)
-    arrays = _load(found)
+    arrays = _load(found, mapped)
     x_names = _numbered_names(arrays, "x")
     flat = "x" in arrays and arrays["x"].ndim == 2
     for name in ("lengths", "label_per"):
@@ -134,12 +138,14 @@ class _Parts(NamedTuple):
     letters: str
 
 
-def _load(path: Path) -> dict[str, NDArray[Any]]:
+def _load(path: Path, stay: bool) -> dict[str, NDArray[Any]]:
     """Every array of the file, none of them pickled; names and sizes are looked at first."""
     import zipfile  # here, as every prediction imports this room, and this costs milliseconds
 
     arrays: dict[str, NDArray[Any]] = {}
     name = "the index"
+    # Values may be changed, but not those of the file.
+    whole = np.memmap(path, np.uint8, "c") if stay and path.stat().st_size else None
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
@@ -147,6 +153,10 @@ def _load(path: Path) -> dict[str, NDArray[Any]]:
             _check_members(path, [(m.filename, m.file_size) for m in members])
             for member in members:
                 name = member.filename.removesuffix(".npy")
+                kept = None if whole is None else mapped_member(whole, archive, member)
+                if kept is not None:
+                    arrays[name] = kept
+                    continue
                 with archive.open(member) as file:
                     array = np.lib.format.read_array(file, allow_pickle=False)
                     if file.read(1):  # also brings the reader to the checksum

@@ -39,6 +39,7 @@ def read_sequences(
     y_name: str | None = None,
     layout: str | None = None,
     numeric_targets: bool = False,
+    mapped: bool = False,
     **options: Any,
 ) -> Sequences:
     """Read the sequences, and the labels where there are any, of a data set.
@@ -57,6 +58,8 @@ def read_sequences(
         "TC", and pages "CTB"; an .npz file has "TC" and "BTC"; a .ts file "TC". "BT" is a row for
         each sequence of one feature. A layout that is given is taken without a warning
     numeric_targets : for .mat, .npz and .ts: the labels are numbers to be predicted
+    mapped : for .npz: `x` stays in the file where nothing packs it, see `read_npz`; for data larger
+        than memory
     options : fields of :class:`minilstm.data.DataDescription`, the most used ones:
 
         - ``id_column``: tells recordings apart; "" for one recording a file. Several files are one
@@ -115,7 +118,7 @@ def read_sequences(
     said = DataDescription.from_plain(given)
     said = said if description is None else said.over(description)
     known: dict[str, Any] = {"x_name": x_name, "y_name": y_name, "layout": layout}
-    known["numeric_targets"] = numeric_targets or None
+    known |= {"numeric_targets": numeric_targets or None, "mapped": mapped or None}
     arrays = {name: value for name, value in known.items() if value is not None}
     kind, sources = kind_and_sources(path, said)
     _check_options(kind, given, arrays)
@@ -201,7 +204,7 @@ def _shown(given: Any) -> str:
 def _check_options(kind: str, given: dict[str, Any], arrays: dict[str, Any]) -> None:
     """Refuse an option that says nothing about files of this kind."""
     of_arrays = {"x_name": [".mat"], "y_name": [".mat"], "layout": list(ARRAYS)}
-    of_arrays["numeric_targets"] = list(ARRAYS)
+    of_arrays |= {"numeric_targets": list(ARRAYS), "mapped": [".npz"]}
     wrong = [
         (name, value, f"{', '.join(of_arrays[name])} files")
         for name, value in arrays.items()

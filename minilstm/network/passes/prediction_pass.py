@@ -15,6 +15,7 @@ from minilstm.arrays import as_numbers
 from minilstm.backend import Backend, reuse_memory
 from minilstm.data.padding import Padding, padded, trimmed
 from minilstm.data.sequences import Batch
+from minilstm.data.stored import Stored, cuts
 from minilstm.errors import DataError
 from minilstm.functional.lstm import LSTMState
 from minilstm.functional.ragged import pack, unpack
@@ -118,7 +119,8 @@ class PredictionPass:
         ----------
         batches : one of B sequences for each input, of the same lengths
         state : (B, H) arrays in the order of the batch; {} is the initial one
-        mini_batch_size : sequences that run together; None means all
+        mini_batch_size : sequences that run together; None means all, but of those on disk as many
+            as are a few million numbers
         padding : how each mini-batch is brought to one length; None leaves it ragged
         want_state : False leaves the state after the last step where it is
 
@@ -133,21 +135,22 @@ class PredictionPass:
         DataError
             mini_batch_size is no whole number of at least 1.
         """
-        B, form, size = len(batches[0].sequences), batches[0].form, mini_batch_size
+        form, size = batches[0].form, mini_batch_size
+        given = [b.sequences for b in batches]
         if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
             raise DataError(
                 f"mini_batch_size is {size!r}; give a whole number of at least 1, or None."
             )
         results: list[list[Any]] = [[] for _ in self.wanted]
         states: list[State] = []
-        step, padding = size or B, padding or Padding()
+        padding = padding or Padding()
         with reuse_memory(self.backend):
-            for n in range(0, B, step):
+            for some in cuts(given, size):
                 part = batches
-                if step < B:
-                    part = [Batch(b.sequences[n : n + step], form) for b in batches]
+                if some.stop - some.start < len(given[0]) or isinstance(given[0], Stored):
+                    part = [Batch(sequences[some], form) for sequences in given]
                 part, masks = padded(part, padding)
-                start = {k: LSTMState(*(a[n : n + step] for a in s)) for k, s in state.items()}
+                start = {k: LSTMState(*(a[some] for a in s)) for k, s in state.items()}
                 outs, after = self._mini_batch(part, start, want_state)
                 states.append(after)
                 for all_parts, out, by_step in zip(results, outs, self.steps, strict=True):

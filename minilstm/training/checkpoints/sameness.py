@@ -13,6 +13,7 @@ import numpy as np
 
 from minilstm.backend import Backend
 from minilstm.checks import shown
+from minilstm.data.stored import lengths_of
 from minilstm.errors import DataError
 from minilstm.layers import SequenceInput
 from minilstm.network.card import UNTOLD, fingerprint
@@ -113,7 +114,8 @@ def _told(data: TrainingData | None, owner: str = "") -> dict[str, str]:
     def words(parts: Sequence[Any]) -> str:
         return " and ".join(
             "none" if part is None else
-            f"{len(part)} sequences, {sum(map(len, part))} rows, SHA-256 {fingerprint(part)[:16]}"
+            f"{len(part)} sequences, {lengths_of(part).sum()} rows, "
+            f"SHA-256 {fingerprint(part)[:16]}"
             for part in parts
         )  # fmt: skip
 
