@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from minilstm.data.stored import lengths_of
 from minilstm.functional.ragged import IntArray
 from minilstm.layers import BatchNormalization
 from minilstm.network.evaluation import counted_rows, predicted
@@ -58,7 +59,7 @@ class Shards:
         self.meets = any(isinstance(layer, BatchNormalization) for layer in net.layers)
         self.mine = world.of(count)
         self.first = tuple(t[0] for t in data.targets)  # of their kind
-        self.lengths = np.array([len(s) for s in data.sequences[0]], np.int64)
+        self.lengths = lengths_of(data.sequences[0])
         self.answers = [np.array([*map(counted_rows, t)], np.int64) for t in data.targets]
 
     def cut(self, chosen: IntArray) -> list[IntArray]:
