@@ -47,7 +47,7 @@ BUDGETS = {
     # them, 120 planted mistakes in 40 functions and the other checkers beside ours took 3,300.
     # How threads are called, and leave a core that they share, took 60.
     # A browser that is driven by keys and pointers, and the page of the site in it, took 300.
-    "tests": (57_300, ["tests"]),
+    "tests": (57_330, ["tests"]),
 }
 MOST_ENTRIES = 12  # of a room, beside its page and its `__init__.py`
 PAGE_LINES = 40
