@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Two processes take the tests file by file; threads of NumPy's products would only be in the way.
+# Those of our kernels are tested.
 SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
-PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -q
+PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MINILSTM_NUM_THREADS=2 $(BIN)/python -m pytest -q
 
 .PHONY: demo test docs lint campaign gpu clean
 

@@ -5,8 +5,14 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
+
+from minilstm.control_groups import group_folders, group_text
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS")  # what other libraries obey, too
 
 
 @cache
@@ -30,10 +36,45 @@ def say_that_numpy_computes(why: str) -> None:
 
 
 def cores() -> int:
-    """Processor cores that this process may use."""
+    """Processor cores that this process may use: those it may run on, or the time it may take."""
+    count = os.cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        count = len(os.sched_getaffinity(0))
+    return max(1, min(count, core_quota()))
+
+
+@cache
+def core_quota() -> int:
+    """Whole cores' worth of time that a container leaves this process; very many without a limit.
+
+    A part of a core does not count: a thread that has spent it stops for the rest of a period, and
+    the others wait for it at the next step.
+    """
+    return min(core_quotas(Path("/")), default=sys.maxsize)
+
+
+def core_quotas(root: Path) -> Iterator[int]:
+    """The limits of the control groups of this process in whole cores.
+
+    `root` is the root folder of the file system.
+    Each says how many microseconds of processor time there are in a period of so many.
+    """
+    for folder in group_folders(root, "cpu"):
+        quota, _, period = group_text(folder, "cpu.max").partition(" ")  # version 2
+        if not quota:
+            quota = group_text(folder, "cpu.cfs_quota_us")  # version 1
+            period = group_text(folder, "cpu.cfs_period_us")
+        if quota.isdecimal() and period.isdecimal() and int(period):  # else "max" or -1
+            yield int(quota) // int(period)
+
+
+def wished_threads() -> int:
+    """Threads that the environment wants of every library in this process; 0 where it does not say.
+
+    What starts workers of a sweep sets these, so that together they have one thread a core.
+    """
+    asked = [os.environ.get(name, "").partition(",")[0].strip() for name in THREAD_VARIABLES]
+    return min((int(n) for n in asked if n.isascii() and n.isdigit() and int(n[:9])), default=0)
 
 
 def checked_threads(name: str, asked: Any) -> int:

@@ -24,7 +24,7 @@ import numpy as np
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 
-from minilstm.kernels.numba.machinery import second_compiler
+from minilstm.kernels.numba.machinery import one_compiler, second_compiler
 from minilstm.kernels.numba.machinery.hardware import REGISTER_BYTES, REGISTERS
 
 OPTIONS: dict[str, Any] = {
@@ -167,6 +167,7 @@ class _Work(threading.local):
     """Which kernel this thread compiles, and which others are wanted then."""
 
     job: tuple[Kernel, str] | None = None
+    folder: Path | None = None  # of the cache on disk
     rest: Sequence[Kernel] = ()  # wanted in any case, the last first
     soon: Sequence[Kernel] = ()  # these, and what follows the one at work
 
@@ -181,12 +182,22 @@ class _Work(threading.local):
             yield
         finally:
             _ready.update(_begun & {self.job})
-            self.job = None
+            self.job = self.folder = None
+
+    def give_back(self) -> None:
+        if self.job in _begun and self.job is not None and self.folder:
+            kernel, dtype = self.job
+            one_compiler.give_back(self.folder, f"{kernel.name} {dtype}")
 
     def begun(self) -> None:
-        """It is not on disk, so the others will not be either."""
+        """It is not on disk, so the others will not be either.
+
+        Raises _CompiledElsewhere if another process has been at it, and may have put it there.
+        """
         assert self.job is not None
         kernel, dtype = self.job
+        if self.folder and not one_compiler.claim(self.folder, f"{kernel.name} {dtype}"):
+            raise _CompiledElsewhere
         _begun.add(self.job)
         second_compiler.second.add(
             (other.name, dtype)
@@ -224,13 +235,28 @@ def _of_name(name: str, dtype: str) -> None:
 def _compile(function: Callable[..., Any], types: str) -> Any:
     """From the cache on disk where that works; a cache that does not work only costs time."""
     try:
-        compiled = numba.njit(**_CACHED)(function)
-        _stamp_with_all_sources(compiled)
-        compiled.compile(types)
+        compiled = _cached(function, types)
     except Exception:  # no folder to write in, a full disk, a damaged file
         compiled = numba.njit(**_KERNEL)(function)
         compiled.compile(types)
     compiled.disable_compile()
+    return compiled
+
+
+class _CompiledElsewhere(Exception):
+    """Another process, which was at the same kernel, has ended with it."""
+
+
+def _cached(function: Callable[..., Any], types: str) -> Any:
+    compiled = numba.njit(**_CACHED)(function)
+    _stamp_with_all_sources(compiled)
+    _at_work.folder = Path(compiled._cache.cache_path)
+    try:
+        compiled.compile(types)
+    except _CompiledElsewhere:
+        return _cached(function, types)
+    finally:
+        _at_work.give_back()
     return compiled
 
 

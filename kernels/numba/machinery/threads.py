@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from itertools import pairwise
 from typing import Any
 
-from minilstm.kernels.host import checked_threads, cores
+from minilstm.kernels.host import checked_threads, cores, wished_threads
 from minilstm.kernels.numba.machinery.barrier import (
     CALLED_FROM_HERE,
     COUNT_DISTANCE,
@@ -35,13 +35,16 @@ _lock = threading.RLock()  # held by the Python thread whose kernels the crew ru
 
 
 def get_num_threads() -> int:
-    """Threads that kernels use: `set_num_threads`, else MINILSTM_NUM_THREADS, else all cores."""
+    """Threads that kernels use: `set_num_threads`, else MINILSTM_NUM_THREADS, else all cores.
+
+    Where the environment wants fewer threads of every library, they are no more than that.
+    """
     if _num_threads is not None:
         return _num_threads
     asked = os.environ.get("MINILSTM_NUM_THREADS", "")
     if asked:
         return checked_threads("MINILSTM_NUM_THREADS", asked)
-    return cores()
+    return min(cores(), wished_threads() or cores())
 
 
 def set_num_threads(n: int) -> None:

@@ -9,9 +9,10 @@ import os
 import sys
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-GROUP_FOLDERS = ("", "unified", "memory")  # where systems mount the tree of control groups
+from minilstm.control_groups import group_folders, group_text
+
 LIMIT_FILES = ("memory.max", "memory.limit_in_bytes")  # of version 2 and of version 1
 
 
@@ -49,22 +50,8 @@ def group_limits(root: Path) -> Iterator[int]:
 
     `root` is the root folder of the file system.
     """
-    try:
-        lines = (root / "proc/self/cgroup").read_text().splitlines()
-    except (OSError, ValueError):  # not Linux
-        return
-    for line in lines:  # "4:memory:/path" in version 1, "0::/path" in version 2
-        kinds, _, path = line.partition(":")[2].partition(":")
-        if kinds and "memory" not in kinds.split(","):
-            continue
-        # Within a container the path may be the machine's: then only its end is to be found here.
-        group = PurePosixPath(path.lstrip("/"))
-        for folder in GROUP_FOLDERS:
-            for place in (group, *group.parents):
-                for name in LIMIT_FILES:
-                    try:
-                        size = (root / "sys/fs/cgroup" / folder / place / name).read_text()
-                    except (OSError, ValueError):
-                        continue
-                    if size.strip().isdecimal():  # else "max"
-                        yield int(size)
+    for folder in group_folders(root, "memory"):
+        for name in LIMIT_FILES:
+            size = group_text(folder, name)
+            if size.isdecimal():  # else "max"
+                yield int(size)
