@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from minilstm.functional.gate import gated
 from minilstm.functional.lstm import LSTMCache, LSTMGradients, LSTMState
 from minilstm.functional.ragged import IntArray
-from minilstm.kernels.numba.activations import numbers_of
+from minilstm.kernels.numba.activations import for_activations
 from minilstm.kernels.numba.lstm_cell import cell_backward, cell_forward, cell_restore
 from minilstm.kernels.numba.lstm_wide import (
     FORWARD,
@@ -112,17 +112,19 @@ def _forward(
             return
 
 
-@kernel("void(i8, i8, i8[::1], i8[::1], i8[::1], i8, F[:, ::1], F[:, ::1], F[:, ::1])")
+@kernel("void(i8, i8, i8[::1], i8[::1], i8[::1], A, F[:, ::1], F[:, ::1], F[:, ::1])")
 def _restore(first, last, active, starts, slots, state, gates, c, h):
     """c and h of units first to last, from gates that were kept."""
     H = h.shape[1]
     for t in range(len(active)):
         at, p, s = starts[t] * 4 * H + first, slots[t] * H + first, slots[t + 1] * H + first
-        cell_restore(active[t], last - first, gates, at, 4 * H, H, c, p, c, s, h, s, H, 0, state)
+        cell_restore(
+            active[t], last - first, gates, at, 4 * H, H, c, p, c, s, h, s, H, state, state
+        )
 
 
 @kernel(
-    "void(i8, i8, i8[::1], i8, i8, i8, i8, i8[::1], i8[::1], i8[::1], i8, i8, F[:, :, ::1], "
+    "void(i8, i8, i8[::1], i8, i8, i8, i8, i8[::1], i8[::1], i8[::1], A, A, F[:, :, ::1], "
     "F[:, ::1], F[:, ::1], F[:, ::1], F[:, ::1], F[:, ::1], F[:, ::1])"
 )
 def _backward(
@@ -233,6 +235,12 @@ def _weight_gradient(q_first, q_last, x, h, dz, before, out):
 @gated(kernel=True)
 def lstm_pack(W: Array, R: Array, b: Array) -> LSTMPanels:
     """Rearrange weights for many calls; see `minilstm.functional.lstm_in_spans.lstm_pack`."""
+    return _pack(W, R, b, training=False)
+
+
+def _pack(W: Array, R: Array, b: Array, training: bool) -> LSTMPanels:
+    # What takes longest to compile comes first here, while a second process compiles the others.
+    (forward_wide if W.shape[1] >= WIDE_FEATURES else _forward).of(W.dtype, training)
     return pack_lstm(W, R, b)
 
 
@@ -252,7 +260,7 @@ def lstm_forward(
     """Run an LSTM over a batch of sequences; see `minilstm.functional.lstm.lstm_forward`."""
     if active is None:
         active = np.ones(len(x), np.int64)  # (T,)
-    packed = pack_lstm(W, R, b) if packed is None else packed
+    packed = _pack(W, R, b, training=True) if packed is None else packed
     names = gate_activation, state_activation
     B, H = h0.shape
     h, c = _states(h0, c0, B + len(x))  # (B + N, H)
@@ -300,7 +308,7 @@ def lstm_restore(
     """States from kept gates; see `minilstm.functional.lstm_in_spans.lstm_restore`."""
     B, H = h0.shape
     h, c = _states(h0, c0, B + len(gates))  # (B + N, H)
-    _, state = numbers_of("sigmoid", state_activation)
+    restore, (_, state) = for_activations(_restore, "sigmoid", state_activation)
     shared = (
         active,
         first_rows(active),
@@ -310,7 +318,7 @@ def lstm_restore(
         c,
         h,
     )
-    run(_restore, [(*span, *shared) for span in split(H, lanes(h.dtype))])
+    run(restore, [(*span, *shared) for span in split(H, lanes(h.dtype))])
     return h, c
 
 
@@ -336,11 +344,11 @@ def _run_forward(
 ) -> None:
     H = h.shape[1]
     starts = first_rows(active)  # (T,)
-    shared = (
-        contiguous(x), active, starts, slots, c_slots, keep, *numbers_of(*names), packed.forward,
-    )  # fmt: skip
     wide = x.shape[1] >= WIDE_FEATURES
-    loop = forward_wide if wide else _forward
+    loop, numbers = for_activations(forward_wide if wide else _forward, *names)
+    shared = (
+        contiguous(x), active, starts, slots, c_slots, keep, *numbers, packed.forward,
+    )  # fmt: skip
     with shares(active, H, packed.forward, meet=wide) as (counts, parts):
         run(loop, [(*part, *shared, gates, c, h) for part in parts], lambda: give_up(counts))
 
@@ -366,8 +374,9 @@ def lstm_backward(
         dh_next, dc_next = _states(dstate.hidden, dstate.cell, B)  # (B, H)
     upstream = np.empty((0, H), dtype) if dh is None else contiguous(dh)  # (N, H) or (0, H)
     dz = gates if spend_cache else empty(gates.shape, dtype)  # (N, G)
+    loop, numbers = for_activations(_backward, *names)
     shared = (
-        active, starts, slots, *numbers_of(*names), panels.backward, gates, c, upstream, dh_next,
+        active, starts, slots, *numbers, panels.backward, gates, c, upstream, dh_next,
         dc_next, dz,
     )  # fmt: skip
     wide = D >= WIDE_FEATURES
@@ -375,7 +384,7 @@ def lstm_backward(
     Q, _, V = panels.forward.shape
     out = empty((Q, 1 + x_near.shape[1] + H, V), dtype)  # (Q, 1 + D + H, V)
     with shares(active, H, panels.forward) as (counts, parts):
-        run(_backward, [(*part, *shared) for part in parts], lambda: give_up(counts))
+        run(loop, [(*part, *shared) for part in parts], lambda: give_up(counts))
     # (1) the rest, for all steps at once: dW = dz^T x, dR = dz^T h_{t-1}, db = dz^T 1
     before = previous_rows(active)  # (N,) rows of h_{t-1}
     sums = (x_near, h, dz, before, out)

@@ -34,7 +34,7 @@ BLOCK_FEATURES = 96  # features of a block of a weight gradient
 # The types of the arguments of both time loops: this one and that of `lstm`.
 FORWARD = (
     "void(i8, i8, i8[::1], i8, i8, i8, i8, F[:, ::1], i8[::1], i8[::1], i8[::1], i8[::1], "
-    "b1, i8, i8, F[:, :, ::1], F[:, ::1], F[:, ::1], F[:, ::1])"
+    "b1, A, A, F[:, :, ::1], F[:, ::1], F[:, ::1], F[:, ::1])"
 )
 
 

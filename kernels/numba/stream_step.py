@@ -112,10 +112,17 @@ def _part(B, V, layer, weights, memory, first, end, part, parts, turn):
         gate_vectors(unit_last, V), z, width, turn,
     )  # (1)  # fmt: skip
     at, state = z + 4 * unit, first * width + unit
-    cell_forward(
-        end - first, unit_last - unit, memory, at, 4 * width, memory, at, 4 * width, 0,
-        memory, c + state, memory, c + state, memory, h + state, width, layer[GATE], layer[STATE],
-    )  # fmt: skip
+    rows, units, row, h, c = end - first, unit_last - unit, 4 * width, h + state, c + state
+    if layer[GATE] == 0 and layer[STATE] == 0:
+        cell_forward(
+            rows, units, memory, at, row, memory, at, row, 0, memory, c, memory, c,
+            memory, h, width, None, None,
+        )  # fmt: skip
+    else:
+        cell_forward(
+            rows, units, memory, at, row, memory, at, row, 0, memory, c, memory, c,
+            memory, h, width, layer[GATE], layer[STATE],
+        )  # fmt: skip
 
 
 @inner
