@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from minilstm.backend import warmup as warmup
     from minilstm.data import datasets as datasets
     from minilstm.data import read_sequences as read_sequences
-    from minilstm.data.labels import scores_to_labels as scores_to_labels
     from minilstm.data.padding import pad_sequences as pad_sequences
+    from minilstm.data.scores import scores_to_labels as scores_to_labels
     from minilstm.errors import DataError as DataError
     from minilstm.errors import DeviceError as DeviceError
     from minilstm.errors import DivergedError as DivergedError
@@ -73,7 +73,7 @@ if TYPE_CHECKING:
 _NAMES = {
     "backend": "count_transfers get_num_threads set_backend set_num_threads use_backend warmup",
     "data": "datasets read_sequences",
-    "data.labels": "scores_to_labels",
+    "data.scores": "scores_to_labels",
     "data.padding": "pad_sequences",
     "errors": "DataError DeviceError DivergedError GradientError ModelFileError",
     "exchange.export": "export",

@@ -17,6 +17,7 @@ import minilstm as ml
 from minilstm import backend as switch
 from minilstm.backend import is_installed, load_backend
 from minilstm.command_line.cli import main
+from minilstm.proof.causes import elsewhere
 
 # CuPy's arrays: on the CPU, or where there is a device.
 WHERE = ["shim", pytest.param("device", marks=pytest.mark.gpu)]
@@ -55,6 +56,12 @@ def pytest_report_header():
 def nothing_stays_chosen(monkeypatch):
     """The backend that a test sets for the whole process, as a page of docs does, ends with it."""
     monkeypatch.setattr(switch, "_everywhere", switch._everywhere)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def time_for_causes():
+    """A machine that is busy with other tests stops no search for a cause."""
+    elsewhere.MOST_SECONDS = 120.0
 
 
 @pytest.fixture(scope="session", params=["numpy", "numba"])

@@ -97,7 +97,7 @@ LSTM = {
     ),
     "derivatives of activated values": _lstm(
         ALL,
-        "every sigmoid and tanh, the derivative of the function is taken of its result",
+        "",
         *_TANH_TWICE, *_G_TWICE,
         _I, "di * gate.derivative(gate.forward(i))",
         _F, "df * gate.derivative(gate.forward(f))",
@@ -112,7 +112,7 @@ LSTM = {
         ALL, "is left out", _DC_NEXT, "dc_next[:n] = 0", thread="nicodjimenez/lstm#49"
     ),
     "bias gradients copied from the forget gate": _lstm(
-        "b", "ate i and gate o are a copy of gate f",
+        "b", "In gate i and gate o: a copy of gate f stands there.",
         _DB, f"{_DB}; db[:H] = db[3 * H :] = db[H : 2 * H]", thread="hanbt/learn_dl#53",
     ),
     "di with i, tanh twice, dR with h_t": _lstm(
@@ -284,13 +284,13 @@ OTHERS = {
     "channels swapped": _conv("x", "W[k] is transposed", _SEEN, "dp[seen] += dy @ W[k]"),
     "no gradient through the mean": _bn("x", "mean", "(dy - shift - n", "(dy - n"),
     "no gradient through the variance": _bn(
-        "x", "s is treated as a constant", "(dy - shift - n * stretch)", "(dy - shift)"
+        "x", "variance through variance + epsilon", "(dy - shift - n * stretch)", "(dy - shift)"
     ),
     "statistics as constants": _bn(
-        "x", "constants", "(dy - shift - n * stretch)", "dy"
+        "x", "only that through x - mean", "(dy - shift - n * stretch)", "dy"
     ),
     "batch normalisation: unbiased variance": _bn(
-        "x", "n - 1 stands where n belongs", "dscale / cache.size", "dscale / (cache.size - 1)"
+        "x", "variance", "dscale / cache.size", "dscale / (cache.size - 1)"
     ),
     "batch normalisation: scale missing": _bn(
         "x", "the factor scale is missing", "factor = scale / np", "factor = 1 / np"

@@ -102,7 +102,7 @@ LAZILY = {
     "exchange": {"onnxruntime"},
     "command_line": {"shtab"},
     "plots": {"matplotlib", "IPython"},
-    "training": {"tqdm"},
+    "training": {"tqdm", "mpi4py"},
     "bench": {"torch", "onnx", "onnxruntime", "openvino"},
 }
 

@@ -144,6 +144,14 @@ def numbers_of(gate_activation: str, state_activation: str) -> tuple[int, int]:
     return find_activations(gate_activation, state_activation, _GATES, _STATES)
 
 
+def for_activations(
+    kernel: Any, gate_activation: str, state_activation: str
+) -> tuple[Any, tuple[int | None, int | None]]:
+    """The variant of a kernel that has two activations, and what it takes in their place."""
+    numbers = numbers_of(gate_activation, state_activation)
+    return (kernel.chosen, numbers) if any(numbers) else (kernel, (None, None))
+
+
 def _of_one_number(formula: Any) -> Any:
     @intrinsic
     def function(typing, x):

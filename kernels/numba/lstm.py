@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from minilstm.functional.gate import gated
 from minilstm.functional.lstm import LSTMCache, LSTMGradients, LSTMState
 from minilstm.functional.ragged import IntArray
-from minilstm.kernels.numba.activations import numbers_of
+from minilstm.kernels.numba.activations import for_activations
 from minilstm.kernels.numba.lstm_cell import cell_backward, cell_forward, cell_restore
 from minilstm.kernels.numba.lstm_wide import (
     FORWARD,
@@ -30,7 +30,13 @@ from minilstm.kernels.numba.machinery.buffers import LINE_BYTES, empty
 from minilstm.kernels.numba.machinery.compiling import kernel
 from minilstm.kernels.numba.machinery.division import NEAR_BYTES, shares
 from minilstm.kernels.numba.machinery.hardware import lanes
-from minilstm.kernels.numba.machinery.panels import LSTMPanels, pack_columns, pack_lstm, unpack_lstm
+from minilstm.kernels.numba.machinery.panels import (
+    LSTMPanels,
+    gate_vectors,
+    pack_columns,
+    pack_lstm,
+    unpack_lstm,
+)
 from minilstm.kernels.numba.machinery.product import (
     BLOCK_ROWS,
     FLUSH_ROWS,
@@ -42,7 +48,7 @@ from minilstm.kernels.numba.machinery.product import (
     lines,
     product,
 )
-from minilstm.kernels.numba.machinery.simd import prefetch
+from minilstm.kernels.numba.machinery.simd import copy_part, copy_vector, prefetch
 from minilstm.kernels.numba.machinery.steps import (
     first_rows,
     last_rows,
@@ -69,14 +75,14 @@ def _forward(
     """
     D, H, G = x.shape[1], h.shape[1], gates.shape[1]
     K, V = panels.shape[1], panels.shape[2]
-    q, q_last = first // V * 4, (last + V - 1) // V * 4
-    width = q_last // 4 * V - first
+    q, q_last = first // V * 4, gate_vectors(last, V)
+    width = (q_last - q) * V
     near = (q_last - q) * K * V * h.itemsize <= NEAR_BYTES
     most = min(ROWS_TOGETHER, end - begin) if near else end - begin
-    memory, z_at = lines(most * 4 * width, h)
-    z = memory.reshape(1, len(memory))  # (rows, 4, units) from z_at on
+    memory, z_at = lines(most * width, h)
+    z = memory.reshape(1, len(memory))  # (rows, Q V) from z_at on
     # Where no gates are kept, they take the place of z.
-    a, a_row, a_gate = (gates, G, H) if keep else (z, 4 * width, width)
+    a, a_row, a_gate = (gates, G, H) if keep else (z, width, 0)
     # x_t and h_{t-1} side by side: one sum runs over both, out of this thread's own cache.
     xh = np.empty((most, D + H), h.dtype)  # (rows, D + H)
     for t in range(len(active)):
@@ -94,11 +100,11 @@ def _forward(
                     line[D + j] = h[prev + r, j]
             affine_rows(
                 r_last - r_first, xh, 0, D + H, 1, D + H, panels, 0, K * V, q, q_last,
-                z, z_at - first, 4 * width, width, V,
+                z, z_at - q * V, width, V, 4 * V,
             )  # (1)  # fmt: skip
             p, s = (c_slots[t] + r_first) * H + first, (c_slots[t + 1] + r_first) * H + first
             cell_forward(
-                r_last - r_first, last - first, z, z_at, 4 * width, width,
+                r_last - r_first, last - first, z, z_at, width,
                 a, (row + r_first) * G + first if keep else z_at, a_row, a_gate,
                 c, p, c, s, h, (now + r_first) * H + first, H, gate, state,
             )  # fmt: skip
@@ -106,17 +112,19 @@ def _forward(
             return
 
 
-@kernel("void(i8, i8, i8[::1], i8[::1], i8[::1], i8, F[:, ::1], F[:, ::1], F[:, ::1])")
+@kernel("void(i8, i8, i8[::1], i8[::1], i8[::1], A, F[:, ::1], F[:, ::1], F[:, ::1])")
 def _restore(first, last, active, starts, slots, state, gates, c, h):
     """c and h of units first to last, from gates that were kept."""
     H = h.shape[1]
     for t in range(len(active)):
         at, p, s = starts[t] * 4 * H + first, slots[t] * H + first, slots[t + 1] * H + first
-        cell_restore(active[t], last - first, gates, at, 4 * H, H, c, p, c, s, h, s, H, 0, state)
+        cell_restore(
+            active[t], last - first, gates, at, 4 * H, H, c, p, c, s, h, s, H, state, state
+        )
 
 
 @kernel(
-    "void(i8, i8, i8[::1], i8, i8, i8, i8, i8[::1], i8[::1], i8[::1], i8, i8, F[:, :, ::1], "
+    "void(i8, i8, i8[::1], i8, i8, i8, i8, i8[::1], i8[::1], i8[::1], A, A, F[:, :, ::1], "
     "F[:, ::1], F[:, ::1], F[:, ::1], F[:, ::1], F[:, ::1], F[:, ::1])"
 )
 def _backward(
@@ -189,6 +197,9 @@ def _weight_gradient(q_first, q_last, x, h, dz, before, out):
     total[:] = 0
     memory, at = lines(total.size, h)
     part = memory[at : at + total.size].reshape(total.shape)  # of the rows since the last flush
+    full = H // V  # vectors of each gate
+    rest = H - full * V
+    tails = np.zeros((BLOCK_ROWS, 4 * V), h.dtype)  # (rows, 4 rest) what is left of each gate
     line = BLOCK_ROWS * V + GAP_NUMBERS
     memory, at = lines(len(total) * line, h)
     panels = memory[at : at + len(total) * line].reshape(len(total), line)  # columns of dz
@@ -198,13 +209,21 @@ def _weight_gradient(q_first, q_last, x, h, dz, before, out):
         depth = min(BLOCK_ROWS, len(dz) - n)
         for k in range(depth):
             for gate in range(4):
-                block, end = (q_first + 3 - gate) // 4, (q_last + 3 - gate) // 4
-                at, to = ((n + k) * 4 + gate) * H + block * V, (4 * block + gate - q_first) * line
-                count = min(end * V, H) - block * V
-                copy_numbers(dz, at, count, panels, to + k * V, 4 * line)
+                block, end = (q_first + 3 - gate) // 4, min(full, (q_last + 3 - gate) // 4)
+                at, to = ((n + k) * 4 + gate) * H, (4 * block + gate - q_first) * line
+                copy_numbers(dz, at + block * V, (end - block) * V, panels, to + k * V, 4 * line)
             for j in range(D):
                 inputs[k, 1 + j] = x[n + k, j]
             copy_numbers(h, before[n + k] * H, H, inputs, k * M + 1 + D, V)
+        if q_last > 4 * full:
+            for k in range(depth):
+                for gate in range(4):
+                    at = ((n + k) * 4 + gate) * H + full * V
+                    copy_part(dz, at, tails, k * 4 * V + gate * rest, rest)
+            for q in range(max(q_first, 4 * full), q_last):
+                for k in range(depth):
+                    at = k * 4 * V + (q - 4 * full) * V
+                    copy_vector(tails, at, panels, (q - q_first) * line + k * V, V)
         add_outer(inputs, 0, M, M, depth, panels, part, 0)
         since += depth
         if since >= FLUSH_ROWS:
@@ -216,6 +235,12 @@ def _weight_gradient(q_first, q_last, x, h, dz, before, out):
 @gated(kernel=True)
 def lstm_pack(W: Array, R: Array, b: Array) -> LSTMPanels:
     """Rearrange weights for many calls; see `minilstm.functional.lstm_in_spans.lstm_pack`."""
+    return _pack(W, R, b, training=False)
+
+
+def _pack(W: Array, R: Array, b: Array, training: bool) -> LSTMPanels:
+    # What takes longest to compile comes first here, while a second process compiles the others.
+    (forward_wide if W.shape[1] >= WIDE_FEATURES else _forward).of(W.dtype, training)
     return pack_lstm(W, R, b)
 
 
@@ -235,7 +260,7 @@ def lstm_forward(
     """Run an LSTM over a batch of sequences; see `minilstm.functional.lstm.lstm_forward`."""
     if active is None:
         active = np.ones(len(x), np.int64)  # (T,)
-    packed = pack_lstm(W, R, b) if packed is None else packed
+    packed = _pack(W, R, b, training=True) if packed is None else packed
     names = gate_activation, state_activation
     B, H = h0.shape
     h, c = _states(h0, c0, B + len(x))  # (B + N, H)
@@ -283,7 +308,7 @@ def lstm_restore(
     """States from kept gates; see `minilstm.functional.lstm_in_spans.lstm_restore`."""
     B, H = h0.shape
     h, c = _states(h0, c0, B + len(gates))  # (B + N, H)
-    _, state = numbers_of("sigmoid", state_activation)
+    restore, (_, state) = for_activations(_restore, "sigmoid", state_activation)
     shared = (
         active,
         first_rows(active),
@@ -293,7 +318,7 @@ def lstm_restore(
         c,
         h,
     )
-    run(_restore, [(*span, *shared) for span in split(H, lanes(h.dtype))])
+    run(restore, [(*span, *shared) for span in split(H, lanes(h.dtype))])
     return h, c
 
 
@@ -319,11 +344,11 @@ def _run_forward(
 ) -> None:
     H = h.shape[1]
     starts = first_rows(active)  # (T,)
-    shared = (
-        contiguous(x), active, starts, slots, c_slots, keep, *numbers_of(*names), packed.forward,
-    )  # fmt: skip
     wide = x.shape[1] >= WIDE_FEATURES
-    loop = forward_wide if wide else _forward
+    loop, numbers = for_activations(forward_wide if wide else _forward, *names)
+    shared = (
+        contiguous(x), active, starts, slots, c_slots, keep, *numbers, packed.forward,
+    )  # fmt: skip
     with shares(active, H, packed.forward, meet=wide) as (counts, parts):
         run(loop, [(*part, *shared, gates, c, h) for part in parts], lambda: give_up(counts))
 
@@ -349,8 +374,9 @@ def lstm_backward(
         dh_next, dc_next = _states(dstate.hidden, dstate.cell, B)  # (B, H)
     upstream = np.empty((0, H), dtype) if dh is None else contiguous(dh)  # (N, H) or (0, H)
     dz = gates if spend_cache else empty(gates.shape, dtype)  # (N, G)
+    loop, numbers = for_activations(_backward, *names)
     shared = (
-        active, starts, slots, *numbers_of(*names), panels.backward, gates, c, upstream, dh_next,
+        active, starts, slots, *numbers, panels.backward, gates, c, upstream, dh_next,
         dc_next, dz,
     )  # fmt: skip
     wide = D >= WIDE_FEATURES
@@ -358,7 +384,7 @@ def lstm_backward(
     Q, _, V = panels.forward.shape
     out = empty((Q, 1 + x_near.shape[1] + H, V), dtype)  # (Q, 1 + D + H, V)
     with shares(active, H, panels.forward) as (counts, parts):
-        run(_backward, [(*part, *shared) for part in parts], lambda: give_up(counts))
+        run(loop, [(*part, *shared) for part in parts], lambda: give_up(counts))
     # (1) the rest, for all steps at once: dW = dz^T x, dR = dz^T h_{t-1}, db = dz^T 1
     before = previous_rows(active)  # (N,) rows of h_{t-1}
     sums = (x_near, h, dz, before, out)

@@ -2,9 +2,11 @@
 Vector after vector of units goes through all lines in registers; memory is read and written once.
 
 The lines are those of `minilstm.functional.lstm`. Rows are addressed as offsets into arrays, from
-one sequence to the next by `row` numbers, and gate blocks lie `gate` numbers apart, so that nothing
-is copied to be computed. Last come two
-numbers that say which activations the gates and the state have (`activations.numbers_of`).
+one sequence to the next by `row` numbers, so that nothing is copied to be computed. Gate blocks lie
+`gate` numbers apart; 0 means that a row lies as the panels of weights do (`machinery/panels.py`):
+vectors of i, f, g, o of the same units, then what is left of each gate. Last come two numbers that
+say which activations the gates and the state have (`activations.numbers_of`), or None and None for
+the usual ones, which are then all that is compiled.
 """
 
 from __future__ import annotations
@@ -87,17 +89,18 @@ class _Emit:
 # fmt: off
 
 
-def _cells(part: bool, usual: bool) -> tuple[Any, Any, Any]:
-    """The three cell functions for a whole vector, or for the `units` first numbers of one."""
+def _activations(sig: Any, args: Any) -> Activations:
+    return USUAL if isinstance(sig.args[-1], types.NoneType) else chosen(*args[-2:])
 
-    def activations(args: Any) -> Activations:
-        return USUAL if usual else chosen(*args[-2:])
+
+def _cells(part: bool) -> tuple[Any, Any, Any]:
+    """The three cell functions for a whole vector, or for the `units` first numbers of one."""
 
     @intrinsic
     def activate(typing, z, z_at, z_gate, a, a_at, a_gate, units, gate, state):
         def generate(context, builder, sig, args):
             emit = _Emit(context, builder, sig, args, part)
-            emit.store_gates(_activate(emit.load_gates(0), activations(args)), 3)
+            emit.store_gates(_activate(emit.load_gates(0), _activations(sig, args)), 3)
             return context.get_dummy_value()
 
         return types.void(z, z_at, z_gate, a, a_at, a_gate, units, gate, state), generate
@@ -106,7 +109,7 @@ def _cells(part: bool, usual: bool) -> tuple[Any, Any, Any]:
     def restore(typing, a, a_at, a_gate, p, p_at, c, c_at, h, h_at, units, gate, state):
         def generate(context, builder, sig, args):
             emit = _Emit(context, builder, sig, args, part)
-            new_c, new_h = _state(emit.load_gates(0), emit.load(3), activations(args))
+            new_c, new_h = _state(emit.load_gates(0), emit.load(3), _activations(sig, args))
             emit.store(new_c, 5)
             emit.store(new_h, 7)
             return context.get_dummy_value()
@@ -124,7 +127,7 @@ def _cells(part: bool, usual: bool) -> tuple[Any, Any, Any]:
             arrived = emit.load(9) + emit.load(7)
             dz_gates, dc_prev = _reverse(
                 emit.load_gates(0), emit.load(3), emit.load(5), arrived, emit.load(11),
-                activations(args),
+                _activations(sig, args),
             )
             emit.store_gates(dz_gates, 13)
             emit.store(dc_prev, 11)
@@ -139,83 +142,32 @@ def _cells(part: bool, usual: bool) -> tuple[Any, Any, Any]:
     return activate, restore, backward
 
 
-def _loops(usual: bool) -> tuple[Any, Any, Any]:
-    """The three cell functions for any number of units."""
-    activate_wide, restore_wide, backward_wide = _cells(False, usual)
-    activate_part, restore_part, backward_part = _cells(True, usual)
-
-    def activate(rows, units, z, z_at, z_row, z_gate, a, a_at, a_row, a_gate, V, gate, state):
-        for r in range(rows):
-            j, at, to = 0, z_at + r * z_row, a_at + r * a_row
-            while j + V <= units:
-                activate_wide(z, at + j, z_gate, a, to + j, a_gate, V, gate, state)
-                j += V
-            if j < units:
-                activate_part(z, at + j, z_gate, a, to + j, a_gate, units - j, gate, state)
-
-    def restore(
-        rows, units, a, a_at, a_row, a_gate, p, p_at, c, c_at, h, h_at, row, V, gate, state
-    ):
-        for r in range(rows):
-            j, at = 0, a_at + r * a_row
-            before, now, out = p_at + r * row, c_at + r * row, h_at + r * row
-            while j + V <= units:
-                restore_wide(
-                    a, at + j, a_gate, p, before + j, c, now + j, h, out + j, V, gate, state
-                )
-                j += V
-            if j < units:
-                restore_part(
-                    a, at + j, a_gate, p, before + j, c, now + j, h, out + j, units - j, gate, state
-                )
-
-    def backward(
-        rows, units, a, a_at, dz, H, c, p_at, c_at, u, u_at, u_row, dh, dh_at, dh_row, dc, dc_at,
-        V, gate, state
-    ):
-        for r in range(rows):
-            j, at, before, now = 0, a_at + r * 4 * H, p_at + r * H, c_at + r * H
-            above, later, cell = u_at + r * u_row, dh_at + r * dh_row, dc_at + r * H
-            while j + V <= units:
-                backward_wide(
-                    a, at + j, H, c, before + j, c, now + j, u, above + j, dh, later + j,
-                    dc, cell + j, dz, at + j, H, V, gate, state,
-                )
-                j += V
-            if j < units:
-                backward_part(
-                    a, at + j, H, c, before + j, c, now + j, u, above + j, dh, later + j,
-                    dc, cell + j, dz, at + j, H, units - j, gate, state,
-                )
-
-    kind = "usual" if usual else "chosen"
-    return (
-        inner(activate, f"activate_{kind}"),
-        inner(restore, f"restore_{kind}"),
-        inner(backward, f"backward_{kind}"),
-    )
-
-
-_activate_usual, _restore_usual, _backward_usual = _loops(usual=True)
-_activate_chosen, _restore_chosen, _backward_chosen = _loops(usual=False)
+_activate_wide, _restore_wide, _backward_wide = _cells(part=False)
+_activate_part, _restore_part, _backward_part = _cells(part=True)
 
 
 @inner
 def cell_forward(
-    rows, units, z, z_at, z_row, z_gate, a, a_at, a_row, a_gate, p, p_at, c, c_at, h, h_at, row,
-    gate, state
+    rows, units, z, z_at, z_row, a, a_at, a_row, a_gate, p, p_at, c, c_at, h, h_at, row, gate, state
 ):
-    """Lines (2) to (5): z becomes the activated gates a, with c_{t-1} at p come c_t and h_t."""
+    """Lines (2) to (5): z becomes the activated gates a, with c_{t-1} at p come c_t and h_t.
+
+    z lies as the panels do.
+    """
     # Two loops: the processor overlaps neighbouring vectors only while their chains are short.
     V = REGISTER_BYTES // c.itemsize
-    if gate == 0 and state == 0:
-        _activate_usual(
-            rows, units, z, z_at, z_row, z_gate, a, a_at, a_row, a_gate, V, gate, state
-        )
-    else:
-        _activate_chosen(
-            rows, units, z, z_at, z_row, z_gate, a, a_at, a_row, a_gate, V, gate, state
-        )
+    step, apart = (1, a_gate) if a_gate > 0 else (4, V)
+    for r in range(rows):
+        j, at, to = 0, z_at + r * z_row, a_at + r * a_row
+        while j + V <= units:
+            _activate_wide(z, at + 4 * j, V, a, to + step * j, apart, V, gate, state)
+            j += V
+        if j < units:
+            rest = units - j
+            apart_rest = a_gate if a_gate > 0 else rest
+            _activate_part(
+                z, at + 4 * j, rest, a, to + step * j, apart_rest, rest, gate, state
+            )
     cell_restore(
         rows, units, a, a_at, a_row, a_gate, p, p_at, c, c_at, h, h_at, row, gate, state
     )
@@ -227,14 +179,22 @@ def cell_restore(
 ):
     """Lines (4) and (5) again, from activated gates that were kept."""
     V = REGISTER_BYTES // c.itemsize
-    if state == 0:
-        _restore_usual(
-            rows, units, a, a_at, a_row, a_gate, p, p_at, c, c_at, h, h_at, row, V, gate, state
-        )
-    else:
-        _restore_chosen(
-            rows, units, a, a_at, a_row, a_gate, p, p_at, c, c_at, h, h_at, row, V, gate, state
-        )
+    step, apart = (1, a_gate) if a_gate > 0 else (4, V)
+    for r in range(rows):
+        j, at = 0, a_at + r * a_row
+        before, now, out = p_at + r * row, c_at + r * row, h_at + r * row
+        while j + V <= units:
+            _restore_wide(
+                a, at + step * j, apart, p, before + j, c, now + j, h, out + j, V, gate, state
+            )
+            j += V
+        if j < units:
+            rest = units - j
+            apart_rest = a_gate if a_gate > 0 else rest
+            _restore_part(
+                a, at + step * j, apart_rest, p, before + j, c, now + j, h, out + j, rest, gate,
+                state,
+            )
 
 
 @inner
@@ -247,13 +207,17 @@ def cell_backward(
     dz lies as a does, and dc as c does.
     """
     V = REGISTER_BYTES // c.itemsize
-    if gate == 0 and state == 0:
-        _backward_usual(
-            rows, units, a, a_at, dz, H, c, p_at, c_at, u, u_at, u_row, dh, dh_at, dh_row,
-            dc, dc_at, V, gate, state,
-        )
-    else:
-        _backward_chosen(
-            rows, units, a, a_at, dz, H, c, p_at, c_at, u, u_at, u_row, dh, dh_at, dh_row,
-            dc, dc_at, V, gate, state,
-        )
+    for r in range(rows):
+        j, at, before, now = 0, a_at + r * 4 * H, p_at + r * H, c_at + r * H
+        above, later, cell = u_at + r * u_row, dh_at + r * dh_row, dc_at + r * H
+        while j + V <= units:
+            _backward_wide(
+                a, at + j, H, c, before + j, c, now + j, u, above + j, dh, later + j,
+                dc, cell + j, dz, at + j, H, V, gate, state,
+            )
+            j += V
+        if j < units:
+            _backward_part(
+                a, at + j, H, c, before + j, c, now + j, u, above + j, dh, later + j,
+                dc, cell + j, dz, at + j, H, units - j, gate, state,
+            )

@@ -18,6 +18,7 @@ from minilstm.kernels.numba.machinery.barrier import meet
 from minilstm.kernels.numba.machinery.buffers import empty, zeros
 from minilstm.kernels.numba.machinery.compiling import kernel
 from minilstm.kernels.numba.machinery.hardware import REGISTER_BYTES, TILE_ROWS, lanes
+from minilstm.kernels.numba.machinery.panels import gate_vectors
 from minilstm.kernels.numba.machinery.product import BLOCK_ROWS, FLUSH_ROWS, GAP_NUMBERS, contiguous
 from minilstm.kernels.numba.machinery.threads import run, split
 from minilstm.kernels.numba.machinery.tiled_rows import add_rows, more_rows, set_rows
@@ -33,7 +34,7 @@ BLOCK_FEATURES = 96  # features of a block of a weight gradient
 # The types of the arguments of both time loops: this one and that of `lstm`.
 FORWARD = (
     "void(i8, i8, i8[::1], i8, i8, i8, i8, F[:, ::1], i8[::1], i8[::1], i8[::1], i8[::1], "
-    "b1, i8, i8, F[:, :, ::1], F[:, ::1], F[:, ::1], F[:, ::1])"
+    "b1, A, A, F[:, :, ::1], F[:, ::1], F[:, ::1], F[:, ::1])"
 )
 
 
@@ -45,14 +46,13 @@ def forward_wide(
     """The time loop of `lstm._forward` for all sequences, from blocks of W x."""
     D, H, G = x.shape[1], h.shape[1], gates.shape[1]
     K, V = panels.shape[1], panels.shape[2]
-    q, q_last = first // V * 4, (last + V - 1) // V * 4
-    width = q_last // 4 * V - first
+    q, q_last = first // V * 4, gate_vectors(last, V)
+    width = (q_last - q) * V
     most = min(len(x), max(ROWS_TOGETHER, active[0]))
-    z = np.empty((most, 4, width), h.dtype)  # (rows, 4, units)
+    z = np.empty((most, width), h.dtype)  # (rows, Q V)
     depth = min(D, max(32, CACHED_BYTES // ((q_last - q) * V * h.itemsize)))
     # Where no gates are kept, they take the place of z.
-    flat = z.reshape(most, 4 * width)  # (rows, 4 units)
-    a, a_row, a_gate = (gates, G, H) if keep else (flat, 4 * width, width)
+    a, a_row, a_gate = (gates, G, H) if keep else (z, width, 0)
     done, base = 0, 0  # steps whose W x is in z, and the row of the first of them
     for t in range(len(active)):
         if t == done:
@@ -63,20 +63,20 @@ def forward_wide(
             for r in range(rows):
                 for v in range(q, q_last):
                     for j in range(V):
-                        z[r, v & 3, (v >> 2) * V - first + j] = panels[v, 0, j]
+                        z[r, (v - q) * V + j] = panels[v, 0, j]
             for k in range(0, D, depth):
                 more_rows(
                     rows, x, base * D + k, D, 1, min(depth, D - k), panels, (1 + k) * V, K * V,
-                    q, q_last, z, -first, 4 * width, width, V,
+                    q, q_last, z, -q * V, width, V, 4 * V,
                 )  # (1) the b + W x part  # fmt: skip
         n, prev, now, row = active[t], slots[t], slots[t + 1], starts[t]
+        at = width * (row - base)
         more_rows(
             n, h, prev * H, H, 1, H, panels, (1 + D) * V, K * V, q, q_last,
-            z, 4 * width * (row - base) - first, 4 * width, width, V,
+            z, at - q * V, width, V, 4 * V,
         )  # (1) the R h part  # fmt: skip
-        at = 4 * width * (row - base)
         cell_forward(
-            n, last - first, z, at, 4 * width, width,
+            n, last - first, z, at, width,
             a, row * G + first if keep else at, a_row, a_gate,
             c, c_slots[t] * H + first, c, c_slots[t + 1] * H + first, h, now * H + first, H,
             gate, state,

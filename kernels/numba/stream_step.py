@@ -31,6 +31,7 @@ from minilstm.kernels.numba.machinery.barrier import (
 from minilstm.kernels.numba.machinery.buffers import LINE_BYTES
 from minilstm.kernels.numba.machinery.compiling import inner, kernel
 from minilstm.kernels.numba.machinery.hardware import REGISTER_BYTES, TILE_ROWS
+from minilstm.kernels.numba.machinery.panels import gate_vectors
 from minilstm.kernels.numba.machinery.register_tile import make_product
 from minilstm.kernels.numba.machinery.simd import prefetch
 from minilstm.kernels.numba.machinery.tiled_rows import affine_rows, set_rows
@@ -62,7 +63,7 @@ IDLE, SERVED, TOO_LATE = range(3)  # what `serve` returns
 INPUT_LINES = 16  # cache lines of its input that a member asks for before it claims its part
 WALK = 8  # vectors of outputs from which the walk through the weights may turn round
 
-_one_row = make_product(1, (WALK, 4), "bias")
+_one_row = make_product(1, (WALK, 4, 3, 2, 1), "bias")
 
 
 @inner
@@ -85,11 +86,11 @@ def _sums(rows, memory, xh, K, weights, at, V, q, q_last, z, width, turn):
         if rows > 1:
             affine_rows(
                 rows, memory, xh, K, 1, K, weights, at, panel, first, last, memory, z, 4 * width,
-                width, V,
+                V, 4 * V,
             )  # fmt: skip
         else:
             _one_row(
-                memory, xh, K, 1, K, weights, at, panel, first, last, memory, z, 4 * width, width, V
+                memory, xh, K, 1, K, weights, at, panel, first, last, memory, z, 4 * width, V, 4 * V
             )
 
 
@@ -104,17 +105,24 @@ def _part(B, V, layer, weights, memory, first, end, part, parts, turn):
     blocks = width // V
     # The first part, which is the caller's, is the one that may be larger.
     unit = (blocks * part + parts - 1) // parts * V
-    unit_last = (blocks * (part + 1) + parts - 1) // parts * V
+    unit_last = min(H, (blocks * (part + 1) + parts - 1) // parts * V)
     xh = z + min(B, TILE_ROWS) * 4 * width
     _sums(
         end - first, memory, xh, D + H, weights, layer[WEIGHTS_AT], V, unit // V * 4,
-        unit_last // V * 4, z, width, turn,
+        gate_vectors(unit_last, V), z, width, turn,
     )  # (1)  # fmt: skip
-    at, state = z + unit, first * width + unit
-    cell_forward(
-        end - first, unit_last - unit, memory, at, 4 * width, width, memory, at, 4 * width, width,
-        memory, c + state, memory, c + state, memory, h + state, width, layer[GATE], layer[STATE],
-    )  # fmt: skip
+    at, state = z + 4 * unit, first * width + unit
+    rows, units, row, h, c = end - first, unit_last - unit, 4 * width, h + state, c + state
+    if layer[GATE] == 0 and layer[STATE] == 0:
+        cell_forward(
+            rows, units, memory, at, row, memory, at, row, 0, memory, c, memory, c,
+            memory, h, width, None, None,
+        )  # fmt: skip
+    else:
+        cell_forward(
+            rows, units, memory, at, row, memory, at, row, 0, memory, c, memory, c,
+            memory, h, width, layer[GATE], layer[STATE],
+        )  # fmt: skip
 
 
 @inner

@@ -14,7 +14,7 @@ from minilstm.backend import current_backend, get_num_threads
 from minilstm.command_line.facts import INTERRUPTED, facts, files
 from minilstm.command_line.outputs import output_folder, save_model
 from minilstm.data import datasets
-from minilstm.data.labels import scores_to_labels
+from minilstm.data.scores import scores_to_labels
 from minilstm.layers import LSTM, FullyConnected, SequenceInput, Softmax
 from minilstm.network.network import Network
 from minilstm.training.history import TrainingInfo

@@ -27,7 +27,8 @@ from minilstm.command_line.words.data import data_options
 from minilstm.data import Sequences
 from minilstm.data.description import DataDescription
 from minilstm.data.files.csv_text import csv_line
-from minilstm.data.labels import scores_to_labels, to_targets
+from minilstm.data.labels import to_targets
+from minilstm.data.scores import scores_to_labels
 from minilstm.data.shaping.shape import Shaping, shape
 from minilstm.errors import DataError, ModelFileError
 from minilstm.files import write_atomically

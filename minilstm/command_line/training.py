@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from typing import Any
 
@@ -43,6 +44,7 @@ from minilstm.network.network import Network
 from minilstm.paths import check_apart, make_folder
 from minilstm.training.history import TrainingInfo
 from minilstm.training.options import TrainingOptions
+from minilstm.training.ranks.world import find_world, launched
 from minilstm.training.resume import resume
 from minilstm.training.target_scale import TargetScale
 from minilstm.training.train import train
@@ -52,7 +54,24 @@ _WRITTEN = ("model.safetensors", "history.csv", "training-progress.png")
 
 
 def train_files(options: argparse.Namespace) -> dict[str, Any]:
-    """Train, judge, and write the model, its history, reports and figures."""
+    """Train, judge, and write the model, its history, reports and figures.
+
+    Where there are several ranks, each trains, and rank 0 does the rest.
+    """
+    rank, size = launched()
+    if rank:  # rank 0 alone says something
+        options.quiet, options.json = True, False
+        sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    if options.shards is None and size > 1:
+        raise ValueError(
+            f"mpiexec started {size} ranks, but --shards is not given, so each would train the "
+            f"same; give --shards {size}, or leave mpiexec out."
+        )
+    with find_world(options).together() as world:
+        return _train_files(options, world.rank)
+
+
+def _train_files(options: argparse.Namespace, rank: int) -> dict[str, Any]:
     out, others = options.out, [options.test, options.validation]
     read = [path for paths in (options.train, *others) if paths is not None for path in paths]
     every = [*_WRITTEN, *REPORTS, *PICTURES[True], *PICTURES[False]]
@@ -66,14 +85,16 @@ def train_files(options: argparse.Namespace) -> dict[str, Any]:
     names = [model.name, history.name, *([picture.name] if draw else [])]
     if material.test is not None or material.folds:
         names += [*REPORTS, *(PICTURES[material.task == "classify"] if draw else [])]
-    live = {"plots": "training-progress", "plot_file": picture} if draw else {}
+    live = {"plots": "training-progress", "plot_file": picture} if draw and not rank else {}
     started = time.perf_counter()
-    with output_folder(out, names):
+    with nullcontext() if rank else output_folder(out, names):
         judged = judge_folds(partial(_fold, material, options, how), material, options)
         if judged is not None and not options.quiet:
             print("the network that is saved: trained on all of them", flush=True)
         with _checkpoints(options) as kept:
             net, info = _trained(material.data, material, options, {**how, **live, **kept})
+        if rank:
+            return {}
         judged = judge_test(_knowing(net, material), material) if judged is None else judged
         result = _measured(net, material, judged, shown(options.train))
         net = net.replace(about=known_of(material, _card(how, material, judged, result)))
@@ -106,6 +127,7 @@ def _how(options: argparse.Namespace, material: Material) -> dict[str, Any]:
         "dtype": options.dtype,
         "memory_budget": options.memory_budget,
         "seed": options.seed,
+        "shards": options.shards,
         "verbose": not options.quiet,
         "validation_frequency": "epoch",
         **{name: value for name, value in given.items() if value is not None},

@@ -126,6 +126,32 @@ def batch_normalization_backward(
     return dx.astype(x.dtype), grads
 
 
+@gated(shapes="dx (N, ..., C), cache.x (N, ..., C), scale (C,), offset (C,)")
+def batch_normalization_through_statistics(
+    dx: Array, cache: BatchNormalizationCache, size: int, scale: Array, offset: Array
+) -> Array:
+    """The whole dx of a part of a batch, from that with the statistics held constant.
+
+    `cache` holds the statistics of the whole batch, whose channels have `size` numbers, and `scale`
+    and `offset` (C,) are its gradients, summed over all parts.
+
+    Examples
+    --------
+    >>> x, dy = np.array([[1.0], [3.0], [8.0]]), np.array([[1.0], [0.0], [2.0]])
+    >>> _, cache = batch_normalization_forward(x, np.ones(1), np.zeros(1), 1e-5)
+    >>> whole, sums = batch_normalization_backward(dy, cache)
+    >>> held, _ = batch_normalization_apply_backward(dy, BatchNormalizationApplyCache(*cache))
+    >>> dx = batch_normalization_through_statistics(held[1:], cache._replace(x=x[1:]), 3, *sums)
+    >>> np.allclose(dx, whole[1:])
+    True
+    """
+    x, gain, mean, variance, epsilon = cache
+    n = _normalised(x, mean, variance, epsilon)  # (N, ..., C)
+    factor = gain / np.sqrt(variance + epsilon)  # (C,)
+    # (2), (1) as in `batch_normalization_backward`
+    return (dx - factor * (offset / size + n * (scale / size))).astype(x.dtype)
+
+
 @gated(
     shapes="x (N, ..., C), scale (C,), offset (C,), mean (C,), variance (C,)",
     apart=("mean", "variance"),

@@ -52,6 +52,8 @@ class Run(NamedTuple):
     training: Training | None = None  # None means prediction
     need_dx: bool = True  # whether `backward` is to give the gradient of the input
     dtype: Any = None  # of the network, into which its inputs bring their data; None keeps theirs
+    # Where the batch is one of several shards, gives what each of them has, in their order.
+    across: Callable[[Any], list[Any]] | None = None
 
 
 class Parameter(NamedTuple):

@@ -3,14 +3,19 @@ The equations are in `minilstm.functional.batch_normalization`."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from numpy.typing import ArrayLike
 
 from minilstm.checks import check_positive, check_share
-from minilstm.functional.batch_normalization import BatchNormalizationCache
-from minilstm.functional.channel_statistics import moving_statistic
+from minilstm.functional.batch_normalization import (
+    BatchNormalizationApplyCache,
+    BatchNormalizationCache,
+    batch_normalization_through_statistics,
+)
+from minilstm.functional.channel_statistics import moving_statistic, pool_statistics
 from minilstm.layers import initializers
 from minilstm.layers.base import (
     Array,
@@ -22,6 +27,14 @@ from minilstm.layers.base import (
     Run,
     Shape,
 )
+
+
+class ShardCache(NamedTuple):
+    """What backward needs from the forward pass of one shard of a batch."""
+
+    whole: BatchNormalizationCache  # with the statistics of all shards
+    size: int  # numbers of one channel in all shards
+    across: Callable[[Any], list[Any]]  # see `Run`
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,10 +129,28 @@ class BatchNormalization(RowLayer):
             return backend.batch_normalization_apply(
                 x, p["scale"], p["offset"], *trained, self.epsilon
             )
-        return backend.batch_normalization_forward(x, p["scale"], p["offset"], self.epsilon)
+        y, cache = backend.batch_normalization_forward(x, p["scale"], p["offset"], self.epsilon)
+        across = run.across
+        if across is None:
+            return y, cache
+        whole = None
+        for of_shard in across((cache.size, cache.mean, cache.variance)):
+            whole = pool_statistics(whole, *of_shard)
+        assert whole is not None  # this shard is one of them
+        y, apply = backend.batch_normalization_apply(
+            x, p["scale"], p["offset"], whole.mean, whole.variance, self.epsilon
+        )
+        return y, ShardCache(BatchNormalizationCache(*apply), whole.size, across)
 
     def backward(self, run: Run, dy: Array, cache: Any) -> tuple[Array | None, Gradients]:
         """Gradients of the input and of both learnables, through the statistics of a batch."""
+        if isinstance(cache, ShardCache):
+            held = BatchNormalizationApplyCache(*cache.whole)
+            dx, grads = run.backend.batch_normalization_apply_backward(dy, held, run.need_dx)
+            if dx is not None:
+                sums = (sum(of_shards) for of_shards in zip(*cache.across(grads), strict=True))
+                dx = batch_normalization_through_statistics(dx, cache.whole, cache.size, *sums)
+            return dx, {"scale": grads.scale, "offset": grads.offset}
         through_the_batch = isinstance(cache, BatchNormalizationCache)
         dx, grads = (
             run.backend.batch_normalization_backward(dy, cache, run.need_dx)
@@ -141,6 +172,7 @@ class BatchNormalization(RowLayer):
         trained_mean and trained_variance, (C,) each, in their dtype in p; nothing after a forward
         pass of prediction, which learns no statistics
         """
+        cache = cache.whole if isinstance(cache, ShardCache) else cache
         if not isinstance(cache, BatchNormalizationCache):
             return {}
         mean = moving_statistic(p["trained_mean"], cache.mean, self.mean_decay)  # (C,)

@@ -4,7 +4,7 @@ Every real step counts once, however long the sequences are."""
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,14 @@ Array = NDArray[Any]
 _TOGETHER = 1 << 20  # numbers that are added in one call
 
 
+def predicted(net: Any, sequences: Sequence[Sequences]) -> Sequence[Any]:
+    """What a network puts out for checked sequences, for each output B arrays or (B, C)."""
+    x = list(sequences)
+    start = net.initial_state(len(x[0]))  # whatever state the network carries on
+    outputs = net.predict(x if len(x) > 1 else x[0], state=start, data_format="auto")
+    return outputs if len(net.wiring.outputs) > 1 else (outputs,)
+
+
 def measure_outputs(
     net: Any,
     heads: Sequence[Head],
@@ -28,17 +36,18 @@ def measure_outputs(
     targets: Sequence[Sequence[Array]],
     weights: Sequence[Sequence[Array] | None],
     metrics: Sequence[Any],
+    predict: Callable[..., Sequence[Any]] = predicted,
 ) -> dict[str, float]:
     """Loss and metrics of checked sequences and targets.
 
     `sequences` holds for each input B arrays (T_b, *shape); `targets` and `weights` hold for each
     output B arrays. Weights count in the loss only, and may be None. `metrics` are names or
-    functions besides "accuracy" for classes and "rmse" for numbers.
+    functions besides "accuracy" for classes and "rmse" for numbers; `predict` may share the work.
 
     The dict has "loss", summed over outputs, and the metrics; with several outputs a metric is
     named "OUTPUT/METRIC".
     """
-    parts = _measured(net, heads, sequences, targets, weights)
+    parts = _measured(net, heads, sequences, targets, weights, predict)
     plain = not {find_metric(metric).name for metric in metrics} - {"accuracy"}
     if isinstance(sequences[0], Stored) and [h.loss.kind for h in heads] == ["classes"] and plain:
         return _streamed((part for (part,) in parts), targets[0])
@@ -61,13 +70,11 @@ def _measured(
     sequences: Sequence[Sequences],
     targets: Sequence[Sequence[Array]],
     weights: Sequence[Sequence[Array] | None],
+    predict: Callable[..., Sequence[Any]],
 ) -> Iterator[list[tuple[Array, Array, Array | None]]]:
     """For each output rows (N, C), targets and weights: of some stored sequences, or of all."""
     for some in cuts(sequences):
-        x = [s[some] for s in sequences]
-        start = net.initial_state(len(x[0]))  # whatever state the network carries on
-        outputs = net.predict(x if len(x) > 1 else x[0], state=start, data_format="auto")
-        outputs = outputs if len(heads) > 1 else (outputs,)
+        outputs = predict(net, [s[some] for s in sequences])
         yield [
             (
                 np.concatenate(output) if head.steps else np.asarray(output),

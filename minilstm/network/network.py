@@ -218,6 +218,7 @@ class Network(Predictor):
         truncation: int | None = None,
         key: int = 0,
         want_outputs: bool = False,
+        across: Any = None,
     ) -> LossAndGradients:
         """Loss of a packed batch and the gradient of every learnable.
 
@@ -232,6 +233,7 @@ class Network(Predictor):
         truncation : cut gradients at multiples of so many steps; None means never
         key : 64 random bits of the step, for dropout
         want_outputs : also return what the network puts out
+        across : where the batch is a shard of one, see `minilstm.layers.Run`
 
         Returns
         -------
@@ -253,6 +255,7 @@ class Network(Predictor):
             key=key,
             truncation=truncation,
             want_outputs=want_outputs,
+            across=across,
         )
         return result
 

@@ -16,8 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from minilstm.backend import Backend, current_backend
 from minilstm.checks import check_flag, check_memory
-from minilstm.data.labels import class_array, scores_to_labels
+from minilstm.data.labels import class_array
 from minilstm.data.padding import Padding
+from minilstm.data.scores import scores_to_labels
 from minilstm.errors import DataError
 from minilstm.functional.lstm import LSTMState
 from minilstm.layers import Layer

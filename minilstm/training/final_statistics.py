@@ -16,17 +16,23 @@ from minilstm.layers import BatchNormalization
 from minilstm.network.network import Network
 from minilstm.network.passes.prediction_pass import PredictionPass
 from minilstm.training.options import TrainingOptions
+from minilstm.training.ranks.world import ALONE, World
 
 Array = NDArray[Any]
 
 
 def population_statistics(
-    net: Network, sequences: Sequence[Sequence[Array]], options: TrainingOptions, backend: Backend
+    net: Network,
+    sequences: Sequence[Sequence[Array]],
+    options: TrainingOptions,
+    backend: Backend,
+    world: World = ALONE,
 ) -> Network:
     """The network with statistics over all sequences.
 
     The network's arrays are where the backend computes; `sequences` holds for each input B arrays
-    (T_b, *shape), of which the options' mini_batch_size run at once.
+    (T_b, *shape), of which the options' mini_batch_size run at once, some on
+    each rank of the world.
     """
     B, size = len(sequences[0]), options.mini_batch_size
     for node in net.wiring.nodes:
@@ -35,15 +41,21 @@ def population_statistics(
         feeder = node.inputs[0]
         assert feeder is not None  # the wiring has been checked
         walk = PredictionPass(net.wiring, net.by_layer(backend), backend, [feeder], net.dtype)
-        total: PooledStatistics | None = None
-        for n in range(0, B, size):
-            batches = [Batch(list(s[n : n + size]), "list") for s in sequences]
+
+        def work(n: int, walk: PredictionPass = walk) -> list[tuple[int, Array, Array]]:
+            batches = [Batch(list(s[n * size : (n + 1) * size]), "list") for s in sequences]
             (rows,), _ = walk.predict(batches, {})
+            found = []
             for part in rows if walk.steps[0] else [rows]:
                 wide = part.reshape(-1, part.shape[-1]).astype(np.float64)  # (M, C)
                 mean = wide.mean(axis=0)  # (C,)
-                variance = np.square(wide - mean).mean(axis=0)  # (C,)
-                total = pool_statistics(total, len(wide), mean, variance)
+                found.append((len(wide), mean, np.square(wide - mean).mean(axis=0)))
+            return found
+
+        total: PooledStatistics | None = None
+        for found in world.shared(work, -(-B // size)):
+            for of_part in found:
+                total = pool_statistics(total, *of_part)
         assert total is not None  # there is at least one sequence
         name = node.layer.name
         new = {

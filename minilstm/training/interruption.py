@@ -81,8 +81,9 @@ class Interruption:
         return False
 
     def leave(self, said: str) -> NoReturn:
-        """End the program, as SIGTERM asks for, with a sentence on standard error."""
-        print(said, file=sys.stderr, flush=True)
+        """End the program, as SIGTERM asks for, with a sentence, if any, on standard error."""
+        if said:
+            print(said, file=sys.stderr, flush=True)
         raise SystemExit(_EXIT_CODE)
 
     def check(self) -> None:

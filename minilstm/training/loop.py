@@ -18,7 +18,7 @@ from minilstm.data.stored import lengths_of
 from minilstm.errors import DivergedError
 from minilstm.functional.lstm import LSTMState
 from minilstm.layers import BatchNormalization
-from minilstm.network.evaluation import measure_rows
+from minilstm.network.evaluation import measure_rows, predicted
 from minilstm.network.graph.parameters import parameter_slots
 from minilstm.network.network import Network
 from minilstm.network.passes.heads import Head
@@ -32,6 +32,8 @@ from minilstm.training.history import TrainingInfo
 from minilstm.training.interruption import TERMINATED, Interruption
 from minilstm.training.options import TrainingOptions
 from minilstm.training.progress import Progress
+from minilstm.training.ranks.shards import Shards
+from minilstm.training.ranks.world import ALONE, World
 from minilstm.training.solvers import solver_init, update
 from minilstm.training.watch import Watch
 
@@ -50,13 +52,18 @@ class TrainingLoop:
     noise: np.random.Generator  # of dropout
     note: str  # a line to print above the table, or ""
     checkpoints: Checkpoints
+    world: World = ALONE
 
     def __post_init__(self, validation: TrainingData | None) -> None:
         options, backend, data = self.options, self.backend, self.data
         # The arrays of these networks, and what the solver remembers, stay where the backend
         # computes; `Watch.shown` gives a network as users see it.
         self.net = net = moved_network(self.net, backend.to_device)
-        self.watch = Watch(net, self.heads, validation, options, backend)
+        self.shards = shards = options.shards and Shards(
+            options.shards, self.world, net, self.heads, data
+        )
+        predict = shards.predict if shards else predicted
+        self.watch = Watch(net, self.heads, validation, options, backend, predict)
         self.solver = solver_init(options.solver, net.parameters)
         self.history: dict[str, list[float]] = {c: [] for c in self.watch.columns()}
         first = cuts(np.arange(len(data)), options)
@@ -117,8 +124,11 @@ class TrainingLoop:
                 done, total = self.solver.t, self.total
                 self.reason = f"Stopped by Ctrl-C after {done} of {total} iterations."
             if ctrl_c.asked == TERMINATED:
-                ctrl_c.leave(self.reason if cut else self._asked(ctrl_c))
-            if ctrl_c.ends(self._finish_statistics) and self._wants_statistics():
+                said = self.reason if cut else self._asked(ctrl_c)
+                ctrl_c.leave("" if self.world.rank else said)
+            # What ranks do together is not cut off on one of them.
+            gently = self.world.size > 1
+            if ctrl_c.ends(self._finish_statistics, gently) and self._wants_statistics():
                 self._add_to_reason("Ctrl-C kept the running statistics of batch normalization")
         self._check_last_update()
         net, info = self._outcome(self.reason)
@@ -146,7 +156,7 @@ class TrainingLoop:
             now = time.perf_counter() - self.started
             self._add_row({"iteration": 0, "epoch": 0, "time": now, **start})
             progress.validation_before_training(start)
-        if watch.call_output_functions("start", start, self.net):
+        if any(self.world.gather(watch.call_output_functions("start", start, self.net))):
             self.reason = "Stopped by output_fcn before the first iteration."
             return
         if self.goes_on:  # the end of its last step may not have been reached
@@ -167,9 +177,12 @@ class TrainingLoop:
     def _end_of_step(self, row: dict[str, float], ctrl_c: Interruption) -> str:
         """Why the training stops after the step of this row; "" where it goes on."""
         watch, options = self.watch, self.options
+        wants = not ctrl_c.asked and watch.call_output_functions("iteration", row, self.net)
+        signals, wanted = zip(*self.world.gather((ctrl_c.asked, wants)), strict=True)
+        ctrl_c.asked = max(signals)
         if ctrl_c.asked:
             return self._asked(ctrl_c)
-        if watch.call_output_functions("iteration", row, self.net):
+        if any(wanted):
             return f"Stopped by output_fcn after {self.solver.t} of {self.total} iterations."
         if watch.waited >= options.validation_patience:
             measure = options.objective_metric_name
@@ -182,7 +195,7 @@ class TrainingLoop:
 
     def _asked(self, ctrl_c: Interruption) -> str:
         """Write a checkpoint as a signal asked to stop, and give the reason, with how to go on."""
-        saved = self.checkpoints.write(self)
+        saved = self.world.gather(self.checkpoints.write(self))[0]
         how = (
             f"; go on from {str(self.checkpoints.folder)!r} with minilstm.resume, or train --resume"
         )
@@ -202,6 +215,7 @@ class TrainingLoop:
         again = options.shuffle == "every-epoch"
         together = joined(data) if again and options.max_epochs > 1 else None
         how = options, self.backend, self.net.dtype, together
+        cut = self.shards.pieces if self.shards else pieces
         kept: dict[int, list[Piece]] = {}  # of an order that stays
         iteration = self.solver.t
         for epoch in range(max(1, self.spot[0]), options.max_epochs + 1):
@@ -211,7 +225,7 @@ class TrainingLoop:
             for k, part in enumerate(parts):
                 if (epoch, k) < self.spot[:2]:
                     continue
-                ready = kept[k] if k in kept else list(pieces(data, self.heads, part, *how))
+                ready = kept[k] if k in kept else list(cut(data, self.heads, part, *how))
                 if not (again or data.stored):
                     kept[k] = ready
                 for n, piece in enumerate(ready):
@@ -227,15 +241,18 @@ class TrainingLoop:
         """Loss, gradients and step of one mini-batch; returns its row of the history."""
         options, net = self.options, self.net
         self.place = iteration, epoch, rate
-        result = net.loss_and_gradients(
-            piece.batch,
-            state=self.carried if piece.goes_on else None,
-            backend=self.backend,
-            memory_budget=options.memory_budget,
-            truncation=options.bptt_truncation,
-            key=int(self.noise.integers(2**63)),
-            want_outputs=self.want_outputs,
-        )
+        how: dict[str, Any] = {
+            "backend": self.backend,
+            "memory_budget": options.memory_budget,
+            "truncation": options.bptt_truncation,
+            "key": int(self.noise.integers(2**63)),
+            "want_outputs": self.want_outputs,
+        }
+        if self.shards:
+            result, piece = self.shards.loss_and_gradients(net, piece, **how)
+        else:
+            state = self.carried if piece.goes_on else None
+            result = net.loss_and_gradients(piece.batch, state=state, **how)
         if not math.isfinite(result.loss):
             self._raise_diverged(f"the loss became {result.loss}")
         self.good_net = net
@@ -277,7 +294,7 @@ class TrainingLoop:
         """Statistics over the whole training set in the place of running ones."""
         watch = self.watch
         if self._wants_statistics():
-            others = self.data.sequences, self.options, self.backend
+            others = self.data.sequences, self.options, self.backend, self.world
             self.net = population_statistics(self.net, *others)
             if watch.best_iteration and watch.takes_best():
                 watch.best_net = population_statistics(watch.best_net, *others)

@@ -12,6 +12,8 @@ from dataclasses import InitVar, dataclass
 from functools import cached_property, partial, wraps
 from typing import Any, TypeVar
 
+import numpy as np
+
 from minilstm.checks import (
     as_functions,
     as_metrics,
@@ -183,6 +185,9 @@ class TrainingOptions:
     dtype : "float32" or "float64", of parameters and arithmetic; "auto" is float32, or the dtype of
         the Network whose training goes on
     seed : number from which everything random is drawn, at least 0
+    shards : parts of each mini-batch whose gradients are summed in a fixed order, so that several
+        processes train one network (`mpiexec -n 4`), each some of them. The bits depend on the
+        shards, and not on the processes. None cuts nothing, and trains in this process alone
 
     Raises
     ------
@@ -255,10 +260,14 @@ class TrainingOptions:
     verbose_frequency: int = _option(50, _COUNT)
     dtype: str = _option("auto", _one_of("auto", "float32", "float64"))
     seed: int = _option(0, partial(check_whole, at_least=0))
+    shards: int | None = _option(None, _COUNT, none=True)
 
     def __post_init__(self, input_data_formats: str | None) -> None:
         for field in dataclasses.fields(self):
             value, how = getattr(self, field.name), field.metadata
+            if isinstance(value, np.generic):  # as a checkpoint holds it, to the same bits
+                value = value.item()
+                object.__setattr__(self, field.name, value)
             if how and not (value is None and how["none"]):
                 how["check"](field.name, value)
         as_schedule(self.learn_rate_schedule)
@@ -299,6 +308,11 @@ class TrainingOptions:
             raise ValueError(
                 "output_network is 'best-validation', but validation_data is None; give (x, y), or "
                 "validation_share=0.2."
+            )
+        if self.shards is not None and self.sequence_length != "ragged":
+            raise ValueError(
+                f"shards is {self.shards}, but sequence_length is {self.sequence_length!r}, which "
+                "pads a whole mini-batch; leave one of them out."
             )
         names = ("loss", *self.metric_names)
         if self.objective_metric_name not in names:

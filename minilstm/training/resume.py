@@ -5,16 +5,20 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from minilstm.checks import check_pair
 from minilstm.layers import Layer
 from minilstm.network.graph.connections import Connections
+from minilstm.network.model_file import NONSENSE
 from minilstm.network.network import Network
 from minilstm.training.checkpoints.folder import newest_checkpoint
 from minilstm.training.checkpoints.plain import NeededError, from_plain
 from minilstm.training.history import TrainingInfo
 from minilstm.training.options import TrainingOptions
+from minilstm.training.ranks.world import find_world
 from minilstm.training.train import run_training
 
 
@@ -74,23 +78,30 @@ def resume(
     >>> bool(np.array_equal(again.parameters["fc/bias"], net.parameters["fc/bias"]))
     True
     """
+    if not isinstance(options, (TrainingOptions, type(None))):
+        raise TypeError(
+            f"options is {type(options).__name__}; give TrainingOptions('adam', max_epochs=60)."
+        )
+    if options is not None and validation_data is not None:
+        raise ValueError(
+            "validation_data is given beside options; give it as TrainingOptions("
+            "validation_data=(x, y))."
+        )
+    if validation_data is not None:
+        check_pair("validation_data", validation_data)
     found = newest_checkpoint(path)
-    known, what = found.facts, "options"
+    known, what, had_functions = found.facts, "options", []
     try:
         if options is None:
             plain = {**known["options"], **known["free"]}
             given = {name: from_plain(value) for name, value in plain.items()}
+            had_functions = given.pop("output_fcn", ())
             given["checkpoint_path"] = None  # the folder may have another name by now
             had = any(name.endswith("of validation_data") for name in known["data"])
             if had and validation_data is None and given["validation_share"] is None:
                 what = "validation_data"
                 raise NeededError("(x, y)")
             options = TrainingOptions(**given, validation_data=validation_data)
-        elif validation_data is not None:
-            raise ValueError(
-                "validation_data is given beside options; give it as TrainingOptions("
-                "validation_data=(x, y))."
-            )
         if loss is None:
             what = "loss"
             losses = from_plain(known["loss"]["the loss"])
@@ -100,7 +111,17 @@ def resume(
             f"{what} is None, but the training of {found.path} had {needed}, which no file holds; "
             f"give {what} as that training had it."
         ) from None
+    except NONSENSE as error:
+        raise found.nonsense(error) from error
+    if had_functions:
+        warnings.warn(
+            f"the training of {found.path} had the output_fcn {', '.join(map(str, had_functions))},"
+            " which no file holds, so it goes on without; give options as that training had them.",
+            UserWarning,
+            stacklevel=2,
+        )
     if options.checkpoint_path is None:
         options = dataclasses.replace(options, checkpoint_path=found.path.parent)
     layers = found.net if layers is None else layers
-    return run_training(x, y, layers, loss, options, step_weights, groups, found)
+    with find_world(options).together() as world:
+        return run_training(x, y, layers, loss, options, step_weights, groups, world, found)

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
+
 from minilstm.checks import (
     check_choice,
     check_finite,
@@ -74,6 +76,9 @@ class _Factor:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):  # type: ignore[arg-type]  # subclasses are
             value = getattr(self, field.name)
+            if isinstance(value, np.generic):  # as a checkpoint holds it, to the same bits
+                value = value.item()
+                object.__setattr__(self, field.name, value)
             if not (value is None and field.default is None):
                 _FIELDS[field.name](f"{field.name} of {type(self).__name__}", value)
 

@@ -29,6 +29,8 @@ from minilstm.training.loop import TrainingLoop
 from minilstm.training.lost_digits import lost_digits
 from minilstm.training.options import TrainingOptions
 from minilstm.training.prepare import check_validation, prepare
+from minilstm.training.ranks.sameness import check_ranks
+from minilstm.training.ranks.world import World, find_world
 
 
 def train(
@@ -102,7 +104,8 @@ def train(
     >>> net.evaluate(x, y)["accuracy"] > 0.95
     True
     """
-    return run_training(x, y, layers, loss, options, step_weights, groups)
+    with find_world(options).together() as world:
+        return run_training(x, y, layers, loss, options, step_weights, groups, world)
 
 
 def run_training(
@@ -113,6 +116,7 @@ def run_training(
     options: TrainingOptions | None,
     step_weights: Any,
     groups: Any,
+    world: World,
     found: Checkpoint | None = None,
 ) -> tuple[Network, TrainingInfo]:
     """`train`, or where a checkpoint was found, what is left of it."""
@@ -136,15 +140,31 @@ def run_training(
     backend, note = _faster(backend, net, data, options)
     _say_that_numpy_is_slow(backend)
     known: dict[str, Any] = {}
-    if found is not None or options.checkpoint_path is not None:
+    if found is not None or options.checkpoint_path is not None or world.size > 1:
         known = identity_of(net, data, validation, options, backend)
     if found is not None:
         known["began"] = check_same(found.facts, known, found.path)
-    checkpoints = Checkpoints(options, known, found.files if found is not None else [])
-    gently = options.checkpoint_path is not None
+    check_ranks(world, net, known, 0 if found is None else found.facts["iteration"])
+    if world.rank:  # rank 0 alone prints and writes
+        silent: dict[str, Any] = {"verbose": False, "plots": "none", "output_fcn": ()}
+        options = dataclasses.replace(options, **silent)
+    note = "\n".join(filter(None, [note, world.told(options.shards)]))
+    earlier = found.files if found is not None else []
+    checkpoints = Checkpoints(options, known, earlier, writes=world.rank == 0)
+    gently = options.checkpoint_path is not None or world.size > 1
     with Interruption(gently) as ctrl_c, use_backend(backend.name):
         loop = TrainingLoop(
-            net, heads, data, validation, options, backend, shuffler, noise, note, checkpoints
+            net,
+            heads,
+            data,
+            validation,
+            options,
+            backend,
+            shuffler,
+            noise,
+            note,
+            checkpoints,
+            world,
         )
         if found is not None:
             loop.go_on(found)

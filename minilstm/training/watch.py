@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from minilstm.backend import Backend
 from minilstm.data.stored import lengths_of
 from minilstm.functional.ragged import active_counts
 from minilstm.logs import log
-from minilstm.network.evaluation import measure_outputs
+from minilstm.network.evaluation import measure_outputs, predicted
 from minilstm.network.network import Network
 from minilstm.network.passes.heads import Head
 from minilstm.network.passes.memory import MemoryPlan
@@ -49,6 +49,7 @@ class Watch:
     validation: TrainingData | None
     options: TrainingOptions
     backend: Backend
+    predict: Callable[..., Sequence[Any]] = predicted
     best_value: float = math.inf
     best_iteration: int = 0
     unmeasured: bool = False  # whether a validation gave NaN, of which there was a warning
@@ -84,9 +85,8 @@ class Watch:
         data = self.validation
         if data is None:
             return {}
-        result = measure_outputs(
-            net, self.heads, data.sequences, data.targets, data.weights, self.options.metrics
-        )
+        given = data.sequences, data.targets, data.weights, self.options.metrics
+        result = measure_outputs(net, self.heads, *given, self.predict)
         objective = self.options.objective_metric_name
         value = result[objective if objective in result else self.columns_of(objective)[0]]
         value = -value if self.options.maximizes else value

@@ -71,7 +71,6 @@ EXEMPT = {
     ("minilstm/proof/causes/equations/arrays.py", "raise "): CONTROL,
     ("minilstm/proof/causes/equations/functions.py", "raise CannotRecord("): CONTROL,
     ("minilstm/proof/causes/equations/tape.py", "raise CannotRecord("): CONTROL,
-    ("minilstm/proof/causes/equations/variants.py", "several axes"): CONTROL,
     ("minilstm/lessons/findings.py", "raise _Fault("): CONTROL,
     ("minilstm/lessons/trial.py", "raise Unlike("): CONTROL,
     ("minilstm/plots/live.py", "The window was closed."): CONTROL,

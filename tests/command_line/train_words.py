@@ -249,6 +249,7 @@ TRAIN = {
     "--out": lambda w: w.train() and (w.out / "t/model.safetensors").stat(),
     "--quiet": loud,
     "--resume": resume,
+    "--shards": sets("shards", 3, "--shards", 3),
     "--checkpoint-seconds": sets("checkpoint_seconds", 9.0, "--checkpoint-seconds", 9),
     "--test-share": test_share,
     "--folds": folds,

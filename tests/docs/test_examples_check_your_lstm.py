@@ -11,7 +11,7 @@ import pytest
 EXAMPLE = Path(__file__).parents[2] / "examples" / "check_your_lstm.py"
 FOUND = {
     "forget derivative": (["x", "K", "b"], "sigmoid(f) itself stands where the derivative"),
-    "bias copied": (["b"], "Gate i and gate o are a copy of gate f"),
+    "bias copied": (["b"], "In gate i and gate o: a copy of gate f stands there."),
     "h_t for h_{t-1}": (["K"], None),
     "cell path cut": (["x", "K", "b"], "is not carried to the step before"),
 }

@@ -21,10 +21,6 @@ EXPLAINED = {
         "0", "-1", 1,
     ): "of one output the first is the last",
     (
-        "minilstm/proof/causes/signatures/layouts.py", "_right_in_part",
-        "if size > MOST_SLICES:", ">", ">=", 1,
-    ): "a bound on the time of a search: one index more or less",
-    (
         "minilstm/proof/checker/comparison.py", "_Judge.allowed",
         "if abs(worst.hand - finer.value) <= room < most:",
         "<=", "<", 1,

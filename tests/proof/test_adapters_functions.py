@@ -127,7 +127,9 @@ def test_what_was_guessed_is_said():
         form: ml.gradcheck(*FUNCTIONS[form][:3]).notes
         for form in ("a derivative", "one dict of gradients", "a cache")
     }
-    derivative = "backward takes the input alone; it was taken for the derivative of each entry"
+    derivative = (
+        "backward takes no upstream gradient; it was taken for the derivative of each entry"
+    )
     first = (
         "backward takes 1 upstream gradient and f returns 2 outputs; the first of them were checked"
     )

@@ -209,8 +209,9 @@ def test_a_helper_that_is_called_like_a_loss_is_passed_over(write):
 
 
 def test_a_comment_is_one_only_where_python_has_one(write):
-    path = write('text = """\n# gradients: a, b\n"""\n# gradients: f , g\n')
-    assert comments_in(path) == [(7, "f , g")]
+    path = write('text = """\n# gradients: f, g\n"""\ndef f(x): return x\n# gradients: f , g\n')
+    assert comments_in(path) == [(8, "f , g")]
+    assert comments_in(write("f = 1\n# gradients: see the docs\n# gradients: dW, db\n")) == []
     assert comments_in(write("# gradients: f\n(")) == []
 
 

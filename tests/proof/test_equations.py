@@ -116,8 +116,8 @@ def test_methods_with_buffers_are_recorded():
     causes = said(layer.forward, backward, {"x": RNG.normal(size=(5, 4))})
     assert causes == {
         "x": "The gradient of self.z through 0.1 * self.z (line: return np.maximum(self.z, "
-        "0.1 * self.z)) is counted twice, or is multiplied by the length of axis 1 of output 0 "
-        "(2), a sum where a mean belongs."
+        "0.1 * self.z)) is counted twice (as where gradients of an earlier call are in the "
+        "buffer), or has the 2 of a square too often."
     }
 
 

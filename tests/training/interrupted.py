@@ -34,3 +34,7 @@ def known(back):
 
 def files(folder):
     return sorted(folder.iterdir())
+
+
+def iterations(folder):
+    return [int(path.name[32:38]) for path in files(folder)]

@@ -247,6 +247,7 @@ def test_defaults_are_the_references():
         "verbose_frequency": 50,
         "dtype": "auto",
         "seed": 0,
+        "shards": None,
     }
 
 

@@ -2,21 +2,18 @@
 What would have other bits is refused by its name; a broken checkpoint is passed over."""
 
 import json
-import os
 import shutil
-import signal
-import warnings
 
 import builders
 import numpy as np
 import pytest
-from agreement import bits
-from interrupted import EVERY, HELD, LAYERS, MANY, SHORT, X, Y, files, known, train
+from interrupted import EVERY, HELD, LAYERS, MANY, SHORT, X, Y, files, iterations, known, train
 
 import minilstm as ml
 from minilstm.network.model_file import read_training, to_bytes
 from minilstm.network.network import Network
 from minilstm.training.checkpoints import folder as folders
+from minilstm.training.checkpoints import sameness
 
 ANEW = "start the training anew with minilstm.train."
 
@@ -43,6 +40,13 @@ TRAININGS = {
         {"loss": ml.CrossEntropy({"up": 1.0, "down": 3.0})},
         {"validation_share": 0.3, "objective_metric_name": "auc", "metrics": ["auc", "fscore"],
          "solver": "sgdm", "validation_frequency": "epoch"},
+    ),
+    "initialised by a function, with numbers of NumPy": (
+        {"layers": [*LAYERS[:5],
+                    ml.FullyConnected(2, weights_initializer=lambda s, r: r.normal(size=s)),
+                    ml.Softmax()]},
+        {"initial_learn_rate": np.float32(0.01), "max_epochs": np.int64(2),
+         "learn_rate_schedule": [ml.schedules.Warmup(np.float32(0.3))]},
     ),
     "a network that trains on": (
         {"layers": builders.start(ENDS, classes=["down", "up"])},
@@ -130,6 +134,9 @@ REFUSED = {
     "a layer": ({"layers": [*LAYERS[:4], ml.LSTM(5, "last"), *LAYERS[5:]]}, r"the layer 'lstm_2' "
                 r"is .*, but it was .* in the training of {}; give those of that training, or "
                 r"leave layers out\."),
+    "names of classes": ({"y": np.where(Y == "up", "u", "d"), "layers": list(LAYERS),
+                          "validation_data": (HELD[0], np.where(HELD[1] == "up", "u", "d"))},
+                         r"the set of classes is \['d', 'u'\], but it was \['down', 'up'\] .*"),
     "the loss": ({"loss": ml.CrossEntropy("inverse-frequency")}, r"the loss is .*, but it was .* "
                  r"in the training of {}; give that of that training, or leave loss out\."),
     "both": ({"options": {}, "validation_data": HELD}, r"validation_data is given beside options; "
@@ -158,6 +165,15 @@ def test_another_training_is_refused_by_name(what, checkpoint, on_numpy):
         given["validation_data"] = HELD if what == "both" else None
     with pytest.raises(ValueError, match=f"^{sentence.format(checkpoint)}$"):
         ml.resume(checkpoint, **given)
+
+
+def test_another_array_of_a_layer_is_refused(tmp_path, on_numpy):
+    how = {"reset_input_normalization": False}
+    first, other = ([ml.SequenceInput(1, "zscore", mean=[m], standard_deviation=[1.0]), *LAYERS[1:]]
+                    for m in (0.0, 3.0))  # fmt: skip
+    train(tmp_path, layers=first, **how)
+    with pytest.raises(ValueError, match=r"^the array 'input/mean' is .*3\.0.*, but it was .*0\.0"):
+        ml.resume(tmp_path, X, Y, other)
 
 
 def test_another_backend_is_refused(checkpoint):
@@ -199,6 +215,14 @@ def test_another_machine_is_warned_of(copied, on_numpy):
         ({}, {"/order": np.zeros(12, np.int64)}, "does not describe its training (ValueError("),
         ({}, {"/solver/m/fc/bias": np.zeros(9, "f4")}, "does not describe its training (ValueErr"),
         ({"noise": {}}, {}, "does not describe its training ("),
+        ({"iteration": -3}, {}, "does not describe its training (ValueError("),
+        ({"watch": ["a", 0, 0, False]}, {}, "does not describe its training (ValueError("),
+        ({"options": {"epsilon": {"float": "q"}}}, {}, "does not describe its training ("),
+        ({"loss": {"the loss": 5}}, {}, "does not describe its training (TypeError("),
+        ({"options": {"newopt": 3}}, {}, "does not describe its training ("),
+        ({"iteration": np.inf}, {}, "is no whole checkpoint, and there is no other; "),
+        ({"options": 5}, {}, "is no whole checkpoint, and there is no other; "),
+        ({"loss": None}, {}, "is no whole checkpoint, and there is no other; "),
     ],
 )  # fmt: skip
 def test_a_checkpoint_without_sense_is_refused(facts, arrays, says, copied, on_numpy):
@@ -222,7 +246,23 @@ def flip(path, _):
     path.write_bytes(data)
 
 
-@pytest.mark.parametrize(("damage", "share"), [(cut, 0), (cut, 0.1), (cut, 0.99), (flip, 0)])
+def another_version(path, _):
+    """One bit is another: a digit of the version."""
+    data = path.read_bytes()
+    told = b'version\\": \\"' + ml.__version__[:1].encode()
+    assert told in data
+    path.write_bytes(data.replace(told, told[:-1] + bytes([told[-1] ^ 1]), 1))
+
+
+def link_to_nothing(path, _):
+    path.unlink()
+    path.symlink_to(path.parent / "nothing")
+
+
+@pytest.mark.parametrize(
+    ("damage", "share"),
+    [(cut, 0), (cut, 0.1), (cut, 0.99), (flip, 0), (another_version, 0), (link_to_nothing, 0)],
+)
 def test_a_broken_checkpoint_is_passed_over(damage, share, tmp_path, on_numpy):
     whole = known(train(tmp_path))
     first, *_, third, last = files(tmp_path)
@@ -262,16 +302,13 @@ def test_a_folder_without_checkpoints(tmp_path, on_numpy):
         ml.resume(tmp_path / "none", X, Y)
 
 
-def test_the_newest_training_of_a_folder_goes_on(tmp_path, on_numpy):
+def test_the_newest_training_of_a_folder_goes_on(tmp_path, monkeypatch, on_numpy):
     (tmp_path / ".0123.part").write_text("")  # of a writer that was killed
     train(tmp_path, max_epochs=9)
+    monkeypatch.setattr(sameness.time, "time", lambda: 1.0)  # the clock was set back
     later = known(train(tmp_path, seed=6))
     assert len(files(tmp_path)) == 9
     assert known(ml.resume(tmp_path, X, Y)) == later
-
-
-def iterations(folder):
-    return [int(path.name[32:38]) for path in files(folder)]
 
 
 def test_as_many_are_kept_as_asked_for(tmp_path, monkeypatch, on_numpy):
@@ -302,96 +339,3 @@ def test_the_default_interval_is_five_minutes(tmp_path, monkeypatch, on_numpy):
 
     train(tmp_path, checkpoint_frequency=np.inf, checkpoints_kept=9, output_fcn=later)
     assert iterations(tmp_path) == [3, 6, 9, 12]
-
-
-# ---------------------------------------------------------------- trouble
-
-
-def test_a_full_disk_costs_checkpoints_alone(tmp_path, on_numpy):
-    resource = pytest.importorskip("resource")
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-
-    def limit(told):
-        size = 3000 if 3 <= told.iteration < 6 else before[0]
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-
-    try:
-        with pytest.warns(RuntimeWarning, match=r"^the checkpoint of iteration 4 could not be wri"):
-            net, info = train(tmp_path, **EVERY, output_fcn=limit)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert info.stop_reason == "All 4 epochs are done; 3 checkpoints could not be written."
-    assert bits(net) == bits(train()[0])
-    assert iterations(tmp_path) == [1, 2, 3, 7, 8, 9, 10, 11, 12]
-    assert all(path.suffix == ".safetensors" for path in files(tmp_path))
-    back = ml.resume(files(tmp_path)[2], X, Y)
-    assert bits(back[0]) == bits(net)
-
-
-def stopping(*numbers):
-    """An output function that sends signals to this process in the second epoch."""
-
-    def send(told):
-        if (told.state, told.iteration) == ("iteration", 5):
-            for number in numbers:
-                os.kill(os.getpid(), number)
-
-    return send
-
-
-def stopped(folder, capsys, *numbers):
-    """What a training says that signals stop."""
-    how = {"checkpoint_frequency": np.inf, "output_fcn": stopping(*numbers)}
-    if numbers[0] == signal.SIGINT:
-        return train(folder, **how)[1].stop_reason
-    capsys.readouterr()
-    with pytest.raises(SystemExit) as ended:
-        train(folder, **how)
-    assert ended.value.code == 143
-    return capsys.readouterr().err.strip()
-
-
-@pytest.fixture
-def usual_handlers():
-    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
-    before = {n: signal.signal(n, handler) for n, handler in usual.items()}
-    yield
-    assert {n: signal.getsignal(n) for n in usual} == usual
-    for n, handler in before.items():
-        signal.signal(n, handler)
-
-
-@pytest.mark.skipif(os.name == "nt", reason="no signals to a process")
-@pytest.mark.parametrize(
-    ("first", "name", "second", "at_once"),
-    [
-        (signal.SIGINT, "Ctrl-C", signal.SIGINT, "Stopped by Ctrl-C after 5 of 12 iterations."),
-        (signal.SIGTERM, "SIGTERM", signal.SIGTERM, ""),
-        (signal.SIGTERM, "SIGTERM", signal.SIGINT, "Stopped by Ctrl-C after 5 of 12 iterations."),
-    ],
-)
-def test_a_signal_ends_the_step_and_writes_a_checkpoint(
-    first, name, second, at_once, tmp_path, capsys, on_numpy, usual_handlers
-):
-    assert stopped(tmp_path, capsys, first, second) == at_once
-    assert files(tmp_path) == []
-    assert stopped(tmp_path, capsys, first) == (
-        f"Stopped by {name} after 6 of 12 iterations; go on from '{tmp_path}' with "
-        "minilstm.resume, or train --resume."
-    )
-    assert iterations(tmp_path) == [6]
-    assert known(ml.resume(tmp_path, X, Y)) == known(train())
-
-
-def test_the_table_goes_on(tmp_path, capsys, on_numpy):
-    train(tmp_path, verbose=True, verbose_frequency=1)
-    capsys.readouterr()
-    middle = files(tmp_path)[2]
-    ml.resume(middle, X, Y)
-    said = capsys.readouterr().out.splitlines()
-    assert said[2] == f"going on after 9 iterations, from {middle}"
-    assert [line.split()[0] for line in said[4:-1]] == ["10", "11", "12"]
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        ml.resume(tmp_path, X, Y, options=ml.TrainingOptions(**SHORT, checkpoint_path=tmp_path))
-    assert capsys.readouterr().out == ""

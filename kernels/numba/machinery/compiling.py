@@ -3,7 +3,8 @@ Serial, without the GIL; multiply-adds may contract into one instruction, but no
 and no NaN assumed away.
 
 A kernel says the types of its arguments, with F for float32 or float64. It is compiled for just
-those, so an array of another kind is an error at once and never another compilation.
+those, so an array of another kind is an error at once and never another compilation. A stands for
+None, with which a kernel leaves out what is rarely used, and for a whole number in a second kernel.
 """
 
 from __future__ import annotations
@@ -98,24 +99,29 @@ class Kernel:
     ----------
     function : in the part of Python that Numba compiles
     signature : types of its arguments in Numba's words, with F for the floating type
+    variant : said after its name
     """
 
-    def __init__(self, function: Callable[..., Any], signature: str) -> None:
-        self.function, self.signature = function, signature
-        self.name = f"{function.__module__.rpartition('.')[2]}.{function.__name__.strip('_')}"
+    def __init__(self, function: Callable[..., Any], signature: str, variant: str = "") -> None:
+        self.function, self.signature = function, signature.replace("A", "none")
+        name = f"{function.__module__.rpartition('.')[2]}.{function.__name__.strip('_')}"
+        self.name = name + variant
         # The argument whose dtype decides; a kernel without one is compiled once.
         types = re.sub(r"\[[^]]*\]", "", signature.partition("(")[2]).split(",")
         self._decides = next((n for n, t in enumerate(types) if "F" in t), None)
         self.followers: Sequence[Kernel] = ()  # wanted soon after this one
+        self.in_training: Sequence[Kernel] = ()  # instead of them, where gradients will be wanted
         self._compiled: dict[Any, Any] = {}
         self._lock = threading.Lock()
         kernels.append(self)
+        if "A" in signature:  # with numbers in the places of None
+            self.chosen = Kernel(function, signature.replace("A", "i8"), "_chosen")
 
     def __call__(self, *arguments: Any) -> Any:
         dtype = _FLOAT64 if self._decides is None else arguments[self._decides].dtype
         return self.of(dtype)(*arguments)
 
-    def of(self, dtype: Any) -> Any:
+    def of(self, dtype: Any, training: bool = False) -> Any:
         """The compiled function for a dtype: float32 or float64."""
         try:
             return self._compiled[dtype]
@@ -124,7 +130,7 @@ class Kernel:
         with self._lock:
             if dtype not in self._compiled:
                 types = self.signature.replace("F", FLOATS[dtype.name])
-                with _line_if_it_takes_long(), _at_work.on(self, dtype.name):
+                with _line_if_it_takes_long(), _at_work.on(self, dtype.name, training):
                     self._compiled[dtype] = _compile(self.function, types)
         return self._compiled[dtype]
 
@@ -147,7 +153,14 @@ def inner(function: Callable[..., Any], name: str = "") -> Callable[..., Any]:
     if key in _parts or "<locals>" in key:
         raise ValueError(f"there is a part {key} already, or it needs a name: give inner another.")
     _parts.add(key)
-    return numba.njit(**_PART)(function)
+    part = numba.njit(**_PART)(function)
+    template = part.get_call_template
+    # Numba would compile a part anew for each constant that it is called with.
+    part.get_call_template = lambda args, kws: template(
+        [numba.types.unliteral(a) for a in args],
+        {name: numba.types.unliteral(a) for name, a in kws.items()},
+    )
+    return part
 
 
 class _Work(threading.local):
@@ -156,11 +169,15 @@ class _Work(threading.local):
     job: tuple[Kernel, str] | None = None
     folder: Path | None = None  # of the cache on disk
     rest: Sequence[Kernel] = ()  # wanted in any case, the last first
+    soon: Sequence[Kernel] = ()  # these, and what follows the one at work
 
     @contextmanager
-    def on(self, kernel: Kernel, dtype: str) -> Iterator[None]:
-        second_compiler.second.take((kernel.name, dtype))
+    def on(self, kernel: Kernel, dtype: str, training: bool) -> Iterator[None]:
+        # While the second process is at this one, another is compiled here.
+        while other := second_compiler.second.take((kernel.name, dtype)):
+            _of_name(*other)
         self.job = kernel, dtype
+        self.soon = (*(kernel.in_training if training else kernel.followers), *self.rest)
         try:
             yield
         finally:
@@ -182,10 +199,9 @@ class _Work(threading.local):
         if self.folder and not one_compiler.claim(self.folder, f"{kernel.name} {dtype}"):
             raise _CompiledElsewhere
         _begun.add(self.job)
-        others = (*kernel.followers, *self.rest)
         second_compiler.second.add(
             (other.name, dtype)
-            for other in others
+            for other in self.soon
             if other is not kernel and np.dtype(dtype) not in other._compiled
         )
 
@@ -209,8 +225,11 @@ def compile_all(dtype: Any, say: Callable[[str, float], None]) -> None:
 
 def serve() -> None:
     """Compile what another process asks for; see `second_compiler`."""
-    by_name = {one.name: one for one in kernels}
-    second_compiler.answer(lambda name, dtype: by_name[name].of(dtype))
+    second_compiler.answer(_of_name)
+
+
+def _of_name(name: str, dtype: str) -> None:
+    next(one for one in kernels if one.name == name).of(dtype)
 
 
 def _compile(function: Callable[..., Any], types: str) -> Any:

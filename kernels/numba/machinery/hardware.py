@@ -44,5 +44,5 @@ def tile_widths(rows: int) -> tuple[int, ...]:
     a multiply-add as the registers allow. One row streams the weights and is bound by that.
     """
     if REGISTERS == 32:
-        return (8, 4, 1) if rows == 1 else (4, 2, 1)
+        return (8, 4, 3, 2, 1) if rows == 1 else (4, 3, 2, 1)
     return {1: (4, 1), 2: (4, 2, 1), 3: (3, 1), 4: (3, 1), 5: (2, 1), 6: (2, 1)}[rows]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minilstm.kernels.numba.machinery.buffers import empty
-from minilstm.kernels.numba.machinery.compiling import kernel
+from minilstm.kernels.numba.machinery.compiling import inner, kernel
 from minilstm.kernels.numba.machinery.hardware import lanes
 from minilstm.kernels.numba.machinery.simd import copy_vector
 
@@ -17,9 +17,13 @@ Array = NDArray[Any]
 
 
 class LSTMPanels(NamedTuple):
-    """An LSTM's weights as the kernels read them; V = lanes of a vector, Q = 4 ceil(H / V)."""
+    """An LSTM's weights as the kernels read them; V = lanes of a vector, Q = `gate_vectors`.
 
-    forward: Array  # (Q, 1 + D + H, V) bias, W, R; panel q is gate q % 4 of V units
+    Panel q of `forward` is gate q % 4 of V units. The units that fill no whole vector share the
+    last panels: i of all of them, then f, g and o, side by side.
+    """
+
+    forward: Array  # (Q, 1 + D + H, V) bias, W, R
     backward: Array  # (ceil(H / V), G, V) R, V of its columns a panel
 
 
@@ -49,11 +53,18 @@ def pack_columns(matrix: Array) -> Array:
     return panels
 
 
-@kernel("void(F[:, ::1], F[:, ::1], F[::1], F[:, :, :, ::1], F[:, :, ::1])")
+@inner
+def gate_vectors(H, V):
+    """Vectors that hold all gates of H units."""
+    return H // V * 4 + (H % V * 4 + V - 1) // V
+
+
+@kernel("void(F[:, ::1], F[:, ::1], F[::1], F[:, :, ::1], F[:, :, ::1])")
 def _pack(W, R, b, forward, backward):
     """Panels of W (D, G), R (H, G), b (G,), which is what column-major weights look like."""
-    (D, G), H, V = W.shape, len(R), forward.shape[3]
+    (D, G), H, V = W.shape, len(R), forward.shape[2]
     full, panel = H // V, (1 + D + H) * V
+    rest = H - full * V
     for gate in range(4):
         for block in range(full):
             to, at = (4 * block + gate) * panel, gate * H + block * V
@@ -62,17 +73,19 @@ def _pack(W, R, b, forward, backward):
                 copy_vector(W, k * G + at, forward, to + (1 + k) * V, V)
             for k in range(H):
                 copy_vector(R, k * G + at, forward, to + (1 + D + k) * V, V)
-        for j in range(full * V, H):
-            line, lane, g = forward[full, gate], j - full * V, gate * H + j
+        for j in range(rest):
+            place, g = gate * rest + j, gate * H + full * V + j
+            line, lane = forward[4 * full + place // V], place % V
             line[0, lane] = b[g]
             for k in range(D):
                 line[1 + k, lane] = W[k, g]
             for k in range(H):
                 line[1 + D + k, lane] = R[k, g]
-        if full * V < H:
-            for k in range(1 + D + H):
-                for lane in range(H - full * V, V):
-                    forward[full, gate, k, lane] = 0
+    if 4 * rest % V > 0:
+        line = forward[len(forward) - 1]
+        for k in range(1 + D + H):
+            for lane in range(4 * rest % V, V):
+                line[k, lane] = 0
     for block in range(len(backward)):
         first = block * V
         for g in range(G):
@@ -86,11 +99,10 @@ def _pack(W, R, b, forward, backward):
 def pack_lstm(W: Array, R: Array, b: Array) -> LSTMPanels:
     """Panels of W (G, D), R (G, H), b (G,)."""
     (G, D), H, V = W.shape, R.shape[1], lanes(R.dtype)
-    blocks = -(-H // V)
-    forward = empty((blocks, 4, 1 + D + H, V), R.dtype)
-    backward = empty((blocks, G, V), R.dtype)
+    forward = empty((H // V * 4 + -(-(H % V * 4) // V), 1 + D + H, V), R.dtype)
+    backward = empty((-(-H // V), G, V), R.dtype)
     _pack(*(_lines(a) for a in (W.T, R.T, b)), forward, backward)
-    return LSTMPanels(forward.reshape(4 * blocks, 1 + D + H, V), backward)
+    return LSTMPanels(forward, backward)
 
 
 def _lines(a: Array) -> Array:
@@ -102,18 +114,17 @@ def _lines(a: Array) -> Array:
 @kernel("void(F[:, :, ::1], F[:, ::1])")
 def _unpack(panels, columns):
     """Rows (1 + D + H, G) of forward panels: the inverse of `_pack`."""
-    Q, K, V = panels.shape
+    K, V = panels.shape[1:]
     G = columns.shape[1]
     H = G // 4
-    for q in range(Q):
-        unit = q // 4 * V
-        at = q % 4 * H + unit
+    full, rest = H // V, H % V
+    for q in range(4 * full):
         for k in range(K):
-            if unit + V <= H:
-                copy_vector(panels, (q * K + k) * V, columns, k * G + at, V)
-            else:
-                for j in range(H - unit):
-                    columns[k, at + j] = panels[q, k, j]
+            copy_vector(panels, (q * K + k) * V, columns, k * G + q % 4 * H + q // 4 * V, V)
+    for place in range(4 * rest):
+        q, lane, g = 4 * full + place // V, place % V, place // rest * H + full * V + place % rest
+        for k in range(K):
+            columns[k, g] = panels[q, k, lane]
 
 
 def unpack_lstm(panels: Array, D: int, H: int) -> tuple[Array, Array, Array]:

@@ -41,6 +41,7 @@ class SecondCompiler:
         self.waiting: list[Job] = []
         self.at_work: Job | None = None
         self.finished: set[Job] = set()
+        self.taken: set[Job] = set()  # by this process
         self._process: subprocess.Popen[str] | None = None
         self._feeder: threading.Thread | None = None
         self._failed = False
@@ -48,7 +49,7 @@ class SecondCompiler:
     def add(self, jobs: Iterable[Job]) -> None:
         """Let these be compiled as well, as soon as may be."""
         with self.changed:
-            known = {self.at_work, *self.waiting, *self.finished}
+            known = {self.at_work, *self.waiting, *self.finished, *self.taken}
             new = [job for job in dict.fromkeys(jobs) if job not in known]
             if self._failed or not new or not can_start():
                 return
@@ -61,13 +62,22 @@ class SecondCompiler:
                 except RuntimeError:  # "can't start new thread"
                     self.give_up()
 
-    def take(self, job: Job) -> None:
-        """Return when the caller may load or compile this one: the process is not at it."""
+    def take(self, job: Job) -> Job | None:
+        """Return when the caller may load or compile this one: the process is not at it.
+
+        While it is, what is returned is another that waits, for the caller to compile meanwhile.
+        """
         with self.changed:
+            self.taken.add(job)
             if job in self.waiting:
                 self.waiting.remove(job)
+            if self.at_work == job and self.waiting:
+                other = self.waiting.pop(0)
+                self.taken.add(other)
+                return other
             if not self.changed.wait_for(lambda: self.at_work != job, LONGEST_SECONDS):
                 self.give_up()
+            return None
 
     def give_up(self) -> None:
         """End the process, and start none any more."""

@@ -143,6 +143,12 @@ def _add_training(train: argparse.ArgumentParser) -> None:
         help="bound on the gradient of each array; inf for none",
     )
     add(
+        "--shards",
+        type=positive,
+        metavar="S",
+        help="parts of an update, which the ranks of mpiexec share (default: none)",
+    )
+    add(
         "--padding",
         choices=("ragged", "longest", "shortest"),
         default="ragged",

@@ -82,6 +82,7 @@ class TrainingPass:
         truncation: int | None = None,
         want_outputs: bool = False,
         loss_only: bool = False,
+        across: Any = None,
     ) -> tuple[LossAndGradients, State, tuple[Array, ...]]:
         """Loss and gradients of a batch.
 
@@ -98,12 +99,13 @@ class TrainingPass:
         truncation : as for `plan_memory`
         want_outputs : also return the rows of each output
         loss_only : leave the gradients out
+        across : where the batch is a shard of one, see `minilstm.layers.Run`
         """
         parameters = prepared(self.wiring.layers, backend, parameters)
         walk = partial(run_forward, self.wiring, backend, parameters, dtype=dtype)
         through_all = partial(walk, nodes=self.nodes, want=self.sources)
         spans, active = plan.spans, batch.signals[0].active
-        pieces = [_piece(batch, spans, n, key) for n in range(len(spans))]
+        pieces = [_piece(batch, spans, n, key, across) for n in range(len(spans))]
         states: list[State] = [state]
         final: State = {}
         kept: dict[int, dict[int, Any]] = {}
@@ -203,7 +205,9 @@ class TrainingPass:
         return out
 
 
-def _piece(batch: MiniBatch, spans: Sequence[Span], n: int, key: int) -> tuple[list[Signal], Part]:
+def _piece(
+    batch: MiniBatch, spans: Sequence[Span], n: int, key: int, across: Any
+) -> tuple[list[Signal], Part]:
     """The signals of a span, and which part of the batch it is."""
     first, last, row, row_end = spans[n]
     active, ending = batch.signals[0].active, None
@@ -211,7 +215,7 @@ def _piece(batch: MiniBatch, spans: Sequence[Span], n: int, key: int) -> tuple[l
         after = int(active[last]) if n + 1 < len(spans) else 0
         ending = slice(after, int(active[first]))
     signals = [Signal(a.rows[row:row_end], active[first:last]) for a in batch.signals]
-    return signals, Part(row, ending, key)
+    return signals, Part(row, ending, key, across)
 
 
 def _joined(head: Head, parts: list[Array]) -> Array:

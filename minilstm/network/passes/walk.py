@@ -30,6 +30,7 @@ class Part(NamedTuple):
     row: int = 0  # number in the whole batch of the first row
     ending: slice | None = None  # sequences whose last step lies in the part; None means all
     key: int | None = None  # random bits of this training step; None means prediction
+    across: Any = None  # see `minilstm.layers.Run`
 
 
 WHOLE = Part()
@@ -108,7 +109,7 @@ def run_forward(
             x = tuple(None if signal is None else signal.rows for signal in taken)
             steps = tuple(signal.active for signal in taken if signal is not None)
         training = None if part.key is None else _training(part, name, stop.steps)
-        run = Run(backend, parameters[name], steps, training, dtype=dtype)
+        run = Run(backend, parameters[name], steps, training, dtype=dtype, across=part.across)
         last: LSTMState | None = None
         if isinstance(layer, Recurrent):
             before = state.get(name)

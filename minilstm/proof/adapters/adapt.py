@@ -17,7 +17,13 @@ from minilstm.proof.adapters.frameworks import (
     library_of,
     with_signature,
 )
-from minilstm.proof.adapters.inputs import flat_pair, named_inputs, pair_of_functions
+from minilstm.proof.adapters.inputs import (
+    as_input,
+    copied,
+    flat_pair,
+    named_inputs,
+    pair_of_functions,
+)
 from minilstm.proof.adapters.objects import pair_of_object
 from minilstm.proof.adapters.pair import Pair
 
@@ -35,8 +41,12 @@ def pair_of(
             f"upstream is {upstream!r}; pass 'random', or None where f is a loss and backward "
             "takes no upstream gradient."
         )
+    owner = getattr(subject, "__self__", None)  # of New.apply
+    subject = owner if isinstance(owner, type) and framework_of(owner) else subject
     kind = framework_of(subject)
-    if callable(subject) and callable(second) and kind in ("", "jax") and not more:
+    first_is_function = 0 in getattr(subject, "nondiff_argnums", ())  # of a custom_vjp of JAX
+    both = callable(subject) and callable(second) and not more and not first_is_function
+    if both and kind in ("", "jax"):
         return pair_of_functions(subject, second, third, cached, upstream)
     known = callable(subject) or methods_of(subject) is not None
     if not known or second is None:
@@ -71,6 +81,16 @@ def _of_framework(subject: Any, given: Any) -> Pair:
 def _of_both(subject: Callable[..., Any], given: Any) -> Pair:
     """The pair of a function that returns its value and its gradients, as (loss, dx)."""
     name = getattr(subject, "__name__", "f")
+    named, by_keyword = named_inputs(subject, given)
+    values = {n: copied(as_input(n, value)) for n, value in named.items()}
+    once = subject(**values) if by_keyword else subject(*values.values())
+    if isinstance(once, tuple) and len(once) == 2 and callable(once[1]):
+
+        def pull(dy: Any, *args: Any, **named: Any) -> Any:
+            return subject(*args, **named)[1](dy)
+
+        first = wraps(subject)(lambda *args, **named: subject(*args, **named)[0])
+        return pair_of_functions(first, pull, given, cached=False, upstream="random")
 
     @wraps(subject)
     def f(*args: Any, **named: Any) -> Any:

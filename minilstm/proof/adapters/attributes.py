@@ -72,13 +72,16 @@ def name_of(path: Path) -> str:
 def likeness(gradient: Path, path: Path) -> int:
     """How much one path looks like that of a gradient of another; 0 for not at all.
 
-    3 for dW of W, in any of the ways to say it, 2 for dw of W, 1 for dW of weights in one object.
+    3 for dW of W, in any of the ways to say it, 2 for dw of W, 1 for dW of weights in one object,
+    or for an equal key of another dict.
     """
     found = [*differentiated(gradient)]
     if key(path) in found:
         return 3
     if label(key(path)).lower() in (label(one).lower() for one in found):
         return 2
+    if any(one and one == key(path)[-len(one) :] for one in found if len(gradient) > 1):
+        return 1  # grads["W"] of model["W"]: the same key in another dict
     words = {str(one[-1]).lower() for one in found if one}
     return int(
         gradient[:-1] == path[:-1] and isinstance(path[-1], str) and path[-1].lower()[:1] in words

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +17,7 @@ GRADIENT = re.compile(r"d(?!ata|im|epth|t$)\w*|grad\w*|g|up\w*|delta\w*|ct|cotan
 
 
 class Parameters(NamedTuple):
-    """The positional parameters of a function."""
+    """The parameters of a function; of those by keyword alone the ones without a default."""
 
     names: tuple[str, ...]
     required: int  # the first so many have no default
@@ -29,12 +29,15 @@ class Parameters(NamedTuple):
 
 
 def parameters_of(function: Callable[..., Any]) -> Parameters:
-    """The positional parameters of a function; of a built-in one nothing is known."""
+    """The parameters of a function; of a built-in one nothing is known."""
     try:
-        found = inspect.signature(function).parameters.values()
+        found = [*inspect.signature(function).parameters.values()]
     except (TypeError, ValueError):
         return Parameters((), 0, True)
-    plain = [p for p in found if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    plain = [
+        p for p in found if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+        or (p.kind is p.KEYWORD_ONLY and p.default is p.empty)
+    ]  # fmt: skip
     required = sum(p.default is p.empty for p in plain)
     more = any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in found)
     return Parameters(tuple(p.name for p in plain), required, more)
@@ -43,11 +46,16 @@ def parameters_of(function: Callable[..., Any]) -> Parameters:
 class Convention(NamedTuple):
     """How backward is called."""
 
-    # "inputs": (dy, *inputs); "cache": (dy, cache); "alone": (dy); "derivative": (x), of each entry
+    # "inputs": (dy, *inputs); "cache": (dy, cache); "alone": (dy); "derivative": (*inputs)
     kind: str
     upstream: bool = True  # whether it takes upstream gradients; a loss has none
     cache_first: bool = False
     outputs: int | None = None  # so many of the results are outputs with an upstream gradient
+    each: bool = False  # several upstream gradients are arguments of their own, and no tuple
+
+    def first(self, upstream: Any) -> tuple[Any, ...]:
+        """The arguments in which backward takes the upstream gradients."""
+        return () if upstream is None else tuple(upstream) if self.each else (upstream,)
 
     def split(self, result: Any) -> tuple[Any, Any]:
         """The outputs, alone or in a tuple, and the cache of what forward returned."""
@@ -69,7 +77,9 @@ class Convention(NamedTuple):
     def note(self, result: Any) -> str:
         """What to say of outputs that were left out."""
         if self.kind == "derivative":
-            return "backward takes the input alone; it was taken for the derivative of each entry"
+            return (
+                "backward takes no upstream gradient; it was taken for the derivative of each entry"
+            )
         if not self.cuts(result):
             return ""
         return (
@@ -105,19 +115,24 @@ def convention(
     if cached:
         most = len(result) - 1 if several else 1
         loss = upstream is None or (upstream == "auto" and taken.fit(1) and not taken.fit(2))
-        first = len(names) > 1 and _is_cache(names[0]) and not _is_cache(names[-1])
+        first = _cache_first(names)
         fitting = [k for k in range(most, 0, -1) if taken.fit(k + 1)]
         return Convention("cache", not loss, first, fitting[0] if fitting and not loss else None)
     if taken.fit(1) and not more and is_gradient(names[0]) and names[0] not in named:
         return Convention("alone" if upstream is not None else "inputs", upstream is not None)
+    if several and not taken.fit(count + 1) and taken.fit(count + len(result)):
+        return Convention("inputs", upstream is not None, each=True)
     if upstream != "auto" or more or taken.fit(count + 1) or not taken.fit(count):
         return Convention("inputs", upstream is not None)
     numbers = [np.asarray(y) for y in leaves(result) if is_number(y)]
     if len(numbers) == 1 and numbers[0].size == 1:
         return Convention("inputs", upstream=False)
-    if count == 1 and np.shape(result) == np.shape(next(iter(named.values()))):
+    if all(np.shape(result) == np.shape(value) for value in named.values()):
         return Convention("derivative")
-    return Convention("inputs")
+    raise TypeError(
+        f"backward takes ({', '.join(names)}), as f does, but f returns several numbers; add the "
+        "upstream gradient in front, as backward(dy, ...), or let f return a loss, one number."
+    )
 
 
 def _are_inputs(result: Any, named: Mapping[str, Any]) -> bool:
@@ -130,7 +145,7 @@ def _are_inputs(result: Any, named: Mapping[str, Any]) -> bool:
 def _has_cache(taken: Parameters, named: Mapping[str, Any], result: tuple[Any, ...]) -> bool:
     """Whether the last of several results is a cache that backward takes."""
     names, required, _ = taken
-    if any(map(_is_cache, names[:required])):
+    if any(map(_is_cache, names[:required])) or (_cache_first(names) and names[0] not in named):
         return True
     fits = any(taken.fit(k + 1) for k in range(is_gradient(names[0]), len(result)))
     if not fits or set(names[:required]) & set(named):
@@ -148,6 +163,13 @@ def _has_cache(taken: Parameters, named: Mapping[str, Any], result: tuple[Any, .
 def is_gradient(name: str) -> bool:
     """Whether a parameter of backward is called like an upstream gradient."""
     return GRADIENT.fullmatch(name.lower()) is not None
+
+
+def _cache_first(names: Sequence[str]) -> bool:
+    """Whether a cache comes before the upstream gradient, as in f_bwd(r, g) of JAX."""
+    if len(names) < 2 or _is_cache(names[-1]):
+        return False
+    return _is_cache(names[0]) or (names[0] in ("r", "rs") and is_gradient(names[-1]))
 
 
 def _is_cache(name: str) -> bool:

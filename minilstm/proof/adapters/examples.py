@@ -53,11 +53,16 @@ _ANSWERS = re.compile(r"y|t|y_?true|targets?|labels?|ids|idx|tokens|indices|clas
 _NUMBERS: dict[str, Any] = {
     "eps|epsilon": 1e-5, "p|rate|drop\\w*|keep_prob|momentum|alpha|lr|slope|delta|lam\\w*|reg": 0.5,
     "sizes|dims|layers|layer_(sizes|dims)|hidden_(sizes|dims)": [3, 5, 2],
-    "stride|groups|dilation": 1, "pad\\w*": 0, "axis": -1, "seed": 0, "training|train": True,
+    "stride|groups|dilation": 1, "pad\\w*": 0, "axis": -1, "mode": "train", "pool_\\w+": 2, "G": 3,
+     "seed": 0, "training|train": True,
     "(in|input|d|n)_?(dim|size|features|inputs?|units_in|x|in)|n_in\\w*|fan_in|D|dim|size": 3,
     "(out|output|hidden|h)_?(dim|size|features|units|outputs?|neurons)|n_(out|hidden|neurons|a)\\w*|"
     "units|hidden|fan_out|H|M|num_hiddens": 5,
 }  # fmt: skip
+
+
+# What is asked of probabilities: they are drawn between 0 and 1.
+_PROBABILITY = re.compile(r"clip\([^()]*1e-\d+|\blog\(\s*(y_pred|y_hat|probs?|p)\b")
 
 
 def stated_shapes(function: Callable[..., Any], names: list[str]) -> dict[str, tuple[int, ...]]:
@@ -106,9 +111,16 @@ def possible_inputs(function: Callable[..., Any], most: int) -> Iterator[dict[st
     taken = parameters_of(function)
     names = list(taken.names[: taken.required])
     shapes = stated_shapes(function, names)
+    for name in [n for n, shape in shapes.items() if _ANSWERS.fullmatch(n) and len(shape) == 1]:
+        del shapes[name]  # labels, which are no floats
     keys = {name: _keys(function, name) for name in names}
     flat = [f"{n}.{key}" for n in names for key in keys[n]] + [n for n in names if not keys[n]]
-    fixed = {n: o for n in flat[1:] if n not in shapes and (o := _option(n)) is not None}
+    fixed = {n: o for n in flat if n not in (*names[:1], *shapes) and (o := _option(n)) is not None}
+    fixed |= {n: {} for n in names if not keys[n] and f"{n}.get(" in _source(function)}
+    # A dict of options that is handed on; CS231n calls it so.
+    fixed |= {n: {"mode": "train"} for n in names if n.endswith("_param") and not keys[n]}
+    if not re.search("rand|drop|bern", _source(function)):
+        fixed.pop("p", None)  # no rate, but an array as any other
     groups: dict[str, list[str]] = {}
     for name in flat:
         if name not in fixed:
@@ -119,11 +131,19 @@ def possible_inputs(function: Callable[..., Any], most: int) -> Iterator[dict[st
     ]  # fmt: skip
     columns = [sorted(some, key=lambda word: word not in _COLUMNS) for some in words]
     both = itertools.zip_longest(_by_cost(words), _by_cost(columns) if columns != words else ())
-    for chosen in itertools.islice((one for pair in both for one in pair if one), most):
-        for positive in (False, True):
+    # Equal shapes first: such as broadcast give gradients of other shapes, which are no mistake.
+    free = not shapes and "answers" not in groups and len(flat) > len(fixed) + 1
+    equal, vectors = ([tuple(shape for _ in groups)] * free for shape in ((4, 3), (5,)))
+    domain = (True, False) if _PROBABILITY.search(_source(function)) else (False, True)
+    rest = (one for pair in both for one in pair if one)
+    choices = itertools.chain(equal, itertools.islice(rest, 40), vectors, rest)
+    # Answers come last, since their shapes are those of what they answer.
+    last = sorted(zip(range(len(groups)), groups, strict=True), key=lambda g: g[1] == "answers")
+    for chosen in itertools.islice(choices, most):
+        for positive in domain:
             rng = np.random.default_rng(7)
             drawn: dict[str, Any] = dict(fixed)
-            for word, members in zip(chosen, groups.values(), strict=True):
+            for word, members in ((chosen[k], groups[role]) for k, role in last):
                 first = next((np.shape(a) for a in drawn.values() if np.ndim(a)), (4, 3))
                 drawn |= {name: _array(word, first, rng, positive) for name in members}
             yield {n: {k: drawn[f"{n}.{k}"] for k in keys[n]} or drawn.get(n) for n in names}
@@ -166,13 +186,15 @@ def _role(name: str) -> str:
 
 def _option(name: str) -> Any:
     """A number for a parameter that is an option by its name; None where it is an array."""
-    fits = (value for pattern, value in _NUMBERS.items() if re.fullmatch(pattern, name))
+    word = name.rpartition(".")[2]
+    fits = (value for pattern, value in _NUMBERS.items() if re.fullmatch(pattern, word))
     return next(fits, np.random.default_rng(0) if name in ("rng", "generator") else None)
 
 
 def _keys(function: Callable[..., Any], name: str) -> list[str]:
     """The keys by which a function reads an input that is a dict."""
-    found = re.findall(rf"""(?<!\w){re.escape(name)}\[['"](\w+)['"]\]""", _source(function))
+    read = rf"""(?<!\w){re.escape(name)}\[['"](\w+)['"]\](?!\s*=[^=])"""
+    found = re.findall(read, _source(function))
     return list(dict.fromkeys(found))
 
 

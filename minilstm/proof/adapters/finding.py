@@ -3,14 +3,19 @@ The file is imported under a name of its own, so what stands below `__main__` is
 
 from __future__ import annotations
 
+import _thread
+import ast
 import importlib.util
 import inspect
 import io
 import re
+import signal
 import sys
+import threading
 import tokenize
 import traceback
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -18,10 +23,11 @@ from typing import Any, NamedTuple
 from minilstm.checks import did_you_mean
 from minilstm.errors import DataError
 from minilstm.proof.adapters.attributes import BACKWARD, FORWARD
+from minilstm.proof.adapters.conventions import is_gradient, parameters_of
 from minilstm.proof.adapters.frameworks import framework_of
 
 EXAMPLES = ("gradcheck_inputs", "example_inputs")  # what a file may call its own inputs
-_COMMENT = re.compile(r"#\s*gradients:\s*(.+?)\s*")
+_COMMENT = re.compile(r"#\s*gradients:\s*(\w+(?:\s*,\s*\w+)?)\s*")
 # What a word of a forward function's name becomes in that of the backward one.
 _WORDS = {"forward": ("backward", "backprop", "grad"), "fwd": ("bwd",), "fprop": ("bprop",)}
 _WORDS |= {"Forward": ("Backward",), "feedforward": ("backprop",)}
@@ -31,6 +37,37 @@ _AROUND = (
     "{}_prime", "{}_derivative", "d_{}", "d{}",
 )  # fmt: skip
 _BOTH = re.compile(r".*(loss|and_grad).*")  # may return both
+_ACTIVATION = re.compile(r"relu|sigm|tanh|elu|soft|swish|act|loss|cost|mse|entropy|phi|sin|cos|exp")
+_COST = re.compile(r"(\w*?)_?(?:cost|loss|objective)(?:_?function|_?fn|Function)?")
+
+
+SECONDS = 60.0  # for running a file, and for one backward pass of it
+
+
+@contextmanager
+def limited(what: str) -> Iterator[None]:
+    """Within the block code of someone else's may run for a minute; TimeoutError then."""
+    late = threading.Event()
+    main = threading.main_thread()
+
+    def ring() -> None:
+        late.set()
+        if hasattr(signal, "pthread_kill") and main.ident is not None:
+            signal.pthread_kill(main.ident, signal.SIGINT)  # ends a sleep as well
+        else:
+            _thread.interrupt_main()
+
+    timer = threading.Timer(SECONDS, ring)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        if not late.is_set():
+            raise
+        raise TimeoutError(f"{what} took longer than {SECONDS:g} s, so it was ended") from error
+    finally:
+        timer.cancel()
 
 
 class Found(NamedTuple):
@@ -53,7 +90,8 @@ def load(path: Path) -> ModuleType:
     sys.modules[spec.name] = module
     sys.path.insert(0, str(path.parent.absolute()))
     try:
-        spec.loader.exec_module(module)
+        with limited(f"running {path.name}"):
+            spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         raise DataError(f"{path}{_line(error, path)} ({_said(error)}); correct it.") from error
     finally:
@@ -85,28 +123,55 @@ def find(path: Path, module: ModuleType, comments_only: bool = False) -> list[Fo
             continue
         partner = next((n for n in _partners(name) if n in own and n != name), None)
         if partner is not None:
-            found.append(Found(name, _first_line(thing), thing, own[partner]))
+            same = parameters_of(thing).names == parameters_of(own[partner]).names
+            doubt = partner == f"d{name}" or ("forward" in name and same)
+            sure = not doubt or _is_derivative(name, own[partner])
+            found.append(Found(name, _first_line(thing), thing, own[partner], sure))
             used |= {id(thing), id(own[partner])}
         elif framework_of(thing) == "jax" or _BOTH.fullmatch(name):
-            sure = framework_of(thing) == "jax"
+            sure = framework_of(thing) == "jax" or _returns_gradients(thing)
             found.append(Found(name, _first_line(thing), thing, None, sure))
     taken = {id(one.backward) for one in found}
     return sorted((one for one in found if id(one.forward) not in taken), key=lambda one: one.line)
 
 
 def comments_in(path: Path) -> list[tuple[int, str]]:
-    """(line, names) of each comment `# gradients: ...` of a file; none in what is no Python."""
+    """(line, names) of each comment `# gradients: ...` of a file; none in what is no Python.
+
+    One is meant where it has one or two names, of which the file has one, or one like it; anything
+    else is prose.
+    """
     text = path.read_bytes()
     if b"gradients:" not in text:
         return []
     try:
         tokens = [*tokenize.tokenize(io.BytesIO(text).readline)]
+        names = _names_in(ast.parse(text))
     except (SyntaxError, tokenize.TokenError):
         return []
     matches = (
         (t.start[0], _COMMENT.fullmatch(t.string)) for t in tokens if t.type == tokenize.COMMENT
     )
-    return [(line, match[1]) for line, match in matches if match is not None]
+    return [
+        (line, match[1]) for line, match in matches
+        if match is not None
+        and any(n in names or did_you_mean(n, names) for n in re.findall(r"\w+", match[1]))
+    ]  # fmt: skip
+
+
+def _names_in(tree: ast.Module) -> list[str]:
+    """What the outermost statements of a file name, without running it."""
+    made = (ast.FunctionDef, ast.ClassDef)
+    names = [node.name for node in tree.body if isinstance(node, made)]
+    aside = [node for node in tree.body if not isinstance(node, made)]
+    for node in (part for one in aside for part in ast.walk(one)):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.append(node.id)
+        elif isinstance(node, ast.alias):
+            names.append((node.asname or node.name).partition(".")[0])
+        elif isinstance(node, made):
+            names.append(node.name)
+    return names
 
 
 def _of_comment(words: str, line: int, module: ModuleType, path: Path) -> Found:
@@ -123,8 +188,26 @@ def _of_comment(words: str, line: int, module: ModuleType, path: Path) -> Found:
     return Found(names[0], line, things[0], things[1] if len(things) > 1 else None)
 
 
+def _returns_gradients(function: Any) -> bool:
+    """Whether a function returns something that is called like a gradient behind a loss."""
+    try:
+        source = inspect.getsource(inspect.unwrap(function))
+    except (OSError, TypeError):
+        return False
+    return any(map(is_gradient, re.findall(r"return [^\n,]+, *\(?(\w+)", source)))
+
+
+def _is_derivative(name: str, backward: Any) -> bool:
+    """Whether a pair as f and df, which many words are by chance, is one beyond doubt."""
+    taken = parameters_of(backward).names
+    return len(name) == 1 or _ACTIVATION.search(name) is not None or any(map(is_gradient, taken))
+
+
 def _partners(name: str) -> list[str]:
     """What the backward function of a forward function may be called."""
+    if match := _COST.fullmatch(name):
+        more = [f"{match[1]}{word}" for word in ("gradient", "grad", "_gradient", "_grad")]
+        return [*(pattern.format(name) for pattern in _AROUND), *more]
     swapped = [
         re.sub(word, other, name)
         for word, others in _WORDS.items() if word in name for other in others

@@ -159,7 +159,9 @@ def _torch_gradients(run: Callable[..., Any], values: dict[str, Any], dy: Any) -
         asked = [t for t in leaves(values) if home_of(t) == "torch" and t.is_floating_point()]
         for tensor in asked:
             tensor.requires_grad_(True)
-        pairs = zip(leaves(run(values)), leaves(dy), strict=True)
+        # Copies, as a function may write into what it is given, which no leaf of a graph allows.
+        own = replaced(values, lambda t: t.clone() if any(t is one for one in asked) else t)
+        pairs = zip(leaves(run(own)), leaves(dy), strict=True)
         used = [(y, up) for y, up in pairs if up is not None and y.requires_grad]
         outs, ups = [list(side) for side in zip(*used, strict=True)] or [[], []]
         found = torch.autograd.grad(outs, asked, ups, allow_unused=True) if outs else ()
@@ -175,9 +177,9 @@ def _jax_run(subject: Callable[..., Any]) -> tuple[Callable[..., Any], dict[str,
 def _jax_gradients(run: Callable[..., Any], values: dict[str, Any], dy: Any) -> dict[str, Any]:
     kinds = {name: {np.asarray(p).dtype.kind for p in leaves(a)} for name, a in values.items()}
     some = {name: a for name, a in values.items() if kinds[name] == {"f"}}
-    found: dict[str, Any] = sys.modules["jax"].vjp(lambda some: run({**values, **some}), some)[1](
-        dy
-    )[0]
+    out, pull = sys.modules["jax"].vjp(lambda some: run({**values, **some}), some)
+    kinds_out = iter([getattr(y, "dtype", None) for y in leaves(out)])  # perhaps float32
+    found: dict[str, Any] = pull(replaced(dy, lambda d: d.astype(next(kinds_out))))[0]
     return found
 
 

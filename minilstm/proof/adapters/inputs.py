@@ -6,6 +6,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -70,7 +71,10 @@ def named_inputs(f: Callable[..., Any], inputs: Any) -> tuple[dict[str, Any], bo
     """
     if not isinstance(inputs, Mapping):
         values = list(inputs) if isinstance(inputs, tuple | list) else [inputs]
-        return dict(zip(_names(f, len(values)), values, strict=True)), False
+        taken = parameters_of(f)
+        if isinstance(inputs, list) and not taken.fit(len(values)) and taken.fit(1):
+            values = [np.array(inputs)] if _is_numbers(inputs) else values
+        return dict(zip(_names(f, len(values)), values, strict=True)), _by_keyword_alone(f)
     named = {str(k): v for k, v in inputs.items()}
     try:
         inspect.signature(f).bind(**named)
@@ -82,6 +86,21 @@ def named_inputs(f: Callable[..., Any], inputs: Any) -> tuple[dict[str, Any], bo
     except ValueError:  # a built-in function without a signature
         pass
     return named, True
+
+
+def _is_numbers(value: Any) -> bool:
+    """Whether a list is one of numbers, or of equally long lists of them: an array written out."""
+    rows = [value] if not isinstance(value[:1] and value[0], list) else value
+    flat = [number for row in rows if isinstance(row, list) for number in row]
+    return len({len(row) for row in rows}) == 1 and all(isinstance(n, int | float) for n in flat)
+
+
+def _by_keyword_alone(f: Callable[..., Any]) -> bool:
+    """Whether a function has parameters that are not passed by position."""
+    with suppress(TypeError, ValueError):
+        found = inspect.signature(f).parameters.values()
+        return any(p.kind is p.KEYWORD_ONLY and p.default is p.empty for p in found)
+    return False
 
 
 def _names(f: Callable[..., Any], count: int) -> list[str]:

@@ -7,13 +7,15 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from minilstm.errors import GradientError
 
 Path = tuple[str | int, ...]  # attributes, keys and places by which an array is reached
 
 # Words that hold parameters or their numbers, and say nothing of which.
 _HOLDERS = {"params", "parameters", "param", "data", "value", "val", "learnables"}
-_GRADIENTS = {"grad", "grads", "gradients", "gradient", "dparams", "dparameters"}
+_GRADIENTS = {"g", "grad", "grads", "gradients", "gradient", "dparams", "dparameters"}
 _BEFORE = r"gradients?_?|grads?_?|nabla_?|delta_?|d[LJE]_?d_?|d_?|g_?"  # the longest first
 _AFTER = r"_?grads?|_?gradients?"
 
@@ -74,19 +76,21 @@ def sorted_gradients(
     found: Any,
     arrays: Mapping[str, Any],
     paths: Mapping[str, Path],
-    others: Sequence[str] = (),
+    every: Mapping[str, Any] | None = None,
     wanted: Sequence[str] = (),
 ) -> dict[str, Any]:
     """What backward returned, sorted to the arrays it belongs to: by name, the rest in order.
 
-    `paths` has the paths of arrays out of nested inputs; `others` are inputs that are no arrays,
-    and `wanted` those arrays whose gradients are compared.
+    `paths` has the paths of arrays out of nested inputs; `every` are all inputs in order, those
+    that are no arrays of floats among them, and `wanted` those whose gradients are compared. Lists
+    of the gradients of steps, or of rows, are stacked where an array has that shape.
     GradientError is raised where the count does not fit.
     """
     if found is None:
         return dict.fromkeys(arrays)
-    parts = list(paths_of(found))
+    parts = list(paths_of(_stacked(found, arrays, paths)))
     wanted = wanted or [*arrays]
+    others = [name for name in every or () if name not in arrays]
     if len(parts) == 1 and len(wanted) == 1:
         return {name: parts[0][1] if name in wanted else None for name in arrays}
     open_paths = {name: paths.get(name, (name,)) for name in arrays}
@@ -107,6 +111,9 @@ def sorted_gradients(
     left = [part for _, part in rest]
     if len(left) > len(open_paths) and any(part is None for part in left):
         left = [part for part in left if part is not None]  # None stood for an integer input
+    whole = every is not None and all(np.asarray(every[n]).dtype.kind in "iub" for n in others)
+    if every and whole and not named and len(left) == len(every) > len(open_paths):
+        left = [part for name, part in zip(every, left, strict=True) if name in arrays]
     if len(left) not in (0, len(open_paths)):  # perhaps of those that are wanted alone
         open_paths = {name: path for name, path in open_paths.items() if name in wanted}
     if len(left) not in (0, len(open_paths)):
@@ -120,6 +127,26 @@ def sorted_gradients(
     return {name: named.get(name) for name in arrays}
 
 
+def _stacked(found: Any, arrays: Mapping[str, Any], paths: Mapping[str, Path]) -> Any:
+    """What backward returned; a list in it that makes up the gradient of an array is an array."""
+    shapes = {
+        a.shape for name, a in arrays.items()
+        if isinstance(a, np.ndarray) and len(paths.get(name, "1")) < 2
+    }  # fmt: skip
+
+    def whole(part: Any) -> Any:
+        if not isinstance(part, list) or not part or not all(np.ndim(p) for p in part):
+            return part
+        shape = (len(part), *np.shape(part[0]))
+        same = all(np.shape(p) == shape[1:] for p in part)
+        return np.array(part) if same and shape in shapes else part
+
+    if isinstance(found, Mapping):
+        return {name: whole(part) for name, part in found.items()}
+    plain = isinstance(found, tuple) and not hasattr(found, "_fields")
+    return tuple(map(whole, found)) if plain else whole(found)
+
+
 def with_gradients(
     found: Any,
     names: Sequence[str],
@@ -129,7 +156,7 @@ def with_gradients(
 ) -> list[str]:
     """Those numbers, among the names of all inputs in order, of which there are gradients."""
     try:
-        sorted_ = sorted_gradients(found, dict.fromkeys(names), paths, (), wanted)
+        sorted_ = sorted_gradients(found, dict.fromkeys(names), paths, None, wanted)
     except GradientError:
         return []
     return [name for name in numbers if sorted_[name] is not None or name in wanted]

@@ -256,8 +256,11 @@ class _Layer:
 
     def _pair(self, kept: Mapping[Path, Any], after: Mapping[Path, Any], found: Any) -> None:
         """Fill `parameters` with the arrays of which backward leaves or returns a gradient."""
-        single = {p if is_no_array(a) else id(a): p for p, a in reversed([*kept.items()])}
-        names = {name_of(p): p for p in kept if p in single.values()}
+        same: dict[Any, list[Path]] = {}  # the paths of each array, which may have several
+        for path, a in kept.items():
+            same.setdefault(path if is_no_array(a) else id(a), []).append(path)
+        names = {name_of(one[0]): one[0] for one in same.values()}
+        alike_to = {one[0]: one for one in same.values()}
         paths = {name: key(path) for name, path in names.items()}
         named = {g: [g, *differentiated(g)] for g, _ in paths_of(found) if g}
         returned = {nearest_path(ways, paths) for ways in named.values()}
@@ -270,7 +273,8 @@ class _Layer:
                 shape, used = np.shape(kept[path]), {p.gradient for p in self.parameters.values()}
                 fits = [
                     g for g, d in after.items()
-                    if np.shape(d) == shape and g not in used and likeness(g, path) >= alike
+                    if np.shape(d) == shape and g not in used
+                    and max(likeness(g, other) for other in alike_to[path]) >= alike
                     and not (is_no_array(d) and d is kept.get(g))
                 ]  # fmt: skip
                 moved = self.rate and not np.array_equal(plain(after[path]), plain(kept[path]))

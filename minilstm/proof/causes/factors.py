@@ -9,6 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 _POWERS = ((1, ""), (0.5, "the square root of "), (2, "the square of "))
+_FIXED = {
+    2.0: "is counted twice (as where gradients of an earlier call are in the buffer), or has the 2 "
+    "of a square too often",
+    0.5: "lacks the 2 of a square",
+}
+MOST_SAID = 2
 
 
 class Measured(NamedTuple):
@@ -18,32 +24,37 @@ class Measured(NamedTuple):
     lengths: Mapping[str, float]
 
 
-def reasons(
-    measured: Sequence[Measured], close: float = 1e-6, simple: bool = False
-) -> Iterator[str]:
+def reasons(measured: Sequence[Measured], close: float = 1e-6, simple: bool = False) -> list[str]:
     """Ends of the sentence "it ...", the simplest first.
 
-    A size that is the same at all of several inputs proves little, and its root still less. With
-    `simple` a factor has to be a size or one over it.
+    With `simple` a factor has to be a size or one over it.
     """
-    factors = [abs(m.factor) for m in measured]
+    found = list(_by_sizes(measured, close, simple))
+    if is_constant(measured, close):
+        fixed = (said for c, said in _FIXED.items() if _near(measured[0].factor, c, close))
+        found = [*fixed, *found]
+    return found[:MOST_SAID]
 
-    def is_factor(numbers: Sequence[float]) -> bool:
-        return all(math.isclose(f, n, rel_tol=close) for f, n in zip(factors, numbers, strict=True))
 
+def _by_sizes(measured: Sequence[Measured], close: float, simple: bool) -> Iterator[str]:
     known = [n for n in measured[0].lengths if all(n in m.lengths for m in measured)]
     sizes: dict[tuple[float, ...], str] = {}
-    for name in known:  # axes that have the same length at all inputs are one
+    for name in known:  # those that are equal at all inputs are one
         values = tuple(float(m.lengths[name]) for m in measured)
-        if values[0] > 0 and values[0] != 1:
+        if min(values) > 0 and values[0] != 1:
             sizes.setdefault(values, name)
+    changed = any(len(set(values)) > 1 for values in sizes)
+
+    def is_factor(numbers: Sequence[float]) -> bool:
+        # Where some sizes could be changed, a number that is the same at all inputs proves nothing.
+        constant = math.isclose(min(numbers), max(numbers)) and changed
+        pairs = zip(measured, numbers, strict=True)
+        return not constant and all(_near(m.factor, n, close) for m, n in pairs)
+
     said = False
     for values, name in sizes.items():
-        fixed = len(measured) > 1 and len(set(values)) == 1
         of = f"{name} ({values[0]:.6g})"
-        for power, word in ((1, ""), (0.5, "the square root of "), (2, "the square of "))[
-            : 1 if fixed else 3
-        ]:
+        for power, word in _POWERS[: 3 if changed or len(measured) == 1 else 1]:
             for verb, by, more in (("multiplied", power, "sum where a mean"),
                                    ("divided", -power, "mean where a sum")):  # fmt: skip
                 if is_factor([v**by for v in values]):
@@ -63,3 +74,7 @@ def is_constant(measured: Sequence[Measured], close: float = 1e-6) -> bool:
     """Whether it is one number at all inputs."""
     first = measured[0].factor
     return all(math.isclose(first, m.factor, rel_tol=close, abs_tol=1e-9) for m in measured)
+
+
+def _near(factor: float, size: float, close: float) -> bool:
+    return math.isclose(abs(factor), size, rel_tol=close)

@@ -12,12 +12,16 @@ import numpy as np
 
 from minilstm.proof.causes.elsewhere import Elsewhere, claimed
 from minilstm.proof.causes.equations import find_by_equations
-from minilstm.proof.causes.repairs import Truth, repairs
-from minilstm.proof.causes.signatures import Coincidence, Evidence, Pattern, explain
+from minilstm.proof.causes.repairs import repairs
+from minilstm.proof.causes.signatures import Evidence, Pattern, explain
 from minilstm.proof.derivatives.oracle import Oracle
 from minilstm.proof.derivatives.problem import Array, Gradients
 
 MOST_ENTRIES = 400  # of an array whose true gradient is computed at every entry, for the evidence
+STOPPED = (
+    "the search for a cause was stopped before its end; with shorter axes and fewer steps it tries "
+    "more"
+)
 
 
 class Told(NamedTuple):
@@ -27,6 +31,7 @@ class Told(NamedTuple):
     pattern: str = ""
 
 
+@np.errstate(all="ignore")  # numbers of any size
 def find_causes(
     oracle: Oracle,
     grads: Gradients,
@@ -43,49 +48,39 @@ def find_causes(
     causes: dict[str, list[str]] = {name: [] for name in wrong}
     elsewhere = Elsewhere(problem, oracle.method)
     second = elsewhere.second
-    here = _evidence(oracle, grads, exact, tolerances, wrong)
+    here = _evidence(oracle, grads, exact, tolerances, wrong, elsewhere)
     there = []
     if second is not None:
         unknown = {n: np.full(second.arrays[n].shape, np.nan) for n in exact}
-        second.axes = problem.axes
         other = Oracle(second, oracle.method)
-        there = _evidence(other, claimed(second), unknown, tolerances, wrong)
-        truths = (
-            Truth(p, {e.name: e.exact for e in found})
-            for p, found in ((problem, here), (second, there))
-        )
+        there = _evidence(other, claimed(second), unknown, tolerances, wrong, elsewhere)
         spoiled = set(problem.spoiled)
-        causes |= repairs(next(truths), grads, list(wrong), list(truths))
+        causes |= repairs(elsewhere, grads, list(wrong))
         problem.spoiled &= spoiled  # a change may write into anything
     known = set[str]()
     # What the lines of f explain, and a second input confirms, needs no pattern of numbers.
     if not all(causes.values()):
-        for name, said in find_by_equations(problem, grads, exact, wrong).items():
+        for name, said in find_by_equations(elsewhere, grads, exact, wrong).items():
             if not causes[name]:
                 causes[name] += said
                 known.add(name)
-    factors = elsewhere.factors if problem.recognise else None  # a network has its sizes
-    with np.errstate(all="ignore"):  # numbers of any size
-        explanations = explain(here, problem.lengths, factors)
-        again = explain(there, (second or problem).lengths, factors)
+    explanations = explain(here, problem.lengths, elsewhere.factors)
+    again = explain(there, (second or problem).lengths, elsewhere.factors)
     told = {}
     for name in wrong:
         likely = () if name in known else explanations.get(name, ())
         held = {_without_numbers(s) for s in again.get(name, ())}
-        fact = _is_fact(grads[name], exact[name])
+        hand = grads[name]
+        fact = hand is not None and not np.isfinite(hand).all()  # which needs no proof
         sure = [s for s in likely if fact or _without_numbers(s) in held]
-        firm = [s for s in sure if not isinstance(s, Pattern | Coincidence)]
+        firm = [s for s in sure if not isinstance(s, Pattern)]
         causes[name] += [s for s in firm if s not in causes[name]]
-        causes[name] += [s for s in sure if isinstance(s, Coincidence) and not causes[name]]
         patterns = [s for s in sure if isinstance(s, Pattern)]
         pattern = patterns[0] if patterns else _pattern(next(e for e in here if e.name == name))
         told[name] = Told(tuple(causes[name]), "" if causes[name] else pattern)
+    if elsewhere.cut_short and not all(one.causes for one in told.values()):
+        problem.notes.append(STOPPED)
     return told
-
-
-def _is_fact(hand: Array | None, exact: Array) -> bool:
-    """Whether what is said of a gradient needs no proof: it is absent, misshapen or not finite."""
-    return hand is None or hand.shape != exact.shape or not np.isfinite(hand).all()
 
 
 def _without_numbers(sentence: str) -> str:
@@ -98,18 +93,19 @@ def _evidence(
     exact: Mapping[str, Array],
     tolerances: Mapping[str, float],
     wrong: Iterable[str],
+    elsewhere: Elsewhere,
 ) -> list[Evidence]:
     """All arrays with their true gradients, computed where they are unknown and not too many."""
     problem, found = oracle.problem, []
     for name, known in exact.items():
         hand, true = grads.get(name), known
-        if hand is None or hand.shape != known.shape:
+        if hand is None or hand.shape != known.shape or np.iscomplexobj(hand):
             continue
         if known.size <= MOST_ENTRIES and (name in wrong or np.isnan(known).all()):
             true = known.copy()
             for index in np.argwhere(np.isnan(known)):
                 place = tuple(int(i) for i in index)
-                true[place] = oracle.entry(name, place).value
+                true[place] = np.nan if elsewhere.late() else oracle.entry(name, place).value
         axes = problem.axes.get(name, ())
         value = problem.arrays[name]
         found.append(Evidence(name, hand, true, value, axes, tolerances[name]))

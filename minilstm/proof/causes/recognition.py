@@ -54,7 +54,7 @@ def recognise(
 
 def _recognised(tape: Tape) -> Likeness | None:
     steps = list(_steps(tape))
-    if not steps or any(_has_peepholes(step, steps) for step in steps):
+    if not steps:
         return None
     reach = {gate: _reached(tape, [getattr(s, gate) for s in steps], steps) for gate in GATES}
     axes: dict[str, Axes] = {}
@@ -142,20 +142,6 @@ def _origin(node: Node) -> Node:
 
 def _key(node: Node) -> tuple[Any, ...]:
     return node.value.shape, node.value.tobytes()
-
-
-def _has_peepholes(step: _Step, steps: list[_Step]) -> bool:
-    """Whether a cell state reaches a gate by another way than through h."""
-    ends, cells = {s.h.number for s in steps}, {s.c.number for s in steps}
-    todo, seen = [step.i, step.f, step.o], set[int]()
-    while todo:
-        node = todo.pop()
-        if node.number in cells:
-            return True
-        if node.number not in ends | seen:
-            seen.add(node.number)
-            todo += [p for p in node.parents if p.live]
-    return False
 
 
 def _reached(tape: Tape, nodes: list[Node], steps: list[_Step]) -> dict[str, Array]:

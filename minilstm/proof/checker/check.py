@@ -15,17 +15,23 @@ from minilstm.proof.checker.silence import with_silence
 from minilstm.proof.derivatives.claims import Claims, claims_of
 from minilstm.proof.derivatives.complex_step import Derivative, exact_along
 from minilstm.proof.derivatives.directional import directions_of, slope_by_hand
-from minilstm.proof.derivatives.kinks import Kink, find_kink, slopes
+from minilstm.proof.derivatives.kinks import Kink, find_kink, find_tie
 from minilstm.proof.derivatives.oracle import (
+    LOST,
     Oracle,
     complex_along,
-    loses_a_part,
+    loses_somewhere,
     try_complex,
     two_slopes,
 )
 from minilstm.proof.derivatives.problem import Array, Problem
 from minilstm.proof.derivatives.randomness import generator
-from minilstm.proof.derivatives.tolerances import LARGEST_PROOF, Noise, base_tolerance
+from minilstm.proof.derivatives.tolerances import (
+    LARGEST_NOISE,
+    LARGEST_PROOF,
+    Noise,
+    base_tolerance,
+)
 from minilstm.proof.reports.report import (
     CANNOT_BE_JUDGED,
     NOT_TESTED,
@@ -38,6 +44,10 @@ UNCONFIRMED = (
     "the complex step finds no slope here, and differences are too inexact to say whether there is "
     "one; let f take complex numbers without abs, conj or .real, or make this array's part of the "
     "loss larger"
+)
+COARSE = (
+    "the values of f have few digits, because it computes in float32 or rounds somewhere, so wider "
+    "steps were used; computing in the dtype of its inputs would make the check exact"
 )
 UNSEEN = (
     "its derivatives are zero, or too small beside those of the other arrays to be seen along a "
@@ -97,11 +107,13 @@ def check(problem: Problem, settings: Settings) -> GradientReport:
         if not problem.analytic:
             everywhere = directions_of(problem, claims.grads, 1, rng, bounded=True)[0]
             # An array of small effect would not be seen among the others, so each is tried alone.
+            if loses_somewhere(problem):
+                method, notes, everywhere = "difference", [LOST], {}
             for name, direction in everywhere.items():
-                trial = try_complex(problem, {name: direction}, base)
-                unseen[name], why_not = trial.unseen, trial.why_not
-                if why_not:
-                    method, notes = "difference", [why_not]
+                trial = try_complex(problem, {name: direction})
+                unseen[name] = trial.unseen / (abs(trial.slope) or np.inf)
+                if trial.why_not:
+                    method, notes = "difference", [trial.why_not]
                     break
     return _by_entry(run, claims, method, method, notes, unseen)
 
@@ -122,7 +134,8 @@ def _by_entry(
     oracle = Oracle(problem, method)
     noise = Noise(oracle, rng)
     if method == "difference":
-        problem.measure_noise()
+        problem.measure_noise(claims.grads)
+        notes = [*notes, *([COARSE] if problem.coarse else [])]
     found: dict[str, Comparison] = {
         name: compare(oracle, name, claims.grads, noise, base, settings, rng)
         for name, hand in claims.grads.items()
@@ -130,32 +143,46 @@ def _by_entry(
     }
     if method == "complex" and not problem.analytic:
         for name, comparison in found.items():
-            error = comparison.error
-            if error.passed or not np.isfinite(error.by_hand):
+            error, part = comparison.error, (unseen or {}).get(name, 0.0)
+            if error.verdict == "right" and part > LARGEST_NOISE and not comparison.silent:
+                comparison.error = _open(error, part, settings)
+            if error.verdict == "right" or not np.isfinite(error.by_hand):
                 continue
             if not np.isfinite(error.reference):
                 notes = [*notes, "the complex step gives NaN, so differences were used"]
                 return _by_entry(run, claims, "difference", "difference", notes)
             # What looks wrong may be the complex step: a part of f may lose the imaginary part.
-            along = {name: comparison.direction}
-            why_not = try_complex(problem, along, base).why_not
-            lost = error.reference == 0  # as what is lost altogether would be
-            if not why_not and (lost or not slopes(problem, along, base).kink):
-                why_not, open_ = loses_a_part(
-                    oracle, along, error.by_hand, error.reference, (unseen or {}).get(name, 0.0)
-                )
-                if open_:
-                    comparison.error = replace(error, undecided=CANNOT_BE_JUDGED, note=UNCONFIRMED)
-            if why_not and settings.method == "complex":  # it was asked for
-                notes = [*notes, why_not.replace(", so differences were used", "")]
+            trial = try_complex(problem, {name: comparison.direction})
+            if trial.why_not and settings.method == "complex":  # it was asked for
+                notes = [*notes, trial.why_not.replace(", so differences were used", "")]
                 break
-            if why_not:
+            if trial.why_not:
                 title = title.replace("complex", "difference")
-                return _by_entry(run, claims, "difference", title, [*notes, why_not])
+                return _by_entry(run, claims, "difference", title, [*notes, trial.why_not])
+            if abs(error.by_hand - error.reference) <= trial.unseen:
+                comparison.error = _open(error, trial.unseen / comparison.scale, settings)
     kinks = run.kinks(found)
+    at_kinks = [kink.name for kink in kinks if found[kink.name].error.passed]
+    tie = find_tie(problem, claims.grads, at_kinks, base, settings.max_entries)
+    if tie is not None:
+        for name in tie.names:
+            claims.faults[name] = str(tie)
+            off = or_infinite(abs(tie.hand - tie.slope) / found[name].scale)
+            found[name].error = replace(
+                found[name].error, relative_error=off, by_hand=tie.hand, reference=tie.slope,
+                where=tie.where[tie.names.index(name)], note="",
+            )  # fmt: skip
     found = with_silence(oracle, found, rng)
     errors = explained(oracle, claims, found)
     return run.report(errors, title, kinks, notes + claims.notes)
+
+
+def _open(error: ParameterError, part: float, settings: Settings) -> ParameterError:
+    """An error where the complex step may have lost a part of the derivative, relative, unseen."""
+    if settings.tolerance or part > LARGEST_PROOF:
+        return replace(error, undecided=CANNOT_BE_JUDGED, note=UNCONFIRMED)
+    note = f"the complex step may have lost {part:.0e} unseen" if part > LARGEST_NOISE else ""
+    return replace(error, tolerance=max(error.tolerance, part), note=note)
 
 
 def _by_direction(run: _Run) -> GradientReport:
@@ -165,14 +192,15 @@ def _by_direction(run: _Run) -> GradientReport:
     gentle = directions_of(problem, claims.grads, 1, rng, bounded=True)[0]
     if not gentle:  # arrays without entries
         return _by_entry(run, claims, "complex", "complex", [])
-    trial = try_complex(problem, gentle, base, thrifty=True)
+    trial = try_complex(problem, gentle, base)
+    plain = trial.plain
     method = "difference" if trial.why_not else "complex"
     title, notes = f"directional, {method}", [trial.why_not] if trial.why_not else []
-    kinks = run.kinks(gentle) if trial.turns(base) else []
+    kinks = run.kinks(gentle) if plain is not None and plain.turns(base) else []
     if method == "complex":
-        first, count = Derivative(trial.slope, 0.0), settings.directions + 2 - trial.passes
+        first, count = Derivative(trial.slope, 0.0), settings.directions - 1
     else:
-        first = trial.better or two_slopes(problem, gentle, trial)
+        first = two_slopes(problem, gentle, plain)
         count = settings.directions // 3 - 1
     drawn = directions_of(problem, claims.grads, count, rng, bounded=method == "difference")
     measured = [(gentle, first)]

@@ -8,14 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minilstm.proof.derivatives.complex_step import (
-    FINER_COMPLEX_STEP,
-    Derivative,
-    exact_along,
-)
+from minilstm.proof.derivatives.complex_step import Derivative
 from minilstm.proof.derivatives.kinks import slopes
-from minilstm.proof.derivatives.oracle import Oracle, beside, moved_to, one_hot, two_slopes
-from minilstm.proof.derivatives.problem import Array, Gradients, Problem
+from minilstm.proof.derivatives.oracle import Oracle, beside, moved_to, two_slopes
+from minilstm.proof.derivatives.problem import Array, Gradients, Problem, one_hot
 from minilstm.proof.derivatives.tolerances import (
     LARGEST_NOISE,
     LARGEST_PROOF,
@@ -36,6 +32,17 @@ UNCLEAR = (
     "rounding leaves {:.0e} of the derivative open; subtract the offset of the data before f, "
     "choose inputs that vary more beside it, or let both functions take float64 and longdouble"
 )
+INFINITE = (
+    "the slope of f grows without end at this point, or f is infinite beside it, so there is no "
+    "derivative to compare; choose inputs inside the domain of f"
+)
+ROUNDED = (
+    "the values of f come in steps, because it rounds, so its slope is zero between them and no "
+    "small change shows it; leave the rounding out for the check"
+)
+FEW_STEPS = 24  # while an entry moves by twice its size; a function of fewer is one of steps
+GROWING_STEPS = 2.0 ** np.arange(-20, -45, -8)  # in units of the arrays
+GROWTH = 64.0  # of a slope from the first of these at which f is finite to the last
 MOST_OPEN = 3  # places that cannot be judged, after which the others are not looked at
 MOST_KINKS = 3  # points without a derivative that a note lists one by one
 # An error that changes by a smaller part of itself in a wider type is not a rounding error.
@@ -128,7 +135,7 @@ def compare(
                 f"no derivative at {list(worst.index) or 'some entry'} ({sides}); backward's "
                 f"{worst.hand:.4g} lies between them and passes"
             )
-        elif why_open:
+        elif why_open or (why_open := judge.has_none(worst)):
             opened.append((worst, allowed, why_open))
         else:
             break
@@ -205,12 +212,9 @@ class _Judge(NamedTuple):
     def allowed(self, worst: _Trial) -> tuple[float, list[str], str]:
         """The relative error that passes, notes on what widened it, and why it cannot be judged."""
         if not np.isfinite(worst.hand):
-            return max(self.tolerance, worst.estimate), [], ""
-        if self.oracle.method == "complex" and not worst.relative <= self.tolerance:
-            finer = exact_along(self.oracle.problem, self.along(worst), FINER_COMPLEX_STEP)
-            if np.isfinite(finer.value) and finer.value != 0:  # and has not run out of exponents
-                worst.true = finer
-        elif not np.isfinite(worst.true.value):
+            open_ = INFINITE if self.grows(worst) else ""
+            return max(self.tolerance, worst.estimate), [], open_
+        if not np.isfinite(worst.true.value) and self.oracle.method == "difference":
             worst.true = self.oracle.better(self.along(worst), worst.true)
         if not np.isfinite(worst.true.value):
             return self.tolerance, [], NO_DERIVATIVE
@@ -229,15 +233,7 @@ class _Judge(NamedTuple):
         if self._is_rounding(worst):
             dtype = self.oracle.problem.arrays[self.name].dtype.name
             note = f"the error of {worst.relative:.0e} is the rounding of {dtype}"
-            return max(allowed, worst.relative), [note], ""
-        if self.oracle.method == "difference":
-            # A change of branch within the wide steps spoils them and their error estimate.
-            finer = two_slopes(self.oracle.problem, self.along(worst))
-            room = 2 * finer.error + self.tolerance * worst.scale
-            most = min(LARGEST_PROOF * worst.scale, abs(worst.true.value - finer.value))
-            if abs(worst.hand - finer.value) <= room < most:
-                notes = [f"finer differences give {finer.value:.9g}, which agrees"]
-                return worst.relative, notes, ""
+            return max(self.tolerance, worst.relative), [note], ""
         return self._doubtful(worst, allowed, max(noise, worst.estimate))
 
     def _doubtful(self, worst: _Trial, allowed: float, blur: float) -> tuple[float, list[str], str]:
@@ -248,12 +244,42 @@ class _Judge(NamedTuple):
         if left is not None:
             room = max(2 * left.error, LARGEST_NOISE * worst.scale)
             if room <= LARGEST_PROOF * worst.scale:
-                right = left.value <= room or left.value * ROUNDING_RATIO <= worst.off
+                right = bool(left.value <= room or left.value * ROUNDING_RATIO <= worst.off)
                 note = f"in a wider type they are {left.value / worst.scale:.0e} apart"
-                return (max(allowed, worst.relative), [note], "") if right else (allowed, [], "")
+                if right and worst.relative > LARGEST_PROOF:  # float64 itself has no more digits
+                    return worst.relative, [], UNCLEAR.format(worst.relative)
+                return max(self.tolerance, worst.relative if right else 0.0), [note] * right, ""
         if worst.relative > blur:
             return allowed, [], ""
         return blur, [], "" if blur <= LARGEST_PROOF else UNCLEAR.format(blur)
+
+    def has_none(self, worst: _Trial) -> str:
+        """Why there is no derivative to compare a wrong one with; "" if there is one."""
+        still = worst.true.value == 0 or self.name in self.oracle.problem.still
+        if still and worst.index and worst.hand and self.steps(worst) > FEW_STEPS:
+            return ROUNDED
+        return INFINITE if self.grows(worst) else ""
+
+    def grows(self, worst: _Trial) -> bool:
+        """Whether the slope grows without end as the step shrinks, or f is infinite on a side."""
+        problem, along = self.oracle.problem, self.along(worst)
+        problem.measure_noise(along)
+        far = min(1 / problem.reach(along, problem.spread), problem.smallest(along))
+        noise, base = 8 * problem.last_digit(along), problem.value({}).real
+
+        def steepest(step: float) -> float:
+            sides = [abs(problem.along(along, t).real - base) for t in (step, -step)]
+            return float(max(np.maximum(sides, noise) - noise) / step)
+
+        found = [steepest(far * step) for step in GROWING_STEPS]
+        first = next((slope for slope in found if np.isfinite(slope)), np.inf)
+        return not found[-1] <= GROWTH * first
+
+    def steps(self, worst: _Trial) -> int:
+        """Values that the loss takes while an entry moves by all its size to both sides."""
+        problem, along = self.oracle.problem, self.along(worst)
+        moves = np.linspace(-1, 1, 64) * problem.size(self.name)
+        return len({problem.along(along, t).real for t in moves})
 
     def right_beside(self, worst: _Trial) -> bool:
         """Whether backward is right a little way off, where there is no kink."""
@@ -291,8 +317,8 @@ class _Judge(NamedTuple):
         if whole * problem.spread(self.name) > problem.eps**LARGEST_ROUNDING_POWER:
             return False
         wider = WIDER_DTYPE.get(problem.arrays[self.name].dtype.name, np.longdouble)
-        if effect <= NOISE_SAFETY * np.finfo(wider).eps:
-            return True
+        if worst.hand == 0 and effect <= NOISE_SAFETY * np.finfo(wider).eps:
+            return True  # saturated in any type
         left = self.noise.left_in_wider(self.name, worst.direction)
         if effect <= NOISE_SAFETY * problem.eps:
             return left is None or not abs(left.value - off) <= UNCHANGED_PART * off

@@ -14,7 +14,8 @@ from minilstm.proof.checker.comparison import MOST_KINKS, Comparison
 from minilstm.proof.derivatives.claims import REPEATED_CALL_ERROR, Claims
 from minilstm.proof.derivatives.directional import narrow
 from minilstm.proof.derivatives.kinks import slopes
-from minilstm.proof.derivatives.oracle import Oracle, one_hot
+from minilstm.proof.derivatives.oracle import Oracle
+from minilstm.proof.derivatives.problem import one_hot
 from minilstm.proof.reports.places import describe
 from minilstm.proof.reports.report import ParameterError
 

@@ -23,8 +23,9 @@ from minilstm.checks import counted, did_you_mean
 from minilstm.errors import DataError
 from minilstm.proof.adapters.adapt import pair_of
 from minilstm.proof.adapters.attributes import methods_of
+from minilstm.proof.adapters.conventions import parameters_of
 from minilstm.proof.adapters.examples import possible_inputs, possible_objects
-from minilstm.proof.adapters.finding import EXAMPLES, Found, find, load
+from minilstm.proof.adapters.finding import EXAMPLES, Found, find, limited, load
 from minilstm.proof.adapters.frameworks import TORCH, framework_of, with_signature
 from minilstm.proof.adapters.names import label, paths_of
 from minilstm.proof.adapters.objects import TARGETS
@@ -96,7 +97,7 @@ def check_found(found: Found, module: ModuleType, seed: int = 0) -> Checked:
     before = np.random.get_state()  # noqa: NPY002
     np.random.seed(seed)  # noqa: NPY002
     try:
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
+        with limited(found.name), warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             chosen = _chosen(found, module)
             if not (found.sure or chosen.fits):
@@ -105,9 +106,19 @@ def check_found(found: Found, module: ModuleType, seed: int = 0) -> Checked:
             second = () if found.backward is None else (found.backward,)
             how: Any = {"wrt": chosen.wrt, "seed": seed, "raises": False}
             report = gradcheck(chosen.subject, *second, chosen.inputs, **how)
-            if "derivative" in chosen.way and not report.passed:
+            other = found.backward is not None and (
+                parameters_of(found.backward).names != parameters_of(found.forward).names
+            )  # tanh_prime(y) of tanh(x) may take the output, sigmoid_prime(z) of sigmoid(z) not
+            if other and "derivative" in chosen.way and not report.passed:
                 again = gradcheck(chosen.subject, _of_output(found), chosen.inputs, **how)
                 report = again if again.passed else report
+            if not report.passed and not found.sure:
+                raise TypeError(
+                    f"{found.name} may have no gradient here; if it has one, say so with the "
+                    "comment '# gradients: forward, backward'"
+                )
+            if not report.passed and _given(found.name, module) is None:
+                _ask_if_another_fits(found, chosen, how)
             likeness = chosen.problem.recognise() if chosen.problem and report.passed else None
     except Exception as error:  # a sentence of ours, or whatever the user's functions raise
         frames = traceback.extract_tb(error.__traceback__)
@@ -118,6 +129,32 @@ def check_found(found: Found, module: ModuleType, seed: int = 0) -> Checked:
         np.random.set_state(before)  # noqa: NPY002
     title += f"; it is {likeness.title}" if likeness is not None else ""
     return Checked(found.name, found.line, title, report)
+
+
+def _ask_if_another_fits(found: Found, chosen: _Chosen, how: Any) -> None:
+    """Raise DataError where gradients that are wrong on guessed inputs are right on others."""
+    subject, second = chosen.subject, () if found.backward is None else (found.backward,)
+    called = getattr(subject, (methods_of(subject) or ("",))[0], subject)
+    if framework_of(subject) or chosen.problem is None:
+        return
+    shapes = {name: np.shape(a) for name, a in paths_of(chosen.inputs)}
+    end = time.monotonic() + _SECONDS / 5
+    for inputs in possible_inputs(called, _MOST):
+        if time.monotonic() > end:
+            return
+        if {name: np.shape(a) for name, a in paths_of(inputs)} == shapes:
+            continue
+        tried = _tried(subject, called, found.backward, inputs)
+        if tried is not None and tried.fits:
+            report = gradcheck(subject, *second, inputs, **{**how, "wrt": tried.wrt})
+            if report.passed:
+                raise DataError(
+                    f"its gradients are right for some guessed shapes and wrong for others "
+                    f"({_title(found, subject, inputs)}); say the shapes in its docstring, as "
+                    f"'x: (T, B, D)', or give inputs in the file: {EXAMPLES[0]} = "
+                    f"{{{found.name!r}: {{'x': ...}}}}."
+                )
+            return
 
 
 def _of_output(found: Found) -> Any:

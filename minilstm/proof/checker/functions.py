@@ -63,7 +63,7 @@ def problem_of(
         up = replaced(result, lambda y: np.ones_like(y) if is_number(y) else None)
         try:
             found = call(backward, (up,), {})
-            grads = sorted_gradients(found, arrays, pair.paths, (), wanted)
+            grads = sorted_gradients(found, arrays, pair.paths, None, wanted)
         except Exception:  # of a function that was given another structure than it takes
             return False
         return all(np.shape(g) == arrays[n].shape for n, g in grads.items() if g is not None)
@@ -71,8 +71,10 @@ def problem_of(
     keywords_fit = takes_keywords(backward, named)
     result = call(f, (), {})
     how = pair.how or convention(pair.taken, pair.arguments, result, pair.cached, pair.upstream)
-    if pair.how is None and how.kind == "inputs" and how.outputs and takes_all():
-        how = how._replace(outputs=None)  # the last results are inputs, but outputs as well
+    kept = how.kind == "cache" and len(named) == 1 and pair.cached is None
+    if pair.how is None and (kept or (how.kind == "inputs" and how.outputs)) and takes_all():
+        # The last results are inputs, but outputs as well.
+        how = how._replace(kind="inputs", outputs=None, cache_first=False)
     cached, upstream = how.kind == "cache", "random" if how.upstream else None
 
     def forward(values: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -109,9 +111,9 @@ def problem_of(
         elif how.kind == "alone":
             found = backward(given)
         elif how.kind == "derivative":
-            found = given * call(backward, (), filled)
+            found = replaced(call(backward, (), filled), lambda d: given * d)
         else:
-            found = call(backward, () if up is None else (given,), filled)
+            found = call(backward, how.first(given), filled)
         if not all(_same(a, b) for a, b in zip(leaves(up), leaves(given), strict=True)):
             spoiled.add("dy, the upstream gradient")
         return found
@@ -120,8 +122,7 @@ def problem_of(
         values: Mapping[str, Any], backward: Callable[..., Any] = backward
     ) -> dict[str, Array | None]:
         found = returned(values, backward)
-        others = [name for name in named if name not in arrays]
-        by_name = sorted_gradients(found, arrays, pair.paths, others, wanted)
+        by_name = sorted_gradients(found, arrays, pair.paths, named, wanted)
         if how.cuts(result):  # what only the other outputs depend on needs no gradient
             base = loss(values)
             for name in [name for name, gradient in by_name.items() if gradient is None]:
@@ -145,8 +146,10 @@ def problem_of(
         terms=sum(sizes) + sum(a.size for a in arrays.values()),
         axes=axes or {},
     )
-    # The true derivative is computed in float64, where the loss of float32 inputs is another one.
-    if problem.eps <= np.finfo(np.float64).eps:
+    if all(a.dtype == np.longdouble for a in arrays.values()):
+        problem.digit = float(np.finfo(np.longdouble).eps)
+    # The true derivative is computed in float64 at least, where the loss of others is another one.
+    if all(a.dtype == np.float64 for a in arrays.values()):
         problem.base = float(np.real(_loss_of(outputs, dy)))
     problem.forward_passes, problem.backward_passes = 1 + pair.passes[0], pair.passes[1]
     problem.spoiled = spoiled

@@ -11,8 +11,13 @@ import numpy as np
 from minilstm.proof.checker.comparison import Comparison
 from minilstm.proof.derivatives.oracle import Oracle, moved_to
 from minilstm.proof.derivatives.problem import Array, Problem
-from minilstm.proof.reports.report import NOT_TESTED
+from minilstm.proof.reports.report import CANNOT_BE_JUDGED, NOT_TESTED
 
+EMPTY = "it has no entries, so nothing was tested; give arrays of another size"
+KEPT = (
+    "f gives the very same numbers at other inputs, so it keeps what an earlier call gave, or "
+    "depends on none of them; let it keep nothing from one call to the next"
+)
 MOVES = (1.0, 0.1, 1e-3)  # of the inputs, in units of the arrays; the first at which f is finite
 INVISIBLE_PART = 1e-9  # of the largest effect of an array: a smaller one may be rounding
 NOTHING_ARRIVES = (
@@ -42,11 +47,22 @@ def with_silence(
     again with the arrays moved by all their size: if they are zero there too, f does not depend on
     the array, and zero is its right gradient.
     """
+    if not any(c.direction.size for c in found.values()):
+        return {name: _said(c, EMPTY, False) for name, c in found.items()}
+    wrong = [name for name, c in found.items() if c.error.verdict == "wrong"]
+    if wrong and all(not np.nan_to_num(c.exact).any() for c in found.values()):
+        places = [moved for _ in range(PLACES) if (moved := elsewhere(oracle.problem, rng))]
+        values = {oracle.problem.value(moved).real for moved in (*places, {})}
+        if places and len(values) == 1:
+            open_ = {
+                n: replace(found[n].error, undecided=CANNOT_BE_JUDGED, note=KEPT) for n in wrong
+            }
+            return {**found, **{n: replace(found[n], error=e) for n, e in open_.items()}}
     names = [name for name, c in found.items() if c.silent and c.error.verdict != "wrong"]
     if not names:
         return found
     heard = [name for name, c in found.items() if c.direction.size and not c.silent]
-    if not heard and any(found[name].direction.size for name in names):
+    if not heard:
         return {**found, **{name: _said(found[name], NOTHING_ARRIVES, False) for name in names}}
     places = [moved for _ in range(PLACES) if (moved := elsewhere(oracle.problem, rng))]
     others = [(moved, oracle.problem.claimed(moved)) for moved in places]

@@ -43,12 +43,15 @@ def run_checks(subject: Subject, seed: int) -> tuple[Row, ...]:
     exam, rows, checks = Examination(subject, seed), [], checks_of(subject)
     if other := subject.other_signature():
         return (Row("signature", False, sum(check.points for check in checks), other),)
+    said: dict[str, str] = {}  # each exception, and the row that quotes it
     for check in checks:
         try:
             passed, detail, cause = check.run(exam)
         except Exception as error:  # of the functions under test, whatever it may be
-            text = " ".join(str(error).split())
-            passed, detail, cause = False, f"{type(error).__name__}: {text}", ""
+            text = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            first = said.setdefault(text, check.name)
+            detail = text if first == check.name else f"the same as in {first!r}"
+            passed, cause = False, ""
         if passed is None:
             rows.append(Row(check.name, None, 0, f"not offered: {detail}", cause))
         else:

@@ -14,22 +14,26 @@ how far off it can be (Ridders, 1982).
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.exceptions import ComplexWarning
 from numpy.typing import NDArray
 
 from minilstm.arrays import as_numbers
 from minilstm.proof.derivatives.problem import Array, Problem
 
 COMPLEX_STEP = 1e-30  # imaginary; its square is lost beside 1
-FINER_COMPLEX_STEP = 1e-100  # beside the edge of a domain: lost beside numbers as small as 1e-80
+SMALLEST_STEP = 1e-307
+SINE = math.sqrt(0.75)  # of 60 degrees
 # Steps of differences, in units of the typical size of the array: the first is the widest, and
 # each is half the one before. Numbers around a large offset vary on a scale of their own, and the
 # edge of a domain may be near, so the finest is a few last digits of the array.
 WIDEST_STEP = 2.0**-9
 FINEST_STEP = 2.0**-50
+COARSE_STEP = 2.0**-6  # the widest where f has few digits, as of float32
 EXTRAPOLATED_STEPS = 3
 FLOAT64_EPS = float(np.finfo(np.float64).eps)
 CONTRADICTION = 4.0  # of two slopes: the factor of both errors by which they are apart
@@ -71,7 +75,11 @@ def complex_step(f: Callable[[Array], Any], p: Array) -> NDArray[np.float64]:
 
 
 def difference(
-    g: Callable[[float], float], noise: float, floor: float = 0.0, finest: float = FINEST_STEP
+    g: Callable[[float], float],
+    noise: float,
+    floor: float = 0.0,
+    finest: float = FINEST_STEP,
+    widest: float = WIDEST_STEP,
 ) -> Derivative:
     """Derivative at 0 of a smooth function of one number, by central differences and extrapolation.
 
@@ -80,7 +88,7 @@ def difference(
     rounding error of one of its values, `floor` the least that it can be. The error is estimated
     from the noise and the last extrapolation; the derivative is NaN where g is finite at no step.
     """
-    step, best = WIDEST_STEP, Derivative(np.nan, np.inf)
+    step, best = widest, Derivative(np.nan, np.inf)
     while step >= finest:
         table = [[(g(h) - g(-h)) / (2 * h)] for h in step * 0.5 ** np.arange(EXTRAPOLATED_STEPS)]
         for row in range(1, EXTRAPOLATED_STEPS):
@@ -111,7 +119,28 @@ def exact_along(
     if np.isfinite(unit) and unit > 0:
         # Tiny beside the arrays, however small they are; a power of 2 costs no digit.
         step *= 2.0 ** -min(900, max(0, math.ceil(math.log2(unit))))
+        step = max(SMALLEST_STEP, min(step, 1e-8 * problem.smallest(direction)))
     return Derivative(problem.along(direction, 1j * step).imag / step, 0.0)
+
+
+def slopes_on_circle(
+    problem: Problem, direction: Mapping[str, Array], radius: float
+) -> tuple[float, float]:
+    """Slopes of the loss in the real and in the imaginary parts of its values on a small circle.
+
+    The six corners of a regular hexagon, two of them real: 4 forward passes, as the values at
+    conjugate points are conjugate.
+    """
+    corner = complex(0.5, SINE)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", ComplexWarning)
+            values = [problem.along(direction, radius * w) for w in (1.0, corner, corner - 1, -1.0)]
+    except Exception:  # whatever a function of someone else's raises at complex numbers
+        return np.nan, np.nan
+    real = values[0].real - values[3].real + values[1].real - values[2].real
+    imaginary = 2 * SINE * (values[1].imag + values[2].imag)
+    return float(real / (3 * radius)), float(imaginary / (3 * radius))
 
 
 def difference_along(problem: Problem, direction: Mapping[str, Array]) -> Derivative:
@@ -123,14 +152,16 @@ def difference_along(problem: Problem, direction: Mapping[str, Array]) -> Deriva
     unit = problem.reach(direction)
     if unit == 0:
         return Derivative(0.0, 0.0)
+    problem.measure_noise(direction)
     with np.errstate(all="ignore"):
         slope = difference(
             lambda t: problem.along(direction, t / unit).real,
-            problem.last_digit,
+            problem.last_digit(direction),
             problem.digit * problem.magnitude,
             FINEST_STEP
             * min(1.0, problem.smallest(direction) * unit)
             * problem.digit
             / FLOAT64_EPS,
+            COARSE_STEP if problem.coarse else WIDEST_STEP,
         )
     return Derivative(slope.value * unit, slope.error * unit)

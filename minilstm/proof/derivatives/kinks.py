@@ -3,12 +3,14 @@ A check at such a point proves nothing, so the point is named, and a slope betwe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
 
-from minilstm.proof.derivatives.problem import Array, Problem
+from minilstm.proof.derivatives.problem import Array, Gradients, Problem, one_hot
+from minilstm.proof.derivatives.randomness import generator
 
 SLOPE_STEP = 2.0**-13  # of one-sided slopes, in units of the typical size of the array
 FINEST_SLOPE_STEP = 2.0**-43
@@ -20,6 +22,7 @@ JUMP_RATIO = 4.0
 JUMP_LAST_DIGITS = 1e3  # of the loss; a jump as high to both sides has to exceed them
 NOISE_RATIO = 100.0  # of the change of slope at a kink to the noise in it, for the finest steps
 SHOWN_CHANGE = 1e-3  # of the slope at one entry, relative; a smaller one is not reported
+MOST_PAIRS = 60  # of entries at kinks that are looked at together
 VISIBLE_CHANGE = 1e-6  # of a slope, relative; a smaller change is not looked at
 
 
@@ -75,21 +78,22 @@ def slopes(problem: Problem, direction: Mapping[str, Array], base: float) -> Slo
     while not np.isfinite(found).all() and step > FINEST_SLOPE_STEP:
         step /= STEP_RATIO
         found = [found[1], around(step / STEP_RATIO)]
-    seen = _seen(found, problem.last_digit * unit / step)
+    seen = _seen(found, problem.last_digit(direction) * unit / step)
     if seen.kink and np.isfinite(found).all():
-        problem.measure_noise()
+        problem.measure_noise(direction)
         # A jump is as high at any step, and a change of slope shows as far as noise lets it.
         change = max(abs(seen.left), abs(seen.right)) if seen.jump else seen.right - seen.left
         height = abs(change) * step / unit
-        clear = NOISE_RATIO * problem.last_digit / height
+        clear = NOISE_RATIO * problem.last_digit(direction) / height
         fine = STEP_RATIO * FINEST_SLOPE_STEP
         fine = max(fine, 0.0 if seen.jump and clear < 1 else STEP_RATIO * clear * step)
         # Noise, or a curve on a scale of its own around a large offset, may have made it.
         if fine >= step or fine * max(problem.size(k) / problem.spread(k) for k in direction) > 0.1:
             return seen._replace(kink=False, jump=False)
-        stays = _seen([around(fine), around(fine / STEP_RATIO)], problem.last_digit * unit / fine)
+        digit = problem.last_digit(direction) * unit
+        stays = _seen([around(fine), around(fine / STEP_RATIO)], digit / fine)
         # The wider steps give more digits of the slopes.
-        return _seen(found, problem.last_digit * unit / step) if stays.kink else stays
+        return _seen(found, digit / step) if stays.kink else stays
     return seen
 
 
@@ -126,6 +130,72 @@ def find_kink(problem: Problem, name: str, base: float, rng: np.random.Generator
     left, right = found.left / problem.size(name), found.right / problem.size(name)
     value = float(problem.arrays[name][index])
     return Kink(name, index, value, left, right, kind_of(left, right, found.jump))
+
+
+class Tie(NamedTuple):
+    """Two entries at one kink, along which backward's gradient lies outside the slopes."""
+
+    names: tuple[str, str]
+    where: tuple[tuple[int, ...], tuple[int, ...]]
+    hand: float  # slope along both together by backward
+    slope: float  # the nearest that is right
+
+    def __str__(self) -> str:
+        both = " and ".join(f"{n}{list(i)}" for n, i in zip(self.names, self.where, strict=True))
+        return (
+            f"at a tie, as of equal numbers in a maximum, backward gives each the whole gradient: "
+            f"along {both} together the slope is {self.slope:.4g}, and backward gives "
+            f"{self.hand:.4g}"
+        )
+
+
+def find_tie(
+    problem: Problem, grads: Gradients, kinked: Iterable[str], base: float, most: int
+) -> Tie | None:
+    """Look for entries that share a kink and whose gradients are right one by one, not together.
+
+    The slopes along kinks of their own add up. Those of entries that tie do not, and a gradient
+    that is one of the branches, or lies between them, gives a slope between the two sides.
+    """
+    found: list[tuple[str, tuple[int, ...], float, Slopes]] = []
+    rng = generator(0, "entries and directions")
+    for name in kinked:
+        hand = grads[name]
+        if hand is None:
+            continue
+        flat = np.arange(hand.size)
+        flat = flat if hand.size <= most else np.sort(rng.choice(flat, most, replace=False))
+        for index in (tuple(int(n) for n in np.unravel_index(k, hand.shape)) for k in flat):
+            around = slopes(problem, {name: one_hot(hand.shape, index)}, base)
+            near = min(abs(hand[index] - s) for s in (around.left, around.right))
+            if around.kink and not around.jump and near <= 1e-3 * abs(hand[index]):
+                found.append((name, index, float(hand[index]), around))
+
+    def together(*several: tuple[str, tuple[int, ...], float, Slopes]) -> tuple[Slopes, bool]:
+        along: dict[str, Array] = {}
+        for name, index, *_ in several:
+            along.setdefault(name, np.zeros(problem.arrays[name].shape))[index] = 1.0
+        both = slopes(problem, along, base)
+        sums = [sum(getattr(one[3], side) for one in several) for side in ("left", "right")]
+        room = 1e-3 * sum(max(abs(one[3].left), abs(one[3].right)) for one in several)
+        apart = max(abs(both.left - sums[0]), abs(both.right - sums[1]))
+        return both, apart > room
+
+    if len(found) < 2 or not together(*found)[1]:
+        return None
+    pairs = list(combinations(found, 2))
+    for k in rng.permutation(len(pairs))[:MOST_PAIRS]:
+        first, second = pairs[k]
+        both, tied = together(first, second)
+        low, high = sorted((both.left, both.right))
+        hands = first[2], second[2]
+        room = 1e-3 * max(map(abs, hands))
+        if tied and not low - 2 * room <= sum(hands) <= high + 2 * room:
+            slope = min((low, high), key=lambda s: abs(s - sum(hands)))
+            # Not of several ReLUs at 0, whose slopes of zero or one need not lie between.
+            if high - low <= room or min(abs(slope - hand) for hand in hands) <= room:
+                return Tie((first[0], second[0]), (first[1], second[1]), sum(hands), slope)
+    return None
 
 
 def kind_of(left: float, right: float, jump: bool) -> str:

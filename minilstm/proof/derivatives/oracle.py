@@ -4,7 +4,7 @@ Safe means tried: complex numbers come back, and they agree with differences."""
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -16,16 +16,26 @@ from minilstm.proof.derivatives.complex_step import (
     Derivative,
     difference_along,
     exact_along,
+    slopes_on_circle,
 )
 from minilstm.proof.derivatives.kinks import SLOPE_STEP
-from minilstm.proof.derivatives.problem import WIDE, Array, Problem
+from minilstm.proof.derivatives.problem import WIDE, Array, Problem, one_hot
 from minilstm.proof.derivatives.randomness import generator
 
-# Relative differences of two slopes. A complex step and one plain difference agree to the first;
-# beyond the second a part of f has lost the imaginary part, and noise is not the reason.
+# Relative difference of a complex step and one plain difference that agree; and of two of which the
+# first has lost a part, and noise is not the reason.
 AGREEMENT_ERROR = 3e-8
 LOST_PART_ERROR = 0.1
-CLEAR_PART = 1e-3  # of two slopes that are apart, or of one: a difference this exact tells
+# The circle around a point, in units of how far the arrays vary. It is as wide as its fourth power
+# and the rounding of its points allow, some 2^-10 and then 1e-12 of the slope may stay unseen.
+WIDEST_RADIUS = 2.0**-3
+FINEST_RADIUS = 2.0**-46
+CIRCLE_NOISE = 8.0  # times the last digit of the loss
+WELL_SEEN = 1e-9  # of a slope; where more could be lost unseen, another point is looked at
+LOST = (
+    "f loses the imaginary part somewhere, so differences were used; abs, max, conj and real "
+    "buffers are the usual places"
+)
 # Relative change of slope over one small step that no smooth function's curvature gives.
 KINK_CHANGE = 1e-3
 # A step at which truncation and rounding of one plain difference are both far below that change.
@@ -51,19 +61,9 @@ class Oracle:
 
     def wider(self) -> Problem | None:
         """The same problem in extended precision; None where f or the machine has none."""
-        problem = self.problem
         if self._wider is None:
-            self._wider = moved_to(
-                problem, {k: a.astype(np.longdouble) for k, a in problem.arrays.items()}
-            )
-            try:
-                with np.errstate(all="ignore"):
-                    wide = getattr(self._wider.value({}), "dtype", None) in WIDE
-            except Exception:  # a function that computes in its own type only
-                wide = False
-            if not wide:
-                self._wider = problem
-        return None if self._wider.digit >= problem.digit else self._wider
+            self._wider = extended(self.problem) or self.problem
+        return None if self._wider is self.problem else self._wider
 
     def better(self, direction: Mapping[str, Array], known: Derivative) -> Derivative:
         """A derivative by differences in extended precision, or the known one if that is better.
@@ -81,25 +81,30 @@ class Oracle:
         return Oracle(moved_to(self.problem, moved), self.method).along(direction)
 
 
-def one_hot(shape: tuple[int, ...], index: tuple[int, ...]) -> Array:
-    """Zeros with a one at an index."""
-    out = np.zeros(shape)
-    out[index] = 1.0
-    return out
+def extended(problem: Problem) -> Problem | None:
+    """A problem in extended precision; None where f or the machine has none."""
+    wide = {k: a.astype(np.longdouble) for k, a in problem.arrays.items()}
+    try:
+        moved = moved_to(problem, wide)
+        with np.errstate(all="ignore"):
+            works = getattr(moved.value({}), "dtype", None) in WIDE
+    except Exception:  # a function that computes in its own type only
+        return None
+    return moved if works and moved.digit < problem.digit else None
 
 
-class Trial(NamedTuple):
-    """The complex step, tried along one direction beside plain differences."""
+class Plain(NamedTuple):
+    """The loss above and below a point along a direction."""
 
-    why_not: str  # why the complex step cannot be used; "" if it can
-    slope: float  # derivative along the direction by the complex step
-    above: float  # this and the next three as `plain_difference` gives them
+    above: float
     below: float
-    step: float
-    noise: float
-    passes: int = 3  # forward passes that it took
-    better: Derivative | None = None  # the slope by two differences, where it was needed
-    unseen: float = 0.0  # relative; a smaller part of the slope may be lost
+    step: float  # in units of the direction
+    noise: float  # of the slope between
+
+    @property
+    def slope(self) -> float:
+        """Between the two."""
+        return (self.above - self.below) / (2 * self.step)
 
     def turns(self, base: float) -> bool:
         """Whether the slopes to both sides differ by more than a smooth function's would."""
@@ -108,20 +113,126 @@ class Trial(NamedTuple):
         return abs(right - left) > seen + 4 * self.noise
 
 
-def try_complex(
-    problem: Problem, direction: Mapping[str, Array], base: float, thrifty: bool = False
-) -> Trial:
-    """Try the complex step along a direction: 3 forward passes, more where they disagree.
+class Trial(NamedTuple):
+    """The complex step, tried along one direction."""
 
-    With `thrifty` no passes are spent on finding out whether noise is why slopes are far apart.
+    why_not: str  # why the complex step cannot be used; "" if it can
+    slope: float  # derivative along the direction by the complex step
+    unseen: float = 0.0  # of the slope; a smaller part may be lost without being seen
+    plain: Plain | None = None  # where it was tried beside a plain difference alone
+
+
+def try_complex(
+    problem: Problem, direction: Mapping[str, Array], base: float | None = None
+) -> Trial:
+    """Try the complex step along a direction: 5 forward passes, more where there is a doubt.
+
+    With `base`, the loss at the point, a plain difference is asked first, which takes 3 passes in
+    all where it agrees, or contradicts clearly; then a small part of f may stay unseen.
     """
-    before = problem.forward_passes
-    trial = _tried(problem, direction, thrifty)
-    if trial.why_not and trial.turns(base):
-        # The slopes of a kink say nothing; a little way off there is none.
-        elsewhere = moved_to(problem, beside(problem))
-        trial = trial._replace(why_not=_tried(elsewhere, direction, thrifty).why_not)
-    return trial._replace(passes=problem.forward_passes - before)
+    slope, why_not = complex_along(problem, direction)
+    plain = None if base is None else plain_difference(problem, direction)
+    if why_not:
+        why_not += (
+            ", so differences were used; buffers made in the dtype of the inputs would make the "
+            "check exact"
+        )
+        return Trial(why_not, slope, plain=plain)
+    if plain is not None and base is not None:
+        apart, largest = abs(slope - plain.slope), max(abs(slope), abs(plain.slope))
+        if apart <= AGREEMENT_ERROR * largest + plain.noise:
+            return Trial("", slope, plain=plain)
+        if apart > LOST_PART_ERROR * largest + plain.noise and not plain.turns(base):
+            return Trial(LOST, slope, plain=plain)
+    lost, unseen = loses_a_part(problem, direction, slope)
+    if lost or not unseen <= WELL_SEEN * abs(slope):
+        # The two sides of a kink say nothing, and a little way off there is none. And what f does
+        # to imaginary parts it does to numbers of any size, and with any number of digits.
+        for arrays in (beside, balanced)[not lost :]:
+            there = elsewhere(problem, arrays(problem))
+            found = loses_elsewhere(problem, there, direction)
+            if not found.lost and found.unseen > WELL_SEEN and (wider := extended(there)):
+                found = loses_elsewhere(problem, wider, direction)
+            if found.lost or found.slope:
+                unseen = (
+                    abs(slope) * found.unseen if lost else min(unseen, abs(slope) * found.unseen)
+                )
+                lost = found.lost
+                break
+    return Trial(LOST if lost else "", slope, unseen, plain)
+
+
+def loses_a_part(
+    problem: Problem, direction: Mapping[str, Array], slope: float
+) -> tuple[bool, float]:
+    """Whether a part of f loses the imaginary part, and how much of the slope could do so unseen.
+
+    On a circle of complex points around this one an analytic f has one slope in the real parts of
+    its values and the same in the imaginary parts, but for the fourth power of the radius. Where
+    abs, conj or a real buffer drops or folds the imaginary part of a term, its slopes there differ
+    whatever the radius. Costs 4 forward passes, and more where they are apart.
+    """
+    unit = problem.reach(direction, problem.spread)
+
+    def look(radius: float) -> tuple[float, float]:
+        real, imaginary = slopes_on_circle(problem, direction, radius / unit)
+        room = CIRCLE_NOISE * problem.last_digit(direction) * unit / radius
+        return max(abs(real - imaginary), abs(imaginary - slope)), room
+
+    if not 0 < unit < np.inf:
+        return False, 0.0
+    offset = max(problem.size(k) / problem.spread(k) for k in direction)
+    radius = min(WIDEST_RADIUS, (problem.digit * offset) ** 0.2)
+    apart, room = look(radius)
+    while not np.isfinite(apart) and radius > FINEST_RADIUS:  # beside the edge of a domain
+        radius /= 16
+        apart, room = look(radius)
+    unseen = apart + room
+    if apart > room:
+        problem.measure_noise(direction)
+        room = CIRCLE_NOISE * problem.last_digit(direction) * unit / radius
+    while apart > room:
+        before, radius = apart, radius / 2
+        apart, room = look(radius)
+        unseen = min(unseen, apart + room)
+        if apart > max(room, before / 4):  # no fourth power
+            # Unless a kink or a pole lies within the circle, but not within a finer one.
+            radius, persists = radius / 256, apart
+            apart, room = look(radius)
+            unseen = min(unseen, apart + room)
+            if not 4 * max(apart, room) <= persists:
+                return True, unseen
+    return False, unseen if np.isfinite(unseen) else np.inf
+
+
+def loses_somewhere(problem: Problem) -> bool:
+    """Whether f loses the imaginary part at arrays of size 1, where no part of it is small."""
+    rng, there = generator(2, "moves"), elsewhere(problem, balanced(problem))
+    drawn = {k: problem.size(k) * rng.standard_normal(a.shape) for k, a in there.arrays.items()}
+    return bool(np.isfinite(there.magnitude)) and loses_elsewhere(problem, there, drawn).lost
+
+
+class Elsewhere(NamedTuple):
+    """What the complex step does at other arrays."""
+
+    lost: bool
+    unseen: float  # part of the slope that may be lost unseen
+    slope: float
+
+
+def loses_elsewhere(problem: Problem, there: Problem, direction: Mapping[str, Array]) -> Elsewhere:
+    """Whether a part of f loses the imaginary part at other arrays, along a like direction."""
+    along = {k: d / problem.size(k) * there.size(k) for k, d in direction.items()}
+    slope = complex_along(there, along)[0]
+    lost, unseen = loses_a_part(there, along, slope)
+    return Elsewhere(lost, unseen / (abs(slope) or unseen or 1.0), slope)
+
+
+def elsewhere(problem: Problem, arrays: Mapping[str, Array]) -> Problem:
+    """The same problem at arrays so far away that the noise and the loss are others."""
+    there = replace(moved_to(problem, arrays), noise={})
+    there.magnitude = abs(there.value({}))
+    return there
 
 
 def beside(problem: Problem) -> dict[str, Array]:
@@ -129,12 +240,33 @@ def beside(problem: Problem) -> dict[str, Array]:
 
     Where that leaves the domain of f, each entry is moved by a small part of itself.
     """
-    rng = generator(0, "moves")
-    drawn = {k: 1e-3 * rng.standard_normal(a.shape) for k, a in problem.arrays.items()}
-    moved = {k: a + (problem.size(k) * drawn[k]).astype(a.dtype) for k, a in problem.arrays.items()}
+    rng, arrays = generator(0, "moves"), problem.arrays
+    drawn = {k: 1e-3 * rng.standard_normal(a.shape) for k, a in arrays.items()}
+    ways = (
+        {k: a + (problem.size(k) * drawn[k]).astype(a.dtype) for k, a in arrays.items()},
+        {k: a + a * drawn[k] for k, a in arrays.items()},
+        {k: a - a * np.abs(drawn[k]) for k, a in arrays.items()},
+    )
+    return inside(problem, ways) or ways[1]
+
+
+def balanced(problem: Problem) -> dict[str, Array]:
+    """Arrays of size 1 without offsets, their signs as they are; or as near as f is finite.
+
+    Rounding hides nothing at such a point that it shows anywhere.
+    """
+    rng = generator(1, "moves")
+    drawn = {k: rng.standard_normal(a.shape) for k, a in problem.arrays.items()}
+    signs = {k: np.where(a < 0, -1.0, 1.0) for k, a in problem.arrays.items()}
+    around = {k: signs[k] * np.exp(0.5 * d) for k, d in drawn.items()}
+    below = {k: signs[k] * np.exp(-1 - np.abs(d)) for k, d in drawn.items()}
+    return inside(problem, (around, below)) or beside(problem)
+
+
+def inside(problem: Problem, ways: Iterable[dict[str, Array]]) -> dict[str, Array] | None:
+    """The first of some arrays at which f is finite; None if it is at none."""
     with np.errstate(all="ignore"):
-        inside = np.isfinite(problem.value(moved).real)
-    return moved if inside else {k: a + a * drawn[k] for k, a in problem.arrays.items()}
+        return next((arrays for arrays in ways if np.isfinite(problem.value(arrays).real)), None)
 
 
 def moved_to(problem: Problem, arrays: Mapping[str, Array]) -> Problem:
@@ -143,77 +275,11 @@ def moved_to(problem: Problem, arrays: Mapping[str, Array]) -> Problem:
     def loss(values: Mapping[str, Array]) -> complex:
         return problem.value({**arrays, **values})
 
-    moved = replace(problem, arrays=dict(arrays), loss=loss)
+    moved = replace(problem, arrays=dict(arrays), loss=loss, noise=dict(problem.noise))
     if any(a.dtype in WIDE for a in arrays.values()):
+        moved.noise = {}
         moved.digit = float(np.finfo(np.longdouble).eps)
-        if problem.noise is not None:
-            moved.noise = problem.noise * moved.digit / problem.digit
     return moved
-
-
-def loses_a_part(
-    oracle: Oracle, direction: Mapping[str, Array], by_hand: float, slope: float, unseen: float
-) -> tuple[str, bool]:
-    """Why a slope of the complex step is not believed that backward disagrees with; "" if it is.
-
-    And whether nothing can tell. Differences with an error estimate decide: 6 forward passes or
-    more. `unseen` is the part of the slope that an earlier trial along the array did not see.
-    """
-    plain = difference_along(oracle.problem, direction)
-    apart = abs(by_hand - slope)
-    if not plain.error <= CLEAR_PART * apart:
-        plain = oracle.better(direction, plain)
-    largest = max(abs(by_hand), abs(slope))
-    small = apart <= 10 * AGREEMENT_ERROR * largest
-    allowed = 0.0 if small else AGREEMENT_ERROR * abs(plain.value)
-    if abs(slope - plain.value) > 4 * plain.error + allowed:
-        return _lost(slope, plain.value), False
-    # Nor does a trial see it in data around a large offset, where differences have few digits.
-    offset = any(oracle.problem.spread(k) < oracle.problem.size(k) for k in direction)
-    blind = not small and (slope == 0 or (offset and apart <= unseen * largest))
-    return "", blind and not abs(by_hand - plain.value) > 2 * plain.error
-
-
-def _tried(problem: Problem, direction: Mapping[str, Array], thrifty: bool) -> Trial:
-    slope, why_not = complex_along(problem, direction)
-    if why_not:
-        why_not += (
-            ", so differences were used; buffers made in the dtype of the inputs would make the "
-            "check exact"
-        )
-    above, below, step, noise = plain_difference(problem, direction)
-    if not np.isfinite(above - below) and not why_not:
-        # Beside the edge of a domain each entry is moved by a small part of itself.
-        entries = {
-            k: np.where(a == 0, problem.size(k), np.abs(a)) for k, a in problem.arrays.items()
-        }
-        direction = {k: d / problem.size(k) * entries[k] for k, d in direction.items()}
-        slope = complex_along(problem, direction)[0]
-        above, below, step, noise = plain_difference(problem, direction)
-    plain = (above - below) / (2 * step)
-    largest = max(abs(slope), abs(plain))
-    allowed = AGREEMENT_ERROR * largest
-    trial = Trial(why_not, slope, above, below, step, noise)
-    if why_not or abs(slope - plain) <= allowed + noise:
-        return trial._replace(unseen=(allowed + noise) / (largest or 1.0))
-    # It may be curvature, or noise, or the edge of a domain.
-    better = two_slopes(problem, direction, trial)
-    trial = trial._replace(better=better)
-    if abs(slope - better.value) <= allowed + better.error <= CLEAR_PART * largest:
-        return trial._replace(unseen=(allowed + better.error) / largest)
-    if thrifty and abs(slope - better.value) > LOST_PART_ERROR * largest + better.error:
-        return trial._replace(why_not=_lost(slope, better.value))
-    problem.measure_noise()
-    trial = trial._replace(noise=8 * problem.last_digit / step)
-    best = difference_along(problem, direction)
-    if not best.error <= CLEAR_PART * abs(best.value):
-        best = Oracle(problem, "difference").better(direction, best)
-    trial = trial._replace(better=best if best.error < better.error else better)
-    largest = max(abs(slope), abs(best.value)) or 1.0
-    allowed = AGREEMENT_ERROR * largest + 2 * best.error
-    if np.isfinite(best.error) and not abs(slope - best.value) <= allowed:
-        return trial._replace(why_not=_lost(slope, best.value))
-    return trial._replace(unseen=allowed / largest)
 
 
 def complex_along(problem: Problem, direction: Mapping[str, Array]) -> tuple[float, str]:
@@ -227,37 +293,22 @@ def complex_along(problem: Problem, direction: Mapping[str, Array]) -> tuple[flo
         return 0.0, f"f takes no complex numbers ({type(error).__name__}: {text[0][:100]})"
 
 
-def _lost(slope: float, plain: float) -> str:
-    return (
-        f"f loses the imaginary part somewhere (complex step {slope:.9g}, difference "
-        f"{plain:.9g}), so differences were used; abs, max, conj and real buffers are the "
-        "usual places"
-    )
-
-
-def plain_difference(
-    problem: Problem, direction: Mapping[str, Array]
-) -> tuple[float, float, float, float]:
-    """The loss above and below along a direction, the step, and the noise of the slope between.
-
-    Costs two forward passes; the step is in units of the direction.
-    """
-    unit = problem.reach(direction)
-    step = PLAIN_STEP / unit
+def plain_difference(problem: Problem, direction: Mapping[str, Array]) -> Plain:
+    """One plain difference along a direction: 2 forward passes."""
+    step = PLAIN_STEP / problem.reach(direction)
     above, below = (problem.along(direction, t).real for t in (step, -step))
-    noise = 8 * problem.last_digit / step
-    return above, below, step, noise
+    return Plain(above, below, step, 8 * problem.last_digit(direction) / step)
 
 
 def two_slopes(
-    problem: Problem, direction: Mapping[str, Array], trial: Trial | None = None
+    problem: Problem, direction: Mapping[str, Array], plain: Plain | None = None
 ) -> Derivative:
     """Slope along a direction by two differences, one of twice the step: 4 forward passes.
 
-    A trial along the same direction saves two of them. Directions are in proportion to the arrays.
+    A plain difference along it saves two of them. Directions are in proportion to the arrays.
     """
-    above, below, step, noise = trial[2:6] if trial else plain_difference(problem, direction)
-    finer = (above - below) / (2 * step)
-    far = [problem.along(direction, t).real for t in (2 * step, -2 * step)]
-    coarser = (far[0] - far[1]) / (4 * step)
-    return Derivative(finer + (finer - coarser) / 3, abs(finer - coarser) + 2 * noise)
+    finer = plain or plain_difference(problem, direction)
+    far = [problem.along(direction, t).real for t in (2 * finer.step, -2 * finer.step)]
+    coarser = (far[0] - far[1]) / (4 * finer.step)
+    change = finer.slope - coarser
+    return Derivative(finer.slope + change / 3, abs(change) + 2 * finer.noise)

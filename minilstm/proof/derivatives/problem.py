@@ -3,7 +3,7 @@ The checker makes one of a network (`networks`) or of any two functions (`functi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import factorial
 from typing import Any
@@ -16,10 +16,12 @@ from minilstm.proof.derivatives.randomness import generator
 Array = NDArray[Any]
 WIDE = (np.longdouble, np.clongdouble)  # extended precision, on some machines the same as float64
 Axes = tuple[Any, ...]  # a word or a tuple of block labels for each axis
-# Of the samples for the noise, in units of the arrays; and noise that needs no finer ones, in units
-# of what the loss adds up.
-NOISE_STEPS = (1e-6, 1e-9, 1e-12, 1e-14)
-SMALL_NOISE = 1e-13
+# Of the samples for the noise, in units of the arrays: the first at which f moves, and finer ones.
+# And noise that needs no finer ones, and noise that leaves few digits, in units of what the loss
+# adds up.
+FIRST_STEPS = (1e-6, 2.0**-12, 2.0**-8)
+FINER_STEPS = (1e-9, 1e-12, 1e-14, 1e-17)
+SMALL_NOISE, COARSE_NOISE = 1e-13, 1e-9
 OFFSET_PART = 0.1  # of the typical size: numbers that vary by less lie around an offset
 Gradients = Mapping[str, Array | None]  # by array name; None where none was given
 
@@ -53,7 +55,9 @@ class Problem:
     # be recorded ones (see `causes.equations`). The gradients that arrive at these outputs.
     forward: Callable[[Mapping[str, Any]], Any] | None = None
     upstream: Any = None
-    noise: float | None = None  # rounding of one value of the loss, where it has been measured
+    noise: dict[str, float] = field(default_factory=dict)  # rounding of the loss as arrays move
+    still: set[str] = field(default_factory=set)  # arrays whose small moves do not move f
+    coarse: bool = False  # whether f was found to have few digits: it uses float32, or rounds
     notes: list[str] = field(default_factory=list)  # sentences for the report
     spoiled: set[str] = field(default_factory=set)  # arguments into which a function wrote
     forward_passes: int = 0  # run so far
@@ -73,7 +77,7 @@ class Problem:
 
         The step is real, or imaginary for a complex step.
         """
-        wide = np.complex128 if isinstance(step, complex) else np.float64
+        wide: Any = np.complex128 if isinstance(step, complex) else np.float64
         moved = {
             k: self.arrays[k].astype(np.result_type(self.arrays[k], wide)) + step * d
             for k, d in direction.items()
@@ -116,12 +120,15 @@ class Problem:
         around = (float(np.std(array / size, axis).max()) * size for axis in axes)
         return min((a for a in around if 0 < a < OFFSET_PART * size), default=size)
 
-    def reach(self, direction: Mapping[str, Array]) -> float:
+    def reach(
+        self, direction: Mapping[str, Array], unit: Callable[[str], float] | None = None
+    ) -> float:
         """How far a direction goes at most, in units of the typical sizes of its arrays.
 
         Made a power of 2, so that a step in these units along one entry is a number exactly.
         """
-        far = max(float(np.abs(d).max(initial=0.0)) / self.size(k) for k, d in direction.items())
+        unit = unit or self.size
+        far = max(float(np.abs(d).max(initial=0.0)) / unit(k) for k, d in direction.items())
         return 2.0 ** np.ceil(np.log2(far)) if 0 < far < np.inf else far
 
     def smallest(self, direction: Mapping[str, Array]) -> float:
@@ -132,44 +139,68 @@ class Problem:
         ]
         return min((float(p[p > 0].min(initial=np.inf)) for p in parts), default=np.inf)
 
-    @property
-    def last_digit(self) -> float:
-        """How far rounding can move a value of the loss: measured, or its last digit."""
-        return max(self.digit * self.magnitude, self.noise or 0.0)
+    def last_digit(self, direction: Iterable[str]) -> float:
+        """How far rounding can move a value of the loss along a direction: its last digit, or more.
 
-    def measure_noise(self) -> None:
-        """Find out how far rounding moves the loss: 7 forward passes or more, the first time.
+        More where it was measured.
+        """
+        return max(self.digit * self.magnitude, *(self.noise.get(k, 0.0) for k in direction))
+
+    def measure_noise(self, names: Iterable[str]) -> None:
+        """Find out how far rounding moves the loss: 7 forward passes or more for each new array.
 
         A sum's last digit is not all: a saturated function may give small numbers that have lost
-        most of their digits. Values at equal small steps are those of a smooth curve plus noise;
-        their third and fourth differences leave the noise alone (More and Wild, Estimating
-        computational noise, 2011). Where much is left, the steps may be too wide for the curve.
+        most of their digits, and one that computes in float32 gives values in steps. Values at
+        equal small steps are those of a smooth curve plus noise; their third and fourth
+        differences leave the noise alone (More and Wild, Estimating computational noise, 2011).
+        Where much is left, the steps may be too wide for the curve.
         """
-        if self.noise is not None:
-            return
-        rng = generator(0, "noise")
-        direction = {
-            k: np.where(a == 0, self.size(k), a) * rng.standard_normal(a.shape)
-            for k, a in self.arrays.items()
-        }
+        for name in set(names) - set(self.noise):
+            a = self.arrays[name]
+            drawn = generator(0, "noise").standard_normal(a.shape)
+            direction = {name: np.where(a == 0, self.size(name), a) * drawn}
+            first = (self._noise_at(direction, step) for step in FIRST_STEPS)
+            seen = next((found for found in first if found is not None), None)
+            noise = seen or 0.0
+            if seen is None:
+                self.still.add(name)
+            coarse = False
+            for step in FINER_STEPS:
+                if noise <= SMALL_NOISE * self.magnitude:
+                    break
+                if step >= 32 * np.finfo(a.dtype).eps:
+                    finer = self._noise_at(direction, step)
+                    if finer is None:  # values in steps, as of float32: wider samples show them
+                        coarse = True
+                        break
+                    noise = min(noise, finer)
+            self.noise[name] = noise if np.isfinite(noise) else 0.0
+            self.coarse |= coarse and noise > COARSE_NOISE * self.magnitude
+
+    def _noise_at(self, direction: Mapping[str, Array], step: float) -> float | None:
+        """Noise in 7 values at equal steps; None where f stands still from one to the next."""
         # Not from the point itself, where a function may have a jump.
-        for step in NOISE_STEPS:
-            values = np.array([self.along(direction, step * t).real for t in range(1, 8)])
-            found = []
-            for order in (3, 4):
-                share = factorial(order) ** 2 / factorial(2 * order)  # of the noise in a difference
-                apart = np.diff(values, order)
-                largest = float(np.abs(apart).max()) or 1.0
-                found.append(largest * float(np.sqrt(share * np.mean((apart / largest) ** 2))))
-            noise = 4 * max(found)
-            if np.isfinite(noise) and not noise > (np.inf if self.noise is None else self.noise):
-                self.noise = noise
-            if self.noise is not None and self.noise <= SMALL_NOISE * self.magnitude:
-                break
-        self.noise = self.noise or 0.0
+        values = np.array([self.along(direction, step * t).real for t in range(1, 8)])
+        if np.count_nonzero(np.diff(values) == 0) > 2:
+            return None
+        found = []
+        for order in (3, 4):
+            share = factorial(order) ** 2 / factorial(2 * order)  # of the noise in a difference
+            apart = np.diff(values, order)
+            largest = float(np.abs(apart).max()) or 1.0
+            found.append(largest * float(np.sqrt(share * np.mean((apart / largest) ** 2))))
+        noise = 4 * max(found)
+        return noise if np.isfinite(noise) else np.inf
 
     @property
     def eps(self) -> float:
         """Spacing near 1 of the numbers in which the loss, float64, and backward are computed."""
         double = float(np.finfo(np.float64).eps)
         return max(double, *(float(np.finfo(a.dtype).eps) for a in self.arrays.values()))
+
+
+def one_hot(shape: tuple[int, ...], index: tuple[int, ...]) -> Array:
+    """Zeros with a one at an index."""
+    out = np.zeros(shape)
+    out[index] = 1.0
+    return out

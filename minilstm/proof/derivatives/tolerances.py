@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from minilstm.proof.derivatives.complex_step import Derivative
-from minilstm.proof.derivatives.oracle import Oracle
+from minilstm.proof.derivatives.oracle import Oracle, moved_to
 from minilstm.proof.derivatives.problem import Array, Gradients, Problem
 
 BASE_SAFETY = 4.0  # factor of the rounding that sums are expected to leave
@@ -32,7 +32,7 @@ LARGEST_NOISE = 1e-6  # part of the largest gradient: noise beyond is a fault an
 # Power of eps: the largest error that can be rounding, as a change of the loss when the array
 # changes by all its size, relative to the loss. 1e-4 for float64, 2e-2 for float32.
 LARGEST_ROUNDING_POWER = 0.25
-ROUNDING_RATIO = 64.0  # a disagreement that shrinks by it in the next wider type is rounding
+ROUNDING_RATIO = 512.0  # a disagreement that shrinks by it in the next wider type is rounding
 WIDER_DTYPE: dict[str, Any] = {
     "float16": np.float32,
     "float32": np.float64,
@@ -84,7 +84,9 @@ class Noise:
         """
         eps = self._problem.eps
         try:
-            if eps <= np.finfo(np.float64).eps and self._oracle.wider() is None:
+            double = eps <= np.finfo(np.float64).eps
+            wider = self._oracle.wider() if double else None
+            if double and wider is None:
                 return None
             if self._wide is None:
                 arrays = {
@@ -97,7 +99,8 @@ class Noise:
             hand = grads.get(name)
             if hand is None or hand.shape != direction.shape or np.finfo(hand.dtype).eps >= eps:
                 return None  # backward did not follow
-            true = self._oracle.at(arrays, {name: direction})
+            there = wider or moved_to(self._problem, arrays)
+            true = Oracle(there, self._oracle.method).along({name: direction})
             return Derivative(abs(float((hand * direction).sum()) - true.value), true.error)
         except Exception:  # functions that compute in their own type only
             self._wide = {}, {}

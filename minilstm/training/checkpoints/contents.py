@@ -86,7 +86,13 @@ def put_back(loop: Any, net: Any, arrays: dict[str, Array], facts: dict[str, Any
     loop.net, watch.best_net, loop.good_net = nets["net"], nets["best"], nets["good"]
     for owner, names, values in ((loop, _OF_LOOP, "loop"), (watch, _OF_WATCH, "watch")):
         for name, value in zip(names, from_plain(facts[values]), strict=True):
-            setattr(owner, name, tuple(value) if isinstance(value, list) else value)
+            value = tuple(value) if isinstance(value, list) else value
+            now, before = np.asarray(value), np.asarray(getattr(owner, name))
+            if now.shape != before.shape or now.dtype.kind not in "bif":
+                raise ValueError(f"its {name} is {value!r}")
+            setattr(owner, name, value)
+    if not 0 < loop.solver.t == loop.place[0] <= loop.total:
+        raise ValueError(f"its iteration is {loop.solver.t}")
     loop.order = order
     loop.history = dict(zip(loop.history, history.tolist(), strict=True))
     loop.shuffler.bit_generator.state = facts["shuffler"]

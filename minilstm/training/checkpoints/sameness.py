@@ -15,6 +15,7 @@ from minilstm.backend import Backend
 from minilstm.checks import shown
 from minilstm.data.stored import lengths_of
 from minilstm.errors import DataError
+from minilstm.layers import SequenceInput
 from minilstm.network.card import UNTOLD, fingerprint
 from minilstm.network.model_file import layers_to_plain
 from minilstm.network.network import Network
@@ -45,8 +46,14 @@ def identity_of(
     backend: Backend,
 ) -> dict[str, Any]:
     """What a checkpoint says of its training, as JSON holds it."""
-    described = layers_to_plain(net.wiring.graph)[0]
+    described, held = layers_to_plain(net.wiring.graph)
+    for one in described["layers"]:  # initialisers have done their work
+        for name in [name for name in one if name.endswith("_initializer")]:
+            del one[name]
     layers = {f"the layer {one['name']!r}": one for one in described["layers"]}
+    for name, a in held.items():  # statistics that are computed follow from the data
+        if not (options.reset_input_normalization and name.split("/")[-1] in SequenceInput.arrays):
+            layers[f"the array {name!r}"] = a.tolist()
     plain = {k: to_plain(v) for k, v in vars(options).items() if k[0] != "_"}
     known: dict[str, Any] = {
         "version": __version__,
@@ -57,11 +64,24 @@ def identity_of(
         "layers": {**layers, "their connections": described["connections"]},
         "loss": {"the loss": to_plain(net.losses)},
         "options": {k: v for k, v in plain.items() if k not in _FREE | _UNWRITTEN},
-        "data": {**_told(data), **_told(validation, " of validation_data")},
+        "data": {
+            **_told(data),
+            **_told(validation, " of validation_data"),
+            "the set of classes": str(to_plain(net.classes)),
+        },
     }
     known["options"]["dtype"] = net.dtype.name
+    known["free"]["output_fcn"] = [
+        getattr(one, "__name__", type(one).__name__) for one in vars(options)["output_fcn"]
+    ]
     known = json.loads(json.dumps(known, default=str))  # a layer of a user may hold anything
     return known
+
+
+def makes_sense(facts: Mapping[str, Any]) -> bool:
+    """Whether the facts of a checkpoint have the parts of `identity_of`."""
+    parts = [facts.get(part) for part in (*_ADVICE, "free")]
+    return all(isinstance(part, dict) for part in parts) and "machine" in facts
 
 
 def check_same(before: Mapping[str, Any], now: Mapping[str, Any], path: Any) -> float:

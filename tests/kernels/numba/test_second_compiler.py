@@ -77,7 +77,8 @@ def test_a_process_that_is_lost_leaves_its_jobs_to_the_first(second, program, mo
     if READY in program:
         with second.changed:
             second.changed.wait_for(lambda: second.at_work or second._failed, 20)
-    second.take(JOB)
+    while second.take(JOB):
+        pass
     feeder.join(20)
     assert not feeder.is_alive()
     assert (second.waiting, second.at_work, second.finished) == ([], None, set())
@@ -90,8 +91,18 @@ def test_the_first_takes_what_the_second_has_not_begun(second, monkeypatch):
     monkeypatch.setattr(second_compiler, "PROGRAM", "input()")
     second.add([JOB, OTHER, JOB])
     assert second.waiting == [JOB, OTHER]
-    second.take(JOB)
+    assert second.take(JOB) is None
     assert second.waiting == [OTHER]
+
+
+def test_while_the_second_is_at_a_job_the_first_compiles_another_one(second, monkeypatch):
+    monkeypatch.setattr(second_compiler, "PROGRAM", READY + "input()\nimport time\ntime.sleep(60)")
+    second.add([JOB, OTHER])
+    with second.changed:
+        assert second.changed.wait_for(lambda: second.at_work == JOB, 20)
+    assert second.take(JOB) == OTHER
+    second.add([OTHER])  # it is not wanted twice
+    assert second.waiting == []
 
 
 def test_an_idle_process_ends_and_a_later_job_starts_another(second, monkeypatch):

@@ -5,7 +5,7 @@ The function runs as it is: nothing in its source has to be changed.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from importlib.machinery import ExtensionFileLoader
 from threading import get_ident
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from minilstm.proof.causes.equations.functions import method, of_function, of_ufunc
-from minilstm.proof.causes.equations.tape import CannotRecord, Node, Site, Tape, is_recorded, plain
+from minilstm.proof.causes.equations.tape import CannotRecord, Node, Tape, is_recorded, plain
 from minilstm.proof.derivatives.problem import Array
 from minilstm.proof.derivatives.trees import leaves
 
@@ -98,12 +98,9 @@ class Recorded(NDArrayOperatorsMixin):
 def recorded(
     forward: Callable[[Mapping[str, Any]], Any],
     arrays: Mapping[str, Array],
-    override: Mapping[Site, Callable[[Node], Array]] | None = None,
-    still: Collection[Site] = (),
 ) -> Tape:
     """The tape of a forward pass on these arrays, computed in float64."""
     tape = Tape(Recorded)
-    tape.override, tape.still = override or {}, set(still)
     for name, array in arrays.items():
         tape.inputs[name] = node = tape.node("input", (), array.astype(np.float64), name=name)
         node.live = True

@@ -206,24 +206,8 @@ def _einsum(tape: Tape, subscripts: Any, *operands: Any, **options: Any) -> Any:
         letters = ins.replace(",", "")
         out = "".join(c for c in sorted(set(letters)) if letters.count(c) == 1 and c != ".")
     parts = ins.split(",")
-    if "..." in ins:
-        free = [c for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" if c not in subscripts]
-        many = [
-            np.ndim(plain(a)) - len(p.replace("...", ""))
-            for p, a in zip(parts, operands, strict=True)
-        ]
-        most = max(m for p, m in zip(parts, many, strict=True) if "..." in p)
-        parts = [
-            p.replace("...", "".join(free[most - m : most]))
-            for p, m in zip(parts, many, strict=True)
-        ]
-        out = (
-            out.replace("...", "".join(free[:most]))
-            if "->" in subscripts
-            else "".join(free[:most]) + out
-        )
-    if any(len(set(p)) < len(p) for p in parts):
-        raise CannotRecord("einsum along a diagonal")
+    if "..." in ins or any(len(set(p)) < len(p) for p in parts):
+        raise CannotRecord("einsum along a diagonal, or of any number of axes")
     value = np.einsum(f"{','.join(parts)}->{out}", *plain(operands))
     return tape.record("einsum", operands, value, ins=parts, out=out)
 

@@ -7,37 +7,39 @@ not known: dropped, wrong sign, twice, a mean for a sum. It is found by one pass
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from itertools import combinations
 
 import numpy as np
 
-from minilstm.proof.causes.equations.composites import Groups, composites
-from minilstm.proof.causes.equations.mistake import Changes, Edge, Mistake, instead
-from minilstm.proof.causes.equations.operands import broadcast, operands
-from minilstm.proof.causes.equations.operations import SLOPES, fitted
-from minilstm.proof.causes.equations.tape import UPSTREAM, Change, Node, Site, Tape
-from minilstm.proof.causes.equations.variants import VARIANTS, Variant
+from minilstm.proof.causes.equations.composites import composites
+from minilstm.proof.causes.equations.operands import operands
+from minilstm.proof.causes.equations.operations import fitted
+from minilstm.proof.causes.equations.tape import (
+    UPSTREAM,
+    Change,
+    Changes,
+    Edge,
+    Mistake,
+    Node,
+    Site,
+    Tape,
+    instead,
+)
+from minilstm.proof.causes.equations.variants import VARIANTS
 from minilstm.proof.causes.equations.words import expression, name, operand, statement, variable
 from minilstm.proof.derivatives.problem import Array
 
-Some = Callable[[Tape, Node], bool]  # which passes through a loop
 
-
-def every(tape: Tape, node: Node) -> bool:
-    """At every step."""
-    return True
-
-
-def scale(edges: Mapping[Site, set[int]], c: float = 0.0, some: Some = every) -> dict[Site, Change]:
+def scale(edges: Mapping[Site, set[int]], c: float = 0.0) -> dict[Site, Change]:
     """Multiplies what goes along edges by c."""
 
     def change(tape: Tape, node: Node, g: Array) -> Iterator[tuple[Node, Array]]:
         for k, parent in enumerate(node.parents):
             if not parent.live:
                 continue
-            if k not in edges[node.site] or not some(tape, node):
+            if k not in edges[node.site]:
                 yield parent, node.pull(k, g)
             elif c:
                 yield parent, c * node.pull(k, g)
@@ -59,7 +61,7 @@ def mistakes(tape: Tape) -> tuple[list[Mistake], list[Mistake]]:
             for k, parent in enumerate(node.parents):
                 if parent.live and (site, k) not in users.setdefault(parent.number, []):
                     users[parent.number].append((site, k))
-    inside, found, groups = composites(tape)
+    inside, found = composites(tape)
     edges = [
         (site, k)
         for site, nodes in tape.sites.items()
@@ -69,33 +71,20 @@ def mistakes(tape: Tape) -> tuple[list[Mistake], list[Mistake]]:
     likely = [*_outputs(tape), *found]
     for edge in edges:
         likely += _edge(tape, *edge)
-    likely += [*_uses(tape, users), *_loops(tape, users), *_alike(tape, edges, groups)]
-    many = [*_forgotten(tape), *_exchanged(tape)]
+    likely += [*_uses(tape, users), *_loops(tape, users)]
+    many = [*_exchanged(tape)]
     for site, k in edges:
-        many += [*broadcast(site, tape.sites[site][0], k), *operands(tape, site, k)]
+        many += operands(tape, site, k)
     return likely, many
 
 
 def _outputs(tape: Tape) -> Iterator[Mistake]:
     """What is done with the upstream gradients."""
-    many = len(tape.outputs)
-
-    def exchanged(n: int, m: int) -> dict[Site, Change]:
-        at = {n: m, m: n}
-        return {UPSTREAM: lambda ups: [ups[at.get(k, k)] for k in range(many)]}
-
-    ones = {UPSTREAM: lambda ups: [None if up is None else np.ones_like(up) for up in ups]}
-    yield Mistake("The upstream gradient is not used: ones stand in its place.", ones, False, 0)
-    for n, node in enumerate(tape.outputs if many > 1 else ()):
+    for n, node in enumerate(tape.outputs if len(tape.outputs) > 1 else ()):
         what = f"output {n} ({name(node)})"
         yield Mistake(f"The upstream gradient of {what} {{}}.", _without({n}), True, 0)
-        if many > 2:
-            others = _without({*range(many)} - {n})
-            yield Mistake(f"Only the upstream gradient of {what} is used.", others, False, 0)
-        for m in range(n):
-            if tape.outputs[m].value.shape == node.value.shape:
-                cause = f"The upstream gradients of {what} and output {m} are exchanged."
-                yield Mistake(cause, exchanged(n, m), False, 0)
+        others = _without({*range(len(tape.outputs))} - {n})
+        yield Mistake(f"Only the upstream gradient of {what} is used.", others, False, 0)
 
 
 def _without(left_out: set[int]) -> dict[Site, Change]:
@@ -103,13 +92,10 @@ def _without(left_out: set[int]) -> dict[Site, Change]:
 
 
 def _exchanged(tape: Tape) -> Iterator[Mistake]:
-    """The two factors of a product, or two equal parts of an array, in each other's place."""
+    """Two equal parts of an array in each other's place."""
     parts: dict[tuple[int, tuple[int, ...]], list[Site]] = {}
     for site, nodes in tape.sites.items():
         node = nodes[-1]
-        if node.op == "multiply" and all(p.live for p in node.parents):
-            cause = f"The two factors of {expression(node)}{statement(node)} are interchanged."
-            yield Mistake(cause, {site: _own_factor}, False, 0)
         if node.op in ("getitem", "move") and len(node.parents) == 1:
             parts.setdefault((node.parents[0].number, node.value.shape), []).append(site)
     for sites in parts.values():
@@ -120,63 +106,8 @@ def _exchanged(tape: Tape) -> Iterator[Mistake]:
             yield Mistake(f"The parts {names}{where} are exchanged.", changes, False, 0)
 
 
-def _own_factor(tape: Tape, node: Node, g: Array) -> Iterator[tuple[Node, Array]]:
-    for parent in node.parents:
-        yield parent, fitted(g * parent.value, parent.value.shape)
-
-
 def _as_if(tape: Tape, node: Node, g: Array, other: Site) -> Iterator[tuple[Node, Array]]:
     yield node.parents[0], tape.sites[other][node.count].pull(0, g)
-
-
-def _alike(tape: Tape, edges: list[Edge], groups: Groups) -> Iterator[Mistake]:
-    """The same wrong form of a derivative wherever a function is, or several functions are."""
-    for site, k in edges:
-        node = tape.sites[site][-1]
-        if node.op in SLOPES:
-            for variant in VARIANTS[node.op](node, k):
-                changes = variant_mistake(node, k, variant).changes
-                groups.setdefault((node.op, variant[0]), {}).update(changes)
-    together: dict[str, dict[str, dict[Site, Change]]] = {}
-    for (op, what), changes in groups.items():
-        together.setdefault(what.replace(op, "the function"), {})[op] = changes
-    for what, by_op in together.items():
-        for ops in (*([op] for op in by_op), *([list(by_op)] if len(by_op) > 1 else [])):
-            every = {site: change for op in ops for site, change in by_op[op].items()}
-            if len(every) > 1:
-                said = what.replace("the function", ops[0] if len(ops) == 1 else "the function")
-                said = said.format(y="its result", x="its argument")
-                cause = f"In the gradients of every {' and '.join(ops)}, {said}."
-                yield Mistake(cause, every, False, 1)
-
-
-def _forgotten(tape: Tape) -> Iterator[Mistake]:
-    """Small numbers that keep a denominator from zero, and masks, left out in all of backward."""
-    for site, nodes in tape.sites.items():
-        node = nodes[0]
-        if node.op not in ("add", "maximum", "where") or len(node.parents) != 2:
-            continue
-        for k, parent in enumerate(node.parents):
-            if parent.live or parent.value.size != 1:
-                continue
-            number = float(parent.value.reshape(-1)[0])
-            said = f"{expression(node)}{statement(node)}"
-            out = {site: partial(_other_value, k=1 - k)}
-            if node.op == "where":
-                passed = instead(site, 1 - k, partial(_passed_on, k=1 - k))
-                cause = f"The mask is left out in all of backward: forward has {said}."
-                yield Mistake(cause, passed, False, 1, out)
-            elif 0 < abs(number) <= 0.01:
-                cause = f"{number:g} is left out in backward: forward has {said}."
-                yield Mistake(cause, {}, False, 1, out)
-
-
-def _other_value(node: Node, k: int) -> Array:
-    return np.broadcast_to(node.parents[k].value, node.value.shape)
-
-
-def _passed_on(tape: Tape, node: Node, g: Array, k: int) -> Array | None:
-    return _fit(g, node, k)
 
 
 def _edge(tape: Tape, site: Site, k: int) -> Iterator[Mistake]:
@@ -184,36 +115,23 @@ def _edge(tape: Tape, site: Site, k: int) -> Iterator[Mistake]:
     node = nodes[-1]
     way = f"of {operand(node, k)} through {expression(node)}{statement(node)}"
     named = bool(variable(node.parents[k]))
-    yield Mistake(f"The gradient {way} {{}}.", scale({site: {k}}), True, 0 if named else 1)
-    if len(nodes) > 1:
-        for c, became in _FACTORS:
-            yield Mistake(
-                f"The gradient {way} {became}.", scale({site: {k}}, c), False, 1 + (not named)
-            )
+    yield from _scaled(f"The gradient {way}", {site: {k}}, 0 if named else 1, len(nodes) > 1)
     unused = instead(site, k, lambda tape, n, g: n.pull(k, np.ones_like(g)))
     cause = f"In the gradient {way}, the gradient that arrives there is missing: ones stand for it."
     yield Mistake(cause, unused, False, 2)
-    for variant in VARIANTS.get(node.op, lambda *_: ())(node, k):
-        yield variant_mistake(node, k, variant)
-
-
-def variant_mistake(node: Node, k: int, variant: Variant) -> Mistake:
-    """One wrong form of an operation's derivative."""
-    what, make = variant
     parts = {"y": expression(node), "x": operand(node, k)}
     if len(node.parents) == 2:
         parts["other"] = operand(node, 1 - k)
-    said = what.format(**parts)
-    cause = f"In the gradient of {parts['x']} through {parts['y']}{statement(node)}, {said}."
-    return Mistake(
-        cause, instead(node.site, k, lambda tape, n, g: _fit(make(n, g), n, k)), False, 1
-    )
+    for what, make in VARIANTS.get(node.op, lambda *_: ())(node, k):
+        form = instead(site, k, partial(_formed, k=k, make=make))
+        yield Mistake(f"In the gradient {way}, {what.format(**parts)}.", form, False, 1)
 
 
-def _fit(part: Array, node: Node, k: int) -> Array | None:
-    shape = node.parents[k].value.shape
+def _formed(
+    tape: Tape, node: Node, g: Array, k: int, make: Callable[[Node, Array], Array]
+) -> Array | None:
     try:
-        return fitted(part, shape)
+        return fitted(make(node, g), node.parents[k].value.shape)
     except (ValueError, np.exceptions.AxisError):
         return None
 
@@ -230,14 +148,9 @@ def _uses(tape: Tape, users: Mapping[int, list[Edge]]) -> Iterator[Mistake]:
         for site, k in edges:
             whole.setdefault(site, set()).add(k)
         named = 1 if variable(tape.nodes[number]) else 3
-        where, at = statement(tape.nodes[number], outer=True), tape.nodes[number].site
-        outputs = {n for n, node in enumerate(tape.outputs) if at and node.site == at}
-        yield Mistake(f"The whole gradient of {what}{where} {{}}.", scale(whole), True, named)
-        if len(tape.sites.get(tape.nodes[number].site, ())) > 1:
-            for c, became in _FACTORS:
-                yield Mistake(
-                    f"The whole gradient of {what}{where} {became}.", scale(whole, c), False, 0
-                )
+        where = statement(tape.nodes[number], outer=True)
+        in_loop = len(tape.sites.get(tape.nodes[number].site, ())) > 1
+        yield from _scaled(f"The whole gradient of {what}{where}", whole, named, in_loop)
         for site, k in edges:
             others = {s: {j for j in ks if (s, j) != (site, k)} for s, ks in whole.items()}
             node = tape.sites[site][0]
@@ -247,8 +160,6 @@ def _uses(tape: Tape, users: Mapping[int, list[Edge]]) -> Iterator[Mistake]:
             )
             dropped = scale({s: ks for s, ks in others.items() if ks})
             yield Mistake(cause, dropped, False, 3 if len(edges) == 2 else 1)
-            if outputs:
-                yield Mistake(cause, {**dropped, **_without(outputs)}, False, 1)
 
 
 _FACTORS = (
@@ -257,18 +168,22 @@ _FACTORS = (
 )  # fmt: skip
 
 
+def _scaled(
+    what: str, edges: Mapping[Site, set[int]], rank: int, in_loop: bool
+) -> Iterator[Mistake]:
+    """A gradient by any factor; in a loop, where that is no line, by those that people make."""
+    yield Mistake(f"{what} {{}}.", scale(edges), True, rank)
+    for c, became in _FACTORS if in_loop else ():
+        yield Mistake(f"{what} {became}.", scale(edges, c), False, rank)
+
+
 def _loops(tape: Tape, users: Mapping[int, list[Edge]]) -> Iterator[Mistake]:
-    """What a loop carries from step to step, and what it adds up over the steps."""
+    """What a loop carries from step to step, and the parts that its steps take."""
     into: dict[Site, dict[Site, set[int]]] = {}
-    shared: dict[int, dict[Site, set[int]]] = {}
     for site, nodes in tape.sites.items():
         if len(nodes) < 2:
             continue
         for k in range(len(nodes[0].parents)):
-            parents = [n.parents[k] for n in nodes if k < len(n.parents)]
-            once = all(p is parents[0] for p in parents) and nodes[0].op != "getitem"
-            if once and parents[0].live:
-                shared.setdefault(parents[0].number, {}).setdefault(site, set()).add(k)
             for n in nodes:
                 if k < len(n.parents) and n.parents[k].live and carried(tape, n, k):
                     into.setdefault(n.parents[k].site, {}).setdefault(site, set()).add(k)
@@ -286,30 +201,6 @@ def _loops(tape: Tape, users: Mapping[int, list[Edge]]) -> Iterator[Mistake]:
             f"The gradient of {name(node)}{statement(node)} is not carried to the step before.",
             _not_carried(edges), False, 0,
         )  # fmt: skip
-    if len(into) > 1:
-        names = " and ".join(dict.fromkeys(name(tape.sites[site][0]) for site in into))
-        yield Mistake(
-            f"No gradient is carried from a step to the step before: not that of {names}.",
-            _not_carried(_together(into.values())), False, 0,
-        )  # fmt: skip
-    groups = [([number], edges) for number, edges in shared.items()]
-    if len(shared) > 1:
-        groups.append((list(shared), _together(shared.values())))
-    for numbers, edges in groups:
-        what = ", ".join(name(tape.nodes[n]) for n in numbers)
-        for which, some in _PARTS.items():
-            yield Mistake(
-                f"The gradient of {what} is a sum over the steps of a loop: {which}.",
-                scale(edges, 0.0, some), False, 1,
-            )  # fmt: skip
-
-
-def _together(some: Iterable[Mapping[Site, set[int]]]) -> dict[Site, set[int]]:
-    found: dict[Site, set[int]] = {}
-    for edges in some:
-        for site, ks in edges.items():
-            found.setdefault(site, set()).update(ks)
-    return found
 
 
 def _overwritten(tape: Tape, node: Node, g: Array, sign: int) -> Array:
@@ -327,15 +218,3 @@ def _not_carried(edges: Mapping[Site, set[int]]) -> dict[Site, Change]:
                 yield parent, node.pull(k, g)
 
     return Changes(edges, change)
-
-
-def _is_last(tape: Tape, node: Node) -> bool:
-    return node.count == len(tape.sites[node.site]) - 1
-
-
-_PARTS: dict[str, Some] = {
-    "only the last step counts": lambda tape, node: not _is_last(tape, node),
-    "only the first step counts (= where += belongs)": lambda tape, node: node.count > 0,
-    "the last step is left out": _is_last,
-    "the first step is left out": lambda tape, node: node.count == 0,
-}

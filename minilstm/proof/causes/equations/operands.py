@@ -9,56 +9,9 @@ from functools import partial
 
 import numpy as np
 
-from minilstm.proof.causes.equations.mistake import Edge, Mistake, instead
-from minilstm.proof.causes.equations.operations import PULLS
-from minilstm.proof.causes.equations.tape import Change, Node, Site, Tape
+from minilstm.proof.causes.equations.tape import Change, Edge, Mistake, Node, Site, Tape, instead
 from minilstm.proof.causes.equations.words import expression, operand, statement, variable
 from minilstm.proof.derivatives.problem import Array
-
-
-def broadcast(site: Site, node: Node, k: int) -> Iterator[Mistake]:
-    """The sum over the axes along which an array was broadcast."""
-    shape, wide = node.parents[k].value.shape, node.value.shape
-    if shape == wide or node.op not in ("add", "subtract", "multiply", "divide"):
-        return
-    what = f"the gradient of {operand(node, k)} through {expression(node)}{statement(node)}"
-    lead = len(wide) - len(shape)
-    axes = [a for a in range(len(wide)) if a < lead or shape[a - lead] == 1 != wide[a]]
-    for which, at in (("last", -1), ("first", 0)):
-        yield Mistake(
-            f"In {what}, only the {which} row counts, where a sum over the rows belongs.",
-            _raw(site, k, lambda g, axes, at=at: np.take(g, at, axes)), False, 1,
-        )  # fmt: skip
-    if lead == 0 and len(wide) == 2 and len(axes) == 1:
-        other = 1 - axes[0]
-        for c in (1.0, wide[axes[0]] / wide[other]):  # of a sum, and of a mean
-            yield Mistake(
-                f"In {what}, the sum or mean runs over axis {other}, where axis {axes[0]} belongs.",
-                _raw(site, k, lambda g, _, c=c: c * g.sum(other, keepdims=True), True), False, 0,
-            )  # fmt: skip
-
-
-def _raw(
-    site: Site, k: int, reduce: Callable[..., Array], loose: bool = False
-) -> dict[Site, Change]:
-    """A gradient whose broadcast axes are reduced in another way."""
-
-    def make(tape: Tape, node: Node, g: Array) -> Array:
-        args = [p.value for p in node.parents]
-        raw = np.broadcast_to(
-            PULLS[node.op](k, g, node.value, args, node.options), node.value.shape
-        )
-        if loose:
-            return reduce(raw, None)
-        shape = args[k].shape
-        while raw.ndim > len(shape):
-            raw = reduce(raw, 0)
-        for axis, n in enumerate(shape):
-            if n == 1 != raw.shape[axis]:
-                raw = np.expand_dims(reduce(raw, axis), axis)
-        return raw
-
-    return instead(site, k, make)
 
 
 def operands(tape: Tape, site: Site, k: int) -> Iterator[Mistake]:

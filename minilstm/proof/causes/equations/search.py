@@ -5,17 +5,15 @@ forward takes them: so a factor that is the batch is told from one that is a con
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from minilstm.proof.causes.elsewhere import REACHES, again, drawn, resized
-from minilstm.proof.causes.equations.mistake import Mistake
+from minilstm.proof.causes.elsewhere import Elsewhere, again
 from minilstm.proof.causes.equations.mistakes import mistakes
-from minilstm.proof.causes.equations.tape import UPSTREAM, Change, Node, Site, Tape
+from minilstm.proof.causes.equations.tape import UPSTREAM, Change, Mistake, Site, Tape
 from minilstm.proof.causes.equations.trial import Trial
 from minilstm.proof.causes.factors import Measured, is_constant, reasons
 from minilstm.proof.derivatives.problem import Array, Gradients, Problem
@@ -39,10 +37,7 @@ class Match(NamedTuple):
 
     def made(self, trial: Trial, base: Changes) -> dict[str, Array]:
         """The gradients with the mistake in them, beside another one."""
-        changes = {**base, **self.mistake.changes}
-        if self.mistake.override:
-            return trial.recorded(self.mistake.override).gradients(trial.ups, changes)
-        return trial.tape.gradients(trial.ups, changes)
+        return trial.tape.gradients(trial.ups, {**base, **self.mistake.changes})
 
 
 class _Hunt(NamedTuple):
@@ -51,21 +46,27 @@ class _Hunt(NamedTuple):
     first: Trial
     second: Trial
     names: list[str]
+    elsewhere: Elsewhere
     visits: list[int]  # of operations, as many as are left
+
+    def over(self) -> bool:
+        """Whether the search has looked at as much as it may."""
+        self.elsewhere.cut_short |= self.visits[0] < 0
+        return self.visits[0] < 0 or self.elsewhere.late()
 
 
 def find_by_equations(
-    problem: Problem, grads: Gradients, exact: Mapping[str, Array], wrong: Mapping[str, float]
+    elsewhere: Elsewhere, grads: Gradients, exact: Mapping[str, Array], wrong: Mapping[str, float]
 ) -> dict[str, list[str]]:
     """Causes by array name, best first, of the arrays in `wrong`, from the lines of forward itself.
 
     {} where forward cannot be recorded, or where no mistake gives the numbers. Nothing is raised.
     """
+    problem = elsewhere.problem
     if problem.forward is None or problem.terms > MOST_TERMS:
         return {}
     try:
-        with np.errstate(all="ignore"):
-            return _find(problem, grads, exact, wrong)
+        return _find(elsewhere, grads, exact, wrong)
     except Exception:  # a user's function may do anything; a cause must not stop a check
         return {}
     finally:
@@ -75,8 +76,9 @@ def find_by_equations(
 
 
 def _find(
-    problem: Problem, grads: Gradients, exact: Mapping[str, Array], wrong: Mapping[str, float]
+    elsewhere: Elsewhere, grads: Gradients, exact: Mapping[str, Array], wrong: Mapping[str, float]
 ) -> dict[str, list[str]]:
+    problem = elsewhere.problem
     first = Trial(problem, grads)
     for name, true in exact.items():
         known = np.isfinite(true)
@@ -88,14 +90,15 @@ def _find(
     if not names:
         return {}  # gradients that are zero everywhere say so themselves
     if len(first.tape.nodes) > MANY_NODES:
-        small = _trial(problem, resized(problem, grow=False))
+        small = _trial(again(problem, elsewhere.resized(grow=False)))
         if small and all(small.is_wrong(n) == first.is_wrong(n) for n in first.hands):
             first = small
-    second = _trial(problem, drawn(resized(problem, grow=True), REACHES[0]))
-    if second is None or not any(second.is_wrong(n) for n in names):
-        second = Trial(again(problem, drawn(first.inputs, REACHES[0])))
+    tried = (_trial(other) for other in reversed(elsewhere.others))
+    second = next((t for t in tried if t and any(t.is_wrong(n) for n in names)), None)
+    if second is None:
+        return {}
     stages = [_reaching(first.tape, some) for some in mistakes(first.tape)]
-    hunt = _Hunt(first, second, names, [MOST_VISITS])
+    hunt = _Hunt(first, second, names, elsewhere, [MOST_VISITS])
     for stage in stages:
         said = _said(hunt, list(_matching(hunt, stage, names, {})), {}, None)
         if said:
@@ -103,10 +106,10 @@ def _find(
     return _two(hunt, [*stages[0], *stages[1]])
 
 
-def _trial(problem: Problem, inputs: Mapping[str, Any]) -> Trial | None:
-    """Both passes at an input of other sizes, which may not fit what is no input."""
+def _trial(problem: Problem) -> Trial | None:
+    """Both passes at another input; None where forward cannot be recorded there."""
     try:
-        return Trial(again(problem, inputs))
+        return Trial(problem)
     except Exception:
         return None
 
@@ -122,7 +125,7 @@ def _reaching(tape: Tape, some: list[Mistake]) -> list[Reaching]:
             of_node[node.number] = frozenset().union(*parts)
 
     def reached(mistake: Mistake) -> frozenset[str]:
-        if mistake.override or UPSTREAM in mistake.changes:
+        if UPSTREAM in mistake.changes:
             return frozenset(tape.inputs)
         found = frozenset[str]()
         for site in mistake.changes:
@@ -142,7 +145,7 @@ def _matching(
     first, found = hunt.first, 0
     full = first.tape.gradients(first.ups, base)
     for mistake, reached in stage:
-        if hunt.visits[0] < 0 or found >= MOST_FOUND:
+        if hunt.over() or found >= MOST_FOUND:
             return
         meets = reached.intersection(names) if some else reached.issuperset(names)
         if not meets or any(site in base for site in mistake.changes):
@@ -221,7 +224,7 @@ def _two(hunt: _Hunt, everything: list[Reaching]) -> dict[str, list[str]]:
     first, names = hunt.first, hunt.names
     tried = set()
     for match in sorted(_matching(hunt, everything, names, {}, some=True), key=_rank):
-        if match.mistake.override or match.factor not in (None, 0.0):
+        if match.factor not in (None, 0.0):
             continue
         made = match.made(first, {})
         key = tuple(
@@ -244,32 +247,12 @@ def _became(match: Match, second: float, hunt: _Hunt) -> str:
     """What happened to a gradient multiplied by a factor, `second` at the second input; or ""."""
     c = match.factor or 0.0
     pairs = ((c, hunt.first), (second, hunt.second))
-    measured = [Measured(factor, trial.lengths) for factor, trial in pairs]
+    measured = [Measured(factor, trial.problem.lengths) for factor, trial in pairs]
     constant = is_constant(measured)
     if c in (0, -1) and constant:
         return "has the wrong sign" if c else "is left out"
-    sign = "has the wrong sign and " if c < 0 else ""
-    nodes = [hunt.first.tape.sites[s][0] for s in match.mistake.changes if s != UPSTREAM]
-    found = list(_constants(abs(c), nodes)) if constant else []
-    found = list(dict.fromkeys([*found, *reasons(measured)]))[:2]
-    if constant and c == 2:
-        found = ["is counted twice", *found][:2]
-    elif not found and constant:
+    found = reasons(measured)
+    if not found and constant:
         found = [f"is {abs(c):.6g} times what it should be"]
+    sign = "has the wrong sign and " if c < 0 else ""
     return f"{sign}{', or '.join(found)}" if found else ""
-
-
-def _constants(size: float, nodes: Sequence[Node]) -> Iterator[str]:
-    for node in nodes:
-        count = node.parents[0].value.size / max(node.value.size, 1)
-        if node.op in ("mean", "sum") and math.isclose(size, count):
-            yield f"is multiplied by the {count:.0f} of the {node.op}"
-        if node.op in ("mean", "sum") and math.isclose(size, 1 / count):
-            yield f"is divided by the {count:.0f} of the {node.op}"
-        for constant in node.parents:
-            if constant.op == "constant" and constant.value.size == 1:
-                value = abs(float(constant.value.reshape(-1)[0]))
-                if value not in (0.0, 1.0) and math.isclose(size, value, rel_tol=1e-6):
-                    yield f"has the constant {value:.6g} once too often"
-                if value not in (0.0, 1.0) and math.isclose(size, 1 / value, rel_tol=1e-6):
-                    yield f"lacks the constant {value:.6g}"

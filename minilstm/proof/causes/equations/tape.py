@@ -1,6 +1,8 @@
 """Records what a NumPy function computes: a tape of single operations, each with its own backward.
 The function runs as it is, on arrays that write down all that is done with them.
 
+A mistake is what some sites do in place of the right thing, with a sentence for a report.
+
 An operation has a site, the place in the source where it is called, with the calls that led there.
 In a loop a site has one node for each pass through it: a mistake is made at a site, thus at every
 step. What cannot be recorded (another library, a part in C) raises an error, or shows when the
@@ -12,7 +14,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +22,7 @@ from minilstm.proof.causes.equations.operations import PULLS, fitted
 from minilstm.proof.derivatives.problem import Array
 
 Site = tuple[Any, ...]  # the name of an operation, then code and instruction of each call
+Edge = tuple[Site, int]  # a site and the number of one of its parents
 _HERE = os.path.dirname(__file__)
 # Frames of these files are no places in the user's source.
 _INSIDE = (
@@ -86,14 +89,14 @@ class Tape:
         self.outputs: list[Node] = []
         self.floats: dict[float, Node] = {}  # what became a plain number on the way
         self.top: Any = None
-        # What a site has for its result in place of the right one, if a mistake is made in forward.
-        self.override: Mapping[Site, Callable[[Node], Array]] = {}
-        self.still: set[Site] = set()  # results there count as constants
         self.busy = False  # inside a function of NumPy, whose buffers are its own
         self.part = -1  # number of an operation inside a function made of several
 
     def node(self, op: str, parents: tuple[Node, ...], value: Any, **options: Any) -> Node:
         """A new node at the end of the tape."""
+        if op == "subtract" and parents[1].op == "max" and parents[1].parents[0] is parents[0]:
+            # The shift of a softmax: no gradient passes there in total, and nobody writes it down.
+            parents = parents[0], self.node("constant", (), parents[1].value)
         node = Node(len(self.nodes), op, parents, np.asarray(value), **options)
         if node.number > MOST_NODES:
             raise CannotRecord("too many operations")
@@ -104,13 +107,8 @@ class Tape:
             if not calls:  # not in the user's source: nobody makes a mistake there
                 return node
             node.site = (op, self.part, *calls)
-            if node.site in self.still:
-                node.live = False
-                return node
             alike = self.sites.setdefault(node.site, [])
             node.count = len(alike)
-            if node.site in self.override:
-                node.value = self.override[node.site](node)
             alike.append(node)
         return node
 
@@ -133,20 +131,6 @@ class Tape:
                 found.append((frame.f_code, frame.f_lasti))
             frame = frame.f_back  # type: ignore[assignment]
         return tuple(found)
-
-    def constants_of_softmax(self) -> set[Site]:
-        """Sites of maxima that are only subtracted from what they are taken of: x - max(x).
-
-        No gradient passes there in total, and nobody writes it down.
-        """
-        good: set[Site] = set()
-        bad = {node.site for node in self.outputs}
-        for node in self.nodes:
-            for k, parent in enumerate(node.parents):
-                if parent.op == "max":
-                    own = node.op == "subtract" and k == 1 and node.parents[0] is parent.parents[0]
-                    (good if own else bad).add(parent.site)
-        return good - bad - {()}
 
     def gradients(
         self, upstream: Sequence[Any], changes: Mapping[Site, Change] | None = None
@@ -189,3 +173,34 @@ def plain(x: Any) -> Any:
     if type(x) in (list, tuple):
         return type(x)(map(plain, x))
     return {k: plain(v) for k, v in x.items()} if type(x) is dict else x
+
+
+class Mistake(NamedTuple):
+    """What some sites do wrong, and how to say it."""
+
+    cause: str  # with {} for what became of the gradient, where it is scaled
+    changes: Mapping[Site, Change]
+    scaled: bool = False
+    rank: int = 1  # smaller ones are said first, where several give the same numbers
+
+
+class Changes(dict[Site, Change]):
+    """The same change at some sites, along some edges alone."""
+
+    def __init__(self, edges: Mapping[Site, set[int]], change: Change) -> None:
+        super().__init__(dict.fromkeys(edges, change))
+        self.edges = edges
+
+
+def instead(
+    site: Site, k: int, make: Callable[[Tape, Node, Array], Array | None]
+) -> dict[Site, Change]:
+    """Something else along one edge; None for the right thing."""
+
+    def change(tape: Tape, node: Node, g: Array) -> Iterator[tuple[Node, Array]]:
+        for j, parent in enumerate(node.parents):
+            if parent.live:
+                part = make(tape, node, g) if j == k else None
+                yield parent, node.pull(j, g) if part is None else part
+
+    return Changes({site: {k}}, change)

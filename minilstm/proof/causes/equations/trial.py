@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from minilstm.proof.causes.equations.arrays import recorded
-from minilstm.proof.causes.equations.tape import Tape
 from minilstm.proof.derivatives.problem import Array, Gradients, Problem
 from minilstm.proof.derivatives.trees import leaves
 
@@ -25,8 +24,11 @@ class Trial:
     def __init__(self, problem: Problem, grads: Gradients | None = None) -> None:
         self.problem, self.inputs = problem, problem.inputs
         self.arrays = {n: self.inputs[n] for n in problem.arrays}
-        self.still = self.recorded().constants_of_softmax()
-        self.tape = self.recorded()
+        problem.forward_passes += 1
+        forward = problem.forward
+        assert forward is not None
+        others = {n: v for n, v in self.inputs.items() if n not in self.arrays}
+        self.tape = recorded(lambda a: forward({**others, **a}), self.arrays)
         self.ups = [1.0] if problem.upstream is None else leaves(problem.upstream)
         self.true = self.tape.gradients(self.ups)
         grads = problem.claimed() if grads is None else grads
@@ -39,21 +41,6 @@ class Trial:
             n: max(SAME, 300 * float(np.finfo(a.dtype).eps)) for n, a in self.arrays.items()
         }
         self.floor = max((_largest(t) for t in self.true.values()), default=0.0)
-
-    def recorded(self, override: Any = None) -> Tape:
-        """A new tape of the same arrays, with other results at some sites."""
-        self.problem.forward_passes += 1
-        assert self.problem.forward is not None
-        others = {n: v for n, v in self.inputs.items() if n not in self.arrays}
-        still = getattr(self, "still", ())
-        forward = self.problem.forward
-        return recorded(lambda a: forward({**others, **a}), self.arrays, override, still)
-
-    @property
-    def lengths(self) -> dict[str, int]:
-        """Lengths that may become a factor, by what they are."""
-        found = self.problem.lengths.items()
-        return {what: int(n) for what, n in found if what.startswith("the ") and n > 1}
 
     def is_wrong(self, name: str) -> bool:
         """Whether a gradient of backward is wrong by more than rounding."""

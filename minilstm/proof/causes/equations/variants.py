@@ -76,25 +76,10 @@ the derivative of {another} stands where that of {op} belongs | g * other_slope(
 y^2 stands where the derivative of {op} belongs | g * y * y
 1 - |y| stands where the derivative of {op} belongs | g * (1 - abs(y))
 """
-_MORE = {
-    "log": "the logarithm stands in the denominator of its derivative | g / y",
-    "sqrt": """
-1 / (2 y) divides where it should multiply | g * 2 * y
-the square root is missing in its derivative | g * 0.5 / (y * y)
-""",
-    "reciprocal": "1 / x stands where 1 / x^2 belongs | -g * y",
-    "square": """
-the square itself stands where 2 x belongs | g * 2 * y
-the factor {x} is missing: 2 stands where 2 x belongs | 2 * g
-""",
-}
 # Derivatives that are written with the result alone, and the functions themselves.
 OF_RESULT: dict[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {
     "tanh": (lambda y: 1 - y * y, np.tanh),
     "sigmoid": (lambda y: y * (1 - y), sigmoid),
-    "exp": (lambda y: y, np.exp),
-    "sqrt": (lambda y: 0.5 / y, np.sqrt),
-    "reciprocal": (lambda y: -y * y, np.reciprocal),
 }
 
 
@@ -106,9 +91,7 @@ def one_number(node: Node, k: int, op: str = "") -> Iterator[Variant]:
     of, f = OF_RESULT.get(op, (None, None))
     known = {"slope": slope, "of": of, "f": f, "other_slope": OF_RESULT[another][0]}
     text = _ONE_NUMBER + _OF_RESULT * (op in OF_RESULT) + _GATE * (op in ("tanh", "sigmoid"))
-    for what, make in forms(
-        (text + _MORE.get(op, "")).replace("\n\n", "\n"), node, k, lambda *_: known
-    ):
+    for what, make in forms(text, node, k, lambda *_: known):
         yield what.replace("{op}", op).replace("{another}", another), make
 
 
@@ -149,26 +132,13 @@ the mask is turned round | g * differ(y, x)
 the value itself stands where 1 belongs | g * y
 the sign stands in place of the mask | g * sign(x)
 """
-_WHERE = """
-the mask is missing: the gradient passes everywhere | g
-the mask is turned round | g * turned
-"""
 _EXTREME = """
 every entry gets the gradient, not the largest one alone | along
 the gradient is shared among all entries, as for a mean | along * share
-the first entry gets the gradient, not the largest one | at_end(0)
-the last entry gets the gradient, not the largest one | at_end(-1)
 """
 _LOOKED_UP = """
-a row that is looked up several times gets one gradient only (= where += belongs) | assigned(1)
-a row that is looked up several times gets the first gradient only | assigned(-1)
-a row that is looked up several times gets the mean of its gradients | averaged()
+a row that is looked up several times gets one gradient only (= where += belongs) | assigned
 """
-_CUMSUM = """
-the running sum is not turned round | running(g)
-the running sum is missing | g
-"""
-_SUM = "only the last entry along the axis gets it | at_end(-1)"
 _ELEMENTWISE = """
 the derivative is missing | g
 {y} itself stands where its derivative belongs | g * y
@@ -176,42 +146,14 @@ the derivative is missing | g
 
 
 def _ends(n: Node, k: int, g: Array) -> Mapping[str, Any]:
-    x, axis = n.parents[0].value, n.options["axis"]
-
-    def at_end(at: int) -> Array:
-        out = np.zeros(x.shape)
-        if not isinstance(axis, int):
-            raise ValueError("several axes")
-        out[(slice(None),) * (axis % x.ndim) + (at,)] = (
-            g.squeeze(axis) if n.options["keepdims"] else g
-        )
-        return out
-
-    along = spread(g, x, n.options)
-    return {"at_end": at_end, "along": along, "share": n.value.size / x.size}
-
-
-def _masks(n: Node, k: int, g: Array) -> Mapping[str, Any]:
-    return {"turned": n.options["where"] == (k == 1)}
-
-
-def _running(n: Node, k: int, g: Array) -> Mapping[str, Any]:
-    return {"running": lambda rows: np.cumsum(rows, n.options["axis"])}
+    x = n.parents[0].value
+    return {"along": spread(g, x, n.options), "share": n.value.size / x.size}
 
 
 def _rows(n: Node, k: int, g: Array) -> Mapping[str, Any]:
-    shape, index = n.parents[0].value.shape, n.options["index"]
-
-    def assigned(turn: int) -> Array:
-        out = np.zeros(int(np.prod(shape)))
-        numbers = np.arange(out.size).reshape(shape)[index]
-        out[numbers.ravel()[::turn]] = g.ravel()[::turn]
-        return out.reshape(shape)
-
-    def averaged() -> Array:
-        return put(g, index, shape) / np.maximum(put(np.ones_like(g), index, shape), 1)
-
-    return {"assigned": assigned, "averaged": averaged}
+    assigned = np.zeros(n.parents[0].value.shape)
+    assigned[n.options["index"]] = g
+    return {"assigned": assigned}
 
 
 def _getitem(node: Node, k: int) -> Iterator[Variant]:
@@ -239,15 +181,6 @@ def _move(node: Node, k: int) -> Iterator[Variant]:
     shape, called = node.parents[k].value.shape, node.options.get("called", "")
     if called in ("transpose", "swapaxes", "moveaxis", "matrix_transpose"):
         yield "the gradient is reshaped and should be transposed", lambda n, g: g.reshape(shape)
-    if called in ("flip", "roll", "fliplr", "flipud"):
-        yield f"the {called} is not undone", lambda n, g: g
-    for j, other in enumerate(node.parents):
-        if j != k and other.value.shape == shape:
-            yield f"it gets part {j} of the {called} where part {k} belongs", partial(_part, j=j)
-
-
-def _part(n: Node, g: Array, j: int) -> Array:
-    return n.pull(j, g)
 
 
 def _divide(node: Node, k: int) -> Iterator[Variant]:
@@ -263,13 +196,11 @@ VARIANTS: dict[str, Callable[[Node, int], Iterator[Variant]]] = {
     "power": partial(forms, _POWER),
     "maximum": partial(forms, _EXTREME_OF_TWO),
     "minimum": partial(forms, _EXTREME_OF_TWO),
-    "where": partial(forms, _WHERE, names=_masks),
+    "where": partial(forms, "the mask is missing: the gradient passes everywhere | g"),
     "max": partial(forms, _EXTREME, names=_ends),
     "min": partial(forms, _EXTREME, names=_ends),
-    "sum": partial(forms, _SUM, names=_ends),
-    "mean": partial(forms, _SUM, names=_ends),
     "getitem": _getitem,
-    "cumsum": partial(forms, _CUMSUM, names=_running),
+    "cumsum": partial(forms, "the running sum is missing | g"),
     "move": _move,
     "elementwise": partial(forms, _ELEMENTWISE),
 }

@@ -2,5 +2,4 @@
 One that makes wrong gradients right, at a second input as well, is what should stand there.
 """
 
-from minilstm.proof.causes.repairs.search import Truth as Truth
 from minilstm.proof.causes.repairs.search import repairs as repairs

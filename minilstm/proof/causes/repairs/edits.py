@@ -29,6 +29,15 @@ FORMS = (
 MOST_SHOWN = 72  # characters of code in a sentence
 _AXES = ("0", "1", "2", "-1", "-2", "None")
 _NUMBERS = ("2", "3", "1", "0.5", "0")
+# What a left and a right operand may have between them in place of what stands there.
+_BINARY: dict[type[ast.operator], tuple[str, ...]] = {
+    ast.Add: ("({}) - ({})", "{0}", "{1}"),
+    ast.Sub: ("({}) + ({})", "({1}) - ({0})", "{0}", "{1}"),
+    ast.Mult: ("{0}", "{1}", "({}) / ({})", "({}) / np.sqrt({})"),
+    ast.Div: ("{0}", "({}) * ({})", "({}) / np.sqrt({})"),
+    ast.MatMult: ("({1}) @ ({0})", "({}).T @ ({})", "({}) @ ({}).T", "(({}) @ ({})).T"),
+    ast.Pow: ("{0}", "({0}) ** 2", "({0}) ** 3", "({0}) ** -1", "({0}) ** -2"),
+}
 
 
 class Site(NamedTuple):
@@ -91,10 +100,10 @@ def edits_with_names(function: ast.FunctionDef, wanted: Container[int]) -> Itera
     for similar in (True, False):
         for site in names:
             alike = [v for v in variables if (v[0] == site.node.id[0]) is similar]
-            yield from (Edit(site, _name(v)) for v in alike if v != site.node.id)
+            yield from (Edit(site, _parsed(v)) for v in alike if v != site.node.id)
     for site in found:
         if isinstance(site.node, ast.Constant) and site.field != "slice":
-            yield from (Edit(site, _name(v)) for v in variables)
+            yield from (Edit(site, _parsed(v)) for v in variables)
     whole = {id(site.node) for site in values(function)}
     for outer, form in product((True, False), FORMS):
         for site in found:
@@ -172,109 +181,62 @@ def _variables(function: ast.FunctionDef) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _name(text: str) -> ast.expr:
-    return ast.Name(text, ast.Load())
-
-
 def _parsed(text: str) -> Any:
     return ast.parse(text, mode="eval").body
 
 
 def _statements(node: Any) -> Iterator[ast.stmt]:
     """= and += exchanged; sums over repeated indices."""
-    if isinstance(node, ast.Assign) and len(node.targets) == 1:
-        target: Any = node.targets[0]
-        if isinstance(target, ast.Name | ast.Subscript | ast.Attribute):
-            for op in (ast.Add(), ast.Sub()):
-                yield ast.AugAssign(target, op, node.value)
-    if isinstance(node, ast.AugAssign):
-        yield ast.Pass()
-        yield ast.Assign([node.target], node.value)
-        if isinstance(node.op, ast.Add | ast.Sub):
-            other = ast.Sub() if isinstance(node.op, ast.Add) else ast.Add()
-            yield ast.AugAssign(node.target, other, node.value)
-    target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
-    if isinstance(node, ast.Assign | ast.AugAssign) and isinstance(target, ast.Subscript):
-        base, index = ast.unparse(target.value), ast.unparse(target.slice)
-        if ":" not in index:
-            yield ast.Expr(_parsed(f"np.add.at({base}, ({index}), {ast.unparse(node.value)})"))
+    if not isinstance(node, ast.Assign | ast.AugAssign):
+        return
+    target: Any = node.targets[0] if isinstance(node, ast.Assign) else node.target
+    if isinstance(target, ast.Name | ast.Subscript | ast.Attribute):
+        forms = ["{} += {}", "{} -= {}"]
+        forms += ["{} = {}", "pass"] if isinstance(node, ast.AugAssign) else []
+        if isinstance(target, ast.Subscript) and ":" not in ast.unparse(target.slice):
+            base, index = ast.unparse(target.value), ast.unparse(target.slice)
+            forms.append(f"np.add.at({base}, ({index}), {{1}})")
+        texts = [form.format(ast.unparse(target), ast.unparse(node.value)) for form in forms]
+        yield from (ast.parse(t).body[0] for t in texts if t != ast.unparse(node))
 
 
 def _simple(site: Site) -> Iterator[Any]:
     """Changes of one expression that bring no other variable in."""
+    yield from (_parsed(text) for text in _texts(site))
+    node = site.node
+    if isinstance(node, ast.Tuple | ast.List) and site.field in ("value", "args"):
+        yield from (type(node)(order, node.ctx) for order in _orders(node.elts))
+    if isinstance(node, ast.Call):
+        yield from _calls(node)
+
+
+def _texts(site: Site) -> Iterator[str]:
     node, text = site.node, ast.unparse(site.node)
-    other: Any
-    left: Any
     match node:
         case ast.UnaryOp(op=ast.USub()):
-            yield node.operand
-        case ast.BinOp(op=ast.Add() | ast.Sub()):
-            other = ast.Sub() if isinstance(node.op, ast.Add) else ast.Add()
-            yield ast.BinOp(node.left, other, node.right)
-            yield node.left
-            yield node.right
-            yield ast.BinOp(node.right, node.op, node.left)
-        case ast.BinOp(op=ast.Mult() | ast.Div()):
-            yield node.left
-            other = ast.Div() if isinstance(node.op, ast.Mult) else ast.Mult()
-            yield ast.BinOp(node.left, other, node.right)
-            if isinstance(node.op, ast.Mult):
-                yield node.right
-                if isinstance(node.left, ast.BinOp) and isinstance(node.left.op, ast.Mult):
-                    yield node.left.left
-            elif isinstance(node.left, ast.BinOp) and isinstance(node.left.op, ast.Mult):
-                yield _parsed(f"{ast.unparse(node.left.left)} / ({ast.unparse(node.right)})")
-            yield _parsed(f"({ast.unparse(node.left)}) / np.sqrt({ast.unparse(node.right)})")
-            if isinstance(node.left, ast.BinOp) and isinstance(node.left.op, ast.Div):
-                left = node.left
-                yield _parsed(
-                    f"{ast.unparse(left.left)} / (({ast.unparse(left.right)}) * "
-                    f"({ast.unparse(node.right)}))"
-                )
-        case ast.BinOp(op=ast.MatMult()):
-            yield ast.BinOp(node.right, node.op, node.left)
-            left, right = f"({ast.unparse(node.left)})", f"({ast.unparse(node.right)})"
-            yield _parsed(f"{left}.T @ {right}")
-            yield _parsed(f"{left} @ {right}.T")
-            yield _parsed(f"({left} @ {right}).T")
-            yield _parsed(f"({left}.swapaxes(-1, -2)) @ {right}")
-        case ast.BinOp(op=ast.Pow(), right=ast.Constant()):
-            yield node.left
-            yield from (_parsed(f"({ast.unparse(node.left)}) ** {n}") for n in (2, 3, -1, -2))
-        case ast.Attribute(attr="T"):
-            yield node.value
-        case ast.Compare(ops=[_]):
-            kinds = (ast.Gt(), ast.Lt(), ast.GtE(), ast.LtE(), ast.NotEq())
-            yield from (ast.Compare(node.left, [k], node.comparators) for k in kinds)
-        case ast.Constant(value=bool() | str() | None):
-            pass
-        case ast.Constant():
-            yield from (_parsed(n) for n in _NUMBERS if n != text)
+            yield ast.unparse(node.operand)
+        case ast.BinOp(left=left, right=right):
+            forms = _BINARY.get(type(node.op), ())
+            yield from (form.format(ast.unparse(left), ast.unparse(right)) for form in forms)
+            if isinstance(left, ast.BinOp) and isinstance(node.op, ast.Mult):
+                yield ast.unparse(left.left)
+        case ast.Constant(value=int() | float()) if not isinstance(node.value, bool):
+            yield from (n for n in _NUMBERS if n != text)
             if isinstance(node.value, int):
-                yield from (_parsed(str(node.value + by)) for by in (1, -1))
-        case ast.Call():
-            yield from _calls(node)
-        case ast.Subscript():
-            if text.endswith("[::-1]") or isinstance(node.slice, ast.Slice):
-                yield node.value
-        case ast.Tuple() | ast.List() if site.field in ("value", "args"):
-            yield from (type(node)(order, node.ctx) for order in _orders(node.elts))
+                yield from (str(node.value + 1), str(node.value - 1))
+        case ast.Attribute(attr="T") | ast.Subscript(slice=ast.Slice()):
+            yield ast.unparse(node.value)
     plain = isinstance(node, ast.Name | ast.Subscript | ast.Attribute) and site.field != "slice"
     if plain and isinstance(site.parent, ast.BinOp) and not text.endswith(".T"):
-        yield _parsed(f"{text}.T")
-        yield _parsed(f"{text} ** 2")
-    inside = site.field == "slice" or isinstance(site.parent, ast.Slice)
-    if isinstance(site.parent, ast.Tuple) and isinstance(node, ast.Name | ast.BinOp):
-        inside = True
-    if inside and isinstance(node, ast.Name | ast.BinOp):
-        yield from (_parsed(f"{text} {by}") for by in ("- 1", "+ 1"))
-        if isinstance(node, ast.BinOp) and isinstance(node.right, ast.Constant):
-            yield node.left
+        yield from (f"{text}.T", f"{text} ** 2")
+    if isinstance(node, ast.Name | ast.BinOp) and (
+        site.field == "slice" or isinstance(site.parent, ast.Slice | ast.Tuple)
+    ):
+        yield from (f"{text} - 1", f"{text} + 1")
     if isinstance(site.parent, ast.For | ast.comprehension) and site.field == "iter":
-        yield _parsed(f"list({text})[::-1]")
+        yield f"list({text})[::-1]"
     if isinstance(node, ast.BinOp | ast.Call | ast.Subscript) and site.field == "value":
-        yield _parsed(f"({text}).T")
-        yield _parsed(f"({text})[::-1]")
+        yield from (f"({text}).T", f"({text})[::-1]")
 
 
 def _orders(parts: list[Any]) -> Iterator[list[Any]]:
@@ -287,20 +249,17 @@ def _orders(parts: list[Any]) -> Iterator[list[Any]]:
 
 
 def _calls(node: ast.Call) -> Iterator[Any]:
-    text, function = ast.unparse(node), node.func
-    if isinstance(function, ast.Name) and function.id == "reversed":
-        yield node.args[0]
+    function = node.func
     if isinstance(function, ast.Attribute):
         if function.attr in _SWAPPED:
             other = ast.Attribute(function.value, _SWAPPED[function.attr], function.ctx)
             yield ast.Call(other, node.args, node.keywords)
             for n, keyword in enumerate(node.keywords):
-                if keyword.arg == "axis":
-                    for axis in _AXES:
-                        kept = [*node.keywords]
-                        kept[n] = ast.keyword("axis", _parsed(axis))
-                        yield ast.Call(function, node.args, kept)
-        if function.attr in ("swapaxes", "transpose", "copy") or text.endswith(".T"):
+                for axis in _AXES if keyword.arg == "axis" else ():
+                    kept = [*node.keywords]
+                    kept[n] = ast.keyword("axis", _parsed(axis))
+                    yield ast.Call(function, node.args, kept)
+        if function.attr in ("swapaxes", "transpose", "copy"):
             yield function.value
     if len(node.args) > 1:
         yield from (ast.Call(function, order, node.keywords) for order in _orders(node.args))

@@ -7,14 +7,13 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
-import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import islice
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
+from minilstm.proof.causes.elsewhere import Elsewhere
 from minilstm.proof.causes.repairs.edits import (
     Edit,
     edits_with_names,
@@ -28,66 +27,51 @@ from minilstm.proof.derivatives.problem import Array, Gradients, Problem
 MOST_TERMS = 5_000  # numbers of a problem; thousands of changes are run
 UPSTREAM_OF_RIGHT = 3  # the rank of a value that reaches right gradients
 MOST_CHANGES = 1_500
-MOST_SECONDS = 10.0  # where a pass takes long; elsewhere the count alone decides
-RIGHT_ERROR = 1e-7  # of the largest entry; a right gradient is as near as this
+SAME = 1e-7  # of the largest entry: two computations of the same gradient
 
 
-class Truth(NamedTuple):
-    """A problem and its right gradients, NaN where unknown."""
-
-    problem: Problem
-    exact: Mapping[str, Array]
-
-
-class Found(NamedTuple):
-    """A change and the arrays whose gradients it makes right."""
-
-    sentence: str
-    names: frozenset[str]
-
-
-def repairs(
-    here: Truth, grads: Mapping[str, Array | None], wrong: Sequence[str], others: Sequence[Truth]
-) -> dict[str, list[str]]:
+def repairs(elsewhere: Elsewhere, grads: Gradients, wrong: Sequence[str]) -> dict[str, list[str]]:
     """Changes of backward's lines that make gradients right, as sentences by array name.
 
-    A change must not touch an array that is right, and has to hold at all `others` too.
+    A change must not touch an array that is right, and has to hold at other inputs too.
     """
-    written = here.problem.written
-    source = _source(written) if here.problem.terms <= MOST_TERMS else None
-    if source is None or not others:
+    problem = elsewhere.problem
+    source = _source(problem.written) if problem.terms <= MOST_TERMS else None
+    if source is None:
         return {}
     tree, first_line, scope = source
-    found: list[Found] = []
+    found: dict[frozenset[str], str] = {}
     function = tree.body[0]
     assert isinstance(function, ast.FunctionDef)
-    end = time.monotonic() + MOST_SECONDS
-    for edit in islice(_ordered(here, tree, function, scope, grads, wrong), MOST_CHANGES):
-        if time.monotonic() > end:
+    for n, edit in enumerate(_ordered(problem, tree, function, scope, grads, wrong)):
+        elsewhere.cut_short |= n == MOST_CHANGES
+        if n == MOST_CHANGES or elsewhere.late():
             break
         changed = _changed(tree, edit, scope)
-        names = _made_right(here, changed, grads, wrong)
-        if not names or any(names <= f.names for f in found):
+        names = _made_right(elsewhere, problem, changed, grads, wrong)
+        if not names or any(names <= other for other in found):
             continue
-        claims = [truth.problem.claimed() for truth in others]
-        if not all(
-            names <= _made_right(truth, changed, claim, wrong)
-            for truth, claim in zip(others, claims, strict=True)
+        if all(
+            names <= _made_right(elsewhere, other, changed, other.claimed(), wrong)
+            for other in elsewhere.others
         ):
-            continue
-        line = first_line + getattr(edit.site.node, "lineno", 1) - 1
-        found.append(Found(f"line {line} of {function.name}: {said(edit, tree)}", names))
-        if len(names) == len(wrong):
-            break
-    return _told(found, wrong)
+            line = first_line + getattr(edit.site.node, "lineno", 1) - 1
+            found[names] = f"With line {line} of {function.name}: {said(edit, tree)}"
+            if len(names) == len(wrong):
+                break
+    told: dict[str, list[str]] = {}
+    for names in sorted(found, key=len):  # the change that makes most arrays right
+        end = "all gradients are right" if len(names) == len(wrong) else "its gradient is right"
+        told |= {name: [f"{found[names]}, {end}."] for name in names}
+    return told
 
 
 def _ordered(
-    here: Truth,
+    problem: Problem,
     tree: ast.Module,
     function: ast.FunctionDef,
     scope: dict[str, Any],
-    grads: Mapping[str, Array | None],
+    grads: Gradients,
     wrong: Sequence[str],
 ) -> Iterator[Edit]:
     """Changes in order of promise; those that would reach a right gradient are left out.
@@ -100,7 +84,9 @@ def _ordered(
         if isinstance(site.node, ast.Starred):
             continue
         larger = Edit(site, ast.parse(f"({ast.unparse(site.node)}) * 1.375", mode="eval").body)
-        reached = _moved_by(here, _changed(tree, larger, scope), grads)
+        made = _run(problem, _changed(tree, larger, scope))
+        pairs = [(n, made.get(n), g) for n, g in grads.items() if g is not None] if made else []
+        reached = {name for name, now, g in pairs if not _equal(now, g)}
         place = 1  # unknown
         if reached:
             place = UPSTREAM_OF_RIGHT if reached - set(wrong) else 0 if reached == set(wrong) else 2
@@ -113,18 +99,10 @@ def _ordered(
         yield from edits_with_names(function, wanted)
 
 
-def _moved_by(
-    here: Truth, changed: Callable[..., Any] | None, grads: Mapping[str, Array | None]
-) -> set[str] | None:
-    """The arrays whose gradients change with a changed function; None where it does not run."""
-    made = _run(here.problem, changed)
-    if made is None:
-        return None
-    return {n for n, g in grads.items() if g is not None and not _equal(made.get(n), g)}
-
-
 def _equal(a: Array | None, b: Array) -> bool:
-    return a is not None and a.shape == b.shape and _near(a, b)
+    """Whether two gradients are the same but for rounding."""
+    size = max(float(np.abs(b).max(initial=0.0)), 1e-6)
+    return a is not None and a.shape == b.shape and bool((np.abs(a - b) <= SAME * size).all())
 
 
 def _run(problem: Problem, changed: Callable[..., Any] | None) -> Gradients | None:
@@ -139,18 +117,6 @@ def _run(problem: Problem, changed: Callable[..., Any] | None) -> Gradients | No
             return found
     except Exception:  # a change may not even run
         return None
-
-
-def _told(found: list[Found], wrong: Sequence[str]) -> dict[str, list[str]]:
-    """For each array the change that makes most arrays right."""
-    told: dict[str, list[str]] = {}
-    for name in wrong:
-        best = max((f for f in found if name in f.names), key=lambda f: len(f.names), default=None)
-        if best is not None:
-            all_ = len(best.names) == len(wrong)
-            end = "all gradients are right" if all_ else "its gradient is right"
-            told[name] = [f"With {best.sentence}, {end}."]
-    return told
 
 
 def _source(written: Any) -> tuple[ast.Module, int, dict[str, Any]] | None:
@@ -186,32 +152,18 @@ def _changed(tree: ast.Module, edit: Edit, scope: dict[str, Any]) -> Callable[..
 
 
 def _made_right(
-    truth: Truth,
+    elsewhere: Elsewhere,
+    problem: Problem,
     changed: Callable[..., Any] | None,
-    grads: Mapping[str, Array | None],
+    grads: Gradients,
     wrong: Sequence[str],
 ) -> frozenset[str]:
     """The wrong arrays that a changed function gets right; none if it spoils another array."""
-    made = _run(truth.problem, changed)
-    if made is None:
-        return frozenset()
+    made = _run(problem, changed) or {}
     right = set()
     for name, hand in grads.items():
-        now = made.get(name)
-        if hand is None:
-            continue
-        if now is None or now.shape != hand.shape:
-            return frozenset()
-        exact = truth.exact.get(name)
-        if name in wrong and exact is not None and _near(now, exact):
+        if name in wrong and elsewhere.holds(problem, name, made.get(name)):
             right.add(name)
-        elif not _near(now, hand):
+        elif hand is not None and not _equal(made.get(name), hand):
             return frozenset()
     return frozenset(right)
-
-
-def _near(a: Array, b: Array) -> bool:
-    known = np.isfinite(b)
-    apart = np.abs(a - b)[known]
-    size = np.abs(b[known]).max(initial=0.0)
-    return bool(known.any() and (apart <= RIGHT_ERROR * max(size, 1e-6)).all())

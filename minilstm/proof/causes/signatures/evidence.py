@@ -19,7 +19,6 @@ from minilstm.proof.causes.factors import Measured
 from minilstm.proof.derivatives.problem import Array
 from minilstm.proof.reports.places import Axis, one_of
 
-MOST_SLICES = 2000  # slices of one axis that are looked at one by one
 # Two numbers that one mistake gives agree to this part of the largest entry.
 SAME_MISTAKE_ERROR = 1e-6
 
@@ -28,7 +27,7 @@ class Evidence(NamedTuple):
     """What the checker knows of one array."""
 
     name: str
-    hand: Array  # its gradient as backward gives it; None where none came back
+    hand: Array  # its gradient as backward gives it
     exact: Array  # its gradient from the oracle, NaN where not computed; the shape of the array
     value: Array  # the array itself
     axes: tuple[Axis, ...] = ()  # an item for each (see `proof.reports.places`); () for unknown
@@ -40,10 +39,6 @@ Factors = Callable[[str], list[Measured]]  # of an array elsewhere; see `causes.
 
 class Pattern(str):
     """A sentence about where and how numbers are off, which names no cause."""
-
-
-class Coincidence(str):
-    """A cause that may be what two gradients share by nature: said where no other is."""
 
 
 class Case:
@@ -164,12 +159,6 @@ class Case:
         """For each entry its flat index, to be moved and handed to `moved`."""
         return np.arange(self.hand.size).reshape(self.hand.shape)
 
-    def slices(self, axis: int) -> list[Case]:
-        """One case for each index along an axis."""
-        return [
-            self.part(np.s_[(slice(None),) * axis + (n,)]) for n in range(self.hand.shape[axis])
-        ]
-
     def part(self, index: Any) -> Case:
         """The same array, looked at in part; errors stay relative to the largest entry of all."""
         arrays = self.hand[index], self.exact[index], self.value[index]
@@ -191,11 +180,6 @@ class Case:
         """The word for an axis, "" where unknown or where it has blocks."""
         word = self.axes[axis] if self.axes else ""
         return word if isinstance(word, str) and word != "gates" else ""
-
-    def at(self, axis: int, n: int) -> str:
-        """ "time step 3", or "index 3 of axis 0"."""
-        word = self.word(axis)
-        return f"{one_of(word)} {n}" if word else f"index {n} of axis {axis}"
 
 
 def _plural(word: str) -> str:

@@ -8,25 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from minilstm.proof.causes.signatures.blocks import blocks
-from minilstm.proof.causes.signatures.entrywise import (
-    entrywise,
-    factor_reasons,
-    is_round,
-    name_factor,
-    not_finite,
-    times,
-)
-from minilstm.proof.causes.signatures.evidence import (
-    Case,
-    Coincidence,
-    Evidence,
-    Factors,
-    Pattern,
-    number,
-)
-from minilstm.proof.causes.signatures.layouts import layouts
-from minilstm.proof.derivatives.problem import Array
+from minilstm.proof.causes.signatures.entrywise import entrywise, not_finite
+from minilstm.proof.causes.signatures.evidence import Case, Evidence, Factors
+from minilstm.proof.reports.places import GATES, listed
+from minilstm.proof.reports.places import blocks as labels_of
 
 MOST_CAUSES = 3  # sentences for one array
 
@@ -40,21 +25,18 @@ def explain(
     sentences says how numbers are off, not why.
     """
     causes: dict[str, list[str]] = {}
-    floor = max((_largest(e.exact) for e in evidence), default=0.0)
+    sizes = (np.abs(e.exact[np.isfinite(e.exact)]).max(initial=0.0) for e in evidence)
+    floor = max(map(float, sizes), default=0.0)
     cases = []
     for one in evidence:
-        unusable = _unusable(one)
+        unusable = not_finite(one.hand)
         if unusable:
             causes[one.name] = [unusable]
         else:
             cases.append(Case(one, counts, 1e-3 * floor, factors))
     wrong = [case for case in cases if case.wrong.any()]
-    joint = _joint(cases, wrong, complete=len(cases) == len(evidence))
     for case in wrong:
         found = [*_between(case, cases), *_alone(case)]
-        if joint:
-            # The factor of one array says less than the factor that all of them share.
-            found = [joint, *(s for s in found if not s.lower().startswith(("it is", "its norm")))]
         if found:
             causes[case.name] = found
     return {
@@ -64,71 +46,12 @@ def explain(
     }
 
 
-def _largest(exact: Array) -> float:
-    known = np.isfinite(exact)
-    return float(np.abs(np.asarray(exact)[known]).max(initial=0.0))
-
-
-def _unusable(one: Evidence) -> str:
-    """What is wrong with a gradient that cannot be compared: absent, misshapen or not finite."""
-    if one.hand is None:
-        return "No gradient came back for it (None): it was never computed, or not returned."
-    hand, shape = np.asarray(one.hand), np.shape(one.exact)
-    if np.iscomplexobj(hand):
-        return "Its numbers are complex: a gradient of real arrays is real."
-    if hand.shape != shape:
-        turned = " (transposed?)" if hand.shape == shape[::-1] else ""
-        return f"Its shape is {hand.shape}{turned}, that of the array is {shape}."
-    return not_finite(hand)
-
-
 def _alone(case: Case) -> Iterator[str]:
     """Causes within one array, the most telling first."""
     yield from entrywise(case)
     if case.hand.any() and not case.zero:
-        by_axis = blocks(case)
-        for said in by_axis.values():
-            yield from said
-        yield from layouts(case, by_axis)
-
-
-def _joint(cases: list[Case], wrong: list[Case], complete: bool) -> str:
-    """What holds for all arrays together: one factor, or no gradient at all."""
-    live = [case for case in cases if not case.zero]
-    if len(live) < 2 or not complete or any(case not in wrong for case in live):
-        return ""
-    if not any(case.hand.any() for case in live):
-        return "All gradients are zero: nothing arrives from the loss, or nothing is returned."
-    together = _together(live)
-    c = together.factor()
-    if c is None:
-        return ""
-    norm = float(np.sqrt(sum(float((case.hand**2).sum()) for case in live)))
-    if c > 0 and is_round(norm) and not factor_reasons(c, together.counts, together.close):
-        return (
-            f"All gradients together have a norm of {number(norm)} exactly: perhaps they are "
-            "clipped to this norm before they are checked."
-        )
-    for sentence in name_factor(c, together):
-        if isinstance(sentence, Pattern):
-            what = times(c)
-            shared = f"all {len(live)} gradients are {what} the right ones"
-            return Pattern(f"{shared}, as where a factor comes from the loss or from upstream")
-        said = sentence.removeprefix("It is ").replace("the right gradient", "the right ones")
-        return (
-            f"All {len(live)} gradients are {said.removesuffix('.')}; a factor shared by all comes "
-            "from the loss or from the upstream gradient."
-        )
-    return ""
-
-
-def _together(cases: list[Case]) -> Case:
-    """Several arrays as one, each divided by its size so that none is lost beside another."""
-    hand = np.concatenate([(case.hand / case.scale).ravel() for case in cases])
-    exact = np.concatenate([(case.exact / case.scale).ravel() for case in cases])
-    tolerance = max(case.tolerance for case in cases)
-    evidence = Evidence(cases[0].name, hand, exact, np.zeros_like(hand), (), tolerance)
-    return Case(evidence, cases[0].counts, factors=cases[0].factors)
+        yield from _blocks(case)
+        yield from _layouts(case)
 
 
 def _between(case: Case, cases: list[Case]) -> Iterator[str]:
@@ -140,12 +63,98 @@ def _between(case: Case, cases: list[Case]) -> Iterator[str]:
         if not case.zero and other.is_that_of(case):
             yield f"It is exchanged with the gradient of {other.name}."
         else:
-            yield Coincidence(
-                f"It is the gradient of {other.name}, copied or written to the wrong array."
-            )
+            yield f"It is the gradient of {other.name}, copied or written to the wrong array."
         return
     for other in alike:
         made = case.exact + (other.hand if other.right else other.exact)
         if not other.zero and case.explains(made):
             yield f"The gradient of {other.name} is added to it as well."
             return
+
+
+def _blocks(case: Case) -> Iterator[str]:
+    """Sentences about the blocks of an array; nothing where no axis has labels."""
+    for axis, word in enumerate(case.axes):
+        labels = labels_of(word, case.hand.shape[axis])
+        size = case.hand.shape[axis] // max(len(labels), 1)
+        found = {}
+        for n, label in enumerate(labels):
+            name = f"gate {label}" if sorted(labels) == sorted(GATES) else label
+            cut = slice(n * size, (n + 1) * size)
+            found[name] = case.part((slice(None),) * axis + (cut,))
+        yield from _by_cause_of(found)
+
+
+def _by_cause_of(found: dict[str, Case]) -> Iterator[str]:
+    """The blocks that share a cause in one sentence; nothing where all of them do."""
+    names_by_cause: dict[str, list[str]] = {}
+    for name, block in found.items():
+        cause = _cause_of(block, found) if block.wrong.any() else ""
+        if cause:
+            names_by_cause.setdefault(cause, []).append(name)
+    for cause, names in names_by_cause.items():
+        if len(names) < len(found):
+            yield f"In {listed(names)}: {cause[0].lower()}{cause[1:]}"
+
+
+def _cause_of(block: Case, found: dict[str, Case]) -> str:
+    if block.zero and block.hand.any():
+        return (
+            "It is not zero but should be: the forward pass does not use this block, perhaps "
+            "because it reads another in its place."
+        )
+    for name, other in found.items():
+        gradient = other.hand if other.right else other.exact
+        if other is not block and np.any(gradient) and block.is_that_of(other):
+            return f"A copy of {name} stands there."
+    return next(entrywise(block), "")
+
+
+def _layouts(case: Case) -> Iterator[str]:
+    """The right numbers in other places, of an array whose gradient is finite."""
+    if case.hand.size < 2:
+        return
+    yield from _transposed(case)
+    for axis in sorted(range(case.hand.ndim), key=lambda n: case.word(n) == ""):
+        if case.hand.shape[axis] > 1:
+            yield from [*_flipped(case, axis)] or _shifted(case, axis)
+
+
+def _transposed(case: Case) -> Iterator[str]:
+    source = case.sources()
+    shape, axes = source.shape, range(source.ndim)
+    for a in axes:
+        for b in range(a):
+            turned = source.swapaxes(a, b)
+            if turned.shape == shape and case.moved(turned):
+                two = source.ndim == 2
+                yield "It is transposed." if two else f"Its axes {b} and {a} are exchanged."
+                return
+    if source.ndim > 1 and case.moved(source.ravel().reshape(shape, order="F")):
+        yield (
+            "It has the right numbers in another order: written in row-major order and read in "
+            "column-major order."
+        )
+
+
+def _flipped(case: Case, axis: int) -> Iterator[str]:
+    if case.moved(np.flip(case.sources(), axis)):
+        what = case.along(axis)
+        more = {
+            "time": ": one of two loops runs in forward order where the other runs backwards"
+        }.get(case.word(axis), ", as by a filter or a loop that runs the other way")
+        yield f"It is reversed {what}{more}."
+
+
+def _shifted(case: Case, axis: int) -> Iterator[str]:
+    """One step off; at the end that nothing moves to may stand anything."""
+    size = case.hand.shape[axis]
+    for by in (1, -1) if size > 2 else ():
+        source = np.roll(case.sources(), by, axis)
+        source[(*(slice(None),) * axis, 0 if by == 1 else size - 1)] = -1
+        if case.moved(source):
+            late, sign = ("late", "-") if by == 1 else ("early", "+")
+            yield (
+                f"It is one step {late} {case.along(axis)}: at index t of axis {axis} stands what "
+                f"belongs to t {sign} 1."
+            )
