@@ -87,6 +87,24 @@ def test_train_on_one_label_a_sequence(tmp_path, capsys):
     assert len(lines) == 7
 
 
+def test_a_large_file_of_arrays_stays_on_disk(tmp_path, capsys, monkeypatch):
+    x = np.random.default_rng(0).normal(size=(6, 5, 2))
+    arrays = {f"x_{n:04}": a for n, a in enumerate(x)} | {"y": np.array(["low", "high"] * 3)}
+    models = []
+    for folder, save in (("a", np.savez), ("b", np.savez), ("c", np.savez_compressed)):
+        save(tmp_path / "train.npz", **arrays)
+        words = ["--output-mode", "last", "--hidden", "4", "--epochs", "2", "--quiet"]
+        out = tmp_path / folder
+        assert main(["train", str(tmp_path / "train.npz"), *words, "--out", str(out)]) == 0
+        told = capsys.readouterr().err
+        said = {"a": "", "b": "x stays there\n", "c": "numpy.savez packs nothing\n"}[folder]
+        assert said in told and ("bytes; " in told) == (folder != "a")
+        models.append(ml.load(out / "model.safetensors").parameters)
+        monkeypatch.setattr("minilstm.command_line.reading._LARGE", 0)
+    for other in models[1:]:
+        assert all(np.array_equal(other[k], p) for k, p in models[0].items())
+
+
 def test_predict_gives_the_labels_of_the_network(files, capsys, tmp_path):
     model, data = files / "out/model.safetensors", files / "test.csv"
     assert main(["predict", str(model), str(data), "--json"]) == 0
