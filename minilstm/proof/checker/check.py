@@ -20,6 +20,7 @@ from minilstm.proof.derivatives.oracle import (
     LOST,
     Oracle,
     complex_along,
+    inside,
     loses_somewhere,
     try_complex,
     two_slopes,
@@ -52,6 +53,10 @@ COARSE = (
 UNSEEN = (
     "its derivatives are zero, or too small beside those of the other arrays to be seen along a "
     "direction that all share; a check entry by entry sees them"
+)
+SECOND = (
+    "one number throughout may hide a factor, so a second point was checked too, at which {} moved "
+    "to drawn numbers nearby: {} is wrong there"
 )
 METHODS = ("auto", "complex", "difference", "directional")
 
@@ -86,7 +91,46 @@ class _Run(NamedTuple):
 
 
 def check(problem: Problem, settings: Settings) -> GradientReport:
-    """Check every gradient of a problem; the report is right or wrong."""
+    """Check every gradient of a problem; the report is right or wrong.
+
+    A scale of ones or a bias of zeros may hide a factor that backward forgot, so where nothing is
+    wrong, another point is looked at.
+    """
+    report = _at_one_point(problem, settings)
+    moved = _unequal(problem)
+    if not moved or problem.again is None or any(e.verdict == "wrong" for e in report.errors):
+        return report
+    try:
+        second = _at_one_point(problem.again(moved), settings._replace(method="directional"))
+    except Exception:  # of functions that take no other numbers
+        return report
+    errors = {e.name: e for e in second.errors if e.verdict == "wrong"}
+    names = f"{' and '.join(moved)} {'is' if len(moved) == 1 else 'are'}"
+    return replace(
+        report, errors=[errors.get(e.name, e) for e in report.errors],
+        forward_passes=report.forward_passes + second.forward_passes,
+        backward_passes=report.backward_passes + second.backward_passes,
+        notes=(*report.notes, SECOND.format(names, ", ".join(errors) or "nothing")),
+    )  # fmt: skip
+
+
+def _unequal(problem: Problem) -> dict[str, Array]:
+    """Arrays of one number throughout, moved to drawn ones nearby; a single number if 0 or 1."""
+    same = {
+        name: a for name, a in problem.arrays.items()
+        if problem.gradients_by and a.size and (a == a.flat[0]).all()
+        and (a.size > 1 or a.flat[0] in (0, 1))
+    }  # fmt: skip
+    rng = generator(3, "moves")
+    ways = (
+        {k: (a + problem.size(k) * rng.uniform(*part, a.shape)).astype(a.dtype)
+         for k, a in same.items()}
+        for part in ((-0.5, 0.5), (0.1, 0.5), (-0.5, -0.1))
+    )  # fmt: skip
+    return (inside(problem, ways) or {}) if same else {}
+
+
+def _at_one_point(problem: Problem, settings: Settings) -> GradientReport:
     rng = generator(settings.seed, "entries and directions")
     base = problem.value({}).real if problem.base is None else problem.base
     run = _Run(problem, settings, base, rng)
