@@ -183,9 +183,9 @@ class _Layer:
                 result = self.call(layer, {})
             except Exception as error:  # whatever a layer of someone else's raises
                 shapes = ", ".join(f"{n} {np.shape(a)}" for n, a in self.inputs.items())
-                why = f"{shapes} ({type(error).__name__}: {error}); pass inputs that it takes."
-                name = f"{self.title}.{self.forward}"
-                raise TypeError(f"{name} cannot be called with {why}") from error
+                name, why = f"{self.title}.{self.forward}", f"{type(error).__name__}: {error}"
+                wanted = f"cannot be called with {shapes} ({why}); pass inputs that it takes."
+                raise TypeError(f"{name} {wanted}") from error
             if self.backward:
                 self._signature(result)
             elif not isinstance(result, tuple) or len(result) < 2:
@@ -334,10 +334,8 @@ class _Layer:
             for name in self.inputs if len(shapes) != len(self.parameters) else ():
                 whole = np.ndim(self.inputs[name]) and name not in floats
                 if whole and np.shape(self.inputs[name]) in shapes[len(floats) :]:
-                    raise TypeError(
-                        f"{self.title}.{self.backward} gives a gradient of {name}, which holds "
-                        f"integers; pass floats, as in {name}.astype(float)."
-                    )
+                    why = f"{name}, which holds integers; pass floats, as in {name}.astype(float)."
+                    raise TypeError(f"{self.title}.{self.backward} gives a gradient of {why}")
             surplus = floats[len(leaves(found)) :]
             if all(TARGETS.fullmatch(name.lower()) for name in surplus):
                 self.checked = [name for name in floats if name not in surplus]

@@ -91,11 +91,7 @@ class _Run(NamedTuple):
 
 
 def check(problem: Problem, settings: Settings) -> GradientReport:
-    """Check every gradient of a problem; the report is right or wrong.
-
-    A scale of ones or a bias of zeros may hide a factor that backward forgot, so where nothing is
-    wrong, another point is looked at.
-    """
+    """Check every gradient; a scale of ones may hide a factor, so perhaps at two points."""
     report = _at_one_point(problem, settings)
     moved = _unequal(problem)
     if not moved or problem.again is None or any(e.verdict == "wrong" for e in report.errors):
@@ -105,7 +101,7 @@ def check(problem: Problem, settings: Settings) -> GradientReport:
     except Exception:  # of functions that take no other numbers
         return report
     errors = {e.name: e for e in second.errors if e.verdict == "wrong"}
-    names = f"{' and '.join(moved)} {'is' if len(moved) == 1 else 'are'}"
+    names = f"{' and '.join(moved)} {'are' if len(moved) > 1 else 'is'}"
     return replace(
         report, errors=[errors.get(e.name, e) for e in report.errors],
         forward_passes=report.forward_passes + second.forward_passes,
@@ -116,21 +112,18 @@ def check(problem: Problem, settings: Settings) -> GradientReport:
 
 def _unequal(problem: Problem) -> dict[str, Array]:
     """Arrays of one number throughout, moved to drawn ones nearby; a single number if 0 or 1."""
-    same = {
-        name: a for name, a in problem.arrays.items()
-        if problem.gradients_by and a.size and (a == a.flat[0]).all()
-        and (a.size > 1 or a.flat[0] in (0, 1))
-    }  # fmt: skip
-    rng = generator(3, "moves")
+    arrays = problem.arrays.items() if problem.gradients_by else ()
+    same = {k: a for k, a in arrays if a.size and np.ptp(a) == 0 and (a.size > 1 or a in (0, 1))}
+    unit, rng = {k: problem.size(k) for k in same}, generator(3, "moves")
     ways = (
-        {k: (a + problem.size(k) * rng.uniform(*part, a.shape)).astype(a.dtype)
-         for k, a in same.items()}
+        {k: a + (unit[k] * rng.uniform(*part, a.shape)).astype(a.dtype) for k, a in same.items()}
         for part in ((-0.5, 0.5), (0.1, 0.5), (-0.5, -0.1))
-    )  # fmt: skip
+    )
     return (inside(problem, ways) or {}) if same else {}
 
 
 def _at_one_point(problem: Problem, settings: Settings) -> GradientReport:
+    """The same at these numbers alone."""
     rng = generator(settings.seed, "entries and directions")
     base = problem.value({}).real if problem.base is None else problem.base
     run = _Run(problem, settings, base, rng)
