@@ -103,7 +103,7 @@ TABLE = [
     ("own(GOOD, 'g')", "those that were found are (.*)\\.", "own(GOOD, '$1')"),
     ("own('def')", "line 1, is no Python .*; correct it", "own(GOOD)"),
     ("own(GOOD, ends='.txt')", "give one that ends in (.py)", "own(GOOD, ends='$1')"),
-    ("own('# gradients: f, g')",
+    ("own('# gradients: f, g\\ndef f(x): return x')",
      "write '# gradients: forward, backward' with two of its",
      "own('# gradients: f, df\\n' + GOOD) and own('# gradients: v\\n' + HARD + "
      "'v = Box({\"w\": 2.0})\\ngradcheck_inputs = {\"v\": {\"x\": __import__(\"numpy\").ones(2)}, "

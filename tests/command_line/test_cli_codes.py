@@ -83,6 +83,16 @@ def cache_home(folder="/somewhere"):
     assert variable("XDG_CACHE_HOME", folder, ("-c", code))[0] == str(Path(folder, "minilstm"))
 
 
+def threads_of_all(name):
+    """One thread, where the machine would have more and nobody asks minilstm for another number."""
+    pytest.importorskip("numba")
+    code = (
+        "import os, minilstm as ml; os.environ.pop('MINILSTM_NUM_THREADS', 0); "
+        "print(ml.get_num_threads())"
+    )
+    assert variable(name, "1", ("-c", code))[0] == "1"
+
+
 def debug():
     for value, shown in (("1", True), ("0", False)):
         words = ("-m", "minilstm", "info", "none", "--json")
@@ -99,6 +109,8 @@ VARIABLES = {
     "MINILSTM_VECTOR_BYTES": vector_bytes,
     "MINILSTM_DEBUG": debug,
     "XDG_CACHE_HOME": cache_home,
+    "OMP_NUM_THREADS": lambda: threads_of_all("OMP_NUM_THREADS"),
+    "NUMBA_NUM_THREADS": lambda: threads_of_all("NUMBA_NUM_THREADS"),
 }  # fmt: skip
 # Set by our bench for PyTorch, not read; and what only Windows has.
 NOT_OURS = {"CUBLAS_WORKSPACE_CONFIG", "LOCALAPPDATA"}
