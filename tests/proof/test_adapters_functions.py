@@ -124,7 +124,7 @@ def test_how_functions_are_called_is_found_out(form, doubled):
 
 def test_what_was_guessed_is_said():
     said = {
-        form: ml.gradcheck(*FUNCTIONS[form][:3]).notes
+        form: ml.gradcheck(*FUNCTIONS[form][:3]).notes[:1]
         for form in ("a derivative", "one dict of gradients", "a cache")
     }
     derivative = (

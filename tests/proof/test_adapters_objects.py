@@ -268,6 +268,22 @@ def softmax_loss(x, y):
     return -np.log(p[range(len(x)), y]).mean(), K[0] * (p - np.eye(3)[y]) / len(x)
 
 
+class Normalised:
+    """First values 1 and 0, which hide a factor of x's gradient and a term of beta's."""
+
+    def __init__(self):
+        self.gamma, self.beta = np.ones(3), np.zeros(3)
+
+    def forward(self, x):
+        self.x = x
+        return self.gamma * np.tanh(x) + self.beta + self.beta**2
+
+    def backward(self, dy):
+        self.dgamma = (dy * np.tanh(self.x)).sum(axis=0)
+        self.dbeta = (dy * (1 + 2 * self.beta * (K[0] == 1))).sum(axis=0)
+        return dy * (self.gamma if K[0] == 1 else 1) * (1 - np.tanh(self.x) ** 2)
+
+
 STATE = {"x": X, "h_prev": RNG.normal(size=(5, 4))}
 # Name, what is checked, its inputs, the arrays, and those that are wrong where K is 2.
 OBJECTS = {
@@ -292,6 +308,7 @@ OBJECTS = {
     "a state, by name": (Step, (STATE,), "x h_prev Wx Wh", "Wh"),
     "layers of layers": (Model, (X,), "x layers[0].W layers[0].b", "layers[0].b"),
     "loss and gradients": (LossAndGrads, (X, LABELS), "W1 b1", "b1"),
+    "one number throughout": (Normalised, (X,), "x gamma beta", "x beta"),
     "a function that returns both": (lambda: softmax_loss, (X, LABELS), "x", "x"),
 }  # fmt: skip
 
@@ -387,6 +404,24 @@ def test_what_cannot_be_taken_is_said_in_a_sentence(number):
     thing, kind, sentence = REFUSED[number]
     with pytest.raises(kind) as error:
         ml.gradcheck(thing, X)
+    assert str(error.value) == sentence
+
+
+SLIPS = [
+    ((), "there are no inputs; pass those of the layer: gradcheck(layer, x)."),
+    ((np.arange(15).reshape(5, 3),), "Returns.backward gives a gradient of x, which holds "
+     "integers; pass floats, as in x.astype(float)."),
+    ((np.ones((5, 7)),), "Returns.forward cannot be called with x (5, 7) (ValueError: matmul: "
+     "Input operand 1 has a mismatch in its core dimension 0, with gufunc signature (n?,k),(k,m?)->"
+     "(n?,m?) (size 3 is different from 7)); pass inputs that it takes."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("number", range(len(SLIPS)))
+def test_inputs_that_a_layer_does_not_take_are_named(number):
+    inputs, sentence = SLIPS[number]
+    with pytest.raises(TypeError) as error:
+        ml.gradcheck(Returns(), *inputs)
     assert str(error.value) == sentence
 
 

@@ -169,6 +169,41 @@ def test_an_array_that_f_ignores_has_a_gradient_of_zero(method):
             {"x": x, "b": b}, method=method)  # fmt: skip
 
 
+@pytest.mark.parametrize("method", ["auto", "difference"])
+@pytest.mark.parametrize("taken", [np.asarray, np.real, lambda z: np.float64(np.real(z))])
+def test_a_bias_before_normalisation_passes_if_its_gradient_is_zero(taken, method):
+    def backward(dy, x, b, off=0.0):
+        d = normalised_backward(dy, x + b)
+        return d, d.sum(axis=-1, keepdims=True) + off
+
+    inputs = {"x": RNG.normal(size=(8, 5)), "b": np.zeros((8, 1))}
+    f = lambda x, b: normalised(taken(x + b))  # noqa: E731
+    report = ml.gradcheck(f, lambda dy, x, b: backward(dy, x, b), inputs, method=method)
+    assert "f does not depend on b, neither here nor at other inputs" in report.errors[1].note
+    report = failing(f, lambda dy, x, b: backward(dy, x, b, 1e-6), inputs, method=method)
+    assert report.wrong == ["b"]
+
+
+@pytest.mark.parametrize("method", ["auto", "difference", "directional"])
+def test_an_array_of_one_number_is_moved_as_it_may_hide_a_factor(method):
+    def f(x, scale, shift):
+        return scale * np.tanh(x) + shift
+
+    def backward(dy, x, scale, shift):
+        d = dy * (1 - np.tanh(x) ** 2)
+        return d * scale, (dy * np.tanh(x)).sum(), dy.sum(axis=0)
+
+    inputs = {"x": RNG.normal(size=(5, 3)), "scale": np.array(1.0), "shift": np.full(3, 2.0)}
+    said = (
+        "one number throughout may hide a factor, so a second point was checked too, at which "
+        "scale and shift are moved to drawn numbers nearby: {} is wrong there"
+    )
+    assert said.format("nothing") in ml.gradcheck(f, backward, inputs, method=method).notes
+    forgets = lambda dy, x, scale, shift: backward(dy, x, 1.0, shift)  # noqa: E731
+    report = failing(f, forgets, inputs, method=method)
+    assert report.wrong == ["x"] and said.format("x") in report.notes
+
+
 @pytest.mark.parametrize("method", ["auto", "difference", "directional"])
 def test_an_array_that_these_inputs_hide_is_not_tested(method):
     def f(x, W):

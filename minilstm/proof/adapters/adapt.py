@@ -50,6 +50,8 @@ def pair_of(
         return pair_of_functions(subject, second, third, cached, upstream)
     known = callable(subject) or methods_of(subject) is not None
     if not known or second is None:
+        if methods_of(subject) is not None:
+            raise TypeError("there are no inputs; pass those of the layer: gradcheck(layer, x).")
         name, thing = ("backward", second) if known else ("f", subject)
         raise TypeError(
             f"{name} is {type(thing).__name__}, not a function; pass f, backward and inputs, or an "

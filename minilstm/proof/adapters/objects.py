@@ -179,7 +179,13 @@ class _Layer:
         for lazily in (False, True):
             layer = self.fresh({})
             before = {path: (a, np.array(plain(a))) for path, a in arrays_in(layer)}
-            result = self.call(layer, {})
+            try:
+                result = self.call(layer, {})
+            except Exception as error:  # whatever a layer of someone else's raises
+                shapes = ", ".join(f"{n} {np.shape(a)}" for n, a in self.inputs.items())
+                name, why = f"{self.title}.{self.forward}", f"{type(error).__name__}: {error}"
+                wanted = f"cannot be called with {shapes} ({why}); pass inputs that it takes."
+                raise TypeError(f"{name} {wanted}") from error
             if self.backward:
                 self._signature(result)
             elif not isinstance(result, tuple) or len(result) < 2:
@@ -324,6 +330,12 @@ class _Layer:
             ways = [[g, *differentiated(g)] for g, _ in paths_of(found)]
             self.checked = [n for n in floats if n in {nearest_path(w, paths) for w in ways}]
         else:
+            shapes = [np.shape(g) for g in leaves(found)]
+            for name in self.inputs if len(shapes) != len(self.parameters) else ():
+                whole = np.ndim(self.inputs[name]) and name not in floats
+                if whole and np.shape(self.inputs[name]) in shapes[len(floats) :]:
+                    why = f"{name}, which holds integers; pass floats, as in {name}.astype(float)."
+                    raise TypeError(f"{self.title}.{self.backward} gives a gradient of {why}")
             surplus = floats[len(leaves(found)) :]
             if all(TARGETS.fullmatch(name.lower()) for name in surplus):
                 self.checked = [name for name in floats if name not in surplus]

@@ -20,6 +20,7 @@ from minilstm.proof.derivatives.oracle import (
     LOST,
     Oracle,
     complex_along,
+    inside,
     loses_somewhere,
     try_complex,
     two_slopes,
@@ -52,6 +53,10 @@ COARSE = (
 UNSEEN = (
     "its derivatives are zero, or too small beside those of the other arrays to be seen along a "
     "direction that all share; a check entry by entry sees them"
+)
+SECOND = (
+    "one number throughout may hide a factor, so a second point was checked too, at which {} moved "
+    "to drawn numbers nearby: {} is wrong there"
 )
 METHODS = ("auto", "complex", "difference", "directional")
 
@@ -86,7 +91,39 @@ class _Run(NamedTuple):
 
 
 def check(problem: Problem, settings: Settings) -> GradientReport:
-    """Check every gradient of a problem; the report is right or wrong."""
+    """Check every gradient; a scale of ones may hide a factor, so perhaps at two points."""
+    report = _at_one_point(problem, settings)
+    moved = _unequal(problem)
+    if not moved or problem.again is None or any(e.verdict == "wrong" for e in report.errors):
+        return report
+    try:
+        second = _at_one_point(problem.again(moved), settings._replace(method="directional"))
+    except Exception:  # of functions that take no other numbers
+        return report
+    errors = {e.name: e for e in second.errors if e.verdict == "wrong"}
+    names = f"{' and '.join(moved)} {'are' if len(moved) > 1 else 'is'}"
+    return replace(
+        report, errors=[errors.get(e.name, e) for e in report.errors],
+        forward_passes=report.forward_passes + second.forward_passes,
+        backward_passes=report.backward_passes + second.backward_passes,
+        notes=(*report.notes, SECOND.format(names, ", ".join(errors) or "nothing")),
+    )  # fmt: skip
+
+
+def _unequal(problem: Problem) -> dict[str, Array]:
+    """Arrays of one number throughout, moved to drawn ones nearby; a single number if 0 or 1."""
+    arrays = problem.arrays.items() if problem.gradients_by else ()
+    same = {k: a for k, a in arrays if a.size and np.ptp(a) == 0 and (a.size > 1 or a in (0, 1))}
+    unit, rng = {k: problem.size(k) for k in same}, generator(3, "moves")
+    ways = (
+        {k: a + (unit[k] * rng.uniform(*part, a.shape)).astype(a.dtype) for k, a in same.items()}
+        for part in ((-0.5, 0.5), (0.1, 0.5), (-0.5, -0.1))
+    )
+    return (inside(problem, ways) or {}) if same else {}
+
+
+def _at_one_point(problem: Problem, settings: Settings) -> GradientReport:
+    """The same at these numbers alone."""
     rng = generator(settings.seed, "entries and directions")
     base = problem.value({}).real if problem.base is None else problem.base
     run = _Run(problem, settings, base, rng)

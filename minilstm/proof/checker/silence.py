@@ -35,6 +35,7 @@ TOO_SMALL = (
 )
 WITHOUT = "zeros would pass as well: f does not depend on {0}, neither here nor at other inputs"
 KINDS = (HIDDEN, TOO_SMALL, WITHOUT)  # what one other place shows is so
+FAR_NOISE = 64.0  # times the last digit of the loss: a smaller change of it is rounding
 PLACES = 3  # at which both gradients are looked at again
 
 
@@ -115,9 +116,14 @@ def _kind(
         if not max(abs(true.value), abs(by_hand)) <= room:
             return HIDDEN
         there = Oracle(moved_to(problem, moved), oracle.method)
-        if oracle.method != "complex":  # differences of what f ignores are zero exactly
-            return TOO_SMALL if true.value else WITHOUT
         wider = there.wider() if true.value else None
+        if oracle.method != "complex":  # a move by all its size shows more than small steps
+            seen = wider or there.problem
+            seen.measure_noise([name])
+            values = [seen.along({name: direction}, t).real for t in (0.0, 1.0, -1.0)]
+            room = FAR_NOISE * seen.last_digit([name])
+            still = all(abs(value - values[0]) <= room for value in values)
+            return WITHOUT if still or not true.value else TOO_SMALL
         if wider is None:
             return WITHOUT
         # A slope as small as rounding is rounding, if it is another one with more digits.
