@@ -102,7 +102,7 @@ def load(path: Path) -> ModuleType:
         if isinstance(error, SyntaxError):
             raise DataError(f"{what}.") from error
         what += ", or put what is no function below `if __name__ == '__main__':`."
-        setattr(module, _STOPPED, (_lines(error, path) or [1])[-1:] + [what])
+        setattr(module, _STOPPED, [*(_lines(error, path) or [1])[-1:], what])
     finally:
         sys.argv = words
         with suppress(ValueError):
