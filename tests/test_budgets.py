@@ -35,7 +35,7 @@ BUDGETS = {
     # Cores of containers, and one compiler among many processes, took 150.
     # Exercises for students, with what is said of an answer and its cause, took 760.
     # A checker for everybody's backward pass took 2,750, all of them in `proof`.
-    "package": (71_250, ["minilstm", "kernels"]),
+    "package": (71_310, ["minilstm", "kernels"]),
     "engine": (18_500, [f"minilstm/{room}" for room in ENGINE]),
     # 8,200 was the aim. Never a wrong verdict took 800: differences that find f's own scale,
     # extended precision, and what was not tested or cannot be judged. Code as people keep it, in
@@ -44,7 +44,8 @@ BUDGETS = {
     # input at which each cause has to hold; a GRU and any step on the card took 330. Functions of
     # few digits, imaginary parts that are lost unseen, ties and slopes without end took 320. A
     # second point for arrays of one number took 60.
-    "proof": (11_560, ["minilstm/proof"]),
+    "proof": (11_580, ["minilstm/proof"]),
+    # few digits, imaginary parts that are lost unseen, ties and slopes without end took 320.
     # Every advice, option, kind of array and kind of damage has its row in a table; those of
     # files of other programs took 440. Two thousand drawn functions took 500. Layers as people keep
     # them, 120 planted mistakes in 40 functions and the other checkers beside ours took 3,300.

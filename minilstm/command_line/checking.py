@@ -36,13 +36,10 @@ def check_python(options: argparse.Namespace) -> dict[str, Any]:
         print(f"{options.file}:{one.line}: {verdict}: {one.taken_for}{error}")
         told = one.fault if one.report is None else "" if one.passed else str(one.report)
         print(textwrap.indent(told, "    ") + "\n" * bool(told), end="", flush=True)
-    said = summary(checked)
-    print(said)
+    print(summary(checked))
     if options.junit is not None:
         write_atomically(options.junit, lambda file: file.write(to_junit(checked)))
     wrong, left = (sum(one.passed is value for one in checked) for value in (False, None))
-    if wrong or left:
-        print(f"minilstm: {said}.", file=sys.stderr)
     return {
         **facts(time.perf_counter() - started, seed=options.seed),
         "right": len(checked) - wrong - left,

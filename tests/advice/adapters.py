@@ -113,4 +113,8 @@ TABLE = [
     ("own(ODD)", "say the shapes in its docstring, as 'x: .*', or give them in the file: (\\w+) = ",
      "own(ODD.format('x: (7, 3)')) and own(ODD + '$1 = {\"odd_forward\": {\"x\": "
      "__import__(\"numpy\").ones((7, 3))}}')"),
+    ("gradcheck(lambda a: np.tanh(a), lambda a: 1 - np.tanh(a) ** 2, {'a': np.ones(3)})",
+     r"add the upstream gradient in front, as backward\((dy), \.\.\.\), or let f return a loss",
+     "gradcheck(lambda a: np.tanh(a), lambda $1, a: $1 * (1 - np.tanh(a) ** 2), {'a': np.ones(3)})"
+     ".passed"),
 ]  # fmt: skip

@@ -2,6 +2,8 @@
 Files of sequences are in `files`, what stands in paths in `paths`.
 """
 
+import os
+
 import numpy as np
 
 import minilstm as ml
@@ -32,6 +34,38 @@ class Tensor:
 
     def numpy(self):
         return self.values
+
+
+class ByIndex:
+    """Sequences that a function gives, and one by one only."""
+
+    def __init__(self, give, count=2):
+        self.give, self.count = give, count
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, b):
+        return self.give(b)
+
+
+def shrinks(x):
+    """Sequences that are shorter each time."""
+    given = []
+    return ByIndex(lambda b: given.append(b) or x[b][len(given) // 4 :])
+
+
+def mapped(x, does=lambda path: None):
+    """Sequences in a file, to which something is done whenever one is read."""
+    np.save("a.npy", np.stack([a[:4] for a in x]))
+    whole = np.load("a.npy", mmap_mode="r")
+    return ByIndex(lambda b: does("a.npy") or whole[b])
+
+
+def written(path):
+    """Let a file look as if it had been written an hour later than before."""
+    at = os.stat(path).st_mtime
+    os.utime(path, (at + 3600, at + 3600))
 
 
 class Sparse:
@@ -274,4 +308,15 @@ TABLE = [
      "human_activity(scale=$1); human_activity(scale=$2)"),
     ("human_activity(path='.', seed=1)", "leave them out", "human_activity(seed=1, scale=0.05)"),
     ("human_activity(path='.')", "leave path out for simulated data", "human_activity(scale=0.05)"),
+    ("train(ByIndex(lambda b: x[b], 0), y)", "pass one or more",
+     "train(ByIndex(lambda b: x[b]), y)"),
+    ("train(ByIndex(lambda b: x[b + 9]), y)", r"cannot be read \(IndexError.* check what gives it",
+     "train(ByIndex(lambda b: x[b]), y)"),
+    ("train(shrinks(x), y)", "before; give data that stay as they are",
+     "train(ByIndex(lambda b: x[b]), y)"),
+    ("train(mapped(x, lambda path: os.truncate(path, 200)), [y[0][:4]] * 2)",
+     "write it again, and give data that stay",
+     "train(mapped(x), [y[0][:4]] * 2)"),
+    ("train(mapped(x, written), [y[0][:4]] * 2)", "written meanwhile; give data that stay",
+     "train(mapped(x), [y[0][:4]] * 2)"),
 ]  # fmt: skip

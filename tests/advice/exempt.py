@@ -10,6 +10,7 @@ NO_USER = "guards what the package hands itself; every way that a user has is re
 DAMAGE = "becomes the reason in 'cannot be read' or 'does not describe', whose advice is followed"
 BROKEN = "tells what is broken in a file of another program: a whole one is read"
 NOT_OURS = "names what a network of ours cannot be, without advice"
+RANKS = "needs mpiexec: tests/training/test_ranks.py starts it"
 CONTROL = "ends a call within the package and is caught there"
 
 INCOMING = "minilstm/exchange/incoming"
@@ -90,6 +91,24 @@ EXEMPT = {
     (f"{INCOMING}/modules.py", "only LSTMs are imported"): NOT_OURS,
     (f"{INCOMING}/modules.py", "do not make an LSTM"): NOT_OURS,
     (f"{INCOMING}/modules.py", "different sizes"): NOT_OURS,
+    ("minilstm/command_line/training.py", "mpiexec started {size} ranks"): RANKS,
+    ("minilstm/training/ranks/sameness.py", "give"): RANKS,
+    ("minilstm/training/ranks/world.py", "raise SystemExit("): RANKS,
+    ("minilstm/training/ranks/world.py", "each sees itself alone"): RANKS,
+    ("minilstm/training/ranks/world.py", "and each needs a shard"): RANKS,
+    ("minilstm/training/ranks/world.py", "needs mpi4py and MPI"): "tells how to install it",
+    ("minilstm/training/ranks/rounds.py", "raise _Cut"): CONTROL,
+    ("minilstm/training/ranks/rounds.py", "raise errors[0]"): "hands an error on",
+    ("minilstm/training/checkpoints/folder.py", "makes no sense"): DAMAGE,
+    ("minilstm/training/resume.py", "raise found.nonsense("): DAMAGE,
+    ("minilstm/data/files/mapped.py", "another number of bytes"): DAMAGE,
+    ("minilstm/proof/adapters/finding.py", "took longer than"): "has no advice: it took a minute",
+    ("minilstm/proof/checker/files.py", "may have no gradient here"): CONTROL,
+    (
+        "minilstm/proof/checker/files.py",
+        "right for some guessed shapes",
+    ): "advises what is advised where no inputs are found",
+    ("kernels/numba/machinery/compiling.py", "raise _CompiledElsewhere"): CONTROL,
     ("kernels/numba/machinery/threads.py", "raise error"): CONTROL,
     ("kernels/numba/machinery/compiling.py", "there is a part {key} already"): NO_USER,
     ("kernels/cuda/compiling.py", "a kernel wants numbers of a stated width"): NO_USER,
@@ -106,6 +125,14 @@ NO_ADVICE = {
     (f"{INCOMING}/from_keras.py", "call it without"): BROKEN,
     (HINTS, "train with normalization='zscore'"): "a hint",
     ("minilstm/plots/gates.py", "lower right"): "a place in a picture",
+    ("minilstm/proof/checker/comparison.py", "leave the rounding out for the check"): "in a report",
+    ("minilstm/proof/checker/silence.py", "give arrays of another size"): "in a report",
+    ("minilstm/proof/checker/silence.py", "let it keep nothing from one call to the next"):
+        "in a report",
+    ("minilstm/training/ranks/sameness.py", "give every rank the same data, options and versions"):
+        RANKS,
+    ("minilstm/training/ranks/world.py", "give shards="): RANKS,
+    ("minilstm/training/ranks/world.py", "start it as"): RANKS,
     (COMPLAINTS, "check what wrote the file"): "of Python's own errors",
     (COMPLAINTS, r"give th\w+ of that training), or leave \w+ out\.$"): "finds a sentence",
     (COMPLAINTS, "give a smaller one"): "of Python's own errors",

@@ -30,6 +30,10 @@ def broken_pipe(*text, **options):
     raise BrokenPipeError(32, "Broken pipe")
 
 
+def spy(info):
+    """An output function."""
+
+
 def linear(first=None):
     """A network without bounds, whose loss can grow."""
     return build(first or ml.SequenceInput(3), ml.FullyConnected(2))
@@ -242,4 +246,15 @@ TABLE = [
      "TrainingOptions($1=1).max_epochs == 1"),
     ("train(x, y, validation_share=0.5, validation_data=(x, y))", "leave one of them out",
      "train(x, y, validation_share=0.5); train(x, y, validation_data=(x, y))"),
+    ("TrainingOptions(shards=2, sequence_length='longest')", "leave one of them out",
+     "TrainingOptions(shards=2); TrainingOptions(sequence_length='longest')"),
+    ("numbers(x, loss=(lambda y, t: 0.0, lambda y, t: y - t), shards=2)",
+     "give one of minilstm.losses by its name, or leave shards out",
+     "numbers(x, loss='mse', shards=2)"),
+    ("saved(x, y); ml.resume('c', x, y, options=3)", "give (TrainingOptions)",
+     "saved(x, y); ml.resume('c', x, y, options=$1(max_epochs=2, checkpoint_path='c', "
+     "verbose=False))"),
+    ("saved(x, y, output_fcn=spy); ml.resume('c', x, y)", "give options as that training had them",
+     "saved(x, y, output_fcn=spy); ml.resume('c', x, y, options=TrainingOptions(max_epochs=2, "
+     "checkpoint_path='c', verbose=False, output_fcn=spy))"),
 ]  # fmt: skip

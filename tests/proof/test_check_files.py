@@ -81,6 +81,33 @@ def bwd(dy, p, q): return dy @ q.T, p.T @ dy
 def mse_forward(pred, target): return np.mean((pred - target) ** 2)
 def mse_backward(pred, target): return 2 * (pred - target) / pred.size
 """, "mse_forward, with mse_backward: pred (4, 3), target (4, 3)", True),
+    "whole numbers by a docstring": ("""
+def seek_forward(x, W):
+    '''
+    - x: Integer array of shape (N, T) giving indices of words.
+    - W: Weight matrix of shape (V, D).
+    '''
+    return W[x], (x, W.shape)
+def seek_backward(dout, cache):
+    dW = np.zeros(cache[1])
+    np.add.at(dW, cache[0], dout)
+    return dW
+""", "seek_forward, with seek_backward: x (4, 6), W (4, 3)", True),
+    "a loss of sequences, and a mask": ("""
+def time_loss(x, y, mask):
+    '''
+    - x: Input scores, of shape (N, T, V)
+    - y: Ground-truth indices, of shape (N, T)
+    - mask: Boolean array of shape (N, T)
+    '''
+    d = np.eye(x.shape[2])[y] * mask[:, :, None]
+    return (d * x).sum(), d
+""", "time_loss, by itself: x (4, 6, 4), y (4, 6), mask (4, 6)", True),
+    "a second backward": ("""
+def cube_forward(x): return x**3, x
+def cube_backward(dout, cache): return 3 * dout * cache**2
+def cube_backward_alt(dout, cache): return 2 * dout * cache**2
+""", "cube_backward_alt, of cube_forward: x (4, 3)", False),
     "numbers between 0 and 1": ("""
 def entropy_forward(p): return -(p * np.log(p) + (1 - p) * np.log(1 - p))
 def entropy_backward(dy, p): return dy * np.log((1 - p) / p)
@@ -122,8 +149,15 @@ gradcheck_inputs = lambda: {"layer": {"x": np.ones((2, 7))}, "Scale": {"x": np.o
 def odd_forward(x): return x.nothing
 def odd_backward(dy, x): return dy
 """, "odd_forward, with odd_backward", "no inputs were found that odd_forward takes; say the "
-     "shapes in its docstring, as 'x: (T, B, D)', or give them in the file: gradcheck_inputs = "
+     "shapes in its docstring, as 'x: (T, B, D)', or give inputs in the file: gradcheck_inputs = "
      "{'odd_forward': {'x': ...}}."),
+    "inputs of which none fits": ("""
+def line_forward(X, w, b): return X @ w + b
+def line_backward(dy, X, w, b): return dy @ w.T, X.T @ dy, dy.sum()
+""", "line_forward, with line_backward: X (4, 3), w (3, 5), b (5,)", "no inputs were found for "
+     "which the gradients have the shapes of their arrays (b (5,), its gradient ()); say the "
+     "shapes in its docstring, as 'x: (T, B, D)', or give inputs in the file: gradcheck_inputs = "
+     "{'line_forward': {'X': ..., 'w': ..., 'b': ...}}."),
     "a backward that breaks off": ("""
 def half_forward(x): return x / 2
 def half_backward(dy, x): return dy / {}["a"]
@@ -152,7 +186,7 @@ def write(tmp_path):
 def test_what_is_found_in_a_file_is_told_and_checked(piece, write):
     text, taken_for, outcome = PIECES[piece]
     checked = list(check_file(write(text)))
-    found = next(one for one in checked if one.taken_for.startswith(taken_for[:5]))
+    found = next(one for one in checked if one.taken_for.startswith(taken_for.split(",")[0] + ","))
     assert found.taken_for == taken_for
     if isinstance(outcome, bool):
         assert (found.passed, found.fault) == (outcome, "")
@@ -167,12 +201,12 @@ def test_all_of_a_file_in_its_order_and_the_same_twice(write):
     first, second = list(check_file(path)), list(check_file(path))
     assert np.random.get_state()[1].tolist() == state  # noqa: NPY002
     assert [one.line for one in first] == sorted(one.line for one in first)
-    assert summary(first) == "15 backward passes: 14 right, 1 wrong"
+    assert summary(first) == "19 backward passes: 17 right, 2 wrong"
     assert [str(a.report) for a in first] == [str(b.report) for b in second]
     named = list(check_file(path, ["f", "Dense"]))
     assert [one.name for one in named] == ["f", "Dense"]
     text = to_junit(first).decode()
-    assert text.count("<failure") == 1 and 'name="relu_forward" tests="1" failures="1"' in text
+    assert text.count("<failure") == 2 and 'name="relu_forward" tests="1" failures="1"' in text
 
 
 REFUSED = [
@@ -184,11 +218,10 @@ REFUSED = [
     ("def f(x) return x\n", (), "{path}, line 4, is no Python (SyntaxError: expected ':'); correct "
      "it."),
     ("a = 1\nb = c\n", (), "{path} stops in line 5 (NameError: name 'c' is not defined); correct "
-     "it."),
-    ("def forward(x): return x\n# gradients: forward, bakward\ndef backward(d, x): return d\n", (),
-     "{path}, line 5: the comment names 'bakward', which the file does not have (did you mean "
-     "'backward'?); write '# gradients: forward, backward' with two of its functions, or "
-     "'# gradients: layer' with one object."),
+     "it, or put what is no function below `if __name__ == '__main__':`."),
+    ("def mean_loss(x): return x.mean(), len(x)\n", (), "mine.py has no backward pass that was "
+     "found; call its functions f_forward and f_backward, or write the comment "
+     "'# gradients: forward, backward'."),
 ]  # fmt: skip
 
 
@@ -199,6 +232,38 @@ def test_a_file_that_cannot_be_checked_is_one_sentence(number, write):
     with pytest.raises(DataError) as error:
         list(check_file(path, names))
     assert str(error.value) == sentence.format(path=path)
+
+
+BREAKS = {
+    "a wrong comment": ("# gradients: f, dff\n", 6, "f, dff", "{path}, line 6: the comment names "
+     "'dff', which the file does not have (did you mean 'df'?); write '# gradients: forward, "
+     "backward' with two of its functions, or '# gradients: layer' with one object."),
+    "an exit": ("import sys\nsys.exit(3)\ndef later(x): return x\n", 7, "mine.py",
+     "{path} stops in line 7 (SystemExit: 3); correct it, or put what is no function below "
+     "`if __name__ == '__main__':`."),
+    "its arguments": ("import sys\nn = sys.argv[1]\n", 7, "mine.py", "{path} stops in line 7 "
+     "(IndexError: list index out of range); correct it, or put what is no function below "
+     "`if __name__ == '__main__':`."),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", BREAKS)
+def test_what_breaks_in_a_file_leaves_the_rest_of_it_checked(what, write):
+    text, line, name, fault = BREAKS[what]
+    path = write(PIECES["f and df"][0].lstrip() + text)
+    right, broken = check_file(path)
+    assert (right.name, right.passed) == ("f", True)
+    assert (broken.line, broken.name, broken.passed) == (line, name, None)
+    assert broken.fault == fault.format(path=path)
+
+
+def test_a_notebook_is_told_how_to_become_a_file(tmp_path):
+    with pytest.raises(DataError) as error:
+        list(check_file(tmp_path / "my.ipynb"))
+    assert str(error.value) == (
+        f"{tmp_path / 'my.ipynb'} is no Python file; first `jupyter nbconvert --to script "
+        "my.ipynb`, then check what it writes."
+    )
 
 
 def test_a_helper_that_is_called_like_a_loss_is_passed_over(write):

@@ -83,6 +83,18 @@ def stated_shapes(function: Callable[..., Any], names: list[str]) -> dict[str, t
     return found
 
 
+def _whole(function: Callable[..., Any], names: list[str]) -> dict[str, Any]:
+    """Names that a docstring says are whole numbers or True and False, and their dtype; or None."""
+    text = inspect.getdoc(function) or ""
+    kinds = {}
+    for name in names:
+        said = re.search(rf"(?<![\w.]){re.escape(name)}\s*:([^\n(]*)", text)
+        words = said[1].lower() if said else ""
+        number = int if re.search(r"\bint(eger)?s?\b|indices|labels|\bids\b", words) else None
+        kinds[name] = bool if re.search(r"\bbool(ean)?\b", words) else number
+    return kinds
+
+
 def _shape(words: str, sizes: dict[str, int]) -> tuple[int, ...] | None:
     """ "(N, 4*H)" as numbers; an unknown word gets a size of its own."""
     parts = [part.strip() for part in words.split(",") if part.strip() not in ("", "...", "d_k")]
@@ -111,8 +123,9 @@ def possible_inputs(function: Callable[..., Any], most: int) -> Iterator[dict[st
     taken = parameters_of(function)
     names = list(taken.names[: taken.required])
     shapes = stated_shapes(function, names)
+    whole = _whole(function, list(shapes))
     for name in [n for n, shape in shapes.items() if _ANSWERS.fullmatch(n) and len(shape) == 1]:
-        del shapes[name]  # labels, which are no floats
+        del shapes[name], whole[name]  # labels, which are no floats
     keys = {name: _keys(function, name) for name in names}
     flat = [f"{n}.{key}" for n in names for key in keys[n]] + [n for n in names if not keys[n]]
     fixed = {n: o for n in flat if n not in (*names[:1], *shapes) and (o := _option(n)) is not None}
@@ -146,6 +159,9 @@ def possible_inputs(function: Callable[..., Any], most: int) -> Iterator[dict[st
             for word, members in ((chosen[k], groups[role]) for k, role in last):
                 first = next((np.shape(a) for a in drawn.values() if np.ndim(a)), (4, 3))
                 drawn |= {name: _array(word, first, rng, positive) for name in members}
+            drawn |= {
+                n: rng.integers(0, 2, shapes[n]).astype(kind) for n, kind in whole.items() if kind
+            }
             yield {n: {k: drawn[f"{n}.{k}"] for k in keys[n]} or drawn.get(n) for n in names}
 
 

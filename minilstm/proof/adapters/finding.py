@@ -36,6 +36,7 @@ _AROUND = (
     "{}_backward", "{}_grad", "{}_gradient", "{}_bwd", "{}_backprop", "backward_{}", "grad_{}",
     "{}_prime", "{}_derivative", "d_{}", "d{}",
 )  # fmt: skip
+_STOPPED = "__stopped__"  # what a module keeps of where it stopped: [line, sentence]
 _BOTH = re.compile(r".*(loss|and_grad).*")  # may return both
 _ACTIVATION = re.compile(r"relu|sigm|tanh|elu|soft|swish|act|loss|cost|mse|entropy|phi|sin|cos|exp")
 _COST = re.compile(r"(\w*?)_?(?:cost|loss|objective)(?:_?function|_?fn|Function)?")
@@ -78,23 +79,32 @@ class Found(NamedTuple):
     forward: Any  # a function, a class, or an object
     backward: Any  # a function, or None where the first has both
     sure: bool = True  # False for a loss that may return gradients, or something else
+    fault: str = ""  # why it cannot be checked at all
 
 
 def load(path: Path) -> ModuleType:
-    """The module of a file; DataError says the line where it cannot be run."""
+    """The module of a file, as far as it runs; DataError where nothing of it can be run."""
     spec = importlib.util.spec_from_file_location(f"checked_{path.stem}", path)
     if spec is None or spec.loader is None:
-        raise DataError(f"{path} is no Python file; give one that ends in .py.")
+        book = f"first `jupyter nbconvert --to script {path.name}`, then check what it writes"
+        ask = book if path.suffix == ".ipynb" else "give one that ends in .py"
+        raise DataError(f"{path} is no Python file; {ask}.")
     module = importlib.util.module_from_spec(spec)
     before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    words, sys.argv = sys.argv, [str(path)]  # the words of this command are not for the file
     sys.modules[spec.name] = module
     sys.path.insert(0, str(path.parent.absolute()))
     try:
         with limited(f"running {path.name}"):
             spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
-        raise DataError(f"{path}{_line(error, path)} ({_said(error)}); correct it.") from error
+        what = f"{path}{_line(error, path)} ({_said(error)}); correct it"
+        if isinstance(error, SyntaxError):
+            raise DataError(f"{what}.") from error
+        what += ", or put what is no function below `if __name__ == '__main__':`."
+        setattr(module, _STOPPED, [*(_lines(error, path) or [1])[-1:], what])
     finally:
+        sys.argv = words
         with suppress(ValueError):
             sys.path.remove(str(path.parent.absolute()))
         sys.dont_write_bytecode = before
@@ -104,9 +114,10 @@ def load(path: Path) -> ModuleType:
 def find(path: Path, module: ModuleType, comments_only: bool = False) -> list[Found]:
     """Everything in a file that can be checked, in the order of its lines.
 
-    Comments `# gradients: forward, backward` go before names; DataError is raised where one names
-    what is not there.
+    Comments `# gradients: forward, backward` go before names; one that names what is not there has
+    a fault, and so has the file where it stopped. DataError is raised where it stopped before all.
     """
+    stopped = getattr(module, _STOPPED, None)
     found = [_of_comment(names, line, module, path) for line, names in comments_in(path)]
     used = {id(thing) for one in found for thing in (one.forward, one.backward)}
     own = {} if comments_only else {n: t for n, t in vars(module).items() if _is_own(t, path)}
@@ -128,11 +139,21 @@ def find(path: Path, module: ModuleType, comments_only: bool = False) -> list[Fo
             sure = not doubt or _is_derivative(name, own[partner])
             found.append(Found(name, _first_line(thing), thing, own[partner], sure))
             used |= {id(thing), id(own[partner])}
+            more = [n for n in own if n.startswith(f"{partner}_") and id(own[n]) not in used]
+            for other in more if "backward" in partner and sure else []:  # as f_backward_alt
+                if parameters_of(own[other]).names == parameters_of(own[partner]).names:
+                    found.append(Found(other, _first_line(own[other]), thing, own[other]))
+                    used.add(id(own[other]))
         elif framework_of(thing) == "jax" or _BOTH.fullmatch(name):
             sure = framework_of(thing) == "jax" or _returns_gradients(thing)
             found.append(Found(name, _first_line(thing), thing, None, sure))
-    taken = {id(one.backward) for one in found}
-    return sorted((one for one in found if id(one.forward) not in taken), key=lambda one: one.line)
+    taken = {id(one.backward) for one in found if one.backward is not None}
+    found = [one for one in found if id(one.forward) not in taken]
+    if stopped is not None:
+        if not found:
+            raise DataError(stopped[1])
+        found.append(Found(path.name, stopped[0], None, None, fault=stopped[1]))
+    return sorted(found, key=lambda one: one.line)
 
 
 def comments_in(path: Path) -> list[tuple[int, str]]:
@@ -179,11 +200,12 @@ def _of_comment(words: str, line: int, module: ModuleType, path: Path) -> Found:
     known = [n for n, thing in vars(module).items() if not n.startswith("_")]
     for name in names:
         if not hasattr(module, name):
-            raise DataError(
+            fault = (
                 f"{path}, line {line}: the comment names {name!r}, which the file does not "
                 f"have{did_you_mean(name, known)}; write '# gradients: forward, backward' with "
                 "two of its functions, or '# gradients: layer' with one object."
             )
+            return Found(words, line, None, None, fault=fault)
     things = [getattr(module, name) for name in names]
     return Found(names[0], line, things[0], things[1] if len(things) > 1 else None)
 
@@ -234,9 +256,14 @@ def _line(error: BaseException, path: Path) -> str:
     """Where in a file an error came up, to stand behind its name."""
     if isinstance(error, SyntaxError) and error.lineno is not None:
         return f", line {error.lineno}, is no Python"
-    frames = traceback.extract_tb(error.__traceback__)
-    lines = [frame.lineno for frame in frames if Path(frame.filename) == path]
+    lines = _lines(error, path)
     return f" stops in line {lines[-1]}" if lines else " cannot be run"
+
+
+def _lines(error: BaseException, path: Path) -> list[Any]:
+    """The lines of a file that an error went through."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return [frame.lineno for frame in frames if Path(frame.filename) == path]
 
 
 def _said(error: BaseException) -> str:

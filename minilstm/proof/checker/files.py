@@ -9,7 +9,7 @@ import inspect
 import time
 import traceback
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from minilstm.errors import DataError
 from minilstm.proof.adapters.adapt import pair_of
 from minilstm.proof.adapters.attributes import methods_of
 from minilstm.proof.adapters.conventions import parameters_of
-from minilstm.proof.adapters.examples import possible_inputs, possible_objects
+from minilstm.proof.adapters.examples import possible_inputs, possible_objects, stated_shapes
 from minilstm.proof.adapters.finding import EXAMPLES, Found, find, limited, load
 from minilstm.proof.adapters.frameworks import TORCH, framework_of, with_signature
 from minilstm.proof.adapters.names import label, paths_of
@@ -80,19 +80,24 @@ def check_file(path: Path, names: Sequence[str] = (), seed: int = 0) -> Iterator
                 f"{path.name} has no backward pass called {name!r}{did_you_mean(name, known)}; "
                 f"those that were found are {', '.join(known) or 'none'}."
             )
-    if not found:
-        raise DataError(
-            f"{path.name} has no backward pass that was found; call its functions f_forward and "
-            "f_backward, or write the comment '# gradients: forward, backward'."
-        )
+    none = (
+        f"{path.name} has no backward pass that was found; call its functions f_forward and "
+        "f_backward, or write the comment '# gradients: forward, backward'."
+    )
+    told = False
     for one in found:
         checked = check_found(one, module, seed) if not names or one.name in names else None
         if checked is not None and (one.sure or checked.report is not None or names):
+            told = True
             yield checked
+    if not told:
+        raise DataError(none)
 
 
 def check_found(found: Found, module: ModuleType, seed: int = 0) -> Checked:
     """Check one backward pass on the inputs of its file, or on such as are found by trial."""
+    if found.fault:
+        return Checked(found.name, found.line, found.name, None, found.fault)
     title = _title(found, found.forward, {})
     before = np.random.get_state()  # noqa: NPY002
     np.random.seed(seed)  # noqa: NPY002
@@ -118,6 +123,11 @@ def check_found(found: Found, module: ModuleType, seed: int = 0) -> Checked:
                     "comment '# gradients: forward, backward'"
                 )
             if not report.passed and _given(found.name, module) is None:
+                if chosen.unfit:
+                    raise DataError(
+                        f"no inputs were found for which the gradients have the shapes of their "
+                        f"arrays ({chosen.unfit}); {_advice(found.name, chosen.inputs)}"
+                    )
                 _ask_if_another_fits(found, chosen, how)
             likeness = chosen.problem.recognise() if chosen.problem and report.passed else None
     except Exception as error:  # a sentence of ours, or whatever the user's functions raise
@@ -150,9 +160,7 @@ def _ask_if_another_fits(found: Found, chosen: _Chosen, how: Any) -> None:
             if report.passed:
                 raise DataError(
                     f"its gradients are right for some guessed shapes and wrong for others "
-                    f"({_title(found, subject, inputs)}); say the shapes in its docstring, as "
-                    f"'x: (T, B, D)', or give inputs in the file: {EXAMPLES[0]} = "
-                    f"{{{found.name!r}: {{'x': ...}}}}."
+                    f"({_title(found, subject, inputs)}); {_advice(found.name, inputs)}"
                 )
             return
 
@@ -188,6 +196,20 @@ class _Chosen(NamedTuple):
         arrays, grads = self.problem.arrays, self.problem.claimed()
         return all(np.shape(g) == arrays[name].shape for name, g in grads.items())
 
+    @property
+    def unfit(self) -> str:
+        """Guessed inputs, no docstring's, whose gradients have other shapes, in words."""
+        if self.problem is None:
+            return ""
+        names = [label(path) for path, _ in paths_of(self.inputs)]
+        called = getattr(self.subject, (methods_of(self.subject) or ("",))[0], self.subject)
+        stated, arrays = stated_shapes(called, names), self.problem.arrays
+        return ", ".join(
+            f"{name} {arrays[name].shape}, its gradient {np.shape(g)}"
+            for name, g in self.problem.claimed().items()
+            if name in names and name not in stated and np.shape(g) != arrays[name].shape
+        )
+
 
 def _chosen(found: Found, module: ModuleType) -> _Chosen:
     """An object or function with inputs: the first for which all gradients have shapes that fit."""
@@ -214,11 +236,19 @@ def _chosen(found: Found, module: ModuleType) -> _Chosen:
                 break
     if first is None:
         raise DataError(
-            f"no inputs were found that {found.name} takes; say the shapes in its docstring, as "
-            f"'x: (T, B, D)', or give them in the file: {EXAMPLES[0]} = {{{found.name!r}: "
-            "{'x': ...}}."
+            f"no inputs were found that {found.name} takes; "
+            f"{_advice(found.name, parameters_of(called).names)}"
         )
     return first
+
+
+def _advice(name: str, inputs: Iterable[str]) -> str:
+    """How a file says on which inputs a function of it is checked."""
+    given = ", ".join(f"{one!r}: ..." for one in inputs) or "'x': ..."
+    return (
+        "say the shapes in its docstring, as 'x: (T, B, D)', or give inputs in the file: "
+        f"{EXAMPLES[0]} = {{{name!r}: {{{given}}}}}."
+    )
 
 
 def _tried(subject: Any, called: Any, backward: Any, inputs: Any) -> _Chosen | None:
@@ -265,6 +295,8 @@ def _title(found: Found, subject: Any, inputs: Mapping[str, Any]) -> str:
     way = f"with {found.backward.__name__}" if found.backward is not None else (
         "an object of the class" if made else "by itself"
     )  # fmt: skip
+    forward = getattr(found.forward, "__name__", "")  # one of two backward passes has its own name
+    way = f"of {forward}" if way == f"with {found.name}" else way
     return f"{found.name}, {way}" + (f": {', '.join(shapes)}" if shapes else "")
 
 

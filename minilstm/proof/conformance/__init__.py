@@ -64,7 +64,8 @@ def conformance(
         compared with those of the NumPy twin, to 2e-4
     seed : of everything random
     cell : "lstm"; "gru", called as ``h, hT, cache = forward(x, h0, W, R, b)`` and ``backward(dh,
-        dhT, cache)``, with x (T, B, D), h0 (B, H), W (3H, D), R (3H, H) and b (3H,), gates in any
+        dhT, cache)``, with x (T, B, D), h0 (B, H), W (3H, D), R (3H, H) and b (3H,), gradients a
+        dict by name or a tuple x, h0, W, R, b (an LSTM's are x, W, R, b, h0, c0), gates in any
         order, the reset gate before or after the product; "step", any function of `arrays` that
         returns its outputs and a cache, such as one step of a network with a state; or a function
         that returns the outputs that such a function should have, one array or a tuple

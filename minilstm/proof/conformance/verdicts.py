@@ -139,7 +139,13 @@ def verdicts(
     problem.compare_only(names)
     tolerance = FLOAT32_ERROR if narrow else None
     report = check(problem, Settings(method, tolerance, max_entries, directions=3, seed=seed))
-    return {error.name: _verdict(error) for error in report.errors}
+    verdicts = {error.name: _verdict(error) for error in report.errors}
+    order = f"; a tuple is taken in the order {', '.join(subject.names)}, a dict by its names"
+    return {
+        name: found._replace(cause=found.cause.rstrip(".") + f"{order}.")
+        if "the gradient has shape" in found.cause else found
+        for name, found in verdicts.items()
+    }  # fmt: skip
 
 
 def _verdict(error: ParameterError) -> Finding:
