@@ -94,7 +94,7 @@ def cuts(arrays: Sequence[Sequence[Array] | Array], size: int | None = None) -> 
     B = len(arrays[0])
     stored = [a for a in arrays if isinstance(a, Stored)]
     if size is not None or not stored:
-        step = size or B
+        step = B if size is None else size
         yield from (slice(n, min(n + step, B)) for n in range(0, B, step))
         return
     numbers = sum(a.lengths * (a[0].size // a.lengths[0]) for a in stored)  # (B,)

@@ -103,18 +103,22 @@ TABLE = [
     ("own(GOOD, 'g')", "those that were found are (.*)\\.", "own(GOOD, '$1')"),
     ("own('def')", "line 1, is no Python .*; correct it", "own(GOOD)"),
     ("own(GOOD, ends='.txt')", "give one that ends in (.py)", "own(GOOD, ends='$1')"),
-    ("own('# gradients: f, g\\ndef f(x): return x')",
-     "write '# gradients: forward, backward' with two of its",
-     "own('# gradients: f, df\\n' + GOOD) and own('# gradients: v\\n' + HARD + "
-     "'v = Box({\"w\": 2.0})\\ngradcheck_inputs = {\"v\": {\"x\": __import__(\"numpy\").ones(2)}, "
-     "\"Box\": {}}', 'v')"),
     ("own(HARD)", "make one in the file, and write '(# gradients: )layer' with its name",
      "own('$1v\\n' + HARD + 'v = Box({\"w\": 2.0})', 'v')"),
-    ("own(ODD)", "say the shapes in its docstring, as 'x: .*', or give them in the file: (\\w+) = ",
+    ("own(ODD)",
+     "say the shapes in its docstring, as 'x: .*', or give inputs in the file: (\\w+) = ",
      "own(ODD.format('x: (7, 3)')) and own(ODD + '$1 = {\"odd_forward\": {\"x\": "
      "__import__(\"numpy\").ones((7, 3))}}')"),
-    ("gradcheck(lambda a: np.tanh(a), lambda a: 1 - np.tanh(a) ** 2, {'a': np.ones(3)})",
+    ("gradcheck(lambda a: 2 * a[:2], lambda a: 2 * a, {'a': np.ones(3)})",
      r"add the upstream gradient in front, as backward\((dy), \.\.\.\), or let f return a loss",
-     "gradcheck(lambda a: np.tanh(a), lambda $1, a: $1 * (1 - np.tanh(a) ** 2), {'a': np.ones(3)})"
-     ".passed"),
+     "gradcheck(lambda a: 2 * a[:2], lambda $1, a: np.append(2 * $1, 0 * a[2:]), "
+     "{'a': np.ones(3)}).passed"),
+    ("gradcheck(Layer())", "pass those of the layer: gradcheck", "gradcheck(Layer(), X).passed"),
+    ("layer(forward=lambda self, x: x @ np.ones(99))", "pass inputs that it takes", "layer()"),
+    ("gradcheck(type('Pair', (Layer,), {'backward': lambda self, d: (d * self.w, d * self.x)})(), "
+     "np.ones(2, int))", "x, which holds integers; pass floats, as in x(.astype\\(float\\))",
+     "gradcheck(type('Pair', (Layer,), {'backward': lambda self, d: (d * self.w, d * self.x)})(), "
+     "np.ones(2, int)$1).passed"),
+    ("own('def helper(): pass\\n1 / 0')", "or put what is no function below `(.*:)`",
+     'own(GOOD + "$1 1 / 0")'),
 ]  # fmt: skip

@@ -21,11 +21,6 @@ EXPLAINED = {
         "0", "-1", 1,
     ): "of one output the first is the last",
     (
-        "minilstm/proof/checker/comparison.py", "_Judge.allowed",
-        "if abs(worst.hand - finer.value) <= room < most:",
-        "<=", "<", 1,
-    ): "measured numbers are never exactly as far apart as the room between them",
-    (
         "minilstm/proof/checker/comparison.py", "compare",
         "entries = [t for t in trials if t.index and not t.beyond(tolerance) <= 1]",
         "<=", "<", 1,

@@ -82,10 +82,10 @@ def test_a_signal_ends_the_step_and_writes_a_checkpoint(
     assert stopped(tmp_path, capsys, first, second) == at_once
     assert files(tmp_path) == []
     assert stopped(tmp_path, capsys, first) == (
-        f"Stopped by {name} after 6 of 12 iterations; go on from '{tmp_path}' with "
+        f"Stopped by {name} after 5 of 12 iterations; go on from '{tmp_path}' with "
         "minilstm.resume, or train --resume."
     )
-    assert iterations(tmp_path) == [6]
+    assert iterations(tmp_path) == [5]
     sentence = f"^the training of {files(tmp_path)[0]} had the output_fcn send, which no file holds"
     with pytest.warns(UserWarning, match=sentence):
         assert known(ml.resume(tmp_path, X, Y)) == known(train())
