@@ -35,7 +35,7 @@ BUDGETS = {
     # Cores of containers, and one compiler among many processes, took 150.
     # Exercises for students, with what is said of an answer and its cause, took 760.
     # A checker for everybody's backward pass took 2,750, all of them in `proof`.
-    "package": (71_310, ["minilstm", "kernels"]),
+    "package": (71_350, ["minilstm", "kernels"]),
     "engine": (18_500, [f"minilstm/{room}" for room in ENGINE]),
     # 8,200 was the aim. Never a wrong verdict took 800: differences that find f's own scale,
     # extended precision, and what was not tested or cannot be judged. Code as people keep it, in
