@@ -56,8 +56,8 @@ def core_quota() -> int:
 def core_quotas(root: Path) -> Iterator[int]:
     """The limits of the control groups of this process in whole cores.
 
-    `root` is the root folder of the file system.
-    Each says how many microseconds of processor time there are in a period of so many.
+    `root` is the root folder of the file system. Each group says how many microseconds of processor
+    time there are in a period of so many.
     """
     for folder in group_folders(root, "cpu"):
         quota, _, period = group_text(folder, "cpu.max").partition(" ")  # version 2

@@ -331,6 +331,14 @@ def run_convolution(backend, arrays, options, need_dx=True):
     return [y, dx, *grads]
 
 
+def write_control_groups(root, lines, files):
+    """A tree of control groups below a root: the lines of this process, and files of groups."""
+    for name, text in {"proc/self/cgroup": lines, **files}.items():
+        place = root / (name if name.startswith("proc") else f"sys/fs/cgroup/{name}")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(f"{text}\n")
+
+
 #: all that a network of three features and two outputs may know of its data
 ABOUT = {
     "features": [

@@ -221,12 +221,8 @@ def _plot_gates(options: argparse.Namespace) -> dict[str, Any]:
     title = f"{layer} along {wanted}: units sorted by what they follow"
     gates = net.gates(x, layer)
     assert isinstance(gates, Gates)  # as x is one sequence
-    save_figure(
-        plot_gates(
-            gates, x, show="cf" if options.show is None else options.show, names=names, title=title
-        )[0],
-        path,
-    )
+    show = "cf" if options.show is None else options.show
+    save_figure(plot_gates(gates, x, show=show, names=names, title=title)[0], path)
     found = {"layer": layer, "sequence": wanted, "steps": len(x), "units": gates.c.shape[1]}
     return {**found, "read": [read], "files": files([path])}
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from builders import write_control_groups
 
 import minilstm as ml
 from minilstm.kernels import host
@@ -43,10 +44,7 @@ GROUPS = {
 @pytest.mark.parametrize("groups", GROUPS)
 def test_quotas_of_control_groups(tmp_path, groups):
     lines, files, wanted = GROUPS[groups]
-    for name, text in {"proc/self/cgroup": lines, **files}.items():
-        place = tmp_path / (name if name.startswith("proc") else f"sys/fs/cgroup/{name}")
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(f"{text}\n")
+    write_control_groups(tmp_path, lines, files)
     assert list(host.core_quotas(tmp_path)) == wanted
 
 

@@ -6,6 +6,7 @@ import os
 import resource
 
 import pytest
+from builders import write_control_groups
 
 from minilstm.network.passes import host_memory, memory
 
@@ -47,10 +48,7 @@ GROUPS = {
 @pytest.mark.parametrize("groups", GROUPS)
 def test_limits_of_control_groups(tmp_path, groups):
     lines, files, wanted = GROUPS[groups]
-    for name, text in {"proc/self/cgroup": lines, **files}.items():
-        place = tmp_path / (name if name.startswith("proc") else f"sys/fs/cgroup/{name}")
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(f"{text}\n")
+    write_control_groups(tmp_path, lines, files)
     assert list(host_memory.group_limits(tmp_path)) == wanted
 
 

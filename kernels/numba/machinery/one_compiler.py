@@ -10,12 +10,13 @@ import zlib
 from contextlib import suppress
 from pathlib import Path
 
+from minilstm.kernels.numba.machinery.second_compiler import LONGEST_SECONDS
+
 try:
     import fcntl
 except ImportError:  # Windows: there each process compiles for itself
     fcntl = None  # type: ignore[assignment]
 
-LONGEST_SECONDS = 60.0  # for one kernel; after that whoever waits compiles it, too
 SECONDS_BETWEEN_LOOKS = 0.02
 FILE = "minilstm.lock"  # in the folder of the cache: one byte of it stands for each kernel
 

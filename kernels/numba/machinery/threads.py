@@ -44,7 +44,8 @@ def get_num_threads() -> int:
     asked = os.environ.get("MINILSTM_NUM_THREADS", "")
     if asked:
         return checked_threads("MINILSTM_NUM_THREADS", asked)
-    return min(cores(), wished_threads() or cores())
+    most = cores()
+    return min(most, wished_threads() or most)
 
 
 def set_num_threads(n: int) -> None:

@@ -9,7 +9,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from types import TracebackType
 from typing import Any, NoReturn, TypeVar
@@ -77,7 +77,7 @@ class World:
     @contextmanager
     def together(self) -> Iterator[World]:
         """While it is entered, an error of one rank ends all; only rank 0 warns."""
-        with warnings.catch_warnings() if self.rank else _nothing():
+        with warnings.catch_warnings() if self.rank else nullcontext():
             if self.rank:
                 warnings.simplefilter("ignore")
             try:
@@ -85,11 +85,6 @@ class World:
             except BaseException as error:
                 self.failed(error)
                 raise
-
-
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield
 
 
 ALONE = World()
